@@ -1,0 +1,86 @@
+// Package artifact is the bytes we keep: where each scenario and result stands in the object store, and the few
+// operations that the rest of the program needs on it.
+package artifact
+
+import (
+	"context"
+	"io"
+	"path"
+	"strings"
+	"time"
+)
+
+// Object is one stored object.
+type Object struct {
+	Key      string
+	Size     int64 // bytes
+	ETag     string
+	Modified time.Time
+}
+
+// Store is an object store with one bucket of our own. Every method answers problem.NotFound for a missing object and
+// problem.Unavailable when the store is away.
+type Store interface {
+	// Put streams r to key and returns the object's size in bytes. Memory is bounded whatever r's length, and nothing
+	// is visible at key unless all of r was read without error.
+	Put(ctx context.Context, key string, r io.Reader, contentType string) (int64, error)
+	// Open reads length bytes of key from offset; a negative length reads to the end. The caller closes it.
+	Open(ctx context.Context, key string, offset, length int64) (io.ReadCloser, error)
+	// Stat describes key.
+	Stat(ctx context.Context, key string) (Object, error)
+	// List calls yield for each object under prefix, in key order, until yield returns false.
+	List(ctx context.Context, prefix string, yield func(Object) bool) error
+	// Delete removes keys; those already gone are no error.
+	Delete(ctx context.Context, keys ...string) error
+	// PresignGet returns a URL that reads key for the given time without credentials. A browser saves it as filename
+	// when that is not empty.
+	PresignGet(ctx context.Context, key, filename string, valid time.Duration) (string, error)
+	// URL is the object's s3:// address, which tells people where it is without granting anything.
+	URL(key string) string
+	// Ping reports whether the store answers and the bucket is there.
+	Ping(ctx context.Context) error
+}
+
+// Inputs reads objects from buckets that are not ours, named by tenants as s3:// URLs.
+type Inputs interface {
+	// OpenInput reads a whole object. Its size in bytes is returned beside the body, which the caller closes.
+	OpenInput(ctx context.Context, bucket, key string) (io.ReadCloser, int64, error)
+}
+
+// Prefixes under which everything of ours is kept; a tenant's objects stand under its namespace, so that one listing
+// finds or removes all of them.
+const (
+	ScenarioPrefix = "scenarios/"
+	ResultPrefix   = "results/"
+)
+
+// ScenarioKey is where the upload called uploadID of the tenant with this namespace is kept. Content addressing happens
+// in Postgres: a digest is known only when the last byte has arrived, and S3 cannot rename.
+func ScenarioKey(namespace, uploadID string) string {
+	return ScenarioPrefix + namespace + "/" + uploadID + ".zip"
+}
+
+// ResultsOf is the prefix, ending in a slash, of all that a job wrote.
+func ResultsOf(namespace, jobID string) string {
+	return ResultPrefix + namespace + "/" + jobID + "/"
+}
+
+// ContentType is the media type of a result file, by its name.
+func ContentType(name string) string {
+	switch strings.ToLower(path.Ext(name)) {
+	case ".xml":
+		return "application/xml"
+	case ".json":
+		return "application/json"
+	case ".gz":
+		return "application/gzip"
+	case ".zip":
+		return "application/zip"
+	case ".csv":
+		return "text/csv; charset=utf-8"
+	case ".txt", ".log":
+		return "text/plain; charset=utf-8"
+	default:
+		return "application/octet-stream"
+	}
+}

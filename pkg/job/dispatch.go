@@ -1,0 +1,70 @@
+package job
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/rs/zerolog"
+)
+
+// Dispatcher hands queued jobs to the engine, as many as their tenants' limits allow. Any number of dispatchers may
+// work at the same time: the Store lets each job be claimed once.
+type Dispatcher struct {
+	Store  Store
+	Engine Engine
+	Log    zerolog.Logger
+}
+
+// claimBatch is how many jobs one tenant gets before the next has its turn. Ten are few enough that nobody waits
+// behind another tenant's thousand, and enough that a long queue takes few statements.
+const claimBatch = 10
+
+// Dispatch starts what fits of one tenant's queue. It is what a submission calls, so that a job need not wait for the
+// next reconciliation.
+func (d Dispatcher) Dispatch(ctx context.Context, tenantID string) error {
+	for {
+		n, err := d.dispatch(ctx, tenantID)
+		if err != nil || n < claimBatch {
+			return err
+		}
+	}
+}
+
+// DispatchAll starts what fits of every tenant's queue, in turns, and returns how many jobs were claimed. It stops
+// beginning new rounds after about limit jobs, so that one call stays bounded.
+func (d Dispatcher) DispatchAll(ctx context.Context, limit int) (claimed int, err error) {
+	tenants, err := d.Store.TenantsWithQueue(ctx)
+	if err != nil {
+		return 0, fmt.Errorf("listing tenants with queued jobs: %w", err)
+	}
+	for len(tenants) > 0 && claimed < limit {
+		var more []string
+		for _, id := range tenants {
+			n, err := d.dispatch(ctx, id)
+			claimed += n
+			if err != nil {
+				return claimed, err
+			}
+			if n == claimBatch {
+				more = append(more, id)
+			}
+		}
+		tenants = more
+	}
+	return claimed, nil
+}
+
+// dispatch claims and starts one batch. A job that cannot be started stays PENDING, with its claim on the limits:
+// whoever reconciles finds that the engine does not have it and starts it again.
+func (d Dispatcher) dispatch(ctx context.Context, tenantID string) (claimed int, err error) {
+	jobs, err := d.Store.Claim(ctx, tenantID, claimBatch)
+	if err != nil {
+		return 0, fmt.Errorf("claiming queued jobs of tenant %s: %w", tenantID, err)
+	}
+	for _, j := range jobs {
+		if err := d.Engine.Start(ctx, j); err != nil {
+			d.Log.Warn().Err(err).Str("job", j.ID).Str("tenant", tenantID).Msg("job not started; it will be tried again")
+		}
+	}
+	return len(jobs), nil
+}

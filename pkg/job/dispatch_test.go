@@ -1,0 +1,113 @@
+package job_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/rs/zerolog"
+
+	"github.com/sumo-k8/sumo-k8/pkg/job"
+)
+
+// queues is a job.Store and a job.Engine: how many jobs each tenant has waiting, and which were started.
+type queues struct {
+	job.Store
+	job.Engine
+	tenants  []string
+	waiting  map[string]int
+	claimErr error
+	startErr error
+	started  []string
+}
+
+func (q *queues) TenantsWithQueue(context.Context) ([]string, error) { return q.tenants, nil }
+
+func (q *queues) Claim(_ context.Context, tenantID string, most int) ([]job.Job, error) {
+	if q.claimErr != nil {
+		return nil, q.claimErr
+	}
+	n := min(most, q.waiting[tenantID])
+	q.waiting[tenantID] -= n
+	return slices.Repeat([]job.Job{{TenantID: tenantID}}, n), nil
+}
+
+func (q *queues) Start(_ context.Context, j job.Job) error {
+	q.started = append(q.started, j.TenantID)
+	return q.startErr
+}
+
+// turns shortens what was started to one "tenant×number" for each run of the same tenant.
+func (q *queues) turns() string {
+	var turns []string
+	for rest := q.started; len(rest) > 0; {
+		n := 1
+		for n < len(rest) && rest[n] == rest[0] {
+			n++
+		}
+		turns = append(turns, fmt.Sprintf("%s×%d", rest[0], n))
+		rest = rest[n:]
+	}
+	return strings.Join(turns, " ")
+}
+
+func TestDispatch(t *testing.T) {
+	t.Parallel()
+	away := errors.New("away")
+	all := func(limit int) func(context.Context, job.Dispatcher) (int, error) {
+		return func(ctx context.Context, d job.Dispatcher) (int, error) { return d.DispatchAll(ctx, limit) }
+	}
+	tests := []struct {
+		name    string
+		queues  queues
+		call    func(context.Context, job.Dispatcher) (int, error)
+		turns   string
+		claimed int
+		err     error
+	}{
+		{
+			name:   "one tenant's queue is dispatched to its end",
+			queues: queues{waiting: map[string]int{"a": 25, "b": 5}},
+			call: func(ctx context.Context, d job.Dispatcher) (int, error) {
+				return 25, d.Dispatch(ctx, "a")
+			},
+			turns: "a×25", claimed: 25,
+		}, {
+			name:   "tenants take turns",
+			queues: queues{tenants: []string{"b", "a"}, waiting: map[string]int{"a": 25, "b": 12}},
+			call:   all(100),
+			turns:  "b×10 a×10 b×2 a×15", claimed: 37,
+		}, {
+			name:   "one call is bounded",
+			queues: queues{tenants: []string{"a", "b"}, waiting: map[string]int{"a": 100, "b": 100}},
+			call:   all(15),
+			turns:  "a×10 b×10", claimed: 20,
+		}, {
+			name:   "a job that cannot be started does not keep others from it",
+			queues: queues{tenants: []string{"a", "b"}, waiting: map[string]int{"a": 2, "b": 1}, startErr: away},
+			call:   all(100),
+			turns:  "a×2 b×1", claimed: 3,
+		}, {
+			name:   "a record that is away is reported",
+			queues: queues{tenants: []string{"a"}, claimErr: away},
+			call:   all(100),
+			err:    away,
+		},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			claimed, err := tt.call(t.Context(), job.Dispatcher{Store: &tt.queues, Engine: &tt.queues, Log: zerolog.Nop()})
+			if !errors.Is(err, tt.err) || claimed != tt.claimed {
+				t.Errorf("claimed %d, failed with %v, want %d and %v", claimed, err, tt.claimed, tt.err)
+			}
+			if diff := cmp.Diff(tt.turns, tt.queues.turns()); diff != "" {
+				t.Errorf("started (-want +got):\n%s", diff)
+			}
+		})
+	}
+}

@@ -1,0 +1,61 @@
+package job
+
+import (
+	"context"
+	"io"
+	"time"
+
+	"github.com/sumo-k8/sumo-k8/pkg/simulation"
+)
+
+// Engine runs jobs. One implementation starts processes on this machine; another makes Argo Workflows.
+//
+// The Store is the record and the engine may forget: after a crash it need not know a run that was under way. Whoever
+// reconciles then starts it again, so every call here can be repeated.
+type Engine interface {
+	// Start hands a job over. Starting one that the engine already has is no error and changes nothing.
+	Start(ctx context.Context, j Job) error
+	// Stop ends a run gracefully, keeping what it has written. It returns at once; Observe tells when the run has
+	// ended. A job the engine does not have is no error.
+	Stop(ctx context.Context, id string) error
+	// Observe returns what the engine has, in no order.
+	Observe(ctx context.Context) ([]Observation, error)
+	// Changed delivers a value soon after something about a run has changed. It may merge many changes into one, and
+	// miss none.
+	Changed() <-chan struct{}
+	// Forget removes all that the engine keeps of finished runs whose end the Store has recorded.
+	Forget(ctx context.Context, ids []string) error
+	// Nodes and Pods describe where runs happen, for operators.
+	Nodes(ctx context.Context) ([]Node, error)
+}
+
+// Observation is the state of one run as its engine sees it.
+type Observation struct {
+	JobID string
+	// State is Pending, Running or terminal. A terminal state is only reported once the results are stored.
+	State      State
+	Progress   float64
+	StartedAt  *time.Time
+	FinishedAt *time.Time
+	Reason     simulation.Reason
+	Message    string
+	Summary    *simulation.Summary // nil while running
+	Results    []ResultFile        // set with a terminal state
+}
+
+// LiveLogs reads the log of a run that has not ended.
+type LiveLogs interface {
+	// OpenLog reads the log of a run from a byte offset to its present end. It answers problem.NotFound when the engine
+	// does not have the run, or the run has written nothing yet.
+	OpenLog(ctx context.Context, j Job, offset int64) (io.ReadCloser, error)
+}
+
+// Node is a machine on which runs happen.
+type Node struct {
+	Name        string
+	Ready       bool
+	Capacity    map[string]string // "cpu", "memory" in Kubernetes' quantity notation
+	Allocatable map[string]string
+	PodsRunning int
+	Created     time.Time
+}

@@ -1,0 +1,136 @@
+// Package job is the unit of work: one SUMO run of one scenario for one tenant, from acceptance to its end.
+//
+// A job moves through its states in one direction only:
+//
+//	QUEUED → PENDING → RUNNING → SUCCEEDED | FAILED | CANCELLED
+//
+// It may skip states (a queued job is cancelled, a short run is seen only when finished) but never goes back. The Store
+// enforces this for every writer, and records each transition as an Event.
+package job
+
+import (
+	"time"
+
+	"github.com/sumo-k8/sumo-k8/pkg/simulation"
+)
+
+// State is where a job stands.
+type State string
+
+const (
+	Queued    State = "QUEUED"    // accepted and durable; waits for room under the tenant's limits
+	Pending   State = "PENDING"   // handed to the engine, not yet running
+	Running   State = "RUNNING"   // SUMO is running
+	Succeeded State = "SUCCEEDED" // finished, results stored
+	Failed    State = "FAILED"    // ended without full results; Reason and Message say why
+	Cancelled State = "CANCELLED" // stopped by a person
+)
+
+// States lists every state, in order.
+func States() []State { return []State{Queued, Pending, Running, Succeeded, Failed, Cancelled} }
+
+// Terminal reports whether a job in s is over.
+func (s State) Terminal() bool { return s == Succeeded || s == Failed || s == Cancelled }
+
+// Active reports whether a job in s holds a part of its tenant's limits.
+func (s State) Active() bool { return s == Pending || s == Running }
+
+func (s State) rank() int {
+	switch s {
+	case Queued:
+		return 0
+	case Pending:
+		return 1
+	case Running:
+		return 2
+	case Succeeded, Failed, Cancelled:
+		return 3
+	default:
+		return -1
+	}
+}
+
+// CanBecome reports whether a job may go from s to next. Staying is not going.
+func (s State) CanBecome(next State) bool {
+	return s.rank() >= 0 && s.rank() < next.rank()
+}
+
+// Priority orders a tenant's queue; within one priority the first submitted goes first.
+type Priority int
+
+const (
+	Low    Priority = -10
+	Normal Priority = 0
+	High   Priority = 10
+)
+
+// Job is one run of one scenario.
+type Job struct {
+	ID       string // UUIDv7 (RFC 9562), so that ids sort by submission
+	TenantID string
+	// Namespace is the tenant's, carried along because every engine and every object key needs it.
+	Namespace string
+	// Name is the caller's own word for the run (scenario_id on the wire); it need not be unique.
+	Name string
+	// ScenarioDigest is the SHA-256 of the scenario's zip, in hexadecimal.
+	ScenarioDigest string
+	// ScenarioKey is the object that holds the zip.
+	ScenarioKey string
+
+	State    State
+	Reason   simulation.Reason
+	Message  string  // for a person; empty while all is well
+	Progress float64 // 0 to 1
+
+	CPURequest     int // cores
+	MemoryGi       int // GiB
+	Priority       Priority
+	Options        simulation.Options
+	TimeoutSeconds int // wall clock, counted from the start of the run
+	Labels         map[string]string
+
+	// TaskToken and ProgressWebhook are kept for the caller's own bookkeeping.
+	TaskToken       string
+	ProgressWebhook *ProgressWebhook
+
+	// Attempt counts how often the job was handed to the engine; more than one means that a run was lost.
+	Attempt         int
+	CancelRequested bool
+
+	// SumoVersion that ran, known once the job has finished.
+	SumoVersion string
+	Summary     *simulation.Summary
+	Results     []ResultFile // sorted by name; empty until the job has finished
+	// ResultsPruned tells that the results were removed because of their age.
+	ResultsPruned bool
+
+	SubmittedAt time.Time
+	StartedAt   *time.Time
+	FinishedAt  *time.Time
+	UpdatedAt   time.Time
+}
+
+// ProgressWebhook is where an old client asked to hear of progress.
+type ProgressWebhook struct {
+	URL          string   `json:"url"`
+	SimulationID string   `json:"simulation_id,omitempty"`
+	StartSec     *float64 `json:"start_sec,omitempty"`
+	EndSec       *float64 `json:"end_sec,omitempty"`
+}
+
+// ResultFile is one file that a run left.
+type ResultFile struct {
+	Name string `json:"name"` // its path below the job's results, with slashes
+	Size int64  `json:"size"` // bytes
+}
+
+// Event is one transition of a job. Events of a job are numbered from 1 without gaps.
+type Event struct {
+	JobID   string
+	Seq     int
+	At      time.Time
+	From    State // empty for the first
+	To      State
+	Reason  simulation.Reason
+	Message string
+}

@@ -1,0 +1,75 @@
+// Package scenario is what a traffic engineer uploads: a zip with a SUMO configuration (.sumocfg) and the files it
+// names. It reads such archives without trusting them, and says everything that is wrong with one at once.
+package scenario
+
+import (
+	"context"
+	"time"
+)
+
+// Scenario is one stored upload. The same bytes uploaded again by the same tenant are the same scenario.
+type Scenario struct {
+	TenantID  string
+	Digest    string // SHA-256 of the zip, in hexadecimal
+	Key       string // the object that holds the zip
+	Size      int64  // bytes of the zip
+	Manifest  Manifest
+	CreatedAt time.Time
+}
+
+// Manifest is what was found in the zip.
+type Manifest struct {
+	// Configs are the .sumocfg files, by path.
+	Configs []Config `json:"configs"`
+	// Files are all regular files that count (litter left out), by path.
+	Files []File `json:"files"`
+	// Unpacked is the sum of the files' sizes, in bytes.
+	Unpacked int64 `json:"unpacked"`
+	// Warnings are remarks that do not keep the scenario from running.
+	Warnings []string `json:"warnings,omitempty"`
+}
+
+// File is one regular file in the zip.
+type File struct {
+	Path string `json:"path"` // relative, with slashes
+	Size int64  `json:"size"` // bytes, unpacked
+}
+
+// Config is one SUMO configuration.
+type Config struct {
+	Path string `json:"path"`
+	// Begin and End are the interval the configuration names, in seconds; nil when it names none.
+	Begin *float64 `json:"begin,omitempty"`
+	End   *float64 `json:"end,omitempty"`
+	// Outputs are the files that the configuration and its additional files will write, by path inside the scenario.
+	Outputs []string `json:"outputs,omitempty"`
+}
+
+// Store keeps scenarios by tenant and digest.
+type Store interface {
+	// PutScenario stores s unless the tenant already has one with its digest; either way it returns the stored one.
+	PutScenario(ctx context.Context, s Scenario) (stored Scenario, created bool, err error)
+	// Scenario returns one, or problem.NotFound.
+	Scenario(ctx context.Context, tenantID, digest string) (Scenario, error)
+	// KnownKeys returns those of the object keys that belong to a scenario.
+	KnownKeys(ctx context.Context, keys []string) (map[string]bool, error)
+}
+
+// Limits bound what is accepted.
+type Limits struct {
+	Upload   int64 // bytes of the zip
+	Unpacked int64 // bytes of all files together
+	Entries  int   // files and folders in the zip
+	// Ratio is the most that one entry may unpack to, as a multiple of its packed size. It applies beyond a size at
+	// which a false alarm is no loss: small files of zeros compress further than any bomb.
+	Ratio int64
+	// SUMOVersion is the newest SUMO that may run scenarios here, such as "1.15": configurations with options that came
+	// later are refused. Empty means the newest that we know.
+	SUMOVersion string
+}
+
+// DefaultLimits allow a large city with a day's demand. A ratio of 200 is five times what XML of SUMO's own outputs
+// reaches with deflate; deflate itself cannot exceed 1032.
+func DefaultLimits() Limits {
+	return Limits{Upload: 2 << 30, Unpacked: 16 << 30, Entries: 10_000, Ratio: 200, SUMOVersion: "1.15"}
+}

@@ -1,0 +1,158 @@
+// Package simulation says what one SUMO run is: what may be chosen about it, why it ended, and what came out.
+package simulation
+
+import (
+	"slices"
+	"time"
+)
+
+// Options are the choices a user has about a run. The zero value runs the scenario as it was uploaded.
+// A nil pointer leaves the matter to the scenario's own configuration.
+type Options struct {
+	// ConfigFile is the .sumocfg to run, by its path inside the scenario; needed only when there are several.
+	ConfigFile string `json:"config_file,omitempty"`
+	// Seed of SUMO's random number generator. SUMO's own default is 23423.
+	Seed *int64 `json:"seed,omitempty"`
+	// Begin and End of the simulated interval, in seconds of simulated time.
+	Begin *float64 `json:"begin,omitempty"`
+	End   *float64 `json:"end,omitempty"`
+	// StepLength in seconds.
+	StepLength *float64 `json:"step_length,omitempty"`
+	// Scale multiplies the demand: 0.5 keeps every second vehicle, 2 doubles each.
+	Scale *float64 `json:"scale,omitempty"`
+	// Outputs asked for beyond those that every run writes (see DefaultOutputs).
+	Outputs []Output `json:"outputs,omitempty"`
+}
+
+// Output is one of SUMO's output files, by the name of its option without "-output".
+type Output string
+
+const (
+	OutputSummary    Output = "summary"
+	OutputTripinfo   Output = "tripinfo"
+	OutputStatistics Output = "statistics"
+	OutputFCD        Output = "fcd"
+	OutputEmission   Output = "emission"
+	OutputEdgeData   Output = "edgedata"
+	OutputQueue      Output = "queue"
+	OutputLaneChange Output = "lanechange"
+)
+
+// DefaultOutputs are written by every run: together they are small, and the summary and the plots need them.
+func DefaultOutputs() []Output { return []Output{OutputSummary, OutputTripinfo, OutputStatistics} }
+
+// Outputs lists every output that can be asked for.
+func Outputs() []Output {
+	return []Output{OutputSummary, OutputTripinfo, OutputStatistics, OutputFCD, OutputEmission, OutputEdgeData, OutputQueue, OutputLaneChange}
+}
+
+// Valid reports whether o is an output we know.
+func (o Output) Valid() bool { return slices.Contains(Outputs(), o) }
+
+// Reason says, for a program, why a run did not succeed. It is empty for one that did.
+type Reason string
+
+const (
+	InvalidScenario  Reason = "InvalidScenario"  // the scenario cannot be run as it is: the user's to mend
+	SimulationError  Reason = "SimulationError"  // SUMO stopped with an error
+	TooManyTeleports Reason = "TooManyTeleports" // the scenario's own max-num-teleports ended the run
+	OutOfMemory      Reason = "OutOfMemory"      // more memory than the job's memory_gi
+	DiskFull         Reason = "DiskFull"         // outputs did not fit
+	DeadlineExceeded Reason = "DeadlineExceeded" // longer than the job's timeout
+	Cancelled        Reason = "Cancelled"        // a person cancelled it
+	Interrupted      Reason = "Interrupted"      // asked to stop by the machine: a shutdown or an eviction; safe to run again
+	InternalError    Reason = "InternalError"    // our fault
+	ImagePullFailed  Reason = "ImagePullFailed"  // the SUMO image could not be fetched
+	WorkflowLost     Reason = "WorkflowLost"     // the run vanished from its engine, more often than we retry
+	Preempted        Reason = "Preempted"        // the node was taken away, more often than we retry
+)
+
+// Exit codes of sumo-run, one for each way out. They stay clear of 1 and 2, which Go's runtime and shells use, and of
+// 126 and above, which shells use for signals.
+const (
+	ExitOK               = 0
+	ExitInvalidScenario  = 10
+	ExitSimulationError  = 20
+	ExitTooManyTeleports = 21
+	ExitOutOfMemory      = 22
+	ExitDiskFull         = 23
+	ExitDeadlineExceeded = 30
+	ExitInterrupted      = 31
+	ExitInternalError    = 70 // EX_SOFTWARE of sysexits.h
+)
+
+// ExitCode is the code with which sumo-run ends for r.
+func (r Reason) ExitCode() int {
+	switch r {
+	case "":
+		return ExitOK
+	case InvalidScenario:
+		return ExitInvalidScenario
+	case SimulationError:
+		return ExitSimulationError
+	case TooManyTeleports:
+		return ExitTooManyTeleports
+	case OutOfMemory:
+		return ExitOutOfMemory
+	case DiskFull:
+		return ExitDiskFull
+	case DeadlineExceeded:
+		return ExitDeadlineExceeded
+	case Interrupted, Cancelled:
+		return ExitInterrupted
+	default:
+		return ExitInternalError
+	}
+}
+
+// Names of the files that every run leaves in its output folder, besides SUMO's own outputs.
+const (
+	LogFile     = "log.txt"      // SUMO's messages and ours, one line each, complete lines only
+	SummaryFile = "summary.json" // a Summary
+	OutcomeFile = "outcome.json" // an Outcome; written last and atomically, so its presence means the run is over
+)
+
+// Outcome is how a run ended.
+type Outcome struct {
+	Reason Reason `json:"reason,omitempty"` // empty for success
+	// Message is for a person: empty on success, else what went wrong, with SUMO's own error lines that matter.
+	Message    string    `json:"message,omitempty"`
+	StartedAt  time.Time `json:"started_at"`
+	FinishedAt time.Time `json:"finished_at"`
+	// Summary is nil when the run ended before SUMO wrote anything worth reading.
+	Summary *Summary `json:"summary,omitempty"`
+}
+
+// Succeeded reports whether the run did all it was asked to.
+func (o Outcome) Succeeded() bool { return o.Reason == "" }
+
+// Summary is what a run did, in numbers with their units.
+type Summary struct {
+	SumoVersion string `json:"sumo_version"`
+	ConfigFile  string `json:"config_file"`
+	// Partial is true when the run stopped early, so that the metrics cover only a part of it.
+	Partial bool `json:"partial"`
+	// Warnings is how many warnings SUMO printed.
+	Warnings int      `json:"warnings"`
+	Metrics  []Metric `json:"metrics"`
+}
+
+// Metric is one number with its unit.
+type Metric struct {
+	Name  string  `json:"name"`  // snake_case, stable
+	Value float64 `json:"value"` // never NaN or infinite
+	Unit  string  `json:"unit"`  // "s", "m", "m/s", "veh", "mg", "1/s", "1" for a bare ratio or count
+}
+
+// Metric returns the value of the metric called name.
+func (s *Summary) Metric(name string) (float64, bool) {
+	if s == nil {
+		return 0, false
+	}
+	for _, m := range s.Metrics {
+		if m.Name == name {
+			return m.Value, true
+		}
+	}
+	return 0, false
+}

@@ -1,0 +1,102 @@
+package tenant
+
+import (
+	"crypto/sha256"
+	"fmt"
+	"hash/crc32"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/sumo-k8/sumo-k8/pkg/problem"
+)
+
+// Key is what is stored of an API key: never the key itself.
+type Key struct {
+	ID        string // stands in the key, so that a look-up is one indexed read
+	TenantID  string
+	Name      string // the owner's word for it
+	Hint      string // the first characters of the key, to tell keys apart in listings
+	Hash      []byte // SHA-256 of the whole key. The secret has 160 random bits, so a slow hash would add nothing.
+	CreatedAt time.Time
+	ExpiresAt *time.Time // nil: never
+}
+
+// A key reads sk-<id><secret><checksum>, in base 62 so that a double click selects all of it. The checksum lets scanners
+// and us tell a mistyped or made-up key from a real one without asking the database.
+const (
+	keyPrefix      = "sk-"
+	keyIDLength    = 12 // 71 bits: unique among all keys ever made
+	secretLength   = 27 // 160 bits
+	checksumLength = 6  // CRC-32 in base 62
+	keyLength      = len(keyPrefix) + keyIDLength + secretLength + checksumLength
+	hintLength     = len(keyPrefix) + 5
+)
+
+const base62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+
+// NewKey makes a key for a tenant out of random, which must be cryptographically strong. The first result is the key
+// itself: it is shown once and kept nowhere.
+func NewKey(random io.Reader, tenantID, name string, now time.Time) (string, Key, error) {
+	body, err := randomBase62(random, keyIDLength+secretLength)
+	if err != nil {
+		return "", Key{}, fmt.Errorf("making an API key: %w", err)
+	}
+	text := keyPrefix + body + checksum(body)
+	sum := sha256.Sum256([]byte(text))
+	return text, Key{
+		ID:        body[:keyIDLength],
+		TenantID:  tenantID,
+		Name:      name,
+		Hint:      text[:hintLength],
+		Hash:      sum[:],
+		CreatedAt: now,
+	}, nil
+}
+
+// ParseKey takes apart what a client sent. It answers problem.Unauthorized for anything that cannot be a key of ours.
+func ParseKey(text string) (id string, hash []byte, err error) {
+	body, ok := strings.CutPrefix(text, keyPrefix)
+	if !ok || len(text) != keyLength {
+		return "", nil, ErrUnknownKey()
+	}
+	body, sum := body[:keyIDLength+secretLength], body[keyIDLength+secretLength:]
+	if checksum(body) != sum {
+		return "", nil, ErrUnknownKey()
+	}
+	digest := sha256.Sum256([]byte(text))
+	return body[:keyIDLength], digest[:], nil
+}
+
+// ErrUnknownKey is the one answer to every key that does not open anything, whatever is wrong with it.
+func ErrUnknownKey() error {
+	return problem.New(problem.Unauthorized, "This API key is not valid. Send a current key as 'Authorization: Bearer sk-…'; "+
+		"an operator can issue a new one with POST /auth/regenerate-key.")
+}
+
+func checksum(body string) string {
+	n := crc32.ChecksumIEEE([]byte(body))
+	var out [checksumLength]byte
+	for i := range out {
+		out[checksumLength-1-i] = base62[n%62]
+		n /= 62
+	}
+	return string(out[:])
+}
+
+// randomBase62 draws without bias: bytes of 248 and above, the largest multiple of 62, are thrown away.
+func randomBase62(random io.Reader, n int) (string, error) {
+	out := make([]byte, 0, n)
+	var block [64]byte
+	for len(out) < n {
+		if _, err := io.ReadFull(random, block[:]); err != nil {
+			return "", err
+		}
+		for _, b := range block {
+			if b < 248 && len(out) < n {
+				out = append(out, base62[b%62])
+			}
+		}
+	}
+	return string(out), nil
+}
