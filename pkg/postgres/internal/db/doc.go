@@ -1,0 +1,2 @@
+// Package db is the SQL of ../../queries as Go functions. All but this file is written by sqlc.
+package db

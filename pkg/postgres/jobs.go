@@ -1,0 +1,275 @@
+package postgres
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"github.com/sumo-k8/sumo-k8/pkg/job"
+	"github.com/sumo-k8/sumo-k8/pkg/postgres/internal/db"
+	"github.com/sumo-k8/sumo-k8/pkg/problem"
+)
+
+// queueFullRetry is about how long a short simulation takes: by then the queue has room again.
+const queueFullRetry = 30 * time.Second
+
+// CreateJob implements job.Store. The namespace and the scenario's object key are taken from the tenant and the
+// scenario, and a zero SubmittedAt becomes the database's time.
+//
+// The tenant's row is locked first. This makes submissions of one tenant follow each other, which gives two exact
+// promises in a simple way: identical requests make one job, as the later ones see the earlier one's key, and the queue
+// never exceeds its cap. A transaction takes about a millisecond, so a tenant can submit many hundreds of jobs a second;
+// tenants do not wait for each other.
+func (d *DB) CreateJob(ctx context.Context, j job.Job, idem *job.Idempotency, maxQueued int) (stored job.Job, created bool, err error) {
+	if !isID(j.ID) {
+		return job.Job{}, false, fmt.Errorf("creating a job: id %q is not a UUID", j.ID)
+	}
+	var row db.Job
+	err = d.inTx(ctx, func(q *db.Queries) (err error) {
+		if _, err := q.LockTenant(ctx, j.TenantID); err != nil {
+			return orNoTenant(err, j.TenantID)
+		}
+		if idem != nil {
+			earlier, err := q.IdempotencyKey(ctx, db.IdempotencyKeyParams{
+				TenantID: j.TenantID, Key: idem.Key, Lifetime: job.IdempotencyLifetime,
+			})
+			switch {
+			case errors.Is(err, pgx.ErrNoRows):
+			case err != nil:
+				return err
+			case !bytes.Equal(earlier.RequestHash, idem.RequestHash):
+				return problem.New(problem.KeyReused, "This Idempotency-Key came with a different request before. "+
+					"Send a new key with a new request; repeat a request exactly to get its job again.")
+			default:
+				row, err = q.JobOfTenant(ctx, db.JobOfTenantParams{TenantID: j.TenantID, ID: earlier.JobID})
+				return err
+			}
+		}
+		depth, err := q.QueueDepth(ctx, db.QueueDepthParams{TenantID: j.TenantID, Most: maxQueued})
+		if err != nil {
+			return err
+		}
+		if int(depth) >= maxQueued {
+			return problem.New(problem.QueueFull, "You have %d jobs waiting, which is as many as may wait. "+
+				"Wait until some have started, or cancel some.", depth).WithRetryAfter(queueFullRetry)
+		}
+		row, err = q.InsertJob(ctx, db.InsertJobParams{
+			ID: j.ID, TenantID: j.TenantID, Name: j.Name, ScenarioDigest: j.ScenarioDigest,
+			CPURequest: j.CPURequest, MemoryGi: j.MemoryGi, Priority: j.Priority, Options: j.Options,
+			TimeoutSeconds: j.TimeoutSeconds, Labels: j.Labels, TaskToken: j.TaskToken, ProgressWebhook: j.ProgressWebhook,
+			SubmittedAt: known(j.SubmittedAt),
+		})
+		if err != nil {
+			return orNoScenario(err, j.ScenarioDigest)
+		}
+		created = true
+		if idem == nil {
+			return nil
+		}
+		return q.InsertIdempotencyKey(ctx, db.InsertIdempotencyKeyParams{
+			TenantID: j.TenantID, Key: idem.Key, RequestHash: idem.RequestHash, JobID: j.ID,
+		})
+	})
+	if err != nil {
+		return job.Job{}, false, translate(err, "creating a job")
+	}
+	return toJob(row), created, nil
+}
+
+// Job implements job.Store.
+func (d *DB) Job(ctx context.Context, tenantID, id string) (job.Job, error) {
+	if !isID(id) {
+		return job.Job{}, noJob(id)
+	}
+	row, err := d.q.JobOfTenant(ctx, db.JobOfTenantParams{TenantID: tenantID, ID: id})
+	if err != nil {
+		return job.Job{}, translate(orNoJob(err, id), "reading a job")
+	}
+	return toJob(row), nil
+}
+
+// RecentJobs implements job.Store.
+func (d *DB) RecentJobs(ctx context.Context, tenantID string, limit int) ([]job.Job, error) {
+	rows, err := d.q.RecentJobs(ctx, db.RecentJobsParams{TenantID: tenantID, Most: limit})
+	if err != nil {
+		return nil, translate(err, "listing recent jobs")
+	}
+	return each(rows, toJob), nil
+}
+
+// AllJobs implements job.Store. The total counts all jobs in the state, whatever the limit.
+func (d *DB) AllJobs(ctx context.Context, state job.State, limit int) (jobs []job.Job, total int, err error) {
+	var rows []db.Job
+	var count int64
+	if state == "" {
+		rows, err = d.q.AllJobs(ctx, limit)
+	} else {
+		rows, err = d.q.AllJobsInState(ctx, db.AllJobsInStateParams{State: state, Most: limit})
+	}
+	if err == nil && state == "" {
+		count, err = d.q.CountJobs(ctx)
+	} else if err == nil {
+		count, err = d.q.CountJobsInState(ctx, state)
+	}
+	if err != nil {
+		return nil, 0, translate(err, "listing all jobs")
+	}
+	return each(rows, toJob), int(count), nil
+}
+
+// Events implements job.Store.
+func (d *DB) Events(ctx context.Context, tenantID, id string) ([]job.Event, error) {
+	if !isID(id) {
+		return nil, noJob(id)
+	}
+	rows, err := d.q.Events(ctx, db.EventsParams{TenantID: tenantID, JobID: id})
+	if err != nil {
+		return nil, translate(err, "listing a job's events")
+	}
+	if len(rows) == 0 { // a job has an event from its first moment on
+		return nil, noJob(id)
+	}
+	return each(rows, func(e db.JobEvent) job.Event {
+		return job.Event{
+			JobID: e.JobID, Seq: e.Seq, At: e.At, From: e.FromState, To: e.ToState, Reason: e.Reason, Message: e.Message,
+		}
+	}), nil
+}
+
+// Usage implements job.Store.
+func (d *DB) Usage(ctx context.Context, tenantID string) (job.Usage, error) {
+	rows, err := d.q.Usage(ctx, tenantID)
+	if err != nil {
+		return job.Usage{}, translate(err, "counting a tenant's jobs")
+	}
+	usage := job.Usage{ByState: map[job.State]int{}}
+	for _, r := range rows {
+		addUsage(&usage, r.State, r.Jobs, r.CPU, r.MemoryGi)
+	}
+	return usage, nil
+}
+
+// UsageByTenant implements job.Store.
+func (d *DB) UsageByTenant(ctx context.Context) (map[string]job.Usage, error) {
+	rows, err := d.q.UsageByTenant(ctx)
+	if err != nil {
+		return nil, translate(err, "counting jobs")
+	}
+	usages := map[string]job.Usage{}
+	for _, r := range rows {
+		usage, ok := usages[r.TenantID]
+		if !ok {
+			usage.ByState = map[job.State]int{}
+		}
+		addUsage(&usage, r.State, r.Jobs, r.CPU, r.MemoryGi)
+		usages[r.TenantID] = usage
+	}
+	return usages, nil
+}
+
+func addUsage(u *job.Usage, s job.State, jobs, cpu, memoryGi int64) {
+	u.ByState[s] = int(jobs)
+	if s.Active() {
+		u.CPU += int(cpu)
+		u.MemoryGi += int(memoryGi)
+	}
+}
+
+// RequestCancel implements job.Store.
+func (d *DB) RequestCancel(ctx context.Context, tenantID, id string) (job.Job, error) {
+	if !isID(id) {
+		return job.Job{}, noJob(id)
+	}
+	row, err := d.q.RequestCancel(ctx, db.RequestCancelParams{TenantID: tenantID, ID: id})
+	if err == nil {
+		return toJob(row), nil
+	}
+	if !errors.Is(err, pgx.ErrNoRows) {
+		return job.Job{}, translate(err, "cancelling a job")
+	}
+	// There is no such job, or it is over; what is over stays as it is, so this read cannot be outdated.
+	j, err := d.Job(ctx, tenantID, id)
+	if err == nil && j.State != job.Cancelled {
+		return job.Job{}, problem.New(problem.Conflict, "Job %s has already finished (%s), so there is nothing to cancel.", id, j.State)
+	}
+	return j, err
+}
+
+// ExpiredResults implements job.Store, longest finished first.
+func (d *DB) ExpiredResults(ctx context.Context, before time.Time, limit int) ([]job.Job, error) {
+	rows, err := d.q.ExpiredResults(ctx, db.ExpiredResultsParams{Before: before, Most: limit})
+	if err != nil {
+		return nil, translate(err, "listing expired results")
+	}
+	return each(rows, toJob), nil
+}
+
+// MarkResultsPruned implements job.Store. Jobs that have not finished are left alone.
+func (d *DB) MarkResultsPruned(ctx context.Context, ids []string) error {
+	return translate(d.q.MarkResultsPruned(ctx, onlyIDs(ids)), "marking results as pruned")
+}
+
+// PruneIdempotencyKeys implements job.Store, oldest first.
+func (d *DB) PruneIdempotencyKeys(ctx context.Context, before time.Time, limit int) (int, error) {
+	n, err := d.q.PruneIdempotencyKeys(ctx, db.PruneIdempotencyKeysParams{Before: before, Most: limit})
+	return int(n), translate(err, "pruning idempotency keys")
+}
+
+// KnownJobs implements job.Store.
+func (d *DB) KnownJobs(ctx context.Context, ids []string) (map[string]job.State, error) {
+	rows, err := d.q.KnownJobs(ctx, onlyIDs(ids))
+	if err != nil {
+		return nil, translate(err, "looking up jobs")
+	}
+	known := make(map[string]job.State, len(rows))
+	for _, r := range rows {
+		known[r.ID] = r.State
+	}
+	return known, nil
+}
+
+// isID reports whether s is a UUID in its canonical form, the only one in which ids leave this service.
+func isID(s string) bool {
+	id, err := uuid.Parse(s)
+	return err == nil && id.String() == s
+}
+
+// onlyIDs leaves out what cannot be the id of a job.
+func onlyIDs(ids []string) []string {
+	out := make([]string, 0, len(ids))
+	for _, id := range ids {
+		if isID(id) {
+			out = append(out, id)
+		}
+	}
+	return out
+}
+
+func noJob(id string) error {
+	return problem.New(problem.NotFound, "No job %.80q. Check the id: it is the job_id of the answer to your submission.", id)
+}
+
+func orNoJob(err error, id string) error {
+	if errors.Is(err, pgx.ErrNoRows) {
+		return noJob(id)
+	}
+	return err
+}
+
+func toJob(r db.Job) job.Job {
+	return job.Job{
+		ID: r.ID, TenantID: r.TenantID, Namespace: r.Namespace, Name: r.Name,
+		ScenarioDigest: r.ScenarioDigest, ScenarioKey: r.ScenarioKey,
+		State: r.State, Reason: r.Reason, Message: r.Message, Progress: r.Progress,
+		CPURequest: r.CPURequest, MemoryGi: r.MemoryGi, Priority: r.Priority, Options: r.Options,
+		TimeoutSeconds: r.TimeoutSeconds, Labels: r.Labels, TaskToken: r.TaskToken, ProgressWebhook: r.ProgressWebhook,
+		Attempt: r.Attempt, CancelRequested: r.CancelRequested,
+		SumoVersion: r.SumoVersion, Summary: r.Summary, Results: r.Results, ResultsPruned: r.ResultsPruned,
+		SubmittedAt: r.SubmittedAt, StartedAt: r.StartedAt, FinishedAt: r.FinishedAt, UpdatedAt: r.UpdatedAt,
+	}
+}

@@ -1,0 +1,76 @@
+package postgres
+
+import (
+	"context"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/pressly/goose/v3"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/sumo-k8/sumo-k8/infra/laptop/laptoptest"
+)
+
+func TestMigrationsRunOnceHoweverManyStartersThereAre(t *testing.T) {
+	t.Parallel()
+	url := laptoptest.Database(t, nil)
+	var starters errgroup.Group
+	for range 5 {
+		starters.Go(func() error { return Migrate(t.Context(), url) })
+	}
+	if err := starters.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	before := schema(t, url)
+	if err := Migrate(t.Context(), url); err != nil {
+		t.Fatalf("a second time: %v", err)
+	}
+	if got := schema(t, url); got != before || got == "" {
+		t.Fatalf("a second time the schema changed from %s to %s", before, got)
+	}
+}
+
+func TestMigrationsGoDownToNothingAndUpAgain(t *testing.T) {
+	t.Parallel()
+	url := laptoptest.Database(t, nil)
+	if err := Migrate(t.Context(), url); err != nil {
+		t.Fatal(err)
+	}
+	full := schema(t, url)
+	err := withMigrations(url, func(p *goose.Provider) error {
+		_, err := p.DownTo(t.Context(), 0)
+		return err
+	})
+	if err != nil {
+		t.Fatalf("down: %v", err)
+	}
+	if left := schema(t, url); left != "" {
+		t.Fatalf("left after going down: %s", left)
+	}
+	if err := Migrate(t.Context(), url); err != nil {
+		t.Fatalf("up again: %v", err)
+	}
+	if got := schema(t, url); got != full {
+		t.Fatalf("up again: got %s, want %s", got, full)
+	}
+}
+
+// schema names all that migrations have made, goose's own table left out.
+func schema(t *testing.T, url string) (names string) {
+	t.Helper()
+	conn, err := pgx.Connect(t.Context(), url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close(context.Background())
+	const query = `
+		SELECT coalesce(string_agg(name, ' ' ORDER BY name), '') FROM (
+			SELECT relname::text AS name FROM pg_class WHERE relnamespace = 'public'::regnamespace
+			UNION ALL SELECT proname::text FROM pg_proc WHERE pronamespace = 'public'::regnamespace
+			UNION ALL SELECT tgname::text FROM pg_trigger WHERE NOT tgisinternal
+		) AS things WHERE name NOT LIKE 'goose%'`
+	if err := conn.QueryRow(t.Context(), query).Scan(&names); err != nil {
+		t.Fatal(err)
+	}
+	return names
+}

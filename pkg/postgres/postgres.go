@@ -1,0 +1,126 @@
+// Package postgres keeps tenants, scenarios and jobs in PostgreSQL. It implements the Store of each of those packages.
+//
+// All SQL stands in queries/*.sql and is turned into Go by sqlc. The schema is in package migrations. The rules that must
+// hold whoever writes (states move forward only, every transition is an event) are in the schema; the rules of one call
+// (limits, order of the queue, idempotency) are in that call's transaction.
+package postgres
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgtype"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/sumo-k8/sumo-k8/pkg/job"
+	"github.com/sumo-k8/sumo-k8/pkg/postgres/internal/db"
+	"github.com/sumo-k8/sumo-k8/pkg/scenario"
+	"github.com/sumo-k8/sumo-k8/pkg/tenant"
+)
+
+//go:generate go run github.com/sqlc-dev/sqlc/cmd/sqlc@v1.31.1 generate -f sqlc.yaml
+
+var (
+	_ tenant.Store   = (*DB)(nil)
+	_ scenario.Store = (*DB)(nil)
+	_ job.Store      = (*DB)(nil)
+)
+
+// Config says which database, and how to use it. Only URL is required.
+type Config struct {
+	// URL is a connection URL or a key=value string, as psql takes it.
+	URL string
+	// ApplicationName appears in pg_stat_activity.
+	ApplicationName string
+	// MaxConns bounds the connections of this process; the default is 4, and 2 the least.
+	MaxConns int
+	// StatementTimeout ends a statement on the server; the default is 15 s. It has no effect with Pooled.
+	StatementTimeout time.Duration
+	// Pooled is for a URL that leads to a pooler in transaction mode, such as PgBouncer. Nothing is then kept in a
+	// session: no prepared statements, and no parameters that such a pooler refuses. Set the timeout on the role:
+	// ALTER ROLE … SET statement_timeout = '15s'.
+	Pooled bool
+}
+
+const (
+	// defaultMaxConns is small because there are many of us: a hundred instances of a function share one server, whose
+	// own default is 100 connections. A request needs one connection; a lock that is held (TryLock) keeps another.
+	defaultMaxConns = 4
+	leastMaxConns   = 2
+	// maxConnIdle returns connections soon: an instance that is idle for this long is about to be scaled away.
+	maxConnIdle = 30 * time.Second
+	// maxConnLife makes connections follow a failover or a moved address in reasonable time.
+	maxConnLife = 15 * time.Minute
+	// connectTimeout is long enough for TLS across regions, and short enough to answer 503 within a client's patience.
+	connectTimeout = 5 * time.Second
+	// defaultStatementTimeout is a hundred times what the slowest of our statements takes on a full database.
+	defaultStatementTimeout = 15 * time.Second
+)
+
+// DB is a pool of connections to one database. It is safe for concurrent use.
+type DB struct {
+	pool *pgxpool.Pool
+	q    *db.Queries
+}
+
+// Open prepares a pool and returns at once: the first connection is made when it is needed, so that a function can start
+// while its database is away.
+func Open(ctx context.Context, c Config) (*DB, error) {
+	conf, err := pgxpool.ParseConfig(c.URL)
+	if err != nil {
+		return nil, fmt.Errorf("reading the database URL: %w", err)
+	}
+	if c.MaxConns == 0 {
+		c.MaxConns = defaultMaxConns
+	}
+	if c.MaxConns < leastMaxConns {
+		return nil, fmt.Errorf("a database pool of %d is too small: give at least %d connections", c.MaxConns, leastMaxConns)
+	}
+	conf.MaxConns = int32(c.MaxConns)
+	conf.MinConns = 0
+	conf.MaxConnIdleTime = maxConnIdle
+	conf.MaxConnLifetime = maxConnLife
+	conf.MaxConnLifetimeJitter = maxConnLife / 10
+	conf.HealthCheckPeriod = maxConnIdle / 2
+	conf.PingTimeout = connectTimeout
+	conf.ConnConfig.ConnectTimeout = connectTimeout
+	conf.ConnConfig.DefaultQueryExecMode = pgx.QueryExecModeCacheStatement
+	if c.ApplicationName != "" {
+		conf.ConnConfig.RuntimeParams["application_name"] = c.ApplicationName
+	}
+	if c.Pooled {
+		conf.ConnConfig.DefaultQueryExecMode = pgx.QueryExecModeCacheDescribe
+	} else {
+		if c.StatementTimeout == 0 {
+			c.StatementTimeout = defaultStatementTimeout
+		}
+		conf.ConnConfig.RuntimeParams["statement_timeout"] = strconv.FormatInt(c.StatementTimeout.Milliseconds(), 10)
+	}
+	conf.AfterConnect = func(_ context.Context, conn *pgx.Conn) error {
+		conn.TypeMap().RegisterType(&pgtype.Type{
+			Name: "timestamptz", OID: pgtype.TimestamptzOID, Codec: &pgtype.TimestamptzCodec{ScanLocation: time.UTC},
+		})
+		return nil
+	}
+	pool, err := pgxpool.NewWithConfig(ctx, conf)
+	if err != nil {
+		return nil, fmt.Errorf("preparing the database pool: %w", err)
+	}
+	return &DB{pool: pool, q: db.New(pool)}, nil
+}
+
+// Close waits for running calls and closes all connections.
+func (d *DB) Close() { d.pool.Close() }
+
+// Ping reports whether the database answers: nil or problem.Unavailable.
+func (d *DB) Ping(ctx context.Context) error {
+	return translate(d.pool.Ping(ctx), "pinging the database")
+}
+
+// inTx runs fn in one transaction, which is rolled back when fn fails.
+func (d *DB) inTx(ctx context.Context, fn func(q *db.Queries) error) error {
+	return pgx.BeginFunc(ctx, d.pool, func(tx pgx.Tx) error { return fn(d.q.WithTx(tx)) })
+}

@@ -1,0 +1,206 @@
+-- name: InsertJob :one
+-- No row when the tenant does not have the scenario.
+INSERT INTO jobs (id, tenant_id, namespace, name, scenario_digest, scenario_key, state, cpu_request, memory_gi, priority,
+                  options, timeout_seconds, labels, task_token, progress_webhook, submitted_at, updated_at)
+SELECT @id, t.id, t.namespace, @name, s.digest, s.object_key, 'QUEUED', @cpu_request, @memory_gi, @priority,
+       @options, @timeout_seconds, @labels, @task_token, @progress_webhook,
+       coalesce(sqlc.narg(submitted_at)::timestamptz, now()), now()
+FROM tenants t
+JOIN scenarios s ON s.tenant_id = t.id
+WHERE t.id = @tenant_id AND s.digest = @scenario_digest
+RETURNING *;
+
+-- name: QueueDepth :one
+-- Counts no further than it must.
+SELECT count(*) FROM (
+    SELECT 1 FROM jobs WHERE tenant_id = @tenant_id AND state = 'QUEUED' LIMIT @most::integer
+) AS waiting;
+
+-- name: IdempotencyKey :one
+SELECT request_hash, job_id FROM idempotency_keys
+WHERE tenant_id = @tenant_id AND key = @key AND created_at > now() - @lifetime::interval;
+
+-- name: InsertIdempotencyKey :exec
+-- Only a key past its lifetime, not yet pruned, can be in the way: the caller holds the tenant's row and has looked.
+INSERT INTO idempotency_keys (tenant_id, key, request_hash, job_id)
+VALUES (@tenant_id, @key, @request_hash, @job_id)
+ON CONFLICT (tenant_id, key) DO UPDATE
+SET request_hash = excluded.request_hash, job_id = excluded.job_id, created_at = excluded.created_at;
+
+-- name: PruneIdempotencyKeys :execrows
+DELETE FROM idempotency_keys i
+USING (
+    SELECT old.tenant_id, old.key FROM idempotency_keys old
+    WHERE old.created_at < @before
+    ORDER BY old.created_at LIMIT @most::integer
+    FOR UPDATE SKIP LOCKED
+) AS old
+WHERE i.tenant_id = old.tenant_id AND i.key = old.key;
+
+-- name: JobOfTenant :one
+SELECT * FROM jobs WHERE tenant_id = @tenant_id AND id = @id;
+
+-- name: RecentJobs :many
+SELECT * FROM jobs WHERE tenant_id = @tenant_id ORDER BY id DESC LIMIT @most::integer;
+
+-- name: AllJobs :many
+SELECT * FROM jobs ORDER BY id DESC LIMIT @most::integer;
+
+-- name: CountJobs :one
+SELECT count(*) FROM jobs;
+
+-- name: AllJobsInState :many
+SELECT * FROM jobs WHERE state = @state ORDER BY id DESC LIMIT @most::integer;
+
+-- name: CountJobsInState :one
+SELECT count(*) FROM jobs WHERE state = @state;
+
+-- name: Events :many
+SELECT e.* FROM job_events e
+JOIN jobs j ON j.id = e.job_id
+WHERE j.tenant_id = @tenant_id AND j.id = @job_id
+ORDER BY e.seq;
+
+-- name: Usage :many
+SELECT state, count(*) AS jobs, sum(cpu_request)::bigint AS cpu, sum(memory_gi)::bigint AS memory_gi
+FROM jobs
+WHERE tenant_id = @tenant_id
+GROUP BY state;
+
+-- name: UsageByTenant :many
+SELECT tenant_id, state, count(*) AS jobs, sum(cpu_request)::bigint AS cpu, sum(memory_gi)::bigint AS memory_gi
+FROM jobs
+GROUP BY tenant_id, state;
+
+-- name: RequestCancel :one
+-- No row when there is no such job, or it is over.
+UPDATE jobs
+SET cancel_requested = true,
+    state       = CASE state WHEN 'QUEUED' THEN 'CANCELLED' ELSE state END,
+    reason      = CASE state WHEN 'QUEUED' THEN 'Cancelled' ELSE reason END,
+    message     = CASE state WHEN 'QUEUED' THEN 'Cancelled on request, before it started.' ELSE message END,
+    finished_at = CASE state WHEN 'QUEUED' THEN now() ELSE finished_at END
+WHERE tenant_id = @tenant_id AND id = @id AND state IN ('QUEUED', 'PENDING', 'RUNNING')
+RETURNING *;
+
+-- name: ActiveUsage :one
+SELECT count(*) AS jobs, coalesce(sum(cpu_request), 0)::bigint AS cpu, coalesce(sum(memory_gi), 0)::bigint AS memory_gi
+FROM jobs
+WHERE tenant_id = @tenant_id AND state IN ('PENDING', 'RUNNING');
+
+-- name: QueueHead :many
+-- Jobs that could not run even alone are left out here, and explained by ExplainOversized.
+SELECT id, cpu_request, memory_gi, (submitted_at < now() - @reserve_after::interval)::boolean AS overdue
+FROM jobs
+WHERE tenant_id = @tenant_id AND state = 'QUEUED' AND cpu_request <= @max_cpu AND memory_gi <= @max_memory_gi
+ORDER BY priority DESC, submitted_at, id
+LIMIT @most::integer;
+
+-- name: Dispatch :many
+UPDATE jobs
+SET state = 'PENDING', message = '', attempt = attempt + 1, dispatched_at = now()
+WHERE id = ANY (@ids::uuid[]) AND state = 'QUEUED'
+RETURNING *;
+
+-- name: ExplainOversized :exec
+UPDATE jobs
+SET message = format('Waits for higher limits: it asks for %s CPU and %s GiB, more than the tenant''s %s CPU and %s GiB. '
+                     'Ask an operator to raise the limits, or cancel it and submit it with less.',
+                     cpu_request, memory_gi, @max_cpu::integer, @max_memory_gi::integer)
+WHERE state = 'QUEUED' AND id IN (
+    SELECT q.id FROM jobs q
+    WHERE q.tenant_id = @tenant_id AND q.state = 'QUEUED' AND q.message = ''
+      AND (q.cpu_request > @max_cpu OR q.memory_gi > @max_memory_gi)
+    LIMIT @most::integer
+);
+
+-- name: ClearQueueMessages :exec
+UPDATE jobs SET message = '' WHERE tenant_id = @tenant_id AND state = 'QUEUED' AND message <> '';
+
+-- name: TenantsWithQueue :many
+-- A tenant's share is that of the limit it uses most.
+SELECT t.id
+FROM tenants t
+CROSS JOIN LATERAL (
+    SELECT q.submitted_at FROM jobs q
+    WHERE q.tenant_id = t.id AND q.state = 'QUEUED'
+    ORDER BY q.priority DESC, q.submitted_at, q.id
+    LIMIT 1
+) AS next
+CROSS JOIN LATERAL (
+    SELECT greatest(count(*)::float8 / t.max_concurrent_jobs,
+                    coalesce(sum(a.cpu_request), 0)::float8 / t.max_cpu,
+                    coalesce(sum(a.memory_gi), 0)::float8 / t.max_memory_gi) AS share
+    FROM jobs a
+    WHERE a.tenant_id = t.id AND a.state IN ('PENDING', 'RUNNING')
+) AS held
+ORDER BY held.share, next.submitted_at, t.id;
+
+-- name: ActiveJobs :many
+SELECT * FROM jobs WHERE state IN ('PENDING', 'RUNNING') ORDER BY id LIMIT @most::integer;
+
+-- name: Apply :many
+-- The rows are locked in the order of their ids, so that two of these statements never wait for each other in a circle.
+WITH observed AS (
+    SELECT (u ->> 'id')::uuid                          AS id,
+           u ->> 'state'                               AS state,
+           coalesce(u ->> 'reason', '')                AS reason,
+           coalesce(u ->> 'message', '')               AS message,
+           (u ->> 'progress')::float8                  AS progress,
+           (u ->> 'started_at')::timestamptz           AS started_at,
+           (u ->> 'finished_at')::timestamptz          AS finished_at,
+           coalesce(u ->> 'sumo_version', '')          AS sumo_version,
+           nullif(u -> 'summary', 'null'::jsonb)       AS summary,
+           nullif(u -> 'results', 'null'::jsonb)       AS results,
+           u ->> 'state' NOT IN ('PENDING', 'RUNNING') AS ended
+    FROM jsonb_array_elements(@updates::jsonb) AS u
+), locked AS (
+    SELECT j.id, j.state
+    FROM jobs j
+    WHERE j.state IN ('PENDING', 'RUNNING') AND j.id IN (SELECT o.id FROM observed o)
+    ORDER BY j.id
+    FOR NO KEY UPDATE
+), written AS (
+    UPDATE jobs j
+    SET state        = CASE WHEN j.cancel_requested AND o.ended AND o.state <> 'SUCCEEDED' THEN 'CANCELLED' ELSE o.state END,
+        reason       = CASE WHEN j.cancel_requested AND o.ended AND o.state <> 'SUCCEEDED' THEN 'Cancelled' ELSE o.reason END,
+        message      = CASE WHEN j.cancel_requested AND o.ended AND o.state <> 'SUCCEEDED' THEN 'Cancelled on request.'
+                            -- Silence does not take back what was said of the same state, such as why a run began again.
+                            WHEN o.message = '' AND o.state = j.state THEN j.message
+                            ELSE o.message END,
+        progress     = CASE o.state WHEN 'SUCCEEDED' THEN 1 ELSE greatest(j.progress, o.progress) END,
+        started_at   = coalesce(o.started_at, j.started_at),
+        finished_at  = CASE WHEN o.ended THEN coalesce(o.finished_at, now()) END,
+        sumo_version = CASE WHEN o.sumo_version = '' THEN j.sumo_version ELSE o.sumo_version END,
+        summary      = coalesce(o.summary, j.summary),
+        results      = coalesce(o.results, j.results)
+    FROM observed o
+    JOIN locked l ON l.id = o.id
+    WHERE j.id = o.id
+      AND (j.state = 'PENDING' AND o.state IN ('PENDING', 'RUNNING', 'SUCCEEDED', 'FAILED', 'CANCELLED')
+        OR j.state = 'RUNNING' AND o.state IN ('RUNNING', 'SUCCEEDED', 'FAILED', 'CANCELLED'))
+      -- An observation that says nothing new writes nothing: most of them do not.
+      AND (o.state <> j.state OR o.progress > j.progress OR o.reason <> j.reason
+        OR o.message NOT IN ('', j.message) OR coalesce(o.started_at, j.started_at) IS DISTINCT FROM j.started_at)
+    RETURNING j.id, j.state <> l.state AS moved
+)
+SELECT id FROM written WHERE moved ORDER BY id;
+
+-- name: Restart :one
+-- No row when there is no such job, or it is not active.
+UPDATE jobs SET attempt = attempt + 1, message = @message
+WHERE id = @id AND state IN ('PENDING', 'RUNNING')
+RETURNING attempt;
+
+-- name: ExpiredResults :many
+SELECT * FROM jobs
+WHERE finished_at < @before::timestamptz AND NOT results_pruned
+ORDER BY finished_at
+LIMIT @most::integer;
+
+-- name: MarkResultsPruned :exec
+UPDATE jobs SET results_pruned = true
+WHERE id = ANY (@ids::uuid[]) AND finished_at IS NOT NULL AND NOT results_pruned;
+
+-- name: KnownJobs :many
+SELECT id, state FROM jobs WHERE id = ANY (@ids::uuid[]);

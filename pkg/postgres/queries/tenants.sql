@@ -1,0 +1,55 @@
+-- name: InsertTenant :one
+INSERT INTO tenants (id, namespace, max_cpu, max_memory_gi, max_concurrent_jobs, input_buckets, created_at)
+VALUES (@id, @namespace, @max_cpu, @max_memory_gi, @max_concurrent_jobs, @input_buckets, coalesce(sqlc.narg(created_at)::timestamptz, now()))
+RETURNING *;
+
+-- name: Tenant :one
+SELECT * FROM tenants WHERE id = @id;
+
+-- name: Tenants :many
+SELECT * FROM tenants ORDER BY id;
+
+-- name: LockTenant :one
+-- NO KEY: the row's id does not change, so rows that refer to it may still be inserted and deleted meanwhile.
+SELECT * FROM tenants WHERE id = @id FOR NO KEY UPDATE;
+
+-- name: UpdateTenant :one
+UPDATE tenants
+SET max_cpu             = coalesce(sqlc.narg(max_cpu), max_cpu),
+    max_memory_gi       = coalesce(sqlc.narg(max_memory_gi), max_memory_gi),
+    max_concurrent_jobs = coalesce(sqlc.narg(max_concurrent_jobs), max_concurrent_jobs),
+    input_buckets       = coalesce(sqlc.narg(input_buckets), input_buckets),
+    updated_at          = now()
+WHERE id = @id
+RETURNING *;
+
+-- name: InsertKey :exec
+INSERT INTO api_keys (id, tenant_id, name, hint, hash, created_at, expires_at)
+VALUES (@id, @tenant_id, @name, @hint, @hash, @created_at, @expires_at);
+
+-- name: RevokeKeys :exec
+UPDATE api_keys SET revoked_at = now() WHERE tenant_id = @tenant_id AND revoked_at IS NULL;
+
+-- name: TenantByKey :one
+SELECT sqlc.embed(t), k.hash,
+       (k.last_used_at IS NULL OR k.last_used_at < now() - interval '1 minute')::boolean AS use_unrecorded
+FROM api_keys k
+JOIN tenants t ON t.id = k.tenant_id
+WHERE k.id = @id
+  AND k.revoked_at IS NULL
+  AND (k.expires_at IS NULL OR k.expires_at > now());
+
+-- name: TouchKey :exec
+-- Whoever comes second while a first is writing has nothing to add, and goes on without waiting.
+UPDATE api_keys SET last_used_at = now()
+WHERE id = (
+    SELECT k.id FROM api_keys k
+    WHERE k.id = @id AND (k.last_used_at IS NULL OR k.last_used_at < now() - interval '1 minute')
+    FOR NO KEY UPDATE SKIP LOCKED
+);
+
+-- name: KeyHints :many
+SELECT DISTINCT ON (tenant_id) tenant_id, hint
+FROM api_keys
+WHERE revoked_at IS NULL AND (expires_at IS NULL OR expires_at > now())
+ORDER BY tenant_id, created_at DESC;

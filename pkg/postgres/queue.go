@@ -1,0 +1,125 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/sumo-k8/sumo-k8/pkg/job"
+	"github.com/sumo-k8/sumo-k8/pkg/postgres/internal/db"
+	"github.com/sumo-k8/sumo-k8/pkg/problem"
+	"github.com/sumo-k8/sumo-k8/pkg/tenant"
+)
+
+const (
+	// reserveAfter is how long a job that does not fit lets others overtake it. From then on what ends makes room for it
+	// alone. Most runs are shorter, so a big job is not held up long, and the room is not left empty without need.
+	reserveAfter = 10 * time.Minute
+	// claimWindow bounds how far down a queue one Claim looks for jobs that fit. At most 200 can be active at a time, so
+	// it finds them unless hundreds of larger ones stand before; those are then served first, in their order.
+	claimWindow = 1000
+)
+
+// Claim implements job.Store. Jobs are considered by priority, then by submission. One that does not fit now is passed
+// over, until it has waited for reserveAfter: then nothing behind it goes before it. One that is larger than the
+// tenant's limits altogether never holds others up, and its message says why it waits.
+func (d *DB) Claim(ctx context.Context, tenantID string, max int) ([]job.Job, error) {
+	var rows []db.Job
+	var order []string
+	err := d.inTx(ctx, func(q *db.Queries) error {
+		t, err := q.LockTenant(ctx, tenantID)
+		if err != nil {
+			return orNoTenant(err, tenantID)
+		}
+		held, err := q.ActiveUsage(ctx, tenantID)
+		if err != nil {
+			return err
+		}
+		free := tenant.Limits{
+			MaxCPU:            t.MaxCPU - int(held.CPU),
+			MaxMemoryGi:       t.MaxMemoryGi - int(held.MemoryGi),
+			MaxConcurrentJobs: min(t.MaxConcurrentJobs-int(held.Jobs), max),
+		}
+		err = q.ExplainOversized(ctx, db.ExplainOversizedParams{
+			TenantID: tenantID, MaxCPU: t.MaxCPU, MaxMemoryGi: t.MaxMemoryGi, Most: claimWindow,
+		})
+		if err != nil || free.MaxConcurrentJobs <= 0 || free.MaxCPU <= 0 || free.MaxMemoryGi <= 0 {
+			return err
+		}
+		waiting, err := q.QueueHead(ctx, db.QueueHeadParams{
+			TenantID: tenantID, MaxCPU: t.MaxCPU, MaxMemoryGi: t.MaxMemoryGi, ReserveAfter: reserveAfter, Most: claimWindow,
+		})
+		if err != nil {
+			return err
+		}
+		if order = choose(waiting, free); len(order) == 0 {
+			return nil
+		}
+		// A job that was cancelled since it was read is no longer QUEUED and does not come back from here.
+		rows, err = q.Dispatch(ctx, order)
+		return err
+	})
+	if err != nil {
+		return nil, translate(err, "claiming jobs")
+	}
+	slices.SortFunc(rows, func(a, b db.Job) int { return slices.Index(order, a.ID) - slices.Index(order, b.ID) })
+	return each(rows, toJob), nil
+}
+
+// choose returns the ids of the waiting jobs that start now, in their order.
+func choose(waiting []db.QueueHeadRow, free tenant.Limits) []string {
+	var chosen []string
+	for _, w := range waiting {
+		if len(chosen) == free.MaxConcurrentJobs {
+			break
+		}
+		if w.CPURequest > free.MaxCPU || w.MemoryGi > free.MaxMemoryGi {
+			if w.Overdue {
+				break
+			}
+			continue
+		}
+		free.MaxCPU -= w.CPURequest
+		free.MaxMemoryGi -= w.MemoryGi
+		chosen = append(chosen, w.ID)
+	}
+	return chosen
+}
+
+// TenantsWithQueue implements job.Store. Tenants that hold equal shares come in the order in which their next jobs were
+// submitted.
+func (d *DB) TenantsWithQueue(ctx context.Context) ([]string, error) {
+	ids, err := d.q.TenantsWithQueue(ctx)
+	return ids, translate(err, "listing tenants with waiting jobs")
+}
+
+// ActiveJobs implements job.Store.
+func (d *DB) ActiveJobs(ctx context.Context, limit int) ([]job.Job, error) {
+	rows, err := d.q.ActiveJobs(ctx, limit)
+	if err != nil {
+		return nil, translate(err, "listing active jobs")
+	}
+	return each(rows, toJob), nil
+}
+
+// Restart implements job.Store. A job that waits or is over is problem.Conflict.
+func (d *DB) Restart(ctx context.Context, id string, message string) (attempt int, err error) {
+	if !isID(id) {
+		return 0, noJob(id)
+	}
+	attempt, err = d.q.Restart(ctx, db.RestartParams{ID: id, Message: storable(message)})
+	if err == nil || !errors.Is(err, pgx.ErrNoRows) {
+		return attempt, translate(err, "restarting a job")
+	}
+	found, err := d.KnownJobs(ctx, []string{id})
+	if err != nil {
+		return 0, err
+	}
+	if state, ok := found[id]; ok {
+		return 0, problem.New(problem.Conflict, "Job %s is %s. Only a job that is PENDING or RUNNING can be restarted.", id, state)
+	}
+	return 0, noJob(id)
+}

@@ -1,0 +1,174 @@
+package postgres
+
+import (
+	"context"
+	"crypto/subtle"
+	"errors"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/sumo-k8/sumo-k8/pkg/postgres/internal/db"
+	"github.com/sumo-k8/sumo-k8/pkg/problem"
+	"github.com/sumo-k8/sumo-k8/pkg/tenant"
+)
+
+// CreateTenant implements tenant.Store. A zero CreatedAt becomes the database's time.
+func (d *DB) CreateTenant(ctx context.Context, t tenant.Tenant, k tenant.Key) (tenant.Tenant, error) {
+	var created db.Tenant
+	err := d.inTx(ctx, func(q *db.Queries) (err error) {
+		created, err = q.InsertTenant(ctx, db.InsertTenantParams{
+			ID: t.ID, Namespace: t.Namespace,
+			MaxCPU: t.Limits.MaxCPU, MaxMemoryGi: t.Limits.MaxMemoryGi, MaxConcurrentJobs: t.Limits.MaxConcurrentJobs,
+			InputBuckets: notNil(t.InputBuckets), CreatedAt: known(t.CreatedAt),
+		})
+		if violation(err) == uniqueViolation {
+			return problem.Wrap(err, problem.Exists,
+				"Tenant %q exists already. Choose another tenant_id, or change this one with PATCH /auth/tenants/%s.", t.ID, t.ID)
+		}
+		if err != nil {
+			return err
+		}
+		return insertKey(ctx, q, t.ID, k)
+	})
+	if err != nil {
+		return tenant.Tenant{}, translate(err, "creating a tenant")
+	}
+	return toTenant(created), nil
+}
+
+// Tenant implements tenant.Store.
+func (d *DB) Tenant(ctx context.Context, id string) (tenant.Tenant, error) {
+	row, err := d.q.Tenant(ctx, id)
+	if err != nil {
+		return tenant.Tenant{}, translate(orNoTenant(err, id), "reading a tenant")
+	}
+	return toTenant(row), nil
+}
+
+// Tenants implements tenant.Store.
+func (d *DB) Tenants(ctx context.Context) ([]tenant.Tenant, error) {
+	rows, err := d.q.Tenants(ctx)
+	if err != nil {
+		return nil, translate(err, "listing tenants")
+	}
+	return each(rows, toTenant), nil
+}
+
+// UpdateTenant implements tenant.Store. It waits for a Claim that is deciding about the tenant.
+func (d *DB) UpdateTenant(ctx context.Context, id string, p tenant.Patch) (tenant.Tenant, error) {
+	var updated db.Tenant
+	err := d.inTx(ctx, func(q *db.Queries) (err error) {
+		params := db.UpdateTenantParams{ID: id, MaxCPU: p.MaxCPU, MaxMemoryGi: p.MaxMemoryGi, MaxConcurrentJobs: p.MaxConcurrentJobs}
+		if p.InputBuckets != nil {
+			params.InputBuckets = notNil(*p.InputBuckets)
+		}
+		if updated, err = q.UpdateTenant(ctx, params); err != nil {
+			return err
+		}
+		// What waiting jobs were told about the old limits may no longer be true. Claim tells them again if it is.
+		return q.ClearQueueMessages(ctx, id)
+	})
+	if err != nil {
+		return tenant.Tenant{}, translate(orNoTenant(err, id), "updating a tenant")
+	}
+	return toTenant(updated), nil
+}
+
+// ReplaceKeys implements tenant.Store.
+func (d *DB) ReplaceKeys(ctx context.Context, tenantID string, k tenant.Key) error {
+	err := d.inTx(ctx, func(q *db.Queries) error {
+		// Under the lock two replacements follow each other, and the later one revokes the key of the earlier.
+		if _, err := q.LockTenant(ctx, tenantID); err != nil {
+			return err
+		}
+		if err := q.RevokeKeys(ctx, tenantID); err != nil {
+			return err
+		}
+		return insertKey(ctx, q, tenantID, k)
+	})
+	return translate(orNoTenant(err, tenantID), "replacing API keys")
+}
+
+// TenantByKey implements tenant.Store.
+func (d *DB) TenantByKey(ctx context.Context, id string, hash []byte) (tenant.Tenant, error) {
+	row, err := d.q.TenantByKey(ctx, id)
+	if errors.Is(err, pgx.ErrNoRows) || violation(err) == notInRepertoire {
+		return tenant.Tenant{}, tenant.ErrUnknownKey()
+	}
+	if err != nil {
+		return tenant.Tenant{}, translate(err, "looking up an API key")
+	}
+	if subtle.ConstantTimeCompare(row.Hash, hash) != 1 {
+		return tenant.Tenant{}, tenant.ErrUnknownKey()
+	}
+	if row.UseUnrecorded {
+		// At most once a minute per key, so that reading stays reading. The owner of a good key is let in even when
+		// this note cannot be written, for example while the database is read-only.
+		_ = d.q.TouchKey(ctx, id)
+	}
+	return toTenant(row.Tenant), nil
+}
+
+// KeyHints implements tenant.Store.
+func (d *DB) KeyHints(ctx context.Context) (map[string]string, error) {
+	rows, err := d.q.KeyHints(ctx)
+	if err != nil {
+		return nil, translate(err, "listing key hints")
+	}
+	hints := make(map[string]string, len(rows))
+	for _, r := range rows {
+		hints[r.TenantID] = r.Hint
+	}
+	return hints, nil
+}
+
+func insertKey(ctx context.Context, q *db.Queries, tenantID string, k tenant.Key) error {
+	return q.InsertKey(ctx, db.InsertKeyParams{
+		ID: k.ID, TenantID: tenantID, Name: k.Name, Hint: k.Hint, Hash: k.Hash, CreatedAt: k.CreatedAt, ExpiresAt: k.ExpiresAt,
+	})
+}
+
+// orNoTenant says which tenant there is none of, where err says that a row was missing.
+func orNoTenant(err error, id string) error {
+	if errors.Is(err, pgx.ErrNoRows) {
+		return problem.New(problem.NotFound, "No tenant %q. Check the id, or list all with GET /auth/tenants.", id)
+	}
+	return err
+}
+
+func toTenant(t db.Tenant) tenant.Tenant {
+	out := tenant.Tenant{
+		ID: t.ID, Namespace: t.Namespace,
+		Limits:    tenant.Limits{MaxCPU: t.MaxCPU, MaxMemoryGi: t.MaxMemoryGi, MaxConcurrentJobs: t.MaxConcurrentJobs},
+		CreatedAt: t.CreatedAt, UpdatedAt: t.UpdatedAt,
+	}
+	if len(t.InputBuckets) > 0 {
+		out.InputBuckets = t.InputBuckets
+	}
+	return out
+}
+
+// notNil is s for a column that is never null: pgx writes a nil slice as NULL.
+func notNil(s []string) []string {
+	if s == nil {
+		return []string{}
+	}
+	return s
+}
+
+// known is t, or nil for the zero time.
+func known(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	return &t
+}
+
+func each[From, To any](rows []From, convert func(From) To) []To {
+	out := make([]To, len(rows))
+	for i, r := range rows {
+		out[i] = convert(r)
+	}
+	return out
+}
