@@ -1,0 +1,450 @@
+package laptop_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/rs/zerolog"
+
+	"github.com/sumo-k8/sumo-k8/infra/laptop"
+	"github.com/sumo-k8/sumo-k8/infra/laptop/laptoptest"
+	"github.com/sumo-k8/sumo-k8/pkg/s3store"
+)
+
+// asServer makes this test binary start both servers on the folder it names, store something, and wait to be killed.
+const asServer = "LAPTOP_TEST_SERVER"
+
+func TestMain(m *testing.M) {
+	if dir := os.Getenv(asServer); dir != "" {
+		if err := serve(dir); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		select {}
+	}
+	laptoptest.Main(m)
+}
+
+const database = "sumo"
+
+// serve starts both servers, stores a row and an object, and prints the pids of the servers.
+func serve(dir string) error {
+	ctx := context.Background()
+	if _, err := laptop.Lock(dir); err != nil {
+		return err
+	}
+	pg, err := laptop.StartPostgres(ctx, filepath.Join(dir, "postgres"), zerolog.Nop())
+	if err != nil {
+		return err
+	}
+	binary, err := laptoptest.ObjectStoreBinary(ctx)
+	if err != nil {
+		return err
+	}
+	s3, err := laptop.StartObjectStore(ctx, filepath.Join(dir, "objectstore"), binary, zerolog.Nop())
+	if err != nil {
+		return err
+	}
+	if err := pg.EnsureDatabase(ctx, database); err != nil {
+		return err
+	}
+	conn, err := pgx.Connect(ctx, pg.URL(database))
+	if err != nil {
+		return err
+	}
+	if _, err := conn.Exec(ctx, "CREATE TABLE kept (n int); INSERT INTO kept VALUES (42)"); err != nil {
+		return err
+	}
+	store, err := s3store.New(bucket(s3))
+	if err != nil {
+		return err
+	}
+	if err := store.EnsureBucket(ctx); err != nil {
+		return err
+	}
+	if _, err := store.Put(ctx, "kept", strings.NewReader("object"), ""); err != nil {
+		return err
+	}
+	return json.NewEncoder(os.Stdout).Encode(struct{ Parent, Postgres, ObjectStore int }{os.Getpid(), pg.Pid(), s3.Pid()})
+}
+
+func bucket(s3 *laptop.ObjectStore) s3store.Config {
+	return s3store.Config{Endpoint: s3.Endpoint(), AccessKey: s3.AccessKey(), SecretKey: s3.SecretKey(), UsePathStyle: true, Bucket: "kept"}
+}
+
+func startPostgres(t *testing.T, dir string) *laptop.Postgres {
+	t.Helper()
+	pg, err := laptop.StartPostgres(t.Context(), dir, zerolog.New(zerolog.NewTestWriter(t)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return pg
+}
+
+func startObjectStore(t *testing.T, dir string) *laptop.ObjectStore {
+	t.Helper()
+	binary, err := laptoptest.ObjectStoreBinary(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	s3, err := laptop.StartObjectStore(t.Context(), dir, binary, zerolog.New(zerolog.NewTestWriter(t)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s3
+}
+
+func query[T any](t *testing.T, url, sql string) T {
+	t.Helper()
+	conn, err := pgx.Connect(t.Context(), url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close(context.Background())
+	var value T
+	if err := conn.QueryRow(t.Context(), sql).Scan(&value); err != nil {
+		t.Fatal(err)
+	}
+	return value
+}
+
+// runs reports whether a process that is not our child runs. One that nobody has collected yet has ended.
+func runs(pid int) bool {
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	return err == nil && !strings.Contains(string(stat), ") Z ")
+}
+
+func TestServersDieWithTheirParentAndComeBackWithTheirData(t *testing.T) {
+	t.Parallel()
+	dir := laptoptest.Folder(t)
+	parent := exec.Command(os.Args[0])
+	parent.Env = append(os.Environ(), asServer+"="+dir)
+	parent.Stderr = os.Stderr
+	stdout, err := parent.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := parent.Start(); err != nil {
+		t.Fatal(err)
+	}
+	var pids struct{ Parent, Postgres, ObjectStore int }
+	if err := json.NewDecoder(stdout).Decode(&pids); err != nil {
+		t.Fatalf("the parent did not come up: %v, %v", err, parent.Wait())
+	}
+	if _, err := laptop.Lock(dir); err == nil || !strings.Contains(err.Error(), strconv.Itoa(pids.Parent)) {
+		t.Errorf("Lock() of a folder in use = %v, want an error that names pid %d", err, pids.Parent)
+	}
+
+	if err := parent.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	_ = parent.Wait()
+	unlock, err := laptop.Lock(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unlock()
+	// At once, while the old server may still be ending.
+	pg := startPostgres(t, filepath.Join(dir, "postgres"))
+	s3 := startObjectStore(t, filepath.Join(dir, "objectstore"))
+	for name, pid := range map[string]int{"postgres": pids.Postgres, "object store": pids.ObjectStore} {
+		if runs(pid) {
+			t.Errorf("the %s with pid %d outlived its parent", name, pid)
+		}
+	}
+	if n := query[int](t, pg.URL(database), "SELECT n FROM kept"); n != 42 {
+		t.Errorf("the row is %d, want 42", n)
+	}
+	store, err := s3store.New(bucket(s3))
+	if err != nil {
+		t.Fatal(err)
+	}
+	body, err := store.Open(t.Context(), "kept", 0, -1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer body.Close()
+	if text, err := io.ReadAll(body); err != nil || string(text) != "object" {
+		t.Errorf("the object is %q, %v", text, err)
+	}
+	if err := errors.Join(pg.Stop(), s3.Stop()); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestPostgresIsPrivateAndDurable(t *testing.T) {
+	t.Parallel()
+	pg := startPostgres(t, laptoptest.Folder(t))
+	for setting, want := range map[string]string{
+		"listen_addresses": "", "fsync": "on", "synchronous_commit": "on", "full_page_writes": "on",
+		"server_encoding": "UTF8", "lc_collate": "C.UTF-8", "TimeZone": "UTC",
+	} {
+		if got := query[string](t, pg.URL("postgres"), "SHOW "+setting); got != want {
+			t.Errorf("%s is %q, want %q", setting, got, want)
+		}
+	}
+	sockets, _, _ := strings.Cut(query[string](t, pg.URL("postgres"), "SHOW unix_socket_directories"), ",")
+	for _, dir := range []string{sockets, filepath.Join(pg.Folder(), "data")} {
+		info, err := os.Stat(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if info.Mode().Perm() != 0o700 {
+			t.Errorf("%s has mode %v, want 0700", dir, info.Mode())
+		}
+	}
+	if err := pg.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(sockets); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("after Stop() the socket folder is there: %v", err)
+	}
+	select {
+	case <-pg.Done():
+	default:
+		t.Error("after Stop() Done() is open")
+	}
+}
+
+func TestPostgresStopsThoughSessionsAreOpen(t *testing.T) {
+	t.Parallel()
+	pg := startPostgres(t, laptoptest.Folder(t))
+	conn, err := pgx.Connect(t.Context(), pg.URL("postgres"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close(context.Background())
+	begun := time.Now()
+	if err := pg.Stop(); err != nil || time.Since(begun) > 10*time.Second {
+		t.Errorf("Stop() = %v after %v", err, time.Since(begun))
+	}
+}
+
+func TestPostgresIgnoresAPidFileOfAnotherProcess(t *testing.T) {
+	t.Parallel()
+	dir := laptoptest.Folder(t)
+	if err := startPostgres(t, dir).Stop(); err != nil {
+		t.Fatal(err)
+	}
+	// As after a restart of the machine, or of a container, where the number belongs to somebody else: here, to us.
+	if err := os.WriteFile(filepath.Join(dir, "data", "postmaster.pid"), fmt.Appendln(nil, os.Getpid()), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	pg := startPostgres(t, dir)
+	if err := pg.EnsureDatabase(t.Context(), database); err != nil {
+		t.Error(err)
+	}
+	if err := pg.EnsureDatabase(t.Context(), database); err != nil {
+		t.Errorf("EnsureDatabase() of one that exists = %v", err)
+	}
+	if err := pg.Stop(); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestRootKeepsTheClusterWhereItsUserReachesIt(t *testing.T) {
+	t.Parallel()
+	if os.Geteuid() != 0 {
+		t.Skip("only root needs another user for Postgres")
+	}
+	closed := laptoptest.Folder(t)
+	if err := os.Chmod(closed, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	dir := filepath.Join(closed, "data", "postgres")
+	var folders []string
+	for range 2 {
+		pg := startPostgres(t, dir)
+		folders = append(folders, pg.Folder())
+		t.Cleanup(func() { os.RemoveAll(pg.Folder()) })
+		if !strings.HasPrefix(pg.Folder(), "/var/lib/sumo-k8/") {
+			t.Errorf("the cluster is in %s", pg.Folder())
+		}
+		if err := pg.EnsureDatabase(t.Context(), database); err != nil {
+			t.Error(err)
+		}
+		if err := pg.Stop(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if folders[0] != folders[1] {
+		t.Errorf("the second start uses %s instead of %s", folders[1], folders[0])
+	}
+}
+
+func TestPostgresThatCannotStartSaysWhy(t *testing.T) {
+	t.Parallel()
+	dir := laptoptest.Folder(t)
+	if err := startPostgres(t, dir).Stop(); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "data", "pg_hba.conf"), []byte("nonsense\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	_, err := laptop.StartPostgres(t.Context(), dir, zerolog.Nop())
+	if err == nil || !strings.Contains(err.Error(), "pg_hba.conf") {
+		t.Errorf("StartPostgres() = %v, want the server's own words", err)
+	}
+}
+
+func TestClusterOfAnotherVersionIsLeftAlone(t *testing.T) {
+	t.Parallel()
+	dir := laptoptest.Folder(t)
+	if err := os.Mkdir(filepath.Join(dir, "data"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "data", "PG_VERSION"), []byte("9\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	_, err := laptop.StartPostgres(t.Context(), dir, zerolog.Nop())
+	if err == nil || !strings.Contains(err.Error(), "apt-get install --no-install-recommends postgresql-9") {
+		t.Errorf("StartPostgres() = %v, want the command that installs version 9", err)
+	}
+}
+
+func TestStartGivesUpWithItsContext(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := laptop.StartPostgres(ctx, laptoptest.Folder(t), zerolog.Nop()); !errors.Is(err, context.Canceled) {
+		t.Errorf("StartPostgres() = %v, want context.Canceled", err)
+	}
+	binary, err := laptoptest.ObjectStoreBinary(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := laptop.StartObjectStore(ctx, laptoptest.Folder(t), binary, zerolog.Nop()); !errors.Is(err, context.Canceled) {
+		t.Errorf("StartObjectStore() = %v, want context.Canceled", err)
+	}
+}
+
+func TestObjectStoreKeepsItsKeysToItself(t *testing.T) {
+	t.Parallel()
+	dir := laptoptest.Folder(t)
+	first := startObjectStore(t, dir)
+	if err := first.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	second := startObjectStore(t, dir)
+	if first.AccessKey() != second.AccessKey() || first.SecretKey() != second.SecretKey() || len(second.SecretKey()) < 20 {
+		t.Error("the keys of the second start differ from those of the first, or are short")
+	}
+	info, err := os.Stat(filepath.Join(dir, "credentials.json"))
+	if err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("the credentials' file: %v, %v; want mode 0600", info.Mode(), err)
+	}
+	cmdline, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", second.Pid()))
+	if err != nil || strings.Contains(string(cmdline), second.SecretKey()) {
+		t.Errorf("every user can read the secret key in the command line: %v", err)
+	}
+	if err := second.Stop(); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestObjectStoreThatCannotStartSaysWhy(t *testing.T) {
+	t.Parallel()
+	dir := laptoptest.Folder(t)
+	if err := os.WriteFile(filepath.Join(dir, "objects"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	binary, err := laptoptest.ObjectStoreBinary(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = laptop.StartObjectStore(t.Context(), dir, binary, zerolog.Nop())
+	if err == nil || !strings.Contains(err.Error(), "not a directory") {
+		t.Errorf("StartObjectStore() = %v, want the server's own words", err)
+	}
+}
+
+func TestObjectStoreWorksWithoutExtendedAttributes(t *testing.T) {
+	t.Parallel()
+	dir := laptoptest.Folder(t)
+	// A store that once began with a metadata folder, as on a file system without attributes, keeps to it.
+	if err := os.Mkdir(filepath.Join(dir, "metadata"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	s3 := startObjectStore(t, dir)
+	store, err := s3store.New(bucket(s3))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := store.EnsureBucket(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for _, size := range []int{10, 11 << 20} { // in one request, and in parts
+		want := strings.Repeat("x", size)
+		if _, err := store.Put(t.Context(), "a/key", strings.NewReader(want), "text/x-kept"); err != nil {
+			t.Fatal(err)
+		}
+		body, err := store.Open(t.Context(), "a/key", 0, -1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := io.ReadAll(body)
+		body.Close()
+		if err != nil || string(got) != want {
+			t.Errorf("%d bytes come back as %d, %v", size, len(got), err)
+		}
+		if o, err := store.Stat(t.Context(), "a/key"); err != nil || o.ETag == "" {
+			t.Errorf("Stat() = %+v, %v, want an ETag", o, err)
+		}
+	}
+	if kept, _ := filepath.Glob(filepath.Join(dir, "metadata", "kept", "a", "key", "meta", "content-type")); len(kept) != 1 {
+		t.Error("the content type is not in the metadata folder")
+	}
+	if err := s3.Stop(); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestServerThatEndsByItselfIsNoticed(t *testing.T) {
+	t.Parallel()
+	s3 := startObjectStore(t, laptoptest.Folder(t))
+	if err := syscall.Kill(s3.Pid(), syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	<-s3.Done()
+	if err := s3.Stop(); err == nil {
+		t.Error("Stop() of a server that had crashed gives no error")
+	}
+}
+
+func TestPostgresTakesALongPath(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(laptoptest.Folder(t), strings.Repeat("a long name ", 12))
+	if err := os.Mkdir(dir, 0o711); err != nil {
+		t.Fatal(err)
+	}
+	if err := startPostgres(t, dir).Stop(); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestLockIsFreeAfterUnlock(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "made", "by", "lock")
+	for range 2 {
+		unlock, err := laptop.Lock(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := laptop.Lock(dir); err == nil {
+			t.Error("two locks of one folder")
+		}
+		unlock()
+	}
+}

@@ -1,0 +1,100 @@
+package laptoptest
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"syscall"
+	"time"
+)
+
+// binaryVariable names an object store that is built already, and must not be built by the tests.
+const binaryVariable = "SUMO_K8_OBJECTSTORE"
+
+// ObjectStoreBinary returns the path of the object store's program: the one named by SUMO_K8_OBJECTSTORE, or
+// .local/bin/objectstore in the module's folder, which it builds when the sources are newer.
+func ObjectStoreBinary(ctx context.Context) (string, error) {
+	if path := os.Getenv(binaryVariable); path != "" {
+		return path, nil
+	}
+	root, err := moduleRoot()
+	if err != nil {
+		return "", err
+	}
+	source := filepath.Join(root, "infra", "objectstore")
+	bin := filepath.Join(root, ".local", "bin")
+	binary := filepath.Join(bin, "objectstore")
+	if err := os.MkdirAll(bin, 0o755); err != nil {
+		return "", fmt.Errorf("build the object store: %w", err)
+	}
+	// The test binaries of several packages run at once. The first one builds, the others wait for it.
+	lock, err := os.OpenFile(filepath.Join(bin, "objectstore.lock"), os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return "", fmt.Errorf("build the object store: %w", err)
+	}
+	defer lock.Close()
+	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX); err != nil {
+		return "", fmt.Errorf("build the object store: %w", err)
+	}
+	fresh, err := newer(binary, source)
+	if err != nil || fresh {
+		return binary, err
+	}
+	cmd := exec.CommandContext(ctx, "go", "build", "-o", binary, ".")
+	cmd.Dir = source
+	// Neither a workspace nor the flags of the module under test apply to this module.
+	cmd.Env = append(os.Environ(), "GOWORK=off", "GOFLAGS=-buildvcs=false")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("build the object store: %w: %s", err, bytes.TrimSpace(out))
+	}
+	// The go command leaves a program alone that would not change.
+	now := time.Now()
+	return binary, os.Chtimes(binary, now, now)
+}
+
+// newer reports whether binary exists and is newer than all files of the source folder.
+func newer(binary, source string) (bool, error) {
+	built, err := os.Stat(binary)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	files, err := os.ReadDir(source)
+	if err != nil {
+		return false, err
+	}
+	for _, f := range files {
+		info, err := f.Info()
+		if err != nil {
+			return false, err
+		}
+		if !info.ModTime().Before(built.ModTime()) {
+			return false, nil
+		}
+	}
+	return true, nil
+}
+
+// moduleRoot is the nearest folder above the test's working directory, which is its package's, that has the object store's
+// sources.
+func moduleRoot() (string, error) {
+	dir, err := os.Getwd()
+	if err != nil {
+		return "", err
+	}
+	for at := dir; ; at = filepath.Dir(at) {
+		if _, err := os.Stat(filepath.Join(at, "infra", "objectstore", "main.go")); err == nil {
+			return at, nil
+		}
+		if at == filepath.Dir(at) {
+			return "", fmt.Errorf("the object store's sources are not above %s: name a built one in %s", dir, binaryVariable)
+		}
+	}
+}

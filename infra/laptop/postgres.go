@@ -1,0 +1,445 @@
+package laptop
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/url"
+	"os"
+	"os/exec"
+	"os/user"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/rs/zerolog"
+
+	"github.com/sumo-k8/sumo-k8/pkg/process"
+)
+
+const (
+	// postgresStart covers the recovery of a few hundred megabytes of log after a crash.
+	postgresStart = time.Minute
+	// postgresStop covers the last checkpoint, which writes at most the shared buffers.
+	postgresStop = 30 * time.Second
+	// predecessorEnd is longer than the 5 s after which a postmaster in immediate shutdown kills its children.
+	predecessorEnd = 15 * time.Second
+	// pollEvery is short against what is waited for: a server that starts in 100 ms.
+	pollEvery = 10 * time.Millisecond
+	// socketPathLimit is what the kernel takes for the path of a unix socket, its closing zero left out.
+	socketPathLimit = 107
+	// superuser is the one role of a private cluster.
+	superuser = "postgres"
+)
+
+// distributionBinaries is where Debian and its descendants install each major version.
+const distributionBinaries = "/usr/lib/postgresql/*/bin"
+
+// rootClusters is where root's clusters are when Postgres cannot get at the data folder. Unlike /var/tmp it is not cleaned
+// of what nobody has used for a month.
+const rootClusters = "/var/lib/sumo-k8"
+
+// common settings suit one machine with one user: small, no replication, and none of the tricks for long queries.
+var common = []string{
+	"listen_addresses=",
+	"unix_socket_permissions=0700",
+	"max_wal_senders=0",
+	"wal_level=minimal",
+	"jit=off",
+	"max_parallel_workers_per_gather=0",
+	"timezone=UTC",
+	"log_timezone=UTC",
+}
+
+// use is what a cluster is for.
+type use struct {
+	initdb   []string // options when the cluster is made
+	settings []string // of the server, on top of the common ones
+}
+
+var (
+	// durable keeps every committed transaction through a power cut.
+	durable = use{settings: []string{"shared_buffers=64MB", "max_connections=100", "max_wal_size=256MB"}}
+
+	// disposable loses the cluster in a power cut, for speed, and is small enough for several at a time.
+	disposable = use{
+		initdb: []string{"--no-sync"},
+		settings: []string{
+			"shared_buffers=16MB", "max_connections=60",
+			"fsync=off", "synchronous_commit=off", "full_page_writes=off",
+		},
+	}
+)
+
+// Postgres is a running cluster that only this user can reach.
+type Postgres struct {
+	process *process.Process
+	home    string
+	sockets string
+	log     zerolog.Logger
+}
+
+// StartPostgres runs the Postgres that the distribution installed, on a cluster in dir that it makes at the first start,
+// and returns when it accepts connections. It listens on a unix socket in a private folder only. Run as root, which
+// Postgres refuses, it runs as the user postgres or nobody; when that user cannot reach dir, the cluster is kept under
+// /var/lib/sumo-k8, and the log says so.
+//
+// ctx bounds the start only. One process at a time may start a dir: hold its Lock. After a kill -9 of that process, the
+// next start waits for the old server to end and recovers the cluster.
+func StartPostgres(ctx context.Context, dir string, log zerolog.Logger) (*Postgres, error) {
+	return startPostgres(ctx, dir, durable, log)
+}
+
+// StartDisposablePostgres is StartPostgres for tests: smaller, and faster because it does not survive a power cut.
+func StartDisposablePostgres(ctx context.Context, dir string, log zerolog.Logger) (*Postgres, error) {
+	return startPostgres(ctx, dir, disposable, log)
+}
+
+func startPostgres(ctx context.Context, dir string, use use, log zerolog.Logger) (*Postgres, error) {
+	dir, err := filepath.Abs(dir)
+	if err != nil {
+		return nil, err
+	}
+	account, err := postgresAccount()
+	if err != nil {
+		return nil, err
+	}
+	home, err := makeHome(dir, account, log)
+	if err != nil {
+		return nil, fmt.Errorf("make the database's folder: %w", err)
+	}
+	data := filepath.Join(home, "data")
+	binaries, err := findPostgres(data)
+	if err != nil {
+		return nil, err
+	}
+	if err := initCluster(ctx, binaries, data, account, use.initdb); err != nil {
+		return nil, err
+	}
+	sockets, err := socketFolder(data, account)
+	if err != nil {
+		return nil, fmt.Errorf("make the database's socket folder: %w", err)
+	}
+	if err := awaitPredecessor(ctx, data, log); err != nil {
+		return nil, err
+	}
+
+	logFile, err := openLog(filepath.Join(home, "postgres.log"))
+	if err != nil {
+		return nil, fmt.Errorf("database: %w", err)
+	}
+	defer logFile.Close()
+	args := []string{"-D", data, "-k", sockets}
+	for _, setting := range slices.Concat(common, use.settings) {
+		args = append(args, "-c", setting)
+	}
+	cmd := account.command(filepath.Join(binaries, "postgres"), args...)
+	cmd.Stdout, cmd.Stderr = logFile, logFile
+	p, err := process.Start(cmd, process.Options{
+		// Immediate shutdown: nobody waits for a checkpoint, and recovery at the next start is exact.
+		DeathSignal: syscall.SIGQUIT,
+		// Fast shutdown: it ends sessions, where SIGTERM would wait for them.
+		StopSignal: syscall.SIGINT,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("database: %w", err)
+	}
+	pg := &Postgres{process: p, home: home, sockets: sockets, log: log}
+	if err := pg.awaitReady(ctx); err != nil {
+		err = errors.Join(err, p.Stop(context.WithoutCancel(ctx), postgresStop), os.RemoveAll(sockets))
+		return nil, fmt.Errorf("the database did not start: %w; its log ends: %s", err, logTail(logFile.Name()))
+	}
+	log.Info().Str("folder", home).Str("sockets", sockets).Int("pid", p.Pid()).Msg("database is ready")
+	return pg, nil
+}
+
+// Folder is where the cluster and its log are kept; not always the folder that was asked for.
+func (p *Postgres) Folder() string { return p.home }
+
+// URL addresses a database of the cluster in the form that pgx takes.
+func (p *Postgres) URL(database string) string {
+	u := url.URL{
+		Scheme: "postgres", User: url.User(superuser), Path: "/" + database,
+		RawQuery: url.Values{"host": {p.sockets}}.Encode(),
+	}
+	return u.String()
+}
+
+// EnsureDatabase makes a database when it is missing.
+func (p *Postgres) EnsureDatabase(ctx context.Context, name string) error {
+	conn, err := pgx.Connect(ctx, p.URL("postgres"))
+	if err != nil {
+		return fmt.Errorf("create database %s: %w", name, err)
+	}
+	defer conn.Close(context.WithoutCancel(ctx))
+	var there bool
+	err = conn.QueryRow(ctx, "SELECT EXISTS (SELECT FROM pg_database WHERE datname = $1)", name).Scan(&there)
+	if err == nil && !there {
+		_, err = conn.Exec(ctx, "CREATE DATABASE "+pgx.Identifier{name}.Sanitize())
+	}
+	if err != nil {
+		return fmt.Errorf("create database %s: %w", name, err)
+	}
+	return nil
+}
+
+// Pid is the server's process id.
+func (p *Postgres) Pid() int { return p.process.Pid() }
+
+// Done is closed when the server has ended, asked to or not.
+func (p *Postgres) Done() <-chan struct{} { return p.process.Done() }
+
+// Stop ends all sessions and then the server.
+func (p *Postgres) Stop() error {
+	if err := p.process.Stop(context.Background(), postgresStop); err != nil {
+		return fmt.Errorf("stop the database: %w", err)
+	}
+	if err := os.Remove(p.sockets); err != nil {
+		p.log.Warn().Err(err).Msg("the database's socket folder is left behind")
+	}
+	p.log.Info().Msg("database has stopped")
+	return nil
+}
+
+func (p *Postgres) awaitReady(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, postgresStart)
+	defer cancel()
+	for {
+		conn, err := pgx.Connect(ctx, p.URL("postgres"))
+		if err == nil {
+			return conn.Close(ctx)
+		}
+		select {
+		case <-p.process.Done():
+			return errors.New("it ended at once")
+		case <-ctx.Done():
+			return errors.Join(ctx.Err(), err)
+		case <-time.After(pollEvery):
+		}
+	}
+}
+
+// findPostgres returns the folder of the server's programs: of the version that made the cluster, or the newest one for a
+// cluster that is still to be made.
+func findPostgres(data string) (string, error) {
+	const install = "install it with: sudo apt-get install --no-install-recommends postgresql"
+	// The error of Glob is about its pattern only.
+	folders, _ := filepath.Glob(distributionBinaries)
+	slices.SortFunc(folders, func(a, b string) int { return cmp.Compare(major(b), major(a)) })
+	if path, err := exec.LookPath("initdb"); err == nil {
+		folders = append(folders, filepath.Dir(path))
+	}
+	folders = slices.DeleteFunc(folders, func(dir string) bool {
+		_, err := os.Stat(filepath.Join(dir, "initdb"))
+		return err != nil
+	})
+	version, err := os.ReadFile(filepath.Join(data, "PG_VERSION"))
+	switch {
+	case errors.Is(err, fs.ErrNotExist) && len(folders) > 0:
+		return folders[0], nil
+	case errors.Is(err, fs.ErrNotExist):
+		return "", errors.New("PostgreSQL is not installed; " + install)
+	case err != nil:
+		return "", fmt.Errorf("read the database's version: %w", err)
+	}
+	made := string(bytes.TrimSpace(version))
+	for _, dir := range folders {
+		if out, err := exec.Command(filepath.Join(dir, "postgres"), "--version").Output(); err == nil &&
+			strings.Contains(string(out)+" ", " "+made+".") {
+			return dir, nil
+		}
+	}
+	return "", fmt.Errorf("the database in %s was made by PostgreSQL %s, which is not installed; install it with: "+
+		"sudo apt-get install --no-install-recommends postgresql-%s, or move the folder away to begin with an empty one", data, made, made)
+}
+
+// major is the version in a path of distributionBinaries.
+func major(dir string) int {
+	n, _ := strconv.Atoi(filepath.Base(filepath.Dir(dir)))
+	return n
+}
+
+// initCluster makes the cluster when there is none. It is made aside and renamed, so that an interruption leaves nothing
+// that looks like a cluster.
+func initCluster(ctx context.Context, binaries, data string, account account, options []string) error {
+	if _, err := os.Stat(data); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	unfinished := data + ".new"
+	if err := os.RemoveAll(unfinished); err != nil {
+		return fmt.Errorf("remove an unfinished database: %w", err)
+	}
+	if err := account.mkdir(unfinished, 0o700); err != nil {
+		return fmt.Errorf("make the database's folder: %w", err)
+	}
+	var out bytes.Buffer
+	args := []string{"-D", unfinished, "-U", superuser, "--auth=trust", "--encoding=UTF8", "--locale=C.UTF-8", "--no-instructions"}
+	cmd := account.command(filepath.Join(binaries, "initdb"), append(args, options...)...)
+	cmd.Stdout, cmd.Stderr = &out, &out
+	p, err := process.Start(cmd, process.Options{})
+	if err != nil {
+		return fmt.Errorf("make the database: %w", err)
+	}
+	stop := context.AfterFunc(ctx, p.Kill)
+	defer stop()
+	if err := p.Wait(); err != nil {
+		return fmt.Errorf("make the database: %w: %s", errors.Join(ctx.Err(), err), bytes.TrimSpace(out.Bytes()))
+	}
+	if err := os.Rename(unfinished, data); err != nil {
+		return fmt.Errorf("make the database: %w", err)
+	}
+	return nil
+}
+
+// awaitPredecessor waits for the server that a killed process of ours left in immediate shutdown. A pid file that names
+// some other process, as after a restart of the machine or in a container, is removed: Postgres would take that process
+// for a live server and refuse to start.
+func awaitPredecessor(ctx context.Context, data string, log zerolog.Logger) error {
+	ctx, cancel := context.WithTimeout(ctx, predecessorEnd)
+	defer cancel()
+	pidFile := filepath.Join(data, "postmaster.pid")
+	for waiting := false; ; waiting = true {
+		text, err := os.ReadFile(pidFile)
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("look for a running database: %w", err)
+		}
+		first, _, _ := strings.Cut(string(text), "\n")
+		pid, err := strconv.Atoi(first)
+		if err != nil || !serves(pid, data) {
+			log.Warn().Str("folder", data).Msg("the database was not stopped properly; it recovers now")
+			return os.Remove(pidFile)
+		}
+		if !waiting {
+			log.Info().Int("pid", pid).Msg("waiting for the previous database server to end")
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("the database in %s is in use by the server with pid %d: stop the program that started it", data, pid)
+		case <-time.After(pollEvery):
+		}
+	}
+}
+
+// serves reports whether pid is a Postgres of this data folder.
+func serves(pid int, data string) bool {
+	cmdline, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
+	args := strings.Split(string(cmdline), "\x00")
+	return err == nil && filepath.Base(args[0]) == "postgres" && slices.Contains(args, data)
+}
+
+// account is the user that the server runs as.
+type account struct {
+	uid, gid int
+	other    bool // not the user that we run as
+}
+
+func ourselves() account { return account{uid: os.Geteuid(), gid: os.Getegid()} }
+
+// postgresAccount is our own user, or for root, the first user there is of those that Postgres accepts.
+func postgresAccount() (account, error) {
+	if os.Geteuid() != 0 {
+		return ourselves(), nil
+	}
+	for _, name := range []string{"postgres", "nobody"} {
+		u, err := user.Lookup(name)
+		if err != nil {
+			continue
+		}
+		uid, uidErr := strconv.Atoi(u.Uid)
+		gid, gidErr := strconv.Atoi(u.Gid)
+		if err := errors.Join(uidErr, gidErr); err != nil {
+			return account{}, fmt.Errorf("user %s: %w", name, err)
+		}
+		return account{uid: uid, gid: gid, other: true}, nil
+	}
+	return account{}, errors.New("Postgres does not run as root, and there is no user postgres or nobody to run it as; start this program as an ordinary user")
+}
+
+// command prepares a program of the account. Our environment stays out of it: PGDATA, PGPORT and the like would reach
+// into the cluster.
+func (a account) command(path string, args ...string) *exec.Cmd {
+	cmd := exec.Command(path, args...)
+	cmd.Dir = "/"
+	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "LC_ALL=C.UTF-8", "TZ=UTC"}
+	if a.other {
+		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uint32(a.uid), Gid: uint32(a.gid)}}
+	}
+	return cmd
+}
+
+// mkdir makes a folder of the account with this mode. One that exists must be the account's already and no more open: in
+// a folder like /tmp anyone may have put it there.
+func (a account) mkdir(path string, mode fs.FileMode) error {
+	err := os.Mkdir(path, 0o700)
+	if err == nil {
+		return errors.Join(os.Lchown(path, a.uid, a.gid), os.Chmod(path, mode))
+	}
+	if !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	info, err := os.Lstat(path)
+	if err != nil {
+		return err
+	}
+	if owner := info.Sys().(*syscall.Stat_t).Uid; !info.IsDir() || info.Mode().Perm()&^mode != 0 || int(owner) != a.uid {
+		return fmt.Errorf("%s exists and is not a private folder of user %d: remove it", path, a.uid)
+	}
+	return nil
+}
+
+// reaches reports whether the account gets into dir, by trying: access lists and namespaces defy any calculation.
+func (a account) reaches(dir string) bool {
+	return !a.other || a.command("/usr/bin/test", "-x", dir).Run() == nil
+}
+
+// makeHome returns the folder for cluster and log: dir, or when the account cannot get there, one under /var/lib to which
+// a link in dir leads. Whoever removes dir to begin anew so gets a new cluster as well.
+func makeHome(dir string, account account, log zerolog.Logger) (string, error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil || !account.other {
+		return dir, err
+	}
+	// The folder stays ours, so that the account cannot swap the log that we write; it need only pass through.
+	const passable = 0o711
+	if err := os.Chmod(dir, passable); err != nil {
+		return "", err
+	}
+	if account.reaches(dir) {
+		return dir, nil
+	}
+	link := filepath.Join(dir, "elsewhere")
+	home, err := os.Readlink(link)
+	if errors.Is(err, fs.ErrNotExist) {
+		home = filepath.Join(rootClusters, rand.Text())
+		err = errors.Join(os.MkdirAll(rootClusters, passable), os.Symlink(home, link))
+	}
+	if err != nil {
+		return "", err
+	}
+	log.Warn().Str("wanted", dir).Str("folder", home).
+		Msg("Postgres does not run as root, and the user it runs as cannot reach the data folder: the database is kept elsewhere")
+	return home, ourselves().mkdir(home, passable)
+}
+
+// socketFolder makes the folder of the socket. Its path is short, because the kernel takes at most 107 bytes, and follows
+// from that of the cluster, so that a crash leaves nothing that the next start does not use again.
+func socketFolder(data string, account account) (string, error) {
+	sum := sha256.Sum256([]byte(data))
+	name := fmt.Sprintf("sumo-k8-%x", sum[:6])
+	dir := filepath.Join(os.TempDir(), name)
+	if len(filepath.Join(dir, ".s.PGSQL.5432")) > socketPathLimit || !account.reaches(os.TempDir()) {
+		dir = filepath.Join("/tmp", name)
+	}
+	return dir, account.mkdir(dir, 0o700)
+}

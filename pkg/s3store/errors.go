@@ -1,0 +1,98 @@
+package s3store
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
+	"github.com/aws/smithy-go"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
+
+	"github.com/sumo-k8/sumo-k8/pkg/problem"
+)
+
+// retryAfter is how long a store usually needs to come back from a restart or a burst of load.
+const retryAfter = 5 * time.Second
+
+// failed turns an error of the SDK into ours; nil stays nil. What was tried goes into the text, for the log.
+func (s *Store) failed(err error, verb, key string) error {
+	if err == nil {
+		return nil
+	}
+	tried := fmt.Errorf("%s %s: %w", verb, key, err)
+	switch {
+	case apiCode(err) == "NoSuchBucket":
+		return problem.Wrap(tried, problem.Unavailable,
+			"The bucket %s of the object store is missing; the operator must create it.", s.cfg.Bucket).WithRetryAfter(retryAfter)
+	case missing(err):
+		return problem.Wrap(tried, problem.NotFound, "There is no object %s.", key)
+	case unavailable(err):
+		return away(tried)
+	default:
+		return tried
+	}
+}
+
+// inputFailed is failed for an object that a tenant named, who can do something about most failures.
+func inputFailed(err error, bucket, key string) error {
+	url := "s3://" + bucket + "/" + key
+	tried := fmt.Errorf("read %s: %w", url, err)
+	switch {
+	case apiCode(err) == "NoSuchBucket":
+		return problem.Wrap(tried, problem.NotFound, "There is no bucket %s; check the URL %s.", bucket, url)
+	case missing(err):
+		return problem.Wrap(tried, problem.NotFound, "There is no object %s; check the URL, and that its upload has finished.", url)
+	case status(err) == http.StatusForbidden:
+		return problem.Wrap(tried, problem.Forbidden, "We may not read %s; allow s3:GetObject on it to this service.", url)
+	case status(err) == http.StatusMovedPermanently:
+		return problem.Wrap(tried, problem.Invalid, "The bucket %s is in another region; copy the object to a bucket in ours.", bucket)
+	case unavailable(err):
+		return away(tried)
+	default:
+		return tried
+	}
+}
+
+func away(cause error) error {
+	return problem.Wrap(cause, problem.Unavailable, "The object store is not available; try again shortly.").WithRetryAfter(retryAfter)
+}
+
+// apiCode is the error code in the store's answer, or "".
+func apiCode(err error) string {
+	var api smithy.APIError
+	if errors.As(err, &api) {
+		return api.ErrorCode()
+	}
+	return ""
+}
+
+// missing reports whether the store said that the bucket or object is not there. An answer to HEAD has no body to tell
+// which.
+func missing(err error) bool {
+	switch apiCode(err) {
+	case "NoSuchKey", "NoSuchBucket", "NotFound":
+		return true
+	}
+	return false
+}
+
+// status is the HTTP status of the store's answer, or 0 when there was none.
+func status(err error) int {
+	var response *awshttp.ResponseError
+	if errors.As(err, &response) {
+		return response.HTTPStatusCode()
+	}
+	return 0
+}
+
+// unavailable reports whether the same request may succeed later without anybody changing anything.
+func unavailable(err error) bool {
+	var send *smithyhttp.RequestSendError
+	if errors.As(err, &send) {
+		return true
+	}
+	code := status(err)
+	return code >= 500 || code == http.StatusTooManyRequests
+}
