@@ -1,0 +1,314 @@
+package scenario
+
+import (
+	"bytes"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// document is what one pass over an XML file found in it. What that means depends on the configurations that use the
+// file, so nothing is judged here.
+type document struct {
+	root     string
+	versions bool // whether the root has a version attribute, as every net has
+	// fault is why the file could not be read to its end, at faultLine; nil when it could.
+	fault     error
+	faultLine int
+	refs      []reference
+	hazards   []hazard
+	departs   departures
+	// settings are the options of a .sumocfg.
+	settings []setting
+}
+
+// reference is a file that an XML file names.
+type reference struct {
+	element string
+	value   string
+	line    int
+	use     use
+}
+
+// use is what SUMO does with a file that is named somewhere.
+type use int
+
+const (
+	readXML   use = iota // read through the XML parser
+	readOther            // read as plain text, numbers or images
+	mayRead              // read when there, or in the GUI only
+	include              // read in place of the element
+	write
+	// writeHere is written relative to the folder in which SUMO was started, not to the file that names it;
+	// writeByConfig, to that of the configuration.
+	writeHere
+	writeByConfig
+)
+
+// hazard is an attribute that no simulation needs and that must not reach SUMO.
+type hazard struct {
+	line    int
+	message string
+}
+
+// setting is one option in a .sumocfg, by the name used there.
+type setting struct {
+	name, value string
+	line        int
+}
+
+// departures finds vehicles that SUMO would drop: it reads a route file as the simulated time advances, and ignores
+// whatever departs before something already read.
+type departures struct {
+	last  int64 // milliseconds, as SUMO counts
+	count int   // departures out of order
+	// Of these, the first and the latest: whether one matters depends on the interval that is simulated.
+	first, latest lateDeparture
+}
+
+type lateDeparture struct {
+	id          string
+	line        int
+	depart, gap int64 // milliseconds; gap is by how much it is out of order
+}
+
+// budget bounds what the documents of one scenario may keep in memory, in bytes.
+type budget int64
+
+// memoryBudget allows some 50,000 detectors, each with a file of its own.
+const memoryBudget = budget(8 << 20)
+
+func (b *budget) take(n int) bool {
+	*b -= budget(n) + 64 // 64: the record itself
+	return *b >= 0
+}
+
+// documentReader turns the elements of one file into a document.
+type documentReader struct {
+	doc    *document
+	budget *budget
+	config bool
+	seen   map[reference]bool
+	full   bool
+
+	item string // config: the option to which text belongs
+	text []byte
+	line int
+}
+
+// maxConfigValue allows a configuration to name thousands of route files in one option.
+const maxConfigValue = 256 << 10
+
+// readDocument reads a whole XML file, decoded by decodeXML, whose first line has number line.
+func readDocument(s *xmlScanner, line int, isConfig bool, b *budget) (*document, error) {
+	d := &documentReader{doc: &document{departs: departures{last: math.MinInt64}}, budget: b, config: isConfig}
+	s.maxValue, s.element = maxPathValue, d.element
+	if isConfig {
+		s.maxValue, s.text, s.closed = maxConfigValue, d.characters, d.closed
+	}
+	err := s.scan()
+	if err != nil {
+		d.doc.fault, d.doc.faultLine = err, s.line+line
+	}
+	if d.full {
+		d.doc.hazards = append(d.doc.hazards, hazard{s.line + line, "the scenario names more files than can be checked: write the detectors' results into fewer files"})
+	}
+	for i := range d.doc.refs {
+		d.doc.refs[i].line += line
+	}
+	for i := range d.doc.hazards {
+		d.doc.hazards[i].line += line
+	}
+	for i := range d.doc.settings {
+		d.doc.settings[i].line += line
+	}
+	d.doc.departs.first.line += line
+	d.doc.departs.latest.line += line
+	return d.doc, err
+}
+
+func (d *documentReader) element(e xmlElement) {
+	if e.depth == 1 {
+		d.doc.root = string(e.name)
+		_, d.doc.versions = e.attr("version")
+	}
+	if d.config {
+		d.setting(e)
+		return
+	}
+	switch string(e.name) {
+	case "vehicle", "trip", "person", "container":
+		d.departure(e, "depart")
+	case "flow", "personFlow", "containerFlow":
+		d.departure(e, "begin")
+	case "param":
+		d.param(e)
+		return
+	}
+	for _, a := range e.attrs {
+		switch string(a.name) {
+		case "id":
+			// SUMO makes file names out of ids (ssm_<id>.xml); with a folder called 'ssm_..' in the zip, the id '../../x' would leave it.
+			if bytes.Contains(a.value, []byte("..")) && slices.Contains(strings.Split(string(a.value), "/"), "..") {
+				d.hazard(a.line, "the id "+quote(string(a.value))+" contains '..' as a folder; SUMO names output files after ids: choose another id")
+			}
+		case "emissionClass":
+			if bytes.Contains(a.value, []byte("..")) {
+				d.hazard(a.line, "the emission class "+quote(string(a.value))+" contains '..': name a class of SUMO's")
+			}
+		case "href":
+			if string(e.name) == "include" {
+				d.ref(e, a, include)
+			}
+		case "imgFile", "osgFile":
+			d.ref(e, a, mayRead)
+		case "edgesFile":
+			d.ref(e, a, readOther)
+		case "dest", "outfile", "output-file":
+			d.ref(e, a, write)
+		case "output":
+			d.ref(e, a, writeHere)
+		case "file":
+			switch string(e.name) {
+			case "variableSpeedSign", "calibrator":
+				d.ref(e, a, readXML)
+			case "rerouter":
+				d.ref(e, a, mayRead)
+			default:
+				d.ref(e, a, write)
+			}
+		}
+	}
+}
+
+func (d *documentReader) param(e xmlElement) {
+	key, _ := e.attr("key")
+	value, ok := e.attr("value")
+	if !ok {
+		return
+	}
+	if k := string(key.value); k == "device.ssm.file" {
+		d.ref(e, value, writeByConfig)
+	} else if k == "file" || strings.HasSuffix(k, ".file") || strings.HasSuffix(k, ".output") {
+		d.ref(e, value, writeHere)
+	}
+}
+
+func (d *documentReader) ref(e xmlElement, a xmlAttr, u use) {
+	if a.cut {
+		d.hazard(a.line, "the attribute "+quote(string(a.name))+" is longer than a file name can be: shorten it")
+		return
+	}
+	r := reference{element: string(e.name), value: string(a.value), use: u}
+	if d.seen[r] || d.full {
+		return
+	}
+	if d.seen == nil {
+		d.seen = map[reference]bool{}
+	}
+	d.seen[r] = true
+	if d.full = !d.budget.take(2 * (len(r.value) + len(r.element))); d.full {
+		return
+	}
+	r.line = a.line
+	d.doc.refs = append(d.doc.refs, r)
+}
+
+// maxHazards of one file; more would tell nobody more.
+const maxHazards = 100
+
+func (d *documentReader) hazard(line int, message string) {
+	if len(d.doc.hazards) < maxHazards {
+		d.doc.hazards = append(d.doc.hazards, hazard{line, message})
+	}
+}
+
+func (d *documentReader) departure(e xmlElement, attr string) {
+	if e.depth != 2 { // within calibrators, flows may come in any order
+		return
+	}
+	var text []byte
+	if a, ok := e.attr(attr); ok {
+		text = a.value
+	} else if attr == "begin" {
+		text = []byte("0") // a flow without begin begins with the simulation
+	}
+	seconds, ok := parseTime(string(text))
+	if !ok { // "triggered", "now" and the like depart when something happens
+		return
+	}
+	depart := int64(math.Round(seconds * 1000))
+	if depart >= d.doc.departs.last {
+		d.doc.departs.last = depart
+		return
+	}
+	id, _ := e.attr("id")
+	late := lateDeparture{quote(string(id.value)), e.line, depart, d.doc.departs.last - depart}
+	if d.doc.departs.count++; d.doc.departs.count == 1 {
+		d.doc.departs.first, d.doc.departs.latest = late, late
+	}
+	if depart > d.doc.departs.latest.depart {
+		d.doc.departs.latest = late
+	}
+}
+
+// setting reads an element of a configuration as SUMO does: every element whose value or v attribute, or text, is not
+// empty sets the option of its name, wherever it stands.
+func (d *documentReader) setting(e xmlElement) {
+	d.item, d.line, d.text = string(e.name), e.line, d.text[:0]
+	for _, a := range e.attrs {
+		if n := string(a.name); n == "value" || n == "v" {
+			d.set(string(a.value), a.cut, a.line)
+		}
+	}
+}
+
+func (d *documentReader) characters(run []byte) {
+	if len(d.text)+len(run) <= maxConfigValue {
+		d.text = append(d.text, run...)
+	}
+}
+
+func (d *documentReader) closed() {
+	if text := string(bytes.TrimSpace(d.text)); d.item != "" && text != "" {
+		d.set(text, false, d.line)
+		d.item, d.text = "", d.text[:0]
+	}
+}
+
+func (d *documentReader) set(value string, cut bool, line int) {
+	if value == "" || d.full {
+		return
+	}
+	if cut {
+		d.hazard(line, "the value of "+d.item+" is too long")
+		return
+	}
+	if d.full = !d.budget.take(len(value)); !d.full {
+		d.doc.settings = append(d.doc.settings, setting{d.item, value, line})
+	}
+}
+
+// parseTime reads a time as SUMO does: seconds, or [days:]hours:minutes:seconds.
+func parseTime(text string) (seconds float64, ok bool) {
+	parts := []string{text}
+	if strings.Contains(text, ":") {
+		parts = strings.Split(text, ":")
+	}
+	if len(parts) == 2 || len(parts) > 4 {
+		return 0, false
+	}
+	for i, part := range parts {
+		n, err := strconv.ParseFloat(part, 64)
+		if err != nil || math.IsNaN(n) || math.Abs(n) > 1e12 {
+			return 0, false
+		}
+		factor := 60.0
+		if i == 1 && len(parts) == 4 {
+			factor = 24
+		}
+		seconds = seconds*factor + n
+	}
+	return seconds, true
+}

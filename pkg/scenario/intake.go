@@ -1,0 +1,102 @@
+package scenario
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"hash"
+	"io"
+	"time"
+
+	"github.com/sumo-k8/sumo-k8/pkg/artifact"
+	"github.com/sumo-k8/sumo-k8/pkg/problem"
+	"github.com/sumo-k8/sumo-k8/pkg/tenant"
+)
+
+// Intake takes uploads in: it stores, checks and records them, each content once per tenant. All fields must be set.
+type Intake struct {
+	Store   Store
+	Objects artifact.Store
+	Limits  Limits
+	NewID   func() string // names the object of one upload; never the same twice
+	Now     func() time.Time
+}
+
+// cleanupTime bounds the removal of an object that is not wanted, which goes on when the client has gone.
+const cleanupTime = 30 * time.Second
+
+// Accept streams a zip from src into the object store, and returns its scenario: the one that the tenant already has
+// with the same bytes, or a new one. It answers problem.TooLarge and problem.ScenarioInvalid for uploads that are not
+// accepted, of which nothing remains, and problem.Invalid for one that breaks off. Memory is bounded whatever the size.
+func (in *Intake) Accept(ctx context.Context, t tenant.Tenant, src io.Reader) (Scenario, error) {
+	key := artifact.ScenarioKey(t.Namespace, in.NewID())
+	up := &upload{src: src, left: in.Limits.Upload, digest: sha256.New()}
+	size, err := in.Objects.Put(ctx, key, up, artifact.ContentType(key))
+	switch {
+	case up.left < 0:
+		in.discard(ctx, key)
+		return Scenario{}, tooLarge("more than "+bytesText(in.Limits.Upload), in.Limits)
+	case up.err != nil && ctx.Err() == nil && problem.CodeOf(up.err) == problem.Internal:
+		return Scenario{}, problem.Wrap(up.err, problem.Invalid, "The upload broke off after %s. Send it again.", bytesText(up.size))
+	case up.err != nil:
+		return Scenario{}, fmt.Errorf("reading the upload: %w", up.err)
+	case err != nil:
+		return Scenario{}, fmt.Errorf("storing the upload: %w", err)
+	}
+
+	digest := hex.EncodeToString(up.digest.Sum(nil))
+	known, err := in.Store.Scenario(ctx, t.ID, digest)
+	if err == nil || problem.CodeOf(err) != problem.NotFound {
+		in.discard(ctx, key)
+		return known, err
+	}
+	manifest, err := Inspect(ctx, NewReaderAt(ctx, in.Objects, key, size), size, in.Limits)
+	if err != nil {
+		in.discard(ctx, key)
+		return Scenario{}, err
+	}
+	stored, created, err := in.Store.PutScenario(ctx, Scenario{
+		TenantID: t.ID, Digest: digest, Key: key, Size: size, Manifest: manifest, CreatedAt: in.Now(),
+	})
+	if err != nil {
+		// The row may stand although its answer was lost, so the object stays: pruning removes it when nothing knows it.
+		return Scenario{}, fmt.Errorf("recording the scenario: %w", err)
+	}
+	if !created {
+		in.discard(ctx, key)
+	}
+	return stored, nil
+}
+
+// discard removes an object that nothing refers to. Should that fail, pruning finds it later.
+func (in *Intake) discard(ctx context.Context, key string) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupTime)
+	defer cancel()
+	_ = in.Objects.Delete(ctx, key)
+}
+
+// upload counts and hashes what passes, and fails beyond the limit so that nothing becomes visible in the store.
+type upload struct {
+	src    io.Reader
+	digest hash.Hash
+	size   int64
+	left   int64 // negative once the limit is passed
+	err    error // what reading src failed with
+}
+
+var errUploadTooLarge = errors.New("upload over the limit")
+
+func (u *upload) Read(p []byte) (int, error) {
+	n, err := u.src.Read(p)
+	u.size += int64(n)
+	if u.left -= int64(n); u.left < 0 {
+		return 0, errUploadTooLarge
+	}
+	u.digest.Write(p[:n])
+	if err != nil && err != io.EOF {
+		u.err = err
+	}
+	return n, err
+}

@@ -1,0 +1,291 @@
+package scenario
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"sync"
+	"testing"
+	"testing/iotest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/sumo-k8/sumo-k8/pkg/artifact"
+	"github.com/sumo-k8/sumo-k8/pkg/problem"
+	"github.com/sumo-k8/sumo-k8/pkg/tenant"
+)
+
+// objects is an artifact.Store in memory. Methods that intake does not call are left to the nil interface.
+type objects struct {
+	artifact.Store
+	mu    sync.Mutex
+	data  map[string][]byte
+	opens int
+}
+
+func (o *objects) Put(ctx context.Context, key string, r io.Reader, _ string) (int64, error) {
+	data, err := io.ReadAll(r)
+	if err = errors.Join(err, ctx.Err()); err != nil {
+		return 0, problem.Wrap(err, problem.Unavailable, "The object could not be stored.")
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.data[key] = data
+	return int64(len(data)), nil
+}
+
+func (o *objects) Open(ctx context.Context, key string, offset, length int64) (io.ReadCloser, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.opens++
+	data, ok := o.data[key]
+	if !ok {
+		return nil, problem.New(problem.NotFound, "no object")
+	}
+	return io.NopCloser(bytes.NewReader(data[offset:min(offset+length, int64(len(data)))])), ctx.Err()
+}
+
+func (o *objects) Delete(ctx context.Context, keys ...string) error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for _, key := range keys {
+		delete(o.data, key)
+	}
+	return ctx.Err()
+}
+
+// records is a Store in memory. before, if not nil, runs ahead of each PutScenario.
+type records struct {
+	known  map[string]Scenario
+	before func()
+	err    error
+}
+
+func (r *records) PutScenario(_ context.Context, s Scenario) (Scenario, bool, error) {
+	if r.before != nil {
+		r.before()
+	}
+	if r.err != nil {
+		return Scenario{}, false, r.err
+	}
+	if known, ok := r.known[s.TenantID+s.Digest]; ok {
+		return known, false, nil
+	}
+	r.known[s.TenantID+s.Digest] = s
+	return s, true, nil
+}
+
+func (r *records) Scenario(_ context.Context, tenantID, digest string) (Scenario, error) {
+	if s, ok := r.known[tenantID+digest]; ok {
+		return s, nil
+	}
+	return Scenario{}, problem.New(problem.NotFound, "no scenario")
+}
+
+func (r *records) KnownKeys(context.Context, []string) (map[string]bool, error) { return nil, nil }
+
+type intakeBundle struct {
+	*Intake
+	objects *objects
+	records *records
+	tenant  tenant.Tenant
+}
+
+func setupIntake() intakeBundle {
+	b := intakeBundle{
+		objects: &objects{data: map[string][]byte{}},
+		records: &records{known: map[string]Scenario{}},
+		tenant:  tenant.Tenant{ID: "t", Namespace: "sumo-t"},
+	}
+	n := 0
+	b.Intake = &Intake{
+		Store: b.records, Objects: b.objects, Limits: DefaultLimits(),
+		NewID: func() string { n++; return fmt.Sprint(n) },
+		Now:   func() time.Time { return time.Unix(1, 0).UTC() },
+	}
+	return b
+}
+
+func TestAcceptStoresANewScenario(t *testing.T) {
+	t.Parallel()
+	b := setupIntake()
+	data := scenarioOf(t, "")
+	got, err := b.Accept(t.Context(), b.tenant, iotest.OneByteReader(bytes.NewReader(data)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	digest := sha256.Sum256(data)
+	manifest, _ := inspect(t, data, DefaultLimits())
+	want := Scenario{
+		TenantID: "t", Digest: hex.EncodeToString(digest[:]), Key: "scenarios/sumo-t/1.zip", Size: int64(len(data)),
+		Manifest: manifest, CreatedAt: time.Unix(1, 0).UTC(),
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	if !bytes.Equal(b.objects.data[got.Key], data) {
+		t.Error("the object is not what was sent")
+	}
+}
+
+func TestAcceptKeepsTheSameContentOnce(t *testing.T) {
+	t.Parallel()
+	b := setupIntake()
+	data := scenarioOf(t, "")
+	first, err := b.Accept(t.Context(), b.tenant, bytes.NewReader(data))
+	if err != nil {
+		t.Fatal(err)
+	}
+	second, err := b.Accept(t.Context(), b.tenant, bytes.NewReader(data))
+	if diff := cmp.Diff(first, second); err != nil || diff != "" || len(b.objects.data) != 1 {
+		t.Errorf("%v, %d objects, %s", err, len(b.objects.data), diff)
+	}
+	other, err := b.Accept(t.Context(), tenant.Tenant{ID: "u", Namespace: "sumo-u"}, bytes.NewReader(data))
+	if err != nil || other.Key == first.Key || len(b.objects.data) != 2 {
+		t.Errorf("another tenant: %v, %v", other, err)
+	}
+}
+
+func TestAcceptYieldsToAnUploadThatWasFaster(t *testing.T) {
+	t.Parallel()
+	b := setupIntake()
+	data := scenarioOf(t, "")
+	var faster Scenario
+	b.records.before = func() {
+		b.records.before = nil
+		var err error
+		if faster, err = b.Accept(t.Context(), b.tenant, bytes.NewReader(data)); err != nil {
+			t.Error(err)
+		}
+	}
+	got, err := b.Accept(t.Context(), b.tenant, bytes.NewReader(data))
+	if err != nil || got.Key != faster.Key || len(b.objects.data) != 1 || b.objects.data[faster.Key] == nil {
+		t.Errorf("%v, %v", got, err)
+	}
+}
+
+func TestAcceptLeavesNothingOfARefusedUpload(t *testing.T) {
+	t.Parallel()
+	broken := errors.New("connection reset")
+	for name, test := range map[string]struct {
+		src    io.Reader
+		upload int64
+		code   problem.Code
+		detail string
+	}{
+		"too large":       {strings.NewReader(strings.Repeat("x", 3<<10)), 2 << 10, problem.TooLarge, "has more than 2.0 KiB; at most 2.0 KiB"},
+		"not a scenario":  {strings.NewReader("hello"), 2 << 10, problem.ScenarioInvalid, "not a zip"},
+		"empty":           {strings.NewReader(""), 2 << 10, problem.ScenarioInvalid, "is empty"},
+		"broken off":      {io.MultiReader(strings.NewReader("abc"), iotest.ErrReader(broken)), 2 << 10, problem.Invalid, "broke off after 3 bytes"},
+		"source is away":  {iotest.ErrReader(problem.New(problem.Unavailable, "away")), 2 << 10, problem.Unavailable, "away"},
+		"a good scenario": {bytes.NewReader(scenarioOf(t, "")), 100, problem.TooLarge, "at most 100 bytes"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := setupIntake()
+			b.Limits.Upload = test.upload
+			_, err := b.Accept(t.Context(), b.tenant, test.src)
+			if p, ok := errors.AsType[*problem.Error](err); !ok || p.Code != test.code || !strings.Contains(p.Detail, test.detail) {
+				t.Errorf("got %v", err)
+			}
+			if len(b.objects.data) != 0 || len(b.records.known) != 0 {
+				t.Errorf("left behind: %d objects, %d records", len(b.objects.data), len(b.records.known))
+			}
+		})
+	}
+}
+
+func TestAcceptCleansUpWhenTheClientHasGone(t *testing.T) {
+	t.Parallel()
+	b := setupIntake()
+	ctx, cancel := context.WithCancel(t.Context())
+	// The client goes when its last byte has been stored.
+	b.Store = leaving{b.records, cancel}
+	_, err := b.Accept(ctx, b.tenant, bytes.NewReader(scenarioOf(t, "")))
+	if !errors.Is(err, context.Canceled) || len(b.objects.data) != 0 {
+		t.Errorf("%v, %d objects", err, len(b.objects.data))
+	}
+}
+
+type leaving struct {
+	*records
+	leave func()
+}
+
+func (l leaving) Scenario(ctx context.Context, tenantID, digest string) (Scenario, error) {
+	l.leave()
+	return l.records.Scenario(ctx, tenantID, digest)
+}
+
+func TestAcceptKeepsTheObjectWhenRecordingIsUncertain(t *testing.T) {
+	t.Parallel()
+	b := setupIntake()
+	b.records.err = problem.New(problem.Unavailable, "no answer")
+	if _, err := b.Accept(t.Context(), b.tenant, bytes.NewReader(scenarioOf(t, ""))); problem.CodeOf(err) != problem.Unavailable {
+		t.Errorf("got %v", err)
+	}
+	if len(b.objects.data) != 1 {
+		t.Error("the object is gone, but the row may refer to it")
+	}
+}
+
+func TestReaderAtReadsLikeTheObject(t *testing.T) {
+	t.Parallel()
+	data := []byte(noise(2*blockSize + 1000))
+	store := &objects{data: map[string][]byte{"k": data}}
+	r := NewReaderAt(t.Context(), store, "k", int64(len(data)))
+	if err := iotest.TestReader(io.NewSectionReader(r, blockSize-50, 100), data[blockSize-50:blockSize+50]); err != nil {
+		t.Error(err)
+	}
+	got, err := io.ReadAll(io.NewSectionReader(r, 0, int64(len(data))))
+	if err != nil || !bytes.Equal(got, data) {
+		t.Errorf("%d bytes, %v", len(got), err)
+	}
+	if store.opens != 3 {
+		t.Errorf("%d requests for 3 blocks", store.opens)
+	}
+	if _, err := r.ReadAt(make([]byte, 2), int64(len(data))-1); err != io.EOF {
+		t.Errorf("past the end: %v", err)
+	}
+	if _, err := r.ReadAt(make([]byte, 1), -1); err == nil {
+		t.Error("a negative offset is read")
+	}
+}
+
+func TestReaderAtHoldsFewBlocks(t *testing.T) {
+	t.Parallel()
+	const size = 3 * blockCount * blockSize
+	store := &objects{data: map[string][]byte{"k": make([]byte, size)}}
+	r := NewReaderAt(t.Context(), store, "k", size)
+	one := make([]byte, 1)
+	for range 2 {
+		for off := int64(0); off < size; off += blockSize {
+			if _, err := r.ReadAt(one, off); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := r.ReadAt(one, size-1); err != nil { // as the table of contents is, in between
+				t.Fatal(err)
+			}
+		}
+	}
+	if len(r.blocks) != blockCount || store.opens != 2*3*blockCount-1 {
+		t.Errorf("%d blocks, %d requests", len(r.blocks), store.opens)
+	}
+}
+
+func TestReaderAtTellsFailuresFromTheEnd(t *testing.T) {
+	t.Parallel()
+	store := &objects{data: map[string][]byte{"short": []byte("abc")}}
+	if _, err := NewReaderAt(t.Context(), store, "short", 10).ReadAt(make([]byte, 5), 0); err == nil || errors.Is(err, io.EOF) {
+		t.Errorf("a short object: %v", err)
+	}
+	if _, err := NewReaderAt(t.Context(), store, "gone", 10).ReadAt(make([]byte, 5), 0); problem.CodeOf(err) != problem.NotFound {
+		t.Errorf("a missing object: %v", err)
+	}
+}

@@ -1,0 +1,145 @@
+package scenario
+
+import (
+	"embed"
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+)
+
+//go:generate ./options.sh
+
+// Each file lists the options of one version of SUMO, as that version itself does.
+//
+//go:embed options/*.txt
+var optionFiles embed.FS
+
+// option is one option of SUMO.
+type option struct {
+	name  string // as SUMO lists it; synonyms lead here
+	kind  string // BOOL, INT, FLOAT, TIME, STR, STR[] or FILE
+	since string // the first version known to have it
+}
+
+// options maps names and synonyms to options; knownVersions lists the versions they were taken from, oldest first.
+var options, knownVersions = func() (func() map[string]*option, func() []string) {
+	load := sync.OnceValues(loadOptions)
+	return func() map[string]*option { o, _ := load(); return o }, func() []string { _, v := load(); return v }
+}()
+
+func newestVersion() string {
+	versions := knownVersions()
+	return versions[len(versions)-1]
+}
+
+func loadOptions() (map[string]*option, []string) {
+	files, err := optionFiles.ReadDir("options")
+	if err != nil {
+		panic(err) // embedded: it cannot fail at run time
+	}
+	var versions []string
+	for _, f := range files {
+		versions = append(versions, strings.TrimSuffix(f.Name(), ".txt"))
+	}
+	slices.SortFunc(versions, compareVersions)
+	all := map[string]*option{}
+	for _, version := range versions {
+		text, err := optionFiles.ReadFile(path.Join("options", version+".txt"))
+		if err != nil {
+			panic(err)
+		}
+		for line := range strings.Lines(string(text)) {
+			fields := strings.Fields(line)
+			o := all[fields[0]]
+			if o == nil {
+				o = &option{name: fields[0], kind: fields[1], since: version}
+			}
+			for _, name := range append(fields[2:], fields[0]) {
+				if all[name] == nil {
+					all[name] = o
+				}
+			}
+		}
+	}
+	return all, versions
+}
+
+// compareVersions orders versions such as "1.9" and "1.15.0".
+func compareVersions(a, b string) int {
+	x, y := strings.Split(a, "."), strings.Split(b, ".")
+	for i := range min(len(x), len(y), 2) {
+		m, _ := strconv.Atoi(x[i])
+		n, _ := strconv.Atoi(y[i])
+		if m != n {
+			return m - n
+		}
+	}
+	return 0
+}
+
+// forbidden are options that no scenario may set, each with the reason.
+var forbidden = map[string]string{
+	"remote-port":               "it would wait for a controlling program, and none can connect here",
+	"num-clients":               "it would wait for controlling programs, and none can connect here",
+	"configuration-file":        "a configuration cannot load another one",
+	"save-configuration":        "SUMO would write a configuration and not simulate",
+	"save-template":             "SUMO would write a template and not simulate",
+	"save-schema":               "SUMO would write a schema and not simulate",
+	"save-commented":            "it only serves to write a configuration",
+	"pedestrian.remote.address": "it would connect to another computer, and none can be reached here",
+}
+
+// optionUses are the options that name files which SUMO reads, and those of type STR that name files at all. All other
+// options of type FILE write.
+var optionUses = map[string]use{
+	"net-file":                           readXML,
+	"alternative-net-file":               readXML,
+	"route-files":                        readXML,
+	"additional-files":                   readXML,
+	"weight-files":                       readXML,
+	"load-state":                         readXML,
+	"fcd-output.filter-edges.input-file": readOther,
+	"device.ssm.filter-edges.input-file": readOther,
+	"astar.all-distances":                readOther,
+	"astar.landmark-distances":           readOther,
+	"gui-settings-file":                  mayRead,
+	"edgedata-files":                     mayRead,
+	"phemlight-path":                     mayRead,
+	"device.ssm.file":                    writeByConfig,
+	"device.toc.file":                    writeHere,
+}
+
+// use tells what SUMO does with the files that o names; ok is false when it names none.
+func (o *option) use() (u use, ok bool) {
+	if u, ok := optionUses[o.name]; ok {
+		return u, true
+	}
+	return write, o.kind == "FILE"
+}
+
+// valueFault says why SUMO would not take value, or "".
+func (o *option) valueFault(value string) string {
+	switch o.kind {
+	case "BOOL":
+		switch strings.ToLower(value) {
+		case "1", "yes", "true", "on", "x", "t", "0", "no", "false", "off", "-", "f":
+			return ""
+		}
+		return "is not true or false"
+	case "INT":
+		if _, err := strconv.ParseInt(value, 10, 32); err != nil {
+			return "is not a whole number"
+		}
+	case "FLOAT":
+		if _, err := strconv.ParseFloat(value, 64); err != nil {
+			return "is not a number (write a point, not a comma)"
+		}
+	case "TIME":
+		if _, ok := parseTime(value); !ok {
+			return "is not a time (seconds, or hours:minutes:seconds)"
+		}
+	}
+	return ""
+}

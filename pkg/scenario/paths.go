@@ -1,0 +1,97 @@
+package scenario
+
+import (
+	"path"
+	"slices"
+	"strings"
+	"unicode"
+)
+
+// place returns the path inside the scenario of the file that is named value in folder dir, or why it has none. Both are
+// empty when SUMO would use no file at all.
+func place(dir, value string, u use) (name, fault string) {
+	writes := u == write || u == writeHere || u == writeByConfig
+	lower := strings.ToLower(value)
+	switch {
+	case value == "":
+		return "", ""
+	case writes && (lower == "/dev/null" || lower == "nul"):
+		return "", ""
+	case u == mayRead && lower == "/dev/null":
+		return "", ""
+	case writes && (lower == "-" || lower == "stdout" || lower == "stderr" || strings.HasPrefix(value, "/dev/")):
+		return "", "is not a file: name a file in the scenario's folder, or /dev/null to write nothing"
+	case strings.Contains(value, "://"):
+		return "", "is a URL, and there is no network here: put the file into the zip and name it"
+	case strings.ContainsFunc(value, unicode.IsControl):
+		return "", "contains control characters: rename the file"
+	case strings.Contains(value, "${"):
+		return "", "contains a variable (${…}), which SUMO would replace: write the name itself"
+	case strings.HasPrefix(value, "~"):
+		return "", "is in a home folder, and there is none here: put the file into the zip and name it relative to this file"
+	case strings.HasPrefix(value, "/"), strings.HasPrefix(value, `\`), driveLetter.MatchString(value):
+		return "", "is an absolute path: name the file relative to the folder of this file"
+	case strings.Contains(value, `\`):
+		return "", `contains '\': write '/' between folders`
+	case writes && strings.Contains(value, ":"):
+		return "", "is a network address (host:port), and there is no network here: name a file"
+	case len(value) > maxPathValue:
+		return "", "is too long"
+	}
+	name = path.Join(dir, value)
+	if name == ".." || strings.HasPrefix(name, "../") {
+		return "", "is outside the scenario: put the file into the zip and name it from there"
+	}
+	return name, ""
+}
+
+// nearest guesses which of the names was meant by one that is not there, or returns "".
+func nearest(missing string, names []string) string {
+	rank := func(name string) int {
+		switch {
+		case strings.EqualFold(name, missing):
+			return 0
+		case strings.EqualFold(path.Base(name), path.Base(missing)):
+			return 1
+		case strings.EqualFold(strings.TrimSuffix(name, ".gz"), strings.TrimSuffix(missing, ".gz")):
+			return 2
+		}
+		if d := distance(strings.ToLower(path.Base(name)), strings.ToLower(path.Base(missing)), 2); d <= 2 {
+			return 2 + d
+		}
+		return 100
+	}
+	best, bestRank := "", 100
+	for _, name := range names {
+		if r := rank(name); r < bestRank {
+			best, bestRank = name, r
+		}
+	}
+	return best
+}
+
+// distance is how many letters must change to make a into b, or most+1 when that is more than most.
+func distance(a, b string, most int) int {
+	if len(a)-len(b) > most || len(b)-len(a) > most || len(a) > maxSegment {
+		return most + 1
+	}
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			cost := 1
+			if a[i] == b[j] {
+				cost = 0
+			}
+			diagonal, row[j+1] = row[j+1], min(diagonal+cost, row[j]+1, row[j+1]+1)
+		}
+		if slices.Min(row) > most {
+			return most + 1
+		}
+	}
+	return min(row[len(b)], most+1)
+}

@@ -1,0 +1,115 @@
+package scenario
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/sumo-k8/sumo-k8/pkg/problem"
+)
+
+// maxItems is how many problems are shown: nobody reads more before curing these.
+const maxItems = 100
+
+// report collects what is wrong with a scenario, each fault once.
+type report struct {
+	items    []problem.Item
+	more     int
+	warnings []string
+	seen     map[string]bool
+}
+
+func (r *report) first(text string) bool {
+	if r.seen == nil {
+		r.seen = map[string]bool{}
+	}
+	if r.seen[text] {
+		return false
+	}
+	r.seen[text] = true
+	return true
+}
+
+// full says that further faults are only counted.
+func (r *report) full() bool { return len(r.items) >= maxItems }
+
+func (r *report) fault(location, format string, args ...any) {
+	if r.full() {
+		r.more++
+		return
+	}
+	message := fmt.Sprintf(format, args...)
+	if r.first(location + "\x00" + message) {
+		r.items = append(r.items, problem.Item{Location: location, Message: message})
+	}
+}
+
+func (r *report) warn(location, format string, args ...any) {
+	if len(r.warnings) >= maxItems {
+		return
+	}
+	text := fmt.Sprintf(format, args...)
+	if location != "" {
+		text = location + ": " + text
+	}
+	if r.first(text) {
+		r.warnings = append(r.warnings, text)
+	}
+}
+
+// err returns all faults as one problem, or nil when there are none.
+func (r *report) err() error {
+	if len(r.items) == 0 {
+		return nil
+	}
+	items, count := r.items, len(r.items)+r.more
+	head := fmt.Sprintf("The scenario has %d problems; the first is: ", count)
+	if count == 1 {
+		head = "The scenario has a problem: "
+	}
+	if items[0].Location != "" {
+		head += items[0].Location + ": "
+	}
+	if r.more > 0 {
+		items = append(items, problem.Item{Message: fmt.Sprintf("There are %d more problems. Cure these first, then upload again.", r.more)})
+	}
+	head += items[0].Message
+	if !strings.HasSuffix(head, ".") && !strings.HasSuffix(head, "?") {
+		head += "."
+	}
+	return problem.New(problem.ScenarioInvalid, "%s", head).WithItems(items...)
+}
+
+// at is the location of a line.
+func at(file string, line int) string {
+	if line <= 0 {
+		return file
+	}
+	return file + ":" + strconv.Itoa(line)
+}
+
+// quote shows what a scenario says, shortened and without control characters.
+func quote(text string) string {
+	const most = 120
+	if len(text) > most {
+		cut := most
+		for cut > 0 && text[cut]&0xC0 == 0x80 {
+			cut--
+		}
+		text = text[:cut] + "…"
+	}
+	return strconv.Quote(text)
+}
+
+// bytesText is a size for people.
+func bytesText(n int64) string {
+	switch {
+	case n < 1<<10:
+		return fmt.Sprintf("%d bytes", n)
+	case n < 1<<20:
+		return fmt.Sprintf("%.1f KiB", float64(n)/(1<<10))
+	case n < 1<<30:
+		return fmt.Sprintf("%.1f MiB", float64(n)/(1<<20))
+	}
+	return fmt.Sprintf("%.1f GiB", float64(n)/(1<<30))
+}

@@ -1,0 +1,269 @@
+package scenario
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// These tests hold our reading of scenarios to what the installed SUMO does with them.
+
+// sumo runs a program of SUMO's in dir, and returns all that it printed.
+func sumo(t *testing.T, dir, program string, args ...string) (output string, ok bool) {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), program, args...)
+	cmd.Dir, cmd.Env = dir, append(os.Environ(), "SUMO_HOME=/usr/share/sumo")
+	out, err := cmd.CombinedOutput()
+	if err != nil && !errors.As(err, new(*exec.ExitError)) {
+		t.Fatalf("%v: install SUMO (apt-get install sumo)", err)
+	}
+	return string(out), err == nil
+}
+
+var realNet = sync.OnceValues(func() (string, error) {
+	dir, err := os.MkdirTemp("", "net")
+	if err != nil {
+		return "", err
+	}
+	defer os.RemoveAll(dir)
+	name := filepath.Join(dir, "n.net.xml")
+	if out, err := exec.Command("netgenerate", "--grid", "--grid.number", "3", "-o", name).CombinedOutput(); err != nil {
+		return "", fmt.Errorf("%w: %s: install SUMO (apt-get install sumo)", err, out)
+	}
+	text, err := os.ReadFile(name)
+	return string(text), err
+})
+
+// runReal extracts a scenario with a real network and runs it as runs are started: in its top folder, with the same
+// options for safety. It returns what SUMO printed and the new files.
+func runReal(t *testing.T, settings string, more ...part) (output string, ok bool, written, outputs []string, accepted error) {
+	t.Helper()
+	network, err := realNet()
+	if err != nil {
+		t.Fatal(err)
+	}
+	parts := append([]part{entryOf("d/n.net.xml", network), entryOf("d/out/", "")}, more...)
+	parts = append(parts, entryOf("d/s.sumocfg", `<configuration><net-file value="n.net.xml"/><end value="400"/>`+settings+`</configuration>`))
+	data := zipOf(t, parts...)
+	m, accepted := inspect(t, data, DefaultLimits())
+	if accepted == nil {
+		outputs = m.Configs[0].Outputs
+	}
+	dir := t.TempDir()
+	if err := extract(t, data, dir); err != nil {
+		t.Fatal(err)
+	}
+	output, ok = sumo(t, dir, "sumo", "-c", "d/s.sumocfg", "-X", "never", "--no-step-log", "--duration-log.statistics", "--output-prefix=")
+	err = filepath.WalkDir(dir, func(p string, d fs.DirEntry, err error) error {
+		rel, _ := filepath.Rel(dir, p)
+		if err == nil && !d.IsDir() && !slices.ContainsFunc(parts, func(p part) bool { return p.name == rel }) {
+			written = append(written, rel)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return output, ok, written, outputs, accepted
+}
+
+func TestOptionsAreThoseOfTheInstalledSUMO(t *testing.T) {
+	t.Parallel()
+	version, _ := sumo(t, "", "sumo", "--version")
+	number := regexp.MustCompile(`Version (\d+\.\d+)`).FindStringSubmatch(version)
+	if number == nil {
+		t.Fatalf("no version in %q", version)
+	}
+	if !slices.Contains(knownVersions(), number[1]) {
+		t.Fatalf("SUMO %s is installed, but its options are not known: run go generate", number[1])
+	}
+	dir := t.TempDir()
+	if out, ok := sumo(t, dir, "sumo", "--save-template", "t.xml"); !ok {
+		t.Fatal(out)
+	}
+	template, err := os.ReadFile(filepath.Join(dir, "t.xml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := regexp.MustCompile(`<(\S+) value="[^"]*"(?: synonymes="([^"]*)")? type="([^"]+)"`).FindAllStringSubmatch(string(template), -1)
+	if len(found) < 300 {
+		t.Fatalf("only %d options in the template", len(found))
+	}
+	for _, m := range found {
+		for _, name := range append(strings.Fields(m[2]), m[1]) {
+			if o := options()[name]; o == nil || o.name != m[1] || o.kind != m[3] {
+				t.Errorf("%s of type %s is known as %+v", name, m[3], o)
+			}
+		}
+	}
+}
+
+func TestEveryOptionWithASpecialRuleExists(t *testing.T) {
+	t.Parallel()
+	for name := range forbidden {
+		if o := options()[name]; o == nil || o.name != name {
+			t.Errorf("forbidden option %s is known as %v", name, o)
+		}
+	}
+	for name := range optionUses {
+		if o := options()[name]; o == nil || o.name != name {
+			t.Errorf("option %s that names files is known as %v", name, o)
+		}
+	}
+}
+
+func TestOutputsAreWhereSUMOWritesThem(t *testing.T) {
+	t.Parallel()
+	output, ok, written, outputs, accepted := runReal(t, `
+		<route-files value="r.rou.xml"/><additional-files value="add/a.xml"/><summary value="out/s.xml"/><output-prefix value="x_"/>
+		<device.ssm.probability value="1"/><device.ssm.file value="ssm.xml"/><log value="log.txt"/>
+		<device.toc.probability value="1"/><device.toc.file value="toc.xml"/><device.toc.manualType value="t"/><device.toc.automatedType value="u"/>`,
+		entryOf("d/r.rou.xml", `<routes>
+			<vType id="t"/>
+			<vType id="u"><param key="device.ssm.file" value="param.xml"/><param key="device.toc.file" value="paramtoc.xml"/></vType>
+			<vehicle id="v" type="t" depart="0"><route edges="A0A1 A1A2"/></vehicle>
+			<vehicle id="w" type="u" depart="9"><route edges="A0A1 A1A2"/></vehicle>
+		</routes>`),
+		entryOf("d/add/a.xml", `<additional>
+			<e1Detector id="e1" lane="A0A1_0" pos="1" freq="100" file="e1.xml"/>
+			<edgeData id="ed" freq="100" file="../out/ed.xml"/>
+			<routeProbe id="rp" edge="A0A1" freq="100" file="rp.xml"/>
+			<calibrator id="c" edge="A0A1" pos="0" freq="100" output="cal.xml"><flow begin="0" end="9" vehsPerHour="10" from="A0A1" to="A1A2"/></calibrator>
+			<include href="more/b.xml"/>
+		</additional>`),
+		entryOf("d/add/more/b.xml", `<additional><laneData id="ld" freq="100" file="ld.xml"/></additional>`))
+	if accepted != nil || !ok {
+		t.Fatalf("%v\n%s", accepted, output)
+	}
+	if diff := cmp.Diff(written, outputs); diff != "" {
+		t.Errorf("(-written +Outputs):\n%s", diff)
+	}
+}
+
+func TestUnsortedDemandIsRefusedExactlyWhenSUMODropsIt(t *testing.T) {
+	t.Parallel()
+	trip := func(id, depart string) string {
+		return fmt.Sprintf("<trip id=%q depart=%q from=\"A0A1\" to=\"A1A2\"/>\n", id, depart)
+	}
+	flow := func(id, begin string) string {
+		return fmt.Sprintf("<flow id=%q begin=%q end=\"390\" number=\"1\" from=\"A0A1\" to=\"A1A2\"/>\n", id, begin)
+	}
+	person := func(id, depart string) string {
+		return fmt.Sprintf("<person id=%q depart=%q><walk edges=\"A0A1 A1A2\"/></person>\n", id, depart)
+	}
+	for name, test := range map[string]struct {
+		settings, demand string
+		expected         int // vehicles and persons that depart within the simulated time
+	}{
+		"sorted":                  {"", trip("a", "0") + trip("b", "10") + trip("c", "10"), 3},
+		"unsorted by seconds":     {"", trip("a", "10") + trip("b", "5"), 2},
+		"unsorted by a whole day": {"", trip("a", "300") + trip("b", "5") + trip("c", "310"), 3},
+		"unsorted in the clock":   {"", trip("a", "0:00:12") + trip("b", "0:00:11"), 2},
+		"less than a millisecond": {"", trip("a", "10") + trip("b", "9.9996"), 2},
+		"unsorted flows":          {"", flow("a", "20") + flow("b", "10"), 2},
+		"a trip behind a flow":    {"", flow("a", "20") + trip("b", "10"), 2},
+		"unsorted persons":        {"", person("a", "10") + person("b", "5"), 2},
+		"a person behind a trip":  {"", trip("a", "10") + person("b", "5"), 2},
+		"all loaded at once":      {`<route-steps value="0"/>`, trip("a", "10") + trip("b", "5"), 2},
+		"before the begin":        {`<begin value="100"/>`, trip("a", "210") + trip("b", "50") + trip("c", "220"), 2},
+		"behind the end":          {"", trip("a", "5000") + trip("b", "4000"), 0},
+		"hidden behind the end":   {"", trip("a", "5000") + trip("b", "5"), 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			output, ok, _, _, accepted := runReal(t, `<route-files value="r.rou.xml"/>`+test.settings,
+				entryOf("d/r.rou.xml", "<routes>\n"+test.demand+"</routes>"))
+			if !ok {
+				t.Fatal(output)
+			}
+			inserted := 0
+			for _, m := range regexp.MustCompile(`Inserted: (\d+)`).FindAllStringSubmatch(output, -1) {
+				var n int
+				if _, err := fmt.Sscan(m[1], &n); err != nil {
+					t.Fatal(err)
+				}
+				inserted += n
+			}
+			if lost := inserted < test.expected; lost != (accepted != nil) {
+				t.Errorf("SUMO inserted %d of %d, and Inspect says: %v\n%s", inserted, test.expected, accepted, output)
+			}
+		})
+	}
+}
+
+func TestUnusualFormsAreAcceptedAsSUMODoes(t *testing.T) {
+	t.Parallel()
+	additional := func(text string) []part { return []part{entryOf("d/a.xml", text)} }
+	const use = `<a value="a.xml"/>`
+	for name, test := range map[string]struct {
+		settings string
+		parts    []part
+	}{
+		"options as text":              {"<begin> \n5</begin>", nil},
+		"options in sections":          {"<time><begin value=\"5\"/></time>", nil},
+		"the attribute v":              {`<begin v="5"/>`, nil},
+		"unknown but empty":            {`<foo value=""/>`, nil},
+		"unknown":                      {`<foo value="1"/>`, nil},
+		"a bad number":                 {`<scale value="1,5"/>`, nil},
+		"a bad time":                   {`<begin value="5 s"/>`, nil},
+		"a bad truth value":            {`<ignore-route-errors value="y"/>`, nil},
+		"a truth value in capitals":    {`<ignore-route-errors value="TRUE"/>`, nil},
+		"twice":                        {`<begin value="1"/><b value="2"/>`, nil},
+		"end before begin":             {`<begin value="500"/>`, nil},
+		"a list with spaces":           {`<a value="a.xml , b.xml"/>`, append(additional("<additional/>"), entryOf("d/b.xml", "<additional/>"))},
+		"a list without commas":        {`<a value="a.xml b.xml"/>`, append(additional("<additional/>"), entryOf("d/b.xml", "<additional/>"))},
+		"a missing file":               {use, nil},
+		"backslashes":                  {`<a value=".\a.xml"/>`, additional("<additional/>")},
+		"gzip called xml":              {use, additional(gzipped("<additional/>"))},
+		"an empty file":                {use, additional("")},
+		"text":                         {use, additional("hello")},
+		"Latin-1":                      {use, additional("<?xml version='1.0' encoding='ISO-8859-1'?><additional x='\xdf'/>")},
+		"two roots":                    {use, additional("<additional/><additional/>")},
+		"text behind the root":         {use, additional("<additional/>x")},
+		"attributes twice":             {use, additional("<additional a='1' a='1'/>")},
+		"a bracket too many":           {use, additional("<additional>]]></additional>")},
+		"a declaration behind a space": {use, additional("\n<?xml version='1.0'?><additional/>")},
+		"UTF-16":                       {use, additional(inUTF16(binary.LittleEndian, true, "<additional/>"))},
+		"UTF-16 that says UTF-8":       {use, additional(inUTF16(binary.LittleEndian, true, "<?xml version='1.0' encoding='UTF-8'?><additional/>"))},
+		"bytes that are not UTF-8":     {use, additional("<additional x='\xdf'/>")},
+		"an undefined entity":          {use, additional("<additional x='&auml;'/>")},
+		"dashes in a comment":          {use, additional("<!-- a -- b --><additional/>")},
+		"a namespace":                  {use, additional("<additional xmlns:x='y' x:z='1'/>")},
+		"a colon too many":             {use, additional("<additional><a:b:c/></additional>")},
+		"a space missing":              {use, additional("<additional x='1'y='2'/>")},
+		"an include":                   {use, append(additional(`<additional><include href="e/b.xml"/></additional>`), entryOf("d/e/b.xml", "<additional/>"))},
+		"an include that is missing":   {use, additional(`<additional><include href="b.xml"/></additional>`)},
+		"a speed sign without file":    {use, additional(`<additional><variableSpeedSign id="x" lanes="A0A1_0" file="b.xml"/></additional>`)},
+		"a missing picture":            {use, additional(`<additional><poly id="p" shape="0,0 1,1 0,1" color="red" imgFile="x.png"/></additional>`)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			output, ok, _, _, accepted := runReal(t, test.settings, test.parts...)
+			// SUMO goes on without an option whose value it does not understand: the results would be wrong.
+			if ok := ok && !strings.Contains(output, "Error"); ok != (accepted == nil) {
+				t.Errorf("Inspect says %v, SUMO says\n%s", accepted, output)
+			}
+		})
+	}
+}
+
+func TestVersionsAreOrderedByNumber(t *testing.T) {
+	t.Parallel()
+	if !slices.IsSortedFunc(knownVersions(), compareVersions) || compareVersions("1.9", "1.15.0") >= 0 {
+		t.Errorf("versions %v", knownVersions())
+	}
+	if !slices.Contains(knownVersions(), DefaultLimits().SUMOVersion) {
+		t.Errorf("the options of the default version are not known")
+	}
+}
