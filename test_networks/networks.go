@@ -1,0 +1,94 @@
+// Package networks embeds the SUMO scenarios that tests and the demo run, and the broken ones with the answer that each
+// must get.
+package networks
+
+import (
+	"embed"
+	"encoding/json"
+	"fmt"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/sumo-k8/sumo-k8/pkg/problem"
+)
+
+// ReadyFiles are the scenarios that run as they are: ready_to_use/NAME.zip.
+//
+//go:embed ready_to_use/*.zip
+var ReadyFiles embed.FS
+
+// BrokenFiles are the scenarios that must be refused, broken/*.zip, and broken/expected.json, which says how.
+//
+//go:embed broken/*
+var BrokenFiles embed.FS
+
+// Ready returns the names of the scenarios that run, sorted, without ".zip".
+func Ready() []string {
+	entries, err := ReadyFiles.ReadDir("ready_to_use")
+	if err != nil {
+		panic(fmt.Sprintf("the embedded folder ready_to_use: %v", err))
+	}
+	var names []string
+	for _, e := range entries {
+		names = append(names, strings.TrimSuffix(e.Name(), ".zip"))
+	}
+	return names
+}
+
+// ReadyZip returns the zip of one of the scenarios that Ready names.
+func ReadyZip(name string) ([]byte, error) {
+	data, err := ReadyFiles.ReadFile(path.Join("ready_to_use", name+".zip"))
+	if err != nil {
+		return nil, fmt.Errorf("test network %q; there are %s: %w", name, strings.Join(Ready(), ", "), err)
+	}
+	return data, nil
+}
+
+// BrokenCase is an upload that must be refused, and the answer to it.
+type BrokenCase struct {
+	File   string       `json:"file"`   // in broken/
+	Status int          `json:"status"` // of the HTTP answer
+	Code   problem.Code `json:"code"`
+	// Problems must all be in the answer. It may have more.
+	Problems []Problem `json:"problems"`
+}
+
+// Problem is one fault that an answer must name.
+type Problem struct {
+	// Location is a path inside the zip, with ":" and the line where one line is at fault. Without a line any line
+	// will do. It is empty when the archive as a whole is at fault.
+	Location string `json:"location"`
+	// Contains is what the message must say, in lower case: a name or a word that no good message can do without.
+	Contains string `json:"contains"`
+}
+
+// Broken returns the cases in expected.json.
+func Broken() []BrokenCase {
+	data, err := BrokenFiles.ReadFile("broken/expected.json")
+	if err != nil {
+		panic(fmt.Sprintf("the embedded expected.json: %v", err))
+	}
+	var cases []BrokenCase
+	if err := json.Unmarshal(data, &cases); err != nil {
+		panic(fmt.Sprintf("the embedded expected.json: %v", err))
+	}
+	return cases
+}
+
+// Zip returns the bytes to upload, which need not be a zip.
+func (c BrokenCase) Zip() ([]byte, error) { return BrokenFiles.ReadFile(path.Join("broken", c.File)) }
+
+// Missing returns those of the case's problems that an answer with this detail and these items does not name. What is
+// wrong with the archive as a whole may be said in either.
+func (c BrokenCase) Missing(detail string, items []problem.Item) []Problem {
+	said := append([]problem.Item{{Message: detail}}, items...)
+	return slices.DeleteFunc(slices.Clone(c.Problems), func(p Problem) bool {
+		return slices.ContainsFunc(said, p.is)
+	})
+}
+
+func (p Problem) is(item problem.Item) bool {
+	here := item.Location == p.Location || p.Location != "" && strings.HasPrefix(item.Location, p.Location+":")
+	return here && strings.Contains(strings.ToLower(item.Message), p.Contains)
+}
