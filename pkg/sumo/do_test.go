@@ -1,0 +1,102 @@
+package sumo
+
+import (
+	"archive/zip"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/sumo-k8/sumo-k8/pkg/simulation"
+)
+
+// zipped writes f, under a folder, to a zip file.
+func zipped(t *testing.T, f files) string {
+	t.Helper()
+	name := filepath.Join(t.TempDir(), "scenario.zip")
+	out, err := os.Create(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	z := zip.NewWriter(out)
+	for name, text := range f {
+		w, err := z.Create("city/" + name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := w.Write([]byte(text)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := z.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := out.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return name
+}
+
+func TestDoRunsAZippedScenario(t *testing.T) {
+	t.Parallel()
+	scene := road(t, `<output><vehroute-output value="made/routes.xml"/></output>`, oneVehicle)
+	other := strings.Replace(scene["run.sumocfg"], "made/", "other/", 1)
+	scene["other.sumocfg"] = other
+	r := newRun(t)
+	r.Scenario = zipped(t, scene)
+	r.Options.ConfigFile = "city/other.sumocfg"
+	got := result{r.Do(t.Context()), r}
+	if !got.Succeeded() {
+		t.Fatalf("%s: %s", got.Reason, got.Message)
+	}
+	if got.Summary.ConfigFile != "city/other.sumocfg" {
+		t.Errorf("ran %s", got.Summary.ConfigFile)
+	}
+	if text := got.read(t, "scenario/city/other/routes.xml"); !strings.Contains(text, `<vehicle id="v"`) {
+		t.Errorf("the scenario's own output:\n%s", text)
+	}
+	if got.StartedAt.IsZero() || got.FinishedAt.Before(got.StartedAt) {
+		t.Errorf("from %v to %v", got.StartedAt, got.FinishedAt)
+	}
+}
+
+func TestDoTellsWhatIsWrongWithAScenario(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		change  func(t *testing.T, r *Run)
+		reason  simulation.Reason
+		message []string
+	}{
+		"two faults": {func(t *testing.T, r *Run) {
+			scene := road(t, `<from-the-future value="1"/>`, oneVehicle)
+			delete(scene, "road.net.xml")
+			r.Scenario = zipped(t, scene)
+		}, simulation.InvalidScenario, []string{"from-the-future", "road.net.xml", "city/run.sumocfg"}},
+		"no such configuration": {func(t *testing.T, r *Run) {
+			r.Scenario = zipped(t, road(t, "", oneVehicle))
+			r.Options.ConfigFile = "nowhere.sumocfg"
+		}, simulation.InvalidScenario, []string{"nowhere.sumocfg"}},
+		"not a zip":   {func(_ *testing.T, r *Run) { r.Scenario = "testdata/road.net.xml" }, simulation.InvalidScenario, []string{"zip"}},
+		"no scenario": {func(_ *testing.T, r *Run) { r.Scenario = "testdata/gone.zip" }, simulation.InternalError, []string{"gone.zip"}},
+		"no SUMO": {func(t *testing.T, r *Run) {
+			r.Scenario = zipped(t, road(t, "", oneVehicle))
+			r.Binary = "no-such-sumo"
+		}, simulation.InternalError, []string{"SUMO could not be started", "no-such-sumo"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := newRun(t)
+			tc.change(t, &r)
+			got := result{r.Do(t.Context()), r}
+			if got.Reason != tc.reason {
+				t.Errorf("got %q: %s", got.Reason, got.Message)
+			}
+			log := got.read(t, simulation.LogFile)
+			for _, part := range tc.message {
+				if !strings.Contains(got.Message, part) || !strings.Contains(log, part) {
+					t.Errorf("%q is not in the message\n%s\nor not in the log\n%s", part, got.Message, log)
+				}
+			}
+		})
+	}
+}

@@ -1,0 +1,190 @@
+package sumo
+
+import (
+	"bytes"
+	"compress/gzip"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// incomplete returns those of the named files below out that are not as SUMO leaves them when all is well.
+func incomplete(out string, names []string) []string {
+	var broken []string
+	for _, name := range names {
+		if !complete(filepath.Join(out, name)) {
+			broken = append(broken, name)
+		}
+	}
+	return broken
+}
+
+// complete reports whether an XML output ends with the end of its root element, and a compressed one passes gzip's
+// checks. Files of other kinds count as complete: nothing tells.
+func complete(name string) bool {
+	plain, compressed := strings.CutSuffix(name, ".gz")
+	if path.Ext(plain) != ".xml" {
+		return true
+	}
+	e, err := readEnds(name, compressed)
+	if err != nil {
+		return false
+	}
+	root := rootName(e.head)
+	tail := bytes.TrimRight(e.tail, " \t\r\n")
+	last := tail[bytes.LastIndexByte(tail, '<')+1:]
+	return root != "" && (string(last) == "/"+root+">" || tagName(last) == root && bytes.HasSuffix(last, []byte("/>")))
+}
+
+// ends are the first and the last bytes of a file.
+type ends struct{ head, tail []byte }
+
+// The head must reach past the comment with SUMO's whole configuration; the tail must hold the last tag.
+const (
+	maxHead = 1 << 20
+	maxTail = 4 << 10
+)
+
+func readEnds(name string, compressed bool) (*ends, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	e := &ends{}
+	if compressed {
+		z, err := gzip.NewReader(f)
+		if err != nil {
+			return nil, err
+		}
+		_, err = io.Copy(e, z) // to its very end: only there a cut shows
+		return e, err
+	}
+	if _, err := io.Copy(e, io.LimitReader(f, maxHead)); err != nil {
+		return nil, err
+	}
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	_, err = io.Copy(e, io.NewSectionReader(f, max(maxHead, info.Size()-maxTail), maxTail))
+	return e, err
+}
+
+func (e *ends) Write(p []byte) (int, error) {
+	e.head = append(e.head, p[:min(len(p), maxHead-len(e.head))]...)
+	e.tail = append(e.tail, p[max(0, len(p)-maxTail):]...)
+	e.tail = e.tail[max(0, len(e.tail)-maxTail):]
+	return len(p), nil
+}
+
+// rootName returns the name of a document's root element, or "" when head does not reach it.
+func rootName(head []byte) string {
+	for {
+		head = bytes.TrimLeft(head, " \t\r\n")
+		end := ""
+		switch {
+		case bytes.HasPrefix(head, []byte("<?")):
+			end = "?>"
+		case bytes.HasPrefix(head, []byte("<!--")):
+			end = "-->"
+		case bytes.HasPrefix(head, []byte("<")):
+			return tagName(head[1:])
+		default:
+			return ""
+		}
+		_, rest, found := bytes.Cut(head, []byte(end))
+		if !found {
+			return ""
+		}
+		head = rest
+	}
+}
+
+// fileState tells whether a file was written to.
+type fileState struct {
+	size     int64
+	modified time.Time
+}
+
+// listFiles returns the regular files below root, by their paths with slashes.
+func listFiles(root *os.Root) (map[string]fileState, error) {
+	files := map[string]fileState{}
+	err := fs.WalkDir(root.FS(), ".", func(name string, d fs.DirEntry, err error) error {
+		if err != nil || !d.Type().IsRegular() {
+			return err
+		}
+		info, err := d.Info()
+		if err != nil {
+			return err
+		}
+		files[name] = fileState{info.Size(), info.ModTime()}
+		return nil
+	})
+	return files, err
+}
+
+// maxOwnFiles bounds what a scenario may add to the results: each file becomes an object in the store.
+const maxOwnFiles = 1000
+
+// ownOutputs are the files that the scenario itself has written.
+type ownOutputs struct {
+	names []string // below the output folder
+	left  int      // beyond maxOwnFiles
+}
+
+// collect moves into folder what is new or changed below root since before was listed.
+func collect(root *os.Root, before map[string]fileState, folder string) (ownOutputs, error) {
+	var own ownOutputs
+	after, err := listFiles(root)
+	if err != nil {
+		return own, err
+	}
+	for name, state := range after {
+		if state == before[name] {
+			continue
+		}
+		if len(own.names) == maxOwnFiles {
+			own.left++
+			continue
+		}
+		target := filepath.Join(folder, filepath.FromSlash(name))
+		if err := os.MkdirAll(filepath.Dir(target), 0o755); err != nil {
+			return own, err
+		}
+		if err := move(filepath.Join(root.Name(), filepath.FromSlash(name)), target); err != nil {
+			return own, fmt.Errorf("keeping %s: %w", name, err)
+		}
+		own.names = append(own.names, path.Join(filepath.Base(folder), name))
+	}
+	return own, nil
+}
+
+// move renames, or copies where the two are on different file systems.
+func move(from, to string) error {
+	err := os.Rename(from, to)
+	if !errors.Is(err, syscall.EXDEV) {
+		return err
+	}
+	in, err := os.Open(from)
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	out, err := os.Create(to)
+	if err != nil {
+		return err
+	}
+	if _, err := io.Copy(out, in); err != nil {
+		out.Close()
+		return err
+	}
+	return out.Close()
+}

@@ -1,0 +1,167 @@
+package main
+
+import (
+	"archive/zip"
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/sumo-k8/sumo-k8/pkg/simulation"
+)
+
+// asSumoRun makes this test binary be sumo-run, so that signals and exit codes are the real thing.
+const asSumoRun = "TEST_AS_SUMO_RUN"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(asSumoRun) != "" {
+		main()
+	}
+	os.Exit(m.Run())
+}
+
+// command is sumo-run with its folders below dir, on the scenario of pkg/sumo's tests with this demand.
+func command(t *testing.T, dir, demand string, args ...string) *exec.Cmd {
+	t.Helper()
+	net, err := os.ReadFile("../../pkg/sumo/testdata/road.net.xml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var packed bytes.Buffer
+	z := zip.NewWriter(&packed)
+	for name, text := range map[string]string{
+		"road.net.xml": string(net),
+		"road.rou.xml": "<routes>" + demand + "</routes>",
+		"run.sumocfg":  `<configuration><net-file value="road.net.xml"/><route-files value="road.rou.xml"/></configuration>`,
+	} {
+		w, err := z.Create(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := w.Write([]byte(text)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := z.Close(); err != nil {
+		t.Fatal(err)
+	}
+	in := func(name string) string { return filepath.Join(dir, name) }
+	if err := os.WriteFile(in("scenario.zip"), packed.Bytes(), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	exe, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(exe, append([]string{
+		"--scenario", in("scenario.zip"), "--work", in("work"), "--out", in("out"),
+		"--progress", in("progress"), "--termination-log", in("termination"),
+	}, args...)...)
+	cmd.Env = append(os.Environ(), asSumoRun+"=1")
+	return cmd
+}
+
+func read(t *testing.T, name string) string {
+	t.Helper()
+	data, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(data)
+}
+
+func TestExitCodes(t *testing.T) {
+	t.Parallel()
+	const vehicle = `<vehicle id="v" depart="0"><route edges="AB"/></vehicle>`
+	const endless = `<flow id="f" begin="0" end="1000000" number="1000000"><route edges="AB BC"/></flow>`
+	for name, tc := range map[string]struct {
+		demand string
+		args   []string
+		code   int
+		words  string // in the termination log
+	}{
+		"success":              {demand: vehicle},
+		"options are heeded":   {demand: endless, args: []string{"--options", `{"end":50,"seed":3,"outputs":["queue"]}`}},
+		"an unusable scenario": {demand: vehicle + vehicle, code: simulation.ExitInvalidScenario, words: "InvalidScenario: "},
+		"the timeout is over":  {demand: endless, args: []string{"--timeout", "300ms"}, code: simulation.ExitDeadlineExceeded, words: "DeadlineExceeded: "},
+		"options not in JSON":  {args: []string{"--options", "x"}, code: simulation.ExitInternalError, words: "--options"},
+		"an unknown option":    {args: []string{"--options", `{"sed":1}`}, code: simulation.ExitInternalError, words: "sed"},
+		"an unknown output":    {args: []string{"--options", `{"outputs":["video"]}`}, code: simulation.ExitInternalError, words: "video"},
+		"a missing flag":       {args: []string{"--work", ""}, code: simulation.ExitInternalError, words: "--work is missing"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dir := t.TempDir()
+			cmd := command(t, dir, tc.demand, tc.args...)
+			out, _ := cmd.CombinedOutput()
+			if code := cmd.ProcessState.ExitCode(); code != tc.code {
+				t.Fatalf("exit code %d, want %d:\n%s", code, tc.code, out)
+			}
+			if tc.code == simulation.ExitOK {
+				if got := read(t, filepath.Join(dir, "progress")); got != "1000/1000" {
+					t.Errorf("progress %s", got)
+				}
+				if log := read(t, filepath.Join(dir, "out", simulation.LogFile)); log != string(out) {
+					t.Errorf("the output is not the log:\n%s", out)
+				}
+			} else if words := read(t, filepath.Join(dir, "termination")); !strings.Contains(words, tc.words) || len(words) > maxTermination {
+				t.Errorf("the termination log says %q", words)
+			}
+		})
+	}
+}
+
+func TestSIGTERMStopsTheRunAndKeepsItsOutputs(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	cmd := command(t, dir, `<flow id="f" begin="0" end="1000000" number="1000000"><route edges="AB BC"/></flow>`)
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	timer := time.AfterFunc(30*time.Second, func() { _ = cmd.Process.Kill() })
+	defer timer.Stop()
+	for lines := bufio.NewScanner(out); lines.Scan(); {
+		if strings.HasPrefix(lines.Text(), "[") { // it simulates
+			if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	_ = cmd.Wait()
+	if code := cmd.ProcessState.ExitCode(); code != simulation.ExitInterrupted {
+		t.Fatalf("exit code %d", code)
+	}
+	var outcome simulation.Outcome
+	if err := json.Unmarshal([]byte(read(t, filepath.Join(dir, "out", simulation.OutcomeFile))), &outcome); err != nil {
+		t.Fatal(err)
+	}
+	if outcome.Reason != simulation.Interrupted || outcome.Summary == nil || !outcome.Summary.Partial {
+		t.Errorf("%+v", outcome)
+	}
+	if summary := read(t, filepath.Join(dir, "out", "summary.xml")); !strings.HasSuffix(summary, "</summary>\n") {
+		t.Error("summary.xml is cut off")
+	}
+}
+
+func TestPrintVersion(t *testing.T) {
+	t.Parallel()
+	var stdout, stderr bytes.Buffer
+	code := run(t.Context(), []string{"--print-version"}, func(string) string { return "" }, &stdout, &stderr)
+	if code != simulation.ExitOK || !strings.Contains(stdout.String(), ".") || strings.Count(stdout.String(), "\n") != 1 {
+		t.Errorf("%d: %q %q", code, stdout.String(), stderr.String())
+	}
+	missing := func(name string) string { return map[string]string{"SUMO_BINARY": "/no/sumo"}[name] }
+	if code := run(t.Context(), []string{"--print-version"}, missing, &stdout, &stderr); code != simulation.ExitInternalError {
+		t.Errorf("%d without SUMO", code)
+	}
+}
