@@ -1,0 +1,327 @@
+// Package localengine runs jobs as sumo-run processes on this machine.
+//
+// Every run has a folder of its own:
+//
+//	<Dir>/<job id>/run.json      what is needed to store the results after a restart
+//	               scenario.zip  the scenario, fetched from the object store
+//	               work/         where sumo-run unpacks it
+//	               out/          what the run leaves; every file in it becomes a result
+//
+// The folder is the engine's only memory beyond the process. A restart finds in it either out/outcome.json, which means
+// that the run is over and only its results must be stored, or not, which means that the run is lost: its folder is
+// removed, and the job runs again when it is started again. So no run that came to its end is ever repeated.
+package localengine
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/rs/zerolog"
+	"golang.org/x/sys/unix"
+
+	"github.com/sumo-k8/sumo-k8/pkg/artifact"
+	"github.com/sumo-k8/sumo-k8/pkg/job"
+	"github.com/sumo-k8/sumo-k8/pkg/problem"
+)
+
+// Config says where and how jobs run.
+type Config struct {
+	Dir     string // folder of the runs; nobody else may use it
+	SumoRun string // path of the sumo-run program
+	// Slots is how many runs may go on at a time; 0 means one for each CPU, since a run keeps one busy.
+	Slots int
+	// Env is added to the runs' environment ("NAME=value"), which is otherwise empty but for PATH: nothing of ours,
+	// credentials least of all, reaches a program that reads untrusted input.
+	Env []string
+	// StopGrace is how long a run may take to end when asked to, and beyond its timeout, before it is killed; 0 means
+	// DefaultStopGrace.
+	StopGrace time.Duration
+}
+
+// DefaultStopGrace is a little more than the five minutes after which sumo-run itself gives up to check and keep the
+// outputs of a run that was stopped. Only a sumo-run that hangs is killed, then.
+const DefaultStopGrace = 6 * time.Minute
+
+// uploadsAtATime bounds the files that all runs together send to the object store at once. Four hide its latency; more
+// only take memory and CPU from SUMO.
+const uploadsAtATime = 4
+
+// Engine is a job.Engine and a job.LiveLogs.
+type Engine struct {
+	cfg     Config
+	objects artifact.Store
+	now     func() time.Time
+	log     zerolog.Logger
+	started time.Time
+
+	changed chan struct{}
+	uploads chan struct{} // one token for each upload under way
+	alive   context.Context
+	close   context.CancelCauseFunc // ends all work, gracefully
+	hard    context.Context
+	kill    context.CancelFunc // ends the grace
+	work    sync.WaitGroup
+
+	mu    sync.Mutex
+	runs  map[string]*run
+	queue []*run // those that wait for a slot, the next first
+	free  int    // slots
+}
+
+// run is one job in the engine.
+type run struct {
+	job job.Job // of a run found on disk, only what run.json keeps
+	dir string
+	// wanted ends when the run shall stop; its cause is errStopped or errClosing.
+	wanted context.Context
+	stop   context.CancelCauseFunc
+	seen   job.Observation // guarded by Engine.mu
+}
+
+var (
+	errStopped = errors.New("the job is cancelled")
+	errClosing = errors.New("the engine is closing")
+)
+
+var (
+	_ job.Engine   = (*Engine)(nil)
+	_ job.LiveLogs = (*Engine)(nil)
+)
+
+// New makes an engine over cfg.Dir and takes up what an earlier one left there: results of finished runs are stored,
+// unfinished runs are cleared away. Scenarios are read from objects and results written to it.
+func New(cfg Config, objects artifact.Store, now func() time.Time, log zerolog.Logger) (*Engine, error) {
+	cfg.Slots = cmp.Or(cfg.Slots, runtime.NumCPU())
+	cfg.StopGrace = cmp.Or(cfg.StopGrace, DefaultStopGrace)
+	dir, err := filepath.Abs(cfg.Dir)
+	if err != nil {
+		return nil, fmt.Errorf("finding the folder of runs: %w", err)
+	}
+	cfg.Dir = dir
+	program, err := exec.LookPath(cfg.SumoRun)
+	if err == nil {
+		program, err = filepath.Abs(program) // each run has a working directory of its own
+	}
+	if err != nil {
+		return nil, fmt.Errorf("finding the program that runs scenarios, sumo-run: %w", err)
+	}
+	cfg.SumoRun = program
+	if err := os.MkdirAll(cfg.Dir, 0o700); err != nil {
+		return nil, fmt.Errorf("making the folder of runs: %w", err)
+	}
+	e := &Engine{
+		cfg: cfg, objects: objects, now: now, log: log, started: now(),
+		changed: make(chan struct{}, 1),
+		uploads: make(chan struct{}, uploadsAtATime),
+		runs:    map[string]*run{},
+		free:    cfg.Slots,
+	}
+	e.alive, e.close = context.WithCancelCause(context.Background())
+	e.hard, e.kill = context.WithCancel(context.Background())
+	if err := e.resume(); err != nil {
+		return nil, err
+	}
+	return e, nil
+}
+
+// Close stops all runs, gracefully until ctx ends. Runs that it interrupts are not reported as finished, so that they
+// are run again; results that are not stored yet are stored by the next engine over the same folder.
+func (e *Engine) Close(ctx context.Context) error {
+	e.mu.Lock()
+	e.close(errClosing)
+	e.mu.Unlock()
+	done := make(chan struct{})
+	go func() {
+		e.work.Wait()
+		close(done)
+	}()
+	select {
+	case <-done:
+		e.kill()
+		return nil
+	case <-ctx.Done():
+		e.kill()
+		<-done
+		return fmt.Errorf("stopping runs gracefully: %w", ctx.Err())
+	}
+}
+
+func (e *Engine) errIfClosed() error {
+	if e.alive.Err() == nil {
+		return nil
+	}
+	return problem.Wrap(errClosing, problem.Unavailable, "The engine is shutting down. Jobs go on when it is started again.").
+		WithRetryAfter(5 * time.Second)
+}
+
+// Start queues j until a slot is free. Among waiting jobs the highest priority goes first, then the first submitted.
+func (e *Engine) Start(_ context.Context, j job.Job) error {
+	if !isFolderName(j.ID) {
+		return fmt.Errorf("job id %q cannot name a folder", j.ID)
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if err := e.errIfClosed(); err != nil {
+		return err
+	}
+	if e.runs[j.ID] != nil {
+		return nil
+	}
+	r := e.add(j)
+	r.seen.State = job.Pending
+	at, _ := slices.BinarySearchFunc(e.queue, r, inOrder)
+	e.queue = slices.Insert(e.queue, at, r)
+	e.fillSlots()
+	e.notify()
+	return nil
+}
+
+// isFolderName reports whether id stays inside the folder of runs. Those of jobs are UUIDs.
+func isFolderName(id string) bool {
+	return id != "" && id == filepath.Base(id) && !strings.HasPrefix(id, ".")
+}
+
+func inOrder(a, b *run) int {
+	return cmp.Or(
+		cmp.Compare(b.job.Priority, a.job.Priority),
+		a.job.SubmittedAt.Compare(b.job.SubmittedAt),
+		cmp.Compare(a.job.ID, b.job.ID),
+	)
+}
+
+// add makes a run known. The caller holds e.mu, or is alone.
+func (e *Engine) add(j job.Job) *run {
+	r := &run{job: j, dir: filepath.Join(e.cfg.Dir, j.ID), seen: job.Observation{JobID: j.ID}}
+	r.wanted, r.stop = context.WithCancelCause(e.alive)
+	e.runs[j.ID] = r
+	return r
+}
+
+// fillSlots starts waiting runs while slots are free. The caller holds e.mu.
+func (e *Engine) fillSlots() {
+	for e.free > 0 && len(e.queue) > 0 && e.alive.Err() == nil {
+		r := e.queue[0]
+		e.queue = e.queue[1:]
+		e.free--
+		e.work.Go(func() { e.execute(r) })
+	}
+}
+
+func (e *Engine) releaseSlot() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.free++
+	e.fillSlots()
+}
+
+// Stop ends a run, or takes it out of the queue. One whose results are being stored is over already, and stays as it is.
+func (e *Engine) Stop(_ context.Context, id string) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	r := e.runs[id]
+	if r == nil {
+		return nil
+	}
+	r.stop(errStopped)
+	if at := slices.Index(e.queue, r); at >= 0 {
+		e.queue = slices.Delete(e.queue, at, at+1)
+		r.finish(e.cancelled(), nil)
+		e.notify()
+	}
+	return nil
+}
+
+// Observe returns every run that has not been forgotten. A closed engine answers problem.Unavailable, for it cannot
+// tell a run that it has interrupted from one that it never had.
+func (e *Engine) Observe(context.Context) ([]job.Observation, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if err := e.errIfClosed(); err != nil {
+		return nil, err
+	}
+	seen := make([]job.Observation, 0, len(e.runs))
+	for _, r := range e.runs {
+		seen = append(seen, r.seen)
+	}
+	return seen, nil
+}
+
+// Changed delivers a value soon after a run has started, moved on or ended.
+func (e *Engine) Changed() <-chan struct{} { return e.changed }
+
+func (e *Engine) notify() {
+	select {
+	case e.changed <- struct{}{}:
+	default: // a value that nobody has taken yet tells of this change too
+	}
+}
+
+// Forget removes the folders of finished runs. Ids of others are ignored.
+func (e *Engine) Forget(_ context.Context, ids []string) error {
+	var errs []error
+	for _, id := range ids {
+		e.mu.Lock()
+		r := e.runs[id]
+		finished := r != nil && r.seen.State.Terminal()
+		e.mu.Unlock()
+		if !finished {
+			continue
+		}
+		// The run leaves the map last: as long as it is in there, nobody starts another in its folder.
+		if err := removeRun(r.dir); err != nil {
+			errs = append(errs, fmt.Errorf("removing the folder of run %s: %w", id, err))
+			continue
+		}
+		e.drop(r)
+	}
+	return errors.Join(errs...)
+}
+
+func (e *Engine) drop(r *run) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	delete(e.runs, r.job.ID)
+	r.stop(nil)
+	e.notify()
+}
+
+// observe changes what is seen of r.
+func (e *Engine) observe(r *run, change func(*job.Observation)) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	change(&r.seen)
+	e.notify()
+}
+
+// Nodes describes this machine.
+func (e *Engine) Nodes(context.Context) ([]job.Node, error) {
+	name, err := os.Hostname()
+	if err != nil {
+		return nil, fmt.Errorf("finding this machine's name: %w", err)
+	}
+	var info unix.Sysinfo_t
+	if err := unix.Sysinfo(&info); err != nil {
+		return nil, fmt.Errorf("finding this machine's memory: %w", err)
+	}
+	has := map[string]string{
+		"cpu":    strconv.Itoa(runtime.NumCPU()),
+		"memory": strconv.FormatUint(uint64(info.Totalram)*uint64(info.Unit)>>10, 10) + "Ki",
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return []job.Node{{
+		Name: name, Ready: e.alive.Err() == nil, Capacity: has, Allocatable: has,
+		PodsRunning: e.cfg.Slots - e.free, Created: e.started,
+	}}, nil
+}

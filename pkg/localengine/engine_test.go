@@ -1,0 +1,688 @@
+package localengine_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/rs/zerolog"
+
+	"github.com/sumo-k8/sumo-k8/infra/laptop/laptoptest"
+	"github.com/sumo-k8/sumo-k8/pkg/artifact"
+	"github.com/sumo-k8/sumo-k8/pkg/job"
+	"github.com/sumo-k8/sumo-k8/pkg/localengine"
+	"github.com/sumo-k8/sumo-k8/pkg/problem"
+	"github.com/sumo-k8/sumo-k8/pkg/s3store"
+	"github.com/sumo-k8/sumo-k8/pkg/simulation"
+)
+
+func TestMain(m *testing.M) { laptoptest.Main(m) }
+
+// patience is far more than any step of a test takes, even on a busy machine.
+const patience = 30 * time.Second
+
+// bench is an engine over a real object store, whose runs are shell scripts (see testdata/sumo-run).
+type bench struct {
+	*localengine.Engine
+	cfg     localengine.Config
+	objects artifact.Store
+	scratch string // a folder for scripts to leave traces in
+}
+
+func newBench(t *testing.T, change func(*localengine.Config)) *bench {
+	t.Helper()
+	store, err := s3store.New(laptoptest.Bucket(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	program, err := filepath.Abs("testdata/sumo-run")
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := &bench{objects: store, scratch: t.TempDir()}
+	b.cfg = localengine.Config{
+		Dir: filepath.Join(t.TempDir(), "runs"), SumoRun: program, Slots: 4, StopGrace: patience,
+		Env: []string{"SCRATCH=" + b.scratch},
+	}
+	if change != nil {
+		change(&b.cfg)
+	}
+	b.open(t)
+	return b
+}
+
+// open starts an engine over the folder and the objects of b.
+func (b *bench) open(t *testing.T) {
+	t.Helper()
+	e, err := localengine.New(b.cfg, b.objects, time.Now, zerolog.Nop())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		ctx, cancel := context.WithCancel(context.Background())
+		cancel() // whatever still runs is killed
+		_ = e.Close(ctx)
+	})
+	b.Engine = e
+}
+
+func (b *bench) close(t *testing.T) {
+	t.Helper()
+	if err := b.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// start hands over a job that runs script.
+func (b *bench) start(t *testing.T, id, script string, change func(*job.Job)) job.Job {
+	t.Helper()
+	j := job.Job{
+		ID: id, Namespace: "sumo-t", ScenarioKey: artifact.ScenarioKey("sumo-t", id), MemoryGi: 1, TimeoutSeconds: 60,
+		SubmittedAt: time.Now(),
+	}
+	if change != nil {
+		change(&j)
+	}
+	if script != "" {
+		if _, err := b.objects.Put(t.Context(), j.ScenarioKey, strings.NewReader(script), "application/zip"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := b.Start(t.Context(), j); err != nil {
+		t.Fatal(err)
+	}
+	return j
+}
+
+// see waits until the run is as is says, and returns what is seen of it then.
+func (b *bench) see(t *testing.T, id, what string, is func(job.Observation, bool) bool) job.Observation {
+	t.Helper()
+	deadline := time.After(patience)
+	for {
+		seen, err := b.Observe(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		at := slices.IndexFunc(seen, func(o job.Observation) bool { return o.JobID == id })
+		var o job.Observation
+		if at >= 0 {
+			o = seen[at]
+		}
+		if is(o, at >= 0) {
+			return o
+		}
+		select {
+		case <-b.Changed():
+		case <-deadline:
+			t.Fatalf("run %s is not %s: %+v", id, what, o)
+		}
+	}
+}
+
+func (b *bench) seeState(t *testing.T, id string, want job.State) job.Observation {
+	t.Helper()
+	return b.see(t, id, string(want), func(o job.Observation, _ bool) bool { return o.State == want })
+}
+
+func (b *bench) seeEnd(t *testing.T, id string) job.Observation {
+	t.Helper()
+	return b.see(t, id, "over", func(o job.Observation, _ bool) bool { return o.State.Terminal() })
+}
+
+// trace waits for a file that a script leaves in its scratch folder.
+func (b *bench) trace(t *testing.T, name string) {
+	t.Helper()
+	for end := time.Now().Add(patience); ; time.Sleep(5 * time.Millisecond) {
+		if _, err := os.Stat(filepath.Join(b.scratch, name)); err == nil {
+			return
+		}
+		if time.Now().After(end) {
+			t.Fatalf("no script left %s", name)
+		}
+	}
+}
+
+// allow makes the file that a script waits for.
+func (b *bench) allow(t *testing.T, name string) {
+	t.Helper()
+	if err := os.WriteFile(filepath.Join(b.scratch, name), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (b *bench) traces(t *testing.T, name string) []string {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(b.scratch, name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.Fields(string(text))
+}
+
+// stored returns the results of a job in the object store, by name.
+func (b *bench) stored(t *testing.T, j job.Job) map[string]string {
+	t.Helper()
+	prefix := artifact.ResultsOf(j.Namespace, j.ID)
+	found := map[string]string{}
+	err := b.objects.List(t.Context(), prefix, func(o artifact.Object) bool {
+		body, err := b.objects.Open(t.Context(), o.Key, 0, -1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer body.Close()
+		text, err := io.ReadAll(body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		found[strings.TrimPrefix(o.Key, prefix)] = string(text)
+		return true
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return found
+}
+
+func names(results []job.ResultFile) []string {
+	var list []string
+	for _, r := range results {
+		list = append(list, r.Name)
+	}
+	return list
+}
+
+func TestHowRunsEnd(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name        string
+		script      string
+		state       job.State
+		reason      simulation.Reason
+		message     string // a part of it
+		wantResults []string
+	}{
+		{
+			name: "a run that succeeds", script: `echo hello >"$out/log.txt"; finish ""`,
+			state: job.Succeeded, message: "said by the run", wantResults: []string{"log.txt", "outcome.json"},
+		}, {
+			name: "a run that says why it failed", script: `finish InvalidScenario; exit 10`,
+			state: job.Failed, reason: simulation.InvalidScenario, message: "said by the run", wantResults: []string{"outcome.json"},
+		}, {
+			name: "results in folders, and no links", script: `mkdir -p "$out/a/b"; echo 1 >"$out/a/b/c.xml"; ln -s /etc/passwd "$out/link"; finish ""`,
+			state: job.Succeeded, wantResults: []string{"a/b/c.xml", "outcome.json"},
+		}, {
+			name: "a run that could only leave its exit code and a message", script: `echo "the disk is full" >"$termination_log"; exit 23`,
+			state: job.Failed, reason: simulation.DiskFull, message: "the disk is full", wantResults: []string{"outcome.json"},
+		}, {
+			name: "a run killed for its memory", script: `echo part >"$out/summary.xml"; kill -9 $$`,
+			state: job.Failed, reason: simulation.OutOfMemory, message: "memory_gi=1", wantResults: []string{"outcome.json", "summary.xml"},
+		}, {
+			name: "a run that crashes", script: `exit 2`,
+			state: job.Failed, reason: simulation.InternalError, message: "fault on our side", wantResults: []string{"outcome.json"},
+		}, {
+			name: "a run that ends well and says nothing", script: `exit 0`,
+			state: job.Failed, reason: simulation.InternalError, message: "fault on our side", wantResults: []string{"outcome.json"},
+		}, {
+			name:  "a run whose scenario is gone",
+			state: job.Failed, reason: simulation.InternalError, message: "Upload the scenario again", wantResults: []string{"outcome.json"},
+		},
+	}
+	b := newBench(t, nil)
+	for i, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			j := b.start(t, fmt.Sprintf("job-%d", i), tt.script, nil)
+			o := b.seeEnd(t, j.ID)
+			if o.State != tt.state || o.Reason != tt.reason || !strings.Contains(o.Message, tt.message) {
+				t.Errorf("ended %s %s %q, want %s %s %q", o.State, o.Reason, o.Message, tt.state, tt.reason, tt.message)
+			}
+			if diff := cmp.Diff(tt.wantResults, names(o.Results)); diff != "" {
+				t.Errorf("results (-want +got):\n%s", diff)
+			}
+			stored := b.stored(t, j)
+			if diff := cmp.Diff(tt.wantResults, slices.Sorted(maps.Keys(stored))); diff != "" {
+				t.Errorf("objects (-want +got):\n%s", diff)
+			}
+			for _, r := range o.Results {
+				if int(r.Size) != len(stored[r.Name]) {
+					t.Errorf("%s has %d bytes, reported as %d", r.Name, len(stored[r.Name]), r.Size)
+				}
+			}
+			if o.FinishedAt == nil || o.FinishedAt.IsZero() || o.StartedAt == nil || o.StartedAt.IsZero() {
+				t.Errorf("started at %v, finished at %v, want both known", o.StartedAt, o.FinishedAt)
+			}
+		})
+	}
+}
+
+func TestARunThatIgnoresItsTimeoutIsKilled(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, func(c *localengine.Config) { c.StopGrace = 50 * time.Millisecond })
+	b.start(t, "slow", `trap '' TERM; echo part >"$out/log.txt"; sleep 60`, func(j *job.Job) { j.TimeoutSeconds = 1 })
+	o := b.seeEnd(t, "slow")
+	if o.State != job.Failed || o.Reason != simulation.DeadlineExceeded || !strings.Contains(o.Message, "timeout_seconds") {
+		t.Errorf("ended %s %s %q, want FAILED DeadlineExceeded with the cure", o.State, o.Reason, o.Message)
+	}
+	if diff := cmp.Diff([]string{"log.txt", "outcome.json"}, names(o.Results)); diff != "" {
+		t.Errorf("results (-want +got):\n%s", diff)
+	}
+}
+
+func TestRunsAreToldWhatToDo(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, nil)
+	seed := int64(42)
+	j := b.start(t, "told", `
+		[ -d "$work" ] && echo "$options" "$timeout" >"$out/told.txt"
+		env | cut -d= -f1 | sort | tr '\n' ' ' >"$out/env.txt"
+		grep '^Max data' /proc/self/limits >"$out/limits.txt"
+		finish ""`, func(j *job.Job) { j.Options = simulation.Options{Seed: &seed}; j.MemoryGi = 2 })
+	b.seeEnd(t, j.ID)
+	got := b.stored(t, j)
+	if want := "{\"seed\":42} 1m0s\n"; got["told.txt"] != want {
+		t.Errorf("told %q, want %q", got["told.txt"], want)
+	}
+	for _, name := range strings.Fields(got["env.txt"]) {
+		if !slices.Contains([]string{"PATH", "SCRATCH", "PWD", "OLDPWD", "SHLVL", "_"}, name) {
+			t.Errorf("the run sees %s in its environment", name)
+		}
+	}
+	if want := fmt.Sprint(2<<30 + 256<<20); !strings.Contains(got["limits.txt"], want) {
+		t.Errorf("limits are %q, want %s bytes of data", got["limits.txt"], want)
+	}
+}
+
+func TestSlotsAreRespectedAndFilledInOrder(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, func(c *localengine.Config) { c.Slots = 1 })
+	now := time.Now()
+	script := func(name string) string { return `echo ` + name + ` >>"$SCRATCH/order"; finish ""` }
+	b.start(t, "first", `echo first >>"$SCRATCH/order"; wait_for "$SCRATCH/go"; finish ""`, nil)
+	for _, w := range []struct {
+		id       string
+		priority job.Priority
+		after    time.Duration
+	}{
+		{"low", job.Low, 1}, {"later", job.Normal, 3}, {"sooner", job.Normal, 2}, {"high", job.High, 4},
+	} {
+		b.start(t, w.id, script(w.id), func(j *job.Job) { j.Priority, j.SubmittedAt = w.priority, now.Add(w.after*time.Second) })
+	}
+	b.seeState(t, "first", job.Running)
+	for _, id := range []string{"low", "later", "sooner", "high"} {
+		b.seeState(t, id, job.Pending)
+	}
+	if nodes, err := b.Nodes(t.Context()); err != nil || nodes[0].PodsRunning != 1 {
+		t.Errorf("Nodes() = %+v, %v, want one run", nodes, err)
+	}
+	b.allow(t, "go")
+	b.seeEnd(t, "low")
+	if diff := cmp.Diff([]string{"first", "high", "sooner", "later", "low"}, b.traces(t, "order")); diff != "" {
+		t.Errorf("order of runs (-want +got):\n%s", diff)
+	}
+}
+
+func TestStartingARunTwiceRunsItOnce(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, nil)
+	j := b.start(t, "once", `echo run >>"$SCRATCH/runs"; finish ""`, nil)
+	b.start(t, "once", "", nil)
+	b.seeEnd(t, j.ID)
+	b.start(t, "once", "", nil)
+	b.start(t, "other", `finish ""`, nil)
+	b.seeEnd(t, "other")
+	if got := b.traces(t, "runs"); len(got) != 1 {
+		t.Errorf("ran %d times, want once", len(got))
+	}
+}
+
+func TestAnIDThatIsNoFolderNameIsRefused(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, nil)
+	for _, id := range []string{"", ".", "..", "a/b", "../a", ".hidden"} {
+		if err := b.Start(t.Context(), job.Job{ID: id}); err == nil {
+			t.Errorf("Start took the id %q", id)
+		}
+	}
+}
+
+func TestStoppingARun(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name    string
+		script  string
+		grace   time.Duration
+		results []string
+	}{
+		{
+			name:    "that ends when asked keeps what it wrote",
+			script:  `trap 'finish Interrupted; exit 31' TERM; echo part >"$out/log.txt"; : >"$SCRATCH/up"; while :; do sleep 0.01; done`,
+			grace:   patience,
+			results: []string{"log.txt", "outcome.json"},
+		}, {
+			name:    "that does not listen kills it",
+			script:  `trap '' TERM; echo part >"$out/log.txt"; : >"$SCRATCH/up"; while :; do sleep 0.01; done`,
+			grace:   50 * time.Millisecond,
+			results: []string{"log.txt", "outcome.json"},
+		},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			b := newBench(t, func(c *localengine.Config) { c.StopGrace = tt.grace })
+			j := b.start(t, "j", tt.script, nil)
+			b.trace(t, "up")
+			for range 2 {
+				if err := b.Stop(t.Context(), j.ID); err != nil {
+					t.Fatal(err)
+				}
+			}
+			o := b.seeEnd(t, j.ID)
+			if o.State != job.Cancelled || o.Reason != simulation.Cancelled {
+				t.Errorf("ended %s %s, want CANCELLED", o.State, o.Reason)
+			}
+			if diff := cmp.Diff(tt.results, names(o.Results)); diff != "" {
+				t.Errorf("results (-want +got):\n%s", diff)
+			}
+			if outcome := b.stored(t, j)["outcome.json"]; !strings.Contains(outcome, "Cancelled") {
+				t.Errorf("stored outcome is %s, want it to say Cancelled", outcome)
+			}
+		})
+	}
+}
+
+func TestStoppingAQueuedRunTakesItOutOfTheQueue(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, func(c *localengine.Config) { c.Slots = 1 })
+	b.start(t, "first", `wait_for "$SCRATCH/go"; finish ""`, nil)
+	b.start(t, "second", `echo ran >"$SCRATCH/second"; finish ""`, nil)
+	if err := b.Stop(t.Context(), "second"); err != nil {
+		t.Fatal(err)
+	}
+	if o := b.seeEnd(t, "second"); o.State != job.Cancelled || o.StartedAt != nil {
+		t.Errorf("ended %s, started at %v, want CANCELLED and never started", o.State, o.StartedAt)
+	}
+	b.allow(t, "go")
+	b.seeEnd(t, "first")
+	if _, err := os.Stat(filepath.Join(b.scratch, "second")); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("the stopped run ran")
+	}
+	if err := b.Stop(t.Context(), "unknown"); err != nil {
+		t.Errorf("stopping a run that does not exist: %v", err)
+	}
+}
+
+func TestARunInterruptedByOthersIsNotReportedAsOver(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, nil)
+	j := b.start(t, "j", `: >"$SCRATCH/up"; finish Interrupted; exit 31`, nil)
+	b.trace(t, "up")
+	b.see(t, j.ID, "forgotten", func(o job.Observation, known bool) bool {
+		if o.State.Terminal() {
+			t.Fatalf("reported as %s", o.State)
+		}
+		return !known
+	})
+	if _, err := os.Stat(filepath.Join(b.cfg.Dir, j.ID)); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("its folder is still there: %v", err)
+	}
+}
+
+func TestProgressIsSeenWhileTheRunGoesOn(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, nil)
+	j := b.start(t, "j", `echo 250/1000 >"$progress"; wait_for "$SCRATCH/go"; finish ""`, nil)
+	b.see(t, j.ID, "at a quarter", func(o job.Observation, _ bool) bool { return o.State == job.Running && o.Progress == 0.25 })
+	b.allow(t, "go")
+	if o := b.seeEnd(t, j.ID); o.Progress != 1 {
+		t.Errorf("progress at the end is %v, want 1", o.Progress)
+	}
+}
+
+func TestForgetRemovesOnlyFinishedRuns(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, nil)
+	b.start(t, "running", `wait_for "$SCRATCH/go"; finish ""`, nil)
+	b.start(t, "finished", `finish ""`, nil)
+	b.seeEnd(t, "finished")
+	b.seeState(t, "running", job.Running)
+	if err := b.Forget(t.Context(), []string{"finished", "running", "unknown"}); err != nil {
+		t.Fatal(err)
+	}
+	seen, err := b.Observe(t.Context())
+	if err != nil || len(seen) != 1 || seen[0].JobID != "running" {
+		t.Errorf("Observe() = %+v, %v, want the running one only", seen, err)
+	}
+	left, err := os.ReadDir(b.cfg.Dir)
+	if err != nil || len(left) != 1 || left[0].Name() != "running" {
+		t.Errorf("folders %v, %v, want that of the running one only", left, err)
+	}
+	b.allow(t, "go")
+	b.seeEnd(t, "running")
+}
+
+func TestOpenLogGivesCompleteLinesFromAnOffset(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, nil)
+	long := strings.Repeat("x", 5000)
+	j := b.start(t, "j", `
+		printf 'one\ntwo\nthr' >"$out/log.txt"; : >"$SCRATCH/begun"; wait_for "$SCRATCH/more"
+		printf 'ee\n`+long+`' >>"$out/log.txt"; : >"$SCRATCH/long"; wait_for "$SCRATCH/go"; finish ""`, nil)
+	read := func(offset int64) string {
+		t.Helper()
+		r, err := b.OpenLog(t.Context(), j, offset)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer r.Close()
+		text, err := io.ReadAll(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(text)
+	}
+	b.trace(t, "begun")
+	for offset, want := range map[int64]string{0: "one\ntwo\n", 4: "two\n", 8: "", 100: "", -1: "one\ntwo\n"} {
+		if got := read(offset); got != want {
+			t.Errorf("log from %d is %q, want %q", offset, got, want)
+		}
+	}
+	b.allow(t, "more")
+	b.trace(t, "long")
+	if got := read(8); got != "three\n" {
+		t.Errorf("log from 8 is %q, want %q", got, "three\n")
+	}
+	b.allow(t, "go")
+	b.seeEnd(t, j.ID)
+
+	quiet := b.start(t, "quiet", `: >"$out/log.txt"; : >"$SCRATCH/quiet"; finish ""`, nil)
+	b.trace(t, "quiet")
+	elsewhere := localengine.Logs(b.cfg)
+	for _, j := range []job.Job{quiet, {ID: "unknown"}, {ID: "../runs/j"}} {
+		if _, err := elsewhere.OpenLog(t.Context(), j, 0); problem.CodeOf(err) != problem.NotFound {
+			t.Errorf("OpenLog of %s: %v, want not found", j.ID, err)
+		}
+	}
+	r, err := elsewhere.OpenLog(t.Context(), j, 0)
+	if err != nil {
+		t.Fatalf("another process cannot open the log: %v", err)
+	}
+	r.Close()
+}
+
+// flaky is an object store that is away for some calls.
+type flaky struct {
+	artifact.Store
+	opens, puts atomic.Int32 // how many calls still fail
+}
+
+func (f *flaky) Open(ctx context.Context, key string, offset, length int64) (io.ReadCloser, error) {
+	if f.opens.Add(-1) >= 0 {
+		return nil, problem.New(problem.Unavailable, "The object store is away.")
+	}
+	return f.Store.Open(ctx, key, offset, length)
+}
+
+func (f *flaky) Put(ctx context.Context, key string, r io.Reader, contentType string) (int64, error) {
+	if f.puts.Add(-1) >= 0 {
+		return 0, problem.New(problem.Unavailable, "The object store is away.")
+	}
+	return f.Store.Put(ctx, key, r, contentType)
+}
+
+func TestAnObjectStoreThatIsAwayDelaysRunsAndLosesNone(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, nil)
+	j := job.Job{ID: "j", Namespace: "sumo-t", ScenarioKey: "scenarios/sumo-t/j.zip", SubmittedAt: time.Now()}
+	script := `echo run >>"$SCRATCH/runs"; echo log >"$out/log.txt"; finish ""`
+	if _, err := b.objects.Put(t.Context(), j.ScenarioKey, strings.NewReader(script), ""); err != nil {
+		t.Fatal(err)
+	}
+	b.close(t)
+	away := &flaky{Store: b.objects}
+	away.opens.Store(1)
+	away.puts.Store(3) // both files at first, then one of them
+	b.objects = away
+	b.open(t)
+
+	if err := b.Start(t.Context(), j); err != nil {
+		t.Fatal(err)
+	}
+	b.see(t, j.ID, "waiting for its scenario", func(o job.Observation, _ bool) bool {
+		return o.State == job.Pending && strings.Contains(o.Message, "object store")
+	})
+	b.see(t, j.ID, "waiting with its results", func(o job.Observation, _ bool) bool {
+		return o.State == job.Running && strings.Contains(o.Message, "object store")
+	})
+	o := b.seeEnd(t, j.ID)
+	if o.State != job.Succeeded || len(o.Results) != 2 || len(b.traces(t, "runs")) != 1 {
+		t.Errorf("ended %s with results %v after %d runs, want SUCCEEDED with 2 after 1", o.State, o.Results, len(b.traces(t, "runs")))
+	}
+}
+
+func TestARestartStoresResultsOfAFinishedRunWithoutRunningItAgain(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, nil)
+	b.close(t)
+	away := &flaky{Store: b.objects}
+	b.objects = away
+	b.open(t)
+
+	j := b.start(t, "j", `echo run >>"$SCRATCH/runs"; echo 900/1000 >"$progress"; wait_for "$SCRATCH/go"; finish TooManyTeleports; exit 21`, nil)
+	away.puts.Store(1 << 30)
+	b.allow(t, "go")
+	b.see(t, j.ID, "waiting with its results", func(o job.Observation, _ bool) bool { return strings.Contains(o.Message, "results wait") })
+	b.close(t)
+
+	b.objects = away.Store
+	b.open(t)
+	if err := b.Start(t.Context(), j); err != nil {
+		t.Fatal(err)
+	}
+	o := b.seeEnd(t, j.ID)
+	if o.State != job.Failed || o.Reason != simulation.TooManyTeleports || len(b.stored(t, j)) != 1 || o.Progress != 0.9 {
+		t.Errorf("ended as %+v, want FAILED TooManyTeleports at 0.9 with its results", o)
+	}
+	if got := b.traces(t, "runs"); len(got) != 1 {
+		t.Errorf("ran %d times, want once", len(got))
+	}
+}
+
+func TestClosingInterruptsRunsWhichThenRunAgain(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, func(c *localengine.Config) { c.Slots = 1 })
+	script := `trap 'finish Interrupted; exit 31' TERM
+		echo run >>"$SCRATCH/runs"; : >"$SCRATCH/up"
+		until [ -e "$SCRATCH/go" ]; do sleep 0.01; done; finish ""`
+	running := b.start(t, "running", script, nil)
+	queued := b.start(t, "queued", `finish ""`, nil)
+	b.trace(t, "up")
+	b.close(t)
+	if _, err := b.Observe(t.Context()); problem.CodeOf(err) != problem.Unavailable {
+		t.Errorf("a closed engine is observed with %v, want unavailable", err)
+	}
+	if err := b.Start(t.Context(), queued); problem.CodeOf(err) != problem.Unavailable {
+		t.Errorf("a closed engine starts with %v, want unavailable", err)
+	}
+
+	b.open(t)
+	if seen, err := b.Observe(t.Context()); err != nil || len(seen) != 0 {
+		t.Errorf("after the restart Observe() = %+v, %v, want nothing", seen, err)
+	}
+	b.allow(t, "go")
+	for _, j := range []job.Job{running, queued} {
+		if err := b.Start(t.Context(), j); err != nil {
+			t.Fatal(err)
+		}
+		if o := b.seeEnd(t, j.ID); o.State != job.Succeeded {
+			t.Errorf("%s ended %s, want SUCCEEDED", j.ID, o.State)
+		}
+	}
+	if got := b.traces(t, "runs"); len(got) != 2 {
+		t.Errorf("ran %d times, want twice", len(got))
+	}
+}
+
+func TestARestartClearsAwayWhatDidNotEndAndNothingElse(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, nil)
+	b.close(t)
+	write := func(name, text string) {
+		t.Helper()
+		path := filepath.Join(b.cfg.Dir, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("half/run.json", `{"id":"half","namespace":"sumo-t"}`)
+	write("half/out/log.txt", "part")
+	write("torn/run.json", `{"id":"torn","namespace":"sumo-t"}`)
+	write("torn/out/outcome.json", `{"reas`)
+	write("stopped/run.json", `{"id":"stopped","namespace":"sumo-t"}`)
+	write("stopped/out/outcome.json", `{"reason":"Interrupted"}`)
+	write("photos/cat.jpg", "not ours")
+	b.open(t)
+	left, err := os.ReadDir(b.cfg.Dir)
+	if err != nil || len(left) != 1 || left[0].Name() != "photos" {
+		t.Errorf("folders left: %v, %v, want photos only", left, err)
+	}
+	if seen, err := b.Observe(t.Context()); err != nil || len(seen) != 0 {
+		t.Errorf("Observe() = %+v, %v, want nothing", seen, err)
+	}
+}
+
+func TestNewSaysWhenSumoRunIsMissing(t *testing.T) {
+	t.Parallel()
+	cfg := localengine.Config{Dir: t.TempDir(), SumoRun: "/does/not/exist"}
+	if _, err := localengine.New(cfg, nil, time.Now, zerolog.Nop()); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("New() = %v, want fs.ErrNotExist", err)
+	}
+}
+
+func TestNodesDescribeThisMachine(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, nil)
+	nodes, err := b.Nodes(t.Context())
+	if err != nil || len(nodes) != 1 {
+		t.Fatalf("Nodes() = %+v, %v, want one", nodes, err)
+	}
+	host, err := os.Hostname()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := nodes[0]; n.Name != host || !n.Ready || n.Capacity["cpu"] == "0" || !strings.HasSuffix(n.Capacity["memory"], "Ki") {
+		t.Errorf("node %+v, want %s, ready, with CPUs and memory", n, host)
+	}
+}

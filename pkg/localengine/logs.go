@@ -1,0 +1,78 @@
+package localengine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+
+	"github.com/sumo-k8/sumo-k8/pkg/job"
+	"github.com/sumo-k8/sumo-k8/pkg/problem"
+	"github.com/sumo-k8/sumo-k8/pkg/simulation"
+)
+
+// Logs reads the logs of the runs of an engine with this configuration, which may be another process's.
+func Logs(cfg Config) job.LiveLogs { return folder(cfg.Dir) }
+
+// OpenLog reads the log of a run that has not been forgotten, up to the end of its last complete line.
+func (e *Engine) OpenLog(ctx context.Context, j job.Job, offset int64) (io.ReadCloser, error) {
+	return folder(e.cfg.Dir).OpenLog(ctx, j, offset)
+}
+
+// folder holds the folders of runs.
+type folder string
+
+func (dir folder) OpenLog(_ context.Context, j job.Job, offset int64) (io.ReadCloser, error) {
+	if !isFolderName(j.ID) {
+		return nil, noLog(nil)
+	}
+	f, err := os.Open(filepath.Join(string(dir), j.ID, outFolder, simulation.LogFile))
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, noLog(err)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("opening the log of run %s: %w", j.ID, err)
+	}
+	end, err := endOfLastLine(f)
+	if err == nil && end == 0 {
+		err = noLog(nil)
+	}
+	if err != nil {
+		f.Close()
+		return nil, err
+	}
+	offset = min(max(offset, 0), end)
+	return struct {
+		io.Reader
+		io.Closer
+	}{io.NewSectionReader(f, offset, end-offset), f}, nil
+}
+
+func noLog(cause error) error {
+	return problem.Wrap(cause, problem.NotFound, "The run has not written a log yet. Ask again once it is RUNNING.")
+}
+
+// endOfLastLine returns how many bytes of f are complete lines. It reads f backwards, as far as one line goes.
+func endOfLastLine(f *os.File) (int64, error) {
+	end, err := f.Seek(0, io.SeekEnd)
+	if err != nil {
+		return 0, fmt.Errorf("finding the end of a log: %w", err)
+	}
+	var block [4096]byte
+	for end > 0 {
+		from := max(0, end-int64(len(block)))
+		n, err := f.ReadAt(block[:end-from], from)
+		if err != nil && err != io.EOF {
+			return 0, fmt.Errorf("reading a log: %w", err)
+		}
+		for i := n - 1; i >= 0; i-- {
+			if block[i] == '\n' {
+				return from + int64(i) + 1, nil
+			}
+		}
+		end = from
+	}
+	return 0, nil
+}

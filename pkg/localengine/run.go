@@ -1,0 +1,507 @@
+package localengine
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/sumo-k8/sumo-k8/pkg/artifact"
+	"github.com/sumo-k8/sumo-k8/pkg/job"
+	"github.com/sumo-k8/sumo-k8/pkg/problem"
+	"github.com/sumo-k8/sumo-k8/pkg/process"
+	"github.com/sumo-k8/sumo-k8/pkg/simulation"
+)
+
+const (
+	// progressEvery is how often the progress of a run is read. It is one small file, and people see no difference
+	// below a quarter of a second.
+	progressEvery = 250 * time.Millisecond
+	// memoryAllowance, in KiB, is added to a job's memory: the limit counts memory that is allocated but never touched,
+	// of which Go's runtime and the C library's allocator hold some.
+	memoryAllowance = 256 << 10
+	// While the object store is away we ask again after firstRetry, then ever more rarely up to lastRetry.
+	firstRetry = 250 * time.Millisecond
+	lastRetry  = 30 * time.Second
+)
+
+func (r *run) file(name string) string { return filepath.Join(r.dir, name) }
+func (r *run) out(name string) string  { return filepath.Join(r.dir, outFolder, name) }
+
+// Names of the files in a run's folder, beside those in out/.
+const (
+	recordFile   = "run.json"
+	scenarioFile = "scenario.zip"
+	workFolder   = "work"
+	outFolder    = "out"
+	progressFile = "progress"
+	messageFile  = "termination-log"
+	consoleFile  = "console.log" // the standard error of sumo-run
+)
+
+// record is run.json.
+type record struct {
+	ID        string `json:"id"`
+	Namespace string `json:"namespace"`
+}
+
+// resume takes up the folders that an earlier engine left.
+func (e *Engine) resume() error {
+	entries, err := os.ReadDir(e.cfg.Dir)
+	if err != nil {
+		return fmt.Errorf("reading the folder of runs: %w", err)
+	}
+	for _, entry := range entries {
+		dir := filepath.Join(e.cfg.Dir, entry.Name())
+		var rec record
+		var outcome simulation.Outcome
+		if readJSON(filepath.Join(dir, recordFile), &rec) != nil || rec.ID != entry.Name() {
+			continue // not made by us, or made anew when the job is started
+		}
+		if readJSON(filepath.Join(dir, outFolder, simulation.OutcomeFile), &outcome) != nil || outcome.Reason == simulation.Interrupted {
+			if err := removeRun(dir); err != nil {
+				return fmt.Errorf("clearing away an unfinished run: %w", err)
+			}
+			continue
+		}
+		r := e.add(job.Job{ID: rec.ID, Namespace: rec.Namespace})
+		r.seen.State, r.seen.StartedAt, r.seen.Progress = job.Running, &outcome.StartedAt, r.progress()
+		e.work.Go(func() { e.deliver(r, outcome) })
+	}
+	return nil
+}
+
+// removeRun removes the folder of a run. The record goes last, so that resume completes a removal that was cut short.
+func removeRun(dir string) error {
+	entries, err := os.ReadDir(dir)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	for _, entry := range entries {
+		if entry.Name() != recordFile {
+			if err := os.RemoveAll(filepath.Join(dir, entry.Name())); err != nil {
+				return err
+			}
+		}
+	}
+	return os.RemoveAll(dir)
+}
+
+// execute takes one run through its life; it holds a slot until SUMO has ended.
+func (e *Engine) execute(r *run) {
+	outcome, over := e.simulate(r)
+	e.releaseSlot()
+	if over {
+		e.deliver(r, outcome)
+		return
+	}
+	// Interrupted through no wish of a user. Without its folder the run is unknown, so it will be started again.
+	if err := removeRun(r.dir); err != nil {
+		e.log.Warn().Err(err).Str("job", r.job.ID).Msg("folder of an interrupted run not removed")
+	}
+	e.drop(r)
+}
+
+// simulate returns how the run ended, or over false when it was interrupted and shall be repeated.
+func (e *Engine) simulate(r *run) (outcome simulation.Outcome, over bool) {
+	began := e.now()
+	err := e.prepare(r)
+	if err == nil {
+		outcome, over, err = e.runProcess(r)
+	}
+	if err != nil {
+		switch cause := context.Cause(r.wanted); {
+		case errors.Is(cause, errStopped):
+			outcome, over = e.cancelled(), true
+		case cause != nil:
+			return simulation.Outcome{}, false
+		default:
+			e.log.Error().Err(err).Str("job", r.job.ID).Msg("run failed")
+			outcome, over = simulation.Outcome{Reason: simulation.InternalError, Message: internalMessage, FinishedAt: e.now()}, true
+			if errors.Is(err, errNoScenario) {
+				outcome.Message = "The scenario's files are no longer in the object store. Upload the scenario again and submit a new job."
+			}
+		}
+	}
+	if !over {
+		return outcome, false
+	}
+	if outcome.StartedAt.IsZero() {
+		outcome.StartedAt = began
+	}
+	// From here on the run is over whatever happens to us: a restart finds this file.
+	if err := r.writeJSON(r.out(simulation.OutcomeFile), outcome); err != nil {
+		e.log.Error().Err(err).Str("job", r.job.ID).Msg("outcome not recorded")
+	}
+	for _, name := range []string{workFolder, scenarioFile} {
+		if err := os.RemoveAll(r.file(name)); err != nil {
+			e.log.Warn().Err(err).Str("job", r.job.ID).Msg("unpacked scenario not removed")
+		}
+	}
+	return outcome, true
+}
+
+const internalMessage = "The run could not be carried out because of a fault on our side. Submit it again; " +
+	"if it fails again, tell the operator the job's id."
+
+func (e *Engine) cancelled() simulation.Outcome {
+	return simulation.Outcome{
+		Reason:     simulation.Cancelled,
+		Message:    "Cancelled on request. The results are those written until then.",
+		FinishedAt: e.now(),
+	}
+}
+
+// prepare makes the run's folder and fetches its scenario. While the object store is away it waits.
+func (e *Engine) prepare(r *run) error {
+	if err := removeRun(r.dir); err != nil {
+		return fmt.Errorf("clearing the run's folder: %w", err)
+	}
+	for _, dir := range []string{r.file(outFolder), r.file(workFolder)} {
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			return fmt.Errorf("making the run's folder: %w", err)
+		}
+	}
+	if err := r.writeJSON(r.file(recordFile), record{ID: r.job.ID, Namespace: r.job.Namespace}); err != nil {
+		return err
+	}
+	return e.persist(r.wanted, r, "The run waits for the object store to hand out its scenario.", func(ctx context.Context) error {
+		return e.fetch(ctx, r)
+	})
+}
+
+func (e *Engine) fetch(ctx context.Context, r *run) error {
+	body, err := e.objects.Open(ctx, r.job.ScenarioKey, 0, -1)
+	if problem.CodeOf(err) == problem.NotFound {
+		return fmt.Errorf("%w: %w", errNoScenario, err)
+	}
+	if err != nil {
+		return fmt.Errorf("opening the scenario: %w", err)
+	}
+	defer body.Close()
+	f, err := os.Create(r.file(scenarioFile))
+	if err != nil {
+		return fmt.Errorf("making a file for the scenario: %w", err)
+	}
+	_, err = io.Copy(f, body)
+	if err := errors.Join(err, f.Close()); err != nil {
+		return fmt.Errorf("fetching the scenario: %w", err)
+	}
+	return nil
+}
+
+var errNoScenario = errors.New("the scenario is not in the object store")
+
+// persist repeats try until it succeeds, ctx ends, or the fault is not one that waiting cures: a missing scenario, or a
+// file of our own that cannot be read or written. While it fails, the run's message is waiting.
+func (e *Engine) persist(ctx context.Context, r *run, waiting string, try func(context.Context) error) error {
+	for delay := firstRetry; ; delay = min(2*delay, lastRetry) {
+		err := try(ctx)
+		var ours *fs.PathError
+		if err == nil || ctx.Err() != nil || errors.Is(err, errNoScenario) || errors.As(err, &ours) {
+			e.observe(r, func(o *job.Observation) { o.Message = "" })
+			return err
+		}
+		e.log.Warn().Err(err).Str("job", r.job.ID).Dur("retry_in", delay).Msg("object store failed")
+		e.observe(r, func(o *job.Observation) { o.Message = waiting })
+		select {
+		case <-time.After(delay):
+		case <-ctx.Done():
+		}
+	}
+}
+
+// runProcess runs sumo-run and makes out how it ended.
+func (e *Engine) runProcess(r *run) (simulation.Outcome, bool, error) {
+	p, err := e.startProcess(r)
+	if err != nil {
+		return simulation.Outcome{}, false, err
+	}
+	started := e.now()
+	e.observe(r, func(o *job.Observation) { o.State, o.StartedAt = job.Running, &started })
+
+	// sumo-run keeps the timeout itself; this is for one that hangs.
+	var overdue <-chan time.Time
+	if limit := r.timeout(); limit > 0 {
+		timer := time.NewTimer(limit + e.cfg.StopGrace)
+		defer timer.Stop()
+		overdue = timer.C
+	}
+	tick := time.NewTicker(progressEvery)
+	defer tick.Stop()
+	late := false
+	for running := true; running; {
+		select {
+		case <-p.Done():
+			running = false
+		case <-r.wanted.Done():
+			_ = p.Stop(e.hard, e.cfg.StopGrace) // the exit status is read below
+			running = false
+		case <-overdue:
+			late = true
+			p.Kill()
+		case <-tick.C:
+			if now := r.progress(); now > r.seen.Progress { // only this goroutine changes it
+				e.observe(r, func(o *job.Observation) { o.Progress = now })
+			}
+		}
+	}
+	outcome, over := e.settle(r, p.Wait(), late)
+	if outcome.StartedAt.IsZero() {
+		outcome.StartedAt = started
+	}
+	return outcome, over, nil
+}
+
+func (r *run) timeout() time.Duration { return time.Duration(r.job.TimeoutSeconds) * time.Second }
+
+func (e *Engine) startProcess(r *run) (*process.Process, error) {
+	options, err := json.Marshal(r.job.Options)
+	if err != nil {
+		return nil, fmt.Errorf("writing the run's options: %w", err)
+	}
+	console, err := os.Create(r.file(consoleFile))
+	if err != nil {
+		return nil, fmt.Errorf("making the run's console log: %w", err)
+	}
+	defer console.Close()
+	cmd := exec.Command("/bin/sh", "-c", withMemoryLimit, r.memoryLimit(), e.cfg.SumoRun,
+		"--scenario", r.file(scenarioFile),
+		"--work", r.file(workFolder),
+		"--out", r.file(outFolder),
+		"--options", string(options),
+		"--timeout", r.timeout().String(),
+		"--progress", r.file(progressFile),
+		"--termination-log", r.file(messageFile),
+	)
+	cmd.Dir = r.dir
+	cmd.Env = append([]string{"PATH=" + os.Getenv("PATH")}, e.cfg.Env...)
+	cmd.Stderr = console // standard output only repeats log.txt
+	return process.Start(cmd, process.Options{})
+}
+
+// withMemoryLimit becomes the program that follows, with a limit in KiB on its data and that of all it starts: writable
+// private memory, as allocated. (A limit on address space would also count what is only reserved, of which a Go program
+// holds more than a gigabyte.) Where the machine's own limit is lower already, that one stays.
+const withMemoryLimit = `ulimit -d "$0" 2>/dev/null; exec "$@"`
+
+func (r *run) memoryLimit() string {
+	return strconv.Itoa(r.job.MemoryGi<<20 + memoryAllowance)
+}
+
+// settle says how a run has ended, from what sumo-run left and how its process ended.
+func (e *Engine) settle(r *run, exit error, late bool) (outcome simulation.Outcome, over bool) {
+	wasStopped := errors.Is(context.Cause(r.wanted), errStopped)
+	if err := readJSON(r.out(simulation.OutcomeFile), &outcome); err != nil {
+		outcome = e.silentEnd(r, exit, late)
+	}
+	if outcome.Reason != simulation.Interrupted {
+		return outcome, true
+	}
+	if wasStopped {
+		asked := e.cancelled()
+		outcome.Reason, outcome.Message = asked.Reason, asked.Message
+	}
+	return outcome, wasStopped
+}
+
+// silentEnd is the outcome of a sumo-run that could not write one.
+func (e *Engine) silentEnd(r *run, exit error, late bool) simulation.Outcome {
+	outcome := simulation.Outcome{FinishedAt: e.now()}
+	var code int
+	var signal syscall.Signal
+	if status := (*exec.ExitError)(nil); errors.As(exit, &status) {
+		code = status.ExitCode()
+		if ws, ok := status.Sys().(syscall.WaitStatus); ok && ws.Signaled() {
+			signal = ws.Signal()
+		}
+	}
+	switch {
+	case late:
+		outcome.Reason = simulation.DeadlineExceeded
+		outcome.Message = fmt.Sprintf("The run took longer than its timeout of %s and had to be killed. "+
+			"Submit it with a larger timeout_seconds, a shorter interval or less demand.", r.timeout())
+	case r.wanted.Err() != nil || signal == syscall.SIGTERM || signal == syscall.SIGINT:
+		outcome.Reason = simulation.Interrupted
+	case signal == syscall.SIGKILL:
+		// Nothing but the kernel, when memory runs out, kills our runs this way.
+		outcome.Reason = simulation.OutOfMemory
+		outcome.Message = fmt.Sprintf("The run was killed by the system, most likely because memory ran out. "+
+			"It had memory_gi=%d. Submit it with more memory, fewer outputs or less demand.", r.job.MemoryGi)
+	default:
+		outcome.Reason = reasonOf(code)
+		text, _ := os.ReadFile(r.file(messageFile))
+		outcome.Message = strings.TrimSpace(string(text))
+	}
+	if outcome.Message == "" {
+		outcome.Message = internalMessage
+	}
+	e.log.Warn().Str("job", r.job.ID).AnErr("exit", exit).Str("reason", string(outcome.Reason)).
+		Bytes("console", tail(r.file(consoleFile))).Msg("run ended without an outcome")
+	return outcome
+}
+
+// reasonOf is the reason for which sumo-run ends with code. Code 0 without an outcome is a fault too.
+func reasonOf(code int) simulation.Reason {
+	for _, r := range []simulation.Reason{
+		simulation.InvalidScenario, simulation.SimulationError, simulation.TooManyTeleports, simulation.OutOfMemory,
+		simulation.DiskFull, simulation.DeadlineExceeded, simulation.Interrupted,
+	} {
+		if r.ExitCode() == code {
+			return r
+		}
+	}
+	return simulation.InternalError
+}
+
+// progress is what sumo-run last wrote, "N/M", as a part of 1; 0 while there is nothing to read.
+func (r *run) progress() float64 {
+	text, err := os.ReadFile(r.file(progressFile))
+	if err != nil {
+		return 0
+	}
+	done, all, _ := strings.Cut(strings.TrimSpace(string(text)), "/")
+	n, err := strconv.ParseUint(done, 10, 32)
+	m, err2 := strconv.ParseUint(all, 10, 32)
+	if err != nil || err2 != nil || m == 0 {
+		return 0
+	}
+	return min(float64(n)/float64(m), 1)
+}
+
+// deliver stores the results of a run that is over, and then tells of its end. When the engine closes first, the next
+// one does it.
+func (e *Engine) deliver(r *run, outcome simulation.Outcome) {
+	stored := map[string]int64{}
+	err := e.persist(e.alive, r, "The run has ended. Its results wait for the object store.", func(ctx context.Context) error {
+		return e.upload(ctx, r, stored)
+	})
+	if e.alive.Err() != nil {
+		return
+	}
+	if err != nil {
+		e.log.Error().Err(err).Str("job", r.job.ID).Msg("results not stored")
+		outcome.Reason, outcome.Message = simulation.InternalError, internalMessage
+	}
+	results := make([]job.ResultFile, 0, len(stored))
+	for name, size := range stored {
+		results = append(results, job.ResultFile{Name: name, Size: size})
+	}
+	slices.SortFunc(results, func(a, b job.ResultFile) int { return strings.Compare(a.Name, b.Name) })
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	r.finish(outcome, results)
+	e.notify()
+}
+
+// upload sends those files of the run's out/ that are not in stored yet, and adds them.
+func (e *Engine) upload(ctx context.Context, r *run, stored map[string]int64) error {
+	var names []string
+	err := filepath.WalkDir(r.file(outFolder), func(path string, d fs.DirEntry, err error) error {
+		if err != nil || !d.Type().IsRegular() {
+			return err
+		}
+		name, err := filepath.Rel(r.file(outFolder), path)
+		if _, done := stored[name]; !done {
+			names = append(names, name)
+		}
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("listing results: %w", err)
+	}
+	var (
+		mu   sync.Mutex
+		errs []error
+		work sync.WaitGroup
+	)
+	for _, name := range names {
+		e.uploads <- struct{}{}
+		work.Go(func() {
+			defer func() { <-e.uploads }()
+			size, err := e.put(ctx, r, name)
+			mu.Lock()
+			defer mu.Unlock()
+			if err != nil {
+				errs = append(errs, fmt.Errorf("storing %s: %w", name, err))
+				return
+			}
+			stored[name] = size
+		})
+	}
+	work.Wait()
+	return errors.Join(errs...)
+}
+
+func (e *Engine) put(ctx context.Context, r *run, name string) (int64, error) {
+	f, err := os.Open(r.out(name))
+	if err != nil {
+		return 0, err
+	}
+	defer f.Close()
+	return e.objects.Put(ctx, artifact.ResultsOf(r.job.Namespace, r.job.ID)+name, f, artifact.ContentType(name))
+}
+
+// finish sets the terminal state. The caller holds Engine.mu.
+func (r *run) finish(outcome simulation.Outcome, results []job.ResultFile) {
+	o := &r.seen
+	switch outcome.Reason {
+	case "":
+		o.State, o.Progress = job.Succeeded, 1
+	case simulation.Cancelled:
+		o.State = job.Cancelled
+	default:
+		o.State = job.Failed
+	}
+	if o.StartedAt == nil && !outcome.StartedAt.IsZero() {
+		o.StartedAt = &outcome.StartedAt
+	}
+	o.FinishedAt = &outcome.FinishedAt
+	o.Reason, o.Message, o.Summary, o.Results = outcome.Reason, outcome.Message, outcome.Summary, results
+}
+
+func readJSON(path string, v any) error {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	return json.Unmarshal(text, v)
+}
+
+// writeJSON replaces the file at path as a whole, or not at all. It is prepared outside of out/, where everything is a
+// result.
+func (r *run) writeJSON(path string, v any) error {
+	text, err := json.Marshal(v)
+	if err != nil {
+		return fmt.Errorf("encoding %s: %w", filepath.Base(path), err)
+	}
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return fmt.Errorf("making the folder of %s: %w", filepath.Base(path), err)
+	}
+	fresh := r.file("new.json")
+	if err := os.WriteFile(fresh, text, 0o600); err != nil {
+		return fmt.Errorf("writing %s: %w", filepath.Base(path), err)
+	}
+	if err := os.Rename(fresh, path); err != nil {
+		return fmt.Errorf("replacing %s: %w", filepath.Base(path), err)
+	}
+	return nil
+}
+
+// tail is the end of a file, as much as a log line may carry.
+func tail(path string) []byte {
+	text, _ := os.ReadFile(path)
+	return bytes.TrimSpace(text[max(0, len(text)-1000):])
+}

@@ -1,0 +1,98 @@
+package reconcile
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/sumo-k8/sumo-k8/pkg/job"
+	"github.com/sumo-k8/sumo-k8/pkg/simulation"
+)
+
+// differences are what a pass has to act on.
+type differences struct {
+	updates  []job.Update      // for the record
+	finished []string          // runs the engine may forget once the updates are written
+	stop     []string          // runs of jobs that someone wants cancelled
+	restart  []job.Job         // jobs whose run is lost
+	strays   []job.Observation // runs of jobs that are not active
+}
+
+// compare decides what to do about each job that is active on record and each run that the engine has.
+func (c Config) compare(now time.Time, active []job.Job, seen []job.Observation) differences {
+	runs := make(map[string]job.Observation, len(seen))
+	for _, o := range seen {
+		runs[o.JobID] = o
+	}
+	var d differences
+	for _, j := range active {
+		o, known := runs[j.ID]
+		delete(runs, j.ID)
+		switch {
+		case !known:
+			c.compareLost(now, j, &d)
+		case o.State.Terminal():
+			d.updates = append(d.updates, updateFrom(o))
+			d.finished = append(d.finished, j.ID)
+		default:
+			if differs(j, o) {
+				d.updates = append(d.updates, updateFrom(o))
+			}
+			if j.CancelRequested {
+				d.stop = append(d.stop, j.ID)
+			}
+		}
+	}
+	for _, o := range seen {
+		if _, stray := runs[o.JobID]; stray {
+			d.strays = append(d.strays, o)
+		}
+	}
+	return d
+}
+
+// compareLost decides about a job that the engine does not have.
+func (c Config) compareLost(now time.Time, j job.Job, d *differences) {
+	attempts := c.MaxAttempts
+	if j.StartedAt == nil {
+		attempts = c.MaxStarts
+	}
+	switch {
+	case j.CancelRequested:
+		d.updates = append(d.updates, job.Update{
+			ID: j.ID, State: job.Cancelled, Reason: simulation.Cancelled, Message: "Cancelled on request.",
+			Progress: j.Progress, FinishedAt: &now,
+		})
+	case j.State == job.Pending && now.Sub(j.UpdatedAt) < c.LostAfter:
+		// Claimed a moment ago: whoever claimed it is about to start it.
+	case j.Attempt >= attempts:
+		d.updates = append(d.updates, job.Update{
+			ID: j.ID, State: job.Failed, Reason: simulation.WorkflowLost,
+			Message: fmt.Sprintf("The run was lost %d times with the machine or process it ran on, and is not tried again. "+
+				"If it takes more memory than its memory_gi, submit it with more; else tell the operator the job's id.", j.Attempt),
+			Progress: j.Progress, FinishedAt: &now,
+		})
+	default:
+		d.restart = append(d.restart, j)
+	}
+}
+
+// differs reports whether o, of a run that has not ended, tells anything that is not on record. A run that was started
+// again is behind its record for a while; the record never goes back. A run without a message says nothing against one
+// that is on record, such as why it was started again.
+func differs(j job.Job, o job.Observation) bool {
+	if j.State != o.State {
+		return j.State.CanBecome(o.State)
+	}
+	return o.Progress > j.Progress || o.Message != "" && o.Message != j.Message || j.StartedAt == nil && o.StartedAt != nil
+}
+
+func updateFrom(o job.Observation) job.Update {
+	u := job.Update{
+		ID: o.JobID, State: o.State, Reason: o.Reason, Message: o.Message, Progress: o.Progress,
+		StartedAt: o.StartedAt, FinishedAt: o.FinishedAt, Summary: o.Summary, Results: o.Results,
+	}
+	if o.Summary != nil {
+		u.SumoVersion = o.Summary.SumoVersion
+	}
+	return u
+}

@@ -1,0 +1,235 @@
+package reconcile_test
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/sumo-k8/sumo-k8/pkg/artifact"
+	"github.com/sumo-k8/sumo-k8/pkg/job"
+	"github.com/sumo-k8/sumo-k8/pkg/scenario"
+)
+
+var errAway = errors.New("away")
+
+// record is a job.Store in memory, as far as reconciling uses one.
+type record struct {
+	job.Store
+	mu          sync.Mutex
+	jobs        map[string]job.Job
+	applyErr    error
+	activeErr   error
+	keysBefore  time.Time
+	applyCalled int
+}
+
+func (r *record) ActiveJobs(context.Context, int) ([]job.Job, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.where(func(j job.Job) bool { return j.State.Active() }), r.activeErr
+}
+
+func (r *record) where(is func(job.Job) bool) []job.Job {
+	var found []job.Job
+	for _, id := range slices.Sorted(maps.Keys(r.jobs)) {
+		if is(r.jobs[id]) {
+			found = append(found, r.jobs[id])
+		}
+	}
+	return found
+}
+
+func (r *record) Apply(_ context.Context, updates []job.Update) ([]string, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.applyCalled++
+	if r.applyErr != nil {
+		return nil, r.applyErr
+	}
+	var changed []string
+	for _, u := range updates {
+		j := r.jobs[u.ID]
+		if !j.State.Active() || j.State != u.State && !j.State.CanBecome(u.State) {
+			continue
+		}
+		if j.State != u.State {
+			changed = append(changed, u.ID)
+		}
+		j.State, j.Reason, j.Progress, j.Results, j.Summary = u.State, u.Reason, max(j.Progress, u.Progress), u.Results, u.Summary
+		j.Message, j.SumoVersion = cmp.Or(u.Message, j.Message), u.SumoVersion
+		j.StartedAt, j.FinishedAt = cmp.Or(u.StartedAt, j.StartedAt), u.FinishedAt
+		r.jobs[u.ID] = j
+	}
+	return changed, nil
+}
+
+func (r *record) Restart(_ context.Context, id, message string) (int, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	j := r.jobs[id]
+	j.Attempt++
+	j.Message = message
+	r.jobs[id] = j
+	return j.Attempt, nil
+}
+
+func (r *record) TenantsWithQueue(context.Context) ([]string, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var ids []string
+	for _, j := range r.where(func(j job.Job) bool { return j.State == job.Queued }) {
+		ids = append(ids, j.TenantID)
+	}
+	slices.Sort(ids)
+	return slices.Compact(ids), nil
+}
+
+func (r *record) Claim(_ context.Context, tenantID string, most int) ([]job.Job, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	waiting := r.where(func(j job.Job) bool { return j.State == job.Queued && j.TenantID == tenantID })
+	waiting = waiting[:min(most, len(waiting))]
+	for i := range waiting {
+		waiting[i].State, waiting[i].Attempt = job.Pending, 1
+		r.jobs[waiting[i].ID] = waiting[i]
+	}
+	return waiting, nil
+}
+
+func (r *record) KnownJobs(_ context.Context, ids []string) (map[string]job.State, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	known := map[string]job.State{}
+	for _, id := range ids {
+		if j, ok := r.jobs[id]; ok {
+			known[id] = j.State
+		}
+	}
+	return known, nil
+}
+
+func (r *record) ExpiredResults(_ context.Context, before time.Time, _ int) ([]job.Job, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.where(func(j job.Job) bool {
+		return !j.ResultsPruned && j.FinishedAt != nil && j.FinishedAt.Before(before)
+	}), nil
+}
+
+func (r *record) MarkResultsPruned(_ context.Context, ids []string) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, id := range ids {
+		j := r.jobs[id]
+		j.ResultsPruned = true
+		r.jobs[id] = j
+	}
+	return nil
+}
+
+func (r *record) PruneIdempotencyKeys(_ context.Context, before time.Time, _ int) (int, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.keysBefore = before
+	return 4, nil
+}
+
+// engine is a job.Engine that notes what it is told.
+type engine struct {
+	job.Engine
+	mu         sync.Mutex
+	runs       []job.Observation
+	told       []string
+	startErr   error
+	observeErr error
+	changed    chan struct{}
+}
+
+func (e *engine) tell(what, id string) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.told = append(e.told, what+" "+id)
+}
+
+func (e *engine) Start(_ context.Context, j job.Job) error {
+	e.tell("start", j.ID)
+	return e.startErr
+}
+
+func (e *engine) Stop(_ context.Context, id string) error {
+	e.tell("stop", id)
+	return nil
+}
+
+func (e *engine) Forget(_ context.Context, ids []string) error {
+	for _, id := range ids {
+		e.tell("forget", id)
+	}
+	return nil
+}
+
+func (e *engine) Observe(context.Context) ([]job.Observation, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return slices.Clone(e.runs), e.observeErr
+}
+
+func (e *engine) set(runs ...job.Observation) {
+	e.mu.Lock()
+	e.runs = runs
+	e.mu.Unlock()
+	e.changed <- struct{}{}
+}
+
+func (e *engine) Changed() <-chan struct{} { return e.changed }
+
+// objects is an artifact.Store that holds keys and their age only.
+type objects struct {
+	artifact.Store
+	modified  map[string]time.Time
+	begun     []time.Time // uploads that were never finished
+	deleteErr error
+}
+
+func (o *objects) AbortUploads(_ context.Context, before time.Time) (int, error) {
+	all := len(o.begun)
+	o.begun = slices.DeleteFunc(o.begun, before.After)
+	return all - len(o.begun), nil
+}
+
+func (o *objects) List(_ context.Context, prefix string, yield func(artifact.Object) bool) error {
+	for _, key := range slices.Sorted(maps.Keys(o.modified)) {
+		if strings.HasPrefix(key, prefix) && !yield(artifact.Object{Key: key, Modified: o.modified[key]}) {
+			break
+		}
+	}
+	return nil
+}
+
+func (o *objects) Delete(_ context.Context, keys ...string) error {
+	if o.deleteErr != nil {
+		return o.deleteErr
+	}
+	for _, key := range keys {
+		delete(o.modified, key)
+	}
+	return nil
+}
+
+// scenarios knows the keys it holds.
+type scenarios struct {
+	scenario.Store
+	keys map[string]bool
+}
+
+func (s scenarios) KnownKeys(context.Context, []string) (map[string]bool, error) { return s.keys, nil }
+
+// unlocked is a lock that nobody else has.
+func unlocked(ctx context.Context, _ string, fn func(context.Context) error) (bool, error) {
+	return true, fn(ctx)
+}

@@ -1,0 +1,212 @@
+package reconcile
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/sumo-k8/sumo-k8/pkg/artifact"
+	"github.com/sumo-k8/sumo-k8/pkg/job"
+)
+
+const (
+	// pruneEvery spaces out what is cheap to look for, since runs may follow each other closely.
+	pruneEvery = time.Minute
+	// sweepEvery and sweepStart space out the search for orphaned objects, which lists the bucket: it is made in the
+	// first minutes of every hour. The clock decides rather than the time since the last search, because a process that
+	// scales to zero does not remember that.
+	sweepEvery = time.Hour
+	sweepStart = 5 * time.Minute
+	// sweepTime bounds one search: at a thousand objects a request, some hundred thousand objects.
+	sweepTime = 30 * time.Second
+	// orphanAge leaves alone what is still being uploaded, or is about to be referred to.
+	orphanAge = 24 * time.Hour
+	// pruneBatch bounds the jobs and keys that one pruning removes, and objectBatch the keys of one look-up.
+	pruneBatch  = 200
+	objectBatch = 1_000
+)
+
+// prune removes what is past its time. Each part is bounded, and goes on where it stopped the next time.
+func (r *Reconciler) prune(ctx context.Context, rep *Report) error {
+	now := r.Now()
+	r.mu.Lock()
+	due := now.Sub(r.pruned) >= pruneEvery
+	slot := now.Truncate(sweepEvery)
+	sweep := due && now.Sub(slot) < sweepStart && r.swept.Before(slot)
+	if due {
+		r.pruned = now
+	}
+	if sweep {
+		r.swept = now
+	}
+	r.mu.Unlock()
+	if !due {
+		return nil
+	}
+	err := errors.Join(r.pruneResults(ctx, now, rep), r.pruneKeys(ctx, now, rep))
+	if sweep {
+		err = errors.Join(err, r.pruneOrphans(ctx, now, rep))
+	}
+	return err
+}
+
+// pruneResults removes the objects first: the record tells of results as long as any may be left.
+func (r *Reconciler) pruneResults(ctx context.Context, now time.Time, rep *Report) error {
+	if r.Config.KeepResults == 0 {
+		return nil
+	}
+	jobs, err := r.Jobs.ExpiredResults(ctx, now.Add(-r.Config.KeepResults), pruneBatch)
+	if err != nil {
+		return fmt.Errorf("looking for expired results: %w", err)
+	}
+	var gone []string
+	var errs []error
+	for _, j := range jobs {
+		if err := r.removeResults(ctx, j); err != nil {
+			errs = append(errs, fmt.Errorf("removing expired results of job %s: %w", j.ID, err))
+			continue
+		}
+		gone = append(gone, j.ID)
+	}
+	if len(gone) > 0 {
+		if err := r.Jobs.MarkResultsPruned(ctx, gone); err != nil {
+			return errors.Join(append(errs, fmt.Errorf("recording removed results: %w", err))...)
+		}
+		rep.PrunedResults += len(gone)
+	}
+	return errors.Join(errs...)
+}
+
+// removeResults lists the objects rather than trusting the record: a run that was lost may have left others.
+func (r *Reconciler) removeResults(ctx context.Context, j job.Job) error {
+	var keys []string
+	err := r.Objects.List(ctx, artifact.ResultsOf(j.Namespace, j.ID), func(o artifact.Object) bool {
+		keys = append(keys, o.Key)
+		return true
+	})
+	if err != nil || len(keys) == 0 {
+		return err
+	}
+	return r.Objects.Delete(ctx, keys...)
+}
+
+func (r *Reconciler) pruneKeys(ctx context.Context, now time.Time, rep *Report) error {
+	n, err := r.Jobs.PruneIdempotencyKeys(ctx, now.Add(-job.IdempotencyLifetime), pruneBatch)
+	if err != nil {
+		return fmt.Errorf("removing old idempotency keys: %w", err)
+	}
+	rep.PrunedKeys += n
+	return nil
+}
+
+// pruneOrphans removes objects that nothing refers to: uploads that never became a scenario, and files of jobs that
+// were deleted.
+func (r *Reconciler) pruneOrphans(ctx context.Context, now time.Time, rep *Report) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, sweepTime, errSweepTime)
+	defer cancel()
+	before := now.Add(-orphanAge)
+	err := errors.Join(
+		r.sweep(ctx, artifact.ScenarioPrefix, before, r.Scenarios.KnownKeys, rep),
+		r.sweep(ctx, artifact.ResultPrefix, before, r.ofKnownJobs, rep),
+		r.abortUploads(ctx, before, rep),
+	)
+	if errors.Is(context.Cause(ctx), errSweepTime) {
+		r.Log.Warn().Dur("limit", sweepTime).Msg("the search for orphaned objects did not reach the end of the bucket")
+		return nil
+	}
+	return err
+}
+
+func (r *Reconciler) abortUploads(ctx context.Context, before time.Time, rep *Report) error {
+	n, err := r.Objects.AbortUploads(ctx, before)
+	rep.PrunedUploads += n
+	if err != nil {
+		return fmt.Errorf("giving up unfinished uploads: %w", err)
+	}
+	return nil
+}
+
+var errSweepTime = errors.New("the time for orphaned objects is up")
+
+// sweep deletes the objects under prefix that were last changed earlier than before and are not known.
+func (r *Reconciler) sweep(ctx context.Context, prefix string, before time.Time,
+	known func(ctx context.Context, keys []string) (map[string]bool, error), rep *Report,
+) error {
+	var batch []string
+	flush := func() error {
+		if len(batch) == 0 {
+			return nil
+		}
+		keep, err := known(ctx, batch)
+		if err != nil {
+			return fmt.Errorf("looking up objects under %s: %w", prefix, err)
+		}
+		var orphans []string
+		for _, key := range batch {
+			if !keep[key] {
+				orphans = append(orphans, key)
+			}
+		}
+		batch = batch[:0]
+		if len(orphans) == 0 {
+			return nil
+		}
+		if err := r.Objects.Delete(ctx, orphans...); err != nil {
+			return fmt.Errorf("removing orphaned objects under %s: %w", prefix, err)
+		}
+		rep.PrunedObjects += len(orphans)
+		return nil
+	}
+	var flushErr error
+	err := r.Objects.List(ctx, prefix, func(o artifact.Object) bool {
+		if o.Modified.Before(before) {
+			batch = append(batch, o.Key)
+		}
+		if len(batch) == objectBatch {
+			flushErr = flush()
+		}
+		return flushErr == nil
+	})
+	if err != nil {
+		return fmt.Errorf("listing objects under %s: %w", prefix, err)
+	}
+	if flushErr != nil {
+		return flushErr
+	}
+	return flush()
+}
+
+// ofKnownJobs returns those keys under artifact.ResultPrefix that belong to a job on record. A key that does not look
+// like ours counts as known: it is not ours to delete.
+func (r *Reconciler) ofKnownJobs(ctx context.Context, keys []string) (map[string]bool, error) {
+	jobOf := make(map[string]string, len(keys))
+	var ids []string
+	for _, key := range keys {
+		id, ok := jobID(key)
+		if ok && (len(ids) == 0 || ids[len(ids)-1] != id) { // keys of one job stand together
+			ids = append(ids, id)
+		}
+		jobOf[key] = id
+	}
+	jobs, err := r.Jobs.KnownJobs(ctx, ids)
+	if err != nil {
+		return nil, err
+	}
+	known := make(map[string]bool, len(keys))
+	for key, id := range jobOf {
+		_, exists := jobs[id]
+		known[key] = exists || id == ""
+	}
+	return known, nil
+}
+
+// jobID takes the id out of a key that artifact.ResultsOf begins.
+func jobID(key string) (id string, ok bool) {
+	parts := strings.SplitN(strings.TrimPrefix(key, artifact.ResultPrefix), "/", 3)
+	if len(parts) < 3 {
+		return "", false
+	}
+	return parts[1], true
+}

@@ -1,0 +1,265 @@
+// Package reconcile brings the record of jobs in line with what their engine sees, starts what has room, and removes
+// what nobody needs any longer.
+package reconcile
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"github.com/sumo-k8/sumo-k8/pkg/artifact"
+	"github.com/sumo-k8/sumo-k8/pkg/job"
+	"github.com/sumo-k8/sumo-k8/pkg/scenario"
+)
+
+// Reconciler does the work. One is made for the life of the process; it holds nothing that a restart would miss.
+type Reconciler struct {
+	Jobs      job.Store
+	Scenarios scenario.Store
+	Engine    job.Engine
+	Objects   Objects
+	// Lock runs fn while it holds the lock called name, and reports whether it did: when another process has the lock,
+	// it returns false at once.
+	Lock   func(ctx context.Context, name string, fn func(context.Context) error) (bool, error)
+	Now    func() time.Time
+	Config Config
+	Log    zerolog.Logger
+
+	mu     sync.Mutex // guards what follows: when this process last did the work that not every run does
+	pruned time.Time
+	swept  time.Time
+}
+
+// Objects is the object store with what only its keeper needs.
+type Objects interface {
+	artifact.Store
+	// AbortUploads frees what is left of uploads that began before the given time and were never finished, because the
+	// process that sent them was killed. It returns how many there were.
+	AbortUploads(ctx context.Context, before time.Time) (int, error)
+}
+
+// Config bounds what is retried and kept.
+type Config struct {
+	// LostAfter is how long the engine may not know a job that was claimed for it, before the job counts as lost. It
+	// covers the time between claiming a job and starting it.
+	LostAfter time.Duration
+	// MaxAttempts is how often a job is handed to the engine before it fails as lost: a run that is lost again and
+	// again is probably what brings its engine down.
+	MaxAttempts int
+	// MaxStarts is the same for a job that never got as far as running, and so cannot be the culprit.
+	MaxStarts int
+	// KeepResults is how long results are kept after a job's end; 0 keeps them for ever.
+	KeepResults time.Duration
+}
+
+// DefaultConfig is what a small installation needs.
+func DefaultConfig() Config {
+	return Config{LostAfter: 5 * time.Second, MaxAttempts: 3, MaxStarts: 100, KeepResults: 30 * 24 * time.Hour}
+}
+
+// Report counts what one Run did.
+type Report struct {
+	Skipped       bool `json:"skipped"`        // another process was at it
+	Passes        int  `json:"passes"`         // how often record and engine were compared
+	Active        int  `json:"active"`         // jobs pending or running at the last pass
+	Dispatched    int  `json:"dispatched"`     // queued jobs handed to the engine
+	Changed       int  `json:"changed"`        // jobs that changed their state
+	Stopped       int  `json:"stopped"`        // requests to the engine to stop a run
+	Restarted     int  `json:"restarted"`      // lost runs started again
+	Forgotten     int  `json:"forgotten"`      // finished runs that the engine may forget
+	PrunedResults int  `json:"pruned_results"` // jobs whose results were removed because of their age
+	PrunedKeys    int  `json:"pruned_keys"`    // idempotency keys removed because of their age
+	PrunedObjects int  `json:"pruned_objects"` // objects removed because nothing refers to them
+	PrunedUploads int  `json:"pruned_uploads"` // unfinished uploads that were given up
+}
+
+const (
+	lockName = "reconcile"
+	// maxActive bounds the jobs that one pass looks at. Those beyond have their turn when older ones have ended.
+	maxActive = 20_000
+	// maxDispatch and maxRestarts bound what one pass starts; the next pass goes on.
+	maxDispatch = 1_000
+	maxRestarts = 200
+	// tick is how often a pass is made while nothing is heard of the engine.
+	tick = time.Second
+	// leastRest is the pause after each pass, in which changes gather. It is half of the tenth of a second within which
+	// the end of a run should be on record. A pass that takes longer is followed by a pause as long as itself, so that
+	// reconciling never takes more than half of a database connection.
+	leastRest = 50 * time.Millisecond
+)
+
+// Run makes passes until nothing is active or window ends, whichever is first; but one at least. When another process
+// holds the lock it returns at once, with Report.Skipped set. The error is that of the last pass, and of pruning:
+// what failed earlier and has been mended is only logged.
+func (r *Reconciler) Run(ctx context.Context, window time.Duration) (Report, error) {
+	var rep Report
+	ran, err := r.Lock(ctx, lockName, func(ctx context.Context) error {
+		// Pruning can take long, so it goes on beside the passes.
+		var pruning sync.WaitGroup
+		var pruneErr error
+		pruned := rep
+		pruning.Go(func() { pruneErr = r.prune(ctx, &pruned) })
+		err := r.passes(ctx, window, &rep)
+		pruning.Wait()
+		rep.PrunedResults, rep.PrunedKeys = pruned.PrunedResults, pruned.PrunedKeys
+		rep.PrunedObjects, rep.PrunedUploads = pruned.PrunedObjects, pruned.PrunedUploads
+		return errors.Join(err, pruneErr)
+	})
+	rep.Skipped = !ran && err == nil
+	return rep, err
+}
+
+func (r *Reconciler) passes(ctx context.Context, window time.Duration, rep *Report) error {
+	end := time.NewTimer(window)
+	defer end.Stop()
+	for {
+		began := time.Now()
+		busy, err := r.pass(ctx, rep)
+		if err != nil && ctx.Err() == nil {
+			r.Log.Warn().Err(err).Msg("reconciling failed in part")
+		}
+		if !busy {
+			return err
+		}
+		rest := max(time.Since(began), leastRest)
+		select {
+		case <-ctx.Done():
+			return errors.Join(err, ctx.Err())
+		case <-end.C:
+			return err
+		case <-time.After(rest):
+		}
+		select {
+		case <-ctx.Done():
+			return errors.Join(err, ctx.Err())
+		case <-end.C:
+			return err
+		case <-r.Engine.Changed():
+		case <-time.After(max(0, tick-rest)):
+		}
+	}
+}
+
+// pass compares record and engine once and acts on what it finds. Every step can be repeated; one that fails does not
+// keep the others from being done. Busy tells that there is, or may be, something to wait for.
+func (r *Reconciler) pass(ctx context.Context, rep *Report) (busy bool, err error) {
+	rep.Passes++
+	active, seen, err := r.observe(ctx)
+	if err != nil {
+		busy = true
+	} else {
+		todo := r.Config.compare(r.Now(), active, seen)
+		err = errors.Join(
+			r.record(ctx, todo, rep),
+			r.stop(ctx, todo.stop, rep),
+			r.restart(ctx, todo.restart, rep),
+			r.clear(ctx, todo.strays, rep),
+		)
+		rep.Active = len(active)
+	}
+	dispatcher := job.Dispatcher{Store: r.Jobs, Engine: r.Engine, Log: r.Log}
+	n, dispatchErr := dispatcher.DispatchAll(ctx, maxDispatch)
+	rep.Dispatched += n
+	return busy || len(active)+len(seen)+n > 0, errors.Join(err, dispatchErr)
+}
+
+// observe reads the record first and the engine second, so that a run which the record holds to be running and the
+// engine does not have is really lost: nobody but us removes runs whose end is on record.
+func (r *Reconciler) observe(ctx context.Context) ([]job.Job, []job.Observation, error) {
+	active, err := r.Jobs.ActiveJobs(ctx, maxActive)
+	if err != nil {
+		return nil, nil, fmt.Errorf("reading active jobs: %w", err)
+	}
+	seen, err := r.Engine.Observe(ctx)
+	if err != nil {
+		return nil, nil, fmt.Errorf("observing the engine: %w", err)
+	}
+	return active, seen, nil
+}
+
+// record writes all that was learnt in one statement. Only then may the engine forget the finished runs.
+func (r *Reconciler) record(ctx context.Context, todo differences, rep *Report) error {
+	if len(todo.updates) > 0 {
+		changed, err := r.Jobs.Apply(ctx, todo.updates)
+		if err != nil {
+			return fmt.Errorf("recording what the engine sees: %w", err)
+		}
+		rep.Changed += len(changed)
+	}
+	return r.forget(ctx, todo.finished, rep)
+}
+
+func (r *Reconciler) forget(ctx context.Context, ids []string, rep *Report) error {
+	if len(ids) == 0 {
+		return nil
+	}
+	if err := r.Engine.Forget(ctx, ids); err != nil {
+		return fmt.Errorf("forgetting finished runs: %w", err)
+	}
+	rep.Forgotten += len(ids)
+	return nil
+}
+
+func (r *Reconciler) stop(ctx context.Context, ids []string, rep *Report) error {
+	var errs []error
+	for _, id := range ids {
+		if err := r.Engine.Stop(ctx, id); err != nil {
+			errs = append(errs, fmt.Errorf("stopping run %s: %w", id, err))
+			continue
+		}
+		rep.Stopped++
+	}
+	return errors.Join(errs...)
+}
+
+// restart starts lost runs again. A start is counted after it was made: while the engine is away, jobs wait for it and
+// do not use up their attempts.
+func (r *Reconciler) restart(ctx context.Context, jobs []job.Job, rep *Report) error {
+	var errs []error
+	for _, j := range jobs[:min(len(jobs), maxRestarts)] {
+		j.Attempt++
+		if err := r.Engine.Start(ctx, j); err != nil {
+			errs = append(errs, fmt.Errorf("starting job %s again: %w", j.ID, err))
+			continue
+		}
+		message := fmt.Sprintf("The run was lost with the machine or process it ran on. It has been started again, as attempt %d.", j.Attempt)
+		if _, err := r.Jobs.Restart(ctx, j.ID, message); err != nil {
+			errs = append(errs, fmt.Errorf("counting another attempt of job %s: %w", j.ID, err))
+			continue
+		}
+		rep.Restarted++
+		r.Log.Warn().Str("job", j.ID).Int("attempt", j.Attempt).Msg("lost run started again")
+	}
+	return errors.Join(errs...)
+}
+
+// clear ends runs of jobs that are over or were deleted. A run may also be of a job that was claimed since the record
+// was read, and is left alone.
+func (r *Reconciler) clear(ctx context.Context, strays []job.Observation, rep *Report) error {
+	if len(strays) == 0 {
+		return nil
+	}
+	ids := make([]string, len(strays))
+	for i, o := range strays {
+		ids[i] = o.JobID
+	}
+	known, err := r.Jobs.KnownJobs(ctx, ids)
+	if err != nil {
+		return fmt.Errorf("looking up jobs of unexpected runs: %w", err)
+	}
+	var stop, forget []string
+	for _, o := range strays {
+		switch state, exists := known[o.JobID]; {
+		case exists && !state.Terminal():
+		case o.State.Terminal():
+			forget = append(forget, o.JobID)
+		default:
+			stop = append(stop, o.JobID)
+		}
+	}
+	return errors.Join(r.stop(ctx, stop, rep), r.forget(ctx, forget, rep))
+}

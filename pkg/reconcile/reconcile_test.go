@@ -1,0 +1,398 @@
+package reconcile_test
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/rs/zerolog"
+
+	"github.com/sumo-k8/sumo-k8/pkg/job"
+	"github.com/sumo-k8/sumo-k8/pkg/reconcile"
+	"github.com/sumo-k8/sumo-k8/pkg/simulation"
+)
+
+var (
+	// noon is outside the minutes in which orphaned objects are looked for.
+	noon    = time.Date(2026, 5, 4, 12, 30, 0, 0, time.UTC)
+	earlier = noon.Add(-time.Hour)
+)
+
+func config() reconcile.Config {
+	return reconcile.Config{LostAfter: 3 * time.Second, MaxAttempts: 3, MaxStarts: 100}
+}
+
+func newReconciler(jobs *record, runs *engine) *reconcile.Reconciler {
+	return &reconcile.Reconciler{
+		Jobs: jobs, Engine: runs, Objects: &objects{}, Scenarios: scenarios{}, Lock: unlocked,
+		Now: func() time.Time { return noon }, Config: config(), Log: zerolog.Nop(),
+	}
+}
+
+func TestOnePass(t *testing.T) {
+	t.Parallel()
+	started := earlier
+	summary := &simulation.Summary{SumoVersion: "1.15.0"}
+	results := []job.ResultFile{{Name: "log.txt", Size: 3}}
+	// Every job is called "j" of tenant "t", was updated long ago, and in its first attempt.
+	tests := []struct {
+		name       string
+		job        *job.Job // nil: not on record
+		run        *job.Observation
+		prepare    func(*record, *engine)
+		want       job.Job // of its fields, those that differ from job
+		wantTold   []string
+		wantReport reconcile.Report
+		wantErr    error
+	}{
+		{
+			name:       "a queued job is dispatched",
+			job:        &job.Job{State: job.Queued},
+			want:       job.Job{State: job.Pending, Attempt: 1},
+			wantTold:   []string{"start j"},
+			wantReport: reconcile.Report{Dispatched: 1},
+		}, {
+			name:       "a dispatched job that cannot be started stays claimed",
+			job:        &job.Job{State: job.Queued},
+			prepare:    func(_ *record, e *engine) { e.startErr = errAway },
+			want:       job.Job{State: job.Pending, Attempt: 1},
+			wantTold:   []string{"start j"},
+			wantReport: reconcile.Report{Dispatched: 1},
+		}, {
+			name:       "a run that has begun is recorded",
+			job:        &job.Job{State: job.Pending, Attempt: 1},
+			run:        &job.Observation{State: job.Running, StartedAt: &started},
+			want:       job.Job{State: job.Running, Attempt: 1, StartedAt: &started},
+			wantReport: reconcile.Report{Active: 1, Changed: 1},
+		}, {
+			name:       "progress is recorded",
+			job:        &job.Job{State: job.Running, Attempt: 1, StartedAt: &started, Progress: 0.25},
+			run:        &job.Observation{State: job.Running, StartedAt: &started, Progress: 0.5},
+			want:       job.Job{State: job.Running, Attempt: 1, StartedAt: &started, Progress: 0.5},
+			wantReport: reconcile.Report{Active: 1},
+		}, {
+			name: "a finished run is recorded with what it left, then forgotten",
+			job:  &job.Job{State: job.Running, Attempt: 1, StartedAt: &started},
+			run: &job.Observation{
+				State: job.Succeeded, Progress: 1, StartedAt: &started, FinishedAt: &noon, Summary: summary, Results: results,
+			},
+			want: job.Job{
+				State: job.Succeeded, Attempt: 1, Progress: 1, StartedAt: &started, FinishedAt: &noon,
+				Summary: summary, SumoVersion: "1.15.0", Results: results,
+			},
+			wantTold:   []string{"forget j"},
+			wantReport: reconcile.Report{Active: 1, Changed: 1, Forgotten: 1},
+		}, {
+			name:       "a finished run is kept when it cannot be recorded",
+			job:        &job.Job{State: job.Running, Attempt: 1, StartedAt: &started},
+			run:        &job.Observation{State: job.Succeeded},
+			prepare:    func(r *record, _ *engine) { r.applyErr = errAway },
+			want:       job.Job{State: job.Running, Attempt: 1, StartedAt: &started},
+			wantReport: reconcile.Report{Active: 1},
+			wantErr:    errAway,
+		}, {
+			name:       "a running job that the engine does not have is started again",
+			job:        &job.Job{State: job.Running, Attempt: 1, StartedAt: &started, UpdatedAt: noon},
+			want:       job.Job{State: job.Running, Attempt: 2, StartedAt: &started, UpdatedAt: noon, Message: restarted},
+			wantTold:   []string{"start j"},
+			wantReport: reconcile.Report{Active: 1, Restarted: 1},
+		}, {
+			name:       "a lost run is not counted while the engine is away",
+			job:        &job.Job{State: job.Running, Attempt: 1, StartedAt: &started},
+			prepare:    func(_ *record, e *engine) { e.startErr = errAway },
+			want:       job.Job{State: job.Running, Attempt: 1, StartedAt: &started},
+			wantTold:   []string{"start j"},
+			wantReport: reconcile.Report{Active: 1},
+			wantErr:    errAway,
+		}, {
+			name:       "a run started again does not take its record back",
+			job:        &job.Job{State: job.Running, Attempt: 2, StartedAt: &started, Progress: 0.5, Message: "was lost"},
+			run:        &job.Observation{State: job.Pending},
+			want:       job.Job{State: job.Running, Attempt: 2, StartedAt: &started, Progress: 0.5, Message: "was lost"},
+			wantReport: reconcile.Report{Active: 1},
+		}, {
+			name:       "a job claimed a moment ago is left to whoever claimed it",
+			job:        &job.Job{State: job.Pending, Attempt: 1, UpdatedAt: noon.Add(-2 * time.Second)},
+			want:       job.Job{State: job.Pending, Attempt: 1, UpdatedAt: noon.Add(-2 * time.Second)},
+			wantReport: reconcile.Report{Active: 1},
+		}, {
+			name:       "a job claimed long ago is started again",
+			job:        &job.Job{State: job.Pending, Attempt: 50, UpdatedAt: noon.Add(-4 * time.Second)},
+			want:       job.Job{State: job.Pending, Attempt: 51, UpdatedAt: noon.Add(-4 * time.Second), Message: restarted},
+			wantTold:   []string{"start j"},
+			wantReport: reconcile.Report{Active: 1, Restarted: 1},
+		}, {
+			name:       "a run lost in its last attempt fails",
+			job:        &job.Job{State: job.Running, Attempt: 3, StartedAt: &started},
+			want:       job.Job{State: job.Failed, Reason: simulation.WorkflowLost, Attempt: 3, StartedAt: &started, FinishedAt: &noon, Message: "lost 3 times"},
+			wantReport: reconcile.Report{Active: 1, Changed: 1},
+		}, {
+			name:       "a job that never starts fails at last",
+			job:        &job.Job{State: job.Pending, Attempt: 100},
+			want:       job.Job{State: job.Failed, Reason: simulation.WorkflowLost, Attempt: 100, FinishedAt: &noon, Message: "lost 100 times"},
+			wantReport: reconcile.Report{Active: 1, Changed: 1},
+		}, {
+			name:       "a cancelled run is stopped, and its end awaited",
+			job:        &job.Job{State: job.Running, Attempt: 1, StartedAt: &started, CancelRequested: true},
+			run:        &job.Observation{State: job.Running, StartedAt: &started},
+			want:       job.Job{State: job.Running, Attempt: 1, StartedAt: &started, CancelRequested: true},
+			wantTold:   []string{"stop j"},
+			wantReport: reconcile.Report{Active: 1, Stopped: 1},
+		}, {
+			name:       "a cancelled job that the engine does not have is over",
+			job:        &job.Job{State: job.Running, Attempt: 1, StartedAt: &started, CancelRequested: true},
+			want:       job.Job{State: job.Cancelled, Reason: simulation.Cancelled, Attempt: 1, StartedAt: &started, FinishedAt: &noon, CancelRequested: true, Message: "Cancelled"},
+			wantReport: reconcile.Report{Active: 1, Changed: 1},
+		}, {
+			name:       "a run of a job that is over is stopped",
+			job:        &job.Job{State: job.Cancelled},
+			run:        &job.Observation{State: job.Running},
+			want:       job.Job{State: job.Cancelled},
+			wantTold:   []string{"stop j"},
+			wantReport: reconcile.Report{Stopped: 1},
+		}, {
+			name:       "a finished run of a job that is over is forgotten",
+			job:        &job.Job{State: job.Succeeded},
+			run:        &job.Observation{State: job.Succeeded},
+			want:       job.Job{State: job.Succeeded},
+			wantTold:   []string{"forget j"},
+			wantReport: reconcile.Report{Forgotten: 1},
+		}, {
+			name:       "a run of a job that was deleted is stopped",
+			run:        &job.Observation{State: job.Pending},
+			wantTold:   []string{"stop j"},
+			wantReport: reconcile.Report{Stopped: 1},
+		}, {
+			name:       "an unreadable record does not keep queued jobs waiting",
+			job:        &job.Job{State: job.Queued},
+			prepare:    func(r *record, _ *engine) { r.activeErr = errAway },
+			want:       job.Job{State: job.Pending, Attempt: 1},
+			wantTold:   []string{"start j"},
+			wantReport: reconcile.Report{Dispatched: 1},
+			wantErr:    errAway,
+		}, {
+			name:       "an engine that is away loses nothing",
+			job:        &job.Job{State: job.Running, Attempt: 3, StartedAt: &started},
+			prepare:    func(_ *record, e *engine) { e.observeErr = errAway },
+			want:       job.Job{State: job.Running, Attempt: 3, StartedAt: &started},
+			wantErr:    errAway,
+			wantReport: reconcile.Report{},
+		},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			jobs, runs := &record{jobs: map[string]job.Job{}}, &engine{}
+			if tt.job != nil {
+				tt.job.ID, tt.job.TenantID = "j", "t"
+				tt.want.ID, tt.want.TenantID = "j", "t"
+				jobs.jobs["j"] = *tt.job
+			}
+			if tt.run != nil {
+				tt.run.JobID = "j"
+				runs.runs = []job.Observation{*tt.run}
+			}
+			if tt.prepare != nil {
+				tt.prepare(jobs, runs)
+			}
+			report, err := newReconciler(jobs, runs).Run(t.Context(), 0)
+			if !errors.Is(err, tt.wantErr) {
+				t.Errorf("Run() failed with %v, want %v", err, tt.wantErr)
+			}
+			tt.wantReport.Passes, tt.wantReport.PrunedKeys = 1, 4
+			if diff := cmp.Diff(tt.wantReport, report); diff != "" {
+				t.Errorf("report (-want +got):\n%s", diff)
+			}
+			got := jobs.jobs["j"]
+			if tt.want.Message != "" && strings.Contains(got.Message, tt.want.Message) {
+				got.Message = tt.want.Message
+			}
+			if diff := cmp.Diff(tt.want, got); diff != "" {
+				t.Errorf("job on record (-want +got):\n%s", diff)
+			}
+			if diff := cmp.Diff(tt.wantTold, runs.told); diff != "" {
+				t.Errorf("told the engine (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// restarted is a part of the message on a job that was started again.
+const restarted = "has been started again"
+
+func TestNothingIsWrittenWhenNothingIsNew(t *testing.T) {
+	t.Parallel()
+	jobs := &record{jobs: map[string]job.Job{
+		"j": {ID: "j", State: job.Running, StartedAt: &earlier, Progress: 0.5, Message: "started again"},
+	}}
+	runs := &engine{runs: []job.Observation{{JobID: "j", State: job.Running, StartedAt: &noon, Progress: 0.5}}}
+	if _, err := newReconciler(jobs, runs).Run(t.Context(), 0); err != nil {
+		t.Fatal(err)
+	}
+	if jobs.applyCalled != 0 {
+		t.Errorf("Apply was called %d times, want none", jobs.applyCalled)
+	}
+}
+
+func TestRunSkipsWhileAnotherProcessReconciles(t *testing.T) {
+	t.Parallel()
+	r := newReconciler(&record{}, &engine{})
+	r.Lock = func(context.Context, string, func(context.Context) error) (bool, error) { return false, nil }
+	report, err := r.Run(t.Context(), time.Minute)
+	if diff := cmp.Diff(reconcile.Report{Skipped: true}, report); err != nil || diff != "" {
+		t.Errorf("Run() failed with %v, report (-want +got):\n%s", err, diff)
+	}
+}
+
+func TestRunReturnsAtOnceWhenIdle(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	report, err := newReconciler(&record{}, &engine{}).Run(ctx, time.Hour)
+	if err != nil || report.Passes != 1 {
+		t.Errorf("Run() = %+v, %v, want one pass", report, err)
+	}
+}
+
+func TestRunFollowsTheEngineUntilItsWorkIsDone(t *testing.T) {
+	t.Parallel()
+	jobs := &record{jobs: map[string]job.Job{"j": {ID: "j", State: job.Pending, UpdatedAt: noon}}}
+	runs := &engine{changed: make(chan struct{}, 1)}
+	runs.set(job.Observation{JobID: "j", State: job.Running})
+	go func() {
+		time.Sleep(100 * time.Millisecond)
+		runs.set(job.Observation{JobID: "j", State: job.Failed, Reason: simulation.SimulationError})
+		for !strings.Contains(strings.Join(runs.calls(), " "), "forget j") {
+			time.Sleep(time.Millisecond)
+		}
+		runs.set()
+	}()
+	report, err := newReconciler(jobs, runs).Run(t.Context(), time.Minute)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := jobs.jobs["j"].State; got != job.Failed {
+		t.Errorf("job is %s, want FAILED", got)
+	}
+	if report.Changed != 2 || report.Active != 0 {
+		t.Errorf("report %+v, want 2 changes and nothing active in the end", report)
+	}
+}
+
+func (e *engine) calls() []string {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return slices.Clone(e.told)
+}
+
+func TestRunEndsWithItsWindow(t *testing.T) {
+	t.Parallel()
+	jobs := &record{jobs: map[string]job.Job{"j": {ID: "j", State: job.Running, StartedAt: &noon}}}
+	runs := &engine{runs: []job.Observation{{JobID: "j", State: job.Running, StartedAt: &noon}}}
+	report, err := newReconciler(jobs, runs).Run(t.Context(), 120*time.Millisecond)
+	if err != nil || report.Active != 1 {
+		t.Errorf("Run() = %+v, %v, want one job still active", report, err)
+	}
+}
+
+func TestPruning(t *testing.T) {
+	t.Parallel()
+	topOfTheHour := noon.Add(30 * time.Minute)
+	longAgo, yesterday := topOfTheHour.Add(-31*24*time.Hour), topOfTheHour.Add(-25*time.Hour)
+	newStore := func() *objects {
+		return &objects{modified: map[string]time.Time{
+			"scenarios/sumo-a/kept.zip":       yesterday,
+			"scenarios/sumo-a/orphan.zip":     yesterday,
+			"scenarios/sumo-a/fresh.zip":      topOfTheHour.Add(-23 * time.Hour),
+			"results/sumo-a/old/log.txt":      longAgo,
+			"results/sumo-a/old/out/fcd.xml":  longAgo,
+			"results/sumo-a/recent/log.txt":   yesterday,
+			"results/sumo-a/deleted/log.txt":  yesterday,
+			"results/sumo-a/deleted/x/y.xml":  yesterday,
+			"results/sumo-a/deleted/late.xml": topOfTheHour,
+			"results/not-ours":                yesterday,
+			"elsewhere/file":                  longAgo,
+		}}
+	}
+	newRecord := func() *record {
+		return &record{jobs: map[string]job.Job{
+			"old":    {ID: "old", Namespace: "sumo-a", State: job.Succeeded, FinishedAt: &longAgo},
+			"recent": {ID: "recent", Namespace: "sumo-a", State: job.Failed, FinishedAt: &yesterday},
+		}}
+	}
+	const month = 30 * 24 * time.Hour
+	tests := []struct {
+		name        string
+		now         time.Time
+		keep        time.Duration
+		deleteErr   error
+		wantGone    []string
+		wantResults int
+		wantObjects int
+		wantUploads int
+		wantErr     error
+	}{
+		{
+			name: "expired results at any time", now: noon.Add(35 * time.Minute), keep: month,
+			wantGone:    []string{"results/sumo-a/old/log.txt", "results/sumo-a/old/out/fcd.xml"},
+			wantResults: 1,
+		}, {
+			name: "results are kept for ever when so configured", now: noon,
+		}, {
+			name: "orphans at the top of the hour", now: topOfTheHour, keep: month,
+			wantGone: []string{
+				"results/sumo-a/deleted/log.txt", "results/sumo-a/deleted/x/y.xml",
+				"results/sumo-a/old/log.txt", "results/sumo-a/old/out/fcd.xml", "scenarios/sumo-a/orphan.zip",
+			},
+			wantResults: 1, wantObjects: 3, wantUploads: 1,
+		}, {
+			name: "results whose objects cannot be removed stay on record", now: noon.Add(35 * time.Minute), keep: month,
+			deleteErr: errAway, wantErr: errAway,
+		},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			jobs, store := newRecord(), newStore()
+			store.deleteErr = tt.deleteErr
+			store.begun = []time.Time{topOfTheHour.Add(-25 * time.Hour), topOfTheHour.Add(-time.Hour)}
+			r := newReconciler(jobs, &engine{})
+			r.Objects, r.Scenarios = store, scenarios{keys: map[string]bool{"scenarios/sumo-a/kept.zip": true}}
+			r.Now, r.Config.KeepResults = func() time.Time { return tt.now }, tt.keep
+
+			report, err := r.Run(t.Context(), 0)
+			if !errors.Is(err, tt.wantErr) {
+				t.Fatalf("Run() failed with %v, want %v", err, tt.wantErr)
+			}
+			want := reconcile.Report{Passes: 1, PrunedKeys: 4, PrunedResults: tt.wantResults, PrunedObjects: tt.wantObjects, PrunedUploads: tt.wantUploads}
+			if diff := cmp.Diff(want, report); diff != "" {
+				t.Errorf("report (-want +got):\n%s", diff)
+			}
+			if jobs.jobs["old"].ResultsPruned != (tt.wantResults == 1) {
+				t.Errorf("results on record as pruned: %v", jobs.jobs["old"].ResultsPruned)
+			}
+			if want := tt.now.Add(-job.IdempotencyLifetime); !jobs.keysBefore.Equal(want) {
+				t.Errorf("keys pruned before %v, want %v", jobs.keysBefore, want)
+			}
+			var gone []string
+			for _, key := range slices.Sorted(maps.Keys(newStore().modified)) {
+				if _, still := store.modified[key]; !still {
+					gone = append(gone, key)
+				}
+			}
+			if diff := cmp.Diff(tt.wantGone, gone); diff != "" {
+				t.Errorf("removed objects (-want +got):\n%s", diff)
+			}
+
+			again, err := r.Run(t.Context(), 0)
+			if diff := cmp.Diff(reconcile.Report{Passes: 1}, again); err != nil || diff != "" {
+				t.Errorf("a second run within the minute failed with %v, report (-want +got):\n%s", err, diff)
+			}
+		})
+	}
+}
