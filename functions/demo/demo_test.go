@@ -1,0 +1,345 @@
+package main
+
+import (
+	"archive/zip"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// fakeServer answers as the HTTP contract says. Its fields are set before the first request.
+type fakeServer struct {
+	*httptest.Server
+	outcome map[string]string // scenario → state its job ends in; SUCCEEDED when missing
+
+	mu        sync.Mutex
+	polls     map[string]int
+	cancelled []string
+}
+
+const (
+	testAdminKey  = "the admin key"
+	testTenantKey = "sk-test"
+)
+
+func newFakeServer(t *testing.T) *fakeServer {
+	s := &fakeServer{outcome: map[string]string{}, polls: map[string]int{}}
+	mux := http.NewServeMux()
+	mux.HandleFunc("POST /auth/register", func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("X-Admin-Key") != testAdminKey {
+			fail(w, http.StatusUnauthorized, "The admin key is not valid.")
+			return
+		}
+		answer(w, map[string]any{"api_key": testTenantKey})
+	})
+	tenant := func(pattern string, handle http.HandlerFunc) {
+		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
+			if r.Header.Get("Authorization") != "Bearer "+testTenantKey {
+				fail(w, http.StatusUnauthorized, "This API key is not valid.")
+				return
+			}
+			handle(w, r)
+		})
+	}
+	tenant("POST /jobs", func(w http.ResponseWriter, r *http.Request) {
+		file, _, err := r.FormFile("sumo_files")
+		if err != nil {
+			fail(w, http.StatusBadRequest, err.Error())
+			return
+		}
+		text, _ := io.ReadAll(file)
+		if _, err := zip.NewReader(bytes.NewReader(text), int64(len(text))); err != nil {
+			fail(w, http.StatusUnprocessableEntity, "The scenario cannot be run.", map[string]string{"location": "a.zip", "message": "not a zip"})
+			return
+		}
+		answer(w, map[string]any{"job_id": "job-" + r.FormValue("scenario_id"), "status": "QUEUED"})
+	})
+	tenant("GET /jobs/{id}", func(w http.ResponseWriter, r *http.Request) {
+		id := r.PathValue("id")
+		s.mu.Lock()
+		s.polls[id]++
+		n := s.polls[id]
+		s.mu.Unlock()
+		state := "RUNNING"
+		if n > 2 {
+			state = s.end(id)
+		}
+		body := map[string]any{"job_id": id, "status": state, "progress": 0.3 * float64(min(n, 3)), "error": nil, "reason": nil}
+		if state == "FAILED" {
+			body["error"], body["reason"] = "Vehicle 'v7' has no valid route.", "SimulationError"
+		}
+		answer(w, body)
+	})
+	tenant("DELETE /jobs/{id}", func(w http.ResponseWriter, r *http.Request) {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.cancelled = append(s.cancelled, r.PathValue("id"))
+		answer(w, map[string]any{})
+	})
+	tenant("GET /jobs/{id}/logs/stream", func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "text/event-stream")
+		switch r.Header.Get("Last-Event-ID") {
+		case "": // the first stream ends in the middle of an event
+			fmt.Fprint(w, ": hello\n\nid: 1\ndata: {\"message\": \"first line\"}\n\nevent: progress\ndata: {\"progress\": 0.5}\n\nid: 2\ndata: {\"mess")
+		case "1":
+			fmt.Fprintf(w, "id: 2\ndata: {\"message\": \"second line\"}\n\ndata: {\"status\": %q}\n\n", s.end(r.PathValue("id")))
+		default:
+			fail(w, http.StatusBadRequest, "resumed at the wrong event")
+		}
+	})
+	results := map[string]string{
+		"summary.json": `{"metrics": [{"name": "vehicles_inserted", "value": 1530, "unit": "veh"}, {"name": "mean_speed", "value": 8.4567, "unit": "m/s"}]}`,
+		"summary.xml":  sampleSummary,
+		"scenario/own": "the scenario's own output",
+	}
+	tenant("GET /jobs/{id}/results", func(w http.ResponseWriter, r *http.Request) {
+		var files []map[string]any
+		for name, text := range results {
+			files = append(files, map[string]any{"name": name, "size": len(text), "url": s.URL + "/s3/" + name + "?signature=secret"})
+		}
+		answer(w, map[string]any{"files": files})
+	})
+	mux.HandleFunc("GET /s3/{name...}", func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Authorization") != "" {
+			fail(w, http.StatusBadRequest, "only one auth mechanism is allowed")
+			return
+		}
+		io.WriteString(w, results[r.PathValue("name")])
+	})
+	s.Server = httptest.NewServer(mux)
+	t.Cleanup(s.Close)
+	return s
+}
+
+func (s *fakeServer) end(jobID string) string {
+	if state := s.outcome[strings.TrimPrefix(jobID, "job-")]; state != "" {
+		return state
+	}
+	return "SUCCEEDED"
+}
+
+func answer(w http.ResponseWriter, body any) {
+	w.Header().Set("Content-Type", "application/json")
+	json.NewEncoder(w).Encode(body)
+}
+
+func fail(w http.ResponseWriter, status int, detail string, items ...map[string]string) {
+	w.Header().Set("Content-Type", "application/problem+json; charset=utf-8")
+	w.WriteHeader(status)
+	json.NewEncoder(w).Encode(map[string]any{"title": http.StatusText(status), "status": status, "detail": detail, "errors": items})
+}
+
+// networks makes a folder with a zip for each name.
+func networks(t *testing.T, names ...string) string {
+	dir := t.TempDir()
+	for _, name := range names {
+		var b bytes.Buffer
+		if err := zip.NewWriter(&b).Close(); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, name+".zip"), b.Bytes(), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return dir
+}
+
+var testTime = time.Date(2026, 3, 4, 5, 6, 7, 89e6, time.UTC)
+
+func TestTheWholePathEndsWithTheVerdict(t *testing.T) {
+	t.Parallel()
+	server := newFakeServer(t)
+	out := t.TempDir()
+	var stdout bytes.Buffer
+	code := run(t.Context(), []string{"--url", server.URL, "--admin-key", testAdminKey,
+		"--networks", networks(t, "corridor", "square"), "--out", out}, &stdout, testTime)
+	if code != 0 {
+		t.Fatalf("exit code %d:\n%s", code, &stdout)
+	}
+	for _, want := range []string{
+		"made tenant demo-20260304-050607.089",
+		"submitted corridor as job job-corridor",
+		"square   | second line\n",
+		"corridor   90 % SUCCEEDED\n",
+		"vehicles inserted        veh      1,530   1,530\n",
+		"mean speed of the trips  m/s       8.46    8.46\n",
+		"corridor: plot " + filepath.Join(out, "corridor", "plot.png") + "\n",
+	} {
+		if !strings.Contains(stdout.String(), want) {
+			t.Errorf("no %q in\n%s", want, &stdout)
+		}
+	}
+	if n := strings.Count(stdout.String(), "corridor | first line"); n != 1 {
+		t.Errorf("the first log line stands there %d times, want once:\n%s", n, &stdout)
+	}
+	lines := strings.Split(strings.TrimSpace(stdout.String()), "\n")
+	if got, want := lines[len(lines)-1], "demo: SUCCEEDED jobs=2 vehicles=3060 results="+out; got != want {
+		t.Errorf("last line %q, want %q", got, want)
+	}
+	text, err := os.ReadFile(filepath.Join(out, "square", "scenario", "own"))
+	if err != nil || string(text) != "the scenario's own output" {
+		t.Errorf("a result in a subfolder reads %q, %v", text, err)
+	}
+	plot, err := os.ReadFile(filepath.Join(out, "corridor", plotFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	checkPlot(t, plot)
+}
+
+func TestAFailureIsTheLastLineAndTheExitCode(t *testing.T) {
+	t.Parallel()
+	away := httptest.NewServer(http.NotFoundHandler())
+	away.Close()
+	notConfigured := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		fail(w, http.StatusServiceUnavailable, "No admin key is configured.")
+	}))
+	t.Cleanup(notConfigured.Close)
+	proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		http.Error(w, "<html>bad gateway", http.StatusBadGateway)
+	}))
+	t.Cleanup(proxy.Close)
+	server := newFakeServer(t)
+	good := networks(t, "corridor", "square")
+	broken := networks(t, "square")
+	if err := os.WriteFile(filepath.Join(broken, "corridor.zip"), []byte("text"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+
+	tests := map[string]struct {
+		args []string
+		last string // a regular expression
+		also string
+	}{
+		"no server named":      {args: nil, last: `give either --server .* or --url`},
+		"two servers named":    {args: []string{"--server", "a", "--url", "b"}, last: `give either`},
+		"no admin key":         {args: []string{"--url", server.URL}, last: `give --admin-key`},
+		"one name twice":       {args: []string{"--server", "a", "x", "x"}, last: `"x" is named twice`},
+		"a path as a scenario": {args: []string{"--server", "a", "../x"}, last: `"../x" is not the name of a zip`},
+		"wrong admin key": {args: []string{"--url", server.URL, "--admin-key", "wrong"},
+			last: `making tenant \S+: POST \S+/auth/register answered 401: The admin key is not valid\.`},
+		"admin calls not configured": {args: []string{"--url", notConfigured.URL, "--admin-key", "k"}, last: `answered 503: No admin key is configured\.`},
+		"something else answers":     {args: []string{"--url", proxy.URL, "--admin-key", "k"}, last: `answered 502: Bad Gateway "<html>bad gateway\\n"`},
+		"nobody answers":             {args: []string{"--url", away.URL, "--admin-key", "k"}, last: `POST \S+/auth/register: .*connection refused`},
+		"no such scenario": {args: []string{"--url", server.URL, "--admin-key", testAdminKey, "--networks", good, "nowhere"},
+			last: `submitting nowhere: open \S+nowhere.zip: no such file`},
+		"a refused scenario": {args: []string{"--url", server.URL, "--admin-key", testAdminKey, "--networks", broken},
+			last: `submitting corridor: .* answered 422: The scenario cannot be run\.`, also: "  a.zip: not a zip\n"},
+		"a missing binary": {args: []string{"--server", "/no/such/binary", "--data", t.TempDir()}, last: `starting /no/such/binary: .*no such file`},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var stdout bytes.Buffer
+			if code := run(t.Context(), append([]string{"--out", t.TempDir()}, tt.args...), &stdout, testTime); code == 0 {
+				t.Error("the exit code is 0")
+			}
+			lines := strings.Split(strings.TrimSpace(stdout.String()), "\n")
+			if last := lines[len(lines)-1]; !regexp.MustCompile(`^demo: FAILED .*` + tt.last).MatchString(last) {
+				t.Errorf("last line %q does not match %q", last, tt.last)
+			}
+			if !strings.Contains(stdout.String(), tt.also) {
+				t.Errorf("no %q in\n%s", tt.also, &stdout)
+			}
+		})
+	}
+}
+
+func TestAFailedJobFailsTheDemoAndCancelsTheOthers(t *testing.T) {
+	t.Parallel()
+	server := newFakeServer(t)
+	server.outcome = map[string]string{"corridor": "FAILED", "square": "RUNNING"}
+	var stdout bytes.Buffer
+	code := run(t.Context(), []string{"--url", server.URL, "--admin-key", testAdminKey,
+		"--networks", networks(t, "corridor", "square"), "--out", t.TempDir()}, &stdout, testTime)
+	want := "demo: FAILED following corridor: job job-corridor is FAILED (SimulationError): Vehicle 'v7' has no valid route.\n"
+	if code == 0 || !strings.HasSuffix(stdout.String(), want) {
+		t.Errorf("exit code %d, output\n%s\nwant it to end with %s", code, &stdout, want)
+	}
+	if diff := cmp.Diff([]string{"job-corridor", "job-square"}, server.cancelled); diff != "" {
+		t.Errorf("cancelled (-want +got):\n%s", diff)
+	}
+}
+
+func TestAnInterruptCancelsTheJobs(t *testing.T) {
+	t.Parallel()
+	server := newFakeServer(t)
+	server.outcome = map[string]string{"corridor": "RUNNING", "square": "RUNNING"}
+	ctx, interrupt := context.WithCancel(t.Context())
+	time.AfterFunc(500*time.Millisecond, interrupt)
+	var stdout bytes.Buffer
+	code := run(ctx, []string{"--url", server.URL, "--admin-key", testAdminKey,
+		"--networks", networks(t, "corridor", "square"), "--out", t.TempDir()}, &stdout, testTime)
+	if code == 0 || !strings.HasSuffix(stdout.String(), "demo: FAILED interrupted before it was done\n") {
+		t.Errorf("exit code %d, output\n%s", code, &stdout)
+	}
+	if diff := cmp.Diff([]string{"job-corridor", "job-square"}, server.cancelled); diff != "" {
+		t.Errorf("cancelled (-want +got):\n%s", diff)
+	}
+}
+
+func TestPresignedURLsStayOutOfErrors(t *testing.T) {
+	t.Parallel()
+	server := newFakeServer(t)
+	away := httptest.NewServer(http.NotFoundHandler())
+	away.Close()
+	api := newClient(server.URL)
+	for name, url := range map[string]string{
+		"refused":     server.URL + "/missing?signature=secret",
+		"unreachable": away.URL + "/x?signature=secret",
+		"unreadable":  "http://[bad?signature=secret",
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := api.fetch(t.Context(), url, io.Discard)
+			if err == nil || strings.Contains(err.Error(), "secret") {
+				t.Errorf("error %v, want one without the signature", err)
+			}
+		})
+	}
+}
+
+func TestAResultCannotLeaveItsFolder(t *testing.T) {
+	t.Parallel()
+	folder := t.TempDir()
+	root, err := os.OpenRoot(folder)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer root.Close()
+	server := newFakeServer(t)
+	f := resultFile{Name: "../outside", URL: server.URL + "/s3/summary.json", Size: 1}
+	if err := download(t.Context(), newClient(server.URL), f, root); err == nil {
+		t.Error("a name with .. was accepted")
+	}
+	if _, err := os.Stat(filepath.Join(filepath.Dir(folder), "outside")); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("the file outside the folder: %v", err)
+	}
+}
+
+func TestACutDownloadIsAnError(t *testing.T) {
+	t.Parallel()
+	root, err := os.OpenRoot(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer root.Close()
+	server := newFakeServer(t)
+	f := resultFile{Name: "own", URL: server.URL + "/s3/scenario/own", Size: 1000}
+	if err := download(t.Context(), newClient(server.URL), f, root); err == nil || !strings.Contains(err.Error(), "got 25 bytes of 1000") {
+		t.Errorf("error %v, want one about the size", err)
+	}
+}

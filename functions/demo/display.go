@@ -1,0 +1,144 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"unicode/utf8"
+
+	"github.com/vbauerster/mpb/v8"
+	"github.com/vbauerster/mpb/v8/cwriter"
+	"github.com/vbauerster/mpb/v8/decor"
+
+	"github.com/sumo-k8/sumo-k8/pkg/job"
+)
+
+// display shows how jobs get on. Its methods may be called from several goroutines.
+type display interface {
+	// Log shows a line of a job's log.
+	Log(name, line string)
+	// Update shows a job's state and its progress, 0 to 1.
+	Update(name string, state job.State, progress float64)
+	// Done shows that a job has succeeded and its log has ended. Nothing follows for it.
+	Done(name string)
+	// Close ends the display.
+	Close()
+}
+
+// newDisplay draws live bars on a terminal, and plain lines anywhere else.
+func newDisplay(out io.Writer, names []string) display {
+	if f, ok := out.(*os.File); ok && cwriter.IsTerminal(int(f.Fd())) {
+		return newBars(out, names)
+	}
+	return &lines{out: out, width: widest(names), shown: map[string]int{}, states: map[string]job.State{}}
+}
+
+func widest(names []string) int {
+	width := 0
+	for _, n := range names {
+		width = max(width, utf8.RuneCountInString(n))
+	}
+	return width
+}
+
+// printable keeps a log from steering the terminal.
+func printable(line string) string {
+	return strings.Map(func(r rune) rune {
+		if r == '\t' {
+			return ' '
+		}
+		if r < ' ' || r == 0x7f || r >= 0x80 && r < 0xa0 {
+			return -1
+		}
+		return r
+	}, line)
+}
+
+// lines prints each log line, each change of state, and progress in steps of a tenth.
+type lines struct {
+	mu     sync.Mutex
+	out    io.Writer
+	width  int
+	shown  map[string]int // tenths of progress shown so far
+	states map[string]job.State
+}
+
+func (d *lines) Log(name, line string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	fmt.Fprintf(d.out, "%-*s | %s\n", d.width, name, printable(line))
+}
+
+func (d *lines) Update(name string, state job.State, progress float64) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	tenths := int(progress * 10)
+	if state == d.states[name] && tenths <= d.shown[name] {
+		return
+	}
+	d.states[name], d.shown[name] = state, tenths
+	fmt.Fprintf(d.out, "%-*s %4.0f %% %s\n", d.width, name, progress*100, state)
+}
+
+func (d *lines) Done(string) {}
+
+func (d *lines) Close() {}
+
+// bars draws one bar for each job, with the log lines above them.
+type bars struct {
+	progress *mpb.Progress
+	width    int
+	bar      map[string]*mpb.Bar
+	state    map[string]*atomic.Value // job.State
+}
+
+// barSteps is finer than any terminal is wide.
+const barSteps = 1000
+
+func newBars(out io.Writer, names []string) *bars {
+	d := &bars{
+		progress: mpb.New(mpb.WithOutput(out), mpb.WithWidth(80), mpb.WithAutoRefresh()),
+		width:    widest(names),
+		bar:      map[string]*mpb.Bar{},
+		state:    map[string]*atomic.Value{},
+	}
+	for _, name := range names {
+		state := &atomic.Value{}
+		state.Store(job.Queued)
+		d.state[name] = state
+		d.bar[name] = d.progress.AddBar(barSteps,
+			mpb.PrependDecorators(
+				decor.Name(fmt.Sprintf("%-*s ", d.width, name)),
+				decor.Any(func(decor.Statistics) string { return fmt.Sprintf("%-9s ", state.Load()) }),
+			),
+			mpb.AppendDecorators(
+				decor.Percentage(decor.WC{W: 5}),
+				decor.Elapsed(decor.ET_STYLE_GO, decor.WC{W: 6}),
+			),
+		)
+	}
+	return d
+}
+
+func (d *bars) Log(name, line string) {
+	// The only error is that all bars are done, after which nothing is logged.
+	_, _ = fmt.Fprintf(d.progress, "%-*s | %s\n", d.width, name, printable(line))
+}
+
+func (d *bars) Update(name string, state job.State, progress float64) {
+	d.state[name].Store(state)
+	// A full bar takes no more log lines, and the last of them come after the job's end: Done fills it.
+	d.bar[name].SetCurrent(min(int64(progress*barSteps), barSteps-1))
+}
+
+func (d *bars) Done(name string) { d.bar[name].SetCurrent(barSteps) }
+
+func (d *bars) Close() {
+	for _, bar := range d.bar {
+		bar.Abort(false) // no effect on a full one
+	}
+	d.progress.Wait()
+}

@@ -1,0 +1,49 @@
+package main
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/sumo-k8/sumo-k8/pkg/job"
+)
+
+func TestLinesShowsStatesTenthsAndTheLog(t *testing.T) {
+	t.Parallel()
+	var b bytes.Buffer
+	d := newDisplay(&b, []string{"grid", "a"})
+	d.Update("grid", job.Queued, 0)
+	d.Update("grid", job.Queued, 0)
+	d.Update("grid", job.Running, 0.01)
+	d.Update("grid", job.Running, 0.15)
+	d.Update("grid", job.Running, 0.17)
+	d.Log("a", "Warning: \x1b[31mred\x1b[0m\tand \u009bgrey")
+	d.Update("grid", job.Succeeded, 1)
+	d.Done("grid")
+	d.Close()
+	want := `grid    0 % QUEUED
+grid    1 % RUNNING
+grid   15 % RUNNING
+a    | Warning: [31mred[0m and grey
+grid  100 % SUCCEEDED
+`
+	if diff := cmp.Diff(want, b.String()); diff != "" {
+		t.Errorf("output (-want +got):\n%s", diff)
+	}
+}
+
+func TestBarsKeepTheLastLogLinesAndEnd(t *testing.T) {
+	t.Parallel()
+	var b bytes.Buffer
+	d := newBars(&b, []string{"grid", "a"})
+	d.Update("grid", job.Running, 0.5)
+	d.Update("grid", job.Succeeded, 1)
+	d.Log("grid", "the last line")
+	d.Done("grid")
+	d.Close() // a is still under way: it must not keep the demo from ending
+	if !strings.Contains(b.String(), "grid | the last line\n") {
+		t.Errorf("the last log line is missing in %q", b.String())
+	}
+}

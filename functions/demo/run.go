@@ -1,0 +1,215 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"path"
+	"path/filepath"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/sumo-k8/sumo-k8/pkg/job"
+	"github.com/sumo-k8/sumo-k8/pkg/simulation"
+)
+
+const (
+	// pollEvery is short enough for a bar to look alive, and costs the server one indexed read each time.
+	pollEvery = 200 * time.Millisecond
+	// patience is how long the server may be away while a job is followed: a restart of it takes some seconds.
+	patience = 30 * time.Second
+	// logTail is how long the log may take to end after its job has.
+	logTail = 20 * time.Second
+	// cancelWithin bounds the farewell to jobs that are no longer wanted; the person has pressed Ctrl-C and waits.
+	cancelWithin = 3 * time.Second
+
+	summaryXML = "summary.xml"
+	plotFile   = "plot.png"
+)
+
+// finished is a run that succeeded, with its results in a folder.
+type finished struct {
+	name    string
+	folder  string
+	files   int
+	summary *simulation.Summary
+}
+
+// runAll submits all scenarios, follows them to their ends and saves what they leave. The first failure ends it, and
+// cancels the jobs still under way.
+func runAll(ctx context.Context, api *client, o options, stdout io.Writer) (runs []finished, err error) {
+	ids := make([]string, len(o.scenarios))
+	defer func() {
+		if err == nil {
+			return
+		}
+		farewell, cancel := context.WithTimeout(context.WithoutCancel(ctx), cancelWithin)
+		defer cancel()
+		for _, id := range ids {
+			if id != "" {
+				// The failure that brought us here is the one to report; a job that is over refuses this anyway.
+				_ = api.cancel(farewell, id)
+			}
+		}
+	}()
+	for i, name := range o.scenarios {
+		if ids[i], err = api.submit(ctx, name, filepath.Join(o.networks, name+".zip")); err != nil {
+			return nil, fmt.Errorf("submitting %s: %w", name, err)
+		}
+		fmt.Fprintf(stdout, "submitted %s as job %s\n", name, ids[i])
+	}
+
+	show := newDisplay(stdout, o.scenarios)
+	group, groupCtx := errgroup.WithContext(ctx)
+	for i, name := range o.scenarios {
+		group.Go(func() error {
+			if err := follow(groupCtx, api, ids[i], name, show); err != nil {
+				return fmt.Errorf("following %s: %w", name, err)
+			}
+			return nil
+		})
+	}
+	err = group.Wait()
+	show.Close()
+	if err != nil {
+		return nil, err
+	}
+
+	for i, name := range o.scenarios {
+		r, err := save(ctx, api, ids[i], name, filepath.Join(o.out, name))
+		if err != nil {
+			return nil, fmt.Errorf("saving the results of %s: %w", name, err)
+		}
+		runs = append(runs, r)
+	}
+	return runs, nil
+}
+
+// follow shows a job's progress and log until it is over. A job that does not succeed is an error.
+func follow(ctx context.Context, api *client, id, name string, show display) error {
+	logCtx, stopLog := context.WithCancelCause(ctx)
+	defer stopLog(nil)
+	logged := make(chan error, 1)
+	go func() { logged <- api.followLog(logCtx, id, func(line string) { show.Log(name, line) }) }()
+
+	end, err := awaitEnd(ctx, api, id, func(j jobStatus) { show.Update(name, j.Status, j.Progress) })
+	if err != nil {
+		stopLog(nil)
+		<-logged // so that nothing is shown after we return
+		return err
+	}
+	timer := time.AfterFunc(logTail, func() {
+		stopLog(fmt.Errorf("it has not ended %s after the job", logTail))
+	})
+	err = <-logged
+	timer.Stop()
+	if end.Status != job.Succeeded {
+		return fmt.Errorf("job %s is %s (%s): %s", id, end.Status, end.Reason, end.Error)
+	}
+	if err != nil {
+		return fmt.Errorf("reading the log of job %s: %w", id, err)
+	}
+	show.Done(name)
+	return nil
+}
+
+// awaitEnd reads the job until it is over, calling seen for each reading.
+func awaitEnd(ctx context.Context, api *client, id string, seen func(jobStatus)) (jobStatus, error) {
+	answered := time.Now()
+	for {
+		j, err := api.job(ctx, id)
+		switch {
+		case err == nil:
+			answered = time.Now()
+			seen(j)
+			if j.Status.Terminal() {
+				return j, nil
+			}
+		case !transient(err) || time.Since(answered) > patience:
+			return jobStatus{}, err
+		}
+		select {
+		case <-ctx.Done():
+			return jobStatus{}, context.Cause(ctx)
+		case <-time.After(pollEvery):
+		}
+	}
+}
+
+// save downloads all results of a job into folder and draws its plot there.
+func save(ctx context.Context, api *client, id, name, folder string) (finished, error) {
+	files, err := api.results(ctx, id)
+	if err != nil {
+		return finished{}, err
+	}
+	if err := os.MkdirAll(folder, 0o755); err != nil {
+		return finished{}, err
+	}
+	// Names come from the server: the root keeps each of them inside the folder.
+	root, err := os.OpenRoot(folder)
+	if err != nil {
+		return finished{}, err
+	}
+	defer root.Close()
+	for _, f := range files {
+		if err := download(ctx, api, f, root); err != nil {
+			return finished{}, fmt.Errorf("downloading %s: %w", f.Name, err)
+		}
+	}
+
+	r := finished{name: name, folder: folder, files: len(files)}
+	text, err := root.ReadFile(simulation.SummaryFile)
+	if err != nil {
+		return finished{}, fmt.Errorf("the run left no readable %s: %w", simulation.SummaryFile, err)
+	}
+	if err := json.Unmarshal(text, &r.summary); err != nil {
+		return finished{}, fmt.Errorf("reading %s: %w", simulation.SummaryFile, err)
+	}
+	if err := plotSummary(root, name); err != nil {
+		return finished{}, fmt.Errorf("drawing the plot: %w", err)
+	}
+	return r, nil
+}
+
+func download(ctx context.Context, api *client, f resultFile, root *os.Root) error {
+	if err := root.MkdirAll(path.Dir(f.Name), 0o755); err != nil {
+		return err
+	}
+	file, err := root.Create(f.Name)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	n, err := api.fetch(ctx, f.URL, file)
+	if err != nil {
+		return err
+	}
+	if n != f.Size {
+		return fmt.Errorf("got %d bytes of %d", n, f.Size)
+	}
+	return file.Close()
+}
+
+func plotSummary(root *os.Root, name string) error {
+	in, err := root.Open(summaryXML)
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	s, err := readSeries(in)
+	if err != nil {
+		return err
+	}
+	out, err := root.Create(plotFile)
+	if err != nil {
+		return err
+	}
+	defer out.Close()
+	if err := drawPlot(out, name, s); err != nil {
+		return err
+	}
+	return out.Close()
+}

@@ -1,0 +1,59 @@
+package main
+
+import (
+	"bufio"
+	"io"
+	"iter"
+	"strings"
+)
+
+const (
+	// defaultEvent is the name of an event that gives none, after the standard for server-sent events (WHATWG HTML, 9.2).
+	defaultEvent = "message"
+	// maxEventLine is far longer than any line of a log that a person would read.
+	maxEventLine = 1 << 20
+)
+
+// event is one server-sent event.
+type event struct {
+	id   string // of this event, or of the last one before it that had an id
+	name string
+	data string
+}
+
+// readEvents yields the events of an event stream whose lines end in LF or CRLF. It ends with r; the beginning of an
+// event that r cuts off is dropped, as the standard asks, so that resuming after the last id misses and repeats nothing.
+// A read error is yielded last.
+func readEvents(r io.Reader) iter.Seq2[event, error] {
+	return func(yield func(event, error) bool) {
+		lines := bufio.NewScanner(r)
+		lines.Buffer(nil, maxEventLine)
+		current := event{name: defaultEvent}
+		var data []string
+		for lines.Scan() {
+			if lines.Text() == "" {
+				if data != nil {
+					current.data = strings.Join(data, "\n")
+					if !yield(current, nil) {
+						return
+					}
+				}
+				current, data = event{id: current.id, name: defaultEvent}, nil
+				continue
+			}
+			field, value, _ := strings.Cut(lines.Text(), ":")
+			value = strings.TrimPrefix(value, " ")
+			switch field {
+			case "id":
+				current.id = value
+			case "event":
+				current.name = value
+			case "data":
+				data = append(data, value)
+			}
+		}
+		if err := lines.Err(); err != nil {
+			yield(event{}, err)
+		}
+	}
+}

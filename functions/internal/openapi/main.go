@@ -1,0 +1,27 @@
+// Command openapi writes the OpenAPI document of the functions to the file that it is given.
+package main
+
+import (
+	"fmt"
+	"os"
+
+	"github.com/sumo-k8/sumo-k8/functions/internal/wire"
+)
+
+func main() {
+	if err := run(os.Args[1:]); err != nil {
+		fmt.Fprintln(os.Stderr, "openapi:", err)
+		os.Exit(1)
+	}
+}
+
+func run(args []string) error {
+	if len(args) != 1 {
+		return fmt.Errorf("usage: openapi FILE")
+	}
+	document, err := wire.Document()
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(args[0], document, 0o644)
+}

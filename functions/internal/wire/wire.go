@@ -1,0 +1,162 @@
+// Package wire assembles the functions from their parts. It is the one place that knows every implementation, so that
+// the functions themselves know only the domain.
+package wire
+
+import (
+	"context"
+	"crypto/rand"
+	_ "embed"
+	"fmt"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/google/uuid"
+	"github.com/rs/zerolog"
+
+	"github.com/sumo-k8/sumo-k8/functions/auth"
+	"github.com/sumo-k8/sumo-k8/functions/logs"
+	reconcilefn "github.com/sumo-k8/sumo-k8/functions/reconcile"
+	"github.com/sumo-k8/sumo-k8/functions/status"
+	"github.com/sumo-k8/sumo-k8/functions/submit"
+	"github.com/sumo-k8/sumo-k8/pkg/config"
+	"github.com/sumo-k8/sumo-k8/pkg/job"
+	"github.com/sumo-k8/sumo-k8/pkg/postgres"
+	"github.com/sumo-k8/sumo-k8/pkg/problem"
+	"github.com/sumo-k8/sumo-k8/pkg/reconcile"
+	"github.com/sumo-k8/sumo-k8/pkg/rest"
+	"github.com/sumo-k8/sumo-k8/pkg/s3store"
+	"github.com/sumo-k8/sumo-k8/pkg/scenario"
+)
+
+//go:generate go run ../openapi openapi.json
+
+// OpenAPI is the document of all functions together. `make generate` writes it; a test compares it with the code.
+//
+//go:embed openapi.json
+var OpenAPI []byte
+
+// Targets are the functions by the names that FUNCTION_TARGET selects.
+var Targets = []string{"auth", "submit", "status", "logs", "reconcile"}
+
+// Parts are what the functions are made of.
+type Parts struct {
+	Config  config.Config
+	DB      *postgres.DB
+	Objects *s3store.Store
+	Log     zerolog.Logger
+
+	// Engine runs jobs. Nil where another process has it: submit then leaves dispatching to reconcile.
+	Engine job.Engine
+	// Live reads logs of runs under way; nil when this process cannot reach them.
+	Live job.LiveLogs
+	// Changed is called when reconcile has something to do; it may be nil.
+	Changed func()
+}
+
+// Handler serves the functions called targets, all of them when none is named.
+func (p Parts) Handler(targets ...string) (http.Handler, error) {
+	mux := http.NewServeMux()
+	if err := p.register(mux, targets); err != nil {
+		return nil, err
+	}
+	if len(targets) == 0 || slices.Contains(targets, "status") {
+		rest.Docs(mux, OpenAPI)
+	}
+	return rest.Handler(mux, p.Log), nil
+}
+
+// Document makes the OpenAPI document from the code.
+func Document() ([]byte, error) {
+	objects, err := s3store.New(s3store.Config{Endpoint: "http://unused.invalid", Region: "us-east-1", Bucket: "unused", AccessKey: "unused", SecretKey: "unused"})
+	if err != nil {
+		return nil, err
+	}
+	return rest.Document(Parts{DB: &postgres.DB{}, Objects: objects}.api(http.NewServeMux(), nil))
+}
+
+func (p Parts) register(mux *http.ServeMux, targets []string) error {
+	for _, t := range targets {
+		if !slices.Contains(Targets, t) {
+			return fmt.Errorf("there is no function %q; FUNCTION_TARGET is one of %v", t, Targets)
+		}
+	}
+	p.api(mux, targets)
+	return nil
+}
+
+func (p Parts) api(mux *http.ServeMux, targets []string) huma.API {
+	api := rest.NewAPI(mux, rest.Keys{TenantByKey: p.DB.TenantByKey, Admin: p.Config.AdminKey})
+	rest.Health{Database: p.DB.Ping, Objects: p.Objects.Ping, Now: time.Now}.Register(api)
+	for name, register := range map[string]func(huma.API){
+		"auth":      p.auth().Register,
+		"submit":    p.submit().Register,
+		"status":    p.status().Register,
+		"logs":      p.logs().Register,
+		"reconcile": p.Reconcile().Register,
+	} {
+		if len(targets) == 0 || slices.Contains(targets, name) {
+			register(api)
+		}
+	}
+	return api
+}
+
+func (p Parts) auth() *auth.Function {
+	return &auth.Function{Tenants: p.DB, Random: rand.Reader, Now: time.Now}
+}
+
+func (p Parts) submit() *submit.Function {
+	f := &submit.Function{
+		Jobs: p.DB,
+		Intake: &scenario.Intake{
+			Store: p.DB, Objects: p.Objects, Limits: p.Config.Limits(), NewID: newID, Now: time.Now,
+		},
+		Inputs: p.Objects, OwnBucket: p.Config.S3Bucket, Changed: p.Changed, URL: p.Objects.URL,
+		NewID: newID, Now: time.Now,
+		MaxQueued: p.Config.MaxQueuedJobs, DefaultTimeout: p.Config.DefaultTimeout, MaxTimeout: p.Config.MaxTimeout,
+	}
+	if p.Engine != nil {
+		f.Dispatch = job.Dispatcher{Store: p.DB, Engine: p.Engine, Log: p.Log}.Dispatch
+	}
+	return f
+}
+
+func (p Parts) status() *status.Function {
+	f := &status.Function{Jobs: p.DB, Tenants: p.DB, Objects: p.Objects, LinkLifetime: p.Config.LinkLifetime, Now: time.Now}
+	if p.Engine != nil {
+		f.Nodes = p.Engine.Nodes
+	}
+	return f
+}
+
+// logPoll is how often a stream looks for new lines: often enough to feel live, and one stat of a file each time.
+const logPoll = 200 * time.Millisecond
+
+func (p Parts) logs() *logs.Function {
+	return &logs.Function{Jobs: p.DB, Objects: p.Objects, Live: p.Live, StreamLimit: p.Config.StreamLimit, Poll: logPoll, Now: time.Now}
+}
+
+// Reconcile is the reconcile function, which CloudEvents reach too.
+func (p Parts) Reconcile() *reconcilefn.Function {
+	settings := reconcile.DefaultConfig()
+	settings.KeepResults = p.Config.Retention
+	r := &reconcile.Reconciler{
+		Jobs: p.DB, Scenarios: p.DB, Engine: p.Engine, Objects: p.Objects, Lock: p.DB.TryLock, Now: time.Now, Config: settings, Log: p.Log,
+	}
+	run := r.Run
+	if p.Engine == nil {
+		run = func(context.Context, time.Duration) (reconcile.Report, error) {
+			return reconcile.Report{}, errNoEngine()
+		}
+	}
+	return &reconcilefn.Function{Run: run, Window: p.Config.Window, Log: p.Log}
+}
+
+// newID returns a UUIDv7 (RFC 9562): ids that sort by time keep Postgres' indexes compact.
+func newID() string { return uuid.Must(uuid.NewV7()).String() }
+
+func errNoEngine() error {
+	return problem.New(problem.NotConfigured, "This process has no engine that runs jobs. Set ENGINE where the reconcile function runs.")
+}

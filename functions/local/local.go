@@ -1,0 +1,332 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"github.com/sumo-k8/sumo-k8/functions/internal/wire"
+	"github.com/sumo-k8/sumo-k8/infra/laptop"
+	"github.com/sumo-k8/sumo-k8/pkg/config"
+	"github.com/sumo-k8/sumo-k8/pkg/localengine"
+	"github.com/sumo-k8/sumo-k8/pkg/postgres"
+	"github.com/sumo-k8/sumo-k8/pkg/s3store"
+	"github.com/sumo-k8/sumo-k8/pkg/server"
+)
+
+// Settings are the command line's. Everything else comes from the environment, as it does for the functions.
+type Settings struct {
+	Dir         string // folder for everything that is kept
+	Listen      string // host:port
+	Slots       int    // simulations at a time
+	ObjectStore string // path of the object store's program
+	SumoRun     string // path of the sumo-run program
+}
+
+// Endpoint is how to reach a running service. It is kept in the data folder, readable by its owner only.
+type Endpoint struct {
+	URL      string `json:"url"`
+	AdminKey string `json:"admin_key"`
+	PID      int    `json:"pid"`
+}
+
+const (
+	endpointFile = "endpoint.json"
+	adminKeyFile = "admin-key"
+	database     = "sumo_k8"
+	// stopTimeout is for the engine's runs, then for the servers; SUMO stops within a tenth of a second.
+	stopTimeout = 15 * time.Second
+	// idlePass is how often reconcile looks round while nobody has told it of work, as the cluster's schedule does.
+	idlePass = time.Minute
+)
+
+// Service is the whole product in one process and its children.
+type Service struct {
+	Endpoint Endpoint
+
+	dir      string
+	cfg      config.Config
+	log      zerolog.Logger
+	listener net.Listener
+	handler  http.Handler
+	parts    wire.Parts
+	store    s3store.Config
+	engine   *localengine.Engine
+	poke     chan struct{}
+	lost     map[string]<-chan struct{} // closed when the server of that name has ended
+	closers  []func() error             // in the order of opening
+}
+
+// Open starts the servers and makes everything ready. Nothing is answered before Serve.
+func Open(ctx context.Context, s Settings) (_ *Service, err error) {
+	dir, err := filepath.Abs(s.Dir)
+	if err != nil {
+		return nil, fmt.Errorf("finding the data folder: %w", err)
+	}
+	service := &Service{dir: dir, poke: make(chan struct{}, 1)}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, service.close())
+		}
+	}()
+	if service.cfg, err = config.Load(); err != nil {
+		return nil, err
+	}
+	if err := service.openLog(); err != nil {
+		return nil, err
+	}
+	unlock, err := laptop.Lock(dir)
+	if err != nil {
+		return nil, err
+	}
+	service.closing(func() error { unlock(); return nil })
+	if service.cfg.SumoVersion, err = installedSumo(ctx, s.SumoRun); err != nil {
+		return nil, err
+	}
+	if err := service.startServers(ctx, s); err != nil {
+		return nil, err
+	}
+	if err := service.startEngine(s); err != nil {
+		return nil, err
+	}
+	if err := service.listen(s.Listen); err != nil {
+		return nil, err
+	}
+	return service, nil
+}
+
+// URL is where the service answers.
+func (s *Service) URL() string { return s.Endpoint.URL }
+
+// Serve answers requests and runs jobs until ctx ends, then stops everything that Open started.
+func (s *Service) Serve(ctx context.Context) error {
+	reconciled := make(chan struct{})
+	reconcileCtx, stopReconcile := context.WithCancel(context.Background())
+	go func() {
+		defer close(reconciled)
+		s.reconcileLoop(reconcileCtx)
+	}()
+	ctx, fail := context.WithCancelCause(ctx)
+	defer fail(nil)
+	for name, ended := range s.lost {
+		go func() {
+			select {
+			case <-ended:
+				fail(fmt.Errorf("%s has ended unexpectedly; see %s. Start again: nothing that was accepted is lost", name, s.dir))
+			case <-ctx.Done():
+			}
+		}()
+	}
+	s.log.Info().Str("url", s.Endpoint.URL).Msg("serving")
+	err := server.Serve(ctx, s.listener, s.handler, s.cfg.ShutdownGrace, s.log)
+	if cause := context.Cause(ctx); !errors.Is(cause, context.Canceled) {
+		err = errors.Join(err, cause)
+	}
+	stopReconcile()
+	<-reconciled
+	return errors.Join(err, s.close())
+}
+
+// reconcileLoop is the schedule: it calls the same function that the cluster's schedule calls, as soon as there is
+// something to do and now and then anyway.
+func (s *Service) reconcileLoop(ctx context.Context) {
+	function := s.parts.Reconcile()
+	timer := time.NewTicker(idlePass)
+	defer timer.Stop()
+	for {
+		report, err := function.Run(ctx, function.Window)
+		if err != nil && ctx.Err() == nil {
+			s.log.Error().Err(err).Msg("reconcile failed; trying again")
+			select {
+			case <-ctx.Done():
+				return
+			case <-time.After(time.Second):
+				continue
+			}
+		}
+		if report.Active > 0 && ctx.Err() == nil {
+			continue // the window ended before the work did
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-s.poke:
+		case <-s.engine.Changed():
+		case <-timer.C:
+		}
+	}
+}
+
+func (s *Service) openLog() error {
+	folder := filepath.Join(s.dir, "logs")
+	if err := os.MkdirAll(folder, 0o700); err != nil {
+		return fmt.Errorf("making the data folder: %w", err)
+	}
+	file, err := os.OpenFile(filepath.Join(folder, "service.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		return fmt.Errorf("opening the log: %w", err)
+	}
+	s.closing(file.Close)
+	level, err := zerolog.ParseLevel(s.cfg.LogLevel)
+	if err != nil {
+		return fmt.Errorf("LOG_LEVEL: %w", err)
+	}
+	s.log = zerolog.New(file).Level(level).With().Timestamp().Logger()
+	return nil
+}
+
+func (s *Service) startServers(ctx context.Context, settings Settings) error {
+	pg, err := laptop.StartPostgres(ctx, filepath.Join(s.dir, "postgres"), s.log)
+	if err != nil {
+		return err
+	}
+	s.closing(pg.Stop)
+	store, err := laptop.StartObjectStore(ctx, filepath.Join(s.dir, "objects"), settings.ObjectStore, s.log)
+	if err != nil {
+		return err
+	}
+	s.closing(store.Stop)
+	s.lost = map[string]<-chan struct{}{"Postgres": pg.Done(), "the object store": store.Done()}
+	if err := pg.EnsureDatabase(ctx, database); err != nil {
+		return err
+	}
+	if err := postgres.Migrate(ctx, pg.URL(database)); err != nil {
+		return err
+	}
+	// One process does the work of many instances here, so it has their connections.
+	db, err := postgres.Open(ctx, postgres.Config{URL: pg.URL(database), ApplicationName: "sumo-k8-local", MaxConns: 16})
+	if err != nil {
+		return err
+	}
+	s.closing(func() error { db.Close(); return nil })
+	s.store = s3store.Config{
+		Endpoint: store.Endpoint(), Region: s.cfg.S3Region, Bucket: s.cfg.S3Bucket,
+		AccessKey: store.AccessKey(), SecretKey: store.SecretKey(), UsePathStyle: true,
+	}
+	objects, err := s3store.New(s.store)
+	if err != nil {
+		return err
+	}
+	if err := objects.EnsureBucket(ctx); err != nil {
+		return err
+	}
+	s.parts = wire.Parts{DB: db, Objects: objects, Log: s.log}
+	return nil
+}
+
+func (s *Service) startEngine(settings Settings) error {
+	engine, err := localengine.New(localengine.Config{
+		Dir: filepath.Join(s.dir, "runs"), SumoRun: settings.SumoRun, Slots: settings.Slots,
+	}, s.parts.Objects, time.Now, s.log)
+	if err != nil {
+		return err
+	}
+	s.engine = engine
+	s.closing(func() error {
+		ctx, cancel := context.WithTimeout(context.Background(), stopTimeout)
+		defer cancel()
+		return engine.Close(ctx)
+	})
+	return nil
+}
+
+func (s *Service) listen(address string) error {
+	key, err := s.adminKey()
+	if err != nil {
+		return err
+	}
+	s.cfg.AdminKey = key
+	s.parts.Config, s.parts.Engine, s.parts.Live, s.parts.Changed = s.cfg, s.engine, s.engine, s.changed
+	if s.handler, err = s.parts.Handler(); err != nil {
+		return err
+	}
+	if s.listener, err = net.Listen("tcp", address); err != nil {
+		return fmt.Errorf("listening on %s: %w", address, err)
+	}
+	s.Endpoint = Endpoint{URL: "http://" + s.listener.Addr().String(), AdminKey: key, PID: os.Getpid()}
+	raw, err := json.Marshal(s.Endpoint)
+	if err != nil {
+		return err
+	}
+	// Clients take the file's presence for a service that answers; the listener queues them until Serve.
+	path := filepath.Join(s.dir, endpointFile)
+	if err := writeFile(path, append(raw, '\n')); err != nil {
+		return err
+	}
+	s.closing(func() error { return os.Remove(path) })
+	return nil
+}
+
+// installedSumo asks for the version of the SUMO that jobs will run with, which also shows that there is one.
+func installedSumo(ctx context.Context, sumoRun string) (string, error) {
+	out, err := exec.CommandContext(ctx, sumoRun, "--print-version").Output()
+	if err != nil {
+		return "", fmt.Errorf("SUMO does not answer (%w); make install puts it on this machine", err)
+	}
+	return strings.TrimSpace(string(out)), nil
+}
+
+// changed wakes the reconcile loop.
+func (s *Service) changed() {
+	select {
+	case s.poke <- struct{}{}:
+	default: // it is awake already
+	}
+}
+
+// adminKey is the environment's, or one that is made once and kept.
+func (s *Service) adminKey() (string, error) {
+	if s.cfg.AdminKey != "" {
+		return s.cfg.AdminKey, nil
+	}
+	path := filepath.Join(s.dir, adminKeyFile)
+	raw, err := os.ReadFile(path)
+	if err == nil {
+		return string(raw), nil
+	}
+	if !errors.Is(err, os.ErrNotExist) {
+		return "", fmt.Errorf("reading the admin key: %w", err)
+	}
+	key := "admin-" + rand.Text()
+	return key, writeFile(path, []byte(key))
+}
+
+// writeFile writes a secret so that no reader ever sees a part of it.
+func writeFile(path string, content []byte) error {
+	if err := os.WriteFile(path+".new", content, 0o600); err != nil {
+		return fmt.Errorf("writing %s: %w", filepath.Base(path), err)
+	}
+	return os.Rename(path+".new", path)
+}
+
+func (s *Service) closing(f func() error) { s.closers = append(s.closers, f) }
+
+// close undoes Open, last things first.
+func (s *Service) close() error {
+	var err error
+	for i := len(s.closers) - 1; i >= 0; i-- {
+		err = errors.Join(err, s.closers[i]())
+	}
+	s.closers = nil
+	return err
+}
+
+// besideUs is a program in the folder of this one, where make puts them together.
+func besideUs(name string) string {
+	self, err := os.Executable()
+	if err != nil {
+		return name // found in PATH, or reported as missing when it is started
+	}
+	return filepath.Join(filepath.Dir(self), name)
+}

@@ -1,0 +1,63 @@
+// Command local serves every function on one port of this machine, over a Postgres, an S3 store and SUMO processes of
+// its own. It keeps everything in one folder, and a restart goes on where the last run ended, however that was.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+
+	"knative.dev/pkg/signals"
+)
+
+func main() {
+	err := run(signals.NewContext(), os.Args[1:], os.Stdout)
+	if errors.Is(err, flag.ErrHelp) {
+		os.Exit(2)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "local:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, args []string, out io.Writer) error {
+	var s Settings
+	flags := flag.NewFlagSet("local", flag.ContinueOnError)
+	flags.StringVar(&s.Dir, "data", ".local/data", "folder for everything that is kept")
+	flags.StringVar(&s.Listen, "listen", "127.0.0.1:0", "address to serve on; port 0 takes a free one")
+	flags.IntVar(&s.Slots, "slots", 0, "simulations at a time; 0 for one for each CPU")
+	flags.StringVar(&s.ObjectStore, "objectstore", besideUs("objectstore"), "the object store's program")
+	flags.StringVar(&s.SumoRun, "sumo-run", besideUs("sumo-run"), "the sumo-run program")
+	if err := flags.Parse(args); err != nil {
+		return err
+	}
+	service, err := Open(ctx, s)
+	if err != nil {
+		return err
+	}
+	printUsage(out, service.URL(), service.Endpoint.AdminKey, s.Dir)
+	return service.Serve(ctx)
+}
+
+// printUsage shows what to paste into another terminal.
+func printUsage(out io.Writer, url, adminKey, dir string) {
+	fmt.Fprintf(out, `SUMO-K8 is serving on %[1]s   (documentation: %[1]s/docs)
+
+Register a tenant, keep its key, submit a scenario, and look at it:
+
+  export URL=%[1]s ADMIN_KEY=%[2]s
+  export API_KEY=$(curl -s -X POST $URL/auth/register -H "X-Admin-Key: $ADMIN_KEY" \
+    -H 'Content-Type: application/json' -d '{"tenant_id": "acme"}' | sed 's/.*"api_key":"\([^"]*\)".*/\1/')
+  export JOB=$(curl -s -X POST $URL/jobs -H "Authorization: Bearer $API_KEY" \
+    -F scenario_id=first-run -F sumo_files=@test_networks/ready_to_use/corridor.zip | sed 's/.*"job_id":"\([^"]*\)".*/\1/')
+  curl -s $URL/jobs/$JOB -H "Authorization: Bearer $API_KEY"
+  curl -sN $URL/jobs/$JOB/logs/stream -H "Authorization: Bearer $API_KEY"
+  curl -s $URL/jobs/$JOB/results -H "Authorization: Bearer $API_KEY"
+
+Data and logs are in %[3]s. Ctrl-C stops everything; the next start goes on with what is queued or running.
+`, url, adminKey, dir)
+}

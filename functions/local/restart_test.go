@@ -1,0 +1,115 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/sumo-k8/sumo-k8/functions/status"
+	"github.com/sumo-k8/sumo-k8/infra/laptop/laptoptest"
+	"github.com/sumo-k8/sumo-k8/pkg/job"
+	"github.com/sumo-k8/sumo-k8/pkg/rest"
+)
+
+// start runs the program as a process of its own over a data folder, and returns once it serves.
+func start(t testing.TB, dir string, settings Settings) (*exec.Cmd, *service) {
+	t.Helper()
+	cmd := exec.Command(os.Args[0], "--data", dir, "--objectstore", settings.ObjectStore, "--sumo-run", settings.SumoRun)
+	cmd.Env = append(os.Environ(), asLocal+"=1")
+	cmd.Stderr = os.Stderr
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	deadline := time.Now().Add(patience)
+	for {
+		raw, err := os.ReadFile(filepath.Join(dir, endpointFile))
+		var at Endpoint
+		if err == nil && json.Unmarshal(raw, &at) == nil && at.PID == cmd.Process.Pid {
+			return cmd, connect(t, at)
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("the program does not serve")
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+}
+
+func TestKilledInTheMiddleOfTenJobs(t *testing.T) {
+	t.Parallel()
+	settings, err := programs()
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := laptoptest.Folder(t)
+	t.Cleanup(func() {
+		if t.Failed() {
+			log, _ := os.ReadFile(filepath.Join(dir, "logs", "service.log"))
+			t.Logf("service log:\n%s", log)
+		}
+	})
+	first, s := start(t, dir, settings)
+	c := s.register(t, `"max_concurrent_jobs": 4`)
+	var ids []string
+	for range 10 {
+		ids = append(ids, c.submit(t, "corridor").JobID)
+	}
+	// Some are through, some run, some wait: now the power fails.
+	c.await(t, ids[1], func(j rest.Job) bool { return j.Status.Terminal() })
+	if err := first.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	_ = first.Wait() // it was killed, and says so
+
+	second, s := start(t, dir, settings)
+	c.service = s
+	repeated := 0
+	for _, id := range ids {
+		j := c.finish(t, id)
+		if j.Status != job.Succeeded {
+			t.Errorf("job %s ended %s: %s", id, j.Status, deref(j.Error))
+		}
+		if j.Attempt > 1 {
+			repeated++
+		}
+	}
+	if repeated == 0 {
+		t.Error("no job was running when the process was killed; the test proves nothing")
+	}
+	for _, id := range ids {
+		if n := c.ends(t, id); n != 1 {
+			t.Errorf("job %s has ended %d times", id, n)
+		}
+	}
+	if err := second.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	if err := second.Wait(); err != nil {
+		t.Errorf("the orderly end failed: %v", err)
+	}
+	if _, err := os.Stat(filepath.Join(dir, endpointFile)); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("the endpoint file is still there: %v", err)
+	}
+}
+
+// ends counts how often a job came to an end.
+func (c *tenantClient) ends(t *testing.T, id string) (n int) {
+	t.Helper()
+	var list struct{ Events []status.Event }
+	c.call(t, "GET", "/jobs/"+id+"/events").want(t, http.StatusOK).into(t, &list)
+	for i, e := range list.Events {
+		if e.Seq != i+1 || i > 0 && e.From != list.Events[i-1].To {
+			t.Errorf("the events of job %s have a gap: %+v", id, list.Events)
+		}
+		if e.To.Terminal() {
+			n++
+		}
+	}
+	return n
+}

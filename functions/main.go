@@ -1,0 +1,137 @@
+// Command functions serves the function that FUNCTION_TARGET names: auth, submit, status, logs or reconcile. One binary
+// holds all of them, so that one image warms every function on a node.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/GoogleCloudPlatform/functions-framework-go/functions"
+	cloudevents "github.com/cloudevents/sdk-go/v2"
+	"github.com/rs/zerolog"
+	"knative.dev/pkg/signals"
+
+	"github.com/sumo-k8/sumo-k8/functions/internal/wire"
+	"github.com/sumo-k8/sumo-k8/pkg/config"
+	"github.com/sumo-k8/sumo-k8/pkg/localengine"
+	"github.com/sumo-k8/sumo-k8/pkg/postgres"
+	"github.com/sumo-k8/sumo-k8/pkg/s3store"
+	"github.com/sumo-k8/sumo-k8/pkg/server"
+)
+
+// eventTarget is the reconcile function for CloudEvents.
+const eventTarget = "reconcile-event"
+
+func main() {
+	if err := run(signals.NewContext()); err != nil {
+		fmt.Fprintln(os.Stderr, "functions:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context) error {
+	cfg, err := config.Load()
+	if err != nil {
+		return err
+	}
+	level, err := zerolog.ParseLevel(cfg.LogLevel)
+	if err != nil {
+		return fmt.Errorf("LOG_LEVEL: %w", err)
+	}
+	log := zerolog.New(os.Stdout).Level(level).With().Timestamp().Str("function", cfg.Target).Logger()
+	parts, closeParts, err := assemble(cfg, log)
+	if err != nil {
+		return err
+	}
+	defer closeParts()
+	handler, err := register(ctx, parts, cfg.Target)
+	if err != nil {
+		return err
+	}
+	listener, err := net.Listen("tcp", net.JoinHostPort("", cfg.Port))
+	if err != nil {
+		return fmt.Errorf("listening on PORT: %w", err)
+	}
+	log.Info().Str("address", listener.Addr().String()).Msg("serving")
+	return server.Serve(ctx, listener, handler, cfg.ShutdownGrace, log)
+}
+
+// register makes every function known to the Functions Framework, as its contract wants, and returns the handler of the
+// target. We serve that ourselves: the framework's own server (v1.9.2) has no time limits and does not drain on SIGTERM.
+func register(ctx context.Context, parts wire.Parts, target string) (http.Handler, error) {
+	reconcile := parts.Reconcile()
+	handlers := map[string]func() (http.Handler, error){}
+	for _, name := range wire.Targets {
+		handlers[name] = sync.OnceValues(func() (http.Handler, error) { return parts.Handler(name) })
+		functions.HTTP(name, func(w http.ResponseWriter, r *http.Request) {
+			h, err := handlers[name]()
+			if err != nil {
+				http.Error(w, "this function could not be assembled", http.StatusInternalServerError)
+				return
+			}
+			h.ServeHTTP(w, r)
+		})
+	}
+	functions.CloudEvent(eventTarget, reconcile.Event)
+	switch {
+	case target == eventTarget:
+		protocol, err := cloudevents.NewHTTP()
+		if err != nil {
+			return nil, fmt.Errorf("receiving CloudEvents: %w", err)
+		}
+		return cloudevents.NewHTTPReceiveHandler(ctx, protocol, reconcile.Event)
+	case handlers[target] != nil:
+		return handlers[target]()
+	default:
+		return nil, fmt.Errorf("FUNCTION_TARGET is %q; it must be one of %v or %s", target, wire.Targets, eventTarget)
+	}
+}
+
+// assemble makes the parts without any I/O: connections are made by the first request that needs them, so that a
+// function answers at once after it was started from zero.
+func assemble(cfg config.Config, log zerolog.Logger) (wire.Parts, func(), error) {
+	if cfg.DatabaseURL == "" {
+		return wire.Parts{}, nil, errors.New("DATABASE_URL is not set; it names the Postgres database")
+	}
+	ctx := context.Background()
+	db, err := postgres.Open(ctx, postgres.Config{URL: cfg.DatabaseURL, ApplicationName: "sumo-k8-" + cfg.Target})
+	if err != nil {
+		return wire.Parts{}, nil, err
+	}
+	objects, err := s3store.New(s3store.Config{
+		Endpoint: cfg.S3Endpoint, PublicEndpoint: cfg.S3PublicEndpoint, Region: cfg.S3Region, Bucket: cfg.S3Bucket,
+		AccessKey: cfg.S3AccessKey, SecretKey: cfg.S3SecretKey, UsePathStyle: cfg.S3Endpoint != "",
+	})
+	if err != nil {
+		return wire.Parts{}, nil, err
+	}
+	parts := wire.Parts{Config: cfg, DB: db, Objects: objects, Log: log}
+	if cfg.Engine == "" {
+		return parts, db.Close, nil
+	}
+	engineConfig := localengine.Config{Dir: cfg.RunsDir, SumoRun: cfg.SumoRun, Slots: cfg.Slots}
+	if cfg.Target != "reconcile" && cfg.Target != eventTarget {
+		// Only reconcile runs jobs; the others read what its runs write.
+		parts.Live = localengine.Logs(engineConfig)
+		return parts, db.Close, nil
+	}
+	engine, err := localengine.New(engineConfig, objects, time.Now, log)
+	if err != nil {
+		return wire.Parts{}, nil, err
+	}
+	parts.Engine, parts.Live = engine, engine
+	return parts, func() {
+		stop, cancel := context.WithTimeout(context.Background(), cfg.ShutdownGrace)
+		defer cancel()
+		if err := engine.Close(stop); err != nil {
+			log.Warn().Err(err).Msg("some runs did not stop in time; they are repeated at the next start")
+		}
+		db.Close()
+	}, nil
+}

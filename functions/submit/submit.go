@@ -1,0 +1,237 @@
+// Package submit is the function that accepts work: it stores scenarios, makes jobs of them, and cancels jobs.
+package submit
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/rs/zerolog"
+
+	"github.com/sumo-k8/sumo-k8/pkg/artifact"
+	"github.com/sumo-k8/sumo-k8/pkg/job"
+	"github.com/sumo-k8/sumo-k8/pkg/problem"
+	"github.com/sumo-k8/sumo-k8/pkg/rest"
+	"github.com/sumo-k8/sumo-k8/pkg/scenario"
+	"github.com/sumo-k8/sumo-k8/pkg/tenant"
+)
+
+// Function answers the calls that change jobs.
+type Function struct {
+	Jobs   job.Store
+	Intake *scenario.Intake
+	Inputs artifact.Inputs
+	// OwnBucket is ours, from which no input is ever read: it holds every tenant's data.
+	OwnBucket string
+	// Dispatch hands over what fits of a tenant's queue. Its failure is not the caller's: the job is safe, and
+	// reconcile dispatches it. Nil leaves all dispatching to reconcile.
+	Dispatch func(ctx context.Context, tenantID string) error
+	// Changed is told when there is something for reconcile to do. It may be nil.
+	Changed        func()
+	URL            func(key string) string
+	NewID          func() string
+	Now            func() time.Time
+	MaxQueued      int
+	DefaultTimeout time.Duration
+	MaxTimeout     time.Duration
+}
+
+// Register adds the function's operations to api.
+func (f *Function) Register(api huma.API) {
+	tags := []string{"Jobs"}
+	form := newFormReader(api)
+	rest.Register(api, rest.Tenant, huma.Operation{
+		OperationID: "submit-job", Method: http.MethodPost, Path: "/jobs", Tags: tags,
+		Summary: "Submit a job with its scenario",
+		Description: "Send multipart/form-data with the zip in sumo_files, or name it in sumo_files_s3_url. The scenario is " +
+			"checked while it arrives, and all problems found are reported together.",
+		Errors: submitErrors,
+	}, func(ctx context.Context, in *formRequest) (*submitAnswer, error) { return f.submitForm(ctx, form, in) })
+	// Documented only now: huma would read a body that it knows of into memory.
+	api.OpenAPI().Paths["/jobs"].Post.RequestBody = form.requestBody()
+	rest.Register(api, rest.Tenant, huma.Operation{
+		OperationID: "submit-job-s3", Method: http.MethodPost, Path: "/jobs/s3", Tags: tags,
+		Summary:     "Submit a job whose scenario is in S3",
+		Description: "The scenario is one zip (sumo_files_s3_url) or a list of files (sumo_files_s3_urls), in buckets that the operator has opened for the tenant.",
+		Errors:      submitErrors,
+	}, f.submitS3)
+	rest.Register(api, rest.Tenant, huma.Operation{
+		OperationID: "cancel-job", Method: http.MethodDelete, Path: "/jobs/{id}", Tags: tags,
+		Summary:     "Cancel a job",
+		Description: "A running simulation is stopped gracefully and keeps what it has written. Repeating the call is no error.",
+		Errors:      []int{http.StatusNotFound, http.StatusConflict},
+	}, f.cancel)
+}
+
+var submitErrors = []int{
+	http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType, http.StatusUnprocessableEntity, http.StatusTooManyRequests,
+}
+
+type submitAnswer struct {
+	Replayed string `header:"Idempotent-Replayed" doc:"true when the Idempotency-Key had already made this job."`
+	Body     rest.Job
+}
+
+type formRequest struct {
+	IdempotencyKey string `header:"Idempotency-Key" maxLength:"255" doc:"Repeating a request with the same key answers with the job it made the first time; kept 24 h."`
+	http           *http.Request
+}
+
+// Resolve keeps the request, since its body is read as it arrives.
+func (in *formRequest) Resolve(ctx huma.Context) []error {
+	in.http = rest.StreamIn(ctx)
+	return nil
+}
+
+func (f *Function) submitForm(ctx context.Context, form *formReader, in *formRequest) (*submitAnswer, error) {
+	t := rest.TenantOf(ctx)
+	fields, stored, err := form.read(in.http, func(fields formFields) error {
+		// What can be refused before the upload is refused before it.
+		return f.checkRun(t, fields.Run)
+	}, func(body io.Reader) (scenario.Scenario, error) {
+		return f.Intake.Accept(ctx, t, body)
+	})
+	if err != nil {
+		return nil, err
+	}
+	if err := f.checkRun(t, fields.Run); err != nil {
+		return nil, err
+	}
+	if stored == nil {
+		s, err := f.fetch(ctx, t, []string{fields.S3URL})
+		if err != nil {
+			return nil, err
+		}
+		stored = &s
+	}
+	return f.accept(ctx, t, *stored, fields.Run, nil, in.IdempotencyKey)
+}
+
+type s3Request struct {
+	IdempotencyKey string `header:"Idempotency-Key" maxLength:"255"`
+	Body           struct {
+		Run
+		S3URL                *string  `json:"sumo_files_s3_url,omitempty" maxLength:"2048" doc:"s3://bucket/key of a zip."`
+		S3URLs               []string `json:"sumo_files_s3_urls,omitempty" maxItems:"1000" doc:"s3:// addresses of the scenario's files, or of one zip."`
+		ProgressWebhookURL   *string  `json:"progress_webhook_url,omitempty" format:"uri" maxLength:"2048"`
+		ProgressSimulationID *string  `json:"progress_simulation_id,omitempty" maxLength:"200"`
+		ProgressStartSec     *float64 `json:"progress_start_sec,omitempty"`
+		ProgressEndSec       *float64 `json:"progress_end_sec,omitempty"`
+		PremiumSim           *bool    `json:"premium_sim,omitempty" doc:"The same as priority high."`
+	}
+}
+
+func (f *Function) submitS3(ctx context.Context, in *s3Request) (*submitAnswer, error) {
+	t := rest.TenantOf(ctx)
+	b := in.Body
+	urls := b.S3URLs
+	switch {
+	case b.S3URL != nil && *b.S3URL != "" && len(urls) > 0:
+		return nil, problem.New(problem.Invalid, "Both sumo_files_s3_url and sumo_files_s3_urls are given. Keep one of them.")
+	case b.S3URL != nil && *b.S3URL != "":
+		urls = []string{*b.S3URL}
+	case len(urls) == 0:
+		return nil, problem.New(problem.Invalid, "No scenario is named. Give sumo_files_s3_url (a zip) or sumo_files_s3_urls (its files).")
+	}
+	if b.PremiumSim != nil && *b.PremiumSim {
+		b.Priority = "high"
+	}
+	if err := f.checkRun(t, b.Run); err != nil {
+		return nil, err
+	}
+	stored, err := f.fetch(ctx, t, urls)
+	if err != nil {
+		return nil, err
+	}
+	var hook *job.ProgressWebhook
+	if b.ProgressWebhookURL != nil {
+		hook = &job.ProgressWebhook{URL: *b.ProgressWebhookURL, StartSec: b.ProgressStartSec, EndSec: b.ProgressEndSec}
+		if b.ProgressSimulationID != nil {
+			hook.SimulationID = *b.ProgressSimulationID
+		}
+	}
+	return f.accept(ctx, t, stored, b.Run, hook, in.IdempotencyKey)
+}
+
+// accept makes a job of a stored scenario. Once the job is stored it is never lost, whatever happens after.
+func (f *Function) accept(ctx context.Context, t tenant.Tenant, s scenario.Scenario, r Run, hook *job.ProgressWebhook, key string) (*submitAnswer, error) {
+	config, err := s.Manifest.ChooseConfig(r.ConfigFile)
+	if err != nil {
+		return nil, err
+	}
+	idem, err := idempotency(key, r, s.Digest)
+	if err != nil {
+		return nil, err
+	}
+	options := r.options()
+	options.ConfigFile = config.Path
+	j, created, err := f.Jobs.CreateJob(ctx, job.Job{
+		ID: f.NewID(), TenantID: t.ID, Namespace: t.Namespace, Name: r.ScenarioID,
+		ScenarioDigest: s.Digest, ScenarioKey: s.Key, State: job.Queued,
+		CPURequest: r.CPURequest, MemoryGi: r.MemoryGi, Priority: r.priority(), Options: options,
+		TimeoutSeconds: f.timeout(r), Labels: r.Labels, TaskToken: r.TaskToken, ProgressWebhook: hook,
+		SubmittedAt: f.Now(),
+	}, idem, f.MaxQueued)
+	if err != nil {
+		return nil, err
+	}
+	out := &submitAnswer{Body: rest.JobOf(j, f.URL)}
+	if !created {
+		out.Replayed = "true"
+		return out, nil
+	}
+	if f.Dispatch != nil {
+		if err := f.Dispatch(ctx, t.ID); err != nil {
+			zerolog.Ctx(ctx).Warn().Err(err).Str("job", j.ID).Msg("dispatch after submit failed; the job stays queued for reconcile")
+		}
+	}
+	f.changed()
+	return out, nil
+}
+
+// idempotency ties a key to what was asked for, so that its reuse for something else is noticed.
+func idempotency(key string, r Run, digest string) (*job.Idempotency, error) {
+	if key == "" {
+		return nil, nil
+	}
+	raw, err := json.Marshal(r)
+	if err != nil {
+		return nil, fmt.Errorf("hashing the request: %w", err)
+	}
+	sum := sha256.Sum256(bytes.Join([][]byte{raw, []byte(digest)}, []byte{0}))
+	return &job.Idempotency{Key: key, RequestHash: sum[:]}, nil
+}
+
+func (f *Function) timeout(r Run) int {
+	if r.TimeoutSeconds > 0 {
+		return r.TimeoutSeconds
+	}
+	return int(f.DefaultTimeout / time.Second)
+}
+
+type cancelRequest struct {
+	ID string `path:"id" maxLength:"100"`
+}
+
+type jobAnswer struct{ Body rest.Job }
+
+func (f *Function) cancel(ctx context.Context, in *cancelRequest) (*jobAnswer, error) {
+	j, err := f.Jobs.RequestCancel(ctx, rest.TenantOf(ctx).ID, in.ID)
+	if err != nil {
+		return nil, err
+	}
+	f.changed()
+	return &jobAnswer{Body: rest.JobOf(j, f.URL)}, nil
+}
+
+func (f *Function) changed() {
+	if f.Changed != nil {
+		f.Changed()
+	}
+}

@@ -1,0 +1,85 @@
+// Package config is the settings of a process, read from its environment once, at the start.
+package config
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/caarlos0/env/v11"
+
+	"github.com/sumo-k8/sumo-k8/pkg/scenario"
+)
+
+// Config is every setting of a function. The README's table is made from these tags and a test compares the two.
+type Config struct {
+	Port        string `env:"PORT" envDefault:"8080" doc:"TCP port of the function's HTTP server."`
+	Target      string `env:"FUNCTION_TARGET" doc:"The function to serve: auth, submit, status, logs, reconcile or reconcile-event."`
+	LogLevel    string `env:"LOG_LEVEL" envDefault:"info" doc:"debug, info, warn or error."`
+	AdminKey    string `env:"ADMIN_KEY" doc:"The operator's key. Without it every admin call answers 503."`
+	DatabaseURL string `env:"DATABASE_URL" doc:"Postgres, as a URL: postgres://user:password@host/database."`
+
+	S3Endpoint       string `env:"S3_ENDPOINT" doc:"URL of the S3 server; empty for AWS."`
+	S3PublicEndpoint string `env:"S3_PUBLIC_ENDPOINT" doc:"URL by which clients reach the S3 server, when it differs; download links use it."`
+	S3Region         string `env:"S3_REGION" envDefault:"us-east-1" doc:"Region of the bucket."`
+	S3Bucket         string `env:"S3_BUCKET" envDefault:"sumo-k8" doc:"Bucket for scenarios and results."`
+	S3AccessKey      string `env:"S3_ACCESS_KEY" doc:"Access key; empty for the SDK's own chain (IRSA, instance role, files)."`
+	S3SecretKey      string `env:"S3_SECRET_KEY" doc:"Secret key that goes with S3_ACCESS_KEY."`
+
+	Engine  string `env:"ENGINE" doc:"What runs jobs: local (processes of the reconcile function, which then must not scale to zero), or empty for none."`
+	RunsDir string `env:"RUNS_DIR" envDefault:"/var/lib/sumo-k8/runs" doc:"Folder of runs under way, with ENGINE=local; shared with the logs function."`
+	SumoRun string `env:"SUMO_RUN" envDefault:"sumo-run" doc:"The sumo-run program, with ENGINE=local."`
+	Slots   int    `env:"SLOTS" envDefault:"0" doc:"Runs at a time, with ENGINE=local; 0 for one for each CPU."`
+
+	SumoVersion string `env:"SUMO_VERSION" envDefault:"1.15" doc:"The SUMO that runs jobs; scenarios with options of later versions are refused. make dev asks the installed one."`
+
+	MaxUploadMiB   int64         `env:"MAX_UPLOAD_MIB" envDefault:"2048" doc:"Largest scenario zip, in MiB."`
+	MaxUnpackedMiB int64         `env:"MAX_UNPACKED_MIB" envDefault:"16384" doc:"Largest scenario once unpacked, in MiB."`
+	MaxQueuedJobs  int           `env:"MAX_QUEUED_JOBS" envDefault:"1000" doc:"Jobs that one tenant may have waiting; more answer 429."`
+	DefaultTimeout time.Duration `env:"DEFAULT_TIMEOUT" envDefault:"6h" doc:"Wall clock time of a run that names no timeout."`
+	MaxTimeout     time.Duration `env:"MAX_TIMEOUT" envDefault:"24h" doc:"Longest timeout that a run may name."`
+	LinkLifetime   time.Duration `env:"LINK_LIFETIME" envDefault:"1h" doc:"How long a download link works."`
+	StreamLimit    time.Duration `env:"STREAM_LIMIT" envDefault:"280s" doc:"A log stream ends cleanly after this time, before a gateway cuts it (Knative: 300 s); clients resume."`
+	Retention      time.Duration `env:"RESULT_RETENTION" envDefault:"720h" doc:"Age at which results are removed."`
+	Window         time.Duration `env:"RECONCILE_WINDOW" envDefault:"50s" doc:"How long one reconcile call stays while jobs are active."`
+	ShutdownGrace  time.Duration `env:"SHUTDOWN_GRACE" envDefault:"20s" doc:"How long requests may go on after SIGTERM."`
+}
+
+// Load reads the environment. It reports every unusable value at once.
+func Load() (Config, error) {
+	var c Config
+	if err := env.Parse(&c); err != nil {
+		return Config{}, fmt.Errorf("reading the configuration from the environment: %w", err)
+	}
+	return c, c.check()
+}
+
+func (c Config) check() error {
+	for _, d := range []struct {
+		name  string
+		value int64
+	}{
+		{"MAX_UPLOAD_MIB", c.MaxUploadMiB}, {"MAX_UNPACKED_MIB", c.MaxUnpackedMiB}, {"MAX_QUEUED_JOBS", int64(c.MaxQueuedJobs)},
+		{"DEFAULT_TIMEOUT", int64(c.DefaultTimeout)}, {"MAX_TIMEOUT", int64(c.MaxTimeout)}, {"LINK_LIFETIME", int64(c.LinkLifetime)},
+		{"RESULT_RETENTION", int64(c.Retention)}, {"RECONCILE_WINDOW", int64(c.Window)}, {"STREAM_LIMIT", int64(c.StreamLimit)},
+	} {
+		if d.value <= 0 {
+			return fmt.Errorf("%s must be greater than zero", d.name)
+		}
+	}
+	if c.Engine != "" && c.Engine != "local" {
+		return fmt.Errorf("ENGINE is %q; it must be local or empty", c.Engine)
+	}
+	if c.DefaultTimeout > c.MaxTimeout {
+		return fmt.Errorf("DEFAULT_TIMEOUT (%s) must not exceed MAX_TIMEOUT (%s)", c.DefaultTimeout, c.MaxTimeout)
+	}
+	return nil
+}
+
+// Limits of a scenario under this configuration.
+func (c Config) Limits() scenario.Limits {
+	limits := scenario.DefaultLimits()
+	limits.SUMOVersion = c.SumoVersion
+	limits.Upload = c.MaxUploadMiB << 20
+	limits.Unpacked = c.MaxUnpackedMiB << 20
+	return limits
+}

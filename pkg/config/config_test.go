@@ -1,0 +1,63 @@
+package config
+
+import (
+	"fmt"
+	"os"
+	"reflect"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// table is the README's table of settings.
+func table() string {
+	var b strings.Builder
+	b.WriteString("| variable | default | meaning |\n|---|---|---|\n")
+	for _, f := range reflect.VisibleFields(reflect.TypeFor[Config]()) {
+		fallback := f.Tag.Get("envDefault")
+		if fallback != "" {
+			fallback = "`" + fallback + "`"
+		}
+		fmt.Fprintf(&b, "| `%s` | %s | %s |\n", f.Tag.Get("env"), fallback, f.Tag.Get("doc"))
+	}
+	return b.String()
+}
+
+func TestTheReadmeNamesEverySetting(t *testing.T) {
+	t.Parallel()
+	readme, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(readme), "<!-- config table: a test compares it with pkg/config -->\n")
+	got, _, found := strings.Cut(rest, "<!-- end of config table -->")
+	if !found {
+		t.Fatal("README.md has no table of settings")
+	}
+	if diff := cmp.Diff(table(), got); diff != "" {
+		t.Errorf("README.md differs from the code; put this in its place:\n%s\n%s", table(), diff)
+	}
+}
+
+func TestUnusableSettingsAreNamed(t *testing.T) {
+	for name, value := range map[string]string{
+		"MAX_UPLOAD_MIB": "0", "DEFAULT_TIMEOUT": "48h", "LINK_LIFETIME": "-1s", "ENGINE": "steam", "MAX_QUEUED_JOBS": "many", "STREAM_LIMIT": "0s",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Setenv(name, value)
+			_, err := Load()
+			// The library names the field rather than the variable when a value cannot be parsed.
+			if err == nil || !strings.Contains(strings.ToUpper(strings.ReplaceAll(err.Error(), " ", "_")), strings.ReplaceAll(name, "_", "")) &&
+				!strings.Contains(err.Error(), name) {
+				t.Errorf("%s=%s: the error is %v", name, value, err)
+			}
+		})
+	}
+}
+
+func TestTheDefaultsAreUsable(t *testing.T) {
+	if _, err := Load(); err != nil {
+		t.Error(err)
+	}
+}

@@ -1,0 +1,161 @@
+// Package rest is the HTTP form of the service: how requests are authorised, how answers and errors look, and the
+// OpenAPI document that describes them. The functions register their operations here.
+package rest
+
+import (
+	"context"
+	"crypto/sha256"
+	"crypto/subtle"
+	"net/http"
+	"reflect"
+	"strconv"
+	"strings"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humago"
+
+	"github.com/sumo-k8/sumo-k8/pkg/problem"
+	"github.com/sumo-k8/sumo-k8/pkg/tenant"
+)
+
+// Version of the contract, as OpenAPI's info.version.
+const Version = "1.0.0"
+
+// Access says who may call an operation.
+type Access string
+
+const (
+	Public Access = ""
+	Tenant Access = "tenant" // a tenant's API key
+	Admin  Access = "admin"  // the operator's key
+)
+
+// Keys checks credentials.
+type Keys struct {
+	// TenantByKey is tenant.Store's.
+	TenantByKey func(ctx context.Context, id string, hash []byte) (tenant.Tenant, error)
+	// Admin is the operator's key; without one, every admin call answers 503.
+	Admin string
+}
+
+// NewAPI returns an API whose operations are served by mux.
+func NewAPI(mux *http.ServeMux, keys Keys) huma.API {
+	registry := huma.NewMapRegistry("#/components/schemas/", huma.DefaultSchemaNamer)
+	config := huma.Config{
+		OpenAPI: &huma.OpenAPI{
+			OpenAPI: "3.1.0",
+			Info: &huma.Info{
+				Title:       "SUMO-K8",
+				Version:     Version,
+				Description: "Eclipse SUMO traffic simulations as a service: upload a scenario zip, get a job, watch it live, fetch results and statistics.",
+				License:     &huma.License{Name: "Apache-2.0", Identifier: "Apache-2.0"},
+			},
+			Components: &huma.Components{
+				Schemas: registry,
+				SecuritySchemes: map[string]*huma.SecurityScheme{
+					string(Tenant): {Type: "http", Scheme: "bearer", BearerFormat: "sk-…", Description: "A tenant's API key. A bare key without 'Bearer' is accepted too."},
+					string(Admin):  {Type: "apiKey", In: "header", Name: adminHeader, Description: "The operator's key."},
+				},
+			},
+		},
+		Formats:       map[string]huma.Format{"application/json": huma.DefaultJSONFormat, "json": huma.DefaultJSONFormat},
+		DefaultFormat: "application/json",
+	}
+	api := humago.New(mux, config)
+	api.UseMiddleware(func(ctx huma.Context, next func(huma.Context)) {
+		authorised, err := keys.authorise(ctx)
+		if err != nil {
+			p := problemOf(ctx.Context(), err)
+			_, w := humago.Unwrap(ctx)
+			write(w, p)
+			return
+		}
+		next(authorised)
+	})
+	return api
+}
+
+// Register adds an operation that access may call. A handler's error becomes a Problem: *problem.Error as it says,
+// anything else a 500 whose cause only the log tells.
+func Register[I, O any](api huma.API, access Access, op huma.Operation, handler func(context.Context, *I) (*O, error)) {
+	statuses := append(op.Errors, http.StatusBadRequest, http.StatusInternalServerError, http.StatusServiceUnavailable)
+	if access != Public {
+		op.Security = []map[string][]string{{string(access): {}}}
+		statuses = append(statuses, http.StatusUnauthorized)
+	}
+	// huma would add statuses that we never answer with, so it gets the responses ready made.
+	op.Errors = nil
+	if op.Responses == nil {
+		op.Responses = map[string]*huma.Response{}
+	}
+	for _, status := range statuses {
+		op.Responses[strconv.Itoa(status)] = &huma.Response{
+			Description: http.StatusText(status),
+			Content: map[string]*huma.MediaType{
+				"application/problem+json": {Schema: api.OpenAPI().Components.Schemas.Schema(reflect.TypeFor[Problem](), true, "Problem")},
+			},
+		}
+	}
+	huma.Register(api, op, func(ctx context.Context, in *I) (*O, error) {
+		out, err := handler(ctx, in)
+		if err != nil {
+			return nil, problemOf(ctx, err)
+		}
+		return out, nil
+	})
+}
+
+const adminHeader = "X-Admin-Key"
+
+type tenantKey struct{}
+
+// TenantOf returns the tenant whose key the request carries. Only handlers of operations for Tenant may ask.
+func TenantOf(ctx context.Context) tenant.Tenant {
+	return ctx.Value(tenantKey{}).(tenant.Tenant)
+}
+
+func (k Keys) authorise(ctx huma.Context) (huma.Context, error) {
+	security := ctx.Operation().Security
+	if len(security) == 0 {
+		return ctx, nil
+	}
+	if _, ok := security[0][string(Admin)]; ok {
+		return ctx, k.checkAdmin(ctx.Header(adminHeader))
+	}
+	t, err := k.checkTenant(ctx.Context(), ctx.Header("Authorization"))
+	if err != nil {
+		return nil, err
+	}
+	logTenant(ctx.Context(), t.ID)
+	return huma.WithValue(ctx, tenantKey{}, t), nil
+}
+
+func (k Keys) checkAdmin(given string) error {
+	switch {
+	case k.Admin == "":
+		return problem.New(problem.NotConfigured, "No admin key is configured, so admin calls are switched off. Set ADMIN_KEY where this service runs.")
+	case given == "":
+		return problem.New(problem.Unauthorized, "This call is for operators. Send the admin key in the header %s.", adminHeader)
+	}
+	// Hashing first makes the comparison's time independent of the keys' lengths too.
+	want, got := sha256.Sum256([]byte(k.Admin)), sha256.Sum256([]byte(given))
+	if subtle.ConstantTimeCompare(want[:], got[:]) != 1 {
+		return problem.New(problem.Unauthorized, "This admin key is not valid.")
+	}
+	return nil
+}
+
+func (k Keys) checkTenant(ctx context.Context, header string) (tenant.Tenant, error) {
+	if header == "" {
+		return tenant.Tenant{}, problem.New(problem.Unauthorized, "This call needs an API key. Send it as 'Authorization: Bearer sk-…'.")
+	}
+	key := header
+	if scheme, rest, ok := strings.Cut(header, " "); ok && strings.EqualFold(scheme, "Bearer") {
+		key = rest
+	}
+	id, hash, err := tenant.ParseKey(strings.TrimSpace(key))
+	if err != nil {
+		return tenant.Tenant{}, err
+	}
+	return k.TenantByKey(ctx, id, hash)
+}

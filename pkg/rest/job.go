@@ -1,0 +1,97 @@
+package rest
+
+import (
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/sumo-k8/sumo-k8/pkg/artifact"
+	"github.com/sumo-k8/sumo-k8/pkg/job"
+	"github.com/sumo-k8/sumo-k8/pkg/simulation"
+)
+
+// Job is a job on the wire. The first fields are the predecessor's; the rest extends them.
+type Job struct {
+	JobID          string       `json:"job_id" format:"uuid"`
+	Status         job.State    `json:"status" enum:"QUEUED,PENDING,RUNNING,SUCCEEDED,FAILED,CANCELLED"`
+	SubmittedAt    time.Time    `json:"submitted_at"`
+	StartedAt      *time.Time   `json:"started_at"`
+	FinishedAt     *time.Time   `json:"finished_at"`
+	ResultLocation *string      `json:"result_location" doc:"Where the results stand, once the job has finished." example:"s3://sumo-k8/results/sumo-acme/0198/"`
+	ResultFiles    *ResultFiles `json:"result_files"`
+	Error          *string      `json:"error" doc:"Null, or one readable sentence that says why the job did not succeed."`
+
+	TenantID   string            `json:"tenant_id"`
+	ScenarioID string            `json:"scenario_id" doc:"The name given at submission."`
+	Scenario   string            `json:"scenario" doc:"SHA-256 of the scenario's zip: the same upload is stored once."`
+	ConfigFile string            `json:"config_file" doc:"The .sumocfg that is run."`
+	CPURequest int               `json:"cpu_request" doc:"Cores."`
+	MemoryGi   int               `json:"memory_gi" doc:"GiB."`
+	Progress   float64           `json:"progress" minimum:"0" maximum:"1"`
+	Reason     simulation.Reason `json:"reason" doc:"Why the job did not succeed, for programs; empty otherwise." example:"SimulationError"`
+	Message    string            `json:"message" doc:"A remark on the present state, for people."`
+	Priority   string            `json:"priority" enum:"low,normal,high"`
+	Seed       *int64            `json:"seed" doc:"Seed of SUMO's random numbers; null stands for SUMO's own default, 23423."`
+	Timeout    int               `json:"timeout_seconds" doc:"Wall clock seconds that the run may take."`
+	Attempt    int               `json:"attempt" doc:"How often the job was started; above 1 when a run was lost and repeated."`
+	Cancelling bool              `json:"cancel_requested"`
+	Version    string            `json:"sumo_version" doc:"The SUMO that ran; empty until it has."`
+	TaskToken  string            `json:"task_token,omitempty" doc:"As given at submission."`
+}
+
+// ResultFiles is an object rather than a list because the predecessor's clients read its files member.
+type ResultFiles struct {
+	Files []job.ResultFile `json:"files"`
+}
+
+// Schema lets result_files be null, which huma can say of objects only this way.
+func (ResultFiles) Schema(r huma.Registry) *huma.Schema {
+	return &huma.Schema{
+		Type: huma.TypeObject, Nullable: true, Required: []string{"files"}, AdditionalProperties: false,
+		Properties: map[string]*huma.Schema{"files": r.Schema(typeOf[[]job.ResultFile](), true, "ResultFile")},
+	}
+}
+
+// JobOf puts j on the wire. url makes the address of an object key (artifact.Store's URL).
+func JobOf(j job.Job, url func(key string) string) Job {
+	out := Job{
+		JobID: j.ID, Status: j.State, SubmittedAt: j.SubmittedAt.UTC(), StartedAt: inUTC(j.StartedAt), FinishedAt: inUTC(j.FinishedAt),
+		TenantID: j.TenantID, ScenarioID: j.Name, Scenario: j.ScenarioDigest, ConfigFile: j.Options.ConfigFile,
+		CPURequest: j.CPURequest, MemoryGi: j.MemoryGi, Progress: j.Progress, Reason: j.Reason, Message: j.Message,
+		Priority: PriorityName(j.Priority), Seed: j.Options.Seed, Timeout: j.TimeoutSeconds, Attempt: j.Attempt,
+		Cancelling: j.CancelRequested, Version: j.SumoVersion, TaskToken: j.TaskToken,
+	}
+	if j.State == job.Failed || j.State == job.Cancelled {
+		message := j.Message
+		if message == "" {
+			message = "The job ended without a message (" + string(j.Reason) + ")."
+		}
+		out.Error = &message
+	}
+	if j.State.Terminal() && len(j.Results) > 0 && !j.ResultsPruned {
+		location := url(artifact.ResultsOf(j.Namespace, j.ID))
+		out.ResultLocation = &location
+		out.ResultFiles = &ResultFiles{Files: j.Results}
+	}
+	return out
+}
+
+// PriorityName is p on the wire.
+func PriorityName(p job.Priority) string {
+	switch {
+	case p < job.Normal:
+		return "low"
+	case p > job.Normal:
+		return "high"
+	default:
+		return "normal"
+	}
+}
+
+func inUTC(t *time.Time) *time.Time {
+	if t == nil {
+		return nil
+	}
+	u := t.UTC()
+	return &u
+}

@@ -1,0 +1,143 @@
+package rest
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"regexp"
+	"runtime/debug"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/rs/zerolog"
+
+	"github.com/sumo-k8/sumo-k8/pkg/problem"
+)
+
+type pathKey struct{}
+
+// requestIDHeader carries the id that ties an answer to our log lines. A caller may choose it.
+const requestIDHeader = "X-Request-Id"
+
+var requestIDPattern = regexp.MustCompile(`^[A-Za-z0-9._-]{1,64}$`)
+
+// responseDeadline is how long one answer may take to be written. Handlers that stream move it along as they go.
+const responseDeadline = 60 * time.Second
+
+// Handler puts around mux what every request needs: an id, a log line, a deadline, an answer in our form when
+// nothing is registered for it, and survival of a panic.
+func Handler(mux *http.ServeMux, log zerolog.Logger) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		start := time.Now()
+		id := r.Header.Get(requestIDHeader)
+		if !requestIDPattern.MatchString(id) {
+			id = uuid.NewString()
+		}
+		header := w.Header()
+		header.Set(requestIDHeader, id)
+		header.Set("X-Content-Type-Options", "nosniff")
+		header.Set("Cache-Control", "no-store") // answers belong to one tenant; handlers that may be cached say so
+		rec := &recorder{ResponseWriter: w, status: http.StatusOK}
+		line := &accessLine{}
+		ctx := log.With().Str("request_id", id).Logger().WithContext(r.Context())
+		ctx = context.WithValue(ctx, pathKey{}, r.URL.EscapedPath())
+		ctx = context.WithValue(ctx, accessLineKey{}, line)
+		r = r.WithContext(ctx)
+		_ = http.NewResponseController(w).SetWriteDeadline(start.Add(responseDeadline)) // recorders in tests have none
+
+		_, pattern := mux.Handler(r)
+		defer func() {
+			if cause := recover(); cause != nil {
+				if cause == http.ErrAbortHandler {
+					panic(cause) // net/http's own way to cut a connection
+				}
+				zerolog.Ctx(ctx).Error().Interface("panic", cause).Bytes("stack", debug.Stack()).Msg("handler panicked")
+				if !rec.wrote {
+					write(rec, newProblem(http.StatusInternalServerError, problem.Internal, internalDetail))
+				}
+			}
+			event := log.Info()
+			if rec.status >= http.StatusInternalServerError {
+				event = log.Error()
+			}
+			event.Str("request_id", id).Str("method", r.Method).Str("route", pattern).Int("status", rec.status).
+				Int64("bytes", rec.bytes).Dur("ms", time.Since(start)).Str("tenant", line.tenant).Msg("request")
+		}()
+		if pattern == "" {
+			unmatched(rec, r, mux)
+			return
+		}
+		mux.ServeHTTP(rec, r)
+	})
+}
+
+// unmatched answers a request that no handler is registered for: 405 when the path exists with other methods.
+func unmatched(w http.ResponseWriter, r *http.Request, mux *http.ServeMux) {
+	probe := &discard{header: http.Header{}}
+	mux.ServeHTTP(probe, r)
+	var p *Problem
+	if probe.status == http.StatusMethodNotAllowed {
+		allow := probe.header.Get("Allow")
+		w.Header().Set("Allow", allow)
+		p = newProblem(probe.status, methodNotAllowed, r.Method+" is not possible here. This path answers "+allow+".")
+	} else {
+		p = newProblem(http.StatusNotFound, problem.NotFound, "There is nothing at this path. /docs lists every call.")
+	}
+	p.Instance = r.URL.EscapedPath()
+	write(w, p)
+}
+
+// write sends p outside of huma.
+func write(w http.ResponseWriter, p *Problem) {
+	for name, values := range p.GetHeaders() {
+		w.Header()[name] = values
+	}
+	w.Header().Set("Content-Type", p.ContentType(""))
+	w.WriteHeader(p.Status)
+	_ = json.NewEncoder(w).Encode(p) // a client that has gone cannot be told
+}
+
+// accessLine gathers what handlers know for the one line that each request logs.
+type accessLine struct{ tenant string }
+
+type accessLineKey struct{}
+
+func logTenant(ctx context.Context, id string) {
+	if line, ok := ctx.Value(accessLineKey{}).(*accessLine); ok {
+		line.tenant = id
+	}
+}
+
+// recorder remembers what was answered. Unwrap keeps flushing and deadlines reachable for http.ResponseController.
+type recorder struct {
+	http.ResponseWriter
+	status int
+	bytes  int64
+	wrote  bool
+}
+
+func (r *recorder) WriteHeader(status int) {
+	if !r.wrote {
+		r.status, r.wrote = status, true
+	}
+	r.ResponseWriter.WriteHeader(status)
+}
+
+func (r *recorder) Write(p []byte) (int, error) {
+	r.wrote = true
+	n, err := r.ResponseWriter.Write(p)
+	r.bytes += int64(n)
+	return n, err
+}
+
+func (r *recorder) Unwrap() http.ResponseWriter { return r.ResponseWriter }
+
+// discard learns how the mux would answer, and keeps nothing of it.
+type discard struct {
+	header http.Header
+	status int
+}
+
+func (d *discard) Header() http.Header         { return d.header }
+func (d *discard) WriteHeader(status int)      { d.status = status }
+func (d *discard) Write(p []byte) (int, error) { return len(p), nil }

@@ -1,0 +1,58 @@
+package rest
+
+import (
+	"io"
+	"net/http"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humago"
+)
+
+// stall is how long a client may send or take nothing in the middle of a body before we give up on it. It is short
+// against any upload and long against a mobile network's pauses.
+const stall = 30 * time.Second
+
+// StreamIn returns the request behind ctx, made for a body of any length: as long as bytes keep coming it may take its
+// time, and a client that stalls is cut off.
+func StreamIn(ctx huma.Context) *http.Request {
+	r, w := humago.Unwrap(ctx)
+	r = r.WithContext(ctx.Context())
+	r.Body = &patientBody{ReadCloser: r.Body, control: http.NewResponseController(w)}
+	return r
+}
+
+type patientBody struct {
+	io.ReadCloser
+	control *http.ResponseController
+}
+
+func (b *patientBody) Read(p []byte) (int, error) {
+	now := time.Now()
+	_ = b.control.SetReadDeadline(now.Add(stall))
+	n, err := b.ReadCloser.Read(p)
+	// The answer's own time begins when the body has come.
+	_ = b.control.SetWriteDeadline(time.Now().Add(responseDeadline))
+	return n, err
+}
+
+// StreamOut returns a writer for an answer of any length. Every write is sent at once and must be taken within the
+// stall limit.
+func StreamOut(ctx huma.Context) io.Writer {
+	_, w := humago.Unwrap(ctx)
+	return &patientWriter{w: w, control: http.NewResponseController(w)}
+}
+
+type patientWriter struct {
+	w       http.ResponseWriter
+	control *http.ResponseController
+}
+
+func (p *patientWriter) Write(b []byte) (int, error) {
+	_ = p.control.SetWriteDeadline(time.Now().Add(stall))
+	n, err := p.w.Write(b)
+	if err != nil {
+		return n, err
+	}
+	return n, p.control.Flush()
+}
