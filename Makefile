@@ -1,0 +1,69 @@
+# Everything that people and CI do with this repository. `make` alone lists it.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+LOCAL := .local
+BIN := $(LOCAL)/bin
+DATA ?= $(LOCAL)/data
+RESULTS ?= $(LOCAL)/results
+GO ?= go
+STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+
+.PHONY: help
+help: ## List the targets
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: install
+install: ## Install what is missing of SUMO and Postgres (Debian and Ubuntu)
+	@infra/debian/install.sh sumo postgres
+
+.PHONY: build
+build: ## Build the programs into .local/bin
+	@mkdir -p $(BIN)
+	@infra/build.sh $(BIN)
+
+.PHONY: demo
+demo: install build ## Run two scenarios end to end and show their results and plots
+	@$(BIN)/demo --server $(BIN)/local --data $(LOCAL)/demo --networks test_networks/ready_to_use --out $(RESULTS)
+
+.PHONY: dev
+dev: install build ## Serve on this machine until Ctrl-C; prints curl lines to paste
+	@$(BIN)/local --data $(DATA)
+
+.PHONY: test
+test: install ## Run every test against real Postgres, S3 and SUMO, with the race detector
+	@$(GO) vet ./...
+	@$(GO) test -race -timeout 9m ./...
+
+.PHONY: lint
+lint: ## Check formatting, vet, staticcheck and shell scripts
+	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { echo "not formatted:"; gofmt -l $$(git ls-files '*.go'); exit 1; }
+	@$(GO) vet ./...
+	@$(GO) run $(STATICCHECK) -checks all ./...
+	@if command -v shellcheck >/dev/null; then shellcheck $$(git ls-files '*.sh' .ci/run); else echo "shellcheck is not installed: scripts not checked"; fi
+
+.PHONY: generate
+generate: ## Regenerate the SQL code and the OpenAPI document
+	@$(GO) generate ./...
+
+.PHONY: drift
+drift: generate ## Fail when generated files are not what is committed
+	@git diff --exit-code --stat -- pkg functions || { echo "generated files differ: run make generate and commit"; exit 1; }
+
+.PHONY: bench
+bench: install build ## Measure what docs/benchmarks.md reports
+	@infra/bench.sh
+
+.PHONY: fuzz
+fuzz: ## Fuzz each parser for 30 seconds
+	@infra/fuzz.sh 30s
+
+.PHONY: networks
+networks: ## Make the scenarios of test_networks again with SUMO's own tools
+	@infra/debian/install.sh sumo sumo-tools
+	@test_networks/generate.sh
+
+.PHONY: clean
+clean: ## Remove everything that was built, downloaded or run
+	@rm -rf $(LOCAL)

@@ -1,0 +1,127 @@
+#!/usr/bin/env bash
+# Installs the programs that SUMO-K8 needs from Debian or Ubuntu, and only those that are missing.
+set -euo pipefail
+
+usage() {
+	cat <<-'END'
+		usage: install.sh [--dry-run] COMPONENT...
+
+		components:
+		  sumo        the traffic simulator, with netconvert, netgenerate and duarouter
+		  sumo-tools  SUMO's Python tools, such as randomTrips.py
+		  postgres    the database server; no cluster of the whole system is started
+		  shellcheck  the linter of shell scripts
+
+		What is there already is left alone. --dry-run prints the commands and runs none.
+	END
+}
+
+# present COMPONENT tells by its files whether a component is installed, however that was done.
+present() {
+	case $1 in
+	sumo) command -v sumo && command -v netconvert && command -v netgenerate && command -v duarouter ;;
+	sumo-tools) command -v python3 && test -e "${SUMO_HOME:-/usr/share/sumo}/tools/randomTrips.py" ;;
+	shellcheck) command -v shellcheck ;;
+	postgres) compgen -G '/usr/lib/postgresql/*/bin/initdb' || { command -v initdb && command -v postgres; } ;;
+	esac >/dev/null
+}
+
+# describe COMPONENT says the package, the download with all it depends on (measured on Debian 12, from a machine with
+# development tools to a bare one), and what the component is for.
+describe() {
+	case $1 in
+	sumo) echo "sumo|100 to 160 MB|runs the simulations" ;;
+	sumo-tools) echo "sumo-tools|10 to 30 MB|generates demand for the test networks" ;;
+	postgres) echo "postgresql|20 to 60 MB|keeps tenants and jobs; a private server in the project's own folder" ;;
+	shellcheck) echo "shellcheck|2 to 5 MB|checks the shell scripts" ;;
+	*) return 1 ;;
+	esac
+}
+
+fail() {
+	echo "install.sh: $*" >&2
+	exit 1
+}
+
+dry_run=false
+missing=()
+for argument in "$@"; do
+	case $argument in
+	--dry-run) dry_run=true ;;
+	-h | --help)
+		usage
+		exit 0
+		;;
+	*)
+		describe "$argument" >/dev/null || {
+			usage >&2
+			fail "there is no component '$argument'"
+		}
+		present "$argument" || missing+=("$argument")
+		;;
+	esac
+done
+if [ $# -eq 0 ]; then
+	usage >&2
+	exit 1
+fi
+if [ ${#missing[@]} -eq 0 ]; then
+	exit 0
+fi
+
+packages=()
+echo "Missing on this machine:"
+for component in "${missing[@]}"; do
+	IFS='|' read -r package size purpose <<<"$(describe "$component")"
+	packages+=("$package")
+	printf '  %-11s %s (package %s; download: %s)\n' "$component" "$purpose" "$package" "$size"
+done
+
+command -v apt-get >/dev/null ||
+	fail "this is neither Debian nor Ubuntu: install ${missing[*]} in your system's way, so that their programs are found in PATH, and run this again"
+
+# Debian starts a server for the whole system when Postgres is installed. We run one of our own, so we ask for none,
+# unless the file is there: then somebody has decided already.
+cluster_config=/etc/postgresql-common/createcluster.conf
+no_cluster="test -e $cluster_config || { mkdir -p ${cluster_config%/*} && echo 'create_main_cluster = false' >$cluster_config; }"
+# Another apt may be at work, as on a machine that has just started: wait for it.
+apt="DEBIAN_FRONTEND=noninteractive apt-get -q -o DPkg::Lock::Timeout=300"
+install="$apt install --yes --no-install-recommends ${packages[*]}"
+update="$apt update"
+
+commands=()
+if [[ " ${missing[*]} " == *" postgres "* ]]; then
+	commands+=("$no_cluster")
+fi
+if ! compgen -G '/var/lib/apt/lists/*_Packages*' >/dev/null; then
+	commands+=("$update")
+fi
+# Package lists that are out of date name files that are gone: fetch new ones and try once more.
+commands+=("$install || { $update && $install; }")
+
+as_root=()
+if [ "$(id -u)" -ne 0 ]; then
+	as_root=(sudo)
+	if ! command -v sudo >/dev/null || { [ ! -t 0 ] && ! sudo -n true 2>/dev/null; }; then
+		echo "Installing needs root, and sudo cannot be used here. Run this as root, then try again:" >&2
+		printf '  %s\n' "${commands[@]}" >&2
+		exit 1
+	fi
+fi
+for command in "${commands[@]}"; do
+	if $dry_run; then
+		echo "would run: ${as_root[*]:+${as_root[*]} }sh -c \"$command\""
+	else
+		echo "running: ${as_root[*]:+${as_root[*]} }sh -c \"$command\""
+		# Of apt's hundreds of lines these tell how far it is; its errors come on another channel.
+		"${as_root[@]}" sh -c "$command" | sed -nu -E '/^(Need to get|Fetched|Setting up (sumo|postgresql))/p' ||
+			fail "that did not work; run it by hand to see why"
+	fi
+done
+if $dry_run; then
+	exit 0
+fi
+for component in "${missing[@]}"; do
+	present "$component" || fail "$component was installed but its programs are not found; is PATH right?"
+done
+echo "Installed: ${missing[*]}"

@@ -1,0 +1,41 @@
+#!/usr/bin/env bash
+# Runs the commands of README.md as a reader would: those below a "run" comment in one shell against a fresh service. Any
+# that fails, or answers with a server error, fails the script. Blocks without the comment may hold make targets only.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+others=$(awk '/^<!-- run -->/ {run = 1; next} /^```sh/ {if (!run) show = 1; run = 0; next} /^```/ {show = 0} show' README.md)
+if grep -v '^make ' <<<"$others"; then
+	echo "readme.sh: README.md has the lines above in a block that nobody runs" >&2
+	exit 1
+fi
+
+infra/debian/install.sh sumo postgres
+infra/build.sh .local/bin
+data=$(mktemp -d)
+.local/bin/local --data "$data" >"$data/output" &
+service=$!
+trap 'kill "$service" 2>/dev/null; wait "$service" || true; rm -rf "$data"' EXIT
+
+for ((i = 0; i < 300; i++)); do
+	[ -e "$data/endpoint.json" ] && break
+	kill -0 "$service" || { cat "$data/output"; exit 1; }
+	sleep 0.1
+done
+URL=$(sed 's/.*"url":"\([^"]*\)".*/\1/' "$data/endpoint.json")
+ADMIN_KEY=$(sed 's/.*"admin_key":"\([^"]*\)".*/\1/' "$data/endpoint.json")
+export URL ADMIN_KEY
+
+commands=$(awk '/^<!-- run -->/ {run = 1; next} /^```sh/ {if (run) show = 1; run = 0; next} /^```/ {show = 0} show' README.md)
+answers=$(bash -euxo pipefail -c "$commands" 2>&1) || { echo "$answers"; exit 1; }
+echo "$answers"
+# What each step must have shown; grep -q would end the pipe early.
+for expected in '"status":"SUCCEEDED"' '"to":"SUCCEEDED"' 'vehicles_inserted' '"code":"scenario_invalid"' '"code":"conflict"' \
+	'"plan_limits"' '"max_cpu":64' '"status":"healthy"' 's3://traffic-data/acme/city.zip'; do
+	grep -F -- "$expected" <<<"$answers" >/dev/null || { echo "readme.sh: no answer has $expected" >&2; exit 1; }
+done
+if grep -E '"status":5[0-9][0-9]' <<<"$answers"; then
+	echo "readme.sh: a command got a server error" >&2
+	exit 1
+fi
+echo "readme.sh: every command of README.md works"
