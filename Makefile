@@ -32,9 +32,10 @@ dev: install build ## Serve on this machine until Ctrl-C; prints curl lines to p
 	@$(BIN)/local --data $(DATA)
 
 .PHONY: test
-test: install ## Run every test against real Postgres, S3 and SUMO, with the race detector
+test: ## Run every test against real Postgres, S3 and SUMO, with the race detector
+	@infra/debian/install.sh sumo postgres gcc
 	@$(GO) vet ./...
-	@$(GO) test -race -timeout 9m ./...
+	@CGO_ENABLED=1 $(GO) test -race -timeout 9m ./...
 
 .PHONY: lint
 lint: ## Check formatting, vet, staticcheck and shell scripts

@@ -10,6 +10,7 @@ usage() {
 		  sumo        the traffic simulator, with netconvert, netgenerate and duarouter
 		  sumo-tools  SUMO's Python tools, such as randomTrips.py
 		  postgres    the database server; no cluster of the whole system is started
+		  gcc         a C compiler, which Go's race detector needs
 		  shellcheck  the linter of shell scripts
 
 		What is there already is left alone. --dry-run prints the commands and runs none.
@@ -20,6 +21,7 @@ usage() {
 present() {
 	case $1 in
 	sumo) command -v sumo && command -v netconvert && command -v netgenerate && command -v duarouter ;;
+	gcc) command -v gcc && compgen -G '/usr/include/*/sys/cdefs.h' ;;
 	sumo-tools) command -v python3 && test -e "${SUMO_HOME:-/usr/share/sumo}/tools/randomTrips.py" ;;
 	shellcheck) command -v shellcheck ;;
 	postgres) compgen -G '/usr/lib/postgresql/*/bin/initdb' || { command -v initdb && command -v postgres; } ;;
@@ -32,6 +34,7 @@ describe() {
 	case $1 in
 	sumo) echo "sumo|100 to 160 MB|runs the simulations" ;;
 	sumo-tools) echo "sumo-tools|10 to 30 MB|generates demand for the test networks" ;;
+	gcc) echo "gcc libc6-dev|40 MB|compiles what Go's race detector links" ;;
 	postgres) echo "postgresql|20 to 60 MB|keeps tenants and jobs; a private server in the project's own folder" ;;
 	shellcheck) echo "shellcheck|2 to 5 MB|checks the shell scripts" ;;
 	*) return 1 ;;
@@ -73,7 +76,8 @@ packages=()
 echo "Missing on this machine:"
 for component in "${missing[@]}"; do
 	IFS='|' read -r package size purpose <<<"$(describe "$component")"
-	packages+=("$package")
+	read -ra names <<<"$package"
+	packages+=("${names[@]}")
 	printf '  %-11s %s (package %s; download: %s)\n' "$component" "$purpose" "$package" "$size"
 done
 
