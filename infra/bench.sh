@@ -3,5 +3,5 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 grep -rl --include='*_test.go' '^func Benchmark' pkg functions | xargs -n1 dirname | sort -u | while read -r package; do
-	go test -run '^$' -bench . -benchtime "${BENCHTIME:-3x}" -timeout 30m "./$package"
+	go test -run '^$' -bench . -benchtime "${BENCHTIME:-2s}" -timeout 30m "./$package"
 done

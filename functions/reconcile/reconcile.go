@@ -35,7 +35,6 @@ func (f *Function) Register(api huma.API) {
 		if in.WindowSeconds < 0 {
 			window = f.Window
 		}
-		// The answer comes after the window, so the deadline for writing it begins then.
 		report, err := f.Run(ctx, window)
 		if err != nil {
 			return nil, err

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"reflect"
 	"slices"
+	"strconv"
 	"sync"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -71,6 +72,7 @@ type docsGroup struct {
 
 type docsOperation struct {
 	ID, Method, Path, Summary, Description, Access string
+	Media                                          []string // of the request's body
 	Inputs                                         []docsField
 	Answers                                        []docsAnswer
 }
@@ -194,16 +196,22 @@ func (d openAPI) describe(method, path string, op apiOperation) docsOperation {
 		out.Inputs = append(out.Inputs, docsField{Name: p.Name, In: p.In, Type: d.typeName(p.Schema), Doc: p.Description, Required: p.Required})
 	}
 	if op.RequestBody != nil {
-		for _, media := range slices.Sorted(maps.Keys(op.RequestBody.Content)) {
-			out.Inputs = append(out.Inputs, d.fields(op.RequestBody.Content[media].Schema, media)...)
+		out.Media = slices.Sorted(maps.Keys(op.RequestBody.Content))
+		var body []docsField
+		for _, media := range out.Media {
+			// Forms differ only in that one of them can carry a file.
+			if fields := d.fields(op.RequestBody.Content[media].Schema, "body"); len(fields) > len(body) {
+				body = fields
+			}
 		}
+		out.Inputs = append(out.Inputs, body...)
 	}
 	for _, status := range slices.Sorted(maps.Keys(op.Responses)) {
 		response := op.Responses[status]
 		answer := docsAnswer{Status: status, Description: response.Description}
 		if status < "300" {
 			for _, media := range slices.Sorted(maps.Keys(response.Content)) {
-				answer.Fields = d.fields(response.Content[media].Schema, media)
+				answer.Fields = d.fields(response.Content[media].Schema, "")
 			}
 		}
 		out.Answers = append(out.Answers, answer)
@@ -248,7 +256,7 @@ func (d openAPI) typeName(s apiSchema) string {
 		name += " (" + s.Format + ")"
 	}
 	if s.Minimum != nil && s.Maximum != nil {
-		name += fmt.Sprintf(", %g to %g", *s.Minimum, *s.Maximum)
+		name += ", " + strconv.FormatFloat(*s.Minimum, 'f', -1, 64) + " to " + strconv.FormatFloat(*s.Maximum, 'f', -1, 64)
 	}
 	if s.Default != nil {
 		name += fmt.Sprintf(", default %v", s.Default)

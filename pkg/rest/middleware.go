@@ -21,7 +21,8 @@ const requestIDHeader = "X-Request-Id"
 
 var requestIDPattern = regexp.MustCompile(`^[A-Za-z0-9._-]{1,64}$`)
 
-// responseDeadline is how long one answer may take to be written. Handlers that stream move it along as they go.
+// responseDeadline is how long a client may take to read one answer, from its first byte. How long the handler thinks
+// before is its own matter. Handlers that stream move it along as they go.
 const responseDeadline = 60 * time.Second
 
 // Handler puts around mux what every request needs: an id, a log line, a deadline, an answer in our form when
@@ -43,7 +44,6 @@ func Handler(mux *http.ServeMux, log zerolog.Logger) http.Handler {
 		ctx = context.WithValue(ctx, pathKey{}, r.URL.EscapedPath())
 		ctx = context.WithValue(ctx, accessLineKey{}, line)
 		r = r.WithContext(ctx)
-		_ = http.NewResponseController(w).SetWriteDeadline(start.Add(responseDeadline)) // recorders in tests have none
 
 		_, pattern := mux.Handler(r)
 		defer func() {
@@ -117,17 +117,23 @@ type recorder struct {
 }
 
 func (r *recorder) WriteHeader(status int) {
-	if !r.wrote {
-		r.status, r.wrote = status, true
-	}
+	r.begin(status)
 	r.ResponseWriter.WriteHeader(status)
 }
 
 func (r *recorder) Write(p []byte) (int, error) {
-	r.wrote = true
+	r.begin(http.StatusOK)
 	n, err := r.ResponseWriter.Write(p)
 	r.bytes += int64(n)
 	return n, err
+}
+
+func (r *recorder) begin(status int) {
+	if r.wrote {
+		return
+	}
+	r.status, r.wrote = status, true
+	_ = http.NewResponseController(r.ResponseWriter).SetWriteDeadline(time.Now().Add(responseDeadline)) // recorders in tests have none
 }
 
 func (r *recorder) Unwrap() http.ResponseWriter { return r.ResponseWriter }

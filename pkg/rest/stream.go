@@ -28,12 +28,8 @@ type patientBody struct {
 }
 
 func (b *patientBody) Read(p []byte) (int, error) {
-	now := time.Now()
-	_ = b.control.SetReadDeadline(now.Add(stall))
-	n, err := b.ReadCloser.Read(p)
-	// The answer's own time begins when the body has come.
-	_ = b.control.SetWriteDeadline(time.Now().Add(responseDeadline))
-	return n, err
+	_ = b.control.SetReadDeadline(time.Now().Add(stall))
+	return b.ReadCloser.Read(p)
 }
 
 // StreamOut returns a writer for an answer of any length. Every write is sent at once and must be taken within the
