@@ -18,17 +18,19 @@ const stall = 30 * time.Second
 func StreamIn(ctx huma.Context) *http.Request {
 	r, w := humago.Unwrap(ctx)
 	r = r.WithContext(ctx.Context())
-	r.Body = &patientBody{ReadCloser: r.Body, control: http.NewResponseController(w)}
+	r.Body = &patientBody{ReadCloser: r.Body, control: http.NewResponseController(w), stall: stall}
 	return r
 }
 
 type patientBody struct {
 	io.ReadCloser
 	control *http.ResponseController
+	stall   time.Duration
 }
 
 func (b *patientBody) Read(p []byte) (int, error) {
-	_ = b.control.SetReadDeadline(time.Now().Add(stall))
+	// net/http lifts the deadline at the body's end, so it never cuts off a handler that works long.
+	_ = b.control.SetReadDeadline(time.Now().Add(b.stall))
 	return b.ReadCloser.Read(p)
 }
 
