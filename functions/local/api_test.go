@@ -37,6 +37,10 @@ func TestAPI(t *testing.T) {
 			"a running job is cancelled with its output": testCancelRunning,
 			"a queued job is cancelled at once":          testCancelQueued,
 			"a run is stopped at its timeout":            testTimeout,
+			"jobs are listed page by page":               testListing,
+			"results are downloaded one by one or all":   testResults,
+			"a request waits for a change":               testWaiting,
+			"a finished job is retried and purged":       testRetryAndPurge,
 			"limits hold jobs back":                      testLimits,
 			"forms are checked field by field":           testForms,
 			"an idempotency key makes one job":           testIdempotency,
@@ -455,7 +459,8 @@ func testKeys(t *testing.T, s *service) {
 }
 
 var tenantCalls = [][2]string{
-	{"GET", "/jobs/%s"}, {"GET", "/jobs/%s/events"}, {"GET", "/jobs/%s/logs"}, {"GET", "/jobs/%s/logs/stream"}, {"GET", "/jobs/%s/results"}, {"DELETE", "/jobs/%s"},
+	{"GET", "/jobs/%s"}, {"GET", "/jobs/%s/events"}, {"GET", "/jobs/%s/logs"}, {"GET", "/jobs/%s/logs/stream"}, {"GET", "/jobs/%s/results"}, {"GET", "/jobs/%s/results/log.txt"},
+	{"GET", "/jobs/%s/results.zip"}, {"GET", "/jobs/%s/summary"}, {"POST", "/jobs/%s/retry"}, {"DELETE", "/jobs/%s?purge=true"}, {"DELETE", "/jobs/%s"},
 }
 
 var adminCalls = [][2]string{
@@ -466,7 +471,7 @@ var adminCalls = [][2]string{
 
 func testUnauthorized(t *testing.T, s *service) {
 	c := s.register(t)
-	calls := append([][2]string{{"POST", "/jobs"}, {"POST", "/jobs/s3"}, {"GET", "/tenants/me/dashboard"}}, adminCalls...)
+	calls := append([][2]string{{"POST", "/jobs"}, {"POST", "/jobs/s3"}, {"GET", "/jobs"}, {"GET", "/tenants/me/dashboard"}}, adminCalls...)
 	for _, call := range tenantCalls {
 		calls = append(calls, [2]string{call[0], fmt.Sprintf(call[1], "x")})
 	}

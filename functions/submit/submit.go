@@ -24,9 +24,10 @@ import (
 
 // Function answers the calls that change jobs.
 type Function struct {
-	Jobs   job.Store
-	Intake *scenario.Intake
-	Inputs artifact.Inputs
+	Jobs    job.Store
+	Intake  *scenario.Intake
+	Objects artifact.Store
+	Inputs  artifact.Inputs
 	// OwnBucket is ours, from which no input is ever read: it holds every tenant's data.
 	OwnBucket string
 	// Dispatch hands over what fits of a tenant's queue. Its failure is not the caller's: the job is safe, and
@@ -62,10 +63,17 @@ func (f *Function) Register(api huma.API) {
 		Errors:      submitErrors,
 	}, f.submitS3)
 	rest.Register(api, rest.Tenant, huma.Operation{
+		OperationID: "retry-job", Method: http.MethodPost, Path: "/jobs/{id}/retry", Tags: tags,
+		Summary:     "Submit a finished job again",
+		Description: "Makes a new job of the same scenario with the same options.",
+		Errors:      []int{http.StatusNotFound, http.StatusConflict, http.StatusUnprocessableEntity, http.StatusTooManyRequests},
+	}, f.retry)
+	rest.Register(api, rest.Tenant, huma.Operation{
 		OperationID: "cancel-job", Method: http.MethodDelete, Path: "/jobs/{id}", Tags: tags,
-		Summary:     "Cancel a job",
-		Description: "A running simulation is stopped gracefully and keeps what it has written. Repeating the call is no error.",
-		Errors:      []int{http.StatusNotFound, http.StatusConflict},
+		Summary: "Cancel or purge a job",
+		Description: "A running simulation is stopped gracefully and keeps what it has written. Repeating the call is no error. " +
+			"With purge=true a job that is over is forgotten, with its results.",
+		Errors: []int{http.StatusNotFound, http.StatusConflict},
 	}, f.cancel)
 }
 
@@ -95,7 +103,7 @@ func (f *Function) submitForm(ctx context.Context, form *formReader, in *formReq
 		// What can be refused before the upload is refused before it.
 		return f.checkRun(t, fields.Run)
 	}, func(body io.Reader) (scenario.Scenario, error) {
-		return f.Intake.Accept(ctx, t, body)
+		return f.acceptUpload(ctx, t, body, in.http.ContentLength)
 	})
 	if err != nil {
 		return nil, err
@@ -111,6 +119,20 @@ func (f *Function) submitForm(ctx context.Context, form *formReader, in *formReq
 		stored = &s
 	}
 	return f.accept(ctx, t, *stored, fields.Run, nil, in.IdempotencyKey)
+}
+
+// acceptUpload takes the zip of a form whose whole length is announced, or -1. An upload over the limit is refused with its
+// size, and before it comes where the announcement already tells.
+func (f *Function) acceptUpload(ctx context.Context, t tenant.Tenant, zip io.Reader, announced int64) (scenario.Scenario, error) {
+	limits := f.Intake.Limits
+	if announced > limits.Upload+maxFields*maxFieldBytes {
+		return scenario.Scenario{}, scenario.TooLarge(announced, limits)
+	}
+	s, err := f.Intake.Accept(ctx, t, zip)
+	if problem.CodeOf(err) == problem.TooLarge && announced > limits.Upload {
+		return s, scenario.TooLarge(announced, limits)
+	}
+	return s, err
 }
 
 type s3Request struct {
@@ -159,7 +181,7 @@ func (f *Function) submitS3(ctx context.Context, in *s3Request) (*submitAnswer, 
 	return f.accept(ctx, t, stored, b.Run, hook, in.IdempotencyKey)
 }
 
-// accept makes a job of a stored scenario. Once the job is stored it is never lost, whatever happens after.
+// accept makes a job of a stored scenario.
 func (f *Function) accept(ctx context.Context, t tenant.Tenant, s scenario.Scenario, r Run, hook *job.ProgressWebhook, key string) (*submitAnswer, error) {
 	config, err := s.Manifest.ChooseConfig(r.ConfigFile)
 	if err != nil {
@@ -171,13 +193,18 @@ func (f *Function) accept(ctx context.Context, t tenant.Tenant, s scenario.Scena
 	}
 	options := r.options()
 	options.ConfigFile = config.Path
-	j, created, err := f.Jobs.CreateJob(ctx, job.Job{
+	return f.queue(ctx, job.Job{
 		ID: f.NewID(), TenantID: t.ID, Namespace: t.Namespace, Name: r.ScenarioID,
 		ScenarioDigest: s.Digest, ScenarioKey: s.Key, State: job.Queued,
 		CPURequest: r.CPURequest, MemoryGi: r.MemoryGi, Priority: r.priority(), Options: options,
 		TimeoutSeconds: f.timeout(r), Labels: r.Labels, TaskToken: r.TaskToken, ProgressWebhook: hook,
 		SubmittedAt: f.Now(),
-	}, idem, f.MaxQueued)
+	}, idem)
+}
+
+// queue stores a job and tries to start it at once. Once the job is stored it is never lost, whatever happens after.
+func (f *Function) queue(ctx context.Context, j job.Job, idem *job.Idempotency) (*submitAnswer, error) {
+	j, created, err := f.Jobs.CreateJob(ctx, j, idem, f.MaxQueued)
 	if err != nil {
 		return nil, err
 	}
@@ -187,7 +214,7 @@ func (f *Function) accept(ctx context.Context, t tenant.Tenant, s scenario.Scena
 		return out, nil
 	}
 	if f.Dispatch != nil {
-		if err := f.Dispatch(ctx, t.ID); err != nil {
+		if err := f.Dispatch(ctx, j.TenantID); err != nil {
 			zerolog.Ctx(ctx).Warn().Err(err).Str("job", j.ID).Msg("dispatch after submit failed; the job stays queued for reconcile")
 		}
 	}
@@ -196,15 +223,15 @@ func (f *Function) accept(ctx context.Context, t tenant.Tenant, s scenario.Scena
 }
 
 // idempotency ties a key to what was asked for, so that its reuse for something else is noticed.
-func idempotency(key string, r Run, digest string) (*job.Idempotency, error) {
+func idempotency(key string, asked any, subject string) (*job.Idempotency, error) {
 	if key == "" {
 		return nil, nil
 	}
-	raw, err := json.Marshal(r)
+	raw, err := json.Marshal(asked)
 	if err != nil {
 		return nil, fmt.Errorf("hashing the request: %w", err)
 	}
-	sum := sha256.Sum256(bytes.Join([][]byte{raw, []byte(digest)}, []byte{0}))
+	sum := sha256.Sum256(bytes.Join([][]byte{raw, []byte(subject)}, []byte{0}))
 	return &job.Idempotency{Key: key, RequestHash: sum[:]}, nil
 }
 
@@ -215,18 +242,75 @@ func (f *Function) timeout(r Run) int {
 	return int(f.DefaultTimeout / time.Second)
 }
 
+type retryRequest struct {
+	ID             string `path:"id" maxLength:"100"`
+	IdempotencyKey string `header:"Idempotency-Key" maxLength:"255"`
+}
+
+func (f *Function) retry(ctx context.Context, in *retryRequest) (*submitAnswer, error) {
+	t := rest.TenantOf(ctx)
+	j, err := f.Jobs.Job(ctx, t.ID, in.ID)
+	if err != nil {
+		return nil, err
+	}
+	if !j.State.Terminal() {
+		return nil, problem.New(problem.Conflict, "Job %s is %s. Wait for its end, or cancel it, before you submit it again.", j.ID, j.State)
+	}
+	idem, err := idempotency(in.IdempotencyKey, "retry", j.ID)
+	if err != nil {
+		return nil, err
+	}
+	again := job.Job{
+		ID: f.NewID(), TenantID: t.ID, Namespace: t.Namespace, Name: j.Name, ScenarioDigest: j.ScenarioDigest, ScenarioKey: j.ScenarioKey,
+		State: job.Queued, CPURequest: j.CPURequest, MemoryGi: j.MemoryGi, Priority: j.Priority, Options: j.Options,
+		TimeoutSeconds: j.TimeoutSeconds, Labels: j.Labels, TaskToken: j.TaskToken, ProgressWebhook: j.ProgressWebhook, SubmittedAt: f.Now(),
+	}
+	return f.queue(ctx, again, idem)
+}
+
 type cancelRequest struct {
-	ID string `path:"id" maxLength:"100"`
+	ID    string `path:"id" maxLength:"100"`
+	Purge bool   `query:"purge" doc:"Forget a job that is over, with its results."`
 }
 
 type jobAnswer struct{ Body rest.Job }
 
 func (f *Function) cancel(ctx context.Context, in *cancelRequest) (*jobAnswer, error) {
-	j, err := f.Jobs.RequestCancel(ctx, rest.TenantOf(ctx).ID, in.ID)
+	t := rest.TenantOf(ctx)
+	if in.Purge {
+		return f.purge(ctx, t, in.ID)
+	}
+	j, err := f.Jobs.RequestCancel(ctx, t.ID, in.ID)
 	if err != nil {
 		return nil, err
 	}
 	f.changed()
+	return &jobAnswer{Body: rest.JobOf(j, f.URL)}, nil
+}
+
+// purge removes the objects first: as long as any may be left, the job is there to purge again.
+func (f *Function) purge(ctx context.Context, t tenant.Tenant, id string) (*jobAnswer, error) {
+	j, err := f.Jobs.Job(ctx, t.ID, id)
+	if err != nil {
+		return nil, err
+	}
+	if !j.State.Terminal() {
+		return nil, problem.New(problem.Conflict, "Job %s is %s. Cancel it first, and purge it when it is over.", id, j.State)
+	}
+	var keys []string
+	if err := f.Objects.List(ctx, artifact.ResultsOf(j.Namespace, j.ID), func(o artifact.Object) bool {
+		keys = append(keys, o.Key)
+		return true
+	}); err != nil {
+		return nil, err
+	}
+	if err := f.Objects.Delete(ctx, keys...); err != nil {
+		return nil, err
+	}
+	if err := f.Jobs.DeleteJob(ctx, t.ID, j.ID); err != nil {
+		return nil, err
+	}
+	j.Results, j.ResultsPruned = nil, true
 	return &jobAnswer{Body: rest.JobOf(j, f.URL)}, nil
 }
 

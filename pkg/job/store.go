@@ -17,6 +17,11 @@ type Store interface {
 	Job(ctx context.Context, tenantID, id string) (Job, error)
 	// RecentJobs returns the tenant's newest jobs, newest first.
 	RecentJobs(ctx context.Context, tenantID string, limit int) ([]Job, error)
+	// ListJobs returns up to limit of the tenant's jobs that f describes, newest first, behind the job with the id after.
+	// An empty after begins with the newest. Jobs that arrive meanwhile change no later page.
+	ListJobs(ctx context.Context, tenantID string, f Filter, after string, limit int) ([]Job, error)
+	// DeleteJob forgets a job that is over, with its events. One that is not is problem.Conflict.
+	DeleteJob(ctx context.Context, tenantID, id string) error
 	// AllJobs returns the newest jobs of all tenants, newest first; an empty state means any. It is for operators.
 	AllJobs(ctx context.Context, state State, limit int) (jobs []Job, total int, err error)
 	// Events returns a job's transitions, oldest first.
@@ -53,6 +58,15 @@ type Store interface {
 	PruneIdempotencyKeys(ctx context.Context, before time.Time, limit int) (int, error)
 	// KnownJobs returns those of ids that exist.
 	KnownJobs(ctx context.Context, ids []string) (map[string]State, error)
+}
+
+// Filter describes jobs. Each field narrows the choice; its zero value does not.
+type Filter struct {
+	State           State
+	Name            string
+	Labels          map[string]string // all of them must be on the job
+	SubmittedAfter  time.Time
+	SubmittedBefore time.Time
 }
 
 // Idempotency is an Idempotency-Key with the hash of the request it came with.

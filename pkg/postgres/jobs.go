@@ -3,6 +3,7 @@ package postgres
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
@@ -100,6 +101,48 @@ func (d *DB) RecentJobs(ctx context.Context, tenantID string, limit int) ([]job.
 		return nil, translate(err, "listing recent jobs")
 	}
 	return each(rows, toJob), nil
+}
+
+// ListJobs implements job.Store.
+func (d *DB) ListJobs(ctx context.Context, tenantID string, f job.Filter, after string, limit int) ([]job.Job, error) {
+	params := db.ListJobsParams{
+		TenantID: tenantID, State: string(f.State), Name: f.Name, Most: limit,
+		SubmittedAfter: known(f.SubmittedAfter), SubmittedBefore: known(f.SubmittedBefore),
+	}
+	if after != "" {
+		if !isID(after) {
+			return nil, problem.New(problem.Invalid, "The cursor is not one of ours. Begin without a cursor.")
+		}
+		params.After = &after
+	}
+	if len(f.Labels) > 0 {
+		labels, err := json.Marshal(f.Labels)
+		if err != nil {
+			return nil, fmt.Errorf("listing jobs: %w", err)
+		}
+		params.Labels = labels
+	}
+	rows, err := d.q.ListJobs(ctx, params)
+	if err != nil {
+		return nil, translate(err, "listing jobs")
+	}
+	return each(rows, toJob), nil
+}
+
+// DeleteJob implements job.Store.
+func (d *DB) DeleteJob(ctx context.Context, tenantID, id string) error {
+	j, err := d.Job(ctx, tenantID, id)
+	if err != nil {
+		return err
+	}
+	n, err := d.q.DeleteJob(ctx, db.DeleteJobParams{TenantID: tenantID, ID: id})
+	if err != nil {
+		return translate(err, "deleting a job")
+	}
+	if n == 0 {
+		return problem.New(problem.Conflict, "Job %s is %s. Cancel it first, and purge it when it is over.", id, j.State)
+	}
+	return nil
 }
 
 // AllJobs implements job.Store. The total counts all jobs in the state, whatever the limit.

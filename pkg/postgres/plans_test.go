@@ -53,6 +53,8 @@ func TestFrequentStatementsUseTheirIndexes(t *testing.T) {
 		most  int // rows that it may read
 	}{
 		{"RecentJobs", []any{"tenant-1", 20}, 20},
+		{"ListJobs", []any{"tenant-1", nil, "", "", nil, nil, nil, 51}, 51},
+		{"ListJobs", []any{"tenant-1", "01900000-0000-7000-8000-000000001000", "SUCCEEDED", "", nil, nil, nil, 51}, jobs / tenants},
 		{"AllJobs", []any{100}, 100},
 		{"AllJobsInState", []any{"RUNNING", 50}, 50},
 		{"AllJobsInState", []any{"SUCCEEDED", 50}, 60},

@@ -113,7 +113,7 @@ func (p Parts) submit() *submit.Function {
 		Intake: &scenario.Intake{
 			Store: p.DB, Objects: p.Objects, Limits: p.Config.Limits(), NewID: newID, Now: time.Now,
 		},
-		Inputs: p.Objects, OwnBucket: p.Config.S3Bucket, Changed: p.Changed, URL: p.Objects.URL,
+		Objects: p.Objects, Inputs: p.Objects, OwnBucket: p.Config.S3Bucket, Changed: p.Changed, URL: p.Objects.URL,
 		NewID: newID, Now: time.Now,
 		MaxQueued: p.Config.MaxQueuedJobs, DefaultTimeout: p.Config.DefaultTimeout, MaxTimeout: p.Config.MaxTimeout,
 	}

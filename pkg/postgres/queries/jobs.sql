@@ -43,6 +43,23 @@ SELECT * FROM jobs WHERE tenant_id = @tenant_id AND id = @id;
 -- name: RecentJobs :many
 SELECT * FROM jobs WHERE tenant_id = @tenant_id ORDER BY id DESC LIMIT @most::integer;
 
+-- name: ListJobs :many
+-- A page of a tenant's jobs, newest first: ids grow with time (UUIDv7), so that rows which arrive meanwhile stand before
+-- the pages that were read, and shift nothing.
+SELECT * FROM jobs
+WHERE tenant_id = @tenant_id
+  AND (sqlc.narg(after)::uuid IS NULL OR id < sqlc.narg(after))
+  AND (@state::text = '' OR state = @state)
+  AND (@name::text = '' OR name = @name)
+  AND (sqlc.narg(labels)::jsonb IS NULL OR labels @> sqlc.narg(labels))
+  AND (sqlc.narg(submitted_after)::timestamptz IS NULL OR submitted_at > sqlc.narg(submitted_after))
+  AND (sqlc.narg(submitted_before)::timestamptz IS NULL OR submitted_at < sqlc.narg(submitted_before))
+ORDER BY id DESC LIMIT @most::integer;
+
+-- name: DeleteJob :execrows
+-- Only a job that is over can be deleted.
+DELETE FROM jobs WHERE tenant_id = @tenant_id AND id = @id AND finished_at IS NOT NULL;
+
 -- name: AllJobs :many
 SELECT * FROM jobs ORDER BY id DESC LIMIT @most::integer;
 

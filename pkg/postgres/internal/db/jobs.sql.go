@@ -298,6 +298,24 @@ func (q *Queries) CountJobsInState(ctx context.Context, state job.State) (int64,
 	return count, err
 }
 
+const deleteJob = `-- name: DeleteJob :execrows
+DELETE FROM jobs WHERE tenant_id = $1 AND id = $2 AND finished_at IS NOT NULL
+`
+
+type DeleteJobParams struct {
+	TenantID string
+	ID       string
+}
+
+// Only a job that is over can be deleted.
+func (q *Queries) DeleteJob(ctx context.Context, arg DeleteJobParams) (int64, error) {
+	result, err := q.db.Exec(ctx, deleteJob, arg.TenantID, arg.ID)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
 const dispatch = `-- name: Dispatch :many
 UPDATE jobs
 SET state = 'PENDING', message = '', attempt = attempt + 1, dispatched_at = now()
@@ -680,6 +698,90 @@ func (q *Queries) KnownJobs(ctx context.Context, ids []string) ([]KnownJobsRow, 
 	for rows.Next() {
 		var i KnownJobsRow
 		if err := rows.Scan(&i.ID, &i.State); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const listJobs = `-- name: ListJobs :many
+SELECT id, tenant_id, namespace, name, scenario_digest, scenario_key, state, reason, message, progress, cpu_request, memory_gi, priority, options, timeout_seconds, labels, task_token, progress_webhook, attempt, cancel_requested, sumo_version, summary, results, results_pruned, submitted_at, dispatched_at, started_at, finished_at, updated_at FROM jobs
+WHERE tenant_id = $1
+  AND ($2::uuid IS NULL OR id < $2)
+  AND ($3::text = '' OR state = $3)
+  AND ($4::text = '' OR name = $4)
+  AND ($5::jsonb IS NULL OR labels @> $5)
+  AND ($6::timestamptz IS NULL OR submitted_at > $6)
+  AND ($7::timestamptz IS NULL OR submitted_at < $7)
+ORDER BY id DESC LIMIT $8::integer
+`
+
+type ListJobsParams struct {
+	TenantID        string
+	After           *string
+	State           string
+	Name            string
+	Labels          []byte
+	SubmittedAfter  *time.Time
+	SubmittedBefore *time.Time
+	Most            int
+}
+
+// A page of a tenant's jobs, newest first: ids grow with time (UUIDv7), so that rows which arrive meanwhile stand before
+// the pages that were read, and shift nothing.
+func (q *Queries) ListJobs(ctx context.Context, arg ListJobsParams) ([]Job, error) {
+	rows, err := q.db.Query(ctx, listJobs,
+		arg.TenantID,
+		arg.After,
+		arg.State,
+		arg.Name,
+		arg.Labels,
+		arg.SubmittedAfter,
+		arg.SubmittedBefore,
+		arg.Most,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []Job
+	for rows.Next() {
+		var i Job
+		if err := rows.Scan(
+			&i.ID,
+			&i.TenantID,
+			&i.Namespace,
+			&i.Name,
+			&i.ScenarioDigest,
+			&i.ScenarioKey,
+			&i.State,
+			&i.Reason,
+			&i.Message,
+			&i.Progress,
+			&i.CPURequest,
+			&i.MemoryGi,
+			&i.Priority,
+			&i.Options,
+			&i.TimeoutSeconds,
+			&i.Labels,
+			&i.TaskToken,
+			&i.ProgressWebhook,
+			&i.Attempt,
+			&i.CancelRequested,
+			&i.SumoVersion,
+			&i.Summary,
+			&i.Results,
+			&i.ResultsPruned,
+			&i.SubmittedAt,
+			&i.DispatchedAt,
+			&i.StartedAt,
+			&i.FinishedAt,
+			&i.UpdatedAt,
+		); err != nil {
 			return nil, err
 		}
 		items = append(items, i)

@@ -1,0 +1,92 @@
+package status
+
+import (
+	"context"
+	"encoding/base64"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/sumo-k8/sumo-k8/pkg/job"
+	"github.com/sumo-k8/sumo-k8/pkg/problem"
+	"github.com/sumo-k8/sumo-k8/pkg/rest"
+)
+
+func (f *Function) registerList(api huma.API) {
+	rest.Register(api, rest.Tenant, huma.Operation{
+		OperationID: "list-jobs", Method: http.MethodGet, Path: "/jobs", Tags: []string{"Jobs"},
+		Summary:     "List jobs, newest first",
+		Description: "Go on with next_cursor until it is empty. Jobs that are submitted meanwhile shift nothing.",
+	}, f.list)
+}
+
+type jobsQuery struct {
+	Status          job.State `query:"status" enum:"QUEUED,PENDING,RUNNING,SUCCEEDED,FAILED,CANCELLED"`
+	ScenarioID      string    `query:"scenario_id" maxLength:"100" doc:"The name given at submission."`
+	Label           []string  `query:"label,explode" maxItems:"20" doc:"key=value; several must all be on the job."`
+	SubmittedAfter  time.Time `query:"submitted_after"`
+	SubmittedBefore time.Time `query:"submitted_before"`
+	Limit           int       `query:"limit" minimum:"1" maximum:"200" default:"50"`
+	Cursor          string    `query:"cursor" maxLength:"200" doc:"next_cursor of the page before."`
+}
+
+type jobsPage struct {
+	Body struct {
+		Jobs       []rest.Job `json:"jobs"`
+		NextCursor string     `json:"next_cursor" doc:"Empty on the last page."`
+	}
+}
+
+func (f *Function) list(ctx context.Context, in *jobsQuery) (*jobsPage, error) {
+	filter := job.Filter{State: in.Status, Name: in.ScenarioID, SubmittedAfter: in.SubmittedAfter, SubmittedBefore: in.SubmittedBefore}
+	for _, label := range in.Label {
+		key, value, ok := strings.Cut(label, "=")
+		if !ok || key == "" {
+			return nil, problem.New(problem.Invalid, "label %.100q is not of the form key=value.", label)
+		}
+		if filter.Labels == nil {
+			filter.Labels = map[string]string{}
+		}
+		filter.Labels[key] = value
+	}
+	after, err := decodeCursor(in.Cursor)
+	if err != nil {
+		return nil, err
+	}
+	// One more than asked for tells whether there is another page.
+	jobs, err := f.Jobs.ListJobs(ctx, rest.TenantOf(ctx).ID, filter, after, in.Limit+1)
+	if err != nil {
+		return nil, err
+	}
+	out := &jobsPage{}
+	if len(jobs) > in.Limit {
+		jobs = jobs[:in.Limit]
+		out.Body.NextCursor = encodeCursor(jobs[in.Limit-1].ID)
+	}
+	out.Body.Jobs = make([]rest.Job, len(jobs))
+	for i, j := range jobs {
+		out.Body.Jobs[i] = rest.JobOf(j, f.Objects.URL)
+	}
+	return out, nil
+}
+
+// Cursors are opaque, so that what is in them may change.
+const cursorPrefix = "1:"
+
+func encodeCursor(id string) string {
+	return base64.RawURLEncoding.EncodeToString([]byte(cursorPrefix + id))
+}
+
+func decodeCursor(cursor string) (id string, err error) {
+	if cursor == "" {
+		return "", nil
+	}
+	raw, err := base64.RawURLEncoding.DecodeString(cursor)
+	id, ok := strings.CutPrefix(string(raw), cursorPrefix)
+	if err != nil || !ok {
+		return "", problem.New(problem.Invalid, "The cursor is not one of ours. Send next_cursor of the page before as it is, or none to begin.")
+	}
+	return id, nil
+}

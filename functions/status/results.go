@@ -1,0 +1,226 @@
+package status
+
+import (
+	"archive/zip"
+	"context"
+	"io"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/rs/zerolog"
+
+	"github.com/sumo-k8/sumo-k8/pkg/artifact"
+	"github.com/sumo-k8/sumo-k8/pkg/job"
+	"github.com/sumo-k8/sumo-k8/pkg/problem"
+	"github.com/sumo-k8/sumo-k8/pkg/rest"
+	"github.com/sumo-k8/sumo-k8/pkg/simulation"
+)
+
+func (f *Function) registerResults(api huma.API) {
+	tags := []string{"Results"}
+	rest.Register(api, rest.Tenant, huma.Operation{
+		OperationID: "get-results", Method: http.MethodGet, Path: "/jobs/{id}/results", Tags: tags,
+		Summary:     "List a job's result files",
+		Description: "Each file has a link that works for a while without a key. A job that failed or was cancelled offers what it wrote.",
+		Errors:      []int{http.StatusNotFound},
+	}, f.results)
+	rest.Register(api, rest.Tenant, huma.Operation{
+		OperationID: "get-result", Method: http.MethodGet, Path: "/jobs/{id}/results/{name...}", Tags: tags,
+		Summary:     "Download one result file",
+		Description: "Redirects to a link that works for a while without a key.", DefaultStatus: http.StatusFound,
+		Errors: []int{http.StatusNotFound, http.StatusConflict},
+	}, f.result)
+	// The three dots are net/http's, for names with slashes; OpenAPI knows plain parameters only.
+	paths := api.OpenAPI().Paths
+	paths["/jobs/{id}/results/{name}"] = paths["/jobs/{id}/results/{name...}"]
+	delete(paths, "/jobs/{id}/results/{name...}")
+	rest.Register(api, rest.Tenant, huma.Operation{
+		OperationID: "get-results-zip", Method: http.MethodGet, Path: "/jobs/{id}/results.zip", Tags: tags,
+		Summary: "Download all result files as one zip",
+		Errors:  []int{http.StatusNotFound, http.StatusConflict},
+		Responses: map[string]*huma.Response{"200": {
+			Description: "OK", Content: map[string]*huma.MediaType{"application/zip": {Schema: &huma.Schema{Type: huma.TypeString, Format: "binary"}}},
+		}},
+	}, f.resultsZip)
+	rest.Register(api, rest.Tenant, huma.Operation{
+		OperationID: "get-summary", Method: http.MethodGet, Path: "/jobs/{id}/summary", Tags: tags,
+		Summary: "Show what a run did, in numbers with their units",
+		Errors:  []int{http.StatusNotFound, http.StatusConflict},
+	}, f.summary)
+}
+
+// Results is the list of a job's files on the wire.
+type Results struct {
+	JobID          string            `json:"job_id" format:"uuid"`
+	Status         job.State         `json:"status"`
+	StorageType    string            `json:"storage_type,omitempty" enum:"s3"`
+	ResultLocation *string           `json:"result_location"`
+	ResultFiles    *rest.ResultFiles `json:"result_files"`
+	Files          []ResultLink      `json:"files" doc:"Empty while there are none."`
+	Results        *string           `json:"results" doc:"Null until the job has succeeded, then its result_location."`
+	Partial        bool              `json:"partial" doc:"True when the run stopped early, so that files end early too."`
+	Message        string            `json:"message,omitempty"`
+}
+
+// ResultLink is one file with its download link.
+type ResultLink struct {
+	Name        string    `json:"name" doc:"Path below the job's results."`
+	Size        int64     `json:"size" doc:"Bytes."`
+	ContentType string    `json:"content_type"`
+	URL         string    `json:"url" format:"uri" doc:"Downloads the file without a key."`
+	ExpiresAt   time.Time `json:"expires_at" doc:"When url stops working."`
+}
+
+type resultsAnswer struct{ Body Results }
+
+func (f *Function) results(ctx context.Context, in *jobRequest) (*resultsAnswer, error) {
+	j, err := f.Jobs.Job(ctx, rest.TenantOf(ctx).ID, in.ID)
+	if err != nil {
+		return nil, err
+	}
+	onWire := rest.JobOf(j, f.Objects.URL)
+	out := Results{
+		JobID: j.ID, Status: j.State, StorageType: "s3", Files: []ResultLink{},
+		ResultLocation: onWire.ResultLocation, ResultFiles: onWire.ResultFiles,
+		Partial: j.State.Terminal() && j.State != job.Succeeded,
+	}
+	switch {
+	case j.ResultsPruned:
+		out.Message = "The results were removed because of their age. Run the scenario again to have them back."
+	case !j.State.Terminal():
+		out.Message = "Job has not completed successfully. It is " + string(j.State) + "; its files appear when it has finished."
+	case j.State != job.Succeeded:
+		out.Message = "Job has not completed successfully. These are the files it wrote before it stopped."
+	}
+	if onWire.ResultFiles == nil {
+		return &resultsAnswer{Body: out}, nil
+	}
+	if j.State == job.Succeeded {
+		out.Results = onWire.ResultLocation
+	}
+	prefix := artifact.ResultsOf(j.Namespace, j.ID)
+	expires := f.Now().Add(f.LinkLifetime).UTC().Truncate(time.Second)
+	for _, file := range j.Results {
+		link, err := f.Objects.PresignGet(ctx, prefix+file.Name, file.Name, f.LinkLifetime)
+		if err != nil {
+			return nil, err
+		}
+		out.Files = append(out.Files, ResultLink{
+			Name: file.Name, Size: file.Size, ContentType: artifact.ContentType(file.Name), URL: link, ExpiresAt: expires,
+		})
+	}
+	return &resultsAnswer{Body: out}, nil
+}
+
+// finished returns a job whose results can be had, or says why they cannot.
+func (f *Function) finished(ctx context.Context, id string) (job.Job, error) {
+	j, err := f.Jobs.Job(ctx, rest.TenantOf(ctx).ID, id)
+	switch {
+	case err != nil:
+		return job.Job{}, err
+	case !j.State.Terminal():
+		return job.Job{}, problem.New(problem.Conflict, "Job %s is %s. Its results are there when it has finished.", id, j.State)
+	case j.ResultsPruned:
+		return job.Job{}, problem.New(problem.NotFound, "The results of job %s were removed because of their age. Run the scenario again to have them back.", id)
+	}
+	return j, nil
+}
+
+type resultRequest struct {
+	ID   string `path:"id" maxLength:"100"`
+	Name string `path:"name" maxLength:"500" doc:"As in the list of results."`
+}
+
+type resultAnswer struct {
+	Location string `header:"Location"`
+}
+
+func (f *Function) result(ctx context.Context, in *resultRequest) (*resultAnswer, error) {
+	j, err := f.finished(ctx, in.ID)
+	if err != nil {
+		return nil, err
+	}
+	for _, file := range j.Results {
+		if file.Name == in.Name {
+			link, err := f.Objects.PresignGet(ctx, artifact.ResultsOf(j.Namespace, j.ID)+file.Name, file.Name, f.LinkLifetime)
+			if err != nil {
+				return nil, err
+			}
+			return &resultAnswer{Location: link}, nil
+		}
+	}
+	return nil, problem.New(problem.NotFound, "Job %s has no result file %.200q. GET /jobs/%s/results lists those it has.", j.ID, in.Name, j.ID)
+}
+
+func (f *Function) resultsZip(ctx context.Context, in *jobRequest) (*huma.StreamResponse, error) {
+	j, err := f.finished(ctx, in.ID)
+	if err != nil {
+		return nil, err
+	}
+	if len(j.Results) == 0 {
+		return nil, problem.New(problem.NotFound, "Job %s has no result files: %s", j.ID, j.Message)
+	}
+	return &huma.StreamResponse{Body: func(hctx huma.Context) {
+		hctx.SetHeader("Content-Type", "application/zip")
+		hctx.SetHeader("Content-Disposition", `attachment; filename="`+j.ID+`.zip"`)
+		hctx.SetStatus(http.StatusOK)
+		if err := f.writeZip(hctx.Context(), rest.StreamOut(hctx), j); err != nil {
+			// The status is sent already. A connection that breaks tells the client that the zip is not whole.
+			zerolog.Ctx(hctx.Context()).Warn().Err(err).Str("job", j.ID).Msg("zip of results broken off")
+			panic(http.ErrAbortHandler)
+		}
+	}}, nil
+}
+
+// writeZip packs files one after the other, so that memory does not grow with their sizes.
+func (f *Function) writeZip(ctx context.Context, w io.Writer, j job.Job) error {
+	out := zip.NewWriter(w)
+	for _, file := range j.Results {
+		method := zip.Deflate
+		if strings.HasSuffix(file.Name, ".gz") {
+			method = zip.Store // once is enough
+		}
+		entry, err := out.CreateHeader(&zip.FileHeader{Name: file.Name, Method: method, Modified: *j.FinishedAt})
+		if err != nil {
+			return err
+		}
+		body, err := f.Objects.Open(ctx, artifact.ResultsOf(j.Namespace, j.ID)+file.Name, 0, -1)
+		if err != nil {
+			return err
+		}
+		_, err = io.Copy(entry, body)
+		body.Close()
+		if err != nil {
+			return err
+		}
+	}
+	return out.Close()
+}
+
+// Summary is a run's summary on the wire.
+type Summary struct {
+	JobID  string    `json:"job_id" format:"uuid"`
+	Status job.State `json:"status"`
+	simulation.Summary
+}
+
+type summaryAnswer struct{ Body Summary }
+
+func (f *Function) summary(ctx context.Context, in *jobRequest) (*summaryAnswer, error) {
+	j, err := f.Jobs.Job(ctx, rest.TenantOf(ctx).ID, in.ID)
+	switch {
+	case err != nil:
+		return nil, err
+	case !j.State.Terminal():
+		return nil, problem.New(problem.Conflict, "Job %s is %s. Its summary is there when it has finished.", in.ID, j.State)
+	case j.Summary == nil:
+		return nil, problem.New(problem.NotFound, "Job %s ended before SUMO wrote anything to sum up: %s", in.ID, j.Message)
+	}
+	out := Summary{JobID: j.ID, Status: j.State, Summary: *j.Summary}
+	if out.Metrics == nil {
+		out.Metrics = []simulation.Metric{}
+	}
+	return &summaryAnswer{Body: out}, nil
+}
