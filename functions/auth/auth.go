@@ -3,6 +3,7 @@ package auth
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net/http"
 	"regexp"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"github.com/sumo-k8/sumo-k8/pkg/artifact"
 	"github.com/sumo-k8/sumo-k8/pkg/problem"
 	"github.com/sumo-k8/sumo-k8/pkg/rest"
 	"github.com/sumo-k8/sumo-k8/pkg/tenant"
@@ -18,8 +20,11 @@ import (
 // Function answers the /auth calls.
 type Function struct {
 	Tenants tenant.Store
-	Random  io.Reader // cryptographically strong
-	Now     func() time.Time
+	Objects artifact.Store
+	// Provisioner keeps the tenants' namespaces; nil where there is no cluster.
+	Provisioner tenant.Provisioner
+	Random      io.Reader // cryptographically strong
+	Now         func() time.Time
 }
 
 // Register adds the function's operations to api.
@@ -52,6 +57,12 @@ func (f *Function) Register(api huma.API) {
 		Description: "Give the new values in the query or as JSON. Running jobs go on; waiting ones are measured by the new limits.",
 		Errors:      []int{http.StatusNotFound},
 	}, f.update)
+	rest.Register(api, rest.Admin, huma.Operation{
+		OperationID: "delete-tenant", Method: http.MethodDelete, Path: "/auth/tenants/{id}", Tags: tags,
+		Summary:     "Delete a tenant with all it has",
+		Description: "Removes its keys, namespace, scenarios, jobs and results. Refused while jobs wait or run, unless force is set.",
+		Errors:      []int{http.StatusNotFound, http.StatusConflict},
+	}, f.delete)
 }
 
 // Tenant is a tenant on the wire.
@@ -120,6 +131,10 @@ func (f *Function) register(ctx context.Context, in *registerRequest) (*tenantAn
 	t, err = f.Tenants.CreateTenant(ctx, t, key)
 	if err != nil {
 		return nil, err
+	}
+	if err := f.provision(ctx, t); err != nil {
+		// The key would never be seen. Without the tenant, the same request can simply be sent again.
+		return nil, errors.Join(err, f.Tenants.DeleteTenant(context.WithoutCancel(ctx), t.ID))
 	}
 	return &tenantAnswer{Body: onWire(t, text)}, nil
 }
@@ -230,7 +245,75 @@ func (f *Function) update(ctx context.Context, in *updateRequest) (*tenantAnswer
 	if err != nil {
 		return nil, err
 	}
+	if err := f.provision(ctx, t); err != nil {
+		return nil, err
+	}
 	return f.withMaskedKey(ctx, t)
+}
+
+func (f *Function) provision(ctx context.Context, t tenant.Tenant) error {
+	if f.Provisioner == nil {
+		return nil
+	}
+	return f.Provisioner.Provision(ctx, t)
+}
+
+type deleteRequest struct {
+	ID    string `path:"id" maxLength:"100"`
+	Force bool   `query:"force" doc:"Cancel the jobs that wait or run."`
+}
+
+type deleteAnswer struct {
+	Body struct {
+		TenantID string `json:"tenant_id"`
+		Status   string `json:"status" enum:"deleted"`
+	}
+}
+
+// delete takes steps that can each be repeated: when one fails, the tenant is still there to be deleted again. Runs that go on
+// meanwhile are stopped by reconcile, which finds no job for them.
+func (f *Function) delete(ctx context.Context, in *deleteRequest) (*deleteAnswer, error) {
+	t, err := f.Tenants.RetireTenant(ctx, in.ID, in.Force)
+	if err != nil {
+		return nil, err
+	}
+	if f.Provisioner != nil {
+		if err := f.Provisioner.Deprovision(ctx, t); err != nil {
+			return nil, err
+		}
+	}
+	for _, prefix := range []string{artifact.ScenarioPrefix, artifact.ResultPrefix} {
+		if err := f.removeObjects(ctx, prefix+t.Namespace+"/"); err != nil {
+			return nil, err
+		}
+	}
+	if err := f.Tenants.DeleteTenant(ctx, t.ID); err != nil {
+		return nil, err
+	}
+	out := &deleteAnswer{}
+	out.Body.TenantID, out.Body.Status = t.ID, "deleted"
+	return out, nil
+}
+
+// removeBatch bounds the keys held in memory at a time.
+const removeBatch = 10_000
+
+func (f *Function) removeObjects(ctx context.Context, prefix string) error {
+	for {
+		var keys []string
+		if err := f.Objects.List(ctx, prefix, func(o artifact.Object) bool {
+			keys = append(keys, o.Key)
+			return len(keys) < removeBatch
+		}); err != nil {
+			return err
+		}
+		if err := f.Objects.Delete(ctx, keys...); err != nil {
+			return err
+		}
+		if len(keys) < removeBatch {
+			return nil
+		}
+	}
 }
 
 // bucketPattern is S3's naming rule for buckets, with an optional prefix that ends in a slash so that "team" does not

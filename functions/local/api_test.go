@@ -41,6 +41,7 @@ func TestAPI(t *testing.T) {
 			"results are downloaded one by one or all":   testResults,
 			"a request waits for a change":               testWaiting,
 			"a finished job is retried and purged":       testRetryAndPurge,
+			"a tenant is deleted with all it has":        testTenantDeletion,
 			"limits hold jobs back":                      testLimits,
 			"forms are checked field by field":           testForms,
 			"an idempotency key makes one job":           testIdempotency,
@@ -465,6 +466,7 @@ var tenantCalls = [][2]string{
 
 var adminCalls = [][2]string{
 	{"POST", "/auth/register"}, {"POST", "/auth/regenerate-key"}, {"GET", "/auth/tenants"}, {"GET", "/auth/tenants/x"}, {"PATCH", "/auth/tenants/x"},
+	{"DELETE", "/auth/tenants/x"},
 	{"GET", "/admin/cluster"}, {"GET", "/admin/jobs"}, {"GET", "/admin/activity"}, {"POST", "/admin/warmup"}, {"GET", "/admin/warmup/status"},
 	{"DELETE", "/admin/warmup/x"}, {"POST", "/reconcile"},
 }

@@ -208,3 +208,35 @@ func testRetryAndPurge(t *testing.T, s *service) {
 		t.Error("the other job is gone too, or there was nothing to purge")
 	}
 }
+
+func testTenantDeletion(t *testing.T, s *service) {
+	c := s.register(t, `"max_concurrent_jobs": 1`)
+	done := c.submit(t, "square")
+	c.finish(t, done.JobID)
+	var results status.Results
+	c.call(t, "GET", "/jobs/"+done.JobID+"/results").into(t, &results)
+	active, queued := c.submitEndless(t), c.submitEndless(t)
+	c.await(t, active.JobID, running)
+
+	path := "/auth/tenants/" + c.id
+	s.admin(t, "DELETE", path, "").want(t, http.StatusConflict)
+	if j := c.job(t, queued.JobID); j.Status != job.Queued {
+		t.Errorf("the refused deletion left the queued job %s", j.Status)
+	}
+	s.admin(t, "DELETE", path+"?force=true", "").want(t, http.StatusOK)
+	c.call(t, "GET", "/jobs").want(t, http.StatusUnauthorized)
+	s.admin(t, "GET", path, "").want(t, http.StatusNotFound)
+	s.admin(t, "DELETE", path, "").want(t, http.StatusNotFound)
+	for _, f := range results.Files {
+		response, err := http.Get(f.URL)
+		if err != nil {
+			t.Fatal(err)
+		}
+		response.Body.Close()
+		if response.StatusCode != http.StatusNotFound {
+			t.Errorf("%s of the deleted tenant is still there: %s", f.Name, response.Status)
+		}
+	}
+	// Its name is free again, and nothing of the old one is seen.
+	s.admin(t, "POST", "/auth/register", fmt.Sprintf(`{"tenant_id": %q}`, c.id)).want(t, http.StatusOK)
+}

@@ -75,6 +75,44 @@ func (d *DB) UpdateTenant(ctx context.Context, id string, p tenant.Patch) (tenan
 	return toTenant(updated), nil
 }
 
+// RetireTenant implements tenant.Store.
+func (d *DB) RetireTenant(ctx context.Context, id string, force bool) (tenant.Tenant, error) {
+	var retired db.Tenant
+	err := d.inTx(ctx, func(q *db.Queries) (err error) {
+		// Under the lock no job is created or claimed.
+		if retired, err = q.LockTenant(ctx, id); err != nil {
+			return err
+		}
+		if !force {
+			usage, err := q.Usage(ctx, id)
+			if err != nil {
+				return err
+			}
+			for _, u := range usage {
+				if !u.State.Terminal() {
+					return problem.New(problem.Conflict, "Tenant %s has jobs waiting or running. Wait for their end, or cancel and delete all with force=true.", id)
+				}
+			}
+		}
+		if err := q.RevokeKeys(ctx, id); err != nil {
+			return err
+		}
+		return q.RequestCancelOfTenant(ctx, id)
+	})
+	if err != nil {
+		return tenant.Tenant{}, translate(orNoTenant(err, id), "retiring a tenant")
+	}
+	return toTenant(retired), nil
+}
+
+// DeleteTenant implements tenant.Store.
+func (d *DB) DeleteTenant(ctx context.Context, id string) error {
+	if err := d.q.DeleteTenant(ctx, id); err != nil {
+		return translate(err, "deleting a tenant")
+	}
+	return nil
+}
+
 // ReplaceKeys implements tenant.Store.
 func (d *DB) ReplaceKeys(ctx context.Context, tenantID string, k tenant.Key) error {
 	err := d.inTx(ctx, func(q *db.Queries) error {

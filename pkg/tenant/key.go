@@ -61,7 +61,8 @@ func ParseKey(text string) (id string, hash []byte, err error) {
 		return "", nil, ErrUnknownKey()
 	}
 	body, sum := body[:keyIDLength+secretLength], body[keyIDLength+secretLength:]
-	if checksum(body) != sum {
+	// A forger can compute the checksum of any bytes; those outside the alphabet must not reach the database.
+	if checksum(body) != sum || strings.ContainsFunc(body, outsideBase62) {
 		return "", nil, ErrUnknownKey()
 	}
 	digest := sha256.Sum256([]byte(text))
@@ -83,6 +84,8 @@ func checksum(body string) string {
 	}
 	return string(out[:])
 }
+
+func outsideBase62(r rune) bool { return !strings.ContainsRune(base62, r) }
 
 // randomBase62 draws without bias: bytes of 248 and above, the largest multiple of 62, are thrown away.
 func randomBase62(random io.Reader, n int) (string, error) {

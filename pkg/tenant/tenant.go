@@ -5,7 +5,9 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -59,11 +61,24 @@ type Store interface {
 	UpdateTenant(ctx context.Context, id string, p Patch) (Tenant, error)
 	// ReplaceKeys makes k the tenant's only key: all others stop working in the same instant.
 	ReplaceKeys(ctx context.Context, tenantID string, k Key) error
+	// RetireTenant revokes all keys of the tenant, so that nothing new is accepted for it, and asks for its active jobs to
+	// be cancelled. Unless force is set, a tenant with jobs waiting or running is problem.Conflict and stays as it is.
+	RetireTenant(ctx context.Context, id string, force bool) (Tenant, error)
+	// DeleteTenant forgets the tenant with its keys, scenarios and jobs. One that is gone already is no error.
+	DeleteTenant(ctx context.Context, id string) error
 	// TenantByKey returns the tenant for which the key with this id and hash speaks now: neither expired nor revoked.
 	// Anything else is problem.Unauthorized, in the same words whatever is wrong.
 	TenantByKey(ctx context.Context, id string, hash []byte) (Tenant, error)
 	// KeyHints maps each tenant id to the first characters of its newest working key, for masked display.
 	KeyHints(ctx context.Context) (map[string]string, error)
+}
+
+// Provisioner keeps what a tenant has outside of the Store: on Kubernetes its namespace, quota and policies.
+type Provisioner interface {
+	// Provision brings it into the state that t asks for, however it was before.
+	Provision(ctx context.Context, t Tenant) error
+	// Deprovision removes it. What is gone already is no error.
+	Deprovision(ctx context.Context, t Tenant) error
 }
 
 // MaxIDLength of a tenant id, in characters.
@@ -100,7 +115,8 @@ func NamespaceFor(id string) string {
 			b.WriteByte('-')
 		}
 	}
-	if label := namespacePrefix + b.String(); b.String() == id && len(label) <= maxNamespace-hashSuffix {
+	// An id that ends as if it had a hash gets one as well: it could be the namespace of another id.
+	if label := namespacePrefix + id; b.String() == id && len(label) <= maxNamespace-hashSuffix && !looksHashed.MatchString(id) {
 		return label
 	}
 	sum := sha256.Sum256([]byte(id))
@@ -111,8 +127,15 @@ func NamespaceFor(id string) string {
 // hashSuffix is the length of "-" and the hexadecimal digits that tell apart ids with one readable form.
 const hashSuffix = 9
 
-// MayRead reports whether an s3:// input of t may come from this object.
+var looksHashed = regexp.MustCompile(fmt.Sprintf(`-[0-9a-f]{%d}$`, hashSuffix-1))
+
+// MayRead reports whether an s3:// input of t may come from this object. A key with "." or ".." between its slashes never
+// may: S3 takes it literally, but proxies and stores over a file system may not.
 func (t Tenant) MayRead(bucket, key string) bool {
+	steps := strings.Split(key, "/")
+	if slices.Contains(steps, ".") || slices.Contains(steps, "..") {
+		return false
+	}
 	for _, allowed := range t.InputBuckets {
 		name, prefix, _ := strings.Cut(allowed, "/")
 		if name == bucket && strings.HasPrefix(key, prefix) {

@@ -28,6 +28,7 @@ import (
 	"github.com/sumo-k8/sumo-k8/pkg/rest"
 	"github.com/sumo-k8/sumo-k8/pkg/s3store"
 	"github.com/sumo-k8/sumo-k8/pkg/scenario"
+	"github.com/sumo-k8/sumo-k8/pkg/tenant"
 )
 
 //go:generate go run ../openapi openapi.json
@@ -51,6 +52,8 @@ type Parts struct {
 	Engine job.Engine
 	// Live reads logs of runs under way; nil when this process cannot reach them.
 	Live job.LiveLogs
+	// Provisioner keeps the tenants' namespaces; nil where there is no cluster.
+	Provisioner tenant.Provisioner
 	// Changed is called when reconcile has something to do; it may be nil.
 	Changed func()
 }
@@ -104,7 +107,7 @@ func (p Parts) api(mux *http.ServeMux, targets []string) huma.API {
 }
 
 func (p Parts) auth() *auth.Function {
-	return &auth.Function{Tenants: p.DB, Random: rand.Reader, Now: time.Now}
+	return &auth.Function{Tenants: p.DB, Objects: p.Objects, Provisioner: p.Provisioner, Random: rand.Reader, Now: time.Now}
 }
 
 func (p Parts) submit() *submit.Function {

@@ -100,6 +100,15 @@ SET cancel_requested = true,
 WHERE tenant_id = @tenant_id AND id = @id AND state IN ('QUEUED', 'PENDING', 'RUNNING')
 RETURNING *;
 
+-- name: RequestCancelOfTenant :exec
+UPDATE jobs
+SET cancel_requested = true,
+    state       = CASE state WHEN 'QUEUED' THEN 'CANCELLED' ELSE state END,
+    reason      = CASE state WHEN 'QUEUED' THEN 'Cancelled' ELSE reason END,
+    message     = CASE state WHEN 'QUEUED' THEN 'Cancelled because its tenant was deleted.' ELSE message END,
+    finished_at = CASE state WHEN 'QUEUED' THEN now() ELSE finished_at END
+WHERE tenant_id = @tenant_id AND state IN ('QUEUED', 'PENDING', 'RUNNING');
+
 -- name: ActiveUsage :one
 SELECT count(*) AS jobs, coalesce(sum(cpu_request), 0)::bigint AS cpu, coalesce(sum(memory_gi), 0)::bigint AS memory_gi
 FROM jobs

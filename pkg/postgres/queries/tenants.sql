@@ -53,3 +53,7 @@ SELECT DISTINCT ON (tenant_id) tenant_id, hint
 FROM api_keys
 WHERE revoked_at IS NULL AND (expires_at IS NULL OR expires_at > now())
 ORDER BY tenant_id, created_at DESC;
+
+-- name: DeleteTenant :exec
+-- Everything that refers to it goes with it.
+DELETE FROM tenants WHERE id = @id;

@@ -1013,6 +1013,21 @@ func (q *Queries) RequestCancel(ctx context.Context, arg RequestCancelParams) (J
 	return i, err
 }
 
+const requestCancelOfTenant = `-- name: RequestCancelOfTenant :exec
+UPDATE jobs
+SET cancel_requested = true,
+    state       = CASE state WHEN 'QUEUED' THEN 'CANCELLED' ELSE state END,
+    reason      = CASE state WHEN 'QUEUED' THEN 'Cancelled' ELSE reason END,
+    message     = CASE state WHEN 'QUEUED' THEN 'Cancelled because its tenant was deleted.' ELSE message END,
+    finished_at = CASE state WHEN 'QUEUED' THEN now() ELSE finished_at END
+WHERE tenant_id = $1 AND state IN ('QUEUED', 'PENDING', 'RUNNING')
+`
+
+func (q *Queries) RequestCancelOfTenant(ctx context.Context, tenantID string) error {
+	_, err := q.db.Exec(ctx, requestCancelOfTenant, tenantID)
+	return err
+}
+
 const restart = `-- name: Restart :one
 UPDATE jobs SET attempt = attempt + 1, message = $1
 WHERE id = $2 AND state IN ('PENDING', 'RUNNING')

@@ -10,6 +10,16 @@ import (
 	"time"
 )
 
+const deleteTenant = `-- name: DeleteTenant :exec
+DELETE FROM tenants WHERE id = $1
+`
+
+// Everything that refers to it goes with it.
+func (q *Queries) DeleteTenant(ctx context.Context, id string) error {
+	_, err := q.db.Exec(ctx, deleteTenant, id)
+	return err
+}
+
 const insertKey = `-- name: InsertKey :exec
 INSERT INTO api_keys (id, tenant_id, name, hint, hash, created_at, expires_at)
 VALUES ($1, $2, $3, $4, $5, $6, $7)
