@@ -2,14 +2,18 @@
 //
 // Every run has a folder of its own:
 //
-//	<Dir>/<job id>/run.json      what is needed to store the results after a restart
+//	<Dir>/<job id>/run.json      what is needed to store the results, or to begin again, after a restart
 //	               scenario.zip  the scenario, fetched from the object store
 //	               work/         where sumo-run unpacks it
 //	               out/          what the run leaves; every file in it becomes a result
 //
-// The folder is the engine's only memory beyond the process. A restart finds in it either out/outcome.json, which means
-// that the run is over and only its results must be stored, or not, which means that the run is lost: its folder is
-// removed, and the job runs again when it is started again. So no run that came to its end is ever repeated.
+// The folder is the engine's only memory beyond the process. A restart finds one of three things in it:
+//
+//   - out/outcome.json: the run is over, and only its results must be stored. So no run that came to its end is ever
+//     repeated.
+//   - a whole job in run.json: an orderly Close interrupted the run, or found it waiting. The engine has it still, and
+//     begins it again by itself. A stop of ours is no fault of the job's, so it does not count as a lost run.
+//   - neither: the run is lost. Its folder is removed, and the job runs again when it is started again.
 package localengine
 
 import (
@@ -83,6 +87,8 @@ type Engine struct {
 type run struct {
 	job job.Job // of a run found on disk, only what run.json keeps
 	dir string
+	// again tells that the run was interrupted by an orderly Close and begins anew.
+	again bool
 	// wanted ends when the run shall stop; its cause is errStopped or errClosing.
 	wanted context.Context
 	stop   context.CancelCauseFunc
@@ -99,8 +105,8 @@ var (
 	_ job.LiveLogs = (*Engine)(nil)
 )
 
-// New makes an engine over cfg.Dir and takes up what an earlier one left there: results of finished runs are stored,
-// unfinished runs are cleared away. Scenarios are read from objects and results written to it.
+// New makes an engine over cfg.Dir and takes up what an earlier one left there: results of finished runs are stored, runs
+// that Close kept begin again, others are cleared away. Scenarios are read from objects and results written to it.
 func New(cfg Config, objects artifact.Store, now func() time.Time, log zerolog.Logger) (*Engine, error) {
 	cfg.Slots = cmp.Or(cfg.Slots, runtime.NumCPU())
 	cfg.StopGrace = cmp.Or(cfg.StopGrace, DefaultStopGrace)
@@ -135,12 +141,17 @@ func New(cfg Config, objects artifact.Store, now func() time.Time, log zerolog.L
 	return e, nil
 }
 
-// Close stops all runs, gracefully until ctx ends. Runs that it interrupts are not reported as finished, so that they
-// are run again; results that are not stored yet are stored by the next engine over the same folder.
+// Close stops all runs, gracefully until ctx ends. Runs that it interrupts are not reported as finished. The next engine
+// over the same folder begins them again, and those that wait for a slot; it also stores results that are not stored yet.
 func (e *Engine) Close(ctx context.Context) error {
 	e.mu.Lock()
 	e.close(errClosing)
+	waiting := e.queue
+	e.queue = nil
 	e.mu.Unlock()
+	for _, r := range waiting {
+		e.keep(r)
+	}
 	done := make(chan struct{})
 	go func() {
 		e.work.Wait()
@@ -178,10 +189,7 @@ func (e *Engine) Start(_ context.Context, j job.Job) error {
 	if e.runs[j.ID] != nil {
 		return nil
 	}
-	r := e.add(j)
-	r.seen.State = job.Pending
-	at, _ := slices.BinarySearchFunc(e.queue, r, inOrder)
-	e.queue = slices.Insert(e.queue, at, r)
+	e.enqueue(e.add(j))
 	e.fillSlots()
 	e.notify()
 	return nil
@@ -206,6 +214,13 @@ func (e *Engine) add(j job.Job) *run {
 	r.wanted, r.stop = context.WithCancelCause(e.alive)
 	e.runs[j.ID] = r
 	return r
+}
+
+// enqueue makes r wait for its turn. The caller holds e.mu, or is alone.
+func (e *Engine) enqueue(r *run) {
+	r.seen.State = job.Pending
+	at, _ := slices.BinarySearchFunc(e.queue, r, inOrder)
+	e.queue = slices.Insert(e.queue, at, r)
 }
 
 // fillSlots starts waiting runs while slots are free. The caller holds e.mu.

@@ -170,6 +170,17 @@ func (b *bench) traces(t *testing.T, name string) []string {
 	return strings.Fields(string(text))
 }
 
+// traceLines waits until scripts have left n lines in a file.
+func (b *bench) traceLines(t *testing.T, name string, n int) {
+	t.Helper()
+	b.trace(t, name)
+	for end := time.Now().Add(patience); len(b.traces(t, name)) < n; time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("scripts left %d lines in %s, want %d", len(b.traces(t, name)), name, n)
+		}
+	}
+}
+
 // stored returns the results of a job in the object store, by name.
 func (b *bench) stored(t *testing.T, j job.Job) map[string]string {
 	t.Helper()
@@ -614,21 +625,54 @@ func TestClosingInterruptsRunsWhichThenRunAgain(t *testing.T) {
 		t.Errorf("a closed engine starts with %v, want unavailable", err)
 	}
 
+	// Nobody needs to start them again, and whoever does so changes nothing. A second restart finds them just the same.
 	b.open(t)
-	if seen, err := b.Observe(t.Context()); err != nil || len(seen) != 0 {
-		t.Errorf("after the restart Observe() = %+v, %v, want nothing", seen, err)
+	b.traceLines(t, "runs", 2)
+	b.close(t)
+	b.open(t)
+	if err := b.Start(t.Context(), running); err != nil {
+		t.Fatal(err)
+	}
+	if o := b.seeState(t, running.ID, job.Running); o.Message == "" {
+		t.Error("nothing says that the run has begun anew")
+	}
+	if o := b.seeState(t, queued.ID, job.Pending); o.Message != "" {
+		t.Errorf("the run that had only waited says %q", o.Message)
 	}
 	b.allow(t, "go")
 	for _, j := range []job.Job{running, queued} {
-		if err := b.Start(t.Context(), j); err != nil {
-			t.Fatal(err)
+		o := b.seeEnd(t, j.ID)
+		if o.State != job.Succeeded || o.Message != "said by the run" {
+			t.Errorf("%s ended %s with the message %q, want SUCCEEDED and the run's own", j.ID, o.State, o.Message)
 		}
-		if o := b.seeEnd(t, j.ID); o.State != job.Succeeded {
-			t.Errorf("%s ended %s, want SUCCEEDED", j.ID, o.State)
+		if diff := cmp.Diff([]string{"outcome.json"}, names(o.Results)); diff != "" {
+			t.Errorf("results of %s: %s", j.ID, diff)
 		}
 	}
-	if got := b.traces(t, "runs"); len(got) != 2 {
-		t.Errorf("ran %d times, want twice", len(got))
+	if got := b.traces(t, "runs"); len(got) != 3 {
+		t.Errorf("ran %d times, want three times", len(got))
+	}
+}
+
+func TestAKilledEngineDoesNotBeginARunAgainThatAnOrderlyCloseHadKeptBefore(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, nil)
+	j := b.start(t, "j", `trap 'finish Interrupted; exit 31' TERM
+		echo run >>"$SCRATCH/runs"; while :; do sleep 0.01; done`, nil)
+	b.traceLines(t, "runs", 1)
+	b.close(t)
+	b.open(t)
+	b.traceLines(t, "runs", 2)
+	// What a kill leaves is the folder as it stands while the run goes on.
+	killed := b.cfg
+	killed.Dir = filepath.Join(t.TempDir(), "killed")
+	if err := os.CopyFS(killed.Dir, os.DirFS(b.cfg.Dir)); err != nil {
+		t.Fatal(err)
+	}
+	after := &bench{cfg: killed, objects: b.objects, scratch: b.scratch}
+	after.open(t)
+	if seen, err := after.Observe(t.Context()); err != nil || len(seen) != 0 {
+		t.Errorf("after the kill Observe() = %+v, %v, want nothing of %s", seen, err, j.ID)
 	}
 }
 
@@ -652,6 +696,7 @@ func TestARestartClearsAwayWhatDidNotEndAndNothingElse(t *testing.T) {
 	write("torn/out/outcome.json", `{"reas`)
 	write("stopped/run.json", `{"id":"stopped","namespace":"sumo-t"}`)
 	write("stopped/out/outcome.json", `{"reason":"Interrupted"}`)
+	write("0198c0de-0000-7000-8000-000000000001/new.json", `{"id"`)
 	write("photos/cat.jpg", "not ours")
 	b.open(t)
 	left, err := os.ReadDir(b.cfg.Dir)

@@ -18,6 +18,8 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/google/uuid"
+
 	"github.com/sumo-k8/sumo-k8/pkg/artifact"
 	"github.com/sumo-k8/sumo-k8/pkg/job"
 	"github.com/sumo-k8/sumo-k8/pkg/problem"
@@ -55,6 +57,10 @@ const (
 type record struct {
 	ID        string `json:"id"`
 	Namespace string `json:"namespace"`
+	// Job is set by an orderly Close, for a run that has not come to its end and shall begin again.
+	Job *job.Job `json:"job,omitempty"`
+	// Interrupted tells that it had begun.
+	Interrupted bool `json:"interrupted,omitempty"`
 }
 
 // resume takes up the folders that an earlier engine left.
@@ -68,23 +74,60 @@ func (e *Engine) resume() error {
 		var rec record
 		var outcome simulation.Outcome
 		if readJSON(filepath.Join(dir, recordFile), &rec) != nil || rec.ID != entry.Name() {
-			continue // not made by us, or made anew when the job is started
-		}
-		if readJSON(filepath.Join(dir, outFolder, simulation.OutcomeFile), &outcome) != nil || outcome.Reason == simulation.Interrupted {
-			if err := removeRun(dir); err != nil {
-				return fmt.Errorf("clearing away an unfinished run: %w", err)
+			// A run whose start was cut short is made anew when the job is started, if it ever is. What has no name of a
+			// run was not made by us.
+			if uuid.Validate(entry.Name()) == nil {
+				if err := removeRun(dir); err != nil {
+					return fmt.Errorf("clearing away a run that never began: %w", err)
+				}
 			}
 			continue
 		}
-		r := e.add(job.Job{ID: rec.ID, Namespace: rec.Namespace})
-		r.seen.State, r.seen.StartedAt, r.seen.Progress = job.Running, &outcome.StartedAt, r.progress()
-		e.work.Go(func() { e.deliver(r, outcome) })
+		unfinished := readJSON(filepath.Join(dir, outFolder, simulation.OutcomeFile), &outcome) != nil || outcome.Reason == simulation.Interrupted
+		switch {
+		case !unfinished:
+			r := e.add(job.Job{ID: rec.ID, Namespace: rec.Namespace})
+			r.seen.State, r.seen.StartedAt, r.seen.Progress = job.Running, &outcome.StartedAt, r.progress()
+			e.work.Go(func() { e.deliver(r, outcome) })
+		case rec.Job != nil && rec.Job.ID == rec.ID:
+			r := e.add(*rec.Job)
+			r.again = rec.Interrupted
+			e.enqueue(r)
+		default:
+			if err := removeRun(dir); err != nil {
+				return fmt.Errorf("clearing away an unfinished run: %w", err)
+			}
+		}
 	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.fillSlots()
 	return nil
+}
+
+// keep leaves r to the next engine, which begins it again. Should that fail, the run counts as lost.
+func (e *Engine) keep(r *run) {
+	kept := r.job
+	kept.TaskToken, kept.ProgressWebhook = "", nil // secrets of the tenant's, of no use to a run
+	err := clearRun(r.dir)
+	if err == nil {
+		err = r.writeJSON(r.file(recordFile), record{ID: r.job.ID, Namespace: r.job.Namespace, Job: &kept, Interrupted: r.again})
+	}
+	if err != nil {
+		e.log.Warn().Err(err).Str("job", r.job.ID).Msg("run not kept for the next start; it will count as lost")
+	}
 }
 
 // removeRun removes the folder of a run. The record goes last, so that resume completes a removal that was cut short.
 func removeRun(dir string) error {
+	if err := clearRun(dir); err != nil {
+		return err
+	}
+	return os.RemoveAll(dir)
+}
+
+// clearRun removes all but the record from the folder of a run, where there is one.
+func clearRun(dir string) error {
 	entries, err := os.ReadDir(dir)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
@@ -96,7 +139,7 @@ func removeRun(dir string) error {
 			}
 		}
 	}
-	return os.RemoveAll(dir)
+	return nil
 }
 
 // execute takes one run through its life; it holds a slot until SUMO has ended.
@@ -107,7 +150,12 @@ func (e *Engine) execute(r *run) {
 		e.deliver(r, outcome)
 		return
 	}
-	// Interrupted through no wish of a user. Without its folder the run is unknown, so it will be started again.
+	if errors.Is(context.Cause(r.wanted), errClosing) {
+		r.again = true
+		e.keep(r)
+		return
+	}
+	// Interrupted by others. Without its folder the run is unknown, so it will be started again, and counted as lost.
 	if err := removeRun(r.dir); err != nil {
 		e.log.Warn().Err(err).Str("job", r.job.ID).Msg("folder of an interrupted run not removed")
 	}
@@ -230,7 +278,12 @@ func (e *Engine) runProcess(r *run) (simulation.Outcome, bool, error) {
 		return simulation.Outcome{}, false, err
 	}
 	started := e.now()
-	e.observe(r, func(o *job.Observation) { o.State, o.StartedAt = job.Running, &started })
+	e.observe(r, func(o *job.Observation) {
+		o.State, o.StartedAt = job.Running, &started
+		if r.again {
+			o.Message = "The service was stopped and started again during the run, which has begun anew."
+		}
+	})
 
 	// sumo-run keeps the timeout itself; this is for one that hangs.
 	var overdue <-chan time.Time
