@@ -109,7 +109,7 @@ func (s *Store) putParts(ctx context.Context, api *s3.Client, key string, first 
 		_, err = api.CompleteMultipartUpload(ctx, &s3.CompleteMultipartUploadInput{
 			Bucket: &s.cfg.Bucket, Key: &key, UploadId: upload.UploadId,
 			MultipartUpload: &types.CompletedMultipartUpload{Parts: parts},
-		})
+		}, func(o *s3.Options) { o.HTTPClient = s.patient })
 		err = s.failed(err, "finish storing", key)
 	}
 	if err != nil {
@@ -118,7 +118,9 @@ func (s *Store) putParts(ctx context.Context, api *s3.Client, key string, first 
 	return size, nil
 }
 
-// sendParts uploads two parts while it reads a third. When it returns, no request is under way.
+// sendParts uploads two parts while it reads a third. When it returns, no request is under way, here or at the store: a part
+// that was cut off here may still arrive there, after the upload was given up, and then stays for ever in a place that
+// no list shows. So a part on its way comes to its end, for which it has abortTimeout once the caller has gone.
 func (s *Store) sendParts(ctx context.Context, api *s3.Client, key string, upload *string, part *[partSize]byte, r io.Reader) ([]types.CompletedPart, int64, error) {
 	var (
 		mu    sync.Mutex
@@ -127,11 +129,20 @@ func (s *Store) sendParts(ctx context.Context, api *s3.Client, key string, uploa
 	)
 	sending, sendCtx := errgroup.WithContext(ctx)
 	sending.SetLimit(partsSending)
+	partCtx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel()
+	defer context.AfterFunc(sendCtx, func() {
+		select {
+		case <-time.After(abortTimeout):
+			cancel()
+		case <-partCtx.Done():
+		}
+	})()
 	send := func(number int32, part *[partSize]byte, n int) {
 		size += int64(n)
 		sending.Go(func() error {
 			defer partBuffers.Put(part)
-			out, err := api.UploadPart(sendCtx, &s3.UploadPartInput{
+			out, err := api.UploadPart(partCtx, &s3.UploadPartInput{
 				Bucket: &s.cfg.Bucket, Key: &key, UploadId: upload, PartNumber: &number, Body: bytes.NewReader(part[:n]),
 			})
 			if err != nil {

@@ -35,8 +35,11 @@ const (
 	maxBackoff = 500 * time.Millisecond
 	// dialTimeout is short: a store that does not accept a connection in this time is away.
 	dialTimeout = 3 * time.Second
-	// headerTimeout is long: completing an upload of many parts may keep a store busy before it answers.
-	headerTimeout = 2 * time.Minute
+	// answerTimeout is how long a store may take to begin its answer to a request of at most one part. With the attempts, a store
+	// that hangs is reported within half a minute, while the caller's own client is still there.
+	answerTimeout = 10 * time.Second
+	// completeTimeout is long: completing an upload of many parts may keep a store busy before it answers.
+	completeTimeout = 2 * time.Minute
 	// pingTimeout keeps health checks well inside a probe's own second or two of patience.
 	pingTimeout = 2 * time.Second
 	// deleteBatch is the most keys that S3 takes in one request.
@@ -64,6 +67,7 @@ type Store struct {
 	mu      sync.Mutex
 	api     *s3.Client
 	presign *s3.PresignClient
+	patient *awshttp.BuildableClient // for the one request that may take long
 }
 
 var (
@@ -95,9 +99,7 @@ func (s *Store) connect(ctx context.Context) (*s3.Client, *s3.PresignClient, err
 		Retryer: retry.NewStandard(func(o *retry.StandardOptions) {
 			o.MaxAttempts, o.MaxBackoff = attempts, maxBackoff
 		}),
-		HTTPClient: awshttp.NewBuildableClient().
-			WithDialerOptions(func(d *net.Dialer) { d.Timeout = dialTimeout }).
-			WithTransportOptions(func(t *http.Transport) { t.ResponseHeaderTimeout = headerTimeout }),
+		HTTPClient: httpClient(answerTimeout),
 		// Every body is signed with its SHA-256 already; the SDK's further checksums are unknown to many other stores.
 		RequestChecksumCalculation: aws.RequestChecksumCalculationWhenRequired,
 		ResponseChecksumValidation: aws.ResponseChecksumValidationWhenRequired,
@@ -120,12 +122,18 @@ func (s *Store) connect(ctx context.Context) (*s3.Client, *s3.PresignClient, err
 	if s.cfg.Endpoint != "" {
 		opts.BaseEndpoint = aws.String(s.cfg.Endpoint)
 	}
-	s.api = s3.New(opts)
+	s.api, s.patient = s3.New(opts), httpClient(completeTimeout)
 	if s.cfg.PublicEndpoint != "" {
 		opts.BaseEndpoint = aws.String(s.cfg.PublicEndpoint)
 	}
 	s.presign = s3.NewPresignClient(s3.New(opts))
 	return s.api, s.presign, nil
+}
+
+func httpClient(timeout time.Duration) *awshttp.BuildableClient {
+	return awshttp.NewBuildableClient().
+		WithDialerOptions(func(d *net.Dialer) { d.Timeout = dialTimeout }).
+		WithTransportOptions(func(t *http.Transport) { t.ResponseHeaderTimeout = timeout })
 }
 
 // EnsureBucket makes our bucket when it is missing.

@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/http/httputil"
 	"net/url"
 	"os"
 	"runtime/metrics"
@@ -178,6 +179,45 @@ func TestCancelledPutLeavesNothing(t *testing.T) {
 	after := io.MultiReader(random(3*partSize), readerFunc(func([]byte) (int, error) { cancel(); return 0, nil }), random(partSize))
 	if _, err := store.Put(ctx, "key", after, ""); !errors.Is(err, context.Canceled) {
 		t.Errorf("Put() = %v, want context.Canceled", err)
+	}
+	wantEmpty(t, store, cfg)
+}
+
+func TestACancelledPutWaitsForThePartsOnTheirWay(t *testing.T) {
+	t.Parallel()
+	_, cfg := newStore(t)
+	target, err := url.Parse(cfg.Endpoint)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	behind := httputil.NewSingleHostReverseProxy(target)
+	var cut atomic.Bool
+	gateway := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodPut && r.URL.Query().Has("partNumber") {
+			part, err := io.ReadAll(r.Body)
+			if err != nil {
+				cut.Store(true)
+				return
+			}
+			r.Body = io.NopCloser(bytes.NewReader(part))
+			cancel()
+			select { // long enough to hear of a caller who hangs up
+			case <-r.Context().Done():
+				cut.Store(true)
+			case <-time.After(100 * time.Millisecond):
+			}
+		}
+		behind.ServeHTTP(w, r)
+	}))
+	t.Cleanup(gateway.Close)
+	cfg.Endpoint = gateway.URL
+	store := open(t, cfg)
+	if _, err := store.Put(ctx, "key", random(3*partSize), ""); !errors.Is(err, context.Canceled) {
+		t.Errorf("Put() = %v, want context.Canceled", err)
+	}
+	if cut.Load() {
+		t.Error("a part was cut off, which the store may take in after the upload was given up")
 	}
 	wantEmpty(t, store, cfg)
 }

@@ -105,6 +105,9 @@ func unreadable(cause error, format string, args ...any) error {
 	return p.WithItems(problem.Item{Message: p.Detail})
 }
 
+// TooLarge refuses an upload whose size is known, as problem.TooLarge.
+func TooLarge(size int64, limits Limits) error { return tooLarge(bytesText(size), limits) }
+
 func tooLarge(size string, limits Limits) error {
 	return problem.New(problem.TooLarge, "The zip has %s; at most %s are accepted. Leave out what the simulation does not need, "+
 		"such as earlier results.", size, bytesText(limits.Upload))
