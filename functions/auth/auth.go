@@ -184,7 +184,7 @@ func (f *Function) list(ctx context.Context, _ *struct{}) (*listAnswer, error) {
 }
 
 type tenantRequest struct {
-	ID string `path:"id" maxLength:"100"`
+	ID string `path:"id"`
 }
 
 func (f *Function) get(ctx context.Context, in *tenantRequest) (*tenantAnswer, error) {
@@ -204,7 +204,7 @@ func (f *Function) withMaskedKey(ctx context.Context, t tenant.Tenant) (*tenantA
 }
 
 type updateRequest struct {
-	ID string `path:"id" maxLength:"100"`
+	ID string `path:"id"`
 	// Query parameters cannot be absent in huma; zero stands for that, as no limit may be zero.
 	MaxCPU      int          `query:"max_cpu" minimum:"1" maximum:"1000"`
 	MaxMemoryGi int          `query:"max_memory_gi" minimum:"1" maximum:"5000"`
@@ -259,7 +259,7 @@ func (f *Function) provision(ctx context.Context, t tenant.Tenant) error {
 }
 
 type deleteRequest struct {
-	ID    string `path:"id" maxLength:"100"`
+	ID    string `path:"id"`
 	Force bool   `query:"force" doc:"Cancel the jobs that wait or run."`
 }
 

@@ -490,7 +490,7 @@ func testIsolation(t *testing.T, s *service) {
 	owner, other := s.register(t), s.register(t)
 	j := owner.submit(t, "square")
 	for _, call := range tenantCalls {
-		for _, id := range []string{j.JobID, "01890a5d-ac96-774b-bcce-b302099a8057", "no-such-id", "%00", strings.Repeat("9", 100)} {
+		for _, id := range []string{j.JobID, "01890a5d-ac96-774b-bcce-b302099a8057", "no-such-id", "%00", strings.Repeat("9", 300)} {
 			if p := other.call(t, call[0], fmt.Sprintf(call[1], id)).want(t, http.StatusNotFound).problem(t); p.Code != problem.NotFound {
 				t.Errorf("%s %s: the code is %s", call[0], call[1], p.Code)
 			}
@@ -576,6 +576,9 @@ func testPublic(t *testing.T, s *service) {
 func testUnknown(t *testing.T, s *service) {
 	if p := s.request(t, "GET", "/nothing/here", nil).want(t, http.StatusNotFound).problem(t); !strings.Contains(p.Detail, "/docs") {
 		t.Errorf("the detail is %q", p.Detail)
+	}
+	for _, path := range []string{"/jobs//logs", "//health", "/jobs/x/../health", "/./health"} {
+		s.request(t, "GET", path, nil).want(t, http.StatusNotFound).problem(t)
 	}
 	a := s.request(t, "PUT", "/auth/register", nil).want(t, http.StatusMethodNotAllowed)
 	if a.header.Get("Allow") != "POST" || a.header.Get("Content-Type") != "application/problem+json" {

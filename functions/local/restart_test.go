@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"errors"
+	"io"
 	"net/http"
 	"os"
 	"os/exec"
@@ -17,12 +18,19 @@ import (
 	"github.com/sumo-k8/sumo-k8/pkg/rest"
 )
 
-// start runs the program as a process of its own over a data folder, and returns once it serves.
-func start(t testing.TB, dir string, settings Settings) (*exec.Cmd, *service) {
+// start runs the program as a process of its own over a data folder, and returns once it serves. env is what its
+// environment has beyond ours, such as "MAX_UPLOAD_MIB=1".
+func start(t testing.TB, dir string, settings Settings, env ...string) (*exec.Cmd, *service) {
+	t.Helper()
+	return startSaying(t, dir, settings, os.Stderr, env...)
+}
+
+// startSaying is start with a place for what the program says.
+func startSaying(t testing.TB, dir string, settings Settings, said io.Writer, env ...string) (*exec.Cmd, *service) {
 	t.Helper()
 	cmd := exec.Command(os.Args[0], "--data", dir, "--objectstore", settings.ObjectStore, "--sumo-run", settings.SumoRun)
-	cmd.Env = append(os.Environ(), asLocal+"=1")
-	cmd.Stderr = os.Stderr
+	cmd.Env = append(append(os.Environ(), asLocal+"=1"), env...)
+	cmd.Stderr = said
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)

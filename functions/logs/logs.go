@@ -66,7 +66,7 @@ type Snapshot struct {
 }
 
 type jobRequest struct {
-	ID string `path:"id" maxLength:"100"`
+	ID string `path:"id"`
 }
 
 type snapshotAnswer struct{ Body Snapshot }
@@ -113,15 +113,17 @@ func (f *Function) open(ctx context.Context, j job.Job, offset int64) (io.ReadCl
 	return f.Objects.Open(ctx, key, offset, -1)
 }
 
-// tail reads all of r and returns its last max bytes from the start of a line, and how many bytes stand before them.
+// tail reads all of r and returns its last max bytes from the start of a line, and how many bytes stand before them. A last
+// line longer than max is shown from within.
 func tail(r io.Reader, max int) (text []byte, skipped int64, err error) {
+	window := max + 1 // with the byte before, which tells whether the last max bytes begin a line
 	buffer := make([]byte, 0, 64<<10)
 	chunk := make([]byte, 64<<10)
 	for {
 		n, err := r.Read(chunk)
 		buffer = append(buffer, chunk[:n]...)
-		if over := len(buffer) - 2*max; over > 0 {
-			kept := copy(buffer, buffer[len(buffer)-max:])
+		if len(buffer) > 2*window {
+			kept := copy(buffer, buffer[len(buffer)-window:])
 			skipped += int64(len(buffer) - kept)
 			buffer = buffer[:kept]
 		}
@@ -132,14 +134,17 @@ func tail(r io.Reader, max int) (text []byte, skipped int64, err error) {
 			return nil, 0, err
 		}
 	}
-	if over := len(buffer) - max; over > 0 {
+	if over := len(buffer) - window; over > 0 {
 		buffer, skipped = buffer[over:], skipped+int64(over)
 	}
-	if skipped > 0 {
-		start := bytes.IndexByte(buffer, '\n') + 1
-		buffer, skipped = buffer[start:], skipped+int64(start)
+	if len(buffer) <= max && skipped == 0 {
+		return buffer, 0, nil
 	}
-	return buffer, skipped, nil
+	start := bytes.IndexByte(buffer, '\n') + 1
+	if start == 0 || start == len(buffer) {
+		start = len(buffer) - max
+	}
+	return buffer[start:], skipped + int64(start), nil
 }
 
 func podName(j job.Job) string {

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"strconv"
 	"time"
 
@@ -30,7 +31,7 @@ const (
 )
 
 type streamRequest struct {
-	ID          string `path:"id" maxLength:"100"`
+	ID          string `path:"id"`
 	LastEventID string `header:"Last-Event-ID" maxLength:"20" doc:"Resume behind this event."`
 }
 
@@ -50,6 +51,9 @@ func (f *Function) stream(ctx context.Context, in *streamRequest) (*huma.StreamR
 		hctx.SetHeader("Content-Type", "text/event-stream")
 		hctx.SetHeader("X-Accel-Buffering", "no") // nginx would hold lines back
 		hctx.SetStatus(200)
+		if hctx.Method() == http.MethodHead {
+			return // it only asks whether there is a stream, and must not wait for its end
+		}
 		s := &stream{f: f, job: j, offset: offset, out: bufio.NewWriter(rest.StreamOut(hctx)), progress: -1, wrote: f.Now()}
 		if err := s.run(hctx.Context()); err != nil && !errors.Is(err, context.Canceled) {
 			zerolog.Ctx(hctx.Context()).Info().Err(err).Str("job", j.ID).Msg("log stream ended early; the client may resume")

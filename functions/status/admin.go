@@ -238,7 +238,7 @@ func (f *Function) warmups(ctx context.Context, _ *struct{}) (*warmupsAnswer, er
 }
 
 type cancelWarmupRequest struct {
-	ID string `path:"id" maxLength:"100"`
+	ID string `path:"id"`
 }
 
 type cancelWarmupAnswer struct {

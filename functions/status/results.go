@@ -129,7 +129,7 @@ func (f *Function) finished(ctx context.Context, id string) (job.Job, error) {
 }
 
 type resultRequest struct {
-	ID   string `path:"id" maxLength:"100"`
+	ID   string `path:"id"`
 	Name string `path:"name" maxLength:"500" doc:"As in the list of results."`
 }
 

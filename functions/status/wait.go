@@ -22,11 +22,11 @@ const (
 )
 
 type jobRequest struct {
-	ID string `path:"id" maxLength:"100" doc:"The job_id that submission answered with."`
+	ID string `path:"id" doc:"The job_id that submission answered with."`
 }
 
 type getJobRequest struct {
-	ID          string `path:"id" maxLength:"100" doc:"The job_id that submission answered with."`
+	ID          string `path:"id" doc:"The job_id that submission answered with."`
 	Wait        string `query:"wait" maxLength:"20" doc:"How long to wait for the status to change, such as 30s; at most 50s." example:"30s"`
 	IfNoneMatch string `header:"If-None-Match" maxLength:"200" doc:"ETag of an earlier answer: 304 while nothing has changed."`
 }

@@ -33,8 +33,8 @@ func (f *Function) fetch(ctx context.Context, t tenant.Tenant, urls []string) (s
 			return scenario.Scenario{}, err
 		}
 		defer body.Close()
-		if limit := f.Intake.Limits.Upload; size > limit {
-			return scenario.Scenario{}, problem.New(problem.TooLarge, "%s has %d bytes; this service accepts scenarios of up to %d bytes.", urls[0], size, limit)
+		if size > f.Intake.Limits.Upload {
+			return scenario.Scenario{}, scenario.TooLarge(size, f.Intake.Limits)
 		}
 		return f.Intake.Accept(ctx, t, body)
 	}

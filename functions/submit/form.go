@@ -24,6 +24,9 @@ const (
 	// maxFields and maxFieldBytes bound what is kept in memory beside the zip, which is not.
 	maxFields     = 64
 	maxFieldBytes = 64 << 10
+	// maxFieldName is ample for every field there is. Names are kept, and repeated to who misspelt them; the multipart
+	// package itself would take ten megabytes for one.
+	maxFieldName = 100
 )
 
 // formFields are the fields of a form beside the zip.
@@ -72,6 +75,8 @@ func (f *formReader) read(r *http.Request, early func(formFields) error, accept 
 		return formFields{}, nil, problem.New(problem.Invalid, "The request's Content-Type is %.100q. Send multipart/form-data with the fields scenario_id and %s (a zip).",
 			r.Header.Get("Content-Type"), fileField)
 	}
+	headers := &headerBudget{ReadCloser: r.Body}
+	r.Body = headers
 	parts, err := r.MultipartReader()
 	if err != nil {
 		return formFields{}, nil, problem.Wrap(err, problem.Invalid, "The multipart body cannot be read: its Content-Type names no usable boundary.")
@@ -79,7 +84,9 @@ func (f *formReader) read(r *http.Request, early func(formFields) error, accept 
 	values := url.Values{}
 	var stored *scenario.Scenario
 	for n := 0; ; n++ {
+		headers.begin()
 		part, err := parts.NextPart()
+		headers.end()
 		if errors.Is(err, io.EOF) {
 			break
 		}
@@ -89,6 +96,9 @@ func (f *formReader) read(r *http.Request, early func(formFields) error, accept 
 		if n >= maxFields {
 			return formFields{}, nil, problem.New(problem.Invalid, "The form has more than %d fields.", maxFields)
 		}
+		if len(part.FormName()) > maxFieldName {
+			return formFields{}, nil, problem.New(problem.Invalid, "The form has a field whose name is longer than %d characters. /docs lists the fields.", maxFieldName)
+		}
 		if part.FormName() != fileField {
 			if err := readField(part, values); err != nil {
 				return formFields{}, nil, err
@@ -96,6 +106,9 @@ func (f *formReader) read(r *http.Request, early func(formFields) error, accept 
 			continue
 		}
 		if part.FileName() == "" {
+			if n, _ := io.ReadFull(part, make([]byte, 1)); n > 0 {
+				return formFields{}, nil, problem.New(problem.Invalid, "The form has %s as text, not as a file. With curl write -F %s=@scenario.zip, with the @.", fileField, fileField)
+			}
 			continue // a browser's form with no file chosen
 		}
 		if stored != nil {
@@ -256,6 +269,32 @@ func typedValue(schema *huma.Schema, list []string) (any, error) {
 	}
 }
 
+// maxPartHeader is ample for a part's two or three headers and what is read ahead of them. The multipart package itself
+// would take ten megabytes from each of many clients at once.
+const maxPartHeader = 64 << 10
+
+// headerBudget bounds what is read of a body while the next part's header is looked for.
+type headerBudget struct {
+	io.ReadCloser
+	limited bool
+	left    int
+}
+
+func (h *headerBudget) begin() { h.limited, h.left = true, maxPartHeader }
+func (h *headerBudget) end()   { h.limited = false }
+
+func (h *headerBudget) Read(p []byte) (int, error) {
+	if !h.limited {
+		return h.ReadCloser.Read(p)
+	}
+	if h.left == 0 {
+		return 0, problem.New(problem.Invalid, "The form has a part whose header is larger than %d bytes.", maxPartHeader)
+	}
+	n, err := h.ReadCloser.Read(p[:min(len(p), h.left)])
+	h.left -= n
+	return n, err
+}
+
 // trackedReader remembers whether reading the body failed, which tells a broken upload from a broken store.
 type trackedReader struct {
 	r   io.Reader
@@ -271,5 +310,9 @@ func (t *trackedReader) Read(p []byte) (int, error) {
 }
 
 func brokenBody(err error) error {
+	var e *problem.Error
+	if errors.As(err, &e) && e.Code == problem.Invalid {
+		return e // it says already what is wrong
+	}
 	return problem.Wrap(err, problem.Invalid, "The upload broke off before its end. Nothing was kept of it; send it again.")
 }

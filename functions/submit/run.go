@@ -19,8 +19,8 @@ type Run struct {
 	TaskToken      string              `json:"task_token,omitempty" maxLength:"4096" doc:"Kept with the job and returned with it."`
 	ConfigFile     string              `json:"config_file,omitempty" maxLength:"500" doc:"Which .sumocfg to run; needed only when the zip has several."`
 	Seed           *int64              `json:"seed,omitempty" minimum:"0" maximum:"2147483647" doc:"Seed of SUMO's random numbers."`
-	Begin          *float64            `json:"begin,omitempty" minimum:"0" doc:"Start of the simulated interval, in seconds."`
-	End            *float64            `json:"end,omitempty" minimum:"0" doc:"End of the simulated interval, in seconds."`
+	Begin          *float64            `json:"begin,omitempty" minimum:"0" maximum:"1000000000" doc:"Start of the simulated interval, in seconds."`
+	End            *float64            `json:"end,omitempty" minimum:"0" maximum:"1000000000" doc:"End of the simulated interval, in seconds."`
 	StepLength     *float64            `json:"step_length,omitempty" minimum:"0.001" maximum:"60" doc:"Seconds per step."`
 	Scale          *float64            `json:"scale,omitempty" minimum:"0" maximum:"1000" doc:"Multiplies the demand."`
 	Outputs        []simulation.Output `json:"outputs,omitempty" maxItems:"20" enum:"summary,tripinfo,statistics,fcd,emission,edgedata,queue,lanechange" doc:"Output files wanted beyond summary, tripinfo and statistics."`

@@ -187,7 +187,10 @@ func (f *Function) accept(ctx context.Context, t tenant.Tenant, s scenario.Scena
 	if err != nil {
 		return nil, err
 	}
-	idem, err := idempotency(key, r, s.Digest)
+	idem, err := idempotency(key, struct {
+		Run
+		ProgressWebhook *job.ProgressWebhook `json:"progress_webhook,omitempty"`
+	}{r, hook}, s.Digest)
 	if err != nil {
 		return nil, err
 	}
@@ -243,7 +246,7 @@ func (f *Function) timeout(r Run) int {
 }
 
 type retryRequest struct {
-	ID             string `path:"id" maxLength:"100"`
+	ID             string `path:"id"`
 	IdempotencyKey string `header:"Idempotency-Key" maxLength:"255"`
 }
 
@@ -269,7 +272,7 @@ func (f *Function) retry(ctx context.Context, in *retryRequest) (*submitAnswer, 
 }
 
 type cancelRequest struct {
-	ID    string `path:"id" maxLength:"100"`
+	ID    string `path:"id"`
 	Purge bool   `query:"purge" doc:"Forget a job that is over, with its results."`
 }
 

@@ -89,6 +89,9 @@ func Register[I, O any](api huma.API, access Access, op huma.Operation, handler 
 		op.Responses = map[string]*huma.Response{}
 	}
 	for _, status := range statuses {
+		if op.Responses[strconv.Itoa(status)] != nil {
+			continue // the operation answers with more than a problem
+		}
 		op.Responses[strconv.Itoa(status)] = &huma.Response{
 			Description: http.StatusText(status),
 			Content: map[string]*huma.MediaType{

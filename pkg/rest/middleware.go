@@ -3,9 +3,12 @@ package rest
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"net/http"
+	"path"
 	"regexp"
 	"runtime/debug"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -44,16 +47,21 @@ func Handler(mux *http.ServeMux, log zerolog.Logger) http.Handler {
 		ctx = context.WithValue(ctx, pathKey{}, r.URL.EscapedPath())
 		ctx = context.WithValue(ctx, accessLineKey{}, line)
 		r = r.WithContext(ctx)
+		if r.Body != nil {
+			r.Body = sentBody{r.Body}
+		}
 
 		_, pattern := mux.Handler(r)
+		if r.URL.Path != cleanPath(r.URL.Path) {
+			pattern = "" // net/http would redirect to what it takes the path for, with a page for people
+		}
 		defer func() {
-			if cause := recover(); cause != nil {
-				if cause == http.ErrAbortHandler {
-					panic(cause) // net/http's own way to cut a connection
-				}
-				zerolog.Ctx(ctx).Error().Interface("panic", cause).Bytes("stack", debug.Stack()).Msg("handler panicked")
+			cause := recover()
+			if cause != nil && cause != http.ErrAbortHandler {
+				zerolog.Ctx(ctx).Error().Str("panic", fmt.Sprint(cause)).Bytes("stack", debug.Stack()).Msg("handler panicked")
 				if !rec.wrote {
 					write(rec, newProblem(http.StatusInternalServerError, problem.Internal, internalDetail))
+					cause = nil
 				}
 			}
 			event := log.Info()
@@ -61,7 +69,11 @@ func Handler(mux *http.ServeMux, log zerolog.Logger) http.Handler {
 				event = log.Error()
 			}
 			event.Str("request_id", id).Str("method", r.Method).Str("route", pattern).Int("status", rec.status).
-				Int64("bytes", rec.bytes).Dur("ms", time.Since(start)).Str("tenant", line.tenant).Msg("request")
+				Int64("bytes", rec.bytes).Dur("ms", time.Since(start)).Str("tenant", line.tenant).Bool("cut", cause != nil).Msg("request")
+			if cause != nil {
+				// net/http's own way to cut a connection: the client must not take what it has for the whole answer.
+				panic(http.ErrAbortHandler)
+			}
 		}()
 		if pattern == "" {
 			unmatched(rec, r, mux)
@@ -69,6 +81,15 @@ func Handler(mux *http.ServeMux, log zerolog.Logger) http.Handler {
 		}
 		mux.ServeHTTP(rec, r)
 	})
+}
+
+// cleanPath is p without "//", "." and "..", as net/http compares it.
+func cleanPath(p string) string {
+	clean := path.Clean("/" + p)
+	if len(clean) > 1 && strings.HasSuffix(p, "/") {
+		clean += "/"
+	}
+	return clean
 }
 
 // unmatched answers a request that no handler is registered for: 405 when the path exists with other methods.

@@ -5,7 +5,9 @@ import (
 	"errors"
 	"math"
 	"net/http"
+	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/rs/zerolog"
@@ -122,13 +124,16 @@ func problemOf(ctx context.Context, err error) *Problem {
 		e = problem.Wrap(err, problem.Internal, internalDetail)
 	}
 	p = newProblem(statusOf(e.Code), e.Code, e.Detail)
-	p.Errors = e.Items
+	p.Errors = slices.Clone(e.Items)
+	for i := range p.Errors {
+		p.Errors[i].Value = shorten(p.Errors[i].Value)
+	}
 	p.retryAfter = int(math.Ceil(e.RetryAfter.Seconds()))
 	if path, ok := ctx.Value(pathKey{}).(string); ok {
 		p.Instance = path
 	}
 	event := zerolog.Ctx(ctx).Debug()
-	if p.Status >= http.StatusInternalServerError {
+	if p.Status >= http.StatusInternalServerError && !errors.Is(err, context.Canceled) {
 		event = zerolog.Ctx(ctx).Error()
 	}
 	event.Err(err).Str("code", string(e.Code)).Msg("request failed")
@@ -183,6 +188,8 @@ func detailFor(code problem.Code, msg string, items []problem.Item) string {
 		return "The request's body is larger than this call accepts: " + msg + "."
 	case code == unsupportedMediaType:
 		return "This call does not understand the request's Content-Type. Send application/json, or what /docs says of this call."
+	case code == requestTimeout:
+		return "The request's body did not arrive in time. Send it again."
 	case len(items) == 1:
 		where := items[0].Location
 		if where != "" {
@@ -202,7 +209,7 @@ func shorten(v any) any {
 	switch v := v.(type) {
 	case string:
 		if len(v) > longest {
-			return v[:longest] + "…"
+			return strings.ToValidUTF8(v[:longest], "") + "…" // the cut may have gone through a character
 		}
 		return v
 	case nil, bool, float64, int, int64:

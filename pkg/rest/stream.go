@@ -7,6 +7,8 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
+
+	"github.com/sumo-k8/sumo-k8/pkg/problem"
 )
 
 // stall is how long a client may send or take nothing in the middle of a body before we give up on it. It is short
@@ -20,6 +22,17 @@ func StreamIn(ctx huma.Context) *http.Request {
 	r = r.WithContext(ctx.Context())
 	r.Body = &patientBody{ReadCloser: r.Body, control: http.NewResponseController(w), stall: stall}
 	return r
+}
+
+// sentBody is the body of every request. One that cannot be read to its end is the client's fault, and not ours.
+type sentBody struct{ io.ReadCloser }
+
+func (b sentBody) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	if err != nil && err != io.EOF {
+		err = problem.Wrap(err, problem.Invalid, "The request's body broke off before its end, or is not what its headers say. Send it again.")
+	}
+	return n, err
 }
 
 type patientBody struct {

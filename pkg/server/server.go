@@ -34,10 +34,14 @@ func Stopping(ctx context.Context) <-chan struct{} {
 
 // Serve answers on listener until ctx ends, then waits up to grace for requests that are under way.
 func Serve(ctx context.Context, listener net.Listener, handler http.Handler, grace time.Duration, log zerolog.Logger) error {
+	return serve(ctx, listener, handler, headerTimeout, grace, log)
+}
+
+func serve(ctx context.Context, listener net.Listener, handler http.Handler, headers, grace time.Duration, log zerolog.Logger) error {
 	stopping := make(chan struct{})
 	srv := &http.Server{
 		Handler:           handler,
-		ReadHeaderTimeout: headerTimeout,
+		ReadHeaderTimeout: headers,
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeaderBytes,
 		BaseContext: func(net.Listener) context.Context {

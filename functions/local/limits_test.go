@@ -1,0 +1,329 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"mime/multipart"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/sumo-k8/sumo-k8/infra/laptop/laptoptest"
+	"github.com/sumo-k8/sumo-k8/pkg/artifact"
+	"github.com/sumo-k8/sumo-k8/pkg/job"
+	"github.com/sumo-k8/sumo-k8/pkg/problem"
+	"github.com/sumo-k8/sumo-k8/pkg/rest"
+	"github.com/sumo-k8/sumo-k8/pkg/s3store"
+)
+
+// program is the program as a process of its own, with a look at what it does not show over HTTP.
+type program struct {
+	*service
+	cmd *exec.Cmd
+	dir string
+}
+
+// startProgram runs the program over dir until the test ends.
+func startProgram(t *testing.T, dir string, env ...string) *program {
+	t.Helper()
+	settings, err := programs()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd, s := start(t, dir, settings, env...)
+	p := &program{service: s, cmd: cmd, dir: dir}
+	t.Cleanup(func() {
+		if cmd.ProcessState == nil {
+			_ = cmd.Process.Signal(syscall.SIGTERM)
+			if err := cmd.Wait(); err != nil {
+				t.Errorf("the program ended with %v", err)
+			}
+		}
+		if t.Failed() {
+			log, _ := os.ReadFile(p.logFile())
+			t.Logf("service log:\n%s", log)
+		}
+	})
+	return p
+}
+
+func (p *program) logFile() string { return filepath.Join(p.dir, "logs", "service.log") }
+
+// logged returns the last line of the program's log with this message.
+func (p *program) logged(t *testing.T, message string) map[string]any {
+	t.Helper()
+	raw, err := os.ReadFile(p.logFile())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var last map[string]any
+	for line := range bytes.Lines(raw) {
+		var fields map[string]any
+		if json.Unmarshal(line, &fields) == nil && fields["message"] == message {
+			last = fields
+		}
+	}
+	if last == nil {
+		t.Fatalf("the log has no line %q", message)
+	}
+	return last
+}
+
+// signal reaches the server that said message when it was ready.
+func (p *program) signal(t *testing.T, message string, sig syscall.Signal) {
+	t.Helper()
+	pid, _ := p.logged(t, message)["pid"].(float64)
+	if pid <= 1 {
+		t.Fatalf("the log does not tell the pid of %q", message)
+	}
+	if err := syscall.Kill(int(pid), sig); err != nil {
+		t.Fatal(err)
+	}
+}
+
+const (
+	postgresReady    = "database is ready"
+	objectStoreReady = "object store is ready"
+)
+
+// uploads lists what the object store has of scenarios, and gives up uploads that were never finished and says how many.
+func (p *program) uploads(t *testing.T) (keys []string, unfinished int) {
+	t.Helper()
+	var credentials struct {
+		Access string `json:"access_key"`
+		Secret string `json:"secret_key"`
+	}
+	raw, err := os.ReadFile(filepath.Join(p.dir, "objects", "credentials.json"))
+	if err == nil {
+		err = json.Unmarshal(raw, &credentials)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	endpoint, _ := p.logged(t, objectStoreReady)["endpoint"].(string)
+	store, err := s3store.New(s3store.Config{
+		Endpoint: endpoint, Bucket: "sumo-k8", AccessKey: credentials.Access, SecretKey: credentials.Secret, UsePathStyle: true,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = store.List(t.Context(), artifact.ScenarioPrefix, func(o artifact.Object) bool {
+		keys = append(keys, o.Key)
+		return true
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if unfinished, err = store.AbortUploads(t.Context(), time.Now().Add(time.Hour)); err != nil {
+		t.Fatal(err)
+	}
+	return keys, unfinished
+}
+
+// scenarios counts those that are recorded.
+func (p *program) scenarios(t *testing.T) (n int) {
+	t.Helper()
+	sockets, _ := p.logged(t, postgresReady)["sockets"].(string)
+	conn, err := pgx.Connect(t.Context(), "host="+sockets+" user=postgres dbname="+database)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close(context.WithoutCancel(t.Context()))
+	if err := conn.QueryRow(t.Context(), "SELECT count(*) FROM scenarios").Scan(&n); err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+func (p *program) wantNothingKept(t *testing.T) {
+	t.Helper()
+	if keys, unfinished := p.uploads(t); len(keys) > 0 || unfinished > 0 {
+		t.Errorf("the store keeps %v and %d unfinished uploads", keys, unfinished)
+	}
+	if n := p.scenarios(t); n > 0 {
+		t.Errorf("%d scenarios are recorded", n)
+	}
+}
+
+func wantRetry(t *testing.T, a answer) {
+	t.Helper()
+	if seconds, err := strconv.Atoi(a.header.Get("Retry-After")); err != nil || seconds < 1 {
+		t.Errorf("Retry-After is %q", a.header.Get("Retry-After"))
+	}
+}
+
+func TestLimitsOfTheEnvironment(t *testing.T) {
+	t.Parallel()
+	p := startProgram(t, laptoptest.Folder(t), "MAX_UPLOAD_MIB=1", "MAX_QUEUED_JOBS=2")
+	c := p.register(t, `"max_concurrent_jobs": 1`)
+
+	// An upload over the limit, by a little and by so much that it need not come at all.
+	for size, shown := range map[int]string{2 << 20: "2.0 MiB", 9 << 20: "9.0 MiB"} {
+		a := c.post(t, [][2]string{{"scenario_id", "big"}, {"@sumo_files", strings.Repeat("x", size)}}).want(t, http.StatusRequestEntityTooLarge)
+		if detail := a.problem(t).Detail; !strings.Contains(detail, shown) || !strings.Contains(detail, "1.0 MiB") {
+			t.Errorf("the refusal of %s does not tell both sizes: %s", shown, detail)
+		}
+	}
+	p.wantNothingKept(t)
+
+	running := c.submitEndless(t)
+	c.await(t, running.JobID, func(j rest.Job) bool { return j.Status != job.Queued })
+	c.submitEndless(t)
+	waiting := c.submitEndless(t)
+	full := [][2]string{{"scenario_id", "one too many"}, {"@sumo_files", endless(t)}}
+	a := c.post(t, full).want(t, http.StatusTooManyRequests)
+	if got := a.problem(t); got.Code != problem.QueueFull {
+		t.Errorf("the code is %s", got.Code)
+	}
+	wantRetry(t, a)
+	c.call(t, "DELETE", "/jobs/"+waiting.JobID).want(t, http.StatusOK)
+	c.post(t, full).want(t, http.StatusOK) // there is room again
+}
+
+func TestWhenPostgresDiesTheProgramSaysSoAndLosesNothing(t *testing.T) {
+	t.Parallel()
+	settings, err := programs()
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := laptoptest.Folder(t)
+	var said bytes.Buffer
+	cmd, s := startSaying(t, dir, settings, &said)
+	first := &program{service: s, cmd: cmd, dir: dir}
+	c := s.register(t, `"max_concurrent_jobs": 1`)
+	finished := c.submit(t, "square").JobID
+	c.finish(t, finished)
+	ids := []string{finished, c.submit(t, "corridor").JobID, c.submit(t, "cross").JobID}
+
+	first.signal(t, postgresReady, syscall.SIGKILL)
+	err = cmd.Wait()
+	var exit *exec.ExitError
+	if !errors.As(err, &exit) || exit.ExitCode() != 1 {
+		t.Errorf("the program ended with %v", err)
+	}
+	for _, part := range []string{"Postgres has ended unexpectedly", "Start again", dir} {
+		if !strings.Contains(said.String(), part) {
+			t.Errorf("the program does not say %q: %s", part, &said)
+		}
+	}
+
+	second := startProgram(t, dir)
+	c.service = second.service
+	for _, id := range ids {
+		if j := c.finish(t, id); j.Status != job.Succeeded {
+			t.Errorf("job %s ended %s: %s", id, j.Status, deref(j.Error))
+		}
+		if n := c.ends(t, id); n != 1 {
+			t.Errorf("job %s has ended %d times", id, n)
+		}
+	}
+}
+
+func TestAnObjectStoreThatHangsIsReported(t *testing.T) {
+	t.Parallel()
+	p := startProgram(t, laptoptest.Folder(t))
+	c := p.register(t)
+	p.signal(t, objectStoreReady, syscall.SIGSTOP)
+	t.Cleanup(func() { p.signal(t, objectStoreReady, syscall.SIGCONT) }) // before the program's own end
+	var health rest.HealthReport
+	p.request(t, "GET", "/health", nil).want(t, http.StatusServiceUnavailable).into(t, &health)
+	if health.StorageAvailable || !health.DBAvailable || health.Status != "unhealthy" {
+		t.Errorf("health is %+v", health)
+	}
+	fields := [][2]string{{"scenario_id", "later"}, {"@sumo_files", zipOf(t, "square")}}
+	a := c.post(t, fields).want(t, http.StatusServiceUnavailable)
+	if got := a.problem(t); got.Code != problem.Unavailable || !strings.Contains(got.Detail, "object store") {
+		t.Errorf("answered %+v", got)
+	}
+	wantRetry(t, a)
+	if n := p.scenarios(t); n > 0 {
+		t.Errorf("%d scenarios are recorded", n)
+	}
+
+	p.signal(t, objectStoreReady, syscall.SIGCONT)
+	p.request(t, "GET", "/health", nil).want(t, http.StatusOK)
+	var j rest.Job
+	c.post(t, fields).want(t, http.StatusOK).into(t, &j)
+	if j = c.finish(t, j.JobID); j.Status != job.Succeeded {
+		t.Errorf("the job ended %s: %s", j.Status, deref(j.Error))
+	}
+}
+
+func TestAClientThatVanishesInTheMiddleOfAnUploadLeavesNothing(t *testing.T) {
+	t.Parallel()
+	p := startProgram(t, laptoptest.Folder(t))
+	c := p.register(t)
+	for name, sent := range map[string]int{"in its first part": 1 << 20, "in a later part": 12 << 20} {
+		body, contentType := formUpTo(t, sent)
+		conn, err := net.Dial("tcp", strings.TrimPrefix(p.url, "http://"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		id := fmt.Sprintf("vanishes-%d", sent)
+		_, err = fmt.Fprintf(conn, "POST /jobs HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\nX-Request-Id: %s\r\nContent-Type: %s\r\nContent-Length: %d\r\n\r\n",
+			c.key, id, contentType, 64<<20)
+		if err == nil {
+			_, err = io.Copy(conn, body)
+		}
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		conn.Close()
+		if status := p.served(t, id); status != http.StatusBadRequest {
+			t.Errorf("%s: the log tells of status %d", name, status)
+		}
+	}
+	p.wantNothingKept(t)
+}
+
+// formUpTo is the beginning of a form, with so many bytes of its zip.
+func formUpTo(t *testing.T, sent int) (io.Reader, string) {
+	t.Helper()
+	var form bytes.Buffer
+	w := multipart.NewWriter(&form)
+	if err := w.WriteField("scenario_id", "vanishes"); err != nil {
+		t.Fatal(err)
+	}
+	file, err := w.CreateFormFile("sumo_files", "scenario.zip")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, _ = file.Write(bytes.Repeat([]byte("x"), sent))
+	return &form, w.FormDataContentType()
+}
+
+// served waits until a request is over, and returns the status that the log tells.
+func (p *program) served(t *testing.T, id string) int {
+	t.Helper()
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+		raw, err := os.ReadFile(p.logFile())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for line := range bytes.Lines(raw) {
+			var fields struct {
+				Message   string
+				RequestID string `json:"request_id"`
+				Status    int
+			}
+			if json.Unmarshal(line, &fields) == nil && fields.Message == "request" && fields.RequestID == id {
+				return fields.Status
+			}
+		}
+	}
+	t.Fatalf("the request %s does not end", id)
+	return 0
+}

@@ -1,0 +1,104 @@
+package submit
+
+import (
+	"strings"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"github.com/sumo-k8/sumo-k8/pkg/problem"
+	"github.com/sumo-k8/sumo-k8/pkg/tenant"
+)
+
+func objectsOf(keys ...string) []object {
+	out := make([]object, len(keys))
+	for i, key := range keys {
+		out[i] = object{bucket: "b", key: key}
+	}
+	return out
+}
+
+func TestFilesKeepTheirPathsBelowTheFolderTheyShare(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		keys []string
+		want string
+	}{
+		"one file":                    {[]string{"a/b/x.xml"}, "a/b/"},
+		"one file at the top":         {[]string{"x.xml"}, ""},
+		"one folder":                  {[]string{"a/b/x.xml", "a/b/y.xml"}, "a/b/"},
+		"a folder below":              {[]string{"a/x.xml", "a/b/y.xml"}, "a/"},
+		"a folder above":              {[]string{"a/b/y.xml", "a/x.xml"}, "a/"},
+		"names that begin alike":      {[]string{"a/net/x", "a/network/y"}, "a/"},
+		"a file named like a folder":  {[]string{"a/b", "a/b/c"}, "a/"},
+		"nothing shared":              {[]string{"a/x", "b/y"}, ""},
+		"one of them at the top":      {[]string{"a/x", "y"}, ""},
+		"three":                       {[]string{"a/b/c/x", "a/b/d/y", "a/e/z"}, "a/"},
+		"empty names between slashes": {[]string{"//x", "//y"}, "//"},
+		"a slash at the beginning":    {[]string{"/x", "y"}, ""},
+		"the same file twice":         {[]string{"a/x", "a/x"}, "a/"},
+	} {
+		if got := sharedFolder(objectsOf(test.keys...)); got != test.want {
+			t.Errorf("%s: sharedFolder(%q) = %q, want %q", name, test.keys, got, test.want)
+		}
+	}
+}
+
+func TestTheSharedFolderIsTheLongestOne(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		keys := rapid.SliceOfN(rapid.StringMatching(`([ab]{0,2}/){0,4}[ab]{1,2}`), 1, 5).Draw(t, "keys")
+		folder := sharedFolder(objectsOf(keys...))
+		if folder != "" && !strings.HasSuffix(folder, "/") {
+			t.Fatalf("%q is no folder", folder)
+		}
+		deeper := map[string]bool{}
+		for _, key := range keys {
+			below, ok := strings.CutPrefix(key, folder)
+			if !ok || below == "" {
+				t.Fatalf("%q is not a file below %q", key, folder)
+			}
+			step, _, isFolder := strings.Cut(below, "/")
+			deeper[step] = isFolder
+			if !isFolder {
+				deeper["a file here"] = true
+			}
+		}
+		if len(deeper) == 1 {
+			t.Errorf("%q all stand in a folder below %q", keys, folder)
+		}
+	})
+}
+
+func TestOnlyAddressesOfOpenedObjectsAreInputs(t *testing.T) {
+	t.Parallel()
+	f := &Function{OwnBucket: "ours"}
+	owner := tenant.Tenant{InputBuckets: []string{"ours", "open", "shared/acme/"}}
+	for raw, want := range map[string]object{
+		"s3://open/a/b.zip":           {"open", "a/b.zip"},
+		"s3://open/with%20space.zip":  {"open", "with space.zip"},
+		"s3://shared/acme/x.zip":      {"shared", "acme/x.zip"},
+		"s3://ours/scenarios/x.zip":   {},
+		"s3://shared/other/x.zip":     {},
+		"s3://shared/acme/../x.zip":   {},
+		"s3://shared/acme/%2e%2e/x":   {},
+		"s3://closed/x.zip":           {},
+		"s3://open":                   {},
+		"s3://open/":                  {},
+		"s3://open/folder/":           {},
+		"s3:///x.zip":                 {},
+		"S4://open/x.zip":             {},
+		"s3://user:pw@open/x.zip":     {},
+		"s3://open/x.zip?versionId=1": {},
+		"s3://open/x.zip#part":        {},
+		"https://open/x.zip":          {},
+		"open/x.zip":                  {},
+		"":                            {},
+		"s3://open/%zz":               {},
+	} {
+		got, err := f.parseInput(owner, raw)
+		if got != want || (err == nil) != (want != object{}) || err != nil && problem.CodeOf(err) != problem.Invalid {
+			t.Errorf("parseInput(%q) = %+v, %v", raw, got, err)
+		}
+	}
+}

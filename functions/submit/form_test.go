@@ -1,0 +1,249 @@
+package submit
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"mime/multipart"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+
+	"github.com/sumo-k8/sumo-k8/pkg/problem"
+	"github.com/sumo-k8/sumo-k8/pkg/rest"
+	"github.com/sumo-k8/sumo-k8/pkg/scenario"
+	"github.com/sumo-k8/sumo-k8/pkg/simulation"
+)
+
+func formOf(tb testing.TB) *formReader {
+	tb.Helper()
+	return newFormReader(rest.NewAPI(http.NewServeMux(), rest.Keys{}))
+}
+
+// field is one part of a form; a file name makes it a file.
+type field struct{ name, file, value string }
+
+const boundary = "a-boundary"
+
+func multipartOf(tb testing.TB, fields ...field) []byte {
+	tb.Helper()
+	var body bytes.Buffer
+	form := multipart.NewWriter(&body)
+	if err := form.SetBoundary(boundary); err != nil {
+		tb.Fatal(err)
+	}
+	for _, f := range fields {
+		w, err := form.CreateFormField(f.name)
+		if f.file != "" {
+			w, err = form.CreateFormFile(f.name, f.file)
+		}
+		if err != nil {
+			tb.Fatal(err)
+		}
+		_, _ = io.WriteString(w, f.value)
+	}
+	form.Close()
+	return body.Bytes()
+}
+
+// reading is what came of a form.
+type reading struct {
+	fields  formFields
+	early   []string // the runs that were shown before the upload was read
+	uploads []string // what was taken as a zip
+	stored  bool
+	err     error
+}
+
+func (f *formReader) readAll(contentType string, body io.Reader) (r reading) {
+	request := &http.Request{Method: http.MethodPost, Header: http.Header{"Content-Type": {contentType}}, Body: io.NopCloser(body)}
+	fields, stored, err := f.read(request, func(fields formFields) error {
+		r.early = append(r.early, fields.ScenarioID)
+		return nil
+	}, func(zip io.Reader) (scenario.Scenario, error) {
+		content, err := io.ReadAll(zip)
+		r.uploads = append(r.uploads, string(content))
+		return scenario.Scenario{}, err
+	})
+	r.fields, r.stored, r.err = fields, stored != nil, err
+	return r
+}
+
+const multipartType = "multipart/form-data; boundary=" + boundary
+
+func TestAFormBecomesTypedFields(t *testing.T) {
+	t.Parallel()
+	form := formOf(t)
+	got := form.readAll(multipartType, bytes.NewReader(multipartOf(t,
+		field{name: "scenario_id", value: "morning"}, field{name: "cpu_request", value: " 3 "}, field{name: "seed", value: "7"}, field{name: "end", value: "3600.5"},
+		field{name: "outputs", value: "fcd, queue"}, field{name: "outputs", value: "emission"}, field{name: "labels", value: `{"team": "a"}`},
+		field{name: "config_file", value: ""}, field{name: fileField, file: "x.zip", value: "the zip"}, field{name: "priority", value: "high"},
+	)))
+	seed, end := int64(7), 3600.5
+	want := formFields{Run: Run{
+		ScenarioID: "morning", CPURequest: 3, MemoryGi: 4, Seed: &seed, End: &end, Outputs: []simulation.Output{"fcd", "queue", "emission"},
+		Labels: map[string]string{"team": "a"}, Priority: "high",
+	}}
+	if got.err != nil || !got.stored {
+		t.Fatalf("refused: %v", got.err)
+	}
+	if diff := cmp.Diff(want, got.fields); diff != "" {
+		t.Error(diff)
+	}
+	if diff := cmp.Diff([]string{"the zip"}, got.uploads); diff != "" {
+		t.Error(diff)
+	}
+	if diff := cmp.Diff([]string{"morning"}, got.early); diff != "" {
+		t.Errorf("what came before the zip was not checked before it: %s", diff)
+	}
+}
+
+func TestBrowsersEmptyFilesAreNoScenario(t *testing.T) {
+	t.Parallel()
+	got := formOf(t).readAll(multipartType, bytes.NewReader(multipartOf(t,
+		field{name: fileField}, field{name: "scenario_id", value: "x"}, field{name: "sumo_files_s3_url", value: "s3://b/k.zip"},
+	)))
+	if got.err != nil || got.stored || got.fields.S3URL != "s3://b/k.zip" {
+		t.Errorf("read %+v", got)
+	}
+}
+
+func TestFormsAreRefusedWithTheirFaults(t *testing.T) {
+	t.Parallel()
+	form := formOf(t)
+	zip := field{name: fileField, file: "x.zip", value: "zip"}
+	id := field{name: "scenario_id", value: "x"}
+	many := []field{id, zip}
+	for range maxFields {
+		many = append(many, field{name: "labels"})
+	}
+	for name, test := range map[string]struct {
+		fields []field
+		code   problem.Code
+		detail string
+	}{
+		"two zips":            {[]field{id, zip, zip}, problem.Invalid, "twice"},
+		"zip and address":     {[]field{id, zip, {name: "sumo_files_s3_url", value: "s3://b/k.zip"}}, problem.Invalid, "Keep one"},
+		"neither":             {[]field{id}, problem.Invalid, "No scenario"},
+		"too many fields":     {many, problem.Invalid, "more than 64 fields"},
+		"a huge field":        {[]field{{name: "task_token", value: strings.Repeat("x", maxFieldBytes+1)}, zip}, problem.TooLarge, "task_token"},
+		"a fraction of cores": {[]field{id, {name: "cpu_request", value: "1.5"}, zip}, problem.Invalid, "body.cpu_request must be a whole number"},
+		"infinity":            {[]field{id, {name: "end", value: "Inf"}, zip}, problem.Invalid, "body.end must be a number"},
+		"not a number":        {[]field{id, {name: "scale", value: "NaN"}, zip}, problem.Invalid, "body.scale must be a number"},
+		"a huge number":       {[]field{id, {name: "timeout_seconds", value: "9223372036854775807"}, zip}, problem.Invalid, "not valid"},
+		"labels as a list":    {[]field{id, {name: "labels", value: "[]"}, zip}, problem.Invalid, "body.labels must be a JSON object"},
+		"labels of numbers":   {[]field{id, {name: "labels", value: `{"a": 1}`}, zip}, problem.Invalid, "body.labels.a"},
+		"an unknown field":    {[]field{id, {name: "cpus", value: "1"}, zip}, problem.Invalid, "body.cpus is not a field"},
+		"a nameless field":    {[]field{id, {value: "1"}, zip}, problem.Invalid, "is not a field"},
+	} {
+		got := form.readAll(multipartType, bytes.NewReader(multipartOf(t, test.fields...)))
+		if problem.CodeOf(got.err) != test.code || !strings.Contains(got.err.Error(), test.detail) {
+			t.Errorf("%s: got %v, want %s with %q", name, got.err, test.code, test.detail)
+		}
+	}
+}
+
+// faultyReader gives what it has, and then breaks like a connection.
+type faultyReader struct {
+	io.Reader
+	err error
+}
+
+func (f faultyReader) Read(p []byte) (int, error) {
+	n, err := f.Reader.Read(p)
+	if err == io.EOF {
+		err = f.err
+	}
+	return n, err
+}
+
+func TestAFormThatBreaksOffIsRefusedWhereverThatIs(t *testing.T) {
+	t.Parallel()
+	form := formOf(t)
+	whole := multipartOf(t, field{name: "scenario_id", value: "x"}, field{name: fileField, file: "x.zip", value: strings.Repeat("zip", 50)})
+	closing := len("\r\n--" + boundary + "--\r\n")
+	broken := errors.New("connection reset")
+	for at := range len(whole) - closing {
+		for _, body := range []io.Reader{bytes.NewReader(whole[:at]), faultyReader{bytes.NewReader(whole[:at]), broken}} {
+			if got := form.readAll(multipartType, body); problem.CodeOf(got.err) != problem.Invalid {
+				t.Fatalf("cut at %d: %v", at, got.err)
+			}
+		}
+	}
+}
+
+// FuzzForm holds that any body is either typed fields within their documented ranges, or refused as the client's fault.
+func FuzzForm(f *testing.F) {
+	form := formOf(f)
+	id, zip := field{name: "scenario_id", value: "x"}, field{name: fileField, file: "x.zip", value: "zip"}
+	for _, fields := range [][]field{
+		nil, {id, zip}, {zip, id}, {id, {name: "sumo_files_s3_url", value: "s3://b/k"}}, {id, zip, {name: "labels", value: `{"a": "b", "c": null}`}},
+		{id, zip, {name: "labels", value: "null"}}, {id, zip, {name: "outputs", value: ",,"}}, {id, zip, {name: "outputs", value: "fcd,fcd"}}, {id, zip, {name: "seed", value: "-0"}},
+		{id, zip, {name: "end", value: "1e308"}}, {id, zip, {name: "begin", value: "0x1p-2"}}, {{name: "scenario_id", value: "\xff"}, zip},
+	} {
+		f.Add(true, multipartOf(f, fields...))
+	}
+	for _, text := range []string{"", "scenario_id=x&sumo_files_s3_url=s3://b/k", "scenario_id=%zz", "scenario_id=x;y", "a=b=c&&", "seed=1&seed=2"} {
+		f.Add(false, []byte(text))
+	}
+	f.Fuzz(func(t *testing.T, isMultipart bool, body []byte) {
+		contentType := "application/x-www-form-urlencoded"
+		if isMultipart {
+			contentType = multipartType
+		}
+		got := form.readAll(contentType, bytes.NewReader(body))
+		checkReading(t, got)
+	})
+}
+
+func checkReading(t *testing.T, got reading) {
+	t.Helper()
+	if got.err != nil {
+		var p *problem.Error
+		if !errors.As(got.err, &p) || p.Code != problem.Invalid && p.Code != problem.TooLarge || p.Detail == "" {
+			t.Errorf("refused with %v", got.err)
+		}
+		return
+	}
+	r := got.fields.Run
+	switch {
+	case got.stored != (len(got.uploads) == 1) || len(got.uploads) > 1 || got.stored == (got.fields.S3URL != ""):
+		t.Errorf("%d uploads were taken with the address %q", len(got.uploads), got.fields.S3URL)
+	case len([]rune(r.ScenarioID)) < 1 || len([]rune(r.ScenarioID)) > 100:
+		t.Errorf("the name is %q", r.ScenarioID)
+	case r.CPURequest < 1 || r.CPURequest > 32 || r.MemoryGi < 1 || r.MemoryGi > 128 || r.TimeoutSeconds < 0:
+		t.Errorf("the sizes are %+v", r)
+	case r.Seed != nil && (*r.Seed < 0 || *r.Seed > 1<<31-1):
+		t.Errorf("the seed is %d", *r.Seed)
+	case r.Begin != nil && !(*r.Begin >= 0) || r.End != nil && !(*r.End >= 0) || r.StepLength != nil && !(*r.StepLength >= 0.001 && *r.StepLength <= 60) ||
+		r.Scale != nil && !(*r.Scale >= 0 && *r.Scale <= 1000):
+		t.Errorf("the numbers are %+v", r)
+	}
+}
+
+// What the service sends out it also reads: the form of any run gives that run.
+func TestFormsReadBack(t *testing.T) {
+	t.Parallel()
+	form := formOf(t)
+	rapid.Check(t, func(rt *rapid.T) {
+		id := rapid.StringMatching(`[a-zA-Z0-9 _äß:/&=%+-]{1,50}`).Draw(rt, "scenario_id")
+		token := rapid.StringMatching(`[ -~\n]{0,50}`).Draw(rt, "task_token")
+		values := url.Values{"scenario_id": {id}, "task_token": {token}, "sumo_files_s3_url": {"s3://b/k.zip"}}
+		var fields []field
+		for name := range values {
+			fields = append(fields, field{name: name, value: values.Get(name)})
+		}
+		for contentType, body := range map[string][]byte{
+			multipartType: multipartOf(t, fields...), "application/x-www-form-urlencoded": []byte(values.Encode()),
+		} {
+			got := form.readAll(contentType, bytes.NewReader(body))
+			if got.err != nil || got.fields.ScenarioID != id || got.fields.TaskToken != token {
+				rt.Errorf("%s: %q with %q became %+v, %v", contentType, id, token, got.fields, got.err)
+			}
+		}
+	})
+}
