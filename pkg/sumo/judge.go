@@ -103,7 +103,7 @@ func (f fate) judgeError(mentions func(...string) bool) (simulation.Reason, stri
 }
 
 func (f fate) stopMessage() string {
-	what := "The run was stopped by the machine"
+	what := "The run was stopped before its end"
 	if f.stop == simulation.DeadlineExceeded {
 		what = "The run was stopped because its time was over"
 	}
