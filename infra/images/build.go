@@ -1,0 +1,121 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"time"
+
+	"github.com/sumo-k8/sumo-k8/infra/image"
+)
+
+// user is who runs in our containers: nobody that Debian knows, by the number that is customary for such images.
+const user = "65532:65532"
+
+const module = "github.com/sumo-k8/sumo-k8/"
+
+// recipe is how one image is made.
+type recipe struct {
+	name    string // under which clusters know it
+	suite   string // of Debian
+	source  string // of files from Debian
+	sumo    string // the version of SUMO that it must turn out to hold
+	program string // our program, which is the image's entry point
+	pkg     string // the program's package in this module
+	env     []string
+}
+
+const title = "org.opencontainers.image.title"
+
+// sumoEnv is what the Dockerfile says too. sumo-run looks for sumo and stdbuf in PATH.
+var sumoEnv = []string{"PATH=/usr/bin", "SUMO_HOME=/usr/share/sumo", "LC_ALL=C.UTF-8"}
+
+// The images' registry, dev.local, does not exist: they are loaded into a node, and a cluster that asks a registry for
+// them fails at once. The Go in functions knows only the bundle of authorities, so any Debian would do: the newest.
+var recipes = []recipe{
+	{name: "dev.local/functions:dev", suite: "trixie", source: "functions", program: "functions", pkg: "functions"},
+	{name: "dev.local/sumo:1.15", suite: "bookworm", source: "sumo", sumo: "1.15", program: "sumo-run", pkg: "templates/sumo-run", env: sumoEnv},
+	{name: "dev.local/sumo:1.18", suite: "trixie", source: "sumo", sumo: "1.18", program: "sumo-run", pkg: "templates/sumo-run", env: sumoEnv},
+}
+
+// file is the name of the image's archive.
+func (r recipe) file() string {
+	_, name, _ := strings.Cut(r.name, "/")
+	return strings.ReplaceAll(name, ":", "-") + ".tar"
+}
+
+type builder struct {
+	out     string // folder of the archives
+	cache   string // folder of what comes from Debian
+	refresh bool
+	log     io.Writer
+}
+
+func (b builder) build(ctx context.Context) error {
+	programs := filepath.Join(b.out, "programs")
+	if err := os.MkdirAll(programs, 0o755); err != nil {
+		return err
+	}
+	if err := os.MkdirAll(b.cache, 0o755); err != nil {
+		return err
+	}
+	unlock, err := lock(filepath.Join(b.cache, "lock"))
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	built := map[string]bool{}
+	for _, r := range recipes {
+		began := time.Now()
+		program := filepath.Join(programs, r.program)
+		if !built[program] {
+			if err := compile(ctx, module+r.pkg, program); err != nil {
+				return err
+			}
+			built[program] = true
+		}
+		layer, err := b.debian(ctx, r)
+		if err != nil {
+			return fmt.Errorf("making the image %s: %w", r.name, err)
+		}
+		archive := filepath.Join(b.out, r.file())
+		digest, err := r.image(layer, program).WriteFile(archive)
+		if err != nil {
+			return fmt.Errorf("making the image %s: %w", r.name, err)
+		}
+		info, err := os.Stat(archive)
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(b.log, "%-24s %4d MB  %s  %s  (%.0f s)\n", r.name, info.Size()/1e6, digest, archive, time.Since(began).Seconds())
+	}
+	return nil
+}
+
+func (r recipe) image(debian, program string) image.Image {
+	entry := "/usr/bin/" + r.program
+	return image.Image{
+		Name:         r.name,
+		Architecture: runtime.GOARCH,
+		User:         user,
+		Entrypoint:   []string{entry},
+		Env:          r.env,
+		Labels:       map[string]string{title: r.program},
+		Layers:       []image.Layer{image.Tar(debian), image.Files(image.File{Path: entry, Mode: 0o755, Source: program})},
+	}
+}
+
+// compile builds one of our programs, static and the same from every folder and commit with the same sources.
+func compile(ctx context.Context, pkg, out string) error {
+	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-buildvcs=false", "-ldflags", "-s -w -buildid=", "-o", out, pkg)
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOARCH="+runtime.GOARCH)
+	if output, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("building %s: %w\n%s", pkg, err, output)
+	}
+	return nil
+}

@@ -1,0 +1,118 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/sumo-k8/sumo-k8/infra/image"
+)
+
+// TestTheDockerfilesMakeTheSameImages compares what the Dockerfiles say beyond files with what we build.
+func TestTheDockerfilesMakeTheSameImages(t *testing.T) {
+	t.Parallel()
+	for _, r := range recipes {
+		t.Run(r.name, func(t *testing.T) {
+			t.Parallel()
+			content, err := os.ReadFile(r.source + ".Dockerfile")
+			if err != nil {
+				t.Fatal(err)
+			}
+			dockerfile := string(content)
+			_, final, _ := strings.Cut(dockerfile, "\nFROM scratch\n")
+			i := r.image("", "")
+			var want []string
+			if len(i.Env) > 0 {
+				want = append(want, "ENV "+strings.Join(i.Env, " "))
+			}
+			for key, value := range i.Labels {
+				want = append(want, "LABEL "+key+"="+value)
+			}
+			want = append(want, "USER "+i.User, `ENTRYPOINT ["`+strings.Join(i.Entrypoint, `", "`)+`"]`)
+			got := slices.DeleteFunc(strings.Split(strings.TrimSpace(final), "\n"), func(line string) bool { return strings.HasPrefix(line, "COPY ") })
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Errorf("the image's settings (-ours +%s.Dockerfile):\n%s", r.source, diff)
+			}
+			for _, part := range []string{
+				"-o /out" + i.Entrypoint[0] + " ./" + r.pkg + " ",
+				"COPY infra/images/" + r.source + ".packages /packages\n",
+				"RUN /images slim " + r.source + " / ",
+				"docker build -f infra/images/" + r.source + ".Dockerfile",
+				"-t " + r.name + " .\n",
+				r.suite,
+			} {
+				if !strings.Contains(dockerfile, part) {
+					t.Errorf("the Dockerfile does not say %q", part)
+				}
+			}
+		})
+	}
+}
+
+func TestEveryImageHasAnArchiveAndAnEntryPointOfItsOwn(t *testing.T) {
+	t.Parallel()
+	archives := map[string]string{}
+	for _, r := range recipes {
+		if other, taken := archives[r.file()]; taken {
+			t.Errorf("%s and %s have the same archive", r.name, other)
+		}
+		archives[r.file()] = r.name
+	}
+	if diff := cmp.Diff(map[string]string{
+		"functions-dev.tar": "dev.local/functions:dev",
+		"sumo-1.15.tar":     "dev.local/sumo:1.15",
+		"sumo-1.18.tar":     "dev.local/sumo:1.18",
+	}, archives); diff != "" {
+		t.Errorf("archives (-want +got):\n%s", diff)
+	}
+}
+
+func TestTheSameProgramAndLayerGiveTheSameDigestInEveryFolder(t *testing.T) {
+	t.Parallel()
+	var digests [2]string
+	for n := range digests {
+		dir := t.TempDir()
+		layer, program := filepath.Join(dir, "layer.tar"), filepath.Join(dir, "program")
+		if err := compile(t.Context(), module+"templates/sumo-run", program); err != nil {
+			t.Fatal(err)
+		}
+		f, err := os.Create(layer)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer f.Close()
+		if err := image.WriteLayer(f, image.Files(image.File{Path: "/usr/bin/sumo", Mode: 0o755, Data: []byte("code")})); err != nil {
+			t.Fatal(err)
+		}
+		digest, err := recipes[1].image(layer, program).WriteFile(filepath.Join(dir, recipes[1].file()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		digests[n] = digest
+	}
+	if digests[0] != digests[1] {
+		t.Errorf("the same image has the digests %s and %s", digests[0], digests[1])
+	}
+}
+
+func TestTheCacheKeepsLayersOfOneImageApartFromThoseOfAnother(t *testing.T) {
+	t.Parallel()
+	keys := map[string]string{}
+	for _, s := range []string{"sumo", "functions"} {
+		key, err := cacheKey(recipe{source: s})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if again, err := cacheKey(recipe{source: s}); err != nil || again != key {
+			t.Errorf("the key of %s is %s, then %s (%v)", s, key, again, err)
+		}
+		keys[key] = s
+	}
+	if len(keys) != 2 {
+		t.Errorf("sumo and functions have one key: %v", keys)
+	}
+}

@@ -1,0 +1,176 @@
+package main
+
+import (
+	"context"
+	"crypto/sha256"
+	"embed"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"syscall"
+
+	"github.com/sumo-k8/sumo-k8/infra/image"
+)
+
+// inputs is everything here that decides what a layer from Debian holds.
+//
+//go:embed slim.go debian.go hook.sh *.packages *.files
+var inputs embed.FS
+
+// source is what an image takes from Debian.
+type source struct {
+	packages []string
+	files    []string
+}
+
+var sources = map[string]source{"sumo": readSource("sumo"), "functions": readSource("functions")}
+
+func readSource(name string) source {
+	packages, files := mustRead(name+".packages"), mustRead(name+".files")
+	return source{packages: strings.Fields(packages), files: wantedFiles(files)}
+}
+
+func mustRead(name string) string {
+	b, err := inputs.ReadFile(name)
+	if err != nil {
+		panic(err) // it is embedded
+	}
+	return string(b)
+}
+
+// writeLayer writes the source's layer from the Debian system below root.
+func (s source) writeLayer(root, name string) error {
+	files, err := slim(root, s.files)
+	if err != nil {
+		return err
+	}
+	f, err := os.Create(name)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	if err := image.WriteLayer(f, image.Files(files...)); err != nil {
+		return err
+	}
+	for _, p := range packageVersions(files) {
+		fmt.Println(p)
+	}
+	return f.Close()
+}
+
+// debian returns the file of the layer that an image takes from Debian: from the cache when it is there. Beside it stands
+// a list of the packages in it.
+func (b builder) debian(ctx context.Context, r recipe) (string, error) {
+	key, err := cacheKey(r)
+	if err != nil {
+		return "", err
+	}
+	layer := filepath.Join(b.cache, fmt.Sprintf("%s-%s-%s.tar", r.source, r.suite, key))
+	info, err := os.Stat(layer)
+	if err == nil && !b.refresh {
+		fmt.Fprintf(b.log, "%-24s Debian's packages of %s are in %s\n", r.name, info.ModTime().Format("2 January 2006"), layer)
+		return layer, nil
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return "", err
+	}
+	fmt.Fprintf(b.log, "%-24s unpacking Debian's packages, about a minute: %s\n", r.name, strings.Join(sources[r.source].packages, " "))
+	list := strings.TrimSuffix(layer, ".tar") + ".txt"
+	packages, err := bootstrap(ctx, r, layer+".new")
+	if err != nil {
+		return "", err
+	}
+	if r.sumo != "" && !slices.ContainsFunc(packages, func(p string) bool { return strings.HasPrefix(p, "sumo "+r.sumo+".") }) {
+		return "", fmt.Errorf("the SUMO of Debian %s is not %s: its packages are %s", r.suite, r.sumo, strings.Join(packages, ", "))
+	}
+	if err := os.WriteFile(list, []byte(strings.Join(packages, "\n")+"\n"), 0o644); err != nil {
+		return "", err
+	}
+	return layer, os.Rename(layer+".new", layer)
+}
+
+// cacheKey changes with whatever may change the layer, except Debian's own updates.
+func cacheKey(r recipe) (string, error) {
+	sum := sha256.New()
+	fmt.Fprintln(sum, runtime.GOARCH, image.Source)
+	for _, name := range []string{"slim.go", "debian.go", "hook.sh", r.source + ".packages", r.source + ".files"} {
+		content, err := inputs.ReadFile(name)
+		if err != nil {
+			return "", err
+		}
+		fmt.Fprintln(sum, name, len(content))
+		sum.Write(content)
+	}
+	return fmt.Sprintf("%s-%x", runtime.GOARCH, sum.Sum(nil)[:8]), nil
+}
+
+// bootstrap makes the layer with mmdebstrap, which gets the packages from Debian, checks Debian's signatures and unpacks
+// them in a folder of its own. No script of a package runs. It returns the packages that the layer holds files of.
+func bootstrap(ctx context.Context, r recipe, layer string) ([]string, error) {
+	mmdebstrap, err := exec.LookPath("mmdebstrap")
+	if err != nil {
+		return nil, errors.New("mmdebstrap is missing: install it on Debian or Ubuntu with apt-get install mmdebstrap, or build with the Dockerfiles in infra/images")
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	dir, err := os.MkdirTemp("", "images-")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(dir)
+	hook := filepath.Join(dir, "hook.sh")
+	if err := os.WriteFile(hook, []byte(mustRead("hook.sh")), 0o644); err != nil {
+		return nil, err
+	}
+	// Without root, hooks run as a user of mmdebstrap's own namespace, who reads and writes nothing of ours. So what the
+	// hooks need goes into the folder, and the result is fetched from there, by mmdebstrap's own commands.
+	packages := filepath.Join(dir, "packages")
+	args := []string{
+		"--quiet", "--variant=extract", "--format=null", "--include=" + strings.Join(sources[r.source].packages, ","),
+		"--setup-hook=for d in " + strings.Join(mergedFolders, " ") + `; do mkdir -p "$1/usr/$d" && ln -s "usr/$d" "$1/$d"; done`,
+		"--extract-hook=upload " + quote(hook) + " /hook.sh",
+		"--extract-hook=upload " + quote(self) + " /images",
+		`--extract-hook=sh "$1/hook.sh" "$1"`,
+		`--extract-hook=chmod +x "$1/images" && "$1/images" slim ` + r.source + ` "$1" "$1/layer.tar" >"$1/packages.txt"`,
+		"--extract-hook=download /layer.tar " + quote(layer),
+		"--extract-hook=download /packages.txt " + quote(packages),
+		r.suite, "/dev/null",
+		fmt.Sprintf("deb http://deb.debian.org/debian %s main", r.suite),
+		fmt.Sprintf("deb http://deb.debian.org/debian %s-updates main", r.suite),
+		fmt.Sprintf("deb http://deb.debian.org/debian-security %s-security main", r.suite),
+	}
+	cmd := exec.CommandContext(ctx, mmdebstrap, args...)
+	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) } // it then removes its folder
+	if output, err := cmd.CombinedOutput(); err != nil {
+		return nil, fmt.Errorf("mmdebstrap: %w\n%s", err, output)
+	}
+	list, err := os.ReadFile(packages)
+	if err != nil {
+		return nil, err
+	}
+	return strings.Split(strings.TrimSpace(string(list)), "\n"), nil
+}
+
+// quote keeps a file name in one piece in a hook, whose words mmdebstrap splits as a shell does.
+func quote(name string) string { return "'" + strings.ReplaceAll(name, "'", `'\''`) + "'" }
+
+// lock waits until no other build uses the cache; the end of this process unlocks it too.
+func lock(name string) (unlock func(), err error) {
+	f, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX); err != nil {
+		f.Close()
+		return nil, fmt.Errorf("locking %s: %w", name, err)
+	}
+	return func() { f.Close() }, nil
+}

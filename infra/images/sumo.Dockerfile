@@ -1,0 +1,32 @@
+# The SUMO image, for people with Docker; make images builds the same without. From the root of the repository:
+#
+#   docker build -f infra/images/sumo.Dockerfile --build-arg SUITE=bookworm -t dev.local/sumo:1.15 .
+#   docker build -f infra/images/sumo.Dockerfile --build-arg SUITE=trixie   -t dev.local/sumo:1.18 .
+ARG SUITE=bookworm
+
+FROM golang:1.26 AS build
+WORKDIR /src
+COPY go.mod go.sum ./
+COPY functions functions
+COPY infra infra
+COPY migrations migrations
+COPY pkg pkg
+COPY templates templates
+ENV CGO_ENABLED=0
+RUN go build -trimpath -buildvcs=false -ldflags '-s -w -buildid=' -o /out/usr/bin/sumo-run ./templates/sumo-run && \
+    go build -trimpath -o /images ./infra/images
+
+# Not the slim variant, which leaves out the licences that the image must carry.
+FROM debian:${SUITE} AS debian
+COPY infra/images/sumo.packages /packages
+RUN apt-get update && apt-get dist-upgrade --yes && xargs apt-get install --yes --no-install-recommends </packages
+COPY --from=build /images /images
+RUN /images slim sumo / /layer.tar && mkdir /root-of-image && tar --extract --file /layer.tar --directory /root-of-image
+
+FROM scratch
+COPY --from=debian /root-of-image /
+COPY --from=build /out /
+ENV PATH=/usr/bin SUMO_HOME=/usr/share/sumo LC_ALL=C.UTF-8
+LABEL org.opencontainers.image.title=sumo-run
+USER 65532:65532
+ENTRYPOINT ["/usr/bin/sumo-run"]
