@@ -12,6 +12,10 @@ usage() {
 		  postgres    the database server; no cluster of the whole system is started
 		  gcc         a C compiler, which Go's race detector needs
 		  shellcheck  the linter of shell scripts
+		  mmdebstrap  unpacks Debian's packages for container images
+		  containerd  the container runtime with runc; no service of the whole system is started
+		  cni         the network plugins of containers
+		  iptables    the packet filter and the network tools that kube-proxy and the kubelet call
 
 		What is there already is left alone. --dry-run prints the commands and runs none.
 	END
@@ -24,6 +28,10 @@ present() {
 	gcc) command -v gcc && compgen -G '/usr/include/*/sys/cdefs.h' ;;
 	sumo-tools) command -v python3 && test -e "${SUMO_HOME:-/usr/share/sumo}/tools/randomTrips.py" ;;
 	shellcheck) command -v shellcheck ;;
+	mmdebstrap) command -v mmdebstrap && { [ "$(id -u)" -eq 0 ] || command -v newuidmap; } && test -e /usr/share/keyrings/debian-archive-keyring.gpg ;;
+	containerd) command -v containerd && command -v ctr && command -v runc ;;
+	cni) test -x /usr/lib/cni/bridge ;;
+	iptables) command -v iptables && command -v conntrack && command -v ethtool && command -v socat && command -v ip ;;
 	postgres) compgen -G '/usr/lib/postgresql/*/bin/initdb' || { command -v initdb && command -v postgres; } ;;
 	esac >/dev/null
 }
@@ -36,6 +44,10 @@ describe() {
 	sumo-tools) echo "sumo-tools|10 to 30 MB|generates demand for the test networks" ;;
 	gcc) echo "gcc libc6-dev|40 MB|compiles what Go's race detector links" ;;
 	postgres) echo "postgresql|20 to 60 MB|keeps tenants and jobs; a private server in the project's own folder" ;;
+	containerd) echo "containerd runc|40 MB|runs the containers of the lab" ;;
+	cni) echo "containernetworking-plugins|7 MB|connects the pods of the lab" ;;
+	iptables) echo "iptables conntrack ethtool socat iproute2|2 to 4 MB|the network of the lab" ;;
+	mmdebstrap) echo "mmdebstrap uidmap debian-archive-keyring|1 to 10 MB|unpacks Debian's packages for container images" ;;
 	shellcheck) echo "shellcheck|2 to 5 MB|checks the shell scripts" ;;
 	*) return 1 ;;
 	esac
@@ -91,6 +103,11 @@ no_cluster="test -e $cluster_config || { mkdir -p ${cluster_config%/*} && echo '
 # Another apt may be at work, as on a machine that has just started: wait for it.
 apt="DEBIAN_FRONTEND=noninteractive apt-get -q -o DPkg::Lock::Timeout=300"
 install="$apt install --yes --no-install-recommends ${packages[*]}"
+if [[ " ${missing[*]} " == *" containerd "* ]]; then
+	# Debian starts the runtime as a service of the whole system, unless this file says that nothing may be started.
+	policy=/usr/sbin/policy-rc.d
+	install="{ test -e $policy || { trap 'rm -f $policy' EXIT; printf '#!/bin/sh\nexit 101\n' >$policy; chmod +x $policy; }; $install; }"
+fi
 update="$apt update"
 
 commands=()

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -215,6 +216,49 @@ func TestPostgresIsPrivateAndDurable(t *testing.T) {
 	case <-pg.Done():
 	default:
 		t.Error("after Stop() Done() is open")
+	}
+}
+
+func TestPostgresOnANetworkAsksForThePassword(t *testing.T) {
+	t.Parallel()
+	// Every process has a loopback address to itself, so that the usual port is free there.
+	pid := os.Getpid()
+	address := fmt.Sprintf("127.%d.%d.%d", 64+pid>>16&63, pid>>8&255, pid&255)
+	pg, err := laptop.StartListeningPostgres(t.Context(), laptoptest.Folder(t), laptop.Listener{
+		Address: address, Clients: "127.64.0.0/10", Password: "it's secret",
+	}, zerolog.Nop())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := pg.Stop(); err != nil {
+			t.Error(err)
+		}
+	})
+	connect := func(from, password string) error {
+		config, err := pgx.ParseConfig("postgres://postgres@" + address + "/postgres?sslmode=disable")
+		if err != nil {
+			t.Fatal(err)
+		}
+		config.Password = password
+		config.DialFunc = (&net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(from)}}).DialContext
+		conn, err := pgx.ConnectConfig(t.Context(), config)
+		if err != nil {
+			return err
+		}
+		return conn.Close(t.Context())
+	}
+	if err := connect(address, "it's secret"); err != nil {
+		t.Errorf("the password is refused: %v", err)
+	}
+	if err := connect(address, "a guess"); err == nil || !strings.Contains(err.Error(), "28P01") {
+		t.Errorf("with another password: %v, want an authentication failure", err)
+	}
+	if err := connect("127.0.0.1", "it's secret"); err == nil || !strings.Contains(err.Error(), "no pg_hba.conf entry") {
+		t.Errorf("from another network: %v, want a refusal", err)
+	}
+	if got := query[int](t, pg.URL("postgres"), "SELECT 1"); got != 1 {
+		t.Errorf("through the private socket: %d", got)
 	}
 }
 

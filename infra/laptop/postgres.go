@@ -64,6 +64,7 @@ var common = []string{
 type use struct {
 	initdb   []string // options when the cluster is made
 	settings []string // of the server, on top of the common ones
+	clients  string   // who may connect, in the form of pg_hba.conf; empty for what initdb wrote
 }
 
 var (
@@ -104,6 +105,31 @@ func StartDisposablePostgres(ctx context.Context, dir string, log zerolog.Logger
 	return startPostgres(ctx, dir, disposable, log)
 }
 
+// Listener is where a cluster takes connections other than from this user.
+type Listener struct {
+	Address  string // an address of this machine; the port is Postgres' usual one
+	Clients  string // the network that they come from, as 10.0.0.0/8
+	Password string // of the superuser
+}
+
+// StartListeningPostgres is StartDisposablePostgres for a lab whose clients are on a network of their own.
+func StartListeningPostgres(ctx context.Context, dir string, l Listener, log zerolog.Logger) (*Postgres, error) {
+	open := disposable
+	open.settings = append(slices.Clone(disposable.settings),
+		// Several functions, each with a pool.
+		"max_connections=200",
+		"listen_addresses="+l.Address)
+	open.clients = fmt.Sprintf("local all all trust\nhost all all %s scram-sha-256\n", l.Clients)
+	pg, err := startPostgres(ctx, dir, open, log)
+	if err != nil {
+		return nil, err
+	}
+	if err := pg.setPassword(ctx, l.Password); err != nil {
+		return nil, errors.Join(err, pg.Stop())
+	}
+	return pg, nil
+}
+
 func startPostgres(ctx context.Context, dir string, use use, log zerolog.Logger) (*Postgres, error) {
 	dir, err := filepath.Abs(dir)
 	if err != nil {
@@ -139,6 +165,14 @@ func startPostgres(ctx context.Context, dir string, use use, log zerolog.Logger)
 	}
 	defer logFile.Close()
 	args := []string{"-D", data, "-k", sockets}
+	if use.clients != "" {
+		clients := filepath.Join(home, "clients.conf")
+		// Readable for the account that the server runs as; there is no secret in it.
+		if err := os.WriteFile(clients, []byte(use.clients), 0o644); err != nil {
+			return nil, fmt.Errorf("say who may connect to the database: %w", err)
+		}
+		args = append(args, "-c", "hba_file="+clients)
+	}
 	for _, setting := range slices.Concat(common, use.settings) {
 		args = append(args, "-c", setting)
 	}
@@ -188,6 +222,20 @@ func (p *Postgres) EnsureDatabase(ctx context.Context, name string) error {
 	}
 	if err != nil {
 		return fmt.Errorf("create database %s: %w", name, err)
+	}
+	return nil
+}
+
+// setPassword gives the superuser a password for connections over a network.
+func (p *Postgres) setPassword(ctx context.Context, password string) error {
+	conn, err := pgx.Connect(ctx, p.URL("postgres"))
+	if err == nil {
+		defer conn.Close(context.WithoutCancel(ctx))
+		// The statement takes no parameters.
+		_, err = conn.Exec(ctx, "ALTER ROLE "+superuser+" PASSWORD '"+strings.ReplaceAll(password, "'", "''")+"'")
+	}
+	if err != nil {
+		return fmt.Errorf("set the database's password: %w", err)
 	}
 	return nil
 }

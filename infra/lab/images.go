@@ -1,0 +1,110 @@
+package main
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+
+	"github.com/sumo-k8/sumo-k8/infra/image"
+	"github.com/sumo-k8/sumo-k8/infra/lab/internal/host"
+)
+
+// pauseImage is what the container runtime starts first in every pod.
+const pauseImage = "dev.local/pause:1"
+
+// nobody is the user of images whose programs need no rights.
+const nobody = "65532"
+
+// pathInImage finds the one program of an image by its name, which is how Argo and its manifests call theirs.
+const pathInImage = "PATH=/bin"
+
+// writeImages writes the archives of the lab's own images beside the programs that they hold, unless they are there.
+func writeImages(p programs) (archives []string, written int, err error) {
+	for _, i := range []struct{ program, name string }{
+		{"pause", pauseImage},
+		{"coredns", "dev.local/coredns:" + coreDNSVersion},
+		{"workflow-controller", "dev.local/workflow-controller:" + argoVersion},
+		{"argoexec", "dev.local/argoexec:" + argoVersion},
+	} {
+		made := image.Image{
+			Name: i.name, Architecture: runtime.GOARCH, User: nobody, Entrypoint: []string{i.program}, Env: []string{pathInImage},
+			Layers: []image.Layer{image.Files(
+				image.File{Path: "/bin/" + i.program, Mode: 0o755, Source: p[i.program]},
+				image.File{Path: "/tmp", Mode: os.ModeDir | os.ModeSticky | 0o777},
+			)},
+		}
+		// The program's folder is named after everything that it was made of, so a file of this name holds the same image.
+		sum := sha256.Sum256(fmt.Appendf(nil, "%+v", made))
+		archive := fmt.Sprintf("%s-%x.tar", p[i.program], sum[:4])
+		archives = append(archives, archive)
+		if _, err := os.Stat(digestFile(archive)); err == nil {
+			continue
+		}
+		digest, err := made.WriteFile(archive)
+		if err == nil {
+			err = os.WriteFile(digestFile(archive), []byte(i.name+" "+digest), 0o644)
+		}
+		if err != nil {
+			return nil, written, fmt.Errorf("image %s: %w", i.name, err)
+		}
+		written++
+	}
+	return archives, written, nil
+}
+
+// digestFile is written after an archive and says its image's name and digest.
+func digestFile(archive string) string { return archive + ".digest" }
+
+// loadImages gives the container runtime the images that it does not have yet.
+func loadImages(ctx context.Context, l layout, archives []string) (loaded int, err error) {
+	there, err := ctr(ctx, l, "images", "list")
+	if err != nil {
+		return 0, err
+	}
+	has := map[string]string{}
+	for line := range strings.Lines(there) {
+		// The columns are name, type, digest and more.
+		if fields := strings.Fields(line); len(fields) > 2 {
+			has[fields[0]] = fields[2]
+		}
+	}
+	for _, archive := range archives {
+		text, err := os.ReadFile(digestFile(archive))
+		if err != nil {
+			return loaded, err
+		}
+		name, digest, _ := strings.Cut(string(text), " ")
+		if has[name] == digest {
+			continue
+		}
+		if err := load(ctx, l, archive); err != nil {
+			return loaded, err
+		}
+		loaded++
+	}
+	return loaded, nil
+}
+
+// load gives one archive to the container runtime.
+func load(ctx context.Context, l layout, archive string) error {
+	archive, err := filepath.Abs(archive)
+	if err == nil {
+		_, err = os.Stat(archive)
+	}
+	if err == nil {
+		_, err = ctr(ctx, l, "images", "import", archive)
+	}
+	return err
+}
+
+func ctr(ctx context.Context, l layout, args ...string) (string, error) {
+	if l.daemons().Pid(containerdDaemon) == 0 {
+		return "", errors.New("the lab is not up: start it with make lab-up")
+	}
+	return host.Run(ctx, "", append([]string{"ctr", "--address", l.containerd("containerd.sock"), "--namespace", "k8s.io"}, args...)...)
+}

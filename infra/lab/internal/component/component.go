@@ -1,0 +1,151 @@
+// Package component builds the programs of the lab from their Go modules and keeps them under a name that follows from
+// everything they were made of, so that a second clone of this repository finds them ready.
+package component
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+)
+
+// Component is what one module builds.
+type Component struct {
+	Name     string
+	Module   string // folder of its go.mod
+	Programs []Program
+	Flags    string // for the linker
+	// Repair, when set, is a module of whose published source a file is missing. It is built from a copy to which the
+	// files of Addition are added.
+	Repair string
+	// Addition maps our files, in the folder of Module, to their places in the repaired module.
+	Addition map[string]string
+	// Keep are folders of the repaired module to have beside the programs.
+	Keep map[string]string
+}
+
+// Program is a main package and the name that its program gets.
+type Program struct{ Name, Package string }
+
+// linked drops what only a debugger reads: it halves the size.
+const linked = "-s -w"
+
+// Key names everything that the programs are made of.
+func (c Component) Key(goVersion string) (string, error) {
+	h := sha256.New()
+	fmt.Fprintf(h, "%s %s %q %q %s %q %q", goVersion, runtime.GOARCH, c.Programs, c.Flags, c.Repair, c.Addition, c.Keep)
+	// Of a module of our own the source counts too; the others have only what go.mod and go.sum pin.
+	err := filepath.WalkDir(c.Module, func(path string, e fs.DirEntry, err error) error {
+		if err != nil || e.IsDir() || !isSource(e.Name()) {
+			return err
+		}
+		name, err := filepath.Rel(c.Module, path)
+		if err != nil {
+			return err
+		}
+		text, err := os.ReadFile(path)
+		fmt.Fprintf(h, "%q %d ", name, len(text))
+		h.Write(text)
+		return err
+	})
+	if err != nil {
+		return "", fmt.Errorf("%s: %w", c.Name, err)
+	}
+	// 64 bits tell the handful of builds of one machine apart.
+	return fmt.Sprintf("%s-%x", c.Name, h.Sum(nil)[:8]), nil
+}
+
+func isSource(name string) bool {
+	return name == "go.mod" || name == "go.sum" ||
+		strings.HasSuffix(name, ".go") && !strings.HasSuffix(name, "_test.go")
+}
+
+// Build returns the folder of the component's programs, below cache, and whether it had to make them.
+func (c Component) Build(ctx context.Context, cache, goVersion string) (dir string, built bool, err error) {
+	key, err := c.Key(goVersion)
+	if err != nil {
+		return "", false, err
+	}
+	dir = filepath.Join(cache, key)
+	if _, err := os.Stat(dir); err == nil {
+		return dir, false, nil
+	}
+	// Made aside and renamed, so that an interruption leaves nothing that looks complete.
+	unfinished := dir + ".new"
+	if err := errors.Join(os.RemoveAll(unfinished), os.MkdirAll(unfinished, 0o755)); err != nil {
+		return "", false, err
+	}
+	args := []string{"build", "-trimpath", "-ldflags", strings.TrimSpace(linked + " " + c.Flags)}
+	if c.Repair != "" {
+		source := unfinished + ".source"
+		defer os.RemoveAll(source)
+		modfile, err := c.repair(ctx, source, unfinished)
+		if err != nil {
+			return "", false, fmt.Errorf("%s: %w", c.Name, err)
+		}
+		args = append(args, "-modfile", modfile)
+	}
+	for _, p := range c.Programs {
+		if _, err := c.run(ctx, slices.Concat(args, []string{"-o", filepath.Join(unfinished, p.Name), p.Package})...); err != nil {
+			return "", false, err
+		}
+	}
+	return dir, true, os.Rename(unfinished, dir)
+}
+
+// repair makes the copy of the module in source and returns the go.mod that uses it.
+func (c Component) repair(ctx context.Context, source, programs string) (modfile string, err error) {
+	if _, err := c.run(ctx, "mod", "download", c.Repair); err != nil {
+		return "", err
+	}
+	published, err := c.run(ctx, "list", "-m", "-f", "{{.Dir}}", c.Repair)
+	if err != nil {
+		return "", err
+	}
+	module := filepath.Join(source, "module")
+	err = errors.Join(os.RemoveAll(source), os.CopyFS(module, os.DirFS(published)))
+	for ours, place := range c.Addition {
+		text, readErr := os.ReadFile(filepath.Join(c.Module, ours))
+		err = errors.Join(err, readErr, os.WriteFile(filepath.Join(module, place), text, 0o644))
+	}
+	for folder, name := range c.Keep {
+		err = errors.Join(err, os.CopyFS(filepath.Join(programs, name), os.DirFS(filepath.Join(published, folder))))
+	}
+	for _, name := range []string{"go.mod", "go.sum"} {
+		text, readErr := os.ReadFile(filepath.Join(c.Module, name))
+		if name == "go.mod" {
+			text = fmt.Appendf(text, "\nreplace %s => %s\n", c.Repair, module)
+		}
+		err = errors.Join(err, readErr, os.WriteFile(filepath.Join(source, name), text, 0o644))
+	}
+	return filepath.Join(source, "go.mod"), err
+}
+
+func (c Component) run(ctx context.Context, args ...string) (string, error) {
+	cmd := exec.CommandContext(ctx, "go", args...)
+	cmd.Dir = c.Module
+	// Neither a workspace nor the flags that are meant for the main module apply here.
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOWORK=off", "GOFLAGS=-buildvcs=false")
+	var said bytes.Buffer
+	cmd.Stderr = &said
+	out, err := cmd.Output()
+	if err != nil {
+		// Downloads are announced line by line; the cause comes last.
+		lines := strings.Split(strings.TrimSpace(said.String()), "\n")
+		return "", fmt.Errorf("%s: go %s: %w: %s", c.Name, args[0], err, strings.Join(lines[max(0, len(lines)-10):], "\n"))
+	}
+	return strings.TrimSpace(string(out)), nil
+}
+
+// GoVersion is the version of the compiler that builds modules in dir.
+func GoVersion(ctx context.Context, dir string) (string, error) {
+	return Component{Name: "go", Module: dir}.run(ctx, "env", "GOVERSION")
+}

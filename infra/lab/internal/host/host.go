@@ -1,0 +1,228 @@
+// Package host changes the machine under the lab, and changes it back: network bridge, packet filter, kernel settings,
+// mounts and control groups. What it removes it knows by name or place, so that nobody else's is touched.
+package host
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"syscall"
+)
+
+// Run runs a program to its end and returns what it printed.
+func Run(ctx context.Context, input string, command ...string) (string, error) {
+	cmd := exec.CommandContext(ctx, command[0], command[1:]...)
+	cmd.Stdin = strings.NewReader(input)
+	var said bytes.Buffer
+	cmd.Stderr = &said
+	out, err := cmd.Output()
+	if err != nil {
+		return "", fmt.Errorf("%s: %w: %s", strings.Join(command, " "), err, bytes.TrimSpace(said.Bytes()))
+	}
+	return string(out), nil
+}
+
+// EnsureBridge sees that a bridge of this name is up with this address.
+func EnsureBridge(ctx context.Context, name, address string) error {
+	if _, err := net.InterfaceByName(name); err != nil {
+		if _, err := Run(ctx, "", "ip", "link", "add", name, "type", "bridge"); err != nil {
+			return err
+		}
+	}
+	_, err := Run(ctx, "", "ip", "address", "replace", address, "dev", name)
+	if err == nil {
+		_, err = Run(ctx, "", "ip", "link", "set", name, "up")
+	}
+	return err
+}
+
+// RemoveBridge removes the bridge and, with what hangs on it, the host's ends of the pods' links.
+func RemoveBridge(ctx context.Context, name string) error {
+	if _, err := net.InterfaceByName(name); err != nil {
+		return nil
+	}
+	links, err := Run(ctx, "", "ip", "-brief", "link", "show", "master", name)
+	if err != nil {
+		return err
+	}
+	for line := range strings.Lines(links) {
+		// The first word is the name, with the pod's end after it: veth1@if2.
+		link, _, _ := strings.Cut(strings.Fields(line)[0], "@")
+		// Gone already when the kernel has just finished with the pod's end.
+		_, _ = Run(ctx, "", "ip", "link", "delete", link)
+	}
+	_, err = Run(ctx, "", "ip", "link", "delete", name)
+	return err
+}
+
+// Filters are the programs of the packet filters of IPv4 and IPv6.
+var Filters = []string{"iptables", "ip6tables"}
+
+// RemoveChains removes all chains whose names begin with one of the prefixes, and the rules of other chains that lead
+// there.
+func RemoveChains(ctx context.Context, prefixes ...string) error {
+	var errs []error
+	for _, filter := range Filters {
+		rules, err := Run(ctx, "", filter+"-save")
+		if err == nil {
+			if removal := Removal(rules, prefixes); removal != "" {
+				_, err = Run(ctx, removal, filter+"-restore", "--noflush")
+			}
+		}
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
+}
+
+// Removal turns the output of iptables-save into input for iptables-restore --noflush that removes the chains with these
+// prefixes. It is empty when there are none.
+func Removal(rules string, prefixes []string) string {
+	ours := func(chain string) bool {
+		return slices.ContainsFunc(prefixes, func(p string) bool { return strings.HasPrefix(chain, p) })
+	}
+	var out, unlink, flush, remove strings.Builder
+	table := ""
+	for line := range strings.Lines(rules) {
+		line = strings.TrimSpace(line)
+		words := strings.Fields(quoted.ReplaceAllString(line, "comment"))
+		switch {
+		case len(words) == 0:
+		case line[0] == '*':
+			table = line
+			unlink.Reset()
+			flush.Reset()
+			remove.Reset()
+		case line[0] == ':' && ours(words[0][1:]):
+			fmt.Fprintln(&flush, "-F", words[0][1:])
+			fmt.Fprintln(&remove, "-X", words[0][1:])
+		case words[0] == "-A" && !ours(words[1]) && ours(target(words)):
+			fmt.Fprintln(&unlink, "-D", strings.TrimPrefix(line, "-A "))
+		case line == "COMMIT" && unlink.Len()+flush.Len() > 0:
+			// All are flushed before the first is removed, since they lead to one another.
+			fmt.Fprintf(&out, "%s\n%s%s%sCOMMIT\n", table, &unlink, &flush, &remove)
+		}
+	}
+	return out.String()
+}
+
+// quoted is a comment of a rule, which may hold anything.
+var quoted = regexp.MustCompile(`"(\\.|[^"\\])*"`)
+
+// target is the chain that a rule leads to.
+func target(words []string) string {
+	for i, w := range words[:len(words)-1] {
+		if w == "-j" || w == "-g" {
+			return words[i+1]
+		}
+	}
+	return ""
+}
+
+// KeepSettings writes what the kernel settings of these names are into a file, unless one is there from before.
+func KeepSettings(file string, names []string) error {
+	if _, err := os.Stat(file); err == nil {
+		return nil
+	}
+	values := map[string]string{}
+	for _, name := range names {
+		value, err := os.ReadFile(setting(name))
+		if err != nil {
+			return fmt.Errorf("read the kernel setting %s: %w", name, err)
+		}
+		values[name] = strings.TrimSpace(string(value))
+	}
+	text, err := json.MarshalIndent(values, "", "  ")
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(file, text, 0o600)
+}
+
+// Set sets a kernel setting.
+func Set(name, value string) error { return os.WriteFile(setting(name), []byte(value), 0o644) }
+
+// RestoreSettings sets the kernel settings as KeepSettings found them.
+func RestoreSettings(file string) error {
+	text, err := os.ReadFile(file)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	var values map[string]string
+	if err == nil {
+		err = json.Unmarshal(text, &values)
+	}
+	for name, value := range values {
+		err = errors.Join(err, Set(name, value))
+	}
+	return err
+}
+
+func setting(name string) string { return "/proc/sys/" + strings.ReplaceAll(name, ".", "/") }
+
+// Unmount takes away everything that is mounted in a folder, the latest first.
+func Unmount(dir string) error {
+	text, err := os.ReadFile("/proc/self/mountinfo")
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for _, point := range slices.Backward(MountPoints(string(text), dir)) {
+		// Detached rather than refused when some process is still on its way out.
+		if err := syscall.Unmount(point, syscall.MNT_DETACH); err != nil && !errors.Is(err, syscall.EINVAL) {
+			errs = append(errs, fmt.Errorf("unmount %s: %w", point, err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// MountPoints lists the mount points in a folder, in the order in which they were mounted.
+func MountPoints(mountinfo, dir string) []string {
+	// The kernel writes blanks and the like in octal.
+	plain := strings.NewReplacer(`\040`, " ", `\011`, "\t", `\012`, "\n", `\134`, `\`)
+	var points []string
+	for line := range strings.Lines(mountinfo) {
+		fields := strings.Fields(line)
+		// The fifth field of proc(5) is the mount point.
+		const mountPoint = 4
+		if len(fields) <= mountPoint {
+			continue
+		}
+		if point := plain.Replace(fields[mountPoint]); strings.HasPrefix(point, dir+"/") {
+			points = append(points, point)
+		}
+	}
+	return points
+}
+
+// RemoveControlGroups removes the empty control groups of this name in every hierarchy.
+func RemoveControlGroups(name string) error {
+	// Version 1 has a folder for each controller, version 2 none. The errors of Glob are about its pattern only.
+	roots, _ := filepath.Glob("/sys/fs/cgroup/*/" + name)
+	if _, err := os.Stat("/sys/fs/cgroup/" + name); err == nil {
+		roots = append(roots, "/sys/fs/cgroup/"+name)
+	}
+	var errs []error
+	for _, root := range roots {
+		var folders []string
+		errs = append(errs, filepath.WalkDir(root, func(path string, e fs.DirEntry, err error) error {
+			if err == nil && e.IsDir() {
+				folders = append(folders, path)
+			}
+			return err
+		}))
+		for _, folder := range slices.Backward(folders) {
+			errs = append(errs, syscall.Rmdir(folder))
+		}
+	}
+	return errors.Join(errs...)
+}

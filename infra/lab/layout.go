@@ -1,0 +1,161 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/sumo-k8/sumo-k8/infra/lab/internal/certificate"
+	"github.com/sumo-k8/sumo-k8/infra/lab/internal/component"
+	"github.com/sumo-k8/sumo-k8/infra/lab/internal/daemon"
+)
+
+const (
+	// bridge carries the pods. The kernel takes 15 letters at most.
+	bridge = "sumo-k8-lab"
+	// address is the host's on the bridge, and thereby what the node, the API server, S3 and Postgres are reached at, from
+	// pods and from the host alike. Nothing of the lab listens on an address that other machines reach.
+	address = "10.244.0.1"
+	// podNet is the addresses of pods; one node has them all.
+	podNet = "10.244.0.0/24"
+	// serviceNet is the addresses of Services. Its first is the API server's.
+	serviceNet = "10.96.0.0/16"
+	apiService = "10.96.0.1"
+	dnsService = "10.96.0.10"
+	node       = "node1"
+
+	apiServer = "https://" + address + ":6443"
+	etcd      = "https://127.0.0.1:2379"
+	s3        = address + ":7070"
+	database  = address + ":5432"
+
+	kubernetesVersion = "v1.34.4"
+	argoVersion       = "v3.7.16"
+	coreDNSVersion    = "v1.12.4"
+)
+
+// controlGroup is where the kubelet puts its pods.
+const controlGroup = "kubepods"
+
+// chains are the prefixes of the packet filter's chains that we, kube-proxy and the kubelet make.
+var chains = []string{"SUMO-K8-LAB", "KUBE-"}
+
+// settings are the kernel settings that we, kube-proxy, the kubelet and the bridge plugin change.
+var settings = []string{
+	"net.ipv4.ip_forward", "net.ipv4.conf.all.route_localnet", "net.bridge.bridge-nf-call-iptables",
+	"vm.overcommit_memory", "vm.panic_on_oom", "kernel.panic", "kernel.panic_on_oops",
+}
+
+// layout is where things are.
+type layout struct {
+	source string // this repository
+	cache  string // programs and images, kept
+	run    string // everything of the running cluster, removed by down
+	logs   string // kept until the next up
+}
+
+// socketPathLimit is what the kernel takes for the path of a unix socket, its closing zero left out.
+const socketPathLimit = 107
+
+func newLayout() (layout, error) {
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		return layout{}, fmt.Errorf("find the cache folder: %w", err)
+	}
+	lab := filepath.Join(cache, "sumo-k8", "lab")
+	l := layout{cache: lab, run: filepath.Join(lab, "run"), logs: filepath.Join(lab, "logs")}
+	if len(l.containerd("containerd.sock.ttrpc")) > socketPathLimit {
+		return layout{}, fmt.Errorf("the path %s is too long for a socket: set XDG_CACHE_HOME to a shorter folder", l.run)
+	}
+	return l, nil
+}
+
+// findSource sets the folder of this repository, which is the working folder or above it.
+func (l *layout) findSource() error {
+	dir, err := os.Getwd()
+	for err == nil {
+		if _, found := os.Stat(filepath.Join(dir, "infra", "lab", "modules")); found == nil {
+			l.source = dir
+			return nil
+		}
+		if dir == filepath.Dir(dir) {
+			err = errors.New("run this inside a clone of the sumo-k8 repository")
+		}
+		dir = filepath.Dir(dir)
+	}
+	return err
+}
+
+func (l layout) daemons() daemon.Folder {
+	return daemon.Folder{Pids: filepath.Join(l.run, "pid"), Logs: l.logs}
+}
+
+func (l layout) pair(name string) certificate.Pair {
+	return certificate.In(filepath.Join(l.run, "pki"), name)
+}
+
+func (l layout) kubeconfig(user string) string {
+	return filepath.Join(l.run, "kubeconfig", user)
+}
+
+// containerd is a file of the container runtime.
+func (l layout) containerd(name string) string { return filepath.Join(l.run, "containerd", name) }
+
+// config is a file that a program of the lab reads.
+func (l layout) config(name string) string { return filepath.Join(l.run, "config", name) }
+
+// components are what is built, the quickest first: a mistake then shows early.
+func (l layout) components() []component.Component {
+	module := func(name string) string { return filepath.Join(l.source, "infra", "lab", "modules", name) }
+	const (
+		version    = "-X k8s.io/component-base/version."
+		argo       = "github.com/argoproj/argo-workflows/v3"
+		kubernetes = "k8s.io/kubernetes/cmd/"
+	)
+	return []component.Component{
+		{
+			Name: "pause", Module: filepath.Join(l.source, "infra", "lab", "pause"),
+			Programs: []component.Program{{Name: "pause", Package: "."}},
+		},
+		{
+			Name: "objectstore", Module: filepath.Join(l.source, "infra", "objectstore"),
+			Programs: []component.Program{{Name: "objectstore", Package: "."}},
+		},
+		{
+			Name: "etcd", Module: module("etcd"),
+			Programs: []component.Program{{Name: "etcd", Package: "go.etcd.io/etcd/server/v3"}},
+		},
+		{
+			Name: "coredns", Module: module("coredns"),
+			Programs: []component.Program{{Name: "coredns", Package: "github.com/coredns/coredns"}},
+		},
+		{
+			Name: "argo", Module: module("argo"),
+			Programs: []component.Program{
+				{Name: "workflow-controller", Package: argo + "/cmd/workflow-controller"},
+				{Name: "argoexec", Package: argo + "/cmd/argoexec"},
+			},
+			Flags: "-X " + argo + ".version=" + argoVersion, Repair: argo,
+			Addition: map[string]string{"osspecific/signal_linux.go": "workflow/executor/osspecific/signal_linux.go"},
+			Keep:     map[string]string{"manifests": "manifests"},
+		},
+		{
+			Name: "kubernetes", Module: module("kubernetes"),
+			Programs: []component.Program{
+				{Name: "kube-apiserver", Package: kubernetes + "kube-apiserver"},
+				{Name: "kube-controller-manager", Package: kubernetes + "kube-controller-manager"},
+				{Name: "kube-scheduler", Package: kubernetes + "kube-scheduler"},
+				{Name: "kubelet", Package: kubernetes + "kubelet"},
+				{Name: "kube-proxy", Package: kubernetes + "kube-proxy"},
+				{Name: "kubectl", Package: kubernetes + "kubectl"},
+			},
+			// Without these a client sees v0.0.0, which some refuse to work with.
+			Flags: version + "gitVersion=" + kubernetesVersion + " " + version + "gitMajor=1 " + version + "gitMinor=34 " +
+				version + "gitTreeState=clean",
+		},
+	}
+}
+
+// programs are the paths of what was built, by the programs' names.
+type programs map[string]string

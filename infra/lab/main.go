@@ -1,0 +1,122 @@
+// Command lab runs a real Kubernetes cluster of one node on this machine, without Docker and without a registry:
+// everything is built from Go modules and the packages of the distribution. With Argo Workflows, S3 and Postgres beside it,
+// it is where the manifests that users apply are tested.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"slices"
+	"syscall"
+	"text/tabwriter"
+)
+
+const usage = `usage: lab COMMAND
+
+  up                     build what is missing, start what does not run, repair what is broken
+  down                   end everything and leave the machine as it was
+  status                 say what runs; the exit code is 1 when something does not
+  kubeconfig [-user X]   print the path of a kubeconfig: the administrator's, or that of a user X without any rights
+  load IMAGE.tar...      give image archives to the cluster's node
+  logs                   print the paths of the log files
+`
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := command(ctx, os.Args[1:], os.Stdout); err != nil {
+		fmt.Fprintln(os.Stderr, "lab:", err)
+		os.Exit(1)
+	}
+}
+
+func command(ctx context.Context, args []string, out io.Writer) error {
+	if len(args) == 0 {
+		fmt.Fprint(out, usage)
+		return errors.New("say what to do")
+	}
+	l, err := newLayout()
+	if err != nil {
+		return err
+	}
+	if os.Geteuid() != 0 {
+		return errors.New("a cluster's node needs root: run this as root, or with sudo")
+	}
+	switch name, args := args[0], args[1:]; name {
+	case "up":
+		return up(ctx, l, out)
+	case "down":
+		return down(ctx, l, out)
+	case "status":
+		return status(ctx, l, out)
+	case "kubeconfig":
+		flags := flag.NewFlagSet(name, flag.ContinueOnError)
+		user := flags.String("user", admin, "`name` of a user without groups")
+		if err := flags.Parse(args); err != nil {
+			return err
+		}
+		path, err := userKubeconfig(l, *user)
+		if err == nil {
+			fmt.Fprintln(out, path)
+		}
+		return err
+	case "load":
+		for _, archive := range args {
+			if err := load(ctx, l, archive); err != nil {
+				return err
+			}
+		}
+		return nil
+	case "logs":
+		// The error of Glob is about its pattern only.
+		files, _ := filepath.Glob(l.daemons().Log("*"))
+		for _, file := range files {
+			fmt.Fprintln(out, file)
+		}
+		return nil
+	case "postgres":
+		return servePostgres(ctx, l)
+	default:
+		fmt.Fprint(out, usage)
+		return fmt.Errorf("there is no command %q", name)
+	}
+}
+
+// status prints what runs and what answers.
+func status(ctx context.Context, l layout, out io.Writer) error {
+	// The programs' paths do not matter for asking.
+	layers, err := stages(l, programs{}, credentials{})
+	if err != nil {
+		return err
+	}
+	folder := l.daemons()
+	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	var broken []string
+	for _, s := range slices.Concat(layers...) {
+		pid, state := folder.Pid(s.Name), "ready"
+		if pid == 0 {
+			state = "not running"
+		} else if err := s.Ready(ctx); err != nil {
+			state = "does not answer: " + err.Error()
+		}
+		if state != "ready" {
+			broken = append(broken, s.Name)
+		}
+		fmt.Fprintf(table, "%s\t%d\t%s\n", s.Name, pid, state)
+	}
+	if err := table.Flush(); err != nil {
+		return err
+	}
+	if len(broken) > 0 {
+		return fmt.Errorf("%d programs are not ready; make lab-up starts them, their logs are in %s", len(broken), l.logs)
+	}
+	pods, err := kubectl(ctx, l, programs{"kubectl": filepath.Join(l.cache, "kubectl")}, "", "get", "nodes,pods", "--all-namespaces")
+	fmt.Fprint(out, pods)
+	return err
+}
