@@ -20,6 +20,8 @@ type Options struct {
 	StepLength *float64 `json:"step_length,omitempty"`
 	// Scale multiplies the demand: 0.5 keeps every second vehicle, 2 doubles each.
 	Scale *float64 `json:"scale,omitempty"`
+	// SumoVersion is one of the operator's versions of SUMO, such as "1.18"; empty for the default.
+	SumoVersion string `json:"sumo_version,omitempty"`
 	// Outputs asked for beyond those that every run writes (see DefaultOutputs).
 	Outputs []Output `json:"outputs,omitempty"`
 }

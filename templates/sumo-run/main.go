@@ -3,7 +3,7 @@
 //	sumo-run --scenario FILE.zip --work DIR --out DIR [--options JSON] [--timeout DURATION]
 //
 // It leaves log.txt, SUMO's outputs, summary.json and, last, outcome.json in the output folder, and ends with the exit
-// code of the outcome's reason. SIGTERM and SIGINT stop it gracefully, a second one at once.
+// code of the outcome's reason. SIGTERM and SIGINT stop it gracefully, a second SIGINT at once.
 package main
 
 import (
@@ -36,7 +36,10 @@ const (
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
-	context.AfterFunc(ctx, stop) // a second signal has its usual effect
+	context.AfterFunc(ctx, func() {
+		signal.Ignore(syscall.SIGTERM) // Argo sends it more than once
+		stop()                         // a person's second Ctrl-C has its usual effect
+	})
 	os.Exit(run(ctx, os.Args[1:], os.Getenv, os.Stdout, os.Stderr))
 }
 
@@ -58,6 +61,7 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 	flags.StringVar(&r.ProgressFile, "progress", getenv("ARGO_PROGRESS_FILE"), "`file` that receives N/1000 as the run goes on")
 	options := flags.String("options", "{}", "what to run and how, as `JSON`")
 	lastWords := flags.String("termination-log", defaultTerminationLog(), "`file` that receives the reason of a failure")
+	hold := flags.Duration("hold", 0, "only wait this long, or until a signal, and exit: to keep a place on a machine")
 	version := flags.Bool("print-version", false, "print SUMO's version and exit")
 	if err := flags.Parse(args); errors.Is(err, flag.ErrHelp) {
 		return simulation.ExitOK
@@ -72,6 +76,15 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 			return simulation.ExitInternalError
 		}
 		fmt.Fprintln(stdout, v)
+		return simulation.ExitOK
+	}
+
+	if *hold > 0 {
+		fmt.Fprintln(stdout, "sumo-run: holding for", *hold)
+		select {
+		case <-ctx.Done():
+		case <-time.After(*hold):
+		}
 		return simulation.ExitOK
 	}
 

@@ -165,3 +165,29 @@ func TestPrintVersion(t *testing.T) {
 		t.Errorf("%d without SUMO", code)
 	}
 }
+
+func TestHoldWaitsAndEndsWellOnSIGTERM(t *testing.T) {
+	t.Parallel()
+	if err := command(t, t.TempDir(), "", "--hold", "1ms").Run(); err != nil {
+		t.Errorf("at the end of its time it fails: %v", err)
+	}
+	cmd := command(t, t.TempDir(), "", "--hold", "1h")
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	timer := time.AfterFunc(30*time.Second, func() { _ = cmd.Process.Kill() })
+	defer timer.Stop()
+	if !bufio.NewScanner(out).Scan() {
+		t.Fatal("it does not say that it holds")
+	}
+	if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Wait(); err != nil {
+		t.Errorf("on SIGTERM it fails: %v", err)
+	}
+}

@@ -1,0 +1,392 @@
+package argo
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	wfv1 "github.com/argoproj/argo-workflows/v3/pkg/apis/workflow/v1alpha1"
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/uuid"
+	"pgregory.net/rapid"
+	"sigs.k8s.io/yaml"
+
+	"github.com/sumo-k8/sumo-k8/pkg/artifact"
+	"github.com/sumo-k8/sumo-k8/pkg/job"
+	"github.com/sumo-k8/sumo-k8/pkg/problem"
+	"github.com/sumo-k8/sumo-k8/pkg/simulation"
+)
+
+func aJob() job.Job {
+	id := uuid.Must(uuid.NewV7()).String()
+	return job.Job{
+		ID: id, TenantID: "acme corp", Namespace: "sumo-acme", Name: "morning peak", ScenarioKey: "scenarios/sumo-acme/u1.zip",
+		State: job.Pending, CPURequest: 2, MemoryGi: 4, TimeoutSeconds: 3600,
+	}
+}
+
+// states are the observed states by job.
+func (b *bundle) states(t *testing.T) map[string]job.State {
+	t.Helper()
+	seen, err := b.Observe(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	states := map[string]job.State{}
+	for _, o := range seen {
+		states[o.JobID] = o.State
+	}
+	return states
+}
+
+// see waits until the only job is observed as wanted.
+func (b *bundle) see(t *testing.T, what string, is func([]job.Observation) bool) []job.Observation {
+	t.Helper()
+	for {
+		seen, err := b.Observe(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if is(seen) {
+			return seen
+		}
+		select {
+		case <-b.Changed():
+		case <-time.After(20 * time.Second):
+			t.Fatalf("waiting for %s, the engine still sees %+v", what, seen)
+		}
+	}
+}
+
+func (b *bundle) start(t *testing.T, jobs ...job.Job) {
+	t.Helper()
+	for _, j := range jobs {
+		if err := b.Start(t.Context(), j); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+const (
+	statusRunning   = `{"phase":"Running","nodes":{"a":{"id":"a","type":"Pod","phase":"Running","progress":"250/1000"}}}`
+	statusSucceeded = `{"phase":"Succeeded","finishedAt":"2026-11-22T10:00:00Z","nodes":{"a":{"id":"a","type":"Pod","phase":"Succeeded",
+		"outputs":{"exitCode":"0","parameters":[{"name":"outcome","value":"{\"started_at\":\"2026-11-22T09:00:00Z\",\"finished_at\":\"2026-11-22T09:59:00Z\"}"}]}}}}`
+)
+
+func TestAWorkflowIsATemplateWithArgumentsAndNothingElse(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.cfg.PriorityClasses = map[job.Priority]string{job.High: "sumo-k8-high"}
+	seed, j := int64(7), aJob()
+	j.ID = "018f0000-0000-7000-8000-000000000001"
+	j.Name, j.Priority = "peak {{workflow.uid}} [x](http://evil)", job.High
+	j.Options = simulation.Options{ConfigFile: "a{{=1+1}}.sumocfg", Seed: &seed}
+	b.start(t, j)
+	got := b.api.workflow(j.Namespace, j.ID)
+	delete(got["metadata"].(map[string]any), "resourceVersion")
+	delete(got["metadata"].(map[string]any), "uid")
+	text, err := yaml.Marshal(got)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := `apiVersion: argoproj.io/v1alpha1
+kind: Workflow
+metadata:
+  annotations:
+    workflows.argoproj.io/description: 'Job 018f0000-0000-7000-8000-000000000001 of
+      tenant acme corp: 2 cores, 4 GiB, at most 1h0m0s.'
+    workflows.argoproj.io/title: peak workflow.uid x http://evil
+  labels:
+    sumo-k8.io/installation: sumo-k8
+    sumo-k8.io/job: 018f0000-0000-7000-8000-000000000001
+    sumo-k8.io/tenant: sumo-acme
+  name: sumo-018f0000-0000-7000-8000-000000000001
+  namespace: sumo-acme
+spec:
+  arguments:
+    parameters:
+    - name: scenario-key
+      value: scenarios/sumo-acme/u1.zip
+    - name: results-key
+      value: results/sumo-acme/018f0000-0000-7000-8000-000000000001
+    - name: options
+      value: '{"config_file":"a\u007b\u007b=1+1\u007d\u007d.sumocfg","seed":7}'
+    - name: timeout
+      value: 1h0m0s
+    - name: deadline
+      value: "5100"
+    - name: cpu
+      value: "2"
+    - name: memory
+      value: 4Gi
+    - name: priority-class
+      value: sumo-k8-high
+  workflowTemplateRef:
+    name: sumo-1-18
+`
+	if diff := cmp.Diff(want, string(text)); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+	if err := yaml.UnmarshalStrict(text, &wfv1.Workflow{}); err != nil {
+		t.Errorf("Argo cannot read it: %v", err)
+	}
+}
+
+func TestOptionsKeepTheirMeaningAndHaveNothingForArgoToFillIn(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		want := simulation.Options{ConfigFile: rapid.StringMatching(`[a-z{}"\\=u007b ]{0,12}`).Draw(t, "config")}
+		text, err := json.Marshal(want)
+		if err != nil {
+			t.Fatal(err)
+		}
+		safe := withoutBraces(text)
+		if strings.Contains(safe, "{{") || strings.Contains(safe, "}}") {
+			t.Fatalf("%s has braces for Argo", safe)
+		}
+		var got simulation.Options
+		if err := json.Unmarshal([]byte(safe), &got); err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Fatalf("-want +got:\n%s", diff)
+		}
+	})
+}
+
+func TestStartingTwiceMakesOneWorkflow(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	j := aJob()
+	b.start(t, j, j)
+	if diff := cmp.Diff(map[string]job.State{j.ID: job.Pending}, b.states(t)); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+}
+
+func TestWhatWasStartedIsObservedAtOnce(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	for range 50 { // the watch may be faster, but not every time
+		j := aJob()
+		b.start(t, j)
+		if _, seen := b.states(t)[j.ID]; !seen {
+			t.Fatal("a job that was started is not observed; it would count as lost")
+		}
+	}
+}
+
+func TestARunIsFollowedToItsEndWithOneListAndOneWatch(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.api.perPage = 1
+	j, other := aJob(), aJob()
+	b.start(t, j, other)
+	b.states(t)
+	b.api.set(t, j.Namespace, j.ID, statusRunning)
+	running := b.see(t, "the run", func(seen []job.Observation) bool {
+		return slices.ContainsFunc(seen, func(o job.Observation) bool { return o.State == job.Running })
+	})
+	for _, o := range running {
+		if o.JobID == j.ID && (o.Progress != 0.25 || o.StartedAt == nil) {
+			t.Errorf("progress %v, started %v", o.Progress, o.StartedAt)
+		}
+	}
+	key := artifact.ResultsOf(j.Namespace, j.ID)
+	for _, name := range []string{"log.txt", "scenario/e1.xml"} {
+		if _, err := b.objects.Put(t.Context(), key+name, strings.NewReader("1234"), ""); err != nil {
+			t.Fatal(err)
+		}
+	}
+	b.api.set(t, j.Namespace, j.ID, statusSucceeded)
+	ended := b.see(t, "the end", func(seen []job.Observation) bool {
+		return slices.ContainsFunc(seen, func(o job.Observation) bool { return o.State == job.Succeeded })
+	})
+	started, finished := time.Date(2026, 11, 22, 9, 0, 0, 0, time.UTC), time.Date(2026, 11, 22, 9, 59, 0, 0, time.UTC)
+	want := job.Observation{
+		JobID: j.ID, State: job.Succeeded, Progress: 1, StartedAt: &started, FinishedAt: &finished,
+		Results: []job.ResultFile{{Name: "log.txt", Size: 4}, {Name: "scenario/e1.xml", Size: 4}},
+	}
+	i := slices.IndexFunc(ended, func(o job.Observation) bool { return o.JobID == j.ID })
+	if diff := cmp.Diff(want, ended[i]); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+	if lists, watches := b.api.called("LIST"), b.api.called("WATCH"); lists != 2 || watches != 1 {
+		t.Errorf("%d lists and %d watches, want two pages of one list and one watch", lists, watches)
+	}
+}
+
+func TestNothingIsMissedWhenAWatchBreaks(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name  string
+		cause func(*bundle)
+	}{
+		{"the connection ends", func(b *bundle) { b.api.hangUp() }},
+		{"the watch is too old", func(b *bundle) {
+			b.api.tell(map[string]any{"type": "ERROR", "object": map[string]any{"code": http.StatusGone}})
+			b.api.hangUp()
+		}},
+		{"the API server cannot list for a while", func(b *bundle) {
+			b.api.fail("LIST", http.StatusForbidden)
+			b.api.hangUp()
+		}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			b := setup(t)
+			stays, goes := aJob(), aJob()
+			b.start(t, stays, goes)
+			b.states(t)
+			tt.cause(b)
+			b.api.vanish(goes.Namespace, goes.ID)
+			b.api.set(t, stays.Namespace, stays.ID, statusRunning)
+			deadline := time.Now().Add(20 * time.Second)
+			for {
+				// While the copy is not current, observing waits or fails; it never answers with what is old.
+				seen, err := b.Observe(t.Context())
+				if err == nil && len(seen) == 1 && seen[0].JobID == stays.ID && seen[0].State == job.Running {
+					return
+				}
+				if time.Now().After(deadline) {
+					t.Fatalf("the engine still sees %+v (%v)", seen, err)
+				}
+				time.Sleep(time.Millisecond)
+			}
+		})
+	}
+}
+
+func TestStopIsAskedForOnce(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	j := aJob()
+	b.start(t, j)
+	b.states(t)
+	b.api.set(t, j.Namespace, j.ID, statusRunning)
+	for range 3 {
+		if err := b.Stop(t.Context(), j.ID); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := b.api.workflow(j.Namespace, j.ID)["spec"].(map[string]any)["shutdown"]; got != "Stop" {
+		t.Errorf("shutdown is %v, want Stop, with which Argo stores the outputs", got)
+	}
+	if n := b.api.called(http.MethodPatch); n != 1 {
+		t.Errorf("%d patches, want 1", n)
+	}
+}
+
+func TestStoppingAndForgettingWhatIsNotThereIsNoError(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	if err := b.Stop(t.Context(), aJob().ID); err != nil {
+		t.Error(err)
+	}
+	if err := b.Forget(t.Context(), []string{aJob().ID}); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestForgottenRunsAreGone(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	var ids []string
+	for range 20 {
+		j := aJob()
+		b.start(t, j)
+		ids = append(ids, j.ID)
+	}
+	stays := aJob()
+	b.start(t, stays)
+	if err := b.Forget(t.Context(), ids); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(map[string]job.State{stays.ID: job.Pending}, b.states(t)); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+}
+
+func TestAnEndIsNotToldBeforeItsResultsAreKnown(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	j := aJob()
+	b.start(t, j)
+	b.api.set(t, j.Namespace, j.ID, statusSucceeded)
+	store := b.Engine.objects
+	b.Engine.objects = awayStore{store}
+	for _, o := range b.see(t, "the run", func(seen []job.Observation) bool { return len(seen) == 1 && seen[0].State != job.Pending }) {
+		if o.State != job.Running || !strings.Contains(o.Message, "results are being stored") {
+			t.Errorf("while the store is away the run is %s: %s", o.State, o.Message)
+		}
+	}
+	b.Engine.objects = store
+	if got := b.states(t)[j.ID]; got != job.Succeeded {
+		t.Errorf("once the store is back the run is %s", got)
+	}
+}
+
+func TestAStoppedRunIsOverWhenItsPodIs(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	j := aJob()
+	b.start(t, j)
+	b.states(t)
+	if err := b.Stop(t.Context(), j.ID); err != nil {
+		t.Fatal(err)
+	}
+	b.api.setPods("Running")
+	b.api.set(t, j.Namespace, j.ID, `{"phase":"Failed","nodes":{"a":{"id":"a","type":"Pod","phase":"Failed","message":"workflow shutdown with strategy:  Stop"}}}`)
+	b.see(t, "that the results come", func(seen []job.Observation) bool {
+		return seen[0].State == job.Running && strings.Contains(seen[0].Message, "results are being stored")
+	})
+	outcome := `{"reason":"Interrupted","message":"stopped","started_at":"2026-11-22T09:00:00Z","finished_at":"2026-11-22T09:59:00Z","summary":{"sumo_version":"1.18.0","partial":true}}`
+	if _, err := b.objects.Put(t.Context(), artifact.ResultsOf(j.Namespace, j.ID)+simulation.OutcomeFile, strings.NewReader(outcome), ""); err != nil {
+		t.Fatal(err)
+	}
+	b.api.setPods("Succeeded", "Failed")
+	for range 2 { // the second time from memory
+		seen, err := b.Observe(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		o := seen[0]
+		if o.State != job.Cancelled || len(o.Results) != 1 || o.Summary == nil || !o.Summary.Partial || o.FinishedAt.Minute() != 59 {
+			t.Errorf("it is %+v", o)
+		}
+	}
+}
+
+// awayStore is an object store that does not answer.
+type awayStore struct{ artifact.Store }
+
+func (awayStore) List(context.Context, string, func(artifact.Object) bool) error {
+	return problem.New(problem.Unavailable, "away")
+}
+
+func TestAnAPIServerThatIsAwayIsUnavailable(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.api.fail(http.MethodPost, http.StatusInternalServerError)
+	if err := b.Start(t.Context(), aJob()); problem.CodeOf(err) != problem.Unavailable {
+		t.Errorf("start: %v", err)
+	}
+	b.api.fail("LIST", http.StatusInternalServerError)
+	if _, err := b.Observe(t.Context()); problem.CodeOf(err) != problem.Unavailable {
+		t.Errorf("observe: %v", err)
+	}
+}
+
+func TestAClosedEngineSeesNothingRatherThanNoRuns(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.states(t)
+	b.Close()
+	if seen, err := b.Observe(t.Context()); err == nil {
+		t.Errorf("it answers %v, as if all runs were lost", seen)
+	}
+}

@@ -1,0 +1,527 @@
+package argo
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/uuid"
+	"github.com/rs/zerolog"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/clientcmd"
+	"sigs.k8s.io/yaml"
+
+	"github.com/sumo-k8/sumo-k8/pkg/artifact"
+	"github.com/sumo-k8/sumo-k8/pkg/job"
+	"github.com/sumo-k8/sumo-k8/pkg/kube"
+	"github.com/sumo-k8/sumo-k8/pkg/problem"
+	"github.com/sumo-k8/sumo-k8/pkg/s3store"
+	"github.com/sumo-k8/sumo-k8/pkg/simulation"
+	"github.com/sumo-k8/sumo-k8/pkg/tenant"
+	"github.com/sumo-k8/sumo-k8/templates"
+)
+
+// labVariable names the kubeconfig of a cluster with Argo's controller, whose pods reach the object store of S3_ENDPOINT.
+// `make e2e` sets it. The tests below are about that cluster; without it they are not run.
+const labVariable = "SUMO_K8_LAB_KUBECONFIG"
+
+var record = flag.Bool("record", false, "write the workflows that the lab shows to testdata")
+
+// lab is a tenant on a real cluster. Every part has the rights of the function that uses it, and no others.
+type lab struct {
+	*Engine
+	admin   rest.Interface
+	logs    *kube.Logs
+	objects *s3store.Store
+	tenant  tenant.Tenant
+}
+
+// labConfig is the cluster with the rights of one of our service accounts; all rights when it is empty.
+func labConfig(t *testing.T, function string) *rest.Config {
+	t.Helper()
+	cfg, err := clientcmd.BuildConfigFromFlags("", os.Getenv(labVariable))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if function != "" {
+		cfg.Impersonate = rest.ImpersonationConfig{
+			UserName: "system:serviceaccount:sumo-k8:" + function,
+			Groups:   []string{"system:serviceaccounts", "system:serviceaccounts:sumo-k8", "system:authenticated"},
+		}
+	}
+	return cfg
+}
+
+func labClient(t *testing.T, function string) rest.Interface {
+	t.Helper()
+	client, err := kube.Client(labConfig(t, function))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return client
+}
+
+// setupLab makes a tenant of its own for a test.
+func setupLab(t *testing.T) *lab {
+	t.Helper()
+	if os.Getenv(labVariable) == "" {
+		t.Skip(labVariable + " is not set")
+	}
+	admin := labClient(t, "")
+	for _, file := range []string{"rbac.yaml", "priorities.yaml"} {
+		applyFile(t, admin, filepath.Join("..", "..", "deploy", "base", file))
+	}
+	id := "lab-" + strings.ToLower(uuid.NewString()[:8])
+	l := &lab{admin: admin, tenant: tenant.Tenant{
+		ID: id, Namespace: tenant.NamespaceFor(id), Limits: tenant.Limits{MaxCPU: 8, MaxMemoryGi: 16, MaxConcurrentJobs: 8},
+	}}
+	endpoint, key, secret := os.Getenv("S3_ENDPOINT"), os.Getenv("S3_ACCESS_KEY"), os.Getenv("S3_SECRET_KEY")
+	var err error
+	l.objects, err = s3store.New(s3store.Config{
+		Endpoint: endpoint, Region: "us-east-1", Bucket: "lab-argo", AccessKey: key, SecretKey: secret, UsePathStyle: true,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := l.objects.EnsureBucket(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	settings := func(version, image string) templates.Settings {
+		return templates.Settings{Version: version, Image: image, ProgressEvery: time.Second, OutLimit: "64Mi", WorkLimit: "256Mi"}
+	}
+	provisioner := &kube.Provisioner{
+		Client: labClient(t, "auth"), Home: "sumo-k8",
+		Store: kube.ObjectStore{Endpoint: endpoint, Region: "us-east-1", Bucket: "lab-argo", AccessKey: key, SecretKey: secret},
+		Runs: []templates.Settings{
+			settings("1.15", "dev.local/sumo:1.15"), settings("1.18", "dev.local/sumo:1.18"), settings("0.0", "dev.local/no-such-image:0"),
+		},
+	}
+	provisioner.Runs[2].PullPolicy = "Never"
+	for range 2 { // the second time mends what there is
+		if err := provisioner.Provision(t.Context(), l.tenant); err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Cleanup(func() {
+		if err := provisioner.Deprovision(context.Background(), l.tenant); err != nil {
+			t.Error(err)
+		}
+	})
+	l.Engine = New(Config{
+		Installation: id, SumoVersion: "1.15", PriorityClasses: map[job.Priority]string{job.High: "sumo-k8-high"},
+	}, labClient(t, "reconcile"), l.objects, time.Now, zerolog.New(zerolog.NewTestWriter(t)))
+	t.Cleanup(l.Engine.Close)
+	l.logs = kube.NewLogs(labClient(t, "logs"))
+	return l
+}
+
+// applyFile applies a manifest as `kubectl apply` does.
+func applyFile(t *testing.T, client rest.Interface, name string) {
+	t.Helper()
+	text, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, document := range bytes.Split(text, []byte("\n---\n")) {
+		body, err := yaml.YAMLToJSONStrict(document)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var o struct {
+			APIVersion, Kind string
+			Metadata         struct{ Name, Namespace string }
+		}
+		if err := json.Unmarshal(body, &o); err != nil {
+			t.Fatal(err)
+		}
+		path := []string{"/apis", o.APIVersion}
+		if !strings.Contains(o.APIVersion, "/") {
+			path[0] = "/api"
+		}
+		if o.Metadata.Namespace != "" {
+			path = append(path, "namespaces", o.Metadata.Namespace)
+		}
+		plural := strings.ToLower(o.Kind) + "s"
+		if strings.HasSuffix(plural, "ss") {
+			plural = strings.TrimSuffix(plural, "s") + "es"
+		}
+		err = client.Patch(types.ApplyYAMLPatchType).AbsPath(append(path, plural, o.Metadata.Name)...).
+			Param("fieldManager", "lab").Param("force", "true").Body(body).Do(t.Context()).Error()
+		if err != nil {
+			t.Fatalf("applying %s %s: %v", o.Kind, o.Metadata.Name, err)
+		}
+	}
+}
+
+// job makes a job of a scenario that ships with the project.
+func (l *lab) job(t *testing.T, scenario string, change func(*job.Job)) job.Job {
+	t.Helper()
+	f, err := os.Open(filepath.Join("..", "..", "test_networks", scenario))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	j := job.Job{
+		ID: uuid.Must(uuid.NewV7()).String(), TenantID: l.tenant.ID, Namespace: l.tenant.Namespace, Name: scenario,
+		CPURequest: 1, MemoryGi: 1, TimeoutSeconds: 600, State: job.Pending,
+	}
+	j.ScenarioKey = artifact.ScenarioKey(j.Namespace, uuid.NewString())
+	if change != nil {
+		change(&j)
+	}
+	if _, err := l.objects.Put(t.Context(), j.ScenarioKey, f, "application/zip"); err != nil {
+		t.Fatal(err)
+	}
+	return j
+}
+
+// patienceOnLab is what a run on a small machine may take that runs several at once.
+const patienceOnLab = 4 * time.Minute
+
+// await observes j until is says so.
+func (l *lab) await(t *testing.T, j job.Job, what string, is func(job.Observation) bool) job.Observation {
+	t.Helper()
+	var last job.Observation
+	for deadline := time.Now().Add(patienceOnLab); time.Now().Before(deadline); {
+		seen, err := l.Observe(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, o := range seen {
+			if o.JobID == j.ID {
+				last = o
+				if is(o) {
+					return o
+				}
+			}
+		}
+		select {
+		case <-l.Changed():
+		case <-time.After(time.Second):
+		}
+	}
+	t.Fatalf("waiting for %s; at last it was %+v\n%s", what, last, l.workflowText(t, j))
+	return last
+}
+
+func (l *lab) workflowText(t *testing.T, j job.Job) []byte {
+	t.Helper()
+	text, err := l.admin.Get().AbsPath(path(j.Namespace), namePrefix+j.ID).Do(context.Background()).Raw()
+	if err != nil {
+		return []byte(err.Error())
+	}
+	return text
+}
+
+// keep writes j's workflow to testdata, with -record, without what differs from time to time and tells nothing.
+func (l *lab) keep(t *testing.T, j job.Job, name string) {
+	t.Helper()
+	if !*record {
+		return
+	}
+	var w map[string]any
+	if err := json.Unmarshal(l.workflowText(t, j), &w); err != nil {
+		t.Fatal(err)
+	}
+	meta := w["metadata"].(map[string]any)
+	for _, field := range []string{"managedFields", "generation", "resourceVersion"} {
+		delete(meta, field)
+	}
+	for _, field := range []string{"storedWorkflowTemplateSpec", "storedTemplates", "artifactRepositoryRef"} {
+		delete(w["status"].(map[string]any), field)
+	}
+	text, err := json.MarshalIndent(w, "", "  ")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join("testdata", name+".json"), append(text, '\n'), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func terminal(o job.Observation) bool { return o.State.Terminal() }
+func running(o job.Observation) bool  { return o.State == job.Running }
+
+// endsAs awaits j's end and holds it against what it should be.
+func (l *lab) endsAs(t *testing.T, j job.Job, want verdict) job.Observation {
+	t.Helper()
+	o := l.await(t, j, "its end", terminal)
+	if got := (verdict{o.State, o.Reason}); got != want {
+		t.Fatalf("it ended as %s (%s), want %s\n%s", got, o.Message, want, l.workflowText(t, j))
+	}
+	return o
+}
+
+func resultNames(o job.Observation) []string {
+	var names []string
+	for _, r := range o.Results {
+		names = append(names, r.Name)
+	}
+	return names
+}
+
+func TestLabRunsSUMO(t *testing.T) {
+	t.Parallel()
+	l := setupLab(t)
+	for _, version := range []string{"1.15", "1.18"} {
+		t.Run(version, func(t *testing.T) {
+			began := time.Now()
+			j := l.job(t, "ready_to_use/square.zip", func(j *job.Job) { j.Options.SumoVersion, j.Priority = version, job.High })
+			if err := l.Start(t.Context(), j); err != nil {
+				t.Fatal(err)
+			}
+			if err := l.Start(t.Context(), j); err != nil {
+				t.Fatalf("starting it again: %v", err)
+			}
+			l.await(t, j, "its start", func(o job.Observation) bool { return o.State != job.Pending })
+			pod := time.Since(began)
+			o := l.endsAs(t, j, verdict{State: job.Succeeded})
+			t.Logf("seen running after %.1fs, ended after %.1fs; sumo-run took %.1fs", pod.Seconds(), time.Since(began).Seconds(), o.FinishedAt.Sub(*o.StartedAt).Seconds())
+			if want := []string{"log.txt", "outcome.json", "statistics.xml", "summary.json", "summary.xml", "tripinfo.xml"}; !cmp.Equal(want, resultNames(o)) {
+				t.Errorf("results are %v, want %v", resultNames(o), want)
+			}
+			if o.Summary == nil || !strings.HasPrefix(o.Summary.SumoVersion, version) {
+				t.Errorf("summary is %+v", o.Summary)
+			}
+			l.keep(t, j, "Succeeded_"+version)
+			if err := l.Forget(t.Context(), []string{j.ID}); err != nil {
+				t.Fatal(err)
+			}
+			if seen, err := l.Observe(t.Context()); err != nil || slices.ContainsFunc(seen, func(o job.Observation) bool { return o.JobID == j.ID }) {
+				t.Errorf("after it was forgotten it is still seen: %v %v", seen, err)
+			}
+		})
+	}
+}
+
+func TestLabTellsWhyRunsFail(t *testing.T) {
+	t.Parallel()
+	l := setupLab(t)
+	for _, tt := range []struct {
+		name      string
+		scenario  string
+		change    func(*job.Job)
+		arguments map[string]string // instead of those of the job
+		want      simulation.Reason
+		results   bool
+	}{
+		{"bad scenario", "broken/not_a_zip.zip", nil, nil, simulation.InvalidScenario, true},
+		{"sumo-runs deadline", "ready_to_use/grid.zip", func(j *job.Job) { endless(j); j.TimeoutSeconds = 2 }, nil, simulation.DeadlineExceeded, true},
+		{"the pods deadline", "ready_to_use/grid.zip", endless, map[string]string{templates.Deadline: "6"}, simulation.DeadlineExceeded, false},
+		{"memory", "ready_to_use/grid.zip", endless, map[string]string{templates.Memory: "20Mi"}, simulation.OutOfMemory, false},
+		{"scenario gone", "ready_to_use/square.zip", nil, map[string]string{templates.ScenarioKey: "scenarios/none.zip"}, simulation.InternalError, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			j := l.job(t, tt.scenario, tt.change)
+			body, err := l.cfg.workflowOf(j)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var w creation
+			if err := json.Unmarshal(body, &w); err != nil {
+				t.Fatal(err)
+			}
+			for i, p := range w.Spec.Arguments.Parameters {
+				if value, changed := tt.arguments[p.Name]; changed {
+					w.Spec.Arguments.Parameters[i].Value = value
+				}
+			}
+			if body, err = json.Marshal(w); err != nil {
+				t.Fatal(err)
+			}
+			if err := l.client.Post().AbsPath(path(j.Namespace)).Body(body).Do(t.Context()).Error(); err != nil {
+				t.Fatal(err)
+			}
+			o := l.endsAs(t, j, verdict{job.Failed, tt.want})
+			l.keep(t, j, string(tt.want)+"_"+strings.ReplaceAll(tt.name, " ", "-"))
+			if tt.results && !slices.Contains(resultNames(o), simulation.OutcomeFile) {
+				t.Errorf("results are %v", resultNames(o))
+			}
+			t.Logf("%s: %s", o.Reason, o.Message)
+		})
+	}
+}
+
+func TestLabImageMissing(t *testing.T) {
+	t.Parallel()
+	l := setupLab(t)
+	j := l.job(t, "ready_to_use/square.zip", func(j *job.Job) { j.Options.SumoVersion = "0.0" })
+	if err := l.Start(t.Context(), j); err != nil {
+		t.Fatal(err)
+	}
+	l.now = func() time.Time { return time.Now().Add(time.Hour) }
+	l.endsAs(t, j, verdict{job.Failed, simulation.ImagePullFailed})
+	l.keep(t, j, string(simulation.ImagePullFailed)+"_never")
+	if err := l.Forget(t.Context(), []string{j.ID}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// pods are the names of j's pods that have not ended.
+func (l *lab) pods(t *testing.T, j job.Job) []string {
+	t.Helper()
+	var list struct {
+		Items []struct {
+			Metadata struct{ Name string }
+			Status   struct{ Phase string }
+		}
+	}
+	text, err := l.admin.Get().AbsPath("/api/v1/namespaces", j.Namespace, "pods").
+		Param("labelSelector", "workflows.argoproj.io/workflow="+namePrefix+j.ID).Do(t.Context()).Raw()
+	if err == nil {
+		err = json.Unmarshal(text, &list)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, p := range list.Items {
+		if p.Status.Phase == "Running" {
+			names = append(names, p.Metadata.Name)
+		}
+	}
+	return names
+}
+
+// endless runs for minutes.
+func endless(j *job.Job) {
+	step := 0.01
+	j.Options.StepLength = &step
+}
+
+func TestLabStopKeepsWhatWasWritten(t *testing.T) {
+	t.Parallel()
+	l := setupLab(t)
+	j := l.job(t, "ready_to_use/grid.zip", endless)
+	if err := l.Start(t.Context(), j); err != nil {
+		t.Fatal(err)
+	}
+	l.await(t, j, "progress", func(o job.Observation) bool { return running(o) && o.Progress > 0 })
+	began := time.Now()
+	if err := l.Stop(t.Context(), j.ID); err != nil {
+		t.Fatal(err)
+	}
+	o := l.endsAs(t, j, verdict{job.Cancelled, simulation.Cancelled})
+	t.Logf("ended %.1fs after it was told to", time.Since(began).Seconds())
+	l.keep(t, j, "Cancelled_running")
+	for _, name := range []string{simulation.LogFile, simulation.OutcomeFile, "summary.xml", "tripinfo.xml"} {
+		if !slices.Contains(resultNames(o), name) {
+			t.Errorf("%s is not among the results %v", name, resultNames(o))
+		}
+	}
+	if o.Summary == nil || !o.Summary.Partial {
+		t.Errorf("the summary is %+v, want that of a part of the run", o.Summary)
+	}
+}
+
+func TestLabLostPodsAreRepeated(t *testing.T) {
+	t.Parallel()
+	l := setupLab(t)
+	remove := map[string]func(t *testing.T, pod string) error{
+		"evicted": func(t *testing.T, pod string) error {
+			body := fmt.Sprintf(`{"apiVersion":"policy/v1","kind":"Eviction","metadata":{"name":%q,"namespace":%q}}`, pod, l.tenant.Namespace)
+			return l.admin.Post().AbsPath("/api/v1/namespaces", l.tenant.Namespace, "pods", pod, "eviction").Body([]byte(body)).Do(t.Context()).Error()
+		},
+		"deleted": func(t *testing.T, pod string) error {
+			return l.admin.Delete().AbsPath("/api/v1/namespaces", l.tenant.Namespace, "pods", pod).
+				Body([]byte(`{"apiVersion":"v1","kind":"DeleteOptions","gracePeriodSeconds":0}`)).Do(t.Context()).Error()
+		},
+	}
+	for _, name := range slices.Sorted(maps.Keys(remove)) {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			j := l.job(t, "ready_to_use/grid.zip", endless)
+			if err := l.Start(t.Context(), j); err != nil {
+				t.Fatal(err)
+			}
+			var pods []string
+			l.await(t, j, "its pod", func(job.Observation) bool { pods = l.pods(t, j); return len(pods) > 0 })
+			if err := remove[name](t, pods[0]); err != nil {
+				t.Fatal(err)
+			}
+			l.await(t, j, "its second attempt", func(o job.Observation) bool { return running(o) && strings.Contains(o.Message, "attempt 2") })
+		})
+	}
+}
+
+func TestLabAWorkflowThatVanishedIsNotObserved(t *testing.T) {
+	t.Parallel()
+	l := setupLab(t)
+	j := l.job(t, "ready_to_use/grid.zip", endless)
+	if err := l.Start(t.Context(), j); err != nil {
+		t.Fatal(err)
+	}
+	l.await(t, j, "its start", running)
+	if err := l.admin.Delete().AbsPath(path(j.Namespace), namePrefix+j.ID).Do(t.Context()).Error(); err != nil {
+		t.Fatal(err)
+	}
+	for deadline := time.Now().Add(patienceOnLab); ; {
+		seen, err := l.Observe(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !slices.ContainsFunc(seen, func(o job.Observation) bool { return o.JobID == j.ID }) {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("it is still seen: %+v", seen)
+		}
+		<-l.Changed()
+	}
+	if err := l.Start(t.Context(), j); err != nil {
+		t.Fatalf("starting it again: %v", err)
+	}
+	l.await(t, j, "its second start", running)
+}
+
+func TestLabLogsAreThoseOfTheFile(t *testing.T) {
+	t.Parallel()
+	l := setupLab(t)
+	j := l.job(t, "ready_to_use/grid.zip", func(j *job.Job) { j.Options.SumoVersion = "1.18" })
+	if err := l.Start(t.Context(), j); err != nil {
+		t.Fatal(err)
+	}
+	// Read by pieces while it runs, as a follower does; what comes must be the beginning of the file.
+	var got bytes.Buffer
+	for over := false; !over; {
+		over = terminal(l.await(t, j, "something", func(job.Observation) bool { return true }))
+		body, err := l.logs.OpenLog(t.Context(), j, int64(got.Len()))
+		if problem.CodeOf(err) == problem.NotFound {
+			time.Sleep(100 * time.Millisecond)
+			continue
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.Copy(&got, body); err != nil {
+			t.Fatal(err)
+		}
+		body.Close()
+	}
+	file, err := l.objects.Open(t.Context(), artifact.ResultsOf(j.Namespace, j.ID)+simulation.LogFile, 0, -1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	want, err := io.ReadAll(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got.Len() == 0 || !bytes.HasPrefix(want, got.Bytes()) {
+		t.Errorf("live (-) and stored (+) log differ:\n%s", cmp.Diff(got.String(), string(want)))
+	}
+	t.Logf("%d of %d bytes were read live", got.Len(), len(want))
+}

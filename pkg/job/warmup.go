@@ -1,0 +1,26 @@
+package job
+
+import (
+	"context"
+	"time"
+)
+
+// Warmer brings up nodes before jobs need them.
+type Warmer interface {
+	// Start asks for a node on which a run with these cores and GiB fits, and holds it for keep.
+	Start(ctx context.Context, cpu, memoryGi int, keep time.Duration) (Warmup, error)
+	// List returns the warm-ups, those that are over included until they are removed.
+	List(ctx context.Context) ([]Warmup, error)
+	// End gives a node up early. An unknown id is problem.NotFound.
+	End(ctx context.Context, id string) error
+}
+
+// Warmup is a pod that takes the place of a run.
+type Warmup struct {
+	ID        string
+	PodName   string
+	Namespace string
+	Phase     string // of the pod, in Kubernetes' words
+	Node      string // empty until it has one
+	Created   time.Time
+}

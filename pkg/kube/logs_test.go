@@ -1,0 +1,332 @@
+package kube
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"k8s.io/client-go/rest"
+	"pgregory.net/rapid"
+
+	"github.com/sumo-k8/sumo-k8/pkg/job"
+	"github.com/sumo-k8/sumo-k8/pkg/problem"
+)
+
+// kubelet has one pod and its log. A real one cannot be made to lose connections and to rotate when a test wants it.
+type kubelet struct {
+	mu      sync.Mutex
+	lines   []stampedLine
+	ended   bool
+	waiting bool // the container has not started
+	streams int  // followers at the moment
+	follows int  // in all
+	asked   int  // looks for the pod
+	grown   chan struct{}
+	cut     chan struct{}
+}
+
+type stampedLine struct {
+	at   time.Time
+	text string
+}
+
+func newKubelet(t *testing.T) (*kubelet, *Logs) {
+	t.Helper()
+	k := &kubelet{grown: make(chan struct{}), cut: make(chan struct{})}
+	server := httptest.NewServer(k)
+	client, err := Client(&rest.Config{Host: server.URL})
+	if err != nil {
+		t.Fatal(err)
+	}
+	logs := NewLogs(client)
+	t.Cleanup(func() {
+		logs.mu.Lock()
+		for _, tail := range logs.tails {
+			tail.stop()
+		}
+		logs.mu.Unlock()
+		server.CloseClientConnections()
+		server.Close()
+	})
+	return k, logs
+}
+
+var began = time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC)
+
+// write adds lines, all of them at the same time, after so many milliseconds.
+func (k *kubelet) write(milliseconds int, lines ...string) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for _, line := range lines {
+		k.lines = append(k.lines, stampedLine{began.Add(time.Duration(milliseconds) * time.Millisecond), line})
+	}
+	close(k.grown)
+	k.grown = make(chan struct{})
+}
+
+// disconnect ends all streams, as a restart of the API server does.
+func (k *kubelet) disconnect() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	close(k.cut)
+	k.cut = make(chan struct{})
+}
+
+func (k *kubelet) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Content-Type", "application/json")
+	k.mu.Lock()
+	state := map[string]any{"running": map[string]any{}}
+	switch {
+	case k.waiting:
+		state = map[string]any{"waiting": map[string]any{}}
+	case k.ended:
+		state = map[string]any{"terminated": map[string]any{}}
+	}
+	pod := map[string]any{"metadata": map[string]any{"name": "p"}, "status": map[string]any{"containerStatuses": []any{
+		map[string]any{"name": "wait", "state": map[string]any{}}, map[string]any{"name": "main", "state": state},
+	}}}
+	if !strings.HasSuffix(r.URL.Path, "/log") {
+		k.asked++
+		k.mu.Unlock()
+		if strings.HasSuffix(r.URL.Path, "/pods") {
+			_ = json.NewEncoder(w).Encode(map[string]any{"items": []any{pod}})
+		} else {
+			_ = json.NewEncoder(w).Encode(pod)
+		}
+		return
+	}
+	query := r.URL.Query()
+	follow := query.Get("follow") == "true"
+	if follow {
+		k.follows++
+		k.streams++
+		defer func() {
+			k.mu.Lock()
+			k.streams--
+			k.mu.Unlock()
+		}()
+	}
+	var since time.Time
+	if text := query.Get("sinceTime"); text != "" {
+		var err error
+		if since, err = time.Parse(time.RFC3339, text); err != nil || since.Nanosecond() > 0 {
+			k.mu.Unlock()
+			answerStatus(w, http.StatusBadRequest)
+			return
+		}
+	}
+	cut, sent := k.cut, 0
+	k.mu.Unlock()
+	for {
+		k.mu.Lock()
+		lines, grown, ended := k.lines[sent:], k.grown, k.ended
+		sent = len(k.lines)
+		k.mu.Unlock()
+		for _, line := range lines {
+			if line.at.Before(since) {
+				continue
+			}
+			if query.Get("timestamps") == "true" {
+				fmt.Fprintf(w, "%s ", line.at.Format(time.RFC3339Nano))
+			}
+			fmt.Fprintln(w, line.text)
+		}
+		w.(http.Flusher).Flush()
+		if !follow || ended {
+			return
+		}
+		select {
+		case <-grown:
+		case <-cut:
+			return
+		case <-r.Context().Done():
+			return
+		}
+	}
+}
+
+// read is what the log has from offset on.
+func readLog(t testing.TB, logs *Logs, offset int64) string {
+	t.Helper()
+	body, err := logs.OpenLog(t.Context(), job.Job{ID: "j", Namespace: "n"}, offset)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer body.Close()
+	text, err := io.ReadAll(body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+// follow reads on, several times a second, until it has as much as wanted.
+func follow(t testing.TB, logs *Logs, offset int64, want string) string {
+	t.Helper()
+	var got strings.Builder
+	for deadline := time.Now().Add(20 * time.Second); got.Len() < len(want) && time.Now().Before(deadline); {
+		got.WriteString(readLog(t, logs, offset+int64(got.Len())))
+		time.Sleep(time.Millisecond)
+	}
+	return got.String()
+}
+
+const (
+	argoLine = `time="2026-11-22T10:00:00.000Z" level=info msg="sub-process exited" argo=true error="<nil>"`
+	line1    = "sumo-run: configuration a.sumocfg, seed 1"
+	line2    = "Warning: Vehicle 'a' teleports."
+)
+
+func TestALogIsReadFromAnyOffset(t *testing.T) {
+	t.Parallel()
+	k, logs := newKubelet(t)
+	k.write(0, argoLine, line1)
+	k.write(1, line2, `{"argo":true,"msg":"x"}`, "time is short")
+	want := line1 + "\n" + line2 + "\n" + "time is short\n"
+	for offset := range len(want) + 3 {
+		if diff := cmp.Diff(want[min(offset, len(want)):], readLog(t, logs, int64(offset))); diff != "" {
+			t.Errorf("from %d (-want +got):\n%s", offset, diff)
+		}
+	}
+}
+
+func TestManyFollowersShareOneStream(t *testing.T) {
+	t.Parallel()
+	k, logs := newKubelet(t)
+	k.write(0, line1)
+	want := line1 + "\n"
+	for i := range 100 {
+		k.write(i+1, fmt.Sprintf("step %d", i))
+		want += fmt.Sprintf("step %d\n", i)
+		var work sync.WaitGroup
+		for range 5 {
+			work.Go(func() { follow(t, logs, int64(len(want)-5), want[len(want)-5:]) })
+		}
+		work.Wait()
+	}
+	if diff := cmp.Diff(want, readLog(t, logs, 0)); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.follows != 1 || k.asked != 1 {
+		t.Errorf("%d streams and %d looks for the pod, want one of each", k.follows, k.asked)
+	}
+}
+
+func TestALostConnectionLosesAndRepeatsNothing(t *testing.T) {
+	t.Parallel()
+	k, logs := newKubelet(t)
+	k.write(0, line1)
+	k.write(900, "a", "a", argoLine, "a") // equal lines of one time, and lines within the second that is read again
+	want := line1 + "\na\na\na\n"
+	if diff := cmp.Diff(want, follow(t, logs, 0, want)); diff != "" {
+		t.Fatalf("-want +got:\n%s", diff)
+	}
+	k.disconnect()
+	k.write(900, "b")
+	k.write(950, "c")
+	k.write(2500, "d")
+	want += "b\nc\nd\n"
+	if diff := cmp.Diff(want, follow(t, logs, 0, want)); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+}
+
+func TestWhatIsNoLongerInMemoryIsReadFromTheStart(t *testing.T) {
+	t.Parallel()
+	k, logs := newKubelet(t)
+	k.write(0, line1)
+	want := line1 + "\n"
+	for i := range 100 {
+		line := strings.Repeat(fmt.Sprint(i%10), kept/20)
+		k.write(i, line)
+		want += line + "\n"
+	}
+	for _, offset := range []int{0, 1, len(want) / 2, len(want) - kept/2, len(want)} {
+		if diff := cmp.Diff(want[offset:], readLog(t, logs, int64(offset))); diff != "" {
+			t.Errorf("from %d it differs", offset)
+		}
+	}
+	logs.mu.Lock()
+	defer logs.mu.Unlock()
+	if n := len(logs.tails["j"].bytes); n > 2*kept {
+		t.Errorf("%d bytes are kept, want at most %d", n, 2*kept)
+	}
+}
+
+func TestNoLog(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name  string
+		setUp func(*kubelet)
+	}{
+		{"the container has not started", func(k *kubelet) { k.waiting = true }},
+		{"it has written nothing", func(*kubelet) {}},
+		{"only Argo has written", func(k *kubelet) { k.write(0, argoLine) }},
+		{"its beginning was rotated away", func(k *kubelet) { k.write(0, line2) }},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			k, logs := newKubelet(t)
+			tt.setUp(k)
+			for range 20 {
+				if _, err := logs.OpenLog(t.Context(), job.Job{ID: "j", Namespace: "n"}, 0); problem.CodeOf(err) != problem.NotFound {
+					t.Fatalf("it answers %v, want %s", err, problem.NotFound)
+				}
+			}
+			k.mu.Lock()
+			defer k.mu.Unlock()
+			if k.asked != 1 {
+				t.Errorf("the API server was asked %d times for a pod that 20 looks wanted, want once", k.asked)
+			}
+		})
+	}
+}
+
+func TestAPositionSkipsWhatWasReadAndNothingElse(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		var stamps []string
+		at := began
+		for range rapid.IntRange(1, 20).Draw(t, "lines") {
+			at = at.Add(time.Duration(rapid.IntRange(0, 2).Draw(t, "gap")) * 300 * time.Millisecond)
+			stamps = append(stamps, at.Format(time.RFC3339Nano))
+		}
+		known := rapid.IntRange(0, len(stamps)).Draw(t, "known")
+		var p position
+		for _, stamp := range stamps[:known] {
+			p.advance(stamp)
+		}
+		// What the API server sends again begins with a whole second.
+		from := 0
+		if known > 0 {
+			last, err := time.Parse(time.RFC3339Nano, stamps[known-1])
+			if err != nil {
+				t.Fatal(err)
+			}
+			for ; ; from++ {
+				if x, _ := time.Parse(time.RFC3339Nano, stamps[from]); !x.Before(last.Truncate(time.Second)) {
+					break
+				}
+			}
+		}
+		var seen position
+		read := 0
+		for _, stamp := range stamps[from:] {
+			if !p.skip(&seen, stamp) {
+				read++
+			}
+		}
+		if read != len(stamps)-known {
+			t.Fatalf("of %v, %d of them known, %d were taken for new", stamps, known, read)
+		}
+	})
+}

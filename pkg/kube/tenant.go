@@ -1,0 +1,413 @@
+package kube
+
+import (
+	"bytes"
+	"context"
+	_ "embed"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/netip"
+	"net/url"
+	"strconv"
+	"strings"
+	"text/template"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/rest"
+	"sigs.k8s.io/yaml"
+
+	"github.com/sumo-k8/sumo-k8/pkg/artifact"
+	"github.com/sumo-k8/sumo-k8/pkg/problem"
+	"github.com/sumo-k8/sumo-k8/pkg/tenant"
+	"github.com/sumo-k8/sumo-k8/templates"
+)
+
+// fieldManager owns the fields that we set; the API server remembers it with each of them.
+const fieldManager = "sumo-k8"
+
+const (
+	tenantLabel      = "sumo-k8.io/tenant"
+	tenantAnnotation = "sumo-k8.io/tenant-id"
+)
+
+// Provisioner makes and mends the namespaces of tenants.
+type Provisioner struct {
+	Client rest.Interface
+	// Home is the namespace of the functions' own service accounts, which get their rights on runs with each tenant.
+	Home  string
+	Store ObjectStore
+	// APIServer is where pods reach the API server; empty to ask the cluster.
+	APIServer []Destination
+	// Runs has one element for each version of SUMO, without its Namespace.
+	Runs []templates.Settings
+}
+
+// ObjectStore is how pods reach the object store.
+type ObjectStore struct {
+	Endpoint  string // URL; empty for AWS
+	Region    string
+	Bucket    string
+	AccessKey string // empty for the node's or the service account's own rights
+	SecretKey string
+	// CIDRs are the store's addresses. Empty means the endpoint's when it is an address, else any outside of the machine's
+	// own network.
+	CIDRs []string
+}
+
+// Destination is where connections may go.
+type Destination struct {
+	CIDR   string
+	Except []string
+	Port   int
+}
+
+//go:embed tenant.yaml
+var tenantSource string
+
+var tenantPage = template.Must(template.New("tenant.yaml").Delims("[[", "]]").Option("missingkey=error").
+	Funcs(template.FuncMap{"json": toJSON}).Parse(tenantSource))
+
+// toJSON quotes a value: JSON is YAML.
+func toJSON(v any) (string, error) {
+	text, err := json.Marshal(v)
+	return string(text), err
+}
+
+// Provision brings the tenant's namespace and everything in it into the state that it must have. It answers
+// problem.Conflict for a namespace that is not the tenant's.
+func (p *Provisioner) Provision(ctx context.Context, t tenant.Tenant) error {
+	apiServer := p.APIServer
+	if len(apiServer) == 0 {
+		var err error
+		if apiServer, err = p.apiServer(ctx); err != nil {
+			return err
+		}
+	}
+	objects, err := p.objects(t, apiServer)
+	if err != nil {
+		return err
+	}
+	if err := p.claim(ctx, t, objects[0]); err != nil {
+		return err
+	}
+	for _, o := range objects {
+		if err := p.apply(ctx, o); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Deprovision deletes the tenant's namespace with everything in it; a namespace that does not exist is no error. The
+// cluster may take minutes to finish.
+func (p *Provisioner) Deprovision(ctx context.Context, t tenant.Tenant) error {
+	ns, err := p.namespace(ctx, t.Namespace)
+	if problem.CodeOf(err) == problem.NotFound {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if err := ns.check(t); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	// The precondition keeps us from deleting a namespace that was made anew since it was checked.
+	options := fmt.Sprintf(`{"apiVersion":"v1","kind":"DeleteOptions","preconditions":{"uid":%q}}`, ns.Metadata.UID)
+	err = p.Client.Delete().AbsPath("/api/v1/namespaces", t.Namespace).Body([]byte(options)).Do(ctx).Error()
+	if apierrors.IsNotFound(err) || apierrors.IsConflict(err) && ns.Metadata.DeletionTimestamp != "" {
+		return nil
+	}
+	return failed(err, "delete namespace "+t.Namespace)
+}
+
+// namespace is what decides whose a namespace is.
+type namespace struct {
+	Metadata struct {
+		Name              string            `json:"name"`
+		UID               string            `json:"uid"`
+		Labels            map[string]string `json:"labels"`
+		Annotations       map[string]string `json:"annotations"`
+		DeletionTimestamp string            `json:"deletionTimestamp"`
+	} `json:"metadata"`
+}
+
+func (p *Provisioner) namespace(ctx context.Context, name string) (namespace, error) {
+	var ns namespace
+	err := read(ctx, p.Client, "/api/v1/namespaces/"+name, nil, &ns)
+	return ns, err
+}
+
+// check reports why the namespace is not t's.
+func (ns namespace) check(t tenant.Tenant) error {
+	if err := refuse(t.Namespace); err != nil {
+		return err
+	}
+	if ns.Metadata.Labels[tenantLabel] != t.Namespace || ns.Metadata.Annotations[tenantAnnotation] != t.ID {
+		return problem.New(problem.Conflict, "The namespace %s exists and is not tenant %s's. Delete it, or choose another tenant_id.", t.Namespace, t.ID)
+	}
+	return nil
+}
+
+// refuse reports why no tenant may have a namespace of this name.
+func refuse(name string) error {
+	if name == "" || name == "default" || strings.HasPrefix(name, "kube-") {
+		return problem.New(problem.Conflict, "The namespace %q is the cluster's own and cannot be a tenant's.", name)
+	}
+	return nil
+}
+
+// claim makes sure that the namespace exists and is t's. Creating it, rather than applying it, is what makes sure that
+// nobody else's is taken over.
+func (p *Provisioner) claim(ctx context.Context, t tenant.Tenant, o object) error {
+	if err := refuse(t.Namespace); err != nil {
+		return err
+	}
+	ns, err := p.namespace(ctx, t.Namespace)
+	if problem.CodeOf(err) == problem.NotFound {
+		createCtx, cancel := context.WithTimeout(ctx, callTimeout)
+		defer cancel()
+		err = p.Client.Post().AbsPath("/api/v1/namespaces").Param("fieldManager", fieldManager).Body(o.body).Do(createCtx).Error()
+		if err == nil {
+			return nil
+		}
+		if !apierrors.IsAlreadyExists(err) {
+			return failed(err, "create namespace "+t.Namespace)
+		}
+		ns, err = p.namespace(ctx, t.Namespace)
+	}
+	if err != nil {
+		return err
+	}
+	if err := ns.check(t); err != nil {
+		return err
+	}
+	if ns.Metadata.DeletionTimestamp != "" {
+		return problem.New(problem.Unavailable, "The namespace %s is still being deleted; try again shortly.", t.Namespace).WithRetryAfter(retryAfter)
+	}
+	return nil
+}
+
+// functions have to do with runs; deploy/base/rbac.yaml has the role of each.
+var functions = []string{"submit", "logs", "reconcile"}
+
+// object is one document of a manifest.
+type object struct {
+	name string // its path on the API server
+	body []byte // JSON
+}
+
+// resources are the kinds that we apply, as the API server names them in paths.
+var resources = map[string]string{
+	"Namespace": "namespaces", "ResourceQuota": "resourcequotas", "LimitRange": "limitranges", "NetworkPolicy": "networkpolicies",
+	"ServiceAccount": "serviceaccounts", "Secret": "secrets", "ConfigMap": "configmaps", "RoleBinding": "rolebindings",
+	"WorkflowTemplate": "workflowtemplates",
+}
+
+// objects are all that a tenant's namespace holds, the namespace itself first.
+func (p *Provisioner) objects(t tenant.Tenant, apiServer []Destination) ([]object, error) {
+	repository, err := p.Store.repository(t.Namespace)
+	if err != nil {
+		return nil, err
+	}
+	destinations, err := p.Store.destinations()
+	if err != nil {
+		return nil, err
+	}
+	jobs := t.Limits.MaxConcurrentJobs
+	var manifest bytes.Buffer
+	err = tenantPage.Execute(&manifest, struct {
+		tenant.Tenant
+		CPU, Memory, Pods      string
+		Home                   string
+		Functions              []string
+		APIServer, ObjectStore []Destination
+		Store                  ObjectStore
+		Repository             string
+	}{
+		Tenant:    t,
+		CPU:       fmt.Sprintf("%dm", t.Limits.MaxCPU*1000+jobs*agentMilliCPU),
+		Memory:    fmt.Sprintf("%dMi", t.Limits.MaxMemoryGi<<10+jobs*agentMebibytes),
+		Pods:      strconv.Itoa(2 * jobs), // while one ends, the next may start
+		Home:      p.Home,
+		Functions: functions,
+		APIServer: apiServer, ObjectStore: destinations, Store: p.Store, Repository: repository,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("writing the manifest of tenant %s: %w", t.ID, err)
+	}
+	for _, run := range p.Runs {
+		run.Namespace = t.Namespace
+		text, err := templates.WorkflowTemplate(run)
+		if err != nil {
+			return nil, err
+		}
+		manifest.WriteString("\n---\n")
+		manifest.Write(text)
+	}
+	return parse(manifest.Bytes())
+}
+
+// What one job's pod needs beside SUMO's container: templates.AgentCPU and templates.AgentMemory, as numbers.
+const (
+	agentMilliCPU  = 100
+	agentMebibytes = 256
+)
+
+// parse reads a manifest of several documents.
+func parse(manifest []byte) ([]object, error) {
+	var objects []object
+	for _, document := range bytes.Split(manifest, []byte("\n---\n")) {
+		body, err := yaml.YAMLToJSONStrict(document)
+		if err != nil {
+			return nil, fmt.Errorf("reading a manifest: %w", err)
+		}
+		var o struct {
+			APIVersion, Kind string
+			Metadata         struct{ Name, Namespace string }
+		}
+		if err := json.Unmarshal(body, &o); err != nil {
+			return nil, fmt.Errorf("reading a manifest: %w", err)
+		}
+		resource, known := resources[o.Kind]
+		if !known {
+			return nil, fmt.Errorf("reading a manifest: no path is known for kind %q", o.Kind)
+		}
+		name := "/apis/" + o.APIVersion
+		if !strings.Contains(o.APIVersion, "/") {
+			name = "/api/" + o.APIVersion
+		}
+		if o.Metadata.Namespace != "" {
+			name += "/namespaces/" + o.Metadata.Namespace
+		}
+		objects = append(objects, object{name: name + "/" + resource + "/" + o.Metadata.Name, body: body})
+	}
+	return objects, nil
+}
+
+// apply makes the object what it must be, whoever has changed it. What others have added beside our fields stays.
+func (p *Provisioner) apply(ctx context.Context, o object) error {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	err := p.Client.Patch(types.ApplyYAMLPatchType).AbsPath(o.name).
+		Param("fieldManager", fieldManager).Param("force", "true").Body(o.body).Do(ctx).Error()
+	return failed(err, "apply "+o.name)
+}
+
+// apiServer asks the cluster where its API server is. Policies see the address behind the Service, not the Service's.
+func (p *Provisioner) apiServer(ctx context.Context) ([]Destination, error) {
+	var list struct {
+		Items []struct {
+			Endpoints []struct {
+				Addresses []string `json:"addresses"`
+			} `json:"endpoints"`
+			Ports []struct {
+				Port int `json:"port"`
+			} `json:"ports"`
+		} `json:"items"`
+	}
+	err := read(ctx, p.Client, "/apis/discovery.k8s.io/v1/namespaces/default/endpointslices",
+		map[string]string{"labelSelector": "kubernetes.io/service-name=kubernetes"}, &list)
+	if err != nil {
+		return nil, err
+	}
+	var found []Destination
+	for _, slice := range list.Items {
+		for _, endpoint := range slice.Endpoints {
+			for _, address := range endpoint.Addresses {
+				for _, port := range slice.Ports {
+					cidr, err := hostCIDR(address)
+					if err != nil {
+						return nil, fmt.Errorf("reading the API server's address: %w", err)
+					}
+					found = append(found, Destination{CIDR: cidr, Port: port.Port})
+				}
+			}
+		}
+	}
+	if len(found) == 0 {
+		return nil, errors.New("the Service kubernetes has no endpoints, so that the API server's address is unknown")
+	}
+	return found, nil
+}
+
+func hostCIDR(address string) (string, error) {
+	ip, err := netip.ParseAddr(address)
+	if err != nil {
+		return "", err
+	}
+	return netip.PrefixFrom(ip, ip.BitLen()).String(), nil
+}
+
+const (
+	awsEndpoint = "https://s3.amazonaws.com"
+	// metadataAddresses are where clouds hand out a node's own credentials.
+	metadataAddresses = "169.254.0.0/16"
+)
+
+func (s ObjectStore) url() (*url.URL, error) {
+	text := s.Endpoint
+	if text == "" {
+		text = awsEndpoint
+	}
+	u, err := url.Parse(text)
+	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+		return nil, fmt.Errorf("the object store's endpoint for pods is %q; it must be an http or https URL", s.Endpoint)
+	}
+	return u, nil
+}
+
+// destinations are where pods must be let through to reach the store.
+func (s ObjectStore) destinations() ([]Destination, error) {
+	u, err := s.url()
+	if err != nil {
+		return nil, err
+	}
+	port := map[string]int{"http": 80, "https": 443}[u.Scheme]
+	if u.Port() != "" {
+		if port, err = strconv.Atoi(u.Port()); err != nil {
+			return nil, fmt.Errorf("the object store's port: %w", err)
+		}
+	}
+	if len(s.CIDRs) > 0 {
+		var all []Destination
+		for _, cidr := range s.CIDRs {
+			if _, err := netip.ParsePrefix(cidr); err != nil {
+				return nil, fmt.Errorf("the object store's addresses: %w", err)
+			}
+			all = append(all, Destination{CIDR: cidr, Port: port})
+		}
+		return all, nil
+	}
+	if cidr, err := hostCIDR(u.Hostname()); err == nil {
+		return []Destination{{CIDR: cidr, Port: port}}, nil
+	}
+	return []Destination{{CIDR: "0.0.0.0/0", Except: []string{metadataAddresses}, Port: port}}, nil
+}
+
+// repository is Argo's description of the store, as YAML.
+func (s ObjectStore) repository(namespace string) (string, error) {
+	u, err := s.url()
+	if err != nil {
+		return "", err
+	}
+	s3 := map[string]any{
+		"endpoint": u.Host, "insecure": u.Scheme == "http", "bucket": s.Bucket, "region": s.Region,
+		// Our templates name every key; this is for whoever else makes a workflow here.
+		"keyFormat": artifact.ResultPrefix + namespace + "/{{workflow.name}}/{{pod.name}}",
+	}
+	if s.AccessKey == "" {
+		s3["useSDKCreds"] = true
+	} else {
+		s3["accessKeySecret"] = map[string]string{"name": "object-store", "key": "access-key"}
+		s3["secretKeySecret"] = map[string]string{"name": "object-store", "key": "secret-key"}
+	}
+	text, err := yaml.Marshal(map[string]any{"s3": s3})
+	if err != nil {
+		return "", fmt.Errorf("writing the artifact repository: %w", err)
+	}
+	return string(text), nil
+}

@@ -1,0 +1,138 @@
+// Package templates holds the Argo WorkflowTemplate by which SUMO runs in a cluster, one for each version of SUMO.
+package templates
+
+import (
+	"bytes"
+	_ "embed"
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"strings"
+	"text/template"
+	"time"
+
+	"github.com/sumo-k8/sumo-k8/pkg/simulation"
+)
+
+// Names of the arguments that a workflow gives to its template, and of the parameter that it leaves.
+const (
+	ScenarioKey   = "scenario-key"
+	ResultsKey    = "results-key"
+	Options       = "options"
+	Timeout       = "timeout"
+	Deadline      = "deadline"
+	CPU           = "cpu"
+	Memory        = "memory"
+	PriorityClass = "priority-class"
+
+	Outcome = "outcome"
+)
+
+// Attempts is how often a run is made when its node is lost or stops it: once, and the two retries of the template.
+const Attempts = 3
+
+// Grace is how long a pod may take to end after it was told to: five minutes after which sumo-run gives up closing
+// SUMO's outputs, and as much for uploading them.
+const Grace = 10 * time.Minute
+
+// What each of Argo's two containers gets. It downloads or uploads in parts of a few MiB and needs some 50 MiB itself;
+// the tenth of a core is what it takes to keep a gigabit line busy.
+const (
+	AgentCPU    = "100m"
+	AgentMemory = "256Mi"
+)
+
+// Settings are an operator's choices for the runs of one tenant with one version of SUMO.
+type Settings struct {
+	Namespace string
+	Version   string // of SUMO, such as "1.18"
+	Image     string
+	// PullPolicy of the image; empty means IfNotPresent, which is right for tags that never move.
+	PullPolicy string
+	// NodeSelector and Tolerations choose nodes; empty for any.
+	NodeSelector map[string]string
+	Tolerations  []Toleration
+	// PodSpecPatch is merged into every pod, for what has no setting of its own, such as affinity.
+	PodSpecPatch string
+	// OutLimit and WorkLimit bound what a run may write to disk, as Kubernetes quantities.
+	OutLimit, WorkLimit string
+	// ProgressEvery is how often a run reports its progress. Each report is written to etcd twice.
+	ProgressEvery time.Duration
+}
+
+// Toleration is that of a pod, as Kubernetes spells it.
+type Toleration struct {
+	Key      string `json:"key,omitempty"`
+	Operator string `json:"operator,omitempty"`
+	Value    string `json:"value,omitempty"`
+	Effect   string `json:"effect,omitempty"`
+}
+
+const (
+	// defaultOutLimit holds every output of a large city for a day; defaultWorkLimit a scenario of the largest size
+	// that is accepted by default (16 GiB).
+	defaultOutLimit  = "20Gi"
+	defaultWorkLimit = "18Gi"
+	// defaultProgressEvery keeps a thousand runs under the few hundred writes a second that a small etcd takes.
+	defaultProgressEvery = 10 * time.Second
+)
+
+// Name of the template for a version of SUMO.
+func Name(version string) string { return "sumo-" + strings.ReplaceAll(version, ".", "-") }
+
+// verdicts are the exit codes by which sumo-run says that running again would end the same way.
+var verdicts = []int{
+	simulation.ExitInvalidScenario, simulation.ExitSimulationError, simulation.ExitTooManyTeleports, simulation.ExitOutOfMemory,
+	simulation.ExitDiskFull, simulation.ExitDeadlineExceeded, simulation.ExitInternalError,
+}
+
+// final matches what Kubernetes and Argo say of a pod that would end the same way again: one that used more than it
+// may, or whose scenario is gone.
+const final = `OOMKilled|exceeds|longer than the specified deadline|DeadlineExceeded|key does not exist`
+
+//go:embed sumo.yaml
+var source string
+
+var page = template.Must(template.New("sumo.yaml").Delims("[[", "]]").Option("missingkey=error").
+	Funcs(template.FuncMap{"json": toJSON}).Parse(source))
+
+// WorkflowTemplate writes the template as YAML.
+func WorkflowTemplate(s Settings) ([]byte, error) {
+	var codes []string
+	for _, code := range verdicts {
+		codes = append(codes, "'"+strconv.Itoa(code)+"'")
+	}
+	values := struct {
+		Settings
+		Name, Verdicts, Final, ProgressEvery string
+		AgentCPU, AgentMemory                string
+		GraceSeconds                         int
+	}{
+		Settings: s, Name: Name(s.Version), Verdicts: "[" + strings.Join(codes, ", ") + "]", Final: "'" + final + "'",
+		AgentCPU: AgentCPU, AgentMemory: AgentMemory, GraceSeconds: int(Grace / time.Second),
+	}
+	values.PullPolicy = or(s.PullPolicy, "IfNotPresent")
+	values.OutLimit, values.WorkLimit = or(s.OutLimit, defaultOutLimit), or(s.WorkLimit, defaultWorkLimit)
+	values.ProgressEvery = defaultProgressEvery.String()
+	if s.ProgressEvery > 0 {
+		values.ProgressEvery = s.ProgressEvery.String()
+	}
+	var b bytes.Buffer
+	if err := page.Execute(&b, values); err != nil {
+		return nil, fmt.Errorf("writing the workflow template of SUMO %s: %w", s.Version, err)
+	}
+	return b.Bytes(), nil
+}
+
+func or(value, otherwise string) string {
+	if value == "" {
+		return otherwise
+	}
+	return value
+}
+
+// toJSON quotes a value: JSON is YAML.
+func toJSON(v any) (string, error) {
+	text, err := json.Marshal(v)
+	return string(text), err
+}

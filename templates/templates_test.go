@@ -1,0 +1,172 @@
+package templates_test
+
+import (
+	"fmt"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	wfv1 "github.com/argoproj/argo-workflows/v3/pkg/apis/workflow/v1alpha1"
+	"github.com/argoproj/argo-workflows/v3/util/expr/argoexpr"
+	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
+	"sigs.k8s.io/yaml"
+
+	"github.com/sumo-k8/sumo-k8/pkg/simulation"
+	"github.com/sumo-k8/sumo-k8/templates"
+)
+
+// written is the template for these settings, read with Argo's own types; fields that those do not have are refused.
+func written(t *testing.T, s templates.Settings) wfv1.WorkflowTemplate {
+	t.Helper()
+	text, err := templates.WorkflowTemplate(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out wfv1.WorkflowTemplate
+	if err := yaml.UnmarshalStrict(text, &out); err != nil {
+		t.Fatalf("Argo cannot read it: %v\n%s", err, text)
+	}
+	return out
+}
+
+func settings() templates.Settings {
+	return templates.Settings{Namespace: "sumo-acme", Version: "1.18", Image: "registry.example/sumo:1.18"}
+}
+
+func TestThePodIsConfined(t *testing.T) {
+	t.Parallel()
+	wt := written(t, settings())
+	run := wt.Spec.Templates[0]
+	yes, no := true, false
+	user := int64(65532)
+	type confinement struct {
+		Token               *bool
+		Account, Executor   string
+		NonRoot             *bool
+		User                *int64
+		Seccomp             corev1.SeccompProfileType
+		ReadOnly, Privilege *bool
+		Dropped             []corev1.Capability
+	}
+	want := confinement{
+		Token: &no, Account: "sumo", Executor: "executor", NonRoot: &yes, User: &user, Seccomp: corev1.SeccompProfileTypeRuntimeDefault,
+		ReadOnly: &yes, Privilege: &no, Dropped: []corev1.Capability{"ALL"},
+	}
+	got := confinement{
+		Token: wt.Spec.AutomountServiceAccountToken, Account: wt.Spec.ServiceAccountName, Executor: wt.Spec.Executor.ServiceAccountName,
+		NonRoot: wt.Spec.SecurityContext.RunAsNonRoot, User: wt.Spec.SecurityContext.RunAsUser, Seccomp: wt.Spec.SecurityContext.SeccompProfile.Type,
+		ReadOnly:  run.Container.SecurityContext.ReadOnlyRootFilesystem,
+		Privilege: run.Container.SecurityContext.AllowPrivilegeEscalation, Dropped: run.Container.SecurityContext.Capabilities.Drop,
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+	if len(run.Container.Env)+len(run.Container.EnvFrom) > 0 {
+		t.Error("SUMO's container has variables; it needs none, and credentials come that way")
+	}
+	for _, v := range run.Volumes {
+		if v.EmptyDir == nil || v.EmptyDir.SizeLimit == nil {
+			t.Errorf("volume %s has no limit", v.Name)
+		}
+	}
+}
+
+var placeholder = regexp.MustCompile(`{{[^}]*}}`)
+
+func TestEveryContainerHasResourcesAndRequestsAreLimits(t *testing.T) {
+	t.Parallel()
+	patch := written(t, settings()).Spec.Templates[0].PodSpecPatch
+	var pod corev1.PodSpec
+	if err := yaml.UnmarshalStrict([]byte(placeholder.ReplaceAllString(patch, "3")), &pod); err != nil {
+		t.Fatal(err)
+	}
+	got := map[string]string{}
+	for _, c := range append(pod.InitContainers, pod.Containers...) {
+		if diff := cmp.Diff(c.Resources.Limits, c.Resources.Requests); diff != "" {
+			t.Errorf("%s: requests differ from limits:\n%s", c.Name, diff)
+		}
+		got[c.Name] = c.Resources.Limits.Cpu().String() + " " + c.Resources.Limits.Memory().String()
+	}
+	agent := templates.AgentCPU + " " + templates.AgentMemory
+	if diff := cmp.Diff(map[string]string{"init": agent, "main": "3 3", "wait": agent}, got); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+	if grace := time.Duration(*pod.TerminationGracePeriodSeconds) * time.Second; grace != templates.Grace {
+		t.Errorf("grace is %s, want %s", grace, templates.Grace)
+	}
+}
+
+func TestTheOperatorsChoicesReachTheTemplate(t *testing.T) {
+	t.Parallel()
+	s := settings()
+	s.NodeSelector = map[string]string{"pool": "sumo: \"spot\""}
+	s.Tolerations = []templates.Toleration{{Key: "spot", Operator: "Exists", Effect: "NoSchedule"}}
+	s.PodSpecPatch = "affinity: {}\n"
+	s.PullPolicy, s.OutLimit, s.WorkLimit, s.ProgressEvery = "Never", "1Gi", "2Gi", 3*time.Second
+	wt := written(t, s)
+	run := wt.Spec.Templates[0]
+	if diff := cmp.Diff(s.NodeSelector, wt.Spec.NodeSelector); diff != "" {
+		t.Errorf("node selector (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff([]corev1.Toleration{{Key: "spot", Operator: "Exists", Effect: "NoSchedule"}}, wt.Spec.Tolerations); diff != "" {
+		t.Errorf("tolerations (-want +got):\n%s", diff)
+	}
+	got := []string{
+		wt.Name, wt.Namespace, wt.Spec.PodSpecPatch, run.Container.Image, string(run.Container.ImagePullPolicy),
+		run.Volumes[0].EmptyDir.SizeLimit.String(), run.Volumes[1].EmptyDir.SizeLimit.String(),
+	}
+	want := []string{"sumo-1-18", "sumo-acme", s.PodSpecPatch, s.Image, "Never", "1Gi", "2Gi"}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+	if n := strings.Count(run.PodSpecPatch, "value: 3s"); n != 2 {
+		t.Errorf("the interval of progress reports stands %d times in the patch, want 2:\n%s", n, run.PodSpecPatch)
+	}
+}
+
+func TestOnlyInfrastructureFailuresAreRetried(t *testing.T) {
+	t.Parallel()
+	strategy := written(t, settings()).Spec.Templates[0].RetryStrategy
+	if limit := strategy.Limit.IntValue(); limit != templates.Attempts-1 {
+		t.Errorf("%d retries, want one less than %d attempts", limit, templates.Attempts)
+	}
+	code := func(c int) string { return strconv.Itoa(c) }
+	for _, tt := range []struct {
+		status, exitCode, message string
+		retried                   bool
+	}{
+		{"Error", "-1", "pod deleted", true},
+		{"Failed", "-1", "The node was low on resource: memory. Threshold quantity: 100Mi, available: 80Mi.", true},
+		{"Failed", code(simulation.ExitInterrupted), "main: Error (exit code 31): Interrupted: The run was stopped by the machine.", true},
+		{"Failed", "143", "main: Error (exit code 143)", true},
+		{"Error", "0", "wait: Error (exit code 64): failed to put file", true},
+		{"Failed", "0", "Pod was terminated in response to imminent node shutdown.", true},
+		{"Failed", code(simulation.ExitInvalidScenario), "main: Error (exit code 10): InvalidScenario: no network", false},
+		{"Failed", code(simulation.ExitSimulationError), "main: Error (exit code 20)", false},
+		{"Failed", code(simulation.ExitTooManyTeleports), "main: Error (exit code 21)", false},
+		{"Failed", code(simulation.ExitOutOfMemory), "main: Error (exit code 22)", false},
+		{"Failed", code(simulation.ExitDiskFull), "main: Error (exit code 23)", false},
+		{"Failed", code(simulation.ExitDeadlineExceeded), "main: Error (exit code 30)", false},
+		{"Failed", code(simulation.ExitInternalError), "main: Error (exit code 70)", false},
+		{"Failed", "137", "main: OOMKilled (exit code 137)", false},
+		{"Error", "-1", "init: Error (exit code 64): artifact scenario failed to load: The specified key does not exist.", false},
+		{"Failed", "-1", "Pod was active on the node longer than the specified deadline", false},
+		{"Failed", "-1", `Usage of EmptyDir volume "out" exceeds the limit "20Gi".`, false},
+	} {
+		t.Run(fmt.Sprint(tt.exitCode, " ", tt.message), func(t *testing.T) {
+			t.Parallel()
+			retried, err := argoexpr.EvalBool(strategy.Expression, map[string]any{
+				"lastRetry": map[string]any{"status": tt.status, "exitCode": tt.exitCode, "message": tt.message, "duration": "1"},
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if retried != tt.retried {
+				t.Errorf("retried: %t, want %t", retried, tt.retried)
+			}
+		})
+	}
+}
