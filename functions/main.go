@@ -6,23 +6,31 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"net/http"
 	"os"
+	"slices"
 	"sync"
 	"time"
 
 	"github.com/GoogleCloudPlatform/functions-framework-go/functions"
 	cloudevents "github.com/cloudevents/sdk-go/v2"
+	"github.com/google/uuid"
 	"github.com/rs/zerolog"
+	"k8s.io/client-go/rest"
 	"knative.dev/pkg/signals"
 
 	"github.com/sumo-k8/sumo-k8/functions/internal/wire"
+	"github.com/sumo-k8/sumo-k8/pkg/argo"
 	"github.com/sumo-k8/sumo-k8/pkg/config"
+	"github.com/sumo-k8/sumo-k8/pkg/job"
+	"github.com/sumo-k8/sumo-k8/pkg/kube"
 	"github.com/sumo-k8/sumo-k8/pkg/localengine"
 	"github.com/sumo-k8/sumo-k8/pkg/postgres"
 	"github.com/sumo-k8/sumo-k8/pkg/s3store"
 	"github.com/sumo-k8/sumo-k8/pkg/server"
+	"github.com/sumo-k8/sumo-k8/templates"
 )
 
 // eventTarget is the reconcile function for CloudEvents.
@@ -112,26 +120,80 @@ func assemble(cfg config.Config, log zerolog.Logger) (wire.Parts, func(), error)
 		return wire.Parts{}, nil, err
 	}
 	parts := wire.Parts{Config: cfg, DB: db, Objects: objects, Log: log}
-	if cfg.Engine == "" {
+	switch cfg.Engine {
+	case config.EngineArgo:
+		stop, err := addCluster(&parts)
+		return parts, func() { stop(); db.Close() }, err
+	case config.EngineLocal:
+		stop, err := addLocalEngine(&parts)
+		return parts, func() { stop(); db.Close() }, err
+	default:
 		return parts, db.Close, nil
 	}
-	engineConfig := localengine.Config{Dir: cfg.RunsDir, SumoRun: cfg.SumoRun, Slots: cfg.Slots}
+}
+
+// addCluster gives each function what it needs of the cluster, and has rights for: see deploy.
+func addCluster(parts *wire.Parts) (stop func(), err error) {
+	cfg := parts.Config
+	client, err := kube.Connect(kube.Connection{Kubeconfig: cfg.Kubeconfig, UserAgent: "sumo-k8-" + cfg.Target})
+	if err != nil {
+		return func() {}, err
+	}
+	cluster := kube.Cluster{Client: client}
+	engine := argo.New(argo.Config{Installation: cfg.Installation, SumoVersion: cfg.SumoVersion, PriorityClasses: priorityClasses, Nodes: cluster.Nodes}, client, parts.Objects, time.Now, parts.Log)
+	stop = engine.Close
+	switch cfg.Target {
+	case "auth":
+		parts.Nodes = cluster.Nodes
+		parts.Provisioner = provisioner(cfg, client)
+		parts.Warmer = kube.Warmups{
+			Client: client, Namespace: cfg.Namespace, Image: cfg.SumoImages[cfg.SumoVersion], PullPolicy: cfg.PullPolicy,
+			NodeSelector: cfg.NodeSelector, NewID: uuid.NewString,
+		}
+	case "submit", "reconcile", eventTarget:
+		parts.Engine = engine
+	case "logs":
+		parts.Live = kube.NewLogs(client)
+	case "status":
+		return stop, nil // it has no rights on the cluster, and no need of it
+	}
+	parts.Kubernetes = kube.Ping(client)
+	return stop, nil
+}
+
+// priorityClasses are those of deploy/base/priorities.yaml.
+var priorityClasses = map[job.Priority]string{job.Low: "sumo-k8-low", job.Normal: "sumo-k8-normal", job.High: "sumo-k8-high"}
+
+func provisioner(cfg config.Config, client rest.Interface) *kube.Provisioner {
+	p := &kube.Provisioner{Client: client, Home: cfg.Namespace, Store: kube.ObjectStore{
+		Endpoint: cfg.S3Endpoint, Region: cfg.S3Region, Bucket: cfg.S3Bucket, AccessKey: cfg.S3AccessKey, SecretKey: cfg.S3SecretKey,
+	}}
+	for _, version := range slices.Sorted(maps.Keys(cfg.SumoImages)) {
+		p.Runs = append(p.Runs, templates.Settings{
+			Version: version, Image: cfg.SumoImages[version], PullPolicy: cfg.PullPolicy, NodeSelector: cfg.NodeSelector,
+		})
+	}
+	return p
+}
+
+func addLocalEngine(parts *wire.Parts) (stop func(), err error) {
+	cfg := parts.Config
+	settings := localengine.Config{Dir: cfg.RunsDir, SumoRun: cfg.SumoRun, Slots: cfg.Slots}
 	if cfg.Target != "reconcile" && cfg.Target != eventTarget {
 		// Only reconcile runs jobs; the others read what its runs write.
-		parts.Live = localengine.Logs(engineConfig)
-		return parts, db.Close, nil
+		parts.Live = localengine.Logs(settings)
+		return func() {}, nil
 	}
-	engine, err := localengine.New(engineConfig, objects, time.Now, log)
+	engine, err := localengine.New(settings, parts.Objects, time.Now, parts.Log)
 	if err != nil {
-		return wire.Parts{}, nil, err
+		return func() {}, err
 	}
-	parts.Engine, parts.Live = engine, engine
-	return parts, func() {
-		stop, cancel := context.WithTimeout(context.Background(), cfg.ShutdownGrace)
+	parts.Engine, parts.Live, parts.Nodes = engine, engine, engine.Nodes
+	return func() {
+		ctx, cancel := context.WithTimeout(context.Background(), cfg.ShutdownGrace)
 		defer cancel()
-		if err := engine.Close(stop); err != nil {
-			log.Warn().Err(err).Msg("some runs did not stop in time; they are repeated at the next start")
+		if err := engine.Close(ctx); err != nil {
+			parts.Log.Warn().Err(err).Msg("some runs did not stop in time; they are repeated at the next start")
 		}
-		db.Close()
 	}, nil
 }

@@ -1,4 +1,5 @@
-// Package auth is the function by which operators register tenants, set their limits and issue their API keys.
+// Package auth is the operators' function: they register tenants, set their limits, issue their API keys, and see the
+// cluster.
 package auth
 
 import (
@@ -12,19 +13,25 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/sumo-k8/sumo-k8/pkg/artifact"
+	"github.com/sumo-k8/sumo-k8/pkg/job"
 	"github.com/sumo-k8/sumo-k8/pkg/problem"
 	"github.com/sumo-k8/sumo-k8/pkg/rest"
 	"github.com/sumo-k8/sumo-k8/pkg/tenant"
 )
 
-// Function answers the /auth calls.
+// Function answers the /auth calls, and those of /admin that concern the cluster.
 type Function struct {
 	Tenants tenant.Store
 	Objects artifact.Store
 	// Provisioner keeps the tenants' namespaces; nil where there is no cluster.
 	Provisioner tenant.Provisioner
-	Random      io.Reader // cryptographically strong
-	Now         func() time.Time
+	Jobs        job.Store
+	// Nodes lists where jobs run; nil when this process cannot know.
+	Nodes func(context.Context) ([]job.Node, error)
+	// Warmer brings up nodes; nil where there is no cluster.
+	Warmer job.Warmer
+	Random io.Reader // cryptographically strong
+	Now    func() time.Time
 }
 
 // Register adds the function's operations to api.
@@ -63,6 +70,7 @@ func (f *Function) Register(api huma.API) {
 		Description: "Removes its keys, namespace, scenarios, jobs and results. Refused while jobs wait or run, unless force is set.",
 		Errors:      []int{http.StatusNotFound, http.StatusConflict},
 	}, f.delete)
+	f.registerCluster(api)
 }
 
 // Tenant is a tenant on the wire.

@@ -352,6 +352,7 @@ func testForms(t *testing.T, s *service) {
 		"no memory":             {[][2]string{{"scenario_id", "x"}, {"memory_gi", "0"}, square}, "body.memory_gi"},
 		"an unknown field":      {[][2]string{{"scenario_id", "x"}, {"cpus", "2"}, square}, "body.cpus"},
 		"an unknown output":     {[][2]string{{"scenario_id", "x"}, {"outputs", "fcd,video"}, square}, "body.outputs[1]"},
+		"an unknown SUMO":       {[][2]string{{"scenario_id", "x"}, {"sumo_version", "0.1"}, square}, "body.sumo_version"},
 		"end before begin":      {[][2]string{{"scenario_id", "x"}, {"begin", "10"}, {"end", "5"}, square}, "body.end"},
 		"neither zip nor URL":   {[][2]string{{"scenario_id", "x"}}, "body.sumo_files"},
 		"fields behind the zip": {[][2]string{square, {"scenario_id", "x"}, {"cpu_request", "33"}}, "body.cpu_request"},
@@ -519,14 +520,14 @@ func testAdmin(t *testing.T, s *service) {
 	s.admin(t, "GET", "/admin/jobs", "").want(t, http.StatusOK)
 	s.admin(t, "GET", "/admin/jobs?status=DONE", "").want(t, http.StatusBadRequest)
 	var cluster struct {
-		Nodes      []status.Node `json:"nodes"`
-		TotalNodes int           `json:"total_nodes"`
+		Nodes      []auth.Node `json:"nodes"`
+		TotalNodes int         `json:"total_nodes"`
 	}
 	s.admin(t, "GET", "/admin/cluster", "").want(t, http.StatusOK).into(t, &cluster)
 	if cluster.TotalNodes != 1 || len(cluster.Nodes[0].Status) != 1 || cluster.Nodes[0].Capacity["cpu"] == "" {
 		t.Errorf("the cluster is %+v", cluster)
 	}
-	var activity status.Activity
+	var activity auth.Activity
 	s.admin(t, "GET", "/admin/activity", "").want(t, http.StatusOK).into(t, &activity)
 	if activity.Nodes != 1 || activity.DBJobs[job.Succeeded] == 0 {
 		t.Errorf("the activity is %+v", activity)

@@ -247,7 +247,7 @@ func (s *Service) listen(address string) error {
 		return err
 	}
 	s.cfg.AdminKey = key
-	s.parts.Config, s.parts.Engine, s.parts.Live, s.parts.Changed = s.cfg, s.engine, s.engine, s.changed
+	s.parts.Config, s.parts.Engine, s.parts.Live, s.parts.Nodes, s.parts.Changed = s.cfg, s.engine, s.engine, s.engine.Nodes, s.changed
 	if s.handler, err = s.parts.Handler(); err != nil {
 		return err
 	}
@@ -274,7 +274,9 @@ func installedSumo(ctx context.Context, sumoRun string) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("SUMO does not answer (%w); make install puts it on this machine", err)
 	}
-	return strings.TrimSpace(string(out)), nil
+	// Versions are told apart by their first two numbers; the third only mends.
+	numbers := strings.Split(strings.TrimSpace(string(out)), ".")
+	return strings.Join(numbers[:min(2, len(numbers))], "."), nil
 }
 
 // changed wakes the reconcile loop.

@@ -17,11 +17,9 @@ import (
 
 // Function answers the reading calls.
 type Function struct {
-	Jobs    job.Store
-	Tenants tenant.Store
-	Objects artifact.Store
-	// Nodes lists where jobs run; nil when this process cannot know.
-	Nodes        func(context.Context) ([]job.Node, error)
+	Jobs         job.Store
+	Tenants      tenant.Store
+	Objects      artifact.Store
 	LinkLifetime time.Duration
 	Now          func() time.Time
 }

@@ -3,6 +3,7 @@ package submit
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/sumo-k8/sumo-k8/pkg/job"
@@ -23,6 +24,7 @@ type Run struct {
 	End            *float64            `json:"end,omitempty" minimum:"0" maximum:"1000000000" doc:"End of the simulated interval, in seconds."`
 	StepLength     *float64            `json:"step_length,omitempty" minimum:"0.001" maximum:"60" doc:"Seconds per step."`
 	Scale          *float64            `json:"scale,omitempty" minimum:"0" maximum:"1000" doc:"Multiplies the demand."`
+	SumoVersion    string              `json:"sumo_version,omitempty" maxLength:"20" doc:"One of the operator's versions of SUMO; the default one unless given." example:"1.18"`
 	Outputs        []simulation.Output `json:"outputs,omitempty" maxItems:"20" enum:"summary,tripinfo,statistics,fcd,emission,edgedata,queue,lanechange" doc:"Output files wanted beyond summary, tripinfo and statistics."`
 	Labels         map[string]string   `json:"labels,omitempty" doc:"Up to 20 words of your own to find the job by."`
 	Priority       string              `json:"priority,omitempty" enum:"low,normal,high" default:"normal"`
@@ -49,6 +51,9 @@ func (f *Function) checkRun(t tenant.Tenant, r Run) error {
 	if r.Begin != nil && r.End != nil && *r.End <= *r.Begin {
 		refuse("end", *r.End, "must be later than begin (%g)", *r.Begin)
 	}
+	if r.SumoVersion != "" && !slices.Contains(f.SumoVersions, r.SumoVersion) {
+		refuse("sumo_version", r.SumoVersion, "is not offered here; choose one of %s", strings.Join(f.SumoVersions, ", "))
+	}
 	if limit := int(f.MaxTimeout / time.Second); r.TimeoutSeconds > limit {
 		refuse("timeout_seconds", r.TimeoutSeconds, "is more than the %d seconds that this service allows", limit)
 	}
@@ -70,7 +75,7 @@ func (r Run) options() simulation.Options {
 	outputs := slices.Clone(r.Outputs)
 	slices.Sort(outputs)
 	return simulation.Options{
-		Seed: r.Seed, Begin: r.Begin, End: r.End, StepLength: r.StepLength, Scale: r.Scale, Outputs: slices.Compact(outputs),
+		Seed: r.Seed, Begin: r.Begin, End: r.End, StepLength: r.StepLength, Scale: r.Scale, SumoVersion: r.SumoVersion, Outputs: slices.Compact(outputs),
 	}
 }
 

@@ -38,6 +38,7 @@ type Function struct {
 	URL            func(key string) string
 	NewID          func() string
 	Now            func() time.Time
+	SumoVersions   []string // that a job may choose
 	MaxQueued      int
 	DefaultTimeout time.Duration
 	MaxTimeout     time.Duration

@@ -3,6 +3,8 @@ package config
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/caarlos0/env/v11"
@@ -25,10 +27,17 @@ type Config struct {
 	S3AccessKey      string `env:"S3_ACCESS_KEY" doc:"Access key; empty for the SDK's own chain (IRSA, instance role, files)."`
 	S3SecretKey      string `env:"S3_SECRET_KEY" doc:"Secret key that goes with S3_ACCESS_KEY."`
 
-	Engine  string `env:"ENGINE" doc:"What runs jobs: local (processes of the reconcile function, which then must not scale to zero), or empty for none."`
+	Engine  string `env:"ENGINE" doc:"What runs jobs: argo (workflows on a Kubernetes cluster), local (processes of the reconcile function, which then must not scale to zero), or empty for none."`
 	RunsDir string `env:"RUNS_DIR" envDefault:"/var/lib/sumo-k8/runs" doc:"Folder of runs under way, with ENGINE=local; shared with the logs function."`
 	SumoRun string `env:"SUMO_RUN" envDefault:"sumo-run" doc:"The sumo-run program, with ENGINE=local."`
 	Slots   int    `env:"SLOTS" envDefault:"0" doc:"Runs at a time, with ENGINE=local; 0 for one for each CPU."`
+
+	Kubeconfig   string            `env:"KUBECONFIG" doc:"Kubeconfig file, with ENGINE=argo; empty inside a cluster."`
+	Namespace    string            `env:"NAMESPACE" envDefault:"sumo-k8" doc:"Our own namespace, where warm-up pods run."`
+	Installation string            `env:"INSTALLATION" envDefault:"sumo-k8" doc:"Tells several installations in one cluster apart; a Kubernetes label value."`
+	SumoImages   map[string]string `env:"SUMO_IMAGES" envKeyValSeparator:"=" doc:"Image for each version of SUMO, with ENGINE=argo: 1.15=registry/sumo:1.15,1.18=registry/sumo:1.18."`
+	PullPolicy   string            `env:"IMAGE_PULL_POLICY" envDefault:"IfNotPresent" doc:"Pull policy of SUMO's images."`
+	NodeSelector map[string]string `env:"NODE_SELECTOR" envKeyValSeparator:"=" doc:"Labels of the nodes that run jobs: pool=simulation,spot=true."`
 
 	SumoVersion string `env:"SUMO_VERSION" envDefault:"1.15" doc:"The SUMO that runs jobs; scenarios with options of later versions are refused. make dev asks the installed one."`
 
@@ -43,6 +52,12 @@ type Config struct {
 	Window         time.Duration `env:"RECONCILE_WINDOW" envDefault:"50s" doc:"How long one reconcile call stays while jobs are active."`
 	ShutdownGrace  time.Duration `env:"SHUTDOWN_GRACE" envDefault:"20s" doc:"How long requests may go on after SIGTERM."`
 }
+
+// Values of Engine.
+const (
+	EngineLocal = "local"
+	EngineArgo  = "argo"
+)
 
 // Load reads the environment. It reports every unusable value at once.
 func Load() (Config, error) {
@@ -66,8 +81,11 @@ func (c Config) check() error {
 			return fmt.Errorf("%s must be greater than zero", d.name)
 		}
 	}
-	if c.Engine != "" && c.Engine != "local" {
-		return fmt.Errorf("ENGINE is %q; it must be local or empty", c.Engine)
+	if !slices.Contains([]string{"", EngineLocal, EngineArgo}, c.Engine) {
+		return fmt.Errorf("ENGINE is %q; it must be %s, %s or empty", c.Engine, EngineArgo, EngineLocal)
+	}
+	if _, ok := c.SumoImages[c.SumoVersion]; c.Engine == EngineArgo && !ok {
+		return fmt.Errorf("SUMO_IMAGES names no image for SUMO_VERSION %s", c.SumoVersion)
 	}
 	if c.DefaultTimeout > c.MaxTimeout {
 		return fmt.Errorf("DEFAULT_TIMEOUT (%s) must not exceed MAX_TIMEOUT (%s)", c.DefaultTimeout, c.MaxTimeout)
@@ -75,10 +93,19 @@ func (c Config) check() error {
 	return nil
 }
 
-// Limits of a scenario under this configuration.
+// SumoVersions are those that a job may choose, oldest first.
+func (c Config) SumoVersions() []string {
+	if len(c.SumoImages) == 0 {
+		return []string{c.SumoVersion}
+	}
+	return slices.SortedFunc(maps.Keys(c.SumoImages), scenario.CompareVersions)
+}
+
+// Limits of a scenario under this configuration. A scenario belongs to no version of SUMO, so the newest one decides
+// which options there are; an older one that a job chooses says itself what it does not know.
 func (c Config) Limits() scenario.Limits {
 	limits := scenario.DefaultLimits()
-	limits.SUMOVersion = c.SumoVersion
+	limits.SUMOVersion = c.SumoVersions()[len(c.SumoVersions())-1]
 	limits.Upload = c.MaxUploadMiB << 20
 	limits.Unpacked = c.MaxUnpackedMiB << 20
 	return limits

@@ -76,7 +76,7 @@ func (r *run) options(settings []setting) []chosen {
 		case forbidden[o.name] != "":
 			r.fault(location, "the option %s is not allowed (%s): remove it", o.name, forbidden[o.name])
 			continue
-		case compareVersions(o.since, r.version) > 0:
+		case CompareVersions(o.since, r.version) > 0:
 			r.fault(location, "the option %s is unknown to SUMO %s (SUMO %s has it): remove it, or choose a newer sumo_version", o.name, r.version, o.since)
 			continue
 		}

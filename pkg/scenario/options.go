@@ -43,7 +43,7 @@ func loadOptions() (map[string]*option, []string) {
 	for _, f := range files {
 		versions = append(versions, strings.TrimSuffix(f.Name(), ".txt"))
 	}
-	slices.SortFunc(versions, compareVersions)
+	slices.SortFunc(versions, CompareVersions)
 	all := map[string]*option{}
 	for _, version := range versions {
 		text, err := optionFiles.ReadFile(path.Join("options", version+".txt"))
@@ -66,8 +66,8 @@ func loadOptions() (map[string]*option, []string) {
 	return all, versions
 }
 
-// compareVersions orders versions such as "1.9" and "1.15.0".
-func compareVersions(a, b string) int {
+// CompareVersions orders versions such as "1.9" and "1.15.0".
+func CompareVersions(a, b string) int {
 	x, y := strings.Split(a, "."), strings.Split(b, ".")
 	for i := range min(len(x), len(y), 2) {
 		m, _ := strconv.Atoi(x[i])

@@ -260,7 +260,7 @@ func TestUnusualFormsAreAcceptedAsSUMODoes(t *testing.T) {
 
 func TestVersionsAreOrderedByNumber(t *testing.T) {
 	t.Parallel()
-	if !slices.IsSortedFunc(knownVersions(), compareVersions) || compareVersions("1.9", "1.15.0") >= 0 {
+	if !slices.IsSortedFunc(knownVersions(), CompareVersions) || CompareVersions("1.9", "1.15.0") >= 0 {
 		t.Errorf("versions %v", knownVersions())
 	}
 	if !slices.Contains(knownVersions(), DefaultLimits().SUMOVersion) {

@@ -52,8 +52,13 @@ type Parts struct {
 	Engine job.Engine
 	// Live reads logs of runs under way; nil when this process cannot reach them.
 	Live job.LiveLogs
-	// Provisioner keeps the tenants' namespaces; nil where there is no cluster.
+	// Nodes lists where jobs run; nil when this process cannot know.
+	Nodes func(context.Context) ([]job.Node, error)
+	// Provisioner keeps the tenants' namespaces and Warmer brings up nodes; nil where there is no cluster, as Kubernetes,
+	// which answers nil when the API server does.
 	Provisioner tenant.Provisioner
+	Warmer      job.Warmer
+	Kubernetes  func(context.Context) error
 	// Changed is called when reconcile has something to do; it may be nil.
 	Changed func()
 }
@@ -91,7 +96,7 @@ func (p Parts) register(mux *http.ServeMux, targets []string) error {
 
 func (p Parts) api(mux *http.ServeMux, targets []string) huma.API {
 	api := rest.NewAPI(mux, rest.Keys{TenantByKey: p.DB.TenantByKey, Admin: p.Config.AdminKey})
-	rest.Health{Database: p.DB.Ping, Objects: p.Objects.Ping, Now: time.Now}.Register(api)
+	rest.Health{Database: p.DB.Ping, Objects: p.Objects.Ping, Kubernetes: p.Kubernetes, Now: time.Now}.Register(api)
 	for name, register := range map[string]func(huma.API){
 		"auth":      p.auth().Register,
 		"submit":    p.submit().Register,
@@ -107,7 +112,9 @@ func (p Parts) api(mux *http.ServeMux, targets []string) huma.API {
 }
 
 func (p Parts) auth() *auth.Function {
-	return &auth.Function{Tenants: p.DB, Objects: p.Objects, Provisioner: p.Provisioner, Random: rand.Reader, Now: time.Now}
+	return &auth.Function{
+		Tenants: p.DB, Jobs: p.DB, Objects: p.Objects, Provisioner: p.Provisioner, Nodes: p.Nodes, Warmer: p.Warmer, Random: rand.Reader, Now: time.Now,
+	}
 }
 
 func (p Parts) submit() *submit.Function {
@@ -118,7 +125,7 @@ func (p Parts) submit() *submit.Function {
 		},
 		Objects: p.Objects, Inputs: p.Objects, OwnBucket: p.Config.S3Bucket, Changed: p.Changed, URL: p.Objects.URL,
 		NewID: newID, Now: time.Now,
-		MaxQueued: p.Config.MaxQueuedJobs, DefaultTimeout: p.Config.DefaultTimeout, MaxTimeout: p.Config.MaxTimeout,
+		SumoVersions: p.Config.SumoVersions(), MaxQueued: p.Config.MaxQueuedJobs, DefaultTimeout: p.Config.DefaultTimeout, MaxTimeout: p.Config.MaxTimeout,
 	}
 	if p.Engine != nil {
 		f.Dispatch = job.Dispatcher{Store: p.DB, Engine: p.Engine, Log: p.Log}.Dispatch
@@ -127,11 +134,7 @@ func (p Parts) submit() *submit.Function {
 }
 
 func (p Parts) status() *status.Function {
-	f := &status.Function{Jobs: p.DB, Tenants: p.DB, Objects: p.Objects, LinkLifetime: p.Config.LinkLifetime, Now: time.Now}
-	if p.Engine != nil {
-		f.Nodes = p.Engine.Nodes
-	}
-	return f
+	return &status.Function{Jobs: p.DB, Tenants: p.DB, Objects: p.Objects, LinkLifetime: p.Config.LinkLifetime, Now: time.Now}
 }
 
 // logPoll is how often a stream looks for new lines: often enough to feel live, and one stat of a file each time.
