@@ -60,10 +60,40 @@ bench: install build ## Measure what docs/benchmarks.md reports
 fuzz: ## Fuzz each parser for 30 seconds
 	@infra/fuzz.sh 30s
 
+.PHONY: images
+images: ## Build the container images into .local/images, without Docker
+	@infra/debian/install.sh mmdebstrap
+	@CGO_ENABLED=0 $(GO) run ./infra/images build --out $(LOCAL)/images
+
 .PHONY: networks
 networks: ## Make the scenarios of test_networks again with SUMO's own tools
 	@infra/debian/install.sh sumo sumo-tools
 	@test_networks/generate.sh
+
+.PHONY: lab-up
+lab-up: ## Bring up a Kubernetes cluster of one node with Argo, S3 and Postgres, as root; repairs one that is broken
+	@mkdir -p $(BIN)
+	@CGO_ENABLED=0 $(GO) build -trimpath -o $(BIN)/lab ./infra/lab
+	@$(BIN)/lab up
+
+.PHONY: lab-status
+lab-status: ## Say what of that cluster runs
+	@test -x $(BIN)/lab || { echo "it was not started from this clone: make lab-up"; exit 1; }
+	@$(BIN)/lab status
+
+.PHONY: lab-down
+lab-down: ## End that cluster and leave the machine as it was; what was built is kept
+	@mkdir -p $(BIN)
+	@CGO_ENABLED=0 $(GO) build -trimpath -o $(BIN)/lab ./infra/lab
+	@$(BIN)/lab down
+
+# Where the lab keeps itself; see infra/lab.
+LAB := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/sumo-k8/lab
+
+.PHONY: e2e
+e2e: lab-up images ## Test the whole service on that cluster, over HTTP
+	@$(BIN)/lab load $(LOCAL)/images/*.tar
+	@SUMO_K8_LAB=$(LAB) $(GO) test -count=1 -timeout 30m ./infra/lab/e2e
 
 .PHONY: clean
 clean: ## Remove everything that was built, downloaded or run

@@ -1,0 +1,194 @@
+package e2e
+
+import (
+	"archive/zip"
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"mime/multipart"
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/sumo-k8/sumo-k8/pkg/job"
+	"github.com/sumo-k8/sumo-k8/pkg/rest"
+	networks "github.com/sumo-k8/sumo-k8/test_networks"
+)
+
+// call sends one request and decodes the answer, which must have the status want, into v when v is not nil.
+func (c *cluster) call(t *testing.T, method, path string, headers map[string]string, body io.Reader, want int, v any) {
+	t.Helper()
+	r, err := http.NewRequestWithContext(t.Context(), method, c.url+path, body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, value := range headers {
+		r.Header.Set(name, value)
+	}
+	response, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	raw, err := io.ReadAll(response.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if response.StatusCode != want {
+		t.Fatalf("%s %s answered %d, want %d: %s", method, path, response.StatusCode, want, raw)
+	}
+	if v != nil {
+		if err := json.Unmarshal(raw, v); err != nil {
+			t.Fatalf("%s %s answered %s: %v", method, path, raw, err)
+		}
+	}
+}
+
+func (c *cluster) admin(t *testing.T, method, path, body string, want int, v any) {
+	t.Helper()
+	c.call(t, method, path, map[string]string{"X-Admin-Key": adminKey, "Content-Type": "application/json"}, strings.NewReader(body), want, v)
+}
+
+// tenant is a registered tenant.
+type tenant struct {
+	*cluster
+	id, namespace, key string
+}
+
+var serial atomic.Int64
+
+// register makes a tenant, and deletes it at the end of the test.
+func (c *cluster) register(t *testing.T, limits string) *tenant {
+	t.Helper()
+	id := fmt.Sprintf("e2e-%d-%d", time.Now().Unix(), serial.Add(1))
+	var made struct {
+		Namespace string `json:"namespace"`
+		APIKey    string `json:"api_key"`
+	}
+	c.admin(t, "POST", "/auth/register", fmt.Sprintf(`{"tenant_id": %q%s}`, id, limits), http.StatusOK, &made)
+	t.Cleanup(func() {
+		r, _ := http.NewRequest("DELETE", c.url+"/auth/tenants/"+id+"?force=true", nil)
+		r.Header.Set("X-Admin-Key", adminKey)
+		if response, err := http.DefaultClient.Do(r); err == nil {
+			response.Body.Close()
+		}
+	})
+	return &tenant{cluster: c, id: id, namespace: made.Namespace, key: made.APIKey}
+}
+
+func (c *tenant) call(t *testing.T, method, path string, want int, v any) {
+	t.Helper()
+	c.cluster.call(t, method, path, map[string]string{"Authorization": "Bearer " + c.key}, nil, want, v)
+}
+
+func (c *tenant) submit(t *testing.T, scenario string, fields map[string]string) rest.Job {
+	t.Helper()
+	var body bytes.Buffer
+	form := multipart.NewWriter(&body)
+	all := map[string]string{"scenario_id": "e2e", "cpu_request": "1", "memory_gi": "1"}
+	for name, value := range fields {
+		all[name] = value
+	}
+	for name, value := range all {
+		if err := form.WriteField(name, value); err != nil {
+			t.Fatal(err)
+		}
+	}
+	file, err := form.CreateFormFile("sumo_files", "scenario.zip")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, _ = io.WriteString(file, scenario)
+	form.Close()
+	var j rest.Job
+	c.cluster.call(t, "POST", "/jobs", map[string]string{"Authorization": "Bearer " + c.key, "Content-Type": form.FormDataContentType()}, &body, http.StatusOK, &j)
+	return j
+}
+
+func ready(t *testing.T, network string) string {
+	t.Helper()
+	raw, err := networks.ReadyZip(network)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(raw)
+}
+
+// edited is a ready network with its files changed.
+func edited(t *testing.T, network string, edit func(name, content string) string) string {
+	t.Helper()
+	raw := ready(t, network)
+	in, err := zip.NewReader(strings.NewReader(raw), int64(len(raw)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var buffer bytes.Buffer
+	out := zip.NewWriter(&buffer)
+	for _, f := range in.File {
+		r, err := f.Open()
+		if err != nil {
+			t.Fatal(err)
+		}
+		content, err := io.ReadAll(r)
+		r.Close()
+		if err != nil {
+			t.Fatal(err)
+		}
+		w, err := out.Create(f.Name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, _ = io.WriteString(w, edit(f.Name, string(content)))
+	}
+	if err := out.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return buffer.String()
+}
+
+// endless runs until it is stopped.
+func endless(t *testing.T) string {
+	return edited(t, "square", func(name, content string) string {
+		switch {
+		case strings.HasSuffix(name, ".sumocfg"):
+			return strings.Replace(content, `<end value="300"/>`, `<end value="99999999"/>`, 1)
+		case strings.HasSuffix(name, ".rou.xml"):
+			_, rest, _ := strings.Cut(content, `edges="`)
+			edges, _, _ := strings.Cut(rest, `"`)
+			return fmt.Sprintf(`<routes><route id="r" edges="%s"/><flow id="f" route="r" begin="0" end="99999999" period="1"/></routes>`, edges)
+		}
+		return content
+	})
+}
+
+// await polls until done says so.
+func (c *tenant) await(t *testing.T, id string, done func(rest.Job) bool) rest.Job {
+	t.Helper()
+	for deadline := time.Now().Add(patience); ; time.Sleep(200 * time.Millisecond) {
+		var j rest.Job
+		c.call(t, "GET", "/jobs/"+id, http.StatusOK, &j)
+		if done(j) {
+			return j
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("job %s is still %s (%s)\n%s", id, j.Status, j.Message, c.kubectl(t, "get", "workflows,pods", "-n", c.namespace, "-o", "wide"))
+		}
+	}
+}
+
+func (c *tenant) finish(t *testing.T, id string) rest.Job {
+	t.Helper()
+	return c.await(t, id, func(j rest.Job) bool { return j.Status.Terminal() })
+}
+
+func running(j rest.Job) bool { return j.Status == job.Running }
+
+func why(j rest.Job) string {
+	if j.Error == nil {
+		return ""
+	}
+	return *j.Error
+}

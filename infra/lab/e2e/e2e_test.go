@@ -1,0 +1,280 @@
+package e2e
+
+import (
+	"net/http"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/sumo-k8/sumo-k8/pkg/job"
+	"github.com/sumo-k8/sumo-k8/pkg/rest"
+	"github.com/sumo-k8/sumo-k8/pkg/simulation"
+	networks "github.com/sumo-k8/sumo-k8/test_networks"
+)
+
+// TestTheServiceOnACluster shares one installation among its parts, which are tenants of it.
+func TestTheServiceOnACluster(t *testing.T) {
+	c := install(t)
+	for _, part := range []struct {
+		name string
+		test func(*testing.T, *cluster)
+	}{
+		{"a job's log is followed and its results are fetched", testOneJob},
+		{"a job chooses its version of SUMO", testVersions},
+		{"a failing scenario says why", testFailure},
+		{"a cancelled run keeps what it wrote", testCancel},
+		{"limits hold runs back", testLimits},
+		{"every ready network succeeds for two tenants", testReadyNetworks},
+		{"a deleted tenant leaves no namespace", testDeletion},
+		{"a foreign namespace is not taken", testForeignNamespace},
+		{"operators see the cluster and warm it up", testOperators},
+		{"each function has its rights and no more", testRights},
+		{"twenty jobs outlive Argo's controller", testControllerKilled}, // last, because it disturbs all others
+	} {
+		t.Run(part.name, func(t *testing.T) { part.test(t, c) })
+	}
+}
+
+func testOneJob(t *testing.T, c *cluster) {
+	a := c.register(t, "")
+	j := a.submit(t, ready(t, "square"), nil)
+	started := time.Now()
+	j = a.finish(t, j.JobID)
+	if j.Status != job.Succeeded || j.Progress != 1 || j.Version == "" {
+		t.Fatalf("ended %s with progress %v: %s", j.Status, j.Progress, why(j))
+	}
+	t.Logf("square.zip took %.1f s from submission to the end on record, watched for %.1f s", j.FinishedAt.Sub(j.SubmittedAt).Seconds(), time.Since(started).Seconds())
+	var snapshot struct{ Logs string }
+	a.call(t, "GET", "/jobs/"+j.JobID+"/logs", http.StatusOK, &snapshot)
+	if !strings.Contains(snapshot.Logs, "Inserted: 32") {
+		t.Errorf("the log is %q", snapshot.Logs)
+	}
+	var results struct {
+		Files []struct {
+			Name, URL string
+			Size      int64
+		}
+	}
+	a.call(t, "GET", "/jobs/"+j.JobID+"/results", http.StatusOK, &results)
+	names := map[string]bool{}
+	for _, f := range results.Files {
+		names[f.Name] = true
+		response, err := http.Get(f.URL)
+		if err != nil {
+			t.Fatal(err)
+		}
+		response.Body.Close()
+		if response.StatusCode != http.StatusOK || response.ContentLength != f.Size {
+			t.Errorf("%s: %s, %d bytes of %d", f.Name, response.Status, response.ContentLength, f.Size)
+		}
+	}
+	for _, want := range []string{simulation.LogFile, simulation.SummaryFile, "summary.xml", "tripinfo.xml", "statistics.xml"} {
+		if !names[want] {
+			t.Errorf("the results lack %s: %v", want, names)
+		}
+	}
+}
+
+func testVersions(t *testing.T, c *cluster) {
+	a := c.register(t, "")
+	for _, version := range []string{"1.15", "1.18"} {
+		j := a.submit(t, ready(t, "square"), map[string]string{"sumo_version": version})
+		if j = a.finish(t, j.JobID); j.Status != job.Succeeded || !strings.HasPrefix(j.Version, version+".") {
+			t.Errorf("ended %s, run by SUMO %q, want %s: %s", j.Status, j.Version, version, why(j))
+		}
+	}
+}
+
+func testReadyNetworks(t *testing.T, c *cluster) {
+	tenants := []*tenant{c.register(t, `, "max_concurrent_jobs": 2`), c.register(t, `, "max_concurrent_jobs": 2`)}
+	type submitted struct {
+		by   *tenant
+		name string
+		id   string
+	}
+	var all []submitted
+	for _, network := range networks.Ready() {
+		for _, by := range tenants {
+			fields := map[string]string{}
+			if network == "multi_config" {
+				fields["config_file"] = "morning.sumocfg"
+			}
+			all = append(all, submitted{by, network, by.submit(t, ready(t, network), fields).JobID})
+		}
+	}
+	for _, s := range all {
+		if j := s.by.finish(t, s.id); j.Status != job.Succeeded {
+			t.Errorf("%s ended %s: %s", s.name, j.Status, why(j))
+		}
+	}
+	tenants[0].call(t, "GET", "/jobs/"+all[1].id, http.StatusNotFound, nil)
+}
+
+func testLimits(t *testing.T, c *cluster) {
+	a := c.register(t, `, "max_concurrent_jobs": 2`)
+	var ids []string
+	for range 5 {
+		ids = append(ids, a.submit(t, ready(t, "square"), nil).JobID)
+	}
+	for _, id := range ids {
+		a.await(t, id, func(j rest.Job) bool {
+			pods := c.kubectl(t, "get", "pods", "-n", a.namespace, "--field-selector=status.phase!=Succeeded", "-o", "name")
+			if n := strings.Count(pods, "pod/"); n > 2 {
+				t.Errorf("%d pods under a limit of two jobs:\n%s", n, pods)
+			}
+			return j.Status.Terminal()
+		})
+	}
+}
+
+func testFailure(t *testing.T, c *cluster) {
+	a := c.register(t, "")
+	j := a.submit(t, edited(t, "square", func(name, content string) string {
+		if strings.HasSuffix(name, ".rou.xml") {
+			return strings.Replace(content, `edges="`, `edges="nowhere `, 1)
+		}
+		return content
+	}), nil)
+	j = a.finish(t, j.JobID)
+	if j.Status != job.Failed || j.Reason != simulation.InvalidScenario || !strings.Contains(why(j), "nowhere") {
+		t.Errorf("ended %s, %s: %s", j.Status, j.Reason, why(j))
+	}
+	var snapshot struct{ Logs string }
+	a.call(t, "GET", "/jobs/"+j.JobID+"/logs", http.StatusOK, &snapshot)
+	if !strings.Contains(snapshot.Logs, "nowhere") {
+		t.Errorf("the log is %q", snapshot.Logs)
+	}
+}
+
+func testCancel(t *testing.T, c *cluster) {
+	a := c.register(t, "")
+	j := a.submit(t, endless(t), nil)
+	a.await(t, j.JobID, running)
+	a.call(t, "DELETE", "/jobs/"+j.JobID, http.StatusOK, nil)
+	j = a.finish(t, j.JobID)
+	if j.Status != job.Cancelled || j.Reason != simulation.Cancelled {
+		t.Errorf("ended %s, %s: %s", j.Status, j.Reason, why(j))
+	}
+	if j.ResultFiles == nil || len(j.ResultFiles.Files) < 3 {
+		t.Errorf("it kept %+v", j.ResultFiles)
+	}
+}
+
+func testDeletion(t *testing.T, c *cluster) {
+	a := c.register(t, "")
+	j := a.submit(t, endless(t), nil)
+	a.await(t, j.JobID, running)
+	c.admin(t, "DELETE", "/auth/tenants/"+a.id, "", http.StatusConflict, nil)
+	c.admin(t, "DELETE", "/auth/tenants/"+a.id+"?force=true", "", http.StatusOK, nil)
+	for deadline := time.Now().Add(patience); ; time.Sleep(time.Second) {
+		out, err := c.tryKubectl(t, "get", "namespace", a.namespace)
+		if err != nil && strings.Contains(out, "NotFound") {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("the namespace is still there: %s", out)
+		}
+	}
+}
+
+func testForeignNamespace(t *testing.T, c *cluster) {
+	name := "sumo-foreign-" + filepath.Base(t.TempDir())
+	c.kubectl(t, "create", "namespace", name)
+	t.Cleanup(func() { _, _ = c.tryKubectl(t, "delete", "namespace", name, "--wait=false") })
+	c.admin(t, "POST", "/auth/register", `{"tenant_id": "`+strings.TrimPrefix(name, "sumo-")+`"}`, http.StatusConflict, nil)
+	if labels := c.kubectl(t, "get", "namespace", name, "-o", "jsonpath={.metadata.labels}"); strings.Contains(labels, "sumo-k8") {
+		t.Errorf("the foreign namespace was changed: %s", labels)
+	}
+	c.admin(t, "GET", "/auth/tenants/"+strings.TrimPrefix(name, "sumo-"), "", http.StatusNotFound, nil)
+}
+
+func testOperators(t *testing.T, c *cluster) {
+	var health rest.HealthReport
+	c.call(t, "GET", "/health", nil, nil, http.StatusOK, &health)
+	var nodes struct {
+		Nodes []struct {
+			Name   string
+			Status []string
+		}
+	}
+	c.admin(t, "GET", "/admin/cluster", "", http.StatusOK, &nodes)
+	if len(nodes.Nodes) != 1 || nodes.Nodes[0].Name != "node1" || len(nodes.Nodes[0].Status) == 0 {
+		t.Errorf("the cluster is %+v", nodes)
+	}
+	var warmup struct {
+		WarmupID string `json:"warmup_id"`
+	}
+	c.admin(t, "POST", "/admin/warmup?cpu_request=1&memory_gi=1&keep_alive_seconds=60", "", http.StatusOK, &warmup)
+	var list struct {
+		WarmupJobs []struct {
+			WarmupID string `json:"warmup_id"`
+			Status   string
+		} `json:"warmup_jobs"`
+	}
+	c.admin(t, "GET", "/admin/warmup/status", "", http.StatusOK, &list)
+	if len(list.WarmupJobs) == 0 {
+		t.Error("the warm-up is not listed")
+	}
+	c.admin(t, "DELETE", "/admin/warmup/"+warmup.WarmupID, "", http.StatusOK, nil)
+	c.admin(t, "GET", "/admin/activity", "", http.StatusOK, nil)
+}
+
+// testRights compares what each function's account may do, in our namespace and in a tenant's, with testdata/rights.txt.
+func testRights(t *testing.T, c *cluster) {
+	a := c.register(t, "")
+	var got strings.Builder
+	for _, account := range []string{"auth", "submit", "status", "logs", "reconcile"} {
+		for _, place := range []struct{ name, namespace string }{{"sumo-k8", "sumo-k8"}, {"a tenant's namespace", a.namespace}, {"kube-system", "kube-system"}} {
+			got.WriteString("== " + account + " in " + place.name + "\n")
+			got.WriteString(rights(c.kubectl(t, "auth", "can-i", "--list", "-n", place.namespace, "--as=system:serviceaccount:sumo-k8:"+account)))
+		}
+	}
+	golden := filepath.Join("testdata", "rights.txt")
+	if os.Getenv("UPDATE_GOLDEN") != "" {
+		if err := os.WriteFile(golden, []byte(got.String()), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(golden)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(want), got.String()); diff != "" {
+		t.Errorf("rights differ (-want +got):\n%s", diff)
+	}
+}
+
+// rights is kubectl's table without what every account may do: ask for its own rights, and read public addresses.
+func rights(table string) string {
+	var lines []string
+	spaces := regexp.MustCompile(` {2,}`)
+	for line := range strings.Lines(table) {
+		line = strings.TrimSpace(spaces.ReplaceAllString(line, "  "))
+		if line == "" || strings.HasPrefix(line, "Resources") || strings.HasPrefix(line, "[") || strings.Contains(line, "selfsubject") {
+			continue
+		}
+		lines = append(lines, line+"\n")
+	}
+	return strings.Join(lines, "")
+}
+
+func testControllerKilled(t *testing.T, c *cluster) {
+	a := c.register(t, `, "max_concurrent_jobs": 4`)
+	var ids []string
+	for range 20 {
+		ids = append(ids, a.submit(t, ready(t, "cross"), nil).JobID)
+	}
+	a.await(t, ids[3], func(j rest.Job) bool { return j.Status.Terminal() })
+	c.kubectl(t, "delete", "pods", "-n", "argo", "--all", "--grace-period=0", "--force")
+	for _, id := range ids {
+		j := a.finish(t, id)
+		if j.Status != job.Succeeded {
+			t.Errorf("job %s ended %s: %s", id, j.Status, why(j))
+		}
+	}
+}
