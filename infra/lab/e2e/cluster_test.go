@@ -151,7 +151,10 @@ func (c *cluster) kubectl(t *testing.T, args ...string) string {
 
 func (c *cluster) tryKubectl(t *testing.T, args ...string) (string, error) {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), filepath.Join(c.lab, "kubectl"), args...)
+	// Not the test's own context, which has ended when the test cleans up.
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, filepath.Join(c.lab, "kubectl"), args...)
 	cmd.Env = append(os.Environ(), "KUBECONFIG="+c.settings["KUBECONFIG"])
 	out, err := cmd.CombinedOutput()
 	return string(out), err

@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"fmt"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -183,7 +184,7 @@ func testDeletion(t *testing.T, c *cluster) {
 }
 
 func testForeignNamespace(t *testing.T, c *cluster) {
-	name := "sumo-foreign-" + filepath.Base(t.TempDir())
+	name := fmt.Sprintf("sumo-foreign-%d", time.Now().UnixNano())
 	c.kubectl(t, "create", "namespace", name)
 	t.Cleanup(func() { _, _ = c.tryKubectl(t, "delete", "namespace", name, "--wait=false") })
 	c.admin(t, "POST", "/auth/register", `{"tenant_id": "`+strings.TrimPrefix(name, "sumo-")+`"}`, http.StatusConflict, nil)
