@@ -160,6 +160,7 @@ func BenchmarkGetJob(b *testing.B) {
 	id := c.submit(b, "square").JobID
 	c.finish(b, id)
 	b.SetParallelism(8)
+	b.ResetTimer() // the service was started on it
 	b.RunParallel(func(pb *testing.PB) {
 		for pb.Next() {
 			c.call(b, "GET", "/jobs/"+id).want(b, http.StatusOK)
