@@ -3,9 +3,13 @@
 package networks
 
 import (
+	"archive/zip"
+	"bytes"
 	"embed"
 	"encoding/json"
 	"fmt"
+	"io"
+	"io/fs"
 	"path"
 	"slices"
 	"strings"
@@ -43,6 +47,52 @@ func ReadyZip(name string) ([]byte, error) {
 		return nil, fmt.Errorf("test network %q; there are %s: %w", name, strings.Join(Ready(), ", "), err)
 	}
 	return data, nil
+}
+
+// Edited returns the zip of a ready scenario with each of its files changed by edit.
+func Edited(name string, edit func(file, content string) string) ([]byte, error) {
+	raw, err := ReadyZip(name)
+	if err != nil {
+		return nil, err
+	}
+	in, err := zip.NewReader(bytes.NewReader(raw), int64(len(raw)))
+	if err != nil {
+		return nil, fmt.Errorf("reading test network %s: %w", name, err)
+	}
+	var buffer bytes.Buffer
+	out := zip.NewWriter(&buffer)
+	for _, f := range in.File {
+		content, err := fs.ReadFile(in, f.Name)
+		if err != nil {
+			return nil, fmt.Errorf("reading test network %s: %w", name, err)
+		}
+		w, err := out.Create(f.Name)
+		if err != nil {
+			return nil, err
+		}
+		if _, err := io.WriteString(w, edit(f.Name, string(content))); err != nil {
+			return nil, err
+		}
+	}
+	if err := out.Close(); err != nil {
+		return nil, err
+	}
+	return buffer.Bytes(), nil
+}
+
+// Endless returns a scenario that runs until it is stopped: the square network with a vehicle every second for years.
+func Endless() ([]byte, error) {
+	return Edited("square", func(file, content string) string {
+		switch {
+		case strings.HasSuffix(file, ".sumocfg"):
+			return strings.Replace(content, `<end value="300"/>`, `<end value="99999999"/>`, 1)
+		case strings.HasSuffix(file, ".rou.xml"):
+			_, rest, _ := strings.Cut(content, `edges="`)
+			edges, _, _ := strings.Cut(rest, `"`)
+			return fmt.Sprintf(`<routes><route id="r" edges="%s"/><flow id="f" route="r" begin="0" end="99999999" period="1"/></routes>`, edges)
+		}
+		return content
+	})
 }
 
 // BrokenCase is an upload that must be refused, and the answer to it.

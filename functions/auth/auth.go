@@ -291,7 +291,7 @@ func (f *Function) delete(ctx context.Context, in *deleteRequest) (*deleteAnswer
 		}
 	}
 	for _, prefix := range []string{artifact.ScenarioPrefix, artifact.ResultPrefix} {
-		if err := f.removeObjects(ctx, prefix+t.Namespace+"/"); err != nil {
+		if err := artifact.RemoveAll(ctx, f.Objects, prefix+t.Namespace+"/"); err != nil {
 			return nil, err
 		}
 	}
@@ -301,27 +301,6 @@ func (f *Function) delete(ctx context.Context, in *deleteRequest) (*deleteAnswer
 	out := &deleteAnswer{}
 	out.Body.TenantID, out.Body.Status = t.ID, "deleted"
 	return out, nil
-}
-
-// removeBatch bounds the keys held in memory at a time.
-const removeBatch = 10_000
-
-func (f *Function) removeObjects(ctx context.Context, prefix string) error {
-	for {
-		var keys []string
-		if err := f.Objects.List(ctx, prefix, func(o artifact.Object) bool {
-			keys = append(keys, o.Key)
-			return len(keys) < removeBatch
-		}); err != nil {
-			return err
-		}
-		if err := f.Objects.Delete(ctx, keys...); err != nil {
-			return err
-		}
-		if len(keys) < removeBatch {
-			return nil
-		}
-	}
 }
 
 // bucketPattern is S3's naming rule for buckets, with an optional prefix that ends in a slash so that "team" does not

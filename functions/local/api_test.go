@@ -196,24 +196,11 @@ func brokenAtRunTime(t *testing.T) string {
 // edited is a ready network with its files changed.
 func edited(t *testing.T, network string, edit func(name, content string) string) string {
 	t.Helper()
-	raw := zipOf(t, network)
-	in, err := zip.NewReader(strings.NewReader(raw), int64(len(raw)))
+	zip, err := networks.Edited(network, edit)
 	if err != nil {
 		t.Fatal(err)
 	}
-	var buffer bytes.Buffer
-	out := zip.NewWriter(&buffer)
-	for _, f := range in.File {
-		w, err := out.Create(f.Name)
-		if err != nil {
-			t.Fatal(err)
-		}
-		_, _ = io.WriteString(w, edit(f.Name, readEntry(t, f)))
-	}
-	if err := out.Close(); err != nil {
-		t.Fatal(err)
-	}
-	return buffer.String()
+	return string(zip)
 }
 
 func readEntry(t *testing.T, f *zip.File) string {
@@ -251,24 +238,14 @@ func testFailedRun(t *testing.T, s *service) {
 	c.call(t, "DELETE", "/jobs/"+j.JobID).want(t, http.StatusConflict)
 }
 
-// endless is a scenario that runs until it is stopped: a vehicle every ten seconds of the next years.
+// endless runs until it is stopped.
 func endless(t *testing.T) string {
-	return edited(t, "square", func(name, content string) string {
-		if strings.HasSuffix(name, ".sumocfg") {
-			return strings.NewReplacer(`<end value="300"/>`, `<end value="99999999"/>`).Replace(content)
-		}
-		if strings.HasSuffix(name, ".rou.xml") {
-			return addFlow(content)
-		}
-		return content
-	})
-}
-
-// addFlow replaces the demand by one vehicle that repeats for ever on the first route of the file.
-func addFlow(routes string) string {
-	_, rest, _ := strings.Cut(routes, `edges="`)
-	edges, _, _ := strings.Cut(rest, `"`)
-	return fmt.Sprintf(`<routes><route id="r" edges="%s"/><flow id="f" route="r" begin="0" end="99999999" period="1"/></routes>`, edges)
+	t.Helper()
+	zip, err := networks.Endless()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(zip)
 }
 
 func (c *tenantClient) submitEndless(t *testing.T, fields ...[2]string) rest.Job {

@@ -301,14 +301,7 @@ func (f *Function) purge(ctx context.Context, t tenant.Tenant, id string) (*jobA
 	if !j.State.Terminal() {
 		return nil, problem.New(problem.Conflict, "Job %s is %s. Cancel it first, and purge it when it is over.", id, j.State)
 	}
-	var keys []string
-	if err := f.Objects.List(ctx, artifact.ResultsOf(j.Namespace, j.ID), func(o artifact.Object) bool {
-		keys = append(keys, o.Key)
-		return true
-	}); err != nil {
-		return nil, err
-	}
-	if err := f.Objects.Delete(ctx, keys...); err != nil {
+	if err := artifact.RemoveAll(ctx, f.Objects, artifact.ResultsOf(j.Namespace, j.ID)); err != nil {
 		return nil, err
 	}
 	if err := f.Jobs.DeleteJob(ctx, t.ID, j.ID); err != nil {

@@ -41,6 +41,29 @@ type Store interface {
 	Ping(ctx context.Context) error
 }
 
+// removeBatch bounds the keys that RemoveAll holds in memory at a time.
+const removeBatch = 10_000
+
+// RemoveAll deletes every object under prefix. It lists them rather than trusting a record: a run that was lost may have
+// left others. Repeating it is no error.
+func RemoveAll(ctx context.Context, store Store, prefix string) error {
+	for {
+		var keys []string
+		if err := store.List(ctx, prefix, func(o Object) bool {
+			keys = append(keys, o.Key)
+			return len(keys) < removeBatch
+		}); err != nil {
+			return err
+		}
+		if len(keys) == 0 {
+			return nil
+		}
+		if err := store.Delete(ctx, keys...); err != nil || len(keys) < removeBatch {
+			return err
+		}
+	}
+}
+
 // Inputs reads objects from buckets that are not ours, named by tenants as s3:// URLs.
 type Inputs interface {
 	// OpenInput reads a whole object. Its size in bytes is returned beside the body, which the caller closes.

@@ -64,7 +64,7 @@ func (r *Reconciler) pruneResults(ctx context.Context, now time.Time, rep *Repor
 	var gone []string
 	var errs []error
 	for _, j := range jobs {
-		if err := r.removeResults(ctx, j); err != nil {
+		if err := artifact.RemoveAll(ctx, r.Objects, artifact.ResultsOf(j.Namespace, j.ID)); err != nil {
 			errs = append(errs, fmt.Errorf("removing expired results of job %s: %w", j.ID, err))
 			continue
 		}
@@ -77,19 +77,6 @@ func (r *Reconciler) pruneResults(ctx context.Context, now time.Time, rep *Repor
 		rep.PrunedResults += len(gone)
 	}
 	return errors.Join(errs...)
-}
-
-// removeResults lists the objects rather than trusting the record: a run that was lost may have left others.
-func (r *Reconciler) removeResults(ctx context.Context, j job.Job) error {
-	var keys []string
-	err := r.Objects.List(ctx, artifact.ResultsOf(j.Namespace, j.ID), func(o artifact.Object) bool {
-		keys = append(keys, o.Key)
-		return true
-	})
-	if err != nil || len(keys) == 0 {
-		return err
-	}
-	return r.Objects.Delete(ctx, keys...)
 }
 
 func (r *Reconciler) pruneKeys(ctx context.Context, now time.Time, rep *Report) error {

@@ -1,7 +1,6 @@
 package e2e
 
 import (
-	"archive/zip"
 	"bytes"
 	"encoding/json"
 	"fmt"
@@ -120,48 +119,21 @@ func ready(t *testing.T, network string) string {
 // edited is a ready network with its files changed.
 func edited(t *testing.T, network string, edit func(name, content string) string) string {
 	t.Helper()
-	raw := ready(t, network)
-	in, err := zip.NewReader(strings.NewReader(raw), int64(len(raw)))
+	zip, err := networks.Edited(network, edit)
 	if err != nil {
 		t.Fatal(err)
 	}
-	var buffer bytes.Buffer
-	out := zip.NewWriter(&buffer)
-	for _, f := range in.File {
-		r, err := f.Open()
-		if err != nil {
-			t.Fatal(err)
-		}
-		content, err := io.ReadAll(r)
-		r.Close()
-		if err != nil {
-			t.Fatal(err)
-		}
-		w, err := out.Create(f.Name)
-		if err != nil {
-			t.Fatal(err)
-		}
-		_, _ = io.WriteString(w, edit(f.Name, string(content)))
-	}
-	if err := out.Close(); err != nil {
-		t.Fatal(err)
-	}
-	return buffer.String()
+	return string(zip)
 }
 
 // endless runs until it is stopped.
 func endless(t *testing.T) string {
-	return edited(t, "square", func(name, content string) string {
-		switch {
-		case strings.HasSuffix(name, ".sumocfg"):
-			return strings.Replace(content, `<end value="300"/>`, `<end value="99999999"/>`, 1)
-		case strings.HasSuffix(name, ".rou.xml"):
-			_, rest, _ := strings.Cut(content, `edges="`)
-			edges, _, _ := strings.Cut(rest, `"`)
-			return fmt.Sprintf(`<routes><route id="r" edges="%s"/><flow id="f" route="r" begin="0" end="99999999" period="1"/></routes>`, edges)
-		}
-		return content
-	})
+	t.Helper()
+	zip, err := networks.Endless()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(zip)
 }
 
 // await polls until done says so.
