@@ -54,6 +54,7 @@ func (in *inspection) config(name string) Config {
 		c.Outputs = append(c.Outputs, output)
 	}
 	slices.Sort(c.Outputs)
+	c.Network, c.Demand = r.facts()
 	return c
 }
 

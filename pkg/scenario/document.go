@@ -19,6 +19,9 @@ type document struct {
 	refs      []reference
 	hazards   []hazard
 	departs   departures
+	// roads and demand are counted in every file; only those of the files that a configuration leads to matter.
+	roads  roads
+	demand departing
 	// settings are the options of a .sumocfg.
 	settings []setting
 }
@@ -137,6 +140,9 @@ func (d *documentReader) element(e xmlElement) {
 		d.setting(e)
 		return
 	}
+	if d.doc.root == "net" {
+		d.doc.roads.element(e)
+	}
 	switch string(e.name) {
 	case "vehicle", "trip", "person", "container":
 		d.departure(e, "depart")
@@ -228,6 +234,7 @@ func (d *documentReader) departure(e xmlElement, attr string) {
 	if e.depth != 2 { // within calibrators, flows may come in any order
 		return
 	}
+	d.doc.demand.count(string(e.name))
 	var text []byte
 	if a, ok := e.attr(attr); ok {
 		text = a.value
@@ -238,6 +245,13 @@ func (d *documentReader) departure(e xmlElement, attr string) {
 	if !ok { // "triggered", "now" and the like depart when something happens
 		return
 	}
+	last := seconds
+	if end, ok := e.attr("end"); ok {
+		if t, ok := parseTime(string(end.value)); ok {
+			last = max(last, t)
+		}
+	}
+	d.doc.demand.span(seconds, last)
 	depart := int64(math.Round(seconds * 1000))
 	if depart >= d.doc.departs.last {
 		d.doc.departs.last = depart

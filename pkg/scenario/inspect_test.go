@@ -367,11 +367,12 @@ func TestInspectDescribesTheScenario(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	begin, end := 60.0, 3600.0
+	begin, end, first, last := 60.0, 3600.0, 0.0, 5.0
+	network, demand := &Network{Edges: 1}, &Demand{Vehicles: 2, FirstDeparture: &first, LastDeparture: &last}
 	want := Manifest{
 		Configs: []Config{
-			{Path: "city/a.sumocfg"},
-			{Path: "city/s.sumocfg", Begin: &begin, End: &end, Outputs: []string{"city/out/s.xml"}},
+			{Path: "city/a.sumocfg", Network: network, Demand: demand},
+			{Path: "city/s.sumocfg", Begin: &begin, End: &end, Outputs: []string{"city/out/s.xml"}, Network: network, Demand: demand},
 		},
 		Files: []File{
 			{"city/a.sumocfg", int64(len(open))}, {"city/n.net.xml", int64(len(net))},

@@ -1,0 +1,152 @@
+package scenario
+
+import (
+	"math"
+	"strconv"
+)
+
+// Network is the size of the roads that a configuration uses. What SUMO makes for itself (roads inside junctions,
+// crossings, walking areas) is not counted.
+type Network struct {
+	Edges         int `json:"edges" doc:"Roads in one direction each; those inside junctions, crossings and walking areas are not counted."`
+	Lanes         int `json:"lanes" doc:"Lanes of these edges."`
+	Junctions     int `json:"junctions" doc:"Junctions and dead ends."`
+	TrafficLights int `json:"traffic_lights" doc:"Signal controllers; one may control several junctions."`
+	// The two lengths differ by the number of lanes: a road of 1 km with three lanes is 1 km of edge and 3 km of lane.
+	EdgeLengthKm float64 `json:"edge_length_km" doc:"Length of the edges: a road with traffic in both directions counts twice, however many lanes it has."`
+	LaneLengthKm float64 `json:"lane_length_km" doc:"Length of the lanes: an edge with three lanes counts three times."`
+}
+
+// Demand is what a configuration's files let depart, as it stands in them: whether the simulated interval or the scale
+// cuts some of it off is a matter of the run.
+type Demand struct {
+	Vehicles    int `json:"vehicles" doc:"Single vehicles (<vehicle> and <trip>)."`
+	Flows       int `json:"flows" doc:"Flows of vehicles (<flow>), each of which makes many."`
+	Persons     int `json:"persons" doc:"Single persons (<person>)."`
+	PersonFlows int `json:"person_flows" doc:"Flows of persons (<personFlow>)."`
+	// FirstDeparture and LastDeparture are nil when nothing departs at a time that the files tell.
+	FirstDeparture *float64 `json:"first_departure" doc:"Seconds of simulated time; null when no time is told."`
+	LastDeparture  *float64 `json:"last_departure" doc:"Seconds of simulated time: the last departure, or the end of the last flow."`
+}
+
+// roads counts a network's elements as they pass by.
+type roads struct {
+	Network
+	// Lengths in metres, as the file has them.
+	edgeMetres, laneMetres float64
+	inside                 bool // an edge that counts
+	measured               bool // the edge's length is known
+	light                  string
+}
+
+func (r *roads) element(e xmlElement) {
+	if e.depth > 3 {
+		return
+	}
+	switch string(e.name) {
+	case "edge":
+		if e.depth != 2 {
+			return
+		}
+		function, _ := e.attr("function")
+		switch string(function.value) {
+		case "internal", "crossing", "walkingarea":
+			r.inside = false
+		default:
+			r.inside, r.measured = true, false
+			r.Edges++
+		}
+	case "lane":
+		if e.depth != 3 || !r.inside {
+			return
+		}
+		r.Lanes++
+		length, _ := e.attr("length")
+		metres, err := strconv.ParseFloat(string(length.value), 64)
+		if err != nil || !(metres >= 0 && metres < maxLaneLength) {
+			return
+		}
+		r.laneMetres += metres
+		if !r.measured { // all lanes of an edge have the same length
+			r.edgeMetres += metres
+			r.measured = true
+		}
+	case "junction":
+		if kind, _ := e.attr("type"); e.depth == 2 && string(kind.value) != "internal" {
+			r.Junctions++
+		}
+	case "tlLogic":
+		// The programs of one light stand together in what netconvert writes.
+		if id, _ := e.attr("id"); e.depth == 2 && (r.TrafficLights == 0 || string(id.value) != r.light) {
+			r.TrafficLights++
+			r.light = string(id.value)
+		}
+	}
+}
+
+// maxLaneLength in metres is once around the Earth.
+const maxLaneLength = 4e7
+
+// departing counts the demand of a file as it passes by, without pointers, which would cost an allocation for each vehicle.
+type departing struct {
+	Demand
+	timed       bool // first and last are known
+	first, last float64
+}
+
+// count takes in an element of the demand.
+func (d *departing) count(element string) {
+	switch element {
+	case "vehicle", "trip":
+		d.Vehicles++
+	case "flow":
+		d.Flows++
+	case "person":
+		d.Persons++
+	case "personFlow":
+		d.PersonFlows++
+	}
+}
+
+// span takes in the seconds at which an element departs, from its first to its last.
+func (d *departing) span(first, last float64) {
+	if !d.timed {
+		d.timed, d.first, d.last = true, first, last
+		return
+	}
+	d.first, d.last = min(d.first, first), max(d.last, last)
+}
+
+func (d *departing) add(o departing) {
+	d.Vehicles, d.Flows = d.Vehicles+o.Vehicles, d.Flows+o.Flows
+	d.Persons, d.PersonFlows = d.Persons+o.Persons, d.PersonFlows+o.PersonFlows
+	if o.timed {
+		d.span(o.first, o.last)
+	}
+}
+
+// facts sums up the files that the run leads to.
+func (r *run) facts() (*Network, *Demand) {
+	var network roads
+	var demand departing
+	for name := range r.visited {
+		doc := r.inspection.files[name].doc
+		switch {
+		case doc.root == "net":
+			n := doc.roads
+			network.Edges, network.Lanes = network.Edges+n.Edges, network.Lanes+n.Lanes
+			network.Junctions, network.TrafficLights = network.Junctions+n.Junctions, network.TrafficLights+n.TrafficLights
+			network.edgeMetres, network.laneMetres = network.edgeMetres+n.edgeMetres, network.laneMetres+n.laneMetres
+		case !strangers[doc.root]:
+			demand.add(doc.demand)
+		}
+	}
+	network.EdgeLengthKm, network.LaneLengthKm = kilometres(network.edgeMetres), kilometres(network.laneMetres)
+	if demand.timed {
+		demand.FirstDeparture, demand.LastDeparture = &demand.first, &demand.last
+	}
+	return &network.Network, &demand.Demand
+}
+
+// kilometres are given to the metre.
+func kilometres(metres float64) float64 { return math.Round(metres) / 1000 }
