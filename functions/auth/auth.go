@@ -290,7 +290,7 @@ func (f *Function) delete(ctx context.Context, in *deleteRequest) (*deleteAnswer
 			return nil, err
 		}
 	}
-	for _, prefix := range []string{artifact.ScenarioPrefix, artifact.ResultPrefix} {
+	for _, prefix := range artifact.Prefixes() {
 		if err := artifact.RemoveAll(ctx, f.Objects, prefix+t.Namespace+"/"); err != nil {
 			return nil, err
 		}

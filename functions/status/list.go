@@ -86,7 +86,11 @@ func decodeCursor(cursor string) (id string, err error) {
 	raw, err := base64.RawURLEncoding.DecodeString(cursor)
 	id, ok := strings.CutPrefix(string(raw), cursorPrefix)
 	if err != nil || !ok {
-		return "", problem.New(problem.Invalid, "The cursor is not one of ours. Send next_cursor of the page before as it is, or none to begin.")
+		return "", errForeignCursor()
 	}
 	return id, nil
+}
+
+func errForeignCursor() error {
+	return problem.New(problem.Invalid, "The cursor is not one of ours. Send next_cursor of the page before as it is, or none to begin.")
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/sumo-k8/sumo-k8/pkg/artifact"
 	"github.com/sumo-k8/sumo-k8/pkg/job"
 	"github.com/sumo-k8/sumo-k8/pkg/rest"
+	"github.com/sumo-k8/sumo-k8/pkg/scenario"
 	"github.com/sumo-k8/sumo-k8/pkg/simulation"
 	"github.com/sumo-k8/sumo-k8/pkg/tenant"
 )
@@ -19,6 +20,7 @@ import (
 type Function struct {
 	Jobs         job.Store
 	Tenants      tenant.Store
+	Scenarios    scenario.Store
 	Objects      artifact.Store
 	LinkLifetime time.Duration
 	Now          func() time.Time
@@ -44,6 +46,7 @@ func (f *Function) Register(api huma.API) {
 	}, f.dashboard)
 	f.registerList(api)
 	f.registerResults(api)
+	f.registerScenarios(api)
 	f.registerAdmin(api)
 }
 

@@ -2,14 +2,11 @@ package submit
 
 import (
 	"io"
-	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
 
 	"github.com/sumo-k8/sumo-k8/pkg/problem"
-	"github.com/sumo-k8/sumo-k8/pkg/rest"
-	"github.com/sumo-k8/sumo-k8/pkg/scenario"
 )
 
 // counted counts what is read of a body.
@@ -29,9 +26,7 @@ func TestAPartsHeaderIsReadNoFurtherThanItsBudget(t *testing.T) {
 	body := &counted{Reader: strings.NewReader("--x\r\nContent-Disposition: form-data; name=\"" + strings.Repeat("n", 9<<20) + "\"\r\n\r\nv\r\n--x--\r\n")}
 	r := httptest.NewRequest("POST", "/jobs", body)
 	r.Header.Set("Content-Type", "multipart/form-data; boundary=x")
-	_, _, err := newFormReader(rest.NewAPI(http.NewServeMux(), rest.Keys{})).read(r,
-		func(formFields) error { return nil },
-		func(io.Reader) (scenario.Scenario, error) { return scenario.Scenario{}, nil })
+	_, _, err := formOf(t).read(r, func(part, *jobFields) error { return nil })
 	if problem.CodeOf(err) != problem.Invalid || !strings.Contains(err.Error(), "header") {
 		t.Errorf("the error is %v", err)
 	}

@@ -36,12 +36,14 @@ func (f *Function) fetch(ctx context.Context, t tenant.Tenant, urls []string) (s
 		if size > f.Intake.Limits.Upload {
 			return scenario.Scenario{}, scenario.TooLarge(size, f.Intake.Limits)
 		}
-		return f.Intake.Accept(ctx, t, body)
+		s, _, err := f.Intake.Accept(ctx, t, body, scenario.About{Name: nameOf(objects[0].key)})
+		return s, err
 	}
 	reader, writer := io.Pipe()
 	defer reader.Close() // ends the goroutine below when Accept gives up early
 	go func() { writer.CloseWithError(f.zipInputs(ctx, objects, writer)) }()
-	return f.Intake.Accept(ctx, t, reader)
+	s, _, err := f.Intake.Accept(ctx, t, reader, scenario.About{Name: nameOf(strings.TrimSuffix(sharedFolder(objects), "/"))})
+	return s, err
 }
 
 func (f *Function) parseInput(t tenant.Tenant, raw string) (object, error) {

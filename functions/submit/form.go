@@ -10,13 +10,13 @@ import (
 	"net/http"
 	"net/url"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/sumo-k8/sumo-k8/pkg/problem"
-	"github.com/sumo-k8/sumo-k8/pkg/scenario"
 )
 
 const (
@@ -29,26 +29,34 @@ const (
 	maxFieldName = 100
 )
 
-// formFields are the fields of a form beside the zip.
-type formFields struct {
+// jobFields are the fields of a job's form beside the zip.
+type jobFields struct {
 	Run
-	S3URL string `json:"sumo_files_s3_url,omitempty" maxLength:"2048" doc:"s3://bucket/key of the zip, in place of sumo_files."`
+	S3URL    string `json:"sumo_files_s3_url,omitempty" maxLength:"2048" doc:"s3://bucket/key of the zip, in place of sumo_files."`
+	Scenario string `json:"scenario,omitempty" maxLength:"64" doc:"Id of a stored scenario, in place of sumo_files."`
 }
 
-// formReader reads a form part by part and checks its fields by the same schema that documents them.
-type formReader struct {
+func (j jobFields) urls() []string {
+	if j.S3URL == "" {
+		return nil
+	}
+	return []string{j.S3URL}
+}
+
+// formReader reads a form part by part and checks its fields, which are T's, by the same schema that documents them.
+type formReader[T any] struct {
 	registry huma.Registry
 	schema   *huma.Schema
 }
 
-func newFormReader(api huma.API) *formReader {
+func newFormReader[T any](api huma.API) *formReader[T] {
 	registry := api.OpenAPI().Components.Schemas
-	schema := huma.SchemaFromType(registry, reflect.TypeFor[formFields]())
-	return &formReader{registry: registry, schema: schema}
+	schema := huma.SchemaFromType(registry, reflect.TypeFor[T]())
+	return &formReader[T]{registry: registry, schema: schema}
 }
 
 // requestBody documents the form: its fields and the zip.
-func (f *formReader) requestBody() *huma.RequestBody {
+func (f *formReader[T]) requestBody() *huma.RequestBody {
 	schema := *f.schema
 	schema.Properties = map[string]*huma.Schema{
 		fileField: {Type: huma.TypeString, Format: "binary", Description: "The scenario: a zip with a .sumocfg and the files it names."},
@@ -62,112 +70,105 @@ func (f *formReader) requestBody() *huma.RequestBody {
 	}}
 }
 
-// read reads the form of r. When the zip comes, early checks the fields that came before it, and then accept takes it.
-// The scenario is nil when the form names one in S3 instead.
-func (f *formReader) read(r *http.Request, early func(formFields) error, accept func(io.Reader) (scenario.Scenario, error)) (formFields, *scenario.Scenario, error) {
+// part is the zip in a form, as it arrives.
+type part struct {
+	io.Reader
+	filename string
+}
+
+// read reads the form of r. When the zip comes, accept takes it, with the fields that came before it: they are nil when a
+// required one is not among them. Uploaded tells whether there was a zip.
+func (f *formReader[T]) read(r *http.Request, accept func(zip part, before *T) error) (fields T, uploaded bool, err error) {
 	media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	switch {
 	case err == nil && media == "multipart/form-data":
 	case err == nil && media == "application/x-www-form-urlencoded":
 		fields, err := f.readURLEncoded(r)
-		return fields, nil, err
+		return fields, false, err
 	default:
-		return formFields{}, nil, problem.New(problem.Invalid, "The request's Content-Type is %.100q. Send multipart/form-data with the fields scenario_id and %s (a zip).",
+		return fields, false, problem.New(problem.Invalid, "The request's Content-Type is %.100q. Send multipart/form-data with the fields scenario_id and %s (a zip).",
 			r.Header.Get("Content-Type"), fileField)
 	}
 	headers := &headerBudget{ReadCloser: r.Body}
 	r.Body = headers
 	parts, err := r.MultipartReader()
 	if err != nil {
-		return formFields{}, nil, problem.Wrap(err, problem.Invalid, "The multipart body cannot be read: its Content-Type names no usable boundary.")
+		return fields, false, problem.Wrap(err, problem.Invalid, "The multipart body cannot be read: its Content-Type names no usable boundary.")
 	}
 	values := url.Values{}
-	var stored *scenario.Scenario
 	for n := 0; ; n++ {
 		headers.begin()
-		part, err := parts.NextPart()
+		p, err := parts.NextPart()
 		headers.end()
 		if errors.Is(err, io.EOF) {
 			break
 		}
 		if err != nil {
-			return formFields{}, nil, brokenBody(err)
+			return fields, false, brokenBody(err)
 		}
 		if n >= maxFields {
-			return formFields{}, nil, problem.New(problem.Invalid, "The form has more than %d fields.", maxFields)
+			return fields, false, problem.New(problem.Invalid, "The form has more than %d fields.", maxFields)
 		}
-		if len(part.FormName()) > maxFieldName {
-			return formFields{}, nil, problem.New(problem.Invalid, "The form has a field whose name is longer than %d characters. /docs lists the fields.", maxFieldName)
+		if len(p.FormName()) > maxFieldName {
+			return fields, false, problem.New(problem.Invalid, "The form has a field whose name is longer than %d characters. /docs lists the fields.", maxFieldName)
 		}
-		if part.FormName() != fileField {
-			if err := readField(part, values); err != nil {
-				return formFields{}, nil, err
+		if p.FormName() != fileField {
+			if err := readField(p, values); err != nil {
+				return fields, false, err
 			}
 			continue
 		}
-		if part.FileName() == "" {
-			if n, _ := io.ReadFull(part, make([]byte, 1)); n > 0 {
-				return formFields{}, nil, problem.New(problem.Invalid, "The form has %s as text, not as a file. With curl write -F %s=@scenario.zip, with the @.", fileField, fileField)
+		if p.FileName() == "" {
+			if n, _ := io.ReadFull(p, make([]byte, 1)); n > 0 {
+				return fields, false, problem.New(problem.Invalid, "The form has %s as text, not as a file. With curl write -F %s=@scenario.zip, with the @.", fileField, fileField)
 			}
 			continue // a browser's form with no file chosen
 		}
-		if stored != nil {
-			return formFields{}, nil, problem.New(problem.Invalid, "The form has %s twice. Send one zip that holds everything.", fileField)
+		if uploaded {
+			return fields, false, problem.New(problem.Invalid, "The form has %s twice. Send one zip that holds everything.", fileField)
 		}
-		if values.Has("scenario_id") {
-			fields, err := f.decode(values)
-			if err != nil {
-				return formFields{}, nil, err
-			}
-			if err := early(fields); err != nil {
-				return formFields{}, nil, err
-			}
+		if err := f.offer(p, values, accept); err != nil {
+			return fields, false, err
 		}
-		body := &trackedReader{r: part}
-		s, err := accept(body)
-		if err != nil {
-			if body.err != nil {
-				return formFields{}, nil, brokenBody(body.err)
-			}
-			return formFields{}, nil, err
-		}
-		stored = &s
+		uploaded = true
 	}
-	fields, err := f.decode(values)
-	if err != nil {
-		return formFields{}, nil, err
-	}
-	return fields, stored, checkSource(stored != nil, fields.S3URL)
+	fields, err = f.decode(values)
+	return fields, uploaded, err
 }
 
-func (f *formReader) readURLEncoded(r *http.Request) (formFields, error) {
+// offer hands the zip to accept.
+func (f *formReader[T]) offer(p *multipart.Part, values url.Values, accept func(part, *T) error) error {
+	var before *T
+	if !slices.ContainsFunc(f.schema.Required, func(name string) bool { return !values.Has(name) }) {
+		fields, err := f.decode(values)
+		if err != nil {
+			return err
+		}
+		before = &fields
+	}
+	body := &trackedReader{r: p}
+	if err := accept(part{body, p.FileName()}, before); err != nil {
+		if body.err != nil {
+			return brokenBody(body.err)
+		}
+		return err
+	}
+	return nil
+}
+
+func (f *formReader[T]) readURLEncoded(r *http.Request) (fields T, err error) {
 	raw, err := io.ReadAll(io.LimitReader(r.Body, maxFieldBytes+1))
 	if err != nil {
-		return formFields{}, brokenBody(err)
+		return fields, brokenBody(err)
 	}
 	if len(raw) > maxFieldBytes {
-		return formFields{}, problem.New(problem.TooLarge, "The form is larger than %d bytes. Send files as multipart/form-data.", maxFieldBytes)
+		return fields, problem.New(problem.TooLarge, "The form is larger than %d bytes. Send files as multipart/form-data.", maxFieldBytes)
 	}
 	values, err := url.ParseQuery(string(raw))
 	if err != nil {
-		return formFields{}, problem.Wrap(err, problem.Invalid, "The form is not valid application/x-www-form-urlencoded.")
+		return fields, problem.Wrap(err, problem.Invalid, "The form is not valid application/x-www-form-urlencoded.")
 	}
-	fields, err := f.decode(values)
-	if err != nil {
-		return formFields{}, err
-	}
-	return fields, checkSource(false, fields.S3URL)
-}
-
-func checkSource(uploaded bool, s3URL string) error {
-	switch {
-	case uploaded && s3URL != "":
-		return problem.New(problem.Invalid, "Both %s and sumo_files_s3_url are given. Keep one of them.", fileField)
-	case !uploaded && s3URL == "":
-		return problem.New(problem.Invalid, "No scenario is given. Send a zip as the file field %s, or name one in sumo_files_s3_url.", fileField).
-			WithItems(problem.Item{Location: "body." + fileField, Message: "is missing"})
-	}
-	return nil
+	return f.decode(values)
 }
 
 func readField(part *multipart.Part, values url.Values) error {
@@ -183,7 +184,7 @@ func readField(part *multipart.Part, values url.Values) error {
 }
 
 // decode turns a form's strings into typed fields, by the schema, and reports every fault.
-func (f *formReader) decode(values url.Values) (formFields, error) {
+func (f *formReader[T]) decode(values url.Values) (fields T, err error) {
 	var items []problem.Item
 	typed := map[string]any{}
 	for name, list := range values {
@@ -216,16 +217,15 @@ func (f *formReader) decode(values url.Values) (formFields, error) {
 		}
 	}
 	if len(items) > 0 {
-		return formFields{}, problem.New(problem.Invalid, "The form is not valid: %s %s. Mend it and send it again.",
+		return fields, problem.New(problem.Invalid, "The form is not valid: %s %s. Mend it and send it again.",
 			items[0].Location, items[0].Message).WithItems(items...)
 	}
 	raw, err := json.Marshal(typed)
 	if err != nil {
-		return formFields{}, fmt.Errorf("reading the form: %w", err)
+		return fields, fmt.Errorf("reading the form: %w", err)
 	}
-	var fields formFields
 	if err := json.Unmarshal(raw, &fields); err != nil {
-		return formFields{}, problem.Wrap(err, problem.Invalid, "The form is not valid. /docs lists its fields with their types.")
+		return fields, problem.Wrap(err, problem.Invalid, "The form is not valid. /docs lists its fields with their types.")
 	}
 	return fields, nil
 }

@@ -15,13 +15,12 @@ import (
 
 	"github.com/sumo-k8/sumo-k8/pkg/problem"
 	"github.com/sumo-k8/sumo-k8/pkg/rest"
-	"github.com/sumo-k8/sumo-k8/pkg/scenario"
 	"github.com/sumo-k8/sumo-k8/pkg/simulation"
 )
 
-func formOf(tb testing.TB) *formReader {
+func formOf(tb testing.TB) *formReader[jobFields] {
 	tb.Helper()
-	return newFormReader(rest.NewAPI(http.NewServeMux(), rest.Keys{}))
+	return newFormReader[jobFields](rest.NewAPI(http.NewServeMux(), rest.Keys{}))
 }
 
 // field is one part of a form; a file name makes it a file.
@@ -52,24 +51,27 @@ func multipartOf(tb testing.TB, fields ...field) []byte {
 
 // reading is what came of a form.
 type reading struct {
-	fields  formFields
+	fields  jobFields
 	early   []string // the runs that were shown before the upload was read
 	uploads []string // what was taken as a zip
 	stored  bool
 	err     error
 }
 
-func (f *formReader) readAll(contentType string, body io.Reader) (r reading) {
+func readAll(f *formReader[jobFields], contentType string, body io.Reader) (r reading) {
 	request := &http.Request{Method: http.MethodPost, Header: http.Header{"Content-Type": {contentType}}, Body: io.NopCloser(body)}
-	fields, stored, err := f.read(request, func(fields formFields) error {
-		r.early = append(r.early, fields.ScenarioID)
-		return nil
-	}, func(zip io.Reader) (scenario.Scenario, error) {
+	fields, uploaded, err := f.read(request, func(zip part, before *jobFields) error {
+		if before != nil {
+			r.early = append(r.early, before.ScenarioID)
+		}
 		content, err := io.ReadAll(zip)
 		r.uploads = append(r.uploads, string(content))
-		return scenario.Scenario{}, err
+		return err
 	})
-	r.fields, r.stored, r.err = fields, stored != nil, err
+	if err == nil {
+		err = checkSource(uploaded, fields.urls(), fields.Scenario)
+	}
+	r.fields, r.stored, r.err = fields, uploaded, err
 	return r
 }
 
@@ -78,13 +80,13 @@ const multipartType = "multipart/form-data; boundary=" + boundary
 func TestAFormBecomesTypedFields(t *testing.T) {
 	t.Parallel()
 	form := formOf(t)
-	got := form.readAll(multipartType, bytes.NewReader(multipartOf(t,
+	got := readAll(form, multipartType, bytes.NewReader(multipartOf(t,
 		field{name: "scenario_id", value: "morning"}, field{name: "cpu_request", value: " 3 "}, field{name: "seed", value: "7"}, field{name: "end", value: "3600.5"},
 		field{name: "outputs", value: "fcd, queue"}, field{name: "outputs", value: "emission"}, field{name: "labels", value: `{"team": "a"}`},
 		field{name: "config_file", value: ""}, field{name: fileField, file: "x.zip", value: "the zip"}, field{name: "priority", value: "high"},
 	)))
 	seed, end := int64(7), 3600.5
-	want := formFields{Run: Run{
+	want := jobFields{Run: Run{
 		ScenarioID: "morning", CPURequest: 3, MemoryGi: 4, Seed: &seed, End: &end, Outputs: []simulation.Output{"fcd", "queue", "emission"},
 		Labels: map[string]string{"team": "a"}, Priority: "high",
 	}}
@@ -104,7 +106,7 @@ func TestAFormBecomesTypedFields(t *testing.T) {
 
 func TestBrowsersEmptyFilesAreNoScenario(t *testing.T) {
 	t.Parallel()
-	got := formOf(t).readAll(multipartType, bytes.NewReader(multipartOf(t,
+	got := readAll(formOf(t), multipartType, bytes.NewReader(multipartOf(t,
 		field{name: fileField}, field{name: "scenario_id", value: "x"}, field{name: "sumo_files_s3_url", value: "s3://b/k.zip"},
 	)))
 	if got.err != nil || got.stored || got.fields.S3URL != "s3://b/k.zip" {
@@ -128,6 +130,8 @@ func TestFormsAreRefusedWithTheirFaults(t *testing.T) {
 	}{
 		"two zips":            {[]field{id, zip, zip}, problem.Invalid, "twice"},
 		"zip and address":     {[]field{id, zip, {name: "sumo_files_s3_url", value: "s3://b/k.zip"}}, problem.Invalid, "Keep one"},
+		"zip and scenario":    {[]field{id, zip, {name: "scenario", value: "ab"}}, problem.Invalid, "Keep one"},
+		"two addresses":       {[]field{id, {name: "scenario", value: "ab"}, {name: "sumo_files_s3_url", value: "s3://b/k.zip"}}, problem.Invalid, "Keep one"},
 		"neither":             {[]field{id}, problem.Invalid, "No scenario"},
 		"too many fields":     {many, problem.Invalid, "more than 64 fields"},
 		"a huge field":        {[]field{{name: "task_token", value: strings.Repeat("x", maxFieldBytes+1)}, zip}, problem.TooLarge, "task_token"},
@@ -140,7 +144,7 @@ func TestFormsAreRefusedWithTheirFaults(t *testing.T) {
 		"an unknown field":    {[]field{id, {name: "cpus", value: "1"}, zip}, problem.Invalid, "body.cpus is not a field"},
 		"a nameless field":    {[]field{id, {value: "1"}, zip}, problem.Invalid, "is not a field"},
 	} {
-		got := form.readAll(multipartType, bytes.NewReader(multipartOf(t, test.fields...)))
+		got := readAll(form, multipartType, bytes.NewReader(multipartOf(t, test.fields...)))
 		if problem.CodeOf(got.err) != test.code || !strings.Contains(got.err.Error(), test.detail) {
 			t.Errorf("%s: got %v, want %s with %q", name, got.err, test.code, test.detail)
 		}
@@ -169,7 +173,7 @@ func TestAFormThatBreaksOffIsRefusedWhereverThatIs(t *testing.T) {
 	broken := errors.New("connection reset")
 	for at := range len(whole) - closing {
 		for _, body := range []io.Reader{bytes.NewReader(whole[:at]), faultyReader{bytes.NewReader(whole[:at]), broken}} {
-			if got := form.readAll(multipartType, body); problem.CodeOf(got.err) != problem.Invalid {
+			if got := readAll(form, multipartType, body); problem.CodeOf(got.err) != problem.Invalid {
 				t.Fatalf("cut at %d: %v", at, got.err)
 			}
 		}
@@ -181,7 +185,7 @@ func FuzzForm(f *testing.F) {
 	form := formOf(f)
 	id, zip := field{name: "scenario_id", value: "x"}, field{name: fileField, file: "x.zip", value: "zip"}
 	for _, fields := range [][]field{
-		nil, {id, zip}, {zip, id}, {id, {name: "sumo_files_s3_url", value: "s3://b/k"}}, {id, zip, {name: "labels", value: `{"a": "b", "c": null}`}},
+		nil, {id, zip}, {zip, id}, {id, {name: "sumo_files_s3_url", value: "s3://b/k"}}, {id, {name: "scenario", value: "ab"}}, {id, zip, {name: "labels", value: `{"a": "b", "c": null}`}},
 		{id, zip, {name: "labels", value: "null"}}, {id, zip, {name: "outputs", value: ",,"}}, {id, zip, {name: "outputs", value: "fcd,fcd"}}, {id, zip, {name: "seed", value: "-0"}},
 		{id, zip, {name: "end", value: "1e308"}}, {id, zip, {name: "begin", value: "0x1p-2"}}, {{name: "scenario_id", value: "\xff"}, zip},
 	} {
@@ -195,7 +199,7 @@ func FuzzForm(f *testing.F) {
 		if isMultipart {
 			contentType = multipartType
 		}
-		got := form.readAll(contentType, bytes.NewReader(body))
+		got := readAll(form, contentType, bytes.NewReader(body))
 		checkReading(t, got)
 	})
 }
@@ -211,8 +215,8 @@ func checkReading(t *testing.T, got reading) {
 	}
 	r := got.fields.Run
 	switch {
-	case got.stored != (len(got.uploads) == 1) || len(got.uploads) > 1 || got.stored == (got.fields.S3URL != ""):
-		t.Errorf("%d uploads were taken with the address %q", len(got.uploads), got.fields.S3URL)
+	case got.stored != (len(got.uploads) == 1) || len(got.uploads) > 1 || !onlyOne(got.stored, got.fields.S3URL != "", got.fields.Scenario != ""):
+		t.Errorf("%d uploads were taken with the address %q and the scenario %q", len(got.uploads), got.fields.S3URL, got.fields.Scenario)
 	case len([]rune(r.ScenarioID)) < 1 || len([]rune(r.ScenarioID)) > 100:
 		t.Errorf("the name is %q", r.ScenarioID)
 	case r.CPURequest < 1 || r.CPURequest > 32 || r.MemoryGi < 1 || r.MemoryGi > 128 || r.TimeoutSeconds < 0:
@@ -223,6 +227,16 @@ func checkReading(t *testing.T, got reading) {
 		r.Scale != nil && !(*r.Scale >= 0 && *r.Scale <= 1000):
 		t.Errorf("the numbers are %+v", r)
 	}
+}
+
+func onlyOne(is ...bool) bool {
+	n := 0
+	for _, yes := range is {
+		if yes {
+			n++
+		}
+	}
+	return n == 1
 }
 
 // What the service sends out it also reads: the form of any run gives that run.
@@ -240,7 +254,7 @@ func TestFormsReadBack(t *testing.T) {
 		for contentType, body := range map[string][]byte{
 			multipartType: multipartOf(t, fields...), "application/x-www-form-urlencoded": []byte(values.Encode()),
 		} {
-			got := form.readAll(contentType, bytes.NewReader(body))
+			got := readAll(form, contentType, bytes.NewReader(body))
 			if got.err != nil || got.fields.ScenarioID != id || got.fields.TaskToken != token {
 				rt.Errorf("%s: %q with %q became %+v, %v", contentType, id, token, got.fields, got.err)
 			}

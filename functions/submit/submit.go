@@ -2,11 +2,7 @@
 package submit
 
 import (
-	"bytes"
 	"context"
-	"crypto/sha256"
-	"encoding/json"
-	"fmt"
 	"io"
 	"net/http"
 	"time"
@@ -15,6 +11,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/sumo-k8/sumo-k8/pkg/artifact"
+	"github.com/sumo-k8/sumo-k8/pkg/idempotency"
 	"github.com/sumo-k8/sumo-k8/pkg/job"
 	"github.com/sumo-k8/sumo-k8/pkg/problem"
 	"github.com/sumo-k8/sumo-k8/pkg/rest"
@@ -38,7 +35,8 @@ type Function struct {
 	URL            func(key string) string
 	NewID          func() string
 	Now            func() time.Time
-	SumoVersions   []string // that a job may choose
+	LinkLifetime   time.Duration // of a direct upload
+	SumoVersions   []string      // that a job may choose
 	MaxQueued      int
 	DefaultTimeout time.Duration
 	MaxTimeout     time.Duration
@@ -47,11 +45,11 @@ type Function struct {
 // Register adds the function's operations to api.
 func (f *Function) Register(api huma.API) {
 	tags := []string{"Jobs"}
-	form := newFormReader(api)
+	form := newFormReader[jobFields](api)
 	rest.Register(api, rest.Tenant, huma.Operation{
 		OperationID: "submit-job", Method: http.MethodPost, Path: "/jobs", Tags: tags,
 		Summary: "Submit a job with its scenario",
-		Description: "Send multipart/form-data with the zip in sumo_files, or name it in sumo_files_s3_url. The scenario is " +
+		Description: "Send multipart/form-data with the zip in sumo_files, or name it in sumo_files_s3_url, or name a stored scenario in scenario. A zip is " +
 			"checked while it arrives, and all problems found are reported together.",
 		Errors: submitErrors,
 	}, func(ctx context.Context, in *formRequest) (*submitAnswer, error) { return f.submitForm(ctx, form, in) })
@@ -59,9 +57,10 @@ func (f *Function) Register(api huma.API) {
 	api.OpenAPI().Paths["/jobs"].Post.RequestBody = form.requestBody()
 	rest.Register(api, rest.Tenant, huma.Operation{
 		OperationID: "submit-job-s3", Method: http.MethodPost, Path: "/jobs/s3", Tags: tags,
-		Summary:     "Submit a job whose scenario is in S3",
-		Description: "The scenario is one zip (sumo_files_s3_url) or a list of files (sumo_files_s3_urls), in buckets that the operator has opened for the tenant.",
-		Errors:      submitErrors,
+		Summary: "Submit a job whose scenario is in S3, or stored already",
+		Description: "The scenario is one zip (sumo_files_s3_url) or a list of files (sumo_files_s3_urls), in buckets that the operator has opened for the tenant; " +
+			"or a stored one (scenario).",
+		Errors: submitErrors,
 	}, f.submitS3)
 	rest.Register(api, rest.Tenant, huma.Operation{
 		OperationID: "retry-job", Method: http.MethodPost, Path: "/jobs/{id}/retry", Tags: tags,
@@ -76,9 +75,11 @@ func (f *Function) Register(api huma.API) {
 			"With purge=true a job that is over is forgotten, with its results.",
 		Errors: []int{http.StatusNotFound, http.StatusConflict},
 	}, f.cancel)
+	f.registerScenarios(api)
 }
 
 var submitErrors = []int{
+	http.StatusNotFound,
 	http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType, http.StatusUnprocessableEntity, http.StatusTooManyRequests,
 }
 
@@ -98,42 +99,81 @@ func (in *formRequest) Resolve(ctx huma.Context) []error {
 	return nil
 }
 
-func (f *Function) submitForm(ctx context.Context, form *formReader, in *formRequest) (*submitAnswer, error) {
+func (f *Function) submitForm(ctx context.Context, form *formReader[jobFields], in *formRequest) (*submitAnswer, error) {
 	t := rest.TenantOf(ctx)
-	fields, stored, err := form.read(in.http, func(fields formFields) error {
-		// What can be refused before the upload is refused before it.
-		return f.checkRun(t, fields.Run)
-	}, func(body io.Reader) (scenario.Scenario, error) {
-		return f.acceptUpload(ctx, t, body, in.http.ContentLength)
+	var stored scenario.Scenario
+	fields, uploaded, err := form.read(in.http, func(zip part, before *jobFields) (err error) {
+		if before != nil { // what can be refused before the upload is refused before it
+			if err := f.checkRun(t, before.Run); err != nil {
+				return err
+			}
+		}
+		stored, _, err = f.acceptUpload(ctx, t, zip, in.http.ContentLength, scenario.About{Name: nameOf(zip.filename)})
+		return err
 	})
 	if err != nil {
+		return nil, err
+	}
+	if err := checkSource(uploaded, fields.urls(), fields.Scenario); err != nil {
 		return nil, err
 	}
 	if err := f.checkRun(t, fields.Run); err != nil {
 		return nil, err
 	}
-	if stored == nil {
-		s, err := f.fetch(ctx, t, []string{fields.S3URL})
-		if err != nil {
+	if !uploaded {
+		if stored, err = f.source(ctx, t, fields.urls(), fields.Scenario); err != nil {
 			return nil, err
 		}
-		stored = &s
 	}
-	return f.accept(ctx, t, *stored, fields.Run, nil, in.IdempotencyKey)
+	return f.accept(ctx, t, stored, fields.Run, nil, in.IdempotencyKey)
+}
+
+// checkSource sees that a scenario is given in one way.
+func checkSource(uploaded bool, urls []string, id string) error {
+	given := 0
+	for _, is := range []bool{uploaded, len(urls) > 0, id != ""} {
+		if is {
+			given++
+		}
+	}
+	switch given {
+	case 1:
+		return nil
+	case 0:
+		return problem.New(problem.Invalid, "No scenario is given. Send a zip as the file field %s of /jobs, name files in S3 (sumo_files_s3_url), or name a stored scenario by its id (scenario).", fileField).
+			WithItems(problem.Item{Location: "body." + fileField, Message: "is missing"})
+	}
+	return problem.New(problem.Invalid, "More than one scenario is given: %s, sumo_files_s3_url and scenario exclude each other. Keep one of them.", fileField)
+}
+
+// source returns the stored scenario called id, or else stores one from S3.
+func (f *Function) source(ctx context.Context, t tenant.Tenant, urls []string, id string) (scenario.Scenario, error) {
+	if id != "" {
+		return f.Intake.Store.Scenario(ctx, t.ID, id)
+	}
+	return f.fetch(ctx, t, urls)
 }
 
 // acceptUpload takes the zip of a form whose whole length is announced, or -1. An upload over the limit is refused with its
 // size, and before it comes where the announcement already tells.
-func (f *Function) acceptUpload(ctx context.Context, t tenant.Tenant, zip io.Reader, announced int64) (scenario.Scenario, error) {
+func (f *Function) acceptUpload(ctx context.Context, t tenant.Tenant, zip io.Reader, announced int64, about scenario.About) (s scenario.Scenario, created bool, err error) {
+	err = f.within(announced, func() error {
+		s, created, err = f.Intake.Accept(ctx, t, zip, about)
+		return err
+	})
+	return s, created, err
+}
+
+func (f *Function) within(announced int64, take func() error) error {
 	limits := f.Intake.Limits
 	if announced > limits.Upload+maxFields*maxFieldBytes {
-		return scenario.Scenario{}, scenario.TooLarge(announced, limits)
+		return scenario.TooLarge(announced, limits)
 	}
-	s, err := f.Intake.Accept(ctx, t, zip)
+	err := take()
 	if problem.CodeOf(err) == problem.TooLarge && announced > limits.Upload {
-		return s, scenario.TooLarge(announced, limits)
+		return scenario.TooLarge(announced, limits)
 	}
-	return s, err
+	return err
 }
 
 type s3Request struct {
@@ -142,6 +182,7 @@ type s3Request struct {
 		Run
 		S3URL                *string  `json:"sumo_files_s3_url,omitempty" maxLength:"2048" doc:"s3://bucket/key of a zip."`
 		S3URLs               []string `json:"sumo_files_s3_urls,omitempty" maxItems:"1000" doc:"s3:// addresses of the scenario's files, or of one zip."`
+		Scenario             string   `json:"scenario,omitempty" maxLength:"64" doc:"Id of a stored scenario, in place of files in S3."`
 		ProgressWebhookURL   *string  `json:"progress_webhook_url,omitempty" format:"uri" maxLength:"2048"`
 		ProgressSimulationID *string  `json:"progress_simulation_id,omitempty" maxLength:"200"`
 		ProgressStartSec     *float64 `json:"progress_start_sec,omitempty"`
@@ -154,13 +195,14 @@ func (f *Function) submitS3(ctx context.Context, in *s3Request) (*submitAnswer, 
 	t := rest.TenantOf(ctx)
 	b := in.Body
 	urls := b.S3URLs
-	switch {
-	case b.S3URL != nil && *b.S3URL != "" && len(urls) > 0:
-		return nil, problem.New(problem.Invalid, "Both sumo_files_s3_url and sumo_files_s3_urls are given. Keep one of them.")
-	case b.S3URL != nil && *b.S3URL != "":
+	if b.S3URL != nil && *b.S3URL != "" {
+		if len(urls) > 0 {
+			return nil, problem.New(problem.Invalid, "Both sumo_files_s3_url and sumo_files_s3_urls are given. Keep one of them.")
+		}
 		urls = []string{*b.S3URL}
-	case len(urls) == 0:
-		return nil, problem.New(problem.Invalid, "No scenario is named. Give sumo_files_s3_url (a zip) or sumo_files_s3_urls (its files).")
+	}
+	if err := checkSource(false, urls, b.Scenario); err != nil {
+		return nil, err
 	}
 	if b.PremiumSim != nil && *b.PremiumSim {
 		b.Priority = "high"
@@ -168,7 +210,7 @@ func (f *Function) submitS3(ctx context.Context, in *s3Request) (*submitAnswer, 
 	if err := f.checkRun(t, b.Run); err != nil {
 		return nil, err
 	}
-	stored, err := f.fetch(ctx, t, urls)
+	stored, err := f.source(ctx, t, urls, b.Scenario)
 	if err != nil {
 		return nil, err
 	}
@@ -188,7 +230,7 @@ func (f *Function) accept(ctx context.Context, t tenant.Tenant, s scenario.Scena
 	if err != nil {
 		return nil, err
 	}
-	idem, err := idempotency(key, struct {
+	idem, err := idempotency.Of(key, "submit", struct {
 		Run
 		ProgressWebhook *job.ProgressWebhook `json:"progress_webhook,omitempty"`
 	}{r, hook}, s.Digest)
@@ -207,7 +249,7 @@ func (f *Function) accept(ctx context.Context, t tenant.Tenant, s scenario.Scena
 }
 
 // queue stores a job and tries to start it at once. Once the job is stored it is never lost, whatever happens after.
-func (f *Function) queue(ctx context.Context, j job.Job, idem *job.Idempotency) (*submitAnswer, error) {
+func (f *Function) queue(ctx context.Context, j job.Job, idem *idempotency.Request) (*submitAnswer, error) {
 	j, created, err := f.Jobs.CreateJob(ctx, j, idem, f.MaxQueued)
 	if err != nil {
 		return nil, err
@@ -224,19 +266,6 @@ func (f *Function) queue(ctx context.Context, j job.Job, idem *job.Idempotency) 
 	}
 	f.changed()
 	return out, nil
-}
-
-// idempotency ties a key to what was asked for, so that its reuse for something else is noticed.
-func idempotency(key string, asked any, subject string) (*job.Idempotency, error) {
-	if key == "" {
-		return nil, nil
-	}
-	raw, err := json.Marshal(asked)
-	if err != nil {
-		return nil, fmt.Errorf("hashing the request: %w", err)
-	}
-	sum := sha256.Sum256(bytes.Join([][]byte{raw, []byte(subject)}, []byte{0}))
-	return &job.Idempotency{Key: key, RequestHash: sum[:]}, nil
 }
 
 func (f *Function) timeout(r Run) int {
@@ -260,7 +289,7 @@ func (f *Function) retry(ctx context.Context, in *retryRequest) (*submitAnswer, 
 	if !j.State.Terminal() {
 		return nil, problem.New(problem.Conflict, "Job %s is %s. Wait for its end, or cancel it, before you submit it again.", j.ID, j.State)
 	}
-	idem, err := idempotency(in.IdempotencyKey, "retry", j.ID)
+	idem, err := idempotency.Of(in.IdempotencyKey, "retry", nil, j.ID)
 	if err != nil {
 		return nil, err
 	}

@@ -35,6 +35,8 @@ type Store interface {
 	// PresignGet returns a URL that reads key for the given time without credentials. A browser saves it as filename
 	// when that is not empty.
 	PresignGet(ctx context.Context, key, filename string, valid time.Duration) (string, error)
+	// PresignPut returns a URL to which exactly size bytes can be PUT as key for the given time without credentials.
+	PresignPut(ctx context.Context, key string, size int64, valid time.Duration) (string, error)
 	// URL is the object's s3:// address, which tells people where it is without granting anything.
 	URL(key string) string
 	// Ping reports whether the store answers and the bucket is there.
@@ -75,12 +77,22 @@ type Inputs interface {
 const (
 	ScenarioPrefix = "scenarios/"
 	ResultPrefix   = "results/"
+	// UploadPrefix is for what clients put into the store themselves. Nothing there is trusted, and none of it stays.
+	UploadPrefix = "uploads/"
 )
+
+// Prefixes returns all of them.
+func Prefixes() []string { return []string{ScenarioPrefix, ResultPrefix, UploadPrefix} }
 
 // ScenarioKey is where the upload called uploadID of the tenant with this namespace is kept. Content addressing happens
 // in Postgres: a digest is known only when the last byte has arrived, and S3 cannot rename.
 func ScenarioKey(namespace, uploadID string) string {
 	return ScenarioPrefix + namespace + "/" + uploadID + ".zip"
+}
+
+// UploadKey is where a client puts the upload called id.
+func UploadKey(namespace, id string) string {
+	return UploadPrefix + namespace + "/" + id + ".zip"
 }
 
 // ResultsOf is the prefix, ending in a slash, of all that a job wrote.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/sumo-k8/sumo-k8/pkg/idempotency"
 	"github.com/sumo-k8/sumo-k8/pkg/simulation"
 )
 
@@ -12,7 +13,7 @@ type Store interface {
 	// CreateJob stores j, QUEUED, with its first event in one transaction. When idem is not nil the transaction also
 	// records it, and a key that is already recorded wins: the job it made is returned with created false, or
 	// problem.KeyReused when it was recorded for another payload. More than maxQueued jobs waiting is problem.QueueFull.
-	CreateJob(ctx context.Context, j Job, idem *Idempotency, maxQueued int) (stored Job, created bool, err error)
+	CreateJob(ctx context.Context, j Job, idem *idempotency.Request, maxQueued int) (stored Job, created bool, err error)
 	// Job returns one job.
 	Job(ctx context.Context, tenantID, id string) (Job, error)
 	// RecentJobs returns the tenant's newest jobs, newest first.
@@ -68,15 +69,6 @@ type Filter struct {
 	SubmittedAfter  time.Time
 	SubmittedBefore time.Time
 }
-
-// Idempotency is an Idempotency-Key with the hash of the request it came with.
-type Idempotency struct {
-	Key         string
-	RequestHash []byte
-}
-
-// IdempotencyLifetime is how long a key keeps answering with its job.
-const IdempotencyLifetime = 24 * time.Hour
 
 // Usage is what a tenant has waiting and running.
 type Usage struct {

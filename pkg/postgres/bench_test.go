@@ -8,6 +8,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/sumo-k8/sumo-k8/infra/laptop/laptoptest"
+	"github.com/sumo-k8/sumo-k8/pkg/idempotency"
 	"github.com/sumo-k8/sumo-k8/pkg/job"
 	"github.com/sumo-k8/sumo-k8/pkg/tenant"
 )
@@ -67,7 +68,7 @@ func BenchmarkCreateJob(b *testing.B) {
 			newTenant(b, d, "acme", roomy)
 			queue(b, d, "acme", waiting)
 			for i := 0; b.Loop(); i++ {
-				idem := &job.Idempotency{Key: fmt.Sprint(i), RequestHash: []byte("hash")}
+				idem := &idempotency.Request{Key: fmt.Sprint(i), RequestHash: []byte("hash")}
 				if _, _, err := d.CreateJob(b.Context(), newJob("acme"), idem, 1_000_000); err != nil {
 					b.Fatal(err)
 				}

@@ -1,7 +1,6 @@
 package postgres
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -11,6 +10,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
+	"github.com/sumo-k8/sumo-k8/pkg/idempotency"
 	"github.com/sumo-k8/sumo-k8/pkg/job"
 	"github.com/sumo-k8/sumo-k8/pkg/postgres/internal/db"
 	"github.com/sumo-k8/sumo-k8/pkg/problem"
@@ -26,7 +26,7 @@ const queueFullRetry = 30 * time.Second
 // promises in a simple way: identical requests make one job, as the later ones see the earlier one's key, and the queue
 // never exceeds its cap. A transaction takes about a millisecond, so a tenant can submit many hundreds of jobs a second;
 // tenants do not wait for each other.
-func (d *DB) CreateJob(ctx context.Context, j job.Job, idem *job.Idempotency, maxQueued int) (stored job.Job, created bool, err error) {
+func (d *DB) CreateJob(ctx context.Context, j job.Job, idem *idempotency.Request, maxQueued int) (stored job.Job, created bool, err error) {
 	if !isID(j.ID) {
 		return job.Job{}, false, fmt.Errorf("creating a job: id %q is not a UUID", j.ID)
 	}
@@ -36,18 +36,12 @@ func (d *DB) CreateJob(ctx context.Context, j job.Job, idem *job.Idempotency, ma
 			return orNoTenant(err, j.TenantID)
 		}
 		if idem != nil {
-			earlier, err := q.IdempotencyKey(ctx, db.IdempotencyKeyParams{
-				TenantID: j.TenantID, Key: idem.Key, Lifetime: job.IdempotencyLifetime,
-			})
-			switch {
-			case errors.Is(err, pgx.ErrNoRows):
-			case err != nil:
+			earlier, found, err := remembered(ctx, q, j.TenantID, *idem)
+			if err != nil {
 				return err
-			case !bytes.Equal(earlier.RequestHash, idem.RequestHash):
-				return problem.New(problem.KeyReused, "This Idempotency-Key came with a different request before. "+
-					"Send a new key with a new request; repeat a request exactly to get its job again.")
-			default:
-				row, err = q.JobOfTenant(ctx, db.JobOfTenantParams{TenantID: j.TenantID, ID: earlier.JobID})
+			}
+			if found && earlier.JobID != nil {
+				row, err = q.JobOfTenant(ctx, db.JobOfTenantParams{TenantID: j.TenantID, ID: *earlier.JobID})
 				return err
 			}
 		}
@@ -73,7 +67,7 @@ func (d *DB) CreateJob(ctx context.Context, j job.Job, idem *job.Idempotency, ma
 			return nil
 		}
 		return q.InsertIdempotencyKey(ctx, db.InsertIdempotencyKeyParams{
-			TenantID: j.TenantID, Key: idem.Key, RequestHash: idem.RequestHash, JobID: j.ID,
+			TenantID: j.TenantID, Key: idem.Key, RequestHash: idem.RequestHash, JobID: &j.ID,
 		})
 	})
 	if err != nil {

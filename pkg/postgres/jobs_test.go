@@ -12,6 +12,7 @@ import (
 	"github.com/google/uuid"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/sumo-k8/sumo-k8/pkg/idempotency"
 	"github.com/sumo-k8/sumo-k8/pkg/job"
 	"github.com/sumo-k8/sumo-k8/pkg/problem"
 	"github.com/sumo-k8/sumo-k8/pkg/simulation"
@@ -52,7 +53,7 @@ func TestIdenticalConcurrentSubmissionsMakeOneJob(t *testing.T) {
 	t.Parallel()
 	d := setup(t)
 	newTenant(t, d, "acme", roomy)
-	idem := &job.Idempotency{Key: "k", RequestHash: []byte("payload")}
+	idem := &idempotency.Request{Key: "k", RequestHash: []byte("payload")}
 	ids := make([]string, 50)
 	var made atomic.Int32
 	var group errgroup.Group
@@ -84,7 +85,7 @@ func TestAnIdempotencyKeyStandsForOneRequestOfOneTenantForADay(t *testing.T) {
 	newTenant(t, d, "acme", roomy)
 	newTenant(t, d, "other", roomy)
 	create := func(tenantID, hash string) (job.Job, bool, error) {
-		return d.CreateJob(t.Context(), newJob(tenantID), &job.Idempotency{Key: "k", RequestHash: []byte(hash)}, 100)
+		return d.CreateJob(t.Context(), newJob(tenantID), &idempotency.Request{Key: "k", RequestHash: []byte(hash)}, 100)
 	}
 	first, _, err := create("acme", "payload")
 	if err != nil {
@@ -101,7 +102,7 @@ func TestAnIdempotencyKeyStandsForOneRequestOfOneTenantForADay(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	age(job.IdempotencyLifetime - time.Minute)
+	age(idempotency.Lifetime - time.Minute)
 	if j, created, err := create("acme", "payload"); err != nil || created || j.ID != first.ID {
 		t.Errorf("within a day: created=%t %s, want %s, %v", created, j.ID, first.ID, err)
 	}
@@ -113,7 +114,7 @@ func TestAnIdempotencyKeyStandsForOneRequestOfOneTenantForADay(t *testing.T) {
 	if j, _, err := create("acme", "different"); err != nil || j.ID != second.ID {
 		t.Errorf("repeated after a day: %s, want %s, %v", j.ID, second.ID, err)
 	}
-	if n, err := d.PruneIdempotencyKeys(t.Context(), time.Now().Add(-job.IdempotencyLifetime), 10); err != nil || n != 1 {
+	if n, err := d.PruneIdempotencyKeys(t.Context(), time.Now().Add(-idempotency.Lifetime), 10); err != nil || n != 1 {
 		t.Errorf("pruned %d keys, want that of the other tenant, %v", n, err)
 	}
 }

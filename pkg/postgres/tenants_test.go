@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/sumo-k8/sumo-k8/pkg/idempotency"
 	"github.com/sumo-k8/sumo-k8/pkg/job"
 	"github.com/sumo-k8/sumo-k8/pkg/problem"
 	"github.com/sumo-k8/sumo-k8/pkg/tenant"
@@ -221,7 +222,7 @@ func TestDeletingATenantLeavesNothingOfIt(t *testing.T) {
 	d := setup(t)
 	newTenant(t, d, "acme", roomy)
 	inState(t, d, "acme", job.Succeeded)
-	if _, _, err := d.CreateJob(t.Context(), newJob("acme"), &job.Idempotency{Key: "k", RequestHash: []byte{1}}, 10); err != nil {
+	if _, _, err := d.CreateJob(t.Context(), newJob("acme"), &idempotency.Request{Key: "k", RequestHash: []byte{1}}, 10); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := d.pool.Exec(t.Context(), "DELETE FROM tenants"); err != nil {

@@ -224,10 +224,13 @@ func (o *objects) Delete(_ context.Context, keys ...string) error {
 // scenarios knows the keys it holds.
 type scenarios struct {
 	scenario.Store
-	keys map[string]bool
+	keys    map[string]bool
+	uploads int // past their time
 }
 
 func (s scenarios) KnownKeys(context.Context, []string) (map[string]bool, error) { return s.keys, nil }
+
+func (s scenarios) PruneUploads(context.Context, time.Time, int) (int, error) { return s.uploads, nil }
 
 // unlocked is a lock that nobody else has.
 func unlocked(ctx context.Context, _ string, fn func(context.Context) error) (bool, error) {

@@ -8,7 +8,8 @@ import (
 	"time"
 
 	"github.com/sumo-k8/sumo-k8/pkg/artifact"
-	"github.com/sumo-k8/sumo-k8/pkg/job"
+	"github.com/sumo-k8/sumo-k8/pkg/idempotency"
+	"github.com/sumo-k8/sumo-k8/pkg/scenario"
 )
 
 const (
@@ -45,7 +46,7 @@ func (r *Reconciler) prune(ctx context.Context, rep *Report) error {
 	if !due {
 		return nil
 	}
-	err := errors.Join(r.pruneResults(ctx, now, rep), r.pruneKeys(ctx, now, rep))
+	err := errors.Join(r.pruneResults(ctx, now, rep), r.pruneKeys(ctx, now, rep), r.pruneUploads(ctx, now, rep))
 	if sweep {
 		err = errors.Join(err, r.pruneOrphans(ctx, now, rep))
 	}
@@ -80,11 +81,21 @@ func (r *Reconciler) pruneResults(ctx context.Context, now time.Time, rep *Repor
 }
 
 func (r *Reconciler) pruneKeys(ctx context.Context, now time.Time, rep *Report) error {
-	n, err := r.Jobs.PruneIdempotencyKeys(ctx, now.Add(-job.IdempotencyLifetime), pruneBatch)
+	n, err := r.Jobs.PruneIdempotencyKeys(ctx, now.Add(-idempotency.Lifetime), pruneBatch)
 	if err != nil {
 		return fmt.Errorf("removing old idempotency keys: %w", err)
 	}
 	rep.PrunedKeys += n
+	return nil
+}
+
+// pruneUploads forgets direct uploads past their time; the search for orphans removes what was sent.
+func (r *Reconciler) pruneUploads(ctx context.Context, now time.Time, rep *Report) error {
+	n, err := r.Scenarios.PruneUploads(ctx, now.Add(-scenario.UploadLifetime), pruneBatch)
+	if err != nil {
+		return fmt.Errorf("forgetting old uploads: %w", err)
+	}
+	rep.PrunedUploads += n
 	return nil
 }
 
@@ -97,6 +108,7 @@ func (r *Reconciler) pruneOrphans(ctx context.Context, now time.Time, rep *Repor
 	err := errors.Join(
 		r.sweep(ctx, artifact.ScenarioPrefix, before, r.Scenarios.KnownKeys, rep),
 		r.sweep(ctx, artifact.ResultPrefix, before, r.ofKnownJobs, rep),
+		r.sweep(ctx, artifact.UploadPrefix, now.Add(-scenario.UploadLifetime), noneKnown, rep),
 		r.abortUploads(ctx, before, rep),
 	)
 	if errors.Is(context.Cause(ctx), errSweepTime) {
@@ -164,6 +176,9 @@ func (r *Reconciler) sweep(ctx context.Context, prefix string, before time.Time,
 	}
 	return flush()
 }
+
+// noneKnown is for what nothing refers to after a while, whatever became of it.
+func noneKnown(context.Context, []string) (map[string]bool, error) { return nil, nil }
 
 // ofKnownJobs returns those keys under artifact.ResultPrefix that belong to a job on record. A key that does not look
 // like ours counts as known: it is not ours to delete.

@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/rs/zerolog"
 
+	"github.com/sumo-k8/sumo-k8/pkg/idempotency"
 	"github.com/sumo-k8/sumo-k8/pkg/job"
 	"github.com/sumo-k8/sumo-k8/pkg/reconcile"
 	"github.com/sumo-k8/sumo-k8/pkg/simulation"
@@ -316,6 +317,8 @@ func TestPruning(t *testing.T) {
 			"results/sumo-a/deleted/x/y.xml":  yesterday,
 			"results/sumo-a/deleted/late.xml": topOfTheHour,
 			"results/not-ours":                yesterday,
+			"uploads/sumo-a/old.zip":          yesterday,
+			"uploads/sumo-a/fresh.zip":        topOfTheHour.Add(-23 * time.Hour),
 			"elsewhere/file":                  longAgo,
 		}}
 	}
@@ -347,9 +350,9 @@ func TestPruning(t *testing.T) {
 			name: "orphans at the top of the hour", now: topOfTheHour, keep: month,
 			wantGone: []string{
 				"results/sumo-a/deleted/log.txt", "results/sumo-a/deleted/x/y.xml",
-				"results/sumo-a/old/log.txt", "results/sumo-a/old/out/fcd.xml", "scenarios/sumo-a/orphan.zip",
+				"results/sumo-a/old/log.txt", "results/sumo-a/old/out/fcd.xml", "scenarios/sumo-a/orphan.zip", "uploads/sumo-a/old.zip",
 			},
-			wantResults: 1, wantObjects: 3, wantUploads: 1,
+			wantResults: 1, wantObjects: 4, wantUploads: 1,
 		}, {
 			name: "results whose objects cannot be removed stay on record", now: noon.Add(35 * time.Minute), keep: month,
 			deleteErr: errAway, wantErr: errAway,
@@ -362,21 +365,21 @@ func TestPruning(t *testing.T) {
 			store.deleteErr = tt.deleteErr
 			store.begun = []time.Time{topOfTheHour.Add(-25 * time.Hour), topOfTheHour.Add(-time.Hour)}
 			r := newReconciler(jobs, &engine{})
-			r.Objects, r.Scenarios = store, scenarios{keys: map[string]bool{"scenarios/sumo-a/kept.zip": true}}
+			r.Objects, r.Scenarios = store, scenarios{keys: map[string]bool{"scenarios/sumo-a/kept.zip": true}, uploads: 2}
 			r.Now, r.Config.KeepResults = func() time.Time { return tt.now }, tt.keep
 
 			report, err := r.Run(t.Context(), 0)
 			if !errors.Is(err, tt.wantErr) {
 				t.Fatalf("Run() failed with %v, want %v", err, tt.wantErr)
 			}
-			want := reconcile.Report{Passes: 1, PrunedKeys: 4, PrunedResults: tt.wantResults, PrunedObjects: tt.wantObjects, PrunedUploads: tt.wantUploads}
+			want := reconcile.Report{Passes: 1, PrunedKeys: 4, PrunedResults: tt.wantResults, PrunedObjects: tt.wantObjects, PrunedUploads: 2 + tt.wantUploads}
 			if diff := cmp.Diff(want, report); diff != "" {
 				t.Errorf("report (-want +got):\n%s", diff)
 			}
 			if jobs.jobs["old"].ResultsPruned != (tt.wantResults == 1) {
 				t.Errorf("results on record as pruned: %v", jobs.jobs["old"].ResultsPruned)
 			}
-			if want := tt.now.Add(-job.IdempotencyLifetime); !jobs.keysBefore.Equal(want) {
+			if want := tt.now.Add(-idempotency.Lifetime); !jobs.keysBefore.Equal(want) {
 				t.Errorf("keys pruned before %v, want %v", jobs.keysBefore, want)
 			}
 			var gone []string

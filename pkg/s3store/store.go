@@ -290,6 +290,19 @@ func (s *Store) PresignGet(ctx context.Context, key, filename string, valid time
 	return req.URL, nil
 }
 
+// PresignPut implements artifact.Store. The length is a signed header: the store refuses a body of another one.
+func (s *Store) PresignPut(ctx context.Context, key string, size int64, valid time.Duration) (string, error) {
+	_, presign, err := s.connect(ctx)
+	if err != nil {
+		return "", err
+	}
+	req, err := presign.PresignPutObject(ctx, &s3.PutObjectInput{Bucket: &s.cfg.Bucket, Key: &key, ContentLength: &size}, s3.WithPresignExpires(valid))
+	if err != nil {
+		return "", s.failed(err, "sign an upload to", key)
+	}
+	return req.URL, nil
+}
+
 // URL implements artifact.Store.
 func (s *Store) URL(key string) string { return "s3://" + s.cfg.Bucket + "/" + key }
 

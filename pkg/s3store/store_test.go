@@ -390,6 +390,50 @@ func TestPresignedURLNeedsNoCredentials(t *testing.T) {
 	}
 }
 
+func TestAPresignedUploadTakesExactlyItsSize(t *testing.T) {
+	t.Parallel()
+	store, _ := newStore(t)
+	const key = "uploads/ns/1.zip"
+	link, err := store.PresignPut(t.Context(), key, 5, time.Minute)
+	if err != nil {
+		t.Fatal(err)
+	}
+	send := func(link string, body io.Reader) int {
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodPut, link, body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("Content-Type", "application/zip") // whatever a client's library adds
+		resp, err := http.DefaultClient.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		return resp.StatusCode
+	}
+	for name, status := range map[string]int{
+		"shorter":              send(link, strings.NewReader("1234")),
+		"longer":               send(link, strings.NewReader("123456")),
+		"of a length not said": send(link, io.MultiReader(strings.NewReader("12345"))),
+		"to another key":       send(strings.Replace(link, "1.zip", "2.zip", 1), strings.NewReader("12345")),
+	} {
+		if status < 400 || status >= 500 {
+			t.Errorf("an upload %s is answered %d", name, status)
+		}
+	}
+	for _, key := range []string{key, "uploads/ns/2.zip"} {
+		if _, err := store.Stat(t.Context(), key); problem.CodeOf(err) != problem.NotFound {
+			t.Fatalf("%s was stored: %v", key, err)
+		}
+	}
+	if status := send(link, strings.NewReader("12345")); status != http.StatusOK {
+		t.Fatalf("the upload is answered %d", status)
+	}
+	if o, err := store.Stat(t.Context(), key); err != nil || o.Size != 5 {
+		t.Errorf("stored %+v, %v", o, err)
+	}
+}
+
 func TestPresignedURLIsForThePublicEndpoint(t *testing.T) {
 	t.Parallel()
 	_, cfg := newStore(t)

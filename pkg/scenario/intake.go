@@ -27,10 +27,81 @@ type Intake struct {
 // cleanupTime bounds the removal of an object that is not wanted, which goes on when the client has gone.
 const cleanupTime = 30 * time.Second
 
+// About is what is known of an upload beside its bytes.
+type About struct {
+	Name string // Scenario.Name of a new scenario
+	// Check may refuse the upload by its SHA-256, before anything looks into it. It may be nil.
+	Check func(ctx context.Context, digest string) error
+}
+
 // Accept streams a zip from src into the object store, and returns its scenario: the one that the tenant already has
-// with the same bytes, or a new one. It answers problem.TooLarge and problem.ScenarioInvalid for uploads that are not
-// accepted, of which nothing remains, and problem.Invalid for one that breaks off. Memory is bounded whatever the size.
-func (in *Intake) Accept(ctx context.Context, t tenant.Tenant, src io.Reader) (Scenario, error) {
+// with the same bytes, or a new one, which is what created tells. It answers problem.TooLarge and problem.ScenarioInvalid
+// for uploads that are not accepted, of which nothing remains, and problem.Invalid for one that breaks off. Memory is
+// bounded whatever the size.
+func (in *Intake) Accept(ctx context.Context, t tenant.Tenant, src io.Reader, about About) (s Scenario, created bool, err error) {
+	s, err = in.receive(ctx, t, src)
+	if err != nil {
+		return Scenario{}, false, err
+	}
+	if about.Check != nil {
+		if err := about.Check(ctx, s.Digest); err != nil {
+			in.discard(ctx, s.Key)
+			return Scenario{}, false, err
+		}
+	}
+	known, err := in.Store.Scenario(ctx, t.ID, s.Digest)
+	switch {
+	case err == nil && known.Manifest.Counted() || err != nil && problem.CodeOf(err) != problem.NotFound:
+		in.discard(ctx, s.Key)
+		return known, false, err
+	case err == nil:
+		defer in.discard(ctx, s.Key)
+		if known.Manifest, err = in.inspect(ctx, s); err != nil {
+			return Scenario{}, false, err
+		}
+		known, err = in.Store.UpdateManifest(ctx, t.ID, known.Digest, known.Manifest)
+		return known, false, err
+	}
+	if s.Manifest, err = in.inspect(ctx, s); err != nil {
+		in.discard(ctx, s.Key)
+		return Scenario{}, false, err
+	}
+	s.Name, s.CreatedAt = about.Name, in.Now()
+	stored, created, err := in.Store.PutScenario(ctx, s)
+	if err != nil {
+		// The row may stand although its answer was lost, so the object stays: pruning removes it when nothing knows it.
+		return Scenario{}, false, fmt.Errorf("recording the scenario: %w", err)
+	}
+	if !created {
+		in.discard(ctx, s.Key)
+	}
+	return stored, created, nil
+}
+
+// Validate looks at a zip as Accept does, and keeps nothing of it. What is wrong with it is the error, problem.ScenarioInvalid;
+// the scenario then says what could be found out all the same.
+func (in *Intake) Validate(ctx context.Context, t tenant.Tenant, src io.Reader) (Scenario, error) {
+	s, err := in.receive(ctx, t, src)
+	if err != nil {
+		return Scenario{}, err
+	}
+	defer in.discard(ctx, s.Key)
+	s.Manifest, err = in.inspect(ctx, s)
+	return s, err
+}
+
+// Delete forgets a scenario that no job needs any longer.
+func (in *Intake) Delete(ctx context.Context, t tenant.Tenant, digest string) (Scenario, error) {
+	s, err := in.Store.DeleteScenario(ctx, t.ID, digest)
+	if err != nil {
+		return Scenario{}, err
+	}
+	in.discard(ctx, s.Key)
+	return s, nil
+}
+
+// receive stores what comes from src, unseen, as an object that nothing refers to yet.
+func (in *Intake) receive(ctx context.Context, t tenant.Tenant, src io.Reader) (Scenario, error) {
 	key := artifact.ScenarioKey(t.Namespace, in.NewID())
 	up := &upload{src: src, left: in.Limits.Upload, digest: sha256.New()}
 	size, err := in.Objects.Put(ctx, key, up, artifact.ContentType(key))
@@ -45,29 +116,12 @@ func (in *Intake) Accept(ctx context.Context, t tenant.Tenant, src io.Reader) (S
 	case err != nil:
 		return Scenario{}, fmt.Errorf("storing the upload: %w", err)
 	}
+	return Scenario{TenantID: t.ID, Digest: hex.EncodeToString(up.digest.Sum(nil)), Key: key, Size: size}, nil
+}
 
-	digest := hex.EncodeToString(up.digest.Sum(nil))
-	known, err := in.Store.Scenario(ctx, t.ID, digest)
-	if err == nil || problem.CodeOf(err) != problem.NotFound {
-		in.discard(ctx, key)
-		return known, err
-	}
-	manifest, err := Inspect(ctx, NewReaderAt(ctx, in.Objects, key, size), size, in.Limits)
-	if err != nil {
-		in.discard(ctx, key)
-		return Scenario{}, err
-	}
-	stored, created, err := in.Store.PutScenario(ctx, Scenario{
-		TenantID: t.ID, Digest: digest, Key: key, Size: size, Manifest: manifest, CreatedAt: in.Now(),
-	})
-	if err != nil {
-		// The row may stand although its answer was lost, so the object stays: pruning removes it when nothing knows it.
-		return Scenario{}, fmt.Errorf("recording the scenario: %w", err)
-	}
-	if !created {
-		in.discard(ctx, key)
-	}
-	return stored, nil
+// inspect reads a stored zip in ranges.
+func (in *Intake) inspect(ctx context.Context, s Scenario) (Manifest, error) {
+	return Inspect(ctx, NewReaderAt(ctx, in.Objects, s.Key, s.Size), s.Size, in.Limits)
 }
 
 // discard removes an object that nothing refers to. Should that fail, pruning finds it later.

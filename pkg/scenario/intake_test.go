@@ -60,8 +60,10 @@ func (o *objects) Delete(ctx context.Context, keys ...string) error {
 	return ctx.Err()
 }
 
-// records is a Store in memory. before, if not nil, runs ahead of each PutScenario.
+// records is a Store in memory. Methods that intake does not call are left to the nil interface. before, if not nil, runs
+// ahead of each PutScenario.
 type records struct {
+	Store
 	known  map[string]Scenario
 	before func()
 	err    error
@@ -87,8 +89,6 @@ func (r *records) Scenario(_ context.Context, tenantID, digest string) (Scenario
 	}
 	return Scenario{}, problem.New(problem.NotFound, "no scenario")
 }
-
-func (r *records) KnownKeys(context.Context, []string) (map[string]bool, error) { return nil, nil }
 
 type intakeBundle struct {
 	*Intake
@@ -116,7 +116,7 @@ func TestAcceptStoresANewScenario(t *testing.T) {
 	t.Parallel()
 	b := setupIntake()
 	data := scenarioOf(t, "")
-	got, err := b.Accept(t.Context(), b.tenant, iotest.OneByteReader(bytes.NewReader(data)))
+	got, _, err := b.Accept(t.Context(), b.tenant, iotest.OneByteReader(bytes.NewReader(data)), About{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -138,15 +138,15 @@ func TestAcceptKeepsTheSameContentOnce(t *testing.T) {
 	t.Parallel()
 	b := setupIntake()
 	data := scenarioOf(t, "")
-	first, err := b.Accept(t.Context(), b.tenant, bytes.NewReader(data))
+	first, _, err := b.Accept(t.Context(), b.tenant, bytes.NewReader(data), About{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	second, err := b.Accept(t.Context(), b.tenant, bytes.NewReader(data))
+	second, _, err := b.Accept(t.Context(), b.tenant, bytes.NewReader(data), About{})
 	if diff := cmp.Diff(first, second); err != nil || diff != "" || len(b.objects.data) != 1 {
 		t.Errorf("%v, %d objects, %s", err, len(b.objects.data), diff)
 	}
-	other, err := b.Accept(t.Context(), tenant.Tenant{ID: "u", Namespace: "sumo-u"}, bytes.NewReader(data))
+	other, _, err := b.Accept(t.Context(), tenant.Tenant{ID: "u", Namespace: "sumo-u"}, bytes.NewReader(data), About{})
 	if err != nil || other.Key == first.Key || len(b.objects.data) != 2 {
 		t.Errorf("another tenant: %v, %v", other, err)
 	}
@@ -160,11 +160,11 @@ func TestAcceptYieldsToAnUploadThatWasFaster(t *testing.T) {
 	b.records.before = func() {
 		b.records.before = nil
 		var err error
-		if faster, err = b.Accept(t.Context(), b.tenant, bytes.NewReader(data)); err != nil {
+		if faster, _, err = b.Accept(t.Context(), b.tenant, bytes.NewReader(data), About{}); err != nil {
 			t.Error(err)
 		}
 	}
-	got, err := b.Accept(t.Context(), b.tenant, bytes.NewReader(data))
+	got, _, err := b.Accept(t.Context(), b.tenant, bytes.NewReader(data), About{})
 	if err != nil || got.Key != faster.Key || len(b.objects.data) != 1 || b.objects.data[faster.Key] == nil {
 		t.Errorf("%v, %v", got, err)
 	}
@@ -190,7 +190,7 @@ func TestAcceptLeavesNothingOfARefusedUpload(t *testing.T) {
 			t.Parallel()
 			b := setupIntake()
 			b.Limits.Upload = test.upload
-			_, err := b.Accept(t.Context(), b.tenant, test.src)
+			_, _, err := b.Accept(t.Context(), b.tenant, test.src, About{})
 			if p, ok := errors.AsType[*problem.Error](err); !ok || p.Code != test.code || !strings.Contains(p.Detail, test.detail) {
 				t.Errorf("got %v", err)
 			}
@@ -207,7 +207,7 @@ func TestAcceptCleansUpWhenTheClientHasGone(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	// The client goes when its last byte has been stored.
 	b.Store = leaving{b.records, cancel}
-	_, err := b.Accept(ctx, b.tenant, bytes.NewReader(scenarioOf(t, "")))
+	_, _, err := b.Accept(ctx, b.tenant, bytes.NewReader(scenarioOf(t, "")), About{})
 	if !errors.Is(err, context.Canceled) || len(b.objects.data) != 0 {
 		t.Errorf("%v, %d objects", err, len(b.objects.data))
 	}
@@ -227,7 +227,7 @@ func TestAcceptKeepsTheObjectWhenRecordingIsUncertain(t *testing.T) {
 	t.Parallel()
 	b := setupIntake()
 	b.records.err = problem.New(problem.Unavailable, "no answer")
-	if _, err := b.Accept(t.Context(), b.tenant, bytes.NewReader(scenarioOf(t, ""))); problem.CodeOf(err) != problem.Unavailable {
+	if _, _, err := b.Accept(t.Context(), b.tenant, bytes.NewReader(scenarioOf(t, "")), About{}); problem.CodeOf(err) != problem.Unavailable {
 		t.Errorf("got %v", err)
 	}
 	if len(b.objects.data) != 1 {

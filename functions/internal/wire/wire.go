@@ -124,7 +124,7 @@ func (p Parts) submit() *submit.Function {
 			Store: p.DB, Objects: p.Objects, Limits: p.Config.Limits(), NewID: newID, Now: time.Now,
 		},
 		Objects: p.Objects, Inputs: p.Objects, OwnBucket: p.Config.S3Bucket, Changed: p.Changed, URL: p.Objects.URL,
-		NewID: newID, Now: time.Now,
+		NewID: newID, Now: time.Now, LinkLifetime: p.Config.LinkLifetime,
 		SumoVersions: p.Config.SumoVersions(), MaxQueued: p.Config.MaxQueuedJobs, DefaultTimeout: p.Config.DefaultTimeout, MaxTimeout: p.Config.MaxTimeout,
 	}
 	if p.Engine != nil {
@@ -134,7 +134,7 @@ func (p Parts) submit() *submit.Function {
 }
 
 func (p Parts) status() *status.Function {
-	return &status.Function{Jobs: p.DB, Tenants: p.DB, Objects: p.Objects, LinkLifetime: p.Config.LinkLifetime, Now: time.Now}
+	return &status.Function{Jobs: p.DB, Tenants: p.DB, Scenarios: p.DB, Objects: p.Objects, LinkLifetime: p.Config.LinkLifetime, Now: time.Now}
 }
 
 // logPoll is how often a stream looks for new lines: often enough to feel live, and one stat of a file each time.

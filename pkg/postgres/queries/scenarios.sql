@@ -1,12 +1,61 @@
 -- name: InsertScenario :one
 -- No row when the tenant already has the digest.
-INSERT INTO scenarios (tenant_id, digest, object_key, size, manifest)
-VALUES (@tenant_id, @digest, @object_key, @size, @manifest)
+INSERT INTO scenarios (tenant_id, digest, name, object_key, size, manifest)
+VALUES (@tenant_id, @digest, @name, @object_key, @size, @manifest)
 ON CONFLICT (tenant_id, digest) DO NOTHING
+RETURNING *;
+
+-- name: UpdateManifest :one
+UPDATE scenarios SET manifest = @manifest WHERE tenant_id = @tenant_id AND digest = @digest
 RETURNING *;
 
 -- name: ScenarioOfTenant :one
 SELECT * FROM scenarios WHERE tenant_id = @tenant_id AND digest = @digest;
 
+-- name: ListScenarios :many
+-- A page of a tenant's scenarios, newest first. The list of files, which may be long, stays behind.
+SELECT tenant_id, digest, object_key, size, (manifest - 'files')::jsonb AS manifest, created_at, name
+FROM scenarios
+WHERE tenant_id = @tenant_id
+  AND (sqlc.narg(before)::timestamptz IS NULL OR (created_at, digest) < (sqlc.narg(before), @before_digest::text))
+ORDER BY created_at DESC, digest DESC LIMIT @most::integer;
+
+-- name: DeleteScenario :one
+DELETE FROM scenarios WHERE tenant_id = @tenant_id AND digest = @digest
+RETURNING *;
+
+-- name: JobsNeedingScenario :many
+-- Jobs that are not over, oldest first.
+SELECT id, state FROM jobs
+WHERE tenant_id = @tenant_id AND scenario_digest = @digest AND state IN ('QUEUED', 'PENDING', 'RUNNING')
+ORDER BY id LIMIT @most::integer;
+
 -- name: KnownScenarioKeys :many
 SELECT object_key FROM scenarios WHERE object_key = ANY (@keys::text[]);
+
+-- name: InsertUpload :one
+INSERT INTO scenario_uploads (id, tenant_id, name, size, expected_digest)
+VALUES (@id, @tenant_id, @name, @size, @expected_digest)
+RETURNING *;
+
+-- name: UploadOfTenant :one
+SELECT * FROM scenario_uploads WHERE tenant_id = @tenant_id AND id = @id;
+
+-- name: OpenUploads :many
+SELECT id FROM scenario_uploads WHERE tenant_id = @tenant_id AND digest = '' ORDER BY id LIMIT @most::integer;
+
+-- name: FinishUpload :execrows
+UPDATE scenario_uploads SET digest = @digest WHERE tenant_id = @tenant_id AND id = @id;
+
+-- name: DeleteUpload :execrows
+DELETE FROM scenario_uploads WHERE tenant_id = @tenant_id AND id = @id;
+
+-- name: PruneUploads :execrows
+DELETE FROM scenario_uploads u
+USING (
+    SELECT old.id FROM scenario_uploads old
+    WHERE old.created_at < @before
+    ORDER BY old.created_at LIMIT @most::integer
+    FOR UPDATE SKIP LOCKED
+) AS old
+WHERE u.id = old.id;

@@ -506,7 +506,7 @@ func (q *Queries) ExplainOversized(ctx context.Context, arg ExplainOversizedPara
 }
 
 const idempotencyKey = `-- name: IdempotencyKey :one
-SELECT request_hash, job_id FROM idempotency_keys
+SELECT request_hash, job_id, upload_id FROM idempotency_keys
 WHERE tenant_id = $1 AND key = $2 AND created_at > now() - $3::interval
 `
 
@@ -518,28 +518,30 @@ type IdempotencyKeyParams struct {
 
 type IdempotencyKeyRow struct {
 	RequestHash []byte
-	JobID       string
+	JobID       *string
+	UploadID    *string
 }
 
 func (q *Queries) IdempotencyKey(ctx context.Context, arg IdempotencyKeyParams) (IdempotencyKeyRow, error) {
 	row := q.db.QueryRow(ctx, idempotencyKey, arg.TenantID, arg.Key, arg.Lifetime)
 	var i IdempotencyKeyRow
-	err := row.Scan(&i.RequestHash, &i.JobID)
+	err := row.Scan(&i.RequestHash, &i.JobID, &i.UploadID)
 	return i, err
 }
 
 const insertIdempotencyKey = `-- name: InsertIdempotencyKey :exec
-INSERT INTO idempotency_keys (tenant_id, key, request_hash, job_id)
-VALUES ($1, $2, $3, $4)
+INSERT INTO idempotency_keys (tenant_id, key, request_hash, job_id, upload_id)
+VALUES ($1, $2, $3, $4, $5)
 ON CONFLICT (tenant_id, key) DO UPDATE
-SET request_hash = excluded.request_hash, job_id = excluded.job_id, created_at = excluded.created_at
+SET request_hash = excluded.request_hash, job_id = excluded.job_id, upload_id = excluded.upload_id, created_at = excluded.created_at
 `
 
 type InsertIdempotencyKeyParams struct {
 	TenantID    string
 	Key         string
 	RequestHash []byte
-	JobID       string
+	JobID       *string
+	UploadID    *string
 }
 
 // Only a key past its lifetime, not yet pruned, can be in the way: the caller holds the tenant's row and has looked.
@@ -549,6 +551,7 @@ func (q *Queries) InsertIdempotencyKey(ctx context.Context, arg InsertIdempotenc
 		arg.Key,
 		arg.RequestHash,
 		arg.JobID,
+		arg.UploadID,
 	)
 	return err
 }

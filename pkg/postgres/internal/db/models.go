@@ -28,8 +28,9 @@ type IdempotencyKey struct {
 	TenantID    string
 	Key         string
 	RequestHash []byte
-	JobID       string
+	JobID       *string
 	CreatedAt   time.Time
+	UploadID    *string
 }
 
 type Job struct {
@@ -81,6 +82,17 @@ type Scenario struct {
 	Size      int64
 	Manifest  scenario.Manifest
 	CreatedAt time.Time
+	Name      string
+}
+
+type ScenarioUpload struct {
+	ID             string
+	TenantID       string
+	Name           string
+	Size           int64
+	ExpectedDigest string
+	Digest         string
+	CreatedAt      time.Time
 }
 
 type Tenant struct {

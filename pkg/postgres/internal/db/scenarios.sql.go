@@ -7,20 +7,83 @@ package db
 
 import (
 	"context"
+	"time"
 
+	"github.com/sumo-k8/sumo-k8/pkg/job"
 	"github.com/sumo-k8/sumo-k8/pkg/scenario"
 )
 
+const deleteScenario = `-- name: DeleteScenario :one
+DELETE FROM scenarios WHERE tenant_id = $1 AND digest = $2
+RETURNING tenant_id, digest, object_key, size, manifest, created_at, name
+`
+
+type DeleteScenarioParams struct {
+	TenantID string
+	Digest   string
+}
+
+func (q *Queries) DeleteScenario(ctx context.Context, arg DeleteScenarioParams) (Scenario, error) {
+	row := q.db.QueryRow(ctx, deleteScenario, arg.TenantID, arg.Digest)
+	var i Scenario
+	err := row.Scan(
+		&i.TenantID,
+		&i.Digest,
+		&i.ObjectKey,
+		&i.Size,
+		&i.Manifest,
+		&i.CreatedAt,
+		&i.Name,
+	)
+	return i, err
+}
+
+const deleteUpload = `-- name: DeleteUpload :execrows
+DELETE FROM scenario_uploads WHERE tenant_id = $1 AND id = $2
+`
+
+type DeleteUploadParams struct {
+	TenantID string
+	ID       string
+}
+
+func (q *Queries) DeleteUpload(ctx context.Context, arg DeleteUploadParams) (int64, error) {
+	result, err := q.db.Exec(ctx, deleteUpload, arg.TenantID, arg.ID)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
+const finishUpload = `-- name: FinishUpload :execrows
+UPDATE scenario_uploads SET digest = $1 WHERE tenant_id = $2 AND id = $3
+`
+
+type FinishUploadParams struct {
+	Digest   string
+	TenantID string
+	ID       string
+}
+
+func (q *Queries) FinishUpload(ctx context.Context, arg FinishUploadParams) (int64, error) {
+	result, err := q.db.Exec(ctx, finishUpload, arg.Digest, arg.TenantID, arg.ID)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
 const insertScenario = `-- name: InsertScenario :one
-INSERT INTO scenarios (tenant_id, digest, object_key, size, manifest)
-VALUES ($1, $2, $3, $4, $5)
+INSERT INTO scenarios (tenant_id, digest, name, object_key, size, manifest)
+VALUES ($1, $2, $3, $4, $5, $6)
 ON CONFLICT (tenant_id, digest) DO NOTHING
-RETURNING tenant_id, digest, object_key, size, manifest, created_at
+RETURNING tenant_id, digest, object_key, size, manifest, created_at, name
 `
 
 type InsertScenarioParams struct {
 	TenantID  string
 	Digest    string
+	Name      string
 	ObjectKey string
 	Size      int64
 	Manifest  scenario.Manifest
@@ -31,6 +94,7 @@ func (q *Queries) InsertScenario(ctx context.Context, arg InsertScenarioParams) 
 	row := q.db.QueryRow(ctx, insertScenario,
 		arg.TenantID,
 		arg.Digest,
+		arg.Name,
 		arg.ObjectKey,
 		arg.Size,
 		arg.Manifest,
@@ -43,8 +107,82 @@ func (q *Queries) InsertScenario(ctx context.Context, arg InsertScenarioParams) 
 		&i.Size,
 		&i.Manifest,
 		&i.CreatedAt,
+		&i.Name,
 	)
 	return i, err
+}
+
+const insertUpload = `-- name: InsertUpload :one
+INSERT INTO scenario_uploads (id, tenant_id, name, size, expected_digest)
+VALUES ($1, $2, $3, $4, $5)
+RETURNING id, tenant_id, name, size, expected_digest, digest, created_at
+`
+
+type InsertUploadParams struct {
+	ID             string
+	TenantID       string
+	Name           string
+	Size           int64
+	ExpectedDigest string
+}
+
+func (q *Queries) InsertUpload(ctx context.Context, arg InsertUploadParams) (ScenarioUpload, error) {
+	row := q.db.QueryRow(ctx, insertUpload,
+		arg.ID,
+		arg.TenantID,
+		arg.Name,
+		arg.Size,
+		arg.ExpectedDigest,
+	)
+	var i ScenarioUpload
+	err := row.Scan(
+		&i.ID,
+		&i.TenantID,
+		&i.Name,
+		&i.Size,
+		&i.ExpectedDigest,
+		&i.Digest,
+		&i.CreatedAt,
+	)
+	return i, err
+}
+
+const jobsNeedingScenario = `-- name: JobsNeedingScenario :many
+SELECT id, state FROM jobs
+WHERE tenant_id = $1 AND scenario_digest = $2 AND state IN ('QUEUED', 'PENDING', 'RUNNING')
+ORDER BY id LIMIT $3::integer
+`
+
+type JobsNeedingScenarioParams struct {
+	TenantID string
+	Digest   string
+	Most     int
+}
+
+type JobsNeedingScenarioRow struct {
+	ID    string
+	State job.State
+}
+
+// Jobs that are not over, oldest first.
+func (q *Queries) JobsNeedingScenario(ctx context.Context, arg JobsNeedingScenarioParams) ([]JobsNeedingScenarioRow, error) {
+	rows, err := q.db.Query(ctx, jobsNeedingScenario, arg.TenantID, arg.Digest, arg.Most)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []JobsNeedingScenarioRow
+	for rows.Next() {
+		var i JobsNeedingScenarioRow
+		if err := rows.Scan(&i.ID, &i.State); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }
 
 const knownScenarioKeys = `-- name: KnownScenarioKeys :many
@@ -71,8 +209,120 @@ func (q *Queries) KnownScenarioKeys(ctx context.Context, keys []string) ([]strin
 	return items, nil
 }
 
+const listScenarios = `-- name: ListScenarios :many
+SELECT tenant_id, digest, object_key, size, (manifest - 'files')::jsonb AS manifest, created_at, name
+FROM scenarios
+WHERE tenant_id = $1
+  AND ($2::timestamptz IS NULL OR (created_at, digest) < ($2, $3::text))
+ORDER BY created_at DESC, digest DESC LIMIT $4::integer
+`
+
+type ListScenariosParams struct {
+	TenantID     string
+	Before       *time.Time
+	BeforeDigest string
+	Most         int
+}
+
+type ListScenariosRow struct {
+	TenantID  string
+	Digest    string
+	ObjectKey string
+	Size      int64
+	Manifest  []byte
+	CreatedAt time.Time
+	Name      string
+}
+
+// A page of a tenant's scenarios, newest first. The list of files, which may be long, stays behind.
+func (q *Queries) ListScenarios(ctx context.Context, arg ListScenariosParams) ([]ListScenariosRow, error) {
+	rows, err := q.db.Query(ctx, listScenarios,
+		arg.TenantID,
+		arg.Before,
+		arg.BeforeDigest,
+		arg.Most,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []ListScenariosRow
+	for rows.Next() {
+		var i ListScenariosRow
+		if err := rows.Scan(
+			&i.TenantID,
+			&i.Digest,
+			&i.ObjectKey,
+			&i.Size,
+			&i.Manifest,
+			&i.CreatedAt,
+			&i.Name,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const openUploads = `-- name: OpenUploads :many
+SELECT id FROM scenario_uploads WHERE tenant_id = $1 AND digest = '' ORDER BY id LIMIT $2::integer
+`
+
+type OpenUploadsParams struct {
+	TenantID string
+	Most     int
+}
+
+func (q *Queries) OpenUploads(ctx context.Context, arg OpenUploadsParams) ([]string, error) {
+	rows, err := q.db.Query(ctx, openUploads, arg.TenantID, arg.Most)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []string
+	for rows.Next() {
+		var id string
+		if err := rows.Scan(&id); err != nil {
+			return nil, err
+		}
+		items = append(items, id)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const pruneUploads = `-- name: PruneUploads :execrows
+DELETE FROM scenario_uploads u
+USING (
+    SELECT old.id FROM scenario_uploads old
+    WHERE old.created_at < $1
+    ORDER BY old.created_at LIMIT $2::integer
+    FOR UPDATE SKIP LOCKED
+) AS old
+WHERE u.id = old.id
+`
+
+type PruneUploadsParams struct {
+	Before time.Time
+	Most   int
+}
+
+func (q *Queries) PruneUploads(ctx context.Context, arg PruneUploadsParams) (int64, error) {
+	result, err := q.db.Exec(ctx, pruneUploads, arg.Before, arg.Most)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
 const scenarioOfTenant = `-- name: ScenarioOfTenant :one
-SELECT tenant_id, digest, object_key, size, manifest, created_at FROM scenarios WHERE tenant_id = $1 AND digest = $2
+SELECT tenant_id, digest, object_key, size, manifest, created_at, name FROM scenarios WHERE tenant_id = $1 AND digest = $2
 `
 
 type ScenarioOfTenantParams struct {
@@ -89,6 +339,57 @@ func (q *Queries) ScenarioOfTenant(ctx context.Context, arg ScenarioOfTenantPara
 		&i.ObjectKey,
 		&i.Size,
 		&i.Manifest,
+		&i.CreatedAt,
+		&i.Name,
+	)
+	return i, err
+}
+
+const updateManifest = `-- name: UpdateManifest :one
+UPDATE scenarios SET manifest = $1 WHERE tenant_id = $2 AND digest = $3
+RETURNING tenant_id, digest, object_key, size, manifest, created_at, name
+`
+
+type UpdateManifestParams struct {
+	Manifest scenario.Manifest
+	TenantID string
+	Digest   string
+}
+
+func (q *Queries) UpdateManifest(ctx context.Context, arg UpdateManifestParams) (Scenario, error) {
+	row := q.db.QueryRow(ctx, updateManifest, arg.Manifest, arg.TenantID, arg.Digest)
+	var i Scenario
+	err := row.Scan(
+		&i.TenantID,
+		&i.Digest,
+		&i.ObjectKey,
+		&i.Size,
+		&i.Manifest,
+		&i.CreatedAt,
+		&i.Name,
+	)
+	return i, err
+}
+
+const uploadOfTenant = `-- name: UploadOfTenant :one
+SELECT id, tenant_id, name, size, expected_digest, digest, created_at FROM scenario_uploads WHERE tenant_id = $1 AND id = $2
+`
+
+type UploadOfTenantParams struct {
+	TenantID string
+	ID       string
+}
+
+func (q *Queries) UploadOfTenant(ctx context.Context, arg UploadOfTenantParams) (ScenarioUpload, error) {
+	row := q.db.QueryRow(ctx, uploadOfTenant, arg.TenantID, arg.ID)
+	var i ScenarioUpload
+	err := row.Scan(
+		&i.ID,
+		&i.TenantID,
+		&i.Name,
+		&i.Size,
+		&i.ExpectedDigest,
+		&i.Digest,
 		&i.CreatedAt,
 	)
 	return i, err

@@ -1,0 +1,306 @@
+package submit
+
+import (
+	"context"
+	"errors"
+	"mime"
+	"net/http"
+	"path"
+	"strings"
+	"time"
+	"unicode"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/sumo-k8/sumo-k8/pkg/artifact"
+	"github.com/sumo-k8/sumo-k8/pkg/idempotency"
+	"github.com/sumo-k8/sumo-k8/pkg/problem"
+	"github.com/sumo-k8/sumo-k8/pkg/rest"
+	"github.com/sumo-k8/sumo-k8/pkg/scenario"
+)
+
+var uploadErrors = []int{http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType, http.StatusUnprocessableEntity}
+
+func (f *Function) registerScenarios(api huma.API) {
+	tags := []string{"Scenarios"}
+	form := newFormReader[struct{}](api)
+	store := func(ctx context.Context, in *zipRequest) (*storeAnswer, error) { return f.storeScenario(ctx, form, in) }
+	const stored = "Send the zip as the body, or as sumo_files of multipart/form-data. The same bytes are the same scenario: sent again, they " +
+		"are not stored again, and the answer has the same id. All problems found are reported together."
+	for method, id := range map[string]string{http.MethodPost: "store-scenario", http.MethodPut: "put-scenario"} {
+		rest.Register(api, rest.Tenant, huma.Operation{
+			OperationID: id, Method: method, Path: "/scenarios", Tags: tags,
+			Summary: "Store a scenario, to run it once or often", Description: stored, Errors: uploadErrors,
+		}, store)
+	}
+	rest.Register(api, rest.Tenant, huma.Operation{
+		OperationID: "validate-scenario", Method: http.MethodPost, Path: "/scenarios/validate", Tags: tags,
+		Summary:     "Check a scenario without keeping it",
+		Description: "Send a zip as to /scenarios. The answer is 200 for a broken scenario too, with all its problems.",
+		Errors:      []int{http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType},
+	}, func(ctx context.Context, in *zipRequest) (*validateAnswer, error) { return f.validate(ctx, form, in) })
+	// Documented only now: huma would read a body that it knows of into memory.
+	paths, body := api.OpenAPI().Paths, zipBody(form)
+	paths["/scenarios"].Post.RequestBody, paths["/scenarios"].Put.RequestBody = body, body
+	paths["/scenarios/validate"].Post.RequestBody = body
+	rest.Register(api, rest.Tenant, huma.Operation{
+		OperationID: "delete-scenario", Method: http.MethodDelete, Path: "/scenarios/{id}", Tags: tags,
+		Summary:     "Delete a scenario",
+		Description: "Refused while a job that is not over needs it. Jobs that are over keep their results; they cannot be retried.",
+		Errors:      []int{http.StatusNotFound, http.StatusConflict},
+	}, f.deleteScenario)
+
+	rest.Register(api, rest.Tenant, huma.Operation{
+		OperationID: "begin-upload", Method: http.MethodPost, Path: "/scenarios/uploads", Tags: tags,
+		Summary: "Begin the direct upload of a large scenario",
+		Description: "Answers with a link to the object store, to which the zip is sent with PUT and no key; the link takes exactly the size " +
+			"announced. Then complete the upload. One that is not completed within a day is given up.",
+		Errors: []int{http.StatusConflict, http.StatusRequestEntityTooLarge, http.StatusUnprocessableEntity},
+	}, f.beginUpload)
+	rest.Register(api, rest.Tenant, huma.Operation{
+		OperationID: "complete-upload", Method: http.MethodPost, Path: "/scenarios/uploads/{id}/complete", Tags: tags,
+		Summary:     "Make a scenario of a direct upload",
+		Description: "Checks what has arrived. A zip that is refused is removed, with its upload. Repeating the call is no error.",
+		Errors:      []int{http.StatusNotFound, http.StatusConflict, http.StatusRequestEntityTooLarge, http.StatusUnprocessableEntity},
+	}, f.completeUpload)
+	rest.Register(api, rest.Tenant, huma.Operation{
+		OperationID: "delete-upload", Method: http.MethodDelete, Path: "/scenarios/uploads/{id}", Tags: tags,
+		Summary: "Give up a direct upload",
+		Errors:  []int{http.StatusNotFound},
+	}, f.deleteUpload)
+}
+
+func zipBody(form *formReader[struct{}]) *huma.RequestBody {
+	return &huma.RequestBody{Required: true, Content: map[string]*huma.MediaType{
+		"application/zip":     {Schema: &huma.Schema{Type: huma.TypeString, Format: "binary"}},
+		"multipart/form-data": form.requestBody().Content["multipart/form-data"],
+	}}
+}
+
+type zipRequest struct {
+	Name           string `query:"name" maxLength:"200" doc:"A name for people; that of the file unless given."`
+	IdempotencyKey string `header:"Idempotency-Key" maxLength:"255" doc:"The same upload is the same scenario with or without; a key used for another upload is refused."`
+	http           *http.Request
+}
+
+// Resolve keeps the request, since its body is read as it arrives.
+func (in *zipRequest) Resolve(ctx huma.Context) []error {
+	in.http = rest.StreamIn(ctx)
+	return nil
+}
+
+// StoredScenario is the answer to an upload.
+type StoredScenario struct {
+	rest.Scenario
+	Created bool `json:"created" doc:"False when the scenario was there already."`
+}
+
+type storeAnswer struct{ Body StoredScenario }
+
+func (f *Function) storeScenario(ctx context.Context, form *formReader[struct{}], in *zipRequest) (*storeAnswer, error) {
+	t := rest.TenantOf(ctx)
+	out := &storeAnswer{}
+	err := in.zip(form, func(zip part) error {
+		s, created, err := f.acceptUpload(ctx, t, zip, in.http.ContentLength, scenario.About{
+			Name: nameOf(zip.filename),
+			Check: func(ctx context.Context, digest string) error {
+				idem, err := idempotency.Of(in.IdempotencyKey, "store-scenario", nil, digest)
+				if idem == nil {
+					return err
+				}
+				return f.Intake.Store.Remember(ctx, t.ID, *idem)
+			},
+		})
+		out.Body = StoredScenario{Scenario: rest.ScenarioOf(s), Created: created}
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+// zip hands the zip of a request to take, wherever in the request it stands.
+func (in *zipRequest) zip(form *formReader[struct{}], take func(part) error) error {
+	named := func(zip part) error {
+		if in.Name != "" {
+			zip.filename = in.Name
+		}
+		return take(zip)
+	}
+	if media, _, _ := mime.ParseMediaType(in.http.Header.Get("Content-Type")); media != "multipart/form-data" {
+		// Whatever the type says: curl --data-binary calls everything a form.
+		return named(part{Reader: in.http.Body})
+	}
+	_, uploaded, err := form.read(in.http, func(zip part, _ *struct{}) error { return named(zip) })
+	if err == nil && !uploaded {
+		err = problem.New(problem.Invalid, "The form has no zip. Send it as the file field %s, or as the body itself.", fileField).
+			WithItems(problem.Item{Location: "body." + fileField, Message: "is missing"})
+	}
+	return err
+}
+
+// maxName is as much as fits into a line of a list.
+const maxName = 200
+
+// nameOf makes a name for people of a file's name.
+func nameOf(file string) string {
+	name := strings.ToValidUTF8(path.Base(strings.ReplaceAll(file, `\`, "/")), "")
+	name = strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return -1
+		}
+		return r
+	}, name)
+	if strings.EqualFold(path.Ext(name), ".zip") {
+		name = name[:len(name)-len(".zip")]
+	}
+	if name == "." || name == "/" {
+		return ""
+	}
+	if len(name) > maxName {
+		name = strings.ToValidUTF8(name[:maxName], "")
+	}
+	return name
+}
+
+// Validation is what was found in a zip that is not kept.
+type Validation struct {
+	Valid        bool                  `json:"valid" doc:"Whether the scenario would be accepted."`
+	Detail       string                `json:"detail" doc:"Empty when valid, or a sentence on the first problem."`
+	Errors       []problem.Item        `json:"errors" doc:"Every problem found."`
+	Warnings     []string              `json:"warnings" doc:"Remarks that do not keep the scenario from running."`
+	ID           string                `json:"id" doc:"SHA-256 of the zip, which would be the scenario's id."`
+	Size         int64                 `json:"size" doc:"Bytes of the zip."`
+	UnpackedSize int64                 `json:"unpacked_size" doc:"Bytes of its files."`
+	Configs      []rest.ScenarioConfig `json:"configs" doc:"As far as they could be read."`
+	Files        []scenario.File       `json:"files"`
+}
+
+type validateAnswer struct{ Body Validation }
+
+func (f *Function) validate(ctx context.Context, form *formReader[struct{}], in *zipRequest) (*validateAnswer, error) {
+	t := rest.TenantOf(ctx)
+	var found rest.Scenario
+	var wrong *problem.Error
+	err := in.zip(form, func(zip part) error {
+		return f.within(in.http.ContentLength, func() error {
+			s, err := f.Intake.Validate(ctx, t, zip)
+			found = rest.ScenarioOf(s)
+			if errors.As(err, &wrong) && wrong.Code == problem.ScenarioInvalid {
+				return nil
+			}
+			return err
+		})
+	})
+	if err != nil {
+		return nil, err
+	}
+	out := Validation{
+		Valid: wrong == nil, Errors: []problem.Item{}, Warnings: found.Warnings, ID: found.ID, Size: found.Size, UnpackedSize: found.UnpackedSize,
+		Configs: found.Configs, Files: found.Files,
+	}
+	if wrong != nil {
+		out.Detail, out.Errors = wrong.Detail, wrong.Items
+	}
+	return &validateAnswer{Body: out}, nil
+}
+
+type scenarioRequest struct {
+	ID string `path:"id" doc:"SHA-256 of the scenario's zip."`
+}
+
+type deleteScenarioAnswer struct {
+	Body struct {
+		ID     string `json:"id"`
+		Status string `json:"status" enum:"deleted"`
+	}
+}
+
+func (f *Function) deleteScenario(ctx context.Context, in *scenarioRequest) (*deleteScenarioAnswer, error) {
+	if _, err := f.Intake.Delete(ctx, rest.TenantOf(ctx), in.ID); err != nil {
+		return nil, err
+	}
+	out := &deleteScenarioAnswer{}
+	out.Body.ID, out.Body.Status = in.ID, "deleted"
+	return out, nil
+}
+
+type beginRequest struct {
+	IdempotencyKey string `header:"Idempotency-Key" maxLength:"255" doc:"Repeating a request with the same key answers with the upload it began the first time; kept 24 h."`
+	Body           struct {
+		Size   int64  `json:"size" minimum:"1" doc:"Bytes of the zip."`
+		SHA256 string `json:"sha256,omitempty" pattern:"^[0-9a-f]{64}$" doc:"SHA-256 of the zip, if known: what is there already need not be sent, and what arrives damaged is refused."`
+		Name   string `json:"name,omitempty" maxLength:"200" doc:"A name for people."`
+	}
+}
+
+// DirectUpload is a zip on its way into the object store.
+type DirectUpload struct {
+	Status    string     `json:"status" enum:"waiting,stored" doc:"waiting: PUT the zip to url, then complete the upload. stored: the scenario is there, nothing needs to be sent."`
+	Scenario  string     `json:"scenario,omitempty" doc:"Id of the scenario, when it is stored."`
+	UploadID  string     `json:"upload_id,omitempty" format:"uuid"`
+	Method    string     `json:"method,omitempty" enum:"PUT"`
+	URL       string     `json:"url,omitempty" format:"uri" doc:"Takes the zip without a key. Send no Authorization header; the Content-Length must be the size announced."`
+	ExpiresAt *time.Time `json:"expires_at,omitempty" doc:"When url stops to accept new requests. One that has begun may go on."`
+}
+
+type beginAnswer struct {
+	Replayed string `header:"Idempotent-Replayed" doc:"true when the Idempotency-Key had already begun this upload."`
+	Body     DirectUpload
+}
+
+func (f *Function) beginUpload(ctx context.Context, in *beginRequest) (*beginAnswer, error) {
+	t := rest.TenantOf(ctx)
+	idem, err := idempotency.Of(in.IdempotencyKey, "begin-upload", in.Body, "")
+	if err != nil {
+		return nil, err
+	}
+	u, created, err := f.Intake.Begin(ctx, t, scenario.Upload{Name: nameOf(in.Body.Name), Size: in.Body.Size, Expected: in.Body.SHA256}, idem)
+	if err != nil {
+		return nil, err
+	}
+	out := &beginAnswer{}
+	if !created && u.ID != "" {
+		out.Replayed = "true"
+	}
+	if u.Digest != "" {
+		out.Body = DirectUpload{Status: "stored", Scenario: u.Digest}
+		return out, nil
+	}
+	expires := f.Now().Add(f.LinkLifetime).UTC().Truncate(time.Second)
+	link, err := f.Objects.PresignPut(ctx, artifact.UploadKey(t.Namespace, u.ID), u.Size, f.LinkLifetime)
+	if err != nil {
+		return nil, err
+	}
+	out.Body = DirectUpload{Status: "waiting", UploadID: u.ID, Method: http.MethodPut, URL: link, ExpiresAt: &expires}
+	return out, nil
+}
+
+type uploadRequest struct {
+	ID string `path:"id" doc:"upload_id of the answer that began it."`
+}
+
+func (f *Function) completeUpload(ctx context.Context, in *uploadRequest) (*storeAnswer, error) {
+	s, created, err := f.Intake.Complete(ctx, rest.TenantOf(ctx), in.ID)
+	if err != nil {
+		return nil, err
+	}
+	return &storeAnswer{Body: StoredScenario{Scenario: rest.ScenarioOf(s), Created: created}}, nil
+}
+
+type deleteUploadAnswer struct {
+	Body struct {
+		UploadID string `json:"upload_id"`
+		Status   string `json:"status" enum:"deleted"`
+	}
+}
+
+func (f *Function) deleteUpload(ctx context.Context, in *uploadRequest) (*deleteUploadAnswer, error) {
+	if err := f.Intake.Abandon(ctx, rest.TenantOf(ctx), in.ID); err != nil {
+		return nil, err
+	}
+	out := &deleteUploadAnswer{}
+	out.Body.UploadID, out.Body.Status = in.ID, "deleted"
+	return out, nil
+}

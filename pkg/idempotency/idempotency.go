@@ -1,0 +1,34 @@
+// Package idempotency lets a caller repeat a request that may or may not have arrived: an Idempotency-Key stands for what
+// was asked for with it the first time.
+package idempotency
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/json"
+	"fmt"
+	"time"
+)
+
+// Lifetime is how long a key keeps answering with what it made.
+const Lifetime = 24 * time.Hour
+
+// Request is an Idempotency-Key with the hash of the request it came with.
+type Request struct {
+	Key         string
+	RequestHash []byte
+}
+
+// Of ties a key to what was asked for, so that its reuse for something else is noticed. The operation keeps requests of
+// different kinds apart; subject is what asked does not hold, such as the digest of an upload. Without a key it is nil.
+func Of(key, operation string, asked any, subject string) (*Request, error) {
+	if key == "" {
+		return nil, nil
+	}
+	raw, err := json.Marshal(asked)
+	if err != nil {
+		return nil, fmt.Errorf("hashing the request: %w", err)
+	}
+	sum := sha256.Sum256(bytes.Join([][]byte{[]byte(operation), raw, []byte(subject)}, []byte{0}))
+	return &Request{Key: key, RequestHash: sum[:]}, nil
+}

@@ -1,0 +1,64 @@
+package rest
+
+import (
+	"time"
+
+	"github.com/sumo-k8/sumo-k8/pkg/scenario"
+)
+
+// ScenarioSummary is a scenario in a list.
+type ScenarioSummary struct {
+	ID           string           `json:"id" doc:"SHA-256 of the zip: the same upload is stored once."`
+	Name         string           `json:"name" doc:"Given with the first upload; may be empty."`
+	Size         int64            `json:"size" doc:"Bytes of the zip."`
+	UnpackedSize int64            `json:"unpacked_size" doc:"Bytes of its files."`
+	Configs      []ScenarioConfig `json:"configs" doc:"What can be run: one entry for each .sumocfg."`
+	Warnings     []string         `json:"warnings" doc:"Remarks that do not keep the scenario from running."`
+	CreatedAt    time.Time        `json:"created_at"`
+}
+
+// Scenario is a scenario with its files.
+type Scenario struct {
+	ScenarioSummary
+	Files []scenario.File `json:"files"`
+}
+
+// ScenarioConfig is one .sumocfg with what it leads to.
+type ScenarioConfig struct {
+	Path    string   `json:"path" doc:"For config_file of a job."`
+	Begin   *float64 `json:"begin" doc:"Seconds; null when the configuration does not say."`
+	End     *float64 `json:"end" doc:"Seconds; null when the configuration does not say."`
+	Outputs []string `json:"outputs" doc:"Files that the configuration has SUMO write."`
+	// Network and Demand are missing rather than null: huma cannot say that an object may be null.
+	Network *scenario.Network `json:"network,omitempty" doc:"Missing for scenarios that were stored before it was counted; upload the zip again."`
+	Demand  *scenario.Demand  `json:"demand,omitempty" doc:"Missing for scenarios that were stored before it was counted; upload the zip again."`
+}
+
+// ScenarioSummaryOf puts s on the wire, without its files.
+func ScenarioSummaryOf(s scenario.Scenario) ScenarioSummary {
+	return ScenarioSummary{
+		ID: s.Digest, Name: s.Name, Size: s.Size, UnpackedSize: s.Manifest.Unpacked, CreatedAt: s.CreatedAt.UTC(),
+		Configs: scenarioConfigsOf(s.Manifest), Warnings: orEmpty(s.Manifest.Warnings),
+	}
+}
+
+// ScenarioOf puts s on the wire.
+func ScenarioOf(s scenario.Scenario) Scenario {
+	return Scenario{ScenarioSummary: ScenarioSummaryOf(s), Files: orEmpty(s.Manifest.Files)}
+}
+
+func scenarioConfigsOf(m scenario.Manifest) []ScenarioConfig {
+	configs := make([]ScenarioConfig, len(m.Configs))
+	for i, c := range m.Configs {
+		configs[i] = ScenarioConfig{Path: c.Path, Begin: c.Begin, End: c.End, Outputs: orEmpty(c.Outputs), Network: c.Network, Demand: c.Demand}
+	}
+	return configs
+}
+
+// orEmpty keeps lists from being null on the wire.
+func orEmpty[T any](list []T) []T {
+	if list == nil {
+		return []T{}
+	}
+	return list
+}

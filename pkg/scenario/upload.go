@@ -1,0 +1,127 @@
+package scenario
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/sumo-k8/sumo-k8/pkg/artifact"
+	"github.com/sumo-k8/sumo-k8/pkg/idempotency"
+	"github.com/sumo-k8/sumo-k8/pkg/problem"
+	"github.com/sumo-k8/sumo-k8/pkg/tenant"
+)
+
+// Upload is a zip that a client puts into the object store itself, past us, because it is large or the client slow. Its
+// link works again and again until it expires, so what lies there may change at any time: completing the upload copies it
+// to where the client cannot write, and accepts or refuses the copy.
+type Upload struct {
+	ID       string // UUID
+	TenantID string
+	Name     string // Scenario.Name to be
+	Size     int64  // bytes, which the link's signature enforces
+	Expected string // SHA-256 that the client announced; may be empty
+	Digest   string // the scenario that it has become; empty before
+	Created  time.Time
+}
+
+const (
+	// UploadLifetime is how long after its beginning an upload may be completed: 2 GiB take five hours at 1 Mbit/s.
+	UploadLifetime = 24 * time.Hour
+	// maxOpenUploads of one tenant bound what can lie in the store unchecked.
+	maxOpenUploads = 20
+	// maxSinglePut is the most that S3 takes in one request.
+	maxSinglePut = 5 << 30
+)
+
+// Begin opens an upload of u's name, size and expected digest. When the tenant has that scenario already, or idem stands for an
+// upload that is complete, the Digest of the answer is set and nothing needs to be sent.
+func (in *Intake) Begin(ctx context.Context, t tenant.Tenant, u Upload, idem *idempotency.Request) (stored Upload, created bool, err error) {
+	switch {
+	case u.Size > in.Limits.Upload:
+		return Upload{}, false, TooLarge(u.Size, in.Limits)
+	case u.Size > maxSinglePut:
+		return Upload{}, false, problem.New(problem.TooLarge, "The zip has %s; at most %s can be uploaded directly. Send it to /scenarios.",
+			bytesText(u.Size), bytesText(maxSinglePut))
+	}
+	if u.Expected != "" {
+		s, err := in.Store.Scenario(ctx, t.ID, u.Expected)
+		if err == nil || problem.CodeOf(err) != problem.NotFound {
+			return Upload{TenantID: t.ID, Digest: s.Digest}, false, err
+		}
+	}
+	u.ID, u.TenantID = in.NewID(), t.ID
+	return in.Store.BeginUpload(ctx, u, idem, maxOpenUploads)
+}
+
+// Complete makes a scenario of what was put into the store. It may be repeated. What it refuses is removed, with the upload.
+func (in *Intake) Complete(ctx context.Context, t tenant.Tenant, id string) (s Scenario, created bool, err error) {
+	u, err := in.Store.Upload(ctx, t.ID, id)
+	if err != nil || u.Digest != "" {
+		return in.completed(ctx, u, err)
+	}
+	key := artifact.UploadKey(t.Namespace, u.ID)
+	body, err := in.Objects.Open(ctx, key, 0, -1)
+	if problem.CodeOf(err) == problem.NotFound {
+		if u, err := in.Store.Upload(ctx, t.ID, id); err != nil || u.Digest != "" {
+			return in.completed(ctx, u, err) // somebody else was faster
+		}
+		return Scenario{}, false, problem.Wrap(err, problem.Conflict, "The file of upload %s has not arrived. PUT it to the upload's url first.", id)
+	}
+	if err != nil {
+		return Scenario{}, false, err
+	}
+	defer body.Close()
+	s, created, err = in.Accept(ctx, t, storedUpload{body}, About{Name: u.Name, Check: u.check})
+	switch problem.CodeOf(err) {
+	case "":
+	case problem.Invalid, problem.TooLarge, problem.ScenarioInvalid:
+		if gone := in.Abandon(ctx, t, id); gone != nil && problem.CodeOf(gone) != problem.NotFound {
+			return Scenario{}, false, gone
+		}
+		return Scenario{}, false, err
+	default:
+		return Scenario{}, false, err
+	}
+	if err := in.Store.FinishUpload(ctx, t.ID, id, s.Digest); err != nil {
+		return Scenario{}, false, fmt.Errorf("recording what upload %s has become: %w", id, err)
+	}
+	in.discard(ctx, key)
+	return s, created, nil
+}
+
+// completed is the answer for an upload that is complete, or not there.
+func (in *Intake) completed(ctx context.Context, u Upload, err error) (Scenario, bool, error) {
+	if err != nil {
+		return Scenario{}, false, err
+	}
+	s, err := in.Store.Scenario(ctx, u.TenantID, u.Digest)
+	return s, false, err
+}
+
+// Abandon forgets an upload and removes what was put into the store.
+func (in *Intake) Abandon(ctx context.Context, t tenant.Tenant, id string) error {
+	if err := in.Store.DeleteUpload(ctx, t.ID, id); err != nil {
+		return err
+	}
+	in.discard(ctx, artifact.UploadKey(t.Namespace, id))
+	return nil
+}
+
+func (u Upload) check(_ context.Context, digest string) error {
+	if u.Expected != "" && u.Expected != digest {
+		return problem.New(problem.Invalid, "The file that arrived is not the one announced: its SHA-256 is %s, not %s. Begin a new upload.", digest, u.Expected)
+	}
+	return nil
+}
+
+// storedUpload is read from the object store, so its failures are the store's and not the client's.
+type storedUpload struct{ io.Reader }
+
+func (s storedUpload) Read(p []byte) (int, error) {
+	n, err := s.Reader.Read(p)
+	if err != nil && err != io.EOF {
+		err = problem.Wrap(err, problem.Unavailable, "The object store broke off while it was read. Try again shortly.")
+	}
+	return n, err
+}
