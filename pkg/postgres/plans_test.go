@@ -67,6 +67,7 @@ func TestFrequentStatementsUseTheirIndexes(t *testing.T) {
 		{"Usage", []any{"tenant-1"}, jobs / tenants},
 		{"JobOfTenant", []any{"tenant-1", "01900000-0000-7000-8000-000000000001"}, 1},
 		{"Events", []any{"tenant-1", "01900000-0000-7000-8000-000000000001"}, 2},
+		{"JobsNeedingScenario", []any{"tenant-1", digest, 10}, jobs / tenants},
 		{"KnownJobs", []any{[]string{"01900000-0000-7000-8000-000000000001"}}, 1},
 		{"ExpiredResults", []any{"2000-01-01", 100}, 0},
 		{"RequestCancel", []any{"tenant-10", "01900000-0000-7000-8000-00000000000a"}, 1},

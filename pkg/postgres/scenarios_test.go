@@ -1,6 +1,8 @@
 package postgres
 
 import (
+	"fmt"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -9,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/sumo-k8/sumo-k8/pkg/job"
 	"github.com/sumo-k8/sumo-k8/pkg/problem"
 	"github.com/sumo-k8/sumo-k8/pkg/scenario"
 )
@@ -21,7 +24,7 @@ func TestTheSameBytesAreOneScenarioPerTenant(t *testing.T) {
 	end := 3600.0
 	put := func(tenantID, key string) (scenario.Scenario, bool, error) {
 		return d.PutScenario(t.Context(), scenario.Scenario{
-			TenantID: tenantID, Digest: strings.Repeat("ab", 32), Key: key, Size: 42,
+			TenantID: tenantID, Digest: strings.Repeat("ab", 32), Name: "city", Key: key, Size: 42,
 			Manifest: scenario.Manifest{
 				Configs: []scenario.Config{{Path: "a.sumocfg", End: &end}}, Files: []scenario.File{{Path: "a.sumocfg", Size: 7}}, Unpacked: 7,
 			},
@@ -69,8 +72,143 @@ func TestScenariosOfOthersAreNotFound(t *testing.T) {
 	t.Parallel()
 	d := setup(t)
 	newTenant(t, d, "acme", roomy)
-	_, err := d.Scenario(t.Context(), "other", digest)
+	newTenant(t, d, "other", roomy)
+	for _, id := range []string{digest + "0", strings.ToUpper(digest), "no id", "\x00", strings.Repeat("f", 64)} {
+		_, err := d.Scenario(t.Context(), "acme", id)
+		wantCode(t, err, problem.NotFound)
+		_, err = d.DeleteScenario(t.Context(), "acme", id)
+		wantCode(t, err, problem.NotFound)
+	}
+	_, _, err := d.PutScenario(t.Context(), scenario.Scenario{TenantID: "acme", Digest: strings.Repeat("ab", 32), Key: "mine"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = d.Scenario(t.Context(), "other", strings.Repeat("ab", 32))
+	wantCode(t, err, problem.NotFound)
+	_, err = d.DeleteScenario(t.Context(), "other", strings.Repeat("ab", 32))
+	wantCode(t, err, problem.NotFound)
+	_, err = d.UpdateManifest(t.Context(), "other", strings.Repeat("ab", 32), scenario.Manifest{})
 	wantCode(t, err, problem.NotFound)
 	_, _, err = d.PutScenario(t.Context(), scenario.Scenario{TenantID: "nobody", Digest: digest, Key: "k"})
 	wantCode(t, err, problem.NotFound)
+}
+
+// putMany stores n scenarios of acme, and returns their digests, newest first.
+func putMany(t *testing.T, d *DB, n int) (digests []string) {
+	t.Helper()
+	for i := range n {
+		s := scenario.Scenario{TenantID: "acme", Digest: fmt.Sprintf("%064x", 1+(i*7)%n), Key: fmt.Sprint("many", i)}
+		s.Manifest.Files = []scenario.File{{Path: "a.sumocfg"}}
+		s.Manifest.Warnings = []string{"remark"}
+		if _, _, err := d.PutScenario(t.Context(), s); err != nil {
+			t.Fatal(err)
+		}
+		digests = slices.Insert(digests, 0, s.Digest)
+	}
+	return digests
+}
+
+func TestScenariosAreListedInPagesThatStayAsTheyAre(t *testing.T) {
+	t.Parallel()
+	d := setup(t)
+	newTenant(t, d, "acme", roomy)
+	want := putMany(t, d, 10)
+	// Several of the same moment are in the order of their digests.
+	if _, err := d.pool.Exec(t.Context(), "DELETE FROM scenarios WHERE digest = $1", digest); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := d.pool.Exec(t.Context(), "UPDATE scenarios SET created_at = '2026-01-01' WHERE digest = ANY ($1)", want[4:]); err != nil {
+		t.Fatal(err)
+	}
+	slices.SortFunc(want[4:], func(a, b string) int { return strings.Compare(b, a) })
+	var got []string
+	var place scenario.Place
+	for {
+		page, err := d.ListScenarios(t.Context(), "acme", place, 3)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(page) == 0 {
+			break
+		}
+		for _, s := range page {
+			got = append(got, s.Digest)
+			if s.Manifest.Files != nil || len(s.Manifest.Warnings) != 1 {
+				t.Errorf("listed with the manifest %+v", s.Manifest)
+			}
+		}
+		last := page[len(page)-1]
+		place = scenario.Place{CreatedAt: last.CreatedAt, Digest: last.Digest}
+		if _, err := d.DeleteScenario(t.Context(), "acme", last.Digest); err != nil {
+			t.Fatal(err)
+		}
+		if _, _, err := d.PutScenario(t.Context(), scenario.Scenario{TenantID: "acme", Digest: last.Digest, Key: "late" + last.Digest}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+func TestAScenarioIsDeletedOnlyWhenNoJobNeedsIt(t *testing.T) {
+	t.Parallel()
+	for _, state := range job.States() {
+		t.Run(string(state), func(t *testing.T) {
+			t.Parallel()
+			d := setup(t)
+			newTenant(t, d, "acme", roomy)
+			j := inState(t, d, "acme", state)
+			deleted, err := d.DeleteScenario(t.Context(), "acme", digest)
+			if !state.Terminal() {
+				wantCode(t, err, problem.Conflict)
+				if !strings.Contains(err.Error(), j.ID) {
+					t.Errorf("the refusal does not name the job: %v", err)
+				}
+				return
+			}
+			if err != nil || deleted.Digest != digest {
+				t.Fatalf("deleted %+v, %v", deleted, err)
+			}
+			if left := read(t, d, "acme", j.ID); left.ScenarioDigest != digest {
+				t.Errorf("the job lost its scenario's digest: %+v", left)
+			}
+			_, _, err = d.CreateJob(t.Context(), newJob("acme"), nil, 9)
+			wantCode(t, err, problem.NotFound)
+		})
+	}
+}
+
+// Whoever is first wins: either there is a job and its scenario, or neither.
+func TestDeletingAScenarioAndMakingAJobDoNotOverlookEachOther(t *testing.T) {
+	t.Parallel()
+	d := setup(t)
+	newTenant(t, d, "acme", roomy)
+	for _, id := range putMany(t, d, 20) {
+		var group errgroup.Group
+		var deleted, made error
+		group.Go(func() error { _, deleted = d.DeleteScenario(t.Context(), "acme", id); return nil })
+		group.Go(func() error {
+			_, _, made = d.CreateJob(t.Context(), newJob("acme", func(j *job.Job) { j.ScenarioDigest = id }), nil, 100)
+			return nil
+		})
+		_ = group.Wait()
+		if a, b := problem.CodeOf(deleted), problem.CodeOf(made); !(a == problem.Conflict && b == "" || a == "" && b == problem.NotFound) {
+			t.Fatalf("deleting: %v; making a job: %v", deleted, made)
+		}
+	}
+}
+
+func TestAManifestIsReplaced(t *testing.T) {
+	t.Parallel()
+	d := setup(t)
+	newTenant(t, d, "acme", roomy)
+	want := scenario.Manifest{Configs: []scenario.Config{{Path: "a.sumocfg", Network: &scenario.Network{Edges: 7}, Demand: &scenario.Demand{Flows: 1}}}, Unpacked: 9}
+	if _, err := d.UpdateManifest(t.Context(), "acme", digest, want); err != nil {
+		t.Fatal(err)
+	}
+	got, err := d.Scenario(t.Context(), "acme", digest)
+	if diff := cmp.Diff(want, got.Manifest); err != nil || diff != "" {
+		t.Errorf("%v (-want +got):\n%s", err, diff)
+	}
 }

@@ -48,7 +48,11 @@ func (o *objects) Open(ctx context.Context, key string, offset, length int64) (i
 	if !ok {
 		return nil, problem.New(problem.NotFound, "no object")
 	}
-	return io.NopCloser(bytes.NewReader(data[offset:min(offset+length, int64(len(data)))])), ctx.Err()
+	end := int64(len(data))
+	if length >= 0 {
+		end = min(offset+length, end)
+	}
+	return io.NopCloser(bytes.NewReader(data[offset:end])), ctx.Err()
 }
 
 func (o *objects) Delete(ctx context.Context, keys ...string) error {
@@ -88,6 +92,13 @@ func (r *records) Scenario(_ context.Context, tenantID, digest string) (Scenario
 		return s, nil
 	}
 	return Scenario{}, problem.New(problem.NotFound, "no scenario")
+}
+
+func (r *records) UpdateManifest(_ context.Context, tenantID, digest string, m Manifest) (Scenario, error) {
+	s := r.known[tenantID+digest]
+	s.Manifest = m
+	r.known[tenantID+digest] = s
+	return s, nil
 }
 
 type intakeBundle struct {
@@ -198,6 +209,60 @@ func TestAcceptLeavesNothingOfARefusedUpload(t *testing.T) {
 				t.Errorf("left behind: %d objects, %d records", len(b.objects.data), len(b.records.known))
 			}
 		})
+	}
+}
+
+func TestAcceptLeavesNothingOfAnUploadThatItsCheckRefuses(t *testing.T) {
+	t.Parallel()
+	b := setupIntake()
+	data := scenarioOf(t, "")
+	refusal := problem.New(problem.KeyReused, "no")
+	_, _, err := b.Accept(t.Context(), b.tenant, bytes.NewReader(data), About{Check: func(_ context.Context, got string) error {
+		if want := fmt.Sprintf("%x", sha256.Sum256(data)); got != want {
+			t.Errorf("checked as %s, want %s", got, want)
+		}
+		return refusal
+	}})
+	if !errors.Is(err, refusal) || len(b.objects.data) != 0 || len(b.records.known) != 0 {
+		t.Errorf("%v; left behind: %d objects, %d records", err, len(b.objects.data), len(b.records.known))
+	}
+}
+
+// What an earlier version stored lacks what we count today.
+func TestAcceptCountsAnOldScenarioThatIsSentAgain(t *testing.T) {
+	t.Parallel()
+	b := setupIntake()
+	data := scenarioOf(t, "")
+	stored, _, err := b.Accept(t.Context(), b.tenant, bytes.NewReader(data), About{Name: "first"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	old := stored
+	old.Manifest.Configs = []Config{{Path: "s.sumocfg"}}
+	b.records.known["t"+old.Digest] = old
+	got, created, err := b.Accept(t.Context(), b.tenant, bytes.NewReader(data), About{Name: "second"})
+	if diff := cmp.Diff(stored, got); err != nil || created || diff != "" {
+		t.Errorf("created=%t, %v, (-want +got):\n%s", created, err, diff)
+	}
+	if len(b.objects.data) != 1 || b.objects.data[stored.Key] == nil {
+		t.Errorf("%d objects", len(b.objects.data))
+	}
+}
+
+func TestValidateKeepsNothing(t *testing.T) {
+	t.Parallel()
+	b := setupIntake()
+	good, broken := scenarioOf(t, ""), scenarioOf(t, `<remote-port value="1"/>`)
+	s, err := b.Validate(t.Context(), b.tenant, bytes.NewReader(good))
+	if err != nil || s.Size != int64(len(good)) || len(s.Manifest.Files) != 3 || !s.Manifest.Counted() {
+		t.Errorf("%+v, %v", s, err)
+	}
+	s, err = b.Validate(t.Context(), b.tenant, bytes.NewReader(broken))
+	if problem.CodeOf(err) != problem.ScenarioInvalid || s.Size != int64(len(broken)) || len(s.Manifest.Configs) != 1 {
+		t.Errorf("a broken one: %+v, %v", s, err)
+	}
+	if len(b.objects.data) != 0 || len(b.records.known) != 0 {
+		t.Errorf("left behind: %d objects, %d records", len(b.objects.data), len(b.records.known))
 	}
 }
 
