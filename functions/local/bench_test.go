@@ -53,7 +53,7 @@ func bigScenario(b *testing.B, square string) (body io.Reader, contentType strin
 			if err != nil {
 				return err
 			}
-			if err := writeBigZip(part, square); err != nil {
+			if err := writeBigZip(part, square, gib); err != nil {
 				return err
 			}
 			return form.Close()
@@ -62,7 +62,8 @@ func bigScenario(b *testing.B, square string) (body io.Reader, contentType strin
 	return reader, form.FormDataContentType()
 }
 
-func writeBigZip(w io.Writer, square string) error {
+// writeBigZip writes a zip of the square network with size bytes that do not compress.
+func writeBigZip(w io.Writer, square string, size int64) error {
 	in, err := zip.NewReader(strings.NewReader(square), int64(len(square)))
 	if err != nil {
 		return err
@@ -77,7 +78,7 @@ func writeBigZip(w io.Writer, square string) error {
 	if err != nil {
 		return err
 	}
-	if _, err := io.CopyN(counts, noise(), gib); err != nil {
+	if _, err := io.CopyN(counts, noise(), size); err != nil {
 		return err
 	}
 	return out.Close()
@@ -127,7 +128,7 @@ func plainPut(b *testing.B) time.Duration {
 }
 
 // memory reads a line of /proc/PID/status (proc(5)), in bytes.
-func memory(b *testing.B, pid int, name string) int64 {
+func memory(b testing.TB, pid int, name string) int64 {
 	b.Helper()
 	raw, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {
@@ -147,7 +148,7 @@ func memory(b *testing.B, pid int, name string) int64 {
 }
 
 // resetPeak makes VmHWM count anew (proc(5), clear_refs 5).
-func resetPeak(b *testing.B, pid int) {
+func resetPeak(b testing.TB, pid int) {
 	b.Helper()
 	if err := os.WriteFile(fmt.Sprintf("/proc/%d/clear_refs", pid), []byte("5"), 0); err != nil {
 		b.Fatal(err)

@@ -10,6 +10,8 @@ import (
 	"io"
 	"mime/multipart"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -17,6 +19,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/sumo-k8/sumo-k8/functions/submit"
+	"github.com/sumo-k8/sumo-k8/infra/laptop/laptoptest"
 	"github.com/sumo-k8/sumo-k8/pkg/artifact"
 	"github.com/sumo-k8/sumo-k8/pkg/job"
 	"github.com/sumo-k8/sumo-k8/pkg/problem"
@@ -453,4 +456,50 @@ func objectsUnder(t testing.TB, store *s3store.Store, prefix string) (keys []str
 		t.Fatal(err)
 	}
 	return keys
+}
+
+// What was uploaded directly is copied in pieces, and looked at in pieces.
+func TestALargeScenarioIsNotHeldInMemory(t *testing.T) {
+	t.Parallel()
+	const size = 320 << 20
+	file, err := os.Create(filepath.Join(t.TempDir(), "large.zip"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	if err := writeBigZip(file, zipOf(t, "square"), size); err != nil {
+		t.Fatal(err)
+	}
+	info, err := file.Stat()
+	if err != nil {
+		t.Fatal(err)
+	}
+	settings, err := programs()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd, s := start(t, laptoptest.Folder(t), settings) // a process of its own, with memory of its own
+	defer func() {
+		_ = cmd.Process.Signal(os.Interrupt)
+		_ = cmd.Wait()
+	}()
+	c := s.register(t)
+	c.store(t, zipOf(t, "square")) // connections and buffers are made
+	idle := memory(t, cmd.Process.Pid, "VmRSS")
+	resetPeak(t, cmd.Process.Pid)
+	u := c.begin(t, fmt.Sprintf(`{"size": %d}`, info.Size()))
+	if status := put(t, u.URL, io.NewSectionReader(file, 0, info.Size()), info.Size()); status != http.StatusOK {
+		t.Fatalf("the upload is answered %d", status)
+	}
+	var stored submit.StoredScenario
+	c.call(t, "POST", "/scenarios/uploads/"+u.UploadID+"/complete").want(t, http.StatusOK).into(t, &stored)
+	if !stored.Created || stored.Size != info.Size() {
+		t.Errorf("stored %d bytes, created=%t", stored.Size, stored.Created)
+	}
+	used := memory(t, cmd.Process.Pid, "VmHWM") - idle
+	// Some 60 MiB: three parts, as much again until the collector has run, and the reader's blocks. The race detector takes
+	// twice that.
+	if used > size*3/4 {
+		t.Errorf("an upload of %d MiB takes %d MiB", size>>20, used>>20)
+	}
 }
