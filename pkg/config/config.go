@@ -21,7 +21,7 @@ type Config struct {
 	DatabaseURL string `env:"DATABASE_URL" doc:"Postgres, as a URL: postgres://user:password@host/database."`
 
 	S3Endpoint       string `env:"S3_ENDPOINT" doc:"URL of the S3 server; empty for AWS."`
-	S3PublicEndpoint string `env:"S3_PUBLIC_ENDPOINT" doc:"URL by which clients reach the S3 server, when it differs; download links use it."`
+	S3PublicEndpoint string `env:"S3_PUBLIC_ENDPOINT" doc:"URL by which clients reach the S3 server, when it differs; links for downloads and uploads use it."`
 	S3Region         string `env:"S3_REGION" envDefault:"us-east-1" doc:"Region of the bucket."`
 	S3Bucket         string `env:"S3_BUCKET" envDefault:"sumo-k8" doc:"Bucket for scenarios and results."`
 	S3AccessKey      string `env:"S3_ACCESS_KEY" doc:"Access key; empty for the SDK's own chain (IRSA, instance role, files)."`
@@ -46,7 +46,7 @@ type Config struct {
 	MaxQueuedJobs  int           `env:"MAX_QUEUED_JOBS" envDefault:"1000" doc:"Jobs that one tenant may have waiting; more answer 429."`
 	DefaultTimeout time.Duration `env:"DEFAULT_TIMEOUT" envDefault:"6h" doc:"Wall clock time of a run that names no timeout."`
 	MaxTimeout     time.Duration `env:"MAX_TIMEOUT" envDefault:"24h" doc:"Longest timeout that a run may name."`
-	LinkLifetime   time.Duration `env:"LINK_LIFETIME" envDefault:"1h" doc:"How long a download link works."`
+	LinkLifetime   time.Duration `env:"LINK_LIFETIME" envDefault:"1h" doc:"How long a link for a download or a direct upload works."`
 	StreamLimit    time.Duration `env:"STREAM_LIMIT" envDefault:"280s" doc:"A log stream ends cleanly after this time, before a gateway cuts it (Knative: 300 s); clients resume."`
 	Retention      time.Duration `env:"RESULT_RETENTION" envDefault:"720h" doc:"Age at which results are removed."`
 	Window         time.Duration `env:"RECONCILE_WINDOW" envDefault:"50s" doc:"How long one reconcile call stays while jobs are active."`

@@ -29,9 +29,9 @@ type ScenarioConfig struct {
 	Begin   *float64 `json:"begin" doc:"Seconds; null when the configuration does not say."`
 	End     *float64 `json:"end" doc:"Seconds; null when the configuration does not say."`
 	Outputs []string `json:"outputs" doc:"Files that the configuration has SUMO write."`
-	// Network and Demand are missing rather than null: huma cannot say that an object may be null.
-	Network *scenario.Network `json:"network,omitempty" doc:"Missing for scenarios that were stored before it was counted; upload the zip again."`
-	Demand  *scenario.Demand  `json:"demand,omitempty" doc:"Missing for scenarios that were stored before it was counted; upload the zip again."`
+	// Network and Demand are left out rather than null: huma cannot say that an object may be null.
+	Network *scenario.Network `json:"network,omitempty" doc:"Left out where a fault was found, and for scenarios stored before it was counted; upload these again."`
+	Demand  *scenario.Demand  `json:"demand,omitempty" doc:"Left out where a fault was found, and for scenarios stored before it was counted; upload these again."`
 }
 
 // ScenarioSummaryOf puts s on the wire, without its files.

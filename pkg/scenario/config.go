@@ -46,6 +46,7 @@ func (in *inspection) config(name string) Config {
 		return c
 	}
 	r := &run{inspection: in, config: name, values: map[string]string{}, visited: map[string]bool{}, outputs: map[string]bool{}, end: math.Inf(1)}
+	before := r.found
 	r.hazards(name, f.doc)
 	known := r.options(f.doc.settings)
 	c.Begin, c.End = r.interval(known)
@@ -54,7 +55,9 @@ func (in *inspection) config(name string) Config {
 		c.Outputs = append(c.Outputs, output)
 	}
 	slices.Sort(c.Outputs)
-	c.Network, c.Demand = r.facts()
+	if r.found == before { // of files that are broken or missing, half the facts would be misleading
+		c.Network, c.Demand = r.facts()
+	}
 	return c
 }
 

@@ -60,6 +60,24 @@ func TestFactsAreThoseOfTheFilesAConfigurationUses(t *testing.T) {
 	}
 }
 
+func TestFactsAreLeftOutWhereAFaultWouldFalsifyThem(t *testing.T) {
+	t.Parallel()
+	config := func(routes string) string {
+		return `<configuration><net-file value="n.net.xml"/><route-files value="` + routes + `"/></configuration>`
+	}
+	m, err := inspect(t, zipOf(t, entryOf("n.net.xml", net), entryOf("r.rou.xml", routes), entryOf("broken.rou.xml", "<routes>"),
+		entryOf("bad1.sumocfg", config("broken.rou.xml")), entryOf("bad2.sumocfg", config("broken.rou.xml")),
+		entryOf("gone.sumocfg", config("gone.rou.xml")), entryOf("good.sumocfg", config("r.rou.xml"))), DefaultLimits())
+	if err == nil {
+		t.Fatal("the scenario is accepted")
+	}
+	for _, c := range m.Configs {
+		if good := c.Path == "good.sumocfg"; (c.Network != nil) != good || (c.Demand != nil) != good {
+			t.Errorf("%s has %+v and %+v", c.Path, c.Network, c.Demand)
+		}
+	}
+}
+
 // What netconvert reads of a network, and what SUMO loads of a demand, is what we say of them.
 func TestFactsAgreeWithSUMO(t *testing.T) {
 	t.Parallel()

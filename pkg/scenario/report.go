@@ -17,6 +17,7 @@ type report struct {
 	more     int
 	warnings []string
 	seen     map[string]bool
+	found    int // faults, with those that were found twice
 }
 
 func (r *report) first(text string) bool {
@@ -34,6 +35,7 @@ func (r *report) first(text string) bool {
 func (r *report) full() bool { return len(r.items) >= maxItems }
 
 func (r *report) fault(location, format string, args ...any) {
+	r.found++
 	if r.full() {
 		r.more++
 		return

@@ -49,7 +49,8 @@ type Config struct {
 	End   *float64 `json:"end,omitempty"`
 	// Outputs are the files that the configuration and its additional files will write, by path inside the scenario.
 	Outputs []string `json:"outputs,omitempty"`
-	// Network and Demand are nil when the configuration could not be read, or was stored before they were counted.
+	// Network and Demand are nil when there is a fault in what the configuration leads to, or it was stored before they
+	// were counted.
 	Network *Network `json:"network,omitempty"`
 	Demand  *Demand  `json:"demand,omitempty"`
 }
