@@ -446,6 +446,7 @@ func testKeys(t *testing.T, s *service) {
 var tenantCalls = [][2]string{
 	{"GET", "/jobs/%s"}, {"GET", "/jobs/%s/events"}, {"GET", "/jobs/%s/logs"}, {"GET", "/jobs/%s/logs/stream"}, {"GET", "/jobs/%s/results"}, {"GET", "/jobs/%s/results/log.txt"},
 	{"GET", "/jobs/%s/results.zip"}, {"GET", "/jobs/%s/summary"}, {"POST", "/jobs/%s/retry"}, {"DELETE", "/jobs/%s?purge=true"}, {"DELETE", "/jobs/%s"},
+	{"GET", "/scenarios/%s"}, {"DELETE", "/scenarios/%s"}, {"POST", "/scenarios/uploads/%s/complete"}, {"DELETE", "/scenarios/uploads/%s"},
 }
 
 var adminCalls = [][2]string{

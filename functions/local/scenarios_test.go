@@ -255,7 +255,7 @@ func (c *tenantClient) begin(t testing.TB, body string, headers ...string) (u su
 func testDirectUploads(t *testing.T, s *service) {
 	c := s.register(t)
 	grid := zipOf(t, "grid")
-	announced := fmt.Sprintf(`{"size": %d, "name": "Grid.zip", "sha256": %q}`, len(grid), digestOf(grid))
+	announced := fmt.Sprintf(`{"size": %d, "name": "Grid", "sha256": %q}`, len(grid), digestOf(grid))
 	u := c.begin(t, announced)
 	complete := "/scenarios/uploads/" + u.UploadID + "/complete"
 	if p := c.call(t, "POST", complete).want(t, http.StatusConflict).problem(t); p.Code != problem.Conflict {

@@ -73,7 +73,7 @@ func (f *formReader[T]) requestBody() *huma.RequestBody {
 // part is the zip in a form, as it arrives.
 type part struct {
 	io.Reader
-	filename string
+	name string // for people, made of the file's
 }
 
 // read reads the form of r. When the zip comes, accept takes it, with the fields that came before it: they are nil when a
@@ -147,7 +147,7 @@ func (f *formReader[T]) offer(p *multipart.Part, values url.Values, accept func(
 		before = &fields
 	}
 	body := &trackedReader{r: p}
-	if err := accept(part{body, p.FileName()}, before); err != nil {
+	if err := accept(part{body, nameOf(p.FileName())}, before); err != nil {
 		if body.err != nil {
 			return brokenBody(body.err)
 		}

@@ -102,7 +102,7 @@ func (f *Function) storeScenario(ctx context.Context, form *formReader[struct{}]
 	out := &storeAnswer{}
 	err := in.zip(form, func(zip part) error {
 		s, created, err := f.acceptUpload(ctx, t, zip, in.http.ContentLength, scenario.About{
-			Name: nameOf(zip.filename),
+			Name: zip.name,
 			Check: func(ctx context.Context, digest string) error {
 				idem, err := idempotency.Of(in.IdempotencyKey, "store-scenario", nil, digest)
 				if idem == nil {
@@ -123,8 +123,8 @@ func (f *Function) storeScenario(ctx context.Context, form *formReader[struct{}]
 // zip hands the zip of a request to take, wherever in the request it stands.
 func (in *zipRequest) zip(form *formReader[struct{}], take func(part) error) error {
 	named := func(zip part) error {
-		if in.Name != "" {
-			zip.filename = in.Name
+		if name := printable(in.Name); name != "" {
+			zip.name = name
 		}
 		return take(zip)
 	}
@@ -143,21 +143,26 @@ func (in *zipRequest) zip(form *formReader[struct{}], take func(part) error) err
 // maxName is as much as fits into a line of a list.
 const maxName = 200
 
-// nameOf makes a name for people of a file's name.
+// nameOf makes a name for people of a file's path.
 func nameOf(file string) string {
-	name := strings.ToValidUTF8(path.Base(strings.ReplaceAll(file, `\`, "/")), "")
-	name = strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) {
-			return -1
-		}
-		return r
-	}, name)
+	name := path.Base(strings.ReplaceAll(file, `\`, "/"))
 	if strings.EqualFold(path.Ext(name), ".zip") {
 		name = name[:len(name)-len(".zip")]
 	}
 	if name == "." || name == "/" {
 		return ""
 	}
+	return printable(name)
+}
+
+// printable leaves out what could confuse a terminal or break a list, and what is too long.
+func printable(name string) string {
+	name = strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return -1
+		}
+		return r
+	}, strings.ToValidUTF8(name, ""))
 	if len(name) > maxName {
 		name = strings.ToValidUTF8(name[:maxName], "")
 	}
@@ -256,7 +261,7 @@ func (f *Function) beginUpload(ctx context.Context, in *beginRequest) (*beginAns
 	if err != nil {
 		return nil, err
 	}
-	u, created, err := f.Intake.Begin(ctx, t, scenario.Upload{Name: nameOf(in.Body.Name), Size: in.Body.Size, Expected: in.Body.SHA256}, idem)
+	u, created, err := f.Intake.Begin(ctx, t, scenario.Upload{Name: printable(in.Body.Name), Size: in.Body.Size, Expected: in.Body.SHA256}, idem)
 	if err != nil {
 		return nil, err
 	}

@@ -108,7 +108,7 @@ func (f *Function) submitForm(ctx context.Context, form *formReader[jobFields], 
 				return err
 			}
 		}
-		stored, _, err = f.acceptUpload(ctx, t, zip, in.http.ContentLength, scenario.About{Name: nameOf(zip.filename)})
+		stored, _, err = f.acceptUpload(ctx, t, zip, in.http.ContentLength, scenario.About{Name: zip.name})
 		return err
 	})
 	if err != nil {
@@ -164,6 +164,7 @@ func (f *Function) acceptUpload(ctx context.Context, t tenant.Tenant, zip io.Rea
 	return s, created, err
 }
 
+// within sees that take is not given more than the limit, as far as the announced length tells.
 func (f *Function) within(announced int64, take func() error) error {
 	limits := f.Intake.Limits
 	if announced > limits.Upload+maxFields*maxFieldBytes {
