@@ -10,7 +10,7 @@ func TestNamesAreMadeOfFileNames(t *testing.T) {
 	for file, want := range map[string]string{
 		"corridor.zip":                      "corridor",
 		"data/2026/Peak hour.ZIP":           "Peak hour",
-		`C:\\Users\\me\\city.zip`:           "city",
+		`C:\Users\me\city.zip`:              "city",
 		"a.b.tar":                           "a.b.tar",
 		"":                                  "",
 		"/":                                 "",
