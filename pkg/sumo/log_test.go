@@ -1,6 +1,7 @@
 package sumo
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"os"
@@ -10,12 +11,16 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/sumo-k8/sumo-k8/pkg/simulation"
 )
+
+var began = time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC)
 
 func newLogbook(t *testing.T) (*logbook, func() string) {
 	t.Helper()
 	name := filepath.Join(t.TempDir(), "log.txt")
-	l, err := openLogbook(name, nil, strings.NewReplacer("/secret/", ""))
+	l, err := openLogbook(name, began, nil, strings.NewReplacer("/secret/", ""))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -39,12 +44,48 @@ func TestLogSummarisesMessagesOfOneKind(t *testing.T) {
 	l.message("Warning: Something else.")
 	l.summariseMessages()
 	lines := strings.Split(strings.TrimSuffix(read(), "\n"), "\n")
-	if want := 2*maxPerKind + 2; len(lines) != want {
+	if want := 1 + 2*maxPerKind + 2; len(lines) != want {
 		t.Fatalf("%d lines, want %d", len(lines), want)
 	}
 	want := []string{"Warning: Something else.", "sumo-run: 5 more like: Warning: Vehicle 'car0' braked, time=0."}
 	if diff := cmp.Diff(want, lines[len(lines)-2:]); diff != "" {
 		t.Error(diff)
+	}
+}
+
+// The console gets the log and marks that tell where in it each part stands, so that any part of it can be placed.
+func TestMarksOnTheConsoleTellHowFarTheLogHasCome(t *testing.T) {
+	t.Parallel()
+	name := filepath.Join(t.TempDir(), "log.txt")
+	var console bytes.Buffer
+	l, err := openLogbook(name, began, &console, strings.NewReplacer())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range 4_000 {
+		l.line(fmt.Sprintf("line %d: %s", i, strings.Repeat("ä", i%60)))
+	}
+	want, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []byte
+	marks := 0
+	for line := range bytes.Lines(console.Bytes()) {
+		since, offset, ok := simulation.ParseLogMark(line)
+		if !ok {
+			got = append(got, line...)
+			continue
+		}
+		if marks++; int(offset) != len(got) || !since.Equal(began) {
+			t.Errorf("the mark behind %d bytes tells %d bytes since %v", len(got), offset, since)
+		}
+	}
+	if !bytes.Equal(want, got) || marks != len(want)/(simulation.LogMarkEvery+100) {
+		t.Errorf("%d bytes of the log and %d marks, want %d bytes", len(got), marks, len(want))
+	}
+	if at, ok := simulation.ParseLogStart(want[:bytes.IndexByte(want, '\n')]); !ok || !at.Equal(began) {
+		t.Errorf("the log begins with %.60q", want)
 	}
 }
 

@@ -6,7 +6,10 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"time"
 	"unicode"
+
+	"github.com/sumo-k8/sumo-k8/pkg/simulation"
 )
 
 // Bounds of a log. A congested city prints millions of warnings that differ in a name and a time.
@@ -26,6 +29,8 @@ type logbook struct {
 	console  io.Writer
 	replacer *strings.Replacer // shortens our absolute paths
 	err      error             // the first failure to write
+	began    time.Time
+	marked   int // bytes of the log at the last mark on the console
 
 	limit      int // bytes, without the reserve
 	written    int
@@ -41,7 +46,8 @@ type kind struct {
 	count   int
 }
 
-func openLogbook(name string, console io.Writer, paths *strings.Replacer) (*logbook, error) {
+// openLogbook begins the log of a run that began at the given time.
+func openLogbook(name string, began time.Time, console io.Writer, paths *strings.Replacer) (*logbook, error) {
 	f, err := os.Create(name)
 	if err != nil {
 		return nil, err
@@ -49,7 +55,9 @@ func openLogbook(name string, console io.Writer, paths *strings.Replacer) (*logb
 	if console == nil {
 		console = io.Discard
 	}
-	return &logbook{file: f, console: console, replacer: paths, limit: maxLog - logReserve, kinds: map[string]*kind{}}, nil
+	l := &logbook{file: f, console: console, replacer: paths, began: began, limit: maxLog - logReserve, kinds: map[string]*kind{}}
+	l.line(simulation.LogStart(began))
+	return l, nil
 }
 
 // text is a line as the log would show it.
@@ -126,6 +134,10 @@ func (l *logbook) append(text string, limit int) {
 		l.err = err
 	}
 	_, _ = l.console.Write(line)
+	if l.written-l.marked >= simulation.LogMarkEvery {
+		l.marked = l.written
+		_, _ = io.WriteString(l.console, simulation.LogMark(l.began, int64(l.written))+"\n")
+	}
 }
 
 // close closes the log and returns the first error in writing it.

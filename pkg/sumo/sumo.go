@@ -59,7 +59,7 @@ type Run struct {
 	Timeout time.Duration
 	// ProgressFile receives "N/1000" as the run goes on, and "1000/1000" only on success. Empty: not written.
 	ProgressFile string
-	// Console receives each line of the log as it is written; nil for none.
+	// Console receives each line of the log as it is written, and now and then a mark (simulation.LogMark); nil for none.
 	Console io.Writer
 }
 
@@ -76,7 +76,7 @@ type unpacker func(ctx context.Context, root *os.Root) (scenario.Config, error)
 
 func (r Run) perform(ctx context.Context, unpack unpacker) simulation.Outcome {
 	started := time.Now()
-	outcome := r.attempt(ctx, unpack)
+	outcome := r.attempt(ctx, started, unpack)
 	outcome.StartedAt, outcome.FinishedAt = started.UTC(), time.Now().UTC()
 	if err := writeJSON(filepath.Join(r.Out, simulation.OutcomeFile), outcome); err != nil && outcome.Succeeded() {
 		outcome.Reason, outcome.Message = blame(err, "The outcome could not be written")
@@ -85,7 +85,7 @@ func (r Run) perform(ctx context.Context, unpack unpacker) simulation.Outcome {
 }
 
 // attempt is perform without the times and outcome.json.
-func (r Run) attempt(ctx context.Context, unpack unpacker) simulation.Outcome {
+func (r Run) attempt(ctx context.Context, started time.Time, unpack unpacker) simulation.Outcome {
 	// The cause tells later on whether the timeout ended the run, or the caller.
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -96,7 +96,7 @@ func (r Run) attempt(ctx context.Context, unpack unpacker) simulation.Outcome {
 	if err := r.prepareFolders(); err != nil {
 		return failed(blame(err, "The run's folders could not be prepared"))
 	}
-	log, err := openLogbook(filepath.Join(r.Out, simulation.LogFile), r.Console, strings.NewReplacer(
+	log, err := openLogbook(filepath.Join(r.Out, simulation.LogFile), started, r.Console, strings.NewReplacer(
 		filepath.Join(r.Work, scenarioFolder)+"/", "", r.Out+"/", "", r.Work+"/", ""))
 	if err != nil {
 		return failed(blame(err, "The log could not be opened"))
