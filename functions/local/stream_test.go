@@ -123,5 +123,13 @@ func testStreamResumes(t *testing.T, s *service) {
 	if diff := cmp.Diff(linesOf(whole), pieces); diff != "" {
 		t.Errorf("the pieces differ from the whole log:\n%s", diff)
 	}
+	// An id of earlier versions is the number of bytes alone.
+	_, old, _ := strings.Cut(lastID, "-")
+	if rest, _, _ := c.follow(t, j.JobID, old); len(rest) != 0 {
+		t.Errorf("behind byte %s, the log's end, there are %d lines", old, len(rest))
+	}
+	if again, _, _ := c.follow(t, j.JobID, "1-"+old); len(again) != len(whole) {
+		t.Errorf("behind the log of another run there are %d lines, want all %d", len(again), len(whole))
+	}
 	c.call(t, "GET", "/jobs/"+j.JobID+"/logs/stream", "Last-Event-ID: never").want(t, http.StatusBadRequest)
 }

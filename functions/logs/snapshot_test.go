@@ -21,7 +21,7 @@ func TestTheTailIsTheMostThatFitsFromTheStartOfALine(t *testing.T) {
 		whole := strings.Join(lines, "\n")
 		max := rapid.IntRange(1, 60).Draw(t, "max")
 		how := rapid.SampledFrom([]string{"whole", "byte by byte", "with its end"}).Draw(t, "reader")
-		text, skipped, err := tail(readers[how](strings.NewReader(whole)), max)
+		text, skipped, err := tail(readers[how](strings.NewReader(whole)), 0, max)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -45,7 +45,7 @@ func TestTheTailOfALongLogTakesLittleMemory(t *testing.T) {
 	t.Parallel()
 	const max, line = 1 << 10, "0123456789abcde\n"
 	log := io.LimitReader(endless(line), 8<<20)
-	text, skipped, err := tail(log, max)
+	text, skipped, err := tail(log, 0, max)
 	if err != nil || skipped != 8<<20-max || string(text) != strings.Repeat(line, max/len(line)) {
 		t.Fatalf("%d bytes behind %d, %v", len(text), skipped, err)
 	}
@@ -65,7 +65,7 @@ func (e endless) Read(p []byte) (int, error) {
 func TestALogThatCannotBeReadHasNoTail(t *testing.T) {
 	t.Parallel()
 	broken := errors.New("connection reset")
-	if _, _, err := tail(io.MultiReader(strings.NewReader("begin\n"), iotest.ErrReader(broken)), 10); !errors.Is(err, broken) {
+	if _, _, err := tail(io.MultiReader(strings.NewReader("begin\n"), iotest.ErrReader(broken)), 0, 10); !errors.Is(err, broken) {
 		t.Errorf("tail() gives %v", err)
 	}
 }

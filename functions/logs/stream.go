@@ -10,6 +10,8 @@ import (
 	"io"
 	"net/http"
 	"strconv"
+	"strings"
+	"sync"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -19,29 +21,58 @@ import (
 	"github.com/sumo-k8/sumo-k8/pkg/problem"
 	"github.com/sumo-k8/sumo-k8/pkg/rest"
 	"github.com/sumo-k8/sumo-k8/pkg/server"
+	"github.com/sumo-k8/sumo-k8/pkg/simulation"
 )
 
 const (
 	// heartbeat is shorter than the 30 s after which common proxies close a silent connection.
 	heartbeat = 15 * time.Second
-	// stateEvery is how often a stream that is up to date asks what state the job is in.
-	stateEvery = 500 * time.Millisecond
-	// maxLine bounds the memory of one follower. Longer lines come in pieces.
+	// maxLine bounds what is held of a line. Longer lines come in pieces.
 	maxLine = 64 << 10
 )
 
+// place is how far a follower has come: so many bytes into the log of the run that began at a time, which is zero when
+// the run is not known. As the id of an event it reads "<milliseconds since 1970>-<bytes>"; clients need not know. Ids of
+// earlier versions have the bytes only.
+type place struct {
+	began  time.Time
+	offset int64
+}
+
+func (p place) String() string {
+	var began int64
+	if !p.began.IsZero() {
+		began = p.began.UnixMilli()
+	}
+	return strconv.FormatInt(began, 10) + "-" + strconv.FormatInt(p.offset, 10)
+}
+
+func parsePlace(id string) (p place, ok bool) {
+	if id == "" {
+		return place{}, true
+	}
+	run, bytes, both := strings.Cut(id, "-")
+	if !both {
+		run, bytes = "0", id
+	}
+	began, err := strconv.ParseUint(run, 10, 63)
+	offset, err2 := strconv.ParseUint(bytes, 10, 63)
+	if began > 0 {
+		p.began = time.UnixMilli(int64(began)).UTC()
+	}
+	p.offset = int64(offset)
+	return p, err == nil && err2 == nil
+}
+
 type streamRequest struct {
 	ID          string `path:"id"`
-	LastEventID string `header:"Last-Event-ID" maxLength:"20" doc:"Resume behind this event."`
+	LastEventID string `header:"Last-Event-ID" maxLength:"40" doc:"Resume behind this event."`
 }
 
 func (f *Function) stream(ctx context.Context, in *streamRequest) (*huma.StreamResponse, error) {
-	var offset int64
-	if in.LastEventID != "" {
-		var err error
-		if offset, err = strconv.ParseInt(in.LastEventID, 10, 64); err != nil || offset < 0 {
-			return nil, problem.New(problem.Invalid, "Last-Event-ID %q is not the id of an event of this stream. Leave the header out to begin at the start.", in.LastEventID)
-		}
+	from, ok := parsePlace(in.LastEventID)
+	if !ok {
+		return nil, problem.New(problem.Invalid, "Last-Event-ID %q is not the id of an event of this stream. Leave the header out to begin at the start.", in.LastEventID)
 	}
 	j, err := f.Jobs.Job(ctx, rest.TenantOf(ctx).ID, in.ID)
 	if err != nil {
@@ -54,7 +85,7 @@ func (f *Function) stream(ctx context.Context, in *streamRequest) (*huma.StreamR
 		if hctx.Method() == http.MethodHead {
 			return // it only asks whether there is a stream, and must not wait for its end
 		}
-		s := &stream{f: f, job: j, offset: offset, out: bufio.NewWriter(rest.StreamOut(hctx)), progress: -1, wrote: f.Now()}
+		s := &stream{f: f, job: j, at: from, out: bufio.NewWriter(rest.StreamOut(hctx)), progress: -1, wrote: f.Now()}
 		if err := s.run(hctx.Context()); err != nil && !errors.Is(err, context.Canceled) {
 			zerolog.Ctx(hctx.Context()).Info().Err(err).Str("job", j.ID).Msg("log stream ended early; the client may resume")
 		}
@@ -65,7 +96,7 @@ func (f *Function) stream(ctx context.Context, in *streamRequest) (*huma.StreamR
 type stream struct {
 	f        *Function
 	job      job.Job
-	offset   int64 // bytes of the log that were sent
+	at       place
 	out      *bufio.Writer
 	progress float64
 	said     string // the last explanation of why there is no log
@@ -76,100 +107,164 @@ type stream struct {
 func (s *stream) run(ctx context.Context) error {
 	limit := time.NewTimer(s.f.StreamLimit)
 	defer limit.Stop()
-	tick := time.NewTicker(s.f.Poll)
-	defer tick.Stop()
-	asked := s.f.Now()
+	w := s.f.join(s.job)
+	defer s.f.leave(w)
 	for {
 		// The state is read before the log: what is written before the end is seen then.
+		now, changed := w.latest()
+		if now.err != nil {
+			return errors.Join(now.err, s.pause())
+		}
+		if !s.job.State.Terminal() { // it was so when the stream began, and the watch may be behind
+			s.job = now.job
+		}
 		over := s.job.State.Terminal()
 		if err := s.copyLines(ctx, over); err != nil {
 			return err
 		}
-		if err := s.sendProgress(); err != nil {
-			return err
-		}
+		s.sendProgress()
 		if over {
 			return s.end()
-		}
-		if s.f.Now().Sub(s.wrote) >= heartbeat {
-			s.write(": heartbeat\n\n")
 		}
 		if err := s.out.Flush(); err != nil {
 			return err
 		}
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-server.Stopping(ctx):
-			return s.pause()
-		case <-limit.C:
-			return s.pause()
-		case <-tick.C:
-		}
-		if now := s.f.Now(); now.Sub(asked) >= stateEvery {
-			asked = now
-			j, err := s.f.Jobs.Job(ctx, s.job.TenantID, s.job.ID)
-			if err != nil {
-				return errors.Join(err, s.pause())
-			}
-			s.job = j
+		if ended, err := s.wait(ctx, changed, limit.C); ended {
+			return err
 		}
 	}
 }
 
-// copyLines sends what the log has beyond the offset: whole lines, and at the end of the job all the rest.
+// wait keeps the connection alive until there is something new; ended tells that it is time to end the stream.
+func (s *stream) wait(ctx context.Context, changed <-chan struct{}, limit <-chan time.Time) (ended bool, err error) {
+	for {
+		silent := time.NewTimer(heartbeat - s.f.Now().Sub(s.wrote))
+		select {
+		case <-changed:
+			silent.Stop()
+			return false, nil
+		case <-silent.C:
+			s.write(": heartbeat\n\n")
+			if err := s.out.Flush(); err != nil {
+				return true, err
+			}
+			continue
+		case <-ctx.Done():
+			err = ctx.Err()
+		case <-server.Stopping(ctx):
+			err = s.pause()
+		case <-limit:
+			err = s.pause()
+		}
+		silent.Stop()
+		return true, err
+	}
+}
+
+// lineBuffers are for reading lines. A follower needs one only while it reads.
+var lineBuffers = sync.Pool{New: func() any { return bufio.NewReaderSize(nil, maxLine) }}
+
+// copyLines sends what the log has beyond the place: whole lines, and at the end of the job all the rest.
 func (s *stream) copyLines(ctx context.Context, all bool) error {
-	body, err := s.f.open(ctx, s.job, s.offset)
+	log, err := s.open(ctx)
 	if problem.CodeOf(err) == problem.NotFound {
-		return s.explain(whyNoLog(s.job))
+		s.explain(whyNoLog(s.job, err))
+		return nil
 	}
 	if err != nil {
 		return errors.Join(err, s.pause())
 	}
-	defer body.Close()
-	lines := bufio.NewReaderSize(body, maxLine)
+	defer log.Close()
+	lines := lineBuffers.Get().(*bufio.Reader)
+	lines.Reset(log)
+	defer func() {
+		lines.Reset(nil)
+		lineBuffers.Put(lines)
+	}()
 	for {
 		line, err := lines.ReadSlice('\n')
-		complete := err == nil || errors.Is(err, bufio.ErrBufferFull)
-		if len(line) > 0 && (complete || all) {
-			s.offset += int64(len(line))
-			s.event(strconv.FormatInt(s.offset, 10), "", map[string]any{"message": string(bytes.TrimRight(line, "\r\n"))})
+		piece := line
+		long := errors.Is(err, bufio.ErrBufferFull)
+		if long {
+			piece = wholeCharacters(line)
+		}
+		if len(piece) > 0 && (err == nil || long || all) {
+			s.at.offset += int64(len(piece))
+			s.event(s.at.String(), "", message{Message: string(bytes.TrimRight(piece, "\r\n"))})
 		}
 		switch {
-		case complete:
+		case len(piece) < len(line):
+			return s.copyLines(ctx, all) // a character was begun: the next piece has all of it
+		case err == nil || long:
 		case errors.Is(err, io.EOF):
 			return nil
 		default:
-			return fmt.Errorf("reading the log: %w", err)
+			return errors.Join(fmt.Errorf("reading the log: %w", err), s.pause())
 		}
 	}
 }
 
-// explain tells once why there is nothing yet. It has no id, since it is no line of the log.
-func (s *stream) explain(text string) error {
-	if text == s.said || s.offset > 0 {
-		return nil
+// open opens the log at the place. It tells when the log is another run's than before, and begins at its start, and when
+// a part is not at hand.
+func (s *stream) open(ctx context.Context) (*job.Log, error) {
+	log, err := s.f.open(ctx, s.job, s.at.offset)
+	if err != nil {
+		return nil, err
 	}
-	s.said = text
-	s.event("", "", map[string]any{"message": text})
-	return nil
+	another := !log.Began.Equal(s.at.began) && !log.Began.IsZero() && !s.at.began.IsZero()
+	if shorter := log.Size < s.at.offset && s.at.began.IsZero(); another || shorter {
+		log.Close()
+		s.at = place{began: log.Began}
+		s.event("", "", message{Message: "The job was started again. Its log starts over.", Restarted: true})
+		if log, err = s.f.open(ctx, s.job, 0); err != nil {
+			return nil, err
+		}
+	}
+	s.at.began = log.Began
+	if log.Offset > s.at.offset {
+		s.event("", "", message{Message: skipped(s.at.offset, log.Offset), Skipped: log.Offset - s.at.offset})
+		s.at.offset = log.Offset
+	}
+	return log, nil
 }
 
-func (s *stream) sendProgress() error {
+// message is the data of an event that has a line of the log or, without an id, a word about the log.
+type message struct {
+	Message   string `json:"message"`
+	Restarted bool   `json:"restarted,omitempty"`
+	Skipped   int64  `json:"skipped,omitempty"`
+}
+
+// explain tells once why there is nothing yet.
+func (s *stream) explain(text string) {
+	if text == s.said || s.at.offset > 0 {
+		return
+	}
+	s.said = text
+	s.event("", "", message{Message: text})
+}
+
+func (s *stream) sendProgress() {
 	if s.job.Progress == s.progress {
-		return nil
+		return
 	}
 	s.progress = s.job.Progress
-	s.event("", "progress", map[string]any{"status": s.job.State, "progress": s.job.Progress})
-	return nil
+	s.event("", "progress", struct {
+		Progress float64   `json:"progress"`
+		Status   job.State `json:"status"`
+	}{s.job.Progress, s.job.State})
 }
 
 func (s *stream) end() error {
-	message := s.job.Message
-	if message == "" {
-		message = "Job " + string(s.job.State)
+	text := s.job.Message
+	if text == "" {
+		text = "Job " + string(s.job.State)
 	}
-	s.event("", "", map[string]any{"status": s.job.State, "reason": s.job.Reason, "message": message})
+	s.event("", "", struct {
+		Message string            `json:"message"`
+		Reason  simulation.Reason `json:"reason"`
+		Status  job.State         `json:"status"`
+	}{text, s.job.Reason, s.job.State})
 	return s.out.Flush()
 }
 

@@ -3,6 +3,7 @@ package logs
 import (
 	"bufio"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -21,6 +22,7 @@ import (
 	"github.com/sumo-k8/sumo-k8/pkg/job"
 	"github.com/sumo-k8/sumo-k8/pkg/problem"
 	"github.com/sumo-k8/sumo-k8/pkg/server"
+	"github.com/sumo-k8/sumo-k8/pkg/simulation"
 )
 
 // scripted is a run whose log and state the test writes. No real run is silent for minutes, or ends when a test wants it to.
@@ -30,22 +32,30 @@ type scripted struct {
 	mu    sync.Mutex
 	state job.Job
 	log   *string // nil: there is none yet
+	gone  int64   // bytes that are not at hand
 	fail  error
+
+	asked, opened int // calls
 }
 
 func (s *scripted) Job(context.Context, string, string) (job.Job, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.asked++
 	return s.state, s.fail
 }
 
-func (s *scripted) OpenLog(_ context.Context, _ job.Job, offset int64) (io.ReadCloser, error) {
+func (s *scripted) OpenLog(_ context.Context, _ job.Job, offset int64) (*job.Log, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.opened++
 	if s.log == nil {
 		return nil, problem.New(problem.NotFound, "No log yet.")
 	}
-	return io.NopCloser(strings.NewReader((*s.log)[min(int(offset), len(*s.log)):])), nil
+	offset = min(max(offset, s.gone), int64(len(*s.log)))
+	began, _ := simulation.ParseLogStart([]byte(strings.SplitAfter(*s.log, "\n")[0]))
+	body := io.NopCloser(strings.NewReader((*s.log)[offset:]))
+	return &job.Log{ReadCloser: body, Began: began, Offset: offset, Size: int64(len(*s.log))}, nil
 }
 
 func (s *scripted) say(text string) {
@@ -55,6 +65,14 @@ func (s *scripted) say(text string) {
 		s.log = new(string)
 	}
 	*s.log += text
+}
+
+// restart is what a job does whose run was lost: it has a new log.
+func (s *scripted) restart(began time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	first := simulation.LogStart(began) + "\n"
+	s.log = &first
 }
 
 func (s *scripted) become(change func(*job.Job)) {
@@ -67,11 +85,25 @@ func script(state job.State) *scripted {
 	return &scripted{state: job.Job{ID: "j", TenantID: "acme", State: state}}
 }
 
-// follow runs a stream in the background; the result is complete once the error has come.
-func (s *scripted) follow(ctx context.Context, offset int64) (*strings.Builder, <-chan error) {
-	f := &Function{Jobs: s, Live: s, StreamLimit: 280 * time.Second, Poll: 200 * time.Millisecond, Now: time.Now}
+func (s *scripted) function() *Function {
+	return &Function{Jobs: s, Live: s, StreamLimit: 280 * time.Second, Poll: 200 * time.Millisecond, Now: time.Now}
+}
+
+// follow runs a stream behind the event with an id in the background; the result is complete once the error has come.
+func (s *scripted) follow(ctx context.Context, lastID string) (*strings.Builder, <-chan error) {
+	return s.followBy(ctx, s.function(), lastID)
+}
+
+func (s *scripted) followBy(ctx context.Context, f *Function, lastID string) (*strings.Builder, <-chan error) {
 	out, ended := &strings.Builder{}, make(chan error, 1)
-	st := &stream{f: f, job: s.state, offset: offset, out: bufio.NewWriter(out), progress: s.state.Progress, wrote: time.Now()}
+	from, ok := parsePlace(lastID)
+	if !ok {
+		ended <- fmt.Errorf("%q is no id", lastID)
+		return out, ended
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	st := &stream{f: f, job: s.state, at: from, out: bufio.NewWriter(out), progress: s.state.Progress, wrote: time.Now()}
 	go func() { ended <- st.run(ctx) }()
 	return out, ended
 }
@@ -79,7 +111,7 @@ func (s *scripted) follow(ctx context.Context, offset int64) (*strings.Builder, 
 const resume = "retry: 200\n: to be continued, send Last-Event-ID\n\n"
 
 func said(end int, message string) string {
-	return fmt.Sprintf("id: %d\ndata: {\"message\":%q}\n\n", end, message)
+	return fmt.Sprintf("id: 0-%d\ndata: {\"message\":%q}\n\n", end, message)
 }
 
 func TestAStreamSendsWholeLinesAsTheyComeAndHeartbeatsBetween(t *testing.T) {
@@ -88,7 +120,7 @@ func TestAStreamSendsWholeLinesAsTheyComeAndHeartbeatsBetween(t *testing.T) {
 		run := script(job.Running)
 		run.say("one\ntw")
 		ctx, leave := context.WithCancel(t.Context())
-		out, ended := run.follow(ctx, 0)
+		out, ended := run.follow(ctx, "")
 		time.Sleep(time.Second)
 		run.say("o\r\n")
 		time.Sleep(40 * time.Second) // two heartbeats
@@ -114,7 +146,7 @@ func TestAStreamEndsBeforeTheGatewayCutsIt(t *testing.T) {
 		start := time.Now()
 		run := script(job.Running)
 		run.say("one\ntw") // the unfinished line is the next stream's
-		out, ended := run.follow(t.Context(), 0)
+		out, ended := run.follow(t.Context(), "")
 		if err := <-ended; err != nil {
 			t.Error(err)
 		}
@@ -131,7 +163,7 @@ func TestAStreamExplainsOnceWhyThereIsNoLog(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		run := script(job.Queued)
 		ctx, leave := context.WithCancel(t.Context())
-		out, ended := run.follow(ctx, 0)
+		out, ended := run.follow(ctx, "")
 		time.Sleep(5 * time.Second)
 		run.become(func(j *job.Job) { j.State = job.Pending })
 		time.Sleep(5 * time.Second)
@@ -155,7 +187,7 @@ func TestAStreamWhoseStateIsUnknownAsksToBeResumed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		run := script(job.Running)
 		run.say("one\n")
-		out, ended := run.follow(t.Context(), 0)
+		out, ended := run.follow(t.Context(), "")
 		time.Sleep(time.Second)
 		away := problem.New(problem.Unavailable, "The database is away.")
 		run.mu.Lock()
@@ -175,11 +207,11 @@ func TestPiecesOfAStreamMakeTheWholeLog(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		run := script(job.Running)
-		long := strings.Repeat("x", maxLine+10) // comes in two pieces
-		whole := []string{"one", "", "two", long[:maxLine], long[maxLine:], "three"}
+		long := strings.Repeat("x", maxLine-1) + "äöü" // comes in two pieces, of whole characters
+		whole := []string{"one", "", "two", long[:maxLine-1], long[maxLine-1:], "three"}
 		log := "one\n\ntwo\n" + long + "\nthree\n"
 		var got []string
-		lastID := int64(0)
+		lastID := ""
 		for _, until := range []int{0, 2, 4, 5, 8, 5 + maxLine, len(log) - 3, len(log)} {
 			if run.log == nil {
 				run.say("")
@@ -189,24 +221,167 @@ func TestPiecesOfAStreamMakeTheWholeLog(t *testing.T) {
 			out, ended := run.follow(ctx, lastID)
 			<-ended
 			cut()
-			for event := range strings.SplitSeq(out.String(), "\n\n") {
-				id, data, ok := strings.Cut(event, "\ndata: {\"message\":")
-				if !ok {
-					continue
+			for _, e := range eventsIn(t, out.String()) {
+				if e.id != "" {
+					lastID, got = e.id, append(got, e.Message)
 				}
-				var err error
-				if lastID, err = strconv.ParseInt(strings.TrimPrefix(id, "id: "), 10, 64); err != nil {
-					t.Fatal(err)
-				}
-				line, err := strconv.Unquote(strings.TrimSuffix(data, "}"))
-				if err != nil {
-					t.Fatal(err)
-				}
-				got = append(got, line)
 			}
 		}
 		if diff := cmp.Diff(whole, got); diff != "" {
 			t.Error(diff)
+		}
+	})
+}
+
+// sent is one server-sent event.
+type sent struct {
+	id string
+	message
+	Status job.State
+}
+
+// eventsIn reads the whole events of a stream that may be cut off.
+func eventsIn(t *testing.T, text string) (events []sent) {
+	t.Helper()
+	text = text[:strings.LastIndex("\n\n"+text, "\n\n")]
+	for block := range strings.SplitSeq(text, "\n\n") {
+		var e sent
+		for line := range strings.SplitSeq(block, "\n") {
+			name, value, _ := strings.Cut(line, ": ")
+			switch name {
+			case "id":
+				e.id = value
+			case "data":
+				if err := json.Unmarshal([]byte(value), &e); err != nil {
+					t.Fatalf("the event %q: %v", block, err)
+				}
+			}
+		}
+		if e != (sent{}) {
+			events = append(events, e)
+		}
+	}
+	return events
+}
+
+// A job that runs again has a new log. Whoever comes back with a place in the old one must get all of the new one.
+func TestAResumptionAfterARerunBeginsTheNewLog(t *testing.T) {
+	t.Parallel()
+	first := time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC)
+	second := first.Add(time.Minute)
+	old, renewed := simulation.LogStart(first)+"\n", simulation.LogStart(second)+"\n"
+	over := sent{message: message{Message: "The job was started again. Its log starts over.", Restarted: true}}
+	at := func(began time.Time, text, line string) sent {
+		return sent{id: place{began, int64(len(text) + len(line) + 1)}.String(), message: message{Message: line}}
+	}
+	for name, tt := range map[string]struct {
+		lastID string
+		want   []sent
+	}{
+		"from the start":           {"", []sent{at(second, "", renewed[:len(renewed)-1]), at(second, renewed, "b")}},
+		"behind the old log":       {place{first, int64(len(old) + 100)}.String(), []sent{over, at(second, "", renewed[:len(renewed)-1]), at(second, renewed, "b")}},
+		"within the new log":       {place{second, int64(len(renewed))}.String(), []sent{at(second, renewed, "b")}},
+		"by an id without a run":   {strconv.Itoa(len(renewed)), []sent{at(second, renewed, "b")}},
+		"by one of an unknown run": {place{time.Time{}, int64(len(renewed))}.String(), []sent{at(second, renewed, "b")}},
+		"by one behind its end":    {strconv.Itoa(len(renewed) + 100), []sent{over, at(second, "", renewed[:len(renewed)-1]), at(second, renewed, "b")}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				run := script(job.Running)
+				run.restart(second)
+				run.say("b\n")
+				ctx, leave := context.WithTimeout(t.Context(), time.Second)
+				defer leave()
+				out, ended := run.follow(ctx, tt.lastID)
+				<-ended
+				if diff := cmp.Diff(tt.want, eventsIn(t, out.String()), cmp.AllowUnexported(sent{})); diff != "" {
+					t.Errorf("-want +got:\n%s", diff)
+				}
+			})
+		})
+	}
+}
+
+func TestAStreamThatIsOpenDuringARerunGoesOnWithTheNewLog(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		run := script(job.Running)
+		run.restart(time.UnixMilli(1000))
+		run.say("old\n")
+		ctx, leave := context.WithCancel(t.Context())
+		out, ended := run.follow(ctx, "")
+		time.Sleep(time.Second)
+		run.mu.Lock()
+		run.log = nil
+		run.mu.Unlock()
+		time.Sleep(time.Second)
+		run.restart(time.UnixMilli(2000))
+		run.say("new, and longer than the old\n")
+		time.Sleep(time.Second)
+		leave()
+		<-ended
+		var got []string
+		for _, e := range eventsIn(t, out.String()) {
+			got = append(got, e.Message)
+		}
+		want := []string{
+			simulation.LogStart(time.UnixMilli(1000)), "old", "The job was started again. Its log starts over.",
+			simulation.LogStart(time.UnixMilli(2000)), "new, and longer than the old",
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("-want +got:\n%s", diff)
+		}
+	})
+}
+
+func TestAStreamTellsWhatIsNotAtHand(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		run := script(job.Running)
+		run.say("one\ntwo\nthree\n")
+		run.gone = 8
+		ctx, leave := context.WithTimeout(t.Context(), time.Second)
+		defer leave()
+		out, ended := run.follow(ctx, "0-4")
+		<-ended
+		want := "data: {\"message\":\"Bytes 4 to 7 of the log are not at hand while the job runs. They can be read when it has ended.\",\"skipped\":4}\n\n" +
+			said(14, "three")
+		if diff := cmp.Diff(want, out.String()); diff != "" {
+			t.Error(diff)
+		}
+	})
+}
+
+// A thousand followers of a job that says nothing cost what one does.
+func TestFollowersShareTheLookAtAJob(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		run := script(job.Running)
+		run.say("one\n")
+		f := run.function()
+		const followers = 1000
+		ctx, leave := context.WithTimeout(t.Context(), 9900*time.Millisecond)
+		defer leave()
+		outs, ends := make([]*strings.Builder, followers), make([]<-chan error, followers)
+		for i := range followers {
+			outs[i], ends[i] = run.followBy(ctx, f, "")
+		}
+		time.Sleep(5 * time.Second)
+		run.say("two\n")
+		for i := range followers {
+			<-ends[i]
+			if diff := cmp.Diff(said(4, "one")+said(8, "two"), outs[i].String()); diff != "" {
+				t.Fatal(diff)
+			}
+		}
+		// 10 s are 50 looks at the log and 20 at the state. Each follower reads when it comes, and when there is more: once
+		// for the line, and once more if the first look came after it.
+		if run.asked > 20 || run.opened > 50+3*followers {
+			t.Errorf("the state was asked for %d times, and the log %d times", run.asked, run.opened)
+		}
+		if len(f.watches.jobs) != 0 {
+			t.Errorf("%d jobs are still watched", len(f.watches.jobs))
 		}
 	})
 }
@@ -225,7 +400,7 @@ func TestAStreamPausesWhenTheServerStops(t *testing.T) {
 	ended := make(chan error, 1)
 	handler := http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		var streamed <-chan error
-		out, streamed = run.follow(r.Context(), 0)
+		out, streamed = run.follow(r.Context(), "")
 		close(begun)
 		ended <- <-streamed
 	})

@@ -46,8 +46,21 @@ type Observation struct {
 // LiveLogs reads the log of a run that has not ended.
 type LiveLogs interface {
 	// OpenLog reads the log of a run from a byte offset to its present end. It answers problem.NotFound when the engine
-	// does not have the run, or the run has written nothing yet.
-	OpenLog(ctx context.Context, j Job, offset int64) (io.ReadCloser, error)
+	// does not have the run, the run has written nothing yet, or nothing that is at hand; the problem says which.
+	OpenLog(ctx context.Context, j Job, offset int64) (*Log, error)
+}
+
+// Log is the log of one run of a job from an offset on, in complete lines. The caller closes it.
+type Log struct {
+	io.ReadCloser
+	// Began is when the run began that writes it, from its first line (simulation.LogStart); zero when that is not there.
+	// A job that is run again has another log.
+	Began time.Time
+	// Offset is where reading begins: later than asked for when what stands before is not at hand while the run goes on,
+	// and Size when the log does not reach as far.
+	Offset int64
+	// Size is the log's present length, in bytes.
+	Size int64
 }
 
 // Node is a machine on which runs happen.

@@ -17,6 +17,7 @@ import (
 
 	"github.com/sumo-k8/sumo-k8/pkg/job"
 	"github.com/sumo-k8/sumo-k8/pkg/problem"
+	"github.com/sumo-k8/sumo-k8/pkg/simulation"
 )
 
 // What Argo calls the parts of a run: the label that leads from a workflow to its pods, and SUMO's container.
@@ -50,6 +51,10 @@ const (
 // sumo-run writes to its standard output, byte for byte, what it writes to its log file. Offsets in a pod's log are
 // thus those of the file that becomes a result, once the lines are left out that Argo's own process in the
 // container has added.
+//
+// A kubelet divides a long output into files (containerLogMaxSize, 10 MiB as a rule) and shows only the last one from its
+// start. Streams that are open go on across the division. Who comes later gets what that file has, with the offset at
+// which it begins: sumo-run's marks tell it (simulation.LogMark).
 type Logs struct {
 	client rest.Interface
 
@@ -73,11 +78,13 @@ type tail struct {
 	mu    sync.Mutex
 	bytes []byte // complete lines
 	start int64  // offset of bytes[0]
-	err   error  // why there is no log
+	began time.Time
+	lost  bool  // there were lines whose place in the log is not known
+	err   error // why there is no log
 }
 
 // OpenLog implements job.LiveLogs.
-func (l *Logs) OpenLog(ctx context.Context, j job.Job, offset int64) (io.ReadCloser, error) {
+func (l *Logs) OpenLog(ctx context.Context, j job.Job, offset int64) (*job.Log, error) {
 	offset = max(offset, 0)
 	t := l.tail(j)
 	select {
@@ -85,30 +92,36 @@ func (l *Logs) OpenLog(ctx context.Context, j job.Job, offset int64) (io.ReadClo
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
-	rest, held, err := t.from(offset)
-	if err != nil {
-		return nil, err
+	held, err := t.from(offset)
+	if err != nil || held.Offset <= offset {
+		return held, err
 	}
-	if !held {
-		return l.openWhole(ctx, j, offset)
+	whole, err := l.openWhole(ctx, j, offset)
+	if problem.CodeOf(err) == problem.NotFound {
+		return held, nil // the kubelet has just begun another file
 	}
-	return io.NopCloser(bytes.NewReader(rest)), nil
+	if err == nil && whole.Began.Equal(held.Began) {
+		whole.Size = max(whole.Size, held.Size)
+	}
+	return whole, err
 }
 
-// from returns what the log has from offset on; held is false when that begins before what is kept.
-func (t *tail) from(offset int64) (rest []byte, held bool, err error) {
+// from returns what is kept of the log from offset on, or from later on when its start is not kept.
+func (t *tail) from(offset int64) (*job.Log, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	end := t.start + int64(len(t.bytes))
 	switch {
 	case t.err != nil:
-		return nil, false, t.err
+		return nil, t.err
+	case end == 0 && t.lost:
+		return nil, rotated()
 	case end == 0:
-		return nil, false, noLog(nil)
-	case offset < t.start:
-		return nil, false, nil
+		return nil, noLog(nil)
 	}
-	return slices.Clone(t.bytes[min(offset, end)-t.start:]), true, nil
+	offset = min(max(offset, t.start), end)
+	body := io.NopCloser(bytes.NewReader(slices.Clone(t.bytes[offset-t.start:])))
+	return &job.Log{ReadCloser: body, Began: t.began, Offset: offset, Size: end}, nil
 }
 
 // tail returns the tail of j's log, which it begins to follow when nobody does yet.
@@ -154,14 +167,15 @@ func (l *Logs) run(ctx context.Context, j job.Job, t *tail) {
 		return
 	}
 	var at position
-	if err := l.read(ctx, j, pod, &at, false, t); err != nil {
+	var p placer
+	if err := l.read(ctx, j, pod, &at, &p, false, t); err != nil {
 		t.fail(err)
 		return
 	}
 	close(t.ready)
 	for ctx.Err() == nil {
 		// The stream also ends when a kubelet or an API server does; only the container's own end is final.
-		if err := l.read(ctx, j, pod, &at, true, t); problem.CodeOf(err) == problem.NotFound || l.over(ctx, j, pod) {
+		if err := l.read(ctx, j, pod, &at, &p, true, t); problem.CodeOf(err) == problem.NotFound || l.over(ctx, j, pod) {
 			return
 		}
 		select {
@@ -183,16 +197,55 @@ func (t *tail) fail(err error) {
 	}
 }
 
-// add appends a complete line.
-func (t *tail) add(line []byte) {
+// add appends a complete line, which stands at offset in the log. Behind a gap the tail begins anew.
+func (t *tail) add(offset int64, line []byte, began time.Time) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	if t.began = began; offset != t.start+int64(len(t.bytes)) {
+		t.bytes, t.start = t.bytes[:0], offset
+	}
 	if over := len(t.bytes) + len(line) - 2*kept; over > 0 && len(t.bytes) > kept {
 		cut := len(t.bytes) - kept
 		t.start += int64(cut)
 		t.bytes = append(t.bytes[:0], t.bytes[cut:]...)
 	}
 	t.bytes = append(t.bytes, line...)
+}
+
+// lose notes that there is a log of which nothing is at hand yet.
+func (t *tail) lose() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.lost = true
+}
+
+// placer tells where in sumo-run's log the lines of a container stand.
+type placer struct {
+	next  int64     // offset of the line that comes next
+	began time.Time // when the run began
+	begun bool      // a line has come
+	sure  bool      // next is known
+}
+
+// place returns the offset of a line; ok is false when it is no line of the log, or its place is not known.
+func (p *placer) place(line []byte) (offset int64, ok bool) {
+	if isArgos(line) {
+		return 0, false
+	}
+	if began, offset, ok := simulation.ParseLogMark(line); ok {
+		p.begun, p.sure, p.next, p.began = true, true, offset, began
+		return 0, false
+	}
+	if !p.begun {
+		p.begun = true
+		p.began, p.sure = simulation.ParseLogStart(line)
+	}
+	if !p.sure {
+		return 0, false
+	}
+	offset = p.next
+	p.next += int64(len(line))
+	return offset, true
 }
 
 // position is how far a log was read: the time of the last line, and how many lines of that very time were read.
@@ -202,27 +255,35 @@ type position struct {
 	any  bool
 }
 
-// skip reports whether the line with this time was read before p. Seen counts the lines of the present reading.
-func (p position) skip(seen *position, stamp string) bool {
-	if !p.any {
-		return false
-	}
-	if stamp != seen.time {
-		seen.time, seen.same = stamp, 0
-	}
-	seen.same++
-	if c := compareStamps(stamp, p.time); c != 0 {
-		return c < 0
-	}
-	return seen.same <= p.same
-}
-
 func (p *position) advance(stamp string) {
 	if stamp != p.time {
 		p.time, p.same = stamp, 0
 	}
 	p.same++
 	p.any = true
+}
+
+// resumption finds the position up to which a log was read in what a kubelet sends of it again.
+type resumption struct {
+	position
+	met int // lines of the position's time
+}
+
+// known reports whether the line with this time was read before. Gap tells that lines are missing between the position
+// and this first new line: the kubelet has begun another file.
+func (r *resumption) known(stamp string) (known, gap bool) {
+	if !r.any {
+		return false, false
+	}
+	switch c := compareStamps(stamp, r.time); {
+	case c < 0:
+		return true, false
+	case c == 0 && r.met < r.same:
+		r.met++
+		return true, false
+	}
+	r.any = false // all that follows is new
+	return false, r.met < r.same
 }
 
 // compareStamps orders times as a kubelet writes them. Their fractions of a second differ in length.
@@ -236,14 +297,14 @@ func compareStamps(a, b string) int {
 }
 
 // read adds the lines behind at to t, to the present end or, following, until the stream ends.
-func (l *Logs) read(ctx context.Context, j job.Job, pod string, at *position, following bool, t *tail) error {
+func (l *Logs) read(ctx context.Context, j job.Job, pod string, at *position, p *placer, following bool, t *tail) error {
 	request := l.client.Get().AbsPath("/api/v1/namespaces", j.Namespace, "pods", pod, "log").
 		Param("container", mainContainer).Param("timestamps", "true")
 	if following {
 		request = request.Param("follow", "true")
 	}
 	if at.any {
-		// The API server takes whole seconds; skip leaves out what the rounding brings again.
+		// The API server takes whole seconds; what the rounding brings again is left out below.
 		since, err := time.Parse(time.RFC3339Nano, at.time)
 		if err != nil {
 			return fmt.Errorf("the log of pod %s has a line without its time: %w", pod, err)
@@ -255,8 +316,7 @@ func (l *Logs) read(ctx context.Context, j job.Job, pod string, at *position, fo
 		return logFailed(err, pod)
 	}
 	defer body.Close()
-	first := !at.any
-	known, seen := *at, position{}
+	before := resumption{position: *at}
 	lines := stamped{in: bufio.NewReaderSize(body, readAhead)}
 	for {
 		stamp, line, err := lines.next()
@@ -268,27 +328,25 @@ func (l *Logs) read(ctx context.Context, j job.Job, pod string, at *position, fo
 		case err != nil:
 			return failed(err, "read the log of pod "+pod)
 		}
-		if known.skip(&seen, stamp) {
+		known, gap := before.known(stamp)
+		if known {
 			continue
 		}
 		at.advance(stamp)
-		if isArgos(line) {
-			continue
+		if gap {
+			p.sure = false
 		}
-		if first && !bytes.HasPrefix(line, []byte(firstWord)) {
-			return rotated()
+		if offset, ok := p.place(line); ok {
+			t.add(offset, line, p.began)
+		} else if p.begun && !p.sure {
+			t.lose()
 		}
-		first = false
-		t.add(line)
 	}
 }
 
-// firstWord begins the first line of every log of sumo-run. A log that begins otherwise has lost its beginning: a
-// kubelet shows only the last of the files into which it divides a long log.
-const firstWord = "sumo-run: "
-
 func rotated() error {
-	return problem.New(problem.NotFound, "The log has grown so long that its beginning is not at hand. All of it can be read when the job has ended.")
+	return problem.New(problem.NotFound, "The log has grown so long that its beginning is not at hand while the job runs. "+
+		"Its latest part comes in a moment, and all of it can be read when the job has ended.")
 }
 
 // isArgos tells the lines of Argo's process in the container from those of sumo-run.
@@ -323,8 +381,8 @@ func (s stamped) next() (stamp string, line []byte, err error) {
 	return string(before), after, nil
 }
 
-// openWhole reads the log from its start, once, for who needs more of it than is kept.
-func (l *Logs) openWhole(ctx context.Context, j job.Job, offset int64) (io.ReadCloser, error) {
+// openWhole reads the log from where the kubelet's file begins, once, for who needs more of it than is kept.
+func (l *Logs) openWhole(ctx context.Context, j job.Job, offset int64) (*job.Log, error) {
 	pod, err := l.newestPod(ctx, j)
 	if err != nil {
 		return nil, err
@@ -334,35 +392,69 @@ func (l *Logs) openWhole(ctx context.Context, j job.Job, offset int64) (io.ReadC
 	if err != nil {
 		return nil, logFailed(err, pod)
 	}
-	whole := &wholeLog{body: body, in: bufio.NewReaderSize(body, readAhead)}
-	if _, err := io.CopyN(io.Discard, whole, offset); err != nil && !errors.Is(err, io.EOF) {
+	w := &wholeLog{body: body, in: bufio.NewReaderSize(body, readAhead)}
+	begins, err := w.skip(offset)
+	if err != nil {
 		body.Close()
-		return nil, err
+		if errors.Is(err, io.EOF) {
+			return nil, rotated()
+		}
+		return nil, failed(err, "read the log of pod "+pod)
 	}
-	return whole, nil
+	return &job.Log{ReadCloser: w, Began: w.placer.began, Offset: begins, Size: begins}, nil
 }
 
-// wholeLog is a pod's log without Argo's lines, up to its last complete line.
+// wholeLog is a pod's log without what is not sumo-run's, up to its last complete line.
 type wholeLog struct {
-	body  io.Closer
-	in    *bufio.Reader
-	line  []byte
-	begun bool
+	body   io.Closer
+	in     *bufio.Reader
+	placer placer
+	line   []byte
+	end    int64 // offset behind line
 }
 
-func (w *wholeLog) Read(p []byte) (int, error) {
-	for len(w.line) == 0 {
+// skip goes forward to offset, or to where the log begins when that is later, and returns where it is then.
+func (w *wholeLog) skip(offset int64) (int64, error) {
+	for {
+		begins, err := w.next()
+		if err == io.EOF && w.end > 0 {
+			return w.end, nil // the log is shorter than it was: another run's
+		}
+		if err != nil {
+			return 0, err
+		}
+		if w.end > offset {
+			cut := max(offset-begins, 0)
+			w.line = w.line[cut:]
+			return begins + cut, nil
+		}
+	}
+}
+
+// next reads the next line of the log and returns its offset.
+func (w *wholeLog) next() (int64, error) {
+	for {
 		line, err := w.in.ReadBytes('\n')
 		if err != nil {
 			return 0, err
 		}
-		if isArgos(line) {
+		begins, ok := w.placer.place(line)
+		if !ok {
 			continue
 		}
-		if !w.begun && !bytes.HasPrefix(line, []byte(firstWord)) {
-			return 0, rotated()
+		if w.end > 0 && begins != w.end {
+			return 0, io.EOF // what follows a gap is another reading's
 		}
-		w.begun, w.line = true, line
+		w.line, w.end = line, begins+int64(len(line))
+		return begins, nil
+	}
+}
+
+func (w *wholeLog) Read(p []byte) (int, error) {
+	if len(w.line) == 0 {
+		if _, err := w.next(); err != nil {
+			return 0, err
+		}
 	}
 	n := copy(p, w.line)
 	w.line = w.line[n:]
@@ -425,7 +517,7 @@ func (l *Logs) over(ctx context.Context, j job.Job, name string) bool {
 }
 
 func noLog(cause error) error {
-	return problem.Wrap(cause, problem.NotFound, "The run has not written a log yet. Ask again once it is RUNNING.")
+	return problem.Wrap(cause, problem.NotFound, "No log yet: the simulation is just starting.")
 }
 
 func logFailed(err error, pod string) error {

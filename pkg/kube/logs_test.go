@@ -17,12 +17,14 @@ import (
 
 	"github.com/sumo-k8/sumo-k8/pkg/job"
 	"github.com/sumo-k8/sumo-k8/pkg/problem"
+	"github.com/sumo-k8/sumo-k8/pkg/simulation"
 )
 
 // kubelet has one pod and its log. A real one cannot be made to lose connections and to rotate when a test wants it.
 type kubelet struct {
 	mu      sync.Mutex
 	lines   []stampedLine
+	rotated int // lines that are in another file
 	ended   bool
 	waiting bool // the container has not started
 	streams int  // followers at the moment
@@ -122,7 +124,7 @@ func (k *kubelet) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
-	cut, sent := k.cut, 0
+	cut, sent := k.cut, k.rotated
 	k.mu.Unlock()
 	for {
 		k.mu.Lock()
@@ -160,9 +162,15 @@ func readLog(t testing.TB, logs *Logs, offset int64) string {
 		t.Fatal(err)
 	}
 	defer body.Close()
+	if !body.Began.Equal(began) {
+		t.Errorf("the log is of the run that began at %v, want %v", body.Began, began)
+	}
 	text, err := io.ReadAll(body)
 	if err != nil {
 		t.Fatal(err)
+	}
+	if body.Offset != min(offset, body.Size) {
+		t.Errorf("from %d of %d bytes, it begins at %d", offset, body.Size, body.Offset)
 	}
 	return string(text)
 }
@@ -180,7 +188,7 @@ func follow(t testing.TB, logs *Logs, offset int64, want string) string {
 
 const (
 	argoLine = `time="2026-11-22T10:00:00.000Z" level=info msg="sub-process exited" argo=true error="<nil>"`
-	line1    = "sumo-run: configuration a.sumocfg, seed 1"
+	line1    = "sumo-run: started 2026-11-22T10:00:00.000Z"
 	line2    = "Warning: Vehicle 'a' teleports."
 )
 
@@ -291,7 +299,7 @@ func TestNoLog(t *testing.T) {
 	}
 }
 
-func TestAPositionSkipsWhatWasReadAndNothingElse(t *testing.T) {
+func TestAResumptionSkipsWhatWasReadAndNothingElse(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		var stamps []string
@@ -305,7 +313,7 @@ func TestAPositionSkipsWhatWasReadAndNothingElse(t *testing.T) {
 		for _, stamp := range stamps[:known] {
 			p.advance(stamp)
 		}
-		// What the API server sends again begins with a whole second.
+		// What the API server sends again begins with a whole second, unless the kubelet has begun another file.
 		from := 0
 		if known > 0 {
 			last, err := time.Parse(time.RFC3339Nano, stamps[known-1])
@@ -318,15 +326,159 @@ func TestAPositionSkipsWhatWasReadAndNothingElse(t *testing.T) {
 				}
 			}
 		}
-		var seen position
-		read := 0
+		rotated := rapid.IntRange(0, len(stamps)-from).Draw(t, "rotated")
+		from += rotated
+		wantGap := false // when a line that was read is gone, others may be that were not
+		if known > 0 && from < len(stamps) && from > known-p.same {
+			if stamps[from] == stamps[known-1] {
+				return // some of the lines of one time are gone, and which is not to be told: the next mark is to the rescue
+			}
+			wantGap = true
+		}
+		before := resumption{position: p}
+		read, gap := 0, false
 		for _, stamp := range stamps[from:] {
-			if !p.skip(&seen, stamp) {
+			old, behindGap := before.known(stamp)
+			if gap = gap || behindGap; !old {
 				read++
 			}
 		}
-		if read != len(stamps)-known {
-			t.Fatalf("of %v, %d of them known, %d were taken for new", stamps, known, read)
+		if want := len(stamps) - max(known, from); read != want || gap != wantGap {
+			t.Fatalf("of %v from %d, %d of them known, %d were taken for new behind a gap (%v), want %d (%v)", stamps, from, known, read, gap, want, wantGap)
 		}
 	})
+}
+
+// rotate is what a kubelet does with a log of some length: what was written so far is in another file, which it does not
+// show. Streams that are open go on.
+func (k *kubelet) rotate() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.rotated = len(k.lines)
+}
+
+// longLog is what sumo-run writes to its console, and what to its log.
+type longLog struct {
+	log    strings.Builder
+	marked int
+}
+
+// write adds n lines to the log and gives them, with marks, to the kubelet.
+func (l *longLog) write(k *kubelet, n int) {
+	for range n {
+		line := fmt.Sprintf("line at %d %s", l.log.Len(), strings.Repeat("x", l.log.Len()%77))
+		if l.log.Len() == 0 {
+			line = line1
+		}
+		l.log.WriteString(line + "\n")
+		k.write(l.log.Len(), line)
+		if l.log.Len()-l.marked >= 1000 {
+			l.marked = l.log.Len()
+			k.write(l.log.Len(), simulation.LogMark(began, int64(l.marked)))
+		}
+	}
+}
+
+func TestAFollowerGoesOnWhenTheKubeletRotates(t *testing.T) {
+	t.Parallel()
+	k, logs := newKubelet(t)
+	var l longLog
+	l.write(k, 50)
+	got := readLog(t, logs, 0)
+	for streams := 0; streams == 0; time.Sleep(time.Millisecond) {
+		k.mu.Lock()
+		streams = k.streams
+		k.mu.Unlock()
+	}
+	for range 5 {
+		k.rotate()
+		l.write(k, 50)
+		got += follow(t, logs, int64(len(got)), l.log.String()[len(got):])
+	}
+	if diff := cmp.Diff(l.log.String(), got); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+}
+
+func TestWhoComesAfterARotationGetsTheLatestPartWithItsPlace(t *testing.T) {
+	t.Parallel()
+	k, logs := newKubelet(t)
+	var l longLog
+	l.write(k, 100)
+	k.rotate()
+	l.log.WriteString(line2 + "\n")
+	k.write(l.log.Len(), line2)
+	if _, err := logs.OpenLog(t.Context(), job.Job{ID: "j", Namespace: "n"}, 0); problem.CodeOf(err) != problem.NotFound || !strings.Contains(err.Error(), "so long") {
+		t.Errorf("without a mark it answers %v", err)
+	}
+	l.write(k, 100)
+	whole := l.log.String()
+	for _, offset := range []int{0, 1, len(whole) - 500, len(whole)} {
+		want := 0
+		for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(time.Millisecond) {
+			body, err := logs.OpenLog(t.Context(), job.Job{ID: "j", Namespace: "n"}, int64(offset))
+			if problem.CodeOf(err) == problem.NotFound && time.Now().Before(deadline) {
+				continue // the marks are on their way
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			text, err := io.ReadAll(body)
+			if err != nil {
+				t.Fatal(err)
+			}
+			body.Close()
+			if want = int(body.Offset); want+len(text) < len(whole) && time.Now().Before(deadline) {
+				continue
+			}
+			if want < offset || !body.Began.Equal(began) || string(text) != whole[want:] {
+				t.Errorf("from %d it has %d bytes at %d, which are not those of the log", offset, len(text), want)
+			}
+			break
+		}
+		if offset > len(whole)/2+1000 && want != offset {
+			t.Errorf("from %d it begins at %d, though that is at hand", offset, want)
+		}
+		if offset == 0 && (want < len(whole)/3 || want > len(whole)*2/3) {
+			t.Errorf("of %d bytes, half of them rotated away, it begins at %d", len(whole), want)
+		}
+	}
+}
+
+func TestARotationDuringALostConnectionIsNoticed(t *testing.T) {
+	t.Parallel()
+	k, logs := newKubelet(t)
+	var l longLog
+	l.write(k, 100)
+	known := len(readLog(t, logs, 0))
+	k.mu.Lock()
+	close(k.cut) // and nobody may come back before the rotation
+	k.cut = make(chan struct{})
+	for _, line := range []string{"gone", "gone too"} {
+		k.lines = append(k.lines, stampedLine{began.Add(time.Duration(l.log.Len()) * time.Millisecond), line})
+		l.log.WriteString(line + "\n")
+	}
+	k.rotated = len(k.lines)
+	k.mu.Unlock()
+	l.write(k, 100)
+	whole := l.log.String()
+	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(time.Millisecond) {
+		body, err := logs.OpenLog(t.Context(), job.Job{ID: "j", Namespace: "n"}, int64(known))
+		if err != nil {
+			t.Fatal(err)
+		}
+		text, err := io.ReadAll(body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body.Close()
+		if len(text) == 0 && time.Now().Before(deadline) {
+			continue
+		}
+		begins := int(body.Offset)
+		if begins == known || !strings.HasPrefix(whole[begins:], string(text)) {
+			t.Errorf("behind byte %d it has %d bytes at %d, which are not those of the log:\n%.100s", known, len(text), begins, text)
+		}
+		return
+	}
 }

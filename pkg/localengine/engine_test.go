@@ -515,6 +515,19 @@ func TestOpenLogGivesCompleteLinesFromAnOffset(t *testing.T) {
 	b.allow(t, "go")
 	b.seeEnd(t, j.ID)
 
+	began := time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC)
+	told := b.start(t, "told", `echo "`+simulation.LogStart(began)+`" >"$out/log.txt"; echo more >>"$out/log.txt"; : >"$SCRATCH/told"; finish ""`, nil)
+	b.trace(t, "told")
+	log, err := b.OpenLog(t.Context(), told, 1000)
+	if err != nil {
+		t.Fatal(err)
+	}
+	log.Close()
+	size := int64(len(simulation.LogStart(began)) + len("\nmore\n"))
+	if !log.Began.Equal(began) || log.Offset != size || log.Size != size {
+		t.Errorf("the log is told to have begun at %v and to have %d bytes, reading from %d; want %v and %d", log.Began, log.Size, log.Offset, began, size)
+	}
+
 	quiet := b.start(t, "quiet", `: >"$out/log.txt"; : >"$SCRATCH/quiet"; finish ""`, nil)
 	b.trace(t, "quiet")
 	elsewhere := localengine.Logs(b.cfg)

@@ -1,12 +1,14 @@
 package localengine
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/sumo-k8/sumo-k8/pkg/job"
 	"github.com/sumo-k8/sumo-k8/pkg/problem"
@@ -17,14 +19,14 @@ import (
 func Logs(cfg Config) job.LiveLogs { return folder(cfg.Dir) }
 
 // OpenLog reads the log of a run that has not been forgotten, up to the end of its last complete line.
-func (e *Engine) OpenLog(ctx context.Context, j job.Job, offset int64) (io.ReadCloser, error) {
+func (e *Engine) OpenLog(ctx context.Context, j job.Job, offset int64) (*job.Log, error) {
 	return folder(e.cfg.Dir).OpenLog(ctx, j, offset)
 }
 
 // folder holds the folders of runs.
 type folder string
 
-func (dir folder) OpenLog(_ context.Context, j job.Job, offset int64) (io.ReadCloser, error) {
+func (dir folder) OpenLog(_ context.Context, j job.Job, offset int64) (*job.Log, error) {
 	if !isFolderName(j.ID) {
 		return nil, noLog(nil)
 	}
@@ -44,14 +46,24 @@ func (dir folder) OpenLog(_ context.Context, j job.Job, offset int64) (io.ReadCl
 		return nil, err
 	}
 	offset = min(max(offset, 0), end)
-	return struct {
+	body := struct {
 		io.Reader
 		io.Closer
-	}{io.NewSectionReader(f, offset, end-offset), f}, nil
+	}{io.NewSectionReader(f, offset, end-offset), f}
+	return &job.Log{ReadCloser: body, Began: firstLine(f), Offset: offset, Size: end}, nil
+}
+
+// firstLine is what the first line of a log tells: when its run began.
+func firstLine(f *os.File) time.Time {
+	var head [simulation.MaxLogStart]byte
+	n, _ := f.ReadAt(head[:], 0) // a shorter file is no failure, and an unreadable one shows when it is read
+	line, _, _ := bytes.Cut(head[:n], []byte("\n"))
+	began, _ := simulation.ParseLogStart(line)
+	return began
 }
 
 func noLog(cause error) error {
-	return problem.Wrap(cause, problem.NotFound, "The run has not written a log yet. Ask again once it is RUNNING.")
+	return problem.Wrap(cause, problem.NotFound, "No log yet: the simulation is just starting.")
 }
 
 // endOfLastLine returns how many bytes of f are complete lines. It reads f backwards, as far as one line goes.

@@ -1,0 +1,220 @@
+package logs
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"math"
+	"reflect"
+	"time"
+	"unicode/utf8"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/sumo-k8/sumo-k8/pkg/job"
+	"github.com/sumo-k8/sumo-k8/pkg/problem"
+	"github.com/sumo-k8/sumo-k8/pkg/rest"
+)
+
+// snapshotBytes is the most of a log that one answer shows: thousands of lines, and little enough to hold in memory.
+const snapshotBytes = 1 << 20
+
+// Snapshot is a log, or a part of one, on the wire.
+type Snapshot struct {
+	JobID      string     `json:"job_id" format:"uuid"`
+	PodName    string     `json:"pod_name" doc:"The pod or process that runs the job; empty before it exists."`
+	Logs       string     `json:"logs" doc:"Whole characters always. While there is no log, an answer to a request without offset says here why."`
+	Status     job.State  `json:"status"`
+	Offset     int64      `json:"offset" doc:"Byte at which logs begins."`
+	NextOffset int64      `json:"next_offset" doc:"Byte behind logs: send it as offset to go on."`
+	Size       int64      `json:"size" doc:"Bytes that the log has at present."`
+	Complete   bool       `json:"complete" doc:"True when the job is over and logs reaches to the log's end: nothing more will come."`
+	Truncated  bool       `json:"truncated" doc:"True when the log has more before offset."`
+	BeganAt    *time.Time `json:"log_began_at" doc:"When the run began that writes this log. Another time than before tells that the job was started again: its log starts over."`
+	Message    string     `json:"message,omitempty" doc:"Why there is no log, or not all that was asked for."`
+}
+
+type snapshotRequest struct {
+	ID     string        `path:"id"`
+	Offset optionalInt64 `query:"offset" minimum:"0" doc:"Byte to begin at. Inside a character, reading begins at that character."`
+	Limit  int           `query:"limit" minimum:"4" maximum:"1048576" default:"1048576" doc:"Bytes at most; 4 are the longest character."`
+	Tail   int           `query:"tail" minimum:"1" maximum:"100000" doc:"Show the last lines only, so many of them at most."`
+}
+
+// optionalInt64 is a query parameter whose absence means something else than zero.
+type optionalInt64 struct {
+	value int64
+	set   bool
+}
+
+// Schema tells huma that it is a number like others.
+func (optionalInt64) Schema(r huma.Registry) *huma.Schema {
+	return r.Schema(reflect.TypeFor[int64](), true, "")
+}
+
+// Receiver tells huma where to put the number.
+func (o *optionalInt64) Receiver() reflect.Value { return reflect.ValueOf(&o.value).Elem() }
+
+// OnParamSet hears from huma whether there was one.
+func (o *optionalInt64) OnParamSet(isSet bool, _ any) { o.set = isSet }
+
+type snapshotAnswer struct{ Body Snapshot }
+
+func (f *Function) snapshot(ctx context.Context, in *snapshotRequest) (*snapshotAnswer, error) {
+	if in.Offset.set && in.Tail > 0 {
+		return nil, problem.New(problem.Invalid, "offset and tail exclude each other. Send offset to read on from a byte, or tail for the last lines.")
+	}
+	j, err := f.Jobs.Job(ctx, rest.TenantOf(ctx).ID, in.ID)
+	if err != nil {
+		return nil, err
+	}
+	out := Snapshot{JobID: j.ID, PodName: podName(j), Status: j.State}
+	var log *job.Log
+	var text []byte
+	if in.Offset.set {
+		log, text, err = f.part(ctx, j, in.Offset.value, in.Limit)
+	} else {
+		log, text, err = f.end(ctx, j, in.Tail, in.Limit)
+	}
+	switch {
+	case problem.CodeOf(err) == problem.NotFound:
+		out.Message = whyNoLog(j, err)
+		out.Offset, out.NextOffset = in.Offset.value, in.Offset.value
+		if !in.Offset.set {
+			out.Logs = out.Message
+		}
+		return &snapshotAnswer{Body: out}, nil
+	case err != nil:
+		return nil, fmt.Errorf("reading the log of job %s: %w", j.ID, err)
+	}
+	out.Logs, out.Offset, out.NextOffset = string(text), log.Offset, log.Offset+int64(len(text))
+	out.Size, out.Truncated = max(log.Size, out.NextOffset), out.Offset > 0
+	out.Complete = j.State.Terminal() && out.NextOffset == out.Size
+	if !log.Began.IsZero() {
+		out.BeganAt = &log.Began
+	}
+	if in.Offset.set && out.Offset > in.Offset.value {
+		out.Message = skipped(in.Offset.value, out.Offset)
+	}
+	return &snapshotAnswer{Body: out}, nil
+}
+
+// skipped explains a part that is not at hand.
+func skipped(from, to int64) string {
+	return fmt.Sprintf("Bytes %d to %d of the log are not at hand while the job runs. They can be read when it has ended.", from, to-1)
+}
+
+// part reads up to limit bytes from offset, in whole characters. The log's Offset is where text begins.
+func (f *Function) part(ctx context.Context, j job.Job, offset int64, limit int) (log *job.Log, text []byte, err error) {
+	// A character that offset is inside of begins at most three bytes before.
+	log, err = f.open(ctx, j, max(0, offset-(utf8.UTFMax-1)))
+	if err != nil {
+		return nil, nil, err
+	}
+	defer log.Close()
+	before := max(0, int(min(offset, log.Size)-log.Offset))
+	text, err = io.ReadAll(io.LimitReader(log, int64(before+limit)))
+	if err != nil {
+		return nil, nil, err
+	}
+	cut := len(text) == before+limit // the log may go on, and the last character with it
+	start := min(before, len(text))
+	for start > 0 && start < len(text) && !utf8.RuneStart(text[start]) {
+		start--
+	}
+	text = text[start:min(len(text), start+limit)]
+	if cut {
+		text = wholeCharacters(text)
+	}
+	log.Offset += int64(start)
+	return log, text, nil
+}
+
+// wholeCharacters is text without the beginning of a character at its end.
+func wholeCharacters(text []byte) []byte {
+	for i := len(text) - 1; i >= max(0, len(text)-utf8.UTFMax); i-- {
+		if utf8.RuneStart(text[i]) {
+			if !utf8.FullRune(text[i:]) {
+				return text[:i]
+			}
+			break
+		}
+	}
+	return text
+}
+
+// end reads the last lines, all of them when lines is 0, as far as they go into limit bytes.
+func (f *Function) end(ctx context.Context, j job.Job, lines, limit int) (log *job.Log, text []byte, err error) {
+	log, err = f.open(ctx, j, math.MaxInt64) // for its size
+	if err != nil {
+		return nil, nil, err
+	}
+	log.Close()
+	log, err = f.open(ctx, j, max(0, log.Size-int64(limit)-1))
+	if err != nil {
+		return nil, nil, err
+	}
+	defer log.Close()
+	text, skipped, err := tail(log, lines, limit)
+	log.Offset += skipped
+	return log, text, err
+}
+
+// tail reads all of r and returns its last bytes from the start of a line, at most max of them, and how many bytes stand
+// before them. A last line longer than max is shown from within. When lines is not 0 it returns no more of them.
+func tail(r io.Reader, lines, max int) (text []byte, skipped int64, err error) {
+	window := max + 1 // with the byte before, which tells whether the last max bytes begin a line
+	buffer := make([]byte, 0, 64<<10)
+	chunk := make([]byte, 64<<10)
+	for {
+		n, err := r.Read(chunk)
+		buffer = append(buffer, chunk[:n]...)
+		if len(buffer) > 2*window {
+			kept := copy(buffer, buffer[len(buffer)-window:])
+			skipped += int64(len(buffer) - kept)
+			buffer = buffer[:kept]
+		}
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			return nil, 0, err
+		}
+	}
+	if over := len(buffer) - window; over > 0 {
+		buffer, skipped = buffer[over:], skipped+int64(over)
+	}
+	start := 0
+	if len(buffer) > max || skipped > 0 {
+		start = bytes.IndexByte(buffer, '\n') + 1
+		if start == 0 || start == len(buffer) {
+			start = len(buffer) - max
+			for start < len(buffer) && !utf8.RuneStart(buffer[start]) {
+				start++
+			}
+		}
+	}
+	if lines > 0 {
+		start += startOfLast(buffer[start:], lines)
+	}
+	return buffer[start:], skipped + int64(start), nil
+}
+
+// startOfLast is where the last so many lines of text begin.
+func startOfLast(text []byte, lines int) int {
+	at := len(bytes.TrimSuffix(text, []byte("\n")))
+	for range lines {
+		if at = bytes.LastIndexByte(text[:at], '\n'); at < 0 {
+			return 0
+		}
+	}
+	return at + 1
+}
+
+func podName(j job.Job) string {
+	if j.State == job.Queued || j.Attempt == 0 {
+		return ""
+	}
+	return "sumo-" + j.ID
+}

@@ -1,0 +1,129 @@
+package logs
+
+import (
+	"context"
+	"math"
+	"sync"
+	"time"
+
+	"github.com/sumo-k8/sumo-k8/pkg/job"
+	"github.com/sumo-k8/sumo-k8/pkg/problem"
+)
+
+// stateEvery is how often the state of a job that is followed is asked for.
+const stateEvery = 500 * time.Millisecond
+
+// watches are the jobs whose logs are being followed, each looked at once for all its followers. So a job costs the
+// database and the engine the same whether one follows it or a thousand, and a follower costs what is new in the log.
+type watches struct {
+	mu   sync.Mutex
+	jobs map[string]*watch
+}
+
+// watch is the look at one job.
+type watch struct {
+	followers int // guarded by watches.mu
+	stop      context.CancelFunc
+
+	mu      sync.Mutex
+	seen    look
+	changed chan struct{} // closed when seen is no longer the latest
+}
+
+// look is what followers need to know. It is comparable but for the job, of which only what they show counts.
+type look struct {
+	job job.Job
+	err error // why the job's state is not known
+	log logState
+}
+
+// logState tells one state of a log from the next.
+type logState struct {
+	began time.Time
+	size  int64
+	none  string // why there is no log
+}
+
+// join returns the watch of j, which begins with the first follower.
+func (f *Function) join(j job.Job) *watch {
+	f.watches.mu.Lock()
+	defer f.watches.mu.Unlock()
+	w := f.watches.jobs[j.ID]
+	if w == nil {
+		if f.watches.jobs == nil {
+			f.watches.jobs = map[string]*watch{}
+		}
+		ctx, stop := context.WithCancel(context.Background())
+		w = &watch{stop: stop, seen: look{job: j}, changed: make(chan struct{})}
+		f.watches.jobs[j.ID] = w
+		go f.keepLooking(ctx, w)
+	}
+	w.followers++
+	return w
+}
+
+// leave ends the watch with its last follower.
+func (f *Function) leave(w *watch) {
+	f.watches.mu.Lock()
+	defer f.watches.mu.Unlock()
+	if w.followers--; w.followers > 0 {
+		return
+	}
+	w.stop()
+	delete(f.watches.jobs, w.seen.job.ID) // the id never changes
+}
+
+// latest returns what is known, and a channel that is closed when there is more.
+func (w *watch) latest() (look, <-chan struct{}) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.seen, w.changed
+}
+
+// keepLooking looks at the job until it is over or nobody follows it any longer.
+func (f *Function) keepLooking(ctx context.Context, w *watch) {
+	tick := time.NewTicker(f.Poll)
+	defer tick.Stop()
+	now, _ := w.latest()
+	for asked := f.Now(); !now.job.State.Terminal(); {
+		now.log = f.logState(ctx, now.job)
+		w.publish(now)
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		if at := f.Now(); at.Sub(asked) >= stateEvery {
+			asked = at
+			var j job.Job
+			if j, now.err = f.Jobs.Job(ctx, now.job.TenantID, now.job.ID); now.err == nil {
+				now.job = j
+			}
+		}
+	}
+	w.publish(now)
+}
+
+// publish wakes the followers when there is something new for them.
+func (w *watch) publish(now look) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if (now.err == nil) == (w.seen.err == nil) && now.log == w.seen.log && now.job.State == w.seen.job.State && now.job.Progress == w.seen.job.Progress {
+		return
+	}
+	w.seen = now
+	close(w.changed)
+	w.changed = make(chan struct{})
+}
+
+func (f *Function) logState(ctx context.Context, j job.Job) logState {
+	log, err := f.open(ctx, j, math.MaxInt64)
+	switch {
+	case problem.CodeOf(err) == problem.NotFound:
+		return logState{none: whyNoLog(j, err)}
+	case err != nil:
+		return logState{none: string(problem.CodeOf(err))} // a follower that reads the log itself hears the same
+	}
+	log.Close()
+	return logState{began: log.Began, size: log.Size}
+}
