@@ -8,6 +8,8 @@ package argo
 import (
 	"cmp"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -228,12 +230,15 @@ func (e *Engine) collect(ctx context.Context, w *workflow) ([]job.ResultFile, *w
 		return nil, w, err
 	}
 	slices.SortFunc(results, func(a, b job.ResultFile) int { return strings.Compare(a.Name, b.Name) })
+	if err := e.addChecksums(ctx, prefix, results); err != nil {
+		return nil, w, err
+	}
 	if w.Spec.Shutdown != "" && slices.ContainsFunc(results, func(r job.ResultFile) bool { return r.Name == simulation.OutcomeFile }) {
-		text, err := e.readOutcome(ctx, prefix+simulation.OutcomeFile)
+		text, err := e.read(ctx, prefix+simulation.OutcomeFile, maxOutcome)
 		if err != nil {
 			return nil, w, err
 		}
-		w = w.withOutcome(text)
+		w = w.withOutcome(string(text))
 	}
 	return results, w, nil
 }
@@ -268,17 +273,40 @@ func (e *Engine) busy(ctx context.Context, w *workflow) (bool, error) {
 // maxOutcome is far more than an outcome has: sumo-run bounds the messages in it.
 const maxOutcome = 1 << 20
 
-func (e *Engine) readOutcome(ctx context.Context, key string) (string, error) {
-	body, err := e.objects.Open(ctx, key, 0, maxOutcome)
+// maxChecksums is enough for the thousand files that a scenario may add, with long names.
+const maxChecksums = 4 << 20
+
+// addChecksums adds what sumo-run has noted of its files. The file in which it did is summed here.
+func (e *Engine) addChecksums(ctx context.Context, prefix string, results []job.ResultFile) error {
+	at := slices.IndexFunc(results, func(r job.ResultFile) bool { return r.Name == simulation.ChecksumFile })
+	if at < 0 {
+		return nil
+	}
+	text, err := e.read(ctx, prefix+simulation.ChecksumFile, maxChecksums)
 	if err != nil {
-		return "", err
+		return err
+	}
+	sums := simulation.ParseChecksums(text)
+	for i := range results {
+		results[i].SHA256 = sums[results[i].Name]
+	}
+	own := sha256.Sum256(text)
+	results[at].SHA256 = hex.EncodeToString(own[:])
+	return nil
+}
+
+// read returns an object, no more than max bytes of it.
+func (e *Engine) read(ctx context.Context, key string, max int64) ([]byte, error) {
+	body, err := e.objects.Open(ctx, key, 0, max)
+	if err != nil {
+		return nil, err
 	}
 	defer body.Close()
 	text, err := io.ReadAll(body)
 	if err != nil {
-		return "", fmt.Errorf("read %s: %w", key, err)
+		return nil, fmt.Errorf("read %s: %w", key, err)
 	}
-	return string(text), nil
+	return text, nil
 }
 
 // unfinished is what may be said of a run that is over while its results are not known.

@@ -2,7 +2,9 @@ package argo
 
 import (
 	"context"
+	"crypto/sha256"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"slices"
 	"strings"
@@ -197,8 +199,9 @@ func TestARunIsFollowedToItsEndWithOneListAndOneWatch(t *testing.T) {
 		}
 	}
 	key := artifact.ResultsOf(j.Namespace, j.ID)
-	for _, name := range []string{"log.txt", "scenario/e1.xml"} {
-		if _, err := b.objects.Put(t.Context(), key+name, strings.NewReader("1234"), ""); err != nil {
+	sums := strings.Repeat("0", 64) + "  log.txt\n"
+	for name, text := range map[string]string{"log.txt": "1234", "scenario/e1.xml": "1234", simulation.ChecksumFile: sums} {
+		if _, err := b.objects.Put(t.Context(), key+name, strings.NewReader(text), ""); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -209,7 +212,10 @@ func TestARunIsFollowedToItsEndWithOneListAndOneWatch(t *testing.T) {
 	started, finished := time.Date(2026, 11, 22, 9, 0, 0, 0, time.UTC), time.Date(2026, 11, 22, 9, 59, 0, 0, time.UTC)
 	want := job.Observation{
 		JobID: j.ID, State: job.Succeeded, Progress: 1, StartedAt: &started, FinishedAt: &finished,
-		Results: []job.ResultFile{{Name: "log.txt", Size: 4}, {Name: "scenario/e1.xml", Size: 4}},
+		Results: []job.ResultFile{
+			{Name: "log.txt", Size: 4, SHA256: sums[:64]}, {Name: "scenario/e1.xml", Size: 4},
+			{Name: simulation.ChecksumFile, Size: int64(len(sums)), SHA256: fmt.Sprintf("%x", sha256.Sum256([]byte(sums)))},
+		},
 	}
 	i := slices.IndexFunc(ended, func(o job.Observation) bool { return o.JobID == j.ID })
 	if diff := cmp.Diff(want, ended[i]); diff != "" {

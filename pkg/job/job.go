@@ -122,6 +122,8 @@ type ProgressWebhook struct {
 type ResultFile struct {
 	Name string `json:"name"` // its path below the job's results, with slashes
 	Size int64  `json:"size"` // bytes
+	// SHA256 is the file's checksum, in hexadecimal; empty when it is not known.
+	SHA256 string `json:"sha256,omitempty"`
 }
 
 // Event is one transition of a job. Events of a job are numbered from 1 without gaps.

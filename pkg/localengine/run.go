@@ -3,6 +3,8 @@ package localengine
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -437,7 +439,7 @@ func (r *run) progress() float64 {
 // deliver stores the results of a run that is over, and then tells of its end. When the engine closes first, the next
 // one does it.
 func (e *Engine) deliver(r *run, outcome simulation.Outcome) {
-	stored := map[string]int64{}
+	stored := map[string]job.ResultFile{}
 	err := e.persist(e.alive, r, "The run has ended. Its results wait for the object store.", func(ctx context.Context) error {
 		return e.upload(ctx, r, stored)
 	})
@@ -449,8 +451,8 @@ func (e *Engine) deliver(r *run, outcome simulation.Outcome) {
 		outcome.Reason, outcome.Message = simulation.InternalError, internalMessage
 	}
 	results := make([]job.ResultFile, 0, len(stored))
-	for name, size := range stored {
-		results = append(results, job.ResultFile{Name: name, Size: size})
+	for _, file := range stored {
+		results = append(results, file)
 	}
 	slices.SortFunc(results, func(a, b job.ResultFile) int { return strings.Compare(a.Name, b.Name) })
 	e.mu.Lock()
@@ -460,7 +462,7 @@ func (e *Engine) deliver(r *run, outcome simulation.Outcome) {
 }
 
 // upload sends those files of the run's out/ that are not in stored yet, and adds them.
-func (e *Engine) upload(ctx context.Context, r *run, stored map[string]int64) error {
+func (e *Engine) upload(ctx context.Context, r *run, stored map[string]job.ResultFile) error {
 	var names []string
 	err := filepath.WalkDir(r.file(outFolder), func(path string, d fs.DirEntry, err error) error {
 		if err != nil || !d.Type().IsRegular() {
@@ -484,27 +486,29 @@ func (e *Engine) upload(ctx context.Context, r *run, stored map[string]int64) er
 		e.uploads <- struct{}{}
 		work.Go(func() {
 			defer func() { <-e.uploads }()
-			size, err := e.put(ctx, r, name)
+			file, err := e.put(ctx, r, name)
 			mu.Lock()
 			defer mu.Unlock()
 			if err != nil {
 				errs = append(errs, fmt.Errorf("storing %s: %w", name, err))
 				return
 			}
-			stored[name] = size
+			stored[name] = file
 		})
 	}
 	work.Wait()
 	return errors.Join(errs...)
 }
 
-func (e *Engine) put(ctx context.Context, r *run, name string) (int64, error) {
+func (e *Engine) put(ctx context.Context, r *run, name string) (job.ResultFile, error) {
 	f, err := os.Open(r.out(name))
 	if err != nil {
-		return 0, err
+		return job.ResultFile{}, err
 	}
 	defer f.Close()
-	return e.objects.Put(ctx, artifact.ResultsOf(r.job.Namespace, r.job.ID)+name, f, artifact.ContentType(name))
+	sum := sha256.New()
+	size, err := e.objects.Put(ctx, artifact.ResultsOf(r.job.Namespace, r.job.ID)+name, io.TeeReader(f, sum), artifact.ContentType(name))
+	return job.ResultFile{Name: name, Size: size, SHA256: hex.EncodeToString(sum.Sum(nil))}, err
 }
 
 // finish sets the terminal state. The caller holds Engine.mu.

@@ -11,7 +11,7 @@ import (
 type Options struct {
 	// ConfigFile is the .sumocfg to run, by its path inside the scenario; needed only when there are several.
 	ConfigFile string `json:"config_file,omitempty"`
-	// Seed of SUMO's random number generator. SUMO's own default is 23423.
+	// Seed of SUMO's random number generator; nil stands for DefaultSeed, whatever the configuration says.
 	Seed *int64 `json:"seed,omitempty"`
 	// Begin and End of the simulated interval, in seconds of simulated time.
 	Begin *float64 `json:"begin,omitempty"`
@@ -25,6 +25,10 @@ type Options struct {
 	// Outputs asked for beyond those that every run writes (see DefaultOutputs).
 	Outputs []Output `json:"outputs,omitempty"`
 }
+
+// DefaultSeed is the seed of a run that names none. It is SUMO's own default, so that such a run gives what the same
+// scenario gives on a desk.
+const DefaultSeed = 23423
 
 // Output is one of SUMO's output files, by the name of its option without "-output".
 type Output string
@@ -112,6 +116,8 @@ const (
 	LogFile     = "log.txt"      // SUMO's messages and ours, one line each, complete lines only
 	SummaryFile = "summary.json" // a Summary
 	OutcomeFile = "outcome.json" // an Outcome; written last and atomically, so its presence means the run is over
+	// ChecksumFile has the SHA-256 of every other file but the outcome.
+	ChecksumFile = "sha256sums.txt"
 )
 
 // Outcome is how a run ended.
@@ -143,7 +149,7 @@ type Summary struct {
 type Metric struct {
 	Name  string  `json:"name"`  // snake_case, stable
 	Value float64 `json:"value"` // never NaN or infinite
-	Unit  string  `json:"unit"`  // "s", "m", "m/s", "veh", "mg", "1/s", "1" for a bare ratio or count
+	Unit  string  `json:"unit"`  // "s", "m", "m/s", "veh", "mg", "Wh", "1/s", "1" for a bare ratio or count
 }
 
 // Metric returns the value of the metric called name.

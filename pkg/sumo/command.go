@@ -24,10 +24,6 @@ import (
 	"github.com/sumo-k8/sumo-k8/pkg/simulation"
 )
 
-// DefaultSeed is the seed of a run that names none. It is SUMO's own default, so that such a run gives what the same
-// scenario gives on a desk.
-const DefaultSeed = 23423
-
 // outputFiles are the outputs that a command line option asks for. The big ones are compressed: gzip shrinks them 5 to
 // 20 times, at less cost than writing the difference.
 var outputFiles = []struct {
@@ -72,7 +68,7 @@ func (r Run) seed() int64 {
 	if r.Options.Seed != nil {
 		return *r.Options.Seed
 	}
-	return DefaultSeed
+	return simulation.DefaultSeed
 }
 
 // command is the call of SUMO. An option on the command line beats the same option in the configuration, but none can be

@@ -3,6 +3,7 @@ package sumo
 import (
 	"bytes"
 	"compress/gzip"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -13,6 +14,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/sumo-k8/sumo-k8/pkg/simulation"
 )
 
 // incomplete returns those of the named files below out that are not as SUMO leaves them when all is well.
@@ -129,6 +132,38 @@ func listFiles(root *os.Root) (map[string]fileState, error) {
 		return nil
 	})
 	return files, err
+}
+
+// writeChecksums leaves the SHA-256 of each result beside them. A download of gigabytes can then be checked, also by
+// those who got it from others.
+func writeChecksums(out string) error {
+	root, err := os.OpenRoot(out)
+	if err != nil {
+		return err
+	}
+	defer root.Close()
+	files, err := listFiles(root)
+	if err != nil {
+		return err
+	}
+	sums := map[string][]byte{}
+	for name := range files {
+		if sums[name], err = checksum(root, name); err != nil {
+			return err
+		}
+	}
+	return root.WriteFile(simulation.ChecksumFile, simulation.FormatChecksums(sums), 0o644)
+}
+
+func checksum(root *os.Root, name string) ([]byte, error) {
+	f, err := root.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	h := sha256.New()
+	_, err = io.Copy(h, f)
+	return h.Sum(nil), err
 }
 
 // maxOwnFiles bounds what a scenario may add to the results: each file becomes an object in the store.

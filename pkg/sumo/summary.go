@@ -73,7 +73,7 @@ func (r Run) summarise(chosen scenario.Config, f fate) *simulation.Summary {
 	}
 	for _, e := range emissions {
 		if total, ok := trips.emissions[e.attribute]; ok {
-			add(e.metric, "mg", &total)
+			add(e.metric, e.unit, &total)
 		}
 	}
 
@@ -120,17 +120,20 @@ func readTags(name string) tags {
 }
 
 // emissions are the totals that tripinfo has when the emissions device is on.
-var emissions = []struct{ attribute, metric string }{
-	{"CO2_abs", "emissions_co2"},
-	{"NOx_abs", "emissions_nox"},
-	{"PMx_abs", "emissions_pmx"},
-	{"fuel_abs", "fuel"},
+var emissions = []struct{ attribute, metric, unit string }{
+	{"CO2_abs", "emissions_co2", "mg"},
+	{"CO_abs", "emissions_co", "mg"},
+	{"HC_abs", "emissions_hc", "mg"},
+	{"NOx_abs", "emissions_nox", "mg"},
+	{"PMx_abs", "emissions_pmx", "mg"},
+	{"fuel_abs", "fuel", "mg"},
+	{"electricity_abs", "electricity", "Wh"},
 }
 
 // trips are sums over tripinfo.xml.
 type trips struct {
 	personsFinished float64
-	emissions       map[string]float64 // mg, by attribute; empty without the device
+	emissions       map[string]float64 // by attribute; empty without the device
 }
 
 func readTrips(name string) trips {

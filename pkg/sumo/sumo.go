@@ -77,6 +77,9 @@ type unpacker func(ctx context.Context, root *os.Root) (scenario.Config, error)
 func (r Run) perform(ctx context.Context, unpack unpacker) simulation.Outcome {
 	started := time.Now()
 	outcome := r.attempt(ctx, started, unpack)
+	if err := writeChecksums(r.Out); err != nil && outcome.Succeeded() {
+		outcome.Reason, outcome.Message = blame(err, "The checksums of the results could not be written")
+	}
 	outcome.StartedAt, outcome.FinishedAt = started.UTC(), time.Now().UTC()
 	if err := writeJSON(filepath.Join(r.Out, simulation.OutcomeFile), outcome); err != nil && outcome.Succeeded() {
 		outcome.Reason, outcome.Message = blame(err, "The outcome could not be written")
@@ -136,7 +139,7 @@ func (r *Run) prepareFolders() error {
 	for _, f := range outputFiles {
 		stale = append(stale, filepath.Join(r.Out, f.name))
 	}
-	for _, name := range []string{simulation.OutcomeFile, simulation.SummaryFile, simulation.LogFile} {
+	for _, name := range []string{simulation.OutcomeFile, simulation.SummaryFile, simulation.LogFile, simulation.ChecksumFile} {
 		stale = append(stale, filepath.Join(r.Out, name))
 	}
 	for _, name := range stale {

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"compress/gzip"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"encoding/xml"
 	"io"
@@ -442,7 +444,13 @@ func TestSummaryAgreesWithTheOutputs(t *testing.T) {
 			RouteLength float64 `xml:"routeLength,attr"`
 			TimeLoss    float64 `xml:"timeLoss,attr"`
 			Emissions   struct {
-				CO2 float64 `xml:"CO2_abs,attr"`
+				CO2         float64 `xml:"CO2_abs,attr"`
+				CO          float64 `xml:"CO_abs,attr"`
+				HC          float64 `xml:"HC_abs,attr"`
+				NOx         float64 `xml:"NOx_abs,attr"`
+				PMx         float64 `xml:"PMx_abs,attr"`
+				Fuel        float64 `xml:"fuel_abs,attr"`
+				Electricity float64 `xml:"electricity_abs,attr"`
 			} `xml:"emissions"`
 		} `xml:"tripinfo"`
 	}
@@ -450,7 +458,7 @@ func TestSummaryAgreesWithTheOutputs(t *testing.T) {
 		t.Fatal(err)
 	}
 	n := float64(len(trips.Trips))
-	var finished, duration, length, loss, co2 float64
+	var finished, duration, length, loss, co2, co, hc, nox, pmx, fuel, electricity float64
 	for _, trip := range trips.Trips {
 		if trip.Arrival >= 0 {
 			finished++
@@ -458,15 +466,19 @@ func TestSummaryAgreesWithTheOutputs(t *testing.T) {
 		duration += trip.Duration
 		length += trip.RouteLength
 		loss += trip.TimeLoss
-		co2 += trip.Emissions.CO2
+		e := trip.Emissions
+		co2, co, hc, nox, pmx, fuel, electricity = co2+e.CO2, co+e.CO, hc+e.HC, nox+e.NOx, pmx+e.PMx, fuel+e.Fuel, electricity+e.Electricity
 	}
 	if n < 40 || finished == 0 || finished == n {
 		t.Fatalf("%g trips of which %g finished do not test much", n, finished)
 	}
+	if co2*co*hc*nox*pmx*fuel == 0 {
+		t.Fatalf("there are no emissions to sum up: %g mg of CO2, %g of CO, %g of HC, %g of NOx, %g of PMx, %g of fuel", co2, co, hc, nox, pmx, fuel)
+	}
 	for name, want := range map[string]float64{
 		"vehicles_inserted": n, "vehicles_finished": finished, "vehicles_running": n - finished,
 		"mean_travel_time": duration / n, "total_travel_time": duration, "mean_route_length": length / n, "mean_time_loss": loss / n,
-		"emissions_co2": co2, "begin": 0, "end": 250, "simulated_time": 250, "teleports": 0, "collisions": 0,
+		"emissions_co2": co2, "emissions_co": co, "emissions_hc": hc, "emissions_nox": nox, "emissions_pmx": pmx, "fuel": fuel, "electricity": electricity, "begin": 0, "end": 250, "simulated_time": 250, "teleports": 0, "collisions": 0,
 	} {
 		value, ok := got.Summary.Metric(name)
 		if !ok || math.Abs(value-want) > 0.006*math.Max(1, math.Abs(want)/100) { // SUMO rounds to two digits
@@ -522,10 +534,14 @@ func TestScenarioOutputsAreCollected(t *testing.T) {
 	}
 	want := []string{
 		"edgedata.xml", "log.txt", "outcome.json", "scenario/calibrator.xml", "scenario/loop.xml", "scenario/made/routes.xml",
-		"statistics.xml", "summary.json", "summary.xml", "tripinfo.xml",
+		"sha256sums.txt", "statistics.xml", "summary.json", "summary.xml", "tripinfo.xml",
 	}
 	if diff := cmp.Diff(want, names); diff != "" {
 		t.Errorf("results (-want +got):\n%s", diff)
+	}
+	sums := simulation.ParseChecksums([]byte(got.read(t, simulation.ChecksumFile)))
+	if sum := sha256.Sum256([]byte(got.read(t, "scenario/loop.xml"))); sums["scenario/loop.xml"] != hex.EncodeToString(sum[:]) || len(sums) != len(want)-2 {
+		t.Errorf("the checksums are %v", sums)
 	}
 	if text := got.read(t, "edgedata.xml"); !strings.Contains(text, `<edge id="AB"`) {
 		t.Errorf("edgedata has no edges:\n%s", text)
