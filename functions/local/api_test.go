@@ -39,6 +39,7 @@ func TestAPI(t *testing.T) {
 			"a run is stopped at its timeout":            testTimeout,
 			"jobs are listed page by page":               testListing,
 			"results are downloaded one by one or all":   testResults,
+			"jobs are compared metric by metric":         testComparison,
 			"a request waits for a change":               testWaiting,
 			"a finished job is retried and purged":       testRetryAndPurge,
 			"a tenant is deleted with all it has":        testTenantDeletion,
@@ -270,8 +271,14 @@ func testCancelRunning(t *testing.T, s *service) {
 	if j.Status != job.Cancelled || j.Reason != simulation.Cancelled {
 		t.Errorf("ended %s with reason %s", j.Status, j.Reason)
 	}
-	if j.ResultFiles == nil || len(j.ResultFiles.Files) == 0 {
-		t.Error("what the run had written is gone")
+	var results status.Results
+	c.call(t, "GET", "/jobs/"+j.JobID+"/results").want(t, http.StatusOK).into(t, &results)
+	if !results.Partial || results.Results != nil || len(results.Files) == 0 {
+		t.Errorf("what the run had written is offered as %+v", results)
+	}
+	packed := c.call(t, "GET", "/jobs/"+j.JobID+"/results.zip").want(t, http.StatusOK)
+	if name := packed.header.Get("Content-Disposition"); !strings.HasSuffix(name, `-partial.zip"`) {
+		t.Errorf("the zip is called %s", name)
 	}
 	c.call(t, "DELETE", "/jobs/"+j.JobID).want(t, http.StatusOK) // repeating it is no error
 }
@@ -445,8 +452,8 @@ func testKeys(t *testing.T, s *service) {
 
 var tenantCalls = [][2]string{
 	{"GET", "/jobs/%s"}, {"GET", "/jobs/%s/events"}, {"GET", "/jobs/%s/logs"}, {"GET", "/jobs/%s/logs/stream"}, {"GET", "/jobs/%s/results"}, {"GET", "/jobs/%s/results/log.txt"},
-	{"GET", "/jobs/%s/results.zip"}, {"GET", "/jobs/%s/summary"}, {"POST", "/jobs/%s/retry"}, {"DELETE", "/jobs/%s?purge=true"}, {"DELETE", "/jobs/%s"},
 	{"GET", "/scenarios/%s"}, {"DELETE", "/scenarios/%s"}, {"POST", "/scenarios/uploads/%s/complete"}, {"DELETE", "/scenarios/uploads/%s"},
+	{"GET", "/jobs/%s/results.zip"}, {"GET", "/jobs/%s/summary"}, {"GET", "/jobs/compare?ids=%s,01890a5d-ac96-774b-bcce-b302099a8058"}, {"POST", "/jobs/%s/retry"}, {"DELETE", "/jobs/%s?purge=true"}, {"DELETE", "/jobs/%s"},
 }
 
 var adminCalls = [][2]string{

@@ -3,6 +3,7 @@ package main
 import (
 	"archive/zip"
 	"bytes"
+	"crypto/sha256"
 	"fmt"
 	"io"
 	"net/http"
@@ -119,6 +120,22 @@ func testResults(t *testing.T, s *service) {
 			t.Errorf("%s differs from its copy in the zip", f.Name)
 		}
 	}
+	for _, f := range results.Files {
+		if sum := fmt.Sprintf("%x", sha256.Sum256([]byte(inZip[f.Name]))); f.SHA256 != sum {
+			t.Errorf("the checksum of %s is %q, want %q", f.Name, f.SHA256, sum)
+		}
+		if f.Name != simulation.ChecksumFile && f.Name != simulation.OutcomeFile && !strings.Contains(inZip[simulation.ChecksumFile], f.SHA256+"  "+f.Name+"\n") {
+			t.Errorf("%s has no checksum in the zip", f.Name)
+		}
+	}
+	part := c.call(t, "GET", "/jobs/"+j.JobID+"/results/tripinfo.xml", "Range: bytes=10-19").want(t, http.StatusPartialContent)
+	if string(part.body) != inZip["tripinfo.xml"][10:20] || part.header.Get("Content-Disposition") != `attachment; filename="tripinfo.xml"` {
+		t.Errorf("ten bytes of a file are %q, called %s", part.body, part.header.Get("Content-Disposition"))
+	}
+	if name := packed.header.Get("Content-Disposition"); !strings.Contains(name, `filename="cross-`) || strings.Contains(name, "partial") {
+		t.Errorf("the zip is called %s", name)
+	}
+	c.call(t, "HEAD", "/jobs/"+j.JobID+"/results.zip").want(t, http.StatusOK)
 	for _, name := range []string{"none.xml", "../" + j.JobID + "/log.txt", url.PathEscape("../log.txt")} {
 		if a := c.call(t, "GET", "/jobs/"+j.JobID+"/results/"+name); a.status != http.StatusNotFound {
 			t.Errorf("%s answered %d", name, a.status)
@@ -166,6 +183,10 @@ func testWaiting(t *testing.T, s *service) {
 		t.Errorf("304 with ETag %q has the body %q", tag, same.body)
 	}
 	c.call(t, "GET", "/jobs/"+j.JobID, `If-None-Match: "other"`).want(t, http.StatusOK)
+	for _, header := range []string{"W/" + tag, `"other", ` + tag, "*"} {
+		c.call(t, "GET", "/jobs/"+j.JobID, "If-None-Match: "+header).want(t, http.StatusNotModified)
+	}
+	c.call(t, "GET", "/jobs/"+j.JobID+"?wait=50s", "If-None-Match: "+tag).want(t, http.StatusNotModified) // it is over: no wait
 	for _, bad := range []string{"soon", "-1s", "30"} {
 		c.call(t, "GET", "/jobs/"+j.JobID+"?wait="+bad).want(t, http.StatusBadRequest)
 	}
@@ -239,4 +260,47 @@ func testTenantDeletion(t *testing.T, s *service) {
 	}
 	// Its name is free again, and nothing of the old one is seen.
 	s.admin(t, "POST", "/auth/register", fmt.Sprintf(`{"tenant_id": %q}`, c.id)).want(t, http.StatusOK)
+}
+
+func testComparison(t *testing.T, s *service) {
+	c := s.register(t, `"max_concurrent_jobs": 3`)
+	first := c.submit(t, "square", [2]string{"outputs", "emission"})
+	other := c.submit(t, "square", [2]string{"seed", "7"}, [2]string{"scale", "0.5"})
+	endless := c.submitEndless(t)
+	c.finish(t, first.JobID)
+	c.finish(t, other.JobID)
+	c.await(t, endless.JobID, running)
+	path := "/jobs/compare?ids=" + strings.Join([]string{first.JobID, other.JobID, endless.JobID}, ",")
+	var got status.Comparison
+	c.call(t, "GET", path).want(t, http.StatusOK).into(t, &got)
+	if len(got.Jobs) != 3 || got.Jobs[0].Message != "" || !strings.Contains(got.Jobs[2].Message, "RUNNING") {
+		t.Errorf("the jobs are %+v", got.Jobs)
+	}
+	metrics := map[string]status.ComparedMetric{}
+	for _, m := range got.Metrics {
+		metrics[m.Name] = m
+	}
+	vehicles, co2 := metrics["vehicles_inserted"].Values, metrics["emissions_co2"]
+	if n := *vehicles[0].Value; n != 32 || *vehicles[1].Value != n+*vehicles[1].Difference || *vehicles[1].Relative != *vehicles[1].Difference/n || *vehicles[1].Difference >= 0 {
+		t.Errorf("the vehicles are %+v", vehicles)
+	}
+	if vehicles[0].Difference != nil || vehicles[2].Value != nil || vehicles[2].Difference != nil {
+		t.Errorf("the first and the last vehicles are %+v", vehicles)
+	}
+	if co2.Unit != "mg" || co2.Values[0].Value == nil || *co2.Values[0].Value <= 0 || co2.Values[1].Value != nil || co2.Values[1].Difference != nil {
+		t.Errorf("emissions, which only the first has, are %+v", co2)
+	}
+	var names []string
+	for _, setting := range got.Settings {
+		names = append(names, setting.Name)
+	}
+	if diff := cmp.Diff([]string{"seed", "scale", "outputs"}, names); diff != "" {
+		t.Errorf("settings (-want +got):\n%s", diff)
+	}
+	c.call(t, "DELETE", "/jobs/"+endless.JobID).want(t, http.StatusOK)
+	stranger := s.register(t).submit(t, "square")
+	c.call(t, "GET", "/jobs/compare?ids="+first.JobID+","+stranger.JobID).want(t, http.StatusNotFound)
+	for _, bad := range []string{"", "?ids=", "?ids=" + first.JobID, "?ids=" + first.JobID + "," + first.JobID, "?ids=" + strings.Repeat(first.JobID+",", 20) + other.JobID} {
+		c.call(t, "GET", "/jobs/compare"+bad).want(t, http.StatusBadRequest)
+	}
 }

@@ -3,6 +3,7 @@ package status
 import (
 	"archive/zip"
 	"context"
+	"fmt"
 	"io"
 	"net/http"
 	"strings"
@@ -39,7 +40,9 @@ func (f *Function) registerResults(api huma.API) {
 	rest.Register(api, rest.Tenant, huma.Operation{
 		OperationID: "get-results-zip", Method: http.MethodGet, Path: "/jobs/{id}/results.zip", Tags: tags,
 		Summary: "Download all result files as one zip",
-		Errors:  []int{http.StatusNotFound, http.StatusConflict},
+		Description: "It is made while it is sent. A connection that breaks tells that it is not whole; sha256sums.txt in it has checksums. " +
+			"The name of the zip of a job that did not succeed ends in -partial.",
+		Errors: []int{http.StatusNotFound, http.StatusConflict},
 		Responses: map[string]*huma.Response{"200": {
 			Description: "OK", Content: map[string]*huma.MediaType{"application/zip": {Schema: &huma.Schema{Type: huma.TypeString, Format: "binary"}}},
 		}},
@@ -68,6 +71,7 @@ type Results struct {
 type ResultLink struct {
 	Name        string    `json:"name" doc:"Path below the job's results."`
 	Size        int64     `json:"size" doc:"Bytes."`
+	SHA256      string    `json:"sha256,omitempty" doc:"Checksum of the file's bytes, in hexadecimal, where it is known."`
 	ContentType string    `json:"content_type"`
 	URL         string    `json:"url" format:"uri" doc:"Downloads the file without a key."`
 	ExpiresAt   time.Time `json:"expires_at" doc:"When url stops working."`
@@ -108,7 +112,7 @@ func (f *Function) results(ctx context.Context, in *jobRequest) (*resultsAnswer,
 			return nil, err
 		}
 		out.Files = append(out.Files, ResultLink{
-			Name: file.Name, Size: file.Size, ContentType: artifact.ContentType(file.Name), URL: link, ExpiresAt: expires,
+			Name: file.Name, Size: file.Size, SHA256: file.SHA256, ContentType: artifact.ContentType(file.Name), URL: link, ExpiresAt: expires,
 		})
 	}
 	return &resultsAnswer{Body: out}, nil
@@ -162,16 +166,32 @@ func (f *Function) resultsZip(ctx context.Context, in *jobRequest) (*huma.Stream
 	if len(j.Results) == 0 {
 		return nil, problem.New(problem.NotFound, "Job %s has no result files: %s", j.ID, j.Message)
 	}
+	// Once the zip has begun, a store that is away can only break it.
+	if _, err := f.Objects.Stat(ctx, artifact.ResultsOf(j.Namespace, j.ID)+j.Results[0].Name); err != nil {
+		return nil, err
+	}
 	return &huma.StreamResponse{Body: func(hctx huma.Context) {
 		hctx.SetHeader("Content-Type", "application/zip")
-		hctx.SetHeader("Content-Disposition", `attachment; filename="`+j.ID+`.zip"`)
+		hctx.SetHeader("Content-Disposition", artifact.Disposition(zipName(j)))
 		hctx.SetStatus(http.StatusOK)
+		if hctx.Method() == http.MethodHead {
+			return // nobody would take what is packed
+		}
 		if err := f.writeZip(hctx.Context(), rest.StreamOut(hctx), j); err != nil {
 			// The status is sent already. A connection that breaks tells the client that the zip is not whole.
 			zerolog.Ctx(hctx.Context()).Warn().Err(err).Str("job", j.ID).Msg("zip of results broken off")
 			panic(http.ErrAbortHandler)
 		}
 	}}, nil
+}
+
+// zipName tells jobs of one name apart, and what is whole from what is not.
+func zipName(j job.Job) string {
+	name := j.Name + "-" + j.ID[max(0, len(j.ID)-12):]
+	if j.State != job.Succeeded {
+		name += "-partial"
+	}
+	return name + ".zip"
 }
 
 // writeZip packs files one after the other, so that memory does not grow with their sizes.
@@ -190,10 +210,13 @@ func (f *Function) writeZip(ctx context.Context, w io.Writer, j job.Job) error {
 		if err != nil {
 			return err
 		}
-		_, err = io.Copy(entry, body)
+		n, err := io.Copy(entry, body)
 		body.Close()
+		if err == nil && n != file.Size {
+			err = fmt.Errorf("%d bytes are stored, and %d on record", n, file.Size)
+		}
 		if err != nil {
-			return err
+			return fmt.Errorf("packing %s: %w", file.Name, err)
 		}
 	}
 	return out.Close()

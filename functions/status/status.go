@@ -47,6 +47,7 @@ func (f *Function) Register(api huma.API) {
 	f.registerList(api)
 	f.registerResults(api)
 	f.registerScenarios(api)
+	f.registerCompare(api)
 	f.registerAdmin(api)
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -28,14 +29,18 @@ type jobRequest struct {
 type getJobRequest struct {
 	ID          string `path:"id" doc:"The job_id that submission answered with."`
 	Wait        string `query:"wait" maxLength:"20" doc:"How long to wait for the status to change, such as 30s; at most 50s." example:"30s"`
-	IfNoneMatch string `header:"If-None-Match" maxLength:"200" doc:"ETag of an earlier answer: 304 while nothing has changed."`
+	IfNoneMatch string `header:"If-None-Match" maxLength:"1000" doc:"ETag of an earlier answer: 304 while nothing has changed."`
 }
 
 type jobAnswer struct {
-	Status int
-	ETag   string `header:"ETag"`
-	Body   *rest.Job
+	Status       int
+	ETag         string `header:"ETag"`
+	CacheControl string `header:"Cache-Control"`
+	Body         *rest.Job
 }
+
+// revalidate lets the caller itself keep an answer, and use it after asking whether it still holds.
+const revalidate = "private, no-cache"
 
 func (f *Function) job(ctx context.Context, in *getJobRequest) (*jobAnswer, error) {
 	wait, err := parseWait(in.Wait)
@@ -53,11 +58,24 @@ func (f *Function) job(ctx context.Context, in *getJobRequest) (*jobAnswer, erro
 		}
 	}
 	tag := etag(j)
-	if in.IfNoneMatch == tag {
-		return &jobAnswer{Status: http.StatusNotModified, ETag: tag}, nil
+	out := &jobAnswer{Status: http.StatusNotModified, ETag: tag, CacheControl: revalidate}
+	if !matches(in.IfNoneMatch, tag) {
+		wire := rest.JobOf(j, f.Objects.URL)
+		out.Status, out.Body = http.StatusOK, &wire
 	}
-	wire := rest.JobOf(j, f.Objects.URL)
-	return &jobAnswer{Status: http.StatusOK, ETag: tag, Body: &wire}, nil
+	return out, nil
+}
+
+// matches reports whether If-None-Match names tag: alone, in a list, weak as proxies make it that compress, or as *, for
+// any (RFC 9110, section 13.1.2).
+func matches(header, tag string) bool {
+	for candidate := range strings.SplitSeq(header, ",") {
+		candidate = strings.TrimSpace(candidate)
+		if candidate == "*" || strings.TrimPrefix(candidate, "W/") == tag {
+			return true
+		}
+	}
+	return false
 }
 
 // etag changes whenever a job's row does.

@@ -5,9 +5,11 @@ package artifact
 import (
 	"context"
 	"io"
+	"net/url"
 	"path"
 	"strings"
 	"time"
+	"unicode"
 )
 
 // Object is one stored object.
@@ -98,6 +100,28 @@ func UploadKey(namespace, id string) string {
 // ResultsOf is the prefix, ending in a slash, of all that a job wrote.
 func ResultsOf(namespace, jobID string) string {
 	return ResultPrefix + namespace + "/" + jobID + "/"
+}
+
+// Disposition is the Content-Disposition header with which a browser saves a download as name, whatever that has in it.
+func Disposition(name string) string {
+	plain := strings.Map(func(r rune) rune {
+		if r < ' ' || r > '~' || strings.ContainsRune(`"\/:*?<>|%`, r) {
+			return '_'
+		}
+		return r
+	}, name)
+	header := `attachment; filename="` + plain + `"`
+	if plain != name {
+		// RFC 6266: who understands filename* prefers it, and percent signs keep it on its line.
+		safe := strings.Map(func(r rune) rune {
+			if unicode.IsControl(r) || strings.ContainsRune(`"\/:*?<>|`, r) {
+				return '_'
+			}
+			return r
+		}, name)
+		header += "; filename*=UTF-8''" + strings.ReplaceAll(url.QueryEscape(safe), "+", "%20")
+	}
+	return header
 }
 
 // ContentType is the media type of a result file, by its name.

@@ -1,8 +1,10 @@
 package artifact_test
 
 import (
+	"mime"
 	"strings"
 	"testing"
+	"unicode"
 
 	"pgregory.net/rapid"
 
@@ -40,4 +42,29 @@ func TestContentTypes(t *testing.T) {
 			t.Errorf("%s is %s, want %s", name, got, want)
 		}
 	}
+}
+
+// Whatever a file is called, the header stays one header, and the name one name in one folder.
+func TestDispositionsAreSafeAndReadable(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		name := rapid.StringOf(rapid.RuneFrom([]rune("abc .-_ä€🚗\"\\/;%'*\r\n\x00:"))).Draw(t, "name")
+		header := artifact.Disposition(name)
+		if strings.ContainsFunc(header, unicode.IsControl) {
+			t.Fatalf("%q becomes %q", name, header)
+		}
+		kind, parameters, err := mime.ParseMediaType(header)
+		if err != nil || kind != "attachment" {
+			t.Fatalf("%q becomes %q: %v", name, header, err)
+		}
+		want := strings.Map(func(r rune) rune {
+			if unicode.IsControl(r) || strings.ContainsRune(`"\/:*?<>|`, r) {
+				return '_'
+			}
+			return r
+		}, name)
+		if parameters["filename"] != want {
+			t.Fatalf("%q becomes %q, which reads as %q", name, header, parameters["filename"])
+		}
+	})
 }

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"mime"
 	"net"
 	"net/http"
 	"path"
@@ -280,8 +279,9 @@ func (s *Store) PresignGet(ctx context.Context, key, filename string, valid time
 	}
 	in := &s3.GetObjectInput{Bucket: &s.cfg.Bucket, Key: &key}
 	if filename != "" {
-		// FormatMediaType quotes or percent-encodes whatever could end the parameter or the header line.
-		in.ResponseContentDisposition = aws.String(mime.FormatMediaType("attachment", map[string]string{"filename": path.Base(filename)}))
+		in.ResponseContentDisposition = aws.String(artifact.Disposition(path.Base(filename)))
+		// Whoever stored it, Argo for one, may have called it something else.
+		in.ResponseContentType = aws.String(artifact.ContentType(filename))
 	}
 	req, err := presign.PresignGetObject(ctx, in, s3.WithPresignExpires(valid))
 	if err != nil {

@@ -365,11 +365,11 @@ func TestPresignedURLNeedsNoCredentials(t *testing.T) {
 	put(t, store, "results/ns/job/fcd out.xml", "<fcd/>")
 	for filename, disposition := range map[string]string{
 		"":                  "",
-		"fcd.xml":           `attachment; filename=fcd.xml`,
+		"fcd.xml":           `attachment; filename="fcd.xml"`,
 		"my fcd.xml":        `attachment; filename="my fcd.xml"`,
-		"../../etc/passwd":  `attachment; filename=passwd`,
-		"größe.xml":         `attachment; filename*=utf-8''gr%C3%B6%C3%9Fe.xml`,
-		"a\"b\r\nX: y.html": `attachment; filename*=utf-8''a%22b%0D%0AX%3A%20y.html`,
+		"../../etc/passwd":  `attachment; filename="passwd"`,
+		"größe.xml":         `attachment; filename="gr__e.xml"; filename*=UTF-8''gr%C3%B6%C3%9Fe.xml`,
+		"a\"b\r\nX: y.html": `attachment; filename="a_b__X_ y.html"; filename*=UTF-8''a_b__X_%20y.html`,
 	} {
 		link, err := store.PresignGet(t.Context(), "results/ns/job/fcd out.xml", filename, time.Minute)
 		if err != nil {
@@ -386,6 +386,9 @@ func TestPresignedURLNeedsNoCredentials(t *testing.T) {
 		}
 		if got := resp.Header.Get("Content-Disposition"); got != disposition {
 			t.Errorf("%q: Content-Disposition %q, want %q", filename, got, disposition)
+		}
+		if got := resp.Header.Get("Content-Type"); filename == "fcd.xml" && got != "application/xml" {
+			t.Errorf("%q: Content-Type %q", filename, got)
 		}
 	}
 }
