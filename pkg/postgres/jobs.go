@@ -99,28 +99,55 @@ func (d *DB) RecentJobs(ctx context.Context, tenantID string, limit int) ([]job.
 
 // ListJobs implements job.Store.
 func (d *DB) ListJobs(ctx context.Context, tenantID string, f job.Filter, after string, limit int) ([]job.Job, error) {
-	params := db.ListJobsParams{
-		TenantID: tenantID, State: string(f.State), Name: f.Name, Most: limit,
-		SubmittedAfter: known(f.SubmittedAfter), SubmittedBefore: known(f.SubmittedBefore),
+	params, err := listParams(tenantID, f, after, limit)
+	if err != nil {
+		return nil, err
 	}
-	if after != "" {
-		if !isID(after) {
-			return nil, problem.New(problem.Invalid, "The cursor is not one of ours. Begin without a cursor.")
-		}
-		params.After = &after
-	}
-	if len(f.Labels) > 0 {
-		labels, err := json.Marshal(f.Labels)
-		if err != nil {
-			return nil, fmt.Errorf("listing jobs: %w", err)
-		}
-		params.Labels = labels
-	}
-	rows, err := d.q.ListJobs(ctx, params)
+	rows, err := d.lists.ListJobs(ctx, params)
 	if err != nil {
 		return nil, translate(err, "listing jobs")
 	}
 	return each(rows, toJob), nil
+}
+
+func listParams(tenantID string, f job.Filter, after string, limit int) (db.ListJobsParams, error) {
+	p := db.ListJobsParams{
+		TenantID: tenantID, State: string(f.State), Name: f.Name, Most: limit,
+		SubmittedAfter: known(f.SubmittedAfter), SubmittedBefore: known(f.SubmittedBefore),
+	}
+	if after != "" && !isID(after) {
+		return p, problem.New(problem.Invalid, "The cursor is not one of ours. Begin without a cursor.")
+	}
+	if !f.SubmittedAfter.IsZero() {
+		least := firstID(f.SubmittedAfter.Add(-idSlack))
+		p.Least = &least
+	}
+	if !f.SubmittedBefore.IsZero() {
+		if end := firstID(f.SubmittedBefore.Add(idSlack)); after == "" || end < after {
+			after = end
+		}
+	}
+	if after != "" {
+		p.After = &after
+	}
+	if len(f.Labels) > 0 {
+		var err error
+		if p.Labels, err = json.Marshal(f.Labels); err != nil {
+			return p, fmt.Errorf("listing jobs: %w", err)
+		}
+	}
+	return p, nil
+}
+
+// idSlack is far more than may lie between the time in a job's id and that of its submission, which are taken one after
+// the other.
+const idSlack = time.Minute
+
+// firstID is the least UUIDv7 of a time. With it the primary order leads to a time, without an index on times.
+func firstID(at time.Time) string {
+	const most = 1<<48 - 1 // milliseconds that a UUIDv7 can hold
+	ms := min(max(at.UnixMilli(), 0), most)
+	return fmt.Sprintf("%08x-%04x-0000-0000-000000000000", ms>>16, ms&0xffff)
 }
 
 // DeleteJob implements job.Store.

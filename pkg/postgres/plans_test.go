@@ -7,11 +7,21 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/sumo-k8/sumo-k8/pkg/job"
 	"github.com/sumo-k8/sumo-k8/pkg/tenant"
 )
+
+// historyBegan is a second before the first job of a history, of which one was submitted each second.
+var historyBegan = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+
+// jobN is the id of the n-th job of a history.
+func jobN(n int) string {
+	return strings.Replace(firstID(historyBegan.Add(time.Duration(n)*time.Second)), "-0000-0000-", "-7000-8000-", 1)
+}
 
 // fill makes a database with a long history: jobs in all, of which one in ten waits and one in a thousand is active.
 func fill(t testing.TB, d *DB, tenants, jobs int) {
@@ -24,13 +34,15 @@ func fill(t testing.TB, d *DB, tenants, jobs int) {
 		"ALTER TABLE jobs DISABLE TRIGGER USER",
 		fmt.Sprintf(`
 			INSERT INTO jobs (id, tenant_id, namespace, name, scenario_digest, scenario_key, state, cpu_request, memory_gi, priority,
-				options, timeout_seconds, task_token, submitted_at, dispatched_at, finished_at, updated_at)
-			SELECT ('01900000-0000-7000-8000-' || lpad(to_hex(n), 12, '0'))::uuid, 'tenant-' || n %% %d, 'n', 'history', '%s', 'k',
-				state, 1 + n %% 4, 1 + n %% 8, (n %% 3 - 1) * 10, '{}', 60, '', now() - n * interval '1 second',
+				options, timeout_seconds, labels, task_token, submitted_at, dispatched_at, finished_at, updated_at)
+			SELECT (lpad(to_hex(ms >> 16), 8, '0') || '-' || lpad(to_hex(ms & 65535), 4, '0') || '-7000-8000-000000000000')::uuid, 'tenant-' || n %% %d, 'n', 'run-' || n %% 997, '%s', 'k',
+				state, 1 + n %% 4, 1 + n %% 8, (n %% 3 - 1) * 10, '{}', 60,
+				jsonb_build_object('team', (n %% 7)::text, 'batch', (n %% 4999)::text), '', to_timestamp(ms / 1000.0),
 				CASE WHEN state <> 'QUEUED' THEN now() END, CASE WHEN state = 'SUCCEEDED' THEN now() END, now()
 			FROM generate_series(1, %d) AS n,
+			LATERAL (SELECT %d + n * 1000::bigint AS ms) AS t,
 			LATERAL (SELECT CASE WHEN n %% 1000 = 1 THEN 'RUNNING' WHEN n %% 10 = 0 THEN 'QUEUED' ELSE 'SUCCEEDED' END AS state) AS s`,
-			tenants, digest, jobs),
+			tenants, digest, jobs, historyBegan.UnixMilli()),
 		"ALTER TABLE jobs ENABLE TRIGGER USER",
 		"INSERT INTO job_events SELECT id, 1, submitted_at, '', 'QUEUED', '', '' FROM jobs",
 		"VACUUM ANALYZE jobs, job_events",
@@ -53,8 +65,8 @@ func TestFrequentStatementsUseTheirIndexes(t *testing.T) {
 		most  int // rows that it may read
 	}{
 		{"RecentJobs", []any{"tenant-1", 20}, 20},
-		{"ListJobs", []any{"tenant-1", nil, "", "", nil, nil, nil, 51}, 51},
-		{"ListJobs", []any{"tenant-1", "01900000-0000-7000-8000-000000001000", "SUCCEEDED", "", nil, nil, nil, 51}, jobs / tenants},
+		{"ListJobs", []any{"tenant-1", nil, nil, "", "", nil, nil, nil, 51}, 51},
+		{"ListJobs", []any{"tenant-1", jobN(90_000), nil, "SUCCEEDED", "", nil, nil, nil, 51}, 2 * 51},
 		{"AllJobs", []any{100}, 100},
 		{"AllJobsInState", []any{"RUNNING", 50}, 50},
 		{"AllJobsInState", []any{"SUCCEEDED", 50}, 60},
@@ -65,27 +77,82 @@ func TestFrequentStatementsUseTheirIndexes(t *testing.T) {
 		{"ActiveJobs", []any{1000}, jobs / 1000},
 		{"TenantsWithQueue", nil, tenants + jobs/1000},
 		{"Usage", []any{"tenant-1"}, jobs / tenants},
-		{"JobOfTenant", []any{"tenant-1", "01900000-0000-7000-8000-000000000001"}, 1},
-		{"Events", []any{"tenant-1", "01900000-0000-7000-8000-000000000001"}, 2},
+		{"JobOfTenant", []any{"tenant-1", jobN(1)}, 1},
+		{"Events", []any{"tenant-1", jobN(1)}, 2},
 		{"JobsNeedingScenario", []any{"tenant-1", digest, 10}, jobs / tenants},
-		{"KnownJobs", []any{[]string{"01900000-0000-7000-8000-000000000001"}}, 1},
+		{"KnownJobs", []any{[]string{jobN(1)}}, 1},
 		{"ExpiredResults", []any{"2000-01-01", 100}, 0},
-		{"RequestCancel", []any{"tenant-10", "01900000-0000-7000-8000-00000000000a"}, 1},
-		{"Dispatch", []any{[]string{"01900000-0000-7000-8000-00000000000a"}}, 1},
+		{"RequestCancel", []any{"tenant-10", jobN(10)}, 1},
+		{"Dispatch", []any{[]string{jobN(10)}}, 1},
 	} {
-		rows, err := d.pool.Query(t.Context(), "EXPLAIN (ANALYZE, TIMING OFF) "+query(t, c.query), c.args...)
-		if err != nil {
-			t.Fatalf("%s: %v", c.query, err)
-		}
-		lines, err := pgx.CollectRows(rows, pgx.RowTo[string])
-		if err != nil {
-			t.Fatalf("%s: %v", c.query, err)
-		}
-		plan := strings.Join(lines, "\n")
+		plan := explain(t, d, c.query, c.args...)
 		if read := rowsRead(t, plan); strings.Contains(plan, "Seq Scan on jobs") || read > c.most {
 			t.Errorf("%s reads %d rows, want at most %d through an index:\n%s", c.query, read, c.most, plan)
 		}
 	}
+}
+
+// A tenant with a long history of its own lists it by any filter, and each page is read through an index.
+func TestEveryFilterOfALongListUsesAnIndex(t *testing.T) {
+	t.Parallel()
+	d := setup(t)
+	const jobs, page = 100_000, 51
+	fill(t, d, 1, jobs)
+	second := func(n int) time.Time { return historyBegan.Add(time.Duration(n) * time.Second) }
+	labels := func(pairs ...string) map[string]string {
+		m := map[string]string{}
+		for i := 0; i < len(pairs); i += 2 {
+			m[pairs[i]] = pairs[i+1]
+		}
+		return m
+	}
+	for name, c := range map[string]struct {
+		after  string
+		filter job.Filter
+		most   int // rows that it may read
+	}{
+		"all":                       {"", job.Filter{}, page},
+		"a later page":              {jobN(jobs / 2), job.Filter{}, page},
+		"a common state":            {"", job.Filter{State: job.Succeeded}, 2 * page},
+		"a rare state":              {"", job.Filter{State: job.Running}, jobs / 1000},
+		"a state that is not there": {"", job.Filter{State: job.Failed}, 0},
+		"a name":                    {"", job.Filter{Name: "run-5"}, 2 * page},
+		"a name, a later page":      {jobN(jobs / 2), job.Filter{Name: "run-5"}, 2 * page},
+		"a name that is not there":  {"", job.Filter{Name: "never"}, 0},
+		"a name and a state":        {"", job.Filter{Name: "run-5", State: job.Succeeded}, 2 * page},
+		"a common label":            {"", job.Filter{Labels: labels("team", "3")}, 10 * page},
+		"a rare label":              {"", job.Filter{Labels: labels("batch", "3")}, 2 * page},
+		"a label that is not there": {"", job.Filter{Labels: labels("batch", "x")}, 0},
+		"two labels":                {"", job.Filter{Labels: labels("team", "3", "batch", "3")}, 2 * page},
+		"a rare label and a state":  {"", job.Filter{State: job.Succeeded, Labels: labels("batch", "3")}, 2 * page},
+		"the latest hour":           {"", job.Filter{SubmittedAfter: second(jobs - 3600)}, page},
+		"an hour of long ago":       {"", job.Filter{SubmittedAfter: second(10_000), SubmittedBefore: second(13_600)}, page + 2*60},
+		"before the first":          {"", job.Filter{SubmittedBefore: second(1)}, 2 * 60},
+		"an hour, and a state":      {"", job.Filter{State: job.Running, SubmittedAfter: second(10_000), SubmittedBefore: second(13_600)}, jobs / 1000},
+	} {
+		p, err := listParams("tenant-0", c.filter, c.after, page)
+		if err != nil {
+			t.Fatal(err)
+		}
+		plan := explain(t, d, "ListJobs", p.TenantID, p.After, p.Least, p.State, p.Name, p.Labels, p.SubmittedAfter, p.SubmittedBefore, p.Most)
+		if read := rowsRead(t, plan); strings.Contains(plan, "Seq Scan on jobs") || read > c.most {
+			t.Errorf("%s: it reads %d rows, want at most %d through an index:\n%s", name, read, c.most, plan)
+		}
+	}
+}
+
+// explain is the plan of a statement, with what it has read.
+func explain(t *testing.T, d *DB, name string, args ...any) string {
+	t.Helper()
+	rows, err := d.pool.Query(t.Context(), "EXPLAIN (ANALYZE, TIMING OFF) "+query(t, name), args...)
+	if err != nil {
+		t.Fatalf("%s: %v", name, err)
+	}
+	lines, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		t.Fatalf("%s: %v", name, err)
+	}
+	return strings.Join(lines, "\n")
 }
 
 // query is a statement as sqlc passes it to the server.

@@ -64,6 +64,16 @@ const (
 type DB struct {
 	pool *pgxpool.Pool
 	q    *db.Queries
+	// lists are statements with optional conditions: their plan must follow the arguments.
+	lists *db.Queries
+}
+
+// planned has each statement planned for its arguments. A prepared statement gets, after a few executions, one plan for
+// all arguments. For a condition that may be absent that is a plan which cannot use the condition's index.
+type planned struct{ db.DBTX }
+
+func (p planned) Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error) {
+	return p.DBTX.Query(ctx, sql, append([]any{pgx.QueryExecModeCacheDescribe}, args...)...)
 }
 
 // Open prepares a pool and returns at once: the first connection is made when it is needed, so that a function can start
@@ -109,7 +119,7 @@ func Open(ctx context.Context, c Config) (*DB, error) {
 	if err != nil {
 		return nil, fmt.Errorf("preparing the database pool: %w", err)
 	}
-	return &DB{pool: pool, q: db.New(pool)}, nil
+	return &DB{pool: pool, q: db.New(pool), lists: db.New(planned{pool})}, nil
 }
 
 // Close waits for running calls and closes all connections.

@@ -49,6 +49,7 @@ SELECT * FROM jobs WHERE tenant_id = @tenant_id ORDER BY id DESC LIMIT @most::in
 SELECT * FROM jobs
 WHERE tenant_id = @tenant_id
   AND (sqlc.narg(after)::uuid IS NULL OR id < sqlc.narg(after))
+  AND (sqlc.narg(least)::uuid IS NULL OR id >= sqlc.narg(least))
   AND (@state::text = '' OR state = @state)
   AND (@name::text = '' OR name = @name)
   AND (sqlc.narg(labels)::jsonb IS NULL OR labels @> sqlc.narg(labels))

@@ -715,17 +715,19 @@ const listJobs = `-- name: ListJobs :many
 SELECT id, tenant_id, namespace, name, scenario_digest, scenario_key, state, reason, message, progress, cpu_request, memory_gi, priority, options, timeout_seconds, labels, task_token, progress_webhook, attempt, cancel_requested, sumo_version, summary, results, results_pruned, submitted_at, dispatched_at, started_at, finished_at, updated_at FROM jobs
 WHERE tenant_id = $1
   AND ($2::uuid IS NULL OR id < $2)
-  AND ($3::text = '' OR state = $3)
-  AND ($4::text = '' OR name = $4)
-  AND ($5::jsonb IS NULL OR labels @> $5)
-  AND ($6::timestamptz IS NULL OR submitted_at > $6)
-  AND ($7::timestamptz IS NULL OR submitted_at < $7)
-ORDER BY id DESC LIMIT $8::integer
+  AND ($3::uuid IS NULL OR id >= $3)
+  AND ($4::text = '' OR state = $4)
+  AND ($5::text = '' OR name = $5)
+  AND ($6::jsonb IS NULL OR labels @> $6)
+  AND ($7::timestamptz IS NULL OR submitted_at > $7)
+  AND ($8::timestamptz IS NULL OR submitted_at < $8)
+ORDER BY id DESC LIMIT $9::integer
 `
 
 type ListJobsParams struct {
 	TenantID        string
 	After           *string
+	Least           *string
 	State           string
 	Name            string
 	Labels          []byte
@@ -740,6 +742,7 @@ func (q *Queries) ListJobs(ctx context.Context, arg ListJobsParams) ([]Job, erro
 	rows, err := q.db.Query(ctx, listJobs,
 		arg.TenantID,
 		arg.After,
+		arg.Least,
 		arg.State,
 		arg.Name,
 		arg.Labels,
