@@ -2,32 +2,48 @@ package main
 
 import (
 	"archive/zip"
+	"bufio"
 	"fmt"
 	"io"
 	"math/rand/v2"
 	"mime/multipart"
 	"net/http"
+	"net/url"
 	"os"
 	"os/exec"
+	"path/filepath"
+	"regexp"
+	"runtime"
 	"strconv"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/sumo-k8/sumo-k8/infra/laptop/laptoptest"
 	"github.com/sumo-k8/sumo-k8/pkg/job"
 	"github.com/sumo-k8/sumo-k8/pkg/rest"
 	"github.com/sumo-k8/sumo-k8/pkg/s3store"
+	"github.com/sumo-k8/sumo-k8/pkg/simulation"
+	"github.com/sumo-k8/sumo-k8/pkg/tenant"
 )
 
-// benchService runs the program as a process of its own, so that its memory is its own too.
-func benchService(b *testing.B) (pid int, c *tenantClient) {
+// benchService runs the program as a process of its own, so that its memory is its own too. It changes the settings as
+// edits say, and returns its data folder.
+func benchService(b *testing.B, edits ...func(*Settings)) (pid int, dir string, c *tenantClient) {
 	b.Helper()
 	settings, err := programs()
 	if err != nil {
 		b.Fatal(err)
 	}
-	cmd, s := start(b, laptoptest.Folder(b), settings)
+	for _, edit := range edits {
+		edit(&settings)
+	}
+	dir = laptoptest.Folder(b)
+	cmd, s := start(b, dir, settings)
 	b.Cleanup(func() {
 		_ = cmd.Process.Signal(os.Interrupt)
 		_ = cmd.Wait()
@@ -35,7 +51,7 @@ func benchService(b *testing.B) (pid int, c *tenantClient) {
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.MaxIdleConnsPerHost = 64 // a connection for each client, not one for each request
 	s.client.Transport = transport     // the checker would be measured too
-	return cmd.Process.Pid, s.register(b, `"max_concurrent_jobs": 200`, `"max_cpu": 1000`, `"max_memory_gi": 5000`)
+	return cmd.Process.Pid, dir, s.register(b, `"max_concurrent_jobs": 200`, `"max_cpu": 1000`, `"max_memory_gi": 5000`)
 }
 
 const gib = 1 << 30
@@ -96,7 +112,7 @@ func noise() io.Reader {
 // BenchmarkUploadOneGiB submits a scenario of 1 GiB and prints the memory that it takes beyond the idle process, and its
 // speed beside that of a plain PUT of as much to the same store.
 func BenchmarkUploadOneGiB(b *testing.B) {
-	pid, c := benchService(b)
+	pid, _, c := benchService(b)
 	square := zipOf(b, "square")
 	idle := memory(b, pid, "VmRSS")
 	resetPeak(b, pid)
@@ -157,7 +173,7 @@ func resetPeak(b testing.TB, pid int) {
 
 // BenchmarkGetJob is GET /jobs/{id} with its key check.
 func BenchmarkGetJob(b *testing.B) {
-	_, c := benchService(b)
+	_, dir, c := benchService(b)
 	id := c.submit(b, "square").JobID
 	c.finish(b, id)
 	b.SetParallelism(8)
@@ -167,14 +183,187 @@ func BenchmarkGetJob(b *testing.B) {
 			c.call(b, "GET", "/jobs/"+id).want(b, http.StatusOK)
 		}
 	})
-	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "requests/s")
+	b.StopTimer() // what follows would count as a request
+	rate := float64(b.N) / b.Elapsed().Seconds()
+	b.ReportMetric(rate, "requests/s")
+	bare := bareSQL(b, dir, c, id)
+	b.ReportMetric(bare, "bare-SQL/s")
+	b.ReportMetric(100*rate/bare, "%-of-bare-SQL")
+}
+
+// bareSQL is the rate of the same statements, key and job, through pgx alone: as many clients, the same server.
+func bareSQL(b *testing.B, dir string, c *tenantClient, id string) float64 {
+	b.Helper()
+	const took = time.Second
+	clients := 8 * runtime.GOMAXPROCS(0)
+	log, err := os.ReadFile(filepath.Join(dir, "logs", "service.log"))
+	if err != nil {
+		b.Fatal(err)
+	}
+	sockets := regexp.MustCompile(`"sockets":"([^"]+)"`).FindSubmatch(log)
+	if sockets == nil {
+		b.Fatal("the service's log does not say where its database listens")
+	}
+	pool, err := pgxpool.New(b.Context(), fmt.Sprintf("postgres://postgres@/%s?host=%s&pool_max_conns=%d", database, url.QueryEscape(string(sockets[1])), clients))
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer pool.Close()
+	key, _, err := tenant.ParseKey(c.key)
+	if err != nil {
+		b.Fatal(err)
+	}
+	var done atomic.Int64
+	var work sync.WaitGroup
+	for end := time.Now().Add(took); clients > 0; clients-- {
+		work.Go(func() {
+			for ; time.Now().Before(end); done.Add(1) {
+				for sql, args := range map[string][]any{
+					"SELECT t.*, k.hash FROM api_keys k JOIN tenants t ON t.id = k.tenant_id WHERE k.id = $1": {key},
+					"SELECT * FROM jobs WHERE tenant_id = $1 AND id = $2":                                     {c.id, id},
+				} {
+					rows, err := pool.Query(b.Context(), sql, args...)
+					if err != nil {
+						b.Error(err)
+						return
+					}
+					for rows.Next() {
+						_ = rows.RawValues()
+					}
+					if rows.Err() != nil {
+						b.Error(rows.Err())
+						return
+					}
+				}
+			}
+		})
+	}
+	work.Wait()
+	return float64(done.Load()) / took.Seconds()
+}
+
+// BenchmarkLogFollow is a thousand followers of one job's log, each of whom gets a hundred new lines a round. It prints the
+// memory that they take, and what the process reads and computes for a round: as much for a long log as for a short one,
+// when following costs what is new.
+func BenchmarkLogFollow(b *testing.B) {
+	const followers, lines = 1000, 100
+	line := strings.Repeat("x", 99) + "\n"
+	for _, mib := range []int{1, 64} {
+		b.Run(fmt.Sprintf("%dMiB", mib), func(b *testing.B) {
+			// Stands for sumo-run, which cannot be made to write a line when we want it to.
+			began := time.Now()
+			program := filepath.Join(b.TempDir(), "sumo-run")
+			script := "#!/bin/sh\ncase $1 in --print-version) echo 1.15.0; exit ;; esac\nwhile [ \"$1\" != --out ]; do shift; done\necho '" + simulation.LogStart(began) + "' >\"$2/log.txt\"\nexec sleep 3600\n"
+			if err := os.WriteFile(program, []byte(script), 0o755); err != nil {
+				b.Fatal(err)
+			}
+			pid, dir, c := benchService(b, func(s *Settings) { s.SumoRun = program })
+			id := c.submit(b, "square").JobID
+			c.await(b, id, running)
+			log, err := os.OpenFile(filepath.Join(dir, "runs", id, "out", simulation.LogFile), os.O_APPEND|os.O_WRONLY, 0)
+			if err != nil {
+				b.Fatal(err)
+			}
+			defer log.Close()
+			if _, err := io.WriteString(log, strings.Repeat(line, mib<<20/len(line))); err != nil {
+				b.Fatal(err)
+			}
+			info, err := log.Stat()
+			if err != nil {
+				b.Fatal(err)
+			}
+			idle := memory(b, pid, "VmRSS")
+			resetPeak(b, pid)
+
+			var joined, received atomic.Int64
+			for range followers {
+				r, err := http.NewRequestWithContext(b.Context(), "GET", c.url+"/jobs/"+id+"/logs/stream", nil)
+				if err != nil {
+					b.Fatal(err)
+				}
+				r.Header.Set("Authorization", "Bearer "+c.key)
+				r.Header.Set("Last-Event-ID", fmt.Sprintf("%d-%d", began.UnixMilli(), info.Size()))
+				response, err := c.client.Do(r)
+				if err != nil || response.StatusCode != http.StatusOK {
+					b.Fatal(response, err)
+				}
+				go func() {
+					defer response.Body.Close()
+					for events := bufio.NewScanner(response.Body); events.Scan(); {
+						switch field, _, _ := strings.Cut(events.Text(), ":"); field {
+						case "event":
+							joined.Add(1)
+						case "id":
+							received.Add(1)
+						}
+					}
+				}()
+			}
+			until(b, &joined, followers)
+			read, busy := bytesRead(b, pid), processorTime(b, pid)
+			for b.Loop() {
+				want := received.Load() + followers*lines
+				if _, err := io.WriteString(log, strings.Repeat(line, lines)); err != nil {
+					b.Fatal(err)
+				}
+				until(b, &received, want)
+			}
+			delivered := float64(b.N) * followers * lines * float64(len(line))
+			b.ReportMetric(float64(bytesRead(b, pid)-read)/delivered, "bytes-read/new-byte")
+			b.ReportMetric(float64((processorTime(b, pid)-busy).Milliseconds())/float64(b.N), "CPU-ms/op")
+			b.ReportMetric(delivered/(1<<20)/b.Elapsed().Seconds(), "MiB/s")
+			b.ReportMetric(float64(memory(b, pid, "VmHWM")-idle)/(1<<20), "MiB-above-idle")
+			b.ReportMetric(float64(memory(b, pid, "VmHWM"))/(1<<20), "MiB-peak")
+		})
+	}
+}
+
+func until(b *testing.B, counter *atomic.Int64, want int64) {
+	b.Helper()
+	for deadline := time.Now().Add(patience); counter.Load() < want; time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			b.Fatalf("after %s there are %d of %d", patience, counter.Load(), want)
+		}
+	}
+}
+
+// bytesRead is what a process has read from files and connections (proc(5), rchar).
+func bytesRead(b *testing.B, pid int) (n int64) {
+	b.Helper()
+	raw, err := os.ReadFile(fmt.Sprintf("/proc/%d/io", pid))
+	if err == nil {
+		_, err = fmt.Sscanf(string(raw), "rchar: %d", &n)
+	}
+	if err != nil {
+		b.Fatal(err)
+	}
+	return n
+}
+
+// processorTime is what a process has computed (proc(5): utime and stime, in hundredths of a second).
+func processorTime(b *testing.B, pid int) time.Duration {
+	b.Helper()
+	raw, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		b.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(raw), ") ") // behind the program's name
+	var ticks int64
+	for _, field := range strings.Fields(rest)[11:13] {
+		n, err := strconv.ParseInt(field, 10, 64)
+		if err != nil {
+			b.Fatal(err)
+		}
+		ticks += n
+	}
+	return time.Duration(ticks) * time.Second / 100
 }
 
 // BenchmarkShortRuns is a batch of 20 runs of corridor, from the first submission to the last end, beside the same
 // runs of SUMO with the same outputs under xargs.
 func BenchmarkShortRuns(b *testing.B) {
 	const runs = 20
-	_, c := benchService(b)
+	_, _, c := benchService(b)
 	corridor := zipOf(b, "corridor")
 	for b.Loop() {
 		var ids []string
