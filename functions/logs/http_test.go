@@ -159,7 +159,7 @@ func TestPartsOfALogMakeTheWhole(t *testing.T) {
 	t.Parallel()
 	s := serve(t, job.Running)
 	s.restart(time.UnixMilli(1e12))
-	s.say(strings.Repeat("a ä € 🚗\n", 50))
+	s.say(strings.Repeat("a ä € 🚗\n", 20))
 	whole := *s.log
 	check := func(t *testing.T, over bool) {
 		rapid.Check(t, func(rt *rapid.T) {

@@ -17,9 +17,6 @@ import (
 	"github.com/sumo-k8/sumo-k8/pkg/rest"
 )
 
-// snapshotBytes is the most of a log that one answer shows: thousands of lines, and little enough to hold in memory.
-const snapshotBytes = 1 << 20
-
 // Snapshot is a log, or a part of one, on the wire.
 type Snapshot struct {
 	JobID      string     `json:"job_id" format:"uuid"`
@@ -35,6 +32,7 @@ type Snapshot struct {
 	Message    string     `json:"message,omitempty" doc:"Why there is no log, or not all that was asked for."`
 }
 
+// The most of a log that one answer shows, a MiB, is thousands of lines, and little enough to hold in memory.
 type snapshotRequest struct {
 	ID     string        `path:"id"`
 	Offset optionalInt64 `query:"offset" minimum:"0" doc:"Byte to begin at. Inside a character, reading begins at that character."`

@@ -377,6 +377,8 @@ func TestFollowersShareTheLookAtAJob(t *testing.T) {
 		}
 		// 10 s are 50 looks at the log and 20 at the state. Each follower reads when it comes, and when there is more: once
 		// for the line, and once more if the first look came after it.
+		run.mu.Lock()
+		defer run.mu.Unlock()
 		if run.asked > 20 || run.opened > 50+3*followers {
 			t.Errorf("the state was asked for %d times, and the log %d times", run.asked, run.opened)
 		}

@@ -22,6 +22,7 @@ type watches struct {
 
 // watch is the look at one job.
 type watch struct {
+	id        string
 	followers int // guarded by watches.mu
 	stop      context.CancelFunc
 
@@ -54,7 +55,7 @@ func (f *Function) join(j job.Job) *watch {
 			f.watches.jobs = map[string]*watch{}
 		}
 		ctx, stop := context.WithCancel(context.Background())
-		w = &watch{stop: stop, seen: look{job: j}, changed: make(chan struct{})}
+		w = &watch{id: j.ID, stop: stop, seen: look{job: j}, changed: make(chan struct{})}
 		f.watches.jobs[j.ID] = w
 		go f.keepLooking(ctx, w)
 	}
@@ -70,7 +71,7 @@ func (f *Function) leave(w *watch) {
 		return
 	}
 	w.stop()
-	delete(f.watches.jobs, w.seen.job.ID) // the id never changes
+	delete(f.watches.jobs, w.id)
 }
 
 // latest returns what is known, and a channel that is closed when there is more.
