@@ -206,6 +206,7 @@ func testRetryAndPurge(t *testing.T, s *service) {
 	if again.JobID == first.JobID || again.JobID != repeated.JobID || again.Scenario != first.Scenario || *again.Seed != 7 || again.CPURequest != 1 {
 		t.Errorf("retried as %+v", again)
 	}
+	c.await(t, again.JobID, running) // so that it leaves something to purge
 	c.call(t, "DELETE", "/jobs/"+again.JobID).want(t, http.StatusOK)
 	c.finish(t, again.JobID)
 

@@ -8,6 +8,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"io"
 	mathrand "math/rand/v2"
 	"os"
 	"os/exec"
@@ -237,6 +238,19 @@ func (c *client) checkResults(t *testing.T, j job.Job, names ...string) {
 	})
 	if err != nil {
 		t.Fatal(err)
+	}
+	for i, f := range stored {
+		body, err := c.objects.Open(t.Context(), prefix+f.Name, 0, -1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		sum := sha256.New()
+		_, err = io.Copy(sum, body)
+		body.Close()
+		if err != nil {
+			t.Fatal(err)
+		}
+		stored[i].SHA256 = hex.EncodeToString(sum.Sum(nil))
 	}
 	if !slices.Equal(stored, j.Results) {
 		t.Errorf("job %s: results on record %v, in the object store %v", j.ID, j.Results, stored)
