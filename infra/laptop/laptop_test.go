@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -491,4 +492,37 @@ func TestLockIsFreeAfterUnlock(t *testing.T) {
 		}
 		unlock()
 	}
+}
+
+// A process that is started has all descriptors of its parent for a moment.
+func TestLockIsFreeAfterUnlockWhileProcessesStart(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	stop := make(chan struct{})
+	var starting sync.WaitGroup
+	for range 4 {
+		starting.Go(func() {
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+					if err := exec.Command("true").Run(); err != nil {
+						t.Error(err)
+						return
+					}
+				}
+			}
+		})
+	}
+	for range 500 {
+		unlock, err := laptop.Lock(dir)
+		if err != nil {
+			t.Error(err)
+			break
+		}
+		unlock()
+	}
+	close(stop)
+	starting.Wait()
 }

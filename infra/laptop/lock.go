@@ -36,5 +36,10 @@ func Lock(dir string) (unlock func(), err error) {
 		return nil, errors.Join(fmt.Errorf("lock the data folder %s: %w", dir, err), syscall.Close(fd))
 	}
 	// The file stays when we are done: removing it would let a second process lock it while a third makes a new one.
-	return func() { syscall.Close(fd) }, nil
+	return func() {
+		// Closing alone would leave the lock to a process that is being started just now: until its exec it has all of our
+		// descriptors.
+		_ = syscall.Flock(fd, syscall.LOCK_UN)
+		syscall.Close(fd)
+	}, nil
 }
