@@ -43,7 +43,7 @@ func benchService(b *testing.B, edits ...func(*Settings)) (pid int, dir string, 
 		edit(&settings)
 	}
 	dir = laptoptest.Folder(b)
-	cmd, s := start(b, dir, settings)
+	cmd, s := start(b, dir, settings, "CALLS_PER_SECOND=0", "SUBMISSIONS_PER_MINUTE=0")
 	b.Cleanup(func() {
 		_ = cmd.Process.Signal(os.Interrupt)
 		_ = cmd.Wait()

@@ -37,7 +37,7 @@ type Function struct {
 	Now            func() time.Time
 	LinkLifetime   time.Duration // of a direct upload
 	SumoVersions   []string      // that a job may choose
-	MaxQueued      int
+	Admission      job.Admission
 	DefaultTimeout time.Duration
 	MaxTimeout     time.Duration
 }
@@ -251,7 +251,7 @@ func (f *Function) accept(ctx context.Context, t tenant.Tenant, s scenario.Scena
 
 // queue stores a job and tries to start it at once. Once the job is stored it is never lost, whatever happens after.
 func (f *Function) queue(ctx context.Context, j job.Job, idem *idempotency.Request) (*submitAnswer, error) {
-	j, created, err := f.Jobs.CreateJob(ctx, j, idem, f.MaxQueued)
+	j, created, err := f.Jobs.CreateJob(ctx, j, idem, f.Admission)
 	if err != nil {
 		return nil, err
 	}

@@ -4,11 +4,15 @@ package config
 import (
 	"fmt"
 	"maps"
+	"net/netip"
+	"net/url"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/caarlos0/env/v11"
 
+	"github.com/sumo-k8/sumo-k8/pkg/job"
 	"github.com/sumo-k8/sumo-k8/pkg/scenario"
 )
 
@@ -41,16 +45,21 @@ type Config struct {
 
 	SumoVersion string `env:"SUMO_VERSION" envDefault:"1.15" doc:"The SUMO that runs jobs; scenarios with options of later versions are refused. make dev asks the installed one."`
 
-	MaxUploadMiB   int64         `env:"MAX_UPLOAD_MIB" envDefault:"2048" doc:"Largest scenario zip, in MiB."`
-	MaxUnpackedMiB int64         `env:"MAX_UNPACKED_MIB" envDefault:"16384" doc:"Largest scenario once unpacked, in MiB."`
-	MaxQueuedJobs  int           `env:"MAX_QUEUED_JOBS" envDefault:"1000" doc:"Jobs that one tenant may have waiting; more answer 429."`
-	DefaultTimeout time.Duration `env:"DEFAULT_TIMEOUT" envDefault:"6h" doc:"Wall clock time of a run that names no timeout."`
-	MaxTimeout     time.Duration `env:"MAX_TIMEOUT" envDefault:"24h" doc:"Longest timeout that a run may name."`
-	LinkLifetime   time.Duration `env:"LINK_LIFETIME" envDefault:"1h" doc:"How long a link for a download or a direct upload works."`
-	StreamLimit    time.Duration `env:"STREAM_LIMIT" envDefault:"280s" doc:"A log stream ends cleanly after this time, before a gateway cuts it (Knative: 300 s); clients resume."`
-	Retention      time.Duration `env:"RESULT_RETENTION" envDefault:"720h" doc:"Age at which results are removed."`
-	Window         time.Duration `env:"RECONCILE_WINDOW" envDefault:"50s" doc:"How long one reconcile call stays while jobs are active."`
-	ShutdownGrace  time.Duration `env:"SHUTDOWN_GRACE" envDefault:"20s" doc:"How long requests may go on after SIGTERM."`
+	MaxUploadMiB         int64          `env:"MAX_UPLOAD_MIB" envDefault:"2048" doc:"Largest scenario zip, in MiB."`
+	MaxUnpackedMiB       int64          `env:"MAX_UNPACKED_MIB" envDefault:"16384" doc:"Largest scenario once unpacked, in MiB."`
+	MaxQueuedJobs        int            `env:"MAX_QUEUED_JOBS" envDefault:"1000" doc:"Jobs that one tenant may have waiting; more answer 429."`
+	SubmissionsPerMinute int            `env:"SUBMISSIONS_PER_MINUTE" envDefault:"600" doc:"Jobs that one tenant may submit in a minute, over all instances together; more answer 429. 0 for no limit."`
+	CallsPerSecond       int            `env:"CALLS_PER_SECOND" envDefault:"100" doc:"Calls that one tenant may make each second at one instance of a function, twice as many in a burst; more answer 429. 0 for no limit."`
+	WrongKeysPerMinute   int            `env:"WRONG_KEYS_PER_MINUTE" envDefault:"60" doc:"Keys that are not valid that one client address may try in a minute at one instance; then unknown keys from there answer 429. 0 for no limit."`
+	TrustedProxies       []netip.Prefix `env:"TRUSTED_PROXIES" envDefault:"127.0.0.0/8,10.0.0.0/8,172.16.0.0/12,192.168.0.0/16,100.64.0.0/10,::1/128,fc00::/7" doc:"Networks of gateways and proxies in front of us: their X-Forwarded-For says who the client is. The default is what is not routed on the internet."`
+	CORSOrigins          []string       `env:"CORS_ORIGINS" doc:"Web sites whose pages may call us from a browser, separated by commas: https://app.example.org. Empty for none, * for any."`
+	DefaultTimeout       time.Duration  `env:"DEFAULT_TIMEOUT" envDefault:"6h" doc:"Wall clock time of a run that names no timeout."`
+	MaxTimeout           time.Duration  `env:"MAX_TIMEOUT" envDefault:"24h" doc:"Longest timeout that a run may name."`
+	LinkLifetime         time.Duration  `env:"LINK_LIFETIME" envDefault:"1h" doc:"How long a link for a download or a direct upload works."`
+	StreamLimit          time.Duration  `env:"STREAM_LIMIT" envDefault:"280s" doc:"A log stream ends cleanly after this time, before a gateway cuts it (Knative: 300 s); clients resume."`
+	Retention            time.Duration  `env:"RESULT_RETENTION" envDefault:"720h" doc:"Age at which results are removed."`
+	Window               time.Duration  `env:"RECONCILE_WINDOW" envDefault:"50s" doc:"How long one reconcile call stays while jobs are active."`
+	ShutdownGrace        time.Duration  `env:"SHUTDOWN_GRACE" envDefault:"20s" doc:"How long requests may go on after SIGTERM."`
 }
 
 // Values of Engine.
@@ -81,6 +90,18 @@ func (c Config) check() error {
 			return fmt.Errorf("%s must be greater than zero", d.name)
 		}
 	}
+	for name, value := range map[string]int{
+		"SUBMISSIONS_PER_MINUTE": c.SubmissionsPerMinute, "CALLS_PER_SECOND": c.CallsPerSecond, "WRONG_KEYS_PER_MINUTE": c.WrongKeysPerMinute,
+	} {
+		if value < 0 {
+			return fmt.Errorf("%s must not be negative; 0 switches the limit off", name)
+		}
+	}
+	for _, origin := range c.CORSOrigins {
+		if u, err := url.Parse(origin); origin != "*" && (err != nil || u.Host == "" || origin != u.Scheme+"://"+u.Host || strings.Contains(origin, "*")) {
+			return fmt.Errorf("CORS_ORIGINS has %q; write each as a browser sends it: scheme://host or scheme://host:port, without a path", origin)
+		}
+	}
 	if !slices.Contains([]string{"", EngineLocal, EngineArgo}, c.Engine) {
 		return fmt.Errorf("ENGINE is %q; it must be %s, %s or empty", c.Engine, EngineArgo, EngineLocal)
 	}
@@ -91,6 +112,11 @@ func (c Config) check() error {
 		return fmt.Errorf("DEFAULT_TIMEOUT (%s) must not exceed MAX_TIMEOUT (%s)", c.DefaultTimeout, c.MaxTimeout)
 	}
 	return nil
+}
+
+// Admission bounds what one tenant may submit.
+func (c Config) Admission() job.Admission {
+	return job.Admission{MaxQueued: c.MaxQueuedJobs, PerMinute: c.SubmissionsPerMinute}
 }
 
 // SumoVersions are those that a job may choose, oldest first.

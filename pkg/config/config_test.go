@@ -43,6 +43,7 @@ func TestTheReadmeNamesEverySetting(t *testing.T) {
 func TestUnusableSettingsAreNamed(t *testing.T) {
 	for name, value := range map[string]string{
 		"MAX_UPLOAD_MIB": "0", "DEFAULT_TIMEOUT": "48h", "LINK_LIFETIME": "-1s", "ENGINE": "steam", "MAX_QUEUED_JOBS": "many", "STREAM_LIMIT": "0s",
+		"SUBMISSIONS_PER_MINUTE": "-1", "CALLS_PER_SECOND": "-1", "WRONG_KEYS_PER_MINUTE": "-1", "TRUSTED_PROXIES": "10.0.0.0",
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Setenv(name, value)
@@ -53,6 +54,19 @@ func TestUnusableSettingsAreNamed(t *testing.T) {
 				t.Errorf("%s=%s: the error is %v", name, value, err)
 			}
 		})
+	}
+}
+
+func TestOriginsAreExact(t *testing.T) {
+	for value, ok := range map[string]bool{
+		"https://app.example.org": true, "http://localhost:5173,https://app.example.org": true, "*": true, "": true,
+		"app.example.org": false, "https://app.example.org/": false, "https://*.example.org": false, "https://a.example,*.example": false,
+		"https://app.example.org/page": false, "null": false,
+	} {
+		t.Setenv("CORS_ORIGINS", value)
+		if _, err := Load(); (err == nil) != ok || err != nil && !strings.Contains(err.Error(), "CORS_ORIGINS") {
+			t.Errorf("%q: %v", value, err)
+		}
 	}
 }
 

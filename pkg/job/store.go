@@ -12,8 +12,9 @@ import (
 type Store interface {
 	// CreateJob stores j, QUEUED, with its first event in one transaction. When idem is not nil the transaction also
 	// records it, and a key that is already recorded wins: the job it made is returned with created false, or
-	// problem.KeyReused when it was recorded for another payload. More than maxQueued jobs waiting is problem.QueueFull.
-	CreateJob(ctx context.Context, j Job, idem *idempotency.Request, maxQueued int) (stored Job, created bool, err error)
+	// problem.KeyReused when it was recorded for another payload. What is beyond limits is problem.QueueFull or
+	// problem.RateLimited, and exactly so, however many submit at once.
+	CreateJob(ctx context.Context, j Job, idem *idempotency.Request, limits Admission) (stored Job, created bool, err error)
 	// Job returns one job.
 	Job(ctx context.Context, tenantID, id string) (Job, error)
 	// RecentJobs returns the tenant's newest jobs, newest first.
@@ -68,6 +69,14 @@ type Filter struct {
 	Labels          map[string]string // all of them must be on the job
 	SubmittedAfter  time.Time
 	SubmittedBefore time.Time
+}
+
+// Admission bounds what one tenant may submit.
+type Admission struct {
+	MaxQueued int // jobs waiting at a time
+	// PerMinute is how many jobs may be submitted in a minute, 0 for any number: as many at once, and then one more after
+	// each such part of a minute.
+	PerMinute int
 }
 
 // Usage is what a tenant has waiting and running.

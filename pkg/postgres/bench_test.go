@@ -69,7 +69,7 @@ func BenchmarkCreateJob(b *testing.B) {
 			queue(b, d, "acme", waiting)
 			for i := 0; b.Loop(); i++ {
 				idem := &idempotency.Request{Key: fmt.Sprint(i), RequestHash: []byte("hash")}
-				if _, _, err := d.CreateJob(b.Context(), newJob("acme"), idem, 1_000_000); err != nil {
+				if _, _, err := d.CreateJob(b.Context(), newJob("acme"), idem, job.Admission{MaxQueued: 1_000_000}); err != nil {
 					b.Fatal(err)
 				}
 			}
@@ -84,7 +84,7 @@ func BenchmarkCreateJobBySeveralClients(b *testing.B) {
 	b.SetParallelism(4)
 	b.RunParallel(func(pb *testing.PB) {
 		for pb.Next() {
-			if _, _, err := d.CreateJob(context.Background(), newJob("acme"), nil, 1_000_000); err != nil {
+			if _, _, err := d.CreateJob(context.Background(), newJob("acme"), nil, job.Admission{MaxQueued: 1_000_000}); err != nil {
 				b.Error(err)
 				return
 			}

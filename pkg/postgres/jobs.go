@@ -26,7 +26,7 @@ const queueFullRetry = 30 * time.Second
 // promises in a simple way: identical requests make one job, as the later ones see the earlier one's key, and the queue
 // never exceeds its cap. A transaction takes about a millisecond, so a tenant can submit many hundreds of jobs a second;
 // tenants do not wait for each other.
-func (d *DB) CreateJob(ctx context.Context, j job.Job, idem *idempotency.Request, maxQueued int) (stored job.Job, created bool, err error) {
+func (d *DB) CreateJob(ctx context.Context, j job.Job, idem *idempotency.Request, limits job.Admission) (stored job.Job, created bool, err error) {
 	if !isID(j.ID) {
 		return job.Job{}, false, fmt.Errorf("creating a job: id %q is not a UUID", j.ID)
 	}
@@ -45,13 +45,16 @@ func (d *DB) CreateJob(ctx context.Context, j job.Job, idem *idempotency.Request
 				return err
 			}
 		}
-		depth, err := q.QueueDepth(ctx, db.QueueDepthParams{TenantID: j.TenantID, Most: maxQueued})
+		depth, err := q.QueueDepth(ctx, db.QueueDepthParams{TenantID: j.TenantID, Most: limits.MaxQueued})
 		if err != nil {
 			return err
 		}
-		if int(depth) >= maxQueued {
+		if int(depth) >= limits.MaxQueued {
 			return problem.New(problem.QueueFull, "You have %d jobs waiting, which is as many as may wait. "+
 				"Wait until some have started, or cancel some.", depth).WithRetryAfter(queueFullRetry)
+		}
+		if err := spendSubmission(ctx, q, j.TenantID, limits.PerMinute); err != nil {
+			return err
 		}
 		row, err = q.InsertJob(ctx, db.InsertJobParams{
 			ID: j.ID, TenantID: j.TenantID, Name: j.Name, ScenarioDigest: j.ScenarioDigest,
@@ -74,6 +77,26 @@ func (d *DB) CreateJob(ctx context.Context, j job.Job, idem *idempotency.Request
 		return job.Job{}, false, translate(err, "creating a job")
 	}
 	return toJob(row), created, nil
+}
+
+// spendSubmission takes one of the submissions that a tenant may make in a minute. A transaction that fails gives it back.
+func spendSubmission(ctx context.Context, q *db.Queries, tenantID string, perMinute int) error {
+	if perMinute <= 0 {
+		return nil
+	}
+	share := time.Minute / time.Duration(perMinute)
+	allowance := time.Minute - share // what may be spent already when one more is taken
+	n, err := q.SpendSubmission(ctx, db.SpendSubmissionParams{ID: tenantID, Share: share, Allowance: allowance})
+	if err != nil || n > 0 {
+		return err
+	}
+	wait, err := q.NextSubmission(ctx, db.NextSubmissionParams{ID: tenantID, Allowance: allowance})
+	if err != nil {
+		return err
+	}
+	wait = max(time.Second, wait.Truncate(time.Second)+time.Second) // Retry-After counts in seconds
+	return problem.New(problem.RateLimited, "You have submitted %d jobs within a minute, which is as many as may be. "+
+		"The next one is accepted in %s.", perMinute, wait).WithRetryAfter(wait)
 }
 
 // Job implements job.Store.

@@ -2,6 +2,8 @@ package postgres
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"slices"
 	"sync/atomic"
 	"testing"
@@ -31,7 +33,7 @@ func TestAJobIsReadAsItWasSubmitted(t *testing.T) {
 		j.ProgressWebhook = &job.ProgressWebhook{URL: "https://example.org/hook", SimulationID: "s", EndSec: &scale}
 		j.SubmittedAt = time.Date(2026, 1, 2, 3, 4, 5, 6000, time.UTC)
 	})
-	stored, _, err := d.CreateJob(t.Context(), want, nil, 1)
+	stored, _, err := d.CreateJob(t.Context(), want, nil, job.Admission{MaxQueued: 1})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -60,7 +62,7 @@ func TestIdenticalConcurrentSubmissionsMakeOneJob(t *testing.T) {
 	for i := range ids {
 		group.Go(func() error {
 			// One place in the queue: a repeated request is answered even when no further job would be taken.
-			j, created, err := d.CreateJob(t.Context(), newJob("acme"), idem, 1)
+			j, created, err := d.CreateJob(t.Context(), newJob("acme"), idem, job.Admission{MaxQueued: 1})
 			if created {
 				made.Add(1)
 			}
@@ -85,7 +87,7 @@ func TestAnIdempotencyKeyStandsForOneRequestOfOneTenantForADay(t *testing.T) {
 	newTenant(t, d, "acme", roomy)
 	newTenant(t, d, "other", roomy)
 	create := func(tenantID, hash string) (job.Job, bool, error) {
-		return d.CreateJob(t.Context(), newJob(tenantID), &idempotency.Request{Key: "k", RequestHash: []byte(hash)}, 100)
+		return d.CreateJob(t.Context(), newJob(tenantID), &idempotency.Request{Key: "k", RequestHash: []byte(hash)}, job.Admission{MaxQueued: 100})
 	}
 	first, _, err := create("acme", "payload")
 	if err != nil {
@@ -127,7 +129,7 @@ func TestTheQueueNeverExceedsItsCap(t *testing.T) {
 	var group errgroup.Group
 	for range 30 {
 		group.Go(func() error {
-			_, _, err := d.CreateJob(t.Context(), newJob("acme"), nil, 10)
+			_, _, err := d.CreateJob(t.Context(), newJob("acme"), nil, job.Admission{MaxQueued: 10})
 			if problem.CodeOf(err) == problem.QueueFull {
 				full.Add(1)
 				return nil
@@ -139,16 +141,71 @@ func TestTheQueueNeverExceedsItsCap(t *testing.T) {
 		t.Fatalf("%d of 30 were refused by a queue of 10, %v", full.Load(), err)
 	}
 	claim(t, d, "acme", 1)
-	if _, _, err := d.CreateJob(t.Context(), newJob("acme"), nil, 10); err != nil {
+	if _, _, err := d.CreateJob(t.Context(), newJob("acme"), nil, job.Admission{MaxQueued: 10}); err != nil {
 		t.Errorf("with room again: %v", err)
 	}
+}
+
+func TestATenantSubmitsNoFasterThanItMay(t *testing.T) {
+	t.Parallel()
+	d := setup(t)
+	newTenant(t, d, "acme", roomy)
+	newTenant(t, d, "other", roomy)
+	limits := job.Admission{MaxQueued: 100, PerMinute: 3}
+	create := func(tenantID, key string) error {
+		_, _, err := d.CreateJob(t.Context(), newJob(tenantID), &idempotency.Request{Key: key, RequestHash: []byte("hash")}, limits)
+		return err
+	}
+	began := time.Now()
+	var accepted, refused atomic.Int32
+	var group errgroup.Group
+	for i := range 20 {
+		group.Go(func() error {
+			err := create("acme", fmt.Sprint(i))
+			var p *problem.Error
+			switch {
+			case err == nil:
+				accepted.Add(1)
+			case errors.As(err, &p) && p.Code == problem.RateLimited && p.RetryAfter >= time.Second && p.RetryAfter <= 20*time.Second:
+				refused.Add(1)
+			default:
+				return err
+			}
+			return nil
+		})
+	}
+	err := group.Wait()
+	// On a machine that stands still meanwhile, more may have become due.
+	due := 3 + int32(time.Since(began)/(20*time.Second))
+	if n := accepted.Load(); err != nil || n < 3 || n > due || n+refused.Load() != 20 {
+		t.Fatalf("%d of 20 were accepted and %d refused, %v", n, refused.Load(), err)
+	}
+	if err := create("other", "o"); err != nil {
+		t.Errorf("another tenant: %v", err)
+	}
+	pass := func(by time.Duration) {
+		if _, err := d.pool.Exec(t.Context(), "UPDATE tenants SET submissions_spent_until = clock_timestamp() + interval '1 minute' - $1::interval", by); err != nil {
+			t.Fatal(err)
+		}
+	}
+	pass(0)
+	wantCode(t, create("acme", "early"), problem.RateLimited)
+	pass(20 * time.Second)
+	if err := create("acme", "in time"); err != nil {
+		t.Errorf("after its part of a minute: %v", err)
+	}
+	pass(0)
+	if err := create("acme", "in time"); err != nil {
+		t.Errorf("a repeated request is not a submission: %v", err)
+	}
+	wantCode(t, create("acme", "one more"), problem.RateLimited)
 }
 
 func TestAJobNeedsAStoredScenario(t *testing.T) {
 	t.Parallel()
 	d := setup(t)
 	newTenant(t, d, "acme", roomy)
-	_, _, err := d.CreateJob(t.Context(), newJob("acme", func(j *job.Job) { j.ScenarioDigest = "absent" }), nil, 1)
+	_, _, err := d.CreateJob(t.Context(), newJob("acme", func(j *job.Job) { j.ScenarioDigest = "absent" }), nil, job.Admission{MaxQueued: 1})
 	wantCode(t, err, problem.NotFound)
 }
 
@@ -162,7 +219,7 @@ func TestTextThatPostgresCannotHoldIsTheCallersFault(t *testing.T) {
 		"NUL in JSON": func(j *job.Job) { j.Labels = map[string]string{"a": "\x00"} },
 		"no priority": func(j *job.Job) { j.Priority = 3 },
 	} {
-		if _, _, err := d.CreateJob(t.Context(), newJob("acme", edit), nil, 1); problem.CodeOf(err) != problem.Invalid {
+		if _, _, err := d.CreateJob(t.Context(), newJob("acme", edit), nil, job.Admission{MaxQueued: 1}); problem.CodeOf(err) != problem.Invalid {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

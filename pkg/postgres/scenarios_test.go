@@ -173,7 +173,7 @@ func TestAScenarioIsDeletedOnlyWhenNoJobNeedsIt(t *testing.T) {
 			if left := read(t, d, "acme", j.ID); left.ScenarioDigest != digest {
 				t.Errorf("the job lost its scenario's digest: %+v", left)
 			}
-			_, _, err = d.CreateJob(t.Context(), newJob("acme"), nil, 9)
+			_, _, err = d.CreateJob(t.Context(), newJob("acme"), nil, job.Admission{MaxQueued: 9})
 			wantCode(t, err, problem.NotFound)
 		})
 	}
@@ -189,7 +189,7 @@ func TestDeletingAScenarioAndMakingAJobDoNotOverlookEachOther(t *testing.T) {
 		var deleted, made error
 		group.Go(func() error { _, deleted = d.DeleteScenario(t.Context(), "acme", id); return nil })
 		group.Go(func() error {
-			_, _, made = d.CreateJob(t.Context(), newJob("acme", func(j *job.Job) { j.ScenarioDigest = id }), nil, 100)
+			_, _, made = d.CreateJob(t.Context(), newJob("acme", func(j *job.Job) { j.ScenarioDigest = id }), nil, job.Admission{MaxQueued: 100})
 			return nil
 		})
 		_ = group.Wait()

@@ -71,7 +71,7 @@ func newJob(tenantID string, edits ...func(*job.Job)) job.Job {
 
 func submit(t testing.TB, d *DB, tenantID string, edits ...func(*job.Job)) job.Job {
 	t.Helper()
-	j, created, err := d.CreateJob(context.Background(), newJob(tenantID, edits...), nil, 1_000_000)
+	j, created, err := d.CreateJob(context.Background(), newJob(tenantID, edits...), nil, job.Admission{MaxQueued: 1_000_000})
 	if err != nil || !created {
 		t.Fatalf("CreateJob: created=%t, %v", created, err)
 	}

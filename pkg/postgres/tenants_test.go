@@ -222,7 +222,7 @@ func TestDeletingATenantLeavesNothingOfIt(t *testing.T) {
 	d := setup(t)
 	newTenant(t, d, "acme", roomy)
 	inState(t, d, "acme", job.Succeeded)
-	if _, _, err := d.CreateJob(t.Context(), newJob("acme"), &idempotency.Request{Key: "k", RequestHash: []byte{1}}, 10); err != nil {
+	if _, _, err := d.CreateJob(t.Context(), newJob("acme"), &idempotency.Request{Key: "k", RequestHash: []byte{1}}, job.Admission{MaxQueued: 10}); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := d.pool.Exec(t.Context(), "DELETE FROM tenants"); err != nil {
@@ -245,7 +245,10 @@ func TestUnknownTenantsAreNotFound(t *testing.T) {
 		"UpdateTenant": func() error { _, err := d.UpdateTenant(t.Context(), "nobody", tenant.Patch{}); return err },
 		"ReplaceKeys":  func() error { return d.ReplaceKeys(t.Context(), "nobody", k) },
 		"Claim":        func() error { _, err := d.Claim(t.Context(), "nobody", 1); return err },
-		"CreateJob":    func() error { _, _, err := d.CreateJob(t.Context(), newJob("nobody"), nil, 1); return err },
+		"CreateJob": func() error {
+			_, _, err := d.CreateJob(t.Context(), newJob("nobody"), nil, job.Admission{MaxQueued: 1})
+			return err
+		},
 	} {
 		if err := call(); problem.CodeOf(err) != problem.NotFound {
 			t.Errorf("%s: %v", name, err)

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/sumo-k8/sumo-k8/pkg/idempotency"
+	"github.com/sumo-k8/sumo-k8/pkg/job"
 	"github.com/sumo-k8/sumo-k8/pkg/problem"
 	"github.com/sumo-k8/sumo-k8/pkg/scenario"
 )
@@ -102,7 +103,7 @@ func TestAKeyBeginsOneUpload(t *testing.T) {
 	other := idempotency.Request{Key: "k", RequestHash: []byte("b")}
 	_, _, err := d.BeginUpload(t.Context(), newUpload("acme"), &other, 9)
 	wantCode(t, err, problem.KeyReused)
-	_, _, err = d.CreateJob(t.Context(), newJob("acme"), &other, 9)
+	_, _, err = d.CreateJob(t.Context(), newJob("acme"), &other, job.Admission{MaxQueued: 9})
 	wantCode(t, err, problem.KeyReused)
 	wantCode(t, d.Remember(t.Context(), "acme", other), problem.KeyReused)
 	// With its upload a key is free again.

@@ -192,7 +192,7 @@ func (c *client) submit(t *testing.T, file string, change func(*job.Job)) job.Jo
 	if change != nil {
 		change(&j)
 	}
-	j, _, err = c.db.CreateJob(t.Context(), j, nil, 1000)
+	j, _, err = c.db.CreateJob(t.Context(), j, nil, job.Admission{MaxQueued: 1000})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -36,6 +36,8 @@ type Keys struct {
 	TenantByKey func(ctx context.Context, id string, hash []byte) (tenant.Tenant, error)
 	// Admin is the operator's key; without one, every admin call answers 503.
 	Admin string
+	// Limits say how often keys may be used and tried.
+	Limits Limits
 }
 
 // NewAPI returns an API whose operations are served by mux.
@@ -62,8 +64,12 @@ func NewAPI(mux *http.ServeMux, keys Keys) huma.API {
 		DefaultFormat: "application/json",
 	}
 	api := humago.New(mux, config)
+	gate := newGate(keys)
 	api.UseMiddleware(func(ctx huma.Context, next func(huma.Context)) {
-		authorised, err := keys.authorise(ctx)
+		authorised, err := gate.authorise(ctx)
+		if err == nil {
+			err = checkLength(ctx)
+		}
 		if err != nil {
 			p := problemOf(ctx.Context(), err)
 			_, w := humago.Unwrap(ctx)
@@ -78,10 +84,13 @@ func NewAPI(mux *http.ServeMux, keys Keys) huma.API {
 // Register adds an operation that access may call. A handler's error becomes a Problem: *problem.Error as it says,
 // anything else a 500 whose cause only the log tells.
 func Register[I, O any](api huma.API, access Access, op huma.Operation, handler func(context.Context, *I) (*O, error)) {
-	statuses := append(op.Errors, http.StatusBadRequest, http.StatusInternalServerError, http.StatusServiceUnavailable)
+	statuses := append(op.Errors, http.StatusBadRequest, http.StatusRequestEntityTooLarge, http.StatusInternalServerError, http.StatusServiceUnavailable)
 	if access != Public {
 		op.Security = []map[string][]string{{string(access): {}}}
-		statuses = append(statuses, http.StatusUnauthorized)
+		statuses = append(statuses, http.StatusUnauthorized, http.StatusTooManyRequests)
+	}
+	if _, ok := reflect.TypeFor[I]().FieldByName("Body"); ok {
+		statuses = append(statuses, http.StatusRequestTimeout, http.StatusUnsupportedMediaType)
 	}
 	// huma would add statuses that we never answer with, so it gets the responses ready made.
 	op.Errors = nil
@@ -117,19 +126,24 @@ func TenantOf(ctx context.Context) tenant.Tenant {
 	return ctx.Value(tenantKey{}).(tenant.Tenant)
 }
 
-func (k Keys) authorise(ctx huma.Context) (huma.Context, error) {
+func (g *gate) authorise(ctx huma.Context) (huma.Context, error) {
 	security := ctx.Operation().Security
 	if len(security) == 0 {
 		return ctx, nil
 	}
 	if _, ok := security[0][string(Admin)]; ok {
-		return ctx, k.checkAdmin(ctx.Header(adminHeader))
+		key := ctx.Header(adminHeader)
+		return ctx, g.admit(ctx, key, func() (string, error) { return "", g.keys.checkAdmin(key) })
 	}
-	t, err := k.checkTenant(ctx.Context(), ctx.Header("Authorization"))
+	var t tenant.Tenant
+	key := bareKey(ctx.Header("Authorization"))
+	err := g.admit(ctx, key, func() (_ string, err error) {
+		t, err = g.keys.checkTenant(ctx.Context(), key)
+		return t.ID, err
+	})
 	if err != nil {
 		return nil, err
 	}
-	logTenant(ctx.Context(), t.ID)
 	return huma.WithValue(ctx, tenantKey{}, t), nil
 }
 
@@ -148,15 +162,19 @@ func (k Keys) checkAdmin(given string) error {
 	return nil
 }
 
-func (k Keys) checkTenant(ctx context.Context, header string) (tenant.Tenant, error) {
-	if header == "" {
+// bareKey is the key that an Authorization header carries, with the word Bearer or without.
+func bareKey(header string) string {
+	if scheme, rest, ok := strings.Cut(header, " "); ok && strings.EqualFold(scheme, "Bearer") {
+		return strings.TrimSpace(rest)
+	}
+	return strings.TrimSpace(header)
+}
+
+func (k Keys) checkTenant(ctx context.Context, key string) (tenant.Tenant, error) {
+	if key == "" {
 		return tenant.Tenant{}, problem.New(problem.Unauthorized, "This call needs an API key. Send it as 'Authorization: Bearer sk-…'.")
 	}
-	key := header
-	if scheme, rest, ok := strings.Cut(header, " "); ok && strings.EqualFold(scheme, "Bearer") {
-		key = rest
-	}
-	id, hash, err := tenant.ParseKey(strings.TrimSpace(key))
+	id, hash, err := tenant.ParseKey(key)
 	if err != nil {
 		return tenant.Tenant{}, err
 	}

@@ -19,7 +19,7 @@ func TestABodyThatCannotBeReadIsTheClientsFault(t *testing.T) {
 	mux := http.NewServeMux()
 	Register(NewAPI(mux, Keys{}), Public, huma.Operation{OperationID: "x", Method: http.MethodPost, Path: "/x"},
 		func(context.Context, *struct{ Body struct{ Name string } }) (*struct{}, error) { return nil, nil })
-	s := httptest.NewServer(Handler(mux, zerolog.Nop()))
+	s := httptest.NewServer(Handler(mux, nil, zerolog.Nop()))
 	t.Cleanup(s.Close)
 	for name, rest := range map[string]string{
 		"a chunk that is none": "Transfer-Encoding: chunked\r\n\r\nzz\r\n\r\n",

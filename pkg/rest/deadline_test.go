@@ -51,7 +51,7 @@ func TestAHandlerMayWorkLongerThanItsBodyMayTake(t *testing.T) {
 	type request struct{ Body struct{ Name string } }
 	Register(NewAPI(mux, Keys{}), Public, huma.Operation{OperationID: "work", Method: http.MethodPost, Path: "/work", BodyReadTimeout: limit},
 		func(ctx context.Context, _ *request) (*struct{}, error) { return nil, stillThere(ctx, 4*limit) })
-	s := httptest.NewServer(Handler(mux, zerolog.Nop()))
+	s := httptest.NewServer(Handler(mux, nil, zerolog.Nop()))
 	defer s.Close()
 	response, err := http.Post(s.URL+"/work", "application/json", strings.NewReader(`{"Name": "x"}`))
 	if err != nil {

@@ -82,7 +82,7 @@ func setup(t *testing.T, add func(huma.API, *http.ServeMux)) *bundle {
 	if add != nil {
 		add(api, mux)
 	}
-	handler := Handler(mux, zerolog.New(&b.log))
+	handler := Handler(mux, nil, zerolog.New(&b.log))
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		b.serving.Lock()
 		defer b.serving.Unlock()

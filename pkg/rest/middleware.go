@@ -29,8 +29,15 @@ var requestIDPattern = regexp.MustCompile(`^[A-Za-z0-9._-]{1,64}$`)
 const responseDeadline = 60 * time.Second
 
 // Handler puts around mux what every request needs: an id, a log line, a deadline, an answer in our form when
-// nothing is registered for it, and survival of a panic.
-func Handler(mux *http.ServeMux, log zerolog.Logger) http.Handler {
+// nothing is registered for it, and survival of a panic. Pages of the origins may call it from a browser.
+func Handler(mux *http.ServeMux, origins []string, log zerolog.Logger) http.Handler {
+	answer := allowOrigins(origins, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if routeOf(r.Context()) == "" {
+			unmatched(w, r, mux)
+			return
+		}
+		mux.ServeHTTP(w, r)
+	}))
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		start := time.Now()
 		id := r.Header.Get(requestIDHeader)
@@ -41,8 +48,13 @@ func Handler(mux *http.ServeMux, log zerolog.Logger) http.Handler {
 		header.Set(requestIDHeader, id)
 		header.Set("X-Content-Type-Options", "nosniff")
 		header.Set("Cache-Control", "no-store") // answers belong to one tenant; handlers that may be cached say so
+		// An answer that a browser shows on its own is data: it loads nothing, stands in no other site's page, and tells no
+		// other site its address. Handlers of pages say what these may load.
+		header.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
+		header.Set("Cross-Origin-Resource-Policy", "same-origin")
+		header.Set("Referrer-Policy", "no-referrer")
 		rec := &recorder{ResponseWriter: w, status: http.StatusOK}
-		line := &accessLine{}
+		line := &accessLine{route: route(mux, r)}
 		ctx := log.With().Str("request_id", id).Logger().WithContext(r.Context())
 		ctx = context.WithValue(ctx, pathKey{}, r.URL.EscapedPath())
 		ctx = context.WithValue(ctx, accessLineKey{}, line)
@@ -51,10 +63,6 @@ func Handler(mux *http.ServeMux, log zerolog.Logger) http.Handler {
 			r.Body = sentBody{r.Body}
 		}
 
-		_, pattern := mux.Handler(r)
-		if r.URL.Path != cleanPath(r.URL.Path) {
-			pattern = "" // net/http would redirect to what it takes the path for, with a page for people
-		}
 		defer func() {
 			cause := recover()
 			if cause != nil && cause != http.ErrAbortHandler {
@@ -68,19 +76,24 @@ func Handler(mux *http.ServeMux, log zerolog.Logger) http.Handler {
 			if rec.status >= http.StatusInternalServerError {
 				event = log.Error()
 			}
-			event.Str("request_id", id).Str("method", r.Method).Str("route", pattern).Int("status", rec.status).
+			event.Str("request_id", id).Str("method", r.Method).Str("route", line.route).Int("status", rec.status).
 				Int64("bytes", rec.bytes).Dur("ms", time.Since(start)).Str("tenant", line.tenant).Bool("cut", cause != nil).Msg("request")
 			if cause != nil {
 				// net/http's own way to cut a connection: the client must not take what it has for the whole answer.
 				panic(http.ErrAbortHandler)
 			}
 		}()
-		if pattern == "" {
-			unmatched(rec, r, mux)
-			return
-		}
-		mux.ServeHTTP(rec, r)
+		answer.ServeHTTP(rec, r)
 	})
+}
+
+// route is the pattern that r matches in mux, or "".
+func route(mux *http.ServeMux, r *http.Request) string {
+	if r.URL.Path != cleanPath(r.URL.Path) {
+		return "" // net/http would redirect to what it takes the path for, with a page for people
+	}
+	_, pattern := mux.Handler(r)
+	return pattern
 }
 
 // cleanPath is p without "//", "." and "..", as net/http compares it.
@@ -118,10 +131,12 @@ func write(w http.ResponseWriter, p *Problem) {
 	_ = json.NewEncoder(w).Encode(p) // a client that has gone cannot be told
 }
 
-// accessLine gathers what handlers know for the one line that each request logs.
-type accessLine struct{ tenant string }
+// accessLine gathers what is known for the one line that each request logs.
+type accessLine struct{ route, tenant string }
 
 type accessLineKey struct{}
+
+func routeOf(ctx context.Context) string { return ctx.Value(accessLineKey{}).(*accessLine).route }
 
 func logTenant(ctx context.Context, id string) {
 	if line, ok := ctx.Value(accessLineKey{}).(*accessLine); ok {

@@ -158,6 +158,9 @@ func init() {
 			}
 		}
 		p := huma.NewError(status, msg, errs...).(*Problem)
+		if p.Code == problem.TooLarge {
+			p.Detail = tooLarge(ctx).Detail
+		}
 		u := ctx.URL()
 		p.Instance = u.EscapedPath()
 		return p
@@ -184,8 +187,6 @@ func init() {
 
 func detailFor(code problem.Code, msg string, items []problem.Item) string {
 	switch {
-	case code == problem.TooLarge:
-		return "The request's body is larger than this call accepts: " + msg + "."
 	case code == unsupportedMediaType:
 		return "This call does not understand the request's Content-Type. Send application/json, or what /docs says of this call."
 	case code == requestTimeout:

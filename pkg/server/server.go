@@ -16,6 +16,10 @@ import (
 const (
 	// headerTimeout bounds how long a client may take to send its headers, which needs no more than one packet.
 	headerTimeout = 10 * time.Second
+	// bodyTimeout bounds how long a client may take to send a whole request, whether its body is read or not: net/http waits
+	// for what is left of a body before it sends an answer. It fits the megabyte of JSON that calls accept at the speed of a
+	// poor mobile network. Handlers of larger bodies move the deadline along while bytes come.
+	bodyTimeout = 40 * time.Second
 	// idleTimeout closes kept-alive connections; it is longer than the 60 s after which common proxies close theirs, so
 	// that a proxy never sends a request into a connection that we are closing.
 	idleTimeout = 75 * time.Second
@@ -34,14 +38,17 @@ func Stopping(ctx context.Context) <-chan struct{} {
 
 // Serve answers on listener until ctx ends, then waits up to grace for requests that are under way.
 func Serve(ctx context.Context, listener net.Listener, handler http.Handler, grace time.Duration, log zerolog.Logger) error {
-	return serve(ctx, listener, handler, headerTimeout, grace, log)
+	return serve(ctx, listener, handler, timeouts{headerTimeout, bodyTimeout, grace}, log)
 }
 
-func serve(ctx context.Context, listener net.Listener, handler http.Handler, headers, grace time.Duration, log zerolog.Logger) error {
+type timeouts struct{ headers, body, grace time.Duration }
+
+func serve(ctx context.Context, listener net.Listener, handler http.Handler, limits timeouts, log zerolog.Logger) error {
 	stopping := make(chan struct{})
 	srv := &http.Server{
 		Handler:           handler,
-		ReadHeaderTimeout: headers,
+		ReadHeaderTimeout: limits.headers,
+		ReadTimeout:       limits.body,
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeaderBytes,
 		BaseContext: func(net.Listener) context.Context {
@@ -56,11 +63,11 @@ func serve(ctx context.Context, listener net.Listener, handler http.Handler, hea
 	case <-ctx.Done():
 	}
 	close(stopping)
-	drain, cancel := context.WithTimeout(context.Background(), grace)
+	drain, cancel := context.WithTimeout(context.Background(), limits.grace)
 	defer cancel()
 	err := srv.Shutdown(drain)
 	if err != nil {
-		log.Warn().Dur("grace", grace).Msg("some requests did not finish in time and were cut off")
+		log.Warn().Dur("grace", limits.grace).Msg("some requests did not finish in time and were cut off")
 		err = srv.Close()
 	}
 	if served := <-failed; !errors.Is(served, http.ErrServerClosed) {

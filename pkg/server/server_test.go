@@ -34,7 +34,9 @@ func run(t *testing.T, handler http.HandlerFunc, headers, grace time.Duration) *
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	r := &running{url: "http://" + listener.Addr().String(), address: listener.Addr().String(), stop: stop, ended: make(chan error, 1), log: &bytes.Buffer{}}
-	go func() { r.ended <- serve(ctx, listener, handler, headers, grace, zerolog.New(r.log)) }()
+	go func() {
+		r.ended <- serve(ctx, listener, handler, timeouts{headers, patience, grace}, zerolog.New(r.log))
+	}()
 	t.Cleanup(stop)
 	return r
 }
@@ -201,6 +203,48 @@ func TestAClientWhoseHeadersDoNotComeIsCutOff(t *testing.T) {
 	}
 	s.stop()
 	if err := s.wait(t); err != nil {
+		t.Errorf("Serve() = %v", err)
+	}
+}
+
+// net/http reads what is left of a body before it sends an answer, so even a handler that needs none could be held up.
+func TestAClientWhoseBodyDoesNotComeIsAnsweredAndCutOff(t *testing.T) {
+	t.Parallel()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() {
+		ended <- serve(ctx, listener, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.URL.Path == "/reads" {
+				if _, err := io.Copy(io.Discard, r.Body); !isTimeout(err) {
+					t.Errorf("reading the body: %v", err)
+				}
+			}
+			w.WriteHeader(http.StatusTeapot)
+		}), timeouts{patience, 20 * time.Millisecond, patience}, zerolog.Nop())
+	}()
+	for _, path := range []string{"/reads", "/does-not"} {
+		conn, err := net.Dial("tcp", listener.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		if _, err := io.WriteString(conn, "POST "+path+" HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nfour"); err != nil {
+			t.Fatal(err)
+		}
+		if err := conn.SetReadDeadline(time.Now().Add(patience)); err != nil {
+			t.Fatal(err)
+		}
+		answer, err := io.ReadAll(conn)
+		if isTimeout(err) || !strings.HasPrefix(string(answer), "HTTP/1.1 418 ") {
+			t.Errorf("%s: answered %q, %v", path, answer, err)
+		}
+	}
+	stop()
+	if err := receive(t, ended, "the server's end"); err != nil {
 		t.Errorf("Serve() = %v", err)
 	}
 }

@@ -72,7 +72,7 @@ func (p Parts) Handler(targets ...string) (http.Handler, error) {
 	if len(targets) == 0 || slices.Contains(targets, "status") {
 		rest.Docs(mux, OpenAPI)
 	}
-	return rest.Handler(mux, p.Log), nil
+	return rest.Handler(mux, p.Config.CORSOrigins, p.Log), nil
 }
 
 // Document makes the OpenAPI document from the code.
@@ -95,7 +95,9 @@ func (p Parts) register(mux *http.ServeMux, targets []string) error {
 }
 
 func (p Parts) api(mux *http.ServeMux, targets []string) huma.API {
-	api := rest.NewAPI(mux, rest.Keys{TenantByKey: p.DB.TenantByKey, Admin: p.Config.AdminKey})
+	api := rest.NewAPI(mux, rest.Keys{TenantByKey: p.DB.TenantByKey, Admin: p.Config.AdminKey, Limits: rest.Limits{
+		CallsPerSecond: p.Config.CallsPerSecond, WrongKeysPerMinute: p.Config.WrongKeysPerMinute, TrustedProxies: p.Config.TrustedProxies,
+	}})
 	rest.Health{Database: p.DB.Ping, Objects: p.Objects.Ping, Kubernetes: p.Kubernetes, Now: time.Now}.Register(api)
 	for name, register := range map[string]func(huma.API){
 		"auth":      p.auth().Register,
@@ -125,7 +127,7 @@ func (p Parts) submit() *submit.Function {
 		},
 		Objects: p.Objects, Inputs: p.Objects, OwnBucket: p.Config.S3Bucket, Changed: p.Changed, URL: p.Objects.URL,
 		NewID: newID, Now: time.Now, LinkLifetime: p.Config.LinkLifetime,
-		SumoVersions: p.Config.SumoVersions(), MaxQueued: p.Config.MaxQueuedJobs, DefaultTimeout: p.Config.DefaultTimeout, MaxTimeout: p.Config.MaxTimeout,
+		SumoVersions: p.Config.SumoVersions(), Admission: p.Config.Admission(), DefaultTimeout: p.Config.DefaultTimeout, MaxTimeout: p.Config.MaxTimeout,
 	}
 	if p.Engine != nil {
 		f.Dispatch = job.Dispatcher{Store: p.DB, Engine: p.Engine, Log: p.Log}.Dispatch

@@ -13,6 +13,18 @@ SELECT * FROM tenants ORDER BY id;
 -- NO KEY: the row's id does not change, so rows that refer to it may still be inserted and deleted meanwhile.
 SELECT * FROM tenants WHERE id = @id FOR NO KEY UPDATE;
 
+-- name: SpendSubmission :execrows
+-- Takes one submission of an allowance that is whole again after a minute without any. No row when nothing is left of it.
+-- The caller holds the row, so the clock is read after all who came before.
+UPDATE tenants
+SET submissions_spent_until = greatest(submissions_spent_until, clock_timestamp()) + @share::interval
+WHERE id = @id AND submissions_spent_until <= clock_timestamp() + @allowance::interval;
+
+-- name: NextSubmission :one
+-- How long until SpendSubmission finds something.
+SELECT (submissions_spent_until - clock_timestamp() - @allowance::interval)::interval AS wait
+FROM tenants WHERE id = @id;
+
 -- name: UpdateTenant :one
 UPDATE tenants
 SET max_cpu             = coalesce(sqlc.narg(max_cpu), max_cpu),

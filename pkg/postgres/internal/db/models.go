@@ -96,12 +96,13 @@ type ScenarioUpload struct {
 }
 
 type Tenant struct {
-	ID                string
-	Namespace         string
-	MaxCPU            int
-	MaxMemoryGi       int
-	MaxConcurrentJobs int
-	InputBuckets      []string
-	CreatedAt         time.Time
-	UpdatedAt         time.Time
+	ID                    string
+	Namespace             string
+	MaxCPU                int
+	MaxMemoryGi           int
+	MaxConcurrentJobs     int
+	InputBuckets          []string
+	CreatedAt             time.Time
+	UpdatedAt             time.Time
+	SubmissionsSpentUntil time.Time
 }

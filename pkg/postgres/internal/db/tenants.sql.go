@@ -51,7 +51,7 @@ func (q *Queries) InsertKey(ctx context.Context, arg InsertKeyParams) error {
 const insertTenant = `-- name: InsertTenant :one
 INSERT INTO tenants (id, namespace, max_cpu, max_memory_gi, max_concurrent_jobs, input_buckets, created_at)
 VALUES ($1, $2, $3, $4, $5, $6, coalesce($7::timestamptz, now()))
-RETURNING id, namespace, max_cpu, max_memory_gi, max_concurrent_jobs, input_buckets, created_at, updated_at
+RETURNING id, namespace, max_cpu, max_memory_gi, max_concurrent_jobs, input_buckets, created_at, updated_at, submissions_spent_until
 `
 
 type InsertTenantParams struct {
@@ -84,6 +84,7 @@ func (q *Queries) InsertTenant(ctx context.Context, arg InsertTenantParams) (Ten
 		&i.InputBuckets,
 		&i.CreatedAt,
 		&i.UpdatedAt,
+		&i.SubmissionsSpentUntil,
 	)
 	return i, err
 }
@@ -121,7 +122,7 @@ func (q *Queries) KeyHints(ctx context.Context) ([]KeyHintsRow, error) {
 }
 
 const lockTenant = `-- name: LockTenant :one
-SELECT id, namespace, max_cpu, max_memory_gi, max_concurrent_jobs, input_buckets, created_at, updated_at FROM tenants WHERE id = $1 FOR NO KEY UPDATE
+SELECT id, namespace, max_cpu, max_memory_gi, max_concurrent_jobs, input_buckets, created_at, updated_at, submissions_spent_until FROM tenants WHERE id = $1 FOR NO KEY UPDATE
 `
 
 // NO KEY: the row's id does not change, so rows that refer to it may still be inserted and deleted meanwhile.
@@ -137,8 +138,27 @@ func (q *Queries) LockTenant(ctx context.Context, id string) (Tenant, error) {
 		&i.InputBuckets,
 		&i.CreatedAt,
 		&i.UpdatedAt,
+		&i.SubmissionsSpentUntil,
 	)
 	return i, err
+}
+
+const nextSubmission = `-- name: NextSubmission :one
+SELECT (submissions_spent_until - clock_timestamp() - $1::interval)::interval AS wait
+FROM tenants WHERE id = $2
+`
+
+type NextSubmissionParams struct {
+	Allowance time.Duration
+	ID        string
+}
+
+// How long until SpendSubmission finds something.
+func (q *Queries) NextSubmission(ctx context.Context, arg NextSubmissionParams) (time.Duration, error) {
+	row := q.db.QueryRow(ctx, nextSubmission, arg.Allowance, arg.ID)
+	var wait time.Duration
+	err := row.Scan(&wait)
+	return wait, err
 }
 
 const revokeKeys = `-- name: RevokeKeys :exec
@@ -150,8 +170,30 @@ func (q *Queries) RevokeKeys(ctx context.Context, tenantID string) error {
 	return err
 }
 
+const spendSubmission = `-- name: SpendSubmission :execrows
+UPDATE tenants
+SET submissions_spent_until = greatest(submissions_spent_until, clock_timestamp()) + $1::interval
+WHERE id = $2 AND submissions_spent_until <= clock_timestamp() + $3::interval
+`
+
+type SpendSubmissionParams struct {
+	Share     time.Duration
+	ID        string
+	Allowance time.Duration
+}
+
+// Takes one submission of an allowance that is whole again after a minute without any. No row when nothing is left of it.
+// The caller holds the row, so the clock is read after all who came before.
+func (q *Queries) SpendSubmission(ctx context.Context, arg SpendSubmissionParams) (int64, error) {
+	result, err := q.db.Exec(ctx, spendSubmission, arg.Share, arg.ID, arg.Allowance)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
 const tenant = `-- name: Tenant :one
-SELECT id, namespace, max_cpu, max_memory_gi, max_concurrent_jobs, input_buckets, created_at, updated_at FROM tenants WHERE id = $1
+SELECT id, namespace, max_cpu, max_memory_gi, max_concurrent_jobs, input_buckets, created_at, updated_at, submissions_spent_until FROM tenants WHERE id = $1
 `
 
 func (q *Queries) Tenant(ctx context.Context, id string) (Tenant, error) {
@@ -166,12 +208,13 @@ func (q *Queries) Tenant(ctx context.Context, id string) (Tenant, error) {
 		&i.InputBuckets,
 		&i.CreatedAt,
 		&i.UpdatedAt,
+		&i.SubmissionsSpentUntil,
 	)
 	return i, err
 }
 
 const tenantByKey = `-- name: TenantByKey :one
-SELECT t.id, t.namespace, t.max_cpu, t.max_memory_gi, t.max_concurrent_jobs, t.input_buckets, t.created_at, t.updated_at, k.hash,
+SELECT t.id, t.namespace, t.max_cpu, t.max_memory_gi, t.max_concurrent_jobs, t.input_buckets, t.created_at, t.updated_at, t.submissions_spent_until, k.hash,
        (k.last_used_at IS NULL OR k.last_used_at < now() - interval '1 minute')::boolean AS use_unrecorded
 FROM api_keys k
 JOIN tenants t ON t.id = k.tenant_id
@@ -198,6 +241,7 @@ func (q *Queries) TenantByKey(ctx context.Context, id string) (TenantByKeyRow, e
 		&i.Tenant.InputBuckets,
 		&i.Tenant.CreatedAt,
 		&i.Tenant.UpdatedAt,
+		&i.Tenant.SubmissionsSpentUntil,
 		&i.Hash,
 		&i.UseUnrecorded,
 	)
@@ -205,7 +249,7 @@ func (q *Queries) TenantByKey(ctx context.Context, id string) (TenantByKeyRow, e
 }
 
 const tenants = `-- name: Tenants :many
-SELECT id, namespace, max_cpu, max_memory_gi, max_concurrent_jobs, input_buckets, created_at, updated_at FROM tenants ORDER BY id
+SELECT id, namespace, max_cpu, max_memory_gi, max_concurrent_jobs, input_buckets, created_at, updated_at, submissions_spent_until FROM tenants ORDER BY id
 `
 
 func (q *Queries) Tenants(ctx context.Context) ([]Tenant, error) {
@@ -226,6 +270,7 @@ func (q *Queries) Tenants(ctx context.Context) ([]Tenant, error) {
 			&i.InputBuckets,
 			&i.CreatedAt,
 			&i.UpdatedAt,
+			&i.SubmissionsSpentUntil,
 		); err != nil {
 			return nil, err
 		}
@@ -260,7 +305,7 @@ SET max_cpu             = coalesce($1, max_cpu),
     input_buckets       = coalesce($4, input_buckets),
     updated_at          = now()
 WHERE id = $5
-RETURNING id, namespace, max_cpu, max_memory_gi, max_concurrent_jobs, input_buckets, created_at, updated_at
+RETURNING id, namespace, max_cpu, max_memory_gi, max_concurrent_jobs, input_buckets, created_at, updated_at, submissions_spent_until
 `
 
 type UpdateTenantParams struct {
@@ -289,6 +334,7 @@ func (q *Queries) UpdateTenant(ctx context.Context, arg UpdateTenantParams) (Ten
 		&i.InputBuckets,
 		&i.CreatedAt,
 		&i.UpdatedAt,
+		&i.SubmissionsSpentUntil,
 	)
 	return i, err
 }

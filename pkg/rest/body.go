@@ -1,0 +1,51 @@
+package rest
+
+import (
+	"fmt"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humago"
+
+	"github.com/sumo-k8/sumo-k8/pkg/problem"
+)
+
+// maxBody is what a call accepts that says nothing else, also where nobody reads it: ample for any JSON of ours. It is
+// huma's default too.
+const maxBody = 1 << 20
+
+// checkLength refuses a body that announces itself as too large, before it comes. huma counts those that do not.
+func checkLength(ctx huma.Context) error {
+	r, _ := humago.Unwrap(ctx)
+	op := ctx.Operation()
+	if op.MaxBodyBytes < 0 || op.MaxBodyBytes == 0 && op.RequestBody != nil {
+		return nil // the handler reads it as it comes, with limits of its own
+	}
+	if r.ContentLength > bodyLimit(op) {
+		return tooLarge(ctx)
+	}
+	return nil
+}
+
+func bodyLimit(op *huma.Operation) int64 {
+	if op.MaxBodyBytes > 0 {
+		return op.MaxBodyBytes
+	}
+	return maxBody
+}
+
+// tooLarge tells both sizes, where the request tells its own.
+func tooLarge(ctx huma.Context) *problem.Error {
+	r, _ := humago.Unwrap(ctx)
+	limit := sizeText(bodyLimit(ctx.Operation()))
+	if r.ContentLength < 0 {
+		return problem.New(problem.TooLarge, "The request's body is larger than the %s that this call accepts. Send less.", limit)
+	}
+	return problem.New(problem.TooLarge, "The request's body has %s; this call accepts at most %s. Send less.", sizeText(r.ContentLength), limit)
+}
+
+func sizeText(n int64) string {
+	if n < 1<<20 {
+		return fmt.Sprintf("%d bytes", n)
+	}
+	return fmt.Sprintf("%.1f MiB (%d bytes)", float64(n)/(1<<20), n)
+}

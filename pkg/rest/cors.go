@@ -1,0 +1,27 @@
+package rest
+
+import (
+	"net/http"
+	"time"
+
+	"github.com/rs/cors"
+)
+
+// preflightLifetime is how long a browser may remember what it may do; Chromium remembers nothing for longer than two hours.
+const preflightLifetime = 10 * time.Minute
+
+// allowOrigins lets pages of these origins call next from a browser. Without any it is next itself: a browser then keeps
+// pages of other sites away. Cookies and other credentials that a browser adds by itself are never allowed, as nobody
+// needs them here: keys come in headers that the page's own code sets.
+func allowOrigins(origins []string, next http.Handler) http.Handler {
+	if len(origins) == 0 {
+		return next
+	}
+	return cors.New(cors.Options{
+		AllowedOrigins: origins,
+		AllowedMethods: []string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete},
+		AllowedHeaders: []string{"Authorization", adminHeader, "Content-Type", "Idempotency-Key", "If-None-Match", "Last-Event-ID", "Range", requestIDHeader},
+		ExposedHeaders: []string{requestIDHeader, "ETag", "Retry-After", "Content-Disposition", "Content-Range", "Idempotent-Replayed"},
+		MaxAge:         int(preflightLifetime / time.Second),
+	}).Handler(next)
+}

@@ -1,0 +1,202 @@
+package rest
+
+import (
+	"context"
+	"crypto/sha256"
+	"math"
+	"net/http"
+	"net/netip"
+	"strings"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humago"
+	lru "github.com/hashicorp/golang-lru/v2"
+	"github.com/rs/zerolog"
+	"golang.org/x/time/rate"
+
+	"github.com/sumo-k8/sumo-k8/pkg/problem"
+)
+
+// Limits protect the service from its callers, and the callers from each other. They count in memory, each instance of a
+// function for itself: a count that is shared would cost a write to the database on every call, more than most calls
+// themselves. So they bound what one instance has to bear; the limit on submissions, which is shared, is job.Admission's.
+type Limits struct {
+	// CallsPerSecond of one tenant; 0 for no limit.
+	CallsPerSecond int
+	// WrongKeysPerMinute from one address; 0 for no limit.
+	WrongKeysPerMinute int
+	// TrustedProxies are the addresses whose X-Forwarded-For is believed.
+	TrustedProxies []netip.Prefix
+}
+
+const (
+	// maxRemembered bounds how many tenants, addresses and keys an instance remembers, in a few MiB. What is forgotten
+	// begins anew with a full allowance.
+	maxRemembered = 10_000
+	// burstSeconds is the allowance of calls that gathers while a tenant makes none: a page that opens, or a script that
+	// begins, makes many calls at once.
+	burstSeconds = 2
+)
+
+// gate lets those through who have a key, as often as the limits allow.
+type gate struct {
+	keys      Keys
+	calls     *buckets // by tenant
+	wrongKeys *buckets // by client address
+	// owners are the tenants of keys that were right a moment ago, by the key's hash; an operator's is "". They spare a
+	// refused call its look-up, and a client with a right key the mistakes of others behind the same address.
+	owners *lru.Cache[[sha256.Size]byte, string]
+}
+
+func newGate(keys Keys) *gate {
+	return &gate{
+		keys:      keys,
+		calls:     newBuckets(float64(keys.Limits.CallsPerSecond), burstSeconds*keys.Limits.CallsPerSecond),
+		wrongKeys: newBuckets(float64(keys.Limits.WrongKeysPerMinute)/60, keys.Limits.WrongKeysPerMinute),
+		owners:    remembered[[sha256.Size]byte, string](),
+	}
+}
+
+// admit finds who sent a key by check, which returns the id of a tenant or "" for operators.
+func (g *gate) admit(ctx huma.Context, key string, check func() (owner string, err error)) error {
+	if key == "" {
+		_, err := check()
+		return err
+	}
+	digest := sha256.Sum256([]byte(key))
+	r, _ := humago.Unwrap(ctx)
+	address := clientAddress(r, g.keys.Limits.TrustedProxies)
+	owner, known := g.owners.Get(digest)
+	if known {
+		if err := g.count(ctx.Context(), owner); err != nil {
+			return err
+		}
+	} else if wait := g.wrongKeys.wait(address); wait > 0 {
+		zerolog.Ctx(ctx.Context()).Warn().Str("client", address).Msg("too many wrong keys")
+		return problem.New(problem.RateLimited, "Too many keys that are not valid came from your address: more than %d in a minute. "+
+			"Check the key, and come back in %s.", g.keys.Limits.WrongKeysPerMinute, inSeconds(wait)).WithRetryAfter(wait)
+	}
+	owner, err := check()
+	switch {
+	case err == nil && known:
+		return nil
+	case err == nil:
+		g.owners.Add(digest, owner)
+		return g.count(ctx.Context(), owner)
+	case problem.CodeOf(err) == problem.Unauthorized:
+		g.owners.Remove(digest)
+		g.wrongKeys.take(address)
+	}
+	return err
+}
+
+// count takes one call from a tenant's allowance.
+func (g *gate) count(ctx context.Context, owner string) error {
+	if owner == "" {
+		return nil // operators are few, and come to mend things
+	}
+	logTenant(ctx, owner)
+	if wait := g.calls.take(owner); wait > 0 {
+		return problem.New(problem.RateLimited, "You make more than %d calls a second, which is as many as one tenant may. "+
+			"Come back in %s; to follow a job, use its log stream or GET /jobs/{id}?wait=30s in place of many calls.",
+			g.keys.Limits.CallsPerSecond, inSeconds(wait)).WithRetryAfter(wait)
+	}
+	return nil
+}
+
+// inSeconds is d as Retry-After gives it.
+func inSeconds(d time.Duration) string {
+	return (time.Duration(math.Ceil(d.Seconds())) * time.Second).String()
+}
+
+// buckets are token buckets by name, in bounded memory. Nil buckets never run empty.
+type buckets struct {
+	perSecond rate.Limit
+	burst     int
+	byName    *lru.Cache[string, *rate.Limiter]
+}
+
+func newBuckets(perSecond float64, burst int) *buckets {
+	if perSecond <= 0 {
+		return nil
+	}
+	return &buckets{perSecond: rate.Limit(perSecond), burst: burst, byName: remembered[string, *rate.Limiter]()}
+}
+
+func remembered[K comparable, V any]() *lru.Cache[K, V] {
+	cache, err := lru.New[K, V](maxRemembered)
+	if err != nil {
+		panic(err) // only for a size below one
+	}
+	return cache
+}
+
+func (b *buckets) of(name string) *rate.Limiter {
+	if limiter, ok := b.byName.Get(name); ok {
+		return limiter
+	}
+	limiter := rate.NewLimiter(b.perSecond, b.burst)
+	if earlier, ok, _ := b.byName.PeekOrAdd(name, limiter); ok {
+		return earlier
+	}
+	return limiter
+}
+
+// take takes a token, or says how long until there is one.
+func (b *buckets) take(name string) time.Duration {
+	if b == nil {
+		return 0
+	}
+	now := time.Now()
+	reservation := b.of(name).ReserveN(now, 1)
+	wait := reservation.DelayFrom(now)
+	if wait > 0 {
+		reservation.CancelAt(now)
+	}
+	return wait
+}
+
+// wait says how long until there is a token, and takes none.
+func (b *buckets) wait(name string) time.Duration {
+	if b == nil {
+		return 0
+	}
+	missing := 1 - b.of(name).Tokens()
+	return max(0, time.Duration(missing/float64(b.perSecond)*float64(time.Second)))
+}
+
+// siteBits is the part of an IPv6 address that belongs to one site (RFC 6177): who has one of its addresses has them all.
+const siteBits = 64
+
+// clientAddress is who sent r, as far as that can be known: the nearest address on its way that is not a proxy of ours. A
+// client can write what it likes into X-Forwarded-For, but proxies add at the end whom they heard it from.
+func clientAddress(r *http.Request, trusted []netip.Prefix) string {
+	peer, err := netip.ParseAddrPort(r.RemoteAddr)
+	if err != nil {
+		return r.RemoteAddr
+	}
+	address := peer.Addr().Unmap()
+	hops := strings.Split(strings.Join(r.Header.Values("X-Forwarded-For"), ","), ",")
+	for i := len(hops) - 1; i >= 0 && isTrusted(address, trusted); i-- {
+		hop, err := netip.ParseAddr(strings.TrimSpace(hops[i]))
+		if err != nil {
+			break
+		}
+		address = hop.Unmap().WithZone("")
+	}
+	if address.Is6() {
+		site, _ := address.Prefix(siteBits) // fails beyond 128 bits only
+		return site.String()
+	}
+	return address.String()
+}
+
+func isTrusted(address netip.Addr, trusted []netip.Prefix) bool {
+	for _, prefix := range trusted {
+		if prefix.Contains(address) {
+			return true
+		}
+	}
+	return false
+}

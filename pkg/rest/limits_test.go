@@ -1,0 +1,218 @@
+package rest
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"strconv"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/rs/zerolog"
+
+	"github.com/sumo-k8/sumo-k8/pkg/problem"
+	"github.com/sumo-k8/sumo-k8/pkg/tenant"
+)
+
+// limited is a service with limits, without a network, so that a test can choose the time.
+type limited struct {
+	handler http.Handler
+	lookUps int
+	revoked bool
+	keys    map[string]string // by tenant
+}
+
+func newLimited(t *testing.T, limits Limits) *limited {
+	t.Helper()
+	l := &limited{keys: map[string]string{}}
+	owners := map[string]string{}
+	for _, id := range []string{"acme", "other"} {
+		text, key, err := tenant.NewKey(rand.Reader, id, "default", time.Now())
+		if err != nil {
+			t.Fatal(err)
+		}
+		l.keys[id], owners[key.ID] = "Authorization: Bearer "+text, id
+	}
+	mux := http.NewServeMux()
+	api := NewAPI(mux, Keys{Admin: operatorKey, Limits: limits, TenantByKey: func(_ context.Context, id string, _ []byte) (tenant.Tenant, error) {
+		l.lookUps++
+		if owners[id] == "" || l.revoked {
+			return tenant.Tenant{}, tenant.ErrUnknownKey()
+		}
+		return tenant.Tenant{ID: owners[id]}, nil
+	}})
+	nothing := func(context.Context, *struct{}) (*struct{}, error) { return nil, nil }
+	Register(api, Tenant, huma.Operation{OperationID: "mine", Method: http.MethodGet, Path: "/mine"}, nothing)
+	Register(api, Admin, huma.Operation{OperationID: "all", Method: http.MethodGet, Path: "/all"}, nothing)
+	Register(api, Public, huma.Operation{OperationID: "public", Method: http.MethodGet, Path: "/public"}, nothing)
+	l.handler = Handler(mux, nil, zerolog.Nop())
+	return l
+}
+
+// call sends a request from an address and returns the status, and when the answer says to come back.
+func (l *limited) call(t *testing.T, from, path string, headers ...string) (status int, after time.Duration) {
+	t.Helper()
+	r := httptest.NewRequest("GET", path, nil)
+	r.RemoteAddr = from + ":4711"
+	for _, h := range headers {
+		name, value, _ := strings.Cut(h, ": ")
+		r.Header.Set(name, value)
+	}
+	w := httptest.NewRecorder()
+	l.handler.ServeHTTP(w, r)
+	if w.Code == http.StatusTooManyRequests {
+		var p Problem
+		seconds, err := strconv.Atoi(w.Header().Get("Retry-After"))
+		if json.Unmarshal(w.Body.Bytes(), &p) != nil || err != nil || seconds < 1 || p.Code != problem.RateLimited || !strings.Contains(p.Detail, fmt.Sprintf("in %ds", seconds)) {
+			t.Errorf("answered %s, Retry-After %q", w.Body, w.Header().Get("Retry-After"))
+		}
+		after = time.Duration(seconds) * time.Second
+	}
+	return w.Code, after
+}
+
+// calls counts the statuses of n equal calls.
+func (l *limited) calls(t *testing.T, n int, from, path string, headers ...string) map[int]int {
+	t.Helper()
+	out := map[int]int{}
+	for range n {
+		status, _ := l.call(t, from, path, headers...)
+		out[status]++
+	}
+	return out
+}
+
+func want(t *testing.T, what string, got map[int]int, want map[int]int) {
+	t.Helper()
+	if fmt.Sprint(got) != fmt.Sprint(want) {
+		t.Errorf("%s are answered %v, want %v", what, got, want)
+	}
+}
+
+func TestATenantCallsNoMoreOftenThanItMay(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		l := newLimited(t, Limits{CallsPerSecond: 5})
+		want(t, "calls at once", l.calls(t, 15, "192.0.2.1", "/mine", l.keys["acme"]), map[int]int{204: 10, 429: 5})
+		if l.lookUps != 10 {
+			t.Errorf("refused calls had their key looked up: %d look-ups", l.lookUps)
+		}
+		want(t, "another tenant's calls", l.calls(t, 10, "192.0.2.1", "/mine", l.keys["other"]), map[int]int{204: 10})
+		want(t, "the operator's calls", l.calls(t, 50, "192.0.2.1", "/all", "X-Admin-Key: "+operatorKey), map[int]int{204: 50})
+		want(t, "calls without a key", l.calls(t, 50, "192.0.2.1", "/public"), map[int]int{204: 50})
+		_, after := l.call(t, "192.0.2.1", "/mine", l.keys["acme"])
+		time.Sleep(after)
+		want(t, "calls when it was said", l.calls(t, 8, "192.0.2.1", "/mine", l.keys["acme"]), map[int]int{204: 5, 429: 3})
+		time.Sleep(time.Hour)
+		want(t, "calls much later", l.calls(t, 15, "192.0.2.1", "/mine", l.keys["acme"]), map[int]int{204: 10, 429: 5})
+	})
+}
+
+func TestAnAddressTriesNoMoreKeysThanItMay(t *testing.T) {
+	t.Parallel()
+	const here, there = "192.0.2.1", "192.0.2.2"
+	for name, test := range map[string]struct {
+		path string
+		bad  func(i int) string
+		good func(*limited) string
+	}{
+		"unknown keys": {"/mine", func(int) string {
+			text, _, _ := tenant.NewKey(rand.Reader, "nobody", "", time.Now())
+			return "Authorization: Bearer " + text
+		}, func(l *limited) string { return l.keys["acme"] }},
+		"malformed keys": {"/mine", func(i int) string { return fmt.Sprint("Authorization: ", i) }, func(l *limited) string { return l.keys["acme"] }},
+		"admin keys":     {"/all", func(i int) string { return fmt.Sprint("X-Admin-Key: ", i) }, func(*limited) string { return "X-Admin-Key: " + operatorKey }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				l := newLimited(t, Limits{WrongKeysPerMinute: 6})
+				try := func(n int, from string) map[int]int {
+					out := map[int]int{}
+					for i := range n {
+						status, _ := l.call(t, from, test.path, test.bad(i))
+						out[status]++
+					}
+					return out
+				}
+				want(t, "a right key before", l.calls(t, 1, here, test.path, test.good(l)), map[int]int{204: 1})
+				want(t, "wrong keys", try(20, here), map[int]int{401: 6, 429: 14})
+				want(t, "wrong keys from elsewhere", try(1, there), map[int]int{401: 1})
+				want(t, "a right key that was seen", l.calls(t, 20, here, test.path, test.good(l)), map[int]int{204: 20})
+				want(t, "calls without a key", l.calls(t, 20, here, test.path), map[int]int{401: 20})
+				_, after := l.call(t, here, test.path, test.bad(0))
+				if after != 10*time.Second {
+					t.Errorf("one of six in a minute is due in %s", after)
+				}
+				time.Sleep(after)
+				want(t, "wrong keys when it was said", try(5, here), map[int]int{401: 1, 429: 4})
+			})
+		})
+	}
+}
+
+func TestAKeyThatNoLongerWorksIsAWrongOne(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		l := newLimited(t, Limits{WrongKeysPerMinute: 3})
+		want(t, "the right key", l.calls(t, 10, "192.0.2.1", "/mine", l.keys["acme"]), map[int]int{204: 10})
+		l.revoked = true
+		want(t, "the revoked key", l.calls(t, 10, "192.0.2.1", "/mine", l.keys["acme"]), map[int]int{401: 3, 429: 7})
+	})
+}
+
+func TestWithoutLimitsNobodyIsHeldBack(t *testing.T) {
+	t.Parallel()
+	l := newLimited(t, Limits{})
+	want(t, "calls", l.calls(t, 1000, "192.0.2.1", "/mine", l.keys["acme"]), map[int]int{204: 1000})
+	want(t, "wrong keys", l.calls(t, 1000, "192.0.2.1", "/mine", "Authorization: x"), map[int]int{401: 1000})
+}
+
+func TestOnlyProxiesOfOursSayWhoTheClientIs(t *testing.T) {
+	t.Parallel()
+	ours := []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("fd00::/8")}
+	for name, test := range map[string]struct {
+		peer      string
+		forwarded []string
+		want      string
+	}{
+		"no proxy":                             {"192.0.2.1:1", nil, "192.0.2.1"},
+		"a client's own word":                  {"192.0.2.1:1", []string{"198.51.100.7"}, "192.0.2.1"},
+		"our proxy":                            {"10.0.0.1:1", []string{"198.51.100.7"}, "198.51.100.7"},
+		"two of our proxies":                   {"10.0.0.1:1", []string{"198.51.100.7, 10.9.9.9"}, "198.51.100.7"},
+		"two headers":                          {"10.0.0.1:1", []string{"198.51.100.7", "10.9.9.9"}, "198.51.100.7"},
+		"a client's own word before our proxy": {"10.0.0.1:1", []string{"203.0.113.5, 198.51.100.7"}, "198.51.100.7"},
+		"nonsense before our proxy":            {"10.0.0.1:1", []string{"me, 198.51.100.7"}, "198.51.100.7"},
+		"nonsense from our proxy":              {"10.0.0.1:1", []string{"198.51.100.7, unknown"}, "10.0.0.1"},
+		"a client inside":                      {"10.0.0.1:1", []string{"10.2.2.2"}, "10.2.2.2"},
+		"our proxy without a word":             {"10.0.0.1:1", nil, "10.0.0.1"},
+		"a whole site of IPv6":                 {"[2001:db8:1:2:3:4:5:6]:1", nil, "2001:db8:1:2::/64"},
+		"IPv6 by our proxy":                    {"[fd00::1]:1", []string{"2001:db8:1:2::9"}, "2001:db8:1:2::/64"},
+		"IPv4 in IPv6":                         {"[::ffff:10.0.0.1]:1", []string{"::ffff:198.51.100.7"}, "198.51.100.7"},
+		"a zone":                               {"10.0.0.1:1", []string{"fe80::1%eth0"}, "fe80::/64"},
+		"a socket":                             {"@", []string{"198.51.100.7"}, "@"},
+	} {
+		r := &http.Request{RemoteAddr: test.peer, Header: http.Header{"X-Forwarded-For": test.forwarded}}
+		if got := clientAddress(r, ours); got != test.want {
+			t.Errorf("%s: %s, want %s", name, got, test.want)
+		}
+	}
+}
+
+func TestWhatIsRememberedIsBounded(t *testing.T) {
+	t.Parallel()
+	b := newBuckets(1, 1)
+	for i := range 3 * maxRemembered {
+		b.take(strconv.Itoa(i))
+	}
+	if n := b.byName.Len(); n != maxRemembered {
+		t.Errorf("%d names are remembered", n)
+	}
+}
