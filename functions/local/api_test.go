@@ -68,9 +68,9 @@ func TestAPI(t *testing.T) {
 			})
 		}
 	})
-	for _, operation := range s.checker.Operations() {
-		if len(s.checker.Seen(operation)) == 0 {
-			t.Errorf("no test called the operation %s", operation)
+	for _, operation := range s.checker.Operations {
+		if len(s.checker.Seen(operation.ID)) == 0 {
+			t.Errorf("no test called the operation %s", operation.ID)
 		}
 	}
 }
@@ -549,9 +549,9 @@ func testPublic(t *testing.T, s *service) {
 		t.Errorf("the document is OpenAPI %q", openapi.OpenAPI)
 	}
 	page := s.request(t, "GET", "/docs", nil).want(t, http.StatusOK)
-	for _, operation := range s.checker.Operations() {
-		if !bytes.Contains(page.body, []byte(`id="`+operation+`"`)) {
-			t.Errorf("the page lacks the operation %s", operation)
+	for _, operation := range s.checker.Operations {
+		if !bytes.Contains(page.body, []byte(`id="`+operation.ID+`"`)) {
+			t.Errorf("the page lacks the operation %s", operation.ID)
 		}
 	}
 	for _, loads := range []string{"src=", "<link", "@import", "<script", `href="http`} {

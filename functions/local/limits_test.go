@@ -37,7 +37,7 @@ type program struct {
 }
 
 // startProgram runs the program over dir until the test ends.
-func startProgram(t *testing.T, dir string, env ...string) *program {
+func startProgram(t testing.TB, dir string, env ...string) *program {
 	t.Helper()
 	settings, err := programs()
 	if err != nil {

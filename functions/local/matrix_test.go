@@ -1,0 +1,315 @@
+package main
+
+import (
+	"cmp"
+	"fmt"
+	"io"
+	"net/http"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	gocmp "github.com/google/go-cmp/cmp"
+
+	"github.com/sumo-k8/sumo-k8/functions/internal/contract"
+	"github.com/sumo-k8/sumo-k8/functions/internal/requests"
+	"github.com/sumo-k8/sumo-k8/infra/laptop/laptoptest"
+	"github.com/sumo-k8/sumo-k8/pkg/job"
+	"github.com/sumo-k8/sumo-k8/pkg/problem"
+	"github.com/sumo-k8/sumo-k8/pkg/rest"
+)
+
+// belongings are how a tenant comes to have one of what operations name, by the word for it: the segment before it in a
+// path, or the plural of a parameter's or field's name. An operation with a new word fails TestNobodyReachesWhatIsAnothers
+// until it stands here.
+var belongings = map[string]func(testing.TB, *tenantClient) string{
+	"jobs": func(t testing.TB, c *tenantClient) string {
+		t.Helper()
+		var j rest.Job
+		c.post(t, [][2]string{
+			{"scenario_id", markOf(c)}, {"task_token", markOf(c)}, {"labels", `{"mark": "` + markOf(c) + `"}`}, {"@sumo_files", zipOf(t, "square")},
+		}).want(t, http.StatusOK).into(t, &j)
+		if j = c.finish(t, j.JobID); j.Status != job.Succeeded {
+			t.Fatalf("the job ended %s: %s", j.Status, deref(j.Error))
+		}
+		return j.JobID
+	},
+	"results": func(testing.TB, *tenantClient) string { return "summary.xml" }, // of any job
+}
+
+// notBelongings are names that look like ids of something and are words of the caller's own.
+var notBelongings = []string{"scenario_id", "progress_simulation_id"}
+
+// markOf is a word that stands in everything that a tenant has, and that nobody else may ever see.
+func markOf(c *tenantClient) string { return "mark-of-" + c.id }
+
+// reference is a place of an operation that names a belonging.
+type reference struct {
+	name, in string // as in the document; in is "body" for a field
+	word     string // for the belonging
+}
+
+var looksLikeID = regexp.MustCompile(`^(?:(.+)_)?(ids?|jobs?|scenarios?|sweeps?|uploads?|keys?|webhooks?)$`)
+
+// referencesOf finds what an operation can name, so that a new operation is tested without a word here.
+func referencesOf(d *contract.Document, op contract.Operation) (refs []reference) {
+	segments := strings.Split(strings.Trim(op.Path, "/"), "/")
+	for i, segment := range segments {
+		if name, ok := strings.CutPrefix(segment, "{"); ok {
+			refs = append(refs, reference{strings.TrimSuffix(name, "}"), "path", segments[i-1]})
+		}
+	}
+	other := func(name, in string) {
+		match := looksLikeID.FindStringSubmatch(name)
+		if match == nil || slices.Contains(notBelongings, name) {
+			return
+		}
+		word := cmp.Or(match[1], match[2]) // job_id, job
+		if strings.HasPrefix(word, "id") {
+			word = segments[0] // ids
+		}
+		refs = append(refs, reference{name, in, strings.TrimSuffix(word, "s") + "s"})
+	}
+	for _, p := range op.Parameters {
+		if p.In == "query" {
+			other(p.Name, "query")
+		}
+	}
+	fields := map[string]bool{}
+	for _, body := range op.Bodies {
+		properties, _ := d.Resolve(body)["properties"].(map[string]any)
+		for name := range properties {
+			if !fields[name] {
+				other(name, "body")
+			}
+			fields[name] = true
+		}
+	}
+	return refs
+}
+
+// send sends a request with these headers.
+func (s *service) send(t testing.TB, q requests.Request, headers ...string) answer {
+	t.Helper()
+	r, err := q.To(s.url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, h := range headers {
+		name, value, _ := strings.Cut(h, ": ")
+		r.Header.Set(name, value)
+	}
+	client := *s.client
+	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	response, err := client.Do(r.WithContext(t.Context()))
+	if err != nil {
+		t.Fatalf("%v: %v", q, err)
+	}
+	defer response.Body.Close()
+	body, err := io.ReadAll(response.Body)
+	if err != nil {
+		t.Fatalf("%v: reading the answer: %v", q, err)
+	}
+	return answer{response.StatusCode, response.Header, body}
+}
+
+func plain(t testing.TB, s *service, op contract.Operation, values requests.Values) requests.Request {
+	t.Helper()
+	q, err := requests.Plain(s.checker.Document, op, values)
+	if err != nil {
+		t.Fatalf("%s: %v", op, err)
+	}
+	return q
+}
+
+// unlimited are the settings of a service that is called by many tests and wrong keys at once.
+var unlimited = []string{"CALLS_PER_SECOND=0", "WRONG_KEYS_PER_MINUTE=0", "SUBMISSIONS_PER_MINUTE=0"}
+
+func TestNobodyReachesWhatIsAnothers(t *testing.T) {
+	t.Parallel()
+	s := startProgram(t, laptoptest.Folder(t), unlimited...)
+	owner, intruder := s.register(t), s.register(t)
+	owned := map[string]string{}
+	for word, make := range belongings {
+		owned[word] = make(t, owner)
+	}
+	type target struct {
+		op   contract.Operation
+		refs []reference
+	}
+	var targets []target
+	for _, op := range s.checker.Operations {
+		refs := referencesOf(s.checker.Document, op)
+		if op.Access != string(rest.Tenant) || len(refs) == 0 {
+			continue
+		}
+		complete := true
+		for _, ref := range refs {
+			if owned[ref.word] == "" {
+				complete = false
+				t.Errorf("%s names one of %q in its %s parameter or field %q, and no test knows how a tenant comes to have one. "+
+					"Add that to belongings in matrix_test.go, or the name to notBelongings when it is the caller's own word.", op, ref.word, ref.in, ref.name)
+			}
+		}
+		if complete {
+			targets = append(targets, target{op, refs})
+		}
+	}
+	if len(targets) < 10 {
+		t.Errorf("only %d operations name something", len(targets))
+	}
+	before := owner.call(t, "GET", "/jobs").want(t, http.StatusOK)
+
+	for _, target := range targets {
+		for _, ref := range target.refs {
+			if ref.word == "results" {
+				continue // reached through its job only
+			}
+			values := func(id string) requests.Values {
+				values := requests.Values{}
+				for _, other := range target.refs {
+					if other.in == "path" || other == ref {
+						values[other.name] = owned[other.word]
+					}
+				}
+				values[ref.name] = id
+				return values
+			}
+			name := fmt.Sprintf("%s with another's %s", target.op, ref.name)
+			anothers := intruder.send(t, plain(t, s.service, target.op, values(owned[ref.word])), "Authorization: "+intruder.key)
+			nobodys := intruder.send(t, plain(t, s.service, target.op, values(unknownLike(owned[ref.word]))), "Authorization: "+intruder.key)
+			if diff := gocmp.Diff(nameless(nobodys, unknownLike(owned[ref.word])), nameless(anothers, owned[ref.word])); diff != "" {
+				t.Errorf("%s differs from an id of nobody: %s", name, diff)
+			}
+			// A search by something that is not there finds nothing; everything else is not found.
+			if found := ref.in == "query" && anothers.status == http.StatusOK; !found && (anothers.status != http.StatusNotFound || anothers.problem(t).Code != problem.NotFound) {
+				t.Errorf("%s answers %d: %s", name, anothers.status, anothers.body)
+			}
+			if strings.Contains(string(anothers.body), markOf(owner)) {
+				t.Errorf("%s tells of it: %s", name, anothers.body)
+			}
+		}
+	}
+	if after := owner.call(t, "GET", "/jobs").want(t, http.StatusOK); string(after.body) != string(before.body) {
+		t.Errorf("the owner's jobs are not as they were:\n%s\nnow\n%s", before.body, after.body)
+	}
+
+	// The same requests by the owner show that it was the key that made the difference. What may change things comes last.
+	order := []string{"GET", "PUT", "POST", "PATCH", "DELETE"}
+	slices.SortStableFunc(targets, func(a, b target) int { return slices.Index(order, a.op.Method) - slices.Index(order, b.op.Method) })
+	for _, target := range targets {
+		values := requests.Values{}
+		for _, ref := range target.refs {
+			values[ref.name] = owned[ref.word]
+		}
+		a := owner.send(t, plain(t, s.service, target.op, values), "Authorization: "+owner.key)
+		if a.status >= http.StatusBadRequest && a.status != http.StatusConflict {
+			t.Errorf("%s by the owner answers %d: %s", target.op, a.status, a.body)
+		}
+	}
+}
+
+// unknownLike is an id of the same form that nobody has.
+func unknownLike(id string) string {
+	last := "0"
+	if strings.HasSuffix(id, last) {
+		last = "1"
+	}
+	return id[:len(id)-1] + last
+}
+
+// nameless is an answer without what differs between any two.
+func nameless(a answer, id string) map[string]string {
+	out := map[string]string{"status": fmt.Sprint(a.status), "body": strings.ReplaceAll(string(a.body), id, "ID")}
+	for name, values := range a.header {
+		if name != "X-Request-Id" && name != "Date" {
+			out[name] = strings.Join(values, ", ")
+		}
+	}
+	return out
+}
+
+func TestEveryOperationAsksForItsKey(t *testing.T) {
+	t.Parallel()
+	s := startProgram(t, laptoptest.Folder(t), unlimited...)
+	c, revoked := s.register(t), s.register(t)
+	s.admin(t, "POST", "/auth/regenerate-key", fmt.Sprintf(`{"tenant_id": %q}`, revoked.id)).want(t, http.StatusOK)
+	flipped := c.key[:20] + map[bool]string{true: "y", false: "x"}[c.key[20] == 'x'] + c.key[21:]
+	wrong := map[string][]string{
+		"no key":             nil,
+		"a revoked key":      {"Authorization: Bearer " + revoked.key},
+		"a mistyped key":     {"Authorization: Bearer " + flipped},
+		"half a key":         {"Authorization: Bearer " + c.key[:30]},
+		"another scheme":     {"Authorization: Basic " + c.key},
+		"no key at all":      {"Authorization: Bearer"},
+		"a wrong admin key":  {"X-Admin-Key: " + s.adminKey + "x"},
+		"both in one header": {"Authorization: Bearer " + c.key + ", " + s.adminKey},
+	}
+	forTenants := map[string][]string{
+		"the admin key in its header":    {"X-Admin-Key: " + s.adminKey},
+		"the admin key in a tenant's":    {"Authorization: Bearer " + s.adminKey},
+		"the right key in another place": {"X-Admin-Key: " + c.key},
+	}
+	forOperators := map[string][]string{
+		"a tenant's key in its header":   {"Authorization: Bearer " + c.key},
+		"a tenant's key in an admin's":   {"X-Admin-Key: " + c.key},
+		"the right key in another place": {"Authorization: Bearer " + s.adminKey},
+	}
+	for _, op := range s.checker.Operations {
+		more := forTenants
+		switch op.Access {
+		case string(rest.Admin):
+			more = forOperators
+		case string(rest.Public):
+			continue
+		}
+		for _, attempts := range []map[string][]string{wrong, more} {
+			for name, headers := range attempts {
+				a := s.send(t, plain(t, s.service, op, requests.Values{"tenant_id": c.id}), headers...)
+				if a.status != http.StatusUnauthorized || a.problem(t).Code != problem.Unauthorized {
+					t.Errorf("%s with %s answers %d: %s", op, name, a.status, a.body)
+				}
+			}
+		}
+	}
+	c.call(t, "GET", "/tenants/me/dashboard").want(t, http.StatusOK)
+}
+
+func TestEveryOperationRefusesABodyThatIsTooLarge(t *testing.T) {
+	t.Parallel()
+	s := startProgram(t, laptoptest.Folder(t), append(unlimited, "MAX_UPLOAD_MIB=1")...)
+	c := s.register(t)
+	big := strings.Repeat("x", 3<<20)
+	for _, op := range s.checker.Operations {
+		q := plain(t, s.service, op, nil)
+		switch form, isForm := op.Bodies["multipart/form-data"]; {
+		case isForm:
+			values := requests.Values{}
+			properties, _ := s.checker.Resolve(form)["properties"].(map[string]any)
+			for name, property := range properties {
+				if p, _ := property.(map[string]any); p["format"] == "binary" {
+					values[name] = big
+				}
+			}
+			q = plain(t, s.service, op, values)
+		case op.Bodies["application/json"] != nil:
+			q.Body = []byte(`{"x": "` + big + `"}`)
+		default:
+			q.Body = []byte(big)
+		}
+		a := s.send(t, q, "Authorization: "+c.key, "X-Admin-Key: "+s.adminKey)
+		if a.status != http.StatusRequestEntityTooLarge {
+			t.Errorf("%s answers %d to %d bytes: %.300s", op, a.status, len(q.Body), a.body)
+			continue
+		}
+		if p := a.problem(t); p.Code != problem.TooLarge || !strings.Contains(p.Detail, "3.0 MiB") || !strings.Contains(p.Detail, "1.0 MiB") {
+			t.Errorf("%s does not tell both sizes: %s", op, p.Detail)
+		}
+	}
+	p := s.request(t, "POST", "/auth/register", io.MultiReader(strings.NewReader(`{"x": "`+big+`"}`)), "X-Admin-Key: "+s.adminKey, "Content-Type: application/json").
+		want(t, http.StatusRequestEntityTooLarge).problem(t)
+	if !strings.Contains(p.Detail, "1.0 MiB") {
+		t.Errorf("a body of no announced length: %s", p.Detail)
+	}
+}
