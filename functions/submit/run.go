@@ -8,6 +8,7 @@ import (
 
 	"github.com/sumo-k8/sumo-k8/pkg/job"
 	"github.com/sumo-k8/sumo-k8/pkg/problem"
+	"github.com/sumo-k8/sumo-k8/pkg/scenario"
 	"github.com/sumo-k8/sumo-k8/pkg/simulation"
 	"github.com/sumo-k8/sumo-k8/pkg/tenant"
 )
@@ -69,6 +70,30 @@ func (f *Function) checkRun(t tenant.Tenant, r Run) error {
 		return nil
 	}
 	return problem.New(problem.Invalid, "The job cannot be accepted as it is: %s %s.", items[0].Location, items[0].Message).WithItems(items...)
+}
+
+// checkInterval finds a contradiction between the interval of a run and that of its configuration, which stands for what
+// the run does not say. SUMO would find it too, but only when it has started.
+func (r Run) checkInterval(c scenario.Config) error {
+	var begin float64 // SUMO's default
+	switch {
+	case r.Begin != nil:
+		begin = *r.Begin
+	case c.Begin != nil:
+		begin = *c.Begin
+	}
+	end := r.End
+	if end == nil {
+		end = c.End
+	}
+	if r.Begin == nil && r.End == nil || end == nil || *end < 0 || *end > begin { // a negative end is none
+		return nil
+	}
+	item := problem.Item{Location: "body.end", Message: fmt.Sprintf("must be later than the begin of %s (%g)", c.Path, begin), Value: *end}
+	if r.End == nil {
+		item = problem.Item{Location: "body.begin", Message: fmt.Sprintf("must be earlier than the end of %s (%g)", c.Path, *end), Value: begin}
+	}
+	return problem.New(problem.Invalid, "The job cannot be accepted as it is: %s %s.", item.Location, item.Message).WithItems(item)
 }
 
 func (r Run) options() simulation.Options {

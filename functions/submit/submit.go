@@ -231,6 +231,9 @@ func (f *Function) accept(ctx context.Context, t tenant.Tenant, s scenario.Scena
 	if err != nil {
 		return nil, err
 	}
+	if err := r.checkInterval(config); err != nil {
+		return nil, err
+	}
 	idem, err := idempotency.Of(key, "submit", struct {
 		Run
 		ProgressWebhook *job.ProgressWebhook `json:"progress_webhook,omitempty"`
@@ -289,6 +292,10 @@ func (f *Function) retry(ctx context.Context, in *retryRequest) (*submitAnswer, 
 	}
 	if !j.State.Terminal() {
 		return nil, problem.New(problem.Conflict, "Job %s is %s. Wait for its end, or cancel it, before you submit it again.", j.ID, j.State)
+	}
+	// What was possible then may not be now.
+	if err := f.checkRun(t, Run{CPURequest: j.CPURequest, MemoryGi: j.MemoryGi, SumoVersion: j.Options.SumoVersion, TimeoutSeconds: j.TimeoutSeconds}); err != nil {
+		return nil, err
 	}
 	idem, err := idempotency.Of(in.IdempotencyKey, "retry", nil, j.ID)
 	if err != nil {

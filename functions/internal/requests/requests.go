@@ -27,13 +27,7 @@ type Request struct {
 
 // To makes it a request to the server at base.
 func (q Request) To(base string) (*http.Request, error) {
-	var body *bytes.Reader
-	if q.Body == nil {
-		body = bytes.NewReader(nil)
-	} else {
-		body = bytes.NewReader(q.Body)
-	}
-	r, err := http.NewRequest(q.Method, base+q.Path, body)
+	r, err := http.NewRequest(q.Method, base+q.Path, bytes.NewReader(q.Body))
 	if err != nil {
 		return nil, err
 	}
@@ -44,9 +38,11 @@ func (q Request) To(base string) (*http.Request, error) {
 
 // String shows the request in a few lines.
 func (q Request) String() string {
-	body := fmt.Sprintf("%.300q", q.Body)
-	return fmt.Sprintf("%s %s?%s\n%v\n%s (%d bytes)", q.Method, q.Path, q.Query, q.Header, body, len(q.Body))
+	return fmt.Sprintf("%s %.500s?%.500s\n%.500q\n%.500q (%d bytes)", q.Method, q.Path, q.Query, q.Header, q.Body, len(q.Body))
 }
+
+// GoString is what rapid prints of a request.
+func (q Request) GoString() string { return q.String() }
 
 // Values gives parameters and fields that mean something the values that they need, by name: ids of what is there, say.
 // What it does not name gets the plainest value of its schema.
@@ -82,7 +78,7 @@ func Plain(d *contract.Document, op contract.Operation, values Values) (Request,
 	properties, _ := d.Resolve(op.Bodies[media])["properties"].(map[string]any)
 	for name := range properties {
 		if value, given := values[name]; given {
-			fields[name] = value
+			fields[name] = typed(property(d, op.Bodies[media], name), value)
 		}
 	}
 	var err error
@@ -127,7 +123,8 @@ func encode(d *contract.Document, schema contract.Schema, media string, fields a
 				return nil, err
 			}
 		}
-		return body.Bytes(), form.Close()
+		err := form.Close() // writes the end
+		return body.Bytes(), err
 	case media == "application/x-www-form-urlencoded":
 		values := url.Values{}
 		for name, value := range object {
@@ -228,6 +225,17 @@ func typeOf(schema contract.Schema) string {
 		}
 	}
 	return "string"
+}
+
+// typed is the text of a value as JSON has it.
+func typed(schema contract.Schema, text string) any {
+	switch typeOf(schema) {
+	case "integer", "number", "boolean":
+		return json.RawMessage(text)
+	case "array":
+		return []any{text}
+	}
+	return text
 }
 
 // text is a value as a query or a form has it.

@@ -29,7 +29,7 @@ func Any(d *contract.Document, op contract.Operation, known map[string][]string)
 			case "path":
 				q.Path = strings.ReplaceAll(q.Path, "{"+p.Name+"}", g.segment(p))
 			case "query":
-				for !p.Required && g.oneIn(2) || p.Required && len(query) == 0 { // now and then more than once
+				for !p.Required && g.oneIn(4) || p.Required && len(query) == 0 { // now and then more than once
 					query = append(query, url.QueryEscape(p.Name)+"="+url.QueryEscape(text(g.value(p.Name, p.Schema))))
 				}
 			case "header":
@@ -62,7 +62,8 @@ type generator struct {
 	known map[string][]string
 }
 
-func (g generator) oneIn(n int) bool { return rapid.IntRange(1, n).Draw(g.t, "chance") == 1 }
+// oneIn asks for the last of n, as rapid prefers the first ones.
+func (g generator) oneIn(n int) bool { return rapid.IntRange(1, n).Draw(g.t, "chance") == n }
 
 // nasty are texts that have broken programs.
 var nasty = []string{
@@ -98,7 +99,7 @@ func printable(text string) string {
 
 // segment is a part of a path. net/http takes "." and ".." for other paths before anything of ours sees them.
 func (g generator) segment(p contract.Parameter) string {
-	if len(g.known[p.Name]) > 0 && !g.oneIn(3) {
+	if len(g.known[p.Name]) > 0 && !g.oneIn(4) {
 		return url.PathEscape(rapid.SampledFrom(g.known[p.Name]).Draw(g.t, p.Name))
 	}
 	s := text(g.value(p.Name, p.Schema))
@@ -113,7 +114,7 @@ func (g generator) value(name string, schema contract.Schema) any {
 	switch {
 	case len(g.known[name]) > 0 && !g.oneIn(4):
 		return rapid.SampledFrom(g.known[name]).Draw(g.t, name)
-	case g.oneIn(3):
+	case g.oneIn(4):
 		return g.wrong()
 	default:
 		return g.right(schema)
@@ -178,7 +179,8 @@ func (g generator) object(schema contract.Schema) map[string]any {
 	properties, _ := schema["properties"].(map[string]any)
 	required, _ := schema["required"].([]any)
 	for _, name := range slices.Sorted(maps.Keys(properties)) {
-		if slices.Contains(required, any(name)) && !g.oneIn(20) || g.oneIn(4) {
+		needed := slices.Contains(required, any(name)) || isFile(g.d, schema, name)
+		if needed && !g.oneIn(40) || !needed && g.oneIn(6) {
 			out[name] = g.member(name, property(g.d, schema, name))
 		}
 	}
@@ -193,10 +195,10 @@ func (g generator) object(schema contract.Schema) map[string]any {
 
 // member is wrong less often than a parameter: an object has many, and one fault hides the others.
 func (g generator) member(name string, schema contract.Schema) any {
-	if len(g.known[name]) > 0 && !g.oneIn(5) {
-		return rapid.SampledFrom(g.known[name]).Draw(g.t, name)
+	if len(g.known[name]) > 0 && !g.oneIn(10) {
+		return typed(schema, rapid.SampledFrom(g.known[name]).Draw(g.t, name))
 	}
-	if g.oneIn(8) {
+	if g.oneIn(15) {
 		return g.wrong()
 	}
 	return g.right(schema)
@@ -211,30 +213,30 @@ func (g generator) body(op contract.Operation, q *Request) {
 		raw = []byte(strings.Repeat("[", 5000))
 	}
 	q.Body = raw
-	switch rapid.IntRange(0, 19).Draw(g.t, "body") {
-	case 0:
+	switch rapid.IntRange(0, 29).Draw(g.t, "body") {
+	case 23:
 		q.Body = raw[:rapid.IntRange(0, len(raw)).Draw(g.t, "cut")]
-	case 1:
+	case 24:
 		q.Body = []byte(rapid.SampledFrom(nasty).Draw(g.t, "whole body"))
-	case 2:
+	case 25:
 		q.Body = []byte(rapid.SampledFrom([]string{
 			strings.Repeat("[", 200_000), strings.Repeat(`{"a":`, 100_000), strings.Repeat("[", 9_000) + strings.Repeat("]", 9_000),
 			`{"a":1,"a":2}`, `{"labels":` + strings.Repeat(`{"a":`, 5_000) + "1" + strings.Repeat("}", 5_001), "\"\\ud800\"",
 		}).Draw(g.t, "odd JSON"))
-	case 3:
+	case 26:
 		q.Header.Set("Content-Type", rapid.SampledFrom([]string{
 			"", "text/plain", "application/json; charset=utf-16", "application/JSON", "a/b/c;;", "multipart/form-data", "multipart/form-data; boundary=", "multipart/form-data; boundary=other",
 			"multipart/mixed; boundary=x", "application/x-www-form-urlencoded; charset=x", "application/octet-stream", "application/problem+json", strings.Repeat("x", 1000),
 		}).Draw(g.t, "content type"))
-	case 4: // within a form: its frame
+	case 27: // within a form: its frame
 		for _, change := range [][2]string{{"form-data", "attachment"}, {"name=", "nom="}, {"\r\n", "\n"}, {"--", "-"}, {"filename=\"upload.zip\"", "filename=\"../../x\""}} {
 			if g.oneIn(3) {
 				q.Body = bytes.ReplaceAll(q.Body, []byte(change[0]), []byte(change[1]))
 			}
 		}
-	case 5:
+	case 28:
 		q.Body = append(bytes.Clone(raw), raw...)
-	case 6:
+	case 29:
 		if len(raw) > 0 {
 			q.Body = bytes.Clone(raw)
 			q.Body[rapid.IntRange(0, len(raw)-1).Draw(g.t, "at")] ^= byte(rapid.IntRange(1, 255).Draw(g.t, "flip"))
