@@ -8,6 +8,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/rs/zerolog"
 	"golang.org/x/sync/errgroup"
+	"golang.org/x/sync/singleflight"
 )
 
 // Health checks what a function needs in order to do its work.
@@ -51,26 +52,38 @@ type healthAnswer struct {
 }
 
 func (h Health) answer(well, unwell string) func(context.Context, *struct{}) (*healthAnswer, error) {
+	// Nobody needs a key for this, so however many ask at once, Postgres and the others are asked once.
+	var shared singleflight.Group
 	return func(ctx context.Context, _ *struct{}) (*healthAnswer, error) {
-		checkCtx, cancel := context.WithTimeout(ctx, checkTimeout)
-		defer cancel()
-		var db, objects, cluster error
-		var checks errgroup.Group
-		checks.Go(func() error { db = h.Database(checkCtx); return nil })
-		checks.Go(func() error { objects = h.Objects(checkCtx); return nil })
-		if h.Kubernetes != nil {
-			checks.Go(func() error { cluster = h.Kubernetes(checkCtx); return nil })
-		}
-		_ = checks.Wait() // each check leaves its own verdict
-		out := &healthAnswer{Status: http.StatusOK, Body: HealthReport{
-			Status: well, DBAvailable: db == nil, StorageAvailable: objects == nil,
-			K8sAvailable: h.Kubernetes != nil && cluster == nil, Timestamp: h.Now().UTC(),
-		}}
-		if db != nil || objects != nil || cluster != nil {
+		report, _, _ := shared.Do("", func() (any, error) { // has no error
+			return h.check(context.WithoutCancel(ctx)), nil // whose client leaves, others wait for the answer too
+		})
+		out := &healthAnswer{Status: http.StatusOK, Body: report.(HealthReport)}
+		out.Body.Status = well
+		if !out.Body.DBAvailable || !out.Body.StorageAvailable || h.Kubernetes != nil && !out.Body.K8sAvailable {
 			out.Status, out.Body.Status = http.StatusServiceUnavailable, unwell
-			zerolog.Ctx(ctx).Warn().AnErr("postgres", db).AnErr("objects", objects).AnErr("kubernetes", cluster).Msg("not healthy")
 		}
 		return out, nil
+	}
+}
+
+func (h Health) check(ctx context.Context) HealthReport {
+	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
+	defer cancel()
+	var db, objects, cluster error
+	var checks errgroup.Group
+	checks.Go(func() error { db = h.Database(ctx); return nil })
+	checks.Go(func() error { objects = h.Objects(ctx); return nil })
+	if h.Kubernetes != nil {
+		checks.Go(func() error { cluster = h.Kubernetes(ctx); return nil })
+	}
+	_ = checks.Wait() // each check leaves its own verdict
+	if db != nil || objects != nil || cluster != nil {
+		zerolog.Ctx(ctx).Warn().AnErr("postgres", db).AnErr("objects", objects).AnErr("kubernetes", cluster).Msg("not healthy")
+	}
+	return HealthReport{
+		DBAvailable: db == nil, StorageAvailable: objects == nil,
+		K8sAvailable: h.Kubernetes != nil && cluster == nil, Timestamp: h.Now().UTC(),
 	}
 }
 

@@ -216,3 +216,28 @@ func TestWhatIsRememberedIsBounded(t *testing.T) {
 		t.Errorf("%d names are remembered", n)
 	}
 }
+
+func TestHealthAsksOnceForAllWhoAskAtOnce(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		asked := 0
+		h := Health{
+			Database: func(context.Context) error { asked++; time.Sleep(time.Millisecond); return nil },
+			Objects:  func(context.Context) error { return nil }, Now: time.Now,
+		}
+		answer := h.answer("healthy", "unhealthy")
+		for range 100 {
+			go func() {
+				ctx, leave := context.WithCancel(t.Context())
+				leave() // as clients do
+				if out, err := answer(ctx, nil); err != nil || out.Status != http.StatusOK || out.Body.Status != "healthy" {
+					t.Errorf("answered %+v, %v", out, err)
+				}
+			}()
+		}
+		time.Sleep(time.Second)
+		if asked != 1 {
+			t.Errorf("the database was asked %d times", asked)
+		}
+	})
+}
