@@ -5,8 +5,10 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"maps"
 	"math/rand/v2"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -50,53 +52,63 @@ func FuzzEveryOperation(f *testing.F) {
 type attack struct {
 	s      *program
 	own    *tenantClient
-	known  map[string]map[string][]string // by access, then by the name of a parameter or field
-	secret string
+	things map[string][]string // ids by the word for what they are of; the first is of own
+	values map[string][]string // that mean something, by the name of a parameter or field
+	secret string              // stands in what is another tenant's
 }
 
 func newAttack(t testing.TB) *attack {
 	s := startProgram(t, laptoptest.Folder(t), append(unlimited, "MAX_UPLOAD_MIB=1", "MAX_QUEUED_JOBS=5", "STREAM_LIMIT=2s", "RECONCILE_WINDOW=1s")...)
 	own, other := s.register(t), s.register(t)
-	victims := []string{s.register(t).id, s.register(t).id, "nobody"}
-	tenants := map[string][]string{"sumo_files": {zipOf(t, "square"), "", "PK\x05\x06" + strings.Repeat("\x00", 18), "not a zip", zipOf(t, "square")[:500]}}
-	for word, make := range belongings {
-		ids := []string{make(t, own), make(t, other)}
-		tenants[strings.TrimSuffix(word, "s")] = ids
-		if word == "jobs" {
-			ids = append(ids, make(t, own)) // some are purged on the way
-			tenants["id"], tenants["ids"] = ids, []string{strings.Join(ids[:2], ","), ids[0] + "," + ids[2]}
-		}
+	a := &attack{
+		s: s, own: own, secret: markOf(other),
+		things: map[string][]string{"tenants": {s.register(t).id, s.register(t).id, "nobody"}},
+		values: map[string][]string{
+			"sumo_files":  {zipOf(t, "square"), "", "PK\x05\x06" + strings.Repeat("\x00", 18), "not a zip", zipOf(t, "square")[:500]},
+			"config_file": {"square.sumocfg"}, "begin": {"0"}, "end": {"60"}, "timeout_seconds": {"60"}, "sumo_version": {""}, "label": {"mark=" + markOf(own)},
+			"purge": {"false"}, "sumo_files_s3_url": {"s3://sumo-k8/scenarios/x.zip", ""}, "size": {"1000"},
+		},
 	}
-	for name, values := range map[string][]string{
-		"name": {"summary.xml", "log.txt"}, "config_file": {"square.sumocfg"}, "sumo_version": {""}, "begin": {"0"}, "end": {"60"}, "purge": {"false"},
-		"sumo_files_s3_url": {"s3://sumo-k8/scenarios/x.zip", ""}, "timeout_seconds": {"60"}, "label": {"mark=" + markOf(own)},
-	} {
-		tenants[name] = values
+	for _, op := range s.checker.Operations {
+		for _, ref := range referencesOf(s.checker.Document, op) {
+			if make, ok := belongings[ref.word]; ok && a.things[ref.word] == nil {
+				a.things[ref.word] = []string{make(t, own), make(t, other)}
+			}
+		}
 	}
 	// The checker fails the whole fuzz test, and may not from within. Answers are held against the document in try.
 	s.client = &http.Client{
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		Timeout:       patience,
 	}
-	return &attack{
-		s: s, own: own, secret: markOf(other),
-		known: map[string]map[string][]string{string(rest.Tenant): tenants, string(rest.Admin): {"id": victims, "tenant_id": victims}},
-	}
+	return a
 }
 
-// replenish makes a job in place of one that was purged, so that later requests find something.
+// replenish makes a thing in place of one that was removed, so that later requests find something.
 func (a *attack) replenish(t *testing.T) {
-	ids := a.known[string(rest.Tenant)]["id"]
-	for i, id := range ids {
-		if i != 1 && a.own.call(t, "GET", "/jobs/"+id).status == http.StatusNotFound { // the second is another tenant's
-			ids[i] = belongings["jobs"](t, a.own)
+	for word, ids := range a.things {
+		r := httptest.NewRequest("GET", "/"+word+"/"+ids[0], nil)
+		if _, ok := a.s.checker.Find(r); ok && a.own.call(t, "GET", r.URL.Path).status == http.StatusNotFound {
+			ids[0] = belongings[word](t, a.own)
 		}
 	}
 }
 
+// known are values that mean something to op.
+func (a *attack) known(op contract.Operation) map[string][]string {
+	known := maps.Clone(a.values)
+	for _, ref := range referencesOf(a.s.checker.Document, op) {
+		known[ref.name] = a.things[ref.word]
+		if strings.HasSuffix(ref.name, "s") && len(known[ref.name]) > 0 {
+			known[ref.name] = append([]string{strings.Join(known[ref.name], ",")}, known[ref.name]...)
+		}
+	}
+	return known
+}
+
 // try sends one request and judges the answer.
 func (a *attack) try(t *rapid.T, op contract.Operation) {
-	q := requests.Any(a.s.checker.Document, op, a.known[op.Access]).Draw(t, op.ID)
+	q := requests.Any(a.s.checker.Document, op, a.known(op)).Draw(t, op.ID)
 	r, err := q.To(a.s.url)
 	if err != nil {
 		t.Fatalf("%v: %v", q, err)

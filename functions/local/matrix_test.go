@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"cmp"
 	"fmt"
 	"io"
@@ -18,6 +19,7 @@ import (
 	"github.com/sumo-k8/sumo-k8/pkg/job"
 	"github.com/sumo-k8/sumo-k8/pkg/problem"
 	"github.com/sumo-k8/sumo-k8/pkg/rest"
+	networks "github.com/sumo-k8/sumo-k8/test_networks"
 )
 
 // belongings are how a tenant comes to have one of what operations name, by the word for it: the segment before it in a
@@ -36,6 +38,24 @@ var belongings = map[string]func(testing.TB, *tenantClient) string{
 		return j.JobID
 	},
 	"results": func(testing.TB, *tenantClient) string { return "summary.xml" }, // of any job
+	"scenarios": func(t testing.TB, c *tenantClient) string {
+		t.Helper()
+		zip, err := networks.Edited("square", func(_, content string) string { return content + "<!-- " + markOf(c) + " -->" })
+		if err != nil {
+			t.Fatal(err)
+		}
+		var made struct{ ID string }
+		c.request(t, "POST", "/scenarios", bytes.NewReader(zip), "Authorization: "+c.key, "Content-Type: application/zip").want(t, http.StatusOK).into(t, &made)
+		return made.ID
+	},
+	"uploads": func(t testing.TB, c *tenantClient) string {
+		t.Helper()
+		var made struct {
+			ID string `json:"upload_id"`
+		}
+		c.request(t, "POST", "/scenarios/uploads", strings.NewReader(`{"size": 1000}`), "Authorization: "+c.key, "Content-Type: application/json").want(t, http.StatusOK).into(t, &made)
+		return made.ID
+	},
 }
 
 // notBelongings are names that look like ids of something and are words of the caller's own.
@@ -89,8 +109,8 @@ func referencesOf(d *contract.Document, op contract.Operation) (refs []reference
 	return refs
 }
 
-// send sends a request with these headers.
-func (s *service) send(t testing.TB, q requests.Request, headers ...string) answer {
+// deliver sends a request with these headers.
+func (s *service) deliver(t testing.TB, q requests.Request, headers ...string) answer {
 	t.Helper()
 	r, err := q.To(s.url)
 	if err != nil {
@@ -131,9 +151,6 @@ func TestNobodyReachesWhatIsAnothers(t *testing.T) {
 	s := startProgram(t, laptoptest.Folder(t), unlimited...)
 	owner, intruder := s.register(t), s.register(t)
 	owned := map[string]string{}
-	for word, make := range belongings {
-		owned[word] = make(t, owner)
-	}
 	type target struct {
 		op   contract.Operation
 		refs []reference
@@ -146,7 +163,10 @@ func TestNobodyReachesWhatIsAnothers(t *testing.T) {
 		}
 		complete := true
 		for _, ref := range refs {
-			if owned[ref.word] == "" {
+			switch make, known := belongings[ref.word]; {
+			case known && owned[ref.word] == "":
+				owned[ref.word] = make(t, owner)
+			case !known:
 				complete = false
 				t.Errorf("%s names one of %q in its %s parameter or field %q, and no test knows how a tenant comes to have one. "+
 					"Add that to belongings in matrix_test.go, or the name to notBelongings when it is the caller's own word.", op, ref.word, ref.in, ref.name)
@@ -177,8 +197,8 @@ func TestNobodyReachesWhatIsAnothers(t *testing.T) {
 				return values
 			}
 			name := fmt.Sprintf("%s with another's %s", target.op, ref.name)
-			anothers := intruder.send(t, plain(t, s.service, target.op, values(owned[ref.word])), "Authorization: "+intruder.key)
-			nobodys := intruder.send(t, plain(t, s.service, target.op, values(unknownLike(owned[ref.word]))), "Authorization: "+intruder.key)
+			anothers := intruder.deliver(t, plain(t, s.service, target.op, values(owned[ref.word])), "Authorization: "+intruder.key)
+			nobodys := intruder.deliver(t, plain(t, s.service, target.op, values(unknownLike(owned[ref.word]))), "Authorization: "+intruder.key)
 			if diff := gocmp.Diff(nameless(nobodys, unknownLike(owned[ref.word])), nameless(anothers, owned[ref.word])); diff != "" {
 				t.Errorf("%s differs from an id of nobody: %s", name, diff)
 			}
@@ -203,7 +223,7 @@ func TestNobodyReachesWhatIsAnothers(t *testing.T) {
 		for _, ref := range target.refs {
 			values[ref.name] = owned[ref.word]
 		}
-		a := owner.send(t, plain(t, s.service, target.op, values), "Authorization: "+owner.key)
+		a := owner.deliver(t, plain(t, s.service, target.op, values), "Authorization: "+owner.key)
 		if a.status >= http.StatusBadRequest && a.status != http.StatusConflict {
 			t.Errorf("%s by the owner answers %d: %s", target.op, a.status, a.body)
 		}
@@ -266,7 +286,7 @@ func TestEveryOperationAsksForItsKey(t *testing.T) {
 		}
 		for _, attempts := range []map[string][]string{wrong, more} {
 			for name, headers := range attempts {
-				a := s.send(t, plain(t, s.service, op, requests.Values{"tenant_id": c.id}), headers...)
+				a := s.deliver(t, plain(t, s.service, op, requests.Values{"tenant_id": c.id}), headers...)
 				if a.status != http.StatusUnauthorized || a.problem(t).Code != problem.Unauthorized {
 					t.Errorf("%s with %s answers %d: %s", op, name, a.status, a.body)
 				}
@@ -298,7 +318,7 @@ func TestEveryOperationRefusesABodyThatIsTooLarge(t *testing.T) {
 		default:
 			q.Body = []byte(big)
 		}
-		a := s.send(t, q, "Authorization: "+c.key, "X-Admin-Key: "+s.adminKey)
+		a := s.deliver(t, q, "Authorization: "+c.key, "X-Admin-Key: "+s.adminKey)
 		if a.status != http.StatusRequestEntityTooLarge {
 			t.Errorf("%s answers %d to %d bytes: %.300s", op, a.status, len(q.Body), a.body)
 			continue
