@@ -57,7 +57,7 @@ bench: install build ## Measure what docs/benchmarks.md reports
 	@infra/bench.sh
 
 .PHONY: fuzz
-fuzz: ## Fuzz each parser for 30 seconds
+fuzz: ## Fuzz each parser, and every operation of the API, for 30 seconds
 	@infra/fuzz.sh 30s
 
 .PHONY: images

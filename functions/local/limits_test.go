@@ -193,6 +193,41 @@ func TestLimitsOfTheEnvironment(t *testing.T) {
 	c.post(t, full).want(t, http.StatusOK) // there is room again
 }
 
+func TestRatesOfTheEnvironment(t *testing.T) {
+	t.Parallel()
+	p := startProgram(t, laptoptest.Folder(t), "CALLS_PER_SECOND=20", "WRONG_KEYS_PER_MINUTE=2", "SUBMISSIONS_PER_MINUTE=1", "CORS_ORIGINS=https://app.example.org")
+	c, other := p.register(t), p.register(t)
+	// until sends a request until it is refused: how soon that is depends on how fast this machine is.
+	until := func(what, says string, send func() answer) {
+		t.Helper()
+		for range 1000 {
+			a := send()
+			if a.status != http.StatusTooManyRequests {
+				continue
+			}
+			if got := a.problem(t); got.Code != problem.RateLimited || !strings.Contains(got.Detail, says) {
+				t.Errorf("%s: refused with %+v", what, got)
+			}
+			wantRetry(t, a)
+			return
+		}
+		t.Errorf("%s are never refused", what)
+	}
+	until("submissions", "1 jobs within a minute", func() answer {
+		return c.post(t, [][2]string{{"scenario_id", "x"}, {"@sumo_files", zipOf(t, "square")}})
+	})
+	until("calls", "20 calls a second", func() answer { return c.call(t, "GET", "/tenants/me/dashboard") })
+	until("wrong keys", "2 in a minute", func() answer { return p.request(t, "GET", "/jobs", nil, "Authorization: wrong") })
+	until("wrong keys from elsewhere", "2 in a minute", func() answer {
+		return p.request(t, "GET", "/jobs", nil, "Authorization: wrong", "X-Forwarded-For: 198.51.100.7")
+	})
+	p.admin(t, "GET", "/auth/tenants", "").want(t, http.StatusOK)
+	fromPage := p.request(t, "GET", "/jobs", nil, "Authorization: "+other.key, "X-Forwarded-For: 203.0.113.9", "Origin: https://app.example.org").want(t, http.StatusOK)
+	if got := fromPage.header.Get("Access-Control-Allow-Origin"); got != "https://app.example.org" {
+		t.Errorf("a page of the allowed site gets Access-Control-Allow-Origin %q", got)
+	}
+}
+
 func TestWhenPostgresDiesTheProgramSaysSoAndLosesNothing(t *testing.T) {
 	t.Parallel()
 	settings, err := programs()

@@ -327,6 +327,8 @@ func TestFaultsInARequestAreListed(t *testing.T) {
 		"an empty member":       {"POST", "/operate", `{"name": ""}`, "X-Admin-Key: " + operatorKey, 400, "body.name"},
 		"no JSON":               {"POST", "/operate", `{`, "X-Admin-Key: " + operatorKey, 400, "body"},
 		"no body":               {"POST", "/operate", "", "X-Admin-Key: " + operatorKey, 400, ""},
+		"brackets":              {"POST", "/operate", strings.Repeat("[", 1<<19), "X-Admin-Key: " + operatorKey, 400, "body"},
+		"nested objects":        {"POST", "/operate", strings.Repeat(`{"name":`, 9_000) + "1" + strings.Repeat("}", 9_000), "X-Admin-Key: " + operatorKey, 400, "body.name"},
 		"a body of 2 MiB":       {"POST", "/operate", `{"name": "` + strings.Repeat("x", 2<<20) + `"}`, "X-Admin-Key: " + operatorKey, 413, ""},
 	} {
 		a := b.send(t, test.method, test.path, test.body, test.key, "Content-Type: application/json")

@@ -10,6 +10,7 @@ import (
 	"net/netip"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -220,9 +221,9 @@ func TestWhatIsRememberedIsBounded(t *testing.T) {
 func TestHealthAsksOnceForAllWhoAskAtOnce(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		asked := 0
+		var asked atomic.Int32
 		h := Health{
-			Database: func(context.Context) error { asked++; time.Sleep(time.Millisecond); return nil },
+			Database: func(context.Context) error { asked.Add(1); time.Sleep(time.Millisecond); return nil },
 			Objects:  func(context.Context) error { return nil }, Now: time.Now,
 		}
 		answer := h.answer("healthy", "unhealthy")
@@ -236,8 +237,8 @@ func TestHealthAsksOnceForAllWhoAskAtOnce(t *testing.T) {
 			}()
 		}
 		time.Sleep(time.Second)
-		if asked != 1 {
-			t.Errorf("the database was asked %d times", asked)
+		if n := asked.Load(); n != 1 {
+			t.Errorf("the database was asked %d times", n)
 		}
 	})
 }
