@@ -52,7 +52,7 @@ func FuzzEveryOperation(f *testing.F) {
 type attack struct {
 	s      *program
 	own    *tenantClient
-	things map[string][]string // ids by the word for what they are of; the first is of own
+	things map[string][]string // ids by the word for what they are of: one of own, one of another tenant, another of own
 	values map[string][]string // that mean something, by the name of a parameter or field
 	secret string              // stands in what is another tenant's
 }
@@ -72,7 +72,7 @@ func newAttack(t testing.TB) *attack {
 	for _, op := range s.checker.Operations {
 		for _, ref := range referencesOf(s.checker.Document, op) {
 			if make, ok := belongings[ref.word]; ok && a.things[ref.word] == nil {
-				a.things[ref.word] = []string{make(t, own), make(t, other)}
+				a.things[ref.word] = []string{make(t, own), make(t, other), make(t, own)}
 			}
 		}
 	}
@@ -98,9 +98,10 @@ func (a *attack) replenish(t *testing.T) {
 func (a *attack) known(op contract.Operation) map[string][]string {
 	known := maps.Clone(a.values)
 	for _, ref := range referencesOf(a.s.checker.Document, op) {
-		known[ref.name] = a.things[ref.word]
-		if strings.HasSuffix(ref.name, "s") && len(known[ref.name]) > 0 {
-			known[ref.name] = append([]string{strings.Join(known[ref.name], ",")}, known[ref.name]...)
+		ids := a.things[ref.word]
+		known[ref.name] = ids
+		if ref.list && len(ids) > 2 {
+			known[ref.name] = []string{ids[0] + "," + ids[2], ids[0] + "," + ids[1], ids[0]}
 		}
 	}
 	return known

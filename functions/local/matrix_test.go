@@ -68,6 +68,7 @@ func markOf(c *tenantClient) string { return "mark-of-" + c.id }
 type reference struct {
 	name, in string // as in the document; in is "body" for a field
 	word     string // for the belonging
+	list     bool   // of several
 }
 
 var looksLikeID = regexp.MustCompile(`^(?:(.+)_)?(ids?|jobs?|scenarios?|sweeps?|uploads?|keys?|webhooks?)$`)
@@ -77,10 +78,10 @@ func referencesOf(d *contract.Document, op contract.Operation) (refs []reference
 	segments := strings.Split(strings.Trim(op.Path, "/"), "/")
 	for i, segment := range segments {
 		if name, ok := strings.CutPrefix(segment, "{"); ok {
-			refs = append(refs, reference{strings.TrimSuffix(name, "}"), "path", segments[i-1]})
+			refs = append(refs, reference{name: strings.TrimSuffix(name, "}"), in: "path", word: segments[i-1]})
 		}
 	}
-	other := func(name, in string) {
+	other := func(name, in string, schema contract.Schema) {
 		match := looksLikeID.FindStringSubmatch(name)
 		if match == nil || slices.Contains(notBelongings, name) {
 			return
@@ -89,19 +90,20 @@ func referencesOf(d *contract.Document, op contract.Operation) (refs []reference
 		if strings.HasPrefix(word, "id") {
 			word = segments[0] // ids
 		}
-		refs = append(refs, reference{name, in, strings.TrimSuffix(word, "s") + "s"})
+		refs = append(refs, reference{name, in, strings.TrimSuffix(word, "s") + "s", slices.Contains(d.Types(schema), "array")})
 	}
 	for _, p := range op.Parameters {
 		if p.In == "query" {
-			other(p.Name, "query")
+			other(p.Name, "query", p.Schema)
 		}
 	}
 	fields := map[string]bool{}
 	for _, body := range op.Bodies {
 		properties, _ := d.Resolve(body)["properties"].(map[string]any)
-		for name := range properties {
+		for name, property := range properties {
 			if !fields[name] {
-				other(name, "body")
+				schema, _ := property.(map[string]any)
+				other(name, "body", schema)
 			}
 			fields[name] = true
 		}
@@ -150,7 +152,8 @@ func TestNobodyReachesWhatIsAnothers(t *testing.T) {
 	t.Parallel()
 	s := startProgram(t, laptoptest.Folder(t), unlimited...)
 	owner, intruder := s.register(t), s.register(t)
-	owned := map[string]string{}
+	// The owner has two of what a list names, and the intruder one: a list may have to have more than one.
+	owned, second, intruders := map[string]string{}, map[string]string{}, map[string]string{}
 	type target struct {
 		op   contract.Operation
 		refs []reference
@@ -163,10 +166,14 @@ func TestNobodyReachesWhatIsAnothers(t *testing.T) {
 		}
 		complete := true
 		for _, ref := range refs {
-			switch make, known := belongings[ref.word]; {
-			case known && owned[ref.word] == "":
+			make, known := belongings[ref.word]
+			if known && owned[ref.word] == "" {
 				owned[ref.word] = make(t, owner)
-			case !known:
+			}
+			if known && ref.list && second[ref.word] == "" {
+				second[ref.word], intruders[ref.word] = make(t, owner), make(t, intruder)
+			}
+			if !known {
 				complete = false
 				t.Errorf("%s names one of %q in its %s parameter or field %q, and no test knows how a tenant comes to have one. "+
 					"Add that to belongings in matrix_test.go, or the name to notBelongings when it is the caller's own word.", op, ref.word, ref.in, ref.name)
@@ -194,6 +201,9 @@ func TestNobodyReachesWhatIsAnothers(t *testing.T) {
 					}
 				}
 				values[ref.name] = id
+				if ref.list {
+					values[ref.name] = intruders[ref.word] + "," + id
+				}
 				return values
 			}
 			name := fmt.Sprintf("%s with another's %s", target.op, ref.name)
@@ -222,6 +232,9 @@ func TestNobodyReachesWhatIsAnothers(t *testing.T) {
 		values := requests.Values{}
 		for _, ref := range target.refs {
 			values[ref.name] = owned[ref.word]
+			if ref.list {
+				values[ref.name] += "," + second[ref.word]
+			}
 		}
 		a := owner.deliver(t, plain(t, s.service, target.op, values), "Authorization: "+owner.key)
 		if a.status >= http.StatusBadRequest && a.status != http.StatusConflict {

@@ -124,6 +124,23 @@ func (d *Document) Resolve(s Schema) Schema {
 	}
 }
 
+// Types are those that a schema allows, null among them; a string where it does not say.
+func (d *Document) Types(s Schema) []string {
+	switch types := d.Resolve(s)["type"].(type) {
+	case string:
+		return []string{types}
+	case []any:
+		var out []string
+		for _, t := range types {
+			if name, ok := t.(string); ok {
+				out = append(out, name)
+			}
+		}
+		return out
+	}
+	return []string{"string"}
+}
+
 // Find returns the operation that a request is for.
 func (d *Document) Find(r *http.Request) (Operation, bool) {
 	for _, o := range d.Operations {

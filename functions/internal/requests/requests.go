@@ -78,7 +78,7 @@ func Plain(d *contract.Document, op contract.Operation, values Values) (Request,
 	properties, _ := d.Resolve(op.Bodies[media])["properties"].(map[string]any)
 	for name := range properties {
 		if value, given := values[name]; given {
-			fields[name] = typed(property(d, op.Bodies[media], name), value)
+			fields[name] = typed(d, property(d, op.Bodies[media], name), value)
 		}
 	}
 	var err error
@@ -177,7 +177,7 @@ func plain(d *contract.Document, schema contract.Schema) any {
 			return list[0]
 		}
 	}
-	switch typeOf(schema) {
+	switch typeOf(d, schema) {
 	case "object":
 		out := map[string]any{}
 		required, _ := schema["required"].([]any)
@@ -213,27 +213,22 @@ func plain(d *contract.Document, schema contract.Schema) any {
 }
 
 // typeOf is the type that a schema asks for, beside null.
-func typeOf(schema contract.Schema) string {
-	switch kind := schema["type"].(type) {
-	case string:
-		return kind
-	case []any:
-		for _, k := range kind {
-			if k != "null" {
-				return k.(string)
-			}
+func typeOf(d *contract.Document, schema contract.Schema) string {
+	for _, name := range d.Types(schema) {
+		if name != "null" {
+			return name
 		}
 	}
-	return "string"
+	return "null"
 }
 
 // typed is the text of a value as JSON has it.
-func typed(schema contract.Schema, text string) any {
-	switch typeOf(schema) {
+func typed(d *contract.Document, schema contract.Schema, text string) any {
+	switch typeOf(d, schema) {
 	case "integer", "number", "boolean":
 		return json.RawMessage(text)
 	case "array":
-		return []any{text}
+		return strings.Split(text, ",")
 	}
 	return text
 }
@@ -243,6 +238,8 @@ func text(value any) string {
 	switch v := value.(type) {
 	case string:
 		return v
+	case []string:
+		return strings.Join(v, ",")
 	case []any:
 		words := make([]string, len(v))
 		for i, word := range v {

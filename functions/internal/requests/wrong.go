@@ -150,7 +150,7 @@ func (g generator) right(schema contract.Schema) any {
 	if !bounded {
 		most = least + 1_000_000
 	}
-	switch typeOf(schema) {
+	switch typeOf(g.d, schema) {
 	case "object":
 		return g.object(schema)
 	case "array":
@@ -196,7 +196,7 @@ func (g generator) object(schema contract.Schema) map[string]any {
 // member is wrong less often than a parameter: an object has many, and one fault hides the others.
 func (g generator) member(name string, schema contract.Schema) any {
 	if len(g.known[name]) > 0 && !g.oneIn(10) {
-		return typed(schema, rapid.SampledFrom(g.known[name]).Draw(g.t, name))
+		return typed(g.d, schema, rapid.SampledFrom(g.known[name]).Draw(g.t, name))
 	}
 	if g.oneIn(15) {
 		return g.wrong()
