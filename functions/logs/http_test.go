@@ -60,7 +60,7 @@ func serve(t testing.TB, state job.State) *served {
 		}
 		return tenant.Tenant{ID: "acme"}, nil
 	}}))
-	server := httptest.NewServer(rest.Handler(mux, zerolog.Nop()))
+	server := httptest.NewServer(rest.Handler(mux, nil, zerolog.Nop()))
 	t.Cleanup(server.Close)
 	s.url = server.URL + "/jobs/j/logs"
 	return s

@@ -79,7 +79,7 @@ func TestAZipWhoseFilesCannotBeReadBreaksTheConnection(t *testing.T) {
 				return tenant.Tenant{ID: key.TenantID}, nil
 			}})
 			rest.Register(api, rest.Tenant, huma.Operation{OperationID: "zip", Method: http.MethodGet, Path: "/{id}"}, f.resultsZip)
-			server := httptest.NewServer(rest.Handler(mux, zerolog.Nop()))
+			server := httptest.NewServer(rest.Handler(mux, nil, zerolog.Nop()))
 			defer server.Close()
 			r, err := http.NewRequestWithContext(t.Context(), "GET", server.URL+"/j", nil)
 			if err != nil {
