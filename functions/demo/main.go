@@ -15,6 +15,10 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/sumo-k8/sumo-k8/functions/internal/localserver"
+	"github.com/sumo-k8/sumo-k8/functions/internal/show"
+	"github.com/sumo-k8/sumo-k8/pkg/client"
 )
 
 func main() {
@@ -105,19 +109,24 @@ func demo(ctx context.Context, o options, stdout io.Writer, now time.Time) (vehi
 	}
 	if o.server != "" {
 		fmt.Fprintf(stdout, "starting the local server (Postgres, S3 and SUMO on this machine), data in %s\n", o.data)
-		srv, err := startServer(ctx, o.server, o.data)
+		srv, err := localserver.Start(ctx, o.server, o.data)
 		if err != nil {
 			return 0, err
 		}
-		defer srv.stop()
+		defer srv.Stop()
 		o.url, o.adminKey = srv.URL, srv.AdminKey
 	}
 
-	api := newClient(o.url)
+	api, err := client.New(o.url, client.Options{AdminKey: o.adminKey, UserAgent: "sumo-k8-demo"})
+	if err != nil {
+		return 0, err
+	}
 	tenant := "demo-" + now.UTC().Format("20060102-150405.000")
-	if err := api.register(ctx, o.adminKey, tenant); err != nil {
+	made, err := api.Register(ctx, tenant, client.Limits{})
+	if err != nil {
 		return 0, fmt.Errorf("making tenant %s: %w", tenant, err)
 	}
+	api = api.WithAPIKey(made.APIKey)
 	fmt.Fprintf(stdout, "made tenant %s at %s\n", tenant, o.url)
 
 	runs, err := runAll(ctx, api, o, stdout)
@@ -125,7 +134,7 @@ func demo(ctx context.Context, o options, stdout io.Writer, now time.Time) (vehi
 		return 0, err
 	}
 	fmt.Fprintln(stdout)
-	writeTable(stdout, runs)
+	show.Metrics(stdout, columns(runs), false)
 	fmt.Fprintln(stdout)
 	for _, r := range runs {
 		n, ok := r.summary.Metric("vehicles_inserted")
@@ -137,4 +146,12 @@ func demo(ctx context.Context, o options, stdout io.Writer, now time.Time) (vehi
 		fmt.Fprintf(stdout, "%s: plot %s\n", r.name, filepath.Join(r.folder, plotFile))
 	}
 	return vehicles, nil
+}
+
+func columns(runs []finished) []show.Column {
+	columns := make([]show.Column, len(runs))
+	for i, r := range runs {
+		columns[i] = show.Column{Title: r.name, Summary: r.summary}
+	}
+	return columns
 }

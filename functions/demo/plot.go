@@ -17,6 +17,8 @@ import (
 	"gonum.org/v1/plot/vg"
 	"gonum.org/v1/plot/vg/draw"
 	"gonum.org/v1/plot/vg/vgimg"
+
+	"github.com/sumo-k8/sumo-k8/functions/internal/show"
 )
 
 const (
@@ -211,7 +213,7 @@ func (most roundTicks) Ticks(least, greatest float64) []plot.Tick {
 	decimals := max(0, -int(math.Floor(math.Log10(step))))
 	var ticks []plot.Tick
 	for i := math.Ceil(least / step); i*step <= greatest; i++ {
-		ticks = append(ticks, plot.Tick{Value: i * step, Label: grouped(strconv.FormatFloat(i*step, 'f', decimals, 64))})
+		ticks = append(ticks, plot.Tick{Value: i * step, Label: show.Grouped(strconv.FormatFloat(i*step, 'f', decimals, 64))})
 	}
 	return ticks
 }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"fmt"
 	"image/color"
 	"image/png"
 	"strings"
@@ -131,13 +130,5 @@ func TestRoundTicks(t *testing.T) {
 		if got := strings.Join(labels, " "); got != tt.want {
 			t.Errorf("%d ticks from %v to %v: %q, want %q", tt.most, tt.least, tt.greatest, got, tt.want)
 		}
-	}
-}
-
-func TestGrouped(t *testing.T) {
-	t.Parallel()
-	got := fmt.Sprint(grouped("0"), grouped("999"), grouped("1000"), grouped("-1234567.89"), grouped("-12"))
-	if want := fmt.Sprint("0", "999", "1,000", "-1,234,567.89", "-12"); got != want {
-		t.Errorf("got %q, want %q", got, want)
 	}
 }

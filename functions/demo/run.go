@@ -6,12 +6,13 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path"
 	"path/filepath"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/sumo-k8/sumo-k8/functions/internal/show"
+	"github.com/sumo-k8/sumo-k8/pkg/client"
 	"github.com/sumo-k8/sumo-k8/pkg/job"
 	"github.com/sumo-k8/sumo-k8/pkg/simulation"
 )
@@ -19,8 +20,6 @@ import (
 const (
 	// pollEvery is short enough for a bar to look alive, and costs the server one indexed read each time.
 	pollEvery = 200 * time.Millisecond
-	// patience is how long the server may be away while a job is followed: a restart of it takes some seconds.
-	patience = 30 * time.Second
 	// logTail is how long the log may take to end after its job has.
 	logTail = 20 * time.Second
 	// cancelWithin bounds the farewell to jobs that are no longer wanted; the person has pressed Ctrl-C and waits.
@@ -40,7 +39,7 @@ type finished struct {
 
 // runAll submits all scenarios, follows them to their ends and saves what they leave. The first failure ends it, and
 // cancels the jobs still under way.
-func runAll(ctx context.Context, api *client, o options, stdout io.Writer) (runs []finished, err error) {
+func runAll(ctx context.Context, api *client.Client, o options, stdout io.Writer) (runs []finished, err error) {
 	ids := make([]string, len(o.scenarios))
 	defer func() {
 		if err == nil {
@@ -51,29 +50,31 @@ func runAll(ctx context.Context, api *client, o options, stdout io.Writer) (runs
 		for _, id := range ids {
 			if id != "" {
 				// The failure that brought us here is the one to report; a job that is over refuses this anyway.
-				_ = api.cancel(farewell, id)
+				_, _ = api.Cancel(farewell, id)
 			}
 		}
 	}()
 	for i, name := range o.scenarios {
-		if ids[i], err = api.submit(ctx, name, filepath.Join(o.networks, name+".zip")); err != nil {
+		j, err := api.Submit(ctx, client.Submission{Run: client.Run{Name: name}, Scenario: client.File(filepath.Join(o.networks, name+".zip"))})
+		if err != nil {
 			return nil, fmt.Errorf("submitting %s: %w", name, err)
 		}
+		ids[i] = j.ID
 		fmt.Fprintf(stdout, "submitted %s as job %s\n", name, ids[i])
 	}
 
-	show := newDisplay(stdout, o.scenarios)
+	display := show.New(stdout, stdout, o.scenarios)
 	group, groupCtx := errgroup.WithContext(ctx)
 	for i, name := range o.scenarios {
 		group.Go(func() error {
-			if err := follow(groupCtx, api, ids[i], name, show); err != nil {
+			if err := follow(groupCtx, api, ids[i], name, display); err != nil {
 				return fmt.Errorf("following %s: %w", name, err)
 			}
 			return nil
 		})
 	}
 	err = group.Wait()
-	show.Close()
+	display.Close()
 	if err != nil {
 		return nil, err
 	}
@@ -89,13 +90,13 @@ func runAll(ctx context.Context, api *client, o options, stdout io.Writer) (runs
 }
 
 // follow shows a job's progress and log until it is over. A job that does not succeed is an error.
-func follow(ctx context.Context, api *client, id, name string, show display) error {
+func follow(ctx context.Context, api *client.Client, id, name string, display show.Display) error {
 	logCtx, stopLog := context.WithCancelCause(ctx)
 	defer stopLog(nil)
 	logged := make(chan error, 1)
-	go func() { logged <- api.followLog(logCtx, id, func(line string) { show.Log(name, line) }) }()
+	go func() { logged <- followLog(logCtx, api, id, func(line string) { display.Log(name, line) }) }()
 
-	end, err := awaitEnd(ctx, api, id, func(j jobStatus) { show.Update(name, j.Status, j.Progress) })
+	end, err := awaitEnd(ctx, api, id, func(j client.Job) { display.Update(name, j.Status, j.Progress) })
 	if err != nil {
 		stopLog(nil)
 		<-logged // so that nothing is shown after we return
@@ -112,36 +113,45 @@ func follow(ctx context.Context, api *client, id, name string, show display) err
 	if err != nil {
 		return fmt.Errorf("reading the log of job %s: %w", id, err)
 	}
-	show.Done(name)
+	display.Done(name)
+	return nil
+}
+
+// followLog calls line for each line of a job's log until the log has ended.
+func followLog(ctx context.Context, api *client.Client, id string, line func(string)) error {
+	for e, err := range api.Follow(ctx, id, "") {
+		if err != nil {
+			return err
+		}
+		if e.Kind != client.LogProgress && e.Message != "" {
+			line(e.Message)
+		}
+	}
 	return nil
 }
 
 // awaitEnd reads the job until it is over, calling seen for each reading.
-func awaitEnd(ctx context.Context, api *client, id string, seen func(jobStatus)) (jobStatus, error) {
-	answered := time.Now()
+func awaitEnd(ctx context.Context, api *client.Client, id string, seen func(client.Job)) (client.Job, error) {
 	for {
-		j, err := api.job(ctx, id)
-		switch {
-		case err == nil:
-			answered = time.Now()
-			seen(j)
-			if j.Status.Terminal() {
-				return j, nil
-			}
-		case !transient(err) || time.Since(answered) > patience:
-			return jobStatus{}, err
+		j, err := api.Job(ctx, id)
+		if err != nil {
+			return j, err
+		}
+		seen(j)
+		if j.Status.Terminal() {
+			return j, nil
 		}
 		select {
 		case <-ctx.Done():
-			return jobStatus{}, context.Cause(ctx)
+			return j, context.Cause(ctx)
 		case <-time.After(pollEvery):
 		}
 	}
 }
 
 // save downloads all results of a job into folder and draws its plot there.
-func save(ctx context.Context, api *client, id, name, folder string) (finished, error) {
-	files, err := api.results(ctx, id)
+func save(ctx context.Context, api *client.Client, id, name, folder string) (finished, error) {
+	results, err := api.Results(ctx, id)
 	if err != nil {
 		return finished{}, err
 	}
@@ -154,13 +164,13 @@ func save(ctx context.Context, api *client, id, name, folder string) (finished, 
 		return finished{}, err
 	}
 	defer root.Close()
-	for _, f := range files {
-		if err := download(ctx, api, f, root); err != nil {
+	for _, f := range results.Files {
+		if err := api.Save(ctx, id, f, root, nil); err != nil {
 			return finished{}, fmt.Errorf("downloading %s: %w", f.Name, err)
 		}
 	}
 
-	r := finished{name: name, folder: folder, files: len(files)}
+	r := finished{name: name, folder: folder, files: len(results.Files)}
 	text, err := root.ReadFile(simulation.SummaryFile)
 	if err != nil {
 		return finished{}, fmt.Errorf("the run left no readable %s: %w", simulation.SummaryFile, err)
@@ -172,25 +182,6 @@ func save(ctx context.Context, api *client, id, name, folder string) (finished, 
 		return finished{}, fmt.Errorf("drawing the plot: %w", err)
 	}
 	return r, nil
-}
-
-func download(ctx context.Context, api *client, f resultFile, root *os.Root) error {
-	if err := root.MkdirAll(path.Dir(f.Name), 0o755); err != nil {
-		return err
-	}
-	file, err := root.Create(f.Name)
-	if err != nil {
-		return err
-	}
-	defer file.Close()
-	n, err := api.fetch(ctx, f.URL, file)
-	if err != nil {
-		return err
-	}
-	if n != f.Size {
-		return fmt.Errorf("got %d bytes of %d", n, f.Size)
-	}
-	return file.Close()
 }
 
 func plotSummary(root *os.Root, name string) error {

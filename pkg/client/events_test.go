@@ -1,4 +1,4 @@
-package main
+package client
 
 import (
 	"bufio"
@@ -9,7 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-func TestReadEvents(t *testing.T) {
+func TestEvents(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct {
 		stream string
@@ -20,11 +20,11 @@ func TestReadEvents(t *testing.T) {
 		"an unnamed event is a message":    {"data: x\n\n", []event{{"", "message", "x"}}},
 		"several data lines make one text": {"data: a\ndata:\ndata: b\n\n", []event{{"", "message", "a\n\nb"}}},
 		"one space after the colon goes":   {"data:  a\n\ndata:b\n\n", []event{{"", "message", " a"}, {"", "message", "b"}}},
-		"an id holds until the next one":   {"id: 1\ndata: a\n\ndata: b\n\n", []event{{"1", "message", "a"}, {"1", "message", "b"}}},
+		"an id is of one event":            {"id: 1\ndata: a\n\ndata: b\n\n", []event{{"1", "message", "a"}, {"", "message", "b"}}},
 		"a name holds for one event":       {"event: e\ndata: a\n\ndata: b\n\n", []event{{"", "e", "a"}, {"", "message", "b"}}},
 		"comments and blank lines":         {": ping\n\n\n:\n\ndata: a\n\n", []event{{"", "message", "a"}}},
 		"unknown fields":                   {"retry: 100\nwhat\ndata: a\n\n", []event{{"", "message", "a"}}},
-		"an event without data":            {"id: 1\nevent: e\n\ndata: a\n\n", []event{{"1", "message", "a"}}},
+		"an event without data":            {"id: 1\nevent: e\n\ndata: a\n\n", []event{{"", "message", "a"}}},
 		"carriage returns":                 {"data: a\r\n\r\n", []event{{"", "message", "a"}}},
 		"a cut event is dropped":           {"data: a\n\nid: 2\ndata: b\n", []event{{"", "message", "a"}}},
 	}
@@ -32,7 +32,7 @@ func TestReadEvents(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			var got []event
-			for e, err := range readEvents(strings.NewReader(tt.stream)) {
+			for e, err := range (&eventReader{}).events(strings.NewReader(tt.stream)) {
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -45,9 +45,9 @@ func TestReadEvents(t *testing.T) {
 	}
 }
 
-func TestReadEventsRefusesAnEndlessLine(t *testing.T) {
+func TestEventsRefusesAnEndlessLine(t *testing.T) {
 	t.Parallel()
-	for _, err := range readEvents(strings.NewReader("data: " + strings.Repeat("x", maxEventLine) + "\n\n")) {
+	for _, err := range (&eventReader{}).events(strings.NewReader("data: " + strings.Repeat("x", maxEventLine) + "\n\n")) {
 		if !errors.Is(err, bufio.ErrTooLong) {
 			t.Errorf("error %v, want %v", err, bufio.ErrTooLong)
 		}
@@ -56,10 +56,10 @@ func TestReadEventsRefusesAnEndlessLine(t *testing.T) {
 	t.Error("the line was passed over in silence")
 }
 
-func TestReadEventsStopsWhenToldTo(t *testing.T) {
+func TestEventsStopsWhenToldTo(t *testing.T) {
 	t.Parallel()
 	seen := 0
-	for range readEvents(strings.NewReader("data: a\n\ndata: b\n\n")) {
+	for range (&eventReader{}).events(strings.NewReader("data: a\n\ndata: b\n\n")) {
 		seen++
 		break
 	}

@@ -1,4 +1,6 @@
-package main
+// Package show puts runs before people: how they get on, as live bars on a terminal and as plain lines anywhere else, and
+// what came out of them, as a table.
+package show
 
 import (
 	"fmt"
@@ -16,8 +18,8 @@ import (
 	"github.com/sumo-k8/sumo-k8/pkg/job"
 )
 
-// display shows how jobs get on. Its methods may be called from several goroutines.
-type display interface {
+// Display shows how jobs get on. Its methods may be called from several goroutines.
+type Display interface {
 	// Log shows a line of a job's log.
 	Log(name, line string)
 	// Update shows a job's state and its progress, 0 to 1.
@@ -28,12 +30,20 @@ type display interface {
 	Close()
 }
 
-// newDisplay draws live bars on a terminal, and plain lines anywhere else.
-func newDisplay(out io.Writer, names []string) display {
-	if f, ok := out.(*os.File); ok && cwriter.IsTerminal(int(f.Fd())) {
-		return newBars(out, names)
+// New writes logs to log and all the rest to status: live bars when that is a terminal, and plain lines when it is not. What it
+// shows of a job begins with its name, unless that is empty.
+func New(log, status io.Writer, names []string) Display {
+	width := widest(names)
+	if IsTerminal(status) {
+		return newBars(log, status, width, names)
 	}
-	return &lines{out: out, width: widest(names), shown: map[string]int{}, states: map[string]job.State{}}
+	return &lines{log: log, status: status, width: width, shown: map[string]int{}, states: map[string]job.State{}}
+}
+
+// IsTerminal reports whether a person sees at once what is written to w.
+func IsTerminal(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	return ok && cwriter.IsTerminal(int(f.Fd()))
 }
 
 func widest(names []string) int {
@@ -44,8 +54,16 @@ func widest(names []string) int {
 	return width
 }
 
-// printable keeps a log from steering the terminal.
-func printable(line string) string {
+// padded is name with what separates it from the text behind it.
+func padded(name string, width int, separator string) string {
+	if width == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%-*s%s", width, name, separator)
+}
+
+// Printable keeps what strangers wrote from steering the terminal.
+func Printable(line string) string {
 	return strings.Map(func(r rune) rune {
 		if r == '\t' {
 			return ' '
@@ -60,7 +78,8 @@ func printable(line string) string {
 // lines prints each log line, each change of state, and progress in steps of a tenth.
 type lines struct {
 	mu     sync.Mutex
-	out    io.Writer
+	log    io.Writer
+	status io.Writer
 	width  int
 	shown  map[string]int // tenths of progress shown so far
 	states map[string]job.State
@@ -69,7 +88,7 @@ type lines struct {
 func (d *lines) Log(name, line string) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	fmt.Fprintf(d.out, "%-*s | %s\n", d.width, name, printable(line))
+	fmt.Fprintf(d.log, "%s%s\n", padded(name, d.width, " | "), Printable(line))
 }
 
 func (d *lines) Update(name string, state job.State, progress float64) {
@@ -80,7 +99,7 @@ func (d *lines) Update(name string, state job.State, progress float64) {
 		return
 	}
 	d.states[name], d.shown[name] = state, tenths
-	fmt.Fprintf(d.out, "%-*s %4.0f %% %s\n", d.width, name, progress*100, state)
+	fmt.Fprintf(d.status, "%s%4.0f %% %s\n", padded(name, d.width, " "), progress*100, state)
 }
 
 func (d *lines) Done(string) {}
@@ -90,6 +109,7 @@ func (d *lines) Close() {}
 // bars draws one bar for each job, with the log lines above them.
 type bars struct {
 	progress *mpb.Progress
+	log      io.Writer
 	width    int
 	bar      map[string]*mpb.Bar
 	state    map[string]*atomic.Value // job.State
@@ -98,12 +118,16 @@ type bars struct {
 // barSteps is finer than any terminal is wide.
 const barSteps = 1000
 
-func newBars(out io.Writer, names []string) *bars {
+func newBars(log, status io.Writer, width int, names []string) *bars {
 	d := &bars{
-		progress: mpb.New(mpb.WithOutput(out), mpb.WithWidth(80), mpb.WithAutoRefresh()),
-		width:    widest(names),
+		progress: mpb.New(mpb.WithOutput(status), mpb.WithWidth(80), mpb.WithAutoRefresh()),
+		log:      log,
+		width:    width,
 		bar:      map[string]*mpb.Bar{},
 		state:    map[string]*atomic.Value{},
+	}
+	if log == status || IsTerminal(log) {
+		d.log = d.progress // which keeps the bars below the log
 	}
 	for _, name := range names {
 		state := &atomic.Value{}
@@ -111,7 +135,7 @@ func newBars(out io.Writer, names []string) *bars {
 		d.state[name] = state
 		d.bar[name] = d.progress.AddBar(barSteps,
 			mpb.PrependDecorators(
-				decor.Name(fmt.Sprintf("%-*s ", d.width, name)),
+				decor.Name(padded(name, width, " ")),
 				decor.Any(func(decor.Statistics) string { return fmt.Sprintf("%-9s ", state.Load()) }),
 			),
 			mpb.AppendDecorators(
@@ -124,8 +148,8 @@ func newBars(out io.Writer, names []string) *bars {
 }
 
 func (d *bars) Log(name, line string) {
-	// The only error is that all bars are done, after which nothing is logged.
-	_, _ = fmt.Fprintf(d.progress, "%-*s | %s\n", d.width, name, printable(line))
+	// The bars refuse it only when all of them are done, after which nothing is logged.
+	_, _ = fmt.Fprintf(d.log, "%s%s\n", padded(name, d.width, " | "), Printable(line))
 }
 
 func (d *bars) Update(name string, state job.State, progress float64) {

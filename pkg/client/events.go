@@ -1,10 +1,12 @@
-package main
+package client
 
 import (
 	"bufio"
 	"io"
 	"iter"
+	"strconv"
 	"strings"
+	"time"
 )
 
 const (
@@ -16,15 +18,20 @@ const (
 
 // event is one server-sent event.
 type event struct {
-	id   string // of this event, or of the last one before it that had an id
+	id   string // empty when it has none of its own
 	name string
 	data string
 }
 
-// readEvents yields the events of an event stream whose lines end in LF or CRLF. It ends with r; the beginning of an
-// event that r cuts off is dropped, as the standard asks, so that resuming after the last id misses and repeats nothing.
-// A read error is yielded last.
-func readEvents(r io.Reader) iter.Seq2[event, error] {
+// eventReader reads an event stream.
+type eventReader struct {
+	// retry is how long the server asks to wait before the stream is opened again; 0 when it has not said.
+	retry time.Duration
+}
+
+// events yields the events of r, whose lines end in LF or CRLF. It ends with r; the beginning of an event that r cuts off is
+// dropped, as the standard asks, so that resuming after the last id misses and repeats nothing. A read error is yielded last.
+func (e *eventReader) events(r io.Reader) iter.Seq2[event, error] {
 	return func(yield func(event, error) bool) {
 		lines := bufio.NewScanner(r)
 		lines.Buffer(nil, maxEventLine)
@@ -38,7 +45,7 @@ func readEvents(r io.Reader) iter.Seq2[event, error] {
 						return
 					}
 				}
-				current, data = event{id: current.id, name: defaultEvent}, nil
+				current, data = event{name: defaultEvent}, nil
 				continue
 			}
 			field, value, _ := strings.Cut(lines.Text(), ":")
@@ -50,6 +57,10 @@ func readEvents(r io.Reader) iter.Seq2[event, error] {
 				current.name = value
 			case "data":
 				data = append(data, value)
+			case "retry":
+				if ms, err := strconv.Atoi(value); err == nil && ms >= 0 {
+					e.retry = min(time.Duration(ms)*time.Millisecond, longestPause)
+				}
 			}
 		}
 		if err := lines.Err(); err != nil {

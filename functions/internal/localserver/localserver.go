@@ -1,4 +1,5 @@
-package main
+// Package localserver starts the program of functions/local and waits until it serves.
+package localserver
 
 import (
 	"bytes"
@@ -36,17 +37,16 @@ const (
 	tailBytes = 8 << 10
 )
 
-// server is a local server that we started.
-type server struct {
+// Server is a local server that we started.
+type Server struct {
 	URL      string `json:"url"`
 	AdminKey string `json:"admin_key"`
 
 	process *process.Process
 }
 
-// startServer starts binary over the data folder dir and waits until it is ready. Its error carries the end of the
-// server's logs.
-func startServer(ctx context.Context, binary, dir string) (_ *server, err error) {
+// Start starts binary over the data folder dir and waits until it is ready. Its error carries the end of the server's logs.
+func Start(ctx context.Context, binary, dir string) (_ *Server, err error) {
 	logs := filepath.Join(dir, logFolder)
 	if err := os.MkdirAll(logs, 0o700); err != nil {
 		return nil, fmt.Errorf("making the server's folder: %w", err)
@@ -70,10 +70,10 @@ func startServer(ctx context.Context, binary, dir string) (_ *server, err error)
 	if err != nil {
 		return nil, err
 	}
-	s := &server{process: child}
+	s := &Server{process: child}
 	defer func() {
 		if err != nil {
-			s.stop()
+			s.Stop()
 			err = fmt.Errorf("%w\n%s", err, tails(logs))
 		}
 	}()
@@ -102,7 +102,7 @@ func exitError(err error) error {
 }
 
 // announced reads the endpoint file, unless it is still the one that an earlier server left.
-func (s *server) announced(endpoint string, before os.FileInfo) bool {
+func (s *Server) announced(endpoint string, before os.FileInfo) bool {
 	now, err := os.Stat(endpoint)
 	if err != nil || before != nil && os.SameFile(before, now) && before.ModTime().Equal(now.ModTime()) {
 		return false
@@ -111,7 +111,7 @@ func (s *server) announced(endpoint string, before os.FileInfo) bool {
 	return err == nil && json.Unmarshal(text, s) == nil && s.URL != ""
 }
 
-func (s *server) ready(ctx context.Context) bool {
+func (s *Server) ready(ctx context.Context) bool {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, s.URL+"/ready", nil)
 	if err != nil {
 		return false
@@ -124,9 +124,9 @@ func (s *server) ready(ctx context.Context) bool {
 	return resp.StatusCode == http.StatusOK
 }
 
-// stop ends the server and all that it runs.
-func (s *server) stop() {
-	// How it ended no longer matters: the demo has its verdict, and the group is gone either way.
+// Stop ends the server and all that it runs.
+func (s *Server) Stop() {
+	// How it ended no longer matters: whoever started us has what he wanted, and the group is gone either way.
 	_ = s.process.Stop(context.Background(), stopWithin)
 }
 

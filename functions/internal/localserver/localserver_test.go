@@ -1,4 +1,4 @@
-package main
+package localserver
 
 import (
 	"context"
@@ -18,7 +18,7 @@ import (
 )
 
 // The test binary plays the local server when this variable names how it should behave.
-const roleVariable = "DEMO_TEST_SERVER"
+const roleVariable = "LOCALSERVER_TEST_ROLE"
 
 func TestMain(m *testing.M) {
 	switch role := os.Getenv(roleVariable); role {
@@ -70,14 +70,14 @@ func TestTheServerIsReadyThenStoppedInOrder(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, endpointFile), []byte(stale), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	s, err := startServer(t.Context(), os.Args[0], dir)
+	s, err := Start(t.Context(), os.Args[0], dir)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if want := fmt.Sprintf("pid %d", s.process.Pid()); s.AdminKey != want {
 		t.Errorf("admin key %q, want %q", s.AdminKey, want)
 	}
-	s.stop()
+	s.Stop()
 	if _, err := os.Stat(filepath.Join(dir, "stopped")); err != nil {
 		t.Errorf("the server was not stopped in order: %v", err)
 	}
@@ -99,7 +99,7 @@ func TestAServerThatEndsAtOnceShowsItsLogs(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, logFolder, "postgres.log"), []byte(postgres.String()), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	_, err := startServer(t.Context(), os.Args[0], dir)
+	_, err := Start(t.Context(), os.Args[0], dir)
 	if err == nil {
 		t.Fatal("no error")
 	}
@@ -118,7 +118,7 @@ func TestStartingStopsWithTheContext(t *testing.T) {
 	dir := t.TempDir()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
 	defer cancel()
-	if _, err := startServer(ctx, os.Args[0], dir); err == nil {
+	if _, err := Start(ctx, os.Args[0], dir); err == nil {
 		t.Error("no error")
 	}
 }

@@ -1,9 +1,10 @@
-package main
+package show
 
 import (
 	"fmt"
 	"io"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -12,7 +13,7 @@ import (
 )
 
 // shownMetrics are the rows of the table: what a traffic engineer asks first, then what the run cost.
-var shownMetrics = []struct{ name, label string }{
+var shownMetrics = []shownMetric{
 	{"vehicles_inserted", "vehicles inserted"},
 	{"vehicles_finished", "vehicles arrived"},
 	{"vehicles_running", "vehicles still on the road"},
@@ -31,18 +32,25 @@ var shownMetrics = []struct{ name, label string }{
 	{"real_time_factor", "times faster than real"},
 }
 
-// writeTable prints the metrics of all runs side by side. A row that no run has is left out.
-func writeTable(w io.Writer, runs []finished) {
+// Column is one run of a table.
+type Column struct {
+	Title   string
+	Summary *simulation.Summary // nil when there is none
+}
+
+// Metrics prints the metrics of all runs side by side. A row that no run has is left out. The metrics that engineers ask for
+// come first; all others follow when all is set.
+func Metrics(w io.Writer, runs []Column, all bool) {
 	rows := [][]string{{"", "unit"}}
 	for _, r := range runs {
-		rows[0] = append(rows[0], r.name)
+		rows[0] = append(rows[0], r.Title)
 	}
-	for _, m := range shownMetrics {
+	for _, m := range rowsFor(runs, all) {
 		row, known := []string{m.label, ""}, false
 		for _, r := range runs {
 			cell := "-"
-			if value, unit, ok := metric(r.summary, m.name); ok {
-				row[1], cell, known = unit, formatted(value, unit), true
+			if value, unit, ok := metric(r.Summary, m.name); ok {
+				row[1], cell, known = unit, Number(value, unit), true
 			}
 			row = append(row, cell)
 		}
@@ -50,6 +58,42 @@ func writeTable(w io.Writer, runs []finished) {
 			rows = append(rows, row)
 		}
 	}
+	Grid(w, rows, 2)
+}
+
+type shownMetric struct{ name, label string }
+
+func rowsFor(runs []Column, all bool) []shownMetric {
+	rows := slices.Clone(shownMetrics)
+	if !all {
+		return rows
+	}
+	for _, r := range runs {
+		if r.Summary == nil {
+			continue
+		}
+		for _, m := range r.Summary.Metrics {
+			if !slices.ContainsFunc(rows, func(known shownMetric) bool { return known.name == m.Name }) {
+				rows = append(rows, shownMetric{m.Name, Label(m.Name)})
+			}
+		}
+	}
+	return rows
+}
+
+// Label is a metric's name in words.
+func Label(name string) string {
+	for _, m := range shownMetrics {
+		if m.name == name {
+			return m.label
+		}
+	}
+	return strings.ReplaceAll(name, "_", " ")
+}
+
+// Grid prints rows with aligned columns: the first, left of them, begin at one side, and all others, which hold numbers, end at
+// one. A rule stands below the first row.
+func Grid(w io.Writer, rows [][]string, left int) {
 	widths := make([]int, len(rows[0]))
 	for _, row := range rows {
 		for i, cell := range row {
@@ -57,11 +101,18 @@ func writeTable(w io.Writer, runs []finished) {
 		}
 	}
 	for i, row := range rows {
-		fmt.Fprintf(w, "%-*s  %-*s", widths[0], row[0], widths[1], row[1])
-		for c, cell := range row[2:] {
-			fmt.Fprintf(w, "  %*s", widths[c+2], cell)
+		var line strings.Builder
+		for c, cell := range row {
+			if c > 0 {
+				line.WriteString("  ")
+			}
+			if width := widths[c]; c < left {
+				fmt.Fprintf(&line, "%-*s", width, cell)
+			} else {
+				fmt.Fprintf(&line, "%*s", width, cell)
+			}
 		}
-		fmt.Fprintln(w)
+		fmt.Fprintln(w, strings.TrimRight(line.String(), " "))
 		if i == 0 {
 			total := 2 * (len(widths) - 1)
 			for _, width := range widths {
@@ -87,16 +138,16 @@ func metric(s *simulation.Summary, name string) (value float64, unit string, ok 
 	return 0, "", false
 }
 
-// formatted writes counts, which are whole, without decimals, and everything else with two.
-func formatted(value float64, unit string) string {
+// Number writes counts, which are whole, without decimals, and everything else with two.
+func Number(value float64, unit string) string {
 	if value == math.Trunc(value) && (unit == "" || unit == "veh" || unit == "pers") {
-		return grouped(strconv.FormatFloat(value, 'f', 0, 64))
+		return Grouped(strconv.FormatFloat(value, 'f', 0, 64))
 	}
-	return grouped(strconv.FormatFloat(value, 'f', 2, 64))
+	return Grouped(strconv.FormatFloat(value, 'f', 2, 64))
 }
 
-// grouped puts a comma between each three digits of the whole part.
-func grouped(number string) string {
+// Grouped puts a comma between each three digits of the whole part.
+func Grouped(number string) string {
 	sign := ""
 	if strings.HasPrefix(number, "-") {
 		sign, number = "-", number[1:]

@@ -1,0 +1,86 @@
+package show
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/sumo-k8/sumo-k8/pkg/job"
+)
+
+func TestLinesShowsStatesTenthsAndTheLog(t *testing.T) {
+	t.Parallel()
+	var b bytes.Buffer
+	d := New(&b, &b, []string{"grid", "a"})
+	d.Update("grid", job.Queued, 0)
+	d.Update("grid", job.Queued, 0)
+	d.Update("grid", job.Running, 0.01)
+	d.Update("grid", job.Running, 0.15)
+	d.Update("grid", job.Running, 0.17)
+	d.Log("a", "Warning: \x1b[31mred\x1b[0m\tand \u009bgrey")
+	d.Update("grid", job.Succeeded, 1)
+	d.Done("grid")
+	d.Close()
+	want := `grid    0 % QUEUED
+grid    1 % RUNNING
+grid   15 % RUNNING
+a    | Warning: [31mred[0m and grey
+grid  100 % SUCCEEDED
+`
+	if diff := cmp.Diff(want, b.String()); diff != "" {
+		t.Errorf("output (-want +got):\n%s", diff)
+	}
+}
+
+func TestBarsKeepTheLastLogLinesAndEnd(t *testing.T) {
+	t.Parallel()
+	var b bytes.Buffer
+	d := newBars(&b, &b, 4, []string{"grid", "a"})
+	d.Update("grid", job.Running, 0.5)
+	d.Update("grid", job.Succeeded, 1)
+	d.Log("grid", "the last line")
+	d.Done("grid")
+	d.Close() // a is still under way: it must not keep us from ending
+	if !strings.Contains(b.String(), "grid | the last line\n") {
+		t.Errorf("the last log line is missing in %q", b.String())
+	}
+}
+
+func TestOneJobNeedsNoNameAndItsLogStandsAlone(t *testing.T) {
+	t.Parallel()
+	var log, status bytes.Buffer
+	d := New(&log, &status, []string{""})
+	d.Update("", job.Running, 0.5)
+	d.Log("", "Loading done.")
+	d.Close()
+	if log.String() != "Loading done.\n" || status.String() != "  50 % RUNNING\n" {
+		t.Errorf("log %q, status %q", log.String(), status.String())
+	}
+}
+
+func TestBarsLeaveALogThatGoesElsewhereAlone(t *testing.T) {
+	t.Parallel()
+	var log, status bytes.Buffer
+	d := newBars(&log, &status, 0, []string{""})
+	d.Update("", job.Running, 0.5)
+	d.Log("", "Loading done.")
+	d.Close()
+	if log.String() != "Loading done.\n" || strings.Contains(status.String(), "Loading") {
+		t.Errorf("log %q, status %q", log.String(), status.String())
+	}
+}
+
+func TestATransferEndsWhateverItsSize(t *testing.T) {
+	t.Parallel()
+	for _, total := range []int64{-1, 0, 5} {
+		var b bytes.Buffer
+		bar := newTransfer(&b, "fcd.xml.gz", total)
+		bar.At(5)
+		bar.Close()
+		if !strings.Contains(b.String(), "fcd.xml.gz") {
+			t.Errorf("total %d: no name in %q", total, b.String())
+		}
+	}
+}

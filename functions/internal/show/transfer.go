@@ -1,0 +1,49 @@
+package show
+
+import (
+	"io"
+
+	"github.com/vbauerster/mpb/v8"
+	"github.com/vbauerster/mpb/v8/decor"
+)
+
+// Transfer shows how the bytes of one file get on.
+type Transfer struct {
+	progress *mpb.Progress
+	bar      *mpb.Bar
+}
+
+// NewTransfer draws a bar when out is a terminal, and nothing when it is not. A total of -1 stands for one that is not known.
+func NewTransfer(out io.Writer, name string, total int64) *Transfer {
+	if !IsTerminal(out) {
+		return &Transfer{}
+	}
+	return newTransfer(out, name, total)
+}
+
+func newTransfer(out io.Writer, name string, total int64) *Transfer {
+	progress := mpb.New(mpb.WithOutput(out), mpb.WithWidth(80), mpb.WithAutoRefresh())
+	counters := decor.CountersKibiByte("% .1f / % .1f")
+	if total < 0 {
+		counters = decor.CurrentKibiByte("% .1f")
+	}
+	return &Transfer{progress: progress, bar: progress.AddBar(max(total, 0),
+		mpb.PrependDecorators(decor.Name(Printable(name)+" ")),
+		mpb.AppendDecorators(counters),
+	)}
+}
+
+// At shows that done bytes have gone. They may become fewer, when a transfer has to begin again.
+func (t *Transfer) At(done int64) {
+	if t.bar != nil {
+		t.bar.SetCurrent(done)
+	}
+}
+
+// Close ends the bar as it is.
+func (t *Transfer) Close() {
+	if t.bar != nil {
+		t.bar.Abort(false) // no effect on a full one
+		t.progress.Wait()
+	}
+}

@@ -1,0 +1,479 @@
+package client
+
+import (
+	"archive/zip"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+
+	"github.com/sumo-k8/sumo-k8/pkg/job"
+)
+
+// script answers the n-th request with the n-th handler, and those after the last with the last. It stands where the real
+// service cannot be made to fail on demand.
+type script struct {
+	*httptest.Server
+	mu      sync.Mutex
+	answers []http.HandlerFunc
+	keys    []string // Idempotency-Key of each request
+	bodies  []string
+}
+
+func newScript(t testing.TB, answers ...http.HandlerFunc) *script {
+	s := &script{answers: answers}
+	s.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		s.mu.Lock()
+		answer := s.answers[min(len(s.keys), len(s.answers)-1)]
+		s.keys, s.bodies = append(s.keys, r.Header.Get("Idempotency-Key")), append(s.bodies, string(body))
+		s.mu.Unlock()
+		answer(w, r)
+	}))
+	t.Cleanup(s.Close)
+	return s
+}
+
+func (s *script) client(t testing.TB) *Client {
+	t.Helper()
+	api, err := New(s.URL, Options{APIKey: "sk-test", Patience: 20 * time.Second})
+	if err != nil {
+		t.Fatal(err)
+	}
+	api.firstPause = time.Millisecond // the pauses are not what is tested
+	return api
+}
+
+func says(status int, body string, headers ...string) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		if status >= 400 {
+			w.Header().Set("Content-Type", "application/problem+json")
+		}
+		for _, h := range headers {
+			name, value, _ := strings.Cut(h, ": ")
+			w.Header().Set(name, value)
+		}
+		w.WriteHeader(status)
+		_, _ = io.WriteString(w, body)
+	}
+}
+
+func cuts(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }
+
+const aJob = `{"job_id": "j1", "status": "QUEUED", "error": null, "new_field": 7}`
+
+func TestASubmissionThatIsRepeatedIsTheSameOne(t *testing.T) {
+	t.Parallel()
+	s := newScript(t, cuts, says(503, `{"code": "unavailable", "detail": "Postgres is away."}`),
+		says(429, `{"code": "rate_limited"}`), says(409, `{"code": "conflict"}`, "Retry-After: 1"), says(200, aJob))
+	path := filepath.Join(t.TempDir(), "a.zip")
+	if err := os.WriteFile(path, []byte("the zip"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var sent []int64
+	j, err := s.client(t).Submit(t.Context(), Submission{Run: Run{Name: "a"}, Scenario: File(path), Sent: func(n, total int64) { sent = append(sent, n, total) }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if j.ID != "j1" || j.Status != job.Queued || string(j.JSON()) != aJob {
+		t.Errorf("job %+v, JSON %s", j, j.JSON())
+	}
+	if len(s.keys) != 5 || s.keys[0] == "" {
+		t.Fatalf("keys %q, want five with a value", s.keys)
+	}
+	for i := range s.keys {
+		if s.keys[i] != s.keys[0] || s.bodies[i] != s.bodies[0] {
+			t.Errorf("request %d differs from the first", i)
+		}
+	}
+	if !strings.Contains(s.bodies[0], "the zip") || strings.Index(s.bodies[0], "scenario_id") > strings.Index(s.bodies[0], "the zip") {
+		t.Errorf("the form has not all its fields before the zip:\n%s", s.bodies[0])
+	}
+	if want := []int64{7, 7}; !cmp.Equal(sent[len(sent)-2:], want) {
+		t.Errorf("told last of %v, want %v", sent, want)
+	}
+}
+
+func TestWhatMustNotBeRepeatedIsSentOnce(t *testing.T) {
+	t.Parallel()
+	for name, answer := range map[string]http.HandlerFunc{
+		"a cut":                cuts,
+		"the service is away":  says(503, `{"code": "unavailable"}`),
+		"a gateway's error":    says(502, `<html>`),
+		"it is refused":        says(400, `{"code": "invalid_request"}`),
+		"our own other fault":  says(500, `{"code": "internal"}`),
+		"a redirect elsewhere": says(302, ``, "Location: https://elsewhere.example/x?signature=secret"),
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newScript(t, answer)
+			_, err := s.client(t).Register(t.Context(), "acme", Limits{})
+			if err == nil || len(s.keys) != 1 {
+				t.Errorf("error %v after %d requests, want one after one", err, len(s.keys))
+			}
+			if err != nil && strings.Contains(err.Error(), "secret") {
+				t.Errorf("a query in %q", err)
+			}
+		})
+	}
+}
+
+func TestWhatTryingAgainDoesNotCureIsToldAtOnce(t *testing.T) {
+	t.Parallel()
+	for name, answer := range map[string]http.HandlerFunc{
+		"not configured":              says(503, `{"code": "not_configured", "detail": "No admin key is configured."}`),
+		"a conflict":                  says(409, `{"code": "conflict"}`),
+		"unknown":                     says(404, `{"code": "not_found"}`),
+		"longer than we are patient":  says(429, `{"code": "rate_limited"}`, "Retry-After: 3600"),
+		"something else than JSON":    says(200, `<html>`),
+		"a date beyond our patience":  says(503, `{}`, "Retry-After: "+time.Now().Add(time.Hour).UTC().Format(http.TimeFormat)),
+		"a redirect to another place": says(301, ``, "Location: https://elsewhere.example/"),
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newScript(t, answer)
+			if _, err := s.client(t).Job(t.Context(), "j1"); err == nil || len(s.keys) != 1 {
+				t.Errorf("error %v after %d requests, want one after one", err, len(s.keys))
+			}
+		})
+	}
+}
+
+func TestARefusalTellsAllThatIsKnown(t *testing.T) {
+	t.Parallel()
+	document := `{"title": "Unprocessable", "status": 422, "detail": "The scenario cannot be run.", "code": "scenario_invalid",
+		"errors": [{"location": "a.sumocfg:4", "message": "net.xml is missing"}, {"message": "no vehicles"}]}`
+	s := newScript(t, says(422, document, "X-Request-Id: r7"))
+	_, err := s.client(t).Job(t.Context(), "a/b")
+	var refused *Error
+	if !errors.As(err, &refused) {
+		t.Fatalf("error %v is no *Error", err)
+	}
+	want := "GET " + s.URL + "/jobs/a%2Fb answered 422: The scenario cannot be run.\n  a.sumocfg:4: net.xml is missing\n  no vehicles"
+	if diff := cmp.Diff(want, err.Error()); diff != "" {
+		t.Errorf("text (-want +got):\n%s", diff)
+	}
+	if refused.RequestID != "r7" || refused.Code != "scenario_invalid" || string(refused.JSON()) != document {
+		t.Errorf("error %+v", refused)
+	}
+}
+
+func TestAnAddressMustBeOne(t *testing.T) {
+	t.Parallel()
+	for _, base := range []string{"", "localhost:8080", "ftp://x", "https://", "https://key@host", "https://host?x=1", "http://[bad"} {
+		if _, err := New(base, Options{}); err == nil {
+			t.Errorf("%q was accepted", base)
+		}
+	}
+}
+
+func TestAServiceThatNeverAnsweredIsNotWaitedFor(t *testing.T) {
+	t.Parallel()
+	s := newScript(t, says(200, aJob))
+	s.Close()
+	api := s.client(t)
+	repeated := 0
+	api.options.Retrying = func(error, time.Duration) { repeated++ }
+	_, err := api.Job(t.Context(), "j1")
+	var away *Unreachable
+	if !errors.As(err, &away) || repeated > 0 {
+		t.Errorf("error %v after %d repetitions", err, repeated)
+	}
+}
+
+func TestCallsEndWithTheirContext(t *testing.T) {
+	t.Parallel()
+	s := newScript(t, says(503, `{}`))
+	api := s.client(t)
+	why := errors.New("Ctrl-C")
+	ctx, cancel := context.WithCancelCause(t.Context())
+	api.options.Retrying = func(error, time.Duration) { cancel(why) }
+	if _, err := api.Job(ctx, "j1"); !errors.Is(err, why) {
+		t.Errorf("error %v, want %v", err, why)
+	}
+	for _, err := range api.Follow(ctx, "j1", "") {
+		if !errors.Is(err, why) {
+			t.Errorf("follow: error %v, want %v", err, why)
+		}
+	}
+}
+
+// logServer sends a log of n lines and cuts each connection after a number of bytes that next chooses.
+func logServer(t testing.TB, n int, next func() int) *script {
+	return newScript(t, func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "text/event-stream")
+		from := 0
+		if id := r.Header.Get("Last-Event-ID"); id != "" {
+			if _, err := fmt.Sscanf(id, "2-%d", &from); err != nil {
+				http.Error(w, "unknown id", http.StatusBadRequest)
+				return
+			}
+		}
+		var b strings.Builder
+		b.WriteString("retry: 1\n\ndata: {\"message\": \"No log yet.\"}\n\n: heartbeat\n\n")
+		for i := from; i < n; i++ {
+			fmt.Fprintf(&b, "id: 2-%d\ndata: {\"message\": \"line %d ü\"}\n\nevent: progress\ndata: {\"status\": \"RUNNING\", \"progress\": 0.5}\n\n", i+1, i)
+		}
+		b.WriteString("data: {\"status\": \"FAILED\", \"reason\": \"SimulationError\", \"message\": \"it broke\"}\n\n")
+		text := b.String()
+		_, _ = io.WriteString(w, text[:min(next(), len(text))])
+		if err := http.NewResponseController(w).Flush(); err != nil {
+			t.Errorf("flushing: %v", err)
+		}
+		panic(http.ErrAbortHandler)
+	})
+}
+
+func TestFollowLosesAndRepeatsNothingWhereverItIsCut(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(rt *rapid.T) {
+		n := rapid.IntRange(0, 40).Draw(rt, "lines")
+		cutAt := rapid.SliceOfN(rapid.IntRange(1, 3000), 0, 8).Draw(rt, "cuts")
+		var at int
+		s := logServer(t, n, func() int {
+			if at++; at <= len(cutAt) {
+				return cutAt[at-1]
+			}
+			return 1 << 20
+		})
+		defer s.Close()
+		var want, got []string
+		for i := range n {
+			want = append(want, fmt.Sprintf("line %d ü", i))
+		}
+		notes, ends := 0, 0
+		for e, err := range s.client(t).Follow(t.Context(), "j1", "") {
+			if err != nil {
+				rt.Fatal(err)
+			}
+			switch e.Kind {
+			case LogLine:
+				got = append(got, e.Message)
+			case LogNote:
+				notes++
+			case LogEnd:
+				ends++
+				if e.Status != job.Failed || e.Reason != "SimulationError" || e.Message != "it broke" {
+					rt.Errorf("the end is %+v", e)
+				}
+			}
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			rt.Errorf("lines (-want +got):\n%s", diff)
+		}
+		if notes != 1 || ends != 1 {
+			rt.Errorf("%d notes and %d ends, want one of each", notes, ends)
+		}
+	})
+}
+
+func TestFollowGivesUpOnAStreamThatNeverBegins(t *testing.T) {
+	t.Parallel()
+	s := newScript(t, says(200, ""))
+	api := s.client(t)
+	api.options.Patience = time.Nanosecond
+	var last error
+	for _, err := range api.Follow(t.Context(), "j1", "") {
+		last = err
+	}
+	var away *Unreachable
+	if !errors.As(last, &away) {
+		t.Errorf("error %v", last)
+	}
+}
+
+// fileServer redirects to a link that sends content and cuts each connection after as many bytes as next says.
+func fileServer(t testing.TB, content string, next func() int) *script {
+	return newScript(t, func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasPrefix(r.URL.Path, "/jobs/") {
+			http.Redirect(w, r, "/s3"+r.URL.EscapedPath()+"?signature=secret", http.StatusFound)
+			return
+		}
+		if r.Header.Get("Authorization") != "" {
+			http.Error(w, "only one auth mechanism is allowed", http.StatusBadRequest)
+			return
+		}
+		if limit := next(); limit >= 0 {
+			w = &limitedWriter{ResponseWriter: w, left: limit}
+		}
+		http.ServeContent(w, r, "", time.Time{}, strings.NewReader(content))
+	})
+}
+
+type limitedWriter struct {
+	http.ResponseWriter
+	left int
+}
+
+func (l *limitedWriter) Write(p []byte) (int, error) {
+	n, err := l.ResponseWriter.Write(p[:min(len(p), l.left)])
+	if l.left -= n; l.left == 0 {
+		_ = http.NewResponseController(l.ResponseWriter).Flush()
+		panic(http.ErrAbortHandler)
+	}
+	return n, err
+}
+
+func TestADownloadGoesOnWhereItWasCut(t *testing.T) {
+	t.Parallel()
+	content := strings.Repeat("0123456789", 20_000)
+	limits := []int{1, 70_000, 0, 50_000, -1}
+	at := 0
+	s := fileServer(t, content, func() int { at++; return limits[at-1] })
+	root := openRoot(t, t.TempDir())
+	var last int64
+	file := ResultFile{Name: "sub folder/fcd?.xml", Size: int64(len(content)), SHA256: "B56B2C1DE1A7F92FFD3F9D2D5C4FBF0E2B7D6B5C"}
+	err := s.client(t).Save(t.Context(), "j1", file, root, func(n int64) { last = n })
+	if err == nil || !strings.Contains(err.Error(), "SHA-256") {
+		t.Errorf("error %v, want one about the wrong checksum", err)
+	}
+	if at != len(limits) || last != file.Size {
+		t.Errorf("%d requests, told of %d bytes", at, last)
+	}
+	if entries, _ := os.ReadDir(filepath.Join(root.Name(), "sub folder")); len(entries) != 0 {
+		t.Errorf("a damaged download left %v", entries)
+	}
+	at, file.SHA256 = 0, ""
+	if err := s.client(t).Save(t.Context(), "j1", file, root, nil); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := root.ReadFile(filepath.FromSlash(file.Name)); err != nil || string(got) != content {
+		t.Errorf("%d bytes, %v; they differ", len(got), err)
+	}
+}
+
+func openRoot(t testing.TB, dir string) *os.Root {
+	t.Helper()
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { root.Close() })
+	return root
+}
+
+func TestADownloadThatCannotBeWholeIsAnErrorWithoutTheLink(t *testing.T) {
+	t.Parallel()
+	away := httptest.NewServer(http.NotFoundHandler())
+	away.Close()
+	to := func(address string) http.HandlerFunc { return says(302, "", "Location: "+address) }
+	link := "http://" + strings.TrimPrefix(away.URL, "http://") + "/x?signature=secret"
+	for name, tt := range map[string]struct {
+		file    ResultFile
+		answers []http.HandlerFunc
+		want    string
+	}{
+		"too short":            {ResultFile{Name: "own", Size: 1000}, []http.HandlerFunc{to("/s3?signature=secret"), says(200, "short")}, "got 5 bytes of 1000"},
+		"the link is refused":  {ResultFile{Name: "own", Size: 1}, []http.HandlerFunc{to("/s3?signature=secret"), says(403, "<Error>")}, "answered 403"},
+		"the link is nonsense": {ResultFile{Name: "own", Size: 1}, []http.HandlerFunc{to("http://[bad?signature=secret")}, "without a readable link"},
+		"the store is away":    {ResultFile{Name: "own", Size: 1}, []http.HandlerFunc{to(link)}, "refused"},
+		"out of the folder":    {ResultFile{Name: "../own", Size: 5}, []http.HandlerFunc{to("/s3?signature=secret"), says(200, "short")}, "escapes"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newScript(t, tt.answers...)
+			api := s.client(t)
+			api.options.Patience = time.Nanosecond
+			dir := t.TempDir()
+			err := api.Save(t.Context(), "j1", tt.file, openRoot(t, dir), nil)
+			if err == nil || !strings.Contains(err.Error(), tt.want) || strings.Contains(err.Error(), "secret") {
+				t.Errorf("error %v, want one with %q and without the signature", err, tt.want)
+			}
+			if entries, _ := os.ReadDir(dir); len(entries) != 0 {
+				t.Errorf("it left %v", entries)
+			}
+		})
+	}
+}
+
+func TestAFolderMakesTheSameZipEachTime(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	write := func(name, text string) {
+		path := filepath.Join(dir, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("grid.sumocfg", "<configuration/>")
+	write("data/b.rou.xml.gz", "packed")
+	write(".git/config", "mine")
+	write("data/.DS_Store", "nobody's")
+	if err := os.Symlink("grid.sumocfg", filepath.Join(dir, "link.sumocfg")); err != nil {
+		t.Fatal(err)
+	}
+	read := func() []byte {
+		body, size, err := Folder(dir).Open()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer body.Close()
+		raw, err := io.ReadAll(body)
+		if err != nil || size != -1 {
+			t.Fatalf("size %d, error %v", size, err)
+		}
+		return raw
+	}
+	first := read()
+	if err := os.Chtimes(filepath.Join(dir, "grid.sumocfg"), time.Now(), time.Now().Add(time.Hour)); err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(first, read()) {
+		t.Error("the second zip differs")
+	}
+	archive, err := zip.NewReader(bytes.NewReader(first), int64(len(first)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := map[string]string{}
+	for _, f := range archive.File {
+		r, err := f.Open()
+		if err != nil {
+			t.Fatal(err)
+		}
+		text, _ := io.ReadAll(r)
+		got[f.Name] = string(text)
+	}
+	want := map[string]string{"grid.sumocfg": "<configuration/>", "data/b.rou.xml.gz": "packed", "link.sumocfg": "<configuration/>"}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("files (-want +got):\n%s", diff)
+	}
+	if err := os.Symlink("/etc/hostname", filepath.Join(dir, "outside")); err != nil {
+		t.Fatal(err)
+	}
+	s := newScript(t, says(200, aJob))
+	_, err = s.client(t).Submit(t.Context(), Submission{Run: Run{Name: "a"}, Scenario: Folder(dir)})
+	if err == nil || !strings.Contains(err.Error(), "packing the folder: ") {
+		t.Errorf("a link to the outside: error %v", err)
+	}
+}
+
+func TestAServerThatAsksForTimeIsGivenIt(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 3, 4, 5, 6, 7, 0, time.UTC)
+	for text, want := range map[string]time.Duration{
+		"": 0, "7": 7 * time.Second, "-1": 0, "soon": 0,
+		now.Add(9 * time.Second).Format(http.TimeFormat): 9 * time.Second,
+		now.Add(-time.Hour).Format(http.TimeFormat):      0,
+	} {
+		if got := retryAfter(text, now); got != want {
+			t.Errorf("Retry-After %q gives %s, want %s", text, got, want)
+		}
+	}
+}

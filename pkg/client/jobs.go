@@ -1,0 +1,230 @@
+package client
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strconv"
+	"time"
+
+	"github.com/sumo-k8/sumo-k8/pkg/job"
+	"github.com/sumo-k8/sumo-k8/pkg/simulation"
+)
+
+// Job is a job as the service tells it.
+type Job struct {
+	Document
+	ID              string            `json:"job_id"`
+	Name            string            `json:"scenario_id"`
+	Status          job.State         `json:"status"`
+	Progress        float64           `json:"progress"` // 0 to 1
+	Reason          simulation.Reason `json:"reason"`
+	Error           string            `json:"error"`   // why it did not succeed, in one sentence
+	Message         string            `json:"message"` // a remark on the present state
+	SubmittedAt     time.Time         `json:"submitted_at"`
+	StartedAt       *time.Time        `json:"started_at"`
+	FinishedAt      *time.Time        `json:"finished_at"`
+	TenantID        string            `json:"tenant_id"`
+	Scenario        string            `json:"scenario"` // its id, the SHA-256 of its zip
+	ConfigFile      string            `json:"config_file"`
+	CPURequest      int               `json:"cpu_request"` // cores
+	MemoryGi        int               `json:"memory_gi"`   // GiB
+	Priority        string            `json:"priority"`
+	Seed            *int64            `json:"seed"`
+	TimeoutSeconds  int               `json:"timeout_seconds"`
+	Attempt         int               `json:"attempt"`
+	CancelRequested bool              `json:"cancel_requested"`
+	SumoVersion     string            `json:"sumo_version"` // that ran
+	ResultLocation  string            `json:"result_location"`
+	ResultFiles     *struct {
+		Files []job.ResultFile `json:"files"`
+	} `json:"result_files"`
+}
+
+// UnmarshalJSON keeps the text beside the fields, also for jobs inside a list.
+func (j *Job) UnmarshalJSON(raw []byte) error {
+	type plain Job // without this method
+	if err := json.Unmarshal(raw, (*plain)(j)); err != nil {
+		return err
+	}
+	j.keep(append(json.RawMessage(nil), raw...))
+	return nil
+}
+
+// Run is what can be chosen about a job. What is left at its zero value is for the service to choose.
+type Run struct {
+	Name           string // for people; needed
+	ConfigFile     string
+	Seed           *int64
+	Begin, End     *float64 // seconds of simulated time
+	StepLength     *float64 // seconds
+	Scale          *float64
+	SumoVersion    string
+	Outputs        []simulation.Output
+	Labels         map[string]string
+	Priority       string // low, normal or high
+	TimeoutSeconds int
+	CPURequest     int // cores
+	MemoryGi       int // GiB
+}
+
+// fields are the form's fields that say r.
+func (r Run) fields() (url.Values, error) {
+	fields := url.Values{}
+	text := func(name, value string) {
+		if value != "" {
+			fields.Add(name, value)
+		}
+	}
+	whole := func(name string, value int) {
+		if value != 0 {
+			fields.Add(name, strconv.Itoa(value))
+		}
+	}
+	number := func(name string, value *float64) {
+		if value != nil {
+			fields.Add(name, strconv.FormatFloat(*value, 'g', -1, 64))
+		}
+	}
+	text("scenario_id", r.Name)
+	text("config_file", r.ConfigFile)
+	if r.Seed != nil {
+		fields.Add("seed", strconv.FormatInt(*r.Seed, 10))
+	}
+	number("begin", r.Begin)
+	number("end", r.End)
+	number("step_length", r.StepLength)
+	number("scale", r.Scale)
+	text("sumo_version", r.SumoVersion)
+	for _, output := range r.Outputs {
+		text("outputs", string(output))
+	}
+	text("priority", r.Priority)
+	whole("timeout_seconds", r.TimeoutSeconds)
+	whole("cpu_request", r.CPURequest)
+	whole("memory_gi", r.MemoryGi)
+	if len(r.Labels) > 0 {
+		raw, err := json.Marshal(r.Labels)
+		if err != nil {
+			return nil, fmt.Errorf("writing the labels: %w", err)
+		}
+		fields.Add("labels", string(raw))
+	}
+	return fields, nil
+}
+
+// Submission is a job to be: a run of one scenario, which is uploaded, stored already, or in S3.
+type Submission struct {
+	Run
+	Scenario   *Source // to upload
+	ScenarioID string  // of one that is stored
+	S3URL      string  // s3://bucket/key of a zip
+	// IdempotencyKey makes two submissions with the same key one job. Each submission has one of its own unless it is set.
+	IdempotencyKey string
+	// Sent is told how many bytes of the upload are sent, of how many in all, or of -1 when that is not known. It may be nil.
+	Sent func(sent, total int64)
+}
+
+// Submit makes a job.
+func (c *Client) Submit(ctx context.Context, s Submission) (j Job, err error) {
+	fields, err := s.Run.fields()
+	if err != nil {
+		return j, err
+	}
+	if s.ScenarioID != "" {
+		fields.Set("scenario", s.ScenarioID)
+	}
+	if s.S3URL != "" {
+		fields.Set("sumo_files_s3_url", s.S3URL)
+	}
+	r := request{method: http.MethodPost, path: "/jobs", key: keyOr(s.IdempotencyKey), body: multipartBody(fields, s.Scenario, s.Sent)}
+	return j, c.call(ctx, r, &j)
+}
+
+// keyOr returns key, or a new one that nobody else has.
+func keyOr(key string) string {
+	if key != "" {
+		return key
+	}
+	return rand.Text()
+}
+
+// jobPath is the escaped path of a job, with what follows it.
+func jobPath(id, below string) string { return "/jobs/" + url.PathEscape(id) + below }
+
+// Job returns a job.
+func (c *Client) Job(ctx context.Context, id string) (j Job, err error) {
+	return j, c.call(ctx, request{method: http.MethodGet, path: jobPath(id, "")}, &j)
+}
+
+// Filter chooses jobs. Its zero value chooses all.
+type Filter struct {
+	Status          job.State
+	Name            string
+	Labels          map[string]string
+	SubmittedAfter  time.Time
+	SubmittedBefore time.Time
+	Limit           int    // jobs on a page: 1 to 200; 50 unless set
+	Cursor          string // NextCursor of the page before
+}
+
+// JobPage is a part of a list of jobs, newest first.
+type JobPage struct {
+	Document
+	Jobs       []Job  `json:"jobs"`
+	NextCursor string `json:"next_cursor"` // empty on the last page
+}
+
+// Jobs returns a page of the tenant's jobs.
+func (c *Client) Jobs(ctx context.Context, f Filter) (page JobPage, err error) {
+	query := url.Values{}
+	set := func(name, value string) {
+		if value != "" {
+			query.Set(name, value)
+		}
+	}
+	set("status", string(f.Status))
+	set("scenario_id", f.Name)
+	set("cursor", f.Cursor)
+	if f.Limit != 0 {
+		query.Set("limit", strconv.Itoa(f.Limit))
+	}
+	for key, value := range f.Labels {
+		query.Add("label", key+"="+value)
+	}
+	for name, at := range map[string]time.Time{"submitted_after": f.SubmittedAfter, "submitted_before": f.SubmittedBefore} {
+		if !at.IsZero() {
+			query.Set(name, at.UTC().Format(time.RFC3339Nano))
+		}
+	}
+	return page, c.call(ctx, request{method: http.MethodGet, path: "/jobs", query: query}, &page)
+}
+
+// Cancel stops a job; what it has written until then is kept. Repeating it is no error.
+func (c *Client) Cancel(ctx context.Context, id string) (j Job, err error) {
+	return j, c.call(ctx, request{method: http.MethodDelete, path: jobPath(id, "")}, &j)
+}
+
+// Purge forgets a job that is over, with its results.
+func (c *Client) Purge(ctx context.Context, id string) (j Job, err error) {
+	return j, c.call(ctx, request{method: http.MethodDelete, path: jobPath(id, ""), query: url.Values{"purge": {"true"}}}, &j)
+}
+
+// Retry submits a job that is over again, as a new job.
+func (c *Client) Retry(ctx context.Context, id string) (j Job, err error) {
+	return j, c.call(ctx, request{method: http.MethodPost, path: jobPath(id, "/retry"), key: keyOr("")}, &j)
+}
+
+// Summary is what a run did, in numbers with their units.
+type Summary struct {
+	Document
+	simulation.Summary
+}
+
+// Summary returns the figures of a job that is over.
+func (c *Client) Summary(ctx context.Context, id string) (s Summary, err error) {
+	return s, c.call(ctx, request{method: http.MethodGet, path: jobPath(id, "/summary")}, &s)
+}

@@ -1,0 +1,188 @@
+package client
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"net/http"
+	"net/url"
+	"strconv"
+	"time"
+
+	"github.com/sumo-k8/sumo-k8/pkg/job"
+	"github.com/sumo-k8/sumo-k8/pkg/simulation"
+)
+
+// Log is what a job's log holds at present.
+type Log struct {
+	Document
+	Logs      string    `json:"logs"`
+	Status    job.State `json:"status"`
+	Truncated bool      `json:"truncated"` // it has more before
+}
+
+// Log returns the last lines of a job's log, or with tail 0 as much of it as the service sends at once.
+func (c *Client) Log(ctx context.Context, id string, tail int) (l Log, err error) {
+	r := request{method: http.MethodGet, path: jobPath(id, "/logs")}
+	if tail > 0 {
+		r.query = url.Values{"tail": {strconv.Itoa(tail)}}
+	}
+	return l, c.call(ctx, r, &l)
+}
+
+// LogKind says what a LogEvent tells.
+type LogKind int
+
+const (
+	LogLine     LogKind = iota // a line of the log
+	LogNote                    // why there is no log at present
+	LogProgress                // how far the job is
+	LogEnd                     // how the job has ended; the last one
+)
+
+// LogEvent is what a follower of a job learns.
+type LogEvent struct {
+	Kind     LogKind
+	ID       string // of a line: Follow can go on behind it
+	Message  string // all but progress: the line, or a sentence for a person
+	Status   job.State
+	Reason   simulation.Reason // at the end of a job that did not succeed
+	Progress float64           // 0 to 1
+}
+
+// Follow yields the lines of a job's log after the one with the id after, or all of them when that is empty, and the job's
+// progress, until it has ended. Streams that end early, as those through a gateway must, or that break, are resumed: no line
+// is lost and none comes twice. An error is yielded last.
+func (c *Client) Follow(ctx context.Context, id, after string) iter.Seq2[LogEvent, error] {
+	return func(yield func(LogEvent, error) bool) {
+		f := follower{c: c, job: id, after: after, patience: c.patience(true), resume: c.firstPause}
+		for {
+			done, err := f.read(ctx, func(e LogEvent) bool { return yield(e, nil) })
+			if done {
+				return
+			}
+			if err == nil {
+				err = sleep(ctx, f.resume)
+			} else {
+				err = f.patience.wait(ctx, err)
+			}
+			if err != nil {
+				yield(LogEvent{}, err)
+				return
+			}
+		}
+	}
+}
+
+type follower struct {
+	c        *Client
+	job      string
+	after    string // id of the last line
+	note     string // the last explanation, which a new stream repeats
+	patience *patience
+	resume   time.Duration // pause before a stream that ended is taken up again
+}
+
+// read reads one stream. It is done when the job has ended or nobody listens any more.
+func (f *follower) read(ctx context.Context, tell func(LogEvent) bool) (done bool, err error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	r := request{method: http.MethodGet, path: jobPath(f.job, "/logs/stream"), header: http.Header{"Accept": {"text/event-stream"}}}
+	if f.after != "" {
+		r.header.Set("Last-Event-ID", f.after)
+	}
+	resp, err := f.c.send(ctx, r)
+	if err != nil {
+		return false, err
+	}
+	defer resp.Body.Close()
+	body := watch(resp.Body, cancel)
+	defer body.stop()
+	reader := &eventReader{}
+	for e, err := range reader.events(body) {
+		if errors.Is(err, bufio.ErrTooLong) {
+			return false, fmt.Errorf("a line of the log is longer than %d bytes", maxEventLine)
+		}
+		if err != nil {
+			return false, f.c.unreachable(ctx, resp.Request, fmt.Errorf("the log stream broke off: %w", err))
+		}
+		f.patience.rewarded()
+		told, err := f.understand(e)
+		if err != nil {
+			return false, err
+		}
+		if told == nil {
+			continue
+		}
+		if !tell(*told) {
+			return true, nil
+		}
+		if told.Kind == LogLine {
+			f.after = told.ID
+		}
+		if told.Kind == LogEnd {
+			return true, nil
+		}
+	}
+	if reader.retry > 0 {
+		f.resume = reader.retry
+	}
+	if body.count == 0 {
+		return false, f.c.unreachable(ctx, resp.Request, errors.New("the log stream ended before it began"))
+	}
+	return false, nil
+}
+
+// understand returns nil for what a follower knows already, or need not.
+func (f *follower) understand(e event) (*LogEvent, error) {
+	var data struct {
+		Message  string            `json:"message"`
+		Status   job.State         `json:"status"`
+		Reason   simulation.Reason `json:"reason"`
+		Progress float64           `json:"progress"`
+	}
+	if e.name != defaultEvent && e.name != "progress" {
+		return nil, nil
+	}
+	if err := json.Unmarshal([]byte(e.data), &data); err != nil {
+		return nil, fmt.Errorf("event %.200q of the log stream is not JSON: %w", e.data, err)
+	}
+	told := LogEvent{ID: e.id, Message: data.Message, Status: data.Status, Reason: data.Reason, Progress: data.Progress}
+	switch {
+	case e.name == "progress":
+		told.Kind = LogProgress
+	case data.Status.Terminal():
+		told.Kind = LogEnd
+	case e.id != "":
+		told.Kind = LogLine
+	case data.Message == f.note:
+		return nil, nil
+	default:
+		f.note, told.Kind = data.Message, LogNote
+	}
+	return &told, nil
+}
+
+// watchedReader gives a stream up when nothing has come for too long: the other end may have gone without a word.
+type watchedReader struct {
+	r     io.Reader
+	timer *time.Timer
+	count int64
+}
+
+func watch(r io.Reader, cancel context.CancelCauseFunc) *watchedReader {
+	return &watchedReader{r: r, timer: time.AfterFunc(silence, func() { cancel(fmt.Errorf("nothing came for %s", silence)) })}
+}
+
+func (w *watchedReader) Read(p []byte) (int, error) {
+	n, err := w.r.Read(p)
+	w.count += int64(n)
+	w.timer.Reset(silence)
+	return n, err
+}
+
+func (w *watchedReader) stop() { w.timer.Stop() }
