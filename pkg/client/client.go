@@ -106,7 +106,9 @@ type request struct {
 	header http.Header
 	admin  bool
 	// key makes a POST repeatable: the service does the same thing only once for it.
-	key  string
+	key string
+	// safe is a POST that changes nothing.
+	safe bool
 	body *body // nil for none
 }
 
@@ -130,7 +132,7 @@ func jsonBody(v any) (*body, error) {
 
 // repeatable reports whether sending r twice does the same as sending it once.
 func (r request) repeatable() bool {
-	return r.key != "" || r.method == http.MethodGet || r.method == http.MethodDelete || r.method == http.MethodPut
+	return r.key != "" || r.safe || r.method == http.MethodGet || r.method == http.MethodDelete || r.method == http.MethodPut
 }
 
 // call sends r until it is answered, and reads the JSON of a good answer into out, unless that is nil.

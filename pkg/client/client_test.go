@@ -11,8 +11,10 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -44,6 +46,13 @@ func newScript(t testing.TB, answers ...http.HandlerFunc) *script {
 	}))
 	t.Cleanup(s.Close)
 	return s
+}
+
+// seen returns the key and the body of each request.
+func (s *script) seen() (keys, bodies []string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.keys), slices.Clone(s.bodies)
 }
 
 func (s *script) client(t testing.TB) *Client {
@@ -91,16 +100,17 @@ func TestASubmissionThatIsRepeatedIsTheSameOne(t *testing.T) {
 	if j.ID != "j1" || j.Status != job.Queued || string(j.JSON()) != aJob {
 		t.Errorf("job %+v, JSON %s", j, j.JSON())
 	}
-	if len(s.keys) != 5 || s.keys[0] == "" {
-		t.Fatalf("keys %q, want five with a value", s.keys)
+	keys, bodies := s.seen()
+	if len(keys) != 5 || keys[0] == "" {
+		t.Fatalf("keys %q, want five with a value", keys)
 	}
-	for i := range s.keys {
-		if s.keys[i] != s.keys[0] || s.bodies[i] != s.bodies[0] {
+	for i := range keys {
+		if keys[i] != keys[0] || bodies[i] != bodies[0] {
 			t.Errorf("request %d differs from the first", i)
 		}
 	}
-	if !strings.Contains(s.bodies[0], "the zip") || strings.Index(s.bodies[0], "scenario_id") > strings.Index(s.bodies[0], "the zip") {
-		t.Errorf("the form has not all its fields before the zip:\n%s", s.bodies[0])
+	if !strings.Contains(bodies[0], "the zip") || strings.Index(bodies[0], "scenario_id") > strings.Index(bodies[0], "the zip") {
+		t.Errorf("the form has not all its fields before the zip:\n%s", bodies[0])
 	}
 	if want := []int64{7, 7}; !cmp.Equal(sent[len(sent)-2:], want) {
 		t.Errorf("told last of %v, want %v", sent, want)
@@ -121,8 +131,8 @@ func TestWhatMustNotBeRepeatedIsSentOnce(t *testing.T) {
 			t.Parallel()
 			s := newScript(t, answer)
 			_, err := s.client(t).Register(t.Context(), "acme", Limits{})
-			if err == nil || len(s.keys) != 1 {
-				t.Errorf("error %v after %d requests, want one after one", err, len(s.keys))
+			if keys, _ := s.seen(); err == nil || len(keys) != 1 {
+				t.Errorf("error %v after %d requests, want one after one", err, len(keys))
 			}
 			if err != nil && strings.Contains(err.Error(), "secret") {
 				t.Errorf("a query in %q", err)
@@ -145,8 +155,9 @@ func TestWhatTryingAgainDoesNotCureIsToldAtOnce(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := newScript(t, answer)
-			if _, err := s.client(t).Job(t.Context(), "j1"); err == nil || len(s.keys) != 1 {
-				t.Errorf("error %v after %d requests, want one after one", err, len(s.keys))
+			_, err := s.client(t).Job(t.Context(), "j1")
+			if keys, _ := s.seen(); err == nil || len(keys) != 1 {
+				t.Errorf("error %v after %d requests, want one after one", err, len(keys))
 			}
 		})
 	}
@@ -223,7 +234,10 @@ func logServer(t testing.TB, n int, next func() int) *script {
 			}
 		}
 		var b strings.Builder
-		b.WriteString("retry: 1\n\ndata: {\"message\": \"No log yet.\"}\n\n: heartbeat\n\n")
+		b.WriteString("retry: 1\n\n: heartbeat\n\n")
+		if from == 0 {
+			b.WriteString("data: {\"message\": \"No log yet.\"}\n\n")
+		}
 		for i := from; i < n; i++ {
 			fmt.Fprintf(&b, "id: 2-%d\ndata: {\"message\": \"line %d ü\"}\n\nevent: progress\ndata: {\"status\": \"RUNNING\", \"progress\": 0.5}\n\n", i+1, i)
 		}
@@ -242,9 +256,9 @@ func TestFollowLosesAndRepeatsNothingWhereverItIsCut(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		n := rapid.IntRange(0, 40).Draw(rt, "lines")
 		cutAt := rapid.SliceOfN(rapid.IntRange(1, 3000), 0, 8).Draw(rt, "cuts")
-		var at int
+		var at atomic.Int32
 		s := logServer(t, n, func() int {
-			if at++; at <= len(cutAt) {
+			if at := int(at.Add(1)); at <= len(cutAt) {
 				return cutAt[at-1]
 			}
 			return 1 << 20
@@ -331,8 +345,8 @@ func TestADownloadGoesOnWhereItWasCut(t *testing.T) {
 	t.Parallel()
 	content := strings.Repeat("0123456789", 20_000)
 	limits := []int{1, 70_000, 0, 50_000, -1}
-	at := 0
-	s := fileServer(t, content, func() int { at++; return limits[at-1] })
+	var at atomic.Int32
+	s := fileServer(t, content, func() int { return limits[at.Add(1)-1] })
 	root := openRoot(t, t.TempDir())
 	var last int64
 	file := ResultFile{Name: "sub folder/fcd?.xml", Size: int64(len(content)), SHA256: "B56B2C1DE1A7F92FFD3F9D2D5C4FBF0E2B7D6B5C"}
@@ -340,13 +354,14 @@ func TestADownloadGoesOnWhereItWasCut(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "SHA-256") {
 		t.Errorf("error %v, want one about the wrong checksum", err)
 	}
-	if at != len(limits) || last != file.Size {
-		t.Errorf("%d requests, told of %d bytes", at, last)
+	if n := int(at.Load()); n != len(limits) || last != file.Size {
+		t.Errorf("%d requests, told of %d bytes", n, last)
 	}
 	if entries, _ := os.ReadDir(filepath.Join(root.Name(), "sub folder")); len(entries) != 0 {
 		t.Errorf("a damaged download left %v", entries)
 	}
-	at, file.SHA256 = 0, ""
+	at.Store(0)
+	file.SHA256 = ""
 	if err := s.client(t).Save(t.Context(), "j1", file, root, nil); err != nil {
 		t.Fatal(err)
 	}

@@ -124,7 +124,8 @@ type Submission struct {
 	S3URL      string  // s3://bucket/key of a zip
 	// IdempotencyKey makes two submissions with the same key one job. Each submission has one of its own unless it is set.
 	IdempotencyKey string
-	// Sent is told how many bytes of the upload are sent, of how many in all, or of -1 when that is not known. It may be nil.
+	// Sent is told how many bytes of the upload are sent, of how many in all, or of -1 when that is not known. It may be
+	// nil, and is not called any more when Submit has returned.
 	Sent func(sent, total int64)
 }
 
@@ -140,8 +141,8 @@ func (c *Client) Submit(ctx context.Context, s Submission) (j Job, err error) {
 	if s.S3URL != "" {
 		fields.Set("sumo_files_s3_url", s.S3URL)
 	}
-	r := request{method: http.MethodPost, path: "/jobs", key: keyOr(s.IdempotencyKey), body: multipartBody(fields, s.Scenario, s.Sent)}
-	return j, c.call(ctx, r, &j)
+	r := request{method: http.MethodPost, path: "/jobs", key: keyOr(s.IdempotencyKey)}
+	return j, c.upload(ctx, r, fields, s.Scenario, s.Sent, &j)
 }
 
 // keyOr returns key, or a new one that nobody else has.

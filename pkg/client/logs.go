@@ -39,13 +39,14 @@ type LogKind int
 
 const (
 	LogLine     LogKind = iota // a line of the log
-	LogNote                    // why there is no log at present
+	LogNote                    // something about the log: why there is none yet, or that it starts over
 	LogProgress                // how far the job is
 	LogEnd                     // how the job has ended; the last one
 )
 
 // LogEvent is what a follower of a job learns.
 type LogEvent struct {
+	Document
 	Kind     LogKind
 	ID       string // of a line: Follow can go on behind it
 	Message  string // all but progress: the line, or a sentence for a person
@@ -122,7 +123,7 @@ func (f *follower) read(ctx context.Context, tell func(LogEvent) bool) (done boo
 			return true, nil
 		}
 		if told.Kind == LogLine {
-			f.after = told.ID
+			f.after, f.note = told.ID, ""
 		}
 		if told.Kind == LogEnd {
 			return true, nil
@@ -152,6 +153,7 @@ func (f *follower) understand(e event) (*LogEvent, error) {
 		return nil, fmt.Errorf("event %.200q of the log stream is not JSON: %w", e.data, err)
 	}
 	told := LogEvent{ID: e.id, Message: data.Message, Status: data.Status, Reason: data.Reason, Progress: data.Progress}
+	told.keep(json.RawMessage(e.data))
 	switch {
 	case e.name == "progress":
 		told.Kind = LogProgress

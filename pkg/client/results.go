@@ -196,8 +196,8 @@ func (w *writeErrors) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// DownloadZip copies a zip of all of a job's files to w. It cannot be resumed.
-func (c *Client) DownloadZip(ctx context.Context, id string, w io.Writer) error {
+// DownloadZip copies a zip of all of a job's files to w. It cannot be resumed. got is told how many bytes have come; it may be nil.
+func (c *Client) DownloadZip(ctx context.Context, id string, w io.Writer, got func(n int64)) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	p := c.patience(true)
@@ -212,7 +212,7 @@ func (c *Client) DownloadZip(ctx context.Context, id string, w io.Writer) error 
 		defer resp.Body.Close()
 		body := watch(resp.Body, cancel)
 		defer body.stop()
-		_, err = io.Copy(&writeErrors{w}, body)
+		_, err = io.Copy(&writeErrors{&countingWriter{w: w, tell: got}}, body)
 		var local *sourceError
 		switch {
 		case errors.As(err, &local):

@@ -2,6 +2,7 @@ package client
 
 import (
 	"archive/zip"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -11,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 )
 
 // Source is a scenario's zip, which can be read as often as it has to be sent.
@@ -117,9 +119,17 @@ func addFile(out *zip.Writer, root *os.Root, name string) error {
 // fileField is the form's field for the zip.
 const fileField = "sumo_files"
 
+// upload sends r with a form of fields followed by the zip, and reads the answer into out. sent is told how far the zip is.
+func (c *Client) upload(ctx context.Context, r request, fields url.Values, zip *Source, sent func(sent, total int64), out any) error {
+	p := &progress{tell: sent}
+	defer p.close()
+	r.body = multipartBody(fields, zip, p)
+	return c.call(ctx, r, out)
+}
+
 // multipartBody is a form of fields followed by the zip, which is not held in memory. The fields come first so that the service
 // can refuse them before it has taken the zip. The zip may be nil.
-func multipartBody(fields url.Values, zip *Source, sent func(sent, total int64)) *body {
+func multipartBody(fields url.Values, zip *Source, sent *progress) *body {
 	b := &body{upload: zip != nil}
 	var head, tail []byte
 	write := &strings.Builder{}
@@ -162,18 +172,39 @@ func multipartBody(fields url.Values, zip *Source, sent func(sent, total int64))
 	return b
 }
 
+// progress passes on how far an upload is, until it is closed. The transport sends bodies from a goroutine of its own, which may go
+// on for a moment after the answer has come.
+type progress struct {
+	mu   sync.Mutex
+	tell func(done, total int64) // nil when nobody is to be told
+}
+
+func (p *progress) at(done, total int64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.tell != nil {
+		p.tell(done, total)
+	}
+}
+
+func (p *progress) close() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.tell = nil
+}
+
 // countingReader tells how much of r was read.
 type countingReader struct {
 	r           io.Reader
 	done, total int64
-	tell        func(done, total int64)
+	tell        *progress
 }
 
 func (c *countingReader) Read(p []byte) (int, error) {
 	n, err := c.r.Read(p)
 	c.done += int64(n)
-	if c.tell != nil && n > 0 {
-		c.tell(c.done, c.total)
+	if n > 0 {
+		c.tell.at(c.done, c.total)
 	}
 	return n, err
 }

@@ -45,8 +45,9 @@ type Server struct {
 	process *process.Process
 }
 
-// Start starts binary over the data folder dir and waits until it is ready. Its error carries the end of the server's logs.
-func Start(ctx context.Context, binary, dir string) (_ *Server, err error) {
+// Start starts binary over the data folder dir, with further arguments, and waits until it is ready. Its error carries the end of
+// the server's logs.
+func Start(ctx context.Context, binary, dir string, args ...string) (_ *Server, err error) {
 	logs := filepath.Join(dir, logFolder)
 	if err := os.MkdirAll(logs, 0o700); err != nil {
 		return nil, fmt.Errorf("making the server's folder: %w", err)
@@ -63,7 +64,7 @@ func Start(ctx context.Context, binary, dir string) (_ *Server, err error) {
 		return nil, fmt.Errorf("looking for an earlier server: %w", err)
 	}
 
-	cmd := exec.Command(binary, "--data", dir)
+	cmd := exec.Command(binary, append([]string{"--data", dir}, args...)...)
 	cmd.Stderr = output // its standard output shows the admin key to people, and is dropped
 	// SIGTERM also when we are killed: the server then stops its Postgres and object store in order.
 	child, err := process.Start(cmd, process.Options{DeathSignal: syscall.SIGTERM})

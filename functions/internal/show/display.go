@@ -22,6 +22,8 @@ import (
 type Display interface {
 	// Log shows a line of a job's log.
 	Log(name, line string)
+	// Note shows a remark about the run, which is no part of its log.
+	Note(text string)
 	// Update shows a job's state and its progress, 0 to 1.
 	Update(name string, state job.State, progress float64)
 	// Done shows that a job has succeeded and its log has ended. Nothing follows for it.
@@ -65,7 +67,7 @@ func padded(name string, width int, separator string) string {
 // Printable keeps what strangers wrote from steering the terminal.
 func Printable(line string) string {
 	return strings.Map(func(r rune) rune {
-		if r == '\t' {
+		if r == '\t' || r == '\n' {
 			return ' '
 		}
 		if r < ' ' || r == 0x7f || r >= 0x80 && r < 0xa0 {
@@ -89,6 +91,12 @@ func (d *lines) Log(name, line string) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	fmt.Fprintf(d.log, "%s%s\n", padded(name, d.width, " | "), Printable(line))
+}
+
+func (d *lines) Note(text string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	fmt.Fprintln(d.status, Printable(text))
 }
 
 func (d *lines) Update(name string, state job.State, progress float64) {
@@ -150,6 +158,10 @@ func newBars(log, status io.Writer, width int, names []string) *bars {
 func (d *bars) Log(name, line string) {
 	// The bars refuse it only when all of them are done, after which nothing is logged.
 	_, _ = fmt.Fprintf(d.log, "%s%s\n", padded(name, d.width, " | "), Printable(line))
+}
+
+func (d *bars) Note(text string) {
+	_, _ = fmt.Fprintln(d.progress, Printable(text)) // as in Log
 }
 
 func (d *bars) Update(name string, state job.State, progress float64) {

@@ -54,8 +54,9 @@ func TestOneJobNeedsNoNameAndItsLogStandsAlone(t *testing.T) {
 	d := New(&log, &status, []string{""})
 	d.Update("", job.Running, 0.5)
 	d.Log("", "Loading done.")
+	d.Note("It starts over.")
 	d.Close()
-	if log.String() != "Loading done.\n" || status.String() != "  50 % RUNNING\n" {
+	if log.String() != "Loading done.\n" || status.String() != "  50 % RUNNING\nIt starts over.\n" {
 		t.Errorf("log %q, status %q", log.String(), status.String())
 	}
 }
@@ -66,8 +67,9 @@ func TestBarsLeaveALogThatGoesElsewhereAlone(t *testing.T) {
 	d := newBars(&log, &status, 0, []string{""})
 	d.Update("", job.Running, 0.5)
 	d.Log("", "Loading done.")
+	d.Note("It starts over.")
 	d.Close()
-	if log.String() != "Loading done.\n" || strings.Contains(status.String(), "Loading") {
+	if log.String() != "Loading done.\n" || strings.Contains(status.String(), "Loading") || !strings.Contains(status.String(), "It starts over.\n") {
 		t.Errorf("log %q, status %q", log.String(), status.String())
 	}
 }

@@ -24,10 +24,11 @@ func NewTransfer(out io.Writer, name string, total int64) *Transfer {
 func newTransfer(out io.Writer, name string, total int64) *Transfer {
 	progress := mpb.New(mpb.WithOutput(out), mpb.WithWidth(80), mpb.WithAutoRefresh())
 	counters := decor.CountersKibiByte("% .1f / % .1f")
+	var style mpb.BarFillerBuilder = mpb.BarStyle()
 	if total < 0 {
-		counters = decor.CurrentKibiByte("% .1f")
+		counters, style = decor.CurrentKibiByte("% .1f"), mpb.NopStyle() // a bar of nobody knows how much says nothing
 	}
-	return &Transfer{progress: progress, bar: progress.AddBar(max(total, 0),
+	return &Transfer{progress: progress, bar: progress.New(max(total, 0), style,
 		mpb.PrependDecorators(decor.Name(Printable(name)+" ")),
 		mpb.AppendDecorators(counters),
 	)}

@@ -1,0 +1,119 @@
+package client
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"net/url"
+	"strconv"
+	"time"
+
+	"github.com/sumo-k8/sumo-k8/pkg/problem"
+)
+
+// Scenario is a stored scenario.
+type Scenario struct {
+	Document
+	ID           string           `json:"id"` // SHA-256 of its zip
+	Name         string           `json:"name"`
+	Size         int64            `json:"size"`          // bytes of the zip
+	UnpackedSize int64            `json:"unpacked_size"` // bytes of its files
+	Configs      []ScenarioConfig `json:"configs"`
+	Warnings     []string         `json:"warnings"`
+	CreatedAt    time.Time        `json:"created_at"`
+	Created      bool             `json:"created"` // by the upload that this is the answer to; otherwise it was there already
+	Files        []ScenarioFile   `json:"files"`   // empty in lists
+}
+
+// UnmarshalJSON keeps the text beside the fields, also for scenarios inside a list.
+func (s *Scenario) UnmarshalJSON(raw []byte) error {
+	type plain Scenario // without this method
+	if err := json.Unmarshal(raw, (*plain)(s)); err != nil {
+		return err
+	}
+	s.keep(append(json.RawMessage(nil), raw...))
+	return nil
+}
+
+// ScenarioFile is one file of a scenario.
+type ScenarioFile struct {
+	Path string `json:"path"`
+	Size int64  `json:"size"` // bytes
+}
+
+// ScenarioConfig is one .sumocfg with what it leads to.
+type ScenarioConfig struct {
+	Path    string   `json:"path"`
+	Begin   *float64 `json:"begin"` // seconds; nil when it does not say
+	End     *float64 `json:"end"`
+	Network *Network `json:"network"` // nil when it was not counted
+	Demand  *Demand  `json:"demand"`
+}
+
+// Network is the size of the roads that a configuration uses.
+type Network struct {
+	Edges         int     `json:"edges"`
+	Lanes         int     `json:"lanes"`
+	Junctions     int     `json:"junctions"`
+	TrafficLights int     `json:"traffic_lights"`
+	EdgeLengthKm  float64 `json:"edge_length_km"`
+	LaneLengthKm  float64 `json:"lane_length_km"`
+}
+
+// Demand is what a configuration lets depart.
+type Demand struct {
+	Vehicles    int `json:"vehicles"`
+	Flows       int `json:"flows"`
+	Persons     int `json:"persons"`
+	PersonFlows int `json:"person_flows"`
+}
+
+// Store uploads a scenario, to run it once or often. Sent is as in Submission.
+func (c *Client) Store(ctx context.Context, zip *Source, sent func(sent, total int64)) (s Scenario, err error) {
+	return s, c.upload(ctx, request{method: http.MethodPost, path: "/scenarios", key: keyOr("")}, nil, zip, sent, &s)
+}
+
+// Validation is what was found in a zip that was not kept.
+type Validation struct {
+	Document
+	Valid    bool             `json:"valid"`
+	Detail   string           `json:"detail"` // on the first problem
+	Errors   []problem.Item   `json:"errors"`
+	Warnings []string         `json:"warnings"`
+	Configs  []ScenarioConfig `json:"configs"`
+	Files    []ScenarioFile   `json:"files"`
+}
+
+// Validate has a scenario checked without storing it. Sent is as in Submission.
+func (c *Client) Validate(ctx context.Context, zip *Source, sent func(sent, total int64)) (v Validation, err error) {
+	return v, c.upload(ctx, request{method: http.MethodPost, path: "/scenarios/validate", safe: true}, nil, zip, sent, &v)
+}
+
+// ScenarioPage is a part of a list of scenarios, newest first.
+type ScenarioPage struct {
+	Document
+	Scenarios  []Scenario `json:"scenarios"`
+	NextCursor string     `json:"next_cursor"` // empty on the last page
+}
+
+// Scenarios returns the page behind cursor, or the first one. Limit is 1 to 200, or 0 for the service's default.
+func (c *Client) Scenarios(ctx context.Context, cursor string, limit int) (page ScenarioPage, err error) {
+	query := url.Values{}
+	if cursor != "" {
+		query.Set("cursor", cursor)
+	}
+	if limit != 0 {
+		query.Set("limit", strconv.Itoa(limit))
+	}
+	return page, c.call(ctx, request{method: http.MethodGet, path: "/scenarios", query: query}, &page)
+}
+
+// Scenario returns a stored scenario.
+func (c *Client) Scenario(ctx context.Context, id string) (s Scenario, err error) {
+	return s, c.call(ctx, request{method: http.MethodGet, path: "/scenarios/" + url.PathEscape(id)}, &s)
+}
+
+// DeleteScenario forgets a scenario that no job needs any more.
+func (c *Client) DeleteScenario(ctx context.Context, id string) (d Document, err error) {
+	return d, c.call(ctx, request{method: http.MethodDelete, path: "/scenarios/" + url.PathEscape(id)}, &d)
+}
