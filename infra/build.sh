@@ -7,7 +7,7 @@ mkdir -p "$bin"
 export CGO_ENABLED=0
 
 step=0
-steps=4
+steps=5
 build() { # NAME MODULE_FOLDER PACKAGE WHAT
 	step=$((step + 1))
 	local began=$SECONDS
@@ -19,3 +19,4 @@ build objectstore infra/objectstore . '(S3 server; the first time takes a minute
 build sumo-run . ./templates/sumo-run '(runs one simulation)'
 build local . ./functions/local '(every function on one port)'
 build demo . ./functions/demo '(the demonstration)'
+build sumo-k8 . ./functions/sumo-k8 '(the command line)'

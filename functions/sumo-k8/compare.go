@@ -1,0 +1,117 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/sumo-k8/sumo-k8/functions/internal/show"
+	"github.com/sumo-k8/sumo-k8/pkg/client"
+)
+
+func (a *app) compareCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "compare JOB JOB...", Short: "Put the numbers of jobs side by side",
+		Long:              "Shows every number of two or more jobs, how far it is from that of the first job, and what was chosen differently.",
+		Args:              cobra.MinimumNArgs(2),
+		ValidArgsFunction: a.jobIDs(math.MaxInt, nil),
+		RunE: a.does(func(ctx context.Context, args []string) error {
+			api, err := a.tenant()
+			if err != nil {
+				return err
+			}
+			ids := make([]string, len(args))
+			for i, given := range args {
+				if ids[i], err = a.jobID(ctx, api, given); err != nil {
+					return err
+				}
+			}
+			compared, err := api.Compare(ctx, ids...)
+			if err != nil {
+				return err
+			}
+			a.print(compared, func() { a.comparison(compared) })
+			return nil
+		}),
+	}
+}
+
+// comparison names the jobs A, B and so on: their own names are often alike, and their ids are long.
+func (a *app) comparison(c client.Comparison) {
+	letter := func(i int) string { return string(rune('A' + i)) }
+	jobs := [][]string{{"", "JOB", "NAME", "STATUS"}}
+	metrics := [][]string{{"", "unit"}}
+	settings := [][]string{{"CHOSEN DIFFERENTLY"}}
+	for i, j := range c.Jobs {
+		jobs = append(jobs, []string{letter(i), j.ID, j.Name, string(j.Status)})
+		metrics[0] = append(metrics[0], letter(i))
+		if i > 0 {
+			metrics[0] = append(metrics[0], letter(i)+" - A")
+		}
+		settings[0] = append(settings[0], letter(i))
+	}
+	a.table(jobs)
+	for i, j := range c.Jobs {
+		if j.Message != "" {
+			a.note("%s: %s", letter(i), j.Message)
+		}
+	}
+	for _, m := range c.Metrics {
+		metrics = append(metrics, metricRow(m))
+	}
+	if len(c.Metrics) > 0 {
+		fmt.Fprintln(a.out)
+		show.Grid(a.out, metrics, 2)
+	}
+	for _, s := range c.Settings {
+		row := []string{s.Name}
+		for _, v := range s.Values {
+			if v.Value == nil {
+				row = append(row, "-")
+			} else {
+				row = append(row, *v.Value)
+			}
+		}
+		settings = append(settings, row)
+	}
+	if len(c.Settings) > 0 {
+		fmt.Fprintln(a.out)
+		a.table(settings)
+	}
+}
+
+func metricRow(m client.ComparedMetric) []string {
+	unit := m.Unit
+	if unit == "1" { // a bare number
+		unit = ""
+	}
+	row := []string{show.Label(m.Name), unit}
+	for i, v := range m.Values {
+		if v.Value == nil {
+			row = append(row, "-")
+		} else {
+			row = append(row, show.Number(*v.Value, unit))
+		}
+		switch {
+		case i == 0:
+		case v.Difference == nil:
+			row = append(row, "-")
+		case v.Relative != nil:
+			row = append(row, fmt.Sprintf("%+.1f %%", 100**v.Relative))
+		default:
+			row = append(row, signed(show.Number(*v.Difference, unit)))
+		}
+	}
+	return row
+}
+
+// signed puts a plus before a number that has no sign.
+func signed(number string) string {
+	if strings.HasPrefix(number, "-") {
+		return number
+	}
+	return "+" + number
+}

@@ -1,0 +1,184 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/sumo-k8/sumo-k8/functions/internal/show"
+	"github.com/sumo-k8/sumo-k8/pkg/client"
+	"github.com/sumo-k8/sumo-k8/pkg/job"
+)
+
+// follow shows a job's log and progress until it has ended. An end other than success is a *jobEnd.
+func (a *app) follow(ctx context.Context, api *client.Client, id string, log io.Writer) error {
+	display := show.New(log, a.err, []string{""})
+	a.display = display
+	end, err := a.watch(ctx, api, id, display)
+	a.display = nil
+	if err == nil && end.Status == job.Succeeded {
+		display.Done("")
+	}
+	display.Close()
+	if err != nil {
+		return leaving(err, id)
+	}
+	if end.Status == job.Succeeded {
+		return nil
+	}
+	why := ""
+	if end.Reason != "" {
+		why = " (" + string(end.Reason) + ")"
+	}
+	a.note("Job %s is %s%s: %s", id, end.Status, why, end.Message)
+	return &jobEnd{end.Status}
+}
+
+// leaving is why a job that goes on is no longer followed. When the service refuses to tell of it, nobody knows whether it does.
+func leaving(err error, id string) error {
+	var refused *client.Error
+	if errors.As(err, &refused) {
+		return err
+	}
+	return &goesOn{err, id}
+}
+
+func (a *app) watch(ctx context.Context, api *client.Client, id string, display show.Display) (end client.LogEvent, err error) {
+	progress := 0.0
+	for e, err := range api.Follow(ctx, id, "") {
+		if err != nil {
+			return e, err
+		}
+		switch e.Kind {
+		case client.LogLine:
+			display.Log("", e.Message)
+		case client.LogNote:
+			a.note("%s", e.Message)
+		case client.LogProgress:
+			progress = e.Progress
+			display.Update("", e.Status, progress)
+		case client.LogEnd:
+			if e.Status == job.Succeeded {
+				progress = 1
+			}
+			display.Update("", e.Status, progress)
+			end = e
+		}
+	}
+	return end, nil
+}
+
+// followToEnd follows a job that was just submitted, then shows what came out of it.
+func (a *app) followToEnd(ctx context.Context, api *client.Client, id string) error {
+	log := a.out
+	if a.asJSON() {
+		log = a.err // the answer alone is for programs
+	}
+	ended := a.follow(ctx, api, id, log)
+	if _, over := ended.(*jobEnd); ended != nil && !over {
+		return ended
+	}
+	if a.asJSON() {
+		j, err := api.Job(ctx, id)
+		if err != nil {
+			return err
+		}
+		a.print(j, nil)
+		return ended
+	}
+	if ended == nil {
+		fmt.Fprintln(a.out)
+		if err := a.figures(ctx, api, id); err != nil {
+			return err
+		}
+	}
+	a.note("\nFetch its files: sumo-k8 results %s", id)
+	return ended
+}
+
+func (a *app) logsCommand() *cobra.Command {
+	var follow bool
+	var tail int
+	c := &cobra.Command{
+		Use:   "logs JOB",
+		Short: "Show a job's log",
+		Long: `Shows what a job's log holds so far. With --follow new lines are shown as they come, until the job ends, and the
+exit code tells how it ended. A connection that breaks is taken up again without losing or repeating a line.`,
+		Args:              cobra.ExactArgs(1),
+		ValidArgsFunction: a.jobIDs(1, nil),
+	}
+	c.Flags().BoolVarP(&follow, "follow", "f", false, "show new lines until the job ends")
+	c.Flags().IntVar(&tail, "tail", 0, "show the last lines only")
+	c.MarkFlagsMutuallyExclusive("follow", "tail")
+	c.RunE = a.does(func(ctx context.Context, args []string) error {
+		if tail < 0 {
+			return usage("--tail %d is no number of lines", tail)
+		}
+		api, err := a.tenant()
+		if err != nil {
+			return err
+		}
+		id, err := a.jobID(ctx, api, args[0])
+		if err != nil {
+			return err
+		}
+		if follow {
+			if a.asJSON() {
+				return a.followJSON(ctx, api, id)
+			}
+			return a.follow(ctx, api, id, a.out)
+		}
+		return a.log(ctx, api, id, tail)
+	})
+	return c
+}
+
+// followJSON prints what a follower learns, one JSON document a line.
+func (a *app) followJSON(ctx context.Context, api *client.Client, id string) error {
+	for e, err := range api.Follow(ctx, id, "") {
+		if err != nil {
+			return leaving(err, id)
+		}
+		fmt.Fprintf(a.out, "%s\n", e.JSON())
+		if e.Kind == client.LogEnd && e.Status != job.Succeeded {
+			return &jobEnd{e.Status}
+		}
+	}
+	return nil
+}
+
+// log shows a log as it is now. One answer holds the end of a long log only; that of a job that is over comes whole as a stream.
+func (a *app) log(ctx context.Context, api *client.Client, id string, tail int) error {
+	l, err := api.Log(ctx, id, tail)
+	if err != nil {
+		return err
+	}
+	if a.asJSON() || !l.Truncated || tail > 0 || !l.Status.Terminal() {
+		a.print(l, func() {
+			if l.Truncated && tail == 0 {
+				a.note("These are the last lines. All of them: sumo-k8 logs -f %s", id)
+			}
+			a.lines(l.Logs)
+		})
+		return nil
+	}
+	for e, err := range api.Follow(ctx, id, "") {
+		if err != nil {
+			return err
+		}
+		if e.Kind == client.LogLine {
+			a.lines(e.Message)
+		}
+	}
+	return nil
+}
+
+func (a *app) lines(text string) {
+	for line := range strings.Lines(text) {
+		fmt.Fprintln(a.out, show.Printable(strings.TrimRight(line, "\r\n")))
+	}
+}

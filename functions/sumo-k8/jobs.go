@@ -1,0 +1,367 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/sumo-k8/sumo-k8/functions/internal/show"
+	"github.com/sumo-k8/sumo-k8/pkg/client"
+	"github.com/sumo-k8/sumo-k8/pkg/job"
+)
+
+// latest stands for the job that was submitted last.
+const latest = "@latest"
+
+// jobID is the id that a person means by given.
+func (a *app) jobID(ctx context.Context, api *client.Client, given string) (string, error) {
+	if given != latest {
+		return given, nil
+	}
+	page, err := api.Jobs(ctx, client.Filter{Limit: 1})
+	if err != nil {
+		return "", err
+	}
+	if len(page.Jobs) == 0 {
+		return "", usage("there is no job yet")
+	}
+	return page.Jobs[0].ID, nil
+}
+
+// maxPage is the longest page that the service sends.
+const maxPage = 200
+
+func (a *app) listCommand() *cobra.Command {
+	var f client.Filter
+	var status, since, until string
+	var most int
+	c := &cobra.Command{
+		Use: "ls", Short: "List your jobs, newest first", Aliases: []string{"list"}, Args: cobra.NoArgs, ValidArgsFunction: cobra.NoFileCompletions,
+		Example: "  sumo-k8 ls --status FAILED --since 24h\n  sumo-k8 ls --label study=noise -n 0 -o json",
+	}
+	flags := c.Flags()
+	flags.StringVar(&status, "status", "", "only jobs in this state: "+strings.Join(states(), ", "))
+	flags.StringVar(&f.Name, "name", "", "only runs with this name")
+	flags.StringToStringVar(&f.Labels, "label", nil, "only jobs with these labels, as key=value")
+	flags.StringVar(&since, "since", "", "only jobs submitted since then: 24h ago, or a date such as 2026-03-04 or 2026-03-04T05:06:07Z")
+	flags.StringVar(&until, "until", "", "only jobs submitted before then")
+	flags.IntVarP(&most, "limit", "n", 20, "how many; 0 for all")
+	must(c.RegisterFlagCompletionFunc("status", cobra.FixedCompletions(states(), cobra.ShellCompDirectiveNoFileComp)))
+	noFiles(c, "name", "label", "since", "until", "limit")
+	c.RunE = a.does(func(ctx context.Context, _ []string) error {
+		f.Status = job.State(strings.ToUpper(status))
+		var err error
+		if f.SubmittedAfter, err = moment(since, time.Now()); err != nil {
+			return usage("--since %w", err)
+		}
+		if f.SubmittedBefore, err = moment(until, time.Now()); err != nil {
+			return usage("--until %w", err)
+		}
+		if most < 0 {
+			return usage("--limit %d is no number of jobs", most)
+		}
+		api, err := a.tenant()
+		if err != nil {
+			return err
+		}
+		return a.list(ctx, api, f, most)
+	})
+	return c
+}
+
+func states() []string {
+	var names []string
+	for _, s := range job.States() {
+		names = append(names, string(s))
+	}
+	return names
+}
+
+// moment reads a point in time: how long ago, or a date with or without a time.
+func moment(text string, now time.Time) (time.Time, error) {
+	if text == "" {
+		return time.Time{}, nil
+	}
+	if ago, err := time.ParseDuration(text); err == nil {
+		return now.Add(-ago), nil
+	}
+	if days, ok := strings.CutSuffix(text, "d"); ok {
+		if n, err := strconv.Atoi(days); err == nil {
+			return now.AddDate(0, 0, -n), nil
+		}
+	}
+	for _, layout := range []string{time.DateOnly, time.DateTime, time.RFC3339} {
+		if at, err := time.ParseInLocation(layout, text, time.Local); err == nil {
+			return at, nil
+		}
+	}
+	return time.Time{}, fmt.Errorf("%q is no time; write it like 24h, 7d, 2026-03-04 or 2026-03-04T05:06:07Z", text)
+}
+
+// pages calls page until it has most entries, or all of them when most is 0. Page answers how many it got, and where to go on.
+func pages(most int, page func(cursor string, limit int) (n int, next string, err error)) (next string, err error) {
+	for left := most; ; {
+		limit := maxPage
+		if most > 0 {
+			limit = min(left, maxPage)
+		}
+		n, after, err := page(next, limit)
+		next, left = after, left-n
+		if err != nil || next == "" || most > 0 && left <= 0 {
+			return next, err
+		}
+	}
+}
+
+func (a *app) list(ctx context.Context, api *client.Client, f client.Filter, most int) error {
+	raw := []json.RawMessage{}
+	rows := [][]string{{"JOB", "NAME", "STATUS", "PROGRESS", "SUBMITTED", "TOOK"}}
+	next, err := pages(most, func(cursor string, limit int) (int, string, error) {
+		f.Cursor, f.Limit = cursor, limit
+		page, err := api.Jobs(ctx, f)
+		for _, j := range page.Jobs {
+			raw = append(raw, j.JSON())
+			rows = append(rows, []string{j.ID, j.Name, string(j.Status), percent(j.Progress), clock(&j.SubmittedAt), took(j)})
+		}
+		return len(page.Jobs), page.NextCursor, err
+	})
+	if err != nil {
+		return err
+	}
+	if a.asJSON() {
+		return a.listJSON("jobs", raw, next)
+	}
+	if len(raw) == 0 {
+		a.note("No jobs.")
+		return nil
+	}
+	a.table(rows)
+	if next != "" {
+		a.note("There are more: -n 0 shows all.")
+	}
+	return nil
+}
+
+// listJSON prints entries that came in several pages as the service prints one.
+func (a *app) listJSON(name string, entries []json.RawMessage, next string) error {
+	out, err := json.Marshal(map[string]any{name: entries, "next_cursor": next})
+	if err != nil {
+		return fmt.Errorf("printing the list: %w", err)
+	}
+	fmt.Fprintf(a.out, "%s\n", out)
+	return nil
+}
+
+func percent(progress float64) string { return fmt.Sprintf("%.0f %%", 100*progress) }
+
+// took is how long a run took.
+func took(j client.Job) string {
+	if j.StartedAt == nil || j.FinishedAt == nil {
+		return "-"
+	}
+	return duration(j.FinishedAt.Sub(*j.StartedAt))
+}
+
+func duration(d time.Duration) string {
+	if d < time.Minute {
+		return strconv.FormatFloat(d.Seconds(), 'f', 1, 64) + "s"
+	}
+	return d.Round(time.Second).String()
+}
+
+func (a *app) getCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "get JOB", Short: "Show a job and what came out of it", Args: cobra.ExactArgs(1), ValidArgsFunction: a.jobIDs(1, nil),
+		RunE: a.does(func(ctx context.Context, args []string) error {
+			api, err := a.tenant()
+			if err != nil {
+				return err
+			}
+			id, err := a.jobID(ctx, api, args[0])
+			if err != nil {
+				return err
+			}
+			j, err := api.Job(ctx, id)
+			if err != nil {
+				return err
+			}
+			if a.asJSON() {
+				a.print(j, nil)
+				return nil
+			}
+			a.describe(j)
+			if !j.Status.Terminal() {
+				return nil
+			}
+			fmt.Fprintln(a.out)
+			return a.figures(ctx, api, id)
+		}),
+	}
+}
+
+func (a *app) describe(j client.Job) {
+	rows := [][]string{{"job", j.ID}, {"name", j.Name}}
+	add := func(name, value string) {
+		if value != "" && value != "-" {
+			rows = append(rows, []string{name, value})
+		}
+	}
+	status := string(j.Status)
+	if j.CancelRequested && !j.Status.Terminal() {
+		status += ", being cancelled"
+	}
+	if j.Reason != "" {
+		status += " (" + string(j.Reason) + ")"
+	}
+	add("status", status)
+	if j.Error != "" {
+		add("error", j.Error)
+	} else {
+		add("message", j.Message)
+	}
+	add("progress", percent(j.Progress))
+	add("submitted", clock(&j.SubmittedAt))
+	add("started", clock(j.StartedAt))
+	add("finished", clock(j.FinishedAt))
+	add("took", took(j))
+	add("scenario", j.Scenario)
+	add("configuration", j.ConfigFile)
+	if j.Seed != nil {
+		add("seed", strconv.FormatInt(*j.Seed, 10))
+	}
+	add("SUMO", j.SumoVersion)
+	add("priority", j.Priority)
+	add("resources", fmt.Sprintf("%d cores, %d GiB, at most %s", j.CPURequest, j.MemoryGi, time.Duration(j.TimeoutSeconds)*time.Second))
+	if j.Attempt > 1 {
+		add("attempt", strconv.Itoa(j.Attempt))
+	}
+	if j.ResultFiles != nil {
+		add("results", fmt.Sprintf("%d files in %s", len(j.ResultFiles.Files), j.ResultLocation))
+	}
+	a.table(rows)
+}
+
+// figures shows what a run did in numbers; a run that left none has no table.
+func (a *app) figures(ctx context.Context, api *client.Client, id string) error {
+	s, err := api.Summary(ctx, id)
+	var refused *client.Error
+	if errors.As(err, &refused) && refused.Status == http.StatusNotFound {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	title := "value"
+	if s.Partial {
+		title = "until it stopped"
+	}
+	show.Metrics(a.out, []show.Column{{Title: title, Summary: &s.Summary}}, true)
+	return nil
+}
+
+// each calls do for every job, also after one has failed, and prints the answers as they come.
+func (a *app) each(ctx context.Context, ids []string, do func(context.Context, string) (client.Job, error), words func(client.Job) string) error {
+	var failures []error
+	for _, id := range ids {
+		j, err := do(ctx, id)
+		if err != nil {
+			failures = append(failures, err)
+			if len(ids) > 1 && ctx.Err() == nil {
+				a.note("%s:", id)
+				a.report(err, exitTrouble)
+			}
+			continue
+		}
+		a.print(j, func() { fmt.Fprintln(a.out, words(j)) })
+	}
+	switch {
+	case len(failures) == 0:
+		return nil
+	case len(ids) == 1 || ctx.Err() != nil:
+		return failures[0]
+	default:
+		return &told{errors.Join(failures...)}
+	}
+}
+
+// told are failures that were reported one by one already.
+type told struct{ error }
+
+func (e *told) Unwrap() error { return e.error }
+
+func (a *app) cancelCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "cancel JOB...", Short: "Stop jobs; what they have written until then is kept", Args: cobra.MinimumNArgs(1),
+		ValidArgsFunction: a.jobIDs(math.MaxInt, func(s job.State) bool { return !s.Terminal() }),
+		RunE: a.does(func(ctx context.Context, args []string) error {
+			api, err := a.tenantFor(args)
+			if err != nil {
+				return err
+			}
+			return a.each(ctx, args, api.Cancel, func(j client.Job) string {
+				if j.Status.Terminal() {
+					return fmt.Sprintf("Job %s is %s.", j.ID, j.Status)
+				}
+				return fmt.Sprintf("Job %s is being cancelled.", j.ID)
+			})
+		}),
+	}
+}
+
+// tenantFor is tenant for commands that change the jobs named. They must be named by their ids: which job is the latest may
+// have changed since the person looked.
+func (a *app) tenantFor(ids []string) (*client.Client, error) {
+	for _, id := range ids {
+		if id == latest {
+			return nil, usage("%s may be another job than you think of by now; name it by its id", latest)
+		}
+	}
+	return a.tenant()
+}
+
+func (a *app) removeCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "rm JOB...", Short: "Remove jobs that are over, with their results", Args: cobra.MinimumNArgs(1),
+		ValidArgsFunction: a.jobIDs(math.MaxInt, job.State.Terminal),
+		RunE: a.does(func(ctx context.Context, args []string) error {
+			api, err := a.tenantFor(args)
+			if err != nil {
+				return err
+			}
+			return a.each(ctx, args, api.Purge, func(j client.Job) string { return fmt.Sprintf("Job %s is removed.", j.ID) })
+		}),
+	}
+}
+
+func (a *app) retryCommand() *cobra.Command {
+	var follow bool
+	c := &cobra.Command{
+		Use: "retry JOB", Short: "Submit a job that is over again and print the new job's id", Args: cobra.ExactArgs(1),
+		ValidArgsFunction: a.jobIDs(1, job.State.Terminal),
+	}
+	c.Flags().BoolVarP(&follow, "follow", "f", false, "show the log and the progress until the new job ends")
+	c.RunE = a.does(func(ctx context.Context, args []string) error {
+		api, err := a.tenant()
+		if err != nil {
+			return err
+		}
+		id, err := a.jobID(ctx, api, args[0])
+		if err != nil {
+			return err
+		}
+		j, err := api.Retry(ctx, id)
+		if err != nil {
+			return err
+		}
+		return a.submitted(ctx, api, j, follow)
+	})
+	return c
+}

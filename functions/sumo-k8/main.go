@@ -1,0 +1,96 @@
+// Command sumo-k8 is SUMO-K8 from the command line: it submits scenarios, follows their runs and fetches what comes out, over
+// the public HTTP API only.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/sumo-k8/sumo-k8/pkg/client"
+	"github.com/sumo-k8/sumo-k8/pkg/job"
+)
+
+// Exit codes. Commands that follow a job to its end have the job's.
+const (
+	exitOK          = 0
+	exitFailed      = 1 // the job FAILED, or the scenario is invalid
+	exitUsage       = 2 // the command line or the settings are wrong
+	exitCancelled   = 3 // the job is CANCELLED
+	exitRefused     = 4 // the service said no
+	exitTrouble     = 5 // the service cannot be reached, or a file cannot be read or written
+	exitInterrupted = 130
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	// The first Ctrl-C ends the command in order; a second one ends it at once.
+	context.AfterFunc(ctx, stop)
+	os.Exit(run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr, os.Getenv))
+}
+
+// run is the program without its process: it returns the exit code. Answers go to stdout, all else to stderr.
+func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer, env func(string) string) int {
+	a := &app{in: stdin, out: stdout, err: stderr, env: env}
+	root := a.root()
+	root.SetArgs(args)
+	root.SetIn(stdin)
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+	err := root.ExecuteContext(ctx)
+	if err == nil {
+		return exitOK
+	}
+	if !a.began { // cobra refuses what it does not understand before a command begins
+		err = &usageError{err}
+	}
+	code := exitCode(ctx, err)
+	a.report(err, code)
+	return code
+}
+
+// usageError is a mistake in the command line or the settings.
+type usageError struct{ error }
+
+func (e *usageError) Unwrap() error { return e.error }
+
+func usage(format string, args ...any) error { return &usageError{fmt.Errorf(format, args...)} }
+
+// jobEnd is a job that was followed to an end other than success, which it has been told already.
+type jobEnd struct{ status job.State }
+
+func (e *jobEnd) Error() string { return "the job is " + string(e.status) }
+
+// goesOn is what ended the following of a job, not the job.
+type goesOn struct {
+	error
+	job string
+}
+
+func (e *goesOn) Unwrap() error { return e.error }
+
+func exitCode(ctx context.Context, err error) int {
+	var wrong *usageError
+	var end *jobEnd
+	var refused *client.Error
+	switch {
+	case errors.As(err, &wrong):
+		return exitUsage
+	case errors.As(err, new(*invalid)):
+		return exitFailed
+	case errors.As(err, &end) && end.status == job.Cancelled:
+		return exitCancelled
+	case errors.As(err, &end):
+		return exitFailed
+	case ctx.Err() != nil:
+		return exitInterrupted
+	case errors.As(err, &refused):
+		return exitRefused
+	default:
+		return exitTrouble
+	}
+}

@@ -1,0 +1,241 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/sumo-k8/sumo-k8/functions/internal/show"
+	"github.com/sumo-k8/sumo-k8/pkg/client"
+)
+
+func (a *app) scenariosCommand() *cobra.Command {
+	return group("scenarios", "Keep scenarios on the service, to run them often",
+		a.storeCommand(), a.listScenariosCommand(), a.getScenarioCommand(), a.removeScenarioCommand())
+}
+
+func (a *app) validateCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "validate FILE.zip|FOLDER", Short: "Have a scenario checked without keeping it", Args: cobra.ExactArgs(1),
+		Long: `Has the service check a scenario, and shows all problems with their places and cures. Nothing is kept.
+The exit code is 0 for a scenario that can be run, and 1 for one that cannot.`,
+		RunE: a.does(func(ctx context.Context, args []string) error {
+			source, err := sourceOf(args[0])
+			if err != nil {
+				return err
+			}
+			api, err := a.tenant()
+			if err != nil {
+				return err
+			}
+			sent, done := a.uploading(source.Name)
+			v, err := api.Validate(ctx, source, sent)
+			done()
+			if err != nil {
+				return err
+			}
+			a.print(v, func() { a.validation(v) })
+			if !v.Valid {
+				return &invalid{}
+			}
+			return nil
+		}),
+	}
+}
+
+// invalid is a scenario that cannot be run, as was told already.
+type invalid struct{}
+
+func (*invalid) Error() string { return "the scenario cannot be run" }
+
+func (a *app) validation(v client.Validation) {
+	if v.Valid {
+		fmt.Fprintln(a.out, "The scenario can be run.")
+		a.configs(v.Configs)
+	} else {
+		fmt.Fprintln(a.out, show.Printable(v.Detail))
+		for _, item := range v.Errors {
+			place := ""
+			if item.Location != "" {
+				place = item.Location + ": "
+			}
+			fmt.Fprintln(a.out, show.Printable("  "+place+item.Message))
+		}
+	}
+	a.warnings(v.Warnings)
+}
+
+func (a *app) warnings(list []string) {
+	for _, w := range list {
+		a.note("Warning: %s", w)
+	}
+}
+
+// configs shows what can be run, and how large it is.
+func (a *app) configs(configs []client.ScenarioConfig) {
+	rows := [][]string{{"CONFIGURATION", "INTERVAL", "EDGES", "LENGTH", "JUNCTIONS", "LIGHTS", "DEMAND"}}
+	for _, c := range configs {
+		row := []string{c.Path, seconds(c.Begin) + " to " + seconds(c.End), "-", "-", "-", "-", demand(c.Demand)}
+		if n := c.Network; n != nil {
+			row[2], row[3] = strconv.Itoa(n.Edges), fmt.Sprintf("%.1f km", n.EdgeLengthKm)
+			row[4], row[5] = strconv.Itoa(n.Junctions), strconv.Itoa(n.TrafficLights)
+		}
+		rows = append(rows, row)
+	}
+	a.table(rows)
+}
+
+func seconds(s *float64) string {
+	if s == nil {
+		return "?"
+	}
+	return strconv.FormatFloat(*s, 'f', -1, 64) + " s"
+}
+
+func demand(d *client.Demand) string {
+	if d == nil {
+		return "-"
+	}
+	var parts []string
+	for _, kind := range []struct {
+		n    int
+		name string
+	}{{d.Vehicles, "vehicles"}, {d.Flows, "flows"}, {d.Persons, "persons"}, {d.PersonFlows, "person flows"}} {
+		if kind.n > 0 {
+			parts = append(parts, strconv.Itoa(kind.n)+" "+kind.name)
+		}
+	}
+	if len(parts) == 0 {
+		return "none"
+	}
+	return strings.Join(parts, ", ")
+}
+
+func (a *app) storeCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "upload FILE.zip|FOLDER", Short: "Store a scenario and print its id, for submit --scenario", Args: cobra.ExactArgs(1),
+		RunE: a.does(func(ctx context.Context, args []string) error {
+			source, err := sourceOf(args[0])
+			if err != nil {
+				return err
+			}
+			api, err := a.tenant()
+			if err != nil {
+				return err
+			}
+			sent, done := a.uploading(source.Name)
+			s, err := api.Store(ctx, source, sent)
+			done()
+			if err != nil {
+				return err
+			}
+			a.print(s, func() {
+				fmt.Fprintln(a.out, s.ID)
+				if !s.Created {
+					a.note("It was stored already.")
+				}
+				a.warnings(s.Warnings)
+			})
+			return nil
+		}),
+	}
+}
+
+func (a *app) listScenariosCommand() *cobra.Command {
+	var most int
+	c := &cobra.Command{
+		Use: "ls", Short: "List your scenarios, newest first", Aliases: []string{"list"}, Args: cobra.NoArgs, ValidArgsFunction: cobra.NoFileCompletions,
+	}
+	c.Flags().IntVarP(&most, "limit", "n", 20, "how many; 0 for all")
+	noFiles(c, "limit")
+	c.RunE = a.does(func(ctx context.Context, _ []string) error {
+		if most < 0 {
+			return usage("--limit %d is no number of scenarios", most)
+		}
+		api, err := a.tenant()
+		if err != nil {
+			return err
+		}
+		return a.listScenarios(ctx, api, most)
+	})
+	return c
+}
+
+func (a *app) listScenarios(ctx context.Context, api *client.Client, most int) error {
+	raw := []json.RawMessage{}
+	rows := [][]string{{"SCENARIO", "NAME", "SIZE", "CONFIGURATIONS", "STORED"}}
+	next, err := pages(most, func(cursor string, limit int) (int, string, error) {
+		page, err := api.Scenarios(ctx, cursor, limit)
+		for _, s := range page.Scenarios {
+			raw = append(raw, s.JSON())
+			rows = append(rows, []string{s.ID, s.Name, size(s.Size), strconv.Itoa(len(s.Configs)), clock(&s.CreatedAt)})
+		}
+		return len(page.Scenarios), page.NextCursor, err
+	})
+	if err != nil {
+		return err
+	}
+	if a.asJSON() {
+		return a.listJSON("scenarios", raw, next)
+	}
+	if len(raw) == 0 {
+		a.note("No scenarios.")
+		return nil
+	}
+	a.table(rows)
+	if next != "" {
+		a.note("There are more: -n 0 shows all.")
+	}
+	return nil
+}
+
+func (a *app) getScenarioCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "get SCENARIO", Short: "Show a scenario with its files", Args: cobra.ExactArgs(1), ValidArgsFunction: a.scenarioIDs(1),
+		RunE: a.does(func(ctx context.Context, args []string) error {
+			api, err := a.tenant()
+			if err != nil {
+				return err
+			}
+			s, err := api.Scenario(ctx, args[0])
+			if err != nil {
+				return err
+			}
+			a.print(s, func() {
+				a.table([][]string{{"scenario", s.ID}, {"name", s.Name}, {"size", size(s.Size) + ", unpacked " + size(s.UnpackedSize)}, {"stored", clock(&s.CreatedAt)}})
+				fmt.Fprintln(a.out)
+				a.configs(s.Configs)
+				fmt.Fprintln(a.out)
+				rows := [][]string{{"FILE", "SIZE"}}
+				for _, f := range s.Files {
+					rows = append(rows, []string{f.Path, size(f.Size)})
+				}
+				a.table(rows)
+				a.warnings(s.Warnings)
+			})
+			return nil
+		}),
+	}
+}
+
+func (a *app) removeScenarioCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "rm SCENARIO", Short: "Remove a scenario that no job needs any more", Args: cobra.ExactArgs(1), ValidArgsFunction: a.scenarioIDs(1),
+		RunE: a.does(func(ctx context.Context, args []string) error {
+			api, err := a.tenant()
+			if err != nil {
+				return err
+			}
+			d, err := api.DeleteScenario(ctx, args[0])
+			if err != nil {
+				return err
+			}
+			a.print(d, func() { fmt.Fprintf(a.out, "Scenario %s is removed.\n", show.Printable(args[0])) })
+			return nil
+		}),
+	}
+}

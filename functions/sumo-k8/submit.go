@@ -1,0 +1,194 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/sumo-k8/sumo-k8/functions/internal/show"
+	"github.com/sumo-k8/sumo-k8/pkg/client"
+	"github.com/sumo-k8/sumo-k8/pkg/simulation"
+)
+
+// runFlags are what can be chosen about a run. Numbers are kept only when they are given, as 0 is a choice too.
+type runFlags struct {
+	client.Run
+	seed                          int64
+	begin, end, stepLength, scale float64
+	outputs                       []string
+	timeout                       time.Duration
+	scenario, key                 string
+	follow                        bool
+	set                           func(name string) bool
+}
+
+func (r *runFlags) add(flags *pflag.FlagSet) {
+	flags.StringVar(&r.Name, "name", "", "your name for the run (default: that of the file or folder)")
+	flags.StringVar(&r.ConfigFile, "config-file", "", "which .sumocfg to run, when the scenario has several")
+	flags.Int64Var(&r.seed, "seed", 0, "seed of SUMO's random numbers")
+	flags.Float64Var(&r.begin, "begin", 0, "begin of the simulated interval, in seconds")
+	flags.Float64Var(&r.end, "end", 0, "end of the simulated interval, in seconds")
+	flags.Float64Var(&r.stepLength, "step-length", 0, "seconds per step")
+	flags.Float64Var(&r.scale, "scale", 0, "multiply the demand by this")
+	flags.StringSliceVar(&r.outputs, "outputs", nil, "further output files: "+strings.Join(extraOutputs(), ", "))
+	flags.StringToStringVar(&r.Labels, "label", nil, "words of your own to find the job by, as key=value")
+	flags.StringVar(&r.Priority, "priority", "", "low, normal or high")
+	flags.DurationVar(&r.timeout, "timeout", 0, "wall clock time that the run may take, such as 90m")
+	flags.StringVar(&r.SumoVersion, "sumo-version", "", "version of SUMO, one of the operator's")
+	flags.IntVar(&r.CPURequest, "cpu", 0, "cores (default: the service's)")
+	flags.IntVar(&r.MemoryGi, "memory-gi", 0, "GiB of memory (default: the service's)")
+	flags.StringVar(&r.scenario, "scenario", "", "run this stored scenario, by its id, instead of a file")
+	flags.StringVar(&r.key, "idempotency-key", "", "a word of your own: repeating the same command with it makes no second job")
+	r.set = func(name string) bool { return flags.Changed(name) }
+}
+
+// extraOutputs are those that a run does not write anyway.
+func extraOutputs() []string {
+	var names []string
+	for _, o := range simulation.Outputs()[len(simulation.DefaultOutputs()):] {
+		names = append(names, string(o))
+	}
+	return names
+}
+
+// submission is what the flags and the argument ask for.
+func (r *runFlags) submission(args []string) (client.Submission, error) {
+	s := client.Submission{Run: r.Run, ScenarioID: r.scenario, IdempotencyKey: r.key}
+	for name, number := range map[string]struct {
+		value float64
+		into  **float64
+	}{"begin": {r.begin, &s.Begin}, "end": {r.end, &s.End}, "step-length": {r.stepLength, &s.StepLength}, "scale": {r.scale, &s.Scale}} {
+		if r.set(name) {
+			*number.into = &number.value
+		}
+	}
+	if r.set("seed") {
+		s.Seed = &r.seed
+	}
+	for _, output := range r.outputs {
+		s.Outputs = append(s.Outputs, simulation.Output(output))
+	}
+	if r.timeout < 0 {
+		return s, usage("--timeout %s lies in the past", r.timeout)
+	}
+	s.TimeoutSeconds = int((r.timeout + time.Second - 1) / time.Second)
+	var name string
+	switch {
+	case len(args) == 0 && r.scenario == "":
+		return s, usage("nothing to run: give a zip, a folder or an s3:// address, or name a stored scenario with --scenario")
+	case len(args) > 0 && r.scenario != "":
+		return s, usage("both %s and --scenario are given; keep one of them", args[0])
+	case len(args) == 0:
+		name = r.scenario[:min(len(r.scenario), shortID)]
+	case strings.HasPrefix(args[0], "s3://"):
+		s.S3URL, name = args[0], nameOf(args[0])
+	default:
+		source, err := sourceOf(args[0])
+		if err != nil {
+			return s, err
+		}
+		s.Scenario, name = source, nameOf(source.Name)
+	}
+	if s.Name == "" {
+		s.Name = name
+	}
+	return s, nil
+}
+
+const (
+	// shortID tells a tenant's scenarios apart, and is short enough for a table.
+	shortID = 12
+	// maxName is the longest name that the service takes.
+	maxName = 100
+)
+
+func nameOf(path string) string {
+	name := strings.TrimSuffix(filepath.Base(path), ".zip")
+	return string([]rune(name)[:min(len([]rune(name)), maxName)])
+}
+
+// sourceOf is the scenario at path: a zip, or a folder that becomes one.
+func sourceOf(path string) (*client.Source, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	if !info.IsDir() {
+		return client.File(path), nil
+	}
+	if path, err = filepath.Abs(path); err != nil { // so that "." has a name
+		return nil, fmt.Errorf("finding the folder: %w", err)
+	}
+	return client.Folder(path), nil
+}
+
+// uploading shows how the bytes of an upload get on, until the returned function is called.
+func (a *app) uploading(name string) (sent func(done, total int64), done func()) {
+	var bar *show.Transfer
+	return func(sent, total int64) {
+			if bar == nil {
+				bar = show.NewTransfer(a.err, name, total)
+			}
+			bar.At(sent)
+		}, func() {
+			if bar != nil {
+				bar.Close()
+			}
+		}
+}
+
+func (a *app) submitCommand() *cobra.Command {
+	var r runFlags
+	c := &cobra.Command{
+		Use:   "submit FILE.zip|FOLDER|s3://BUCKET/KEY",
+		Short: "Submit a scenario and print the job's id",
+		Long: `Submits a scenario, a zip or a folder with a .sumocfg and the files it names, and prints the id of its job.
+With --follow the log and the progress are shown until the job ends, and the exit code tells how it ended.
+Files and folders whose names begin with a dot are left out of a folder.`,
+		Example: `  sumo-k8 submit city.zip --follow
+  JOB=$(sumo-k8 submit city/ --seed 7 --outputs fcd,emission --label study=noise)`,
+		Args: cobra.MaximumNArgs(1),
+	}
+	flags := c.Flags()
+	r.add(flags)
+	flags.BoolVarP(&r.follow, "follow", "f", false, "show the log and the progress until the job ends")
+	a.completeRun(c)
+	c.RunE = a.does(func(ctx context.Context, args []string) error {
+		s, err := r.submission(args)
+		if err != nil {
+			return err
+		}
+		api, err := a.tenant()
+		if err != nil {
+			return err
+		}
+		sent, done := a.uploading(s.Name)
+		s.Sent = sent
+		j, err := api.Submit(ctx, s)
+		done()
+		if err != nil {
+			return err
+		}
+		return a.submitted(ctx, api, j, r.follow)
+	})
+	return c
+}
+
+// submitted shows a new job, and follows it when asked to.
+func (a *app) submitted(ctx context.Context, api *client.Client, j client.Job, follow bool) error {
+	if follow {
+		a.note("Job %s is submitted as %s.", j.ID, j.Name)
+		return a.followToEnd(ctx, api, j.ID)
+	}
+	a.print(j, func() {
+		fmt.Fprintln(a.out, j.ID)
+		a.note("Job %s is %s. Follow it: sumo-k8 logs -f %[1]s", j.ID, j.Status)
+	})
+	return nil
+}
