@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 
 	"knative.dev/pkg/signals"
 )
@@ -39,12 +40,12 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	printUsage(out, service.URL(), service.Endpoint.AdminKey, s.Dir)
+	printUsage(out, service.URL(), service.Endpoint.AdminKey, s.Dir, filepath.Dir(besideUs("sumo-k8")))
 	return service.Serve(ctx)
 }
 
-// printUsage shows what to paste into another terminal.
-func printUsage(out io.Writer, url, adminKey, dir string) {
+// printUsage shows what to paste into another terminal. The command line is in the folder bin.
+func printUsage(out io.Writer, url, adminKey, dir, bin string) {
 	fmt.Fprintf(out, `SUMO-K8 is serving on %[1]s   (documentation: %[1]s/docs)
 
 Register a tenant, keep its key, submit a scenario, and look at it:
@@ -58,6 +59,13 @@ Register a tenant, keep its key, submit a scenario, and look at it:
   curl -sN $URL/jobs/$JOB/logs/stream -H "Authorization: Bearer $API_KEY"
   curl -s $URL/jobs/$JOB/results -H "Authorization: Bearer $API_KEY"
 
+Or with the command line:
+
+  export PATH="%[4]s:$PATH" SUMO_K8_URL=%[1]s SUMO_K8_ADMIN_KEY=%[2]s
+  export SUMO_K8_API_KEY=$(sumo-k8 tenants create my-team)
+  sumo-k8 submit test_networks/ready_to_use/grid.zip --follow
+  sumo-k8 results @latest
+
 Data and logs are in %[3]s. Ctrl-C stops everything; the next start goes on with what is queued or running.
-`, url, adminKey, dir)
+`, url, adminKey, dir, bin)
 }

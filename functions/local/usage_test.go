@@ -1,7 +1,9 @@
 package main
 
 import (
+	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -10,19 +12,33 @@ func TestThePrintedLinesWorkWhenPasted(t *testing.T) {
 	t.Parallel()
 	s := startService(t)
 	var usage strings.Builder
-	printUsage(&usage, s.url, s.adminKey, t.TempDir())
+	bin := t.TempDir()
+	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", bin, "github.com/sumo-k8/sumo-k8/functions/sumo-k8").CombinedOutput(); err != nil {
+		t.Fatalf("building the command line: %v: %s", err, out)
+	}
+	printUsage(&usage, s.url, s.adminKey, t.TempDir(), bin)
 	_, rest, _ := strings.Cut(usage.String(), "look at it:\n")
 	lines, _, found := strings.Cut(rest, "\nData and logs")
-	if !found {
+	withCurl, withCommands, both := strings.Cut(lines, "\nOr with the command line:\n")
+	if !found || !both {
 		t.Fatalf("the usage has another form now:\n%s", &usage)
 	}
-	paste := exec.CommandContext(t.Context(), "bash", "-euo", "pipefail", "-c", lines)
-	paste.Dir = "../.." // the lines name a file of the repository
+	// The lines name a file of the repository, and leave results where they are pasted.
+	here := t.TempDir()
+	repository, err := filepath.Abs("../../test_networks")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(repository, filepath.Join(here, "test_networks")); err != nil {
+		t.Fatal(err)
+	}
+	paste := exec.CommandContext(t.Context(), "bash", "-euo", "pipefail", "-c", withCurl+withCommands)
+	paste.Dir = here
 	out, err := paste.CombinedOutput()
 	if err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
-	for _, want := range []string{`"job_id":`, `"status":"SUCCEEDED"`, `"storage_type":"s3"`} {
+	for _, want := range []string{`"job_id":`, `"status":"SUCCEEDED"`, `"storage_type":"s3"`, "100 % SUCCEEDED", " files, "} {
 		if !strings.Contains(string(out), want) {
 			t.Errorf("the answers lack %s:\n%s", want, out)
 		}
