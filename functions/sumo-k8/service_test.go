@@ -36,6 +36,7 @@ func TestAgainstTheService(t *testing.T) {
 		"a refusal names every fault":         testRefusal,
 		"results":                             testResults,
 		"many jobs":                           testManyJobs,
+		"compare":                             testCompare,
 		"scenarios":                           testScenarios,
 		"completion":                          testCompletion,
 		"login":                               testLogin,
@@ -527,6 +528,29 @@ func testWrongKey(t *testing.T, s *localserver.Server) {
 	if strings.Contains(o.stderr, "sk-wrong") {
 		t.Errorf("the key is shown:\n%s", o.stderr)
 	}
+}
+
+func testCompare(t *testing.T, s *localserver.Server) {
+	u := tenant(t, s)
+	path := u.network("square", nil)
+	var ids []string
+	for _, scale := range []string{"1", "2"} {
+		ids = append(ids, strings.TrimSpace(u.ok("submit", path, "--scale", scale).stdout))
+		u.ok("logs", "-f", ids[len(ids)-1])
+	}
+	o := u.ok("compare", ids[0], "@latest")
+	says(t, o.stdout, "A  "+ids[0], "B  "+ids[1], "mean travel time ", "CHOSEN DIFFERENTLY  A  B\n", "scale               1  2\n")
+	if !regexp.MustCompile(`(?m)^vehicles inserted +veh +\d+ +\d+ +\+\d+\.\d %$`).MatchString(o.stdout) {
+		t.Errorf("no vehicles with their difference in\n%s", o.stdout)
+	}
+	var document struct{ Metrics []json.RawMessage }
+	if err := json.Unmarshal([]byte(u.ok("compare", ids[0], ids[1], "-o", "json").stdout), &document); err != nil || len(document.Metrics) == 0 {
+		t.Errorf("%d metrics (%v)", len(document.Metrics), err)
+	}
+	u.ends(exitUsage, "compare", ids[0])
+	waiting := strings.TrimSpace(u.ok("submit", u.endless()).stdout)
+	says(t, u.ok("compare", ids[0], waiting).stderr, "B: Job is ")
+	u.ok("cancel", waiting)
 }
 
 func testScenarios(t *testing.T, s *localserver.Server) {
