@@ -1,0 +1,199 @@
+// Package roadnet reads what a map shows of a SUMO network: its edges as lines, and its junctions as points.
+package roadnet
+
+import (
+	"bytes"
+	"math"
+	"strconv"
+
+	"github.com/sumo-k8/sumo-k8/pkg/problem"
+	"github.com/sumo-k8/sumo-k8/pkg/scenario"
+)
+
+// Network is the geometry of a network, in its own plane.
+type Network struct {
+	Bounds    [4]float64 `json:"bounds" doc:"Least x, least y, greatest x, greatest y."`
+	Unit      string     `json:"unit" enum:"m" doc:"Of all coordinates and lengths, in the plane of the network file."`
+	Edges     []Edge     `json:"edges" doc:"Roads in one direction each, in the order of the file, without those inside junctions."`
+	Junctions []Junction `json:"junctions"`
+}
+
+// Edge is a road in one direction.
+type Edge struct {
+	ID       string    `json:"id"`
+	Name     string    `json:"name,omitempty" doc:"Of the street, where the network has it."`
+	Lanes    int       `json:"lanes"`
+	Speed    float64   `json:"speed" doc:"Allowed on the fastest lane, m/s."`
+	Length   float64   `json:"length"`
+	Priority int       `json:"priority"`
+	Shape    []float64 `json:"shape" doc:"Points x0, y0, x1, y1, … of its middle, in the direction of travel: the middle lane, or the line between the two middle lanes."`
+}
+
+// Junction is where edges meet.
+type Junction struct {
+	ID   string  `json:"id"`
+	Type string  `json:"type" doc:"SUMO's, such as priority, traffic_light or dead_end."`
+	X    float64 `json:"x"`
+	Y    float64 `json:"y"`
+}
+
+// Most edges and junctions, and points of all edges together, that are shown: a large city, in some 25 MB of JSON.
+const (
+	maxEdges  = 150_000
+	maxPoints = 1_500_000
+)
+
+// Reader builds a Network from the elements of a network file.
+type Reader struct {
+	net    Network
+	points int
+	open   bool   // the latest edge is still to get its lanes
+	lanes  []line // of that edge
+	used   int
+	shape  []float64 // of that edge itself
+}
+
+type line []float64
+
+// Element takes one element, in the order of the file.
+func (r *Reader) Element(e scenario.Element) error {
+	switch string(e.Name()) {
+	case "edge":
+		r.finish()
+		return r.edge(e)
+	case "lane":
+		if r.open {
+			r.lane(e)
+		}
+	case "junction":
+		r.finish()
+		return r.junction(e)
+	}
+	return nil
+}
+
+// Network returns what was read.
+func (r *Reader) Network() Network {
+	r.finish()
+	n := r.net
+	n.Unit = "m"
+	if n.Edges == nil {
+		n.Edges = []Edge{}
+	}
+	if n.Junctions == nil {
+		n.Junctions = []Junction{}
+	}
+	box := bounds{math.Inf(1), math.Inf(1), math.Inf(-1), math.Inf(-1)}
+	for _, e := range n.Edges {
+		for i := 0; i+1 < len(e.Shape); i += 2 {
+			box.add(e.Shape[i], e.Shape[i+1])
+		}
+	}
+	for _, j := range n.Junctions {
+		box.add(j.X, j.Y)
+	}
+	if box[0] <= box[2] {
+		n.Bounds = box
+	}
+	return n
+}
+
+type bounds [4]float64
+
+func (b *bounds) add(x, y float64) {
+	b[0], b[1], b[2], b[3] = math.Min(b[0], x), math.Min(b[1], y), math.Max(b[2], x), math.Max(b[3], y)
+}
+
+func (r *Reader) edge(e scenario.Element) error {
+	// Others lie inside junctions: connections, crossings and places to walk.
+	if f := e.Attr("function"); len(f) > 0 && string(f) != "normal" && string(f) != "connector" {
+		return nil
+	}
+	if len(r.net.Edges) == maxEdges || r.points > maxPoints {
+		return tooLarge()
+	}
+	r.net.Edges = append(r.net.Edges, Edge{
+		ID: string(e.Attr("id")), Name: string(e.Attr("name")), Priority: int(number(e.Attr("priority"))),
+	})
+	r.open, r.used, r.shape = true, 0, points(r.shape[:0], e.Attr("shape"))
+	return nil
+}
+
+func (r *Reader) lane(e scenario.Element) {
+	edge := &r.net.Edges[len(r.net.Edges)-1]
+	edge.Lanes++
+	edge.Speed = math.Max(edge.Speed, number(e.Attr("speed")))
+	edge.Length = math.Max(edge.Length, number(e.Attr("length")))
+	if r.used == len(r.lanes) {
+		r.lanes = append(r.lanes, nil)
+	}
+	r.lanes[r.used] = points(r.lanes[r.used][:0], e.Attr("shape"))
+	r.used++
+}
+
+// finish gives the latest edge its shape.
+func (r *Reader) finish() {
+	if !r.open {
+		return
+	}
+	r.open = false
+	middle := r.shape
+	if n := r.used; n > 0 {
+		middle = r.lanes[n/2]
+		if right := r.lanes[(n-1)/2]; n%2 == 0 && len(right) == len(middle) {
+			for i := range middle {
+				middle[i] = (middle[i] + right[i]) / 2
+			}
+		}
+	}
+	shape := make([]float64, 0, len(middle))
+	for i := 0; i+1 < len(middle); i += 2 {
+		x, y := tenth(middle[i]), tenth(middle[i+1])
+		if n := len(shape); n > 0 && shape[n-2] == x && shape[n-1] == y {
+			continue
+		}
+		shape = append(shape, x, y)
+	}
+	r.net.Edges[len(r.net.Edges)-1].Shape = shape
+	r.points += len(shape) / 2
+}
+
+func (r *Reader) junction(e scenario.Element) error {
+	kind := string(e.Attr("type"))
+	if kind == "internal" {
+		return nil
+	}
+	if len(r.net.Junctions) == maxEdges {
+		return tooLarge()
+	}
+	r.net.Junctions = append(r.net.Junctions, Junction{
+		ID: string(e.Attr("id")), Type: kind, X: tenth(number(e.Attr("x"))), Y: tenth(number(e.Attr("y"))),
+	})
+	return nil
+}
+
+func tooLarge() error {
+	return problem.New(problem.TooLarge, "The network is too large to be shown: at most %d edges with %d points are. Cut out the part that matters, with netconvert's --keep-edges.in-boundary.", maxEdges, maxPoints)
+}
+
+// tenth rounds to what can be seen: SUMO's own lanes are 3.2 m wide.
+func tenth(v float64) float64 { return math.Round(v*10) / 10 }
+
+// number reads a number; what is none counts as 0, as a map can still be drawn.
+func number(text []byte) float64 {
+	v, err := strconv.ParseFloat(string(text), 64)
+	if err != nil || math.IsNaN(v) || math.IsInf(v, 0) {
+		return 0
+	}
+	return v
+}
+
+// points appends the coordinates of a shape, "x,y x,y …" or "x,y,z x,y,z …", without heights.
+func points(to line, shape []byte) line {
+	for point := range bytes.FieldsSeq(shape) {
+		x, rest, _ := bytes.Cut(point, []byte(","))
+		y, _, _ := bytes.Cut(rest, []byte(","))
+		to = append(to, number(x), number(y))
+	}
+	return to
+}
