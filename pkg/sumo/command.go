@@ -37,16 +37,41 @@ var outputFiles = []struct {
 	{simulation.OutputEmission, "emission-output", "emission.xml.gz"},
 	{simulation.OutputQueue, "queue-output", "queue.xml.gz"},
 	{simulation.OutputLaneChange, "lanechange-output", "lanechange.xml.gz"},
-	{simulation.OutputEdgeData, "", "edgedata.xml"},
+	{simulation.OutputEdgeData, "", edgeDataOutput},
 }
 
-// edgeDataRequest is an additional file: SUMO has no option for edgedata in all its versions that we run.
-func edgeDataRequest(out string) []byte {
+const edgeDataOutput = "edgedata.xml.gz"
+
+// edgeDataRequest is an additional file: SUMO has no option for edgedata in all its versions that we run. Edges on which
+// nobody was are left out, as they would be most of a large network's file.
+func edgeDataRequest(out string, period float64) []byte {
 	var b bytes.Buffer
-	b.WriteString(`<additional><edgeData id="edgedata" file="`)
-	_ = xml.EscapeText(&b, []byte(filepath.Join(out, "edgedata.xml"))) // a bytes.Buffer takes all
+	b.WriteString(`<additional><edgeData id="edgedata" excludeEmpty="true" period="` + strconv.FormatFloat(period, 'f', -1, 64) + `" file="`)
+	_ = xml.EscapeText(&b, []byte(filepath.Join(out, edgeDataOutput))) // a bytes.Buffer takes all
 	b.WriteString("\"/></additional>\n")
 	return b.Bytes()
+}
+
+// edgeDataIntervals is how many intervals a run is divided into at most: as many as a person steps through.
+const edgeDataIntervals = 100
+
+// edgeDataPeriods are the lengths of an interval, in seconds. Within less than a minute, one cycle of a signal, chance
+// decides what is counted.
+var edgeDataPeriods = []float64{60, 120, 300, 600, 900, 1800, 3600}
+
+// edgeDataPeriod is the shortest that divides the run into few enough intervals. A run without an end gets the third, with
+// which a whole day has 288.
+func (s settings) edgeDataPeriod() float64 {
+	if s.end == nil {
+		return edgeDataPeriods[2]
+	}
+	for _, period := range edgeDataPeriods {
+		if (*s.end-s.begin)/period <= edgeDataIntervals {
+			return period
+		}
+	}
+	longest := edgeDataPeriods[len(edgeDataPeriods)-1]
+	return longest * math.Ceil((*s.end-s.begin)/longest/edgeDataIntervals)
 }
 
 func (r Run) wants(o simulation.Output) bool {

@@ -141,6 +141,27 @@ func TestARunHasAThousandStepLinesAtMost(t *testing.T) {
 	}
 }
 
+func TestEdgeDataHasAHundredIntervalsAtMost(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		s    settings
+		want float64 // seconds
+	}{
+		{settings{}, 300},
+		{settings{end: seconds(90)}, 60},
+		{settings{end: seconds(6000)}, 60},
+		{settings{end: seconds(6001)}, 120},
+		{settings{begin: 21600, end: seconds(36000)}, 300},
+		{settings{end: seconds(86400)}, 900},
+		{settings{end: seconds(100 * 3600)}, 3600},
+		{settings{end: seconds(100*3600 + 1)}, 7200},
+	} {
+		if got := tc.s.edgeDataPeriod(); got != tc.want {
+			t.Errorf("%+v: %v s, want %v s", tc.s, got, tc.want)
+		}
+	}
+}
+
 func TestReadSettings(t *testing.T) {
 	t.Parallel()
 	const ascii = `<configuration><input><additional-files value="a.xml, ../b.xml,"/><r>x.rou.xml</r></input>` +

@@ -173,7 +173,7 @@ func (r Run) simulate(ctx context.Context, unpack unpacker, log *logbook, progre
 		return failed(blame(err, "The configuration could not be read"))
 	}
 	settings.apply(chosen, r.Options)
-	if err := r.prepareOutputs(root, chosen); err != nil {
+	if err := r.prepareOutputs(root, chosen, settings); err != nil {
 		return failed(blame(err, "The output folders could not be prepared"))
 	}
 	before, err := listFiles(root)
@@ -237,7 +237,7 @@ func (r Run) unpack(ctx context.Context, root *os.Root) (scenario.Config, error)
 }
 
 // prepareOutputs makes the folders into which the scenario writes, because SUMO does not, and asks for edgedata.
-func (r Run) prepareOutputs(root *os.Root, chosen scenario.Config) error {
+func (r Run) prepareOutputs(root *os.Root, chosen scenario.Config, s settings) error {
 	for _, name := range chosen.Outputs {
 		if err := root.MkdirAll(path.Dir(name), 0o755); err != nil {
 			return err
@@ -246,7 +246,7 @@ func (r Run) prepareOutputs(root *os.Root, chosen scenario.Config) error {
 	if !r.wants(simulation.OutputEdgeData) {
 		return nil
 	}
-	return os.WriteFile(filepath.Join(r.Work, edgeDataFile), edgeDataRequest(r.Out), 0o644)
+	return os.WriteFile(filepath.Join(r.Work, edgeDataFile), edgeDataRequest(r.Out, s.edgeDataPeriod()), 0o644)
 }
 
 // execute runs SUMO to its end. An error means that it could not be started.

@@ -533,7 +533,7 @@ func TestScenarioOutputsAreCollected(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := []string{
-		"edgedata.xml", "log.txt", "outcome.json", "scenario/calibrator.xml", "scenario/loop.xml", "scenario/made/routes.xml",
+		"edgedata.xml.gz", "log.txt", "outcome.json", "scenario/calibrator.xml", "scenario/loop.xml", "scenario/made/routes.xml",
 		"sha256sums.txt", "statistics.xml", "summary.json", "summary.xml", "tripinfo.xml",
 	}
 	if diff := cmp.Diff(want, names); diff != "" {
@@ -543,7 +543,7 @@ func TestScenarioOutputsAreCollected(t *testing.T) {
 	if sum := sha256.Sum256([]byte(got.read(t, "scenario/loop.xml"))); sums["scenario/loop.xml"] != hex.EncodeToString(sum[:]) || len(sums) != len(want)-2 {
 		t.Errorf("the checksums are %v", sums)
 	}
-	if text := got.read(t, "edgedata.xml"); !strings.Contains(text, `<edge id="AB"`) {
+	if text := got.read(t, "edgedata.xml.gz"); !strings.Contains(text, `<edge id="AB"`) {
 		t.Errorf("edgedata has no edges:\n%s", text)
 	}
 }
