@@ -1,0 +1,132 @@
+// Package outputs turns what SUMO writes during a run into what charts and maps show: curves over time, distributions
+// over trips, values of edges, and the ways of vehicles.
+//
+// Each reader takes a file as a stream, which may be compressed, and keeps a bounded amount of it, however long the run
+// was. A file without its end, of a run that was stopped, gives what is there.
+package outputs
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"math"
+	"strconv"
+
+	"github.com/sumo-k8/sumo-k8/pkg/scenario"
+)
+
+// Values are numbers of which some may be unknown: those are NaN here and null in JSON.
+type Values []float64
+
+// MarshalJSON writes each number as short as it is.
+func (v Values) MarshalJSON() ([]byte, error) {
+	out := make([]byte, 0, 2+6*len(v))
+	out = append(out, '[')
+	for i, x := range v {
+		if i > 0 {
+			out = append(out, ',')
+		}
+		out = appendNumber(out, x)
+	}
+	return append(out, ']'), nil
+}
+
+// UnmarshalJSON reads what MarshalJSON writes.
+func (v *Values) UnmarshalJSON(text []byte) error {
+	var raw []*float64
+	if err := json.Unmarshal(text, &raw); err != nil {
+		return err
+	}
+	*v = make(Values, len(raw))
+	for i, x := range raw {
+		(*v)[i] = math.NaN()
+		if x != nil {
+			(*v)[i] = *x
+		}
+	}
+	return nil
+}
+
+func appendNumber(out []byte, x float64) []byte {
+	if math.IsNaN(x) || math.IsInf(x, 0) {
+		return append(out, "null"...)
+	}
+	return strconv.AppendFloat(out, x, 'f', -1, 64)
+}
+
+// Optional is one number that may be unknown, as in Values.
+type Optional float64
+
+// MarshalJSON writes null for the unknown.
+func (o Optional) MarshalJSON() ([]byte, error) { return appendNumber(nil, float64(o)), nil }
+
+// UnmarshalJSON reads what MarshalJSON writes.
+func (o *Optional) UnmarshalJSON(text []byte) error {
+	if bytes.Equal(text, []byte("null")) {
+		*o = Optional(math.NaN())
+		return nil
+	}
+	return json.Unmarshal(text, (*float64)(o))
+}
+
+// read passes the elements of an output to visit. It reports whether the file was there to its end.
+func read(r io.Reader, visit func(scenario.Element) error) (complete bool, err error) {
+	source := &watched{r: r}
+	err = scenario.ScanXML(source, visit)
+	switch {
+	case source.err != nil:
+		return false, source.err
+	case err == nil:
+		return true, nil
+	case scenario.IsMalformed(err):
+		return false, nil
+	default:
+		return false, err
+	}
+}
+
+// watched keeps a failure to fetch a file apart from a file that ends early.
+type watched struct {
+	r   io.Reader
+	err error
+}
+
+func (w *watched) Read(p []byte) (int, error) {
+	n, err := w.r.Read(p)
+	if err != nil && !errors.Is(err, io.EOF) {
+		w.err = err
+	}
+	return n, err
+}
+
+// number reads an attribute; NaN stands for one that is missing.
+func number(e scenario.Element, name string) float64 {
+	v, err := strconv.ParseFloat(string(e.Attr(name)), 64)
+	if err != nil || math.IsInf(v, 0) {
+		return math.NaN()
+	}
+	return v
+}
+
+// known is v, unless it is one of SUMO's negative numbers for "none".
+func known(v float64) float64 {
+	if v < 0 {
+		return math.NaN()
+	}
+	return v
+}
+
+// round keeps so many decimals: SUMO writes two.
+func round(v float64, decimals int) float64 {
+	p := math.Pow10(decimals)
+	return math.Round(v*p) / p
+}
+
+// or0 is v, or 0 when it is unknown.
+func or0(v float64) float64 {
+	if math.IsNaN(v) {
+		return 0
+	}
+	return v
+}
