@@ -124,6 +124,12 @@ func Disposition(name string) string {
 	return header
 }
 
+// ViewOf is where a view of a job's results is kept (see package view): beneath the job, so that it goes with it, and in a
+// folder that no run writes to, as sumo-run puts a scenario's own files into one of their own.
+func ViewOf(namespace, jobID, name string) string {
+	return ResultsOf(namespace, jobID) + ".views/" + name
+}
+
 // ContentType is the media type of a result file, by its name.
 func ContentType(name string) string {
 	switch strings.ToLower(path.Ext(name)) {

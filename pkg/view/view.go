@@ -1,0 +1,120 @@
+// Package view keeps what is worked out from a job's results, such as the curves of a chart, so that it is worked out once.
+//
+// A view is made on the first request for it, as a stream through bounded memory, and stored beneath the job's own
+// prefix: it goes when the results go, and no record of it is needed. Lists of results come from the job's row, so views
+// never show among them. Two processes that make the same view at once store the same bytes twice, which harms nobody.
+package view
+
+import (
+	"compress/gzip"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"time"
+
+	"golang.org/x/sync/singleflight"
+
+	"github.com/sumo-k8/sumo-k8/pkg/artifact"
+	"github.com/sumo-k8/sumo-k8/pkg/problem"
+)
+
+const (
+	// makers bounds the views that one process makes at a time, and with them its memory: a hundred people who open their
+	// jobs at once wait for each other rather than exhaust a small function.
+	makers = 2
+	// makeTime bounds the making of one. At the 100 MB/s of a busy machine it is enough for outputs of 10 GB, which are
+	// refused by their size before, and it stays below the time that gateways give a request.
+	makeTime = 100 * time.Second
+	// contentType of what is stored: JSON or our own form, in gzip.
+	contentType = "application/gzip"
+)
+
+// Keeper makes and keeps views. New returns one.
+type Keeper struct {
+	objects artifact.Store
+	slots   chan struct{}
+	flights singleflight.Group
+}
+
+// New returns a Keeper that stores in objects.
+func New(objects artifact.Store) *Keeper {
+	return &Keeper{objects: objects, slots: make(chan struct{}, makers)}
+}
+
+// Open returns the view at key, in gzip, after making it if it is not there. write makes it, uncompressed; its context
+// does not end with ctx, so that a client that gives up and asks again finds the work done.
+func (k *Keeper) Open(ctx context.Context, key string, write func(context.Context, io.Writer) error) (io.ReadCloser, error) {
+	body, err := k.objects.Open(ctx, key, 0, -1)
+	if problem.CodeOf(err) != problem.NotFound {
+		return body, err
+	}
+	made := k.flights.DoChan(key, func() (any, error) { return nil, k.produce(context.WithoutCancel(ctx), key, write) })
+	select {
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	case result := <-made:
+		if result.Err != nil {
+			return nil, result.Err
+		}
+	}
+	return k.objects.Open(ctx, key, 0, -1)
+}
+
+func (k *Keeper) produce(ctx context.Context, key string, write func(context.Context, io.Writer) error) error {
+	ctx, cancel := context.WithTimeout(ctx, makeTime)
+	defer cancel()
+	select {
+	case k.slots <- struct{}{}:
+		defer func() { <-k.slots }()
+	case <-ctx.Done():
+		return busy(ctx.Err())
+	}
+	err := Store(ctx, k.objects, key, func(w io.Writer) error {
+		z := gzip.NewWriter(w)
+		if err := write(ctx, z); err != nil {
+			return err
+		}
+		return z.Close()
+	})
+	if ctx.Err() != nil {
+		return busy(err)
+	}
+	return err
+}
+
+func busy(cause error) error {
+	return problem.Wrap(cause, problem.Unavailable, "Working this out took too long. Try again in a minute; if it goes on, download the result file itself.").
+		WithRetryAfter(time.Minute)
+}
+
+// Store writes to key what write produces, as it is produced. Nothing is visible at key unless write succeeds.
+func Store(ctx context.Context, objects artifact.Store, key string, write func(io.Writer) error) error {
+	r, w := io.Pipe()
+	written := make(chan error, 1)
+	go func() {
+		err := write(w)
+		w.CloseWithError(err) // a nil error is the proper end
+		written <- err
+	}()
+	_, err := objects.Put(ctx, key, r, contentType)
+	r.CloseWithError(err) // a writer that is still at it must not wait for ever
+	if failed := <-written; failed != nil {
+		return failed // its own failure, or storing's, which it then saw
+	}
+	if err != nil {
+		return fmt.Errorf("storing a view: %w", err)
+	}
+	return nil
+}
+
+// JSON makes a view of a value.
+func JSON[T any](value func(context.Context) (T, error)) func(context.Context, io.Writer) error {
+	return func(ctx context.Context, w io.Writer) error {
+		v, err := value(ctx)
+		if err != nil {
+			return err
+		}
+		return json.NewEncoder(w).Encode(v)
+	}
+}
