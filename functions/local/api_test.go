@@ -40,6 +40,8 @@ func TestAPI(t *testing.T) {
 			"jobs are listed page by page":               testListing,
 			"results are downloaded one by one or all":   testResults,
 			"jobs are compared metric by metric":         testComparison,
+			"views agree with SUMO's own files":          testViews,
+			"views say what was not asked for":           testViewsOfLittle,
 			"a request waits for a change":               testWaiting,
 			"a finished job is retried and purged":       testRetryAndPurge,
 			"a tenant is deleted with all it has":        testTenantDeletion,

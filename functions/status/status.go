@@ -14,6 +14,7 @@ import (
 	"github.com/sumo-k8/sumo-k8/pkg/scenario"
 	"github.com/sumo-k8/sumo-k8/pkg/simulation"
 	"github.com/sumo-k8/sumo-k8/pkg/tenant"
+	"github.com/sumo-k8/sumo-k8/pkg/view"
 )
 
 // Function answers the reading calls.
@@ -22,6 +23,8 @@ type Function struct {
 	Tenants      tenant.Store
 	Scenarios    scenario.Store
 	Objects      artifact.Store
+	Views        *view.Keeper
+	Limits       scenario.Limits // of the zips that networks are read from
 	LinkLifetime time.Duration
 	Now          func() time.Time
 }
@@ -48,6 +51,7 @@ func (f *Function) Register(api huma.API) {
 	f.registerResults(api)
 	f.registerScenarios(api)
 	f.registerCompare(api)
+	f.registerViews(api)
 	f.registerAdmin(api)
 }
 

@@ -10,8 +10,8 @@ import (
 	"github.com/sumo-k8/sumo-k8/pkg/scenario"
 )
 
-// Network is the geometry of a network, in its own plane.
-type Network struct {
+// Geometry is the shape of a network, in its own plane.
+type Geometry struct {
 	Bounds    [4]float64 `json:"bounds" doc:"Least x, least y, greatest x, greatest y."`
 	Unit      string     `json:"unit" enum:"m" doc:"Of all coordinates and lengths, in the plane of the network file."`
 	Edges     []Edge     `json:"edges" doc:"Roads in one direction each, in the order of the file, without those inside junctions."`
@@ -43,9 +43,9 @@ const (
 	maxPoints = 1_500_000
 )
 
-// Reader builds a Network from the elements of a network file.
+// Reader builds a Geometry from the elements of a network file.
 type Reader struct {
-	net    Network
+	net    Geometry
 	points int
 	open   bool   // the latest edge is still to get its lanes
 	lanes  []line // of that edge
@@ -72,8 +72,8 @@ func (r *Reader) Element(e scenario.Element) error {
 	return nil
 }
 
-// Network returns what was read.
-func (r *Reader) Network() Network {
+// Geometry returns what was read.
+func (r *Reader) Geometry() Geometry {
 	r.finish()
 	n := r.net
 	n.Unit = "m"

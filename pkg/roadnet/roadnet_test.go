@@ -24,7 +24,7 @@ func TestANetworkBecomesLinesAndPoints(t *testing.T) {
 	if err := scenario.ScanXML(strings.NewReader(file), r.Element); err != nil {
 		t.Fatal(err)
 	}
-	want := Network{
+	want := Geometry{
 		Bounds: [4]float64{0, -7.8, 120, 2}, Unit: "m",
 		Edges: []Edge{
 			{ID: "one", Name: "High & Low Street", Lanes: 1, Speed: 13.89, Length: 99.5, Priority: 3, Shape: []float64{0, -1.6, 50, -1.6, 100, -1.6}},
@@ -34,7 +34,7 @@ func TestANetworkBecomesLinesAndPoints(t *testing.T) {
 		},
 		Junctions: []Junction{{ID: "A", Type: "dead_end"}, {ID: "B", Type: "traffic_light", X: 120, Y: -7.8}},
 	}
-	if diff := cmp.Diff(want, r.Network()); diff != "" {
+	if diff := cmp.Diff(want, r.Geometry()); diff != "" {
 		t.Errorf("network (-want +got):\n%s", diff)
 	}
 }
@@ -42,7 +42,7 @@ func TestANetworkBecomesLinesAndPoints(t *testing.T) {
 func TestAnEmptyNetworkHasNoBounds(t *testing.T) {
 	t.Parallel()
 	var r Reader
-	if diff := cmp.Diff(Network{Unit: "m", Edges: []Edge{}, Junctions: []Junction{}}, r.Network()); diff != "" {
+	if diff := cmp.Diff(Geometry{Unit: "m", Edges: []Edge{}, Junctions: []Junction{}}, r.Geometry()); diff != "" {
 		t.Errorf("network (-want +got):\n%s", diff)
 	}
 }

@@ -29,6 +29,7 @@ import (
 	"github.com/sumo-k8/sumo-k8/pkg/s3store"
 	"github.com/sumo-k8/sumo-k8/pkg/scenario"
 	"github.com/sumo-k8/sumo-k8/pkg/tenant"
+	"github.com/sumo-k8/sumo-k8/pkg/view"
 )
 
 //go:generate go run ../openapi openapi.json
@@ -136,7 +137,10 @@ func (p Parts) submit() *submit.Function {
 }
 
 func (p Parts) status() *status.Function {
-	return &status.Function{Jobs: p.DB, Tenants: p.DB, Scenarios: p.DB, Objects: p.Objects, LinkLifetime: p.Config.LinkLifetime, Now: time.Now}
+	return &status.Function{
+		Jobs: p.DB, Tenants: p.DB, Scenarios: p.DB, Objects: p.Objects, Views: view.New(p.Objects), Limits: p.Config.Limits(),
+		LinkLifetime: p.Config.LinkLifetime, Now: time.Now,
+	}
 }
 
 // logPoll is how often a stream looks for new lines: often enough to feel live, and one stat of a file each time.
