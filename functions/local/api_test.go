@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -530,6 +531,28 @@ func testAdmin(t *testing.T, s *service) {
 	s.admin(t, "GET", "/admin/activity", "").want(t, http.StatusOK).into(t, &activity)
 	if activity.Nodes != 1 || activity.DBJobs[job.Succeeded] == 0 {
 		t.Errorf("the activity is %+v", activity)
+	}
+	var stats status.ServiceStats
+	s.admin(t, "GET", "/admin/stats?minutes=30", "").want(t, http.StatusOK).into(t, &stats)
+	var total status.Minute
+	for _, m := range stats.Buckets {
+		total.Submitted, total.Started, total.Finished = total.Submitted+m.Submitted, total.Started+m.Started, total.Finished+m.Finished
+	}
+	if len(stats.Buckets) != 30 || total.Submitted == 0 || total.Started == 0 || total.Finished == 0 {
+		t.Errorf("in %d minutes there happened %+v", len(stats.Buckets), total)
+	}
+	s.admin(t, "GET", "/admin/stats?minutes=0", "").want(t, http.StatusBadRequest)
+	waiting := s.register(t, `"max_concurrent_jobs": 1`)
+	held := []string{waiting.submitEndless(t).JobID, waiting.submitEndless(t).JobID}
+	var queue status.Queue
+	s.admin(t, "GET", "/admin/queue", "").want(t, http.StatusOK).into(t, &queue)
+	i := slices.IndexFunc(queue.Tenants, func(q status.TenantQueue) bool { return q.TenantID == waiting.id })
+	if i < 0 || queue.Tenants[i].Queued != 1 || queue.Tenants[i].Pending+queue.Tenants[i].Running != 1 || queue.Tenants[i].MaxConcurrentJobs != 1 ||
+		queue.Tenants[i].OldestWait <= 0 || queue.OldestWait < queue.Tenants[i].OldestWait || queue.Queued < 1 {
+		t.Errorf("the queue is %+v", queue)
+	}
+	for _, id := range held {
+		waiting.call(t, "DELETE", "/jobs/"+id).want(t, http.StatusOK)
 	}
 	if p := s.admin(t, "POST", "/admin/warmup?cpu_request=2", "").want(t, http.StatusServiceUnavailable).problem(t); p.Code != problem.NotConfigured {
 		t.Errorf("the code is %s", p.Code)

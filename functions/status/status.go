@@ -53,6 +53,7 @@ func (f *Function) Register(api huma.API) {
 	f.registerCompare(api)
 	f.registerViews(api)
 	f.registerAdmin(api)
+	f.registerOperations(api)
 }
 
 // Event is one transition of a job.

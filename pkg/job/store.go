@@ -32,6 +32,12 @@ type Store interface {
 	Usage(ctx context.Context, tenantID string) (Usage, error)
 	// UsageByTenant is Usage of every tenant that has jobs.
 	UsageByTenant(ctx context.Context) (map[string]Usage, error)
+	// QueueByTenant is Usage, with limits, of every tenant of which jobs wait or run, the longest waiting first. It is for
+	// operators, as the next.
+	QueueByTenant(ctx context.Context) ([]TenantQueue, error)
+	// ActivitySince returns the minutes since then in which something happened, in order, and the failures among it, the
+	// most frequent first. Jobs that were deleted meanwhile do not count.
+	ActivitySince(ctx context.Context, since time.Time) ([]Activity, []Failure, error)
 
 	// RequestCancel marks the job for cancelling. A QUEUED job becomes CANCELLED at once; an active one keeps its state
 	// until its engine has stopped it. Repeating it is no error; a job that is over, other than CANCELLED, is

@@ -82,6 +82,10 @@ func TestFrequentStatementsUseTheirIndexes(t *testing.T) {
 		{"JobsNeedingScenario", []any{"tenant-1", digest, 10}, jobs / tenants},
 		{"KnownJobs", []any{[]string{jobN(1)}}, 1},
 		{"ExpiredResults", []any{"2000-01-01", 100}, 0},
+		{"QueueByTenant", nil, tenants + jobs/10 + jobs/1000},
+		// A minute's events, the job of each, and twice what of the job is older.
+		{"Activity", []any{historyBegan.Add((jobs - 60) * time.Second)}, 4 * 60},
+		{"Failures", []any{historyBegan.Add((jobs - 60) * time.Second)}, 2 * 60},
 		{"RequestCancel", []any{"tenant-10", jobN(10)}, 1},
 		{"Dispatch", []any{[]string{jobN(10)}}, 1},
 	} {
@@ -158,7 +162,7 @@ func explain(t *testing.T, d *DB, name string, args ...any) string {
 // query is a statement as sqlc passes it to the server.
 func query(t *testing.T, name string) string {
 	t.Helper()
-	for _, file := range []string{"jobs", "tenants", "scenarios"} {
+	for _, file := range []string{"jobs", "tenants", "scenarios", "operations"} {
 		source, err := os.ReadFile("internal/db/" + file + ".sql.go")
 		if err != nil {
 			t.Fatal(err)

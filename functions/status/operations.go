@@ -1,0 +1,127 @@
+package status
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/sumo-k8/sumo-k8/pkg/job"
+	"github.com/sumo-k8/sumo-k8/pkg/rest"
+	"github.com/sumo-k8/sumo-k8/pkg/simulation"
+	"github.com/sumo-k8/sumo-k8/pkg/tenant"
+)
+
+func (f *Function) registerOperations(api huma.API) {
+	tags := []string{"Operators"}
+	rest.Register(api, rest.Admin, huma.Operation{
+		OperationID: "get-queue", Method: http.MethodGet, Path: "/admin/queue", Tags: tags,
+		Summary: "Show what waits, for how long, and whose limits hold it",
+	}, f.queue)
+	rest.Register(api, rest.Admin, huma.Operation{
+		OperationID: "get-stats", Method: http.MethodGet, Path: "/admin/stats", Tags: tags,
+		Summary:     "Count what happened to jobs, minute by minute",
+		Description: "Of all tenants. A job that was deleted no longer counts.",
+	}, f.stats)
+}
+
+// Queue is all that waits.
+type Queue struct {
+	Queued     int           `json:"queued" doc:"Jobs of all tenants that wait."`
+	OldestWait float64       `json:"oldest_wait_seconds" doc:"How long the first of them has waited; 0 when none does."`
+	Tenants    []TenantQueue `json:"tenants" doc:"Those of which jobs wait or run, the longest waiting first."`
+}
+
+// TenantQueue is what waits and runs of one tenant, beside its limits.
+type TenantQueue struct {
+	TenantID   string  `json:"tenant_id"`
+	Queued     int     `json:"queued"`
+	Pending    int     `json:"pending"`
+	Running    int     `json:"running"`
+	CPU        int     `json:"cpu_in_use" doc:"Cores that pending and running jobs hold."`
+	MemoryGi   int     `json:"memory_gi_in_use" doc:"GiB that they hold."`
+	OldestWait float64 `json:"oldest_wait_seconds"`
+	tenant.Limits
+}
+
+type queueAnswer struct{ Body Queue }
+
+func (f *Function) queue(ctx context.Context, _ *struct{}) (*queueAnswer, error) {
+	tenants, err := f.Jobs.QueueByTenant(ctx)
+	if err != nil {
+		return nil, err
+	}
+	now := f.Now()
+	out := Queue{Tenants: make([]TenantQueue, len(tenants))}
+	for i, t := range tenants {
+		n := t.ByState
+		out.Tenants[i] = TenantQueue{
+			TenantID: t.TenantID, Queued: n[job.Queued], Pending: n[job.Pending], Running: n[job.Running],
+			CPU: t.CPU, MemoryGi: t.MemoryGi, Limits: t.Limits,
+		}
+		if !t.Oldest.IsZero() {
+			// Another machine's clock may be a little ahead.
+			out.Tenants[i].OldestWait = max(0, now.Sub(t.Oldest).Seconds())
+		}
+		out.Queued += n[job.Queued]
+		out.OldestWait = max(out.OldestWait, out.Tenants[i].OldestWait)
+	}
+	return &queueAnswer{Body: out}, nil
+}
+
+type statsRequest struct {
+	Minutes int `query:"minutes" minimum:"1" maximum:"1440" default:"60" doc:"How far to look back."`
+}
+
+// ServiceStats is what happened lately.
+type ServiceStats struct {
+	Minutes  int       `json:"minutes"`
+	Buckets  []Minute  `json:"buckets" doc:"One for each minute, oldest first; the last is the present one."`
+	Failures []Failure `json:"failures" doc:"Why jobs failed, the most frequent reason first."`
+}
+
+// Minute is what happened in one minute.
+type Minute struct {
+	At        time.Time `json:"at" doc:"Its begin."`
+	Submitted int       `json:"submitted"`
+	Started   int       `json:"started"`
+	Finished  int       `json:"finished" doc:"The sum of the next three."`
+	Succeeded int       `json:"succeeded"`
+	Failed    int       `json:"failed"`
+	Cancelled int       `json:"cancelled"`
+}
+
+// Failure counts jobs that failed for one reason.
+type Failure struct {
+	Reason simulation.Reason `json:"reason" example:"SimulationError"`
+	Count  int               `json:"count"`
+}
+
+type statsAnswer struct{ Body ServiceStats }
+
+func (f *Function) stats(ctx context.Context, in *statsRequest) (*statsAnswer, error) {
+	since := f.Now().UTC().Truncate(time.Minute).Add(-time.Duration(in.Minutes-1) * time.Minute)
+	minutes, failures, err := f.Jobs.ActivitySince(ctx, since)
+	if err != nil {
+		return nil, err
+	}
+	out := ServiceStats{Minutes: in.Minutes, Buckets: make([]Minute, in.Minutes), Failures: make([]Failure, len(failures))}
+	for i := range out.Buckets {
+		out.Buckets[i].At = since.Add(time.Duration(i) * time.Minute)
+	}
+	for _, m := range minutes {
+		i := int(m.At.Sub(since) / time.Minute)
+		if i >= len(out.Buckets) {
+			continue // the next minute has begun meanwhile
+		}
+		out.Buckets[i] = Minute{
+			At: out.Buckets[i].At, Submitted: m.Submitted, Started: m.Started, Finished: m.Succeeded + m.Failed + m.Cancelled,
+			Succeeded: m.Succeeded, Failed: m.Failed, Cancelled: m.Cancelled,
+		}
+	}
+	for i, failure := range failures {
+		out.Failures[i] = Failure(failure)
+	}
+	return &statsAnswer{Body: out}, nil
+}

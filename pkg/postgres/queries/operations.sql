@@ -1,0 +1,43 @@
+-- name: QueueByTenant :many
+-- Tenants of which nothing waits or runs are left out. Where nothing waits, the oldest is now.
+SELECT t.id AS tenant_id, t.max_cpu, t.max_memory_gi, t.max_concurrent_jobs,
+    count(*) FILTER (WHERE j.state = 'QUEUED') AS queued,
+    count(*) FILTER (WHERE j.state = 'PENDING') AS pending,
+    count(*) FILTER (WHERE j.state = 'RUNNING') AS running,
+    coalesce(sum(j.cpu_request) FILTER (WHERE j.state <> 'QUEUED'), 0)::bigint AS cpu,
+    coalesce(sum(j.memory_gi) FILTER (WHERE j.state <> 'QUEUED'), 0)::bigint AS memory_gi,
+    coalesce(min(j.submitted_at) FILTER (WHERE j.state = 'QUEUED'), now())::timestamptz AS oldest
+FROM jobs j JOIN tenants t ON t.id = j.tenant_id
+WHERE j.state IN ('QUEUED', 'PENDING', 'RUNNING')
+GROUP BY t.id
+ORDER BY oldest, t.id;
+
+-- name: Activity :many
+-- An event leads to every job to which something happened; when it happened stands in the job itself, because a short run
+-- may go from waiting to its end in one event.
+WITH touched AS (
+    SELECT j.state, j.submitted_at, j.started_at, j.finished_at
+    FROM jobs j
+    WHERE j.id IN (SELECT e.job_id FROM job_events e WHERE e.at >= @since)
+), happened AS (
+    SELECT 'submitted' AS what, submitted_at AS at FROM touched
+    UNION ALL SELECT 'started', started_at FROM touched
+    UNION ALL SELECT state, finished_at FROM touched
+)
+SELECT date_trunc('minute', at)::timestamptz AS minute,
+    count(*) FILTER (WHERE what = 'submitted') AS submitted,
+    count(*) FILTER (WHERE what = 'started') AS started,
+    count(*) FILTER (WHERE what = 'SUCCEEDED') AS succeeded,
+    count(*) FILTER (WHERE what = 'FAILED') AS failed,
+    count(*) FILTER (WHERE what = 'CANCELLED') AS cancelled
+FROM happened
+WHERE at >= @since -- which also leaves out what has not happened yet
+GROUP BY minute
+ORDER BY minute;
+
+-- name: Failures :many
+SELECT j.reason, count(*) AS jobs
+FROM jobs j
+WHERE j.id IN (SELECT e.job_id FROM job_events e WHERE e.at >= @since) AND j.state = 'FAILED' AND j.finished_at >= @since
+GROUP BY j.reason
+ORDER BY jobs DESC, j.reason;
