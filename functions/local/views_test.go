@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"encoding/xml"
 	"fmt"
+	"image/png"
 	"io"
 	"math"
 	"net/http"
@@ -87,10 +88,11 @@ func testViews(t *testing.T, s *service) {
 	t.Run("network", func(t *testing.T) { checkNetwork(t, c, j.JobID) })
 	t.Run("edge data", func(t *testing.T) { checkEdgeData(t, c, j.JobID) })
 	t.Run("vehicles", func(t *testing.T) { checkVehicles(t, c, j.JobID) })
+	t.Run("plots", func(t *testing.T) { checkPlots(t, c, j) })
 	t.Run("caching", func(t *testing.T) { checkCaching(t, c, j.JobID) })
 
 	stranger := s.register(t)
-	for _, path := range []string{"series", "distributions", "network", "edgedata", "vehicles"} {
+	for _, path := range []string{"series", "distributions", "network", "edgedata", "vehicles", "plots", "plots/speed.svg"} {
 		stranger.call(t, "GET", "/jobs/"+j.JobID+"/"+path).want(t, http.StatusNotFound)
 	}
 	var results status.Results
@@ -366,6 +368,52 @@ func checkVehicles(t *testing.T, c *tenantClient, id string) {
 		t.Errorf("from %v to %v, next %v; times (-want +got):\n%s", some.Begin, some.End, some.Next, diff)
 	}
 	c.call(t, "GET", "/jobs/"+id+"/vehicles?begin=9&end=8").want(t, http.StatusBadRequest)
+}
+
+func checkPlots(t *testing.T, c *tenantClient, j rest.Job) {
+	other := c.submit(t, "square", [2]string{"seed", "7"})
+	c.call(t, "GET", "/jobs/"+j.JobID+"/plots/speed.png?with="+other.JobID).want(t, http.StatusConflict)
+	c.finish(t, other.JobID)
+	names := func(id string) (names []string) {
+		var plots status.Plots
+		c.call(t, "GET", "/jobs/"+id+"/plots").want(t, http.StatusOK).into(t, &plots)
+		for _, p := range plots.Plots {
+			names = append(names, p.Name)
+			picture := c.call(t, "GET", p.PNG+"?width=800&height=500&theme=dark").want(t, http.StatusOK)
+			size, err := png.DecodeConfig(bytes.NewReader(picture.body))
+			if err != nil || size.Width != 800 || size.Height != 500 || picture.header.Get("Content-Type") != "image/png" {
+				t.Errorf("%s is %dx%d, %v", p.PNG, size.Width, size.Height, err)
+			}
+			drawing := c.call(t, "GET", p.SVG).want(t, http.StatusOK)
+			if err := xml.Unmarshal(drawing.body, new(struct{})); err != nil || !bytes.Contains(drawing.body, []byte(p.Title)) || !bytes.Contains(drawing.body, []byte(id)) {
+				t.Errorf("%s lacks its title or job, or is not XML (%v)", p.SVG, err)
+			}
+		}
+		return names
+	}
+	all := []string{"vehicles", "speed", "travel_time", "time_loss", "waiting_time", "emissions"}
+	if diff := cmp.Diff(all, names(j.JobID)); diff != "" {
+		t.Errorf("plots (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff(all[:5], names(other.JobID)); diff != "" {
+		t.Errorf("plots without emissions (-want +got):\n%s", diff)
+	}
+	for _, name := range []string{"vehicles", "travel_time"} {
+		both := c.call(t, "GET", "/jobs/"+j.JobID+"/plots/"+name+".svg?with="+other.JobID).want(t, http.StatusOK)
+		if !bytes.Contains(both.body, []byte("corridor")) || !bytes.Contains(both.body, []byte("square, seed 7")) {
+			t.Errorf("the comparison of %s does not name both runs", name)
+		}
+		c.call(t, "GET", "/jobs/"+j.JobID+"/plots/"+name+".svg?with="+other.JobID, "If-None-Match: "+both.header.Get("ETag")).want(t, http.StatusNotModified)
+	}
+	for path, code := range map[string]int{
+		"plots/speed.gif":                         http.StatusBadRequest,
+		"plots/speed.svg?width=9":                 http.StatusBadRequest,
+		"plots/speed.svg?with=" + j.JobID:         http.StatusBadRequest,
+		"plots/speed.svg?with=" + "none":          http.StatusNotFound,
+		"plots/emissions.svg?with=" + other.JobID: http.StatusNotFound,
+	} {
+		c.call(t, "GET", "/jobs/"+j.JobID+"/"+path).want(t, code)
+	}
 }
 
 // checkCaching sends what browsers and plain clients send.

@@ -52,6 +52,7 @@ func (f *Function) registerViews(api huma.API) {
 		Description: "Of a run with the edgedata output. The answer stays at some 4 MB: of a large network over a long time neighbouring intervals are put together, as merged tells.",
 	})
 	f.registerVehicles(api)
+	f.registerPlots(api)
 }
 
 // numbersOrNull and numberOrNull describe what package outputs writes.
@@ -236,23 +237,33 @@ func (f *Function) output(ctx context.Context, j job.Job, o simulation.Output, n
 			}
 		}
 	}
-	switch {
-	case j.State != job.Succeeded:
-		return nil, problem.New(problem.NotFound, "Job %s ended as %s, without %s: %s", j.ID, j.State, names[0], j.Message)
-	default:
-		return nil, problem.New(problem.NotFound, "Job %s has no %s, because it was not asked for. Submit the scenario again with outputs=%s.", j.ID, names[0], o)
-	}
+	return nil, noOutput(j, source{o, names[0]})
 }
 
+// noOutput says what to do about an output that a run has not.
+func noOutput(j job.Job, s source) error {
+	if j.State != job.Succeeded {
+		return problem.New(problem.NotFound, "Job %s ended as %s, without %s: %s", j.ID, j.State, s.file, j.Message)
+	}
+	return problem.New(problem.NotFound, "Job %s has no %s, because it was not asked for. Submit the scenario again with outputs=%s.", j.ID, s.file, s.output)
+}
+
+// Names of the outputs that views are made from.
+const (
+	summaryFile  = "summary.xml"
+	tripinfoFile = "tripinfo.xml"
+	emissionFile = "emission.xml.gz"
+)
+
 func (f *Function) makeSeries(ctx context.Context, j job.Job) (outputs.Series, error) {
-	summary, err := f.output(ctx, j, simulation.OutputSummary, "summary.xml")
+	summary, err := f.output(ctx, j, simulation.OutputSummary, summaryFile)
 	if err != nil {
 		return outputs.Series{}, err
 	}
 	defer summary.Close()
 	var emissions io.Reader
 	// Nobody misses curves that were not asked for, and those of a huge file are not worth a failure of all others.
-	file, err := f.output(ctx, j, simulation.OutputEmission, "emission.xml.gz")
+	file, err := f.output(ctx, j, simulation.OutputEmission, emissionFile)
 	if code := problem.CodeOf(err); err == nil {
 		defer file.Close()
 		emissions = file
@@ -265,7 +276,7 @@ func (f *Function) makeSeries(ctx context.Context, j job.Job) (outputs.Series, e
 }
 
 func (f *Function) makeDistributions(ctx context.Context, j job.Job) (outputs.Distributions, error) {
-	tripinfo, err := f.output(ctx, j, simulation.OutputTripinfo, "tripinfo.xml")
+	tripinfo, err := f.output(ctx, j, simulation.OutputTripinfo, tripinfoFile)
 	if err != nil {
 		return outputs.Distributions{}, err
 	}

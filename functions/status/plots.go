@@ -1,0 +1,214 @@
+package status
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/sumo-k8/sumo-k8/pkg/chart"
+	"github.com/sumo-k8/sumo-k8/pkg/job"
+	"github.com/sumo-k8/sumo-k8/pkg/outputs"
+	"github.com/sumo-k8/sumo-k8/pkg/problem"
+	"github.com/sumo-k8/sumo-k8/pkg/rest"
+	"github.com/sumo-k8/sumo-k8/pkg/simulation"
+)
+
+func (f *Function) registerPlots(api huma.API) {
+	list := huma.Operation{
+		OperationID: "list-plots", Method: http.MethodGet, Path: "/jobs/{id}/plots", Tags: []string{"Charts and maps"},
+		Summary: "List the plots that a job can have",
+		Errors:  []int{http.StatusNotFound, http.StatusConflict},
+	}
+	rest.Register(api, rest.Tenant, list, f.plots)
+	image := &huma.Schema{Type: huma.TypeString, Format: "binary"}
+	draw := huma.Operation{
+		OperationID: "get-plot", Method: http.MethodGet, Path: "/jobs/{id}/plots/{file}", Tags: list.Tags,
+		Summary:     "Draw a plot of one job or of several",
+		Description: "With other jobs in with, all are laid over each other; distributions are then in per cent of each job's trips.",
+		Errors:      []int{http.StatusNotFound, http.StatusConflict, http.StatusRequestEntityTooLarge},
+		Responses:   notModified(),
+	}
+	draw.Responses["200"] = &huma.Response{
+		Description: "OK", Content: map[string]*huma.MediaType{"image/png": {Schema: image}, "image/svg+xml": {Schema: image}},
+	}
+	rest.Register(api, rest.Tenant, draw, f.plot)
+}
+
+// Plots are the plots of a job.
+type Plots struct {
+	JobID string     `json:"job_id" format:"uuid"`
+	Plots []PlotLink `json:"plots"`
+}
+
+// PlotLink is a plot with its addresses.
+type PlotLink struct {
+	Name  string `json:"name" enum:"vehicles,speed,travel_time,time_loss,waiting_time,emissions"`
+	Title string `json:"title"`
+	SVG   string `json:"svg" format:"uri-reference" doc:"Path below the service's address."`
+	PNG   string `json:"png" format:"uri-reference" doc:"Path below the service's address."`
+}
+
+type plotsAnswer struct{ Body Plots }
+
+func (f *Function) plots(ctx context.Context, in *jobRequest) (*plotsAnswer, error) {
+	j, err := f.finished(ctx, in.ID)
+	if err != nil {
+		return nil, err
+	}
+	out := Plots{JobID: j.ID, Plots: []PlotLink{}}
+	for _, kind := range chart.Kinds() {
+		if hasResult(j, needed(kind).file) {
+			path := "/jobs/" + j.ID + "/plots/" + kind.Name
+			out.Plots = append(out.Plots, PlotLink{Name: kind.Name, Title: kind.Title, SVG: path + ".svg", PNG: path + ".png"})
+		}
+	}
+	return &plotsAnswer{Body: out}, nil
+}
+
+// source is the output that something is read from.
+type source struct {
+	output simulation.Output
+	file   string
+}
+
+// needed is what a plot is drawn from.
+func needed(kind chart.Kind) source {
+	switch {
+	case kind.Distribution != "":
+		return source{simulation.OutputTripinfo, tripinfoFile}
+	case kind.Name == chart.Emissions:
+		return source{simulation.OutputEmission, emissionFile}
+	default:
+		return source{simulation.OutputSummary, summaryFile}
+	}
+}
+
+func hasResult(j job.Job, name string) bool {
+	return slices.ContainsFunc(j.Results, func(f job.ResultFile) bool { return f.Name == name })
+}
+
+type plotRequest struct {
+	ID          string   `path:"id" doc:"The job_id that submission answered with."`
+	File        string   `path:"file" pattern:"^(vehicles|speed|travel_time|time_loss|waiting_time|emissions)\\.(svg|png)$" patternDescription:"the name of a plot with .svg or .png" example:"vehicles.png"`
+	With        []string `query:"with" maxItems:"7" doc:"Ids of other jobs to compare with, divided by commas."`
+	Theme       string   `query:"theme" enum:"light,dark" default:"light"`
+	Width       int      `query:"width" minimum:"400" maximum:"2400" default:"1200" doc:"Pixels."`
+	Height      int      `query:"height" minimum:"300" maximum:"1600" default:"700" doc:"Pixels."`
+	IfNoneMatch string   `header:"If-None-Match" maxLength:"200" doc:"ETag of an earlier answer: 304, as nothing changes once a job has finished."`
+}
+
+type plotAnswer struct {
+	Status       int
+	ContentType  string `header:"Content-Type"`
+	ETag         string `header:"ETag"`
+	CacheControl string `header:"Cache-Control"`
+	Body         []byte
+}
+
+// plotVersion changes whenever the same data are drawn in another way.
+const plotVersion = 1
+
+func (f *Function) plot(ctx context.Context, in *plotRequest) (*plotAnswer, error) {
+	name, format, _ := strings.Cut(in.File, ".")
+	kinds := chart.Kinds()
+	kind := kinds[slices.IndexFunc(kinds, func(k chart.Kind) bool { return k.Name == name })] // the pattern lets no other pass
+	ids := append([]string{in.ID}, in.With...)
+	jobs := make([]job.Job, len(ids))
+	for i, id := range ids {
+		if slices.Contains(ids[:i], id) {
+			return nil, problem.New(problem.Invalid, "Job %s is named twice. Name each job to compare once.", id)
+		}
+		var err error
+		if jobs[i], err = f.finished(ctx, id); err != nil {
+			return nil, err
+		}
+	}
+	tag := fmt.Sprintf(`"%d/%s/%s/%dx%d/%s"`, plotVersion, in.File, in.Theme, in.Width, in.Height, strings.Join(ids, "+"))
+	if in.IfNoneMatch == tag {
+		return &plotAnswer{Status: http.StatusNotModified, ETag: tag, CacheControl: viewAge}, nil
+	}
+	runs := make([]chart.Run, len(jobs))
+	for i, label := range labels(jobs) {
+		var err error
+		if runs[i], err = f.chartRun(ctx, jobs[i], kind); err != nil {
+			return nil, err
+		}
+		runs[i].Label = label
+	}
+	subtitle := describe(jobs[0])
+	if len(jobs) > 1 {
+		subtitle = fmt.Sprintf("%d runs compared", len(jobs))
+	}
+	var image bytes.Buffer
+	err := chart.Draw(&image, kind, runs, chart.Options{
+		SVG: format == "svg", Dark: in.Theme == "dark", Width: in.Width, Height: in.Height, Subtitle: subtitle,
+	})
+	if err != nil {
+		return nil, err
+	}
+	media := "image/png"
+	if format == "svg" {
+		media = "image/svg+xml"
+	}
+	return &plotAnswer{Status: http.StatusOK, ContentType: media, ETag: tag, CacheControl: viewAge, Body: image.Bytes()}, nil
+}
+
+// chartRun reads what a plot shows of a job.
+func (f *Function) chartRun(ctx context.Context, j job.Job, kind chart.Kind) (run chart.Run, err error) {
+	if need := needed(kind); !hasResult(j, need.file) {
+		return run, noOutput(j, need)
+	}
+	if kind.Distribution != "" {
+		var trips outputs.Distributions
+		trips, err = distributionsView.load(ctx, f, j)
+		run.Trips = &trips
+	} else {
+		var series outputs.Series
+		series, err = seriesView.load(ctx, f, j)
+		run.Series = &series
+		if err == nil && kind.Name == chart.Emissions && series.Curve("co2") == nil {
+			err = problem.New(problem.TooLarge, "%s is larger than can be shown here. Download it from the job's results, or simulate a shorter interval.", emissionFile)
+		}
+	}
+	return run, err
+}
+
+// describe says in one line which run this is.
+func describe(j job.Job) string {
+	parts := []string{j.Name}
+	if j.Options.Seed != nil {
+		parts = append(parts, fmt.Sprintf("seed %d", *j.Options.Seed))
+	}
+	if j.SumoVersion != "" {
+		parts = append(parts, "SUMO "+j.SumoVersion)
+	}
+	if j.State != job.Succeeded {
+		parts = append(parts, "stopped early")
+	}
+	return strings.Join(append(parts, "job "+j.ID), " · ")
+}
+
+// labels are names by which the jobs can be told apart: what people called them, with the seed where that differs, and
+// the end of the id where all is the same.
+func labels(jobs []job.Job) []string {
+	out := make([]string, len(jobs))
+	count := map[string]int{}
+	for i, j := range jobs {
+		out[i] = j.Name
+		if j.Options.Seed != nil {
+			out[i] += fmt.Sprintf(", seed %d", *j.Options.Seed)
+		}
+		count[out[i]]++
+	}
+	for i, j := range jobs {
+		if count[out[i]] > 1 {
+			out[i] += " (…" + j.ID[len(j.ID)-6:] + ")"
+		}
+	}
+	return out
+}

@@ -1,0 +1,420 @@
+// Package chart draws the plots of runs, for reports and the command line. It lays several runs over each other, so that
+// they can be compared.
+package chart
+
+import (
+	"bytes"
+	"fmt"
+	"image/png"
+	"io"
+	"math"
+	"regexp"
+	"slices"
+	"strings"
+	"unicode"
+
+	"golang.org/x/image/font"
+	"gonum.org/v1/plot"
+	plotfont "gonum.org/v1/plot/font"
+	"gonum.org/v1/plot/plotter"
+	"gonum.org/v1/plot/vg"
+	"gonum.org/v1/plot/vg/draw"
+	"gonum.org/v1/plot/vg/vgimg"
+	"gonum.org/v1/plot/vg/vgsvg"
+
+	"github.com/sumo-k8/sumo-k8/pkg/outputs"
+)
+
+// Kind is one plot of a run.
+type Kind struct {
+	Name  string
+	Title string
+	// Distribution is the name of what is spread over the trips; empty for a plot over time.
+	Distribution string
+	panels       []panel
+}
+
+// panel is one of the pictures that stand above each other over the same time.
+type panel struct {
+	label  string
+	curves []curve // of a comparison only the first is shown
+}
+
+type curve struct {
+	name, legend string
+	dashed       bool
+}
+
+// Emissions is the name of the plot that needs an output which not every run has.
+const Emissions = "emissions"
+
+// Kinds lists all plots.
+func Kinds() []Kind {
+	return []Kind{
+		{Name: "vehicles", Title: "Vehicles over time", panels: []panel{
+			{"vehicles", []curve{{"running", "running", false}, {"halting", "of these halting", false}, {"waiting", "waiting to depart", true}}},
+		}},
+		{Name: "speed", Title: "Mean speed over time", panels: []panel{{"mean speed (m/s)", []curve{{"mean_speed", "mean of the running vehicles", false}}}}},
+		{Name: "travel_time", Title: "Travel times of all trips", Distribution: "travel_time"},
+		{Name: "time_loss", Title: "Time lost on all trips", Distribution: "time_loss"},
+		{Name: "waiting_time", Title: "Waiting times of all trips", Distribution: "waiting_time"},
+		{Name: Emissions, Title: "Emissions over time", panels: []panel{
+			{"CO₂ (g/s)", []curve{{"co2", "CO₂ of all vehicles", false}}},
+			{"NOx (mg/s)", []curve{{"nox", "NOx of all vehicles", false}}},
+		}},
+	}
+}
+
+// Run is what is known of one run. Of Series and Trips only the one that the plot shows is needed.
+type Run struct {
+	Label  string
+	Series *outputs.Series
+	Trips  *outputs.Distributions
+}
+
+// Options say how a plot looks.
+type Options struct {
+	SVG           bool // rather than PNG
+	Dark          bool
+	Width, Height int // pixels
+	// Subtitle says whose plot it is.
+	Subtitle string
+}
+
+// MostRuns is how many runs can be told apart by their colours.
+const MostRuns = 8
+
+// dpi makes a text of 11 points 18 pixels high: readable on a screen and on a slide.
+const dpi = 120
+
+// Draw writes a plot of runs, of which there must be at least one.
+func Draw(w io.Writer, kind Kind, runs []Run, o Options) error {
+	theme := light
+	if o.Dark {
+		theme = dark
+	}
+	width, height := vg.Length(o.Width)*vg.Inch/dpi, vg.Length(o.Height)*vg.Inch/dpi
+	for i := range runs {
+		runs[i].Label = printable(runs[i].Label)
+	}
+	var panels []*plot.Plot
+	var err error
+	if kind.Distribution != "" {
+		panels, err = theme.distribution(kind.Distribution, runs, height)
+	} else {
+		panels, err = theme.overTime(kind.panels, runs, height)
+	}
+	if err != nil {
+		return fmt.Errorf("drawing %s: %w", kind.Name, err)
+	}
+
+	var canvas vg.CanvasSizer
+	var write func() error
+	if o.SVG {
+		svg := vgsvg.NewWith(vgsvg.UseWH(width, height))
+		canvas, write = svg, func() error {
+			var text bytes.Buffer
+			if _, err := svg.WriteTo(&text); err != nil {
+				return err
+			}
+			_, err := w.Write(finish(text.Bytes(), o))
+			return err
+		}
+	} else {
+		bitmap := vgimg.NewWith(vgimg.UseWH(width, height), vgimg.UseDPI(dpi), vgimg.UseBackgroundColor(theme.background))
+		canvas, write = bitmap, func() error { return png.Encode(w, bitmap.Image()) }
+	}
+	theme.lay(draw.New(canvas), kind.Title, printable(o.Subtitle), panels)
+	return write()
+}
+
+var svgSize = regexp.MustCompile(`<svg width="[^"]*" height="[^"]*"`)
+
+// finish gives a drawing the size in pixels that was asked for, rather than one in points, and its letters something to
+// fall back on where our typeface is not installed.
+func finish(svg []byte, o Options) []byte {
+	if at := svgSize.FindIndex(svg); at != nil {
+		svg = slices.Concat(svg[:at[0]], fmt.Appendf(nil, `<svg width="%d" height="%d"`, o.Width, o.Height), svg[at[1]:])
+	}
+	return bytes.ReplaceAll(svg, []byte("font-family:Liberation Sans;"), []byte("font-family:Liberation Sans,Arial,Helvetica,sans-serif;"))
+}
+
+// lay puts the title and the panels onto a canvas.
+func (t theme) lay(c draw.Canvas, title, subtitle string, panels []*plot.Plot) {
+	c.SetColor(t.background)
+	c.Fill(c.Rectangle.Path())
+	const margin = 10 // points
+	left, top := c.Min.X+margin, c.Max.Y-margin
+	heading := t.text(14, font.WeightBold, t.ink)
+	heading.YAlign = draw.YTop
+	c.FillText(heading, vg.Point{X: left, Y: top}, title)
+	below := t.text(10, font.WeightNormal, t.faint)
+	below.YAlign = draw.YTop
+	c.FillText(below, vg.Point{X: left, Y: top - 20}, shorten(below, subtitle, c.Max.X-left-margin))
+
+	area := draw.Crop(c, 0, 0, 0, -margin-42)
+	tiles := draw.Tiles{
+		Rows: len(panels), Cols: 1, PadY: vg.Points(8), PadBottom: vg.Points(8), PadLeft: vg.Points(10), PadRight: vg.Points(18),
+	}
+	grid := make([][]*plot.Plot, len(panels))
+	for i, p := range panels {
+		grid[i] = []*plot.Plot{p}
+	}
+	for row, at := range plot.Align(grid, tiles, area) {
+		grid[row][0].Draw(at[0])
+	}
+}
+
+// shorten cuts text that is wider than there is room.
+func shorten(style draw.TextStyle, text string, room vg.Length) string {
+	runes := []rune(text)
+	for n := len(runes); n > 0; n-- {
+		cut := string(runes[:n])
+		if n < len(runes) {
+			cut += "…"
+		}
+		if style.Width(cut) <= room {
+			return cut
+		}
+	}
+	return ""
+}
+
+// overTime makes panels over one axis of time.
+func (t theme) overTime(panels []panel, runs []Run, height vg.Length) ([]*plot.Plot, error) {
+	first, end := math.Inf(1), math.Inf(-1)
+	for _, r := range runs {
+		if n := len(r.Series.Time); n > 0 {
+			first, end = math.Min(first, r.Series.Time[0]), math.Max(end, r.Series.Time[n-1])
+		}
+	}
+	if first > end {
+		first, end = 0, 1
+	}
+	label, ticks := timeAxis(first, end)
+	var plots []*plot.Plot
+	for i, panel := range panels {
+		p := t.plot(panel.label)
+		p.X.Min, p.X.Max, p.X.Tick.Marker = first, math.Max(end, first+1), ticks
+		if i == len(panels)-1 {
+			p.X.Label.Text = label
+		}
+		for n, run := range runs {
+			curves := panel.curves
+			if len(runs) > 1 {
+				curves = []curve{{curves[0].name, run.Label, false}}
+			}
+			for k, c := range curves {
+				data := run.Series.Curve(c.name)
+				if data == nil {
+					continue
+				}
+				style := t.line(n + k)
+				if c.dashed {
+					style.Dashes = dashes
+				}
+				// The area tells at a glance which curve the others are part of.
+				if err := t.addCurve(p, run.Series.Time, data.Values, style, c.legend, len(runs) == 1 && k == 0); err != nil {
+					return nil, err
+				}
+			}
+		}
+		if i > 0 && len(runs) > 1 {
+			p.Legend = plot.NewLegend() // the first panel's says it
+		}
+		raise(p, max(legendLines, len(runs)), height/vg.Length(len(panels)))
+		plots = append(plots, p)
+	}
+	return plots, nil
+}
+
+// addCurve adds a curve with gaps where it has no values.
+func (t theme) addCurve(p *plot.Plot, time, values outputs.Values, style draw.LineStyle, legend string, filled bool) error {
+	named := false
+	for from := 0; from < len(values); from++ {
+		to := from
+		for to < len(values) && !math.IsNaN(values[to]) {
+			to++
+		}
+		if to == from {
+			continue
+		}
+		points := make(plotter.XYs, 0, to-from)
+		for i := from; i < to; i++ {
+			points = append(points, plotter.XY{X: time[i], Y: values[i]})
+		}
+		line, err := plotter.NewLine(points)
+		if err != nil {
+			return err
+		}
+		line.LineStyle = style
+		if filled {
+			line.FillColor = t.fill(style.Color)
+		}
+		p.Add(line)
+		if !named {
+			p.Legend.Add(legend, line)
+			named = true
+		}
+		from = to
+	}
+	return nil
+}
+
+// distribution makes a histogram of one run, or outlines of several, in per cent so that runs of any size compare.
+func (t theme) distribution(name string, runs []Run, height vg.Length) ([]*plot.Plot, error) {
+	var ds []*outputs.Distribution
+	width := 0.0
+	for _, r := range runs {
+		d := r.Trips.Distribution(name)
+		if d == nil {
+			return nil, fmt.Errorf("a run has no %s", name)
+		}
+		ds = append(ds, d)
+		if len(d.Counts) > 0 {
+			width = math.Max(width, d.Edges[1]-d.Edges[0])
+		}
+	}
+	p := t.plot("trips")
+	if len(runs) > 1 {
+		p.Y.Label.Text = "share of trips (%)"
+	}
+	p.X.Label.Text = fmt.Sprintf("%s (%s)", lower(ds[0].Label), ds[0].Unit)
+	if width == 0 {
+		p.X.Max = 1
+		raise(p, 0, height)
+		return []*plot.Plot{p}, nil
+	}
+	p.X.Min, p.X.Max = math.Inf(1), math.Inf(-1)
+	for i, d := range ds {
+		edges, heights := rebin(d, width)
+		if len(heights) == 0 {
+			continue
+		}
+		p.X.Min, p.X.Max = math.Min(p.X.Min, edges[0]), math.Max(p.X.Max, edges[len(edges)-1])
+		style, legend := t.line(i), runs[i].Label
+		if len(runs) > 1 {
+			for k := range heights {
+				heights[k] *= 100 / float64(d.Count)
+			}
+			legend += fmt.Sprintf(", median %s %s", number(float64(d.P50)), d.Unit)
+		} else {
+			legend = fmt.Sprintf("%s trips, %s %s wide", number(float64(d.Count)), number(width), d.Unit)
+		}
+		outline, err := plotter.NewLine(steps(edges, heights))
+		if err != nil {
+			return nil, err
+		}
+		outline.LineStyle = style
+		if len(runs) == 1 {
+			outline.FillColor = t.fill(style.Color)
+		}
+		p.Add(outline)
+		p.Legend.Add(legend, outline)
+	}
+	top := p.Y.Max
+	raise(p, max(legendLines, len(runs)), height)
+	if len(runs) == 1 {
+		d := ds[0]
+		for i, mark := range []struct {
+			legend string
+			at     float64
+		}{{"mean", float64(d.Mean)}, {"median", float64(d.P50)}, {"95 % are below", float64(d.P95)}} {
+			line, err := plotter.NewLine(plotter.XYs{{X: mark.at, Y: 0}, {X: mark.at, Y: top}})
+			if err != nil {
+				return nil, err
+			}
+			line.LineStyle = t.line(i + 1)
+			line.Dashes = dashes
+			p.Add(line)
+			p.Legend.Add(fmt.Sprintf("%s %s %s", mark.legend, number(mark.at), d.Unit), line)
+		}
+	}
+	return []*plot.Plot{p}, nil
+}
+
+// rebin puts bins together until they have the given width, of which theirs is a part.
+func rebin(d *outputs.Distribution, width float64) (edges, heights []float64) {
+	if len(d.Counts) == 0 {
+		return nil, nil
+	}
+	const slack = 1e-9 // of quotients that should be whole
+	first := math.Floor(d.Edges[0]/width + slack)
+	n := int(math.Floor(d.Edges[len(d.Edges)-2]/width+slack)-first) + 1
+	heights = make([]float64, n)
+	for i, count := range d.Counts {
+		heights[int(math.Floor(d.Edges[i]/width+slack)-first)] += float64(count)
+	}
+	for i := range n + 1 {
+		edges = append(edges, (first+float64(i))*width)
+	}
+	return edges, heights
+}
+
+// steps is the outline of a histogram.
+func steps(edges, heights []float64) plotter.XYs {
+	points := plotter.XYs{{X: edges[0], Y: 0}}
+	for i, h := range heights {
+		points = append(points, plotter.XY{X: edges[i], Y: h}, plotter.XY{X: edges[i+1], Y: h})
+	}
+	return append(points, plotter.XY{X: edges[len(edges)-1], Y: 0})
+}
+
+// legendLines is how many lines the legend of a single run has at most.
+const legendLines = 4
+
+// raise makes room above the highest value for a legend of so many lines, in a panel that with all around it is so high.
+func raise(p *plot.Plot, lines int, height vg.Length) {
+	const lineHeight, around = 13, 70 // points
+	share := float64(lines*lineHeight+10) / math.Max(1, float64(height-around))
+	p.Y.Min, p.Y.Max = 0, math.Max(p.Y.Max, 1e-3)/(1-math.Min(share, 0.5))
+}
+
+// printable makes one line of whatever people name their runs.
+func printable(text string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsPrint(r) {
+			return r
+		}
+		return ' '
+	}, text)
+}
+
+// plot returns an empty plot in the style of ours.
+func (t theme) plot(yLabel string) *plot.Plot {
+	p := plot.New()
+	p.BackgroundColor = t.background
+	p.Legend.TextStyle = t.text(10, font.WeightNormal, t.ink)
+	p.Legend.Top, p.Legend.Left = true, true // text that a viewer's typeface makes wider then runs into nothing
+	p.Legend.Padding = vg.Points(3)
+	p.Legend.YPosition = draw.PosCenter
+	p.Legend.XOffs, p.Legend.YOffs = vg.Points(8), vg.Points(-4)
+	for _, axis := range []*plot.Axis{&p.X, &p.Y} {
+		label := axis.Label.TextStyle
+		axis.Label.TextStyle = t.text(11, font.WeightNormal, t.ink)
+		axis.Label.TextStyle.Rotation, axis.Label.TextStyle.XAlign, axis.Label.TextStyle.YAlign = label.Rotation, label.XAlign, label.YAlign
+		axis.Label.Padding = vg.Points(4)
+		tick := axis.Tick.Label
+		axis.Tick.Label = t.text(10, font.WeightNormal, t.ink)
+		axis.Tick.Label.XAlign, axis.Tick.Label.YAlign = tick.XAlign, tick.YAlign
+		axis.Color, axis.Tick.Color = t.faint, t.faint
+		axis.Padding = 0
+	}
+	p.X.Tick.Marker = roundTicks(10)
+	p.Y.Tick.Marker = roundTicks(6)
+	p.Y.Label.Text = yLabel
+	p.Y.Min, p.Y.Max = 0, 0
+	grid := plotter.NewGrid()
+	grid.Vertical.Color, grid.Horizontal.Color = t.grid, t.grid
+	grid.Vertical.Width, grid.Horizontal.Width = vg.Points(0.7), vg.Points(0.7)
+	p.Add(grid)
+	return p
+}
+
+func (t theme) text(size vg.Length, weight font.Weight, c colour) draw.TextStyle {
+	return draw.TextStyle{
+		Color:   c,
+		Font:    plotfont.Font{Typeface: "Liberation", Variant: "Sans", Size: size, Weight: weight},
+		Handler: plot.DefaultTextHandler,
+	}
+}
