@@ -1,0 +1,144 @@
+package view_test
+
+import (
+	"bytes"
+	"compress/gzip"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"github.com/sumo-k8/sumo-k8/infra/laptop/laptoptest"
+	"github.com/sumo-k8/sumo-k8/pkg/artifact"
+	"github.com/sumo-k8/sumo-k8/pkg/problem"
+	"github.com/sumo-k8/sumo-k8/pkg/s3store"
+	"github.com/sumo-k8/sumo-k8/pkg/view"
+)
+
+func TestMain(m *testing.M) { laptoptest.Main(m) }
+
+func newStore(t *testing.T) *s3store.Store {
+	t.Helper()
+	store, err := s3store.New(laptoptest.Bucket(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return store
+}
+
+func content(t *testing.T, packed io.ReadCloser) string {
+	t.Helper()
+	defer packed.Close()
+	z, err := gzip.NewReader(packed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := io.ReadAll(z)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+func TestAViewIsMadeOnceForAllWhoAsk(t *testing.T) {
+	t.Parallel()
+	store := newStore(t)
+	key := artifact.ViewOf("ns", "job", "x-1.json.gz")
+	var made atomic.Int32
+	begun, release := make(chan struct{}, 20), make(chan struct{})
+	write := view.JSON(func(context.Context) ([]int, error) {
+		made.Add(1)
+		begun <- struct{}{}
+		<-release
+		return []int{1, 2, 3}, nil
+	})
+	keeper := view.New(store)
+	// The first to ask goes away, which must not spoil it for the others.
+	impatient, leave := context.WithCancel(t.Context())
+	left := make(chan error, 1)
+	go func() {
+		_, err := keeper.Open(impatient, key, write)
+		left <- err
+	}()
+	<-begun
+	leave()
+	if err := <-left; !errors.Is(err, context.Canceled) {
+		t.Errorf("who left was told %v", err)
+	}
+	var all sync.WaitGroup
+	for range 10 {
+		all.Go(func() {
+			body, err := keeper.Open(t.Context(), key, write)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			if text := content(t, body); text != "[1,2,3]\n" {
+				t.Errorf("the view is %q", text)
+			}
+		})
+	}
+	close(release)
+	all.Wait()
+	body, err := view.New(store).Open(t.Context(), key, write) // as another process would
+	if err != nil {
+		t.Fatal(err)
+	}
+	body.Close()
+	if n := made.Load(); n != 1 {
+		t.Errorf("it was made %d times", n)
+	}
+}
+
+func TestAViewThatCannotBeMadeLeavesNothingBehind(t *testing.T) {
+	t.Parallel()
+	store := newStore(t)
+	key := artifact.ViewOf("ns", "job", "x-1.json.gz")
+	refusal := problem.New(problem.NotFound, "There is nothing to see.")
+	keeper := view.New(store)
+	for range 2 { // the second shows that nothing was stored, and that no slot was lost
+		_, err := keeper.Open(t.Context(), key, func(_ context.Context, w io.Writer) error {
+			_, _ = w.Write(bytes.Repeat([]byte("half of it "), 1000))
+			return refusal
+		})
+		if !errors.Is(err, refusal) {
+			t.Errorf("answered %v", err)
+		}
+	}
+	if _, err := store.Stat(t.Context(), key); problem.CodeOf(err) != problem.NotFound {
+		t.Errorf("looking for it gave %v", err)
+	}
+}
+
+// brokenStore finds nothing and takes nothing. A real store cannot be made to fail between two requests.
+type brokenStore struct {
+	artifact.Store
+	away error
+}
+
+func (s brokenStore) Open(context.Context, string, int64, int64) (io.ReadCloser, error) {
+	return nil, problem.New(problem.NotFound, "none")
+}
+
+func (s brokenStore) Put(_ context.Context, _ string, r io.Reader, _ string) (int64, error) {
+	_, _ = io.ReadFull(r, make([]byte, 10))
+	return 0, s.away
+}
+
+func TestAStoreThatFailsEndsTheMaking(t *testing.T) {
+	t.Parallel()
+	away := problem.New(problem.Unavailable, "The store is away.")
+	_, err := view.New(brokenStore{away: away}).Open(t.Context(), "key", func(_ context.Context, w io.Writer) error {
+		for i := 0; ; i++ {
+			if _, err := fmt.Fprintf(w, "%d and so on without an end, in numbers that do not compress well\n", i*i*2654435761); err != nil {
+				return err
+			}
+		}
+	})
+	if !errors.Is(err, away) {
+		t.Errorf("answered %v", err)
+	}
+}
