@@ -107,6 +107,7 @@ type plotAnswer struct {
 	ContentType  string `header:"Content-Type"`
 	ETag         string `header:"ETag"`
 	CacheControl string `header:"Cache-Control"`
+	Vary         string `header:"Vary"`
 	Body         []byte
 }
 
@@ -130,7 +131,7 @@ func (f *Function) plot(ctx context.Context, in *plotRequest) (*plotAnswer, erro
 	}
 	tag := fmt.Sprintf(`"%d/%s/%s/%dx%d/%s"`, plotVersion, in.File, in.Theme, in.Width, in.Height, strings.Join(ids, "+"))
 	if in.IfNoneMatch == tag {
-		return &plotAnswer{Status: http.StatusNotModified, ETag: tag, CacheControl: viewAge}, nil
+		return &plotAnswer{Status: http.StatusNotModified, ETag: tag, CacheControl: viewAge, Vary: viewVary}, nil
 	}
 	runs := make([]chart.Run, len(jobs))
 	for i, label := range labels(jobs) {
@@ -155,7 +156,7 @@ func (f *Function) plot(ctx context.Context, in *plotRequest) (*plotAnswer, erro
 	if format == "svg" {
 		media = "image/svg+xml"
 	}
-	return &plotAnswer{Status: http.StatusOK, ContentType: media, ETag: tag, CacheControl: viewAge, Body: image.Bytes()}, nil
+	return &plotAnswer{Status: http.StatusOK, ContentType: media, ETag: tag, CacheControl: viewAge, Vary: viewVary, Body: image.Bytes()}, nil
 }
 
 // chartRun reads what a plot shows of a job.

@@ -87,7 +87,7 @@ func (f *Function) vehicles(ctx context.Context, in *vehiclesRequest) (*huma.Str
 		if part.Begin > end {
 			break
 		}
-		if i == partsRead {
+		if i == partsRead || out.Full() {
 			out.Next = &part.Begin
 			break
 		}

@@ -147,12 +147,17 @@ func describeView[T any](api huma.API, op *huma.Operation) {
 func viewTag(j job.Job, name string) string { return `W/"` + j.ID + "/" + name + `"` }
 
 // viewAge lets a browser show a job again without asking. It is short because an operator may remove results at any time.
-const viewAge = "private, max-age=3600"
+// A browser in which another key is used asks again.
+const (
+	viewAge  = "private, max-age=3600"
+	viewVary = "Accept-Encoding, Authorization"
+)
 
 func unchanged(tag string) *huma.StreamResponse {
 	return &huma.StreamResponse{Body: func(c huma.Context) {
 		c.SetHeader("ETag", tag)
 		c.SetHeader("Cache-Control", viewAge)
+		c.SetHeader("Vary", viewVary)
 		c.SetStatus(http.StatusNotModified)
 	}}
 }
@@ -164,7 +169,7 @@ func stored(tag, contentType string, packed io.ReadCloser) *huma.StreamResponse 
 		c.SetHeader("Content-Type", contentType)
 		c.SetHeader("ETag", tag)
 		c.SetHeader("Cache-Control", viewAge)
-		c.SetHeader("Vary", "Accept-Encoding")
+		c.SetHeader("Vary", viewVary)
 		var body io.Reader = packed
 		var err error
 		if acceptsGzip(c.Header("Accept-Encoding")) {

@@ -23,6 +23,12 @@ type Frames struct {
 	count int // of positions
 }
 
+// Full reports whether there is no room for one frame more, which will be about as long as the last.
+func (a *Frames) Full() bool {
+	n := len(a.Frames)
+	return n > 0 && a.count+len(a.Frames[n-1]) > PartPositions
+}
+
 // Position is the index of a vehicle, x, y, angle and speed.
 type Position [5]float64
 
@@ -104,7 +110,6 @@ type splitter struct {
 	index  FramesIndex
 	part   Frames
 	number map[string]int // of each of part.IDs
-	count  int            // positions in part
 	offset int64
 	placed bool // a position was seen
 }
@@ -112,8 +117,7 @@ type splitter struct {
 func (s *splitter) element(e scenario.Element) error {
 	switch string(e.Name()) {
 	case "timestep":
-		// The next frame is about as long as this one.
-		if n := len(s.part.Frames); n > 0 && s.count+len(s.part.Frames[n-1]) > PartPositions {
+		if s.part.Full() {
 			if err := s.endPart(); err != nil {
 				return err
 			}
@@ -136,7 +140,7 @@ func (s *splitter) element(e scenario.Element) error {
 		s.part.Frames[last] = append(s.part.Frames[last], Position{
 			float64(n), round(x, 1), round(y, 1), or0(round(number(e, "angle"), 0)), or0(round(number(e, "speed"), 1)),
 		})
-		s.count++
+		s.part.count++
 		s.placed = true
 	}
 	return nil
@@ -163,7 +167,7 @@ func (s *splitter) endPart() error {
 	s.index.Parts = append(s.index.Parts, Part{Begin: s.part.Times[0], End: s.index.End, Offset: s.offset, Size: int64(packed.Len())})
 	s.offset += int64(packed.Len())
 	clear(s.number)
-	s.part, s.count = Frames{}, 0
+	s.part = Frames{}
 	_, err := s.out.Write(packed.Bytes())
 	return err
 }
