@@ -83,6 +83,7 @@ func (v *interval) at(edge int) *cell {
 
 // edgeReader gathers intervals, and puts neighbours together whenever there are too many.
 type edgeReader struct {
+	most      int // cells
 	index     map[string]int
 	edges     []string
 	intervals []interval
@@ -92,8 +93,10 @@ type edgeReader struct {
 }
 
 // ReadEdgeData reads an edgedata output.
-func ReadEdgeData(r io.Reader) (EdgeData, error) {
-	d := &edgeReader{index: map[string]int{}, edges: []string{}, merged: 1}
+func ReadEdgeData(r io.Reader) (EdgeData, error) { return readEdgeData(r, maxCells) }
+
+func readEdgeData(r io.Reader, most int) (EdgeData, error) {
+	d := &edgeReader{most: most, index: map[string]int{}, edges: []string{}, merged: 1}
 	complete, err := read(r, d.element)
 	if err != nil {
 		return EdgeData{}, err
@@ -137,7 +140,7 @@ func (d *edgeReader) interval(begin, end float64) {
 		d.intervals[n-1].end = end
 		return
 	}
-	for len(d.intervals) > 0 && (len(d.intervals)+1)*len(d.edges) > maxCells {
+	for len(d.intervals) > 0 && (len(d.intervals)+1)*len(d.edges) > d.most {
 		d.halve()
 		if d.inLatest < d.merged { // the latest had no neighbour
 			d.inLatest++

@@ -37,10 +37,8 @@ func summary(steps int, running func(i int) int) string {
 // However many steps there are, the points keep the sum of all, the extremes, and the last value of what is counted up.
 func TestLongSeriesAreMergedWithoutLoss(t *testing.T) {
 	t.Parallel()
-	rapid.Check(t, func(t *rapid.T) {
-		steps := rapid.IntRange(1, 9000).Draw(t, "steps")
-		factor := rapid.IntRange(1, 97).Draw(t, "factor")
-		running := func(i int) int { return i * factor % 101 }
+	for _, steps := range []int{1, 2, 999, 1000, 1001, 1002, 2000, 2001, 4007} {
+		running := func(i int) int { return i * 31 % 101 }
 		s, err := ReadSeries(strings.NewReader(summary(steps, running)), nil)
 		if err != nil || !s.Complete {
 			t.Fatalf("complete %t, %v", s.Complete, err)
@@ -73,7 +71,7 @@ func TestLongSeriesAreMergedWithoutLoss(t *testing.T) {
 				t.Errorf("the mean of speeds of 10 is %v", v)
 			}
 		}
-	})
+	}
 }
 
 func TestEmissionsAreSummedIntoThePointsOfTheSummary(t *testing.T) {
@@ -175,8 +173,8 @@ func edgeData(intervals, edges int) string {
 
 func TestManyIntervalsOfManyEdgesAreMerged(t *testing.T) {
 	t.Parallel()
-	for _, tc := range []struct{ intervals, edges, merged int }{{1, 10, 1}, {7, 10, 1}, {60, 6000, 2}, {61, 6000, 2}, {40, 16000, 4}} {
-		d, err := ReadEdgeData(strings.NewReader(edgeData(tc.intervals, tc.edges)))
+	for _, tc := range []struct{ intervals, edges, merged int }{{1, 10, 1}, {7, 10, 1}, {60, 60, 2}, {61, 60, 2}, {40, 160, 4}} {
+		d, err := readEdgeData(strings.NewReader(edgeData(tc.intervals, tc.edges)), 2000)
 		if err != nil {
 			t.Fatal(err)
 		}
