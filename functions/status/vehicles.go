@@ -135,5 +135,6 @@ func (f *Function) makeFrames(ctx context.Context, j job.Job) (index outputs.Fra
 		index, err = outputs.SplitFrames(fcd, w)
 		return err
 	})
+	index.Complete = index.Complete && whole(j)
 	return index, err
 }

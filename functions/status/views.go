@@ -260,6 +260,9 @@ const (
 	emissionFile = "emission.xml.gz"
 )
 
+// whole reports whether a run went to its end. SUMO closes its files properly when it is stopped, so they do not tell.
+func whole(j job.Job) bool { return j.State == job.Succeeded }
+
 func (f *Function) makeSeries(ctx context.Context, j job.Job) (outputs.Series, error) {
 	summary, err := f.output(ctx, j, simulation.OutputSummary, summaryFile)
 	if err != nil {
@@ -276,7 +279,7 @@ func (f *Function) makeSeries(ctx context.Context, j job.Job) (outputs.Series, e
 		return outputs.Series{}, err
 	}
 	s, err := outputs.ReadSeries(summary, emissions)
-	s.JobID = j.ID
+	s.JobID, s.Complete = j.ID, s.Complete && whole(j)
 	return s, err
 }
 
@@ -287,7 +290,7 @@ func (f *Function) makeDistributions(ctx context.Context, j job.Job) (outputs.Di
 	}
 	defer tripinfo.Close()
 	d, err := outputs.ReadDistributions(tripinfo)
-	d.JobID = j.ID
+	d.JobID, d.Complete = j.ID, d.Complete && whole(j)
 	return d, err
 }
 
@@ -298,7 +301,7 @@ func (f *Function) makeEdgeData(ctx context.Context, j job.Job) (outputs.EdgeDat
 	}
 	defer file.Close()
 	d, err := outputs.ReadEdgeData(file)
-	d.JobID = j.ID
+	d.JobID, d.Complete = j.ID, d.Complete && whole(j)
 	return d, err
 }
 
