@@ -77,7 +77,7 @@ func BenchmarkReaders(b *testing.B) {
 		}}, func(r io.Reader) error {
 			var n roadnet.Reader
 			err := scenario.ScanXML(r, n.Element)
-			n.Network()
+			n.Geometry()
 			return err
 		}},
 	} {

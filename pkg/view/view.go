@@ -70,6 +70,10 @@ func (k *Keeper) produce(ctx context.Context, key string, write func(context.Con
 	case <-ctx.Done():
 		return busy(ctx.Err())
 	}
+	// Whoever looked for it just before another stored it comes here, too.
+	if _, err := k.objects.Stat(ctx, key); problem.CodeOf(err) != problem.NotFound {
+		return err
+	}
 	err := Store(ctx, k.objects, key, func(w io.Writer) error {
 		z := gzip.NewWriter(w)
 		if err := write(ctx, z); err != nil {

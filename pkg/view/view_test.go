@@ -123,6 +123,10 @@ func (s brokenStore) Open(context.Context, string, int64, int64) (io.ReadCloser,
 	return nil, problem.New(problem.NotFound, "none")
 }
 
+func (s brokenStore) Stat(context.Context, string) (artifact.Object, error) {
+	return artifact.Object{}, problem.New(problem.NotFound, "none")
+}
+
 func (s brokenStore) Put(_ context.Context, _ string, r io.Reader, _ string) (int64, error) {
 	_, _ = io.ReadFull(r, make([]byte, 10))
 	return 0, s.away
