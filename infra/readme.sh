@@ -31,7 +31,7 @@ answers=$(bash -euxo pipefail -c "$commands" 2>&1) || { echo "$answers"; exit 1;
 echo "$answers"
 # What each step must have shown; grep -q would end the pipe early.
 for expected in '"status":"SUCCEEDED"' '"to":"SUCCEEDED"' 'vehicles_inserted' '"code":"scenario_invalid"' '"code":"conflict"' \
-	'"edge_length_km"' '"upload_id"' '"status":"deleted"' '"valid":false' '"plan_limits"' '"max_cpu":64' '"status":"healthy"' 's3://traffic-data/acme/city.zip' \
+	'"edge_length_km"' '"name":"mean_speed"' '"junctions"' '<svg width' '"oldest_wait_seconds"' '"upload_id"' '"status":"deleted"' '"valid":false' '"plan_limits"' '"max_cpu":64' '"status":"healthy"' 's3://traffic-data/acme/city.zip' \
 	' 100 % SUCCEEDED' 'CHOSEN DIFFERENTLY'; do
 	grep -F -- "$expected" <<<"$answers" >/dev/null || { echo "readme.sh: no answer has $expected" >&2; exit 1; }
 done

@@ -99,7 +99,7 @@ type plotRequest struct {
 	Theme       string   `query:"theme" enum:"light,dark" default:"light"`
 	Width       int      `query:"width" minimum:"400" maximum:"2400" default:"1200" doc:"Pixels."`
 	Height      int      `query:"height" minimum:"300" maximum:"1600" default:"700" doc:"Pixels."`
-	IfNoneMatch string   `header:"If-None-Match" maxLength:"200" doc:"ETag of an earlier answer: 304, as nothing changes once a job has finished."`
+	IfNoneMatch string   `header:"If-None-Match" maxLength:"1000" doc:"ETag of an earlier answer: 304, as nothing changes once a job has finished."`
 }
 
 type plotAnswer struct {
@@ -130,7 +130,7 @@ func (f *Function) plot(ctx context.Context, in *plotRequest) (*plotAnswer, erro
 		}
 	}
 	tag := fmt.Sprintf(`"%d/%s/%s/%dx%d/%s"`, plotVersion, in.File, in.Theme, in.Width, in.Height, strings.Join(ids, "+"))
-	if in.IfNoneMatch == tag {
+	if matches(in.IfNoneMatch, tag) {
 		return &plotAnswer{Status: http.StatusNotModified, ETag: tag, CacheControl: viewAge, Vary: viewVary}, nil
 	}
 	runs := make([]chart.Run, len(jobs))

@@ -49,7 +49,7 @@ type Vehicles struct {
 
 type vehiclesRequest struct {
 	ID          string  `path:"id" doc:"The job_id that submission answered with."`
-	IfNoneMatch string  `header:"If-None-Match" maxLength:"200" doc:"ETag of an earlier answer: 304, as nothing changes once a job has finished."`
+	IfNoneMatch string  `header:"If-None-Match" maxLength:"1000" doc:"ETag of an earlier answer: 304, as nothing changes once a job has finished."`
 	Begin       float64 `query:"begin" minimum:"0" doc:"Simulated seconds at which to begin."`
 	End         float64 `query:"end" minimum:"0" doc:"Simulated seconds; 0 for the recording's end."`
 	Step        float64 `query:"step" minimum:"0" maximum:"86400" doc:"Least time between two frames, in seconds; 0 for all that were recorded."`
@@ -75,7 +75,7 @@ func (f *Function) vehicles(ctx context.Context, in *vehiclesRequest) (*huma.Str
 		return nil, problem.New(problem.Invalid, "end (%g) is before begin (%g). The recording goes from %g s to %g s.", end, begin, index.Begin, index.End)
 	}
 	tag := viewTag(j, fmt.Sprintf("%s/%g/%g/%g", framesView.name, begin, end, in.Step))
-	if in.IfNoneMatch == tag {
+	if matches(in.IfNoneMatch, tag) {
 		return unchanged(tag), nil
 	}
 	out := Vehicles{

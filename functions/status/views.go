@@ -109,7 +109,7 @@ func (k viewKind[T]) load(ctx context.Context, f *Function, j job.Job) (out T, e
 
 type viewRequest struct {
 	ID          string `path:"id" doc:"The job_id that submission answered with."`
-	IfNoneMatch string `header:"If-None-Match" maxLength:"200" doc:"ETag of an earlier answer: 304, as nothing changes once a job has finished."`
+	IfNoneMatch string `header:"If-None-Match" maxLength:"1000" doc:"ETag of an earlier answer: 304, as nothing changes once a job has finished."`
 }
 
 // registerView adds the operation that answers with a view.
@@ -121,7 +121,7 @@ func registerView[T any](api huma.API, f *Function, k viewKind[T], op huma.Opera
 			return nil, err
 		}
 		tag := viewTag(j, k.name)
-		if in.IfNoneMatch == tag {
+		if matches(in.IfNoneMatch, tag) {
 			return unchanged(tag), nil
 		}
 		packed, err := k.open(ctx, f, j)
@@ -142,9 +142,11 @@ func describeView[T any](api huma.API, op *huma.Operation) {
 	}}
 }
 
-// viewTag names what the answer is made of. It is weak (RFC 9110, section 8.8.1), as the same answer goes out with and
-// without gzip.
-func viewTag(j job.Job, name string) string { return `W/"` + j.ID + "/" + name + `"` }
+// viewTag names what the answer is made of.
+func viewTag(j job.Job, name string) string { return `"` + j.ID + "/" + name + `"` }
+
+// weak marks a tag as that of an answer which goes out with and without gzip (RFC 9110, section 8.8.1).
+func weak(tag string) string { return "W/" + tag }
 
 // viewAge lets a browser show a job again without asking. It is short because an operator may remove results at any time.
 // A browser in which another key is used asks again.
@@ -155,7 +157,7 @@ const (
 
 func unchanged(tag string) *huma.StreamResponse {
 	return &huma.StreamResponse{Body: func(c huma.Context) {
-		c.SetHeader("ETag", tag)
+		c.SetHeader("ETag", weak(tag))
 		c.SetHeader("Cache-Control", viewAge)
 		c.SetHeader("Vary", viewVary)
 		c.SetStatus(http.StatusNotModified)
@@ -167,7 +169,7 @@ func stored(tag, contentType string, packed io.ReadCloser) *huma.StreamResponse 
 	return &huma.StreamResponse{Body: func(c huma.Context) {
 		defer packed.Close()
 		c.SetHeader("Content-Type", contentType)
-		c.SetHeader("ETag", tag)
+		c.SetHeader("ETag", weak(tag))
 		c.SetHeader("Cache-Control", viewAge)
 		c.SetHeader("Vary", viewVary)
 		var body io.Reader = packed
