@@ -30,7 +30,7 @@ var belongings = map[string]func(testing.TB, *tenantClient) string{
 		t.Helper()
 		var j rest.Job
 		c.post(t, [][2]string{
-			{"scenario_id", markOf(c)}, {"task_token", markOf(c)}, {"labels", `{"mark": "` + markOf(c) + `"}`}, {"@sumo_files", zipOf(t, "square")},
+			{"scenario_id", markOf(c)}, {"task_token", markOf(c)}, {"outputs", "edgedata,fcd"}, {"labels", `{"mark": "` + markOf(c) + `"}`}, {"@sumo_files", zipOf(t, "square")},
 		}).want(t, http.StatusOK).into(t, &j)
 		if j = c.finish(t, j.JobID); j.Status != job.Succeeded {
 			t.Fatalf("the job ended %s: %s", j.Status, deref(j.Error))
@@ -38,6 +38,7 @@ var belongings = map[string]func(testing.TB, *tenantClient) string{
 		return j.JobID
 	},
 	"results": func(testing.TB, *tenantClient) string { return "summary.xml" }, // of any job
+	"plots":   func(testing.TB, *tenantClient) string { return "travel_time.svg" },
 	"scenarios": func(t testing.TB, c *tenantClient) string {
 		t.Helper()
 		zip, err := networks.Edited("square", func(_, content string) string { return content + "<!-- " + markOf(c) + " -->" })
@@ -71,7 +72,10 @@ type reference struct {
 	list     bool   // of several
 }
 
-var looksLikeID = regexp.MustCompile(`^(?:(.+)_)?(ids?|jobs?|scenarios?|sweeps?|uploads?|keys?|webhooks?)$`)
+// partsOfJobs are reached through their job only, by names that all jobs use.
+var partsOfJobs = []string{"results", "plots"}
+
+var looksLikeID = regexp.MustCompile(`^(?:(.+)_)?(ids?|with|jobs?|scenarios?|sweeps?|uploads?|keys?|webhooks?)$`)
 
 // referencesOf finds what an operation can name, so that a new operation is tested without a word here.
 func referencesOf(d *contract.Document, op contract.Operation) (refs []reference) {
@@ -87,8 +91,8 @@ func referencesOf(d *contract.Document, op contract.Operation) (refs []reference
 			return
 		}
 		word := cmp.Or(match[1], match[2]) // job_id, job
-		if strings.HasPrefix(word, "id") {
-			word = segments[0] // ids
+		if strings.HasPrefix(word, "id") || word == "with" {
+			word = segments[0] // ids, and more of them with the one in the path
 		}
 		refs = append(refs, reference{name, in, strings.TrimSuffix(word, "s") + "s", slices.Contains(d.Types(schema), "array")})
 	}
@@ -190,18 +194,18 @@ func TestNobodyReachesWhatIsAnothers(t *testing.T) {
 
 	for _, target := range targets {
 		for _, ref := range target.refs {
-			if ref.word == "results" {
-				continue // reached through its job only
+			if slices.Contains(partsOfJobs, ref.word) {
+				continue
 			}
 			values := func(id string) requests.Values {
 				values := requests.Values{}
 				for _, other := range target.refs {
-					if other.in == "path" || other == ref {
-						values[other.name] = owned[other.word]
+					if other.in == "path" { // the caller's own, so that only ref can be what is refused
+						values[other.name] = cmp.Or(intruders[other.word], owned[other.word])
 					}
 				}
 				values[ref.name] = id
-				if ref.list {
+				if ref.list && target.refs[0].in != "path" { // otherwise the path has the first
 					values[ref.name] = intruders[ref.word] + "," + id
 				}
 				return values
@@ -232,7 +236,10 @@ func TestNobodyReachesWhatIsAnothers(t *testing.T) {
 		values := requests.Values{}
 		for _, ref := range target.refs {
 			values[ref.name] = owned[ref.word]
-			if ref.list {
+			switch {
+			case ref.list && target.refs[0].in == "path":
+				values[ref.name] = second[ref.word]
+			case ref.list:
 				values[ref.name] += "," + second[ref.word]
 			}
 		}
