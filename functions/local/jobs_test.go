@@ -194,7 +194,10 @@ func testWaiting(t *testing.T, s *service) {
 
 func testRetryAndPurge(t *testing.T, s *service) {
 	c := s.register(t)
-	first := c.submitEndless(t, [2]string{"seed", "7"}, [2]string{"cpu_request", "1"})
+	first := c.submitEndless(t, [2]string{"seed", "7"}, [2]string{"cpu_request", "1"}, [2]string{"outputs", "queue"}, [2]string{"labels", `{"team": "north"}`})
+	if diff := cmp.Diff([]simulation.Output{simulation.OutputQueue}, first.Options.Outputs); diff != "" || first.Labels["team"] != "north" {
+		t.Errorf("a job does not tell what was chosen about it: labels %v, outputs (-want +got):\n%s", first.Labels, diff)
+	}
 	c.call(t, "POST", "/jobs/"+first.JobID+"/retry").want(t, http.StatusConflict)
 	c.call(t, "DELETE", "/jobs/"+first.JobID+"?purge=true").want(t, http.StatusConflict)
 	c.call(t, "DELETE", "/jobs/"+first.JobID).want(t, http.StatusOK)
@@ -203,7 +206,8 @@ func testRetryAndPurge(t *testing.T, s *service) {
 	var again, repeated rest.Job
 	c.call(t, "POST", "/jobs/"+first.JobID+"/retry", "Idempotency-Key: again").want(t, http.StatusOK).into(t, &again)
 	c.call(t, "POST", "/jobs/"+first.JobID+"/retry", "Idempotency-Key: again").want(t, http.StatusOK).into(t, &repeated)
-	if again.JobID == first.JobID || again.JobID != repeated.JobID || again.Scenario != first.Scenario || *again.Seed != 7 || again.CPURequest != 1 {
+	if again.JobID == first.JobID || again.JobID != repeated.JobID || again.Scenario != first.Scenario || *again.Seed != 7 || again.CPURequest != 1 ||
+		!cmp.Equal(again.Options, first.Options) || !cmp.Equal(again.Labels, first.Labels) {
 		t.Errorf("retried as %+v", again)
 	}
 	c.await(t, again.JobID, running) // so that it leaves something to purge

@@ -37,6 +37,9 @@ type Job struct {
 	Cancelling bool              `json:"cancel_requested"`
 	Version    string            `json:"sumo_version" doc:"The SUMO that ran; empty until it has."`
 	TaskToken  string            `json:"task_token,omitempty" doc:"As given at submission."`
+
+	Options simulation.Options `json:"options" doc:"What was chosen about the run. What is absent is as the scenario says."`
+	Labels  map[string]string  `json:"labels" doc:"As given at submission."`
 }
 
 // ResultFiles is an object rather than a list because the predecessor's clients read its files member.
@@ -60,6 +63,10 @@ func JobOf(j job.Job, url func(key string) string) Job {
 		CPURequest: j.CPURequest, MemoryGi: j.MemoryGi, Progress: j.Progress, Reason: j.Reason, Message: j.Message,
 		Priority: PriorityName(j.Priority), Seed: j.Options.Seed, Timeout: j.TimeoutSeconds, Attempt: j.Attempt,
 		Cancelling: j.CancelRequested, Version: j.SumoVersion, TaskToken: j.TaskToken,
+		Options: j.Options, Labels: j.Labels,
+	}
+	if out.Labels == nil {
+		out.Labels = map[string]string{}
 	}
 	if j.State == job.Failed || j.State == job.Cancelled {
 		message := j.Message
