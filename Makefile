@@ -8,11 +8,12 @@ BIN := $(LOCAL)/bin
 DATA ?= $(LOCAL)/data
 RESULTS ?= $(LOCAL)/results
 GO ?= go
+PAGE := functions/status/page
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 .PHONY: help
 help: ## List the targets
-	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: install
 install: ## Install what is missing of SUMO and Postgres (Debian and Ubuntu)
@@ -48,8 +49,24 @@ lint: ## Check formatting, vet, staticcheck and shell scripts
 generate: ## Regenerate the SQL code and the OpenAPI document
 	@$(GO) generate ./...
 
+.PHONY: page
+page: ## Build the web page again from its TypeScript; what comes out is committed
+	@infra/debian/install.sh node
+	@cd $(PAGE) && npm ci --ignore-scripts --no-fund --no-audit --loglevel=error && npm run --silent build
+
+.PHONY: test-page
+test-page: build ## Try the web page in a browser without a window, against the real functions
+	@infra/debian/install.sh sumo postgres node chromium
+	@cd $(PAGE) && npm ci --ignore-scripts --no-fund --no-audit --loglevel=error && npm test --silent
+
+.PHONY: screenshots
+screenshots: build ## Take the pictures of docs/tour.md again
+	@infra/debian/install.sh sumo postgres node chromium
+	@cd $(PAGE) && npm ci --ignore-scripts --no-fund --no-audit --loglevel=error && npm run --silent screenshots
+
 .PHONY: drift
-drift: generate ## Fail when generated files are not what is committed
+drift: generate ## Fail when generated files are not what is committed; the page is checked where npm is installed
+	@if command -v npm >/dev/null; then $(MAKE) --no-print-directory page; else echo "npm is not installed: the page is not checked"; fi
 	@git diff --exit-code --stat -- pkg functions || { echo "generated files differ: run make generate and commit"; exit 1; }
 
 .PHONY: bench

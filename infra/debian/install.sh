@@ -15,6 +15,8 @@ usage() {
 		  mmdebstrap  unpacks Debian's packages for container images
 		  containerd  the container runtime with runc; no service of the whole system is started
 		  cni         the network plugins of containers
+		  node        Node.js and npm, which build and try the web page
+		  chromium    the browser in which the web page is tried
 		  iptables    the packet filter and the network tools that kube-proxy and the kubelet call
 
 		What is there already is left alone. --dry-run prints the commands and runs none.
@@ -31,6 +33,8 @@ present() {
 	mmdebstrap) command -v mmdebstrap && { [ "$(id -u)" -eq 0 ] || command -v newuidmap; } && test -e /usr/share/keyrings/debian-archive-keyring.gpg ;;
 	containerd) command -v containerd && command -v ctr && command -v runc ;;
 	cni) test -x /usr/lib/cni/bridge ;;
+	node) command -v node && command -v npm ;;
+	chromium) command -v chromium || command -v chromium-browser || command -v google-chrome ;;
 	iptables) command -v iptables && command -v conntrack && command -v ethtool && command -v socat && command -v ip ;;
 	postgres) compgen -G '/usr/lib/postgresql/*/bin/initdb' || { command -v initdb && command -v postgres; } ;;
 	esac >/dev/null
@@ -46,6 +50,8 @@ describe() {
 	postgres) echo "postgresql|20 to 60 MB|keeps tenants and jobs; a private server in the project's own folder" ;;
 	containerd) echo "containerd runc|40 MB|runs the containers of the lab" ;;
 	cni) echo "containernetworking-plugins|7 MB|connects the pods of the lab" ;;
+	node) echo "nodejs npm|30 to 100 MB|builds and tries the web page" ;;
+	chromium) echo "chromium fonts-liberation|100 to 150 MB|the browser in which the web page is tried" ;;
 	iptables) echo "iptables conntrack ethtool socat iproute2|2 to 4 MB|the network of the lab" ;;
 	mmdebstrap) echo "mmdebstrap uidmap debian-archive-keyring|1 to 10 MB|unpacks Debian's packages for container images" ;;
 	shellcheck) echo "shellcheck|2 to 5 MB|checks the shell scripts" ;;

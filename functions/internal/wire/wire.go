@@ -19,6 +19,7 @@ import (
 	"github.com/sumo-k8/sumo-k8/functions/logs"
 	reconcilefn "github.com/sumo-k8/sumo-k8/functions/reconcile"
 	"github.com/sumo-k8/sumo-k8/functions/status"
+	"github.com/sumo-k8/sumo-k8/functions/status/page"
 	"github.com/sumo-k8/sumo-k8/functions/submit"
 	"github.com/sumo-k8/sumo-k8/pkg/config"
 	"github.com/sumo-k8/sumo-k8/pkg/job"
@@ -72,6 +73,7 @@ func (p Parts) Handler(targets ...string) (http.Handler, error) {
 	}
 	if len(targets) == 0 || slices.Contains(targets, "status") {
 		rest.Docs(mux, OpenAPI)
+		page.Register(mux)
 	}
 	return rest.Handler(mux, p.Config.CORSOrigins, p.Log), nil
 }

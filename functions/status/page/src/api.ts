@@ -1,0 +1,122 @@
+// The service's HTTP calls. Types come from its OpenAPI document, so a change there that breaks the page breaks the build.
+import type { components, paths } from "./openapi";
+import { session, signOut } from "./session";
+
+export type Schemas = components["schemas"];
+
+/** The body of a successful answer to GET path. */
+export type Got<Path extends keyof paths> = paths[Path] extends { get: { responses: { 200: { content: { "application/json": infer Body } } } } } ? Body : never;
+
+export type Job = Schemas["Job"];
+export type State = Job["status"];
+export type Fault = { location?: string; message: string; value?: unknown };
+
+export const isOver = (state: State): boolean => state === "SUCCEEDED" || state === "FAILED" || state === "CANCELLED";
+
+/** A failure as the service tells it (RFC 9457), or one on the way to it. */
+export class Problem extends Error {
+	constructor(
+		readonly status: number,
+		readonly code: string,
+		readonly title: string,
+		detail: string,
+		readonly faults: Fault[] = [],
+		readonly requestId = "",
+		readonly retryAfter = 0, // seconds
+	) {
+		super(detail);
+	}
+}
+
+/** Status 0 stands for no answer at all. */
+const unreachable = (): Problem =>
+	new Problem(0, "unreachable", "No answer", "The service cannot be reached. Is this machine online? The page tries again by itself where it can.");
+
+function problemFrom(status: number, requestId: string, retryAfter: string | null, text: string): Problem {
+	try {
+		const p = JSON.parse(text) as { code?: string; title?: string; detail?: string; errors?: Fault[] };
+		if (p.detail) return new Problem(status, p.code ?? "", p.title ?? "", p.detail, p.errors, requestId, Number(retryAfter) || 0);
+	} catch {
+		// What stands between us and the service answers in forms of its own.
+	}
+	return new Problem(status, "", "Unexpected answer", `The service answered with status ${status} and no explanation. Try again; if it goes on, tell the operator.`, [], requestId, Number(retryAfter) || 0);
+}
+
+export type Credentials = { kind: "tenant" | "admin"; key: string };
+
+function authorise(headers: Headers, as: Credentials | null): void {
+	if (as?.kind === "tenant") headers.set("Authorization", `Bearer ${as.key}`);
+	if (as?.kind === "admin") headers.set("X-Admin-Key", as.key);
+}
+
+export type Request = {
+	method?: string;
+	json?: unknown;
+	headers?: Record<string, string>;
+	signal?: AbortSignal;
+	/** Instead of the session's, when a key is only tried. */
+	as?: Credentials;
+};
+
+/** Sends a request and returns its answer; anything but success is thrown as a Problem. */
+export async function send(path: string, request: Request = {}): Promise<Response> {
+	const headers = new Headers(request.headers);
+	const body = request.json === undefined ? undefined : JSON.stringify(request.json);
+	if (body !== undefined) headers.set("Content-Type", "application/json");
+	authorise(headers, request.as ?? session.value);
+	let answer: Response;
+	try {
+		answer = await fetch(path, { method: request.method ?? "GET", headers, body, signal: request.signal });
+	} catch (error) {
+		if (request.signal?.aborted) throw error;
+		throw unreachable();
+	}
+	if (answer.ok) return answer;
+	const problem = problemFrom(answer.status, answer.headers.get("X-Request-Id") ?? "", answer.headers.get("Retry-After"), await answer.text());
+	if (answer.status === 401 && !request.as) signOut(`You were signed out: ${problem.message}`);
+	throw problem;
+}
+
+export async function call<Body>(path: string, request?: Request): Promise<Body> {
+	return (await (await send(path, request)).json()) as Body;
+}
+
+export const get = <Path extends keyof paths>(path: string, signal?: AbortSignal): Promise<Got<Path>> => call<Got<Path>>(path, { signal });
+
+/**
+ * Sends a form and reports how much of it has left. fetch cannot tell that, so this is an XMLHttpRequest.
+ */
+export function upload<Body>(path: string, form: FormData, headers: Record<string, string>, progress: (share: number) => void, signal: AbortSignal): Promise<Body> {
+	return new Promise((resolve, reject) => {
+		const request = new XMLHttpRequest();
+		request.open("POST", path);
+		const all = new Headers(headers);
+		authorise(all, session.value);
+		all.forEach((value, name) => request.setRequestHeader(name, value));
+		request.upload.onprogress = (e) => e.lengthComputable && progress(e.loaded / e.total);
+		request.onerror = () => reject(unreachable());
+		request.onabort = () => reject(new DOMException("The upload was stopped.", "AbortError"));
+		request.onload = () => {
+			if (request.status >= 200 && request.status < 300) {
+				resolve(JSON.parse(request.responseText) as Body);
+				return;
+			}
+			reject(problemFrom(request.status, request.getResponseHeader("X-Request-Id") ?? "", request.getResponseHeader("Retry-After"), request.responseText));
+		};
+		signal.addEventListener("abort", () => request.abort());
+		request.send(form);
+	});
+}
+
+/** Downloads what needs a key into a file of the person's. */
+export async function download(path: string, name: string, signal?: AbortSignal): Promise<void> {
+	save(await (await send(path, { signal })).blob(), name);
+}
+
+export function save(content: Blob, name: string): void {
+	const link = document.createElement("a");
+	link.href = URL.createObjectURL(content);
+	link.download = name;
+	link.click();
+	setTimeout(() => URL.revokeObjectURL(link.href), 60_000); // the browser has begun to read it long before
+}

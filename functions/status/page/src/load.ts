@@ -1,0 +1,65 @@
+// Loading data for a view: once, and again in intervals while the page is looked at.
+import { useCallback, useEffect, useRef, useState } from "preact/hooks";
+import { Problem } from "./api";
+
+export type Loaded<T> = {
+	data: T | undefined; // the last that arrived; it stays when a later load fails
+	problem: Problem | undefined;
+	loading: boolean; // nothing has arrived yet
+	reload: () => void;
+};
+
+/**
+ * Calls load when key changes and, if every names milliseconds for the data at hand, again and again. A hidden page
+ * waits until it is seen.
+ */
+export function useLoad<T>(key: string, load: (signal: AbortSignal) => Promise<T>, every?: (data: T | undefined) => number | undefined): Loaded<T> {
+	const [state, setState] = useState<{ key: string; data?: T; problem?: Problem }>({ key });
+	const [round, setRound] = useState(0);
+	const latest = useRef({ load, every });
+	latest.current = { load, every };
+
+	useEffect(() => {
+		const stop = new AbortController();
+		let timer = 0;
+		const again = (after: number | undefined) => {
+			if (after === undefined || stop.signal.aborted) return;
+			timer = window.setTimeout(() => {
+				if (!document.hidden) return void once();
+				document.addEventListener("visibilitychange", () => void once(), { once: true, signal: stop.signal });
+			}, after);
+		};
+		const once = async () => {
+			try {
+				const data = await latest.current.load(stop.signal);
+				if (stop.signal.aborted) return;
+				setState({ key, data });
+				again(latest.current.every?.(data));
+			} catch (error) {
+				if (stop.signal.aborted) return;
+				const problem = asProblem(error);
+				setState((before) => ({ key, data: before.key === key ? before.data : undefined, problem }));
+				const usual = latest.current.every?.(undefined);
+				if (usual !== undefined && isPassing(problem)) again(Math.max(usual, problem.retryAfter * 1000));
+			}
+		};
+		void once();
+		return () => {
+			stop.abort();
+			clearTimeout(timer);
+		};
+	}, [key, round]);
+
+	const reload = useCallback(() => setRound((n) => n + 1), []);
+	const mine = state.key === key;
+	return { data: mine ? state.data : undefined, problem: mine ? state.problem : undefined, loading: !mine || (!state.data && !state.problem), reload };
+}
+
+/** Whether the same request may well succeed later. */
+export const isPassing = (p: Problem): boolean => p.status === 0 || p.status === 429 || p.status >= 500;
+
+export function asProblem(error: unknown): Problem {
+	if (error instanceof Problem) return error;
+	console.error(error); // a fault of the page's own
+	return new Problem(0, "page", "The page failed", "Something went wrong in this page. Reload it; if it goes on, tell the operator what you did.");
+}

@@ -1,0 +1,95 @@
+// The road network as numbers that are quick to draw and to search.
+import Flatbush from "flatbush";
+import type { Got } from "../api";
+
+export type NetworkAnswer = Got<"/jobs/{id}/network">;
+export type Edge = NetworkAnswer["edges"][number];
+export type Box = { minX: number; minY: number; maxX: number; maxY: number };
+
+export class Network {
+	readonly edges: Edge[];
+	readonly bounds: Box;
+	/** x, y of all edges' points one after the other; those of edge i are starts[i] up to starts[i + 1]. */
+	readonly points: Float64Array;
+	readonly starts: Uint32Array;
+	/** For each point the unit vector to the right of the direction of travel. */
+	readonly right: Float32Array;
+	readonly number = new Map<string, number>();
+	private readonly index: Flatbush | undefined;
+
+	constructor(answer: NetworkAnswer) {
+		this.edges = answer.edges;
+		const [minX = 0, minY = 0, maxX = 0, maxY = 0] = answer.bounds;
+		this.bounds = { minX, minY, maxX, maxY };
+		const count = this.edges.length;
+		this.starts = new Uint32Array(count + 1);
+		this.edges.forEach((e, i) => {
+			this.starts[i + 1] = this.starts[i]! + (e.shape.length & ~1);
+			this.number.set(e.id, i);
+		});
+		this.points = new Float64Array(this.starts[count]!);
+		this.right = new Float32Array(this.starts[count]!);
+		this.edges.forEach((e, i) => this.points.set(e.shape.slice(0, e.shape.length & ~1), this.starts[i]));
+		for (let i = 0; i < count; i++) this.turn(this.starts[i]!, this.starts[i + 1]!);
+		if (count === 0) return; // the index does not take nothing
+		this.index = new Flatbush(count);
+		for (let i = 0; i < count; i++) {
+			const b = this.boxOf(i);
+			this.index.add(b.minX, b.minY, b.maxX, b.maxY);
+		}
+		this.index.finish();
+	}
+
+	/** Sets right for the points from one place up to another: the mean of what the two segments at a point say. */
+	private turn(from: number, to: number): void {
+		for (let k = from; k < to; k += 2) {
+			const a = Math.max(from, k - 2);
+			const b = Math.min(to - 2, k + 2);
+			const dx = this.points[b]! - this.points[a]!;
+			const dy = this.points[b + 1]! - this.points[a + 1]!;
+			const length = Math.hypot(dx, dy) || 1;
+			this.right[k] = dy / length;
+			this.right[k + 1] = -dx / length;
+		}
+	}
+
+	boxOf(i: number): Box {
+		const box = { minX: Infinity, minY: Infinity, maxX: -Infinity, maxY: -Infinity };
+		for (let k = this.starts[i]!; k < this.starts[i + 1]!; k += 2) {
+			box.minX = Math.min(box.minX, this.points[k]!);
+			box.maxX = Math.max(box.maxX, this.points[k]!);
+			box.minY = Math.min(box.minY, this.points[k + 1]!);
+			box.maxY = Math.max(box.maxY, this.points[k + 1]!);
+		}
+		return box;
+	}
+
+	within(box: Box): number[] {
+		return this.index?.search(box.minX, box.minY, box.maxX, box.maxY) ?? [];
+	}
+
+	/** The edge next to a place, if one is within reach of it. */
+	nearest(x: number, y: number, reach: number): number | undefined {
+		let best: number | undefined;
+		let least = reach;
+		for (const i of this.within({ minX: x - reach, minY: y - reach, maxX: x + reach, maxY: y + reach })) {
+			const d = this.distance(i, x, y);
+			if (d < least) [best, least] = [i, d];
+		}
+		return best;
+	}
+
+	private distance(i: number, x: number, y: number): number {
+		let least = Infinity;
+		const p = this.points;
+		for (let k = this.starts[i]! + 2; k < this.starts[i + 1]!; k += 2) {
+			const ax = p[k - 2]!;
+			const ay = p[k - 1]!;
+			const dx = p[k]! - ax;
+			const dy = p[k + 1]! - ay;
+			const along = Math.max(0, Math.min(1, ((x - ax) * dx + (y - ay) * dy) / (dx * dx + dy * dy || 1)));
+			least = Math.min(least, Math.hypot(x - ax - along * dx, y - ay - along * dy));
+		}
+		return least;
+	}
+}

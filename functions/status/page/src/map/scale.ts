@@ -1,0 +1,51 @@
+// From measured values to colours. Lightness grows evenly along each ramp, so that it can be read without seeing hues.
+
+/** As many as can be told apart, and few enough to draw each as one path. */
+export const classes = 16;
+/** The class of an edge that has no value. */
+export const none = 255;
+
+type Colour = [r: number, g: number, b: number];
+
+// Viridis, by Stéfan van der Walt and Nathaniel Smith, who gave it to the public domain (CC0). Its yellow end is
+// darkened for a light ground and its purple end lightened for a dark one, so that neither is lost.
+const ramps: Record<"light" | "dark", Colour[]> = {
+	light: [[68, 1, 84], [62, 74, 137], [33, 145, 140], [83, 186, 92], [205, 190, 20]],
+	dark: [[134, 84, 201], [98, 138, 219], [42, 178, 171], [116, 211, 98], [253, 231, 37]],
+};
+
+const hex = (c: Colour): string => "#" + c.map((v) => Math.round(v).toString(16).padStart(2, "0")).join("");
+
+/** The colours of all classes, from the congested end to the free one. */
+export function ramp(theme: "light" | "dark"): string[] {
+	const stops = ramps[theme];
+	return Array.from({ length: classes }, (_, i) => {
+		const at = (i / (classes - 1)) * (stops.length - 1);
+		const k = Math.min(stops.length - 2, Math.floor(at));
+		const share = at - k;
+		return hex(stops[k]!.map((v, c) => v + (stops[k + 1]![c]! - v) * share) as Colour);
+	});
+}
+
+export type Scale = {
+	low: number; // the value at the scale's one end
+	high: number;
+	/** Whether high values are the bad ones, which have the congested end's colour. */
+	highIsBad: boolean;
+};
+
+export function classOf(value: number | null | undefined, s: Scale): number {
+	if (value == null) return none;
+	const share = s.high > s.low ? Math.max(0, Math.min(1, (value - s.low) / (s.high - s.low))) : 0;
+	const c = Math.min(classes - 1, Math.floor(share * classes));
+	return s.highIsBad ? classes - 1 - c : c;
+}
+
+/** A round number that all but the most extreme values stay below. */
+export function roundTop(values: Iterable<number | null | undefined>): number {
+	const sorted = [...values].filter((v): v is number => v != null).sort((a, b) => a - b);
+	const top = sorted[Math.floor((sorted.length - 1) * 0.98)] ?? 0;
+	if (top <= 0) return 1;
+	const power = 10 ** Math.floor(Math.log10(top));
+	return [1, 1.5, 2, 3, 4, 5, 6, 8, 10].map((f) => f * power).find((v) => v >= top * 0.999) ?? top;
+}

@@ -1,0 +1,254 @@
+// The drawing surface of the map: two canvases, one for the network and one for what moves over it, and the ways to
+// move the view: pointer, wheel, two fingers, and keys.
+import type { ComponentChildren } from "preact";
+import { useEffect, useMemo, useRef, useState } from "preact/hooks";
+import { number } from "../format";
+import { colour, theme } from "../theme";
+import { Camera } from "./camera";
+import { classesOf, type Measure } from "./measures";
+import type { Network } from "./network";
+import { drawHighlight, drawNetwork, drawVehicles, type Look, type Place } from "./painter";
+import { ramp } from "./scale";
+
+/** From which an edge is taken as pointed at, in pixels. */
+const reach = 10;
+const keyStep = 60; // pixels
+const keyZoom = 1.4;
+
+export function Surface({ network, measure, interval, selected, select, wanted, vehicles, stamp, describe, children }: {
+	network: Network;
+	measure: Measure;
+	interval: number;
+	selected: number | undefined;
+	select: (edge: number | undefined) => void;
+	wanted: { edge: number } | undefined;
+	vehicles: (() => Place[]) | undefined;
+	stamp: string; // another one when the vehicles have moved
+	describe: string;
+	children: ComponentChildren;
+}) {
+	const base = useRef<HTMLCanvasElement>(null);
+	const over = useRef<HTMLCanvasElement>(null);
+	const frame = useRef<HTMLDivElement>(null);
+	const camera = useMemo(() => new Camera(), [network]);
+	const [hovered, setHovered] = useState<{ edge: number; x: number; y: number }>();
+	const [perPixel, setPerPixel] = useState(1); // metres
+	const due = useRef({ base: false, over: false, request: 0 });
+	const scene = useRef<{ draw: (both: boolean) => void } | undefined>(undefined);
+
+	const classes = useMemo(() => classesOf(measure, interval, network.edges.length), [measure, interval, network]);
+	const look = useMemo(
+		(): Look => ({ ramp: ramp(theme.value), unsampled: colour("unsampled"), casing: colour("casing"), highlight: colour("accent"), vehicle: colour("vehicle"), halo: colour("halo") }),
+		[theme.value],
+	);
+
+	scene.current = {
+		draw(both) {
+			due.current.base ||= both;
+			due.current.request ||= requestAnimationFrame(() => {
+				const all = due.current.base;
+				due.current = { base: false, over: false, request: 0 };
+				const under = base.current?.getContext("2d");
+				const above = over.current?.getContext("2d");
+				if (!under || !above) return;
+				if (all) {
+					drawNetwork(under, camera, network, classes, look);
+					setPerPixel(1 / camera.scale);
+				}
+				above.clearRect(0, 0, camera.width, camera.height);
+				const pointed = selected ?? hovered?.edge;
+				if (pointed !== undefined) drawHighlight(above, camera, network, pointed, look);
+				if (hovered && hovered.edge !== pointed) drawHighlight(above, camera, network, hovered.edge, look);
+				if (vehicles) drawVehicles(above, camera, vehicles(), look);
+			});
+		},
+	};
+	const draw = (both: boolean) => scene.current!.draw(both);
+
+	useEffect(() => {
+		const resized = new ResizeObserver(() => {
+			if (!frame.current) return; // the view was left in the same moment
+			const box = frame.current.getBoundingClientRect();
+			const first = camera.width === 1;
+			camera.width = box.width;
+			camera.height = box.height;
+			for (const canvas of [base.current!, over.current!]) {
+				canvas.width = Math.round(box.width * devicePixelRatio);
+				canvas.height = Math.round(box.height * devicePixelRatio);
+				canvas.getContext("2d")!.setTransform(devicePixelRatio, 0, 0, devicePixelRatio, 0, 0);
+			}
+			if (first) camera.fit(network.bounds);
+			draw(true);
+		});
+		resized.observe(frame.current!);
+		return () => {
+			resized.disconnect();
+			cancelAnimationFrame(due.current.request);
+			due.current.request = 0;
+		};
+	}, [camera]);
+	useEffect(() => draw(true), [classes, look]);
+	useEffect(() => draw(false), [selected, hovered, vehicles === undefined, stamp]);
+	useEffect(() => {
+		if (!wanted) return;
+		const b = network.boxOf(wanted.edge);
+		const round = Math.max(150, 2 * (b.maxX - b.minX), 2 * (b.maxY - b.minY)); // metres round it, to see where it is
+		camera.fit({ minX: b.minX - round, minY: b.minY - round, maxX: b.maxX + round, maxY: b.maxY + round });
+		draw(true);
+	}, [wanted]);
+
+	usePointers(frame, camera, {
+		moved: () => {
+			setHovered(undefined);
+			draw(true);
+		},
+		hover: (x, y) => {
+			const edge = edgeAt(camera, network, x, y);
+			setHovered((h) => (edge === undefined ? undefined : h?.edge === edge ? h : { edge, x, y }));
+		},
+		press: (x, y) => select(edgeAt(camera, network, x, y)),
+	});
+
+	const keys: Record<string, () => void> = {
+		ArrowLeft: () => camera.pan(keyStep, 0),
+		ArrowRight: () => camera.pan(-keyStep, 0),
+		ArrowUp: () => camera.pan(0, keyStep),
+		ArrowDown: () => camera.pan(0, -keyStep),
+		"+": () => camera.zoom(keyZoom),
+		"=": () => camera.zoom(keyZoom),
+		"-": () => camera.zoom(1 / keyZoom),
+		"0": () => camera.fit(network.bounds),
+	};
+	const press = (key: string): boolean => {
+		const act = keys[key];
+		act?.();
+		if (act) draw(true);
+		return act !== undefined;
+	};
+	const scaleBar = roundBelow(100 * perPixel);
+
+	return (
+		<div class="map">
+			<div
+				class="surface"
+				ref={frame}
+				tabIndex={0}
+				role="application"
+				aria-label={describe}
+				onKeyDown={(e) => {
+					if (!e.ctrlKey && !e.metaKey && !e.altKey && press(e.key)) e.preventDefault();
+				}}
+			>
+				<canvas ref={base} />
+				<canvas ref={over} />
+			</div>
+			{children}
+			<div class="zoom">
+				<button type="button" aria-label="Zoom in" onClick={() => press("+")}>
+					+
+				</button>
+				<button type="button" aria-label="Zoom out" onClick={() => press("-")}>
+					−
+				</button>
+				<button type="button" aria-label="Show all" title="Show all" onClick={() => press("0")}>
+					<svg viewBox="0 0 16 16" aria-hidden="true">
+						<path d="M2 6V2h4M10 2h4v4M14 10v4h-4M6 14H2v-4" fill="none" stroke="currentColor" stroke-width="1.6" />
+					</svg>
+				</button>
+			</div>
+			<div class="scalebar" aria-hidden="true" style={{ width: `${scaleBar / perPixel}px` }}>
+				{scaleBar >= 1000 ? `${scaleBar / 1000} km` : `${scaleBar} m`}
+			</div>
+			{hovered && <Tip network={network} measure={measure} interval={interval} at={hovered} right={hovered.x > camera.width / 2} />}
+		</div>
+	);
+}
+
+function edgeAt(camera: Camera, network: Network, x: number, y: number): number | undefined {
+	const [px, py] = camera.place(x, y);
+	return network.nearest(px, py, reach / camera.scale);
+}
+
+function roundBelow(value: number): number {
+	const power = 10 ** Math.floor(Math.log10(value));
+	return [5, 2, 1].map((f) => f * power).find((v) => v <= value) ?? power;
+}
+
+function Tip({ network, measure, interval, at, right }: { network: Network; measure: Measure; interval: number; at: { edge: number; x: number; y: number }; right: boolean }) {
+	const e = network.edges[at.edge]!;
+	const value = measure.values(interval)[at.edge];
+	return (
+		<div class={right ? "tip left" : "tip"} style={{ left: `${at.x}px`, top: `${at.y}px` }}>
+			<strong>{e.name || e.id}</strong>
+			<span>
+				{measure.label}: {value == null ? "no value" : `${number(value)} ${measure.unit}`}
+			</span>
+			<span class="muted">
+				{e.lanes} {e.lanes === 1 ? "lane" : "lanes"}, limit {number(e.speed * 3.6)} km/h
+			</span>
+		</div>
+	);
+}
+
+/** Moves the camera as pointers do: one drags, two pinch, the wheel zooms. */
+function usePointers(frame: { current: HTMLDivElement | null }, camera: Camera, on: { moved: () => void; hover: (x: number, y: number) => void; press: (x: number, y: number) => void }): void {
+	const latest = useRef(on);
+	latest.current = on;
+	useEffect(() => {
+		const box = frame.current!;
+		const down = new Map<number, { x: number; y: number }>();
+		let travelled = 0;
+		const at = (e: MouseEvent) => {
+			const b = box.getBoundingClientRect();
+			return { x: e.clientX - b.left, y: e.clientY - b.top };
+		};
+		const spread = () => {
+			const [a, b] = [...down.values()];
+			return a && b ? { gap: Math.hypot(a.x - b.x, a.y - b.y), x: (a.x + b.x) / 2, y: (a.y + b.y) / 2 } : undefined;
+		};
+		const stop = new AbortController();
+		const listen = <K extends keyof HTMLElementEventMap>(kind: K, handle: (e: HTMLElementEventMap[K]) => void) => box.addEventListener(kind, handle, { signal: stop.signal, passive: false });
+		listen("pointerdown", (e) => {
+			if (e.button !== 0) return;
+			box.setPointerCapture(e.pointerId);
+			down.set(e.pointerId, at(e));
+			travelled = 0;
+		});
+		listen("pointermove", (e) => {
+			const now = at(e);
+			const before = down.get(e.pointerId);
+			if (!before) return latest.current.hover(now.x, now.y);
+			const pinch = spread();
+			down.set(e.pointerId, now);
+			const pinched = spread();
+			if (pinch && pinched) {
+				camera.zoom(pinched.gap / Math.max(1, pinch.gap), pinched.x, pinched.y);
+				camera.pan(pinched.x - pinch.x, pinched.y - pinch.y);
+			} else camera.pan(now.x - before.x, now.y - before.y);
+			travelled += Math.hypot(now.x - before.x, now.y - before.y);
+			latest.current.moved();
+		});
+		const up = (e: PointerEvent) => {
+			if (!down.delete(e.pointerId) || e.type !== "pointerup" || travelled > 4) return;
+			const { x, y } = at(e);
+			latest.current.press(x, y);
+		};
+		listen("pointerup", up);
+		listen("pointercancel", up);
+		listen("pointerleave", () => latest.current.hover(-1e6, -1e6));
+		listen("wheel", (e) => {
+			e.preventDefault();
+			const { x, y } = at(e);
+			// A notch of a wheel is 100 pixels or 3 lines; a touch pad sends many small steps.
+			const pixels = e.deltaMode === 1 ? e.deltaY * 33 : e.deltaY;
+			camera.zoom(Math.exp(-pixels * 0.002), x, y);
+			latest.current.moved();
+		});
+		listen("dblclick", (e) => {
+			const { x, y } = at(e);
+			camera.zoom(2, x, y);
+			latest.current.moved();
+		});
+		return () => stop.abort();
+	}, [camera]);
+}

@@ -1,0 +1,270 @@
+// The small parts that views are made of.
+import { signal } from "@preact/signals";
+import { type ComponentChildren, createContext } from "preact";
+import { useContext, useEffect, useId, useRef, useState } from "preact/hooks";
+import { type Fault, Problem, type State } from "./api";
+import { dateTime, duration, percent, utc } from "./format";
+import { asProblem } from "./load";
+
+/** The title of a view. It takes the focus when the view opens, so that a screen reader says where one is. */
+export function Title({ children, beside }: { children: ComponentChildren; beside?: ComponentChildren }) {
+	const heading = useRef<HTMLHeadingElement>(null);
+	useEffect(() => {
+		document.title = `${heading.current?.textContent ?? ""} – SUMO-K8`;
+	});
+	useEffect(() => heading.current?.focus({ preventScroll: true }), []);
+	return (
+		<div class="title">
+			<h1 ref={heading} tabIndex={-1}>
+				{children}
+			</h1>
+			{beside}
+		</div>
+	);
+}
+
+export function Card({ title, beside, children, id }: { title?: ComponentChildren; beside?: ComponentChildren; children: ComponentChildren; id?: string }) {
+	return (
+		<section class="card" id={id}>
+			{(title || beside) && (
+				<header>
+					{title && <h2>{title}</h2>}
+					{beside && <div class="beside">{beside}</div>}
+				</header>
+			)}
+			{children}
+		</section>
+	);
+}
+
+export function Empty({ children }: { children: ComponentChildren }) {
+	return <div class="empty">{children}</div>;
+}
+
+export function Loading({ what }: { what: string }) {
+	return (
+		<div class="empty loading" role="status">
+			<span class="spinner" aria-hidden="true" /> Loading {what}…
+		</div>
+	);
+}
+
+/** A problem as the service told it, with every fault it found. */
+export function ProblemNotice({ problem, retry }: { problem: Problem; retry?: () => void }) {
+	return (
+		<div class="notice bad" role="alert">
+			<p>
+				<strong>{problem.title || "Error"}.</strong> {problem.message}
+			</p>
+			{problem.faults.length > 0 && <Faults faults={problem.faults} />}
+			{problem.status >= 500 && problem.requestId && (
+				<p class="small muted">
+					Request <code>{problem.requestId}</code>
+				</p>
+			)}
+			{retry && (
+				<button type="button" onClick={retry}>
+					Try again
+				</button>
+			)}
+		</div>
+	);
+}
+
+export function Faults({ faults }: { faults: Fault[] }) {
+	return (
+		<ul class="faults">
+			{faults.map((f, i) => (
+				<li key={i}>
+					{f.location && <code>{f.location.replace(/^(body|query|path)\./, "")}</code>} {f.message}
+				</li>
+			))}
+		</ul>
+	);
+}
+
+const stateWords: Record<State, string> = {
+	QUEUED: "Queued",
+	PENDING: "Starting",
+	RUNNING: "Running",
+	SUCCEEDED: "Succeeded",
+	FAILED: "Failed",
+	CANCELLED: "Cancelled",
+};
+
+export const stateWord = (state: State): string => stateWords[state] ?? state;
+
+export function StatePill({ state, reason }: { state: State; reason?: string }) {
+	return (
+		<span class={`pill ${state.toLowerCase()}`} title={reason ? `${state}: ${reason}` : state}>
+			{stateWord(state)}
+		</span>
+	);
+}
+
+export function Progress({ share, label }: { share: number; label: string }) {
+	return (
+		<span class="progress">
+			<progress max={1} value={share} aria-label={label} />
+			<span class="figure">{percent(Math.floor(share * 100) / 100)}</span>
+		</span>
+	);
+}
+
+/** A moment in the reader's own zone, with UTC in the tooltip. */
+export function Time({ at }: { at: string | null | undefined }) {
+	if (!at) return <>–</>;
+	const date = new Date(at);
+	return (
+		<time dateTime={at} title={utc(date)}>
+			{dateTime(date)}
+		</time>
+	);
+}
+
+/** How long something takes or has taken; it counts on while there is no end. */
+export function Elapsed({ from, to }: { from: string | null | undefined; to: string | null | undefined }) {
+	const [, tick] = useState(0);
+	const running = Boolean(from && !to);
+	useEffect(() => {
+		if (!running) return;
+		const timer = setInterval(() => tick((n) => n + 1), 1000);
+		return () => clearInterval(timer);
+	}, [running]);
+	if (!from) return <>–</>;
+	return <>{duration((to ? Date.parse(to) : Date.now()) / 1000 - Date.parse(from) / 1000)}</>;
+}
+
+/** A gauge of what is used of a limit. */
+export function Meter({ label, used, limit, unit = "" }: { label: string; used: number; limit: number; unit?: string }) {
+	return (
+		<div class="meter">
+			<span class="label">{label}</span>
+			<span class="figure">
+				<strong>{used}</strong> of {limit}
+				{unit && ` ${unit}`}
+			</span>
+			<meter min={0} max={limit} value={used} aria-label={`${label}: ${used} of ${limit} ${unit}`} />
+		</div>
+	);
+}
+
+export function Tile({ label, children, tone }: { label: string; children: ComponentChildren; tone?: "good" | "bad" }) {
+	return (
+		<div class={`tile ${tone ?? ""}`}>
+			<span class="label">{label}</span>
+			<span class="value">{children}</span>
+		</div>
+	);
+}
+
+/** A labelled input with its hint and, when the service refused it, the reason. */
+export function Field({ label, hint, fault, children }: { label: string; hint?: ComponentChildren; fault?: string; children: (props: { id: string; "aria-describedby"?: string; "aria-invalid"?: boolean }) => ComponentChildren }) {
+	const id = useId();
+	const described = [hint && `${id}-hint`, fault && `${id}-fault`].filter(Boolean).join(" ");
+	return (
+		<div class={fault ? "field faulty" : "field"}>
+			<label for={id}>{label}</label>
+			{children({ id, ...(described && { "aria-describedby": described }), ...(fault && { "aria-invalid": true }) })}
+			{hint && (
+				<span class="hint" id={`${id}-hint`}>
+					{hint}
+				</span>
+			)}
+			{fault && (
+				<span class="fault" id={`${id}-fault`}>
+					{fault}
+				</span>
+			)}
+		</div>
+	);
+}
+
+/** What was just done, said once to screen readers and shown for a moment. */
+const said = signal<{ text: string; bad: boolean } | null>(null);
+let silence = 0;
+
+export function say(text: string, bad = false): void {
+	said.value = { text, bad };
+	clearTimeout(silence);
+	silence = window.setTimeout(() => (said.value = null), bad ? 12_000 : 5000);
+}
+
+export function Announcer() {
+	return (
+		<div class="announcer" role="status" aria-live="polite">
+			{said.value && <div class={said.value.bad ? "toast bad" : "toast"}>{said.value.text}</div>}
+		</div>
+	);
+}
+
+/** Where failures are shown: beside what was asked for, when that is in a dialog, which covers the page. */
+const Failed = createContext((p: Problem) => say(p.message, true));
+
+/** Runs what a button asks for: the button waits meanwhile, and a failure is shown. */
+export function Action({ act, children, kind, title, disabled }: { act: () => Promise<void>; children: ComponentChildren; kind?: "primary" | "danger" | "quiet"; title?: string; disabled?: boolean }) {
+	const [busy, setBusy] = useState(false);
+	const failed = useContext(Failed);
+	const run = async () => {
+		setBusy(true);
+		try {
+			await act();
+		} catch (error) {
+			failed(asProblem(error));
+		}
+		setBusy(false);
+	};
+	return (
+		<button type="button" class={kind} title={title} disabled={disabled || busy} aria-busy={busy} onClick={() => void run()}>
+			{children}
+		</button>
+	);
+}
+
+/** A question or form above the page. The browser keeps the focus in it and closes it on Escape. */
+export function Dialog({ title, close, children }: { title: string; close: () => void; children: ComponentChildren }) {
+	const dialog = useRef<HTMLDialogElement>(null);
+	const [problem, setProblem] = useState<Problem>();
+	const id = useId();
+	useEffect(() => {
+		dialog.current?.showModal();
+	}, []);
+	return (
+		<dialog ref={dialog} aria-labelledby={id} onClose={close} onClick={(e) => e.target === dialog.current && dialog.current?.close()}>
+			<div class="sheet">
+				<h2 id={id}>{title}</h2>
+				<Failed.Provider value={setProblem}>{children}</Failed.Provider>
+				{problem && <ProblemNotice problem={problem} />}
+			</div>
+		</dialog>
+	);
+}
+
+export function Copy({ text, what }: { text: string; what: string }) {
+	if (!navigator.clipboard) return null; // browsers have it on secure pages only
+	return (
+		<Action
+			kind="quiet"
+			title={`Copy ${what}`}
+			act={async () => {
+				await navigator.clipboard.writeText(text);
+				say(`Copied ${what}.`);
+			}}
+		>
+			Copy
+		</Action>
+	);
+}
+
+/** The views of one thing, each with an address of its own. */
+export function Tabs({ label, at, tabs }: { label: string; at: string; tabs: { name: string; href: string; title: ComponentChildren }[] }) {
+	return (
+		<nav class="tabs" aria-label={label}>
+			{tabs.map((t) => (
+				<a key={t.name} href={t.href} aria-current={t.name === at ? "page" : undefined}>
+					{t.title}
+				</a>
+			))}
+		</nav>
+	);
+}

@@ -1,0 +1,351 @@
+// One job: how far it is, what it says, and, when it is over, what came out.
+import type { ComponentChildren } from "preact";
+import { useState } from "preact/hooks";
+import { call, download, get, isOver, type Job } from "../api";
+import { MapView } from "../map/view";
+import { useLoad } from "../load";
+import { Action, Card, Copy, Dialog, Elapsed, Loading, ProblemNotice, Progress, say, StatePill, Tabs, Time, Title } from "../parts";
+import { bytes, duration, metricName, quantity } from "../format";
+import { go, linkTo } from "../route";
+import { Log } from "./log";
+import { Plots } from "./plots";
+
+const interval = 1000;
+
+export function JobPage({ id, tab }: { id: string; tab: string }) {
+	const path = `/jobs/${encodeURIComponent(id)}`;
+	const job = useLoad(id, (signal) => get<"/jobs/{id}">(path, signal), (j) => (j && isOver(j.status) ? undefined : interval));
+	if (!job.data) {
+		return (
+			<>
+				<Title>Job</Title>
+				{job.problem ? <ProblemNotice problem={job.problem} retry={job.reload} /> : <Loading what="the job" />}
+			</>
+		);
+	}
+	const j = job.data;
+	const over = isOver(j.status);
+	const shown = tab || (over && j.status === "SUCCEEDED" ? "summary" : "log");
+	return (
+		<>
+			<Title beside={<Actions job={j} changed={job.reload} />}>{j.scenario_id}</Title>
+			{job.problem && <ProblemNotice problem={job.problem} />}
+			<Facts job={j} />
+			<Tabs
+				label="Views of this job"
+				at={shown}
+				tabs={[
+					{ name: "summary", title: "Summary" },
+					{ name: "log", title: "Log" },
+					{ name: "plots", title: "Plots" },
+					{ name: "map", title: "Map" },
+					{ name: "results", title: "Results" },
+					{ name: "events", title: "Events" },
+				].map((t) => ({ ...t, href: linkTo("jobs", id, t.name) }))}
+			/>
+			{shown === "log" && <Log job={j} />}
+			{shown === "events" && <Events job={j} />}
+			{shown === "summary" && (over ? <Summary job={j} /> : <NotYet what="The summary" />)}
+			{shown === "results" && (over ? <Results job={j} /> : <NotYet what="The list of files" />)}
+			{shown === "plots" && (over ? <Plots job={j} /> : <NotYet what="Plots" />)}
+			{shown === "map" && <MapView job={j} />}
+		</>
+	);
+}
+
+function NotYet({ what }: { what: string }) {
+	return <div class="empty">{what} will be here when the job has finished. The log shows it live.</div>;
+}
+
+function Actions({ job, changed }: { job: Job; changed: () => void }) {
+	const [asking, setAsking] = useState(false);
+	const path = `/jobs/${job.job_id}`;
+	if (!isOver(job.status)) {
+		return (
+			<Action
+				kind="danger"
+				disabled={job.cancel_requested}
+				act={async () => {
+					await call(path, { method: "DELETE" });
+					say("The job is being cancelled. It keeps what it has written.");
+					changed();
+				}}
+			>
+				{job.cancel_requested ? "Cancelling…" : "Cancel"}
+			</Action>
+		);
+	}
+	return (
+		<span class="actions">
+			<Action
+				act={async () => {
+					const again = await call<Job>(`${path}/retry`, { method: "POST" });
+					say("Submitted again.");
+					go("jobs", again.job_id);
+				}}
+			>
+				Run again
+			</Action>
+			<button type="button" class="quiet" onClick={() => setAsking(true)}>
+				Delete…
+			</button>
+			{asking && (
+				<Dialog title="Delete this job?" close={() => setAsking(false)}>
+					<p>{job.scenario_id} and all its result files will be gone. This cannot be undone.</p>
+					<div class="buttons">
+						<button type="button" onClick={() => setAsking(false)}>
+							Keep it
+						</button>
+						<Action
+							kind="danger"
+							act={async () => {
+								await call(`${path}?purge=true`, { method: "DELETE" });
+								say("The job was deleted.");
+								go("jobs");
+							}}
+						>
+							Delete
+						</Action>
+					</div>
+				</Dialog>
+			)}
+		</span>
+	);
+}
+
+function Facts({ job }: { job: Job }) {
+	const over = isOver(job.status);
+	return (
+		<Card>
+			<div class="state">
+				<StatePill state={job.status} reason={job.reason} />
+				{!over && <Progress share={job.progress} label="Progress" />}
+				{!over && job.status === "QUEUED" && <span class="muted">Waits until your limits have room for {job.cpu_request} cores and {job.memory_gi} GiB.</span>}
+			</div>
+			{job.error && (
+				<div class={job.status === "FAILED" ? "notice bad" : "notice warn"}>
+					<strong>{job.reason || "Ended"}.</strong> <span class="said">{job.error}</span>
+				</div>
+			)}
+			{!job.error && job.message && <p class="muted">{job.message}</p>}
+			<dl class="facts">
+				<Fact name="Submitted">
+					<Time at={job.submitted_at} />
+				</Fact>
+				<Fact name="Started">
+					<Time at={job.started_at} />
+				</Fact>
+				<Fact name={over ? "Finished" : "Running for"}>{over ? <Time at={job.finished_at} /> : <Elapsed from={job.started_at} to={null} />}</Fact>
+				{over && (
+					<Fact name="Took">
+						<Elapsed from={job.started_at} to={job.finished_at} />
+					</Fact>
+				)}
+				<Fact name="Configuration">{job.config_file || "–"}</Fact>
+				<Fact name="Seed">{job.seed ?? "SUMO's own"}</Fact>
+				{options(job).map(([name, value]) => (
+					<Fact key={name} name={name}>
+						{value}
+					</Fact>
+				))}
+			</dl>
+			<details class="further">
+				<summary>More about this job</summary>
+				<dl class="facts">
+				<Fact name="Resources">
+					{job.cpu_request} cores, {job.memory_gi} GiB
+				</Fact>
+				<Fact name="Priority">{job.priority}</Fact>
+				<Fact name="Time limit">{duration(job.timeout_seconds)}</Fact>
+				{job.sumo_version && <Fact name="SUMO">{job.sumo_version}</Fact>}
+				{job.attempt > 1 && <Fact name="Attempts">{job.attempt}</Fact>}
+				<Fact name="Job" full>
+					<code class="wrap">{job.job_id}</code> <Copy text={job.job_id} what="the job's id" />
+				</Fact>
+				<Fact name="Scenario">
+					<code title={job.scenario}>{job.scenario.slice(0, 12)}…</code>
+				</Fact>
+				</dl>
+			</details>
+		</Card>
+	);
+}
+
+function Fact({ name, children, full }: { name: string; children: ComponentChildren; full?: boolean }) {
+	return (
+		<div class={full ? "full" : undefined}>
+			<dt>{name}</dt>
+			<dd>{children}</dd>
+		</div>
+	);
+}
+
+/** What was chosen about the run, where it differs from what the scenario says itself. */
+function options(job: Job): [string, string][] {
+	const chosen: [string, string][] = [];
+	const o = job.options;
+	if (o.begin !== undefined || o.end !== undefined) chosen.push(["Interval", `${o.begin ?? "scenario's begin"} s to ${o.end ?? "scenario's end"} s`]);
+	if (o.step_length !== undefined) chosen.push(["Step length", `${o.step_length} s`]);
+	if (o.scale !== undefined) chosen.push(["Demand scale", `× ${o.scale}`]);
+	if (o.outputs?.length) chosen.push(["Further outputs", o.outputs.join(", ")]);
+	const labels = Object.entries(job.labels);
+	if (labels.length > 0) chosen.push(["Labels", labels.map(([k, v]) => `${k}=${v}`).join(", ")]);
+	return chosen;
+}
+
+function Events({ job }: { job: Job }) {
+	const events = useLoad(
+		`${job.job_id} ${job.status}`,
+		(signal) => get<"/jobs/{id}/events">(`/jobs/${job.job_id}/events`, signal),
+	);
+	if (events.problem) return <ProblemNotice problem={events.problem} retry={events.reload} />;
+	if (!events.data) return <Loading what="events" />;
+	return (
+		<Card title="What happened when">
+			<table class="list">
+				<thead>
+					<tr>
+						<th>At</th>
+						<th>Status</th>
+						<th class="right">After</th>
+						<th>Remark</th>
+					</tr>
+				</thead>
+				<tbody>
+					{events.data.events.map((e, i, all) => (
+						<tr key={e.seq}>
+							<td>
+								<Time at={e.at} />
+							</td>
+							<td>
+								<StatePill state={e.to as Job["status"]} />
+							</td>
+							<td class="right figure">{i > 0 ? duration((Date.parse(e.at) - Date.parse(all[i - 1]!.at)) / 1000) : "–"}</td>
+							<td class="grow">
+								{e.reason && <strong>{e.reason}. </strong>}
+								<span class="said">{e.message}</span>
+							</td>
+						</tr>
+					))}
+				</tbody>
+			</table>
+		</Card>
+	);
+}
+
+/** Metrics in the order in which people ask for them. */
+const groups: { title: string; has: (name: string) => boolean }[] = [
+	{ title: "Vehicles and persons", has: (n) => /^(vehicles|persons)_(?!updates)/.test(n) },
+	{ title: "Trips, on average", has: (n) => /^(mean|total)_/.test(n) },
+	{ title: "Safety", has: (n) => /^(teleports|collisions|emergency)/.test(n) },
+	{ title: "Emissions and fuel", has: (n) => /^(emissions_|fuel|electricity)/.test(n) },
+	{ title: "Run", has: () => true },
+];
+
+function Summary({ job }: { job: Job }) {
+	const summary = useLoad(job.job_id, (signal) => get<"/jobs/{id}/summary">(`/jobs/${job.job_id}/summary`, signal));
+	if (summary.problem) return <ProblemNotice problem={summary.problem} retry={summary.problem.status === 404 ? undefined : summary.reload} />;
+	if (!summary.data) return <Loading what="the summary" />;
+	const left = [...summary.data.metrics];
+	const sorted = groups.map((g) => {
+		const mine = left.filter((m) => g.has(m.name));
+		mine.forEach((m) => left.splice(left.indexOf(m), 1));
+		return { title: g.title, metrics: mine };
+	});
+	return (
+		<>
+			{summary.data.partial && <div class="notice warn">The run stopped early, so these numbers cover only a part of it.</div>}
+			{summary.data.warnings > 0 && (
+				<div class="notice warn">
+					SUMO printed {summary.data.warnings} {summary.data.warnings === 1 ? "warning" : "warnings"}. <a href={linkTo("jobs", job.job_id, "log")}>They are in the log.</a>
+				</div>
+			)}
+			<div class="columns">
+				{sorted
+					.filter((g) => g.metrics.length > 0)
+					.map((g) => (
+						<Card key={g.title} title={g.title}>
+							<table class="metrics">
+								<tbody>
+									{g.metrics.map((m) => (
+										<tr key={m.name}>
+											<th scope="row">{metricName(m.name)}</th>
+											<td>{quantity(m.value, m.unit)}</td>
+										</tr>
+									))}
+								</tbody>
+							</table>
+						</Card>
+					))}
+			</div>
+		</>
+	);
+}
+
+function Results({ job }: { job: Job }) {
+	const results = useLoad(job.job_id, (signal) => get<"/jobs/{id}/results">(`/jobs/${job.job_id}/results`, signal));
+	if (results.problem) return <ProblemNotice problem={results.problem} retry={results.reload} />;
+	if (!results.data) return <Loading what="result files" />;
+	const { files, message } = results.data;
+	const total = files.reduce((sum, f) => sum + f.size, 0);
+	return (
+		<Card
+			title="Result files"
+			beside={
+				files.length > 0 && (
+					<Action act={() => download(`/jobs/${job.job_id}/results.zip`, `${job.scenario_id}-${job.job_id}.zip`)}>
+						Download all as zip ({bytes(total)})
+					</Action>
+				)
+			}
+		>
+			{message && <div class="notice warn">{message}</div>}
+			{files.length === 0 && <div class="empty">There are no files.</div>}
+			{files.length > 0 && (
+				<table class="list">
+					<thead>
+						<tr>
+							<th>File</th>
+							<th>What it is</th>
+							<th class="right">Size</th>
+						</tr>
+					</thead>
+					<tbody>
+						{files.map((f) => (
+							<tr key={f.name}>
+								<td>
+									<a href={f.url} download>
+										{f.name}
+									</a>
+								</td>
+								<td class="muted grow">{whatIs(f.name)}</td>
+								<td class="right figure">{bytes(f.size)}</td>
+							</tr>
+						))}
+					</tbody>
+				</table>
+			)}
+			{files[0] && (
+				<p class="small muted">
+					The links work without a key until <Time at={files[0].expires_at} />; reload the page for new ones.
+				</p>
+			)}
+		</Card>
+	);
+}
+
+const kinds: Record<string, string> = {
+	"summary.xml": "Vehicles and mean speed in each step",
+	"tripinfo.xml": "One line for each trip",
+	"statistics.xml": "SUMO's own statistics of the run",
+	"summary.json": "What the summary shows, for programs",
+	"outcome.json": "How the run ended",
+	"log.txt": "The log",
+	"edgedata.xml": "Speed, density and more of each edge",
+	"fcd.xml.gz": "Positions of all vehicles in each step",
+	"emission.xml.gz": "Emissions of all vehicles in each step",
+	"queue.xml.gz": "Queues of each lane",
+	"lanechange.xml.gz": "All lane changes",
+};
+
+const whatIs = (name: string): string => kinds[name] ?? (name.startsWith("scenario/") ? "Written by the scenario itself" : "");

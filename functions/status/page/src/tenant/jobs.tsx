@@ -1,0 +1,231 @@
+// The tenant's view: what of the limits is in use, and the jobs, newest first.
+import { useState } from "preact/hooks";
+import { get, isOver, type Job, type State } from "../api";
+import { useLoad } from "../load";
+import { Action, Card, Elapsed, Empty, Loading, Meter, ProblemNotice, Progress, StatePill, stateWord, Tile, Time, Title } from "../parts";
+import { go, linkTo } from "../route";
+
+const states: State[] = ["QUEUED", "PENDING", "RUNNING", "SUCCEEDED", "FAILED", "CANCELLED"];
+const pageSize = 50;
+/** Few enough curves that a chart of them can be read, and colours told apart. */
+export const mostCompared = 6;
+
+/** How often to ask again: at the speed at which people see progress, or now and then when nothing moves. */
+const busyInterval = 1500;
+const idleInterval = 10_000;
+
+export function Jobs() {
+	return (
+		<>
+			<Title
+				beside={
+					<a class="button primary" href={linkTo("submit")}>
+						Submit a job
+					</a>
+				}
+			>
+				Jobs
+			</Title>
+			<Use />
+			<List />
+		</>
+	);
+}
+
+function Use() {
+	const dashboard = useLoad(
+		"dashboard",
+		(signal) => get<"/tenants/me/dashboard">("/tenants/me/dashboard", signal),
+		(d) => (d && d.current_usage.concurrent_jobs + d.stats.queued > 0 ? busyInterval : idleInterval),
+	);
+	if (dashboard.problem && !dashboard.data) return <ProblemNotice problem={dashboard.problem} retry={dashboard.reload} />;
+	if (!dashboard.data) return <Loading what="limits and use" />;
+	const { plan_limits: limits, current_usage: use, stats } = dashboard.data;
+	return (
+		<div class="tiles" aria-label="Limits and use">
+			<div class="tile wide">
+				<Meter label="Jobs at work" used={use.concurrent_jobs} limit={limits.max_concurrent_jobs} />
+				<Meter label="Cores" used={Number(use["requests.cpu"])} limit={limits.max_cpu} />
+				<Meter label="Memory" used={parseFloat(use["requests.memory"])} limit={limits.max_memory_gi} unit="GiB" />
+			</div>
+			<Tile label="Queued">{stats.queued}</Tile>
+			<Tile label="Running">{stats.pending + stats.running}</Tile>
+			<Tile label="Succeeded" tone="good">
+				{stats.succeeded}
+			</Tile>
+			<Tile label="Failed" tone={stats.failed > 0 ? "bad" : undefined}>
+				{stats.failed}
+			</Tile>
+			<Tile label="Cancelled">{stats.cancelled}</Tile>
+		</div>
+	);
+}
+
+type Filter = { status: string; name: string; label: string };
+
+function query(filter: Filter, cursor: string): string {
+	const q = new URLSearchParams({ limit: String(pageSize) });
+	if (filter.status) q.set("status", filter.status);
+	if (filter.name) q.set("scenario_id", filter.name);
+	if (filter.label) q.set("label", filter.label);
+	if (cursor) q.set("cursor", cursor);
+	return `/jobs?${q}`;
+}
+
+function List() {
+	const [filter, setFilter] = useState<Filter>({ status: "", name: "", label: "" });
+	const [chosen, setChosen] = useState<string[]>([]);
+	const [older, setOlder] = useState<{ of: string; jobs: Job[]; cursor: string }>();
+	const address = query(filter, "");
+	const first = useLoad(
+		address,
+		(signal) => get<"/jobs">(address, signal),
+		(page) => (page?.jobs.some((j) => !isOver(j.status)) ? busyInterval : idleInterval),
+	);
+	const beyond = older?.of === address ? older : undefined;
+	const known = new Set(first.data?.jobs.map((j) => j.job_id));
+	const jobs = [...(first.data?.jobs ?? []), ...(beyond?.jobs ?? []).filter((j) => !known.has(j.job_id))];
+	const cursor = beyond ? beyond.cursor : (first.data?.next_cursor ?? "");
+	const filtered = Boolean(filter.status || filter.name || filter.label);
+
+	const more = async () => {
+		const page = await get<"/jobs">(query(filter, cursor));
+		setOlder({ of: address, jobs: [...(beyond?.jobs ?? []), ...page.jobs], cursor: page.next_cursor });
+	};
+	const toggle = (id: string) => setChosen((c) => (c.includes(id) ? c.filter((x) => x !== id) : [...c, id]));
+
+	return (
+		<Card
+			title="All jobs"
+			beside={
+				<div class="filters">
+					<label>
+						<span>Status</span>
+						<select value={filter.status} onChange={(e) => setFilter({ ...filter, status: e.currentTarget.value })}>
+							<option value="">Any</option>
+							{states.map((s) => (
+								<option key={s} value={s}>
+									{stateWord(s)}
+								</option>
+							))}
+						</select>
+					</label>
+					<label>
+						<span>Name</span>
+						<input type="search" value={filter.name} maxLength={100} placeholder="exact" onChange={(e) => setFilter({ ...filter, name: e.currentTarget.value.trim() })} />
+					</label>
+					<label>
+						<span>Label</span>
+						<input type="search" value={filter.label} maxLength={200} placeholder="key=value" onChange={(e) => setFilter({ ...filter, label: e.currentTarget.value.trim() })} />
+					</label>
+				</div>
+			}
+		>
+			{first.problem && <ProblemNotice problem={first.problem} retry={first.reload} />}
+			{first.loading && <Loading what="jobs" />}
+			{first.data && jobs.length === 0 && (
+				<Empty>
+					{filtered ? (
+						<p>No job is like that. Change the filter to see others.</p>
+					) : (
+						<>
+							<p>There are no jobs yet. Drop a scenario zip to run the first one.</p>
+							<a class="button primary" href={linkTo("submit")}>
+								Submit a job
+							</a>
+						</>
+					)}
+				</Empty>
+			)}
+			{jobs.length > 0 && (
+				<table class="list jobs">
+					<thead>
+						<tr>
+							<th class="choose">
+								<span class="hidden">Choose to compare</span>
+							</th>
+							<th>Name</th>
+							<th>Status</th>
+							<th>Progress</th>
+							<th>Submitted</th>
+							<th class="right">Took</th>
+							<th class="right">Seed</th>
+						</tr>
+					</thead>
+					<tbody>
+						{jobs.map((j) => (
+							<Row key={j.job_id} job={j} chosen={chosen.includes(j.job_id)} full={chosen.length >= mostCompared} toggle={() => toggle(j.job_id)} />
+						))}
+					</tbody>
+				</table>
+			)}
+			{cursor && (
+				<div class="more">
+					<Action act={more}>Show older jobs</Action>
+				</div>
+			)}
+			{chosen.length > 0 && (
+				<div class="selection" role="region" aria-label="Chosen jobs">
+					<span>
+						{chosen.length} chosen{chosen.length < 2 && ": choose another to compare"}
+					</span>
+					<button type="button" class="quiet" onClick={() => setChosen([])}>
+						Clear
+					</button>
+					<button type="button" class="primary" disabled={chosen.length < 2} onClick={() => go("compare", chosen.join(","))}>
+						Compare
+					</button>
+				</div>
+			)}
+		</Card>
+	);
+}
+
+function Row({ job, chosen, full, toggle }: { job: Job; chosen: boolean; full: boolean; toggle: () => void }) {
+	const done = job.status === "SUCCEEDED";
+	return (
+		<tr>
+			<td class="choose">
+				<input
+					type="checkbox"
+					aria-label={`Compare ${job.scenario_id}`}
+					title={done ? (full && !chosen ? `At most ${mostCompared} can be compared` : "Choose to compare") : "Only jobs that have succeeded can be compared"}
+					disabled={!done || (full && !chosen)}
+					checked={chosen}
+					onChange={toggle}
+				/>
+			</td>
+			<td class="name">
+				<a href={linkTo("jobs", job.job_id)}>{job.scenario_id}</a>
+				<span class="id" title={job.job_id}>
+					…{job.job_id.slice(-8)}
+				</span>
+			</td>
+			<td>
+				<StatePill state={job.status} reason={job.reason} />
+				{job.reason && job.reason !== "Cancelled" && <span class="reason">{job.reason}</span>}
+			</td>
+			<td class="grow"><Course job={job} /></td>
+			<td>
+				<Time at={job.submitted_at} />
+			</td>
+			<td class="right figure" data-label="took">
+				<Elapsed from={job.started_at} to={job.finished_at} />
+			</td>
+			<td class="right figure" data-label="seed">{job.seed ?? <span class="muted">default</span>}</td>
+		</tr>
+	);
+}
+
+/** How far a job is, or why it did not come to its end. */
+export function Course({ job }: { job: Job }) {
+	if (job.error) {
+		return (
+			<span class="clip" title={job.error}>
+				{job.error}
+			</span>
+		);
+	}
+	if (isOver(job.status)) return <span class="muted idle">–</span>;
+	return <Progress share={job.progress} label={`Progress of ${job.scenario_id}`} />;
+}

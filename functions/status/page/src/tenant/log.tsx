@@ -1,0 +1,174 @@
+// The log, live: lines are added as they come, and SUMO's step lines drive a small chart of what is on the road.
+import { useEffect, useMemo, useRef, useState } from "preact/hooks";
+import { isOver, type Job, type Problem } from "../api";
+import { Chart } from "../chart";
+import { follow } from "../events";
+import { clock, whole } from "../format";
+import { asProblem } from "../load";
+import { Card, ProblemNotice } from "../parts";
+
+/** More lines than people scroll through, and few enough that the browser keeps up. */
+const mostLines = 10_000;
+
+type Step = { time: number; running: number; waiting: number };
+
+const stepLine = /^\[ *[\d.]+ %\] +t=([\d.]+) s +running (\d+) +waiting (\d+)/;
+
+function parseStep(line: string): Step | undefined {
+	const m = stepLine.exec(line);
+	return m ? { time: Number(m[1]), running: Number(m[2]), waiting: Number(m[3]) } : undefined;
+}
+
+export function Log({ job }: { job: Job }) {
+	const [log, setLog] = useState<{ lines: string[]; left: number }>({ lines: [], left: 0 });
+	const [steps, setSteps] = useState<Step[]>([]);
+	const [remark, setRemark] = useState("");
+	const [connected, setConnected] = useState(true);
+	const [problem, setProblem] = useState<Problem>();
+
+	useEffect(() => {
+		const stop = new AbortController();
+		// A long log comes in thousands of events: they are shown together, once for each picture that the screen takes.
+		let fresh: string[] = [];
+		let frame = 0;
+		const show = () => {
+			frame = 0;
+			const batch = fresh;
+			fresh = [];
+			setLog(({ lines, left }) => {
+				const all = lines.concat(batch);
+				return { lines: all.slice(-mostLines), left: left + Math.max(0, all.length - mostLines) };
+			});
+			const counted = batch.map(parseStep).filter((s) => s !== undefined);
+			if (counted.length > 0) setSteps((before) => before.concat(counted));
+		};
+		follow(
+			`/jobs/${job.job_id}/logs/stream`,
+			(event) => {
+				if (event.kind !== "message") return false;
+				const data = JSON.parse(event.data) as { message?: string; status?: string };
+				if (data.status !== undefined) return true;
+				if (event.id === "") {
+					setRemark(data.message ?? ""); // no line of the log, but why there is none yet
+					return false;
+				}
+				fresh.push(data.message ?? "");
+				frame ||= requestAnimationFrame(show);
+				return false;
+			},
+			setConnected,
+			stop.signal,
+		).catch((error) => setProblem(asProblem(error)));
+		return () => {
+			stop.abort();
+			cancelAnimationFrame(frame);
+		};
+	}, [job.job_id]);
+
+	const now = steps.at(-1);
+	return (
+		<>
+			{problem && <ProblemNotice problem={problem} />}
+			{!isOver(job.status) && now && (
+				<Card
+					title="On the road now"
+					beside={
+						<span>
+							at {clock(now.time)}: <strong>{whole(now.running)}</strong> running, <strong>{whole(now.waiting)}</strong> waiting to get in
+						</span>
+					}
+				>
+					<Chart
+						label={`Vehicles over simulated time; now ${now.running} running and ${now.waiting} waiting`}
+						x={steps.map((s) => s.time)}
+						xLabel="simulated time"
+						unit="vehicles"
+						height={160}
+						curves={[
+							{ name: "running", values: steps.map((s) => s.running) },
+							{ name: "waiting", values: steps.map((s) => s.waiting) },
+						]}
+					/>
+				</Card>
+			)}
+			<Lines {...log} remark={remark} live={!isOver(job.status)} connected={connected} name={job.scenario_id} />
+		</>
+	);
+}
+
+function Lines({ lines, left, remark, live, connected, name }: { lines: string[]; left: number; remark: string; live: boolean; connected: boolean; name: string }) {
+	const [wanted, setWanted] = useState("");
+	const [following, setFollowing] = useState(live);
+	const box = useRef<HTMLDivElement>(null);
+	const shown = useMemo(() => (wanted ? lines.filter((l) => l.toLowerCase().includes(wanted.toLowerCase())) : lines), [lines, wanted]);
+
+	useEffect(() => {
+		if (following && box.current) box.current.scrollTop = box.current.scrollHeight;
+	}, [shown, following]);
+
+	return (
+		<Card
+			title="Log"
+			beside={
+				<div class="filters">
+					{live && !connected && <span class="warn">Connection lost; trying again…</span>}
+					<label>
+						<span>Find</span>
+						<input type="search" value={wanted} onInput={(e) => setWanted(e.currentTarget.value)} />
+					</label>
+					<label class="check">
+						<input type="checkbox" checked={following} onChange={(e) => setFollowing(e.currentTarget.checked)} />
+						<span>Follow the end</span>
+					</label>
+				</div>
+			}
+		>
+			<div
+				class="log"
+				role="log"
+				aria-live="off"
+				aria-label={`Log of ${name}`}
+				tabIndex={0}
+				ref={box}
+				onScroll={(e) => {
+					const b = e.currentTarget;
+					// Who scrolls up wants to read in peace.
+					if (following && live && b.scrollTop + b.clientHeight < b.scrollHeight - 80) setFollowing(false);
+				}}
+			>
+				{left > 0 && <div class="muted">… {whole(left)} earlier lines are in log.txt, under Results.</div>}
+				{shown.length === 0 && <div class="muted">{wanted ? "No line has that in it." : remark ? remark : live ? "No line has come yet." : "The log is empty."}</div>}
+				<Block lines={shown} />
+			</div>
+			{wanted && <p class="small muted">{`${whole(shown.length)} of ${whole(lines.length)} lines`}</p>}
+		</Card>
+	);
+}
+
+const blockSize = 200;
+
+/** Lines in blocks, so that a new line makes the browser look at its own block only. */
+function Block({ lines }: { lines: string[] }) {
+	const blocks = [];
+	for (let i = 0; i < lines.length; i += blockSize) blocks.push(lines.slice(i, i + blockSize));
+	return (
+		<>
+			{blocks.map((block, i) => (
+				<div class="block" key={i}>
+					{block.map((line, k) => (
+						<div key={k} class={kindOf(line)}>
+							{line || "\u00a0"}
+						</div>
+					))}
+				</div>
+			))}
+		</>
+	);
+}
+
+function kindOf(line: string): string | undefined {
+	if (/^Error|^sumo-run: (failed|the run)|\berror\b/i.test(line)) return "error";
+	if (/^Warning/i.test(line)) return "warning";
+	if (stepLine.test(line)) return "step";
+	return undefined;
+}
