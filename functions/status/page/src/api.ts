@@ -64,21 +64,26 @@ export async function send(path: string, request: Request = {}): Promise<Respons
 	const body = request.json === undefined ? undefined : JSON.stringify(request.json);
 	if (body !== undefined) headers.set("Content-Type", "application/json");
 	authorise(headers, request.as ?? session.value);
-	let answer: Response;
-	try {
-		answer = await fetch(path, { method: request.method ?? "GET", headers, body, signal: request.signal });
-	} catch (error) {
-		if (request.signal?.aborted) throw error;
-		throw unreachable();
-	}
+	const answer = await arrived(fetch(path, { method: request.method ?? "GET", headers, body, signal: request.signal }), request);
 	if (answer.ok) return answer;
-	const problem = problemFrom(answer.status, answer.headers.get("X-Request-Id") ?? "", answer.headers.get("Retry-After"), await answer.text());
+	const problem = problemFrom(answer.status, answer.headers.get("X-Request-Id") ?? "", answer.headers.get("Retry-After"), await arrived(answer.text(), request));
 	if (answer.status === 401 && !request.as) signOut(`You were signed out: ${problem.message}`);
 	throw problem;
 }
 
-export async function call<Body>(path: string, request?: Request): Promise<Body> {
-	return (await (await send(path, request)).json()) as Body;
+/** What comes over the network, or a Problem when the connection fails on the way. */
+async function arrived<T>(coming: Promise<T>, { signal }: Request): Promise<T> {
+	try {
+		return await coming;
+	} catch (error) {
+		if (signal?.aborted) throw error;
+		throw unreachable();
+	}
+}
+
+export async function call<Body>(path: string, request: Request = {}): Promise<Body> {
+	const answer = await send(path, request);
+	return arrived(answer.json() as Promise<Body>, request);
 }
 
 export const get = <Path extends keyof paths>(path: string, signal?: AbortSignal): Promise<Got<Path>> => call<Got<Path>>(path, { signal });
@@ -110,10 +115,8 @@ export function upload<Body>(path: string, form: FormData, headers: Record<strin
 
 /** Downloads what needs a key into a file of the person's. */
 export async function download(path: string, name: string, signal?: AbortSignal): Promise<void> {
-	save(await (await send(path, { signal })).blob(), name);
-}
-
-export function save(content: Blob, name: string): void {
+	const answer = await send(path, { signal });
+	const content = await arrived(answer.blob(), { signal });
 	const link = document.createElement("a");
 	link.href = URL.createObjectURL(content);
 	link.download = name;

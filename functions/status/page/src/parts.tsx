@@ -6,13 +6,19 @@ import { type Fault, Problem, type State } from "./api";
 import { dateTime, duration, percent, utc } from "./format";
 import { asProblem } from "./load";
 
+/** Whether a view was shown before: the first one leaves the focus where the browser has put it. */
+let arrived = false;
+
 /** The title of a view. It takes the focus when the view opens, so that a screen reader says where one is. */
 export function Title({ children, beside }: { children: ComponentChildren; beside?: ComponentChildren }) {
 	const heading = useRef<HTMLHeadingElement>(null);
 	useEffect(() => {
 		document.title = `${heading.current?.textContent ?? ""} – SUMO-K8`;
 	});
-	useEffect(() => heading.current?.focus({ preventScroll: true }), []);
+	useEffect(() => {
+		if (arrived) heading.current?.focus({ preventScroll: true });
+		arrived = true;
+	}, []);
 	return (
 		<div class="title">
 			<h1 ref={heading} tabIndex={-1}>
@@ -34,6 +40,22 @@ export function Card({ title, beside, children, id }: { title?: ComponentChildre
 			)}
 			{children}
 		</section>
+	);
+}
+
+/** What may be wider than the screen. It can be scrolled with the keyboard when it is. */
+export function Scroll({ label, children }: { label: string; children: ComponentChildren }) {
+	const box = useRef<HTMLDivElement>(null);
+	const [wide, setWide] = useState(false);
+	useEffect(() => {
+		const resized = new ResizeObserver(() => setWide(box.current !== null && box.current.scrollWidth > box.current.clientWidth));
+		resized.observe(box.current!);
+		return () => resized.disconnect();
+	}, []);
+	return (
+		<div class="scroll" ref={box} {...(wide && { tabIndex: 0, role: "region", "aria-label": label })}>
+			{children}
+		</div>
 	);
 }
 

@@ -1,5 +1,5 @@
 // Signing in: a key is tried on a call that changes nothing, and kept in the tab when it works.
-import { useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import { call, type Problem, type Schemas } from "./api";
 import { asProblem } from "./load";
 import { Field, ProblemNotice, Title } from "./parts";
@@ -13,6 +13,8 @@ export function SignIn() {
 	const [shown, setShown] = useState(false);
 	const [busy, setBusy] = useState(false);
 	const [problem, setProblem] = useState<Problem>();
+	const input = useRef<HTMLInputElement>(null);
+	useEffect(() => input.current?.focus(), []);
 
 	const typed = (text: string) => {
 		setKey(text);
@@ -55,7 +57,7 @@ export function SignIn() {
 				<Field label={kind === "tenant" ? "API key" : "Admin key"} hint="It stays in this tab and is forgotten when the tab is closed.">
 					{(props) => (
 						<span class="joined">
-							<input {...props} type={(shown ? "text" : "password") as "password"} required autocomplete="off" spellcheck={false} placeholder={kind === "tenant" ? "sk-…" : ""} value={key} onInput={(e) => typed(e.currentTarget.value)} />
+							<input {...props} ref={input} type={(shown ? "text" : "password") as "password"} required autocomplete="off" spellcheck={false} placeholder={kind === "tenant" ? "sk-…" : ""} value={key} onInput={(e) => typed(e.currentTarget.value)} />
 							<button type="button" class="quiet" aria-pressed={shown} onClick={() => setShown(!shown)}>
 								{shown ? "Hide" : "Show"}
 							</button>

@@ -4,7 +4,7 @@ import { get, type Got } from "../api";
 import { Chart } from "../chart";
 import { bytes, duration, number, whole } from "../format";
 import { type Loaded, useLoad } from "../load";
-import { Card, Empty, Loading, ProblemNotice, Tile, Time, Title } from "../parts";
+import { Card, Empty, Loading, ProblemNotice, Tile, Time, Title, Scroll } from "../parts";
 import { linkTo } from "../route";
 
 type Queue = Got<"/admin/queue">;
@@ -153,7 +153,7 @@ function Nodes() {
 			{cluster.loading && <Loading what="machines" />}
 			{cluster.data && cluster.data.nodes.length === 0 && <Empty>There is none at the moment. One is brought up when a job needs it.</Empty>}
 			{cluster.data && cluster.data.nodes.length > 0 && (
-				<div class="scroll">
+				<Scroll label="Machines">
 					<table class="list">
 						<thead>
 							<tr>
@@ -180,7 +180,7 @@ function Nodes() {
 							))}
 						</tbody>
 					</table>
-				</div>
+				</Scroll>
 			)}
 		</Card>
 	);
@@ -218,7 +218,7 @@ function Tenants({ queue }: { queue: Loaded<Queue> }) {
 			{queue.loading && <Loading what="the queue" />}
 			{queue.data?.tenants.length === 0 && <Empty>No tenant has a job that waits or runs.</Empty>}
 			{queue.data && queue.data.tenants.length > 0 && (
-				<div class="scroll">
+				<Scroll label="Use by tenant">
 					<table class="list">
 						<thead>
 							<tr>
@@ -249,7 +249,7 @@ function Tenants({ queue }: { queue: Loaded<Queue> }) {
 							))}
 						</tbody>
 					</table>
-				</div>
+				</Scroll>
 			)}
 		</Card>
 	);

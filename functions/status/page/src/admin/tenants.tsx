@@ -2,7 +2,7 @@
 import { useState } from "preact/hooks";
 import { call, get, type Problem, type Schemas } from "../api";
 import { asProblem, useLoad } from "../load";
-import { Action, Card, Copy, Dialog, Empty, Field, Loading, ProblemNotice, say, Time, Title } from "../parts";
+import { Action, Card, Copy, Dialog, Empty, Field, Loading, ProblemNotice, say, Time, Title, Scroll } from "../parts";
 
 type Tenant = Schemas["Tenant"];
 type Ask = { what: "create" } | { what: "limit" | "key" | "delete"; tenant: Tenant } | { what: "issued"; tenant: Tenant };
@@ -33,7 +33,7 @@ export function Tenants() {
 				{tenants.loading && <Loading what="tenants" />}
 				{tenants.data?.tenants.length === 0 && <Empty>There are no tenants yet. Create one, and give its key to the people who may use it.</Empty>}
 				{tenants.data && tenants.data.tenants.length > 0 && (
-					<div class="scroll">
+					<Scroll label="Tenants">
 						<table class="list">
 							<thead>
 								<tr>
@@ -79,7 +79,7 @@ export function Tenants() {
 								))}
 							</tbody>
 						</table>
-					</div>
+					</Scroll>
 				)}
 			</Card>
 			{ask?.what === "create" && (

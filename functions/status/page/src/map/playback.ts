@@ -43,8 +43,8 @@ export class Playback {
 		if (under) return under;
 		const loading = this.fetchWindow(begin)
 			.then((w) => {
-				const last = w.times.at(-1) ?? w.begin;
-				const loaded = { ...w, until: w.next ?? Math.max(w.end, last) + 1e-6, at: w.frames.map((f) => new Map(f.map((p, k) => [p[0]!, k]))) };
+				// What comes behind the last position is asked of the last window.
+				const loaded = { ...w, until: w.next ?? Infinity, at: w.frames.map((f) => new Map(f.map((p, k) => [p[0]!, k]))) };
 				// A window that has nothing at its begin still answers for that moment.
 				if (w.times.length === 0 || w.times[0]! > begin) loaded.times = [begin, ...w.times];
 				if (loaded.times.length > w.times.length) {

@@ -137,7 +137,7 @@ function MapOf({ job, network, data, missing, over }: { job: Job; network: Netwo
 			{moving && measure.measured && data && (
 				<p class="small muted">
 					Edges: {data.intervals[interval]!.map((s) => clock(s!)).join(" to ")}
-					{playback.player && `. Vehicles: ${clock(time)}, ${whole(playback.player.places(time).length)} on the road`}
+					{playback.player && `. Vehicles: ${playback.player.has(time) ? `${whole(playback.player.places(time).length)} on the road` : "loading…"}`}
 				</p>
 			)}
 			{!over && <div class="notice">The job is not over: its measurements will be here when it is.</div>}
@@ -282,9 +282,9 @@ function Edges({ network, measures, measure, data, interval, selected, select }:
 			{selected === undefined && <p class="muted">Choose an edge, on the map or here, to see all its numbers.</p>}
 			{selected !== undefined && <OneEdge network={network} measures={measures} measure={measure} data={data} interval={interval} edge={selected} />}
 			<section>
-				<h3>
+				<h2>
 					{measure.scale.highIsBad || measure.name === "entered" ? "Highest" : "Lowest"}: {measure.label.toLowerCase()}
-				</h3>
+				</h2>
 				{worst.length === 0 && <p class="muted">No edge has a value in this interval.</p>}
 				{worst.length > 0 && (
 					<table class="list narrow">
@@ -313,10 +313,10 @@ function OneEdge({ network, measures, measure, data, interval, edge }: { network
 	const e = network.edges[edge]!;
 	return (
 		<section aria-live="polite">
-			<h3>
+			<h2>
 				Edge <code>{e.id}</code>
 				{e.name && ` · ${e.name}`}
-			</h3>
+			</h2>
 			<p class="muted">
 				{e.lanes} {e.lanes === 1 ? "lane" : "lanes"}, {number(e.length)} m, limit {number(e.speed * 3.6)} km/h
 			</p>

@@ -3,7 +3,7 @@ import { useState } from "preact/hooks";
 import { get, type Job, type Schemas } from "../api";
 import { metricName, number, percent, quantity } from "../format";
 import { useLoad } from "../load";
-import { Card, Empty, Loading, ProblemNotice, Title } from "../parts";
+import { Card, Empty, Loading, ProblemNotice, Title, Scroll } from "../parts";
 import { go, linkTo } from "../route";
 import { mostCompared } from "./jobs";
 import { type Named, PlotsOf } from "./plots";
@@ -104,7 +104,7 @@ function named(jobs: Job[]): Named[] {
 function Numbers({ jobs, summaries }: { jobs: Named[]; summaries: (Summary | undefined)[] }) {
 	const names = [...new Set(summaries.flatMap((s) => s?.metrics.map((m) => m.name) ?? []))];
 	return (
-		<div class="scroll">
+		<Scroll label="Numbers of all jobs">
 			<table class="list comparison">
 				<thead>
 					<tr>
@@ -134,7 +134,7 @@ function Numbers({ jobs, summaries }: { jobs: Named[]; summaries: (Summary | und
 					})}
 				</tbody>
 			</table>
-		</div>
+		</Scroll>
 	);
 }
 

@@ -4,7 +4,7 @@ import { download, get, type Got, type Job, Problem } from "../api";
 import { Chart } from "../chart";
 import { duration, number, quantity, whole } from "../format";
 import { isPassing, useLoad } from "../load";
-import { Action, Card, Loading, ProblemNotice } from "../parts";
+import { Action, Card, Loading, ProblemNotice, Scroll } from "../parts";
 import { theme } from "../theme";
 
 type Series = Got<"/jobs/{id}/series">;
@@ -221,7 +221,7 @@ function TripChart({ name, jobs, of }: { name: string; jobs: Named[]; of: (Distr
 				curves={chart.curves}
 				shape={several ? "line" : "bars"}
 			/>
-			<div class="scroll">
+			<Scroll label={`${label}: numbers`}>
 				<table class="list narrow">
 					<thead>
 						<tr>
@@ -255,7 +255,7 @@ function TripChart({ name, jobs, of }: { name: string; jobs: Named[]; of: (Distr
 						)}
 					</tbody>
 				</table>
-			</div>
+			</Scroll>
 		</Card>
 	);
 }

@@ -1,0 +1,100 @@
+// The browser that tries the page, and what must hold of every page in it.
+import assert from "node:assert/strict";
+import { mkdirSync, readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { delimiter, join } from "node:path";
+import { existsSync } from "node:fs";
+import { chromium } from "playwright-core";
+import { root } from "./service.mjs";
+
+const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+
+const program = ["chromium", "chromium-browser", "google-chrome"]
+	.flatMap((name) => (process.env.PATH ?? "").split(delimiter).map((folder) => join(folder, name)))
+	.find(existsSync);
+
+/** Quiet: nothing of the browser's own reaches for the network. */
+const quiet = ["--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"];
+
+export async function startBrowser() {
+	assert.ok(program, "there is no Chromium in PATH: run infra/debian/install.sh chromium");
+	// Root may not use Chromium's sandbox, and CI is root.
+	return chromium.launch({ executablePath: program, args: process.getuid?.() === 0 ? ["--no-sandbox", ...quiet] : quiet });
+}
+
+export const looks = {
+	light: { colorScheme: "light", viewport: { width: 1280, height: 860 } },
+	dark: { colorScheme: "dark", viewport: { width: 1280, height: 860 } },
+	phone: { colorScheme: "light", viewport: { width: 390, height: 844 }, hasTouch: true, isMobile: true },
+};
+
+/**
+ * A tab of its own, with no memory of others. It is watched: stop() fails when the page has said an error, or has asked
+ * another host for anything.
+ */
+export async function openTab(browser, service, look = looks.light) {
+	const context = await browser.newContext({ locale: "en-GB", timezoneId: "Europe/Vienna", reducedMotion: "reduce", acceptDownloads: true, ...look });
+	await context.grantPermissions(["clipboard-read", "clipboard-write"]);
+	const page = await context.newPage();
+	page.setDefaultTimeout(30_000);
+	const faults = [];
+	page.on("pageerror", (error) => faults.push(error.stack ?? String(error)));
+	page.on("console", (message) => {
+		if (!["error", "warning"].includes(message.type())) return;
+		// The browser itself says so of every answer that is an error, and some are what a test is about.
+		if (message.text().startsWith("Failed to load resource")) return;
+		faults.push(message.text());
+	});
+	page.on("request", (request) => {
+		const url = new URL(request.url());
+		if (url.protocol.startsWith("http") && url.origin !== service.url && !request.isNavigationRequest()) faults.push(`a request to ${url.origin}`);
+	});
+	return {
+		page,
+		context,
+		go: (hash) => page.goto(`${service.url}/${hash}`),
+		async signIn(key, kind = "tenant") {
+			await page.goto(service.url);
+			if (kind === "admin") await page.getByLabel("Operator, with the admin key").check();
+			await page.getByLabel(kind === "admin" ? "Admin key" : "API key", { exact: true }).fill(key);
+			await page.getByRole("button", { name: "Sign in" }).click();
+			await page.getByRole("button", { name: "Sign out" }).waitFor();
+		},
+		async stop() {
+			await context.close();
+			assert.deepEqual(faults, [], "the page has said errors");
+		},
+	};
+}
+
+/** Fails when axe finds something that people with a screen reader, a keyboard or weak eyes would stumble over. */
+export async function assertAccessible(page, view) {
+	await page.evaluate(axe); // as the debugger does, so that the page's policy stays as it is
+	const { violations } = await page.evaluate(() => globalThis.axe.run(document, { resultTypes: ["violations"] }));
+	assert.deepEqual(
+		violations.map((v) => `${v.id}: ${v.nodes.map((n) => `${n.target} ${n.failureSummary ?? ""}`).join(" | ")}`),
+		[],
+		`${view} is not accessible`,
+	);
+}
+
+export async function assertFits(page, view) {
+	const [inside, screen] = await page.evaluate(() => [document.documentElement.scrollWidth, innerWidth]);
+	assert.ok(inside <= screen, `${view} is ${inside} pixels wide on a screen of ${screen}`);
+}
+
+const pictures = join(root, ".local", "screenshots");
+
+export async function picture(page, name) {
+	mkdirSync(pictures, { recursive: true });
+	await page.screenshot({ path: join(pictures, `${name}.png`), fullPage: true });
+}
+
+/** How many different colours are drawn on a canvas: 1 when it is empty. */
+export const coloursOn = (canvas) =>
+	canvas.evaluate((c) => {
+		const copy = Object.assign(document.createElement("canvas"), { width: c.width, height: c.height }).getContext("2d", { willReadFrequently: true });
+		copy.drawImage(c, 0, 0);
+		const { data } = copy.getImageData(0, 0, c.width, c.height);
+		return new Set(new Uint32Array(data.buffer)).size;
+	});

@@ -1,0 +1,513 @@
+// Every view and flow of the page, in a real browser against the real functions.
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { after, before, describe, test } from "node:test";
+import { assertAccessible, assertFits, coloursOn, looks, openTab, picture, startBrowser } from "./browser.mjs";
+import { eventually, network, startLine, startService } from "./service.mjs";
+
+let service;
+let browser;
+
+before(async () => {
+	[service, browser] = await Promise.all([startService(), startBrowser()]);
+});
+
+after(async () => {
+	await browser?.close();
+	await service?.stop();
+});
+
+let serial = 0;
+const newTenant = (limits) => service.register(`team-${++serial}`, limits);
+
+/** Slow enough to be looked at while it runs: a hundred thousand steps. */
+const slow = { step_length: "0.02" };
+
+/** Runs with a tab that is signed in, and sees to it that nothing went wrong in it. */
+async function withTab(who, use, look = looks.light, at = service) {
+	const tab = await openTab(browser, at, look);
+	try {
+		if (who) await tab.signIn(who.key, who.kind);
+		await use(tab.page, tab);
+	} catch (error) {
+		await picture(tab.page, `failure-${++serial}`).catch(() => undefined);
+		throw error;
+	}
+	await tab.stop();
+}
+
+const operator = () => ({ key: service.adminKey, kind: "admin" });
+
+/** Drops a file as a person does: onto the page, not into the input. */
+async function drop(page, name, content) {
+	const transfer = await page.evaluateHandle(([name, bytes]) => {
+		const t = new DataTransfer();
+		t.items.add(new File([new Uint8Array(bytes)], name, { type: "application/zip" }));
+		return t;
+	}, [name, [...content]]);
+	await page.dispatchEvent(".dropzone", "dragover", { dataTransfer: transfer });
+	await page.dispatchEvent(".dropzone", "drop", { dataTransfer: transfer });
+}
+
+const heading = (page, name) => page.getByRole("heading", { level: 1, name });
+
+describe("signing in", () => {
+	test("a key that does not work is refused with the reason, and one that works stays in the tab only", async () => {
+		const tenant = await newTenant();
+		await withTab(null, async (page, tab) => {
+			await tab.go("");
+			await heading(page, "Sign in").waitFor();
+			await page.getByLabel("API key", { exact: true }).fill("sk-wrong");
+			await page.getByRole("button", { name: "Sign in" }).click();
+			await page.getByRole("alert").getByText("API key").waitFor();
+			await page.getByLabel("API key", { exact: true }).fill(tenant.key);
+			await page.keyboard.press("Enter");
+			await heading(page, "Jobs").waitFor();
+			const kept = await page.evaluate(() => ({ tab: JSON.stringify(sessionStorage), browser: JSON.stringify(localStorage) + document.cookie }));
+			assert.ok(kept.tab.includes(tenant.key));
+			assert.ok(!kept.browser.includes(tenant.key));
+			const other = await tab.context.newPage();
+			await other.goto(service.url);
+			await heading(other, "Sign in").waitFor();
+			await other.close();
+			await page.reload();
+			await heading(page, "Jobs").waitFor(); // a reload keeps the tab
+			await page.getByRole("button", { name: "Sign out" }).click();
+			await heading(page, "Sign in").waitFor();
+			assert.ok(!(await page.evaluate(() => JSON.stringify(sessionStorage))).includes(tenant.key));
+		});
+	});
+
+	test("a key that was replaced ends the session and says why", async () => {
+		const tenant = await newTenant();
+		await withTab(tenant, async (page) => {
+			await service.call("POST", "/auth/regenerate-key", { json: { tenant_id: tenant.id } });
+			await page.getByText("You were signed out").waitFor();
+			await heading(page, "Sign in").waitFor();
+		});
+	});
+});
+
+describe("an engineer", () => {
+	test("sees every problem of a broken scenario by file and line, and of a field beside it", async () => {
+		await withTab(await newTenant(), async (page) => {
+			await page.getByRole("link", { name: "Submit", exact: true }).click();
+			await drop(page, "several_faults.zip", network("broken/several_faults.zip"));
+			await page.getByRole("button", { name: "Submit" }).click();
+			const alert = page.getByRole("alert");
+			await alert.getByText("3 problems were found").waitFor();
+			const { problems } = JSON.parse(network("broken/expected.json")).find((e) => e.file === "several_faults.zip");
+			for (const { location } of problems) {
+				const [file, line] = location.split(":");
+				await alert.locator(".file", { hasText: file }).getByText(`line ${line}`, { exact: true }).waitFor();
+			}
+			await drop(page, "square.zip", network("ready_to_use/square.zip"));
+			assert.equal(await alert.count(), 0); // another file, another chance
+			await page.getByLabel("Seed").fill("many");
+			await page.getByRole("button", { name: "Submit" }).click();
+			await page.getByText("must be a whole number").waitFor();
+			assert.equal(await page.getByLabel("Seed").getAttribute("aria-invalid"), "true");
+			await page.getByLabel("Labels").fill("nonsense");
+			await page.getByRole("button", { name: "Submit" }).click();
+			await page.getByText("is not of the form key=value", { exact: false }).first().waitFor();
+			await drop(page, "notes.txt", new Uint8Array([1]));
+			await page.getByText("notes.txt is not a zip").waitFor();
+		});
+	});
+
+	test("drops a scenario, watches it to its end, looks at all that came out, and takes it along", async () => {
+		await withTab(await newTenant(), async (page) => {
+			await page.getByRole("link", { name: "Submit a job" }).first().click();
+			await drop(page, "corridor.zip", network("ready_to_use/corridor.zip"));
+			assert.equal(await page.getByLabel("Name", { exact: true }).inputValue(), "corridor");
+			await page.getByLabel("Vehicle positions").check();
+			await page.getByLabel("Emissions").check();
+			await page.getByLabel("Labels").fill("study=north");
+			await page.getByRole("button", { name: "Submit" }).click();
+
+			// Live: the log comes line by line, and the page turns to the summary by itself.
+			await heading(page, "corridor").waitFor();
+			await page.getByRole("log").getByText("Simulation version").waitFor();
+			await page.getByText("On the road now").waitFor();
+			await picture(page, "live");
+			await page.locator(".pill.succeeded").waitFor({ timeout: 120_000 });
+			await page.getByRole("cell", { name: /^8\.\d+ m\/s \(\d/ }).waitFor();
+			await page.getByText("study=north").waitFor();
+
+			await page.getByRole("link", { name: "Log" }).click();
+			await page.getByRole("log").getByText("sumo-run: succeeded").waitFor();
+			await page.getByLabel("Find").fill("loading");
+			await page.getByText(/^\d+ of \d+ lines$/).waitFor();
+
+			await page.getByRole("link", { name: "Plots" }).click();
+			for (const name of [/^Vehicles over/, /^Mean speed over/, /^Travel time of 1,530 trips/, /^Time loss of 1,530 trips/, /^CO₂ of all vehicles over/]) {
+				assert.ok((await coloursOn(page.getByRole("img", { name }).locator("canvas"))) > 2, `${name} is empty`);
+			}
+
+			await page.getByRole("link", { name: "Events" }).click();
+			for (const state of ["Queued", "Starting", "Running", "Succeeded"]) await page.getByRole("cell", { name: state, exact: true }).waitFor();
+
+			await page.getByRole("link", { name: "Results" }).click();
+			let download = page.waitForEvent("download");
+			await page.getByRole("link", { name: "tripinfo.xml" }).click();
+			assert.match(readFileSync(await (await download).path(), "utf8"), /<tripinfos/);
+			download = page.waitForEvent("download");
+			await page.getByRole("button", { name: /^Download all as zip/ }).click();
+			const zip = await download;
+			assert.match(zip.suggestedFilename(), /^corridor-.*\.zip$/);
+			assert.equal(readFileSync(await zip.path()).subarray(0, 2).toString(), "PK");
+
+			await page.getByRole("button", { name: "Run again" }).click();
+			await page.getByText("Submitted again.").waitFor();
+			await page.getByRole("button", { name: "Cancel" }).click();
+			await page.locator(".pill.cancelled").waitFor();
+			await page.getByRole("button", { name: "Delete…" }).click();
+			await page.getByRole("dialog").getByRole("button", { name: "Delete" }).click();
+			await heading(page, "Jobs").waitFor();
+			await eventually("the one job that is left", async () => (await page.locator("table.jobs tbody tr").count()) === 1);
+		});
+	});
+
+	test("loses no line of the log and sees none twice when the connection breaks", async () => {
+		const tenant = await newTenant();
+		const { job_id: id } = await service.submit(tenant, "grid", { ...slow, end: "300" });
+		const line = await startLine(service.url);
+		await withTab(null, async (page, tab) => {
+			await tab.signIn(tenant.key);
+			await tab.go(`#/jobs/${id}/log`);
+			const log = page.getByRole("log");
+			await log.locator(".step").nth(2).waitFor();
+			line.cut();
+			await page.getByText("Connection lost").waitFor();
+			line.mend();
+			await log.getByText("sumo-run: succeeded").waitFor({ timeout: 120_000 });
+			const { logs } = await service.call("GET", `/jobs/${id}/logs`, { key: tenant.key });
+			const shown = (await log.locator(".block > div").allTextContents()).map((line) => line.replace("\u00a0", ""));
+			assert.deepEqual(shown, logs.trimEnd().split("\n"));
+		}, looks.light, line);
+		await line.stop();
+	});
+
+	test("is told what a job that failed has died of, and what a run did not write", async () => {
+		const tenant = await newTenant();
+		const [late, plain] = await Promise.all([service.submit(tenant, "grid", { ...slow, timeout_seconds: "1" }), service.submit(tenant, "square")]);
+		await Promise.all([service.finish(tenant, late.job_id), service.finish(tenant, plain.job_id)]);
+		await withTab(tenant, async (page, tab) => {
+			await tab.go(`#/jobs/${late.job_id}`);
+			await page.getByText("DeadlineExceeded.").waitFor();
+			await page.getByRole("link", { name: "Summary" }).click();
+			await page.getByText("cover only a part of it").or(page.getByText("before SUMO wrote anything")).waitFor();
+			await tab.go(`#/jobs/${plain.job_id}/map`);
+			await page.getByText("outputs=edgedata").waitFor();
+			await page.getByText("outputs=fcd").waitFor();
+			await page.getByLabel("Colour by").getByText("Speed limit").waitFor({ state: "attached" });
+		});
+	});
+
+	test("compares runs of one scenario: numbers with differences, and curves over each other", async () => {
+		const tenant = await newTenant();
+		const jobs = await Promise.all(["1", "1.3"].map((scale) => service.submit(tenant, "cross", { scale, seed: "1" })));
+		await Promise.all(jobs.map((j) => service.finish(tenant, j.job_id)));
+		await withTab(tenant, async (page) => {
+			for (const box of await page.getByRole("checkbox", { name: "Compare cross" }).all()) await box.check();
+			await page.getByRole("button", { name: "Compare" }).click();
+			await heading(page, "Compare 2 jobs").waitFor();
+			await page.getByRole("link", { name: "cross, demand × 1.3" }).waitFor();
+			await page.getByRole("row", { name: /^Vehicles inserted/ }).getByText(/^[+−]\d/).waitFor();
+			for (const job of ["demand × 1: ", "demand × 1.3: "]) {
+				const chart = page.getByRole("img", { name: "Vehicles over simulated time" }).and(page.getByRole("img", { name: job }));
+				assert.ok((await coloursOn(chart.locator("canvas"))) > 3);
+			}
+			await page.getByRole("img", { name: /^Travel time of/ }).waitFor();
+			await page.getByLabel("What of Vehicles", { exact: true }).selectOption({ label: "Halting vehicles" });
+			await page.getByRole("link", { name: "Choose others" }).click();
+			await heading(page, "Compare jobs").waitFor();
+		});
+	});
+
+	test("moves about the map with pointer and keys, asks an edge, and plays the vehicles back", async () => {
+		const tenant = await newTenant();
+		const job = await service.submit(tenant, "grid", { outputs: "edgedata,fcd", end: "900" });
+		await service.finish(tenant, job.job_id);
+		await withTab(tenant, async (page, tab) => {
+			await tab.go(`#/jobs/${job.job_id}/map`);
+			const map = page.getByRole("application");
+			const [roads, vehicles] = [map.locator("canvas").first(), map.locator("canvas").last()];
+			await map.waitFor();
+			await page.getByLabel("Simulated time").fill("600");
+			await page.getByText(/Vehicles: [\d,]+ on the road/).waitFor();
+			assert.ok((await coloursOn(roads)) > 8, "the edges have too few colours to be coloured by speed");
+			assert.ok((await coloursOn(vehicles)) > 1, "no vehicle is drawn");
+
+			// Every way of moving draws another picture, and "show all" brings the first one back.
+			const seen = () => roads.evaluate((c) => c.toDataURL());
+			const whole = await seen();
+			const changed = async (how, act) => {
+				const before = await seen();
+				await act();
+				await eventually(`another picture after ${how}`, async () => (await seen()) !== before);
+			};
+			const box = await map.boundingBox();
+			const [x, y] = [box.x + box.width / 2, box.y + box.height / 2];
+			await page.mouse.move(x, y);
+			await changed("the wheel", () => page.mouse.wheel(0, -300));
+			await changed("dragging", async () => {
+				await page.mouse.down();
+				await page.mouse.move(x + 80, y + 40, { steps: 4 });
+				await page.mouse.up();
+			});
+			await map.focus();
+			for (const key of ["ArrowLeft", "ArrowUp", "+", "-"]) await changed(key, () => page.keyboard.press(key));
+			await page.keyboard.press("0");
+			await eventually("the whole picture", async () => (await seen()) === whole);
+			await changed("another measure", () => page.getByLabel("Colour by").selectOption({ label: "Density (veh/km)" }));
+			await page.getByText("Highest: density").waitFor();
+
+			await page.getByLabel("Edge", { exact: true }).fill("nowhere");
+			await page.getByRole("button", { name: "Find" }).click();
+			await page.getByText("There is no such edge.").waitFor();
+			await page.getByLabel("Edge", { exact: true }).fill("A1B1");
+			await page.getByRole("button", { name: "Find" }).click();
+			await page.getByRole("heading", { name: "Edge A1B1" }).waitFor();
+			await page.getByRole("img", { name: "Density of edge A1B1 over simulated time" }).waitFor();
+
+			await page.getByRole("button", { name: "Show all" }).click();
+			const before = await vehicles.evaluate((c) => c.toDataURL());
+			await page.getByRole("button", { name: "Play" }).click();
+			await eventually("vehicles that move", async () => (await vehicles.evaluate((c) => c.toDataURL())) !== before);
+			await page.getByLabel("Speed of playback").selectOption("300");
+			await page.getByRole("button", { name: "Play" }).waitFor(); // it stops at the end
+			assert.equal(await page.locator(".player output").textContent(), "15:00");
+		});
+	});
+
+	test("does all of it with the keyboard alone", async () => {
+		const tenant = await newTenant();
+		await withTab(null, async (page, tab) => {
+			await tab.go("");
+			await heading(page, "Sign in").waitFor();
+			const press = async (...keys) => {
+				for (const key of keys) await page.keyboard.press(key);
+			};
+			const focused = () => page.evaluate(() => document.activeElement?.textContent || document.activeElement?.getAttribute("aria-label") || document.activeElement?.id);
+			await page.keyboard.type(tenant.key);
+			await press("Enter");
+			await heading(page, "Jobs").waitFor();
+			await press("Tab");
+			assert.equal(await focused(), "Submit a job");
+			await press("Enter");
+			await heading(page, "Submit a job").waitFor();
+			await press("Tab");
+			assert.equal(await focused(), "scenario-zip");
+			const chooser = page.waitForEvent("filechooser");
+			await press("Space");
+			await (await chooser).setFiles({ name: "square.zip", mimeType: "application/zip", buffer: network("ready_to_use/square.zip") });
+			await page.getByLabel("Name", { exact: true }).focus();
+			await press("Enter");
+			await heading(page, "square").waitFor();
+			await page.locator(".pill.succeeded").waitFor();
+			await page.reload();
+			await heading(page, "square").waitFor();
+			await page.evaluate(() => document.activeElement?.blur());
+			await press("Tab");
+			assert.equal(await focused(), "Skip to the content");
+			await press("Enter");
+			assert.equal(await focused(), "square");
+		});
+	});
+
+	test("sees that the service is away, and goes on when it is back", async () => {
+		await withTab(await newTenant(), async (page, tab) => {
+			let away = true;
+			await tab.context.route("**/jobs?*", (route) =>
+				away
+					? route.fulfill({ status: 503, contentType: "application/problem+json", body: JSON.stringify({ title: "Service Unavailable", status: 503, code: "unavailable", detail: "The database does not answer." }) })
+					: route.continue(),
+			);
+			await page.reload();
+			await page.getByText("The database does not answer.").waitFor();
+			away = false;
+			await page.getByRole("button", { name: "Try again" }).click();
+			await page.getByText("There are no jobs yet.").waitFor();
+			await tab.go("#/jobs/00000000-0000-7000-8000-000000000000");
+			await page.getByRole("alert").waitFor();
+			await tab.go("#/elsewhere");
+			await heading(page, "Nothing here").waitFor();
+		});
+	});
+});
+
+describe("an operator", () => {
+	test("creates a tenant, lowers its limit, and sees its queue grow", async () => {
+		const name = `city-${++serial}`;
+		await withTab(operator(), async (page) => {
+			await page.getByRole("link", { name: "Tenants", exact: true }).click();
+			await page.getByRole("button", { name: "Create a tenant" }).click();
+			const dialog = page.getByRole("dialog");
+			await dialog.getByLabel("Name").fill(name);
+			await dialog.getByLabel("Jobs at a time").fill("3");
+			await dialog.getByRole("button", { name: "Create" }).click();
+			const key = await dialog.locator(".key code").textContent();
+			assert.match(key, /^sk-/);
+			await dialog.getByRole("button", { name: "Copy" }).click();
+			assert.equal(await page.evaluate(() => navigator.clipboard.readText()), key);
+			await dialog.getByRole("button", { name: "I have kept it" }).click();
+			assert.ok(!(await page.content()).includes(key), "the key is still on the page");
+
+			await page.getByRole("button", { name: "Create a tenant" }).click();
+			await dialog.getByLabel("Name").fill(name);
+			await dialog.getByRole("button", { name: "Create" }).click();
+			await dialog.getByRole("alert").waitFor(); // the name is taken
+			await page.keyboard.press("Escape");
+
+			await page.getByRole("button", { name: `Limits of ${name}` }).click();
+			await dialog.getByLabel("Jobs at a time").fill("1");
+			await dialog.getByRole("button", { name: "Set limits" }).click();
+			await page.getByText(`The limits of ${name} are set.`).waitFor();
+
+			const tenant = { id: name, key };
+			for (let i = 0; i < 3; i++) await service.submit(tenant, "grid", slow);
+			await page.getByRole("link", { name: "Overview" }).click();
+			const row = page.getByRole("row", { name: new RegExp(`^${name} 2 .*1 of 1`) });
+			await row.waitFor();
+			await picture(page, "queue");
+			await page.getByRole("link", { name: "Jobs", exact: true }).click();
+			await page.getByLabel("Status").selectOption({ label: "Queued" });
+			await page.getByRole("row", { name: new RegExp(`${name} grid.*Queued`) }).nth(1).waitFor();
+
+			await page.getByRole("link", { name: "Tenants", exact: true }).click();
+			await page.getByRole("button", { name: `Delete ${name}` }).click();
+			await dialog.getByLabel(`Type ${name} to confirm`).fill(name);
+			await dialog.getByRole("button", { name: "Delete" }).click();
+			await dialog.getByRole("alert").waitFor(); // jobs wait and run
+			await dialog.getByLabel("Cancel jobs that wait or run").check();
+			await dialog.getByRole("button", { name: "Delete" }).click();
+			await page.getByText(`${name} was deleted.`).waitFor();
+		});
+	});
+
+	test("issues a new key, which ends the old one", async () => {
+		const tenant = await newTenant();
+		await withTab(operator(), async (page, tab) => {
+			await tab.go("#/tenants");
+			await page.getByRole("button", { name: `New key for ${tenant.id}` }).click();
+			await page.getByRole("dialog").getByRole("button", { name: "Issue a new key" }).click();
+			const key = await page.getByRole("dialog").locator(".key code").textContent();
+			await service.call("GET", "/tenants/me/dashboard", { key });
+			await assert.rejects(service.call("GET", "/tenants/me/dashboard", { key: tenant.key }), /401/);
+		});
+	});
+
+	test("sees failures by their reason", async () => {
+		const tenant = await newTenant();
+		const { job_id: id } = await service.submit(tenant, "grid", { ...slow, timeout_seconds: "1" });
+		await service.finish(tenant, id);
+		await withTab(operator(), async (page) => {
+			await page.getByRole("rowheader", { name: "DeadlineExceeded" }).waitFor();
+			await page.getByRole("img", { name: /^In 60 minutes \d+ jobs were submitted/ }).waitFor();
+		});
+	});
+});
+
+describe("every view", () => {
+	let tenant;
+	let ids;
+
+	before(async () => {
+		tenant = await service.register("gallery", { max_concurrent_jobs: 2 });
+		const jobs = await Promise.all([
+			service.submit(tenant, "corridor", { outputs: "edgedata,fcd,emission", seed: "1" }),
+			service.submit(tenant, "corridor", { outputs: "edgedata", seed: "1", scale: "1.2" }),
+			service.submit(tenant, "grid", { ...slow, timeout_seconds: "1" }),
+		]);
+		ids = jobs.map((j) => j.job_id);
+		await Promise.all(ids.map((id) => service.finish(tenant, id)));
+	});
+
+	const views = {
+		jobs: { hash: () => "#/jobs", ready: (page) => page.locator("table.jobs").waitFor() },
+		submit: {
+			hash: () => "#/submit",
+			async ready(page) {
+				await page.locator("#scenario-zip").setInputFiles({ name: "several_faults.zip", mimeType: "application/zip", buffer: network("broken/several_faults.zip") });
+				await page.getByRole("button", { name: "Submit" }).click();
+				await page.getByRole("alert").waitFor();
+			},
+		},
+		summary: { hash: () => `#/jobs/${ids[0]}`, ready: (page) => page.getByText("Mean speed").waitFor() },
+		log: { hash: () => `#/jobs/${ids[0]}/log`, ready: (page) => page.getByText("sumo-run: succeeded").waitFor() },
+		plots: { hash: () => `#/jobs/${ids[0]}/plots`, ready: (page) => page.getByRole("img", { name: /^Time loss/ }).waitFor() },
+		map: {
+			hash: () => `#/jobs/${ids[0]}/map`,
+			async ready(page) {
+				await page.getByLabel("Simulated time").fill("1980");
+				await page.getByText(/Vehicles: [\d,]+ on the road/).waitFor();
+				await page.getByRole("button", { name: "C0D0", exact: true }).or(page.locator(".edges button.link").first()).first().click();
+				await page.getByRole("button", { name: "Show all" }).click();
+			},
+		},
+		results: { hash: () => `#/jobs/${ids[0]}/results`, ready: (page) => page.getByRole("link", { name: "fcd.xml.gz" }).waitFor() },
+		events: { hash: () => `#/jobs/${ids[0]}/events`, ready: (page) => page.getByRole("cell", { name: "Queued" }).waitFor() },
+		failed: { hash: () => `#/jobs/${ids[2]}`, ready: (page) => page.getByText("DeadlineExceeded.").waitFor() },
+		compare: { hash: () => `#/compare/${ids[0]},${ids[1]}`, ready: (page) => page.getByRole("img", { name: /^Time loss/ }).waitFor() },
+		choose: { hash: () => "#/compare", ready: (page) => page.getByRole("checkbox").first().waitFor() },
+		overview: { operator: true, hash: () => "#/overview", ready: (page) => page.getByRole("img", { name: /^In 60 minutes/ }).waitFor() },
+		tenants: { operator: true, hash: () => "#/tenants", ready: (page) => page.getByRole("cell", { name: /^gallery/ }).waitFor() },
+		create: {
+			operator: true,
+			hash: () => "#/tenants",
+			async ready(page) {
+				await page.getByRole("button", { name: "Create a tenant" }).click();
+				await page.getByRole("dialog").waitFor();
+			},
+		},
+		"all-jobs": { operator: true, hash: () => "#/all-jobs", ready: (page) => page.locator("table.jobs").waitFor() },
+	};
+
+	for (const [look, settings] of Object.entries(looks)) {
+		test(`fits, can be read by everyone, and has its picture taken: ${look}`, async () => {
+			await withTab(
+				null,
+				async (page, tab) => {
+					await tab.go("");
+					await heading(page, "Sign in").waitFor();
+					await assertAccessible(page, "signing in");
+					await picture(page, `sign-in-${look}`);
+				},
+				settings,
+			);
+			for (const who of [tenant, operator()]) {
+				await withTab(
+					who,
+					async (page, tab) => {
+						for (const [name, view] of Object.entries(views)) {
+							if (Boolean(view.operator) !== (who.kind === "admin")) continue;
+							await tab.go(view.hash());
+							await page.reload(); // as one who follows a link
+							await view.ready(page);
+							await page.evaluate(() => document.fonts.ready);
+							await picture(page, `${name}-${look}`);
+							await assertFits(page, `${name} (${look})`);
+							await assertAccessible(page, `${name} (${look})`);
+						}
+					},
+					settings,
+				);
+			}
+		});
+	}
+
+	test("keeps the colours that were chosen", async () => {
+		await withTab(tenant, async (page) => {
+			const ground = () => page.evaluate(() => getComputedStyle(document.documentElement).backgroundColor);
+			const light = await ground();
+			await page.getByLabel("Colours").selectOption("dark");
+			assert.notEqual(await ground(), light);
+			await page.reload();
+			await heading(page, "Jobs").waitFor();
+			assert.notEqual(await ground(), light);
+			await page.getByLabel("Colours").selectOption("system");
+			assert.equal(await ground(), light);
+		});
+	});
+});
