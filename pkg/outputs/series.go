@@ -64,7 +64,7 @@ var summaryCurves = []struct {
 	{"collisions", "Collisions so far", "collisions", "collisions", last},
 	{"mean_speed", "Mean speed", "m/s", "meanSpeed", meanOfRunning},
 	{"mean_travel_time", "Mean travel time of arrived vehicles", "s", "meanTravelTime", last},
-	{"mean_waiting_time", "Mean waiting time so far", "s", "meanWaitingTime", last},
+	{"mean_waiting_time", "Mean wait to depart so far", "s", "meanWaitingTime", last},
 }
 
 // column is one curve while it is read.

@@ -11,6 +11,8 @@ export function number(value: number, digits = 3): string {
 
 export const whole = (value: number): string => Math.round(value).toLocaleString(locale);
 
+export const plural = (n: number, thing: string): string => `${whole(n)} ${thing}${n === 1 ? "" : "s"}`;
+
 export const percent = (share: number): string => `${(share * 100).toLocaleString(locale, { maximumFractionDigits: share > 0 && share < 0.1 ? 1 : 0 })} %`;
 
 export function bytes(size: number): string {

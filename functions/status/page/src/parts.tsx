@@ -1,7 +1,7 @@
 // The small parts that views are made of.
 import { signal } from "@preact/signals";
 import { type ComponentChildren, createContext } from "preact";
-import { useContext, useEffect, useId, useRef, useState } from "preact/hooks";
+import { useContext, useEffect, useId, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { type Fault, Problem, type State } from "./api";
 import { dateTime, duration, percent, utc } from "./format";
 import { asProblem } from "./load";
@@ -15,7 +15,7 @@ export function Title({ children, beside }: { children: ComponentChildren; besid
 	useEffect(() => {
 		document.title = `${heading.current?.textContent ?? ""} – SUMO-K8`;
 	});
-	useEffect(() => {
+	useLayoutEffect(() => {
 		if (arrived) heading.current?.focus({ preventScroll: true });
 		arrived = true;
 	}, []);
@@ -224,7 +224,13 @@ export function Announcer() {
 const Failed = createContext((p: Problem) => say(p.message, true));
 
 /** Runs what a button asks for: the button waits meanwhile, and a failure is shown. */
-export function Action({ act, children, kind, title, disabled }: { act: () => Promise<void>; children: ComponentChildren; kind?: "primary" | "danger" | "quiet"; title?: string; disabled?: boolean }) {
+export function Action({ act, children, kind, label, disabled }: {
+	act: () => Promise<void>;
+	children: ComponentChildren;
+	kind?: "primary" | "danger" | "quiet";
+	label?: string; // in place of children that do not say enough by themselves
+	disabled?: boolean;
+}) {
 	const [busy, setBusy] = useState(false);
 	const failed = useContext(Failed);
 	const run = async () => {
@@ -237,7 +243,7 @@ export function Action({ act, children, kind, title, disabled }: { act: () => Pr
 		setBusy(false);
 	};
 	return (
-		<button type="button" class={kind} title={title} disabled={disabled || busy} aria-busy={busy} onClick={() => void run()}>
+		<button type="button" class={kind} title={label} aria-label={label} disabled={disabled || busy} aria-busy={busy} onClick={() => void run()}>
 			{children}
 		</button>
 	);
@@ -267,7 +273,7 @@ export function Copy({ text, what }: { text: string; what: string }) {
 	return (
 		<Action
 			kind="quiet"
-			title={`Copy ${what}`}
+			label={`Copy ${what}`}
 			act={async () => {
 				await navigator.clipboard.writeText(text);
 				say(`Copied ${what}.`);

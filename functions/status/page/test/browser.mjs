@@ -1,9 +1,8 @@
 // The browser that tries the page, and what must hold of every page in it.
 import assert from "node:assert/strict";
-import { mkdirSync, readFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { delimiter, join } from "node:path";
-import { existsSync } from "node:fs";
 import { chromium } from "playwright-core";
 import { root } from "./service.mjs";
 
@@ -79,7 +78,8 @@ export async function assertAccessible(page, view) {
 }
 
 export async function assertFits(page, view) {
-	const [inside, screen] = await page.evaluate(() => [document.documentElement.scrollWidth, innerWidth]);
+	const screen = page.viewportSize().width;
+	const inside = await page.evaluate(() => document.documentElement.scrollWidth);
 	assert.ok(inside <= screen, `${view} is ${inside} pixels wide on a screen of ${screen}`);
 }
 

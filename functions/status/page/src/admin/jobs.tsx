@@ -1,7 +1,7 @@
 // The newest jobs of all tenants.
 import { useState } from "preact/hooks";
 import { get, type State } from "../api";
-import { whole } from "../format";
+import { plural, whole } from "../format";
 import { useLoad } from "../load";
 import { Card, Elapsed, Empty, Loading, ProblemNotice, StatePill, stateWord, Time, Title } from "../parts";
 import { Course } from "../tenant/jobs";
@@ -37,7 +37,7 @@ export function AllJobs() {
 				{jobs.loading && <Loading what="jobs" />}
 				{jobs.data?.jobs.length === 0 && <Empty>There is no such job.</Empty>}
 				{jobs.data && jobs.data.jobs.length > 0 && (
-					<table class="list jobs">
+					<table class="list stack jobs">
 						<thead>
 							<tr>
 								<th>Tenant</th>
@@ -73,7 +73,7 @@ export function AllJobs() {
 										<Elapsed from={j.started_at} to={j.finished_at} />
 									</td>
 									<td class="right figure">
-										{j.cpu_request} cores, {j.memory_gi} GiB
+										{plural(j.cpu_request, "core")}, {j.memory_gi} GiB
 									</td>
 								</tr>
 							))}

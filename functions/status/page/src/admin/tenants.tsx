@@ -34,7 +34,7 @@ export function Tenants() {
 				{tenants.data?.tenants.length === 0 && <Empty>There are no tenants yet. Create one, and give its key to the people who may use it.</Empty>}
 				{tenants.data && tenants.data.tenants.length > 0 && (
 					<Scroll label="Tenants">
-						<table class="list">
+						<table class="list stack">
 							<thead>
 								<tr>
 									<th>Tenant</th>
@@ -52,16 +52,16 @@ export function Tenants() {
 							<tbody>
 								{tenants.data.tenants.map((t) => (
 									<tr key={t.tenant_id}>
-										<td>
+										<td class="name">
 											<strong>{t.tenant_id}</strong>
 											<span class="id">{t.namespace}</span>
 										</td>
 										<td>{t.api_key ? <code>{t.api_key}</code> : <span class="muted">none works</span>}</td>
-										<td class="right figure">{t.max_concurrent_jobs}</td>
-										<td class="right figure">{t.max_cpu}</td>
-										<td class="right figure">{t.max_memory_gi} GiB</td>
-										<td>{t.input_buckets.length > 0 ? t.input_buckets.join(", ") : <span class="muted">none</span>}</td>
-										<td>
+										<td class="right figure" data-label="jobs">{t.max_concurrent_jobs}</td>
+										<td class="right figure" data-label="cores">{t.max_cpu}</td>
+										<td class="right figure" data-label="memory">{t.max_memory_gi} GiB</td>
+										<td data-label="inputs">{t.input_buckets.length > 0 ? t.input_buckets.join(", ") : <span class="muted">none</span>}</td>
+										<td data-label="created">
 											<Time at={t.created_at} />
 										</td>
 										<td class="acts">

@@ -69,17 +69,19 @@ function trace(ctx: CanvasRenderingContext2D, camera: Camera, network: Network, 
 	}
 }
 
-export function drawHighlight(ctx: CanvasRenderingContext2D, camera: Camera, network: Network, i: number, look: Look): void {
+/** Draws a frame round an edge, which keeps its colour. */
+export function drawHighlight(ctx: CanvasRenderingContext2D, camera: Camera, network: Network, i: number, classOfEdge: number, look: Look): void {
 	const lanes = Math.min(network.edges[i]!.lanes, widest);
 	const width = lineWidth(lanes, camera.scale);
-	ctx.strokeStyle = look.highlight;
-	ctx.lineWidth = Math.max(4, width + 3);
-	ctx.globalAlpha = 0.75;
+	ctx.lineJoin = "round";
 	ctx.lineCap = "round";
 	ctx.beginPath();
 	trace(ctx, camera, network, i, shift(lanes, width, camera.scale));
-	ctx.stroke();
-	ctx.globalAlpha = 1;
+	for (const [colour, wider] of [[look.highlight, 8], [look.halo, 3], [look.ramp[classOfEdge] ?? look.unsampled, 0.5]] as const) {
+		ctx.strokeStyle = colour;
+		ctx.lineWidth = width + wider;
+		ctx.stroke();
+	}
 }
 
 /** Where a vehicle is; angle in degrees, clockwise from north, as SUMO has it. */

@@ -2,13 +2,13 @@
 // move the view: pointer, wheel, two fingers, and keys.
 import type { ComponentChildren } from "preact";
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
-import { number } from "../format";
+import { number, plural } from "../format";
 import { colour, theme } from "../theme";
 import { Camera } from "./camera";
 import { classesOf, type Measure } from "./measures";
 import type { Network } from "./network";
 import { drawHighlight, drawNetwork, drawVehicles, type Look, type Place } from "./painter";
-import { ramp } from "./scale";
+import { none, ramp } from "./scale";
 
 /** From which an edge is taken as pointed at, in pixels. */
 const reach = 10;
@@ -56,9 +56,9 @@ export function Surface({ network, measure, interval, selected, select, wanted, 
 					setPerPixel(1 / camera.scale);
 				}
 				above.clearRect(0, 0, camera.width, camera.height);
-				const pointed = selected ?? hovered?.edge;
-				if (pointed !== undefined) drawHighlight(above, camera, network, pointed, look);
-				if (hovered && hovered.edge !== pointed) drawHighlight(above, camera, network, hovered.edge, look);
+				for (const edge of new Set([selected, hovered?.edge])) {
+					if (edge !== undefined) drawHighlight(above, camera, network, edge, classes[edge] ?? none, look);
+				}
 				if (vehicles) drawVehicles(above, camera, vehicles(), look);
 			});
 		},
@@ -184,7 +184,7 @@ function Tip({ network, measure, interval, at, right }: { network: Network; meas
 				{measure.label}: {value == null ? "no value" : `${number(value)} ${measure.unit}`}
 			</span>
 			<span class="muted">
-				{e.lanes} {e.lanes === 1 ? "lane" : "lanes"}, limit {number(e.speed * 3.6)} km/h
+				{plural(e.lanes, "lane")}, limit {number(e.speed * 3.6)} km/h
 			</span>
 		</div>
 	);

@@ -2,7 +2,7 @@
 import { useEffect, useMemo, useState } from "preact/hooks";
 import { get, isOver, type Job, type Problem } from "../api";
 import { Chart } from "../chart";
-import { clock, number, whole } from "../format";
+import { clock, number, plural, whole } from "../format";
 import { asProblem, useLoad } from "../load";
 import { Card, Loading, ProblemNotice } from "../parts";
 import { linkTo } from "../route";
@@ -85,8 +85,8 @@ function MapOf({ job, network, data, missing, over }: { job: Job; network: Netwo
 					}}
 				/>
 				<span class="muted small facts-line">
-					{whole(network.edges.length)} edges
-					{data && ` · ${data.intervals.length} ${data.intervals.length === 1 ? "interval" : "intervals"}`}
+					{plural(network.edges.length, "edge")}
+					{data && ` · ${plural(data.intervals.length, "interval")}`}
 					{data?.merged && data.merged > 1 ? `, each of ${data.merged} measured` : ""}
 				</span>
 			</div>
@@ -318,7 +318,7 @@ function OneEdge({ network, measures, measure, data, interval, edge }: { network
 				{e.name && ` · ${e.name}`}
 			</h2>
 			<p class="muted">
-				{e.lanes} {e.lanes === 1 ? "lane" : "lanes"}, {number(e.length)} m, limit {number(e.speed * 3.6)} km/h
+				{plural(e.lanes, "lane")}, {number(e.length)} m, limit {number(e.speed * 3.6)} km/h
 			</p>
 			<table class="metrics">
 				<tbody>

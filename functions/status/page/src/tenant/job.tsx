@@ -5,7 +5,7 @@ import { call, download, get, isOver, type Job } from "../api";
 import { MapView } from "../map/view";
 import { useLoad } from "../load";
 import { Action, Card, Copy, Dialog, Elapsed, Loading, ProblemNotice, Progress, say, StatePill, Tabs, Time, Title } from "../parts";
-import { bytes, duration, metricName, quantity } from "../format";
+import { bytes, duration, metricName, plural, quantity } from "../format";
 import { go, linkTo } from "../route";
 import { Log } from "./log";
 import { Plots } from "./plots";
@@ -120,7 +120,7 @@ function Facts({ job }: { job: Job }) {
 			<div class="state">
 				<StatePill state={job.status} reason={job.reason} />
 				{!over && <Progress share={job.progress} label="Progress" />}
-				{!over && job.status === "QUEUED" && <span class="muted">Waits until your limits have room for {job.cpu_request} cores and {job.memory_gi} GiB.</span>}
+				{!over && job.status === "QUEUED" && <span class="muted">Waits until your limits have room for {plural(job.cpu_request, "core")} and {job.memory_gi} GiB.</span>}
 			</div>
 			{job.error && (
 				<div class={job.status === "FAILED" ? "notice bad" : "notice warn"}>
@@ -153,7 +153,7 @@ function Facts({ job }: { job: Job }) {
 				<summary>More about this job</summary>
 				<dl class="facts">
 				<Fact name="Resources">
-					{job.cpu_request} cores, {job.memory_gi} GiB
+					{plural(job.cpu_request, "core")}, {job.memory_gi} GiB
 				</Fact>
 				<Fact name="Priority">{job.priority}</Fact>
 				<Fact name="Time limit">{duration(job.timeout_seconds)}</Fact>
@@ -202,7 +202,7 @@ function Events({ job }: { job: Job }) {
 	if (!events.data) return <Loading what="events" />;
 	return (
 		<Card title="What happened when">
-			<table class="list">
+			<table class="list stack">
 				<thead>
 					<tr>
 						<th>At</th>
@@ -220,8 +220,8 @@ function Events({ job }: { job: Job }) {
 							<td>
 								<StatePill state={e.to as Job["status"]} />
 							</td>
-							<td class="right figure">{i > 0 ? duration((Date.parse(e.at) - Date.parse(all[i - 1]!.at)) / 1000) : "–"}</td>
-							<td class="grow">
+							<td class="right figure" data-label="after">{i > 0 ? duration((Date.parse(e.at) - Date.parse(all[i - 1]!.at)) / 1000) : "–"}</td>
+							<td class={e.reason || e.message ? "grow" : "grow idle"}>
 								{e.reason && <strong>{e.reason}. </strong>}
 								<span class="said">{e.message}</span>
 							</td>
@@ -257,7 +257,7 @@ function Summary({ job }: { job: Job }) {
 			{summary.data.partial && <div class="notice warn">The run stopped early, so these numbers cover only a part of it.</div>}
 			{summary.data.warnings > 0 && (
 				<div class="notice warn">
-					SUMO printed {summary.data.warnings} {summary.data.warnings === 1 ? "warning" : "warnings"}. <a href={linkTo("jobs", job.job_id, "log")}>They are in the log.</a>
+					SUMO printed {plural(summary.data.warnings, "warning")}. <a href={linkTo("jobs", job.job_id, "log")}>They are in the log.</a>
 				</div>
 			)}
 			<div class="columns">
@@ -302,7 +302,7 @@ function Results({ job }: { job: Job }) {
 			{message && <div class="notice warn">{message}</div>}
 			{files.length === 0 && <div class="empty">There are no files.</div>}
 			{files.length > 0 && (
-				<table class="list">
+				<table class="list stack">
 					<thead>
 						<tr>
 							<th>File</th>
@@ -313,7 +313,7 @@ function Results({ job }: { job: Job }) {
 					<tbody>
 						{files.map((f) => (
 							<tr key={f.name}>
-								<td>
+								<td class="name">
 									<a href={f.url} download>
 										{f.name}
 									</a>
@@ -341,7 +341,7 @@ const kinds: Record<string, string> = {
 	"summary.json": "What the summary shows, for programs",
 	"outcome.json": "How the run ended",
 	"log.txt": "The log",
-	"edgedata.xml": "Speed, density and more of each edge",
+	"edgedata.xml.gz": "Speed, density and more of each edge",
 	"fcd.xml.gz": "Positions of all vehicles in each step",
 	"emission.xml.gz": "Emissions of all vehicles in each step",
 	"queue.xml.gz": "Queues of each lane",

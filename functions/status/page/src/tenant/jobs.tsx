@@ -138,7 +138,7 @@ function List() {
 				</Empty>
 			)}
 			{jobs.length > 0 && (
-				<table class="list jobs">
+				<table class="list stack jobs">
 					<thead>
 						<tr>
 							<th class="choose">

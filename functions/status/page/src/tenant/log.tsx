@@ -69,7 +69,7 @@ export function Log({ job }: { job: Job }) {
 	return (
 		<>
 			{problem && <ProblemNotice problem={problem} />}
-			{!isOver(job.status) && now && (
+			{!isOver(job.status) && now && steps.length > 1 && (
 				<Card
 					title="On the road now"
 					beside={
@@ -167,7 +167,8 @@ function Block({ lines }: { lines: string[] }) {
 }
 
 function kindOf(line: string): string | undefined {
-	if (/^Error|^sumo-run: (failed|the run)|\berror\b/i.test(line)) return "error";
+	// sumo-run's own last line names the reason of a failure: "sumo-run: DeadlineExceeded: …".
+	if (/^Error|^sumo-run: [A-Z]\w+: /.test(line)) return "error";
 	if (/^Warning/i.test(line)) return "warning";
 	if (stepLine.test(line)) return "step";
 	return undefined;

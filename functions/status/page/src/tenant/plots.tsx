@@ -21,8 +21,9 @@ function withTrips(d: Distributions | undefined): Distribution[] {
 const charts: { title: string; plot?: string; names: string[] }[] = [
 	{ title: "Vehicles", plot: "vehicles", names: ["running", "waiting", "halting"] },
 	{ title: "Mean speed", plot: "speed", names: ["mean_speed"] },
-	{ title: "Mean travel and waiting time", names: ["mean_travel_time", "mean_waiting_time"] },
+	{ title: "Mean travel time and wait to depart", names: ["mean_travel_time", "mean_waiting_time"] },
 	{ title: "Vehicles that have entered and arrived", names: ["inserted", "arrived"] },
+	{ title: "CO₂ of all vehicles", plot: "emissions", names: ["co2"] },
 ];
 
 /** What is best not to happen: a chart of it is worth its room only if it did. */
@@ -138,7 +139,7 @@ function TimeChart({ title, plot, names, jobs, loaded }: { title: string; plot?:
 							))}
 						</select>
 					)}
-					{plot && <SavePlot name={plot} ids={ids} />}
+					{plot && <SavePlot name={plot} title={title} ids={ids} />}
 				</>
 			}
 		>
@@ -172,7 +173,7 @@ function bridged(values: (number | null)[], times: number[], last: number): (num
 }
 
 /** The server's own drawing, for reports. */
-function SavePlot({ name, ids }: { name: string; ids: string[] }) {
+function SavePlot({ name, title, ids }: { name: string; title: string; ids: string[] }) {
 	const save = (kind: string) => {
 		const q = new URLSearchParams({ theme: theme.value });
 		if (ids.length > 1) q.set("with", ids.slice(1).join(","));
@@ -180,10 +181,10 @@ function SavePlot({ name, ids }: { name: string; ids: string[] }) {
 	};
 	return (
 		<span class="save">
-			<Action kind="quiet" title={`Save this plot as SVG`} act={() => save("svg")}>
+			<Action kind="quiet" label={`Save ${title} as SVG`} act={() => save("svg")}>
 				SVG
 			</Action>
-			<Action kind="quiet" title={`Save this plot as PNG`} act={() => save("png")}>
+			<Action kind="quiet" label={`Save ${title} as PNG`} act={() => save("png")}>
 				PNG
 			</Action>
 		</span>
@@ -211,7 +212,7 @@ function TripChart({ name, jobs, of }: { name: string; jobs: Named[]; of: (Distr
 	const label = first.label;
 	const chart = several ? cumulative(of, jobs) : histogram(first);
 	return (
-		<Card title={several ? `${label}: share of trips up to a value` : label} beside={served.has(name) && <SavePlot name={name} ids={jobs.map((j) => j.job.job_id)} />}>
+		<Card title={several ? `${label}: share of trips up to a value` : label} beside={served.has(name) && <SavePlot name={name} title={label} ids={jobs.map((j) => j.job.job_id)} />}>
 			<Chart
 				label={`${label} of ${whole(first.count)} trips: half are below ${quantity(first.p50, first.unit)}, nine in ten below ${quantity(first.p90, first.unit)}.`}
 				x={chart.x}
