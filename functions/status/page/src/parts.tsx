@@ -157,6 +157,15 @@ export function Elapsed({ from, to }: { from: string | null | undefined; to: str
 	return <>{duration((to ? Date.parse(to) : Date.now()) / 1000 - Date.parse(from) / 1000)}</>;
 }
 
+/** A bar as long as the share of a limit. The browsers' own meters cannot be styled alike. */
+export function Bar({ label, value, limit }: { label: string; value: number; limit: number }) {
+	return (
+		<div class="bar" role="meter" aria-label={label} aria-valuemin={0} aria-valuenow={value} aria-valuemax={limit}>
+			<div style={{ width: `${limit > 0 ? Math.min(100, (100 * value) / limit) : 0}%` }} />
+		</div>
+	);
+}
+
 /** A gauge of what is used of a limit. */
 export function Meter({ label, used, limit, unit = "" }: { label: string; used: number; limit: number; unit?: string }) {
 	return (
@@ -166,7 +175,7 @@ export function Meter({ label, used, limit, unit = "" }: { label: string; used: 
 				<strong>{used}</strong> of {limit}
 				{unit && ` ${unit}`}
 			</span>
-			<meter min={0} max={limit} value={used} aria-label={`${label}: ${used} of ${limit} ${unit}`} />
+			<Bar label={label} value={used} limit={limit} />
 		</div>
 	);
 }
@@ -286,8 +295,11 @@ export function Copy({ text, what }: { text: string; what: string }) {
 
 /** The views of one thing, each with an address of its own. */
 export function Tabs({ label, at, tabs }: { label: string; at: string; tabs: { name: string; href: string; title: ComponentChildren }[] }) {
+	const nav = useRef<HTMLElement>(null);
+	// A narrow screen does not show all of them.
+	useEffect(() => nav.current?.querySelector("[aria-current]")?.scrollIntoView({ block: "nearest", inline: "nearest" }), [at]);
 	return (
-		<nav class="tabs" aria-label={label}>
+		<nav class="tabs" aria-label={label} ref={nav}>
 			{tabs.map((t) => (
 				<a key={t.name} href={t.href} aria-current={t.name === at ? "page" : undefined}>
 					{t.title}

@@ -441,7 +441,13 @@ describe("every view", () => {
 		},
 		summary: { hash: () => `#/jobs/${ids[0]}`, ready: (page) => page.getByText("Mean speed").waitFor() },
 		log: { hash: () => `#/jobs/${ids[0]}/log`, ready: (page) => page.getByText("sumo-run: succeeded").waitFor() },
-		plots: { hash: () => `#/jobs/${ids[0]}/plots`, ready: (page) => page.getByRole("img", { name: /^Time loss/ }).waitFor() },
+		plots: {
+			hash: () => `#/jobs/${ids[0]}/plots`,
+			async ready(page) {
+				await page.getByRole("img", { name: /^Fuel of all vehicles over/ }).waitFor();
+				await page.getByRole("img", { name: /^Time loss/ }).waitFor();
+			},
+		},
 		map: {
 			hash: () => `#/jobs/${ids[0]}/map`,
 			async ready(page) {

@@ -4,7 +4,7 @@ import { get, type Got } from "../api";
 import { Chart } from "../chart";
 import { bytes, duration, number, whole } from "../format";
 import { type Loaded, useLoad } from "../load";
-import { Card, Empty, Loading, ProblemNotice, Tile, Time, Title, Scroll } from "../parts";
+import { Bar, Card, Empty, Loading, ProblemNotice, Tile, Time, Title, Scroll } from "../parts";
 import { linkTo } from "../route";
 
 type Queue = Got<"/admin/queue">;
@@ -125,7 +125,7 @@ function Failures({ failures }: { failures: Stats["failures"] }) {
 					<tr key={f.reason}>
 						<th scope="row">{f.reason || "no reason"}</th>
 						<td class="grow">
-							<meter class="plain" min={0} max={most} value={f.count} aria-hidden="true" />
+							<Bar label={`Failures by ${f.reason || "no reason"}`} value={f.count} limit={most} />
 						</td>
 						<td class="right figure">{whole(f.count)}</td>
 					</tr>
@@ -258,7 +258,7 @@ function Tenants({ queue }: { queue: Loaded<Queue> }) {
 function Used({ label, used, limit, unit = "" }: { label: string; used: number; limit: number; unit?: string }) {
 	return (
 		<span class="used">
-			<meter min={0} max={limit} value={used} aria-label={`${label}: ${used} of ${limit} ${unit}`} />
+			<Bar label={label} value={used} limit={limit} />
 			<span class="figure">
 				{used} of {limit} {unit}
 			</span>

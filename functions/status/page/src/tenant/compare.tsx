@@ -5,6 +5,7 @@ import { metricName, number, percent, quantity } from "../format";
 import { useLoad } from "../load";
 import { Card, Empty, Loading, ProblemNotice, Title, Scroll } from "../parts";
 import { go, linkTo } from "../route";
+import { interval } from "./job";
 import { mostCompared } from "./jobs";
 import { type Named, PlotsOf } from "./plots";
 
@@ -86,7 +87,7 @@ function Compared({ ids }: { ids: string[] }) {
 const differences: ((j: Job) => string)[] = [
 	(j) => (j.seed == null ? "default seed" : `seed ${j.seed}`),
 	(j) => (j.options.scale == null ? "demand as it is" : `demand × ${j.options.scale}`),
-	(j) => (j.options.begin == null && j.options.end == null ? "whole interval" : `${j.options.begin ?? ""} to ${j.options.end ?? ""} s`),
+	(j) => `interval: ${interval(j.options)}`,
 	(j) => (j.options.step_length == null ? "own steps" : `steps of ${j.options.step_length} s`),
 	(j) => j.config_file,
 	(j) => `SUMO ${j.sumo_version}`,

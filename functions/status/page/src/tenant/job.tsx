@@ -10,11 +10,11 @@ import { go, linkTo } from "../route";
 import { Log } from "./log";
 import { Plots } from "./plots";
 
-const interval = 1000;
+const pollInterval = 1000;
 
 export function JobPage({ id, tab }: { id: string; tab: string }) {
 	const path = `/jobs/${encodeURIComponent(id)}`;
-	const job = useLoad(id, (signal) => get<"/jobs/{id}">(path, signal), (j) => (j && isOver(j.status) ? undefined : interval));
+	const job = useLoad(id, (signal) => get<"/jobs/{id}">(path, signal), (j) => (j && isOver(j.status) ? undefined : pollInterval));
 	if (!job.data) {
 		return (
 			<>
@@ -180,11 +180,19 @@ function Fact({ name, children, full }: { name: string; children: ComponentChild
 	);
 }
 
+/** The simulated time that was chosen, in words. */
+export function interval({ begin, end }: Job["options"]): string {
+	if (begin === undefined && end === undefined) return "the scenario's own";
+	if (begin === undefined) return `until ${end} s`;
+	if (end === undefined) return `from ${begin} s`;
+	return `${begin} s to ${end} s`;
+}
+
 /** What was chosen about the run, where it differs from what the scenario says itself. */
 function options(job: Job): [string, string][] {
 	const chosen: [string, string][] = [];
 	const o = job.options;
-	if (o.begin !== undefined || o.end !== undefined) chosen.push(["Interval", `${o.begin ?? "scenario's begin"} s to ${o.end ?? "scenario's end"} s`]);
+	if (o.begin !== undefined || o.end !== undefined) chosen.push(["Interval", interval(o)]);
 	if (o.step_length !== undefined) chosen.push(["Step length", `${o.step_length} s`]);
 	if (o.scale !== undefined) chosen.push(["Demand scale", `× ${o.scale}`]);
 	if (o.outputs?.length) chosen.push(["Further outputs", o.outputs.join(", ")]);
@@ -220,7 +228,7 @@ function Events({ job }: { job: Job }) {
 							<td>
 								<StatePill state={e.to as Job["status"]} />
 							</td>
-							<td class="right figure" data-label="after">{i > 0 ? duration((Date.parse(e.at) - Date.parse(all[i - 1]!.at)) / 1000) : "–"}</td>
+							<td class={i > 0 ? "right figure" : "right figure idle"} data-label="after">{i > 0 ? duration((Date.parse(e.at) - Date.parse(all[i - 1]!.at)) / 1000) : "–"}</td>
 							<td class={e.reason || e.message ? "grow" : "grow idle"}>
 								{e.reason && <strong>{e.reason}. </strong>}
 								<span class="said">{e.message}</span>

@@ -1,0 +1,114 @@
+// Takes the pictures of docs/tour.md, of real runs in the real page.
+import { mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { looks, openTab, startBrowser } from "./browser.mjs";
+import { eventually, network, root, startService } from "./service.mjs";
+
+const folder = join(root, "docs", "tour");
+const mostBytes = 150_000; // a page of pictures should open quickly
+const wide = { viewport: { width: 1200, height: 800 } };
+
+const service = await startService();
+const browser = await startBrowser();
+
+async function take(page, name) {
+	await page.evaluate(() => document.activeElement?.blur());
+	await page.mouse.move(0, 0);
+	await page.waitForLoadState("networkidle").catch(() => undefined); // a live page never is
+	const chromium = await page.context().newCDPSession(page);
+	const { data } = await chromium.send("Page.captureScreenshot", { format: "webp", quality: 82 });
+	const picture = Buffer.from(data, "base64");
+	if (picture.length > mostBytes) throw new Error(`${name} has ${picture.length} bytes, more than ${mostBytes}`);
+	writeFileSync(join(folder, `${name}.webp`), picture);
+	console.log(`docs/tour/${name}.webp  ${picture.length} bytes`);
+}
+
+async function withTab(who, look, use) {
+	const tab = await openTab(browser, service, { ...wide, ...look });
+	await tab.signIn(who.key, who.kind);
+	await use(tab.page, tab.go);
+	await tab.stop();
+}
+
+const below = (page, selector) => page.locator(selector).first().evaluate((e) => scrollTo(0, e.getBoundingClientRect().top + scrollY - 12));
+
+async function plotted(page) {
+	await page.getByRole("img", { name: /^Mean speed over/ }).waitFor();
+	await page.getByRole("img", { name: /^Time loss/ }).waitFor();
+}
+
+try {
+	mkdirSync(folder, { recursive: true });
+	const tenant = await service.register("north-study", { max_concurrent_jobs: 2, max_cpu: 8, max_memory_gi: 16 });
+	const outputs = "edgedata,fcd,emission";
+	const [base, more, grid] = [
+		await service.submit(tenant, "corridor", { outputs, seed: "1" }),
+		await service.submit(tenant, "corridor", { outputs, seed: "1", scale: "1.25" }),
+		await service.submit(tenant, "grid", { outputs: "edgedata,fcd" }),
+	].map((j) => j.job_id);
+	for (const id of [base, more, grid]) await service.finish(tenant, id);
+	const slow = { step_length: "0.02" };
+
+	await withTab(tenant, looks.light, async (page, go) => {
+		await go("#/submit");
+		await page.locator("#scenario-zip").setInputFiles({ name: "several_faults.zip", mimeType: "application/zip", buffer: network("broken/several_faults.zip") });
+		await page.getByRole("button", { name: "Submit" }).click();
+		await page.getByRole("alert").waitFor();
+		await page.evaluate(() => scrollTo(0, 0));
+		await take(page, "submit");
+
+		const running = await service.submit(tenant, "grid", { scenario_id: "evening-peak", ...slow, end: "1200", labels: '{"study": "north"}' });
+		await service.submit(tenant, "grid", { scenario_id: "morning-peak", ...slow });
+		await service.submit(tenant, "grid", { scenario_id: "night", ...slow });
+		await go(`#/jobs/${running.job_id}`);
+		await page.locator(".log .step").nth(4).waitFor({ timeout: 120_000 });
+		await take(page, "live");
+		await go("#/jobs");
+		await page.getByRole("row", { name: /Queued/ }).waitFor();
+		await take(page, "jobs");
+
+		await go(`#/jobs/${base}/plots`);
+		await plotted(page);
+		await below(page, ".tabs");
+		await take(page, "plots");
+		await go(`#/compare/${base},${more}`);
+		await plotted(page);
+		await below(page, ".columns.charts >> nth=0");
+		await take(page, "compare");
+	});
+
+	await withTab(tenant, looks.dark, async (page, go) => {
+		await go(`#/jobs/${grid}/map`);
+		await page.getByLabel("Simulated time").fill("1800");
+		await page.getByText(/Vehicles: [\d,]+ on the road/).waitFor();
+		await below(page, ".tabs");
+		const map = await page.getByRole("application").boundingBox();
+		await page.mouse.move(map.x + map.width / 2, map.y + map.height / 2);
+		await page.mouse.wheel(0, -420);
+		await take(page, "map");
+	});
+
+	await withTab({ key: service.adminKey, kind: "admin" }, looks.light, async (page, go) => {
+		await go("#/overview");
+		await page.getByRole("row", { name: /^north-study 1/ }).waitFor();
+		await page.getByRole("img", { name: /^In 60 minutes/ }).waitFor();
+		await take(page, "operator");
+	});
+
+	await withTab(tenant, looks.phone, async (page, go) => {
+		await go(`#/jobs/${base}/map`);
+		await page.getByLabel("Simulated time").fill("1980");
+		await page.getByText(/Vehicles: [\d,]+ on the road/).waitFor();
+		await below(page, ".tabs");
+		await take(page, "phone");
+	});
+	await eventually("the queue", async () => {
+		const { jobs } = await service.call("GET", "/jobs?limit=10", { key: tenant.key });
+		const left = jobs.filter((j) => !j.finished_at);
+		for (const j of left) await service.call("DELETE", `/jobs/${j.job_id}`, { key: tenant.key });
+		return left.length === 0;
+	});
+} finally {
+	await browser.close();
+	await service.stop();
+}

@@ -1,0 +1,110 @@
+// The parts of the page that can be wrong without being seen.
+import assert from "node:assert/strict";
+import { mkdtempSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { after, test } from "node:test";
+import { fileURLToPath, pathToFileURL } from "node:url";
+import { build } from "esbuild";
+
+const page = fileURLToPath(new URL("..", import.meta.url));
+const folder = mkdtempSync(join(page, "node_modules", ".units-"));
+after(() => rmSync(folder, { recursive: true, force: true }));
+
+/** What a source file exports. */
+async function load(source) {
+	const outfile = join(folder, source.replaceAll("/", "-") + ".mjs");
+	await build({ entryPoints: [join(page, "src", source)], outfile, bundle: true, format: "esm", platform: "node", logLevel: "warning" });
+	return import(pathToFileURL(outfile));
+}
+
+// api.ts looks for a session where a browser keeps it.
+globalThis.sessionStorage ??= { getItem: () => null, setItem() {}, removeItem() {} };
+
+test("a stream of events is the same in whatever pieces it arrives", async () => {
+	const { EventParser } = await load("events.ts");
+	const stream = ': hello\n\nid: 5\ndata: {"a":1}\n\nevent: progress\ndata: x\ndata: y\n\nretry: 200\n\nid: 9\r\ndata: ü\r\n\r\n';
+	const want = [
+		{ id: "5", kind: "message", data: '{"a":1}' },
+		{ id: "", kind: "progress", data: "x\ny" },
+		{ id: "9", kind: "message", data: "ü" },
+	];
+	for (let size = 1; size <= stream.length; size++) {
+		const parser = new EventParser();
+		const got = [];
+		for (let at = 0; at < stream.length; at += size) got.push(...parser.push(stream.slice(at, at + size)));
+		assert.deepEqual(got, want, `in pieces of ${size}`);
+	}
+});
+
+const fleet = (begin, next) => ({
+	begin, end: 20, next, ids: ["a", "b"], types: ["car", "bus"], times: [begin, begin + 5],
+	frames: [[[0, 0, 0, 350, 10], [1, 100, 0, 90, 0]], [[0, 50, 10, 10, 10]]],
+});
+
+test("vehicles are between two frames as far as the time is, and turn the shorter way", async () => {
+	const { Playback } = await load("map/playback.ts");
+	const player = new Playback(async (begin) => fleet(begin, null), () => {});
+	assert.deepEqual(player.places(2.5), []);
+	await player.need(0);
+	const [a, b] = player.places(2.5);
+	assert.deepEqual(a, { x: 25, y: 5, angle: 360, type: "car" });
+	assert.deepEqual(b, { x: 100, y: 0, angle: 90, type: "bus" }); // it has left by the next frame
+	assert.equal(player.places(5).length, 1);
+});
+
+test("the player asks for each window once, ahead of time, and for nothing behind the end", async () => {
+	const { Playback } = await load("map/playback.ts");
+	const asked = [];
+	const player = new Playback(async (begin) => (asked.push(begin), fleet(begin, begin < 10 ? begin + 10 : null)), () => {});
+	await Promise.all([player.need(0), player.need(0.5)]);
+	assert.deepEqual(asked, [0]);
+	await player.need(3);
+	assert.deepEqual(asked, [0, 10]);
+	await player.need(19.9);
+	await player.need(20);
+	await player.need(4);
+	assert.deepEqual(asked, [0, 10]);
+	assert.ok(player.has(20) && player.has(0));
+});
+
+test("values have classes from one end of the scale to the other, and none without a value", async () => {
+	const { classOf, classes, none, ramp, roundTop } = await load("map/scale.ts");
+	const speed = { low: 0, high: 50, highIsBad: false };
+	assert.deepEqual([-1, 0, 50, 80, null].map((v) => classOf(v, speed)), [0, 0, classes - 1, classes - 1, none]);
+	assert.deepEqual([0, 50].map((v) => classOf(v, { ...speed, highIsBad: true })), [classes - 1, 0]);
+	assert.equal(roundTop([...Array(99).keys(), 1e9]), 100); // one that is far off does not set the scale
+	assert.equal(roundTop([null, null]), 1);
+	// Read by lightness alone, each class is lighter than the one before.
+	const channel = (v) => (v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4);
+	const luminance = (c) => [1, 3, 5].map((k) => channel(parseInt(c.slice(k, k + 2), 16) / 255)).reduce((sum, v, i) => sum + v * [0.2126, 0.7152, 0.0722][i], 0);
+	for (const theme of ["light", "dark"]) {
+		const levels = ramp(theme).map(luminance);
+		assert.equal(levels.length, classes);
+		for (let i = 1; i < levels.length; i++) assert.ok(levels[i] > levels[i - 1], `${theme}: class ${i} is not lighter than ${i - 1}`);
+	}
+});
+
+test("the edge next to a place is found, and its right is on the right", async () => {
+	const { Network } = await load("map/network.ts");
+	const edge = (id, shape) => ({ id, shape, lanes: 1, speed: 10, length: 1, priority: 1 });
+	const net = new Network({ bounds: [0, 0, 100, 100], unit: "m", junctions: [], edges: [edge("east", [0, 0, 50, 0, 100, 0]), edge("north", [100, 0, 100, 100])] });
+	assert.equal(net.nearest(40, 3, 5), 0);
+	assert.equal(net.nearest(97, 60, 5), 1);
+	assert.equal(net.nearest(40, 40, 5), undefined);
+	assert.deepEqual([...net.right.slice(0, 2)].map(Math.round), [0, -1]); // going east, the right is south
+	assert.deepEqual([...net.right.slice(4, 6)].map(Math.round), [0, -1]);
+	assert.deepEqual([...net.right.slice(6, 8)].map((v) => Math.round(v) + 0), [1, 0]);
+	assert.equal(new Network({ bounds: [0, 0, 0, 0], unit: "m", junctions: [], edges: [] }).nearest(0, 0, 10), undefined);
+});
+
+test("numbers, times and units read as people write them", async () => {
+	const f = await load("format.ts");
+	const plain = (text) => text.replaceAll(/[\u00a0\u202f]/g, " ");
+	for (const [got, want] of [
+		[f.clock(0), "0:00"], [f.clock(3599.6), "1:00:00"], [f.clock(-90), "−1:30"], [f.duration(0.04), "0 s"], [f.duration(59.7), "1 min 00 s"],
+		[f.duration(3725), "1 h 02 min"], [f.duration(241233), "2 d 19 h"], [f.bytes(999), "999 B"], [f.bytes(12_345_678), "12.3 MB"],
+		[f.number(0.000123), "0.000123"], [f.number(1234.5), "1,235"], [f.percent(0.0123), "1.2 %"], [f.plural(1, "core"), "1 core"], [f.plural(2, "core"), "2 cores"],
+		[f.quantity(8.04, "m/s"), "8.04 m/s (28.9 km/h)"], [f.quantity(8.04, "m/s", true), "8.04 m/s"], [f.quantity(798385221, "mg"), "798.4 kg"],
+		[f.quantity(157.67, "s"), "157.7 s (2 min 38 s)"], [f.metricName("mean_time_loss"), "Mean time loss"], [f.metricName("emissions_co2"), "CO₂ emitted"],
+	]) assert.equal(plain(got), want);
+});
