@@ -48,7 +48,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 func printUsage(out io.Writer, url, adminKey, dir, bin string) {
 	fmt.Fprintf(out, `SUMO-K8 is serving on %[1]s   (documentation: %[1]s/docs)
 
-Register a tenant, keep its key, submit a scenario, and look at it:
+Open it in a browser and sign in with the admin key below, or stay here. Register a tenant, keep its key, submit a scenario, and look at it:
 
   export URL=%[1]s ADMIN_KEY=%[2]s
   export API_KEY=$(curl -s -X POST $URL/auth/register -H "X-Admin-Key: $ADMIN_KEY" \

@@ -42,7 +42,7 @@ function problemFrom(status: number, requestId: string, retryAfter: string | nul
 	return new Problem(status, "", "Unexpected answer", `The service answered with status ${status} and no explanation. Try again; if it goes on, tell the operator.`, [], requestId, Number(retryAfter) || 0);
 }
 
-export type Credentials = { kind: "tenant" | "admin"; key: string };
+type Credentials = { kind: "tenant" | "admin"; key: string };
 
 function authorise(headers: Headers, as: Credentials | null): void {
 	if (as?.kind === "tenant") headers.set("Authorization", `Bearer ${as.key}`);

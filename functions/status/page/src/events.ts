@@ -1,7 +1,7 @@
 // Server-sent events over fetch, since EventSource cannot send a key. It resumes by itself, as EventSource does.
 import { Problem, send } from "./api";
 
-export type ServerEvent = { id: string; kind: string; data: string };
+type ServerEvent = { id: string; kind: string; data: string };
 
 /** Takes a stream apart into events, whatever the pieces it arrives in. */
 export class EventParser {

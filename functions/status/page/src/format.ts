@@ -90,6 +90,8 @@ export function quantity(value: number, unit: string, brief = false): string {
 			if (Math.abs(value) >= 1e6) return `${number(value / 1e6, 4)} kg`;
 			if (Math.abs(value) >= 1e3) return `${number(value / 1e3, 4)} g`;
 			return `${number(value, 4)} mg`;
+		case "Wh":
+			return Math.abs(value) >= 1000 ? `${number(value / 1000, 4)} kWh` : `${number(value, 4)} Wh`;
 		case "1/s":
 			return `${number(value, 4)} per second`;
 		default:

@@ -125,7 +125,7 @@ function View({ who }: { who: Session }) {
 	} else {
 		if (section === "jobs" && id) return <JobPage key={id} id={id} tab={tab ?? ""} />;
 		if (!section || section === "jobs") return <Jobs />;
-		if (section === "submit") return <Submit />;
+		if (section === "submit") return <Submit key={id} like={id} />;
 		if (section === "compare") return <Compare ids={id ? id.split(",") : []} />;
 	}
 	return (

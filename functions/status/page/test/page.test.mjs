@@ -206,6 +206,17 @@ describe("an engineer", () => {
 			await page.getByText("outputs=edgedata").waitFor();
 			await page.getByText("outputs=fcd").waitFor();
 			await page.getByLabel("Colour by").getByText("Speed limit").waitFor({ state: "attached" });
+
+			// The cure is beside it: the same job with other outputs, from the scenario that is stored.
+			await page.getByRole("link", { name: "Run again with other outputs" }).first().click();
+			assert.equal(await page.getByLabel("Name", { exact: true }).inputValue(), "square");
+			await page.getByText("24 edges").waitFor();
+			await page.getByLabel("Edge data").check();
+			await page.getByRole("button", { name: "Submit" }).click();
+			await page.locator(".pill.succeeded").waitFor();
+			await page.getByText("Further outputs").waitFor();
+			await page.getByRole("link", { name: "Map" }).click();
+			await page.getByLabel("Colour by").getByText("Density").waitFor({ state: "attached" });
 		});
 	});
 
@@ -302,7 +313,7 @@ describe("an engineer", () => {
 			assert.equal(await focused(), "Submit a job");
 			await press("Enter");
 			await heading(page, "Submit a job").waitFor();
-			await press("Tab");
+			await press("Tab", "Tab"); // where the scenario comes from, then the zip
 			assert.equal(await focused(), "scenario-zip");
 			const chooser = page.waitForEvent("filechooser");
 			await press("Space");

@@ -2,7 +2,7 @@
 import Flatbush from "flatbush";
 import type { Got } from "../api";
 
-export type NetworkAnswer = Got<"/jobs/{id}/network">;
+type NetworkAnswer = Got<"/jobs/{id}/network">;
 export type Edge = NetworkAnswer["edges"][number];
 export type Box = { minX: number; minY: number; maxX: number; maxY: number };
 

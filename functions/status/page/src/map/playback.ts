@@ -2,7 +2,7 @@
 import type { Got } from "../api";
 import type { Place } from "./painter";
 
-export type Window = Got<"/jobs/{id}/vehicles">;
+type Window = Got<"/jobs/{id}/vehicles">;
 
 /** Enough to go back a little; each holds at most some twenty thousand positions. */
 const mostWindows = 12;

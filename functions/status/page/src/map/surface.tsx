@@ -33,8 +33,9 @@ export function Surface({ network, measure, interval, selected, select, wanted, 
 	const camera = useMemo(() => new Camera(), [network]);
 	const [hovered, setHovered] = useState<{ edge: number; x: number; y: number }>();
 	const [perPixel, setPerPixel] = useState(1); // metres
-	const due = useRef({ base: false, over: false, request: 0 });
-	const scene = useRef<{ draw: (both: boolean) => void } | undefined>(undefined);
+	/** What the next picture of the screen draws anew: nothing yet, what moves, or all. */
+	const due = useRef({ roads: false, request: 0 });
+	const paint = useRef((_roads: boolean) => {});
 
 	const classes = useMemo(() => classesOf(measure, interval, network.edges.length), [measure, interval, network]);
 	const look = useMemo(
@@ -42,28 +43,28 @@ export function Surface({ network, measure, interval, selected, select, wanted, 
 		[theme.value],
 	);
 
-	scene.current = {
-		draw(both) {
-			due.current.base ||= both;
-			due.current.request ||= requestAnimationFrame(() => {
-				const all = due.current.base;
-				due.current = { base: false, over: false, request: 0 };
-				const under = base.current?.getContext("2d");
-				const above = over.current?.getContext("2d");
-				if (!under || !above) return;
-				if (all) {
-					drawNetwork(under, camera, network, classes, look);
-					setPerPixel(1 / camera.scale);
-				}
-				above.clearRect(0, 0, camera.width, camera.height);
-				for (const edge of new Set([selected, hovered?.edge])) {
-					if (edge !== undefined) drawHighlight(above, camera, network, edge, classes[edge] ?? none, look);
-				}
-				if (vehicles) drawVehicles(above, camera, vehicles(), look);
-			});
-		},
+	paint.current = (roads) => {
+		const under = base.current?.getContext("2d");
+		const above = over.current?.getContext("2d");
+		if (!under || !above) return;
+		if (roads) {
+			drawNetwork(under, camera, network, classes, look);
+			setPerPixel(1 / camera.scale);
+		}
+		above.clearRect(0, 0, camera.width, camera.height);
+		for (const edge of new Set([selected, hovered?.edge])) {
+			if (edge !== undefined) drawHighlight(above, camera, network, edge, classes[edge] ?? none, look);
+		}
+		if (vehicles) drawVehicles(above, camera, vehicles(), look);
 	};
-	const draw = (both: boolean) => scene.current!.draw(both);
+	const draw = (roads: boolean) => {
+		due.current.roads ||= roads;
+		due.current.request ||= requestAnimationFrame(() => {
+			const { roads } = due.current;
+			due.current = { roads: false, request: 0 };
+			paint.current(roads); // as things are by now
+		});
+	};
 
 	useEffect(() => {
 		const resized = new ResizeObserver(() => {

@@ -143,7 +143,7 @@ function MapOf({ job, network, data, missing, over }: { job: Job; network: Netwo
 			{!over && <div class="notice">The job is not over: its measurements will be here when it is.</div>}
 			{hints.map((h) => (
 				<div class="notice" key={h}>
-					{h} <a href={linkTo("submit")}>Submit again</a>
+					{h} <a href={linkTo("submit", job.job_id)}>Run again with other outputs</a>
 				</div>
 			))}
 			<Edges

@@ -1,15 +1,14 @@
 // Several jobs beside each other: their numbers, with the differences to the first, and their plots overlaid.
 import { useState } from "preact/hooks";
-import { get, type Job, type Schemas } from "../api";
-import { metricName, number, percent, quantity } from "../format";
+import { get, type Got } from "../api";
+import { metricName, number, percent, quantity, words } from "../format";
 import { useLoad } from "../load";
-import { Card, Empty, Loading, ProblemNotice, Title, Scroll } from "../parts";
+import { Card, Empty, Loading, ProblemNotice, Scroll, Title } from "../parts";
 import { go, linkTo } from "../route";
-import { interval } from "./job";
 import { mostCompared } from "./jobs";
 import { type Named, PlotsOf } from "./plots";
 
-type Summary = Schemas["Summary"];
+type Comparison = Got<"/jobs/compare">;
 
 export function Compare({ ids }: { ids: string[] }) {
 	if (ids.length < 2) return <Choose />;
@@ -52,15 +51,7 @@ function Choose() {
 }
 
 function Compared({ ids }: { ids: string[] }) {
-	const loaded = useLoad(ids.join(), (signal) =>
-		Promise.all(
-			ids.map(async (id) => {
-				const job = await get<"/jobs/{id}">(`/jobs/${encodeURIComponent(id)}`, signal);
-				const summary = job.status === "SUCCEEDED" ? await get<"/jobs/{id}/summary">(`/jobs/${job.job_id}/summary`, signal) : undefined;
-				return { job, summary };
-			}),
-		),
-	);
+	const loaded = useLoad(ids.join(), (signal) => get<"/jobs/compare">(`/jobs/compare?ids=${ids.map(encodeURIComponent).join(",")}`, signal));
 	if (!loaded.data) {
 		return (
 			<>
@@ -69,41 +60,51 @@ function Compared({ ids }: { ids: string[] }) {
 			</>
 		);
 	}
-	const jobs = named(loaded.data.map((l) => l.job));
-	const scenarios = new Set(jobs.map((j) => j.job.scenario));
+	const jobs = named(loaded.data);
 	return (
 		<>
 			<Title beside={<a href={linkTo("compare")}>Choose others</a>}>Compare {jobs.length} jobs</Title>
-			{loaded.data.some((l) => !l.summary) && <div class="notice warn">Some of these jobs have not succeeded; they have no numbers here.</div>}
-			<Card title="Numbers" beside={<span class="muted small">Differences are to the first job.{scenarios.size > 1 && " The jobs are of different scenarios."}</span>}>
-				<Numbers jobs={jobs} summaries={loaded.data.map((l) => l.summary)} />
+			{loaded.data.jobs.map(
+				(j, i) =>
+					j.message && (
+						<div class="notice warn" key={j.job_id}>
+							<strong>{jobs[i]!.name}:</strong> {j.message}
+						</div>
+					),
+			)}
+			<Card title="Numbers" beside={<span class="muted small">Differences are to the first job.</span>}>
+				<Numbers jobs={jobs} comparison={loaded.data} />
 			</Card>
 			<PlotsOf jobs={jobs} />
 		</>
 	);
 }
 
-/** What may be different about two jobs of one name, in words. */
-const differences: ((j: Job) => string)[] = [
-	(j) => (j.seed == null ? "default seed" : `seed ${j.seed}`),
-	(j) => (j.options.scale == null ? "demand as it is" : `demand × ${j.options.scale}`),
-	(j) => `interval: ${interval(j.options)}`,
-	(j) => (j.options.step_length == null ? "own steps" : `steps of ${j.options.step_length} s`),
-	(j) => j.config_file,
-	(j) => `SUMO ${j.sumo_version}`,
-];
+const shortest = 12; // characters of a checksum that tell it from others well enough
 
-/** Names that tell the jobs apart: the one given at submission, and what is different about jobs that share it. */
-function named(jobs: Job[]): Named[] {
-	const names = jobs.map((job) => {
-		const alike = jobs.filter((j) => j.scenario_id === job.scenario_id);
-		return [job.scenario_id, ...differences.filter((d) => alike.some((j) => d(j) !== d(job))).map((d) => d(job))].join(", ");
-	});
-	return jobs.map((job, i) => ({ job, name: names.filter((n) => n === names[i]).length > 1 ? `${names[i]} (…${job.job_id.slice(-6)})` : names[i]! }));
+function choice(setting: Comparison["settings"][number], i: number): string {
+	const value = setting.values[i]?.value ?? "scenario's own";
+	return setting.name === "scenario" ? `${value.slice(0, shortest)}…` : value.replaceAll(",", ", ");
 }
 
-function Numbers({ jobs, summaries }: { jobs: Named[]; summaries: (Summary | undefined)[] }) {
-	const names = [...new Set(summaries.flatMap((s) => s?.metrics.map((m) => m.name) ?? []))];
+function phrase(setting: Comparison["settings"][number], i: number): string {
+	if (setting.name !== "scale") return `${words(setting.name).toLowerCase()} ${choice(setting, i)}`;
+	const scale = setting.values[i]?.value;
+	return scale == null ? "demand as it is" : `demand × ${scale}`;
+}
+
+/** Names that tell the jobs apart: the one given at submission, and what is different about jobs that share it. */
+function named({ jobs, settings }: Comparison): Named[] {
+	const names = jobs.map((job, i) => {
+		const alike = jobs.map((_, k) => k).filter((k) => jobs[k]!.scenario_id === job.scenario_id);
+		// What a run writes does not change what happens in it.
+		const different = settings.filter((s) => s.name !== "outputs" && alike.some((k) => s.values[k]?.value !== s.values[i]?.value));
+		return [job.scenario_id, ...different.map((s) => phrase(s, i))].join(", ");
+	});
+	return jobs.map((job, i) => ({ id: job.job_id, name: names.filter((n) => n === names[i]).length > 1 ? `${names[i]} (…${job.job_id.slice(-6)})` : names[i]! }));
+}
+
+function Numbers({ jobs, comparison }: { jobs: Named[]; comparison: Comparison }) {
 	return (
 		<Scroll label="Numbers of all jobs">
 			<table class="list comparison">
@@ -111,36 +112,43 @@ function Numbers({ jobs, summaries }: { jobs: Named[]; summaries: (Summary | und
 					<tr>
 						<th>Metric</th>
 						{jobs.map((j, i) => (
-							<th key={j.job.job_id} class="right">
-								<span class={`swatch hue-${i}`} /> <a href={linkTo("jobs", j.job.job_id)}>{j.name}</a>
+							<th key={j.id} class="right">
+								<span class={`swatch hue-${i}`} /> <a href={linkTo("jobs", j.id)}>{j.name}</a>
 							</th>
 						))}
 					</tr>
 				</thead>
 				<tbody>
-					{names.map((n) => {
-						const metrics = summaries.map((s) => s?.metrics.find((m) => m.name === n));
-						const base = metrics[0];
-						return (
-							<tr key={n}>
-								<th scope="row">{metricName(n)}</th>
-								{metrics.map((m, i) => (
-									<td key={i} class="right figure">
-										{m ? quantity(m.value, m.unit, true) : "–"}
-										{i > 0 && m && base && <Difference from={base.value} to={m.value} />}
-									</td>
-								))}
-							</tr>
-						);
-					})}
+					{comparison.settings.map((s) => (
+						<tr key={s.name} class="setting">
+							<th scope="row">{words(s.name)}</th>
+							{jobs.map((j, i) => (
+								<td key={j.id} class="right">
+									{choice(s, i)}
+									{i > 0 && <span class="difference" />}
+								</td>
+							))}
+						</tr>
+					))}
+					{comparison.metrics.map((m) => (
+						<tr key={m.name}>
+							<th scope="row">{metricName(m.name)}</th>
+							{m.values.map((v, i) => (
+								<td key={v.job_id} class="right figure">
+									{v.value == null ? "–" : quantity(v.value, m.unit, true)}
+									{i > 0 && <span class="difference">{v.difference != null && difference(v.difference, v.relative_difference)}</span>}
+								</td>
+							))}
+						</tr>
+					))}
 				</tbody>
 			</table>
 		</Scroll>
 	);
 }
 
-function Difference({ from, to }: { from: number; to: number }) {
-	if (from === to) return <span class="difference">same</span>;
-	const sign = to > from ? "+" : "−";
-	return <span class="difference">{from === 0 ? `${sign}${number(Math.abs(to))}` : `${sign}${percent(Math.abs((to - from) / from))}`}</span>;
+function difference(absolute: number, relative: number | null): string {
+	if (absolute === 0) return "same";
+	const sign = absolute > 0 ? "+" : "−";
+	return `${sign}${relative == null ? number(Math.abs(absolute)) : percent(Math.abs(relative))}`;
 }

@@ -86,6 +86,9 @@ function Actions({ job, changed }: { job: Job; changed: () => void }) {
 			>
 				Run again
 			</Action>
+			<a class="button" href={linkTo("submit", job.job_id)}>
+				Run changed…
+			</a>
 			<button type="button" class="quiet" onClick={() => setAsking(true)}>
 				Delete…
 			</button>
@@ -181,7 +184,7 @@ function Fact({ name, children, full }: { name: string; children: ComponentChild
 }
 
 /** The simulated time that was chosen, in words. */
-export function interval({ begin, end }: Job["options"]): string {
+function interval({ begin, end }: Job["options"]): string {
 	if (begin === undefined && end === undefined) return "the scenario's own";
 	if (begin === undefined) return `until ${end} s`;
 	if (end === undefined) return `from ${begin} s`;

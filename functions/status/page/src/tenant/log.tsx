@@ -46,9 +46,13 @@ export function Log({ job }: { job: Job }) {
 			`/jobs/${job.job_id}/logs/stream`,
 			(event) => {
 				if (event.kind !== "message") return false;
-				const data = JSON.parse(event.data) as { message?: string; status?: string };
+				const data = JSON.parse(event.data) as { message?: string; status?: string; restarted?: boolean; skipped?: number };
 				if (data.status !== undefined) return true;
-				if (event.id === "") {
+				if (data.restarted) {
+					fresh = [];
+					setLog({ lines: [], left: 0 });
+					setSteps([]);
+				} else if (event.id === "" && !data.skipped) {
 					setRemark(data.message ?? ""); // no line of the log, but why there is none yet
 					return false;
 				}

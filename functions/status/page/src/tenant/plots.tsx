@@ -21,7 +21,7 @@ function withTrips(d: Distributions | undefined): Distribution[] {
 const charts: { title: string; plot?: string; names: string[] }[] = [
 	{ title: "Vehicles", plot: "vehicles", names: ["running", "waiting", "halting"] },
 	{ title: "Mean speed", plot: "speed", names: ["mean_speed"] },
-	{ title: "Mean travel time and wait to depart", names: ["mean_travel_time", "mean_waiting_time"] },
+	{ title: "Travel time and wait to depart", names: ["mean_travel_time", "mean_waiting_time"] },
 	{ title: "Vehicles that have entered and arrived", names: ["inserted", "arrived"] },
 	{ title: "CO₂ of all vehicles", plot: "emissions", names: ["co2"] },
 ];
@@ -29,12 +29,13 @@ const charts: { title: string; plot?: string; names: string[] }[] = [
 /** What is best not to happen: a chart of it is worth its room only if it did. */
 const mishaps = ["teleports", "collisions"];
 
-export type Named = { job: Job; name: string };
+/** A job by the name that its curves have. */
+export type Named = { id: string; name: string };
 
 /** Loads the same of every job; what one of them lacks does not keep the others from being shown. */
 function useEach<T>(what: string, jobs: Named[], load: (id: string, signal: AbortSignal) => Promise<T>) {
-	return useLoad(`${what} ${jobs.map((j) => j.job.job_id).join()}`, async (signal) => {
-		const all = await Promise.allSettled(jobs.map((j) => load(j.job.job_id, signal)));
+	return useLoad(`${what} ${jobs.map((j) => j.id).join()}`, async (signal) => {
+		const all = await Promise.allSettled(jobs.map((j) => load(j.id, signal)));
 		const failed = all.find((r) => r.status === "rejected" && !(r.reason instanceof Problem && !isPassing(r.reason)));
 		if (failed?.status === "rejected") throw failed.reason;
 		return all.map((r) => (r.status === "fulfilled" ? { data: r.value } : { problem: r.reason as Problem }));
@@ -42,7 +43,7 @@ function useEach<T>(what: string, jobs: Named[], load: (id: string, signal: Abor
 }
 
 export function Plots({ job }: { job: Job }) {
-	return <PlotsOf jobs={[{ job, name: job.scenario_id }]} />;
+	return <PlotsOf jobs={[{ id: job.job_id, name: job.scenario_id }]} />;
 }
 
 export function PlotsOf({ jobs }: { jobs: Named[] }) {
@@ -124,7 +125,7 @@ function TimeChart({ title, plot, names, jobs, loaded }: { title: string; plot?:
 	const scale = unit === "m/s" ? 3.6 : 1;
 	const shownCurves = scale === 1 ? curves : curves.map((c) => ({ ...c, values: c.values.map((v) => (v == null ? null : v * scale)) }));
 	const shownUnit = unit === "m/s" ? "km/h" : unit;
-	const ids = jobs.map((j) => j.job.job_id);
+	const ids = jobs.map((j) => j.id);
 	return (
 		<Card
 			title={title}
@@ -212,7 +213,7 @@ function TripChart({ name, jobs, of }: { name: string; jobs: Named[]; of: (Distr
 	const label = first.label;
 	const chart = several ? cumulative(of, jobs) : histogram(first);
 	return (
-		<Card title={several ? `${label}: share of trips up to a value` : label} beside={served.has(name) && <SavePlot name={name} title={label} ids={jobs.map((j) => j.job.job_id)} />}>
+		<Card title={several ? `${label}: share of trips up to a value` : label} beside={served.has(name) && <SavePlot name={name} title={label} ids={jobs.map((j) => j.id)} />}>
 			<Chart
 				label={`${label} of ${whole(first.count)} trips: half are below ${quantity(first.p50, first.unit)}, nine in ten below ${quantity(first.p90, first.unit)}.`}
 				x={chart.x}

@@ -1,9 +1,9 @@
 // Submitting: a zip is dropped, options are chosen, and what the service finds wrong is shown beside what it concerns.
 import { useEffect, useRef, useState } from "preact/hooks";
-import { type Fault, type Job, Problem, upload } from "../api";
-import { bytes, percent } from "../format";
-import { asProblem } from "../load";
-import { Card, Faults, Field, ProblemNotice, Title } from "../parts";
+import { type Fault, get, type Got, type Job, Problem, upload } from "../api";
+import { bytes, dateTime, percent, plural } from "../format";
+import { asProblem, useLoad } from "../load";
+import { Card, Empty, Faults, Field, Loading, ProblemNotice, Title } from "../parts";
 import { go } from "../route";
 
 /** Outputs beyond those that every run writes, with what they are good for here. */
@@ -18,6 +18,7 @@ const outputs = [
 /** The form's fields, as text: the service says what of it is not as it should be. */
 const blank = {
 	scenario_id: "",
+	scenario: "",
 	sumo_files_s3_url: "",
 	config_file: "",
 	seed: "",
@@ -34,11 +35,50 @@ const blank = {
 };
 type Fields = typeof blank;
 
-export function Submit() {
-	const [fields, setFields] = useState<Fields>(blank);
-	const [chosen, setChosen] = useState<string[]>(["edgedata"]);
+/** Where a scenario comes from, and the field of the form that says so. */
+const sources = { zip: "", stored: "scenario", s3: "sumo_files_s3_url" } as const;
+type Source = keyof typeof sources;
+
+/** The form, filled in as the job like was, if one is given. */
+export function Submit({ like }: { like?: string }) {
+	const job = useLoad(like ?? "", async (signal) => (like ? await get<"/jobs/{id}">(`/jobs/${encodeURIComponent(like)}`, signal) : null));
+	if (job.problem || (like && !job.data)) {
+		return (
+			<>
+				<Title>Submit a job</Title>
+				{job.problem ? <ProblemNotice problem={job.problem} retry={job.reload} /> : <Loading what="the job" />}
+			</>
+		);
+	}
+	return <Form like={job.data ?? undefined} />;
+}
+
+function fieldsOf(job: Job): Fields {
+	const text = (v: number | null | undefined) => (v == null ? "" : String(v));
+	return {
+		...blank,
+		scenario_id: job.scenario_id,
+		scenario: job.scenario,
+		config_file: job.config_file,
+		seed: text(job.seed),
+		begin: text(job.options.begin),
+		end: text(job.options.end),
+		step_length: text(job.options.step_length),
+		scale: text(job.options.scale),
+		sumo_version: job.options.sumo_version ?? "",
+		cpu_request: text(job.cpu_request),
+		memory_gi: text(job.memory_gi),
+		priority: job.priority,
+		timeout_seconds: text(job.timeout_seconds),
+		labels: Object.entries(job.labels).map(([k, v]) => `${k}=${v}`).join(", "),
+	};
+}
+
+function Form({ like }: { like?: Job }) {
+	const [fields, setFields] = useState<Fields>(like ? fieldsOf(like) : blank);
+	const [chosen, setChosen] = useState<string[]>(like ? (like.options.outputs ?? []) : ["edgedata"]);
 	const [file, setFile] = useState<File>();
-	const [fromS3, setFromS3] = useState(false);
+	const [source, setSource] = useState<Source>(like ? "stored" : "zip");
 	const [sending, setSending] = useState<{ share: number; stop: () => void }>();
 	const [problem, setProblem] = useState<Problem>();
 	// One key for one intention: a second press after a broken connection makes no second job.
@@ -63,13 +103,13 @@ export function Submit() {
 		// The fields go before the file, so that a fault in them is told before the upload.
 		const form = new FormData();
 		for (const [name, value] of Object.entries(fields)) {
-			if (name !== "labels" && name !== "sumo_files_s3_url" && value.trim() !== "") form.set(name, value.trim());
+			const elsewhere = name === "labels" || (Object.values<string>(sources).includes(name) && name !== sources[source]);
+			if (!elsewhere && value.trim() !== "") form.set(name, value.trim());
 		}
 		if (labels) form.set("labels", JSON.stringify(labels));
 		if (chosen.length > 0) form.set("outputs", chosen.join(","));
-		const said = JSON.stringify([...form]) + (fromS3 ? fields.sumo_files_s3_url : `${file?.name}/${file?.size}/${file?.lastModified}`);
-		if (fromS3) form.set("sumo_files_s3_url", fields.sumo_files_s3_url.trim());
-		else if (file) form.set("sumo_files", file, file.name);
+		const said = JSON.stringify([...form]) + (source === "zip" ? `${file?.name}/${file?.size}/${file?.lastModified}` : "");
+		if (source === "zip" && file) form.set("sumo_files", file, file.name);
 		if (intention.current.of !== said) intention.current = { of: said, key: randomKey() };
 
 		const stop = (leave.current = new AbortController());
@@ -93,27 +133,31 @@ export function Submit() {
 			{(props) => <input {...props} {...more} name={name} value={fields[name]} onInput={(e) => set(name, e.currentTarget.value)} />}
 		</Field>
 	);
+	const ready = source === "zip" ? file !== undefined : fields[sources[source]].trim() !== "";
 	const numeric = { inputMode: "decimal", autocomplete: "off" };
 
 	return (
 		<form class="submit" onSubmit={(e) => void submit(e)}>
 			<Title>Submit a job</Title>
 			<Card title="Scenario">
-				{fromS3 ? (
-					<>
-						{text("sumo_files_s3_url", "Address of the zip in S3", "In a bucket that the operator has opened for you.", { placeholder: "s3://bucket/scenario.zip", required: true, spellcheck: false })}
-						<button type="button" class="quiet" onClick={() => setFromS3(false)}>
-							Upload a zip instead
-						</button>
-					</>
-				) : (
-					<>
-						<DropZone file={file} take={take} faulty={inScenario.length > 0} />
-						<button type="button" class="quiet" onClick={() => setFromS3(true)}>
-							Read it from S3 instead
-						</button>
-					</>
-				)}
+				<fieldset class="sources">
+					<legend class="hidden">Where the scenario comes from</legend>
+					{(
+						[
+							["zip", "Upload a zip"],
+							["stored", "A stored scenario"],
+							["s3", "From S3"],
+						] as const
+					).map(([s, title]) => (
+						<label key={s}>
+							<input type="radio" name="source" checked={source === s} onChange={() => setSource(s)} />
+							{title}
+						</label>
+					))}
+				</fieldset>
+				{source === "zip" && <DropZone file={file} take={take} faulty={inScenario.length > 0} />}
+				{source === "stored" && <Stored value={fields.scenario} fault={faultOf("scenario")} like={like} choose={(id) => set("scenario", id)} />}
+				{source === "s3" && text("sumo_files_s3_url", "Address of the zip in S3", "In a bucket that the operator has opened for you.", { placeholder: "s3://bucket/scenario.zip", required: true, spellcheck: false })}
 				{problem && <Refusal problem={problem} inScenario={inScenario} />}
 			</Card>
 
@@ -160,7 +204,7 @@ export function Submit() {
 			</Card>
 
 			<div class="send">
-				<button class="primary" type="submit" disabled={Boolean(sending) || (fromS3 ? !fields.sumo_files_s3_url : !file)}>
+				<button class="primary" type="submit" disabled={Boolean(sending) || !ready}>
 					Submit
 				</button>
 				{sending && (
@@ -174,7 +218,7 @@ export function Submit() {
 						</button>
 					</>
 				)}
-				{!sending && !file && !fromS3 && <span class="muted">Drop a zip first.</span>}
+				{!sending && !ready && <span class="muted">{source === "zip" ? "Drop a zip first." : "Say which scenario first."}</span>}
 			</div>
 		</form>
 	);
@@ -235,6 +279,47 @@ function Refusal({ problem, inScenario }: { problem: Problem; inScenario: Fault[
 			))}
 		</div>
 	);
+}
+
+type Scenario = Got<"/scenarios">["scenarios"][number];
+
+/** One of the scenarios that the service has kept from earlier uploads. */
+function Stored({ value, fault, like, choose }: { value: string; fault: string | undefined; like: Job | undefined; choose: (id: string) => void }) {
+	const stored = useLoad("scenarios", (signal) => get<"/scenarios">("/scenarios?limit=200", signal));
+	if (stored.problem) return <ProblemNotice problem={stored.problem} retry={stored.reload} />;
+	if (!stored.data) return <Loading what="scenarios" />;
+	const { scenarios } = stored.data;
+	if (scenarios.length === 0) return <Empty>No scenario is stored yet. Each upload is kept, to be run again.</Empty>;
+	const known = scenarios.find((s) => s.id === value);
+	return (
+		<Field label="Stored scenario" hint={known && about(known)} fault={fault}>
+			{(props) => (
+				<select {...props} value={value} onChange={(e) => choose(e.currentTarget.value)}>
+					<option value="">Choose one</option>
+					{like && !known && value === like.scenario && <option value={value}>As of {like.scenario_id}</option>}
+					{scenarios.map((s) => (
+						<option key={s.id} value={s.id}>
+							{s.name || "without a name"} ({bytes(s.size)}, {dateTime(new Date(s.created_at))}, {s.id.slice(0, 8)}…)
+						</option>
+					))}
+				</select>
+			)}
+		</Field>
+	);
+}
+
+/** What is in a scenario, of the first of its configurations. */
+function about(s: Scenario): string {
+	const config = s.configs[0];
+	const said = s.configs.length > 1 ? [`${s.configs.length} configurations: ${s.configs.map((c) => c.path).join(", ")}`] : [];
+	if (config?.network) said.push(plural(config.network.edges, "edge"), plural(config.network.traffic_lights, "traffic light"));
+	if (config?.demand) {
+		const { vehicles, flows, persons } = config.demand;
+		if (vehicles > 0) said.push(plural(vehicles, "vehicle"));
+		if (flows > 0) said.push(plural(flows, "flow"));
+		if (persons > 0) said.push(plural(persons, "person"));
+	}
+	return said.join(" · ");
 }
 
 function DropZone({ file, take, faulty }: { file: File | undefined; take: (f: File) => void; faulty: boolean }) {
