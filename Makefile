@@ -114,4 +114,4 @@ e2e: lab-up images ## Test the whole service on that cluster, over HTTP
 
 .PHONY: clean
 clean: ## Remove everything that was built, downloaded or run
-	@rm -rf $(LOCAL)
+	@rm -rf $(LOCAL) $(PAGE)/node_modules $(PAGE)/src/openapi.d.ts

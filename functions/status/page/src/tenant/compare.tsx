@@ -3,7 +3,7 @@ import { useState } from "preact/hooks";
 import { get, type Got } from "../api";
 import { metricName, number, percent, quantity, words } from "../format";
 import { useLoad } from "../load";
-import { Card, Empty, Loading, ProblemNotice, Scroll, Title } from "../parts";
+import { Card, Empty, Loading, ProblemNotice, Scroll, Time, Title } from "../parts";
 import { go, linkTo } from "../route";
 import { mostCompared } from "./jobs";
 import { type Named, PlotsOf } from "./plots";
@@ -21,7 +21,7 @@ function Choose() {
 	return (
 		<>
 			<Title>Compare jobs</Title>
-			<Card title={`Choose two to ${mostCompared} jobs`}>
+			<Card title={`Choose from 2 to ${mostCompared} jobs`}>
 				{jobs.problem && <ProblemNotice problem={jobs.problem} retry={jobs.reload} />}
 				{jobs.loading && <Loading what="jobs" />}
 				{jobs.data?.jobs.length === 0 && <Empty>No job has succeeded yet, so there is nothing to compare.</Empty>}
@@ -36,7 +36,10 @@ function Choose() {
 									onChange={(e) => setChosen(e.currentTarget.checked ? [...chosen, j.job_id] : chosen.filter((x) => x !== j.job_id))}
 								/>
 								<span>{j.scenario_id}</span>
-								<span class="muted">{j.seed == null ? "default seed" : `seed ${j.seed}`}</span>
+								<span class="muted">
+									{j.seed == null ? "default seed" : `seed ${j.seed}`}
+									{j.options.scale != null && `, demand × ${j.options.scale}`}, <Time at={j.submitted_at} />
+								</span>
 								<span class="id">…{j.job_id.slice(-8)}</span>
 							</label>
 						</li>

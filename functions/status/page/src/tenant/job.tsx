@@ -325,7 +325,7 @@ function Results({ job }: { job: Job }) {
 						{files.map((f) => (
 							<tr key={f.name}>
 								<td class="name">
-									<a href={f.url} download>
+									<a href={f.url} download title={f.sha256 && `SHA-256 ${f.sha256}`}>
 										{f.name}
 									</a>
 								</td>
@@ -352,6 +352,7 @@ const kinds: Record<string, string> = {
 	"summary.json": "What the summary shows, for programs",
 	"outcome.json": "How the run ended",
 	"log.txt": "The log",
+	"sha256sums.txt": "Checksums of the other files",
 	"edgedata.xml.gz": "Speed, density and more of each edge",
 	"fcd.xml.gz": "Positions of all vehicles in each step",
 	"emission.xml.gz": "Emissions of all vehicles in each step",
