@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log"
 	"net/http"
 	"net/http/httptest"
 	"regexp"
@@ -223,6 +224,28 @@ func TestAnAnswerThatBreaksOffIsNotTakenForWhole(t *testing.T) {
 	}
 	if got := b.lines(t, "request"); len(got) != 1 || got[0]["cut"] != true {
 		t.Errorf("the log has %v", got)
+	}
+}
+
+func TestAStatusThatComesTooLateIsNotSent(t *testing.T) {
+	t.Parallel()
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /late", func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = io.WriteString(w, "begun")
+		w.WriteHeader(499) // as huma does when the client left in the middle of the answer
+	})
+	var complaints bytes.Buffer
+	s := httptest.NewUnstartedServer(Handler(mux, nil, zerolog.Nop()))
+	s.Config.ErrorLog = log.New(&complaints, "", 0)
+	s.Start()
+	response, err := http.Get(s.URL + "/late")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = response.Body.Close()
+	s.Close() // waits for the handler
+	if response.StatusCode != http.StatusOK || complaints.Len() > 0 {
+		t.Errorf("status %d, and net/http complains %q", response.StatusCode, complaints.String())
 	}
 }
 

@@ -153,6 +153,9 @@ type recorder struct {
 }
 
 func (r *recorder) WriteHeader(status int) {
+	if r.wrote {
+		return // huma names the failure of a handler that had begun to answer; it is too late to send that
+	}
 	r.begin(status)
 	r.ResponseWriter.WriteHeader(status)
 }
