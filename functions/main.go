@@ -144,14 +144,17 @@ func addCluster(parts *wire.Parts) (stop func(), err error) {
 	stop = engine.Close
 	switch cfg.Target {
 	case "auth":
-		parts.Nodes = cluster.Nodes
+		parts.Nodes, parts.Pods = cluster.Nodes, cluster.Pods
 		parts.Provisioner = provisioner(cfg, client)
 		parts.Warmer = kube.Warmups{
 			Client: client, Namespace: cfg.Namespace, Image: cfg.SumoImages[cfg.SumoVersion], PullPolicy: cfg.PullPolicy,
-			NodeSelector: cfg.NodeSelector, NewID: uuid.NewString,
+			NodeSelector: cfg.NodeSelector, Tolerations: cfg.Tolerations, NewID: uuid.NewString,
 		}
-	case "submit", "reconcile", eventTarget:
+	case "submit":
 		parts.Engine = engine
+	case "reconcile", eventTarget:
+		parts.Engine = engine
+		parts.Provisioner = provisioner(cfg, client)
 	case "logs":
 		parts.Live = kube.NewLogs(client)
 	case "status":
@@ -170,7 +173,8 @@ func provisioner(cfg config.Config, client rest.Interface) *kube.Provisioner {
 	}}
 	for _, version := range slices.Sorted(maps.Keys(cfg.SumoImages)) {
 		p.Runs = append(p.Runs, templates.Settings{
-			Version: version, Image: cfg.SumoImages[version], PullPolicy: cfg.PullPolicy, NodeSelector: cfg.NodeSelector,
+			Version: version, Image: cfg.SumoImages[version], PullPolicy: cfg.PullPolicy,
+			NodeSelector: cfg.NodeSelector, Tolerations: cfg.Tolerations, PodSpecPatch: cfg.PodSpecPatch,
 		})
 	}
 	return p

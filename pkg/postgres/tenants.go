@@ -75,6 +75,26 @@ func (d *DB) UpdateTenant(ctx context.Context, id string, p tenant.Patch) (tenan
 	return toTenant(updated), nil
 }
 
+// DueTenant implements tenant.Store.
+func (d *DB) DueTenant(ctx context.Context, retry time.Duration) (tenant.Tenant, bool, error) {
+	row, err := d.q.DueTenant(ctx, retry)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return tenant.Tenant{}, false, nil
+	}
+	if err != nil {
+		return tenant.Tenant{}, false, translate(err, "looking for a tenant whose provision is due")
+	}
+	return toTenant(row), true, nil
+}
+
+// Provisioned implements tenant.Store.
+func (d *DB) Provisioned(ctx context.Context, t tenant.Tenant, next time.Duration) error {
+	if err := d.q.Provisioned(ctx, db.ProvisionedParams{ID: t.ID, UpdatedAt: t.UpdatedAt, Next: next}); err != nil {
+		return translate(err, "noting that a tenant was provisioned")
+	}
+	return nil
+}
+
 // RetireTenant implements tenant.Store.
 func (d *DB) RetireTenant(ctx context.Context, id string, force bool) (tenant.Tenant, error) {
 	var retired db.Tenant
@@ -94,7 +114,7 @@ func (d *DB) RetireTenant(ctx context.Context, id string, force bool) (tenant.Te
 				}
 			}
 		}
-		if err := q.RevokeKeys(ctx, id); err != nil {
+		if err := errors.Join(q.RevokeKeys(ctx, id), q.RetireTenant(ctx, id)); err != nil {
 			return err
 		}
 		return q.RequestCancelOfTenant(ctx, id)

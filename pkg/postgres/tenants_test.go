@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"crypto/rand"
+	"fmt"
+	"sync"
 	"testing"
 	"time"
 
@@ -233,6 +235,109 @@ func TestDeletingATenantLeavesNothingOfIt(t *testing.T) {
 	var left int
 	if err := d.pool.QueryRow(t.Context(), query).Scan(&left); err != nil || left != 0 {
 		t.Fatalf("%d rows left, %v", left, err)
+	}
+}
+
+// due empties the queue of tenants whose provision is due.
+func due(t *testing.T, d *DB, retry time.Duration) (all []tenant.Tenant) {
+	t.Helper()
+	for {
+		next, found, err := d.DueTenant(t.Context(), retry)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !found {
+			return all
+		}
+		all = append(all, next)
+	}
+}
+
+func dueIDs(t *testing.T, d *DB) (ids []string) {
+	t.Helper()
+	for _, next := range due(t, d, time.Hour) {
+		ids = append(ids, next.ID)
+	}
+	return ids
+}
+
+func TestProvisionIsDueWhenATenantIsMadeOrChangedAndAfterAWhile(t *testing.T) {
+	t.Parallel()
+	d := setup(t)
+	for _, id := range []string{"first", "second", "third"} {
+		newTenant(t, d, id, roomy)
+	}
+	all := due(t, d, time.Hour)
+	if len(all) != 3 || all[0].ID != "first" || all[2].ID != "third" || all[0].Namespace != "sumo-first" {
+		t.Fatalf("%+v are due, want all, the oldest first", all)
+	}
+	if ids := dueIDs(t, d); ids != nil {
+		t.Errorf("%v are due again before the time for another try", ids)
+	}
+	cpu := 7
+	if _, err := d.UpdateTenant(t.Context(), "second", tenant.Patch{MaxCPU: &cpu}); err != nil {
+		t.Fatal(err)
+	}
+	for _, was := range all {
+		// The first is due again at once; the second has changed since it was looked at; the third is done for now.
+		next := time.Hour
+		if was.ID == "first" {
+			next = 0
+		}
+		if err := d.Provisioned(t.Context(), was, next); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if diff := cmp.Diff([]string{"second", "first"}, dueIDs(t, d)); diff != "" {
+		t.Errorf("due (-want +got):\n%s", diff)
+	}
+}
+
+func TestARetiredTenantIsNeverProvisioned(t *testing.T) {
+	t.Parallel()
+	d := setup(t)
+	newTenant(t, d, "acme", roomy)
+	if _, err := d.RetireTenant(t.Context(), "acme", false); err != nil {
+		t.Fatal(err)
+	}
+	if ids := dueIDs(t, d); ids != nil {
+		t.Errorf("%v are due", ids)
+	}
+}
+
+func TestNoTwoProvisionOneTenant(t *testing.T) {
+	t.Parallel()
+	d := setup(t)
+	const tenants = 20
+	for i := range tenants {
+		newTenant(t, d, fmt.Sprintf("t%d", i), roomy)
+	}
+	var mu sync.Mutex
+	seen := map[string]int{}
+	var work errgroup.Group
+	for range 4 {
+		work.Go(func() error {
+			for {
+				next, found, err := d.DueTenant(t.Context(), time.Hour)
+				if err != nil || !found {
+					return err
+				}
+				mu.Lock()
+				seen[next.ID]++
+				mu.Unlock()
+			}
+		})
+	}
+	if err := work.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	for id, n := range seen {
+		if n != 1 {
+			t.Errorf("%s was given out %d times", id, n)
+		}
+	}
+	if len(seen) != tenants {
+		t.Errorf("%d tenants were given out, want %d", len(seen), tenants)
 	}
 }
 

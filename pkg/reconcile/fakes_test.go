@@ -13,6 +13,7 @@ import (
 	"github.com/sumo-k8/sumo-k8/pkg/artifact"
 	"github.com/sumo-k8/sumo-k8/pkg/job"
 	"github.com/sumo-k8/sumo-k8/pkg/scenario"
+	"github.com/sumo-k8/sumo-k8/pkg/tenant"
 )
 
 var errAway = errors.New("away")
@@ -231,6 +232,37 @@ type scenarios struct {
 func (s scenarios) KnownKeys(context.Context, []string) (map[string]bool, error) { return s.keys, nil }
 
 func (s scenarios) PruneUploads(context.Context, time.Time, int) (int, error) { return s.uploads, nil }
+
+// tenants is a tenant.Store and a tenant.Provisioner, as far as reconciling uses them.
+type tenants struct {
+	due         []tenant.Tenant
+	broken      string // the id of one that cannot be provisioned
+	dueErr      error
+	provisioned []string
+}
+
+func (s *tenants) DueTenant(context.Context, time.Duration) (tenant.Tenant, bool, error) {
+	if len(s.due) == 0 || s.dueErr != nil {
+		return tenant.Tenant{}, false, s.dueErr
+	}
+	next := s.due[0]
+	s.due = s.due[1:]
+	return next, true, nil
+}
+
+func (s *tenants) Provisioned(_ context.Context, t tenant.Tenant, _ time.Duration) error {
+	s.provisioned = append(s.provisioned, t.ID)
+	return nil
+}
+
+func (s *tenants) Provision(_ context.Context, t tenant.Tenant) error {
+	if t.ID == s.broken {
+		return errAway
+	}
+	return nil
+}
+
+func (*tenants) Deprovision(context.Context, tenant.Tenant) error { return errAway }
 
 // unlocked is a lock that nobody else has.
 func unlocked(ctx context.Context, _ string, fn func(context.Context) error) (bool, error) {

@@ -14,6 +14,7 @@ import (
 	"github.com/sumo-k8/sumo-k8/pkg/artifact"
 	"github.com/sumo-k8/sumo-k8/pkg/job"
 	"github.com/sumo-k8/sumo-k8/pkg/scenario"
+	"github.com/sumo-k8/sumo-k8/pkg/tenant"
 )
 
 // Reconciler does the work. One is made for the life of the process; it holds nothing that a restart would miss.
@@ -22,6 +23,9 @@ type Reconciler struct {
 	Scenarios scenario.Store
 	Engine    job.Engine
 	Objects   Objects
+	// Tenants are provisioned by Provisioner, which is nil where there is nothing to provision.
+	Tenants     Tenants
+	Provisioner tenant.Provisioner
 	// Lock runs fn while it holds the lock called name, and reports whether it did: when another process has the lock,
 	// it returns false at once.
 	Lock   func(ctx context.Context, name string, fn func(context.Context) error) (bool, error)
@@ -75,6 +79,8 @@ type Report struct {
 	PrunedKeys    int  `json:"pruned_keys"`    // idempotency keys removed because of their age
 	PrunedObjects int  `json:"pruned_objects"` // objects removed because nothing refers to them
 	PrunedUploads int  `json:"pruned_uploads"` // unfinished uploads that were given up
+	Provisioned   int  `json:"provisioned"`    // tenants whose namespace was looked at and mended where it had to be
+	Unprovisioned int  `json:"unprovisioned"`  // tenants for which that failed
 }
 
 const (
@@ -93,21 +99,23 @@ const (
 )
 
 // Run makes passes until nothing is active or window ends, whichever is first; but one at least. When another process
-// holds the lock it returns at once, with Report.Skipped set. The error is that of the last pass, and of pruning:
-// what failed earlier and has been mended is only logged.
+// holds the lock it returns at once, with Report.Skipped set. The error is that of the last pass, of pruning and of
+// provisioning: what failed earlier and has been mended is only logged.
 func (r *Reconciler) Run(ctx context.Context, window time.Duration) (Report, error) {
 	var rep Report
 	ran, err := r.Lock(ctx, lockName, func(ctx context.Context) error {
-		// Pruning can take long, so it goes on beside the passes.
-		var pruning sync.WaitGroup
-		var pruneErr error
-		pruned := rep
-		pruning.Go(func() { pruneErr = r.prune(ctx, &pruned) })
+		// Pruning and provisioning can take long, so they go on beside the passes.
+		var beside sync.WaitGroup
+		var pruneErr, provisionErr error
+		pruned, provisioned := rep, rep
+		beside.Go(func() { pruneErr = r.prune(ctx, &pruned) })
+		beside.Go(func() { provisionErr = r.provision(ctx, &provisioned) })
 		err := r.passes(ctx, window, &rep)
-		pruning.Wait()
+		beside.Wait()
 		rep.PrunedResults, rep.PrunedKeys = pruned.PrunedResults, pruned.PrunedKeys
 		rep.PrunedObjects, rep.PrunedUploads = pruned.PrunedObjects, pruned.PrunedUploads
-		return errors.Join(err, pruneErr)
+		rep.Provisioned, rep.Unprovisioned = provisioned.Provisioned, provisioned.Unprovisioned
+		return errors.Join(err, pruneErr, provisionErr)
 	})
 	rep.Skipped = !ran && err == nil
 	return rep, err

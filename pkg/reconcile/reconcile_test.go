@@ -3,6 +3,7 @@ package reconcile_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -16,6 +17,7 @@ import (
 	"github.com/sumo-k8/sumo-k8/pkg/job"
 	"github.com/sumo-k8/sumo-k8/pkg/reconcile"
 	"github.com/sumo-k8/sumo-k8/pkg/simulation"
+	"github.com/sumo-k8/sumo-k8/pkg/tenant"
 )
 
 var (
@@ -298,6 +300,48 @@ func TestRunEndsWithItsWindow(t *testing.T) {
 	report, err := newReconciler(jobs, runs).Run(t.Context(), 120*time.Millisecond)
 	if err != nil || report.Active != 1 {
 		t.Errorf("Run() = %+v, %v, want one job still active", report, err)
+	}
+}
+
+func TestTenantsAreProvisioned(t *testing.T) {
+	t.Parallel()
+	all := make([]tenant.Tenant, 25)
+	for i := range all {
+		all[i].ID = fmt.Sprintf("t%02d", i)
+	}
+	tests := []struct {
+		name       string
+		store      tenants
+		wantErr    error
+		wantReport reconcile.Report
+		wantLast   string
+	}{
+		{name: "none is due", wantReport: reconcile.Report{}},
+		{name: "those that are due", store: tenants{due: all[:3]}, wantReport: reconcile.Report{Provisioned: 3}, wantLast: "t02"},
+		{
+			name: "one that fails keeps no other waiting", store: tenants{due: all[:3], broken: "t01"},
+			wantReport: reconcile.Report{Provisioned: 2, Unprovisioned: 1}, wantLast: "t02",
+		},
+		{name: "twenty at a time", store: tenants{due: all}, wantReport: reconcile.Report{Provisioned: 20}, wantLast: "t19"},
+		{name: "a record that is away is told", store: tenants{due: all, dueErr: errAway}, wantErr: errAway},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			r := newReconciler(&record{}, &engine{})
+			r.Tenants, r.Provisioner = &tt.store, &tt.store
+			report, err := r.Run(t.Context(), 0)
+			if !errors.Is(err, tt.wantErr) {
+				t.Errorf("Run() failed with %v, want %v", err, tt.wantErr)
+			}
+			tt.wantReport.Passes, tt.wantReport.PrunedKeys = 1, 4
+			if diff := cmp.Diff(tt.wantReport, report); diff != "" {
+				t.Errorf("report (-want +got):\n%s", diff)
+			}
+			if n := len(tt.store.provisioned); n != report.Provisioned || n > 0 && tt.store.provisioned[n-1] != tt.wantLast {
+				t.Errorf("provisioned %v, want the last to be %s", tt.store.provisioned, tt.wantLast)
+			}
+		})
 	}
 }
 

@@ -61,6 +61,13 @@ type Store interface {
 	UpdateTenant(ctx context.Context, id string, p Patch) (Tenant, error)
 	// ReplaceKeys makes k the tenant's only key: all others stop working in the same instant.
 	ReplaceKeys(ctx context.Context, tenantID string, k Key) error
+	// DueTenant returns a tenant whose provision (see Provisioner) should be looked at by now, the one that has waited
+	// longest; false when there is none. No other caller gets it before retry has passed. A tenant is due when it was made
+	// or changed, and when the time given to Provisioned is over; one that was retired never is.
+	DueTenant(ctx context.Context, retry time.Duration) (Tenant, bool, error)
+	// Provisioned notes that t, as DueTenant returned it, has what it should have, and is due again after next. It does
+	// nothing when t was changed since.
+	Provisioned(ctx context.Context, t Tenant, next time.Duration) error
 	// RetireTenant revokes all keys of the tenant, so that nothing new is accepted for it, and asks for its active jobs to
 	// be cancelled. Unless force is set, a tenant with jobs waiting or running is problem.Conflict and stays as it is.
 	RetireTenant(ctx context.Context, id string, force bool) (Tenant, error)

@@ -56,6 +56,8 @@ type Parts struct {
 	Live job.LiveLogs
 	// Nodes lists where jobs run; nil when this process cannot know.
 	Nodes func(context.Context) ([]job.Node, error)
+	// Pods counts the pods that run jobs by phase; nil where there is no cluster.
+	Pods func(context.Context) (map[string]int, error)
 	// Provisioner keeps the tenants' namespaces and Warmer brings up nodes; nil where there is no cluster, as Kubernetes,
 	// which answers nil when the API server does.
 	Provisioner tenant.Provisioner
@@ -118,7 +120,7 @@ func (p Parts) api(mux *http.ServeMux, targets []string) huma.API {
 
 func (p Parts) auth() *auth.Function {
 	return &auth.Function{
-		Tenants: p.DB, Jobs: p.DB, Objects: p.Objects, Provisioner: p.Provisioner, Nodes: p.Nodes, Warmer: p.Warmer, Random: rand.Reader, Now: time.Now,
+		Tenants: p.DB, Jobs: p.DB, Objects: p.Objects, Provisioner: p.Provisioner, Nodes: p.Nodes, Pods: p.Pods, Warmer: p.Warmer, Random: rand.Reader, Now: time.Now,
 	}
 }
 
@@ -157,7 +159,8 @@ func (p Parts) Reconcile() *reconcilefn.Function {
 	settings := reconcile.DefaultConfig()
 	settings.KeepResults = p.Config.Retention
 	r := &reconcile.Reconciler{
-		Jobs: p.DB, Scenarios: p.DB, Engine: p.Engine, Objects: p.Objects, Lock: p.DB.TryLock, Now: time.Now, Config: settings, Log: p.Log,
+		Jobs: p.DB, Scenarios: p.DB, Engine: p.Engine, Objects: p.Objects, Tenants: p.DB, Provisioner: p.Provisioner,
+		Lock: p.DB.TryLock, Now: time.Now, Config: settings, Log: p.Log,
 	}
 	run := r.Run
 	if p.Engine == nil {

@@ -31,9 +31,29 @@ SET max_cpu             = coalesce(sqlc.narg(max_cpu), max_cpu),
     max_memory_gi       = coalesce(sqlc.narg(max_memory_gi), max_memory_gi),
     max_concurrent_jobs = coalesce(sqlc.narg(max_concurrent_jobs), max_concurrent_jobs),
     input_buckets       = coalesce(sqlc.narg(input_buckets), input_buckets),
-    updated_at          = now()
+    updated_at          = now(),
+    provision_at        = now()
 WHERE id = @id
 RETURNING *;
+
+-- name: DueTenant :one
+-- Whoever comes second while a first is at it gets another tenant.
+UPDATE tenants SET provision_at = now() + @retry::interval
+WHERE id = (
+    SELECT t.id FROM tenants t
+    WHERE t.provision_at <= now() AND t.retired_at IS NULL
+    ORDER BY t.provision_at
+    LIMIT 1
+    FOR NO KEY UPDATE SKIP LOCKED
+)
+RETURNING *;
+
+-- name: Provisioned :exec
+-- A tenant that was changed meanwhile stays due.
+UPDATE tenants SET provision_at = now() + @next::interval WHERE id = @id AND updated_at = @updated_at;
+
+-- name: RetireTenant :exec
+UPDATE tenants SET retired_at = now() WHERE id = @id AND retired_at IS NULL;
 
 -- name: InsertKey :exec
 INSERT INTO api_keys (id, tenant_id, name, hint, hash, created_at, expires_at)

@@ -105,4 +105,6 @@ type Tenant struct {
 	CreatedAt             time.Time
 	UpdatedAt             time.Time
 	SubmissionsSpentUntil time.Time
+	ProvisionAt           time.Time
+	RetiredAt             *time.Time
 }

@@ -20,6 +20,38 @@ func (q *Queries) DeleteTenant(ctx context.Context, id string) error {
 	return err
 }
 
+const dueTenant = `-- name: DueTenant :one
+UPDATE tenants SET provision_at = now() + $1::interval
+WHERE id = (
+    SELECT t.id FROM tenants t
+    WHERE t.provision_at <= now() AND t.retired_at IS NULL
+    ORDER BY t.provision_at
+    LIMIT 1
+    FOR NO KEY UPDATE SKIP LOCKED
+)
+RETURNING id, namespace, max_cpu, max_memory_gi, max_concurrent_jobs, input_buckets, created_at, updated_at, submissions_spent_until, provision_at, retired_at
+`
+
+// Whoever comes second while a first is at it gets another tenant.
+func (q *Queries) DueTenant(ctx context.Context, retry time.Duration) (Tenant, error) {
+	row := q.db.QueryRow(ctx, dueTenant, retry)
+	var i Tenant
+	err := row.Scan(
+		&i.ID,
+		&i.Namespace,
+		&i.MaxCPU,
+		&i.MaxMemoryGi,
+		&i.MaxConcurrentJobs,
+		&i.InputBuckets,
+		&i.CreatedAt,
+		&i.UpdatedAt,
+		&i.SubmissionsSpentUntil,
+		&i.ProvisionAt,
+		&i.RetiredAt,
+	)
+	return i, err
+}
+
 const insertKey = `-- name: InsertKey :exec
 INSERT INTO api_keys (id, tenant_id, name, hint, hash, created_at, expires_at)
 VALUES ($1, $2, $3, $4, $5, $6, $7)
@@ -51,7 +83,7 @@ func (q *Queries) InsertKey(ctx context.Context, arg InsertKeyParams) error {
 const insertTenant = `-- name: InsertTenant :one
 INSERT INTO tenants (id, namespace, max_cpu, max_memory_gi, max_concurrent_jobs, input_buckets, created_at)
 VALUES ($1, $2, $3, $4, $5, $6, coalesce($7::timestamptz, now()))
-RETURNING id, namespace, max_cpu, max_memory_gi, max_concurrent_jobs, input_buckets, created_at, updated_at, submissions_spent_until
+RETURNING id, namespace, max_cpu, max_memory_gi, max_concurrent_jobs, input_buckets, created_at, updated_at, submissions_spent_until, provision_at, retired_at
 `
 
 type InsertTenantParams struct {
@@ -85,6 +117,8 @@ func (q *Queries) InsertTenant(ctx context.Context, arg InsertTenantParams) (Ten
 		&i.CreatedAt,
 		&i.UpdatedAt,
 		&i.SubmissionsSpentUntil,
+		&i.ProvisionAt,
+		&i.RetiredAt,
 	)
 	return i, err
 }
@@ -122,7 +156,7 @@ func (q *Queries) KeyHints(ctx context.Context) ([]KeyHintsRow, error) {
 }
 
 const lockTenant = `-- name: LockTenant :one
-SELECT id, namespace, max_cpu, max_memory_gi, max_concurrent_jobs, input_buckets, created_at, updated_at, submissions_spent_until FROM tenants WHERE id = $1 FOR NO KEY UPDATE
+SELECT id, namespace, max_cpu, max_memory_gi, max_concurrent_jobs, input_buckets, created_at, updated_at, submissions_spent_until, provision_at, retired_at FROM tenants WHERE id = $1 FOR NO KEY UPDATE
 `
 
 // NO KEY: the row's id does not change, so rows that refer to it may still be inserted and deleted meanwhile.
@@ -139,6 +173,8 @@ func (q *Queries) LockTenant(ctx context.Context, id string) (Tenant, error) {
 		&i.CreatedAt,
 		&i.UpdatedAt,
 		&i.SubmissionsSpentUntil,
+		&i.ProvisionAt,
+		&i.RetiredAt,
 	)
 	return i, err
 }
@@ -159,6 +195,31 @@ func (q *Queries) NextSubmission(ctx context.Context, arg NextSubmissionParams) 
 	var wait time.Duration
 	err := row.Scan(&wait)
 	return wait, err
+}
+
+const provisioned = `-- name: Provisioned :exec
+UPDATE tenants SET provision_at = now() + $1::interval WHERE id = $2 AND updated_at = $3
+`
+
+type ProvisionedParams struct {
+	Next      time.Duration
+	ID        string
+	UpdatedAt time.Time
+}
+
+// A tenant that was changed meanwhile stays due.
+func (q *Queries) Provisioned(ctx context.Context, arg ProvisionedParams) error {
+	_, err := q.db.Exec(ctx, provisioned, arg.Next, arg.ID, arg.UpdatedAt)
+	return err
+}
+
+const retireTenant = `-- name: RetireTenant :exec
+UPDATE tenants SET retired_at = now() WHERE id = $1 AND retired_at IS NULL
+`
+
+func (q *Queries) RetireTenant(ctx context.Context, id string) error {
+	_, err := q.db.Exec(ctx, retireTenant, id)
+	return err
 }
 
 const revokeKeys = `-- name: RevokeKeys :exec
@@ -193,7 +254,7 @@ func (q *Queries) SpendSubmission(ctx context.Context, arg SpendSubmissionParams
 }
 
 const tenant = `-- name: Tenant :one
-SELECT id, namespace, max_cpu, max_memory_gi, max_concurrent_jobs, input_buckets, created_at, updated_at, submissions_spent_until FROM tenants WHERE id = $1
+SELECT id, namespace, max_cpu, max_memory_gi, max_concurrent_jobs, input_buckets, created_at, updated_at, submissions_spent_until, provision_at, retired_at FROM tenants WHERE id = $1
 `
 
 func (q *Queries) Tenant(ctx context.Context, id string) (Tenant, error) {
@@ -209,12 +270,14 @@ func (q *Queries) Tenant(ctx context.Context, id string) (Tenant, error) {
 		&i.CreatedAt,
 		&i.UpdatedAt,
 		&i.SubmissionsSpentUntil,
+		&i.ProvisionAt,
+		&i.RetiredAt,
 	)
 	return i, err
 }
 
 const tenantByKey = `-- name: TenantByKey :one
-SELECT t.id, t.namespace, t.max_cpu, t.max_memory_gi, t.max_concurrent_jobs, t.input_buckets, t.created_at, t.updated_at, t.submissions_spent_until, k.hash,
+SELECT t.id, t.namespace, t.max_cpu, t.max_memory_gi, t.max_concurrent_jobs, t.input_buckets, t.created_at, t.updated_at, t.submissions_spent_until, t.provision_at, t.retired_at, k.hash,
        (k.last_used_at IS NULL OR k.last_used_at < now() - interval '1 minute')::boolean AS use_unrecorded
 FROM api_keys k
 JOIN tenants t ON t.id = k.tenant_id
@@ -242,6 +305,8 @@ func (q *Queries) TenantByKey(ctx context.Context, id string) (TenantByKeyRow, e
 		&i.Tenant.CreatedAt,
 		&i.Tenant.UpdatedAt,
 		&i.Tenant.SubmissionsSpentUntil,
+		&i.Tenant.ProvisionAt,
+		&i.Tenant.RetiredAt,
 		&i.Hash,
 		&i.UseUnrecorded,
 	)
@@ -249,7 +314,7 @@ func (q *Queries) TenantByKey(ctx context.Context, id string) (TenantByKeyRow, e
 }
 
 const tenants = `-- name: Tenants :many
-SELECT id, namespace, max_cpu, max_memory_gi, max_concurrent_jobs, input_buckets, created_at, updated_at, submissions_spent_until FROM tenants ORDER BY id
+SELECT id, namespace, max_cpu, max_memory_gi, max_concurrent_jobs, input_buckets, created_at, updated_at, submissions_spent_until, provision_at, retired_at FROM tenants ORDER BY id
 `
 
 func (q *Queries) Tenants(ctx context.Context) ([]Tenant, error) {
@@ -271,6 +336,8 @@ func (q *Queries) Tenants(ctx context.Context) ([]Tenant, error) {
 			&i.CreatedAt,
 			&i.UpdatedAt,
 			&i.SubmissionsSpentUntil,
+			&i.ProvisionAt,
+			&i.RetiredAt,
 		); err != nil {
 			return nil, err
 		}
@@ -303,9 +370,10 @@ SET max_cpu             = coalesce($1, max_cpu),
     max_memory_gi       = coalesce($2, max_memory_gi),
     max_concurrent_jobs = coalesce($3, max_concurrent_jobs),
     input_buckets       = coalesce($4, input_buckets),
-    updated_at          = now()
+    updated_at          = now(),
+    provision_at        = now()
 WHERE id = $5
-RETURNING id, namespace, max_cpu, max_memory_gi, max_concurrent_jobs, input_buckets, created_at, updated_at, submissions_spent_until
+RETURNING id, namespace, max_cpu, max_memory_gi, max_concurrent_jobs, input_buckets, created_at, updated_at, submissions_spent_until, provision_at, retired_at
 `
 
 type UpdateTenantParams struct {
@@ -335,6 +403,8 @@ func (q *Queries) UpdateTenant(ctx context.Context, arg UpdateTenantParams) (Ten
 		&i.CreatedAt,
 		&i.UpdatedAt,
 		&i.SubmissionsSpentUntil,
+		&i.ProvisionAt,
+		&i.RetiredAt,
 	)
 	return i, err
 }

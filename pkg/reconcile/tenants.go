@@ -1,0 +1,49 @@
+package reconcile
+
+import (
+	"context"
+	"time"
+
+	"github.com/sumo-k8/sumo-k8/pkg/tenant"
+)
+
+const (
+	// provisionEvery is how long what somebody changes in a tenant's namespace may stay so. Looking costs some twenty
+	// requests to the API server, which writes nothing when all is as it should be.
+	provisionEvery = 10 * time.Minute
+	// provisionRetry is when a tenant has its next turn after a failure.
+	provisionRetry = time.Minute
+	// maxProvisions bounds the tenants of one call. With a call a minute, two hundred tenants are looked at every ten.
+	maxProvisions = 20
+)
+
+// Tenants are those whose provision may be due; see tenant.Store.
+type Tenants interface {
+	DueTenant(ctx context.Context, retry time.Duration) (tenant.Tenant, bool, error)
+	Provisioned(ctx context.Context, t tenant.Tenant, next time.Duration) error
+}
+
+// provision mends what tenants have on the cluster: quotas and policies that somebody changed, and whatever an
+// interrupted registration or change has left undone. A tenant that fails, for example because its namespace has become
+// somebody else's, is counted and has another turn; it keeps neither the others waiting nor the whole from succeeding.
+func (r *Reconciler) provision(ctx context.Context, rep *Report) error {
+	if r.Provisioner == nil {
+		return nil
+	}
+	for range maxProvisions {
+		t, due, err := r.Tenants.DueTenant(ctx, provisionRetry)
+		if err != nil || !due {
+			return err
+		}
+		if err := r.Provisioner.Provision(ctx, t); err != nil {
+			rep.Unprovisioned++
+			r.Log.Error().Err(err).Str("tenant", t.ID).Msg("tenant not provisioned")
+			continue
+		}
+		if err := r.Tenants.Provisioned(ctx, t, provisionEvery); err != nil {
+			return err
+		}
+		rep.Provisioned++
+	}
+	return nil
+}
