@@ -28,6 +28,8 @@ type Function struct {
 	Jobs        job.Store
 	// Nodes lists where jobs run; nil when this process cannot know.
 	Nodes func(context.Context) ([]job.Node, error)
+	// Pods counts the pods that run jobs by phase; nil where there is no cluster.
+	Pods func(context.Context) (map[string]int, error)
 	// Warmer brings up nodes; nil where there is no cluster.
 	Warmer job.Warmer
 	Random io.Reader // cryptographically strong

@@ -119,10 +119,15 @@ func (f *Function) activity(ctx context.Context, _ *struct{}) (*activityAnswer, 
 		}
 	}
 	pending, running, succeeded := out.DBJobs[job.Pending], out.DBJobs[job.Running], out.DBJobs[job.Succeeded]
-	for phase, n := range map[string]int{"Pending": pending, "Running": running} {
-		if n > 0 {
-			out.Pods[phase] = n
+	if f.Pods == nil {
+		// On one machine a run is what a pod is elsewhere.
+		for phase, n := range map[string]int{"Pending": pending, "Running": running} {
+			if n > 0 {
+				out.Pods[phase] = n
+			}
 		}
+	} else if out.Pods, err = f.Pods(ctx); err != nil {
+		return nil, err
 	}
 	out.K8sJobs = K8sJobs{Total: pending + running + succeeded + out.DBJobs[job.Failed] + out.DBJobs[job.Cancelled], Active: pending + running, Succeeded: succeeded}
 	return &activityAnswer{Body: out}, nil

@@ -12,6 +12,7 @@ import (
 
 	"github.com/sumo-k8/sumo-k8/pkg/job"
 	"github.com/sumo-k8/sumo-k8/pkg/problem"
+	"github.com/sumo-k8/sumo-k8/templates"
 )
 
 // Warmups are pods that do nothing but take the place of a run: a cluster that grows on demand brings up a node for
@@ -23,7 +24,7 @@ type Warmups struct {
 	// PullPolicy, NodeSelector and Tolerations are those of runs, so that the pods land where runs will.
 	PullPolicy   string
 	NodeSelector map[string]string
-	Tolerations  any
+	Tolerations  []templates.Toleration
 	NewID        func() string // UUIDs
 }
 
