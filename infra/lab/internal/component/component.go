@@ -23,12 +23,12 @@ type Component struct {
 	Module   string // folder of its go.mod
 	Programs []Program
 	Flags    string // for the linker
-	// Repair, when set, is a module of whose published source a file is missing. It is built from a copy to which the
-	// files of Addition are added.
+	// Repair, when set, is a module of whose published source a file is missing, or more than we want. It is built from a
+	// copy that has the files of Addition.
 	Repair string
 	// Addition maps our files, in the folder of Module, to their places in the repaired module.
 	Addition map[string]string
-	// Keep are folders of the repaired module to have beside the programs.
+	// Keep are folders to have beside the programs: their names there, and where they come from as MODULE//FOLDER.
 	Keep map[string]string
 }
 
@@ -87,11 +87,21 @@ func (c Component) Build(ctx context.Context, cache, goVersion string) (dir stri
 	if c.Repair != "" {
 		source := unfinished + ".source"
 		defer os.RemoveAll(source)
-		modfile, err := c.repair(ctx, source, unfinished)
+		modfile, err := c.repair(ctx, source)
 		if err != nil {
 			return "", false, fmt.Errorf("%s: %w", c.Name, err)
 		}
 		args = append(args, "-modfile", modfile)
+	}
+	for name, origin := range c.Keep {
+		module, folder, _ := strings.Cut(origin, "//")
+		published, err := c.published(ctx, module)
+		if err == nil {
+			err = os.CopyFS(filepath.Join(unfinished, name), os.DirFS(filepath.Join(published, folder)))
+		}
+		if err != nil {
+			return "", false, fmt.Errorf("%s: %w", c.Name, err)
+		}
 	}
 	for _, p := range c.Programs {
 		if _, err := c.run(ctx, slices.Concat(args, []string{"-o", filepath.Join(unfinished, p.Name), p.Package})...); err != nil {
@@ -102,11 +112,8 @@ func (c Component) Build(ctx context.Context, cache, goVersion string) (dir stri
 }
 
 // repair makes the copy of the module in source and returns the go.mod that uses it.
-func (c Component) repair(ctx context.Context, source, programs string) (modfile string, err error) {
-	if _, err := c.run(ctx, "mod", "download", c.Repair); err != nil {
-		return "", err
-	}
-	published, err := c.run(ctx, "list", "-m", "-f", "{{.Dir}}", c.Repair)
+func (c Component) repair(ctx context.Context, source string) (modfile string, err error) {
+	published, err := c.published(ctx, c.Repair)
 	if err != nil {
 		return "", err
 	}
@@ -116,9 +123,6 @@ func (c Component) repair(ctx context.Context, source, programs string) (modfile
 		text, readErr := os.ReadFile(filepath.Join(c.Module, ours))
 		err = errors.Join(err, readErr, os.WriteFile(filepath.Join(module, place), text, 0o644))
 	}
-	for folder, name := range c.Keep {
-		err = errors.Join(err, os.CopyFS(filepath.Join(programs, name), os.DirFS(filepath.Join(published, folder))))
-	}
 	for _, name := range []string{"go.mod", "go.sum"} {
 		text, readErr := os.ReadFile(filepath.Join(c.Module, name))
 		if name == "go.mod" {
@@ -127,6 +131,14 @@ func (c Component) repair(ctx context.Context, source, programs string) (modfile
 		err = errors.Join(err, readErr, os.WriteFile(filepath.Join(source, name), text, 0o644))
 	}
 	return filepath.Join(source, "go.mod"), err
+}
+
+// published is the folder of a module as the world has it.
+func (c Component) published(ctx context.Context, module string) (dir string, err error) {
+	if _, err := c.run(ctx, "mod", "download", module); err != nil {
+		return "", err
+	}
+	return c.run(ctx, "list", "-m", "-f", "{{.Dir}}", module)
 }
 
 func (c Component) run(ctx context.Context, args ...string) (string, error) {

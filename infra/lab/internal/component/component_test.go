@@ -97,3 +97,24 @@ func TestKeyFollowsFromTheCompiler(t *testing.T) {
 		t.Errorf("two compilers give %d keys", len(keys))
 	}
 }
+
+func TestFoldersOfModulesAreKeptBesideThePrograms(t *testing.T) {
+	t.Parallel()
+	c := module(t)
+	if err := os.MkdirAll(filepath.Join(c.Module, "config", "core"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	write(t, filepath.Join(c.Module, "config", "core", "deployment.yaml"), "kind: Deployment\n")
+	c.Keep = map[string]string{"manifests/serving": "example//config/core"}
+	dir, _, err := c.Build(t.Context(), t.TempDir(), "go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if text, err := os.ReadFile(filepath.Join(dir, "manifests", "serving", "deployment.yaml")); err != nil || string(text) != "kind: Deployment\n" {
+		t.Errorf("the manifest that was kept is %q, error %v", text, err)
+	}
+	c.Keep = map[string]string{"manifests": "example//elsewhere"}
+	if dir, _, err := c.Build(t.Context(), t.TempDir(), "go"); err == nil {
+		t.Errorf("a folder that the module does not have is kept in %s", dir)
+	}
+}
