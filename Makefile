@@ -88,7 +88,7 @@ networks: ## Make the scenarios of test_networks again with SUMO's own tools
 	@test_networks/generate.sh
 
 .PHONY: lab-up
-lab-up: ## Bring up a Kubernetes cluster of one node with Argo, S3 and Postgres, as root; repairs one that is broken
+lab-up: ## Bring up a Kubernetes cluster of one node with Argo, Knative, S3 and Postgres, as root; repairs one that is broken
 	@mkdir -p $(BIN)
 	@CGO_ENABLED=0 $(GO) build -trimpath -o $(BIN)/lab ./infra/lab
 	@$(BIN)/lab up

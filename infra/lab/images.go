@@ -23,14 +23,23 @@ const nobody = "65532"
 // pathInImage finds the one program of an image by its name, which is how Argo and its manifests call theirs.
 const pathInImage = "PATH=/bin"
 
+// images are the lab's own: of one program each.
+var images = []struct{ program, name string }{
+	{"pause", pauseImage},
+	{"coredns", "dev.local/coredns:" + coreDNSVersion},
+	{"workflow-controller", "dev.local/workflow-controller:" + argoVersion},
+	{"argoexec", "dev.local/argoexec:" + argoVersion},
+	{"knative-activator", "dev.local/knative-activator:" + knativeVersion},
+	{"knative-autoscaler", "dev.local/knative-autoscaler:" + knativeVersion},
+	{"knative-controller", "dev.local/knative-controller:" + knativeVersion},
+	{"knative-queue", "dev.local/knative-queue:" + knativeVersion},
+	{"knative-webhook", "dev.local/knative-webhook:" + knativeVersion},
+	{"traefik", "dev.local/traefik:" + traefikVersion},
+}
+
 // writeImages writes the archives of the lab's own images beside the programs that they hold, unless they are there.
 func writeImages(p programs) (archives []string, written int, err error) {
-	for _, i := range []struct{ program, name string }{
-		{"pause", pauseImage},
-		{"coredns", "dev.local/coredns:" + coreDNSVersion},
-		{"workflow-controller", "dev.local/workflow-controller:" + argoVersion},
-		{"argoexec", "dev.local/argoexec:" + argoVersion},
-	} {
+	for _, i := range images {
 		made := image.Image{
 			Name: i.name, Architecture: runtime.GOARCH, User: nobody, Entrypoint: []string{i.program}, Env: []string{pathInImage},
 			Layers: []image.Layer{image.Files(

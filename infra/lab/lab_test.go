@@ -1,8 +1,10 @@
 package main
 
 import (
+	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -87,6 +89,51 @@ func TestEveryProgramIsBuilt(t *testing.T) {
 	for _, name := range last {
 		if !names[name] {
 			t.Errorf("down waits for %s, which up does not start", name)
+		}
+	}
+}
+
+// TestManifestsUseWhatIsBuilt holds the versions in the manifests, in layout.go and in the modules against each other.
+func TestManifestsUseWhatIsBuilt(t *testing.T) {
+	t.Parallel()
+	made := map[string]bool{}
+	for _, i := range images {
+		made[i.name] = true
+	}
+	whole := regexp.MustCompile(`dev\.local/[a-z-]+:v[0-9.]+`)
+	parts := regexp.MustCompile(`newName: (dev\.local/[a-z-]+), newTag: (v[0-9.]+)`)
+	used := 0
+	err := fs.WalkDir(manifests, ".", func(path string, e fs.DirEntry, err error) error {
+		if err != nil || e.IsDir() {
+			return err
+		}
+		text, err := manifests.ReadFile(path)
+		names := whole.FindAllString(string(text), -1)
+		for _, name := range parts.FindAllStringSubmatch(string(text), -1) {
+			names = append(names, name[1]+":"+name[2])
+		}
+		for _, name := range names {
+			used++
+			if !made[name] {
+				t.Errorf("%s names the image %s, which is not made", path, name)
+			}
+		}
+		return err
+	})
+	if err != nil || used < len(images)-1 {
+		t.Errorf("%d images are named in the manifests, error %v", used, err)
+	}
+	for file, want := range map[string]string{
+		"modules/kubernetes/go.mod": "k8s.io/kubernetes " + kubernetesVersion,
+		"modules/argo/go.mod":       "github.com/argoproj/argo-workflows/v3 " + argoVersion,
+		"modules/coredns/go.mod":    "github.com/coredns/coredns " + coreDNSVersion,
+		"modules/knative/go.mod":    "knative.dev/serving " + knativeVersion,
+		"modules/traefik/go.mod":    "github.com/traefik/traefik/v3 " + traefikVersion,
+		"../gateway/traefik.yaml":   "image: traefik:" + traefikVersion + "\n",
+		"manifests/cluster.yaml":    "clusterIP: " + dnsService + "\n",
+	} {
+		if text, err := os.ReadFile(file); err != nil || !strings.Contains(string(text), want) {
+			t.Errorf("%s does not say %q, error %v", file, want, err)
 		}
 	}
 }

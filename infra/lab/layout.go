@@ -33,6 +33,8 @@ const (
 	kubernetesVersion = "v1.34.4"
 	argoVersion       = "v3.7.16"
 	coreDNSVersion    = "v1.12.4"
+	knativeVersion    = "v0.48.0"
+	traefikVersion    = "v3.7.11"
 )
 
 // controlGroup is where the kubelet puts its pods.
@@ -111,6 +113,8 @@ func (l layout) components() []component.Component {
 	const (
 		version    = "-X k8s.io/component-base/version."
 		argo       = "github.com/argoproj/argo-workflows/v3"
+		serving    = "knative.dev/serving"
+		traefik    = "github.com/traefik/traefik/v3"
 		kubernetes = "k8s.io/kubernetes/cmd/"
 	)
 	return []component.Component{
@@ -138,7 +142,31 @@ func (l layout) components() []component.Component {
 			},
 			Flags: "-X " + argo + ".version=" + argoVersion, Repair: argo,
 			Addition: map[string]string{"osspecific/signal_linux.go": "workflow/executor/osspecific/signal_linux.go"},
-			Keep:     map[string]string{"manifests": "manifests"},
+			Keep:     map[string]string{"manifests": argo + "//manifests"},
+		},
+		{
+			Name: "knative", Module: module("knative"),
+			Programs: []component.Program{
+				{Name: "knative-activator", Package: serving + "/cmd/activator"},
+				{Name: "knative-autoscaler", Package: serving + "/cmd/autoscaler"},
+				{Name: "knative-controller", Package: serving + "/cmd/controller"},
+				{Name: "knative-queue", Package: serving + "/cmd/queue"},
+				{Name: "knative-webhook", Package: serving + "/cmd/webhook"},
+			},
+			Keep: map[string]string{
+				"manifests/serving":    serving + "//config/core",
+				"manifests/networking": "knative.dev/networking//config",
+				"manifests/caching":    "knative.dev/caching//config",
+			},
+		},
+		{
+			Name: "traefik", Module: module("traefik"),
+			Programs: []component.Program{{Name: "traefik", Package: traefik + "/cmd/traefik"}},
+			Flags:    "-X " + traefik + "/pkg/version.Version=" + traefikVersion,
+			// Its two hundred clients of DNS services take as long to build as all the rest.
+			Repair:   "github.com/go-acme/lego/v5",
+			Addition: map[string]string{"dns/dns.go": "providers/dns/zz_gen_dns_providers.go"},
+			Keep:     map[string]string{"gateway-api": "sigs.k8s.io/gateway-api//config/crd/standard"},
 		},
 		{
 			Name: "kubernetes", Module: module("kubernetes"),

@@ -1,6 +1,6 @@
 // Command lab runs a real Kubernetes cluster of one node on this machine, without Docker and without a registry:
-// everything is built from Go modules and the packages of the distribution. With Argo Workflows, S3 and Postgres beside it,
-// it is where the manifests that users apply are tested.
+// everything is built from Go modules and the packages of the distribution. With Argo Workflows, Knative, a gateway, S3 and
+// Postgres, it is where the manifests that users apply are tested.
 package main
 
 import (
@@ -13,6 +13,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"slices"
+	"strings"
 	"syscall"
 	"text/tabwriter"
 )
@@ -116,7 +117,15 @@ func status(ctx context.Context, l layout, out io.Writer) error {
 	if len(broken) > 0 {
 		return fmt.Errorf("%d programs are not ready; make lab-up starts them, their logs are in %s", len(broken), l.logs)
 	}
-	pods, err := kubectl(ctx, l, programs{"kubectl": filepath.Join(l.cache, "kubectl")}, "", "get", "nodes,pods", "--all-namespaces")
+	p := programs{"kubectl": filepath.Join(l.cache, "kubectl")}
+	pods, err := kubectl(ctx, l, p, "", "get", "nodes,pods", "--all-namespaces")
 	fmt.Fprint(out, pods)
+	if err != nil {
+		return err
+	}
+	missing, err := unavailable(ctx, l, p)
+	if err == nil && len(missing) > 0 {
+		err = fmt.Errorf("in the cluster %s does not run; make lab-up waits for it, kubectl describe says why", strings.Join(missing, ", "))
+	}
 	return err
 }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"embed"
 	"errors"
 	"fmt"
 	"io"
@@ -17,9 +16,6 @@ import (
 	"github.com/sumo-k8/sumo-k8/infra/lab/internal/host"
 	"github.com/sumo-k8/sumo-k8/infra/laptop"
 )
-
-//go:embed manifests
-var manifests embed.FS
 
 // packages are the components of infra/debian/install.sh that the lab needs.
 var packages = []string{"containerd", "cni", "iptables", "postgres"}
@@ -105,14 +101,7 @@ func up(ctx context.Context, l layout, out io.Writer) error {
 		{"controllers", func() (string, error) { return run(ctx, l, layers[2]) }},
 		{"deployments", func() (string, error) { return deploy(ctx, l, p) }},
 		{"node", func() (string, error) { return awaitNode(ctx, l, p) }},
-		{"rollout", func() (string, error) {
-			for _, d := range [][2]string{{"kube-system", "coredns"}, {"argo", "workflow-controller"}} {
-				if _, err := kubectl(ctx, l, p, "", "--namespace", d[0], "rollout", "status", "deployment/"+d[1], "--timeout=120s"); err != nil {
-					return "", err
-				}
-			}
-			return "CoreDNS, Argo", nil
-		}},
+		{"rollout", func() (string, error) { return rollout(ctx, l, p) }},
 	} {
 		if err := step(s.name, s.do); err != nil {
 			return err
@@ -225,33 +214,6 @@ func run(ctx context.Context, l layout, specs []daemon.Spec) (remark string, err
 // just been started again needs a few seconds.
 const patience = 20 * time.Second
 
-// deploy applies what runs in the cluster.
-func deploy(ctx context.Context, l layout, p programs) (string, error) {
-	dir := filepath.Join(l.run, "manifests")
-	if err := os.RemoveAll(dir); err != nil {
-		return "", err
-	}
-	files, err := fs.Sub(manifests, "manifests")
-	if err != nil {
-		return "", err
-	}
-	published := filepath.Join(filepath.Dir(p["workflow-controller"]), "manifests")
-	err = errors.Join(os.CopyFS(dir, files), os.CopyFS(filepath.Join(dir, "argo", "published"), os.DirFS(published)))
-	if err != nil {
-		return "", err
-	}
-	for _, what := range [][]string{{"--filename", filepath.Join(dir, "cluster.yaml")}, {"--kustomize", filepath.Join(dir, "argo")}} {
-		args := append([]string{"apply", "--server-side", "--force-conflicts", "--field-manager", "lab"}, what...)
-		if err := retry(ctx, func() error {
-			_, err := kubectl(ctx, l, p, "", args...)
-			return err
-		}); err != nil {
-			return "", err
-		}
-	}
-	return "applied", nil
-}
-
 // awaitNode returns when the node takes pods.
 func awaitNode(ctx context.Context, l layout, p programs) (string, error) {
 	err := retry(ctx, func() error {
@@ -262,25 +224,4 @@ func awaitNode(ctx context.Context, l layout, p programs) (string, error) {
 		_, err = kubectl(ctx, l, p, "", "wait", "--for=condition=Ready", "node/"+node, "--timeout=90s")
 	}
 	return node + " is ready", err
-}
-
-// retry repeats what fails while the API server still makes its built-in objects.
-func retry(ctx context.Context, do func() error) error {
-	const within, every = 30 * time.Second, 200 * time.Millisecond
-	deadline := time.Now().Add(within)
-	for {
-		err := do()
-		if err == nil || time.Now().After(deadline) {
-			return err
-		}
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-time.After(every):
-		}
-	}
-}
-
-func kubectl(ctx context.Context, l layout, p programs, input string, args ...string) (string, error) {
-	return host.Run(ctx, input, append([]string{p["kubectl"], "--kubeconfig", l.kubeconfig(admin)}, args...)...)
 }
