@@ -1,10 +1,9 @@
-// Command functions serves the function that FUNCTION_TARGET names: auth, submit, status, logs or reconcile. One binary
-// holds all of them, so that one image warms every function on a node.
+// Command functions serves the function that FUNCTION_TARGET names: auth, submit, status, logs or reconcile. With migrate or
+// schedule it does that once and ends. One binary holds all of them, so that one image warms every function on a node.
 package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"maps"
 	"net"
@@ -15,12 +14,12 @@ import (
 	"time"
 
 	"github.com/GoogleCloudPlatform/functions-framework-go/functions"
-	cloudevents "github.com/cloudevents/sdk-go/v2"
 	"github.com/google/uuid"
 	"github.com/rs/zerolog"
 	"k8s.io/client-go/rest"
 	"knative.dev/pkg/signals"
 
+	"github.com/sumo-k8/sumo-k8/functions/internal/wake"
 	"github.com/sumo-k8/sumo-k8/functions/internal/wire"
 	"github.com/sumo-k8/sumo-k8/pkg/argo"
 	"github.com/sumo-k8/sumo-k8/pkg/config"
@@ -33,8 +32,9 @@ import (
 	"github.com/sumo-k8/sumo-k8/templates"
 )
 
-// eventTarget is the reconcile function for CloudEvents.
-const eventTarget = "reconcile-event"
+// eventFunction is reconcile's name as a CloudEvent function. It is no target: its events come to reconcile like every
+// other call of it, and with a key.
+const eventFunction = "reconcile-event"
 
 func main() {
 	if err := run(signals.NewContext()); err != nil {
@@ -53,12 +53,18 @@ func run(ctx context.Context) error {
 		return fmt.Errorf("LOG_LEVEL: %w", err)
 	}
 	log := zerolog.New(os.Stdout).Level(level).With().Timestamp().Str("function", cfg.Target).Logger()
+	if once, ok := tasks[cfg.Target]; ok {
+		return once(ctx, cfg, log)
+	}
+	if !slices.Contains(wire.Targets, cfg.Target) {
+		return fmt.Errorf("FUNCTION_TARGET is %q; it must be one of %v, or one of %v to do that once", cfg.Target, wire.Targets, slices.Sorted(maps.Keys(tasks)))
+	}
 	parts, closeParts, err := assemble(cfg, log)
 	if err != nil {
 		return err
 	}
 	defer closeParts()
-	handler, err := register(ctx, parts, cfg.Target)
+	handler, err := register(parts, cfg.Target)
 	if err != nil {
 		return err
 	}
@@ -72,8 +78,7 @@ func run(ctx context.Context) error {
 
 // register makes every function known to the Functions Framework, as its contract wants, and returns the handler of the
 // target. We serve that ourselves: the framework's own server (v1.9.2) has no time limits and does not drain on SIGTERM.
-func register(ctx context.Context, parts wire.Parts, target string) (http.Handler, error) {
-	reconcile := parts.Reconcile()
+func register(parts wire.Parts, target string) (http.Handler, error) {
 	handlers := map[string]func() (http.Handler, error){}
 	for _, name := range wire.Targets {
 		handlers[name] = sync.OnceValues(func() (http.Handler, error) { return parts.Handler(name) })
@@ -86,49 +91,45 @@ func register(ctx context.Context, parts wire.Parts, target string) (http.Handle
 			h.ServeHTTP(w, r)
 		})
 	}
-	functions.CloudEvent(eventTarget, reconcile.Event)
-	switch {
-	case target == eventTarget:
-		protocol, err := cloudevents.NewHTTP()
-		if err != nil {
-			return nil, fmt.Errorf("receiving CloudEvents: %w", err)
-		}
-		return cloudevents.NewHTTPReceiveHandler(ctx, protocol, reconcile.Event)
-	case handlers[target] != nil:
-		return handlers[target]()
-	default:
-		return nil, fmt.Errorf("FUNCTION_TARGET is %q; it must be one of %v or %s", target, wire.Targets, eventTarget)
-	}
+	functions.CloudEvent(eventFunction, parts.Reconcile().Event)
+	return handlers[target]()
 }
 
 // assemble makes the parts without any I/O: connections are made by the first request that needs them, so that a
 // function answers at once after it was started from zero.
 func assemble(cfg config.Config, log zerolog.Logger) (wire.Parts, func(), error) {
 	if cfg.DatabaseURL == "" {
-		return wire.Parts{}, nil, errors.New("DATABASE_URL is not set; it names the Postgres database")
+		return wire.Parts{}, nil, errNoDatabase
 	}
 	ctx := context.Background()
 	db, err := postgres.Open(ctx, postgres.Config{URL: cfg.DatabaseURL, ApplicationName: "sumo-k8-" + cfg.Target})
 	if err != nil {
 		return wire.Parts{}, nil, err
 	}
-	objects, err := s3store.New(s3store.Config{
-		Endpoint: cfg.S3Endpoint, PublicEndpoint: cfg.S3PublicEndpoint, Region: cfg.S3Region, Bucket: cfg.S3Bucket,
-		AccessKey: cfg.S3AccessKey, SecretKey: cfg.S3SecretKey, UsePathStyle: cfg.S3Endpoint != "",
-	})
+	objects, err := s3store.New(storeOf(cfg))
 	if err != nil {
 		return wire.Parts{}, nil, err
 	}
 	parts := wire.Parts{Config: cfg, DB: db, Objects: objects, Log: log}
+	stop := func() {}
 	switch cfg.Engine {
 	case config.EngineArgo:
-		stop, err := addCluster(&parts)
-		return parts, func() { stop(); db.Close() }, err
+		stop, err = addCluster(&parts)
 	case config.EngineLocal:
-		stop, err := addLocalEngine(&parts)
-		return parts, func() { stop(); db.Close() }, err
-	default:
-		return parts, db.Close, nil
+		stop, err = addLocalEngine(&parts)
+	}
+	sleep := func() {}
+	if cfg.ReconcileURL != "" && cfg.Target != "reconcile" {
+		waker := wake.Start(callerOf(cfg), log)
+		parts.Changed, sleep = waker.Changed, waker.Close
+	}
+	return parts, func() { sleep(); stop(); db.Close() }, err
+}
+
+func storeOf(cfg config.Config) s3store.Config {
+	return s3store.Config{
+		Endpoint: cfg.S3Endpoint, PublicEndpoint: cfg.S3PublicEndpoint, Region: cfg.S3Region, Bucket: cfg.S3Bucket,
+		AccessKey: cfg.S3AccessKey, SecretKey: cfg.S3SecretKey, UsePathStyle: cfg.S3Endpoint != "",
 	}
 }
 
@@ -152,9 +153,12 @@ func addCluster(parts *wire.Parts) (stop func(), err error) {
 		}
 	case "submit":
 		parts.Engine = engine
-	case "reconcile", eventTarget:
+	case "reconcile":
 		parts.Engine = engine
 		parts.Provisioner = provisioner(cfg, client)
+		if len(cfg.ReconcileCallers) > 0 {
+			parts.ServiceAccount = kube.NewAccounts(client, cfg.ReconcileAudience, cfg.ReconcileCallers, time.Now).Verify
+		}
 	case "logs":
 		parts.Live = kube.NewLogs(client)
 	case "status":
@@ -183,7 +187,7 @@ func provisioner(cfg config.Config, client rest.Interface) *kube.Provisioner {
 func addLocalEngine(parts *wire.Parts) (stop func(), err error) {
 	cfg := parts.Config
 	settings := localengine.Config{Dir: cfg.RunsDir, SumoRun: cfg.SumoRun, Slots: cfg.Slots}
-	if cfg.Target != "reconcile" && cfg.Target != eventTarget {
+	if cfg.Target != "reconcile" {
 		// Only reconcile runs jobs; the others read what its runs write.
 		parts.Live = localengine.Logs(settings)
 		return func() {}, nil

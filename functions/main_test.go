@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"fmt"
 	"io"
 	"mime/multipart"
 	"net"
@@ -12,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -35,6 +35,9 @@ func TestMain(m *testing.M) {
 }
 
 const adminKey = "the-operator"
+
+// patience is for what takes a second on an idle machine; reconcile's schedule, which does not run here, would take as long.
+const patience = time.Minute
 
 // deployment is what the functions of one installation share.
 type deployment struct {
@@ -137,51 +140,91 @@ func send(t *testing.T, method, url string, body io.Reader, headers map[string]s
 	return response.StatusCode
 }
 
-func TestEachFunctionIsAProcessOfItsOwn(t *testing.T) {
-	t.Parallel()
-	d := deploy(t)
-	auth, submit, status, logs := d.start(t, "auth"), d.start(t, "submit"), d.start(t, "status"), d.start(t, "logs")
-	reconcile := d.start(t, eventTarget)
+// client is a tenant.
+type client struct{ key map[string]string }
 
+type madeJob struct {
+	ID     string `json:"job_id"`
+	Status string
+	Reason string
+}
+
+func newClient(t *testing.T, auth string) client {
+	t.Helper()
 	var tenant struct {
 		APIKey string `json:"api_key"`
 	}
-	send(t, "POST", auth+"/auth/register", strings.NewReader(`{"tenant_id": "acme"}`), map[string]string{"X-Admin-Key": adminKey}, &tenant)
-	key := map[string]string{"Authorization": "Bearer " + tenant.APIKey}
+	if code := send(t, "POST", auth+"/auth/register", strings.NewReader(`{"tenant_id": "acme"}`), map[string]string{"X-Admin-Key": adminKey}, &tenant); code != http.StatusOK {
+		t.Fatalf("registering answered %d", code)
+	}
+	return client{map[string]string{"Authorization": "Bearer " + tenant.APIKey}}
+}
 
+// submit submits a scenario of test_networks and returns the job's id.
+func (c client) submit(t *testing.T, submit, network string) string {
+	t.Helper()
 	var body bytes.Buffer
 	form := multipart.NewWriter(&body)
-	_ = form.WriteField("scenario_id", "square")
-	file, err := form.CreateFormFile("sumo_files", "square.zip")
+	_ = form.WriteField("scenario_id", network)
+	file, err := form.CreateFormFile("sumo_files", network+".zip")
 	if err != nil {
 		t.Fatal(err)
 	}
-	zip, err := networks.ReadyZip("square")
+	zip, err := networks.ReadyZip(network)
 	if err != nil {
 		t.Fatal(err)
 	}
 	_, _ = file.Write(zip)
 	form.Close()
-	var j struct {
-		JobID  string `json:"job_id"`
-		Status string
-	}
-	if code := send(t, "POST", submit+"/jobs", &body, map[string]string{"Authorization": key["Authorization"], "Content-Type": form.FormDataContentType()}, &j); code != http.StatusOK || j.Status != "QUEUED" {
+	var j madeJob
+	code := send(t, "POST", submit+"/jobs", &body, map[string]string{"Authorization": c.key["Authorization"], "Content-Type": form.FormDataContentType()}, &j)
+	if code != http.StatusOK || j.Status != "QUEUED" {
 		t.Fatalf("submission answered %d, %+v", code, j)
 	}
+	return j.ID
+}
 
+// wait waits for a job's end.
+func (c client) wait(t *testing.T, status, id string) (j madeJob) {
+	t.Helper()
+	for deadline := time.Now().Add(patience); ; {
+		send(t, "GET", status+"/jobs/"+id+"?wait=10s", nil, c.key, &j)
+		switch j.Status {
+		case "SUCCEEDED", "FAILED", "CANCELLED":
+			return j
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("after %s the job is %+v", patience, j)
+		}
+	}
+}
+
+func TestEachFunctionIsAProcessOfItsOwn(t *testing.T) {
+	t.Parallel()
+	d := deploy(t)
+	auth, submit, status, logs := d.start(t, "auth"), d.start(t, "submit"), d.start(t, "status"), d.start(t, "logs")
+	reconcile := d.start(t, "reconcile") + "/reconcile"
+
+	c := newClient(t, auth)
+	key := c.key
+	j := madeJob{ID: c.submit(t, submit, "square")}
 	// What a PingSource sends, in CloudEvents' binary mode.
-	if code := send(t, "POST", reconcile, strings.NewReader(`{}`), map[string]string{
+	event := map[string]string{
 		"Ce-Id": "1", "Ce-Specversion": "1.0", "Ce-Type": "dev.knative.sources.ping", "Ce-Source": "/apis/v1/namespaces/x/pingsources/reconcile", "Content-Type": "application/json",
-	}, nil); code != http.StatusOK {
+	}
+	if code := send(t, "POST", reconcile, strings.NewReader(`{}`), event, nil); code != http.StatusUnauthorized {
+		t.Errorf("an event without a key was answered with %d", code)
+	}
+	event["X-Admin-Key"] = adminKey
+	if code := send(t, "POST", reconcile, strings.NewReader(`{}`), event, nil); code != http.StatusOK {
 		t.Errorf("the event was answered with %d", code)
 	}
-	send(t, "GET", status+"/jobs/"+j.JobID, nil, key, &j)
+	send(t, "GET", status+"/jobs/"+j.ID, nil, key, &j)
 	if j.Status != "SUCCEEDED" {
 		t.Errorf("the job is %s after its reconciliation", j.Status)
 	}
 	var snapshot struct{ Logs string }
-	send(t, "GET", logs+"/jobs/"+j.JobID+"/logs", nil, key, &snapshot)
+	send(t, "GET", logs+"/jobs/"+j.ID+"/logs", nil, key, &snapshot)
 	if !strings.Contains(snapshot.Logs, "Inserted: 32") {
 		t.Errorf("the log is %q", snapshot.Logs)
 	}
@@ -192,17 +235,105 @@ func TestEachFunctionIsAProcessOfItsOwn(t *testing.T) {
 			t.Errorf("%s/ready answered %d", url, code)
 		}
 	}
-	if code := send(t, "GET", auth+"/jobs/"+j.JobID, nil, key, nil); code != http.StatusNotFound {
+	if code := send(t, "GET", auth+"/jobs/"+j.ID, nil, key, nil); code != http.StatusNotFound {
 		t.Errorf("auth answered a call of status with %d", code)
 	}
 }
 
-func TestAnUnknownTargetIsRefused(t *testing.T) {
+// once runs a task as a process of its own.
+func once(t *testing.T, env ...string) (out string, err error) {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), os.Args[0])
+	cmd.Env = append(append(os.Environ(), asFunction+"=1"), env...)
+	raw, err := cmd.CombinedOutput()
+	return string(raw), err
+}
+
+func TestWhatCannotBeServedIsRefused(t *testing.T) {
 	t.Parallel()
-	cmd := exec.Command(os.Args[0])
-	cmd.Env = append(os.Environ(), asFunction+"=1", "FUNCTION_TARGET=coffee", "DATABASE_URL=postgres:///x", "S3_ENDPOINT=http://localhost:1", "S3_ACCESS_KEY=a", "S3_SECRET_KEY=b")
-	out, err := cmd.CombinedOutput()
-	if err == nil || !strings.Contains(string(out), fmt.Sprintf("%q", "coffee")) || !strings.Contains(string(out), "reconcile-event") {
-		t.Errorf("ended with %v: %s", err, out)
+	database := "DATABASE_URL=postgres:///x"
+	for name, test := range map[string]struct {
+		env  []string
+		want []string
+	}{
+		"an unknown target":            {[]string{"FUNCTION_TARGET=coffee", database}, []string{`"coffee"`, "reconcile", "migrate"}},
+		"events without a key":         {[]string{"FUNCTION_TARGET=reconcile-event", database}, []string{`"reconcile-event"`}},
+		"no target":                    {[]string{database}, []string{"FUNCTION_TARGET"}},
+		"a function without database":  {[]string{"FUNCTION_TARGET=auth"}, []string{"DATABASE_URL"}},
+		"migration of nothing":         {[]string{"FUNCTION_TARGET=migrate"}, []string{"DATABASE_URL"}},
+		"a schedule that calls nobody": {[]string{"FUNCTION_TARGET=schedule"}, []string{"RECONCILE_URL"}},
+	} {
+		out, err := once(t, test.env...)
+		if err == nil {
+			t.Errorf("%s: it ended well: %s", name, out)
+		}
+		for _, want := range test.want {
+			if !strings.Contains(out, want) {
+				t.Errorf("%s: %q is not in %s", name, want, out)
+			}
+		}
+	}
+}
+
+func TestMigrateMakesReadyWhatTheFunctionsNeed(t *testing.T) {
+	t.Parallel()
+	store := laptoptest.Endpoint(t)
+	d := &deployment{env: []string{
+		asFunction + "=1", "DATABASE_URL=" + laptoptest.Database(t, nil), "ADMIN_KEY=" + adminKey,
+		"S3_ENDPOINT=" + store.Endpoint, "S3_BUCKET=made-by-migrate", "S3_ACCESS_KEY=" + store.AccessKey, "S3_SECRET_KEY=" + store.SecretKey,
+	}}
+	for range 2 {
+		if out, err := once(t, append(d.env, "FUNCTION_TARGET=migrate")...); err != nil {
+			t.Fatalf("%v: %s", err, out)
+		}
+	}
+	auth := d.start(t, "auth")
+	if code := send(t, "GET", auth+"/ready", nil, nil, nil); code != http.StatusOK {
+		t.Errorf("/ready answered %d", code)
+	}
+	if code := send(t, "POST", auth+"/auth/register", strings.NewReader(`{"tenant_id": "acme"}`), map[string]string{"X-Admin-Key": adminKey}, nil); code != http.StatusOK {
+		t.Errorf("registering answered %d", code)
+	}
+
+	for name, env := range map[string][]string{
+		"no database": {"DATABASE_URL=postgres://nobody@127.0.0.1:1/none"},
+		"no store":    {"S3_ENDPOINT=http://127.0.0.1:1"},
+	} {
+		if out, err := once(t, slices.Concat(d.env, env, []string{"FUNCTION_TARGET=migrate"})...); err == nil {
+			t.Errorf("with %s it ended well: %s", name, out)
+		}
+	}
+}
+
+func TestTheScheduleCallsOnceAndEndsWithTheAnswer(t *testing.T) {
+	t.Parallel()
+	d := deploy(t)
+	url := d.start(t, "reconcile") + "/reconcile"
+	if out, err := once(t, "FUNCTION_TARGET=schedule", "RECONCILE_URL="+url, "ADMIN_KEY="+adminKey); err != nil || !strings.Contains(out, `"passes":1`) {
+		t.Errorf("%v: %s", err, out)
+	}
+	if out, err := once(t, "FUNCTION_TARGET=schedule", "RECONCILE_URL="+url, "ADMIN_KEY=wrong"); err == nil || !strings.Contains(out, "admin key") {
+		t.Errorf("with a wrong key: %v: %s", err, out)
+	}
+}
+
+// Nobody calls reconcile here but the functions that give it something to do.
+func TestWhatIsChangedWakesReconcile(t *testing.T) {
+	t.Parallel()
+	d := deploy(t)
+	silent := d.start(t, "submit")
+	d.env = append(d.env, "RECONCILE_URL="+d.start(t, "reconcile")+"/reconcile")
+	auth, submit, status := d.start(t, "auth"), d.start(t, "submit"), d.start(t, "status")
+	c := newClient(t, auth)
+	if j := c.wait(t, status, c.submit(t, submit, "square")); j.Status != "SUCCEEDED" {
+		t.Errorf("the job is %+v", j)
+	}
+	// This one waits until auth makes room.
+	waiting := c.submit(t, silent, "square")
+	if code := send(t, "PATCH", auth+"/auth/tenants/acme?max_cpu=40", nil, map[string]string{"X-Admin-Key": adminKey}, nil); code != http.StatusOK {
+		t.Fatalf("raising the limit answered %d", code)
+	}
+	if j := c.wait(t, status, waiting); j.Status != "SUCCEEDED" {
+		t.Errorf("the job that waited is %+v", j)
 	}
 }

@@ -32,8 +32,10 @@ type Function struct {
 	Pods func(context.Context) (map[string]int, error)
 	// Warmer brings up nodes; nil where there is no cluster.
 	Warmer job.Warmer
-	Random io.Reader // cryptographically strong
-	Now    func() time.Time
+	// Changed is told when there is something for reconcile to do. It may be nil.
+	Changed func()
+	Random  io.Reader // cryptographically strong
+	Now     func() time.Time
 }
 
 // Register adds the function's operations to api.
@@ -255,6 +257,7 @@ func (f *Function) update(ctx context.Context, in *updateRequest) (*tenantAnswer
 	if err != nil {
 		return nil, err
 	}
+	f.changed() // there may be room for jobs that wait
 	if err := f.provision(ctx, t); err != nil {
 		return nil, err
 	}
@@ -266,6 +269,12 @@ func (f *Function) provision(ctx context.Context, t tenant.Tenant) error {
 		return nil
 	}
 	return f.Provisioner.Provision(ctx, t)
+}
+
+func (f *Function) changed() {
+	if f.Changed != nil {
+		f.Changed()
+	}
 }
 
 type deleteRequest struct {
@@ -287,6 +296,7 @@ func (f *Function) delete(ctx context.Context, in *deleteRequest) (*deleteAnswer
 	if err != nil {
 		return nil, err
 	}
+	f.changed() // runs that go on are to be stopped
 	if f.Provisioner != nil {
 		if err := f.Provisioner.Deprovision(ctx, t); err != nil {
 			return nil, err

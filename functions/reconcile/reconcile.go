@@ -4,15 +4,22 @@ package reconcile
 
 import (
 	"context"
+	"errors"
+	"io"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/cloudevents/sdk-go/v2/event"
+	cehttp "github.com/cloudevents/sdk-go/v2/protocol/http"
 	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humago"
 	"github.com/rs/zerolog"
 
+	"github.com/sumo-k8/sumo-k8/pkg/problem"
 	"github.com/sumo-k8/sumo-k8/pkg/reconcile"
 	"github.com/sumo-k8/sumo-k8/pkg/rest"
+	"github.com/sumo-k8/sumo-k8/pkg/server"
 )
 
 // Function runs the reconciler.
@@ -24,18 +31,32 @@ type Function struct {
 	Log    zerolog.Logger
 }
 
+const (
+	// maxRun bounds one call with all its pruning. It is the time after which Knative ends a request, and the caller with it.
+	maxRun = 5 * time.Minute
+	// maxEvent is ample for an event that says no more than that it is time.
+	maxEvent = 64 << 10
+)
+
 // Register adds the function's operation to api.
 func (f *Function) Register(api huma.API) {
-	rest.Register(api, rest.Admin, huma.Operation{
+	rest.Register(api, rest.Scheduler, huma.Operation{
 		OperationID: "reconcile", Method: http.MethodPost, Path: "/reconcile", Tags: []string{"Operators"},
-		Summary:     "Reconcile now",
-		Description: "What the schedule calls. A call while another is at work returns at once with skipped true.",
+		Summary: "Reconcile now",
+		Description: "What the schedule calls, with a plain POST or with a CloudEvent, binary or structured, whose content does not matter. " +
+			"A call while another is at work returns at once with skipped true.",
 	}, func(ctx context.Context, in *request) (*answer, error) {
 		window := time.Duration(in.WindowSeconds) * time.Second
 		if in.WindowSeconds < 0 {
 			window = f.Window
 		}
-		report, err := f.Run(ctx, window)
+		var report reconcile.Report
+		var err error
+		if in.event != nil {
+			report, err = f.handle(ctx, window, *in.event)
+		} else {
+			report, err = f.run(ctx, window)
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -45,16 +66,70 @@ func (f *Function) Register(api huma.API) {
 
 type request struct {
 	WindowSeconds int `query:"window_seconds" minimum:"-1" maximum:"50" default:"-1" doc:"How long to stay while jobs are active; -1 for the configured window, 0 for a single pass."`
+
+	event *event.Event // nil for a plain call
+}
+
+// Resolve reads the event, where there is one.
+func (in *request) Resolve(ctx huma.Context) []error {
+	structured := strings.HasPrefix(ctx.Header("Content-Type"), "application/cloudevents")
+	if !structured && ctx.Header("Ce-Specversion") == "" {
+		return nil
+	}
+	r, _ := humago.Unwrap(ctx)
+	r = r.WithContext(ctx.Context())
+	r.Body = struct {
+		io.Reader
+		io.Closer
+	}{io.LimitReader(r.Body, maxEvent), r.Body}
+	e, err := cehttp.NewEventFromHTTPRequest(r)
+	if err == nil {
+		err = e.Validate()
+	}
+	if err != nil {
+		return []error{problem.Wrap(err, problem.Invalid, "This is no CloudEvent: it lacks an attribute that each must have, has one that is none, or is larger than %d KiB.", maxEvent>>10)}
+	}
+	in.event = e
+	return nil
 }
 
 type answer struct{ Body reconcile.Report }
 
-// Event handles the CloudEvent that a PingSource sends. An error makes the sender try again.
+// Event handles a CloudEvent of whom the Functions Framework has let in.
 func (f *Function) Event(ctx context.Context, e event.Event) error {
-	report, err := f.Run(ctx, f.Window)
-	if err != nil {
-		return err
+	_, err := f.handle(ctx, f.Window, e)
+	return err
+}
+
+func (f *Function) handle(ctx context.Context, window time.Duration, e event.Event) (reconcile.Report, error) {
+	report, err := f.run(ctx, window)
+	if err == nil {
+		f.Log.Info().Str("event", e.ID()).Str("source", e.Source()).Interface("report", report).Msg("reconciled")
 	}
-	f.Log.Info().Str("event", e.ID()).Str("source", e.Source()).Interface("report", report).Msg("reconciled")
-	return nil
+	return report, err
+}
+
+// errStopping ends a run when this process is told to stop.
+var errStopping = errors.New("the process stops")
+
+// run does not depend on the caller, who may be scaled away while jobs that it has submitted are running. It ends early,
+// with what was done so far, when this process is told to stop.
+func (f *Function) run(ctx context.Context, window time.Duration) (reconcile.Report, error) {
+	stopping := server.Stopping(ctx)
+	ctx, release := context.WithTimeout(context.WithoutCancel(ctx), maxRun)
+	defer release()
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	go func() {
+		select {
+		case <-stopping:
+			cancel(errStopping)
+		case <-ctx.Done():
+		}
+	}()
+	report, err := f.Run(ctx, window)
+	if errors.Is(context.Cause(ctx), errStopping) {
+		return report, nil // whatever was left undone, the next call does
+	}
+	return report, err
 }

@@ -20,7 +20,7 @@ import (
 // Config is every setting of a function. The README's table is made from these tags and a test compares the two.
 type Config struct {
 	Port        string `env:"PORT" envDefault:"8080" doc:"TCP port of the function's HTTP server."`
-	Target      string `env:"FUNCTION_TARGET" doc:"The function to serve: auth, submit, status, logs, reconcile or reconcile-event."`
+	Target      string `env:"FUNCTION_TARGET" doc:"The function to serve: auth, submit, status, logs or reconcile; or what to do once: migrate (bring the schema up to date and make the bucket) or schedule (call reconcile)."`
 	LogLevel    string `env:"LOG_LEVEL" envDefault:"info" doc:"debug, info, warn or error."`
 	AdminKey    string `env:"ADMIN_KEY" doc:"The operator's key. Without it every admin call answers 503."`
 	DatabaseURL string `env:"DATABASE_URL" doc:"Postgres, as a URL: postgres://user:password@host/database."`
@@ -62,7 +62,15 @@ type Config struct {
 	StreamLimit          time.Duration  `env:"STREAM_LIMIT" envDefault:"280s" doc:"A log stream ends cleanly after this time, before a gateway cuts it (Knative: 300 s); clients resume."`
 	Retention            time.Duration  `env:"RESULT_RETENTION" envDefault:"720h" doc:"Age at which results are removed."`
 	Window               time.Duration  `env:"RECONCILE_WINDOW" envDefault:"50s" doc:"How long one reconcile call stays while jobs are active."`
-	ShutdownGrace        time.Duration  `env:"SHUTDOWN_GRACE" envDefault:"20s" doc:"How long requests may go on after SIGTERM."`
+
+	ReconcileURL       string   `env:"RECONCILE_URL" doc:"Where reconcile is called: by FUNCTION_TARGET=schedule, and by functions that have given it something to do. Empty leaves that to the schedule."`
+	ReconcileTokenFile string   `env:"RECONCILE_TOKEN_FILE" doc:"File with the service account's token for these calls, read anew for each. Without one they carry ADMIN_KEY."`
+	ReconcileAudience  string   `env:"RECONCILE_AUDIENCE" envDefault:"sumo-k8-reconcile" doc:"The audience for which these tokens must be made."`
+	ReconcileCallers   []string `env:"RECONCILE_CALLERS" doc:"Service accounts that may call reconcile, with ENGINE=argo: sumo-k8/schedule,sumo-k8/submit. Empty for none; ADMIN_KEY works always."`
+
+	MetricsPort string `env:"METRICS_PORT" doc:"TCP port of Prometheus metrics, at /metrics; apart from PORT, so that the public address never shows them. Empty for none."`
+
+	ShutdownGrace time.Duration `env:"SHUTDOWN_GRACE" envDefault:"20s" doc:"How long requests may go on after SIGTERM."`
 }
 
 // Values of Engine.
@@ -99,6 +107,14 @@ func (c Config) check() error {
 		if value < 0 {
 			return fmt.Errorf("%s must not be negative; 0 switches the limit off", name)
 		}
+	}
+	for _, caller := range c.ReconcileCallers {
+		if namespace, name, ok := strings.Cut(caller, "/"); !ok || namespace == "" || name == "" || strings.Contains(name, "/") {
+			return fmt.Errorf("RECONCILE_CALLERS has %q; write each as namespace/name", caller)
+		}
+	}
+	if u, err := url.Parse(c.ReconcileURL); c.ReconcileURL != "" && (err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https") {
+		return fmt.Errorf("RECONCILE_URL is %q; it must be an http or https URL, such as http://reconcile.sumo-k8.svc.cluster.local/reconcile", c.ReconcileURL)
 	}
 	for _, origin := range c.CORSOrigins {
 		if u, err := url.Parse(origin); origin != "*" && (err != nil || u.Host == "" || origin != u.Scheme+"://"+u.Host || strings.Contains(origin, "*")) {

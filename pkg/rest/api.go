@@ -28,6 +28,8 @@ const (
 	Public Access = ""
 	Tenant Access = "tenant" // a tenant's API key
 	Admin  Access = "admin"  // the operator's key
+	// Scheduler is for what runs beside the service in its cluster: a token of its service account, or the operator's key.
+	Scheduler Access = "scheduler"
 )
 
 // Keys checks credentials.
@@ -36,6 +38,9 @@ type Keys struct {
 	TenantByKey func(ctx context.Context, id string, hash []byte) (tenant.Tenant, error)
 	// Admin is the operator's key; without one, every admin call answers 503.
 	Admin string
+	// ServiceAccount returns the name of the service account that a token is of, when it may call operations for
+	// Scheduler. Nil lets none.
+	ServiceAccount func(ctx context.Context, token string) (name string, err error)
 	// Limits say how often keys may be used and tried.
 	Limits Limits
 }
@@ -55,8 +60,9 @@ func NewAPI(mux *http.ServeMux, keys Keys) huma.API {
 			Components: &huma.Components{
 				Schemas: registry,
 				SecuritySchemes: map[string]*huma.SecurityScheme{
-					string(Tenant): {Type: "http", Scheme: "bearer", BearerFormat: "sk-…", Description: "A tenant's API key. A bare key without 'Bearer' is accepted too."},
-					string(Admin):  {Type: "apiKey", In: "header", Name: adminHeader, Description: "The operator's key."},
+					string(Tenant):    {Type: "http", Scheme: "bearer", BearerFormat: "sk-…", Description: "A tenant's API key. A bare key without 'Bearer' is accepted too."},
+					string(Admin):     {Type: "apiKey", In: "header", Name: adminHeader, Description: "The operator's key."},
+					string(Scheduler): {Type: "http", Scheme: "bearer", BearerFormat: "JWT", Description: "A token of a Kubernetes service account, made for this service. What calls by itself in the cluster has it."},
 				},
 			},
 		},
@@ -88,6 +94,10 @@ func Register[I, O any](api huma.API, access Access, op huma.Operation, handler 
 	if access != Public {
 		op.Security = []map[string][]string{{string(access): {}}}
 		statuses = append(statuses, http.StatusUnauthorized, http.StatusTooManyRequests)
+	}
+	if access == Scheduler {
+		op.Security = append(op.Security, map[string][]string{string(Admin): {}})
+		statuses = append(statuses, http.StatusForbidden)
 	}
 	if _, ok := reflect.TypeFor[I]().FieldByName("Body"); ok {
 		statuses = append(statuses, http.StatusRequestTimeout, http.StatusUnsupportedMediaType)
@@ -131,9 +141,17 @@ func (g *gate) authorise(ctx huma.Context) (huma.Context, error) {
 	if len(security) == 0 {
 		return ctx, nil
 	}
-	if _, ok := security[0][string(Admin)]; ok {
-		key := ctx.Header(adminHeader)
-		return ctx, g.admit(ctx, key, func() (string, error) { return "", g.keys.checkAdmin(key) })
+	adminKey := ctx.Header(adminHeader)
+	if _, ok := security[0][string(Scheduler)]; ok && adminKey == "" && g.keys.ServiceAccount != nil {
+		if token := bareKey(ctx.Header("Authorization")); token != "" {
+			return ctx, g.admit(ctx, token, func() (string, error) {
+				_, err := g.keys.ServiceAccount(ctx.Context(), token)
+				return "", err
+			})
+		}
+	}
+	if _, ok := security[0][string(Tenant)]; !ok {
+		return ctx, g.admit(ctx, adminKey, func() (string, error) { return "", g.keys.checkAdmin(adminKey) })
 	}
 	var t tenant.Tenant
 	key := bareKey(ctx.Header("Authorization"))

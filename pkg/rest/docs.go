@@ -11,6 +11,7 @@ import (
 	"reflect"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -187,10 +188,16 @@ func (d openAPI) describe(method, path string, op apiOperation) docsOperation {
 	out := docsOperation{
 		ID: op.OperationID, Method: method, Path: path, Summary: op.Summary, Description: op.Description, Access: "no key needed",
 	}
+	var keys []string
 	for _, s := range op.Security {
 		for name := range s {
-			out.Access = map[string]string{string(Tenant): "tenant's API key", string(Admin): "admin key"}[name]
+			keys = append(keys, map[string]string{
+				string(Tenant): "tenant's API key", string(Admin): "admin key", string(Scheduler): "service account's token",
+			}[name])
 		}
+	}
+	if len(keys) > 0 {
+		out.Access = strings.Join(keys, " or ")
 	}
 	for _, p := range op.Parameters {
 		out.Inputs = append(out.Inputs, docsField{Name: p.Name, In: p.In, Type: d.typeName(p.Schema), Doc: p.Description, Required: p.Required})

@@ -63,6 +63,8 @@ type Parts struct {
 	Provisioner tenant.Provisioner
 	Warmer      job.Warmer
 	Kubernetes  func(context.Context) error
+	// ServiceAccount tells which service account may call reconcile, by its token; nil where none may.
+	ServiceAccount func(ctx context.Context, token string) (name string, err error)
 	// Changed is called when reconcile has something to do; it may be nil.
 	Changed func()
 }
@@ -100,7 +102,7 @@ func (p Parts) register(mux *http.ServeMux, targets []string) error {
 }
 
 func (p Parts) api(mux *http.ServeMux, targets []string) huma.API {
-	api := rest.NewAPI(mux, rest.Keys{TenantByKey: p.DB.TenantByKey, Admin: p.Config.AdminKey, Limits: rest.Limits{
+	api := rest.NewAPI(mux, rest.Keys{TenantByKey: p.DB.TenantByKey, Admin: p.Config.AdminKey, ServiceAccount: p.ServiceAccount, Limits: rest.Limits{
 		CallsPerSecond: p.Config.CallsPerSecond, WrongKeysPerMinute: p.Config.WrongKeysPerMinute, TrustedProxies: p.Config.TrustedProxies,
 	}})
 	rest.Health{Database: p.DB.Ping, Objects: p.Objects.Ping, Kubernetes: p.Kubernetes, Now: time.Now}.Register(api)
@@ -120,7 +122,8 @@ func (p Parts) api(mux *http.ServeMux, targets []string) huma.API {
 
 func (p Parts) auth() *auth.Function {
 	return &auth.Function{
-		Tenants: p.DB, Jobs: p.DB, Objects: p.Objects, Provisioner: p.Provisioner, Nodes: p.Nodes, Pods: p.Pods, Warmer: p.Warmer, Random: rand.Reader, Now: time.Now,
+		Tenants: p.DB, Jobs: p.DB, Objects: p.Objects, Provisioner: p.Provisioner, Nodes: p.Nodes, Pods: p.Pods, Warmer: p.Warmer,
+		Changed: p.Changed, Random: rand.Reader, Now: time.Now,
 	}
 }
 

@@ -1,0 +1,160 @@
+// Package wake calls the reconcile function: once, as the schedule does, or in the background whenever there is
+// something new for it to do.
+package wake
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"github.com/sumo-k8/sumo-k8/pkg/reconcile"
+)
+
+const (
+	// patience is longer than any answer takes: reconcile gives up after five minutes, as Knative does for it.
+	patience = 6 * time.Minute
+	// maxAnswer is far more than a report or a problem has.
+	maxAnswer = 64 << 10
+)
+
+// Caller calls reconcile.
+type Caller struct {
+	URL string
+	// TokenFile has the token of our service account, which is renewed while we run. Without a file AdminKey is sent.
+	TokenFile string
+	AdminKey  string
+	Transport http.RoundTripper
+}
+
+// Call calls reconcile and waits for its answer.
+func (c Caller) Call(ctx context.Context) (reconcile.Report, error) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, c.URL, nil)
+	if err != nil {
+		return reconcile.Report{}, fmt.Errorf("calling reconcile: %w", err)
+	}
+	if err := c.authorise(r); err != nil {
+		return reconcile.Report{}, err
+	}
+	// A redirect would take the token elsewhere, so this is no http.Client.
+	response, err := c.Transport.RoundTrip(r)
+	if err != nil {
+		return reconcile.Report{}, fmt.Errorf("calling reconcile: %w", err)
+	}
+	defer response.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer))
+	if err != nil {
+		return reconcile.Report{}, fmt.Errorf("reading reconcile's answer: %w", err)
+	}
+	if response.StatusCode != http.StatusOK {
+		return reconcile.Report{}, fmt.Errorf("reconcile answered %s: %s", response.Status, detail(body))
+	}
+	var report reconcile.Report
+	if err := json.Unmarshal(body, &report); err != nil {
+		return reconcile.Report{}, fmt.Errorf("reconcile's answer is not a report: %w", err)
+	}
+	return report, nil
+}
+
+func (c Caller) authorise(r *http.Request) error {
+	if c.TokenFile == "" {
+		if c.AdminKey != "" {
+			r.Header.Set("X-Admin-Key", c.AdminKey)
+		}
+		return nil
+	}
+	token, err := os.ReadFile(c.TokenFile)
+	if err != nil {
+		return fmt.Errorf("reading RECONCILE_TOKEN_FILE: %w", err)
+	}
+	r.Header.Set("Authorization", "Bearer "+strings.TrimSpace(string(token)))
+	return nil
+}
+
+// detail is what a problem says, or the beginning of whatever else was answered.
+func detail(body []byte) string {
+	var problem struct {
+		Detail string `json:"detail"`
+	}
+	if json.Unmarshal(body, &problem) == nil && problem.Detail != "" {
+		return problem.Detail
+	}
+	const enough = 200
+	return strings.ToValidUTF8(string(body[:min(len(body), enough)]), "")
+}
+
+// pauses are those after calls that were skipped, because another call was at work. That one may have looked at the jobs
+// for the last time before the change that we call for, and be busy with its end. When it is still at work after the
+// last pause, it is following jobs and sees every change.
+var pauses = []time.Duration{time.Second, 3 * time.Second, 10 * time.Second}
+
+// Waker calls in the background, one call at a time.
+type Waker struct {
+	caller  Caller
+	log     zerolog.Logger
+	pauses  []time.Duration
+	changed chan struct{}
+	stop    context.CancelFunc
+	ended   chan struct{}
+}
+
+// Start makes a Waker, which is to be closed.
+func Start(caller Caller, log zerolog.Logger) *Waker { return start(caller, log, pauses) }
+
+func start(caller Caller, log zerolog.Logger, pauses []time.Duration) *Waker {
+	ctx, stop := context.WithCancel(context.Background())
+	w := &Waker{caller: caller, log: log, pauses: pauses, changed: make(chan struct{}, 1), stop: stop, ended: make(chan struct{})}
+	go w.run(ctx)
+	return w
+}
+
+// Changed says that there is something new to do. It returns at once. While a call is under way, changes gather and
+// make one more.
+func (w *Waker) Changed() {
+	select {
+	case w.changed <- struct{}{}:
+	default: // a call that begins later is due already
+	}
+}
+
+// Close gives up the call that is under way. Reconcile goes on without us.
+func (w *Waker) Close() {
+	w.stop()
+	<-w.ended
+}
+
+func (w *Waker) run(ctx context.Context) {
+	defer close(w.ended)
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-w.changed:
+		}
+		if err := w.wake(ctx); err != nil && ctx.Err() == nil {
+			w.log.Warn().Err(err).Msg("reconcile could not be woken; the schedule will do it")
+		}
+	}
+}
+
+func (w *Waker) wake(ctx context.Context) error {
+	for i := 0; ; i++ {
+		report, err := w.caller.Call(ctx)
+		if err != nil || !report.Skipped || i == len(w.pauses) {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(w.pauses[i]):
+		}
+	}
+}
