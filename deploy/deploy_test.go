@@ -1,0 +1,446 @@
+// Package deploy tests the manifests: that they are what Kubernetes, Knative and the Gateway API take, and that they
+// agree with the code that they run.
+package deploy
+
+import (
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"reflect"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	appsv1 "k8s.io/api/apps/v1"
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
+	schedulingv1 "k8s.io/api/scheduling/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	psa "k8s.io/pod-security-admission/api"
+	"k8s.io/pod-security-admission/policy"
+	"knative.dev/pkg/apis"
+	duckv1 "knative.dev/pkg/apis/duck/v1"
+	servingv1 "knative.dev/serving/pkg/apis/serving/v1"
+	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
+	gatewayv1beta1 "sigs.k8s.io/gateway-api/apis/v1beta1"
+	"sigs.k8s.io/kustomize/api/krusty"
+	"sigs.k8s.io/kustomize/kyaml/filesys"
+	"sigs.k8s.io/yaml"
+
+	"github.com/sumo-k8/sumo-k8/pkg/config"
+)
+
+const ours = "sumo-k8" // the namespace, and the name of ConfigMap and Secret
+
+var functions = []string{"auth", "submit", "status", "logs", "reconcile"}
+
+// pingSource is the part of Eventing's kind that we use.
+type pingSource struct {
+	metav1.TypeMeta   `json:",inline"`
+	metav1.ObjectMeta `json:"metadata"`
+	Spec              struct {
+		Schedule string             `json:"schedule"`
+		Sink     duckv1.Destination `json:"sink"`
+	} `json:"spec"`
+}
+
+// kinds are all that the manifests have, by apiVersion and kind.
+var kinds = map[string]func() any{
+	"v1 Namespace": blank[corev1.Namespace], "v1 ServiceAccount": blank[corev1.ServiceAccount], "v1 ConfigMap": blank[corev1.ConfigMap],
+	"v1 Secret": blank[corev1.Secret], "v1 Service": blank[corev1.Service], "v1 PersistentVolumeClaim": blank[corev1.PersistentVolumeClaim],
+	"apps/v1 Deployment": blank[appsv1.Deployment], "batch/v1 Job": blank[batchv1.Job], "batch/v1 CronJob": blank[batchv1.CronJob],
+	"rbac.authorization.k8s.io/v1 Role": blank[rbacv1.Role], "rbac.authorization.k8s.io/v1 RoleBinding": blank[rbacv1.RoleBinding],
+	"rbac.authorization.k8s.io/v1 ClusterRole": blank[rbacv1.ClusterRole], "rbac.authorization.k8s.io/v1 ClusterRoleBinding": blank[rbacv1.ClusterRoleBinding],
+	"scheduling.k8s.io/v1 PriorityClass": blank[schedulingv1.PriorityClass], "networking.k8s.io/v1 NetworkPolicy": blank[networkingv1.NetworkPolicy],
+	"serving.knative.dev/v1 Service":                   blank[servingv1.Service],
+	"sources.knative.dev/v1 PingSource":                blank[pingSource],
+	"gateway.networking.k8s.io/v1 Gateway":             blank[gatewayv1.Gateway],
+	"gateway.networking.k8s.io/v1 HTTPRoute":           blank[gatewayv1.HTTPRoute],
+	"gateway.networking.k8s.io/v1beta1 ReferenceGrant": blank[gatewayv1beta1.ReferenceGrant],
+}
+
+func blank[T any]() any { return new(T) }
+
+// installation is one overlay, rendered.
+type installation struct {
+	name    string
+	objects []any
+}
+
+// of are the installation's objects of one type.
+func of[T any](i installation) (found []*T) {
+	for _, o := range i.objects {
+		if o, ok := o.(*T); ok {
+			found = append(found, o)
+		}
+	}
+	return found
+}
+
+// render builds a kustomization and decodes every object into its type, refusing fields that the type does not have.
+func render(t *testing.T, files filesys.FileSystem, folder string) installation {
+	t.Helper()
+	built, err := krusty.MakeKustomizer(krusty.MakeDefaultOptions()).Run(files, folder)
+	if err != nil {
+		t.Fatalf("%s: %v", folder, err)
+	}
+	out := installation{name: folder}
+	for _, r := range built.Resources() {
+		text, err := r.AsYAML()
+		if err != nil {
+			t.Fatal(err)
+		}
+		kind := r.GetApiVersion() + " " + r.GetKind()
+		fresh, known := kinds[kind]
+		if !known {
+			t.Errorf("%s: %s %s is of a kind that this test does not know", folder, kind, r.GetName())
+			continue
+		}
+		o := fresh()
+		if err := yaml.UnmarshalStrict(text, o); err != nil {
+			t.Errorf("%s: %s %s: %v", folder, kind, r.GetName(), err)
+			continue
+		}
+		out.objects = append(out.objects, o)
+	}
+	return out
+}
+
+// load copies the folder into memory, so that a test can add to it.
+func load(t *testing.T) filesys.FileSystem {
+	t.Helper()
+	files := filesys.MakeFsInMemory()
+	err := filepath.WalkDir(".", func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() {
+			return err
+		}
+		content, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		return files.WriteFile("/"+path, content)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return files
+}
+
+func all(t *testing.T) (found []installation) {
+	t.Helper()
+	files := load(t)
+	const other = "/overlays/kourier-and-pingsource"
+	err := files.WriteFile(other+"/kustomization.yaml",
+		[]byte("resources: [../../base]\ncomponents: [../../components/ingress/kourier, ../../components/pingsource]\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	overlays, err := files.ReadDir("/overlays")
+	if err != nil || len(overlays) < 4 {
+		t.Fatalf("the overlays are %v: %v", overlays, err)
+	}
+	for _, name := range overlays {
+		found = append(found, render(t, files, "/overlays/"+name))
+	}
+	return found
+}
+
+// pods are the templates of all pods, by what they are of.
+func (i installation) pods() map[string]corev1.PodTemplateSpec {
+	found := map[string]corev1.PodTemplateSpec{}
+	for _, s := range of[servingv1.Service](i) {
+		found["function "+s.Name] = corev1.PodTemplateSpec{ObjectMeta: s.Spec.Template.ObjectMeta, Spec: s.Spec.Template.Spec.PodSpec}
+	}
+	for _, j := range of[batchv1.Job](i) {
+		found["job "+j.Name] = j.Spec.Template
+	}
+	for _, j := range of[batchv1.CronJob](i) {
+		found["job "+j.Name] = j.Spec.JobTemplate.Spec.Template
+	}
+	for _, d := range of[appsv1.Deployment](i) {
+		found["deployment "+d.Name] = d.Spec.Template
+	}
+	return found
+}
+
+// settings are those that the ConfigMap of the functions has.
+func (i installation) settings(t *testing.T) map[string]string {
+	t.Helper()
+	for _, c := range of[corev1.ConfigMap](i) {
+		if strings.HasPrefix(c.Name, ours+"-") {
+			return c.Data
+		}
+	}
+	t.Fatalf("%s has no settings", i.name)
+	return nil
+}
+
+func TestTheFunctionsAreWhatKnativeTakes(t *testing.T) {
+	t.Parallel()
+	for _, i := range all(t) {
+		var names []string
+		for _, s := range of[servingv1.Service](i) {
+			names = append(names, s.Name)
+			before := s.DeepCopy()
+			s.SetDefaults(apis.WithinCreate(t.Context()))
+			if err := s.Validate(apis.WithinCreate(t.Context())); err != nil {
+				t.Errorf("%s: %s: %v", i.name, s.Name, err)
+			}
+			// kubectl compares lists as a whole. What Knative adds to one would be a difference each time.
+			if diff := cmp.Diff(before.Spec.Template.Spec.Containers, s.Spec.Template.Spec.Containers); diff != "" {
+				t.Errorf("%s: Knative changes the container of %s, so that applying it again is no no-op:\n%s", i.name, s.Name, diff)
+			}
+			if s.Labels["networking.knative.dev/visibility"] != "cluster-local" {
+				t.Errorf("%s: %s can be reached past the gateway", i.name, s.Name)
+			}
+		}
+		slices.Sort(names)
+		if want := slices.Sorted(slices.Values(functions)); !slices.Equal(names, want) {
+			t.Errorf("%s has the functions %v; want %v", i.name, names, want)
+		}
+	}
+}
+
+func TestEveryPodIsRestricted(t *testing.T) {
+	t.Parallel()
+	evaluator, err := policy.NewEvaluator(policy.DefaultChecks())
+	if err != nil {
+		t.Fatal(err)
+	}
+	level := psa.LevelVersion{Level: psa.LevelRestricted, Version: psa.LatestVersion()}
+	for _, i := range all(t) {
+		pods := i.pods()
+		if len(pods) < len(functions)+1 {
+			t.Errorf("%s has the pods %v", i.name, slices.Sorted(maps.Keys(pods)))
+		}
+		for name, pod := range pods {
+			if result := policy.AggregateCheckResults(evaluator.EvaluatePod(level, &pod.ObjectMeta, &pod.Spec)); !result.Allowed {
+				t.Errorf("%s: %s is not restricted: %s", i.name, name, result.ForbiddenDetail())
+			}
+			for _, c := range pod.Spec.Containers {
+				if c.Resources.Requests.Cpu().IsZero() || c.Resources.Requests.Memory().IsZero() || c.Resources.Limits.Memory().IsZero() {
+					t.Errorf("%s: %s asks for %v", i.name, name, c.Resources)
+				}
+				if strings.HasSuffix(c.Image, ":latest") || !strings.Contains(c.Image, ":") {
+					t.Errorf("%s: the image %s of %s may be another one tomorrow", i.name, c.Image, name)
+				}
+				if strings.HasPrefix(name, "function ") && c.ReadinessProbe == nil {
+					t.Errorf("%s: %s has no readiness probe", i.name, name)
+				}
+			}
+		}
+	}
+}
+
+func TestAccountsAndTokensFitTogether(t *testing.T) {
+	t.Parallel()
+	for _, i := range all(t) {
+		accounts := map[string]bool{}
+		for _, a := range of[corev1.ServiceAccount](i) {
+			accounts[a.Namespace+"/"+a.Name] = true
+		}
+		for _, s := range of[pingSource](i) { // Eventing makes this one
+			accounts[s.Namespace+"/"+strings.ToLower(s.Name+"-oidc-sources.knative.dev-PingSource")] = true
+		}
+		settings := i.settings(t)
+		callers := strings.Split(settings["RECONCILE_CALLERS"], ",")
+		for _, caller := range callers {
+			if !accounts[caller] {
+				t.Errorf("%s: %s may call reconcile and does not exist", i.name, caller)
+			}
+		}
+		scheduled := false
+		for name, pod := range i.pods() {
+			kind, short, _ := strings.Cut(name, " ")
+			if kind == "deployment" {
+				continue
+			}
+			if pod.Spec.ServiceAccountName != short || !accounts[ours+"/"+short] {
+				t.Errorf("%s: %s has the account %q", i.name, name, pod.Spec.ServiceAccountName)
+			}
+			env := map[string]string{}
+			for _, e := range pod.Spec.Containers[0].Env {
+				env[e.Name] = e.Value
+			}
+			if env["FUNCTION_TARGET"] != short {
+				t.Errorf("%s: %s runs %q", i.name, name, env["FUNCTION_TARGET"])
+			}
+			calls := slices.Contains([]string{"auth", "submit", "status", "schedule"}, short)
+			if calls != (env["RECONCILE_URL"] == "http://reconcile.sumo-k8.svc.cluster.local/reconcile") {
+				t.Errorf("%s: %s calls reconcile at %q", i.name, name, env["RECONCILE_URL"])
+			}
+			if !calls {
+				continue
+			}
+			if !slices.Contains(callers, ours+"/"+short) {
+				t.Errorf("%s: %s calls reconcile, and RECONCILE_CALLERS lacks it", i.name, name)
+			}
+			token := pod.Spec.Volumes[0].Projected.Sources[0].ServiceAccountToken
+			mounted := pod.Spec.Containers[0].VolumeMounts[0].MountPath + "/" + token.Path
+			if token.Audience != settings["RECONCILE_AUDIENCE"] || mounted != env["RECONCILE_TOKEN_FILE"] {
+				t.Errorf("%s: %s has a token for %s at %s", i.name, name, token.Audience, mounted)
+			}
+			scheduled = scheduled || short == "schedule"
+		}
+		for _, s := range of[pingSource](i) {
+			scheduled = true
+			if *s.Spec.Sink.Audience != settings["RECONCILE_AUDIENCE"] || s.Spec.Sink.Ref.Name != "reconcile" || s.Spec.Sink.URI.Path != "/reconcile" {
+				t.Errorf("%s: the schedule calls %+v", i.name, s.Spec.Sink)
+			}
+		}
+		if !scheduled {
+			t.Errorf("%s has no schedule", i.name)
+		}
+	}
+}
+
+// known are the variables that the code reads.
+func known() map[string]bool {
+	names := map[string]bool{"GOMEMLIMIT": true} // Go's own
+	for _, f := range reflect.VisibleFields(reflect.TypeFor[config.Config]()) {
+		names[f.Tag.Get("env")] = true
+	}
+	return names
+}
+
+func TestEverySettingIsOneOfTheCode(t *testing.T) {
+	t.Parallel()
+	names := known()
+	for _, i := range all(t) {
+		for name := range i.settings(t) {
+			if !names[name] {
+				t.Errorf("%s: the settings have %s, which nothing reads", i.name, name)
+			}
+		}
+		for pod, spec := range i.pods() {
+			if strings.HasPrefix(pod, "deployment ") {
+				continue
+			}
+			for _, e := range spec.Spec.Containers[0].Env {
+				if !names[e.Name] {
+					t.Errorf("%s: %s sets %s, which nothing reads", i.name, pod, e.Name)
+				}
+			}
+		}
+	}
+	for _, file := range []string{"overlays/kind/trial.env", "overlays/production/secret.env.example"} {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for line := range strings.Lines(string(text)) {
+			name, _, isSetting := strings.Cut(line, "=")
+			if !strings.HasPrefix(line, "#") && isSetting && !names[name] {
+				t.Errorf("%s has %s, which nothing reads", file, name)
+			}
+		}
+	}
+}
+
+// The code itself must find the settings usable. It reads the environment, which is one for all tests.
+func TestTheCodeTakesTheSettings(t *testing.T) {
+	for _, i := range all(t) {
+		for name, value := range i.settings(t) {
+			t.Setenv(name, value)
+		}
+		c, err := config.Load()
+		if err != nil {
+			t.Errorf("%s: %v", i.name, err)
+			continue
+		}
+		for _, s := range of[servingv1.Service](i) {
+			limit := time.Duration(*s.Spec.Template.Spec.TimeoutSeconds) * time.Second
+			switch {
+			case s.Name == "logs" && limit <= c.StreamLimit:
+				t.Errorf("%s: Knative cuts streams after %s, and they end by themselves only after %s", i.name, limit, c.StreamLimit)
+			case s.Name == "reconcile" && limit <= 2*c.Window:
+				t.Errorf("%s: Knative cuts a pass of reconcile after %s; its window is %s", i.name, limit, c.Window)
+			}
+		}
+	}
+}
+
+// Figures that more than one manifest has to keep.
+const (
+	// What one upload takes, and a process without any: docs/benchmarks.md.
+	uploadMiB, idleMiB = 56, 30
+	// Of one process; pkg/postgres.
+	connections = 4
+	// Postgres' own default of 100, less three for its superuser and a few for the migration and an operator.
+	maxConnections = 90
+)
+
+func TestScalesFitMemoryAndPostgres(t *testing.T) {
+	t.Parallel()
+	for _, i := range all(t) {
+		instances := 0
+		for _, s := range of[servingv1.Service](i) {
+			most, err := strconv.Atoi(s.Spec.Template.Annotations["autoscaling.knative.dev/max-scale"])
+			if err != nil || most == 0 {
+				t.Errorf("%s: %s may have any number of instances: %v", i.name, s.Name, err)
+			}
+			instances += most
+			limit := s.Spec.Template.Spec.Containers[0].Resources.Limits.Memory().Value() >> 20
+			if at := *s.Spec.Template.Spec.ContainerConcurrency; s.Name == "submit" && (at == 0 || idleMiB+at*uploadMiB > limit) {
+				t.Errorf("%s: %d uploads at a time do not fit into %d MiB", i.name, at, limit)
+			}
+			if s.Name == "reconcile" && most != 1 {
+				t.Errorf("%s: reconcile has up to %d instances, of which one works", i.name, most)
+			}
+		}
+		if instances*connections > maxConnections {
+			t.Errorf("%s: %d instances have %d connections to Postgres", i.name, instances, instances*connections)
+		}
+	}
+}
+
+func TestEveryChoiceHasItsReason(t *testing.T) {
+	t.Parallel()
+	choice := regexp.MustCompile(`^\s*(autoscaling\.knative\.dev/\S+|containerConcurrency|timeoutSeconds|responseStartTimeoutSeconds|limits|automountServiceAccountToken):`)
+	for _, name := range functions {
+		text, err := os.ReadFile("base/" + name + ".yaml")
+		if err != nil {
+			t.Fatal(err)
+		}
+		previous := ""
+		for line := range strings.Lines(string(text)) {
+			if choice.MatchString(line) && !strings.HasPrefix(strings.TrimSpace(previous), "#") {
+				t.Errorf("base/%s.yaml says %q without saying why", name, strings.TrimSpace(line))
+			}
+			previous = line
+		}
+	}
+}
+
+// The lab and kind give Argo the same settings for its own containers; what is tried on one must hold on the other.
+func TestArgoIsSetUpAlikeOnKindAndInTheLab(t *testing.T) {
+	t.Parallel()
+	executor := func(path string) string {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, rest, found := strings.Cut(string(text), "      executor: |\n")
+		if !found {
+			t.Fatalf("%s says nothing of the executor", path)
+		}
+		var block strings.Builder
+		for line := range strings.Lines(rest) {
+			if !strings.HasPrefix(line, "        ") {
+				break
+			}
+			block.WriteString(line)
+		}
+		return block.String()
+	}
+	if diff := cmp.Diff(executor("../infra/lab/manifests/argo/kustomization.yaml"), executor("../infra/kind/argo/kustomization.yaml")); diff != "" {
+		t.Errorf("-lab +kind:\n%s", diff)
+	}
+}
