@@ -112,6 +112,18 @@ e2e: lab-up images ## Test the whole service on that cluster, over HTTP
 	@$(BIN)/lab load $(LOCAL)/images/*.tar
 	@SUMO_K8_LAB=$(LAB) $(GO) test -count=1 -timeout 30m ./infra/lab/e2e
 
+.PHONY: deploy
+deploy: ## Install or update on the current cluster: make deploy OVERLAY=lab, kind, production or a folder
+	@infra/deploy.sh "$(OVERLAY)"
+
+.PHONY: kind-up
+kind-up: ## Bring up a kind cluster with Knative, Argo, S3, Postgres and the service; needs Docker
+	@infra/kind/up.sh
+
+.PHONY: kind-down
+kind-down: ## Remove that cluster with everything in it
+	@infra/kind/down.sh
+
 .PHONY: clean
 clean: ## Remove everything that was built, downloaded or run
 	@rm -rf $(LOCAL) $(PAGE)/node_modules $(PAGE)/src/openapi.d.ts

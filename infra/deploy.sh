@@ -1,0 +1,172 @@
+#!/usr/bin/env bash
+# Installs SUMO-K8 on the cluster of the current kubectl context, or brings it up to date: the schema first, then the
+# functions. Doing so again changes nothing, unless the image has the tag dev, behind which there may be another.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+# How long the migration and each function may take. Pulling an image for the first time takes most of it.
+patience=${PATIENCE:-300}
+functions=(auth submit status logs reconcile)
+
+usage() {
+	cat <<-'END'
+		usage: infra/deploy.sh OVERLAY
+		       infra/deploy.sh roll
+
+		OVERLAY  a folder below deploy/overlays, or any folder with a kustomization
+		roll     gives every function a new revision, which reads the Secret sumo-k8 again
+
+		PATIENCE is how many seconds to wait for each step (300).
+	END
+}
+
+say() { printf '%s\n' "$*"; }
+fail() {
+	printf 'deploy: %s\n' "$*" >&2
+	exit 1
+}
+
+# The lab has a kubectl and a kubeconfig of its own.
+lab=${XDG_CACHE_HOME:-$HOME/.cache}/sumo-k8/lab
+use_lab() {
+	[[ -r $lab/run/environment ]] || fail "the lab does not run: make lab-up"
+	export KUBECONFIG=$lab/run/kubeconfig/admin PATH=$lab:$PATH
+}
+
+# check_cluster says what is missing before anything is changed.
+check_cluster() {
+	command -v kubectl >/dev/null || fail "kubectl is not installed"
+	local version missing=()
+	version=$(kubectl get --raw /version --request-timeout=10s 2>&1) || fail "the cluster does not answer: $version"
+	for kind in services.serving.knative.dev httproutes.gateway.networking.k8s.io workflows.argoproj.io; do
+		kubectl get crd "$kind" >/dev/null 2>&1 || missing+=("$kind")
+	done
+	((${#missing[@]} == 0)) || fail "the cluster lacks ${missing[*]}; docs/production.md says what has to be installed first"
+}
+
+# lab_secret makes the Secret from what the lab tells of itself. A key that was made once stays.
+lab_secret() {
+	local admin
+	admin=$(kubectl -n sumo-k8 get secret sumo-k8 -o 'jsonpath={.data.ADMIN_KEY}' 2>/dev/null | base64 -d || true)
+	{
+		grep -E '^(DATABASE_URL|S3_ENDPOINT|S3_ACCESS_KEY|S3_SECRET_KEY)=' "$lab/run/environment"
+		printf 'ADMIN_KEY=%s\n' "${admin:-$(head -c 24 /dev/urandom | base64 | tr -d '+/=')}"
+	} | kubectl -n sumo-k8 create secret generic sumo-k8 --from-env-file=/dev/stdin --dry-run=client -o yaml | kubectl apply -f -
+}
+
+# await_migration waits until the Job has done its work, or says why it has not.
+await_migration() {
+	local deadline=$((SECONDS + patience)) state
+	while ((SECONDS < deadline)); do
+		state=$(kubectl -n sumo-k8 get job migrate -o 'jsonpath={range .status.conditions[?(@.status=="True")]}{.type} {end}')
+		case $state in
+		*Complete*) return ;;
+		*Failed*) break ;;
+		esac
+		sleep 1
+	done
+	kubectl -n sumo-k8 get pods -l job-name=migrate >&2 || true
+	kubectl -n sumo-k8 logs -l job-name=migrate --tail=20 >&2 || true
+	fail "the migration did not end well; above is what it said. Nothing else was changed"
+}
+
+# await NAME waits until the function's newest revision is the one that gets requests.
+await() {
+	local deadline=$((SECONDS + patience)) answer generation observed ready created latest reason
+	while ((SECONDS < deadline)); do
+		answer=$(kubectl -n sumo-k8 get services.serving.knative.dev "$1" -o 'jsonpath={.metadata.generation}|{.status.observedGeneration}|{.status.conditions[?(@.type=="Ready")].status}|{.status.latestCreatedRevisionName}|{.status.latestReadyRevisionName}|{.status.conditions[?(@.type=="Ready")].message}')
+		IFS='|' read -r generation observed ready created latest reason <<<"$answer"
+		if [[ $generation == "$observed" && $ready == True && $created == "$latest" ]]; then
+			say "  $1 is ready ($latest)"
+			return
+		fi
+		sleep 1
+	done
+	kubectl -n sumo-k8 get pods -l "serving.knative.dev/service=$1" >&2 || true
+	kubectl -n sumo-k8 logs -l "serving.knative.dev/service=$1" -c function --tail=20 >&2 || true
+	fail "$1 is not ready after $patience s: ${reason:-Knative has said nothing of it yet}"
+}
+
+await_functions() {
+	for name in "${functions[@]}"; do await "$name"; done
+}
+
+roll() {
+	local now
+	now=$(date -u +%Y-%m-%dT%H:%M:%SZ)
+	for name in "${functions[@]}"; do
+		kubectl -n sumo-k8 patch services.serving.knative.dev "$name" --type=merge \
+			-p "{\"spec\":{\"template\":{\"metadata\":{\"annotations\":{\"sumo-k8.io/rolled\":\"$now\"}}}}}" >/dev/null
+	done
+	say "Waiting for the functions:"
+	await_functions
+}
+
+overlay=${1:-}
+[[ -n $overlay && $overlay != -* ]] || {
+	usage >&2
+	exit 2
+}
+if [[ $overlay == roll ]]; then
+	check_cluster
+	roll
+	exit
+fi
+
+folder=$overlay
+[[ -d deploy/overlays/$overlay ]] && folder=deploy/overlays/$overlay
+[[ -r $folder/kustomization.yaml ]] || fail "there is no overlay $overlay; deploy/overlays has $(cd deploy/overlays && echo *)"
+[[ $overlay == lab ]] && use_lab
+check_cluster
+
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+kubectl kustomize "$folder" >"$work/all.yaml"
+
+# What there is without functions: accounts, settings, the migration.
+before=(-l 'app.kubernetes.io/component notin (function,schedule)')
+
+say "Preparing the namespace sumo-k8"
+kubectl get namespace sumo-k8 >/dev/null 2>&1 || kubectl create namespace sumo-k8 >/dev/null
+rolled=
+if [[ $overlay == lab ]]; then
+	old=$(kubectl -n sumo-k8 get secret sumo-k8 -o 'jsonpath={.metadata.resourceVersion}' 2>/dev/null || true)
+	lab_secret
+	[[ -z $old || $old == "$(kubectl -n sumo-k8 get secret sumo-k8 -o 'jsonpath={.metadata.resourceVersion}')" ]] || rolled=yes
+elif ! grep -qx '  name: sumo-k8' <(sed -n '/^kind: Secret$/,/^---$/p' "$work/all.yaml"); then
+	kubectl -n sumo-k8 get secret sumo-k8 >/dev/null 2>&1 ||
+		fail "the Secret sumo-k8 is missing in the namespace sumo-k8: fill in $folder/secret.env.example and make it as its first lines say"
+fi
+
+# A Job cannot be changed, so that one of another image, or one that failed, makes room. What is behind the tag dev may
+# have changed since: then the migration has to run again, and functions that are there need a new revision.
+image=$(kubectl create --dry-run=client -f "$work/all.yaml" -l app.kubernetes.io/component=migrate -o 'jsonpath={.spec.template.spec.containers[0].image}')
+has=$(kubectl -n sumo-k8 get job migrate -o 'jsonpath={.spec.template.spec.containers[0].image} {.status.conditions[?(@.status=="True")].type}' 2>/dev/null || true)
+if [[ -n $has && ($has != "$image "* || $has == *Failed* || $image == *:dev || -n $rolled) ]]; then
+	kubectl -n sumo-k8 delete job migrate --wait >/dev/null
+fi
+if [[ $image == *:dev ]] && kubectl -n sumo-k8 get services.serving.knative.dev reconcile >/dev/null 2>&1; then
+	rolled=yes
+fi
+
+say "Migrating"
+kubectl apply -f "$work/all.yaml" "${before[@]}" | grep -v ' unchanged$' || true
+await_migration
+
+say "Applying $folder"
+kubectl apply -f "$work/all.yaml" | grep -v ' unchanged$' || true
+if [[ $rolled ]]; then
+	say "Every function gets a new revision, for what the Secret or the image's tag may now have."
+	roll
+else
+	say "Waiting for the functions:"
+	await_functions
+fi
+
+address=$(kubectl -n sumo-k8 get gateway sumo-k8 -o 'jsonpath={.status.addresses[0].value}' 2>/dev/null || true)
+say "SUMO-K8 is installed. The Gateway's address: ${address:-not known to it}"
+case $overlay in
+lab) say "From this machine: http://10.244.0.1:30080" ;;
+kind) say "From this machine: http://localhost:8080" ;;
+esac
+say "The admin key: kubectl -n sumo-k8 get secret sumo-k8 -o 'jsonpath={.data.ADMIN_KEY}' | base64 -d"
