@@ -1,0 +1,68 @@
+#!/usr/bin/env bash
+# Makes a kind cluster with everything that SUMO-K8 needs, puts our images on its node, and installs SUMO-K8. Needs Docker, kind
+# and kubectl. It may be run again: what is there already stays.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+
+# Serving is what the lab builds, 0.48.0, in the numbering of its releases; so are the CRDs of the Gateway API.
+serving=https://github.com/knative/serving/releases/download/knative-v1.21.0
+gateway=https://github.com/kubernetes-sigs/gateway-api/releases/download/v1.6.1/standard-install.yaml
+# How long a Deployment may take: its image is pulled first.
+patience=300s
+
+say() { printf '\n== %s\n' "$*"; }
+fail() {
+	printf 'kind-up: %s\n' "$*" >&2
+	exit 1
+}
+
+for program in docker kind kubectl; do
+	command -v "$program" >/dev/null || fail "$program is not installed"
+done
+docker info >/dev/null 2>&1 || fail "Docker does not answer"
+
+rollout() { # NAMESPACE DEPLOYMENT...
+	local namespace=$1
+	shift
+	for name in "$@"; do
+		kubectl -n "$namespace" rollout status "deployment/$name" --timeout="$patience"
+	done
+}
+
+say "Images"
+docker build -q -f infra/images/functions.Dockerfile -t dev.local/functions:dev .
+docker build -q -f infra/images/sumo.Dockerfile --build-arg SUITE=bookworm -t dev.local/sumo:1.15 .
+docker build -q -f infra/images/sumo.Dockerfile --build-arg SUITE=trixie -t dev.local/sumo:1.18 .
+
+say "Cluster"
+kind get clusters 2>/dev/null | grep -qx sumo-k8 || kind create cluster --config infra/kind/kind.yaml --wait 120s
+kubectl config use-context kind-sumo-k8 >/dev/null
+kind load docker-image --name sumo-k8 dev.local/functions:dev dev.local/sumo:1.15 dev.local/sumo:1.18
+
+say "Knative Serving"
+kubectl apply --server-side --force-conflicts -f "$serving/serving-crds.yaml"
+kubectl wait --for=condition=Established --timeout=60s crd -l knative.dev/crd-install=true >/dev/null
+kubectl apply --server-side --force-conflicts -f "$serving/serving-core.yaml"
+rollout knative-serving activator autoscaler controller webhook
+# Which ingress there is, and which images are on the node only: their digests cannot be asked for.
+kubectl -n knative-serving patch configmap config-network --type=merge \
+	-p '{"data":{"ingress-class":"traefik.ingress.networking.knative.dev"}}'
+kubectl -n knative-serving patch configmap config-deployment --type=merge \
+	-p '{"data":{"registries-skipping-tag-resolving":"kind.local,ko.local,dev.local"}}'
+
+say "Gateway"
+kubectl apply --server-side --force-conflicts -f "$gateway"
+kubectl apply --server-side --force-conflicts -k infra/gateway
+rollout traefik traefik
+
+say "Argo Workflows"
+kubectl apply --server-side --force-conflicts -k infra/kind/argo
+rollout argo workflow-controller argo-server
+
+say "SUMO-K8"
+infra/deploy.sh kind
+cat <<-'END'
+
+	Argo's page, to look at runs: http://localhost:2746
+	To remove everything: make kind-down
+END
