@@ -44,7 +44,7 @@ func TestUnusableSettingsAreNamed(t *testing.T) {
 	for name, value := range map[string]string{
 		"MAX_UPLOAD_MIB": "0", "DEFAULT_TIMEOUT": "48h", "LINK_LIFETIME": "-1s", "ENGINE": "steam", "MAX_QUEUED_JOBS": "many", "STREAM_LIMIT": "0s",
 		"SUBMISSIONS_PER_MINUTE": "-1", "CALLS_PER_SECOND": "-1", "WRONG_KEYS_PER_MINUTE": "-1", "TRUSTED_PROXIES": "10.0.0.0",
-		"TOLERATIONS": "pool=spot:Never",
+		"TOLERATIONS":   "pool=spot:Never",
 		"RECONCILE_URL": "reconcile", "RECONCILE_CALLERS": "sumo-k8/schedule,submit",
 	} {
 		t.Run(name, func(t *testing.T) {
