@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"mime"
 	"mime/multipart"
 	"net/http"
@@ -86,7 +87,7 @@ func (f *formReader[T]) read(r *http.Request, accept func(zip part, before *T) e
 		fields, err := f.readURLEncoded(r)
 		return fields, false, err
 	default:
-		return fields, false, problem.New(problem.Invalid, "The request's Content-Type is %.100q. Send multipart/form-data with the fields scenario_id and %s (a zip).",
+		return fields, false, problem.New(problem.Invalid, "The request's Content-Type is %.100q. Send multipart/form-data with the fields scenario_id and %s (a zip), or JSON to /jobs/s3.",
 			r.Header.Get("Content-Type"), fileField)
 	}
 	headers := &headerBudget{ReadCloser: r.Body}
@@ -187,7 +188,8 @@ func readField(part *multipart.Part, values url.Values) error {
 func (f *formReader[T]) decode(values url.Values) (fields T, err error) {
 	var items []problem.Item
 	typed := map[string]any{}
-	for name, list := range values {
+	for _, name := range slices.Sorted(maps.Keys(values)) {
+		list := values[name]
 		schema, known := f.schema.Properties[name]
 		if !known {
 			items = append(items, problem.Item{Location: "body." + name, Message: "is not a field of this form; /docs lists them"})
@@ -213,7 +215,7 @@ func (f *formReader[T]) decode(values url.Values) (fields T, err error) {
 	for _, err := range result.Errors {
 		var detail *huma.ErrorDetail
 		if errors.As(err, &detail) {
-			items = append(items, problem.Item{Location: detail.Location, Message: detail.Message})
+			items = append(items, problem.Item{Location: detail.Location, Message: detail.Message, Value: detail.Value})
 		}
 	}
 	if len(items) > 0 {

@@ -141,12 +141,16 @@ func TestFormsAreRefusedWithTheirFaults(t *testing.T) {
 		"a huge number":       {[]field{id, {name: "timeout_seconds", value: "9223372036854775807"}, zip}, problem.Invalid, "not valid"},
 		"labels as a list":    {[]field{id, {name: "labels", value: "[]"}, zip}, problem.Invalid, "body.labels must be a JSON object"},
 		"labels of numbers":   {[]field{id, {name: "labels", value: `{"a": 1}`}, zip}, problem.Invalid, "body.labels.a"},
+		"no seed":             {[]field{id, {name: "seed", value: "-1"}, zip}, problem.Invalid, "body.seed expected number >= 0"},
 		"an unknown field":    {[]field{id, {name: "cpus", value: "1"}, zip}, problem.Invalid, "body.cpus is not a field"},
 		"a nameless field":    {[]field{id, {value: "1"}, zip}, problem.Invalid, "is not a field"},
 	} {
 		got := readAll(form, multipartType, bytes.NewReader(multipartOf(t, test.fields...)))
 		if problem.CodeOf(got.err) != test.code || !strings.Contains(got.err.Error(), test.detail) {
 			t.Errorf("%s: got %v, want %s with %q", name, got.err, test.code, test.detail)
+		}
+		if p := new(problem.Error); name == "no seed" && (!errors.As(got.err, &p) || p.Items[0].Value != -1.) {
+			t.Errorf("%s: the fault does not tell its value: %+v", name, p)
 		}
 	}
 }

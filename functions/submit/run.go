@@ -2,9 +2,11 @@ package submit
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/sumo-k8/sumo-k8/pkg/job"
 	"github.com/sumo-k8/sumo-k8/pkg/problem"
@@ -61,9 +63,12 @@ func (f *Function) checkRun(t tenant.Tenant, r Run) error {
 	if len(r.Labels) > maxLabels {
 		refuse("labels", len(r.Labels), "has more than %d entries", maxLabels)
 	}
-	for key, value := range r.Labels {
-		if key == "" || len(key) > maxLabelLength || len(value) > maxLabelLength {
+	for _, key := range slices.Sorted(maps.Keys(r.Labels)) {
+		switch value := r.Labels[key]; {
+		case key == "" || utf8.RuneCountInString(key) > maxLabelLength || utf8.RuneCountInString(value) > maxLabelLength:
 			refuse("labels", key, "must have keys of 1 to %d characters and values of at most %d", maxLabelLength, maxLabelLength)
+		case strings.Contains(key, "="): // GET /jobs?label=key=value could not tell where the key ends
+			refuse("labels", key, "must have keys without =")
 		}
 	}
 	if len(items) == 0 {

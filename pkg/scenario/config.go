@@ -364,5 +364,5 @@ func (m Manifest) unclear(requested string, found int) error {
 	default:
 		err = problem.New(problem.Invalid, "The scenario has no configuration %s: correct config_file. There are: %s.", quote(requested), list)
 	}
-	return err.WithItems(problem.Item{Location: "config_file", Message: err.Detail, Value: shown(requested)})
+	return err.WithItems(problem.Item{Location: "body.config_file", Message: err.Detail, Value: shown(requested)})
 }

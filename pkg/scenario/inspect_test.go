@@ -515,7 +515,7 @@ func TestChooseConfig(t *testing.T) {
 				return
 			}
 			p, ok := errors.AsType[*problem.Error](err)
-			if !ok || p.Code != problem.Invalid || !strings.Contains(p.Detail, test.detail) || p.Items[0].Location != "config_file" {
+			if !ok || p.Code != problem.Invalid || !strings.Contains(p.Detail, test.detail) || p.Items[0].Location != "body.config_file" {
 				t.Errorf("got %v", err)
 			}
 		})
