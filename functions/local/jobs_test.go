@@ -88,7 +88,7 @@ func testListing(t *testing.T, s *service) {
 	if other := s.register(t).list(t, "").Jobs; len(other) != 0 {
 		t.Errorf("another tenant sees %d jobs", len(other))
 	}
-	for _, bad := range []string{"limit=0", "limit=201", "status=DONE", "label=x", "cursor=nonsense", "cursor=MTp4", "submitted_after=yesterday"} {
+	for _, bad := range []string{"limit=0", "limit=201", "status=DONE", "label=x", "cursor=nonsense", "cursor=MTp4", "submitted_after=yesterday", "state=FAILED"} {
 		c.call(t, "GET", "/jobs?"+bad).want(t, http.StatusBadRequest)
 	}
 }

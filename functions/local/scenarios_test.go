@@ -187,7 +187,7 @@ func testScenarioListing(t *testing.T, s *service) {
 	if n := len(list("limit=200").Scenarios); n != 5 {
 		t.Errorf("%d scenarios are listed", n)
 	}
-	for _, bad := range []string{"limit=0", "limit=201", "cursor=nonsense", "cursor=MTp4", "cursor=MToxOng"} {
+	for _, bad := range []string{"limit=0", "limit=201", "cursor=nonsense", "cursor=MTp4", "cursor=MToxOng", "name=grid"} {
 		c.call(t, "GET", "/scenarios?"+bad).want(t, http.StatusBadRequest)
 	}
 	var other page

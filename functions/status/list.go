@@ -19,6 +19,8 @@ func (f *Function) registerList(api huma.API) {
 		OperationID: "list-jobs", Method: http.MethodGet, Path: "/jobs", Tags: []string{"Jobs"},
 		Summary:     "List jobs, newest first",
 		Description: "Go on with next_cursor until it is empty. Jobs that are submitted meanwhile shift nothing.",
+		// A filter that is misspelt would list everything, and a script that removes what it finds would remove that.
+		RejectUnknownQueryParameters: true,
 	}, f.list)
 }
 

@@ -17,8 +17,9 @@ func (f *Function) registerScenarios(api huma.API) {
 	tags := []string{"Scenarios"}
 	rest.Register(api, rest.Tenant, huma.Operation{
 		OperationID: "list-scenarios", Method: http.MethodGet, Path: "/scenarios", Tags: tags,
-		Summary:     "List scenarios, newest first",
-		Description: "Each with the size of its networks and demand. Go on with next_cursor until it is empty. Scenarios that arrive meanwhile shift nothing.",
+		Summary:                      "List scenarios, newest first",
+		Description:                  "Each with the size of its networks and demand. Go on with next_cursor until it is empty. Scenarios that arrive meanwhile shift nothing.",
+		RejectUnknownQueryParameters: true, // see list-jobs
 	}, f.listScenarios)
 	rest.Register(api, rest.Tenant, huma.Operation{
 		OperationID: "get-scenario", Method: http.MethodGet, Path: "/scenarios/{id}", Tags: tags,

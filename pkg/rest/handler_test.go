@@ -47,8 +47,9 @@ type itemAnswer struct {
 }
 
 type itemRequest struct {
-	ID    string `path:"id"`
-	Limit int    `query:"limit" minimum:"1" maximum:"5" default:"1"`
+	ID    string    `path:"id"`
+	Limit int       `query:"limit" minimum:"1" maximum:"5" default:"1"`
+	Since time.Time `query:"since"`
 }
 
 // setup serves an API with one operation for a tenant, one for operators, and those of add.
@@ -345,6 +346,7 @@ func TestFaultsInARequestAreListed(t *testing.T) {
 	}{
 		"a number out of range": {"GET", "/items/1?limit=6", "", "Authorization: " + b.key, 400, "query.limit"},
 		"no number":             {"GET", "/items/1?limit=many", "", "Authorization: " + b.key, 400, "query.limit"},
+		"no time":               {"GET", "/items/1?since=yesterday", "", "Authorization: " + b.key, 400, "query.since"},
 		"a missing member":      {"POST", "/operate", `{}`, "X-Admin-Key: " + operatorKey, 400, "body"},
 		"an unknown member":     {"POST", "/operate", `{"name": "x", "nam": 1}`, "X-Admin-Key: " + operatorKey, 400, "body.nam"},
 		"an empty member":       {"POST", "/operate", `{"name": ""}`, "X-Admin-Key: " + operatorKey, 400, "body.name"},
@@ -361,6 +363,9 @@ func TestFaultsInARequestAreListed(t *testing.T) {
 		}
 		if len(a.body) > 1000 {
 			t.Errorf("%s is answered with %d bytes", name, len(a.body))
+		}
+		if strings.Contains(a.body, "2006-01-02") { // how Go writes the form of a time
+			t.Errorf("%s is answered with what only Go programmers understand: %s", name, a.body)
 		}
 	}
 	if a := b.send(t, "POST", "/operate", "name: x", "X-Admin-Key: "+operatorKey, "Content-Type: application/yaml"); a.status != 415 || a.problem(t).Code != unsupportedMediaType {

@@ -175,6 +175,9 @@ func init() {
 			var d huma.ErrorDetailer
 			if errors.As(err, &d) {
 				detail := d.ErrorDetail()
+				if strings.HasPrefix(detail.Message, "invalid date/time for format ") { // and then the format as Go writes it
+					detail.Message = "expected a time such as 2026-05-01T06:00:00Z"
+				}
 				p.Errors = append(p.Errors, problem.Item{Location: detail.Location, Message: detail.Message, Value: shorten(detail.Value)})
 			} else if err != nil {
 				p.Errors = append(p.Errors, problem.Item{Message: err.Error()})
