@@ -7,13 +7,13 @@ import (
 	"fmt"
 	"io"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/sumo-k8/sumo-k8/functions/internal/show"
 	"github.com/sumo-k8/sumo-k8/pkg/client"
+	"github.com/sumo-k8/sumo-k8/pkg/problem"
 )
 
 // app is one invocation of the program.
@@ -133,14 +133,12 @@ func (a *app) note(format string, args ...any) {
 
 // table prints rows with aligned columns.
 func (a *app) table(rows [][]string) {
-	w := tabwriter.NewWriter(a.out, 0, 0, 2, ' ', 0)
 	for _, row := range rows {
 		for i, cell := range row {
 			row[i] = show.Printable(cell)
 		}
-		fmt.Fprintln(w, strings.Join(row, "\t"))
 	}
-	_ = w.Flush() // a closed output ends the program by itself
+	show.Table(a.out, rows)
 }
 
 // report says why a command has failed.
@@ -181,15 +179,23 @@ func (a *app) refusal(e *client.Error) {
 		return
 	}
 	a.note("sumo-k8: %s", e.Detail)
-	for _, item := range e.Items {
-		if item.Location == "" {
-			a.note("  %s", item.Message)
-		} else {
-			a.note("  %s: %s", item.Location, item.Message)
-		}
-	}
+	a.faults(e.Detail, e.Items, a.note)
 	if e.Status >= 500 && e.RequestID != "" {
 		a.note("The operator finds this in the log as %s.", e.RequestID)
+	}
+}
+
+// faults shows each fault below the sentence on the whole, which is enough where it says all of the only one.
+func (a *app) faults(detail string, items []problem.Item, print func(format string, args ...any)) {
+	if len(items) == 1 && strings.Contains(detail, items[0].Message) {
+		return
+	}
+	for _, item := range items {
+		if item.Location == "" {
+			print("  %s", item.Message)
+		} else {
+			print("  %s: %s", item.Location, item.Message)
+		}
 	}
 }
 

@@ -71,6 +71,9 @@ func TestMistakesInTheCommandLine(t *testing.T) {
 		"no such time":             {[]string{"ls", "--since", "yesterday"}, `--since "yesterday" is no time`},
 		"a number that is none":    {[]string{"submit", zip, "--seed", "x"}, "--seed"},
 		"fewer than no jobs":       {[]string{"ls", "-n", "-1"}, "--limit -1"},
+		"no core":                  {[]string{"submit", zip, "--cpu", "0"}, "--cpu 0"},
+		"no memory":                {[]string{"submit", zip, "--memory-gi", "0"}, "--memory-gi 0"},
+		"no time":                  {[]string{"submit", zip, "--timeout", "0s"}, "--timeout 0s"},
 		"no service":               {[]string{"submit", zip}, "no service is named; run sumo-k8 login, or set SUMO_K8_URL"},
 		"no address":               {[]string{"ls", "--url", "localhost:8080"}, "no API key for localhost:8080"},
 		"no key at login":          {[]string{"login", "http://localhost"}, "no API key was given"},
@@ -111,8 +114,8 @@ func TestWhatOthersNamedCannotSteerTheTerminal(t *testing.T) {
 	var out bytes.Buffer
 	a := &app{out: &out, err: &out}
 	a.table([][]string{{"a\x1b[31mb", "c\td"}})
-	a.note("x\x1b]0;title\x07\ny")
-	if diff := cmp.Diff("a[31mb  c d\nx]0;title\ny\n", out.String()); diff != "" {
+	a.note("x\x1b]0;title\x07\ny\u202ez")
+	if diff := cmp.Diff("a[31mb  c d\nx]0;title\nyz\n", out.String()); diff != "" {
 		t.Errorf("output (-want +got):\n%s", diff)
 	}
 }

@@ -78,7 +78,7 @@ func (a *app) results(ctx context.Context, api *client.Client, id string, o resu
 	case len(found.Files) == 0:
 		return fmt.Errorf("job %s, which is %s, has no files", id, found.Status)
 	case len(files) == 0:
-		return fmt.Errorf("none of the %d files matches %q; --list shows them", len(found.Files), o.name)
+		return fmt.Errorf("none of the job's %s matches %q; --list shows them", counted(len(found.Files), "file"), o.name)
 	}
 	if o.zip {
 		err = a.fetchZip(ctx, api, id, o.dir)
@@ -101,7 +101,18 @@ func (o resultOptions) matches(name string) bool {
 	return whole || last
 }
 
+func counted(n int, thing string) string {
+	if n == 1 {
+		return "1 " + thing
+	}
+	return fmt.Sprintf("%d %ss", n, thing)
+}
+
 func (a *app) listFiles(files []client.ResultFile) {
+	if len(files) == 0 {
+		a.note("No files.")
+		return
+	}
 	rows := [][]string{{"FILE", "SIZE", "TYPE"}}
 	for _, f := range files {
 		rows = append(rows, []string{f.Name, size(f.Size), f.ContentType})
@@ -141,7 +152,8 @@ func (a *app) fetch(ctx context.Context, api *client.Client, id string, files []
 		total += f.Size
 	}
 	if !a.asJSON() {
-		fmt.Fprintf(a.out, "%d files, %s, in %s\n", len(files), size(total), dir)
+		files := counted(len(files), "file")
+		fmt.Fprintf(a.out, "%s, %s, in %s\n", files, size(total), dir)
 	}
 	return nil
 }

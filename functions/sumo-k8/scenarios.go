@@ -58,13 +58,9 @@ func (a *app) validation(v client.Validation) {
 		a.configs(v.Configs)
 	} else {
 		fmt.Fprintln(a.out, show.Printable(v.Detail))
-		for _, item := range v.Errors {
-			place := ""
-			if item.Location != "" {
-				place = item.Location + ": "
-			}
-			fmt.Fprintln(a.out, show.Printable("  "+place+item.Message))
-		}
+		a.faults(v.Detail, v.Errors, func(format string, args ...any) {
+			fmt.Fprintln(a.out, show.Printable(fmt.Sprintf(format, args...)))
+		})
 	}
 	a.warnings(v.Warnings)
 }

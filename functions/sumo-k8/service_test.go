@@ -150,6 +150,9 @@ func testExitCodes(t *testing.T, s *localserver.Server) {
 
 	id := strings.TrimSpace(u.ok("submit", u.endless()).stdout)
 	u.until(id, "RUNNING")
+	if o := u.ok("results", id, "--list"); o.stdout != "" || !strings.Contains(o.stderr, "No files.") {
+		t.Errorf("no files are listed as\n%s\n%s", o.stdout, o.stderr)
+	}
 	says(t, u.ok("cancel", id).stdout, id)
 	u.ends(exitCancelled, "logs", "--follow", id)
 	says(t, u.ends(exitCancelled, "logs", "--follow", id, "-o", "json").stdout, `"CANCELLED"`)
@@ -292,7 +295,12 @@ func testRefusal(t *testing.T, s *localserver.Server) {
 	if err := json.Unmarshal([]byte(o.stdout), &document); err != nil || document.Code != "scenario_invalid" || len(document.Errors) < 2 {
 		t.Errorf("the document is %s (%v)", o.stdout, err)
 	}
-	says(t, u.ends(exitRefused, "submit", u.network("square", nil), "--cpu", "33").stderr, "  body.cpu_request: ")
+	for _, args := range [][]string{{"submit", u.network("square", nil), "--cpu", "33"}, {"submit", u.file("text.zip", []byte("text"))}} {
+		if o := u.ends(exitRefused, args...); strings.Contains(o.stderr, "\n  ") || !strings.HasPrefix(o.stderr, "sumo-k8: ") {
+			t.Errorf("the one fault is told twice, or never:\n%s", o.stderr)
+		}
+	}
+	says(t, u.ends(exitFailed, "validate", u.file("text.zip", []byte("text"))).stdout, "not a zip")
 }
 
 func testResults(t *testing.T, s *localserver.Server) {
@@ -338,6 +346,7 @@ func testResults(t *testing.T, s *localserver.Server) {
 	}
 	some := filepath.Join(u.dir, "some")
 	u.ok("results", "@latest", "--dir", some, "--name", "s*.json")
+	says(t, u.ok("results", "@latest", "--dir", some, "--name", "s*.json").stdout, "1 file, ")
 	if diff := cmp.Diff([]string{"summary.json"}, names(some)); diff != "" {
 		t.Errorf("files by name (-want +got):\n%s", diff)
 	}

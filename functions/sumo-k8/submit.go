@@ -74,8 +74,13 @@ func (r *runFlags) submission(args []string) (client.Submission, error) {
 	for _, output := range r.outputs {
 		s.Outputs = append(s.Outputs, simulation.Output(output))
 	}
-	if r.timeout < 0 {
-		return s, usage("--timeout %s lies in the past", r.timeout)
+	switch { // what is not above zero would be left out, and the service take its default
+	case r.set("timeout") && r.timeout <= 0:
+		return s, usage("--timeout %s leaves the run no time", r.timeout)
+	case r.set("cpu") && r.CPURequest < 1:
+		return s, usage("--cpu %d: a run needs at least one core", r.CPURequest)
+	case r.set("memory-gi") && r.MemoryGi < 1:
+		return s, usage("--memory-gi %d: a run needs at least one GiB", r.MemoryGi)
 	}
 	s.TimeoutSeconds = int((r.timeout + time.Second - 1) / time.Second)
 	var name string

@@ -9,8 +9,9 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
-	"unicode/utf8"
+	"unicode"
 
+	"github.com/mattn/go-runewidth"
 	"github.com/vbauerster/mpb/v8"
 	"github.com/vbauerster/mpb/v8/cwriter"
 	"github.com/vbauerster/mpb/v8/decor"
@@ -51,7 +52,7 @@ func IsTerminal(w io.Writer) bool {
 func widest(names []string) int {
 	width := 0
 	for _, n := range names {
-		width = max(width, utf8.RuneCountInString(n))
+		width = max(width, runewidth.StringWidth(n))
 	}
 	return width
 }
@@ -61,7 +62,7 @@ func padded(name string, width int, separator string) string {
 	if width == 0 {
 		return ""
 	}
-	return fmt.Sprintf("%-*s%s", width, name, separator)
+	return runewidth.FillRight(name, width) + separator
 }
 
 // Printable keeps what strangers wrote from steering the terminal.
@@ -70,7 +71,7 @@ func Printable(line string) string {
 		if r == '\t' || r == '\n' {
 			return ' '
 		}
-		if r < ' ' || r == 0x7f || r >= 0x80 && r < 0xa0 {
+		if r < ' ' || r == 0x7f || r >= 0x80 && r < 0xa0 || unicode.Is(unicode.Bidi_Control, r) {
 			return -1
 		}
 		return r

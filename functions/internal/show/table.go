@@ -7,7 +7,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"unicode/utf8"
+
+	"github.com/mattn/go-runewidth"
 
 	"github.com/sumo-k8/sumo-k8/pkg/simulation"
 )
@@ -91,13 +92,36 @@ func Label(name string) string {
 	return strings.ReplaceAll(name, "_", " ")
 }
 
+// Table prints rows with aligned columns.
+func Table(w io.Writer, rows [][]string) {
+	var widths []int
+	for _, row := range rows {
+		for i, cell := range row {
+			if i == len(widths) {
+				widths = append(widths, 0)
+			}
+			widths[i] = max(widths[i], runewidth.StringWidth(cell))
+		}
+	}
+	for _, row := range rows {
+		var line strings.Builder
+		for i, cell := range row {
+			if i < len(row)-1 {
+				cell = runewidth.FillRight(cell, widths[i]) + "  "
+			}
+			line.WriteString(cell)
+		}
+		fmt.Fprintln(w, line.String())
+	}
+}
+
 // Grid prints rows with aligned columns: the first, left of them, begin at one side, and all others, which hold numbers, end at
 // one. A rule stands below the first row.
 func Grid(w io.Writer, rows [][]string, left int) {
 	widths := make([]int, len(rows[0]))
 	for _, row := range rows {
 		for i, cell := range row {
-			widths[i] = max(widths[i], utf8.RuneCountInString(cell))
+			widths[i] = max(widths[i], runewidth.StringWidth(cell))
 		}
 	}
 	for i, row := range rows {
@@ -107,9 +131,9 @@ func Grid(w io.Writer, rows [][]string, left int) {
 				line.WriteString("  ")
 			}
 			if width := widths[c]; c < left {
-				fmt.Fprintf(&line, "%-*s", width, cell)
+				line.WriteString(runewidth.FillRight(cell, width))
 			} else {
-				fmt.Fprintf(&line, "%*s", width, cell)
+				line.WriteString(runewidth.FillLeft(cell, width))
 			}
 		}
 		fmt.Fprintln(w, strings.TrimRight(line.String(), " "))

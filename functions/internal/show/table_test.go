@@ -42,3 +42,13 @@ emergency stops                    2             -     -
 		t.Errorf("a metric that was not asked for:\n%s", &b)
 	}
 }
+
+func TestColumnsAreAlignedAsTheyAreSeen(t *testing.T) {
+	t.Parallel()
+	var b strings.Builder
+	Table(&b, [][]string{{"NAME", "STATUS"}, {"Straße 🚦", "RUNNING"}, {"交通", "FAILED"}, {"e\u0301te\u0301", ""}})
+	want := "NAME       STATUS\nStraße 🚦  RUNNING\n交通       FAILED\ne\u0301te\u0301        \n" // the signal and each of 交通 are as wide as two letters
+	if diff := cmp.Diff(want, b.String()); diff != "" {
+		t.Errorf("table (-want +got):\n%s", diff)
+	}
+}
