@@ -9,6 +9,7 @@ usage() {
 		components:
 		  sumo        the traffic simulator, with netconvert, netgenerate and duarouter
 		  sumo-tools  SUMO's Python tools, such as randomTrips.py
+		  ipset       sets of addresses in the packet filter, which network policies use
 		  postgres    the database server; no cluster of the whole system is started
 		  gcc         a C compiler, which Go's race detector needs
 		  shellcheck  the linter of shell scripts
@@ -36,6 +37,7 @@ present() {
 	node) command -v node && command -v npm ;;
 	chromium) command -v chromium || command -v chromium-browser || command -v google-chrome ;;
 	iptables) command -v iptables && command -v conntrack && command -v ethtool && command -v socat && command -v ip ;;
+	ipset) command -v ipset ;;
 	postgres) compgen -G '/usr/lib/postgresql/*/bin/initdb' || { command -v initdb && command -v postgres; } ;;
 	esac >/dev/null
 }
@@ -53,6 +55,7 @@ describe() {
 	node) echo "nodejs npm|30 to 100 MB|builds and tries the web page" ;;
 	chromium) echo "chromium fonts-liberation|100 to 150 MB|the browser in which the web page is tried" ;;
 	iptables) echo "iptables conntrack ethtool socat iproute2|2 to 4 MB|the network of the lab" ;;
+	ipset) echo "ipset|1 MB|the network policies of the lab" ;;
 	mmdebstrap) echo "mmdebstrap uidmap debian-archive-keyring|1 to 10 MB|unpacks Debian's packages for container images" ;;
 	shellcheck) echo "shellcheck|2 to 5 MB|checks the shell scripts" ;;
 	*) return 1 ;;

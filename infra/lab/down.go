@@ -52,6 +52,7 @@ func down(ctx context.Context, l layout, out io.Writer) error {
 		host.Unmount(l.run),
 		host.RemoveBridge(ctx, bridge),
 		host.RemoveChains(ctx, chains...),
+		host.RemoveSets(ctx, sets...),
 		host.RemoveControlGroups(controlGroup),
 		host.RestoreSettings(filepath.Join(l.run, "settings.json")),
 		removeTraces(l),

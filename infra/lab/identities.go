@@ -26,6 +26,7 @@ var clients = map[string]certificate.Subject{
 	"scheduler":          {Name: "system:kube-scheduler"},
 	"kubelet":            {Name: "system:node:" + node, Groups: []string{"system:nodes"}},
 	"proxy":              {Name: "system:kube-proxy"},
+	"router":             {Name: "lab:kube-router"},
 }
 
 // certify makes every certificate and kubeconfig that is missing.

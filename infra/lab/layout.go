@@ -40,8 +40,11 @@ const (
 // controlGroup is where the kubelet puts its pods.
 const controlGroup = "kubepods"
 
-// chains are the prefixes of the packet filter's chains that we, kube-proxy and the kubelet make.
+// chains are the prefixes of the packet filter's chains that we, kube-proxy, kube-router and the kubelet make.
 var chains = []string{"SUMO-K8-LAB", "KUBE-"}
+
+// sets are the prefixes of the packet filter's sets of addresses that kube-router makes.
+var sets = []string{"KUBE-SRC-", "KUBE-DST-", "kube-router-", "inet6:KUBE-", "inet6:kube-router-"}
 
 // settings are the kernel settings that we, kube-proxy, the kubelet and the bridge plugin change.
 var settings = []string{
@@ -133,6 +136,10 @@ func (l layout) components() []component.Component {
 		{
 			Name: "coredns", Module: module("coredns"),
 			Programs: []component.Program{{Name: "coredns", Package: "github.com/coredns/coredns"}},
+		},
+		{
+			Name: "kube-router", Module: module("kube-router"),
+			Programs: []component.Program{{Name: "kube-router", Package: "github.com/cloudnativelabs/kube-router/v2/cmd/kube-router"}},
 		},
 		{
 			Name: "argo", Module: module("argo"),

@@ -189,6 +189,18 @@ func stages(l layout, p programs, c credentials) ([][]daemon.Spec, error) {
 				"--proxy-mode", "iptables", "--nodeport-addresses", address+"/32", "--healthz-bind-address", "127.0.0.1:10256",
 				"--conntrack-max-per-core=0", "--conntrack-tcp-timeout-established=0", "--conntrack-tcp-timeout-close-wait=0"),
 		},
+		{
+			// Last, because its rights are among what is deployed. Of all that it can do it enforces network policies only. Its health server would listen on every address.
+			spec("kube-router", func(ctx context.Context) error {
+				ctx, cancel := context.WithTimeout(ctx, probe)
+				defer cancel()
+				_, err := host.Run(ctx, "", "iptables", "--numeric", "--list", "KUBE-ROUTER-FORWARD")
+				return err
+			}, []string{l.kubeconfig("router")},
+				p["kube-router"], "--kubeconfig", l.kubeconfig("router"), "--hostname-override", node,
+				"--run-firewall=true", "--run-router=false", "--run-service-proxy=false", "--run-loadbalancer=false",
+				"--service-cluster-ip-range", serviceNet, "--health-port=0", "--metrics-port=0"),
+		},
 	}, nil
 }
 

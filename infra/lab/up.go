@@ -18,7 +18,7 @@ import (
 )
 
 // packages are the components of infra/debian/install.sh that the lab needs.
-var packages = []string{"containerd", "cni", "iptables", "postgres"}
+var packages = []string{"containerd", "cni", "iptables", "ipset", "postgres"}
 
 // up brings the lab from any state to one that works. Every step looks at what is there and does only the rest, so that
 // it repairs what has died and costs little when nothing has.
@@ -100,6 +100,7 @@ func up(ctx context.Context, l layout, out io.Writer) error {
 		{"API server", func() (string, error) { return run(ctx, l, layers[1]) }},
 		{"controllers", func() (string, error) { return run(ctx, l, layers[2]) }},
 		{"deployments", func() (string, error) { return deploy(ctx, l, p) }},
+		{"policies", func() (string, error) { return run(ctx, l, layers[3]) }},
 		{"node", func() (string, error) { return awaitNode(ctx, l, p) }},
 		{"rollout", func() (string, error) { return rollout(ctx, l, p) }},
 	} {

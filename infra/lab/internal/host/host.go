@@ -68,6 +68,26 @@ func RemoveBridge(ctx context.Context, name string) error {
 // Filters are the programs of the packet filters of IPv4 and IPv6.
 var Filters = []string{"iptables", "ip6tables"}
 
+// RemoveSets removes the packet filter's sets of addresses whose names begin with one of the prefixes. No rule may use
+// them any longer.
+func RemoveSets(ctx context.Context, prefixes ...string) error {
+	if _, err := exec.LookPath("ipset"); err != nil {
+		return nil // then nobody has made any
+	}
+	names, err := Run(ctx, "", "ipset", "list", "-name")
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for _, name := range strings.Fields(names) {
+		if slices.ContainsFunc(prefixes, func(prefix string) bool { return strings.HasPrefix(name, prefix) }) {
+			_, err := Run(ctx, "", "ipset", "destroy", name)
+			errs = append(errs, err)
+		}
+	}
+	return errors.Join(errs...)
+}
+
 // RemoveChains removes all chains whose names begin with one of the prefixes, and the rules of other chains that lead
 // there.
 func RemoveChains(ctx context.Context, prefixes ...string) error {
