@@ -136,6 +136,9 @@ func storeOf(cfg config.Config) s3store.Config {
 // addCluster gives each function what it needs of the cluster, and has rights for: see deploy.
 func addCluster(parts *wire.Parts) (stop func(), err error) {
 	cfg := parts.Config
+	if cfg.Target == "status" {
+		return func() {}, nil // it has no rights on the cluster and no need of it, so that its pods hold no token either
+	}
 	client, err := kube.Connect(kube.Connection{Kubeconfig: cfg.Kubeconfig, UserAgent: "sumo-k8-" + cfg.Target})
 	if err != nil {
 		return func() {}, err
@@ -161,8 +164,6 @@ func addCluster(parts *wire.Parts) (stop func(), err error) {
 		}
 	case "logs":
 		parts.Live = kube.NewLogs(client)
-	case "status":
-		return stop, nil // it has no rights on the cluster, and no need of it
 	}
 	parts.Kubernetes = kube.Ping(client)
 	return stop, nil

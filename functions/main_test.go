@@ -249,6 +249,16 @@ func once(t *testing.T, env ...string) (out string, err error) {
 	return string(raw), err
 }
 
+// Its pods have no token of the cluster, so that it must not ask for one.
+func TestStatusRunsWithoutACluster(t *testing.T) {
+	t.Parallel()
+	d := deploy(t)
+	d.env = append(d.env, "ENGINE=argo", "SUMO_VERSION=1.15", "SUMO_IMAGES=1.15=dev.local/sumo:1.15", "KUBERNETES_SERVICE_HOST=", "KUBECONFIG=")
+	if code := send(t, "GET", d.start(t, "status")+"/ready", nil, nil, nil); code != http.StatusOK {
+		t.Errorf("/ready answered %d", code)
+	}
+}
+
 func TestWhatCannotBeServedIsRefused(t *testing.T) {
 	t.Parallel()
 	database := "DATABASE_URL=postgres:///x"
