@@ -29,10 +29,11 @@ func layManifests(l layout, p programs) (dir string, err error) {
 	}
 	err = os.CopyFS(dir, ours)
 	for place, from := range map[string]string{
-		"argo/published":    filepath.Join(filepath.Dir(p["workflow-controller"]), "manifests"),
-		"knative/published": filepath.Join(filepath.Dir(p["knative-controller"]), "manifests"),
-		"gateway-api":       filepath.Join(filepath.Dir(p["traefik"]), "gateway-api"),
-		"gateway/published": filepath.Join(l.source, "infra", "gateway"),
+		"knative-webhooks/published": filepath.Join(filepath.Dir(p["knative-controller"]), "manifests", "serving", "webhooks"),
+		"argo/published":             filepath.Join(filepath.Dir(p["workflow-controller"]), "manifests"),
+		"knative/published":          filepath.Join(filepath.Dir(p["knative-controller"]), "manifests"),
+		"gateway-api":                filepath.Join(filepath.Dir(p["traefik"]), "gateway-api"),
+		"gateway/published":          filepath.Join(l.source, "infra", "gateway"),
 	} {
 		err = errors.Join(err, os.CopyFS(filepath.Join(dir, place), os.DirFS(from)))
 	}
@@ -44,6 +45,9 @@ func layManifests(l layout, p programs) (dir string, err error) {
 func deploy(ctx context.Context, l layout, p programs) (string, error) {
 	dir, err := layManifests(l, p)
 	if err != nil {
+		return "", err
+	}
+	if err := ensureNamespace(ctx, l, p, "sumo-k8"); err != nil {
 		return "", err
 	}
 	in := func(name string) string { return filepath.Join(dir, filepath.FromSlash(name)) }
@@ -70,6 +74,17 @@ func deploy(ctx context.Context, l layout, p programs) (string, error) {
 	return "applied", nil
 }
 
+// ensureNamespace makes a namespace that belongs to others, and leaves one that is there as it is.
+func ensureNamespace(ctx context.Context, l layout, p programs, name string) error {
+	return retry(ctx, func() error {
+		there, err := kubectl(ctx, l, p, "", "get", "namespace", name, "--ignore-not-found", "--output", "name")
+		if err == nil && there == "" {
+			_, err = kubectl(ctx, l, p, "", "create", "namespace", name)
+		}
+		return err
+	})
+}
+
 // deployments are what has to run in the cluster, by namespace.
 var deployments = []struct{ namespace, name string }{
 	{"kube-system", "coredns"},
@@ -93,8 +108,13 @@ func rollout(ctx context.Context, l layout, p programs) (string, error) {
 			continue
 		}
 		// Not earlier: the webhook is asked about what is written to Knative, its own settings included.
-		published := filepath.Join(l.run, "manifests", "knative", "published", "serving", "webhooks")
-		if err := apply(ctx, l, p, "--filename", published); err != nil {
+		if err := apply(ctx, l, p, "--kustomize", filepath.Join(l.run, "manifests", "knative-webhooks")); err != nil {
+			return "", err
+		}
+		_, err := kubectl(ctx, l, p, "", "wait", "--for=jsonpath={.webhooks[0].clientConfig.caBundle}", "--timeout=60s",
+			"mutatingwebhookconfiguration/webhook.serving.knative.dev", "validatingwebhookconfiguration/validation.webhook.serving.knative.dev",
+			"validatingwebhookconfiguration/config.webhook.serving.knative.dev")
+		if err != nil {
 			return "", err
 		}
 	}
