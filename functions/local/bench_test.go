@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"mime/multipart"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"os"
 	"os/exec"
@@ -171,7 +172,8 @@ func resetPeak(b testing.TB, pid int) {
 	}
 }
 
-// BenchmarkGetJob is GET /jobs/{id} with its key check.
+// BenchmarkGetJob is GET /jobs/{id} with its key check. It prints beside it the rate of the bare statements, and that of the same
+// answer from a server that does nothing else: what a request costs beyond both is ours.
 func BenchmarkGetJob(b *testing.B) {
 	_, dir, c := benchService(b)
 	id := c.submit(b, "square").JobID
@@ -189,6 +191,32 @@ func BenchmarkGetJob(b *testing.B) {
 	bare := bareSQL(b, dir, c, id)
 	b.ReportMetric(bare, "bare-SQL/s")
 	b.ReportMetric(100*rate/bare, "%-of-bare-SQL")
+	b.ReportMetric(bareHTTP(b, c, id), "bare-HTTP/s")
+}
+
+// bareHTTP is the rate at which as many of the same clients get the same answer from a server of net/http's alone.
+func bareHTTP(b *testing.B, c *tenantClient, id string) float64 {
+	b.Helper()
+	const took = time.Second
+	body := c.call(b, "GET", "/jobs/"+id).want(b, http.StatusOK).body
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = w.Write(body)
+	}))
+	defer server.Close()
+	bare := &tenantClient{service: &service{url: server.URL, client: c.client}, key: c.key}
+	var done atomic.Int64
+	var work sync.WaitGroup
+	end := time.Now().Add(took)
+	for range 8 * runtime.GOMAXPROCS(0) {
+		work.Go(func() {
+			for ; time.Now().Before(end); done.Add(1) {
+				bare.call(b, "GET", "/jobs/"+id)
+			}
+		})
+	}
+	work.Wait()
+	return float64(done.Load()) / took.Seconds()
 }
 
 // bareSQL is the rate of the same statements, key and job, through pgx alone: as many clients, the same server.

@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
@@ -10,6 +11,7 @@ import (
 	"github.com/sumo-k8/sumo-k8/infra/laptop/laptoptest"
 	"github.com/sumo-k8/sumo-k8/pkg/idempotency"
 	"github.com/sumo-k8/sumo-k8/pkg/job"
+	"github.com/sumo-k8/sumo-k8/pkg/simulation"
 	"github.com/sumo-k8/sumo-k8/pkg/tenant"
 )
 
@@ -21,7 +23,7 @@ func BenchmarkJobWithKeyCheck(b *testing.B) {
 	}{{"direct", false}, {"pooled", true}} {
 		d := open(b, Config{URL: laptoptest.Database(b, Migrate), Pooled: mode.pooled})
 		text := newTenant(b, d, "acme", roomy)
-		j := submit(b, d, "acme")
+		j := finishedJob(b, d)
 		b.Run(mode.name+"/store", func(b *testing.B) {
 			for b.Loop() {
 				id, hash, err := tenant.ParseKey(text)
@@ -59,6 +61,22 @@ func BenchmarkJobWithKeyCheck(b *testing.B) {
 			}
 		})
 	}
+}
+
+// finishedJob has as much on record as a job usually has in the end.
+func finishedJob(b *testing.B, d *DB) job.Job {
+	b.Helper()
+	j := submit(b, d, "acme")
+	claim(b, d, "acme", 1)
+	u := job.Update{ID: j.ID, State: job.Succeeded, SumoVersion: "1.15.0", Summary: &simulation.Summary{}}
+	for range 21 {
+		u.Summary.Metrics = append(u.Summary.Metrics, simulation.Metric{Name: "mean_travel_time", Value: 276.86, Unit: "s"})
+	}
+	for i := range 9 {
+		u.Results = append(u.Results, job.ResultFile{Name: fmt.Sprintf("output-%d.xml", i), Size: 123_456, SHA256: strings.Repeat("ab", 32)})
+	}
+	apply(b, d, u)
+	return j
 }
 
 func BenchmarkCreateJob(b *testing.B) {
