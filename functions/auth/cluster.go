@@ -8,6 +8,7 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"github.com/sumo-k8/sumo-k8/pkg/idempotency"
 	"github.com/sumo-k8/sumo-k8/pkg/job"
 	"github.com/sumo-k8/sumo-k8/pkg/problem"
 	"github.com/sumo-k8/sumo-k8/pkg/rest"
@@ -29,6 +30,7 @@ func (f *Function) registerCluster(api huma.API) {
 		OperationID: "start-warmup", Method: http.MethodPost, Path: "/admin/warmup", Tags: tags,
 		Summary:     "Bring up a node before jobs need it",
 		Description: "A pod that holds the room of a run for a while and has the node fetch SUMO's image. Answers 503 where there is no cluster: on one machine there is nothing to warm up.",
+		Errors:      []int{http.StatusUnprocessableEntity},
 	}, f.startWarmup)
 	rest.Register(api, rest.Admin, huma.Operation{
 		OperationID: "list-warmups", Method: http.MethodGet, Path: "/admin/warmup/status", Tags: tags,
@@ -134,9 +136,10 @@ func (f *Function) activity(ctx context.Context, _ *struct{}) (*activityAnswer, 
 }
 
 type warmupRequest struct {
-	CPURequest       int `query:"cpu_request" minimum:"1" maximum:"32" default:"2" doc:"Cores."`
-	MemoryGi         int `query:"memory_gi" minimum:"1" maximum:"128" default:"4" doc:"GiB."`
-	KeepAliveSeconds int `query:"keep_alive_seconds" minimum:"1" maximum:"86400" default:"300"`
+	IdempotencyKey   string `header:"Idempotency-Key" maxLength:"255" doc:"Repeating a request with the same key answers with the warm-up it started, as long as that is listed."`
+	CPURequest       int    `query:"cpu_request" minimum:"1" maximum:"32" default:"2" doc:"Cores."`
+	MemoryGi         int    `query:"memory_gi" minimum:"1" maximum:"128" default:"4" doc:"GiB."`
+	KeepAliveSeconds int    `query:"keep_alive_seconds" minimum:"1" maximum:"86400" default:"300"`
 }
 
 // Warmup is a warm-up that was started.
@@ -151,17 +154,28 @@ type Warmup struct {
 	Message          string `json:"message"`
 }
 
-type warmupAnswer struct{ Body Warmup }
+type warmupAnswer struct {
+	Replayed string `header:"Idempotent-Replayed" doc:"true when the Idempotency-Key had already started this warm-up."`
+	Body     Warmup
+}
 
 func (f *Function) startWarmup(ctx context.Context, in *warmupRequest) (*warmupAnswer, error) {
 	if f.Warmer == nil {
 		return nil, problem.New(problem.NotConfigured, "This service runs its jobs on one machine, without a cluster, so there is no node to bring up. Submit jobs directly.")
 	}
-	w, err := f.Warmer.Start(ctx, in.CPURequest, in.MemoryGi, time.Duration(in.KeepAliveSeconds)*time.Second)
+	key, err := idempotency.Of(in.IdempotencyKey, "start-warmup", []int{in.CPURequest, in.MemoryGi, in.KeepAliveSeconds}, "")
 	if err != nil {
 		return nil, err
 	}
-	return &warmupAnswer{Body: Warmup{
+	w, started, err := f.Warmer.Start(ctx, in.CPURequest, in.MemoryGi, time.Duration(in.KeepAliveSeconds)*time.Second, key)
+	if err != nil {
+		return nil, err
+	}
+	replayed := ""
+	if !started {
+		replayed = "true"
+	}
+	return &warmupAnswer{Replayed: replayed, Body: Warmup{
 		Status: "warming_up", WarmupID: w.ID, JobName: w.PodName, Namespace: w.Namespace,
 		CPURequest: in.CPURequest, MemoryGi: in.MemoryGi, KeepAliveSeconds: in.KeepAliveSeconds,
 		Message: "A node with this room is being brought up. GET /admin/warmup/status shows when it is ready.",

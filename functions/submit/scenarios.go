@@ -24,7 +24,9 @@ var uploadErrors = []int{http.StatusRequestEntityTooLarge, http.StatusUnsupporte
 func (f *Function) registerScenarios(api huma.API) {
 	tags := []string{"Scenarios"}
 	form := newFormReader[struct{}](api)
-	store := func(ctx context.Context, in *zipRequest) (*storeAnswer, error) { return f.storeScenario(ctx, form, in) }
+	store := func(ctx context.Context, in *storeRequest) (*storeAnswer, error) {
+		return f.storeScenario(ctx, form, in)
+	}
 	const stored = "Send the zip as the body, or as sumo_files of multipart/form-data. The same bytes are the same scenario: sent again, they " +
 		"are not stored again, and the answer has the same id. All problems found are reported together."
 	for method, id := range map[string]string{http.MethodPost: "store-scenario", http.MethodPut: "put-scenario"} {
@@ -38,7 +40,9 @@ func (f *Function) registerScenarios(api huma.API) {
 		Summary:     "Check a scenario without keeping it",
 		Description: "Send a zip as to /scenarios. The answer is 200 for a broken scenario too, with all its problems.",
 		Errors:      []int{http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType},
-	}, func(ctx context.Context, in *zipRequest) (*validateAnswer, error) { return f.validate(ctx, form, in) })
+	}, func(ctx context.Context, in *validateRequest) (*validateAnswer, error) {
+		return f.validate(ctx, form, in)
+	})
 	// Documented only now: huma would read a body that it knows of into memory.
 	paths, body := api.OpenAPI().Paths, zipBody(form)
 	paths["/scenarios"].Post.RequestBody, paths["/scenarios"].Put.RequestBody = body, body
@@ -77,14 +81,14 @@ func zipBody(form *formReader[struct{}]) *huma.RequestBody {
 	}}
 }
 
-type zipRequest struct {
+type storeRequest struct {
 	Name           string `query:"name" maxLength:"200" doc:"A name for people; that of the file unless given."`
 	IdempotencyKey string `header:"Idempotency-Key" maxLength:"255" doc:"The same upload is the same scenario with or without; a key used for another upload is refused."`
 	http           *http.Request
 }
 
 // Resolve keeps the request, since its body is read as it arrives.
-func (in *zipRequest) Resolve(ctx huma.Context) []error {
+func (in *storeRequest) Resolve(ctx huma.Context) []error {
 	in.http = rest.StreamIn(ctx)
 	return nil
 }
@@ -97,10 +101,10 @@ type StoredScenario struct {
 
 type storeAnswer struct{ Body StoredScenario }
 
-func (f *Function) storeScenario(ctx context.Context, form *formReader[struct{}], in *zipRequest) (*storeAnswer, error) {
+func (f *Function) storeScenario(ctx context.Context, form *formReader[struct{}], in *storeRequest) (*storeAnswer, error) {
 	t := rest.TenantOf(ctx)
 	out := &storeAnswer{}
-	err := in.zip(form, func(zip part) error {
+	err := takeZip(in.http, form, in.Name, func(zip part) error {
 		s, created, err := f.acceptUpload(ctx, t, zip, in.http.ContentLength, scenario.About{
 			Name: zip.name,
 			Check: func(ctx context.Context, digest string) error {
@@ -120,19 +124,19 @@ func (f *Function) storeScenario(ctx context.Context, form *formReader[struct{}]
 	return out, nil
 }
 
-// zip hands the zip of a request to take, wherever in the request it stands.
-func (in *zipRequest) zip(form *formReader[struct{}], take func(part) error) error {
+// takeZip hands the zip of a request to take, wherever in the request it stands, and with this name if there is one.
+func takeZip(r *http.Request, form *formReader[struct{}], name string, take func(part) error) error {
 	named := func(zip part) error {
-		if name := printable(in.Name); name != "" {
+		if name := printable(name); name != "" {
 			zip.name = name
 		}
 		return take(zip)
 	}
-	if media, _, _ := mime.ParseMediaType(in.http.Header.Get("Content-Type")); media != "multipart/form-data" {
+	if media, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type")); media != "multipart/form-data" {
 		// Whatever the type says: curl --data-binary calls everything a form.
-		return named(part{Reader: in.http.Body})
+		return named(part{Reader: r.Body})
 	}
-	_, uploaded, err := form.read(in.http, func(zip part, _ *struct{}) error { return named(zip) })
+	_, uploaded, err := form.read(r, func(zip part, _ *struct{}) error { return named(zip) })
 	if err == nil && !uploaded {
 		err = problem.New(problem.Invalid, "The form has no zip. Send it as the file field %s, or as the body itself.", fileField).
 			WithItems(problem.Item{Location: "body." + fileField, Message: "is missing"})
@@ -169,6 +173,14 @@ func printable(name string) string {
 	return name
 }
 
+type validateRequest struct{ http *http.Request }
+
+// Resolve is storeRequest's.
+func (in *validateRequest) Resolve(ctx huma.Context) []error {
+	in.http = rest.StreamIn(ctx)
+	return nil
+}
+
 // Validation is what was found in a zip that is not kept.
 type Validation struct {
 	Valid        bool                  `json:"valid" doc:"Whether the scenario would be accepted."`
@@ -184,11 +196,11 @@ type Validation struct {
 
 type validateAnswer struct{ Body Validation }
 
-func (f *Function) validate(ctx context.Context, form *formReader[struct{}], in *zipRequest) (*validateAnswer, error) {
+func (f *Function) validate(ctx context.Context, form *formReader[struct{}], in *validateRequest) (*validateAnswer, error) {
 	t := rest.TenantOf(ctx)
 	var found rest.Scenario
 	var wrong *problem.Error
-	err := in.zip(form, func(zip part) error {
+	err := takeZip(in.http, form, "", func(zip part) error {
 		return f.within(in.http.ContentLength, func() error {
 			s, err := f.Intake.Validate(ctx, t, zip)
 			found = rest.ScenarioOf(s)

@@ -8,6 +8,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"time"
+
+	"github.com/sumo-k8/sumo-k8/pkg/problem"
 )
 
 // Lifetime is how long a key keeps answering with what it made.
@@ -17,6 +19,12 @@ const Lifetime = 24 * time.Hour
 type Request struct {
 	Key         string
 	RequestHash []byte
+}
+
+// ErrReused says that a key came with another request before.
+func ErrReused() *problem.Error {
+	return problem.New(problem.KeyReused, "This Idempotency-Key came with a different request before. "+
+		"Send a new key with a new request; repeat a request exactly to get its answer again.")
 }
 
 // Of ties a key to what was asked for, so that its reuse for something else is noticed. The operation keeps requests of

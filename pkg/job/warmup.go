@@ -3,12 +3,15 @@ package job
 import (
 	"context"
 	"time"
+
+	"github.com/sumo-k8/sumo-k8/pkg/idempotency"
 )
 
 // Warmer brings up nodes before jobs need them.
 type Warmer interface {
-	// Start asks for a node on which a run with these cores and GiB fits, and holds it for keep.
-	Start(ctx context.Context, cpu, memoryGi int, keep time.Duration) (Warmup, error)
+	// Start asks for a node on which a run with these cores and GiB fits, and holds it for keep. Repeated with the same key,
+	// which may be nil, it returns what is there already, with started false; another request with it is problem.KeyReused.
+	Start(ctx context.Context, cpu, memoryGi int, keep time.Duration, key *idempotency.Request) (w Warmup, started bool, err error)
 	// List returns the warm-ups, those that are over included until they are removed.
 	List(ctx context.Context) ([]Warmup, error)
 	// End gives a node up early. An unknown id is problem.NotFound.

@@ -14,6 +14,7 @@ import (
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/yaml"
 
+	"github.com/sumo-k8/sumo-k8/pkg/idempotency"
 	"github.com/sumo-k8/sumo-k8/pkg/job"
 	"github.com/sumo-k8/sumo-k8/pkg/problem"
 )
@@ -88,7 +89,7 @@ func TestAWarmupIsAPodThatEndsByItself(t *testing.T) {
 	id := uuid.NewString()
 	w := Warmups{Client: client, Namespace: "sumo-k8", Image: "dev.local/sumo:1.18", PullPolicy: "Never", NodeSelector: map[string]string{"pool": "sumo"},
 		NewID: func() string { return id }}
-	made, err := w.Start(t.Context(), 2, 4, 5*time.Minute)
+	made, _, err := w.Start(t.Context(), 2, 4, 5*time.Minute, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -119,5 +120,42 @@ func TestAWarmupIsAPodThatEndsByItself(t *testing.T) {
 		if err := w.End(t.Context(), unknown); problem.CodeOf(err) != problem.NotFound {
 			t.Errorf("ending %q answers %v, want %s", unknown, err, problem.NotFound)
 		}
+	}
+}
+
+func TestAKeyStartsOneWarmup(t *testing.T) {
+	t.Parallel()
+	c, client := newCluster(t)
+	w := Warmups{Client: client, Namespace: "sumo-k8", Image: "dev.local/sumo:1.18", NewID: uuid.NewString}
+	start := func(key, hash string) (job.Warmup, bool, error) {
+		var idem *idempotency.Request
+		if key != "" {
+			idem = &idempotency.Request{Key: key, RequestHash: []byte(hash)}
+		}
+		return w.Start(t.Context(), 2, 4, 5*time.Minute, idem)
+	}
+	first, started, err := start("morning", "request")
+	if err != nil || !started {
+		t.Fatalf("started=%t, %v", started, err)
+	}
+	if again, started, err := start("morning", "request"); err != nil || started || again != first {
+		t.Errorf("repeated it is %+v, started=%t, %v; want %+v", again, started, err, first)
+	}
+	if _, _, err := start("morning", "another request"); problem.CodeOf(err) != problem.KeyReused {
+		t.Errorf("another request with the key answers %v, want %s", err, problem.KeyReused)
+	}
+	for _, other := range []string{"evening", "", ""} {
+		if w, started, err := start(other, "request"); err != nil || !started || w.ID == first.ID {
+			t.Errorf("with the key %q: %+v, started=%t, %v", other, w, started, err)
+		}
+	}
+	if n := len(c.paths()); n != 4 {
+		t.Errorf("there are %d pods, want 4", n)
+	}
+	if err := w.End(t.Context(), first.ID); err != nil {
+		t.Fatal(err)
+	}
+	if _, started, err := start("morning", "another request"); err != nil || !started {
+		t.Errorf("after its end: started=%t, %v", started, err)
 	}
 }

@@ -199,6 +199,10 @@ func (c *cluster) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	switch r.Method {
 	case http.MethodGet:
+		if selector := r.URL.Query().Get("labelSelector"); selector != "" {
+			body = map[string]any{"items": c.labelled(r.URL.Path, selector)}
+			break
+		}
 		if c.objects[r.URL.Path] == nil {
 			answerStatus(w, http.StatusNotFound)
 			return
@@ -226,6 +230,19 @@ func (c *cluster) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		delete(c.objects, r.URL.Path)
 	}
 	_ = json.NewEncoder(w).Encode(body)
+}
+
+// labelled are the objects of a collection that have the label of selector, which is name=value.
+func (c *cluster) labelled(collection, selector string) []map[string]any {
+	name, value, _ := strings.Cut(selector, "=")
+	found := []map[string]any{}
+	for path, object := range c.objects {
+		labels, _ := object["metadata"].(map[string]any)["labels"].(map[string]any)
+		if strings.HasPrefix(path, collection+"/") && labels[name] == value {
+			found = append(found, object)
+		}
+	}
+	return found
 }
 
 func answerStatus(w http.ResponseWriter, code int) {

@@ -2,6 +2,7 @@ package kube
 
 import (
 	"context"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"time"
@@ -10,6 +11,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/client-go/rest"
 
+	"github.com/sumo-k8/sumo-k8/pkg/idempotency"
 	"github.com/sumo-k8/sumo-k8/pkg/job"
 	"github.com/sumo-k8/sumo-k8/pkg/problem"
 	"github.com/sumo-k8/sumo-k8/templates"
@@ -32,9 +34,17 @@ var _ job.Warmer = Warmups{}
 
 const warmupLabel = "sumo-k8.io/warmup"
 
-// Start makes a pod that holds cpu cores and memoryGi GiB for keep, and ends by itself.
-func (w Warmups) Start(ctx context.Context, cpu, memoryGi int, keep time.Duration) (job.Warmup, error) {
-	id := w.NewID()
+// requestAnnotation has the hash of the request that came with a warm-up's Idempotency-Key.
+const requestAnnotation = "sumo-k8.io/request"
+
+// Start makes a pod that holds cpu cores and memoryGi GiB for keep, and ends by itself. The pod of a request with a key is
+// named after the key, so that the key works as long as the pod is there.
+func (w Warmups) Start(ctx context.Context, cpu, memoryGi int, keep time.Duration, key *idempotency.Request) (job.Warmup, bool, error) {
+	id, annotations := w.NewID(), map[string]string{}
+	if key != nil {
+		id = uuid.NewSHA1(uuid.NameSpaceURL, []byte("sumo-k8.io/warmup/"+key.Key)).String()
+		annotations[requestAnnotation] = hex.EncodeToString(key.RequestHash)
+	}
 	resources := map[string]any{"cpu": fmt.Sprint(cpu), "memory": fmt.Sprintf("%dGi", memoryGi)}
 	seconds := int(keep / time.Second)
 	name := "sumo-warmup-" + id
@@ -42,7 +52,7 @@ func (w Warmups) Start(ctx context.Context, cpu, memoryGi int, keep time.Duratio
 		"apiVersion": "v1", "kind": "Pod",
 		"metadata": map[string]any{
 			"name": name, "namespace": w.Namespace,
-			"labels": map[string]string{warmupLabel: id, "app.kubernetes.io/managed-by": fieldManager},
+			"labels": map[string]string{warmupLabel: id, "app.kubernetes.io/managed-by": fieldManager}, "annotations": annotations,
 		},
 		"spec": map[string]any{
 			"restartPolicy": "Never", "automountServiceAccountToken": false, "enableServiceLinks": false,
@@ -63,19 +73,40 @@ func (w Warmups) Start(ctx context.Context, cpu, memoryGi int, keep time.Duratio
 		},
 	})
 	if err != nil {
-		return job.Warmup{}, fmt.Errorf("writing a warm-up pod: %w", err)
+		return job.Warmup{}, false, fmt.Errorf("writing a warm-up pod: %w", err)
 	}
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	answer, err := w.Client.Post().AbsPath("/api/v1/namespaces", w.Namespace, "pods").Body(body).Do(ctx).Raw()
+	if key != nil && apierrors.IsAlreadyExists(err) {
+		known, err := w.startedBefore(ctx, id, annotations[requestAnnotation])
+		return known, false, err
+	}
 	if err != nil {
-		return job.Warmup{}, failed(err, "create warm-up pod "+name)
+		return job.Warmup{}, false, failed(err, "create warm-up pod "+name)
 	}
 	var made warmupPod
 	if err := json.Unmarshal(answer, &made); err != nil {
-		return job.Warmup{}, fmt.Errorf("decode warm-up pod %s: %w", name, err)
+		return job.Warmup{}, false, fmt.Errorf("decode warm-up pod %s: %w", name, err)
 	}
-	return made.warmup(), nil
+	return made.warmup(), true, nil
+}
+
+// startedBefore finds the warm-up that a request with this hash has started. It lists, which is allowed anyway, where it
+// could get.
+func (w Warmups) startedBefore(ctx context.Context, id, hash string) (job.Warmup, error) {
+	var found []warmupPod
+	err := pages(ctx, w.Client, "/api/v1/namespaces/"+w.Namespace+"/pods", map[string]string{"labelSelector": warmupLabel + "=" + id},
+		func(p warmupPod) { found = append(found, p) })
+	switch {
+	case err != nil:
+		return job.Warmup{}, err
+	case len(found) == 0:
+		return job.Warmup{}, problem.New(problem.Unavailable, "The warm-up of this Idempotency-Key is just being removed. Try again in a few seconds.").WithRetryAfter(callTimeout)
+	case found[0].Metadata.Annotations[requestAnnotation] != hash:
+		return job.Warmup{}, idempotency.ErrReused()
+	}
+	return found[0].warmup(), nil
 }
 
 // pullTime is how long a new node may take to come up and fetch the image.
@@ -113,6 +144,7 @@ type warmupPod struct {
 		Name              string            `json:"name"`
 		Namespace         string            `json:"namespace"`
 		Labels            map[string]string `json:"labels"`
+		Annotations       map[string]string `json:"annotations"`
 		CreationTimestamp time.Time         `json:"creationTimestamp"`
 	} `json:"metadata"`
 	Spec struct {

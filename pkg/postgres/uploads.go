@@ -89,8 +89,7 @@ func remembered(ctx context.Context, q *db.Queries, tenantID string, idem idempo
 	case err != nil:
 		return row, false, err
 	case !bytes.Equal(row.RequestHash, idem.RequestHash):
-		return row, false, problem.New(problem.KeyReused, "This Idempotency-Key came with a different request before. "+
-			"Send a new key with a new request; repeat a request exactly to get its answer again.")
+		return row, false, idempotency.ErrReused()
 	}
 	return row, true, nil
 }

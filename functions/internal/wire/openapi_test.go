@@ -188,6 +188,40 @@ func TestEveryOperationSaysWhoMayCallItAndHowItFails(t *testing.T) {
 	}
 }
 
+// repeatable are the POSTs that may be repeated without an Idempotency-Key, and why.
+var repeatable = map[string]string{
+	"register-tenant":   "its tenant_id is the key: a second call answers 409",
+	"regenerate-key":    "a repeated call replaces the key of the first; no key could be shown again, as only its hash is kept",
+	"complete-upload":   "the upload is the key: a second call answers with the same scenario",
+	"validate-scenario": "it keeps nothing",
+	"reconcile":         "it does what is left to do",
+}
+
+func TestEveryPOSTThatCreatesTakesAnIdempotencyKey(t *testing.T) {
+	t.Parallel()
+	seen := 0
+	for path, operations := range parsed(t).Paths {
+		op, ok := operations["post"]
+		if !ok {
+			continue
+		}
+		takes := slices.ContainsFunc(op.Parameters, func(p struct{ Name, In string }) bool { return p.Name == "Idempotency-Key" && p.In == "header" })
+		_, listed := repeatable[op.OperationID]
+		if listed {
+			seen++
+		}
+		if takes == listed {
+			t.Errorf("POST %s (%s): takes a key is %t, may be repeated without is %t", path, op.OperationID, takes, listed)
+		}
+		if _, refuses := op.Responses["422"]; takes && !refuses {
+			t.Errorf("POST %s does not tell that a key used for another request answers 422", path)
+		}
+	}
+	if seen != len(repeatable) {
+		t.Errorf("%d of %d operations that may be repeated exist", seen, len(repeatable))
+	}
+}
+
 func TestEachFunctionServesItsOwnPartOfTheDocument(t *testing.T) {
 	t.Parallel()
 	objects, err := s3store.New(s3store.Config{Endpoint: "http://localhost:1", Bucket: "b", AccessKey: "a", SecretKey: "s"})
