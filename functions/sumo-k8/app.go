@@ -72,7 +72,7 @@ Wherever a job is asked for, except to cancel or remove it, @latest is the one t
 		}
 	}
 	add("jobs", a.submitCommand(), a.logsCommand(), a.listCommand(), a.getCommand(), a.resultsCommand(), a.compareCommand(),
-		a.retryCommand(), a.cancelCommand(), a.removeCommand())
+		a.plotCommand(), a.retryCommand(), a.cancelCommand(), a.removeCommand())
 	add("scenarios", a.validateCommand(), a.scenariosCommand())
 	add("operators", a.tenantsCommand())
 	add("setup", a.loginCommand(), a.configCommand(), a.versionCommand())

@@ -37,6 +37,7 @@ func TestAgainstTheService(t *testing.T) {
 		"results":                             testResults,
 		"many jobs":                           testManyJobs,
 		"compare":                             testCompare,
+		"plots":                               testPlots,
 		"scenarios":                           testScenarios,
 		"completion":                          testCompletion,
 		"login":                               testLogin,
@@ -560,6 +561,40 @@ func testCompare(t *testing.T, s *localserver.Server) {
 	waiting := strings.TrimSpace(u.ok("submit", u.endless()).stdout)
 	says(t, u.ok("compare", ids[0], waiting).stderr, "B: Job is ")
 	u.ok("cancel", waiting)
+}
+
+func testPlots(t *testing.T, s *localserver.Server) {
+	u := tenant(t, s)
+	path := u.network("square", nil)
+	first := strings.TrimSpace(u.ok("submit", path, "--outputs", "emission").stdout)
+	u.ok("logs", "-f", first)
+	second := strings.TrimSpace(u.ok("submit", path, "--seed", "2").stdout)
+	u.ok("logs", "-f", second)
+	says(t, u.ok("plot", first, "--list").stdout, "PLOT ", "travel_time ", "emissions ")
+	says(t, u.ok("__complete", "plot", first, "--name", "").stdout, "travel_time\tTravel times of all trips\n")
+
+	out := filepath.Join(u.dir, "out")
+	says(t, u.ok("plot", first, "-d", out).stdout, "6 plots in "+out+"\n")
+	picture, err := os.ReadFile(filepath.Join(out, "emissions.png"))
+	if err != nil || !bytes.HasPrefix(picture, []byte("\x89PNG")) {
+		t.Errorf("emissions.png begins with %.8q (%v)", picture, err)
+	}
+
+	// Of several jobs those plots are left out that one of them cannot have.
+	says(t, u.ok("plot", first, "@latest", "--format", "svg", "--dark", "--width", "640", "--dir", out).stdout, "5 plots in ")
+	drawing, err := os.ReadFile(filepath.Join(out, "travel_time.svg"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	says(t, string(drawing), `<svg width="640" height="700"`, "2 runs compared")
+	if _, err := os.Stat(filepath.Join(out, "emissions.svg")); !os.IsNotExist(err) {
+		t.Errorf("emissions of a run that has none: %v", err)
+	}
+	says(t, u.ends(exitRefused, "plot", first, second, "--name", "emissions", "-d", out).stderr, "outputs=emission")
+	u.ends(exitUsage, "plot", first, "--format", "pdf")
+	if o := u.ok("plot", first, "--name", "speed", "-d", out, "-o", "json"); !json.Valid([]byte(o.stdout)) {
+		t.Errorf("as JSON it prints %s", o.stdout)
+	}
 }
 
 func testScenarios(t *testing.T, s *localserver.Server) {

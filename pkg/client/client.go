@@ -137,14 +137,23 @@ func (r request) repeatable() bool {
 
 // call sends r until it is answered, and reads the JSON of a good answer into out, unless that is nil.
 func (c *Client) call(ctx context.Context, r request, out any) error {
+	raw, err := c.fetch(ctx, r)
+	if err != nil {
+		return err
+	}
+	return decode(raw, r, out)
+}
+
+// fetch sends r until it is answered, and returns a good answer as it came.
+func (c *Client) fetch(ctx context.Context, r request) ([]byte, error) {
 	p := c.patience(r.repeatable())
 	for {
 		raw, err := c.exchange(ctx, r)
 		if err == nil {
-			return decode(raw, r, out)
+			return raw, nil
 		}
 		if err := p.wait(ctx, err); err != nil {
-			return err
+			return nil, err
 		}
 	}
 }

@@ -1,0 +1,165 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"math"
+	"slices"
+
+	"github.com/spf13/cobra"
+
+	"github.com/sumo-k8/sumo-k8/pkg/client"
+)
+
+// plotOptions are the flags of the command plot.
+type plotOptions struct {
+	dir     string
+	names   []string
+	list    bool
+	drawing client.Drawing
+}
+
+// formats of pictures that the service draws.
+var formats = []string{"png", "svg"}
+
+func (a *app) plotCommand() *cobra.Command {
+	var o plotOptions
+	c := &cobra.Command{
+		Use:   "plot JOB...",
+		Short: "Save plots of a job, or of several over each other",
+		Long: `Saves plots of a job that is over, ready for a report: vehicles and mean speed over time, how travel times and delays were spread
+over the trips, and emissions if they were asked for. Of several jobs each plot shows all of them, in the order in which they are named.`,
+		Example: `  sumo-k8 plot @latest
+  sumo-k8 plot BASE VARIANT --name travel_time,time_loss --format svg --dir report`,
+		Args:              cobra.MinimumNArgs(1),
+		ValidArgsFunction: a.jobIDs(math.MaxInt, nil),
+	}
+	flags := c.Flags()
+	flags.StringVarP(&o.dir, "dir", "d", "", `folder to put the plots in (default: one named after the job, or "compared" for several)`)
+	flags.StringSliceVar(&o.names, "name", nil, "only these plots (default: all that every one of the jobs has)")
+	flags.StringVar(&o.drawing.Format, "format", formats[0], "png or svg")
+	flags.BoolVar(&o.drawing.Dark, "dark", false, "light lines on a dark ground")
+	flags.IntVar(&o.drawing.Width, "width", 0, "pixels (default: the service's)")
+	flags.IntVar(&o.drawing.Height, "height", 0, "pixels (default: the service's)")
+	flags.BoolVar(&o.list, "list", false, "only show which plots there are")
+	must(c.MarkFlagDirname("dir"))
+	must(c.RegisterFlagCompletionFunc("name", a.plotNames))
+	must(c.RegisterFlagCompletionFunc("format", cobra.FixedCompletions(formats, cobra.ShellCompDirectiveNoFileComp)))
+	noFiles(c, "width", "height")
+	c.RunE = a.does(func(ctx context.Context, args []string) error {
+		if !slices.Contains(formats, o.drawing.Format) {
+			return usage("--format %q is neither png nor svg", o.drawing.Format)
+		}
+		api, err := a.tenant()
+		if err != nil {
+			return err
+		}
+		ids := make([]string, len(args))
+		for i, given := range args {
+			if ids[i], err = a.jobID(ctx, api, given); err != nil {
+				return err
+			}
+		}
+		return a.plot(ctx, api, ids, o)
+	})
+	return c
+}
+
+func (a *app) plot(ctx context.Context, api *client.Client, ids []string, o plotOptions) error {
+	found, err := api.Plots(ctx, ids[0])
+	if err != nil {
+		return err
+	}
+	if o.list {
+		a.print(found, func() {
+			rows := [][]string{{"PLOT", "TITLE"}}
+			for _, p := range found.Plots {
+				rows = append(rows, []string{p.Name, p.Title})
+			}
+			a.table(rows)
+		})
+		return nil
+	}
+	names := o.names
+	if len(names) == 0 {
+		if names, err = common(ctx, api, found, ids[1:]); err != nil {
+			return err
+		}
+	}
+	if len(names) == 0 {
+		return fmt.Errorf("there is no plot of job %s: it has not written what one could be drawn from", ids[0])
+	}
+	dir := o.dir
+	switch {
+	case dir != "":
+	case len(ids) > 1:
+		dir = "compared"
+	default:
+		dir = ids[0]
+	}
+	o.drawing.With = ids[1:]
+	pictures := make([][]byte, len(names)) // all before a folder is made for them
+	for i, name := range names {
+		if pictures[i], err = api.Draw(ctx, ids[0], name, o.drawing); err != nil {
+			return err
+		}
+	}
+	root, err := openFolder(dir)
+	if err != nil {
+		return err
+	}
+	defer root.Close()
+	for i, name := range names {
+		err := client.WriteFile(root, name+"."+o.drawing.Format, func(w io.Writer) error {
+			_, err := w.Write(pictures[i])
+			return err
+		})
+		if err != nil {
+			return fmt.Errorf("saving the plot %s: %w", name, err)
+		}
+	}
+	a.print(found, func() { fmt.Fprintf(a.out, "%d plots in %s\n", len(names), dir) })
+	return nil
+}
+
+// common are the plots of found that the other jobs have as well.
+func common(ctx context.Context, api *client.Client, found client.Plots, others []string) ([]string, error) {
+	names := plotNames(found)
+	for _, id := range others {
+		theirs, err := api.Plots(ctx, id)
+		if err != nil {
+			return nil, err
+		}
+		names = slices.DeleteFunc(names, func(n string) bool { return !slices.Contains(plotNames(theirs), n) })
+	}
+	return names, nil
+}
+
+func plotNames(p client.Plots) (names []string) {
+	for _, one := range p.Plots {
+		names = append(names, one.Name)
+	}
+	return names
+}
+
+// plotNames completes the names of the plots of the job that was named.
+func (a *app) plotNames(cmd *cobra.Command, args []string, _ string) ([]cobra.Completion, cobra.ShellCompDirective) {
+	return a.complete(cmd, nil, 1, tenantKey, func(ctx context.Context, api *client.Client) (out []cobra.Completion) {
+		if len(args) == 0 {
+			return nil
+		}
+		id, err := a.jobID(ctx, api, args[0])
+		if err != nil {
+			return nil
+		}
+		found, err := api.Plots(ctx, id)
+		if err != nil {
+			return nil
+		}
+		for _, p := range found.Plots {
+			out = append(out, cobra.CompletionWithDesc(p.Name, p.Title))
+		}
+		return out
+	})
+}

@@ -1,0 +1,48 @@
+package client
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+)
+
+// Plots are the pictures that the service can draw of a job.
+type Plots struct {
+	Document
+	Plots []struct {
+		Name  string `json:"name"`
+		Title string `json:"title"`
+	} `json:"plots"`
+}
+
+// Plots lists what can be drawn of a job that is over.
+func (c *Client) Plots(ctx context.Context, id string) (p Plots, err error) {
+	return p, c.call(ctx, request{method: http.MethodGet, path: jobPath(id, "/plots")}, &p)
+}
+
+// Drawing says how a plot is to look. What is not set is left to the service.
+type Drawing struct {
+	Format        string   // svg or png
+	With          []string // ids of other jobs, to lay theirs over it
+	Dark          bool
+	Width, Height int // pixels
+}
+
+// Draw returns a plot of a job as a file.
+func (c *Client) Draw(ctx context.Context, id, name string, d Drawing) ([]byte, error) {
+	q := url.Values{}
+	if len(d.With) > 0 {
+		q.Set("with", strings.Join(d.With, ","))
+	}
+	if d.Dark {
+		q.Set("theme", "dark")
+	}
+	for param, pixels := range map[string]int{"width": d.Width, "height": d.Height} {
+		if pixels != 0 {
+			q.Set(param, strconv.Itoa(pixels))
+		}
+	}
+	return c.fetch(ctx, request{method: http.MethodGet, path: jobPath(id, "/plots/"+url.PathEscape(name+"."+d.Format)), query: q})
+}
