@@ -81,7 +81,7 @@ type viewKind[T any] struct {
 var (
 	seriesView        = viewKind[outputs.Series]{"series-1.json.gz", (*Function).makeSeries}
 	distributionsView = viewKind[outputs.Distributions]{"distributions-1.json.gz", (*Function).makeDistributions}
-	networkView       = viewKind[roadnet.Geometry]{"network-1.json.gz", (*Function).makeNetwork}
+	networkView       = viewKind[roadnet.Geometry]{"network-2.json.gz", (*Function).makeNetwork}
 	edgeDataView      = viewKind[outputs.EdgeData]{"edgedata-1.json.gz", (*Function).makeEdgeData}
 )
 

@@ -1,4 +1,4 @@
-// Package roadnet reads what a map shows of a SUMO network: its edges as lines, and its junctions as points.
+// Package roadnet reads what a map shows of a SUMO network: its edges as lines, and its junctions as areas.
 package roadnet
 
 import (
@@ -35,9 +35,11 @@ type Junction struct {
 	Type string  `json:"type" doc:"SUMO's, such as priority, traffic_light or dead_end."`
 	X    float64 `json:"x"`
 	Y    float64 `json:"y"`
+	// An outline fills the gap that edges leave where they meet.
+	Shape []float64 `json:"shape,omitempty" doc:"Outline of its area, points x0, y0, x1, y1, …; absent where it has none, as at most dead ends."`
 }
 
-// Most edges and junctions, and points of all edges together, that are shown: a large city, in some 25 MB of JSON.
+// Most edges and junctions, and points of all of them together, that are shown: a large city, in some 25 MB of JSON.
 const (
 	maxEdges  = 150_000
 	maxPoints = 1_500_000
@@ -51,6 +53,8 @@ type Reader struct {
 	lanes  []line // of that edge
 	used   int
 	shape  []float64 // of that edge itself
+
+	outline line // of the latest junction
 }
 
 type line []float64
@@ -146,16 +150,21 @@ func (r *Reader) finish() {
 			}
 		}
 	}
-	shape := make([]float64, 0, len(middle))
-	for i := 0; i+1 < len(middle); i += 2 {
-		x, y := tenth(middle[i]), tenth(middle[i+1])
+	r.net.Edges[len(r.net.Edges)-1].Shape = r.rounded(middle)
+}
+
+// rounded is a shape without points that fall together.
+func (r *Reader) rounded(of line) []float64 {
+	shape := make([]float64, 0, len(of))
+	for i := 0; i+1 < len(of); i += 2 {
+		x, y := tenth(of[i]), tenth(of[i+1])
 		if n := len(shape); n > 0 && shape[n-2] == x && shape[n-1] == y {
 			continue
 		}
 		shape = append(shape, x, y)
 	}
-	r.net.Edges[len(r.net.Edges)-1].Shape = shape
 	r.points += len(shape) / 2
+	return shape
 }
 
 func (r *Reader) junction(e scenario.Element) error {
@@ -163,14 +172,22 @@ func (r *Reader) junction(e scenario.Element) error {
 	if kind == "internal" {
 		return nil
 	}
-	if len(r.net.Junctions) == maxEdges {
+	if len(r.net.Junctions) == maxEdges || r.points > maxPoints {
 		return tooLarge()
 	}
+	r.outline = points(r.outline[:0], e.Attr("shape"))
+	shape := r.rounded(r.outline)
+	if len(shape) < 2*corners {
+		shape = nil
+	}
 	r.net.Junctions = append(r.net.Junctions, Junction{
-		ID: string(e.Attr("id")), Type: kind, X: tenth(number(e.Attr("x"))), Y: tenth(number(e.Attr("y"))),
+		ID: string(e.Attr("id")), Type: kind, X: tenth(number(e.Attr("x"))), Y: tenth(number(e.Attr("y"))), Shape: shape,
 	})
 	return nil
 }
+
+// corners is the least number of points that enclose an area.
+const corners = 3
 
 func tooLarge() error {
 	return problem.New(problem.TooLarge, "The network is too large to be shown: at most %d edges with %d points are. Cut out the part that matters, with netconvert's --keep-edges.in-boundary.", maxEdges, maxPoints)

@@ -18,7 +18,7 @@ func TestANetworkBecomesLinesAndPoints(t *testing.T) {
 <edge id="two" from="A" to="B" priority="-1"><lane id="two_0" speed="8" length="90" shape="0,-4.8 90,-4.8"/><lane id="two_1" speed="14" length="91" shape="0,-1.6 90,-1.6"/></edge>
 <edge id="three" priority="1"><lane id="three_0" speed="8" length="90" shape="0,1 9,1"/><lane id="three_1" speed="8" length="90" shape="0,2 9,2"/><lane id="three_2" speed="8" length="90" shape="0,3 9,3"/></edge>
 <edge id="uneven" priority="1"><lane id="u_0" speed="8" length="90" shape="0,1 5,1 9,1"/><lane id="u_1" speed="8" length="90" shape="0,2 9,2"/></edge>
-<junction id="A" type="dead_end" x="0.04" y="0.00"/><junction id=":B_0_0" type="internal" x="900" y="0"/><junction id="B" type="traffic_light" x="120" y="-7.77"/>
+<junction id="A" type="dead_end" x="0.04" y="0.00" shape="0.00,0.00 0.00,-3.20"/><junction id=":B_0_0" type="internal" x="900" y="0"/><junction id="B" type="traffic_light" x="120" y="-7.77" shape="118.04,-6.4 118,-6.4 122,-6.4,5 120,-9"/>
 </net>`
 	var r Reader
 	if err := scenario.ScanXML(strings.NewReader(file), r.Element); err != nil {
@@ -32,7 +32,7 @@ func TestANetworkBecomesLinesAndPoints(t *testing.T) {
 			{ID: "three", Lanes: 3, Speed: 8, Length: 90, Priority: 1, Shape: []float64{0, 2, 9, 2}},
 			{ID: "uneven", Lanes: 2, Speed: 8, Length: 90, Priority: 1, Shape: []float64{0, 2, 9, 2}},
 		},
-		Junctions: []Junction{{ID: "A", Type: "dead_end"}, {ID: "B", Type: "traffic_light", X: 120, Y: -7.8}},
+		Junctions: []Junction{{ID: "A", Type: "dead_end"}, {ID: "B", Type: "traffic_light", X: 120, Y: -7.8, Shape: []float64{118, -6.4, 122, -6.4, 120, -9}}},
 	}
 	if diff := cmp.Diff(want, r.Geometry()); diff != "" {
 		t.Errorf("network (-want +got):\n%s", diff)
