@@ -112,7 +112,7 @@ type plotAnswer struct {
 }
 
 // plotVersion changes whenever the same data are drawn in another way.
-const plotVersion = 1
+const plotVersion = 2
 
 func (f *Function) plot(ctx context.Context, in *plotRequest) (*plotAnswer, error) {
 	name, format, _ := strings.Cut(in.File, ".")

@@ -37,6 +37,7 @@ type Kind struct {
 // panel is one of the pictures that stand above each other over the same time.
 type panel struct {
 	label  string
+	scale  float64 // what values are multiplied by, to be in the label's unit
 	curves []curve // of a comparison only the first is shown
 }
 
@@ -52,15 +53,15 @@ const Emissions = "emissions"
 func Kinds() []Kind {
 	return []Kind{
 		{Name: "vehicles", Title: "Vehicles over time", panels: []panel{
-			{"vehicles", []curve{{"running", "running", false}, {"halting", "of these halting", false}, {"waiting", "waiting to depart", true}}},
+			{"vehicles", 1, []curve{{"running", "running", false}, {"halting", "of these halting", false}, {"waiting", "waiting to depart", true}}},
 		}},
-		{Name: "speed", Title: "Mean speed over time", panels: []panel{{"mean speed (m/s)", []curve{{"mean_speed", "mean of the running vehicles", false}}}}},
+		{Name: "speed", Title: "Mean speed over time", panels: []panel{{"mean speed (km/h)", 3.6, []curve{{"mean_speed", "mean of the running vehicles", false}}}}},
 		{Name: "travel_time", Title: "Travel times of all trips", Distribution: "travel_time"},
 		{Name: "time_loss", Title: "Time lost on all trips", Distribution: "time_loss"},
 		{Name: "waiting_time", Title: "Waiting times of all trips", Distribution: "waiting_time"},
 		{Name: Emissions, Title: "Emissions over time", panels: []panel{
-			{"CO₂ (g/s)", []curve{{"co2", "CO₂ of all vehicles", false}}},
-			{"NOx (mg/s)", []curve{{"nox", "NOx of all vehicles", false}}},
+			{"CO₂ (g/s)", 1, []curve{{"co2", "CO₂ of all vehicles", false}}},
+			{"NOx (mg/s)", 1, []curve{{"nox", "NOx of all vehicles", false}}},
 		}},
 	}
 }
@@ -214,7 +215,7 @@ func (t theme) overTime(panels []panel, runs []Run, height vg.Length) ([]*plot.P
 					style.Dashes = dashes
 				}
 				// The area tells at a glance which curve the others are part of.
-				if err := t.addCurve(p, run.Series.Time, data.Values, style, c.legend, len(runs) == 1 && k == 0); err != nil {
+				if err := t.addCurve(p, run.Series.Time, scaled(data.Values, panel.scale), style, c.legend, len(runs) == 1 && k == 0); err != nil {
 					return nil, err
 				}
 			}
@@ -226,6 +227,14 @@ func (t theme) overTime(panels []panel, runs []Run, height vg.Length) ([]*plot.P
 		plots = append(plots, p)
 	}
 	return plots, nil
+}
+
+func scaled(values outputs.Values, factor float64) outputs.Values {
+	out := make(outputs.Values, len(values))
+	for i, v := range values {
+		out[i] = v * factor
+	}
+	return out
 }
 
 // addCurve adds a curve with gaps where it has no values.

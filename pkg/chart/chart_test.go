@@ -6,6 +6,7 @@ import (
 	"image/color"
 	"image/png"
 	"math"
+	"slices"
 	"strings"
 	"testing"
 
@@ -98,6 +99,23 @@ func TestADrawingIsXMLOfTheSizeAskedForWhateverItsNames(t *testing.T) {
 		}
 		if strings.Contains(drawing.Text, "<b>") || !strings.Contains(drawing.Text, kind.Title) || strings.Contains(drawing.Text, "Liberation Sans;") {
 			t.Errorf("%s lacks its title or a fallback for its letters, or has others' tags", kind.Name)
+		}
+	}
+}
+
+func TestSpeedsAreInTheUnitOfRoadSigns(t *testing.T) {
+	t.Parallel()
+	fast := run("fast")
+	fast.Series.Curve("mean_speed").Values = outputs.Values{0, 10, 30, 20, 30} // m/s
+	kinds := Kinds()
+	speed := kinds[slices.IndexFunc(kinds, func(k Kind) bool { return k.Name == "speed" })]
+	var b bytes.Buffer
+	if err := Draw(&b, speed, []Run{fast}, Options{SVG: true, Width: 640, Height: 480}); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{">mean speed (km/h)<", ">100<"} { // the axis ends a little above 108
+		if !strings.Contains(b.String(), want) {
+			t.Errorf("the plot has no %s", want)
 		}
 	}
 }
