@@ -32,12 +32,14 @@ export function Chart({ label, x, xLabel, xKind = "clock", unit, curves, height 
 	const look = theme.value;
 	const data: uPlot.AlignedData = [x, ...curves.map((c) => c.values)];
 	// What the plot is made of; its data change without making it anew.
-	const form = JSON.stringify([look, height, unit, xLabel, xKind, shape, sync, curves.map((c) => [c.name, c.hue, c.dashed, c.filled])]);
+	const hours = xKind === "clock" && (x.at(-1) ?? 0) >= 3600;
+	const form = JSON.stringify([look, height, unit, xLabel, xKind, hours, shape, sync, curves.map((c) => [c.name, c.hue, c.dashed, c.filled])]);
 
 	useEffect(() => {
 		const parent = box.current!;
 		const axis = { stroke: colour("muted"), grid: { stroke: colour("line"), width: 1 }, ticks: { stroke: colour("line"), width: 1, size: 4 }, font: "12px system-ui, sans-serif", labelFont: "12px system-ui, sans-serif", labelSize: 18, labelGap: 2 };
-		const xText = (v: number | null | undefined) => (v == null ? "" : xKind === "clock" ? clock(v) : xKind === "time" ? dayTime(v) : number(v));
+		const xText = (v: number | null | undefined) => (v == null ? "" : xKind === "clock" ? clock(v, hours) : xKind === "time" ? dayTime(v) : number(v));
+		const xTitle = xKind === "clock" ? `${xLabel} (${hours ? "h:min:s" : "min:s"})` : xLabel;
 		const made = new uPlot(
 			{
 				width: Math.max(1, parent.clientWidth),
@@ -45,8 +47,8 @@ export function Chart({ label, x, xLabel, xKind = "clock", unit, curves, height 
 				scales: { x: { time: xKind === "time" }, y: { range: (_u, min, max) => [Math.min(0, min ?? 0), max > 0 ? max * 1.08 : 1] } },
 				cursor: { ...(sync && { sync: { key: sync } }), points: { size: 6 }, drag: { x: true, y: false } },
 				axes: [
-					{ ...axis, label: xLabel, size: 28, space: 64, values: (_u, splits) => splits.map(xText), ...(xKind === "clock" && { incrs: clockSteps }) },
-					{ ...axis, label: unit, size: 56, values: (_u, splits) => splits.map((v) => number(v)) },
+					{ ...axis, label: xTitle, size: 28, space: 64, values: (_u, splits) => splits.map(xText), ...(xKind === "clock" && { incrs: clockSteps }) },
+					{ ...axis, label: unit, size: 56, values: (_u, splits) => splits.map((v) => number(v)), ...(counted.has(unit) && { incrs: wholeSteps }) },
 				],
 				series: [
 					{ label: xLabel, value: (_u, v) => xText(v) },
@@ -84,6 +86,10 @@ export function Chart({ label, x, xLabel, xKind = "clock", unit, curves, height 
 }
 
 const dayTime = (seconds: number): string => new Date(seconds * 1000).toLocaleTimeString(undefined, { hour: "2-digit", minute: "2-digit" });
+
+/** Of these there is no half one. */
+const counted = new Set(["jobs", "trips", "vehicles"]);
+const wholeSteps = Array.from({ length: 10 }, (_, power) => [1, 2, 5].map((factor) => factor * 10 ** power)).flat();
 
 /** Ticks at seconds, minutes and hours that are round on a clock. */
 const clockSteps = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10_800, 21_600, 43_200, 86_400];

@@ -36,12 +36,12 @@ export function duration(seconds: number): string {
 	return `${Math.floor(s / 86_400)} d ${Math.floor((s % 86_400) / 3600)} h`;
 }
 
-/** Simulated seconds as a clock: 0:42, 1:10:00. */
-export function clock(seconds: number): string {
+/** Simulated seconds as a clock: 0:42, 1:10:00; with hours also those below one: 0:00:42. */
+export function clock(seconds: number, hours = false): string {
 	const sign = seconds < 0 ? "−" : "";
 	const s = Math.abs(Math.round(seconds));
 	const two = (n: number) => String(n).padStart(2, "0");
-	return s < 3600 ? `${sign}${Math.floor(s / 60)}:${two(s % 60)}` : `${sign}${Math.floor(s / 3600)}:${two(Math.floor((s % 3600) / 60))}:${two(s % 60)}`;
+	return s < 3600 && !hours ? `${sign}${Math.floor(s / 60)}:${two(s % 60)}` : `${sign}${Math.floor(s / 3600)}:${two(Math.floor((s % 3600) / 60))}:${two(s % 60)}`;
 }
 
 export function dateTime(at: Date): string {
@@ -50,6 +50,9 @@ export function dateTime(at: Date): string {
 }
 
 export const utc = (at: Date): string => at.toISOString().replace("T", " ").replace(/\.\d+Z$/, " UTC");
+
+/** A label in the middle of a line: "Travel time" is "travel time", and "CO₂ of a trip" stays. */
+export const inline = (label: string): string => (/^.[\p{Lu}\d]/u.test(label) ? label : label.charAt(0).toLowerCase() + label.slice(1));
 
 /** snake_case in words. */
 export function words(name: string): string {

@@ -296,8 +296,12 @@ export function Copy({ text, what }: { text: string; what: string }) {
 /** The views of one thing, each with an address of its own. */
 export function Tabs({ label, at, tabs }: { label: string; at: string; tabs: { name: string; href: string; title: ComponentChildren }[] }) {
 	const nav = useRef<HTMLElement>(null);
-	// A narrow screen does not show all of them.
-	useEffect(() => nav.current?.querySelector("[aria-current]")?.scrollIntoView({ block: "nearest", inline: "nearest" }), [at]);
+	// A narrow screen does not show all of them. scrollIntoView would also let the next press of Tab begin behind the tab.
+	useEffect(() => {
+		const bar = nav.current!.getBoundingClientRect();
+		const tab = nav.current!.querySelector("[aria-current]")?.getBoundingClientRect();
+		if (tab) nav.current!.scrollLeft += Math.min(0, tab.left - bar.left) + Math.max(0, tab.right - bar.right);
+	}, [at]);
 	return (
 		<nav class="tabs" aria-label={label} ref={nav}>
 			{tabs.map((t) => (

@@ -1,6 +1,6 @@
 // The browser that tries the page, and what must hold of every page in it.
 import assert from "node:assert/strict";
-import { existsSync, mkdirSync, readFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { delimiter, join } from "node:path";
 import { chromium } from "playwright-core";
@@ -35,7 +35,7 @@ export async function openTab(browser, service, look = looks.light) {
 	const context = await browser.newContext({ locale: "en-GB", timezoneId: "Europe/Vienna", reducedMotion: "reduce", acceptDownloads: true, ...look });
 	await context.grantPermissions(["clipboard-read", "clipboard-write"]);
 	const page = await context.newPage();
-	page.setDefaultTimeout(30_000);
+	page.setDefaultTimeout(90_000); // milliseconds, for what takes a second or two on an idle machine
 	const faults = [];
 	page.on("pageerror", (error) => faults.push(error.stack ?? String(error)));
 	page.on("console", (message) => {
@@ -85,10 +85,13 @@ export async function assertFits(page, view) {
 
 const pictures = join(root, ".local", "screenshots");
 
-export async function picture(page, name) {
+/** Keeps a file beside the pictures of the run, to be looked at. */
+export function keep(name, content) {
 	mkdirSync(pictures, { recursive: true });
-	await page.screenshot({ path: join(pictures, `${name}.png`), fullPage: true });
+	writeFileSync(join(pictures, name), content);
 }
+
+export const picture = async (page, name) => keep(`${name}.png`, await page.screenshot({ fullPage: true }));
 
 /** How many different colours are drawn on a canvas: 1 when it is empty. */
 export const coloursOn = (canvas) =>

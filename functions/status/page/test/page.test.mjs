@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { after, before, describe, test } from "node:test";
-import { assertAccessible, assertFits, coloursOn, looks, openTab, picture, startBrowser } from "./browser.mjs";
+import { assertAccessible, assertFits, coloursOn, keep, looks, openTab, picture, startBrowser } from "./browser.mjs";
 import { eventually, network, startLine, startService } from "./service.mjs";
 
 let service;
@@ -128,7 +128,7 @@ describe("an engineer", () => {
 			// Live: the log comes line by line, and the page turns to the summary by itself.
 			await heading(page, "corridor").waitFor();
 			await page.getByRole("log").getByText("Simulation version").waitFor();
-			await page.locator(".pill.succeeded").waitFor({ timeout: 120_000 });
+			await page.locator(".pill.succeeded").waitFor({ timeout: 240_000 });
 			await page.getByRole("cell", { name: /^8\.\d+ m\/s \(\d/ }).waitFor();
 			await page.getByText("study=north").waitFor();
 
@@ -184,7 +184,7 @@ describe("an engineer", () => {
 			line.cut();
 			await page.getByText("Connection lost").waitFor();
 			line.mend();
-			await log.getByText("sumo-run: succeeded").waitFor({ timeout: 120_000 });
+			await log.getByText("sumo-run: succeeded").waitFor({ timeout: 240_000 });
 			const { logs } = await service.call("GET", `/jobs/${id}/logs`, { key: tenant.key });
 			const shown = (await log.locator(".block > div").allTextContents()).map((line) => line.replace("\u00a0", ""));
 			assert.deepEqual(shown, logs.trimEnd().split("\n"));
@@ -323,7 +323,7 @@ describe("an engineer", () => {
 			await page.locator(".pill.succeeded").waitFor();
 			await page.reload();
 			await heading(page, "square").waitFor();
-			await page.evaluate(() => document.activeElement?.blur());
+			await page.getByText("Mean speed").waitFor(); // all of the view is there, and none of it has moved where Tab begins
 			await press("Tab");
 			assert.equal(await focused(), "Skip to the content");
 			await press("Enter");
@@ -517,6 +517,21 @@ describe("every view", () => {
 			}
 		});
 	}
+
+	test("has its like in the service's own drawings, for reports", async () => {
+		const { plots } = await service.call("GET", `/jobs/${ids[0]}/plots`, { key: tenant.key });
+		assert.deepEqual(plots.map((p) => p.name), ["vehicles", "speed", "travel_time", "time_loss", "waiting_time", "emissions"]);
+		const draw = async (file, address) => {
+			const answer = await fetch(service.url + address, { headers: { Authorization: `Bearer ${tenant.key}` } });
+			assert.equal(answer.status, 200, address);
+			keep(file, Buffer.from(await answer.arrayBuffer()));
+		};
+		for (const { name, svg, png } of plots) {
+			await draw(`plot-${name}.svg`, svg);
+			await draw(`plot-${name}-dark.png`, `${png}?theme=dark`);
+			if (name !== "emissions") await draw(`plot-${name}-compared.png`, `${png}?with=${ids[1]}`); // the other run has none
+		}
+	});
 
 	test("keeps the colours that were chosen", async () => {
 		await withTab(tenant, async (page) => {

@@ -61,7 +61,7 @@ try {
 		await service.submit(tenant, "grid", { scenario_id: "morning-peak", ...slow });
 		await service.submit(tenant, "grid", { scenario_id: "night", ...slow });
 		await go(`#/jobs/${running.job_id}`);
-		await page.locator(".log .step").nth(4).waitFor({ timeout: 120_000 });
+		await page.locator(".log .step").nth(4).waitFor({ timeout: 240_000 });
 		await take(page, "live");
 		await go("#/jobs");
 		await page.getByRole("row", { name: /Queued/ }).waitFor();

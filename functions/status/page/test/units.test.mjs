@@ -84,16 +84,34 @@ test("values have classes from one end of the scale to the other, and none witho
 	}
 });
 
+test("a picture that was taken before is put where its places are now", async () => {
+	const { Camera } = await load("map/camera.ts");
+	const [before, now] = [new Camera(), new Camera()].map((c) => Object.assign(c, { width: 800, height: 600 }));
+	before.fit({ minX: 0, minY: 0, maxX: 1000, maxY: 1000 });
+	Object.assign(now, { x: before.x, y: before.y, scale: before.scale });
+	assert.deepEqual(now.since(before), { x: 0, y: 0, scale: 1 });
+	now.zoom(1.7, 100, 500);
+	now.pan(-30, 45);
+	const to = now.since(before);
+	for (const [x, y] of [[0, 0], [800, 600], [123, 456]]) {
+		const [px, py] = now.place(to.x + to.scale * x, to.y + to.scale * y);
+		before.place(x, y).forEach((v, i) => assert.ok(Math.abs(v - [px, py][i]) < 1e-6));
+	}
+});
+
 test("the edge next to a place is found, and its right is on the right", async () => {
 	const { Network } = await load("map/network.ts");
 	const edge = (id, shape) => ({ id, shape, lanes: 1, speed: 10, length: 1, priority: 1 });
-	const net = new Network({ bounds: [0, 0, 100, 100], unit: "m", junctions: [], edges: [edge("east", [0, 0, 50, 0, 100, 0]), edge("north", [100, 0, 100, 100])] });
+	const junctions = [{ id: "a", type: "priority", x: 100, y: 0, shape: [98, -2, 102, -2, 102, 2] }, { id: "b", type: "dead_end", x: 0, y: 0 }];
+	const net = new Network({ bounds: [0, 0, 100, 100], unit: "m", junctions, edges: [edge("east", [0, 0, 50, 0, 100, 0]), edge("north", [100, 0, 100, 100])] });
 	assert.equal(net.nearest(40, 3, 5), 0);
 	assert.equal(net.nearest(97, 60, 5), 1);
 	assert.equal(net.nearest(40, 40, 5), undefined);
 	assert.deepEqual([...net.right.slice(0, 2)].map(Math.round), [0, -1]); // going east, the right is south
 	assert.deepEqual([...net.right.slice(4, 6)].map(Math.round), [0, -1]);
 	assert.deepEqual([...net.right.slice(6, 8)].map((v) => Math.round(v) + 0), [1, 0]);
+	assert.deepEqual(net.areasWithin({ minX: 90, minY: -5, maxX: 99, maxY: 5 }), [0]);
+	assert.deepEqual(net.areasWithin({ minX: -5, minY: -5, maxX: 5, maxY: 5 }), []);
 	assert.equal(new Network({ bounds: [0, 0, 0, 0], unit: "m", junctions: [], edges: [] }).nearest(0, 0, 10), undefined);
 });
 
@@ -101,7 +119,7 @@ test("numbers, times and units read as people write them", async () => {
 	const f = await load("format.ts");
 	const plain = (text) => text.replaceAll(/[\u00a0\u202f]/g, " ");
 	for (const [got, want] of [
-		[f.clock(0), "0:00"], [f.clock(3599.6), "1:00:00"], [f.clock(-90), "−1:30"], [f.duration(0.04), "0 s"], [f.duration(59.7), "1 min 00 s"],
+		[f.clock(0), "0:00"], [f.clock(3599.6), "1:00:00"], [f.clock(-90), "−1:30"], [f.clock(90, true), "0:01:30"], [f.inline("Travel time"), "travel time"], [f.inline("CO₂ of a trip"), "CO₂ of a trip"], [f.duration(0.04), "0 s"], [f.duration(59.7), "1 min 00 s"],
 		[f.duration(3725), "1 h 02 min"], [f.duration(241233), "2 d 19 h"], [f.bytes(999), "999 B"], [f.bytes(12_345_678), "12.3 MB"],
 		[f.number(0.000123), "0.000123"], [f.number(1234.5), "1,235"], [f.percent(0.0123), "1.2 %"], [f.plural(1, "core"), "1 core"], [f.plural(2, "core"), "2 cores"],
 		[f.quantity(8.04, "m/s"), "8.04 m/s (28.9 km/h)"], [f.quantity(8.04, "m/s", true), "8.04 m/s"], [f.quantity(798385221, "mg"), "798.4 kg"],

@@ -46,7 +46,7 @@ export function AllJobs() {
 								<th>Progress</th>
 								<th>Submitted</th>
 								<th class="right">Took</th>
-								<th class="right">Room</th>
+								<th class="right">Resources</th>
 							</tr>
 						</thead>
 						<tbody>

@@ -2,7 +2,7 @@
 import { useState } from "preact/hooks";
 import { get, type Got } from "../api";
 import { Chart } from "../chart";
-import { bytes, duration, number, whole } from "../format";
+import { duration, number, whole } from "../format";
 import { type Loaded, useLoad } from "../load";
 import { Bar, Card, Empty, Loading, ProblemNotice, Tile, Time, Title, Scroll } from "../parts";
 import { linkTo } from "../route";
@@ -81,7 +81,7 @@ function Minutes() {
 				{stats.loading && <Loading what="statistics" />}
 				{stats.data && <PerMinute stats={stats.data} />}
 			</Card>
-			<Card title="Failures by reason">
+			<Card title={`Failures by reason, ${spans.find((s) => s.minutes === minutes)!.title}`}>
 				{stats.loading && <Loading what="failures" />}
 				{stats.data && <Failures failures={stats.data.failures} />}
 			</Card>
@@ -135,12 +135,12 @@ function Failures({ failures }: { failures: Stats["failures"] }) {
 	);
 }
 
-/** Kubernetes writes sizes as 24684092Ki. */
+/** Kubernetes writes sizes as 24684092Ki; the limits of tenants are in GiB. */
 function size(quantity: string | undefined): string {
 	const m = /^(\d+(?:\.\d+)?)(Ki|Mi|Gi|Ti|k|M|G|T|m)?$/.exec(quantity ?? "");
 	if (!m) return quantity ?? "–";
 	const factors: Record<string, number> = { Ki: 2 ** 10, Mi: 2 ** 20, Gi: 2 ** 30, Ti: 2 ** 40, k: 1e3, M: 1e6, G: 1e9, T: 1e12, m: 1e-3 };
-	return bytes(Number(m[1]) * (factors[m[2] ?? ""] ?? 1));
+	return `${number((Number(m[1]) * (factors[m[2] ?? ""] ?? 1)) / 2 ** 30)} GiB`;
 }
 
 const cores = (quantity: string | undefined): string => (quantity?.endsWith("m") ? number(Number(quantity.slice(0, -1)) / 1000) : (quantity ?? "–"));

@@ -39,6 +39,16 @@ export class Camera {
 		return [this.x + (sx - this.width / 2) / this.scale, this.y - (sy - this.height / 2) / this.scale];
 	}
 
+	/** Where a picture that was taken before has to be put, and how enlarged, to fit what is seen now. */
+	since(before: Camera): { x: number; y: number; scale: number } {
+		const scale = this.scale / before.scale;
+		return {
+			x: ((1 - scale) * this.width) / 2 + (before.x - this.x) * this.scale,
+			y: ((1 - scale) * this.height) / 2 - (before.y - this.y) * this.scale,
+			scale,
+		};
+	}
+
 	/** What can be seen, and a little round it for lines that are wide. */
 	view(): Box {
 		const dx = (this.width / 2 + 20) / this.scale;

@@ -6,6 +6,28 @@ type NetworkAnswer = Got<"/jobs/{id}/network">;
 export type Edge = NetworkAnswer["edges"][number];
 export type Box = { minX: number; minY: number; maxX: number; maxY: number };
 
+function boxAround(points: ArrayLike<number>, from: number, to: number): Box {
+	const box = { minX: Infinity, minY: Infinity, maxX: -Infinity, maxY: -Infinity };
+	for (let k = from; k < to; k += 2) {
+		box.minX = Math.min(box.minX, points[k]!);
+		box.maxX = Math.max(box.maxX, points[k]!);
+		box.minY = Math.min(box.minY, points[k + 1]!);
+		box.maxY = Math.max(box.maxY, points[k + 1]!);
+	}
+	return box;
+}
+
+function indexOf(count: number, boxOf: (i: number) => Box): Flatbush | undefined {
+	if (count === 0) return undefined; // an index does not take nothing
+	const index = new Flatbush(count);
+	for (let i = 0; i < count; i++) {
+		const b = boxOf(i);
+		index.add(b.minX, b.minY, b.maxX, b.maxY);
+	}
+	index.finish();
+	return index;
+}
+
 export class Network {
 	readonly edges: Edge[];
 	readonly bounds: Box;
@@ -15,7 +37,10 @@ export class Network {
 	/** For each point the unit vector to the right of the direction of travel. */
 	readonly right: Float32Array;
 	readonly number = new Map<string, number>();
+	/** Outlines of the junctions that have one: x, y and so on. */
+	readonly areas: number[][];
 	private readonly index: Flatbush | undefined;
+	private readonly areaIndex: Flatbush | undefined;
 
 	constructor(answer: NetworkAnswer) {
 		this.edges = answer.edges;
@@ -31,13 +56,9 @@ export class Network {
 		this.right = new Float32Array(this.starts[count]!);
 		this.edges.forEach((e, i) => this.points.set(e.shape.slice(0, e.shape.length & ~1), this.starts[i]));
 		for (let i = 0; i < count; i++) this.turn(this.starts[i]!, this.starts[i + 1]!);
-		if (count === 0) return; // the index does not take nothing
-		this.index = new Flatbush(count);
-		for (let i = 0; i < count; i++) {
-			const b = this.boxOf(i);
-			this.index.add(b.minX, b.minY, b.maxX, b.maxY);
-		}
-		this.index.finish();
+		this.areas = answer.junctions.flatMap((j) => (j.shape ? [j.shape] : []));
+		this.index = indexOf(count, (i) => this.boxOf(i));
+		this.areaIndex = indexOf(this.areas.length, (i) => boxAround(this.areas[i]!, 0, this.areas[i]!.length));
 	}
 
 	/** Sets right for the points from one place up to another: the mean of what the two segments at a point say. */
@@ -53,19 +74,14 @@ export class Network {
 		}
 	}
 
-	boxOf(i: number): Box {
-		const box = { minX: Infinity, minY: Infinity, maxX: -Infinity, maxY: -Infinity };
-		for (let k = this.starts[i]!; k < this.starts[i + 1]!; k += 2) {
-			box.minX = Math.min(box.minX, this.points[k]!);
-			box.maxX = Math.max(box.maxX, this.points[k]!);
-			box.minY = Math.min(box.minY, this.points[k + 1]!);
-			box.maxY = Math.max(box.maxY, this.points[k + 1]!);
-		}
-		return box;
-	}
+	boxOf = (i: number): Box => boxAround(this.points, this.starts[i]!, this.starts[i + 1]!);
 
 	within(box: Box): number[] {
 		return this.index?.search(box.minX, box.minY, box.maxX, box.maxY) ?? [];
+	}
+
+	areasWithin(box: Box): number[] {
+		return this.areaIndex?.search(box.minX, box.minY, box.maxX, box.maxY) ?? [];
 	}
 
 	/** The edge next to a place, if one is within reach of it. */

@@ -38,6 +38,7 @@ export function drawNetwork(ctx: CanvasRenderingContext2D, camera: Camera, netwo
 		ctx.stroke();
 	};
 	if (detailed) {
+		fillJunctions(ctx, camera, network, look.unsampled);
 		ctx.strokeStyle = look.casing;
 		batches.forEach((batch, at) => batch.length > 0 && at >= widest && stroke(batch, at, 1.5));
 	}
@@ -46,6 +47,24 @@ export function drawNetwork(ctx: CanvasRenderingContext2D, camera: Camera, netwo
 		ctx.strokeStyle = at < widest ? look.unsampled : look.ramp[Math.floor(at / widest) - 1]!;
 		stroke(batch, at, 0);
 	});
+}
+
+/** Without their areas, roads would seem to end where they meet. */
+function fillJunctions(ctx: CanvasRenderingContext2D, camera: Camera, network: Network, fill: string): void {
+	const { scale } = camera;
+	ctx.beginPath();
+	for (const i of network.areasWithin(camera.view())) {
+		const outline = network.areas[i]!;
+		for (let k = 0; k + 1 < outline.length; k += 2) {
+			const x = (outline[k]! - camera.x) * scale + camera.width / 2;
+			const y = camera.height / 2 - (outline[k + 1]! - camera.y) * scale;
+			if (k === 0) ctx.moveTo(x, y);
+			else ctx.lineTo(x, y);
+		}
+		ctx.closePath();
+	}
+	ctx.fillStyle = fill;
+	ctx.fill();
 }
 
 function trace(ctx: CanvasRenderingContext2D, camera: Camera, network: Network, i: number, shifted: number): void {

@@ -12,6 +12,17 @@ import { none, ramp } from "./scale";
 
 /** From which an edge is taken as pointed at, in pixels. */
 const reach = 10;
+/** From which number of edges on they are not drawn anew for each picture of a movement, but the last drawing is moved. */
+const many = 2500;
+const settled = 120; // milliseconds without a movement, after which they are
+/** What the next picture of the screen draws anew: nothing, only putting in place what there is; what moves; or all. */
+const [place, moving, all] = [0, 1, 2] as const;
+type What = typeof place | typeof moving | typeof all;
+
+const put = (canvas: HTMLCanvasElement, { x, y, scale }: ReturnType<Camera["since"]>): void => {
+	canvas.style.transform = x === 0 && y === 0 && scale === 1 ? "" : `translate(${x}px, ${y}px) scale(${scale})`;
+};
+
 const keyStep = 60; // pixels
 const keyZoom = 1.4;
 
@@ -33,9 +44,10 @@ export function Surface({ network, measure, interval, selected, select, wanted, 
 	const camera = useMemo(() => new Camera(), [network]);
 	const [hovered, setHovered] = useState<{ edge: number; x: number; y: number }>();
 	const [perPixel, setPerPixel] = useState(1); // metres
-	/** What the next picture of the screen draws anew: nothing yet, what moves, or all. */
-	const due = useRef({ roads: false, request: 0 });
-	const paint = useRef((_roads: boolean) => {});
+	const due = useRef({ what: place as What, request: 0, settle: 0 });
+	const paint = useRef((_what: What) => {});
+	/** Where the camera was when each canvas was drawn. */
+	const drawn = useRef({ base: new Camera(), over: new Camera() });
 
 	const classes = useMemo(() => classesOf(measure, interval, network.edges.length), [measure, interval, network]);
 	const look = useMemo(
@@ -43,27 +55,43 @@ export function Surface({ network, measure, interval, selected, select, wanted, 
 		[theme.value],
 	);
 
-	paint.current = (roads) => {
+	paint.current = (what) => {
 		const under = base.current?.getContext("2d");
 		const above = over.current?.getContext("2d");
 		if (!under || !above) return;
-		if (roads) {
+		if (what >= all) {
 			drawNetwork(under, camera, network, classes, look);
-			setPerPixel(1 / camera.scale);
+			Object.assign(drawn.current.base, camera);
 		}
+		if (what >= moving) {
+			drawOver(above);
+			Object.assign(drawn.current.over, camera);
+		}
+		put(base.current!, camera.since(drawn.current.base));
+		put(over.current!, camera.since(drawn.current.over));
+		setPerPixel(1 / camera.scale);
+	};
+	const drawOver = (above: CanvasRenderingContext2D) => {
 		above.clearRect(0, 0, camera.width, camera.height);
 		for (const edge of new Set([selected, hovered?.edge])) {
 			if (edge !== undefined) drawHighlight(above, camera, network, edge, classes[edge] ?? none, look);
 		}
 		if (vehicles) drawVehicles(above, camera, vehicles(), look);
 	};
-	const draw = (roads: boolean) => {
-		due.current.roads ||= roads;
+	const draw = (what: What) => {
+		due.current.what = Math.max(due.current.what, what) as What;
 		due.current.request ||= requestAnimationFrame(() => {
-			const { roads } = due.current;
-			due.current = { roads: false, request: 0 };
-			paint.current(roads); // as things are by now
+			const { what, settle } = due.current;
+			due.current = { what: place, request: 0, settle };
+			paint.current(what); // as things are by now
 		});
+	};
+	/** After a movement, of which there may be many more. */
+	const move = () => {
+		clearTimeout(due.current.settle);
+		if (network.within(camera.view()).length < many) return draw(all);
+		draw(place);
+		due.current.settle = window.setTimeout(() => draw(all), settled);
 	};
 
 	useEffect(() => {
@@ -79,29 +107,30 @@ export function Surface({ network, measure, interval, selected, select, wanted, 
 				canvas.getContext("2d")!.setTransform(devicePixelRatio, 0, 0, devicePixelRatio, 0, 0);
 			}
 			if (first) camera.fit(network.bounds);
-			draw(true);
+			draw(all);
 		});
 		resized.observe(frame.current!);
 		return () => {
 			resized.disconnect();
 			cancelAnimationFrame(due.current.request);
+			clearTimeout(due.current.settle);
 			due.current.request = 0;
 		};
 	}, [camera]);
-	useEffect(() => draw(true), [classes, look]);
-	useEffect(() => draw(false), [selected, hovered, vehicles === undefined, stamp]);
+	useEffect(() => draw(all), [classes, look]);
+	useEffect(() => draw(moving), [selected, hovered, vehicles === undefined, stamp]);
 	useEffect(() => {
 		if (!wanted) return;
 		const b = network.boxOf(wanted.edge);
 		const round = Math.max(150, 2 * (b.maxX - b.minX), 2 * (b.maxY - b.minY)); // metres round it, to see where it is
 		camera.fit({ minX: b.minX - round, minY: b.minY - round, maxX: b.maxX + round, maxY: b.maxY + round });
-		draw(true);
+		draw(all);
 	}, [wanted]);
 
 	usePointers(frame, camera, {
 		moved: () => {
 			setHovered(undefined);
-			draw(true);
+			move();
 		},
 		hover: (x, y) => {
 			const edge = edgeAt(camera, network, x, y);
@@ -123,7 +152,7 @@ export function Surface({ network, measure, interval, selected, select, wanted, 
 	const press = (key: string): boolean => {
 		const act = keys[key];
 		act?.();
-		if (act) draw(true);
+		if (act) move();
 		return act !== undefined;
 	};
 	const scaleBar = roundBelow(100 * perPixel);

@@ -247,7 +247,7 @@ function Events({ job }: { job: Job }) {
 /** Metrics in the order in which people ask for them. */
 const groups: { title: string; has: (name: string) => boolean }[] = [
 	{ title: "Vehicles and persons", has: (n) => /^(vehicles|persons)_(?!updates)/.test(n) },
-	{ title: "Trips, on average", has: (n) => /^(mean|total)_/.test(n) },
+	{ title: "Trips", has: (n) => /^(mean|total)_/.test(n) },
 	{ title: "Safety", has: (n) => /^(teleports|collisions|emergency)/.test(n) },
 	{ title: "Emissions and fuel", has: (n) => /^(emissions_|fuel|electricity)/.test(n) },
 	{ title: "Run", has: () => true },

@@ -2,7 +2,7 @@
 import { useState } from "preact/hooks";
 import { download, get, type Got, type Job, Problem } from "../api";
 import { Chart } from "../chart";
-import { duration, number, quantity, whole } from "../format";
+import { duration, inline, number, quantity, whole } from "../format";
 import { isPassing, useLoad } from "../load";
 import { Action, Card, Loading, ProblemNotice, Scroll } from "../parts";
 import { theme } from "../theme";
@@ -14,7 +14,15 @@ type Distributions = Got<"/jobs/{id}/distributions">;
 type Distribution = { name: string; label: string; unit: string; count: number; mean: number; p50: number; p90: number; p95: number; max: number; edges: number[]; counts: number[] };
 
 function withTrips(d: Distributions | undefined): Distribution[] {
-	return (d?.distributions ?? []).filter((x) => x.count > 0) as Distribution[];
+	return ((d?.distributions ?? []).filter((x) => x.count > 0) as Distribution[]).map(asPeopleSay);
+}
+
+const kmh = 3.6; // for one m/s
+
+/** Speeds in the unit of road signs. */
+function asPeopleSay(d: Distribution): Distribution {
+	if (d.unit !== "m/s") return d;
+	return { ...d, unit: "km/h", mean: d.mean * kmh, p50: d.p50 * kmh, p90: d.p90 * kmh, p95: d.p95 * kmh, max: d.max * kmh, edges: d.edges.map((e) => e * kmh) };
 }
 
 /** Series that belong on one chart: of the same unit and to be seen together. */
@@ -122,7 +130,7 @@ function TimeChart({ title, plot, names, jobs, loaded }: { title: string; plot?:
 			return [{ name: jobs[i]!.name, values: bridged(values, times, moments(s).at(-1) ?? 0), hue: i }];
 		}),
 	);
-	const scale = unit === "m/s" ? 3.6 : 1;
+	const scale = unit === "m/s" ? kmh : 1;
 	const shownCurves = scale === 1 ? curves : curves.map((c) => ({ ...c, values: c.values.map((v) => (v == null ? null : v * scale)) }));
 	const shownUnit = unit === "m/s" ? "km/h" : unit;
 	const ids = jobs.map((j) => j.id);
@@ -152,9 +160,16 @@ function TimeChart({ title, plot, names, jobs, loaded }: { title: string; plot?:
 				curves={shownCurves}
 				sync="time"
 			/>
+			{several && <Without names={jobs.filter((_, i) => loaded[i] && !loaded[i]!.series.some((x) => x.name === shown[0])).map((j) => j.name)} />}
 			{loaded.some((s) => s && !s.complete) && <p class="small muted">The run has not finished, or stopped early: this is what there is of it.</p>}
 		</Card>
 	);
+}
+
+/** Who is missing on a chart, so that nobody takes the others for all. */
+function Without({ names }: { names: string[] }) {
+	if (names.length === 0) return null;
+	return <p class="small muted">Without {names.join("; ")}: not among the outputs of that run.</p>;
 }
 
 /** values with straight lines over the gaps that other runs' moments have made. */
@@ -217,7 +232,7 @@ function TripChart({ name, jobs, of }: { name: string; jobs: Named[]; of: (Distr
 			<Chart
 				label={`${label} of ${whole(first.count)} trips: half are below ${quantity(first.p50, first.unit)}, nine in ten below ${quantity(first.p90, first.unit)}.`}
 				x={chart.x}
-				xLabel={`${label.toLowerCase()} (${first.unit})`}
+				xLabel={`${inline(label)} (${first.unit})`}
 				xKind="number"
 				unit={several ? "% of trips" : "trips"}
 				curves={chart.curves}
@@ -227,7 +242,7 @@ function TripChart({ name, jobs, of }: { name: string; jobs: Named[]; of: (Distr
 				<table class="list narrow">
 					<thead>
 						<tr>
-							{several && <th>Job</th>}
+							{several && <th>Job (numbers in {first.unit})</th>}
 							<th class="right">Trips</th>
 							<th class="right">Mean</th>
 							<th class="right">Median</th>
@@ -249,7 +264,7 @@ function TripChart({ name, jobs, of }: { name: string; jobs: Named[]; of: (Distr
 										<td class="right figure">{whole(d.count)}</td>
 										{[d.mean, d.p50, d.p90, d.p95, d.max].map((v, k) => (
 											<td key={k} class="right figure" title={d.unit === "s" ? duration(v) : undefined}>
-												{number(v, 4)} {d.unit}
+												{number(v, 4)} {!several && d.unit}
 											</td>
 										))}
 									</tr>

@@ -263,6 +263,7 @@ function Refusal({ problem, inScenario }: { problem: Problem; inScenario: Fault[
 		const [file = "", line] = (f.location ?? "").split(/:(?=\d+$)/);
 		files.set(file, [...(files.get(file) ?? []), { ...f, location: line && `line ${line}` }]);
 	}
+	for (const faults of files.values()) faults.sort((a, b) => lineOf(a) - lineOf(b));
 	return (
 		<div class="notice bad" role="alert" ref={box}>
 			<p>
@@ -280,6 +281,8 @@ function Refusal({ problem, inScenario }: { problem: Problem; inScenario: Fault[
 		</div>
 	);
 }
+
+const lineOf = (f: Fault): number => Number(f.location?.replace("line ", "")) || 0;
 
 type Scenario = Got<"/scenarios">["scenarios"][number];
 
