@@ -59,6 +59,11 @@ test-page: build ## Try the web page in a browser without a window, against the 
 	@infra/debian/install.sh sumo postgres node chromium
 	@cd $(PAGE) && npm ci --ignore-scripts --no-fund --no-audit --loglevel=error && npm test --silent
 
+.PHONY: bench-page
+bench-page: build ## Measure how fluid the page's map of 10,000 edges is
+	@infra/debian/install.sh sumo postgres node chromium
+	@cd $(PAGE) && npm ci --ignore-scripts --no-fund --no-audit --loglevel=error && npm run --silent bench
+
 .PHONY: screenshots
 screenshots: build ## Take the pictures of docs/tour.md again
 	@infra/debian/install.sh sumo postgres node chromium

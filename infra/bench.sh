@@ -5,3 +5,4 @@ cd "$(dirname "$0")/.."
 grep -rl --include='*_test.go' '^func Benchmark' pkg functions | xargs -n1 dirname | sort -u | while read -r package; do
 	go test -run '^$' -bench . -benchtime "${BENCHTIME:-2s}" -timeout 30m "./$package"
 done
+make --no-print-directory bench-page

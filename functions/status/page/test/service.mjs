@@ -12,10 +12,10 @@ export const root = fileURLToPath(new URL("../../../../", import.meta.url));
 /** A scenario of test_networks, as bytes. */
 export const network = (path) => readFileSync(join(root, "test_networks", path));
 
-const patience = 60_000; // milliseconds, for what takes a second or two on an idle machine
+const patience = 180_000; // milliseconds, for what takes a second or two on an idle machine
 
-export async function eventually(what, check) {
-	const end = Date.now() + patience;
+export async function eventually(what, check, wait = patience) {
+	const end = Date.now() + wait;
 	for (;;) {
 		const found = await check();
 		if (found) return found;
@@ -62,11 +62,11 @@ export async function startService() {
 			return call("POST", "/jobs", { key: tenant.key, form });
 		},
 		/** The job once it is over. */
-		finish: (tenant, id) =>
+		finish: (tenant, id, wait) =>
 			eventually(`job ${id}`, async () => {
 				const job = await call("GET", `/jobs/${id}`, { key: tenant.key });
 				return ["SUCCEEDED", "FAILED", "CANCELLED"].includes(job.status) && job;
-			}),
+			}, wait),
 		async stop() {
 			child.kill("SIGTERM");
 			await ended;
