@@ -72,8 +72,11 @@ func run(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("listening on PORT: %w", err)
 	}
+	// The request for which we were started is on its way, and all but the probes need Postgres. What this finds is told to
+	// those who ask.
+	go func() { _ = parts.DB.Ping(ctx) }()
 	log.Info().Str("address", listener.Addr().String()).Msg("serving")
-	return server.Serve(ctx, listener, handler, cfg.ShutdownGrace, log)
+	return server.Serve(ctx, listener, handler, server.Shutdown{Quiet: cfg.ShutdownQuiet, Grace: cfg.ShutdownGrace}, log)
 }
 
 // register makes every function known to the Functions Framework, as its contract wants, and returns the handler of the
@@ -102,7 +105,9 @@ func assemble(cfg config.Config, log zerolog.Logger) (wire.Parts, func(), error)
 		return wire.Parts{}, nil, errNoDatabase
 	}
 	ctx := context.Background()
-	db, err := postgres.Open(ctx, postgres.Config{URL: cfg.DatabaseURL, ApplicationName: "sumo-k8-" + cfg.Target})
+	db, err := postgres.Open(ctx, postgres.Config{
+		URL: cfg.DatabaseURL, ApplicationName: "sumo-k8-" + cfg.Target, MaxConns: cfg.DatabaseConnections, Pooled: cfg.DatabasePooled,
+	})
 	if err != nil {
 		return wire.Parts{}, nil, err
 	}

@@ -13,12 +13,13 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"syscall"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/sumo-k8/sumo-k8/infra/laptop/laptoptest"
 	"github.com/sumo-k8/sumo-k8/pkg/postgres"
+	"github.com/sumo-k8/sumo-k8/pkg/process"
 	"github.com/sumo-k8/sumo-k8/pkg/s3store"
 	networks "github.com/sumo-k8/sumo-k8/test_networks"
 )
@@ -44,7 +45,7 @@ type deployment struct {
 	env []string
 }
 
-func deploy(t *testing.T) *deployment {
+func deploy(t testing.TB) *deployment {
 	t.Helper()
 	database := laptoptest.Database(t, postgres.Migrate)
 	cfg := laptoptest.Bucket(t)
@@ -52,27 +53,38 @@ func deploy(t *testing.T) *deployment {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := store.EnsureBucket(t.Context()); err != nil {
+	if err := store.EnsureBucket(context.Background()); err != nil {
 		t.Fatal(err)
 	}
 	return &deployment{env: []string{
 		asFunction + "=1", "DATABASE_URL=" + database, "ADMIN_KEY=" + adminKey,
 		"S3_ENDPOINT=" + cfg.Endpoint, "S3_BUCKET=" + cfg.Bucket, "S3_ACCESS_KEY=" + cfg.AccessKey, "S3_SECRET_KEY=" + cfg.SecretKey,
-		"RUNS_DIR=" + t.TempDir(), "SUMO_RUN=" + buildSumoRun(t), "ENGINE=local", "RECONCILE_WINDOW=30s",
+		"RUNS_DIR=" + t.TempDir(), "SUMO_RUN=" + buildSumoRun(t), "ENGINE=local", "RECONCILE_WINDOW=30s", "SHUTDOWN_QUIET=0s",
 	}}
 }
 
-func buildSumoRun(t *testing.T) string {
+func buildSumoRun(t testing.TB) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "sumo-run")
-	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", path, "github.com/sumo-k8/sumo-k8/templates/sumo-run").CombinedOutput(); err != nil {
+	if out, err := exec.Command("go", "build", "-o", path, "github.com/sumo-k8/sumo-k8/templates/sumo-run").CombinedOutput(); err != nil {
 		t.Fatalf("building sumo-run: %v: %s", err, out)
 	}
 	return path
 }
 
 // start runs one function as a process of its own and returns its URL. At the end of the test it must stop cleanly.
-func (d *deployment) start(t *testing.T, target string) string {
+func (d *deployment) start(t *testing.T, target string, env ...string) string {
+	t.Helper()
+	return d.instance(t, target, env...).url
+}
+
+// instance is a process of a function.
+type instance struct {
+	url  string
+	stop func() // asks it to end, and sees that it ends well
+}
+
+func (d *deployment) instance(t testing.TB, target string, env ...string) instance {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -81,16 +93,15 @@ func (d *deployment) start(t *testing.T, target string) string {
 	_, port, _ := net.SplitHostPort(listener.Addr().String())
 	listener.Close()
 	cmd := exec.Command(os.Args[0])
-	cmd.Env = append(append(os.Environ(), d.env...), "FUNCTION_TARGET="+target, "PORT="+port)
+	cmd.Env = slices.Concat(os.Environ(), d.env, []string{"FUNCTION_TARGET=" + target, "PORT=" + port}, env)
 	var log bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &log, &log
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	if err := cmd.Start(); err != nil {
+	p, err := process.Start(cmd, process.Options{})
+	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() {
-		_ = cmd.Process.Signal(syscall.SIGTERM)
-		if err := cmd.Wait(); err != nil {
+	stop := sync.OnceFunc(func() {
+		if err := p.Stop(context.Background(), patience); err != nil {
 			t.Errorf("%s ended with %v: %s", target, err, &log)
 		}
 		for line := range strings.Lines(log.String()) {
@@ -99,15 +110,15 @@ func (d *deployment) start(t *testing.T, target string) string {
 			}
 		}
 	})
-	url := "http://127.0.0.1:" + port
-	for deadline := time.Now().Add(time.Minute); ; time.Sleep(10 * time.Millisecond) {
+	t.Cleanup(stop)
+	for deadline := time.Now().Add(patience); ; time.Sleep(time.Millisecond) {
 		conn, err := net.Dial("tcp", "127.0.0.1:"+port)
 		if err == nil {
 			conn.Close()
-			return url
+			return instance{"http://127.0.0.1:" + port, stop}
 		}
 		if time.Now().After(deadline) {
-			t.Fatalf("%s does not listen: %s", target, &log)
+			t.Fatalf("%s does not listen", target)
 		}
 	}
 }
@@ -161,11 +172,15 @@ func newClient(t *testing.T, auth string) client {
 }
 
 // submit submits a scenario of test_networks and returns the job's id.
-func (c client) submit(t *testing.T, submit, network string) string {
+func (c client) submit(t *testing.T, submit, network string, fields ...string) string {
 	t.Helper()
 	var body bytes.Buffer
 	form := multipart.NewWriter(&body)
 	_ = form.WriteField("scenario_id", network)
+	for _, field := range fields {
+		name, value, _ := strings.Cut(field, "=")
+		_ = form.WriteField(name, value)
+	}
 	file, err := form.CreateFormFile("sumo_files", network+".zip")
 	if err != nil {
 		t.Fatal(err)
@@ -271,6 +286,7 @@ func TestWhatCannotBeServedIsRefused(t *testing.T) {
 		"no target":                    {[]string{database}, []string{"FUNCTION_TARGET"}},
 		"a function without database":  {[]string{"FUNCTION_TARGET=auth"}, []string{"DATABASE_URL"}},
 		"migration of nothing":         {[]string{"FUNCTION_TARGET=migrate"}, []string{"DATABASE_URL"}},
+		"migration through a pooler":   {[]string{"FUNCTION_TARGET=migrate", database, "DATABASE_POOLED=true"}, []string{"DATABASE_POOLED"}},
 		"a schedule that calls nobody": {[]string{"FUNCTION_TARGET=schedule"}, []string{"RECONCILE_URL"}},
 	} {
 		out, err := once(t, test.env...)

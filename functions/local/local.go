@@ -129,7 +129,7 @@ func (s *Service) Serve(ctx context.Context) error {
 		}()
 	}
 	s.log.Info().Str("url", s.Endpoint.URL).Msg("serving")
-	err := server.Serve(ctx, s.listener, s.handler, s.cfg.ShutdownGrace, s.log)
+	err := server.Serve(ctx, s.listener, s.handler, server.Shutdown{Grace: s.cfg.ShutdownGrace}, s.log)
 	if cause := context.Cause(ctx); !errors.Is(cause, context.Canceled) {
 		err = errors.Join(err, cause)
 	}

@@ -407,7 +407,9 @@ func TestAStreamPausesWhenTheServerStops(t *testing.T) {
 		ended <- <-streamed
 	})
 	served := make(chan error, 1)
-	go func() { served <- server.Serve(ctx, listener, handler, time.Minute, zerolog.Nop()) }()
+	go func() {
+		served <- server.Serve(ctx, listener, handler, server.Shutdown{Grace: time.Minute}, zerolog.Nop())
+	}()
 	go func() {
 		if response, err := http.Get("http://" + listener.Addr().String()); err == nil {
 			response.Body.Close()

@@ -162,7 +162,9 @@ func TestAStopEndsTheWindowWithWhatWasDone(t *testing.T) {
 	}
 	ctx, stop := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
-	go func() { ended <- server.Serve(ctx, listener, handler(f, false), time.Minute, zerolog.Nop()) }()
+	go func() {
+		ended <- server.Serve(ctx, listener, handler(f, false), server.Shutdown{Grace: time.Minute}, zerolog.Nop())
+	}()
 	go func() {
 		<-entered
 		stop()

@@ -2,6 +2,7 @@
 package config
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"net/netip"
@@ -19,11 +20,13 @@ import (
 
 // Config is every setting of a function. The README's table is made from these tags and a test compares the two.
 type Config struct {
-	Port        string `env:"PORT" envDefault:"8080" doc:"TCP port of the function's HTTP server."`
-	Target      string `env:"FUNCTION_TARGET" doc:"The function to serve: auth, submit, status, logs or reconcile; or what to do once: migrate (bring the schema up to date and make the bucket) or schedule (call reconcile)."`
-	LogLevel    string `env:"LOG_LEVEL" envDefault:"info" doc:"debug, info, warn or error."`
-	AdminKey    string `env:"ADMIN_KEY" doc:"The operator's key. Without it every admin call answers 503."`
-	DatabaseURL string `env:"DATABASE_URL" doc:"Postgres, as a URL: postgres://user:password@host/database."`
+	Port                string `env:"PORT" envDefault:"8080" doc:"TCP port of the function's HTTP server."`
+	Target              string `env:"FUNCTION_TARGET" doc:"The function to serve: auth, submit, status, logs or reconcile; or what to do once: migrate (bring the schema up to date and make the bucket) or schedule (call reconcile)."`
+	LogLevel            string `env:"LOG_LEVEL" envDefault:"info" doc:"debug, info, warn or error."`
+	AdminKey            string `env:"ADMIN_KEY" doc:"The operator's key. Without it every admin call answers 503."`
+	DatabaseURL         string `env:"DATABASE_URL" doc:"Postgres, as a URL: postgres://user:password@host/database."`
+	DatabaseConnections int    `env:"DATABASE_CONNECTIONS" envDefault:"4" doc:"Most connections of one instance to Postgres, 2 at least. They are made when they are needed, and closed after half a minute without use; instances times connections must fit the server."`
+	DatabasePooled      bool   `env:"DATABASE_POOLED" envDefault:"false" doc:"Whether DATABASE_URL leads to a pooler in transaction mode, such as PgBouncer: nothing is then kept in a session, prepared statements neither. FUNCTION_TARGET=migrate needs the server itself."`
 
 	S3Endpoint       string `env:"S3_ENDPOINT" doc:"URL of the S3 server; empty for AWS."`
 	S3PublicEndpoint string `env:"S3_PUBLIC_ENDPOINT" doc:"URL by which clients reach the S3 server, when it differs; links for downloads and uploads use it."`
@@ -70,6 +73,7 @@ type Config struct {
 
 	MetricsPort string `env:"METRICS_PORT" doc:"TCP port of Prometheus metrics, at /metrics; apart from PORT, so that the public address never shows them. Empty for none."`
 
+	ShutdownQuiet time.Duration `env:"SHUTDOWN_QUIET" envDefault:"1s" doc:"After SIGTERM new requests are still served until none has come for this long, since proxies hear of our end later; half of SHUTDOWN_GRACE at most. Probes of Kubernetes are told at once. 0s where nothing stands in front, longer without Knative, which holds the signal back until it sends nothing more."`
 	ShutdownGrace time.Duration `env:"SHUTDOWN_GRACE" envDefault:"20s" doc:"How long requests may go on after SIGTERM."`
 }
 
@@ -101,6 +105,9 @@ func (c Config) check() error {
 			return fmt.Errorf("%s must be greater than zero", d.name)
 		}
 	}
+	if c.ShutdownQuiet < 0 {
+		return errors.New("SHUTDOWN_QUIET must not be negative")
+	}
 	for name, value := range map[string]int{
 		"SUBMISSIONS_PER_MINUTE": c.SubmissionsPerMinute, "CALLS_PER_SECOND": c.CallsPerSecond, "WRONG_KEYS_PER_MINUTE": c.WrongKeysPerMinute,
 	} {
@@ -120,6 +127,9 @@ func (c Config) check() error {
 		if u, err := url.Parse(origin); origin != "*" && (err != nil || u.Host == "" || origin != u.Scheme+"://"+u.Host || strings.Contains(origin, "*")) {
 			return fmt.Errorf("CORS_ORIGINS has %q; write each as a browser sends it: scheme://host or scheme://host:port, without a path", origin)
 		}
+	}
+	if c.DatabaseConnections < 2 {
+		return errors.New("DATABASE_CONNECTIONS must be 2 at least: reconcile holds one for its lock while it works")
 	}
 	if !slices.Contains([]string{"", EngineLocal, EngineArgo}, c.Engine) {
 		return fmt.Errorf("ENGINE is %q; it must be %s, %s or empty", c.Engine, EngineArgo, EngineLocal)

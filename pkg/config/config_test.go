@@ -45,7 +45,7 @@ func TestUnusableSettingsAreNamed(t *testing.T) {
 		"MAX_UPLOAD_MIB": "0", "DEFAULT_TIMEOUT": "48h", "LINK_LIFETIME": "-1s", "ENGINE": "steam", "MAX_QUEUED_JOBS": "many", "STREAM_LIMIT": "0s",
 		"SUBMISSIONS_PER_MINUTE": "-1", "CALLS_PER_SECOND": "-1", "WRONG_KEYS_PER_MINUTE": "-1", "TRUSTED_PROXIES": "10.0.0.0",
 		"TOLERATIONS":   "pool=spot:Never",
-		"RECONCILE_URL": "reconcile", "RECONCILE_CALLERS": "sumo-k8/schedule,submit",
+		"RECONCILE_URL": "reconcile", "RECONCILE_CALLERS": "sumo-k8/schedule,submit", "DATABASE_CONNECTIONS": "1", "SHUTDOWN_QUIET": "-1s", "DATABASE_POOLED": "perhaps",
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Setenv(name, value)

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/rs/zerolog"
+	"knative.dev/pkg/network/handlers"
 )
 
 const (
@@ -36,17 +37,33 @@ func Stopping(ctx context.Context) <-chan struct{} {
 	return ch
 }
 
-// Serve answers on listener until ctx ends, then waits up to grace for requests that are under way.
-func Serve(ctx context.Context, listener net.Listener, handler http.Handler, grace time.Duration, log zerolog.Logger) error {
-	return serve(ctx, listener, handler, timeouts{headerTimeout, bodyTimeout, grace}, log)
+// Shutdown says how a server ends.
+type Shutdown struct {
+	// Quiet is how long no request must have come before the listener is closed. Who sends them, a proxy or a Service of
+	// Kubernetes, hears of our end later than we do. Zero closes it at once.
+	Quiet time.Duration
+	// Grace bounds the whole: what has not been answered by then is cut off.
+	Grace time.Duration
 }
 
-type timeouts struct{ headers, body, grace time.Duration }
+// Serve answers on listener until ctx ends, and then as shutdown says.
+func Serve(ctx context.Context, listener net.Listener, handler http.Handler, shutdown Shutdown, log zerolog.Logger) error {
+	return serve(ctx, listener, handler, timeouts{headerTimeout, bodyTimeout, shutdown}, log)
+}
+
+type timeouts struct {
+	headers, body time.Duration
+	shutdown      Shutdown
+}
 
 func serve(ctx context.Context, listener net.Listener, handler http.Handler, limits timeouts, log zerolog.Logger) error {
 	stopping := make(chan struct{})
+	inner := lastOnItsConnection(stopping, handler)
+	// Knative's drainer takes requests until none has come for the quiet period, while it tells Kubernetes' probes that
+	// we are going. Until then probes are ordinary requests. It also answers the probes of Knative's network.
+	drainer := &handlers.Drainer{Inner: inner, HealthCheck: inner.ServeHTTP, QuietPeriod: limits.shutdown.Quiet}
 	srv := &http.Server{
-		Handler:           handler,
+		Handler:           drainer,
 		ReadHeaderTimeout: limits.headers,
 		ReadTimeout:       limits.body,
 		IdleTimeout:       idleTimeout,
@@ -63,15 +80,39 @@ func serve(ctx context.Context, listener net.Listener, handler http.Handler, lim
 	case <-ctx.Done():
 	}
 	close(stopping)
-	drain, cancel := context.WithTimeout(context.Background(), limits.grace)
+	drain, cancel := context.WithTimeout(context.Background(), limits.shutdown.Grace)
 	defer cancel()
+	if limits.shutdown.Quiet > 0 {
+		quiet := make(chan struct{})
+		go func() {
+			drainer.Drain()
+			close(quiet)
+		}()
+		select {
+		case <-quiet:
+		case <-time.After(limits.shutdown.Grace / 2): // they keep coming; those that are under way need the rest
+			drainer.Reset()
+		}
+	}
 	err := srv.Shutdown(drain)
 	if err != nil {
-		log.Warn().Dur("grace", limits.grace).Msg("some requests did not finish in time and were cut off")
+		log.Warn().Dur("grace", limits.shutdown.Grace).Msg("some requests did not finish in time and were cut off")
 		err = srv.Close()
 	}
 	if served := <-failed; !errors.Is(served, http.ErrServerClosed) {
 		err = errors.Join(err, served)
 	}
 	return err
+}
+
+// lastOnItsConnection has clients make a new connection for their next request once we stop: it finds another server.
+func lastOnItsConnection(stopping <-chan struct{}, handler http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		select {
+		case <-stopping:
+			w.Header().Set("Connection", "close")
+		default:
+		}
+		handler.ServeHTTP(w, r)
+	})
 }

@@ -35,7 +35,7 @@ func run(t *testing.T, handler http.HandlerFunc, headers, grace time.Duration) *
 	ctx, stop := context.WithCancel(context.Background())
 	r := &running{url: "http://" + listener.Addr().String(), address: listener.Addr().String(), stop: stop, ended: make(chan error, 1), log: &bytes.Buffer{}}
 	go func() {
-		r.ended <- serve(ctx, listener, handler, timeouts{headers, patience, grace}, zerolog.New(r.log))
+		r.ended <- serve(ctx, listener, handler, timeouts{headers, patience, Shutdown{Grace: grace}}, zerolog.New(r.log))
 	}()
 	t.Cleanup(stop)
 	return r
@@ -224,7 +224,7 @@ func TestAClientWhoseBodyDoesNotComeIsAnsweredAndCutOff(t *testing.T) {
 				}
 			}
 			w.WriteHeader(http.StatusTeapot)
-		}), timeouts{patience, 20 * time.Millisecond, patience}, zerolog.Nop())
+		}), timeouts{patience, 20 * time.Millisecond, Shutdown{Grace: patience}}, zerolog.Nop())
 	}()
 	for _, path := range []string{"/reads", "/does-not"} {
 		conn, err := net.Dial("tcp", listener.Addr().String())
@@ -282,7 +282,76 @@ func TestAListenerThatFailsEndsTheServer(t *testing.T) {
 		t.Fatal(err)
 	}
 	listener.Close()
-	if err := Serve(t.Context(), listener, http.NotFoundHandler(), patience, zerolog.Nop()); !errors.Is(err, net.ErrClosed) {
+	if err := Serve(t.Context(), listener, http.NotFoundHandler(), Shutdown{Grace: patience}, zerolog.Nop()); !errors.Is(err, net.ErrClosed) {
+		t.Errorf("Serve() = %v", err)
+	}
+}
+
+func TestRequestsAreTakenUntilNoneComeAnyLonger(t *testing.T) {
+	t.Parallel()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	url := "http://" + listener.Addr().String()
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	handler := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "served") })
+	go func() {
+		ended <- serve(ctx, listener, handler, timeouts{patience, patience, Shutdown{Quiet: 2 * time.Second, Grace: patience}}, zerolog.Nop())
+	}()
+	send := func(agent string) (int, bool) {
+		r, err := http.NewRequestWithContext(t.Context(), "GET", url+"/ready", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("User-Agent", agent)
+		response, err := http.DefaultTransport.RoundTrip(r)
+		if err != nil {
+			t.Fatalf("%s: %v", agent, err)
+		}
+		defer response.Body.Close()
+		body, _ := io.ReadAll(response.Body)
+		return response.StatusCode, response.Close || string(body) != "served"
+	}
+	for _, agent := range []string{"someone", "kube-probe/1.34"} {
+		if status, last := send(agent); status != http.StatusOK || last {
+			t.Errorf("before its end %s was answered %d, and told that it is the last: %t", agent, status, last)
+		}
+	}
+	stop()
+	for {
+		if status, _ := send("kube-probe/1.34"); status == http.StatusServiceUnavailable {
+			break // it has heard of its end
+		}
+	}
+	if status, last := send("someone"); status != http.StatusOK || !last {
+		t.Errorf("while it stops it answered %d, and told that it is the last: %t", status, last)
+	}
+	if err := receive(t, ended, "the server's end"); err != nil {
+		t.Errorf("Serve() = %v", err)
+	}
+}
+
+func TestKnativesNetworkFindsOutWhoAnswers(t *testing.T) {
+	t.Parallel()
+	s := run(t, func(http.ResponseWriter, *http.Request) { t.Error("the probe was served as a request") }, patience, patience)
+	r, err := http.NewRequestWithContext(t.Context(), "GET", s.url, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("K-Network-Probe", "probe")
+	r.Header.Set("K-Network-Hash", "h")
+	response, err := http.DefaultTransport.RoundTrip(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	response.Body.Close()
+	if response.StatusCode != http.StatusOK || response.Header.Get("K-Network-Hash") != "h" {
+		t.Errorf("answered %d, %v", response.StatusCode, response.Header)
+	}
+	s.stop()
+	if err := s.wait(t); err != nil {
 		t.Errorf("Serve() = %v", err)
 	}
 }

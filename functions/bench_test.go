@@ -1,0 +1,84 @@
+package main
+
+import (
+	"crypto/rand"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/sumo-k8/sumo-k8/pkg/tenant"
+)
+
+// BenchmarkStart measures a function that starts from zero: from the start of its process to its first answer. The
+// call that nobody made before it finds no page of the program in memory that others have not left there; its first
+// with Postgres makes the connection and checks the key.
+func BenchmarkStart(b *testing.B) {
+	program := filepath.Join(b.TempDir(), "functions")
+	build := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w", "-o", program, ".")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		b.Fatalf("%v: %s", err, out)
+	}
+	d := deploy(b)
+	for _, first := range []struct {
+		name, path string
+		status     int
+		header     http.Header
+	}{
+		{"FirstAnswer", "/none", http.StatusNotFound, http.Header{}},
+		{"FirstCallWithPostgres", "/jobs", http.StatusUnauthorized, http.Header{"Authorization": {"Bearer " + unknownKey(b)}}},
+	} {
+		b.Run(first.name, func(b *testing.B) {
+			var total time.Duration
+			for b.Loop() {
+				listener, err := net.Listen("tcp", "127.0.0.1:0")
+				if err != nil {
+					b.Fatal(err)
+				}
+				address := listener.Addr().String()
+				listener.Close()
+				_, port, _ := net.SplitHostPort(address)
+				cmd := exec.Command(program)
+				cmd.Env = append(append([]string{}, d.env...), "FUNCTION_TARGET=status", "PORT="+port)
+				began := time.Now()
+				if err := cmd.Start(); err != nil {
+					b.Fatal(err)
+				}
+				for {
+					r, _ := http.NewRequest("GET", "http://"+address+first.path, nil)
+					r.Header = first.header
+					response, err := http.DefaultTransport.RoundTrip(r)
+					if err == nil {
+						response.Body.Close()
+						if response.StatusCode != first.status {
+							b.Fatalf("answered %d", response.StatusCode)
+						}
+						break
+					}
+					if time.Since(began) > patience {
+						b.Fatal(err)
+					}
+					time.Sleep(200 * time.Microsecond)
+				}
+				total += time.Since(began)
+				_ = cmd.Process.Kill()
+				_ = cmd.Wait()
+			}
+			b.ReportMetric(float64(total.Milliseconds())/float64(b.N), "ms/start")
+		})
+	}
+}
+
+// unknownKey is a key of the right form, so that Postgres is asked for it.
+func unknownKey(b *testing.B) string {
+	b.Helper()
+	text, _, err := tenant.NewKey(rand.Reader, "nobody", "", time.Now())
+	if err != nil {
+		b.Fatal(err)
+	}
+	return text
+}
