@@ -113,9 +113,11 @@ lab-down: ## End that cluster and leave the machine as it was; what was built is
 LAB := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/sumo-k8/lab
 
 .PHONY: e2e
-e2e: lab-up images ## Test the whole service on that cluster, over HTTP
+e2e: lab-up images ## Test the whole service on that cluster: Knative, Argo, S3, over HTTP
 	@$(BIN)/lab load $(LOCAL)/images/*.tar
-	@SUMO_K8_LAB=$(LAB) $(GO) test -count=1 -timeout 30m ./infra/lab/e2e
+	@infra/deploy.sh lab
+	@set -a; source $(LAB)/run/environment; set +a; SUMO_K8_LAB_KUBECONFIG=$$KUBECONFIG $(GO) test -count=1 -timeout 15m -run '^TestLab' ./pkg/argo
+	@SUMO_K8_LAB=$(LAB) SUMO_K8_LAB_PROGRAM=$(abspath $(BIN)/lab) $(GO) test -count=1 -timeout 30m -v ./infra/lab/e2e
 
 .PHONY: deploy
 deploy: ## Install or update on the current cluster: make deploy OVERLAY=lab, kind, production or a folder

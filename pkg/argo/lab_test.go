@@ -34,7 +34,7 @@ import (
 )
 
 // labVariable names the kubeconfig of a cluster with Argo's controller, whose pods reach the object store of S3_ENDPOINT.
-// `make e2e` sets it. The tests below are about that cluster; without it they are not run.
+// `make e2e` sets it, with the object store's settings. The tests below are about that cluster; without it they are not run.
 const labVariable = "SUMO_K8_LAB_KUBECONFIG"
 
 var record = flag.Bool("record", false, "write the workflows that the lab shows to testdata")

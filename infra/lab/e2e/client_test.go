@@ -48,7 +48,7 @@ func (c *cluster) call(t *testing.T, method, path string, headers map[string]str
 
 func (c *cluster) admin(t *testing.T, method, path, body string, want int, v any) {
 	t.Helper()
-	c.call(t, method, path, map[string]string{"X-Admin-Key": adminKey, "Content-Type": "application/json"}, strings.NewReader(body), want, v)
+	c.call(t, method, path, map[string]string{"X-Admin-Key": c.adminKey, "Content-Type": "application/json"}, strings.NewReader(body), want, v)
 }
 
 // tenant is a registered tenant.
@@ -70,7 +70,7 @@ func (c *cluster) register(t *testing.T, limits string) *tenant {
 	c.admin(t, "POST", "/auth/register", fmt.Sprintf(`{"tenant_id": %q%s}`, id, limits), http.StatusOK, &made)
 	t.Cleanup(func() {
 		r, _ := http.NewRequest("DELETE", c.url+"/auth/tenants/"+id+"?force=true", nil)
-		r.Header.Set("X-Admin-Key", adminKey)
+		r.Header.Set("X-Admin-Key", c.adminKey)
 		if response, err := http.DefaultClient.Do(r); err == nil {
 			response.Body.Close()
 		}

@@ -1,86 +1,77 @@
-// Package e2e tests the whole service on the lab's real cluster, over HTTP only: real Kubernetes with its permissions on,
-// real Argo Workflows, S3 and Postgres. Each function is a process with the rights of its own service account.
+// Package e2e tests the whole service on the lab's real cluster, over HTTP only: the very manifests that users apply, with
+// the functions as Knative Services that start from zero behind a real gateway, real Argo Workflows, S3 and Postgres.
 //
-// `make e2e` runs it; without the lab's folder in SUMO_K8_LAB there is nothing to run it on.
+// `make e2e` installs the service and runs it; without the lab's folder in SUMO_K8_LAB there is nothing to run it on.
 package e2e
 
 import (
 	"bufio"
 	"bytes"
 	"context"
-	"encoding/json"
-	"fmt"
-	"net"
-	"net/http"
-	"net/http/httputil"
-	"net/url"
+	"encoding/base64"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
 	"github.com/jackc/pgx/v5"
-
-	"github.com/sumo-k8/sumo-k8/pkg/postgres"
-	"github.com/sumo-k8/sumo-k8/pkg/s3store"
 )
 
 const (
-	adminKey = "the-operator"
+	// gateway is where the lab's gateway answers.
+	gateway = "http://10.244.0.1:30080"
 	// patience is how long a test waits for what takes some seconds on an idle machine.
 	patience = 5 * time.Minute
 )
 
+// functions are the Knative Services.
+var functions = []string{"auth", "submit", "status", "logs", "reconcile"}
+
 // cluster is the installation under test.
 type cluster struct {
 	lab      string            // folder of the lab
+	program  string            // the lab's own program
 	settings map[string]string // the lab's environment
 	url      string            // where the gateway answers
+	adminKey string
 }
 
-// functions and the calls that each answers, most specific first, as the gateway routes them.
-var routes = []struct{ method, prefix, suffix, function string }{
-	{"", "/auth/", "", "auth"},
-	{"", "/admin/cluster", "", "auth"},
-	{"", "/admin/activity", "", "auth"},
-	{"", "/admin/warmup", "", "auth"},
-	{"POST", "/jobs", "", "submit"},
-	{"DELETE", "/jobs", "", "submit"},
-	{"GET", "/jobs/", "/logs", "logs"},
-	{"GET", "/jobs/", "/logs/stream", "logs"},
-	{"", "/reconcile", "", "reconcile"},
-	{"", "/", "", "status"},
-}
-
-// install brings the service up on the lab. Everything it makes has names of its own, so that runs do not meet.
-func install(t *testing.T) *cluster {
+// find looks up the installation that `make e2e` has made on the lab.
+func find(t *testing.T) *cluster {
 	t.Helper()
 	lab := os.Getenv("SUMO_K8_LAB")
 	if lab == "" {
 		t.Skip("SUMO_K8_LAB is not set: make e2e runs these tests on the lab")
 	}
-	c := &cluster{lab: lab, settings: environment(t, filepath.Join(lab, "run", "environment"))}
-	c.kubectl(t, "apply", "--server-side", "--force-conflicts", "-f", "../../../deploy/base/rbac.yaml", "-f", "../../../deploy/base/priorities.yaml")
-	database, bucket := c.storage(t)
-	binary := filepath.Join(t.TempDir(), "functions")
-	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", binary, "github.com/sumo-k8/sumo-k8/functions").CombinedOutput(); err != nil {
-		t.Fatalf("building the functions: %v: %s", err, out)
+	c := &cluster{lab: lab, program: os.Getenv("SUMO_K8_LAB_PROGRAM"), settings: environment(t, filepath.Join(lab, "run", "environment")), url: gateway}
+	key, err := base64.StdEncoding.DecodeString(c.kubectl(t, "get", "secret", "sumo-k8", "-n", "sumo-k8", "-o", "jsonpath={.data.ADMIN_KEY}"))
+	if err != nil || len(key) == 0 {
+		t.Fatalf("the Secret sumo-k8 has no ADMIN_KEY (%v): install the service with make deploy OVERLAY=lab", err)
 	}
-	env := append(os.Environ(),
-		"DATABASE_URL="+database, "ADMIN_KEY="+adminKey, "ENGINE=argo", "RECONCILE_WINDOW=5s",
-		"S3_ENDPOINT="+c.settings["S3_ENDPOINT"], "S3_ACCESS_KEY="+c.settings["S3_ACCESS_KEY"], "S3_SECRET_KEY="+c.settings["S3_SECRET_KEY"], "S3_BUCKET="+bucket,
-		"INSTALLATION="+bucket, "SUMO_VERSION=1.15", "SUMO_IMAGES=1.15=dev.local/sumo:1.15,1.18=dev.local/sumo:1.18", "IMAGE_PULL_POLICY=Never",
-	)
-	upstreams := map[string]*httputil.ReverseProxy{}
-	for _, name := range []string{"auth", "submit", "status", "logs", "reconcile"} {
-		upstreams[name] = c.start(t, binary, name, append(env, "KUBECONFIG="+c.kubeconfig(t, name)))
-	}
-	c.url = c.gateway(t, upstreams)
-	c.schedule(t)
+	c.adminKey = string(key)
+	t.Cleanup(func() {
+		if t.Failed() {
+			c.explain(t)
+		}
+	})
 	return c
+}
+
+// explain logs what the functions have to say of a failure.
+func (c *cluster) explain(t *testing.T) {
+	t.Helper()
+	out, _ := c.tryKubectl(t, "get", "pods", "-A", "-o", "wide")
+	t.Log(out)
+	for _, name := range functions {
+		out, _ := c.tryKubectl(t, "logs", "-n", "sumo-k8", "-l", "serving.knative.dev/service="+name, "-c", "function", "--tail=-1", "--prefix")
+		for line := range strings.Lines(out) {
+			if strings.Contains(line, `"level":"warn"`) || strings.Contains(line, `"level":"error"`) {
+				t.Logf("%s: %s", name, line)
+			}
+		}
+	}
 }
 
 // environment reads the lab's settings, one NAME=value a line.
@@ -100,43 +91,18 @@ func environment(t *testing.T, path string) map[string]string {
 	return settings
 }
 
-// storage makes a database and a bucket for this run.
-func (c *cluster) storage(t *testing.T) (database, bucket string) {
+// query reads from the record, for what no call tells, or changes what only time changes otherwise.
+func (c *cluster) query(t *testing.T, sql string, args ...any) (first string) {
 	t.Helper()
-	name := fmt.Sprintf("e2e_%d", time.Now().UnixNano())
 	conn, err := pgx.Connect(t.Context(), c.settings["DATABASE_URL"])
 	if err != nil {
 		t.Fatalf("the lab's Postgres: %v", err)
 	}
-	if _, err := conn.Exec(t.Context(), "CREATE DATABASE "+name); err != nil {
-		t.Fatal(err)
+	defer conn.Close(context.Background())
+	if err := conn.QueryRow(t.Context(), sql, args...).Scan(&first); err != nil {
+		t.Fatalf("%s: %v", sql, err)
 	}
-	t.Cleanup(func() {
-		if _, err := conn.Exec(context.Background(), "DROP DATABASE "+name+" WITH (FORCE)"); err != nil {
-			t.Errorf("dropping the database: %v", err)
-		}
-		conn.Close(context.Background())
-	})
-	u, err := url.Parse(c.settings["DATABASE_URL"])
-	if err != nil {
-		t.Fatal(err)
-	}
-	u.Path = "/" + name
-	if err := postgres.Migrate(t.Context(), u.String()); err != nil {
-		t.Fatal(err)
-	}
-	bucket = strings.ReplaceAll(name, "_", "-")
-	store, err := s3store.New(s3store.Config{
-		Endpoint: c.settings["S3_ENDPOINT"], Region: "us-east-1", Bucket: bucket,
-		AccessKey: c.settings["S3_ACCESS_KEY"], SecretKey: c.settings["S3_SECRET_KEY"], UsePathStyle: true,
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := store.EnsureBucket(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	return u.String(), bucket
+	return first
 }
 
 // kubectl runs kubectl as the administrator and returns what it prints.
@@ -151,116 +117,53 @@ func (c *cluster) kubectl(t *testing.T, args ...string) string {
 
 func (c *cluster) tryKubectl(t *testing.T, args ...string) (string, error) {
 	t.Helper()
+	return c.run("", filepath.Join(c.lab, "kubectl"), args...)
+}
+
+// apply applies manifests that are made here.
+func (c *cluster) apply(t *testing.T, manifest string) {
+	t.Helper()
+	if out, err := c.run(manifest, filepath.Join(c.lab, "kubectl"), "apply", "-f", "-"); err != nil {
+		t.Fatalf("kubectl apply: %v: %s", err, out)
+	}
+}
+
+func (c *cluster) run(input, program string, args ...string) (string, error) {
 	// Not the test's own context, which has ended when the test cleans up.
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, filepath.Join(c.lab, "kubectl"), args...)
+	cmd := exec.CommandContext(ctx, program, args...)
 	cmd.Env = append(os.Environ(), "KUBECONFIG="+c.settings["KUBECONFIG"])
-	out, err := cmd.CombinedOutput()
-	return string(out), err
+	cmd.Stdin = strings.NewReader(input)
+	var out, said bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &said
+	if err := cmd.Run(); err != nil {
+		return out.String() + said.String(), err
+	}
+	return out.String(), nil
 }
 
-// kubeconfig is one with the token of a function's service account.
-func (c *cluster) kubeconfig(t *testing.T, account string) string {
+// atZero waits until no function has a pod that is not about to end.
+func (c *cluster) atZero(t *testing.T) {
 	t.Helper()
-	var admin map[string]any
-	if err := json.Unmarshal([]byte(c.kubectl(t, "config", "view", "--raw", "--minify", "-o", "json")), &admin); err != nil {
-		t.Fatal(err)
-	}
-	user := admin["users"].([]any)[0].(map[string]any)
-	user["user"] = map[string]any{"token": strings.TrimSpace(c.kubectl(t, "create", "token", account, "-n", "sumo-k8", "--duration=2h"))}
-	raw, err := json.Marshal(admin)
-	if err != nil {
-		t.Fatal(err)
-	}
-	path := filepath.Join(t.TempDir(), account+".kubeconfig")
-	if err := os.WriteFile(path, raw, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	return path
-}
-
-// start runs one function and returns the way to it. It must end cleanly.
-func (c *cluster) start(t *testing.T, binary, name string, env []string) *httputil.ReverseProxy {
-	t.Helper()
-	free, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	address := free.Addr().String()
-	free.Close()
-	_, port, _ := net.SplitHostPort(address)
-	cmd := exec.Command(binary)
-	cmd.Env = append(env, "FUNCTION_TARGET="+name, "PORT="+port)
-	var log bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &log, &log
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		_ = cmd.Process.Signal(syscall.SIGTERM)
-		if err := cmd.Wait(); err != nil {
-			t.Errorf("%s ended with %v", name, err)
-		}
-		for line := range strings.Lines(log.String()) {
-			if t.Failed() && (strings.Contains(line, `"level":"warn"`) || strings.Contains(line, `"level":"error"`)) {
-				t.Logf("%s: %s", name, line)
-			}
-		}
+	until(t, "every function is at zero", func() (bool, string) {
+		// A Deployment without pods leaves the number out.
+		pods := c.kubectl(t, "get", "deployments", "-n", "sumo-k8", "-l", "serving.knative.dev/service", "-o",
+			`jsonpath={range .items[?(@.status.replicas)]}{.metadata.name} {end}`)
+		return pods == "", pods
 	})
-	for deadline := time.Now().Add(time.Minute); ; time.Sleep(20 * time.Millisecond) {
-		conn, err := net.Dial("tcp", address)
-		if err == nil {
-			conn.Close()
-			break
+}
+
+// until waits for what happens by itself.
+func until(t *testing.T, what string, is func() (done bool, state string)) {
+	t.Helper()
+	for deadline := time.Now().Add(patience); ; time.Sleep(300 * time.Millisecond) {
+		done, state := is()
+		if done {
+			return
 		}
 		if time.Now().After(deadline) {
-			t.Fatalf("%s does not listen: %s", name, &log)
+			t.Fatalf("waited in vain until %s: %s", what, state)
 		}
 	}
-	return &httputil.ReverseProxy{FlushInterval: -1, Rewrite: func(r *httputil.ProxyRequest) {
-		r.SetURL(&url.URL{Scheme: "http", Host: address})
-	}}
-}
-
-// gateway stands for the one in front of the functions: it routes by method and path.
-func (c *cluster) gateway(t *testing.T, upstreams map[string]*httputil.ReverseProxy) string {
-	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		for _, route := range routes {
-			if (route.method == "" || route.method == r.Method) && strings.HasPrefix(r.URL.Path, route.prefix) && strings.HasSuffix(r.URL.Path, route.suffix) {
-				upstreams[route.function].ServeHTTP(w, r)
-				return
-			}
-		}
-	})}
-	go server.Serve(listener)
-	t.Cleanup(func() { server.Close() })
-	return "http://" + listener.Addr().String()
-}
-
-// schedule calls reconcile again and again, as the cluster's schedule does.
-func (c *cluster) schedule(t *testing.T) {
-	ctx, stop := context.WithCancel(context.Background())
-	ended := make(chan struct{})
-	go func() {
-		defer close(ended)
-		for ctx.Err() == nil {
-			r, _ := http.NewRequestWithContext(ctx, "POST", c.url+"/reconcile", nil)
-			r.Header.Set("X-Admin-Key", adminKey)
-			if response, err := http.DefaultClient.Do(r); err == nil {
-				response.Body.Close()
-			}
-			select {
-			case <-ctx.Done():
-			case <-time.After(500 * time.Millisecond):
-			}
-		}
-	}()
-	t.Cleanup(func() { stop(); <-ended })
 }

@@ -20,12 +20,13 @@ import (
 
 // TestTheServiceOnACluster shares one installation among its parts, which are tenants of it.
 func TestTheServiceOnACluster(t *testing.T) {
-	c := install(t)
+	c := find(t)
 	for _, part := range []struct {
 		name string
 		test func(*testing.T, *cluster)
 	}{
-		{"a job's log is followed and its results are fetched", testOneJob},
+		{"a job runs while nothing else does", testFromZero},
+		{"a job's log is read and its results are fetched", testOneJob},
 		{"a job chooses its version of SUMO", testVersions},
 		{"a failing scenario says why", testFailure},
 		{"a cancelled run keeps what it wrote", testCancel},
@@ -35,7 +36,15 @@ func TestTheServiceOnACluster(t *testing.T) {
 		{"a foreign namespace is not taken", testForeignNamespace},
 		{"operators see the cluster and warm it up", testOperators},
 		{"each function has its rights and no more", testRights},
-		{"twenty jobs outlive Argo's controller", testControllerKilled}, // last, because it disturbs all others
+		{"a run reaches nothing but its files", testConfinement},
+		{"the public address has only what is for clients", testPublicAddress},
+		{"what was changed in a tenant's namespace is mended", testDrift},
+		{"a job whose workflow was deleted runs again", testVanished},
+		{"a rollout fails no request and loses no line", testRollout},
+		// What follows disturbs all others.
+		{"twenty jobs outlive Argo's controller", testControllerKilled},
+		{"jobs outlive the API server and Postgres", testRestarts},
+		{"a job outlives its node", testNodeGone},
 	} {
 		t.Run(part.name, func(t *testing.T) { part.test(t, c) })
 	}
@@ -43,13 +52,14 @@ func TestTheServiceOnACluster(t *testing.T) {
 
 func testOneJob(t *testing.T, c *cluster) {
 	a := c.register(t, "")
+	pods := a.watchPods(t)
 	j := a.submit(t, ready(t, "square"), nil)
-	started := time.Now()
 	j = a.finish(t, j.JobID)
+	seen := time.Now()
 	if j.Status != job.Succeeded || j.Progress != 1 || j.Version == "" {
 		t.Fatalf("ended %s with progress %v: %s", j.Status, j.Progress, why(j))
 	}
-	t.Logf("square.zip took %.1f s from submission to the end on record, watched for %.1f s", j.FinishedAt.Sub(j.SubmittedAt).Seconds(), time.Since(started).Seconds())
+	t.Logf("square.zip: %s", a.split(t, j, pods(), seen))
 	var snapshot struct{ Logs string }
 	a.call(t, "GET", "/jobs/"+j.JobID+"/logs", http.StatusOK, &snapshot)
 	if !strings.Contains(snapshot.Logs, "Inserted: 32") {

@@ -1,0 +1,166 @@
+package e2e
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/sumo-k8/sumo-k8/infra/image"
+	"github.com/sumo-k8/sumo-k8/pkg/job"
+)
+
+// loadProbe gives the probe to the node as an image.
+func (c *cluster) loadProbe(t *testing.T) (name string) {
+	t.Helper()
+	program := filepath.Join(t.TempDir(), "probe")
+	build := exec.CommandContext(t.Context(), "go", "build", "-trimpath", "-o", program, "./probe")
+	build.Env = append(build.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("building the probe: %v: %s", err, out)
+	}
+	i := image.Image{
+		Name: "dev.local/probe:e2e", Architecture: runtime.GOARCH, User: "65532:65532", Entrypoint: []string{"/probe"},
+		Layers: []image.Layer{image.Files(image.File{Path: "/probe", Mode: 0o755, Source: program})},
+	}
+	archive := filepath.Join(t.TempDir(), "probe.tar")
+	if _, err := i.WriteFile(archive); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := c.run("", c.program, "load", archive); err != nil {
+		t.Fatalf("loading the probe: %v: %s", err, out)
+	}
+	return i.Name
+}
+
+// testConfinement runs a probe in the place of SUMO: a workflow of the tenant's own template, with another image and
+// other words for it. It finds what a scenario could reach that made SUMO run code of its choice.
+func testConfinement(t *testing.T, c *cluster) {
+	victim, a := c.register(t, ""), c.register(t, "")
+	secret := victim.submit(t, ready(t, "square"), nil)
+	if j := victim.finish(t, secret.JobID); j.Status != job.Succeeded {
+		t.Fatalf("the other tenant's job ended %s: %s", j.Status, why(j))
+	}
+	own := a.submit(t, ready(t, "square"), nil)
+	if j := a.finish(t, own.JobID); j.Status != job.Succeeded {
+		t.Fatalf("the job ended %s: %s", j.Status, why(j))
+	}
+
+	postgres := regexp.MustCompile(`@([^/]+)/`).FindStringSubmatch(c.settings["DATABASE_URL"])[1]
+	store := c.settings["S3_ENDPOINT"]
+	host, _, _ := strings.Cut(postgres, ":")
+	pod := func(namespace, selector string) string {
+		return c.kubectl(t, "get", "pods", "-n", namespace, "-l", selector, "-o", "jsonpath={.items[0].status.podIP}")
+	}
+	args := []string{"--for=20s"}
+	refused := map[string]string{
+		"Postgres":              postgres,
+		"the kubelet":           host + ":10250",
+		"a pod of the cluster":  pod("kube-system", "k8s-app=kube-dns") + ":8080",
+		"Argo's controller":     pod("argo", "app=workflow-controller") + ":9090",
+		"the gateway":           pod("traefik", "app=traefik") + ":80",
+		"the gateway from here": strings.TrimPrefix(gateway, "http://"),
+	}
+	for what, address := range refused {
+		args = append(args, "--connect="+what+"="+address)
+	}
+	api := "https://" + c.kubectl(t, "get", "endpoints", "kubernetes", "-o", "jsonpath={.subsets[0].addresses[0].ip}:{.subsets[0].ports[0].port}")
+	forbidden := map[string]string{
+		"secrets of its own namespace":        api + "/api/v1/namespaces/" + a.namespace + "/secrets",
+		"pods of its own namespace":           api + "/api/v1/namespaces/" + a.namespace + "/pods",
+		"another tenant's results":            store + "/sumo-k8/results/" + victim.namespace + "/" + secret.JobID + "/log.txt",
+		"its own results without a link":      store + "/sumo-k8/results/" + a.namespace + "/" + own.JobID + "/log.txt",
+		"the list of everything in the store": store + "/sumo-k8?list-type=2",
+	}
+	for what, address := range forbidden {
+		args = append(args, "--get="+what+"="+address)
+	}
+
+	var template map[string]any
+	if err := json.Unmarshal([]byte(c.kubectl(t, "get", "workflowtemplate", "sumo-1-15", "-n", a.namespace, "-o", "json")), &template); err != nil {
+		t.Fatal(err)
+	}
+	template["metadata"] = map[string]any{"name": "probe", "namespace": a.namespace}
+	spec := template["spec"].(map[string]any)
+	delete(spec, "podGC") // its log is read once it has ended
+	run := spec["templates"].([]any)[0].(map[string]any)
+	container := run["container"].(map[string]any)
+	container["image"], container["imagePullPolicy"], container["command"], container["args"] = c.loadProbe(t), "Never", []string{"/probe"}, args
+	raw, err := json.Marshal(template)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.apply(t, string(raw))
+	var parameters []string
+	for name, value := range map[string]string{
+		"scenario-key": c.query(t, "SELECT object_key FROM scenarios WHERE tenant_id = $1", a.id), "results-key": "results/" + a.namespace + "/probe",
+		"options": "{}", "timeout": "1m", "deadline": "300", "cpu": "1", "memory": "1Gi",
+	} {
+		parameters = append(parameters, fmt.Sprintf("{name: %s, value: %q}", name, value))
+	}
+	c.apply(t, fmt.Sprintf(`
+apiVersion: argoproj.io/v1alpha1
+kind: Workflow
+metadata: {name: probe, namespace: %s}
+spec: {workflowTemplateRef: {name: probe}, arguments: {parameters: [%s]}}
+`, a.namespace, strings.Join(parameters, ", ")))
+
+	var log string
+	until(t, "the probe has ended", func() (bool, string) {
+		state, _ := c.tryKubectl(t, "get", "workflow", "probe", "-n", a.namespace, "-o", "jsonpath={.status.phase} {.status.message}")
+		log, _ = c.tryKubectl(t, "logs", "-n", a.namespace, "-l", "workflows.argoproj.io/workflow=probe", "-c", "main", "--tail=-1")
+		return strings.Contains(log, `"done"`), state + log
+	})
+	t.Log(log)
+	got := map[string]string{}
+	for line := range strings.Lines(log) {
+		var seen struct{ What, Is string }
+		if json.Unmarshal([]byte(line), &seen) == nil {
+			got[seen.What] = seen.Is
+		}
+	}
+	want := map[string]string{
+		"a service account's token": "none", "credentials in the environment": "none", "writing to the root": "refused",
+		"capabilities": "0000000000000000", "new privileges": "never", "system calls": "filtered", "user": "65532",
+		"its own results folder": "written",
+	}
+	for what := range refused {
+		want[what] = "refused"
+	}
+	for what := range forbidden {
+		want[what] = "forbidden"
+	}
+	for what, is := range want {
+		if got[what] != is {
+			t.Errorf("%s: %q, want %q", what, got[what], is)
+		}
+	}
+}
+
+// testPublicAddress sees that what is not for clients cannot be had at the public address.
+func testPublicAddress(t *testing.T, c *cluster) {
+	for _, call := range []struct{ method, path string }{{"POST", "/reconcile"}, {"POST", "/reconcile/"}, {"GET", "/metrics"}, {"POST", "/"}} {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		r, err := http.NewRequestWithContext(ctx, call.method, c.url+call.path, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("X-Admin-Key", c.adminKey)
+		response, err := http.DefaultClient.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		response.Body.Close()
+		if response.StatusCode != http.StatusNotFound && response.StatusCode != http.StatusMethodNotAllowed {
+			t.Errorf("%s %s answers %s", call.method, call.path, response.Status)
+		}
+	}
+}

@@ -1,0 +1,121 @@
+package e2e
+
+import (
+	"encoding/json"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/sumo-k8/sumo-k8/pkg/job"
+	"github.com/sumo-k8/sumo-k8/pkg/rest"
+)
+
+// kill ends a program of the lab as a crash does.
+func (c *cluster) kill(t *testing.T, name string) {
+	t.Helper()
+	raw, err := os.ReadFile(filepath.Join(c.lab, "run", "pid", name+".json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var program struct{ Pid int }
+	if err := json.Unmarshal(raw, &program); err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Kill(program.Pid, syscall.SIGKILL); err != nil {
+		t.Fatalf("killing %s: %v", name, err)
+	}
+}
+
+// repair starts again what does not run.
+func (c *cluster) repair(t *testing.T) {
+	t.Helper()
+	if out, err := c.run("", c.program, "up"); err != nil {
+		t.Fatalf("repairing the lab: %v: %s", err, out)
+	}
+}
+
+// longRun takes longer than what is done to it meanwhile.
+func (c *tenant) longRun(t *testing.T) rest.Job {
+	t.Helper()
+	return c.submit(t, ready(t, "grid"), map[string]string{"step_length": "0.1"})
+}
+
+// testVanished deletes the workflow of a running job, as an operator might who cleans up.
+func testVanished(t *testing.T, c *cluster) {
+	a := c.register(t, "")
+	j := a.longRun(t)
+	a.await(t, j.JobID, running)
+	c.kubectl(t, "delete", "workflow", "-n", a.namespace, "--all", "--wait=false")
+	a.await(t, j.JobID, func(j rest.Job) bool { return strings.Contains(j.Message, "as attempt 2") })
+	if j = a.finish(t, j.JobID); j.Status != job.Succeeded {
+		t.Errorf("ended %s (%s): %s", j.Status, j.Reason, why(j))
+	}
+}
+
+// testDrift changes what a tenant's namespace must have. Reconcile looks at each tenant from time to time; the record says
+// that it is this one's turn.
+func testDrift(t *testing.T, c *cluster) {
+	a := c.register(t, `, "max_cpu": 8`)
+	quota := func() string {
+		return c.kubectl(t, "get", "resourcequota", "sumo-k8", "-n", a.namespace, "-o", "jsonpath={.spec.hard.limits\\.cpu}")
+	}
+	right := quota()
+	c.kubectl(t, "patch", "resourcequota", "sumo-k8", "-n", a.namespace, "--type=merge", "-p", `{"spec":{"hard":{"limits.cpu":"1"}}}`)
+	c.kubectl(t, "delete", "networkpolicy", "deny-all", "-n", a.namespace)
+	c.kubectl(t, "delete", "workflowtemplate", "sumo-1-18", "-n", a.namespace)
+	c.query(t, "UPDATE tenants SET provision_at = now() WHERE id = $1 RETURNING id", a.id)
+	until(t, "the namespace is mended", func() (bool, string) {
+		_, policy := c.tryKubectl(t, "get", "networkpolicy", "deny-all", "-n", a.namespace)
+		_, template := c.tryKubectl(t, "get", "workflowtemplate", "sumo-1-18", "-n", a.namespace)
+		is := quota()
+		return is == right && policy == nil && template == nil, is
+	})
+}
+
+// testRestarts kills what the service stands on while jobs run.
+func testRestarts(t *testing.T, c *cluster) {
+	a := c.register(t, `, "max_concurrent_jobs": 3`)
+	var ids []string
+	for range 6 {
+		ids = append(ids, a.submit(t, ready(t, "cross"), nil).JobID)
+	}
+	ids = append(ids, a.longRun(t).JobID)
+	a.await(t, ids[0], func(j rest.Job) bool { return j.Status != job.Queued })
+	for _, name := range []string{"postgres", "kube-apiserver"} {
+		c.kill(t, name)
+		c.repair(t)
+	}
+	for _, id := range ids {
+		if j := a.finish(t, id); j.Status != job.Succeeded {
+			t.Errorf("job %s ended %s (%s): %s", id, j.Status, j.Reason, why(j))
+		}
+	}
+}
+
+// testNodeGone takes the one node away with all that runs on it, this service and Argo included, and gives it back.
+func testNodeGone(t *testing.T, c *cluster) {
+	a := c.register(t, "")
+	j := a.longRun(t)
+	a.await(t, j.JobID, running)
+	pod := func() string {
+		return c.kubectl(t, "get", "pods", "-n", a.namespace, "-o", "jsonpath={.items[*].metadata.name}")
+	}
+	before := pod()
+	c.kill(t, "kubelet")
+	c.kubectl(t, "delete", "node", "node1")
+	until(t, "the cluster has given the pods up", func() (bool, string) {
+		left := pod()
+		return !slices.Contains(strings.Fields(left), before), left
+	})
+	c.repair(t)
+	if j = a.finish(t, j.JobID); j.Status != job.Succeeded {
+		t.Errorf("ended %s (%s): %s", j.Status, j.Reason, why(j))
+	}
+	var history struct{ Events []json.RawMessage }
+	a.call(t, "GET", "/jobs/"+j.JobID+"/events", http.StatusOK, &history)
+	t.Logf("the job's events: %s", history.Events)
+}

@@ -1,0 +1,214 @@
+package e2e
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/sumo-k8/sumo-k8/pkg/client"
+	"github.com/sumo-k8/sumo-k8/pkg/job"
+	"github.com/sumo-k8/sumo-k8/pkg/rest"
+)
+
+// testFromZero runs a job on an installation of which nothing runs, and nobody calls reconcile.
+func testFromZero(t *testing.T, c *cluster) {
+	a := c.register(t, "")
+	c.atZero(t)
+	began := time.Now()
+	j := a.submit(t, ready(t, "square"), nil)
+	answered := time.Since(began)
+	j = a.finish(t, j.JobID)
+	if j.Status != job.Succeeded {
+		t.Fatalf("ended %s: %s", j.Status, why(j))
+	}
+	t.Logf("from zero: the submission was answered after %.1f s, the end was seen after %.1f s", answered.Seconds(), time.Since(began).Seconds())
+	c.atZero(t)
+}
+
+// pod is what Kubernetes tells of a run's pod.
+type pod struct {
+	Status struct {
+		ContainerStatuses []struct {
+			Name  string
+			State struct {
+				Terminated *struct{ StartedAt, FinishedAt time.Time }
+			}
+		}
+	}
+}
+
+// watchPods follows the tenant's pods, which go as soon as their run is on record. What it returns ends it and tells every
+// state that was seen.
+func (c *tenant) watchPods(t *testing.T) func() []pod {
+	t.Helper()
+	watch := exec.Command(filepath.Join(c.lab, "kubectl"), "get", "pods", "-n", c.namespace, "--watch", "-o", "json")
+	watch.Env = append(os.Environ(), "KUBECONFIG="+c.settings["KUBECONFIG"])
+	var out bytes.Buffer
+	watch.Stdout = &out
+	if err := watch.Start(); err != nil {
+		t.Fatal(err)
+	}
+	return func() (seen []pod) {
+		_ = watch.Process.Kill()
+		_ = watch.Wait() // it was killed
+		for states := json.NewDecoder(&out); ; {
+			var p pod
+			if states.Decode(&p) != nil {
+				return seen
+			}
+			seen = append(seen, p)
+		}
+	}
+}
+
+// spanOf is the part of a run's time between two moments.
+type spanOf struct {
+	what     string
+	from, to time.Time
+}
+
+// split says where the time of a job went, from the record and from Argo's own notes.
+func (c *tenant) split(t *testing.T, j rest.Job, pods []pod, seen time.Time) string {
+	t.Helper()
+	var history struct {
+		Events []struct {
+			At time.Time
+			To job.State
+		}
+	}
+	c.call(t, "GET", "/jobs/"+j.JobID+"/events", http.StatusOK, &history)
+	at := map[job.State]time.Time{}
+	for _, e := range history.Events {
+		at[e.To] = e.At
+	}
+	var stored time.Time
+	for _, p := range pods {
+		for _, s := range p.Status.ContainerStatuses {
+			if s.Name == "wait" && s.State.Terminated != nil {
+				stored = s.State.Terminated.FinishedAt
+			}
+		}
+	}
+	var b strings.Builder
+	for _, s := range []spanOf{
+		{"accepted to workflow", j.SubmittedAt, at[job.Pending]}, {"workflow to SUMO's start", at[job.Pending], *j.StartedAt},
+		{"SUMO", *j.StartedAt, *j.FinishedAt}, {"storing results (to the second)", *j.FinishedAt, stored},
+		{"stored to on record (to the second)", stored, at[job.Succeeded]}, {"all, as the client saw it", j.SubmittedAt, seen},
+	} {
+		fmt.Fprintf(&b, "%s %.2f s; ", s.what, s.to.Sub(s.from).Seconds())
+	}
+	return b.String()
+}
+
+// testRollout brings every function to a new revision while clients call them and one follows a log.
+func testRollout(t *testing.T, c *cluster) {
+	const rate, length = 50, 60 * time.Second
+	a := c.register(t, "")
+	j := a.submit(t, endless(t), nil)
+	a.await(t, j.JobID, running)
+
+	api, err := client.New(c.url, client.Options{APIKey: a.key})
+	if err != nil {
+		t.Fatal(err)
+	}
+	followed := make(chan []string, 1)
+	go func() {
+		var lines []string
+		for e, err := range api.Follow(t.Context(), j.JobID, "") {
+			if err != nil {
+				t.Errorf("following the log: %v", err)
+				break
+			}
+			if e.Kind == client.LogLine {
+				lines = append(lines, e.Message)
+			}
+		}
+		followed <- lines
+	}()
+
+	ctx, cancel := context.WithTimeout(t.Context(), length)
+	defer cancel()
+	var sent, failed atomic.Int64
+	var calls sync.WaitGroup
+	tick := time.NewTicker(time.Second / rate)
+	defer tick.Stop()
+	rolled := make(chan error, 1)
+	go func() {
+		out, err := exec.CommandContext(t.Context(), "../../deploy.sh", "roll").CombinedOutput()
+		if err != nil {
+			err = fmt.Errorf("%w: %s", err, out)
+		}
+		rolled <- err
+	}()
+	paths := []string{"/jobs/" + j.JobID, "/jobs?limit=5", "/jobs/" + j.JobID + "/logs?tail=1", "/tenants/me/dashboard"}
+	for n := 0; ctx.Err() == nil; n++ {
+		select {
+		case <-ctx.Done():
+			continue
+		case <-tick.C:
+		}
+		calls.Go(func() {
+			sent.Add(1)
+			r, err := http.NewRequestWithContext(t.Context(), "GET", c.url+paths[n%len(paths)], nil)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			r.Header.Set("Authorization", "Bearer "+a.key)
+			response, err := http.DefaultClient.Do(r)
+			if err != nil {
+				failed.Add(1)
+				t.Errorf("GET %s: %v", r.URL.Path, err)
+				return
+			}
+			defer response.Body.Close()
+			body, _ := io.ReadAll(response.Body)
+			if response.StatusCode != http.StatusOK {
+				failed.Add(1)
+				t.Errorf("GET %s: %s %s", r.URL.Path, response.Status, body)
+			}
+		})
+	}
+	calls.Wait()
+	if err := <-rolled; err != nil {
+		t.Fatalf("rolling: %v", err)
+	}
+	t.Logf("%d requests in %s, %d failed", sent.Load(), length, failed.Load())
+	a.call(t, "DELETE", "/jobs/"+j.JobID, http.StatusOK, nil)
+	a.finish(t, j.JobID)
+	var got []string
+	select {
+	case got = <-followed:
+	case <-time.After(patience):
+		t.Fatal("the stream does not end")
+	}
+	// The stored log is the whole of it, and the address of its bytes is the same for everybody.
+	r, _ := http.NewRequestWithContext(t.Context(), "GET", c.url+"/jobs/"+j.JobID+"/results/log.txt", nil)
+	r.Header.Set("Authorization", "Bearer "+a.key)
+	response, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	stored, err := io.ReadAll(response.Body)
+	if err != nil || response.StatusCode != http.StatusOK {
+		t.Fatalf("the stored log: %s, %v", response.Status, err)
+	}
+	if diff := cmp.Diff(strings.Split(strings.TrimSuffix(string(stored), "\n"), "\n"), got); diff != "" {
+		t.Errorf("the followed log is not the stored one (-stored +followed):\n%s", diff)
+	}
+	t.Logf("%d lines of log followed across the rollout", len(got))
+}
