@@ -51,6 +51,42 @@ type pingSource struct {
 	} `json:"spec"`
 }
 
+// podMonitor and prometheusRule are the parts of the Prometheus Operator's kinds that we use.
+type podMonitor struct {
+	metav1.TypeMeta   `json:",inline"`
+	metav1.ObjectMeta `json:"metadata"`
+	Spec              struct {
+		Selector            metav1.LabelSelector `json:"selector"`
+		PodMetricsEndpoints []struct {
+			Port        string `json:"port"`
+			Path        string `json:"path"`
+			Interval    string `json:"interval"`
+			Relabelings []struct {
+				SourceLabels []string `json:"sourceLabels"`
+				TargetLabel  string   `json:"targetLabel"`
+				Replacement  string   `json:"replacement"`
+			} `json:"relabelings"`
+		} `json:"podMetricsEndpoints"`
+	} `json:"spec"`
+}
+
+type prometheusRule struct {
+	metav1.TypeMeta   `json:",inline"`
+	metav1.ObjectMeta `json:"metadata"`
+	Spec              struct {
+		Groups []struct {
+			Name  string `json:"name"`
+			Rules []struct {
+				Alert       string            `json:"alert"`
+				Expr        string            `json:"expr"`
+				For         string            `json:"for"`
+				Labels      map[string]string `json:"labels"`
+				Annotations map[string]string `json:"annotations"`
+			} `json:"rules"`
+		} `json:"groups"`
+	} `json:"spec"`
+}
+
 // kinds are all that the manifests have, by apiVersion and kind.
 var kinds = map[string]func() any{
 	"v1 Namespace": blank[corev1.Namespace], "v1 ServiceAccount": blank[corev1.ServiceAccount], "v1 ConfigMap": blank[corev1.ConfigMap],
@@ -61,6 +97,8 @@ var kinds = map[string]func() any{
 	"scheduling.k8s.io/v1 PriorityClass": blank[schedulingv1.PriorityClass], "networking.k8s.io/v1 NetworkPolicy": blank[networkingv1.NetworkPolicy],
 	"serving.knative.dev/v1 Service":                   blank[servingv1.Service],
 	"sources.knative.dev/v1 PingSource":                blank[pingSource],
+	"monitoring.coreos.com/v1 PodMonitor":              blank[podMonitor],
+	"monitoring.coreos.com/v1 PrometheusRule":          blank[prometheusRule],
 	"gateway.networking.k8s.io/v1 Gateway":             blank[gatewayv1.Gateway],
 	"gateway.networking.k8s.io/v1 HTTPRoute":           blank[gatewayv1.HTTPRoute],
 	"gateway.networking.k8s.io/v1beta1 ReferenceGrant": blank[gatewayv1beta1.ReferenceGrant],
@@ -136,9 +174,9 @@ func load(t *testing.T) filesys.FileSystem {
 func all(t *testing.T) (found []installation) {
 	t.Helper()
 	files := load(t)
-	const other = "/overlays/kourier-and-pingsource"
+	const other = "/overlays/kourier-pingsource-and-monitoring"
 	err := files.WriteFile(other+"/kustomization.yaml",
-		[]byte("resources: [../../base]\ncomponents: [../../components/ingress/kourier, ../../components/pingsource]\n"))
+		[]byte("resources: [../../base]\ncomponents: [../../components/ingress/kourier, ../../components/pingsource, ../../components/monitoring]\n"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -341,6 +379,41 @@ func TestEverySettingIsOneOfTheCode(t *testing.T) {
 				t.Errorf("%s has %s, which nothing reads", file, name)
 			}
 		}
+	}
+}
+
+// Prometheus has to ask where the functions tell, and be let in there.
+func TestMetricsAreReadWhereTheyAre(t *testing.T) {
+	t.Parallel()
+	monitored := 0
+	for _, i := range all(t) {
+		port := i.settings(t)["METRICS_PORT"]
+		for _, m := range of[podMonitor](i) {
+			monitored++
+			if got := m.Spec.PodMetricsEndpoints[0].Relabelings[0].Replacement; got != "$1:"+port {
+				t.Errorf("%s: metrics are read at %s; METRICS_PORT is %s", i.name, got, port)
+			}
+			for _, s := range of[servingv1.Service](i) {
+				for name, value := range m.Spec.Selector.MatchLabels {
+					if s.Spec.Template.Labels[name] != value {
+						t.Errorf("%s: %s is not among the pods that are monitored: it lacks %s=%s", i.name, s.Name, name, value)
+					}
+				}
+			}
+		}
+		for _, p := range of[networkingv1.NetworkPolicy](i) {
+			if p.Name == "allow-metrics" && p.Spec.Ingress[0].Ports[0].Port.String() != port {
+				t.Errorf("%s: Prometheus is let in to port %s", i.name, p.Spec.Ingress[0].Ports[0].Port)
+			}
+		}
+		for _, reserved := range []string{"8008", "8012", "8013", "8022", "8080", "8112", "9090", "9091"} {
+			if port == reserved {
+				t.Errorf("%s: METRICS_PORT is %s, which is taken in every pod", i.name, port)
+			}
+		}
+	}
+	if monitored == 0 {
+		t.Error("no installation is monitored")
 	}
 }
 
