@@ -29,7 +29,13 @@ func fill(t testing.TB, d *DB, tenants, jobs int) {
 	for i := range tenants {
 		newTenant(t, d, fmt.Sprintf("tenant-%d", i), tenant.Limits{MaxCPU: 8, MaxMemoryGi: 16, MaxConcurrentJobs: 8})
 	}
+	conn, err := d.pool.Acquire(context.Background())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Release()
 	for _, sql := range []string{
+		"SET statement_timeout = 0", // no statement of the service's takes as long as this may on a busy machine
 		// The history is written as it would have become; one event for each job is recorded by hand, in bulk.
 		"ALTER TABLE jobs DISABLE TRIGGER USER",
 		fmt.Sprintf(`
@@ -46,8 +52,9 @@ func fill(t testing.TB, d *DB, tenants, jobs int) {
 		"ALTER TABLE jobs ENABLE TRIGGER USER",
 		"INSERT INTO job_events SELECT id, 1, submitted_at, '', 'QUEUED', '', '' FROM jobs",
 		"VACUUM ANALYZE jobs, job_events",
+		"RESET statement_timeout",
 	} {
-		if _, err := d.pool.Exec(context.Background(), sql); err != nil {
+		if _, err := conn.Exec(context.Background(), sql); err != nil {
 			t.Fatal(err)
 		}
 	}
