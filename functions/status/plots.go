@@ -29,7 +29,7 @@ func (f *Function) registerPlots(api huma.API) {
 	draw := huma.Operation{
 		OperationID: "get-plot", Method: http.MethodGet, Path: "/jobs/{id}/plots/{file}", Tags: list.Tags,
 		Summary:     "Draw a plot of one job or of several",
-		Description: "With other jobs in with, all are laid over each other; distributions are then in per cent of each job's trips.",
+		Description: "With other jobs in with, all are laid over each other; distributions are then the share of each job's trips up to a value.",
 		Errors:      []int{http.StatusNotFound, http.StatusConflict, http.StatusRequestEntityTooLarge},
 		Responses:   notModified(),
 	}
@@ -185,6 +185,9 @@ func describe(j job.Job) string {
 	if j.Options.Seed != nil {
 		parts = append(parts, fmt.Sprintf("seed %d", *j.Options.Seed))
 	}
+	if j.Options.Scale != nil {
+		parts = append(parts, fmt.Sprintf("demand × %g", *j.Options.Scale))
+	}
 	if j.SumoVersion != "" {
 		parts = append(parts, "SUMO "+j.SumoVersion)
 	}
@@ -194,8 +197,8 @@ func describe(j job.Job) string {
 	return strings.Join(append(parts, "job "+j.ID), " · ")
 }
 
-// labels are names by which the jobs can be told apart: what people called them, with the seed where that differs, and
-// the end of the id where all is the same.
+// labels are names by which the jobs can be told apart: what people called them, with the seed and the scale of the demand where
+// they were chosen, and the end of the id where all is the same.
 func labels(jobs []job.Job) []string {
 	out := make([]string, len(jobs))
 	count := map[string]int{}
@@ -203,6 +206,9 @@ func labels(jobs []job.Job) []string {
 		out[i] = j.Name
 		if j.Options.Seed != nil {
 			out[i] += fmt.Sprintf(", seed %d", *j.Options.Seed)
+		}
+		if j.Options.Scale != nil {
+			out[i] += fmt.Sprintf(", demand × %g", *j.Options.Scale)
 		}
 		count[out[i]]++
 	}

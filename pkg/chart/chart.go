@@ -270,47 +270,43 @@ func (t theme) addCurve(p *plot.Plot, time, values outputs.Values, style draw.Li
 	return nil
 }
 
-// distribution makes a histogram of one run, or outlines of several, in per cent so that runs of any size compare.
+// distribution makes a histogram of one run. Of several it makes the shares of trips up to each value: those of runs of any size
+// and with bins of any width compare.
 func (t theme) distribution(name string, runs []Run, height vg.Length) ([]*plot.Plot, error) {
 	var ds []*outputs.Distribution
-	width := 0.0
+	empty := true
 	for _, r := range runs {
 		d := r.Trips.Distribution(name)
 		if d == nil {
 			return nil, fmt.Errorf("a run has no %s", name)
 		}
 		ds = append(ds, d)
-		if len(d.Counts) > 0 {
-			width = math.Max(width, d.Edges[1]-d.Edges[0])
-		}
+		empty = empty && len(d.Counts) == 0
 	}
 	p := t.plot("trips")
 	if len(runs) > 1 {
-		p.Y.Label.Text = "share of trips (%)"
+		p.Y.Label.Text = "share of trips up to a value (%)"
 	}
 	p.X.Label.Text = fmt.Sprintf("%s (%s)", lower(ds[0].Label), ds[0].Unit)
-	if width == 0 {
+	if empty {
 		p.X.Max = 1
 		raise(p, 0, height)
 		return []*plot.Plot{p}, nil
 	}
 	p.X.Min, p.X.Max = math.Inf(1), math.Inf(-1)
 	for i, d := range ds {
-		edges, heights := rebin(d, width)
-		if len(heights) == 0 {
+		n := len(d.Edges)
+		if n == 0 {
 			continue
 		}
-		p.X.Min, p.X.Max = math.Min(p.X.Min, edges[0]), math.Max(p.X.Max, edges[len(edges)-1])
-		style, legend := t.line(i), runs[i].Label
+		p.X.Min, p.X.Max = math.Min(p.X.Min, d.Edges[0]), math.Max(p.X.Max, d.Edges[n-1])
+		points, style, legend := steps(d), t.line(i), fmt.Sprintf("%s, median %s %s", runs[i].Label, number(float64(d.P50)), d.Unit)
 		if len(runs) > 1 {
-			for k := range heights {
-				heights[k] *= 100 / float64(d.Count)
-			}
-			legend += fmt.Sprintf(", median %s %s", number(float64(d.P50)), d.Unit)
+			points = shares(d)
 		} else {
-			legend = fmt.Sprintf("%s trips, %s %s wide", number(float64(d.Count)), number(width), d.Unit)
+			legend = fmt.Sprintf("%s trips, in steps of %s %s", number(float64(d.Count)), number(d.Edges[1]-d.Edges[0]), d.Unit)
 		}
-		outline, err := plotter.NewLine(steps(edges, heights))
+		outline, err := plotter.NewLine(points)
 		if err != nil {
 			return nil, err
 		}
@@ -321,52 +317,50 @@ func (t theme) distribution(name string, runs []Run, height vg.Length) ([]*plot.
 		p.Add(outline)
 		p.Legend.Add(legend, outline)
 	}
+	if len(runs) > 1 {
+		// The curves end at the top right, so that the other corner on that side is free.
+		p.Y.Min, p.Y.Max = 0, 102
+		p.Legend.Top, p.Legend.Left = false, false
+		p.Legend.XOffs, p.Legend.YOffs = -p.Legend.XOffs, -p.Legend.YOffs
+		return []*plot.Plot{p}, nil
+	}
 	top := p.Y.Max
-	raise(p, max(legendLines, len(runs)), height)
-	if len(runs) == 1 {
-		d := ds[0]
-		for i, mark := range []struct {
-			legend string
-			at     float64
-		}{{"mean", float64(d.Mean)}, {"median", float64(d.P50)}, {"95 % are below", float64(d.P95)}} {
-			line, err := plotter.NewLine(plotter.XYs{{X: mark.at, Y: 0}, {X: mark.at, Y: top}})
-			if err != nil {
-				return nil, err
-			}
-			line.LineStyle = t.line(i + 1)
-			line.Dashes = dashes
-			p.Add(line)
-			p.Legend.Add(fmt.Sprintf("%s %s %s", mark.legend, number(mark.at), d.Unit), line)
+	raise(p, legendLines, height)
+	d := ds[0]
+	for i, mark := range []struct {
+		legend string
+		at     float64
+	}{{"mean", float64(d.Mean)}, {"median", float64(d.P50)}, {"95 % are below", float64(d.P95)}} {
+		line, err := plotter.NewLine(plotter.XYs{{X: mark.at, Y: 0}, {X: mark.at, Y: top}})
+		if err != nil {
+			return nil, err
 		}
+		line.LineStyle = t.line(i + 1)
+		line.Dashes = dashes
+		p.Add(line)
+		p.Legend.Add(fmt.Sprintf("%s %s %s", mark.legend, number(mark.at), d.Unit), line)
 	}
 	return []*plot.Plot{p}, nil
 }
 
-// rebin puts bins together until they have the given width, of which theirs is a part.
-func rebin(d *outputs.Distribution, width float64) (edges, heights []float64) {
-	if len(d.Counts) == 0 {
-		return nil, nil
+// steps is the outline of a histogram.
+func steps(d *outputs.Distribution) plotter.XYs {
+	points := plotter.XYs{{X: d.Edges[0], Y: 0}}
+	for i, n := range d.Counts {
+		points = append(points, plotter.XY{X: d.Edges[i], Y: float64(n)}, plotter.XY{X: d.Edges[i+1], Y: float64(n)})
 	}
-	const slack = 1e-9 // of quotients that should be whole
-	first := math.Floor(d.Edges[0]/width + slack)
-	n := int(math.Floor(d.Edges[len(d.Edges)-2]/width+slack)-first) + 1
-	heights = make([]float64, n)
-	for i, count := range d.Counts {
-		heights[int(math.Floor(d.Edges[i]/width+slack)-first)] += float64(count)
-	}
-	for i := range n + 1 {
-		edges = append(edges, (first+float64(i))*width)
-	}
-	return edges, heights
+	return append(points, plotter.XY{X: d.Edges[len(d.Edges)-1], Y: 0})
 }
 
-// steps is the outline of a histogram.
-func steps(edges, heights []float64) plotter.XYs {
-	points := plotter.XYs{{X: edges[0], Y: 0}}
-	for i, h := range heights {
-		points = append(points, plotter.XY{X: edges[i], Y: h}, plotter.XY{X: edges[i+1], Y: h})
+// shares are the parts of all trips up to each edge, in per cent.
+func shares(d *outputs.Distribution) plotter.XYs {
+	points := plotter.XYs{{X: d.Edges[0], Y: 0}}
+	sum := 0
+	for i, n := range d.Counts {
+		sum += n
+		points = append(points, plotter.XY{X: d.Edges[i+1], Y: 100 * float64(sum) / float64(d.Count)})
 	}
-	return append(points, plotter.XY{X: edges[len(edges)-1], Y: 0})
+	return points
 }
 
 // legendLines is how many lines the legend of a single run has at most.

@@ -144,28 +144,22 @@ func TestRunsWithNothingToShowAreDrawnEmpty(t *testing.T) {
 	}
 }
 
-func TestBinsAreWidenedWithoutLosingTrips(t *testing.T) {
+func TestSharesRiseToAllOfTheTrips(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
-		first := rapid.IntRange(0, 200).Draw(t, "first bin")
-		width := rapid.SampledFrom([]float64{0.1, 0.5, 1, 5}).Draw(t, "width")
-		factor := rapid.SampledFrom([]float64{1, 2, 5, 10}).Draw(t, "factor")
 		counts := rapid.SliceOfN(rapid.IntRange(0, 9), 1, 80).Draw(t, "counts")
-		d := &outputs.Distribution{Counts: counts, Edges: outputs.Values{}}
-		want := 0.0
-		for i := range len(counts) + 1 {
-			d.Edges = append(d.Edges, math.Round(float64(first+i)*width*1e6)/1e6)
+		d := &outputs.Distribution{Counts: append(counts, 1), Edges: outputs.Values{0}}
+		for i, n := range d.Counts {
+			d.Edges, d.Count = append(d.Edges, float64(i+1)*0.5), d.Count+n
 		}
-		for _, n := range counts {
-			want += float64(n)
+		points := shares(d)
+		for i := range points[1:] {
+			if grown := points[i+1].Y - points[i].Y; math.Abs(grown-100*float64(d.Counts[i])/float64(d.Count)) > 1e-9 || points[i+1].X != d.Edges[i+1] {
+				t.Errorf("%v in %v became %v", d.Counts, d.Edges, points)
+			}
 		}
-		edges, heights := rebin(d, width*factor)
-		got := 0.0
-		for _, h := range heights {
-			got += h
-		}
-		if got != want || len(edges) != len(heights)+1 || edges[0] > d.Edges[0]+1e-6 || edges[len(edges)-1] < d.Edges[len(d.Edges)-1]-1e-6 {
-			t.Errorf("%v trips in %v became %v in %v", want, d.Edges, got, edges)
+		if last := points[len(points)-1]; math.Abs(last.Y-100) > 1e-9 {
+			t.Errorf("it ends at %v", last)
 		}
 	})
 }
