@@ -133,7 +133,7 @@ func (c *cluster) run(input, program string, args ...string) (string, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, program, args...)
-	cmd.Env = append(os.Environ(), "KUBECONFIG="+c.settings["KUBECONFIG"])
+	cmd.Env = append(os.Environ(), "KUBECONFIG="+c.settings["KUBECONFIG"], "PATH="+c.lab+":"+os.Getenv("PATH"))
 	cmd.Stdin = strings.NewReader(input)
 	var out, said bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &said

@@ -147,7 +147,7 @@ func testRollout(t *testing.T, c *cluster) {
 	defer tick.Stop()
 	rolled := make(chan error, 1)
 	go func() {
-		out, err := exec.CommandContext(t.Context(), "../../deploy.sh", "roll").CombinedOutput()
+		out, err := c.run("", "../../deploy.sh", "roll")
 		if err != nil {
 			err = fmt.Errorf("%w: %s", err, out)
 		}
