@@ -11,6 +11,7 @@ usage() {
 		  sumo-tools  SUMO's Python tools, such as randomTrips.py
 		  ipset       sets of addresses in the packet filter, which network policies use
 		  postgres    the database server; no cluster of the whole system is started
+		  pgbouncer   the pooler of database connections that a test goes through; no service is started
 		  gcc         a C compiler, which Go's race detector needs
 		  shellcheck  the linter of shell scripts
 		  mmdebstrap  unpacks Debian's packages for container images
@@ -28,6 +29,7 @@ usage() {
 present() {
 	case $1 in
 	sumo) command -v sumo && command -v netconvert && command -v netgenerate && command -v duarouter ;;
+	pgbouncer) command -v pgbouncer || test -x /usr/sbin/pgbouncer ;;
 	gcc) command -v gcc && compgen -G '/usr/include/*/sys/cdefs.h' ;;
 	sumo-tools) command -v python3 && test -e "${SUMO_HOME:-/usr/share/sumo}/tools/randomTrips.py" ;;
 	shellcheck) command -v shellcheck ;;
@@ -48,6 +50,7 @@ describe() {
 	case $1 in
 	sumo) echo "sumo|100 to 160 MB|runs the simulations" ;;
 	sumo-tools) echo "sumo-tools|10 to 30 MB|generates demand for the test networks" ;;
+	pgbouncer) echo "pgbouncer|1 to 2 MB|pools database connections, in a test" ;;
 	gcc) echo "gcc libc6-dev|40 MB|compiles what Go's race detector links" ;;
 	postgres) echo "postgresql|20 to 60 MB|keeps tenants and jobs; a private server in the project's own folder" ;;
 	containerd) echo "containerd runc|40 MB|runs the containers of the lab" ;;
@@ -112,8 +115,8 @@ no_cluster="test -e $cluster_config || { mkdir -p ${cluster_config%/*} && echo '
 # Another apt may be at work, as on a machine that has just started: wait for it.
 apt="DEBIAN_FRONTEND=noninteractive apt-get -q -o DPkg::Lock::Timeout=300"
 install="$apt install --yes --no-install-recommends ${packages[*]}"
-if [[ " ${missing[*]} " == *" containerd "* ]]; then
-	# Debian starts the runtime as a service of the whole system, unless this file says that nothing may be started.
+if [[ " ${missing[*]} " == *" containerd "* || " ${missing[*]} " == *" pgbouncer "* ]]; then
+	# Debian starts these as a service of the whole system, unless this file says that nothing may be started.
 	policy=/usr/sbin/policy-rc.d
 	install="{ test -e $policy || { trap 'rm -f $policy' EXIT; printf '#!/bin/sh\nexit 101\n' >$policy; chmod +x $policy; }; $install; }"
 fi

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -28,7 +29,11 @@ var digest = hex.EncodeToString(sha256.New().Sum(nil))
 
 func setup(t testing.TB) *DB {
 	t.Helper()
-	return open(t, Config{URL: laptoptest.Database(t, Migrate), MaxConns: 8})
+	url := laptoptest.Database(t, Migrate)
+	if os.Getenv(throughPgBouncer) != "" {
+		return open(t, Config{URL: viaPgBouncer(t, url), MaxConns: 8, Pooled: true})
+	}
+	return open(t, Config{URL: url, MaxConns: 8})
 }
 
 func open(t testing.TB, c Config) *DB {
