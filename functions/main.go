@@ -26,6 +26,7 @@ import (
 	"github.com/sumo-k8/sumo-k8/pkg/job"
 	"github.com/sumo-k8/sumo-k8/pkg/kube"
 	"github.com/sumo-k8/sumo-k8/pkg/localengine"
+	"github.com/sumo-k8/sumo-k8/pkg/metrics"
 	"github.com/sumo-k8/sumo-k8/pkg/postgres"
 	"github.com/sumo-k8/sumo-k8/pkg/s3store"
 	"github.com/sumo-k8/sumo-k8/pkg/server"
@@ -64,6 +65,13 @@ func run(ctx context.Context) error {
 		return err
 	}
 	defer closeParts()
+	if cfg.MetricsPort != "" {
+		stop, err := serveMetrics(&parts)
+		if err != nil {
+			return err
+		}
+		defer stop()
+	}
 	handler, err := register(parts, cfg.Target)
 	if err != nil {
 		return err
@@ -77,6 +85,28 @@ func run(ctx context.Context) error {
 	go func() { _ = parts.DB.Ping(ctx) }()
 	log.Info().Str("address", listener.Addr().String()).Msg("serving")
 	return server.Serve(ctx, listener, handler, server.Shutdown{Quiet: cfg.ShutdownQuiet, Grace: cfg.ShutdownGrace}, log)
+}
+
+// serveMetrics serves the metrics on a port of their own until stop is called, which is after the last request.
+func serveMetrics(parts *wire.Parts) (stop func(), err error) {
+	m := metrics.New(parts.Config.Target)
+	if parts.Config.Target == "reconcile" {
+		m.Reconciling(parts.DB.QueueByTenant, time.Now)
+	}
+	parts.Metrics = m
+	listener, err := net.Listen("tcp", net.JoinHostPort("", parts.Config.MetricsPort))
+	if err != nil {
+		return nil, fmt.Errorf("listening on METRICS_PORT: %w", err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		if err := server.Serve(ctx, listener, m.Handler(), server.Shutdown{Grace: time.Second}, parts.Log); err != nil {
+			parts.Log.Warn().Err(err).Msg("metrics are no longer served")
+		}
+	}()
+	return func() { cancel(); <-ended }, nil
 }
 
 // register makes every function known to the Functions Framework, as its contract wants, and returns the handler of the

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"mime/multipart"
 	"net"
@@ -361,5 +362,89 @@ func TestWhatIsChangedWakesReconcile(t *testing.T) {
 	}
 	if j := c.wait(t, status, waiting); j.Status != "SUCCEEDED" {
 		t.Errorf("the job that waited is %+v", j)
+	}
+}
+
+// Routes are patterns and labels have few values, whatever is asked for: tenants, ids and paths that do not exist.
+func TestMetricsAreOnAPortOfTheirOwnAndStaySmall(t *testing.T) {
+	t.Parallel()
+	d := deploy(t)
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, port, _ := net.SplitHostPort(listener.Addr().String())
+	listener.Close()
+	status := d.start(t, "status", "METRICS_PORT="+port)
+	c := newClient(t, d.start(t, "auth"))
+	series := func() (n int, text string) {
+		response, err := http.Get("http://127.0.0.1:" + port + "/metrics")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer response.Body.Close()
+		body, err := io.ReadAll(response.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return strings.Count(string(body), "\nsumo_k8_"), string(body)
+	}
+	ask := func(from, to int) {
+		for i := from; i < to; i++ {
+			id := fmt.Sprintf("01a205c4-bcb6-78c2-ba85-%012d", i)
+			send(t, "GET", status+"/jobs/"+id, nil, c.key, nil)
+			send(t, "GET", status+"/nothing/"+id, nil, c.key, nil)
+		}
+	}
+	ask(0, 1)
+	before, _ := series()
+	ask(1, 20)
+	after, text := series()
+	if before != after {
+		t.Errorf("%d series became %d:\n%s", before, after, text)
+	}
+	if !strings.Contains(text, `sumo_k8_requests_total{function="status",route="GET /jobs/{id}",status="4xx"} 20`) || strings.Contains(text, "acme") || strings.Contains(text, "01a205c4") {
+		t.Errorf("the metrics are\n%s", text)
+	}
+	if code := send(t, "GET", status+"/metrics", nil, nil, nil); code != http.StatusNotFound {
+		t.Errorf("the public port answered /metrics with %d", code)
+	}
+}
+
+func TestReconcileTellsOfJobs(t *testing.T) {
+	t.Parallel()
+	d := deploy(t)
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, port, _ := net.SplitHostPort(listener.Addr().String())
+	listener.Close()
+	url := d.start(t, "reconcile", "METRICS_PORT="+port) + "/reconcile"
+	c := newClient(t, d.start(t, "auth"))
+	c.submit(t, d.start(t, "submit"), "square")
+	metrics := func() string {
+		response, err := http.Get("http://127.0.0.1:" + port + "/metrics")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer response.Body.Close()
+		body, _ := io.ReadAll(response.Body)
+		return string(body)
+	}
+	if text := metrics(); !strings.Contains(text, `sumo_k8_jobs{status="QUEUED"} 1`) {
+		t.Errorf("with a job that waits the metrics are\n%s", text)
+	}
+	if code := send(t, "POST", url, nil, map[string]string{"X-Admin-Key": adminKey}, nil); code != http.StatusOK {
+		t.Fatalf("reconcile answered %d", code)
+	}
+	text := metrics()
+	for _, want := range []string{
+		`sumo_k8_jobs{status="QUEUED"} 0`, `sumo_k8_queue_oldest_wait_seconds 0`, `sumo_k8_jobs_dispatched_total 1`,
+		`sumo_k8_jobs_ended_total{reason="",status="SUCCEEDED"} 1`, `sumo_k8_reconcile_failures_total 0`,
+	} {
+		if !strings.Contains(text, want+"\n") {
+			t.Errorf("%s is missing in\n%s", want, text)
+		}
 	}
 }

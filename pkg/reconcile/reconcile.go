@@ -14,6 +14,7 @@ import (
 	"github.com/sumo-k8/sumo-k8/pkg/artifact"
 	"github.com/sumo-k8/sumo-k8/pkg/job"
 	"github.com/sumo-k8/sumo-k8/pkg/scenario"
+	"github.com/sumo-k8/sumo-k8/pkg/simulation"
 	"github.com/sumo-k8/sumo-k8/pkg/tenant"
 )
 
@@ -32,6 +33,9 @@ type Reconciler struct {
 	Now    func() time.Time
 	Config Config
 	Log    zerolog.Logger
+	// Passed is told of each pass, and Ended of each job whose end is recorded. Both may be nil.
+	Passed func(took time.Duration, err error)
+	Ended  func(job.State, simulation.Reason)
 
 	mu     sync.Mutex // guards what follows: when this process last did the work that not every run does
 	pruned time.Time
@@ -127,6 +131,9 @@ func (r *Reconciler) passes(ctx context.Context, window time.Duration, rep *Repo
 	for {
 		began := time.Now()
 		busy, err := r.pass(ctx, rep)
+		if r.Passed != nil {
+			r.Passed(time.Since(began), err)
+		}
 		if err != nil && ctx.Err() == nil {
 			r.Log.Warn().Err(err).Msg("reconciling failed in part")
 		}
@@ -197,8 +204,24 @@ func (r *Reconciler) record(ctx context.Context, todo differences, rep *Report) 
 			return fmt.Errorf("recording what the engine sees: %w", err)
 		}
 		rep.Changed += len(changed)
+		r.tellEnds(todo.updates, changed)
 	}
 	return r.forget(ctx, todo.finished, rep)
+}
+
+func (r *Reconciler) tellEnds(updates []job.Update, changed []string) {
+	if r.Ended == nil {
+		return
+	}
+	did := make(map[string]bool, len(changed))
+	for _, id := range changed {
+		did[id] = true
+	}
+	for _, u := range updates {
+		if did[u.ID] && u.State.Terminal() {
+			r.Ended(u.State, u.Reason)
+		}
+	}
 }
 
 func (r *Reconciler) forget(ctx context.Context, ids []string, rep *Report) error {

@@ -413,3 +413,47 @@ func TestEveryRequestIsOneLineOfTheLogWithoutSecrets(t *testing.T) {
 		}
 	}
 }
+
+func TestATraceIsNamedInTheLogAndObserversHearOfRoutesOnly(t *testing.T) {
+	t.Parallel()
+	var log bytes.Buffer
+	var heard []string
+	mux := http.NewServeMux()
+	Register(NewAPI(mux, Keys{}), Public, huma.Operation{OperationID: "item", Method: http.MethodGet, Path: "/items/{id}"},
+		func(context.Context, *itemRequest) (*struct{}, error) { return nil, nil })
+	handler := Handler(mux, nil, zerolog.New(&log), func(route string) func(int, time.Duration) {
+		return func(status int, took time.Duration) {
+			if took <= 0 {
+				t.Errorf("%s took %s", route, took)
+			}
+			heard = append(heard, fmt.Sprint(route, " ", status))
+		}
+	})
+	const id = "4bf92f3577b34da6a3ce929d0e0e4736"
+	for _, test := range []struct{ path, traceparent, trace string }{
+		{"/items/1", "00-" + id + "-00f067aa0ba902b7-01", id},
+		{"/items/2", "00-" + id + "-00f067aa0ba902b7-01-of-a-later-version", id},
+		{"/items/3", "00-" + strings.Repeat("0", 32) + "-00f067aa0ba902b7-01", ""},
+		{"/items/4", "00-" + strings.ToUpper(id) + "-00f067aa0ba902b7-01", ""},
+		{"/items/5", "", ""},
+		{"/nothing/" + id, `"}{`, ""},
+	} {
+		log.Reset()
+		r := httptest.NewRequest("GET", test.path, nil)
+		if test.traceparent != "" {
+			r.Header.Set("Traceparent", test.traceparent)
+		}
+		handler.ServeHTTP(httptest.NewRecorder(), r)
+		var line map[string]any
+		if err := json.Unmarshal(log.Bytes(), &line); err != nil {
+			t.Fatal(err)
+		}
+		if got, _ := line["trace_id"].(string); got != test.trace {
+			t.Errorf("%s with %q is logged with the trace %q", test.path, test.traceparent, got)
+		}
+	}
+	want := []string{"GET /items/{id} 204", "GET /items/{id} 204", "GET /items/{id} 204", "GET /items/{id} 204", "GET /items/{id} 204", " 404"}
+	if diff := cmp.Diff(want, heard); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+}

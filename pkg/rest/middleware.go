@@ -28,9 +28,13 @@ var requestIDPattern = regexp.MustCompile(`^[A-Za-z0-9._-]{1,64}$`)
 // before is its own matter. Handlers that stream move it along as they go.
 const responseDeadline = 60 * time.Second
 
+// Observer is told of each request as it begins, with the pattern of its route, which is empty when nothing is registered for it.
+// What it returns is called at the request's end.
+type Observer func(route string) (ended func(status int, took time.Duration))
+
 // Handler puts around mux what every request needs: an id, a log line, a deadline, an answer in our form when
 // nothing is registered for it, and survival of a panic. Pages of the origins may call it from a browser.
-func Handler(mux *http.ServeMux, origins []string, log zerolog.Logger) http.Handler {
+func Handler(mux *http.ServeMux, origins []string, log zerolog.Logger, observers ...Observer) http.Handler {
 	answer := allowOrigins(origins, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if routeOf(r.Context()) == "" {
 			unmatched(w, r, mux)
@@ -55,7 +59,17 @@ func Handler(mux *http.ServeMux, origins []string, log zerolog.Logger) http.Hand
 		header.Set("Referrer-Policy", "no-referrer")
 		rec := &recorder{ResponseWriter: w, status: http.StatusOK}
 		line := &accessLine{route: route(mux, r)}
-		ctx := log.With().Str("request_id", id).Logger().WithContext(r.Context())
+		var ended []func(int, time.Duration)
+		for _, observe := range observers {
+			ended = append(ended, observe(line.route))
+		}
+		trace := traceID(r.Header.Get("Traceparent"))
+		about := log.With().Str("request_id", id)
+		if trace != "" {
+			about = about.Str("trace_id", trace)
+		}
+		requestLog := about.Logger()
+		ctx := requestLog.WithContext(r.Context())
 		ctx = context.WithValue(ctx, pathKey{}, r.URL.EscapedPath())
 		ctx = context.WithValue(ctx, accessLineKey{}, line)
 		r = r.WithContext(ctx)
@@ -72,12 +86,16 @@ func Handler(mux *http.ServeMux, origins []string, log zerolog.Logger) http.Hand
 					cause = nil
 				}
 			}
-			event := log.Info()
-			if rec.status >= http.StatusInternalServerError {
-				event = log.Error()
+			took := time.Since(start)
+			for _, end := range ended {
+				end(rec.status, took)
 			}
-			event.Str("request_id", id).Str("method", r.Method).Str("route", line.route).Int("status", rec.status).
-				Int64("bytes", rec.bytes).Dur("ms", time.Since(start)).Str("tenant", line.tenant).Bool("cut", cause != nil).Msg("request")
+			event := requestLog.Info()
+			if rec.status >= http.StatusInternalServerError {
+				event = requestLog.Error()
+			}
+			event.Str("method", r.Method).Str("route", line.route).Int("status", rec.status).
+				Int64("bytes", rec.bytes).Dur("ms", took).Str("tenant", line.tenant).Bool("cut", cause != nil).Msg("request")
 			if cause != nil {
 				// net/http's own way to cut a connection: the client must not take what it has for the whole answer.
 				panic(http.ErrAbortHandler)
@@ -85,6 +103,18 @@ func Handler(mux *http.ServeMux, origins []string, log zerolog.Logger) http.Hand
 		}()
 		answer.ServeHTTP(rec, r)
 	})
+}
+
+// tracePattern is a traceparent of W3C Trace Context; a trace id of zeros only is none.
+var tracePattern = regexp.MustCompile(`^[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}`)
+
+// traceID is the id of the trace that a request belongs to, or "".
+func traceID(traceparent string) string {
+	match := tracePattern.FindStringSubmatch(traceparent)
+	if match == nil || strings.Trim(match[1], "0") == "" {
+		return ""
+	}
+	return match[1]
 }
 
 // route is the pattern that r matches in mux, or "".

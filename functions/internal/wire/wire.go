@@ -23,6 +23,7 @@ import (
 	"github.com/sumo-k8/sumo-k8/functions/submit"
 	"github.com/sumo-k8/sumo-k8/pkg/config"
 	"github.com/sumo-k8/sumo-k8/pkg/job"
+	"github.com/sumo-k8/sumo-k8/pkg/metrics"
 	"github.com/sumo-k8/sumo-k8/pkg/postgres"
 	"github.com/sumo-k8/sumo-k8/pkg/problem"
 	"github.com/sumo-k8/sumo-k8/pkg/reconcile"
@@ -65,6 +66,8 @@ type Parts struct {
 	Kubernetes  func(context.Context) error
 	// ServiceAccount tells which service account may call reconcile, by its token; nil where none may.
 	ServiceAccount func(ctx context.Context, token string) (name string, err error)
+	// Metrics counts what is done; nil where nobody asks for it.
+	Metrics *metrics.Metrics
 	// Changed is called when reconcile has something to do; it may be nil.
 	Changed func()
 }
@@ -79,7 +82,11 @@ func (p Parts) Handler(targets ...string) (http.Handler, error) {
 		rest.Docs(mux, OpenAPI)
 		page.Register(mux)
 	}
-	return rest.Handler(mux, p.Config.CORSOrigins, p.Log), nil
+	var observers []rest.Observer
+	if p.Metrics != nil {
+		observers = append(observers, p.Metrics.Began)
+	}
+	return rest.Handler(mux, p.Config.CORSOrigins, p.Log, observers...), nil
 }
 
 // Document makes the OpenAPI document from the code.
@@ -166,6 +173,14 @@ func (p Parts) Reconcile() *reconcilefn.Function {
 		Lock: p.DB.TryLock, Now: time.Now, Config: settings, Log: p.Log,
 	}
 	run := r.Run
+	if m := p.Metrics; m != nil && p.Config.Target == "reconcile" {
+		r.Passed, r.Ended = m.Passed, m.Ended
+		run = func(ctx context.Context, window time.Duration) (reconcile.Report, error) {
+			report, err := r.Run(ctx, window)
+			m.Reconciled(report)
+			return report, err
+		}
+	}
 	if p.Engine == nil {
 		run = func(context.Context, time.Duration) (reconcile.Report, error) {
 			return reconcile.Report{}, errNoEngine()
