@@ -151,12 +151,22 @@ func (c *tenant) await(t *testing.T, id string, done func(rest.Job) bool) rest.J
 	}
 }
 
+// start waits until the job runs.
+func (c *tenant) start(t *testing.T, id string) {
+	t.Helper()
+	c.await(t, id, func(j rest.Job) bool {
+		if j.Status.Terminal() {
+			t.Fatalf("job %s ended %s before it was seen running: %s", id, j.Status, why(j))
+		}
+		return j.Status == job.Running
+	})
+}
+
 func (c *tenant) finish(t *testing.T, id string) rest.Job {
 	t.Helper()
 	return c.await(t, id, func(j rest.Job) bool { return j.Status.Terminal() })
 }
 
-func running(j rest.Job) bool { return j.Status == job.Running }
 
 func why(j rest.Job) string {
 	if j.Error == nil {

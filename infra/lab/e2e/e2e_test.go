@@ -165,7 +165,7 @@ func testFailure(t *testing.T, c *cluster) {
 func testCancel(t *testing.T, c *cluster) {
 	a := c.register(t, "")
 	j := a.submit(t, endless(t), nil)
-	a.await(t, j.JobID, running)
+	a.start(t, j.JobID)
 	a.call(t, "DELETE", "/jobs/"+j.JobID, http.StatusOK, nil)
 	j = a.finish(t, j.JobID)
 	if j.Status != job.Cancelled || j.Reason != simulation.Cancelled {
@@ -179,7 +179,7 @@ func testCancel(t *testing.T, c *cluster) {
 func testDeletion(t *testing.T, c *cluster) {
 	a := c.register(t, "")
 	j := a.submit(t, endless(t), nil)
-	a.await(t, j.JobID, running)
+	a.start(t, j.JobID)
 	c.admin(t, "DELETE", "/auth/tenants/"+a.id, "", http.StatusConflict, nil)
 	c.admin(t, "DELETE", "/auth/tenants/"+a.id+"?force=true", "", http.StatusOK, nil)
 	for deadline := time.Now().Add(patience); ; time.Sleep(time.Second) {

@@ -48,7 +48,7 @@ func (c *tenant) longRun(t *testing.T) rest.Job {
 func testVanished(t *testing.T, c *cluster) {
 	a := c.register(t, "")
 	j := a.longRun(t)
-	a.await(t, j.JobID, running)
+	a.start(t, j.JobID)
 	c.kubectl(t, "delete", "workflow", "-n", a.namespace, "--all", "--wait=false")
 	a.await(t, j.JobID, func(j rest.Job) bool { return strings.Contains(j.Message, "as attempt 2") })
 	if j = a.finish(t, j.JobID); j.Status != job.Succeeded {
@@ -100,7 +100,7 @@ func testRestarts(t *testing.T, c *cluster) {
 func testNodeGone(t *testing.T, c *cluster) {
 	a := c.register(t, "")
 	j := a.longRun(t)
-	a.await(t, j.JobID, running)
+	a.start(t, j.JobID)
 	pod := func() string {
 		return c.kubectl(t, "get", "pods", "-n", a.namespace, "-o", "jsonpath={.items[*].metadata.name}")
 	}

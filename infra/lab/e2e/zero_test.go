@@ -118,7 +118,7 @@ func testRollout(t *testing.T, c *cluster) {
 	const rate, length = 50, 60 * time.Second
 	a := c.register(t, "")
 	j := a.submit(t, endless(t), nil)
-	a.await(t, j.JobID, running)
+	a.start(t, j.JobID)
 
 	api, err := client.New(c.url, client.Options{APIKey: a.key})
 	if err != nil {
