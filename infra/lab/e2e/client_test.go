@@ -167,7 +167,6 @@ func (c *tenant) finish(t *testing.T, id string) rest.Job {
 	return c.await(t, id, func(j rest.Job) bool { return j.Status.Terminal() })
 }
 
-
 func why(j rest.Job) string {
 	if j.Error == nil {
 		return ""
