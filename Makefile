@@ -78,6 +78,10 @@ drift: generate ## Fail when generated files are not what is committed; the page
 bench: install build ## Measure what docs/benchmarks.md reports
 	@infra/bench.sh
 
+.PHONY: bench-lab
+bench-lab: ## Measure on the lab, after make e2e, what a first request to each function at zero waits for
+	@SUMO_K8_LAB=$(LAB) $(GO) test -run '^$$' -bench FromZero -benchtime 1x -timeout 60m ./infra/lab/e2e
+
 .PHONY: fuzz
 fuzz: ## Fuzz each parser, and every operation of the API, for 30 seconds
 	@infra/fuzz.sh 30s

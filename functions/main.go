@@ -53,6 +53,8 @@ func run(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("LOG_LEVEL: %w", err)
 	}
+	// RFC 3339 as zerolog has it, with the milliseconds in which most of what is logged happens.
+	zerolog.TimeFieldFormat = "2006-01-02T15:04:05.000Z07:00"
 	log := zerolog.New(os.Stdout).Level(level).With().Timestamp().Str("function", cfg.Target).Logger()
 	if once, ok := tasks[cfg.Target]; ok {
 		return once(ctx, cfg, log)

@@ -39,7 +39,7 @@ type cluster struct {
 }
 
 // find looks up the installation that `make e2e` has made on the lab.
-func find(t *testing.T) *cluster {
+func find(t testing.TB) *cluster {
 	t.Helper()
 	lab := os.Getenv("SUMO_K8_LAB")
 	if lab == "" {
@@ -60,7 +60,7 @@ func find(t *testing.T) *cluster {
 }
 
 // explain logs what the functions have to say of a failure.
-func (c *cluster) explain(t *testing.T) {
+func (c *cluster) explain(t testing.TB) {
 	t.Helper()
 	out, _ := c.tryKubectl(t, "get", "pods", "-A", "-o", "wide")
 	t.Log(out)
@@ -75,7 +75,7 @@ func (c *cluster) explain(t *testing.T) {
 }
 
 // environment reads the lab's settings, one NAME=value a line.
-func environment(t *testing.T, path string) map[string]string {
+func environment(t testing.TB, path string) map[string]string {
 	t.Helper()
 	f, err := os.Open(path)
 	if err != nil {
@@ -92,7 +92,7 @@ func environment(t *testing.T, path string) map[string]string {
 }
 
 // query reads from the record, for what no call tells, or changes what only time changes otherwise.
-func (c *cluster) query(t *testing.T, sql string, args ...any) (first string) {
+func (c *cluster) query(t testing.TB, sql string, args ...any) (first string) {
 	t.Helper()
 	conn, err := pgx.Connect(t.Context(), c.settings["DATABASE_URL"])
 	if err != nil {
@@ -106,7 +106,7 @@ func (c *cluster) query(t *testing.T, sql string, args ...any) (first string) {
 }
 
 // kubectl runs kubectl as the administrator and returns what it prints.
-func (c *cluster) kubectl(t *testing.T, args ...string) string {
+func (c *cluster) kubectl(t testing.TB, args ...string) string {
 	t.Helper()
 	out, err := c.tryKubectl(t, args...)
 	if err != nil {
@@ -115,13 +115,13 @@ func (c *cluster) kubectl(t *testing.T, args ...string) string {
 	return out
 }
 
-func (c *cluster) tryKubectl(t *testing.T, args ...string) (string, error) {
+func (c *cluster) tryKubectl(t testing.TB, args ...string) (string, error) {
 	t.Helper()
 	return c.run("", filepath.Join(c.lab, "kubectl"), args...)
 }
 
 // apply applies manifests that are made here.
-func (c *cluster) apply(t *testing.T, manifest string) {
+func (c *cluster) apply(t testing.TB, manifest string) {
 	t.Helper()
 	if out, err := c.run(manifest, filepath.Join(c.lab, "kubectl"), "apply", "-f", "-"); err != nil {
 		t.Fatalf("kubectl apply: %v: %s", err, out)
@@ -144,7 +144,7 @@ func (c *cluster) run(input, program string, args ...string) (string, error) {
 }
 
 // atZero waits until no function has a pod that is not about to end.
-func (c *cluster) atZero(t *testing.T) {
+func (c *cluster) atZero(t testing.TB) {
 	t.Helper()
 	until(t, "every function is at zero", func() (bool, string) {
 		// A Deployment without pods leaves the number out.
@@ -155,7 +155,7 @@ func (c *cluster) atZero(t *testing.T) {
 }
 
 // until waits for what happens by itself.
-func until(t *testing.T, what string, is func() (done bool, state string)) {
+func until(t testing.TB, what string, is func() (done bool, state string)) {
 	t.Helper()
 	for deadline := time.Now().Add(patience); ; time.Sleep(300 * time.Millisecond) {
 		done, state := is()
