@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -349,10 +350,15 @@ func rotated() error {
 		"Its latest part comes in a moment, and all of it can be read when the job has ended.")
 }
 
+// argosVerdict is what Argo's process says at its end of a sumo-run that did not succeed, outside of its own log. The words
+// are those of os/exec.
+var argosVerdict = regexp.MustCompile(`^Error: (exit status \d+|signal: [a-z ]+)( \(core dumped\))?\s*$`)
+
 // isArgos tells the lines of Argo's process in the container from those of sumo-run.
 func isArgos(line []byte) bool {
 	return bytes.HasPrefix(line, []byte(`time="`)) && bytes.Contains(line, []byte(" argo=true")) ||
-		bytes.HasPrefix(line, []byte("{")) && bytes.Contains(line, []byte(`"argo":true`))
+		bytes.HasPrefix(line, []byte("{")) && bytes.Contains(line, []byte(`"argo":true`)) ||
+		argosVerdict.Match(line)
 }
 
 // stamped reads lines that begin with their time.

@@ -40,6 +40,7 @@ func TestTheServiceOnACluster(t *testing.T) {
 		{"the public address has only what is for clients", testPublicAddress},
 		{"what was changed in a tenant's namespace is mended", testDrift},
 		{"a job whose workflow was deleted runs again", testVanished},
+		{"manifests that are applied again change nothing", testApplyTwice},
 		{"a rollout fails no request and loses no line", testRollout},
 		// What follows disturbs all others.
 		{"twenty jobs outlive Argo's controller", testControllerKilled},

@@ -30,39 +30,39 @@ func BenchmarkFromZero(b *testing.B) {
 	c := find(b)
 	private := c.kubectl(b, "get", "service", "traefik-private", "-n", "traefik", "-o", "jsonpath={.spec.clusterIP}")
 	nobody := "/jobs/00000000-0000-7000-8000-000000000000"
-	for _, f := range []struct{ name, method, url, host string }{
+	type function struct{ name, method, url, host string }
+	all := []function{
 		{"auth", "GET", c.url + "/auth/tenants/nobody", ""},
 		{"submit", "DELETE", c.url + nobody, ""},
 		{"status", "GET", c.url + nobody, ""},
 		{"logs", "GET", c.url + nobody + "/logs", ""},
 		{"reconcile", "POST", "http://" + private + "/reconcile?window_seconds=0", "reconcile.sumo-k8.svc.cluster.local"},
-	} {
-		b.Run(f.name, func(b *testing.B) {
-			call := func() {
-				r, err := http.NewRequestWithContext(b.Context(), f.method, f.url, nil)
-				if err != nil {
-					b.Fatal(err)
-				}
-				r.Host = f.host
-				r.Header.Set("X-Admin-Key", c.adminKey)
-				r.Header.Set("Authorization", "Bearer sk-nobody")
-				response, err := http.DefaultClient.Do(r)
-				if err != nil {
-					b.Fatal(err)
-				}
-				_, _ = io.Copy(io.Discard, response.Body) // what it says does not matter, if it is ours
-				response.Body.Close()
-				if response.StatusCode >= 500 {
-					b.Fatalf("%s %s answers %s", f.method, f.url, response.Status)
-				}
-			}
-			b.Logf("%-10s %s", f.name, "pod made | process started | listening | handler began | answered | next five, in ms")
-			for range tries {
-				s, next := c.fromZero(b, f.name, call)
-				b.Logf("%-10s %8d | %15d | %9d | %13d | %8d | %v", f.name, s.pod.Milliseconds(), s.process.Milliseconds(),
-					s.listening.Milliseconds(), s.handler.Milliseconds(), s.answer.Milliseconds(), next)
-			}
-		})
+	}
+	call := func(f function) {
+		r, err := http.NewRequestWithContext(b.Context(), f.method, f.url, nil)
+		if err != nil {
+			b.Fatal(err)
+		}
+		r.Host = f.host
+		r.Header.Set("X-Admin-Key", c.adminKey)
+		r.Header.Set("Authorization", "Bearer sk-nobody")
+		response, err := http.DefaultClient.Do(r)
+		if err != nil {
+			b.Fatal(err)
+		}
+		_, _ = io.Copy(io.Discard, response.Body) // what it says does not matter, if it is ours
+		response.Body.Close()
+		if response.StatusCode >= 500 {
+			b.Fatalf("%s %s answers %s", f.method, f.url, response.Status)
+		}
+	}
+	b.Log("since the request, in ms: pod made | process started | listening | handler began | answered | the next five requests")
+	for range tries {
+		for _, f := range all {
+			s, next := c.fromZero(b, f.name, func() { call(f) })
+			b.Logf("%-10s %5d | %5d | %5d | %5d | %5d | %v", f.name, s.pod.Milliseconds(), s.process.Milliseconds(),
+				s.listening.Milliseconds(), s.handler.Milliseconds(), s.answer.Milliseconds(), next)
+		}
 	}
 }
 

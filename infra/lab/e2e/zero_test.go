@@ -212,3 +212,14 @@ func testRollout(t *testing.T, c *cluster) {
 	}
 	t.Logf("%d lines of log followed across the rollout", len(got))
 }
+
+// testApplyTwice applies what is applied already.
+func testApplyTwice(t *testing.T, c *cluster) {
+	overlay := filepath.Join("..", "..", "..", "deploy", "overlays", "lab")
+	c.kubectl(t, "apply", "-k", overlay)
+	for line := range strings.Lines(c.kubectl(t, "apply", "-k", overlay)) {
+		if !strings.HasSuffix(line, " unchanged\n") {
+			t.Errorf("the second time it is: %s", line)
+		}
+	}
+}
