@@ -17,8 +17,34 @@ import (
 	networks "github.com/sumo-k8/sumo-k8/test_networks"
 )
 
-// call sends one request and decodes the answer, which must have the status want, into v when v is not nil.
+// call sends one request and decodes the answer, which must have the status want, into v when v is not nil. While the
+// cluster is disturbed, a GET that finds nobody is repeated, as clients do.
 func (c *cluster) call(t *testing.T, method, path string, headers map[string]string, body io.Reader, want int, v any) {
+	t.Helper()
+	var status int
+	var raw []byte
+	var err error
+	for deadline := time.Now().Add(patience); ; time.Sleep(time.Second) {
+		status, raw, err = c.send(t, method, path, headers, body)
+		away := err != nil || status >= http.StatusInternalServerError
+		if !away || !c.disturbed || method != http.MethodGet || time.Now().After(deadline) {
+			break
+		}
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if status != want {
+		t.Fatalf("%s %s answered %d, want %d: %s", method, path, status, want, raw)
+	}
+	if v != nil {
+		if err := json.Unmarshal(raw, v); err != nil {
+			t.Fatalf("%s %s answered %s: %v", method, path, raw, err)
+		}
+	}
+}
+
+func (c *cluster) send(t *testing.T, method, path string, headers map[string]string, body io.Reader) (status int, answer []byte, err error) {
 	t.Helper()
 	r, err := http.NewRequestWithContext(t.Context(), method, c.url+path, body)
 	if err != nil {
@@ -29,21 +55,11 @@ func (c *cluster) call(t *testing.T, method, path string, headers map[string]str
 	}
 	response, err := http.DefaultClient.Do(r)
 	if err != nil {
-		t.Fatal(err)
+		return 0, nil, err
 	}
 	defer response.Body.Close()
-	raw, err := io.ReadAll(response.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if response.StatusCode != want {
-		t.Fatalf("%s %s answered %d, want %d: %s", method, path, response.StatusCode, want, raw)
-	}
-	if v != nil {
-		if err := json.Unmarshal(raw, v); err != nil {
-			t.Fatalf("%s %s answered %s: %v", method, path, raw, err)
-		}
-	}
+	answer, err = io.ReadAll(response.Body)
+	return response.StatusCode, answer, err
 }
 
 func (c *cluster) admin(t *testing.T, method, path, body string, want int, v any) {

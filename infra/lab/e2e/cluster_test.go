@@ -36,6 +36,8 @@ type cluster struct {
 	settings map[string]string // the lab's environment
 	url      string            // where the gateway answers
 	adminKey string
+	// disturbed is set while something that the service stands on is away.
+	disturbed bool
 }
 
 // find looks up the installation that `make e2e` has made on the lab.

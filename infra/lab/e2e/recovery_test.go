@@ -85,6 +85,8 @@ func testRestarts(t *testing.T, c *cluster) {
 	}
 	ids = append(ids, a.longRun(t).JobID)
 	a.await(t, ids[0], func(j rest.Job) bool { return j.Status != job.Queued })
+	c.disturbed = true
+	t.Cleanup(func() { c.disturbed = false })
 	for _, name := range []string{"postgres", "kube-apiserver"} {
 		c.kill(t, name)
 		c.repair(t)
@@ -105,6 +107,8 @@ func testNodeGone(t *testing.T, c *cluster) {
 		return c.kubectl(t, "get", "pods", "-n", a.namespace, "-o", "jsonpath={.items[*].metadata.name}")
 	}
 	before := pod()
+	c.disturbed = true
+	t.Cleanup(func() { c.disturbed = false })
 	c.kill(t, "kubelet")
 	c.kubectl(t, "delete", "node", "node1")
 	until(t, "the cluster has given the pods up", func() (bool, string) {
