@@ -33,7 +33,7 @@ type Function struct {
 	// Warmer brings up nodes; nil where there is no cluster.
 	Warmer job.Warmer
 	// Changed is told when there is something for reconcile to do. It may be nil.
-	Changed func()
+	Changed func(context.Context)
 	Random  io.Reader // cryptographically strong
 	Now     func() time.Time
 }
@@ -257,7 +257,7 @@ func (f *Function) update(ctx context.Context, in *updateRequest) (*tenantAnswer
 	if err != nil {
 		return nil, err
 	}
-	f.changed() // there may be room for jobs that wait
+	f.changed(ctx) // there may be room for jobs that wait
 	if err := f.provision(ctx, t); err != nil {
 		return nil, err
 	}
@@ -271,9 +271,9 @@ func (f *Function) provision(ctx context.Context, t tenant.Tenant) error {
 	return f.Provisioner.Provision(ctx, t)
 }
 
-func (f *Function) changed() {
+func (f *Function) changed(ctx context.Context) {
 	if f.Changed != nil {
-		f.Changed()
+		f.Changed(ctx)
 	}
 }
 
@@ -296,7 +296,7 @@ func (f *Function) delete(ctx context.Context, in *deleteRequest) (*deleteAnswer
 	if err != nil {
 		return nil, err
 	}
-	f.changed() // runs that go on are to be stopped
+	f.changed(ctx) // runs that go on are to be stopped
 	if f.Provisioner != nil {
 		if err := f.Provisioner.Deprovision(ctx, t); err != nil {
 			return nil, err

@@ -280,7 +280,7 @@ func installedSumo(ctx context.Context, sumoRun string) (string, error) {
 }
 
 // changed wakes the reconcile loop.
-func (s *Service) changed() {
+func (s *Service) changed(context.Context) {
 	select {
 	case s.poke <- struct{}{}:
 	default: // it is awake already

@@ -17,6 +17,7 @@ import (
 	"github.com/sumo-k8/sumo-k8/pkg/rest"
 	"github.com/sumo-k8/sumo-k8/pkg/scenario"
 	"github.com/sumo-k8/sumo-k8/pkg/tenant"
+	"github.com/sumo-k8/sumo-k8/pkg/traceparent"
 )
 
 // Function answers the calls that change jobs.
@@ -31,7 +32,7 @@ type Function struct {
 	// reconcile dispatches it. Nil leaves all dispatching to reconcile.
 	Dispatch func(ctx context.Context, tenantID string) error
 	// Changed is told when there is something for reconcile to do. It may be nil.
-	Changed        func()
+	Changed        func(context.Context)
 	URL            func(key string) string
 	NewID          func() string
 	Now            func() time.Time
@@ -254,6 +255,7 @@ func (f *Function) accept(ctx context.Context, t tenant.Tenant, s scenario.Scena
 
 // queue stores a job and tries to start it at once. Once the job is stored it is never lost, whatever happens after.
 func (f *Function) queue(ctx context.Context, j job.Job, idem *idempotency.Request) (*submitAnswer, error) {
+	j.Traceparent = traceparent.Of(ctx)
 	j, created, err := f.Jobs.CreateJob(ctx, j, idem, f.Admission)
 	if err != nil {
 		return nil, err
@@ -268,7 +270,7 @@ func (f *Function) queue(ctx context.Context, j job.Job, idem *idempotency.Reque
 			zerolog.Ctx(ctx).Warn().Err(err).Str("job", j.ID).Msg("dispatch after submit failed; the job stays queued for reconcile")
 		}
 	}
-	f.changed()
+	f.changed(ctx)
 	return out, nil
 }
 
@@ -325,7 +327,7 @@ func (f *Function) cancel(ctx context.Context, in *cancelRequest) (*jobAnswer, e
 	if err != nil {
 		return nil, err
 	}
-	f.changed()
+	f.changed(ctx)
 	return &jobAnswer{Body: rest.JobOf(j, f.URL)}, nil
 }
 
@@ -348,8 +350,8 @@ func (f *Function) purge(ctx context.Context, t tenant.Tenant, id string) (*jobA
 	return &jobAnswer{Body: rest.JobOf(j, f.URL)}, nil
 }
 
-func (f *Function) changed() {
+func (f *Function) changed(ctx context.Context) {
 	if f.Changed != nil {
-		f.Changed()
+		f.Changed(ctx)
 	}
 }

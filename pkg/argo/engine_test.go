@@ -87,6 +87,7 @@ func TestAWorkflowIsATemplateWithArgumentsAndNothingElse(t *testing.T) {
 	j.ID = "018f0000-0000-7000-8000-000000000001"
 	j.Name, j.Priority = "peak {{workflow.uid}} [x](http://evil)", job.High
 	j.Options = simulation.Options{ConfigFile: "a{{=1+1}}.sumocfg", Seed: &seed}
+	j.Traceparent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 	b.start(t, j)
 	got := b.api.workflow(j.Namespace, j.ID)
 	delete(got["metadata"].(map[string]any), "resourceVersion")
@@ -99,6 +100,7 @@ func TestAWorkflowIsATemplateWithArgumentsAndNothingElse(t *testing.T) {
 kind: Workflow
 metadata:
   annotations:
+    sumo-k8.io/traceparent: 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01
     workflows.argoproj.io/description: 'Job 018f0000-0000-7000-8000-000000000001 of
       tenant acme corp: 2 cores, 4 GiB, at most 1h0m0s.'
     workflows.argoproj.io/title: peak workflow.uid x http://evil
@@ -135,6 +137,16 @@ spec:
 	}
 	if err := yaml.UnmarshalStrict(text, &wfv1.Workflow{}); err != nil {
 		t.Errorf("Argo cannot read it: %v", err)
+	}
+}
+
+func TestAJobWithoutATraceHasNoAnnotationOfOne(t *testing.T) {
+	t.Parallel()
+	b, j := setup(t), aJob()
+	b.start(t, j)
+	annotations := b.api.workflow(j.Namespace, j.ID)["metadata"].(map[string]any)["annotations"].(map[string]any)
+	if value, is := annotations[traceAnnotation]; is || len(annotations) == 0 {
+		t.Errorf("it is %v among %v", value, annotations)
 	}
 }
 

@@ -31,6 +31,9 @@ const (
 	// The next two are read by Argo's UI.
 	titleAnnotation       = "workflows.argoproj.io/title"
 	descriptionAnnotation = "workflows.argoproj.io/description"
+
+	// traceAnnotation leads from a workflow to the trace of its job's submission.
+	traceAnnotation = "sumo-k8.io/traceparent"
 )
 
 // deadlineMargin is what a pod gets beyond sumo-run's own timeout: a quarter of an hour to fetch the scenario, and the
@@ -127,6 +130,9 @@ func (c Config) workflowOf(j job.Job) ([]byte, error) {
 		titleAnnotation: plain(j.Name),
 		descriptionAnnotation: fmt.Sprintf("Job %s of tenant %s: %d cores, %d GiB, at most %s.",
 			j.ID, plain(j.TenantID), j.CPURequest, j.MemoryGi, timeout),
+	}
+	if j.Traceparent != "" {
+		w.Metadata.Annotations[traceAnnotation] = j.Traceparent
 	}
 	w.Spec.WorkflowTemplateRef.Name = templates.Name(cmp.Or(j.Options.SumoVersion, c.SumoVersion))
 	w.Spec.Arguments.Parameters = []parameter{

@@ -92,6 +92,8 @@ type Job struct {
 	// TaskToken and ProgressWebhook are kept for the caller's own bookkeeping.
 	TaskToken       string
 	ProgressWebhook *ProgressWebhook
+	// Traceparent names the trace that the submission belongs to (W3C Trace Context); empty for none.
+	Traceparent string
 
 	// Attempt counts how often the job was handed to the engine; more than one means that a run was lost.
 	Attempt         int
@@ -105,9 +107,11 @@ type Job struct {
 	ResultsPruned bool
 
 	SubmittedAt time.Time
-	StartedAt   *time.Time
-	FinishedAt  *time.Time
-	UpdatedAt   time.Time
+	// DispatchedAt is when the job was claimed for its engine.
+	DispatchedAt *time.Time
+	StartedAt    *time.Time
+	FinishedAt   *time.Time
+	UpdatedAt    time.Time
 }
 
 // ProgressWebhook is where an old client asked to hear of progress.

@@ -60,7 +60,7 @@ func (d *DB) CreateJob(ctx context.Context, j job.Job, idem *idempotency.Request
 			ID: j.ID, TenantID: j.TenantID, Name: j.Name, ScenarioDigest: j.ScenarioDigest,
 			CPURequest: j.CPURequest, MemoryGi: j.MemoryGi, Priority: j.Priority, Options: j.Options,
 			TimeoutSeconds: j.TimeoutSeconds, Labels: j.Labels, TaskToken: j.TaskToken, ProgressWebhook: j.ProgressWebhook,
-			SubmittedAt: known(j.SubmittedAt),
+			Traceparent: j.Traceparent, SubmittedAt: known(j.SubmittedAt),
 		})
 		if err != nil {
 			return orNoScenario(err, j.ScenarioDigest)
@@ -354,9 +354,9 @@ func toJob(r db.Job) job.Job {
 		ScenarioDigest: r.ScenarioDigest, ScenarioKey: r.ScenarioKey,
 		State: r.State, Reason: r.Reason, Message: r.Message, Progress: r.Progress,
 		CPURequest: r.CPURequest, MemoryGi: r.MemoryGi, Priority: r.Priority, Options: r.Options,
-		TimeoutSeconds: r.TimeoutSeconds, Labels: r.Labels, TaskToken: r.TaskToken, ProgressWebhook: r.ProgressWebhook,
+		TimeoutSeconds: r.TimeoutSeconds, Labels: r.Labels, TaskToken: r.TaskToken, ProgressWebhook: r.ProgressWebhook, Traceparent: r.Traceparent,
 		Attempt: r.Attempt, CancelRequested: r.CancelRequested,
 		SumoVersion: r.SumoVersion, Summary: r.Summary, Results: r.Results, ResultsPruned: r.ResultsPruned,
-		SubmittedAt: r.SubmittedAt, StartedAt: r.StartedAt, FinishedAt: r.FinishedAt, UpdatedAt: r.UpdatedAt,
+		SubmittedAt: r.SubmittedAt, DispatchedAt: r.DispatchedAt, StartedAt: r.StartedAt, FinishedAt: r.FinishedAt, UpdatedAt: r.UpdatedAt,
 	}
 }

@@ -30,6 +30,7 @@ func TestAJobIsReadAsItWasSubmitted(t *testing.T) {
 		j.Options = simulation.Options{ConfigFile: "a.sumocfg", Seed: &seed, Scale: &scale, Outputs: []simulation.Output{simulation.OutputFCD}}
 		j.Labels = map[string]string{"city": "Zürich \\u0000"}
 		j.TaskToken = "token"
+		j.Traceparent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 		j.ProgressWebhook = &job.ProgressWebhook{URL: "https://example.org/hook", SimulationID: "s", EndSec: &scale}
 		j.SubmittedAt = time.Date(2026, 1, 2, 3, 4, 5, 6000, time.UTC)
 	})

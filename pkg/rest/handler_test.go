@@ -421,8 +421,8 @@ func TestATraceIsNamedInTheLogAndObserversHearOfRoutesOnly(t *testing.T) {
 	mux := http.NewServeMux()
 	Register(NewAPI(mux, Keys{}), Public, huma.Operation{OperationID: "item", Method: http.MethodGet, Path: "/items/{id}"},
 		func(context.Context, *itemRequest) (*struct{}, error) { return nil, nil })
-	handler := Handler(mux, nil, zerolog.New(&log), func(route string) func(int, time.Duration) {
-		return func(status int, took time.Duration) {
+	handler := Handler(mux, nil, zerolog.New(&log), func(r *http.Request, route string) (context.Context, func(int, time.Duration)) {
+		return r.Context(), func(status int, took time.Duration) {
 			if took <= 0 {
 				t.Errorf("%s took %s", route, took)
 			}
@@ -432,7 +432,7 @@ func TestATraceIsNamedInTheLogAndObserversHearOfRoutesOnly(t *testing.T) {
 	const id = "4bf92f3577b34da6a3ce929d0e0e4736"
 	for _, test := range []struct{ path, traceparent, trace string }{
 		{"/items/1", "00-" + id + "-00f067aa0ba902b7-01", id},
-		{"/items/2", "00-" + id + "-00f067aa0ba902b7-01-of-a-later-version", id},
+		{"/items/2", "01-" + id + "-00f067aa0ba902b7-01-of-a-later-version", id},
 		{"/items/3", "00-" + strings.Repeat("0", 32) + "-00f067aa0ba902b7-01", ""},
 		{"/items/4", "00-" + strings.ToUpper(id) + "-00f067aa0ba902b7-01", ""},
 		{"/items/5", "", ""},

@@ -15,6 +15,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/sumo-k8/sumo-k8/pkg/problem"
+	"github.com/sumo-k8/sumo-k8/pkg/traceparent"
 )
 
 type pathKey struct{}
@@ -29,8 +30,8 @@ var requestIDPattern = regexp.MustCompile(`^[A-Za-z0-9._-]{1,64}$`)
 const responseDeadline = 60 * time.Second
 
 // Observer is told of each request as it begins, with the pattern of its route, which is empty when nothing is registered for it.
-// What it returns is called at the request's end.
-type Observer func(route string) (ended func(status int, took time.Duration))
+// The request goes on with the context that it returns, and what else it returns is called at the request's end.
+type Observer func(r *http.Request, route string) (ctx context.Context, ended func(status int, took time.Duration))
 
 // Handler puts around mux what every request needs: an id, a log line, a deadline, an answer in our form when
 // nothing is registered for it, and survival of a panic. Pages of the origins may call it from a browser.
@@ -59,17 +60,18 @@ func Handler(mux *http.ServeMux, origins []string, log zerolog.Logger, observers
 		header.Set("Referrer-Policy", "no-referrer")
 		rec := &recorder{ResponseWriter: w, status: http.StatusOK}
 		line := &accessLine{route: route(mux, r)}
+		ctx := traceparent.FromHeader(r.Context(), r.Header)
 		var ended []func(int, time.Duration)
 		for _, observe := range observers {
-			ended = append(ended, observe(line.route))
+			observed, end := observe(r.WithContext(ctx), line.route)
+			ctx, ended = observed, append(ended, end)
 		}
-		trace := traceID(r.Header.Get("Traceparent"))
 		about := log.With().Str("request_id", id)
-		if trace != "" {
+		if trace := traceparent.ID(ctx); trace != "" {
 			about = about.Str("trace_id", trace)
 		}
 		requestLog := about.Logger()
-		ctx := requestLog.WithContext(r.Context())
+		ctx = requestLog.WithContext(ctx)
 		ctx = context.WithValue(ctx, pathKey{}, r.URL.EscapedPath())
 		ctx = context.WithValue(ctx, accessLineKey{}, line)
 		r = r.WithContext(ctx)
@@ -103,18 +105,6 @@ func Handler(mux *http.ServeMux, origins []string, log zerolog.Logger, observers
 		}()
 		answer.ServeHTTP(rec, r)
 	})
-}
-
-// tracePattern is a traceparent of W3C Trace Context; a trace id of zeros only is none.
-var tracePattern = regexp.MustCompile(`^[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}`)
-
-// traceID is the id of the trace that a request belongs to, or "".
-func traceID(traceparent string) string {
-	match := tracePattern.FindStringSubmatch(traceparent)
-	if match == nil || strings.Trim(match[1], "0") == "" {
-		return ""
-	}
-	return match[1]
 }
 
 // route is the pattern that r matches in mux, or "".

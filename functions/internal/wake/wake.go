@@ -15,6 +15,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/sumo-k8/sumo-k8/pkg/reconcile"
+	"github.com/sumo-k8/sumo-k8/pkg/traceparent"
 )
 
 const (
@@ -41,6 +42,7 @@ func (c Caller) Call(ctx context.Context) (reconcile.Report, error) {
 	if err != nil {
 		return reconcile.Report{}, fmt.Errorf("calling reconcile: %w", err)
 	}
+	traceparent.ToHeader(ctx, r.Header)
 	if err := c.authorise(r); err != nil {
 		return reconcile.Report{}, err
 	}
@@ -101,7 +103,7 @@ type Waker struct {
 	caller  Caller
 	log     zerolog.Logger
 	pauses  []time.Duration
-	changed chan struct{}
+	changed chan string // the trace of what was changed
 	stop    context.CancelFunc
 	ended   chan struct{}
 }
@@ -111,16 +113,16 @@ func Start(caller Caller, log zerolog.Logger) *Waker { return start(caller, log,
 
 func start(caller Caller, log zerolog.Logger, pauses []time.Duration) *Waker {
 	ctx, stop := context.WithCancel(context.Background())
-	w := &Waker{caller: caller, log: log, pauses: pauses, changed: make(chan struct{}, 1), stop: stop, ended: make(chan struct{})}
+	w := &Waker{caller: caller, log: log, pauses: pauses, changed: make(chan string, 1), stop: stop, ended: make(chan struct{})}
 	go w.run(ctx)
 	return w
 }
 
 // Changed says that there is something new to do. It returns at once. While a call is under way, changes gather and
-// make one more.
-func (w *Waker) Changed() {
+// make one more, which belongs to the trace of the first of them.
+func (w *Waker) Changed(ctx context.Context) {
 	select {
-	case w.changed <- struct{}{}:
+	case w.changed <- traceparent.Of(ctx):
 	default: // a call that begins later is due already
 	}
 }
@@ -134,12 +136,13 @@ func (w *Waker) Close() {
 func (w *Waker) run(ctx context.Context) {
 	defer close(w.ended)
 	for {
+		var changed string
 		select {
 		case <-ctx.Done():
 			return
-		case <-w.changed:
+		case changed = <-w.changed:
 		}
-		if err := w.wake(ctx); err != nil && ctx.Err() == nil {
+		if err := w.wake(traceparent.With(ctx, changed)); err != nil && ctx.Err() == nil {
 			w.log.Warn().Err(err).Msg("reconcile could not be woken; the schedule will do it")
 		}
 	}

@@ -16,6 +16,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/rs/zerolog"
+
+	"github.com/sumo-k8/sumo-k8/pkg/traceparent"
 )
 
 // patient is how long a test waits for what takes milliseconds on an idle machine.
@@ -146,21 +148,38 @@ func TestChangesDuringACallMakeOneMore(t *testing.T) {
 	t.Parallel()
 	f := serve(t)
 	w := start(f.caller(), zerolog.Nop(), nil)
-	w.Changed()
+	w.Changed(t.Context())
 	receive(t, f.calls, "the first call")
 	for range 50 {
-		w.Changed()
+		w.Changed(t.Context())
 	}
 	f.answers <- `{}`
 	receive(t, f.calls, "the second call")
 	f.answers <- `{}`
 	// A third call would begin before that of a later change, which is told apart by its being the only one left.
-	w.Changed()
+	w.Changed(t.Context())
 	receive(t, f.calls, "the call of the later change")
 	f.answers <- `{}`
 	w.Close()
 	if n := len(f.calls); n != 0 || f.most.Load() != 1 {
 		t.Errorf("%d calls too many, %d at a time", n, f.most.Load())
+	}
+}
+
+func TestACallNamesTheTraceOfTheChange(t *testing.T) {
+	t.Parallel()
+	f := serve(t)
+	w := start(f.caller(), zerolog.Nop(), nil)
+	t.Cleanup(w.Close)
+	const trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+	for _, want := range []string{trace, ""} {
+		request, gone := context.WithCancel(traceparent.With(t.Context(), want))
+		gone() // the request is answered long before the call
+		w.Changed(request)
+		if got := receive(t, f.calls, "the call").Header.Get("Traceparent"); got != want {
+			t.Errorf("it names %q, want %q", got, want)
+		}
+		f.answers <- `{}`
 	}
 }
 
@@ -172,7 +191,7 @@ func TestASkippedCallIsRepeatedForTheOtherMayHaveMissedTheChange(t *testing.T) {
 		{`{"skipped": true}`, `{"skipped": true}`, `{"passes": 1}`},
 		{`{"skipped": true}`, `{"skipped": true}`, `{"skipped": true}`, `{"skipped": true}`},
 	} {
-		w.Changed()
+		w.Changed(t.Context())
 		for _, answer := range answers {
 			receive(t, f.calls, "a call")
 			f.answers <- answer
@@ -189,9 +208,9 @@ func TestAFailureIsLoggedAndTheNextChangeCallsAgain(t *testing.T) {
 	f := serve(t)
 	var log buffer
 	w := start(f.caller(), zerolog.New(&log), nil)
-	w.Changed()
+	w.Changed(t.Context())
 	receive(t, f.calls, "the first call")
-	w.Changed()
+	w.Changed(t.Context())
 	f.answers <- ""
 	receive(t, f.calls, "the call after a failure")
 	f.answers <- `{}`
@@ -206,12 +225,12 @@ func TestCloseGivesUpTheCallThatIsUnderWay(t *testing.T) {
 	f := serve(t)
 	var log buffer
 	w := start(f.caller(), zerolog.New(&log), nil)
-	w.Changed()
+	w.Changed(t.Context())
 	call := receive(t, f.calls, "the call")
 	w.Close()
 	receive(t, call.Context().Done(), "the call's end")
-	w.Changed() // by a request that ends late; it must not block
-	w.Changed()
+	w.Changed(t.Context()) // by a request that ends late; it must not block
+	w.Changed(t.Context())
 	if log.String() != "" {
 		t.Errorf("the log has %s", log.String())
 	}

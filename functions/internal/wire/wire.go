@@ -69,7 +69,7 @@ type Parts struct {
 	// Metrics counts what is done; nil where nobody asks for it.
 	Metrics *metrics.Metrics
 	// Changed is called when reconcile has something to do; it may be nil.
-	Changed func()
+	Changed func(context.Context)
 }
 
 // Handler serves the functions called targets, all of them when none is named.
@@ -84,7 +84,9 @@ func (p Parts) Handler(targets ...string) (http.Handler, error) {
 	}
 	var observers []rest.Observer
 	if p.Metrics != nil {
-		observers = append(observers, p.Metrics.Began)
+		observers = append(observers, func(r *http.Request, route string) (context.Context, func(int, time.Duration)) {
+			return r.Context(), p.Metrics.Began(route)
+		})
 	}
 	return rest.Handler(mux, p.Config.CORSOrigins, p.Log, observers...), nil
 }

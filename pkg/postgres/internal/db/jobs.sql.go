@@ -14,7 +14,7 @@ import (
 )
 
 const activeJobs = `-- name: ActiveJobs :many
-SELECT id, tenant_id, namespace, name, scenario_digest, scenario_key, state, reason, message, progress, cpu_request, memory_gi, priority, options, timeout_seconds, labels, task_token, progress_webhook, attempt, cancel_requested, sumo_version, summary, results, results_pruned, submitted_at, dispatched_at, started_at, finished_at, updated_at FROM jobs WHERE state IN ('PENDING', 'RUNNING') ORDER BY id LIMIT $1::integer
+SELECT id, tenant_id, namespace, name, scenario_digest, scenario_key, state, reason, message, progress, cpu_request, memory_gi, priority, options, timeout_seconds, labels, task_token, progress_webhook, attempt, cancel_requested, sumo_version, summary, results, results_pruned, submitted_at, dispatched_at, started_at, finished_at, updated_at, traceparent FROM jobs WHERE state IN ('PENDING', 'RUNNING') ORDER BY id LIMIT $1::integer
 `
 
 func (q *Queries) ActiveJobs(ctx context.Context, most int) ([]Job, error) {
@@ -56,6 +56,7 @@ func (q *Queries) ActiveJobs(ctx context.Context, most int) ([]Job, error) {
 			&i.StartedAt,
 			&i.FinishedAt,
 			&i.UpdatedAt,
+			&i.Traceparent,
 		); err != nil {
 			return nil, err
 		}
@@ -87,7 +88,7 @@ func (q *Queries) ActiveUsage(ctx context.Context, tenantID string) (ActiveUsage
 }
 
 const allJobs = `-- name: AllJobs :many
-SELECT id, tenant_id, namespace, name, scenario_digest, scenario_key, state, reason, message, progress, cpu_request, memory_gi, priority, options, timeout_seconds, labels, task_token, progress_webhook, attempt, cancel_requested, sumo_version, summary, results, results_pruned, submitted_at, dispatched_at, started_at, finished_at, updated_at FROM jobs ORDER BY id DESC LIMIT $1::integer
+SELECT id, tenant_id, namespace, name, scenario_digest, scenario_key, state, reason, message, progress, cpu_request, memory_gi, priority, options, timeout_seconds, labels, task_token, progress_webhook, attempt, cancel_requested, sumo_version, summary, results, results_pruned, submitted_at, dispatched_at, started_at, finished_at, updated_at, traceparent FROM jobs ORDER BY id DESC LIMIT $1::integer
 `
 
 func (q *Queries) AllJobs(ctx context.Context, most int) ([]Job, error) {
@@ -129,6 +130,7 @@ func (q *Queries) AllJobs(ctx context.Context, most int) ([]Job, error) {
 			&i.StartedAt,
 			&i.FinishedAt,
 			&i.UpdatedAt,
+			&i.Traceparent,
 		); err != nil {
 			return nil, err
 		}
@@ -141,7 +143,7 @@ func (q *Queries) AllJobs(ctx context.Context, most int) ([]Job, error) {
 }
 
 const allJobsInState = `-- name: AllJobsInState :many
-SELECT id, tenant_id, namespace, name, scenario_digest, scenario_key, state, reason, message, progress, cpu_request, memory_gi, priority, options, timeout_seconds, labels, task_token, progress_webhook, attempt, cancel_requested, sumo_version, summary, results, results_pruned, submitted_at, dispatched_at, started_at, finished_at, updated_at FROM jobs WHERE state = $1 ORDER BY id DESC LIMIT $2::integer
+SELECT id, tenant_id, namespace, name, scenario_digest, scenario_key, state, reason, message, progress, cpu_request, memory_gi, priority, options, timeout_seconds, labels, task_token, progress_webhook, attempt, cancel_requested, sumo_version, summary, results, results_pruned, submitted_at, dispatched_at, started_at, finished_at, updated_at, traceparent FROM jobs WHERE state = $1 ORDER BY id DESC LIMIT $2::integer
 `
 
 type AllJobsInStateParams struct {
@@ -188,6 +190,7 @@ func (q *Queries) AllJobsInState(ctx context.Context, arg AllJobsInStateParams) 
 			&i.StartedAt,
 			&i.FinishedAt,
 			&i.UpdatedAt,
+			&i.Traceparent,
 		); err != nil {
 			return nil, err
 		}
@@ -320,7 +323,7 @@ const dispatch = `-- name: Dispatch :many
 UPDATE jobs
 SET state = 'PENDING', message = '', attempt = attempt + 1, dispatched_at = now()
 WHERE id = ANY ($1::uuid[]) AND state = 'QUEUED'
-RETURNING id, tenant_id, namespace, name, scenario_digest, scenario_key, state, reason, message, progress, cpu_request, memory_gi, priority, options, timeout_seconds, labels, task_token, progress_webhook, attempt, cancel_requested, sumo_version, summary, results, results_pruned, submitted_at, dispatched_at, started_at, finished_at, updated_at
+RETURNING id, tenant_id, namespace, name, scenario_digest, scenario_key, state, reason, message, progress, cpu_request, memory_gi, priority, options, timeout_seconds, labels, task_token, progress_webhook, attempt, cancel_requested, sumo_version, summary, results, results_pruned, submitted_at, dispatched_at, started_at, finished_at, updated_at, traceparent
 `
 
 func (q *Queries) Dispatch(ctx context.Context, ids []string) ([]Job, error) {
@@ -362,6 +365,7 @@ func (q *Queries) Dispatch(ctx context.Context, ids []string) ([]Job, error) {
 			&i.StartedAt,
 			&i.FinishedAt,
 			&i.UpdatedAt,
+			&i.Traceparent,
 		); err != nil {
 			return nil, err
 		}
@@ -414,7 +418,7 @@ func (q *Queries) Events(ctx context.Context, arg EventsParams) ([]JobEvent, err
 }
 
 const expiredResults = `-- name: ExpiredResults :many
-SELECT id, tenant_id, namespace, name, scenario_digest, scenario_key, state, reason, message, progress, cpu_request, memory_gi, priority, options, timeout_seconds, labels, task_token, progress_webhook, attempt, cancel_requested, sumo_version, summary, results, results_pruned, submitted_at, dispatched_at, started_at, finished_at, updated_at FROM jobs
+SELECT id, tenant_id, namespace, name, scenario_digest, scenario_key, state, reason, message, progress, cpu_request, memory_gi, priority, options, timeout_seconds, labels, task_token, progress_webhook, attempt, cancel_requested, sumo_version, summary, results, results_pruned, submitted_at, dispatched_at, started_at, finished_at, updated_at, traceparent FROM jobs
 WHERE finished_at < $1::timestamptz AND NOT results_pruned
 ORDER BY finished_at
 LIMIT $2::integer
@@ -464,6 +468,7 @@ func (q *Queries) ExpiredResults(ctx context.Context, arg ExpiredResultsParams) 
 			&i.StartedAt,
 			&i.FinishedAt,
 			&i.UpdatedAt,
+			&i.Traceparent,
 		); err != nil {
 			return nil, err
 		}
@@ -558,14 +563,14 @@ func (q *Queries) InsertIdempotencyKey(ctx context.Context, arg InsertIdempotenc
 
 const insertJob = `-- name: InsertJob :one
 INSERT INTO jobs (id, tenant_id, namespace, name, scenario_digest, scenario_key, state, cpu_request, memory_gi, priority,
-                  options, timeout_seconds, labels, task_token, progress_webhook, submitted_at, updated_at)
+                  options, timeout_seconds, labels, task_token, progress_webhook, traceparent, submitted_at, updated_at)
 SELECT $1, t.id, t.namespace, $2, s.digest, s.object_key, 'QUEUED', $3, $4, $5,
-       $6, $7, $8, $9, $10,
-       coalesce($11::timestamptz, now()), now()
+       $6, $7, $8, $9, $10, $11,
+       coalesce($12::timestamptz, now()), now()
 FROM tenants t
 JOIN scenarios s ON s.tenant_id = t.id
-WHERE t.id = $12 AND s.digest = $13
-RETURNING id, tenant_id, namespace, name, scenario_digest, scenario_key, state, reason, message, progress, cpu_request, memory_gi, priority, options, timeout_seconds, labels, task_token, progress_webhook, attempt, cancel_requested, sumo_version, summary, results, results_pruned, submitted_at, dispatched_at, started_at, finished_at, updated_at
+WHERE t.id = $13 AND s.digest = $14
+RETURNING id, tenant_id, namespace, name, scenario_digest, scenario_key, state, reason, message, progress, cpu_request, memory_gi, priority, options, timeout_seconds, labels, task_token, progress_webhook, attempt, cancel_requested, sumo_version, summary, results, results_pruned, submitted_at, dispatched_at, started_at, finished_at, updated_at, traceparent
 `
 
 type InsertJobParams struct {
@@ -579,6 +584,7 @@ type InsertJobParams struct {
 	Labels          map[string]string
 	TaskToken       string
 	ProgressWebhook *job.ProgressWebhook
+	Traceparent     string
 	SubmittedAt     *time.Time
 	TenantID        string
 	ScenarioDigest  string
@@ -597,6 +603,7 @@ func (q *Queries) InsertJob(ctx context.Context, arg InsertJobParams) (Job, erro
 		arg.Labels,
 		arg.TaskToken,
 		arg.ProgressWebhook,
+		arg.Traceparent,
 		arg.SubmittedAt,
 		arg.TenantID,
 		arg.ScenarioDigest,
@@ -632,12 +639,13 @@ func (q *Queries) InsertJob(ctx context.Context, arg InsertJobParams) (Job, erro
 		&i.StartedAt,
 		&i.FinishedAt,
 		&i.UpdatedAt,
+		&i.Traceparent,
 	)
 	return i, err
 }
 
 const jobOfTenant = `-- name: JobOfTenant :one
-SELECT id, tenant_id, namespace, name, scenario_digest, scenario_key, state, reason, message, progress, cpu_request, memory_gi, priority, options, timeout_seconds, labels, task_token, progress_webhook, attempt, cancel_requested, sumo_version, summary, results, results_pruned, submitted_at, dispatched_at, started_at, finished_at, updated_at FROM jobs WHERE tenant_id = $1 AND id = $2
+SELECT id, tenant_id, namespace, name, scenario_digest, scenario_key, state, reason, message, progress, cpu_request, memory_gi, priority, options, timeout_seconds, labels, task_token, progress_webhook, attempt, cancel_requested, sumo_version, summary, results, results_pruned, submitted_at, dispatched_at, started_at, finished_at, updated_at, traceparent FROM jobs WHERE tenant_id = $1 AND id = $2
 `
 
 type JobOfTenantParams struct {
@@ -678,6 +686,7 @@ func (q *Queries) JobOfTenant(ctx context.Context, arg JobOfTenantParams) (Job, 
 		&i.StartedAt,
 		&i.FinishedAt,
 		&i.UpdatedAt,
+		&i.Traceparent,
 	)
 	return i, err
 }
@@ -712,7 +721,7 @@ func (q *Queries) KnownJobs(ctx context.Context, ids []string) ([]KnownJobsRow, 
 }
 
 const listJobs = `-- name: ListJobs :many
-SELECT id, tenant_id, namespace, name, scenario_digest, scenario_key, state, reason, message, progress, cpu_request, memory_gi, priority, options, timeout_seconds, labels, task_token, progress_webhook, attempt, cancel_requested, sumo_version, summary, results, results_pruned, submitted_at, dispatched_at, started_at, finished_at, updated_at FROM jobs
+SELECT id, tenant_id, namespace, name, scenario_digest, scenario_key, state, reason, message, progress, cpu_request, memory_gi, priority, options, timeout_seconds, labels, task_token, progress_webhook, attempt, cancel_requested, sumo_version, summary, results, results_pruned, submitted_at, dispatched_at, started_at, finished_at, updated_at, traceparent FROM jobs
 WHERE tenant_id = $1
   AND ($2::uuid IS NULL OR id < $2)
   AND ($3::uuid IS NULL OR id >= $3)
@@ -787,6 +796,7 @@ func (q *Queries) ListJobs(ctx context.Context, arg ListJobsParams) ([]Job, erro
 			&i.StartedAt,
 			&i.FinishedAt,
 			&i.UpdatedAt,
+			&i.Traceparent,
 		); err != nil {
 			return nil, err
 		}
@@ -907,7 +917,7 @@ func (q *Queries) QueueHead(ctx context.Context, arg QueueHeadParams) ([]QueueHe
 }
 
 const recentJobs = `-- name: RecentJobs :many
-SELECT id, tenant_id, namespace, name, scenario_digest, scenario_key, state, reason, message, progress, cpu_request, memory_gi, priority, options, timeout_seconds, labels, task_token, progress_webhook, attempt, cancel_requested, sumo_version, summary, results, results_pruned, submitted_at, dispatched_at, started_at, finished_at, updated_at FROM jobs WHERE tenant_id = $1 ORDER BY id DESC LIMIT $2::integer
+SELECT id, tenant_id, namespace, name, scenario_digest, scenario_key, state, reason, message, progress, cpu_request, memory_gi, priority, options, timeout_seconds, labels, task_token, progress_webhook, attempt, cancel_requested, sumo_version, summary, results, results_pruned, submitted_at, dispatched_at, started_at, finished_at, updated_at, traceparent FROM jobs WHERE tenant_id = $1 ORDER BY id DESC LIMIT $2::integer
 `
 
 type RecentJobsParams struct {
@@ -954,6 +964,7 @@ func (q *Queries) RecentJobs(ctx context.Context, arg RecentJobsParams) ([]Job, 
 			&i.StartedAt,
 			&i.FinishedAt,
 			&i.UpdatedAt,
+			&i.Traceparent,
 		); err != nil {
 			return nil, err
 		}
@@ -973,7 +984,7 @@ SET cancel_requested = true,
     message     = CASE state WHEN 'QUEUED' THEN 'Cancelled on request, before it started.' ELSE message END,
     finished_at = CASE state WHEN 'QUEUED' THEN now() ELSE finished_at END
 WHERE tenant_id = $1 AND id = $2 AND state IN ('QUEUED', 'PENDING', 'RUNNING')
-RETURNING id, tenant_id, namespace, name, scenario_digest, scenario_key, state, reason, message, progress, cpu_request, memory_gi, priority, options, timeout_seconds, labels, task_token, progress_webhook, attempt, cancel_requested, sumo_version, summary, results, results_pruned, submitted_at, dispatched_at, started_at, finished_at, updated_at
+RETURNING id, tenant_id, namespace, name, scenario_digest, scenario_key, state, reason, message, progress, cpu_request, memory_gi, priority, options, timeout_seconds, labels, task_token, progress_webhook, attempt, cancel_requested, sumo_version, summary, results, results_pruned, submitted_at, dispatched_at, started_at, finished_at, updated_at, traceparent
 `
 
 type RequestCancelParams struct {
@@ -1015,6 +1026,7 @@ func (q *Queries) RequestCancel(ctx context.Context, arg RequestCancelParams) (J
 		&i.StartedAt,
 		&i.FinishedAt,
 		&i.UpdatedAt,
+		&i.Traceparent,
 	)
 	return i, err
 }

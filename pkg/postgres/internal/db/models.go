@@ -63,6 +63,7 @@ type Job struct {
 	StartedAt       *time.Time
 	FinishedAt      *time.Time
 	UpdatedAt       time.Time
+	Traceparent     string
 }
 
 type JobEvent struct {
