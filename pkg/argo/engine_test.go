@@ -222,8 +222,9 @@ func TestARunIsFollowedToItsEndWithOneListAndOneWatch(t *testing.T) {
 		return slices.ContainsFunc(seen, func(o job.Observation) bool { return o.State == job.Succeeded })
 	})
 	started, finished := time.Date(2026, 11, 22, 9, 0, 0, 0, time.UTC), time.Date(2026, 11, 22, 9, 59, 0, 0, time.UTC)
+	stored := time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC) // Argo's end is when the results are stored, sumo-run's that of the run
 	want := job.Observation{
-		JobID: j.ID, State: job.Succeeded, Progress: 1, StartedAt: &started, FinishedAt: &finished,
+		JobID: j.ID, State: job.Succeeded, Progress: 1, StartedAt: &started, FinishedAt: &finished, StoredAt: &stored,
 		Results: []job.ResultFile{
 			{Name: "log.txt", Size: 4, SHA256: sums[:64]}, {Name: "scenario/e1.xml", Size: 4},
 			{Name: simulation.ChecksumFile, Size: int64(len(sums)), SHA256: fmt.Sprintf("%x", sha256.Sum256([]byte(sums)))},

@@ -144,7 +144,7 @@ func (w *workflow) judge(last node, attempts int, o *job.Observation) {
 	if told {
 		o.Summary = outcome.Summary
 		if !outcome.StartedAt.IsZero() {
-			o.StartedAt, o.FinishedAt = &outcome.StartedAt, &outcome.FinishedAt
+			o.StartedAt, o.FinishedAt, o.StoredAt = &outcome.StartedAt, &outcome.FinishedAt, &finished
 		}
 		o.Reason, o.Message = outcome.Reason, outcome.Message
 	}

@@ -41,6 +41,7 @@ type Observation struct {
 	Message    string
 	Summary    *simulation.Summary // nil while running
 	Results    []ResultFile        // set with a terminal state
+	StoredAt   *time.Time          // when the results were all stored; set with a terminal state, where it is known
 }
 
 // LiveLogs reads the log of a run that has not ended.

@@ -272,6 +272,9 @@ func TestHowRunsEnd(t *testing.T) {
 			if o.FinishedAt == nil || o.FinishedAt.IsZero() || o.StartedAt == nil || o.StartedAt.IsZero() {
 				t.Errorf("started at %v, finished at %v, want both known", o.StartedAt, o.FinishedAt)
 			}
+			if o.StoredAt == nil || o.StoredAt.Before(*o.FinishedAt) {
+				t.Errorf("finished at %v, stored at %v", o.FinishedAt, o.StoredAt)
+			}
 		})
 	}
 }

@@ -455,9 +455,11 @@ func (e *Engine) deliver(r *run, outcome simulation.Outcome) {
 		results = append(results, file)
 	}
 	slices.SortFunc(results, func(a, b job.ResultFile) int { return strings.Compare(a.Name, b.Name) })
+	now := e.now()
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	r.finish(outcome, results)
+	r.seen.StoredAt = &now
 	e.notify()
 }
 

@@ -13,7 +13,6 @@ import (
 
 	"github.com/sumo-k8/sumo-k8/pkg/job"
 	"github.com/sumo-k8/sumo-k8/pkg/reconcile"
-	"github.com/sumo-k8/sumo-k8/pkg/simulation"
 )
 
 const (
@@ -110,8 +109,8 @@ func (m *Metrics) Passed(took time.Duration, err error) {
 }
 
 // Ended counts a job whose end was recorded.
-func (m *Metrics) Ended(state job.State, reason simulation.Reason) {
-	m.ended.WithLabelValues(string(state), string(reason)).Inc()
+func (m *Metrics) Ended(j job.Job) {
+	m.ended.WithLabelValues(string(j.State), string(j.Reason)).Inc()
 }
 
 // Reconciled counts what a call of reconcile has done.

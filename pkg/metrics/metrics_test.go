@@ -47,7 +47,7 @@ func TestWhatPrometheusReads(t *testing.T) {
 	m.Began("POST /reconcile")
 	m.Passed(time.Millisecond, nil)
 	m.Passed(time.Millisecond, errors.New("in part"))
-	m.Ended(job.Failed, simulation.Reason("OutOfMemory"))
+	m.Ended(job.Job{ID: "1", State: job.Failed, Reason: simulation.OutOfMemory})
 	m.Reconciled(reconcile.Report{Dispatched: 4, PrunedResults: 1, PrunedObjects: 2})
 	want := []string{
 		`sumo_k8_jobs{status="PENDING"} 2`,

@@ -1,6 +1,7 @@
 package reconcile
 
 import (
+	"cmp"
 	"fmt"
 	"time"
 
@@ -11,6 +12,7 @@ import (
 // differences are what a pass has to act on.
 type differences struct {
 	updates  []job.Update      // for the record
+	ends     map[string]End    // of those jobs that end with an update, without the time of its recording
 	finished []string          // runs the engine may forget once the updates are written
 	stop     []string          // runs of jobs that someone wants cancelled
 	restart  []job.Job         // jobs whose run is lost
@@ -23,7 +25,7 @@ func (c Config) compare(now time.Time, active []job.Job, seen []job.Observation)
 	for _, o := range seen {
 		runs[o.JobID] = o
 	}
-	var d differences
+	d := differences{ends: map[string]End{}}
 	for _, j := range active {
 		o, known := runs[j.ID]
 		delete(runs, j.ID)
@@ -31,11 +33,11 @@ func (c Config) compare(now time.Time, active []job.Job, seen []job.Observation)
 		case !known:
 			c.compareLost(now, j, &d)
 		case o.State.Terminal():
-			d.updates = append(d.updates, updateFrom(o))
+			d.update(j, updateFrom(o), o.StoredAt)
 			d.finished = append(d.finished, j.ID)
 		default:
 			if differs(j, o) {
-				d.updates = append(d.updates, updateFrom(o))
+				d.update(j, updateFrom(o), nil)
 			}
 			if j.CancelRequested {
 				d.stop = append(d.stop, j.ID)
@@ -58,22 +60,44 @@ func (c Config) compareLost(now time.Time, j job.Job, d *differences) {
 	}
 	switch {
 	case j.CancelRequested:
-		d.updates = append(d.updates, job.Update{
+		d.update(j, job.Update{
 			ID: j.ID, State: job.Cancelled, Reason: simulation.Cancelled, Message: "Cancelled on request.",
 			Progress: j.Progress, FinishedAt: &now,
-		})
+		}, nil)
 	case j.State == job.Pending && now.Sub(j.UpdatedAt) < c.LostAfter:
 		// Claimed a moment ago: whoever claimed it is about to start it.
 	case j.Attempt >= attempts:
-		d.updates = append(d.updates, job.Update{
+		d.update(j, job.Update{
 			ID: j.ID, State: job.Failed, Reason: simulation.WorkflowLost,
 			Message: fmt.Sprintf("The run was lost %d times with the machine or process it ran on, and is not tried again. "+
 				"If it takes more memory than its memory_gi, submit it with more; else tell the operator the job's id.", j.Attempt),
 			Progress: j.Progress, FinishedAt: &now,
-		})
+		}, nil)
 	default:
 		d.restart = append(d.restart, j)
 	}
+}
+
+// End is that of a job, as it is then on record.
+type End struct {
+	Job job.Job
+	// StoredAt is when its results were all stored; nil while that is not known.
+	StoredAt   *time.Time
+	RecordedAt time.Time
+}
+
+// update takes an update of j among the differences.
+func (d *differences) update(j job.Job, u job.Update, stored *time.Time) {
+	d.updates = append(d.updates, u)
+	if !u.State.Terminal() {
+		return
+	}
+	j.State, j.Reason, j.FinishedAt = u.State, u.Reason, u.FinishedAt
+	if j.CancelRequested && u.State != job.Succeeded { // as the Store decides
+		j.State, j.Reason = job.Cancelled, simulation.Cancelled
+	}
+	j.StartedAt, j.SumoVersion = cmp.Or(u.StartedAt, j.StartedAt), cmp.Or(u.SumoVersion, j.SumoVersion)
+	d.ends[j.ID] = End{Job: j, StoredAt: stored}
 }
 
 // differs reports whether o, of a run that has not ended, tells anything that is not on record. A run that was started

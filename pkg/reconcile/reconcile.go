@@ -14,7 +14,6 @@ import (
 	"github.com/sumo-k8/sumo-k8/pkg/artifact"
 	"github.com/sumo-k8/sumo-k8/pkg/job"
 	"github.com/sumo-k8/sumo-k8/pkg/scenario"
-	"github.com/sumo-k8/sumo-k8/pkg/simulation"
 	"github.com/sumo-k8/sumo-k8/pkg/tenant"
 )
 
@@ -35,7 +34,7 @@ type Reconciler struct {
 	Log    zerolog.Logger
 	// Passed is told of each pass, and Ended of each job whose end is recorded. Both may be nil.
 	Passed func(took time.Duration, err error)
-	Ended  func(job.State, simulation.Reason)
+	Ended  func(End)
 
 	mu     sync.Mutex // guards what follows: when this process last did the work that not every run does
 	pruned time.Time
@@ -204,22 +203,20 @@ func (r *Reconciler) record(ctx context.Context, todo differences, rep *Report) 
 			return fmt.Errorf("recording what the engine sees: %w", err)
 		}
 		rep.Changed += len(changed)
-		r.tellEnds(todo.updates, changed)
+		r.tellEnds(todo.ends, changed)
 	}
 	return r.forget(ctx, todo.finished, rep)
 }
 
-func (r *Reconciler) tellEnds(updates []job.Update, changed []string) {
+func (r *Reconciler) tellEnds(ends map[string]End, changed []string) {
 	if r.Ended == nil {
 		return
 	}
-	did := make(map[string]bool, len(changed))
+	now := r.Now()
 	for _, id := range changed {
-		did[id] = true
-	}
-	for _, u := range updates {
-		if did[u.ID] && u.State.Terminal() {
-			r.Ended(u.State, u.Reason)
+		if end, ended := ends[id]; ended {
+			end.RecordedAt = now
+			r.Ended(end)
 		}
 	}
 }

@@ -443,3 +443,68 @@ func TestPruning(t *testing.T) {
 		})
 	}
 }
+
+func TestAnEndIsToldOnceAsItIsOnRecord(t *testing.T) {
+	t.Parallel()
+	started, finished, stored := noon.Add(-3*time.Minute), noon.Add(-2*time.Minute), noon.Add(-time.Minute)
+	const trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+	active := func(id string, edits ...func(*job.Job)) job.Job {
+		j := job.Job{ID: id, TenantID: "t", State: job.Running, Attempt: 2, Traceparent: trace, SubmittedAt: earlier, DispatchedAt: &earlier}
+		for _, edit := range edits {
+			edit(&j)
+		}
+		return j
+	}
+	cancelling := func(j *job.Job) { j.CancelRequested = true }
+	jobs := &record{jobs: map[string]job.Job{
+		"done": active("done"), "stopped": active("stopped", cancelling), "late": active("late", cancelling),
+		"lost": active("lost", func(j *job.Job) { j.Attempt, j.StartedAt = 3, &started }), "goes on": active("goes on"),
+	}}
+	runs := &engine{runs: []job.Observation{
+		{JobID: "done", State: job.Succeeded, StartedAt: &started, FinishedAt: &finished, StoredAt: &stored, Summary: &simulation.Summary{SumoVersion: "1.15.0"}},
+		{JobID: "stopped", State: job.Failed, Reason: simulation.Interrupted, FinishedAt: &finished},
+		{JobID: "late", State: job.Succeeded, StartedAt: &started, FinishedAt: &finished, StoredAt: &stored},
+		{JobID: "goes on", State: job.Running, StartedAt: &started},
+	}}
+	got := map[string]reconcile.End{}
+	r := newReconciler(jobs, runs)
+	r.Ended = func(e reconcile.End) {
+		if _, again := got[e.Job.ID]; again {
+			t.Errorf("the end of %q is told twice", e.Job.ID)
+		}
+		got[e.Job.ID] = e
+	}
+	for range 2 {
+		if _, err := r.Run(t.Context(), 0); err != nil {
+			t.Fatal(err)
+		}
+	}
+	end := func(id string, stored *time.Time, edit func(*job.Job)) reconcile.End {
+		return reconcile.End{Job: active(id, edit), StoredAt: stored, RecordedAt: noon}
+	}
+	want := map[string]reconcile.End{
+		"done": end("done", &stored, func(j *job.Job) {
+			j.State, j.StartedAt, j.FinishedAt, j.SumoVersion = job.Succeeded, &started, &finished, "1.15.0"
+		}),
+		"stopped": end("stopped", nil, func(j *job.Job) {
+			j.State, j.Reason, j.FinishedAt, j.CancelRequested = job.Cancelled, simulation.Cancelled, &finished, true
+		}),
+		"late": end("late", &stored, func(j *job.Job) {
+			j.State, j.StartedAt, j.FinishedAt, j.CancelRequested = job.Succeeded, &started, &finished, true
+		}),
+		"lost": end("lost", nil, func(j *job.Job) {
+			j.State, j.Reason, j.Attempt, j.StartedAt, j.FinishedAt = job.Failed, simulation.WorkflowLost, 3, &started, &noon
+		}),
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+	jobs.jobs["unwritten"], jobs.applyErr = active("unwritten"), errAway
+	runs.runs = []job.Observation{{JobID: "unwritten", State: job.Succeeded}}
+	if _, err := r.Run(t.Context(), 0); !errors.Is(err, errAway) {
+		t.Errorf("the error is %v", err)
+	}
+	if len(got) != len(want) {
+		t.Error("an end was told that could not be recorded")
+	}
+}

@@ -176,7 +176,7 @@ func (p Parts) Reconcile() *reconcilefn.Function {
 	}
 	run := r.Run
 	if m := p.Metrics; m != nil && p.Config.Target == "reconcile" {
-		r.Passed, r.Ended = m.Passed, m.Ended
+		r.Passed, r.Ended = m.Passed, func(e reconcile.End) { m.Ended(e.Job) }
 		run = func(ctx context.Context, window time.Duration) (reconcile.Report, error) {
 			report, err := r.Run(ctx, window)
 			m.Reconciled(report)
