@@ -341,7 +341,10 @@ func TestAccountsAndTokensFitTogether(t *testing.T) {
 
 // known are the variables that the code reads.
 func known() map[string]bool {
-	names := map[string]bool{"GOMEMLIMIT": true} // Go's own
+	names := map[string]bool{
+		"GOMEMLIMIT":          true,                                  // Go's own
+		"OTEL_TRACES_SAMPLER": true, "OTEL_TRACES_SAMPLER_ARG": true, // OpenTelemetry's
+	}
 	for _, f := range reflect.VisibleFields(reflect.TypeFor[config.Config]()) {
 		names[f.Tag.Get("env")] = true
 	}

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
@@ -28,9 +29,12 @@ func BenchmarkStart(b *testing.B) {
 		name, path string
 		status     int
 		header     http.Header
+		env        []string
 	}{
-		{"FirstAnswer", "/none", http.StatusNotFound, http.Header{}},
-		{"FirstCallWithPostgres", "/jobs", http.StatusUnauthorized, http.Header{"Authorization": {"Bearer " + unknownKey(b)}}},
+		{"FirstAnswer", "/none", http.StatusNotFound, http.Header{}, nil},
+		// Nobody listens at port 9, so that what tracing costs is its own.
+		{"FirstAnswerWithTraces", "/none", http.StatusNotFound, http.Header{}, []string{"OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:9"}},
+		{"FirstCallWithPostgres", "/jobs", http.StatusUnauthorized, http.Header{"Authorization": {"Bearer " + unknownKey(b)}}, nil},
 	} {
 		b.Run(first.name, func(b *testing.B) {
 			var total time.Duration
@@ -43,7 +47,7 @@ func BenchmarkStart(b *testing.B) {
 				listener.Close()
 				_, port, _ := net.SplitHostPort(address)
 				cmd := exec.Command(program)
-				cmd.Env = append(append([]string{}, d.env...), "FUNCTION_TARGET=status", "PORT="+port)
+				cmd.Env = slices.Concat(d.env, first.env, []string{"FUNCTION_TARGET=status", "PORT=" + port})
 				began := time.Now()
 				if err := cmd.Start(); err != nil {
 					b.Fatal(err)

@@ -30,6 +30,7 @@ import (
 	"github.com/sumo-k8/sumo-k8/pkg/postgres"
 	"github.com/sumo-k8/sumo-k8/pkg/s3store"
 	"github.com/sumo-k8/sumo-k8/pkg/server"
+	"github.com/sumo-k8/sumo-k8/pkg/trace"
 	"github.com/sumo-k8/sumo-k8/templates"
 )
 
@@ -62,7 +63,12 @@ func run(ctx context.Context) error {
 	if !slices.Contains(wire.Targets, cfg.Target) {
 		return fmt.Errorf("FUNCTION_TARGET is %q; it must be one of %v, or one of %v to do that once", cfg.Target, wire.Targets, slices.Sorted(maps.Keys(tasks)))
 	}
-	parts, closeParts, err := assemble(cfg, log)
+	tracer, stopTracing, err := startTracing(ctx, cfg, log)
+	if err != nil {
+		return err
+	}
+	defer stopTracing()
+	parts, closeParts, err := assemble(cfg, tracer, log)
 	if err != nil {
 		return err
 	}
@@ -87,6 +93,26 @@ func run(ctx context.Context) error {
 	go func() { _ = parts.DB.Ping(ctx) }()
 	log.Info().Str("address", listener.Addr().String()).Msg("serving")
 	return server.Serve(ctx, listener, handler, server.Shutdown{Quiet: cfg.ShutdownQuiet, Grace: cfg.ShutdownGrace}, log)
+}
+
+// startTracing makes the tracer where traces are asked for, else nil. Stop sends the last spans, for as long as the grace after
+// the end of ctx goes on.
+func startTracing(ctx context.Context, cfg config.Config, log zerolog.Logger) (_ *trace.Tracer, stop func(), err error) {
+	if !cfg.Tracing() {
+		return nil, func() {}, nil
+	}
+	tracer, err := trace.Start(ctx, cfg.Target, log)
+	if err != nil {
+		return nil, nil, err
+	}
+	grace, cancel := context.WithCancel(context.Background())
+	context.AfterFunc(ctx, func() { time.AfterFunc(cfg.ShutdownGrace, cancel) })
+	return tracer, func() {
+		defer cancel()
+		if err := tracer.Close(grace); err != nil {
+			log.Warn().Err(err).Msg("some spans were not sent")
+		}
+	}, nil
 }
 
 // serveMetrics serves the metrics on a port of their own until stop is called, which is after the last request.
@@ -132,22 +158,27 @@ func register(parts wire.Parts, target string) (http.Handler, error) {
 
 // assemble makes the parts without any I/O: connections are made by the first request that needs them, so that a
 // function answers at once after it was started from zero.
-func assemble(cfg config.Config, log zerolog.Logger) (wire.Parts, func(), error) {
+func assemble(cfg config.Config, tracer *trace.Tracer, log zerolog.Logger) (wire.Parts, func(), error) {
 	if cfg.DatabaseURL == "" {
 		return wire.Parts{}, nil, errNoDatabase
 	}
 	ctx := context.Background()
 	db, err := postgres.Open(ctx, postgres.Config{
 		URL: cfg.DatabaseURL, ApplicationName: "sumo-k8-" + cfg.Target, MaxConns: cfg.DatabaseConnections, Pooled: cfg.DatabasePooled,
+		Tracer: tracer.Statements(),
 	})
 	if err != nil {
 		return wire.Parts{}, nil, err
 	}
-	objects, err := s3store.New(storeOf(cfg))
+	store := storeOf(cfg)
+	if tracer != nil {
+		store.Wrap = tracer.Transport
+	}
+	objects, err := s3store.New(store)
 	if err != nil {
 		return wire.Parts{}, nil, err
 	}
-	parts := wire.Parts{Config: cfg, DB: db, Objects: objects, Log: log}
+	parts := wire.Parts{Config: cfg, DB: db, Objects: objects, Trace: tracer, Log: log}
 	stop := func() {}
 	switch cfg.Engine {
 	case config.EngineArgo:
@@ -157,7 +188,9 @@ func assemble(cfg config.Config, log zerolog.Logger) (wire.Parts, func(), error)
 	}
 	sleep := func() {}
 	if cfg.ReconcileURL != "" && cfg.Target != "reconcile" {
-		waker := wake.Start(callerOf(cfg), log)
+		caller := callerOf(cfg)
+		caller.Transport = tracer.Transport(caller.Transport)
+		waker := wake.Start(caller, log)
 		parts.Changed, sleep = waker.Changed, waker.Close
 	}
 	return parts, func() { sleep(); stop(); db.Close() }, err
@@ -176,7 +209,7 @@ func addCluster(parts *wire.Parts) (stop func(), err error) {
 	if cfg.Target == "status" {
 		return func() {}, nil // it has no rights on the cluster and no need of it, so that its pods hold no token either
 	}
-	client, err := kube.Connect(kube.Connection{Kubeconfig: cfg.Kubeconfig, UserAgent: "sumo-k8-" + cfg.Target})
+	client, err := kube.Connect(kube.Connection{Kubeconfig: cfg.Kubeconfig, UserAgent: "sumo-k8-" + cfg.Target, Wrap: parts.Trace.Transport})
 	if err != nil {
 		return func() {}, err
 	}

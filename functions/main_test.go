@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"mime/multipart"
 	"net"
 	"net/http"
@@ -193,7 +194,9 @@ func (c client) submit(t *testing.T, submit, network string, fields ...string) s
 	_, _ = file.Write(zip)
 	form.Close()
 	var j madeJob
-	code := send(t, "POST", submit+"/jobs", &body, map[string]string{"Authorization": c.key["Authorization"], "Content-Type": form.FormDataContentType()}, &j)
+	headers := maps.Clone(c.key)
+	headers["Content-Type"] = form.FormDataContentType()
+	code := send(t, "POST", submit+"/jobs", &body, headers, &j)
 	if code != http.StatusOK || j.Status != "QUEUED" {
 		t.Fatalf("submission answered %d, %+v", code, j)
 	}

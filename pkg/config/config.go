@@ -73,6 +73,10 @@ type Config struct {
 
 	MetricsPort string `env:"METRICS_PORT" doc:"TCP port of Prometheus metrics, at /metrics; apart from PORT, so that the public address never shows them. Empty for none."`
 
+	TraceEndpoint   string `env:"OTEL_EXPORTER_OTLP_ENDPOINT" doc:"URL of an OpenTelemetry collector that takes OTLP over HTTP: http://collector:4318. It gets traces of requests and jobs; without it there are none. OpenTelemetry's SDK reads its other variables itself: OTEL_TRACES_SAMPLER, OTEL_EXPORTER_OTLP_HEADERS and so on."`
+	TracesEndpoint  string `env:"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT" doc:"The same with its path, for traces alone: http://collector:4318/v1/traces. It goes before OTEL_EXPORTER_OTLP_ENDPOINT."`
+	TracingDisabled bool   `env:"OTEL_SDK_DISABLED" envDefault:"false" doc:"Makes no traces, whatever else is set."`
+
 	ShutdownQuiet time.Duration `env:"SHUTDOWN_QUIET" envDefault:"1s" doc:"After SIGTERM new requests are still served until none has come for this long, since proxies hear of our end later; half of SHUTDOWN_GRACE at most. Probes of Kubernetes are told at once. 0s where nothing stands in front, longer without Knative, which holds the signal back until it sends nothing more."`
 	ShutdownGrace time.Duration `env:"SHUTDOWN_GRACE" envDefault:"20s" doc:"How long requests may go on after SIGTERM."`
 }
@@ -123,6 +127,11 @@ func (c Config) check() error {
 	if u, err := url.Parse(c.ReconcileURL); c.ReconcileURL != "" && (err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https") {
 		return fmt.Errorf("RECONCILE_URL is %q; it must be an http or https URL, such as http://reconcile.sumo-k8.svc.cluster.local/reconcile", c.ReconcileURL)
 	}
+	for name, endpoint := range map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": c.TraceEndpoint, "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": c.TracesEndpoint} {
+		if u, err := url.Parse(endpoint); endpoint != "" && (err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https") {
+			return fmt.Errorf("%s is %q; it must be an http or https URL, such as http://collector:4318", name, endpoint)
+		}
+	}
 	for _, origin := range c.CORSOrigins {
 		if u, err := url.Parse(origin); origin != "*" && (err != nil || u.Host == "" || origin != u.Scheme+"://"+u.Host || strings.Contains(origin, "*")) {
 			return fmt.Errorf("CORS_ORIGINS has %q; write each as a browser sends it: scheme://host or scheme://host:port, without a path", origin)
@@ -141,6 +150,11 @@ func (c Config) check() error {
 		return fmt.Errorf("DEFAULT_TIMEOUT (%s) must not exceed MAX_TIMEOUT (%s)", c.DefaultTimeout, c.MaxTimeout)
 	}
 	return nil
+}
+
+// Tracing reports whether traces are made.
+func (c Config) Tracing() bool {
+	return !c.TracingDisabled && (c.TraceEndpoint != "" || c.TracesEndpoint != "")
 }
 
 // Admission bounds what one tenant may submit.

@@ -45,7 +45,7 @@ func TestUnusableSettingsAreNamed(t *testing.T) {
 		"MAX_UPLOAD_MIB": "0", "DEFAULT_TIMEOUT": "48h", "LINK_LIFETIME": "-1s", "ENGINE": "steam", "MAX_QUEUED_JOBS": "many", "STREAM_LIMIT": "0s",
 		"SUBMISSIONS_PER_MINUTE": "-1", "CALLS_PER_SECOND": "-1", "WRONG_KEYS_PER_MINUTE": "-1", "TRUSTED_PROXIES": "10.0.0.0",
 		"TOLERATIONS":   "pool=spot:Never",
-		"RECONCILE_URL": "reconcile", "RECONCILE_CALLERS": "sumo-k8/schedule,submit", "DATABASE_CONNECTIONS": "1", "SHUTDOWN_QUIET": "-1s", "DATABASE_POOLED": "perhaps",
+		"RECONCILE_URL": "reconcile", "RECONCILE_CALLERS": "sumo-k8/schedule,submit", "DATABASE_CONNECTIONS": "1", "OTEL_EXPORTER_OTLP_ENDPOINT": "collector:4318", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": "/v1/traces", "SHUTDOWN_QUIET": "-1s", "DATABASE_POOLED": "perhaps",
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Setenv(name, value)
@@ -75,5 +75,23 @@ func TestOriginsAreExact(t *testing.T) {
 func TestTheDefaultsAreUsable(t *testing.T) {
 	if _, err := Load(); err != nil {
 		t.Error(err)
+	}
+}
+
+func TestTracesAreMadeForWhoeverSaysWhereTo(t *testing.T) {
+	t.Parallel()
+	const collector = "http://collector:4318"
+	for _, test := range []struct {
+		cfg  Config
+		want bool
+	}{
+		{Config{}, false},
+		{Config{TraceEndpoint: collector}, true},
+		{Config{TracesEndpoint: collector + "/v1/traces"}, true},
+		{Config{TraceEndpoint: collector, TracingDisabled: true}, false},
+	} {
+		if got := test.cfg.Tracing(); got != test.want {
+			t.Errorf("%+v: %t", test.cfg, got)
+		}
 	}
 }

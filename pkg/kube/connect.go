@@ -42,6 +42,8 @@ type Connection struct {
 	// Kubeconfig is a file; empty inside a cluster, where the pod's own service account is used.
 	Kubeconfig string
 	UserAgent  string
+	// Wrap may put something around the transport of every request; nil leaves it as it is.
+	Wrap func(http.RoundTripper) http.RoundTripper
 }
 
 // Connect prepares a client. It makes no connection yet.
@@ -58,6 +60,9 @@ func Connect(c Connection) (*rest.RESTClient, error) {
 		return nil, fmt.Errorf("finding the cluster: %w", err)
 	}
 	cfg.UserAgent = c.UserAgent
+	if c.Wrap != nil {
+		cfg.Wrap(c.Wrap)
+	}
 	return Client(cfg)
 }
 

@@ -45,6 +45,8 @@ type Config struct {
 	// session: no prepared statements, and no parameters that such a pooler refuses. Set the timeout on the role:
 	// ALTER ROLE … SET statement_timeout = '15s'.
 	Pooled bool
+	// Tracer hears of each statement; it may be nil.
+	Tracer pgx.QueryTracer
 }
 
 const (
@@ -100,6 +102,7 @@ func Open(ctx context.Context, c Config) (*DB, error) {
 	conf.PingTimeout = connectTimeout
 	conf.ConnConfig.ConnectTimeout = connectTimeout
 	conf.ConnConfig.DefaultQueryExecMode = pgx.QueryExecModeCacheStatement
+	conf.ConnConfig.Tracer = c.Tracer
 	if c.ApplicationName != "" {
 		conf.ConnConfig.RuntimeParams["application_name"] = c.ApplicationName
 	}

@@ -57,6 +57,8 @@ type Config struct {
 	PublicEndpoint string
 	// UsePathStyle puts the bucket into the path rather than the host name, as stores without wildcard DNS need.
 	UsePathStyle bool
+	// Wrap may put something around the transport of every request; nil leaves it as it is.
+	Wrap func(http.RoundTripper) http.RoundTripper `json:"-"`
 }
 
 // Store is an artifact.Store and artifact.Inputs.
@@ -66,7 +68,7 @@ type Store struct {
 	mu      sync.Mutex
 	api     *s3.Client
 	presign *s3.PresignClient
-	patient *awshttp.BuildableClient // for the one request that may take long
+	patient s3.HTTPClient // for the one request that may take long
 }
 
 var (
@@ -98,7 +100,7 @@ func (s *Store) connect(ctx context.Context) (*s3.Client, *s3.PresignClient, err
 		Retryer: retry.NewStandard(func(o *retry.StandardOptions) {
 			o.MaxAttempts, o.MaxBackoff = attempts, maxBackoff
 		}),
-		HTTPClient: httpClient(answerTimeout),
+		HTTPClient: s.cfg.httpClient(answerTimeout),
 		// Every body is signed with its SHA-256 already; the SDK's further checksums are unknown to many other stores.
 		RequestChecksumCalculation: aws.RequestChecksumCalculationWhenRequired,
 		ResponseChecksumValidation: aws.ResponseChecksumValidationWhenRequired,
@@ -121,7 +123,7 @@ func (s *Store) connect(ctx context.Context) (*s3.Client, *s3.PresignClient, err
 	if s.cfg.Endpoint != "" {
 		opts.BaseEndpoint = aws.String(s.cfg.Endpoint)
 	}
-	s.api, s.patient = s3.New(opts), httpClient(completeTimeout)
+	s.api, s.patient = s3.New(opts), s.cfg.httpClient(completeTimeout)
 	if s.cfg.PublicEndpoint != "" {
 		opts.BaseEndpoint = aws.String(s.cfg.PublicEndpoint)
 	}
@@ -129,11 +131,24 @@ func (s *Store) connect(ctx context.Context) (*s3.Client, *s3.PresignClient, err
 	return s.api, s.presign, nil
 }
 
-func httpClient(timeout time.Duration) *awshttp.BuildableClient {
-	return awshttp.NewBuildableClient().
+func (c Config) httpClient(timeout time.Duration) s3.HTTPClient {
+	client := awshttp.NewBuildableClient().
 		WithDialerOptions(func(d *net.Dialer) { d.Timeout = dialTimeout }).
 		WithTransportOptions(func(t *http.Transport) { t.ResponseHeaderTimeout = timeout })
+	if c.Wrap == nil {
+		return client
+	}
+	return wrapped{c.Wrap(transport{client})}
 }
+
+// transport is the SDK's client as what Wrap takes, and wrapped what Wrap returns as a client of the SDK.
+type (
+	transport struct{ client s3.HTTPClient }
+	wrapped   struct{ transport http.RoundTripper }
+)
+
+func (t transport) RoundTrip(r *http.Request) (*http.Response, error) { return t.client.Do(r) }
+func (w wrapped) Do(r *http.Request) (*http.Response, error)          { return w.transport.RoundTrip(r) }
 
 // EnsureBucket makes our bucket when it is missing.
 func (s *Store) EnsureBucket(ctx context.Context) error {

@@ -31,6 +31,8 @@ import (
 	"github.com/sumo-k8/sumo-k8/pkg/s3store"
 	"github.com/sumo-k8/sumo-k8/pkg/scenario"
 	"github.com/sumo-k8/sumo-k8/pkg/tenant"
+	"github.com/sumo-k8/sumo-k8/pkg/trace"
+	"github.com/sumo-k8/sumo-k8/pkg/traceparent"
 	"github.com/sumo-k8/sumo-k8/pkg/view"
 )
 
@@ -68,6 +70,8 @@ type Parts struct {
 	ServiceAccount func(ctx context.Context, token string) (name string, err error)
 	// Metrics counts what is done; nil where nobody asks for it.
 	Metrics *metrics.Metrics
+	// Trace tells what is done; nil where nobody asks for it.
+	Trace *trace.Tracer
 	// Changed is called when reconcile has something to do; it may be nil.
 	Changed func(context.Context)
 }
@@ -87,6 +91,9 @@ func (p Parts) Handler(targets ...string) (http.Handler, error) {
 		observers = append(observers, func(r *http.Request, route string) (context.Context, func(int, time.Duration)) {
 			return r.Context(), p.Metrics.Began(route)
 		})
+	}
+	if p.Trace != nil {
+		observers = append(observers, p.Trace.Began)
 	}
 	return rest.Handler(mux, p.Config.CORSOrigins, p.Log, observers...), nil
 }
@@ -147,7 +154,7 @@ func (p Parts) submit() *submit.Function {
 		SumoVersions: p.Config.SumoVersions(), Admission: p.Config.Admission(), DefaultTimeout: p.Config.DefaultTimeout, MaxTimeout: p.Config.MaxTimeout,
 	}
 	if p.Engine != nil {
-		f.Dispatch = job.Dispatcher{Store: p.DB, Engine: p.Engine, Log: p.Log}.Dispatch
+		f.Dispatch = job.Dispatcher{Store: p.DB, Engine: p.Trace.Engine(p.Engine), Log: p.Log}.Dispatch
 	}
 	return f
 }
@@ -171,16 +178,34 @@ func (p Parts) Reconcile() *reconcilefn.Function {
 	settings := reconcile.DefaultConfig()
 	settings.KeepResults = p.Config.Retention
 	r := &reconcile.Reconciler{
-		Jobs: p.DB, Scenarios: p.DB, Engine: p.Engine, Objects: p.Objects, Tenants: p.DB, Provisioner: p.Provisioner,
+		Jobs: p.DB, Scenarios: p.DB, Engine: p.Trace.Engine(p.Engine), Objects: p.Objects, Tenants: p.DB, Provisioner: p.Provisioner,
 		Lock: p.DB.TryLock, Now: time.Now, Config: settings, Log: p.Log,
 	}
 	run := r.Run
-	if m := p.Metrics; m != nil && p.Config.Target == "reconcile" {
-		r.Passed, r.Ended = m.Passed, func(e reconcile.End) { m.Ended(e.Job) }
+	var ended []func(reconcile.End)
+	if p.Trace != nil {
+		ended = append(ended, p.Trace.Ended)
+		// A call makes hundreds of passes. What they ask of Postgres and of the engine would bury the trace of the submission
+		// that the call was made for.
 		run = func(ctx context.Context, window time.Duration) (reconcile.Report, error) {
-			report, err := r.Run(ctx, window)
+			return r.Run(traceparent.Without(ctx), window)
+		}
+	}
+	if m := p.Metrics; m != nil && p.Config.Target == "reconcile" {
+		r.Passed = m.Passed
+		ended = append(ended, func(e reconcile.End) { m.Ended(e.Job) })
+		untold := run
+		run = func(ctx context.Context, window time.Duration) (reconcile.Report, error) {
+			report, err := untold(ctx, window)
 			m.Reconciled(report)
 			return report, err
+		}
+	}
+	if len(ended) > 0 {
+		r.Ended = func(e reconcile.End) {
+			for _, tell := range ended {
+				tell(e)
+			}
 		}
 	}
 	if p.Engine == nil {
