@@ -299,6 +299,8 @@ describe("an engineer", () => {
 	test("does all of it with the keyboard alone", async () => {
 		const tenant = await newTenant();
 		await withTab(null, async (page, tab) => {
+			// Long before it opens: the browser takes a moment until it hands the chooser to the test, and shows none itself.
+			const chooser = page.waitForEvent("filechooser");
 			await tab.go("");
 			await heading(page, "Sign in").waitFor();
 			const press = async (...keys) => {
@@ -314,7 +316,6 @@ describe("an engineer", () => {
 			await heading(page, "Submit a job").waitFor();
 			await press("Tab", "Tab"); // where the scenario comes from, then the zip
 			assert.equal(await focused(), "scenario-zip");
-			const chooser = page.waitForEvent("filechooser");
 			await press("Space");
 			await (await chooser).setFiles({ name: "square.zip", mimeType: "application/zip", buffer: network("ready_to_use/square.zip") });
 			await page.getByLabel("Name", { exact: true }).focus();
