@@ -7,7 +7,6 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -371,11 +370,14 @@ func TestLabImageMissing(t *testing.T) {
 }
 
 // pods are the names of j's pods that have not ended.
-func (l *lab) pods(t *testing.T, j job.Job) []string {
+type pod struct{ Name, UID string }
+
+// pods are those of j that run.
+func (l *lab) pods(t *testing.T, j job.Job) []pod {
 	t.Helper()
 	var list struct {
 		Items []struct {
-			Metadata struct{ Name string }
+			Metadata pod
 			Status   struct{ Phase string }
 		}
 	}
@@ -387,13 +389,13 @@ func (l *lab) pods(t *testing.T, j job.Job) []string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var names []string
+	var running []pod
 	for _, p := range list.Items {
 		if p.Status.Phase == "Running" {
-			names = append(names, p.Metadata.Name)
+			running = append(running, p.Metadata)
 		}
 	}
-	return names
+	return running
 }
 
 // endless runs for minutes.
@@ -427,33 +429,52 @@ func TestLabStopKeepsWhatWasWritten(t *testing.T) {
 	}
 }
 
+// TestLabLostPodsAreRepeated takes the pod of a run away. In place of one that was new, or deleted without grace, Argo makes another
+// for the same attempt. The run ends well in each case, with all that belongs to it.
 func TestLabLostPodsAreRepeated(t *testing.T) {
 	t.Parallel()
 	l := setupLab(t)
-	remove := map[string]func(t *testing.T, pod string) error{
-		"evicted": func(t *testing.T, pod string) error {
-			body := fmt.Sprintf(`{"apiVersion":"policy/v1","kind":"Eviction","metadata":{"name":%q,"namespace":%q}}`, pod, l.tenant.Namespace)
-			return l.admin.Post().AbsPath("/api/v1/namespaces", l.tenant.Namespace, "pods", pod, "eviction").Body([]byte(body)).Do(t.Context()).Error()
-		},
-		"deleted": func(t *testing.T, pod string) error {
-			return l.admin.Delete().AbsPath("/api/v1/namespaces", l.tenant.Namespace, "pods", pod).
-				Body([]byte(`{"apiVersion":"v1","kind":"DeleteOptions","gracePeriodSeconds":0}`)).Do(t.Context()).Error()
-		},
+	evict := func(t *testing.T, name string) error {
+		body := fmt.Sprintf(`{"apiVersion":"policy/v1","kind":"Eviction","metadata":{"name":%q,"namespace":%q}}`, name, l.tenant.Namespace)
+		return l.admin.Post().AbsPath("/api/v1/namespaces", l.tenant.Namespace, "pods", name, "eviction").Body([]byte(body)).Do(t.Context()).Error()
 	}
-	for _, name := range slices.Sorted(maps.Keys(remove)) {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			j := l.job(t, "ready_to_use/grid.zip", endless)
+	remove := func(t *testing.T, name string) error {
+		return l.admin.Delete().AbsPath("/api/v1/namespaces", l.tenant.Namespace, "pods", name).
+			Body([]byte(`{"apiVersion":"v1","kind":"DeleteOptions","gracePeriodSeconds":0}`)).Do(t.Context()).Error()
+	}
+	for _, c := range []struct {
+		name    string
+		take    func(t *testing.T, name string) error
+		age     time.Duration // of the pod at least; to Argo one is new for 10 s
+		counted bool
+	}{
+		{"evicted", evict, 11 * time.Second, true},
+		{"deleted", remove, 11 * time.Second, false},
+		{"deleted_at_once", remove, 0, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			j := l.job(t, "ready_to_use/grid.zip", func(j *job.Job) { step := 0.04; j.Options.StepLength = &step })
 			if err := l.Start(t.Context(), j); err != nil {
 				t.Fatal(err)
 			}
-			var pods []string
-			// Of a pod that is lost before Argo has seen it run, Argo makes another one and counts no attempt.
-			l.await(t, j, "its pod", func(o job.Observation) bool { pods = l.pods(t, j); return running(o) && len(pods) > 0 })
-			if err := remove[name](t, pods[0]); err != nil {
+			var first, second []pod
+			l.await(t, j, "its pod", func(o job.Observation) bool { first = l.pods(t, j); return running(o) && len(first) == 1 })
+			seen := time.Now()
+			l.await(t, j, "its age", func(job.Observation) bool { return time.Since(seen) > c.age })
+			if err := c.take(t, first[0].Name); err != nil {
 				t.Fatal(err)
 			}
-			l.await(t, j, "its second attempt", func(o job.Observation) bool { return running(o) && strings.Contains(o.Message, "attempt 2") })
+			o := l.await(t, j, "another pod", func(o job.Observation) bool {
+				second = l.pods(t, j)
+				return running(o) && len(second) == 1 && second[0].UID != first[0].UID
+			})
+			if c.counted && !strings.Contains(o.Message, "attempt 2") {
+				t.Errorf("the second attempt is said to be %q", o.Message)
+			}
+			o = l.endsAs(t, j, verdict{job.Succeeded, ""})
+			if o.Summary == nil || o.Summary.Partial || !slices.Contains(resultNames(o), "tripinfo.xml") {
+				t.Errorf("the summary is %+v, the results are %v", o.Summary, resultNames(o))
+			}
 		})
 	}
 }

@@ -54,7 +54,8 @@ func (w *workflow) pods() []node {
 }
 
 // observe says what w means for its job, without the results. Along the life of a workflow the state and the progress
-// never go back: an attempt that follows a lost one counts as running from its start.
+// never go back: an attempt that follows a lost one counts as running from its start. The exception is an attempt whose pod
+// Argo makes again instead of giving the attempt up; the record does not follow it back.
 func (w *workflow) observe(now time.Time) job.Observation {
 	o := job.Observation{JobID: w.jobID(), State: job.Pending}
 	pods := w.pods()
