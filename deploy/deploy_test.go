@@ -61,6 +61,7 @@ type podMonitor struct {
 			Port        string `json:"port"`
 			Path        string `json:"path"`
 			Interval    string `json:"interval"`
+			HonorLabels bool   `json:"honorLabels"`
 			Relabelings []struct {
 				SourceLabels []string `json:"sourceLabels"`
 				TargetLabel  string   `json:"targetLabel"`
@@ -77,11 +78,12 @@ type prometheusRule struct {
 		Groups []struct {
 			Name  string `json:"name"`
 			Rules []struct {
-				Alert       string            `json:"alert"`
+				Alert       string            `json:"alert,omitempty"`
+				Record      string            `json:"record,omitempty"`
 				Expr        string            `json:"expr"`
-				For         string            `json:"for"`
-				Labels      map[string]string `json:"labels"`
-				Annotations map[string]string `json:"annotations"`
+				For         string            `json:"for,omitempty"`
+				Labels      map[string]string `json:"labels,omitempty"`
+				Annotations map[string]string `json:"annotations,omitempty"`
 			} `json:"rules"`
 		} `json:"groups"`
 	} `json:"spec"`

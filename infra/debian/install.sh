@@ -14,6 +14,7 @@ usage() {
 		  pgbouncer   the pooler of database connections that a test goes through; no service is started
 		  gcc         a C compiler, which Go's race detector needs
 		  shellcheck  the linter of shell scripts
+		  promtool    Prometheus' tool that tries alerts, in a test; no service is started
 		  mmdebstrap  unpacks Debian's packages for container images
 		  containerd  the container runtime with runc; no service of the whole system is started
 		  cni         the network plugins of containers
@@ -33,6 +34,7 @@ present() {
 	gcc) command -v gcc && compgen -G '/usr/include/*/sys/cdefs.h' ;;
 	sumo-tools) command -v python3 && test -e "${SUMO_HOME:-/usr/share/sumo}/tools/randomTrips.py" ;;
 	shellcheck) command -v shellcheck ;;
+	promtool) command -v promtool ;;
 	mmdebstrap) command -v mmdebstrap && { [ "$(id -u)" -eq 0 ] || command -v newuidmap; } && test -e /usr/share/keyrings/debian-archive-keyring.gpg ;;
 	containerd) command -v containerd && command -v ctr && command -v runc ;;
 	cni) test -x /usr/lib/cni/bridge ;;
@@ -61,6 +63,7 @@ describe() {
 	ipset) echo "ipset|1 MB|the network policies of the lab" ;;
 	mmdebstrap) echo "mmdebstrap uidmap debian-archive-keyring|1 to 10 MB|unpacks Debian's packages for container images" ;;
 	shellcheck) echo "shellcheck|2 to 5 MB|checks the shell scripts" ;;
+	promtool) echo "prometheus|20 to 25 MB|tries the alerts, in a test" ;;
 	*) return 1 ;;
 	esac
 }
@@ -115,7 +118,7 @@ no_cluster="test -e $cluster_config || { mkdir -p ${cluster_config%/*} && echo '
 # Another apt may be at work, as on a machine that has just started: wait for it.
 apt="DEBIAN_FRONTEND=noninteractive apt-get -q -o DPkg::Lock::Timeout=300"
 install="$apt install --yes --no-install-recommends ${packages[*]}"
-if [[ " ${missing[*]} " == *" containerd "* || " ${missing[*]} " == *" pgbouncer "* ]]; then
+if [[ " ${missing[*]} " == *" containerd "* || " ${missing[*]} " == *" pgbouncer "* || " ${missing[*]} " == *" promtool "* ]]; then
 	# Debian starts these as a service of the whole system, unless this file says that nothing may be started.
 	policy=/usr/sbin/policy-rc.d
 	install="{ test -e $policy || { trap 'rm -f $policy' EXIT; printf '#!/bin/sh\nexit 101\n' >$policy; chmod +x $policy; }; $install; }"
