@@ -44,6 +44,9 @@ check_cluster() {
 	((${#missing[@]} == 0)) || fail "the cluster lacks ${missing[*]}; docs/production.md says what has to be installed first"
 }
 
+# apply [SELECTOR...] says what has changed. grep finds nothing when nothing has, and that is no failure; kubectl's own is one.
+apply() { kubectl apply -f "$work/all.yaml" "$@" | { grep -v ' unchanged$' || true; }; }
+
 # lab_secret makes the Secret from what the lab tells of itself. A key that was made once stays.
 lab_secret() {
 	local admin
@@ -67,7 +70,7 @@ await_migration() {
 	done
 	kubectl -n sumo-k8 get pods -l job-name=migrate >&2 || true
 	kubectl -n sumo-k8 logs -l job-name=migrate --tail=20 >&2 || true
-	fail "the migration did not end well; above is what it said. Nothing else was changed"
+	fail "the migration did not end well; above is what it said. The functions are those of before"
 }
 
 # await NAME waits until the function's newest revision is the one that gets requests.
@@ -103,6 +106,8 @@ roll() {
 }
 
 overlay=${1:-}
+overlay=${overlay#deploy/overlays/}
+overlay=${overlay%/}
 [[ -n $overlay && $overlay != -* ]] || {
 	usage >&2
 	exit 2
@@ -123,7 +128,7 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 kubectl kustomize "$folder" >"$work/all.yaml"
 
-# What there is without functions: accounts, settings, the migration.
+# What there is without functions: accounts, settings, routes, the migration.
 before=(-l 'app.kubernetes.io/component notin (function,schedule)')
 
 say "Preparing the namespace sumo-k8"
@@ -150,11 +155,11 @@ if [[ $image == *:dev ]] && kubectl -n sumo-k8 get services.serving.knative.dev 
 fi
 
 say "Migrating"
-kubectl apply -f "$work/all.yaml" "${before[@]}" | grep -v ' unchanged$' || true
+apply "${before[@]}"
 await_migration
 
 say "Applying $folder"
-kubectl apply -f "$work/all.yaml" | grep -v ' unchanged$' || true
+apply
 if [[ $rolled ]]; then
 	say "Every function gets a new revision, for what the Secret or the image's tag may now have."
 	roll

@@ -1,0 +1,46 @@
+package deploy
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// installing runs infra/deploy.sh with a kubectl that answers as a cluster on which SUMO-K8 is installed already, and fails when its
+// arguments have failing in them. No cluster can be told to refuse just one thing.
+func installing(t *testing.T, failing string) (output string, err error) {
+	t.Helper()
+	folder := t.TempDir()
+	kubectl := `#!/bin/sh
+case "$*" in
+*"` + failing + `"*) echo "it is refused" >&2; exit 1 ;;
+"create --dry-run=client "*) printf dev.local/functions:v1 ;;
+*" get job migrate "*containers*) printf "dev.local/functions:v1 Complete" ;;
+*" get job migrate "*) printf "Complete " ;;
+*" get services.serving.knative.dev "*) printf "1|1|True|a-1|a-1|" ;;
+apply*) echo "namespace/sumo-k8 unchanged" ;;
+esac
+`
+	if err := os.WriteFile(filepath.Join(folder, "kubectl"), []byte(kubectl), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	run := exec.CommandContext(t.Context(), "../infra/deploy.sh", "deploy/overlays/production/")
+	run.Env = append(os.Environ(), "PATH="+folder+":"+os.Getenv("PATH"), "PATIENCE=5")
+	out, err := run.CombinedOutput()
+	return string(out), err
+}
+
+func TestAnInstallationThatIsRefusedFails(t *testing.T) {
+	t.Parallel()
+	output, err := installing(t, "nothing of this kind")
+	if err != nil || !strings.Contains(output, "SUMO-K8 is installed") {
+		t.Fatalf("with nothing to change: %v\n%s", err, output)
+	}
+	for _, failing := range []string{"apply -f", "kustomize ", "get crd httproutes", "get secret sumo-k8", "get services.serving.knative.dev status"} {
+		if output, err := installing(t, failing); err == nil || strings.Contains(output, "is installed") {
+			t.Errorf("when `kubectl %s…` fails, the script says:\n%s", failing, output)
+		}
+	}
+}
