@@ -52,6 +52,8 @@ kubectl -n knative-serving patch configmap config-deployment --type=merge \
 
 say "Gateway"
 kubectl apply --server-side --force-conflicts -f "$gateway"
+# Traefik gets rights in our namespace. What else there is to say of it, deploy.sh does.
+kubectl get namespace sumo-k8 >/dev/null 2>&1 || kubectl create namespace sumo-k8
 kubectl apply --server-side --force-conflicts -k infra/gateway
 rollout traefik traefik
 
