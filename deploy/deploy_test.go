@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	admissionv1 "k8s.io/api/admissionregistration/v1"
 	appsv1 "k8s.io/api/apps/v1"
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -96,7 +97,9 @@ var kinds = map[string]func() any{
 	"apps/v1 Deployment": blank[appsv1.Deployment], "batch/v1 Job": blank[batchv1.Job], "batch/v1 CronJob": blank[batchv1.CronJob],
 	"rbac.authorization.k8s.io/v1 Role": blank[rbacv1.Role], "rbac.authorization.k8s.io/v1 RoleBinding": blank[rbacv1.RoleBinding],
 	"rbac.authorization.k8s.io/v1 ClusterRole": blank[rbacv1.ClusterRole], "rbac.authorization.k8s.io/v1 ClusterRoleBinding": blank[rbacv1.ClusterRoleBinding],
-	"scheduling.k8s.io/v1 PriorityClass": blank[schedulingv1.PriorityClass], "networking.k8s.io/v1 NetworkPolicy": blank[networkingv1.NetworkPolicy],
+	"admissionregistration.k8s.io/v1 ValidatingAdmissionPolicy":        blank[admissionv1.ValidatingAdmissionPolicy],
+	"admissionregistration.k8s.io/v1 ValidatingAdmissionPolicyBinding": blank[admissionv1.ValidatingAdmissionPolicyBinding],
+	"scheduling.k8s.io/v1 PriorityClass":                               blank[schedulingv1.PriorityClass], "networking.k8s.io/v1 NetworkPolicy": blank[networkingv1.NetworkPolicy],
 	"serving.knative.dev/v1 Service":                   blank[servingv1.Service],
 	"sources.knative.dev/v1 PingSource":                blank[pingSource],
 	"monitoring.coreos.com/v1 PodMonitor":              blank[podMonitor],
@@ -337,6 +340,51 @@ func TestAccountsAndTokensFitTogether(t *testing.T) {
 		}
 		if !scheduled {
 			t.Errorf("%s has no schedule", i.name)
+		}
+	}
+}
+
+// What auth and reconcile may do in every namespace by their role, the policy takes back for all but those of tenants.
+func TestRightsInEveryNamespaceAreHeldToThoseOfTenants(t *testing.T) {
+	t.Parallel()
+	for _, i := range all(t) {
+		policies, bindings := of[admissionv1.ValidatingAdmissionPolicy](i), of[admissionv1.ValidatingAdmissionPolicyBinding](i)
+		if len(policies) != 1 || len(bindings) != 1 || bindings[0].Spec.PolicyName != policies[0].Name || !slices.Equal(bindings[0].Spec.ValidationActions, []admissionv1.ValidationAction{admissionv1.Deny}) {
+			t.Fatalf("%s has the policies %v and the bindings %v", i.name, policies, bindings)
+		}
+		held := map[string]bool{}
+		for _, rule := range policies[0].Spec.MatchConstraints.ResourceRules {
+			for _, resource := range rule.Resources {
+				for _, operation := range rule.Operations {
+					held[rule.APIGroups[0]+"/"+resource+" "+string(operation)] = true
+				}
+			}
+		}
+		operations := map[string]string{"create": "CREATE", "patch": "UPDATE", "update": "UPDATE", "delete": "DELETE", "deletecollection": "DELETE"}
+		for _, binding := range of[rbacv1.ClusterRoleBinding](i) {
+			for _, role := range of[rbacv1.ClusterRole](i) {
+				if role.Name != binding.RoleRef.Name {
+					continue
+				}
+				for _, rule := range role.Rules {
+					for _, verb := range rule.Verbs {
+						operation, changes := operations[verb]
+						if !changes || rule.Resources[0] == "tokenreviews" { // which is a question
+							continue
+						}
+						for _, resource := range rule.Resources {
+							if !held[rule.APIGroups[0]+"/"+resource+" "+operation] {
+								t.Errorf("%s: %s may %s %s in every namespace", i.name, role.Name, verb, resource)
+							}
+						}
+						for _, s := range binding.Subjects {
+							if !strings.Contains(policies[0].Spec.MatchConditions[0].Expression, `"system:serviceaccount:`+s.Namespace+":"+s.Name+`"`) {
+								t.Errorf("%s: %s may %s %v in every namespace", i.name, s.Name, verb, rule.Resources)
+							}
+						}
+					}
+				}
+			}
 		}
 	}
 }
