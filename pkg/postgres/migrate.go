@@ -2,10 +2,10 @@ package postgres
 
 import (
 	"context"
-	"database/sql"
 	"fmt"
 
-	_ "github.com/jackc/pgx/v5/stdlib" // the driver called "pgx"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/pressly/goose/v3"
 	"github.com/pressly/goose/v3/lock"
 
@@ -17,6 +17,9 @@ const (
 	// migrationPatience looks: five minutes are longer than any migration of ours may take.
 	migrationPoll     = 1
 	migrationPatience = 300
+	// A statement that waits for a table, behind a backup for example, makes all who come after it wait too, so it gives up soon.
+	// The Job that migrates tries again.
+	tablePatience = "3s"
 )
 
 // Migrate brings the schema up to date. Any number of processes may call it at once: one works, the others wait. The URL
@@ -32,10 +35,14 @@ func Migrate(ctx context.Context, url string) error {
 }
 
 func withMigrations(url string, fn func(*goose.Provider) error) (err error) {
-	conn, err := sql.Open("pgx", url)
+	cfg, err := pgx.ParseConfig(url)
 	if err != nil {
 		return fmt.Errorf("reading the database URL: %w", err)
 	}
+	if _, chosen := cfg.RuntimeParams["lock_timeout"]; !chosen {
+		cfg.RuntimeParams["lock_timeout"] = tablePatience
+	}
+	conn := stdlib.OpenDB(*cfg)
 	defer conn.Close()
 	locker, err := lock.NewPostgresSessionLocker(lock.WithLockTimeout(migrationPoll, migrationPatience))
 	if err != nil {

@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/pressly/goose/v3"
@@ -52,6 +53,44 @@ func TestMigrationsGoDownToNothingAndUpAgain(t *testing.T) {
 	}
 	if got := schema(t, url); got != full {
 		t.Fatalf("up again: got %s, want %s", got, full)
+	}
+}
+
+func TestAMigrationThatMustWaitForATableLetsOthersGoOn(t *testing.T) {
+	t.Parallel()
+	url := laptoptest.Database(t, nil)
+	if err := Migrate(t.Context(), url); err != nil {
+		t.Fatal(err)
+	}
+	err := withMigrations(url, func(p *goose.Provider) error {
+		_, err := p.DownTo(t.Context(), 10) // the eleventh changes jobs
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn, err := pgx.Connect(t.Context(), url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close(context.WithoutCancel(t.Context()))
+	backup, err := conn.Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := backup.Exec(t.Context(), "LOCK TABLE jobs IN ACCESS SHARE MODE"); err != nil { // as pg_dump does
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	if err := Migrate(ctx, url); violation(err) != lockNotAvailable {
+		t.Errorf("while another reads the table: %v", err)
+	}
+	if err := backup.Rollback(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := Migrate(ctx, url); err != nil {
+		t.Errorf("afterwards: %v", err)
 	}
 }
 
