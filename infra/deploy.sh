@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs SUMO-K8 on the cluster of the current kubectl context, or brings it up to date: the schema first, then the
-# functions. Doing so again changes nothing, unless the image has the tag dev, behind which there may be another.
+# functions. Doing so again only migrates again, unless the image has the tag dev, behind which there may be another.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -143,13 +143,12 @@ elif ! grep -qx '  name: sumo-k8' <(sed -n '/^kind: Secret$/,/^---$/p' "$work/al
 		fail "the Secret sumo-k8 is missing in the namespace sumo-k8: fill in $folder/secret.env.example and make it as its first lines say"
 fi
 
-# A Job cannot be changed, so that one of another image, or one that failed, makes room. What is behind the tag dev may
-# have changed since: then the migration has to run again, and functions that are there need a new revision.
+# A Job cannot be changed, and one that has succeeded may have done so on another database, or with what was behind the image's
+# tag before. A migration that finds nothing to do takes seconds.
+kubectl -n sumo-k8 delete job migrate --wait --ignore-not-found >/dev/null
+
+# What is behind the tag dev may have changed: functions that are there need a new revision.
 image=$(kubectl create --dry-run=client -f "$work/all.yaml" -l app.kubernetes.io/component=migrate -o 'jsonpath={.spec.template.spec.containers[0].image}')
-has=$(kubectl -n sumo-k8 get job migrate -o 'jsonpath={.spec.template.spec.containers[0].image} {.status.conditions[?(@.status=="True")].type}' 2>/dev/null || true)
-if [[ -n $has && ($has != "$image "* || $has == *Failed* || $image == *:dev || -n $rolled) ]]; then
-	kubectl -n sumo-k8 delete job migrate --wait >/dev/null
-fi
 if [[ $image == *:dev ]] && kubectl -n sumo-k8 get services.serving.knative.dev reconcile >/dev/null 2>&1; then
 	rolled=yes
 fi
