@@ -23,11 +23,9 @@ func (a *app) compareCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			ids := make([]string, len(args))
-			for i, given := range args {
-				if ids[i], err = a.jobID(ctx, api, given); err != nil {
-					return err
-				}
+			ids, err := a.eachJobID(ctx, api, args)
+			if err != nil {
+				return err
 			}
 			compared, err := api.Compare(ctx, ids...)
 			if err != nil {

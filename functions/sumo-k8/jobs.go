@@ -36,6 +36,19 @@ func (a *app) jobID(ctx context.Context, api *client.Client, given string) (stri
 	return page.Jobs[0].ID, nil
 }
 
+// eachJobID is jobID for several.
+func (a *app) eachJobID(ctx context.Context, api *client.Client, given []string) ([]string, error) {
+	ids := make([]string, len(given))
+	for i, one := range given {
+		id, err := a.jobID(ctx, api, one)
+		if err != nil {
+			return nil, err
+		}
+		ids[i] = id
+	}
+	return ids, nil
+}
+
 // maxPage is the longest page that the service sends.
 const maxPage = 200
 

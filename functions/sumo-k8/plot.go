@@ -55,11 +55,9 @@ over the trips, and emissions if they were asked for. Of several jobs each plot 
 		if err != nil {
 			return err
 		}
-		ids := make([]string, len(args))
-		for i, given := range args {
-			if ids[i], err = a.jobID(ctx, api, given); err != nil {
-				return err
-			}
+		ids, err := a.eachJobID(ctx, api, args)
+		if err != nil {
+			return err
 		}
 		return a.plot(ctx, api, ids, o)
 	})
