@@ -2,7 +2,6 @@ package main
 
 import (
 	"crypto/rand"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -39,13 +38,7 @@ func BenchmarkStart(b *testing.B) {
 		b.Run(first.name, func(b *testing.B) {
 			var total time.Duration
 			for b.Loop() {
-				listener, err := net.Listen("tcp", "127.0.0.1:0")
-				if err != nil {
-					b.Fatal(err)
-				}
-				address := listener.Addr().String()
-				listener.Close()
-				_, port, _ := net.SplitHostPort(address)
+				port := freePort(b)
 				cmd := exec.Command(program)
 				cmd.Env = slices.Concat(d.env, first.env, []string{"FUNCTION_TARGET=status", "PORT=" + port})
 				began := time.Now()
@@ -53,7 +46,7 @@ func BenchmarkStart(b *testing.B) {
 					b.Fatal(err)
 				}
 				for {
-					r, _ := http.NewRequest("GET", "http://"+address+first.path, nil)
+					r, _ := http.NewRequest("GET", "http://127.0.0.1:"+port+first.path, nil)
 					r.Header = first.header
 					response, err := http.DefaultTransport.RoundTrip(r)
 					if err == nil {

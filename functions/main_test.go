@@ -88,12 +88,7 @@ type instance struct {
 
 func (d *deployment) instance(t testing.TB, target string, env ...string) instance {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, port, _ := net.SplitHostPort(listener.Addr().String())
-	listener.Close()
+	port := freePort(t)
 	cmd := exec.Command(os.Args[0])
 	cmd.Env = slices.Concat(os.Environ(), d.env, []string{"FUNCTION_TARGET=" + target, "PORT=" + port}, env)
 	var log bytes.Buffer
@@ -123,6 +118,37 @@ func (d *deployment) instance(t testing.TB, target string, env ...string) instan
 			t.Fatalf("%s does not listen", target)
 		}
 	}
+}
+
+// startMeasured starts a function with metrics, and returns what reads them.
+func (d *deployment) startMeasured(t *testing.T, target string) (url string, metrics func() string) {
+	t.Helper()
+	port := freePort(t)
+	return d.start(t, target, "METRICS_PORT="+port), func() string {
+		t.Helper()
+		response, err := http.Get("http://127.0.0.1:" + port + "/metrics")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer response.Body.Close()
+		body, err := io.ReadAll(response.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(body)
+	}
+}
+
+// freePort is a port at which nobody listened a moment ago.
+func freePort(t testing.TB) string {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	_, port, _ := net.SplitHostPort(listener.Addr().String())
+	return port
 }
 
 func send(t *testing.T, method, url string, body io.Reader, headers map[string]string, into any) int {
@@ -372,26 +398,9 @@ func TestWhatIsChangedWakesReconcile(t *testing.T) {
 func TestMetricsAreOnAPortOfTheirOwnAndStaySmall(t *testing.T) {
 	t.Parallel()
 	d := deploy(t)
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, port, _ := net.SplitHostPort(listener.Addr().String())
-	listener.Close()
-	status := d.start(t, "status", "METRICS_PORT="+port)
+	status, metrics := d.startMeasured(t, "status")
 	c := newClient(t, d.start(t, "auth"))
-	series := func() (n int, text string) {
-		response, err := http.Get("http://127.0.0.1:" + port + "/metrics")
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer response.Body.Close()
-		body, err := io.ReadAll(response.Body)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return strings.Count(string(body), "\nsumo_k8_"), string(body)
-	}
+	series := func(text string) int { return strings.Count(text, "\nsumo_k8_") }
 	ask := func(from, to int) {
 		for i := from; i < to; i++ {
 			id := fmt.Sprintf("01a205c4-bcb6-78c2-ba85-%012d", i)
@@ -400,10 +409,10 @@ func TestMetricsAreOnAPortOfTheirOwnAndStaySmall(t *testing.T) {
 		}
 	}
 	ask(0, 1)
-	before, _ := series()
+	before := series(metrics())
 	ask(1, 20)
-	after, text := series()
-	if before != after {
+	text := metrics()
+	if after := series(text); before != after {
 		t.Errorf("%d series became %d:\n%s", before, after, text)
 	}
 	if !strings.Contains(text, `sumo_k8_requests_total{function="status",route="GET /jobs/{id}",status="4xx"} 20`) || strings.Contains(text, "acme") || strings.Contains(text, "01a205c4") {
@@ -417,28 +426,13 @@ func TestMetricsAreOnAPortOfTheirOwnAndStaySmall(t *testing.T) {
 func TestReconcileTellsOfJobs(t *testing.T) {
 	t.Parallel()
 	d := deploy(t)
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, port, _ := net.SplitHostPort(listener.Addr().String())
-	listener.Close()
-	url := d.start(t, "reconcile", "METRICS_PORT="+port) + "/reconcile"
+	reconcile, metrics := d.startMeasured(t, "reconcile")
 	c := newClient(t, d.start(t, "auth"))
 	c.submit(t, d.start(t, "submit"), "square")
-	metrics := func() string {
-		response, err := http.Get("http://127.0.0.1:" + port + "/metrics")
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer response.Body.Close()
-		body, _ := io.ReadAll(response.Body)
-		return string(body)
-	}
 	if text := metrics(); !strings.Contains(text, `sumo_k8_jobs{status="QUEUED"} 1`) {
 		t.Errorf("with a job that waits the metrics are\n%s", text)
 	}
-	if code := send(t, "POST", url, nil, map[string]string{"X-Admin-Key": adminKey}, nil); code != http.StatusOK {
+	if code := send(t, "POST", reconcile+"/reconcile", nil, map[string]string{"X-Admin-Key": adminKey}, nil); code != http.StatusOK {
 		t.Fatalf("reconcile answered %d", code)
 	}
 	text := metrics()
