@@ -130,10 +130,11 @@ func (r *Reconciler) passes(ctx context.Context, window time.Duration, rep *Repo
 	for {
 		began := time.Now()
 		busy, err := r.pass(ctx, rep)
-		if r.Passed != nil {
+		stopped := errors.Is(ctx.Err(), context.Canceled) // what an orderly end interrupts has not failed
+		if r.Passed != nil && !stopped {
 			r.Passed(time.Since(began), err)
 		}
-		if err != nil && ctx.Err() == nil {
+		if err != nil && !stopped {
 			r.Log.Warn().Err(err).Msg("reconciling failed in part")
 		}
 		if !busy {

@@ -1,6 +1,7 @@
 package reconcile_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -441,6 +442,38 @@ func TestPruning(t *testing.T) {
 				t.Errorf("a second run within the minute failed with %v, report (-want +got):\n%s", err, diff)
 			}
 		})
+	}
+}
+
+// stopping is a tenant.Provisioner and an engine in whose calls the process is told to stop.
+type stopping struct {
+	*tenants
+	*engine
+	stop context.CancelFunc
+}
+
+func (s stopping) Provision(ctx context.Context, _ tenant.Tenant) error {
+	s.stop()
+	return ctx.Err()
+}
+
+func (s stopping) Observe(ctx context.Context) ([]job.Observation, error) {
+	s.stop()
+	return nil, ctx.Err()
+}
+
+func TestAStopIsNoFailureOfWhatItInterrupts(t *testing.T) {
+	t.Parallel()
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	var log bytes.Buffer
+	s := stopping{&tenants{due: make([]tenant.Tenant, 3)}, &engine{}, stop}
+	r := newReconciler(&record{}, s.engine)
+	r.Engine, r.Tenants, r.Provisioner, r.Log = s, s, s, zerolog.New(&log)
+	r.Passed = func(_ time.Duration, err error) { t.Errorf("a pass is told: %v", err) }
+	report, err := r.Run(ctx, time.Minute)
+	if !errors.Is(err, context.Canceled) || report.Unprovisioned != 0 || log.Len() > 0 {
+		t.Errorf("%+v, %v; the log has %s", report, err, &log)
 	}
 }
 

@@ -35,7 +35,11 @@ func (r *Reconciler) provision(ctx context.Context, rep *Report) error {
 		if err != nil || !due {
 			return err
 		}
-		if err := r.Provisioner.Provision(ctx, t); err != nil {
+		err = r.Provisioner.Provision(ctx, t)
+		if ctx.Err() != nil {
+			return ctx.Err() // the tenant has another turn, and nothing is wrong with it
+		}
+		if err != nil {
 			rep.Unprovisioned++
 			r.Log.Error().Err(err).Str("tenant", t.ID).Msg("tenant not provisioned")
 			continue
