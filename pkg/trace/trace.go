@@ -71,12 +71,13 @@ func (t *Tracer) Began(r *http.Request, route string) (context.Context, func(sta
 	if route == "GET /health" || route == "GET /ready" {
 		return traceparent.Without(ctx), func(int, time.Duration) {}
 	}
-	name := route
-	if name == "" {
-		name = r.Method
+	name, attributes := r.Method, []attribute.KeyValue{semconv.HTTPRequestMethodKey.String(r.Method), semconv.URLPath(r.URL.EscapedPath())}
+	if route != "" {
+		name = route
+		// OpenTelemetry's route is the path alone; a pattern of net/http has the method before it.
+		attributes = append(attributes, semconv.HTTPRoute(route[strings.IndexByte(route, '/'):]))
 	}
-	ctx, span := t.tracer.Start(ctx, name, trace.WithSpanKind(trace.SpanKindServer),
-		trace.WithAttributes(semconv.HTTPRequestMethodKey.String(r.Method), semconv.HTTPRoute(route), semconv.URLPath(r.URL.EscapedPath())))
+	ctx, span := t.tracer.Start(ctx, name, trace.WithSpanKind(trace.SpanKindServer), trace.WithAttributes(attributes...))
 	return ctx, func(status int, _ time.Duration) {
 		span.SetAttributes(semconv.HTTPResponseStatusCode(status))
 		if status >= http.StatusInternalServerError {

@@ -147,9 +147,16 @@ func TestARequestHasASpanOfItsRouteAndAProbeHasNone(t *testing.T) {
 	}
 	var got []string
 	for _, s := range recorder.Ended() {
-		got = append(got, fmt.Sprintf("%s %s %s", s.Name(), s.SpanKind(), s.Status().Code))
+		route := "none"
+		for _, a := range s.Attributes() {
+			if a.Key == "http.route" {
+				route = a.Value.AsString()
+			}
+		}
+		got = append(got, fmt.Sprintf("%s %s %s, route %s", s.Name(), s.SpanKind(), s.Status().Code, route))
 	}
-	if diff := cmp.Diff([]string{"GET /jobs/{id} server Unset", "GET server Unset", "POST /jobs server Error"}, got); diff != "" {
+	want := []string{"GET /jobs/{id} server Unset, route /jobs/{id}", "GET server Unset, route none", "POST /jobs server Error, route /jobs"}
+	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
 	}
 }
