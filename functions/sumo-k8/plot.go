@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"math"
@@ -86,6 +87,9 @@ func (a *app) plot(ctx context.Context, api *client.Client, ids []string, o plot
 		}
 	}
 	if len(names) == 0 {
+		if len(ids) > 1 {
+			return errors.New("there is no plot that every one of the jobs has; --list shows those of one job")
+		}
 		return fmt.Errorf("there is no plot of job %s: it has not written what one could be drawn from", ids[0])
 	}
 	dir := o.dir
@@ -117,7 +121,7 @@ func (a *app) plot(ctx context.Context, api *client.Client, ids []string, o plot
 			return fmt.Errorf("saving the plot %s: %w", name, err)
 		}
 	}
-	a.print(found, func() { fmt.Fprintf(a.out, "%d plots in %s\n", len(names), dir) })
+	a.print(found, func() { fmt.Fprintf(a.out, "%s in %s\n", counted(len(names), "plot"), dir) })
 	return nil
 }
 
@@ -125,11 +129,12 @@ func (a *app) plot(ctx context.Context, api *client.Client, ids []string, o plot
 func common(ctx context.Context, api *client.Client, found client.Plots, others []string) ([]string, error) {
 	names := plotNames(found)
 	for _, id := range others {
-		theirs, err := api.Plots(ctx, id)
+		other, err := api.Plots(ctx, id)
 		if err != nil {
 			return nil, err
 		}
-		names = slices.DeleteFunc(names, func(n string) bool { return !slices.Contains(plotNames(theirs), n) })
+		theirs := plotNames(other)
+		names = slices.DeleteFunc(names, func(n string) bool { return !slices.Contains(theirs, n) })
 	}
 	return names, nil
 }

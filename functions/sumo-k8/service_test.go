@@ -575,6 +575,7 @@ func testPlots(t *testing.T, s *localserver.Server) {
 
 	out := filepath.Join(u.dir, "out")
 	says(t, u.ok("plot", first, "-d", out).stdout, "6 plots in "+out+"\n")
+	says(t, u.ok("plot", first, "--name", "speed", "-d", out).stdout, "1 plot in ")
 	picture, err := os.ReadFile(filepath.Join(out, "emissions.png"))
 	if err != nil || !bytes.HasPrefix(picture, []byte("\x89PNG")) {
 		t.Errorf("emissions.png begins with %.8q (%v)", picture, err)
