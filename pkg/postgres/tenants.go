@@ -114,7 +114,10 @@ func (d *DB) RetireTenant(ctx context.Context, id string, force bool) (tenant.Te
 				}
 			}
 		}
-		if err := errors.Join(q.RevokeKeys(ctx, id), q.RetireTenant(ctx, id)); err != nil {
+		if err := q.RevokeKeys(ctx, id); err != nil {
+			return err
+		}
+		if err := q.RetireTenant(ctx, id); err != nil {
 			return err
 		}
 		return q.RequestCancelOfTenant(ctx, id)
