@@ -102,6 +102,12 @@ lab-up: ## Bring up a Kubernetes cluster of one node with Argo, Knative, S3 and 
 	@CGO_ENABLED=0 $(GO) build -trimpath -o $(BIN)/lab ./infra/lab
 	@$(BIN)/lab up
 
+.PHONY: lab-eventing
+lab-eventing: ## The same with Knative Eventing, which the component pingsource needs
+	@mkdir -p $(BIN)
+	@CGO_ENABLED=0 $(GO) build -trimpath -o $(BIN)/lab ./infra/lab
+	@$(BIN)/lab up -eventing
+
 .PHONY: lab-status
 lab-status: ## Say what of that cluster runs
 	@test -x $(BIN)/lab || { echo "it was not started from this clone: make lab-up"; exit 1; }

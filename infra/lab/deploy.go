@@ -28,13 +28,19 @@ func layManifests(l layout, p programs) (dir string, err error) {
 		return "", err
 	}
 	err = os.CopyFS(dir, ours)
-	for place, from := range map[string]string{
+	places := map[string]string{
 		"knative-webhooks/published": filepath.Join(filepath.Dir(p["knative-controller"]), "manifests", "serving", "webhooks"),
 		"argo/published":             filepath.Join(filepath.Dir(p["workflow-controller"]), "manifests"),
 		"knative/published":          filepath.Join(filepath.Dir(p["knative-controller"]), "manifests"),
 		"gateway-api":                filepath.Join(filepath.Dir(p["traefik"]), "gateway-api"),
 		"gateway/published":          filepath.Join(l.source, "infra", "gateway"),
-	} {
+	}
+	if l.eventing {
+		published := filepath.Join(filepath.Dir(p["eventing-controller"]), "manifests")
+		places["eventing/published"] = published
+		places["eventing-webhooks/published"] = filepath.Join(published, "core", "webhooks")
+	}
+	for place, from := range places {
 		err = errors.Join(err, os.CopyFS(filepath.Join(dir, place), os.DirFS(from)))
 	}
 	return dir, err
@@ -51,7 +57,7 @@ func deploy(ctx context.Context, l layout, p programs) (string, error) {
 		return "", err
 	}
 	in := func(name string) string { return filepath.Join(dir, filepath.FromSlash(name)) }
-	for _, what := range [][]string{
+	steps := [][]string{
 		{"--filename", in("cluster.yaml")},
 		{"--kustomize", in("argo")},
 		// Kinds come before the things that are of them.
@@ -66,7 +72,14 @@ func deploy(ctx context.Context, l layout, p programs) (string, error) {
 		},
 		{"--kustomize", in("knative")},
 		{"--kustomize", in("gateway")},
-	} {
+	}
+	if l.eventing {
+		steps = append(steps,
+			// All kinds: the controller waits for those that are not used, too.
+			[]string{"--filename", in("eventing/published/core/resources")},
+			[]string{"--kustomize", in("eventing")})
+	}
+	for _, what := range steps {
 		if err := apply(ctx, l, p, what...); err != nil {
 			return "", err
 		}
@@ -85,38 +98,65 @@ func ensureNamespace(ctx context.Context, l layout, p programs, name string) err
 	})
 }
 
-// deployments are what has to run in the cluster, by namespace.
-var deployments = []struct{ namespace, name string }{
-	{"kube-system", "coredns"},
-	knativeWebhook,
-	{"knative-serving", "activator"},
-	{"knative-serving", "autoscaler"},
-	{"knative-serving", "controller"},
-	{"argo", "workflow-controller"},
-	{"traefik", "traefik"},
+// workload is a Deployment that has to run in the cluster.
+type workload struct {
+	namespace, name string
+	// hooks are the manifests, and configurations those among them, through which the API server asks the workload. Not before
+	// it answers: it is asked about what is written to Knative, its own settings included.
+	hooks          string
+	configurations []string
 }
 
-var knativeWebhook = struct{ namespace, name string }{"knative-serving", "webhook"}
+// workloads are what has to run in the cluster.
+func (l layout) workloads() []workload {
+	all := []workload{
+		{namespace: "kube-system", name: "coredns"},
+		{
+			namespace: "knative-serving", name: "webhook", hooks: "knative-webhooks", configurations: []string{
+				"mutatingwebhookconfiguration/webhook.serving.knative.dev", "validatingwebhookconfiguration/validation.webhook.serving.knative.dev",
+				"validatingwebhookconfiguration/config.webhook.serving.knative.dev",
+			},
+		},
+		{namespace: "knative-serving", name: "activator"},
+		{namespace: "knative-serving", name: "autoscaler"},
+		{namespace: "knative-serving", name: "controller"},
+		{namespace: "argo", name: "workflow-controller"},
+		{namespace: "traefik", name: "traefik"},
+	}
+	if l.eventing {
+		all = append(all,
+			workload{
+				namespace: "knative-eventing", name: "eventing-webhook", hooks: "eventing-webhooks", configurations: []string{
+					"mutatingwebhookconfiguration/webhook.eventing.knative.dev", "mutatingwebhookconfiguration/sinkbindings.webhook.sources.knative.dev",
+					"validatingwebhookconfiguration/validation.webhook.eventing.knative.dev", "validatingwebhookconfiguration/config.webhook.eventing.knative.dev",
+				},
+			},
+			workload{namespace: "knative-eventing", name: "eventing-controller"},
+			workload{namespace: "knative-eventing", name: "pingsource-mt-adapter"},
+		)
+	}
+	return all
+}
 
 // rollout returns when everything that was applied runs.
 func rollout(ctx context.Context, l layout, p programs) (string, error) {
-	for _, d := range deployments {
-		if _, err := kubectl(ctx, l, p, "", "--namespace", d.namespace, "rollout", "status", "deployment/"+d.name, "--timeout=120s"); err != nil {
+	for _, w := range l.workloads() {
+		if _, err := kubectl(ctx, l, p, "", "--namespace", w.namespace, "rollout", "status", "deployment/"+w.name, "--timeout=120s"); err != nil {
 			return "", err
 		}
-		if d != knativeWebhook {
+		if w.hooks == "" {
 			continue
 		}
-		// Not earlier: the webhook is asked about what is written to Knative, its own settings included.
-		if err := apply(ctx, l, p, "--kustomize", filepath.Join(l.run, "manifests", "knative-webhooks")); err != nil {
+		if err := apply(ctx, l, p, "--kustomize", filepath.Join(l.run, "manifests", w.hooks)); err != nil {
 			return "", err
 		}
-		_, err := kubectl(ctx, l, p, "", "wait", "--for=jsonpath={.webhooks[0].clientConfig.caBundle}", "--timeout=60s",
-			"mutatingwebhookconfiguration/webhook.serving.knative.dev", "validatingwebhookconfiguration/validation.webhook.serving.knative.dev",
-			"validatingwebhookconfiguration/config.webhook.serving.knative.dev")
-		if err != nil {
+		wait := []string{"wait", "--for=jsonpath={.webhooks[0].clientConfig.caBundle}", "--timeout=60s"}
+		if _, err := kubectl(ctx, l, p, "", append(wait, w.configurations...)...); err != nil {
 			return "", err
 		}
+	}
+	if l.eventing {
+		return "CoreDNS, Knative with Eventing, Argo, Traefik", nil
 	}
 	return "CoreDNS, Knative, Argo, Traefik", nil
 }
@@ -128,8 +168,8 @@ func unavailable(ctx context.Context, l layout, p programs) (names []string, err
 	if err != nil {
 		return nil, err
 	}
-	for _, d := range deployments {
-		if name := d.namespace + "/" + d.name; !slices.Contains(strings.Fields(there), name) {
+	for _, w := range l.workloads() {
+		if name := w.namespace + "/" + w.name; !slices.Contains(strings.Fields(there), name) {
 			names = append(names, name)
 		}
 	}

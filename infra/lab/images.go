@@ -35,11 +35,17 @@ var images = []struct{ program, name string }{
 	{"knative-queue", "dev.local/knative-queue:" + knativeVersion},
 	{"knative-webhook", "dev.local/knative-webhook:" + knativeVersion},
 	{"traefik", "dev.local/traefik:" + traefikVersion},
+	{"eventing-controller", "dev.local/eventing-controller:" + eventingVersion},
+	{"eventing-mtping", "dev.local/eventing-mtping:" + eventingVersion},
+	{"eventing-webhook", "dev.local/eventing-webhook:" + eventingVersion},
 }
 
-// writeImages writes the archives of the lab's own images beside the programs that they hold, unless they are there.
+// writeImages writes the archives of the images of all programs beside these, unless they are there.
 func writeImages(p programs) (archives []string, written int, err error) {
 	for _, i := range images {
+		if p[i.program] == "" {
+			continue // Eventing's, which not every lab has
+		}
 		made := image.Image{
 			Name: i.name, Architecture: runtime.GOARCH, User: nobody, Entrypoint: []string{i.program}, Env: []string{pathInImage},
 			Layers: []image.Layer{image.Files(

@@ -64,6 +64,7 @@ func TestTheSourceIsFoundFromBelow(t *testing.T) {
 func TestEveryProgramIsBuilt(t *testing.T) {
 	t.Parallel()
 	l := testLayout(t)
+	l.eventing = true
 	built := programs{}
 	for _, c := range l.components() {
 		for _, p := range c.Programs {
@@ -84,6 +85,11 @@ func TestEveryProgramIsBuilt(t *testing.T) {
 				t.Errorf("there are two programs called %s", s.Name)
 			}
 			names[s.Name] = true
+		}
+	}
+	for _, i := range images {
+		if built[i.program] == "" {
+			t.Errorf("the image %s is of a program that no component builds", i.name)
 		}
 	}
 	for _, name := range last {
@@ -128,6 +134,7 @@ func TestManifestsUseWhatIsBuilt(t *testing.T) {
 		"modules/argo/go.mod":       "github.com/argoproj/argo-workflows/v3 " + argoVersion,
 		"modules/coredns/go.mod":    "github.com/coredns/coredns " + coreDNSVersion,
 		"modules/knative/go.mod":    "knative.dev/serving " + knativeVersion,
+		"modules/eventing/go.mod":   "knative.dev/eventing " + eventingVersion,
 		"modules/traefik/go.mod":    "github.com/traefik/traefik/v3 " + traefikVersion,
 		"../gateway/traefik.yaml":   "image: traefik:" + traefikVersion + "\n",
 		"manifests/cluster.yaml":    "clusterIP: " + dnsService + "\n",

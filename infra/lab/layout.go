@@ -34,6 +34,7 @@ const (
 	argoVersion       = "v3.7.16"
 	coreDNSVersion    = "v1.12.4"
 	knativeVersion    = "v0.48.0"
+	eventingVersion   = "v0.47.0"
 	traefikVersion    = "v3.7.11"
 )
 
@@ -58,6 +59,8 @@ type layout struct {
 	cache  string // programs and images, kept
 	run    string // everything of the running cluster, removed by down
 	logs   string // kept until the next up
+	// eventing says whether Knative Eventing belongs to this lab.
+	eventing bool
 }
 
 // socketPathLimit is what the kernel takes for the path of a unix socket, its closing zero left out.
@@ -73,8 +76,14 @@ func newLayout() (layout, error) {
 	if len(l.containerd("containerd.sock.ttrpc")) > socketPathLimit {
 		return layout{}, fmt.Errorf("the path %s is too long for a socket: set XDG_CACHE_HOME to a shorter folder", l.run)
 	}
+	// An up that does not ask for Eventing repairs that of a lab that has it.
+	_, err = os.Stat(l.eventingMark())
+	l.eventing = err == nil
 	return l, nil
 }
+
+// eventingMark is a file that is there when the running lab has Knative Eventing.
+func (l layout) eventingMark() string { return filepath.Join(l.run, "eventing") }
 
 // findSource sets the folder of this repository, which is the working folder or above it.
 func (l *layout) findSource() error {
@@ -117,10 +126,11 @@ func (l layout) components() []component.Component {
 		version    = "-X k8s.io/component-base/version."
 		argo       = "github.com/argoproj/argo-workflows/v3"
 		serving    = "knative.dev/serving"
+		eventing   = "knative.dev/eventing"
 		traefik    = "github.com/traefik/traefik/v3"
 		kubernetes = "k8s.io/kubernetes/cmd/"
 	)
-	return []component.Component{
+	all := []component.Component{
 		{
 			Name: "pause", Module: filepath.Join(l.source, "infra", "lab", "pause"),
 			Programs: []component.Program{{Name: "pause", Package: "."}},
@@ -190,6 +200,21 @@ func (l layout) components() []component.Component {
 				version + "gitTreeState=clean",
 		},
 	}
+	if l.eventing {
+		all = append(all, component.Component{
+			Name: "eventing", Module: module("eventing"),
+			Programs: []component.Program{
+				{Name: "eventing-controller", Package: eventing + "/cmd/controller"},
+				{Name: "eventing-mtping", Package: eventing + "/cmd/mtping"},
+				{Name: "eventing-webhook", Package: eventing + "/cmd/webhook"},
+			},
+			Keep: map[string]string{
+				"manifests/core":         eventing + "//config/core",
+				"manifests/integrations": eventing + "//third_party/eventing-integrations-latest",
+			},
+		})
+	}
+	return all
 }
 
 // programs are the paths of what was built, by the programs' names.

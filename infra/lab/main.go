@@ -20,7 +20,8 @@ import (
 
 const usage = `usage: lab COMMAND
 
-  up                     build what is missing, start what does not run, repair what is broken
+  up [-eventing]         build what is missing, start what does not run, repair what is broken; with -eventing the lab
+                         also gets Knative Eventing, and has it until it is down
   down                   end everything and leave the machine as it was
   status                 say what runs; the exit code is 1 when something does not
   kubeconfig [-user X]   print the path of a kubeconfig: the administrator's, or that of a user X without any rights
@@ -51,6 +52,11 @@ func command(ctx context.Context, args []string, out io.Writer) error {
 	}
 	switch name, args := args[0], args[1:]; name {
 	case "up":
+		flags := flag.NewFlagSet(name, flag.ContinueOnError)
+		flags.BoolVar(&l.eventing, "eventing", l.eventing, "add Knative Eventing")
+		if err := flags.Parse(args); err != nil {
+			return err
+		}
 		return up(ctx, l, out)
 	case "down":
 		return down(ctx, l, out)

@@ -129,6 +129,11 @@ func prepare(ctx context.Context, l layout) error {
 	if err := errors.Join(forgetOtherBoot(l), host.KeepSettings(filepath.Join(l.run, "settings.json"), settings)); err != nil {
 		return err
 	}
+	if l.eventing {
+		if err := os.WriteFile(l.eventingMark(), nil, 0o600); err != nil {
+			return err
+		}
+	}
 	err := errors.Join(
 		host.EnsureBridge(ctx, bridge, address+"/24"),
 		host.Set("net.ipv4.ip_forward", "1"),
