@@ -42,6 +42,7 @@ func TestTheServiceOnACluster(t *testing.T) {
 		{"a job whose workflow was deleted runs again", testVanished},
 		{"manifests that are applied again change nothing", testApplyTwice},
 		{"a rollout fails no request and loses no line", testRollout},
+		{"a PingSource calls reconcile in place of the CronJob", testPingSource},
 		// What follows disturbs all others.
 		{"twenty jobs outlive Argo's controller", testControllerKilled},
 		{"jobs outlive the API server and Postgres", testRestarts},
