@@ -37,6 +37,11 @@ func testPingSource(t *testing.T, c *cluster) {
 		return strings.Contains(state, `"status":"True"`), state
 	})
 
+	// Eventing keeps a token for an hour, by the account's name. The one of a source that a test before has deleted is of an account
+	// that is gone, and refused.
+	c.kubectl(t, "rollout", "restart", "deployment/pingsource-mt-adapter", "-n", "knative-eventing")
+	c.kubectl(t, "rollout", "status", "deployment/pingsource-mt-adapter", "-n", "knative-eventing")
+
 	account := c.kubectl(t, "get", "pingsource", "schedule", "-n", "sumo-k8", "-o", "jsonpath={.status.auth.serviceAccountName}")
 	token := func(account, audience string) string {
 		return c.kubectl(t, "create", "token", account, "-n", "sumo-k8", "--audience", audience)
