@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -34,6 +35,37 @@ func TestALayoutWithoutRoomForSocketsIsRefused(t *testing.T) {
 		case !test.fits && (err == nil || !strings.Contains(err.Error(), "XDG_CACHE_HOME")):
 			t.Errorf("%s: %+v is accepted, or the error names no cure: %v", name, l, err)
 		}
+	}
+}
+
+func TestALabThatHasEventingKeepsIt(t *testing.T) {
+	t.Setenv("XDG_CACHE_HOME", t.TempDir())
+	has := func() bool {
+		l, err := newLayout()
+		if err != nil {
+			t.Fatal(err)
+		}
+		built := false
+		for _, c := range l.components() {
+			built = built || c.Name == "eventing"
+		}
+		if built != l.eventing {
+			t.Errorf("a lab with eventing %t builds it: %t", l.eventing, built)
+		}
+		return built
+	}
+	if has() {
+		t.Error("a lab that did not ask for Eventing has it")
+	}
+	l, err := newLayout()
+	if err == nil {
+		err = errors.Join(os.MkdirAll(l.run, 0o700), os.WriteFile(l.eventingMark(), nil, 0o600))
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !has() {
+		t.Error("the next up forgets Eventing")
 	}
 }
 
