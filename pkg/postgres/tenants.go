@@ -89,8 +89,8 @@ func (d *DB) DueTenant(ctx context.Context, retry time.Duration) (tenant.Tenant,
 
 // Provisioned implements tenant.Store.
 func (d *DB) Provisioned(ctx context.Context, t tenant.Tenant, next time.Duration) error {
-	if err := d.q.Provisioned(ctx, db.ProvisionedParams{ID: t.ID, UpdatedAt: t.UpdatedAt, Next: next}); err != nil {
-		return translate(err, "noting that a tenant was provisioned")
+	if _, err := d.q.Provisioned(ctx, db.ProvisionedParams{ID: t.ID, UpdatedAt: t.UpdatedAt, Next: next}); err != nil {
+		return translate(orNoTenant(err, t.ID), "noting that a tenant was provisioned")
 	}
 	return nil
 }

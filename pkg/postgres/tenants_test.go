@@ -296,12 +296,23 @@ func TestProvisionIsDueWhenATenantIsMadeOrChangedAndAfterAWhile(t *testing.T) {
 func TestARetiredTenantIsNeverProvisioned(t *testing.T) {
 	t.Parallel()
 	d := setup(t)
-	newTenant(t, d, "acme", roomy)
-	if _, err := d.RetireTenant(t.Context(), "acme", false); err != nil {
-		t.Fatal(err)
+	for _, id := range []string{"acme", "early"} {
+		newTenant(t, d, id, roomy)
+	}
+	early, found, err := d.DueTenant(t.Context(), time.Hour)
+	if err != nil || !found {
+		t.Fatal(found, err)
+	}
+	for _, id := range []string{"acme", "early"} {
+		if _, err := d.RetireTenant(t.Context(), id, false); err != nil {
+			t.Fatal(err)
+		}
 	}
 	if ids := dueIDs(t, d); ids != nil {
 		t.Errorf("%v are due", ids)
+	}
+	if err := d.Provisioned(t.Context(), early, time.Hour); problem.CodeOf(err) != problem.NotFound {
+		t.Errorf("of one that was provisioned meanwhile: %v", err)
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 
 	"github.com/sumo-k8/sumo-k8/pkg/artifact"
 	"github.com/sumo-k8/sumo-k8/pkg/job"
+	"github.com/sumo-k8/sumo-k8/pkg/problem"
 	"github.com/sumo-k8/sumo-k8/pkg/scenario"
 	"github.com/sumo-k8/sumo-k8/pkg/tenant"
 )
@@ -237,8 +238,10 @@ func (s scenarios) PruneUploads(context.Context, time.Time, int) (int, error) { 
 type tenants struct {
 	due         []tenant.Tenant
 	broken      string // the id of one that cannot be provisioned
+	retired     string // the id of one that is retired while it is provisioned
 	dueErr      error
 	provisioned []string
+	removed     []string
 }
 
 func (s *tenants) DueTenant(context.Context, time.Duration) (tenant.Tenant, bool, error) {
@@ -251,6 +254,9 @@ func (s *tenants) DueTenant(context.Context, time.Duration) (tenant.Tenant, bool
 }
 
 func (s *tenants) Provisioned(_ context.Context, t tenant.Tenant, _ time.Duration) error {
+	if t.ID == s.retired {
+		return problem.New(problem.NotFound, "No tenant %q.", t.ID)
+	}
 	s.provisioned = append(s.provisioned, t.ID)
 	return nil
 }
@@ -262,7 +268,10 @@ func (s *tenants) Provision(_ context.Context, t tenant.Tenant) error {
 	return nil
 }
 
-func (*tenants) Deprovision(context.Context, tenant.Tenant) error { return errAway }
+func (s *tenants) Deprovision(_ context.Context, t tenant.Tenant) error {
+	s.removed = append(s.removed, t.ID)
+	return nil
+}
 
 // unlocked is a lock that nobody else has.
 func unlocked(ctx context.Context, _ string, fn func(context.Context) error) (bool, error) {

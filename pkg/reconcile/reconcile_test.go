@@ -323,6 +323,10 @@ func TestTenantsAreProvisioned(t *testing.T) {
 			name: "one that fails keeps no other waiting", store: tenants{due: all[:3], broken: "t01"},
 			wantReport: reconcile.Report{Provisioned: 2, Unprovisioned: 1}, wantLast: "t02",
 		},
+		{
+			name: "what is made for one that is retired meanwhile is removed", store: tenants{due: all[:3], retired: "t01"},
+			wantReport: reconcile.Report{Provisioned: 2}, wantLast: "t02",
+		},
 		{name: "twenty at a time", store: tenants{due: all}, wantReport: reconcile.Report{Provisioned: 20}, wantLast: "t19"},
 		{name: "a record that is away is told", store: tenants{due: all, dueErr: errAway}, wantErr: errAway},
 	}
@@ -341,6 +345,9 @@ func TestTenantsAreProvisioned(t *testing.T) {
 			}
 			if n := len(tt.store.provisioned); n != report.Provisioned || n > 0 && tt.store.provisioned[n-1] != tt.wantLast {
 				t.Errorf("provisioned %v, want the last to be %s", tt.store.provisioned, tt.wantLast)
+			}
+			if removed := strings.Join(tt.store.removed, " "); removed != tt.store.retired {
+				t.Errorf("removed %q, want %q", removed, tt.store.retired)
 			}
 		})
 	}

@@ -2,8 +2,10 @@ package reconcile
 
 import (
 	"context"
+	"fmt"
 	"time"
 
+	"github.com/sumo-k8/sumo-k8/pkg/problem"
 	"github.com/sumo-k8/sumo-k8/pkg/tenant"
 )
 
@@ -44,10 +46,17 @@ func (r *Reconciler) provision(ctx context.Context, rep *Report) error {
 			r.Log.Error().Err(err).Str("tenant", t.ID).Msg("tenant not provisioned")
 			continue
 		}
-		if err := r.Tenants.Provisioned(ctx, t, provisionEvery); err != nil {
+		switch err := r.Tenants.Provisioned(ctx, t, provisionEvery); problem.CodeOf(err) {
+		case "":
+			rep.Provisioned++
+		case problem.NotFound:
+			// Whoever retired it may have removed its namespace before we made it again.
+			if err := r.Provisioner.Deprovision(ctx, t); err != nil {
+				return fmt.Errorf("removing what tenant %s had no longer: %w", t.ID, err)
+			}
+		default:
 			return err
 		}
-		rep.Provisioned++
 	}
 	return nil
 }

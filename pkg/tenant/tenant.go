@@ -65,8 +65,9 @@ type Store interface {
 	// longest; false when there is none. No other caller gets it before retry has passed. A tenant is due when it was made
 	// or changed, and when the time given to Provisioned is over; one that was retired never is.
 	DueTenant(ctx context.Context, retry time.Duration) (Tenant, bool, error)
-	// Provisioned notes that t, as DueTenant returned it, has what it should have, and is due again after next. It does
-	// nothing when t was changed since.
+	// Provisioned notes that t, as DueTenant returned it, has what it should have, and is due again after next; when t was
+	// changed since, it stays due. It answers problem.NotFound when t was retired since: nobody then will look at what was
+	// provided for it after that.
 	Provisioned(ctx context.Context, t Tenant, next time.Duration) error
 	// RetireTenant revokes all keys of the tenant, so that nothing new is accepted for it, and asks for its active jobs to
 	// be cancelled. Unless force is set, a tenant with jobs waiting or running is problem.Conflict and stays as it is.

@@ -48,9 +48,11 @@ WHERE id = (
 )
 RETURNING *;
 
--- name: Provisioned :exec
--- A tenant that was changed meanwhile stays due.
-UPDATE tenants SET provision_at = now() + @next::interval WHERE id = @id AND updated_at = @updated_at;
+-- name: Provisioned :one
+-- A tenant that was changed meanwhile stays due. No row when it was retired.
+UPDATE tenants SET provision_at = CASE WHEN updated_at = @updated_at THEN now() + @next::interval ELSE provision_at END
+WHERE id = @id AND retired_at IS NULL
+RETURNING id;
 
 -- name: RetireTenant :exec
 UPDATE tenants SET retired_at = now() WHERE id = @id AND retired_at IS NULL;

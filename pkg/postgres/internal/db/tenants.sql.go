@@ -197,20 +197,24 @@ func (q *Queries) NextSubmission(ctx context.Context, arg NextSubmissionParams) 
 	return wait, err
 }
 
-const provisioned = `-- name: Provisioned :exec
-UPDATE tenants SET provision_at = now() + $1::interval WHERE id = $2 AND updated_at = $3
+const provisioned = `-- name: Provisioned :one
+UPDATE tenants SET provision_at = CASE WHEN updated_at = $1 THEN now() + $2::interval ELSE provision_at END
+WHERE id = $3 AND retired_at IS NULL
+RETURNING id
 `
 
 type ProvisionedParams struct {
+	UpdatedAt time.Time
 	Next      time.Duration
 	ID        string
-	UpdatedAt time.Time
 }
 
-// A tenant that was changed meanwhile stays due.
-func (q *Queries) Provisioned(ctx context.Context, arg ProvisionedParams) error {
-	_, err := q.db.Exec(ctx, provisioned, arg.Next, arg.ID, arg.UpdatedAt)
-	return err
+// A tenant that was changed meanwhile stays due. No row when it was retired.
+func (q *Queries) Provisioned(ctx context.Context, arg ProvisionedParams) (string, error) {
+	row := q.db.QueryRow(ctx, provisioned, arg.UpdatedAt, arg.Next, arg.ID)
+	var id string
+	err := row.Scan(&id)
+	return id, err
 }
 
 const retireTenant = `-- name: RetireTenant :exec
