@@ -3,6 +3,7 @@ package rest
 import (
 	"context"
 	"net/http"
+	"sync/atomic"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -27,14 +28,25 @@ const checkTimeout = 900 * time.Millisecond
 // Register adds /health and /ready to api.
 func (h Health) Register(api huma.API) {
 	tags := []string{"Health"}
+	health, ready := h.answer("healthy", "unhealthy"), h.answer("ready", "not_ready")
 	Register(api, Public, huma.Operation{
 		OperationID: "health", Method: http.MethodGet, Path: "/health", Tags: tags,
 		Summary: "Say what works", Responses: map[string]*huma.Response{"503": h.unwell(api)},
-	}, h.answer("healthy", "unhealthy"))
+	}, func(ctx context.Context, _ *struct{}) (*healthAnswer, error) { return health(ctx), nil })
+	var started atomic.Pointer[healthAnswer]
 	Register(api, Public, huma.Operation{
 		OperationID: "ready", Method: http.MethodGet, Path: "/ready", Tags: tags,
 		Summary: "Say whether requests can be served", Responses: map[string]*huma.Response{"503": h.unwell(api)},
-	}, h.answer("ready", "not_ready"))
+	}, func(ctx context.Context, in *readyInput) (*healthAnswer, error) {
+		if first := started.Load(); in.Once && first != nil {
+			return first, nil
+		}
+		out := ready(ctx)
+		if out.Status == http.StatusOK {
+			started.CompareAndSwap(nil, out)
+		}
+		return out, nil
+	})
 }
 
 // HealthReport is the answer of /health and /ready. Clients of the predecessor read it with either status.
@@ -46,15 +58,21 @@ type HealthReport struct {
 	Timestamp        time.Time `json:"timestamp"`
 }
 
+// readyInput tells the probe of an instance from somebody who wants to know. What an instance needs is shared by all of them: were
+// they taken out together while it is away, requests would wait for nobody instead of being told what is wrong and when to come again.
+type readyInput struct {
+	Once bool `query:"once" doc:"For probes: an instance that was ready once stays so, with the answer of then, and tells each request itself what is away."`
+}
+
 type healthAnswer struct {
 	Status int
 	Body   HealthReport
 }
 
-func (h Health) answer(well, unwell string) func(context.Context, *struct{}) (*healthAnswer, error) {
+func (h Health) answer(well, unwell string) func(context.Context) *healthAnswer {
 	// Nobody needs a key for this, so however many ask at once, Postgres and the others are asked once.
 	var shared singleflight.Group
-	return func(ctx context.Context, _ *struct{}) (*healthAnswer, error) {
+	return func(ctx context.Context) *healthAnswer {
 		report, _, _ := shared.Do("", func() (any, error) { // has no error
 			return h.check(context.WithoutCancel(ctx)), nil // whose client leaves, others wait for the answer too
 		})
@@ -63,7 +81,7 @@ func (h Health) answer(well, unwell string) func(context.Context, *struct{}) (*h
 		if !out.Body.DBAvailable || !out.Body.StorageAvailable || h.Kubernetes != nil && !out.Body.K8sAvailable {
 			out.Status, out.Body.Status = http.StatusServiceUnavailable, unwell
 		}
-		return out, nil
+		return out
 	}
 }
 

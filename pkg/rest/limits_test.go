@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -218,6 +219,37 @@ func TestWhatIsRememberedIsBounded(t *testing.T) {
 	}
 }
 
+func TestAnInstanceThatWasReadyOnceStaysSoForItsProbe(t *testing.T) {
+	t.Parallel()
+	var away atomic.Bool
+	away.Store(true)
+	mux := http.NewServeMux()
+	api := NewAPI(mux, Keys{})
+	Health{
+		Database: func(context.Context) error {
+			if away.Load() {
+				return errors.New("away")
+			}
+			return nil
+		},
+		Objects: func(context.Context) error { return nil }, Now: time.Now,
+	}.Register(api)
+	ask := func(path string) int {
+		w := httptest.NewRecorder()
+		mux.ServeHTTP(w, httptest.NewRequest("GET", path, nil))
+		return w.Code
+	}
+	for i, step := range []struct {
+		away        bool
+		probe, full int
+	}{{true, 503, 503}, {false, 200, 200}, {true, 200, 503}} {
+		away.Store(step.away)
+		if probe, full := ask("/ready?once=true"), ask("/ready"); probe != step.probe || full != step.full {
+			t.Errorf("step %d: the probe got %d and others %d, want %d and %d", i+1, probe, full, step.probe, step.full)
+		}
+	}
+}
+
 func TestHealthAsksOnceForAllWhoAskAtOnce(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -231,8 +263,8 @@ func TestHealthAsksOnceForAllWhoAskAtOnce(t *testing.T) {
 			go func() {
 				ctx, leave := context.WithCancel(t.Context())
 				leave() // as clients do
-				if out, err := answer(ctx, nil); err != nil || out.Status != http.StatusOK || out.Body.Status != "healthy" {
-					t.Errorf("answered %+v, %v", out, err)
+				if out := answer(ctx); out.Status != http.StatusOK || out.Body.Status != "healthy" {
+					t.Errorf("answered %+v", out)
 				}
 			}()
 		}
