@@ -17,10 +17,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/uuid"
 	"github.com/rs/zerolog"
-	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
-	"sigs.k8s.io/yaml"
 
 	"github.com/sumo-k8/sumo-k8/pkg/artifact"
 	"github.com/sumo-k8/sumo-k8/pkg/job"
@@ -32,8 +30,9 @@ import (
 	"github.com/sumo-k8/sumo-k8/templates"
 )
 
-// labVariable names the kubeconfig of a cluster with Argo's controller, whose pods reach the object store of S3_ENDPOINT.
-// `make e2e` sets it, with the object store's settings. The tests below are about that cluster; without it they are not run.
+// labVariable names the kubeconfig of a cluster with Argo's controller, where deploy/ is applied and pods reach the object store of
+// S3_ENDPOINT. `make e2e` sets it, with the object store's settings. The tests below are about that cluster; without it they are
+// not run.
 const labVariable = "SUMO_K8_LAB_KUBECONFIG"
 
 var record = flag.Bool("record", false, "write the workflows that the lab shows to testdata")
@@ -79,9 +78,6 @@ func setupLab(t *testing.T) *lab {
 		t.Skip(labVariable + " is not set")
 	}
 	admin := labClient(t, "")
-	for _, file := range []string{"rbac.yaml", "priorities.yaml"} {
-		applyFile(t, admin, filepath.Join("..", "..", "deploy", "base", file))
-	}
 	id := "lab-" + strings.ToLower(uuid.NewString()[:8])
 	l := &lab{admin: admin, tenant: tenant.Tenant{
 		ID: id, Namespace: tenant.NamespaceFor(id), Limits: tenant.Limits{MaxCPU: 8, MaxMemoryGi: 16, MaxConcurrentJobs: 8},
@@ -124,44 +120,6 @@ func setupLab(t *testing.T) *lab {
 	t.Cleanup(l.Engine.Close)
 	l.logs = kube.NewLogs(labClient(t, "logs"))
 	return l
-}
-
-// applyFile applies a manifest as `kubectl apply` does.
-func applyFile(t *testing.T, client rest.Interface, name string) {
-	t.Helper()
-	text, err := os.ReadFile(name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, document := range bytes.Split(text, []byte("\n---\n")) {
-		body, err := yaml.YAMLToJSONStrict(document)
-		if err != nil {
-			t.Fatal(err)
-		}
-		var o struct {
-			APIVersion, Kind string
-			Metadata         struct{ Name, Namespace string }
-		}
-		if err := json.Unmarshal(body, &o); err != nil {
-			t.Fatal(err)
-		}
-		path := []string{"/apis", o.APIVersion}
-		if !strings.Contains(o.APIVersion, "/") {
-			path[0] = "/api"
-		}
-		if o.Metadata.Namespace != "" {
-			path = append(path, "namespaces", o.Metadata.Namespace)
-		}
-		plural := strings.ToLower(o.Kind) + "s"
-		if strings.HasSuffix(plural, "ss") {
-			plural = strings.TrimSuffix(plural, "s") + "es"
-		}
-		err = client.Patch(types.ApplyYAMLPatchType).AbsPath(append(path, plural, o.Metadata.Name)...).
-			Param("fieldManager", "lab").Param("force", "true").Body(body).Do(t.Context()).Error()
-		if err != nil {
-			t.Fatalf("applying %s %s: %v", o.Kind, o.Metadata.Name, err)
-		}
-	}
 }
 
 // job makes a job of a scenario that ships with the project.
