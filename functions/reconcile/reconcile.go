@@ -44,7 +44,7 @@ func (f *Function) Register(api huma.API) {
 		OperationID: "reconcile", Method: http.MethodPost, Path: "/reconcile", Tags: []string{"Operators"},
 		Summary: "Reconcile now",
 		Description: "What the schedule calls, with a plain POST or with a CloudEvent, binary or structured, whose content does not matter. " +
-			"A call while another is at work returns at once with skipped true.",
+			"A call while another is at work returns at once with skipped true, and one whose process is told to stop with interrupted true.",
 	}, func(ctx context.Context, in *request) (*answer, error) {
 		window := time.Duration(in.WindowSeconds) * time.Second
 		if in.WindowSeconds < 0 {
@@ -129,7 +129,8 @@ func (f *Function) run(ctx context.Context, window time.Duration) (reconcile.Rep
 	}()
 	report, err := f.Run(ctx, window)
 	if errors.Is(context.Cause(ctx), errStopping) {
-		return report, nil // whatever was left undone, the next call does
+		report.Interrupted = true
+		return report, nil
 	}
 	return report, err
 }

@@ -2,6 +2,7 @@ package reconcile
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"net"
 	"net/http"
@@ -178,9 +179,13 @@ func TestAStopEndsTheWindowWithWhatWasDone(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	response.Body.Close()
-	if response.StatusCode != http.StatusOK {
-		t.Errorf("answered %d", response.StatusCode)
+	defer response.Body.Close()
+	var report reconcile.Report
+	if err := json.NewDecoder(response.Body).Decode(&report); err != nil {
+		t.Fatal(err)
+	}
+	if response.StatusCode != http.StatusOK || report.Passes != 3 || !report.Interrupted {
+		t.Errorf("answered %d with %+v", response.StatusCode, report)
 	}
 	if err := <-ended; err != nil {
 		t.Error(err)

@@ -71,6 +71,7 @@ func DefaultConfig() Config {
 // Report counts what one Run did.
 type Report struct {
 	Skipped       bool `json:"skipped"`        // another process was at it
+	Interrupted   bool `json:"interrupted"`    // the process was told to stop; what was left undone, the next call does
 	Passes        int  `json:"passes"`         // how often record and engine were compared
 	Active        int  `json:"active"`         // jobs pending or running at the last pass
 	Dispatched    int  `json:"dispatched"`     // queued jobs handed to the engine

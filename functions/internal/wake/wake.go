@@ -93,9 +93,9 @@ func detail(body []byte) string {
 	return strings.ToValidUTF8(string(body[:min(len(body), enough)]), "")
 }
 
-// pauses are those after calls that were skipped, because another call was at work. That one may have looked at the jobs
-// for the last time before the change that we call for, and be busy with its end. When it is still at work after the
-// last pause, it is following jobs and sees every change.
+// pauses are those after calls that were skipped, because another call was at work, or interrupted, because their process is
+// being replaced. That other one may have looked at the jobs for the last time before the change that we call for, and be busy
+// with its end. When it is still at work after the last pause, it is following jobs and sees every change.
 var pauses = []time.Duration{time.Second, 3 * time.Second, 10 * time.Second}
 
 // Waker calls in the background, one call at a time.
@@ -151,7 +151,7 @@ func (w *Waker) run(ctx context.Context) {
 func (w *Waker) wake(ctx context.Context) error {
 	for i := 0; ; i++ {
 		report, err := w.caller.Call(ctx)
-		if err != nil || !report.Skipped || i == len(w.pauses) {
+		if err != nil || !report.Skipped && !report.Interrupted || i == len(w.pauses) {
 			return err
 		}
 		select {

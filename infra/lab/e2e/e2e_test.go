@@ -260,6 +260,15 @@ func testRights(t *testing.T, c *cluster) {
 	if diff := cmp.Diff(string(want), got.String()); diff != "" {
 		t.Errorf("rights differ (-want +got):\n%s", diff)
 	}
+	// The table does not show that those who provide for tenants are held to tenants' namespaces.
+	for _, account := range []string{"auth", "reconcile"} {
+		for _, namespace := range []string{a.namespace, "kube-system", "sumo-k8", "default"} {
+			out, err := c.tryKubectl(t, "create", "configmap", "probe", "--namespace", namespace, "--dry-run=server", "--as=system:serviceaccount:sumo-k8:"+account)
+			if held := strings.Contains(out, "namespaces of its tenants only"); (err == nil) != (namespace == a.namespace) || held != (err != nil) {
+				t.Errorf("%s writes to %s: %v: %s", account, namespace, err, out)
+			}
+		}
+	}
 }
 
 // rights is kubectl's table without what every account may do: ask for its own rights, and read public addresses.
