@@ -205,8 +205,6 @@ func TestTheWholePathEndsWithTheVerdict(t *testing.T) {
 
 func TestAFailureIsTheLastLineAndTheExitCode(t *testing.T) {
 	t.Parallel()
-	away := httptest.NewServer(http.NotFoundHandler())
-	away.Close()
 	notConfigured := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		fail(w, http.StatusServiceUnavailable, "No admin key is configured.")
 	}))
@@ -236,7 +234,7 @@ func TestAFailureIsTheLastLineAndTheExitCode(t *testing.T) {
 			last: `making tenant \S+: POST \S+/auth/register answered 401: The admin key is not valid\.`},
 		"admin calls not configured": {args: []string{"--url", notConfigured.URL, "--admin-key", "k"}, last: `answered 503: No admin key is configured\.`},
 		"something else answers":     {args: []string{"--url", proxy.URL, "--admin-key", "k"}, last: `answered 502: Bad Gateway "<html>bad gateway\\n"`},
-		"nobody answers":             {args: []string{"--url", away.URL, "--admin-key", "k"}, last: `POST \S+/auth/register: .*connection refused`},
+		"nobody answers":             {args: []string{"--url", "http://127.0.0.1:1", "--admin-key", "k"}, last: `POST \S+/auth/register: .*connection refused`},
 		"no such scenario": {args: []string{"--url", server.URL, "--admin-key", testAdminKey, "--networks", good, "nowhere"},
 			last: `submitting nowhere: open \S+nowhere.zip: no such file`},
 		"a refused scenario": {args: []string{"--url", server.URL, "--admin-key", testAdminKey, "--networks", broken},

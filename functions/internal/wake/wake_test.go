@@ -123,15 +123,13 @@ func TestACallThatFailsSaysWhy(t *testing.T) {
 	t.Cleanup(elsewhere.Close)
 	moved := httptest.NewServer(http.RedirectHandler(elsewhere.URL, http.StatusTemporaryRedirect))
 	t.Cleanup(moved.Close)
-	gone := httptest.NewServer(http.NotFoundHandler())
-	gone.Close()
 	for name, test := range map[string]struct {
 		edit func(*Caller)
 		want string
 	}{
 		"a failure":        {func(*Caller) { f.answers <- "" }, "Postgres is away."},
 		"another program":  {func(*Caller) { f.answers <- "<html>" }, "not a report"},
-		"nobody":           {func(c *Caller) { c.URL = gone.URL }, "refused"},
+		"nobody":           {func(c *Caller) { c.URL = "http://127.0.0.1:1" }, "refused"},
 		"a redirect":       {func(c *Caller) { c.URL = moved.URL }, "307"},
 		"no token":         {func(c *Caller) { c.TokenFile = "/does/not/exist" }, "RECONCILE_TOKEN_FILE"},
 		"an unusable host": {func(c *Caller) { c.URL = "http://[" }, "calling reconcile"},
