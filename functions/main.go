@@ -243,8 +243,9 @@ func addCluster(parts *wire.Parts) (stop func(), err error) {
 var priorityClasses = map[job.Priority]string{job.Low: "sumo-k8-low", job.Normal: "sumo-k8-normal", job.High: "sumo-k8-high"}
 
 func provisioner(cfg config.Config, client rest.Interface) *kube.Provisioner {
+	access, secret := cfg.RunS3Keys()
 	p := &kube.Provisioner{Client: client, Home: cfg.Namespace, Store: kube.ObjectStore{
-		Endpoint: cfg.S3Endpoint, Region: cfg.S3Region, Bucket: cfg.S3Bucket, AccessKey: cfg.S3AccessKey, SecretKey: cfg.S3SecretKey,
+		Endpoint: cfg.S3Endpoint, Region: cfg.S3Region, Bucket: cfg.S3Bucket, AccessKey: access, SecretKey: secret,
 	}}
 	for _, version := range slices.Sorted(maps.Keys(cfg.SumoImages)) {
 		p.Runs = append(p.Runs, templates.Settings{

@@ -34,6 +34,8 @@ type Config struct {
 	S3Bucket         string `env:"S3_BUCKET" envDefault:"sumo-k8" doc:"Bucket for scenarios and results."`
 	S3AccessKey      string `env:"S3_ACCESS_KEY" doc:"Access key; empty for the SDK's own chain (IRSA, instance role, files)."`
 	S3SecretKey      string `env:"S3_SECRET_KEY" doc:"Secret key that goes with S3_ACCESS_KEY."`
+	RunS3AccessKey   string `env:"RUN_S3_ACCESS_KEY" doc:"Access key by which runs fetch scenarios and store results, with ENGINE=argo; empty for S3_ACCESS_KEY."`
+	RunS3SecretKey   string `env:"RUN_S3_SECRET_KEY" doc:"Secret key that goes with RUN_S3_ACCESS_KEY."`
 
 	Engine  string `env:"ENGINE" doc:"What runs jobs: argo (workflows on a Kubernetes cluster), local (processes of the reconcile function, which then must not scale to zero), or empty for none."`
 	RunsDir string `env:"RUNS_DIR" envDefault:"/var/lib/sumo-k8/runs" doc:"Folder of runs under way, with ENGINE=local; shared with the logs function."`
@@ -127,6 +129,13 @@ func (c Config) check() error {
 	if u, err := url.Parse(c.ReconcileURL); c.ReconcileURL != "" && (err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https") {
 		return fmt.Errorf("RECONCILE_URL is %q; it must be an http or https URL, such as http://reconcile.sumo-k8.svc.cluster.local/reconcile", c.ReconcileURL)
 	}
+	for _, pair := range []struct{ name, access, secret string }{
+		{"S3", c.S3AccessKey, c.S3SecretKey}, {"RUN_S3", c.RunS3AccessKey, c.RunS3SecretKey},
+	} {
+		if (pair.access == "") != (pair.secret == "") {
+			return fmt.Errorf("%s_ACCESS_KEY and %[1]s_SECRET_KEY are only of use together", pair.name)
+		}
+	}
 	for name, endpoint := range map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": c.TraceEndpoint, "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": c.TracesEndpoint} {
 		if u, err := url.Parse(endpoint); endpoint != "" && (err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https") {
 			return fmt.Errorf("%s is %q; it must be an http or https URL, such as http://collector:4318", name, endpoint)
@@ -150,6 +159,14 @@ func (c Config) check() error {
 		return fmt.Errorf("DEFAULT_TIMEOUT (%s) must not exceed MAX_TIMEOUT (%s)", c.DefaultTimeout, c.MaxTimeout)
 	}
 	return nil
+}
+
+// RunS3Keys are the access key and the secret key of runs, or empty.
+func (c Config) RunS3Keys() (access, secret string) {
+	if c.RunS3AccessKey != "" {
+		return c.RunS3AccessKey, c.RunS3SecretKey
+	}
+	return c.S3AccessKey, c.S3SecretKey
 }
 
 // Tracing reports whether traces are made.

@@ -44,7 +44,7 @@ func TestUnusableSettingsAreNamed(t *testing.T) {
 	for name, value := range map[string]string{
 		"MAX_UPLOAD_MIB": "0", "DEFAULT_TIMEOUT": "48h", "LINK_LIFETIME": "-1s", "ENGINE": "steam", "MAX_QUEUED_JOBS": "many", "STREAM_LIMIT": "0s",
 		"SUBMISSIONS_PER_MINUTE": "-1", "CALLS_PER_SECOND": "-1", "WRONG_KEYS_PER_MINUTE": "-1", "TRUSTED_PROXIES": "10.0.0.0",
-		"TOLERATIONS":   "pool=spot:Never",
+		"TOLERATIONS": "pool=spot:Never", "S3_ACCESS_KEY": "without its secret", "RUN_S3_SECRET_KEY": "without its key",
 		"RECONCILE_URL": "reconcile", "RECONCILE_CALLERS": "sumo-k8/schedule,submit", "DATABASE_CONNECTIONS": "1", "OTEL_EXPORTER_OTLP_ENDPOINT": "collector:4318", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": "/v1/traces", "SHUTDOWN_QUIET": "-1s", "DATABASE_POOLED": "perhaps",
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -68,6 +68,23 @@ func TestOriginsAreExact(t *testing.T) {
 		t.Setenv("CORS_ORIGINS", value)
 		if _, err := Load(); (err == nil) != ok || err != nil && !strings.Contains(err.Error(), "CORS_ORIGINS") {
 			t.Errorf("%q: %v", value, err)
+		}
+	}
+}
+
+func TestRunsHaveAKeyOfTheirOwnOrThatOfTheFunctions(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		c              Config
+		access, secret string
+	}{
+		{Config{}, "", ""},
+		{Config{S3AccessKey: "a", S3SecretKey: "b"}, "a", "b"},
+		{Config{RunS3AccessKey: "c", RunS3SecretKey: "d"}, "c", "d"},
+		{Config{S3AccessKey: "a", S3SecretKey: "b", RunS3AccessKey: "c", RunS3SecretKey: "d"}, "c", "d"},
+	} {
+		if access, secret := tt.c.RunS3Keys(); access != tt.access || secret != tt.secret {
+			t.Errorf("of %+v runs have %q and %q", tt.c, access, secret)
 		}
 	}
 }
