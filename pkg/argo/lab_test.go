@@ -407,8 +407,7 @@ func TestLabLostPodsAreRepeated(t *testing.T) {
 		counted bool
 	}{
 		{"evicted", evict, 11 * time.Second, true},
-		{"deleted", remove, 11 * time.Second, false},
-		{"deleted_at_once", remove, 0, false},
+		{"deleted", remove, 0, false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			j := l.job(t, "ready_to_use/grid.zip", func(j *job.Job) { step := 0.04; j.Options.StepLength = &step })
