@@ -53,6 +53,10 @@ const (
 	atATime = 8
 	// maxListings bounds the runs whose results one observation looks up; those beyond have their turn with the next.
 	maxListings = 500
+	// overlookedAfter is how long Argo may leave a workflow without a phase. It takes a second; with its controller away this is a
+	// change of the workflow now and then, and maxTouches keeps those few.
+	overlookedAfter = 15 * time.Second
+	maxTouches      = 10
 )
 
 // Engine is a job.Engine.
@@ -160,10 +164,14 @@ func (e *Engine) Observe(ctx context.Context) ([]job.Observation, error) {
 	}
 	now := e.now()
 	seen := make([]job.Observation, len(all))
-	listings := 0
+	listings, touches := 0, 0
 	var work errgroup.Group
 	work.SetLimit(atATime)
 	for i, r := range all {
+		if touches < maxTouches && r.workflow.overlooked(now) {
+			touches++
+			work.Go(func() error { e.touch(ctx, r.workflow, now); return nil })
+		}
 		o := r.workflow.observe(now)
 		if o.State != job.Pending && o.StartedAt == nil && !r.started.IsZero() {
 			o.StartedAt = &r.started
@@ -185,6 +193,19 @@ func (e *Engine) Observe(ctx context.Context) ([]job.Observation, error) {
 	}
 	_ = work.Wait() // each leaves its own observation
 	return seen, ctx.Err()
+}
+
+// touch changes a workflow that Argo has overlooked. Argo's controller writes what it has worked on into its own cache as well; when
+// the workflow was deleted meanwhile and another one made under its name, the old copy takes the new one's place there
+// ("Rejecting stale copy of a completed workflow", 3.7.16). The next change puts that right.
+func (e *Engine) touch(ctx context.Context, w *workflow, now time.Time) {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	body := fmt.Sprintf(`{"metadata":{"uid":%q,"annotations":{%q:%q}}}`, w.Metadata.UID, touchedAnnotation, now.UTC().Format(time.RFC3339))
+	err := e.client.Patch(types.MergePatchType).AbsPath(path(w.Metadata.Namespace), w.Metadata.Name).Body([]byte(body)).Do(ctx).Error()
+	if err != nil && !apierrors.IsNotFound(err) && !apierrors.IsConflict(err) {
+		e.log.Warn().Err(err).Str("job", w.jobID()).Msg("a workflow that Argo has not looked at could not be touched")
+	}
 }
 
 // withResults adds the names of the results to the observation of a run that is over.

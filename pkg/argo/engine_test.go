@@ -90,8 +90,9 @@ func TestAWorkflowIsATemplateWithArgumentsAndNothingElse(t *testing.T) {
 	j.Traceparent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 	b.start(t, j)
 	got := b.api.workflow(j.Namespace, j.ID)
-	delete(got["metadata"].(map[string]any), "resourceVersion")
-	delete(got["metadata"].(map[string]any), "uid")
+	for _, given := range []string{"resourceVersion", "uid", "creationTimestamp"} { // by the API server
+		delete(got["metadata"].(map[string]any), given)
+	}
 	text, err := yaml.Marshal(got)
 	if err != nil {
 		t.Fatal(err)
@@ -277,6 +278,49 @@ func TestNothingIsMissedWhenAWatchBreaks(t *testing.T) {
 				time.Sleep(time.Millisecond)
 			}
 		})
+	}
+}
+
+func TestAWorkflowThatArgoHasOverlookedIsTouched(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	overlooked, begun, fresh := aJob(), aJob(), aJob()
+	b.start(t, overlooked, begun, fresh)
+	b.api.set(t, begun.Namespace, begun.ID, statusRunning)
+	for _, j := range []job.Job{overlooked, begun} {
+		b.api.age(j.Namespace, j.ID, overlookedAfter+5*time.Second)
+	}
+	touched := func(j job.Job) bool {
+		annotations := b.api.workflow(j.Namespace, j.ID)["metadata"].(map[string]any)["annotations"].(map[string]any)
+		return annotations[touchedAnnotation] != nil
+	}
+	b.see(t, "the touch", func([]job.Observation) bool { return touched(overlooked) })
+	if touched(begun) || touched(fresh) {
+		t.Error("one that runs, or has just been made, was touched")
+	}
+}
+
+func TestAnOverlookedWorkflowHasAnotherWhileOnceItWasTouched(t *testing.T) {
+	t.Parallel()
+	at := func(age time.Duration) string { return noon.Add(-age).Format(time.RFC3339) }
+	for name, tt := range map[string]struct {
+		created, touched, phase string
+		want                    bool
+	}{
+		"new":                   {at(time.Second), "", "", false},
+		"old":                   {at(time.Minute), "", "", true},
+		"old, and Argo began":   {at(time.Minute), "", "Pending", false},
+		"old, touched just now": {at(time.Minute), at(time.Second), "", false},
+		"touched in vain":       {at(time.Minute), at(30 * time.Second), "", true},
+	} {
+		var w workflow
+		text := fmt.Sprintf(`{"metadata": {"creationTimestamp": %q, "annotations": {%q: %q}}, "status": {"phase": %q}}`, tt.created, touchedAnnotation, tt.touched, tt.phase)
+		if err := json.Unmarshal([]byte(text), &w); err != nil {
+			t.Fatal(err)
+		}
+		if got := w.overlooked(noon); got != tt.want {
+			t.Errorf("%s: %t", name, got)
+		}
 	}
 }
 

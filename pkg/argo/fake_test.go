@@ -103,7 +103,7 @@ func (s *apiServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			refuse(w, http.StatusConflict)
 			return
 		}
-		meta["uid"] = fmt.Sprint("uid-", s.version)
+		meta["uid"], meta["creationTimestamp"] = fmt.Sprint("uid-", s.version), time.Now().UTC().Format(time.RFC3339)
 		write(w, s.store("ADDED", key, object))
 	case "PODS":
 		write(w, map[string]any{"items": s.pods})
@@ -118,15 +118,23 @@ func (s *apiServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			write(w, object)
 		case r.Method == http.MethodPatch:
 			var patch struct {
-				Spec struct {
-					Shutdown string `json:"shutdown"`
-				} `json:"spec"`
+				Metadata struct {
+					UID         string         `json:"uid"`
+					Annotations map[string]any `json:"annotations"`
+				} `json:"metadata"`
+				Spec map[string]any `json:"spec"`
 			}
 			if err := json.NewDecoder(r.Body).Decode(&patch); err != nil {
 				refuse(w, http.StatusBadRequest)
 				return
 			}
-			object["spec"].(map[string]any)["shutdown"] = patch.Spec.Shutdown
+			meta := object["metadata"].(map[string]any)
+			if patch.Metadata.UID != "" && patch.Metadata.UID != meta["uid"] {
+				refuse(w, http.StatusConflict)
+				return
+			}
+			maps.Copy(meta["annotations"].(map[string]any), patch.Metadata.Annotations)
+			maps.Copy(object["spec"].(map[string]any), patch.Spec)
 			write(w, s.store("MODIFIED", key, object))
 		case r.Method == http.MethodDelete:
 			s.store("DELETED", key, object)
@@ -176,6 +184,15 @@ func (s *apiServer) set(t *testing.T, namespace, id, status string) {
 	}
 	object["status"] = v
 	s.store("MODIFIED", key, object)
+}
+
+// age makes a workflow as old as this.
+func (s *apiServer) age(namespace, id string, age time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	key := namespace + "/" + namePrefix + id
+	s.objects[key]["metadata"].(map[string]any)["creationTimestamp"] = time.Now().Add(-age).UTC().Format(time.RFC3339)
+	s.store("MODIFIED", key, s.objects[key])
 }
 
 // vanish removes a workflow behind the engine's back.

@@ -85,6 +85,15 @@ func (w *workflow) observe(now time.Time) job.Observation {
 	return o
 }
 
+// overlooked tells a workflow that Argo should have begun with. One that was touched has another while.
+func (w *workflow) overlooked(now time.Time) bool {
+	last := w.Metadata.Created.Time
+	if touched, err := time.Parse(time.RFC3339, w.Metadata.Annotations[touchedAnnotation]); err == nil {
+		last = touched
+	}
+	return w.Status.Phase == "" && now.Sub(last) > overlookedAfter
+}
+
 // progress is the part of the run that is done, from "N/M".
 func (n node) progress() float64 {
 	done, all, _ := strings.Cut(n.Progress, "/")

@@ -34,6 +34,9 @@ const (
 
 	// traceAnnotation leads from a workflow to the trace of its job's submission.
 	traceAnnotation = "sumo-k8.io/traceparent"
+
+	// touchedAnnotation says when the workflow was last changed for no other reason than that Argo should see it.
+	touchedAnnotation = "sumo-k8.io/touched"
 )
 
 // deadlineMargin is what a pod gets beyond sumo-run's own timeout: a quarter of an hour to fetch the scenario, and the
@@ -49,6 +52,8 @@ type workflow struct {
 		UID             string            `json:"uid"`
 		ResourceVersion string            `json:"resourceVersion"`
 		Labels          map[string]string `json:"labels"`
+		Annotations     map[string]string `json:"annotations"`
+		Created         moment            `json:"creationTimestamp"`
 	} `json:"metadata"`
 	Spec struct {
 		Shutdown string `json:"shutdown"`
