@@ -96,16 +96,17 @@ networks: ## Make the scenarios of test_networks again with SUMO's own tools
 	@infra/debian/install.sh sumo sumo-tools
 	@test_networks/generate.sh
 
-.PHONY: lab-up
-lab-up: ## Bring up a Kubernetes cluster of one node with Argo, Knative, S3 and Postgres, as root; repairs one that is broken
+.PHONY: lab-program
+lab-program:
 	@mkdir -p $(BIN)
 	@CGO_ENABLED=0 $(GO) build -trimpath -o $(BIN)/lab ./infra/lab
+
+.PHONY: lab-up
+lab-up: lab-program ## Bring up a Kubernetes cluster of one node with Argo, Knative, S3 and Postgres, as root; repairs one that is broken
 	@$(BIN)/lab up
 
 .PHONY: lab-eventing
-lab-eventing: ## The same with Knative Eventing, which the component pingsource needs
-	@mkdir -p $(BIN)
-	@CGO_ENABLED=0 $(GO) build -trimpath -o $(BIN)/lab ./infra/lab
+lab-eventing: lab-program ## The same with Knative Eventing, which the component pingsource needs
 	@$(BIN)/lab up -eventing
 
 .PHONY: lab-status
@@ -114,9 +115,7 @@ lab-status: ## Say what of that cluster runs
 	@$(BIN)/lab status
 
 .PHONY: lab-down
-lab-down: ## End that cluster and leave the machine as it was; what was built is kept
-	@mkdir -p $(BIN)
-	@CGO_ENABLED=0 $(GO) build -trimpath -o $(BIN)/lab ./infra/lab
+lab-down: lab-program ## End that cluster and leave the machine as it was; what was built is kept
 	@$(BIN)/lab down
 
 # Where the lab keeps itself; see infra/lab.

@@ -127,19 +127,23 @@ func (e *Engine) Stop(ctx context.Context, id string) error {
 	if err != nil || w == nil || w.over() || w.Spec.Shutdown != "" {
 		return err
 	}
-	answer, err := e.client.Patch(types.MergePatchType).AbsPath(path(w.Metadata.Namespace), w.Metadata.Name).
-		Body([]byte(`{"spec":{"shutdown":"Stop"}}`)).Do(ctx).Raw()
+	return failed(e.patch(ctx, w, `{"spec":{"shutdown":"Stop"}}`), "stop the workflow of job "+id)
+}
+
+// patch changes a workflow, and what is known of it here. One that is gone is no error.
+func (e *Engine) patch(ctx context.Context, w *workflow, change string) error {
+	answer, err := e.client.Patch(types.MergePatchType).AbsPath(path(w.Metadata.Namespace), w.Metadata.Name).Body([]byte(change)).Do(ctx).Raw()
 	if apierrors.IsNotFound(err) {
 		return nil
 	}
 	if err != nil {
-		return failed(err, "stop the workflow of job "+id)
+		return err
 	}
-	var stopped workflow
-	if err := json.Unmarshal(answer, &stopped); err != nil {
-		return fmt.Errorf("decode the workflow of job %s: %w", id, err)
+	var changed workflow
+	if err := json.Unmarshal(answer, &changed); err != nil {
+		return fmt.Errorf("decode the workflow of job %s: %w", w.jobID(), err)
 	}
-	e.runs.put(stopped)
+	e.runs.put(changed)
 	return nil
 }
 
@@ -201,9 +205,8 @@ func (e *Engine) Observe(ctx context.Context) ([]job.Observation, error) {
 func (e *Engine) touch(ctx context.Context, w *workflow, now time.Time) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
-	body := fmt.Sprintf(`{"metadata":{"uid":%q,"annotations":{%q:%q}}}`, w.Metadata.UID, touchedAnnotation, now.UTC().Format(time.RFC3339))
-	err := e.client.Patch(types.MergePatchType).AbsPath(path(w.Metadata.Namespace), w.Metadata.Name).Body([]byte(body)).Do(ctx).Error()
-	if err != nil && !apierrors.IsNotFound(err) && !apierrors.IsConflict(err) {
+	err := e.patch(ctx, w, fmt.Sprintf(`{"metadata":{"uid":%q,"annotations":{%q:%q}}}`, w.Metadata.UID, touchedAnnotation, now.UTC().Format(time.RFC3339)))
+	if err != nil && !apierrors.IsConflict(err) { // another has its name by now
 		e.log.Warn().Err(err).Str("job", w.jobID()).Msg("a workflow that Argo has not looked at could not be touched")
 	}
 }

@@ -327,7 +327,6 @@ func TestLabImageMissing(t *testing.T) {
 	}
 }
 
-// pods are the names of j's pods that have not ended.
 type pod struct{ Name, UID string }
 
 // pods are those of j that run.

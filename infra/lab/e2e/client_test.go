@@ -53,6 +53,11 @@ func (c *cluster) send(t *testing.T, method, path string, headers map[string]str
 	for name, value := range headers {
 		r.Header.Set(name, value)
 	}
+	return exchange(r)
+}
+
+// exchange sends a request and reads the whole answer.
+func exchange(r *http.Request) (status int, answer []byte, err error) {
 	response, err := http.DefaultClient.Do(r)
 	if err != nil {
 		return 0, nil, err
