@@ -63,7 +63,8 @@ const (
 	SimulationError  Reason = "SimulationError"  // SUMO stopped with an error
 	TooManyTeleports Reason = "TooManyTeleports" // the scenario's own max-num-teleports ended the run
 	OutOfMemory      Reason = "OutOfMemory"      // more memory than the job's memory_gi
-	DiskFull         Reason = "DiskFull"         // outputs did not fit
+	DiskFull         Reason = "DiskFull"         // the machine's disk was full
+	OutputTooLarge   Reason = "OutputTooLarge"   // more output than a run may write
 	DeadlineExceeded Reason = "DeadlineExceeded" // longer than the job's timeout
 	Cancelled        Reason = "Cancelled"        // a person cancelled it
 	Interrupted      Reason = "Interrupted"      // asked to stop by the machine: a shutdown or an eviction; safe to run again
@@ -82,6 +83,7 @@ const (
 	ExitTooManyTeleports = 21
 	ExitOutOfMemory      = 22
 	ExitDiskFull         = 23
+	ExitOutputTooLarge   = 24
 	ExitDeadlineExceeded = 30
 	ExitInterrupted      = 31
 	ExitInternalError    = 70 // EX_SOFTWARE of sysexits.h
@@ -102,6 +104,8 @@ func (r Reason) ExitCode() int {
 		return ExitOutOfMemory
 	case DiskFull:
 		return ExitDiskFull
+	case OutputTooLarge:
+		return ExitOutputTooLarge
 	case DeadlineExceeded:
 		return ExitDeadlineExceeded
 	case Interrupted, Cancelled:
@@ -129,6 +133,8 @@ type Outcome struct {
 	FinishedAt time.Time `json:"finished_at"`
 	// Summary is nil when the run ended before SUMO wrote anything worth reading.
 	Summary *Summary `json:"summary,omitempty"`
+	// Confinement is what held SUMO; nil when SUMO was never started.
+	Confinement *Confinement `json:"confinement,omitempty"`
 }
 
 // Succeeded reports whether the run did all it was asked to.
