@@ -1,0 +1,199 @@
+// Package confine starts a program behind a wall: whatever it is made to do by the files that it reads, it reaches the
+// files and folders it was given, and nothing else of the machine.
+//
+// The wall is made of what the kernel offers to any user, each part holding where another has a gap:
+//
+//   - Landlock (or, on a kernel without it, a mount namespace that shows nothing else) decides which files can be opened.
+//   - A seccomp filter allows the system calls that the program needs and answers ENOSYS to all others: no sockets, no
+//     child processes, no signals to other processes, no change of modes, owners or times of files.
+//   - A service that runs as root gives each program a user that no other process has.
+//   - no_new_privs, no core dumps, no inherited descriptors, a session and an environment of its own, and limits on
+//     memory and on the size of files.
+//
+// The confined program is started in two steps, because a Go program cannot change itself between fork and exec: this
+// very program is started again (see Enter), puts up the wall around itself and then becomes the other one.
+package confine
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"strings"
+	"syscall"
+
+	"github.com/sumo-k8/sumo-k8/pkg/process"
+	"github.com/sumo-k8/sumo-k8/pkg/simulation"
+)
+
+// Mode says how much a run depends on its wall.
+type Mode string
+
+const (
+	// Require refuses to start a program that cannot be held to its files or whose system calls cannot be filtered.
+	Require Mode = "require"
+	// Prefer puts up what the machine offers and starts the program in any case: for a container, which is a wall itself.
+	Prefer Mode = "prefer"
+	// Off puts up no wall. Limits hold all the same, and nothing is inherited.
+	Off Mode = "off"
+)
+
+// UnmarshalText reads a mode from a setting.
+func (m *Mode) UnmarshalText(text []byte) error {
+	switch mode := Mode(text); mode {
+	case Require, Prefer, Off:
+		*m = mode
+		return nil
+	}
+	return fmt.Errorf("%q is none of %s, %s and %s", text, Require, Prefer, Off)
+}
+
+// Profile names the system calls that a kind of program needs.
+type Profile string
+
+// SUMO is the profile of the simulator: one process that reads and writes files.
+const SUMO Profile = "sumo"
+
+// Wall is what a program may reach and use.
+type Wall struct {
+	Profile Profile `json:"profile"`
+	// Read are the files and folders that the program may read and execute, with everything below them. What does not
+	// exist is left out.
+	Read []string `json:"read"`
+	// Write are the folders in which the program may also make and write files, at any depth.
+	Write  []string `json:"write"`
+	Limits Limits   `json:"limits"`
+	// LandlockABI is the newest version of Landlock to make use of; 0 sets no bound, and NoLandlock uses none. It is for
+	// tests, which try an older kernel's wall on a newer kernel.
+	LandlockABI int `json:"-"`
+}
+
+// NoLandlock, as Wall.LandlockABI, stands for a kernel without Landlock.
+const NoLandlock = -1
+
+// Limits bound what a program uses. Zero sets no limit.
+type Limits struct {
+	// Data is the private memory that the program may allocate, in bytes (RLIMIT_DATA). Only what is reserved without
+	// being writable is left out.
+	Data int64 `json:"data"`
+	// FileSize is how large any one file may grow, in bytes (RLIMIT_FSIZE). Beyond it the program gets SIGXFSZ.
+	FileSize int64 `json:"file_size"`
+}
+
+// ErrUnconfined is returned under Require on a machine that cannot put up the wall.
+var ErrUnconfined = errors.New("this machine cannot confine programs")
+
+// Start starts cmd behind w, as process.Start does, and returns what holds it. Of cmd, the fields Path, Args, Env, Dir,
+// Stdout, Stderr and WaitDelay count; standard input is /dev/null. An error that wraps ErrUnconfined says what is missing.
+func Start(cmd *exec.Cmd, w Wall, mode Mode) (*process.Process, simulation.Confinement, error) {
+	var missing []error
+	for _, plan := range w.plans(mode, cmd.Path, host()) {
+		p, err := w.start(cmd, plan)
+		if err == nil {
+			return p, plan, nil
+		}
+		if _, wall := errors.AsType[*wallError](err); !wall {
+			return nil, simulation.Confinement{}, err
+		}
+		missing = append(missing, err)
+	}
+	if len(missing) == 0 {
+		missing = append(missing, errors.New("the kernel has neither Landlock (Linux 5.13, switched on at boot) nor namespaces for this user"))
+	}
+	return nil, simulation.Confinement{}, fmt.Errorf("%w: %w", ErrUnconfined, errors.Join(missing...))
+}
+
+// wallError is a part of the wall that could not be put up.
+type wallError struct {
+	part    string
+	message string
+}
+
+func (e *wallError) Error() string { return e.part + ": " + e.message }
+
+// order is what the child that becomes the program is given to do.
+type order struct {
+	Wall Wall                   `json:"wall"`
+	Plan simulation.Confinement `json:"plan"`
+	Path string                 `json:"path"`
+	Args []string               `json:"args"`
+	Env  []string               `json:"env"`
+	Dir  string                 `json:"dir"`
+	// User is the user and group to become under Plan.User.
+	User   int `json:"user"`
+	Parent int `json:"parent"` // its process id, as the child sees it
+}
+
+// answer is what the child says before it becomes the program; the zero value is that all is well.
+type answer struct {
+	Part    string `json:"part"` // of the wall, that could not be put up; empty when it was the program itself
+	Message string `json:"message"`
+	Errno   int    `json:"errno"`
+}
+
+// self is this program, however its file is called by now.
+const self = "/proc/self/exe"
+
+// marker is the name under which a child knows that it is to become another program.
+const marker = "sumo-k8-confine"
+
+func (w Wall) start(cmd *exec.Cmd, plan simulation.Confinement) (*process.Process, error) {
+	o := order{
+		Wall: w, Plan: plan, Path: cmd.Path, Args: cmd.Args, Env: cmd.Env, Dir: cmd.Dir,
+		User: ownUser(), Parent: os.Getpid(),
+	}
+	if plan.User {
+		if err := give(w.Write, o.User); err != nil {
+			return nil, &wallError{"user", err.Error()}
+		}
+	}
+	text, err := json.Marshal(o)
+	if err != nil {
+		return nil, fmt.Errorf("encoding what to start: %w", err)
+	}
+	said, says, err := os.Pipe()
+	if err != nil {
+		return nil, fmt.Errorf("opening a pipe: %w", err)
+	}
+	defer said.Close()
+	child := &exec.Cmd{
+		Path: self, Args: []string{marker, string(text)}, Env: []string{},
+		Stdout: cmd.Stdout, Stderr: cmd.Stderr, WaitDelay: cmd.WaitDelay, ExtraFiles: []*os.File{says},
+		SysProcAttr: &syscall.SysProcAttr{Setsid: true},
+	}
+	if plan.Namespace {
+		isolate(child.SysProcAttr)
+	}
+	p, err := process.Start(child, process.Options{})
+	says.Close()
+	if err != nil {
+		if plan.Namespace { // the usual reason is that this user may not make one
+			return nil, &wallError{"mount namespace", err.Error()}
+		}
+		return nil, err
+	}
+	return p, await(said, p, cmd.Path)
+}
+
+// await reads what the child says; the pipe is closed when it becomes the program.
+func await(said io.Reader, p *process.Process, path string) error {
+	text, err := io.ReadAll(said)
+	if err == nil && len(text) == 0 {
+		return nil
+	}
+	p.Kill()
+	ended := p.Wait()
+	var a answer
+	if err := errors.Join(err, json.Unmarshal(text, &a)); err != nil {
+		return fmt.Errorf("starting %s: %w (%w)", path, err, ended)
+	}
+	switch {
+	case a.Part != "":
+		return &wallError{a.Part, a.Message}
+	case a.Errno != 0:
+		return &os.PathError{Op: "starting", Path: path, Err: syscall.Errno(a.Errno)}
+	}
+	return fmt.Errorf("starting %s: %s", path, strings.TrimSpace(a.Message))
+}

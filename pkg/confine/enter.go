@@ -1,0 +1,181 @@
+package confine
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"os"
+	"runtime"
+	"syscall"
+
+	"github.com/landlock-lsm/go-landlock/landlock"
+	llsys "github.com/landlock-lsm/go-landlock/landlock/syscall"
+	"golang.org/x/sys/unix"
+)
+
+// answerFD is where the child finds the pipe for its answer: the first descriptor behind the standard ones.
+const answerFD = 3
+
+// exitNotStarted is the exit code of a child that did not become the program. Its answer says why.
+const exitNotStarted = 70
+
+// Enter makes this process become a confined program, if that is what Start has begun it for; then it never returns. A
+// program that calls Start calls Enter before it does anything else.
+func Enter() {
+	if len(os.Args) != 2 || os.Args[0] != marker {
+		return
+	}
+	// What the wall consists of belongs to a thread. Becoming the program ends all others.
+	runtime.LockOSThread()
+	a := become(os.Args[1])
+	text, err := json.Marshal(a)
+	if err == nil {
+		_, err = unix.Write(answerFD, text)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, a.Part, a.Message, err)
+	}
+	os.Exit(exitNotStarted)
+}
+
+// become carries out the order, and returns only when that fails.
+func become(text string) answer {
+	var o order
+	if err := json.Unmarshal([]byte(text), &o); err != nil {
+		return answer{Message: err.Error()}
+	}
+	for _, step := range []struct {
+		part string
+		do   func() error
+	}{
+		{"mount namespace", o.showOnlyFiles},
+		{"folder", func() error { return unix.Chdir(o.Dir) }},
+		{"descriptors", closeOnExec},
+		{"limits", o.limit},
+		{"privileges", o.dropPrivileges},
+		{"Landlock", o.restrictFiles},
+		{"system call filter", o.filterCalls},
+	} {
+		if err := step.do(); err != nil {
+			return answer{Part: step.part, Message: err.Error()}
+		}
+	}
+	err := syscall.Exec(o.Path, o.Args, o.Env)
+	errno, _ := errors.AsType[syscall.Errno](err)
+	return answer{Errno: int(errno), Message: err.Error()}
+}
+
+// closeOnExec keeps every descriptor but the three standard ones from the program.
+func closeOnExec() error {
+	err := unix.CloseRange(answerFD, math.MaxUint32, unix.CLOSE_RANGE_CLOEXEC)
+	if !errors.Is(err, unix.ENOSYS) && !errors.Is(err, unix.EINVAL) {
+		return err
+	}
+	// Linux before 5.11 has no such flag.
+	entries, err := os.ReadDir("/proc/self/fd")
+	for _, entry := range entries {
+		var fd int
+		if _, err := fmt.Sscan(entry.Name(), &fd); err == nil && fd >= answerFD {
+			unix.CloseOnExec(fd)
+		}
+	}
+	return err
+}
+
+// ownProcesses is how many threads a program may have that has a user of its own, for whom they are counted. SUMO has
+// as many as its option threads says, and runs with one.
+const ownProcesses = 64
+
+func (o order) limit() error {
+	set := func(resource int, limit uint64) error {
+		var now unix.Rlimit
+		if err := unix.Getrlimit(resource, &now); err != nil {
+			return err
+		}
+		limit = min(limit, now.Max) // the machine's own may be lower already
+		return unix.Setrlimit(resource, &unix.Rlimit{Cur: limit, Max: limit})
+	}
+	err := set(unix.RLIMIT_CORE, 0)
+	if data := o.Wall.Limits.Data; data > 0 {
+		err = errors.Join(err, set(unix.RLIMIT_DATA, uint64(data)))
+	}
+	if size := o.Wall.Limits.FileSize; size > 0 {
+		err = errors.Join(err, set(unix.RLIMIT_FSIZE, uint64(size)))
+	}
+	if o.Plan.User {
+		err = errors.Join(err, set(unix.RLIMIT_NPROC, ownProcesses))
+	}
+	return err
+}
+
+// dropPrivileges gives up what distinguishes root, for good, and asks for our own end with that of the parent: the kernel
+// forgets that request when the user changes.
+func (o order) dropPrivileges() error {
+	var err error
+	// The calls of package syscall would change all threads. Only this one goes on.
+	call := func(what string, trap, a, b, c uintptr) {
+		if _, _, errno := unix.RawSyscall(trap, a, b, c); errno != 0 {
+			err = errors.Join(err, fmt.Errorf("%s: %w", what, errno))
+		}
+	}
+	if o.Plan.User {
+		id := uintptr(o.User)
+		call("leaving all groups", unix.SYS_SETGROUPS, 0, 0, 0)
+		call("changing the group", unix.SYS_SETRESGID, id, id, id)
+		call("changing the user", unix.SYS_SETRESUID, id, id, id)
+	}
+	if o.Plan.Filter || o.Plan.Files() {
+		header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+		var none [2]unix.CapUserData
+		err = errors.Join(err, unix.Capset(&header, &none[0]))
+	}
+	err = errors.Join(err,
+		unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0),
+		unix.Prctl(unix.PR_SET_PDEATHSIG, uintptr(unix.SIGKILL), 0, 0, 0))
+	if parent := os.Getppid(); parent != o.Parent {
+		err = errors.Join(err, errors.New("the process that wanted it has ended"))
+	}
+	return err
+}
+
+// landlockVersions are the rights that each version of Landlock knows; the index is the version.
+var landlockVersions = []landlock.Config{
+	{}, landlock.V1, landlock.V2, landlock.V3, landlock.V4, landlock.V5, landlock.V6, landlock.V7, landlock.V8, landlock.V9, landlock.V10, landlock.V11,
+}
+
+// writeAccess is what a program may do in its folders: look, read, make files and write them. It may neither remove nor
+// rename anything, nor make folders, links, pipes, sockets or devices.
+const writeAccess = landlock.AccessFSSet(llsys.AccessFSReadFile | llsys.AccessFSReadDir | llsys.AccessFSWriteFile |
+	llsys.AccessFSMakeReg | llsys.AccessFSTruncate)
+
+// nullAccess is for /dev/null, which SUMO opens for outputs that are not wanted.
+const nullAccess = landlock.AccessFSSet(llsys.AccessFSReadFile | llsys.AccessFSWriteFile)
+
+func (o order) restrictFiles() error {
+	if o.Plan.Landlock == 0 {
+		return nil
+	}
+	config := landlockVersions[min(o.Plan.Landlock, len(landlockVersions)-1)]
+	rules := []landlock.Rule{
+		landlock.PathAccess(nullAccess, os.DevNull),
+		landlock.PathAccess(writeAccess&config.HandledAccessFS, o.Wall.Write...),
+	}
+	for _, path := range o.Wall.Read {
+		info, err := os.Stat(path)
+		switch {
+		case errors.Is(err, os.ErrNotExist):
+		case err != nil:
+			return err
+		case info.IsDir():
+			rules = append(rules, landlock.RODirs(path))
+		default:
+			rules = append(rules, landlock.ROFiles(path))
+		}
+	}
+	ruleset, flags, err := config.NewRulesetFD(rules...)
+	if err != nil {
+		return err
+	}
+	return llsys.LandlockRestrictSelf(ruleset, flags)
+}

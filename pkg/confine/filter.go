@@ -1,0 +1,140 @@
+package confine
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"unsafe"
+
+	"github.com/elastic/go-seccomp-bpf"
+	"github.com/elastic/go-seccomp-bpf/arch"
+	"golang.org/x/net/bpf"
+	"golang.org/x/sys/unix"
+)
+
+// profiles are the system calls that each kind of program may make whatever their arguments are. Names that an
+// architecture does not have are left out there. All other calls answer ENOSYS, as those that a kernel does not know:
+// libraries then take an older way (clone for clone3, openat for openat2).
+var profiles = map[Profile][]string{
+	SUMO: {
+		// files, by what Landlock grants
+		"read", "readv", "pread64", "preadv", "write", "writev", "pwrite64", "pwritev", "lseek", "close", "dup", "dup2", "dup3",
+		"fstat", "newfstatat", "stat", "lstat", "statx", "statfs", "fstatfs", "access", "faccessat", "faccessat2",
+		"readlink", "readlinkat", "getcwd", "getdents", "getdents64", "creat", "ftruncate", "fallocate", "fadvise64", "fsync", "fdatasync", "umask",
+		// memory
+		"brk", "mprotect", "munmap", "mremap", "madvise", "mincore", "membarrier",
+		// threads of its own, time, and questions about itself
+		"futex", "set_robust_list", "get_robust_list", "set_tid_address", "rseq", "arch_prctl", "sched_yield", "sched_getaffinity",
+		"exit", "exit_group", "restart_syscall", "execve",
+		"rt_sigaction", "rt_sigprocmask", "rt_sigreturn", "rt_sigtimedwait", "rt_sigpending", "sigaltstack", "pause",
+		"clock_gettime", "clock_getres", "clock_nanosleep", "nanosleep", "gettimeofday", "time", "times", "getrusage", "alarm", "setitimer", "getitimer",
+		"getpid", "getppid", "gettid", "getuid", "geteuid", "getgid", "getegid", "getrlimit", "getrandom", "uname", "sysinfo", "getcpu",
+		"poll", "ppoll", "select", "pselect6",
+	},
+}
+
+// conditional are the calls that every profile has for some arguments only.
+func conditional(pid int) []seccomp.NameWithConditions {
+	var calls []seccomp.NameWithConditions
+	allow := func(name string, alternatives ...seccomp.ArgumentConditions) {
+		for _, conditions := range alternatives {
+			calls = append(calls, seccomp.NameWithConditions{Name: name, Conditions: conditions})
+		}
+	}
+	when := func(argument uint32, operation seccomp.Operation, value uint64) seccomp.Condition {
+		return seccomp.Condition{Argument: argument, Operation: operation, Value: value}
+	}
+	// Landlock before ABI 3 lets a file be emptied that may only be read: open(2) does so with O_TRUNC whatever the access
+	// mode is. So it must be one of the two that Landlock asks about; the fourth mode, both bits, asks for nothing.
+	for name, flags := range map[string]uint32{"open": 1, "openat": 2} {
+		allow(name,
+			seccomp.ArgumentConditions{when(flags, seccomp.BitsNotSet, unix.O_TRUNC)},
+			seccomp.ArgumentConditions{when(flags, seccomp.BitsSet, unix.O_WRONLY), when(flags, seccomp.BitsNotSet, unix.O_RDWR)},
+			seccomp.ArgumentConditions{when(flags, seccomp.BitsSet, unix.O_RDWR), when(flags, seccomp.BitsNotSet, unix.O_WRONLY)})
+	}
+	// Shared memory without a file is not counted as data.
+	allow("mmap",
+		seccomp.ArgumentConditions{when(3, seccomp.BitsNotSet, unix.MAP_ANONYMOUS)},
+		seccomp.ArgumentConditions{when(3, seccomp.BitsSet, unix.MAP_PRIVATE), when(3, seccomp.BitsNotSet, unix.MAP_SHARED)})
+	allow("clone", seccomp.ArgumentConditions{when(0, seccomp.BitsSet, unix.CLONE_THREAD)})
+	// abort(3) is a signal to oneself.
+	for _, name := range []string{"kill", "tgkill"} {
+		allow(name, seccomp.ArgumentConditions{when(0, seccomp.Equal, uint64(pid))})
+	}
+	for _, self := range []int{0, pid} {
+		allow("prlimit64", seccomp.ArgumentConditions{when(0, seccomp.Equal, uint64(self))})
+	}
+	// Not F_SETOWN, by which the kernel sends signals on one's behalf.
+	for _, command := range []uint64{unix.F_DUPFD, unix.F_DUPFD_CLOEXEC, unix.F_GETFD, unix.F_SETFD, unix.F_GETFL, unix.F_SETFL} {
+		allow("fcntl", seccomp.ArgumentConditions{when(1, seccomp.Equal, command)})
+	}
+	allow("ioctl", seccomp.ArgumentConditions{when(1, seccomp.Equal, unix.TCGETS)}) // isatty(3)
+	return calls
+}
+
+// filterCalls installs the filter of system calls on this thread. It is inherited and cannot be taken off.
+func (o order) filterCalls() error {
+	if !o.Plan.Filter {
+		return nil
+	}
+	program, err := filter(o.Wall.Profile, os.Getpid())
+	if err != nil {
+		return err
+	}
+	code := unix.SockFprog{Len: uint16(len(program)), Filter: &program[0]}
+	if _, _, errno := unix.RawSyscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, 0, uintptr(unsafe.Pointer(&code))); errno != 0 {
+		return fmt.Errorf("seccomp: %w", errno)
+	}
+	return nil
+}
+
+// filter is the program by which the kernel judges each system call of a process.
+func filter(profile Profile, pid int) ([]unix.SockFilter, error) {
+	names, known := profiles[profile]
+	if !known {
+		return nil, fmt.Errorf("there is no profile %q", profile)
+	}
+	machine, err := arch.GetInfo("")
+	if err != nil {
+		return nil, err
+	}
+	allowed := seccomp.SyscallGroup{Action: seccomp.ActionAllow}
+	for _, name := range names {
+		if _, ok := machine.SyscallNames[name]; ok {
+			allowed.Names = append(allowed.Names, name)
+		}
+	}
+	for _, call := range conditional(pid) {
+		if _, ok := machine.SyscallNames[call.Name]; ok {
+			allowed.NamesWithCondtions = append(allowed.NamesWithCondtions, call)
+		}
+	}
+	policy := seccomp.Policy{
+		DefaultAction: seccomp.ActionErrno,
+		Syscalls: []seccomp.SyscallGroup{
+			// SUMO makes a socket at every start, and copes without it.
+			{Names: []string{"socket", "socketpair"}, Action: seccomp.ActionErrno | seccomp.Action(unix.EAFNOSUPPORT)},
+			allowed,
+		},
+	}
+	instructions, err := policy.Assemble()
+	if err != nil {
+		return nil, err
+	}
+	// The library's default can be EPERM only. The last instruction is what it does by default, and what it does to calls of
+	// other architectures.
+	last := len(instructions) - 1
+	if instructions[last] != (bpf.RetConstant{Val: uint32(seccomp.ActionErrno) | uint32(unix.EPERM)}) {
+		return nil, errors.New("the filter does not end with its default action")
+	}
+	instructions[last] = bpf.RetConstant{Val: uint32(seccomp.ActionErrno) | uint32(unix.ENOSYS)}
+	raw, err := bpf.Assemble(instructions)
+	if err != nil {
+		return nil, err
+	}
+	program := make([]unix.SockFilter, len(raw))
+	for i, r := range raw {
+		program[i] = unix.SockFilter{Code: r.Op, Jt: r.Jt, Jf: r.Jf, K: r.K}
+	}
+	return program, nil
+}

@@ -1,0 +1,128 @@
+package confine
+
+import (
+	"bufio"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	llsys "github.com/landlock-lsm/go-landlock/landlock/syscall"
+	"golang.org/x/sys/unix"
+
+	"github.com/sumo-k8/sumo-k8/pkg/simulation"
+)
+
+// abilities are what this process may do for a program that it starts.
+type abilities struct {
+	landlock  int  // the kernel's ABI version; 0 for none
+	root      bool // whether we are root
+	mount     bool // whether we may make mount namespaces as we are
+	otherUser bool // whether we may start programs as another user, signal them and give files to them
+}
+
+// host finds out about this process and its kernel.
+func host() abilities {
+	var a abilities
+	if version, err := llsys.LandlockGetABIVersion(); err == nil {
+		a.landlock = version
+	}
+	a.root = os.Geteuid() == 0
+	if !a.root {
+		return a
+	}
+	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+	var data [2]unix.CapUserData
+	if unix.Capget(&header, &data[0]) != nil {
+		return a
+	}
+	has := func(capability int) bool { return data[capability/32].Effective&(1<<(capability%32)) != 0 }
+	a.mount = has(unix.CAP_SYS_ADMIN)
+	a.otherUser = has(unix.CAP_SETUID) && has(unix.CAP_SETGID) && has(unix.CAP_CHOWN) && has(unix.CAP_KILL) && mapped(ownUser())
+	return a
+}
+
+// firstOwnUser begins the range that systemd's list of user ids leaves free for good, 0x70000000 to 0x7ffffffe
+// (https://systemd.io/UIDS-GIDS). Process ids take 22 bits at most.
+const firstOwnUser = 0x70000000
+
+// ownUser is the user for programs that this process starts: no other living process has its id.
+func ownUser() int { return firstOwnUser + os.Getpid() }
+
+// mapped reports whether a user id exists in our user namespace: in a container it may not.
+func mapped(id int) bool {
+	f, err := os.Open("/proc/self/uid_map")
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	for lines := bufio.NewScanner(f); lines.Scan(); {
+		var inside, outside, length int
+		if _, err := fmt.Sscan(lines.Text(), &inside, &outside, &length); err == nil && id >= inside && id-inside < length {
+			return true
+		}
+	}
+	return false
+}
+
+// plans lists what may hold the program, the strongest first. Under Require each of them holds.
+func (w Wall) plans(mode Mode, program string, a abilities) []simulation.Confinement {
+	if mode == Off {
+		return []simulation.Confinement{{}}
+	}
+	switch {
+	case w.LandlockABI == NoLandlock:
+		a.landlock = 0
+	case w.LandlockABI > 0:
+		a.landlock = min(a.landlock, w.LandlockABI)
+	}
+	var plans []simulation.Confinement
+	if a.otherUser {
+		// Another user cannot pass through the private folders above the run's own, unless a file system without them
+		// takes their place.
+		namespace := a.landlock == 0 || !reachable(append(append([]string{program}, w.Read...), w.Write...))
+		if !namespace || a.mount {
+			plans = append(plans, simulation.Confinement{Landlock: a.landlock, Namespace: namespace, Filter: true, User: true})
+		}
+	}
+	plans = append(plans, simulation.Confinement{Landlock: a.landlock, Namespace: a.landlock == 0, Filter: true})
+	if mode == Prefer {
+		plans = append(plans, simulation.Confinement{Filter: true}, simulation.Confinement{Landlock: a.landlock}, simulation.Confinement{})
+	}
+	return plans
+}
+
+// reachable reports whether any user may pass through all folders above these paths.
+func reachable(paths []string) bool {
+	const pass = 0o001
+	seen := map[string]bool{}
+	for _, path := range paths {
+		if real, err := filepath.EvalSymlinks(path); err == nil {
+			path = real
+		}
+		for dir := filepath.Dir(path); !seen[dir]; dir = filepath.Dir(dir) {
+			seen[dir] = true
+			if info, err := os.Stat(dir); err != nil || info.Mode().Perm()&pass == 0 {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// give makes a user the owner of folders and the folders in them. Files stay as they are: what the program may write, it
+// makes itself.
+func give(folders []string, user int) error {
+	for _, folder := range folders {
+		err := filepath.WalkDir(folder, func(path string, d fs.DirEntry, err error) error {
+			if err != nil || !d.IsDir() {
+				return err
+			}
+			return os.Lchown(path, user, user)
+		})
+		if err != nil {
+			return fmt.Errorf("giving the run's folders to its user: %w", err)
+		}
+	}
+	return nil
+}
