@@ -50,6 +50,9 @@ func (m *Mode) UnmarshalText(text []byte) error {
 	return fmt.Errorf("%q is none of %s, %s and %s", text, Require, Prefer, Off)
 }
 
+// MarshalText writes a mode as a setting.
+func (m Mode) MarshalText() ([]byte, error) { return []byte(m), nil }
+
 // Profile names the system calls that a kind of program needs.
 type Profile string
 

@@ -128,7 +128,7 @@ func (r Run) command(s settings) (*exec.Cmd, error) {
 	}
 	for _, f := range outputFiles {
 		if f.option != "" && r.wants(f.output) {
-			args = append(args, "--"+f.option+"="+filepath.Join(r.Out, f.name))
+			args = append(args, "--"+f.option+"="+filepath.Join(r.Work, resultFolder, f.name))
 		}
 	}
 	if r.wants(simulation.OutputEmission) {
@@ -161,7 +161,7 @@ func (r Run) command(s settings) (*exec.Cmd, error) {
 		binary = stdbuf
 	}
 	cmd := exec.Command(binary, args...)
-	cmd.Dir = filepath.Join(r.Work, scenarioFolder)
+	cmd.Dir = filepath.Join(r.Work, runFolder)
 	// Nothing of our own environment, which may hold credentials, reaches a program that reads untrusted files.
 	cmd.Env = []string{"SUMO_HOME=" + r.Home, "LC_ALL=C.UTF-8"}
 	return cmd, nil

@@ -16,6 +16,7 @@ type fate struct {
 	code   int            // exit code, unless it was killed
 	signal syscall.Signal // that killed it, or 0
 	wall   time.Duration
+	held   simulation.Confinement
 	// stop is why we asked SUMO to stop, or empty, with what to do about it.
 	stop       simulation.Reason
 	stopAdvice string
@@ -52,11 +53,13 @@ func (f fate) judge() (simulation.Reason, string) {
 		return slices.ContainsFunc(parts, func(part string) bool { return strings.Contains(said, part) })
 	}
 	switch {
-	case f.stop != "" && !finished:
+	case f.stop == simulation.OutputTooLarge, f.stop != "" && !finished:
 		return f.stop, f.stopMessage()
 	case mentions("bad_alloc", "failed to map segment", "Cannot allocate memory"), f.signal == syscall.SIGKILL:
 		return simulation.OutOfMemory, "SUMO ran out of memory. Give the job more memory_gi, or make the scenario smaller." + f.where()
-	case mentions("No space left on device", "Disk quota exceeded", "File too large"), f.signal == syscall.SIGXFSZ:
+	case f.signal == syscall.SIGXFSZ, mentions("File too large"):
+		return simulation.OutputTooLarge, "An output grew larger than a file may. Ask for fewer outputs, or for a longer period between their entries." + f.where()
+	case mentions("No space left on device", "Disk quota exceeded"):
 		return simulation.DiskFull, "The outputs did not fit on the disk. Ask for fewer outputs, or for more disk space." + f.where()
 	case f.signal == syscall.SIGTERM, f.signal == syscall.SIGINT, f.signal == syscall.SIGHUP, f.code == 0 && f.reason == reasonInterrupt:
 		return simulation.Interrupted, "SUMO was interrupted by the machine." + f.where() + " The job can be run again as it is."
@@ -104,8 +107,11 @@ func (f fate) judgeError(mentions func(...string) bool) (simulation.Reason, stri
 
 func (f fate) stopMessage() string {
 	what := "The run was stopped before its end"
-	if f.stop == simulation.DeadlineExceeded {
+	switch f.stop {
+	case simulation.DeadlineExceeded:
 		what = "The run was stopped because its time was over"
+	case simulation.OutputTooLarge:
+		what = "The run was stopped because it had written more than it may"
 	}
 	kept := "What it had written is kept."
 	if f.signal == syscall.SIGKILL {

@@ -5,7 +5,6 @@ import (
 	"compress/gzip"
 	"crypto/sha256"
 	"errors"
-	"fmt"
 	"io"
 	"io/fs"
 	"os"
@@ -13,7 +12,6 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
-	"time"
 
 	"github.com/sumo-k8/sumo-k8/pkg/simulation"
 )
@@ -111,25 +109,14 @@ func rootName(head []byte) string {
 	}
 }
 
-// fileState tells whether a file was written to.
-type fileState struct {
-	size     int64
-	modified time.Time
-}
-
 // listFiles returns the regular files below root, by their paths with slashes.
-func listFiles(root *os.Root) (map[string]fileState, error) {
-	files := map[string]fileState{}
+func listFiles(root *os.Root) ([]string, error) {
+	var files []string
 	err := fs.WalkDir(root.FS(), ".", func(name string, d fs.DirEntry, err error) error {
-		if err != nil || !d.Type().IsRegular() {
-			return err
+		if err == nil && d.Type().IsRegular() {
+			files = append(files, name)
 		}
-		info, err := d.Info()
-		if err != nil {
-			return err
-		}
-		files[name] = fileState{info.Size(), info.ModTime()}
-		return nil
+		return err
 	})
 	return files, err
 }
@@ -147,7 +134,7 @@ func writeChecksums(out string) error {
 		return err
 	}
 	sums := map[string][]byte{}
-	for name := range files {
+	for _, name := range files {
 		if sums[name], err = checksum(root, name); err != nil {
 			return err
 		}
@@ -166,44 +153,13 @@ func checksum(root *os.Root, name string) ([]byte, error) {
 	return h.Sum(nil), err
 }
 
-// maxOwnFiles bounds what a scenario may add to the results: each file becomes an object in the store.
-const maxOwnFiles = 1000
-
-// ownOutputs are the files that the scenario itself has written.
-type ownOutputs struct {
-	names []string // below the output folder
-	left  int      // beyond maxOwnFiles
-}
-
-// collect moves into folder what is new or changed below root since before was listed.
-func collect(root *os.Root, before map[string]fileState, folder string) (ownOutputs, error) {
-	var own ownOutputs
-	after, err := listFiles(root)
-	if err != nil {
-		return own, err
-	}
-	for name, state := range after {
-		if state == before[name] {
-			continue
-		}
-		if len(own.names) == maxOwnFiles {
-			own.left++
-			continue
-		}
-		target := filepath.Join(folder, filepath.FromSlash(name))
-		if err := os.MkdirAll(filepath.Dir(target), 0o755); err != nil {
-			return own, err
-		}
-		if err := move(filepath.Join(root.Name(), filepath.FromSlash(name)), target); err != nil {
-			return own, fmt.Errorf("keeping %s: %w", name, err)
-		}
-		own.names = append(own.names, path.Join(filepath.Base(folder), name))
-	}
-	return own, nil
-}
-
-// move renames, or copies where the two are on different file systems.
+// move renames, or copies where the two are on different file systems. What another user has written for us is ours then.
 func move(from, to string) error {
+	if os.Geteuid() == 0 {
+		if err := os.Lchown(from, 0, os.Getegid()); err != nil {
+			return err
+		}
+	}
 	err := os.Rename(from, to)
 	if !errors.Is(err, syscall.EXDEV) {
 		return err

@@ -6,6 +6,7 @@
 package sumo
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -13,14 +14,13 @@ import (
 	"io"
 	"os"
 	"os/exec"
-	"path"
 	"path/filepath"
 	"strings"
 	"syscall"
 	"time"
 
+	"github.com/sumo-k8/sumo-k8/pkg/confine"
 	"github.com/sumo-k8/sumo-k8/pkg/problem"
-	"github.com/sumo-k8/sumo-k8/pkg/process"
 	"github.com/sumo-k8/sumo-k8/pkg/scenario"
 	"github.com/sumo-k8/sumo-k8/pkg/simulation"
 )
@@ -38,12 +38,10 @@ const stopGrace = 10 * time.Second
 // gone; the bound only makes a hang impossible.
 const pipeDelay = 5 * time.Second
 
-// Names inside the work folder.
+// Names inside the output folder.
 const (
-	scenarioFolder = "scenario"         // where the zip is unpacked
-	edgeDataFile   = "edgedata.add.xml" // asks SUMO for the edgedata output
-	ownFolder      = "scenario"         // in the output folder: what the scenario itself writes
-	partialSuffix  = ".partial"         // of files not yet complete
+	ownFolder     = "scenario" // what the scenario itself writes
+	partialSuffix = ".partial" // of files not yet complete
 )
 
 // Run is one simulation to be carried out.
@@ -55,12 +53,18 @@ type Run struct {
 	Out      string // the folder for logs, outputs and outcome; created when missing
 	Options  simulation.Options
 	Limits   scenario.Limits
+	// Confinement says whether SUMO may run without a wall around it; empty stands for confine.Prefer.
+	Confinement confine.Mode
 	// Timeout is the most wall-clock time for unpacking and simulating; zero sets no limit.
 	Timeout time.Duration
+	// Memory is how much SUMO may allocate, and Output how much it may write to disk, in bytes; zero sets no limit.
+	Memory, Output int64
 	// ProgressFile receives "N/1000" as the run goes on, and "1000/1000" only on success. Empty: not written.
 	ProgressFile string
 	// Console receives each line of the log as it is written, and now and then a mark (simulation.LogMark); nil for none.
 	Console io.Writer
+
+	landlockABI int // for tests: see confine.Wall
 }
 
 // errTimeout is the cause with which a run's context ends when its own timeout is over.
@@ -100,7 +104,8 @@ func (r Run) attempt(ctx context.Context, started time.Time, unpack unpacker) si
 		return failed(blame(err, "The run's folders could not be prepared"))
 	}
 	log, err := openLogbook(filepath.Join(r.Out, simulation.LogFile), started, r.Console, strings.NewReplacer(
-		filepath.Join(r.Work, scenarioFolder)+"/", "", r.Out+"/", "", r.Work+"/", ""))
+		filepath.Join(r.Work, scenarioFolder)+"/", "", filepath.Join(r.Work, runFolder)+"/", "",
+		filepath.Join(r.Work, resultFolder)+"/", "", r.Out+"/", "", r.Work+"/", ""))
 	if err != nil {
 		return failed(blame(err, "The log could not be opened"))
 	}
@@ -135,7 +140,8 @@ func (r *Run) prepareFolders() error {
 		}
 		*p = abs
 	}
-	stale := []string{filepath.Join(r.Work, scenarioFolder), filepath.Join(r.Out, ownFolder)}
+	folders := []string{filepath.Join(r.Work, scenarioFolder), filepath.Join(r.Work, runFolder), filepath.Join(r.Work, resultFolder)}
+	stale := append([]string{filepath.Join(r.Out, ownFolder)}, folders...)
 	for _, f := range outputFiles {
 		stale = append(stale, filepath.Join(r.Out, f.name))
 	}
@@ -147,10 +153,12 @@ func (r *Run) prepareFolders() error {
 			return err
 		}
 	}
-	if err := os.MkdirAll(r.Out, 0o755); err != nil {
-		return err
+	for _, name := range append(folders, r.Out) {
+		if err := os.MkdirAll(name, 0o755); err != nil {
+			return err
+		}
 	}
-	return os.MkdirAll(filepath.Join(r.Work, scenarioFolder), 0o755)
+	return nil
 }
 
 // simulate unpacks, runs, judges and collects.
@@ -173,12 +181,8 @@ func (r Run) simulate(ctx context.Context, unpack unpacker, log *logbook, progre
 		return failed(blame(err, "The configuration could not be read"))
 	}
 	settings.apply(chosen, r.Options)
-	if err := r.prepareOutputs(root, chosen, settings); err != nil {
-		return failed(blame(err, "The output folders could not be prepared"))
-	}
-	before, err := listFiles(root)
-	if err != nil {
-		return failed(blame(err, "The work folder could not be listed"))
+	if err := r.prepare(root, chosen, settings); err != nil {
+		return failed(blame(err, "The folder of the run could not be prepared"))
 	}
 
 	mon := newMonitor(log, progress, settings)
@@ -192,9 +196,9 @@ func (r Run) simulate(ctx context.Context, unpack unpacker, log *logbook, progre
 	}
 	mon.finish()
 
-	own, err := collect(root, before, filepath.Join(r.Out, ownFolder))
+	own, err := r.collect()
 	if err != nil {
-		log.end("sumo-run: some files that the scenario wrote are missing from the results: " + err.Error())
+		log.end("sumo-run: some files that the run wrote are missing from the results: " + err.Error())
 		fate.writeErr = err
 	}
 	if own.left > 0 {
@@ -210,7 +214,7 @@ func (r Run) simulate(ctx context.Context, unpack unpacker, log *logbook, progre
 			reason, message = blame(err, "The summary could not be written")
 		}
 	}
-	return simulation.Outcome{Reason: reason, Message: message, Summary: summary}
+	return simulation.Outcome{Reason: reason, Message: message, Summary: summary, Confinement: &fate.held}
 }
 
 // unpack checks the zip again, as the one who submitted it and the one who runs it need not be the same program, and
@@ -236,17 +240,15 @@ func (r Run) unpack(ctx context.Context, root *os.Root) (scenario.Config, error)
 	return chosen, scenario.Extract(ctx, f, info.Size(), r.Limits, root)
 }
 
-// prepareOutputs makes the folders into which the scenario writes, because SUMO does not, and asks for edgedata.
-func (r Run) prepareOutputs(root *os.Root, chosen scenario.Config, s settings) error {
-	for _, name := range chosen.Outputs {
-		if err := root.MkdirAll(path.Dir(name), 0o755); err != nil {
-			return err
-		}
+// prepare makes the folder in which SUMO runs, and asks for edgedata.
+func (r Run) prepare(root *os.Root, chosen scenario.Config, s settings) error {
+	if err := r.plant(root, chosen.Outputs); err != nil {
+		return err
 	}
 	if !r.wants(simulation.OutputEdgeData) {
 		return nil
 	}
-	return os.WriteFile(filepath.Join(r.Work, edgeDataFile), edgeDataRequest(r.Out, s.edgeDataPeriod()), 0o644)
+	return os.WriteFile(filepath.Join(r.Work, edgeDataFile), edgeDataRequest(filepath.Join(r.Work, resultFolder), s.edgeDataPeriod()), 0o644)
 }
 
 // execute runs SUMO to its end. An error means that it could not be started.
@@ -259,16 +261,20 @@ func (r Run) execute(ctx context.Context, s settings, mon *monitor) (fate, error
 	cmd.Stdout, cmd.Stderr = stdout, stderr
 	cmd.WaitDelay = pipeDelay
 
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
 	began := time.Now()
-	child, err := process.Start(cmd, process.Options{})
+	child, held, err := confine.Start(cmd, r.wall(cmd), cmp.Or(r.Confinement, confine.Prefer))
 	if err != nil {
 		return fate{}, err
 	}
-	var f fate
+	mon.log.line("sumo-run: SUMO is confined by: " + held.String())
+	go r.keepQuota(ctx, child.Pid(), stop)
+	f := fate{held: held}
 	select {
 	case <-child.Done():
 	case <-ctx.Done():
-		f.stop, f.stopAdvice = stopReason(ctx), stopCure(ctx)
+		f.stopBy(ctx)
 		// Not ctx: it has ended, and SUMO is to have its time.
 		_ = child.Stop(context.WithoutCancel(ctx), stopGrace)
 	}
@@ -289,19 +295,37 @@ func (r Run) execute(ctx context.Context, s settings, mon *monitor) (fate, error
 	default:
 		return fate{}, err
 	}
+	if f.stop == "" {
+		// Between two looks, or by a file of the largest size, SUMO may have gone too far and come to an end.
+		if err := r.overQuota(0); err != nil {
+			stop(err)
+			f.stopBy(ctx)
+		}
+	}
 	f.observed = mon.observed()
 	return f, nil
 }
 
+// stopBy notes why SUMO is asked to stop, or would have been.
+func (f *fate) stopBy(ctx context.Context) { f.stop, f.stopAdvice = stopReason(ctx), stopCure(ctx) }
+
 func stopReason(ctx context.Context) simulation.Reason {
-	if errors.Is(context.Cause(ctx), errTimeout) {
+	cause := context.Cause(ctx)
+	if _, ok := errors.AsType[outputTooLarge](cause); ok {
+		return simulation.OutputTooLarge
+	}
+	if errors.Is(cause, errTimeout) {
 		return simulation.DeadlineExceeded
 	}
 	return simulation.Interrupted
 }
 
 func stopCure(ctx context.Context) string {
-	if errors.Is(context.Cause(ctx), errTimeout) {
+	cause := context.Cause(ctx)
+	if large, ok := errors.AsType[outputTooLarge](cause); ok {
+		return large.advice()
+	}
+	if errors.Is(cause, errTimeout) {
 		return "Give the job a longer timeout_seconds, or simulate a shorter interval."
 	}
 	return "It can be run again as it is."
@@ -317,6 +341,9 @@ func blame(err error, what string) (simulation.Reason, string) {
 	switch {
 	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT), errors.Is(err, syscall.EFBIG):
 		return simulation.DiskFull, what + ": the disk is full. Ask for fewer outputs, or for more disk space."
+	case errors.Is(err, confine.ErrUnconfined):
+		return simulation.InternalError, fmt.Sprintf("%s, because it could not be held to the run's own files: %v. "+
+			"The operator can let runs begin all the same with CONFINEMENT=prefer.", what, err)
 	case errors.As(err, &p) && p.Code != problem.Internal && p.Code != problem.Unavailable:
 		lines := []string{p.Detail}
 		for _, item := range p.Items {

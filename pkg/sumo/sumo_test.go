@@ -19,9 +19,15 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/sumo-k8/sumo-k8/pkg/confine"
 	"github.com/sumo-k8/sumo-k8/pkg/scenario"
 	"github.com/sumo-k8/sumo-k8/pkg/simulation"
 )
+
+func TestMain(m *testing.M) {
+	confine.Enter()
+	m.Run()
+}
 
 // files is a scenario by file name. Its configuration is always run.sumocfg.
 type files map[string]string
@@ -60,7 +66,7 @@ func newRun(t *testing.T) Run {
 	dir := t.TempDir()
 	return Run{
 		Binary: "sumo", Home: DefaultHome, Work: filepath.Join(dir, "work"), Out: filepath.Join(dir, "out"),
-		ProgressFile: filepath.Join(dir, "progress"), Limits: scenario.DefaultLimits(),
+		ProgressFile: filepath.Join(dir, "progress"), Limits: scenario.DefaultLimits(), Confinement: confine.Require,
 	}
 }
 
@@ -250,7 +256,7 @@ func TestOutcome(t *testing.T) {
 		},
 		"a file too large, which kills SUMO": {
 			demand: someDemand, binary: `ulimit -f 20; exec $SUMO "$@"`,
-			reason: simulation.DiskFull, message: "did not fit",
+			reason: simulation.OutputTooLarge, message: "larger than a file may",
 		},
 		"no SUMO": {
 			binary: `exit 127`,
@@ -263,6 +269,7 @@ func TestOutcome(t *testing.T) {
 			r.Options, r.Timeout = tc.choose, tc.timeout
 			if tc.binary != "" {
 				r.Binary = script(t, tc.binary)
+				r.Confinement = confine.Off // a shell has child processes
 			}
 			f := road(t, tc.options, tc.demand)
 			if tc.change != nil {

@@ -20,6 +20,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/sumo-k8/sumo-k8/pkg/confine"
 	"github.com/sumo-k8/sumo-k8/pkg/scenario"
 	"github.com/sumo-k8/sumo-k8/pkg/simulation"
 	"github.com/sumo-k8/sumo-k8/pkg/sumo"
@@ -35,6 +36,7 @@ const (
 )
 
 func main() {
+	confine.Enter()
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	context.AfterFunc(ctx, func() {
 		signal.Ignore(syscall.SIGTERM) // Argo sends it more than once
@@ -58,6 +60,9 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 	flags.StringVar(&r.Work, "work", "", "`folder` in which to unpack and run it")
 	flags.StringVar(&r.Out, "out", "", "`folder` for log, outputs and outcome")
 	flags.DurationVar(&r.Timeout, "timeout", 0, "stop SUMO after this wall-clock time; 0 sets no limit")
+	flags.TextVar(&r.Confinement, "confinement", confine.Prefer, "`require`, prefer or off: whether SUMO may run where this machine cannot hold it to the run's own files")
+	flags.Int64Var(&r.Memory, "memory", 0, "`bytes` that SUMO may allocate; 0 sets no limit")
+	flags.Int64Var(&r.Output, "output", 0, "`bytes` that SUMO may write to disk; 0 sets no limit")
 	flags.StringVar(&r.ProgressFile, "progress", getenv("ARGO_PROGRESS_FILE"), "`file` that receives N/1000 as the run goes on")
 	options := flags.String("options", "{}", "what to run and how, as `JSON`")
 	lastWords := flags.String("termination-log", defaultTerminationLog(), "`file` that receives the reason of a failure")

@@ -1,0 +1,104 @@
+package sumo
+
+import (
+	"fmt"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+)
+
+// Names inside the work folder. SUMO may read all of them and write into the last two.
+const (
+	scenarioFolder = "scenario"         // the unpacked zip
+	edgeDataFile   = "edgedata.add.xml" // asks SUMO for the edgedata output
+	runFolder      = "run"              // where SUMO runs: links to the scenario's files, beside which it writes
+	resultFolder   = "results"          // the outputs that we ask SUMO for
+)
+
+// plant makes the folder in which SUMO runs look like the scenario: the same folders, and for each file a symbolic link
+// to the one copy, which SUMO cannot write. So what SUMO writes under relative names lands here and nowhere else. An
+// output that has the name of a file takes its place, as it would overwrite it on a desk.
+func (r Run) plant(scenario *os.Root, outputs []string) error {
+	run, err := os.OpenRoot(filepath.Join(r.Work, runFolder))
+	if err != nil {
+		return err
+	}
+	defer run.Close()
+	replaced := map[string]bool{}
+	for _, name := range outputs {
+		replaced[path.Clean(name)] = true
+	}
+	err = fs.WalkDir(scenario.FS(), ".", func(name string, d fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case d.IsDir() && name != ".":
+			return run.Mkdir(name, 0o755)
+		case d.Type().IsRegular() && !replaced[name]:
+			return run.Symlink(filepath.Join(r.Work, scenarioFolder, filepath.FromSlash(name)), name)
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	for _, name := range outputs { // SUMO makes no folders
+		if err := run.MkdirAll(path.Dir(name), 0o755); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// maxOwnFiles bounds what a scenario may add to the results: each file becomes an object in the store.
+const maxOwnFiles = 1000
+
+// ownOutputs are the files that the scenario itself has written.
+type ownOutputs struct {
+	names []string // below the output folder
+	left  int      // beyond maxOwnFiles
+}
+
+// collect moves what SUMO has written into the output folder: the outputs that we asked for to its top, the scenario's
+// own below ownFolder. Only regular files count; in the run's folder, everything else is a link of ours.
+func (r Run) collect() (ownOutputs, error) {
+	var own ownOutputs
+	if _, err := r.keep(resultFolder, "", len(outputFiles)); err != nil {
+		return own, err
+	}
+	var err error
+	own, err = r.keep(runFolder, ownFolder, maxOwnFiles)
+	return own, err
+}
+
+// keep moves up to limit regular files from below a folder of the work folder to below one of the output folder.
+func (r Run) keep(from, to string, limit int) (ownOutputs, error) {
+	var own ownOutputs
+	root, err := os.OpenRoot(filepath.Join(r.Work, from))
+	if err != nil {
+		return own, err
+	}
+	defer root.Close()
+	files, err := listFiles(root)
+	if err != nil {
+		return own, err
+	}
+	slices.Sort(files)
+	for _, name := range files {
+		if len(own.names) == limit {
+			own.left++
+			continue
+		}
+		target := filepath.Join(r.Out, to, filepath.FromSlash(name))
+		if err := os.MkdirAll(filepath.Dir(target), 0o755); err != nil {
+			return own, err
+		}
+		if err := move(filepath.Join(root.Name(), filepath.FromSlash(name)), target); err != nil {
+			return own, fmt.Errorf("keeping %s: %w", name, err)
+		}
+		own.names = append(own.names, path.Join(to, name))
+	}
+	return own, nil
+}
