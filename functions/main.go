@@ -251,6 +251,7 @@ func provisioner(cfg config.Config, client rest.Interface) *kube.Provisioner {
 		p.Runs = append(p.Runs, templates.Settings{
 			Version: version, Image: cfg.SumoImages[version], PullPolicy: cfg.PullPolicy,
 			NodeSelector: cfg.NodeSelector, Tolerations: cfg.Tolerations, PodSpecPatch: cfg.PodSpecPatch,
+			Confinement: cfg.Confinement, Unpacked: cfg.MaxUnpackedMiB << 20, Output: cfg.MaxOutputMiB << 20,
 		})
 	}
 	return p
@@ -258,7 +259,9 @@ func provisioner(cfg config.Config, client rest.Interface) *kube.Provisioner {
 
 func addLocalEngine(parts *wire.Parts) (stop func(), err error) {
 	cfg := parts.Config
-	settings := localengine.Config{Dir: cfg.RunsDir, SumoRun: cfg.SumoRun, Slots: cfg.Slots}
+	settings := localengine.Config{
+		Dir: cfg.RunsDir, SumoRun: cfg.SumoRun, Slots: cfg.Slots, Confinement: cfg.Confinement, MaxOutput: cfg.MaxOutputMiB << 20,
+	}
 	if cfg.Target != "reconcile" {
 		// Only reconcile runs jobs; the others read what its runs write.
 		parts.Live = localengine.Logs(settings)

@@ -3,6 +3,7 @@ package templates
 
 import (
 	"bytes"
+	"cmp"
 	_ "embed"
 	"encoding/json"
 	"fmt"
@@ -12,6 +13,7 @@ import (
 	"text/template"
 	"time"
 
+	"github.com/sumo-k8/sumo-k8/pkg/confine"
 	"github.com/sumo-k8/sumo-k8/pkg/simulation"
 )
 
@@ -24,6 +26,7 @@ const (
 	Deadline      = "deadline"
 	CPU           = "cpu"
 	Memory        = "memory"
+	MemoryBytes   = "memory-bytes"
 	PriorityClass = "priority-class"
 
 	Outcome = "outcome"
@@ -55,8 +58,11 @@ type Settings struct {
 	Tolerations  []Toleration
 	// PodSpecPatch is merged into every pod, for what has no setting of its own, such as affinity.
 	PodSpecPatch string
-	// OutLimit and WorkLimit bound what a run may write to disk, as Kubernetes quantities.
-	OutLimit, WorkLimit string
+	// Confinement is whether SUMO may run on a node that cannot hold it to the run's files; empty means confine.Prefer.
+	Confinement confine.Mode
+	// Unpacked is the size of the largest scenario that is accepted, and Output how much SUMO may write, in bytes; 0 means
+	// DefaultUnpacked and DefaultOutput.
+	Unpacked, Output int64
 	// ProgressEvery is how often a run reports its progress. Each report is written to etcd twice.
 	ProgressEvery time.Duration
 }
@@ -86,10 +92,13 @@ func (t *Toleration) UnmarshalText(text []byte) error {
 }
 
 const (
-	// defaultOutLimit holds every output of a large city for a day; defaultWorkLimit a scenario of the largest size
-	// that is accepted by default (16 GiB).
-	defaultOutLimit  = "20Gi"
-	defaultWorkLimit = "18Gi"
+	// DefaultUnpacked is what package scenario accepts by default, and DefaultOutput holds every output of a large city for
+	// a day.
+	DefaultUnpacked = 16 << 30
+	DefaultOutput   = 16 << 30
+	// diskMargin, in bytes, is for the log and for what SUMO writes while it is being stopped: sumo-run's limit must come
+	// long before the kubelet's, which ends the pod with everything in it.
+	diskMargin = 2 << 30
 	// defaultProgressEvery keeps a thousand runs under the few hundred writes a second that a small etcd takes.
 	defaultProgressEvery = 10 * time.Second
 )
@@ -100,7 +109,7 @@ func Name(version string) string { return "sumo-" + strings.ReplaceAll(version, 
 // verdicts are the exit codes by which sumo-run says that running again would end the same way.
 var verdicts = []int{
 	simulation.ExitInvalidScenario, simulation.ExitSimulationError, simulation.ExitTooManyTeleports, simulation.ExitOutOfMemory,
-	simulation.ExitDiskFull, simulation.ExitDeadlineExceeded, simulation.ExitInternalError,
+	simulation.ExitDiskFull, simulation.ExitOutputTooLarge, simulation.ExitDeadlineExceeded, simulation.ExitInternalError,
 }
 
 // final matches what Kubernetes and Argo say of a pod that would end the same way again: one that used more than it
@@ -124,12 +133,15 @@ func WorkflowTemplate(s Settings) ([]byte, error) {
 		Name, Verdicts, Final, ProgressEvery string
 		AgentCPU, AgentMemory                string
 		GraceSeconds                         int
+		Disk                                 string
 	}{
 		Settings: s, Name: Name(s.Version), Verdicts: "[" + strings.Join(codes, ", ") + "]", Final: "'" + final + "'",
 		AgentCPU: AgentCPU, AgentMemory: AgentMemory, GraceSeconds: int(Grace / time.Second),
 	}
-	values.PullPolicy = or(s.PullPolicy, "IfNotPresent")
-	values.OutLimit, values.WorkLimit = or(s.OutLimit, defaultOutLimit), or(s.WorkLimit, defaultWorkLimit)
+	values.PullPolicy = cmp.Or(s.PullPolicy, "IfNotPresent")
+	values.Confinement = cmp.Or(s.Confinement, confine.Prefer)
+	values.Unpacked, values.Output = cmp.Or(s.Unpacked, DefaultUnpacked), cmp.Or(s.Output, DefaultOutput)
+	values.Disk = strconv.FormatInt((values.Unpacked+values.Output+values.Output/4+diskMargin)>>20, 10) + "Mi"
 	values.ProgressEvery = defaultProgressEvery.String()
 	if s.ProgressEvery > 0 {
 		values.ProgressEvery = s.ProgressEvery.String()
@@ -139,13 +151,6 @@ func WorkflowTemplate(s Settings) ([]byte, error) {
 		return nil, fmt.Errorf("writing the workflow template of SUMO %s: %w", s.Version, err)
 	}
 	return b.Bytes(), nil
-}
-
-func or(value, otherwise string) string {
-	if value == "" {
-		return otherwise
-	}
-	return value
 }
 
 // toJSON quotes a value: JSON is YAML.

@@ -3,6 +3,7 @@ package templates_test
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -14,6 +15,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"sigs.k8s.io/yaml"
 
+	"github.com/sumo-k8/sumo-k8/pkg/confine"
 	"github.com/sumo-k8/sumo-k8/pkg/simulation"
 	"github.com/sumo-k8/sumo-k8/templates"
 )
@@ -105,7 +107,8 @@ func TestTheOperatorsChoicesReachTheTemplate(t *testing.T) {
 	s.NodeSelector = map[string]string{"pool": "sumo: \"spot\""}
 	s.Tolerations = []templates.Toleration{{Key: "spot", Operator: "Exists", Effect: "NoSchedule"}}
 	s.PodSpecPatch = "affinity: {}\n"
-	s.PullPolicy, s.OutLimit, s.WorkLimit, s.ProgressEvery = "Never", "1Gi", "2Gi", 3*time.Second
+	s.PullPolicy, s.Unpacked, s.Output, s.ProgressEvery = "Never", 1<<30, 4<<30, 3*time.Second
+	s.Confinement = confine.Require
 	wt := written(t, s)
 	run := wt.Spec.Templates[0]
 	if diff := cmp.Diff(s.NodeSelector, wt.Spec.NodeSelector); diff != "" {
@@ -116,11 +119,16 @@ func TestTheOperatorsChoicesReachTheTemplate(t *testing.T) {
 	}
 	got := []string{
 		wt.Name, wt.Namespace, wt.Spec.PodSpecPatch, run.Container.Image, string(run.Container.ImagePullPolicy),
-		run.Volumes[0].EmptyDir.SizeLimit.String(), run.Volumes[1].EmptyDir.SizeLimit.String(),
+		run.Volumes[0].EmptyDir.SizeLimit.String(),
 	}
-	want := []string{"sumo-1-18", "sumo-acme", s.PodSpecPatch, s.Image, "Never", "1Gi", "2Gi"}
+	want := []string{"sumo-1-18", "sumo-acme", s.PodSpecPatch, s.Image, "Never", "8Gi"}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
+	}
+	for _, want := range []string{"--output=4294967296", "--confinement=require"} {
+		if !slices.Contains(run.Container.Args, want) {
+			t.Errorf("sumo-run is not started with %s but with %q", want, run.Container.Args)
+		}
 	}
 	if n := strings.Count(run.PodSpecPatch, "value: 3s"); n != 2 {
 		t.Errorf("the interval of progress reports stands %d times in the patch, want 2:\n%s", n, run.PodSpecPatch)
@@ -169,6 +177,7 @@ func TestOnlyInfrastructureFailuresAreRetried(t *testing.T) {
 		{"Failed", code(simulation.ExitTooManyTeleports), "main: Error (exit code 21)", false},
 		{"Failed", code(simulation.ExitOutOfMemory), "main: Error (exit code 22)", false},
 		{"Failed", code(simulation.ExitDiskFull), "main: Error (exit code 23)", false},
+		{"Failed", code(simulation.ExitOutputTooLarge), "main: Error (exit code 24)", false},
 		{"Failed", code(simulation.ExitDeadlineExceeded), "main: Error (exit code 30)", false},
 		{"Failed", code(simulation.ExitInternalError), "main: Error (exit code 70)", false},
 		{"Failed", "137", "main: OOMKilled (exit code 137)", false},

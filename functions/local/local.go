@@ -228,6 +228,7 @@ func (s *Service) startServers(ctx context.Context, settings Settings) error {
 func (s *Service) startEngine(settings Settings) error {
 	engine, err := localengine.New(localengine.Config{
 		Dir: filepath.Join(s.dir, "runs"), SumoRun: settings.SumoRun, Slots: settings.Slots,
+		Confinement: s.cfg.Confinement, MaxOutput: s.cfg.MaxOutputMiB << 20,
 	}, s.parts.Objects, time.Now, s.log)
 	if err != nil {
 		return err

@@ -128,6 +128,8 @@ spec:
       value: "2"
     - name: memory
       value: 4Gi
+    - name: memory-bytes
+      value: "4294967296"
     - name: priority-class
       value: sumo-k8-high
   workflowTemplateRef:

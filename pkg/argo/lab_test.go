@@ -94,7 +94,7 @@ func setupLab(t *testing.T) *lab {
 		t.Fatal(err)
 	}
 	settings := func(version, image string) templates.Settings {
-		return templates.Settings{Version: version, Image: image, ProgressEvery: time.Second, OutLimit: "64Mi", WorkLimit: "256Mi"}
+		return templates.Settings{Version: version, Image: image, ProgressEvery: time.Second, Output: 64 << 20, Unpacked: 256 << 20}
 	}
 	provisioner := &kube.Provisioner{
 		Client: labClient(t, "auth"), Home: "sumo-k8",

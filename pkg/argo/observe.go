@@ -135,15 +135,15 @@ func hopeless(message string) (simulation.Reason, string) {
 const (
 	internalMessage = "The run could not be carried out because of a fault on our side. Submit it again; " +
 		"if that does not help, tell the operator the job's id."
-	imageMessage = "SUMO's image could not be fetched. Tell the operator the job's id; once the image is there, submit the job again."
-	scenarioGone = "The scenario's files are no longer in the object store. Upload the scenario again and submit a new job."
-	storeMessage = "SUMO ended well, but the results could not be stored. Submit the job again; if that does not help, tell the operator the job's id."
-	preempted    = "The machine was taken away from the run, and so it was from every attempt to repeat it. Submit it again when there is less going on."
-	cancelled    = "Cancelled on request. The results are those written until then."
-	tooLate      = "The run took longer than its timeout and had to be killed. Submit it with a larger timeout_seconds, a shorter interval or less demand."
-	noMemory     = "The run used more memory than it may and was killed. Submit it with a larger memory_gi, fewer outputs or less demand."
-	noDisk       = "The run wrote more than the machine has room for and was stopped. Ask for fewer outputs, or tell the operator the job's id."
-	interrupted  = "The run was stopped by the machine. It can be run again as it is."
+	imageMessage  = "SUMO's image could not be fetched. Tell the operator the job's id; once the image is there, submit the job again."
+	scenarioGone  = "The scenario's files are no longer in the object store. Upload the scenario again and submit a new job."
+	storeMessage  = "SUMO ended well, but the results could not be stored. Submit the job again; if that does not help, tell the operator the job's id."
+	preempted     = "The machine was taken away from the run, and so it was from every attempt to repeat it. Submit it again when there is less going on."
+	cancelled     = "Cancelled on request. The results are those written until then."
+	tooLate       = "The run took longer than its timeout and had to be killed. Submit it with a larger timeout_seconds, a shorter interval or less demand."
+	noMemory      = "The run used more memory than it may and was killed. Submit it with a larger memory_gi, fewer outputs or less demand."
+	tooMuchOutput = "The run wrote more than it may and was stopped. Ask for fewer outputs, or for a longer period between their entries."
+	interrupted   = "The run was stopped by the machine. It can be run again as it is."
 )
 
 // judge says how a workflow that is over has ended.
@@ -229,7 +229,7 @@ func blame(n node, attempts int) (simulation.Reason, string) {
 	case mentions("longer than the specified deadline", "DeadlineExceeded", "exceeded its deadline"):
 		return simulation.DeadlineExceeded, tooLate
 	case mentions("exceeds the limit", "exceeds the total limit", "exceeds its local"):
-		return simulation.DiskFull, noDisk
+		return simulation.OutputTooLarge, tooMuchOutput
 	case mentions("ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull"):
 		return simulation.ImagePullFailed, imageMessage
 	case verdict == simulation.Interrupted:
@@ -250,15 +250,11 @@ func blame(n node, attempts int) (simulation.Reason, string) {
 
 // reasonOf is the reason for which sumo-run ends with this exit code; empty for codes that are not its own.
 func reasonOf(code string) simulation.Reason {
-	for _, r := range []simulation.Reason{
-		simulation.InvalidScenario, simulation.SimulationError, simulation.TooManyTeleports, simulation.OutOfMemory,
-		simulation.DiskFull, simulation.DeadlineExceeded, simulation.Interrupted, simulation.InternalError,
-	} {
-		if strconv.Itoa(r.ExitCode()) == code {
-			return r
-		}
+	n, err := strconv.Atoi(code)
+	if err != nil {
+		return ""
 	}
-	return ""
+	return simulation.ReasonOf(n)
 }
 
 // failedByItself reports whether this is the exit code of a process that no signal has ended.

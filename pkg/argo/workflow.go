@@ -148,6 +148,7 @@ func (c Config) workflowOf(j job.Job) ([]byte, error) {
 		{templates.Deadline, strconv.Itoa(int(math.Ceil((timeout + deadlineMargin).Seconds())))},
 		{templates.CPU, strconv.Itoa(j.CPURequest)},
 		{templates.Memory, strconv.Itoa(j.MemoryGi) + "Gi"},
+		{templates.MemoryBytes, strconv.Itoa(j.MemoryGi << 30)},
 		{templates.PriorityClass, c.PriorityClasses[j.Priority]},
 	}
 	body, err := json.Marshal(w)

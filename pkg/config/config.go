@@ -13,6 +13,7 @@ import (
 
 	"github.com/caarlos0/env/v11"
 
+	"github.com/sumo-k8/sumo-k8/pkg/confine"
 	"github.com/sumo-k8/sumo-k8/pkg/job"
 	"github.com/sumo-k8/sumo-k8/pkg/scenario"
 	"github.com/sumo-k8/sumo-k8/templates"
@@ -53,8 +54,11 @@ type Config struct {
 
 	SumoVersion string `env:"SUMO_VERSION" envDefault:"1.15" doc:"The SUMO that runs jobs; scenarios with options of later versions are refused. make dev asks the installed one."`
 
+	Confinement confine.Mode `env:"CONFINEMENT" doc:"Whether SUMO may run where the machine cannot hold it to the run's own files and to the system calls that it needs: require refuses, prefer runs it all the same and says so, off asks for nothing. Empty for require on one machine and prefer with ENGINE=argo, where the pod is a wall as well."`
+
 	MaxUploadMiB         int64          `env:"MAX_UPLOAD_MIB" envDefault:"2048" doc:"Largest scenario zip, in MiB."`
 	MaxUnpackedMiB       int64          `env:"MAX_UNPACKED_MIB" envDefault:"16384" doc:"Largest scenario once unpacked, in MiB."`
+	MaxOutputMiB         int64          `env:"MAX_OUTPUT_MIB" envDefault:"16384" doc:"Disk space that one run may write, in MiB; beyond it the run ends FAILED with reason OutputTooLarge."`
 	MaxQueuedJobs        int            `env:"MAX_QUEUED_JOBS" envDefault:"1000" doc:"Jobs that one tenant may have waiting; more answer 429."`
 	SubmissionsPerMinute int            `env:"SUBMISSIONS_PER_MINUTE" envDefault:"600" doc:"Jobs that one tenant may submit in a minute, over all instances together; more answer 429. 0 for no limit."`
 	CallsPerSecond       int            `env:"CALLS_PER_SECOND" envDefault:"100" doc:"Calls that one tenant may make each second at one instance of a function, twice as many in a burst; more answer 429. 0 for no limit."`
@@ -103,7 +107,7 @@ func (c Config) check() error {
 		name  string
 		value int64
 	}{
-		{"MAX_UPLOAD_MIB", c.MaxUploadMiB}, {"MAX_UNPACKED_MIB", c.MaxUnpackedMiB}, {"MAX_QUEUED_JOBS", int64(c.MaxQueuedJobs)},
+		{"MAX_UPLOAD_MIB", c.MaxUploadMiB}, {"MAX_UNPACKED_MIB", c.MaxUnpackedMiB}, {"MAX_OUTPUT_MIB", c.MaxOutputMiB}, {"MAX_QUEUED_JOBS", int64(c.MaxQueuedJobs)},
 		{"DEFAULT_TIMEOUT", int64(c.DefaultTimeout)}, {"MAX_TIMEOUT", int64(c.MaxTimeout)}, {"LINK_LIFETIME", int64(c.LinkLifetime)},
 		{"RESULT_RETENTION", int64(c.Retention)}, {"RECONCILE_WINDOW", int64(c.Window)}, {"STREAM_LIMIT", int64(c.StreamLimit)},
 	} {

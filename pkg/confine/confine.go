@@ -40,10 +40,10 @@ const (
 	Off Mode = "off"
 )
 
-// UnmarshalText reads a mode from a setting.
+// UnmarshalText reads a mode from a setting; an empty one leaves the choice to the reader of the setting.
 func (m *Mode) UnmarshalText(text []byte) error {
 	switch mode := Mode(text); mode {
-	case Require, Prefer, Off:
+	case Require, Prefer, Off, "":
 		*m = mode
 		return nil
 	}
@@ -91,6 +91,9 @@ var ErrUnconfined = errors.New("this machine cannot confine programs")
 // Start starts cmd behind w, as process.Start does, and returns what holds it. Of cmd, the fields Path, Args, Env, Dir,
 // Stdout, Stderr and WaitDelay count; standard input is /dev/null. An error that wraps ErrUnconfined says what is missing.
 func Start(cmd *exec.Cmd, w Wall, mode Mode) (*process.Process, simulation.Confinement, error) {
+	if !entered {
+		return nil, simulation.Confinement{}, errors.New("confine.Enter was not called at the start of this program")
+	}
 	var missing []error
 	for _, plan := range w.plans(mode, cmd.Path, host()) {
 		p, err := w.start(cmd, plan)

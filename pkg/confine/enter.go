@@ -20,9 +20,13 @@ const answerFD = 3
 // exitNotStarted is the exit code of a child that did not become the program. Its answer says why.
 const exitNotStarted = 70
 
+// entered keeps Start from running a program that does not call Enter: it would start itself over and over.
+var entered bool
+
 // Enter makes this process become a confined program, if that is what Start has begun it for; then it never returns. A
 // program that calls Start calls Enter before it does anything else.
 func Enter() {
+	entered = true
 	if len(os.Args) != 2 || os.Args[0] != marker {
 		return
 	}

@@ -35,6 +35,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/sumo-k8/sumo-k8/pkg/artifact"
+	"github.com/sumo-k8/sumo-k8/pkg/confine"
 	"github.com/sumo-k8/sumo-k8/pkg/job"
 	"github.com/sumo-k8/sumo-k8/pkg/problem"
 )
@@ -45,6 +46,10 @@ type Config struct {
 	SumoRun string // path of the sumo-run program
 	// Slots is how many runs may go on at a time; 0 means one for each CPU, since a run keeps one busy.
 	Slots int
+	// Confinement says whether runs may begin where this machine cannot hold SUMO to their files; empty means confine.Require.
+	Confinement confine.Mode
+	// MaxOutput is how much one run may write, in bytes; 0 sets no limit.
+	MaxOutput int64
 	// Env is added to the runs' environment ("NAME=value"), which is otherwise empty but for PATH: nothing of ours,
 	// credentials least of all, reaches a program that reads untrusted input.
 	Env []string
@@ -110,6 +115,7 @@ var (
 func New(cfg Config, objects artifact.Store, now func() time.Time, log zerolog.Logger) (*Engine, error) {
 	cfg.Slots = cmp.Or(cfg.Slots, runtime.NumCPU())
 	cfg.StopGrace = cmp.Or(cfg.StopGrace, DefaultStopGrace)
+	cfg.Confinement = cmp.Or(cfg.Confinement, confine.Require)
 	dir, err := filepath.Abs(cfg.Dir)
 	if err != nil {
 		return nil, fmt.Errorf("finding the folder of runs: %w", err)

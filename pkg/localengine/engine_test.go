@@ -294,12 +294,12 @@ func TestARunThatIgnoresItsTimeoutIsKilled(t *testing.T) {
 
 func TestRunsAreToldWhatToDo(t *testing.T) {
 	t.Parallel()
-	b := newBench(t, nil)
+	b := newBench(t, func(c *localengine.Config) { c.MaxOutput = 5 << 30 })
 	seed := int64(42)
 	j := b.start(t, "told", `
 		[ -d "$work" ] && echo "$options" "$timeout" >"$out/told.txt"
 		env | cut -d= -f1 | sort | tr '\n' ' ' >"$out/env.txt"
-		grep '^Max data' /proc/self/limits >"$out/limits.txt"
+		echo "$confinement $memory $output" >"$out/limits.txt"
 		finish ""`, func(j *job.Job) { j.Options = simulation.Options{Seed: &seed}; j.MemoryGi = 2 })
 	b.seeEnd(t, j.ID)
 	got := b.stored(t, j)
@@ -311,8 +311,8 @@ func TestRunsAreToldWhatToDo(t *testing.T) {
 			t.Errorf("the run sees %s in its environment", name)
 		}
 	}
-	if want := fmt.Sprint(2<<30 + 256<<20); !strings.Contains(got["limits.txt"], want) {
-		t.Errorf("limits are %q, want %s bytes of data", got["limits.txt"], want)
+	if want := fmt.Sprintln("require", 2<<30+256<<20, 5<<30); got["limits.txt"] != want {
+		t.Errorf("limits are %q, want %q", got["limits.txt"], want)
 	}
 }
 

@@ -2,6 +2,7 @@ package localengine
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -33,9 +34,9 @@ const (
 	// progressEvery is how often the progress of a run is read. It is one small file, and people see no difference
 	// below a quarter of a second.
 	progressEvery = 250 * time.Millisecond
-	// memoryAllowance, in KiB, is added to a job's memory: the limit counts memory that is allocated but never touched,
-	// of which Go's runtime and the C library's allocator hold some.
-	memoryAllowance = 256 << 10
+	// memoryAllowance, in bytes, is added to a job's memory: the limit counts memory that is allocated but never touched,
+	// of which the C library's allocator holds some.
+	memoryAllowance = 256 << 20
 	// While the object store is away we ask again after firstRetry, then ever more rarely up to lastRetry.
 	firstRetry = 250 * time.Millisecond
 	lastRetry  = 30 * time.Second
@@ -332,7 +333,7 @@ func (e *Engine) startProcess(r *run) (*process.Process, error) {
 		return nil, fmt.Errorf("making the run's console log: %w", err)
 	}
 	defer console.Close()
-	cmd := exec.Command("/bin/sh", "-c", withMemoryLimit, r.memoryLimit(), e.cfg.SumoRun,
+	cmd := exec.Command(e.cfg.SumoRun,
 		"--scenario", r.file(scenarioFile),
 		"--work", r.file(workFolder),
 		"--out", r.file(outFolder),
@@ -340,20 +341,14 @@ func (e *Engine) startProcess(r *run) (*process.Process, error) {
 		"--timeout", r.timeout().String(),
 		"--progress", r.file(progressFile),
 		"--termination-log", r.file(messageFile),
+		"--confinement", string(e.cfg.Confinement),
+		"--memory", strconv.Itoa(r.job.MemoryGi<<30+memoryAllowance),
+		"--output", strconv.FormatInt(e.cfg.MaxOutput, 10),
 	)
 	cmd.Dir = r.dir
 	cmd.Env = append([]string{"PATH=" + os.Getenv("PATH")}, e.cfg.Env...)
 	cmd.Stderr = console // standard output only repeats log.txt
 	return process.Start(cmd, process.Options{})
-}
-
-// withMemoryLimit becomes the program that follows, with a limit in KiB on its data and that of all it starts: writable
-// private memory, as allocated. (A limit on address space would also count what is only reserved, of which a Go program
-// holds more than a gigabyte.) Where the machine's own limit is lower already, that one stays.
-const withMemoryLimit = `ulimit -d "$0" 2>/dev/null; exec "$@"`
-
-func (r *run) memoryLimit() string {
-	return strconv.Itoa(r.job.MemoryGi<<20 + memoryAllowance)
 }
 
 // settle says how a run has ended, from what sumo-run left and how its process ended.
@@ -396,7 +391,8 @@ func (e *Engine) silentEnd(r *run, exit error, late bool) simulation.Outcome {
 		outcome.Message = fmt.Sprintf("The run was killed by the system, most likely because memory ran out. "+
 			"It had memory_gi=%d. Submit it with more memory, fewer outputs or less demand.", r.job.MemoryGi)
 	default:
-		outcome.Reason = reasonOf(code)
+		// Code 0 without an outcome is a fault too.
+		outcome.Reason = cmp.Or(simulation.ReasonOf(code), simulation.InternalError)
 		text, _ := os.ReadFile(r.file(messageFile))
 		outcome.Message = strings.TrimSpace(string(text))
 	}
@@ -406,19 +402,6 @@ func (e *Engine) silentEnd(r *run, exit error, late bool) simulation.Outcome {
 	e.log.Warn().Str("job", r.job.ID).AnErr("exit", exit).Str("reason", string(outcome.Reason)).
 		Bytes("console", tail(r.file(consoleFile))).Msg("run ended without an outcome")
 	return outcome
-}
-
-// reasonOf is the reason for which sumo-run ends with code. Code 0 without an outcome is a fault too.
-func reasonOf(code int) simulation.Reason {
-	for _, r := range []simulation.Reason{
-		simulation.InvalidScenario, simulation.SimulationError, simulation.TooManyTeleports, simulation.OutOfMemory,
-		simulation.DiskFull, simulation.DeadlineExceeded, simulation.Interrupted,
-	} {
-		if r.ExitCode() == code {
-			return r
-		}
-	}
-	return simulation.InternalError
 }
 
 // progress is what sumo-run last wrote, "N/M", as a part of 1; 0 while there is nothing to read.

@@ -115,6 +115,21 @@ func (r Reason) ExitCode() int {
 	}
 }
 
+// judged are the reasons by which sumo-run itself ends. A cancelled run is to it one that is interrupted.
+var judged = []Reason{
+	InvalidScenario, SimulationError, TooManyTeleports, OutOfMemory, DiskFull, OutputTooLarge, DeadlineExceeded, Interrupted, InternalError,
+}
+
+// ReasonOf is the reason for which sumo-run ends with code, or "" for success and for codes that are not its own.
+func ReasonOf(code int) Reason {
+	for _, r := range judged {
+		if r.ExitCode() == code {
+			return r
+		}
+	}
+	return ""
+}
+
 // Names of the files that every run leaves in its output folder, besides SUMO's own outputs.
 const (
 	LogFile     = "log.txt"      // SUMO's messages and ours, one line each, complete lines only

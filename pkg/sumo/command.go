@@ -99,13 +99,6 @@ func (r Run) seed() int64 {
 // command is the call of SUMO. An option on the command line beats the same option in the configuration, but none can be
 // unset, so what is unwanted is set to its neutral value.
 func (r Run) command(s settings) (*exec.Cmd, error) {
-	binary, err := exec.LookPath(r.Binary)
-	if err != nil {
-		return nil, err
-	}
-	if binary, err = filepath.Abs(binary); err != nil {
-		return nil, err
-	}
 	args := []string{
 		"--configuration-file=" + s.config,
 		// Validation would read external entities and fetch schemas from the network.
@@ -151,6 +144,18 @@ func (r Run) command(s settings) (*exec.Cmd, error) {
 		}
 	}
 
+	return r.program(args...)
+}
+
+// program is a call of SUMO in the run's folder.
+func (r Run) program(args ...string) (*exec.Cmd, error) {
+	binary, err := exec.LookPath(r.Binary)
+	if err != nil {
+		return nil, err
+	}
+	if binary, err = filepath.Abs(binary); err != nil {
+		return nil, err
+	}
 	// SUMO writes its step lines through C's stdout, which is fully buffered on a pipe: they would arrive some forty at a
 	// time, and a slow run would look dead for minutes. A terminal is no way out (its buffer holds eleven lines).
 	// stdbuf, of coreutils, sets the buffer through a preloaded library and becomes SUMO by exec, so there is no further

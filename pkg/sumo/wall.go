@@ -1,10 +1,16 @@
 package sumo
 
 import (
+	"bytes"
+	"cmp"
+	"context"
+	"fmt"
+	"os"
 	"os/exec"
 	"path/filepath"
 
 	"github.com/sumo-k8/sumo-k8/pkg/confine"
+	"github.com/sumo-k8/sumo-k8/pkg/simulation"
 )
 
 // systemLibraries are where Debian and other distributions keep the dynamic loader, the C library with its tables of
@@ -33,6 +39,38 @@ func (r Run) wall(cmd *exec.Cmd) confine.Wall {
 		w.Write = append(w.Write, filepath.Join(r.Work, name))
 	}
 	return w
+}
+
+// TryConfinement returns what holds a SUMO that is started here and now; under confine.Require it answers an error that
+// says what this machine lacks.
+func (r Run) TryConfinement(ctx context.Context) (simulation.Confinement, error) {
+	folder, err := os.MkdirTemp("", "sumo-run-")
+	if err != nil {
+		return simulation.Confinement{}, err
+	}
+	defer os.RemoveAll(folder)
+	r.Work = folder
+	for _, name := range []string{scenarioFolder, runFolder, resultFolder} {
+		if err := os.Mkdir(filepath.Join(r.Work, name), 0o755); err != nil {
+			return simulation.Confinement{}, err
+		}
+	}
+	cmd, err := r.program("--version")
+	if err != nil {
+		return simulation.Confinement{}, err
+	}
+	var said bytes.Buffer
+	cmd.Stdout, cmd.Stderr, cmd.WaitDelay = &said, &said, pipeDelay
+	child, held, err := confine.Start(cmd, r.wall(cmd), cmp.Or(r.Confinement, confine.Prefer))
+	if err != nil {
+		return held, err
+	}
+	stop := context.AfterFunc(ctx, child.Kill)
+	defer stop()
+	if err := child.Wait(); err != nil {
+		return held, fmt.Errorf("SUMO does not run behind its wall (%s): %w: %s", held, err, bytes.TrimSpace(said.Bytes()))
+	}
+	return held, nil
 }
 
 // ownLibraries is where SUMO's wheel has the libraries that it brings along: beside the folder with bin, under a name that

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sumo-k8/sumo-k8/pkg/confine"
 	"github.com/sumo-k8/sumo-k8/pkg/simulation"
 )
 
@@ -20,6 +21,7 @@ import (
 const asSumoRun = "TEST_AS_SUMO_RUN"
 
 func TestMain(m *testing.M) {
+	confine.Enter()
 	if os.Getenv(asSumoRun) != "" {
 		main()
 	}

@@ -104,7 +104,7 @@ func confinement() {
 	}
 
 	say("writing to the root", written("/probe-was-here", "refused"))
-	say("its own results folder", written("/out/probe.txt", "refused"))
+	say("its own results folder", written("/job/probe.txt", "refused"))
 
 	status, err := os.ReadFile("/proc/self/status")
 	if err != nil {
