@@ -2,32 +2,367 @@ package confine
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/sumo-k8/sumo-k8/pkg/simulation"
 )
 
 func TestMain(m *testing.M) {
 	Enter()
-	m.Run()
+	os.Exit(m.Run())
 }
 
-func TestX(t *testing.T) {
+// ordinary is the user for tests that root runs once more as somebody else: nobody, in all distributions.
+const ordinary = 65534
+
+// asOrdinaryUser runs the test again in a process of an ordinary user, when we are root.
+func asOrdinaryUser(t *testing.T) {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		return // that is how the test is running
+	}
+	t.Run("ordinary user", func(t *testing.T) {
+		t.Parallel()
+		again(t)
+	})
+}
+
+// again runs a test in a process of an ordinary user.
+func again(t *testing.T) {
+	t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := openDir(t)
+	copied, scratch := filepath.Join(dir, "test"), filepath.Join(dir, "tmp")
+	binary, err := os.ReadFile(self)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(os.WriteFile(copied, binary, 0o755), os.Mkdir(scratch, 0o700), os.Chown(scratch, ordinary, ordinary)); err != nil {
+		t.Fatal(err)
+	}
+	name, _, _ := strings.Cut(t.Name(), "/")
+	cmd := exec.CommandContext(t.Context(), copied, "-test.run=^"+name+"$", "-test.v", "-test.timeout=2m")
+	cmd.Dir = dir
+	cmd.Env = append(os.Environ(), "TMPDIR="+scratch, hostileVariable+"="+hostile(t))
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: ordinary, Gid: ordinary}}
+	out, err := cmd.CombinedOutput()
+	t.Logf("%s", out)
+	if err != nil {
+		t.Error(err)
+	}
+}
+
+// openDir is a temporary folder that every user can get at.
+func openDir(t *testing.T) string {
+	t.Helper()
 	dir := t.TempDir()
-	for _, abi := range []int{0, 1, 2, NoLandlock} {
-		var out bytes.Buffer
-		cmd := exec.Command("/usr/bin/sumo", "--version")
-		cmd.Stdout, cmd.Stderr, cmd.Dir = &out, &out, dir
-		cmd.Env = []string{"SUMO_HOME=/usr/share/sumo"}
-		began := time.Now()
-		p, held, err := Start(cmd, Wall{Profile: SUMO, LandlockABI: abi, Read: []string{"/usr/bin/sumo", "/lib", "/lib64", "/usr/lib", "/usr/share/sumo", "/etc/alternatives"}, Write: []string{dir}}, Require)
-		if err != nil {
-			t.Error(err)
-			continue
+	for _, d := range []string{filepath.Dir(dir), dir} {
+		if err := os.Chmod(d, 0o755); err != nil {
+			t.Fatal(err)
 		}
-		err = p.Wait()
-		fmt.Println(held, err, time.Since(began), out.String()[:min(out.Len(), 200)], os.Getuid())
+	}
+	return dir
+}
+
+// hostileVariable names the program that stands in for a SUMO that was taken over, where it is built already.
+const hostileVariable = "TEST_HOSTILE"
+
+func hostile(t *testing.T) string {
+	t.Helper()
+	if program := os.Getenv(hostileVariable); program != "" {
+		return program
+	}
+	program := filepath.Join(openDir(t), "hostile")
+	build := exec.CommandContext(t.Context(), "go", "build", "-o", program, "./internal/hostile")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("building it: %v: %s", err, out)
+	}
+	return program
+}
+
+// walls are the kernels that a run may meet.
+var walls = map[string]int{"this kernel": 0, "Landlock ABI 1": 1, "Landlock ABI 2": 2, "no Landlock": NoLandlock}
+
+// room is where a program runs behind a wall: a folder to write in, and a file next to it that it may read.
+type room struct{ dir, run, input string }
+
+func newRoom(t *testing.T, tries ...string) room {
+	t.Helper()
+	dir := t.TempDir()
+	r := room{dir: dir, run: filepath.Join(dir, "run"), input: filepath.Join(dir, "scenario")}
+	for _, name := range []string{r.run, r.input} {
+		if err := os.Mkdir(name, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	file := filepath.Join(r.input, "tries.txt")
+	if err := os.WriteFile(file, []byte(strings.Join(tries, "\n")), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(file, filepath.Join(r.run, "tries.txt")); err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// begin starts a program in the room and returns what it said when it has ended.
+func (r room) begin(t *testing.T, program string, abi int, limits Limits) (said string, held simulation.Confinement) {
+	t.Helper()
+	var out bytes.Buffer
+	cmd := &exec.Cmd{Path: program, Args: []string{"sumo"}, Dir: r.run, Env: []string{"SUMO_HOME=/usr/share/sumo"}, Stdout: &out, Stderr: &out}
+	p, held, err := Start(cmd, Wall{
+		Profile: SUMO, Read: []string{program, r.input, "/usr/lib", "/lib", "/lib64"}, Write: []string{r.run}, Limits: limits, LandlockABI: abi,
+	}, Require)
+	if err != nil {
+		t.Fatal(err)
+	}
+	timer := time.AfterFunc(time.Minute, p.Kill)
+	defer timer.Stop()
+	if err := p.Wait(); err != nil {
+		t.Errorf("it ended with %v", err)
+	}
+	return out.String(), held
+}
+
+// TestNothingGetsThroughTheWall runs a program that tries whatever one could that was taken over, and expects each try to
+// be refused. Its own test is below: without a wall, many succeed.
+func TestNothingGetsThroughTheWall(t *testing.T) {
+	t.Parallel()
+	asOrdinaryUser(t)
+	program := hostile(t)
+	listener := openTargets(t)
+	for name, abi := range walls {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := newRoom(t, listener.tries(t)...)
+			secret := filepath.Join(r.dir, "secret")
+			if err := os.WriteFile(secret, []byte("untouched"), 0o666); err != nil {
+				t.Fatal(err)
+			}
+			tries := append(listener.tries(t), "read "+secret, "write "+secret, "change "+secret, "change ../secret", "write "+filepath.Join(r.dir, "new"), "become /bin/sh", "become /bin/true",
+				"read /proc/"+strconv.Itoa(os.Getpid())+"/environ", "read /proc/"+strconv.Itoa(os.Getpid())+"/cmdline")
+			if err := os.WriteFile(filepath.Join(r.input, "tries.txt"), []byte(strings.Join(tries, "\n")), 0o666); err != nil {
+				t.Fatal(err)
+			}
+			said, held := r.begin(t, program, abi, Limits{})
+			t.Logf("%s\n%s", held, said)
+			if !held.Holds() || held.User != (os.Geteuid() == 0) {
+				t.Errorf("held by %s", held)
+			}
+			if abi > 0 && held.Landlock != abi || abi == NoLandlock && (held.Landlock != 0 || !held.Namespace) {
+				t.Errorf("held by %s, want Landlock ABI %d", held, abi)
+			}
+			for line := range strings.Lines(said) {
+				if held.Landlock == 0 && strings.HasPrefix(line, "DONE: list ") {
+					continue // of a file system in which there is nothing but the way to its own folder
+				}
+				if strings.HasPrefix(line, "DONE") || strings.HasPrefix(line, "hostile: ") && line != "hostile: all tried\n" {
+					t.Error(strings.TrimSpace(line))
+				}
+			}
+			if n := strings.Count(said, "refused: "); n < 170+len(tries) {
+				t.Errorf("only %d tries", n)
+			}
+			for _, want := range []string{"environment: SUMO_HOME\n", "descriptors: []\n", "core dumps: 0\n", "standard input: 1 3\n", "hostile: all tried\n"} {
+				if !strings.Contains(said, want) {
+					t.Errorf("it does not say %q", want)
+				}
+			}
+			user := strings.Fields(regexp.MustCompile(`user: .*`).FindString(said))[1]
+			if held.User && user == strconv.Itoa(os.Geteuid()) {
+				t.Errorf("it ran as user %s, as we do", user)
+			}
+			if text, err := os.ReadFile(secret); err != nil || string(text) != "untouched" {
+				t.Errorf("the file beside its folder has %q, %v", text, err)
+			}
+			if diff := cmp.Diff([]string{"run", "scenario", "secret"}, names(t, r.dir)); diff != "" {
+				t.Errorf("above its folder (-want +got):\n%s", diff)
+			}
+			if text, err := os.ReadFile(filepath.Join(r.input, "tries.txt")); err != nil || string(text) != strings.Join(tries, "\n") {
+				t.Errorf("its input has %q, %v", text, err)
+			}
+		})
+	}
+}
+
+// TestTheTriesAreReal lets the same program loose without a wall: tries that then fail would prove nothing. Root would
+// harm the machine.
+func TestTheTriesAreReal(t *testing.T) {
+	t.Parallel()
+	if os.Geteuid() == 0 {
+		again(t)
+		return
+	}
+	program := hostile(t)
+	targets := openTargets(t)
+	r := newRoom(t, append(targets.tries(t), "read /proc/"+strconv.Itoa(os.Getpid())+"/environ")...)
+	var out bytes.Buffer
+	cmd := &exec.Cmd{Path: program, Args: []string{"sumo"}, Dir: r.run, Env: []string{}, Stdout: &out, Stderr: &out}
+	p, held, err := Start(cmd, Wall{Profile: SUMO}, Off)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Wait(); err != nil {
+		t.Error(err)
+	}
+	if diff := cmp.Diff(simulation.Confinement{}, held); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+	for _, want := range append([]string{
+		"read /etc/passwd", "list /etc", "make ../hostile", "write tries.txt", "empty, opened to read tries.txt", "empty, opened for nothing tries.txt",
+		"truncate tries.txt", "chmod tries.txt", "set the times of tries.txt", "rename ../scenario/tries.txt", "remove what it made",
+		"make a link that leads out", "make a pipe", "make a folder", "socket UNIX stream", "socket INET stream", "bind", "listen", "socketpair",
+		"processes: signal its parent", "processes: tgkill its parent", "processes: pidfd of its parent", "processes: its parent's limits",
+		"processes: signals by a descriptor", "processes: a process", "System V shared memory", "memfd_create", "shared memory", "inotify",
+	}, targets.tries(t)...) {
+		if !strings.Contains(out.String(), "DONE: "+want+"\n") {
+			t.Errorf("%s failed without a wall", want)
+		}
+	}
+	if t.Failed() {
+		t.Log(out.String())
+	}
+}
+
+func names(t *testing.T, dir string) []string {
+	t.Helper()
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, entry := range entries {
+		names = append(names, entry.Name())
+	}
+	return names
+}
+
+// targets are servers for a program to connect to.
+type targets struct{ unix, abstract, tcp net.Listener }
+
+func openTargets(t *testing.T) targets {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "s") // t.TempDir's paths are too long for a socket
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	listen := func(network, address string) net.Listener {
+		l, err := net.Listen(network, address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { l.Close() })
+		return l
+	}
+	return targets{listen("unix", filepath.Join(dir, "s")), listen("unix", "@"+dir), listen("tcp", "127.0.0.1:0")}
+}
+
+func (s targets) tries(t *testing.T) []string {
+	t.Helper()
+	return []string{
+		"unix " + s.unix.Addr().String(),
+		"abstract " + strings.TrimPrefix(s.abstract.Addr().String(), "@"),
+		fmt.Sprintf("tcp 127.0.0.1 %d", s.tcp.Addr().(*net.TCPAddr).Port),
+	}
+}
+
+func TestLimitsHold(t *testing.T) {
+	t.Parallel()
+	asOrdinaryUser(t)
+	program := hostile(t)
+	r := newRoom(t, "memory", "disk", "deleted")
+	said, _ := r.begin(t, program, 0, Limits{Data: 256 << 20, FileSize: 8 << 20})
+	for _, want := range []string{
+		`refused: memory \(cannot allocate memory\) after (1[6-9]\d|2[0-5]\d) MiB`, `refused: disk grown-by-hostile \(file too large\) after 8 MiB`,
+		`refused: disk \. \(file too large\) after 8 MiB`,
+	} {
+		if !regexp.MustCompile(want).MatchString(said) {
+			t.Errorf("it does not say %q:\n%s", want, said)
+		}
+	}
+}
+
+func TestPlans(t *testing.T) {
+	t.Parallel()
+	open, closed := openDir(t), filepath.Join(t.TempDir(), "closed")
+	if err := os.MkdirAll(filepath.Join(closed, "run"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	type plans = []simulation.Confinement
+	full := abilities{landlock: 7, root: true, mount: true, otherUser: true}
+	for name, tc := range map[string]struct {
+		mode  Mode
+		write string
+		able  abilities
+		want  plans
+	}{
+		"root": {Require, filepath.Join(open, "run"), full, plans{{Landlock: 7, Filter: true, User: true}, {Landlock: 7, Filter: true}}},
+		"root, below a private folder": {
+			Require, filepath.Join(closed, "run"), full, plans{{Landlock: 7, Namespace: true, Filter: true, User: true}, {Landlock: 7, Filter: true}},
+		},
+		"root that may not mount, below a private folder": {
+			Require, filepath.Join(closed, "run"), abilities{landlock: 7, root: true, otherUser: true}, plans{{Landlock: 7, Filter: true}},
+		},
+		"root of an old kernel": {
+			Require, filepath.Join(open, "run"), abilities{root: true, mount: true, otherUser: true},
+			plans{{Namespace: true, Filter: true, User: true}, {Namespace: true, Filter: true}},
+		},
+		"an ordinary user":                  {Require, filepath.Join(closed, "run"), abilities{landlock: 2}, plans{{Landlock: 2, Filter: true}}},
+		"an ordinary user of an old kernel": {Require, filepath.Join(closed, "run"), abilities{}, plans{{Namespace: true, Filter: true}}},
+		"an ordinary user who prefers": {
+			Prefer, filepath.Join(closed, "run"), abilities{landlock: 2}, plans{{Landlock: 2, Filter: true}, {Landlock: 2}, {Filter: true}, {}},
+		},
+		"off": {Off, filepath.Join(open, "run"), full, plans{{}}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			got := Wall{Profile: SUMO, Write: []string{tc.write}}.plans(tc.mode, "/bin/sh", tc.able)
+			if diff := cmp.Diff(tc.want, got); diff != "" {
+				t.Errorf("-want +got:\n%s", diff)
+			}
+			if tc.mode == Require {
+				for _, p := range got {
+					if !p.Holds() {
+						t.Errorf("%s does not hold", p)
+					}
+				}
+			}
+			if !slices.IsSortedFunc(got, func(a, b simulation.Confinement) int { return b.Compare(a) }) {
+				t.Errorf("a weaker plan goes before a stronger one: %v", got)
+			}
+		})
+	}
+}
+
+func TestWhatCannotBeStartedIsNoWallsFault(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	cmd := &exec.Cmd{Path: filepath.Join(dir, "none"), Args: []string{"none"}, Dir: dir, Env: []string{}}
+	_, _, err := Start(cmd, Wall{Profile: SUMO, Write: []string{dir}}, Require)
+	if !errors.Is(err, os.ErrNotExist) || errors.Is(err, ErrUnconfined) {
+		t.Errorf("got %v", err)
+	}
+	_, _, err = Start(cmd, Wall{Profile: "none", Write: []string{dir}}, Require)
+	if !errors.Is(err, ErrUnconfined) || !strings.Contains(err.Error(), "system call filter") {
+		t.Errorf("got %v", err)
 	}
 }

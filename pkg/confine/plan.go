@@ -87,7 +87,7 @@ func (w Wall) plans(mode Mode, program string, a abilities) []simulation.Confine
 	}
 	plans = append(plans, simulation.Confinement{Landlock: a.landlock, Namespace: a.landlock == 0, Filter: true})
 	if mode == Prefer {
-		plans = append(plans, simulation.Confinement{Filter: true}, simulation.Confinement{Landlock: a.landlock}, simulation.Confinement{})
+		plans = append(plans, simulation.Confinement{Landlock: a.landlock}, simulation.Confinement{Filter: true}, simulation.Confinement{})
 	}
 	return plans
 }
