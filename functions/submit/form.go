@@ -138,7 +138,9 @@ func (f *formReader[T]) read(r *http.Request, accept func(zip part, before *T) e
 		uploaded = true
 	}
 	// What follows the last part says nothing, but the connection can serve another request only when all has been read.
-	_, _ = io.CopyN(io.Discard, r.Body, maxEpilogue)
+	if _, err := io.CopyN(io.Discard, r.Body, maxEpilogue); err != nil && !errors.Is(err, io.EOF) {
+		return fields, false, brokenBody(err)
+	}
 	fields, err = f.decode(values)
 	return fields, uploaded, err
 }
