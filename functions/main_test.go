@@ -190,10 +190,15 @@ type madeJob struct {
 
 func newClient(t *testing.T, auth string) client {
 	t.Helper()
+	return newTenant(t, auth, "acme")
+}
+
+func newTenant(t *testing.T, auth, id string) client {
+	t.Helper()
 	var tenant struct {
 		APIKey string `json:"api_key"`
 	}
-	if code := send(t, "POST", auth+"/auth/register", strings.NewReader(`{"tenant_id": "acme"}`), map[string]string{"X-Admin-Key": adminKey}, &tenant); code != http.StatusOK {
+	if code := send(t, "POST", auth+"/auth/register", strings.NewReader(`{"tenant_id": "`+id+`"}`), map[string]string{"X-Admin-Key": adminKey}, &tenant); code != http.StatusOK {
 		t.Fatalf("registering answered %d", code)
 	}
 	return client{map[string]string{"Authorization": "Bearer " + tenant.APIKey}}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
@@ -15,6 +16,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -335,6 +337,60 @@ func TestAClientThatVanishesInTheMiddleOfAnUploadLeavesNothing(t *testing.T) {
 			t.Errorf("%s: the log tells of status %d", name, status)
 		}
 	}
+	p.wantNothingKept(t)
+}
+
+// The rate is that of any minute, so this takes one.
+func TestASlowUploadIsAnsweredAndLeavesNothing(t *testing.T) {
+	t.Parallel()
+	p := startProgram(t, laptoptest.Folder(t), "MIN_UPLOAD_KIB_PER_SECOND=64")
+	c := p.register(t)
+	form, formType := formUpTo(t, 12<<20)
+	const silence, slowness = "Nothing of the upload arrived in the last 60 s", "at least 64.0 KiB/s is required"
+	var uploads sync.WaitGroup
+	for _, upload := range []struct {
+		path, contentType string
+		beginning         io.Reader // arrives at once
+		later             int       // bytes that arrive after some seconds
+		says              string
+	}{
+		{"/jobs", formType, form, 0, silence},
+		{"/scenarios", "application/zip", strings.NewReader("PK"), 1 << 20, slowness},
+		{"/scenarios/validate", "application/zip", bytes.NewReader(make([]byte, 6<<20)), 0, silence},
+		{"/scenarios", formType, strings.NewReader("--"), 0, silence},
+	} {
+		conn, err := net.Dial("tcp", strings.TrimPrefix(p.url, "http://"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		uploads.Go(func() {
+			_, err := fmt.Fprintf(conn, "POST %s HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\nContent-Type: %s\r\nContent-Length: %d\r\n\r\n",
+				upload.path, c.key, upload.contentType, 64<<20)
+			if err == nil {
+				_, err = io.Copy(conn, upload.beginning)
+			}
+			if err == nil && upload.later > 0 {
+				time.Sleep(5 * time.Second)
+				_, err = conn.Write(make([]byte, upload.later))
+			}
+			if err != nil {
+				t.Errorf("%s: sending: %v", upload.path, err)
+				return
+			}
+			response, err := http.ReadResponse(bufio.NewReader(conn), nil)
+			if err != nil {
+				t.Errorf("%s: reading the answer: %v", upload.path, err)
+				return
+			}
+			var got rest.Problem
+			err = json.NewDecoder(response.Body).Decode(&got)
+			if err != nil || response.StatusCode != http.StatusRequestTimeout || !response.Close || !strings.Contains(got.Detail, upload.says) {
+				t.Errorf("%s: answered %s with %+v, %v", upload.path, response.Status, got, err)
+			}
+		})
+	}
+	uploads.Wait()
 	p.wantNothingKept(t)
 }
 

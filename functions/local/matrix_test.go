@@ -150,7 +150,7 @@ func plain(t testing.TB, s *service, op contract.Operation, values requests.Valu
 }
 
 // unlimited are the settings of a service that is called by many tests and wrong keys at once.
-var unlimited = []string{"CALLS_PER_SECOND=0", "WRONG_KEYS_PER_MINUTE=0", "SUBMISSIONS_PER_MINUTE=0"}
+var unlimited = []string{"CALLS_PER_SECOND=0", "WRONG_KEYS_PER_MINUTE=0", "SUBMISSIONS_PER_MINUTE=0", "MAX_CONCURRENT_UPLOADS=0"}
 
 func TestNobodyReachesWhatIsAnothers(t *testing.T) {
 	t.Parallel()

@@ -1,10 +1,16 @@
 package main
 
 import (
+	"bufio"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
 	"net/http"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/sumo-k8/sumo-k8/infra/laptop/laptoptest"
 	"github.com/sumo-k8/sumo-k8/pkg/job"
@@ -28,6 +34,31 @@ func TestRegressions(t *testing.T) {
 			if p := a.problem(t); len(a.body) > 2000 || p.Detail == "" {
 				t.Errorf("%s: the answer has %d bytes", name, len(a.body))
 			}
+		}
+	})
+	t.Run("a form with a long preamble is answered, also when all of it is sent first", func(t *testing.T) {
+		form, contentType := formUpTo(t, 1000)
+		line := strings.Repeat("x", 78) + "\r\n"
+		body := io.MultiReader(strings.NewReader(strings.Repeat(line, 16<<20/len(line))), form)
+		conn, err := net.Dial("tcp", strings.TrimPrefix(c.url, "http://"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		if _, err := fmt.Fprintf(conn, "POST /jobs HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\nContent-Type: %s\r\nContent-Length: %d\r\n\r\n", c.key, contentType, 20<<20); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Second) // the answer is there before the body
+		if _, err := io.Copy(conn, body); err != nil {
+			t.Fatalf("sending the form: %v", err)
+		}
+		response, err := http.ReadResponse(bufio.NewReader(conn), nil)
+		if err != nil {
+			t.Fatalf("reading the answer: %v", err)
+		}
+		var p rest.Problem
+		if err := json.NewDecoder(response.Body).Decode(&p); err != nil || response.StatusCode != http.StatusBadRequest || !strings.Contains(p.Detail, "text before the first part") {
+			t.Errorf("answered %s with %+v, %v", response.Status, p, err)
 		}
 	})
 	t.Run("a zip sent as text is explained", func(t *testing.T) {

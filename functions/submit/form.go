@@ -104,6 +104,10 @@ func (f *formReader[T]) read(r *http.Request, accept func(zip part, before *T) e
 		if errors.Is(err, io.EOF) {
 			break
 		}
+		if err != nil && headers.err == nil && !errors.Is(err, io.ErrUnexpectedEOF) {
+			return fields, false, problem.Wrap(err, problem.Invalid, "The body is not a form that can be read: something else stands where part %d should begin. "+
+				"Check that Content-Type names the boundary that the body uses, and that no long text stands before the first part.", n+1)
+		}
 		if err != nil {
 			return fields, false, brokenBody(err)
 		}
@@ -132,6 +136,10 @@ func (f *formReader[T]) read(r *http.Request, accept func(zip part, before *T) e
 			return fields, false, err
 		}
 		uploaded = true
+	}
+	// What follows the last part says nothing, but the connection can serve another request only when all has been read.
+	if _, err := io.CopyN(io.Discard, r.Body, maxEpilogue); err != nil && !errors.Is(err, io.EOF) {
+		return fields, false, brokenBody(err)
 	}
 	fields, err = f.decode(values)
 	return fields, uploaded, err
@@ -271,29 +279,42 @@ func typedValue(schema *huma.Schema, list []string) (any, error) {
 	}
 }
 
-// maxPartHeader is ample for a part's two or three headers and what is read ahead of them. The multipart package itself
-// would take ten megabytes from each of many clients at once.
-const maxPartHeader = 64 << 10
+const (
+	// maxPartHeader is ample for a part's two or three headers and what is read ahead of them, and for what some mail programs
+	// write before the first part. The multipart package itself would take ten megabytes from each of many clients at once,
+	// and any number before the first part.
+	maxPartHeader = 64 << 10
+	// maxEpilogue is ample for the line break that most clients write after the last part.
+	maxEpilogue = 4 << 10
+)
 
 // headerBudget bounds what is read of a body while the next part's header is looked for.
 type headerBudget struct {
 	io.ReadCloser
 	limited bool
 	left    int
+	err     error // what reading the body failed with
 }
 
 func (h *headerBudget) begin() { h.limited, h.left = true, maxPartHeader }
 func (h *headerBudget) end()   { h.limited = false }
 
 func (h *headerBudget) Read(p []byte) (int, error) {
-	if !h.limited {
-		return h.ReadCloser.Read(p)
+	if h.limited && h.left == 0 {
+		h.err = problem.New(problem.Invalid, "The form has more than %d bytes before the content of a part: a long header, or text before the first part. "+
+			"Leave it out, and check that Content-Type names the boundary that the body uses.", maxPartHeader)
+		return 0, h.err
 	}
-	if h.left == 0 {
-		return 0, problem.New(problem.Invalid, "The form has a part whose header is larger than %d bytes.", maxPartHeader)
+	if h.limited {
+		p = p[:min(len(p), h.left)]
 	}
-	n, err := h.ReadCloser.Read(p[:min(len(p), h.left)])
-	h.left -= n
+	n, err := h.ReadCloser.Read(p)
+	if h.limited {
+		h.left -= n
+	}
+	if err != nil && err != io.EOF {
+		h.err = err
+	}
 	return n, err
 }
 
@@ -313,7 +334,7 @@ func (t *trackedReader) Read(p []byte) (int, error) {
 
 func brokenBody(err error) error {
 	var e *problem.Error
-	if errors.As(err, &e) && e.Code == problem.Invalid {
+	if errors.As(err, &e) {
 		return e // it says already what is wrong
 	}
 	return problem.Wrap(err, problem.Invalid, "The upload broke off before its end. Nothing was kept of it; send it again.")

@@ -155,6 +155,36 @@ func TestFormsAreRefusedWithTheirFaults(t *testing.T) {
 	}
 }
 
+// RFC 2046 allows text before the first part and after the last. Who reads it by the rules need not read any amount of it.
+func TestTextAroundTheFormsPartsIsSkippedOrRefusedClearly(t *testing.T) {
+	t.Parallel()
+	form := formOf(t)
+	parts := string(multipartOf(t, field{name: "scenario_id", value: "x"}, field{name: fileField, file: "x.zip", value: "zip"}))
+	lines := func(n int) string { return strings.Repeat(strings.Repeat("x", 78)+"\r\n", n) }
+	for name, test := range map[string]struct {
+		body   string
+		detail string // empty for a form that is accepted
+	}{
+		"a preamble":                  {lines(3) + parts, ""},
+		"a preamble of 40 KiB":        {lines(512) + parts, ""},
+		"an epilogue":                 {parts + lines(3), ""},
+		"a long epilogue":             {parts + lines(100_000), ""},
+		"a long preamble":             {lines(100_000) + parts, "more than 65536 bytes before the content of a part"},
+		"a preamble in one line":      {strings.Repeat("x", 100_000) + "\r\n" + parts, "something else stands where part 1 should begin"},
+		"text between the parts":      {strings.Replace(parts, "x\r\n--"+boundary+"\r\n", "x\r\n--"+boundary+"\r\ntext\r\n", 1), "something else stands where part 2 should begin"},
+		"a part with a long header":   {"--" + boundary + "\r\nX: " + strings.Repeat("x", 100_000) + "\r\n\r\n" + parts, "more than 65536 bytes before the content of a part"},
+		"another boundary, at length": {strings.ReplaceAll(parts, boundary, "other") + lines(100_000), "Check that Content-Type names the boundary"},
+	} {
+		got := readAll(form, multipartType, strings.NewReader(test.body))
+		switch {
+		case test.detail == "" && (got.err != nil || !cmp.Equal(got.uploads, []string{"zip"})):
+			t.Errorf("%s: read %+v", name, got)
+		case test.detail != "" && (problem.CodeOf(got.err) != problem.Invalid || !strings.Contains(strings.ToLower(got.err.Error()), strings.ToLower(test.detail))):
+			t.Errorf("%s: got %v, want %q", name, got.err, test.detail)
+		}
+	}
+}
+
 // faultyReader gives what it has, and then breaks like a connection.
 type faultyReader struct {
 	io.Reader

@@ -19,7 +19,7 @@ import (
 	"github.com/sumo-k8/sumo-k8/pkg/scenario"
 )
 
-var uploadErrors = []int{http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType, http.StatusUnprocessableEntity}
+var uploadErrors = []int{http.StatusRequestTimeout, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType, http.StatusUnprocessableEntity}
 
 func (f *Function) registerScenarios(api huma.API) {
 	tags := []string{"Scenarios"}
@@ -39,7 +39,7 @@ func (f *Function) registerScenarios(api huma.API) {
 		OperationID: "validate-scenario", Method: http.MethodPost, Path: "/scenarios/validate", Tags: tags,
 		Summary:     "Check a scenario without keeping it",
 		Description: "Send a zip as to /scenarios. The answer is 200 for a broken scenario too, with all its problems.",
-		Errors:      []int{http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType},
+		Errors:      []int{http.StatusRequestTimeout, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType},
 	}, func(ctx context.Context, in *validateRequest) (*validateAnswer, error) {
 		return f.validate(ctx, form, in)
 	})

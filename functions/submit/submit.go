@@ -80,7 +80,7 @@ func (f *Function) Register(api huma.API) {
 }
 
 var submitErrors = []int{
-	http.StatusNotFound,
+	http.StatusNotFound, http.StatusRequestTimeout,
 	http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType, http.StatusUnprocessableEntity, http.StatusTooManyRequests,
 }
 

@@ -63,6 +63,8 @@ type Config struct {
 	SubmissionsPerMinute int            `env:"SUBMISSIONS_PER_MINUTE" envDefault:"600" doc:"Jobs that one tenant may submit in a minute, over all instances together; more answer 429. 0 for no limit."`
 	CallsPerSecond       int            `env:"CALLS_PER_SECOND" envDefault:"100" doc:"Calls that one tenant may make each second at one instance of a function, twice as many in a burst; more answer 429. 0 for no limit."`
 	WrongKeysPerMinute   int            `env:"WRONG_KEYS_PER_MINUTE" envDefault:"60" doc:"Keys that are not valid that one client address may try in a minute at one instance; then unknown keys from there answer 429. 0 for no limit."`
+	MaxConcurrentUploads int            `env:"MAX_CONCURRENT_UPLOADS" envDefault:"4" doc:"Scenarios that one tenant may be uploading at a time at one instance; more answer 429. 0 for no limit. Direct uploads to the object store do not count."`
+	MinUploadRateKiB     int64          `env:"MIN_UPLOAD_KIB_PER_SECOND" envDefault:"16" doc:"Slowest upload of a scenario: what arrives over any minute must come at this rate, or the upload is answered 408. 0 asks only that something arrives in each minute."`
 	TrustedProxies       []netip.Prefix `env:"TRUSTED_PROXIES" envDefault:"127.0.0.0/8,10.0.0.0/8,172.16.0.0/12,192.168.0.0/16,100.64.0.0/10,::1/128,fc00::/7" doc:"Networks of gateways and proxies in front of us: their X-Forwarded-For says who the client is. The default is what is not routed on the internet."`
 	CORSOrigins          []string       `env:"CORS_ORIGINS" doc:"Web sites whose pages may call us from a browser, separated by commas: https://app.example.org. Empty for none, * for any."`
 	DefaultTimeout       time.Duration  `env:"DEFAULT_TIMEOUT" envDefault:"6h" doc:"Wall clock time of a run that names no timeout."`
@@ -118,8 +120,9 @@ func (c Config) check() error {
 	if c.ShutdownQuiet < 0 {
 		return errors.New("SHUTDOWN_QUIET must not be negative")
 	}
-	for name, value := range map[string]int{
-		"SUBMISSIONS_PER_MINUTE": c.SubmissionsPerMinute, "CALLS_PER_SECOND": c.CallsPerSecond, "WRONG_KEYS_PER_MINUTE": c.WrongKeysPerMinute,
+	for name, value := range map[string]int64{
+		"SUBMISSIONS_PER_MINUTE": int64(c.SubmissionsPerMinute), "CALLS_PER_SECOND": int64(c.CallsPerSecond), "WRONG_KEYS_PER_MINUTE": int64(c.WrongKeysPerMinute),
+		"MAX_CONCURRENT_UPLOADS": int64(c.MaxConcurrentUploads), "MIN_UPLOAD_KIB_PER_SECOND": c.MinUploadRateKiB,
 	} {
 		if value < 0 {
 			return fmt.Errorf("%s must not be negative; 0 switches the limit off", name)

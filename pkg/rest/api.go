@@ -72,9 +72,19 @@ func NewAPI(mux *http.ServeMux, keys Keys) huma.API {
 	api := humago.New(mux, config)
 	gate := newGate(keys)
 	api.UseMiddleware(func(ctx huma.Context, next func(huma.Context)) {
+		upload, whole := streams(ctx.Operation()), func() {}
+		if upload {
+			whole = closeUntilWhole(ctx)
+		}
 		authorised, err := gate.authorise(ctx)
 		if err == nil {
 			err = checkLength(ctx)
+		}
+		if err == nil && upload {
+			var end func()
+			if end, err = gate.beginUpload(authorised, whole); err == nil {
+				defer end()
+			}
 		}
 		if err != nil {
 			p := problemOf(ctx.Context(), err)

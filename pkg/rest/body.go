@@ -17,8 +17,8 @@ const maxBody = 1 << 20
 func checkLength(ctx huma.Context) error {
 	r, _ := humago.Unwrap(ctx)
 	op := ctx.Operation()
-	if op.MaxBodyBytes < 0 || op.MaxBodyBytes == 0 && op.RequestBody != nil {
-		return nil // the handler reads it as it comes, with limits of its own
+	if streams(op) {
+		return nil // the handler has limits of its own
 	}
 	if r.ContentLength > bodyLimit(op) {
 		return tooLarge(ctx)

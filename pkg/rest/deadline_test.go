@@ -3,7 +3,6 @@ package rest
 import (
 	"context"
 	"errors"
-	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -24,26 +23,6 @@ func stillThere(ctx context.Context, after time.Duration) error {
 	}
 }
 
-func TestAHandlerMayWorkLongerThanAClientMayStall(t *testing.T) {
-	t.Parallel()
-	const stall = 50 * time.Millisecond
-	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		body := &patientBody{ReadCloser: r.Body, control: http.NewResponseController(w), stall: stall}
-		if _, err := io.Copy(io.Discard, body); err != nil {
-			t.Error(err)
-		}
-		if err := stillThere(r.Context(), 4*stall); err != nil {
-			t.Error(err)
-		}
-	}))
-	defer s.Close()
-	response, err := http.Post(s.URL, "text/plain", strings.NewReader(strings.Repeat("x", 1<<20)))
-	if err != nil {
-		t.Fatal(err)
-	}
-	response.Body.Close()
-}
-
 func TestAHandlerMayWorkLongerThanItsBodyMayTake(t *testing.T) {
 	t.Parallel()
 	const limit = 50 * time.Millisecond
@@ -60,27 +39,5 @@ func TestAHandlerMayWorkLongerThanItsBodyMayTake(t *testing.T) {
 	defer response.Body.Close()
 	if response.StatusCode >= 300 {
 		t.Errorf("answered %s", response.Status)
-	}
-}
-
-func TestAStalledUploadIsGivenUp(t *testing.T) {
-	t.Parallel()
-	ended := make(chan error, 1)
-	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		body := &patientBody{ReadCloser: r.Body, control: http.NewResponseController(w), stall: 50 * time.Millisecond}
-		_, err := io.Copy(io.Discard, body)
-		ended <- err
-	}))
-	defer s.Close()
-	reader, writer := io.Pipe()
-	go func() {
-		_, _ = io.WriteString(writer, "the beginning of something")
-		if err := <-ended; err == nil {
-			t.Error("the upload was taken for complete")
-		}
-		writer.Close()
-	}()
-	if response, err := http.Post(s.URL, "text/plain", reader); err == nil {
-		response.Body.Close()
 	}
 }

@@ -26,6 +26,10 @@ type Limits struct {
 	CallsPerSecond int
 	// WrongKeysPerMinute from one address; 0 for no limit.
 	WrongKeysPerMinute int
+	// ConcurrentUploads of one tenant; 0 for no limit.
+	ConcurrentUploads int
+	// MinUploadRate is the bytes a second that an upload must bring, over any minute; 0 asks only that something comes.
+	MinUploadRate int64
 	// TrustedProxies are the addresses whose X-Forwarded-For is believed.
 	TrustedProxies []netip.Prefix
 }
@@ -44,6 +48,7 @@ type gate struct {
 	keys      Keys
 	calls     *buckets // by tenant
 	wrongKeys *buckets // by client address
+	uploads   *uploads
 	// owners are the tenants of keys that were right a moment ago, by the key's hash; an operator's is "". They spare a
 	// refused call its look-up, and a client with a right key the mistakes of others behind the same address.
 	owners *lru.Cache[[sha256.Size]byte, string]
@@ -54,6 +59,7 @@ func newGate(keys Keys) *gate {
 		keys:      keys,
 		calls:     newBuckets(float64(keys.Limits.CallsPerSecond), burstSeconds*keys.Limits.CallsPerSecond),
 		wrongKeys: newBuckets(float64(keys.Limits.WrongKeysPerMinute)/60, keys.Limits.WrongKeysPerMinute),
+		uploads:   &uploads{most: keys.Limits.ConcurrentUploads, underWay: map[string]int{}},
 		owners:    remembered[[sha256.Size]byte, string](),
 	}
 }

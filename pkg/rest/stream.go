@@ -11,18 +11,9 @@ import (
 	"github.com/sumo-k8/sumo-k8/pkg/problem"
 )
 
-// stall is how long a client may send or take nothing in the middle of a body before we give up on it. It is short
-// against any upload and long against a mobile network's pauses.
+// stall is how long a client may take nothing in the middle of an answer before we give up on it. It is short against any
+// download and long against a mobile network's pauses.
 const stall = 30 * time.Second
-
-// StreamIn returns the request behind ctx, made for a body of any length: as long as bytes keep coming it may take its
-// time, and a client that stalls is cut off.
-func StreamIn(ctx huma.Context) *http.Request {
-	r, w := humago.Unwrap(ctx)
-	r = r.WithContext(ctx.Context())
-	r.Body = &patientBody{ReadCloser: r.Body, control: http.NewResponseController(w), stall: stall}
-	return r
-}
 
 // sentBody is the body of every request. One that cannot be read to its end is the client's fault, and not ours.
 type sentBody struct{ io.ReadCloser }
@@ -33,18 +24,6 @@ func (b sentBody) Read(p []byte) (int, error) {
 		err = problem.Wrap(err, problem.Invalid, "The request's body broke off before its end, or is not what its headers say. Send it again.")
 	}
 	return n, err
-}
-
-type patientBody struct {
-	io.ReadCloser
-	control *http.ResponseController
-	stall   time.Duration
-}
-
-func (b *patientBody) Read(p []byte) (int, error) {
-	// net/http lifts the deadline at the body's end, so it never cuts off a handler that works long.
-	_ = b.control.SetReadDeadline(time.Now().Add(b.stall))
-	return b.ReadCloser.Read(p)
 }
 
 // StreamOut returns a writer for an answer of any length. Every write is sent at once and must be taken within the

@@ -1,5 +1,5 @@
-// Package server runs an HTTP handler as a process should: slow clients time out, SIGTERM lets requests finish, and
-// streams hear of it early enough to end cleanly.
+// Package server runs an HTTP handler as a process should: slow clients time out, those that are answered before they have
+// sent everything can read the answer, SIGTERM lets requests finish, and streams hear of it early enough to end cleanly.
 package server
 
 import (
@@ -63,7 +63,6 @@ func serve(ctx context.Context, listener net.Listener, handler http.Handler, lim
 	// we are going. Until then probes are ordinary requests. It also answers the probes of Knative's network.
 	drainer := &handlers.Drainer{Inner: inner, HealthCheck: inner.ServeHTTP, QuietPeriod: limits.shutdown.Quiet}
 	srv := &http.Server{
-		Handler:           drainer,
 		ReadHeaderTimeout: limits.headers,
 		ReadTimeout:       limits.body,
 		IdleTimeout:       idleTimeout,
@@ -72,8 +71,9 @@ func serve(ctx context.Context, listener net.Listener, handler http.Handler, lim
 			return context.WithValue(context.Background(), stoppingKey{}, (<-chan struct{})(stopping))
 		},
 	}
+	linger(srv, drainer)
 	failed := make(chan error, 1)
-	go func() { failed <- srv.Serve(listener) }()
+	go func() { failed <- srv.Serve(lingering{listener}) }()
 	select {
 	case err := <-failed:
 		return fmt.Errorf("serving HTTP: %w", err)

@@ -119,7 +119,8 @@ func (p Parts) register(mux *http.ServeMux, targets []string) error {
 
 func (p Parts) api(mux *http.ServeMux, targets []string) huma.API {
 	api := rest.NewAPI(mux, rest.Keys{TenantByKey: p.DB.TenantByKey, Admin: p.Config.AdminKey, ServiceAccount: p.ServiceAccount, Limits: rest.Limits{
-		CallsPerSecond: p.Config.CallsPerSecond, WrongKeysPerMinute: p.Config.WrongKeysPerMinute, TrustedProxies: p.Config.TrustedProxies,
+		CallsPerSecond: p.Config.CallsPerSecond, WrongKeysPerMinute: p.Config.WrongKeysPerMinute,
+		ConcurrentUploads: p.Config.MaxConcurrentUploads, MinUploadRate: p.Config.MinUploadRateKiB << 10, TrustedProxies: p.Config.TrustedProxies,
 	}})
 	rest.Health{Database: p.DB.Ping, Objects: p.Objects.Ping, Kubernetes: p.Kubernetes, Now: time.Now}.Register(api)
 	for name, register := range map[string]func(huma.API){

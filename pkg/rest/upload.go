@@ -1,0 +1,179 @@
+package rest
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humago"
+
+	"github.com/sumo-k8/sumo-k8/pkg/problem"
+	"github.com/sumo-k8/sumo-k8/pkg/tenant"
+)
+
+// uploadRetry is when a tenant with too many uploads may try again: about as long as a scenario of some MiB takes.
+const uploadRetry = 5 * time.Second
+
+// uploads counts the uploads under way of each tenant.
+type uploads struct {
+	most int // of one tenant; 0 for no limit
+
+	mu       sync.Mutex
+	underWay map[string]int // by tenant, only those that have any
+}
+
+// begin counts an upload until end is called, once or more.
+func (u *uploads) begin(tenantID string) (end func(), err error) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.most > 0 && u.underWay[tenantID] >= u.most {
+		return nil, problem.New(problem.RateLimited, "You have %d uploads under way at this instance, which is as many as one tenant may. "+
+			"Wait until one has arrived, and send this one again in %s.", u.most, inSeconds(uploadRetry)).WithRetryAfter(uploadRetry)
+	}
+	u.underWay[tenantID]++
+	return sync.OnceFunc(func() {
+		u.mu.Lock()
+		defer u.mu.Unlock()
+		if u.underWay[tenantID]--; u.underWay[tenantID] == 0 {
+			delete(u.underWay, tenantID)
+		}
+	}), nil
+}
+
+// streams reports whether the handler of op reads the body as it arrives, rather than huma before it. Bodies of such
+// operations are uploads: of any length, and held to a pace.
+func streams(op *huma.Operation) bool {
+	return op.MaxBodyBytes < 0 || op.MaxBodyBytes == 0 && op.RequestBody != nil
+}
+
+// closeUntilWhole has an answer close the connection as long as the upload behind ctx has not come to its end, for which
+// whole is called: otherwise net/http would hold the answer back until a slow client has sent the rest.
+func closeUntilWhole(ctx huma.Context) (whole func()) {
+	r, w := humago.Unwrap(ctx)
+	if r.ContentLength == 0 || w.Header().Get("Connection") != "" {
+		return func() {}
+	}
+	w.Header().Set("Connection", "close")
+	return func() { w.Header().Del("Connection") }
+}
+
+// beginUpload holds the body behind ctx to the limits of uploads, until end is called.
+func (g *gate) beginUpload(ctx huma.Context, whole func()) (end func(), err error) {
+	r, w := humago.Unwrap(ctx)
+	t, _ := ctx.Context().Value(tenantKey{}).(tenant.Tenant) // operators together have as many as a tenant
+	if end, err = g.uploads.begin(t.ID); err != nil {
+		return nil, err
+	}
+	r.Body = &uploadBody{
+		ReadCloser: r.Body, control: http.NewResponseController(w), pace: newPace(g.keys.Limits.MinUploadRate), whole: whole, ended: end,
+	}
+	return end, nil
+}
+
+// StreamIn returns the request behind ctx, whose body the handler reads as it arrives. A client that keeps the pace may
+// take its time.
+func StreamIn(ctx huma.Context) *http.Request {
+	r, _ := humago.Unwrap(ctx)
+	return r.WithContext(ctx.Context())
+}
+
+type uploadBody struct {
+	io.ReadCloser
+	control *http.ResponseController
+	pace    *pace
+	whole   func() // called when the body has come to its end
+	ended   func() // called when nothing more will come
+	err     error
+}
+
+func (b *uploadBody) Read(p []byte) (int, error) {
+	if b.err != nil {
+		return 0, b.err // net/http watches the connection itself after the body's end: a deadline then would cut off the handler
+	}
+	// A deadline that has passed ends the request, so it cannot serve to look at the clock now and then: it is the moment at
+	// which silence would have lasted too long. net/http lifts it at the body's end.
+	start := time.Now()
+	_ = b.control.SetReadDeadline(start.Add(b.pace.patience())) // recorders in tests have none
+	n, err := b.ReadCloser.Read(p)
+	b.pace.received(n, time.Since(start))
+	switch {
+	case err == io.EOF:
+		b.whole()
+	case errors.Is(err, os.ErrDeadlineExceeded), err == nil && b.pace.patience() <= 0:
+		err = b.pace.tooSlow(err)
+	}
+	if err != nil {
+		b.err = err
+		b.ended()
+	}
+	return n, err
+}
+
+const (
+	// paceWindow is long against a mobile network's pauses, and short against the ten minutes that proxies give a request.
+	paceWindow  = time.Minute
+	paceSeconds = int64(paceWindow / time.Second)
+	// paceStep is how exactly the window is kept: bytes count until they are between paceWindow and a step more old, so
+	// that nobody who keeps the rate is ever below it.
+	paceStep  = time.Second
+	paceSteps = int(paceWindow/paceStep) + 1
+)
+
+// pace watches how fast a body arrives, over the last paceWindow at any time. Only the time spent waiting for the client
+// counts: while we store what has come, it cannot send.
+type pace struct {
+	rate   int64         // bytes a second; 0 asks for something to come in each window
+	waited time.Duration // for the client, so far
+	step   int           // the step of waited
+	steps  [paceSteps]int64
+	sum    int64 // of steps: the bytes of the window
+}
+
+func newPace(rate int64) *pace { return &pace{rate: rate} }
+
+// least is how many bytes each window must bring.
+func (p *pace) least() int64 { return max(1, p.rate*paceSeconds) }
+
+// received records n bytes that came after waiting for them.
+func (p *pace) received(n int, waiting time.Duration) {
+	p.waited += waiting
+	now := int(p.waited / paceStep)
+	for p.step = max(p.step, now-paceSteps); p.step < now; {
+		p.step++
+		oldest := &p.steps[p.step%paceSteps]
+		p.sum -= *oldest
+		*oldest = 0
+	}
+	p.steps[p.step%paceSteps] += int64(n)
+	p.sum += int64(n)
+}
+
+// patience is how long the client may go on sending nothing. It is zero or less when the pace is too slow already.
+func (p *pace) patience() time.Duration {
+	if p.step >= paceSteps && p.sum < p.least() {
+		return 0
+	}
+	left := p.sum
+	for step := max(0, p.step-paceSteps+1); ; step++ {
+		left -= p.steps[step%paceSteps]
+		if left < p.least() { // as it is at the newest step, when none are left
+			return time.Duration(step+paceSteps)*paceStep - p.waited
+		}
+	}
+}
+
+func (p *pace) tooSlow(cause error) error {
+	const cure = "Send it again over a faster connection, or straight into the object store: POST /scenarios/uploads."
+	if p.sum == 0 {
+		return problem.Wrap(cause, requestTimeout, "Nothing of the upload arrived in the last %d s. "+cure, paceSeconds)
+	}
+	return problem.Wrap(cause, requestTimeout, "The upload is too slow: the last %d s brought %s, which is %s; at least %s is required. "+cure,
+		paceSeconds, sizeText(p.sum), rateText(float64(p.sum)/paceWindow.Seconds()), rateText(float64(p.rate)))
+}
+
+func rateText(perSecond float64) string { return fmt.Sprintf("%.1f KiB/s", perSecond/1024) }

@@ -1,0 +1,111 @@
+package server
+
+import (
+	"context"
+	"io"
+	"net"
+	"net/http"
+	"sync/atomic"
+	"time"
+)
+
+// A client that is answered before it has sent its whole body goes on sending. Were the connection closed then, its
+// kernel would reset it, and a client that sends first and reads afterwards would see the reset in place of the answer
+// (RFC 9112, section 9.6). net/http waits half a second and reads nothing meanwhile. So we read on for a while, and throw
+// away what comes.
+const (
+	// lingerTime is enough for a body of lingerBytes at 50 Mbit/s, and half of the grace that functions have to end.
+	lingerTime = 10 * time.Second
+	// lingerSilence is long for a client in the middle of sending. One that has stopped has had its answer.
+	lingerSilence = 2 * time.Second
+	// lingerBytes is larger than most scenarios. Clients with more to send than that mostly look for an early answer.
+	lingerBytes = 64 << 20
+)
+
+type connKey struct{}
+
+// lingering is a listener whose connections linger where a request's body was not read to its end.
+type lingering struct{ net.Listener }
+
+func (l lingering) Accept() (net.Conn, error) {
+	c, err := l.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	return &lingeringConn{Conn: c}, nil
+}
+
+type lingeringConn struct {
+	net.Conn
+	unread atomic.Bool // whether more of a body may come
+}
+
+// CloseWrite is what net/http looks for to end an answer.
+func (c *lingeringConn) CloseWrite() error {
+	if tcp, ok := c.Conn.(interface{ CloseWrite() error }); ok {
+		return tcp.CloseWrite()
+	}
+	return nil
+}
+
+// Close lingers once where it has to. A second call ends that.
+func (c *lingeringConn) Close() error {
+	if c.unread.Swap(false) && c.CloseWrite() == nil {
+		_, _ = io.CopyN(io.Discard, &untilSilent{c.Conn, time.Now().Add(lingerTime)}, lingerBytes) // whatever ends it
+	}
+	return c.Conn.Close()
+}
+
+// untilSilent reads as long as something comes, and no longer than until its end.
+type untilSilent struct {
+	net.Conn
+	end time.Time
+}
+
+func (u *untilSilent) Read(p []byte) (int, error) {
+	deadline := time.Now().Add(lingerSilence)
+	if deadline.After(u.end) {
+		deadline = u.end
+	}
+	if err := u.SetReadDeadline(deadline); err != nil {
+		return 0, err
+	}
+	return u.Conn.Read(p)
+}
+
+// linger marks the connection of each request whose body handler has not read to its end, which srv then closes in its own time.
+func linger(srv *http.Server, handler http.Handler) {
+	srv.ConnContext = func(ctx context.Context, c net.Conn) context.Context { return context.WithValue(ctx, connKey{}, c) }
+	srv.ConnState = func(c net.Conn, state http.ConnState) {
+		if state == http.StateIdle { // net/http has read the rest itself, and keeps the connection
+			c.(*lingeringConn).unread.Store(false)
+		}
+	}
+	srv.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.ContentLength == 0 {
+			handler.ServeHTTP(w, r)
+			return
+		}
+		body := &watchedBody{ReadCloser: r.Body}
+		watched := r.WithContext(r.Context()) // net/http goes on with r, and wants to know its body again
+		watched.Body = body
+		handler.ServeHTTP(w, watched)
+		if !body.ended.Load() {
+			r.Context().Value(connKey{}).(*lingeringConn).unread.Store(true)
+		}
+	})
+}
+
+// watchedBody knows whether it was read to its end.
+type watchedBody struct {
+	io.ReadCloser
+	ended atomic.Bool
+}
+
+func (b *watchedBody) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	if err == io.EOF {
+		b.ended.Store(true)
+	}
+	return n, err
+}
