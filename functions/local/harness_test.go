@@ -70,6 +70,12 @@ func startService(t testing.TB) *service {
 	if err != nil {
 		t.Fatal(err)
 	}
+	s, _ := startWith(t, settings)
+	return s
+}
+
+func startWith(t testing.TB, settings Settings) (*service, *Service) {
+	t.Helper()
 	settings.Dir, settings.Listen = laptoptest.Folder(t), "127.0.0.1:0"
 	ctx, stop := context.WithCancel(context.Background())
 	running, err := Open(ctx, settings)
@@ -95,7 +101,7 @@ func startService(t testing.TB) *service {
 		cfg.Bucket = bucket
 		return cfg
 	}
-	return s
+	return s, running
 }
 
 func connect(t testing.TB, at Endpoint) *service {

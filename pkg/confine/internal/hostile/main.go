@@ -1,7 +1,7 @@
 // Command hostile stands in for a SUMO that has been taken over: it tries what such a program would, and prints what came
 // of each try. It is started as SUMO is, with a scenario; lines of the file tries.txt in it name further things to try:
 //
-//	read PATH · write PATH · change PATH · become PATH · unix PATH · abstract NAME · tcp IPV4 PORT · memory · disk · deleted
+//	read PATH · write PATH · change PATH · become PATH · unix PATH · abstract NAME · tcp IPV4 PORT · memory · disk · deleted · wait
 //
 // A line of the output is "refused: WHAT (WHY)" or "DONE: WHAT". It makes system calls of its own, as the packages that
 // are made for them need more than the wall allows.
@@ -16,6 +16,7 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -347,6 +348,8 @@ func given(words []string) {
 		fillMemory()
 	case "disk":
 		fillDisk("grown-by-hostile", unix.O_WRONLY|unix.O_CREAT)
+	case "wait":
+		time.Sleep(5 * time.Second)
 	case "deleted":
 		fillDisk(".", unix.O_WRONLY|unix.O_TMPFILE)
 	default:

@@ -1,0 +1,142 @@
+package main
+
+import (
+	"archive/zip"
+	"bytes"
+	"fmt"
+	"net"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/sumo-k8/sumo-k8/pkg/job"
+	"github.com/sumo-k8/sumo-k8/pkg/simulation"
+)
+
+// takenOver is sumo-run with a program in SUMO's place that tries whatever one could that an upload has taken over.
+func takenOver(t *testing.T) Settings {
+	t.Helper()
+	settings, err := programs()
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	hostile, wrapper := filepath.Join(dir, "hostile"), filepath.Join(dir, "sumo-run")
+	build := exec.CommandContext(t.Context(), "go", "build", "-o", hostile, "github.com/sumo-k8/sumo-k8/pkg/confine/internal/hostile")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("building it: %v: %s", err, out)
+	}
+	script := fmt.Sprintf("#!/bin/sh\nSUMO_BINARY='%s' exec '%s' \"$@\"\n", hostile, settings.SumoRun)
+	if err := os.WriteFile(wrapper, []byte(script), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	settings.SumoRun = wrapper
+	return settings
+}
+
+// withTries is a ready network with one more file, which that program reads.
+func withTries(t *testing.T, network string, tries []string) string {
+	t.Helper()
+	in := zipOf(t, network)
+	r, err := zip.NewReader(strings.NewReader(in), int64(len(in)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out bytes.Buffer
+	w := zip.NewWriter(&out)
+	for _, f := range r.File {
+		if err := w.Copy(f); err != nil {
+			t.Fatal(err)
+		}
+	}
+	f, err := w.Create("tries.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.Write([]byte(strings.Join(tries, "\n"))); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return out.String()
+}
+
+func TestATakenOverSUMOReachesNothing(t *testing.T) {
+	t.Setenv("MAX_OUTPUT_MIB", "64")
+	s, running := startWith(t, takenOver(t))
+	c := s.register(t)
+	run := func(tries ...string) (text string, reason simulation.Reason, message string) {
+		t.Helper()
+		var submitted struct {
+			ID string `json:"job_id"`
+		}
+		c.post(t, [][2]string{
+			{"scenario_id", "taken-over"}, {"memory_gi", "1"}, {"@sumo_files", withTries(t, "square", tries)},
+		}).want(t, 200).into(t, &submitted)
+		j := c.finish(t, submitted.ID)
+		if j.Status != job.Failed {
+			t.Errorf("the job ended %s", j.Status)
+		}
+		return string(c.call(t, "GET", "/jobs/"+submitted.ID+"/results/log.txt").want(t, 200).body), simulation.Reason(j.Reason), j.Message
+	}
+
+	// Everything that it must not reach is there.
+	store, err := url.Parse(running.store.Endpoint)
+	if err != nil {
+		t.Fatal(err)
+	}
+	log, err := os.ReadFile(filepath.Join(running.dir, "logs", "service.log"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	sockets := regexp.MustCompile(`"sockets":"([^"]+)"`).FindSubmatch(log)
+	if sockets == nil {
+		t.Fatalf("the log does not say where Postgres listens:\n%s", log)
+	}
+	socket := filepath.Join(string(sockets[1]), ".s.PGSQL.5432")
+	tries := []string{"become /bin/sh", fmt.Sprintf("read /proc/%d/environ", os.Getpid())}
+	for _, name := range []string{"endpoint.json", "logs/service.log", "postgres/data/PG_VERSION"} {
+		path := filepath.Join(running.dir, name)
+		if _, err := os.Stat(path); err != nil {
+			t.Fatal(err)
+		}
+		tries = append(tries, "read "+path, "change "+path)
+	}
+	for what, address := range map[string][2]string{
+		"unix": {"unix", socket}, "tcp store": {"tcp", store.Host}, "tcp service": {"tcp", strings.TrimPrefix(s.url, "http://")},
+	} {
+		connection, err := net.Dial(address[0], address[1])
+		if err != nil {
+			t.Fatalf("%s: %v", what, err)
+		}
+		connection.Close()
+		tries = append(tries, address[0]+" "+strings.Replace(address[1], ":", " ", 1))
+	}
+
+	text, _, _ := run(tries...)
+	if n := strings.Count(text, "\nrefused: "); n < 170+len(tries) || !strings.Contains(text, "hostile: all tried") {
+		t.Errorf("only %d tries:\n%s", n, text)
+	}
+	for line := range strings.Lines(text) {
+		if strings.HasPrefix(line, "DONE") {
+			t.Error(strings.TrimSpace(line))
+		}
+	}
+	t.Logf("\n%s", text)
+
+	if text, _, _ := run("memory"); !strings.Contains(text, "refused: memory (cannot allocate memory) after 12") {
+		t.Errorf("memory_gi=1 does not hold:\n%s", text)
+	}
+	for try, file := range map[string]string{"disk": "grown-by-hostile", "deleted": "a file without a name"} {
+		text, reason, message := run(try, "wait")
+		if reason != simulation.OutputTooLarge || !strings.Contains(message, "64 MiB") || !strings.Contains(message, file) {
+			t.Errorf("%s: ended with %s: %s\n%s", try, reason, message, text)
+		}
+	}
+}
