@@ -2,8 +2,10 @@ package config
 
 import (
 	"fmt"
+	"net/netip"
 	"os"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -90,8 +92,20 @@ func TestRunsHaveAKeyOfTheirOwnOrThatOfTheFunctions(t *testing.T) {
 }
 
 func TestTheDefaultsAreUsable(t *testing.T) {
-	if _, err := Load(); err != nil {
+	c, err := Load()
+	if err != nil {
 		t.Error(err)
+	}
+	if len(c.TrustedProxies) > 0 {
+		t.Errorf("whoever comes from %v may say who it is, though nobody has put a proxy there", c.TrustedProxies)
+	}
+}
+
+func TestTrustedProxiesAreNetworks(t *testing.T) {
+	t.Setenv("TRUSTED_PROXIES", "127.0.0.0/8,fd00::/8")
+	c, err := Load()
+	if want := []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("fd00::/8")}; err != nil || !slices.Equal(c.TrustedProxies, want) {
+		t.Errorf("trusted are %v: %v", c.TrustedProxies, err)
 	}
 }
 
