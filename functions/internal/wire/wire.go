@@ -138,8 +138,8 @@ func (p Parts) api(mux *http.ServeMux, targets []string) huma.API {
 
 func (p Parts) auth() *auth.Function {
 	return &auth.Function{
-		Tenants: p.DB, Jobs: p.DB, Objects: p.Objects, Provisioner: p.Provisioner, Nodes: p.Nodes, Pods: p.Pods, Warmer: p.Warmer,
-		Changed: p.Changed, Random: rand.Reader, Now: time.Now,
+		Tenants: p.DB, Jobs: p.DB, Objects: p.Objects, OwnBucket: p.Config.S3Bucket, Provisioner: p.Provisioner, Nodes: p.Nodes,
+		Pods: p.Pods, Warmer: p.Warmer, Changed: p.Changed, Random: rand.Reader, Now: time.Now,
 	}
 }
 
