@@ -72,6 +72,8 @@ func testS3Inputs(t *testing.T, s *service) {
 		"the longest key":        {fmt.Sprintf(`{"scenario_id": "x", "sumo_files_s3_url": "s3://traffic-data/ours/%sx"}`, strings.Repeat("x/", 509)), http.StatusBadRequest},
 		"a long name":            {fmt.Sprintf(`{"scenario_id": "x", "sumo_files_s3_url": "s3://traffic-data/ours/%s.zip"}`, strings.Repeat("x", 1000)), http.StatusBadRequest},
 		"below an object":        {`{"scenario_id": "x", "sumo_files_s3_url": "s3://traffic-data/ours/square.zip/x.zip"}`, http.StatusBadRequest},
+		"a web hook elsewhere":   {fmt.Sprintf(`{"scenario_id": "x", "sumo_files_s3_url": %q, "progress_webhook_url": "ftp://example.org/"}`, open), http.StatusBadRequest},
+		"a web hook without TLS": {fmt.Sprintf(`{"scenario_id": "x", "sumo_files_s3_url": %q, "progress_webhook_url": "http://example.org/"}`, open), http.StatusBadRequest},
 		"no source":              {`{"scenario_id": "x"}`, http.StatusBadRequest},
 		"two sources":            {fmt.Sprintf(`{"scenario_id": "x", "sumo_files_s3_url": %q, "sumo_files_s3_urls": [%q]}`, open, open), http.StatusBadRequest},
 		"files with no .net":     {fmt.Sprintf(`{"scenario_id": "x", "sumo_files_s3_urls": [%q, %q]}`, open, open), http.StatusUnprocessableEntity},

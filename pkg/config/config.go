@@ -60,6 +60,7 @@ type Config struct {
 	CallsPerSecond       int            `env:"CALLS_PER_SECOND" envDefault:"100" doc:"Calls that one tenant may make each second at one instance of a function, twice as many in a burst; more answer 429. 0 for no limit."`
 	WrongKeysPerMinute   int            `env:"WRONG_KEYS_PER_MINUTE" envDefault:"60" doc:"Keys that are not valid that one client address may try in a minute at one instance; more answer 429 in place of 401, and a right key works all the same. 0 for no limit."`
 	TrustedProxies       []netip.Prefix `env:"TRUSTED_PROXIES" doc:"Networks of the gateways and proxies in front of us, whose X-Forwarded-For says who the client is: 127.0.0.0/8,10.244.0.0/16. Empty believes none, and the client is who connects to us."`
+	WebhookHTTP          bool           `env:"WEBHOOK_HTTP" envDefault:"false" doc:"Whether webhooks may have http addresses as well as https ones. Anyone on the way can read what goes there."`
 	CORSOrigins          []string       `env:"CORS_ORIGINS" doc:"Web sites whose pages may call us from a browser, separated by commas: https://app.example.org. Empty for none, * for any."`
 	DefaultTimeout       time.Duration  `env:"DEFAULT_TIMEOUT" envDefault:"6h" doc:"Wall clock time of a run that names no timeout."`
 	MaxTimeout           time.Duration  `env:"MAX_TIMEOUT" envDefault:"24h" doc:"Longest timeout that a run may name."`

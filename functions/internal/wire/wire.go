@@ -151,7 +151,8 @@ func (p Parts) submit() *submit.Function {
 		},
 		Objects: p.Objects, Inputs: p.Objects, OwnBucket: p.Config.S3Bucket, Changed: p.Changed, URL: p.Objects.URL,
 		NewID: newID, Now: time.Now, LinkLifetime: p.Config.LinkLifetime,
-		SumoVersions: p.Config.SumoVersions(), Admission: p.Config.Admission(), DefaultTimeout: p.Config.DefaultTimeout, MaxTimeout: p.Config.MaxTimeout,
+		SumoVersions: p.Config.SumoVersions(), Admission: p.Config.Admission(), WebhookHTTP: p.Config.WebhookHTTP,
+		DefaultTimeout: p.Config.DefaultTimeout, MaxTimeout: p.Config.MaxTimeout,
 	}
 	if p.Engine != nil {
 		f.Dispatch = job.Dispatcher{Store: p.DB, Engine: p.Trace.Engine(p.Engine), Log: p.Log}.Dispatch
