@@ -293,6 +293,31 @@ func TestAnObjectStoreThatHangsIsReported(t *testing.T) {
 	}
 }
 
+func TestADiskThatFillsUpIsReported(t *testing.T) {
+	t.Parallel()
+	dir := laptoptest.Folder(t)
+	disk := func(options string) error { return syscall.Mount("sumo-k8-test", dir, "tmpfs", 0, options) }
+	if err := disk("size=512m,mode=711"); err != nil {
+		t.Skipf("only root can make a small disk: %v", err)
+	}
+	t.Cleanup(func() {
+		if err := syscall.Unmount(dir, 0); err != nil {
+			t.Error(err)
+		}
+	})
+	p := startProgram(t, dir)
+	var full rest.HealthReport
+	a := p.request(t, "GET", "/health", nil).want(t, http.StatusServiceUnavailable)
+	if a.into(t, &full); full.Status != "unhealthy" || !strings.Contains(full.Disk, "of 512") {
+		t.Errorf("answered %s", a.body)
+	}
+	p.request(t, "GET", "/ready", nil).want(t, http.StatusOK)
+	if err := syscall.Mount("", dir, "", syscall.MS_REMOUNT, "size=4g,mode=711"); err != nil {
+		t.Fatal(err)
+	}
+	p.awaitHealth(t, http.StatusOK, rest.HealthReport{Status: "healthy", DBAvailable: true, StorageAvailable: true})
+}
+
 // awaitHealth asks for health until it is as wanted. A signal takes effect when the kernel next runs the process that it is for,
 // and on a busy machine a check may take longer than it is given.
 func (p *program) awaitHealth(t *testing.T, status int, want rest.HealthReport) {

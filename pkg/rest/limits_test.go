@@ -345,6 +345,31 @@ func TestAnInstanceThatWasReadyOnceStaysSoForItsProbe(t *testing.T) {
 	}
 }
 
+func TestAFullDiskIsReportedAndRequestsAreServed(t *testing.T) {
+	t.Parallel()
+	well := func(context.Context) error { return nil }
+	for name, test := range map[string]struct {
+		disk   func() error
+		health int
+		says   string
+	}{
+		"no disk of our own": {nil, http.StatusOK, ""},
+		"room":               {func() error { return nil }, http.StatusOK, ""},
+		"no room":            {func() error { return errors.New("the disk is nearly full") }, http.StatusServiceUnavailable, "the disk is nearly full"},
+	} {
+		mux := http.NewServeMux()
+		Health{Database: well, Objects: well, Disk: test.disk, Now: time.Now}.Register(NewAPI(mux, Keys{}))
+		for path, status := range map[string]int{"/health": test.health, "/ready": http.StatusOK} {
+			w := httptest.NewRecorder()
+			mux.ServeHTTP(w, httptest.NewRequest("GET", path, nil))
+			var report HealthReport
+			if err := json.Unmarshal(w.Body.Bytes(), &report); err != nil || w.Code != status || path == "/health" && report.Disk != test.says {
+				t.Errorf("%s: %s answers %d with %s", name, path, w.Code, w.Body)
+			}
+		}
+	}
+}
+
 func TestHealthAsksOnceForAllWhoAskAtOnce(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -66,6 +66,8 @@ type Parts struct {
 	Provisioner tenant.Provisioner
 	Warmer      job.Warmer
 	Kubernetes  func(context.Context) error
+	// Disk answers nil when this machine's disk has room; nil where nothing is kept on it.
+	Disk func() error
 	// ServiceAccount tells which service account may call reconcile, by its token; nil where none may.
 	ServiceAccount func(ctx context.Context, token string) (name string, err error)
 	// Metrics counts what is done; nil where nobody asks for it.
@@ -121,7 +123,7 @@ func (p Parts) api(mux *http.ServeMux, targets []string) huma.API {
 	api := rest.NewAPI(mux, rest.Keys{TenantByKey: p.DB.TenantByKey, Admin: p.Config.AdminKey, ServiceAccount: p.ServiceAccount, Limits: rest.Limits{
 		CallsPerSecond: p.Config.CallsPerSecond, WrongKeysPerMinute: p.Config.WrongKeysPerMinute, TrustedProxies: p.Config.TrustedProxies,
 	}})
-	rest.Health{Database: p.DB.Ping, Objects: p.Objects.Ping, Kubernetes: p.Kubernetes, Now: time.Now}.Register(api)
+	rest.Health{Database: p.DB.Ping, Objects: p.Objects.Ping, Kubernetes: p.Kubernetes, Disk: p.Disk, Now: time.Now}.Register(api)
 	for name, register := range map[string]func(huma.API){
 		"auth":      p.auth().Register,
 		"submit":    p.submit().Register,
