@@ -142,7 +142,6 @@ const (
 	cancelled    = "Cancelled on request. The results are those written until then."
 	tooLate      = "The run took longer than its timeout and had to be killed. Submit it with a larger timeout_seconds, a shorter interval or less demand."
 	noMemory     = "The run used more memory than it may and was killed. Submit it with a larger memory_gi, fewer outputs or less demand."
-	noDisk       = "The run wrote more than the machine has room for and was stopped. Ask for fewer outputs, or tell the operator the job's id."
 	interrupted  = "The run was stopped by the machine. It can be run again as it is."
 )
 
@@ -229,7 +228,7 @@ func blame(n node, attempts int) (simulation.Reason, string) {
 	case mentions("longer than the specified deadline", "DeadlineExceeded", "exceeded its deadline"):
 		return simulation.DeadlineExceeded, tooLate
 	case mentions("exceeds the limit", "exceeds the total limit", "exceeds its local"):
-		return simulation.DiskFull, noDisk
+		return simulation.DiskFull, simulation.DiskFullMessage
 	case mentions("ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull"):
 		return simulation.ImagePullFailed, imageMessage
 	case verdict == simulation.Interrupted:
@@ -272,6 +271,9 @@ func failedByItself(code string) bool {
 func lastWords(quoted string, reason simulation.Reason) string {
 	if _, words, found := strings.Cut(quoted, string(reason)+": "); found && reason != simulation.InternalError {
 		return words
+	}
+	if reason == simulation.DiskFull {
+		return simulation.DiskFullMessage // there was no room for words either
 	}
 	return internalMessage
 }

@@ -316,7 +316,7 @@ func blame(err error, what string) (simulation.Reason, string) {
 	var p *problem.Error
 	switch {
 	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT), errors.Is(err, syscall.EFBIG):
-		return simulation.DiskFull, what + ": the disk is full. Ask for fewer outputs, or for more disk space."
+		return simulation.DiskFull, what + ". " + simulation.DiskFullMessage
 	case errors.As(err, &p) && p.Code != problem.Internal && p.Code != problem.Unavailable:
 		lines := []string{p.Detail}
 		for _, item := range p.Items {

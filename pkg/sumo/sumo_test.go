@@ -250,7 +250,7 @@ func TestOutcome(t *testing.T) {
 		},
 		"a file too large, which kills SUMO": {
 			demand: someDemand, binary: `ulimit -f 20; exec $SUMO "$@"`,
-			reason: simulation.DiskFull, message: "did not fit",
+			reason: simulation.DiskFull, message: "submitted again",
 		},
 		"no SUMO": {
 			binary: `exit 127`,
