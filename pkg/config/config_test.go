@@ -97,7 +97,7 @@ func TestTheDefaultsAreUsable(t *testing.T) {
 		t.Error(err)
 	}
 	if len(c.TrustedProxies) > 0 {
-		t.Errorf("whoever comes from %v may say who it is, though nobody has put a proxy there", c.TrustedProxies)
+		t.Errorf("X-Forwarded-For is believed from %v, though the operator has named no proxy", c.TrustedProxies)
 	}
 }
 

@@ -48,10 +48,10 @@ type gate struct {
 	// owners are the tenants of keys that were right a moment ago, by the key's hash; an operator's is "". They spare a
 	// refused call its look-up.
 	owners *lru.Cache[[sha256.Size]byte, string]
-	// turns lets keys from addresses that have sent wrong ones lately be looked up one at a time, in the order of arrival. A
-	// right key is never refused for the wrong ones of others behind its address, and only a look-up tells the two apart.
-	// Guessing a key is hopeless by its length, however often one may try. What guesses could do is keep others from the
-	// database, and turns leave them one of its connections.
+	// turns serializes the look-ups of unknown keys from addresses that have sent wrong ones lately, in the order of arrival.
+	// A right key must not be refused for the wrong ones of others behind its address, and only a look-up distinguishes the
+	// two. Guessing is hopeless at any rate, by the length of keys. What guesses could do is keep others from the database,
+	// and turns leave them one of its connections.
 	turns *semaphore.Weighted
 }
 

@@ -175,8 +175,7 @@ func TestAnAddressTriesNoMoreKeysThanItMay(t *testing.T) {
 	}
 }
 
-// Guessers get 429 sooner or later, whatever they try; what protects the database is that they never have more than one
-// look-up under way, and those who sent no wrong key do not wait behind them.
+// Guesses never have more than one look-up under way, and clients of other addresses do not wait behind them.
 func TestGuessesAreLookedUpOneAtATime(t *testing.T) {
 	t.Parallel()
 	const here, there, guesses, lookUp = "192.0.2.1", "192.0.2.2", 50, time.Second
