@@ -10,6 +10,7 @@ RESULTS ?= $(LOCAL)/results
 GO ?= go
 PAGE := functions/status/page
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.9.0
 
 .PHONY: help
 help: ## List the targets
@@ -44,6 +45,10 @@ lint: ## Check formatting, vet, staticcheck and shell scripts
 	@$(GO) vet ./...
 	@$(GO) run $(STATICCHECK) -checks all ./...
 	@if command -v shellcheck >/dev/null; then shellcheck $$(git ls-files '*.sh' .ci/run); else echo "shellcheck is not installed: scripts not checked"; fi
+
+.PHONY: vuln
+vuln: ## Check what our programs call for known vulnerabilities; GOVULNDB names another database than Go's
+	@infra/vuln.sh $(GOVULNCHECK)
 
 .PHONY: generate
 generate: ## Regenerate the SQL code and the OpenAPI document

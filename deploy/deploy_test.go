@@ -5,6 +5,7 @@ package deploy
 import (
 	"io/fs"
 	"maps"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -176,11 +177,13 @@ func load(t *testing.T) filesys.FileSystem {
 	return files
 }
 
+// bare is an installation of the base and those components that no overlay has.
+const bare = "/overlays/kourier-pingsource-and-monitoring"
+
 func all(t *testing.T) (found []installation) {
 	t.Helper()
 	files := load(t)
-	const other = "/overlays/kourier-pingsource-and-monitoring"
-	err := files.WriteFile(other+"/kustomization.yaml",
+	err := files.WriteFile(bare+"/kustomization.yaml",
 		[]byte("resources: [../../base]\ncomponents: [../../components/ingress/kourier, ../../components/pingsource, ../../components/monitoring]\n"))
 	if err != nil {
 		t.Fatal(err)
@@ -486,6 +489,18 @@ func TestTheCodeTakesTheSettings(t *testing.T) {
 		if err != nil {
 			t.Errorf("%s: %v", i.name, err)
 			continue
+		}
+		trusted := func(address string) bool {
+			return slices.ContainsFunc(c.TrustedProxies, func(p netip.Prefix) bool { return p.Contains(netip.MustParseAddr(address)) })
+		}
+		if !trusted("127.0.0.1") {
+			t.Errorf("%s: every client has one address, that of queue-proxy: it is not among TRUSTED_PROXIES", i.name)
+		}
+		if i.name != bare && !slices.ContainsFunc(c.TrustedProxies, func(p netip.Prefix) bool { return p.Addr().IsPrivate() }) {
+			t.Errorf("%s: every client has one address, that of the gateway: TRUSTED_PROXIES lacks the network of pods", i.name)
+		}
+		if trusted("192.0.2.1") || trusted("192.168.1.1") {
+			t.Errorf("%s: anyone may say who it is: TRUSTED_PROXIES is %v", i.name, c.TrustedProxies)
 		}
 		for _, s := range of[servingv1.Service](i) {
 			limit := time.Duration(*s.Spec.Template.Spec.TimeoutSeconds) * time.Second

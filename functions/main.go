@@ -272,6 +272,7 @@ func addLocalEngine(parts *wire.Parts) (stop func(), err error) {
 		return func() {}, err
 	}
 	parts.Engine, parts.Live, parts.Nodes = engine, engine, engine.Nodes
+	parts.Disk = func() error { return localengine.Room(cfg.RunsDir) }
 	return func() {
 		ctx, cancel := context.WithTimeout(context.Background(), cfg.ShutdownGrace)
 		defer cancel()

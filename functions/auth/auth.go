@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"regexp"
+	"strings"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -23,6 +24,8 @@ import (
 type Function struct {
 	Tenants tenant.Store
 	Objects artifact.Store
+	// OwnBucket is ours, which no tenant may name for its inputs.
+	OwnBucket string
 	// Provisioner keeps the tenants' namespaces; nil where there is no cluster.
 	Provisioner tenant.Provisioner
 	Jobs        job.Store
@@ -133,7 +136,7 @@ func (f *Function) register(ctx context.Context, in *registerRequest) (*tenantAn
 	setIf(&t.Limits.MaxMemoryGi, in.Body.MaxMemoryGi)
 	setIf(&t.Limits.MaxConcurrentJobs, in.Body.MaxJobs)
 	setIf(&t.InputBuckets, in.Body.InputBuckets)
-	if err := checkBuckets(t.InputBuckets); err != nil {
+	if err := f.checkBuckets(t.InputBuckets); err != nil {
 		return nil, err
 	}
 	text, key, err := tenant.NewKey(f.Random, t.ID, "default", f.Now())
@@ -249,7 +252,7 @@ func (f *Function) update(ctx context.Context, in *updateRequest) (*tenantAnswer
 		return nil, problem.New(problem.Invalid, "Nothing to change was given. Name at least one of max_cpu, max_memory_gi, max_concurrent_jobs and input_buckets.")
 	}
 	if patch.InputBuckets != nil {
-		if err := checkBuckets(*patch.InputBuckets); err != nil {
+		if err := f.checkBuckets(*patch.InputBuckets); err != nil {
 			return nil, err
 		}
 	}
@@ -319,10 +322,18 @@ func (f *Function) delete(ctx context.Context, in *deleteRequest) (*deleteAnswer
 // open "team-secret/".
 var bucketPattern = regexp.MustCompile(`^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/([^/]+/)*)?$`)
 
-func checkBuckets(buckets []string) error {
+func (f *Function) checkBuckets(buckets []string) error {
 	for _, b := range buckets {
+		bucket, prefix, _ := strings.Cut(b, "/")
+		if fault := artifact.InputKeyFault(prefix); fault != "" {
+			return problem.New(problem.Invalid, "input_buckets has %.100q. What follows the bucket %s.", b, fault)
+		}
 		if !bucketPattern.MatchString(b) {
 			return problem.New(problem.Invalid, "input_buckets has %.100q, which is neither a bucket name nor bucket/prefix/ with a slash at its end.", b)
+		}
+		if bucket == f.OwnBucket {
+			return problem.New(problem.Invalid, "input_buckets has %.100q. The bucket %s is this service's own, with every tenant's data, and is never opened; "+
+				"copy the inputs to another one.", b, bucket)
 		}
 	}
 	return nil

@@ -424,7 +424,11 @@ func testTenants(t *testing.T, s *service) {
 	}
 	for _, bad := range []struct{ query, body string }{
 		{"", "{}"}, {"", ""}, {"?max_cpu=0", ""}, {"?max_cpu=1001", ""}, {"?max_cpu=many", ""}, {"?max_cpu=3", `{"max_cpu": 4}`},
-		{"", `{"input_buckets": ["traffic/ulm"]}`}, {"", `{"max_cpus": 4}`},
+		{"", `{"max_cpus": 4}`},
+		{"", `{"input_buckets": ["traffic/ulm"]}`}, {"", `{"input_buckets": ["traffic/ulm/../"]}`}, {"", `{"input_buckets": ["traffic/../"]}`},
+		{"", `{"input_buckets": ["traffic/./ulm/"]}`}, {"", `{"input_buckets": ["traffic/a\u0000b/"]}`}, {"", `{"input_buckets": ["traffic/a\nb/"]}`},
+		{"", `{"input_buckets": ["traffic/` + strings.Repeat("x", 1024) + `/"]}`}, {"", `{"input_buckets": ["open", "sumo-k8"]}`},
+		{"", `{"input_buckets": ["sumo-k8/results/"]}`}, {"", `{"input_buckets": ["Sumo-K8"]}`},
 	} {
 		s.admin(t, "PATCH", path+bad.query, bad.body).want(t, http.StatusBadRequest)
 	}
@@ -436,7 +440,8 @@ func testTenants(t *testing.T, s *service) {
 	if len(list.Tenants) == 0 {
 		t.Error("the list is empty")
 	}
-	for _, bad := range []string{"", "[]", "{", `{"tenant_id": 7}`, `{}`, `{"tenant_id": "a/b"}`, `{"tenant_id": "x", "max_cpu": 0}`, `{"tenant_id": "x", "max_memory_gi": 5001}`} {
+	for _, bad := range []string{"", "[]", "{", `{"tenant_id": 7}`, `{}`, `{"tenant_id": "a/b"}`, `{"tenant_id": "x", "max_cpu": 0}`, `{"tenant_id": "x", "max_memory_gi": 5001}`,
+		`{"tenant_id": "x", "input_buckets": ["sumo-k8/"]}`, `{"tenant_id": "x", "input_buckets": ["a-bucket/../"]}`} {
 		s.admin(t, "POST", "/auth/register", bad).want(t, http.StatusBadRequest)
 	}
 }

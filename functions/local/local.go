@@ -234,6 +234,7 @@ func (s *Service) startEngine(settings Settings) error {
 		return err
 	}
 	s.engine = engine
+	s.parts.Disk = func() error { return localengine.Room(s.dir) }
 	s.closing(func() error {
 		ctx, cancel := context.WithTimeout(context.Background(), stopTimeout)
 		defer cancel()

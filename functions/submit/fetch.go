@@ -9,6 +9,7 @@ import (
 	"path"
 	"strings"
 
+	"github.com/sumo-k8/sumo-k8/pkg/artifact"
 	"github.com/sumo-k8/sumo-k8/pkg/problem"
 	"github.com/sumo-k8/sumo-k8/pkg/scenario"
 	"github.com/sumo-k8/sumo-k8/pkg/tenant"
@@ -52,6 +53,9 @@ func (f *Function) parseInput(t tenant.Tenant, raw string) (object, error) {
 		return object{}, problem.New(problem.Invalid, "%.200q is not the address of an S3 object. It must read s3://bucket/key.", raw)
 	}
 	o := object{bucket: u.Host, key: u.Path[1:]}
+	if fault := artifact.InputKeyFault(o.key); fault != "" {
+		return object{}, problem.New(problem.Invalid, "The key in %.200q %s.", raw, fault)
+	}
 	if o.bucket == f.OwnBucket || !t.MayRead(o.bucket, o.key) {
 		return object{}, problem.New(problem.Invalid, "This tenant may not read %.200q. An operator can open the bucket for it: PATCH /auth/tenants/{id} with input_buckets.", raw)
 	}

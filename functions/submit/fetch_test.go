@@ -95,6 +95,25 @@ func TestOnlyAddressesOfOpenedObjectsAreInputs(t *testing.T) {
 		"open/x.zip":                  {},
 		"":                            {},
 		"s3://open/%zz":               {},
+		// Keys that no object has, or that servers take for different ones.
+		"s3://open/%00x":                             {},
+		"s3://open/a%0d%0ab.zip":                     {},
+		"s3://open/a%7f":                             {},
+		"s3://open/a%c2%85b":                         {}, // a control character beyond ASCII
+		"s3://open/a\x00b":                           {},
+		"s3://open/%ff.zip":                          {},
+		"s3://open/\xff.zip":                         {},
+		"s3://open/%ed%a0%80.zip":                    {}, // half of a character, as UTF-16 has them
+		"s3://open/a/./x.zip":                        {},
+		"s3://open/" + strings.Repeat("x", 1025):     {},
+		"s3://open/" + strings.Repeat("%c3%bc", 513): {},
+		"s3://open/" + strings.Repeat("x", 1024):     {"open", strings.Repeat("x", 1024)},
+		"s3://open/%c3%bcber%20uns.zip":              {"open", "über uns.zip"},
+		"s3://open/a\u2028b":                         {"open", "a\u2028b"},
+		// Buckets are compared with those that were opened, and nothing of an address is made one of them.
+		"s3://open%00/x.zip": {},
+		"s3://open:80/x.zip": {},
+		"s3://OPEN/x.zip":    {},
 	} {
 		got, err := f.parseInput(owner, raw)
 		if got != want || (err == nil) != (want != object{}) || err != nil && problem.CodeOf(err) != problem.Invalid {

@@ -39,6 +39,7 @@ type Function struct {
 	LinkLifetime   time.Duration // of a direct upload
 	SumoVersions   []string      // that a job may choose
 	Admission      job.Admission
+	WebhookHTTP    bool // whether webhooks may go without TLS
 	DefaultTimeout time.Duration
 	MaxTimeout     time.Duration
 }
@@ -185,7 +186,7 @@ type s3Request struct {
 		S3URL                *string  `json:"sumo_files_s3_url,omitempty" maxLength:"2048" doc:"s3://bucket/key of a zip."`
 		S3URLs               []string `json:"sumo_files_s3_urls,omitempty" maxItems:"1000" doc:"s3:// addresses of the scenario's files, or of one zip."`
 		Scenario             string   `json:"scenario,omitempty" maxLength:"64" doc:"Id of a stored scenario, in place of files in S3."`
-		ProgressWebhookURL   *string  `json:"progress_webhook_url,omitempty" format:"uri" maxLength:"2048"`
+		ProgressWebhookURL   *string  `json:"progress_webhook_url,omitempty" format:"uri" maxLength:"2048" doc:"An https address; http where the operator allows it."`
 		ProgressSimulationID *string  `json:"progress_simulation_id,omitempty" maxLength:"200"`
 		ProgressStartSec     *float64 `json:"progress_start_sec,omitempty"`
 		ProgressEndSec       *float64 `json:"progress_end_sec,omitempty"`
@@ -212,18 +213,32 @@ func (f *Function) submitS3(ctx context.Context, in *s3Request) (*submitAnswer, 
 	if err := f.checkRun(t, b.Run); err != nil {
 		return nil, err
 	}
-	stored, err := f.source(ctx, t, urls, b.Scenario)
-	if err != nil {
-		return nil, err
-	}
 	var hook *job.ProgressWebhook
-	if b.ProgressWebhookURL != nil {
+	if b.ProgressWebhookURL != nil && *b.ProgressWebhookURL != "" {
 		hook = &job.ProgressWebhook{URL: *b.ProgressWebhookURL, StartSec: b.ProgressStartSec, EndSec: b.ProgressEndSec}
 		if b.ProgressSimulationID != nil {
 			hook.SimulationID = *b.ProgressSimulationID
 		}
 	}
+	if err := f.checkWebhook(hook); err != nil {
+		return nil, err
+	}
+	stored, err := f.source(ctx, t, urls, b.Scenario)
+	if err != nil {
+		return nil, err
+	}
 	return f.accept(ctx, t, stored, b.Run, hook, in.IdempotencyKey)
+}
+
+func (f *Function) checkWebhook(hook *job.ProgressWebhook) error {
+	if hook == nil || hook.URL == "" {
+		return nil
+	}
+	if fault := hook.Fault(f.WebhookHTTP); fault != "" {
+		return problem.New(problem.Invalid, "progress_webhook_url is %.200q; it %s.", hook.URL, fault).
+			WithItems(problem.Item{Location: "body.progress_webhook_url", Message: fault, Value: hook.URL})
+	}
+	return nil
 }
 
 // accept makes a job of a stored scenario.
@@ -297,6 +312,9 @@ func (f *Function) retry(ctx context.Context, in *retryRequest) (*submitAnswer, 
 	}
 	// What was possible then may not be now.
 	if err := f.checkRun(t, Run{CPURequest: j.CPURequest, MemoryGi: j.MemoryGi, SumoVersion: j.Options.SumoVersion, TimeoutSeconds: j.TimeoutSeconds}); err != nil {
+		return nil, err
+	}
+	if err := f.checkWebhook(j.ProgressWebhook); err != nil {
 		return nil, err
 	}
 	idem, err := idempotency.Of(in.IdempotencyKey, "retry", nil, j.ID)

@@ -269,5 +269,8 @@ func lastWords(quoted string, reason simulation.Reason) string {
 	if _, words, found := strings.Cut(quoted, string(reason)+": "); found && reason != simulation.InternalError {
 		return words
 	}
+	if reason == simulation.DiskFull {
+		return simulation.DiskFullMessage // there was no room for words either
+	}
 	return internalMessage
 }

@@ -83,6 +83,7 @@ func TestWhatAWorkflowMeansForItsJob(t *testing.T) {
 			verdict{job.Failed, simulation.SimulationError}, "SUMO stopped with an error."},
 		{"too much output", ended("main: Error (exit code 24)", "24", said(simulation.OutputTooLarge)), verdict{job.Failed, simulation.OutputTooLarge}, "sumo-run's words"},
 		{"full disk", ended("main: Error (exit code 23)", "23", said(simulation.DiskFull)), verdict{job.Failed, simulation.DiskFull}, "sumo-run's words"},
+		{"full disk, without room for last words", ended("main: Error (exit code 23)", "23", ""), verdict{job.Failed, simulation.DiskFull}, "The operator has to free space"},
 		{"sumo-run's deadline", ended("main: Error (exit code 30)", "30", said(simulation.DeadlineExceeded)), verdict{job.Failed, simulation.DeadlineExceeded}, "sumo-run's words"},
 		{"the pod's deadline", ended("Pod was active on the node longer than the specified deadline", "0", ""), verdict{job.Failed, simulation.DeadlineExceeded}, "timeout"},
 		{"SUMO killed for its memory", ended("main: Error (exit code 22)", "22", said(simulation.OutOfMemory)), verdict{job.Failed, simulation.OutOfMemory}, "sumo-run's words"},

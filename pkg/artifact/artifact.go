@@ -4,12 +4,15 @@ package artifact
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"net/url"
 	"path"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
+	"unicode/utf8"
 )
 
 // Object is one stored object.
@@ -72,6 +75,26 @@ func RemoveAll(ctx context.Context, store Store, prefix string) error {
 type Inputs interface {
 	// OpenInput reads a whole object. Its size in bytes is returned beside the body, which the caller closes.
 	OpenInput(ctx context.Context, bucket, key string) (io.ReadCloser, int64, error)
+}
+
+// maxKey is S3's own limit, in bytes of UTF-8.
+const maxKey = 1024
+
+// InputKeyFault says what is wrong with the key of an input, or the beginning of one, as the end of a sentence about it;
+// it is empty for one that every S3 server takes for the same object.
+func InputKeyFault(key string) string {
+	steps := strings.Split(key, "/")
+	switch {
+	case len(key) > maxKey:
+		return fmt.Sprintf("has %d bytes, and S3 takes no more than 1,024; copy the object under a shorter one", len(key))
+	case !utf8.ValidString(key):
+		return "is not valid UTF-8; encode it so, and then in the address with percent signs"
+	case strings.ContainsFunc(key, unicode.IsControl):
+		return "has a control character; copy the object under one without"
+	case slices.Contains(steps, "."), slices.Contains(steps, ".."):
+		return `has "." or ".." between its slashes, which some S3 servers resolve and others take literally; write it without`
+	}
+	return ""
 }
 
 // Prefixes under which everything of ours is kept; a tenant's objects stand under its namespace, so that one listing

@@ -24,7 +24,7 @@ type Config struct {
 	Port                string `env:"PORT" envDefault:"8080" doc:"TCP port of the function's HTTP server."`
 	Target              string `env:"FUNCTION_TARGET" doc:"The function to serve: auth, submit, status, logs or reconcile; or what to do once: migrate (bring the schema up to date and make the bucket) or schedule (call reconcile)."`
 	LogLevel            string `env:"LOG_LEVEL" envDefault:"info" doc:"debug, info, warn or error."`
-	AdminKey            string `env:"ADMIN_KEY" doc:"The operator's key. Without it every admin call answers 503."`
+	AdminKey            string `env:"ADMIN_KEY" doc:"The operator's key; make it of 20 random characters or more, as nothing else keeps guessers out. Without it every admin call answers 503."`
 	DatabaseURL         string `env:"DATABASE_URL" doc:"Postgres, as a URL: postgres://user:password@host/database."`
 	DatabaseConnections int    `env:"DATABASE_CONNECTIONS" envDefault:"4" doc:"Most connections of one instance to Postgres, 2 at least. They are made when they are needed, and closed after half a minute without use; instances times connections must fit the server."`
 	DatabasePooled      bool   `env:"DATABASE_POOLED" envDefault:"false" doc:"Whether DATABASE_URL leads to a pooler in transaction mode, such as PgBouncer: nothing is then kept in a session, prepared statements neither. FUNCTION_TARGET=migrate needs the server itself."`
@@ -62,10 +62,11 @@ type Config struct {
 	MaxQueuedJobs        int            `env:"MAX_QUEUED_JOBS" envDefault:"1000" doc:"Jobs that one tenant may have waiting; more answer 429."`
 	SubmissionsPerMinute int            `env:"SUBMISSIONS_PER_MINUTE" envDefault:"600" doc:"Jobs that one tenant may submit in a minute, over all instances together; more answer 429. 0 for no limit."`
 	CallsPerSecond       int            `env:"CALLS_PER_SECOND" envDefault:"100" doc:"Calls that one tenant may make each second at one instance of a function, twice as many in a burst; more answer 429. 0 for no limit."`
-	WrongKeysPerMinute   int            `env:"WRONG_KEYS_PER_MINUTE" envDefault:"60" doc:"Keys that are not valid that one client address may try in a minute at one instance; then unknown keys from there answer 429. 0 for no limit."`
+	WrongKeysPerMinute   int            `env:"WRONG_KEYS_PER_MINUTE" envDefault:"60" doc:"Keys that are not valid that one client address may try in a minute at one instance; more answer 429 in place of 401, and a right key works all the same. 0 for no limit."`
 	MaxConcurrentUploads int            `env:"MAX_CONCURRENT_UPLOADS" envDefault:"4" doc:"Scenarios that one tenant may be uploading at a time at one instance; more answer 429. 0 for no limit. Direct uploads to the object store do not count."`
 	MinUploadRateKiB     int64          `env:"MIN_UPLOAD_KIB_PER_SECOND" envDefault:"16" doc:"Slowest upload of a scenario: what arrives over any minute must come at this rate, or the upload is answered 408. 0 asks only that something arrives in each minute."`
-	TrustedProxies       []netip.Prefix `env:"TRUSTED_PROXIES" envDefault:"127.0.0.0/8,10.0.0.0/8,172.16.0.0/12,192.168.0.0/16,100.64.0.0/10,::1/128,fc00::/7" doc:"Networks of gateways and proxies in front of us: their X-Forwarded-For says who the client is. The default is what is not routed on the internet."`
+	TrustedProxies       []netip.Prefix `env:"TRUSTED_PROXIES" doc:"Networks of the gateways and proxies in front of us, whose X-Forwarded-For says who the client is: 127.0.0.0/8,10.244.0.0/16. Empty believes none, and the client is who connects to us."`
+	WebhookHTTP          bool           `env:"WEBHOOK_HTTP" envDefault:"false" doc:"Whether webhooks may have http addresses as well as https ones. Anyone on the way can read what goes there."`
 	CORSOrigins          []string       `env:"CORS_ORIGINS" doc:"Web sites whose pages may call us from a browser, separated by commas: https://app.example.org. Empty for none, * for any."`
 	DefaultTimeout       time.Duration  `env:"DEFAULT_TIMEOUT" envDefault:"6h" doc:"Wall clock time of a run that names no timeout."`
 	MaxTimeout           time.Duration  `env:"MAX_TIMEOUT" envDefault:"24h" doc:"Longest timeout that a run may name."`

@@ -9,6 +9,7 @@
 package job
 
 import (
+	"net/url"
 	"time"
 
 	"github.com/sumo-k8/sumo-k8/pkg/simulation"
@@ -120,6 +121,22 @@ type ProgressWebhook struct {
 	SimulationID string   `json:"simulation_id,omitempty"`
 	StartSec     *float64 `json:"start_sec,omitempty"`
 	EndSec       *float64 `json:"end_sec,omitempty"`
+}
+
+// Fault says what is wrong with the address of h, as the end of a sentence about it; it is empty when nothing is. Without TLS
+// anyone on the way reads what is sent, so plain is the operator's to allow.
+func (h ProgressWebhook) Fault(plain bool) string {
+	u, err := url.Parse(h.URL)
+	switch {
+	case err != nil || u.Hostname() == "":
+		return "is not the address of a web server; write https://host/path"
+	case u.Scheme == "https", u.Scheme == "http" && plain:
+		return ""
+	case u.Scheme == "http":
+		return "must begin with https://; an operator can allow http with WEBHOOK_HTTP"
+	default:
+		return "must begin with https://"
+	}
 }
 
 // ResultFile is one file that a run left.

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -236,6 +237,9 @@ func TestHowRunsEnd(t *testing.T) {
 			name: "a run that could only leave its exit code and a message", script: `echo "the disk is full" >"$termination_log"; exit 23`,
 			state: job.Failed, reason: simulation.DiskFull, message: "the disk is full", wantResults: []string{"outcome.json"},
 		}, {
+			name: "a run that had no room for a message", script: `exit 23`,
+			state: job.Failed, reason: simulation.DiskFull, message: "The operator has to free space", wantResults: []string{"outcome.json"},
+		}, {
 			name: "a run killed for its memory", script: `echo part >"$out/summary.xml"; kill -9 $$`,
 			state: job.Failed, reason: simulation.OutOfMemory, message: "memory_gi=1", wantResults: []string{"outcome.json", "summary.xml"},
 		}, {
@@ -276,6 +280,25 @@ func TestHowRunsEnd(t *testing.T) {
 				t.Errorf("finished at %v, stored at %v", o.FinishedAt, o.StoredAt)
 			}
 		})
+	}
+}
+
+func TestARunThatCannotBeginOnAFullDiskSaysSo(t *testing.T) {
+	t.Parallel()
+	disk := t.TempDir()
+	if err := syscall.Mount("sumo-k8-test", disk, "tmpfs", 0, "size=256k"); err != nil {
+		t.Skipf("only root can make a small disk: %v", err)
+	}
+	t.Cleanup(func() {
+		if err := syscall.Unmount(disk, 0); err != nil {
+			t.Error(err)
+		}
+	})
+	b := newBench(t, func(c *localengine.Config) { c.Dir = disk })
+	b.start(t, "large", "finish ''\n# "+strings.Repeat("x", 1<<20), nil)
+	o := b.seeEnd(t, "large")
+	if o.State != job.Failed || o.Reason != simulation.DiskFull || !strings.Contains(o.Message, "The operator has to free space") {
+		t.Errorf("ended %s %s %q", o.State, o.Reason, o.Message)
 	}
 }
 

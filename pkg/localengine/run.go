@@ -181,8 +181,11 @@ func (e *Engine) simulate(r *run) (outcome simulation.Outcome, over bool) {
 		default:
 			e.log.Error().Err(err).Str("job", r.job.ID).Msg("run failed")
 			outcome, over = simulation.Outcome{Reason: simulation.InternalError, Message: internalMessage, FinishedAt: e.now()}, true
-			if errors.Is(err, errNoScenario) {
+			switch {
+			case errors.Is(err, errNoScenario):
 				outcome.Message = "The scenario's files are no longer in the object store. Upload the scenario again and submit a new job."
+			case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
+				outcome.Reason, outcome.Message = simulation.DiskFull, simulation.DiskFullMessage
 			}
 		}
 	}
@@ -396,7 +399,11 @@ func (e *Engine) silentEnd(r *run, exit error, late bool) simulation.Outcome {
 		text, _ := os.ReadFile(r.file(messageFile))
 		outcome.Message = strings.TrimSpace(string(text))
 	}
-	if outcome.Message == "" {
+	switch {
+	case outcome.Message != "":
+	case outcome.Reason == simulation.DiskFull: // there was no room for a message either
+		outcome.Message = simulation.DiskFullMessage
+	default:
 		outcome.Message = internalMessage
 	}
 	e.log.Warn().Str("job", r.job.ID).AnErr("exit", exit).Str("reason", string(outcome.Reason)).

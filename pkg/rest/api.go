@@ -154,18 +154,19 @@ func (g *gate) authorise(ctx huma.Context) (huma.Context, error) {
 	adminKey := ctx.Header(adminHeader)
 	if _, ok := security[0][string(Scheduler)]; ok && adminKey == "" && g.keys.ServiceAccount != nil {
 		if token := bareKey(ctx.Header("Authorization")); token != "" {
-			return ctx, g.admit(ctx, token, func() (string, error) {
+			return ctx, g.admit(ctx, token, true, func() (string, error) {
 				_, err := g.keys.ServiceAccount(ctx.Context(), token)
 				return "", err
 			})
 		}
 	}
 	if _, ok := security[0][string(Tenant)]; !ok {
-		return ctx, g.admit(ctx, adminKey, func() (string, error) { return "", g.keys.checkAdmin(adminKey) })
+		return ctx, g.admit(ctx, adminKey, false, func() (string, error) { return "", g.keys.checkAdmin(adminKey) })
 	}
 	var t tenant.Tenant
 	key := bareKey(ctx.Header("Authorization"))
-	err := g.admit(ctx, key, func() (_ string, err error) {
+	_, _, malformed := tenant.ParseKey(key)
+	err := g.admit(ctx, key, malformed == nil, func() (_ string, err error) {
 		t, err = g.keys.checkTenant(ctx.Context(), key)
 		return t.ID, err
 	})

@@ -19,7 +19,9 @@ type Health struct {
 	Objects  func(context.Context) error
 	// Kubernetes answers nil when the API server does. A nil function means that there is no cluster, and that none is needed.
 	Kubernetes func(context.Context) error
-	Now        func() time.Time
+	// Disk answers nil when the machine's own disk has room. A nil function means that nothing is kept there.
+	Disk func() error
+	Now  func() time.Time
 }
 
 // checkTimeout is shorter than the 1 s after which a Kubernetes probe gives up by default.
@@ -28,7 +30,10 @@ const checkTimeout = 900 * time.Millisecond
 // Register adds /health and /ready to api.
 func (h Health) Register(api huma.API) {
 	tags := []string{"Health"}
-	health, ready := h.answer("healthy", "unhealthy"), h.answer("ready", "not_ready")
+	health := h.answer("healthy", "unhealthy")
+	// While some room is left, requests are served; only what they start may run out of it.
+	h.Disk = nil
+	ready := h.answer("ready", "not_ready")
 	Register(api, Public, huma.Operation{
 		OperationID: "health", Method: http.MethodGet, Path: "/health", Tags: tags,
 		Summary: "Say what works", Responses: map[string]*huma.Response{"503": h.unwell(api)},
@@ -55,6 +60,7 @@ type HealthReport struct {
 	DBAvailable      bool      `json:"db_available"`
 	StorageAvailable bool      `json:"storage_available"`
 	K8sAvailable     bool      `json:"k8s_available" doc:"False, and no fault, where the service runs on one machine."`
+	Disk             string    `json:"disk,omitempty" doc:"What is wrong with the disk, where the service runs on one machine; absent when nothing is."`
 	Timestamp        time.Time `json:"timestamp"`
 }
 
@@ -78,7 +84,7 @@ func (h Health) answer(well, unwell string) func(context.Context) *healthAnswer 
 		})
 		out := &healthAnswer{Status: http.StatusOK, Body: report.(HealthReport)}
 		out.Body.Status = well
-		if !out.Body.DBAvailable || !out.Body.StorageAvailable || h.Kubernetes != nil && !out.Body.K8sAvailable {
+		if !out.Body.DBAvailable || !out.Body.StorageAvailable || h.Kubernetes != nil && !out.Body.K8sAvailable || out.Body.Disk != "" {
 			out.Status, out.Body.Status = http.StatusServiceUnavailable, unwell
 		}
 		return out
@@ -88,21 +94,28 @@ func (h Health) answer(well, unwell string) func(context.Context) *healthAnswer 
 func (h Health) check(ctx context.Context) HealthReport {
 	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
 	defer cancel()
-	var db, objects, cluster error
+	var db, objects, cluster, disk error
 	var checks errgroup.Group
 	checks.Go(func() error { db = h.Database(ctx); return nil })
 	checks.Go(func() error { objects = h.Objects(ctx); return nil })
 	if h.Kubernetes != nil {
 		checks.Go(func() error { cluster = h.Kubernetes(ctx); return nil })
 	}
-	_ = checks.Wait() // each check leaves its own verdict
-	if db != nil || objects != nil || cluster != nil {
-		zerolog.Ctx(ctx).Warn().AnErr("postgres", db).AnErr("objects", objects).AnErr("kubernetes", cluster).Msg("not healthy")
+	if h.Disk != nil {
+		checks.Go(func() error { disk = h.Disk(); return nil })
 	}
-	return HealthReport{
+	_ = checks.Wait() // each check leaves its own verdict
+	if db != nil || objects != nil || cluster != nil || disk != nil {
+		zerolog.Ctx(ctx).Warn().AnErr("postgres", db).AnErr("objects", objects).AnErr("kubernetes", cluster).AnErr("disk", disk).Msg("not healthy")
+	}
+	report := HealthReport{
 		DBAvailable: db == nil, StorageAvailable: objects == nil,
 		K8sAvailable: h.Kubernetes != nil && cluster == nil, Timestamp: h.Now().UTC(),
 	}
+	if disk != nil {
+		report.Disk = disk.Error()
+	}
+	return report
 }
 
 func (h Health) unwell(api huma.API) *huma.Response {

@@ -13,6 +13,7 @@ import (
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
 	lru "github.com/hashicorp/golang-lru/v2"
 	"github.com/rs/zerolog"
+	"golang.org/x/sync/semaphore"
 	"golang.org/x/time/rate"
 
 	"github.com/sumo-k8/sumo-k8/pkg/problem"
@@ -24,7 +25,7 @@ import (
 type Limits struct {
 	// CallsPerSecond of one tenant; 0 for no limit.
 	CallsPerSecond int
-	// WrongKeysPerMinute from one address; 0 for no limit.
+	// WrongKeysPerMinute from one address are answered as such; 0 for no limit.
 	WrongKeysPerMinute int
 	// ConcurrentUploads of one tenant; 0 for no limit.
 	ConcurrentUploads int
@@ -50,8 +51,13 @@ type gate struct {
 	wrongKeys *buckets // by client address
 	uploads   *uploads
 	// owners are the tenants of keys that were right a moment ago, by the key's hash; an operator's is "". They spare a
-	// refused call its look-up, and a client with a right key the mistakes of others behind the same address.
+	// refused call its look-up.
 	owners *lru.Cache[[sha256.Size]byte, string]
+	// turns serializes the look-ups of unknown keys from addresses that have sent wrong ones lately, in the order of arrival.
+	// A right key must not be refused for the wrong ones of others behind its address, and only a look-up distinguishes the
+	// two. Guessing is hopeless at any rate, by the length of keys. What guesses could do is keep others from the database,
+	// and turns leave them one of its connections.
+	turns *semaphore.Weighted
 }
 
 func newGate(keys Keys) *gate {
@@ -61,11 +67,13 @@ func newGate(keys Keys) *gate {
 		wrongKeys: newBuckets(float64(keys.Limits.WrongKeysPerMinute)/60, keys.Limits.WrongKeysPerMinute),
 		uploads:   &uploads{most: keys.Limits.ConcurrentUploads, underWay: map[string]int{}},
 		owners:    remembered[[sha256.Size]byte, string](),
+		turns:     semaphore.NewWeighted(1),
 	}
 }
 
-// admit finds who sent a key by check, which returns the id of a tenant or "" for operators.
-func (g *gate) admit(ctx huma.Context, key string, check func() (owner string, err error)) error {
+// admit finds who sent a key by check, which returns the id of a tenant or "" for operators. asks says that check asks
+// the database or the API server, rather than deciding from the key itself.
+func (g *gate) admit(ctx huma.Context, key string, asks bool, check func() (owner string, err error)) error {
 	if key == "" {
 		_, err := check()
 		return err
@@ -78,10 +86,11 @@ func (g *gate) admit(ctx huma.Context, key string, check func() (owner string, e
 		if err := g.count(ctx.Context(), owner); err != nil {
 			return err
 		}
-	} else if wait := g.wrongKeys.wait(address); wait > 0 {
-		zerolog.Ctx(ctx.Context()).Warn().Str("client", address).Msg("too many wrong keys")
-		return problem.New(problem.RateLimited, "Too many keys that are not valid came from your address: more than %d in a minute. "+
-			"Check the key, and come back in %s.", g.keys.Limits.WrongKeysPerMinute, inSeconds(wait)).WithRetryAfter(wait)
+	} else if asks && g.wrongKeys.spent(address) {
+		if err := g.turns.Acquire(ctx.Context(), 1); err != nil {
+			return err // the client has left
+		}
+		defer g.turns.Release(1)
 	}
 	owner, err := check()
 	switch {
@@ -92,7 +101,11 @@ func (g *gate) admit(ctx huma.Context, key string, check func() (owner string, e
 		return g.count(ctx.Context(), owner)
 	case problem.CodeOf(err) == problem.Unauthorized:
 		g.owners.Remove(digest)
-		g.wrongKeys.take(address)
+		if wait := g.wrongKeys.take(address); wait > 0 {
+			zerolog.Ctx(ctx.Context()).Warn().Str("client", address).Msg("too many wrong keys")
+			return problem.New(problem.RateLimited, "This key is not valid, like more than %d others that came from your address within a minute. "+
+				"Check the key, and try again in %s.", g.keys.Limits.WrongKeysPerMinute, inSeconds(wait)).WithRetryAfter(wait)
+		}
 	}
 	return err
 }
@@ -163,13 +176,9 @@ func (b *buckets) take(name string) time.Duration {
 	return wait
 }
 
-// wait says how long until there is a token, and takes none.
-func (b *buckets) wait(name string) time.Duration {
-	if b == nil {
-		return 0
-	}
-	missing := 1 - b.of(name).Tokens()
-	return max(0, time.Duration(missing/float64(b.perSecond)*float64(time.Second)))
+// spent reports whether tokens have been taken that have not come back yet.
+func (b *buckets) spent(name string) bool {
+	return b != nil && b.of(name).Tokens() < float64(b.burst)
 }
 
 // siteBits is the part of an IPv6 address that belongs to one site (RFC 6177): who has one of its addresses has them all.

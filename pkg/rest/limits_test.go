@@ -11,6 +11,7 @@ import (
 	"net/netip"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -26,9 +27,12 @@ import (
 // limited is a service with limits, without a network, so that a test can choose the time.
 type limited struct {
 	handler http.Handler
-	lookUps int
-	revoked bool
 	keys    map[string]string // by tenant
+	revoked bool
+	lookUp  time.Duration // of a key
+
+	mu                 sync.Mutex
+	lookUps, now, most int // look-ups in all, under way, and under way at a time
 }
 
 func newLimited(t *testing.T, limits Limits) *limited {
@@ -44,7 +48,9 @@ func newLimited(t *testing.T, limits Limits) *limited {
 	}
 	mux := http.NewServeMux()
 	api := NewAPI(mux, Keys{Admin: operatorKey, Limits: limits, TenantByKey: func(_ context.Context, id string, _ []byte) (tenant.Tenant, error) {
-		l.lookUps++
+		l.began(1)
+		time.Sleep(l.lookUp)
+		defer l.began(-1)
 		if owners[id] == "" || l.revoked {
 			return tenant.Tenant{}, tenant.ErrUnknownKey()
 		}
@@ -56,6 +62,15 @@ func newLimited(t *testing.T, limits Limits) *limited {
 	Register(api, Public, huma.Operation{OperationID: "public", Method: http.MethodGet, Path: "/public"}, nothing)
 	l.handler = Handler(mux, nil, zerolog.Nop())
 	return l
+}
+
+// began counts a look-up that begins, or with -1 one that ends.
+func (l *limited) began(n int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.now += n
+	l.lookUps += max(0, n)
+	l.most = max(l.most, l.now)
 }
 
 // call sends a request from an address and returns the status, and when the answer says to come back.
@@ -144,10 +159,10 @@ func TestAnAddressTriesNoMoreKeysThanItMay(t *testing.T) {
 					}
 					return out
 				}
-				want(t, "a right key before", l.calls(t, 1, here, test.path, test.good(l)), map[int]int{204: 1})
 				want(t, "wrong keys", try(20, here), map[int]int{401: 6, 429: 14})
 				want(t, "wrong keys from elsewhere", try(1, there), map[int]int{401: 1})
-				want(t, "a right key that was seen", l.calls(t, 20, here, test.path, test.good(l)), map[int]int{204: 20})
+				want(t, "a right key that was never seen", l.calls(t, 20, here, test.path, test.good(l)), map[int]int{204: 20})
+				want(t, "wrong keys after a right one", try(5, here), map[int]int{429: 5})
 				want(t, "calls without a key", l.calls(t, 20, here, test.path), map[int]int{401: 20})
 				_, after := l.call(t, here, test.path, test.bad(0))
 				if after != 10*time.Second {
@@ -158,6 +173,85 @@ func TestAnAddressTriesNoMoreKeysThanItMay(t *testing.T) {
 			})
 		})
 	}
+}
+
+// Guesses never have more than one look-up under way, and clients of other addresses do not wait behind them.
+func TestGuessesAreLookedUpOneAtATime(t *testing.T) {
+	t.Parallel()
+	const here, there, guesses, lookUp = "192.0.2.1", "192.0.2.2", 50, time.Second
+	synctest.Test(t, func(t *testing.T) {
+		l := newLimited(t, Limits{WrongKeysPerMinute: 6})
+		guess := func() string {
+			text, _, err := tenant.NewKey(rand.Reader, "nobody", "", time.Now())
+			if err != nil {
+				t.Fatal(err)
+			}
+			return "Authorization: Bearer " + text
+		}
+		want(t, "a first guess", l.calls(t, 1, here, "/mine", guess()), map[int]int{401: 1})
+		l.lookUp = lookUp
+		begun := time.Now()
+		within := func(what string, limit time.Duration, from, header string) {
+			if status, _ := l.call(t, from, "/mine", header); status != http.StatusNoContent {
+				t.Errorf("%s is answered %d", what, status)
+			}
+			if took := time.Since(begun); took > limit {
+				t.Errorf("%s waits %s", what, took)
+			}
+		}
+		var calls sync.WaitGroup
+		for range guesses {
+			calls.Go(func() { l.call(t, here, "/mine", guess()) })
+		}
+		synctest.Wait()
+		calls.Go(func() { within("a right key behind the guesses", (guesses+1)*lookUp, here, l.keys["acme"]) })
+		calls.Go(func() { within("a right key from elsewhere", lookUp, there, l.keys["other"]) })
+		calls.Go(func() {
+			want(t, "malformed keys", l.calls(t, 10, here, "/mine", "Authorization: sk-guess"), map[int]int{401: 5, 429: 5})
+		})
+		calls.Go(func() {
+			want(t, "the operator's key", l.calls(t, 10, here, "/all", "X-Admin-Key: "+operatorKey), map[int]int{204: 10})
+			if took := time.Since(begun); took > 0 {
+				t.Errorf("the operator waits %s for look-ups that its key does not need", took)
+			}
+		})
+		calls.Wait()
+		if l.most != 2 { // a guess, and the right key from elsewhere
+			t.Errorf("%d keys were looked up at a time", l.most)
+		}
+		within("a right key that was seen", time.Since(begun)+lookUp, here, l.keys["acme"])
+	})
+}
+
+func TestAClientThatLeavesItsTurnHoldsUpNobody(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		l := newLimited(t, Limits{WrongKeysPerMinute: 1})
+		text, _, err := tenant.NewKey(rand.Reader, "nobody", "", time.Now())
+		if err != nil {
+			t.Fatal(err)
+		}
+		l.call(t, "192.0.2.1", "/mine", "Authorization: "+text)
+		l.lookUp = time.Hour
+		var calls sync.WaitGroup
+		calls.Go(func() { l.call(t, "192.0.2.1", "/mine", "Authorization: "+text) })
+		synctest.Wait()
+		calls.Go(func() {
+			ctx, leave := context.WithTimeout(t.Context(), time.Minute)
+			defer leave()
+			r := httptest.NewRequestWithContext(ctx, "GET", "/mine", nil)
+			r.RemoteAddr = "192.0.2.1:4711"
+			r.Header.Set("Authorization", text)
+			l.handler.ServeHTTP(httptest.NewRecorder(), r)
+			if ctx.Err() == nil {
+				t.Error("the call ended before its client left")
+			}
+		})
+		calls.Wait()
+		if l.lookUps != 2 {
+			t.Errorf("there were %d look-ups, also for the client that had left", l.lookUps)
+		}
+	})
 }
 
 func TestAKeyThatNoLongerWorksIsAWrongOne(t *testing.T) {
@@ -246,6 +340,31 @@ func TestAnInstanceThatWasReadyOnceStaysSoForItsProbe(t *testing.T) {
 		away.Store(step.away)
 		if probe, full := ask("/ready?once=true"), ask("/ready"); probe != step.probe || full != step.full {
 			t.Errorf("step %d: the probe got %d and others %d, want %d and %d", i+1, probe, full, step.probe, step.full)
+		}
+	}
+}
+
+func TestAFullDiskIsReportedAndRequestsAreServed(t *testing.T) {
+	t.Parallel()
+	well := func(context.Context) error { return nil }
+	for name, test := range map[string]struct {
+		disk   func() error
+		health int
+		says   string
+	}{
+		"no disk of our own": {nil, http.StatusOK, ""},
+		"room":               {func() error { return nil }, http.StatusOK, ""},
+		"no room":            {func() error { return errors.New("the disk is nearly full") }, http.StatusServiceUnavailable, "the disk is nearly full"},
+	} {
+		mux := http.NewServeMux()
+		Health{Database: well, Objects: well, Disk: test.disk, Now: time.Now}.Register(NewAPI(mux, Keys{}))
+		for path, status := range map[string]int{"/health": test.health, "/ready": http.StatusOK} {
+			w := httptest.NewRecorder()
+			mux.ServeHTTP(w, httptest.NewRequest("GET", path, nil))
+			var report HealthReport
+			if err := json.Unmarshal(w.Body.Bytes(), &report); err != nil || w.Code != status || path == "/health" && report.Disk != test.says {
+				t.Errorf("%s: %s answers %d with %s", name, path, w.Code, w.Body)
+			}
 		}
 	}
 }

@@ -46,6 +46,9 @@ func inputFailed(err error, bucket, key string) error {
 		return problem.Wrap(tried, problem.NotFound, "There is no object %s; check the URL, and that its upload has finished.", url)
 	case status(err) == http.StatusForbidden:
 		return problem.Wrap(tried, problem.Forbidden, "We may not read %s; allow s3:GetObject on it to this service.", url)
+	case apiCode(err) == "KeyTooLongError":
+		// A server over a file system takes 255 bytes between two slashes, fewer than S3.
+		return problem.Wrap(tried, problem.Invalid, "The object store has no keys as long as that of %.200q; check the URL.", url)
 	case status(err) == http.StatusMovedPermanently:
 		return problem.Wrap(tried, problem.Invalid, "The bucket %s is in another region; copy the object to a bucket in ours.", bucket)
 	case unavailable(err):

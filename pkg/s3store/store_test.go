@@ -527,6 +527,8 @@ func TestInputsComeFromOtherBuckets(t *testing.T) {
 	}
 	_, _, err = store.OpenInput(t.Context(), cfg.Bucket, "in/absent.zip")
 	wantCode(t, err, problem.NotFound)
+	_, _, err = store.OpenInput(t.Context(), cfg.Bucket, strings.Repeat("x", 1000))
+	wantCode(t, err, problem.Invalid)
 	_, _, err = store.OpenInput(t.Context(), "no-such-bucket", "in/scenario.zip")
 	wantCode(t, err, problem.NotFound)
 }

@@ -74,6 +74,10 @@ const (
 	Preempted        Reason = "Preempted"        // the node was taken away, more often than we retry
 )
 
+// DiskFullMessage says to a person what DiskFull means. A full disk is neither the scenario's fault nor anything that its owner can
+// do something about.
+const DiskFullMessage = "The disk of the machine that ran the job is full. The operator has to free space on it; then the job can be submitted again as it is."
+
 // Exit codes of sumo-run, one for each way out. They stay clear of 1 and 2, which Go's runtime and shells use, and of
 // 126 and above, which shells use for signals.
 const (

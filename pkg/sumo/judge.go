@@ -60,7 +60,7 @@ func (f fate) judge() (simulation.Reason, string) {
 	case f.signal == syscall.SIGXFSZ, mentions("File too large"):
 		return simulation.OutputTooLarge, "An output grew larger than a file may. Ask for fewer outputs, or for a longer period between their entries." + f.where()
 	case mentions("No space left on device", "Disk quota exceeded"):
-		return simulation.DiskFull, "The outputs did not fit on the disk. Ask for fewer outputs, or for more disk space." + f.where()
+		return simulation.DiskFull, simulation.DiskFullMessage + f.where()
 	case f.signal == syscall.SIGTERM, f.signal == syscall.SIGINT, f.signal == syscall.SIGHUP, f.code == 0 && f.reason == reasonInterrupt:
 		return simulation.Interrupted, "SUMO was interrupted by the machine." + f.where() + " The job can be run again as it is."
 	case f.signal != 0:
@@ -77,8 +77,8 @@ func (f fate) judge() (simulation.Reason, string) {
 	case !finished:
 		return simulation.SimulationError, fmt.Sprintf("SUMO ended the simulation early: %s%s%s", clean(f.reason), f.where(), f.messages())
 	case len(f.broken) > 0:
-		return simulation.DiskFull, fmt.Sprintf("SUMO reached the end, but these outputs are incomplete, which is how it treats a full disk: %s. "+
-			"Ask for fewer outputs, or for more disk space.", strings.Join(f.broken, ", "))
+		return simulation.DiskFull, fmt.Sprintf("SUMO reached the end, but these outputs are incomplete, which is how it treats a full disk: %s. %s",
+			strings.Join(f.broken, ", "), simulation.DiskFullMessage)
 	case mentions("processing option"):
 		return simulation.InvalidScenario, "SUMO left out options of the configuration that it could not read. Mend them, and submit it again." + f.messages()
 	case f.writeErr != nil:

@@ -340,7 +340,7 @@ func blame(err error, what string) (simulation.Reason, string) {
 	var p *problem.Error
 	switch {
 	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT), errors.Is(err, syscall.EFBIG):
-		return simulation.DiskFull, what + ": the disk is full. Ask for fewer outputs, or for more disk space."
+		return simulation.DiskFull, what + ". " + simulation.DiskFullMessage
 	case errors.Is(err, confine.ErrUnconfined):
 		return simulation.InternalError, fmt.Sprintf("%s, because it could not be held to the run's own files: %v. "+
 			"The operator can let runs begin all the same with CONFINEMENT=prefer.", what, err)

@@ -7,10 +7,10 @@ import (
 	"encoding/hex"
 	"fmt"
 	"regexp"
-	"slices"
 	"strings"
 	"time"
 
+	"github.com/sumo-k8/sumo-k8/pkg/artifact"
 	"github.com/sumo-k8/sumo-k8/pkg/problem"
 )
 
@@ -137,11 +137,10 @@ const hashSuffix = 9
 
 var looksHashed = regexp.MustCompile(fmt.Sprintf(`-[0-9a-f]{%d}$`, hashSuffix-1))
 
-// MayRead reports whether an s3:// input of t may come from this object. A key with "." or ".." between its slashes never
-// may: S3 takes it literally, but proxies and stores over a file system may not.
+// MayRead reports whether an s3:// input of t may come from this object. A key that means another object to some servers
+// never may.
 func (t Tenant) MayRead(bucket, key string) bool {
-	steps := strings.Split(key, "/")
-	if slices.Contains(steps, ".") || slices.Contains(steps, "..") {
+	if artifact.InputKeyFault(key) != "" {
 		return false
 	}
 	for _, allowed := range t.InputBuckets {

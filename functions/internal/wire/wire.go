@@ -66,6 +66,8 @@ type Parts struct {
 	Provisioner tenant.Provisioner
 	Warmer      job.Warmer
 	Kubernetes  func(context.Context) error
+	// Disk answers nil when this machine's disk has room; nil where nothing is kept on it.
+	Disk func() error
 	// ServiceAccount tells which service account may call reconcile, by its token; nil where none may.
 	ServiceAccount func(ctx context.Context, token string) (name string, err error)
 	// Metrics counts what is done; nil where nobody asks for it.
@@ -122,7 +124,7 @@ func (p Parts) api(mux *http.ServeMux, targets []string) huma.API {
 		CallsPerSecond: p.Config.CallsPerSecond, WrongKeysPerMinute: p.Config.WrongKeysPerMinute,
 		ConcurrentUploads: p.Config.MaxConcurrentUploads, MinUploadRate: p.Config.MinUploadRateKiB << 10, TrustedProxies: p.Config.TrustedProxies,
 	}})
-	rest.Health{Database: p.DB.Ping, Objects: p.Objects.Ping, Kubernetes: p.Kubernetes, Now: time.Now}.Register(api)
+	rest.Health{Database: p.DB.Ping, Objects: p.Objects.Ping, Kubernetes: p.Kubernetes, Disk: p.Disk, Now: time.Now}.Register(api)
 	for name, register := range map[string]func(huma.API){
 		"auth":      p.auth().Register,
 		"submit":    p.submit().Register,
@@ -139,8 +141,8 @@ func (p Parts) api(mux *http.ServeMux, targets []string) huma.API {
 
 func (p Parts) auth() *auth.Function {
 	return &auth.Function{
-		Tenants: p.DB, Jobs: p.DB, Objects: p.Objects, Provisioner: p.Provisioner, Nodes: p.Nodes, Pods: p.Pods, Warmer: p.Warmer,
-		Changed: p.Changed, Random: rand.Reader, Now: time.Now,
+		Tenants: p.DB, Jobs: p.DB, Objects: p.Objects, OwnBucket: p.Config.S3Bucket, Provisioner: p.Provisioner, Nodes: p.Nodes,
+		Pods: p.Pods, Warmer: p.Warmer, Changed: p.Changed, Random: rand.Reader, Now: time.Now,
 	}
 }
 
@@ -152,7 +154,8 @@ func (p Parts) submit() *submit.Function {
 		},
 		Objects: p.Objects, Inputs: p.Objects, OwnBucket: p.Config.S3Bucket, Changed: p.Changed, URL: p.Objects.URL,
 		NewID: newID, Now: time.Now, LinkLifetime: p.Config.LinkLifetime,
-		SumoVersions: p.Config.SumoVersions(), Admission: p.Config.Admission(), DefaultTimeout: p.Config.DefaultTimeout, MaxTimeout: p.Config.MaxTimeout,
+		SumoVersions: p.Config.SumoVersions(), Admission: p.Config.Admission(), WebhookHTTP: p.Config.WebhookHTTP,
+		DefaultTimeout: p.Config.DefaultTimeout, MaxTimeout: p.Config.MaxTimeout,
 	}
 	if p.Engine != nil {
 		f.Dispatch = job.Dispatcher{Store: p.DB, Engine: p.Trace.Engine(p.Engine), Log: p.Log}.Dispatch

@@ -1,0 +1,49 @@
+// Package infra has the scripts of make and CI. Its tests hold those that judge something to what they say.
+package infra
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+func TestVulnerabilitiesFailAndAMissingDatabaseIsSaid(t *testing.T) {
+	t.Parallel()
+	const unreachable = `echo 'govulncheck: fetching vulnerabilities: no such host' >&2; exit 1`
+	for name, test := range map[string]struct {
+		govulncheck string // the shell commands that stand for it
+		database    string // GOVULNDB
+		fails       bool
+		says        string
+	}{
+		"nothing is known":                    {`echo "checked $2"`, "", false, "checked infra/objectstore"},
+		"a vulnerability":                     {`echo "found in $2"; exit 3`, "", true, "found in ."},
+		"a vulnerability of the object store": {`[ "$2" = . ] || { echo "found in $2"; exit 3; }`, "", true, "found in infra/objectstore"},
+		"no database":                         {unreachable, "", false, "NOT CHECKED"},
+		"not the database that was named":     {unreachable, "https://example.org", true, "fetching"},
+		"the database that was named":         {`echo "asked $3 $4"`, "file:///db", false, "asked -db file:///db"},
+		"code that cannot be read":            {`echo 'govulncheck: loading packages' >&2; exit 1`, "", true, "loading packages"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			folder := t.TempDir()
+			install := "#!/bin/sh\n[ \"$1 $2\" = 'install a/govulncheck@v1' ] || exit 9\ncat >\"$GOBIN/govulncheck\" <<'END'\n#!/bin/sh\n" +
+				test.govulncheck + "\nEND\nchmod +x \"$GOBIN/govulncheck\"\n"
+			if err := os.WriteFile(filepath.Join(folder, "go"), []byte(install), 0o700); err != nil {
+				t.Fatal(err)
+			}
+			run := exec.CommandContext(t.Context(), "./vuln.sh", "a/govulncheck@v1")
+			run.Env = append(os.Environ(), "PATH="+folder+":"+os.Getenv("PATH"), "GOVULNDB="+test.database)
+			out, err := run.CombinedOutput()
+			said := string(out)
+			if (err != nil) != test.fails || !strings.Contains(said, test.says) {
+				t.Errorf("%v\n%s", err, said)
+			}
+			if test.says != "NOT CHECKED" && strings.Contains(said, "NOT CHECKED") {
+				t.Errorf("it says that nothing was checked:\n%s", said)
+			}
+		})
+	}
+}
