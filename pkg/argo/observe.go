@@ -152,7 +152,7 @@ func (w *workflow) judge(last node, attempts int, o *job.Observation) {
 	o.FinishedAt = &finished
 	outcome, told := last.outcome()
 	if told {
-		o.Summary = outcome.Summary
+		o.Summary, o.Confinement = outcome.Summary, outcome.Confinement
 		if !outcome.StartedAt.IsZero() {
 			o.StartedAt, o.FinishedAt, o.StoredAt = &outcome.StartedAt, &outcome.FinishedAt, &finished
 		}

@@ -121,6 +121,15 @@ func TestWhatAWorkflowMeansForItsJob(t *testing.T) {
 	}
 }
 
+func TestWhatHeldARunIsReportedWithItsEnd(t *testing.T) {
+	t.Parallel()
+	outcome := `{"reason":"SimulationError","confinement":{"landlock":0,"namespace":true,"filter":true,"user":false}}`
+	o := decode(t, ended("main: Error (exit code 20)", "20", outcome)).observe(noon)
+	if diff := cmp.Diff(&simulation.Confinement{Namespace: true, Filter: true}, o.Confinement); diff != "" {
+		t.Errorf("confinement (-want +got):\n%s", diff)
+	}
+}
+
 // TestRecordedWorkflows holds what real clusters made of real failures against what we make of it. Each file in testdata
 // is a workflow as the API server returned it; its name begins with the reason.
 func TestRecordedWorkflows(t *testing.T) {

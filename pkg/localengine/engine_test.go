@@ -279,6 +279,16 @@ func TestHowRunsEnd(t *testing.T) {
 	}
 }
 
+func TestWhatHeldARunIsReportedWithItsEnd(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, nil)
+	j := b.start(t, "j", `echo '{"started_at":"2026-05-04T12:00:00Z","confinement":{"landlock":7,"namespace":false,"filter":true,"user":true}}' >"$out/outcome.json"`, nil)
+	o := b.seeEnd(t, j.ID)
+	if diff := cmp.Diff(&simulation.Confinement{Landlock: 7, Filter: true, User: true}, o.Confinement); diff != "" {
+		t.Errorf("confinement (-want +got):\n%s", diff)
+	}
+}
+
 func TestARunThatIgnoresItsTimeoutIsKilled(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, func(c *localengine.Config) { c.StopGrace = 50 * time.Millisecond })

@@ -529,6 +529,7 @@ func (r *run) finish(outcome simulation.Outcome, results []job.ResultFile) {
 	}
 	o.FinishedAt = &outcome.FinishedAt
 	o.Reason, o.Message, o.Summary, o.Results = outcome.Reason, outcome.Message, outcome.Summary, results
+	o.Confinement = outcome.Confinement
 }
 
 func readJSON(path string, v any) error {
