@@ -23,6 +23,7 @@ import (
 	"github.com/sumo-k8/sumo-k8/pkg/postgres"
 	"github.com/sumo-k8/sumo-k8/pkg/s3store"
 	"github.com/sumo-k8/sumo-k8/pkg/server"
+	"github.com/sumo-k8/sumo-k8/pkg/simulation"
 )
 
 // Settings are the command line's. Everything else comes from the environment, as it does for the functions.
@@ -100,7 +101,7 @@ func Open(ctx context.Context, s Settings) (_ *Service, err error) {
 	if err := service.startEngine(s); err != nil {
 		return nil, err
 	}
-	if err := service.listen(s.Listen); err != nil {
+	if err := service.listen(s.Listen, s.SumoRun); err != nil {
 		return nil, err
 	}
 	return service, nil
@@ -241,12 +242,13 @@ func (s *Service) startEngine(settings Settings) error {
 	return nil
 }
 
-func (s *Service) listen(address string) error {
+func (s *Service) listen(address, sumoRun string) error {
 	key, err := s.adminKey()
 	if err != nil {
 		return err
 	}
 	s.cfg.AdminKey = key
+	s.parts.Confinement = func(ctx context.Context) (simulation.Confinement, error) { return confinement(ctx, sumoRun) }
 	s.parts.Config, s.parts.Engine, s.parts.Live, s.parts.Nodes, s.parts.Changed = s.cfg, s.engine, s.engine, s.engine.Nodes, s.changed
 	if s.handler, err = s.parts.Handler(); err != nil {
 		return err
@@ -277,6 +279,18 @@ func installedSumo(ctx context.Context, sumoRun string) (string, error) {
 	// Versions are told apart by their first two numbers; the third only mends.
 	numbers := strings.Split(strings.TrimSpace(string(out)), ".")
 	return strings.Join(numbers[:min(2, len(numbers))], "."), nil
+}
+
+// confinement asks what will hold the runs on this machine.
+func confinement(ctx context.Context, sumoRun string) (held simulation.Confinement, err error) {
+	out, err := exec.CommandContext(ctx, sumoRun, "--print-confinement").Output()
+	if err == nil {
+		err = json.Unmarshal(out, &held)
+	}
+	if err != nil {
+		return held, fmt.Errorf("asking sumo-run what confines its runs: %w", err)
+	}
+	return held, nil
 }
 
 // changed wakes the reconcile loop.
