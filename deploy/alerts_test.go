@@ -19,6 +19,7 @@ import (
 	"github.com/sumo-k8/sumo-k8/pkg/job"
 	"github.com/sumo-k8/sumo-k8/pkg/metrics"
 	"github.com/sumo-k8/sumo-k8/pkg/reconcile"
+	"github.com/sumo-k8/sumo-k8/pkg/simulation"
 )
 
 // told are the functions' own metrics, each with its labels.
@@ -28,7 +29,7 @@ func told(t *testing.T) map[string][]string {
 	m.Reconciling(func(context.Context) ([]job.TenantQueue, error) { return nil, nil }, time.Now)
 	m.Began("POST /reconcile")(200, time.Second)
 	m.Passed(time.Second, errors.New("in part"))
-	m.Ended(job.Job{State: job.Failed})
+	m.Ended(job.Job{State: job.Failed, Confinement: &simulation.Confinement{}})
 	m.Reconciled(reconcile.Report{})
 	answer := httptest.NewRecorder()
 	m.Handler().ServeHTTP(answer, httptest.NewRequest("GET", "/metrics", nil))

@@ -112,9 +112,12 @@ var verdicts = []int{
 	simulation.ExitDiskFull, simulation.ExitOutputTooLarge, simulation.ExitDeadlineExceeded, simulation.ExitInternalError,
 }
 
+// StoreFull matches what Argo quotes of an object store without room: of MinIO, VersityGW and Ceph, and an answer 507 alone.
+const StoreFull = `minimum free drive threshold|No space left|Insufficient Storage|quota exceeded|QuotaExceeded`
+
 // final matches what Kubernetes and Argo say of a pod that would end the same way again: one that used more than it
-// may, or whose scenario is gone.
-const final = `OOMKilled|exceeds|longer than the specified deadline|DeadlineExceeded|key does not exist`
+// may, whose scenario is gone, or whose results have no room.
+const final = `OOMKilled|exceeds|longer than the specified deadline|DeadlineExceeded|key does not exist|` + StoreFull
 
 //go:embed sumo.yaml
 var source string

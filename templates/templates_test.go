@@ -171,6 +171,8 @@ func TestOnlyInfrastructureFailuresAreRetried(t *testing.T) {
 		{"Failed", code(simulation.ExitInterrupted), "main: Error (exit code 31): Interrupted: The run was stopped by the machine.", true},
 		{"Failed", "143", "main: Error (exit code 143)", true},
 		{"Error", "0", "wait: Error (exit code 64): failed to put file", true},
+		{"Error", "0", "wait: Error (exit code 64): failed to put file: Storage backend has reached its minimum free drive threshold. Please delete a few objects to proceed.", false},
+		{"Error", "0", "wait: Error (exit code 64): failed to put file: Your request was denied due to quota exceeded.", false},
 		{"Failed", "0", "Pod was terminated in response to imminent node shutdown.", true},
 		{"Failed", code(simulation.ExitInvalidScenario), "main: Error (exit code 10): InvalidScenario: no network", false},
 		{"Failed", code(simulation.ExitSimulationError), "main: Error (exit code 20)", false},

@@ -9,11 +9,9 @@ import (
 	"mime/multipart"
 	"net/http"
 	"net/http/httptest"
-	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"runtime"
 	"strconv"
 	"strings"
@@ -224,15 +222,7 @@ func bareSQL(b *testing.B, dir string, c *tenantClient, id string) float64 {
 	b.Helper()
 	const took = time.Second
 	clients := 8 * runtime.GOMAXPROCS(0)
-	log, err := os.ReadFile(filepath.Join(dir, "logs", "service.log"))
-	if err != nil {
-		b.Fatal(err)
-	}
-	sockets := regexp.MustCompile(`"sockets":"([^"]+)"`).FindSubmatch(log)
-	if sockets == nil {
-		b.Fatal("the service's log does not say where its database listens")
-	}
-	pool, err := pgxpool.New(b.Context(), fmt.Sprintf("postgres://postgres@/%s?host=%s&pool_max_conns=%d", database, url.QueryEscape(string(sockets[1])), clients))
+	pool, err := pgxpool.New(b.Context(), fmt.Sprintf("%s&pool_max_conns=%d", databaseURL(b, filepath.Join(dir, "logs", "service.log")), clients))
 	if err != nil {
 		b.Fatal(err)
 	}

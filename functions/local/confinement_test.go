@@ -13,6 +13,9 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/sumo-k8/sumo-k8/pkg/confine"
 	"github.com/sumo-k8/sumo-k8/pkg/job"
 	"github.com/sumo-k8/sumo-k8/pkg/simulation"
 )
@@ -138,6 +141,31 @@ func TestATakenOverSUMOReachesNothing(t *testing.T) {
 		text, reason, message := run(try, "wait")
 		if reason != simulation.OutputTooLarge || !strings.Contains(message, "64 MiB") || !strings.Contains(message, file) {
 			t.Errorf("%s: ended with %s: %s\n%s", try, reason, message, text)
+		}
+	}
+}
+
+func TestWhatHoldsRunsIsWhatSumoRunPrints(t *testing.T) {
+	t.Parallel()
+	program := filepath.Join(t.TempDir(), "sumo-run")
+	for name, c := range map[string]struct {
+		script string
+		want   simulation.Confinement
+		fails  string
+	}{
+		"its answer":           {`[ "$1" = --print-confinement ] && echo '{"landlock":7,"namespace":false,"filter":true,"user":true}'`, simulation.Confinement{Landlock: 7, Filter: true, User: true}, ""},
+		"the machine cannot":   {`[ "$2" = --confinement=require ] && echo 'it has no Landlock' >&2; exit 70`, simulation.Confinement{}, "it has no Landlock. CONFINEMENT=prefer"},
+		"it says other things": {`echo hello`, simulation.Confinement{}, "invalid character"},
+	} {
+		if err := os.WriteFile(program, []byte("#!/bin/sh\n"+c.script+"\n"), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		got, err := confinement(t.Context(), program, confine.Require)
+		if diff := cmp.Diff(c.want, got); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", name, diff)
+		}
+		if (err != nil) != (c.fails != "") || err != nil && !strings.Contains(err.Error(), c.fails) {
+			t.Errorf("%s: the error is %v, want %q", name, err, c.fails)
 		}
 	}
 }

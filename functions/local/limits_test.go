@@ -11,6 +11,7 @@ import (
 	"mime/multipart"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -67,7 +68,12 @@ func (p *program) logFile() string { return filepath.Join(p.dir, "logs", "servic
 // logged returns the last line of the program's log with this message.
 func (p *program) logged(t *testing.T, message string) map[string]any {
 	t.Helper()
-	raw, err := os.ReadFile(p.logFile())
+	return logged(t, p.logFile(), message)
+}
+
+func logged(t testing.TB, file, message string) map[string]any {
+	t.Helper()
+	raw, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -135,11 +141,23 @@ func (p *program) uploads(t *testing.T) (keys []string, unfinished int) {
 	return keys, unfinished
 }
 
+// databaseURL addresses the database of the service that wrote the log, with the password that lies beside it.
+func databaseURL(t testing.TB, log string) string {
+	t.Helper()
+	ready := logged(t, log, postgresReady)
+	sockets, _ := ready["sockets"].(string)
+	folder, _ := ready["folder"].(string)
+	password, err := os.ReadFile(filepath.Join(folder, "password"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return fmt.Sprintf("postgres://postgres:%s@/%s?host=%s", bytes.TrimSpace(password), database, url.QueryEscape(sockets))
+}
+
 // scenarios counts those that are recorded.
 func (p *program) scenarios(t *testing.T) (n int) {
 	t.Helper()
-	sockets, _ := p.logged(t, postgresReady)["sockets"].(string)
-	conn, err := pgx.Connect(t.Context(), "host="+sockets+" user=postgres dbname="+database)
+	conn, err := pgx.Connect(t.Context(), databaseURL(t, p.logFile()))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -328,7 +346,7 @@ func (p *program) awaitHealth(t *testing.T, status int, want rest.HealthReport) 
 		a := p.request(t, "GET", "/health", nil)
 		var got rest.HealthReport
 		a.into(t, &got)
-		want.Timestamp = got.Timestamp
+		want.Timestamp, want.Confinement = got.Timestamp, got.Confinement
 		if a.status == status && got == want {
 			return
 		}

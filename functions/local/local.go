@@ -1,6 +1,8 @@
 package main
 
 import (
+	"bytes"
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/json"
@@ -19,10 +21,12 @@ import (
 	"github.com/sumo-k8/sumo-k8/functions/internal/wire"
 	"github.com/sumo-k8/sumo-k8/infra/laptop"
 	"github.com/sumo-k8/sumo-k8/pkg/config"
+	"github.com/sumo-k8/sumo-k8/pkg/confine"
 	"github.com/sumo-k8/sumo-k8/pkg/localengine"
 	"github.com/sumo-k8/sumo-k8/pkg/postgres"
 	"github.com/sumo-k8/sumo-k8/pkg/s3store"
 	"github.com/sumo-k8/sumo-k8/pkg/server"
+	"github.com/sumo-k8/sumo-k8/pkg/simulation"
 )
 
 // Settings are the command line's. Everything else comes from the environment, as it does for the functions.
@@ -94,9 +98,16 @@ func Open(ctx context.Context, s Settings) (_ *Service, err error) {
 	if service.cfg.SumoVersion, err = installedSumo(ctx, s.SumoRun); err != nil {
 		return nil, err
 	}
+	service.cfg.Confinement = cmp.Or(service.cfg.Confinement, confine.Require)
+	held, err := confinement(ctx, s.SumoRun, service.cfg.Confinement)
+	if err != nil {
+		return nil, err
+	}
+	service.log.Info().Stringer("confinement", held).Msg("runs are confined")
 	if err := service.startServers(ctx, s); err != nil {
 		return nil, err
 	}
+	service.parts.Confinement = func(context.Context) (simulation.Confinement, error) { return held, nil }
 	if err := service.startEngine(s); err != nil {
 		return nil, err
 	}
@@ -279,6 +290,21 @@ func installedSumo(ctx context.Context, sumoRun string) (string, error) {
 	// Versions are told apart by their first two numbers; the third only mends.
 	numbers := strings.Split(strings.TrimSpace(string(out)), ".")
 	return strings.Join(numbers[:min(2, len(numbers))], "."), nil
+}
+
+// confinement asks what will hold the runs on this machine. Under confine.Require a machine that cannot is an error.
+func confinement(ctx context.Context, sumoRun string, mode confine.Mode) (held simulation.Confinement, err error) {
+	out, err := exec.CommandContext(ctx, sumoRun, "--print-confinement", "--confinement="+string(mode)).Output()
+	if err == nil {
+		err = json.Unmarshal(out, &held)
+	}
+	if exit, ok := errors.AsType[*exec.ExitError](err); ok {
+		err = fmt.Errorf("%w: %s", err, bytes.TrimSpace(exit.Stderr))
+	}
+	if err != nil {
+		return held, fmt.Errorf("finding out what confines runs: %w. CONFINEMENT=prefer lets them begin without", err)
+	}
+	return held, nil
 }
 
 // changed wakes the reconcile loop.

@@ -251,6 +251,9 @@ func (a *app) describe(j client.Job) {
 		add("seed", strconv.FormatInt(*j.Seed, 10))
 	}
 	add("SUMO", j.SumoVersion)
+	if j.Confinement != nil {
+		add("confined by", j.Confinement.String())
+	}
 	add("priority", j.Priority)
 	add("resources", fmt.Sprintf("%d cores, %d GiB, at most %s", j.CPURequest, j.MemoryGi, time.Duration(j.TimeoutSeconds)*time.Second))
 	if j.Attempt > 1 {

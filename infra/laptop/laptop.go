@@ -22,6 +22,14 @@ func openLog(path string) (*os.File, error) {
 	return f, nil
 }
 
+// writeSecret writes a file that only we can read. It is written aside and renamed, so that a crash leaves no half of one.
+func writeSecret(path string, text []byte) error {
+	if err := os.WriteFile(path+".new", text, 0o600); err != nil {
+		return err
+	}
+	return os.Rename(path+".new", path)
+}
+
 // logTail is the end of a log file, for the error about the server that wrote it.
 func logTail(path string) string {
 	// tailSize is a few lines: what a server says when it gives up.

@@ -1,6 +1,7 @@
 package laptop_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -220,6 +221,143 @@ func TestPostgresIsPrivateAndDurable(t *testing.T) {
 	}
 }
 
+// wantRefused sees that pg's socket does not take a password.
+func wantRefused(t *testing.T, pg *laptop.Postgres, password string) {
+	t.Helper()
+	config, err := pgx.ParseConfig(pg.URL("postgres"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	config.Password = password
+	conn, err := pgx.ConnectConfig(t.Context(), config)
+	if err == nil {
+		conn.Close(t.Context())
+	}
+	if err == nil || !strings.Contains(err.Error(), "28P01") {
+		t.Errorf("with the password %q: %v, want an authentication failure", password, err)
+	}
+}
+
+// wantPassword sees that nobody gets into pg without the password of its file, and returns that.
+func wantPassword(t *testing.T, pg *laptop.Postgres) string {
+	t.Helper()
+	path := filepath.Join(pg.Folder(), "password")
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	info, err := os.Stat(path)
+	if err != nil || info.Mode().Perm() != 0o600 || int(info.Sys().(*syscall.Stat_t).Uid) != os.Geteuid() {
+		t.Errorf("the password's file: %+v, %v; want it to be ours, with mode 0600", info, err)
+	}
+	password := strings.TrimSpace(string(text))
+	if !strings.Contains(pg.URL("postgres"), ":"+password+"@") || len(password) < 20 {
+		t.Errorf("the password is %q, the URL %s", password, pg.URL("postgres"))
+	}
+	wantRefused(t, pg, "")
+	wantRefused(t, pg, "a guess")
+	if rules := query[string](t, pg.URL("postgres"), "SELECT string_agg(type || ' ' || auth_method, ', ') FROM pg_hba_file_rules"); rules != "local scram-sha-256" {
+		t.Errorf("who may connect: %s", rules)
+	}
+	return password
+}
+
+func TestPostgresAsksForAPasswordThatNobodyElseReads(t *testing.T) {
+	t.Parallel()
+	dir := laptoptest.Folder(t)
+	var log bytes.Buffer
+	start := func() *laptop.Postgres {
+		pg, err := laptop.StartPostgres(t.Context(), dir, zerolog.New(&log).Level(zerolog.TraceLevel))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return pg
+	}
+	pg := start()
+	first := wantPassword(t, pg)
+	if err := pg.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	pg = start()
+	if second := wantPassword(t, pg); second != first {
+		t.Error("the second start has another password")
+	}
+	cmdline, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pg.Pid()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := pg.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	seen := map[string][]byte{"our log": log.Bytes(), "the command line": cmdline}
+	for _, name := range []string{"postgres.log", "postgres.log.previous"} {
+		if seen[name], err = os.ReadFile(filepath.Join(dir, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for name, text := range seen {
+		if bytes.Contains(text, []byte(first)) || bytes.Contains(text, []byte("SCRAM-SHA-256$")) {
+			t.Errorf("%s has the password: %s", name, text)
+		}
+	}
+}
+
+// A cluster may be of a release that trusted its socket, or its upgrade may have been cut short anywhere.
+func TestAClusterWithAnotherPasswordIsGivenTheOneOfItsFile(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		sql     string // what the cluster becomes
+		forgets bool   // whether the file is lost
+		crash   bool   // whether the server is killed
+	}{
+		"made by a release that trusted its socket": {"ALTER ROLE postgres PASSWORD NULL", true, false},
+		"of that release, and not stopped properly": {"ALTER ROLE postgres PASSWORD NULL", true, true},
+		"cut short when there was a file":           {"ALTER ROLE postgres PASSWORD NULL", false, true},
+		"whose file was lost":                       {"SELECT 1", true, false},
+		"with a password that somebody set by hand": {"ALTER ROLE postgres PASSWORD 'other'", false, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dir := laptoptest.Folder(t)
+			pg := startPostgres(t, dir)
+			if err := pg.EnsureDatabase(t.Context(), database); err != nil {
+				t.Fatal(err)
+			}
+			conn, err := pgx.Connect(t.Context(), pg.URL(database))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := conn.Exec(t.Context(), "CREATE TABLE kept (n int); INSERT INTO kept VALUES (42); "+c.sql); err != nil {
+				t.Fatal(err)
+			}
+			if c.crash {
+				if err := syscall.Kill(pg.Pid(), syscall.SIGQUIT); err != nil {
+					t.Fatal(err)
+				}
+				<-pg.Done()
+			} else if err := pg.Stop(); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(filepath.Join(dir, "data", "pg_hba.conf"), []byte("local all all trust\n"), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			if c.forgets {
+				if err := os.Remove(filepath.Join(dir, "password")); err != nil {
+					t.Fatal(err)
+				}
+			}
+			pg = startPostgres(t, dir)
+			wantPassword(t, pg)
+			if n := query[int](t, pg.URL(database), "SELECT n FROM kept"); n != 42 {
+				t.Errorf("the row is %d, want 42", n)
+			}
+			if err := pg.Stop(); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
 func TestPostgresOnANetworkAsksForThePassword(t *testing.T) {
 	t.Parallel()
 	// Every process has a loopback address to itself, so that the usual port is free there.
@@ -258,6 +396,7 @@ func TestPostgresOnANetworkAsksForThePassword(t *testing.T) {
 	if err := connect("127.0.0.1", "it's secret"); err == nil || !strings.Contains(err.Error(), "no pg_hba.conf entry") {
 		t.Errorf("from another network: %v, want a refusal", err)
 	}
+	wantRefused(t, pg, "a guess")
 	// Or a kill of the server could cost what was committed just before.
 	if got := query[string](t, pg.URL("postgres"), "SHOW synchronous_commit"); got != "on" {
 		t.Errorf("synchronous_commit is %s", got)
@@ -281,12 +420,15 @@ func TestPostgresStopsThoughSessionsAreOpen(t *testing.T) {
 func TestPostgresIgnoresAPidFileOfAnotherProcess(t *testing.T) {
 	t.Parallel()
 	dir := laptoptest.Folder(t)
-	if err := startPostgres(t, dir).Stop(); err != nil {
-		t.Fatal(err)
-	}
-	// As after a restart of the machine, or of a container, where the number belongs to somebody else: here, to us.
-	if err := os.WriteFile(filepath.Join(dir, "data", "postmaster.pid"), fmt.Appendln(nil, os.Getpid()), 0o644); err != nil {
-		t.Fatal(err)
+	// As after a restart of the machine, or of a container, where the number belongs to somebody else: here, to us. That of a
+	// single-user backend, which was killed while it set the password, is negative.
+	for _, pid := range []int{os.Getpid(), -os.Getpid()} {
+		if err := startPostgres(t, dir).Stop(); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, "data", "postmaster.pid"), fmt.Appendln(nil, pid), 0o644); err != nil {
+			t.Fatal(err)
+		}
 	}
 	pg := startPostgres(t, dir)
 	if err := pg.EnsureDatabase(t.Context(), database); err != nil {
@@ -336,11 +478,11 @@ func TestPostgresThatCannotStartSaysWhy(t *testing.T) {
 	if err := startPostgres(t, dir).Stop(); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(filepath.Join(dir, "data", "pg_hba.conf"), []byte("nonsense\n"), 0o644); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, "data", "postgresql.conf"), []byte("nonsense\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	_, err := laptop.StartPostgres(t.Context(), dir, zerolog.Nop())
-	if err == nil || !strings.Contains(err.Error(), "pg_hba.conf") {
+	if err == nil || !strings.Contains(err.Error(), "postgresql.conf") {
 		t.Errorf("StartPostgres() = %v, want the server's own words", err)
 	}
 }

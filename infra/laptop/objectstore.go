@@ -106,11 +106,7 @@ func loadKeys(path string) (keys, error) {
 	if err != nil {
 		return keys{}, err
 	}
-	// Written aside and renamed, so that a crash leaves no half of a file.
-	if err := os.WriteFile(path+".new", append(text, '\n'), 0o600); err != nil {
-		return keys{}, err
-	}
-	return k, os.Rename(path+".new", path)
+	return k, writeSecret(path, append(text, '\n'))
 }
 
 // Endpoint is the server's base URL. Buckets are addressed in the path.

@@ -64,7 +64,8 @@ var common = []string{
 type use struct {
 	initdb   []string // options when the cluster is made
 	settings []string // of the server, on top of the common ones
-	clients  string   // who may connect, in the form of pg_hba.conf; empty for what initdb wrote
+	clients  string   // who may connect other than by the socket, in the form of pg_hba.conf
+	password string   // of the superuser; empty for one that is made and kept beside the cluster
 }
 
 var (
@@ -89,16 +90,22 @@ var (
 	}
 )
 
-// Postgres is a running cluster that only this user can reach.
+// bySocket lets in by the socket who has the password: other programs of this user reach the socket as well, and a run whose
+// wall has a hole would be one.
+const bySocket = "local all all scram-sha-256\n"
+
+// Postgres is a running cluster that only who can read this user's files can reach.
 type Postgres struct {
-	process *process.Process
-	home    string
-	sockets string
-	log     zerolog.Logger
+	process  *process.Process
+	home     string
+	sockets  string
+	password string
+	log      zerolog.Logger
 }
 
 // StartPostgres runs the Postgres that the distribution installed, on a cluster in dir that it makes at the first start,
-// and returns when it accepts connections. It listens on a unix socket in a private folder only. Run as root, which
+// and returns when it accepts connections. It listens on a unix socket in a private folder only, and asks for a password that
+// is kept in dir, or for root beside the cluster, where only we can read it; a cluster of a release before that is given one. Run as root, which
 // Postgres refuses, it runs as the user postgres or nobody; when that user cannot reach dir, the cluster is kept under
 // /var/lib/sumo-k8, and the log says so.
 //
@@ -125,15 +132,9 @@ type Listener struct {
 func StartListeningPostgres(ctx context.Context, dir string, l Listener, log zerolog.Logger) (*Postgres, error) {
 	open := killable
 	open.settings = append(slices.Clone(killable.settings), "listen_addresses="+l.Address)
-	open.clients = fmt.Sprintf("local all all trust\nhost all all %s scram-sha-256\n", l.Clients)
-	pg, err := startPostgres(ctx, dir, open, log)
-	if err != nil {
-		return nil, err
-	}
-	if err := pg.setPassword(ctx, l.Password); err != nil {
-		return nil, errors.Join(err, pg.Stop())
-	}
-	return pg, nil
+	open.clients = fmt.Sprintf("host all all %s scram-sha-256\n", l.Clients)
+	open.password = l.Password
+	return startPostgres(ctx, dir, open, log)
 }
 
 func startPostgres(ctx context.Context, dir string, use use, log zerolog.Logger) (*Postgres, error) {
@@ -154,7 +155,15 @@ func startPostgres(ctx context.Context, dir string, use use, log zerolog.Logger)
 	if err != nil {
 		return nil, err
 	}
-	if err := initCluster(ctx, binaries, data, account, use.initdb); err != nil {
+	password := use.password
+	if password == "" {
+		if password, err = loadPassword(filepath.Join(home, "password")); err != nil {
+			return nil, fmt.Errorf("keep the database's password: %w", err)
+		}
+	}
+	settings := slices.Concat(common, use.settings)
+	givePassword := func(data string) error { return setPassword(ctx, binaries, data, account, settings, password) }
+	if err := initCluster(ctx, binaries, data, account, use.initdb, givePassword); err != nil {
 		return nil, err
 	}
 	sockets, err := socketFolder(data, account)
@@ -164,51 +173,65 @@ func startPostgres(ctx context.Context, dir string, use use, log zerolog.Logger)
 	if err := awaitPredecessor(ctx, data, log); err != nil {
 		return nil, err
 	}
-
-	logFile, err := openLog(filepath.Join(home, "postgres.log"))
-	if err != nil {
-		return nil, fmt.Errorf("database: %w", err)
+	clients := filepath.Join(home, "clients.conf")
+	// Readable for the account that the server runs as, whatever our umask; there is no secret in it. The cluster's own file lets
+	// anybody in where the cluster was made by a release that trusted the socket.
+	const readable = 0o644
+	if err := cmp.Or(os.WriteFile(clients, []byte(bySocket+use.clients), readable), os.Chmod(clients, readable)); err != nil {
+		return nil, fmt.Errorf("say who may connect to the database: %w", err)
 	}
-	defer logFile.Close()
-	args := []string{"-D", data, "-k", sockets}
-	if use.clients != "" {
-		clients := filepath.Join(home, "clients.conf")
-		// Readable for the account that the server runs as; there is no secret in it.
-		if err := os.WriteFile(clients, []byte(use.clients), 0o644); err != nil {
-			return nil, fmt.Errorf("say who may connect to the database: %w", err)
-		}
-		args = append(args, "-c", "hba_file="+clients)
-	}
-	for _, setting := range slices.Concat(common, use.settings) {
+	args := []string{"-D", data, "-k", sockets, "-c", "hba_file=" + clients}
+	for _, setting := range settings {
 		args = append(args, "-c", setting)
 	}
-	cmd := account.command(filepath.Join(binaries, "postgres"), args...)
+	pg := &Postgres{home: home, sockets: sockets, password: password, log: log}
+	err = pg.start(ctx, account, filepath.Join(binaries, "postgres"), args)
+	if errors.Is(err, errPassword) {
+		log.Info().Str("folder", home).Msg("the database is given its password")
+		if err := givePassword(data); err != nil {
+			return nil, errors.Join(err, os.RemoveAll(sockets))
+		}
+		err = pg.start(ctx, account, filepath.Join(binaries, "postgres"), args)
+	}
+	if err != nil {
+		return nil, errors.Join(err, os.RemoveAll(sockets))
+	}
+	log.Info().Str("folder", home).Str("sockets", sockets).Int("pid", pg.Pid()).Msg("database is ready")
+	return pg, nil
+}
+
+// start runs the server and waits until it accepts connections. After an error none runs.
+func (p *Postgres) start(ctx context.Context, account account, program string, args []string) error {
+	logFile, err := openLog(filepath.Join(p.home, "postgres.log"))
+	if err != nil {
+		return fmt.Errorf("database: %w", err)
+	}
+	defer logFile.Close()
+	cmd := account.command(program, args...)
 	cmd.Stdout, cmd.Stderr = logFile, logFile
-	p, err := process.Start(cmd, process.Options{
+	p.process, err = process.Start(cmd, process.Options{
 		// Immediate shutdown: nobody waits for a checkpoint, and recovery at the next start is exact.
 		DeathSignal: syscall.SIGQUIT,
 		// Fast shutdown: it ends sessions, where SIGTERM would wait for them.
 		StopSignal: syscall.SIGINT,
 	})
 	if err != nil {
-		return nil, fmt.Errorf("database: %w", err)
+		return fmt.Errorf("database: %w", err)
 	}
-	pg := &Postgres{process: p, home: home, sockets: sockets, log: log}
-	if err := pg.awaitReady(ctx); err != nil {
-		err = errors.Join(err, p.Stop(context.WithoutCancel(ctx), postgresStop), os.RemoveAll(sockets))
-		return nil, fmt.Errorf("the database did not start: %w; its log ends: %s", err, logTail(logFile.Name()))
+	if err := p.awaitReady(ctx); err != nil {
+		err = errors.Join(err, p.process.Stop(context.WithoutCancel(ctx), postgresStop))
+		return fmt.Errorf("the database did not start: %w; its log ends: %s", err, logTail(logFile.Name()))
 	}
-	log.Info().Str("folder", home).Str("sockets", sockets).Int("pid", p.Pid()).Msg("database is ready")
-	return pg, nil
+	return nil
 }
 
 // Folder is where the cluster and its log are kept; not always the folder that was asked for.
 func (p *Postgres) Folder() string { return p.home }
 
-// URL addresses a database of the cluster in the form that pgx takes.
+// URL addresses a database of the cluster in the form that pgx takes. It has the password in it.
 func (p *Postgres) URL(database string) string {
 	u := url.URL{
-		Scheme: "postgres", User: url.User(superuser), Path: "/" + database,
+		Scheme: "postgres", User: url.UserPassword(superuser, p.password), Path: "/" + database,
 		RawQuery: url.Values{"host": {p.sockets}}.Encode(),
 	}
 	return u.String()
@@ -228,20 +251,6 @@ func (p *Postgres) EnsureDatabase(ctx context.Context, name string) error {
 	}
 	if err != nil {
 		return fmt.Errorf("create database %s: %w", name, err)
-	}
-	return nil
-}
-
-// setPassword gives the superuser a password for connections over a network.
-func (p *Postgres) setPassword(ctx context.Context, password string) error {
-	conn, err := pgx.Connect(ctx, p.URL("postgres"))
-	if err == nil {
-		defer conn.Close(context.WithoutCancel(ctx))
-		// The statement takes no parameters.
-		_, err = conn.Exec(ctx, "ALTER ROLE "+superuser+" PASSWORD '"+strings.ReplaceAll(password, "'", "''")+"'")
-	}
-	if err != nil {
-		return fmt.Errorf("set the database's password: %w", err)
 	}
 	return nil
 }
@@ -271,6 +280,9 @@ func (p *Postgres) awaitReady(ctx context.Context) error {
 		conn, err := pgx.Connect(ctx, p.URL("postgres"))
 		if err == nil {
 			return conn.Close(ctx)
+		}
+		if isPasswordRefused(err) {
+			return errPassword
 		}
 		select {
 		case <-p.process.Done():
@@ -322,9 +334,9 @@ func major(dir string) int {
 	return n
 }
 
-// initCluster makes the cluster when there is none. It is made aside and renamed, so that an interruption leaves nothing
-// that looks like a cluster.
-func initCluster(ctx context.Context, binaries, data string, account account, options []string) error {
+// initCluster makes the cluster when there is none, and completes it with finish. It is made aside and renamed, so that an
+// interruption leaves nothing that looks like a cluster.
+func initCluster(ctx context.Context, binaries, data string, account account, options []string, finish func(data string) error) error {
 	if _, err := os.Stat(data); !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
@@ -336,7 +348,8 @@ func initCluster(ctx context.Context, binaries, data string, account account, op
 		return fmt.Errorf("make the database's folder: %w", err)
 	}
 	var out bytes.Buffer
-	args := []string{"-D", unfinished, "-U", superuser, "--auth=trust", "--encoding=UTF8", "--locale=C.UTF-8", "--no-instructions"}
+	// The file of our own says who may connect. Without it nobody may.
+	args := []string{"-D", unfinished, "-U", superuser, "--auth=reject", "--encoding=UTF8", "--locale=C.UTF-8", "--no-instructions"}
 	cmd := account.command(filepath.Join(binaries, "initdb"), append(args, options...)...)
 	cmd.Stdout, cmd.Stderr = &out, &out
 	p, err := process.Start(cmd, process.Options{})
@@ -347,6 +360,9 @@ func initCluster(ctx context.Context, binaries, data string, account account, op
 	defer stop()
 	if err := p.Wait(); err != nil {
 		return fmt.Errorf("make the database: %w: %s", errors.Join(ctx.Err(), err), bytes.TrimSpace(out.Bytes()))
+	}
+	if err := finish(unfinished); err != nil {
+		return fmt.Errorf("make the database: %w", err)
 	}
 	if err := os.Rename(unfinished, data); err != nil {
 		return fmt.Errorf("make the database: %w", err)
@@ -370,7 +386,7 @@ func awaitPredecessor(ctx context.Context, data string, log zerolog.Logger) erro
 			return fmt.Errorf("look for a running database: %w", err)
 		}
 		first, _, _ := strings.Cut(string(text), "\n")
-		pid, err := strconv.Atoi(first)
+		pid, err := strconv.Atoi(strings.TrimPrefix(first, "-")) // negative for a single-user backend
 		if err != nil || !serves(pid, data) {
 			log.Warn().Str("folder", data).Msg("the database was not stopped properly; it recovers now")
 			return os.Remove(pidFile)

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -137,7 +138,6 @@ const (
 		"if that does not help, tell the operator the job's id."
 	imageMessage  = "SUMO's image could not be fetched. Tell the operator the job's id; once the image is there, submit the job again."
 	scenarioGone  = "The scenario's files are no longer in the object store. Upload the scenario again and submit a new job."
-	storeMessage  = "SUMO ended well, but the results could not be stored. Submit the job again; if that does not help, tell the operator the job's id."
 	preempted     = "The machine was taken away from the run, and so it was from every attempt to repeat it. Submit it again when there is less going on."
 	cancelled     = "Cancelled on request. The results are those written until then."
 	tooLate       = "The run took longer than its timeout and had to be killed. Submit it with a larger timeout_seconds, a shorter interval or less demand."
@@ -146,13 +146,30 @@ const (
 	interrupted   = "The run was stopped by the machine. It can be run again as it is."
 )
 
+// unstored explains why the results of a good run are missing, and who can cure it, from what Argo quotes of the object store.
+func unstored(quoted string) string {
+	const what = "SUMO ended well, but not all results could be stored"
+	switch {
+	case storeFull.MatchString(quoted):
+		return what + ": the object store is full or over its quota. The operator must free space or raise the quota; then submit the job again."
+	case strings.Contains(quoted, "Access Denied"), strings.Contains(quoted, "bucket does not exist"):
+		return what + ": the object store denies access, or its bucket is missing. The operator must check the runs' key and the bucket; then submit the job again."
+	case strings.Contains(quoted, "proposed upload exceeds"):
+		return what + ": a file is larger than the object store takes. Submit the job again with fewer outputs or a shorter interval."
+	default:
+		return what + ". Submit the job again; if that does not help, tell the operator the job's id."
+	}
+}
+
+var storeFull = regexp.MustCompile(templates.StoreFull)
+
 // judge says how a workflow that is over has ended.
 func (w *workflow) judge(last node, attempts int, o *job.Observation) {
 	finished := w.Status.FinishedAt.UTC()
 	o.FinishedAt = &finished
 	outcome, told := last.outcome()
 	if told {
-		o.Summary = outcome.Summary
+		o.Summary, o.Confinement = outcome.Summary, outcome.Confinement
 		if !outcome.StartedAt.IsZero() {
 			o.StartedAt, o.FinishedAt, o.StoredAt = &outcome.StartedAt, &outcome.FinishedAt, &finished
 		}
@@ -160,7 +177,9 @@ func (w *workflow) judge(last node, attempts int, o *job.Observation) {
 	}
 	switch {
 	case told && outcome.Succeeded() && w.Status.Phase != phaseSucceeded && w.Spec.Shutdown == "":
-		o.Reason, o.Message = simulation.InternalError, storeMessage
+		o.Reason, o.Message = simulation.ResultsNotStored, unstored(last.Message)
+	case told && outcome.Succeeded() && strings.HasPrefix(last.Message, "wait: "):
+		o.Reason, o.Message = simulation.Cancelled, cancelled // while Argo could not store the results
 	case told && outcome.Succeeded(), told && outcome.Reason != simulation.Interrupted:
 	case w.Spec.Shutdown != "":
 		o.Reason, o.Message = simulation.Cancelled, cancelled

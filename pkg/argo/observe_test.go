@@ -76,7 +76,17 @@ func TestWhatAWorkflowMeansForItsJob(t *testing.T) {
 			verdict{State: job.Running}, "started again"},
 		{"success", `{"status":{"phase":"Succeeded","nodes":{"p":{"type":"Pod","outputs":{"parameters":[{"name":"outcome","value":"{}"}]}}}}}`, verdict{State: job.Succeeded}, ""},
 		{"success without an outcome", `{"status":{"phase":"Succeeded","nodes":{"p":{"type":"Pod"}}}}`, verdict{job.Failed, simulation.InternalError}, "our side"},
-		{"success that was not stored", ended("wait: Error (exit code 64): failed to put file", "", `{}`), verdict{job.Failed, simulation.InternalError}, "could not be stored"},
+		{"success that was not stored", ended("wait: Error (exit code 64): failed to put file", "", `{}`), verdict{job.Failed, simulation.ResultsNotStored}, "could be stored"},
+		{"success that a full store refused", ended("wait: Error (exit code 64): failed to put file: 507 Insufficient Storage", "", `{}`),
+			verdict{job.Failed, simulation.ResultsNotStored}, "The operator must free space"},
+		{"success that a quota refused", ended("wait: Error (exit code 64): failed to put file: Bucket quota exceeded", "", `{}`),
+			verdict{job.Failed, simulation.ResultsNotStored}, "raise the quota"},
+		{"success that a policy refused", ended("wait: Error (exit code 64): failed to put file: Access Denied.", "", `{}`),
+			verdict{job.Failed, simulation.ResultsNotStored}, "the runs' key"},
+		{"success with a file that is too large", ended("wait: Error (exit code 64): failed to put file: Your proposed upload exceeds the maximum allowed object size.", "", `{}`),
+			verdict{job.Failed, simulation.ResultsNotStored}, "fewer outputs"},
+		{"stopped while its results were not stored", stopped(ended("wait: Error (exit code 64): failed to put file: 507 Insufficient Storage", "", `{}`)),
+			verdict{job.Cancelled, simulation.Cancelled}, "Cancelled"},
 		{"bad scenario", ended("main: Error (exit code 10)", "10", said(simulation.InvalidScenario)), verdict{job.Failed, simulation.InvalidScenario}, "sumo-run's words"},
 		{"SUMO's error", ended("main: Error (exit code 20)", "20", said(simulation.SimulationError)), verdict{job.Failed, simulation.SimulationError}, "sumo-run's words"},
 		{"SUMO's error, told by the last words only", ended("main: Error (exit code 20): SimulationError: SUMO stopped with an error.", "20", ""),
@@ -120,6 +130,15 @@ func TestWhatAWorkflowMeansForItsJob(t *testing.T) {
 				t.Error("it has ended at no time")
 			}
 		})
+	}
+}
+
+func TestWhatHeldARunIsReportedWithItsEnd(t *testing.T) {
+	t.Parallel()
+	outcome := `{"reason":"SimulationError","confinement":{"landlock":0,"namespace":true,"filter":true,"user":false}}`
+	o := decode(t, ended("main: Error (exit code 20)", "20", outcome)).observe(noon)
+	if diff := cmp.Diff(&simulation.Confinement{Namespace: true, Filter: true}, o.Confinement); diff != "" {
+		t.Errorf("confinement (-want +got):\n%s", diff)
 	}
 }
 

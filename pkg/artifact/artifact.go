@@ -23,8 +23,9 @@ type Object struct {
 	Modified time.Time
 }
 
-// Store is an object store with one bucket of our own. Every method answers problem.NotFound for a missing object and
-// problem.Unavailable when the store is away.
+// Store is an object store with one bucket of our own. Every method answers problem.NotFound for a missing object,
+// problem.Unavailable when the store is unreachable or asks to come again, and problem.StorageRefused or problem.TooLarge when it
+// will not do what is asked until somebody changes something.
 type Store interface {
 	// Put streams r to key and returns the object's size in bytes. Memory is bounded whatever r's length, and nothing
 	// is visible at key unless all of r was read without error.

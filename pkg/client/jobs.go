@@ -42,6 +42,7 @@ type Job struct {
 	ResultFiles     *struct {
 		Files []job.ResultFile `json:"files"`
 	} `json:"result_files"`
+	Confinement *simulation.Confinement `json:"confinement"` // what held SUMO; nil until the job has finished
 }
 
 // UnmarshalJSON keeps the text beside the fields, also for jobs inside a list.

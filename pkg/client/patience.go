@@ -58,7 +58,7 @@ func (p *patience) worthwhile(err error) (time.Duration, bool) {
 	if errors.As(err, &refused) {
 		switch {
 		case refused.Status == http.StatusTooManyRequests: // it was not even looked at
-		case !p.repeatable || refused.Code == problem.NotConfigured:
+		case !p.repeatable || refused.Code == problem.NotConfigured || refused.Code == problem.StorageRefused:
 			return 0, false
 		case refused.Status == http.StatusConflict && refused.RetryAfter > 0: // our own first try is still being worked on
 		case refused.Status >= http.StatusBadGateway && refused.Status <= http.StatusGatewayTimeout:

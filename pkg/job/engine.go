@@ -42,6 +42,8 @@ type Observation struct {
 	Summary    *simulation.Summary // nil while running
 	Results    []ResultFile        // set with a terminal state
 	StoredAt   *time.Time          // when the results were all stored; set with a terminal state, where it is known
+	// Confinement is what held SUMO; set with a terminal state, unless SUMO never started or nothing reports what held it.
+	Confinement *simulation.Confinement
 }
 
 // LiveLogs reads the log of a run that has not ended.

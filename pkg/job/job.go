@@ -104,6 +104,8 @@ type Job struct {
 	SumoVersion string
 	Summary     *simulation.Summary
 	Results     []ResultFile // sorted by name; empty until the job has finished
+	// Confinement is what held SUMO, known once the job has finished; nil when SUMO never started or nothing reported it.
+	Confinement *simulation.Confinement
 	// ResultsPruned tells that the results were removed because of their age.
 	ResultsPruned bool
 

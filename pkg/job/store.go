@@ -109,4 +109,5 @@ type Update struct {
 	SumoVersion string
 	Summary     *simulation.Summary
 	Results     []ResultFile
+	Confinement *simulation.Confinement
 }

@@ -56,11 +56,18 @@ type Config struct {
 	// StopGrace is how long a run may take to end when asked to, and beyond its timeout, before it is killed; 0 means
 	// DefaultStopGrace.
 	StopGrace time.Duration
+	// RefusalPatience is how long a run waits for an object store that refuses what it sends or asks for; 0 means
+	// DefaultRefusalPatience. For one that is unreachable it waits as long as it takes.
+	RefusalPatience time.Duration
 }
 
 // DefaultStopGrace is a little more than the five minutes after which sumo-run itself gives up to check and keep the
 // outputs of a run that was stopped. Only a sumo-run that hangs is killed, then.
 const DefaultStopGrace = 6 * time.Minute
+
+// DefaultRefusalPatience is enough for a new key or policy to spread, or for space that is being freed. A store that is full is
+// rarely cured sooner than in hours, and meanwhile the job would hold a part of its tenant's limits.
+const DefaultRefusalPatience = 5 * time.Minute
 
 // uploadsAtATime bounds the files that all runs together send to the object store at once. Four hide its latency; more
 // only take memory and CPU from SUMO.
@@ -116,6 +123,7 @@ func New(cfg Config, objects artifact.Store, now func() time.Time, log zerolog.L
 	cfg.Slots = cmp.Or(cfg.Slots, runtime.NumCPU())
 	cfg.StopGrace = cmp.Or(cfg.StopGrace, DefaultStopGrace)
 	cfg.Confinement = cmp.Or(cfg.Confinement, confine.Require)
+	cfg.RefusalPatience = cmp.Or(cfg.RefusalPatience, DefaultRefusalPatience)
 	dir, err := filepath.Abs(cfg.Dir)
 	if err != nil {
 		return nil, fmt.Errorf("finding the folder of runs: %w", err)
@@ -246,7 +254,8 @@ func (e *Engine) releaseSlot() {
 	e.fillSlots()
 }
 
-// Stop ends a run, or takes it out of the queue. One whose results are being stored is over already, and stays as it is.
+// Stop ends a run, or takes it out of the queue. One whose results are being stored is over already and stays as it is, unless
+// it waits for the object store: then it ends with what has been stored.
 func (e *Engine) Stop(_ context.Context, id string) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()

@@ -7,6 +7,10 @@ import (
 	"io"
 	"io/fs"
 	"maps"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
@@ -299,6 +303,16 @@ func TestARunThatCannotBeginOnAFullDiskSaysSo(t *testing.T) {
 	o := b.seeEnd(t, "large")
 	if o.State != job.Failed || o.Reason != simulation.DiskFull || !strings.Contains(o.Message, "The operator has to free space") {
 		t.Errorf("ended %s %s %q", o.State, o.Reason, o.Message)
+	}
+}
+
+func TestWhatHeldARunIsReportedWithItsEnd(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, nil)
+	j := b.start(t, "j", `echo '{"started_at":"2026-05-04T12:00:00Z","confinement":{"landlock":7,"namespace":false,"filter":true,"user":true}}' >"$out/outcome.json"`, nil)
+	o := b.seeEnd(t, j.ID)
+	if diff := cmp.Diff(&simulation.Confinement{Landlock: 7, Filter: true, User: true}, o.Confinement); diff != "" {
+		t.Errorf("confinement (-want +got):\n%s", diff)
 	}
 }
 
@@ -617,6 +631,171 @@ func TestAnObjectStoreThatIsAwayDelaysRunsAndLosesNone(t *testing.T) {
 	if o.State != job.Succeeded || len(o.Results) != 2 || len(b.traces(t, "runs")) != 1 {
 		t.Errorf("ended %s with results %v after %d runs, want SUCCEEDED with 2 after 1", o.State, o.Results, len(b.traces(t, "runs")))
 	}
+}
+
+// between puts a gateway between the engine and the real store. Answer returns the status with which the store refuses to store
+// the object of a path, 0 for one that it takes.
+func (b *bench) between(t *testing.T, answer func(path string) int) {
+	t.Helper()
+	cfg := laptoptest.Bucket(t)
+	target, err := url.Parse(cfg.Endpoint)
+	if err != nil {
+		t.Fatal(err)
+	}
+	behind := httputil.NewSingleHostReverseProxy(target)
+	gateway := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodPut {
+			if status := answer(r.URL.Path); status != 0 {
+				_, _ = io.Copy(io.Discard, r.Body)
+				w.WriteHeader(status)
+				return
+			}
+		}
+		behind.ServeHTTP(w, r)
+	}))
+	t.Cleanup(gateway.Close)
+	cfg.Endpoint = gateway.URL
+	store, err := s3store.New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.close(t)
+	b.objects = store
+	b.open(t)
+}
+
+func TestAnObjectStoreThatRefusesResultsForGoodEndsTheJob(t *testing.T) {
+	t.Parallel()
+	tests := map[string]struct {
+		status  int
+		script  string
+		state   job.State
+		reason  simulation.Reason
+		message []string // parts of it
+	}{
+		"a full store": {
+			507, `echo log >"$out/log.txt"; echo 1 >"$out/big.xml"; finish ""`,
+			job.Failed, simulation.ResultsNotStored, []string{"could be stored", "full", "operator"},
+		},
+		"a store that denies access": {
+			403, `echo log >"$out/log.txt"; echo 1 >"$out/big.xml"; finish ""`,
+			job.Failed, simulation.ResultsNotStored, []string{"could be stored", "denies", "operator"},
+		},
+		"a file that is too large": {
+			413, `echo log >"$out/log.txt"; echo 1 >"$out/big.xml"; finish ""`,
+			job.Failed, simulation.ResultsNotStored, []string{"could be stored", "big.xml", "smaller"},
+		},
+		"a refusal that nobody knows": {
+			418, `echo log >"$out/log.txt"; echo 1 >"$out/big.xml"; finish ""`,
+			job.Failed, simulation.ResultsNotStored, []string{"could be stored", "operator"},
+		},
+		"a full store, after a failure of the run's own": {
+			507, `echo log >"$out/log.txt"; echo 1 >"$out/big.xml"; finish SimulationError; exit 20`,
+			job.Failed, simulation.SimulationError, []string{"said by the run", "could be stored", "full"},
+		},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := newBench(t, func(c *localengine.Config) { c.RefusalPatience = 500 * time.Millisecond })
+			b.between(t, func(path string) int {
+				if strings.HasSuffix(path, "/big.xml") {
+					return tt.status
+				}
+				return 0
+			})
+			j := b.start(t, "j", tt.script, nil)
+			o := b.seeEnd(t, j.ID)
+			if o.State != tt.state || o.Reason != tt.reason {
+				t.Errorf("ended %s %s, want %s %s", o.State, o.Reason, tt.state, tt.reason)
+			}
+			for _, part := range tt.message {
+				if !strings.Contains(o.Message, part) {
+					t.Errorf("the message is %q, want %q in it", o.Message, part)
+				}
+			}
+			want := []string{"log.txt", "outcome.json"}
+			if diff := cmp.Diff(want, names(o.Results)); diff != "" {
+				t.Errorf("results (-want +got):\n%s", diff)
+			}
+			if diff := cmp.Diff(want, slices.Sorted(maps.Keys(b.stored(t, j)))); diff != "" {
+				t.Errorf("objects (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestAnObjectStoreThatRefusesForAWhileDelaysRunsAndLosesNone(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, nil)
+	var full atomic.Bool
+	b.between(t, func(path string) int {
+		if full.Load() && strings.Contains(path, "results/") {
+			return 507
+		}
+		return 0
+	})
+	full.Store(true)
+	j := b.start(t, "j", `echo log >"$out/log.txt"; finish ""`, nil)
+	b.see(t, j.ID, "waiting for a store that is full", func(o job.Observation, _ bool) bool {
+		return o.State == job.Running && strings.Contains(o.Message, "The run has ended.") && strings.Contains(o.Message, "full")
+	})
+	full.Store(false)
+	if o := b.seeEnd(t, j.ID); o.State != job.Succeeded || o.Message != "said by the run" || len(o.Results) != 2 {
+		t.Errorf("ended %s %q with results %v", o.State, o.Message, o.Results)
+	}
+}
+
+func TestStoppingARunThatWaitsForTheObjectStoreEndsTheWait(t *testing.T) {
+	t.Parallel()
+	for name, status := range map[string]int{"a store that is full": 507, "a store that is overloaded": 503} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := newBench(t, func(c *localengine.Config) { c.RefusalPatience = time.Hour })
+			b.between(t, func(path string) int {
+				if strings.HasSuffix(path, "/z.xml") { // the last of the files
+					return status
+				}
+				return 0
+			})
+			j := b.start(t, "j", `echo log >"$out/log.txt"; echo 1 >"$out/z.xml"; finish ""`, nil)
+			b.see(t, j.ID, "waiting for the store", func(o job.Observation, _ bool) bool {
+				return strings.Contains(o.Message, "wait for the object store")
+			})
+			if err := b.Stop(t.Context(), j.ID); err != nil {
+				t.Fatal(err)
+			}
+			o := b.seeEnd(t, j.ID)
+			if o.State != job.Cancelled || o.Reason != simulation.Cancelled || !strings.Contains(o.Message, "could be stored until then") {
+				t.Errorf("ended %s %s %q, want CANCELLED", o.State, o.Reason, o.Message)
+			}
+			if diff := cmp.Diff(slices.Sorted(maps.Keys(b.stored(t, j))), names(o.Results)); diff != "" {
+				t.Errorf("results (-objects +reported):\n%s", diff)
+			}
+			if !slices.Contains(names(o.Results), "log.txt") {
+				t.Errorf("what was stored is not listed: %v", o.Results)
+			}
+		})
+	}
+}
+
+func TestAScenarioThatTheObjectStoreRefusesToHandOutFailsTheRun(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, func(c *localengine.Config) { c.RefusalPatience = 500 * time.Millisecond })
+	b.close(t)
+	b.objects = &denying{b.objects}
+	b.open(t)
+	b.start(t, "j", `finish ""`, nil)
+	if o := b.seeEnd(t, "j"); o.State != job.Failed || o.Reason != simulation.InternalError || !strings.Contains(o.Message, "The store denies access.") {
+		t.Errorf("ended %s %s %q", o.State, o.Reason, o.Message)
+	}
+}
+
+// denying is an object store that lets nothing be read.
+type denying struct{ artifact.Store }
+
+func (*denying) Open(context.Context, string, int64, int64) (io.ReadCloser, error) {
+	return nil, problem.New(problem.StorageRefused, "The store denies access.")
 }
 
 func TestARestartStoresResultsOfAFinishedRunWithoutRunningItAgain(t *testing.T) {

@@ -181,7 +181,10 @@ func (e *Engine) simulate(r *run) (outcome simulation.Outcome, over bool) {
 		default:
 			e.log.Error().Err(err).Str("job", r.job.ID).Msg("run failed")
 			outcome, over = simulation.Outcome{Reason: simulation.InternalError, Message: internalMessage, FinishedAt: e.now()}, true
+			detail, refused := refusal(err)
 			switch {
+			case refused:
+				outcome.Message = "The scenario could not be fetched. " + detail
 			case errors.Is(err, errNoScenario):
 				outcome.Message = "The scenario's files are no longer in the object store. Upload the scenario again and submit a new job."
 			case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
@@ -258,23 +261,48 @@ func (e *Engine) fetch(ctx context.Context, r *run) error {
 
 var errNoScenario = errors.New("the scenario is not in the object store")
 
-// persist repeats try until it succeeds, ctx ends, or the fault is not one that waiting cures: a missing scenario, or a
-// file of our own that cannot be read or written. While it fails, the run's message is waiting.
+// persist repeats try until it succeeds, ctx ends, or waiting does not cure the fault. While it fails, the run's message is
+// waiting, and why the store refuses, if it does.
 func (e *Engine) persist(ctx context.Context, r *run, waiting string, try func(context.Context) error) error {
+	var refusedSince time.Time
 	for delay := firstRetry; ; delay = min(2*delay, lastRetry) {
 		err := try(ctx)
-		var ours *fs.PathError
-		if err == nil || ctx.Err() != nil || errors.Is(err, errNoScenario) || errors.As(err, &ours) {
+		switch {
+		case problem.CodeOf(err) == problem.Unavailable:
+			refusedSince = time.Time{}
+		case refusedSince.IsZero():
+			refusedSince = e.now()
+		}
+		if err == nil || ctx.Err() != nil || incurable(err) ||
+			!refusedSince.IsZero() && e.now().Sub(refusedSince) >= e.cfg.RefusalPatience {
 			e.observe(r, func(o *job.Observation) { o.Message = "" })
 			return err
 		}
 		e.log.Warn().Err(err).Str("job", r.job.ID).Dur("retry_in", delay).Msg("object store failed")
-		e.observe(r, func(o *job.Observation) { o.Message = waiting })
+		detail, _ := refusal(err)
+		e.observe(r, func(o *job.Observation) { o.Message = strings.TrimSpace(waiting + " " + detail) })
 		select {
 		case <-time.After(delay):
 		case <-ctx.Done():
+			return err
 		}
 	}
+}
+
+// incurable reports whether err stays however long we wait: the scenario is gone, a file of our own cannot be read or
+// written, or an object is larger than the store takes.
+func incurable(err error) bool {
+	var ours *fs.PathError
+	return errors.Is(err, errNoScenario) || errors.As(err, &ours) || problem.CodeOf(err) == problem.TooLarge
+}
+
+// refusal is the store's reason for refusing, and who can cure it; false when err is of another kind.
+func refusal(err error) (detail string, refused bool) {
+	var p *problem.Error
+	if !errors.As(err, &p) || p.Code != problem.StorageRefused && p.Code != problem.TooLarge {
+		return "", false
+	}
+	return p.Detail, true
 }
 
 // runProcess runs sumo-run and makes out how it ended.
@@ -430,15 +458,20 @@ func (r *run) progress() float64 {
 // one does it.
 func (e *Engine) deliver(r *run, outcome simulation.Outcome) {
 	stored := map[string]job.ResultFile{}
-	err := e.persist(e.alive, r, "The run has ended. Its results wait for the object store.", func(ctx context.Context) error {
-		return e.upload(ctx, r, stored)
+	// The first try is made for a job that is cancelled too: its results are those written until then. Nobody who cancels waits
+	// for the store any longer.
+	uploading := e.alive
+	err := e.persist(r.wanted, r, "The run has ended. Its results wait for the object store.", func(ctx context.Context) error {
+		err := e.upload(uploading, r, stored)
+		uploading = ctx
+		return err
 	})
 	if e.alive.Err() != nil {
 		return
 	}
 	if err != nil {
 		e.log.Error().Err(err).Str("job", r.job.ID).Msg("results not stored")
-		outcome.Reason, outcome.Message = simulation.InternalError, internalMessage
+		outcome = r.withoutResults(outcome, err)
 	}
 	results := make([]job.ResultFile, 0, len(stored))
 	for _, file := range stored {
@@ -453,7 +486,33 @@ func (e *Engine) deliver(r *run, outcome simulation.Outcome) {
 	e.notify()
 }
 
-// upload sends those files of the run's out/ that are not in stored yet, and adds them.
+// withoutResults is how a run counts that ended with outcome and whose results could not all be stored because of err. A failure
+// of the run's own stays its reason.
+func (r *run) withoutResults(outcome simulation.Outcome, err error) simulation.Outcome {
+	detail, refused := refusal(err)
+	var ours *fs.PathError
+	switch {
+	case errors.Is(context.Cause(r.wanted), errStopped):
+		outcome.Reason = simulation.Cancelled
+		outcome.Message = "Cancelled on request. The results are those that could be stored until then."
+	case errors.As(err, &ours):
+		outcome.Reason, outcome.Message = simulation.InternalError, internalMessage
+	default:
+		if refused {
+			detail += " Then submit the job again."
+		} else {
+			detail = "The object store refused them; tell the operator the job's id."
+		}
+		if outcome.Reason == "" {
+			outcome.Reason, outcome.Message = simulation.ResultsNotStored, "The run has ended well."
+		}
+		outcome.Message += " Not all of the run's results could be stored. " + detail
+	}
+	return outcome
+}
+
+// upload sends those files of the run's out/ that are not in stored yet, and adds them. When the store is unreachable it leaves the
+// rest, and says so rather than what else failed: a file that the store refuses is no reason to give up the others.
 func (e *Engine) upload(ctx context.Context, r *run, stored map[string]job.ResultFile) error {
 	var names []string
 	err := filepath.WalkDir(r.file(outFolder), func(path string, d fs.DirEntry, err error) error {
@@ -470,26 +529,38 @@ func (e *Engine) upload(ctx context.Context, r *run, stored map[string]job.Resul
 		return fmt.Errorf("listing results: %w", err)
 	}
 	var (
-		mu   sync.Mutex
-		errs []error
-		work sync.WaitGroup
+		mu      sync.Mutex
+		outage  error
+		refused []error
+		work    sync.WaitGroup
 	)
+	goesOn := func() bool {
+		mu.Lock()
+		defer mu.Unlock()
+		return outage == nil && ctx.Err() == nil
+	}
 	for _, name := range names {
 		e.uploads <- struct{}{}
 		work.Go(func() {
 			defer func() { <-e.uploads }()
+			if !goesOn() {
+				return
+			}
 			file, err := e.put(ctx, r, name)
 			mu.Lock()
 			defer mu.Unlock()
-			if err != nil {
-				errs = append(errs, fmt.Errorf("storing %s: %w", name, err))
-				return
+			switch {
+			case err == nil:
+				stored[name] = file
+			case problem.CodeOf(err) == problem.Unavailable:
+				outage = fmt.Errorf("storing %s: %w", name, err)
+			default:
+				refused = append(refused, fmt.Errorf("storing %s: %w", name, err))
 			}
-			stored[name] = file
 		})
 	}
 	work.Wait()
-	return errors.Join(errs...)
+	return cmp.Or(outage, errors.Join(refused...), ctx.Err())
 }
 
 func (e *Engine) put(ctx context.Context, r *run, name string) (job.ResultFile, error) {
@@ -519,6 +590,7 @@ func (r *run) finish(outcome simulation.Outcome, results []job.ResultFile) {
 	}
 	o.FinishedAt = &outcome.FinishedAt
 	o.Reason, o.Message, o.Summary, o.Results = outcome.Reason, outcome.Message, outcome.Summary, results
+	o.Confinement = outcome.Confinement
 }
 
 func readJSON(path string, v any) error {

@@ -5,6 +5,7 @@ package metrics
 import (
 	"context"
 	"net/http"
+	"strconv"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/sumo-k8/sumo-k8/pkg/job"
 	"github.com/sumo-k8/sumo-k8/pkg/reconcile"
+	"github.com/sumo-k8/sumo-k8/pkg/simulation"
 )
 
 const (
@@ -39,6 +41,7 @@ type Metrics struct {
 	failures   prometheus.Counter
 	dispatched prometheus.Counter
 	ended      *prometheus.CounterVec
+	confined   *prometheus.CounterVec
 	pruned     *prometheus.CounterVec
 }
 
@@ -96,8 +99,9 @@ func (m *Metrics) Reconciling(queue func(context.Context) ([]job.TenantQueue, er
 	m.failures = prometheus.NewCounter(prometheus.CounterOpts{Name: prefix + "reconcile_failures_total", Help: "Passes that failed, wholly or in part."})
 	m.dispatched = prometheus.NewCounter(prometheus.CounterOpts{Name: prefix + "jobs_dispatched_total", Help: "Jobs handed to the engine by reconcile."})
 	m.ended = prometheus.NewCounterVec(prometheus.CounterOpts{Name: prefix + "jobs_ended_total", Help: "Jobs whose end was recorded, by status and reason."}, []string{"status", "reason"})
+	m.confined = prometheus.NewCounterVec(prometheus.CounterOpts{Name: prefix + "runs_total", Help: "Runs of SUMO whose end was recorded, by what confined them."}, []string{"files", "filter", "user"})
 	m.pruned = prometheus.NewCounterVec(prometheus.CounterOpts{Name: prefix + "pruned_total", Help: "What was removed because of its age or because nothing refers to it."}, []string{"what"})
-	m.registry.MustRegister(m.pass, m.failures, m.dispatched, m.ended, m.pruned, &queued{queue, now})
+	m.registry.MustRegister(m.pass, m.failures, m.dispatched, m.ended, m.confined, m.pruned, &queued{queue, now})
 }
 
 // Passed counts a pass of reconcile.
@@ -111,6 +115,21 @@ func (m *Metrics) Passed(took time.Duration, err error) {
 // Ended counts a job whose end was recorded.
 func (m *Metrics) Ended(j job.Job) {
 	m.ended.WithLabelValues(string(j.State), string(j.Reason)).Inc()
+	if held := j.Confinement; held != nil {
+		m.confined.WithLabelValues(filesHeldBy(*held), strconv.FormatBool(held.Filter), strconv.FormatBool(held.User)).Inc()
+	}
+}
+
+// filesHeldBy names what held SUMO to its files. Both may have; Landlock is the one that is asked for first.
+func filesHeldBy(held simulation.Confinement) string {
+	switch {
+	case held.Landlock > 0:
+		return "landlock"
+	case held.Namespace:
+		return "namespace"
+	default:
+		return "none"
+	}
 }
 
 // Reconciled counts what a call of reconcile has done.

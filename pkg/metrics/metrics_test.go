@@ -48,12 +48,18 @@ func TestWhatPrometheusReads(t *testing.T) {
 	m.Passed(time.Millisecond, nil)
 	m.Passed(time.Millisecond, errors.New("in part"))
 	m.Ended(job.Job{ID: "1", State: job.Failed, Reason: simulation.OutOfMemory})
+	m.Ended(job.Job{ID: "2", State: job.Succeeded, Confinement: &simulation.Confinement{Landlock: 7, Filter: true, User: true}})
+	m.Ended(job.Job{ID: "3", State: job.Succeeded, Confinement: &simulation.Confinement{Landlock: 3, Filter: true, User: true}})
+	m.Ended(job.Job{ID: "4", State: job.Failed, Reason: simulation.DiskFull, Confinement: &simulation.Confinement{Namespace: true, Filter: true}})
+	m.Ended(job.Job{ID: "5", State: job.Succeeded, Confinement: &simulation.Confinement{}})
 	m.Reconciled(reconcile.Report{Dispatched: 4, PrunedResults: 1, PrunedObjects: 2})
 	want := []string{
 		`sumo_k8_jobs{status="PENDING"} 2`,
 		`sumo_k8_jobs{status="QUEUED"} 4`,
 		`sumo_k8_jobs{status="RUNNING"} 1`,
 		`sumo_k8_jobs_dispatched_total 4`,
+		`sumo_k8_jobs_ended_total{reason="",status="SUCCEEDED"} 3`,
+		`sumo_k8_jobs_ended_total{reason="DiskFull",status="FAILED"} 1`,
 		`sumo_k8_jobs_ended_total{reason="OutOfMemory",status="FAILED"} 1`,
 		`sumo_k8_pruned_total{what="idempotency_keys"} 0`,
 		`sumo_k8_pruned_total{what="objects"} 2`,
@@ -69,6 +75,9 @@ func TestWhatPrometheusReads(t *testing.T) {
 		`sumo_k8_requests_total{function="reconcile",route="POST /reconcile",status="2xx"} 1`,
 		`sumo_k8_requests_total{function="reconcile",route="POST /reconcile",status="5xx"} 1`,
 		`sumo_k8_requests_total{function="reconcile",route="none",status="4xx"} 1`,
+		`sumo_k8_runs_total{files="landlock",filter="true",user="true"} 2`,
+		`sumo_k8_runs_total{files="namespace",filter="true",user="false"} 1`,
+		`sumo_k8_runs_total{files="none",filter="false",user="false"} 1`,
 	}
 	if diff := cmp.Diff(want, scrape(t, m)); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)

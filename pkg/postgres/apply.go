@@ -14,16 +14,17 @@ import (
 
 // observed is a job.Update as the statement Apply reads it.
 type observed struct {
-	ID          string              `json:"id"`
-	State       job.State           `json:"state"`
-	Reason      simulation.Reason   `json:"reason,omitempty"`
-	Message     string              `json:"message,omitempty"`
-	Progress    float64             `json:"progress"`
-	StartedAt   *time.Time          `json:"started_at,omitempty"`
-	FinishedAt  *time.Time          `json:"finished_at,omitempty"`
-	SumoVersion string              `json:"sumo_version,omitempty"`
-	Summary     *simulation.Summary `json:"summary,omitempty"`
-	Results     []job.ResultFile    `json:"results,omitempty"`
+	ID          string                  `json:"id"`
+	State       job.State               `json:"state"`
+	Reason      simulation.Reason       `json:"reason,omitempty"`
+	Message     string                  `json:"message,omitempty"`
+	Progress    float64                 `json:"progress"`
+	StartedAt   *time.Time              `json:"started_at,omitempty"`
+	FinishedAt  *time.Time              `json:"finished_at,omitempty"`
+	SumoVersion string                  `json:"sumo_version,omitempty"`
+	Summary     *simulation.Summary     `json:"summary,omitempty"`
+	Results     []job.ResultFile        `json:"results,omitempty"`
+	Confinement *simulation.Confinement `json:"confinement,omitempty"`
 }
 
 // Apply implements job.Store. Several updates of one job count as the furthest of them. A job whose cancelling was
@@ -47,6 +48,7 @@ func (d *DB) Apply(ctx context.Context, updates []job.Update) (changed []string,
 		batch = append(batch, observed{
 			ID: u.ID, State: u.State, Reason: u.Reason, Message: u.Message, Progress: fraction(u.Progress),
 			StartedAt: u.StartedAt, FinishedAt: u.FinishedAt, SumoVersion: u.SumoVersion, Summary: u.Summary, Results: u.Results,
+			Confinement: u.Confinement,
 		})
 	}
 	doc, err := json.Marshal(batch)

@@ -58,6 +58,7 @@ func TestApplyKeepsWhatIsKnown(t *testing.T) {
 	end := start.Add(time.Minute)
 	summary := &simulation.Summary{SumoVersion: "1.15.0", Metrics: []simulation.Metric{{Name: "vehicles_inserted", Value: 3, Unit: "veh"}}}
 	results := []job.ResultFile{{Name: "log.txt", Size: 5}}
+	held := &simulation.Confinement{Landlock: 7, Filter: true}
 	for _, step := range []struct {
 		update job.Update
 		want   job.Job
@@ -70,12 +71,12 @@ func TestApplyKeepsWhatIsKnown(t *testing.T) {
 		{job.Update{State: job.Running, Progress: math.NaN()}, job.Job{State: job.Running, StartedAt: &start, Progress: 0.5}},
 		{job.Update{State: job.Pending, Progress: 0.9}, job.Job{State: job.Running, StartedAt: &start, Progress: 0.5}},
 		{
-			job.Update{State: job.Succeeded, FinishedAt: &end, SumoVersion: "1.15.0", Summary: summary, Results: results},
-			job.Job{State: job.Succeeded, StartedAt: &start, FinishedAt: &end, Progress: 1, SumoVersion: "1.15.0", Summary: summary, Results: results},
+			job.Update{State: job.Succeeded, FinishedAt: &end, SumoVersion: "1.15.0", Summary: summary, Results: results, Confinement: held},
+			job.Job{State: job.Succeeded, StartedAt: &start, FinishedAt: &end, Progress: 1, SumoVersion: "1.15.0", Summary: summary, Results: results, Confinement: held},
 		},
 		{
 			job.Update{State: job.Failed, Reason: simulation.InternalError, Message: "late"},
-			job.Job{State: job.Succeeded, StartedAt: &start, FinishedAt: &end, Progress: 1, SumoVersion: "1.15.0", Summary: summary, Results: results},
+			job.Job{State: job.Succeeded, StartedAt: &start, FinishedAt: &end, Progress: 1, SumoVersion: "1.15.0", Summary: summary, Results: results, Confinement: held},
 		},
 	} {
 		step.update.ID = id
@@ -84,6 +85,7 @@ func TestApplyKeepsWhatIsKnown(t *testing.T) {
 		got = job.Job{
 			State: got.State, Reason: got.Reason, Message: got.Message, Progress: got.Progress, StartedAt: got.StartedAt,
 			FinishedAt: got.FinishedAt, SumoVersion: got.SumoVersion, Summary: got.Summary, Results: got.Results,
+			Confinement: got.Confinement,
 		}
 		if diff := cmp.Diff(step.want, got); diff != "" {
 			t.Errorf("after %+v: %s", step.update, diff)

@@ -2,10 +2,12 @@ package postgres
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/sumo-k8/sumo-k8/pkg/job"
 	"github.com/sumo-k8/sumo-k8/pkg/postgres/internal/db"
+	"github.com/sumo-k8/sumo-k8/pkg/simulation"
 	"github.com/sumo-k8/sumo-k8/pkg/tenant"
 )
 
@@ -49,4 +51,16 @@ func (d *DB) ActivitySince(ctx context.Context, since time.Time) ([]job.Activity
 		}), each(failures, func(r db.FailuresRow) job.Failure {
 			return job.Failure{Reason: r.Reason, Count: int(r.Jobs)}
 		}), nil
+}
+
+// WeakestConfinement returns the weakest of what held SUMO in the runs that have ended since, nil when there were none.
+func (d *DB) WeakestConfinement(ctx context.Context, since time.Time) (*simulation.Confinement, error) {
+	kinds, err := d.q.Confinements(ctx, since)
+	if err != nil {
+		return nil, translate(err, "looking up what held runs")
+	}
+	if len(kinds) == 0 {
+		return nil, nil
+	}
+	return slices.MinFunc(kinds, func(a, b *simulation.Confinement) int { return a.Compare(*b) }), nil
 }

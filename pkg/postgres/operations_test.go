@@ -87,3 +87,46 @@ func TestActivityCountsEachStepOnceInItsMinute(t *testing.T) {
 		t.Errorf("failures (-want +got):\n%s", diff)
 	}
 }
+
+func TestTheWeakestConfinementIsThatOfTheRunsSince(t *testing.T) {
+	t.Parallel()
+	d := setup(t)
+	newTenant(t, d, "acme", roomy)
+	day := time.Now().UTC().Add(-24 * time.Hour).Truncate(time.Second)
+	ended := func(hours int, held *simulation.Confinement) {
+		t.Helper()
+		j := inState(t, d, "acme", job.Running)
+		at := day.Add(time.Duration(hours) * time.Hour)
+		apply(t, d, job.Update{ID: j.ID, State: job.Failed, FinishedAt: &at, Confinement: held})
+		if diff := cmp.Diff(held, read(t, d, "acme", j.ID).Confinement); diff != "" {
+			t.Errorf("on record (-want +got):\n%s", diff)
+		}
+	}
+	want := func(want *simulation.Confinement) {
+		t.Helper()
+		got, err := d.WeakestConfinement(t.Context(), day)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("the weakest (-want +got):\n%s", diff)
+		}
+	}
+	want(nil)
+	ended(1, nil) // SUMO never started
+	want(nil)
+	ended(-1, &simulation.Confinement{})
+	want(nil)
+	newest, older := simulation.Confinement{Landlock: 7, Filter: true}, simulation.Confinement{Landlock: 3, Filter: true}
+	ended(2, &newest)
+	ended(3, &newest)
+	want(&newest)
+	ended(4, &older)
+	ended(-2, &older)
+	ended(5, &simulation.Confinement{Landlock: 7, Filter: true, User: true})
+	want(&older)
+	ended(6, &simulation.Confinement{Landlock: 7})
+	want(&simulation.Confinement{Landlock: 7})
+	ended(7, &simulation.Confinement{})
+	want(&simulation.Confinement{})
+}

@@ -89,7 +89,7 @@ func viaPgBouncer(t testing.TB, database string) string {
 	settings := filepath.Join(folder, "pgbouncer.ini")
 	const port = "6432" // only names the socket: nothing listens on the network
 	text := fmt.Sprintf(`[databases]
-* = host=%[1]s port=%[2]d user=%[3]s
+* = host=%[1]s port=%[2]d user=%[3]s password=%[6]s
 [pgbouncer]
 unix_socket_dir = %[4]s
 listen_port = %[5]s
@@ -98,8 +98,8 @@ pool_mode = transaction
 default_pool_size = 3
 max_client_conn = 500
 logfile = %[4]s/log
-`, server.Host, server.Port, server.User, folder, port)
-	if err := os.WriteFile(settings, []byte(text), 0o644); err != nil {
+`, server.Host, server.Port, server.User, folder, port, server.Password)
+	if err := os.WriteFile(settings, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	cmd := exec.Command(program, "-q", settings)
@@ -109,8 +109,10 @@ logfile = %[4]s/log
 			t.Fatal(err)
 		}
 		owner := socket.Sys().(*syscall.Stat_t)
-		if err := os.Chown(folder, int(owner.Uid), int(owner.Gid)); err != nil {
-			t.Fatal(err)
+		for _, path := range []string{folder, settings} {
+			if err := os.Chown(path, int(owner.Uid), int(owner.Gid)); err != nil {
+				t.Fatal(err)
+			}
 		}
 		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: owner.Uid, Gid: owner.Gid}}
 	}

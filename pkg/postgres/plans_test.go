@@ -40,11 +40,12 @@ func fill(t testing.TB, d *DB, tenants, jobs int) {
 		"ALTER TABLE jobs DISABLE TRIGGER USER",
 		fmt.Sprintf(`
 			INSERT INTO jobs (id, tenant_id, namespace, name, scenario_digest, scenario_key, state, cpu_request, memory_gi, priority,
-				options, timeout_seconds, labels, task_token, submitted_at, dispatched_at, finished_at, updated_at)
+				options, timeout_seconds, labels, task_token, submitted_at, dispatched_at, finished_at, updated_at, confinement)
 			SELECT (lpad(to_hex(ms >> 16), 8, '0') || '-' || lpad(to_hex(ms & 65535), 4, '0') || '-7000-8000-000000000000')::uuid, 'tenant-' || n %% %d, 'n', 'run-' || n %% 997, '%s', 'k',
 				state, 1 + n %% 4, 1 + n %% 8, (n %% 3 - 1) * 10, '{}', 60,
 				jsonb_build_object('team', (n %% 7)::text, 'batch', (n %% 4999)::text), '', to_timestamp(ms / 1000.0),
-				CASE WHEN state <> 'QUEUED' THEN now() END, CASE WHEN state = 'SUCCEEDED' THEN now() END, now()
+				CASE WHEN state <> 'QUEUED' THEN now() END, CASE WHEN state = 'SUCCEEDED' THEN now() END, now(),
+				CASE WHEN state = 'SUCCEEDED' THEN jsonb_build_object('landlock', 1 + n %% 3, 'filter', true) END
 			FROM generate_series(1, %d) AS n,
 			LATERAL (SELECT %d + n * 1000::bigint AS ms) AS t,
 			LATERAL (SELECT CASE WHEN n %% 1000 = 1 THEN 'RUNNING' WHEN n %% 10 = 0 THEN 'QUEUED' ELSE 'SUCCEEDED' END AS state) AS s`,
@@ -93,6 +94,7 @@ func TestFrequentStatementsUseTheirIndexes(t *testing.T) {
 		// A minute's events, the job of each, and twice what of the job is older.
 		{"Activity", []any{historyBegan.Add((jobs - 60) * time.Second)}, 4 * 60},
 		{"Failures", []any{historyBegan.Add((jobs - 60) * time.Second)}, 2 * 60},
+		{"Confinements", []any{historyBegan}, 4 * 3},
 		{"RequestCancel", []any{"tenant-10", jobN(10)}, 1},
 		{"Dispatch", []any{[]string{jobN(10)}}, 1},
 	} {

@@ -96,6 +96,7 @@ func (d *differences) update(j job.Job, u job.Update, stored *time.Time) {
 	if j.CancelRequested && u.State != job.Succeeded { // as the Store decides
 		j.State, j.Reason = job.Cancelled, simulation.Cancelled
 	}
+	j.Confinement = u.Confinement
 	j.StartedAt, j.SumoVersion = cmp.Or(u.StartedAt, j.StartedAt), cmp.Or(u.SumoVersion, j.SumoVersion)
 	d.ends[j.ID] = End{Job: j, StoredAt: stored}
 }
@@ -114,6 +115,7 @@ func updateFrom(o job.Observation) job.Update {
 	u := job.Update{
 		ID: o.JobID, State: o.State, Reason: o.Reason, Message: o.Message, Progress: o.Progress,
 		StartedAt: o.StartedAt, FinishedAt: o.FinishedAt, Summary: o.Summary, Results: o.Results,
+		Confinement: o.Confinement,
 	}
 	if o.Summary != nil {
 		u.SumoVersion = o.Summary.SumoVersion

@@ -63,7 +63,7 @@ func (r *record) Apply(_ context.Context, updates []job.Update) ([]string, error
 			changed = append(changed, u.ID)
 		}
 		j.State, j.Reason, j.Progress, j.Results, j.Summary = u.State, u.Reason, max(j.Progress, u.Progress), u.Results, u.Summary
-		j.Message, j.SumoVersion = cmp.Or(u.Message, j.Message), u.SumoVersion
+		j.Message, j.SumoVersion, j.Confinement = cmp.Or(u.Message, j.Message), u.SumoVersion, u.Confinement
 		j.StartedAt, j.FinishedAt = cmp.Or(u.StartedAt, j.StartedAt), u.FinishedAt
 		r.jobs[u.ID] = j
 	}

@@ -42,6 +42,7 @@ func TestOnePass(t *testing.T) {
 	t.Parallel()
 	started := earlier
 	summary := &simulation.Summary{SumoVersion: "1.15.0"}
+	held := &simulation.Confinement{Landlock: 7, Filter: true}
 	results := []job.ResultFile{{Name: "log.txt", Size: 3}}
 	// Every job is called "j" of tenant "t", was updated long ago, and in its first attempt.
 	tests := []struct {
@@ -84,10 +85,11 @@ func TestOnePass(t *testing.T) {
 			job:  &job.Job{State: job.Running, Attempt: 1, StartedAt: &started},
 			run: &job.Observation{
 				State: job.Succeeded, Progress: 1, StartedAt: &started, FinishedAt: &noon, Summary: summary, Results: results,
+				Confinement: held,
 			},
 			want: job.Job{
 				State: job.Succeeded, Attempt: 1, Progress: 1, StartedAt: &started, FinishedAt: &noon,
-				Summary: summary, SumoVersion: "1.15.0", Results: results,
+				Summary: summary, SumoVersion: "1.15.0", Results: results, Confinement: held,
 			},
 			wantTold:   []string{"forget j"},
 			wantReport: reconcile.Report{Active: 1, Changed: 1, Forgotten: 1},
@@ -496,12 +498,13 @@ func TestAnEndIsToldOnceAsItIsOnRecord(t *testing.T) {
 		return j
 	}
 	cancelling := func(j *job.Job) { j.CancelRequested = true }
+	held := &simulation.Confinement{Landlock: 7, Filter: true}
 	jobs := &record{jobs: map[string]job.Job{
 		"done": active("done"), "stopped": active("stopped", cancelling), "late": active("late", cancelling),
 		"lost": active("lost", func(j *job.Job) { j.Attempt, j.StartedAt = 3, &started }), "goes on": active("goes on"),
 	}}
 	runs := &engine{runs: []job.Observation{
-		{JobID: "done", State: job.Succeeded, StartedAt: &started, FinishedAt: &finished, StoredAt: &stored, Summary: &simulation.Summary{SumoVersion: "1.15.0"}},
+		{JobID: "done", State: job.Succeeded, StartedAt: &started, FinishedAt: &finished, StoredAt: &stored, Summary: &simulation.Summary{SumoVersion: "1.15.0"}, Confinement: held},
 		{JobID: "stopped", State: job.Failed, Reason: simulation.Interrupted, FinishedAt: &finished},
 		{JobID: "late", State: job.Succeeded, StartedAt: &started, FinishedAt: &finished, StoredAt: &stored},
 		{JobID: "goes on", State: job.Running, StartedAt: &started},
@@ -525,6 +528,7 @@ func TestAnEndIsToldOnceAsItIsOnRecord(t *testing.T) {
 	want := map[string]reconcile.End{
 		"done": end("done", &stored, func(j *job.Job) {
 			j.State, j.StartedAt, j.FinishedAt, j.SumoVersion = job.Succeeded, &started, &finished, "1.15.0"
+			j.Confinement = held
 		}),
 		"stopped": end("stopped", nil, func(j *job.Job) {
 			j.State, j.Reason, j.FinishedAt, j.CancelRequested = job.Cancelled, simulation.Cancelled, &finished, true

@@ -10,11 +10,16 @@ import (
 	"fmt"
 	"io"
 	mathrand "math/rand/v2"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -291,6 +296,50 @@ func TestOnRealServers(t *testing.T) {
 		t.Fatalf("building sumo-run: %v: %s", err, out)
 	}
 	roomy := tenant.Limits{MaxCPU: 100, MaxMemoryGi: 100, MaxConcurrentJobs: 100}
+
+	t.Run("a job whose results the store refuses ends and frees its slot", func(t *testing.T) {
+		t.Parallel()
+		c := newSite(t, sumoRun, 1, tenant.Limits{MaxCPU: 100, MaxMemoryGi: 100, MaxConcurrentJobs: 1})
+		target, err := url.Parse(c.Objects.Endpoint)
+		if err != nil {
+			t.Fatal(err)
+		}
+		behind := httputil.NewSingleHostReverseProxy(target)
+		var status atomic.Int32 // of the answers to results; 0 passes them on
+		status.Store(http.StatusInsufficientStorage)
+		gateway := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if s := int(status.Load()); s != 0 && r.Method == http.MethodPut && strings.HasSuffix(r.URL.Path, "/summary.json") {
+				_, _ = io.Copy(io.Discard, r.Body)
+				w.WriteHeader(s)
+				return
+			}
+			behind.ServeHTTP(w, r)
+		}))
+		t.Cleanup(gateway.Close)
+		c.Objects.Endpoint, c.Engine.RefusalPatience = gateway.URL, time.Second
+		c.serveHere(t)
+
+		refused := c.submit(t, "ready_to_use/square.zip", nil)
+		waiting := c.submit(t, "ready_to_use/square.zip", nil)
+		j := c.awaitState(t, refused.ID, job.Failed)
+		if j.Reason != simulation.ResultsNotStored || !strings.Contains(j.Message, "the operator must free space") {
+			t.Errorf("the job ended %s %q", j.Reason, j.Message)
+		}
+		status.Store(http.StatusServiceUnavailable)
+		c.checkResults(t, j, "log.txt", "outcome.json")
+		c.await(t, waiting.ID, "waiting for the store", func(j job.Job) bool { return strings.Contains(j.Message, "wait for the object store") })
+		next := c.submit(t, "ready_to_use/square.zip", nil)
+		if _, err := c.db.RequestCancel(t.Context(), tenantID, waiting.ID); err != nil {
+			t.Fatal(err)
+		}
+		j = c.awaitState(t, waiting.ID, job.Cancelled)
+		c.checkResults(t, j, "outcome.json")
+		status.Store(0)
+		c.checkResults(t, c.awaitState(t, next.ID, job.Succeeded), "summary.json")
+		for _, id := range []string{refused.ID, waiting.ID, next.ID} {
+			c.checkEvents(t, id)
+		}
+	})
 
 	t.Run("a job runs to its end", func(t *testing.T) {
 		t.Parallel()

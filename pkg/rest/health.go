@@ -3,6 +3,7 @@ package rest
 import (
 	"context"
 	"net/http"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -10,6 +11,8 @@ import (
 	"github.com/rs/zerolog"
 	"golang.org/x/sync/errgroup"
 	"golang.org/x/sync/singleflight"
+
+	"github.com/sumo-k8/sumo-k8/pkg/simulation"
 )
 
 // Health checks what a function needs in order to do its work.
@@ -21,15 +24,25 @@ type Health struct {
 	Kubernetes func(context.Context) error
 	// Disk answers nil when the machine's own disk has room. A nil function means that nothing is kept there.
 	Disk func() error
-	Now  func() time.Time
+	// Confinement answers what keeps runs inside their folders, nil when that is not known. It decides nothing about health,
+	// and may itself be nil.
+	Confinement func(context.Context) (*simulation.Confinement, error)
+	Now         func() time.Time
 }
 
 // checkTimeout is shorter than the 1 s after which a Kubernetes probe gives up by default.
 const checkTimeout = 900 * time.Millisecond
 
+// confinementAge is how old an answer of Health.Confinement may be: probes come every few seconds, and what holds runs changes
+// with a kernel or a release.
+const confinementAge = time.Minute
+
 // Register adds /health and /ready to api.
 func (h Health) Register(api huma.API) {
 	tags := []string{"Health"}
+	if h.Confinement != nil {
+		h.Confinement = lately(h.Confinement, h.Now)
+	}
 	health := h.answer("healthy", "unhealthy")
 	// While some room is left, requests are served; only what they start may run out of it.
 	h.Disk = nil
@@ -62,6 +75,31 @@ type HealthReport struct {
 	K8sAvailable     bool      `json:"k8s_available" doc:"False, and no fault, where the service runs on one machine."`
 	Disk             string    `json:"disk,omitempty" doc:"What is wrong with the disk, where the service runs on one machine; absent when nothing is."`
 	Timestamp        time.Time `json:"timestamp"`
+
+	Confinement *Confinement `json:"confinement" doc:"What keeps SUMO inside its run's folder: on one machine what this machine offers, on a cluster the weakest of the last day's runs. Null when it is not known."`
+}
+
+// lately is ask, called no more often than every confinementAge. Who comes while it is being asked gets the last answer.
+func lately(ask func(context.Context) (*simulation.Confinement, error), now func() time.Time) func(context.Context) (*simulation.Confinement, error) {
+	var (
+		asking sync.Mutex
+		next   time.Time
+		last   atomic.Pointer[simulation.Confinement]
+	)
+	return func(ctx context.Context) (*simulation.Confinement, error) {
+		if !asking.TryLock() {
+			return last.Load(), nil
+		}
+		defer asking.Unlock()
+		at := now()
+		if at.Before(next) {
+			return last.Load(), nil
+		}
+		held, err := ask(ctx)
+		last.Store(held)
+		next = at.Add(confinementAge)
+		return held, err
+	}
 }
 
 // readyInput tells the probe of an instance from somebody who wants to know. What an instance needs is shared by all of them: were
@@ -94,10 +132,14 @@ func (h Health) answer(well, unwell string) func(context.Context) *healthAnswer 
 func (h Health) check(ctx context.Context) HealthReport {
 	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
 	defer cancel()
-	var db, objects, cluster, disk error
+	var db, objects, cluster, disk, unknown error
+	var held *simulation.Confinement
 	var checks errgroup.Group
 	checks.Go(func() error { db = h.Database(ctx); return nil })
 	checks.Go(func() error { objects = h.Objects(ctx); return nil })
+	if h.Confinement != nil {
+		checks.Go(func() error { held, unknown = h.Confinement(ctx); return nil })
+	}
 	if h.Kubernetes != nil {
 		checks.Go(func() error { cluster = h.Kubernetes(ctx); return nil })
 	}
@@ -108,9 +150,13 @@ func (h Health) check(ctx context.Context) HealthReport {
 	if db != nil || objects != nil || cluster != nil || disk != nil {
 		zerolog.Ctx(ctx).Warn().AnErr("postgres", db).AnErr("objects", objects).AnErr("kubernetes", cluster).AnErr("disk", disk).Msg("not healthy")
 	}
+	if unknown != nil {
+		zerolog.Ctx(ctx).Warn().Err(unknown).Msg("what confines runs is not known")
+	}
 	report := HealthReport{
 		DBAvailable: db == nil, StorageAvailable: objects == nil,
 		K8sAvailable: h.Kubernetes != nil && cluster == nil, Timestamp: h.Now().UTC(),
+		Confinement: (*Confinement)(held),
 	}
 	if disk != nil {
 		report.Disk = disk.Error()

@@ -38,6 +38,8 @@ type Job struct {
 	Version    string            `json:"sumo_version" doc:"The SUMO that ran; empty until it has."`
 	TaskToken  string            `json:"task_token,omitempty" doc:"As given at submission."`
 
+	Confinement *Confinement `json:"confinement" doc:"What kept SUMO inside the run's folder. Null until the job has finished, and when SUMO never started."`
+
 	Options simulation.Options `json:"options" doc:"What was chosen about the run. What is absent is as the scenario says."`
 	Labels  map[string]string  `json:"labels" doc:"As given at submission."`
 }
@@ -55,6 +57,22 @@ func (ResultFiles) Schema(r huma.Registry) *huma.Schema {
 	}
 }
 
+// Confinement is a simulation.Confinement on the wire.
+type Confinement struct {
+	Landlock  int  `json:"landlock" minimum:"0" doc:"The ABI of the kernel's Landlock that held SUMO to its files; 0 when Landlock did not."`
+	Namespace bool `json:"namespace" doc:"A mount namespace held SUMO to its files."`
+	Filter    bool `json:"filter" doc:"A filter of system calls (seccomp) was in force."`
+	User      bool `json:"user" doc:"SUMO ran as a user that no other process had."`
+}
+
+// Schema lets confinement be null.
+func (Confinement) Schema(r huma.Registry) *huma.Schema {
+	type fields Confinement // without this method
+	s := huma.SchemaFromType(r, typeOf[fields]())
+	s.Nullable = true
+	return s
+}
+
 // JobOf puts j on the wire. url makes the address of an object key (artifact.Store's URL).
 func JobOf(j job.Job, url func(key string) string) Job {
 	out := Job{
@@ -63,7 +81,8 @@ func JobOf(j job.Job, url func(key string) string) Job {
 		CPURequest: j.CPURequest, MemoryGi: j.MemoryGi, Progress: j.Progress, Reason: j.Reason, Message: j.Message,
 		Priority: PriorityName(j.Priority), Seed: j.Options.Seed, Timeout: j.TimeoutSeconds, Attempt: j.Attempt,
 		Cancelling: j.CancelRequested, Version: j.SumoVersion, TaskToken: j.TaskToken,
-		Options: j.Options, Labels: j.Labels,
+		Confinement: (*Confinement)(j.Confinement),
+		Options:     j.Options, Labels: j.Labels,
 	}
 	if out.Labels == nil {
 		out.Labels = map[string]string{}

@@ -21,6 +21,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/sumo-k8/sumo-k8/pkg/problem"
+	"github.com/sumo-k8/sumo-k8/pkg/simulation"
 	"github.com/sumo-k8/sumo-k8/pkg/tenant"
 )
 
@@ -392,4 +393,45 @@ func TestHealthAsksOnceForAllWhoAskAtOnce(t *testing.T) {
 			t.Errorf("the database was asked %d times", n)
 		}
 	})
+}
+
+func TestHealthShowsWhatConfinesRunsAndAsksForItOnceAMinute(t *testing.T) {
+	t.Parallel()
+	now := time.Now()
+	var held *simulation.Confinement
+	var failure error
+	asked := 0
+	mux := http.NewServeMux()
+	fine := func(context.Context) error { return nil }
+	Health{
+		Database: fine, Objects: fine, Now: func() time.Time { return now },
+		Confinement: func(context.Context) (*simulation.Confinement, error) { asked++; return held, failure },
+	}.Register(NewAPI(mux, Keys{}))
+	for i, step := range []struct {
+		after   time.Duration
+		held    *simulation.Confinement
+		failure error
+		want    string
+		asked   int
+	}{
+		{0, &simulation.Confinement{Landlock: 7, Filter: true}, nil, `{"landlock":7,"namespace":false,"filter":true,"user":false}`, 1},
+		{confinementAge - 1, &simulation.Confinement{}, nil, `{"landlock":7,"namespace":false,"filter":true,"user":false}`, 1},
+		{1, &simulation.Confinement{}, nil, `{"landlock":0,"namespace":false,"filter":false,"user":false}`, 2},
+		{confinementAge, nil, errors.New("away"), `null`, 3},
+		{confinementAge, nil, nil, `null`, 4},
+	} {
+		now, held, failure = now.Add(step.after), step.held, step.failure
+		for _, path := range []string{"/health", "/ready"} {
+			w := httptest.NewRecorder()
+			mux.ServeHTTP(w, httptest.NewRequest("GET", path, nil))
+			var got struct{ Confinement json.RawMessage }
+			if err := json.Unmarshal(w.Body.Bytes(), &got); err != nil {
+				t.Fatal(err)
+			}
+			if w.Code != http.StatusOK || string(got.Confinement) != step.want || asked != step.asked {
+				t.Errorf("step %d: %s answered %d with confinement %s after asking %d times, want 200 with %s after %d",
+					i+1, path, w.Code, got.Confinement, asked, step.want, step.asked)
+			}
+		}
+	}
 }

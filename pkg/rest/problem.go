@@ -38,7 +38,7 @@ func statusOf(code problem.Code) int {
 		return http.StatusUnprocessableEntity
 	case problem.QueueFull, problem.RateLimited:
 		return http.StatusTooManyRequests
-	case problem.NotConfigured, problem.Unavailable:
+	case problem.NotConfigured, problem.Unavailable, problem.StorageRefused:
 		return http.StatusServiceUnavailable
 	case requestTimeout:
 		return http.StatusRequestTimeout

@@ -24,8 +24,14 @@ func (s *Store) failed(err error, verb, key string) error {
 	tried := fmt.Errorf("%s %s: %w", verb, key, err)
 	switch {
 	case apiCode(err) == "NoSuchBucket":
-		return problem.Wrap(tried, problem.Unavailable,
-			"The bucket %s of the object store is missing; the operator must create it.", s.cfg.Bucket).WithRetryAfter(retryAfter)
+		return problem.Wrap(tried, problem.StorageRefused, "The bucket %s of the object store is missing; the operator must create it.", s.cfg.Bucket)
+	case full(err):
+		return problem.Wrap(tried, problem.StorageRefused, "The object store is full or over its quota; the operator must free space or raise the quota.")
+	case apiCode(err) == "EntityTooLarge", status(err) == http.StatusRequestEntityTooLarge:
+		return problem.Wrap(tried, problem.TooLarge, "The object store takes no object as large as %s; make it smaller.", key)
+	case status(err) == http.StatusForbidden:
+		return problem.Wrap(tried, problem.StorageRefused,
+			"The object store denies this service access to the bucket %s; the operator must check the key and what it may do.", s.cfg.Bucket)
 	case missing(err):
 		return problem.Wrap(tried, problem.NotFound, "There is no object %s.", key)
 	case unavailable(err):
@@ -79,6 +85,16 @@ func missing(err error) bool {
 		return true
 	}
 	return false
+}
+
+// full reports whether the store has no room. There is no standard for saying so: 507 is WebDAV's, which MinIO and
+// VersityGW answer on a full disk; stores with quotas answer 4xx and a code of their own.
+func full(err error) bool {
+	switch apiCode(err) {
+	case "QuotaExceeded", "XMinioStorageFull", "XMinioAdminBucketQuotaExceeded":
+		return true
+	}
+	return status(err) == http.StatusInsufficientStorage
 }
 
 // status is the HTTP status of the store's answer, or 0 when there was none.

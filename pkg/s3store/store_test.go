@@ -492,14 +492,14 @@ func TestMissingObjectIsNotFound(t *testing.T) {
 	wantCode(t, err, problem.NotFound)
 }
 
-func TestMissingBucketIsUnavailableUntilItIsMade(t *testing.T) {
+func TestMissingBucketIsRefusedUntilItIsMade(t *testing.T) {
 	t.Parallel()
 	cfg := laptoptest.Endpoint(t)
 	cfg.Bucket = "made-later"
 	store := open(t, cfg)
 	wantCode(t, store.Ping(t.Context()), problem.Unavailable)
 	_, err := store.Put(t.Context(), "key", strings.NewReader("x"), "")
-	wantCode(t, err, problem.Unavailable)
+	wantCode(t, err, problem.StorageRefused)
 	for range 2 {
 		if err := store.EnsureBucket(t.Context()); err != nil {
 			t.Fatal(err)
@@ -509,6 +509,59 @@ func TestMissingBucketIsUnavailableUntilItIsMade(t *testing.T) {
 		t.Errorf("Ping() = %v", err)
 	}
 	put(t, store, "key", "x")
+}
+
+func TestRefusalsAreDistinguishedFromOutages(t *testing.T) {
+	t.Parallel()
+	_, cfg := newStore(t)
+	target, err := url.Parse(cfg.Endpoint)
+	if err != nil {
+		t.Fatal(err)
+	}
+	behind := httputil.NewSingleHostReverseProxy(target)
+	for name, c := range map[string]struct {
+		status int
+		code   string // of the answer's body; without one there is no body
+		want   problem.Code
+	}{
+		"507 alone":             {507, "", problem.StorageRefused},
+		"MinIO's full disk":     {507, "XMinioStorageFull", problem.StorageRefused},
+		"MinIO's quota":         {400, "XMinioAdminBucketQuotaExceeded", problem.StorageRefused},
+		"a quota":               {403, "QuotaExceeded", problem.StorageRefused},
+		"no permission":         {403, "AccessDenied", problem.StorageRefused},
+		"a key that is revoked": {403, "InvalidAccessKeyId", problem.StorageRefused},
+		"no bucket":             {404, "NoSuchBucket", problem.StorageRefused},
+		"an object too large":   {400, "EntityTooLarge", problem.TooLarge},
+		"a body too large":      {413, "", problem.TooLarge},
+		"load":                  {503, "SlowDown", problem.Unavailable},
+		"an outage":             {502, "", problem.Unavailable},
+		"a fault of the store":  {500, "InternalError", problem.Unavailable},
+		"too many requests":     {429, "", problem.Unavailable},
+		"what nobody expects":   {400, "InvalidRequest", problem.Internal},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			refusing := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if r.Method != http.MethodPut {
+					behind.ServeHTTP(w, r)
+					return
+				}
+				_, _ = io.Copy(io.Discard, r.Body)
+				w.WriteHeader(c.status)
+				if c.code != "" {
+					fmt.Fprintf(w, "<Error><Code>%s</Code><Message>refused</Message></Error>", c.code)
+				}
+			}))
+			t.Cleanup(refusing.Close)
+			cfg := cfg
+			cfg.Endpoint = refusing.URL
+			store := open(t, cfg)
+			_, err := store.Put(t.Context(), "whole", strings.NewReader("x"), "")
+			wantCode(t, err, c.want)
+			_, err = store.Put(t.Context(), "in parts", random(partSize+1), "")
+			wantCode(t, err, c.want)
+		})
+	}
 }
 
 func TestInputsComeFromOtherBuckets(t *testing.T) {

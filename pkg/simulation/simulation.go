@@ -68,6 +68,7 @@ const (
 	DeadlineExceeded Reason = "DeadlineExceeded" // longer than the job's timeout
 	Cancelled        Reason = "Cancelled"        // a person cancelled it
 	Interrupted      Reason = "Interrupted"      // asked to stop by the machine: a shutdown or an eviction; safe to run again
+	ResultsNotStored Reason = "ResultsNotStored" // the run ended well, and the object store refused its results for good
 	InternalError    Reason = "InternalError"    // our fault
 	ImagePullFailed  Reason = "ImagePullFailed"  // the SUMO image could not be fetched
 	WorkflowLost     Reason = "WorkflowLost"     // the run vanished from its engine, more often than we retry

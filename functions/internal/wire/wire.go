@@ -30,6 +30,7 @@ import (
 	"github.com/sumo-k8/sumo-k8/pkg/rest"
 	"github.com/sumo-k8/sumo-k8/pkg/s3store"
 	"github.com/sumo-k8/sumo-k8/pkg/scenario"
+	"github.com/sumo-k8/sumo-k8/pkg/simulation"
 	"github.com/sumo-k8/sumo-k8/pkg/tenant"
 	"github.com/sumo-k8/sumo-k8/pkg/trace"
 	"github.com/sumo-k8/sumo-k8/pkg/traceparent"
@@ -70,6 +71,8 @@ type Parts struct {
 	Disk func() error
 	// ServiceAccount tells which service account may call reconcile, by its token; nil where none may.
 	ServiceAccount func(ctx context.Context, token string) (name string, err error)
+	// Confinement says what holds runs on this machine; nil where that is to be seen from the runs on record.
+	Confinement func(context.Context) (simulation.Confinement, error)
 	// Metrics counts what is done; nil where nobody asks for it.
 	Metrics *metrics.Metrics
 	// Trace tells what is done; nil where nobody asks for it.
@@ -124,7 +127,9 @@ func (p Parts) api(mux *http.ServeMux, targets []string) huma.API {
 		CallsPerSecond: p.Config.CallsPerSecond, WrongKeysPerMinute: p.Config.WrongKeysPerMinute,
 		ConcurrentUploads: p.Config.MaxConcurrentUploads, MinUploadRate: p.Config.MinUploadRateKiB << 10, TrustedProxies: p.Config.TrustedProxies,
 	}})
-	rest.Health{Database: p.DB.Ping, Objects: p.Objects.Ping, Kubernetes: p.Kubernetes, Disk: p.Disk, Now: time.Now}.Register(api)
+	rest.Health{
+		Database: p.DB.Ping, Objects: p.Objects.Ping, Kubernetes: p.Kubernetes, Disk: p.Disk, Confinement: p.confinement, Now: time.Now,
+	}.Register(api)
 	for name, register := range map[string]func(huma.API){
 		"auth":      p.auth().Register,
 		"submit":    p.submit().Register,
@@ -137,6 +142,18 @@ func (p Parts) api(mux *http.ServeMux, targets []string) huma.API {
 		}
 	}
 	return api
+}
+
+// confinement is this machine's, or the weakest of the last day's runs wherever they ran.
+func (p Parts) confinement(ctx context.Context) (*simulation.Confinement, error) {
+	if p.Confinement == nil {
+		return p.DB.WeakestConfinement(ctx, time.Now().Add(-24*time.Hour))
+	}
+	held, err := p.Confinement(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return &held, nil
 }
 
 func (p Parts) auth() *auth.Function {

@@ -179,6 +179,7 @@ WITH observed AS (
            coalesce(u ->> 'sumo_version', '')          AS sumo_version,
            nullif(u -> 'summary', 'null'::jsonb)       AS summary,
            nullif(u -> 'results', 'null'::jsonb)       AS results,
+           nullif(u -> 'confinement', 'null'::jsonb)   AS confinement,
            u ->> 'state' NOT IN ('PENDING', 'RUNNING') AS ended
     FROM jsonb_array_elements(@updates::jsonb) AS u
 ), locked AS (
@@ -200,7 +201,8 @@ WITH observed AS (
         finished_at  = CASE WHEN o.ended THEN coalesce(o.finished_at, now()) END,
         sumo_version = CASE WHEN o.sumo_version = '' THEN j.sumo_version ELSE o.sumo_version END,
         summary      = coalesce(o.summary, j.summary),
-        results      = coalesce(o.results, j.results)
+        results      = coalesce(o.results, j.results),
+        confinement  = coalesce(o.confinement, j.confinement)
     FROM observed o
     JOIN locked l ON l.id = o.id
     WHERE j.id = o.id

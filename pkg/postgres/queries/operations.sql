@@ -41,3 +41,24 @@ FROM jobs j
 WHERE j.id IN (SELECT e.job_id FROM job_events e WHERE e.at >= @since) AND j.state = 'FAILED' AND j.finished_at >= @since
 GROUP BY j.reason
 ORDER BY jobs DESC, j.reason;
+
+-- name: Confinements :many
+-- What held SUMO in the runs that have ended since. There are few kinds, so each step jumps to the next one in the index, where
+-- the latest run of a kind stands first: a day of many runs costs no more than a day of one.
+WITH RECURSIVE kinds AS (
+    (SELECT first.id, first.confinement FROM jobs first
+     WHERE first.confinement IS NOT NULL
+     ORDER BY first.confinement DESC, first.finished_at DESC LIMIT 1)
+    UNION ALL
+    SELECT next.id, next.confinement
+    FROM kinds k
+    CROSS JOIN LATERAL (
+        SELECT j.id, j.confinement FROM jobs j
+        WHERE j.confinement < k.confinement
+        ORDER BY j.confinement DESC, j.finished_at DESC LIMIT 1
+    ) AS next
+)
+SELECT latest.confinement
+FROM kinds
+JOIN jobs latest ON latest.id = kinds.id
+WHERE latest.finished_at >= @since::timestamptz;

@@ -14,7 +14,7 @@ import (
 )
 
 const activeJobs = `-- name: ActiveJobs :many
-SELECT id, tenant_id, namespace, name, scenario_digest, scenario_key, state, reason, message, progress, cpu_request, memory_gi, priority, options, timeout_seconds, labels, task_token, progress_webhook, attempt, cancel_requested, sumo_version, summary, results, results_pruned, submitted_at, dispatched_at, started_at, finished_at, updated_at, traceparent FROM jobs WHERE state IN ('PENDING', 'RUNNING') ORDER BY id LIMIT $1::integer
+SELECT id, tenant_id, namespace, name, scenario_digest, scenario_key, state, reason, message, progress, cpu_request, memory_gi, priority, options, timeout_seconds, labels, task_token, progress_webhook, attempt, cancel_requested, sumo_version, summary, results, results_pruned, submitted_at, dispatched_at, started_at, finished_at, updated_at, traceparent, confinement FROM jobs WHERE state IN ('PENDING', 'RUNNING') ORDER BY id LIMIT $1::integer
 `
 
 func (q *Queries) ActiveJobs(ctx context.Context, most int) ([]Job, error) {
@@ -57,6 +57,7 @@ func (q *Queries) ActiveJobs(ctx context.Context, most int) ([]Job, error) {
 			&i.FinishedAt,
 			&i.UpdatedAt,
 			&i.Traceparent,
+			&i.Confinement,
 		); err != nil {
 			return nil, err
 		}
@@ -88,7 +89,7 @@ func (q *Queries) ActiveUsage(ctx context.Context, tenantID string) (ActiveUsage
 }
 
 const allJobs = `-- name: AllJobs :many
-SELECT id, tenant_id, namespace, name, scenario_digest, scenario_key, state, reason, message, progress, cpu_request, memory_gi, priority, options, timeout_seconds, labels, task_token, progress_webhook, attempt, cancel_requested, sumo_version, summary, results, results_pruned, submitted_at, dispatched_at, started_at, finished_at, updated_at, traceparent FROM jobs ORDER BY id DESC LIMIT $1::integer
+SELECT id, tenant_id, namespace, name, scenario_digest, scenario_key, state, reason, message, progress, cpu_request, memory_gi, priority, options, timeout_seconds, labels, task_token, progress_webhook, attempt, cancel_requested, sumo_version, summary, results, results_pruned, submitted_at, dispatched_at, started_at, finished_at, updated_at, traceparent, confinement FROM jobs ORDER BY id DESC LIMIT $1::integer
 `
 
 func (q *Queries) AllJobs(ctx context.Context, most int) ([]Job, error) {
@@ -131,6 +132,7 @@ func (q *Queries) AllJobs(ctx context.Context, most int) ([]Job, error) {
 			&i.FinishedAt,
 			&i.UpdatedAt,
 			&i.Traceparent,
+			&i.Confinement,
 		); err != nil {
 			return nil, err
 		}
@@ -143,7 +145,7 @@ func (q *Queries) AllJobs(ctx context.Context, most int) ([]Job, error) {
 }
 
 const allJobsInState = `-- name: AllJobsInState :many
-SELECT id, tenant_id, namespace, name, scenario_digest, scenario_key, state, reason, message, progress, cpu_request, memory_gi, priority, options, timeout_seconds, labels, task_token, progress_webhook, attempt, cancel_requested, sumo_version, summary, results, results_pruned, submitted_at, dispatched_at, started_at, finished_at, updated_at, traceparent FROM jobs WHERE state = $1 ORDER BY id DESC LIMIT $2::integer
+SELECT id, tenant_id, namespace, name, scenario_digest, scenario_key, state, reason, message, progress, cpu_request, memory_gi, priority, options, timeout_seconds, labels, task_token, progress_webhook, attempt, cancel_requested, sumo_version, summary, results, results_pruned, submitted_at, dispatched_at, started_at, finished_at, updated_at, traceparent, confinement FROM jobs WHERE state = $1 ORDER BY id DESC LIMIT $2::integer
 `
 
 type AllJobsInStateParams struct {
@@ -191,6 +193,7 @@ func (q *Queries) AllJobsInState(ctx context.Context, arg AllJobsInStateParams) 
 			&i.FinishedAt,
 			&i.UpdatedAt,
 			&i.Traceparent,
+			&i.Confinement,
 		); err != nil {
 			return nil, err
 		}
@@ -214,6 +217,7 @@ WITH observed AS (
            coalesce(u ->> 'sumo_version', '')          AS sumo_version,
            nullif(u -> 'summary', 'null'::jsonb)       AS summary,
            nullif(u -> 'results', 'null'::jsonb)       AS results,
+           nullif(u -> 'confinement', 'null'::jsonb)   AS confinement,
            u ->> 'state' NOT IN ('PENDING', 'RUNNING') AS ended
     FROM jsonb_array_elements($1::jsonb) AS u
 ), locked AS (
@@ -235,7 +239,8 @@ WITH observed AS (
         finished_at  = CASE WHEN o.ended THEN coalesce(o.finished_at, now()) END,
         sumo_version = CASE WHEN o.sumo_version = '' THEN j.sumo_version ELSE o.sumo_version END,
         summary      = coalesce(o.summary, j.summary),
-        results      = coalesce(o.results, j.results)
+        results      = coalesce(o.results, j.results),
+        confinement  = coalesce(o.confinement, j.confinement)
     FROM observed o
     JOIN locked l ON l.id = o.id
     WHERE j.id = o.id
@@ -323,7 +328,7 @@ const dispatch = `-- name: Dispatch :many
 UPDATE jobs
 SET state = 'PENDING', message = '', attempt = attempt + 1, dispatched_at = now()
 WHERE id = ANY ($1::uuid[]) AND state = 'QUEUED'
-RETURNING id, tenant_id, namespace, name, scenario_digest, scenario_key, state, reason, message, progress, cpu_request, memory_gi, priority, options, timeout_seconds, labels, task_token, progress_webhook, attempt, cancel_requested, sumo_version, summary, results, results_pruned, submitted_at, dispatched_at, started_at, finished_at, updated_at, traceparent
+RETURNING id, tenant_id, namespace, name, scenario_digest, scenario_key, state, reason, message, progress, cpu_request, memory_gi, priority, options, timeout_seconds, labels, task_token, progress_webhook, attempt, cancel_requested, sumo_version, summary, results, results_pruned, submitted_at, dispatched_at, started_at, finished_at, updated_at, traceparent, confinement
 `
 
 func (q *Queries) Dispatch(ctx context.Context, ids []string) ([]Job, error) {
@@ -366,6 +371,7 @@ func (q *Queries) Dispatch(ctx context.Context, ids []string) ([]Job, error) {
 			&i.FinishedAt,
 			&i.UpdatedAt,
 			&i.Traceparent,
+			&i.Confinement,
 		); err != nil {
 			return nil, err
 		}
@@ -418,7 +424,7 @@ func (q *Queries) Events(ctx context.Context, arg EventsParams) ([]JobEvent, err
 }
 
 const expiredResults = `-- name: ExpiredResults :many
-SELECT id, tenant_id, namespace, name, scenario_digest, scenario_key, state, reason, message, progress, cpu_request, memory_gi, priority, options, timeout_seconds, labels, task_token, progress_webhook, attempt, cancel_requested, sumo_version, summary, results, results_pruned, submitted_at, dispatched_at, started_at, finished_at, updated_at, traceparent FROM jobs
+SELECT id, tenant_id, namespace, name, scenario_digest, scenario_key, state, reason, message, progress, cpu_request, memory_gi, priority, options, timeout_seconds, labels, task_token, progress_webhook, attempt, cancel_requested, sumo_version, summary, results, results_pruned, submitted_at, dispatched_at, started_at, finished_at, updated_at, traceparent, confinement FROM jobs
 WHERE finished_at < $1::timestamptz AND NOT results_pruned
 ORDER BY finished_at
 LIMIT $2::integer
@@ -469,6 +475,7 @@ func (q *Queries) ExpiredResults(ctx context.Context, arg ExpiredResultsParams) 
 			&i.FinishedAt,
 			&i.UpdatedAt,
 			&i.Traceparent,
+			&i.Confinement,
 		); err != nil {
 			return nil, err
 		}
@@ -570,7 +577,7 @@ SELECT $1, t.id, t.namespace, $2, s.digest, s.object_key, 'QUEUED', $3, $4, $5,
 FROM tenants t
 JOIN scenarios s ON s.tenant_id = t.id
 WHERE t.id = $13 AND s.digest = $14
-RETURNING id, tenant_id, namespace, name, scenario_digest, scenario_key, state, reason, message, progress, cpu_request, memory_gi, priority, options, timeout_seconds, labels, task_token, progress_webhook, attempt, cancel_requested, sumo_version, summary, results, results_pruned, submitted_at, dispatched_at, started_at, finished_at, updated_at, traceparent
+RETURNING id, tenant_id, namespace, name, scenario_digest, scenario_key, state, reason, message, progress, cpu_request, memory_gi, priority, options, timeout_seconds, labels, task_token, progress_webhook, attempt, cancel_requested, sumo_version, summary, results, results_pruned, submitted_at, dispatched_at, started_at, finished_at, updated_at, traceparent, confinement
 `
 
 type InsertJobParams struct {
@@ -640,12 +647,13 @@ func (q *Queries) InsertJob(ctx context.Context, arg InsertJobParams) (Job, erro
 		&i.FinishedAt,
 		&i.UpdatedAt,
 		&i.Traceparent,
+		&i.Confinement,
 	)
 	return i, err
 }
 
 const jobOfTenant = `-- name: JobOfTenant :one
-SELECT id, tenant_id, namespace, name, scenario_digest, scenario_key, state, reason, message, progress, cpu_request, memory_gi, priority, options, timeout_seconds, labels, task_token, progress_webhook, attempt, cancel_requested, sumo_version, summary, results, results_pruned, submitted_at, dispatched_at, started_at, finished_at, updated_at, traceparent FROM jobs WHERE tenant_id = $1 AND id = $2
+SELECT id, tenant_id, namespace, name, scenario_digest, scenario_key, state, reason, message, progress, cpu_request, memory_gi, priority, options, timeout_seconds, labels, task_token, progress_webhook, attempt, cancel_requested, sumo_version, summary, results, results_pruned, submitted_at, dispatched_at, started_at, finished_at, updated_at, traceparent, confinement FROM jobs WHERE tenant_id = $1 AND id = $2
 `
 
 type JobOfTenantParams struct {
@@ -687,6 +695,7 @@ func (q *Queries) JobOfTenant(ctx context.Context, arg JobOfTenantParams) (Job, 
 		&i.FinishedAt,
 		&i.UpdatedAt,
 		&i.Traceparent,
+		&i.Confinement,
 	)
 	return i, err
 }
@@ -721,7 +730,7 @@ func (q *Queries) KnownJobs(ctx context.Context, ids []string) ([]KnownJobsRow, 
 }
 
 const listJobs = `-- name: ListJobs :many
-SELECT id, tenant_id, namespace, name, scenario_digest, scenario_key, state, reason, message, progress, cpu_request, memory_gi, priority, options, timeout_seconds, labels, task_token, progress_webhook, attempt, cancel_requested, sumo_version, summary, results, results_pruned, submitted_at, dispatched_at, started_at, finished_at, updated_at, traceparent FROM jobs
+SELECT id, tenant_id, namespace, name, scenario_digest, scenario_key, state, reason, message, progress, cpu_request, memory_gi, priority, options, timeout_seconds, labels, task_token, progress_webhook, attempt, cancel_requested, sumo_version, summary, results, results_pruned, submitted_at, dispatched_at, started_at, finished_at, updated_at, traceparent, confinement FROM jobs
 WHERE tenant_id = $1
   AND ($2::uuid IS NULL OR id < $2)
   AND ($3::uuid IS NULL OR id >= $3)
@@ -797,6 +806,7 @@ func (q *Queries) ListJobs(ctx context.Context, arg ListJobsParams) ([]Job, erro
 			&i.FinishedAt,
 			&i.UpdatedAt,
 			&i.Traceparent,
+			&i.Confinement,
 		); err != nil {
 			return nil, err
 		}
@@ -917,7 +927,7 @@ func (q *Queries) QueueHead(ctx context.Context, arg QueueHeadParams) ([]QueueHe
 }
 
 const recentJobs = `-- name: RecentJobs :many
-SELECT id, tenant_id, namespace, name, scenario_digest, scenario_key, state, reason, message, progress, cpu_request, memory_gi, priority, options, timeout_seconds, labels, task_token, progress_webhook, attempt, cancel_requested, sumo_version, summary, results, results_pruned, submitted_at, dispatched_at, started_at, finished_at, updated_at, traceparent FROM jobs WHERE tenant_id = $1 ORDER BY id DESC LIMIT $2::integer
+SELECT id, tenant_id, namespace, name, scenario_digest, scenario_key, state, reason, message, progress, cpu_request, memory_gi, priority, options, timeout_seconds, labels, task_token, progress_webhook, attempt, cancel_requested, sumo_version, summary, results, results_pruned, submitted_at, dispatched_at, started_at, finished_at, updated_at, traceparent, confinement FROM jobs WHERE tenant_id = $1 ORDER BY id DESC LIMIT $2::integer
 `
 
 type RecentJobsParams struct {
@@ -965,6 +975,7 @@ func (q *Queries) RecentJobs(ctx context.Context, arg RecentJobsParams) ([]Job, 
 			&i.FinishedAt,
 			&i.UpdatedAt,
 			&i.Traceparent,
+			&i.Confinement,
 		); err != nil {
 			return nil, err
 		}
@@ -984,7 +995,7 @@ SET cancel_requested = true,
     message     = CASE state WHEN 'QUEUED' THEN 'Cancelled on request, before it started.' ELSE message END,
     finished_at = CASE state WHEN 'QUEUED' THEN now() ELSE finished_at END
 WHERE tenant_id = $1 AND id = $2 AND state IN ('QUEUED', 'PENDING', 'RUNNING')
-RETURNING id, tenant_id, namespace, name, scenario_digest, scenario_key, state, reason, message, progress, cpu_request, memory_gi, priority, options, timeout_seconds, labels, task_token, progress_webhook, attempt, cancel_requested, sumo_version, summary, results, results_pruned, submitted_at, dispatched_at, started_at, finished_at, updated_at, traceparent
+RETURNING id, tenant_id, namespace, name, scenario_digest, scenario_key, state, reason, message, progress, cpu_request, memory_gi, priority, options, timeout_seconds, labels, task_token, progress_webhook, attempt, cancel_requested, sumo_version, summary, results, results_pruned, submitted_at, dispatched_at, started_at, finished_at, updated_at, traceparent, confinement
 `
 
 type RequestCancelParams struct {
@@ -1027,6 +1038,7 @@ func (q *Queries) RequestCancel(ctx context.Context, arg RequestCancelParams) (J
 		&i.FinishedAt,
 		&i.UpdatedAt,
 		&i.Traceparent,
+		&i.Confinement,
 	)
 	return i, err
 }

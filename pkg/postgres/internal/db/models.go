@@ -64,6 +64,7 @@ type Job struct {
 	FinishedAt      *time.Time
 	UpdatedAt       time.Time
 	Traceparent     string
+	Confinement     *simulation.Confinement
 }
 
 type JobEvent struct {

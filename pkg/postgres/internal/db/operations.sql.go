@@ -72,6 +72,48 @@ func (q *Queries) Activity(ctx context.Context, since time.Time) ([]ActivityRow,
 	return items, nil
 }
 
+const confinements = `-- name: Confinements :many
+WITH RECURSIVE kinds AS (
+    (SELECT first.id, first.confinement FROM jobs first
+     WHERE first.confinement IS NOT NULL
+     ORDER BY first.confinement DESC, first.finished_at DESC LIMIT 1)
+    UNION ALL
+    SELECT next.id, next.confinement
+    FROM kinds k
+    CROSS JOIN LATERAL (
+        SELECT j.id, j.confinement FROM jobs j
+        WHERE j.confinement < k.confinement
+        ORDER BY j.confinement DESC, j.finished_at DESC LIMIT 1
+    ) AS next
+)
+SELECT latest.confinement
+FROM kinds
+JOIN jobs latest ON latest.id = kinds.id
+WHERE latest.finished_at >= $1::timestamptz
+`
+
+// What held SUMO in the runs that have ended since. There are few kinds, so each step jumps to the next one in the index, where
+// the latest run of a kind stands first: a day of many runs costs no more than a day of one.
+func (q *Queries) Confinements(ctx context.Context, since time.Time) ([]*simulation.Confinement, error) {
+	rows, err := q.db.Query(ctx, confinements, since)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []*simulation.Confinement
+	for rows.Next() {
+		var confinement *simulation.Confinement
+		if err := rows.Scan(&confinement); err != nil {
+			return nil, err
+		}
+		items = append(items, confinement)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const failures = `-- name: Failures :many
 SELECT j.reason, count(*) AS jobs
 FROM jobs j
