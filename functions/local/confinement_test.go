@@ -7,7 +7,6 @@ import (
 	"net"
 	"net/url"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -16,6 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/sumo-k8/sumo-k8/pkg/confine"
+	"github.com/sumo-k8/sumo-k8/pkg/confine/confinetest"
 	"github.com/sumo-k8/sumo-k8/pkg/job"
 	"github.com/sumo-k8/sumo-k8/pkg/simulation"
 )
@@ -27,13 +27,7 @@ func takenOver(t *testing.T) Settings {
 	if err != nil {
 		t.Fatal(err)
 	}
-	dir := t.TempDir()
-	hostile, wrapper := filepath.Join(dir, "hostile"), filepath.Join(dir, "sumo-run")
-	build := exec.CommandContext(t.Context(), "go", "build", "-o", hostile, "github.com/sumo-k8/sumo-k8/pkg/confine/internal/hostile")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("building it: %v: %s", err, out)
-	}
+	hostile, wrapper := confinetest.Hostile(t), filepath.Join(t.TempDir(), "sumo-run")
 	script := fmt.Sprintf("#!/bin/sh\nSUMO_BINARY='%s' exec '%s' \"$@\"\n", hostile, settings.SumoRun)
 	if err := os.WriteFile(wrapper, []byte(script), 0o755); err != nil {
 		t.Fatal(err)

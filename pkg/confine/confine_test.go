@@ -12,90 +12,18 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/sumo-k8/sumo-k8/pkg/confine/confinetest"
 	"github.com/sumo-k8/sumo-k8/pkg/simulation"
 )
 
 func TestMain(m *testing.M) {
 	Enter()
 	os.Exit(m.Run())
-}
-
-// ordinary is the user for tests that root runs once more as somebody else: nobody, in all distributions.
-const ordinary = 65534
-
-// asOrdinaryUser runs the test again in a process of an ordinary user, when we are root.
-func asOrdinaryUser(t *testing.T) {
-	t.Helper()
-	if os.Geteuid() != 0 {
-		return // that is how the test is running
-	}
-	t.Run("ordinary user", func(t *testing.T) {
-		t.Parallel()
-		again(t)
-	})
-}
-
-// again runs a test in a process of an ordinary user.
-func again(t *testing.T) {
-	t.Helper()
-	self, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
-	dir := openDir(t)
-	copied, scratch := filepath.Join(dir, "test"), filepath.Join(dir, "tmp")
-	binary, err := os.ReadFile(self)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := errors.Join(os.WriteFile(copied, binary, 0o755), os.Mkdir(scratch, 0o700), os.Chown(scratch, ordinary, ordinary)); err != nil {
-		t.Fatal(err)
-	}
-	name, _, _ := strings.Cut(t.Name(), "/")
-	cmd := exec.CommandContext(t.Context(), copied, "-test.run=^"+name+"$", "-test.v", "-test.timeout=2m")
-	cmd.Dir = dir
-	cmd.Env = append(os.Environ(), "TMPDIR="+scratch, hostileVariable+"="+hostile(t))
-	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: ordinary, Gid: ordinary}}
-	out, err := cmd.CombinedOutput()
-	t.Logf("%s", out)
-	if err != nil {
-		t.Error(err)
-	}
-}
-
-// openDir is a temporary folder that every user can get at.
-func openDir(t *testing.T) string {
-	t.Helper()
-	dir := t.TempDir()
-	for _, d := range []string{filepath.Dir(dir), dir} {
-		if err := os.Chmod(d, 0o755); err != nil {
-			t.Fatal(err)
-		}
-	}
-	return dir
-}
-
-// hostileVariable names the program that stands in for a SUMO that was taken over, where it is built already.
-const hostileVariable = "TEST_HOSTILE"
-
-func hostile(t *testing.T) string {
-	t.Helper()
-	if program := os.Getenv(hostileVariable); program != "" {
-		return program
-	}
-	program := filepath.Join(openDir(t), "hostile")
-	build := exec.CommandContext(t.Context(), "go", "build", "-o", program, "./internal/hostile")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("building it: %v: %s", err, out)
-	}
-	return program
 }
 
 // walls are the kernels that a run may meet.
@@ -146,8 +74,8 @@ func (r room) begin(t *testing.T, program string, abi int, limits Limits) (said 
 // be refused. Its own test is below: without a wall, many succeed.
 func TestNothingGetsThroughTheWall(t *testing.T) {
 	t.Parallel()
-	asOrdinaryUser(t)
-	program := hostile(t)
+	confinetest.AsOrdinaryUser(t)
+	program := confinetest.Hostile(t)
 	listener := openTargets(t)
 	for name, abi := range walls {
 		t.Run(name, func(t *testing.T) {
@@ -208,10 +136,10 @@ func TestNothingGetsThroughTheWall(t *testing.T) {
 func TestTheTriesAreReal(t *testing.T) {
 	t.Parallel()
 	if os.Geteuid() == 0 {
-		again(t)
+		confinetest.Again(t)
 		return
 	}
-	program := hostile(t)
+	program := confinetest.Hostile(t)
 	targets := openTargets(t)
 	r := newRoom(t, append(targets.tries(t), "read /proc/"+strconv.Itoa(os.Getpid())+"/environ")...)
 	var out bytes.Buffer
@@ -287,8 +215,8 @@ func (s targets) tries(t *testing.T) []string {
 
 func TestLimitsHold(t *testing.T) {
 	t.Parallel()
-	asOrdinaryUser(t)
-	program := hostile(t)
+	confinetest.AsOrdinaryUser(t)
+	program := confinetest.Hostile(t)
 	r := newRoom(t, "memory", "disk", "deleted")
 	said, _ := r.begin(t, program, 0, Limits{Data: 256 << 20, FileSize: 8 << 20})
 	for _, want := range []string{
@@ -303,7 +231,7 @@ func TestLimitsHold(t *testing.T) {
 
 func TestPlans(t *testing.T) {
 	t.Parallel()
-	open, closed := openDir(t), filepath.Join(t.TempDir(), "closed")
+	open, closed := confinetest.OpenDir(t), filepath.Join(t.TempDir(), "closed")
 	if err := os.MkdirAll(filepath.Join(closed, "run"), 0o700); err != nil {
 		t.Fatal(err)
 	}
