@@ -2,6 +2,7 @@ package sumo
 
 import (
 	"archive/zip"
+	"bytes"
 	"os"
 	"path/filepath"
 	"strings"
@@ -13,28 +14,32 @@ import (
 // zipped writes f, under a folder, to a zip file.
 func zipped(t *testing.T, f files) string {
 	t.Helper()
-	name := filepath.Join(t.TempDir(), "scenario.zip")
-	out, err := os.Create(name)
+	data, err := f.zip("city/")
 	if err != nil {
 		t.Fatal(err)
 	}
-	z := zip.NewWriter(out)
-	for name, text := range f {
-		w, err := z.Create("city/" + name)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if _, err := w.Write([]byte(text)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := z.Close(); err != nil {
-		t.Fatal(err)
-	}
-	if err := out.Close(); err != nil {
+	name := filepath.Join(t.TempDir(), "scenario.zip")
+	if err := os.WriteFile(name, data, 0o644); err != nil {
 		t.Fatal(err)
 	}
 	return name
+}
+
+// zip is a zip of f, in a folder.
+func (f files) zip(folder string) ([]byte, error) {
+	var out bytes.Buffer
+	z := zip.NewWriter(&out)
+	for name, text := range f {
+		w, err := z.Create(folder + name)
+		if err != nil {
+			return nil, err
+		}
+		if _, err := w.Write([]byte(text)); err != nil {
+			return nil, err
+		}
+	}
+	err := z.Close()
+	return out.Bytes(), err
 }
 
 func TestDoRunsAZippedScenario(t *testing.T) {
@@ -98,5 +103,15 @@ func TestDoTellsWhatIsWrongWithAScenario(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+func TestAWorkFolderThatSUMOCannotBeGivenIsReported(t *testing.T) {
+	t.Parallel()
+	r := newRun(t)
+	r.Work = filepath.Join(r.Work, "a,b")
+	r.Scenario = zipped(t, road(t, "", oneVehicle))
+	if got := r.Do(t.Context()); got.Reason != simulation.InternalError || !strings.Contains(got.Message, "contains ','") {
+		t.Errorf("got %q: %s", got.Reason, got.Message)
 	}
 }

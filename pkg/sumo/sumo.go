@@ -168,13 +168,16 @@ func (r Run) simulate(ctx context.Context, unpack unpacker, log *logbook, progre
 		}
 		return failed(blame(err, "The scenario could not be unpacked"))
 	}
-	settings, err := readSettings(root, chosen.Path)
-	if err != nil {
-		return failed(blame(err, "The configuration could not be read"))
-	}
+	settings := settingsOf(chosen)
 	settings.apply(chosen, r.Options)
 	if err := r.prepareOutputs(root, chosen, settings); err != nil {
 		return failed(blame(err, "The output folders could not be prepared"))
+	}
+	args := r.arguments(settings)
+	all := filepath.Join(r.Work, scenarioFolder)
+	config, err := r.writeConfig(root, chosen, folders{inputs: all, outputs: all}, args)
+	if err != nil {
+		return failed(blame(err, "The configuration could not be written"))
 	}
 	before, err := listFiles(root)
 	if err != nil {
@@ -186,7 +189,7 @@ func (r Run) simulate(ctx context.Context, unpack unpacker, log *logbook, progre
 	if settings.end == nil {
 		go mon.countDemand(ctx, root, settings)
 	}
-	fate, err := r.execute(ctx, settings, mon)
+	fate, err := r.execute(ctx, config, args, mon)
 	if err != nil {
 		return failed(blame(err, "SUMO could not be started"))
 	}
@@ -250,8 +253,8 @@ func (r Run) prepareOutputs(root *os.Root, chosen scenario.Config, s settings) e
 }
 
 // execute runs SUMO to its end. An error means that it could not be started.
-func (r Run) execute(ctx context.Context, s settings, mon *monitor) (fate, error) {
-	cmd, err := r.command(s)
+func (r Run) execute(ctx context.Context, config string, args []string, mon *monitor) (fate, error) {
+	cmd, err := r.command(config, args)
 	if err != nil {
 		return fate{}, err
 	}
