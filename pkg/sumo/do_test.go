@@ -3,11 +3,14 @@ package sumo
 import (
 	"archive/zip"
 	"bytes"
+	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	"github.com/sumo-k8/sumo-k8/pkg/scenario"
 	"github.com/sumo-k8/sumo-k8/pkg/simulation"
 )
 
@@ -113,5 +116,37 @@ func TestAWorkFolderThatSUMOCannotBeGivenIsReported(t *testing.T) {
 	r.Scenario = zipped(t, road(t, "", oneVehicle))
 	if got := r.Do(t.Context()); got.Reason != simulation.InternalError || !strings.Contains(got.Message, "contains ','") {
 		t.Errorf("got %q: %s", got.Reason, got.Message)
+	}
+}
+
+func TestSUMONeverOpensTheUploadedConfiguration(t *testing.T) {
+	t.Parallel()
+	scene := road(t, `<output><vehroute-output value="made/%72outes.xml"/></output>`, oneVehicle)
+	scene[configName] = "not ours" // the name is not reserved
+	r := newRun(t)
+	r.Scenario = zipped(t, scene)
+	r.Options.ConfigFile = "city/run.sumocfg"
+	r.Options.Outputs = []simulation.Output{simulation.OutputEdgeData}
+	got := result{r.perform(t.Context(), func(ctx context.Context, root *os.Root) (scenario.Config, error) {
+		data, err := scene.zip("city/")
+		if err != nil {
+			return scenario.Config{}, err
+		}
+		manifest, _ := scenario.Inspect(ctx, bytes.NewReader(data), int64(len(data)), r.Limits) // the other configuration is no good
+		chosen, err := manifest.ChooseConfig(r.Options.ConfigFile)
+		if err != nil {
+			return chosen, err
+		}
+		zip := bytes.NewReader(data)
+		return chosen, errors.Join(scenario.Extract(ctx, zip, zip.Size(), r.Limits, root), root.Remove("city/run.sumocfg"))
+	}), r}
+	if !got.Succeeded() {
+		t.Fatalf("%s: %s", got.Reason, got.Message)
+	}
+	if text := got.read(t, "scenario/city/made/routes.xml"); !strings.Contains(text, `<vehicle id="v"`) {
+		t.Errorf("the scenario's own output:\n%s", text)
+	}
+	if text, err := os.ReadFile(filepath.Join(r.Work, scenarioFolder, "city", configName)); err != nil || string(text) != "not ours" {
+		t.Errorf("the scenario's file is now %q, %v", text, err)
 	}
 }
