@@ -14,10 +14,10 @@ import (
 type Option struct {
 	// Name is SUMO's own; synonyms lead to it.
 	Name string
-	// Value is what an option is set to that names no files.
+	// Value is what the option is set to, unless it names files.
 	Value string
-	// Files are what an option names that names files: by path inside the scenario, or absolute when they are not of the
-	// scenario (/dev/null, or what the one who runs it adds).
+	// Files are those that the option names, by path inside the scenario. Absolute paths are outside it: /dev/null, and files that
+	// the caller adds.
 	Files []string
 	// Writes says that SUMO writes the files; otherwise it reads them.
 	Writes bool
@@ -42,11 +42,11 @@ func (c Config) Option(name string) (o Option, ok bool) {
 	return Option{}, false
 }
 
-// Encode is the configuration that SUMO is given in place of the uploaded one, so that no second reading of that can differ
-// from ours. locate returns the absolute path of a file of the scenario; options for which leave is true are left out.
+// Encode writes the configuration that SUMO reads in place of the uploaded one, of which there is thus no second reading that
+// could differ from ours. locate returns the absolute path of a file of the scenario; options for which leave is true are left out.
 //
-// SUMO must find it in the folder of the uploaded one, started in the scenario's top folder: some files that other files name
-// (device.ssm.file) lie relative to these.
+// It must lie in the folder of the uploaded one, and SUMO must be started in the scenario's top folder: names of outputs in other
+// files (device.ssm.file, device.toc.file) are relative to these.
 func (c Config) Encode(locate func(file string, writes bool) string, leave func(option string) bool) ([]byte, error) {
 	var b bytes.Buffer
 	b.WriteString("<configuration>\n")
@@ -58,8 +58,11 @@ func (c Config) Encode(locate func(file string, writes bool) string, leave func(
 		if len(o.Files) > 0 {
 			names := make([]string, len(o.Files))
 			for i, file := range o.Files {
-				if !path.IsAbs(file) {
-					file = locate(file, o.Writes)
+				if inside := file; !path.IsAbs(file) {
+					file = locate(inside, o.Writes)
+					if strings.HasSuffix(inside, "/") && !strings.HasSuffix(file, "/") {
+						file += "/"
+					}
 				}
 				if fault := inexpressible(file, o.Writes); fault != "" {
 					return nil, fmt.Errorf("the path %q cannot be given to SUMO as %s: it %s", file, o.Name, fault)
@@ -184,8 +187,8 @@ func decodesPercent(option string) bool {
 	return o != nil && (o.kind == "FILE" || o.name == "device.ssm.file")
 }
 
-// decodePercent reads %41 as SUMO does. It takes two digits; at the first percent sign that none follows it gives up, with a
-// warning, and takes the whole name as it is written. What it makes of a single digit, sign or blank, nobody means.
+// decodePercent reads %41 as SUMO does, which expects two digits. At the first percent sign without any it gives up, with a
+// warning, and takes the whole name as it is written. A single digit, sign or blank it reads in ways of its own, which are refused.
 func decodePercent(text string) (plain, fault string) {
 	var out []byte
 	for i := 0; i < len(text); i++ {
@@ -211,8 +214,8 @@ func decodePercent(text string) (plain, fault string) {
 	return string(out), ""
 }
 
-// affixes are options whose value becomes a part of files' names, in the middle of a path. They are not checked as paths, so
-// they must not reach into one: with a folder of the right name in the zip, '/../' would leave the scenario.
+// affixes are options whose value becomes a part of files' names. They are not checked as paths, so they must not change one: with
+// a folder of the right name in the zip, '/../' would leave the scenario.
 var affixes = map[string]bool{
 	"output-prefix": true, "output-suffix": true, "save-state.suffix": true,
 	"scale-suffix": true, // of ids, after which SUMO names files

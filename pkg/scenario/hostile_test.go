@@ -56,6 +56,7 @@ func TestNamesAreReadAsSUMOReadsThem(t *testing.T) {
 		"an input called like a URL":           {zip: scenarioOf(t, `<a value="file:/a.xml"/>`, good("file:/a.xml")), refused: "network address"},
 		"an include called like a host":        {zip: within(`<include href="ab:1"/>`, good("d/ab:1")), refused: "network address"},
 		"an input called like a stream":        {zip: scenarioOf(t, `<a value="stdout"/>`, good("stdout")), refused: "stream"},
+		"a folder that is read":                {zip: scenarioOf(t, `<phemlight-path value="phem/"/>`), files: files{"phemlight-path": {"phem/"}}},
 		"a number sign":                        {zip: scenarioOf(t, `<a value="a#b.xml"/>`, good("a#b.xml")), files: files{"additional-files": {"a#b.xml"}}},
 
 		// White space.
@@ -87,24 +88,24 @@ func TestNamesAreReadAsSUMOReadsThem(t *testing.T) {
 		"text too long to be kept":   {zip: scenarioOf(t, "<log>"+noise(maxConfigValue)+"/../../x</log>"), refused: "too long"},
 
 		// Parts of names.
-		"a state's suffix that goes up":       {zip: scenarioOf(t, `<save-state.times value="2"/><save-state.prefix value="st"/><save-state.suffix value="/../../../X.xml"/>`, entryOf("st_2.00/", "")), refused: "part of files' names"},
-		"a state's suffix that is coded":      {zip: scenarioOf(t, `<save-state.suffix value="%2F..%2FX.xml"/>`), refused: "part of files' names"},
-		"a state's suffix that is a port":     {zip: scenarioOf(t, `<save-state.suffix value=":80"/>`), refused: "part of files' names"},
-		"a state's suffix with a variable":    {zip: scenarioOf(t, `<save-state.suffix value="${SUMO_HOME}"/>`), refused: "variable"},
-		"a state's suffix that is the home":   {zip: scenarioOf(t, `<save-state.suffix value="~"/>`), refused: "home folder"},
-		"a state's suffix":                    {zip: scenarioOf(t, `<save-state.suffix value=".xml.gz"/>`), files: files{"save-state.suffix": nil}},
-		"a state's prefix that is a folder":   {zip: scenarioOf(t, `<save-state.prefix value="out/"/>`), refused: "names a folder"},
-		"a state's prefix that goes up":       {zip: scenarioOf(t, `<save-state.prefix value="out%2F..%2F..%2Fx"/>`), refused: "outside the scenario"},
-		"a state's prefix":                    {zip: scenarioOf(t, `<save-state.prefix value="out/st"/>`), files: files{"save-state.prefix": {"out/st"}}, outputs: []string{"out/st"}},
-		"a scale's suffix that goes up":       {zip: scenarioOf(t, `<device.ssm.probability value="1"/><scale value="2"/><scale-suffix value="/../../x"/>`), refused: "part of files' names"},
-		"a scale's suffix that is coded":      {zip: scenarioOf(t, `<scale-suffix value="%2f..%2fx"/>`), refused: "part of files' names"},
-		"a scale's suffix that is a port":     {zip: scenarioOf(t, `<scale-suffix value="x:8"/>`), refused: "part of files' names"},
-		"a scale's suffix":                    {zip: scenarioOf(t, `<scale-suffix value="_"/>`), files: files{"scale-suffix": nil}},
-		"an output's prefix that goes up":     {zip: scenarioOf(t, `<output-prefix value="../x"/>`), refused: "part of files' names"},
-		"an id that is coded":                 {zip: within(`<vehicle id="x%2F..%2F../y"/>`), refused: "contains '..' as a folder"},
-		"an id that is coded throughout":      {zip: within(`<vehicle id="%2f%2E%2e%2f"/>`), refused: "contains '..' as a folder"},
-		"an id with percent signs":            {zip: within(`<vehicle id="100%..x%2F"/>`), files: files{"additional-files": {"d/a.xml"}}},
-		"a flow's id that ends with them": {zip: within(`<flow id="f/.."/>`), refused: "contains '..' as a folder"},
+		"a state's suffix that goes up":     {zip: scenarioOf(t, `<save-state.times value="2"/><save-state.prefix value="st"/><save-state.suffix value="/../../../X.xml"/>`, entryOf("st_2.00/", "")), refused: "part of files' names"},
+		"a state's suffix that is coded":    {zip: scenarioOf(t, `<save-state.suffix value="%2F..%2FX.xml"/>`), refused: "part of files' names"},
+		"a state's suffix that is a port":   {zip: scenarioOf(t, `<save-state.suffix value=":80"/>`), refused: "part of files' names"},
+		"a state's suffix with a variable":  {zip: scenarioOf(t, `<save-state.suffix value="${SUMO_HOME}"/>`), refused: "variable"},
+		"a state's suffix that is the home": {zip: scenarioOf(t, `<save-state.suffix value="~"/>`), refused: "home folder"},
+		"a state's suffix":                  {zip: scenarioOf(t, `<save-state.suffix value=".xml.gz"/>`), files: files{"save-state.suffix": nil}},
+		"a state's prefix that is a folder": {zip: scenarioOf(t, `<save-state.prefix value="out/"/>`), refused: "names a folder"},
+		"a state's prefix that goes up":     {zip: scenarioOf(t, `<save-state.prefix value="out%2F..%2F..%2Fx"/>`), refused: "outside the scenario"},
+		"a state's prefix":                  {zip: scenarioOf(t, `<save-state.prefix value="out/st"/>`), files: files{"save-state.prefix": {"out/st"}}, outputs: []string{"out/st"}},
+		"a scale's suffix that goes up":     {zip: scenarioOf(t, `<device.ssm.probability value="1"/><scale value="2"/><scale-suffix value="/../../x"/>`), refused: "part of files' names"},
+		"a scale's suffix that is coded":    {zip: scenarioOf(t, `<scale-suffix value="%2f..%2fx"/>`), refused: "part of files' names"},
+		"a scale's suffix that is a port":   {zip: scenarioOf(t, `<scale-suffix value="x:8"/>`), refused: "part of files' names"},
+		"a scale's suffix":                  {zip: scenarioOf(t, `<scale-suffix value="_"/>`), files: files{"scale-suffix": nil}},
+		"an output's prefix that goes up":   {zip: scenarioOf(t, `<output-prefix value="../x"/>`), refused: "part of files' names"},
+		"an id that is coded":               {zip: within(`<vehicle id="x%2F..%2F../y"/>`), refused: "contains '..' as a folder"},
+		"an id that is coded throughout":    {zip: within(`<vehicle id="%2f%2E%2e%2f"/>`), refused: "contains '..' as a folder"},
+		"an id with percent signs":          {zip: within(`<vehicle id="100%..x%2F"/>`), files: files{"additional-files": {"d/a.xml"}}},
+		"a flow's id that ends with them":   {zip: within(`<flow id="f/.."/>`), refused: "contains '..' as a folder"},
 
 		// Parameters.
 		"a swarm that logs to /":             {zip: within(`<tlLogic type="swarm"><param key="SWARMLOG" value="/abs/path"/></tlLogic>`), refused: "absolute path"},
@@ -179,13 +180,14 @@ func TestEncodeSaysWhatCannotBeExpressed(t *testing.T) {
 	c := Config{Options: []Option{
 		{Name: "net-file", Files: []string{"50%.xml"}}, {Name: "log", Files: []string{"/dev/null"}, Writes: true}, {Name: "begin", Value: "\n1<"},
 		{Name: "device.toc.file", Files: []string{"50%"}, Writes: true}, {Name: "additional-files", Files: []string{"a", "/own/b"}}, {Name: "seed", Value: "1"},
+		{Name: "phemlight-path", Files: []string{"phem/"}},
 	}}
 	under := func(in, out string) func(string, bool) string {
 		return func(file string, writes bool) string {
 			if writes {
 				return out + file
 			}
-			return in + file
+			return in + strings.TrimSuffix(file, "/")
 		}
 	}
 	leave := func(option string) bool { return option == "seed" }
@@ -196,6 +198,7 @@ func TestEncodeSaysWhatCannotBeExpressed(t *testing.T) {
 <begin value="&#xA;1&lt;"/>
 <device.toc.file value="/out/50%"/>
 <additional-files value="/in:%25/a,/own/b"/>
+<phemlight-path value="/in:%25/phem/"/>
 </configuration>
 `
 	if diff := cmp.Diff(want, string(got)); diff != "" || err != nil {

@@ -144,8 +144,8 @@ func (r Run) command(config string, args []string) (*exec.Cmd, error) {
 	if binary, err = filepath.Abs(binary); err != nil {
 		return nil, err
 	}
-	// The path is relative, as SUMO places some outputs beside it and would decode percent signs in ours; ./ keeps it a path
-	// whatever the folder is called.
+	// SUMO writes some outputs beside its configuration and decodes percent signs in their paths, so the work folder must not be a
+	// part of them; ./ keeps the rest a path, whatever it begins with.
 	args = append([]string{"--configuration-file=./" + config}, args...)
 	// SUMO writes its step lines through C's stdout, which is fully buffered on a pipe: they would arrive some forty at a
 	// time, and a slow run would look dead for minutes. A terminal is no way out (its buffer holds eleven lines).
@@ -210,12 +210,12 @@ func (f folders) locate(file string, writes bool) string {
 	return filepath.Join(f.inputs, file)
 }
 
-// configName is how the configuration that SUMO is given is called, beside the one that was uploaded. Another name is taken when
-// the scenario has this one.
+// configName is the name of the configuration that SUMO reads, beside the uploaded one. A scenario that has a file of this name
+// keeps it, and ours takes another.
 const configName = "sumo-run.sumocfg"
 
-// writeConfig writes the configuration for SUMO into root, SUMO's working folder, and returns its name there. Options that args
-// set are left out: they would have no effect, and not all can be left to SUMO.
+// writeConfig writes the configuration for SUMO into root, SUMO's working folder, and returns its path there. Options that args
+// set are left out, as they would have no effect.
 func (r Run) writeConfig(root *os.Root, chosen scenario.Config, in folders, args []string) (string, error) {
 	if r.wants(simulation.OutputEdgeData) {
 		chosen.Options = withFile(chosen.Options, additionalFiles, filepath.Join(r.Work, edgeDataFile))
