@@ -21,6 +21,7 @@ type run struct {
 	visited map[string]bool // files already followed
 	active  []string        // files that include each other, outermost first
 	outputs map[string]bool
+	read    []Option // what is understood of the configuration
 }
 
 // config judges one configuration.
@@ -45,12 +46,17 @@ func (in *inspection) config(name string) Config {
 		in.fault(name, "is not a SUMO configuration: it begins with <%s>, not with <configuration>", shown(doc.root))
 		return c
 	}
+	if fault := configFault(name); fault != "" {
+		in.fault(name, "%s", fault)
+		return c
+	}
 	r := &run{inspection: in, config: name, values: map[string]string{}, visited: map[string]bool{}, outputs: map[string]bool{}, end: math.Inf(1)}
 	before := r.found
 	r.hazards(name, f.doc)
 	known := r.options(f.doc.settings)
 	c.Begin, c.End = r.interval(known)
 	r.files(known)
+	c.Options = r.read
 	for output := range r.outputs {
 		c.Outputs = append(c.Outputs, output)
 	}
@@ -59,6 +65,24 @@ func (in *inspection) config(name string) Config {
 		c.Network, c.Demand = r.facts()
 	}
 	return c
+}
+
+// configFault says why no run can start with a configuration at this path, or "". SUMO puts the folder before the names in it, and
+// reads both as one: what is special in a name is special in the folder.
+func configFault(name string) string {
+	const cure = ", which SUMO does not take as it is in the path of a configuration: rename the file or folder"
+	dir := path.Dir(name)
+	switch {
+	case strings.Contains(name, ":"):
+		return "contains ':'" + cure
+	case strings.Contains(dir, "%"):
+		return "contains '%'" + cure
+	case strings.Contains(dir, ","):
+		return "contains ','" + cure
+	case strings.Contains(dir, "${"):
+		return "contains '${'" + cure
+	}
+	return ""
 }
 
 // chosen is a setting with the option it sets.
@@ -98,6 +122,9 @@ func (r *run) options(settings []setting) []chosen {
 			r.warn(location, "random has no effect: each run has a fixed seed, so that it can be repeated; choose it with the job's seed")
 		case "output-prefix":
 			r.warn(location, "output-prefix has no effect: each run's results are kept apart")
+		case "language": // SUMO would take a catalogue of messages from the folder of that name
+			r.warn(location, "language has no effect: how a run ended is read from SUMO's log, which is kept in English")
+			continue
 		case "pedestrian.model":
 			if s.value == "remote" {
 				r.fault(location, "the pedestrian model 'remote' connects to another computer, and none can be reached here: choose another model")
@@ -149,31 +176,30 @@ func (r *run) interval(known []chosen) (begin, end *float64) {
 	return begin, end
 }
 
-// files follows all files that the options name.
+// files follows all files that the options name, and records what each option is set to.
 func (r *run) files(known []chosen) {
 	dir := path.Dir(r.config)
 	hasNet := false
 	for _, c := range known {
 		u, ok := c.use()
-		if c.option.name == "output-prefix" {
-			u, ok = write, true
-		}
 		if !ok {
+			r.read = append(r.read, Option{Name: c.option.name, Value: c.value})
 			continue
 		}
+		o := Option{Name: c.option.name, Writes: u.writes()}
 		role := map[string]role{"net-file": roleNet, "route-files": roleRoutes, "additional-files": roleAdditional}[c.option.name]
 		location := at(r.config, c.line)
-		for value := range strings.SplitSeq(c.value, ",") {
-			value = strings.TrimSpace(value)
-			name, fault := place(r.base(dir, u), value, u)
-			switch {
-			case fault != "":
-				r.fault(location, "%s: %s %s", c.option.name, quote(value), fault)
-			case name == "" || c.option.name == "output-prefix":
-			default:
-				r.apply(name, c.option.name, location, u, role)
+		for _, n := range c.names(dir, c.value, u) {
+			if n.fault != "" {
+				r.fault(location, "%s: %s %s", c.option.name, quote(n.text), n.fault)
+				continue
+			}
+			o.Files = append(o.Files, n.name)
+			if n.name != devNull {
+				r.apply(path.Clean(n.name), c.option.name, location, u, role)
 			}
 		}
+		r.read = append(r.read, o)
 		hasNet = hasNet || role == roleNet
 	}
 	if !hasNet {
@@ -191,13 +217,14 @@ func (r *run) files(known []chosen) {
 	}
 }
 
-// base is the folder to which SUMO takes a name as relative that stands in a file in dir. Runs are started in the
+// base is the folder to which SUMO takes a name as relative that stands in an XML file in dir. Runs are started in the
 // scenario's top folder.
 func (r *run) base(dir string, u use) string {
-	switch u {
-	case writeHere:
+	early := CompareVersions(r.version, "1.25") < 0
+	switch {
+	case u == writeHere, u == writeControl && early:
 		return ""
-	case writeByConfig:
+	case u == writeSafety && early:
 		return path.Dir(r.config)
 	}
 	return dir
@@ -205,11 +232,11 @@ func (r *run) base(dir string, u use) string {
 
 // apply takes account of one named file. what says in which option or element it was named.
 func (r *run) apply(name, what, location string, u use, role role) {
-	switch u {
-	case write, writeHere, writeByConfig:
+	switch {
+	case u.writes():
 		r.outputs[name] = true
 		return
-	case mayRead:
+	case u == mayRead:
 		f := r.inspection.files[name]
 		if f == nil {
 			if what == "gui-settings-file" {

@@ -47,7 +47,20 @@ const (
 	// writeByConfig, to that of the configuration.
 	writeHere
 	writeByConfig
+	// writeSafety and writeControl are writeByConfig and writeHere up to SUMO 1.24, and write since 1.25.
+	writeSafety
+	writeControl
 )
+
+func (u use) writes() bool { return u >= write }
+
+// paramUses are the keys of <param> elements that SUMO takes for names of files, in whatever element they stand.
+var paramUses = map[string]use{
+	"file":            write, // of traffic lights: actuated, delay_based, NEMA
+	"SWARMLOG":        writeHere,
+	"device.ssm.file": writeSafety,
+	"device.toc.file": writeControl,
+}
 
 // hazard is an attribute that no simulation needs and that must not reach SUMO.
 type hazard struct {
@@ -97,6 +110,7 @@ type documentReader struct {
 
 	item string // config: the option to which text belongs
 	text []byte
+	cut  bool // text is only the beginning
 	line int
 }
 
@@ -156,7 +170,8 @@ func (d *documentReader) element(e xmlElement) {
 		switch string(a.name) {
 		case "id":
 			// SUMO makes file names out of ids (ssm_<id>.xml); with a folder called 'ssm_..' in the zip, the id '../../x' would leave it.
-			if bytes.Contains(a.value, []byte("..")) && slices.Contains(strings.Split(string(a.value), "/"), "..") {
+			// Up to 1.24 it also decodes percent signs in them.
+			if leavesFolder(a.value) {
 				d.hazard(a.line, "the id "+quote(string(a.value))+" contains '..' as a folder; SUMO names output files after ids: choose another id")
 			}
 		case "emissionClass":
@@ -194,11 +209,19 @@ func (d *documentReader) param(e xmlElement) {
 	if !ok {
 		return
 	}
-	if k := string(key.value); k == "device.ssm.file" {
-		d.ref(e, value, writeByConfig)
-	} else if k == "file" || strings.HasSuffix(k, ".file") || strings.HasSuffix(k, ".output") {
-		d.ref(e, value, writeHere)
+	if u, ok := paramUses[string(key.value)]; ok {
+		d.ref(e, value, u)
 	}
+}
+
+var escapes = strings.NewReplacer("%2e", ".", "%2E", ".", "%2f", "/", "%2F", "/")
+
+// leavesFolder reports whether a name that is made from id may have '..' as a folder.
+func leavesFolder(id []byte) bool {
+	if !bytes.Contains(id, []byte("..")) && !bytes.Contains(id, []byte("%2")) {
+		return false
+	}
+	return slices.Contains(strings.Split(escapes.Replace(string(id)), "/"), "..")
 }
 
 func (d *documentReader) ref(e xmlElement, a xmlAttr, u use) {
@@ -270,7 +293,7 @@ func (d *documentReader) departure(e xmlElement, attr string) {
 // setting reads an element of a configuration as SUMO does: every element whose value or v attribute, or text, is not
 // empty sets the option of its name, wherever it stands.
 func (d *documentReader) setting(e xmlElement) {
-	d.item, d.line, d.text = string(e.name), e.line, d.text[:0]
+	d.item, d.line, d.text, d.cut = string(e.name), e.line, d.text[:0], false
 	for _, a := range e.attrs {
 		if n := string(a.name); n == "value" || n == "v" {
 			d.set(string(a.value), a.cut, a.line)
@@ -279,14 +302,14 @@ func (d *documentReader) setting(e xmlElement) {
 }
 
 func (d *documentReader) characters(run []byte) {
-	if len(d.text)+len(run) <= maxConfigValue {
+	if d.cut = d.cut || len(d.text)+len(run) > maxConfigValue; !d.cut {
 		d.text = append(d.text, run...)
 	}
 }
 
 func (d *documentReader) closed() {
-	if text := string(bytes.TrimSpace(d.text)); d.item != "" && text != "" {
-		d.set(text, false, d.line)
+	if d.item != "" && (d.cut || len(bytes.Trim(d.text, "\n\t ")) > 0) {
+		d.set(string(d.text), d.cut, d.line)
 		d.item, d.text = "", d.text[:0]
 	}
 }
@@ -314,7 +337,7 @@ func parseTime(text string) (seconds float64, ok bool) {
 		return 0, false
 	}
 	for i, part := range parts {
-		n, err := strconv.ParseFloat(part, 64)
+		n, err := strconv.ParseFloat(trimStart(part), 64)
 		if err != nil || math.IsNaN(n) || math.Abs(n) > 1e12 {
 			return 0, false
 		}

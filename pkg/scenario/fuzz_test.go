@@ -162,4 +162,6 @@ func qualified(n xml.Name) string {
 }
 
 // plain drops white space, which the two normalise differently and no option or file name depends on.
-func plain(text string) string { return strings.NewReplacer("\r", "", "\n", "", " ", "").Replace(text) }
+func plain(text string) string {
+	return strings.NewReplacer("\r", "", "\n", "", "\t", "", " ", "").Replace(text)
+}

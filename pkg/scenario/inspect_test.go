@@ -212,7 +212,7 @@ func TestInspectRefuses(t *testing.T) {
 		"an output to a web address":         {zip: option(`<fcd-output value="ftp://x/y"/>`), location: "s.sumocfg:2", message: "is a URL"},
 		"an output to a device":              {zip: option(`<fcd-output value="/dev/stdout"/>`), location: "s.sumocfg:2", message: "not a file"},
 		"an output to the console":           {zip: option(`<fcd-output value="-"/>`), location: "s.sumocfg:2", message: "not a file"},
-		"an output prefix outside":           {zip: option(`<output-prefix value="/tmp/x"/>`), location: "s.sumocfg:2", message: "absolute path"},
+		"an output prefix outside":           {zip: option(`<output-prefix value="/tmp/x"/>`), location: "s.sumocfg:2", message: "must not contain '/'"},
 		"a saved state outside":              {zip: option(`<save-state.prefix value="../x"/>`), location: "s.sumocfg:2", message: "outside the scenario"},
 		"safety measures written outside":    {zip: option(`<device.ssm.file value="../x"/>`), location: "s.sumocfg:2", message: "outside the scenario"},
 		"an output over an input":            {zip: option(`<fcd-output value="r.rou.xml"/>`), location: "s.sumocfg", message: "read and also written"},
@@ -369,10 +369,15 @@ func TestInspectDescribesTheScenario(t *testing.T) {
 	}
 	begin, end, first, last := 60.0, 3600.0, 0.0, 5.0
 	network, demand := &Network{Edges: 1}, &Demand{Vehicles: 2, FirstDeparture: &first, LastDeparture: &last}
+	inputs := []Option{{Name: "net-file", Files: []string{"city/n.net.xml"}}, {Name: "route-files", Files: []string{"city/r.rou.xml"}}}
 	want := Manifest{
 		Configs: []Config{
-			{Path: "city/a.sumocfg", Network: network, Demand: demand},
-			{Path: "city/s.sumocfg", Begin: &begin, End: &end, Outputs: []string{"city/out/s.xml"}, Network: network, Demand: demand},
+			{Path: "city/a.sumocfg", Options: append(slices.Clone(inputs), Option{Name: "end", Value: "-1"}), Network: network, Demand: demand},
+			{
+				Path: "city/s.sumocfg", Begin: &begin, End: &end, Outputs: []string{"city/out/s.xml"}, Network: network, Demand: demand,
+				Options: append(slices.Clone(inputs), Option{Name: "begin", Value: "0:01:00"}, Option{Name: "end", Value: "3600"},
+					Option{Name: "summary-output", Files: []string{"city/out/s.xml"}, Writes: true}),
+			},
 		},
 		Files: []File{
 			{"city/a.sumocfg", int64(len(open))}, {"city/n.net.xml", int64(len(net))},

@@ -119,8 +119,16 @@ func (o *option) use() (u use, ok bool) {
 	return write, o.kind == "FILE"
 }
 
-// valueFault says why SUMO would not take value, or "".
+// valueFault says why SUMO would not take value, or why it must not, or "".
 func (o *option) valueFault(value string) string {
+	switch {
+	case strings.Contains(value, "${"):
+		return "contains a variable (${…}), which SUMO would replace: write the value itself"
+	case strings.HasPrefix(strings.TrimLeft(value, blanks), "~"), strings.Contains(value, ",~"):
+		return "begins with '~', which SUMO would replace by a home folder: write the value itself"
+	case affixes[o.name]:
+		return affixFault(value)
+	}
 	switch o.kind {
 	case "BOOL":
 		switch strings.ToLower(value) {
@@ -129,11 +137,11 @@ func (o *option) valueFault(value string) string {
 		}
 		return "is not true or false"
 	case "INT":
-		if _, err := strconv.ParseInt(value, 10, 32); err != nil {
+		if _, err := strconv.ParseInt(trimStart(value), 10, 32); err != nil {
 			return "is not a whole number"
 		}
 	case "FLOAT":
-		if _, err := strconv.ParseFloat(value, 64); err != nil {
+		if _, err := strconv.ParseFloat(trimStart(value), 64); err != nil {
 			return "is not a number (write a point, not a comma)"
 		}
 	case "TIME":

@@ -10,17 +10,18 @@ import (
 // place returns the path inside the scenario of the file that is named value in folder dir, or why it has none. Both are
 // empty when SUMO would use no file at all.
 func place(dir, value string, u use) (name, fault string) {
-	writes := u == write || u == writeHere || u == writeByConfig
-	lower := strings.ToLower(value)
+	writes := u.writes()
 	switch {
 	case value == "":
 		return "", ""
-	case writes && (lower == "/dev/null" || lower == "nul"):
+	case writes && (value == devNull || value == "nul" || value == "NUL"):
 		return "", ""
-	case u == mayRead && lower == "/dev/null":
+	case u == mayRead && value == devNull:
 		return "", ""
-	case writes && (lower == "-" || lower == "stdout" || lower == "stderr" || strings.HasPrefix(value, "/dev/")):
+	case writes && (streams[strings.ToLower(value)] || strings.HasPrefix(value, "/dev/")):
 		return "", "is not a file: name a file in the scenario's folder, or /dev/null to write nothing"
+	case streams[strings.ToLower(value)]:
+		return "", "is what SUMO calls a stream and not a file: rename the file"
 	case strings.Contains(value, "://"):
 		return "", "is a URL, and there is no network here: put the file into the zip and name it"
 	case strings.ContainsFunc(value, unicode.IsControl):
@@ -35,6 +36,10 @@ func place(dir, value string, u use) (name, fault string) {
 		return "", `contains '\': write '/' between folders`
 	case writes && strings.Contains(value, ":"):
 		return "", "is a network address (host:port), and there is no network here: name a file"
+	case strings.Contains(value, ":"):
+		return "", "contains ':', with which SUMO takes it for a network address: rename the file"
+	case strings.Contains(value, "%") && u == writeSafety:
+		return "", "contains '%', which SUMO's versions read in different ways: choose another name"
 	case len(value) > maxPathValue:
 		return "", "is too long"
 	}
@@ -44,6 +49,9 @@ func place(dir, value string, u use) (name, fault string) {
 	}
 	return name, ""
 }
+
+// streams are names that SUMO does not take for files, in lower case.
+var streams = map[string]bool{"-": true, "stdout": true, "stderr": true, "nul": true}
 
 // nearest guesses which of the names was meant by one that is not there, or returns "".
 func nearest(missing string, names []string) string {

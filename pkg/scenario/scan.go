@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"path"
-	"strings"
 
 	"github.com/sumo-k8/sumo-k8/pkg/problem"
 )
@@ -103,7 +102,7 @@ func ScanNet(ctx context.Context, r io.ReaderAt, size int64, limits Limits, conf
 		}
 		for _, s := range doc.settings {
 			if o := options()[s.name]; o != nil && o.name == "net-file" {
-				net, _ = place(path.Dir(config), strings.TrimSpace(s.value), readXML)
+				net = o.names(path.Dir(config), s.value, readXML)[0].name
 			}
 		}
 		return nil

@@ -99,7 +99,7 @@ func init() {
 	for _, c := range "<&\"'" {
 		endsValue[c] = true
 	}
-	endsText['\t'], endsValue['\t'] = false, false
+	endsText['\t'] = false
 	for c := 'a'; c <= 'z'; c++ {
 		isName[c], isName[c-'a'+'A'], isNameStart[c], isNameStart[c-'a'+'A'] = true, true, true, true
 	}
@@ -198,19 +198,28 @@ func invalidRune(b []byte) int {
 	return bad
 }
 
-// next returns the next byte, or an error at the end.
+// next returns the next byte, or an error at the end. Ends of lines are '\n', however the file writes them.
 func (s *xmlScanner) next() (byte, error) {
 	if s.pos == s.end && !s.fill() {
 		return 0, s.ended()
 	}
 	c := s.buf[s.pos]
 	s.pos++
-	if c < ' ' {
-		if c == '\n' {
-			s.line++
-		} else if c != '\t' && c != '\r' {
-			return 0, malformed("there is a control character (0x%02x)", c)
+	if c >= ' ' {
+		return c, nil
+	}
+	switch c {
+	case '\t':
+	case '\r': // with a '\n' behind it, or alone, it is one end of a line (XML 1.0, 2.11)
+		if (s.pos < s.end || s.fill()) && s.buf[s.pos] == '\n' {
+			s.pos++
 		}
+		c = '\n'
+		s.line++
+	case '\n':
+		s.line++
+	default:
+		return 0, malformed("there is a control character (0x%02x)", c)
 	}
 	return c, nil
 }
@@ -490,7 +499,7 @@ func (s *xmlScanner) attribute(c byte, element []byte) (byte, error) {
 			if s.values, err = s.reference(s.values); err != nil {
 				return 0, err
 			}
-		case '\n', '\r':
+		case '\n', '\t':
 			s.values = append(s.values, ' ')
 		default:
 			s.values = append(s.values, c)

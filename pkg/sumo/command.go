@@ -1,11 +1,11 @@
 package sumo
 
 import (
-	"bufio"
 	"bytes"
 	"encoding/xml"
+	"errors"
 	"fmt"
-	"io"
+	"io/fs"
 	"math"
 	"os"
 	"os/exec"
@@ -15,11 +15,6 @@ import (
 	"strconv"
 	"strings"
 
-	"golang.org/x/text/encoding/charmap"
-	"golang.org/x/text/encoding/unicode"
-	"golang.org/x/text/transform"
-
-	"github.com/sumo-k8/sumo-k8/pkg/problem"
 	"github.com/sumo-k8/sumo-k8/pkg/scenario"
 	"github.com/sumo-k8/sumo-k8/pkg/simulation"
 )
@@ -96,11 +91,10 @@ func (r Run) seed() int64 {
 	return simulation.DefaultSeed
 }
 
-// command is the call of SUMO. An option on the command line beats the same option in the configuration, but none can be
-// unset, so what is unwanted is set to its neutral value.
-func (r Run) command(s settings) (*exec.Cmd, error) {
+// arguments are the options that beat those of the scenario's configuration. None can be unset, so what is unwanted is set to its
+// neutral value.
+func (r Run) arguments(s settings) []string {
 	args := []string{
-		"--configuration-file=" + s.config,
 		// Validation would read external entities and fetch schemas from the network.
 		"--xml-validation=never", "--xml-validation.net=never", "--xml-validation.routes=never",
 		// A TraCI server would listen on all addresses, wait for a client, and not heed SIGTERM meanwhile.
@@ -128,11 +122,6 @@ func (r Run) command(s settings) (*exec.Cmd, error) {
 		// Adds each trip's emissions to tripinfo, from which the summary takes the totals.
 		args = append(args, "--device.emissions.probability=1")
 	}
-	if r.wants(simulation.OutputEdgeData) {
-		// The option replaces the configuration's list, so it must repeat it. The name is relative to the scenario's
-		// folder, where SUMO runs: a comma in the path of the work folder would split it.
-		args = append(args, "--additional-files="+strings.Join(append(slices.Clone(s.additional), "../"+edgeDataFile), ","))
-	}
 	for _, o := range []struct {
 		name  string
 		value *float64
@@ -143,8 +132,14 @@ func (r Run) command(s settings) (*exec.Cmd, error) {
 			args = append(args, "--"+o.name+"="+strconv.FormatFloat(*o.value, 'f', -1, 64))
 		}
 	}
+	return args
+}
 
-	return r.program(args...)
+// command is the call of SUMO on a configuration, named from the run's folder.
+func (r Run) command(config string, args []string) (*exec.Cmd, error) {
+	// SUMO writes some outputs beside its configuration and decodes percent signs in their paths, so the work folder must not be a
+	// part of them; ./ keeps the rest a path, whatever it begins with.
+	return r.program(append([]string{"--configuration-file=./" + config}, args...)...)
 }
 
 // program is a call of SUMO in the run's folder.
@@ -174,7 +169,6 @@ func (r Run) program(args ...string) (*exec.Cmd, error) {
 
 // settings are what we must know of the configuration that runs.
 type settings struct {
-	config     string   // by path inside the scenario
 	additional []string // files, by path inside the scenario
 	routes     []string // files, by path inside the scenario
 	begin      float64  // seconds
@@ -183,110 +177,83 @@ type settings struct {
 	scale      float64
 }
 
-// optionNames maps the names of the options in settings, and their synonyms, to one name each.
-var optionNames = map[string]string{
-	"additional-files": "additional-files", "additional": "additional-files", "a": "additional-files",
-	"route-files": "route-files", "routes": "route-files", "r": "route-files",
-	"step-length": "step-length", "scale": "scale",
+// settingsOf takes from a configuration what its options say. What SUMO would not take either is left to SUMO.
+func settingsOf(c scenario.Config) settings {
+	s := settings{stepLength: 1, scale: 1}
+	for _, o := range c.Options {
+		switch o.Name {
+		case additionalFiles:
+			s.additional = o.Files
+		case "route-files":
+			s.routes = o.Files
+		case "step-length":
+			s.stepLength = positive(o, s.stepLength)
+		case "scale":
+			s.scale = positive(o, s.scale)
+		}
+	}
+	return s
 }
 
-// maxConfig bounds the size of a configuration: a thousand options are 100 KB.
-const maxConfig = 8 << 20
+func positive(o scenario.Option, otherwise float64) float64 {
+	if n, ok := o.Number(); ok && n > 0 {
+		return n
+	}
+	return otherwise
+}
 
-// readSettings reads the options that scenario.Config does not carry. A value stands in an attribute or in the text
-// of its element; sections around the options do not matter.
-func readSettings(root *os.Root, config string) (settings, error) {
-	s := settings{config: config, stepLength: 1, scale: 1}
-	f, err := root.Open(config)
+const additionalFiles = "additional-files"
+
+// configName is how the configuration that SUMO is given is called, beside the place of the one that was uploaded. Another name is
+// taken when the scenario has this one.
+const configName = "sumo-run.sumocfg"
+
+// writeConfig writes the configuration for SUMO and links it into SUMO's working folder, where it returns its name. It lies where
+// SUMO cannot change it, and is read where the uploaded one was, since some outputs go beside it. Options that args set are left
+// out: they would have no effect, and not all can be left to SUMO.
+func (r Run) writeConfig(chosen scenario.Config, args []string) (string, error) {
+	if r.wants(simulation.OutputEdgeData) {
+		chosen.Options = withFile(chosen.Options, additionalFiles, filepath.Join(r.Work, edgeDataFile))
+	}
+	folder := filepath.Join(r.Work, runFolder)
+	locate := func(file string, _ bool) string { return filepath.Join(folder, file) }
+	text, err := chosen.Encode(locate, func(option string) bool {
+		return slices.ContainsFunc(args, func(arg string) bool { return strings.HasPrefix(arg, "--"+option+"=") })
+	})
 	if err != nil {
-		return s, err
+		return "", err
 	}
-	defer f.Close()
-	d := xml.NewDecoder(plainText(io.LimitReader(f, maxConfig)))
-	d.CharsetReader = charsetReader
-	values := map[string]string{}
-	set := func(name, value string) {
-		name, value = optionNames[name], strings.TrimSpace(value)
-		if _, known := values[name]; name != "" && value != "" && !known {
-			values[name] = value
+	file := filepath.Join(r.Work, configFile)
+	if err := os.WriteFile(file, text, 0o644); err != nil {
+		return "", err
+	}
+	run, err := os.OpenRoot(folder)
+	if err != nil {
+		return "", err
+	}
+	defer run.Close()
+	dir := path.Dir(chosen.Path)
+	if err := run.MkdirAll(dir, 0o755); err != nil {
+		return "", err
+	}
+	for name := configName; ; name = "_" + name {
+		err := run.Symlink(file, path.Join(dir, name))
+		if !errors.Is(err, fs.ErrExist) {
+			return path.Join(dir, name), err
 		}
 	}
-	element := ""
-	for {
-		token, err := d.RawToken()
-		if err == io.EOF {
-			break
-		}
-		if err != nil {
-			return s, problem.Wrap(err, problem.ScenarioInvalid, "The configuration %s is not well-formed XML: %v. Mend it, and upload again.", config, err)
-		}
-		switch t := token.(type) {
-		case xml.StartElement:
-			element = t.Name.Local
-			for _, a := range t.Attr {
-				if a.Name.Local == "value" || a.Name.Local == "v" {
-					set(element, a.Value)
-				}
-			}
-		case xml.CharData:
-			set(element, string(t))
-		case xml.EndElement:
-			element = ""
-		}
-	}
-	list := func(name string) []string {
-		var files []string
-		for _, file := range strings.Split(values[name], ",") {
-			if file = strings.TrimSpace(file); file != "" {
-				files = append(files, path.Join(path.Dir(config), file))
-			}
-		}
-		return files
-	}
-	s.additional, s.routes = list("additional-files"), list("route-files")
-	if v, err := strconv.ParseFloat(values["step-length"], 64); err == nil && v > 0 {
-		s.stepLength = v
-	}
-	if v, err := strconv.ParseFloat(values["scale"], 64); err == nil && v > 0 {
-		s.scale = v
-	}
-	return s, nil
 }
 
-// plainText turns UTF-16, with or without its byte order mark, into UTF-8, and drops the mark. All else is left to what
-// the XML declaration says.
-func plainText(r io.Reader) io.Reader {
-	in := bufio.NewReader(r)
-	otherwise := transform.Transformer(transform.Nop)
-	switch first, _ := in.Peek(2); string(first) {
-	case "<\x00":
-		otherwise = unicode.UTF16(unicode.LittleEndian, unicode.IgnoreBOM).NewDecoder()
-	case "\x00<":
-		otherwise = unicode.UTF16(unicode.BigEndian, unicode.IgnoreBOM).NewDecoder()
+// withFile returns options with one more file in the list of files that name is set to.
+func withFile(options []scenario.Option, name, file string) []scenario.Option {
+	options = slices.Clone(options)
+	for i, o := range options {
+		if o.Name == name {
+			options[i].Files = append(slices.Clone(o.Files), file)
+			return options
+		}
 	}
-	return transform.NewReader(in, unicode.BOMOverride(otherwise))
-}
-
-// charsetReader knows the encodings that scenario.Inspect lets pass, besides UTF-8.
-func charsetReader(label string, r io.Reader) (io.Reader, error) {
-	switch strings.ToLower(label) {
-	case "us-ascii", "ascii", "utf-16", "utf-16le", "utf-16be": // plainText has seen to UTF-16
-		return r, nil
-	case "iso-8859-1", "latin1":
-		return charmap.ISO8859_1.NewDecoder().Reader(r), nil
-	case "iso-8859-2":
-		return charmap.ISO8859_2.NewDecoder().Reader(r), nil
-	case "iso-8859-15":
-		return charmap.ISO8859_15.NewDecoder().Reader(r), nil
-	case "windows-1250":
-		return charmap.Windows1250.NewDecoder().Reader(r), nil
-	case "windows-1251":
-		return charmap.Windows1251.NewDecoder().Reader(r), nil
-	case "windows-1252", "cp1252":
-		return charmap.Windows1252.NewDecoder().Reader(r), nil
-	default:
-		return nil, fmt.Errorf("the encoding %q is not supported", label)
-	}
+	return append(options, scenario.Option{Name: name, Files: []string{file}})
 }
 
 // apply sets the interval that will be simulated: the options', else the configuration's.

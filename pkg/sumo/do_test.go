@@ -2,39 +2,47 @@ package sumo
 
 import (
 	"archive/zip"
+	"bytes"
+	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	"github.com/sumo-k8/sumo-k8/pkg/scenario"
 	"github.com/sumo-k8/sumo-k8/pkg/simulation"
 )
 
 // zipped writes f, under a folder, to a zip file.
 func zipped(t *testing.T, f files) string {
 	t.Helper()
-	name := filepath.Join(t.TempDir(), "scenario.zip")
-	out, err := os.Create(name)
+	data, err := f.zip("city/")
 	if err != nil {
 		t.Fatal(err)
 	}
-	z := zip.NewWriter(out)
-	for name, text := range f {
-		w, err := z.Create("city/" + name)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if _, err := w.Write([]byte(text)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := z.Close(); err != nil {
-		t.Fatal(err)
-	}
-	if err := out.Close(); err != nil {
+	name := filepath.Join(t.TempDir(), "scenario.zip")
+	if err := os.WriteFile(name, data, 0o644); err != nil {
 		t.Fatal(err)
 	}
 	return name
+}
+
+// zip is a zip of f, in a folder.
+func (f files) zip(folder string) ([]byte, error) {
+	var out bytes.Buffer
+	z := zip.NewWriter(&out)
+	for name, text := range f {
+		w, err := z.Create(folder + name)
+		if err != nil {
+			return nil, err
+		}
+		if _, err := w.Write([]byte(text)); err != nil {
+			return nil, err
+		}
+	}
+	err := z.Close()
+	return out.Bytes(), err
 }
 
 func TestDoRunsAZippedScenario(t *testing.T) {
@@ -98,5 +106,47 @@ func TestDoTellsWhatIsWrongWithAScenario(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+func TestAWorkFolderThatSUMOCannotBeGivenIsReported(t *testing.T) {
+	t.Parallel()
+	r := newRun(t)
+	r.Work = filepath.Join(r.Work, "a,b")
+	r.Scenario = zipped(t, road(t, "", oneVehicle))
+	if got := r.Do(t.Context()); got.Reason != simulation.InternalError || !strings.Contains(got.Message, "contains ','") {
+		t.Errorf("got %q: %s", got.Reason, got.Message)
+	}
+}
+
+func TestSUMONeverOpensTheUploadedConfiguration(t *testing.T) {
+	t.Parallel()
+	scene := road(t, `<output><vehroute-output value="made/%72outes.xml"/></output>`, oneVehicle)
+	scene[configName] = "not ours" // the name is not reserved
+	r := newRun(t)
+	r.Scenario = zipped(t, scene)
+	r.Options.ConfigFile = "city/run.sumocfg"
+	r.Options.Outputs = []simulation.Output{simulation.OutputEdgeData}
+	got := result{r.perform(t.Context(), func(ctx context.Context, root *os.Root) (scenario.Config, error) {
+		data, err := scene.zip("city/")
+		if err != nil {
+			return scenario.Config{}, err
+		}
+		manifest, _ := scenario.Inspect(ctx, bytes.NewReader(data), int64(len(data)), r.Limits) // the other configuration is no good
+		chosen, err := manifest.ChooseConfig(r.Options.ConfigFile)
+		if err != nil {
+			return chosen, err
+		}
+		zip := bytes.NewReader(data)
+		return chosen, errors.Join(scenario.Extract(ctx, zip, zip.Size(), r.Limits, root), root.Remove("city/run.sumocfg"))
+	}), r}
+	if !got.Succeeded() {
+		t.Fatalf("%s: %s", got.Reason, got.Message)
+	}
+	if text := got.read(t, "scenario/city/made/routes.xml"); !strings.Contains(text, `<vehicle id="v"`) {
+		t.Errorf("the scenario's own output:\n%s", text)
+	}
+	if text, err := os.ReadFile(filepath.Join(r.Work, scenarioFolder, "city", configName)); err != nil || string(text) != "not ours" {
+		t.Errorf("the scenario's file is now %q, %v", text, err)
 	}
 }

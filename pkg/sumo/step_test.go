@@ -10,8 +10,6 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-	"golang.org/x/text/encoding/charmap"
-	"golang.org/x/text/encoding/unicode"
 	"pgregory.net/rapid"
 
 	"github.com/sumo-k8/sumo-k8/pkg/scenario"
@@ -162,46 +160,24 @@ func TestEdgeDataHasAHundredIntervalsAtMost(t *testing.T) {
 	}
 }
 
-func TestReadSettings(t *testing.T) {
+func TestSettingsAreThoseOfTheOptions(t *testing.T) {
 	t.Parallel()
-	const ascii = `<configuration><input><additional-files value="a.xml, ../b.xml,"/><r>x.rou.xml</r></input>` +
-		`<step-length v="0.5"/><scale value="2"/><unknown value="1"/></configuration>`
-	utf16 := func(order unicode.Endianness, mark unicode.BOMPolicy) string {
-		text, err := unicode.UTF16(order, mark).NewEncoder().String(`<?xml version="1.0" encoding="UTF-16"?>` + ascii)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return text
-	}
-	latin1, err := charmap.ISO8859_1.NewEncoder().String(`<?xml version="1.0" encoding="ISO-8859-1"?><c><a value="straße.xml"/></c>`)
-	if err != nil {
-		t.Fatal(err)
-	}
-	full := settings{config: "sub/run.sumocfg", additional: []string{"sub/a.xml", "b.xml"}, routes: []string{"sub/x.rou.xml"}, stepLength: 0.5, scale: 2}
 	for name, tc := range map[string]struct {
-		text string
-		want settings
+		options []scenario.Option
+		want    settings
 	}{
-		"sections, synonyms and text":      {ascii, full},
-		"UTF-8 with its mark":              {"\ufeff" + ascii, full},
-		"UTF-16, little end first":         {utf16(unicode.LittleEndian, unicode.UseBOM), full},
-		"UTF-16, big end first":            {utf16(unicode.BigEndian, unicode.UseBOM), full},
-		"UTF-16 without its mark":          {utf16(unicode.LittleEndian, unicode.IgnoreBOM), full},
-		"big-endian UTF-16 without a mark": {utf16(unicode.BigEndian, unicode.IgnoreBOM), full},
-		"ISO-8859-1":                       {latin1, settings{config: "sub/run.sumocfg", additional: []string{"sub/straße.xml"}, stepLength: 1, scale: 1}},
-		"nonsense is left to SUMO":         {`<c><step-length value="long"/><scale value="-1"/></c>`, settings{config: "sub/run.sumocfg", stepLength: 1, scale: 1}},
+		"none": {nil, settings{stepLength: 1, scale: 1}},
+		"all": {[]scenario.Option{
+			{Name: "additional-files", Files: []string{"sub/a.xml", "b.xml"}}, {Name: "route-files", Files: []string{"sub/x.rou.xml"}},
+			{Name: "step-length", Value: "0:00:00.5"}, {Name: "scale", Value: " 2"}, {Name: "threads", Value: "3"},
+		}, settings{additional: []string{"sub/a.xml", "b.xml"}, routes: []string{"sub/x.rou.xml"}, stepLength: 0.5, scale: 2}},
+		"nonsense is left to SUMO": {
+			[]scenario.Option{{Name: "step-length", Value: "long"}, {Name: "scale", Value: "-1"}}, settings{stepLength: 1, scale: 1},
+		},
 	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			root := folder(t, files{"sub/run.sumocfg": tc.text})
-			got, err := readSettings(root, "sub/run.sumocfg")
-			if err != nil {
-				t.Fatal(err)
-			}
-			if diff := cmp.Diff(tc.want, got, cmp.AllowUnexported(settings{})); diff != "" {
-				t.Error(diff)
-			}
-		})
+		if diff := cmp.Diff(tc.want, settingsOf(scenario.Config{Options: tc.options}), cmp.AllowUnexported(settings{})); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", name, diff)
+		}
 	}
 }
 

@@ -176,12 +176,11 @@ func (r Run) simulate(ctx context.Context, unpack unpacker, log *logbook, progre
 		}
 		return failed(blame(err, "The scenario could not be unpacked"))
 	}
-	settings, err := readSettings(root, chosen.Path)
-	if err != nil {
-		return failed(blame(err, "The configuration could not be read"))
-	}
+	settings := settingsOf(chosen)
 	settings.apply(chosen, r.Options)
-	if err := r.prepare(root, chosen, settings); err != nil {
+	args := r.arguments(settings)
+	config, err := r.prepare(root, chosen, settings, args)
+	if err != nil {
 		return failed(blame(err, "The folder of the run could not be prepared"))
 	}
 
@@ -190,7 +189,7 @@ func (r Run) simulate(ctx context.Context, unpack unpacker, log *logbook, progre
 	if settings.end == nil {
 		go mon.countDemand(ctx, root, settings)
 	}
-	fate, err := r.execute(ctx, settings, mon)
+	fate, err := r.execute(ctx, config, args, mon)
 	if err != nil {
 		return failed(blame(err, "SUMO could not be started"))
 	}
@@ -240,20 +239,23 @@ func (r Run) unpack(ctx context.Context, root *os.Root) (scenario.Config, error)
 	return chosen, scenario.Extract(ctx, f, info.Size(), r.Limits, root)
 }
 
-// prepare makes the folder in which SUMO runs, and asks for edgedata.
-func (r Run) prepare(root *os.Root, chosen scenario.Config, s settings) error {
+// prepare makes the folder in which SUMO runs, asks for edgedata, and writes the configuration. It returns the name of that.
+func (r Run) prepare(root *os.Root, chosen scenario.Config, s settings, args []string) (config string, err error) {
 	if err := r.plant(root, chosen.Outputs); err != nil {
-		return err
+		return "", err
 	}
-	if !r.wants(simulation.OutputEdgeData) {
-		return nil
+	if r.wants(simulation.OutputEdgeData) {
+		request := edgeDataRequest(filepath.Join(r.Work, resultFolder), s.edgeDataPeriod())
+		if err := os.WriteFile(filepath.Join(r.Work, edgeDataFile), request, 0o644); err != nil {
+			return "", err
+		}
 	}
-	return os.WriteFile(filepath.Join(r.Work, edgeDataFile), edgeDataRequest(filepath.Join(r.Work, resultFolder), s.edgeDataPeriod()), 0o644)
+	return r.writeConfig(chosen, args)
 }
 
 // execute runs SUMO to its end. An error means that it could not be started.
-func (r Run) execute(ctx context.Context, s settings, mon *monitor) (fate, error) {
-	cmd, err := r.command(s)
+func (r Run) execute(ctx context.Context, config string, args []string, mon *monitor) (fate, error) {
+	cmd, err := r.command(config, args)
 	if err != nil {
 		return fate{}, err
 	}

@@ -13,6 +13,7 @@ import (
 const (
 	scenarioFolder = "scenario"         // the unpacked zip
 	edgeDataFile   = "edgedata.add.xml" // asks SUMO for the edgedata output
+	configFile     = "run.sumocfg"      // what SUMO is to do
 	runFolder      = "run"              // where SUMO runs: links to the scenario's files, beside which it writes
 	resultFolder   = "results"          // the outputs that we ask SUMO for
 )

@@ -32,7 +32,7 @@ func (r Run) wall(cmd *exec.Cmd) confine.Wall {
 	if binary, err := exec.LookPath(r.Binary); err == nil {
 		w.Read = append(w.Read, binary, ownLibraries(binary))
 	}
-	for _, name := range []string{scenarioFolder, edgeDataFile} {
+	for _, name := range []string{scenarioFolder, edgeDataFile, configFile} {
 		w.Read = append(w.Read, filepath.Join(r.Work, name))
 	}
 	for _, name := range []string{runFolder, resultFolder} {

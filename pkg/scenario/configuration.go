@@ -1,0 +1,229 @@
+package scenario
+
+import (
+	"bytes"
+	"encoding/xml"
+	"fmt"
+	"path"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+)
+
+// Option is one option of a configuration, as SUMO understands it.
+type Option struct {
+	// Name is SUMO's own; synonyms lead to it.
+	Name string
+	// Value is what the option is set to, unless it names files.
+	Value string
+	// Files are those that the option names, by path inside the scenario. Absolute paths are outside it: /dev/null, and files that
+	// the caller adds.
+	Files []string
+	// Writes says that SUMO writes the files; otherwise it reads them.
+	Writes bool
+}
+
+// Number returns the value of an option that is a number or a time (in seconds); ok is false when it is neither.
+func (o Option) Number() (n float64, ok bool) {
+	if known := options()[o.Name]; known != nil && known.kind == "TIME" {
+		return parseTime(o.Value)
+	}
+	n, err := strconv.ParseFloat(trimStart(o.Value), 64)
+	return n, err == nil
+}
+
+// Option returns the option with SUMO's name; ok is false when the configuration does not set it.
+func (c Config) Option(name string) (o Option, ok bool) {
+	for _, o := range c.Options {
+		if o.Name == name {
+			return o, true
+		}
+	}
+	return Option{}, false
+}
+
+// Encode writes the configuration that SUMO reads in place of the uploaded one, of which there is thus no second reading that
+// could differ from ours. locate returns the absolute path of a file of the scenario; options for which leave is true are left out.
+//
+// It must lie in the folder of the uploaded one, and SUMO must be started in the scenario's top folder: names of outputs in other
+// files (device.ssm.file, device.toc.file) are relative to these.
+func (c Config) Encode(locate func(file string, writes bool) string, leave func(option string) bool) ([]byte, error) {
+	var b bytes.Buffer
+	b.WriteString("<configuration>\n")
+	for _, o := range c.Options {
+		if leave(o.Name) {
+			continue
+		}
+		value := o.Value
+		if len(o.Files) > 0 {
+			names := make([]string, len(o.Files))
+			for i, file := range o.Files {
+				if inside := file; !path.IsAbs(file) {
+					file = locate(inside, o.Writes)
+					if strings.HasSuffix(inside, "/") && !strings.HasSuffix(file, "/") {
+						file += "/"
+					}
+				}
+				if fault := inexpressible(file, o.Writes); fault != "" {
+					return nil, fmt.Errorf("the path %q cannot be given to SUMO as %s: it %s", file, o.Name, fault)
+				}
+				names[i] = file
+			}
+			if value = strings.Join(names, ","); decodesPercent(o.Name) {
+				value = strings.ReplaceAll(value, "%", "%25")
+			}
+		}
+		b.WriteString("<" + o.Name + ` value="`)
+		_ = xml.EscapeText(&b, []byte(value)) // a bytes.Buffer takes all
+		b.WriteString("\"/>\n")
+	}
+	b.WriteString("</configuration>\n")
+	return b.Bytes(), nil
+}
+
+// inexpressible says why no configuration can name a file by this absolute path, or "".
+func inexpressible(file string, writes bool) string {
+	switch {
+	case !path.IsAbs(file):
+		return "is not absolute"
+	case strings.Contains(file, ","):
+		return "contains ',', which separates names"
+	case writes && strings.Contains(file, ":"):
+		return "contains ':', which makes it a network address"
+	case strings.Contains(file, "${"):
+		return "contains ${, which begins a variable"
+	case strings.Contains(file, `\`):
+		return `contains '\', which separates folders`
+	case strings.TrimRight(file, blanks) != file:
+		return "ends with a blank, which SUMO drops"
+	case !isText(file):
+		return "contains control characters"
+	}
+	return ""
+}
+
+// isText reports whether XML can hold text, on one line.
+func isText(text string) bool {
+	return utf8.ValidString(text) && !strings.ContainsFunc(text, func(r rune) bool { return r < ' ' || r == 0x7F || !isXMLChar(r) })
+}
+
+// blanks are what SUMO drops around the names in a list.
+const blanks = " \t\n\r"
+
+// trimStart drops the white space that SUMO, as C does, passes over before a number.
+func trimStart(text string) string { return strings.TrimLeft(text, " \t\n\r\v\f") }
+
+// named is one file that the value of an option names.
+type named struct {
+	text  string // as the configuration has it
+	name  string // path inside the scenario; devNull for none
+	fault string // why it has no such path
+}
+
+// devNull is where SUMO writes what nobody wants.
+const devNull = "/dev/null"
+
+// names reads the value of o as SUMO does: which files it names in a configuration in folder dir. u is o's use.
+func (o *option) names(dir, value string, u use) []named {
+	if u == writeHere {
+		dir = ""
+	}
+	texts := []string{value}
+	if o.kind == "FILE" {
+		texts = strings.Split(value, ",")
+	}
+	list := make([]named, len(texts))
+	for i, text := range texts {
+		list[i] = o.named(dir, text, u, len(texts) > 1)
+	}
+	return list
+}
+
+func (o *option) named(dir, text string, u use, several bool) named {
+	if o.kind == "FILE" {
+		text = strings.Trim(text, blanks)
+	}
+	n := named{text: text}
+	switch {
+	case text == "" && several:
+		n.fault = "stands between, before or behind commas and names no file: remove the comma too many"
+		return n
+	case text == "":
+		n.fault = "names no file: name one, or remove the option"
+		return n
+	case several && u.writes() && o.name != "save-state.files":
+		n.fault = "is one of several, but this option names one file: choose a name without a comma"
+		return n
+	}
+	plain := text
+	if decodesPercent(o.name) {
+		if plain, n.fault = decodePercent(text); n.fault != "" {
+			return n
+		}
+	}
+	n.name, n.fault = place(dir, plain, u)
+	switch {
+	case n.fault != "":
+	case plain != text && (n.name == "" || strings.Trim(plain, blanks) != plain):
+		n.fault = "hides a blank or a device behind percent signs: write the name itself"
+	case n.name == "":
+		n.name = devNull
+	case strings.HasSuffix(plain, "/") && u == mayRead: // a folder, to which SUMO may append names as it is written
+		n.name += "/"
+	case strings.HasSuffix(plain, "/"), n.name == ".":
+		n.fault = "names a folder: name a file"
+	default:
+		if fault := inexpressible("/"+n.name, u.writes()); fault != "" {
+			n.fault = fault + ": choose another name"
+		}
+	}
+	return n
+}
+
+// decodesPercent reports whether SUMO decodes percent signs in the names of an option. Those of type FILE it decodes when it
+// loads the configuration, device.ssm.file when a vehicle departs.
+func decodesPercent(option string) bool {
+	o := options()[option]
+	return o != nil && (o.kind == "FILE" || o.name == "device.ssm.file")
+}
+
+// decodePercent reads %41 as SUMO does, which expects two digits. At the first percent sign without any it gives up, with a
+// warning, and takes the whole name as it is written. A single digit, sign or blank it reads in ways of its own, which are refused.
+func decodePercent(text string) (plain, fault string) {
+	var out []byte
+	for i := 0; i < len(text); i++ {
+		if text[i] != '%' {
+			out = append(out, text[i])
+			continue
+		}
+		if i+2 < len(text) {
+			if c, err := strconv.ParseUint(text[i+1:i+3], 16, 8); err == nil {
+				out = append(out, byte(c))
+				i += 2
+				continue
+			}
+		}
+		if next := text[i+1:]; next != "" && !strings.ContainsRune("0123456789abcdefABCDEF+-\t\n\v\f\r ", rune(next[0])) {
+			return text, ""
+		}
+		return "", "contains '%' without two hexadecimal digits behind it: write %25 for a percent sign"
+	}
+	if !isText(string(out)) {
+		return "", "hides control characters behind percent signs: rename the file"
+	}
+	return string(out), ""
+}
+
+// affixes are options whose value becomes a part of files' names. They are not checked as paths, so they must not change one: with
+// a folder of the right name in the zip, '/../' would leave the scenario.
+var affixes = map[string]bool{
+	"output-prefix": true, "output-suffix": true, "save-state.suffix": true,
+	"scale-suffix": true, // of ids, after which SUMO names files
+}
+
+func affixFault(value string) string {
+	if strings.ContainsAny(value, `/:\%`) || !isText(value) {
+		return "becomes a part of files' names and must not contain '/', ':', '%' or control characters: write a plain word"
+	}
+	return ""
+}

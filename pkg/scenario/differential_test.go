@@ -1,0 +1,323 @@
+package scenario
+
+import (
+	"encoding/xml"
+	"fmt"
+	"io/fs"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// FuzzReading holds our reading of a configuration, and of an additional file, to SUMO's. SUMO runs it as it was uploaded, then what we write in its place: when the
+// check lets it pass and SUMO can run it, both must read and write exactly the files that we understand. Values that name no files are
+// compared with those that SUMO itself saves.
+func FuzzReading(f *testing.F) {
+	network, err := realNet()
+	if err != nil {
+		f.Fatal(err)
+	}
+	for seed := range uint64(20) {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, seed uint64) { // a number, as the fuzzer would spend its time on shortening text
+		r := rand.New(rand.NewPCG(seed, 0))
+		compareReadings(t, network, generate(r), generateAdditional(r))
+	})
+}
+
+// TestReadingsAgree is FuzzReading on values that are known to be read in a way of their own.
+func TestReadingsAgree(t *testing.T) {
+	t.Parallel()
+	network, err := realNet()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, body := range []string{
+		`<log value="%61.txt"/>`, `<log value=" e/a b.txt "/>`, "<log value='a\r\n.txt'/>", "<log value='a\n\n.txt'/>", "<log value='a\t.txt'/>",
+		"<log>\r\n a.txt\r\n</log>", "<log>a<!-- -->b</log>", "<log>a<![CDATA[ & ]]>b</log>", "<log>a<begin/>1</log>", "<log> <b/>1</log>",
+		`<log x:value="a" value="b"/>`, `<log value="e/../a"/>`, `<log value="50%.txt"/>`, `<log value="%2561.txt"/>`, `<log value="%5b%20%5D"/>`,
+		`<log value="nul"/>`, `<log value="/dev/null"/>`, `<log value="a~b"/>`, `<log value="é&#160;"/>`, `<log value="a#b?c"/>`,
+		`<log value="&quot;&lt;&amp;&apos;"/>`, `<a value="%61"/>`, `<a value="a , e/b.xml"/>`, `<a value="../a,a%20b"/>`, `<a>e/../a</a>`,
+		`<a value="x%2561"/>`, `<save-state.times value="0"/><save-state.prefix value="e/s"/><save-state.suffix value=".xml"/>`,
+		`<save-state.times value="0,1"/><save-state.files value="e/s%61.xml,t"/>`, `<begin value=" 0"/>`, "<begin>\n0</begin>",
+	} {
+		t.Run(body, func(t *testing.T) {
+			t.Parallel()
+			if !compareReadings(t, network, body, "") {
+				t.Error("SUMO or the check refused it")
+			}
+		})
+	}
+}
+
+// pieces are what names are made of.
+var pieces = []string{
+	"a", "a", "a", "b.xml", "b.xml", "e/", "e/", "s", "/", "..", "../", "%2F", "%61", "%2e", "%2E%2e/", "%", "%2", "%25", "%2C", ",", " ", "%20", "&#13;", "&#9;", "&#10;", "\r\n",
+	"\n", "\t", "\r", "~", "%7E", "$", "${PID}", "${X}", "%24{X}", ":", "%3A", "localhost:9", `\`, "-", "stdout", "NUL", "/dev/null", "é", "&#160;", ".",
+	"&amp;", ";", "#", "file:", "//", "0", "+", "x", "&lt;", "%00", "%ff",
+}
+
+// value is the name of a file in some disguise, with wild pieces in it now and then.
+func value(r *rand.Rand) string {
+	names := append([]string{"out", "e/out", "./out", "e/../out"}, marked...)
+	var b strings.Builder
+	wild := func() {
+		if r.IntN(4) == 0 {
+			b.WriteString(pieces[r.IntN(len(pieces))])
+		}
+	}
+	wild()
+	for _, c := range []byte(names[r.IntN(len(names))]) {
+		switch {
+		case c == '%' || r.IntN(6) == 0:
+			fmt.Fprintf(&b, []string{"%%%02x", "%%%02X"}[r.IntN(2)], c)
+		default:
+			b.WriteByte(c)
+		}
+	}
+	wild()
+	return b.String()
+}
+
+// marked are files that may be read; each leaves a mark beside it. They lie beside the configuration, and two of them above it.
+var marked = []string{"a", "b.xml", "e/a", "e/b.xml", "a b", "x%61", "é", "../a", "../e/a"}
+
+// generate makes some options of a configuration.
+func generate(r *rand.Rand) string {
+	options := []string{
+		"log", "message-log", "fcd-output", "summary-output", "tripinfo", "additional-files", "a", "save-state.prefix", "save-state.suffix", "l", "begin", "scale", "precision", "no-warnings", "xml:log", "random", "output-prefix", "routing-algorithm",
+	}
+	plain := map[string][]string{
+		"begin": {"0", " 1", "0:0:1", "1.5"}, "scale": {"2", "0x1", "1e0"}, "precision": {"3", "+2"}, "no-warnings": {"true", "X", "-"},
+		"random": {"t"}, "output-prefix": {"p", " p ", "&amp;"}, "save-state.suffix": {".xml", " x", "é"}, "routing-algorithm": {"astar", "CH"},
+	}
+	var b strings.Builder
+	for range 1 + r.IntN(3) {
+		name, v := options[r.IntN(len(options))], value(r)
+		if plain[name] != nil && r.IntN(4) > 0 {
+			v = plain[name][r.IntN(len(plain[name]))]
+		}
+		if name == "save-state.prefix" {
+			b.WriteString(`<save-state.times value="0"/>`)
+		}
+		switch r.IntN(8) {
+		case 0:
+			b.WriteString("<" + name + ` v="` + v + `"/>`)
+		case 1:
+			b.WriteString("<" + name + ">" + v + "</" + name + ">")
+		case 2:
+			half := len(v) / 2
+			for half > 0 && (v[half] >= 0x80 || strings.ContainsAny(v, "&\u00e9")) {
+				half--
+			}
+			b.WriteString("<" + name + ">" + v[:half] + "<!-- x -->" + v[half:] + "</" + name + ">")
+		case 3:
+			b.WriteString("<" + name + " x:value='a' value='" + v + "'>\r\n</" + name + ">")
+		case 4:
+			b.WriteString("<section>" + "<" + name + "> <begin/>" + v + "</" + name + "></section>")
+		case 5:
+			b.WriteString("<" + name + "><![CDATA[" + v + "]]></" + name + ">")
+		default:
+			b.WriteString("<" + name + ` value="` + v + `"/>`)
+		}
+	}
+	return b.String()
+}
+
+// generateAdditional makes some elements of an additional file, or none.
+func generateAdditional(r *rand.Rand) string {
+	var b strings.Builder
+	for i := range r.IntN(3) {
+		if r.IntN(2) == 0 {
+			b.WriteString(`<include href="` + value(r) + `"/>`)
+		} else {
+			b.WriteString(`<edgeData id="` + strconv.Itoa(i) + `" file="` + value(r) + `"/>`)
+		}
+	}
+	return b.String()
+}
+
+// compareReadings reports whether there was anything to compare: neither the check nor SUMO refused the options.
+func compareReadings(t *testing.T, network, body, additional string) bool {
+	if additional != "" {
+		body += `<a value="gen.xml"/>`
+	}
+	parts := []part{
+		entryOf("d/n.net.xml", network), entryOf("e/", ""), entryOf("d/e/", ""), entryOf("d/gen.xml", "<additional>"+additional+"</additional>"),
+		entryOf("d/s.sumocfg", `<configuration><net-file value="n.net.xml"/><end value="2"/>`+body+`</configuration>`),
+	}
+	for _, name := range marked {
+		name = path.Join("d", name)
+		parts = append(parts, entryOf(name, `<additional><edgeData id="`+name+`" file="mark.`+path.Base(name)+`"/></additional>`))
+	}
+	data := zipOf(t, parts...)
+	limits := DefaultLimits()
+	m, refused := inspect(t, data, limits)
+	if refused != nil {
+		checkProblem(t, refused)
+		return false
+	}
+	c := m.Configs[0]
+	named := map[string]string{}
+	for _, o := range c.Options {
+		named[o.Name] = o.Value
+	}
+	expected := append([]string{}, c.Outputs...)
+	if prefix, ok := c.Option("save-state.prefix"); ok && prefix.Files[0] != devNull {
+		suffix := named["save-state.suffix"]
+		if suffix == "" {
+			suffix = ".xml.gz"
+		}
+		expected[slices.Index(expected, prefix.Files[0])] += "_0.00" + suffix
+	}
+
+	uploaded := unpackDeep(t, data, c.Outputs)
+	made, printed, ok := runIn(t, uploaded, "-c", "d/s.sumocfg")
+	written := unpackDeep(t, data, c.Outputs)
+	text, err := c.Encode(func(file string, _ bool) string { return filepath.Join(written, file) }, func(string) bool { return false })
+	if err != nil {
+		t.Fatalf("%q cannot be written: %v", body, err)
+	}
+	if err := os.WriteFile(filepath.Join(written, "d/ours.sumocfg"), text, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	ours, printedOurs, okOurs := runIn(t, written, "-c", "./d/ours.sumocfg")
+	if !ok {
+		return false // what SUMO cannot run has no reading; that nothing was left outside is checked
+	}
+	if !okOurs {
+		t.Fatalf("%q runs, but not what we wrote:\n%s\n%s", body, text, printedOurs)
+	}
+	if diff := cmp.Diff(made, ours); diff != "" {
+		t.Errorf("%q, %q (-uploaded +ours):\n%s\n%s", body, additional, diff, text)
+	}
+	if slices.Sort(expected); !slices.Equal(slices.Compact(expected), made) {
+		t.Errorf("%q, %q: SUMO made %q, and we understand %q\n%s", body, additional, made, expected, printed)
+	}
+
+	if out, ok := sumoIn(t, uploaded, "-c", "d/s.sumocfg", "--save-configuration", "saved.xml"); !ok {
+		t.Fatalf("%q cannot be saved: %s", body, out)
+	}
+	saved, err := os.ReadFile(filepath.Join(uploaded, "saved.xml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	theirs := map[string]string{}
+	for d := xml.NewDecoder(strings.NewReader(string(saved))); ; {
+		token, err := d.Token()
+		if err != nil {
+			break
+		}
+		if e, ok := token.(xml.StartElement); ok && len(e.Attr) == 1 && e.Attr[0].Name.Local == "value" {
+			theirs[e.Name.Local] = e.Attr[0].Value
+		}
+	}
+	for name := range options() {
+		if _, set := named[name]; !set && theirs[name] != "" {
+			t.Errorf("%q: SUMO reads %s as %q, which we don't see", body, name, theirs[name])
+		}
+	}
+	for _, o := range c.Options {
+		value, set := theirs[o.Name]
+		if !set {
+			t.Errorf("%q: SUMO has no %s", body, o.Name)
+		}
+		if want := strings.Map(printable, o.Value); len(o.Files) == 0 && want != value {
+			t.Errorf("%q: SUMO reads %s as %q, we as %q", body, o.Name, value, want)
+		}
+	}
+	return true
+}
+
+// printable drops what SUMO drops when it saves.
+func printable(r rune) rune {
+	if r < ' ' {
+		return -1
+	}
+	return r
+}
+
+// unpackDeep unpacks a scenario some folders deep in one of its own, and makes the folders of its outputs, as is done for a run.
+func unpackDeep(t *testing.T, data []byte, outputs []string) string {
+	t.Helper()
+	top, err := os.MkdirTemp("", "reading")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(top) })
+	dir := filepath.Join(top, "1", "2", "3", "4")
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := extract(t, data, dir); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range outputs {
+		if err := os.MkdirAll(filepath.Join(dir, path.Dir(name)), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return dir
+}
+
+// sumoIn runs SUMO with nothing in its environment but what runs have.
+func sumoIn(t *testing.T, dir string, args ...string) (output string, ok bool) {
+	t.Helper()
+	home := os.Getenv("SUMO_HOME")
+	if home == "" {
+		home = "/usr/share/sumo"
+	}
+	cmd := exec.CommandContext(t.Context(), "sumo", args...)
+	cmd.Dir, cmd.Env = dir, []string{"SUMO_HOME=" + home, "LC_ALL=C.UTF-8"}
+	out, err := cmd.CombinedOutput()
+	return string(out), err == nil
+}
+
+// runIn runs SUMO in a scenario made by unpackDeep, and returns the files that it wrote. Files outside fail the test.
+func runIn(t *testing.T, dir string, args ...string) (made []string, output string, ok bool) {
+	t.Helper()
+	before := map[string]time.Time{}
+	list := func(visit func(name string, written time.Time)) {
+		top := dir
+		for range 4 {
+			top = filepath.Dir(top)
+		}
+		if err := filepath.WalkDir(top, func(p string, d fs.DirEntry, err error) error {
+			if err != nil || d.IsDir() {
+				return err
+			}
+			info, err := d.Info()
+			if err == nil {
+				visit(p, info.ModTime())
+			}
+			return err
+		}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	list(func(p string, written time.Time) { before[p] = written })
+	output, ok = sumoIn(t, dir, append(args, "-X", "never", "--no-step-log", "--output-prefix=", "--random=false")...)
+	made = []string{}
+	list(func(p string, written time.Time) {
+		if was, known := before[p]; known && was.Equal(written) {
+			return
+		}
+		name, err := filepath.Rel(dir, p)
+		if err != nil || !filepath.IsLocal(name) {
+			t.Errorf("SUMO wrote %s, outside the scenario (%s)", p, strconv.Quote(strings.Join(args, " ")))
+		}
+		made = append(made, name)
+	})
+	slices.Sort(made)
+	return made, output, ok
+}

@@ -1,0 +1,212 @@
+package scenario
+
+import (
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/sumo-k8/sumo-k8/pkg/problem"
+)
+
+// TestNamesAreReadAsSUMOReadsThem has the kinds of upload that once meant one file to the check and another to SUMO. Each is refused, or
+// understood as SUMO understands it.
+func TestNamesAreReadAsSUMOReadsThem(t *testing.T) {
+	t.Parallel()
+	const evil = `<additional><edgeData id="x" period="5" file="e.xml" edgesFile="/etc/passwd"/></additional>`
+	good := func(name string) part { return entryOf(name, "<additional/>") }
+	within := func(content string, more ...part) []byte {
+		return scenarioOf(t, `<a value="d/a.xml"/>`, append(more, entryOf("d/a.xml", "<additional>"+content+"</additional>"))...)
+	}
+	type files map[string][]string // by option
+	for name, test := range map[string]struct {
+		zip     []byte
+		version string
+		refused string   // a part of the message
+		files   files    // of options, besides the network and the routes
+		outputs []string // of all
+	}{
+		// Percent signs in the configuration.
+		"an encoded way up":                 {zip: scenarioOf(t, `<fcd-output value="..%2F..%2FX.xml"/>`), refused: "outside the scenario"},
+		"an encoded way up, in small parts": {zip: scenarioOf(t, `<fcd-output value="%2e%2e%2fX.xml"/>`), refused: "outside the scenario"},
+		"an encoded absolute path":          {zip: scenarioOf(t, `<fcd-output value="%2Ftmp%2FX.xml"/>`), refused: "absolute path"},
+		"an encoded host":                   {zip: scenarioOf(t, `<fcd-output value="127.0.0.1%3A9999"/>`), refused: "network address"},
+		"an encoded way up as text":         {zip: scenarioOf(t, "<log>\n..%2FX.xml</log>"), refused: "outside the scenario"},
+		"an encoded way up in a string":     {zip: scenarioOf(t, `<device.ssm.file value="%2e%2e%2fX.xml"/>`), refused: "outside the scenario"},
+		"an encoded list":                   {zip: scenarioOf(t, `<a value="a.xml%2C/etc/passwd"/>`, good("a.xml")), refused: "contains ','"},
+		"an encoded variable":               {zip: scenarioOf(t, `<log value="%24%7BHOME%7D"/>`), refused: "variable"},
+		"an encoded home":                   {zip: scenarioOf(t, `<log value="%7E/x"/>`), refused: "home folder"},
+		"an encoded zero":                   {zip: scenarioOf(t, `<log value="a%00b"/>`), refused: "control characters"},
+		"half a code":                       {zip: scenarioOf(t, `<log value="a%2"/>`), refused: "write %25"},
+		"an encoded input":                  {zip: scenarioOf(t, `<a value="%61.xml"/>`, entryOf("%61.xml", "<additional/>"), entryOf("a.xml", evil)), refused: "absolute path"},
+		"an encoded input that is good":     {zip: scenarioOf(t, `<a value="%61.xml"/>`, entryOf("%61.xml", evil), good("a.xml")), files: files{"additional-files": {"a.xml"}}},
+		"a code that stands for itself":     {zip: scenarioOf(t, `<a value="%2561.xml"/>`, good("%61.xml")), files: files{"additional-files": {"%61.xml"}}},
+		"a percent sign that codes nothing": {zip: scenarioOf(t, `<a value="50%.xml"/>`, good("50%.xml")), files: files{"additional-files": {"50%.xml"}}},
+		"a code in a name SUMO leaves":      {zip: scenarioOf(t, `<device.toc.file value="%61"/>`), files: files{"device.toc.file": {"%61"}}, outputs: []string{"%61"}},
+		"a code in a name that is decoded":  {zip: scenarioOf(t, `<device.ssm.file value="%61"/>`), files: files{"device.ssm.file": {"a"}}, outputs: []string{"a"}},
+
+		// Names of entries that are read as a URL, or decoded.
+		"a configuration called like a URL":    {zip: scenarioOf(t, "", entryOf("file:/proc/self/cwd/evil.xml#.sumocfg", cfg)), refused: "contains ':'"},
+		"a configuration in a folder like one": {zip: scenarioOf(t, "", entryOf("http:/x/s2.sumocfg", cfg)), refused: "contains ':'"},
+		"a configuration in a coded folder":    {zip: scenarioOf(t, "", entryOf("a%2F..%2F../s2.sumocfg", cfg)), refused: "contains '%'"},
+		"a configuration in a list":            {zip: scenarioOf(t, "", entryOf("a,b/s2.sumocfg", cfg)), refused: "contains ','"},
+		"an input called like a host":          {zip: scenarioOf(t, `<a value="ab:1"/>`, good("ab:1")), refused: "network address"},
+		"an input called like a URL":           {zip: scenarioOf(t, `<a value="file:/a.xml"/>`, good("file:/a.xml")), refused: "network address"},
+		"an include called like a host":        {zip: within(`<include href="ab:1"/>`, good("d/ab:1")), refused: "network address"},
+		"an input called like a stream":        {zip: scenarioOf(t, `<a value="stdout"/>`, good("stdout")), refused: "stream"},
+		"a folder that is read":                {zip: scenarioOf(t, `<phemlight-path value="phem/"/>`), files: files{"phemlight-path": {"phem/"}}},
+		"a number sign":                        {zip: scenarioOf(t, `<a value="a#b.xml"/>`, good("a#b.xml")), files: files{"additional-files": {"a#b.xml"}}},
+
+		// White space.
+		"a line's end in a name":          {zip: scenarioOf(t, "<a value='a\r\n.xml'/>", good("a .xml"), entryOf("a  .xml", evil)), files: files{"additional-files": {"a .xml"}}},
+		"two lines' ends in a name":       {zip: scenarioOf(t, "<a value='a\r\r\n.xml'/>", good("a  .xml"), entryOf("a .xml", evil)), files: files{"additional-files": {"a  .xml"}}},
+		"a tabulator in a name":           {zip: scenarioOf(t, "<a value='a\t.xml'/>", good("a .xml")), files: files{"additional-files": {"a .xml"}}},
+		"a line's end in a detector":      {zip: within("<e1Detector file='x\r\n.xml'/>"), files: files{"additional-files": {"d/a.xml"}}, outputs: []string{"d/x .xml"}},
+		"a line's end in an include":      {zip: within("<include href='a\r\n.xml'/>", entryOf("d/a  .xml", "<additional/>"), entryOf("d/a .xml", evil)), refused: "absolute path"},
+		"a line's end by reference":       {zip: scenarioOf(t, "<a value='a&#13;&#10;.xml'/>", good("a .xml")), refused: "control characters"},
+		"blanks around a detector's name": {zip: within("<e1Detector file=' x '/>"), files: files{"additional-files": {"d/a.xml"}}, outputs: []string{"d/ x "}},
+		"text over several lines":         {zip: scenarioOf(t, "<a>\r\n\ta.xml ,\r\n b.xml\r\n</a>", good("a.xml"), good("b.xml")), files: files{"additional-files": {"a.xml", "b.xml"}}},
+		"a comma too many":                {zip: scenarioOf(t, `<a value="a.xml,"/>`, good("a.xml")), refused: "comma too many"},
+		"an empty list":                   {zip: scenarioOf(t, `<a value=" "/>`), refused: "names no file"},
+		"a comma in an output":            {zip: scenarioOf(t, `<log value="a,b"/>`), refused: "one of several"},
+
+		// Attributes that only look like an option's value.
+		"a value of a namespace":         {zip: scenarioOf(t, `<additional-files x:value="evil.xml" value="ok.xml"/>`, entryOf("evil.xml", evil), good("ok.xml")), files: files{"additional-files": {"ok.xml"}}},
+		"a value of a namespace, behind": {zip: scenarioOf(t, `<additional-files value="ok.xml" x:v="evil.xml"/>`, entryOf("evil.xml", evil), good("ok.xml")), files: files{"additional-files": {"ok.xml"}}},
+		"an option of a namespace":       {zip: scenarioOf(t, `<x:additional-files value="evil.xml"/>`, entryOf("evil.xml", evil)), refused: "unknown"},
+		"an href of a namespace":         {zip: within(`<include x:href="evil.xml" href="ok.xml"/>`, entryOf("d/evil.xml", evil), good("d/ok.xml")), files: files{"additional-files": {"d/a.xml"}}},
+		"both forms of a value":          {zip: scenarioOf(t, `<log value="a" v="b"/>`), refused: "set twice"},
+
+		// Text in parts.
+		"a comment in a name":        {zip: scenarioOf(t, `<additional-files>evil.xml<!-- -->X</additional-files>`, entryOf("evil.xml", evil), good("evil.xmlX")), files: files{"additional-files": {"evil.xmlX"}}},
+		"CDATA in a name":            {zip: scenarioOf(t, `<additional-files>evil<![CDATA[.xml]]>X</additional-files>`, entryOf("evil.xml", evil), good("evil.xmlX")), files: files{"additional-files": {"evil.xmlX"}}},
+		"an instruction in a name":   {zip: scenarioOf(t, `<additional-files>evil.xml<?x y?>X</additional-files>`, entryOf("evil.xml", evil), good("evil.xmlX")), files: files{"additional-files": {"evil.xmlX"}}},
+		"an element in a name":       {zip: scenarioOf(t, `<log>ok<additional-files/>evil.xml</log>`, entryOf("evil.xml", evil)), refused: "absolute path"},
+		"text behind a blank option": {zip: scenarioOf(t, `<log> <fcd-output/>../x</log>`), refused: "outside the scenario"},
+		"text too long to be kept":   {zip: scenarioOf(t, "<log>"+noise(maxConfigValue)+"/../../x</log>"), refused: "too long"},
+
+		// Parts of names.
+		"a state's suffix that goes up":     {zip: scenarioOf(t, `<save-state.times value="2"/><save-state.prefix value="st"/><save-state.suffix value="/../../../X.xml"/>`, entryOf("st_2.00/", "")), refused: "part of files' names"},
+		"a state's suffix that is coded":    {zip: scenarioOf(t, `<save-state.suffix value="%2F..%2FX.xml"/>`), refused: "part of files' names"},
+		"a state's suffix that is a port":   {zip: scenarioOf(t, `<save-state.suffix value=":80"/>`), refused: "part of files' names"},
+		"a state's suffix with a variable":  {zip: scenarioOf(t, `<save-state.suffix value="${SUMO_HOME}"/>`), refused: "variable"},
+		"a state's suffix that is the home": {zip: scenarioOf(t, `<save-state.suffix value="~"/>`), refused: "home folder"},
+		"a state's suffix":                  {zip: scenarioOf(t, `<save-state.suffix value=".xml.gz"/>`), files: files{"save-state.suffix": nil}},
+		"a state's prefix that is a folder": {zip: scenarioOf(t, `<save-state.prefix value="out/"/>`), refused: "names a folder"},
+		"a state's prefix that goes up":     {zip: scenarioOf(t, `<save-state.prefix value="out%2F..%2F..%2Fx"/>`), refused: "outside the scenario"},
+		"a state's prefix":                  {zip: scenarioOf(t, `<save-state.prefix value="out/st"/>`), files: files{"save-state.prefix": {"out/st"}}, outputs: []string{"out/st"}},
+		"a scale's suffix that goes up":     {zip: scenarioOf(t, `<device.ssm.probability value="1"/><scale value="2"/><scale-suffix value="/../../x"/>`), refused: "part of files' names"},
+		"a scale's suffix that is coded":    {zip: scenarioOf(t, `<scale-suffix value="%2f..%2fx"/>`), refused: "part of files' names"},
+		"a scale's suffix that is a port":   {zip: scenarioOf(t, `<scale-suffix value="x:8"/>`), refused: "part of files' names"},
+		"a scale's suffix":                  {zip: scenarioOf(t, `<scale-suffix value="_"/>`), files: files{"scale-suffix": nil}},
+		"an output's prefix that goes up":   {zip: scenarioOf(t, `<output-prefix value="../x"/>`), refused: "part of files' names"},
+		"an id that is coded":               {zip: within(`<vehicle id="x%2F..%2F../y"/>`), refused: "contains '..' as a folder"},
+		"an id that is coded throughout":    {zip: within(`<vehicle id="%2f%2E%2e%2f"/>`), refused: "contains '..' as a folder"},
+		"an id with percent signs":          {zip: within(`<vehicle id="100%..x%2F"/>`), files: files{"additional-files": {"d/a.xml"}}},
+		"a flow's id that ends with them":   {zip: within(`<flow id="f/.."/>`), refused: "contains '..' as a folder"},
+
+		// Parameters.
+		"a swarm that logs to /":             {zip: within(`<tlLogic type="swarm"><param key="SWARMLOG" value="/abs/path"/></tlLogic>`), refused: "absolute path"},
+		"a swarm that logs above":            {zip: within(`<tlLogic type="swarm"><param key="SWARMLOG" value="../path"/></tlLogic>`), refused: "outside the scenario"},
+		"a swarm that logs to a host":        {zip: within(`<tlLogic type="swarm"><param key="SWARMLOG" value="host:9"/></tlLogic>`), refused: "network address"},
+		"a swarm's log":                      {zip: within(`<tlLogic type="swarm"><param key="SWARMLOG" value="log"/></tlLogic>`), files: files{"additional-files": {"d/a.xml"}}, outputs: []string{"log"}},
+		"a signal that writes above":         {zip: within(`<tlLogic type="actuated"><param key="file" value="../../x"/></tlLogic>`), refused: "outside the scenario"},
+		"a signal's file":                    {zip: within(`<tlLogic type="actuated"><param key="file" value="../x"/></tlLogic>`), files: files{"additional-files": {"d/a.xml"}}, outputs: []string{"x"}},
+		"a vehicle's file that is coded":     {zip: within(`<vType><param key="device.ssm.file" value="%2e%2e%2fx"/></vType>`), refused: "contains '%'"},
+		"a vehicle's file up to 1.24":        {zip: within(`<vType><param key="device.ssm.file" value="s"/><param key="device.toc.file" value="t"/></vType>`), files: files{"additional-files": {"d/a.xml"}}, outputs: []string{"s", "t"}},
+		"a vehicle's file since 1.25":        {zip: within(`<vType><param key="device.ssm.file" value="s"/><param key="device.toc.file" value="t"/></vType>`), version: "1.25", files: files{"additional-files": {"d/a.xml"}}, outputs: []string{"d/s", "d/t"}},
+		"a parameter that names nothing":     {zip: within(`<vType><param key="my.file" value="/home/me/model.xml"/></vType>`), files: files{"additional-files": {"d/a.xml"}}},
+		"a language that names a folder":     {zip: scenarioOf(t, `<language value="../x"/>`), version: "1.18", files: files{}},
+		"another model hidden by a variable": {zip: scenarioOf(t, `<pedestrian.model value="${X}remote"/>`), refused: "variable"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			limits := DefaultLimits()
+			if test.version != "" {
+				limits.SUMOVersion = test.version
+			}
+			m, err := inspect(t, test.zip, limits)
+			if test.refused != "" {
+				p, ok := errors.AsType[*problem.Error](err)
+				if !ok || !slices.ContainsFunc(p.Items, func(i problem.Item) bool { return strings.Contains(i.Message, test.refused) }) {
+					t.Errorf("got %v, want %q", err, test.refused)
+				}
+				return
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := files{}
+			for _, o := range m.Configs[0].Options {
+				if o.Name != "net-file" && o.Name != "route-files" {
+					got[o.Name] = o.Files
+				}
+			}
+			if diff := cmp.Diff(test.files, got); diff != "" {
+				t.Errorf("files (-want +got):\n%s", diff)
+			}
+			if diff := cmp.Diff(test.outputs, m.Configs[0].Outputs); diff != "" {
+				t.Errorf("outputs (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// TestOptionsAreReadInEveryEncoding has the forms in which a configuration may come.
+func TestOptionsAreReadInEveryEncoding(t *testing.T) {
+	t.Parallel()
+	latin1 := strings.Replace(cfg, "</input>", "<log value=\"stra\xdfe\"/></input>", 1)
+	for name, text := range map[string]string{
+		"ISO-8859-1":   `<?xml version="1.0" encoding="ISO-8859-1"?>` + latin1,
+		"windows-1252": `<?xml version="1.0" encoding="windows-1252"?>` + latin1,
+		"UTF-8":        strings.Replace(latin1, "\xdf", "ß", 1),
+		"a reference":  strings.Replace(latin1, "\xdf", "&#223;", 1),
+	} {
+		m, err := inspect(t, scenarioOf(t, "", entryOf("s.sumocfg", text)), DefaultLimits())
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		if o, ok := m.Configs[0].Option("log"); !ok || !slices.Equal(o.Files, []string{"straße"}) || !o.Writes {
+			t.Errorf("%s: %+v", name, o)
+		}
+	}
+}
+
+func TestEncodeSaysWhatCannotBeExpressed(t *testing.T) {
+	t.Parallel()
+	c := Config{Options: []Option{
+		{Name: "net-file", Files: []string{"50%.xml"}}, {Name: "log", Files: []string{"/dev/null"}, Writes: true}, {Name: "begin", Value: "\n1<"},
+		{Name: "device.toc.file", Files: []string{"50%"}, Writes: true}, {Name: "additional-files", Files: []string{"a", "/own/b"}}, {Name: "seed", Value: "1"},
+		{Name: "phemlight-path", Files: []string{"phem/"}},
+	}}
+	under := func(in, out string) func(string, bool) string {
+		return func(file string, writes bool) string {
+			if writes {
+				return out + file
+			}
+			return in + strings.TrimSuffix(file, "/")
+		}
+	}
+	leave := func(option string) bool { return option == "seed" }
+	got, err := c.Encode(under("/in:%/", "/out/"), leave)
+	want := `<configuration>
+<net-file value="/in:%25/50%25.xml"/>
+<log value="/dev/null"/>
+<begin value="&#xA;1&lt;"/>
+<device.toc.file value="/out/50%"/>
+<additional-files value="/in:%25/a,/own/b"/>
+<phemlight-path value="/in:%25/phem/"/>
+</configuration>
+`
+	if diff := cmp.Diff(want, string(got)); diff != "" || err != nil {
+		t.Errorf("%v (-want +got):\n%s", err, diff)
+	}
+	for _, out := range []string{"/a,b/", "/a:b/", "/${a}/", "/a\nb/", `/a\b/`, "a/"} {
+		if text, err := c.Encode(under("/in/", out), leave); err == nil {
+			t.Errorf("with %q: %s", out, text)
+		}
+	}
+}
