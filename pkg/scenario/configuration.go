@@ -170,7 +170,7 @@ func (o *option) named(dir, text string, u use, several bool) named {
 		n.name = devNull
 	case strings.HasSuffix(plain, "/") && u == mayRead: // a folder, to which SUMO may append names as it is written
 		n.name += "/"
-	case strings.HasSuffix(plain, "/"), n.name == ".":
+	case u != mayRead && isFolder(plain):
 		n.fault = "names a folder: name a file"
 	default:
 		if fault := inexpressible("/"+n.name, u.writes()); fault != "" {

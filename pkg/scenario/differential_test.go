@@ -18,9 +18,10 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// FuzzReading holds our reading of a configuration, and of an additional file, to SUMO's. SUMO runs it as it was uploaded, then what we write in its place: when the
-// check lets it pass and SUMO can run it, both must read and write exactly the files that we understand. Values that name no files are
-// compared with those that SUMO itself saves.
+// FuzzReading holds our reading of a configuration, and of an additional file, to SUMO's. SUMO runs the configuration as it was uploaded,
+// then what we write in its place. When the check accepts it and SUMO can run it, both must read and write exactly the files that we
+// understand. (What SUMO saves with --save-configuration has names as they were written, before it decodes and splits them; so only values
+// that name no files are compared with that.)
 func FuzzReading(f *testing.F) {
 	network, err := realNet()
 	if err != nil {
@@ -62,8 +63,8 @@ func TestReadingsAgree(t *testing.T) {
 
 // pieces are what names are made of.
 var pieces = []string{
-	"a", "a", "a", "b.xml", "b.xml", "e/", "e/", "s", "/", "..", "../", "%2F", "%61", "%2e", "%2E%2e/", "%", "%2", "%25", "%2C", ",", " ", "%20", "&#13;", "&#9;", "&#10;", "\r\n",
-	"\n", "\t", "\r", "~", "%7E", "$", "${PID}", "${X}", "%24{X}", ":", "%3A", "localhost:9", `\`, "-", "stdout", "NUL", "/dev/null", "é", "&#160;", ".",
+	"a", "b.xml", "e/", "s", "/", "..", "../", "%2F", "%61", "%2e", "%2E%2e/", "%", "%2", "%25", "%2C", ",", " ", "%20", "&#13;", "&#9;", "&#10;",
+	"\r\n", "\n", "\t", "\r", "~", "%7E", "$", "${PID}", "${X}", "%24{X}", ":", "%3A", "localhost:9", `\`, "-", "stdout", "NUL", "/dev/null", "é", "&#160;", ".",
 	"&amp;", ";", "#", "file:", "//", "0", "+", "x", "&lt;", "%00", "%ff",
 }
 
@@ -72,20 +73,19 @@ func value(r *rand.Rand) string {
 	names := append([]string{"out", "e/out", "./out", "e/../out"}, marked...)
 	var b strings.Builder
 	wild := func() {
-		if r.IntN(4) == 0 {
+		if r.IntN(12) == 0 {
 			b.WriteString(pieces[r.IntN(len(pieces))])
 		}
 	}
 	wild()
 	for _, c := range []byte(names[r.IntN(len(names))]) {
-		switch {
-		case c == '%' || r.IntN(6) == 0:
+		if c == '%' || r.IntN(6) == 0 {
 			fmt.Fprintf(&b, []string{"%%%02x", "%%%02X"}[r.IntN(2)], c)
-		default:
+		} else {
 			b.WriteByte(c)
 		}
+		wild()
 	}
-	wild()
 	return b.String()
 }
 
@@ -95,10 +95,11 @@ var marked = []string{"a", "b.xml", "e/a", "e/b.xml", "a b", "x%61", "é", "../a
 // generate makes some options of a configuration.
 func generate(r *rand.Rand) string {
 	options := []string{
-		"log", "message-log", "fcd-output", "summary-output", "tripinfo", "additional-files", "a", "save-state.prefix", "save-state.suffix", "l", "begin", "scale", "precision", "no-warnings", "xml:log", "random", "output-prefix", "routing-algorithm",
+		"log", "message-log", "fcd-output", "summary-output", "tripinfo", "additional-files", "a", "save-state.prefix", "save-state.suffix", "l",
+		"begin", "scale", "seed", "no-warnings", "xml:log", "random", "output-prefix", "routing-algorithm",
 	}
 	plain := map[string][]string{
-		"begin": {"0", " 1", "0:0:1", "1.5"}, "scale": {"2", "0x1", "1e0"}, "precision": {"3", "+2"}, "no-warnings": {"true", "X", "-"},
+		"begin": {"0", " 1", "0:0:1", "1.5"}, "scale": {"2", "0x1", "1e0"}, "seed": {"3", "+2"}, "no-warnings": {"true", "X", "-"},
 		"random": {"t"}, "output-prefix": {"p", " p ", "&amp;"}, "save-state.suffix": {".xml", " x", "é"}, "routing-algorithm": {"astar", "CH"},
 	}
 	var b strings.Builder
@@ -117,8 +118,8 @@ func generate(r *rand.Rand) string {
 			b.WriteString("<" + name + ">" + v + "</" + name + ">")
 		case 2:
 			half := len(v) / 2
-			for half > 0 && (v[half] >= 0x80 || strings.ContainsAny(v, "&\u00e9")) {
-				half--
+			if strings.ContainsAny(v, "&é\u00a0") { // not within a character
+				half = 0
 			}
 			b.WriteString("<" + name + ">" + v[:half] + "<!-- x -->" + v[half:] + "</" + name + ">")
 		case 3:
@@ -161,8 +162,7 @@ func compareReadings(t *testing.T, network, body, additional string) bool {
 		parts = append(parts, entryOf(name, `<additional><edgeData id="`+name+`" file="mark.`+path.Base(name)+`"/></additional>`))
 	}
 	data := zipOf(t, parts...)
-	limits := DefaultLimits()
-	m, refused := inspect(t, data, limits)
+	m, refused := inspect(t, data, DefaultLimits())
 	if refused != nil {
 		checkProblem(t, refused)
 		return false
@@ -171,6 +171,11 @@ func compareReadings(t *testing.T, network, body, additional string) bool {
 	named := map[string]string{}
 	for _, o := range c.Options {
 		named[o.Name] = o.Value
+	}
+	if begin, ok := c.Option("begin"); ok {
+		if n, _ := begin.Number(); n != 0 && named["save-state.times"] != "" {
+			return false // no state is saved
+		}
 	}
 	expected := append([]string{}, c.Outputs...)
 	if prefix, ok := c.Option("save-state.prefix"); ok && prefix.Files[0] != devNull {

@@ -85,6 +85,7 @@ func FuzzConfig(f *testing.F) {
 		`<configuration><n v="n.net.xml"/><remote-port value="1"/><output-prefix value="${PID}/"/><end value="1:2:3"/></configuration>`,
 		`<?xml version="1.0" encoding="ISO-8859-1"?><configuration><n v="n.net.xml"/><log value="&#46;./x"/></configuration>`,
 		inUTF16(binary.BigEndian, true, cfg), gzipped(cfg), "<!DOCTYPE x>" + cfg,
+		`<configuration><n v="n.net.xml"/><log value="%2e./a%7Eb"/><fcd-output value="a~b"/></configuration>`,
 	} {
 		f.Add([]byte(seed))
 	}
@@ -96,7 +97,7 @@ func FuzzConfig(f *testing.F) {
 			return
 		}
 		for _, name := range m.Configs[0].Outputs {
-			if !filepath.IsLocal(name) || strings.ContainsAny(name, ":~$\\") {
+			if !filepath.IsLocal(name) || strings.ContainsAny(name, ":\\") || strings.Contains(name, "${") || strings.HasPrefix(name, "~") {
 				t.Errorf("output %q", name)
 			}
 		}

@@ -40,6 +40,8 @@ func place(dir, value string, u use) (name, fault string) {
 		return "", "contains ':', with which SUMO takes it for a network address: rename the file"
 	case strings.Contains(value, "%") && u == writeSafety:
 		return "", "contains '%', which SUMO's versions read in different ways: choose another name"
+	case writes && isFolder(value):
+		return "", "names a folder: name a file"
 	case len(value) > maxPathValue:
 		return "", "is too long"
 	}
@@ -48,6 +50,12 @@ func place(dir, value string, u use) (name, fault string) {
 		return "", "is outside the scenario: put the file into the zip and name it from there"
 	}
 	return name, ""
+}
+
+// isFolder reports whether no file can have the path, whatever there is.
+func isFolder(value string) bool {
+	last := value[strings.LastIndexByte(value, '/')+1:]
+	return last == "" || last == "." || last == ".."
 }
 
 // streams are names that SUMO does not take for files, in lower case.
