@@ -189,7 +189,11 @@ func (r Run) simulate(ctx context.Context, unpack unpacker, log *logbook, progre
 	if settings.end == nil {
 		go mon.countDemand(ctx, root, settings)
 	}
-	fate, err := r.execute(ctx, config, args, mon)
+	cmd, err := r.command(config, args)
+	if err != nil {
+		return failed(blame(err, "SUMO could not be started"))
+	}
+	fate, err := r.execute(ctx, cmd, mon)
 	if err != nil {
 		return failed(blame(err, "SUMO could not be started"))
 	}
@@ -254,11 +258,7 @@ func (r Run) prepare(root *os.Root, chosen scenario.Config, s settings, args []s
 }
 
 // execute runs SUMO to its end. An error means that it could not be started.
-func (r Run) execute(ctx context.Context, config string, args []string, mon *monitor) (fate, error) {
-	cmd, err := r.command(config, args)
-	if err != nil {
-		return fate{}, err
-	}
+func (r Run) execute(ctx context.Context, cmd *exec.Cmd, mon *monitor) (fate, error) {
 	stdout, stderr := &splitter{yield: mon.stdout}, &splitter{yield: mon.stderr}
 	cmd.Stdout, cmd.Stderr = stdout, stderr
 	cmd.WaitDelay = pipeDelay
