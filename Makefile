@@ -35,7 +35,7 @@ dev: install build ## Serve on this machine until Ctrl-C; prints curl lines to p
 
 .PHONY: test
 test: ## Run every test against real Postgres, S3 and SUMO, with the race detector
-	@infra/debian/install.sh sumo postgres pgbouncer gcc
+	@infra/debian/install.sh sumo postgres pgbouncer gcc strace
 	@$(GO) vet ./...
 	@CGO_ENABLED=1 $(GO) test -race -timeout 9m ./...
 

@@ -13,6 +13,7 @@ usage() {
 		  postgres    the database server; no cluster of the whole system is started
 		  pgbouncer   the pooler of database connections that a test goes through; no service is started
 		  gcc         a C compiler, which Go's race detector needs
+		  strace      prints system calls, for a test of what SUMO opens
 		  shellcheck  the linter of shell scripts
 		  promtool    Prometheus' tool that tries alerts, in a test; no service is started
 		  mmdebstrap  unpacks Debian's packages for container images
@@ -34,6 +35,7 @@ present() {
 	gcc) command -v gcc && compgen -G '/usr/include/*/sys/cdefs.h' ;;
 	sumo-tools) command -v python3 && test -e "${SUMO_HOME:-/usr/share/sumo}/tools/randomTrips.py" ;;
 	shellcheck) command -v shellcheck ;;
+	strace) command -v strace ;;
 	promtool) command -v promtool ;;
 	mmdebstrap) command -v mmdebstrap && { [ "$(id -u)" -eq 0 ] || command -v newuidmap; } && test -e /usr/share/keyrings/debian-archive-keyring.gpg ;;
 	containerd) command -v containerd && command -v ctr && command -v runc ;;
@@ -62,6 +64,7 @@ describe() {
 	iptables) echo "iptables conntrack ethtool socat iproute2|2 to 4 MB|the network of the lab" ;;
 	ipset) echo "ipset|1 MB|the network policies of the lab" ;;
 	mmdebstrap) echo "mmdebstrap uidmap debian-archive-keyring|1 to 10 MB|unpacks Debian's packages for container images" ;;
+	strace) echo "strace|1 MB|records what SUMO opens, in a test" ;;
 	shellcheck) echo "shellcheck|2 to 5 MB|checks the shell scripts" ;;
 	promtool) echo "prometheus|20 to 25 MB|tries the alerts, in a test" ;;
 	*) return 1 ;;
