@@ -48,8 +48,8 @@ func TestSUMOOpensNothingOutside(t *testing.T) {
 			}
 			end := 60.0
 			r.Options = simulation.Options{End: &end, Outputs: simulation.Outputs()}
-			if network == "multi_config" {
-				r.Options.ConfigFile = "morning.sumocfg"
+			if network == "multi_config" { // its morning begins later
+				r.Options.ConfigFile, r.Options.End = "morning.sumocfg", nil
 			}
 			trace := filepath.Join(dir, "trace")
 			sumo, err := exec.LookPath(r.Binary)
@@ -80,7 +80,9 @@ func TestSUMOOpensNothingOutside(t *testing.T) {
 				if !filepath.IsAbs(path) {
 					path = filepath.Join(cmd.Dir, path)
 				}
-				if !slices.ContainsFunc(grants, func(granted string) bool { return path == granted || strings.HasPrefix(path, strings.TrimSuffix(granted, "/")+"/") }) {
+				if !slices.ContainsFunc(grants, func(granted string) bool {
+					return path == granted || strings.HasPrefix(path, strings.TrimSuffix(granted, "/")+"/")
+				}) {
 					t.Errorf("it opened %s (%s)", m[1], m[2])
 				}
 			}
