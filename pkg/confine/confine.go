@@ -62,6 +62,9 @@ const SUMO Profile = "sumo"
 // Wall is what a program may reach and use.
 type Wall struct {
 	Profile Profile `json:"profile"`
+	// Program is the path of the program that runs in the end, where another one starts it. The dynamic loader finds libraries
+	// beside a program by /proc/self/exe, which a mount namespace has only as a link to this path.
+	Program string `json:"program"`
 	// Read are the files and folders that the program may read and execute, with everything below them. What does not
 	// exist is left out.
 	Read []string `json:"read"`

@@ -57,7 +57,7 @@ func (r room) begin(t *testing.T, program string, abi int, limits Limits) (said 
 	var out bytes.Buffer
 	cmd := &exec.Cmd{Path: program, Args: []string{"sumo"}, Dir: r.run, Env: []string{"SUMO_HOME=/usr/share/sumo"}, Stdout: &out, Stderr: &out}
 	p, held, err := Start(cmd, Wall{
-		Profile: SUMO, Read: []string{program, r.input, "/usr/lib", "/lib", "/lib64"}, Write: []string{r.run}, Limits: limits, LandlockABI: abi,
+		Profile: SUMO, Program: program, Read: []string{program, r.input, "/usr/lib", "/lib", "/lib64"}, Write: []string{r.run}, Limits: limits, LandlockABI: abi,
 	}, Require)
 	if err != nil {
 		t.Fatal(err)
@@ -109,7 +109,7 @@ func TestNothingGetsThroughTheWall(t *testing.T) {
 			if n := strings.Count(said, "refused: "); n < 170+len(tries) {
 				t.Errorf("only %d tries", n)
 			}
-			for _, want := range []string{"environment: SUMO_HOME\n", "descriptors: []\n", "core dumps: 0\n", "standard input: 1 3\n", "hostile: all tried\n"} {
+			for _, want := range []string{"environment: SUMO_HOME\n", "descriptors: []\n", "program: " + program + "\n", "core dumps: 0\n", "standard input: 1 3\n", "hostile: all tried\n"} {
 				if !strings.Contains(said, want) {
 					t.Errorf("it does not say %q", want)
 				}

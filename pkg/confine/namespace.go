@@ -54,6 +54,12 @@ func (o order) showOnlyFiles() error {
 			return err
 		}
 	}
+	if o.Wall.Program != "" {
+		itself := filepath.Join(stage, self)
+		if err := errors.Join(os.MkdirAll(filepath.Dir(itself), 0o755), os.Symlink(o.Wall.Program, itself)); err != nil {
+			return err
+		}
+	}
 	if err := unix.Chdir(stage); err != nil {
 		return err
 	}

@@ -142,13 +142,22 @@ func (r Run) command(config string, args []string) (*exec.Cmd, error) {
 	return r.program(append([]string{"--configuration-file=./" + config}, args...)...)
 }
 
-// program is a call of SUMO in the run's folder.
-func (r Run) program(args ...string) (*exec.Cmd, error) {
+// binary is the absolute path of SUMO's own file, without symbolic links: libraries of its own lie beside that.
+func (r Run) binary() (string, error) {
 	binary, err := exec.LookPath(r.Binary)
 	if err != nil {
-		return nil, err
+		return "", err
 	}
-	if binary, err = filepath.Abs(binary); err != nil {
+	if binary, err = filepath.EvalSymlinks(binary); err != nil {
+		return "", err
+	}
+	return filepath.Abs(binary)
+}
+
+// program is a call of SUMO in the run's folder.
+func (r Run) program(args ...string) (*exec.Cmd, error) {
+	binary, err := r.binary()
+	if err != nil {
 		return nil, err
 	}
 	// SUMO writes its step lines through C's stdout, which is fully buffered on a pipe: they would arrive some forty at a

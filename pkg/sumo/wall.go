@@ -29,7 +29,8 @@ func (r Run) wall(cmd *exec.Cmd) confine.Wall {
 		LandlockABI: r.landlockABI,
 		Limits:      confine.Limits{Data: r.Memory, FileSize: r.fileLimit()},
 	}
-	if binary, err := exec.LookPath(r.Binary); err == nil {
+	if binary, err := r.binary(); err == nil { // as for cmd, which could not be there otherwise
+		w.Program = binary
 		w.Read = append(w.Read, binary, ownLibraries(binary))
 	}
 	for _, name := range []string{scenarioFolder, edgeDataFile, configFile} {
@@ -76,8 +77,5 @@ func (r Run) TryConfinement(ctx context.Context) (simulation.Confinement, error)
 // ownLibraries is where SUMO's wheel has the libraries that it brings along: beside the folder with bin, under a name that
 // auditwheel, which makes wheels self-contained, derives from the package's.
 func ownLibraries(binary string) string {
-	if real, err := filepath.EvalSymlinks(binary); err == nil {
-		binary = real
-	}
 	return filepath.Join(filepath.Dir(binary), "..", "..", "eclipse_sumo.libs")
 }

@@ -107,6 +107,9 @@ func itself() {
 		names = append(names, name)
 	}
 	fmt.Println("environment:", strings.Join(names, " "))
+	name := make([]byte, 4096)
+	n, _ := unix.Readlink("/proc/self/exe", name)
+	fmt.Println("program:", string(name[:max(n, 0)]))
 	fmt.Println("user:", os.Getuid(), os.Getgid())
 	var inherited []int
 	for fd := 3; fd < 1024; fd++ {
