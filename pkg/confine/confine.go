@@ -76,7 +76,7 @@ type Wall struct {
 	LandlockABI int `json:"-"`
 }
 
-// NoLandlock, as Wall.LandlockABI, stands for a kernel without Landlock.
+// NoLandlock stands for a kernel without Landlock, as Wall.LandlockABI.
 const NoLandlock = -1
 
 // Limits bound what a program uses. Zero sets no limit.
