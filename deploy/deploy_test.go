@@ -430,15 +430,113 @@ func TestEverySettingIsOneOfTheCode(t *testing.T) {
 			}
 		}
 	}
-	for _, file := range []string{"overlays/kind/trial.env", "overlays/production/secret.env.example"} {
-		text, err := os.ReadFile(file)
+}
+
+// examples are the Secrets that an overlay for a real cluster gets from elsewhere, by their names.
+var examples = map[string]string{"sumo-k8": "secret.env.example", "sumo-k8-admin": "admin.env.example", "sumo-k8-runs": "runs.env.example"}
+
+// secrets are the settings in each Secret of our namespace: of the overlay itself, or as the example files of production have them.
+func (i installation) secrets(t *testing.T) map[string]map[string]string {
+	t.Helper()
+	found := map[string]map[string]string{}
+	for name, file := range examples {
+		text, err := os.ReadFile("overlays/production/" + file)
 		if err != nil {
 			t.Fatal(err)
 		}
+		found[name] = map[string]string{}
 		for line := range strings.Lines(string(text)) {
-			name, _, isSetting := strings.Cut(line, "=")
-			if !strings.HasPrefix(line, "#") && isSetting && !names[name] {
-				t.Errorf("%s has %s, which nothing reads", file, name)
+			if setting, value, ok := strings.Cut(strings.TrimSpace(line), "="); ok && !strings.HasPrefix(line, "#") {
+				found[name][setting] = value
+			}
+		}
+	}
+	for _, s := range of[corev1.Secret](i) {
+		if s.Namespace != ours {
+			continue
+		}
+		found[s.Name] = map[string]string{}
+		for setting, value := range s.Data {
+			found[s.Name][setting] = string(value)
+		}
+	}
+	return found
+}
+
+// used are the variables of Secrets that each function's code uses.
+func (i installation) used() map[string][]string {
+	// All of them read and write the record and the bytes, as does the migration.
+	shared := []string{"DATABASE_URL", "S3_ENDPOINT", "S3_PUBLIC_ENDPOINT", "S3_REGION", "S3_BUCKET", "S3_ACCESS_KEY", "S3_SECRET_KEY"}
+	uses := map[string][]string{"job migrate": shared, "job schedule": nil}
+	for _, name := range functions {
+		uses["function "+name] = slices.Clone(shared)
+	}
+	for _, operation := range operations() {
+		if operation.checksAdminKey {
+			uses["function "+operation.function] = append(uses["function "+operation.function], "ADMIN_KEY")
+		}
+	}
+	// Who makes the namespaces of tenants puts the runs' key into them.
+	for _, binding := range of[rbacv1.ClusterRoleBinding](i) {
+		for _, account := range binding.Subjects {
+			if binding.RoleRef.Name == "sumo-k8-provision" {
+				uses["function "+account.Name] = append(uses["function "+account.Name], "RUN_S3_ACCESS_KEY", "RUN_S3_SECRET_KEY")
+			}
+		}
+	}
+	return uses
+}
+
+func TestSecretsHoldWhatTheirReadersUseAndNoMore(t *testing.T) {
+	t.Parallel()
+	for _, i := range all(t) {
+		secrets, uses := i.secrets(t), i.used()
+		for pod, spec := range i.pods() {
+			if strings.HasPrefix(pod, "deployment ") {
+				continue
+			}
+			if len(spec.Spec.Containers) != 1 || len(spec.Spec.InitContainers) != 0 {
+				t.Fatalf("%s: %s has containers that this test does not look at", i.name, pod)
+			}
+			var got []string
+			for _, from := range spec.Spec.Containers[0].EnvFrom {
+				if from.SecretRef == nil {
+					continue
+				}
+				secret, known := secrets[from.SecretRef.Name]
+				if !known {
+					t.Errorf("%s: %s reads the Secret %s, which nothing makes", i.name, pod, from.SecretRef.Name)
+				}
+				got = slices.AppendSeq(got, maps.Keys(secret))
+			}
+			for _, name := range got {
+				if !slices.Contains(uses[pod], name) {
+					t.Errorf("%s: %s is given %s, which it does not use", i.name, pod, name)
+				}
+			}
+			for _, keys := range secrets {
+				for name := range keys {
+					if slices.Contains(uses[pod], name) && !slices.Contains(got, name) {
+						t.Errorf("%s: %s uses %s, which it is not given", i.name, pod, name)
+					}
+				}
+			}
+			for _, volume := range spec.Spec.Volumes {
+				if volume.Secret != nil {
+					t.Errorf("%s: %s mounts the Secret %s", i.name, pod, volume.Secret.SecretName)
+				}
+			}
+			for _, variable := range spec.Spec.Containers[0].Env {
+				if from := variable.ValueFrom; from != nil && from.SecretKeyRef != nil && !slices.Contains(uses[pod], variable.Name) {
+					t.Errorf("%s: %s is given %s, which it does not use", i.name, pod, variable.Name)
+				}
+			}
+		}
+		for name, keys := range secrets {
+			for setting := range keys {
+				if !known()[setting] {
+					t.Errorf("%s: the Secret %s has %s, which nothing reads", i.name, name, setting)
+				}
 			}
 		}
 	}
