@@ -25,6 +25,8 @@ import (
 	rbacv1 "k8s.io/api/rbac/v1"
 	schedulingv1 "k8s.io/api/scheduling/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/util/intstr"
 	psa "k8s.io/pod-security-admission/api"
 	"k8s.io/pod-security-admission/policy"
 	"knative.dev/pkg/apis"
@@ -37,6 +39,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/sumo-k8/sumo-k8/pkg/config"
+	"github.com/sumo-k8/sumo-k8/pkg/kube"
 )
 
 const ours = "sumo-k8" // the namespace, and the name of ConfigMap and Secret
@@ -184,7 +187,7 @@ func all(t *testing.T) (found []installation) {
 	t.Helper()
 	files := load(t)
 	err := files.WriteFile(bare+"/kustomization.yaml",
-		[]byte("resources: [../../base]\ncomponents: [../../components/ingress/kourier, ../../components/pingsource, ../../components/monitoring]\n"))
+		[]byte("resources: [../../base]\ncomponents: [../../components/ingress/kourier, ../../components/egress, ../../components/pingsource, ../../components/monitoring]\n"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -540,6 +543,104 @@ func TestSecretsHoldWhatTheirReadersUseAndNoMore(t *testing.T) {
 			}
 		}
 	}
+}
+
+// What a pod may reach is what the policies that select it say together.
+func TestPodsReachWhatTheyUseAndNoMore(t *testing.T) {
+	t.Parallel()
+	for _, i := range all(t) {
+		policies := map[string]*networkingv1.NetworkPolicy{}
+		for _, p := range of[networkingv1.NetworkPolicy](i) {
+			if p.Namespace != ours {
+				t.Errorf("%s: the policy %s is for the namespace %q", i.name, p.Name, p.Namespace)
+			}
+			if slices.Contains(p.Spec.PolicyTypes, networkingv1.PolicyTypeEgress) {
+				policies[p.Name] = p
+			}
+		}
+		if deny := policies["deny-egress"]; deny == nil || len(deny.Spec.Egress) > 0 || len(deny.Spec.PodSelector.MatchLabels)+len(deny.Spec.PodSelector.MatchExpressions) > 0 {
+			t.Fatalf("%s: what no policy lets through is not refused: %v", i.name, deny)
+		}
+		for name, pod := range i.pods() {
+			kind, short, _ := strings.Cut(name, " ")
+			if kind == "deployment" {
+				continue
+			}
+			set := labels.Set(pod.Labels)
+			if kind == "function" { // as Knative labels its pods
+				set = labels.Merge(set, labels.Set{"serving.knative.dev/service": short})
+			}
+			var got []string
+			for name, p := range policies {
+				selector, err := metav1.LabelSelectorAsSelector(&p.Spec.PodSelector)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if selector.Matches(set) {
+					got = append(got, name)
+				}
+			}
+			want := []string{"deny-egress", "allow-dns"}
+			if kind == "function" {
+				want = append(want, "allow-collector")
+			}
+			container := pod.Spec.Containers[0]
+			if slices.ContainsFunc(container.EnvFrom, func(from corev1.EnvFromSource) bool { return from.SecretRef != nil && from.SecretRef.Name == ours }) {
+				want = append(want, "allow-postgres", "allow-object-store")
+			}
+			if mounts := pod.Spec.AutomountServiceAccountToken; mounts == nil || *mounts {
+				want = append(want, "allow-api-server")
+			}
+			if slices.ContainsFunc(container.Env, func(e corev1.EnvVar) bool { return e.Name == "RECONCILE_URL" }) {
+				want = append(want, map[string]string{"function": "allow-waking", "job": "allow-schedule"}[kind])
+			}
+			slices.Sort(want)
+			slices.Sort(got)
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Errorf("%s: what %s may reach (-want +got):\n%s", i.name, name, diff)
+			}
+		}
+		// The gateway's own namespace is where the routes lead.
+		ingress := string(*of[gatewayv1.HTTPRoute](i)[0].Spec.Rules[0].BackendRefs[0].Namespace)
+		for _, name := range []string{"allow-waking", "allow-schedule"} {
+			want := []networkingv1.NetworkPolicyEgressRule{{To: []networkingv1.NetworkPolicyPeer{inNamespace(ingress)}}}
+			if diff := cmp.Diff(want, policies[name].Spec.Egress); diff != "" {
+				t.Errorf("%s: %s leads elsewhere than the routes (-want +got):\n%s", i.name, name, diff)
+			}
+		}
+		// Where the bytes are is one rule for functions and runs.
+		endpoint := i.secrets(t)["sumo-k8"]["S3_ENDPOINT"]
+		if strings.HasSuffix(i.name, "/lab") {
+			endpoint = "http://10.244.0.1:7070" // of infra/lab, whose Secrets infra/deploy.sh makes
+		}
+		destinations, err := kube.ObjectStore{Endpoint: endpoint}.Destinations()
+		if err != nil {
+			t.Fatal(err)
+		}
+		var store []networkingv1.NetworkPolicyEgressRule
+		for _, d := range destinations {
+			peer := networkingv1.NetworkPolicyPeer{IPBlock: &networkingv1.IPBlock{CIDR: d.CIDR, Except: d.Except}}
+			if d.Namespace != "" {
+				peer = inNamespace(d.Namespace)
+			}
+			port, tcp := intstr.FromInt(d.Port), corev1.ProtocolTCP
+			store = append(store, networkingv1.NetworkPolicyEgressRule{
+				To: []networkingv1.NetworkPolicyPeer{peer}, Ports: []networkingv1.NetworkPolicyPort{{Protocol: &tcp, Port: &port}},
+			})
+		}
+		if diff := cmp.Diff(store, policies["allow-object-store"].Spec.Egress); diff != "" {
+			t.Errorf("%s: functions reach the store at %q otherwise than runs (-runs +functions):\n%s", i.name, endpoint, diff)
+		}
+		for _, name := range []string{"allow-postgres", "allow-api-server"} {
+			if len(policies[name].Spec.Egress) == 0 && i.name != bare {
+				t.Errorf("%s: %s does not say where that is", i.name, name)
+			}
+		}
+	}
+}
+
+func inNamespace(name string) networkingv1.NetworkPolicyPeer {
+	return networkingv1.NetworkPolicyPeer{NamespaceSelector: &metav1.LabelSelector{MatchLabels: map[string]string{"kubernetes.io/metadata.name": name}}}
 }
 
 // Prometheus has to ask where the functions tell, and be let in there.
