@@ -3,6 +3,8 @@
 package deploy
 
 import (
+	"encoding/json"
+	"fmt"
 	"io/fs"
 	"maps"
 	"net/netip"
@@ -38,6 +40,7 @@ import (
 	"sigs.k8s.io/kustomize/kyaml/filesys"
 	"sigs.k8s.io/yaml"
 
+	"github.com/sumo-k8/sumo-k8/pkg/artifact"
 	"github.com/sumo-k8/sumo-k8/pkg/config"
 	"github.com/sumo-k8/sumo-k8/pkg/kube"
 )
@@ -762,6 +765,44 @@ func TestEveryChoiceHasItsReason(t *testing.T) {
 			}
 			previous = line
 		}
+	}
+}
+
+// The policy that docs/production.md has for the runs' key must name the keys that runs read and write.
+func TestTheRunsKeyIsGivenWhatRunsDo(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile("../docs/production.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(text), "<!-- runs' policy: a test compares it with the keys of objects -->\n```json\n")
+	document, _, found := strings.Cut(rest, "```")
+	if !found {
+		t.Fatal("docs/production.md has no policy for the runs' key")
+	}
+	var got struct {
+		Version   string
+		Statement []struct {
+			Sid, Effect, Resource string
+			Action                any
+		}
+	}
+	if err := json.Unmarshal([]byte(document), &got); err != nil {
+		t.Fatal(err)
+	}
+	allowed := map[string]string{}
+	for _, s := range got.Statement {
+		if s.Effect != "Allow" {
+			t.Errorf("%s has the effect %q", s.Sid, s.Effect)
+		}
+		allowed[s.Resource] += fmt.Sprint(s.Action)
+	}
+	want := map[string]string{
+		"arn:aws:s3:::BUCKET/" + artifact.ScenarioPrefix + "*": "s3:GetObject",
+		"arn:aws:s3:::BUCKET/" + artifact.ResultPrefix + "*":   "[s3:PutObject s3:AbortMultipartUpload]",
+	}
+	if diff := cmp.Diff(want, allowed); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
 	}
 }
 
