@@ -67,7 +67,7 @@ versions() {
 
 # check_secrets says which Secret there is neither in the overlay nor on the cluster.
 check_secrets() {
-	local name
+	local name pair
 	for pair in sumo-k8:secret.env sumo-k8-admin:admin.env; do
 		name=${pair%:*}
 		grep -qx "  name: $name" <(sed -n '/^kind: Secret$/,/^---$/p' "$work/all.yaml") ||
