@@ -3,6 +3,8 @@
 package deploy
 
 import (
+	"encoding/json"
+	"fmt"
 	"io/fs"
 	"maps"
 	"net/netip"
@@ -25,6 +27,8 @@ import (
 	rbacv1 "k8s.io/api/rbac/v1"
 	schedulingv1 "k8s.io/api/scheduling/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/util/intstr"
 	psa "k8s.io/pod-security-admission/api"
 	"k8s.io/pod-security-admission/policy"
 	"knative.dev/pkg/apis"
@@ -36,7 +40,9 @@ import (
 	"sigs.k8s.io/kustomize/kyaml/filesys"
 	"sigs.k8s.io/yaml"
 
+	"github.com/sumo-k8/sumo-k8/pkg/artifact"
 	"github.com/sumo-k8/sumo-k8/pkg/config"
+	"github.com/sumo-k8/sumo-k8/pkg/kube"
 )
 
 const ours = "sumo-k8" // the namespace, and the name of ConfigMap and Secret
@@ -184,7 +190,7 @@ func all(t *testing.T) (found []installation) {
 	t.Helper()
 	files := load(t)
 	err := files.WriteFile(bare+"/kustomization.yaml",
-		[]byte("resources: [../../base]\ncomponents: [../../components/ingress/kourier, ../../components/pingsource, ../../components/monitoring]\n"))
+		[]byte("resources: [../../base]\ncomponents: [../../components/ingress/kourier, ../../components/egress, ../../components/pingsource, ../../components/monitoring]\n"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -430,18 +436,214 @@ func TestEverySettingIsOneOfTheCode(t *testing.T) {
 			}
 		}
 	}
-	for _, file := range []string{"overlays/kind/trial.env", "overlays/production/secret.env.example"} {
-		text, err := os.ReadFile(file)
+}
+
+// examples are the Secrets that an overlay for a real cluster gets from elsewhere, by their names.
+var examples = map[string]string{"sumo-k8": "secret.env.example", "sumo-k8-admin": "admin.env.example", "sumo-k8-runs": "runs.env.example"}
+
+// secrets are the settings in each Secret of our namespace: of the overlay itself, or as the example files of production have them.
+func (i installation) secrets(t *testing.T) map[string]map[string]string {
+	t.Helper()
+	found := map[string]map[string]string{}
+	for name, file := range examples {
+		text, err := os.ReadFile("overlays/production/" + file)
 		if err != nil {
 			t.Fatal(err)
 		}
+		found[name] = map[string]string{}
 		for line := range strings.Lines(string(text)) {
-			name, _, isSetting := strings.Cut(line, "=")
-			if !strings.HasPrefix(line, "#") && isSetting && !names[name] {
-				t.Errorf("%s has %s, which nothing reads", file, name)
+			if setting, value, ok := strings.Cut(strings.TrimSpace(line), "="); ok && !strings.HasPrefix(line, "#") {
+				found[name][setting] = value
 			}
 		}
 	}
+	for _, s := range of[corev1.Secret](i) {
+		if s.Namespace != ours {
+			continue
+		}
+		found[s.Name] = map[string]string{}
+		for setting, value := range s.Data {
+			found[s.Name][setting] = string(value)
+		}
+	}
+	return found
+}
+
+// used are the variables of Secrets that each function's code uses.
+func (i installation) used() map[string][]string {
+	// All of them read and write the record and the bytes, as does the migration.
+	shared := []string{"DATABASE_URL", "S3_ENDPOINT", "S3_PUBLIC_ENDPOINT", "S3_REGION", "S3_BUCKET", "S3_ACCESS_KEY", "S3_SECRET_KEY"}
+	uses := map[string][]string{"job migrate": shared, "job schedule": nil}
+	for _, name := range functions {
+		uses["function "+name] = slices.Clone(shared)
+	}
+	for _, operation := range operations() {
+		if operation.checksAdminKey {
+			uses["function "+operation.function] = append(uses["function "+operation.function], "ADMIN_KEY")
+		}
+	}
+	// Who makes the namespaces of tenants puts the runs' key into them.
+	for _, binding := range of[rbacv1.ClusterRoleBinding](i) {
+		for _, account := range binding.Subjects {
+			if binding.RoleRef.Name == "sumo-k8-provision" {
+				uses["function "+account.Name] = append(uses["function "+account.Name], "RUN_S3_ACCESS_KEY", "RUN_S3_SECRET_KEY")
+			}
+		}
+	}
+	return uses
+}
+
+func TestSecretsHoldWhatTheirReadersUseAndNoMore(t *testing.T) {
+	t.Parallel()
+	for _, i := range all(t) {
+		secrets, uses := i.secrets(t), i.used()
+		for pod, spec := range i.pods() {
+			if strings.HasPrefix(pod, "deployment ") {
+				continue
+			}
+			if len(spec.Spec.Containers) != 1 || len(spec.Spec.InitContainers) != 0 {
+				t.Fatalf("%s: %s has containers that this test does not look at", i.name, pod)
+			}
+			var got []string
+			for _, from := range spec.Spec.Containers[0].EnvFrom {
+				if from.SecretRef == nil {
+					continue
+				}
+				secret, known := secrets[from.SecretRef.Name]
+				if !known {
+					t.Errorf("%s: %s reads the Secret %s, which nothing makes", i.name, pod, from.SecretRef.Name)
+				}
+				got = slices.AppendSeq(got, maps.Keys(secret))
+			}
+			for _, name := range got {
+				if !slices.Contains(uses[pod], name) {
+					t.Errorf("%s: %s is given %s, which it does not use", i.name, pod, name)
+				}
+			}
+			for _, keys := range secrets {
+				for name := range keys {
+					if slices.Contains(uses[pod], name) && !slices.Contains(got, name) {
+						t.Errorf("%s: %s uses %s, which it is not given", i.name, pod, name)
+					}
+				}
+			}
+			for _, volume := range spec.Spec.Volumes {
+				if volume.Secret != nil {
+					t.Errorf("%s: %s mounts the Secret %s", i.name, pod, volume.Secret.SecretName)
+				}
+			}
+			for _, variable := range spec.Spec.Containers[0].Env {
+				if from := variable.ValueFrom; from != nil && from.SecretKeyRef != nil && !slices.Contains(uses[pod], variable.Name) {
+					t.Errorf("%s: %s is given %s, which it does not use", i.name, pod, variable.Name)
+				}
+			}
+		}
+		for name, keys := range secrets {
+			for setting := range keys {
+				if !known()[setting] {
+					t.Errorf("%s: the Secret %s has %s, which nothing reads", i.name, name, setting)
+				}
+			}
+		}
+	}
+}
+
+// What a pod may reach is what the policies that select it say together.
+func TestPodsReachWhatTheyUseAndNoMore(t *testing.T) {
+	t.Parallel()
+	for _, i := range all(t) {
+		policies := map[string]*networkingv1.NetworkPolicy{}
+		for _, p := range of[networkingv1.NetworkPolicy](i) {
+			if p.Namespace != ours {
+				t.Errorf("%s: the policy %s is for the namespace %q", i.name, p.Name, p.Namespace)
+			}
+			if slices.Contains(p.Spec.PolicyTypes, networkingv1.PolicyTypeEgress) {
+				policies[p.Name] = p
+			}
+		}
+		if deny := policies["deny-egress"]; deny == nil || len(deny.Spec.Egress) > 0 || len(deny.Spec.PodSelector.MatchLabels)+len(deny.Spec.PodSelector.MatchExpressions) > 0 {
+			t.Fatalf("%s: what no policy lets through is not refused: %v", i.name, deny)
+		}
+		for name, pod := range i.pods() {
+			kind, short, _ := strings.Cut(name, " ")
+			if kind == "deployment" {
+				continue
+			}
+			set := labels.Set(pod.Labels)
+			if kind == "function" { // as Knative labels its pods
+				set = labels.Merge(set, labels.Set{"serving.knative.dev/service": short})
+			}
+			var got []string
+			for name, p := range policies {
+				selector, err := metav1.LabelSelectorAsSelector(&p.Spec.PodSelector)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if selector.Matches(set) {
+					got = append(got, name)
+				}
+			}
+			want := []string{"deny-egress", "allow-dns"}
+			if kind == "function" {
+				want = append(want, "allow-collector")
+			}
+			container := pod.Spec.Containers[0]
+			if slices.ContainsFunc(container.EnvFrom, func(from corev1.EnvFromSource) bool { return from.SecretRef != nil && from.SecretRef.Name == ours }) {
+				want = append(want, "allow-postgres", "allow-object-store")
+			}
+			if mounts := pod.Spec.AutomountServiceAccountToken; mounts == nil || *mounts {
+				want = append(want, "allow-api-server")
+			}
+			if slices.ContainsFunc(container.Env, func(e corev1.EnvVar) bool { return e.Name == "RECONCILE_URL" }) {
+				want = append(want, map[string]string{"function": "allow-waking", "job": "allow-schedule"}[kind])
+			}
+			slices.Sort(want)
+			slices.Sort(got)
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Errorf("%s: what %s may reach (-want +got):\n%s", i.name, name, diff)
+			}
+		}
+		// The gateway's own namespace is where the routes lead.
+		ingress := string(*of[gatewayv1.HTTPRoute](i)[0].Spec.Rules[0].BackendRefs[0].Namespace)
+		for _, name := range []string{"allow-waking", "allow-schedule"} {
+			want := []networkingv1.NetworkPolicyEgressRule{{To: []networkingv1.NetworkPolicyPeer{inNamespace(ingress)}}}
+			if diff := cmp.Diff(want, policies[name].Spec.Egress); diff != "" {
+				t.Errorf("%s: %s leads elsewhere than the routes (-want +got):\n%s", i.name, name, diff)
+			}
+		}
+		// Where the bytes are is one rule for functions and runs.
+		endpoint := i.secrets(t)["sumo-k8"]["S3_ENDPOINT"]
+		if strings.HasSuffix(i.name, "/lab") {
+			endpoint = "http://10.244.0.1:7070" // of infra/lab, whose Secrets infra/deploy.sh makes
+		}
+		destinations, err := kube.ObjectStore{Endpoint: endpoint}.Destinations()
+		if err != nil {
+			t.Fatal(err)
+		}
+		var store []networkingv1.NetworkPolicyEgressRule
+		for _, d := range destinations {
+			peer := networkingv1.NetworkPolicyPeer{IPBlock: &networkingv1.IPBlock{CIDR: d.CIDR, Except: d.Except}}
+			if d.Namespace != "" {
+				peer = inNamespace(d.Namespace)
+			}
+			port, tcp := intstr.FromInt(d.Port), corev1.ProtocolTCP
+			store = append(store, networkingv1.NetworkPolicyEgressRule{
+				To: []networkingv1.NetworkPolicyPeer{peer}, Ports: []networkingv1.NetworkPolicyPort{{Protocol: &tcp, Port: &port}},
+			})
+		}
+		if diff := cmp.Diff(store, policies["allow-object-store"].Spec.Egress); diff != "" {
+			t.Errorf("%s: functions reach the store at %q otherwise than runs (-runs +functions):\n%s", i.name, endpoint, diff)
+		}
+		for _, name := range []string{"allow-postgres", "allow-api-server"} {
+			if len(policies[name].Spec.Egress) == 0 && i.name != bare {
+				t.Errorf("%s: %s does not say where that is", i.name, name)
+			}
+		}
+	}
+}
+
+func inNamespace(name string) networkingv1.NetworkPolicyPeer {
+	return networkingv1.NetworkPolicyPeer{NamespaceSelector: &metav1.LabelSelector{MatchLabels: map[string]string{"kubernetes.io/metadata.name": name}}}
 }
 
 // Prometheus has to ask where the functions tell, and be let in there.
@@ -563,6 +765,44 @@ func TestEveryChoiceHasItsReason(t *testing.T) {
 			}
 			previous = line
 		}
+	}
+}
+
+// The policy that docs/production.md has for the runs' key must name the keys that runs read and write.
+func TestTheRunsKeyIsGivenWhatRunsDo(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile("../docs/production.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(text), "<!-- runs' policy: a test compares it with the keys of objects -->\n```json\n")
+	document, _, found := strings.Cut(rest, "```")
+	if !found {
+		t.Fatal("docs/production.md has no policy for the runs' key")
+	}
+	var got struct {
+		Version   string
+		Statement []struct {
+			Sid, Effect, Resource string
+			Action                any
+		}
+	}
+	if err := json.Unmarshal([]byte(document), &got); err != nil {
+		t.Fatal(err)
+	}
+	allowed := map[string]string{}
+	for _, s := range got.Statement {
+		if s.Effect != "Allow" {
+			t.Errorf("%s has the effect %q", s.Sid, s.Effect)
+		}
+		allowed[s.Resource] += fmt.Sprint(s.Action)
+	}
+	want := map[string]string{
+		"arn:aws:s3:::BUCKET/" + artifact.ScenarioPrefix + "*": "s3:GetObject",
+		"arn:aws:s3:::BUCKET/" + artifact.ResultPrefix + "*":   "[s3:PutObject s3:AbortMultipartUpload]",
+	}
+	if diff := cmp.Diff(want, allowed); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
 	}
 }
 

@@ -3,6 +3,7 @@ package deploy
 import (
 	"net/http"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -17,9 +18,16 @@ import (
 	"github.com/sumo-k8/sumo-k8/pkg/rest"
 )
 
-// operations are what each function serves, by method and path.
-func operations() map[[2]string]string {
-	served := map[[2]string]string{}
+// operation is one that a function serves.
+type operation struct {
+	function string
+	// checksAdminKey says that the operator's key opens it.
+	checksAdminKey bool
+}
+
+// operations are what the functions serve, by method and path.
+func operations() map[[2]string]operation {
+	served := map[[2]string]operation{}
 	for name, register := range map[string]func(huma.API){
 		"auth": (&auth.Function{}).Register, "submit": (&submit.Function{}).Register, "status": (&status.Function{}).Register,
 		"logs": (&logs.Function{}).Register, "reconcile": (&reconcile.Function{}).Register,
@@ -31,7 +39,8 @@ func operations() map[[2]string]string {
 				"GET": item.Get, "POST": item.Post, "PUT": item.Put, "PATCH": item.Patch, "DELETE": item.Delete,
 			} {
 				if op != nil {
-					served[[2]string{method, path}] = name
+					admin := slices.ContainsFunc(op.Security, func(scheme map[string][]string) bool { return scheme[string(rest.Admin)] != nil })
+					served[[2]string{method, path}] = operation{function: name, checksAdminKey: admin}
 				}
 			}
 		}
@@ -94,8 +103,9 @@ func TestEachOperationReachesTheFunctionThatServesIt(t *testing.T) {
 	variable := regexp.MustCompile(`\{[^}]+\}`)
 	for _, i := range all(t) {
 		routes := of[gatewayv1.HTTPRoute](i)
-		for operation, function := range served {
-			method, path := operation[0], variable.ReplaceAllString(operation[1], "01a205c4-bcb6-78c2-ba85-cff183741aa4")
+		for call, operation := range served {
+			method, path := call[0], variable.ReplaceAllString(call[1], "01a205c4-bcb6-78c2-ba85-cff183741aa4")
+			function := operation.function
 			want := function
 			if function == "reconcile" {
 				want = "status" // which does not know the path

@@ -18,6 +18,7 @@ case "$*" in
 *"` + failing + `"*) echo "it is refused" >&2; exit 1 ;;
 "create --dry-run=client "*) printf dev.local/functions:v1 ;;
 *" get job migrate "*) printf "Complete " ;;
+*" get secret sumo-k8 "*go-template=*) printf "ADMIN_KEY DATABASE_URL S3_ENDPOINT " ;;
 *" get services.serving.knative.dev "*) printf "1|1|True|a-1|a-1|" ;;
 apply*) echo "namespace/sumo-k8 unchanged" ;;
 esac
@@ -37,7 +38,10 @@ func TestAnInstallationThatIsRefusedFails(t *testing.T) {
 	if err != nil || !strings.Contains(output, "SUMO-K8 is installed") {
 		t.Fatalf("with nothing to change: %v\n%s", err, output)
 	}
-	for _, failing := range []string{"apply -f", "kustomize ", "get crd httproutes", "get secret sumo-k8", "get services.serving.knative.dev status"} {
+	if !strings.Contains(output, "sumo-k8 gives ADMIN_KEY to every function") || strings.Contains(output, "gives DATABASE_URL") {
+		t.Errorf("the keys that every function gets are not told apart from those that it uses:\n%s", output)
+	}
+	for _, failing := range []string{"apply -f", "kustomize ", "get crd httproutes", "get secret sumo-k8", "get secret sumo-k8-admin", "get services.serving.knative.dev status"} {
 		if output, err := installing(t, failing); err == nil || strings.Contains(output, "is installed") {
 			t.Errorf("when `kubectl %s…` fails, the script says:\n%s", failing, output)
 		}

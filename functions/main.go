@@ -219,7 +219,9 @@ func addCluster(parts *wire.Parts) (stop func(), err error) {
 	switch cfg.Target {
 	case "auth":
 		parts.Nodes, parts.Pods = cluster.Nodes, cluster.Pods
-		parts.Provisioner = provisioner(cfg, client)
+		if parts.Provisioner, err = provisioner(cfg, client); err != nil {
+			return stop, err
+		}
 		parts.Warmer = kube.Warmups{
 			Client: client, Namespace: cfg.Namespace, Image: cfg.SumoImages[cfg.SumoVersion], PullPolicy: cfg.PullPolicy,
 			NodeSelector: cfg.NodeSelector, Tolerations: cfg.Tolerations, NewID: uuid.NewString,
@@ -228,7 +230,9 @@ func addCluster(parts *wire.Parts) (stop func(), err error) {
 		parts.Engine = engine
 	case "reconcile":
 		parts.Engine = engine
-		parts.Provisioner = provisioner(cfg, client)
+		if parts.Provisioner, err = provisioner(cfg, client); err != nil {
+			return stop, err
+		}
 		if len(cfg.ReconcileCallers) > 0 {
 			parts.ServiceAccount = kube.NewAccounts(client, cfg.ReconcileAudience, cfg.ReconcileCallers, time.Now).Verify
 		}
@@ -242,11 +246,17 @@ func addCluster(parts *wire.Parts) (stop func(), err error) {
 // priorityClasses are those of deploy/base/priorities.yaml.
 var priorityClasses = map[job.Priority]string{job.Low: "sumo-k8-low", job.Normal: "sumo-k8-normal", job.High: "sumo-k8-high"}
 
-func provisioner(cfg config.Config, client rest.Interface) *kube.Provisioner {
+// provisioner refuses settings from which no tenant's namespace could be made, so that a revision that has them never becomes
+// ready.
+func provisioner(cfg config.Config, client rest.Interface) (*kube.Provisioner, error) {
 	access, secret := cfg.RunS3Keys()
 	p := &kube.Provisioner{Client: client, Home: cfg.Namespace, Store: kube.ObjectStore{
 		Endpoint: cfg.S3Endpoint, Region: cfg.S3Region, Bucket: cfg.S3Bucket, AccessKey: access, SecretKey: secret,
+		CIDRs: cfg.S3CIDRs,
 	}}
+	if _, err := p.Store.Destinations(); err != nil {
+		return nil, err
+	}
 	for _, version := range slices.Sorted(maps.Keys(cfg.SumoImages)) {
 		p.Runs = append(p.Runs, templates.Settings{
 			Version: version, Image: cfg.SumoImages[version], PullPolicy: cfg.PullPolicy,
@@ -254,7 +264,7 @@ func provisioner(cfg config.Config, client rest.Interface) *kube.Provisioner {
 			Confinement: cfg.Confinement, Unpacked: cfg.MaxUnpackedMiB << 20, Output: cfg.MaxOutputMiB << 20,
 		})
 	}
-	return p
+	return p, nil
 }
 
 func addLocalEngine(parts *wire.Parts) (stop func(), err error) {

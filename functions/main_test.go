@@ -312,6 +312,10 @@ func TestStatusRunsWithoutACluster(t *testing.T) {
 func TestWhatCannotBeServedIsRefused(t *testing.T) {
 	t.Parallel()
 	database := "DATABASE_URL=postgres:///x"
+	kubeconfig := filepath.Join(t.TempDir(), "kubeconfig")
+	if err := os.WriteFile(kubeconfig, []byte("{clusters: [{name: c, cluster: {server: 'http://127.0.0.1:1'}}], contexts: [{name: c, context: {cluster: c}}], current-context: c}"), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	for name, test := range map[string]struct {
 		env  []string
 		want []string
@@ -323,6 +327,9 @@ func TestWhatCannotBeServedIsRefused(t *testing.T) {
 		"migration of nothing":         {[]string{"FUNCTION_TARGET=migrate"}, []string{"DATABASE_URL"}},
 		"migration through a pooler":   {[]string{"FUNCTION_TARGET=migrate", database, "DATABASE_POOLED=true"}, []string{"DATABASE_POOLED"}},
 		"a schedule that calls nobody": {[]string{"FUNCTION_TARGET=schedule"}, []string{"RECONCILE_URL"}},
+		"a store that no policy can name": {[]string{
+			"FUNCTION_TARGET=reconcile", database, "ENGINE=argo", "SUMO_IMAGES=1.15=dev.local/sumo:1.15", "KUBECONFIG=" + kubeconfig, "S3_ENDPOINT=http://minio:9000",
+		}, []string{`"minio"`, "S3_CIDRS"}},
 	} {
 		out, err := once(t, test.env...)
 		if err == nil {

@@ -14,7 +14,7 @@ usage() {
 		       infra/deploy.sh roll
 
 		OVERLAY  a folder below deploy/overlays, or any folder with a kustomization
-		roll     gives every function a new revision, which reads the Secret sumo-k8 again
+		roll     gives every function a new revision, which reads the Secrets again
 
 		PATIENCE is how many seconds to wait for each step (300).
 	END
@@ -47,14 +47,48 @@ check_cluster() {
 # apply [SELECTOR...] says what has changed. grep finds nothing when nothing has, and that is no failure; kubectl's own is one.
 apply() { kubectl apply -f "$work/all.yaml" "$@" | { grep -v ' unchanged$' || true; }; }
 
-# lab_secret makes the Secret from what the lab tells of itself. A key that was made once stays.
-lab_secret() {
+# secret NAME applies the Secret of that name with the lines NAME=value of the standard input.
+secret() {
+	kubectl -n sumo-k8 create secret generic "$1" --from-env-file=/dev/stdin --dry-run=client -o yaml | kubectl apply -f -
+}
+
+# lab_secrets makes the Secrets from what the lab says of itself. A key that was made once stays.
+lab_secrets() {
 	local admin
-	admin=$(kubectl -n sumo-k8 get secret sumo-k8 -o 'jsonpath={.data.ADMIN_KEY}' 2>/dev/null | base64 -d || true)
-	{
-		grep -E '^(DATABASE_URL|S3_ENDPOINT|S3_ACCESS_KEY|S3_SECRET_KEY)=' "$lab/run/environment"
-		printf 'ADMIN_KEY=%s\n' "${admin:-$(head -c 24 /dev/urandom | base64 | tr -d '+/=')}"
-	} | kubectl -n sumo-k8 create secret generic sumo-k8 --from-env-file=/dev/stdin --dry-run=client -o yaml | kubectl apply -f -
+	admin=$(kubectl -n sumo-k8 get secret sumo-k8-admin -o 'jsonpath={.data.ADMIN_KEY}' 2>/dev/null | base64 -d || true)
+	grep -E '^(DATABASE_URL|S3_ENDPOINT|S3_ACCESS_KEY|S3_SECRET_KEY)=' "$lab/run/environment" | secret sumo-k8
+	printf 'ADMIN_KEY=%s\n' "${admin:-$(head -c 24 /dev/urandom | base64 | tr -d '+/=')}" | secret sumo-k8-admin
+}
+
+# versions says which version the cluster has of each Secret that it has.
+versions() {
+	kubectl -n sumo-k8 get secret sumo-k8 sumo-k8-admin --ignore-not-found -o 'jsonpath={range .items[*]}{.metadata.name}={.metadata.resourceVersion} {end}'
+}
+
+# check_secrets says which Secret there is neither in the overlay nor on the cluster.
+check_secrets() {
+	local name pair
+	for pair in sumo-k8:secret.env sumo-k8-admin:admin.env; do
+		name=${pair%:*}
+		grep -qx "  name: $name" <(sed -n '/^kind: Secret$/,/^---$/p' "$work/all.yaml") ||
+			kubectl -n sumo-k8 get secret "$name" >/dev/null 2>&1 ||
+			fail "the Secret $name is missing in the namespace sumo-k8: fill in $folder/${pair#*:}.example and make it as its first lines say"
+	done
+}
+
+# check_shared warns of keys that every function gets and few use. Earlier releases had them there, and read them there until now.
+check_shared() {
+	local keys key
+	# shellcheck disable=SC2016 # the variables are the template's
+	keys=$(kubectl -n sumo-k8 get secret sumo-k8 --ignore-not-found -o 'go-template={{range $key, $value := .data}}{{$key}} {{end}}')
+	for key in $keys; do
+		case $key in
+		ADMIN_KEY | RUN_S3_*)
+			say "Warning: the Secret sumo-k8 gives $key to every function; its place is sumo-k8-admin or sumo-k8-runs. To remove it:"
+			say "  kubectl -n sumo-k8 patch secret sumo-k8 --type=json -p '[{\"op\": \"remove\", \"path\": \"/data/$key\"}]' && infra/deploy.sh roll"
+			;;
+		esac
+	done
 }
 
 # await_migration waits until the Job has done its work, or says why it has not.
@@ -135,13 +169,11 @@ say "Preparing the namespace sumo-k8"
 kubectl get namespace sumo-k8 >/dev/null 2>&1 || kubectl create namespace sumo-k8 >/dev/null
 rolled=
 if [[ $overlay == lab ]]; then
-	old=$(kubectl -n sumo-k8 get secret sumo-k8 -o 'jsonpath={.metadata.resourceVersion}' 2>/dev/null || true)
-	lab_secret
-	[[ -z $old || $old == "$(kubectl -n sumo-k8 get secret sumo-k8 -o 'jsonpath={.metadata.resourceVersion}')" ]] || rolled=yes
-elif ! grep -qx '  name: sumo-k8' <(sed -n '/^kind: Secret$/,/^---$/p' "$work/all.yaml"); then
-	kubectl -n sumo-k8 get secret sumo-k8 >/dev/null 2>&1 ||
-		fail "the Secret sumo-k8 is missing in the namespace sumo-k8: fill in $folder/secret.env.example and make it as its first lines say"
+	old=$(versions)
+	lab_secrets
+	[[ -z $old || $old == "$(versions)" ]] || rolled=yes
 fi
+check_secrets
 
 # A Job cannot be changed, and one that has succeeded may have done so on another database, or with what was behind the image's
 # tag before. A migration that finds nothing to do takes seconds.
@@ -160,17 +192,18 @@ await_migration
 say "Applying $folder"
 apply
 if [[ $rolled ]]; then
-	say "Every function gets a new revision, for what the Secret or the image's tag may now have."
+	say "Every function gets a new revision, for what a Secret or the image's tag may now have."
 	roll
 else
 	say "Waiting for the functions:"
 	await_functions
 fi
 
+check_shared
 address=$(kubectl -n sumo-k8 get gateway sumo-k8 -o 'jsonpath={.status.addresses[0].value}' 2>/dev/null || true)
 say "SUMO-K8 is installed. The Gateway's address: ${address:-not known to it}"
 case $overlay in
 lab) say "From this machine: http://10.244.0.1:30080" ;;
 kind) say "From this machine: http://localhost:8080" ;;
 esac
-say "The admin key: kubectl -n sumo-k8 get secret sumo-k8 -o 'jsonpath={.data.ADMIN_KEY}' | base64 -d"
+say "The admin key: kubectl -n sumo-k8 get secret sumo-k8-admin -o 'jsonpath={.data.ADMIN_KEY}' | base64 -d"

@@ -38,6 +38,8 @@ type Config struct {
 	RunS3AccessKey   string `env:"RUN_S3_ACCESS_KEY" doc:"Access key by which runs fetch scenarios and store results, with ENGINE=argo; empty for S3_ACCESS_KEY."`
 	RunS3SecretKey   string `env:"RUN_S3_SECRET_KEY" doc:"Secret key that goes with RUN_S3_ACCESS_KEY."`
 
+	S3CIDRs []netip.Prefix `env:"S3_CIDRS" doc:"Networks of the S3 server, for the network policies of runs, with ENGINE=argo: 10.20.0.0/16,10.30.1.7/32. Empty for the address in S3_ENDPOINT, the namespace of SERVICE.NAMESPACE.svc.cluster.local, or, with any other name, every public address and no private one."`
+
 	Engine  string `env:"ENGINE" doc:"What runs jobs: argo (workflows on a Kubernetes cluster), local (processes of the reconcile function, which then must not scale to zero), or empty for none."`
 	RunsDir string `env:"RUNS_DIR" envDefault:"/var/lib/sumo-k8/runs" doc:"Folder of runs under way, with ENGINE=local; shared with the logs function."`
 	SumoRun string `env:"SUMO_RUN" envDefault:"sumo-run" doc:"The sumo-run program, with ENGINE=local."`

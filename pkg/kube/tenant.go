@@ -51,16 +51,16 @@ type ObjectStore struct {
 	Bucket    string
 	AccessKey string // empty for the node's or the service account's own rights
 	SecretKey string
-	// CIDRs are the store's addresses. Empty means the endpoint's when it is an address, else any outside of the machine's
-	// own network.
-	CIDRs []string
+	// CIDRs are the store's addresses. Without them the endpoint's host decides: see Destinations.
+	CIDRs []netip.Prefix
 }
 
-// Destination is where connections may go.
+// Destination is where connections may go: to addresses, or to the pods of a namespace.
 type Destination struct {
-	CIDR   string
-	Except []string
-	Port   int
+	CIDR      string
+	Except    []string
+	Namespace string // in place of CIDR and Except
+	Port      int
 }
 
 //go:embed tenant.yaml
@@ -213,7 +213,7 @@ func (p *Provisioner) objects(t tenant.Tenant, apiServer []Destination) ([]objec
 	if err != nil {
 		return nil, err
 	}
-	destinations, err := p.Store.destinations()
+	destinations, err := p.Store.Destinations()
 	if err != nil {
 		return nil, err
 	}
@@ -342,10 +342,32 @@ func hostCIDR(address string) (string, error) {
 	return netip.PrefixFrom(ip, ip.BitLen()).String(), nil
 }
 
+const awsEndpoint = "https://s3.amazonaws.com"
+
+// An object store with a public name has public addresses, which change. A policy knows no names, so that it lets
+// connections go to every public address, at the store's port, and to none of a private network.
 const (
-	awsEndpoint = "https://s3.amazonaws.com"
-	// metadataAddresses are where clouds hand out a node's own credentials.
-	metadataAddresses = "169.254.0.0/16"
+	publicV4 = "0.0.0.0/0"
+	// publicV6 is what IPv6 routes publicly. Loopback, link-local, private and NAT64 addresses are all outside of it.
+	publicV6 = "2000::/3"
+)
+
+var (
+	privateV4 = []string{
+		"0.0.0.0/8",        // this network
+		"10.0.0.0/8",       // private
+		"100.64.0.0/10",    // carriers' NAT; pods on some clouds, Alibaba's metadata
+		"127.0.0.0/8",      // loopback
+		"168.63.129.16/32", // Azure's platform, which hands out nodes' settings
+		"169.254.0.0/16",   // link-local; the metadata of most clouds, which hands out nodes' credentials
+		"172.16.0.0/12",    // private
+		"192.0.0.0/24",     // protocol assignments; Oracle's metadata
+		"192.168.0.0/16",   // private
+		"198.18.0.0/15",    // benchmarks; pods of some clusters
+		"224.0.0.0/3",      // multicast, and class E, which GKE gives to pods
+	}
+	// privateV6 are the tunnels that carry IPv4 addresses within public ones: Teredo and 6to4.
+	privateV6 = []string{"2001::/32", "2002::/16"}
 )
 
 func (s ObjectStore) url() (*url.URL, error) {
@@ -360,8 +382,10 @@ func (s ObjectStore) url() (*url.URL, error) {
 	return u, nil
 }
 
-// destinations are where pods must be let through to reach the store.
-func (s ObjectStore) destinations() ([]Destination, error) {
+// Destinations are where pods must be let through to reach the store: its CIDRs, or its address when the endpoint is one,
+// or the namespace of a Service, or else every public address. A Service must have the same port as its pods, since
+// policies see the latter.
+func (s ObjectStore) Destinations() ([]Destination, error) {
 	u, err := s.url()
 	if err != nil {
 		return nil, err
@@ -375,17 +399,22 @@ func (s ObjectStore) destinations() ([]Destination, error) {
 	if len(s.CIDRs) > 0 {
 		var all []Destination
 		for _, cidr := range s.CIDRs {
-			if _, err := netip.ParsePrefix(cidr); err != nil {
-				return nil, fmt.Errorf("the object store's addresses: %w", err)
-			}
-			all = append(all, Destination{CIDR: cidr, Port: port})
+			all = append(all, Destination{CIDR: cidr.Masked().String(), Port: port})
 		}
 		return all, nil
 	}
-	if cidr, err := hostCIDR(u.Hostname()); err == nil {
+	host := strings.TrimSuffix(u.Hostname(), ".")
+	if cidr, err := hostCIDR(host); err == nil {
 		return []Destination{{CIDR: cidr, Port: port}}, nil
 	}
-	return []Destination{{CIDR: "0.0.0.0/0", Except: []string{metadataAddresses}, Port: port}}, nil
+	if service, ok := strings.CutSuffix(strings.TrimSuffix(host, ".cluster.local"), ".svc"); ok {
+		namespace := service[strings.LastIndexByte(service, '.')+1:]
+		return []Destination{{Namespace: namespace, Port: port}}, nil
+	}
+	if !strings.Contains(host, ".") {
+		return nil, fmt.Errorf("the object store's host %q means something else in each namespace: write S3_ENDPOINT as http://SERVICE.NAMESPACE.svc.cluster.local:PORT, or set S3_CIDRS", host)
+	}
+	return []Destination{{CIDR: publicV4, Except: privateV4, Port: port}, {CIDR: publicV6, Except: privateV6, Port: port}}, nil
 }
 
 // repository is Argo's description of the store, as YAML.

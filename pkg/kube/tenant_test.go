@@ -7,6 +7,7 @@ import (
 	"maps"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"os"
 	"slices"
 	"strings"
@@ -105,14 +106,18 @@ func TestWhereTheObjectStoreIs(t *testing.T) {
 	}{
 		{"an address", ObjectStore{Endpoint: "http://10.1.2.3:9000"}, []Destination{{CIDR: "10.1.2.3/32", Port: 9000}}},
 		{"an address of version 6", ObjectStore{Endpoint: "https://[fd00::1]"}, []Destination{{CIDR: "fd00::1/128", Port: 443}}},
-		{"a name", ObjectStore{Endpoint: "https://s3.example"}, []Destination{{CIDR: "0.0.0.0/0", Except: []string{"169.254.0.0/16"}, Port: 443}}},
-		{"AWS", ObjectStore{}, []Destination{{CIDR: "0.0.0.0/0", Except: []string{"169.254.0.0/16"}, Port: 443}}},
-		{"as the operator says", ObjectStore{Endpoint: "http://minio.storage:9000", CIDRs: []string{"10.0.0.0/8", "172.16.0.0/12"}},
+		{"a name", ObjectStore{Endpoint: "https://s3.example:8443"}, public(8443)},
+		{"AWS", ObjectStore{}, public(443)},
+		{"a Service", ObjectStore{Endpoint: "http://minio.storage.svc.cluster.local:9000"}, []Destination{{Namespace: "storage", Port: 9000}}},
+		{"a Service, in short", ObjectStore{Endpoint: "http://minio.storage.svc:9000"}, []Destination{{Namespace: "storage", Port: 9000}}},
+		{"a pod of a Service", ObjectStore{Endpoint: "http://minio-0.minio.storage.svc.cluster.local.:9000"}, []Destination{{Namespace: "storage", Port: 9000}}},
+		{"a public name that reads like a Service", ObjectStore{Endpoint: "https://s3.svc.example.org"}, public(443)},
+		{"as the operator says", ObjectStore{Endpoint: "http://minio.storage.svc:9000", CIDRs: prefixes("10.1.2.3/8", "172.16.0.0/12")},
 			[]Destination{{CIDR: "10.0.0.0/8", Port: 9000}, {CIDR: "172.16.0.0/12", Port: 9000}}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			got, err := tt.store.destinations()
+			got, err := tt.store.Destinations()
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -121,9 +126,60 @@ func TestWhereTheObjectStoreIs(t *testing.T) {
 			}
 		})
 	}
-	for _, bad := range []ObjectStore{{Endpoint: "s3.example"}, {Endpoint: "ftp://s3.example"}, {CIDRs: []string{"everywhere"}}} {
-		if got, err := bad.destinations(); err == nil {
+	for _, bad := range []ObjectStore{{Endpoint: "s3.example"}, {Endpoint: "ftp://s3.example"}, {Endpoint: "http://minio:9000"}, {Endpoint: "http://localhost:9000"}} {
+		if got, err := bad.Destinations(); err == nil {
 			t.Errorf("%+v was taken for %+v", bad, got)
+		}
+	}
+}
+
+func public(port int) []Destination {
+	return []Destination{{CIDR: "0.0.0.0/0", Except: privateV4, Port: port}, {CIDR: "2000::/3", Except: privateV6, Port: port}}
+}
+
+func prefixes(texts ...string) (all []netip.Prefix) {
+	for _, text := range texts {
+		all = append(all, netip.MustParsePrefix(text))
+	}
+	return all
+}
+
+// TestAPublicStoreOpensNoPrivateNetwork reads the policy as Kubernetes does: an address is let through when a block has it and
+// no exception of that block does.
+func TestAPublicStoreOpensNoPrivateNetwork(t *testing.T) {
+	t.Parallel()
+	p := aProvisioner()
+	p.Store.Endpoint = "https://s3.eu-central-1.amazonaws.com"
+	var policy networkingv1.NetworkPolicy
+	for _, o := range manifest(t, p) {
+		if strings.HasSuffix(o.name, "/networkpolicies/allow-object-store") {
+			if err := yaml.UnmarshalStrict(o.body, &policy); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	through := func(address netip.Addr) bool {
+		for _, rule := range policy.Spec.Egress {
+			for _, peer := range rule.To {
+				in := func(cidr string) bool { return netip.MustParsePrefix(cidr).Contains(address) }
+				if in(peer.IPBlock.CIDR) && !slices.ContainsFunc(peer.IPBlock.Except, in) {
+					return true
+				}
+			}
+		}
+		return false
+	}
+	for address, want := range map[string]bool{
+		"52.219.47.1": true, "3.5.140.2": true, "2a05:d050:4040::1": true, // AWS's S3 in Frankfurt
+		"172.32.0.1": true, "100.128.0.1": true, "11.0.0.0": true, "192.0.1.1": true, "198.20.0.1": true, "223.255.255.255": true,
+		"10.0.0.1": false, "10.255.255.255": false, "172.16.0.1": false, "172.31.255.255": false, "192.168.1.1": false, "100.64.0.1": false,
+		"127.0.0.1": false, "0.0.0.0": false, "169.254.169.254": false, "100.100.100.200": false, "192.0.0.192": false, "168.63.129.16": false,
+		"198.18.0.1": false, "224.0.0.1": false, "240.0.0.1": false, "255.255.255.255": false,
+		"::1": false, "::": false, "fc00::1": false, "fd00:ec2::254": false, "fe80::1": false, "ff02::1": false, "::ffff:10.0.0.1": false,
+		"64:ff9b::a00:1": false, "2002:a00:1::1": false, "2001::1": false,
+	} {
+		if got := through(netip.MustParseAddr(address)); got != want {
+			t.Errorf("%s is let through: %t, want %t", address, got, want)
 		}
 	}
 }

@@ -41,6 +41,18 @@ func (c *cluster) loadProbe(t *testing.T) (name string) {
 	return i.Name
 }
 
+// tried is what the probe's log says of each try.
+func tried(log string) map[string]string {
+	got := map[string]string{}
+	for line := range strings.Lines(log) {
+		var seen struct{ What, Is string }
+		if json.Unmarshal([]byte(line), &seen) == nil {
+			got[seen.What] = seen.Is
+		}
+	}
+	return got
+}
+
 // testConfinement runs a probe in the place of SUMO: a workflow of the tenant's own template, with another image and
 // other words for it. It finds what a scenario could reach that made SUMO run code of its choice.
 func testConfinement(t *testing.T, c *cluster) {
@@ -57,16 +69,13 @@ func testConfinement(t *testing.T, c *cluster) {
 	postgres := regexp.MustCompile(`@([^/]+)/`).FindStringSubmatch(c.settings["DATABASE_URL"])[1]
 	store := c.settings["S3_ENDPOINT"]
 	host, _, _ := strings.Cut(postgres, ":")
-	pod := func(namespace, selector string) string {
-		return c.kubectl(t, "get", "pods", "-n", namespace, "-l", selector, "-o", "jsonpath={.items[0].status.podIP}")
-	}
 	args := []string{"--for=20s"}
 	refused := map[string]string{
 		"Postgres":              postgres,
 		"the kubelet":           host + ":10250",
-		"a pod of the cluster":  pod("kube-system", "k8s-app=kube-dns") + ":8080",
-		"Argo's controller":     pod("argo", "app=workflow-controller") + ":9090",
-		"the gateway":           pod("traefik", "app=traefik") + ":80",
+		"a pod of the cluster":  c.podIP(t, "kube-system", "k8s-app=kube-dns") + ":8080",
+		"Argo's controller":     c.podIP(t, "argo", "app=workflow-controller") + ":9090",
+		"the gateway":           c.podIP(t, "traefik", "app=traefik") + ":80",
 		"the gateway from here": strings.TrimPrefix(gateway, "http://"),
 	}
 	for what, address := range refused {
@@ -126,13 +135,7 @@ spec: {workflowTemplateRef: {name: probe}, arguments: {parameters: [%s]}}
 		return strings.Contains(log, `"done"`), state + log
 	})
 	t.Log(log)
-	got := map[string]string{}
-	for line := range strings.Lines(log) {
-		var seen struct{ What, Is string }
-		if json.Unmarshal([]byte(line), &seen) == nil {
-			got[seen.What] = seen.Is
-		}
-	}
+	got := tried(log)
 	want := map[string]string{
 		"a service account's token": "none", "credentials in the environment": "none", "writing to the root": "refused",
 		"capabilities": "0000000000000000", "new privileges": "never", "system calls": "filtered", "user": "65532",
