@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"path"
 	"slices"
 	"strings"
@@ -51,6 +52,15 @@ func ReadyZip(name string) ([]byte, error) {
 
 // Edited returns the zip of a ready scenario with each of its files changed by edit.
 func Edited(name string, edit func(file, content string) string) ([]byte, error) {
+	return rewritten(name, edit, nil)
+}
+
+// With returns the zip of a ready scenario with more files, by name.
+func With(name string, more map[string]string) ([]byte, error) {
+	return rewritten(name, func(_, content string) string { return content }, more)
+}
+
+func rewritten(name string, edit func(file, content string) string, more map[string]string) ([]byte, error) {
 	raw, err := ReadyZip(name)
 	if err != nil {
 		return nil, err
@@ -66,11 +76,12 @@ func Edited(name string, edit func(file, content string) string) ([]byte, error)
 		if err != nil {
 			return nil, fmt.Errorf("reading test network %s: %w", name, err)
 		}
-		w, err := out.Create(f.Name)
-		if err != nil {
+		if err := add(out, f.Name, edit(f.Name, string(content))); err != nil {
 			return nil, err
 		}
-		if _, err := io.WriteString(w, edit(f.Name, string(content))); err != nil {
+	}
+	for _, file := range slices.Sorted(maps.Keys(more)) {
+		if err := add(out, file, more[file]); err != nil {
 			return nil, err
 		}
 	}
@@ -78,6 +89,15 @@ func Edited(name string, edit func(file, content string) string) ([]byte, error)
 		return nil, err
 	}
 	return buffer.Bytes(), nil
+}
+
+func add(z *zip.Writer, file, content string) error {
+	w, err := z.Create(file)
+	if err != nil {
+		return err
+	}
+	_, err = io.WriteString(w, content)
+	return err
 }
 
 // Endless returns a scenario that runs until it is stopped: the square network with a vehicle every second for years.

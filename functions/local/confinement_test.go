@@ -1,8 +1,6 @@
 package main
 
 import (
-	"archive/zip"
-	"bytes"
 	"fmt"
 	"net"
 	"net/url"
@@ -18,6 +16,7 @@ import (
 	"github.com/sumo-k8/sumo-k8/pkg/confine/confinetest"
 	"github.com/sumo-k8/sumo-k8/pkg/job"
 	"github.com/sumo-k8/sumo-k8/pkg/simulation"
+	networks "github.com/sumo-k8/sumo-k8/test_networks"
 )
 
 // takenOver is sumo-run with a program in SUMO's place that tries whatever one could that an upload has taken over.
@@ -36,34 +35,6 @@ func takenOver(t *testing.T) Settings {
 	return settings
 }
 
-// withTries is a ready network with one more file, which that program reads.
-func withTries(t *testing.T, network string, tries []string) string {
-	t.Helper()
-	in := zipOf(t, network)
-	r, err := zip.NewReader(strings.NewReader(in), int64(len(in)))
-	if err != nil {
-		t.Fatal(err)
-	}
-	var out bytes.Buffer
-	w := zip.NewWriter(&out)
-	for _, f := range r.File {
-		if err := w.Copy(f); err != nil {
-			t.Fatal(err)
-		}
-	}
-	f, err := w.Create("tries.txt")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := f.Write([]byte(strings.Join(tries, "\n"))); err != nil {
-		t.Fatal(err)
-	}
-	if err := w.Close(); err != nil {
-		t.Fatal(err)
-	}
-	return out.String()
-}
-
 func TestATakenOverSUMOReachesNothing(t *testing.T) {
 	t.Setenv("MAX_OUTPUT_MIB", "64")
 	s, running := startWith(t, takenOver(t))
@@ -73,9 +44,11 @@ func TestATakenOverSUMOReachesNothing(t *testing.T) {
 		var submitted struct {
 			ID string `json:"job_id"`
 		}
-		c.post(t, [][2]string{
-			{"scenario_id", "taken-over"}, {"memory_gi", "1"}, {"@sumo_files", withTries(t, "square", tries)},
-		}).want(t, 200).into(t, &submitted)
+		zip, err := networks.With("square", map[string]string{"tries.txt": strings.Join(tries, "\n")})
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.post(t, [][2]string{{"scenario_id", "taken-over"}, {"memory_gi", "1"}, {"@sumo_files", string(zip)}}).want(t, 200).into(t, &submitted)
 		j := c.finish(t, submitted.ID)
 		if j.Status != job.Failed {
 			t.Errorf("the job ended %s", j.Status)

@@ -16,29 +16,77 @@ import (
 
 	"github.com/sumo-k8/sumo-k8/infra/image"
 	"github.com/sumo-k8/sumo-k8/pkg/job"
+	networks "github.com/sumo-k8/sumo-k8/test_networks"
 )
 
 // loadProbe gives the probe to the node as an image.
 func (c *cluster) loadProbe(t *testing.T) (name string) {
 	t.Helper()
-	program := filepath.Join(t.TempDir(), "probe")
-	build := exec.CommandContext(t.Context(), "go", "build", "-trimpath", "-o", program, "./probe")
-	build.Env = append(build.Environ(), "CGO_ENABLED=0")
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("building the probe: %v: %s", err, out)
+	return c.loadPrograms(t, image.Image{Name: "dev.local/probe:e2e", Entrypoint: []string{"/probe"}}, map[string]string{"/probe": "./probe"})
+}
+
+// loadPrograms builds programs, by their paths in the image, into one and gives it to the node.
+func (c *cluster) loadPrograms(t *testing.T, i image.Image, programs map[string]string) (name string) {
+	t.Helper()
+	var files []image.File
+	for path, source := range programs {
+		program := filepath.Join(t.TempDir(), filepath.Base(path))
+		build := exec.CommandContext(t.Context(), "go", "build", "-trimpath", "-o", program, source)
+		build.Env = append(build.Environ(), "CGO_ENABLED=0")
+		if out, err := build.CombinedOutput(); err != nil {
+			t.Fatalf("building %s: %v: %s", source, err, out)
+		}
+		files = append(files, image.File{Path: path, Mode: 0o755, Source: program})
 	}
-	i := image.Image{
-		Name: "dev.local/probe:e2e", Architecture: runtime.GOARCH, User: "65532:65532", Entrypoint: []string{"/probe"},
-		Layers: []image.Layer{image.Files(image.File{Path: "/probe", Mode: 0o755, Source: program})},
-	}
-	archive := filepath.Join(t.TempDir(), "probe.tar")
+	i.Architecture, i.User, i.Layers = runtime.GOARCH, "65532:65532", []image.Layer{image.Files(files...)}
+	archive := filepath.Join(t.TempDir(), "image.tar")
 	if _, err := i.WriteFile(archive); err != nil {
 		t.Fatal(err)
 	}
 	if out, err := c.run("", c.program, "load", archive); err != nil {
-		t.Fatalf("loading the probe: %v: %s", err, out)
+		t.Fatalf("loading %s: %v: %s", i.Name, err, out)
 	}
 	return i.Name
+}
+
+// inPlaceOfSUMO runs a workflow of the tenant's own template with the container changed, on the tenant's only scenario, and
+// returns what it logged until the given word.
+func (c *cluster) inPlaceOfSUMO(t *testing.T, a *tenant, name string, change func(container map[string]any), last string) (log string) {
+	t.Helper()
+	var template map[string]any
+	if err := json.Unmarshal([]byte(c.kubectl(t, "get", "workflowtemplate", "sumo-1-15", "-n", a.namespace, "-o", "json")), &template); err != nil {
+		t.Fatal(err)
+	}
+	template["metadata"] = map[string]any{"name": name, "namespace": a.namespace}
+	spec := template["spec"].(map[string]any)
+	delete(spec, "podGC") // its log is read once it has ended
+	run := spec["templates"].([]any)[0].(map[string]any)
+	change(run["container"].(map[string]any))
+	raw, err := json.Marshal(template)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.apply(t, string(raw))
+	var parameters []string
+	for parameter, value := range map[string]string{
+		"scenario-key": c.query(t, "SELECT object_key FROM scenarios WHERE tenant_id = $1", a.id), "results-key": "results/" + a.namespace + "/" + name,
+		"options": "{}", "timeout": "1m", "deadline": "300", "cpu": "1", "memory": "1Gi", "memory-bytes": "1073741824",
+	} {
+		parameters = append(parameters, fmt.Sprintf("{name: %s, value: %q}", parameter, value))
+	}
+	c.apply(t, fmt.Sprintf(`
+apiVersion: argoproj.io/v1alpha1
+kind: Workflow
+metadata: {name: %[1]s, namespace: %[2]s}
+spec: {workflowTemplateRef: {name: %[1]s}, arguments: {parameters: [%[3]s]}}
+`, name, a.namespace, strings.Join(parameters, ", ")))
+	until(t, name+" has ended", func() (bool, string) {
+		state, _ := c.tryKubectl(t, "get", "workflow", name, "-n", a.namespace, "-o", "jsonpath={.status.phase} {.status.message}")
+		log, _ = c.tryKubectl(t, "logs", "-n", a.namespace, "-l", "workflows.argoproj.io/workflow="+name, "-c", "main", "--tail=-1")
+		return strings.Contains(log, last), state + log
+	})
+	t.Log(log)
+	return log
 }
 
 // tried is what the probe's log says of each try.
@@ -99,42 +147,9 @@ func testConfinement(t *testing.T, c *cluster) {
 		args = append(args, "--get="+what+"="+address)
 	}
 
-	var template map[string]any
-	if err := json.Unmarshal([]byte(c.kubectl(t, "get", "workflowtemplate", "sumo-1-15", "-n", a.namespace, "-o", "json")), &template); err != nil {
-		t.Fatal(err)
-	}
-	template["metadata"] = map[string]any{"name": "probe", "namespace": a.namespace}
-	spec := template["spec"].(map[string]any)
-	delete(spec, "podGC") // its log is read once it has ended
-	run := spec["templates"].([]any)[0].(map[string]any)
-	container := run["container"].(map[string]any)
-	container["image"], container["imagePullPolicy"], container["command"], container["args"] = c.loadProbe(t), "Never", []string{"/probe"}, args
-	raw, err := json.Marshal(template)
-	if err != nil {
-		t.Fatal(err)
-	}
-	c.apply(t, string(raw))
-	var parameters []string
-	for name, value := range map[string]string{
-		"scenario-key": c.query(t, "SELECT object_key FROM scenarios WHERE tenant_id = $1", a.id), "results-key": "results/" + a.namespace + "/probe",
-		"options": "{}", "timeout": "1m", "deadline": "300", "cpu": "1", "memory": "1Gi",
-	} {
-		parameters = append(parameters, fmt.Sprintf("{name: %s, value: %q}", name, value))
-	}
-	c.apply(t, fmt.Sprintf(`
-apiVersion: argoproj.io/v1alpha1
-kind: Workflow
-metadata: {name: probe, namespace: %s}
-spec: {workflowTemplateRef: {name: probe}, arguments: {parameters: [%s]}}
-`, a.namespace, strings.Join(parameters, ", ")))
-
-	var log string
-	until(t, "the probe has ended", func() (bool, string) {
-		state, _ := c.tryKubectl(t, "get", "workflow", "probe", "-n", a.namespace, "-o", "jsonpath={.status.phase} {.status.message}")
-		log, _ = c.tryKubectl(t, "logs", "-n", a.namespace, "-l", "workflows.argoproj.io/workflow=probe", "-c", "main", "--tail=-1")
-		return strings.Contains(log, `"done"`), state + log
-	})
-	t.Log(log)
+	log := c.inPlaceOfSUMO(t, a, "probe", func(container map[string]any) {
+		container["image"], container["imagePullPolicy"], container["command"], container["args"] = c.loadProbe(t), "Never", []string{"/probe"}, args
+	}, `"done"`)
 	got := tried(log)
 	want := map[string]string{
 		"a service account's token": "none", "credentials in the environment": "none", "writing to the root": "refused",
@@ -151,6 +166,56 @@ spec: {workflowTemplateRef: {name: probe}, arguments: {parameters: [%s]}}
 		if got[what] != is {
 			t.Errorf("%s: %q, want %q", what, got[what], is)
 		}
+	}
+}
+
+// testTakenOver runs, behind sumo-run's wall in a pod, a program that tries whatever a SUMO could that was taken over. The
+// probe above is what the pod alone holds; here is what the wall adds.
+func testTakenOver(t *testing.T, c *cluster) {
+	a := c.register(t, "")
+	postgres := regexp.MustCompile(`@([^/]+)/`).FindStringSubmatch(c.settings["DATABASE_URL"])[1]
+	store := strings.TrimPrefix(c.settings["S3_ENDPOINT"], "http://")
+	tries := []string{
+		"read /scenario/scenario.zip", "read /var/run/argo/argoexec", "list /var/run/argo", "write /job/out/hostile", "change /job/out/log.txt",
+		"read /proc/1/environ", "become /bin/sh", "memory",
+	}
+	for _, address := range []string{postgres, store} { // the store is in the pod's reach: Argo's container fetches the scenario there
+		connection, err := net.DialTimeout("tcp", address, 3*time.Second)
+		if err != nil {
+			t.Fatal(err)
+		}
+		connection.Close()
+		tries = append(tries, "tcp "+strings.Replace(address, ":", " ", 1))
+	}
+	zip, err := networks.With("square", map[string]string{"tries.txt": strings.Join(tries, "\n")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	scenario := a.submit(t, string(zip), nil)
+	if j := a.finish(t, scenario.JobID); j.Status != job.Succeeded || j.Confinement == nil || !j.Confinement.Filter {
+		t.Errorf("the scenario's own job ended %s, held by %+v: %s", j.Status, j.Confinement, why(j))
+	}
+	name := c.loadPrograms(t, image.Image{
+		Name: "dev.local/hostile:e2e", Entrypoint: []string{"/usr/bin/sumo-run"}, Env: []string{"PATH=/usr/bin", "SUMO_BINARY=/usr/bin/hostile"},
+	}, map[string]string{
+		"/usr/bin/sumo-run": "github.com/sumo-k8/sumo-k8/templates/sumo-run", "/usr/bin/hostile": "github.com/sumo-k8/sumo-k8/pkg/confine/internal/hostile",
+	})
+	log := c.inPlaceOfSUMO(t, a, "hostile", func(container map[string]any) {
+		container["image"], container["imagePullPolicy"] = name, "Never"
+	}, "hostile: all tried")
+	if !strings.Contains(log, "SUMO is confined by: Landlock") {
+		t.Error("it was not held by Landlock")
+	}
+	for line := range strings.Lines(log) {
+		if strings.HasPrefix(line, "DONE") {
+			t.Error(strings.TrimSpace(line))
+		}
+	}
+	if n := strings.Count(log, "\nrefused: "); n < 170+len(tries) {
+		t.Errorf("only %d tries", n)
+	}
+	if !regexp.MustCompile(`refused: memory \(cannot allocate memory\) after 9\d\d MiB`).MatchString(log) {
+		t.Error("sumo-run's limit of memory, a little below the pod's, does not hold")
 	}
 }
 

@@ -37,6 +37,7 @@ func TestTheServiceOnACluster(t *testing.T) {
 		{"operators see the cluster and warm it up", testOperators},
 		{"each function has its rights and no more", testRights},
 		{"a run reaches nothing but its files", testConfinement},
+		{"a SUMO that was taken over reaches nothing but its folders", testTakenOver},
 		{"runs reach no private network for the sake of a store's name", testReachOfRuns},
 		{"each function reaches what it works with and no more", testReachOfFunctions},
 		{"the operator's key is given to those who check it", testAdminKey},
