@@ -1,7 +1,7 @@
 // Command hostile stands in for a SUMO that has been taken over: it tries what such a program would, and prints what came
 // of each try. It is started as SUMO is, with a scenario; lines of the file tries.txt in it name further things to try:
 //
-//	read PATH · write PATH · change PATH · become PATH · unix PATH · abstract NAME · tcp IPV4 PORT · memory · disk · deleted · wait
+//	read PATH · list PATH · write PATH · change PATH · become PATH · unix PATH · abstract NAME · tcp IPV4 PORT · memory · disk · deleted · wait
 //
 // A line of the output is "refused: WHAT (WHY)" or "DONE: WHAT". It makes system calls of its own, as the packages that
 // are made for them need more than the wall allows.
@@ -332,6 +332,8 @@ func given(words []string) {
 	switch words[0] {
 	case "read":
 		attempt(what, open(words[1], unix.O_RDONLY))
+	case "list":
+		attempt(what, list(words[1]))
 	case "write":
 		attempt(what, open(words[1], unix.O_WRONLY|unix.O_CREAT))
 	case "change":
