@@ -3,7 +3,9 @@ package confine
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"os"
+	"slices"
 	"unsafe"
 
 	"github.com/elastic/go-seccomp-bpf"
@@ -104,30 +106,31 @@ func filter(profile Profile, pid int) ([]unix.SockFilter, error) {
 			allowed.Names = append(allowed.Names, name)
 		}
 	}
+	groups := [][]seccomp.SyscallGroup{{
+		// SUMO makes a socket at every start, and copes without it.
+		{Names: []string{"socket", "socketpair"}, Action: seccomp.ActionErrno | seccomp.Action(unix.EAFNOSUPPORT)},
+		allowed,
+	}}
+	calls := map[string][]seccomp.NameWithConditions{}
 	for _, call := range conditional(pid) {
 		if _, ok := machine.SyscallNames[call.Name]; ok {
-			allowed.NamesWithCondtions = append(allowed.NamesWithCondtions, call)
+			calls[call.Name] = append(calls[call.Name], call)
 		}
 	}
-	policy := seccomp.Policy{
-		DefaultAction: seccomp.ActionErrno,
-		Syscalls: []seccomp.SyscallGroup{
-			// SUMO makes a socket at every start, and copes without it.
-			{Names: []string{"socket", "socketpair"}, Action: seccomp.ActionErrno | seccomp.Action(unix.EAFNOSUPPORT)},
-			allowed,
-		},
+	// Each of them is a program of its own, which begins with loading the call's number: where a condition fails, the library
+	// goes on to compare the numbers of the calls behind it with the argument that it has loaded last.
+	for _, name := range slices.Sorted(maps.Keys(calls)) {
+		groups = append(groups, []seccomp.SyscallGroup{{NamesWithCondtions: calls[name], Action: seccomp.ActionAllow}})
 	}
-	instructions, err := policy.Assemble()
-	if err != nil {
-		return nil, err
+	var instructions []bpf.Instruction
+	for _, group := range groups {
+		part, err := assemble(group)
+		if err != nil {
+			return nil, err
+		}
+		instructions = append(instructions, part...)
 	}
-	// The library's default can be EPERM only. The last instruction is what it does by default, and what it does to calls of
-	// other architectures.
-	last := len(instructions) - 1
-	if instructions[last] != (bpf.RetConstant{Val: uint32(seccomp.ActionErrno) | uint32(unix.EPERM)}) {
-		return nil, errors.New("the filter does not end with its default action")
-	}
-	instructions[last] = bpf.RetConstant{Val: uint32(seccomp.ActionErrno) | uint32(unix.ENOSYS)}
+	instructions = append(instructions, bpf.RetConstant{Val: uint32(seccomp.ActionErrno) | uint32(unix.ENOSYS)})
 	raw, err := bpf.Assemble(instructions)
 	if err != nil {
 		return nil, err
@@ -137,4 +140,20 @@ func filter(profile Profile, pid int) ([]unix.SockFilter, error) {
 		program[i] = unix.SockFilter{Code: r.Op, Jt: r.Jt, Jf: r.Jf, K: r.K}
 	}
 	return program, nil
+}
+
+// assemble makes a part of a filter. Calls that it says nothing about, and those of other architectures, leave it at its end.
+func assemble(groups []seccomp.SyscallGroup) ([]bpf.Instruction, error) {
+	policy := seccomp.Policy{DefaultAction: seccomp.ActionErrno, Syscalls: groups}
+	instructions, err := policy.Assemble()
+	if err != nil {
+		return nil, err
+	}
+	// The library's default can be EPERM only, and is the last instruction.
+	byDefault := bpf.Instruction(bpf.RetConstant{Val: uint32(seccomp.ActionErrno) | uint32(unix.EPERM)})
+	last := len(instructions) - 1
+	if slices.Index(instructions, byDefault) != last {
+		return nil, errors.New("the filter does not end with its default action")
+	}
+	return instructions[:last], nil
 }
