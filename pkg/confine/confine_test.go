@@ -217,11 +217,12 @@ func TestLimitsHold(t *testing.T) {
 	t.Parallel()
 	confinetest.AsOrdinaryUser(t)
 	program := confinetest.Hostile(t)
-	r := newRoom(t, "memory", "disk", "deleted")
+	r := newRoom(t, "memory", "stack", "addresses", "disk", "reserved", "deleted")
 	said, _ := r.begin(t, program, 0, Limits{Data: 256 << 20, FileSize: 8 << 20})
 	for _, want := range []string{
 		`refused: memory \(cannot allocate memory\) after (1[6-9]\d|2[0-5]\d) MiB`, `refused: disk grown-by-hostile \(file too large\) after 8 MiB`,
-		`refused: disk \. \(file too large\) after 8 MiB`,
+		`refused: stack \(function not implemented\) after 0 MiB`, `refused: addresses \(cannot allocate memory\)`,
+		`refused: reserved \(function not implemented\)`, `refused: disk \. \(function not implemented\)`,
 	} {
 		if !regexp.MustCompile(want).MatchString(said) {
 			t.Errorf("it does not say %q:\n%s", want, said)

@@ -91,6 +91,13 @@ func closeOnExec() error {
 // as many as its option threads says, and runs with one.
 const ownProcesses = 64
 
+// Memory that RLIMIT_DATA does not count, in bytes: the stack, of the usual size, and the tables of what is mapped to be read
+// only, which take a five hundredth of it. Libraries reserve a few gigabytes of addresses at most.
+const (
+	stack     = 8 << 20
+	addresses = 16 << 30
+)
+
 func (o order) limit() error {
 	set := func(resource int, limit uint64) error {
 		var now unix.Rlimit
@@ -102,7 +109,7 @@ func (o order) limit() error {
 	}
 	err := set(unix.RLIMIT_CORE, 0)
 	if data := o.Wall.Limits.Data; data > 0 {
-		err = errors.Join(err, set(unix.RLIMIT_DATA, uint64(data)))
+		err = errors.Join(err, set(unix.RLIMIT_DATA, uint64(data)), set(unix.RLIMIT_AS, uint64(data)+addresses), set(unix.RLIMIT_STACK, stack))
 	}
 	if size := o.Wall.Limits.FileSize; size > 0 {
 		err = errors.Join(err, set(unix.RLIMIT_FSIZE, uint64(size)))

@@ -22,7 +22,7 @@ var profiles = map[Profile][]string{
 		// files, by what Landlock grants
 		"read", "readv", "pread64", "preadv", "write", "writev", "pwrite64", "pwritev", "lseek", "close", "dup", "dup2", "dup3",
 		"fstat", "newfstatat", "stat", "lstat", "statx", "statfs", "fstatfs", "access", "faccessat", "faccessat2",
-		"readlink", "readlinkat", "getcwd", "getdents", "getdents64", "creat", "ftruncate", "fallocate", "fadvise64", "fsync", "fdatasync", "umask",
+		"readlink", "readlinkat", "getcwd", "getdents", "getdents64", "creat", "ftruncate", "fadvise64", "fsync", "fdatasync", "umask",
 		// memory
 		"brk", "mprotect", "munmap", "mremap", "madvise", "mincore", "membarrier",
 		// threads of its own, time, and questions about itself
@@ -47,24 +47,27 @@ func conditional(pid int) []seccomp.NameWithConditions {
 		return seccomp.Condition{Argument: argument, Operation: operation, Value: value}
 	}
 	// Landlock before ABI 3 lets a file be emptied that may only be read: open(2) does so with O_TRUNC whatever the access
-	// mode is. So it must be one of the two that Landlock asks about; the fourth mode, both bits, asks for nothing.
+	// mode is. So it must be one of the two that Landlock asks about; the fourth mode, both bits, asks for nothing. A file that
+	// never has a name stays on the disk while a mapping of it does, where nobody counts it.
 	for name, flags := range map[string]uint32{"open": 1, "openat": 2} {
+		named := when(flags, seccomp.BitsNotSet, unix.O_TMPFILE&^unix.O_DIRECTORY)
 		allow(name,
-			seccomp.ArgumentConditions{when(flags, seccomp.BitsNotSet, unix.O_TRUNC)},
-			seccomp.ArgumentConditions{when(flags, seccomp.BitsSet, unix.O_WRONLY), when(flags, seccomp.BitsNotSet, unix.O_RDWR)},
-			seccomp.ArgumentConditions{when(flags, seccomp.BitsSet, unix.O_RDWR), when(flags, seccomp.BitsNotSet, unix.O_WRONLY)})
+			seccomp.ArgumentConditions{named, when(flags, seccomp.BitsNotSet, unix.O_TRUNC)},
+			seccomp.ArgumentConditions{named, when(flags, seccomp.BitsSet, unix.O_WRONLY), when(flags, seccomp.BitsNotSet, unix.O_RDWR)},
+			seccomp.ArgumentConditions{named, when(flags, seccomp.BitsSet, unix.O_RDWR), when(flags, seccomp.BitsNotSet, unix.O_WRONLY)})
 	}
-	// Shared memory without a file is not counted as data.
+	// Neither shared memory without a file nor what grows as a stack does is counted as data.
 	allow("mmap",
 		seccomp.ArgumentConditions{when(3, seccomp.BitsNotSet, unix.MAP_ANONYMOUS)},
-		seccomp.ArgumentConditions{when(3, seccomp.BitsSet, unix.MAP_PRIVATE), when(3, seccomp.BitsNotSet, unix.MAP_SHARED)})
+		seccomp.ArgumentConditions{when(3, seccomp.BitsSet, unix.MAP_PRIVATE), when(3, seccomp.BitsNotSet, unix.MAP_SHARED|unix.MAP_GROWSDOWN)})
 	allow("clone", seccomp.ArgumentConditions{when(0, seccomp.BitsSet, unix.CLONE_THREAD)})
 	// abort(3) is a signal to oneself.
 	for _, name := range []string{"kill", "tgkill"} {
 		allow(name, seccomp.ArgumentConditions{when(0, seccomp.Equal, uint64(pid))})
 	}
+	// To ask what a limit is, not to change one: the stack's could be raised, which is not counted as data either.
 	for _, self := range []int{0, pid} {
-		allow("prlimit64", seccomp.ArgumentConditions{when(0, seccomp.Equal, uint64(self))})
+		allow("prlimit64", seccomp.ArgumentConditions{when(0, seccomp.Equal, uint64(self)), when(2, seccomp.Equal, 0)})
 	}
 	// Not F_SETOWN, by which the kernel sends signals on one's behalf.
 	for _, command := range []uint64{unix.F_DUPFD, unix.F_DUPFD_CLOEXEC, unix.F_GETFD, unix.F_SETFD, unix.F_GETFL, unix.F_SETFL} {

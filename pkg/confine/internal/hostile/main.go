@@ -1,7 +1,7 @@
 // Command hostile stands in for a SUMO that has been taken over: it tries what such a program would, and prints what came
 // of each try. It is started as SUMO is, with a scenario; lines of the file tries.txt in it name further things to try:
 //
-//	read PATH · write PATH · change PATH · become PATH · unix PATH · abstract NAME · tcp IPV4 PORT · memory · disk · deleted · wait
+//	read PATH · write PATH · change PATH · become PATH · unix PATH · abstract NAME · tcp IPV4 PORT · memory · stack · addresses · disk · reserved · deleted · wait
 //
 // A line of the output is "refused: WHAT (WHY)" or "DONE: WHAT". It makes system calls of its own, as the packages that
 // are made for them need more than the wall allows.
@@ -246,6 +246,7 @@ func processes() {
 		"a user namespace":               call(unix.SYS_UNSHARE, unix.CLONE_NEWUSER),
 		"a namespace of another":         call(unix.SYS_SETNS, 0, 0),
 		"a higher limit":                 raised(),
+		"a larger stack":                 unix.Prlimit(0, unix.RLIMIT_STACK, &unix.Rlimit{Cur: 9 << 20, Max: 9 << 20}, nil),
 		"to change what prctl can":       call(unix.SYS_PRCTL, unix.PR_SET_DUMPABLE, 1),
 		"another root":                   call(unix.SYS_CHROOT, text(".")),
 		"a Landlock ruleset of its own":  call(unix.SYS_LANDLOCK_CREATE_RULESET, 0, 0, 1),
@@ -348,9 +349,15 @@ func given(words []string) {
 		attempt(what, call(unix.SYS_EXECVE, text(words[1]), 0, 0))
 		attempt(what+" by another call", call(unix.SYS_EXECVEAT, ^uintptr(99), text(words[1]), 0, 0, 0))
 	case "memory":
-		fillMemory()
+		fillMemory(what, 0)
+	case "stack":
+		fillMemory(what, unix.MAP_GROWSDOWN)
+	case "addresses":
+		attempt(what, reserve(1<<40))
 	case "disk":
 		fillDisk("grown-by-hostile", unix.O_WRONLY|unix.O_CREAT)
+	case "reserved":
+		attempt(what, reserveDisk("reserved-by-hostile"))
 	case "wait":
 		_ = unix.Nanosleep(&unix.Timespec{Sec: 5}, nil) // time.Sleep makes an epoll instance
 	case "deleted":
@@ -374,17 +381,31 @@ const mebibyte = 1 << 20
 // enough, in MiB, is more than any test allows.
 const enough = 16 << 10
 
+// reserve maps memory that can be read only: the tables of what it reads of it cost memory.
+func reserve(size uintptr) error {
+	return call(unix.SYS_MMAP, 0, size, unix.PROT_READ, unix.MAP_PRIVATE|unix.MAP_ANONYMOUS|unix.MAP_NORESERVE, ^uintptr(0), 0)
+}
+
 // fillMemory allocates and touches memory until it gets no more.
-func fillMemory() {
+func fillMemory(what string, flags uintptr) {
 	for n := 0; n < enough; n += 16 {
-		at, _, errno := unix.RawSyscall6(unix.SYS_MMAP, 0, 16*mebibyte, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANONYMOUS, ^uintptr(0), 0)
+		at, _, errno := unix.RawSyscall6(unix.SYS_MMAP, 0, 16*mebibyte, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANONYMOUS|flags, ^uintptr(0), 0)
 		if errno != 0 {
-			fmt.Printf("refused: memory (%v) after %d MiB\n", errno, n)
+			fmt.Printf("refused: %s (%v) after %d MiB\n", what, errno, n)
 			return
 		}
 		touch(at, 16*mebibyte)
 	}
-	fmt.Println("DONE: memory")
+	fmt.Println("DONE:", what)
+}
+
+// reserveDisk takes disk space faster than anybody could write.
+func reserveDisk(name string) error {
+	fd, err := unix.Open(name, unix.O_WRONLY|unix.O_CREAT, 0o600)
+	if err != nil {
+		return nil // so that it is noticed
+	}
+	return call(unix.SYS_FALLOCATE, uintptr(fd), 0, 0, 4*mebibyte)
 }
 
 // fillDisk writes to one file until it may not.
