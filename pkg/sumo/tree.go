@@ -7,6 +7,9 @@ import (
 	"path"
 	"path/filepath"
 	"slices"
+	"strings"
+	"unicode"
+	"unicode/utf8"
 )
 
 // Names inside the work folder. SUMO may read all of them and write into the last two.
@@ -56,26 +59,34 @@ func (r Run) plant(scenario *os.Root, outputs []string) error {
 // maxOwnFiles bounds what a scenario may add to the results: each file becomes an object in the store.
 const maxOwnFiles = 1000
 
+// maxOwnName is how long a path among the scenario's own outputs may be, in bytes: S3 takes names of 1,024, of which the job's
+// folder needs some.
+const maxOwnName = 900
+
 // ownOutputs are the files that the scenario itself has written.
 type ownOutputs struct {
 	names []string // below the output folder
-	left  int      // beyond maxOwnFiles
+	left  int      // beyond maxOwnFiles, or with a name that cannot be stored
 }
 
 // collect moves what SUMO has written into the output folder: the outputs that we asked for to its top, the scenario's
-// own below ownFolder. Only regular files count; in the run's folder, everything else is a link of ours.
+// own below ownFolder. Only regular files count; in the run's folder, everything else is a link of ours. Nothing else gets to the
+// top, where the names of our own files are believed.
 func (r Run) collect() (ownOutputs, error) {
-	var own ownOutputs
-	if _, err := r.keep(resultFolder, "", len(outputFiles)); err != nil {
-		return own, err
+	asked := func(name string) bool { return slices.Contains(r.outputNames(), name) }
+	if _, err := r.keep(resultFolder, "", asked, len(outputFiles)); err != nil {
+		return ownOutputs{}, err
 	}
-	var err error
-	own, err = r.keep(runFolder, ownFolder, maxOwnFiles)
-	return own, err
+	return r.keep(runFolder, ownFolder, storable, maxOwnFiles)
 }
 
-// keep moves up to limit regular files from below a folder of the work folder to below one of the output folder.
-func (r Run) keep(from, to string, limit int) (ownOutputs, error) {
+// storable reports whether an object store and its lists take a file's name.
+func storable(name string) bool {
+	return len(name) <= maxOwnName && utf8.ValidString(name) && !strings.ContainsFunc(name, unicode.IsControl)
+}
+
+// keep moves up to limit regular files with wanted names from below a folder of the work folder to below one of the output folder.
+func (r Run) keep(from, to string, wanted func(string) bool, limit int) (ownOutputs, error) {
 	var own ownOutputs
 	root, err := os.OpenRoot(filepath.Join(r.Work, from))
 	if err != nil {
@@ -88,7 +99,7 @@ func (r Run) keep(from, to string, limit int) (ownOutputs, error) {
 	}
 	slices.Sort(files)
 	for _, name := range files {
-		if len(own.names) == limit {
+		if len(own.names) == limit || !wanted(name) {
 			own.left++
 			continue
 		}
