@@ -104,6 +104,11 @@ func Start(cmd *exec.Cmd, w Wall, mode Mode) (*process.Process, simulation.Confi
 			return nil, simulation.Confinement{}, err
 		}
 		missing = append(missing, err)
+		if plan.User { // the next plan's user is our own
+			if err := give(w.Write, os.Geteuid()); err != nil {
+				return nil, simulation.Confinement{}, err
+			}
+		}
 	}
 	if len(missing) == 0 {
 		missing = append(missing, errors.New("the kernel has neither Landlock (Linux 5.13, switched on at boot) nor namespaces for this user"))

@@ -53,9 +53,9 @@ func become(text string) answer {
 		part string
 		do   func() error
 	}{
+		{"descriptors", closeOnExec}, // while there is /proc
 		{"mount namespace", o.showOnlyFiles},
 		{"folder", func() error { return unix.Chdir(o.Dir) }},
-		{"descriptors", closeOnExec},
 		{"limits", o.limit},
 		{"privileges", o.dropPrivileges},
 		{"Landlock", o.restrictFiles},
