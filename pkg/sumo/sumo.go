@@ -245,7 +245,7 @@ func (r Run) unpack(ctx context.Context, root *os.Root) (scenario.Config, error)
 
 // prepare makes the folder in which SUMO runs, asks for edgedata, and writes the configuration. It returns the name of that.
 func (r Run) prepare(root *os.Root, chosen scenario.Config, s settings, args []string) (config string, err error) {
-	if err := r.plant(root, chosen.Outputs); err != nil {
+	if err := r.plant(root, chosen); err != nil {
 		return "", err
 	}
 	if r.wants(simulation.OutputEdgeData) {

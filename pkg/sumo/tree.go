@@ -10,6 +10,8 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/sumo-k8/sumo-k8/pkg/scenario"
 )
 
 // Names inside the work folder. SUMO may read all of them and write into the last two.
@@ -24,23 +26,24 @@ const (
 // plant makes the folder in which SUMO runs look like the scenario: the same folders, and for each file a symbolic link
 // to the one copy, which SUMO cannot write. So what SUMO writes under relative names lands here and nowhere else. An
 // output that has the name of a file takes its place, as it would overwrite it on a desk.
-func (r Run) plant(scenario *os.Root, outputs []string) error {
+func (r Run) plant(root *os.Root, chosen scenario.Config) error {
 	run, err := os.OpenRoot(filepath.Join(r.Work, runFolder))
 	if err != nil {
 		return err
 	}
 	defer run.Close()
 	replaced := map[string]bool{}
-	for _, name := range outputs {
+	for _, name := range chosen.Outputs {
 		replaced[path.Clean(name)] = true
 	}
-	err = fs.WalkDir(scenario.FS(), ".", func(name string, d fs.DirEntry, err error) error {
+	earlier := earlierOutputs(chosen)
+	err = fs.WalkDir(root.FS(), ".", func(name string, d fs.DirEntry, err error) error {
 		switch {
 		case err != nil:
 			return err
 		case d.IsDir() && name != ".":
 			return run.Mkdir(name, 0o755)
-		case d.Type().IsRegular() && !replaced[name]:
+		case d.Type().IsRegular() && !replaced[name] && !earlier(name):
 			return run.Symlink(filepath.Join(r.Work, scenarioFolder, filepath.FromSlash(name)), name)
 		}
 		return nil
@@ -48,12 +51,38 @@ func (r Run) plant(scenario *os.Root, outputs []string) error {
 	if err != nil {
 		return err
 	}
-	for _, name := range outputs { // SUMO makes no folders
+	for _, name := range chosen.Outputs { // SUMO makes no folders
 		if err := run.MkdirAll(path.Dir(name), 0o755); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// earlierOutputs returns a function that reports whether a file of the scenario is what an earlier run of it has written under a
+// name that SUMO makes up: with the time for states, the step for vtk, the vehicle for SSM and elechybrid. Files that the
+// configuration reads are none.
+func earlierOutputs(c scenario.Config) func(name string) bool {
+	dir := path.Dir(c.Path)
+	begins := []string{"ssm_", path.Join(dir, "ssm_")}
+	read := map[string]bool{}
+	for _, o := range c.Options {
+		if o.Name == "save-state.times" || o.Name == "save-state.period" {
+			begins = append(begins, "state_", path.Join(dir, "state_"))
+		}
+		for _, name := range o.Files {
+			switch o.Name {
+			case "save-state.prefix", "vtk-output":
+				begins = append(begins, name+"_")
+			case "elechybrid-output":
+				begins = append(begins, strings.TrimSuffix(name, path.Ext(name))+"_")
+			}
+			read[name] = read[name] || !o.Writes
+		}
+	}
+	return func(name string) bool {
+		return !read[name] && slices.ContainsFunc(begins, func(begin string) bool { return strings.HasPrefix(name, begin) })
+	}
 }
 
 // maxOwnFiles bounds what a scenario may add to the results: each file becomes an object in the store.
