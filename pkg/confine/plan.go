@@ -18,7 +18,7 @@ type abilities struct {
 	landlock  int  // the kernel's ABI version; 0 for none
 	root      bool // whether we are root
 	mount     bool // whether we may make mount namespaces as we are
-	otherUser bool // whether we may start programs as another user, signal them and give files to them
+	otherUser bool // whether we may start programs as another user, signal them, give files to them and take theirs
 }
 
 // host finds out about this process and its kernel.
@@ -38,7 +38,7 @@ func host() abilities {
 	}
 	has := func(capability int) bool { return data[capability/32].Effective&(1<<(capability%32)) != 0 }
 	a.mount = has(unix.CAP_SYS_ADMIN)
-	a.otherUser = has(unix.CAP_SETUID) && has(unix.CAP_SETGID) && has(unix.CAP_CHOWN) && has(unix.CAP_KILL) && mapped(ownUser())
+	a.otherUser = has(unix.CAP_SETUID) && has(unix.CAP_SETGID) && has(unix.CAP_CHOWN) && has(unix.CAP_KILL) && has(unix.CAP_DAC_OVERRIDE) && mapped(ownUser())
 	return a
 }
 

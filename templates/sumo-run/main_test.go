@@ -110,8 +110,10 @@ func TestMachinesThatOfferLess(t *testing.T) {
 	for name, tc := range map[string]struct {
 		umask   int
 		refused string
+		without string // a capability
 		held    string // a part of the log's line
 	}{
+		"root that may not write everybody's files": {without: "dac_override", held: "Landlock"},
 		"a strict umask":                     {umask: 0o077},
 		"root that may not mount after all":  {refused: "mount=1", held: "Landlock"},
 		"no Landlock and an old close_range": {refused: "landlock_create_ruleset=38 close_range=22", held: "namespace"},
@@ -124,6 +126,16 @@ func TestMachinesThatOfferLess(t *testing.T) {
 			cmd.Env = append(cmd.Env, refused+"="+tc.refused)
 			if tc.umask != 0 {
 				cmd.Path, cmd.Args = "/bin/sh", append([]string{"sh", "-c", fmt.Sprintf(`umask %o; exec "$0" "$@"`, tc.umask)}, cmd.Args...)
+			}
+			if tc.without != "" {
+				if os.Geteuid() != 0 {
+					t.Skip("an ordinary user has no capabilities")
+				}
+				setpriv, err := exec.LookPath("setpriv")
+				if err != nil {
+					t.Skip(err)
+				}
+				cmd.Path, cmd.Args = setpriv, append([]string{"setpriv", "--bounding-set", "-" + tc.without}, cmd.Args...)
 			}
 			out, err := cmd.CombinedOutput()
 			if err != nil || !strings.Contains(string(out), tc.held) {
