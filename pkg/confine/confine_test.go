@@ -114,6 +114,17 @@ func TestNothingGetsThroughTheWall(t *testing.T) {
 					t.Errorf("it does not say %q", want)
 				}
 			}
+			var threads uint64
+			if _, err := fmt.Sscan(strings.TrimPrefix(regexp.MustCompile(`threads of its user: \d+`).FindString(said), "threads of its user:"), &threads); err != nil {
+				t.Error(err)
+			}
+			most := uint64(ownProcesses)
+			if !held.User { // others of our user come and go
+				most = uint64(2*allThreads() + moreProcesses)
+			}
+			if threads > most {
+				t.Errorf("it may have %d threads", threads)
+			}
 			user := strings.Fields(regexp.MustCompile(`user: .*`).FindString(said))[1]
 			if held.User && user == strconv.Itoa(os.Geteuid()) {
 				t.Errorf("it ran as user %s, as we do", user)

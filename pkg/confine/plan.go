@@ -49,6 +49,20 @@ const firstOwnUser = 0x70000000
 // ownUser is the user for programs that this process starts: no other living process has its id.
 func ownUser() int { return firstOwnUser + os.Getpid() }
 
+// allThreads is how many threads the machine has, or 0 when that is not told.
+func allThreads() int {
+	text, err := os.ReadFile("/proc/loadavg")
+	if err != nil {
+		return 0
+	}
+	var load [3]float64
+	var running, all int
+	if _, err := fmt.Sscanf(string(text), "%f %f %f %d/%d", &load[0], &load[1], &load[2], &running, &all); err != nil {
+		return 0
+	}
+	return all
+}
+
 // mapped reports whether a user id exists in our user namespace: in a container it may not.
 func mapped(id int) bool {
 	f, err := os.Open("/proc/self/uid_map")

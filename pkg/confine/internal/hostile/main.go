@@ -118,6 +118,9 @@ func itself() {
 	var core unix.Rlimit
 	_ = unix.Prlimit(0, unix.RLIMIT_CORE, nil, &core)
 	fmt.Println("core dumps:", core.Max)
+	var threads unix.Rlimit
+	_ = unix.Prlimit(0, unix.RLIMIT_NPROC, nil, &threads)
+	fmt.Println("threads of its user:", threads.Max)
 	var in unix.Stat_t
 	_ = unix.Fstat(0, &in)
 	fmt.Println("standard input:", unix.Major(uint64(in.Rdev)), unix.Minor(uint64(in.Rdev)))
