@@ -21,7 +21,7 @@ var profiles = map[Profile][]string{
 	SUMO: {
 		// files, by what Landlock grants
 		"read", "readv", "pread64", "preadv", "write", "writev", "pwrite64", "pwritev", "lseek", "close", "dup", "dup2", "dup3",
-		"fstat", "newfstatat", "stat", "lstat", "statx", "statfs", "fstatfs", "access", "faccessat", "faccessat2",
+		"fstat", "newfstatat", "fstatat" /* the same on arm64 */, "stat", "lstat", "statx", "statfs", "fstatfs", "access", "faccessat", "faccessat2",
 		"readlink", "readlinkat", "getcwd", "getdents", "getdents64", "creat", "ftruncate", "fadvise64", "fsync", "fdatasync", "umask",
 		// memory
 		"brk", "mprotect", "munmap", "mremap", "madvise", "mincore", "membarrier",

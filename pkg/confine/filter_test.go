@@ -8,6 +8,7 @@ import (
 
 	"github.com/elastic/go-seccomp-bpf"
 	"github.com/elastic/go-seccomp-bpf/arch"
+	"github.com/google/go-cmp/cmp"
 	"golang.org/x/net/bpf"
 	"golang.org/x/sys/unix"
 )
@@ -100,4 +101,36 @@ func holds(conditions seccomp.ArgumentConditions, args [6]uint64) bool {
 		}
 	}
 	return true
+}
+
+// TestArm64LacksOldCallsOnly fails on a name that the library has in another spelling for one architecture: the call would be refused.
+func TestArm64LacksOldCallsOnly(t *testing.T) {
+	t.Parallel()
+	info, err := arch.GetInfo("arm64")
+	if err != nil {
+		t.Fatal(err)
+	}
+	names := slices.Clone(profiles[SUMO])
+	for _, call := range conditional(1) {
+		names = append(names, call.Name)
+	}
+	allowed := map[int]bool{}
+	var missing []string
+	for _, name := range names {
+		if number, ok := info.SyscallNames[name]; ok {
+			allowed[number] = true
+		} else if !slices.Contains(missing, name) {
+			missing = append(missing, name)
+		}
+	}
+	slices.Sort(missing)
+	// Calls for which arm64 has never had anything but their successors.
+	old := []string{"access", "alarm", "arch_prctl", "creat", "dup2", "getdents", "lstat", "newfstatat", "open", "pause", "poll", "readlink", "select", "stat", "time"}
+	if diff := cmp.Diff(old, missing); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+	const newfstatat = 79 // by which the loader looks at libraries
+	if !allowed[newfstatat] {
+		t.Error("newfstatat is refused")
+	}
 }
