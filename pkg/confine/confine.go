@@ -107,6 +107,11 @@ func Start(cmd *exec.Cmd, w Wall, mode Mode) (*process.Process, simulation.Confi
 			return nil, simulation.Confinement{}, err
 		}
 		missing = append(missing, err)
+		if plan.User { // the next plan's user is our own
+			if err := give(w.Write, os.Geteuid()); err != nil {
+				return nil, simulation.Confinement{}, err
+			}
+		}
 	}
 	if len(missing) == 0 {
 		missing = append(missing, errors.New("the kernel has neither Landlock (Linux 5.13, switched on at boot) nor namespaces for this user"))
@@ -131,8 +136,10 @@ type order struct {
 	Env  []string               `json:"env"`
 	Dir  string                 `json:"dir"`
 	// User is the user and group to become under Plan.User.
-	User   int `json:"user"`
-	Parent int `json:"parent"` // its process id, as the child sees it
+	User int `json:"user"`
+	// Threads are those that the machine has already; 0 when nobody knows.
+	Threads int `json:"threads"`
+	Parent  int `json:"parent"` // its process id, as the child sees it
 }
 
 // answer is what the child says before it becomes the program; the zero value is that all is well.
@@ -151,7 +158,7 @@ const marker = "sumo-k8-confine"
 func (w Wall) start(cmd *exec.Cmd, plan simulation.Confinement) (*process.Process, error) {
 	o := order{
 		Wall: w, Plan: plan, Path: cmd.Path, Args: cmd.Args, Env: cmd.Env, Dir: cmd.Dir,
-		User: ownUser(), Parent: os.Getpid(),
+		User: ownUser(), Threads: allThreads(), Parent: os.Getpid(),
 	}
 	if plan.User {
 		if err := give(w.Write, o.User); err != nil {

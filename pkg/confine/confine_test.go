@@ -114,6 +114,17 @@ func TestNothingGetsThroughTheWall(t *testing.T) {
 					t.Errorf("it does not say %q", want)
 				}
 			}
+			var threads uint64
+			if _, err := fmt.Sscan(strings.TrimPrefix(regexp.MustCompile(`threads of its user: \d+`).FindString(said), "threads of its user:"), &threads); err != nil {
+				t.Error(err)
+			}
+			most := uint64(ownProcesses)
+			if !held.User { // others of our user come and go
+				most = uint64(2*allThreads() + moreProcesses)
+			}
+			if threads > most {
+				t.Errorf("it may have %d threads", threads)
+			}
 			user := strings.Fields(regexp.MustCompile(`user: .*`).FindString(said))[1]
 			if held.User && user == strconv.Itoa(os.Geteuid()) {
 				t.Errorf("it ran as user %s, as we do", user)
@@ -217,11 +228,12 @@ func TestLimitsHold(t *testing.T) {
 	t.Parallel()
 	confinetest.AsOrdinaryUser(t)
 	program := confinetest.Hostile(t)
-	r := newRoom(t, "memory", "disk", "deleted")
+	r := newRoom(t, "memory", "stack", "addresses", "disk", "reserved", "deleted")
 	said, _ := r.begin(t, program, 0, Limits{Data: 256 << 20, FileSize: 8 << 20})
 	for _, want := range []string{
 		`refused: memory \(cannot allocate memory\) after (1[6-9]\d|2[0-5]\d) MiB`, `refused: disk grown-by-hostile \(file too large\) after 8 MiB`,
-		`refused: disk \. \(file too large\) after 8 MiB`,
+		`refused: stack \(function not implemented\) after 0 MiB`, `refused: addresses \(cannot allocate memory\)`,
+		`refused: reserved \(function not implemented\)`, `refused: disk \. \(function not implemented\)`,
 	} {
 		if !regexp.MustCompile(want).MatchString(said) {
 			t.Errorf("it does not say %q:\n%s", want, said)

@@ -12,6 +12,8 @@ import (
 	"github.com/landlock-lsm/go-landlock/landlock"
 	llsys "github.com/landlock-lsm/go-landlock/landlock/syscall"
 	"golang.org/x/sys/unix"
+
+	"github.com/sumo-k8/sumo-k8/pkg/simulation"
 )
 
 // answerFD is where the child finds the pipe for its answer: the first descriptor behind the standard ones.
@@ -53,9 +55,9 @@ func become(text string) answer {
 		part string
 		do   func() error
 	}{
+		{"descriptors", closeOnExec}, // while there is /proc
 		{"mount namespace", o.showOnlyFiles},
 		{"folder", func() error { return unix.Chdir(o.Dir) }},
-		{"descriptors", closeOnExec},
 		{"limits", o.limit},
 		{"privileges", o.dropPrivileges},
 		{"Landlock", o.restrictFiles},
@@ -91,6 +93,17 @@ func closeOnExec() error {
 // as many as its option threads says, and runs with one.
 const ownProcesses = 64
 
+// moreProcesses is how many threads one without a user of its own may have, together with all others of its user, beyond as many
+// as the whole machine had when it was started. So it can take some, and leaves the user's other programs the most.
+const moreProcesses = 256
+
+// Memory that RLIMIT_DATA does not count, in bytes: the stack, of the usual size, and the tables of what is mapped to be read
+// only, which take a five hundredth of it. Libraries reserve a few gigabytes of addresses at most.
+const (
+	stack     = 8 << 20
+	addresses = 16 << 30
+)
+
 func (o order) limit() error {
 	set := func(resource int, limit uint64) error {
 		var now unix.Rlimit
@@ -102,13 +115,15 @@ func (o order) limit() error {
 	}
 	err := set(unix.RLIMIT_CORE, 0)
 	if data := o.Wall.Limits.Data; data > 0 {
-		err = errors.Join(err, set(unix.RLIMIT_DATA, uint64(data)))
+		err = errors.Join(err, set(unix.RLIMIT_DATA, uint64(data)), set(unix.RLIMIT_AS, uint64(data)+addresses), set(unix.RLIMIT_STACK, stack))
 	}
 	if size := o.Wall.Limits.FileSize; size > 0 {
 		err = errors.Join(err, set(unix.RLIMIT_FSIZE, uint64(size)))
 	}
 	if o.Plan.User {
 		err = errors.Join(err, set(unix.RLIMIT_NPROC, ownProcesses))
+	} else if o.Threads > 0 && o.Plan != (simulation.Confinement{}) {
+		err = errors.Join(err, set(unix.RLIMIT_NPROC, uint64(o.Threads+moreProcesses)))
 	}
 	return err
 }

@@ -3,7 +3,9 @@ package confine
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"os"
+	"slices"
 	"unsafe"
 
 	"github.com/elastic/go-seccomp-bpf"
@@ -19,8 +21,8 @@ var profiles = map[Profile][]string{
 	SUMO: {
 		// files, by what Landlock grants
 		"read", "readv", "pread64", "preadv", "write", "writev", "pwrite64", "pwritev", "lseek", "close", "dup", "dup2", "dup3",
-		"fstat", "newfstatat", "stat", "lstat", "statx", "statfs", "fstatfs", "access", "faccessat", "faccessat2",
-		"readlink", "readlinkat", "getcwd", "getdents", "getdents64", "creat", "ftruncate", "fallocate", "fadvise64", "fsync", "fdatasync", "umask",
+		"fstat", "newfstatat", "fstatat" /* the same on arm64 */, "stat", "lstat", "statx", "statfs", "fstatfs", "access", "faccessat", "faccessat2",
+		"readlink", "readlinkat", "getcwd", "getdents", "getdents64", "creat", "ftruncate", "fadvise64", "fsync", "fdatasync", "umask",
 		// memory
 		"brk", "mprotect", "munmap", "mremap", "madvise", "mincore", "membarrier",
 		// threads of its own, time, and questions about itself
@@ -45,24 +47,27 @@ func conditional(pid int) []seccomp.NameWithConditions {
 		return seccomp.Condition{Argument: argument, Operation: operation, Value: value}
 	}
 	// Landlock before ABI 3 lets a file be emptied that may only be read: open(2) does so with O_TRUNC whatever the access
-	// mode is. So it must be one of the two that Landlock asks about; the fourth mode, both bits, asks for nothing.
+	// mode is. So it must be one of the two that Landlock asks about; the fourth mode, both bits, asks for nothing. A file that
+	// never has a name stays on the disk while a mapping of it does, where nobody counts it.
 	for name, flags := range map[string]uint32{"open": 1, "openat": 2} {
+		named := when(flags, seccomp.BitsNotSet, unix.O_TMPFILE&^unix.O_DIRECTORY)
 		allow(name,
-			seccomp.ArgumentConditions{when(flags, seccomp.BitsNotSet, unix.O_TRUNC)},
-			seccomp.ArgumentConditions{when(flags, seccomp.BitsSet, unix.O_WRONLY), when(flags, seccomp.BitsNotSet, unix.O_RDWR)},
-			seccomp.ArgumentConditions{when(flags, seccomp.BitsSet, unix.O_RDWR), when(flags, seccomp.BitsNotSet, unix.O_WRONLY)})
+			seccomp.ArgumentConditions{named, when(flags, seccomp.BitsNotSet, unix.O_TRUNC)},
+			seccomp.ArgumentConditions{named, when(flags, seccomp.BitsSet, unix.O_WRONLY), when(flags, seccomp.BitsNotSet, unix.O_RDWR)},
+			seccomp.ArgumentConditions{named, when(flags, seccomp.BitsSet, unix.O_RDWR), when(flags, seccomp.BitsNotSet, unix.O_WRONLY)})
 	}
-	// Shared memory without a file is not counted as data.
+	// Neither shared memory without a file nor what grows as a stack does is counted as data.
 	allow("mmap",
 		seccomp.ArgumentConditions{when(3, seccomp.BitsNotSet, unix.MAP_ANONYMOUS)},
-		seccomp.ArgumentConditions{when(3, seccomp.BitsSet, unix.MAP_PRIVATE), when(3, seccomp.BitsNotSet, unix.MAP_SHARED)})
+		seccomp.ArgumentConditions{when(3, seccomp.BitsSet, unix.MAP_PRIVATE), when(3, seccomp.BitsNotSet, unix.MAP_SHARED|unix.MAP_GROWSDOWN)})
 	allow("clone", seccomp.ArgumentConditions{when(0, seccomp.BitsSet, unix.CLONE_THREAD)})
 	// abort(3) is a signal to oneself.
 	for _, name := range []string{"kill", "tgkill"} {
 		allow(name, seccomp.ArgumentConditions{when(0, seccomp.Equal, uint64(pid))})
 	}
+	// To ask what a limit is, not to change one: the stack's could be raised, which is not counted as data either.
 	for _, self := range []int{0, pid} {
-		allow("prlimit64", seccomp.ArgumentConditions{when(0, seccomp.Equal, uint64(self))})
+		allow("prlimit64", seccomp.ArgumentConditions{when(0, seccomp.Equal, uint64(self)), when(2, seccomp.Equal, 0)})
 	}
 	// Not F_SETOWN, by which the kernel sends signals on one's behalf.
 	for _, command := range []uint64{unix.F_DUPFD, unix.F_DUPFD_CLOEXEC, unix.F_GETFD, unix.F_SETFD, unix.F_GETFL, unix.F_SETFL} {
@@ -104,30 +109,31 @@ func filter(profile Profile, pid int) ([]unix.SockFilter, error) {
 			allowed.Names = append(allowed.Names, name)
 		}
 	}
+	groups := [][]seccomp.SyscallGroup{{
+		// SUMO makes a socket at every start, and copes without it.
+		{Names: []string{"socket", "socketpair"}, Action: seccomp.ActionErrno | seccomp.Action(unix.EAFNOSUPPORT)},
+		allowed,
+	}}
+	calls := map[string][]seccomp.NameWithConditions{}
 	for _, call := range conditional(pid) {
 		if _, ok := machine.SyscallNames[call.Name]; ok {
-			allowed.NamesWithCondtions = append(allowed.NamesWithCondtions, call)
+			calls[call.Name] = append(calls[call.Name], call)
 		}
 	}
-	policy := seccomp.Policy{
-		DefaultAction: seccomp.ActionErrno,
-		Syscalls: []seccomp.SyscallGroup{
-			// SUMO makes a socket at every start, and copes without it.
-			{Names: []string{"socket", "socketpair"}, Action: seccomp.ActionErrno | seccomp.Action(unix.EAFNOSUPPORT)},
-			allowed,
-		},
+	// Each of them is a program of its own, which begins with loading the call's number: where a condition fails, the library
+	// goes on to compare the numbers of the calls behind it with the argument that it has loaded last.
+	for _, name := range slices.Sorted(maps.Keys(calls)) {
+		groups = append(groups, []seccomp.SyscallGroup{{NamesWithCondtions: calls[name], Action: seccomp.ActionAllow}})
 	}
-	instructions, err := policy.Assemble()
-	if err != nil {
-		return nil, err
+	var instructions []bpf.Instruction
+	for _, group := range groups {
+		part, err := assemble(group)
+		if err != nil {
+			return nil, err
+		}
+		instructions = append(instructions, part...)
 	}
-	// The library's default can be EPERM only. The last instruction is what it does by default, and what it does to calls of
-	// other architectures.
-	last := len(instructions) - 1
-	if instructions[last] != (bpf.RetConstant{Val: uint32(seccomp.ActionErrno) | uint32(unix.EPERM)}) {
-		return nil, errors.New("the filter does not end with its default action")
-	}
-	instructions[last] = bpf.RetConstant{Val: uint32(seccomp.ActionErrno) | uint32(unix.ENOSYS)}
+	instructions = append(instructions, bpf.RetConstant{Val: uint32(seccomp.ActionErrno) | uint32(unix.ENOSYS)})
 	raw, err := bpf.Assemble(instructions)
 	if err != nil {
 		return nil, err
@@ -137,4 +143,20 @@ func filter(profile Profile, pid int) ([]unix.SockFilter, error) {
 		program[i] = unix.SockFilter{Code: r.Op, Jt: r.Jt, Jf: r.Jf, K: r.K}
 	}
 	return program, nil
+}
+
+// assemble makes a part of a filter. Calls that it says nothing about, and those of other architectures, leave it at its end.
+func assemble(groups []seccomp.SyscallGroup) ([]bpf.Instruction, error) {
+	policy := seccomp.Policy{DefaultAction: seccomp.ActionErrno, Syscalls: groups}
+	instructions, err := policy.Assemble()
+	if err != nil {
+		return nil, err
+	}
+	// The library's default can be EPERM only, and is the last instruction.
+	byDefault := bpf.Instruction(bpf.RetConstant{Val: uint32(seccomp.ActionErrno) | uint32(unix.EPERM)})
+	last := len(instructions) - 1
+	if slices.Index(instructions, byDefault) != last {
+		return nil, errors.New("the filter does not end with its default action")
+	}
+	return instructions[:last], nil
 }

@@ -18,7 +18,7 @@ type abilities struct {
 	landlock  int  // the kernel's ABI version; 0 for none
 	root      bool // whether we are root
 	mount     bool // whether we may make mount namespaces as we are
-	otherUser bool // whether we may start programs as another user, signal them and give files to them
+	otherUser bool // whether we may start programs as another user, signal them, give files to them and take theirs
 }
 
 // host finds out about this process and its kernel.
@@ -38,7 +38,7 @@ func host() abilities {
 	}
 	has := func(capability int) bool { return data[capability/32].Effective&(1<<(capability%32)) != 0 }
 	a.mount = has(unix.CAP_SYS_ADMIN)
-	a.otherUser = has(unix.CAP_SETUID) && has(unix.CAP_SETGID) && has(unix.CAP_CHOWN) && has(unix.CAP_KILL) && mapped(ownUser())
+	a.otherUser = has(unix.CAP_SETUID) && has(unix.CAP_SETGID) && has(unix.CAP_CHOWN) && has(unix.CAP_KILL) && has(unix.CAP_DAC_OVERRIDE) && mapped(ownUser())
 	return a
 }
 
@@ -48,6 +48,20 @@ const firstOwnUser = 0x70000000
 
 // ownUser is the user for programs that this process starts: no other living process has its id.
 func ownUser() int { return firstOwnUser + os.Getpid() }
+
+// allThreads is how many threads the machine has, or 0 when that is not told.
+func allThreads() int {
+	text, err := os.ReadFile("/proc/loadavg")
+	if err != nil {
+		return 0
+	}
+	var load [3]float64
+	var running, all int
+	if _, err := fmt.Sscanf(string(text), "%f %f %f %d/%d", &load[0], &load[1], &load[2], &running, &all); err != nil {
+		return 0
+	}
+	return all
+}
 
 // mapped reports whether a user id exists in our user namespace: in a container it may not.
 func mapped(id int) bool {

@@ -20,6 +20,7 @@ import (
 
 	"github.com/sumo-k8/sumo-k8/pkg/confine"
 	"github.com/sumo-k8/sumo-k8/pkg/confine/confinetest"
+	"github.com/sumo-k8/sumo-k8/pkg/scenario"
 	"github.com/sumo-k8/sumo-k8/pkg/simulation"
 )
 
@@ -374,7 +375,7 @@ func (e escape) letLoose(t *testing.T, r Run) (string, simulation.Confinement) {
 	}
 	defer root.Close()
 	f.unpack(t, root)
-	if err := r.plant(root, nil); err != nil {
+	if err := r.plant(root, scenario.Config{}); err != nil {
 		t.Fatal(err)
 	}
 	var said bytes.Buffer

@@ -1,7 +1,6 @@
 package sumo
 
 import (
-	"context"
 	"fmt"
 	"io/fs"
 	"os"
@@ -9,6 +8,8 @@ import (
 	"strconv"
 	"syscall"
 	"time"
+
+	"github.com/sumo-k8/sumo-k8/pkg/process"
 )
 
 // quotaEvery is how often a run's disk space is looked at. A fast disk takes some 100 MB in that time, by which a run may
@@ -18,6 +19,16 @@ const quotaEvery = 250 * time.Millisecond
 // fileMargin is how much larger than the whole limit a single file may get, as a divisor: the look comes first, so that
 // SUMO can close its outputs, and the kernel's limit on the size of a file is for a SUMO that does not.
 const fileMargin = 8
+
+// hardMargin is how far beyond the limit, and beyond fileMargin's part of it, a run may get until it is killed, in bytes: it is
+// more than SUMO writes to close its outputs, and no more than a program that goes on regardless shall take.
+const hardMargin = 256 << 20
+
+// maxFiles is how many files a run may make: more than anybody wants to have, and few enough to be looked at again and again.
+const maxFiles = 100 * maxOwnFiles
+
+// lookShare is how many times longer than a look the wait for the next one is at least.
+const lookShare = 20
 
 // outputTooLarge is the cause with which a run's context ends when it has written more than it may.
 type outputTooLarge struct {
@@ -29,6 +40,9 @@ func (e outputTooLarge) Error() string { return "too much output" }
 
 // advice says which file grew and what to do about it.
 func (e outputTooLarge) advice() string {
+	if e.usage.files > maxFiles {
+		return fmt.Sprintf("A run may write %d files. Ask for outputs in fewer files, or simulate a shorter interval.", maxFiles)
+	}
 	file := e.usage.largest
 	if file == "" {
 		file = "a file without a name"
@@ -39,35 +53,37 @@ func (e outputTooLarge) advice() string {
 
 // usage is what a run occupies on disk.
 type usage struct {
-	bytes   int64  // as allocated: holes in a file cost nothing
+	bytes   int64  // holes in a file count: it has none any more where results are stored
+	files   int    // with a name
 	largest string // the file that takes most of it, by its path below its folder; empty for one without a name
 	most    int64  // bytes of that file
 }
 
-// keepQuota looks at the space that a run occupies until ctx ends, and calls exceed when it is too much.
-func (r Run) keepQuota(ctx context.Context, pid int, exceed func(error)) {
-	tick := time.NewTicker(quotaEvery)
-	defer tick.Stop()
-	for {
+// keepQuota looks at what a run has written until SUMO has ended, calls exceed when it is too much, and kills a SUMO that goes
+// on nevertheless.
+func (r Run) keepQuota(child *process.Process, exceed func(error)) {
+	if r.Output == 0 {
+		return
+	}
+	for pause := quotaEvery; ; {
 		select {
-		case <-ctx.Done():
+		case <-child.Done():
 			return
-		case <-tick.C:
+		case <-time.After(pause):
 		}
-		if err := r.overQuota(pid); err != nil {
-			exceed(err)
-			return
+		began := time.Now()
+		u := r.usage(child.Pid())
+		if r.over(u) {
+			exceed(outputTooLarge{r.Output, u})
 		}
+		if u.bytes > r.fileLimit()+hardMargin || u.files > 2*maxFiles {
+			child.Kill()
+		}
+		pause = max(quotaEvery, lookShare*time.Since(began))
 	}
 }
 
-// overQuota returns outputTooLarge when the run has written more than it may. pid is SUMO's, or 0 once it has ended.
-func (r Run) overQuota(pid int) error {
-	if u := r.usage(pid); r.Output > 0 && u.bytes > r.Output {
-		return outputTooLarge{r.Output, u}
-	}
-	return nil
-}
+func (r Run) over(u usage) bool { return r.Output > 0 && (u.bytes > r.Output || u.files > maxFiles) }
 
 // blockSize is the unit of stat(2)'s blocks, whatever the file system's own is.
 const blockSize = 512
@@ -77,10 +93,7 @@ const blockSize = 512
 func (r Run) usage(pid int) usage {
 	var u usage
 	add := func(info fs.FileInfo, name string) {
-		if !info.Mode().IsRegular() {
-			return
-		}
-		n := info.Sys().(*syscall.Stat_t).Blocks * blockSize
+		n := max(info.Size(), info.Sys().(*syscall.Stat_t).Blocks*blockSize)
 		u.bytes += n
 		if n > u.most {
 			u.largest, u.most = name, n
@@ -90,9 +103,10 @@ func (r Run) usage(pid int) usage {
 		root := filepath.Join(r.Work, folder)
 		// What cannot be read has just been renamed or is not ours to count.
 		_ = filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
-			if err != nil || d.IsDir() {
+			if err != nil || !d.Type().IsRegular() {
 				return nil
 			}
+			u.files++
 			if info, err := d.Info(); err == nil {
 				name, _ := filepath.Rel(root, path)
 				add(info, name)
@@ -107,7 +121,7 @@ func (r Run) usage(pid int) usage {
 	entries, _ := os.ReadDir(descriptors) // none when SUMO has just ended
 	for _, entry := range entries {
 		info, err := os.Stat(filepath.Join(descriptors, entry.Name()))
-		if err == nil && info.Sys().(*syscall.Stat_t).Nlink == 0 {
+		if err == nil && info.Mode().IsRegular() && info.Sys().(*syscall.Stat_t).Nlink == 0 {
 			add(info, "")
 		}
 	}

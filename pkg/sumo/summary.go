@@ -5,6 +5,7 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/sumo-k8/sumo-k8/pkg/scenario"
@@ -99,6 +100,9 @@ func known(v *float64) *float64 {
 // tags holds the last complete empty-element tag of each name.
 type tags map[string][]byte
 
+// wanted are the names of tags that are kept: whoever writes others must not fill our memory with them.
+var wanted = []string{"vehicles", "teleports", "safety", "vehicleTripStatistics", "persons", "step"}
+
 func (t tags) number(tag, attribute string) *float64 { return attributeNumber(t[tag], attribute) }
 
 // readTags reads what there is of a file, which may be cut off or missing.
@@ -112,6 +116,9 @@ func readTags(name string) tags {
 	_ = scanTags(f, func(tag []byte) error {
 		if end := bytes.LastIndexByte(tag, '>'); end > 0 && tag[end-1] == '/' {
 			name := tagName(tag)
+			if !slices.Contains(wanted, name) {
+				return nil
+			}
 			t[name] = append(t[name][:0], tag...)
 		}
 		return nil

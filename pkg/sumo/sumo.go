@@ -205,7 +205,7 @@ func (r Run) simulate(ctx context.Context, unpack unpacker, log *logbook, progre
 		fate.writeErr = err
 	}
 	if own.left > 0 {
-		log.end(fmt.Sprintf("sumo-run: the scenario wrote more than %d files; %d are missing from the results", maxOwnFiles, own.left))
+		log.end(fmt.Sprintf("sumo-run: the scenario wrote more than %d files, or files with names that cannot be stored; %d are missing from the results", maxOwnFiles, own.left))
 	}
 	fate.broken = incomplete(r.Out, append(r.outputNames(), own.names...))
 	reason, message := fate.judge()
@@ -245,7 +245,7 @@ func (r Run) unpack(ctx context.Context, root *os.Root) (scenario.Config, error)
 
 // prepare makes the folder in which SUMO runs, asks for edgedata, and writes the configuration. It returns the name of that.
 func (r Run) prepare(root *os.Root, chosen scenario.Config, s settings, args []string) (config string, err error) {
-	if err := r.plant(root, chosen.Outputs); err != nil {
+	if err := r.plant(root, chosen); err != nil {
 		return "", err
 	}
 	if r.wants(simulation.OutputEdgeData) {
@@ -271,7 +271,7 @@ func (r Run) execute(ctx context.Context, cmd *exec.Cmd, mon *monitor) (fate, er
 		return fate{}, err
 	}
 	mon.log.line("sumo-run: SUMO is confined by: " + held.String())
-	go r.keepQuota(ctx, child.Pid(), stop)
+	go r.keepQuota(child, stop)
 	f := fate{held: held}
 	select {
 	case <-child.Done():
@@ -299,8 +299,8 @@ func (r Run) execute(ctx context.Context, cmd *exec.Cmd, mon *monitor) (fate, er
 	}
 	if f.stop == "" {
 		// Between two looks, or by a file of the largest size, SUMO may have gone too far and come to an end.
-		if err := r.overQuota(0); err != nil {
-			stop(err)
+		if u := r.usage(0); r.over(u) {
+			stop(outputTooLarge{r.Output, u})
 			f.stopBy(ctx)
 		}
 	}

@@ -568,6 +568,24 @@ func TestScenarioOutputsAreCollected(t *testing.T) {
 	}
 }
 
+// TestEarlierOutputsAreReplaced runs a scenario that was packed with what an earlier run has left.
+func TestEarlierOutputsAreReplaced(t *testing.T) {
+	t.Parallel()
+	f := road(t, `<save-state.period value="10"/><save-state.suffix value=".xml"/><device.ssm.probability value="1"/><vtk-output value="v"/><end value="20"/>`, oneVehicle)
+	for _, name := range []string{"state_10.00.xml", "ssm_v.xml", "v_1.vtp"} {
+		f[name] = "<earlier/>"
+	}
+	got := perform(t.Context(), newRun(t), f, scenario.Config{})
+	if !got.Succeeded() {
+		t.Fatalf("%s: %s", got.Reason, got.Message)
+	}
+	for _, name := range []string{"state_10.00.xml", "ssm_v.xml", "v_1.vtp"} {
+		if text := got.read(t, filepath.Join("scenario", name)); strings.Contains(text, "earlier") {
+			t.Errorf("%s has not been written", name)
+		}
+	}
+}
+
 func TestLogTellsTheRun(t *testing.T) {
 	t.Parallel()
 	scene := road(t, "", `<vehicle id="late" depart="200"><route edges="AB"/></vehicle>`+

@@ -7,6 +7,11 @@ import (
 	"path"
 	"path/filepath"
 	"slices"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/sumo-k8/sumo-k8/pkg/scenario"
 )
 
 // Names inside the work folder. SUMO may read all of them and write into the last two.
@@ -21,23 +26,24 @@ const (
 // plant makes the folder in which SUMO runs look like the scenario: the same folders, and for each file a symbolic link
 // to the one copy, which SUMO cannot write. So what SUMO writes under relative names lands here and nowhere else. An
 // output that has the name of a file takes its place, as it would overwrite it on a desk.
-func (r Run) plant(scenario *os.Root, outputs []string) error {
+func (r Run) plant(root *os.Root, chosen scenario.Config) error {
 	run, err := os.OpenRoot(filepath.Join(r.Work, runFolder))
 	if err != nil {
 		return err
 	}
 	defer run.Close()
 	replaced := map[string]bool{}
-	for _, name := range outputs {
+	for _, name := range chosen.Outputs {
 		replaced[path.Clean(name)] = true
 	}
-	err = fs.WalkDir(scenario.FS(), ".", func(name string, d fs.DirEntry, err error) error {
+	earlier := earlierOutputs(chosen)
+	err = fs.WalkDir(root.FS(), ".", func(name string, d fs.DirEntry, err error) error {
 		switch {
 		case err != nil:
 			return err
 		case d.IsDir() && name != ".":
 			return run.Mkdir(name, 0o755)
-		case d.Type().IsRegular() && !replaced[name]:
+		case d.Type().IsRegular() && !replaced[name] && !earlier(name):
 			return run.Symlink(filepath.Join(r.Work, scenarioFolder, filepath.FromSlash(name)), name)
 		}
 		return nil
@@ -45,7 +51,7 @@ func (r Run) plant(scenario *os.Root, outputs []string) error {
 	if err != nil {
 		return err
 	}
-	for _, name := range outputs { // SUMO makes no folders
+	for _, name := range chosen.Outputs { // SUMO makes no folders
 		if err := run.MkdirAll(path.Dir(name), 0o755); err != nil {
 			return err
 		}
@@ -53,29 +59,63 @@ func (r Run) plant(scenario *os.Root, outputs []string) error {
 	return nil
 }
 
+// earlierOutputs returns a function that reports whether a file of the scenario is what an earlier run of it has written under a
+// name that SUMO makes up: with the time for states, the step for vtk, the vehicle for SSM and elechybrid. Files that the
+// configuration reads are none.
+func earlierOutputs(c scenario.Config) func(name string) bool {
+	dir := path.Dir(c.Path)
+	begins := []string{"ssm_", path.Join(dir, "ssm_")}
+	read := map[string]bool{}
+	for _, o := range c.Options {
+		if o.Name == "save-state.times" || o.Name == "save-state.period" {
+			begins = append(begins, "state_", path.Join(dir, "state_"))
+		}
+		for _, name := range o.Files {
+			switch o.Name {
+			case "save-state.prefix", "vtk-output":
+				begins = append(begins, name+"_")
+			case "elechybrid-output":
+				begins = append(begins, strings.TrimSuffix(name, path.Ext(name))+"_")
+			}
+			read[name] = read[name] || !o.Writes
+		}
+	}
+	return func(name string) bool {
+		return !read[name] && slices.ContainsFunc(begins, func(begin string) bool { return strings.HasPrefix(name, begin) })
+	}
+}
+
 // maxOwnFiles bounds what a scenario may add to the results: each file becomes an object in the store.
 const maxOwnFiles = 1000
+
+// maxOwnName is how long a path among the scenario's own outputs may be, in bytes: S3 takes names of 1,024, of which the job's
+// folder needs some.
+const maxOwnName = 900
 
 // ownOutputs are the files that the scenario itself has written.
 type ownOutputs struct {
 	names []string // below the output folder
-	left  int      // beyond maxOwnFiles
+	left  int      // beyond maxOwnFiles, or with a name that cannot be stored
 }
 
 // collect moves what SUMO has written into the output folder: the outputs that we asked for to its top, the scenario's
-// own below ownFolder. Only regular files count; in the run's folder, everything else is a link of ours.
+// own below ownFolder. Only regular files count; in the run's folder, everything else is a link of ours. Nothing else gets to the
+// top, where the names of our own files are believed.
 func (r Run) collect() (ownOutputs, error) {
-	var own ownOutputs
-	if _, err := r.keep(resultFolder, "", len(outputFiles)); err != nil {
-		return own, err
+	asked := func(name string) bool { return slices.Contains(r.outputNames(), name) }
+	if _, err := r.keep(resultFolder, "", asked, len(outputFiles)); err != nil {
+		return ownOutputs{}, err
 	}
-	var err error
-	own, err = r.keep(runFolder, ownFolder, maxOwnFiles)
-	return own, err
+	return r.keep(runFolder, ownFolder, storable, maxOwnFiles)
 }
 
-// keep moves up to limit regular files from below a folder of the work folder to below one of the output folder.
-func (r Run) keep(from, to string, limit int) (ownOutputs, error) {
+// storable reports whether an object store and its lists take a file's name.
+func storable(name string) bool {
+	return len(name) <= maxOwnName && utf8.ValidString(name) && !strings.ContainsFunc(name, unicode.IsControl)
+}
+
+// keep moves up to limit regular files with wanted names from below a folder of the work folder to below one of the output folder.
+func (r Run) keep(from, to string, wanted func(string) bool, limit int) (ownOutputs, error) {
 	var own ownOutputs
 	root, err := os.OpenRoot(filepath.Join(r.Work, from))
 	if err != nil {
@@ -88,7 +128,7 @@ func (r Run) keep(from, to string, limit int) (ownOutputs, error) {
 	}
 	slices.Sort(files)
 	for _, name := range files {
-		if len(own.names) == limit {
+		if len(own.names) == limit || !wanted(name) {
 			own.left++
 			continue
 		}

@@ -41,6 +41,7 @@ const (
 
 func main() {
 	confine.Enter()
+	syscall.Umask(0o022) // SUMO may run as a user of its own, who reads what we make; who must not is kept out by the folders above
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	context.AfterFunc(ctx, func() {
 		signal.Ignore(syscall.SIGTERM) // Argo sends it more than once

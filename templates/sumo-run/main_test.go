@@ -5,13 +5,17 @@ import (
 	"bufio"
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/elastic/go-seccomp-bpf"
 
 	"github.com/sumo-k8/sumo-k8/pkg/confine"
 	"github.com/sumo-k8/sumo-k8/pkg/simulation"
@@ -23,9 +27,31 @@ const asSumoRun = "TEST_AS_SUMO_RUN"
 func TestMain(m *testing.M) {
 	confine.Enter()
 	if os.Getenv(asSumoRun) != "" {
+		if err := refuse(strings.Fields(os.Getenv(refused))); err != nil {
+			panic(err)
+		}
 		main()
 	}
 	os.Exit(m.Run())
+}
+
+// refused are system calls that sumo-run and its children shall not have, each with its answer, such as "mount=1".
+const refused = "TEST_REFUSED_CALLS"
+
+func refuse(calls []string) error {
+	if len(calls) == 0 {
+		return nil
+	}
+	policy := seccomp.Policy{DefaultAction: seccomp.ActionAllow}
+	for _, call := range calls {
+		name, answer, _ := strings.Cut(call, "=")
+		errno, err := strconv.ParseUint(answer, 10, 16)
+		if err != nil {
+			return err
+		}
+		policy.Syscalls = append(policy.Syscalls, seccomp.SyscallGroup{Names: []string{name}, Action: seccomp.ActionErrno | seccomp.Action(errno)})
+	}
+	return seccomp.LoadFilter(seccomp.Filter{NoNewPrivs: true, Flag: seccomp.FilterFlagTSync, Policy: policy})
 }
 
 // command is sumo-run with its folders below dir, on the scenario of pkg/sumo's tests with this demand.
@@ -76,6 +102,47 @@ func read(t *testing.T, name string) string {
 		t.Fatal(err)
 	}
 	return string(data)
+}
+
+// TestMachinesThatOfferLess runs behind a wall where something is missing that this machine has.
+func TestMachinesThatOfferLess(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		umask   int
+		refused string
+		without string // a capability
+		held    string // a part of the log's line
+	}{
+		"root that may not write everybody's files": {without: "dac_override", held: "Landlock"},
+		"a strict umask":                     {umask: 0o077},
+		"root that may not mount after all":  {refused: "mount=1", held: "Landlock"},
+		"no Landlock and an old close_range": {refused: "landlock_create_ruleset=38 close_range=22", held: "namespace"},
+		"no close_range":                     {refused: "close_range=38", held: "Landlock"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dir := t.TempDir()
+			cmd := command(t, dir, `<vehicle id="v" depart="0"><route edges="AB"/></vehicle>`, "--confinement", "require")
+			cmd.Env = append(cmd.Env, refused+"="+tc.refused)
+			if tc.umask != 0 {
+				cmd.Path, cmd.Args = "/bin/sh", append([]string{"sh", "-c", fmt.Sprintf(`umask %o; exec "$0" "$@"`, tc.umask)}, cmd.Args...)
+			}
+			if tc.without != "" {
+				if os.Geteuid() != 0 {
+					t.Skip("an ordinary user has no capabilities")
+				}
+				setpriv, err := exec.LookPath("setpriv")
+				if err != nil {
+					t.Skip(err)
+				}
+				cmd.Path, cmd.Args = setpriv, append([]string{"setpriv", "--bounding-set", "-" + tc.without}, cmd.Args...)
+			}
+			out, err := cmd.CombinedOutput()
+			if err != nil || !strings.Contains(string(out), tc.held) {
+				t.Errorf("%v:\n%s", err, out)
+			}
+		})
+	}
 }
 
 func TestExitCodes(t *testing.T) {

@@ -1,7 +1,7 @@
 // Command hostile stands in for a SUMO that has been taken over: it tries what such a program would, and prints what came
 // of each try. It is started as SUMO is, with a scenario; lines of the file tries.txt in it name further things to try:
 //
-//	read PATH · list PATH · write PATH · change PATH · become PATH · unix PATH · abstract NAME · tcp IPV4 PORT · memory · disk · deleted · wait
+//	read PATH · list PATH · write PATH · change PATH · become PATH · unix PATH · abstract NAME · tcp IPV4 PORT · memory · stack · addresses · disk · reserved · deleted · wait
 //
 // A line of the output is "refused: WHAT (WHY)" or "DONE: WHAT". It makes system calls of its own, as the packages that
 // are made for them need more than the wall allows.
@@ -121,6 +121,9 @@ func itself() {
 	var core unix.Rlimit
 	_ = unix.Prlimit(0, unix.RLIMIT_CORE, nil, &core)
 	fmt.Println("core dumps:", core.Max)
+	var threads unix.Rlimit
+	_ = unix.Prlimit(0, unix.RLIMIT_NPROC, nil, &threads)
+	fmt.Println("threads of its user:", threads.Max)
 	var in unix.Stat_t
 	_ = unix.Fstat(0, &in)
 	fmt.Println("standard input:", unix.Major(uint64(in.Rdev)), unix.Minor(uint64(in.Rdev)))
@@ -224,27 +227,32 @@ func processes() {
 	var local, remote unix.Iovec
 	info := [128]byte{}
 	for what, err := range map[string]error{
-		"ptrace its parent":              call(unix.SYS_PTRACE, unix.PTRACE_SEIZE, parent, 0, 0),
-		"signal its parent":              call(unix.SYS_KILL, parent, 0),
-		"signal everything":              call(unix.SYS_KILL, ^uintptr(0), 0),
-		"signal its group":               call(unix.SYS_KILL, 0, 0),
-		"tgkill its parent":              call(unix.SYS_TGKILL, parent, parent, 0),
-		"tkill its parent":               call(unix.SYS_TKILL, parent, 0),
-		"queue a signal to its parent":   call(unix.SYS_RT_SIGQUEUEINFO, parent, 0, uintptr(unsafe.Pointer(&info))),
-		"pidfd of its parent":            call(unix.SYS_PIDFD_OPEN, parent, 0),
-		"a descriptor of its parent":     call(unix.SYS_PIDFD_GETFD, 0, 0, 0),
-		"read its parent's memory":       call(unix.SYS_PROCESS_VM_READV, parent, uintptr(unsafe.Pointer(&local)), 1, uintptr(unsafe.Pointer(&remote)), 1, 0),
-		"write its parent's memory":      call(unix.SYS_PROCESS_VM_WRITEV, parent, uintptr(unsafe.Pointer(&local)), 1, uintptr(unsafe.Pointer(&remote)), 1, 0),
-		"its parent's limits":            call(unix.SYS_PRLIMIT64, parent, unix.RLIMIT_CORE, 0, uintptr(unsafe.Pointer(&limit))),
-		"its parent's priority":          call(unix.SYS_SETPRIORITY, unix.PRIO_PROCESS, parent, 0),
-		"signals by a descriptor":        call(unix.SYS_FCNTL, 1, unix.F_SETOWN, parent),
-		"a process":                      forked(unix.SYS_CLONE, uintptr(unix.SIGCHLD), 0, 0, 0, 0),
-		"a process with shared memory":   call(unix.SYS_CLONE3, 0, 0),
+		"ptrace its parent":            call(unix.SYS_PTRACE, unix.PTRACE_SEIZE, parent, 0, 0),
+		"signal its parent":            call(unix.SYS_KILL, parent, 0),
+		"signal everything":            call(unix.SYS_KILL, ^uintptr(0), 0),
+		"signal its group":             call(unix.SYS_KILL, 0, 0),
+		"tgkill its parent":            call(unix.SYS_TGKILL, parent, parent, 0),
+		"tkill its parent":             call(unix.SYS_TKILL, parent, 0),
+		"queue a signal to its parent": call(unix.SYS_RT_SIGQUEUEINFO, parent, 0, uintptr(unsafe.Pointer(&info))),
+		"pidfd of its parent":          call(unix.SYS_PIDFD_OPEN, parent, 0),
+		"a descriptor of its parent":   call(unix.SYS_PIDFD_GETFD, 0, 0, 0),
+		"read its parent's memory":     call(unix.SYS_PROCESS_VM_READV, parent, uintptr(unsafe.Pointer(&local)), 1, uintptr(unsafe.Pointer(&remote)), 1, 0),
+		"write its parent's memory":    call(unix.SYS_PROCESS_VM_WRITEV, parent, uintptr(unsafe.Pointer(&local)), 1, uintptr(unsafe.Pointer(&remote)), 1, 0),
+		"its parent's limits":          call(unix.SYS_PRLIMIT64, parent, unix.RLIMIT_CORE, 0, uintptr(unsafe.Pointer(&limit))),
+		"its parent's priority":        call(unix.SYS_SETPRIORITY, unix.PRIO_PROCESS, parent, 0),
+		"signals by a descriptor":      call(unix.SYS_FCNTL, 1, unix.F_SETOWN, parent),
+		"a process":                    forked(unix.SYS_CLONE, uintptr(unix.SIGCHLD), 0, 0, 0, 0),
+		"a process with shared memory": call(unix.SYS_CLONE3, 0, 0),
+		// Arguments that are the numbers of other calls, for a filter that confuses them.
+		"a process with an odd signal":   forked(unix.SYS_CLONE, unix.SYS_FCNTL, 0, 0, 0, 0),
+		"signal its parent oddly":        call(unix.SYS_KILL, unix.SYS_FCNTL<<32|parent, 0),
+		"its parent's limits, oddly":     call(unix.SYS_PRLIMIT64, unix.SYS_FCNTL<<32|parent, unix.RLIMIT_FSIZE, 0, uintptr(unsafe.Pointer(&limit))),
 		"another user":                   call(unix.SYS_SETRESUID, ^uintptr(0), ^uintptr(0), ^uintptr(0)),
 		"another group":                  call(unix.SYS_SETRESGID, ^uintptr(0), ^uintptr(0), ^uintptr(0)),
 		"a user namespace":               call(unix.SYS_UNSHARE, unix.CLONE_NEWUSER),
 		"a namespace of another":         call(unix.SYS_SETNS, 0, 0),
 		"a higher limit":                 raised(),
+		"a larger stack":                 unix.Prlimit(0, unix.RLIMIT_STACK, &unix.Rlimit{Cur: 9 << 20, Max: 9 << 20}, nil),
 		"to change what prctl can":       call(unix.SYS_PRCTL, unix.PR_SET_DUMPABLE, 1),
 		"another root":                   call(unix.SYS_CHROOT, text(".")),
 		"a Landlock ruleset of its own":  call(unix.SYS_LANDLOCK_CREATE_RULESET, 0, 0, 1),
@@ -349,9 +357,15 @@ func given(words []string) {
 		attempt(what, call(unix.SYS_EXECVE, text(words[1]), 0, 0))
 		attempt(what+" by another call", call(unix.SYS_EXECVEAT, ^uintptr(99), text(words[1]), 0, 0, 0))
 	case "memory":
-		fillMemory()
+		fillMemory(what, 0)
+	case "stack":
+		fillMemory(what, unix.MAP_GROWSDOWN)
+	case "addresses":
+		attempt(what, reserve(1<<40))
 	case "disk":
 		fillDisk("grown-by-hostile", unix.O_WRONLY|unix.O_CREAT)
+	case "reserved":
+		attempt(what, reserveDisk("reserved-by-hostile"))
 	case "wait":
 		_ = unix.Nanosleep(&unix.Timespec{Sec: 5}, nil) // time.Sleep makes an epoll instance
 	case "deleted":
@@ -375,17 +389,31 @@ const mebibyte = 1 << 20
 // enough, in MiB, is more than any test allows.
 const enough = 16 << 10
 
+// reserve maps memory that can be read only: the tables of what it reads of it cost memory.
+func reserve(size uintptr) error {
+	return call(unix.SYS_MMAP, 0, size, unix.PROT_READ, unix.MAP_PRIVATE|unix.MAP_ANONYMOUS|unix.MAP_NORESERVE, ^uintptr(0), 0)
+}
+
 // fillMemory allocates and touches memory until it gets no more.
-func fillMemory() {
+func fillMemory(what string, flags uintptr) {
 	for n := 0; n < enough; n += 16 {
-		at, _, errno := unix.RawSyscall6(unix.SYS_MMAP, 0, 16*mebibyte, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANONYMOUS, ^uintptr(0), 0)
+		at, _, errno := unix.RawSyscall6(unix.SYS_MMAP, 0, 16*mebibyte, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANONYMOUS|flags, ^uintptr(0), 0)
 		if errno != 0 {
-			fmt.Printf("refused: memory (%v) after %d MiB\n", errno, n)
+			fmt.Printf("refused: %s (%v) after %d MiB\n", what, errno, n)
 			return
 		}
 		touch(at, 16*mebibyte)
 	}
-	fmt.Println("DONE: memory")
+	fmt.Println("DONE:", what)
+}
+
+// reserveDisk takes disk space faster than anybody could write.
+func reserveDisk(name string) error {
+	fd, err := unix.Open(name, unix.O_WRONLY|unix.O_CREAT, 0o600)
+	if err != nil {
+		return nil // so that it is noticed
+	}
+	return call(unix.SYS_FALLOCATE, uintptr(fd), 0, 0, 4*mebibyte)
 }
 
 // fillDisk writes to one file until it may not.

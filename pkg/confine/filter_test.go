@@ -1,0 +1,136 @@
+package confine
+
+import (
+	"encoding/binary"
+	"math"
+	"slices"
+	"testing"
+
+	"github.com/elastic/go-seccomp-bpf"
+	"github.com/elastic/go-seccomp-bpf/arch"
+	"github.com/google/go-cmp/cmp"
+	"golang.org/x/net/bpf"
+	"golang.org/x/sys/unix"
+)
+
+// TestTheFilterComparesNumbersWithNumbers gives each call that is allowed for some arguments those that are taken for a call's
+// number by a filter that does not tell the two apart.
+func TestTheFilterComparesNumbersWithNumbers(t *testing.T) {
+	t.Parallel()
+	const pid = 4711
+	judge := newJudge(t, pid)
+	conditions := map[string][]seccomp.ArgumentConditions{}
+	for _, call := range conditional(pid) {
+		conditions[call.Name] = append(conditions[call.Name], call.Conditions)
+	}
+	words := []uint64{pid, math.MaxUint32, unix.O_TRUNC, unix.O_TRUNC | unix.O_RDWR, unix.MAP_ANONYMOUS | unix.MAP_SHARED, unix.CLONE_THREAD, unix.TCGETS}
+	for number := range uint64(500) {
+		words = append(words, number)
+	}
+	for name, alternatives := range conditions {
+		for _, word := range words {
+			for _, other := range []uint64{0, 1, unix.TCGETS, pid} {
+				for _, args := range [][6]uint64{
+					{word, other}, {word << 32, other}, {word<<32 | other, other}, {word<<32 | word, other},
+					{other, word}, {other, word << 32}, {other, word<<32 | other},
+					{other, other, word}, {other, other, word << 32}, {other, other, other, word}, {other, other, other, word << 32},
+				} {
+					want := slices.ContainsFunc(alternatives, func(c seccomp.ArgumentConditions) bool { return holds(c, args) })
+					if got := judge(name, args); got != want {
+						t.Fatalf("%s%#x: allowed: %t, want %t", name, args, got, want)
+					}
+				}
+			}
+		}
+	}
+}
+
+// newJudge returns a function that asks the filter of SUMO with a process id about a call.
+func newJudge(t *testing.T, pid int) func(name string, args [6]uint64) bool {
+	t.Helper()
+	program, err := filter(SUMO, pid)
+	if err != nil {
+		t.Fatal(err)
+	}
+	raw := make([]bpf.RawInstruction, len(program))
+	for i, f := range program {
+		raw[i] = bpf.RawInstruction{Op: f.Code, Jt: f.Jt, Jf: f.Jf, K: f.K}
+	}
+	instructions, ok := bpf.Disassemble(raw)
+	if !ok {
+		t.Fatal("the filter cannot be read")
+	}
+	machine, err := bpf.NewVM(instructions)
+	if err != nil {
+		t.Fatal(err)
+	}
+	info, err := arch.GetInfo("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return func(name string, args [6]uint64) bool {
+		// As struct seccomp_data lies in a little-endian machine's memory, but that the interpreter reads words with the high byte first.
+		data := binary.BigEndian.AppendUint32(nil, uint32(info.SyscallNames[name]))
+		data = binary.BigEndian.AppendUint32(data, uint32(info.ID))
+		data = append(data, make([]byte, 8)...)
+		for _, arg := range args {
+			data = binary.BigEndian.AppendUint32(data, uint32(arg))
+			data = binary.BigEndian.AppendUint32(data, uint32(arg>>32))
+		}
+		action, err := machine.Run(data)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return uint32(action) == uint32(seccomp.ActionAllow)
+	}
+}
+
+func holds(conditions seccomp.ArgumentConditions, args [6]uint64) bool {
+	for _, c := range conditions {
+		arg, ok := args[c.Argument], false
+		switch c.Operation {
+		case seccomp.Equal:
+			ok = arg == c.Value
+		case seccomp.BitsSet:
+			ok = arg&c.Value != 0
+		case seccomp.BitsNotSet:
+			ok = arg&c.Value == 0
+		}
+		if !ok {
+			return false
+		}
+	}
+	return true
+}
+
+// TestArm64LacksOldCallsOnly fails on a name that the library has in another spelling for one architecture: the call would be refused.
+func TestArm64LacksOldCallsOnly(t *testing.T) {
+	t.Parallel()
+	info, err := arch.GetInfo("arm64")
+	if err != nil {
+		t.Fatal(err)
+	}
+	names := slices.Clone(profiles[SUMO])
+	for _, call := range conditional(1) {
+		names = append(names, call.Name)
+	}
+	allowed := map[int]bool{}
+	var missing []string
+	for _, name := range names {
+		if number, ok := info.SyscallNames[name]; ok {
+			allowed[number] = true
+		} else if !slices.Contains(missing, name) {
+			missing = append(missing, name)
+		}
+	}
+	slices.Sort(missing)
+	// Calls for which arm64 has never had anything but their successors.
+	old := []string{"access", "alarm", "arch_prctl", "creat", "dup2", "getdents", "lstat", "newfstatat", "open", "pause", "poll", "readlink", "select", "stat", "time"}
+	if diff := cmp.Diff(old, missing); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+	const newfstatat = 79 // by which the loader looks at libraries
+	if !allowed[newfstatat] {
+		t.Error("newfstatat is refused")
+	}
+}
