@@ -64,7 +64,9 @@ type Run struct {
 	// Console receives each line of the log as it is written, and now and then a mark (simulation.LogMark); nil for none.
 	Console io.Writer
 
-	landlockABI int // for tests: see confine.Wall
+	// For tests: see confine.Wall, and how long SUMO may take to stop in place of stopGrace.
+	landlockABI int
+	grace       time.Duration
 }
 
 // errTimeout is the cause with which a run's context ends when its own timeout is over.
@@ -278,7 +280,7 @@ func (r Run) execute(ctx context.Context, cmd *exec.Cmd, mon *monitor) (fate, er
 	case <-ctx.Done():
 		f.stopBy(ctx)
 		// Not ctx: it has ended, and SUMO is to have its time.
-		_ = child.Stop(context.WithoutCancel(ctx), stopGrace)
+		_ = child.Stop(context.WithoutCancel(ctx), cmp.Or(r.grace, stopGrace))
 	}
 	err = child.Wait()
 	f.wall = time.Since(began)
