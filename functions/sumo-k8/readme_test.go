@@ -29,6 +29,7 @@ var volatile = []struct {
 	{regexp.MustCompile(`(?m)^ *\d+ % (QUEUED|PENDING|RUNNING)\n`), ""}, // which steps are seen is a matter of speed
 	{regexp.MustCompile(`(?m)^\[.*%\].*\n`), ""},
 	{regexp.MustCompile(`(?m)^sumo-run: started .*\n`), ""},
+	{regexp.MustCompile(`(?m)^sumo-run: confined by .*$`), "sumo-run: confined by <what the machine offers>"},
 	{regexp.MustCompile(`(?m)^No log yet: .*\n`), ""},
 	{regexp.MustCompile(`(?m)^( Real time factor:| UPS:|wall clock time|times faster than real|vehicle updates per second) .*$`), "$1 <measured>"},
 	{regexp.MustCompile(`\b\d+(\.\d+)?ms\b`), "<duration>"},

@@ -81,6 +81,9 @@ func (c Config) Encode(locate func(file string, writes bool) string, leave func(
 	return b.Bytes(), nil
 }
 
+// Expressible reports whether a configuration can name files below a folder, by its absolute path.
+func Expressible(folder string) bool { return inexpressible(folder, true) == "" }
+
 // inexpressible says why no configuration can name a file by this absolute path, or "".
 func inexpressible(file string, writes bool) string {
 	switch {

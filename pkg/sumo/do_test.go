@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/sumo-k8/sumo-k8/pkg/confine"
 	"github.com/sumo-k8/sumo-k8/pkg/scenario"
 	"github.com/sumo-k8/sumo-k8/pkg/simulation"
 )
@@ -109,13 +110,22 @@ func TestDoTellsWhatIsWrongWithAScenario(t *testing.T) {
 	}
 }
 
-func TestAWorkFolderThatSUMOCannotBeGivenIsReported(t *testing.T) {
+func TestAWorkFolderWithAnOddName(t *testing.T) {
 	t.Parallel()
-	r := newRun(t)
-	r.Work = filepath.Join(r.Work, "a,b")
-	r.Scenario = zipped(t, road(t, "", oneVehicle))
-	if got := r.Do(t.Context()); got.Reason != simulation.InternalError || !strings.Contains(got.Message, "contains ','") {
-		t.Errorf("got %q: %s", got.Reason, got.Message)
+	for name, abi := range map[string]int{"a,b": 0, "c:d ${HOME}": confine.NoLandlock, "100%41": 0} {
+		r := newRun(t)
+		r.landlockABI = abi
+		r.Work = filepath.Join(r.Work, name)
+		r.Scenario = zipped(t, road(t, `<output><vehroute-output value="routes.xml"/></output>`, oneVehicle))
+		r.Options.Outputs = []simulation.Output{simulation.OutputEdgeData}
+		got := result{r.Do(t.Context()), r}
+		if !got.Succeeded() {
+			t.Errorf("%s: %s: %s", name, got.Reason, got.Message)
+			continue
+		}
+		if text := got.read(t, "scenario/city/routes.xml"); !strings.Contains(text, `<vehicle id="v"`) {
+			t.Errorf("%s: the scenario's own output:\n%s", name, text)
+		}
 	}
 }
 

@@ -105,6 +105,11 @@ func (r Run) attempt(ctx context.Context, started time.Time, unpack unpacker) si
 	if err := r.prepareFolders(); err != nil {
 		return failed(blame(err, "The run's folders could not be prepared"))
 	}
+	leave, err := r.findName()
+	if err != nil {
+		return failed(blame(err, "The run's folders could not be prepared"))
+	}
+	defer leave()
 	log, err := openLogbook(filepath.Join(r.Out, simulation.LogFile), started, r.Console, strings.NewReplacer(
 		filepath.Join(r.Work, scenarioFolder)+"/", "", filepath.Join(r.Work, runFolder)+"/", "",
 		filepath.Join(r.Work, resultFolder)+"/", "", r.Out+"/", "", r.Work+"/", ""))
@@ -161,6 +166,25 @@ func (r *Run) prepareFolders() error {
 		}
 	}
 	return nil
+}
+
+// findName makes another name for a work folder whose path SUMO would read differently, such as one with a comma, and returns
+// what removes it.
+func (r *Run) findName() (leave func(), err error) {
+	if scenario.Expressible(r.Work) {
+		return func() {}, nil
+	}
+	dir, err := os.MkdirTemp("", "sumo-run-")
+	if err != nil {
+		return nil, err
+	}
+	name := filepath.Join(dir, "work")
+	// SUMO's user is another.
+	if err := errors.Join(os.Chmod(dir, 0o711), os.Symlink(r.Work, name)); err != nil {
+		return nil, errors.Join(err, os.RemoveAll(dir))
+	}
+	r.Work = name
+	return func() { os.RemoveAll(dir) }, nil
 }
 
 // simulate unpacks, runs, judges and collects.
@@ -272,7 +296,7 @@ func (r Run) execute(ctx context.Context, cmd *exec.Cmd, mon *monitor) (fate, er
 	if err != nil {
 		return fate{}, err
 	}
-	mon.log.line("sumo-run: SUMO is confined by: " + held.String())
+	mon.log.line("sumo-run: confined by " + held.String())
 	go r.keepQuota(child, stop)
 	f := fate{held: held}
 	select {

@@ -203,7 +203,7 @@ func testTakenOver(t *testing.T, c *cluster) {
 	log := c.inPlaceOfSUMO(t, a, "hostile", func(container map[string]any) {
 		container["image"], container["imagePullPolicy"] = name, "Never"
 	}, "hostile: all tried")
-	if !strings.Contains(log, "SUMO is confined by: Landlock") {
+	if !strings.Contains(log, "confined by Landlock") {
 		t.Error("it was not held by Landlock")
 	}
 	for line := range strings.Lines(log) {
