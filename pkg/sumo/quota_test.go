@@ -141,3 +141,25 @@ func TestUnknownTagsAreNotKept(t *testing.T) {
 		t.Errorf("%d tags: %v", len(got), got.number("step", "loaded"))
 	}
 }
+
+// TestTooMuchOutputEndsARunInTimeToKeepIt is the dump that once filled a disk.
+func TestTooMuchOutputEndsARunInTimeToKeepIt(t *testing.T) {
+	t.Parallel()
+	r := newRun(t)
+	r.Output = 16 << 20
+	got := perform(t.Context(), r, road(t, `<output><netstate-dump value="made/dump.xml"/></output>`, longDemand), scenario.Config{
+		Outputs: []string{"made/dump.xml"},
+	})
+	if got.Reason != simulation.OutputTooLarge || !strings.Contains(got.Message, "16 MiB") || !strings.Contains(got.Message, "made/dump.xml") {
+		t.Errorf("%s: %s", got.Reason, got.Message)
+	}
+	if got.Summary == nil || !got.Summary.Partial {
+		t.Errorf("summary: %+v", got.Summary)
+	}
+	if broken := incomplete(r.Out, append(r.outputNames(), "scenario/made/dump.xml")); len(broken) > 0 {
+		t.Errorf("cut off: %v", broken)
+	}
+	if info, err := os.Stat(filepath.Join(r.Out, "scenario/made/dump.xml")); err != nil || info.Size() < r.Output/2 {
+		t.Errorf("%v, %v", info, err)
+	}
+}
