@@ -49,7 +49,7 @@ const firstOwnUser = 0x70000000
 // ownUser is the user for programs that this process starts: no other living process has its id.
 func ownUser() int { return firstOwnUser + os.Getpid() }
 
-// allThreads is how many threads the machine has, or 0 when that is not told.
+// allThreads is how many threads the machine has, or 0 when that is unknown.
 func allThreads() int {
 	text, err := os.ReadFile("/proc/loadavg")
 	if err != nil {
