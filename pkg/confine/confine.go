@@ -97,8 +97,12 @@ func Start(cmd *exec.Cmd, w Wall, mode Mode) (*process.Process, simulation.Confi
 	if !entered {
 		return nil, simulation.Confinement{}, errors.New("confine.Enter was not called at the start of this program")
 	}
+	able := w.abilities()
 	var missing []error
-	for _, plan := range w.plans(mode, cmd.Path, host()) {
+	if able.landlock == 0 {
+		missing = append(missing, errors.New("Landlock: the kernel has none; it takes Linux 5.13 or later, with landlock among the modules in /sys/kernel/security/lsm"))
+	}
+	for _, plan := range w.plans(mode, cmd.Path, able) {
 		p, err := w.start(cmd, plan)
 		if err == nil {
 			return p, plan, nil
@@ -112,9 +116,6 @@ func Start(cmd *exec.Cmd, w Wall, mode Mode) (*process.Process, simulation.Confi
 				return nil, simulation.Confinement{}, err
 			}
 		}
-	}
-	if len(missing) == 0 {
-		missing = append(missing, errors.New("the kernel has neither Landlock (Linux 5.13, switched on at boot) nor namespaces for this user"))
 	}
 	return nil, simulation.Confinement{}, fmt.Errorf("%w: %w", ErrUnconfined, errors.Join(missing...))
 }

@@ -271,6 +271,9 @@ func TestPlans(t *testing.T) {
 		"an ordinary user who prefers": {
 			Prefer, filepath.Join(closed, "run"), abilities{landlock: 2}, plans{{Landlock: 2, Filter: true}, {Landlock: 2}, {Filter: true}, {}},
 		},
+		"an ordinary user of an old kernel who prefers": {
+			Prefer, filepath.Join(closed, "run"), abilities{}, plans{{Namespace: true, Filter: true}, {Filter: true}, {}},
+		},
 		"off": {Off, filepath.Join(open, "run"), full, plans{{}}},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -79,16 +79,22 @@ func mapped(id int) bool {
 	return false
 }
 
-// plans lists what may hold the program, the strongest first. Under Require each of them holds.
-func (w Wall) plans(mode Mode, program string, a abilities) []simulation.Confinement {
-	if mode == Off {
-		return []simulation.Confinement{{}}
-	}
+// abilities are the host's, as far as w makes use of them.
+func (w Wall) abilities() abilities {
+	a := host()
 	switch {
 	case w.LandlockABI == NoLandlock:
 		a.landlock = 0
 	case w.LandlockABI > 0:
 		a.landlock = min(a.landlock, w.LandlockABI)
+	}
+	return a
+}
+
+// plans lists what may hold the program, the strongest first. Under Require each of them holds.
+func (w Wall) plans(mode Mode, program string, a abilities) []simulation.Confinement {
+	if mode == Off {
+		return []simulation.Confinement{{}}
 	}
 	var plans []simulation.Confinement
 	if a.otherUser {
@@ -101,7 +107,10 @@ func (w Wall) plans(mode Mode, program string, a abilities) []simulation.Confine
 	}
 	plans = append(plans, simulation.Confinement{Landlock: a.landlock, Namespace: a.landlock == 0, Filter: true})
 	if mode == Prefer {
-		plans = append(plans, simulation.Confinement{Landlock: a.landlock}, simulation.Confinement{Filter: true}, simulation.Confinement{})
+		if a.landlock > 0 {
+			plans = append(plans, simulation.Confinement{Landlock: a.landlock})
+		}
+		plans = append(plans, simulation.Confinement{Filter: true}, simulation.Confinement{})
 	}
 	return plans
 }
