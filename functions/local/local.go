@@ -301,10 +301,14 @@ func confinement(ctx context.Context, sumoRun string, mode confine.Mode) (held s
 	if exit, ok := errors.AsType[*exec.ExitError](err); ok {
 		err = fmt.Errorf("%w: %s", err, bytes.TrimSpace(exit.Stderr))
 	}
-	if err != nil {
-		return held, fmt.Errorf("finding out what confines runs: %w. CONFINEMENT=prefer lets them begin without", err)
+	switch {
+	case err == nil:
+		return held, nil
+	case mode == confine.Require:
+		return held, fmt.Errorf("checking how this machine confines runs: %w. CONFINEMENT=prefer allows runs with a weaker wall or none", err)
+	default:
+		return held, fmt.Errorf("checking how this machine confines runs: %w", err)
 	}
-	return held, nil
 }
 
 // changed wakes the reconcile loop.
