@@ -72,7 +72,7 @@ check_secrets() {
 		name=${pair%:*}
 		grep -qx "  name: $name" <(sed -n '/^kind: Secret$/,/^---$/p' "$work/all.yaml") ||
 			kubectl -n sumo-k8 get secret "$name" >/dev/null 2>&1 ||
-			fail "the Secret $name is missing in the namespace sumo-k8: fill in $folder/${pair#*:}.example and make it as its first lines say"
+			fail "the Secret $name is missing in the namespace sumo-k8: copy deploy/overlays/production/${pair#*:}.example, fill it in, and create the Secret as its first lines say"
 	done
 }
 
