@@ -61,7 +61,7 @@ type Settings struct {
 	// Confinement is whether SUMO may run on a node that cannot hold it to the run's files; empty means confine.Prefer.
 	Confinement confine.Mode
 	// Unpacked is the size of the largest scenario that is accepted, and Output how much SUMO may write, in bytes; 0 means
-	// DefaultUnpacked and DefaultOutput.
+	// 16 GiB for either.
 	Unpacked, Output int64
 	// ProgressEvery is how often a run reports its progress. Each report is written to etcd twice.
 	ProgressEvery time.Duration
@@ -92,10 +92,10 @@ func (t *Toleration) UnmarshalText(text []byte) error {
 }
 
 const (
-	// DefaultUnpacked is what package scenario accepts by default, and DefaultOutput holds every output of a large city for
+	// defaultUnpacked is what package scenario accepts by default, and defaultOutput holds every output of a large city for
 	// a day.
-	DefaultUnpacked = 16 << 30
-	DefaultOutput   = 16 << 30
+	defaultUnpacked = 16 << 30
+	defaultOutput   = 16 << 30
 	// diskMargin, in bytes, is for the log and for what SUMO writes while it is being stopped: sumo-run's limit must come
 	// long before the kubelet's, which ends the pod with everything in it.
 	diskMargin = 2 << 30
@@ -143,7 +143,7 @@ func WorkflowTemplate(s Settings) ([]byte, error) {
 	}
 	values.PullPolicy = cmp.Or(s.PullPolicy, "IfNotPresent")
 	values.Confinement = cmp.Or(s.Confinement, confine.Prefer)
-	values.Unpacked, values.Output = cmp.Or(s.Unpacked, DefaultUnpacked), cmp.Or(s.Output, DefaultOutput)
+	values.Unpacked, values.Output = cmp.Or(s.Unpacked, defaultUnpacked), cmp.Or(s.Output, defaultOutput)
 	values.Disk = strconv.FormatInt((values.Unpacked+values.Output+values.Output/4+diskMargin)>>20, 10) + "Mi"
 	values.ProgressEvery = defaultProgressEvery.String()
 	if s.ProgressEvery > 0 {
