@@ -326,14 +326,14 @@ func (f *Function) checkBuckets(buckets []string) error {
 	for _, b := range buckets {
 		bucket, prefix, _ := strings.Cut(b, "/")
 		if fault := artifact.InputKeyFault(prefix); fault != "" {
-			return problem.New(problem.Invalid, "input_buckets has %.100q. What follows the bucket %s.", b, fault)
+			return problem.New(problem.Invalid, "input_buckets has %.100q. Its prefix %s.", b, fault)
 		}
 		if !bucketPattern.MatchString(b) {
 			return problem.New(problem.Invalid, "input_buckets has %.100q, which is neither a bucket name nor bucket/prefix/ with a slash at its end.", b)
 		}
 		if bucket == f.OwnBucket {
-			return problem.New(problem.Invalid, "input_buckets has %.100q. The bucket %s is this service's own, with every tenant's data, and is never opened; "+
-				"copy the inputs to another one.", b, bucket)
+			return problem.New(problem.Invalid, "input_buckets has %.100q. The bucket %s is this service's own, with every tenant's data, and cannot be opened to a tenant; "+
+				"copy the inputs to another bucket.", b, bucket)
 		}
 	}
 	return nil

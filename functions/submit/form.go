@@ -105,8 +105,8 @@ func (f *formReader[T]) read(r *http.Request, accept func(zip part, before *T) e
 			break
 		}
 		if err != nil && headers.err == nil && !errors.Is(err, io.ErrUnexpectedEOF) {
-			return fields, false, problem.Wrap(err, problem.Invalid, "The body is not a form that can be read: something else stands where part %d should begin. "+
-				"Check that Content-Type names the boundary that the body uses, and that no long text stands before the first part.", n+1)
+			return fields, false, problem.Wrap(err, problem.Invalid, "The form cannot be parsed: something else stands where part %d should begin. "+
+				"Check that Content-Type names the boundary that the body uses, and that no long text precedes the first part.", n+1)
 		}
 		if err != nil {
 			return fields, false, brokenBody(err)
@@ -302,7 +302,7 @@ func (h *headerBudget) end()   { h.limited = false }
 func (h *headerBudget) Read(p []byte) (int, error) {
 	if h.limited && h.left == 0 {
 		h.err = problem.New(problem.Invalid, "The form has more than %d bytes before the content of a part: a long header, or text before the first part. "+
-			"Leave it out, and check that Content-Type names the boundary that the body uses.", maxPartHeader)
+			"Remove it, and check that Content-Type names the boundary that the body uses.", maxPartHeader)
 		return 0, h.err
 	}
 	if h.limited {

@@ -187,7 +187,7 @@ func startPostgres(ctx context.Context, dir string, use use, log zerolog.Logger)
 	pg := &Postgres{home: home, sockets: sockets, password: password, log: log}
 	err = pg.start(ctx, account, filepath.Join(binaries, "postgres"), args)
 	if errors.Is(err, errPassword) {
-		log.Info().Str("folder", home).Msg("the database is given its password")
+		log.Info().Str("folder", home).Msg("setting the database's password")
 		if err := givePassword(data); err != nil {
 			return nil, errors.Join(err, os.RemoveAll(sockets))
 		}

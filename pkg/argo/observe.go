@@ -142,7 +142,7 @@ const (
 	cancelled     = "Cancelled on request. The results are those written until then."
 	tooLate       = "The run took longer than its timeout and had to be killed. Submit it with a larger timeout_seconds, a shorter interval or less demand."
 	noMemory      = "The run used more memory than it may and was killed. Submit it with a larger memory_gi, fewer outputs or less demand."
-	tooMuchOutput = "The run wrote more than it may and was stopped. Ask for fewer outputs, or for a longer period between their entries."
+	tooMuchOutput = "The run exceeded its output limit and was stopped. Request fewer outputs, or a longer period between their entries."
 	interrupted   = "The run was stopped by the machine. It can be run again as it is."
 )
 
@@ -155,7 +155,7 @@ func unstored(quoted string) string {
 	case strings.Contains(quoted, "Access Denied"), strings.Contains(quoted, "bucket does not exist"):
 		return what + ": the object store denies access, or its bucket is missing. The operator must check the runs' key and the bucket; then submit the job again."
 	case strings.Contains(quoted, "proposed upload exceeds"):
-		return what + ": a file is larger than the object store takes. Submit the job again with fewer outputs or a shorter interval."
+		return what + ": a file is larger than the object store accepts. Submit the job again with fewer outputs or a shorter interval."
 	default:
 		return what + ". Submit the job again; if that does not help, tell the operator the job's id."
 	}

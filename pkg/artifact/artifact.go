@@ -87,13 +87,13 @@ func InputKeyFault(key string) string {
 	steps := strings.Split(key, "/")
 	switch {
 	case len(key) > maxKey:
-		return fmt.Sprintf("has %d bytes, and S3 takes no more than 1,024; copy the object under a shorter one", len(key))
+		return fmt.Sprintf("is %d bytes long, and S3 allows at most 1,024; copy the object to a shorter key", len(key))
 	case !utf8.ValidString(key):
-		return "is not valid UTF-8; encode it so, and then in the address with percent signs"
+		return "is not valid UTF-8; percent-encode its UTF-8 bytes in the URL"
 	case strings.ContainsFunc(key, unicode.IsControl):
-		return "has a control character; copy the object under one without"
+		return "contains a control character; copy the object to a key without one"
 	case slices.Contains(steps, "."), slices.Contains(steps, ".."):
-		return `has "." or ".." between its slashes, which some S3 servers resolve and others take literally; write it without`
+		return `contains "." or ".." as a path segment, which some S3 servers resolve and others take literally; remove it`
 	}
 	return ""
 }

@@ -153,7 +153,7 @@ func (o order) dropPrivileges() error {
 		unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0),
 		unix.Prctl(unix.PR_SET_PDEATHSIG, uintptr(unix.SIGKILL), 0, 0, 0))
 	if parent := os.Getppid(); parent != o.Parent {
-		err = errors.Join(err, errors.New("the process that wanted it has ended"))
+		err = errors.Join(err, errors.New("the process that started it has ended"))
 	}
 	return err
 }

@@ -412,7 +412,7 @@ func (s ObjectStore) Destinations() ([]Destination, error) {
 		return []Destination{{Namespace: namespace, Port: port}}, nil
 	}
 	if !strings.Contains(host, ".") {
-		return nil, fmt.Errorf("the object store's host %q means something else in each namespace: write S3_ENDPOINT as http://SERVICE.NAMESPACE.svc.cluster.local:PORT, or set S3_CIDRS", host)
+		return nil, fmt.Errorf("the object store's host %q resolves differently in each namespace: write S3_ENDPOINT as http://SERVICE.NAMESPACE.svc.cluster.local:PORT, or set S3_CIDRS", host)
 	}
 	return []Destination{{CIDR: publicV4, Except: privateV4, Port: port}, {CIDR: publicV6, Except: privateV6, Port: port}}, nil
 }

@@ -16,13 +16,13 @@ func Room(dir string) error { return room(dir, leastRoom) }
 func room(dir string, least uint64) error {
 	var disk unix.Statfs_t
 	if err := unix.Statfs(dir, &disk); err != nil {
-		return fmt.Errorf("the disk does not say how much room it has: %w", err)
+		return fmt.Errorf("reading the free space of the disk: %w", err)
 	}
 	const mib = 1 << 20
 	block := uint64(disk.Bsize)
 	// What is kept back for root is of no use to Postgres, which never runs as root.
 	if free := disk.Bavail * block; free < least {
-		return fmt.Errorf("the disk has %d MiB left of %d, and runs need %d to go on safely; free some space", free/mib, disk.Blocks*block/mib, least/mib)
+		return fmt.Errorf("the disk has %d MiB left of %d MiB, and runs need at least %d MiB; free some space", free/mib, disk.Blocks*block/mib, least/mib)
 	}
 	return nil
 }

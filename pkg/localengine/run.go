@@ -504,9 +504,9 @@ func (r *run) withoutResults(outcome simulation.Outcome, err error) simulation.O
 			detail = "The object store refused them; tell the operator the job's id."
 		}
 		if outcome.Reason == "" {
-			outcome.Reason, outcome.Message = simulation.ResultsNotStored, "The run has ended well."
+			outcome.Reason, outcome.Message = simulation.ResultsNotStored, "The run ended successfully."
 		}
-		outcome.Message += " Not all of the run's results could be stored. " + detail
+		outcome.Message += " Not all of its results could be stored. " + detail
 	}
 	return outcome
 }

@@ -151,7 +151,7 @@ func (h Health) check(ctx context.Context) HealthReport {
 		zerolog.Ctx(ctx).Warn().AnErr("postgres", db).AnErr("objects", objects).AnErr("kubernetes", cluster).AnErr("disk", disk).Msg("not healthy")
 	}
 	if unknown != nil {
-		zerolog.Ctx(ctx).Warn().Err(unknown).Msg("what confines runs is not known")
+		zerolog.Ctx(ctx).Warn().Err(unknown).Msg("confinement of runs is unknown")
 	}
 	report := HealthReport{
 		DBAvailable: db == nil, StorageAvailable: objects == nil,

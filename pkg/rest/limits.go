@@ -103,8 +103,8 @@ func (g *gate) admit(ctx huma.Context, key string, asks bool, check func() (owne
 		g.owners.Remove(digest)
 		if wait := g.wrongKeys.take(address); wait > 0 {
 			zerolog.Ctx(ctx.Context()).Warn().Str("client", address).Msg("too many wrong keys")
-			return problem.New(problem.RateLimited, "This key is not valid, like more than %d others that came from your address within a minute. "+
-				"Check the key, and try again in %s.", g.keys.Limits.WrongKeysPerMinute, inSeconds(wait)).WithRetryAfter(wait)
+			return problem.New(problem.RateLimited, "This key is not valid, and more than %d invalid keys came from your address within a minute. "+
+				"Check the key, and retry in %s.", g.keys.Limits.WrongKeysPerMinute, inSeconds(wait)).WithRetryAfter(wait)
 		}
 	}
 	return err

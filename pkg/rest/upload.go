@@ -32,8 +32,8 @@ func (u *uploads) begin(tenantID string) (end func(), err error) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	if u.most > 0 && u.underWay[tenantID] >= u.most {
-		return nil, problem.New(problem.RateLimited, "You have %d uploads under way at this instance, which is as many as one tenant may. "+
-			"Wait until one has arrived, and send this one again in %s.", u.most, inSeconds(uploadRetry)).WithRetryAfter(uploadRetry)
+		return nil, problem.New(problem.RateLimited, "You have %d uploads under way at this instance, the most that one tenant may have. "+
+			"Wait until one has finished, and retry in %s.", u.most, inSeconds(uploadRetry)).WithRetryAfter(uploadRetry)
 	}
 	u.underWay[tenantID]++
 	return sync.OnceFunc(func() {
@@ -168,12 +168,12 @@ func (p *pace) patience() time.Duration {
 }
 
 func (p *pace) tooSlow(cause error) error {
-	const cure = "Send it again over a faster connection, or straight into the object store: POST /scenarios/uploads."
+	const cure = "Retry over a faster connection, or upload directly to the object store: POST /scenarios/uploads."
 	if p.sum == 0 {
 		return problem.Wrap(cause, requestTimeout, "Nothing of the upload arrived in the last %d s. "+cure, paceSeconds)
 	}
-	return problem.Wrap(cause, requestTimeout, "The upload is too slow: the last %d s brought %s, which is %s; at least %s is required. "+cure,
-		paceSeconds, sizeText(p.sum), rateText(float64(p.sum)/paceWindow.Seconds()), rateText(float64(p.rate)))
+	return problem.Wrap(cause, requestTimeout, "The upload is too slow: %s arrived in the last %d s (%s); at least %s is required. "+cure,
+		sizeText(p.sum), paceSeconds, rateText(float64(p.sum)/paceWindow.Seconds()), rateText(float64(p.rate)))
 }
 
 func rateText(perSecond float64) string { return fmt.Sprintf("%.1f KiB/s", perSecond/1024) }

@@ -28,10 +28,10 @@ func (s *Store) failed(err error, verb, key string) error {
 	case full(err):
 		return problem.Wrap(tried, problem.StorageRefused, "The object store is full or over its quota; the operator must free space or raise the quota.")
 	case apiCode(err) == "EntityTooLarge", status(err) == http.StatusRequestEntityTooLarge:
-		return problem.Wrap(tried, problem.TooLarge, "The object store takes no object as large as %s; make it smaller.", key)
+		return problem.Wrap(tried, problem.TooLarge, "The object store rejects %s as too large; make it smaller.", key)
 	case status(err) == http.StatusForbidden:
 		return problem.Wrap(tried, problem.StorageRefused,
-			"The object store denies this service access to the bucket %s; the operator must check the key and what it may do.", s.cfg.Bucket)
+			"The object store denies this service access to the bucket %s; the operator must check the key and its permissions.", s.cfg.Bucket)
 	case missing(err):
 		return problem.Wrap(tried, problem.NotFound, "There is no object %s.", key)
 	case unavailable(err):
@@ -54,7 +54,7 @@ func inputFailed(err error, bucket, key string) error {
 		return problem.Wrap(tried, problem.Forbidden, "We may not read %s; allow s3:GetObject on it to this service.", url)
 	case apiCode(err) == "KeyTooLongError":
 		// A server over a file system takes 255 bytes between two slashes, fewer than S3.
-		return problem.Wrap(tried, problem.Invalid, "The object store has no keys as long as that of %.200q; check the URL.", url)
+		return problem.Wrap(tried, problem.Invalid, "The key of %.200q is longer than the object store allows; check the URL.", url)
 	case status(err) == http.StatusMovedPermanently:
 		return problem.Wrap(tried, problem.Invalid, "The bucket %s is in another region; copy the object to a bucket in ours.", bucket)
 	case unavailable(err):

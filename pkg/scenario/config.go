@@ -70,7 +70,7 @@ func (in *inspection) config(name string) Config {
 // configFault says why no run can start with a configuration at this path, or "". SUMO puts the folder before the names in it, and
 // reads both as one: what is special in a name is special in the folder.
 func configFault(name string) string {
-	const cure = ", which SUMO does not take as it is in the path of a configuration: rename the file or folder"
+	const cure = ", which SUMO does not read literally in the path of a configuration: rename the file or folder"
 	dir := path.Dir(name)
 	switch {
 	case strings.Contains(name, ":"):

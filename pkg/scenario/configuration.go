@@ -149,7 +149,7 @@ func (o *option) named(dir, text string, u use, several bool) named {
 	n := named{text: text}
 	switch {
 	case text == "" && several:
-		n.fault = "stands between, before or behind commas and names no file: remove the comma too many"
+		n.fault = "names no file in a list: remove the extra comma"
 		return n
 	case text == "":
 		n.fault = "names no file: name one, or remove the option"
@@ -168,7 +168,7 @@ func (o *option) named(dir, text string, u use, several bool) named {
 	switch {
 	case n.fault != "":
 	case plain != text && (n.name == "" || strings.Trim(plain, blanks) != plain):
-		n.fault = "hides a blank or a device behind percent signs: write the name itself"
+		n.fault = "encodes a blank or a device with percent signs: write the name itself"
 	case n.name == "":
 		n.name = devNull
 	case strings.HasSuffix(plain, "/") && u == mayRead: // a folder, to which SUMO may append names as it is written
@@ -209,10 +209,10 @@ func decodePercent(text string) (plain, fault string) {
 		if next := text[i+1:]; next != "" && !strings.ContainsRune("0123456789abcdefABCDEF+-\t\n\v\f\r ", rune(next[0])) {
 			return text, ""
 		}
-		return "", "contains '%' without two hexadecimal digits behind it: write %25 for a percent sign"
+		return "", "contains '%' without two hexadecimal digits after it: write %25 for a percent sign"
 	}
 	if !isText(string(out)) {
-		return "", "hides control characters behind percent signs: rename the file"
+		return "", "encodes control characters with percent signs: rename the file"
 	}
 	return string(out), ""
 }
@@ -226,7 +226,7 @@ var affixes = map[string]bool{
 
 func affixFault(value string) string {
 	if strings.ContainsAny(value, `/:\%`) || !isText(value) {
-		return "becomes a part of files' names and must not contain '/', ':', '%' or control characters: write a plain word"
+		return "becomes part of files' names and must not contain '/', ':', '%' or control characters: write a plain word"
 	}
 	return ""
 }

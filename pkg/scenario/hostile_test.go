@@ -70,7 +70,7 @@ func TestNamesAreReadAsSUMOReadsThem(t *testing.T) {
 		"a detector that writes its own folder": {zip: within("<e1Detector file='x/.'/>"), refused: "names a folder"},
 		"blanks around a detector's name":       {zip: within("<e1Detector file=' x '/>"), files: files{"additional-files": {"d/a.xml"}}, outputs: []string{"d/ x "}},
 		"text over several lines":               {zip: scenarioOf(t, "<a>\r\n\ta.xml ,\r\n b.xml\r\n</a>", good("a.xml"), good("b.xml")), files: files{"additional-files": {"a.xml", "b.xml"}}},
-		"a comma too many":                      {zip: scenarioOf(t, `<a value="a.xml,"/>`, good("a.xml")), refused: "comma too many"},
+		"a comma too many":                      {zip: scenarioOf(t, `<a value="a.xml,"/>`, good("a.xml")), refused: "extra comma"},
 		"an empty list":                         {zip: scenarioOf(t, `<a value=" "/>`), refused: "names no file"},
 		"a comma in an output":                  {zip: scenarioOf(t, `<log value="a,b"/>`), refused: "one of several"},
 

@@ -21,7 +21,7 @@ func place(dir, value string, u use) (name, fault string) {
 	case writes && (streams[strings.ToLower(value)] || strings.HasPrefix(value, "/dev/")):
 		return "", "is not a file: name a file in the scenario's folder, or /dev/null to write nothing"
 	case streams[strings.ToLower(value)]:
-		return "", "is what SUMO calls a stream and not a file: rename the file"
+		return "", "is SUMO's name for a stream, not a file: rename the file"
 	case strings.Contains(value, "://"):
 		return "", "is a URL, and there is no network here: put the file into the zip and name it"
 	case strings.ContainsFunc(value, unicode.IsControl):
@@ -37,9 +37,9 @@ func place(dir, value string, u use) (name, fault string) {
 	case writes && strings.Contains(value, ":"):
 		return "", "is a network address (host:port), and there is no network here: name a file"
 	case strings.Contains(value, ":"):
-		return "", "contains ':', with which SUMO takes it for a network address: rename the file"
+		return "", "contains ':', so SUMO reads it as a network address: rename the file"
 	case strings.Contains(value, "%") && u == writeSafety:
-		return "", "contains '%', which SUMO's versions read in different ways: choose another name"
+		return "", "contains '%', which versions of SUMO read differently: choose another name"
 	case writes && isFolder(value):
 		return "", "names a folder: name a file"
 	case len(value) > maxPathValue:

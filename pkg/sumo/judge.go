@@ -58,7 +58,7 @@ func (f fate) judge() (simulation.Reason, string) {
 	case mentions("bad_alloc", "failed to map segment", "Cannot allocate memory"), f.signal == syscall.SIGKILL:
 		return simulation.OutOfMemory, "SUMO ran out of memory. Give the job more memory_gi, or make the scenario smaller." + f.where()
 	case f.signal == syscall.SIGXFSZ, mentions("File too large"):
-		return simulation.OutputTooLarge, "An output grew larger than a file may. Ask for fewer outputs, or for a longer period between their entries." + f.where()
+		return simulation.OutputTooLarge, "An output grew larger than a file may be. Request fewer outputs, or a longer period between their entries." + f.where()
 	case mentions("No space left on device", "Disk quota exceeded"):
 		return simulation.DiskFull, simulation.DiskFullMessage + f.where()
 	case f.signal == syscall.SIGTERM, f.signal == syscall.SIGINT, f.signal == syscall.SIGHUP, f.code == 0 && f.reason == reasonInterrupt:
@@ -111,7 +111,7 @@ func (f fate) stopMessage() string {
 	case simulation.DeadlineExceeded:
 		what = "The run was stopped because its time was over"
 	case simulation.OutputTooLarge:
-		what = "The run was stopped because it had written more than it may"
+		what = "The run was stopped because it exceeded its output limit"
 	}
 	kept := "What it had written is kept."
 	if f.signal == syscall.SIGKILL {

@@ -41,13 +41,13 @@ func (e outputTooLarge) Error() string { return "too much output" }
 // advice says which file grew and what to do about it.
 func (e outputTooLarge) advice() string {
 	if e.usage.files > maxFiles {
-		return fmt.Sprintf("A run may write %d files. Ask for outputs in fewer files, or simulate a shorter interval.", maxFiles)
+		return fmt.Sprintf("A run may write at most %d files. Write the outputs to fewer files, or simulate a shorter interval.", maxFiles)
 	}
 	file := e.usage.largest
 	if file == "" {
 		file = "a file without a name"
 	}
-	return fmt.Sprintf("A run may write %d MiB; %d MiB were in %s. Ask for fewer outputs, for a longer period between their entries, "+
+	return fmt.Sprintf("A run may write %d MiB; %d MiB were in %s. Request fewer outputs or a longer period between their entries, "+
 		"or simulate a shorter interval.", e.limit>>20, e.usage.most>>20, file)
 }
 

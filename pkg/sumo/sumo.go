@@ -231,7 +231,7 @@ func (r Run) simulate(ctx context.Context, unpack unpacker, log *logbook, progre
 		fate.writeErr = err
 	}
 	if own.left > 0 {
-		log.end(fmt.Sprintf("sumo-run: the scenario wrote more than %d files, or files with names that cannot be stored; %d are missing from the results", maxOwnFiles, own.left))
+		log.end(fmt.Sprintf("sumo-run: the scenario wrote more than %d files, or files whose names cannot be stored; %d are missing from the results", maxOwnFiles, own.left))
 	}
 	fate.broken = incomplete(r.Out, append(r.outputNames(), own.names...))
 	reason, message := fate.judge()
@@ -370,8 +370,8 @@ func blame(err error, what string) (simulation.Reason, string) {
 	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT), errors.Is(err, syscall.EFBIG):
 		return simulation.DiskFull, what + ". " + simulation.DiskFullMessage
 	case errors.Is(err, confine.ErrUnconfined):
-		return simulation.InternalError, fmt.Sprintf("%s, because it could not be held to the run's own files: %v. "+
-			"The operator can let runs begin all the same with CONFINEMENT=prefer.", what, err)
+		return simulation.InternalError, fmt.Sprintf("%s: %v. "+
+			"CONFINEMENT=prefer, a setting of the operator's, allows runs with a weaker wall or none.", what, err)
 	case errors.As(err, &p) && p.Code != problem.Internal && p.Code != problem.Unavailable:
 		lines := []string{p.Detail}
 		for _, item := range p.Items {

@@ -269,7 +269,7 @@ func TestOutcome(t *testing.T) {
 		},
 		"a file too large, which kills SUMO": {
 			demand: someDemand, binary: `ulimit -f 20; exec $SUMO "$@"`,
-			reason: simulation.OutputTooLarge, message: "larger than a file may",
+			reason: simulation.OutputTooLarge, message: "larger than a file may be",
 		},
 		"no SUMO": {
 			binary: `exit 127`,
