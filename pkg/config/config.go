@@ -24,7 +24,7 @@ type Config struct {
 	Port                string `env:"PORT" envDefault:"8080" doc:"TCP port of the function's HTTP server."`
 	Target              string `env:"FUNCTION_TARGET" doc:"The function to serve: auth, submit, status, logs or reconcile; or what to do once: migrate (bring the schema up to date and make the bucket) or schedule (call reconcile)."`
 	LogLevel            string `env:"LOG_LEVEL" envDefault:"info" doc:"debug, info, warn or error."`
-	AdminKey            string `env:"ADMIN_KEY" doc:"The operator's key; make it of 20 random characters or more, as nothing else keeps guessers out. Without it every admin call answers 503."`
+	AdminKey            string `env:"ADMIN_KEY" doc:"The operator's key; use at least 20 random characters, since nothing else stops guessing. Without it every admin call answers 503."`
 	DatabaseURL         string `env:"DATABASE_URL" doc:"Postgres, as a URL: postgres://user:password@host/database."`
 	DatabaseConnections int    `env:"DATABASE_CONNECTIONS" envDefault:"4" doc:"Most connections of one instance to Postgres, 2 at least. They are made when they are needed, and closed after half a minute without use; instances times connections must fit the server."`
 	DatabasePooled      bool   `env:"DATABASE_POOLED" envDefault:"false" doc:"Whether DATABASE_URL leads to a pooler in transaction mode, such as PgBouncer: nothing is then kept in a session, prepared statements neither. FUNCTION_TARGET=migrate needs the server itself."`
@@ -56,7 +56,7 @@ type Config struct {
 
 	SumoVersion string `env:"SUMO_VERSION" envDefault:"1.15" doc:"The SUMO that runs jobs; scenarios with options of later versions are refused. make dev asks the installed one."`
 
-	Confinement confine.Mode `env:"CONFINEMENT" doc:"Whether SUMO may run where the machine cannot hold it to the run's own files and to the system calls that it needs: require refuses, prefer runs it all the same and says so, off asks for nothing. Empty for require on one machine and prefer with ENGINE=argo, where the pod is a wall as well."`
+	Confinement confine.Mode `env:"CONFINEMENT" doc:"Whether SUMO may run where the machine cannot restrict it to the run's own files and the system calls that it needs: require refuses, prefer runs it with what the machine offers and records what held, off does not confine it. Empty for require on one machine and prefer with ENGINE=argo, where the pod is a wall as well."`
 
 	MaxUploadMiB         int64          `env:"MAX_UPLOAD_MIB" envDefault:"2048" doc:"Largest scenario zip, in MiB."`
 	MaxUnpackedMiB       int64          `env:"MAX_UNPACKED_MIB" envDefault:"16384" doc:"Largest scenario once unpacked, in MiB."`
@@ -64,11 +64,11 @@ type Config struct {
 	MaxQueuedJobs        int            `env:"MAX_QUEUED_JOBS" envDefault:"1000" doc:"Jobs that one tenant may have waiting; more answer 429."`
 	SubmissionsPerMinute int            `env:"SUBMISSIONS_PER_MINUTE" envDefault:"600" doc:"Jobs that one tenant may submit in a minute, over all instances together; more answer 429. 0 for no limit."`
 	CallsPerSecond       int            `env:"CALLS_PER_SECOND" envDefault:"100" doc:"Calls that one tenant may make each second at one instance of a function, twice as many in a burst; more answer 429. 0 for no limit."`
-	WrongKeysPerMinute   int            `env:"WRONG_KEYS_PER_MINUTE" envDefault:"60" doc:"Keys that are not valid that one client address may try in a minute at one instance; more answer 429 in place of 401, and a right key works all the same. 0 for no limit."`
+	WrongKeysPerMinute   int            `env:"WRONG_KEYS_PER_MINUTE" envDefault:"60" doc:"Invalid keys that one client address may try in a minute at one instance; more answer 429 instead of 401. A valid key still works. 0 for no limit."`
 	MaxConcurrentUploads int            `env:"MAX_CONCURRENT_UPLOADS" envDefault:"4" doc:"Scenarios that one tenant may be uploading at a time at one instance; more answer 429. 0 for no limit. Direct uploads to the object store do not count."`
-	MinUploadRateKiB     int64          `env:"MIN_UPLOAD_KIB_PER_SECOND" envDefault:"16" doc:"Slowest upload of a scenario: what arrives over any minute must come at this rate, or the upload is answered 408. 0 asks only that something arrives in each minute."`
-	TrustedProxies       []netip.Prefix `env:"TRUSTED_PROXIES" doc:"Networks of the gateways and proxies in front of us, whose X-Forwarded-For says who the client is: 127.0.0.0/8,10.244.0.0/16. Empty believes none, and the client is who connects to us."`
-	WebhookHTTP          bool           `env:"WEBHOOK_HTTP" envDefault:"false" doc:"Whether webhooks may have http addresses as well as https ones. Anyone on the way can read what goes there."`
+	MinUploadRateKiB     int64          `env:"MIN_UPLOAD_KIB_PER_SECOND" envDefault:"16" doc:"Lowest rate of a scenario's upload, averaged over any minute; a slower one answers 408. With 0, something must arrive in each minute."`
+	TrustedProxies       []netip.Prefix `env:"TRUSTED_PROXIES" doc:"Networks of the gateways and proxies in front of us, whose X-Forwarded-For says who the client is: 127.0.0.0/8,10.244.0.0/16. Empty trusts none: the client is the peer of the connection."`
+	WebhookHTTP          bool           `env:"WEBHOOK_HTTP" envDefault:"false" doc:"Whether webhooks may use http as well as https. Anyone on the network path can read what is sent over http."`
 	CORSOrigins          []string       `env:"CORS_ORIGINS" doc:"Web sites whose pages may call us from a browser, separated by commas: https://app.example.org. Empty for none, * for any."`
 	DefaultTimeout       time.Duration  `env:"DEFAULT_TIMEOUT" envDefault:"6h" doc:"Wall clock time of a run that names no timeout."`
 	MaxTimeout           time.Duration  `env:"MAX_TIMEOUT" envDefault:"24h" doc:"Longest timeout that a run may name."`
