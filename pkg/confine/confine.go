@@ -1,17 +1,17 @@
-// Package confine starts a program behind a wall: whatever it is made to do by the files that it reads, it reaches the
-// files and folders it was given, and nothing else of the machine.
+// Package confine starts a program behind a wall: even if the files that it reads take it over, it reaches only the files
+// and folders that it was given.
 //
-// The wall is made of what the kernel offers to any user, each part holding where another has a gap:
+// The wall consists of mechanisms that the kernel offers to any user; each covers gaps of the others:
 //
 //   - Landlock (or, on a kernel without it, a mount namespace that shows nothing else) decides which files can be opened.
 //   - A seccomp filter allows the system calls that the program needs and answers ENOSYS to all others: no sockets, no
 //     child processes, no signals to other processes, no change of modes, owners or times of files.
-//   - A service that runs as root gives each program a user that no other process has.
+//   - A service that runs as root gives each program a user of its own.
 //   - no_new_privs, no core dumps, no inherited descriptors, a session and an environment of its own, and limits on
 //     memory and on the size of files.
 //
-// The confined program is started in two steps, because a Go program cannot change itself between fork and exec: this
-// very program is started again (see Enter), puts up the wall around itself and then becomes the other one.
+// The confined program starts in two steps, because Go code cannot run between fork and exec: this program starts itself
+// again (see Enter), puts up the wall around itself and then execs the other program.
 package confine
 
 import (
@@ -28,19 +28,19 @@ import (
 	"github.com/sumo-k8/sumo-k8/pkg/simulation"
 )
 
-// Mode says how much a run depends on its wall.
+// Mode says whether a program may start without a complete wall.
 type Mode string
 
 const (
 	// Require refuses to start a program that cannot be held to its files or whose system calls cannot be filtered.
 	Require Mode = "require"
-	// Prefer puts up what the machine offers and starts the program in any case: for a container, which is a wall itself.
+	// Prefer puts up what the machine offers and always starts the program: for containers, which are walls themselves.
 	Prefer Mode = "prefer"
-	// Off puts up no wall. Limits hold all the same, and nothing is inherited.
+	// Off puts up no wall. Limits still hold, and nothing is inherited.
 	Off Mode = "off"
 )
 
-// UnmarshalText reads a mode from a setting; an empty one leaves the choice to the reader of the setting.
+// UnmarshalText reads a mode from a setting; an empty one leaves the default to the caller.
 func (m *Mode) UnmarshalText(text []byte) error {
 	switch mode := Mode(text); mode {
 	case Require, Prefer, Off, "":
@@ -62,17 +62,17 @@ const SUMO Profile = "sumo"
 // Wall is what a program may reach and use.
 type Wall struct {
 	Profile Profile `json:"profile"`
-	// Program is the path of the program that runs in the end, where another one starts it. The dynamic loader finds libraries
-	// beside a program by /proc/self/exe, which a mount namespace has only as a link to this path.
+	// Program is the path of the program that finally runs, where cmd is a launcher such as stdbuf. The dynamic loader finds
+	// libraries beside a program by /proc/self/exe, which in a mount namespace is a link to this path.
 	Program string `json:"program"`
-	// Read are the files and folders that the program may read and execute, with everything below them. What does not
-	// exist is left out.
+	// Read lists the files and folders that the program may read and execute, with everything below them. Missing ones are
+	// skipped.
 	Read []string `json:"read"`
-	// Write are the folders in which the program may also make and write files, at any depth.
+	// Write lists the folders in which the program may also create and write files, at any depth.
 	Write  []string `json:"write"`
 	Limits Limits   `json:"limits"`
-	// LandlockABI is the newest version of Landlock to make use of; 0 sets no bound, and NoLandlock uses none. It is for
-	// tests, which try an older kernel's wall on a newer kernel.
+	// LandlockABI is the newest Landlock ABI to use; 0 sets no bound, and NoLandlock uses none. Tests set it to try an older
+	// kernel's wall on a newer kernel.
 	LandlockABI int `json:"-"`
 }
 
@@ -81,18 +81,18 @@ const NoLandlock = -1
 
 // Limits bound what a program uses. Zero sets no limit.
 type Limits struct {
-	// Data is the private memory that the program may allocate, in bytes (RLIMIT_DATA). Only what is reserved without
-	// being writable is left out.
+	// Data is the private memory that the program may allocate, in bytes (RLIMIT_DATA). Mappings that are not writable do
+	// not count.
 	Data int64 `json:"data"`
-	// FileSize is how large any one file may grow, in bytes (RLIMIT_FSIZE). Beyond it the program gets SIGXFSZ.
+	// FileSize is how large any single file may grow, in bytes (RLIMIT_FSIZE). Beyond it the program gets SIGXFSZ.
 	FileSize int64 `json:"file_size"`
 }
 
-// ErrUnconfined is returned under Require on a machine that cannot put up the wall.
+// ErrUnconfined is returned on a machine that cannot put up the wall that the mode asks for.
 var ErrUnconfined = errors.New("this machine cannot confine programs")
 
-// Start starts cmd behind w, as process.Start does, and returns what holds it. Of cmd, the fields Path, Args, Env, Dir,
-// Stdout, Stderr and WaitDelay count; standard input is /dev/null. An error that wraps ErrUnconfined says what is missing.
+// Start starts cmd behind w, as process.Start does, and returns what confines it. It uses cmd's Path, Args, Env, Dir,
+// Stdout, Stderr and WaitDelay; standard input is /dev/null. An error that wraps ErrUnconfined says what is missing.
 func Start(cmd *exec.Cmd, w Wall, mode Mode) (*process.Process, simulation.Confinement, error) {
 	if !entered {
 		return nil, simulation.Confinement{}, errors.New("confine.Enter was not called at the start of this program")
@@ -128,7 +128,7 @@ type wallError struct {
 
 func (e *wallError) Error() string { return e.part + ": " + e.message }
 
-// order is what the child that becomes the program is given to do.
+// order tells the child what to become and behind which wall.
 type order struct {
 	Wall Wall                   `json:"wall"`
 	Plan simulation.Confinement `json:"plan"`
@@ -138,22 +138,22 @@ type order struct {
 	Dir  string                 `json:"dir"`
 	// User is the user and group to become under Plan.User.
 	User int `json:"user"`
-	// Threads are those that the machine has already; 0 when nobody knows.
+	// Threads is how many threads the machine has already; 0 when unknown.
 	Threads int `json:"threads"`
-	Parent  int `json:"parent"` // its process id, as the child sees it
+	Parent  int `json:"parent"` // the parent's process id
 }
 
-// answer is what the child says before it becomes the program; the zero value is that all is well.
+// answer is the child's report of why it did not become the program; a child that does closes the pipe without one.
 type answer struct {
-	Part    string `json:"part"` // of the wall, that could not be put up; empty when it was the program itself
+	Part    string `json:"part"` // the part of the wall that failed; empty when the program itself did
 	Message string `json:"message"`
 	Errno   int    `json:"errno"`
 }
 
-// self is this program, however its file is called by now.
+// self is this program, even if its file has been renamed or replaced.
 const self = "/proc/self/exe"
 
-// marker is the name under which a child knows that it is to become another program.
+// marker is argv[0] of a child that is to become another program.
 const marker = "sumo-k8-confine"
 
 func (w Wall) start(cmd *exec.Cmd, plan simulation.Confinement) (*process.Process, error) {

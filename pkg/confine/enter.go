@@ -16,23 +16,23 @@ import (
 	"github.com/sumo-k8/sumo-k8/pkg/simulation"
 )
 
-// answerFD is where the child finds the pipe for its answer: the first descriptor behind the standard ones.
+// answerFD is the pipe for the child's answer: the first descriptor after the standard ones.
 const answerFD = 3
 
 // exitNotStarted is the exit code of a child that did not become the program. Its answer says why.
 const exitNotStarted = 70
 
-// entered keeps Start from running a program that does not call Enter: it would start itself over and over.
+// entered guards Start against programs that do not call Enter: they would start themselves forever.
 var entered bool
 
-// Enter makes this process become a confined program, if that is what Start has begun it for; then it never returns. A
-// program that calls Start calls Enter before it does anything else.
+// Enter turns this process into a confined program if Start began it for that purpose, and then never returns. A program
+// that calls Start must call Enter first in main.
 func Enter() {
 	entered = true
 	if len(os.Args) != 2 || os.Args[0] != marker {
 		return
 	}
-	// What the wall consists of belongs to a thread. Becoming the program ends all others.
+	// The wall applies to one thread. exec ends all others.
 	runtime.LockOSThread()
 	a := become(os.Args[1])
 	text, err := json.Marshal(a)
@@ -45,7 +45,7 @@ func Enter() {
 	os.Exit(exitNotStarted)
 }
 
-// become carries out the order, and returns only when that fails.
+// become carries out the order, and returns only on failure.
 func become(text string) answer {
 	var o order
 	if err := json.Unmarshal([]byte(text), &o); err != nil {
@@ -55,7 +55,7 @@ func become(text string) answer {
 		part string
 		do   func() error
 	}{
-		{"descriptors", closeOnExec}, // while there is /proc
+		{"descriptors", closeOnExec}, // needs /proc, which the mount namespace hides
 		{"mount namespace", o.showOnlyFiles},
 		{"folder", func() error { return unix.Chdir(o.Dir) }},
 		{"limits", o.limit},
@@ -89,16 +89,16 @@ func closeOnExec() error {
 	return err
 }
 
-// ownProcesses is how many threads a program may have that has a user of its own, for whom they are counted. SUMO has
-// as many as its option threads says, and runs with one.
+// ownProcesses is how many threads a program with a user of its own may have (RLIMIT_NPROC counts by user). SUMO has
+// as many as its option threads says, one by default.
 const ownProcesses = 64
 
-// moreProcesses is how many threads one without a user of its own may have, together with all others of its user, beyond as many
-// as the whole machine had when it was started. So it can take some, and leaves the user's other programs the most.
+// moreProcesses bounds a program without a user of its own: all threads of its user together may exceed the number that the whole
+// machine had at its start by this many. So it gets some, and the user's other programs keep most.
 const moreProcesses = 256
 
-// Memory that RLIMIT_DATA does not count, in bytes: the stack, of the usual size, and the tables of what is mapped to be read
-// only, which take a five hundredth of it. Libraries reserve a few gigabytes of addresses at most.
+// Limits on memory that RLIMIT_DATA does not count, in bytes: the stack, of the usual size, and the page tables of read-only
+// mappings, which take a five-hundredth of their size. Libraries reserve a few gigabytes of addresses at most.
 const (
 	stack     = 8 << 20
 	addresses = 16 << 30
@@ -128,11 +128,11 @@ func (o order) limit() error {
 	return err
 }
 
-// dropPrivileges gives up what distinguishes root, for good, and asks for our own end with that of the parent: the kernel
-// forgets that request when the user changes.
+// dropPrivileges gives up root's privileges irrevocably and sets the parent-death signal again, which the kernel clears when
+// the user changes.
 func (o order) dropPrivileges() error {
 	var err error
-	// The calls of package syscall would change all threads. Only this one goes on.
+	// The wrappers in package syscall change all threads. Only this one survives exec.
 	call := func(what string, trap, a, b, c uintptr) {
 		if _, _, errno := unix.RawSyscall(trap, a, b, c); errno != 0 {
 			err = errors.Join(err, fmt.Errorf("%s: %w", what, errno))
@@ -158,17 +158,17 @@ func (o order) dropPrivileges() error {
 	return err
 }
 
-// landlockVersions are the rights that each version of Landlock knows; the index is the version.
+// landlockVersions are the rights that each Landlock ABI handles; the index is the ABI.
 var landlockVersions = []landlock.Config{
 	{}, landlock.V1, landlock.V2, landlock.V3, landlock.V4, landlock.V5, landlock.V6, landlock.V7, landlock.V8, landlock.V9, landlock.V10, landlock.V11,
 }
 
-// writeAccess is what a program may do in its folders: look, read, make files and write them. It may neither remove nor
-// rename anything, nor make folders, links, pipes, sockets or devices.
+// writeAccess is what a program may do in its folders: list, read, create and write files. It may neither remove nor
+// rename anything, nor create folders, links, pipes, sockets or devices.
 const writeAccess = landlock.AccessFSSet(llsys.AccessFSReadFile | llsys.AccessFSReadDir | llsys.AccessFSWriteFile |
 	llsys.AccessFSMakeReg | llsys.AccessFSTruncate)
 
-// nullAccess is for /dev/null, which SUMO opens for outputs that are not wanted.
+// nullAccess is for /dev/null, which SUMO opens for unwanted outputs.
 const nullAccess = landlock.AccessFSSet(llsys.AccessFSReadFile | llsys.AccessFSWriteFile)
 
 func (o order) restrictFiles() error {

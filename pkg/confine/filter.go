@@ -14,9 +14,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// profiles are the system calls that each kind of program may make whatever their arguments are. Names that an
-// architecture does not have are left out there. All other calls answer ENOSYS, as those that a kernel does not know:
-// libraries then take an older way (clone for clone3, openat for openat2).
+// profiles are the system calls that each kind of program may make with any arguments. Names that an architecture lacks are
+// skipped there. All other calls answer ENOSYS, as on a kernel without them, so that libraries fall back to older ones
+// (clone for clone3, openat for openat2).
 var profiles = map[Profile][]string{
 	SUMO: {
 		// files, by what Landlock grants
@@ -35,7 +35,7 @@ var profiles = map[Profile][]string{
 	},
 }
 
-// conditional are the calls that every profile has for some arguments only.
+// conditional are the calls that every profile allows with certain arguments only; pid is the confined process.
 func conditional(pid int) []seccomp.NameWithConditions {
 	var calls []seccomp.NameWithConditions
 	allow := func(name string, alternatives ...seccomp.ArgumentConditions) {
@@ -46,9 +46,9 @@ func conditional(pid int) []seccomp.NameWithConditions {
 	when := func(argument uint32, operation seccomp.Operation, value uint64) seccomp.Condition {
 		return seccomp.Condition{Argument: argument, Operation: operation, Value: value}
 	}
-	// Landlock before ABI 3 lets a file be emptied that may only be read: open(2) does so with O_TRUNC whatever the access
-	// mode is. So it must be one of the two that Landlock asks about; the fourth mode, both bits, asks for nothing. A file that
-	// never has a name stays on the disk while a mapping of it does, where nobody counts it.
+	// Before ABI 3, Landlock lets O_TRUNC empty a file that is only readable: open(2) truncates in any access mode. So
+	// O_TRUNC requires O_WRONLY or O_RDWR, which Landlock checks; with both bits it checks nothing. O_TMPFILE is refused: an
+	// unnamed file stays on the disk as long as it is mapped, where the quota does not see it.
 	for name, flags := range map[string]uint32{"open": 1, "openat": 2} {
 		named := when(flags, seccomp.BitsNotSet, unix.O_TMPFILE&^unix.O_DIRECTORY)
 		allow(name,
@@ -56,7 +56,7 @@ func conditional(pid int) []seccomp.NameWithConditions {
 			seccomp.ArgumentConditions{named, when(flags, seccomp.BitsSet, unix.O_WRONLY), when(flags, seccomp.BitsNotSet, unix.O_RDWR)},
 			seccomp.ArgumentConditions{named, when(flags, seccomp.BitsSet, unix.O_RDWR), when(flags, seccomp.BitsNotSet, unix.O_WRONLY)})
 	}
-	// Neither shared memory without a file nor what grows as a stack does is counted as data.
+	// RLIMIT_DATA counts neither shared anonymous memory nor mappings that grow like a stack.
 	allow("mmap",
 		seccomp.ArgumentConditions{when(3, seccomp.BitsNotSet, unix.MAP_ANONYMOUS)},
 		seccomp.ArgumentConditions{when(3, seccomp.BitsSet, unix.MAP_PRIVATE), when(3, seccomp.BitsNotSet, unix.MAP_SHARED|unix.MAP_GROWSDOWN)})
@@ -65,11 +65,11 @@ func conditional(pid int) []seccomp.NameWithConditions {
 	for _, name := range []string{"kill", "tgkill"} {
 		allow(name, seccomp.ArgumentConditions{when(0, seccomp.Equal, uint64(pid))})
 	}
-	// To ask what a limit is, not to change one: the stack's could be raised, which is not counted as data either.
+	// Only to read limits: a raised stack limit would allow memory that RLIMIT_DATA does not count.
 	for _, self := range []int{0, pid} {
 		allow("prlimit64", seccomp.ArgumentConditions{when(0, seccomp.Equal, uint64(self)), when(2, seccomp.Equal, 0)})
 	}
-	// Not F_SETOWN, by which the kernel sends signals on one's behalf.
+	// Not F_SETOWN, which makes the kernel send signals on the caller's behalf.
 	for _, command := range []uint64{unix.F_DUPFD, unix.F_DUPFD_CLOEXEC, unix.F_GETFD, unix.F_SETFD, unix.F_GETFL, unix.F_SETFL} {
 		allow("fcntl", seccomp.ArgumentConditions{when(1, seccomp.Equal, command)})
 	}
@@ -77,7 +77,7 @@ func conditional(pid int) []seccomp.NameWithConditions {
 	return calls
 }
 
-// filterCalls installs the filter of system calls on this thread. It is inherited and cannot be taken off.
+// filterCalls installs the system call filter on this thread. It is inherited and cannot be removed.
 func (o order) filterCalls() error {
 	if !o.Plan.Filter {
 		return nil
@@ -93,7 +93,7 @@ func (o order) filterCalls() error {
 	return nil
 }
 
-// filter is the program by which the kernel judges each system call of a process.
+// filter is the BPF program that decides each system call of process pid.
 func filter(profile Profile, pid int) ([]unix.SockFilter, error) {
 	names, known := profiles[profile]
 	if !known {
@@ -110,7 +110,7 @@ func filter(profile Profile, pid int) ([]unix.SockFilter, error) {
 		}
 	}
 	groups := [][]seccomp.SyscallGroup{{
-		// SUMO makes a socket at every start, and copes without it.
+		// SUMO opens a socket at every start, and copes without one.
 		{Names: []string{"socket", "socketpair"}, Action: seccomp.ActionErrno | seccomp.Action(unix.EAFNOSUPPORT)},
 		allowed,
 	}}
@@ -120,8 +120,8 @@ func filter(profile Profile, pid int) ([]unix.SockFilter, error) {
 			calls[call.Name] = append(calls[call.Name], call)
 		}
 	}
-	// Each of them is a program of its own, which begins with loading the call's number: where a condition fails, the library
-	// goes on to compare the numbers of the calls behind it with the argument that it has loaded last.
+	// Each is a program of its own that begins by loading the call's number: after a failed condition, the library would
+	// compare the numbers of later calls with the argument that it loaded last.
 	for _, name := range slices.Sorted(maps.Keys(calls)) {
 		groups = append(groups, []seccomp.SyscallGroup{{NamesWithCondtions: calls[name], Action: seccomp.ActionAllow}})
 	}
@@ -145,14 +145,14 @@ func filter(profile Profile, pid int) ([]unix.SockFilter, error) {
 	return program, nil
 }
 
-// assemble makes a part of a filter. Calls that it says nothing about, and those of other architectures, leave it at its end.
+// assemble makes a part of a filter. Calls that it does not name, and those of other architectures, fall through its end.
 func assemble(groups []seccomp.SyscallGroup) ([]bpf.Instruction, error) {
 	policy := seccomp.Policy{DefaultAction: seccomp.ActionErrno, Syscalls: groups}
 	instructions, err := policy.Assemble()
 	if err != nil {
 		return nil, err
 	}
-	// The library's default can be EPERM only, and is the last instruction.
+	// The library's default is always EPERM, and is the last instruction.
 	byDefault := bpf.Instruction(bpf.RetConstant{Val: uint32(seccomp.ActionErrno) | uint32(unix.EPERM)})
 	last := len(instructions) - 1
 	if slices.Index(instructions, byDefault) != last {

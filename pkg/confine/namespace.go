@@ -12,8 +12,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// isolate makes a child begin in a mount namespace of its own. An ordinary user may make one in a user namespace only,
-// in which it is root.
+// isolate starts a child in a mount namespace of its own. An ordinary user needs a user namespace for that, in which it is
+// root.
 func isolate(attr *syscall.SysProcAttr) {
 	attr.Cloneflags |= syscall.CLONE_NEWNS
 	if os.Geteuid() != 0 {
@@ -23,20 +23,19 @@ func isolate(attr *syscall.SysProcAttr) {
 	}
 }
 
-// stage is where the new file system is put together. It exists everywhere, and nothing that a program is given lies
-// below it.
+// stage is where the new file system is assembled. It exists everywhere, and no file that a program may use lies below it.
 const stage = "/proc"
 
-// showOnlyFiles replaces the file system by an empty one in which only the program's files appear, each under the path
-// that it has outside.
+// showOnlyFiles replaces the file system with an empty one in which only the program's files appear, each under its path
+// outside.
 func (o order) showOnlyFiles() error {
 	if !o.Plan.Namespace {
 		return nil
 	}
 	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
-		return fmt.Errorf("keeping mounts to ourselves: %w", err)
+		return fmt.Errorf("making mounts private: %w", err)
 	}
-	// The size is for folders and links only; what is written goes to the folders of outside.
+	// The size is for folders and links only; writes go to the mounted folders.
 	if err := unix.Mount("sumo-k8", stage, "tmpfs", unix.MS_NOSUID|unix.MS_NODEV, "size=1m,mode=0755"); err != nil {
 		return fmt.Errorf("making an empty file system: %w", err)
 	}
@@ -63,7 +62,7 @@ func (o order) showOnlyFiles() error {
 	if err := unix.Chdir(stage); err != nil {
 		return err
 	}
-	// With both arguments the same, the old root is on top of the new one, and is taken off (pivot_root(2), NOTES).
+	// With equal arguments the old root is stacked on the new one, and is then unmounted (pivot_root(2), NOTES).
 	if err := unix.PivotRoot(".", "."); err != nil {
 		return fmt.Errorf("changing the root: %w", err)
 	}
@@ -88,7 +87,7 @@ func onlyExisting(paths []string) ([]string, error) {
 	return there, nil
 }
 
-// show makes path appear on the stage. Where a link leads to it, the link appears too.
+// show makes path appear on the stage. If path is or leads through a symbolic link, the link appears too.
 func show(path string, readOnly bool) error {
 	real, err := filepath.EvalSymlinks(path)
 	if err != nil {
@@ -127,7 +126,7 @@ func bind(path string, readOnly bool) error {
 	if err := unix.Mount(path, target, "", unix.MS_BIND|unix.MS_REC, ""); err != nil {
 		return err
 	}
-	// In a user namespace, flags that a mount has already cannot be taken from it, so they must be repeated.
+	// In a user namespace a remount cannot clear flags that the mount has, so they must be repeated.
 	var now unix.Statfs_t
 	if err := unix.Statfs(target, &now); err != nil {
 		return err

@@ -13,7 +13,7 @@ import (
 	"github.com/sumo-k8/sumo-k8/pkg/simulation"
 )
 
-// abilities are what this process may do for a program that it starts.
+// abilities are what this process and its kernel can do to confine a program.
 type abilities struct {
 	landlock  int  // the kernel's ABI version; 0 for none
 	root      bool // whether we are root
@@ -21,7 +21,7 @@ type abilities struct {
 	otherUser bool // whether we may start programs as another user, signal them, give files to them and take theirs
 }
 
-// host finds out about this process and its kernel.
+// host returns the abilities of this process and its kernel.
 func host() abilities {
 	var a abilities
 	if version, err := llsys.LandlockGetABIVersion(); err == nil {
@@ -46,10 +46,10 @@ func host() abilities {
 // (https://systemd.io/UIDS-GIDS). Process ids take 22 bits at most.
 const firstOwnUser = 0x70000000
 
-// ownUser is the user for programs that this process starts: no other living process has its id.
+// ownUser is the user and group for programs that this process starts: no other living process derives the same id.
 func ownUser() int { return firstOwnUser + os.Getpid() }
 
-// allThreads is how many threads the machine has, or 0 when that is unknown.
+// allThreads is how many threads the machine has, or 0 when unknown.
 func allThreads() int {
 	text, err := os.ReadFile("/proc/loadavg")
 	if err != nil {
@@ -63,7 +63,7 @@ func allThreads() int {
 	return all
 }
 
-// mapped reports whether a user id exists in our user namespace: in a container it may not.
+// mapped reports whether a user id exists in our user namespace, which a container's may lack.
 func mapped(id int) bool {
 	f, err := os.Open("/proc/self/uid_map")
 	if err != nil {
@@ -79,7 +79,7 @@ func mapped(id int) bool {
 	return false
 }
 
-// abilities are the host's, as far as w makes use of them.
+// abilities are the host's, limited to what w may use.
 func (w Wall) abilities() abilities {
 	a := host()
 	switch {
@@ -91,7 +91,7 @@ func (w Wall) abilities() abilities {
 	return a
 }
 
-// plans lists what may hold the program, the strongest first. Under Require each of them holds.
+// plans lists the walls to try, the strongest first; there is always one. Under Require each of them satisfies Holds.
 func (w Wall) plans(mode Mode, program string, a abilities) []simulation.Confinement {
 	if mode == Off {
 		return []simulation.Confinement{{}}
@@ -133,8 +133,8 @@ func reachable(paths []string) bool {
 	return true
 }
 
-// give makes a user the owner of folders and the folders in them. Files stay as they are: what the program may write, it
-// makes itself.
+// give makes a user the owner of folders and of all folders below them. Files keep their owner: the program creates the
+// files that it writes.
 func give(folders []string, user int) error {
 	for _, folder := range folders {
 		err := filepath.WalkDir(folder, func(path string, d fs.DirEntry, err error) error {

@@ -1,5 +1,5 @@
-// Package confinetest serves tests of what confined programs can do: as root and as an ordinary user, and with a program
-// that has been taken over.
+// Package confinetest helps to test what confined programs can do: as root and as an ordinary user, with a program that
+// stands in for one that was taken over.
 package confinetest
 
 import (
@@ -15,8 +15,8 @@ import (
 // ordinary is the user as whom root runs a test once more: nobody, in all distributions.
 const ordinary = 65534
 
-// AsOrdinaryUser runs the calling test once more in a process of an ordinary user, as a parallel subtest, when we are
-// root. Otherwise that is how the test is running.
+// AsOrdinaryUser reruns the calling test in a process of an ordinary user, as a parallel subtest, when the tests run as
+// root. Otherwise the test runs as one already.
 func AsOrdinaryUser(t *testing.T) {
 	t.Helper()
 	if os.Geteuid() != 0 {
@@ -42,7 +42,11 @@ func Again(t *testing.T) {
 	hostile := Hostile(t)
 	dir := OpenDir(t)
 	copied, scratch := filepath.Join(dir, "test"), filepath.Join(dir, "tmp")
-	if err := errors.Join(os.WriteFile(copied, binary, 0o755), os.Mkdir(scratch, 0o700), os.Chown(scratch, ordinary, ordinary)); err != nil {
+	// A process that another test forks meanwhile would hold the file open for writing, and exec would answer ETXTBSY.
+	syscall.ForkLock.RLock()
+	err = os.WriteFile(copied, binary, 0o755)
+	syscall.ForkLock.RUnlock()
+	if err := errors.Join(err, os.Mkdir(scratch, 0o700), os.Chown(scratch, ordinary, ordinary)); err != nil {
 		t.Fatal(err)
 	}
 	name, _, _ := strings.Cut(t.Name(), "/")
@@ -56,7 +60,7 @@ func Again(t *testing.T) {
 	}
 }
 
-// OpenDir is a temporary folder that every user can get at.
+// OpenDir is a temporary folder that every user can reach.
 func OpenDir(t testing.TB) string {
 	t.Helper()
 	dir := t.TempDir()
