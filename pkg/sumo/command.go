@@ -91,8 +91,8 @@ func (r Run) seed() int64 {
 	return simulation.DefaultSeed
 }
 
-// arguments are the options that beat those of the scenario's configuration. None can be unset, so what is unwanted is set to its
-// neutral value.
+// arguments are the command line options, which override those of the scenario's configuration. Options cannot be unset, so
+// unwanted ones are set to their neutral values.
 func (r Run) arguments(s settings) []string {
 	args := []string{
 		// Validation would read external entities and fetch schemas from the network.
@@ -135,14 +135,14 @@ func (r Run) arguments(s settings) []string {
 	return args
 }
 
-// command is the call of SUMO on a configuration, named from the run's folder.
+// command calls SUMO on a configuration, named relative to the run's folder.
 func (r Run) command(config string, args []string) (*exec.Cmd, error) {
-	// SUMO writes some outputs beside its configuration and decodes percent signs in their paths, so the work folder must not be a
-	// part of them; ./ keeps the rest a path, whatever it begins with.
+	// SUMO writes some outputs beside its configuration and decodes percent signs in their paths, so the path must not include the
+	// work folder; ./ keeps it a path even if the name begins with a dash.
 	return r.program(append([]string{"--configuration-file=./" + config}, args...)...)
 }
 
-// binary is the absolute path of SUMO's own file, without symbolic links: libraries of its own lie beside that.
+// binary is the absolute path of SUMO's own file, with symbolic links resolved: its own libraries lie beside that file.
 func (r Run) binary() (string, error) {
 	binary, err := exec.LookPath(r.Binary)
 	if err != nil {
@@ -154,7 +154,7 @@ func (r Run) binary() (string, error) {
 	return filepath.Abs(binary)
 }
 
-// program is a call of SUMO in the run's folder.
+// program calls SUMO in the run's folder.
 func (r Run) program(args ...string) (*exec.Cmd, error) {
 	binary, err := r.binary()
 	if err != nil {
@@ -186,7 +186,7 @@ type settings struct {
 	scale      float64
 }
 
-// settingsOf takes from a configuration what its options say. What SUMO would not take either is left to SUMO.
+// settingsOf reads the settings from a configuration's options. Values that SUMO rejects are left for SUMO to report.
 func settingsOf(c scenario.Config) settings {
 	s := settings{stepLength: 1, scale: 1}
 	for _, o := range c.Options {
@@ -213,13 +213,13 @@ func positive(o scenario.Option, otherwise float64) float64 {
 
 const additionalFiles = "additional-files"
 
-// configName is how the configuration that SUMO is given is called, beside the place of the one that was uploaded. Another name is
-// taken when the scenario has this one.
+// configName is the name of the configuration that SUMO reads, in the folder of the uploaded one. Underscores are prepended if
+// the scenario has a file of that name.
 const configName = "sumo-run.sumocfg"
 
-// writeConfig writes the configuration for SUMO and links it into SUMO's working folder, where it returns its name. It lies where
-// SUMO cannot change it, and is read where the uploaded one was, since some outputs go beside it. Options that args set are left
-// out: they would have no effect, and not all can be left to SUMO.
+// writeConfig writes the configuration for SUMO, links it into SUMO's working folder and returns its path there. The file is where
+// SUMO cannot change it; the link is where the uploaded one was, since some outputs go beside it. Options that args set are left
+// out: they would have no effect, and not all of them are safe to pass on.
 func (r Run) writeConfig(chosen scenario.Config, args []string) (string, error) {
 	if r.wants(simulation.OutputEdgeData) {
 		chosen.Options = withFile(chosen.Options, additionalFiles, filepath.Join(r.Work, edgeDataFile))
@@ -253,7 +253,7 @@ func (r Run) writeConfig(chosen scenario.Config, args []string) (string, error) 
 	}
 }
 
-// withFile returns options with one more file in the list of files that name is set to.
+// withFile returns options with file appended to the files of option name.
 func withFile(options []scenario.Option, name, file string) []scenario.Option {
 	options = slices.Clone(options)
 	for i, o := range options {

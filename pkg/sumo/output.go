@@ -153,7 +153,7 @@ func checksum(root *os.Root, name string) ([]byte, error) {
 	return h.Sum(nil), err
 }
 
-// move renames, or copies where the two are on different file systems. What another user has written for us is ours then.
+// move renames, or copies between file systems. As root it also takes ownership of a file that SUMO's own user wrote.
 func move(from, to string) error {
 	if os.Geteuid() == 0 {
 		if err := os.Lchown(from, 0, os.Getegid()); err != nil {

@@ -12,25 +12,25 @@ import (
 	"github.com/sumo-k8/sumo-k8/pkg/process"
 )
 
-// quotaEvery is how often a run's disk space is looked at. A fast disk takes some 100 MB in that time, by which a run may
-// go beyond its limit; a look at a run's few files takes tens of microseconds.
+// quotaEvery is how often a run's disk usage is measured. A fast disk takes some 100 MB in that time, by which a run may
+// exceed its limit; measuring a run's few files takes tens of microseconds.
 const quotaEvery = 250 * time.Millisecond
 
-// fileMargin is how much larger than the whole limit a single file may get, as a divisor: the look comes first, so that
-// SUMO can close its outputs, and the kernel's limit on the size of a file is for a SUMO that does not.
+// fileMargin is how far a single file may exceed the whole limit, as a divisor of it: the measurement triggers first, so that
+// SUMO can close its outputs, and the kernel's limit on file size stops a SUMO that does not.
 const fileMargin = 8
 
-// hardMargin is how far beyond the limit, and beyond fileMargin's part of it, a run may get until it is killed, in bytes: it is
-// more than SUMO writes to close its outputs, and no more than a program that goes on regardless shall take.
+// hardMargin is how far beyond fileLimit a run may get before it is killed, in bytes: more than SUMO writes to close its
+// outputs, and as little as possible for a program that ignores the request to stop.
 const hardMargin = 256 << 20
 
-// maxFiles is how many files a run may make: more than anybody wants to have, and few enough to be looked at again and again.
+// maxFiles is how many files a run may create: more than any scenario needs, and few enough to measure repeatedly.
 const maxFiles = 100 * maxOwnFiles
 
-// lookShare is how many times longer than a look the wait for the next one is at least.
+// lookShare is the least ratio of the pause between two measurements to the time that one takes.
 const lookShare = 20
 
-// outputTooLarge is the cause with which a run's context ends when it has written more than it may.
+// outputTooLarge is the cause with which a run's context ends when it exceeds its output limit.
 type outputTooLarge struct {
 	limit int64
 	usage usage
@@ -53,14 +53,14 @@ func (e outputTooLarge) advice() string {
 
 // usage is what a run occupies on disk.
 type usage struct {
-	bytes   int64  // holes in a file count: it has none any more where results are stored
+	bytes   int64  // holes in files included: the object store does not keep them
 	files   int    // with a name
-	largest string // the file that takes most of it, by its path below its folder; empty for one without a name
+	largest string // path of the largest file, below its folder; empty for one without a name
 	most    int64  // bytes of that file
 }
 
-// keepQuota looks at what a run has written until SUMO has ended, calls exceed when it is too much, and kills a SUMO that goes
-// on nevertheless.
+// keepQuota measures what a run has written until SUMO ends. It calls exceed when the run passes its limit, and kills a SUMO that
+// keeps writing.
 func (r Run) keepQuota(child *process.Process, exceed func(error)) {
 	if r.Output == 0 {
 		return
@@ -88,8 +88,8 @@ func (r Run) over(u usage) bool { return r.Output > 0 && (u.bytes > r.Output || 
 // blockSize is the unit of stat(2)'s blocks, whatever the file system's own is.
 const blockSize = 512
 
-// usage adds up the files in the run's folders and those that SUMO has open but that have no name, because they were
-// deleted or never had one: they occupy the disk until they are closed.
+// usage adds up the files in the run's folders and the unlinked files that process pid has open (0 for no process), which
+// occupy the disk until they are closed.
 func (r Run) usage(pid int) usage {
 	var u usage
 	add := func(info fs.FileInfo, name string) {
@@ -101,7 +101,7 @@ func (r Run) usage(pid int) usage {
 	}
 	for _, folder := range []string{runFolder, resultFolder} {
 		root := filepath.Join(r.Work, folder)
-		// What cannot be read has just been renamed or is not ours to count.
+		// Unreadable entries have just been renamed, or are not ours to count.
 		_ = filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
 			if err != nil || !d.Type().IsRegular() {
 				return nil
@@ -128,5 +128,5 @@ func (r Run) usage(pid int) usage {
 	return u
 }
 
-// fileLimit is the size beyond which the kernel lets no single file grow, in bytes; 0 for no limit.
+// fileLimit is the largest size of a single file, which the kernel enforces, in bytes; 0 for no limit.
 func (r Run) fileLimit() int64 { return r.Output + r.Output/fileMargin }

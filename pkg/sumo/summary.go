@@ -100,7 +100,7 @@ func known(v *float64) *float64 {
 // tags holds the last complete empty-element tag of each name.
 type tags map[string][]byte
 
-// wanted are the names of tags that are kept: a file full of others must not fill our memory.
+// wanted are the names of the tags to keep: a file full of others must not fill our memory.
 var wanted = []string{"vehicles", "teleports", "safety", "vehicleTripStatistics", "persons", "step"}
 
 func (t tags) number(tag, attribute string) *float64 { return attributeNumber(t[tag], attribute) }

@@ -53,7 +53,7 @@ type Run struct {
 	Out      string // the folder for logs, outputs and outcome; created when missing
 	Options  simulation.Options
 	Limits   scenario.Limits
-	// Confinement says whether SUMO may run without a wall around it; empty stands for confine.Prefer.
+	// Confinement says whether SUMO may run without a complete wall; empty means confine.Prefer.
 	Confinement confine.Mode
 	// Timeout is the most wall-clock time for unpacking and simulating; zero sets no limit.
 	Timeout time.Duration
@@ -64,7 +64,7 @@ type Run struct {
 	// Console receives each line of the log as it is written, and now and then a mark (simulation.LogMark); nil for none.
 	Console io.Writer
 
-	// For tests: see confine.Wall, and how long SUMO may take to stop in place of stopGrace.
+	// For tests: confine.Wall's LandlockABI, and how long SUMO may take to stop instead of stopGrace.
 	landlockABI int
 	grace       time.Duration
 }
@@ -168,8 +168,8 @@ func (r *Run) prepareFolders() error {
 	return nil
 }
 
-// findName makes another name for a work folder whose path SUMO would read differently, such as one with a comma, and returns
-// what removes it.
+// findName replaces r.Work by a symbolic link to it where SUMO would read its path differently, such as one with a comma. leave
+// removes the link.
 func (r *Run) findName() (leave func(), err error) {
 	if scenario.Expressible(r.Work) {
 		return func() {}, nil
@@ -179,7 +179,7 @@ func (r *Run) findName() (leave func(), err error) {
 		return nil, err
 	}
 	name := filepath.Join(dir, "work")
-	// SUMO's user is another.
+	// 0711, since SUMO may run as another user.
 	if err := errors.Join(os.Chmod(dir, 0o711), os.Symlink(r.Work, name)); err != nil {
 		return nil, errors.Join(err, os.RemoveAll(dir))
 	}
@@ -269,7 +269,8 @@ func (r Run) unpack(ctx context.Context, root *os.Root) (scenario.Config, error)
 	return chosen, scenario.Extract(ctx, f, info.Size(), r.Limits, root)
 }
 
-// prepare makes the folder in which SUMO runs, asks for edgedata, and writes the configuration. It returns the name of that.
+// prepare makes the folder in which SUMO runs, requests edgedata, and writes the configuration, whose path in that folder it
+// returns.
 func (r Run) prepare(root *os.Root, chosen scenario.Config, s settings, args []string) (config string, err error) {
 	if err := r.plant(root, chosen); err != nil {
 		return "", err
@@ -324,7 +325,7 @@ func (r Run) execute(ctx context.Context, cmd *exec.Cmd, mon *monitor) (fate, er
 		return fate{}, err
 	}
 	if f.stop == "" {
-		// Between two looks, or by a file of the largest size, SUMO may have gone too far and come to an end.
+		// SUMO may have passed the limit and ended between two measurements, or at the largest file size.
 		if u := r.usage(0); r.over(u) {
 			stop(outputTooLarge{r.Output, u})
 			f.stopBy(ctx)
@@ -334,7 +335,7 @@ func (r Run) execute(ctx context.Context, cmd *exec.Cmd, mon *monitor) (fate, er
 	return f, nil
 }
 
-// stopBy notes why SUMO is asked to stop, or would have been.
+// stopBy records from ctx why SUMO is asked to stop, or would have been.
 func (f *fate) stopBy(ctx context.Context) { f.stop, f.stopAdvice = stopReason(ctx), stopCure(ctx) }
 
 func stopReason(ctx context.Context) simulation.Reason {

@@ -18,14 +18,14 @@ import (
 const (
 	scenarioFolder = "scenario"         // the unpacked zip
 	edgeDataFile   = "edgedata.add.xml" // asks SUMO for the edgedata output
-	configFile     = "run.sumocfg"      // what SUMO is to do
+	configFile     = "run.sumocfg"      // the configuration that SUMO reads
 	runFolder      = "run"              // where SUMO runs: links to the scenario's files, beside which it writes
 	resultFolder   = "results"          // the outputs that we ask SUMO for
 )
 
 // plant makes the folder in which SUMO runs look like the scenario: the same folders, and for each file a symbolic link
 // to the one copy, which SUMO cannot write. So what SUMO writes under relative names lands here and nowhere else. An
-// output that has the name of a file takes its place, as it would overwrite it on a desk.
+// output with the name of a scenario's file replaces its link, as it would overwrite the file on a user's own machine.
 func (r Run) plant(root *os.Root, chosen scenario.Config) error {
 	run, err := os.OpenRoot(filepath.Join(r.Work, runFolder))
 	if err != nil {
@@ -59,9 +59,9 @@ func (r Run) plant(root *os.Root, chosen scenario.Config) error {
 	return nil
 }
 
-// earlierOutputs returns a function that reports whether a file of the scenario is what an earlier run of it has written under a
-// name that SUMO makes up: with the time for states, the step for vtk, the vehicle for SSM and elechybrid. Files that the
-// configuration reads are none.
+// earlierOutputs returns a function that reports whether a file of the scenario is an output of an earlier run under a name that
+// SUMO generates: from the time for states, the step for vtk, the vehicle for SSM and elechybrid. Files that the configuration
+// reads never are.
 func earlierOutputs(c scenario.Config) func(name string) bool {
 	dir := path.Dir(c.Path)
 	begins := []string{"ssm_", path.Join(dir, "ssm_")}
@@ -85,11 +85,11 @@ func earlierOutputs(c scenario.Config) func(name string) bool {
 	}
 }
 
-// maxOwnFiles bounds what a scenario may add to the results: each file becomes an object in the store.
+// maxOwnFiles bounds how many files a scenario may add to the results: each becomes an object in the store.
 const maxOwnFiles = 1000
 
-// maxOwnName is how long a path among the scenario's own outputs may be, in bytes: S3 takes names of 1,024, of which the job's
-// folder needs some.
+// maxOwnName is the longest path of a scenario's own output, in bytes: S3 allows keys of 1,024, of which the job's prefix takes
+// some.
 const maxOwnName = 900
 
 // ownOutputs are the files that the scenario itself has written.
@@ -99,8 +99,8 @@ type ownOutputs struct {
 }
 
 // collect moves what SUMO has written into the output folder: the outputs that we asked for to its top, the scenario's
-// own below ownFolder. Only regular files count; in the run's folder, everything else is a link of ours. Nothing else gets to the
-// top, where the names of our own files are believed.
+// own below ownFolder. Only regular files count; everything else in the run's folder is a link of ours. No other file reaches the
+// top, where names identify our own files.
 func (r Run) collect() (ownOutputs, error) {
 	asked := func(name string) bool { return slices.Contains(r.outputNames(), name) }
 	if _, err := r.keep(resultFolder, "", asked, len(outputFiles)); err != nil {
@@ -109,12 +109,12 @@ func (r Run) collect() (ownOutputs, error) {
 	return r.keep(runFolder, ownFolder, storable, maxOwnFiles)
 }
 
-// storable reports whether an object store and its lists take a file's name.
+// storable reports whether an object store accepts a file's name and can list it.
 func storable(name string) bool {
 	return len(name) <= maxOwnName && utf8.ValidString(name) && !strings.ContainsFunc(name, unicode.IsControl)
 }
 
-// keep moves up to limit regular files with wanted names from below a folder of the work folder to below one of the output folder.
+// keep moves up to limit regular files with wanted names from folder from of the work folder to folder to of the output folder.
 func (r Run) keep(from, to string, wanted func(string) bool, limit int) (ownOutputs, error) {
 	var own ownOutputs
 	root, err := os.OpenRoot(filepath.Join(r.Work, from))

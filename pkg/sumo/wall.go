@@ -17,7 +17,7 @@ import (
 // encodings, and everything else that SUMO loads. Some of Debian's libraries are links through /etc/alternatives.
 var systemLibraries = []string{"/lib", "/lib64", "/usr/lib", "/usr/lib64", "/etc/alternatives", "/etc/ld.so.cache"}
 
-// bufferLibrary is where coreutils keeps the library by which stdbuf sets SUMO's buffer.
+// bufferLibrary is where coreutils keeps the library that stdbuf preloads.
 const bufferLibrary = "/usr/libexec/coreutils"
 
 // wall is what SUMO may reach: its own installation and the system's libraries, the scenario, and the run's two folders
@@ -29,7 +29,7 @@ func (r Run) wall(cmd *exec.Cmd) confine.Wall {
 		LandlockABI: r.landlockABI,
 		Limits:      confine.Limits{Data: r.Memory, FileSize: r.fileLimit()},
 	}
-	if binary, err := r.binary(); err == nil { // as for cmd, which could not be there otherwise
+	if binary, err := r.binary(); err == nil { // as it was for cmd
 		w.Program = binary
 		w.Read = append(w.Read, binary, ownLibraries(binary))
 	}
@@ -42,8 +42,8 @@ func (r Run) wall(cmd *exec.Cmd) confine.Wall {
 	return w
 }
 
-// TryConfinement returns what holds a SUMO that is started here and now; under confine.Require it answers an error that
-// says what this machine lacks.
+// TryConfinement starts SUMO with --version and returns what confines it on this machine. Under confine.Require, on a machine that
+// lacks a part of the wall, the error wraps confine.ErrUnconfined and says what is missing.
 func (r Run) TryConfinement(ctx context.Context) (simulation.Confinement, error) {
 	folder, err := os.MkdirTemp("", "sumo-run-")
 	if err != nil {
@@ -74,8 +74,8 @@ func (r Run) TryConfinement(ctx context.Context) (simulation.Confinement, error)
 	return held, nil
 }
 
-// ownLibraries is where SUMO's wheel has the libraries that it brings along: beside the folder with bin, under a name that
-// auditwheel, which makes wheels self-contained, derives from the package's.
+// ownLibraries is the folder of the libraries that SUMO's wheel bundles: next to the package, under a name that auditwheel
+// derives from the package's.
 func ownLibraries(binary string) string {
 	return filepath.Join(filepath.Dir(binary), "..", "..", "eclipse_sumo.libs")
 }

@@ -29,8 +29,8 @@ import (
 // closingTime is what checking and keeping the outputs may take after a stop. A run never hangs: beyond it we give up.
 const closingTime = 5 * time.Minute
 
-// ownMemory, in bytes, is what sumo-run leaves itself of a run's memory: it takes some 30 MB when it checks a scenario with
-// a large network.
+// ownMemory, in bytes, is the part of a run's memory that sumo-run keeps for itself: it takes some 30 MB to check a scenario
+// with a large network.
 const ownMemory = 64 << 20
 
 // terminationLog is where Kubernetes reads a container's last words, of which it keeps maxTermination bytes.
@@ -41,7 +41,7 @@ const (
 
 func main() {
 	confine.Enter()
-	syscall.Umask(0o022) // SUMO may run as a user of its own, who reads what we make; who must not is kept out by the folders above
+	syscall.Umask(0o022) // SUMO may run as a user of its own, which reads our files; the folders above keep others out
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	context.AfterFunc(ctx, func() {
 		signal.Ignore(syscall.SIGTERM) // Argo sends it more than once
@@ -65,15 +65,15 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 	flags.StringVar(&r.Work, "work", "", "`folder` in which to unpack and run it")
 	flags.StringVar(&r.Out, "out", "", "`folder` for log, outputs and outcome")
 	flags.DurationVar(&r.Timeout, "timeout", 0, "stop SUMO after this wall-clock time; 0 sets no limit")
-	flags.TextVar(&r.Confinement, "confinement", confine.Prefer, "`require`, prefer or off: whether SUMO may run where this machine cannot hold it to the run's own files")
-	memory := flags.Int64("memory", 0, "`bytes` of memory that the run has; SUMO may allocate what sumo-run leaves of them; 0 sets no limit")
+	flags.TextVar(&r.Confinement, "confinement", confine.Prefer, "`require`, prefer or off: whether SUMO may run where this machine cannot confine it to the run's own files")
+	memory := flags.Int64("memory", 0, "`bytes` of memory for the run, of which sumo-run keeps a part; 0 sets no limit")
 	flags.Int64Var(&r.Output, "output", 0, "`bytes` that SUMO may write to disk; 0 sets no limit")
 	flags.StringVar(&r.ProgressFile, "progress", getenv("ARGO_PROGRESS_FILE"), "`file` that receives N/1000 as the run goes on")
 	options := flags.String("options", "{}", "what to run and how, as `JSON`")
 	lastWords := flags.String("termination-log", defaultTerminationLog(), "`file` that receives the reason of a failure")
 	hold := flags.Duration("hold", 0, "only wait this long, or until a signal, and exit: to keep a place on a machine")
 	version := flags.Bool("print-version", false, "print SUMO's version and exit")
-	confinement := flags.Bool("print-confinement", false, "print as JSON what this machine can hold SUMO with, and exit")
+	confinement := flags.Bool("print-confinement", false, "print as JSON what confines SUMO on this machine, and exit")
 	if err := flags.Parse(args); errors.Is(err, flag.ErrHelp) {
 		return simulation.ExitOK
 	} else if err != nil {
