@@ -22,10 +22,9 @@ type Health struct {
 	Objects  func(context.Context) error
 	// Kubernetes answers nil when the API server does. A nil function means that there is no cluster, and that none is needed.
 	Kubernetes func(context.Context) error
-	// Disk answers nil when the machine's own disk has room. A nil function means that nothing is kept there.
+	// Disk returns an error for users when the machine's own disk is nearly full. A nil function means that nothing is kept there.
 	Disk func() error
-	// Confinement answers what keeps runs inside their folders, nil when that is not known. It decides nothing about health,
-	// and may itself be nil.
+	// Confinement returns what confines runs, nil when that is unknown. It has no influence on health, and may itself be nil.
 	Confinement func(context.Context) (*simulation.Confinement, error)
 	Now         func() time.Time
 }
@@ -33,8 +32,8 @@ type Health struct {
 // checkTimeout is shorter than the 1 s after which a Kubernetes probe gives up by default.
 const checkTimeout = 900 * time.Millisecond
 
-// confinementAge is how old an answer of Health.Confinement may be: probes come every few seconds, and what holds runs changes
-// with a kernel or a release.
+// confinementAge is how old an answer of Health.Confinement may be: probes come every few seconds, and what confines runs changes
+// with the kernel or a release only.
 const confinementAge = time.Minute
 
 // Register adds /health and /ready to api.
@@ -44,7 +43,7 @@ func (h Health) Register(api huma.API) {
 		h.Confinement = lately(h.Confinement, h.Now)
 	}
 	health := h.answer("healthy", "unhealthy")
-	// While some room is left, requests are served; only what they start may run out of it.
+	// With little space left, requests are still served; only the runs that they start may fail.
 	h.Disk = nil
 	ready := h.answer("ready", "not_ready")
 	Register(api, Public, huma.Operation{
@@ -79,7 +78,7 @@ type HealthReport struct {
 	Confinement *Confinement `json:"confinement" doc:"What keeps SUMO inside its run's folder: on one machine what this machine offers, on a cluster the weakest of the last day's runs. Null when it is not known."`
 }
 
-// lately is ask, called no more often than every confinementAge. Who comes while it is being asked gets the last answer.
+// lately calls ask at most once every confinementAge, and answers other calls, concurrent ones included, with the last result.
 func lately(ask func(context.Context) (*simulation.Confinement, error), now func() time.Time) func(context.Context) (*simulation.Confinement, error) {
 	var (
 		asking sync.Mutex

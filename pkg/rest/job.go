@@ -65,7 +65,7 @@ type Confinement struct {
 	User      bool `json:"user" doc:"SUMO ran as a user that no other process had."`
 }
 
-// Schema lets confinement be null.
+// Schema makes confinement nullable.
 func (Confinement) Schema(r huma.Registry) *huma.Schema {
 	type fields Confinement // without this method
 	s := huma.SchemaFromType(r, typeOf[fields]())

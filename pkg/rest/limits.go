@@ -25,11 +25,11 @@ import (
 type Limits struct {
 	// CallsPerSecond of one tenant; 0 for no limit.
 	CallsPerSecond int
-	// WrongKeysPerMinute from one address are answered as such; 0 for no limit.
+	// WrongKeysPerMinute from one address answer 401, more answer 429; 0 for no limit.
 	WrongKeysPerMinute int
 	// ConcurrentUploads of one tenant; 0 for no limit.
 	ConcurrentUploads int
-	// MinUploadRate is the bytes a second that an upload must bring, over any minute; 0 asks only that something comes.
+	// MinUploadRate is the least rate of an upload over any minute, in bytes a second; 0 requires only that something arrives.
 	MinUploadRate int64
 	// TrustedProxies are the addresses whose X-Forwarded-For is believed.
 	TrustedProxies []netip.Prefix
@@ -54,9 +54,9 @@ type gate struct {
 	// refused call its look-up.
 	owners *lru.Cache[[sha256.Size]byte, string]
 	// turns serializes the look-ups of unknown keys from addresses that have sent wrong ones lately, in the order of arrival.
-	// A right key must not be refused for the wrong ones of others behind its address, and only a look-up distinguishes the
-	// two. Guessing is hopeless at any rate, by the length of keys. What guesses could do is keep others from the database,
-	// and turns leave them one of its connections.
+	// A valid key must not be refused because of wrong ones from the same address, and only a look-up distinguishes the two.
+	// Keys are too long to guess at any rate, but guesses could keep others from the database: turns leave them one of its
+	// connections.
 	turns *semaphore.Weighted
 }
 
@@ -71,8 +71,8 @@ func newGate(keys Keys) *gate {
 	}
 }
 
-// admit finds who sent a key by check, which returns the id of a tenant or "" for operators. asks says that check asks
-// the database or the API server, rather than deciding from the key itself.
+// admit finds out who sent a key by check, which returns the id of a tenant or "" for operators. asks says that check queries
+// the database or the API server rather than deciding from the key itself.
 func (g *gate) admit(ctx huma.Context, key string, asks bool, check func() (owner string, err error)) error {
 	if key == "" {
 		_, err := check()
@@ -176,7 +176,7 @@ func (b *buckets) take(name string) time.Duration {
 	return wait
 }
 
-// spent reports whether tokens have been taken that have not come back yet.
+// spent reports whether the bucket is not full: tokens were taken lately.
 func (b *buckets) spent(name string) bool {
 	return b != nil && b.of(name).Tokens() < float64(b.burst)
 }

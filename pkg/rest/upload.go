@@ -16,18 +16,18 @@ import (
 	"github.com/sumo-k8/sumo-k8/pkg/tenant"
 )
 
-// uploadRetry is when a tenant with too many uploads may try again: about as long as a scenario of some MiB takes.
+// uploadRetry is the Retry-After for a tenant with too many uploads: about as long as a scenario of some MiB takes.
 const uploadRetry = 5 * time.Second
 
-// uploads counts the uploads under way of each tenant.
+// uploads counts each tenant's uploads under way.
 type uploads struct {
 	most int // of one tenant; 0 for no limit
 
 	mu       sync.Mutex
-	underWay map[string]int // by tenant, only those that have any
+	underWay map[string]int // by tenant; tenants without uploads are absent
 }
 
-// begin counts an upload until end is called, once or more.
+// begin counts an upload until end is called, which may happen repeatedly. The error is problem.RateLimited.
 func (u *uploads) begin(tenantID string) (end func(), err error) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -46,13 +46,13 @@ func (u *uploads) begin(tenantID string) (end func(), err error) {
 }
 
 // streams reports whether the handler of op reads the body as it arrives, rather than huma before it. Bodies of such
-// operations are uploads: of any length, and held to a pace.
+// operations are uploads: of any length, at a minimum rate.
 func streams(op *huma.Operation) bool {
 	return op.MaxBodyBytes < 0 || op.MaxBodyBytes == 0 && op.RequestBody != nil
 }
 
-// closeUntilWhole has an answer close the connection as long as the upload behind ctx has not come to its end, for which
-// whole is called: otherwise net/http would hold the answer back until a slow client has sent the rest.
+// closeUntilWhole makes an answer close the connection unless the upload behind ctx has arrived whole, which the caller reports
+// by whole: otherwise net/http would hold the answer back until a slow client has sent the rest.
 func closeUntilWhole(ctx huma.Context) (whole func()) {
 	r, w := humago.Unwrap(ctx)
 	if r.ContentLength == 0 || w.Header().Get("Connection") != "" {
@@ -62,10 +62,10 @@ func closeUntilWhole(ctx huma.Context) (whole func()) {
 	return func() { w.Header().Del("Connection") }
 }
 
-// beginUpload holds the body behind ctx to the limits of uploads, until end is called.
+// beginUpload applies the limits of uploads to the body behind ctx until end is called. The error is problem.RateLimited.
 func (g *gate) beginUpload(ctx huma.Context, whole func()) (end func(), err error) {
 	r, w := humago.Unwrap(ctx)
-	t, _ := ctx.Context().Value(tenantKey{}).(tenant.Tenant) // operators together have as many as a tenant
+	t, _ := ctx.Context().Value(tenantKey{}).(tenant.Tenant) // all operators together count as one tenant
 	if end, err = g.uploads.begin(t.ID); err != nil {
 		return nil, err
 	}
@@ -75,8 +75,8 @@ func (g *gate) beginUpload(ctx huma.Context, whole func()) (end func(), err erro
 	return end, nil
 }
 
-// StreamIn returns the request behind ctx, whose body the handler reads as it arrives. A client that keeps the pace may
-// take its time.
+// StreamIn returns the request behind ctx, whose body the handler reads as it arrives. Reading fails with code
+// request_timeout when the client is slower than Limits.MinUploadRate.
 func StreamIn(ctx huma.Context) *http.Request {
 	r, _ := humago.Unwrap(ctx)
 	return r.WithContext(ctx.Context())
@@ -86,8 +86,8 @@ type uploadBody struct {
 	io.ReadCloser
 	control *http.ResponseController
 	pace    *pace
-	whole   func() // called when the body has come to its end
-	ended   func() // called when nothing more will come
+	whole   func() // called at the end of the body
+	ended   func() // called when reading ends, with or without an error
 	err     error
 }
 
@@ -95,8 +95,8 @@ func (b *uploadBody) Read(p []byte) (int, error) {
 	if b.err != nil {
 		return 0, b.err // net/http watches the connection itself after the body's end: a deadline then would cut off the handler
 	}
-	// A deadline that has passed ends the request, so it cannot serve to look at the clock now and then: it is the moment at
-	// which silence would have lasted too long. net/http lifts it at the body's end.
+	// A deadline that passes ends the request, so it cannot serve for checking the clock periodically: it is the moment at
+	// which silence becomes too long. net/http clears it at the body's end.
 	start := time.Now()
 	_ = b.control.SetReadDeadline(start.Add(b.pace.patience())) // recorders in tests have none
 	n, err := b.ReadCloser.Read(p)
@@ -118,16 +118,16 @@ const (
 	// paceWindow is long against a mobile network's pauses, and short against the ten minutes that proxies give a request.
 	paceWindow  = time.Minute
 	paceSeconds = int64(paceWindow / time.Second)
-	// paceStep is how exactly the window is kept: bytes count until they are between paceWindow and a step more old, so
-	// that nobody who keeps the rate is ever below it.
+	// paceStep is the resolution of the window: bytes count until they are between paceWindow and paceWindow+paceStep old, so
+	// that no client at the required rate falls below it.
 	paceStep  = time.Second
 	paceSteps = int(paceWindow/paceStep) + 1
 )
 
-// pace watches how fast a body arrives, over the last paceWindow at any time. Only the time spent waiting for the client
-// counts: while we store what has come, it cannot send.
+// pace measures how fast a body arrived over the last paceWindow. Only the time spent waiting for the client counts: while we
+// store what has arrived, it cannot send.
 type pace struct {
-	rate   int64         // bytes a second; 0 asks for something to come in each window
+	rate   int64         // bytes a second; 0 requires only that something arrives in each window
 	waited time.Duration // for the client, so far
 	step   int           // the step of waited
 	steps  [paceSteps]int64
@@ -136,10 +136,10 @@ type pace struct {
 
 func newPace(rate int64) *pace { return &pace{rate: rate} }
 
-// least is how many bytes each window must bring.
+// least is how many bytes must arrive in each window.
 func (p *pace) least() int64 { return max(1, p.rate*paceSeconds) }
 
-// received records n bytes that came after waiting for them.
+// received records n bytes that arrived after waiting that long.
 func (p *pace) received(n int, waiting time.Duration) {
 	p.waited += waiting
 	now := int(p.waited / paceStep)
@@ -153,7 +153,7 @@ func (p *pace) received(n int, waiting time.Duration) {
 	p.sum += int64(n)
 }
 
-// patience is how long the client may go on sending nothing. It is zero or less when the pace is too slow already.
+// patience is how long the client may stay silent from now on; zero or less when it is too slow already.
 func (p *pace) patience() time.Duration {
 	if p.step >= paceSteps && p.sum < p.least() {
 		return 0

@@ -21,7 +21,7 @@ type run struct {
 	visited map[string]bool // files already followed
 	active  []string        // files that include each other, outermost first
 	outputs map[string]bool
-	read    []Option // what is understood of the configuration
+	read    []Option // the configuration's options, as we read them
 }
 
 // config judges one configuration.
@@ -67,8 +67,8 @@ func (in *inspection) config(name string) Config {
 	return c
 }
 
-// configFault says why no run can start with a configuration at this path, or "". SUMO puts the folder before the names in it, and
-// reads both as one: what is special in a name is special in the folder.
+// configFault says why no run can start with a configuration at this path, or "". SUMO prepends the folder to the names in it and
+// parses the result, so characters that are special in a name are special in the folder.
 func configFault(name string) string {
 	const cure = ", which SUMO does not read literally in the path of a configuration: rename the file or folder"
 	dir := path.Dir(name)
@@ -122,7 +122,7 @@ func (r *run) options(settings []setting) []chosen {
 			r.warn(location, "random has no effect: each run has a fixed seed, so that it can be repeated; choose it with the job's seed")
 		case "output-prefix":
 			r.warn(location, "output-prefix has no effect: each run's results are kept apart")
-		case "language": // SUMO would take a catalogue of messages from the folder of that name
+		case "language": // SUMO would load a message catalogue from the folder of that name
 			r.warn(location, "language has no effect: how a run ended is read from SUMO's log, which is kept in English")
 			continue
 		case "pedestrian.model":

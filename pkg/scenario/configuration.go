@@ -12,18 +12,18 @@ import (
 
 // Option is one option of a configuration, as SUMO understands it.
 type Option struct {
-	// Name is SUMO's own; synonyms lead to it.
+	// Name is SUMO's own name, also where the configuration uses a synonym.
 	Name string
-	// Value is what the option is set to, unless it names files.
+	// Value is the option's value as text; empty when it names files.
 	Value string
-	// Files are those that the option names, by path inside the scenario. Absolute paths are outside it: /dev/null, and files that
-	// the caller adds.
+	// Files are the files that the option names, by path inside the scenario. Absolute paths are outside it: /dev/null, and files
+	// that the caller adds.
 	Files []string
 	// Writes says that SUMO writes the files; otherwise it reads them.
 	Writes bool
 }
 
-// Number returns the value of an option that is a number or a time (in seconds); ok is false when it is neither.
+// Number returns the value as a number, or in seconds for an option that is a time; ok is false when it is neither.
 func (o Option) Number() (n float64, ok bool) {
 	if known := options()[o.Name]; known != nil && known.kind == "TIME" {
 		return parseTime(o.Value)
@@ -32,7 +32,7 @@ func (o Option) Number() (n float64, ok bool) {
 	return n, err == nil
 }
 
-// Option returns the option with SUMO's name; ok is false when the configuration does not set it.
+// Option returns the option of that name (SUMO's own); ok is false when the configuration does not set it.
 func (c Config) Option(name string) (o Option, ok bool) {
 	for _, o := range c.Options {
 		if o.Name == name {
@@ -42,11 +42,12 @@ func (c Config) Option(name string) (o Option, ok bool) {
 	return Option{}, false
 }
 
-// Encode writes the configuration that SUMO reads in place of the uploaded one, of which there is thus no second reading that
-// could differ from ours. locate returns the absolute path of a file of the scenario; options for which leave is true are left out.
+// Encode returns, as XML, the configuration that SUMO reads instead of the uploaded one, so that SUMO cannot read it differently
+// from us. locate returns the absolute path of a file of the scenario; options for which leave returns true are omitted. The error
+// names the option and the path that no configuration can express.
 //
-// It must lie in the folder of the uploaded one, and SUMO must be started in the scenario's top folder: names of outputs in other
-// files (device.ssm.file, device.toc.file) are relative to these.
+// The configuration must lie in the folder of the uploaded one, and SUMO must start in the scenario's top folder: names of outputs in
+// other files (device.ssm.file, device.toc.file) are relative to these.
 func (c Config) Encode(locate func(file string, writes bool) string, leave func(option string) bool) ([]byte, error) {
 	var b bytes.Buffer
 	b.WriteString("<configuration>\n")
@@ -74,17 +75,17 @@ func (c Config) Encode(locate func(file string, writes bool) string, leave func(
 			}
 		}
 		b.WriteString("<" + o.Name + ` value="`)
-		_ = xml.EscapeText(&b, []byte(value)) // a bytes.Buffer takes all
+		_ = xml.EscapeText(&b, []byte(value)) // writes to a bytes.Buffer do not fail
 		b.WriteString("\"/>\n")
 	}
 	b.WriteString("</configuration>\n")
 	return b.Bytes(), nil
 }
 
-// Expressible reports whether a configuration can name files below a folder, by its absolute path.
+// Expressible reports whether a configuration can name files below folder, an absolute path.
 func Expressible(folder string) bool { return inexpressible(folder, true) == "" }
 
-// inexpressible says why no configuration can name a file by this absolute path, or "".
+// inexpressible says why no configuration can name a file by this absolute path, as the end of a sentence, or "".
 func inexpressible(file string, writes bool) string {
 	switch {
 	case !path.IsAbs(file):
@@ -113,7 +114,7 @@ func isText(text string) bool {
 // blanks are what SUMO drops around the names in a list.
 const blanks = " \t\n\r"
 
-// trimStart drops the white space that SUMO, as C does, passes over before a number.
+// trimStart drops the white space that SUMO, like C, skips before a number.
 func trimStart(text string) string { return strings.TrimLeft(text, " \t\n\r\v\f") }
 
 // named is one file that the value of an option names.
@@ -123,10 +124,10 @@ type named struct {
 	fault string // why it has no such path
 }
 
-// devNull is where SUMO writes what nobody wants.
+// devNull is where SUMO writes unwanted outputs.
 const devNull = "/dev/null"
 
-// names reads the value of o as SUMO does: which files it names in a configuration in folder dir. u is o's use.
+// names returns the files that a value of o names, read as SUMO does, in a configuration in folder dir. u is o's use.
 func (o *option) names(dir, value string, u use) []named {
 	if u == writeHere {
 		dir = ""
@@ -190,8 +191,8 @@ func decodesPercent(option string) bool {
 	return o != nil && (o.kind == "FILE" || o.name == "device.ssm.file")
 }
 
-// decodePercent reads %41 as SUMO does, which expects two digits. At the first percent sign without any it gives up, with a
-// warning, and takes the whole name as it is written. A single digit, sign or blank it reads in ways of its own, which are refused.
+// decodePercent decodes %41 as SUMO does, which expects two digits. At the first percent sign without any it gives up, with a
+// warning, and takes the whole name literally. After a single digit, a sign or a blank its behaviour is irregular, so that is refused.
 func decodePercent(text string) (plain, fault string) {
 	var out []byte
 	for i := 0; i < len(text); i++ {
@@ -217,8 +218,8 @@ func decodePercent(text string) (plain, fault string) {
 	return string(out), ""
 }
 
-// affixes are options whose value becomes a part of files' names. They are not checked as paths, so they must not change one: with
-// a folder of the right name in the zip, '/../' would leave the scenario.
+// affixes are options whose value becomes part of file names. They are not checked as paths, so they must not alter one: with a
+// folder of the right name in the zip, '/../' would leave the scenario.
 var affixes = map[string]bool{
 	"output-prefix": true, "output-suffix": true, "save-state.suffix": true,
 	"scale-suffix": true, // of ids, after which SUMO names files

@@ -54,7 +54,7 @@ const (
 
 func (u use) writes() bool { return u >= write }
 
-// paramUses are the keys of <param> elements that SUMO takes for names of files, in whatever element they stand.
+// paramUses are the keys of <param> elements whose values SUMO uses as file names, in any element.
 var paramUses = map[string]use{
 	"file":            write, // of traffic lights: actuated, delay_based, NEMA
 	"SWARMLOG":        writeHere,

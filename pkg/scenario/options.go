@@ -119,7 +119,7 @@ func (o *option) use() (u use, ok bool) {
 	return write, o.kind == "FILE"
 }
 
-// valueFault says why SUMO would not take value, or why it must not, or "".
+// valueFault says why SUMO rejects value, or why we do, or "".
 func (o *option) valueFault(value string) string {
 	switch {
 	case strings.Contains(value, "${"):

@@ -52,13 +52,13 @@ func place(dir, value string, u use) (name, fault string) {
 	return name, ""
 }
 
-// isFolder reports whether no file can have the path, whatever there is.
+// isFolder reports whether a path can only name a folder.
 func isFolder(value string) bool {
 	last := value[strings.LastIndexByte(value, '/')+1:]
 	return last == "" || last == "." || last == ".."
 }
 
-// streams are names that SUMO does not take for files, in lower case.
+// streams are the names, in lower case, that SUMO reads as streams rather than files.
 var streams = map[string]bool{"-": true, "stdout": true, "stderr": true, "nul": true}
 
 // nearest guesses which of the names was meant by one that is not there, or returns "".

@@ -49,7 +49,7 @@ type Config struct {
 	End   *float64 `json:"end,omitempty"`
 	// Outputs are the files that the configuration and its additional files will write, by path inside the scenario.
 	Outputs []string `json:"outputs,omitempty"`
-	// Options are all that the configuration sets, in its order, as SUMO understands it. Inspect finds them each time; they
+	// Options are all options that the configuration sets, in its order, as SUMO reads them. Inspect fills them in each time; they
 	// are not stored.
 	Options []Option `json:"-"`
 	// Network and Demand are nil when there is a fault in what the configuration leads to, or it was stored before they

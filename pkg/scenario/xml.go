@@ -198,7 +198,7 @@ func invalidRune(b []byte) int {
 	return bad
 }
 
-// next returns the next byte, or an error at the end. Ends of lines are '\n', however the file writes them.
+// next returns the next byte, or an error at the end. All line ends become '\n'.
 func (s *xmlScanner) next() (byte, error) {
 	if s.pos == s.end && !s.fill() {
 		return 0, s.ended()
@@ -210,7 +210,7 @@ func (s *xmlScanner) next() (byte, error) {
 	}
 	switch c {
 	case '\t':
-	case '\r': // with a '\n' behind it, or alone, it is one end of a line (XML 1.0, 2.11)
+	case '\r': // alone or followed by '\n', it is one line end (XML 1.0, 2.11)
 		if (s.pos < s.end || s.fill()) && s.buf[s.pos] == '\n' {
 			s.pos++
 		}

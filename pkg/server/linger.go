@@ -9,16 +9,15 @@ import (
 	"time"
 )
 
-// A client that is answered before it has sent its whole body goes on sending. Were the connection closed then, its
-// kernel would reset it, and a client that sends first and reads afterwards would see the reset in place of the answer
-// (RFC 9112, section 9.6). net/http waits half a second and reads nothing meanwhile. So we read on for a while, and throw
-// away what comes.
+// A client that is answered before it has sent its whole body keeps sending. If the connection were closed then, the kernel
+// would reset it, and a client that reads only after sending would see the reset instead of the answer (RFC 9112,
+// section 9.6). net/http waits half a second without reading. So we keep reading for a while and discard the rest.
 const (
-	// lingerTime is enough for a body of lingerBytes at 50 Mbit/s, and half of the grace that functions have to end.
+	// lingerTime is enough for a body of lingerBytes at 50 Mbit/s, and half of the functions' shutdown grace.
 	lingerTime = 10 * time.Second
-	// lingerSilence is long for a client in the middle of sending. One that has stopped has had its answer.
+	// lingerSilence is long for a client that is still sending. One that has stopped has its answer.
 	lingerSilence = 2 * time.Second
-	// lingerBytes is larger than most scenarios. Clients with more to send than that mostly look for an early answer.
+	// lingerBytes is larger than most scenarios. Clients with more to send mostly watch for an early answer.
 	lingerBytes = 64 << 20
 )
 
@@ -37,10 +36,10 @@ func (l lingering) Accept() (net.Conn, error) {
 
 type lingeringConn struct {
 	net.Conn
-	unread atomic.Bool // whether more of a body may come
+	unread atomic.Bool // whether the client may still be sending a body
 }
 
-// CloseWrite is what net/http looks for to end an answer.
+// CloseWrite closes the sending side; net/http calls it, where a connection has it, to end an answer.
 func (c *lingeringConn) CloseWrite() error {
 	if tcp, ok := c.Conn.(interface{ CloseWrite() error }); ok {
 		return tcp.CloseWrite()
@@ -48,7 +47,7 @@ func (c *lingeringConn) CloseWrite() error {
 	return nil
 }
 
-// Close lingers once where it has to. A second call ends that.
+// Close lingers if a body is unread. A second call ends the lingering.
 func (c *lingeringConn) Close() error {
 	if c.unread.Swap(false) && c.CloseWrite() == nil {
 		_, _ = io.CopyN(io.Discard, &untilSilent{c.Conn, time.Now().Add(lingerTime)}, lingerBytes) // whatever ends it
@@ -56,7 +55,7 @@ func (c *lingeringConn) Close() error {
 	return c.Conn.Close()
 }
 
-// untilSilent reads as long as something comes, and no longer than until its end.
+// untilSilent reads until the client is silent for lingerSilence, and not beyond end.
 type untilSilent struct {
 	net.Conn
 	end time.Time
@@ -77,7 +76,7 @@ func (u *untilSilent) Read(p []byte) (int, error) {
 func linger(srv *http.Server, handler http.Handler) {
 	srv.ConnContext = func(ctx context.Context, c net.Conn) context.Context { return context.WithValue(ctx, connKey{}, c) }
 	srv.ConnState = func(c net.Conn, state http.ConnState) {
-		if state == http.StateIdle { // net/http has read the rest itself, and keeps the connection
+		if state == http.StateIdle { // net/http has read the rest itself and keeps the connection
 			c.(*lingeringConn).unread.Store(false)
 		}
 	}
@@ -87,7 +86,7 @@ func linger(srv *http.Server, handler http.Handler) {
 			return
 		}
 		body := &watchedBody{ReadCloser: r.Body}
-		watched := r.WithContext(r.Context()) // net/http goes on with r, and wants to know its body again
+		watched := r.WithContext(r.Context()) // net/http still uses r, and expects its own body there
 		watched.Body = body
 		handler.ServeHTTP(w, watched)
 		if !body.ended.Load() {

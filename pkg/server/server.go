@@ -1,4 +1,4 @@
-// Package server runs an HTTP handler as a process should: slow clients time out, those that are answered before they have
+// Package server runs an HTTP handler as a process should: slow clients time out, clients that are answered before they have
 // sent everything can read the answer, SIGTERM lets requests finish, and streams hear of it early enough to end cleanly.
 package server
 
