@@ -246,8 +246,7 @@ func addCluster(parts *wire.Parts) (stop func(), err error) {
 // priorityClasses are those of deploy/base/priorities.yaml.
 var priorityClasses = map[job.Priority]string{job.Low: "sumo-k8-low", job.Normal: "sumo-k8-normal", job.High: "sumo-k8-high"}
 
-// provisioner refuses settings from which no tenant's namespace could be made, so that a revision that has them never becomes
-// ready.
+// provisioner returns an error for settings that cannot make a tenant's namespace, so that a revision with them never becomes ready.
 func provisioner(cfg config.Config, client rest.Interface) (*kube.Provisioner, error) {
 	access, secret := cfg.RunS3Keys()
 	p := &kube.Provisioner{Client: client, Home: cfg.Namespace, Store: kube.ObjectStore{

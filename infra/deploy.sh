@@ -52,7 +52,7 @@ secret() {
 	kubectl -n sumo-k8 create secret generic "$1" --from-env-file=/dev/stdin --dry-run=client -o yaml | kubectl apply -f -
 }
 
-# lab_secrets makes the Secrets from what the lab says of itself. A key that was made once stays.
+# lab_secrets makes the Secrets from the lab's settings. An existing admin key is kept.
 lab_secrets() {
 	local admin
 	admin=$(kubectl -n sumo-k8 get secret sumo-k8-admin -o 'jsonpath={.data.ADMIN_KEY}' 2>/dev/null | base64 -d || true)
@@ -60,12 +60,12 @@ lab_secrets() {
 	printf 'ADMIN_KEY=%s\n' "${admin:-$(head -c 24 /dev/urandom | base64 | tr -d '+/=')}" | secret sumo-k8-admin
 }
 
-# versions says which version the cluster has of each Secret that it has.
+# versions prints the resource version of each Secret on the cluster.
 versions() {
 	kubectl -n sumo-k8 get secret sumo-k8 sumo-k8-admin --ignore-not-found -o 'jsonpath={range .items[*]}{.metadata.name}={.metadata.resourceVersion} {end}'
 }
 
-# check_secrets says which Secret there is neither in the overlay nor on the cluster.
+# check_secrets fails for a Secret that is neither in the overlay nor on the cluster.
 check_secrets() {
 	local name pair
 	for pair in sumo-k8:secret.env sumo-k8-admin:admin.env; do
@@ -76,7 +76,7 @@ check_secrets() {
 	done
 }
 
-# check_shared warns of keys that every function gets and few use. Earlier releases had them there, and read them there until now.
+# check_shared warns of keys that every function gets and few use. Earlier releases kept them in the Secret sumo-k8.
 check_shared() {
 	local keys key
 	# shellcheck disable=SC2016 # the variables are the template's
@@ -84,7 +84,7 @@ check_shared() {
 	for key in $keys; do
 		case $key in
 		ADMIN_KEY | RUN_S3_*)
-			say "Warning: the Secret sumo-k8 gives $key to every function; its place is sumo-k8-admin or sumo-k8-runs. To remove it:"
+			say "Warning: the Secret sumo-k8 gives $key to every function; it belongs in sumo-k8-admin or sumo-k8-runs. To remove it:"
 			say "  kubectl -n sumo-k8 patch secret sumo-k8 --type=json -p '[{\"op\": \"remove\", \"path\": \"/data/$key\"}]' && infra/deploy.sh roll"
 			;;
 		esac
@@ -192,7 +192,7 @@ await_migration
 say "Applying $folder"
 apply
 if [[ $rolled ]]; then
-	say "Every function gets a new revision, for what a Secret or the image's tag may now have."
+	say "Every function gets a new revision, since a Secret or the image behind the tag may have changed."
 	roll
 else
 	say "Waiting for the functions:"

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Fails when our programs call something of Go or of their modules that is known to be vulnerable. $1 is the govulncheck to use, as
-# `go install` takes it. The modules of infra/lab are left out: they only serve tests.
+# Fails when our programs call code of Go or of their modules with a known vulnerability. $1 is the govulncheck to use, as
+# `go install` takes it. The modules of infra/lab are skipped: they only serve tests.
 #
-# GOVULNDB is the database to ask (https://… or file:///…), in place of govulncheck's own. A CI without a way out reaches
-# neither: then nothing is checked, which is said and is no failure, unless GOVULNDB asks for a certain one.
+# GOVULNDB is the database to use (https://… or file:///…) instead of govulncheck's own. If the default one is unreachable, as in a CI
+# without internet access, nothing is checked: the script says so and succeeds. With GOVULNDB set, that is a failure.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 folder=$(mktemp -d)
@@ -16,7 +16,7 @@ for module in . infra/objectstore; do
 		continue
 	fi
 	if [ -z "${GOVULNDB:-}" ] && grep -q 'fetching vulnerabilities' "$folder/said"; then
-		echo "NOT CHECKED: the database of vulnerabilities cannot be reached from here. GOVULNDB names another one, such as a copy in a folder."
+		echo "NOT CHECKED: the vulnerability database is unreachable. Set GOVULNDB to another one, such as a local copy (file:///…)."
 		exit 0
 	fi
 	exit 1

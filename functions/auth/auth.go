@@ -24,7 +24,7 @@ import (
 type Function struct {
 	Tenants tenant.Store
 	Objects artifact.Store
-	// OwnBucket is ours, which no tenant may name for its inputs.
+	// OwnBucket is the service's own bucket, which no tenant may name for its inputs.
 	OwnBucket string
 	// Provisioner keeps the tenants' namespaces; nil where there is no cluster.
 	Provisioner tenant.Provisioner

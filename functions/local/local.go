@@ -292,7 +292,7 @@ func installedSumo(ctx context.Context, sumoRun string) (string, error) {
 	return strings.Join(numbers[:min(2, len(numbers))], "."), nil
 }
 
-// confinement asks what will hold the runs on this machine. Under confine.Require a machine that cannot is an error.
+// confinement asks sumo-run what confines runs on this machine. Under confine.Require an insufficient wall is an error.
 func confinement(ctx context.Context, sumoRun string, mode confine.Mode) (held simulation.Confinement, err error) {
 	out, err := exec.CommandContext(ctx, sumoRun, "--print-confinement", "--confinement="+string(mode)).Output()
 	if err == nil {

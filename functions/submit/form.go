@@ -137,7 +137,7 @@ func (f *formReader[T]) read(r *http.Request, accept func(zip part, before *T) e
 		}
 		uploaded = true
 	}
-	// What follows the last part says nothing, but the connection can serve another request only when all has been read.
+	// The epilogue has no meaning, but the connection can be reused only when the whole body has been read.
 	if _, err := io.CopyN(io.Discard, r.Body, maxEpilogue); err != nil && !errors.Is(err, io.EOF) {
 		return fields, false, brokenBody(err)
 	}
@@ -293,7 +293,7 @@ type headerBudget struct {
 	io.ReadCloser
 	limited bool
 	left    int
-	err     error // what reading the body failed with
+	err     error // the error of reading the body
 }
 
 func (h *headerBudget) begin() { h.limited, h.left = true, maxPartHeader }

@@ -20,10 +20,10 @@ import (
 	"github.com/sumo-k8/sumo-k8/pkg/process"
 )
 
-// invalidPassword is PostgreSQL's code for a role with another password, or with none.
+// invalidPassword is PostgreSQL's error code for a wrong password, or a role without one.
 const invalidPassword = "28P01"
 
-// errPassword means that the cluster's superuser has another password than ours.
+// errPassword means that our password is not the cluster's superuser's.
 var errPassword = errors.New("the database refuses the password")
 
 func isPasswordRefused(err error) bool {
@@ -31,8 +31,8 @@ func isPasswordRefused(err error) bool {
 	return errors.As(err, &refused) && refused.Code == invalidPassword
 }
 
-// loadPassword reads the superuser's password, and makes one when there is none. Should the cluster have another one, because it
-// was made without any, or the file was lost, the cluster is given this one.
+// loadPassword reads the superuser's password, and makes one when there is none. If the cluster has a different one, because it was
+// made without any or the file was lost, startPostgres sets this one.
 func loadPassword(path string) (string, error) {
 	text, err := os.ReadFile(path)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -45,8 +45,8 @@ func loadPassword(path string) (string, error) {
 	return password, writeSecret(path, []byte(password+"\n"))
 }
 
-// setPassword gives the superuser of a cluster without a server its password. A single-user backend asks nobody for one, so the
-// cluster never takes connections without; one that is killed has changed all or nothing.
+// setPassword sets the superuser's password while no server runs on the cluster. A single-user backend needs no password, so the
+// cluster never accepts connections without one; a backend that is killed leaves the old password or the new one.
 func setPassword(ctx context.Context, binaries, data string, account account, settings []string, password string) error {
 	verifier, err := scramVerifier(password)
 	if err != nil {
@@ -72,8 +72,8 @@ func setPassword(ctx context.Context, binaries, data string, account account, se
 	return nil
 }
 
-// scramVerifier is what PostgreSQL keeps of a password (RFC 5803), so that the password itself reaches no statement and no log. It
-// has to be ASCII, which needs no normalisation.
+// scramVerifier is the form in which PostgreSQL stores a password (RFC 5803), so that the password itself appears in no statement
+// and no log. The password must be ASCII, which needs no normalisation.
 func scramVerifier(password string) (string, error) {
 	const iterations = 4096 // PostgreSQL's own
 	salt := make([]byte, 16)

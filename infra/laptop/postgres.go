@@ -90,11 +90,11 @@ var (
 	}
 )
 
-// bySocket lets in by the socket who has the password: other programs of this user reach the socket as well, and a run whose
-// wall has a hole would be one.
+// bySocket requires the password on the socket: other programs of this user can reach it as well, among them a run that escapes
+// its wall.
 const bySocket = "local all all scram-sha-256\n"
 
-// Postgres is a running cluster that only who can read this user's files can reach.
+// Postgres is a running cluster that only a reader of this user's files can reach.
 type Postgres struct {
 	process  *process.Process
 	home     string
@@ -104,9 +104,9 @@ type Postgres struct {
 }
 
 // StartPostgres runs the Postgres that the distribution installed, on a cluster in dir that it makes at the first start,
-// and returns when it accepts connections. It listens on a unix socket in a private folder only, and asks for a password that
-// is kept in dir, or for root beside the cluster, where only we can read it; a cluster of a release before that is given one. Run as root, which
-// Postgres refuses, it runs as the user postgres or nobody; when that user cannot reach dir, the cluster is kept under
+// and returns when it accepts connections. It listens on a unix socket in a private folder only, and requires a password
+// that is kept in dir, or for root beside the cluster, where only we can read it; a cluster of an earlier release gets one. Run as
+// root, which Postgres refuses, it runs as the user postgres or nobody; when that user cannot reach dir, the cluster is kept under
 // /var/lib/sumo-k8, and the log says so.
 //
 // ctx bounds the start only. One process at a time may start a dir: hold its Lock. After a kill -9 of that process, the
@@ -174,8 +174,8 @@ func startPostgres(ctx context.Context, dir string, use use, log zerolog.Logger)
 		return nil, err
 	}
 	clients := filepath.Join(home, "clients.conf")
-	// Readable for the account that the server runs as, whatever our umask; there is no secret in it. The cluster's own file lets
-	// anybody in where the cluster was made by a release that trusted the socket.
+	// Readable for the account that the server runs as, whatever our umask; it holds no secret. It replaces the cluster's own
+	// file, which lets anybody in if an earlier release made the cluster.
 	const readable = 0o644
 	if err := cmp.Or(os.WriteFile(clients, []byte(bySocket+use.clients), readable), os.Chmod(clients, readable)); err != nil {
 		return nil, fmt.Errorf("say who may connect to the database: %w", err)
@@ -348,7 +348,7 @@ func initCluster(ctx context.Context, binaries, data string, account account, op
 		return fmt.Errorf("make the database's folder: %w", err)
 	}
 	var out bytes.Buffer
-	// The file of our own says who may connect. Without it nobody may.
+	// Our own file (clients.conf) says who may connect. Without it nobody may.
 	args := []string{"-D", unfinished, "-U", superuser, "--auth=reject", "--encoding=UTF8", "--locale=C.UTF-8", "--no-instructions"}
 	cmd := account.command(filepath.Join(binaries, "initdb"), append(args, options...)...)
 	cmd.Stdout, cmd.Stderr = &out, &out

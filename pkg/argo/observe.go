@@ -146,7 +146,7 @@ const (
 	interrupted   = "The run was stopped by the machine. It can be run again as it is."
 )
 
-// unstored explains why the results of a good run are missing, and who can cure it, from what Argo quotes of the object store.
+// unstored explains why the results of a successful run are missing, and who can fix it, from the store's error as Argo quotes it.
 func unstored(quoted string) string {
 	const what = "SUMO ended well, but not all results could be stored"
 	switch {
@@ -179,7 +179,7 @@ func (w *workflow) judge(last node, attempts int, o *job.Observation) {
 	case told && outcome.Succeeded() && w.Status.Phase != phaseSucceeded && w.Spec.Shutdown == "":
 		o.Reason, o.Message = simulation.ResultsNotStored, unstored(last.Message)
 	case told && outcome.Succeeded() && strings.HasPrefix(last.Message, "wait: "):
-		o.Reason, o.Message = simulation.Cancelled, cancelled // while Argo could not store the results
+		o.Reason, o.Message = simulation.Cancelled, cancelled // while Argo was still trying to store the results
 	case told && outcome.Succeeded(), told && outcome.Reason != simulation.Interrupted:
 	case w.Spec.Shutdown != "":
 		o.Reason, o.Message = simulation.Cancelled, cancelled
@@ -289,7 +289,7 @@ func lastWords(quoted string, reason simulation.Reason) string {
 		return words
 	}
 	if reason == simulation.DiskFull {
-		return simulation.DiskFullMessage // there was no room for words either
+		return simulation.DiskFullMessage // there was no space for a message either
 	}
 	return internalMessage
 }

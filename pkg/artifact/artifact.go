@@ -24,8 +24,8 @@ type Object struct {
 }
 
 // Store is an object store with one bucket of our own. Every method answers problem.NotFound for a missing object,
-// problem.Unavailable when the store is unreachable or asks to come again, and problem.StorageRefused or problem.TooLarge when it
-// will not do what is asked until somebody changes something.
+// problem.Unavailable when the store is unreachable or asks to retry, and problem.StorageRefused or problem.TooLarge when it
+// refuses the request and retrying does not help.
 type Store interface {
 	// Put streams r to key and returns the object's size in bytes. Memory is bounded whatever r's length, and nothing
 	// is visible at key unless all of r was read without error.
@@ -81,8 +81,8 @@ type Inputs interface {
 // maxKey is S3's own limit, in bytes of UTF-8.
 const maxKey = 1024
 
-// InputKeyFault says what is wrong with the key of an input, or the beginning of one, as the end of a sentence about it;
-// it is empty for one that every S3 server takes for the same object.
+// InputKeyFault says what is wrong with the key of an input, or a prefix of one, as the end of a sentence about it. It is
+// empty for a key that means the same object to every S3 server.
 func InputKeyFault(key string) string {
 	steps := strings.Split(key, "/")
 	switch {

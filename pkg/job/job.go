@@ -125,13 +125,13 @@ type ProgressWebhook struct {
 	EndSec       *float64 `json:"end_sec,omitempty"`
 }
 
-// Fault says what is wrong with the address of h, as the end of a sentence about it; it is empty when nothing is. Without TLS
-// anyone on the way reads what is sent, so plain is the operator's to allow.
+// Fault says what is wrong with the URL of h, as the end of a sentence about it; empty when nothing is. plain allows http, a choice
+// of the operator's: anyone on the network path can read what is sent without TLS.
 func (h ProgressWebhook) Fault(plain bool) string {
 	u, err := url.Parse(h.URL)
 	switch {
 	case err != nil || u.Hostname() == "":
-		return "is not the address of a web server; write https://host/path"
+		return "is not the URL of a web server; write https://host/path"
 	case u.Scheme == "https", u.Scheme == "http" && plain:
 		return ""
 	case u.Scheme == "http":

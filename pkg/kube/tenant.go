@@ -344,11 +344,11 @@ func hostCIDR(address string) (string, error) {
 
 const awsEndpoint = "https://s3.amazonaws.com"
 
-// An object store with a public name has public addresses, which change. A policy knows no names, so that it lets
-// connections go to every public address, at the store's port, and to none of a private network.
+// An object store with a public name has public addresses, which change. Policies match addresses, not names, so runs may
+// connect to every public address on the store's port, and to no private one.
 const (
 	publicV4 = "0.0.0.0/0"
-	// publicV6 is what IPv6 routes publicly. Loopback, link-local, private and NAT64 addresses are all outside of it.
+	// publicV6 is IPv6's global unicast space. Loopback, link-local, private and NAT64 addresses are outside it.
 	publicV6 = "2000::/3"
 )
 
@@ -382,9 +382,9 @@ func (s ObjectStore) url() (*url.URL, error) {
 	return u, nil
 }
 
-// Destinations are where pods must be let through to reach the store: its CIDRs, or its address when the endpoint is one,
-// or the namespace of a Service, or else every public address. A Service must have the same port as its pods, since
-// policies see the latter.
+// Destinations are where pods must be allowed to connect to reach the store: its CIDRs, or its address when the endpoint is
+// one, or the namespace of a Service, or else every public address. A Service must have the same port as its pods, since
+// policies match the pods' port. An endpoint that is not a URL, or whose host has no dot, is an error.
 func (s ObjectStore) Destinations() ([]Destination, error) {
 	u, err := s.url()
 	if err != nil {

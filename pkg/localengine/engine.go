@@ -46,9 +46,9 @@ type Config struct {
 	SumoRun string // path of the sumo-run program
 	// Slots is how many runs may go on at a time; 0 means one for each CPU, since a run keeps one busy.
 	Slots int
-	// Confinement says whether runs may begin where this machine cannot hold SUMO to their files; empty means confine.Require.
+	// Confinement says whether runs may start where this machine cannot confine SUMO to their files; empty means confine.Require.
 	Confinement confine.Mode
-	// MaxOutput is how much one run may write, in bytes; 0 sets no limit.
+	// MaxOutput is how much one run may write to disk, in bytes; 0 sets no limit.
 	MaxOutput int64
 	// Env is added to the runs' environment ("NAME=value"), which is otherwise empty but for PATH: nothing of ours,
 	// credentials least of all, reaches a program that reads untrusted input.
@@ -56,8 +56,8 @@ type Config struct {
 	// StopGrace is how long a run may take to end when asked to, and beyond its timeout, before it is killed; 0 means
 	// DefaultStopGrace.
 	StopGrace time.Duration
-	// RefusalPatience is how long a run waits for an object store that refuses what it sends or asks for; 0 means
-	// DefaultRefusalPatience. For one that is unreachable it waits as long as it takes.
+	// RefusalPatience is how long a run keeps retrying an object store that refuses its requests; 0 means
+	// DefaultRefusalPatience. It waits for an unreachable one without limit.
 	RefusalPatience time.Duration
 }
 
@@ -65,8 +65,8 @@ type Config struct {
 // outputs of a run that was stopped. Only a sumo-run that hangs is killed, then.
 const DefaultStopGrace = 6 * time.Minute
 
-// DefaultRefusalPatience is enough for a new key or policy to spread, or for space that is being freed. A store that is full is
-// rarely cured sooner than in hours, and meanwhile the job would hold a part of its tenant's limits.
+// DefaultRefusalPatience is enough for a new key or policy to take effect, or for space to be freed. A full store usually takes
+// hours to fix, during which the job would occupy part of its tenant's limits.
 const DefaultRefusalPatience = 5 * time.Minute
 
 // uploadsAtATime bounds the files that all runs together send to the object store at once. Four hide its latency; more
@@ -254,8 +254,8 @@ func (e *Engine) releaseSlot() {
 	e.fillSlots()
 }
 
-// Stop ends a run, or takes it out of the queue. One whose results are being stored is over already and stays as it is, unless
-// it waits for the object store: then it ends with what has been stored.
+// Stop ends a run, or takes it out of the queue. A run whose results are being stored has finished and stays as it is, unless it
+// waits for the object store: then it ends with what has been stored.
 func (e *Engine) Stop(_ context.Context, id string) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()

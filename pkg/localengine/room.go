@@ -6,11 +6,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// leastRoom is what one larger run writes in a few minutes. With less, runs end for want of space, and so does Postgres where it
-// has its data on the same disk.
+// leastRoom, in bytes, is what one larger run writes in a few minutes. With less, runs fail, and so does Postgres if its data is on
+// the same disk.
 const leastRoom = 1 << 30
 
-// Room answers nil when the disk that holds dir has room for more runs.
+// Room returns nil when the disk that holds dir has at least 1 GiB free for more runs, else an error for operators.
 func Room(dir string) error { return room(dir, leastRoom) }
 
 func room(dir string, least uint64) error {
@@ -20,7 +20,7 @@ func room(dir string, least uint64) error {
 	}
 	const mib = 1 << 20
 	block := uint64(disk.Bsize)
-	// What is kept back for root is of no use to Postgres, which never runs as root.
+	// Bavail rather than Bfree: Postgres never runs as root and cannot use the blocks reserved for it.
 	if free := disk.Bavail * block; free < least {
 		return fmt.Errorf("the disk has %d MiB left of %d MiB, and runs need at least %d MiB; free some space", free/mib, disk.Blocks*block/mib, least/mib)
 	}

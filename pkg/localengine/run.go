@@ -34,8 +34,8 @@ const (
 	// progressEvery is how often the progress of a run is read. It is one small file, and people see no difference
 	// below a quarter of a second.
 	progressEvery = 250 * time.Millisecond
-	// memoryAllowance, in bytes, is added to a job's memory: the limit counts memory that is allocated but never touched,
-	// of which the C library's allocator holds some.
+	// memoryAllowance, in bytes, is added to a job's memory: the limit also counts memory that the C library's allocator
+	// reserves and never touches.
 	memoryAllowance = 256 << 20
 	// While the object store is away we ask again after firstRetry, then ever more rarely up to lastRetry.
 	firstRetry = 250 * time.Millisecond
@@ -261,8 +261,8 @@ func (e *Engine) fetch(ctx context.Context, r *run) error {
 
 var errNoScenario = errors.New("the scenario is not in the object store")
 
-// persist repeats try until it succeeds, ctx ends, or waiting does not cure the fault. While it fails, the run's message is
-// waiting, and why the store refuses, if it does.
+// persist repeats try until it succeeds, ctx ends, the fault is incurable, or the store has refused for RefusalPatience. Meanwhile
+// the run's message is waiting, followed by the store's reason if it refuses.
 func (e *Engine) persist(ctx context.Context, r *run, waiting string, try func(context.Context) error) error {
 	var refusedSince time.Time
 	for delay := firstRetry; ; delay = min(2*delay, lastRetry) {
@@ -289,14 +289,14 @@ func (e *Engine) persist(ctx context.Context, r *run, waiting string, try func(c
 	}
 }
 
-// incurable reports whether err stays however long we wait: the scenario is gone, a file of our own cannot be read or
+// incurable reports whether waiting cannot fix err: the scenario is gone, a file of our own cannot be read or
 // written, or an object is larger than the store takes.
 func incurable(err error) bool {
 	var ours *fs.PathError
 	return errors.Is(err, errNoScenario) || errors.As(err, &ours) || problem.CodeOf(err) == problem.TooLarge
 }
 
-// refusal is the store's reason for refusing, and who can cure it; false when err is of another kind.
+// refusal returns the store's reason for refusing and who can fix it; false for errors of other kinds.
 func refusal(err error) (detail string, refused bool) {
 	var p *problem.Error
 	if !errors.As(err, &p) || p.Code != problem.StorageRefused && p.Code != problem.TooLarge {
@@ -458,8 +458,8 @@ func (r *run) progress() float64 {
 // one does it.
 func (e *Engine) deliver(r *run, outcome simulation.Outcome) {
 	stored := map[string]job.ResultFile{}
-	// The first try is made for a job that is cancelled too: its results are those written until then. Nobody who cancels waits
-	// for the store any longer.
+	// The first try is made for a cancelled job as well: its results are those written so far. Later tries end with the
+	// cancellation, so that it never waits for the store.
 	uploading := e.alive
 	err := e.persist(r.wanted, r, "The run has ended. Its results wait for the object store.", func(ctx context.Context) error {
 		err := e.upload(uploading, r, stored)
@@ -486,8 +486,8 @@ func (e *Engine) deliver(r *run, outcome simulation.Outcome) {
 	e.notify()
 }
 
-// withoutResults is how a run counts that ended with outcome and whose results could not all be stored because of err. A failure
-// of the run's own stays its reason.
+// withoutResults is the outcome of a run that ended with outcome but whose results could not all be stored because of err. A run
+// that failed keeps its reason.
 func (r *run) withoutResults(outcome simulation.Outcome, err error) simulation.Outcome {
 	detail, refused := refusal(err)
 	var ours *fs.PathError
@@ -511,8 +511,8 @@ func (r *run) withoutResults(outcome simulation.Outcome, err error) simulation.O
 	return outcome
 }
 
-// upload sends those files of the run's out/ that are not in stored yet, and adds them. When the store is unreachable it leaves the
-// rest, and says so rather than what else failed: a file that the store refuses is no reason to give up the others.
+// upload sends the files of the run's out/ that are not in stored yet, and adds them. If the store becomes unreachable it skips the
+// rest and returns that error; a file that the store refuses does not keep the others from being sent.
 func (e *Engine) upload(ctx context.Context, r *run, stored map[string]job.ResultFile) error {
 	var names []string
 	err := filepath.WalkDir(r.file(outFolder), func(path string, d fs.DirEntry, err error) error {
@@ -534,7 +534,7 @@ func (e *Engine) upload(ctx context.Context, r *run, stored map[string]job.Resul
 		refused []error
 		work    sync.WaitGroup
 	)
-	goesOn := func() bool {
+	proceed := func() bool {
 		mu.Lock()
 		defer mu.Unlock()
 		return outage == nil && ctx.Err() == nil
@@ -543,7 +543,7 @@ func (e *Engine) upload(ctx context.Context, r *run, stored map[string]job.Resul
 		e.uploads <- struct{}{}
 		work.Go(func() {
 			defer func() { <-e.uploads }()
-			if !goesOn() {
+			if !proceed() {
 				return
 			}
 			file, err := e.put(ctx, r, name)

@@ -120,7 +120,7 @@ func (m *Metrics) Ended(j job.Job) {
 	}
 }
 
-// filesHeldBy names what held SUMO to its files. Both may have; Landlock is the one that is asked for first.
+// filesHeldBy names what restricted SUMO to its files: Landlock if it did, also beside a namespace.
 func filesHeldBy(held simulation.Confinement) string {
 	switch {
 	case held.Landlock > 0:

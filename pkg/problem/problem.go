@@ -26,7 +26,7 @@ const (
 	RateLimited     Code = "rate_limited"         // too many requests
 	NotConfigured   Code = "not_configured"       // the operator has not switched this on
 	Unavailable     Code = "unavailable"          // Postgres, S3 or the cluster is away
-	StorageRefused  Code = "storage_refused"      // S3 is there and refuses: it is full, or denies access; the operator's to cure
+	StorageRefused  Code = "storage_refused"      // S3 is reachable but full or denies access; only the operator can fix it
 	Internal        Code = "internal"             // our fault; the cause goes to the log only
 )
 

@@ -43,7 +43,7 @@ func Start(cmd *exec.Cmd, opts Options) (*Process, error) {
 	if cmd.SysProcAttr == nil {
 		cmd.SysProcAttr = &syscall.SysProcAttr{}
 	}
-	cmd.SysProcAttr.Setpgid = !cmd.SysProcAttr.Setsid // who leads a session leads a group already
+	cmd.SysProcAttr.Setpgid = !cmd.SysProcAttr.Setsid // a session leader already leads a process group
 	cmd.SysProcAttr.Pdeathsig = orDefault(opts.DeathSignal, syscall.SIGKILL)
 
 	p := &Process{stopSignal: orDefault(opts.StopSignal, syscall.SIGTERM), done: make(chan struct{})}

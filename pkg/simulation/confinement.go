@@ -6,10 +6,9 @@ import (
 	"strings"
 )
 
-// Confinement is what kept a run's SUMO inside the run's own folders. The zero value is nothing at all.
+// Confinement is what kept a run's SUMO inside the run's own folders. The zero value means that nothing did.
 type Confinement struct {
-	// Landlock is the version of the kernel's Landlock interface (its ABI) by which SUMO was held to its files; 0 where
-	// that was not Landlock's doing.
+	// Landlock is the ABI version of the kernel's Landlock that restricted SUMO to its files; 0 where Landlock was not used.
 	Landlock int `json:"landlock"`
 	// Namespace is true when SUMO had a file system of its own (a mount namespace) that shows only the run's files.
 	Namespace bool `json:"namespace"`
@@ -19,10 +18,10 @@ type Confinement struct {
 	User bool `json:"user"`
 }
 
-// Files reports whether SUMO was held to the run's own files.
+// Files reports whether SUMO was restricted to the run's own files.
 func (c Confinement) Files() bool { return c.Landlock > 0 || c.Namespace }
 
-// Holds reports whether everything held without which a run is refused under CONFINEMENT=require.
+// Holds reports whether c is enough for CONFINEMENT=require.
 func (c Confinement) Holds() bool { return c.Files() && c.Filter }
 
 // Compare orders by strength: it is negative when c is weaker than other.
@@ -46,7 +45,7 @@ func order(a, b bool) int {
 	return 1
 }
 
-// String lists what held, for a log: "Landlock (ABI 7), system call filter, own user".
+// String lists the parts that held, for logs: "Landlock (ABI 7), system call filter, own user".
 func (c Confinement) String() string {
 	var parts []string
 	if c.Landlock > 0 {

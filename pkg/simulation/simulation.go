@@ -75,9 +75,8 @@ const (
 	Preempted        Reason = "Preempted"        // the node was taken away, more often than we retry
 )
 
-// DiskFullMessage says to a person what DiskFull means. A full disk is neither the scenario's fault nor anything that its owner can
-// do something about.
-const DiskFullMessage = "The disk of the machine that ran the job is full. The operator has to free space on it; then the job can be submitted again as it is."
+// DiskFullMessage explains DiskFull to users. A full disk is not the scenario's fault, and only the operator can fix it.
+const DiskFullMessage = "The disk of the machine that ran the job is full. The operator has to free space on it; then the job can be resubmitted unchanged."
 
 // Exit codes of sumo-run, one for each way out. They stay clear of 1 and 2, which Go's runtime and shells use, and of
 // 126 and above, which shells use for signals.
@@ -120,12 +119,12 @@ func (r Reason) ExitCode() int {
 	}
 }
 
-// judged are the reasons by which sumo-run itself ends. A cancelled run is to it one that is interrupted.
+// judged are the reasons with which sumo-run itself ends. To sumo-run, a cancelled run is an interrupted one.
 var judged = []Reason{
 	InvalidScenario, SimulationError, TooManyTeleports, OutOfMemory, DiskFull, OutputTooLarge, DeadlineExceeded, Interrupted, InternalError,
 }
 
-// ReasonOf is the reason for which sumo-run ends with code, or "" for success and for codes that are not its own.
+// ReasonOf returns the reason for an exit code of sumo-run, or "" for success and for codes that are not its own.
 func ReasonOf(code int) Reason {
 	for _, r := range judged {
 		if r.ExitCode() == code {

@@ -138,7 +138,7 @@ const hashSuffix = 9
 var looksHashed = regexp.MustCompile(fmt.Sprintf(`-[0-9a-f]{%d}$`, hashSuffix-1))
 
 // MayRead reports whether an s3:// input of t may come from this object. A key that means another object to some servers
-// never may.
+// is always refused.
 func (t Tenant) MayRead(bucket, key string) bool {
 	if artifact.InputKeyFault(key) != "" {
 		return false

@@ -71,7 +71,7 @@ type Parts struct {
 	Disk func() error
 	// ServiceAccount tells which service account may call reconcile, by its token; nil where none may.
 	ServiceAccount func(ctx context.Context, token string) (name string, err error)
-	// Confinement says what holds runs on this machine; nil where that is to be seen from the runs on record.
+	// Confinement returns what confines runs on this machine; nil where the recorded runs show it.
 	Confinement func(context.Context) (simulation.Confinement, error)
 	// Metrics counts what is done; nil where nobody asks for it.
 	Metrics *metrics.Metrics
