@@ -19,14 +19,14 @@ import (
 	domain "github.com/sumo-k8/sumo-k8/pkg/tenant"
 )
 
-// visitor is a pod with the probe, which tries to connect to each of the places.
+// visitor is a pod with the probe, which tries to connect to each place.
 type visitor struct {
 	namespace, name string
 	labels          map[string]string
 	want            map[string]string // by place
 }
 
-// everywhere is what a pod reaches that no policy holds.
+// everywhere is what a pod without policies reaches.
 func everywhere(places map[string]string) map[string]string {
 	want := map[string]string{}
 	for place := range places {
@@ -35,7 +35,7 @@ func everywhere(places map[string]string) map[string]string {
 	return want
 }
 
-// nowhereBut is what a pod reaches that its policies let through to these places.
+// nowhereBut is what a pod reaches whose policies allow these places only.
 func nowhereBut(places map[string]string, open ...string) map[string]string {
 	want := map[string]string{}
 	for place := range places {
@@ -47,8 +47,8 @@ func nowhereBut(places map[string]string, open ...string) map[string]string {
 	return want
 }
 
-// visit runs all visitors at the same time and compares what each reached with what it should. One that no policy holds is among
-// them: it must reach every place, so that what is refused to others is refused by their policies.
+// visit runs all visitors at once and compares what each reached with what it should. One of them, without policies, is the
+// positive control: it must reach every place, so that a refusal to the others is their policies' doing.
 func (c *cluster) visit(t *testing.T, places map[string]string, visitors ...visitor) {
 	t.Helper()
 	open := visitor{namespace: c.namespace(t, "open"), name: "open", want: everywhere(places)}
