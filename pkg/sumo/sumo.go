@@ -297,7 +297,11 @@ func (r Run) execute(ctx context.Context, cmd *exec.Cmd, mon *monitor) (fate, er
 	if err != nil {
 		return fate{}, err
 	}
-	mon.log.line("sumo-run: confined by " + held.String())
+	if held == (simulation.Confinement{}) {
+		mon.log.line("sumo-run: not confined")
+	} else {
+		mon.log.line("sumo-run: confined by " + held.String())
+	}
 	go r.keepQuota(child, stop)
 	f := fate{held: held}
 	select {
