@@ -237,7 +237,7 @@ func TestRatesOfTheEnvironment(t *testing.T) {
 		return c.post(t, [][2]string{{"scenario_id", "x"}, {"@sumo_files", zipOf(t, "square")}})
 	})
 	until("calls", "20 calls a second", func() answer { return c.call(t, "GET", "/tenants/me/dashboard") })
-	until("wrong keys", "more than 2 others", func() answer { return p.request(t, "GET", "/jobs", nil, "Authorization: wrong") })
+	until("wrong keys", "more than 2 invalid keys", func() answer { return p.request(t, "GET", "/jobs", nil, "Authorization: wrong") })
 	// Nobody has put a proxy in front, so nobody may say that somebody else asks.
 	p.request(t, "GET", "/jobs", nil, "Authorization: wrong", "X-Forwarded-For: 198.51.100.7").want(t, http.StatusTooManyRequests)
 	p.admin(t, "GET", "/auth/tenants", "").want(t, http.StatusOK)
