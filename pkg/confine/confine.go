@@ -128,7 +128,7 @@ type wallError struct {
 
 func (e *wallError) Error() string { return e.part + ": " + e.message }
 
-// order tells the child what to become and behind which wall.
+// order is what the child is to become, and behind which wall.
 type order struct {
 	Wall Wall                   `json:"wall"`
 	Plan simulation.Confinement `json:"plan"`

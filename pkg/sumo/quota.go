@@ -99,7 +99,7 @@ func (r Run) usage(pid int) usage {
 			u.largest, u.most = name, n
 		}
 	}
-	for _, folder := range []string{runFolder, resultFolder} {
+	for _, folder := range writable {
 		root := filepath.Join(r.Work, folder)
 		// Unreadable entries have just been renamed, or are not ours to count.
 		_ = filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {

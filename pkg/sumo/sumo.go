@@ -198,7 +198,8 @@ func (r Run) simulate(ctx context.Context, unpack unpacker, log *logbook, progre
 	chosen, err := unpack(ctx, root)
 	if err != nil {
 		if ctx.Err() != nil {
-			return failed(stopReason(ctx), "The run was stopped while the scenario was being unpacked. "+stopCure(ctx))
+			reason, advice := stopped(ctx)
+			return failed(reason, "The run was stopped while the scenario was being unpacked. "+advice)
 		}
 		return failed(blame(err, "The scenario could not be unpacked"))
 	}
@@ -340,28 +341,18 @@ func (r Run) execute(ctx context.Context, cmd *exec.Cmd, mon *monitor) (fate, er
 }
 
 // stopBy records from ctx why SUMO is asked to stop, or would have been.
-func (f *fate) stopBy(ctx context.Context) { f.stop, f.stopAdvice = stopReason(ctx), stopCure(ctx) }
+func (f *fate) stopBy(ctx context.Context) { f.stop, f.stopAdvice = stopped(ctx) }
 
-func stopReason(ctx context.Context) simulation.Reason {
-	cause := context.Cause(ctx)
-	if _, ok := errors.AsType[outputTooLarge](cause); ok {
-		return simulation.OutputTooLarge
-	}
-	if errors.Is(cause, errTimeout) {
-		return simulation.DeadlineExceeded
-	}
-	return simulation.Interrupted
-}
-
-func stopCure(ctx context.Context) string {
+// stopped says for what reason ctx has ended, and what to do about it.
+func stopped(ctx context.Context) (reason simulation.Reason, advice string) {
 	cause := context.Cause(ctx)
 	if large, ok := errors.AsType[outputTooLarge](cause); ok {
-		return large.advice()
+		return simulation.OutputTooLarge, large.advice()
 	}
 	if errors.Is(cause, errTimeout) {
-		return "Give the job a longer timeout_seconds, or simulate a shorter interval."
+		return simulation.DeadlineExceeded, "Give the job a longer timeout_seconds, or simulate a shorter interval."
 	}
-	return "It can be run again as it is."
+	return simulation.Interrupted, "It can be run again as it is."
 }
 
 func failed(reason simulation.Reason, message string) simulation.Outcome {

@@ -23,6 +23,9 @@ const (
 	resultFolder   = "results"          // the outputs that we ask SUMO for
 )
 
+// writable are the folders in which SUMO may write.
+var writable = []string{runFolder, resultFolder}
+
 // plant makes the folder in which SUMO runs look like the scenario: the same folders, and for each file a symbolic link
 // to the one copy, which SUMO cannot write. So what SUMO writes under relative names lands here and nowhere else. An
 // output with the name of a scenario's file replaces its link, as it would overwrite the file on a user's own machine.

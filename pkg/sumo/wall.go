@@ -36,7 +36,7 @@ func (r Run) wall(cmd *exec.Cmd) confine.Wall {
 	for _, name := range []string{scenarioFolder, edgeDataFile, configFile} {
 		w.Read = append(w.Read, filepath.Join(r.Work, name))
 	}
-	for _, name := range []string{runFolder, resultFolder} {
+	for _, name := range writable {
 		w.Write = append(w.Write, filepath.Join(r.Work, name))
 	}
 	return w
