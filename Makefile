@@ -131,7 +131,7 @@ e2e: lab-up images ## Test the whole service on that cluster: Knative, Argo, S3,
 	@$(BIN)/lab load $(LOCAL)/images/*.tar
 	@infra/deploy.sh lab
 	@# One at a time: each run wants one of the two cores for itself, and the lab's own programs the other.
-	@set -a; source $(LAB)/run/environment; set +a; SUMO_K8_LAB_KUBECONFIG=$$KUBECONFIG $(GO) test -count=1 -parallel 1 -timeout 15m -run '^TestLab' ./pkg/argo
+	@set -a; source $(LAB)/run/environment; set +a; SUMO_K8_LAB_KUBECONFIG=$$KUBECONFIG $(GO) test -count=1 -parallel 1 -timeout 15m -run '^TestLab' ./pkg/engine/argo
 	@SUMO_K8_LAB=$(LAB) SUMO_K8_LAB_PROGRAM=$(abspath $(BIN)/lab) $(GO) test -count=1 -timeout 30m -v ./infra/lab/e2e
 
 .PHONY: deploy

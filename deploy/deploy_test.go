@@ -720,7 +720,7 @@ func TestTheCodeTakesTheSettings(t *testing.T) {
 const (
 	// What one upload takes, and a process without any: docs/benchmarks.md.
 	uploadMiB, idleMiB = 56, 30
-	// Of one process; pkg/postgres.
+	// Of one process; pkg/store/postgres.
 	connections = 4
 	// Postgres' own default of 100, less three for its superuser and a few for the migration and an operator.
 	maxConnections = 90

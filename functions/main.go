@@ -21,15 +21,15 @@ import (
 
 	"github.com/sumo-k8/sumo-k8/functions/internal/wake"
 	"github.com/sumo-k8/sumo-k8/functions/internal/wire"
-	"github.com/sumo-k8/sumo-k8/pkg/argo"
 	"github.com/sumo-k8/sumo-k8/pkg/config"
+	"github.com/sumo-k8/sumo-k8/pkg/engine/argo"
+	"github.com/sumo-k8/sumo-k8/pkg/engine/local"
 	"github.com/sumo-k8/sumo-k8/pkg/job"
 	"github.com/sumo-k8/sumo-k8/pkg/kube"
-	"github.com/sumo-k8/sumo-k8/pkg/localengine"
 	"github.com/sumo-k8/sumo-k8/pkg/metrics"
-	"github.com/sumo-k8/sumo-k8/pkg/postgres"
-	"github.com/sumo-k8/sumo-k8/pkg/s3store"
 	"github.com/sumo-k8/sumo-k8/pkg/server"
+	"github.com/sumo-k8/sumo-k8/pkg/store/postgres"
+	"github.com/sumo-k8/sumo-k8/pkg/store/s3"
 	"github.com/sumo-k8/sumo-k8/pkg/trace"
 	"github.com/sumo-k8/sumo-k8/templates"
 )
@@ -174,7 +174,7 @@ func assemble(cfg config.Config, tracer *trace.Tracer, log zerolog.Logger) (wire
 	if tracer != nil {
 		store.Wrap = tracer.Transport
 	}
-	objects, err := s3store.New(store)
+	objects, err := s3.New(store)
 	if err != nil {
 		return wire.Parts{}, nil, err
 	}
@@ -196,8 +196,8 @@ func assemble(cfg config.Config, tracer *trace.Tracer, log zerolog.Logger) (wire
 	return parts, func() { sleep(); stop(); db.Close() }, err
 }
 
-func storeOf(cfg config.Config) s3store.Config {
-	return s3store.Config{
+func storeOf(cfg config.Config) s3.Config {
+	return s3.Config{
 		Endpoint: cfg.S3Endpoint, PublicEndpoint: cfg.S3PublicEndpoint, Region: cfg.S3Region, Bucket: cfg.S3Bucket,
 		AccessKey: cfg.S3AccessKey, SecretKey: cfg.S3SecretKey, UsePathStyle: cfg.S3Endpoint != "",
 	}
@@ -268,20 +268,20 @@ func provisioner(cfg config.Config, client rest.Interface) (*kube.Provisioner, e
 
 func addLocalEngine(parts *wire.Parts) (stop func(), err error) {
 	cfg := parts.Config
-	settings := localengine.Config{
+	settings := local.Config{
 		Dir: cfg.RunsDir, SumoRun: cfg.SumoRun, Slots: cfg.Slots, Confinement: cfg.Confinement, MaxOutput: cfg.MaxOutputMiB << 20,
 	}
 	if cfg.Target != "reconcile" {
 		// Only reconcile runs jobs; the others read what its runs write.
-		parts.Live = localengine.Logs(settings)
+		parts.Live = local.Logs(settings)
 		return func() {}, nil
 	}
-	engine, err := localengine.New(settings, parts.Objects, time.Now, parts.Log)
+	engine, err := local.New(settings, parts.Objects, time.Now, parts.Log)
 	if err != nil {
 		return func() {}, err
 	}
 	parts.Engine, parts.Live, parts.Nodes = engine, engine, engine.Nodes
-	parts.Disk = func() error { return localengine.Room(cfg.RunsDir) }
+	parts.Disk = func() error { return local.Room(cfg.RunsDir) }
 	return func() {
 		ctx, cancel := context.WithTimeout(context.Background(), cfg.ShutdownGrace)
 		defer cancel()

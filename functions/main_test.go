@@ -20,9 +20,9 @@ import (
 	"time"
 
 	"github.com/sumo-k8/sumo-k8/infra/laptop/laptoptest"
-	"github.com/sumo-k8/sumo-k8/pkg/postgres"
 	"github.com/sumo-k8/sumo-k8/pkg/process"
-	"github.com/sumo-k8/sumo-k8/pkg/s3store"
+	"github.com/sumo-k8/sumo-k8/pkg/store/postgres"
+	"github.com/sumo-k8/sumo-k8/pkg/store/s3"
 	networks "github.com/sumo-k8/sumo-k8/test_networks"
 )
 
@@ -51,7 +51,7 @@ func deploy(t testing.TB) *deployment {
 	t.Helper()
 	database := laptoptest.Database(t, postgres.Migrate)
 	cfg := laptoptest.Bucket(t)
-	store, err := s3store.New(cfg)
+	store, err := s3.New(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}

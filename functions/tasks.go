@@ -9,8 +9,8 @@ import (
 
 	"github.com/sumo-k8/sumo-k8/functions/internal/wake"
 	"github.com/sumo-k8/sumo-k8/pkg/config"
-	"github.com/sumo-k8/sumo-k8/pkg/postgres"
-	"github.com/sumo-k8/sumo-k8/pkg/s3store"
+	"github.com/sumo-k8/sumo-k8/pkg/store/postgres"
+	"github.com/sumo-k8/sumo-k8/pkg/store/s3"
 )
 
 // tasks are what FUNCTION_TARGET may name beside the functions: they are done once, without a server.
@@ -38,7 +38,7 @@ func migrate(ctx context.Context, cfg config.Config, log zerolog.Logger) error {
 		log.Info().Str("bucket", cfg.S3Bucket).Msg("S3_ENDPOINT is not set: on AWS the operator makes the bucket")
 		return nil
 	}
-	objects, err := s3store.New(storeOf(cfg))
+	objects, err := s3.New(storeOf(cfg))
 	if err != nil {
 		return err
 	}

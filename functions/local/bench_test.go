@@ -25,8 +25,8 @@ import (
 	"github.com/sumo-k8/sumo-k8/infra/laptop/laptoptest"
 	"github.com/sumo-k8/sumo-k8/pkg/job"
 	"github.com/sumo-k8/sumo-k8/pkg/rest"
-	"github.com/sumo-k8/sumo-k8/pkg/s3store"
 	"github.com/sumo-k8/sumo-k8/pkg/simulation"
+	"github.com/sumo-k8/sumo-k8/pkg/store/s3"
 	"github.com/sumo-k8/sumo-k8/pkg/tenant"
 )
 
@@ -131,7 +131,7 @@ func BenchmarkUploadOneGiB(b *testing.B) {
 // plainPut is the time of 1 GiB to the same kind of store through the same client.
 func plainPut(b *testing.B) time.Duration {
 	b.Helper()
-	store, err := s3store.New(laptoptest.Bucket(b))
+	store, err := s3.New(laptoptest.Bucket(b))
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -21,7 +21,7 @@ import (
 	"github.com/sumo-k8/sumo-k8/infra/laptop/laptoptest"
 	"github.com/sumo-k8/sumo-k8/pkg/job"
 	"github.com/sumo-k8/sumo-k8/pkg/rest"
-	"github.com/sumo-k8/sumo-k8/pkg/s3store"
+	"github.com/sumo-k8/sumo-k8/pkg/store/s3"
 	networks "github.com/sumo-k8/sumo-k8/test_networks"
 )
 
@@ -60,7 +60,7 @@ type service struct {
 	url, adminKey string
 	checker       *contract.Checker
 	client        *http.Client
-	inputs        func(bucket string) s3store.Config // of another bucket on the same store
+	inputs        func(bucket string) s3.Config // of another bucket on the same store
 }
 
 // startService runs the very same Service that the program runs, in this process, until the test ends.
@@ -96,7 +96,7 @@ func startWith(t testing.TB, settings Settings) (*service, *Service) {
 		}
 	})
 	s := connect(t, running.Endpoint)
-	s.inputs = func(bucket string) s3store.Config {
+	s.inputs = func(bucket string) s3.Config {
 		cfg := running.store
 		cfg.Bucket = bucket
 		return cfg

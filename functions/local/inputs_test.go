@@ -10,11 +10,11 @@ import (
 
 	"github.com/sumo-k8/sumo-k8/pkg/job"
 	"github.com/sumo-k8/sumo-k8/pkg/rest"
-	"github.com/sumo-k8/sumo-k8/pkg/s3store"
+	"github.com/sumo-k8/sumo-k8/pkg/store/s3"
 )
 
 func testS3Inputs(t *testing.T, s *service) {
-	store, err := s3store.New(s.inputs("traffic-data"))
+	store, err := s3.New(s.inputs("traffic-data"))
 	if err != nil {
 		t.Fatal(err)
 	}

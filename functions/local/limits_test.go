@@ -29,7 +29,7 @@ import (
 	"github.com/sumo-k8/sumo-k8/pkg/job"
 	"github.com/sumo-k8/sumo-k8/pkg/problem"
 	"github.com/sumo-k8/sumo-k8/pkg/rest"
-	"github.com/sumo-k8/sumo-k8/pkg/s3store"
+	"github.com/sumo-k8/sumo-k8/pkg/store/s3"
 )
 
 // program is the program as a process of its own, with a look at what it does not show over HTTP.
@@ -122,7 +122,7 @@ func (p *program) uploads(t *testing.T) (keys []string, unfinished int) {
 		t.Fatal(err)
 	}
 	endpoint, _ := p.logged(t, objectStoreReady)["endpoint"].(string)
-	store, err := s3store.New(s3store.Config{
+	store, err := s3.New(s3.Config{
 		Endpoint: endpoint, Bucket: "sumo-k8", AccessKey: credentials.Access, SecretKey: credentials.Secret, UsePathStyle: true,
 	})
 	if err != nil {

@@ -22,11 +22,11 @@ import (
 	"github.com/sumo-k8/sumo-k8/infra/laptop"
 	"github.com/sumo-k8/sumo-k8/pkg/config"
 	"github.com/sumo-k8/sumo-k8/pkg/confine"
-	"github.com/sumo-k8/sumo-k8/pkg/localengine"
-	"github.com/sumo-k8/sumo-k8/pkg/postgres"
-	"github.com/sumo-k8/sumo-k8/pkg/s3store"
+	"github.com/sumo-k8/sumo-k8/pkg/engine/local"
 	"github.com/sumo-k8/sumo-k8/pkg/server"
 	"github.com/sumo-k8/sumo-k8/pkg/simulation"
+	"github.com/sumo-k8/sumo-k8/pkg/store/postgres"
+	"github.com/sumo-k8/sumo-k8/pkg/store/s3"
 )
 
 // Settings are the command line's. Everything else comes from the environment, as it does for the functions.
@@ -65,8 +65,8 @@ type Service struct {
 	listener net.Listener
 	handler  http.Handler
 	parts    wire.Parts
-	store    s3store.Config
-	engine   *localengine.Engine
+	store    s3.Config
+	engine   *local.Engine
 	poke     chan struct{}
 	lost     map[string]<-chan struct{} // closed when the server of that name has ended
 	closers  []func() error             // in the order of opening
@@ -221,11 +221,11 @@ func (s *Service) startServers(ctx context.Context, settings Settings) error {
 		return err
 	}
 	s.closing(func() error { db.Close(); return nil })
-	s.store = s3store.Config{
+	s.store = s3.Config{
 		Endpoint: store.Endpoint(), Region: s.cfg.S3Region, Bucket: s.cfg.S3Bucket,
 		AccessKey: store.AccessKey(), SecretKey: store.SecretKey(), UsePathStyle: true,
 	}
-	objects, err := s3store.New(s.store)
+	objects, err := s3.New(s.store)
 	if err != nil {
 		return err
 	}
@@ -237,7 +237,7 @@ func (s *Service) startServers(ctx context.Context, settings Settings) error {
 }
 
 func (s *Service) startEngine(settings Settings) error {
-	engine, err := localengine.New(localengine.Config{
+	engine, err := local.New(local.Config{
 		Dir: filepath.Join(s.dir, "runs"), SumoRun: settings.SumoRun, Slots: settings.Slots,
 		Confinement: s.cfg.Confinement, MaxOutput: s.cfg.MaxOutputMiB << 20,
 	}, s.parts.Objects, time.Now, s.log)
@@ -245,7 +245,7 @@ func (s *Service) startEngine(settings Settings) error {
 		return err
 	}
 	s.engine = engine
-	s.parts.Disk = func() error { return localengine.Room(s.dir) }
+	s.parts.Disk = func() error { return local.Room(s.dir) }
 	s.closing(func() error {
 		ctx, cancel := context.WithTimeout(context.Background(), stopTimeout)
 		defer cancel()

@@ -15,7 +15,7 @@ import (
 	"github.com/sumo-k8/sumo-k8/infra/laptop/laptoptest"
 	"github.com/sumo-k8/sumo-k8/pkg/job"
 	"github.com/sumo-k8/sumo-k8/pkg/rest"
-	"github.com/sumo-k8/sumo-k8/pkg/s3store"
+	"github.com/sumo-k8/sumo-k8/pkg/store/s3"
 )
 
 // TestRegressions holds what a client once could do to the service, and shall not again.
@@ -90,7 +90,7 @@ func TestRegressions(t *testing.T) {
 		c.finish(t, j.JobID)
 	})
 	t.Run("an idempotency key belongs to its webhook too", func(t *testing.T) {
-		store, err := s3store.New(s.inputs("webhooks"))
+		store, err := s3.New(s.inputs("webhooks"))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -24,7 +24,7 @@ import (
 	"github.com/sumo-k8/sumo-k8/pkg/job"
 	"github.com/sumo-k8/sumo-k8/pkg/problem"
 	"github.com/sumo-k8/sumo-k8/pkg/rest"
-	"github.com/sumo-k8/sumo-k8/pkg/s3store"
+	"github.com/sumo-k8/sumo-k8/pkg/store/s3"
 	networks "github.com/sumo-k8/sumo-k8/test_networks"
 )
 
@@ -346,7 +346,7 @@ func testDirectUploads(t *testing.T, s *service) {
 	if p := c.sendJSON(t, "/scenarios/uploads", `{"size": 10}`).want(t, http.StatusConflict).problem(t); len(p.Errors) != 20 {
 		t.Errorf("the refusal names %d open uploads", len(p.Errors))
 	}
-	store, err := s3store.New(s.inputs("sumo-k8"))
+	store, err := s3.New(s.inputs("sumo-k8"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -447,7 +447,7 @@ func testScenarioIsolation(t *testing.T, s *service) {
 	owner.call(t, "GET", "/scenarios/"+stored.ID).want(t, http.StatusOK)
 }
 
-func objectsUnder(t testing.TB, store *s3store.Store, prefix string) (keys []string) {
+func objectsUnder(t testing.TB, store *s3.Store, prefix string) (keys []string) {
 	t.Helper()
 	if err := store.List(t.Context(), prefix, func(o artifact.Object) bool {
 		keys = append(keys, o.Key)

@@ -25,7 +25,7 @@ import (
 	"github.com/sumo-k8/sumo-k8/pkg/problem"
 	"github.com/sumo-k8/sumo-k8/pkg/rest"
 	"github.com/sumo-k8/sumo-k8/pkg/roadnet"
-	"github.com/sumo-k8/sumo-k8/pkg/s3store"
+	"github.com/sumo-k8/sumo-k8/pkg/store/s3"
 )
 
 // The outputs of SUMO, as encoding/xml reads them: what the views are compared with.
@@ -102,7 +102,7 @@ func testViews(t *testing.T, s *service) {
 			t.Errorf("the results list %s", f.Name)
 		}
 	}
-	store, err := s3store.New(s.inputs("sumo-k8"))
+	store, err := s3.New(s.inputs("sumo-k8"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -24,8 +24,8 @@ import (
 	"github.com/sumo-k8/sumo-k8/pkg/artifact"
 	"github.com/sumo-k8/sumo-k8/pkg/job"
 	"github.com/sumo-k8/sumo-k8/pkg/rest"
-	"github.com/sumo-k8/sumo-k8/pkg/s3store"
 	"github.com/sumo-k8/sumo-k8/pkg/simulation"
+	"github.com/sumo-k8/sumo-k8/pkg/store/s3"
 	"github.com/sumo-k8/sumo-k8/pkg/tenant"
 )
 
@@ -41,7 +41,7 @@ type served struct {
 
 func serve(t testing.TB, state job.State) *served {
 	t.Helper()
-	store, err := s3store.New(laptoptest.Bucket(t))
+	store, err := s3.New(laptoptest.Bucket(t))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -23,7 +23,7 @@ import (
 
 	"github.com/sumo-k8/sumo-k8/infra/laptop"
 	"github.com/sumo-k8/sumo-k8/infra/laptop/laptoptest"
-	"github.com/sumo-k8/sumo-k8/pkg/s3store"
+	"github.com/sumo-k8/sumo-k8/pkg/store/s3"
 )
 
 // asServer makes this test binary start both servers on the folder it names, store something, and wait to be killed.
@@ -56,7 +56,7 @@ func serve(dir string) error {
 	if err != nil {
 		return err
 	}
-	s3, err := laptop.StartObjectStore(ctx, filepath.Join(dir, "objectstore"), binary, zerolog.Nop())
+	server, err := laptop.StartObjectStore(ctx, filepath.Join(dir, "objectstore"), binary, zerolog.Nop())
 	if err != nil {
 		return err
 	}
@@ -70,7 +70,7 @@ func serve(dir string) error {
 	if _, err := conn.Exec(ctx, "CREATE TABLE kept (n int); INSERT INTO kept VALUES (42)"); err != nil {
 		return err
 	}
-	store, err := s3store.New(bucket(s3))
+	store, err := s3.New(bucket(server))
 	if err != nil {
 		return err
 	}
@@ -80,11 +80,11 @@ func serve(dir string) error {
 	if _, err := store.Put(ctx, "kept", strings.NewReader("object"), ""); err != nil {
 		return err
 	}
-	return json.NewEncoder(os.Stdout).Encode(struct{ Parent, Postgres, ObjectStore int }{os.Getpid(), pg.Pid(), s3.Pid()})
+	return json.NewEncoder(os.Stdout).Encode(struct{ Parent, Postgres, ObjectStore int }{os.Getpid(), pg.Pid(), server.Pid()})
 }
 
-func bucket(s3 *laptop.ObjectStore) s3store.Config {
-	return s3store.Config{Endpoint: s3.Endpoint(), AccessKey: s3.AccessKey(), SecretKey: s3.SecretKey(), UsePathStyle: true, Bucket: "kept"}
+func bucket(server *laptop.ObjectStore) s3.Config {
+	return s3.Config{Endpoint: server.Endpoint(), AccessKey: server.AccessKey(), SecretKey: server.SecretKey(), UsePathStyle: true, Bucket: "kept"}
 }
 
 func startPostgres(t *testing.T, dir string) *laptop.Postgres {
@@ -102,11 +102,11 @@ func startObjectStore(t *testing.T, dir string) *laptop.ObjectStore {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s3, err := laptop.StartObjectStore(t.Context(), dir, binary, zerolog.New(zerolog.NewTestWriter(t)))
+	server, err := laptop.StartObjectStore(t.Context(), dir, binary, zerolog.New(zerolog.NewTestWriter(t)))
 	if err != nil {
 		t.Fatal(err)
 	}
-	return s3
+	return server
 }
 
 func query[T any](t *testing.T, url, sql string) T {
@@ -161,7 +161,7 @@ func TestServersDieWithTheirParentAndComeBackWithTheirData(t *testing.T) {
 	defer unlock()
 	// At once, while the old server may still be ending.
 	pg := startPostgres(t, filepath.Join(dir, "postgres"))
-	s3 := startObjectStore(t, filepath.Join(dir, "objectstore"))
+	server := startObjectStore(t, filepath.Join(dir, "objectstore"))
 	for name, pid := range map[string]int{"postgres": pids.Postgres, "object store": pids.ObjectStore} {
 		if runs(pid) {
 			t.Errorf("the %s with pid %d outlived its parent", name, pid)
@@ -170,7 +170,7 @@ func TestServersDieWithTheirParentAndComeBackWithTheirData(t *testing.T) {
 	if n := query[int](t, pg.URL(database), "SELECT n FROM kept"); n != 42 {
 		t.Errorf("the row is %d, want 42", n)
 	}
-	store, err := s3store.New(bucket(s3))
+	store, err := s3.New(bucket(server))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -182,7 +182,7 @@ func TestServersDieWithTheirParentAndComeBackWithTheirData(t *testing.T) {
 	if text, err := io.ReadAll(body); err != nil || string(text) != "object" {
 		t.Errorf("the object is %q, %v", text, err)
 	}
-	if err := errors.Join(pg.Stop(), s3.Stop()); err != nil {
+	if err := errors.Join(pg.Stop(), server.Stop()); err != nil {
 		t.Error(err)
 	}
 }
@@ -565,8 +565,8 @@ func TestObjectStoreWorksWithoutExtendedAttributes(t *testing.T) {
 	if err := os.Mkdir(filepath.Join(dir, "metadata"), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	s3 := startObjectStore(t, dir)
-	store, err := s3store.New(bucket(s3))
+	server := startObjectStore(t, dir)
+	store, err := s3.New(bucket(server))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -594,19 +594,19 @@ func TestObjectStoreWorksWithoutExtendedAttributes(t *testing.T) {
 	if kept, _ := filepath.Glob(filepath.Join(dir, "metadata", "kept", "a", "key", "meta", "content-type")); len(kept) != 1 {
 		t.Error("the content type is not in the metadata folder")
 	}
-	if err := s3.Stop(); err != nil {
+	if err := server.Stop(); err != nil {
 		t.Error(err)
 	}
 }
 
 func TestServerThatEndsByItselfIsNoticed(t *testing.T) {
 	t.Parallel()
-	s3 := startObjectStore(t, laptoptest.Folder(t))
-	if err := syscall.Kill(s3.Pid(), syscall.SIGKILL); err != nil {
+	server := startObjectStore(t, laptoptest.Folder(t))
+	if err := syscall.Kill(server.Pid(), syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
-	<-s3.Done()
-	if err := s3.Stop(); err == nil {
+	<-server.Done()
+	if err := server.Stop(); err == nil {
 		t.Error("Stop() of a server that had crashed gives no error")
 	}
 }

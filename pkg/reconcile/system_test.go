@@ -28,14 +28,14 @@ import (
 
 	"github.com/sumo-k8/sumo-k8/infra/laptop/laptoptest"
 	"github.com/sumo-k8/sumo-k8/pkg/artifact"
+	"github.com/sumo-k8/sumo-k8/pkg/engine/local"
 	"github.com/sumo-k8/sumo-k8/pkg/job"
-	"github.com/sumo-k8/sumo-k8/pkg/localengine"
-	"github.com/sumo-k8/sumo-k8/pkg/postgres"
 	"github.com/sumo-k8/sumo-k8/pkg/process"
 	"github.com/sumo-k8/sumo-k8/pkg/reconcile"
-	"github.com/sumo-k8/sumo-k8/pkg/s3store"
 	"github.com/sumo-k8/sumo-k8/pkg/scenario"
 	"github.com/sumo-k8/sumo-k8/pkg/simulation"
+	"github.com/sumo-k8/sumo-k8/pkg/store/postgres"
+	"github.com/sumo-k8/sumo-k8/pkg/store/s3"
 	"github.com/sumo-k8/sumo-k8/pkg/tenant"
 )
 
@@ -59,8 +59,8 @@ func TestMain(m *testing.M) {
 // site is one installation: everything that survives its processes.
 type site struct {
 	URL     string
-	Objects s3store.Config
-	Engine  localengine.Config
+	Objects s3.Config
+	Engine  local.Config
 }
 
 // serve runs an engine and reconciles until ctx ends.
@@ -70,11 +70,11 @@ func (s site) serve(ctx context.Context) error {
 		return err
 	}
 	defer db.Close()
-	objects, err := s3store.New(s.Objects)
+	objects, err := s3.New(s.Objects)
 	if err != nil {
 		return err
 	}
-	runs, err := localengine.New(s.Engine, objects, time.Now, zerolog.Nop())
+	runs, err := local.New(s.Engine, objects, time.Now, zerolog.Nop())
 	if err != nil {
 		return err
 	}
@@ -100,7 +100,7 @@ func (s site) serve(ctx context.Context) error {
 type client struct {
 	site
 	db      *postgres.DB
-	objects *s3store.Store
+	objects *s3.Store
 }
 
 const (
@@ -115,14 +115,14 @@ func newSite(t *testing.T, sumoRun string, slots int, limits tenant.Limits) *cli
 	c := &client{site: site{
 		URL:     laptoptest.Database(t, postgres.Migrate),
 		Objects: laptoptest.Bucket(t),
-		Engine:  localengine.Config{Dir: filepath.Join(t.TempDir(), "runs"), SumoRun: sumoRun, Slots: slots},
+		Engine:  local.Config{Dir: filepath.Join(t.TempDir(), "runs"), SumoRun: sumoRun, Slots: slots},
 	}}
 	var err error
 	if c.db, err = postgres.Open(t.Context(), postgres.Config{URL: c.URL}); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(c.db.Close)
-	if c.objects, err = s3store.New(c.Objects); err != nil {
+	if c.objects, err = s3.New(c.Objects); err != nil {
 		t.Fatal(err)
 	}
 	_, key, err := tenant.NewKey(rand.Reader, tenantID, "first", time.Now())

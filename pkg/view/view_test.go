@@ -14,15 +14,15 @@ import (
 	"github.com/sumo-k8/sumo-k8/infra/laptop/laptoptest"
 	"github.com/sumo-k8/sumo-k8/pkg/artifact"
 	"github.com/sumo-k8/sumo-k8/pkg/problem"
-	"github.com/sumo-k8/sumo-k8/pkg/s3store"
+	"github.com/sumo-k8/sumo-k8/pkg/store/s3"
 	"github.com/sumo-k8/sumo-k8/pkg/view"
 )
 
 func TestMain(m *testing.M) { laptoptest.Main(m) }
 
-func newStore(t *testing.T) *s3store.Store {
+func newStore(t *testing.T) *s3.Store {
 	t.Helper()
-	store, err := s3store.New(laptoptest.Bucket(t))
+	store, err := s3.New(laptoptest.Bucket(t))
 	if err != nil {
 		t.Fatal(err)
 	}

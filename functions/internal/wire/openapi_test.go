@@ -16,8 +16,8 @@ import (
 	"github.com/santhosh-tekuri/jsonschema/v6"
 
 	"github.com/sumo-k8/sumo-k8/pkg/config"
-	"github.com/sumo-k8/sumo-k8/pkg/postgres"
-	"github.com/sumo-k8/sumo-k8/pkg/s3store"
+	"github.com/sumo-k8/sumo-k8/pkg/store/postgres"
+	"github.com/sumo-k8/sumo-k8/pkg/store/s3"
 )
 
 func TestTheStoredDocumentIsTheCodes(t *testing.T) {
@@ -224,7 +224,7 @@ func TestEveryPOSTThatCreatesTakesAnIdempotencyKey(t *testing.T) {
 
 func TestEachFunctionServesItsOwnPartOfTheDocument(t *testing.T) {
 	t.Parallel()
-	objects, err := s3store.New(s3store.Config{Endpoint: "http://localhost:1", Bucket: "b", AccessKey: "a", SecretKey: "s"})
+	objects, err := s3.New(s3.Config{Endpoint: "http://localhost:1", Bucket: "b", AccessKey: "a", SecretKey: "s"})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -24,13 +24,13 @@ import (
 	"github.com/sumo-k8/sumo-k8/pkg/config"
 	"github.com/sumo-k8/sumo-k8/pkg/job"
 	"github.com/sumo-k8/sumo-k8/pkg/metrics"
-	"github.com/sumo-k8/sumo-k8/pkg/postgres"
 	"github.com/sumo-k8/sumo-k8/pkg/problem"
 	"github.com/sumo-k8/sumo-k8/pkg/reconcile"
 	"github.com/sumo-k8/sumo-k8/pkg/rest"
-	"github.com/sumo-k8/sumo-k8/pkg/s3store"
 	"github.com/sumo-k8/sumo-k8/pkg/scenario"
 	"github.com/sumo-k8/sumo-k8/pkg/simulation"
+	"github.com/sumo-k8/sumo-k8/pkg/store/postgres"
+	"github.com/sumo-k8/sumo-k8/pkg/store/s3"
 	"github.com/sumo-k8/sumo-k8/pkg/tenant"
 	"github.com/sumo-k8/sumo-k8/pkg/trace"
 	"github.com/sumo-k8/sumo-k8/pkg/traceparent"
@@ -51,7 +51,7 @@ var Targets = []string{"auth", "submit", "status", "logs", "reconcile"}
 type Parts struct {
 	Config  config.Config
 	DB      *postgres.DB
-	Objects *s3store.Store
+	Objects *s3.Store
 	Log     zerolog.Logger
 
 	// Engine runs jobs. Nil where another process has it: submit then leaves dispatching to reconcile.
@@ -105,7 +105,7 @@ func (p Parts) Handler(targets ...string) (http.Handler, error) {
 
 // Document makes the OpenAPI document from the code.
 func Document() ([]byte, error) {
-	objects, err := s3store.New(s3store.Config{Endpoint: "http://unused.invalid", Region: "us-east-1", Bucket: "unused", AccessKey: "unused", SecretKey: "unused"})
+	objects, err := s3.New(s3.Config{Endpoint: "http://unused.invalid", Region: "us-east-1", Bucket: "unused", AccessKey: "unused", SecretKey: "unused"})
 	if err != nil {
 		return nil, err
 	}

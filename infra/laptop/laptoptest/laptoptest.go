@@ -20,7 +20,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/sumo-k8/sumo-k8/infra/laptop"
-	"github.com/sumo-k8/sumo-k8/pkg/s3store"
+	"github.com/sumo-k8/sumo-k8/pkg/store/s3"
 )
 
 // setUp is long enough to wait while another test binary builds the object store with an empty build cache.
@@ -169,11 +169,11 @@ func execute(ctx context.Context, pg *laptop.Postgres, sql string) error {
 }
 
 // Bucket returns what it takes to use a new, empty bucket of the real S3 server. It goes away with the server.
-func Bucket(t testing.TB) s3store.Config {
+func Bucket(t testing.TB) s3.Config {
 	t.Helper()
 	cfg := Endpoint(t)
 	cfg.Bucket = fmt.Sprintf("test-%d", serial.Add(1))
-	store, err := s3store.New(cfg)
+	store, err := s3.New(cfg)
 	if err == nil {
 		err = store.EnsureBucket(t.Context())
 	}
@@ -208,10 +208,10 @@ func passableFolder() (string, error) {
 }
 
 // Endpoint returns what it takes to reach the real S3 server. The bucket that it names does not exist.
-func Endpoint(t testing.TB) s3store.Config {
+func Endpoint(t testing.TB) s3.Config {
 	t.Helper()
 	server := objectStore.get(t)
-	return s3store.Config{
+	return s3.Config{
 		Endpoint:     server.Endpoint(),
 		AccessKey:    server.AccessKey(),
 		SecretKey:    server.SecretKey(),

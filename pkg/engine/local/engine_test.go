@@ -1,4 +1,4 @@
-package localengine_test
+package local_test
 
 import (
 	"context"
@@ -25,11 +25,11 @@ import (
 
 	"github.com/sumo-k8/sumo-k8/infra/laptop/laptoptest"
 	"github.com/sumo-k8/sumo-k8/pkg/artifact"
+	"github.com/sumo-k8/sumo-k8/pkg/engine/local"
 	"github.com/sumo-k8/sumo-k8/pkg/job"
-	"github.com/sumo-k8/sumo-k8/pkg/localengine"
 	"github.com/sumo-k8/sumo-k8/pkg/problem"
-	"github.com/sumo-k8/sumo-k8/pkg/s3store"
 	"github.com/sumo-k8/sumo-k8/pkg/simulation"
+	"github.com/sumo-k8/sumo-k8/pkg/store/s3"
 )
 
 func TestMain(m *testing.M) { laptoptest.Main(m) }
@@ -39,15 +39,15 @@ const patience = 30 * time.Second
 
 // bench is an engine over a real object store, whose runs are shell scripts (see testdata/sumo-run).
 type bench struct {
-	*localengine.Engine
-	cfg     localengine.Config
+	*local.Engine
+	cfg     local.Config
 	objects artifact.Store
 	scratch string // a folder for scripts to leave traces in
 }
 
-func newBench(t *testing.T, change func(*localengine.Config)) *bench {
+func newBench(t *testing.T, change func(*local.Config)) *bench {
 	t.Helper()
-	store, err := s3store.New(laptoptest.Bucket(t))
+	store, err := s3.New(laptoptest.Bucket(t))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -56,7 +56,7 @@ func newBench(t *testing.T, change func(*localengine.Config)) *bench {
 		t.Fatal(err)
 	}
 	b := &bench{objects: store, scratch: t.TempDir()}
-	b.cfg = localengine.Config{
+	b.cfg = local.Config{
 		Dir: filepath.Join(t.TempDir(), "runs"), SumoRun: program, Slots: 4, StopGrace: patience,
 		Env: []string{"SCRATCH=" + b.scratch},
 	}
@@ -70,7 +70,7 @@ func newBench(t *testing.T, change func(*localengine.Config)) *bench {
 // open starts an engine over the folder and the objects of b.
 func (b *bench) open(t *testing.T) {
 	t.Helper()
-	e, err := localengine.New(b.cfg, b.objects, time.Now, zerolog.Nop())
+	e, err := local.New(b.cfg, b.objects, time.Now, zerolog.Nop())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -298,7 +298,7 @@ func TestARunThatCannotBeginOnAFullDiskSaysSo(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	b := newBench(t, func(c *localengine.Config) { c.Dir = disk })
+	b := newBench(t, func(c *local.Config) { c.Dir = disk })
 	b.start(t, "large", "finish ''\n# "+strings.Repeat("x", 1<<20), nil)
 	o := b.seeEnd(t, "large")
 	if o.State != job.Failed || o.Reason != simulation.DiskFull || !strings.Contains(o.Message, "The operator has to free space") {
@@ -318,7 +318,7 @@ func TestWhatHeldARunIsReportedWithItsEnd(t *testing.T) {
 
 func TestARunThatIgnoresItsTimeoutIsKilled(t *testing.T) {
 	t.Parallel()
-	b := newBench(t, func(c *localengine.Config) { c.StopGrace = 50 * time.Millisecond })
+	b := newBench(t, func(c *local.Config) { c.StopGrace = 50 * time.Millisecond })
 	b.start(t, "slow", `trap '' TERM; echo part >"$out/log.txt"; sleep 60`, func(j *job.Job) { j.TimeoutSeconds = 1 })
 	o := b.seeEnd(t, "slow")
 	if o.State != job.Failed || o.Reason != simulation.DeadlineExceeded || !strings.Contains(o.Message, "timeout_seconds") {
@@ -331,7 +331,7 @@ func TestARunThatIgnoresItsTimeoutIsKilled(t *testing.T) {
 
 func TestRunsAreToldWhatToDo(t *testing.T) {
 	t.Parallel()
-	b := newBench(t, func(c *localengine.Config) { c.MaxOutput = 5 << 30 })
+	b := newBench(t, func(c *local.Config) { c.MaxOutput = 5 << 30 })
 	seed := int64(42)
 	j := b.start(t, "told", `
 		[ -d "$work" ] && echo "$options" "$timeout" >"$out/told.txt"
@@ -355,7 +355,7 @@ func TestRunsAreToldWhatToDo(t *testing.T) {
 
 func TestSlotsAreRespectedAndFilledInOrder(t *testing.T) {
 	t.Parallel()
-	b := newBench(t, func(c *localengine.Config) { c.Slots = 1 })
+	b := newBench(t, func(c *local.Config) { c.Slots = 1 })
 	now := time.Now()
 	script := func(name string) string { return `echo ` + name + ` >>"$SCRATCH/order"; finish ""` }
 	b.start(t, "first", `echo first >>"$SCRATCH/order"; wait_for "$SCRATCH/go"; finish ""`, nil)
@@ -429,7 +429,7 @@ func TestStoppingARun(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			b := newBench(t, func(c *localengine.Config) { c.StopGrace = tt.grace })
+			b := newBench(t, func(c *local.Config) { c.StopGrace = tt.grace })
 			j := b.start(t, "j", tt.script, nil)
 			b.trace(t, "up")
 			for range 2 {
@@ -453,7 +453,7 @@ func TestStoppingARun(t *testing.T) {
 
 func TestStoppingAQueuedRunTakesItOutOfTheQueue(t *testing.T) {
 	t.Parallel()
-	b := newBench(t, func(c *localengine.Config) { c.Slots = 1 })
+	b := newBench(t, func(c *local.Config) { c.Slots = 1 })
 	b.start(t, "first", `wait_for "$SCRATCH/go"; finish ""`, nil)
 	b.start(t, "second", `echo ran >"$SCRATCH/second"; finish ""`, nil)
 	if err := b.Stop(t.Context(), "second"); err != nil {
@@ -570,7 +570,7 @@ func TestOpenLogGivesCompleteLinesFromAnOffset(t *testing.T) {
 
 	quiet := b.start(t, "quiet", `: >"$out/log.txt"; : >"$SCRATCH/quiet"; finish ""`, nil)
 	b.trace(t, "quiet")
-	elsewhere := localengine.Logs(b.cfg)
+	elsewhere := local.Logs(b.cfg)
 	for _, j := range []job.Job{quiet, {ID: "unknown"}, {ID: "../runs/j"}} {
 		if _, err := elsewhere.OpenLog(t.Context(), j, 0); problem.CodeOf(err) != problem.NotFound {
 			t.Errorf("OpenLog of %s: %v, want not found", j.ID, err)
@@ -655,7 +655,7 @@ func (b *bench) between(t *testing.T, answer func(path string) int) {
 	}))
 	t.Cleanup(gateway.Close)
 	cfg.Endpoint = gateway.URL
-	store, err := s3store.New(cfg)
+	store, err := s3.New(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -697,7 +697,7 @@ func TestAnObjectStoreThatRefusesResultsForGoodEndsTheJob(t *testing.T) {
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			b := newBench(t, func(c *localengine.Config) { c.RefusalPatience = 500 * time.Millisecond })
+			b := newBench(t, func(c *local.Config) { c.RefusalPatience = 500 * time.Millisecond })
 			b.between(t, func(path string) int {
 				if strings.HasSuffix(path, "/big.xml") {
 					return tt.status
@@ -751,7 +751,7 @@ func TestStoppingARunThatWaitsForTheObjectStoreEndsTheWait(t *testing.T) {
 	for name, status := range map[string]int{"a store that is full": 507, "a store that is overloaded": 503} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			b := newBench(t, func(c *localengine.Config) { c.RefusalPatience = time.Hour })
+			b := newBench(t, func(c *local.Config) { c.RefusalPatience = time.Hour })
 			b.between(t, func(path string) int {
 				if strings.HasSuffix(path, "/z.xml") { // the last of the files
 					return status
@@ -781,7 +781,7 @@ func TestStoppingARunThatWaitsForTheObjectStoreEndsTheWait(t *testing.T) {
 
 func TestAScenarioThatTheObjectStoreRefusesToHandOutFailsTheRun(t *testing.T) {
 	t.Parallel()
-	b := newBench(t, func(c *localengine.Config) { c.RefusalPatience = 500 * time.Millisecond })
+	b := newBench(t, func(c *local.Config) { c.RefusalPatience = 500 * time.Millisecond })
 	b.close(t)
 	b.objects = &denying{b.objects}
 	b.open(t)
@@ -828,7 +828,7 @@ func TestARestartStoresResultsOfAFinishedRunWithoutRunningItAgain(t *testing.T) 
 
 func TestClosingInterruptsRunsWhichThenRunAgain(t *testing.T) {
 	t.Parallel()
-	b := newBench(t, func(c *localengine.Config) { c.Slots = 1 })
+	b := newBench(t, func(c *local.Config) { c.Slots = 1 })
 	script := `trap 'finish Interrupted; exit 31' TERM
 		echo run >>"$SCRATCH/runs"; : >"$SCRATCH/up"
 		until [ -e "$SCRATCH/go" ]; do sleep 0.01; done; finish ""`
@@ -928,8 +928,8 @@ func TestARestartClearsAwayWhatDidNotEndAndNothingElse(t *testing.T) {
 
 func TestNewSaysWhenSumoRunIsMissing(t *testing.T) {
 	t.Parallel()
-	cfg := localengine.Config{Dir: t.TempDir(), SumoRun: "/does/not/exist"}
-	if _, err := localengine.New(cfg, nil, time.Now, zerolog.Nop()); !errors.Is(err, fs.ErrNotExist) {
+	cfg := local.Config{Dir: t.TempDir(), SumoRun: "/does/not/exist"}
+	if _, err := local.New(cfg, nil, time.Now, zerolog.Nop()); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("New() = %v, want fs.ErrNotExist", err)
 	}
 }

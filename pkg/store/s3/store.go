@@ -1,5 +1,5 @@
-// Package s3store keeps artifacts in S3, or in any store that speaks its protocol.
-package s3store
+// Package s3 keeps artifacts in S3, or in any store that speaks its protocol.
+package s3
 
 import (
 	"context"
@@ -79,10 +79,10 @@ var (
 // New checks cfg. It does no I/O: credentials are looked up at the first request.
 func New(cfg Config) (*Store, error) {
 	if cfg.Bucket == "" {
-		return nil, errors.New("s3store: no bucket is named")
+		return nil, errors.New("s3: no bucket is named")
 	}
 	if (cfg.AccessKey == "") != (cfg.SecretKey == "") {
-		return nil, errors.New("s3store: an access key and a secret key are only of use together")
+		return nil, errors.New("s3: an access key and a secret key are only of use together")
 	}
 	return &Store{cfg: cfg}, nil
 }

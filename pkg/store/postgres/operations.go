@@ -6,8 +6,8 @@ import (
 	"time"
 
 	"github.com/sumo-k8/sumo-k8/pkg/job"
-	"github.com/sumo-k8/sumo-k8/pkg/postgres/internal/db"
 	"github.com/sumo-k8/sumo-k8/pkg/simulation"
+	"github.com/sumo-k8/sumo-k8/pkg/store/postgres/internal/db"
 	"github.com/sumo-k8/sumo-k8/pkg/tenant"
 )
 

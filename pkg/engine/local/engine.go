@@ -1,4 +1,4 @@
-// Package localengine runs jobs as sumo-run processes on this machine.
+// Package local runs jobs as sumo-run processes on this machine.
 //
 // Every run has a folder of its own:
 //
@@ -14,7 +14,7 @@
 //   - a whole job in run.json: an orderly Close interrupted the run, or found it waiting. The engine has it still, and
 //     begins it again by itself. A stop of ours is no fault of the job's, so it does not count as a lost run.
 //   - neither: the run is lost. Its folder is removed, and the job runs again when it is started again.
-package localengine
+package local
 
 import (
 	"cmp"

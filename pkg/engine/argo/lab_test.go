@@ -24,8 +24,8 @@ import (
 	"github.com/sumo-k8/sumo-k8/pkg/job"
 	"github.com/sumo-k8/sumo-k8/pkg/kube"
 	"github.com/sumo-k8/sumo-k8/pkg/problem"
-	"github.com/sumo-k8/sumo-k8/pkg/s3store"
 	"github.com/sumo-k8/sumo-k8/pkg/simulation"
+	"github.com/sumo-k8/sumo-k8/pkg/store/s3"
 	"github.com/sumo-k8/sumo-k8/pkg/tenant"
 	"github.com/sumo-k8/sumo-k8/templates"
 )
@@ -42,7 +42,7 @@ type lab struct {
 	*Engine
 	admin   rest.Interface
 	logs    *kube.Logs
-	objects *s3store.Store
+	objects *s3.Store
 	tenant  tenant.Tenant
 }
 
@@ -84,7 +84,7 @@ func setupLab(t *testing.T) *lab {
 	}}
 	endpoint, key, secret := os.Getenv("S3_ENDPOINT"), os.Getenv("S3_ACCESS_KEY"), os.Getenv("S3_SECRET_KEY")
 	var err error
-	l.objects, err = s3store.New(s3store.Config{
+	l.objects, err = s3.New(s3.Config{
 		Endpoint: endpoint, Region: "us-east-1", Bucket: "lab-argo", AccessKey: key, SecretKey: secret, UsePathStyle: true,
 	})
 	if err != nil {

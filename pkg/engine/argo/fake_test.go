@@ -21,7 +21,7 @@ import (
 	"k8s.io/client-go/rest"
 
 	"github.com/sumo-k8/sumo-k8/infra/laptop/laptoptest"
-	"github.com/sumo-k8/sumo-k8/pkg/s3store"
+	"github.com/sumo-k8/sumo-k8/pkg/store/s3"
 )
 
 func TestMain(m *testing.M) { laptoptest.Main(m) }
@@ -327,13 +327,13 @@ func refuse(w http.ResponseWriter, code int) {
 type bundle struct {
 	*Engine
 	api     *apiServer
-	objects *s3store.Store
+	objects *s3.Store
 }
 
 func setup(t *testing.T) *bundle {
 	t.Helper()
 	api, client := newAPIServer(t)
-	objects, err := s3store.New(laptoptest.Bucket(t))
+	objects, err := s3.New(laptoptest.Bucket(t))
 	if err != nil {
 		t.Fatal(err)
 	}

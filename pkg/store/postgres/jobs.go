@@ -12,8 +12,8 @@ import (
 
 	"github.com/sumo-k8/sumo-k8/pkg/idempotency"
 	"github.com/sumo-k8/sumo-k8/pkg/job"
-	"github.com/sumo-k8/sumo-k8/pkg/postgres/internal/db"
 	"github.com/sumo-k8/sumo-k8/pkg/problem"
+	"github.com/sumo-k8/sumo-k8/pkg/store/postgres/internal/db"
 )
 
 // queueFullRetry is about how long a short simulation takes: by then the queue has room again.

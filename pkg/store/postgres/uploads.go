@@ -10,9 +10,9 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/sumo-k8/sumo-k8/pkg/idempotency"
-	"github.com/sumo-k8/sumo-k8/pkg/postgres/internal/db"
 	"github.com/sumo-k8/sumo-k8/pkg/problem"
 	"github.com/sumo-k8/sumo-k8/pkg/scenario"
+	"github.com/sumo-k8/sumo-k8/pkg/store/postgres/internal/db"
 )
 
 // BeginUpload implements scenario.Store. It holds the tenant's row for the same reasons as CreateJob.

@@ -1,4 +1,4 @@
-package s3store_test
+package s3_test
 
 import (
 	"bytes"
@@ -23,14 +23,14 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
-	"github.com/aws/aws-sdk-go-v2/service/s3"
+	awss3 "github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/sumo-k8/sumo-k8/infra/laptop/laptoptest"
 	"github.com/sumo-k8/sumo-k8/pkg/artifact"
 	"github.com/sumo-k8/sumo-k8/pkg/problem"
-	"github.com/sumo-k8/sumo-k8/pkg/s3store"
+	"github.com/sumo-k8/sumo-k8/pkg/store/s3"
 )
 
 // partSize is where a body becomes an upload in parts.
@@ -38,15 +38,15 @@ const partSize = 5 << 20
 
 func TestMain(m *testing.M) { laptoptest.Main(m) }
 
-func newStore(t testing.TB) (*s3store.Store, s3store.Config) {
+func newStore(t testing.TB) (*s3.Store, s3.Config) {
 	t.Helper()
 	cfg := laptoptest.Bucket(t)
 	return open(t, cfg), cfg
 }
 
-func open(t testing.TB, cfg s3store.Config) *s3store.Store {
+func open(t testing.TB, cfg s3.Config) *s3.Store {
 	t.Helper()
-	store, err := s3store.New(cfg)
+	store, err := s3.New(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -56,14 +56,14 @@ func open(t testing.TB, cfg s3store.Config) *s3store.Store {
 // random gives n bytes that no compression or deduplication on the way could shorten, the same at every call.
 func random(n int64) io.Reader { return io.LimitReader(rand.NewChaCha8([32]byte{1}), n) }
 
-func put(t testing.TB, store *s3store.Store, key, body string) {
+func put(t testing.TB, store *s3.Store, key, body string) {
 	t.Helper()
 	if _, err := store.Put(t.Context(), key, strings.NewReader(body), "text/plain"); err != nil {
 		t.Fatal(err)
 	}
 }
 
-func read(t testing.TB, store *s3store.Store, key string, offset, length int64) string {
+func read(t testing.TB, store *s3.Store, key string, offset, length int64) string {
 	t.Helper()
 	body, err := store.Open(t.Context(), key, offset, length)
 	if err != nil {
@@ -233,7 +233,7 @@ func (f readerFunc) Read(p []byte) (int, error) {
 	return 0, io.EOF
 }
 
-func wantEmpty(t *testing.T, store *s3store.Store, cfg s3store.Config) {
+func wantEmpty(t *testing.T, store *s3.Store, cfg s3.Config) {
 	t.Helper()
 	_, err := store.Stat(t.Context(), "key")
 	wantCode(t, err, problem.NotFound)
@@ -242,16 +242,16 @@ func wantEmpty(t *testing.T, store *s3store.Store, cfg s3store.Config) {
 	}
 }
 
-func rawClient(cfg s3store.Config) *s3.Client {
-	return s3.New(s3.Options{
+func rawClient(cfg s3.Config) *awss3.Client {
+	return awss3.New(awss3.Options{
 		BaseEndpoint: &cfg.Endpoint, Region: "us-east-1", UsePathStyle: true,
 		Credentials: credentials.NewStaticCredentialsProvider(cfg.AccessKey, cfg.SecretKey, ""),
 	})
 }
 
-func pendingUploads(t *testing.T, cfg s3store.Config) (keys []string) {
+func pendingUploads(t *testing.T, cfg s3.Config) (keys []string) {
 	t.Helper()
-	out, err := rawClient(cfg).ListMultipartUploads(t.Context(), &s3.ListMultipartUploadsInput{Bucket: &cfg.Bucket})
+	out, err := rawClient(cfg).ListMultipartUploads(t.Context(), &awss3.ListMultipartUploadsInput{Bucket: &cfg.Bucket})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -264,7 +264,7 @@ func pendingUploads(t *testing.T, cfg s3store.Config) (keys []string) {
 func TestAbortUploadsFreesOldOnesOnly(t *testing.T) {
 	t.Parallel()
 	store, cfg := newStore(t)
-	if _, err := rawClient(cfg).CreateMultipartUpload(t.Context(), &s3.CreateMultipartUploadInput{
+	if _, err := rawClient(cfg).CreateMultipartUpload(t.Context(), &awss3.CreateMultipartUploadInput{
 		Bucket: &cfg.Bucket, Key: aws.String("scenarios/killed.zip"),
 	}); err != nil {
 		t.Fatal(err)
@@ -345,7 +345,7 @@ func TestListAndDeleteGoBeyondOnePage(t *testing.T) {
 	}
 }
 
-func list(t *testing.T, store *s3store.Store, prefix string, atMost int) (keys []string) {
+func list(t *testing.T, store *s3.Store, prefix string, atMost int) (keys []string) {
 	t.Helper()
 	err := store.List(t.Context(), prefix, func(o artifact.Object) bool {
 		if o.Size == 0 || o.ETag == "" || o.Modified.IsZero() {
@@ -602,7 +602,7 @@ func TestStoreThatIsAwayIsUnavailable(t *testing.T) {
 	}
 	l.Close()
 	const secret = "a-secret-key-to-look-for"
-	store := open(t, s3store.Config{
+	store := open(t, s3.Config{
 		Endpoint: "http://" + l.Addr().String(), Bucket: "b", AccessKey: "access", SecretKey: secret, UsePathStyle: true,
 	})
 	for name, call := range map[string]func() error{
@@ -643,7 +643,7 @@ func TestPingGivesUpOnASilentStore(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { l.Close() })
-	store := open(t, s3store.Config{
+	store := open(t, s3.Config{
 		Endpoint: "http://" + l.Addr().String(), Bucket: "b", AccessKey: "a", SecretKey: "s", UsePathStyle: true,
 	})
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
@@ -656,7 +656,7 @@ func TestPingGivesUpOnASilentStore(t *testing.T) {
 
 func TestURLGrantsNothing(t *testing.T) {
 	t.Parallel()
-	store := open(t, s3store.Config{Bucket: "artifacts", AccessKey: "a", SecretKey: "s"})
+	store := open(t, s3.Config{Bucket: "artifacts", AccessKey: "a", SecretKey: "s"})
 	if got, want := store.URL("results/x.xml"), "s3://artifacts/results/x.xml"; got != want {
 		t.Errorf("URL() = %s, want %s", got, want)
 	}
@@ -664,8 +664,8 @@ func TestURLGrantsNothing(t *testing.T) {
 
 func TestNewRefusesAnIncompleteConfig(t *testing.T) {
 	t.Parallel()
-	for _, cfg := range []s3store.Config{{}, {Bucket: "b", AccessKey: "a"}, {Bucket: "b", SecretKey: "s"}} {
-		if _, err := s3store.New(cfg); err == nil {
+	for _, cfg := range []s3.Config{{}, {Bucket: "b", AccessKey: "a"}, {Bucket: "b", SecretKey: "s"}} {
+		if _, err := s3.New(cfg); err == nil {
 			t.Errorf("New(%+v) gives no error", cfg)
 		}
 	}

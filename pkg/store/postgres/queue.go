@@ -9,8 +9,8 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/sumo-k8/sumo-k8/pkg/job"
-	"github.com/sumo-k8/sumo-k8/pkg/postgres/internal/db"
 	"github.com/sumo-k8/sumo-k8/pkg/problem"
+	"github.com/sumo-k8/sumo-k8/pkg/store/postgres/internal/db"
 	"github.com/sumo-k8/sumo-k8/pkg/tenant"
 )
 
