@@ -26,11 +26,11 @@ import (
 	"github.com/sumo-k8/sumo-k8/pkg/engine/local"
 	"github.com/sumo-k8/sumo-k8/pkg/job"
 	"github.com/sumo-k8/sumo-k8/pkg/kube"
-	"github.com/sumo-k8/sumo-k8/pkg/metrics"
 	"github.com/sumo-k8/sumo-k8/pkg/server"
 	"github.com/sumo-k8/sumo-k8/pkg/store/postgres"
 	"github.com/sumo-k8/sumo-k8/pkg/store/s3"
-	"github.com/sumo-k8/sumo-k8/pkg/trace"
+	"github.com/sumo-k8/sumo-k8/pkg/telemetry/metrics"
+	"github.com/sumo-k8/sumo-k8/pkg/telemetry/trace"
 	"github.com/sumo-k8/sumo-k8/templates"
 )
 

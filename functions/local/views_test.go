@@ -21,11 +21,11 @@ import (
 	"github.com/sumo-k8/sumo-k8/functions/status"
 	"github.com/sumo-k8/sumo-k8/pkg/artifact"
 	"github.com/sumo-k8/sumo-k8/pkg/job"
-	"github.com/sumo-k8/sumo-k8/pkg/outputs"
 	"github.com/sumo-k8/sumo-k8/pkg/problem"
 	"github.com/sumo-k8/sumo-k8/pkg/rest"
-	"github.com/sumo-k8/sumo-k8/pkg/roadnet"
 	"github.com/sumo-k8/sumo-k8/pkg/store/s3"
+	"github.com/sumo-k8/sumo-k8/pkg/sumo/outputs"
+	"github.com/sumo-k8/sumo-k8/pkg/sumo/roadnet"
 )
 
 // The outputs of SUMO, as encoding/xml reads them: what the views are compared with.

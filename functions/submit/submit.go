@@ -16,8 +16,8 @@ import (
 	"github.com/sumo-k8/sumo-k8/pkg/problem"
 	"github.com/sumo-k8/sumo-k8/pkg/rest"
 	"github.com/sumo-k8/sumo-k8/pkg/scenario"
+	"github.com/sumo-k8/sumo-k8/pkg/telemetry/traceparent"
 	"github.com/sumo-k8/sumo-k8/pkg/tenant"
-	"github.com/sumo-k8/sumo-k8/pkg/traceparent"
 )
 
 // Function answers the calls that change jobs.

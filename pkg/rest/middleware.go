@@ -15,7 +15,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/sumo-k8/sumo-k8/pkg/problem"
-	"github.com/sumo-k8/sumo-k8/pkg/traceparent"
+	"github.com/sumo-k8/sumo-k8/pkg/telemetry/traceparent"
 )
 
 type pathKey struct{}

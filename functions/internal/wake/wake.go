@@ -15,7 +15,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/sumo-k8/sumo-k8/pkg/reconcile"
-	"github.com/sumo-k8/sumo-k8/pkg/traceparent"
+	"github.com/sumo-k8/sumo-k8/pkg/telemetry/traceparent"
 )
 
 const (

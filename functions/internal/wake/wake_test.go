@@ -17,7 +17,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/rs/zerolog"
 
-	"github.com/sumo-k8/sumo-k8/pkg/traceparent"
+	"github.com/sumo-k8/sumo-k8/pkg/telemetry/traceparent"
 )
 
 // patient is how long a test waits for what takes milliseconds on an idle machine.

@@ -23,7 +23,6 @@ import (
 	"github.com/sumo-k8/sumo-k8/functions/submit"
 	"github.com/sumo-k8/sumo-k8/pkg/config"
 	"github.com/sumo-k8/sumo-k8/pkg/job"
-	"github.com/sumo-k8/sumo-k8/pkg/metrics"
 	"github.com/sumo-k8/sumo-k8/pkg/problem"
 	"github.com/sumo-k8/sumo-k8/pkg/reconcile"
 	"github.com/sumo-k8/sumo-k8/pkg/rest"
@@ -31,9 +30,10 @@ import (
 	"github.com/sumo-k8/sumo-k8/pkg/simulation"
 	"github.com/sumo-k8/sumo-k8/pkg/store/postgres"
 	"github.com/sumo-k8/sumo-k8/pkg/store/s3"
+	"github.com/sumo-k8/sumo-k8/pkg/telemetry/metrics"
+	"github.com/sumo-k8/sumo-k8/pkg/telemetry/trace"
+	"github.com/sumo-k8/sumo-k8/pkg/telemetry/traceparent"
 	"github.com/sumo-k8/sumo-k8/pkg/tenant"
-	"github.com/sumo-k8/sumo-k8/pkg/trace"
-	"github.com/sumo-k8/sumo-k8/pkg/traceparent"
 	"github.com/sumo-k8/sumo-k8/pkg/view"
 )
 

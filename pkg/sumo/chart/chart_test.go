@@ -13,7 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 
-	"github.com/sumo-k8/sumo-k8/pkg/outputs"
+	"github.com/sumo-k8/sumo-k8/pkg/sumo/outputs"
 )
 
 // run is a run of which all curves rise and fall, and all trips are alike.

@@ -22,7 +22,7 @@ import (
 	"gonum.org/v1/plot/vg/vgimg"
 	"gonum.org/v1/plot/vg/vgsvg"
 
-	"github.com/sumo-k8/sumo-k8/pkg/outputs"
+	"github.com/sumo-k8/sumo-k8/pkg/sumo/outputs"
 )
 
 // Kind is one plot of a run.

@@ -4,7 +4,7 @@ import (
 	"net/http"
 	"testing"
 
-	"github.com/sumo-k8/sumo-k8/pkg/traceparent"
+	"github.com/sumo-k8/sumo-k8/pkg/telemetry/traceparent"
 )
 
 const (

@@ -7,8 +7,8 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/sumo-k8/sumo-k8/pkg/roadnet"
 	"github.com/sumo-k8/sumo-k8/pkg/scenario"
+	"github.com/sumo-k8/sumo-k8/pkg/sumo/roadnet"
 )
 
 // document is a file of so many pieces between two ends, made as it is read.

@@ -18,7 +18,7 @@ import (
 	"github.com/sumo-k8/sumo-k8/pkg/job"
 	"github.com/sumo-k8/sumo-k8/pkg/reconcile"
 	"github.com/sumo-k8/sumo-k8/pkg/simulation"
-	"github.com/sumo-k8/sumo-k8/pkg/traceparent"
+	"github.com/sumo-k8/sumo-k8/pkg/telemetry/traceparent"
 )
 
 const (
