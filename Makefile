@@ -8,7 +8,7 @@ BIN := $(LOCAL)/bin
 DATA ?= $(LOCAL)/data
 RESULTS ?= $(LOCAL)/results
 GO ?= go
-PAGE := functions/status/page
+PAGE := functions/page
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.9.0
 

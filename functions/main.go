@@ -19,8 +19,8 @@ import (
 	"k8s.io/client-go/rest"
 	"knative.dev/pkg/signals"
 
+	"github.com/sumo-k8/sumo-k8/functions/internal/app"
 	"github.com/sumo-k8/sumo-k8/functions/internal/wake"
-	"github.com/sumo-k8/sumo-k8/functions/internal/wire"
 	"github.com/sumo-k8/sumo-k8/pkg/config"
 	"github.com/sumo-k8/sumo-k8/pkg/engine/argo"
 	"github.com/sumo-k8/sumo-k8/pkg/engine/local"
@@ -60,8 +60,8 @@ func run(ctx context.Context) error {
 	if once, ok := tasks[cfg.Target]; ok {
 		return once(ctx, cfg, log)
 	}
-	if !slices.Contains(wire.Targets, cfg.Target) {
-		return fmt.Errorf("FUNCTION_TARGET is %q; it must be one of %v, or one of %v to do that once", cfg.Target, wire.Targets, slices.Sorted(maps.Keys(tasks)))
+	if !slices.Contains(app.Targets, cfg.Target) {
+		return fmt.Errorf("FUNCTION_TARGET is %q; it must be one of %v, or one of %v to do that once", cfg.Target, app.Targets, slices.Sorted(maps.Keys(tasks)))
 	}
 	tracer, stopTracing, err := startTracing(ctx, cfg, log)
 	if err != nil {
@@ -116,7 +116,7 @@ func startTracing(ctx context.Context, cfg config.Config, log zerolog.Logger) (_
 }
 
 // serveMetrics serves the metrics on a port of their own until stop is called, which is after the last request.
-func serveMetrics(parts *wire.Parts) (stop func(), err error) {
+func serveMetrics(parts *app.Parts) (stop func(), err error) {
 	m := metrics.New(parts.Config.Target)
 	if parts.Config.Target == "reconcile" {
 		m.Reconciling(parts.DB.QueueByTenant, time.Now)
@@ -139,9 +139,9 @@ func serveMetrics(parts *wire.Parts) (stop func(), err error) {
 
 // register makes every function known to the Functions Framework, as its contract wants, and returns the handler of the
 // target. We serve that ourselves: the framework's own server (v1.9.2) has no time limits and does not drain on SIGTERM.
-func register(parts wire.Parts, target string) (http.Handler, error) {
+func register(parts app.Parts, target string) (http.Handler, error) {
 	handlers := map[string]func() (http.Handler, error){}
-	for _, name := range wire.Targets {
+	for _, name := range app.Targets {
 		handlers[name] = sync.OnceValues(func() (http.Handler, error) { return parts.Handler(name) })
 		functions.HTTP(name, func(w http.ResponseWriter, r *http.Request) {
 			h, err := handlers[name]()
@@ -158,9 +158,9 @@ func register(parts wire.Parts, target string) (http.Handler, error) {
 
 // assemble makes the parts without any I/O: connections are made by the first request that needs them, so that a
 // function answers at once after it was started from zero.
-func assemble(cfg config.Config, tracer *trace.Tracer, log zerolog.Logger) (wire.Parts, func(), error) {
+func assemble(cfg config.Config, tracer *trace.Tracer, log zerolog.Logger) (app.Parts, func(), error) {
 	if cfg.DatabaseURL == "" {
-		return wire.Parts{}, nil, errNoDatabase
+		return app.Parts{}, nil, errNoDatabase
 	}
 	ctx := context.Background()
 	db, err := postgres.Open(ctx, postgres.Config{
@@ -168,7 +168,7 @@ func assemble(cfg config.Config, tracer *trace.Tracer, log zerolog.Logger) (wire
 		Tracer: tracer.Statements(),
 	})
 	if err != nil {
-		return wire.Parts{}, nil, err
+		return app.Parts{}, nil, err
 	}
 	store := storeOf(cfg)
 	if tracer != nil {
@@ -176,9 +176,9 @@ func assemble(cfg config.Config, tracer *trace.Tracer, log zerolog.Logger) (wire
 	}
 	objects, err := s3.New(store)
 	if err != nil {
-		return wire.Parts{}, nil, err
+		return app.Parts{}, nil, err
 	}
-	parts := wire.Parts{Config: cfg, DB: db, Objects: objects, Trace: tracer, Log: log}
+	parts := app.Parts{Config: cfg, DB: db, Objects: objects, Trace: tracer, Log: log}
 	stop := func() {}
 	switch cfg.Engine {
 	case config.EngineArgo:
@@ -204,7 +204,7 @@ func storeOf(cfg config.Config) s3.Config {
 }
 
 // addCluster gives each function what it needs of the cluster, and has rights for: see deploy.
-func addCluster(parts *wire.Parts) (stop func(), err error) {
+func addCluster(parts *app.Parts) (stop func(), err error) {
 	cfg := parts.Config
 	if cfg.Target == "status" {
 		return func() {}, nil // it has no rights on the cluster and no need of it, so that its pods hold no token either
@@ -266,7 +266,7 @@ func provisioner(cfg config.Config, client rest.Interface) (*kube.Provisioner, e
 	return p, nil
 }
 
-func addLocalEngine(parts *wire.Parts) (stop func(), err error) {
+func addLocalEngine(parts *app.Parts) (stop func(), err error) {
 	cfg := parts.Config
 	settings := local.Config{
 		Dir: cfg.RunsDir, SumoRun: cfg.SumoRun, Slots: cfg.Slots, Confinement: cfg.Confinement, MaxOutput: cfg.MaxOutputMiB << 20,

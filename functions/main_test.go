@@ -68,7 +68,7 @@ func deploy(t testing.TB) *deployment {
 func buildSumoRun(t testing.TB) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "sumo-run")
-	if out, err := exec.Command("go", "build", "-o", path, "github.com/sumo-k8/sumo-k8/templates/sumo-run").CombinedOutput(); err != nil {
+	if out, err := exec.Command("go", "build", "-o", path, "github.com/sumo-k8/sumo-k8/pkg/sumo/sumo-run").CombinedOutput(); err != nil {
 		t.Fatalf("building sumo-run: %v: %s", err, out)
 	}
 	return path

@@ -16,7 +16,7 @@ build() { # NAME MODULE_FOLDER PACKAGE WHAT
 	printf '  (%d s)\n' $((SECONDS - began))
 }
 build objectstore infra/objectstore . '(S3 server; the first time takes a minute or two)'
-build sumo-run . ./templates/sumo-run '(runs one simulation)'
+build sumo-run . ./pkg/sumo/sumo-run '(runs one simulation)'
 build local . ./functions/local '(every function on one port)'
 build demo . ./functions/demo '(the demonstration)'
 build sumo-k8 . ./functions/sumo-k8 '(the command line)'

@@ -15,8 +15,8 @@ import (
 
 	"pgregory.net/rapid"
 
-	"github.com/sumo-k8/sumo-k8/functions/internal/contract"
-	"github.com/sumo-k8/sumo-k8/functions/internal/requests"
+	"github.com/sumo-k8/sumo-k8/functions/internal/testing/contract"
+	"github.com/sumo-k8/sumo-k8/functions/internal/testing/requests"
 	"github.com/sumo-k8/sumo-k8/infra/laptop/laptoptest"
 	"github.com/sumo-k8/sumo-k8/pkg/problem"
 	"github.com/sumo-k8/sumo-k8/pkg/rest"

@@ -16,8 +16,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/sumo-k8/sumo-k8/functions/internal/contract"
-	"github.com/sumo-k8/sumo-k8/functions/internal/wire"
+	"github.com/sumo-k8/sumo-k8/functions/internal/app"
+	"github.com/sumo-k8/sumo-k8/functions/internal/testing/contract"
 	"github.com/sumo-k8/sumo-k8/infra/laptop/laptoptest"
 	"github.com/sumo-k8/sumo-k8/pkg/job"
 	"github.com/sumo-k8/sumo-k8/pkg/rest"
@@ -48,7 +48,7 @@ var programs = sync.OnceValues(func() (settings Settings, err error) {
 		return settings, err
 	}
 	settings.SumoRun = filepath.Join(filepath.Dir(settings.ObjectStore), "sumo-run-test")
-	out, err := exec.CommandContext(ctx, "go", "build", "-o", settings.SumoRun, "github.com/sumo-k8/sumo-k8/templates/sumo-run").CombinedOutput()
+	out, err := exec.CommandContext(ctx, "go", "build", "-o", settings.SumoRun, "github.com/sumo-k8/sumo-k8/pkg/sumo/sumo-run").CombinedOutput()
 	if err != nil {
 		return settings, fmt.Errorf("building sumo-run: %w: %s", err, out)
 	}
@@ -105,7 +105,7 @@ func startWith(t testing.TB, settings Settings) (*service, *Service) {
 }
 
 func connect(t testing.TB, at Endpoint) *service {
-	checker := contract.New(t, wire.OpenAPI, http.DefaultTransport)
+	checker := contract.New(t, app.OpenAPI, http.DefaultTransport)
 	return &service{url: at.URL, adminKey: at.AdminKey, checker: checker, client: &http.Client{Transport: checker, Timeout: patience}}
 }
 

@@ -18,7 +18,7 @@ import (
 
 	"github.com/rs/zerolog"
 
-	"github.com/sumo-k8/sumo-k8/functions/internal/wire"
+	"github.com/sumo-k8/sumo-k8/functions/internal/app"
 	"github.com/sumo-k8/sumo-k8/infra/laptop"
 	"github.com/sumo-k8/sumo-k8/pkg/config"
 	"github.com/sumo-k8/sumo-k8/pkg/confine"
@@ -64,7 +64,7 @@ type Service struct {
 	log      zerolog.Logger
 	listener net.Listener
 	handler  http.Handler
-	parts    wire.Parts
+	parts    app.Parts
 	store    s3.Config
 	engine   *local.Engine
 	poke     chan struct{}
@@ -232,7 +232,7 @@ func (s *Service) startServers(ctx context.Context, settings Settings) error {
 	if err := objects.EnsureBucket(ctx); err != nil {
 		return err
 	}
-	s.parts = wire.Parts{DB: db, Objects: objects, Log: s.log}
+	s.parts = app.Parts{DB: db, Objects: objects, Log: s.log}
 	return nil
 }
 

@@ -13,8 +13,8 @@ import (
 
 	gocmp "github.com/google/go-cmp/cmp"
 
-	"github.com/sumo-k8/sumo-k8/functions/internal/contract"
-	"github.com/sumo-k8/sumo-k8/functions/internal/requests"
+	"github.com/sumo-k8/sumo-k8/functions/internal/testing/contract"
+	"github.com/sumo-k8/sumo-k8/functions/internal/testing/requests"
 	"github.com/sumo-k8/sumo-k8/infra/laptop/laptoptest"
 	"github.com/sumo-k8/sumo-k8/pkg/job"
 	"github.com/sumo-k8/sumo-k8/pkg/problem"

@@ -36,7 +36,7 @@ func startServer(t *testing.T) *localserver.Server {
 		t.Fatal(err)
 	}
 	bin, dir := laptoptest.Folder(t), laptoptest.Folder(t)
-	for name, pkg := range map[string]string{"local": "functions/local", "sumo-run": "templates/sumo-run"} {
+	for name, pkg := range map[string]string{"local": "functions/local", "sumo-run": "pkg/sumo/sumo-run"} {
 		args := append([]string{"build", "-o", filepath.Join(bin, name)}, likeThisTest()...)
 		out, err := exec.CommandContext(ctx, "go", append(args, "github.com/sumo-k8/sumo-k8/"+pkg)...).CombinedOutput()
 		if err != nil {

@@ -77,7 +77,7 @@ func TestTheSameProgramAndLayerGiveTheSameDigestInEveryFolder(t *testing.T) {
 	for n := range digests {
 		dir := t.TempDir()
 		layer, program := filepath.Join(dir, "layer.tar"), filepath.Join(dir, "program")
-		if err := compile(t.Context(), module+"templates/sumo-run", program); err != nil {
+		if err := compile(t.Context(), module+"pkg/sumo/sumo-run", program); err != nil {
 			t.Fatal(err)
 		}
 		f, err := os.Create(layer)

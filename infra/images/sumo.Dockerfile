@@ -13,7 +13,7 @@ COPY migrations migrations
 COPY pkg pkg
 COPY templates templates
 ENV CGO_ENABLED=0
-RUN go build -trimpath -buildvcs=false -ldflags '-s -w -buildid=' -o /out/usr/bin/sumo-run ./templates/sumo-run && \
+RUN go build -trimpath -buildvcs=false -ldflags '-s -w -buildid=' -o /out/usr/bin/sumo-run ./pkg/sumo/sumo-run && \
     go build -trimpath -o /images ./infra/images
 
 # Not the slim variant, which leaves out the licences that the image must carry.

@@ -292,7 +292,7 @@ func (c *client) checkEvents(t *testing.T, id string) {
 func TestOnRealServers(t *testing.T) {
 	t.Parallel()
 	sumoRun := filepath.Join(t.TempDir(), "sumo-run")
-	if out, err := exec.Command("go", "build", "-o", sumoRun, "../../templates/sumo-run").CombinedOutput(); err != nil {
+	if out, err := exec.Command("go", "build", "-o", sumoRun, "../../pkg/sumo/sumo-run").CombinedOutput(); err != nil {
 		t.Fatalf("building sumo-run: %v: %s", err, out)
 	}
 	roomy := tenant.Limits{MaxCPU: 100, MaxMemoryGi: 100, MaxConcurrentJobs: 100}

@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"os"
 
-	"github.com/sumo-k8/sumo-k8/functions/internal/wire"
+	"github.com/sumo-k8/sumo-k8/functions/internal/app"
 )
 
 func main() {
@@ -19,7 +19,7 @@ func run(args []string) error {
 	if len(args) != 1 {
 		return fmt.Errorf("usage: openapi FILE")
 	}
-	document, err := wire.Document()
+	document, err := app.Document()
 	if err != nil {
 		return err
 	}

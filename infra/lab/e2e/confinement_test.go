@@ -198,7 +198,7 @@ func testTakenOver(t *testing.T, c *cluster) {
 	name := c.loadPrograms(t, image.Image{
 		Name: "dev.local/hostile:e2e", Entrypoint: []string{"/usr/bin/sumo-run"}, Env: []string{"PATH=/usr/bin", "SUMO_BINARY=/usr/bin/hostile"},
 	}, map[string]string{
-		"/usr/bin/sumo-run": "github.com/sumo-k8/sumo-k8/templates/sumo-run", "/usr/bin/hostile": "github.com/sumo-k8/sumo-k8/pkg/confine/internal/hostile",
+		"/usr/bin/sumo-run": "github.com/sumo-k8/sumo-k8/pkg/sumo/sumo-run", "/usr/bin/hostile": "github.com/sumo-k8/sumo-k8/pkg/confine/internal/hostile",
 	})
 	log := c.inPlaceOfSUMO(t, a, "hostile", func(container map[string]any) {
 		container["image"], container["imagePullPolicy"] = name, "Never"

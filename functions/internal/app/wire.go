@@ -1,0 +1,245 @@
+// Package app assembles the functions from their parts. It is the one place that knows every implementation, so that
+// the functions themselves know only the domain.
+package app
+
+import (
+	"context"
+	"crypto/rand"
+	_ "embed"
+	"fmt"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/google/uuid"
+	"github.com/rs/zerolog"
+
+	"github.com/sumo-k8/sumo-k8/functions/auth"
+	"github.com/sumo-k8/sumo-k8/functions/logs"
+	"github.com/sumo-k8/sumo-k8/functions/page"
+	reconcilefn "github.com/sumo-k8/sumo-k8/functions/reconcile"
+	"github.com/sumo-k8/sumo-k8/functions/status"
+	"github.com/sumo-k8/sumo-k8/functions/submit"
+	"github.com/sumo-k8/sumo-k8/pkg/config"
+	"github.com/sumo-k8/sumo-k8/pkg/job"
+	"github.com/sumo-k8/sumo-k8/pkg/problem"
+	"github.com/sumo-k8/sumo-k8/pkg/reconcile"
+	"github.com/sumo-k8/sumo-k8/pkg/rest"
+	"github.com/sumo-k8/sumo-k8/pkg/scenario"
+	"github.com/sumo-k8/sumo-k8/pkg/simulation"
+	"github.com/sumo-k8/sumo-k8/pkg/store/postgres"
+	"github.com/sumo-k8/sumo-k8/pkg/store/s3"
+	"github.com/sumo-k8/sumo-k8/pkg/telemetry/metrics"
+	"github.com/sumo-k8/sumo-k8/pkg/telemetry/trace"
+	"github.com/sumo-k8/sumo-k8/pkg/telemetry/traceparent"
+	"github.com/sumo-k8/sumo-k8/pkg/tenant"
+	"github.com/sumo-k8/sumo-k8/pkg/view"
+)
+
+//go:generate go run ../openapi openapi.json
+
+// OpenAPI is the document of all functions together. `make generate` writes it; a test compares it with the code.
+//
+//go:embed openapi.json
+var OpenAPI []byte
+
+// Targets are the functions by the names that FUNCTION_TARGET selects.
+var Targets = []string{"auth", "submit", "status", "logs", "reconcile"}
+
+// Parts are what the functions are made of.
+type Parts struct {
+	Config  config.Config
+	DB      *postgres.DB
+	Objects *s3.Store
+	Log     zerolog.Logger
+
+	// Engine runs jobs. Nil where another process has it: submit then leaves dispatching to reconcile.
+	Engine job.Engine
+	// Live reads logs of runs under way; nil when this process cannot reach them.
+	Live job.LiveLogs
+	// Nodes lists where jobs run; nil when this process cannot know.
+	Nodes func(context.Context) ([]job.Node, error)
+	// Pods counts the pods that run jobs by phase; nil where there is no cluster.
+	Pods func(context.Context) (map[string]int, error)
+	// Provisioner keeps the tenants' namespaces and Warmer brings up nodes; nil where there is no cluster, as Kubernetes,
+	// which answers nil when the API server does.
+	Provisioner tenant.Provisioner
+	Warmer      job.Warmer
+	Kubernetes  func(context.Context) error
+	// Disk answers nil when this machine's disk has room; nil where nothing is kept on it.
+	Disk func() error
+	// ServiceAccount tells which service account may call reconcile, by its token; nil where none may.
+	ServiceAccount func(ctx context.Context, token string) (name string, err error)
+	// Confinement returns what confines runs on this machine; nil where the recorded runs show it.
+	Confinement func(context.Context) (simulation.Confinement, error)
+	// Metrics counts what is done; nil where nobody asks for it.
+	Metrics *metrics.Metrics
+	// Trace tells what is done; nil where nobody asks for it.
+	Trace *trace.Tracer
+	// Changed is called when reconcile has something to do; it may be nil.
+	Changed func(context.Context)
+}
+
+// Handler serves the functions called targets, all of them when none is named.
+func (p Parts) Handler(targets ...string) (http.Handler, error) {
+	mux := http.NewServeMux()
+	if err := p.register(mux, targets); err != nil {
+		return nil, err
+	}
+	if len(targets) == 0 || slices.Contains(targets, "status") {
+		rest.Docs(mux, OpenAPI)
+		page.Register(mux)
+	}
+	var observers []rest.Observer
+	if p.Metrics != nil {
+		observers = append(observers, func(r *http.Request, route string) (context.Context, func(int, time.Duration)) {
+			return r.Context(), p.Metrics.Began(route)
+		})
+	}
+	if p.Trace != nil {
+		observers = append(observers, p.Trace.Began)
+	}
+	return rest.Handler(mux, p.Config.CORSOrigins, p.Log, observers...), nil
+}
+
+// Document makes the OpenAPI document from the code.
+func Document() ([]byte, error) {
+	objects, err := s3.New(s3.Config{Endpoint: "http://unused.invalid", Region: "us-east-1", Bucket: "unused", AccessKey: "unused", SecretKey: "unused"})
+	if err != nil {
+		return nil, err
+	}
+	return rest.Document(Parts{DB: &postgres.DB{}, Objects: objects}.api(http.NewServeMux(), nil))
+}
+
+func (p Parts) register(mux *http.ServeMux, targets []string) error {
+	for _, t := range targets {
+		if !slices.Contains(Targets, t) {
+			return fmt.Errorf("there is no function %q; FUNCTION_TARGET is one of %v", t, Targets)
+		}
+	}
+	p.api(mux, targets)
+	return nil
+}
+
+func (p Parts) api(mux *http.ServeMux, targets []string) huma.API {
+	api := rest.NewAPI(mux, rest.Keys{TenantByKey: p.DB.TenantByKey, Admin: p.Config.AdminKey, ServiceAccount: p.ServiceAccount, Limits: rest.Limits{
+		CallsPerSecond: p.Config.CallsPerSecond, WrongKeysPerMinute: p.Config.WrongKeysPerMinute,
+		ConcurrentUploads: p.Config.MaxConcurrentUploads, MinUploadRate: p.Config.MinUploadRateKiB << 10, TrustedProxies: p.Config.TrustedProxies,
+	}})
+	rest.Health{
+		Database: p.DB.Ping, Objects: p.Objects.Ping, Kubernetes: p.Kubernetes, Disk: p.Disk, Confinement: p.confinement, Now: time.Now,
+	}.Register(api)
+	for name, register := range map[string]func(huma.API){
+		"auth":      p.auth().Register,
+		"submit":    p.submit().Register,
+		"status":    p.status().Register,
+		"logs":      p.logs().Register,
+		"reconcile": p.Reconcile().Register,
+	} {
+		if len(targets) == 0 || slices.Contains(targets, name) {
+			register(api)
+		}
+	}
+	return api
+}
+
+// confinement is this machine's, or the weakest of the last day's runs wherever they ran.
+func (p Parts) confinement(ctx context.Context) (*simulation.Confinement, error) {
+	if p.Confinement == nil {
+		return p.DB.WeakestConfinement(ctx, time.Now().Add(-24*time.Hour))
+	}
+	held, err := p.Confinement(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return &held, nil
+}
+
+func (p Parts) auth() *auth.Function {
+	return &auth.Function{
+		Tenants: p.DB, Jobs: p.DB, Objects: p.Objects, OwnBucket: p.Config.S3Bucket, Provisioner: p.Provisioner, Nodes: p.Nodes,
+		Pods: p.Pods, Warmer: p.Warmer, Changed: p.Changed, Random: rand.Reader, Now: time.Now,
+	}
+}
+
+func (p Parts) submit() *submit.Function {
+	f := &submit.Function{
+		Jobs: p.DB,
+		Intake: &scenario.Intake{
+			Store: p.DB, Objects: p.Objects, Limits: p.Config.Limits(), NewID: newID, Now: time.Now,
+		},
+		Objects: p.Objects, Inputs: p.Objects, OwnBucket: p.Config.S3Bucket, Changed: p.Changed, URL: p.Objects.URL,
+		NewID: newID, Now: time.Now, LinkLifetime: p.Config.LinkLifetime,
+		SumoVersions: p.Config.SumoVersions(), Admission: p.Config.Admission(), WebhookHTTP: p.Config.WebhookHTTP,
+		DefaultTimeout: p.Config.DefaultTimeout, MaxTimeout: p.Config.MaxTimeout,
+	}
+	if p.Engine != nil {
+		f.Dispatch = job.Dispatcher{Store: p.DB, Engine: p.Trace.Engine(p.Engine), Log: p.Log}.Dispatch
+	}
+	return f
+}
+
+func (p Parts) status() *status.Function {
+	return &status.Function{
+		Jobs: p.DB, Tenants: p.DB, Scenarios: p.DB, Objects: p.Objects, Views: view.New(p.Objects), Limits: p.Config.Limits(),
+		LinkLifetime: p.Config.LinkLifetime, Now: time.Now,
+	}
+}
+
+// logPoll is how often a stream looks for new lines: often enough to feel live, and one stat of a file each time.
+const logPoll = 200 * time.Millisecond
+
+func (p Parts) logs() *logs.Function {
+	return &logs.Function{Jobs: p.DB, Objects: p.Objects, Live: p.Live, StreamLimit: p.Config.StreamLimit, Poll: logPoll, Now: time.Now}
+}
+
+// Reconcile is the reconcile function, which CloudEvents reach too.
+func (p Parts) Reconcile() *reconcilefn.Function {
+	settings := reconcile.DefaultConfig()
+	settings.KeepResults = p.Config.Retention
+	r := &reconcile.Reconciler{
+		Jobs: p.DB, Scenarios: p.DB, Engine: p.Trace.Engine(p.Engine), Objects: p.Objects, Tenants: p.DB, Provisioner: p.Provisioner,
+		Lock: p.DB.TryLock, Now: time.Now, Config: settings, Log: p.Log,
+	}
+	run := r.Run
+	var ended []func(reconcile.End)
+	if p.Trace != nil {
+		ended = append(ended, p.Trace.Ended)
+		// A call makes hundreds of passes. What they ask of Postgres and of the engine would bury the trace of the submission
+		// that the call was made for.
+		run = func(ctx context.Context, window time.Duration) (reconcile.Report, error) {
+			return r.Run(traceparent.Without(ctx), window)
+		}
+	}
+	if m := p.Metrics; m != nil && p.Config.Target == "reconcile" {
+		r.Passed = m.Passed
+		ended = append(ended, func(e reconcile.End) { m.Ended(e.Job) })
+		untold := run
+		run = func(ctx context.Context, window time.Duration) (reconcile.Report, error) {
+			report, err := untold(ctx, window)
+			m.Reconciled(report)
+			return report, err
+		}
+	}
+	if len(ended) > 0 {
+		r.Ended = func(e reconcile.End) {
+			for _, tell := range ended {
+				tell(e)
+			}
+		}
+	}
+	if p.Engine == nil {
+		run = func(context.Context, time.Duration) (reconcile.Report, error) {
+			return reconcile.Report{}, errNoEngine()
+		}
+	}
+	return &reconcilefn.Function{Run: run, Window: p.Config.Window, Log: p.Log}
+}
+
+// newID returns a UUIDv7 (RFC 9562): ids that sort by time keep Postgres' indexes compact.
+func newID() string { return uuid.Must(uuid.NewV7()).String() }
+
+func errNoEngine() error {
+	return problem.New(problem.NotConfigured, "This process has no engine that runs jobs. Set ENGINE where the reconcile function runs.")
+}

@@ -1,0 +1,42 @@
+// Makes dist/, which the Go package embeds: checks the types against the OpenAPI document, bundles, and names each
+// asset after its content. The same sources give the same bytes.
+import { execFileSync } from "node:child_process";
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { basename, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { build } from "esbuild";
+
+process.chdir(fileURLToPath(new URL(".", import.meta.url)));
+const run = (program, ...args) => execFileSync(join("node_modules", ".bin", program), args, { stdio: ["ignore", "ignore", "inherit"] });
+
+run("openapi-typescript", "../internal/app/openapi.json", "--output", "src/openapi.d.ts");
+execFileSync(join("node_modules", ".bin", "tsc"), { stdio: "inherit" });
+
+rmSync("dist", { recursive: true, force: true });
+mkdirSync("dist");
+const result = await build({
+	entryPoints: { app: "src/main.tsx", icon: "src/icon.svg" },
+	outdir: "dist/ui",
+	entryNames: "[name]-[hash]",
+	bundle: true,
+	minify: true,
+	format: "esm",
+	target: ["chrome100", "firefox100", "safari15.4"],
+	jsx: "automatic",
+	jsxImportSource: "preact",
+	loader: { ".svg": "copy" },
+	legalComments: "eof", // the libraries' licences ask for it
+	metafile: true,
+	logLevel: "warning",
+});
+
+const asset = (name, extension) => {
+	const found = Object.keys(result.metafile.outputs).map((path) => basename(path)).find((file) => file.startsWith(name + "-") && file.endsWith(extension));
+	if (!found) throw new Error(`the build made no ${name}${extension}`);
+	return `/ui/${found}`;
+};
+const page = readFileSync("src/index.html", "utf8")
+	.replace("SCRIPT", asset("app", ".js"))
+	.replace("STYLE", asset("app", ".css"))
+	.replace("ICON", asset("icon", ".svg"));
+writeFileSync("dist/index.html", page);

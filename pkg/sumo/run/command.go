@@ -1,0 +1,310 @@
+package run
+
+import (
+	"bytes"
+	"encoding/xml"
+	"errors"
+	"fmt"
+	"io/fs"
+	"math"
+	"os"
+	"os/exec"
+	"path"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/sumo-k8/sumo-k8/pkg/scenario"
+	"github.com/sumo-k8/sumo-k8/pkg/simulation"
+)
+
+// outputFiles are the outputs that a command line option asks for. The big ones are compressed: gzip shrinks them 5 to
+// 20 times, at less cost than writing the difference.
+var outputFiles = []struct {
+	output       simulation.Output
+	option, name string
+}{
+	{simulation.OutputSummary, "summary-output", "summary.xml"},
+	{simulation.OutputTripinfo, "tripinfo-output", "tripinfo.xml"},
+	{simulation.OutputStatistics, "statistic-output", "statistics.xml"},
+	{simulation.OutputFCD, "fcd-output", "fcd.xml.gz"},
+	{simulation.OutputEmission, "emission-output", "emission.xml.gz"},
+	{simulation.OutputQueue, "queue-output", "queue.xml.gz"},
+	{simulation.OutputLaneChange, "lanechange-output", "lanechange.xml.gz"},
+	{simulation.OutputEdgeData, "", edgeDataOutput},
+}
+
+const edgeDataOutput = "edgedata.xml.gz"
+
+// edgeDataRequest is an additional file: SUMO has no option for edgedata in all its versions that we run. Edges on which
+// nobody was are left out, as they would be most of a large network's file.
+func edgeDataRequest(out string, period float64) []byte {
+	var b bytes.Buffer
+	b.WriteString(`<additional><edgeData id="edgedata" excludeEmpty="true" period="` + strconv.FormatFloat(period, 'f', -1, 64) + `" file="`)
+	_ = xml.EscapeText(&b, []byte(filepath.Join(out, edgeDataOutput))) // a bytes.Buffer takes all
+	b.WriteString("\"/></additional>\n")
+	return b.Bytes()
+}
+
+// edgeDataIntervals is how many intervals a run is divided into at most: as many as a person steps through.
+const edgeDataIntervals = 100
+
+// edgeDataPeriods are the lengths of an interval, in seconds. Within less than a minute, one cycle of a signal, chance
+// decides what is counted.
+var edgeDataPeriods = []float64{60, 120, 300, 600, 900, 1800, 3600}
+
+// edgeDataPeriod is the shortest that divides the run into few enough intervals. A run without an end gets the third, with
+// which a whole day has 288.
+func (s settings) edgeDataPeriod() float64 {
+	if s.end == nil {
+		return edgeDataPeriods[2]
+	}
+	for _, period := range edgeDataPeriods {
+		if (*s.end-s.begin)/period <= edgeDataIntervals {
+			return period
+		}
+	}
+	longest := edgeDataPeriods[len(edgeDataPeriods)-1]
+	return longest * math.Ceil((*s.end-s.begin)/longest/edgeDataIntervals)
+}
+
+func (r Run) wants(o simulation.Output) bool {
+	return slices.Contains(simulation.DefaultOutputs(), o) || slices.Contains(r.Options.Outputs, o)
+}
+
+// outputNames are the files, in the output folder, that the run has asked SUMO for.
+func (r Run) outputNames() []string {
+	var names []string
+	for _, f := range outputFiles {
+		if r.wants(f.output) {
+			names = append(names, f.name)
+		}
+	}
+	return names
+}
+
+func (r Run) seed() int64 {
+	if r.Options.Seed != nil {
+		return *r.Options.Seed
+	}
+	return simulation.DefaultSeed
+}
+
+// arguments are the command line options, which override those of the scenario's configuration. Options cannot be unset, so
+// unwanted ones are set to their neutral values.
+func (r Run) arguments(s settings) []string {
+	args := []string{
+		// Validation would read external entities and fetch schemas from the network.
+		"--xml-validation=never", "--xml-validation.net=never", "--xml-validation.routes=never",
+		// A TraCI server would listen on all addresses, wait for a client, and not heed SIGTERM meanwhile.
+		"--remote-port=0",
+		// random beats seed; a run is to be repeatable.
+		"--random=false", "--seed=" + strconv.FormatInt(r.seed(), 10),
+		// More threads made runs slower; a machine is better used by more runs.
+		"--threads=1",
+		// What progress and judgement are read from.
+		"--no-step-log=false", "--step-log.period=" + strconv.Itoa(s.logPeriod()), "--duration-log.disable=false",
+		"--duration-log.statistics=true", "--human-readable-time=false", "--no-warnings=false",
+		// A missing file of settings for the graphical interface is fatal even without one.
+		"--gui-settings-file=/dev/null",
+		// A prefix would also change the names of our outputs.
+		"--output-prefix=",
+		// Without the trips that are still under way at the end, congested runs would look better than they are.
+		"--tripinfo-output.write-unfinished=true",
+	}
+	for _, f := range outputFiles {
+		if f.option != "" && r.wants(f.output) {
+			args = append(args, "--"+f.option+"="+filepath.Join(r.Work, resultFolder, f.name))
+		}
+	}
+	if r.wants(simulation.OutputEmission) {
+		// Adds each trip's emissions to tripinfo, from which the summary takes the totals.
+		args = append(args, "--device.emissions.probability=1")
+	}
+	for _, o := range []struct {
+		name  string
+		value *float64
+	}{
+		{"begin", r.Options.Begin}, {"end", r.Options.End}, {"step-length", r.Options.StepLength}, {"scale", r.Options.Scale},
+	} {
+		if o.value != nil {
+			args = append(args, "--"+o.name+"="+strconv.FormatFloat(*o.value, 'f', -1, 64))
+		}
+	}
+	return args
+}
+
+// command calls SUMO on a configuration, named relative to the run's folder.
+func (r Run) command(config string, args []string) (*exec.Cmd, error) {
+	// SUMO writes some outputs beside its configuration and decodes percent signs in their paths, so the path must not include the
+	// work folder; ./ keeps it a path even if the name begins with a dash.
+	return r.program(append([]string{"--configuration-file=./" + config}, args...)...)
+}
+
+// binary is the absolute path of SUMO's own file, with symbolic links resolved: its own libraries lie beside that file.
+func (r Run) binary() (string, error) {
+	binary, err := exec.LookPath(r.Binary)
+	if err != nil {
+		return "", err
+	}
+	if binary, err = filepath.EvalSymlinks(binary); err != nil {
+		return "", err
+	}
+	return filepath.Abs(binary)
+}
+
+// program calls SUMO in the run's folder.
+func (r Run) program(args ...string) (*exec.Cmd, error) {
+	binary, err := r.binary()
+	if err != nil {
+		return nil, err
+	}
+	// SUMO writes its step lines through C's stdout, which is fully buffered on a pipe: they would arrive some forty at a
+	// time, and a slow run would look dead for minutes. A terminal is no way out (its buffer holds eleven lines).
+	// stdbuf, of coreutils, sets the buffer through a preloaded library and becomes SUMO by exec, so there is no further
+	// process. Measured over 23,000 step lines: each arrives alone, and the run takes no longer than with a terminal.
+	// Where stdbuf is missing the run is the same, and only its progress is coarser.
+	if stdbuf, err := exec.LookPath("stdbuf"); err == nil {
+		args = append([]string{"-o0", binary}, args...)
+		binary = stdbuf
+	}
+	cmd := exec.Command(binary, args...)
+	cmd.Dir = filepath.Join(r.Work, runFolder)
+	// Nothing of our own environment, which may hold credentials, reaches a program that reads untrusted files.
+	cmd.Env = []string{"SUMO_HOME=" + r.Home, "LC_ALL=C.UTF-8"}
+	return cmd, nil
+}
+
+// settings are what we must know of the configuration that runs.
+type settings struct {
+	additional []string // files, by path inside the scenario
+	routes     []string // files, by path inside the scenario
+	begin      float64  // seconds
+	end        *float64 // seconds; nil when the run ends with its last vehicle
+	stepLength float64  // seconds
+	scale      float64
+}
+
+// settingsOf reads the settings from a configuration's options. Values that SUMO rejects are left for SUMO to report.
+func settingsOf(c scenario.Config) settings {
+	s := settings{stepLength: 1, scale: 1}
+	for _, o := range c.Options {
+		switch o.Name {
+		case additionalFiles:
+			s.additional = o.Files
+		case "route-files":
+			s.routes = o.Files
+		case "step-length":
+			s.stepLength = positive(o, s.stepLength)
+		case "scale":
+			s.scale = positive(o, s.scale)
+		}
+	}
+	return s
+}
+
+func positive(o scenario.Option, otherwise float64) float64 {
+	if n, ok := o.Number(); ok && n > 0 {
+		return n
+	}
+	return otherwise
+}
+
+const additionalFiles = "additional-files"
+
+// configName is the name of the configuration that SUMO reads, in the folder of the uploaded one. Underscores are prepended if
+// the scenario has a file of that name.
+const configName = "sumo-run.sumocfg"
+
+// writeConfig writes the configuration for SUMO, links it into SUMO's working folder and returns its path there. The file is where
+// SUMO cannot change it; the link is where the uploaded one was, since some outputs go beside it. Options that args set are left
+// out: they would have no effect, and not all of them are safe to pass on.
+func (r Run) writeConfig(chosen scenario.Config, args []string) (string, error) {
+	if r.wants(simulation.OutputEdgeData) {
+		chosen.Options = withFile(chosen.Options, additionalFiles, filepath.Join(r.Work, edgeDataFile))
+	}
+	folder := filepath.Join(r.Work, runFolder)
+	locate := func(file string, _ bool) string { return filepath.Join(folder, file) }
+	text, err := chosen.Encode(locate, func(option string) bool {
+		return slices.ContainsFunc(args, func(arg string) bool { return strings.HasPrefix(arg, "--"+option+"=") })
+	})
+	if err != nil {
+		return "", err
+	}
+	file := filepath.Join(r.Work, configFile)
+	if err := os.WriteFile(file, text, 0o644); err != nil {
+		return "", err
+	}
+	run, err := os.OpenRoot(folder)
+	if err != nil {
+		return "", err
+	}
+	defer run.Close()
+	dir := path.Dir(chosen.Path)
+	if err := run.MkdirAll(dir, 0o755); err != nil {
+		return "", err
+	}
+	for name := configName; ; name = "_" + name {
+		err := run.Symlink(file, path.Join(dir, name))
+		if !errors.Is(err, fs.ErrExist) {
+			return path.Join(dir, name), err
+		}
+	}
+}
+
+// withFile returns options with file appended to the files of option name.
+func withFile(options []scenario.Option, name, file string) []scenario.Option {
+	options = slices.Clone(options)
+	for i, o := range options {
+		if o.Name == name {
+			options[i].Files = append(slices.Clone(o.Files), file)
+			return options
+		}
+	}
+	return append(options, scenario.Option{Name: name, Files: []string{file}})
+}
+
+// apply sets the interval that will be simulated: the options', else the configuration's.
+func (s *settings) apply(c scenario.Config, o simulation.Options) {
+	if c.Begin != nil {
+		s.begin = *c.Begin
+	}
+	if o.Begin != nil {
+		s.begin = *o.Begin
+	}
+	if s.end = c.End; o.End != nil {
+		s.end = o.End
+	}
+	if s.end != nil && *s.end < 0 { // SUMO's -1: no end
+		s.end = nil
+	}
+	if o.StepLength != nil {
+		s.stepLength = *o.StepLength
+	}
+	if o.Scale != nil {
+		s.scale = *o.Scale
+	}
+}
+
+func (s settings) interval() string {
+	if s.end == nil {
+		return fmt.Sprintf(", from %g s until all vehicles have left", s.begin)
+	}
+	return fmt.Sprintf(", from %g s to %g s", s.begin, *s.end)
+}
+
+// Step lines per run. A thousand are as many as progress can show, and cost nothing measurable.
+const (
+	stepLines = 1000
+	// openEndPeriod, in steps, is for a run whose length is unknown.
+	openEndPeriod = 10
+)
+
+func (s settings) logPeriod() int {
+	if s.end == nil {
+		return openEndPeriod
+	}
+	steps := (*s.end - s.begin) / s.stepLength
+	return int(math.Max(1, math.Min(math.Ceil(steps/stepLines), 1e6)))
+}

@@ -1,0 +1,311 @@
+package run
+
+import (
+	"bufio"
+	"bytes"
+	"compress/gzip"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"os"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+)
+
+// The least and greatest time between two progress lines of the log, and the advance that is worth one in between.
+const (
+	logEvery    = time.Second
+	logAtLeast  = 10 * time.Second
+	logAdvance  = 0.05
+	maxMessages = 5 // of SUMO's error lines, as many as a person reads
+)
+
+// monitor reads what SUMO says while it runs: it turns step lines into progress, writes the log, and keeps what the
+// judgement needs.
+type monitor struct {
+	log      *logbook
+	progress *progressFile
+	settings settings
+
+	mu       sync.Mutex
+	seen     observed
+	demand   float64 // vehicles that the scenario will send, where it can be counted; 0 while unknown
+	fraction float64 // of the run that is done
+	logged   struct {
+		at       time.Time
+		fraction float64
+	}
+}
+
+// observed is what SUMO has said of its run.
+type observed struct {
+	version  string
+	begin    float64 // simulated seconds, as SUMO names it
+	last     step    // the newest
+	steps    int     // step lines
+	reason   string  // why the simulation ended, in SUMO's words; empty when it did not say
+	ended    *float64
+	realTime *float64 // simulated seconds per second, without loading
+	updates  *float64 // vehicle updates per second, without loading
+	errors   []string // the first few, each with its continuation lines
+	other    []string // the last few lines on stderr that are neither warnings nor errors
+	ignored  []string // the first few vehicles that were dropped because of their order
+	warnings int
+	fraction float64
+}
+
+func newMonitor(log *logbook, progress *progressFile, s settings) *monitor {
+	return &monitor{log: log, progress: progress, settings: s}
+}
+
+func (m *monitor) observed() observed {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.seen.fraction = m.fraction
+	return m.seen
+}
+
+// stdout takes a line of SUMO's standard output.
+func (m *monitor) stdout(line string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if s, ok := parseStep(line); ok {
+		m.step(s, time.Now())
+		return
+	}
+	text := strings.TrimSpace(line)
+	if rest, ok := strings.CutPrefix(text, "Simulation version "); ok {
+		version, begin, _ := strings.Cut(rest, " started with time: ")
+		m.seen.version = clean(version)
+		if t := number(strings.TrimSuffix(begin, ".")); t != nil {
+			m.seen.begin = *t
+		}
+	}
+	switch key, value, _ := strings.Cut(text, ": "); key {
+	case "Simulation ended at time":
+		m.seen.ended = number(value)
+	case "Reason":
+		m.seen.reason = value
+	case "Real time factor":
+		m.seen.realTime = number(value)
+	case "UPS":
+		m.seen.updates = number(value)
+	}
+	if m.seen.ended != nil {
+		m.log.end(line) // the statistics, which are wanted however long the log is
+	} else {
+		m.log.line(line)
+	}
+}
+
+// stderr takes a line of SUMO's standard error.
+func (m *monitor) stderr(line string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	switch {
+	case strings.HasPrefix(line, "Warning: "):
+		m.seen.warnings++
+		if strings.Contains(line, "should be sorted") && strings.Contains(line, "ignoring") && len(m.seen.ignored) < maxMessages {
+			m.seen.ignored = append(m.seen.ignored, m.log.text(strings.TrimPrefix(line, "Warning: ")))
+		}
+	case strings.HasPrefix(line, "Error: "):
+		if len(m.seen.errors) < maxMessages {
+			m.seen.errors = append(m.seen.errors, m.log.text(strings.TrimPrefix(line, "Error: ")))
+		}
+	case strings.HasPrefix(line, "Quitting (on error)."):
+	case strings.HasPrefix(line, " ") && len(m.seen.errors) > 0 && len(m.seen.errors[len(m.seen.errors)-1]) < maxLine:
+		m.seen.errors[len(m.seen.errors)-1] += " " + m.log.text(strings.TrimSpace(line))
+	case !strings.HasPrefix(line, " "):
+		m.seen.other = append(m.seen.other[max(0, len(m.seen.other)-maxMessages+1):], m.log.text(line))
+	}
+	m.log.message(line)
+}
+
+// step takes a step line that arrived at now.
+func (m *monitor) step(s step, now time.Time) {
+	m.seen.steps++
+	if !s.counted {
+		m.seen.last.time = s.time
+		return
+	}
+	m.seen.last = s
+	m.fraction = math.Max(m.fraction, m.settings.fraction(s, m.demand))
+	m.progress.set(m.fraction, now)
+	since := now.Sub(m.logged.at)
+	if since >= logAtLeast || since >= logEvery && m.fraction >= m.logged.fraction+logAdvance {
+		m.logStep(now)
+	}
+}
+
+func (m *monitor) logStep(now time.Time) {
+	s := m.seen.last
+	percent := "     ?"
+	if m.settings.end != nil || m.demand > 0 {
+		percent = fmt.Sprintf("%6.1f", 100*m.fraction)
+	}
+	m.log.line(fmt.Sprintf("[%s %%] t=%g s  running %d  waiting %d  departed %d", percent, s.time, s.running, s.waiting, s.departed))
+	m.logged.at, m.logged.fraction = now, m.fraction
+}
+
+// finish is called when SUMO has ended.
+func (m *monitor) finish() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.log.summariseMessages()
+}
+
+// fraction tells how much of the run is done at s: of its interval, or, when that has no end, of the vehicles that are
+// to be on their way. It is 0 while unknown.
+func (s settings) fraction(at step, demand float64) float64 {
+	done := 0.0
+	switch {
+	case s.end != nil && *s.end > s.begin:
+		done = (at.time - s.begin) / (*s.end - s.begin)
+	case s.end == nil && demand > 0:
+		done = float64(at.departed-at.running) / demand
+	}
+	return math.Max(0, math.Min(done, 1))
+}
+
+// countDemand counts the vehicles in the scenario's route files, while SUMO is already loading. It is an estimate, for
+// progress only.
+func (m *monitor) countDemand(ctx context.Context, root *os.Root, s settings) {
+	total := 0
+	for _, name := range append(append([]string(nil), s.routes...), s.additional...) {
+		n, err := countVehicles(ctx, root, name)
+		if err != nil {
+			return // progress stays unknown
+		}
+		total += n
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.demand = float64(total) * s.scale
+}
+
+var errUncountable = errors.New("a flow of unknown size")
+
+// flowSize is how many vehicles a flow sends. One without a number and without an end has no size: it goes on for a day.
+func flowSize(tag []byte) (float64, bool) {
+	if n := attributeNumber(tag, "number"); n != nil {
+		return *n, true
+	}
+	begin, end := attributeNumber(tag, "begin"), attributeNumber(tag, "end")
+	if begin == nil || end == nil {
+		return 0, false
+	}
+	perSecond := 0.0
+	if v := attributeNumber(tag, "vehsPerHour"); v != nil {
+		perSecond = *v / 3600
+	} else if v := attributeNumber(tag, "probability"); v != nil {
+		perSecond = *v
+	} else if v := attributeNumber(tag, "period"); v != nil && *v > 0 {
+		perSecond = 1 / *v
+	}
+	return (*end - *begin) * perSecond, perSecond > 0 && *end > *begin
+}
+
+func countVehicles(ctx context.Context, root *os.Root, name string) (int, error) {
+	f, err := root.Open(name)
+	if err != nil {
+		return 0, err
+	}
+	defer f.Close()
+	var r io.Reader = f
+	if strings.HasSuffix(name, ".gz") {
+		if r, err = gzip.NewReader(f); err != nil {
+			return 0, err
+		}
+	}
+	n := 0
+	err = scanTags(r, func(tag []byte) error {
+		switch tagName(tag) {
+		case "vehicle", "trip":
+			n++
+		case "flow":
+			size, ok := flowSize(tag)
+			if !ok {
+				return errUncountable
+			}
+			n += int(size)
+		}
+		return ctx.Err()
+	})
+	return n, err
+}
+
+// maxTag bounds what is seen of one tag. A route's list of edges may be longer: nothing we look for stands behind it.
+const maxTag = 64 << 10
+
+// scanTags yields what stands between each "<" of an XML document and the next, whatever the document's state: cut off,
+// for one. It is a hundred times faster than a parser, and enough for SUMO's own outputs.
+func scanTags(r io.Reader, yield func(tag []byte) error) error {
+	in := bufio.NewReaderSize(r, maxTag)
+	first, rest := true, false // the text before the first "<" and the rest of an overlong tag are no tags
+	for {
+		tag, err := in.ReadSlice('<')
+		if err != nil && err != bufio.ErrBufferFull && err != io.EOF {
+			return err
+		}
+		if !first && !rest {
+			if err := yield(bytes.TrimSuffix(tag, []byte("<"))); err != nil {
+				return err
+			}
+		}
+		if err == io.EOF {
+			return nil
+		}
+		first, rest = false, err == bufio.ErrBufferFull
+	}
+}
+
+func tagName(tag []byte) string {
+	end := bytes.IndexAny(tag, " \t\r\n/>")
+	if end == 0 && tag[0] == '/' { // an end tag
+		if end = bytes.IndexAny(tag[1:], " \t\r\n>"); end >= 0 {
+			end++
+		}
+	}
+	if end < 0 {
+		return ""
+	}
+	return string(tag[:end])
+}
+
+// attribute returns the raw value of an attribute of tag.
+func attribute(tag []byte, name string) (string, bool) {
+	for rest := tag; ; {
+		at := bytes.Index(rest, []byte(name))
+		if at < 0 {
+			return "", false
+		}
+		before, after := rest[:at], rest[at+len(name):]
+		rest = after
+		if at == 0 || !isSpace(before[at-1]) || len(after) < 2 || after[0] != '=' || after[1] != '"' && after[1] != '\'' {
+			continue
+		}
+		if end := bytes.IndexByte(after[2:], after[1]); end >= 0 {
+			return string(after[2 : 2+end]), true
+		}
+	}
+}
+
+func isSpace(b byte) bool { return b == ' ' || b == '\t' || b == '\n' || b == '\r' }
+
+// attributeNumber returns the value of an attribute of tag, or nil when it is missing or no finite number.
+func attributeNumber(tag []byte, name string) *float64 {
+	v, _ := attribute(tag, name)
+	return number(v)
+}
+
+func number(text string) *float64 {
+	v, err := strconv.ParseFloat(strings.TrimSpace(text), 64)
+	if err != nil || math.IsNaN(v) || math.IsInf(v, 0) {
+		return nil
+	}
+	return &v
+}

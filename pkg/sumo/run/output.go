@@ -1,0 +1,181 @@
+package run
+
+import (
+	"bytes"
+	"compress/gzip"
+	"crypto/sha256"
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"strings"
+	"syscall"
+
+	"github.com/sumo-k8/sumo-k8/pkg/simulation"
+)
+
+// incomplete returns those of the named files below out that are not as SUMO leaves them when all is well.
+func incomplete(out string, names []string) []string {
+	var broken []string
+	for _, name := range names {
+		if !complete(filepath.Join(out, name)) {
+			broken = append(broken, name)
+		}
+	}
+	return broken
+}
+
+// complete reports whether an XML output ends with the end of its root element, and a compressed one passes gzip's
+// checks. Files of other kinds count as complete: nothing tells.
+func complete(name string) bool {
+	plain, compressed := strings.CutSuffix(name, ".gz")
+	if path.Ext(plain) != ".xml" {
+		return true
+	}
+	e, err := readEnds(name, compressed)
+	if err != nil {
+		return false
+	}
+	root := rootName(e.head)
+	tail := bytes.TrimRight(e.tail, " \t\r\n")
+	last := tail[bytes.LastIndexByte(tail, '<')+1:]
+	return root != "" && (string(last) == "/"+root+">" || tagName(last) == root && bytes.HasSuffix(last, []byte("/>")))
+}
+
+// ends are the first and the last bytes of a file.
+type ends struct{ head, tail []byte }
+
+// The head must reach past the comment with SUMO's whole configuration; the tail must hold the last tag.
+const (
+	maxHead = 1 << 20
+	maxTail = 4 << 10
+)
+
+func readEnds(name string, compressed bool) (*ends, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	e := &ends{}
+	if compressed {
+		z, err := gzip.NewReader(f)
+		if err != nil {
+			return nil, err
+		}
+		_, err = io.Copy(e, z) // to its very end: only there a cut shows
+		return e, err
+	}
+	if _, err := io.Copy(e, io.LimitReader(f, maxHead)); err != nil {
+		return nil, err
+	}
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	_, err = io.Copy(e, io.NewSectionReader(f, max(maxHead, info.Size()-maxTail), maxTail))
+	return e, err
+}
+
+func (e *ends) Write(p []byte) (int, error) {
+	e.head = append(e.head, p[:min(len(p), maxHead-len(e.head))]...)
+	e.tail = append(e.tail, p[max(0, len(p)-maxTail):]...)
+	e.tail = e.tail[max(0, len(e.tail)-maxTail):]
+	return len(p), nil
+}
+
+// rootName returns the name of a document's root element, or "" when head does not reach it.
+func rootName(head []byte) string {
+	for {
+		head = bytes.TrimLeft(head, " \t\r\n")
+		end := ""
+		switch {
+		case bytes.HasPrefix(head, []byte("<?")):
+			end = "?>"
+		case bytes.HasPrefix(head, []byte("<!--")):
+			end = "-->"
+		case bytes.HasPrefix(head, []byte("<")):
+			return tagName(head[1:])
+		default:
+			return ""
+		}
+		_, rest, found := bytes.Cut(head, []byte(end))
+		if !found {
+			return ""
+		}
+		head = rest
+	}
+}
+
+// listFiles returns the regular files below root, by their paths with slashes.
+func listFiles(root *os.Root) ([]string, error) {
+	var files []string
+	err := fs.WalkDir(root.FS(), ".", func(name string, d fs.DirEntry, err error) error {
+		if err == nil && d.Type().IsRegular() {
+			files = append(files, name)
+		}
+		return err
+	})
+	return files, err
+}
+
+// writeChecksums leaves the SHA-256 of each result beside them. A download of gigabytes can then be checked, also by
+// those who got it from others.
+func writeChecksums(out string) error {
+	root, err := os.OpenRoot(out)
+	if err != nil {
+		return err
+	}
+	defer root.Close()
+	files, err := listFiles(root)
+	if err != nil {
+		return err
+	}
+	sums := map[string][]byte{}
+	for _, name := range files {
+		if sums[name], err = checksum(root, name); err != nil {
+			return err
+		}
+	}
+	return root.WriteFile(simulation.ChecksumFile, simulation.FormatChecksums(sums), 0o644)
+}
+
+func checksum(root *os.Root, name string) ([]byte, error) {
+	f, err := root.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	h := sha256.New()
+	_, err = io.Copy(h, f)
+	return h.Sum(nil), err
+}
+
+// move renames, or copies between file systems. As root it also takes ownership of a file that SUMO's own user wrote.
+func move(from, to string) error {
+	if os.Geteuid() == 0 {
+		if err := os.Lchown(from, 0, os.Getegid()); err != nil {
+			return err
+		}
+	}
+	err := os.Rename(from, to)
+	if !errors.Is(err, syscall.EXDEV) {
+		return err
+	}
+	in, err := os.Open(from)
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	out, err := os.Create(to)
+	if err != nil {
+		return err
+	}
+	if _, err := io.Copy(out, in); err != nil {
+		out.Close()
+		return err
+	}
+	return out.Close()
+}

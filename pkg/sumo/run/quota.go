@@ -1,0 +1,132 @@
+package run
+
+import (
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"syscall"
+	"time"
+
+	"github.com/sumo-k8/sumo-k8/pkg/process"
+)
+
+// quotaEvery is how often a run's disk usage is measured. A fast disk takes some 100 MB in that time, by which a run may
+// exceed its limit; measuring a run's few files takes tens of microseconds.
+const quotaEvery = 250 * time.Millisecond
+
+// fileMargin is how far a single file may exceed the whole limit, as a divisor of it: the measurement triggers first, so that
+// SUMO can close its outputs, and the kernel's limit on file size stops a SUMO that does not.
+const fileMargin = 8
+
+// hardMargin is how far beyond fileLimit a run may get before it is killed, in bytes: more than SUMO writes to close its
+// outputs, and as little as possible for a program that ignores the request to stop.
+const hardMargin = 256 << 20
+
+// maxFiles is how many files a run may create: more than any scenario needs, and few enough to measure repeatedly.
+const maxFiles = 100 * maxOwnFiles
+
+// lookShare is the least ratio of the pause between two measurements to the time that one takes.
+const lookShare = 20
+
+// outputTooLarge is the cause with which a run's context ends when it exceeds its output limit.
+type outputTooLarge struct {
+	limit int64
+	usage usage
+}
+
+func (e outputTooLarge) Error() string { return "too much output" }
+
+// advice says which file grew and what to do about it.
+func (e outputTooLarge) advice() string {
+	if e.usage.files > maxFiles {
+		return fmt.Sprintf("A run may write at most %d files. Write the outputs to fewer files, or simulate a shorter interval.", maxFiles)
+	}
+	file := e.usage.largest
+	if file == "" {
+		file = "a file without a name"
+	}
+	return fmt.Sprintf("A run may write %d MiB; %d MiB were in %s. Request fewer outputs or a longer period between their entries, "+
+		"or simulate a shorter interval.", e.limit>>20, e.usage.most>>20, file)
+}
+
+// usage is what a run occupies on disk.
+type usage struct {
+	bytes   int64  // holes in files included: the object store does not keep them
+	files   int    // with a name
+	largest string // path of the largest file, below its folder; empty for one without a name
+	most    int64  // bytes of that file
+}
+
+// keepQuota measures what a run has written until SUMO ends. It calls exceed when the run passes its limit, and kills a SUMO that
+// keeps writing.
+func (r Run) keepQuota(child *process.Process, exceed func(error)) {
+	if r.Output == 0 {
+		return
+	}
+	for pause := quotaEvery; ; {
+		select {
+		case <-child.Done():
+			return
+		case <-time.After(pause):
+		}
+		began := time.Now()
+		u := r.usage(child.Pid())
+		if r.over(u) {
+			exceed(outputTooLarge{r.Output, u})
+		}
+		if u.bytes > r.fileLimit()+hardMargin || u.files > 2*maxFiles {
+			child.Kill()
+		}
+		pause = max(quotaEvery, lookShare*time.Since(began))
+	}
+}
+
+func (r Run) over(u usage) bool { return r.Output > 0 && (u.bytes > r.Output || u.files > maxFiles) }
+
+// blockSize is the unit of stat(2)'s blocks, whatever the file system's own is.
+const blockSize = 512
+
+// usage adds up the files in the run's folders and the unlinked files that process pid has open (0 for no process), which
+// occupy the disk until they are closed.
+func (r Run) usage(pid int) usage {
+	var u usage
+	add := func(info fs.FileInfo, name string) {
+		n := max(info.Size(), info.Sys().(*syscall.Stat_t).Blocks*blockSize)
+		u.bytes += n
+		if n > u.most {
+			u.largest, u.most = name, n
+		}
+	}
+	for _, folder := range writable {
+		root := filepath.Join(r.Work, folder)
+		// Unreadable entries have just been renamed, or are not ours to count.
+		_ = filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+			if err != nil || !d.Type().IsRegular() {
+				return nil
+			}
+			u.files++
+			if info, err := d.Info(); err == nil {
+				name, _ := filepath.Rel(root, path)
+				add(info, name)
+			}
+			return nil
+		})
+	}
+	if pid == 0 {
+		return u
+	}
+	descriptors := "/proc/" + strconv.Itoa(pid) + "/fd"
+	entries, _ := os.ReadDir(descriptors) // none when SUMO has just ended
+	for _, entry := range entries {
+		info, err := os.Stat(filepath.Join(descriptors, entry.Name()))
+		if err == nil && info.Mode().IsRegular() && info.Sys().(*syscall.Stat_t).Nlink == 0 {
+			add(info, "")
+		}
+	}
+	return u
+}
+
+// fileLimit is the largest size of a single file, which the kernel enforces, in bytes; 0 for no limit.
+func (r Run) fileLimit() int64 { return r.Output + r.Output/fileMargin }

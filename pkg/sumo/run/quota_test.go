@@ -1,0 +1,165 @@
+package run
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/sumo-k8/sumo-k8/pkg/confine"
+	"github.com/sumo-k8/sumo-k8/pkg/scenario"
+	"github.com/sumo-k8/sumo-k8/pkg/simulation"
+)
+
+// folders makes those of a run.
+func folders(t *testing.T) Run {
+	t.Helper()
+	r := newRun(t)
+	if err := r.prepareFolders(); err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+func write(t *testing.T, name, text string) {
+	t.Helper()
+	if err := os.WriteFile(name, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestHolesInFilesCount(t *testing.T) {
+	t.Parallel()
+	r := folders(t)
+	r.Output = 1 << 20
+	name := filepath.Join(r.Work, runFolder, "holes.xml")
+	write(t, name, "")
+	if err := os.Truncate(name, 2<<20); err != nil {
+		t.Fatal(err)
+	}
+	if u := r.usage(0); !r.over(u) || u.largest != "holes.xml" {
+		t.Errorf("it counts as %+v", u)
+	}
+}
+
+func TestManyFilesAreTooMuch(t *testing.T) {
+	t.Parallel()
+	r := folders(t)
+	r.Output = 1 << 30
+	first := filepath.Join(r.Work, resultFolder, "0")
+	write(t, first, "")
+	if err := os.Symlink(first, filepath.Join(r.Work, runFolder, "input")); err != nil {
+		t.Fatal(err)
+	}
+	if u := r.usage(0); u.files != 1 {
+		t.Errorf("the scenario's own files count: %+v", u)
+	}
+	for n := range maxFiles { // second names, which are made faster than files
+		dir := filepath.Join(r.Work, resultFolder, strconv.Itoa(n>>14))
+		if n&(1<<14-1) == 0 {
+			first = filepath.Join(dir+"+", "0")
+			if err := os.Mkdir(dir+"+", 0o755); err != nil {
+				t.Fatal(err)
+			}
+			write(t, first, "")
+			continue
+		}
+		if err := os.Link(first, filepath.Join(dir+"+", strconv.Itoa(n))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	u := r.usage(0)
+	if !r.over(u) {
+		t.Errorf("they count as %+v", u)
+	}
+	if text := (outputTooLarge{r.Output, u}).advice(); !strings.Contains(text, strconv.Itoa(maxFiles)+" files") {
+		t.Error(text)
+	}
+}
+
+func TestWhoGoesOnWritingIsKilled(t *testing.T) {
+	t.Parallel()
+	r := newRun(t)
+	r.Confinement, r.Output = confine.Off, 1<<20
+	r.Binary = script(t, `trap '' TERM
+truncate -s 1M $(seq 400)
+while :; do sleep 0.1; done`)
+	began := time.Now()
+	got := perform(t.Context(), r, road(t, "", oneVehicle), scenario.Config{})
+	if got.Reason != simulation.OutputTooLarge || time.Since(began) > stopGrace {
+		t.Errorf("after %s: %s: %s", time.Since(began), got.Reason, got.Message)
+	}
+}
+
+func TestOnlyWhatWasAskedForIsTakenForOurs(t *testing.T) {
+	t.Parallel()
+	r := folders(t)
+	results, run := filepath.Join(r.Work, resultFolder), filepath.Join(r.Work, runFolder)
+	for _, name := range []string{simulation.OutcomeFile, simulation.LogFile, simulation.SummaryFile, simulation.ChecksumFile, "fcd.xml.gz", "tripinfo.xml"} {
+		write(t, filepath.Join(results, name), "forged")
+	}
+	for _, name := range []string{"own.xml", "line\nbreak.xml", "\xff.xml", "\x01.xml", simulation.OutcomeFile} {
+		write(t, filepath.Join(run, name), "")
+	}
+	deep := filepath.Join(run, strings.Repeat(strings.Repeat("d", 240)+"/", 4))
+	if err := os.MkdirAll(deep, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	write(t, filepath.Join(deep, "long.xml"), "")
+	own, err := r.collect()
+	if err != nil || own.left != 4 {
+		t.Errorf("%d left, %v", own.left, err)
+	}
+	root, err := os.OpenRoot(r.Out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer root.Close()
+	got, err := listFiles(root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]string{"scenario/" + simulation.OutcomeFile, "scenario/own.xml", "tripinfo.xml"}, got); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+}
+
+func TestUnknownTagsAreNotKept(t *testing.T) {
+	t.Parallel()
+	var b strings.Builder
+	for n := range 1000 {
+		fmt.Fprintf(&b, "<t%d/>", n)
+	}
+	name := filepath.Join(t.TempDir(), "summary.xml")
+	write(t, name, b.String()+`<step loaded="1"/>`)
+	if got := readTags(name); len(got) != 1 || got.number("step", "loaded") == nil {
+		t.Errorf("%d tags: %v", len(got), got.number("step", "loaded"))
+	}
+}
+
+// TestTooMuchOutputEndsARunInTimeToKeepIt is the dump that once filled a disk.
+func TestTooMuchOutputEndsARunInTimeToKeepIt(t *testing.T) {
+	t.Parallel()
+	r := newRun(t)
+	r.Output = 16 << 20
+	got := perform(t.Context(), r, road(t, `<output><netstate-dump value="made/dump.xml"/></output>`, longDemand), scenario.Config{
+		Outputs: []string{"made/dump.xml"},
+	})
+	if got.Reason != simulation.OutputTooLarge || !strings.Contains(got.Message, "16 MiB") || !strings.Contains(got.Message, "made/dump.xml") {
+		t.Errorf("%s: %s", got.Reason, got.Message)
+	}
+	if got.Summary == nil || !got.Summary.Partial {
+		t.Errorf("summary: %+v", got.Summary)
+	}
+	if broken := incomplete(r.Out, append(r.outputNames(), "scenario/made/dump.xml")); len(broken) > 0 {
+		t.Errorf("cut off: %v", broken)
+	}
+	if info, err := os.Stat(filepath.Join(r.Out, "scenario/made/dump.xml")); err != nil || info.Size() < r.Output/2 {
+		t.Errorf("%v, %v", info, err)
+	}
+}

@@ -1,0 +1,174 @@
+package run
+
+import (
+	"bytes"
+	"context"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"github.com/sumo-k8/sumo-k8/pkg/scenario"
+	"github.com/sumo-k8/sumo-k8/pkg/simulation"
+)
+
+// versionTimeout bounds asking SUMO for its version, which takes 30 ms.
+const versionTimeout = 10 * time.Second
+
+// summarise reads what SUMO has written into numbers with units. It returns nil when not even one step is there to be
+// read. Means are over all vehicles that departed, those still under way included.
+func (r Run) summarise(chosen scenario.Config, f fate) *simulation.Summary {
+	// A run that was killed has no statistics; the summary's last complete step then tells the counts.
+	stats := readTags(filepath.Join(r.Out, "statistics.xml"))
+	step := tags{"step": readTags(filepath.Join(r.Out, "summary.xml"))["step"]}
+	if stats["vehicles"] == nil && step["step"] == nil {
+		return nil
+	}
+	s := &simulation.Summary{SumoVersion: f.version, ConfigFile: chosen.Path, Warnings: f.warnings}
+	if s.SumoVersion == "" {
+		ctx, cancel := context.WithTimeout(context.Background(), versionTimeout)
+		defer cancel()
+		s.SumoVersion, _ = Version(ctx, r.Binary) // the rest is worth having without it
+	}
+	add := func(name, unit string, value *float64) {
+		if value != nil {
+			s.Metrics = append(s.Metrics, simulation.Metric{Name: name, Value: *value, Unit: unit})
+		}
+	}
+
+	or := func(a, b *float64) *float64 {
+		if a != nil {
+			return a
+		}
+		return b
+	}
+	inserted := or(stats.number("vehicles", "inserted"), step.number("step", "inserted"))
+	add("vehicles_loaded", "veh", or(stats.number("vehicles", "loaded"), step.number("step", "loaded")))
+	add("vehicles_inserted", "veh", inserted)
+	add("vehicles_running", "veh", or(stats.number("vehicles", "running"), step.number("step", "running")))
+	add("vehicles_waiting", "veh", or(stats.number("vehicles", "waiting"), step.number("step", "waiting")))
+	add("vehicles_finished", "veh", or(step.number("step", "arrived"), step.number("step", "ended")))
+	add("teleports", "1", or(stats.number("teleports", "total"), step.number("step", "teleports")))
+	add("collisions", "1", or(stats.number("safety", "collisions"), step.number("step", "collisions")))
+	add("emergency_stops", "1", stats.number("safety", "emergencyStops"))
+	add("emergency_braking", "1", stats.number("safety", "emergencyBraking"))
+
+	if count := stats.number("vehicleTripStatistics", "count"); count != nil && *count > 0 {
+		for _, mean := range []struct{ name, unit, attribute string }{
+			{"mean_route_length", "m", "routeLength"},
+			{"mean_speed", "m/s", "speed"},
+			{"mean_travel_time", "s", "duration"},
+			{"mean_waiting_time", "s", "waitingTime"},
+			{"mean_time_loss", "s", "timeLoss"},
+			{"mean_depart_delay", "s", "departDelay"},
+			{"total_travel_time", "s", "totalTravelTime"},
+		} {
+			add(mean.name, mean.unit, known(stats.number("vehicleTripStatistics", mean.attribute)))
+		}
+	}
+
+	trips := readTrips(filepath.Join(r.Out, "tripinfo.xml"))
+	if loaded := stats.number("persons", "loaded"); loaded != nil && *loaded > 0 {
+		add("persons_loaded", "1", loaded)
+		add("persons_finished", "1", &trips.personsFinished)
+	}
+	for _, e := range emissions {
+		if total, ok := trips.emissions[e.attribute]; ok {
+			add(e.metric, e.unit, &total)
+		}
+	}
+
+	end := or(f.ended, &f.last.time)
+	simulated, wall := *end-f.begin, f.wall.Seconds()
+	add("begin", "s", &f.begin)
+	add("end", "s", end)
+	add("simulated_time", "s", &simulated)
+	add("wall_time", "s", &wall)
+	add("real_time_factor", "1", f.realTime)
+	add("vehicle_updates_per_second", "1/s", f.updates)
+	return s
+}
+
+// known is v, unless it is SUMO's -1 for "none".
+func known(v *float64) *float64 {
+	if v != nil && *v < 0 {
+		return nil
+	}
+	return v
+}
+
+// tags holds the last complete empty-element tag of each name.
+type tags map[string][]byte
+
+// wanted are the names of the tags to keep: a file full of others must not fill our memory.
+var wanted = []string{"vehicles", "teleports", "safety", "vehicleTripStatistics", "persons", "step"}
+
+func (t tags) number(tag, attribute string) *float64 { return attributeNumber(t[tag], attribute) }
+
+// readTags reads what there is of a file, which may be cut off or missing.
+func readTags(name string) tags {
+	t := tags{}
+	f, err := os.Open(name)
+	if err != nil {
+		return t
+	}
+	defer f.Close()
+	_ = scanTags(f, func(tag []byte) error {
+		if end := bytes.LastIndexByte(tag, '>'); end > 0 && tag[end-1] == '/' {
+			name := tagName(tag)
+			if !slices.Contains(wanted, name) {
+				return nil
+			}
+			t[name] = append(t[name][:0], tag...)
+		}
+		return nil
+	})
+	return t
+}
+
+// emissions are the totals that tripinfo has when the emissions device is on.
+var emissions = []struct{ attribute, metric, unit string }{
+	{"CO2_abs", "emissions_co2", "mg"},
+	{"CO_abs", "emissions_co", "mg"},
+	{"HC_abs", "emissions_hc", "mg"},
+	{"NOx_abs", "emissions_nox", "mg"},
+	{"PMx_abs", "emissions_pmx", "mg"},
+	{"fuel_abs", "fuel", "mg"},
+	{"electricity_abs", "electricity", "Wh"},
+}
+
+// trips are sums over tripinfo.xml.
+type trips struct {
+	personsFinished float64
+	emissions       map[string]float64 // by attribute; empty without the device
+}
+
+func readTrips(name string) trips {
+	t := trips{emissions: map[string]float64{}}
+	f, err := os.Open(name)
+	if err != nil {
+		return t
+	}
+	defer f.Close()
+	var arrival *float64 // of a person's latest stage
+	_ = scanTags(f, func(tag []byte) error {
+		switch tagName(tag) {
+		case "emissions":
+			for _, e := range emissions {
+				if v := attributeNumber(tag, e.attribute); v != nil {
+					t.emissions[e.attribute] += *v
+				}
+			}
+		case "personinfo":
+			arrival = nil
+		case "walk", "ride", "access", "stop", "tranship":
+			arrival = attributeNumber(tag, "arrival")
+		case "/personinfo":
+			if known(arrival) != nil {
+				t.personsFinished++
+			}
+		}
+		return nil
+	})
+	return t
+}

@@ -1,0 +1,412 @@
+// Package run runs the SUMO traffic simulator on one scenario and says truthfully how that went.
+//
+// SUMO's exit code does not tell success: it is 0 for an interrupted run, for one given up because of teleports, for
+// one whose outputs were cut off by a full disk, and for one whose vehicles were dropped because of their order. So a
+// run is judged by its exit code, by the reason SUMO names, by its messages and by the outputs it left (see judge).
+package run
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/sumo-k8/sumo-k8/pkg/confine"
+	"github.com/sumo-k8/sumo-k8/pkg/problem"
+	"github.com/sumo-k8/sumo-k8/pkg/scenario"
+	"github.com/sumo-k8/sumo-k8/pkg/simulation"
+)
+
+// DefaultHome is where Debian keeps SUMO's data. Without it, files that declare a schema fail to load with a message
+// that looks like a corrupt upload.
+const DefaultHome = "/usr/share/sumo"
+
+// stopGrace is how long SUMO may take to close its outputs after it was asked to stop. It needs 40 ms as a rule, but it
+// only listens between two steps, and a step of a large city can take seconds. Ten seconds leave half of Kubernetes'
+// usual 30 s of grace to what follows.
+const stopGrace = 10 * time.Second
+
+// pipeDelay bounds the wait for output after SUMO's end. Nothing can hold its pipes then, as its whole process group is
+// gone; the bound only makes a hang impossible.
+const pipeDelay = 5 * time.Second
+
+// Names inside the output folder.
+const (
+	ownFolder     = "scenario" // what the scenario itself writes
+	partialSuffix = ".partial" // of files not yet complete
+)
+
+// Run is one simulation to be carried out.
+type Run struct {
+	Binary   string // the sumo program: a path, or a name to be found in PATH
+	Home     string // SUMO_HOME
+	Scenario string // the scenario's zip file
+	Work     string // a folder for the unpacked scenario; created when missing
+	Out      string // the folder for logs, outputs and outcome; created when missing
+	Options  simulation.Options
+	Limits   scenario.Limits
+	// Confinement says whether SUMO may run without a complete wall; empty means confine.Prefer.
+	Confinement confine.Mode
+	// Timeout is the most wall-clock time for unpacking and simulating; zero sets no limit.
+	Timeout time.Duration
+	// Memory is how much SUMO may allocate, and Output how much it may write to disk, in bytes; zero sets no limit.
+	Memory, Output int64
+	// ProgressFile receives "N/1000" as the run goes on, and "1000/1000" only on success. Empty: not written.
+	ProgressFile string
+	// Console receives each line of the log as it is written, and now and then a mark (simulation.LogMark); nil for none.
+	Console io.Writer
+
+	// For tests: confine.Wall's LandlockABI, and how long SUMO may take to stop instead of stopGrace.
+	landlockABI int
+	grace       time.Duration
+}
+
+// errTimeout is the cause with which a run's context ends when its own timeout is over.
+var errTimeout = errors.New("timeout")
+
+// Do carries out the run and leaves its log, its outputs, summary.json and, last of all, outcome.json in r.Out.
+// When ctx ends, or the timeout is over, SUMO is asked to stop, so that what it has written so far is kept.
+func (r Run) Do(ctx context.Context) simulation.Outcome { return r.perform(ctx, r.unpack) }
+
+// unpacker brings a scenario into root and tells which configuration is to run. It is a parameter because a test of
+// what SUMO makes of a bad scenario must get one past the check.
+type unpacker func(ctx context.Context, root *os.Root) (scenario.Config, error)
+
+func (r Run) perform(ctx context.Context, unpack unpacker) simulation.Outcome {
+	started := time.Now()
+	outcome := r.attempt(ctx, started, unpack)
+	if err := writeChecksums(r.Out); err != nil && outcome.Succeeded() {
+		outcome.Reason, outcome.Message = blame(err, "The checksums of the results could not be written")
+	}
+	outcome.StartedAt, outcome.FinishedAt = started.UTC(), time.Now().UTC()
+	if err := writeJSON(filepath.Join(r.Out, simulation.OutcomeFile), outcome); err != nil && outcome.Succeeded() {
+		outcome.Reason, outcome.Message = blame(err, "The outcome could not be written")
+	}
+	return outcome
+}
+
+// attempt is perform without the times and outcome.json.
+func (r Run) attempt(ctx context.Context, started time.Time, unpack unpacker) simulation.Outcome {
+	// The cause tells later on whether the timeout ended the run, or the caller.
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	if r.Timeout > 0 {
+		timer := time.AfterFunc(r.Timeout, func() { cancel(errTimeout) })
+		defer timer.Stop()
+	}
+	if err := r.prepareFolders(); err != nil {
+		return failed(blame(err, "The run's folders could not be prepared"))
+	}
+	leave, err := r.findName()
+	if err != nil {
+		return failed(blame(err, "The run's folders could not be prepared"))
+	}
+	defer leave()
+	log, err := openLogbook(filepath.Join(r.Out, simulation.LogFile), started, r.Console, strings.NewReplacer(
+		filepath.Join(r.Work, scenarioFolder)+"/", "", filepath.Join(r.Work, runFolder)+"/", "",
+		filepath.Join(r.Work, resultFolder)+"/", "", r.Out+"/", "", r.Work+"/", ""))
+	if err != nil {
+		return failed(blame(err, "The log could not be opened"))
+	}
+	progress, err := openProgress(r.ProgressFile)
+	if err != nil {
+		return failed(blame(err, "The progress file could not be opened"))
+	}
+	defer progress.close()
+
+	outcome := r.simulate(ctx, unpack, log, progress)
+	if outcome.Succeeded() {
+		log.end("sumo-run: succeeded")
+	} else {
+		log.end("sumo-run: " + string(outcome.Reason) + ": " + outcome.Message)
+	}
+	if err := log.close(); err != nil && outcome.Succeeded() {
+		outcome.Reason, outcome.Message = blame(err, "The log could not be written")
+	}
+	if outcome.Succeeded() {
+		progress.done()
+	}
+	return outcome
+}
+
+// prepareFolders makes the paths absolute, as SUMO runs in another folder, and clears what an earlier attempt left: a
+// pod's volumes outlive its containers.
+func (r *Run) prepareFolders() error {
+	for _, p := range []*string{&r.Work, &r.Out, &r.Scenario} {
+		abs, err := filepath.Abs(*p)
+		if err != nil {
+			return err
+		}
+		*p = abs
+	}
+	folders := []string{filepath.Join(r.Work, scenarioFolder), filepath.Join(r.Work, runFolder), filepath.Join(r.Work, resultFolder)}
+	stale := append([]string{filepath.Join(r.Out, ownFolder)}, folders...)
+	for _, f := range outputFiles {
+		stale = append(stale, filepath.Join(r.Out, f.name))
+	}
+	for _, name := range []string{simulation.OutcomeFile, simulation.SummaryFile, simulation.LogFile, simulation.ChecksumFile} {
+		stale = append(stale, filepath.Join(r.Out, name))
+	}
+	for _, name := range stale {
+		if err := os.RemoveAll(name); err != nil {
+			return err
+		}
+	}
+	for _, name := range append(folders, r.Out) {
+		if err := os.MkdirAll(name, 0o755); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// findName replaces r.Work by a symbolic link to it where SUMO would read its path differently, such as one with a comma. leave
+// removes the link.
+func (r *Run) findName() (leave func(), err error) {
+	if scenario.Expressible(r.Work) {
+		return func() {}, nil
+	}
+	dir, err := os.MkdirTemp("", "sumo-run-")
+	if err != nil {
+		return nil, err
+	}
+	name := filepath.Join(dir, "work")
+	// 0711, since SUMO may run as another user.
+	if err := errors.Join(os.Chmod(dir, 0o711), os.Symlink(r.Work, name)); err != nil {
+		return nil, errors.Join(err, os.RemoveAll(dir))
+	}
+	r.Work = name
+	return func() { os.RemoveAll(dir) }, nil
+}
+
+// simulate unpacks, runs, judges and collects.
+func (r Run) simulate(ctx context.Context, unpack unpacker, log *logbook, progress *progressFile) simulation.Outcome {
+	root, err := os.OpenRoot(filepath.Join(r.Work, scenarioFolder))
+	if err != nil {
+		return failed(blame(err, "The work folder could not be opened"))
+	}
+	defer root.Close()
+
+	chosen, err := unpack(ctx, root)
+	if err != nil {
+		if ctx.Err() != nil {
+			reason, advice := stopped(ctx)
+			return failed(reason, "The run was stopped while the scenario was being unpacked. "+advice)
+		}
+		return failed(blame(err, "The scenario could not be unpacked"))
+	}
+	settings := settingsOf(chosen)
+	settings.apply(chosen, r.Options)
+	args := r.arguments(settings)
+	config, err := r.prepare(root, chosen, settings, args)
+	if err != nil {
+		return failed(blame(err, "The folder of the run could not be prepared"))
+	}
+
+	mon := newMonitor(log, progress, settings)
+	log.line(fmt.Sprintf("sumo-run: configuration %s, seed %d%s", chosen.Path, r.seed(), settings.interval()))
+	if settings.end == nil {
+		go mon.countDemand(ctx, root, settings)
+	}
+	cmd, err := r.command(config, args)
+	if err != nil {
+		return failed(blame(err, "SUMO could not be started"))
+	}
+	fate, err := r.execute(ctx, cmd, mon)
+	if err != nil {
+		return failed(blame(err, "SUMO could not be started"))
+	}
+	mon.finish()
+
+	own, err := r.collect()
+	if err != nil {
+		log.end("sumo-run: some files that the run wrote are missing from the results: " + err.Error())
+		fate.writeErr = err
+	}
+	if own.left > 0 {
+		log.end(fmt.Sprintf("sumo-run: the scenario wrote more than %d files, or files whose names cannot be stored; %d are missing from the results", maxOwnFiles, own.left))
+	}
+	fate.broken = incomplete(r.Out, append(r.outputNames(), own.names...))
+	reason, message := fate.judge()
+
+	summary := r.summarise(chosen, fate)
+	if summary != nil {
+		summary.Partial = reason != ""
+		if err := writeJSON(filepath.Join(r.Out, simulation.SummaryFile), summary); err != nil && reason == "" {
+			reason, message = blame(err, "The summary could not be written")
+		}
+	}
+	return simulation.Outcome{Reason: reason, Message: message, Summary: summary, Confinement: &fate.held}
+}
+
+// unpack checks the zip again, as the one who submitted it and the one who runs it need not be the same program, and
+// extracts it.
+func (r Run) unpack(ctx context.Context, root *os.Root) (scenario.Config, error) {
+	f, err := os.Open(r.Scenario)
+	if err != nil {
+		return scenario.Config{}, err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return scenario.Config{}, err
+	}
+	manifest, err := scenario.Inspect(ctx, f, info.Size(), r.Limits)
+	if err != nil {
+		return scenario.Config{}, err
+	}
+	chosen, err := manifest.ChooseConfig(r.Options.ConfigFile)
+	if err != nil {
+		return scenario.Config{}, err
+	}
+	return chosen, scenario.Extract(ctx, f, info.Size(), r.Limits, root)
+}
+
+// prepare makes the folder in which SUMO runs, requests edgedata, and writes the configuration, whose path in that folder it
+// returns.
+func (r Run) prepare(root *os.Root, chosen scenario.Config, s settings, args []string) (config string, err error) {
+	if err := r.plant(root, chosen); err != nil {
+		return "", err
+	}
+	if r.wants(simulation.OutputEdgeData) {
+		request := edgeDataRequest(filepath.Join(r.Work, resultFolder), s.edgeDataPeriod())
+		if err := os.WriteFile(filepath.Join(r.Work, edgeDataFile), request, 0o644); err != nil {
+			return "", err
+		}
+	}
+	return r.writeConfig(chosen, args)
+}
+
+// execute runs SUMO to its end. An error means that it could not be started.
+func (r Run) execute(ctx context.Context, cmd *exec.Cmd, mon *monitor) (fate, error) {
+	stdout, stderr := &splitter{yield: mon.stdout}, &splitter{yield: mon.stderr}
+	cmd.Stdout, cmd.Stderr = stdout, stderr
+	cmd.WaitDelay = pipeDelay
+
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	began := time.Now()
+	child, held, err := confine.Start(cmd, r.wall(cmd), cmp.Or(r.Confinement, confine.Prefer))
+	if err != nil {
+		return fate{}, err
+	}
+	if held == (simulation.Confinement{}) {
+		mon.log.line("sumo-run: not confined")
+	} else {
+		mon.log.line("sumo-run: confined by " + held.String())
+	}
+	go r.keepQuota(child, stop)
+	f := fate{held: held}
+	select {
+	case <-child.Done():
+	case <-ctx.Done():
+		f.stopBy(ctx)
+		// Not ctx: it has ended, and SUMO is to have its time.
+		_ = child.Stop(context.WithoutCancel(ctx), cmp.Or(r.grace, stopGrace))
+	}
+	err = child.Wait()
+	f.wall = time.Since(began)
+	stdout.flush()
+	stderr.flush()
+	var exit *exec.ExitError
+	switch {
+	case err == nil, errors.Is(err, exec.ErrWaitDelay):
+	case errors.As(err, &exit):
+		status := exit.Sys().(syscall.WaitStatus)
+		if status.Signaled() {
+			f.signal = status.Signal()
+		} else {
+			f.code = status.ExitStatus()
+		}
+	default:
+		return fate{}, err
+	}
+	if f.stop == "" {
+		// SUMO may have passed the limit and ended between two measurements, or at the largest file size.
+		if u := r.usage(0); r.over(u) {
+			stop(outputTooLarge{r.Output, u})
+			f.stopBy(ctx)
+		}
+	}
+	f.observed = mon.observed()
+	return f, nil
+}
+
+// stopBy records from ctx why SUMO is asked to stop, or would have been.
+func (f *fate) stopBy(ctx context.Context) { f.stop, f.stopAdvice = stopped(ctx) }
+
+// stopped says for what reason ctx has ended, and what to do about it.
+func stopped(ctx context.Context) (reason simulation.Reason, advice string) {
+	cause := context.Cause(ctx)
+	if large, ok := errors.AsType[outputTooLarge](cause); ok {
+		return simulation.OutputTooLarge, large.advice()
+	}
+	if errors.Is(cause, errTimeout) {
+		return simulation.DeadlineExceeded, "Give the job a longer timeout_seconds, or simulate a shorter interval."
+	}
+	return simulation.Interrupted, "It can be run again as it is."
+}
+
+func failed(reason simulation.Reason, message string) simulation.Outcome {
+	return simulation.Outcome{Reason: reason, Message: message}
+}
+
+// blame tells whose fault err is, and says so beginning with what.
+func blame(err error, what string) (simulation.Reason, string) {
+	var p *problem.Error
+	switch {
+	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT), errors.Is(err, syscall.EFBIG):
+		return simulation.DiskFull, what + ". " + simulation.DiskFullMessage
+	case errors.Is(err, confine.ErrUnconfined):
+		return simulation.InternalError, fmt.Sprintf("%s: %v. "+
+			"CONFINEMENT=prefer, a setting of the operator's, allows runs with a weaker wall or none.", what, err)
+	case errors.As(err, &p) && p.Code != problem.Internal && p.Code != problem.Unavailable:
+		lines := []string{p.Detail}
+		for _, item := range p.Items {
+			switch {
+			case strings.Contains(p.Detail, item.Message): // the detail of a single fault repeats it
+			case item.Location == "":
+				lines = append(lines, item.Message)
+			default:
+				lines = append(lines, item.Location+": "+item.Message)
+			}
+		}
+		return simulation.InvalidScenario, strings.Join(lines, "\n")
+	default:
+		return simulation.InternalError, fmt.Sprintf("%s: %v", what, err)
+	}
+}
+
+// writeJSON writes v so that name either does not exist or is complete.
+func writeJSON(name string, v any) error {
+	data, err := json.MarshalIndent(v, "", "  ")
+	if err != nil {
+		return fmt.Errorf("encoding %s: %w", filepath.Base(name), err)
+	}
+	if err := os.WriteFile(name+partialSuffix, append(data, '\n'), 0o644); err != nil {
+		os.Remove(name + partialSuffix)
+		return err
+	}
+	return os.Rename(name+partialSuffix, name)
+}
+
+// Version asks a SUMO program for its version, such as "1.15.0".
+func Version(ctx context.Context, binary string) (string, error) {
+	out, err := exec.CommandContext(ctx, binary, "--version").Output()
+	if err != nil {
+		return "", fmt.Errorf("asking %s for its version: %w", binary, err)
+	}
+	first, _, _ := strings.Cut(string(out), "\n")
+	if _, version, ok := strings.Cut(first, " Version "); ok {
+		return strings.TrimSpace(version), nil
+	}
+	return "", fmt.Errorf("asking %s for its version: it answered %.80q", binary, first)
+}
