@@ -18,5 +18,5 @@ build() { # NAME MODULE_FOLDER PACKAGE WHAT
 build objectstore infra/objectstore . '(S3 server; the first time takes a minute or two)'
 build sumo-run . ./pkg/sumo/sumo-run '(runs one simulation)'
 build local . ./functions/local '(every function on one port)'
-build demo . ./functions/demo '(the demonstration)'
-build sumo-k8 . ./functions/sumo-k8 '(the command line)'
+build demo . ./pkg/client/demo '(the demonstration)'
+build sumo-k8 . ./pkg/client/sumo-k8 '(the command line)'

@@ -10,7 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/sumo-k8/sumo-k8/functions/internal/localserver"
+	"github.com/sumo-k8/sumo-k8/pkg/client/internal/service"
 )
 
 var update = flag.Bool("update", false, "write the README's record and the help text anew")
@@ -47,8 +47,8 @@ func masked(record string) string {
 }
 
 // testREADME runs the command that the README records, and compares. -update records it.
-func testREADME(t *testing.T, s *localserver.Server) {
-	const path = "../../README.md"
+func testREADME(t *testing.T, s *service.Server) {
+	const path = "../../../README.md"
 	text, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
@@ -60,7 +60,7 @@ func testREADME(t *testing.T, s *localserver.Server) {
 	}
 	u := tenant(t, s)
 	var both strings.Builder
-	scenario := filepath.FromSlash("../../test_networks/ready_to_use/grid.zip")
+	scenario := filepath.FromSlash("../../../test_networks/ready_to_use/grid.zip")
 	if code := run(t.Context(), []string{"submit", scenario, "--follow"}, strings.NewReader(""), &both, &both, func(name string) string { return u.env[name] }); code != exitOK {
 		t.Fatalf("exit code %d:\n%s", code, &both)
 	}
@@ -74,6 +74,6 @@ func testREADME(t *testing.T, s *localserver.Server) {
 		t.Skipf("the record is of %q, here runs %q", was, now)
 	}
 	if diff := cmp.Diff(masked(record), masked(both.String())); diff != "" {
-		t.Errorf("README.md's record of submit --follow (-README +now); go test ./functions/sumo-k8 -update records it again:\n%s", diff)
+		t.Errorf("README.md's record of submit --follow (-README +now); go test ./pkg/client/sumo-k8 -update records it again:\n%s", diff)
 	}
 }

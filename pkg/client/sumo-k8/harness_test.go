@@ -13,8 +13,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/sumo-k8/sumo-k8/functions/internal/localserver"
 	"github.com/sumo-k8/sumo-k8/infra/laptop/laptoptest"
+	"github.com/sumo-k8/sumo-k8/pkg/client/internal/service"
 	networks "github.com/sumo-k8/sumo-k8/test_networks"
 )
 
@@ -27,7 +27,7 @@ func TestMain(m *testing.M) {
 }
 
 // startServer starts the real service, as make dev does.
-func startServer(t *testing.T) *localserver.Server {
+func startServer(t *testing.T) *service.Server {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
@@ -43,7 +43,7 @@ func startServer(t *testing.T) *localserver.Server {
 			t.Fatalf("building %s: %v: %s", name, err, out)
 		}
 	}
-	server, err := localserver.Start(ctx, filepath.Join(bin, "local"), dir, "--objectstore", store)
+	server, err := service.Start(ctx, filepath.Join(bin, "local"), dir, "--objectstore", store)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -76,7 +76,7 @@ func person(t *testing.T) *user {
 }
 
 // operator knows the admin key.
-func operator(t *testing.T, s *localserver.Server) *user {
+func operator(t *testing.T, s *service.Server) *user {
 	u := person(t)
 	u.env[urlVariable], u.env[adminKeyVariable] = s.URL, s.AdminKey
 	return u
@@ -88,7 +88,7 @@ var serial struct {
 }
 
 // tenant is a person of a tenant of his own.
-func tenant(t *testing.T, s *localserver.Server, limits ...string) *user {
+func tenant(t *testing.T, s *service.Server, limits ...string) *user {
 	t.Helper()
 	serial.Lock()
 	serial.n++

@@ -9,8 +9,8 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"github.com/sumo-k8/sumo-k8/functions/internal/show"
 	"github.com/sumo-k8/sumo-k8/pkg/client"
+	"github.com/sumo-k8/sumo-k8/pkg/client/internal/show"
 )
 
 func (a *app) tenantsCommand() *cobra.Command {

@@ -1,5 +1,5 @@
-// Package localserver starts the program of functions/local and waits until it serves.
-package localserver
+// Package service starts the program of functions/local and waits until it serves.
+package service
 
 import (
 	"bytes"

@@ -18,7 +18,7 @@ import (
 	"gonum.org/v1/plot/vg/draw"
 	"gonum.org/v1/plot/vg/vgimg"
 
-	"github.com/sumo-k8/sumo-k8/functions/internal/show"
+	"github.com/sumo-k8/sumo-k8/pkg/client/internal/show"
 )
 
 const (

@@ -50,7 +50,7 @@ func TestHelp(t *testing.T) {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff(string(want), all.String()); diff != "" {
-		t.Errorf("the help has changed; go test ./functions/sumo-k8 -run TestHelp -update keeps it (-was +is):\n%s", diff)
+		t.Errorf("the help has changed; go test ./pkg/client/sumo-k8 -run TestHelp -update keeps it (-was +is):\n%s", diff)
 	}
 }
 

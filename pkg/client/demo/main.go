@@ -16,9 +16,9 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/sumo-k8/sumo-k8/functions/internal/localserver"
-	"github.com/sumo-k8/sumo-k8/functions/internal/show"
 	"github.com/sumo-k8/sumo-k8/pkg/client"
+	"github.com/sumo-k8/sumo-k8/pkg/client/internal/service"
+	"github.com/sumo-k8/sumo-k8/pkg/client/internal/show"
 )
 
 func main() {
@@ -109,7 +109,7 @@ func demo(ctx context.Context, o options, stdout io.Writer, now time.Time) (vehi
 	}
 	if o.server != "" {
 		fmt.Fprintf(stdout, "starting the local server (Postgres, S3 and SUMO on this machine), data in %s\n", o.data)
-		srv, err := localserver.Start(ctx, o.server, o.data)
+		srv, err := service.Start(ctx, o.server, o.data)
 		if err != nil {
 			return 0, err
 		}

@@ -11,8 +11,8 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"github.com/sumo-k8/sumo-k8/functions/internal/show"
 	"github.com/sumo-k8/sumo-k8/pkg/client"
+	"github.com/sumo-k8/sumo-k8/pkg/client/internal/show"
 	"github.com/sumo-k8/sumo-k8/pkg/job"
 	"github.com/sumo-k8/sumo-k8/pkg/simulation"
 )

@@ -19,14 +19,14 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/sumo-k8/sumo-k8/functions/internal/localserver"
+	"github.com/sumo-k8/sumo-k8/pkg/client/internal/service"
 	networks "github.com/sumo-k8/sumo-k8/test_networks"
 )
 
 func TestAgainstTheService(t *testing.T) {
 	t.Parallel()
 	s := startServer(t)
-	for name, test := range map[string]func(*testing.T, *localserver.Server){
+	for name, test := range map[string]func(*testing.T, *service.Server){
 		"submit and follow":                   testSubmitAndFollow,
 		"submit, then look":                   testSubmitThenLook,
 		"a folder is a scenario":              testFolder,
@@ -55,7 +55,7 @@ func TestAgainstTheService(t *testing.T) {
 	}
 }
 
-func testSubmitAndFollow(t *testing.T, s *localserver.Server) {
+func testSubmitAndFollow(t *testing.T, s *service.Server) {
 	u := tenant(t, s)
 	o := u.ok("submit", u.network("grid", nil), "--follow", "--seed", "7", "--label", "study=noise", "--outputs", "fcd")
 	says(t, o.stderr, "is submitted as grid.", " 100 % SUCCEEDED\n", "sumo-k8 results ")
@@ -73,7 +73,7 @@ func testSubmitAndFollow(t *testing.T, s *localserver.Server) {
 	says(t, u.ok("ls", "--label", "study=noise", "--since", "1h").stdout, id)
 }
 
-func testSubmitThenLook(t *testing.T, s *localserver.Server) {
+func testSubmitThenLook(t *testing.T, s *service.Server) {
 	u := tenant(t, s)
 	o := u.ok("submit", u.network("square", nil), "--name", "mine", "--begin", "0", "--end", "60", "--step-length", "0.5", "--scale", "1.5",
 		"--priority", "high", "--timeout", "90s", "--cpu", "1", "--memory-gi", "1", "--config-file", "square.sumocfg")
@@ -93,7 +93,7 @@ func testSubmitThenLook(t *testing.T, s *localserver.Server) {
 	u.ends(exitRefused, "get", id)
 }
 
-func testFolder(t *testing.T, s *localserver.Server) {
+func testFolder(t *testing.T, s *service.Server) {
 	u := tenant(t, s)
 	folder := filepath.Join(u.dir, "city")
 	unpack(t, "grid", folder)
@@ -133,7 +133,7 @@ func unpack(t *testing.T, network, folder string) {
 	}
 }
 
-func testExitCodes(t *testing.T, s *localserver.Server) {
+func testExitCodes(t *testing.T, s *service.Server) {
 	u := tenant(t, s)
 	fails := u.network("square", func(name, content string) string {
 		if strings.HasSuffix(name, ".rou.xml") {
@@ -198,7 +198,7 @@ func (w *trigger) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-func testInterrupt(t *testing.T, s *localserver.Server) {
+func testInterrupt(t *testing.T, s *service.Server) {
 	u := tenant(t, s)
 	ctx, interrupt := context.WithCancel(t.Context())
 	defer interrupt()
@@ -216,7 +216,7 @@ func testInterrupt(t *testing.T, s *localserver.Server) {
 }
 
 // testCutConnections goes through a proxy that cuts connections, at first in the middle of the answer to the submission.
-func testCutConnections(t *testing.T, s *localserver.Server) {
+func testCutConnections(t *testing.T, s *service.Server) {
 	direct := tenant(t, s)
 	far := *direct
 	proxy := cut(t, strings.TrimPrefix(s.URL, "http://"), 600)
@@ -277,7 +277,7 @@ func cut(t *testing.T, target string, step int64) *cutter {
 	return proxy
 }
 
-func testRefusal(t *testing.T, s *localserver.Server) {
+func testRefusal(t *testing.T, s *service.Server) {
 	u := tenant(t, s)
 	broken, err := networks.BrokenFiles.ReadFile("broken/several_faults.zip")
 	if err != nil {
@@ -304,7 +304,7 @@ func testRefusal(t *testing.T, s *localserver.Server) {
 	says(t, u.ends(exitFailed, "validate", u.file("text.zip", []byte("text"))).stdout, "not a zip")
 }
 
-func testResults(t *testing.T, s *localserver.Server) {
+func testResults(t *testing.T, s *service.Server) {
 	u := tenant(t, s)
 	u.ok("submit", u.network("corridor", nil), "--follow")
 	out := filepath.Join(u.dir, "out")
@@ -364,7 +364,7 @@ func testResults(t *testing.T, s *localserver.Server) {
 	}
 }
 
-func testManyJobs(t *testing.T, s *localserver.Server) {
+func testManyJobs(t *testing.T, s *service.Server) {
 	u := tenant(t, s, "--max-concurrent-jobs", "1")
 	first := strings.TrimSpace(u.ok("submit", u.endless()).stdout)
 	ids := []string{first}
@@ -388,7 +388,7 @@ func testManyJobs(t *testing.T, s *localserver.Server) {
 	u.ends(exitCancelled, "logs", "-f", first)
 }
 
-func testCompletion(t *testing.T, s *localserver.Server) {
+func testCompletion(t *testing.T, s *service.Server) {
 	u := tenant(t, s)
 	running := strings.TrimSpace(u.ok("submit", u.endless(), "--name", "goes on").stdout)
 	u.until(running, "RUNNING")
@@ -414,7 +414,7 @@ func testCompletion(t *testing.T, s *localserver.Server) {
 	}
 }
 
-func testLogin(t *testing.T, s *localserver.Server) {
+func testLogin(t *testing.T, s *service.Server) {
 	known := tenant(t, s)
 	u := person(t)
 	key := known.env[apiKeyVariable]
@@ -452,7 +452,7 @@ func testLogin(t *testing.T, s *localserver.Server) {
 	says(t, u.ends(exitUsage, "ls").stderr, "run: chmod 600 "+path)
 }
 
-func testKeysStay(t *testing.T, s *localserver.Server) {
+func testKeysStay(t *testing.T, s *service.Server) {
 	u := person(t)
 	if o := u.runWith(t.Context(), tenant(t, s).env[apiKeyVariable]+"\n", "login", s.URL); o.code != exitOK {
 		t.Fatal(o.stderr)
@@ -463,7 +463,7 @@ func testKeysStay(t *testing.T, s *localserver.Server) {
 	u.ok("ls", "--url", s.URL+"/")
 }
 
-func testTenants(t *testing.T, s *localserver.Server) {
+func testTenants(t *testing.T, s *service.Server) {
 	op := operator(t, s)
 	o := op.ok("tenants", "create", "acme", "--max-cpu", "8", "--input-buckets", "traffic-data/acme/")
 	key := strings.TrimSpace(o.stdout)
@@ -493,7 +493,7 @@ func testTenants(t *testing.T, s *localserver.Server) {
 	says(t, member.ends(exitUsage, "tenants", "ls").stderr, "there is no admin key")
 }
 
-func testIdempotency(t *testing.T, s *localserver.Server) {
+func testIdempotency(t *testing.T, s *service.Server) {
 	u := tenant(t, s)
 	path := u.network("square", nil)
 	first := u.ok("submit", path, "--idempotency-key", "nightly").stdout
@@ -506,7 +506,7 @@ func testIdempotency(t *testing.T, s *localserver.Server) {
 	u.ends(exitRefused, "submit", path, "--idempotency-key", "nightly", "--seed", "7")
 }
 
-func testJSON(t *testing.T, s *localserver.Server) {
+func testJSON(t *testing.T, s *service.Server) {
 	u := tenant(t, s)
 	path := u.network("square", nil)
 	o := u.ok("submit", path, "--follow", "-o", "json")
@@ -530,7 +530,7 @@ func testJSON(t *testing.T, s *localserver.Server) {
 	}
 }
 
-func testWrongKey(t *testing.T, s *localserver.Server) {
+func testWrongKey(t *testing.T, s *service.Server) {
 	u := tenant(t, s)
 	u.env[apiKeyVariable] = "sk-wrong"
 	o := u.ends(exitRefused, "ls")
@@ -540,7 +540,7 @@ func testWrongKey(t *testing.T, s *localserver.Server) {
 	}
 }
 
-func testCompare(t *testing.T, s *localserver.Server) {
+func testCompare(t *testing.T, s *service.Server) {
 	u := tenant(t, s)
 	path := u.network("square", nil)
 	var ids []string
@@ -563,7 +563,7 @@ func testCompare(t *testing.T, s *localserver.Server) {
 	u.ok("cancel", waiting)
 }
 
-func testPlots(t *testing.T, s *localserver.Server) {
+func testPlots(t *testing.T, s *service.Server) {
 	u := tenant(t, s)
 	path := u.network("square", nil)
 	first := strings.TrimSpace(u.ok("submit", path, "--outputs", "emission").stdout)
@@ -598,7 +598,7 @@ func testPlots(t *testing.T, s *localserver.Server) {
 	}
 }
 
-func testScenarios(t *testing.T, s *localserver.Server) {
+func testScenarios(t *testing.T, s *service.Server) {
 	u := tenant(t, s)
 	path := u.network("grid", nil)
 	id := strings.TrimSpace(u.ok("scenarios", "upload", path).stdout)
