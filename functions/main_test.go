@@ -19,7 +19,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/sumo-k8/sumo-k8/infra/laptop/laptoptest"
+	"github.com/sumo-k8/sumo-k8/infra/local/localtest"
 	"github.com/sumo-k8/sumo-k8/pkg/process"
 	"github.com/sumo-k8/sumo-k8/pkg/store/postgres"
 	"github.com/sumo-k8/sumo-k8/pkg/store/s3"
@@ -34,7 +34,7 @@ func TestMain(m *testing.M) {
 		main()
 		return
 	}
-	laptoptest.Main(m)
+	localtest.Main(m)
 }
 
 const adminKey = "the-operator"
@@ -49,8 +49,8 @@ type deployment struct {
 
 func deploy(t testing.TB) *deployment {
 	t.Helper()
-	database := laptoptest.Database(t, postgres.Migrate)
-	cfg := laptoptest.Bucket(t)
+	database := localtest.Database(t, postgres.Migrate)
+	cfg := localtest.Bucket(t)
 	store, err := s3.New(cfg)
 	if err != nil {
 		t.Fatal(err)
@@ -345,9 +345,9 @@ func TestWhatCannotBeServedIsRefused(t *testing.T) {
 
 func TestMigrateMakesReadyWhatTheFunctionsNeed(t *testing.T) {
 	t.Parallel()
-	store := laptoptest.Endpoint(t)
+	store := localtest.Endpoint(t)
 	d := &deployment{env: []string{
-		asFunction + "=1", "DATABASE_URL=" + laptoptest.Database(t, nil), "ADMIN_KEY=" + adminKey,
+		asFunction + "=1", "DATABASE_URL=" + localtest.Database(t, nil), "ADMIN_KEY=" + adminKey,
 		"S3_ENDPOINT=" + store.Endpoint, "S3_BUCKET=made-by-migrate", "S3_ACCESS_KEY=" + store.AccessKey, "S3_SECRET_KEY=" + store.SecretKey,
 	}}
 	for range 2 {

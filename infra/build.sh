@@ -15,7 +15,7 @@ build() { # NAME MODULE_FOLDER PACKAGE WHAT
 	go build -C "$2" -trimpath -ldflags '-s -w' -o "$bin/$1" "$3"
 	printf '  (%d s)\n' $((SECONDS - began))
 }
-build objectstore infra/objectstore . '(S3 server; the first time takes a minute or two)'
+build objectstore infra/local/objectstore . '(S3 server; the first time takes a minute or two)'
 build sumo-run . ./pkg/sumo/sumo-run '(runs one simulation)'
 build local . ./functions/local '(every function on one port)'
 build demo . ./pkg/client/demo '(the demonstration)'

@@ -10,7 +10,7 @@ folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 GOBIN=$folder go install "${1:?usage: infra/vuln.sh MODULE/cmd/govulncheck@VERSION}"
 
-for module in . infra/objectstore; do
+for module in . infra/local/objectstore; do
 	echo "Known vulnerabilities of $module:"
 	if "$folder/govulncheck" -C "$module" ${GOVULNDB:+-db "$GOVULNDB"} ./... 2>&1 | tee "$folder/said"; then
 		continue

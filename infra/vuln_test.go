@@ -18,9 +18,9 @@ func TestVulnerabilitiesFailAndAMissingDatabaseIsSaid(t *testing.T) {
 		fails       bool
 		says        string
 	}{
-		"nothing is known":                    {`echo "checked $2"`, "", false, "checked infra/objectstore"},
+		"nothing is known":                    {`echo "checked $2"`, "", false, "checked infra/local/objectstore"},
 		"a vulnerability":                     {`echo "found in $2"; exit 3`, "", true, "found in ."},
-		"a vulnerability of the object store": {`[ "$2" = . ] || { echo "found in $2"; exit 3; }`, "", true, "found in infra/objectstore"},
+		"a vulnerability of the object store": {`[ "$2" = . ] || { echo "found in $2"; exit 3; }`, "", true, "found in infra/local/objectstore"},
 		"no database":                         {unreachable, "", false, "NOT CHECKED"},
 		"not the database that was named":     {unreachable, "https://example.org", true, "fetching"},
 		"the database that was named":         {`echo "asked $3 $4"`, "file:///db", false, "asked -db file:///db"},

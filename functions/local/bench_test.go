@@ -22,7 +22,7 @@ import (
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
-	"github.com/sumo-k8/sumo-k8/infra/laptop/laptoptest"
+	"github.com/sumo-k8/sumo-k8/infra/local/localtest"
 	"github.com/sumo-k8/sumo-k8/pkg/job"
 	"github.com/sumo-k8/sumo-k8/pkg/rest"
 	"github.com/sumo-k8/sumo-k8/pkg/simulation"
@@ -41,7 +41,7 @@ func benchService(b *testing.B, edits ...func(*Settings)) (pid int, dir string, 
 	for _, edit := range edits {
 		edit(&settings)
 	}
-	dir = laptoptest.Folder(b)
+	dir = localtest.Folder(b)
 	cmd, s := start(b, dir, settings, "CALLS_PER_SECOND=0", "SUBMISSIONS_PER_MINUTE=0")
 	b.Cleanup(func() {
 		_ = cmd.Process.Signal(os.Interrupt)
@@ -131,7 +131,7 @@ func BenchmarkUploadOneGiB(b *testing.B) {
 // plainPut is the time of 1 GiB to the same kind of store through the same client.
 func plainPut(b *testing.B) time.Duration {
 	b.Helper()
-	store, err := s3.New(laptoptest.Bucket(b))
+	store, err := s3.New(localtest.Bucket(b))
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -17,7 +17,7 @@ import (
 
 	"github.com/sumo-k8/sumo-k8/functions/internal/testing/contract"
 	"github.com/sumo-k8/sumo-k8/functions/internal/testing/requests"
-	"github.com/sumo-k8/sumo-k8/infra/laptop/laptoptest"
+	"github.com/sumo-k8/sumo-k8/infra/local/localtest"
 	"github.com/sumo-k8/sumo-k8/pkg/problem"
 	"github.com/sumo-k8/sumo-k8/pkg/rest"
 )
@@ -58,7 +58,7 @@ type attack struct {
 }
 
 func newAttack(t testing.TB) *attack {
-	s := startProgram(t, laptoptest.Folder(t), append(unlimited, "MAX_UPLOAD_MIB=1", "MAX_QUEUED_JOBS=5", "STREAM_LIMIT=2s", "RECONCILE_WINDOW=1s")...)
+	s := startProgram(t, localtest.Folder(t), append(unlimited, "MAX_UPLOAD_MIB=1", "MAX_QUEUED_JOBS=5", "STREAM_LIMIT=2s", "RECONCILE_WINDOW=1s")...)
 	own, other := s.register(t), s.register(t)
 	a := &attack{
 		s: s, own: own, secret: markOf(other),

@@ -18,7 +18,7 @@ import (
 
 	"github.com/sumo-k8/sumo-k8/functions/internal/app"
 	"github.com/sumo-k8/sumo-k8/functions/internal/testing/contract"
-	"github.com/sumo-k8/sumo-k8/infra/laptop/laptoptest"
+	"github.com/sumo-k8/sumo-k8/infra/local/localtest"
 	"github.com/sumo-k8/sumo-k8/pkg/job"
 	"github.com/sumo-k8/sumo-k8/pkg/rest"
 	"github.com/sumo-k8/sumo-k8/pkg/store/s3"
@@ -34,7 +34,7 @@ func TestMain(m *testing.M) {
 		main()
 		return
 	}
-	laptoptest.Main(m)
+	localtest.Main(m)
 }
 
 // patience is how long a test waits for what takes a second or two on an idle machine.
@@ -44,7 +44,7 @@ const patience = 2 * time.Minute
 var programs = sync.OnceValues(func() (settings Settings, err error) {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	defer cancel()
-	if settings.ObjectStore, err = laptoptest.ObjectStoreBinary(ctx); err != nil {
+	if settings.ObjectStore, err = localtest.ObjectStoreBinary(ctx); err != nil {
 		return settings, err
 	}
 	settings.SumoRun = filepath.Join(filepath.Dir(settings.ObjectStore), "sumo-run-test")
@@ -76,7 +76,7 @@ func startService(t testing.TB) *service {
 
 func startWith(t testing.TB, settings Settings) (*service, *Service) {
 	t.Helper()
-	settings.Dir, settings.Listen = laptoptest.Folder(t), "127.0.0.1:0"
+	settings.Dir, settings.Listen = localtest.Folder(t), "127.0.0.1:0"
 	ctx, stop := context.WithCancel(context.Background())
 	running, err := Open(ctx, settings)
 	if err != nil {

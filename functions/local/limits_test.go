@@ -24,7 +24,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"github.com/sumo-k8/sumo-k8/infra/laptop/laptoptest"
+	"github.com/sumo-k8/sumo-k8/infra/local/localtest"
 	"github.com/sumo-k8/sumo-k8/pkg/artifact"
 	"github.com/sumo-k8/sumo-k8/pkg/job"
 	"github.com/sumo-k8/sumo-k8/pkg/problem"
@@ -187,7 +187,7 @@ func wantRetry(t *testing.T, a answer) {
 
 func TestLimitsOfTheEnvironment(t *testing.T) {
 	t.Parallel()
-	p := startProgram(t, laptoptest.Folder(t), "MAX_UPLOAD_MIB=1", "MAX_QUEUED_JOBS=2")
+	p := startProgram(t, localtest.Folder(t), "MAX_UPLOAD_MIB=1", "MAX_QUEUED_JOBS=2")
 	c := p.register(t, `"max_concurrent_jobs": 1`)
 
 	// An upload over the limit, by a little and by so much that it need not come at all.
@@ -215,7 +215,7 @@ func TestLimitsOfTheEnvironment(t *testing.T) {
 
 func TestRatesOfTheEnvironment(t *testing.T) {
 	t.Parallel()
-	p := startProgram(t, laptoptest.Folder(t), "CALLS_PER_SECOND=20", "WRONG_KEYS_PER_MINUTE=2", "SUBMISSIONS_PER_MINUTE=1", "CORS_ORIGINS=https://app.example.org")
+	p := startProgram(t, localtest.Folder(t), "CALLS_PER_SECOND=20", "WRONG_KEYS_PER_MINUTE=2", "SUBMISSIONS_PER_MINUTE=1", "CORS_ORIGINS=https://app.example.org")
 	c, other := p.register(t), p.register(t)
 	// until sends a request until it is refused: how soon that is depends on how fast this machine is.
 	until := func(what, says string, send func() answer) {
@@ -254,7 +254,7 @@ func TestWhenPostgresDiesTheProgramSaysSoAndLosesNothing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	dir := laptoptest.Folder(t)
+	dir := localtest.Folder(t)
 	var said bytes.Buffer
 	cmd, s := startSaying(t, dir, settings, &said)
 	first := &program{service: s, cmd: cmd, dir: dir}
@@ -289,7 +289,7 @@ func TestWhenPostgresDiesTheProgramSaysSoAndLosesNothing(t *testing.T) {
 
 func TestAnObjectStoreThatHangsIsReported(t *testing.T) {
 	t.Parallel()
-	p := startProgram(t, laptoptest.Folder(t))
+	p := startProgram(t, localtest.Folder(t))
 	c := p.register(t)
 	p.signal(t, objectStoreReady, syscall.SIGSTOP)
 	t.Cleanup(func() { p.signal(t, objectStoreReady, syscall.SIGCONT) }) // before the program's own end
@@ -315,7 +315,7 @@ func TestAnObjectStoreThatHangsIsReported(t *testing.T) {
 
 func TestADiskThatFillsUpIsReported(t *testing.T) {
 	t.Parallel()
-	dir := laptoptest.Folder(t)
+	dir := localtest.Folder(t)
 	disk := func(options string) error { return syscall.Mount("sumo-k8-test", dir, "tmpfs", 0, options) }
 	if err := disk("size=512m,mode=711"); err != nil {
 		t.Skipf("only root can make a small disk: %v", err)
@@ -358,7 +358,7 @@ func (p *program) awaitHealth(t *testing.T, status int, want rest.HealthReport) 
 
 func TestAClientThatVanishesInTheMiddleOfAnUploadLeavesNothing(t *testing.T) {
 	t.Parallel()
-	p := startProgram(t, laptoptest.Folder(t))
+	p := startProgram(t, localtest.Folder(t))
 	c := p.register(t)
 	for name, sent := range map[string]int{"in its first part": 1 << 20, "in a later part": 12 << 20} {
 		body, contentType := formUpTo(t, sent)
@@ -386,7 +386,7 @@ func TestAClientThatVanishesInTheMiddleOfAnUploadLeavesNothing(t *testing.T) {
 // The rate is that of any minute, so this takes one.
 func TestASlowUploadIsAnsweredAndLeavesNothing(t *testing.T) {
 	t.Parallel()
-	p := startProgram(t, laptoptest.Folder(t), "MIN_UPLOAD_KIB_PER_SECOND=64")
+	p := startProgram(t, localtest.Folder(t), "MIN_UPLOAD_KIB_PER_SECOND=64")
 	c := p.register(t)
 	form, formType := formUpTo(t, 12<<20)
 	const silence, slowness = "Nothing of the upload arrived in the last 60 s", "at least 64.0 KiB/s is required"

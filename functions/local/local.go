@@ -19,10 +19,10 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/sumo-k8/sumo-k8/functions/internal/app"
-	"github.com/sumo-k8/sumo-k8/infra/laptop"
+	"github.com/sumo-k8/sumo-k8/infra/local"
 	"github.com/sumo-k8/sumo-k8/pkg/config"
 	"github.com/sumo-k8/sumo-k8/pkg/confine"
-	"github.com/sumo-k8/sumo-k8/pkg/engine/local"
+	enginelocal "github.com/sumo-k8/sumo-k8/pkg/engine/local"
 	"github.com/sumo-k8/sumo-k8/pkg/server"
 	"github.com/sumo-k8/sumo-k8/pkg/simulation"
 	"github.com/sumo-k8/sumo-k8/pkg/store/postgres"
@@ -66,7 +66,7 @@ type Service struct {
 	handler  http.Handler
 	parts    app.Parts
 	store    s3.Config
-	engine   *local.Engine
+	engine   *enginelocal.Engine
 	poke     chan struct{}
 	lost     map[string]<-chan struct{} // closed when the server of that name has ended
 	closers  []func() error             // in the order of opening
@@ -90,7 +90,7 @@ func Open(ctx context.Context, s Settings) (_ *Service, err error) {
 	if err := service.openLog(); err != nil {
 		return nil, err
 	}
-	unlock, err := laptop.Lock(dir)
+	unlock, err := local.Lock(dir)
 	if err != nil {
 		return nil, err
 	}
@@ -198,12 +198,12 @@ func (s *Service) openLog() error {
 }
 
 func (s *Service) startServers(ctx context.Context, settings Settings) error {
-	pg, err := laptop.StartPostgres(ctx, filepath.Join(s.dir, "postgres"), s.log)
+	pg, err := local.StartPostgres(ctx, filepath.Join(s.dir, "postgres"), s.log)
 	if err != nil {
 		return err
 	}
 	s.closing(pg.Stop)
-	store, err := laptop.StartObjectStore(ctx, filepath.Join(s.dir, "objects"), settings.ObjectStore, s.log)
+	store, err := local.StartObjectStore(ctx, filepath.Join(s.dir, "objects"), settings.ObjectStore, s.log)
 	if err != nil {
 		return err
 	}
@@ -237,7 +237,7 @@ func (s *Service) startServers(ctx context.Context, settings Settings) error {
 }
 
 func (s *Service) startEngine(settings Settings) error {
-	engine, err := local.New(local.Config{
+	engine, err := enginelocal.New(enginelocal.Config{
 		Dir: filepath.Join(s.dir, "runs"), SumoRun: settings.SumoRun, Slots: settings.Slots,
 		Confinement: s.cfg.Confinement, MaxOutput: s.cfg.MaxOutputMiB << 20,
 	}, s.parts.Objects, time.Now, s.log)
@@ -245,7 +245,7 @@ func (s *Service) startEngine(settings Settings) error {
 		return err
 	}
 	s.engine = engine
-	s.parts.Disk = func() error { return local.Room(s.dir) }
+	s.parts.Disk = func() error { return enginelocal.Room(s.dir) }
 	s.closing(func() error {
 		ctx, cancel := context.WithTimeout(context.Background(), stopTimeout)
 		defer cancel()

@@ -15,7 +15,7 @@ import (
 
 	"github.com/sumo-k8/sumo-k8/functions/internal/testing/contract"
 	"github.com/sumo-k8/sumo-k8/functions/internal/testing/requests"
-	"github.com/sumo-k8/sumo-k8/infra/laptop/laptoptest"
+	"github.com/sumo-k8/sumo-k8/infra/local/localtest"
 	"github.com/sumo-k8/sumo-k8/pkg/job"
 	"github.com/sumo-k8/sumo-k8/pkg/problem"
 	"github.com/sumo-k8/sumo-k8/pkg/rest"
@@ -154,7 +154,7 @@ var unlimited = []string{"CALLS_PER_SECOND=0", "WRONG_KEYS_PER_MINUTE=0", "SUBMI
 
 func TestNobodyReachesWhatIsAnothers(t *testing.T) {
 	t.Parallel()
-	s := startProgram(t, laptoptest.Folder(t), unlimited...)
+	s := startProgram(t, localtest.Folder(t), unlimited...)
 	owner, intruder := s.register(t), s.register(t)
 	// The owner has two of what a list names, and the intruder one: a list may have to have more than one.
 	owned, second, intruders := map[string]string{}, map[string]string{}, map[string]string{}
@@ -272,7 +272,7 @@ func nameless(a answer, id string) map[string]string {
 
 func TestEveryOperationAsksForItsKey(t *testing.T) {
 	t.Parallel()
-	s := startProgram(t, laptoptest.Folder(t), unlimited...)
+	s := startProgram(t, localtest.Folder(t), unlimited...)
 	c, revoked := s.register(t), s.register(t)
 	s.admin(t, "POST", "/auth/regenerate-key", fmt.Sprintf(`{"tenant_id": %q}`, revoked.id)).want(t, http.StatusOK)
 	flipped := c.key[:20] + map[bool]string{true: "y", false: "x"}[c.key[20] == 'x'] + c.key[21:]
@@ -318,7 +318,7 @@ func TestEveryOperationAsksForItsKey(t *testing.T) {
 
 func TestEveryOperationRefusesABodyThatIsTooLarge(t *testing.T) {
 	t.Parallel()
-	s := startProgram(t, laptoptest.Folder(t), append(unlimited, "MAX_UPLOAD_MIB=1")...)
+	s := startProgram(t, localtest.Folder(t), append(unlimited, "MAX_UPLOAD_MIB=1")...)
 	c := s.register(t)
 	big := strings.Repeat("x", 3<<20)
 	for _, op := range s.checker.Operations {

@@ -12,7 +12,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/sumo-k8/sumo-k8/infra/laptop/laptoptest"
+	"github.com/sumo-k8/sumo-k8/infra/local/localtest"
 	"github.com/sumo-k8/sumo-k8/pkg/job"
 	"github.com/sumo-k8/sumo-k8/pkg/rest"
 	"github.com/sumo-k8/sumo-k8/pkg/store/s3"
@@ -118,7 +118,7 @@ func TestOrderlyRestartsDoNotCountAgainstAJob(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	dir := laptoptest.Folder(t)
+	dir := localtest.Folder(t)
 	program, s := start(t, dir, settings)
 	c := s.register(t)
 	j := c.submitEndless(t)

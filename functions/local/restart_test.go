@@ -13,7 +13,7 @@ import (
 	"time"
 
 	"github.com/sumo-k8/sumo-k8/functions/status"
-	"github.com/sumo-k8/sumo-k8/infra/laptop/laptoptest"
+	"github.com/sumo-k8/sumo-k8/infra/local/localtest"
 	"github.com/sumo-k8/sumo-k8/pkg/job"
 	"github.com/sumo-k8/sumo-k8/pkg/rest"
 )
@@ -55,7 +55,7 @@ func TestKilledInTheMiddleOfTenJobs(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	dir := laptoptest.Folder(t)
+	dir := localtest.Folder(t)
 	t.Cleanup(func() {
 		if t.Failed() {
 			log, _ := os.ReadFile(filepath.Join(dir, "logs", "service.log"))

@@ -20,7 +20,7 @@ import (
 	"github.com/rs/zerolog"
 	"pgregory.net/rapid"
 
-	"github.com/sumo-k8/sumo-k8/infra/laptop/laptoptest"
+	"github.com/sumo-k8/sumo-k8/infra/local/localtest"
 	"github.com/sumo-k8/sumo-k8/pkg/artifact"
 	"github.com/sumo-k8/sumo-k8/pkg/job"
 	"github.com/sumo-k8/sumo-k8/pkg/rest"
@@ -29,7 +29,7 @@ import (
 	"github.com/sumo-k8/sumo-k8/pkg/tenant"
 )
 
-func TestMain(m *testing.M) { laptoptest.Main(m) }
+func TestMain(m *testing.M) { localtest.Main(m) }
 
 // served is a scripted run behind the function's HTTP form, with a real object store.
 type served struct {
@@ -41,7 +41,7 @@ type served struct {
 
 func serve(t testing.TB, state job.State) *served {
 	t.Helper()
-	store, err := s3.New(laptoptest.Bucket(t))
+	store, err := s3.New(localtest.Bucket(t))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -11,7 +11,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/sumo-k8/sumo-k8/infra/image"
+	"github.com/sumo-k8/sumo-k8/infra/images/oci"
 )
 
 // user is who runs in our containers: nobody that Debian knows, by the number that is customary for such images.
@@ -97,16 +97,16 @@ func (b builder) build(ctx context.Context) error {
 	return nil
 }
 
-func (r recipe) image(debian, program string) image.Image {
+func (r recipe) image(debian, program string) oci.Image {
 	entry := "/usr/bin/" + r.program
-	return image.Image{
+	return oci.Image{
 		Name:         r.name,
 		Architecture: runtime.GOARCH,
 		User:         user,
 		Entrypoint:   []string{entry},
 		Env:          r.env,
 		Labels:       map[string]string{title: r.program},
-		Layers:       []image.Layer{image.Tar(debian), image.Files(image.File{Path: entry, Mode: 0o755, Source: program})},
+		Layers:       []oci.Layer{oci.Tar(debian), oci.Files(oci.File{Path: entry, Mode: 0o755, Source: program})},
 	}
 }
 

@@ -9,7 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/sumo-k8/sumo-k8/infra/image"
+	"github.com/sumo-k8/sumo-k8/infra/images/oci"
 )
 
 // TestTheDockerfilesMakeTheSameImages compares what the Dockerfiles say beyond files with what we build.
@@ -85,7 +85,7 @@ func TestTheSameProgramAndLayerGiveTheSameDigestInEveryFolder(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer f.Close()
-		if err := image.WriteLayer(f, image.Files(image.File{Path: "/usr/bin/sumo", Mode: 0o755, Data: []byte("code")})); err != nil {
+		if err := oci.WriteLayer(f, oci.Files(oci.File{Path: "/usr/bin/sumo", Mode: 0o755, Data: []byte("code")})); err != nil {
 			t.Fatal(err)
 		}
 		digest, err := recipes[1].image(layer, program).WriteFile(filepath.Join(dir, recipes[1].file()))

@@ -15,7 +15,7 @@ import (
 	"strings"
 	"syscall"
 
-	"github.com/sumo-k8/sumo-k8/infra/image"
+	"github.com/sumo-k8/sumo-k8/infra/images/oci"
 )
 
 // inputs is everything here that decides what a layer from Debian holds.
@@ -55,7 +55,7 @@ func (s source) writeLayer(root, name string) error {
 		return err
 	}
 	defer f.Close()
-	if err := image.WriteLayer(f, image.Files(files...)); err != nil {
+	if err := oci.WriteLayer(f, oci.Files(files...)); err != nil {
 		return err
 	}
 	for _, p := range packageVersions(files) {
@@ -98,7 +98,7 @@ func (b builder) debian(ctx context.Context, r recipe) (string, error) {
 // cacheKey changes with whatever may change the layer, except Debian's own updates.
 func cacheKey(r recipe) (string, error) {
 	sum := sha256.New()
-	fmt.Fprintln(sum, runtime.GOARCH, image.Source)
+	fmt.Fprintln(sum, runtime.GOARCH, oci.Source)
 	for _, name := range []string{"slim.go", "debian.go", "hook.sh", r.source + ".packages", r.source + ".files"} {
 		content, err := inputs.ReadFile(name)
 		if err != nil {

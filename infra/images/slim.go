@@ -13,14 +13,14 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/sumo-k8/sumo-k8/infra/image"
+	"github.com/sumo-k8/sumo-k8/infra/images/oci"
 )
 
 // slim chooses, from the Debian system below root, the wanted files and folders, the shared libraries that the programs
 // among them need, and what the packages that all these come from must bring along: their licences, and their entries in
 // dpkg's status, by which scanners find out what an image holds.
-func slim(root string, wanted []string) ([]image.File, error) {
-	c := chooser{root: root, files: map[string]image.File{}, opened: map[string]bool{}}
+func slim(root string, wanted []string) ([]oci.File, error) {
+	c := chooser{root: root, files: map[string]oci.File{}, opened: map[string]bool{}}
 	if err := c.readPackages(); err != nil {
 		return nil, err
 	}
@@ -32,7 +32,7 @@ func slim(root string, wanted []string) ([]image.File, error) {
 	if err := c.addPackages(); err != nil {
 		return nil, err
 	}
-	files := make([]image.File, 0, len(c.files))
+	files := make([]oci.File, 0, len(c.files))
 	for _, f := range c.files {
 		files = append(files, f)
 	}
@@ -52,7 +52,7 @@ func wantedFiles(list string) []string {
 
 type chooser struct {
 	root   string
-	files  map[string]image.File
+	files  map[string]oci.File
 	opened map[string]bool     // programs and libraries whose needs are met
 	owners map[string][]string // the packages of each path that one of them lists
 	status map[string]string   // the entry of each package in dpkg's status
@@ -102,7 +102,7 @@ func (c *chooser) add(name string) (real string, info fs.FileInfo, err error) {
 			if err != nil {
 				return "", nil, err
 			}
-			c.files[at] = image.File{Path: at, Mode: fs.ModeSymlink, Link: target}
+			c.files[at] = oci.File{Path: at, Mode: fs.ModeSymlink, Link: target}
 			if path.IsAbs(target) {
 				real = "/"
 			}
@@ -110,7 +110,7 @@ func (c *chooser) add(name string) (real string, info fs.FileInfo, err error) {
 		case at == "/":
 			real = at // which every image has
 		case info.IsDir():
-			c.files[at] = image.File{Path: at, Mode: fs.ModeDir | 0o755}
+			c.files[at] = oci.File{Path: at, Mode: fs.ModeDir | 0o755}
 			real = at
 		case info.Mode().IsRegular() && len(rest) == 0:
 			// Only what everybody may do: an image needs no file that is one user's, and no program that changes user.
@@ -118,7 +118,7 @@ func (c *chooser) add(name string) (real string, info fs.FileInfo, err error) {
 			if info.Mode().Perm()&0o100 != 0 {
 				mode = 0o755
 			}
-			c.files[at] = image.File{Path: at, Mode: mode, Source: c.host(at)}
+			c.files[at] = oci.File{Path: at, Mode: mode, Source: c.host(at)}
 			real = at
 		default:
 			return "", nil, fmt.Errorf("%s is of type %s, which no image can hold there", at, info.Mode().Type())
@@ -296,7 +296,7 @@ func (c *chooser) addPackages() error {
 				return fmt.Errorf("package %s has no entry in dpkg's status", p)
 			}
 			name := "/var/lib/dpkg/status.d/" + p
-			c.files[name] = image.File{Path: name, Mode: 0o644, Data: []byte(entry)}
+			c.files[name] = oci.File{Path: name, Mode: 0o644, Data: []byte(entry)}
 		}
 		pending = nil
 	}
@@ -320,7 +320,7 @@ func eachLine(name string, do func(string)) error {
 }
 
 // packageVersions lists the packages in what slim chose, each as name and version.
-func packageVersions(files []image.File) []string {
+func packageVersions(files []oci.File) []string {
 	var found []string
 	for _, f := range files {
 		if !strings.HasPrefix(f.Path, "/var/lib/dpkg/status.d/") {

@@ -13,7 +13,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/sumo-k8/sumo-k8/infra/image"
+	"github.com/sumo-k8/sumo-k8/infra/images/oci"
 )
 
 // system is a small Debian as a folder: path to content, where "-> x" is a symbolic link and "" a folder.
@@ -67,7 +67,7 @@ func debian() system {
 	}
 }
 
-func paths(files []image.File) []string {
+func paths(files []oci.File) []string {
 	var names []string
 	for _, f := range files {
 		if !f.Mode.IsDir() {
@@ -115,7 +115,7 @@ func TestTheSameSystemGivesTheSameLayer(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := image.WriteLayer(&layers[n], image.Files(files...)); err != nil {
+		if err := oci.WriteLayer(&layers[n], oci.Files(files...)); err != nil {
 			t.Fatal(err)
 		}
 	}

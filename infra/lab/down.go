@@ -14,7 +14,7 @@ import (
 
 	"github.com/sumo-k8/sumo-k8/infra/lab/internal/daemon"
 	"github.com/sumo-k8/sumo-k8/infra/lab/internal/host"
-	"github.com/sumo-k8/sumo-k8/infra/laptop"
+	"github.com/sumo-k8/sumo-k8/infra/local"
 )
 
 // last are the programs that others still use while they end, and in which order they go themselves.
@@ -23,7 +23,7 @@ var last = []string{containerdDaemon, apiserverDaemon, etcdDaemon, postgresDaemo
 // down ends the lab and leaves the machine as it was. Programs, images and logs are kept. Every part is tried even when
 // another fails, and all of it may be done again.
 func down(ctx context.Context, l layout, out io.Writer) error {
-	unlock, err := laptop.Lock(l.cache)
+	unlock, err := local.Lock(l.cache)
 	if err != nil {
 		return fmt.Errorf("the lab: %w", err)
 	}

@@ -10,7 +10,7 @@ import (
 	"runtime"
 	"strings"
 
-	"github.com/sumo-k8/sumo-k8/infra/image"
+	"github.com/sumo-k8/sumo-k8/infra/images/oci"
 	"github.com/sumo-k8/sumo-k8/infra/lab/internal/host"
 )
 
@@ -46,11 +46,11 @@ func writeImages(p programs) (archives []string, written int, err error) {
 		if p[i.program] == "" {
 			continue // Eventing's, which not every lab has
 		}
-		made := image.Image{
+		made := oci.Image{
 			Name: i.name, Architecture: runtime.GOARCH, User: nobody, Entrypoint: []string{i.program}, Env: []string{pathInImage},
-			Layers: []image.Layer{image.Files(
-				image.File{Path: "/bin/" + i.program, Mode: 0o755, Source: p[i.program]},
-				image.File{Path: "/tmp", Mode: os.ModeDir | os.ModeSticky | 0o777},
+			Layers: []oci.Layer{oci.Files(
+				oci.File{Path: "/bin/" + i.program, Mode: 0o755, Source: p[i.program]},
+				oci.File{Path: "/tmp", Mode: os.ModeDir | os.ModeSticky | 0o777},
 			)},
 		}
 		// The program's folder is named after everything that it was made of, so a file of this name holds the same image.

@@ -136,7 +136,7 @@ func (l layout) components() []component.Component {
 			Programs: []component.Program{{Name: "pause", Package: "."}},
 		},
 		{
-			Name: "objectstore", Module: filepath.Join(l.source, "infra", "objectstore"),
+			Name: "objectstore", Module: filepath.Join(l.source, "infra", "local", "objectstore"),
 			Programs: []component.Program{{Name: "objectstore", Package: "."}},
 		},
 		{

@@ -9,7 +9,7 @@ import (
 
 	"github.com/rs/zerolog"
 
-	"github.com/sumo-k8/sumo-k8/infra/laptop"
+	"github.com/sumo-k8/sumo-k8/infra/local"
 )
 
 // servePostgres keeps the lab's database running until ctx ends. It is a process of its own because the server must not
@@ -19,7 +19,7 @@ func servePostgres(ctx context.Context, l layout) error {
 	if err != nil {
 		return err
 	}
-	pg, err := laptop.StartListeningPostgres(ctx, filepath.Join(l.run, "postgres"), laptop.Listener{
+	pg, err := local.StartListeningPostgres(ctx, filepath.Join(l.run, "postgres"), local.Listener{
 		Address: host, Clients: podNet, Password: os.Getenv("LAB_DATABASE_PASSWORD"),
 	}, zerolog.New(os.Stderr).With().Timestamp().Logger())
 	if err != nil {

@@ -14,7 +14,7 @@ import (
 	"github.com/sumo-k8/sumo-k8/infra/lab/internal/component"
 	"github.com/sumo-k8/sumo-k8/infra/lab/internal/daemon"
 	"github.com/sumo-k8/sumo-k8/infra/lab/internal/host"
-	"github.com/sumo-k8/sumo-k8/infra/laptop"
+	"github.com/sumo-k8/sumo-k8/infra/local"
 )
 
 // packages are the components of infra/debian/install.sh that the lab needs.
@@ -26,7 +26,7 @@ func up(ctx context.Context, l layout, out io.Writer) error {
 	if err := l.findSource(); err != nil {
 		return err
 	}
-	unlock, err := laptop.Lock(l.cache)
+	unlock, err := local.Lock(l.cache)
 	if err != nil {
 		return fmt.Errorf("the lab: %w", err)
 	}
@@ -54,7 +54,7 @@ func up(ctx context.Context, l layout, out io.Writer) error {
 	}); err != nil {
 		return err
 	}
-	goVersion, err := component.GoVersion(ctx, filepath.Join(l.source, "infra", "objectstore"))
+	goVersion, err := component.GoVersion(ctx, filepath.Join(l.source, "infra", "local", "objectstore"))
 	if err != nil {
 		return err
 	}

@@ -26,7 +26,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/rs/zerolog"
 
-	"github.com/sumo-k8/sumo-k8/infra/laptop/laptoptest"
+	"github.com/sumo-k8/sumo-k8/infra/local/localtest"
 	"github.com/sumo-k8/sumo-k8/pkg/artifact"
 	"github.com/sumo-k8/sumo-k8/pkg/engine/local"
 	"github.com/sumo-k8/sumo-k8/pkg/job"
@@ -53,7 +53,7 @@ func TestMain(m *testing.M) {
 		}
 		return
 	}
-	laptoptest.Main(m)
+	localtest.Main(m)
 }
 
 // site is one installation: everything that survives its processes.
@@ -113,8 +113,8 @@ const (
 func newSite(t *testing.T, sumoRun string, slots int, limits tenant.Limits) *client {
 	t.Helper()
 	c := &client{site: site{
-		URL:     laptoptest.Database(t, postgres.Migrate),
-		Objects: laptoptest.Bucket(t),
+		URL:     localtest.Database(t, postgres.Migrate),
+		Objects: localtest.Bucket(t),
 		Engine:  local.Config{Dir: filepath.Join(t.TempDir(), "runs"), SumoRun: sumoRun, Slots: slots},
 	}}
 	var err error

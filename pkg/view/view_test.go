@@ -11,18 +11,18 @@ import (
 	"sync/atomic"
 	"testing"
 
-	"github.com/sumo-k8/sumo-k8/infra/laptop/laptoptest"
+	"github.com/sumo-k8/sumo-k8/infra/local/localtest"
 	"github.com/sumo-k8/sumo-k8/pkg/artifact"
 	"github.com/sumo-k8/sumo-k8/pkg/problem"
 	"github.com/sumo-k8/sumo-k8/pkg/store/s3"
 	"github.com/sumo-k8/sumo-k8/pkg/view"
 )
 
-func TestMain(m *testing.M) { laptoptest.Main(m) }
+func TestMain(m *testing.M) { localtest.Main(m) }
 
 func newStore(t *testing.T) *s3.Store {
 	t.Helper()
-	store, err := s3.New(laptoptest.Bucket(t))
+	store, err := s3.New(localtest.Bucket(t))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -14,7 +14,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/sumo-k8/sumo-k8/infra/image"
+	"github.com/sumo-k8/sumo-k8/infra/images/oci"
 	"github.com/sumo-k8/sumo-k8/pkg/job"
 	networks "github.com/sumo-k8/sumo-k8/test_networks"
 )
@@ -22,13 +22,13 @@ import (
 // loadProbe gives the probe to the node as an image.
 func (c *cluster) loadProbe(t *testing.T) (name string) {
 	t.Helper()
-	return c.loadPrograms(t, image.Image{Name: "dev.local/probe:e2e", Entrypoint: []string{"/probe"}}, map[string]string{"/probe": "./probe"})
+	return c.loadPrograms(t, oci.Image{Name: "dev.local/probe:e2e", Entrypoint: []string{"/probe"}}, map[string]string{"/probe": "./probe"})
 }
 
 // loadPrograms builds programs, by their paths in the image, into one and gives it to the node.
-func (c *cluster) loadPrograms(t *testing.T, i image.Image, programs map[string]string) (name string) {
+func (c *cluster) loadPrograms(t *testing.T, i oci.Image, programs map[string]string) (name string) {
 	t.Helper()
-	var files []image.File
+	var files []oci.File
 	for path, source := range programs {
 		program := filepath.Join(t.TempDir(), filepath.Base(path))
 		build := exec.CommandContext(t.Context(), "go", "build", "-trimpath", "-o", program, source)
@@ -36,9 +36,9 @@ func (c *cluster) loadPrograms(t *testing.T, i image.Image, programs map[string]
 		if out, err := build.CombinedOutput(); err != nil {
 			t.Fatalf("building %s: %v: %s", source, err, out)
 		}
-		files = append(files, image.File{Path: path, Mode: 0o755, Source: program})
+		files = append(files, oci.File{Path: path, Mode: 0o755, Source: program})
 	}
-	i.Architecture, i.User, i.Layers = runtime.GOARCH, "65532:65532", []image.Layer{image.Files(files...)}
+	i.Architecture, i.User, i.Layers = runtime.GOARCH, "65532:65532", []oci.Layer{oci.Files(files...)}
 	archive := filepath.Join(t.TempDir(), "image.tar")
 	if _, err := i.WriteFile(archive); err != nil {
 		t.Fatal(err)
@@ -195,7 +195,7 @@ func testTakenOver(t *testing.T, c *cluster) {
 	if j := a.finish(t, scenario.JobID); j.Status != job.Succeeded || j.Confinement == nil || !j.Confinement.Filter {
 		t.Errorf("the scenario's own job ended %s, held by %+v: %s", j.Status, j.Confinement, why(j))
 	}
-	name := c.loadPrograms(t, image.Image{
+	name := c.loadPrograms(t, oci.Image{
 		Name: "dev.local/hostile:e2e", Entrypoint: []string{"/usr/bin/sumo-run"}, Env: []string{"PATH=/usr/bin", "SUMO_BINARY=/usr/bin/hostile"},
 	}, map[string]string{
 		"/usr/bin/sumo-run": "github.com/sumo-k8/sumo-k8/pkg/sumo/sumo-run", "/usr/bin/hostile": "github.com/sumo-k8/sumo-k8/pkg/confine/internal/hostile",

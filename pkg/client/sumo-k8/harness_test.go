@@ -13,7 +13,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/sumo-k8/sumo-k8/infra/laptop/laptoptest"
+	"github.com/sumo-k8/sumo-k8/infra/local/localtest"
 	"github.com/sumo-k8/sumo-k8/pkg/client/internal/service"
 	networks "github.com/sumo-k8/sumo-k8/test_networks"
 )
@@ -23,7 +23,7 @@ func TestMain(m *testing.M) {
 	if err := os.Setenv("STREAM_LIMIT", "300ms"); err != nil {
 		panic(err)
 	}
-	laptoptest.Main(m)
+	localtest.Main(m)
 }
 
 // startServer starts the real service, as make dev does.
@@ -31,11 +31,11 @@ func startServer(t *testing.T) *service.Server {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
-	store, err := laptoptest.ObjectStoreBinary(ctx)
+	store, err := localtest.ObjectStoreBinary(ctx)
 	if err != nil {
 		t.Fatal(err)
 	}
-	bin, dir := laptoptest.Folder(t), laptoptest.Folder(t)
+	bin, dir := localtest.Folder(t), localtest.Folder(t)
 	for name, pkg := range map[string]string{"local": "functions/local", "sumo-run": "pkg/sumo/sumo-run"} {
 		args := append([]string{"build", "-o", filepath.Join(bin, name)}, likeThisTest()...)
 		out, err := exec.CommandContext(ctx, "go", append(args, "github.com/sumo-k8/sumo-k8/"+pkg)...).CombinedOutput()

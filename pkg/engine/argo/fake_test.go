@@ -20,11 +20,11 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/serializer"
 	"k8s.io/client-go/rest"
 
-	"github.com/sumo-k8/sumo-k8/infra/laptop/laptoptest"
+	"github.com/sumo-k8/sumo-k8/infra/local/localtest"
 	"github.com/sumo-k8/sumo-k8/pkg/store/s3"
 )
 
-func TestMain(m *testing.M) { laptoptest.Main(m) }
+func TestMain(m *testing.M) { localtest.Main(m) }
 
 // apiServer is what the engine needs of an API server, with the failures that a real one cannot be made to have. The
 // tests on the lab are against the real thing.
@@ -333,7 +333,7 @@ type bundle struct {
 func setup(t *testing.T) *bundle {
 	t.Helper()
 	api, client := newAPIServer(t)
-	objects, err := s3.New(laptoptest.Bucket(t))
+	objects, err := s3.New(localtest.Bucket(t))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -23,7 +23,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/rs/zerolog"
 
-	"github.com/sumo-k8/sumo-k8/infra/laptop/laptoptest"
+	"github.com/sumo-k8/sumo-k8/infra/local/localtest"
 	"github.com/sumo-k8/sumo-k8/pkg/artifact"
 	"github.com/sumo-k8/sumo-k8/pkg/engine/local"
 	"github.com/sumo-k8/sumo-k8/pkg/job"
@@ -32,7 +32,7 @@ import (
 	"github.com/sumo-k8/sumo-k8/pkg/store/s3"
 )
 
-func TestMain(m *testing.M) { laptoptest.Main(m) }
+func TestMain(m *testing.M) { localtest.Main(m) }
 
 // patience is far more than any step of a test takes, even on a busy machine.
 const patience = 30 * time.Second
@@ -47,7 +47,7 @@ type bench struct {
 
 func newBench(t *testing.T, change func(*local.Config)) *bench {
 	t.Helper()
-	store, err := s3.New(laptoptest.Bucket(t))
+	store, err := s3.New(localtest.Bucket(t))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -637,7 +637,7 @@ func TestAnObjectStoreThatIsAwayDelaysRunsAndLosesNone(t *testing.T) {
 // the object of a path, 0 for one that it takes.
 func (b *bench) between(t *testing.T, answer func(path string) int) {
 	t.Helper()
-	cfg := laptoptest.Bucket(t)
+	cfg := localtest.Bucket(t)
 	target, err := url.Parse(cfg.Endpoint)
 	if err != nil {
 		t.Fatal(err)

@@ -8,7 +8,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"github.com/sumo-k8/sumo-k8/infra/laptop/laptoptest"
+	"github.com/sumo-k8/sumo-k8/infra/local/localtest"
 	"github.com/sumo-k8/sumo-k8/pkg/idempotency"
 	"github.com/sumo-k8/sumo-k8/pkg/job"
 	"github.com/sumo-k8/sumo-k8/pkg/simulation"
@@ -21,7 +21,7 @@ func BenchmarkJobWithKeyCheck(b *testing.B) {
 		name   string
 		pooled bool
 	}{{"direct", false}, {"pooled", true}} {
-		d := open(b, Config{URL: laptoptest.Database(b, Migrate), Pooled: mode.pooled})
+		d := open(b, Config{URL: localtest.Database(b, Migrate), Pooled: mode.pooled})
 		text := newTenant(b, d, "acme", roomy)
 		j := finishedJob(b, d)
 		b.Run(mode.name+"/store", func(b *testing.B) {

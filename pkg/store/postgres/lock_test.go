@@ -8,7 +8,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"github.com/sumo-k8/sumo-k8/infra/laptop/laptoptest"
+	"github.com/sumo-k8/sumo-k8/infra/local/localtest"
 )
 
 func TestOneCallerAtATimeHoldsALock(t *testing.T) {
@@ -79,7 +79,7 @@ func TestAHeldLockHoldsNothingBackFromVacuum(t *testing.T) {
 
 func TestALockOutlivesTheServersLimitOnIdleTransactions(t *testing.T) {
 	t.Parallel()
-	url := laptoptest.Database(t, Migrate)
+	url := localtest.Database(t, Migrate)
 	conf, err := pgx.ParseConfig(url)
 	if err != nil {
 		t.Fatal(err)

@@ -9,12 +9,12 @@ import (
 	"github.com/pressly/goose/v3"
 	"golang.org/x/sync/errgroup"
 
-	"github.com/sumo-k8/sumo-k8/infra/laptop/laptoptest"
+	"github.com/sumo-k8/sumo-k8/infra/local/localtest"
 )
 
 func TestMigrationsRunOnceHoweverManyStartersThereAre(t *testing.T) {
 	t.Parallel()
-	url := laptoptest.Database(t, nil)
+	url := localtest.Database(t, nil)
 	var starters errgroup.Group
 	for range 5 {
 		starters.Go(func() error { return Migrate(t.Context(), url) })
@@ -33,7 +33,7 @@ func TestMigrationsRunOnceHoweverManyStartersThereAre(t *testing.T) {
 
 func TestMigrationsGoDownToNothingAndUpAgain(t *testing.T) {
 	t.Parallel()
-	url := laptoptest.Database(t, nil)
+	url := localtest.Database(t, nil)
 	if err := Migrate(t.Context(), url); err != nil {
 		t.Fatal(err)
 	}
@@ -58,7 +58,7 @@ func TestMigrationsGoDownToNothingAndUpAgain(t *testing.T) {
 
 func TestAMigrationThatMustWaitForATableLetsOthersGoOn(t *testing.T) {
 	t.Parallel()
-	url := laptoptest.Database(t, nil)
+	url := localtest.Database(t, nil)
 	if err := Migrate(t.Context(), url); err != nil {
 		t.Fatal(err)
 	}

@@ -17,7 +17,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"github.com/sumo-k8/sumo-k8/infra/laptop/laptoptest"
+	"github.com/sumo-k8/sumo-k8/infra/local/localtest"
 	"github.com/sumo-k8/sumo-k8/pkg/process"
 )
 
@@ -46,7 +46,7 @@ func TestTheStoreWorksThroughPgBouncer(t *testing.T) {
 // The lock's transaction must keep its connection to the server while others take turns on the rest.
 func TestALockIsHeldThroughPgBouncerWhileOthersWork(t *testing.T) {
 	t.Parallel()
-	pooled := viaPgBouncer(t, laptoptest.Database(t, Migrate))
+	pooled := viaPgBouncer(t, localtest.Database(t, Migrate))
 	holder, other := open(t, Config{URL: pooled, Pooled: true}), open(t, Config{URL: pooled, Pooled: true})
 	ran, err := holder.TryLock(t.Context(), "reconcile", func(ctx context.Context) error {
 		var calls sync.WaitGroup
@@ -85,7 +85,7 @@ func viaPgBouncer(t testing.TB, database string) string {
 			t.Fatalf("there is no PgBouncer; infra/debian/install.sh pgbouncer gets it: %v", err)
 		}
 	}
-	folder := laptoptest.Folder(t)
+	folder := localtest.Folder(t)
 	settings := filepath.Join(folder, "pgbouncer.ini")
 	const port = "6432" // only names the socket: nothing listens on the network
 	text := fmt.Sprintf(`[databases]

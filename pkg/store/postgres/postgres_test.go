@@ -9,7 +9,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"github.com/sumo-k8/sumo-k8/infra/laptop/laptoptest"
+	"github.com/sumo-k8/sumo-k8/infra/local/localtest"
 	"github.com/sumo-k8/sumo-k8/pkg/job"
 	"github.com/sumo-k8/sumo-k8/pkg/problem"
 )
@@ -37,7 +37,7 @@ func TestOpenDoesNotConnect(t *testing.T) {
 
 func TestADatabaseThatIsAwayIsUnavailable(t *testing.T) {
 	t.Parallel()
-	url := laptoptest.Database(t, Migrate)
+	url := localtest.Database(t, Migrate)
 	closed := open(t, Config{URL: url})
 	closed.Close()
 	conf, err := pgx.ParseConfig(url)
@@ -73,7 +73,7 @@ func TestAConnectionThatBreaksIsUnavailableAndThenReplaced(t *testing.T) {
 
 func TestASlowStatementEndsAsUnavailable(t *testing.T) {
 	t.Parallel()
-	d := open(t, Config{URL: laptoptest.Database(t, Migrate), StatementTimeout: 20 * time.Millisecond})
+	d := open(t, Config{URL: localtest.Database(t, Migrate), StatementTimeout: 20 * time.Millisecond})
 	_, err := d.pool.Exec(t.Context(), "SELECT pg_sleep(10)")
 	wantCode(t, translate(err, "sleeping"), problem.Unavailable)
 }
@@ -92,7 +92,7 @@ func TestACallerWhoHasGoneIsNotTheDatabasesFault(t *testing.T) {
 // A pooler in transaction mode hands every transaction to any session, so nothing may be kept in one.
 func TestPooledLeavesNothingInASession(t *testing.T) {
 	t.Parallel()
-	d := open(t, Config{URL: laptoptest.Database(t, Migrate), Pooled: true, MaxConns: 2})
+	d := open(t, Config{URL: localtest.Database(t, Migrate), Pooled: true, MaxConns: 2})
 	key := newTenant(t, d, "acme", roomy)
 	if _, err := byKey(d, key); err != nil {
 		t.Fatal(err)

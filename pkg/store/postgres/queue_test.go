@@ -13,7 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sync/errgroup"
 
-	"github.com/sumo-k8/sumo-k8/infra/laptop/laptoptest"
+	"github.com/sumo-k8/sumo-k8/infra/local/localtest"
 	"github.com/sumo-k8/sumo-k8/pkg/job"
 	"github.com/sumo-k8/sumo-k8/pkg/problem"
 	"github.com/sumo-k8/sumo-k8/pkg/tenant"
@@ -172,7 +172,7 @@ func TestRestartCountsAttemptsOfActiveJobsOnly(t *testing.T) {
 func TestTogetherClaimersNeverExceedTheLimitsAndServeEveryJob(t *testing.T) {
 	t.Parallel()
 	const tenants, jobs, claimers = 5, 500, 20
-	d := open(t, Config{URL: laptoptest.Database(t, Migrate), MaxConns: claimers})
+	d := open(t, Config{URL: localtest.Database(t, Migrate), MaxConns: claimers})
 	random := rand.New(rand.NewPCG(1, 2))
 	limits := map[string]tenant.Limits{}
 	sizes := map[string]job.Job{}

@@ -12,14 +12,14 @@ import (
 
 	"github.com/google/uuid"
 
-	"github.com/sumo-k8/sumo-k8/infra/laptop/laptoptest"
+	"github.com/sumo-k8/sumo-k8/infra/local/localtest"
 	"github.com/sumo-k8/sumo-k8/pkg/job"
 	"github.com/sumo-k8/sumo-k8/pkg/problem"
 	"github.com/sumo-k8/sumo-k8/pkg/scenario"
 	"github.com/sumo-k8/sumo-k8/pkg/tenant"
 )
 
-func TestMain(m *testing.M) { laptoptest.Main(m) }
+func TestMain(m *testing.M) { localtest.Main(m) }
 
 // roomy limits hold nothing back.
 var roomy = tenant.Limits{MaxCPU: 1000, MaxMemoryGi: 5000, MaxConcurrentJobs: 200}
@@ -29,7 +29,7 @@ var digest = hex.EncodeToString(sha256.New().Sum(nil))
 
 func setup(t testing.TB) *DB {
 	t.Helper()
-	url := laptoptest.Database(t, Migrate)
+	url := localtest.Database(t, Migrate)
 	if os.Getenv(throughPgBouncer) != "" {
 		return open(t, Config{URL: viaPgBouncer(t, url), MaxConns: 8, Pooled: true})
 	}

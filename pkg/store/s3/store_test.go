@@ -27,7 +27,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sync/errgroup"
 
-	"github.com/sumo-k8/sumo-k8/infra/laptop/laptoptest"
+	"github.com/sumo-k8/sumo-k8/infra/local/localtest"
 	"github.com/sumo-k8/sumo-k8/pkg/artifact"
 	"github.com/sumo-k8/sumo-k8/pkg/problem"
 	"github.com/sumo-k8/sumo-k8/pkg/store/s3"
@@ -36,11 +36,11 @@ import (
 // partSize is where a body becomes an upload in parts.
 const partSize = 5 << 20
 
-func TestMain(m *testing.M) { laptoptest.Main(m) }
+func TestMain(m *testing.M) { localtest.Main(m) }
 
 func newStore(t testing.TB) (*s3.Store, s3.Config) {
 	t.Helper()
-	cfg := laptoptest.Bucket(t)
+	cfg := localtest.Bucket(t)
 	return open(t, cfg), cfg
 }
 
@@ -494,7 +494,7 @@ func TestMissingObjectIsNotFound(t *testing.T) {
 
 func TestMissingBucketIsRefusedUntilItIsMade(t *testing.T) {
 	t.Parallel()
-	cfg := laptoptest.Endpoint(t)
+	cfg := localtest.Endpoint(t)
 	cfg.Bucket = "made-later"
 	store := open(t, cfg)
 	wantCode(t, store.Ping(t.Context()), problem.Unavailable)
@@ -588,7 +588,7 @@ func TestInputsComeFromOtherBuckets(t *testing.T) {
 
 func TestForeignInputThatWeMayNotReadIsForbidden(t *testing.T) {
 	t.Parallel()
-	cfg := laptoptest.Bucket(t)
+	cfg := localtest.Bucket(t)
 	cfg.SecretKey = "wrong"
 	_, _, err := open(t, cfg).OpenInput(t.Context(), cfg.Bucket, "key")
 	wantCode(t, err, problem.Forbidden)

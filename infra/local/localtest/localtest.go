@@ -1,8 +1,8 @@
-// Package laptoptest gives tests the real servers: fresh Postgres databases and S3 buckets, made in milliseconds on
+// Package localtest gives tests the real servers: fresh Postgres databases and S3 buckets, made in milliseconds on
 // servers that each test binary starts at their first use and removes at its end.
 //
-//	func TestMain(m *testing.M) { laptoptest.Main(m) }
-package laptoptest
+//	func TestMain(m *testing.M) { localtest.Main(m) }
+package localtest
 
 import (
 	"context"
@@ -19,7 +19,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/rs/zerolog"
 
-	"github.com/sumo-k8/sumo-k8/infra/laptop"
+	"github.com/sumo-k8/sumo-k8/infra/local"
 	"github.com/sumo-k8/sumo-k8/pkg/store/s3"
 )
 
@@ -29,8 +29,8 @@ const setUp = 5 * time.Minute
 // servers of this test binary.
 var (
 	folder      = sync.OnceValues(passableFolder)
-	postgres    = lazy[*laptop.Postgres]{start: startPostgres}
-	objectStore = lazy[*laptop.ObjectStore]{start: startObjectStore}
+	postgres    = lazy[*local.Postgres]{start: startPostgres}
+	objectStore = lazy[*local.ObjectStore]{start: startObjectStore}
 
 	// serial names databases and buckets apart.
 	serial atomic.Int64
@@ -69,7 +69,7 @@ func (l *lazy[S]) get(t testing.TB) S {
 func Main(m *testing.M) {
 	code := m.Run()
 	if err := tearDown(); err != nil {
-		fmt.Fprintln(os.Stderr, "laptoptest:", err)
+		fmt.Fprintln(os.Stderr, "localtest:", err)
 		code = max(code, 1)
 	}
 	os.Exit(code)
@@ -90,17 +90,17 @@ func tearDown() error {
 	return errors.Join(failures...)
 }
 
-func startPostgres() (*laptop.Postgres, error) {
+func startPostgres() (*local.Postgres, error) {
 	dir, err := folder()
 	if err != nil {
 		return nil, err
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), setUp)
 	defer cancel()
-	return laptop.StartDisposablePostgres(ctx, filepath.Join(dir, "postgres"), zerolog.Nop())
+	return local.StartDisposablePostgres(ctx, filepath.Join(dir, "postgres"), zerolog.Nop())
 }
 
-func startObjectStore() (*laptop.ObjectStore, error) {
+func startObjectStore() (*local.ObjectStore, error) {
 	dir, err := folder()
 	if err != nil {
 		return nil, err
@@ -111,7 +111,7 @@ func startObjectStore() (*laptop.ObjectStore, error) {
 	if err != nil {
 		return nil, err
 	}
-	return laptop.StartObjectStore(ctx, filepath.Join(dir, "objectstore"), binary, zerolog.Nop())
+	return local.StartObjectStore(ctx, filepath.Join(dir, "objectstore"), binary, zerolog.Nop())
 }
 
 // Database returns the URL of a new database that migrate has brought to its schema, or of an empty one when migrate is
@@ -140,7 +140,7 @@ func Database(t testing.TB, migrate func(ctx context.Context, url string) error)
 }
 
 // templateOf makes the database that copies are taken from, once for each migrate function.
-func templateOf(ctx context.Context, pg *laptop.Postgres, migrate func(context.Context, string) error) (string, error) {
+func templateOf(ctx context.Context, pg *local.Postgres, migrate func(context.Context, string) error) (string, error) {
 	if migrate == nil {
 		return "template0", nil
 	}
@@ -159,7 +159,7 @@ func templateOf(ctx context.Context, pg *laptop.Postgres, migrate func(context.C
 	return made.name, made.err
 }
 
-func execute(ctx context.Context, pg *laptop.Postgres, sql string) error {
+func execute(ctx context.Context, pg *local.Postgres, sql string) error {
 	conn, err := pgx.Connect(ctx, pg.URL("postgres"))
 	if err != nil {
 		return err

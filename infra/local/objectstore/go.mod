@@ -1,4 +1,4 @@
-module github.com/sumo-k8/sumo-k8/infra/objectstore
+module github.com/sumo-k8/sumo-k8/infra/local/objectstore
 
 go 1.26.0
 

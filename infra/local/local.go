@@ -1,6 +1,6 @@
-// Package laptop runs the servers that one machine needs: a private Postgres and an S3 store. They listen where only this
+// Package local runs the servers that one machine needs: a private Postgres and an S3 store. They listen where only this
 // user reaches them, keep everything in a data folder, and never outlive the process that started them.
-package laptop
+package local
 
 import (
 	"errors"

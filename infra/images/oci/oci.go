@@ -1,8 +1,8 @@
-// Package image writes container images as OCI archives, without a container engine and reproducibly: the same files
+// Package oci writes container images as OCI archives, without a container engine and reproducibly: the same files
 // give the same bytes and so the same digest, wherever and whenever they are written.
 //
 // containerd (ctr images import), Docker (docker load) and skopeo read the archives.
-package image
+package oci
 
 import (
 	"archive/tar"
@@ -26,7 +26,7 @@ import (
 
 // Source is the text of this package. Caches of layers put it into their keys: a change here may change every byte.
 //
-//go:embed image.go
+//go:embed oci.go
 var Source string
 
 // epoch stands for every time in an image, since real ones would make each build a different image.

@@ -1,4 +1,4 @@
-package laptoptest_test
+package localtest_test
 
 import (
 	"context"
@@ -7,10 +7,10 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"github.com/sumo-k8/sumo-k8/infra/laptop/laptoptest"
+	"github.com/sumo-k8/sumo-k8/infra/local/localtest"
 )
 
-func TestMain(m *testing.M) { laptoptest.Main(m) }
+func TestMain(m *testing.M) { localtest.Main(m) }
 
 func execute(ctx context.Context, url, sql string) error {
 	conn, err := pgx.Connect(ctx, url)
@@ -30,7 +30,7 @@ func TestEachDatabaseIsAFreshCopyOfTheSchema(t *testing.T) {
 		return execute(ctx, url, "CREATE TABLE jobs (id int PRIMARY KEY)")
 	}
 	for range 4 {
-		url := laptoptest.Database(t, migrate)
+		url := localtest.Database(t, migrate)
 		// The same key each time: a database that is not fresh refuses it.
 		if err := execute(t.Context(), url, "INSERT INTO jobs VALUES (1)"); err != nil {
 			t.Error(err)
@@ -43,7 +43,7 @@ func TestEachDatabaseIsAFreshCopyOfTheSchema(t *testing.T) {
 
 func TestDatabaseWithoutSchemaIsEmpty(t *testing.T) {
 	t.Parallel()
-	if err := execute(t.Context(), laptoptest.Database(t, nil), "CREATE TABLE jobs ()"); err != nil {
+	if err := execute(t.Context(), localtest.Database(t, nil), "CREATE TABLE jobs ()"); err != nil {
 		t.Error(err)
 	}
 }
@@ -52,7 +52,7 @@ func TestDatabaseIsDroppedThoughASessionIsOpen(t *testing.T) {
 	t.Parallel()
 	var url string
 	t.Run("test that leaks its connection", func(t *testing.T) {
-		url = laptoptest.Database(t, nil)
+		url = localtest.Database(t, nil)
 		if _, err := pgx.Connect(t.Context(), url); err != nil {
 			t.Fatal(err)
 		}
@@ -64,7 +64,7 @@ func TestDatabaseIsDroppedThoughASessionIsOpen(t *testing.T) {
 
 func TestBucketsAreApart(t *testing.T) {
 	t.Parallel()
-	if a, b := laptoptest.Bucket(t), laptoptest.Bucket(t); a.Bucket == b.Bucket {
+	if a, b := localtest.Bucket(t), localtest.Bucket(t); a.Bucket == b.Bucket {
 		t.Errorf("two tests share the bucket %s", a.Bucket)
 	}
 }
@@ -72,6 +72,6 @@ func TestBucketsAreApart(t *testing.T) {
 func BenchmarkDatabase(b *testing.B) {
 	migrate := func(ctx context.Context, url string) error { return execute(ctx, url, "CREATE TABLE jobs (id int)") }
 	for b.Loop() {
-		laptoptest.Database(b, migrate)
+		localtest.Database(b, migrate)
 	}
 }

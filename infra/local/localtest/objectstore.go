@@ -1,4 +1,4 @@
-package laptoptest
+package localtest
 
 import (
 	"bytes"
@@ -26,7 +26,7 @@ func ObjectStoreBinary(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	source := filepath.Join(root, "infra", "objectstore")
+	source := filepath.Join(root, "infra", "local", "objectstore")
 	bin := filepath.Join(root, ".local", "bin")
 	binary := filepath.Join(bin, "objectstore")
 	if err := os.MkdirAll(bin, 0o755); err != nil {
@@ -90,7 +90,7 @@ func moduleRoot() (string, error) {
 		return "", err
 	}
 	for at := dir; ; at = filepath.Dir(at) {
-		if _, err := os.Stat(filepath.Join(at, "infra", "objectstore", "main.go")); err == nil {
+		if _, err := os.Stat(filepath.Join(at, "infra", "local", "objectstore", "main.go")); err == nil {
 			return at, nil
 		}
 		if at == filepath.Dir(at) {

@@ -1,4 +1,4 @@
-package laptop
+package local
 
 import (
 	"context"
@@ -20,7 +20,7 @@ import (
 )
 
 const (
-	// storeStart is many times what the object store takes on a busy laptop.
+	// storeStart is many times what the object store takes on a busy machine.
 	storeStart = 30 * time.Second
 	// storeStop is short: by then our own requests are done, while the gateway would wait 10 s for a connection that some
 	// client opened and never used. What is stored does not depend on a clean end.
@@ -41,7 +41,7 @@ type keys struct {
 	Secret string `json:"secret_key"`
 }
 
-// StartObjectStore serves dir, which it makes when missing, with the program built from infra/objectstore, on a free port
+// StartObjectStore serves dir, which it makes when missing, with the program built from infra/local/objectstore, on a free port
 // of loopback. Its credentials are made at the first start and kept in dir. It returns when the
 // server accepts requests; ctx bounds the start only.
 func StartObjectStore(ctx context.Context, dir, binary string, log zerolog.Logger) (*ObjectStore, error) {

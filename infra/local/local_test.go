@@ -1,4 +1,4 @@
-package laptop_test
+package local_test
 
 import (
 	"bytes"
@@ -21,8 +21,8 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/rs/zerolog"
 
-	"github.com/sumo-k8/sumo-k8/infra/laptop"
-	"github.com/sumo-k8/sumo-k8/infra/laptop/laptoptest"
+	"github.com/sumo-k8/sumo-k8/infra/local"
+	"github.com/sumo-k8/sumo-k8/infra/local/localtest"
 	"github.com/sumo-k8/sumo-k8/pkg/store/s3"
 )
 
@@ -37,7 +37,7 @@ func TestMain(m *testing.M) {
 		}
 		select {}
 	}
-	laptoptest.Main(m)
+	localtest.Main(m)
 }
 
 const database = "sumo"
@@ -45,18 +45,18 @@ const database = "sumo"
 // serve starts both servers, stores a row and an object, and prints the pids of the servers.
 func serve(dir string) error {
 	ctx := context.Background()
-	if _, err := laptop.Lock(dir); err != nil {
+	if _, err := local.Lock(dir); err != nil {
 		return err
 	}
-	pg, err := laptop.StartPostgres(ctx, filepath.Join(dir, "postgres"), zerolog.Nop())
+	pg, err := local.StartPostgres(ctx, filepath.Join(dir, "postgres"), zerolog.Nop())
 	if err != nil {
 		return err
 	}
-	binary, err := laptoptest.ObjectStoreBinary(ctx)
+	binary, err := localtest.ObjectStoreBinary(ctx)
 	if err != nil {
 		return err
 	}
-	server, err := laptop.StartObjectStore(ctx, filepath.Join(dir, "objectstore"), binary, zerolog.Nop())
+	server, err := local.StartObjectStore(ctx, filepath.Join(dir, "objectstore"), binary, zerolog.Nop())
 	if err != nil {
 		return err
 	}
@@ -83,26 +83,26 @@ func serve(dir string) error {
 	return json.NewEncoder(os.Stdout).Encode(struct{ Parent, Postgres, ObjectStore int }{os.Getpid(), pg.Pid(), server.Pid()})
 }
 
-func bucket(server *laptop.ObjectStore) s3.Config {
+func bucket(server *local.ObjectStore) s3.Config {
 	return s3.Config{Endpoint: server.Endpoint(), AccessKey: server.AccessKey(), SecretKey: server.SecretKey(), UsePathStyle: true, Bucket: "kept"}
 }
 
-func startPostgres(t *testing.T, dir string) *laptop.Postgres {
+func startPostgres(t *testing.T, dir string) *local.Postgres {
 	t.Helper()
-	pg, err := laptop.StartPostgres(t.Context(), dir, zerolog.New(zerolog.NewTestWriter(t)))
+	pg, err := local.StartPostgres(t.Context(), dir, zerolog.New(zerolog.NewTestWriter(t)))
 	if err != nil {
 		t.Fatal(err)
 	}
 	return pg
 }
 
-func startObjectStore(t *testing.T, dir string) *laptop.ObjectStore {
+func startObjectStore(t *testing.T, dir string) *local.ObjectStore {
 	t.Helper()
-	binary, err := laptoptest.ObjectStoreBinary(t.Context())
+	binary, err := localtest.ObjectStoreBinary(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	server, err := laptop.StartObjectStore(t.Context(), dir, binary, zerolog.New(zerolog.NewTestWriter(t)))
+	server, err := local.StartObjectStore(t.Context(), dir, binary, zerolog.New(zerolog.NewTestWriter(t)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -131,7 +131,7 @@ func runs(pid int) bool {
 
 func TestServersDieWithTheirParentAndComeBackWithTheirData(t *testing.T) {
 	t.Parallel()
-	dir := laptoptest.Folder(t)
+	dir := localtest.Folder(t)
 	parent := exec.Command(os.Args[0])
 	parent.Env = append(os.Environ(), asServer+"="+dir)
 	parent.Stderr = os.Stderr
@@ -146,7 +146,7 @@ func TestServersDieWithTheirParentAndComeBackWithTheirData(t *testing.T) {
 	if err := json.NewDecoder(stdout).Decode(&pids); err != nil {
 		t.Fatalf("the parent did not come up: %v, %v", err, parent.Wait())
 	}
-	if _, err := laptop.Lock(dir); err == nil || !strings.Contains(err.Error(), strconv.Itoa(pids.Parent)) {
+	if _, err := local.Lock(dir); err == nil || !strings.Contains(err.Error(), strconv.Itoa(pids.Parent)) {
 		t.Errorf("Lock() of a folder in use = %v, want an error that names pid %d", err, pids.Parent)
 	}
 
@@ -154,7 +154,7 @@ func TestServersDieWithTheirParentAndComeBackWithTheirData(t *testing.T) {
 		t.Fatal(err)
 	}
 	_ = parent.Wait()
-	unlock, err := laptop.Lock(dir)
+	unlock, err := local.Lock(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -189,7 +189,7 @@ func TestServersDieWithTheirParentAndComeBackWithTheirData(t *testing.T) {
 
 func TestPostgresIsPrivateAndDurable(t *testing.T) {
 	t.Parallel()
-	pg := startPostgres(t, laptoptest.Folder(t))
+	pg := startPostgres(t, localtest.Folder(t))
 	for setting, want := range map[string]string{
 		"listen_addresses": "", "fsync": "on", "synchronous_commit": "on", "full_page_writes": "on",
 		"server_encoding": "UTF8", "lc_collate": "C.UTF-8", "TimeZone": "UTC",
@@ -222,7 +222,7 @@ func TestPostgresIsPrivateAndDurable(t *testing.T) {
 }
 
 // wantRefused sees that pg's socket does not take a password.
-func wantRefused(t *testing.T, pg *laptop.Postgres, password string) {
+func wantRefused(t *testing.T, pg *local.Postgres, password string) {
 	t.Helper()
 	config, err := pgx.ParseConfig(pg.URL("postgres"))
 	if err != nil {
@@ -239,7 +239,7 @@ func wantRefused(t *testing.T, pg *laptop.Postgres, password string) {
 }
 
 // wantPassword sees that nobody gets into pg without the password of its file, and returns that.
-func wantPassword(t *testing.T, pg *laptop.Postgres) string {
+func wantPassword(t *testing.T, pg *local.Postgres) string {
 	t.Helper()
 	path := filepath.Join(pg.Folder(), "password")
 	text, err := os.ReadFile(path)
@@ -264,10 +264,10 @@ func wantPassword(t *testing.T, pg *laptop.Postgres) string {
 
 func TestPostgresAsksForAPasswordThatNobodyElseReads(t *testing.T) {
 	t.Parallel()
-	dir := laptoptest.Folder(t)
+	dir := localtest.Folder(t)
 	var log bytes.Buffer
-	start := func() *laptop.Postgres {
-		pg, err := laptop.StartPostgres(t.Context(), dir, zerolog.New(&log).Level(zerolog.TraceLevel))
+	start := func() *local.Postgres {
+		pg, err := local.StartPostgres(t.Context(), dir, zerolog.New(&log).Level(zerolog.TraceLevel))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -318,7 +318,7 @@ func TestAClusterWithAnotherPasswordIsGivenTheOneOfItsFile(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			dir := laptoptest.Folder(t)
+			dir := localtest.Folder(t)
 			pg := startPostgres(t, dir)
 			if err := pg.EnsureDatabase(t.Context(), database); err != nil {
 				t.Fatal(err)
@@ -363,7 +363,7 @@ func TestPostgresOnANetworkAsksForThePassword(t *testing.T) {
 	// Every process has a loopback address to itself, so that the usual port is free there.
 	pid := os.Getpid()
 	address := fmt.Sprintf("127.%d.%d.%d", 64+pid>>16&63, pid>>8&255, pid&255)
-	pg, err := laptop.StartListeningPostgres(t.Context(), laptoptest.Folder(t), laptop.Listener{
+	pg, err := local.StartListeningPostgres(t.Context(), localtest.Folder(t), local.Listener{
 		Address: address, Clients: "127.64.0.0/10", Password: "it's secret",
 	}, zerolog.Nop())
 	if err != nil {
@@ -405,7 +405,7 @@ func TestPostgresOnANetworkAsksForThePassword(t *testing.T) {
 
 func TestPostgresStopsThoughSessionsAreOpen(t *testing.T) {
 	t.Parallel()
-	pg := startPostgres(t, laptoptest.Folder(t))
+	pg := startPostgres(t, localtest.Folder(t))
 	conn, err := pgx.Connect(t.Context(), pg.URL("postgres"))
 	if err != nil {
 		t.Fatal(err)
@@ -419,7 +419,7 @@ func TestPostgresStopsThoughSessionsAreOpen(t *testing.T) {
 
 func TestPostgresIgnoresAPidFileOfAnotherProcess(t *testing.T) {
 	t.Parallel()
-	dir := laptoptest.Folder(t)
+	dir := localtest.Folder(t)
 	// As after a restart of the machine, or of a container, where the number belongs to somebody else: here, to us. That of a
 	// single-user backend, which was killed while it set the password, is negative.
 	for _, pid := range []int{os.Getpid(), -os.Getpid()} {
@@ -447,7 +447,7 @@ func TestRootKeepsTheClusterWhereItsUserReachesIt(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("only root needs another user for Postgres")
 	}
-	closed := laptoptest.Folder(t)
+	closed := localtest.Folder(t)
 	if err := os.Chmod(closed, 0o700); err != nil {
 		t.Fatal(err)
 	}
@@ -474,14 +474,14 @@ func TestRootKeepsTheClusterWhereItsUserReachesIt(t *testing.T) {
 
 func TestPostgresThatCannotStartSaysWhy(t *testing.T) {
 	t.Parallel()
-	dir := laptoptest.Folder(t)
+	dir := localtest.Folder(t)
 	if err := startPostgres(t, dir).Stop(); err != nil {
 		t.Fatal(err)
 	}
 	if err := os.WriteFile(filepath.Join(dir, "data", "postgresql.conf"), []byte("nonsense\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	_, err := laptop.StartPostgres(t.Context(), dir, zerolog.Nop())
+	_, err := local.StartPostgres(t.Context(), dir, zerolog.Nop())
 	if err == nil || !strings.Contains(err.Error(), "postgresql.conf") {
 		t.Errorf("StartPostgres() = %v, want the server's own words", err)
 	}
@@ -489,14 +489,14 @@ func TestPostgresThatCannotStartSaysWhy(t *testing.T) {
 
 func TestClusterOfAnotherVersionIsLeftAlone(t *testing.T) {
 	t.Parallel()
-	dir := laptoptest.Folder(t)
+	dir := localtest.Folder(t)
 	if err := os.Mkdir(filepath.Join(dir, "data"), 0o700); err != nil {
 		t.Fatal(err)
 	}
 	if err := os.WriteFile(filepath.Join(dir, "data", "PG_VERSION"), []byte("9\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	_, err := laptop.StartPostgres(t.Context(), dir, zerolog.Nop())
+	_, err := local.StartPostgres(t.Context(), dir, zerolog.Nop())
 	if err == nil || !strings.Contains(err.Error(), "apt-get install --no-install-recommends postgresql-9") {
 		t.Errorf("StartPostgres() = %v, want the command that installs version 9", err)
 	}
@@ -506,21 +506,21 @@ func TestStartGivesUpWithItsContext(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := laptop.StartPostgres(ctx, laptoptest.Folder(t), zerolog.Nop()); !errors.Is(err, context.Canceled) {
+	if _, err := local.StartPostgres(ctx, localtest.Folder(t), zerolog.Nop()); !errors.Is(err, context.Canceled) {
 		t.Errorf("StartPostgres() = %v, want context.Canceled", err)
 	}
-	binary, err := laptoptest.ObjectStoreBinary(t.Context())
+	binary, err := localtest.ObjectStoreBinary(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := laptop.StartObjectStore(ctx, laptoptest.Folder(t), binary, zerolog.Nop()); !errors.Is(err, context.Canceled) {
+	if _, err := local.StartObjectStore(ctx, localtest.Folder(t), binary, zerolog.Nop()); !errors.Is(err, context.Canceled) {
 		t.Errorf("StartObjectStore() = %v, want context.Canceled", err)
 	}
 }
 
 func TestObjectStoreKeepsItsKeysToItself(t *testing.T) {
 	t.Parallel()
-	dir := laptoptest.Folder(t)
+	dir := localtest.Folder(t)
 	first := startObjectStore(t, dir)
 	if err := first.Stop(); err != nil {
 		t.Fatal(err)
@@ -544,15 +544,15 @@ func TestObjectStoreKeepsItsKeysToItself(t *testing.T) {
 
 func TestObjectStoreThatCannotStartSaysWhy(t *testing.T) {
 	t.Parallel()
-	dir := laptoptest.Folder(t)
+	dir := localtest.Folder(t)
 	if err := os.WriteFile(filepath.Join(dir, "objects"), nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	binary, err := laptoptest.ObjectStoreBinary(t.Context())
+	binary, err := localtest.ObjectStoreBinary(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = laptop.StartObjectStore(t.Context(), dir, binary, zerolog.Nop())
+	_, err = local.StartObjectStore(t.Context(), dir, binary, zerolog.Nop())
 	if err == nil || !strings.Contains(err.Error(), "not a directory") {
 		t.Errorf("StartObjectStore() = %v, want the server's own words", err)
 	}
@@ -560,7 +560,7 @@ func TestObjectStoreThatCannotStartSaysWhy(t *testing.T) {
 
 func TestObjectStoreWorksWithoutExtendedAttributes(t *testing.T) {
 	t.Parallel()
-	dir := laptoptest.Folder(t)
+	dir := localtest.Folder(t)
 	// A store that once began with a metadata folder, as on a file system without attributes, keeps to it.
 	if err := os.Mkdir(filepath.Join(dir, "metadata"), 0o700); err != nil {
 		t.Fatal(err)
@@ -601,7 +601,7 @@ func TestObjectStoreWorksWithoutExtendedAttributes(t *testing.T) {
 
 func TestServerThatEndsByItselfIsNoticed(t *testing.T) {
 	t.Parallel()
-	server := startObjectStore(t, laptoptest.Folder(t))
+	server := startObjectStore(t, localtest.Folder(t))
 	if err := syscall.Kill(server.Pid(), syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
@@ -613,7 +613,7 @@ func TestServerThatEndsByItselfIsNoticed(t *testing.T) {
 
 func TestPostgresTakesALongPath(t *testing.T) {
 	t.Parallel()
-	dir := filepath.Join(laptoptest.Folder(t), strings.Repeat("a long name ", 12))
+	dir := filepath.Join(localtest.Folder(t), strings.Repeat("a long name ", 12))
 	if err := os.Mkdir(dir, 0o711); err != nil {
 		t.Fatal(err)
 	}
@@ -626,11 +626,11 @@ func TestLockIsFreeAfterUnlock(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "made", "by", "lock")
 	for range 2 {
-		unlock, err := laptop.Lock(dir)
+		unlock, err := local.Lock(dir)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := laptop.Lock(dir); err == nil {
+		if _, err := local.Lock(dir); err == nil {
 			t.Error("two locks of one folder")
 		}
 		unlock()
@@ -659,7 +659,7 @@ func TestLockIsFreeAfterUnlockWhileProcessesStart(t *testing.T) {
 		})
 	}
 	for range 500 {
-		unlock, err := laptop.Lock(dir)
+		unlock, err := local.Lock(dir)
 		if err != nil {
 			t.Error(err)
 			break
