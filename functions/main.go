@@ -14,24 +14,15 @@ import (
 	"time"
 
 	"github.com/GoogleCloudPlatform/functions-framework-go/functions"
-	"github.com/google/uuid"
 	"github.com/rs/zerolog"
-	"k8s.io/client-go/rest"
 	"knative.dev/pkg/signals"
 
 	"github.com/sumo-k8/sumo-k8/functions/internal/app"
-	"github.com/sumo-k8/sumo-k8/functions/internal/wake"
+	"github.com/sumo-k8/sumo-k8/functions/internal/app/cluster"
 	"github.com/sumo-k8/sumo-k8/pkg/config"
-	"github.com/sumo-k8/sumo-k8/pkg/engine/argo"
-	"github.com/sumo-k8/sumo-k8/pkg/engine/local"
-	"github.com/sumo-k8/sumo-k8/pkg/job"
-	"github.com/sumo-k8/sumo-k8/pkg/kube"
 	"github.com/sumo-k8/sumo-k8/pkg/server"
-	"github.com/sumo-k8/sumo-k8/pkg/store/postgres"
-	"github.com/sumo-k8/sumo-k8/pkg/store/s3"
 	"github.com/sumo-k8/sumo-k8/pkg/telemetry/metrics"
 	"github.com/sumo-k8/sumo-k8/pkg/telemetry/trace"
-	"github.com/sumo-k8/sumo-k8/templates"
 )
 
 // eventFunction is reconcile's name as a CloudEvent function. It is no target: its events come to reconcile like every
@@ -156,137 +147,40 @@ func register(parts app.Parts, target string) (http.Handler, error) {
 	return handlers[target]()
 }
 
-// assemble makes the parts without any I/O: connections are made by the first request that needs them, so that a
-// function answers at once after it was started from zero.
-func assemble(cfg config.Config, tracer *trace.Tracer, log zerolog.Logger) (app.Parts, func(), error) {
-	if cfg.DatabaseURL == "" {
-		return app.Parts{}, nil, errNoDatabase
-	}
-	ctx := context.Background()
-	db, err := postgres.Open(ctx, postgres.Config{
-		URL: cfg.DatabaseURL, ApplicationName: "sumo-k8-" + cfg.Target, MaxConns: cfg.DatabaseConnections, Pooled: cfg.DatabasePooled,
-		Tracer: tracer.Statements(),
-	})
+// assemble makes the parts with the engine that the settings name.
+func assemble(cfg config.Config, tracer *trace.Tracer, log zerolog.Logger) (_ app.Parts, stop func(), err error) {
+	parts, closeParts, err := app.Open(cfg, tracer, log)
 	if err != nil {
 		return app.Parts{}, nil, err
 	}
-	store := storeOf(cfg)
-	if tracer != nil {
-		store.Wrap = tracer.Transport
-	}
-	objects, err := s3.New(store)
-	if err != nil {
-		return app.Parts{}, nil, err
-	}
-	parts := app.Parts{Config: cfg, DB: db, Objects: objects, Trace: tracer, Log: log}
-	stop := func() {}
+	stopEngine := func() {}
 	switch cfg.Engine {
 	case config.EngineArgo:
-		stop, err = addCluster(&parts)
+		stopEngine, err = cluster.Add(&parts)
 	case config.EngineLocal:
-		stop, err = addLocalEngine(&parts)
+		if cfg.Target != "reconcile" {
+			parts.AddLocalLogs()
+			break
+		}
+		var stop func(context.Context) error
+		stop, err = parts.AddLocalEngine()
+		stopEngine = func() {
+			ctx, cancel := context.WithTimeout(context.Background(), cfg.ShutdownGrace)
+			defer cancel()
+			if err := stop(ctx); err != nil {
+				log.Warn().Err(err).Msg("some runs did not stop in time; they are repeated at the next start")
+			}
+		}
 	}
-	sleep := func() {}
-	if cfg.ReconcileURL != "" && cfg.Target != "reconcile" {
-		caller := callerOf(cfg)
-		caller.Transport = tracer.Transport(caller.Transport)
-		waker := wake.Start(caller, log)
-		parts.Changed, sleep = waker.Changed, waker.Close
-	}
-	return parts, func() { sleep(); stop(); db.Close() }, err
-}
-
-func storeOf(cfg config.Config) s3.Config {
-	return s3.Config{
-		Endpoint: cfg.S3Endpoint, PublicEndpoint: cfg.S3PublicEndpoint, Region: cfg.S3Region, Bucket: cfg.S3Bucket,
-		AccessKey: cfg.S3AccessKey, SecretKey: cfg.S3SecretKey, UsePathStyle: cfg.S3Endpoint != "",
-	}
-}
-
-// addCluster gives each function what it needs of the cluster, and has rights for: see deploy.
-func addCluster(parts *app.Parts) (stop func(), err error) {
-	cfg := parts.Config
-	if cfg.Target == "status" {
-		return func() {}, nil // it has no rights on the cluster and no need of it, so that its pods hold no token either
-	}
-	client, err := kube.Connect(kube.Connection{Kubeconfig: cfg.Kubeconfig, UserAgent: "sumo-k8-" + cfg.Target, Wrap: parts.Trace.Transport})
 	if err != nil {
-		return func() {}, err
+		closeParts()
+		return app.Parts{}, nil, err
 	}
-	cluster := kube.Cluster{Client: client}
-	engine := argo.New(argo.Config{Installation: cfg.Installation, SumoVersion: cfg.SumoVersion, PriorityClasses: priorityClasses, Nodes: cluster.Nodes}, client, parts.Objects, time.Now, parts.Log)
-	stop = engine.Close
-	switch cfg.Target {
-	case "auth":
-		parts.Nodes, parts.Pods = cluster.Nodes, cluster.Pods
-		if parts.Provisioner, err = provisioner(cfg, client); err != nil {
-			return stop, err
-		}
-		parts.Warmer = kube.Warmups{
-			Client: client, Namespace: cfg.Namespace, Image: cfg.SumoImages[cfg.SumoVersion], PullPolicy: cfg.PullPolicy,
-			NodeSelector: cfg.NodeSelector, Tolerations: cfg.Tolerations, NewID: uuid.NewString,
-		}
-	case "submit":
-		parts.Engine = engine
-	case "reconcile":
-		parts.Engine = engine
-		if parts.Provisioner, err = provisioner(cfg, client); err != nil {
-			return stop, err
-		}
-		if len(cfg.ReconcileCallers) > 0 {
-			parts.ServiceAccount = kube.NewAccounts(client, cfg.ReconcileAudience, cfg.ReconcileCallers, time.Now).Verify
-		}
-	case "logs":
-		parts.Live = kube.NewLogs(client)
-	}
-	parts.Kubernetes = kube.Ping(client)
-	return stop, nil
+	return parts, func() { stopEngine(); closeParts() }, nil
 }
 
-// priorityClasses are those of deploy/base/priorities.yaml.
-var priorityClasses = map[job.Priority]string{job.Low: "sumo-k8-low", job.Normal: "sumo-k8-normal", job.High: "sumo-k8-high"}
-
-// provisioner returns an error for settings that cannot make a tenant's namespace, so that a revision with them never becomes ready.
-func provisioner(cfg config.Config, client rest.Interface) (*kube.Provisioner, error) {
-	access, secret := cfg.RunS3Keys()
-	p := &kube.Provisioner{Client: client, Home: cfg.Namespace, Store: kube.ObjectStore{
-		Endpoint: cfg.S3Endpoint, Region: cfg.S3Region, Bucket: cfg.S3Bucket, AccessKey: access, SecretKey: secret,
-		CIDRs: cfg.S3CIDRs,
-	}}
-	if _, err := p.Store.Destinations(); err != nil {
-		return nil, err
-	}
-	for _, version := range slices.Sorted(maps.Keys(cfg.SumoImages)) {
-		p.Runs = append(p.Runs, templates.Settings{
-			Version: version, Image: cfg.SumoImages[version], PullPolicy: cfg.PullPolicy,
-			NodeSelector: cfg.NodeSelector, Tolerations: cfg.Tolerations, PodSpecPatch: cfg.PodSpecPatch,
-			Confinement: cfg.Confinement, Unpacked: cfg.MaxUnpackedMiB << 20, Output: cfg.MaxOutputMiB << 20,
-		})
-	}
-	return p, nil
-}
-
-func addLocalEngine(parts *app.Parts) (stop func(), err error) {
-	cfg := parts.Config
-	settings := local.Config{
-		Dir: cfg.RunsDir, SumoRun: cfg.SumoRun, Slots: cfg.Slots, Confinement: cfg.Confinement, MaxOutput: cfg.MaxOutputMiB << 20,
-	}
-	if cfg.Target != "reconcile" {
-		// Only reconcile runs jobs; the others read what its runs write.
-		parts.Live = local.Logs(settings)
-		return func() {}, nil
-	}
-	engine, err := local.New(settings, parts.Objects, time.Now, parts.Log)
-	if err != nil {
-		return func() {}, err
-	}
-	parts.Engine, parts.Live, parts.Nodes = engine, engine, engine.Nodes
-	parts.Disk = func() error { return local.Room(cfg.RunsDir) }
-	return func() {
-		ctx, cancel := context.WithTimeout(context.Background(), cfg.ShutdownGrace)
-		defer cancel()
-		if err := engine.Close(ctx); err != nil {
-			parts.Log.Warn().Err(err).Msg("some runs did not stop in time; they are repeated at the next start")
-		}
-	}, nil
+// tasks are what FUNCTION_TARGET may name beside the functions: they are done once, without a server.
+var tasks = map[string]func(context.Context, config.Config, zerolog.Logger) error{
+	"migrate":  app.Migrate,
+	"schedule": app.Schedule,
 }

@@ -57,7 +57,7 @@ func TestATakenOverSUMOReachesNothing(t *testing.T) {
 	}
 
 	// Everything that it must not reach is there.
-	store, err := url.Parse(running.store.Endpoint)
+	store, err := url.Parse(running.cfg.S3Endpoint)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -97,9 +97,10 @@ func startWith(t testing.TB, settings Settings) (*service, *Service) {
 	})
 	s := connect(t, running.Endpoint)
 	s.inputs = func(bucket string) s3.Config {
-		cfg := running.store
-		cfg.Bucket = bucket
-		return cfg
+		cfg := running.cfg
+		return s3.Config{
+			Endpoint: cfg.S3Endpoint, Region: cfg.S3Region, Bucket: bucket, AccessKey: cfg.S3AccessKey, SecretKey: cfg.S3SecretKey, UsePathStyle: true,
+		}
 	}
 	return s, running
 }

@@ -22,11 +22,8 @@ import (
 	"github.com/sumo-k8/sumo-k8/infra/local"
 	"github.com/sumo-k8/sumo-k8/pkg/config"
 	"github.com/sumo-k8/sumo-k8/pkg/confine"
-	enginelocal "github.com/sumo-k8/sumo-k8/pkg/engine/local"
 	"github.com/sumo-k8/sumo-k8/pkg/server"
 	"github.com/sumo-k8/sumo-k8/pkg/simulation"
-	"github.com/sumo-k8/sumo-k8/pkg/store/postgres"
-	"github.com/sumo-k8/sumo-k8/pkg/store/s3"
 )
 
 // Settings are the command line's. Everything else comes from the environment, as it does for the functions.
@@ -49,6 +46,8 @@ const (
 	endpointFile = "endpoint.json"
 	adminKeyFile = "admin-key"
 	database     = "sumo_k8"
+	// connections to Postgres: one process does the work of many instances here, so it has their connections.
+	connections = 16
 	// stopTimeout is for the engine's runs, then for the servers; SUMO stops within a tenth of a second.
 	stopTimeout = 15 * time.Second
 	// idlePass is how often reconcile looks round while nobody has told it of work, as the cluster's schedule does.
@@ -65,8 +64,6 @@ type Service struct {
 	listener net.Listener
 	handler  http.Handler
 	parts    app.Parts
-	store    s3.Config
-	engine   *enginelocal.Engine
 	poke     chan struct{}
 	lost     map[string]<-chan struct{} // closed when the server of that name has ended
 	closers  []func() error             // in the order of opening
@@ -87,6 +84,7 @@ func Open(ctx context.Context, s Settings) (_ *Service, err error) {
 	if service.cfg, err = config.Load(); err != nil {
 		return nil, err
 	}
+	service.cfg.Target = "local"
 	if err := service.openLog(); err != nil {
 		return nil, err
 	}
@@ -107,10 +105,10 @@ func Open(ctx context.Context, s Settings) (_ *Service, err error) {
 	if err := service.startServers(ctx, s); err != nil {
 		return nil, err
 	}
-	service.parts.Confinement = func(context.Context) (simulation.Confinement, error) { return held, nil }
-	if err := service.startEngine(s); err != nil {
+	if err := service.assemble(s); err != nil {
 		return nil, err
 	}
+	service.parts.Confinement = func(context.Context) (simulation.Confinement, error) { return held, nil }
 	if err := service.listen(s.Listen); err != nil {
 		return nil, err
 	}
@@ -173,7 +171,7 @@ func (s *Service) reconcileLoop(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-s.poke:
-		case <-s.engine.Changed():
+		case <-s.parts.Engine.Changed():
 		case <-timer.C:
 		}
 	}
@@ -212,62 +210,45 @@ func (s *Service) startServers(ctx context.Context, settings Settings) error {
 	if err := pg.EnsureDatabase(ctx, database); err != nil {
 		return err
 	}
-	if err := postgres.Migrate(ctx, pg.URL(database)); err != nil {
-		return err
-	}
-	// One process does the work of many instances here, so it has their connections.
-	db, err := postgres.Open(ctx, postgres.Config{URL: pg.URL(database), ApplicationName: "sumo-k8-local", MaxConns: 16})
-	if err != nil {
-		return err
-	}
-	s.closing(func() error { db.Close(); return nil })
-	s.store = s3.Config{
-		Endpoint: store.Endpoint(), Region: s.cfg.S3Region, Bucket: s.cfg.S3Bucket,
-		AccessKey: store.AccessKey(), SecretKey: store.SecretKey(), UsePathStyle: true,
-	}
-	objects, err := s3.New(s.store)
-	if err != nil {
-		return err
-	}
-	if err := objects.EnsureBucket(ctx); err != nil {
-		return err
-	}
-	s.parts = app.Parts{DB: db, Objects: objects, Log: s.log}
-	return nil
+	// What the environment says of servers elsewhere has no meaning here.
+	s.cfg.DatabaseURL, s.cfg.DatabaseConnections, s.cfg.DatabasePooled = pg.URL(database), connections, false
+	s.cfg.ReconcileURL, s.cfg.S3PublicEndpoint = "", ""
+	s.cfg.S3Endpoint, s.cfg.S3AccessKey, s.cfg.S3SecretKey = store.Endpoint(), store.AccessKey(), store.SecretKey()
+	return app.Migrate(ctx, s.cfg, s.log)
 }
 
-func (s *Service) startEngine(settings Settings) error {
-	engine, err := enginelocal.New(enginelocal.Config{
-		Dir: filepath.Join(s.dir, "runs"), SumoRun: settings.SumoRun, Slots: settings.Slots,
-		Confinement: s.cfg.Confinement, MaxOutput: s.cfg.MaxOutputMiB << 20,
-	}, s.parts.Objects, time.Now, s.log)
+// assemble makes the functions and their engine, over servers that run.
+func (s *Service) assemble(settings Settings) (err error) {
+	s.cfg.RunsDir, s.cfg.SumoRun, s.cfg.Slots = filepath.Join(s.dir, "runs"), settings.SumoRun, settings.Slots
+	if s.cfg.AdminKey, err = s.adminKey(); err != nil {
+		return err
+	}
+	var closeParts func()
+	if s.parts, closeParts, err = app.Open(s.cfg, nil, s.log); err != nil {
+		return err
+	}
+	s.closing(func() error { closeParts(); return nil })
+	stop, err := s.parts.AddLocalEngine()
 	if err != nil {
 		return err
 	}
-	s.engine = engine
-	s.parts.Disk = func() error { return enginelocal.Room(s.dir) }
 	s.closing(func() error {
 		ctx, cancel := context.WithTimeout(context.Background(), stopTimeout)
 		defer cancel()
-		return engine.Close(ctx)
+		return stop(ctx)
 	})
+	s.parts.Changed = s.changed
 	return nil
 }
 
-func (s *Service) listen(address string) error {
-	key, err := s.adminKey()
-	if err != nil {
-		return err
-	}
-	s.cfg.AdminKey = key
-	s.parts.Config, s.parts.Engine, s.parts.Live, s.parts.Nodes, s.parts.Changed = s.cfg, s.engine, s.engine, s.engine.Nodes, s.changed
+func (s *Service) listen(address string) (err error) {
 	if s.handler, err = s.parts.Handler(); err != nil {
 		return err
 	}
 	if s.listener, err = net.Listen("tcp", address); err != nil {
 		return fmt.Errorf("listening on %s: %w", address, err)
 	}
-	s.Endpoint = Endpoint{URL: "http://" + s.listener.Addr().String(), AdminKey: key, PID: os.Getpid()}
+	s.Endpoint = Endpoint{URL: "http://" + s.listener.Addr().String(), AdminKey: s.cfg.AdminKey, PID: os.Getpid()}
 	raw, err := json.Marshal(s.Endpoint)
 	if err != nil {
 		return err

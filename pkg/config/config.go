@@ -16,7 +16,6 @@ import (
 	"github.com/sumo-k8/sumo-k8/pkg/confine"
 	"github.com/sumo-k8/sumo-k8/pkg/job"
 	"github.com/sumo-k8/sumo-k8/pkg/scenario"
-	"github.com/sumo-k8/sumo-k8/templates"
 )
 
 // Config is every setting of a function. The README's table is made from these tags and a test compares the two.
@@ -45,14 +44,14 @@ type Config struct {
 	SumoRun string `env:"SUMO_RUN" envDefault:"sumo-run" doc:"The sumo-run program, with ENGINE=local."`
 	Slots   int    `env:"SLOTS" envDefault:"0" doc:"Runs at a time, with ENGINE=local; 0 for one for each CPU."`
 
-	Kubeconfig   string                 `env:"KUBECONFIG" doc:"Kubeconfig file, with ENGINE=argo; empty inside a cluster."`
-	Namespace    string                 `env:"NAMESPACE" envDefault:"sumo-k8" doc:"Our own namespace, where warm-up pods run."`
-	Installation string                 `env:"INSTALLATION" envDefault:"sumo-k8" doc:"Tells several installations in one cluster apart; a Kubernetes label value."`
-	SumoImages   map[string]string      `env:"SUMO_IMAGES" envKeyValSeparator:"=" doc:"Image for each version of SUMO, with ENGINE=argo: 1.15=registry/sumo:1.15,1.18=registry/sumo:1.18."`
-	PullPolicy   string                 `env:"IMAGE_PULL_POLICY" envDefault:"IfNotPresent" doc:"Pull policy of SUMO's images."`
-	NodeSelector map[string]string      `env:"NODE_SELECTOR" envKeyValSeparator:"=" doc:"Labels of the nodes that run jobs: pool=simulation,spot=true."`
-	Tolerations  []templates.Toleration `env:"TOLERATIONS" doc:"Taints of the nodes that run jobs, as kubectl taint writes them: pool=simulation:NoSchedule,spot:NoSchedule."`
-	PodSpecPatch string                 `env:"POD_SPEC_PATCH" doc:"YAML that is merged into the pod of every job, for what has no setting of its own, such as affinity or topology spread."`
+	Kubeconfig   string            `env:"KUBECONFIG" doc:"Kubeconfig file, with ENGINE=argo; empty inside a cluster."`
+	Namespace    string            `env:"NAMESPACE" envDefault:"sumo-k8" doc:"Our own namespace, where warm-up pods run."`
+	Installation string            `env:"INSTALLATION" envDefault:"sumo-k8" doc:"Tells several installations in one cluster apart; a Kubernetes label value."`
+	SumoImages   map[string]string `env:"SUMO_IMAGES" envKeyValSeparator:"=" doc:"Image for each version of SUMO, with ENGINE=argo: 1.15=registry/sumo:1.15,1.18=registry/sumo:1.18."`
+	PullPolicy   string            `env:"IMAGE_PULL_POLICY" envDefault:"IfNotPresent" doc:"Pull policy of SUMO's images."`
+	NodeSelector map[string]string `env:"NODE_SELECTOR" envKeyValSeparator:"=" doc:"Labels of the nodes that run jobs: pool=simulation,spot=true."`
+	Tolerations  []Toleration      `env:"TOLERATIONS" doc:"Taints of the nodes that run jobs, as kubectl taint writes them: pool=simulation:NoSchedule,spot:NoSchedule."`
+	PodSpecPatch string            `env:"POD_SPEC_PATCH" doc:"YAML that is merged into the pod of every job, for what has no setting of its own, such as affinity or topology spread."`
 
 	SumoVersion string `env:"SUMO_VERSION" envDefault:"1.15" doc:"The SUMO that runs jobs; scenarios with options of later versions are refused. make dev asks the installed one."`
 

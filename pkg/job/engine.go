@@ -25,8 +25,6 @@ type Engine interface {
 	Changed() <-chan struct{}
 	// Forget removes all that the engine keeps of finished runs whose end the Store has recorded.
 	Forget(ctx context.Context, ids []string) error
-	// Nodes and Pods describe where runs happen, for operators.
-	Nodes(ctx context.Context) ([]Node, error)
 }
 
 // Observation is the state of one run as its engine sees it.

@@ -21,7 +21,6 @@ import (
 	"github.com/sumo-k8/sumo-k8/pkg/artifact"
 	"github.com/sumo-k8/sumo-k8/pkg/problem"
 	"github.com/sumo-k8/sumo-k8/pkg/tenant"
-	"github.com/sumo-k8/sumo-k8/templates"
 )
 
 // fieldManager owns the fields that we set; the API server remembers it with each of them.
@@ -40,8 +39,8 @@ type Provisioner struct {
 	Store ObjectStore
 	// APIServer is where pods reach the API server; empty to ask the cluster.
 	APIServer []Destination
-	// Runs has one element for each version of SUMO, without its Namespace.
-	Runs []templates.Settings
+	// Templates write the manifests of the WorkflowTemplates of a namespace, one for each version of SUMO.
+	Templates []func(namespace string) ([]byte, error)
 }
 
 // ObjectStore is how pods reach the object store.
@@ -66,13 +65,16 @@ type Destination struct {
 //go:embed tenant.yaml
 var tenantSource string
 
-var tenantPage = template.Must(template.New("tenant.yaml").Delims("[[", "]]").Option("missingkey=error").
-	Funcs(template.FuncMap{"json": toJSON}).Parse(tenantSource))
+var tenantPage = Manifest("tenant.yaml", tenantSource)
 
-// toJSON quotes a value: JSON is YAML.
-func toJSON(v any) (string, error) {
-	text, err := json.Marshal(v)
-	return string(text), err
+// Manifest parses a template of manifests. Its delimiters are [[ and ]], because Argo has {{ and }} for its own, and its
+// function json quotes a value: JSON is YAML.
+func Manifest(name, source string) *template.Template {
+	toJSON := func(v any) (string, error) {
+		text, err := json.Marshal(v)
+		return string(text), err
+	}
+	return template.Must(template.New(name).Delims("[[", "]]").Option("missingkey=error").Funcs(template.FuncMap{"json": toJSON}).Parse(source))
 }
 
 // Provision brings the tenant's namespace and everything in it into the state that it must have. It answers
@@ -239,9 +241,8 @@ func (p *Provisioner) objects(t tenant.Tenant, apiServer []Destination) ([]objec
 	if err != nil {
 		return nil, fmt.Errorf("writing the manifest of tenant %s: %w", t.ID, err)
 	}
-	for _, run := range p.Runs {
-		run.Namespace = t.Namespace
-		text, err := templates.WorkflowTemplate(run)
+	for _, template := range p.Templates {
+		text, err := template(t.Namespace)
 		if err != nil {
 			return nil, err
 		}
@@ -251,11 +252,18 @@ func (p *Provisioner) objects(t tenant.Tenant, apiServer []Destination) ([]objec
 	return parse(manifest.Bytes())
 }
 
-// What one job's pod needs beside SUMO's container: templates.AgentCPU and templates.AgentMemory, as numbers.
+// What one job's pod needs beside SUMO's container, which Argo's two containers get. One of them downloads or uploads in parts of
+// a few MiB and needs some 50 MiB itself; the tenth of a core keeps a gigabit line busy.
 const (
 	agentMilliCPU  = 100
 	agentMebibytes = 256
 )
+
+// AgentCPU is the CPU request of each of Argo's containers in a job's pod, in Kubernetes' notation.
+func AgentCPU() string { return fmt.Sprintf("%dm", agentMilliCPU) }
+
+// AgentMemory is their memory request.
+func AgentMemory() string { return fmt.Sprintf("%dMi", agentMebibytes) }
 
 // parse reads a manifest of several documents.
 func parse(manifest []byte) ([]object, error) {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"flag"
+	"fmt"
 	"maps"
 	"net/http"
 	"net/http/httptest"
@@ -24,7 +25,6 @@ import (
 
 	"github.com/sumo-k8/sumo-k8/pkg/problem"
 	"github.com/sumo-k8/sumo-k8/pkg/tenant"
-	"github.com/sumo-k8/sumo-k8/templates"
 )
 
 var update = flag.Bool("update", false, "write testdata/tenant.yaml again")
@@ -38,7 +38,13 @@ func aProvisioner() *Provisioner {
 		Home:      "sumo-k8",
 		Store:     ObjectStore{Endpoint: "http://10.244.0.1:7070", Region: "us-east-1", Bucket: "sumo-k8", AccessKey: "key: 1", SecretKey: `s"ecret`},
 		APIServer: []Destination{{CIDR: "10.244.0.1/32", Port: 6443}},
-		Runs:      []templates.Settings{{Version: "1.15", Image: "dev.local/sumo:1.15"}, {Version: "1.18", Image: "dev.local/sumo:1.18"}},
+		Templates: []func(string) ([]byte, error){workflowTemplate("sumo-1-15"), workflowTemplate("sumo-1-18")},
+	}
+}
+
+func workflowTemplate(name string) func(string) ([]byte, error) {
+	return func(namespace string) ([]byte, error) {
+		return fmt.Appendf(nil, "{apiVersion: argoproj.io/v1alpha1, kind: WorkflowTemplate, metadata: {name: %s, namespace: %s}}", name, namespace), nil
 	}
 }
 
@@ -201,11 +207,11 @@ func TestWithoutKeysPodsUseTheirOwnRights(t *testing.T) {
 func TestTheQuotaHoldsWhatTheRecordAdmits(t *testing.T) {
 	t.Parallel()
 	agent := corev1.ResourceList{}
-	if err := yaml.Unmarshal([]byte("{cpu: "+templates.AgentCPU+", memory: "+templates.AgentMemory+"}"), &agent); err != nil {
+	if err := yaml.Unmarshal([]byte("{cpu: "+AgentCPU()+", memory: "+AgentMemory()+"}"), &agent); err != nil {
 		t.Fatal(err)
 	}
 	if cpu, memory := agent.Cpu().MilliValue(), agent.Memory().Value(); cpu != agentMilliCPU || memory != agentMebibytes<<20 {
-		t.Errorf("the quota reckons with %dm and %dMi beside SUMO, the template with %dm and %d bytes", agentMilliCPU, agentMebibytes, cpu, memory)
+		t.Errorf("the quota reckons with %dm and %dMi beside SUMO, the pods with %dm and %d bytes", agentMilliCPU, agentMebibytes, cpu, memory)
 	}
 	var quota corev1.ResourceQuota
 	if err := json.Unmarshal(manifest(t, aProvisioner())[1].body, &quota); err != nil {

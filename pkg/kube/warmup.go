@@ -8,13 +8,13 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/client-go/rest"
 
 	"github.com/sumo-k8/sumo-k8/pkg/idempotency"
 	"github.com/sumo-k8/sumo-k8/pkg/job"
 	"github.com/sumo-k8/sumo-k8/pkg/problem"
-	"github.com/sumo-k8/sumo-k8/templates"
 )
 
 // Warmups are pods that do nothing but take the place of a run: a cluster that grows on demand brings up a node for
@@ -26,7 +26,7 @@ type Warmups struct {
 	// PullPolicy, NodeSelector and Tolerations are those of runs, so that the pods land where runs will.
 	PullPolicy   string
 	NodeSelector map[string]string
-	Tolerations  []templates.Toleration
+	Tolerations  []corev1.Toleration
 	NewID        func() string // UUIDs
 }
 

@@ -39,8 +39,6 @@ type Config struct {
 	SumoVersion string
 	// PriorityClasses name the cluster's classes of pods; a priority without one gets the cluster's default.
 	PriorityClasses map[job.Priority]string
-	// Nodes lists the machines, for operators.
-	Nodes func(context.Context) ([]job.Node, error)
 }
 
 const (
@@ -83,14 +81,6 @@ func (e *Engine) Close() { e.runs.close() }
 
 // Changed implements job.Engine.
 func (e *Engine) Changed() <-chan struct{} { return e.runs.changed }
-
-// Nodes implements job.Engine.
-func (e *Engine) Nodes(ctx context.Context) ([]job.Node, error) {
-	if e.cfg.Nodes == nil {
-		return nil, nil
-	}
-	return e.cfg.Nodes(ctx)
-}
 
 // Start implements job.Engine.
 func (e *Engine) Start(ctx context.Context, j job.Job) error {

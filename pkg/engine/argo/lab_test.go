@@ -27,7 +27,6 @@ import (
 	"github.com/sumo-k8/sumo-k8/pkg/simulation"
 	"github.com/sumo-k8/sumo-k8/pkg/store/s3"
 	"github.com/sumo-k8/sumo-k8/pkg/tenant"
-	"github.com/sumo-k8/sumo-k8/templates"
 )
 
 // labVariable names the kubeconfig of a cluster with Argo's controller, where deploy/ is applied and pods reach the object store of
@@ -93,17 +92,18 @@ func setupLab(t *testing.T) *lab {
 	if err := l.objects.EnsureBucket(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	settings := func(version, image string) templates.Settings {
-		return templates.Settings{Version: version, Image: image, ProgressEvery: time.Second, Output: 64 << 20, Unpacked: 256 << 20}
+	template := func(version, image, pullPolicy string) func(string) ([]byte, error) {
+		return Template{
+			Version: version, Image: image, PullPolicy: pullPolicy, ProgressEvery: time.Second, Output: 64 << 20, Unpacked: 256 << 20,
+		}.Manifest
 	}
 	provisioner := &kube.Provisioner{
 		Client: labClient(t, "auth"), Home: "sumo-k8",
 		Store: kube.ObjectStore{Endpoint: endpoint, Region: "us-east-1", Bucket: "lab-argo", AccessKey: key, SecretKey: secret},
-		Runs: []templates.Settings{
-			settings("1.15", "dev.local/sumo:1.15"), settings("1.18", "dev.local/sumo:1.18"), settings("0.0", "dev.local/no-such-image:0"),
+		Templates: []func(string) ([]byte, error){
+			template("1.15", "dev.local/sumo:1.15", ""), template("1.18", "dev.local/sumo:1.18", ""), template("0.0", "dev.local/no-such-image:0", "Never"),
 		},
 	}
-	provisioner.Runs[2].PullPolicy = "Never"
 	for range 2 { // the second time mends what there is
 		if err := provisioner.Provision(t.Context(), l.tenant); err != nil {
 			t.Fatal(err)
@@ -276,9 +276,9 @@ func TestLabTellsWhyRunsFail(t *testing.T) {
 	}{
 		{"bad scenario", "broken/not_a_zip.zip", nil, nil, simulation.InvalidScenario, true},
 		{"sumo-runs deadline", "ready_to_use/grid.zip", func(j *job.Job) { endless(j); j.TimeoutSeconds = 2 }, nil, simulation.DeadlineExceeded, true},
-		{"the pods deadline", "ready_to_use/grid.zip", endless, map[string]string{templates.Deadline: "6"}, simulation.DeadlineExceeded, false},
-		{"memory", "ready_to_use/grid.zip", endless, map[string]string{templates.Memory: "20Mi"}, simulation.OutOfMemory, false},
-		{"scenario gone", "ready_to_use/square.zip", nil, map[string]string{templates.ScenarioKey: "scenarios/none.zip"}, simulation.InternalError, false},
+		{"the pods deadline", "ready_to_use/grid.zip", endless, map[string]string{deadlineParameter: "6"}, simulation.DeadlineExceeded, false},
+		{"memory", "ready_to_use/grid.zip", endless, map[string]string{memoryParameter: "20Mi"}, simulation.OutOfMemory, false},
+		{"scenario gone", "ready_to_use/square.zip", nil, map[string]string{scenarioKeyParameter: "scenarios/none.zip"}, simulation.InternalError, false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()

@@ -12,7 +12,6 @@ import (
 
 	"github.com/sumo-k8/sumo-k8/pkg/job"
 	"github.com/sumo-k8/sumo-k8/pkg/simulation"
-	"github.com/sumo-k8/sumo-k8/templates"
 )
 
 // Phases of workflows and their nodes.
@@ -81,7 +80,7 @@ func (w *workflow) observe(now time.Time) job.Observation {
 		}
 	}
 	if len(pods) > 1 && o.Message == "" && o.State == job.Running {
-		o.Message = fmt.Sprintf("The run was lost with its machine and has been started again (attempt %d of %d).", len(pods), templates.Attempts)
+		o.Message = fmt.Sprintf("The run was lost with its machine and has been started again (attempt %d of %d).", len(pods), maxAttempts)
 	}
 	return o
 }
@@ -161,7 +160,7 @@ func unstored(quoted string) string {
 	}
 }
 
-var storeFull = regexp.MustCompile(templates.StoreFull)
+var storeFull = regexp.MustCompile(storeFullPattern)
 
 // judge says how a workflow that is over has ended.
 func (w *workflow) judge(last node, attempts int, o *job.Observation) {
@@ -206,7 +205,7 @@ func (w *workflow) withOutcome(text string) *workflow {
 		return w
 	}
 	last := pods[len(pods)-1]
-	last.Outputs.Parameters = append(slices.Clip(last.Outputs.Parameters), parameter{templates.Outcome, text})
+	last.Outputs.Parameters = append(slices.Clip(last.Outputs.Parameters), parameter{outcomeParameter, text})
 	amended := *w
 	amended.Status.Nodes = maps.Clone(w.Status.Nodes)
 	for key, n := range amended.Status.Nodes {
@@ -220,7 +219,7 @@ func (w *workflow) withOutcome(text string) *workflow {
 // outcome is what sumo-run has left; false when it could not.
 func (n node) outcome() (simulation.Outcome, bool) {
 	for _, p := range n.Outputs.Parameters {
-		if p.Name != templates.Outcome {
+		if p.Name != outcomeParameter {
 			continue
 		}
 		var outcome simulation.Outcome
@@ -237,7 +236,7 @@ func blame(n node, attempts int) (simulation.Reason, string) {
 		return slices.ContainsFunc(parts, func(part string) bool { return strings.Contains(n.Message, part) })
 	}
 	lost, why := simulation.Interrupted, interrupted
-	if attempts >= templates.Attempts {
+	if attempts >= maxAttempts {
 		lost, why = simulation.Preempted, preempted
 	}
 	switch verdict := reasonOf(n.Outputs.ExitCode); {

@@ -13,7 +13,6 @@ import (
 
 	"github.com/sumo-k8/sumo-k8/pkg/artifact"
 	"github.com/sumo-k8/sumo-k8/pkg/job"
-	"github.com/sumo-k8/sumo-k8/templates"
 )
 
 const (
@@ -42,7 +41,7 @@ const (
 // deadlineMargin is what a pod gets beyond sumo-run's own timeout: a quarter of an hour to fetch the scenario, and the
 // grace in which sumo-run closes SUMO's outputs and Argo uploads them. The pod's deadline kills both, so it is only for
 // those that hang.
-const deadlineMargin = 15*time.Minute + templates.Grace
+const deadlineMargin = 15*time.Minute + grace
 
 // workflow is the part of an Argo Workflow that we look at. Decoding no more keeps ten thousand of them cheap.
 type workflow struct {
@@ -139,17 +138,17 @@ func (c Config) workflowOf(j job.Job) ([]byte, error) {
 	if j.Traceparent != "" {
 		w.Metadata.Annotations[traceAnnotation] = j.Traceparent
 	}
-	w.Spec.WorkflowTemplateRef.Name = templates.Name(cmp.Or(j.Options.SumoVersion, c.SumoVersion))
+	w.Spec.WorkflowTemplateRef.Name = templateName(cmp.Or(j.Options.SumoVersion, c.SumoVersion))
 	w.Spec.Arguments.Parameters = []parameter{
-		{templates.ScenarioKey, j.ScenarioKey},
-		{templates.ResultsKey, strings.TrimSuffix(artifact.ResultsOf(j.Namespace, j.ID), "/")},
-		{templates.Options, withoutBraces(options)},
-		{templates.Timeout, timeout.String()},
-		{templates.Deadline, strconv.Itoa(int(math.Ceil((timeout + deadlineMargin).Seconds())))},
-		{templates.CPU, strconv.Itoa(j.CPURequest)},
-		{templates.Memory, strconv.Itoa(j.MemoryGi) + "Gi"},
-		{templates.MemoryBytes, strconv.Itoa(j.MemoryGi << 30)},
-		{templates.PriorityClass, c.PriorityClasses[j.Priority]},
+		{scenarioKeyParameter, j.ScenarioKey},
+		{resultsKeyParameter, strings.TrimSuffix(artifact.ResultsOf(j.Namespace, j.ID), "/")},
+		{optionsParameter, withoutBraces(options)},
+		{timeoutParameter, timeout.String()},
+		{deadlineParameter, strconv.Itoa(int(math.Ceil((timeout + deadlineMargin).Seconds())))},
+		{cpuParameter, strconv.Itoa(j.CPURequest)},
+		{memoryParameter, strconv.Itoa(j.MemoryGi) + "Gi"},
+		{memoryBytesParameter, strconv.Itoa(j.MemoryGi << 30)},
+		{priorityClassParameter, c.PriorityClasses[j.Priority]},
 	}
 	body, err := json.Marshal(w)
 	if err != nil {

@@ -1,7 +1,9 @@
-package templates_test
+package argo
 
 import (
+	"flag"
 	"fmt"
+	"os"
 	"regexp"
 	"slices"
 	"strconv"
@@ -16,14 +18,14 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/sumo-k8/sumo-k8/pkg/confine"
+	"github.com/sumo-k8/sumo-k8/pkg/kube"
 	"github.com/sumo-k8/sumo-k8/pkg/simulation"
-	"github.com/sumo-k8/sumo-k8/templates"
 )
 
 // written is the template for these settings, read with Argo's own types; fields that those do not have are refused.
-func written(t *testing.T, s templates.Settings) wfv1.WorkflowTemplate {
+func written(t *testing.T, s Template) wfv1.WorkflowTemplate {
 	t.Helper()
-	text, err := templates.WorkflowTemplate(s)
+	text, err := s.Manifest("sumo-acme")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -34,8 +36,30 @@ func written(t *testing.T, s templates.Settings) wfv1.WorkflowTemplate {
 	return out
 }
 
-func settings() templates.Settings {
-	return templates.Settings{Namespace: "sumo-acme", Version: "1.18", Image: "registry.example/sumo:1.18"}
+func settings() Template {
+	return Template{Version: "1.18", Image: "registry.example/sumo:1.18"}
+}
+
+var update = flag.Bool("update", false, "write testdata/sumo-1-18.yaml again")
+
+func TestTheManifest(t *testing.T) {
+	t.Parallel()
+	got, err := settings().Manifest("sumo-acme")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if *update {
+		if err := os.WriteFile("testdata/sumo-1-18.yaml", got, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile("testdata/sumo-1-18.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(want), string(got)); diff != "" {
+		t.Errorf("-want +got (write it again with -update):\n%s", diff)
+	}
 }
 
 func TestThePodIsConfined(t *testing.T) {
@@ -92,12 +116,12 @@ func TestEveryContainerHasResourcesAndRequestsAreLimits(t *testing.T) {
 		}
 		got[c.Name] = c.Resources.Limits.Cpu().String() + " " + c.Resources.Limits.Memory().String()
 	}
-	agent := templates.AgentCPU + " " + templates.AgentMemory
+	agent := kube.AgentCPU() + " " + kube.AgentMemory()
 	if diff := cmp.Diff(map[string]string{"init": agent, "main": "3 3", "wait": agent}, got); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
 	}
-	if grace := time.Duration(*pod.TerminationGracePeriodSeconds) * time.Second; grace != templates.Grace {
-		t.Errorf("grace is %s, want %s", grace, templates.Grace)
+	if got := time.Duration(*pod.TerminationGracePeriodSeconds) * time.Second; got != grace {
+		t.Errorf("grace is %s, want %s", got, grace)
 	}
 }
 
@@ -105,7 +129,7 @@ func TestTheOperatorsChoicesReachTheTemplate(t *testing.T) {
 	t.Parallel()
 	s := settings()
 	s.NodeSelector = map[string]string{"pool": "sumo: \"spot\""}
-	s.Tolerations = []templates.Toleration{{Key: "spot", Operator: "Exists", Effect: "NoSchedule"}}
+	s.Tolerations = []corev1.Toleration{{Key: "spot", Operator: "Exists", Effect: "NoSchedule"}}
 	s.PodSpecPatch = "affinity: {}\n"
 	s.PullPolicy, s.Unpacked, s.Output, s.ProgressEvery = "Never", 1<<30, 4<<30, 3*time.Second
 	s.Confinement = confine.Require
@@ -135,31 +159,11 @@ func TestTheOperatorsChoicesReachTheTemplate(t *testing.T) {
 	}
 }
 
-func TestATolerationIsWrittenLikeItsTaint(t *testing.T) {
-	t.Parallel()
-	for text, want := range map[string]templates.Toleration{
-		"karpenter.sh/disrupted:NoSchedule": {Key: "karpenter.sh/disrupted", Operator: "Exists", Effect: "NoSchedule"},
-		"pool=spot:NoExecute":               {Key: "pool", Operator: "Equal", Value: "spot", Effect: "NoExecute"},
-		"pool=":                             {Key: "pool", Operator: "Equal"},
-		"spot":                              {Key: "spot", Operator: "Exists"},
-	} {
-		var got templates.Toleration
-		if err := got.UnmarshalText([]byte(text)); err != nil || got != want {
-			t.Errorf("%s is read as %+v, %v, want %+v", text, got, err, want)
-		}
-	}
-	for _, text := range []string{"", "=spot", "pool=spot:Never", "a b", "pool:NoSchedule:NoExecute"} {
-		if err := new(templates.Toleration).UnmarshalText([]byte(text)); err == nil {
-			t.Errorf("%q is taken for a taint", text)
-		}
-	}
-}
-
 func TestOnlyInfrastructureFailuresAreRetried(t *testing.T) {
 	t.Parallel()
 	strategy := written(t, settings()).Spec.Templates[0].RetryStrategy
-	if limit := strategy.Limit.IntValue(); limit != templates.Attempts-1 {
-		t.Errorf("%d retries, want one less than %d attempts", limit, templates.Attempts)
+	if limit := strategy.Limit.IntValue(); limit != maxAttempts-1 {
+		t.Errorf("%d retries, want one less than %d attempts", limit, maxAttempts)
 	}
 	code := func(c int) string { return strconv.Itoa(c) }
 	for _, tt := range []struct {

@@ -1,0 +1,91 @@
+// Package cluster adds Kubernetes and Argo to the parts of which functions are assembled. It stands apart from package app so that
+// one machine's program holds neither.
+package cluster
+
+import (
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/google/uuid"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/client-go/rest"
+
+	"github.com/sumo-k8/sumo-k8/functions/internal/app"
+	"github.com/sumo-k8/sumo-k8/pkg/config"
+	"github.com/sumo-k8/sumo-k8/pkg/engine/argo"
+	"github.com/sumo-k8/sumo-k8/pkg/job"
+	"github.com/sumo-k8/sumo-k8/pkg/kube"
+)
+
+// Add gives the function that the settings select what it needs of the cluster and has rights for (see deploy).
+func Add(parts *app.Parts) (stop func(), err error) {
+	cfg := parts.Config
+	if cfg.Target == "status" {
+		return func() {}, nil // it has no rights on the cluster and no need of it, so that its pods hold no token either
+	}
+	client, err := kube.Connect(kube.Connection{Kubeconfig: cfg.Kubeconfig, UserAgent: "sumo-k8-" + cfg.Target, Wrap: parts.Trace.Transport})
+	if err != nil {
+		return func() {}, err
+	}
+	cluster := kube.Cluster{Client: client}
+	engine := argo.New(argo.Config{Installation: cfg.Installation, SumoVersion: cfg.SumoVersion, PriorityClasses: priorityClasses}, client, parts.Objects, time.Now, parts.Log)
+	stop = engine.Close
+	switch cfg.Target {
+	case "auth":
+		parts.Nodes, parts.Pods = cluster.Nodes, cluster.Pods
+		if parts.Provisioner, err = provisioner(cfg, client); err != nil {
+			return stop, err
+		}
+		parts.Warmer = kube.Warmups{
+			Client: client, Namespace: cfg.Namespace, Image: cfg.SumoImages[cfg.SumoVersion], PullPolicy: cfg.PullPolicy,
+			NodeSelector: cfg.NodeSelector, Tolerations: tolerations(cfg), NewID: uuid.NewString,
+		}
+	case "submit":
+		parts.Engine = engine
+	case "reconcile":
+		parts.Engine = engine
+		if parts.Provisioner, err = provisioner(cfg, client); err != nil {
+			return stop, err
+		}
+		if len(cfg.ReconcileCallers) > 0 {
+			parts.ServiceAccount = kube.NewAccounts(client, cfg.ReconcileAudience, cfg.ReconcileCallers, time.Now).Verify
+		}
+	case "logs":
+		parts.Live = kube.NewLogs(client)
+	}
+	parts.Kubernetes = kube.Ping(client)
+	return stop, nil
+}
+
+// priorityClasses are those of deploy/base/priorities.yaml.
+var priorityClasses = map[job.Priority]string{job.Low: "sumo-k8-low", job.Normal: "sumo-k8-normal", job.High: "sumo-k8-high"}
+
+// provisioner returns an error for settings that cannot make a tenant's namespace, so that a revision with them never becomes ready.
+func provisioner(cfg config.Config, client rest.Interface) (*kube.Provisioner, error) {
+	access, secret := cfg.RunS3Keys()
+	p := &kube.Provisioner{Client: client, Home: cfg.Namespace, Store: kube.ObjectStore{
+		Endpoint: cfg.S3Endpoint, Region: cfg.S3Region, Bucket: cfg.S3Bucket, AccessKey: access, SecretKey: secret,
+		CIDRs: cfg.S3CIDRs,
+	}}
+	if _, err := p.Store.Destinations(); err != nil {
+		return nil, err
+	}
+	for _, version := range slices.Sorted(maps.Keys(cfg.SumoImages)) {
+		p.Templates = append(p.Templates, argo.Template{
+			Version: version, Image: cfg.SumoImages[version], PullPolicy: cfg.PullPolicy,
+			NodeSelector: cfg.NodeSelector, Tolerations: tolerations(cfg), PodSpecPatch: cfg.PodSpecPatch,
+			Confinement: cfg.Confinement, Unpacked: cfg.MaxUnpackedMiB << 20, Output: cfg.MaxOutputMiB << 20,
+		}.Manifest)
+	}
+	return p, nil
+}
+
+func tolerations(cfg config.Config) (all []corev1.Toleration) {
+	for _, t := range cfg.Tolerations {
+		all = append(all, corev1.Toleration{
+			Key: t.Key, Operator: corev1.TolerationOperator(t.Operator), Value: t.Value, Effect: corev1.TaintEffect(t.Effect),
+		})
+	}
+	return all
+}

@@ -1,0 +1,121 @@
+package argo
+
+import (
+	"bytes"
+	"cmp"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/sumo-k8/sumo-k8/pkg/confine"
+	"github.com/sumo-k8/sumo-k8/pkg/kube"
+	"github.com/sumo-k8/sumo-k8/pkg/simulation"
+	"github.com/sumo-k8/sumo-k8/templates"
+)
+
+// Names of the arguments that a workflow gives to its template, and of the parameter that it leaves.
+const (
+	scenarioKeyParameter   = "scenario-key"
+	resultsKeyParameter    = "results-key"
+	optionsParameter       = "options"
+	timeoutParameter       = "timeout"
+	deadlineParameter      = "deadline"
+	cpuParameter           = "cpu"
+	memoryParameter        = "memory"
+	memoryBytesParameter   = "memory-bytes"
+	priorityClassParameter = "priority-class"
+
+	outcomeParameter = "outcome"
+)
+
+// maxAttempts is how often a run is made when its node is lost or stops it: once, and the two retries of the template.
+const maxAttempts = 3
+
+// grace is how long a pod may take to end after it was told to: five minutes after which sumo-run gives up closing
+// SUMO's outputs, and as much for uploading them.
+const grace = 10 * time.Minute
+
+// Template is an operator's choices for runs with one version of SUMO.
+type Template struct {
+	Version string // of SUMO, such as "1.18"
+	Image   string
+	// PullPolicy of the image; empty means IfNotPresent, which is right for tags that never move.
+	PullPolicy string
+	// NodeSelector and Tolerations choose nodes; empty for any.
+	NodeSelector map[string]string
+	Tolerations  []corev1.Toleration
+	// PodSpecPatch is merged into every pod, for what has no setting of its own, such as affinity.
+	PodSpecPatch string
+	// Confinement is whether SUMO may run on a node that cannot hold it to the run's files; empty means confine.Prefer.
+	Confinement confine.Mode
+	// Unpacked is the size of the largest scenario that is accepted, and Output how much SUMO may write, in bytes; 0 means
+	// 16 GiB for either.
+	Unpacked, Output int64
+	// ProgressEvery is how often a run reports its progress. Each report is written to etcd twice.
+	ProgressEvery time.Duration
+}
+
+const (
+	// defaultUnpacked is what package scenario accepts by default, and defaultOutput holds every output of a large city for
+	// a day.
+	defaultUnpacked = 16 << 30
+	defaultOutput   = 16 << 30
+	// diskMargin, in bytes, is for the log and for what SUMO writes while it is being stopped: sumo-run's limit must come
+	// long before the kubelet's, which ends the pod with everything in it.
+	diskMargin = 2 << 30
+	// defaultProgressEvery keeps a thousand runs under the few hundred writes a second that a small etcd takes.
+	defaultProgressEvery = 10 * time.Second
+)
+
+// templateName is that of the template for a version of SUMO.
+func templateName(version string) string { return "sumo-" + strings.ReplaceAll(version, ".", "-") }
+
+// verdicts are the exit codes by which sumo-run says that running again would end the same way.
+var verdicts = []int{
+	simulation.ExitInvalidScenario, simulation.ExitSimulationError, simulation.ExitTooManyTeleports, simulation.ExitOutOfMemory,
+	simulation.ExitDiskFull, simulation.ExitOutputTooLarge, simulation.ExitDeadlineExceeded, simulation.ExitInternalError,
+}
+
+// storeFullPattern matches what Argo quotes of an object store without room: of MinIO, VersityGW and Ceph, and an answer 507 alone.
+const storeFullPattern = `minimum free drive threshold|No space left|Insufficient Storage|quota exceeded|QuotaExceeded`
+
+// final matches what Kubernetes and Argo say of a pod that would end the same way again: one that used more than it
+// may, whose scenario is gone, or whose results have no room.
+const final = `OOMKilled|exceeds|longer than the specified deadline|DeadlineExceeded|key does not exist|` + storeFullPattern
+
+var manifest = kube.Manifest("sumo.yaml", templates.SUMO)
+
+// Manifest writes the WorkflowTemplate for a namespace as YAML.
+func (s Template) Manifest(namespace string) ([]byte, error) {
+	var codes []string
+	for _, code := range verdicts {
+		codes = append(codes, "'"+strconv.Itoa(code)+"'")
+	}
+	values := struct {
+		Template
+		Namespace                            string
+		Name, Verdicts, Final, ProgressEvery string
+		AgentCPU, AgentMemory                string
+		GraceSeconds                         int
+		Disk                                 string
+	}{
+		Template: s, Namespace: namespace, Name: templateName(s.Version), Verdicts: "[" + strings.Join(codes, ", ") + "]", Final: "'" + final + "'",
+		AgentCPU: kube.AgentCPU(), AgentMemory: kube.AgentMemory(), GraceSeconds: int(grace / time.Second),
+	}
+	values.PullPolicy = cmp.Or(s.PullPolicy, "IfNotPresent")
+	values.Confinement = cmp.Or(s.Confinement, confine.Prefer)
+	values.Unpacked, values.Output = cmp.Or(s.Unpacked, defaultUnpacked), cmp.Or(s.Output, defaultOutput)
+	values.Disk = strconv.FormatInt((values.Unpacked+values.Output+values.Output/4+diskMargin)>>20, 10) + "Mi"
+	values.ProgressEvery = defaultProgressEvery.String()
+	if s.ProgressEvery > 0 {
+		values.ProgressEvery = s.ProgressEvery.String()
+	}
+	var b bytes.Buffer
+	if err := manifest.Execute(&b, values); err != nil {
+		return nil, fmt.Errorf("writing the workflow template of SUMO %s: %w", s.Version, err)
+	}
+	return b.Bytes(), nil
+}
