@@ -51,7 +51,7 @@ vuln: ## Check what our programs call for known vulnerabilities; GOVULNDB names 
 	@infra/vuln.sh $(GOVULNCHECK)
 
 .PHONY: generate
-generate: ## Regenerate the SQL code and the OpenAPI document
+generate: ## Regenerate the SQL code, the OpenAPI document and the tree in docs/architecture.md
 	@$(GO) generate ./...
 
 .PHONY: page
@@ -77,7 +77,7 @@ screenshots: build ## Take the pictures of docs/tour.md again
 .PHONY: drift
 drift: generate ## Fail when generated files are not what is committed; the page is checked where npm is installed
 	@if command -v npm >/dev/null; then $(MAKE) --no-print-directory page; else echo "npm is not installed: the page is not checked"; fi
-	@git diff --exit-code --stat -- pkg functions || { echo "generated files differ: run make generate and commit"; exit 1; }
+	@git diff --exit-code --stat -- pkg functions docs/architecture.md || { echo "generated files differ: run make generate and commit"; exit 1; }
 
 .PHONY: bench
 bench: install build ## Measure what docs/benchmarks.md reports

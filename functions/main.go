@@ -1,5 +1,6 @@
-// Command functions serves the function that FUNCTION_TARGET names: auth, submit, status, logs or reconcile. With migrate or
-// schedule it does that once and ends. One binary holds all of them, so that one image warms every function on a node.
+// Command functions serves the function that FUNCTION_TARGET names: auth, submit, status, logs or reconcile. With
+// migrate or schedule it does that once and ends. One binary holds all of them, so that one image warms every function
+// on a node.
 package main
 
 import (

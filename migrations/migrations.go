@@ -1,4 +1,4 @@
-// Package migrations is the history of the database schema, as SQL files for goose.
+// Package migrations holds the history of the database schema as SQL files for goose.
 package migrations
 
 import "embed"

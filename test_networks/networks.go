@@ -1,5 +1,5 @@
-// Package networks embeds the SUMO scenarios that tests and the demo run, and the broken ones with the answer that each
-// must get.
+// Package networks embeds the SUMO scenarios of tests and the demonstration, and the broken ones with the answer that
+// each must get.
 package networks
 
 import (

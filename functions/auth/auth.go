@@ -1,5 +1,4 @@
-// Package auth is the operators' function: they register tenants, set their limits, issue their API keys, and see the
-// cluster.
+// Package auth serves operators: they register tenants, set limits, issue API keys and look at the cluster.
 package auth
 
 import (

@@ -1,5 +1,5 @@
-// Command local serves every function on one port of this machine, over a Postgres, an S3 store and SUMO processes of
-// its own. It keeps everything in one folder, and a restart goes on where the last run ended, however that was.
+// Command local serves every function on one port of one machine, with its own Postgres, S3 server and SUMO processes.
+// It keeps everything in one folder, and a restart goes on where the last run ended, however that was.
 package main
 
 import (

@@ -1,4 +1,4 @@
-// Package logs is the function that shows what a run says: its log so far, or live as a stream.
+// Package logs serves the log of a run, as it stands or live as a stream.
 package logs
 
 import (

@@ -1,5 +1,5 @@
-// Package reconcile is the function that a schedule calls: it brings the record of jobs in line with their engine,
-// starts what has room, and removes what has expired. It may be called at any time and any number of times.
+// Package reconcile serves the call that a schedule makes: bring the record of jobs in line with the engine, start what
+// has room, remove what has expired. It may be called at any time and any number of times.
 package reconcile
 
 import (

@@ -1,4 +1,4 @@
-// Package submit is the function that accepts work: it stores scenarios, makes jobs of them, and cancels jobs.
+// Package submit accepts work: it stores scenarios, makes jobs from them, and cancels jobs.
 package submit
 
 import (

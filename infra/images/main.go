@@ -1,5 +1,5 @@
-// Command images builds the container images of SUMO-K8 without a container engine: the functions, and SUMO in each
-// version that Debian carries, from Debian's packages and this repository's programs.
+// Command images builds the container images without a container engine: the functions, and each version of SUMO that
+// Debian carries.
 //
 //	images build [--out FOLDER] [--refresh]
 //	images slim sumo|functions ROOT LAYER.tar

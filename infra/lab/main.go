@@ -1,6 +1,6 @@
-// Command lab runs a real Kubernetes cluster of one node on this machine, without Docker and without a registry:
-// everything is built from Go modules and the packages of the distribution. With Argo Workflows, Knative, a gateway, S3 and
-// Postgres, it is where the manifests that users apply are tested.
+// Command lab runs a real Kubernetes cluster of one node on this machine, built from Go modules and Debian packages,
+// without Docker or a registry. With Argo Workflows, Knative, a gateway, S3 and Postgres, it is where the manifests
+// that users apply are tested.
 package main
 
 import (

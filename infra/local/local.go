@@ -1,5 +1,5 @@
-// Package local runs the servers that one machine needs: a private Postgres and an S3 store. They listen where only this
-// user reaches them, keep everything in a data folder, and never outlive the process that started them.
+// Package local runs the servers of one machine: a private Postgres and an S3 server. They listen where only this user
+// reaches them, keep everything in a data folder, and never outlive the process that started them.
 package local
 
 import (

@@ -1,5 +1,5 @@
-// Package artifact is the bytes we keep: where each scenario and result stands in the object store, and the few
-// operations that the rest of the program needs on it.
+// Package artifact defines the stored bytes: where each scenario and result stands in the object store, and the
+// operations on them.
 package artifact
 
 import (

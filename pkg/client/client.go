@@ -1,4 +1,4 @@
-// Package client speaks the HTTP contract of SUMO-K8 for Go programs.
+// Package client is a Go client of the HTTP API.
 //
 // Calls that may safely be repeated are repeated by the client while the service is away or asks to come back later. A
 // submission is one of them: it carries an Idempotency-Key, so that however often it has to be sent, it makes one job.

@@ -1,4 +1,4 @@
-// Package config is the settings of a process, read from its environment once, at the start.
+// Package config reads a process's settings from its environment, once, at the start.
 package config
 
 import (

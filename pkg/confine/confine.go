@@ -1,5 +1,5 @@
-// Package confine starts a program behind a wall: even if the files that it reads take it over, it reaches only the files
-// and folders that it was given.
+// Package confine starts a program behind a wall: even if its input takes it over, it reaches only the files and
+// folders that it was given.
 //
 // The wall consists of mechanisms that the kernel offers to any user; each covers gaps of the others:
 //

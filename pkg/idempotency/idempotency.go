@@ -1,5 +1,4 @@
-// Package idempotency lets a caller repeat a request that may or may not have arrived: an Idempotency-Key stands for what
-// was asked for with it the first time.
+// Package idempotency makes requests repeatable: an Idempotency-Key stands for what was asked with it the first time.
 package idempotency
 
 import (

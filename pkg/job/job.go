@@ -1,4 +1,4 @@
-// Package job is the unit of work: one SUMO run of one scenario for one tenant, from acceptance to its end.
+// Package job defines the unit of work: one SUMO run of one scenario for one tenant, from acceptance to its end.
 //
 // A job moves through its states in one direction only:
 //

@@ -1,5 +1,5 @@
-// Package kube is the cluster around the runs: the namespaces of tenants with all that limits them, the nodes, pods that
-// warm them up, and the logs of pods.
+// Package kube manages the cluster around the runs: tenants' namespaces with their limits, nodes, warm-up pods, and pod
+// logs.
 //
 // It speaks to the API server in JSON through client-go's REST client and decodes what it needs into structs of its own.
 // The typed clients would bring every kind of Kubernetes into a process that starts from zero in milliseconds.

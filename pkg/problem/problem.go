@@ -1,5 +1,5 @@
-// Package problem is the error that reaches people: a code for programs, a sentence that says what to do, and where
-// the input itself is at fault, one item for every fault that was found.
+// Package problem defines the error that reaches people: a code for programs, a sentence with the cure, and one item
+// for every fault found in the input.
 package problem
 
 import (

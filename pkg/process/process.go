@@ -1,4 +1,4 @@
-// Package process runs child processes that never outlive us, however we end.
+// Package process runs child processes that never outlive their parent, however it ends.
 package process
 
 import (

@@ -1,5 +1,5 @@
-// Package reconcile brings the record of jobs in line with what their engine sees, starts what has room, and removes
-// what nobody needs any longer.
+// Package reconcile brings the record of jobs in line with what the engine reports, starts what has room, and removes
+// what has expired.
 package reconcile
 
 import (

@@ -1,5 +1,5 @@
-// Package rest is the HTTP form of the service: how requests are authorised, how answers and errors look, and the
-// OpenAPI document that describes them. The functions register their operations here.
+// Package rest defines the HTTP form of the service: authorisation, answers, errors, and the OpenAPI document that
+// describes them. The functions register their operations here.
 package rest
 
 import (

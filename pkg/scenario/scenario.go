@@ -1,4 +1,4 @@
-// Package scenario is what a traffic engineer uploads: a zip with a SUMO configuration (.sumocfg) and the files it
+// Package scenario defines what a traffic engineer uploads: a zip with a SUMO configuration (.sumocfg) and the files it
 // names. It reads such archives without trusting them, and says everything that is wrong with one at once.
 package scenario
 

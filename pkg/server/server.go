@@ -1,5 +1,5 @@
-// Package server runs an HTTP handler as a process should: slow clients time out, clients that are answered before they have
-// sent everything can read the answer, SIGTERM lets requests finish, and streams hear of it early enough to end cleanly.
+// Package server runs an HTTP handler as a process should: slow clients time out, SIGTERM drains requests, and streams
+// end cleanly.
 package server
 
 import (

@@ -1,4 +1,4 @@
-// Package simulation says what one SUMO run is: what may be chosen about it, why it ended, and what came out.
+// Package simulation defines one SUMO run: its options, why it ended, and its results.
 package simulation
 
 import (

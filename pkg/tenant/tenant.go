@@ -1,4 +1,4 @@
-// Package tenant is who may use the service: a tenant with its limits, and the API keys that speak for it.
+// Package tenant defines who may use the service: tenants, their limits and their API keys.
 package tenant
 
 import (

@@ -1,4 +1,4 @@
-// Package view keeps what is worked out from a job's results, such as the curves of a chart, so that it is worked out once.
+// Package view caches what is derived from a job's results, such as a chart's curves, so that it is computed once.
 //
 // A view is made on the first request for it, as a stream through bounded memory, and stored beneath the job's own
 // prefix: it goes when the results go, and no record of it is needed. Lists of results come from the job's row, so views

@@ -1,4 +1,4 @@
-// Command openapi writes the OpenAPI document of the functions to the file that it is given.
+// Command openapi writes the OpenAPI document of all functions to the given file.
 package main
 
 import (

@@ -1,5 +1,5 @@
-// Package wake calls the reconcile function: once, as the schedule does, or in the background whenever there is
-// something new for it to do.
+// Package wake calls the reconcile function: once, as the schedule does, or in the background whenever there is new
+// work for it.
 package wake
 
 import (

@@ -1,4 +1,4 @@
-// Command pause holds a pod's namespaces open until it is told to end.
+// Command pause keeps a pod's namespaces open until it is signalled.
 package main
 
 import (

@@ -1,5 +1,4 @@
-// Package localtest gives tests the real servers: fresh Postgres databases and S3 buckets, made in milliseconds on
-// servers that each test binary starts at their first use and removes at its end.
+// Package localtest gives tests real servers: a fresh Postgres database or S3 bucket in milliseconds.
 //
 //	func TestMain(m *testing.M) { localtest.Main(m) }
 package localtest

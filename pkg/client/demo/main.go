@@ -1,5 +1,5 @@
-// Command demo runs the whole path once for a person, over HTTP only: it makes a tenant, submits scenarios, follows their
-// runs, and leaves the results of each in a folder, with a table of all and a plot of each.
+// Command demo demonstrates the whole path over HTTP: it registers a tenant, submits scenarios, follows their runs, and
+// leaves results, a table and plots.
 package main
 
 import (

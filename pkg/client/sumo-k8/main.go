@@ -1,5 +1,5 @@
-// Command sumo-k8 is SUMO-K8 from the command line: it submits scenarios, follows their runs and fetches what comes out, over
-// the public HTTP API only.
+// Command sumo-k8 is the command line of the service: it submits scenarios, follows runs and fetches results, over the
+// public HTTP API only.
 package main
 
 import (

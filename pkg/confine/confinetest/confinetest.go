@@ -1,5 +1,4 @@
-// Package confinetest helps to test what confined programs can do: as root and as an ordinary user, with a program that
-// stands in for one that was taken over.
+// Package confinetest helps to test what confined programs can do, as root and as an ordinary user.
 package confinetest
 
 import (

@@ -1,5 +1,5 @@
-// Package argo runs jobs as Argo Workflows: one workflow for each job, in the namespace of its tenant, made from a
-// template of ours with arguments and nothing else.
+// Package argo runs jobs as Argo Workflows: one workflow per job, in the tenant's namespace, from our template with
+// arguments and nothing else.
 //
 // A workflow is named after its job, so that starting a job twice makes one workflow. The cluster is the engine's only
 // memory; what it holds itself is a copy that a watch keeps up to date while somebody observes.

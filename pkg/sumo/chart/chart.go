@@ -1,5 +1,5 @@
-// Package chart draws the plots of runs, for reports and the command line. It lays several runs over each other, so that
-// they can be compared.
+// Package chart draws the plots of runs, for reports and the command line. It lays several runs over each other, so
+// that they can be compared.
 package chart
 
 import (

@@ -1,5 +1,5 @@
-// Package outputs turns what SUMO writes during a run into what charts and maps show: curves over time, distributions
-// over trips, values of edges, and the ways of vehicles.
+// Package outputs turns SUMO's output files into what charts and maps show: time series, distributions over trips,
+// values per edge, and trajectories.
 //
 // Each reader takes a file as a stream, which may be compressed, and keeps a bounded amount of it, however long the run
 // was. A file without its end, of a run that was stopped, gives what is there.

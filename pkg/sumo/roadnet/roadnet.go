@@ -1,4 +1,4 @@
-// Package roadnet reads what a map shows of a SUMO network: its edges as lines, and its junctions as areas.
+// Package roadnet reads what a map shows of a SUMO network: edges as lines and junctions as areas.
 package roadnet
 
 import (

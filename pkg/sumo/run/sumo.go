@@ -1,4 +1,4 @@
-// Package run runs the SUMO traffic simulator on one scenario and says truthfully how that went.
+// Package run runs SUMO on one scenario and judges truthfully how the run ended.
 //
 // SUMO's exit code does not tell success: it is 0 for an interrupted run, for one given up because of teleports, for
 // one whose outputs were cut off by a full disk, and for one whose vehicles were dropped because of their order. So a

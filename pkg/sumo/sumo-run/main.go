@@ -1,4 +1,4 @@
-// Command sumo-run carries out one SUMO run: it is the entry point of a run's container, and of a run on one machine.
+// Command sumo-run carries out one SUMO run: the entry point of a run's container, and of a run on one machine.
 //
 //	sumo-run --scenario FILE.zip --work DIR --out DIR [--options JSON] [--timeout DURATION]
 //

@@ -1,5 +1,5 @@
-// Package metrics counts what operators watch, for Prometheus. Its labels have few values that are known beforehand: routes as
-// patterns, states, reasons. Ids and tenants are never among them; /admin/queue and the log tell of those.
+// Package metrics counts what operators watch, for Prometheus. Its labels have few values that are known beforehand:
+// routes as patterns, states, reasons. Ids and tenants are never among them; /admin/queue and the log tell of those.
 package metrics
 
 import (

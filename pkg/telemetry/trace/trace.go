@@ -1,5 +1,5 @@
-// Package trace tells an OpenTelemetry collector what happened to each request and to each job, and when. A job's trace is that
-// of its submission, wherever and whenever the rest of the job takes place: package traceparent carries it there.
+// Package trace sends spans of requests and jobs to an OpenTelemetry collector. A job's trace is that of its
+// submission, wherever and whenever the rest of the job takes place: package traceparent carries it there.
 //
 // Spans are made only for what is sampled, and queued: nothing waits for the collector. A nil *Tracer tells nobody.
 package trace

@@ -1,6 +1,5 @@
-// Package traceparent carries the trace that a piece of work belongs to (https://www.w3.org/TR/trace-context/): in the context
-// of what is done for it, and as one text wherever that context does not reach, such as a header or the record of a job.
-// Nothing here records anything; that is package trace.
+// Package traceparent carries a trace (https://www.w3.org/TR/trace-context/) in contexts, headers and the record of a
+// job. Nothing here records anything; that is package trace.
 package traceparent
 
 import (

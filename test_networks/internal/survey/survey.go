@@ -1,5 +1,5 @@
-// Package survey runs the scenarios in ready_to_use with the installed SUMO and says what is in them: the table in
-// test_networks/README.md, and the figures that tests hold it to.
+// Package survey runs the scenarios in ready_to_use with the installed SUMO and measures them: the table in
+// test_networks/README.md.
 package survey
 
 import (

@@ -1,5 +1,5 @@
-// Package cluster adds Kubernetes and Argo to the parts of which functions are assembled. It stands apart from package app so that
-// one machine's program holds neither.
+// Package cluster adds Kubernetes and Argo to the parts from which functions are assembled. It stands apart from
+// package app so that one machine's program holds neither.
 package cluster
 
 import (

@@ -1,4 +1,5 @@
-// Package contract holds every answer of the service against its OpenAPI document. Tests send their requests through it.
+// Package contract checks every answer of the service against its OpenAPI document. Tests send their requests through
+// it.
 package contract
 
 import (

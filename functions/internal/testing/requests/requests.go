@@ -1,5 +1,5 @@
-// Package requests makes requests for the operations of an OpenAPI document, for tests: the plainest one that is right,
-// and any number that are wrong in the ways that clients are wrong, by mistake or on purpose.
+// Package requests makes requests from an OpenAPI document for tests: the simplest valid one of each operation, and any
+// number of invalid ones.
 package requests
 
 import (

@@ -1,4 +1,4 @@
-// Command probe tries what a program in SUMO's place could do, and prints what came of each try as a line of JSON.
+// Command probe tries what a program in SUMO's place could do, and prints the result of each attempt as a line of JSON.
 package main
 
 import (

@@ -1,5 +1,4 @@
-// Package certificate makes the lab's own authority and the certificates it signs, so that every connection of the
-// cluster proves who is at either end as it would in production.
+// Package certificate issues the lab's own certificate authority and the certificates that it signs.
 package certificate
 
 import (

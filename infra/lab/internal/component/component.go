@@ -1,5 +1,5 @@
-// Package component builds the programs of the lab from their Go modules and keeps them under a name that follows from
-// everything they were made of, so that a second clone of this repository finds them ready.
+// Package component builds the lab's programs from their Go modules and caches them under a name derived from all their
+// inputs.
 package component
 
 import (

@@ -1,6 +1,6 @@
-// Package daemon starts programs that stay when we end, finds them again at the next call, and stops them. A program is
-// known by its pid together with the moment it started, so that a number that the kernel gave to somebody else is never
-// taken for it.
+// Package daemon starts programs that outlive the caller, finds them again on the next call, and stops them. A program
+// is known by its pid together with the moment it started, so that a number that the kernel gave to somebody else is
+// never taken for it.
 package daemon
 
 import (

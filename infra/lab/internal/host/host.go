@@ -1,5 +1,5 @@
-// Package host changes the machine under the lab, and changes it back: network bridge, packet filter, kernel settings,
-// mounts and control groups. What it removes it knows by name or place, so that nobody else's is touched.
+// Package host changes the host under the lab and restores it: network bridge, packet filter, kernel settings, mounts
+// and control groups. What it removes it knows by name or place, so that nobody else's is touched.
 package host
 
 import (

@@ -1,4 +1,4 @@
-// Package service starts the program of functions/local and waits until it serves.
+// Package service starts the service of one machine as a child process and waits until it answers.
 package service
 
 import (

@@ -1,5 +1,4 @@
-// Package show puts runs before people: how they get on, as live bars on a terminal and as plain lines anywhere else, and
-// what came out of them, as a table.
+// Package show shows runs to people: live progress bars on a terminal, plain lines elsewhere, and a table of results.
 package show
 
 import (

@@ -1,5 +1,6 @@
-// Command hostile stands in for a SUMO that has been taken over: it tries what such a program would, and prints what came
-// of each try. It is started as SUMO is, with a scenario; lines of the file tries.txt in it name further things to try:
+// Command hostile stands in for a SUMO that has been taken over: it tries what such a program would, and prints the
+// result of each attempt. It is started as SUMO is, with a scenario; lines of the file tries.txt in it name further
+// things to try:
 //
 //	read PATH · list PATH · write PATH · change PATH · become PATH · unix PATH · abstract NAME · tcp IPV4 PORT · memory · stack · addresses · disk · reserved · deleted · wait
 //
