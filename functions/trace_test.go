@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"compress/gzip"
 	"encoding/hex"
 	"io"
@@ -126,10 +127,10 @@ func (c *collector) names(trace string) (names []string) {
 func (c *collector) below(s, top collected) bool {
 	spans := c.all()
 	for range len(spans) {
-		if string(s.ParentSpanId) == string(top.SpanId) {
+		if bytes.Equal(s.ParentSpanId, top.SpanId) {
 			return true
 		}
-		i := slices.IndexFunc(spans, func(other collected) bool { return string(other.SpanId) == string(s.ParentSpanId) })
+		i := slices.IndexFunc(spans, func(other collected) bool { return bytes.Equal(other.SpanId, s.ParentSpanId) })
 		if i < 0 {
 			return false
 		}
@@ -180,13 +181,13 @@ func TestATraceReachesFromTheSubmissionToTheEndOfTheJob(t *testing.T) {
 	if job.attribute("sumo_k8.sumo.version") == "" || job.attribute("sumo_k8.job.attempt") == "" || job.Status.GetCode() == tracepb.Status_STATUS_CODE_ERROR {
 		t.Errorf("the job's span is %v", job)
 	}
-	if string(job.ParentSpanId) != string(request.SpanId) {
+	if !bytes.Equal(job.ParentSpanId, request.SpanId) {
 		t.Errorf("the job's span stands under %x, want the request's %x", job.ParentSpanId, request.SpanId)
 	}
 	at := job.StartTimeUnixNano
 	for _, name := range []string{"queued", "pending", "running", "storing", "recording"} {
 		phase := told.one(t, clientTrace, "sumo-k8-reconcile", name)
-		if string(phase.ParentSpanId) != string(job.SpanId) || phase.StartTimeUnixNano != at || phase.EndTimeUnixNano < at || phase.attribute("sumo_k8.job.id") != id {
+		if !bytes.Equal(phase.ParentSpanId, job.SpanId) || phase.StartTimeUnixNano != at || phase.EndTimeUnixNano < at || phase.attribute("sumo_k8.job.id") != id {
 			t.Errorf("%s goes from %d to %d, after %d, under %x", name, phase.StartTimeUnixNano, phase.EndTimeUnixNano, at, phase.ParentSpanId)
 		}
 		at = phase.EndTimeUnixNano
@@ -194,7 +195,7 @@ func TestATraceReachesFromTheSubmissionToTheEndOfTheJob(t *testing.T) {
 	if at != job.EndTimeUnixNano {
 		t.Errorf("the job ends at %d, its last phase at %d", job.EndTimeUnixNano, at)
 	}
-	if start := told.one(t, clientTrace, "sumo-k8-reconcile", "start run"); string(start.ParentSpanId) != string(request.SpanId) {
+	if start := told.one(t, clientTrace, "sumo-k8-reconcile", "start run"); !bytes.Equal(start.ParentSpanId, request.SpanId) {
 		t.Errorf("the run's start stands under %x", start.ParentSpanId)
 	}
 	// Reconcile was woken for it, and so is part of it.

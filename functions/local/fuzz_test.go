@@ -71,8 +71,8 @@ func newAttack(t testing.TB) *attack {
 	}
 	for _, op := range s.checker.Operations {
 		for _, ref := range referencesOf(s.checker.Document, op) {
-			if make, ok := belongings[ref.word]; ok && a.things[ref.word] == nil {
-				a.things[ref.word] = []string{make(t, own), make(t, other), make(t, own)}
+			if create, ok := belongings[ref.word]; ok && a.things[ref.word] == nil {
+				a.things[ref.word] = []string{create(t, own), create(t, other), create(t, own)}
 			}
 		}
 	}

@@ -170,12 +170,12 @@ func TestNobodyReachesWhatIsAnothers(t *testing.T) {
 		}
 		complete := true
 		for _, ref := range refs {
-			make, known := belongings[ref.word]
+			create, known := belongings[ref.word]
 			if known && owned[ref.word] == "" {
-				owned[ref.word] = make(t, owner)
+				owned[ref.word] = create(t, owner)
 			}
 			if known && ref.list && second[ref.word] == "" {
-				second[ref.word], intruders[ref.word] = make(t, owner), make(t, intruder)
+				second[ref.word], intruders[ref.word] = create(t, owner), create(t, intruder)
 			}
 			if !known {
 				complete = false
@@ -225,7 +225,7 @@ func TestNobodyReachesWhatIsAnothers(t *testing.T) {
 			}
 		}
 	}
-	if after := owner.call(t, "GET", "/jobs").want(t, http.StatusOK); string(after.body) != string(before.body) {
+	if after := owner.call(t, "GET", "/jobs").want(t, http.StatusOK); !bytes.Equal(after.body, before.body) {
 		t.Errorf("the owner's jobs are not as they were:\n%s\nnow\n%s", before.body, after.body)
 	}
 

@@ -46,9 +46,8 @@ func down(ctx context.Context, l layout, out io.Writer) error {
 			errs = append(errs, endContainers(ctx, l))
 		}
 	}
-	// It may have died before, and left them running.
-	errs = append(errs, endContainers(ctx, l))
 	errs = append(errs,
+		endContainers(ctx, l), // it may have died before, and left them running
 		host.Unmount(l.run),
 		host.RemoveBridge(ctx, bridge),
 		host.RemoveChains(ctx, chains...),

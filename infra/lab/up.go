@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -170,7 +171,7 @@ func forgetOtherBoot(l layout) error {
 	}
 	file := filepath.Join(l.run, "boot")
 	before, err := os.ReadFile(file)
-	if err == nil && string(before) != string(boot) {
+	if err == nil && !bytes.Equal(before, boot) {
 		err = errors.Join(os.RemoveAll(l.containerd("state")), os.RemoveAll(l.containerd("runc")))
 	}
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {

@@ -89,21 +89,21 @@ func onlyExisting(paths []string) ([]string, error) {
 
 // show makes path appear on the stage. If path is or leads through a symbolic link, the link appears too.
 func show(path string, readOnly bool) error {
-	real, err := filepath.EvalSymlinks(path)
+	resolved, err := filepath.EvalSymlinks(path)
 	if err != nil {
 		return err
 	}
-	if err := bind(real, readOnly); err != nil {
+	if err := bind(resolved, readOnly); err != nil {
 		return fmt.Errorf("showing %s: %w", path, err)
 	}
-	if real == path {
+	if resolved == path {
 		return nil
 	}
 	link := filepath.Join(stage, path)
 	if _, err := os.Lstat(link); err == nil {
 		return nil // within a folder that is shown
 	}
-	return errors.Join(os.MkdirAll(filepath.Dir(link), 0o755), os.Symlink(real, link))
+	return errors.Join(os.MkdirAll(filepath.Dir(link), 0o755), os.Symlink(resolved, link))
 }
 
 func bind(path string, readOnly bool) error {

@@ -120,8 +120,8 @@ func reachable(paths []string) bool {
 	const pass = 0o001
 	seen := map[string]bool{}
 	for _, path := range paths {
-		if real, err := filepath.EvalSymlinks(path); err == nil {
-			path = real
+		if resolved, err := filepath.EvalSymlinks(path); err == nil {
+			path = resolved
 		}
 		for dir := filepath.Dir(path); !seen[dir]; dir = filepath.Dir(dir) {
 			seen[dir] = true

@@ -26,7 +26,7 @@ const (
 // Claim implements job.Store. Jobs are considered by priority, then by submission. One that does not fit now is passed
 // over, until it has waited for reserveAfter: then nothing behind it goes before it. One that is larger than the
 // tenant's limits altogether never holds others up, and its message says why it waits.
-func (d *DB) Claim(ctx context.Context, tenantID string, max int) ([]job.Job, error) {
+func (d *DB) Claim(ctx context.Context, tenantID string, atMost int) ([]job.Job, error) {
 	var rows []db.Job
 	var order []string
 	err := d.inTx(ctx, func(q *db.Queries) error {
@@ -41,7 +41,7 @@ func (d *DB) Claim(ctx context.Context, tenantID string, max int) ([]job.Job, er
 		free := tenant.Limits{
 			MaxCPU:            t.MaxCPU - int(held.CPU),
 			MaxMemoryGi:       t.MaxMemoryGi - int(held.MemoryGi),
-			MaxConcurrentJobs: min(t.MaxConcurrentJobs-int(held.Jobs), max),
+			MaxConcurrentJobs: min(t.MaxConcurrentJobs-int(held.Jobs), atMost),
 		}
 		err = q.ExplainOversized(ctx, db.ExplainOversizedParams{
 			TenantID: tenantID, MaxCPU: t.MaxCPU, MaxMemoryGi: t.MaxMemoryGi, Most: claimWindow,
@@ -106,7 +106,7 @@ func (d *DB) ActiveJobs(ctx context.Context, limit int) ([]job.Job, error) {
 }
 
 // Restart implements job.Store. A job that waits or is over is problem.Conflict.
-func (d *DB) Restart(ctx context.Context, id string, message string) (attempt int, err error) {
+func (d *DB) Restart(ctx context.Context, id, message string) (attempt int, err error) {
 	if !isID(id) {
 		return 0, noJob(id)
 	}

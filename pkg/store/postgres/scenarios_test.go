@@ -193,7 +193,7 @@ func TestDeletingAScenarioAndMakingAJobDoNotOverlookEachOther(t *testing.T) {
 			return nil
 		})
 		_ = group.Wait()
-		if a, b := problem.CodeOf(deleted), problem.CodeOf(made); !(a == problem.Conflict && b == "" || a == "" && b == problem.NotFound) {
+		if a, b := problem.CodeOf(deleted), problem.CodeOf(made); (a != problem.Conflict || b != "") && (a != "" || b != problem.NotFound) {
 			t.Fatalf("deleting: %v; making a job: %v", deleted, made)
 		}
 	}

@@ -83,9 +83,9 @@ func submit(t testing.TB, d *DB, tenantID string, edits ...func(*job.Job)) job.J
 	return j
 }
 
-func claim(t testing.TB, d *DB, tenantID string, max int) []string {
+func claim(t testing.TB, d *DB, tenantID string, atMost int) []string {
 	t.Helper()
-	jobs, err := d.Claim(context.Background(), tenantID, max)
+	jobs, err := d.Claim(context.Background(), tenantID, atMost)
 	if err != nil {
 		t.Fatal(err)
 	}

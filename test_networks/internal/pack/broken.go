@@ -170,13 +170,13 @@ func additional(files []file, name string) []file {
 	return edit(files, config, "    </input>", fmt.Sprintf("        <additional-files value=%q/>\n    </input>", name))
 }
 
-// edit returns files with the first old in one of them replaced by new.
-func edit(files []file, name, old, new string) []file {
+// edit returns files with the first old in one of them replaced.
+func edit(files []file, name, old, replacement string) []file {
 	before := text(files, name)
 	if !strings.Contains(before, old) {
 		panic(fmt.Sprintf("%s does not contain %q: the broken scenario made from it would be a good one", name, old))
 	}
-	return replace(files, name, strings.Replace(before, old, new, 1))
+	return replace(files, name, strings.Replace(before, old, replacement, 1))
 }
 
 // replace returns files with other content in one of them.

@@ -1,8 +1,8 @@
 // Command pack turns the folders that generate.sh builds into the committed zips, and compares and measures them.
 //
-// 	pack build SCENARIOS OUT   write OUT/ready_to_use and OUT/broken from the folders in SCENARIOS
-// 	pack compare OLD NEW       name the zips that differ in what they contain; exit 1 when there are any
-// 	pack survey DIR            run DIR/ready_to_use with SUMO and write the table into DIR/README.md
+//	pack build SCENARIOS OUT   write OUT/ready_to_use and OUT/broken from the folders in SCENARIOS
+//	pack compare OLD NEW       name the zips that differ in what they contain; exit 1 when there are any
+//	pack survey DIR            run DIR/ready_to_use with SUMO and write the table into DIR/README.md
 package main
 
 import (
