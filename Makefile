@@ -9,7 +9,8 @@ DATA ?= $(LOCAL)/data
 RESULTS ?= $(LOCAL)/results
 GO ?= go
 PAGE := functions/page
-STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+GOLANGCI := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
+DEADCODE := golang.org/x/tools/cmd/deadcode@v0.52.0
 GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.9.0
 
 .PHONY: help
@@ -40,10 +41,9 @@ test: ## Run every test against real Postgres, S3 and SUMO, with the race detect
 	@CGO_ENABLED=1 $(GO) test -race -timeout 9m ./...
 
 .PHONY: lint
-lint: ## Check formatting, vet, staticcheck and shell scripts
-	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { echo "not formatted:"; gofmt -l $$(git ls-files '*.go'); exit 1; }
-	@$(GO) vet ./...
-	@$(GO) run $(STATICCHECK) -checks all ./...
+lint: ## Check the Go code by .golangci.yml, that none of it is unreachable, and shell scripts
+	@$(GO) run $(GOLANGCI) run
+	@dead=$$($(GO) run $(DEADCODE) -test ./...); test -z "$$dead" || { echo "unreachable:"; echo "$$dead"; exit 1; }
 	@if command -v shellcheck >/dev/null; then shellcheck $$(git ls-files '*.sh' .ci/run); else echo "shellcheck is not installed: scripts not checked"; fi
 
 .PHONY: vuln
