@@ -5,10 +5,7 @@ import (
 	"errors"
 	"mime"
 	"net/http"
-	"path"
-	"strings"
 	"time"
-	"unicode"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -112,7 +109,7 @@ func (f *Function) storeScenario(ctx context.Context, form *formReader[struct{}]
 				if idem == nil {
 					return err
 				}
-				return f.Intake.Store.Remember(ctx, t.ID, *idem)
+				return f.Scenarios.Store.Remember(ctx, t.ID, *idem)
 			},
 		})
 		out.Body = StoredScenario{Scenario: rest.ScenarioOf(s), Created: created}
@@ -127,7 +124,7 @@ func (f *Function) storeScenario(ctx context.Context, form *formReader[struct{}]
 // takeZip hands the zip of a request to take, wherever in the request it stands, and with this name if there is one.
 func takeZip(r *http.Request, form *formReader[struct{}], name string, take func(part) error) error {
 	named := func(zip part) error {
-		if name := printable(name); name != "" {
+		if name := scenario.PrintableName(name); name != "" {
 			zip.name = name
 		}
 		return take(zip)
@@ -142,35 +139,6 @@ func takeZip(r *http.Request, form *formReader[struct{}], name string, take func
 			WithItems(problem.Item{Location: "body." + fileField, Message: "is missing"})
 	}
 	return err
-}
-
-// maxName is as much as fits into a line of a list.
-const maxName = 200
-
-// nameOf makes a name for people of a file's path.
-func nameOf(file string) string {
-	name := path.Base(strings.ReplaceAll(file, `\`, "/"))
-	if strings.EqualFold(path.Ext(name), ".zip") {
-		name = name[:len(name)-len(".zip")]
-	}
-	if name == "." || name == "/" {
-		return ""
-	}
-	return printable(name)
-}
-
-// printable leaves out what could confuse a terminal or break a list, and what is too long.
-func printable(name string) string {
-	name = strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) {
-			return -1
-		}
-		return r
-	}, strings.ToValidUTF8(name, ""))
-	if len(name) > maxName {
-		name = strings.ToValidUTF8(name[:maxName], "")
-	}
-	return name
 }
 
 type validateRequest struct{ http *http.Request }
@@ -202,7 +170,7 @@ func (f *Function) validate(ctx context.Context, form *formReader[struct{}], in 
 	var wrong *problem.Error
 	err := takeZip(in.http, form, "", func(zip part) error {
 		return f.within(in.http.ContentLength, func() error {
-			s, err := f.Intake.Validate(ctx, t, zip)
+			s, err := f.Scenarios.Validate(ctx, t, zip)
 			found = rest.ScenarioOf(s)
 			if errors.As(err, &wrong) && wrong.Code == problem.ScenarioInvalid {
 				return nil
@@ -235,7 +203,7 @@ type deleteScenarioAnswer struct {
 }
 
 func (f *Function) deleteScenario(ctx context.Context, in *scenarioRequest) (*deleteScenarioAnswer, error) {
-	if _, err := f.Intake.Delete(ctx, rest.TenantOf(ctx), in.ID); err != nil {
+	if _, err := f.Scenarios.Delete(ctx, rest.TenantOf(ctx), in.ID); err != nil {
 		return nil, err
 	}
 	out := &deleteScenarioAnswer{}
@@ -273,14 +241,11 @@ func (f *Function) beginUpload(ctx context.Context, in *beginRequest) (*beginAns
 	if err != nil {
 		return nil, err
 	}
-	u, created, err := f.Intake.Begin(ctx, t, scenario.Upload{Name: printable(in.Body.Name), Size: in.Body.Size, Expected: in.Body.SHA256}, idem)
+	u, created, err := f.Scenarios.Begin(ctx, t, scenario.Upload{Name: scenario.PrintableName(in.Body.Name), Size: in.Body.Size, Expected: in.Body.SHA256}, idem)
 	if err != nil {
 		return nil, err
 	}
-	out := &beginAnswer{}
-	if !created && u.ID != "" {
-		out.Replayed = "true"
-	}
+	out := &beginAnswer{Replayed: replayed(!created && u.ID != "")}
 	if u.Digest != "" {
 		out.Body = DirectUpload{Status: "stored", Scenario: u.Digest}
 		return out, nil
@@ -299,7 +264,7 @@ type uploadRequest struct {
 }
 
 func (f *Function) completeUpload(ctx context.Context, in *uploadRequest) (*storeAnswer, error) {
-	s, created, err := f.Intake.Complete(ctx, rest.TenantOf(ctx), in.ID)
+	s, created, err := f.Scenarios.Complete(ctx, rest.TenantOf(ctx), in.ID)
 	if err != nil {
 		return nil, err
 	}
@@ -314,7 +279,7 @@ type deleteUploadAnswer struct {
 }
 
 func (f *Function) deleteUpload(ctx context.Context, in *uploadRequest) (*deleteUploadAnswer, error) {
-	if err := f.Intake.Abandon(ctx, rest.TenantOf(ctx), in.ID); err != nil {
+	if err := f.Scenarios.Abandon(ctx, rest.TenantOf(ctx), in.ID); err != nil {
 		return nil, err
 	}
 	out := &deleteUploadAnswer{}

@@ -56,15 +56,6 @@ func (s State) CanBecome(next State) bool {
 	return s.rank() >= 0 && s.rank() < next.rank()
 }
 
-// Priority orders a tenant's queue; within one priority the first submitted goes first.
-type Priority int
-
-const (
-	Low    Priority = -10
-	Normal Priority = 0
-	High   Priority = 10
-)
-
 // Job is one run of one scenario.
 type Job struct {
 	ID       string // UUIDv7 (RFC 9562), so that ids sort by submission

@@ -79,7 +79,7 @@ func JobOf(j job.Job, url func(key string) string) Job {
 		JobID: j.ID, Status: j.State, SubmittedAt: j.SubmittedAt.UTC(), StartedAt: inUTC(j.StartedAt), FinishedAt: inUTC(j.FinishedAt),
 		TenantID: j.TenantID, ScenarioID: j.Name, Scenario: j.ScenarioDigest, ConfigFile: j.Options.ConfigFile,
 		CPURequest: j.CPURequest, MemoryGi: j.MemoryGi, Progress: j.Progress, Reason: j.Reason, Message: j.Message,
-		Priority: PriorityName(j.Priority), Seed: j.Options.Seed, Timeout: j.TimeoutSeconds, Attempt: j.Attempt,
+		Priority: j.Priority.String(), Seed: j.Options.Seed, Timeout: j.TimeoutSeconds, Attempt: j.Attempt,
 		Cancelling: j.CancelRequested, Version: j.SumoVersion, TaskToken: j.TaskToken,
 		Confinement: (*Confinement)(j.Confinement),
 		Options:     j.Options, Labels: j.Labels,
@@ -100,18 +100,6 @@ func JobOf(j job.Job, url func(key string) string) Job {
 		out.ResultFiles = &ResultFiles{Files: j.Results}
 	}
 	return out
-}
-
-// PriorityName is p on the wire.
-func PriorityName(p job.Priority) string {
-	switch {
-	case p < job.Normal:
-		return "low"
-	case p > job.Normal:
-		return "high"
-	default:
-		return "normal"
-	}
 }
 
 func inUTC(t *time.Time) *time.Time {

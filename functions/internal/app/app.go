@@ -164,20 +164,20 @@ func (p Parts) auth() *auth.Function {
 }
 
 func (p Parts) submit() *submit.Function {
-	f := &submit.Function{
-		Jobs: p.DB,
-		Intake: &scenario.Intake{
-			Store: p.DB, Objects: p.Objects, Limits: p.Config.Limits(), NewID: newID, Now: time.Now,
-		},
-		Objects: p.Objects, Inputs: p.Objects, OwnBucket: p.Config.S3Bucket, Changed: p.Changed, URL: p.Objects.URL,
-		NewID: newID, Now: time.Now, LinkLifetime: p.Config.LinkLifetime,
-		SumoVersions: p.Config.SumoVersions(), Admission: p.Config.Admission(), WebhookHTTP: p.Config.WebhookHTTP,
-		DefaultTimeout: p.Config.DefaultTimeout, MaxTimeout: p.Config.MaxTimeout,
+	cfg := p.Config
+	scenarios := &scenario.Intake{Store: p.DB, Objects: p.Objects, Limits: cfg.Limits(), NewID: newID, Now: time.Now}
+	jobs := &job.Intake{
+		Jobs: p.DB, NewID: newID, Now: time.Now, Changed: p.Changed, Trace: traceparent.Of,
+		SumoVersions: cfg.SumoVersions(), Admission: cfg.Admission(), PlainWebhooks: cfg.WebhookHTTP,
+		DefaultTimeout: cfg.DefaultTimeout, MaxTimeout: cfg.MaxTimeout,
 	}
 	if p.Engine != nil {
-		f.Dispatch = job.Dispatcher{Store: p.DB, Engine: p.Trace.Engine(p.Engine), Log: p.Log}.Dispatch
+		jobs.Dispatch = job.Dispatcher{Store: p.DB, Engine: p.Trace.Engine(p.Engine), Log: p.Log}.Dispatch
 	}
-	return f
+	return &submit.Function{
+		Jobs: p.DB, Intake: jobs, Scenarios: scenarios, Objects: p.Objects, Changed: p.Changed, Now: time.Now, LinkLifetime: cfg.LinkLifetime,
+		Importer: &scenario.Importer{Intake: scenarios, Inputs: p.Objects, OwnBucket: cfg.S3Bucket},
+	}
 }
 
 func (p Parts) status() *status.Function {
