@@ -2,18 +2,14 @@ package status
 
 import (
 	"context"
-	"math"
 	"net/http"
 	"slices"
-	"strconv"
-	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/sumo-k8/sumo-k8/pkg/job"
 	"github.com/sumo-k8/sumo-k8/pkg/problem"
 	"github.com/sumo-k8/sumo-k8/pkg/rest"
-	"github.com/sumo-k8/sumo-k8/pkg/simulation"
 )
 
 func (f *Function) registerCompare(api huma.API) {
@@ -76,10 +72,8 @@ type ComparedChoice struct {
 type comparisonAnswer struct{ Body Comparison }
 
 func (f *Function) compare(ctx context.Context, in *compareRequest) (*comparisonAnswer, error) {
-	for i, id := range in.IDs {
-		if slices.Contains(in.IDs[:i], id) {
-			return nil, problem.New(problem.Invalid, "The job %.80q is named twice. Name each job once.", id)
-		}
+	if err := eachOnce(in.IDs); err != nil {
+		return nil, err
 	}
 	jobs := make([]job.Job, len(in.IDs))
 	for i, id := range in.IDs {
@@ -88,11 +82,40 @@ func (f *Function) compare(ctx context.Context, in *compareRequest) (*comparison
 			return nil, err
 		}
 	}
-	out := Comparison{Jobs: make([]ComparedJob, len(jobs)), Metrics: metricsOf(jobs), Settings: settingsOf(jobs)}
+	return &comparisonAnswer{Body: comparisonOf(jobs)}, nil
+}
+
+// eachOnce refuses a job that is named twice.
+func eachOnce(ids []string) error {
+	for i, id := range ids {
+		if slices.Contains(ids[:i], id) {
+			return problem.New(problem.Invalid, "The job %.80q is named twice. Name each job once.", id)
+		}
+	}
+	return nil
+}
+
+func comparisonOf(jobs []job.Job) Comparison {
+	c := job.Compare(jobs)
+	out := Comparison{
+		Jobs: make([]ComparedJob, len(jobs)), Metrics: make([]ComparedMetric, len(c.Metrics)), Settings: make([]ComparedSetting, len(c.Settings)),
+	}
 	for i, j := range jobs {
 		out.Jobs[i] = comparedJob(j)
 	}
-	return &comparisonAnswer{Body: out}, nil
+	for i, m := range c.Metrics {
+		out.Metrics[i] = ComparedMetric{Name: m.Name, Unit: m.Unit, Values: make([]ComparedValue, len(jobs))}
+		for k, v := range m.Values {
+			out.Metrics[i].Values[k] = ComparedValue{JobID: jobs[k].ID, Value: v.Value, Difference: v.Difference, Relative: v.Relative}
+		}
+	}
+	for i, s := range c.Settings {
+		out.Settings[i] = ComparedSetting{Name: s.Name, Values: make([]ComparedChoice, len(jobs))}
+		for k, v := range s.Values {
+			out.Settings[i].Values[k] = ComparedChoice{JobID: jobs[k].ID, Value: v}
+		}
+	}
+	return out
 }
 
 func comparedJob(j job.Job) ComparedJob {
@@ -107,150 +130,4 @@ func comparedJob(j job.Job) ComparedJob {
 		out.Message = "Job has not completed successfully. Its numbers cover the run until it stopped: " + j.Message
 	}
 	return out
-}
-
-// metricsOf lists the metrics of all jobs, in the order of the first that has them.
-func metricsOf(jobs []job.Job) []ComparedMetric {
-	out := []ComparedMetric{}
-	for _, j := range jobs {
-		if !j.State.Terminal() || j.Summary == nil {
-			continue
-		}
-		for _, m := range j.Summary.Metrics {
-			if !slices.ContainsFunc(out, func(known ComparedMetric) bool { return known.Name == m.Name && known.Unit == m.Unit }) {
-				out = append(out, comparedMetric(jobs, m.Name, m.Unit))
-			}
-		}
-	}
-	return out
-}
-
-func comparedMetric(jobs []job.Job, name, unit string) ComparedMetric {
-	out := ComparedMetric{Name: name, Unit: unit, Values: make([]ComparedValue, len(jobs))}
-	for i, j := range jobs {
-		v := ComparedValue{JobID: j.ID}
-		if value, ok := metricIn(j.Summary, name, unit); ok {
-			v.Value = &value
-		}
-		if first := out.Values[0].Value; i > 0 && first != nil && v.Value != nil {
-			v.Difference = rounded(*v.Value - *first)
-			if *first != 0 {
-				v.Relative = rounded((*v.Value - *first) / math.Abs(*first))
-			}
-		}
-		out.Values[i] = v
-	}
-	return out
-}
-
-func metricIn(s *simulation.Summary, name, unit string) (float64, bool) {
-	if s == nil {
-		return 0, false
-	}
-	i := slices.IndexFunc(s.Metrics, func(m simulation.Metric) bool { return m.Name == name && m.Unit == unit })
-	if i < 0 {
-		return 0, false
-	}
-	return s.Metrics[i].Value, true
-}
-
-// rounded is v without the noise of binary fractions: SUMO writes numbers with few digits, and a difference such as
-// 0.12000000000000455 would claim more. It is nil for what JSON cannot say.
-func rounded(v float64) *float64 {
-	const digits = 10
-	v, err := strconv.ParseFloat(strconv.FormatFloat(v, 'g', digits, 64), 64)
-	if err != nil || math.IsInf(v, 0) || math.IsNaN(v) {
-		return nil
-	}
-	return &v
-}
-
-// settings are the choices about a run that change its numbers.
-var settings = []struct {
-	name string
-	of   func(job.Job) *string
-}{
-	{"scenario", func(j job.Job) *string { return &j.ScenarioDigest }},
-	{"config_file", func(j job.Job) *string { return textOf(configOf(j)) }},
-	{"sumo_version", func(j job.Job) *string { return textOf(versionOf(j)) }},
-	{"seed", func(j job.Job) *string {
-		if j.Options.Seed == nil {
-			return textOf(strconv.Itoa(simulation.DefaultSeed))
-		}
-		return textOf(strconv.FormatInt(*j.Options.Seed, 10))
-	}},
-	{"begin", func(j job.Job) *string { return numberOf(j.Options.Begin) }},
-	{"end", func(j job.Job) *string { return numberOf(j.Options.End) }},
-	{"step_length", func(j job.Job) *string { return numberOf(j.Options.StepLength) }},
-	{"scale", func(j job.Job) *string { return numberOf(j.Options.Scale) }},
-	{"outputs", func(j job.Job) *string { return textOf(outputsOf(j)) }},
-}
-
-// settingsOf lists what differs between the jobs that are over.
-func settingsOf(jobs []job.Job) []ComparedSetting {
-	out := []ComparedSetting{}
-	for _, s := range settings {
-		setting := ComparedSetting{Name: s.name, Values: make([]ComparedChoice, len(jobs))}
-		differs, reference := false, -1
-		for i, j := range jobs {
-			setting.Values[i] = ComparedChoice{JobID: j.ID, Value: s.of(j)}
-			if !j.State.Terminal() {
-				continue // some of it is known only when it has run
-			}
-			if reference < 0 {
-				reference = i
-			}
-			differs = differs || !same(setting.Values[reference].Value, setting.Values[i].Value)
-		}
-		if differs {
-			out = append(out, setting)
-		}
-	}
-	return out
-}
-
-func same(a, b *string) bool {
-	return a == nil && b == nil || a != nil && b != nil && *a == *b
-}
-
-// configOf is the configuration that ran, or else that is to run.
-func configOf(j job.Job) string {
-	if j.Summary != nil {
-		return j.Summary.ConfigFile
-	}
-	return j.Options.ConfigFile
-}
-
-// versionOf is the SUMO that ran, or else that was asked for.
-func versionOf(j job.Job) string {
-	if j.SumoVersion != "" {
-		return j.SumoVersion
-	}
-	return j.Options.SumoVersion
-}
-
-// outputsOf is what was asked for beyond what every run writes: some outputs need devices that change a run.
-func outputsOf(j job.Job) string {
-	var names []string
-	for _, o := range j.Options.Outputs {
-		if !slices.Contains(simulation.DefaultOutputs(), o) {
-			names = append(names, string(o))
-		}
-	}
-	slices.Sort(names)
-	return strings.Join(slices.Compact(names), ",")
-}
-
-func textOf(s string) *string {
-	if s == "" {
-		return nil
-	}
-	return &s
-}
-
-func numberOf(v *float64) *string {
-	if v == nil {
-		return nil
-	}
-	return textOf(strconv.FormatFloat(*v, 'f', -1, 64))
 }

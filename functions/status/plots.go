@@ -119,11 +119,11 @@ func (f *Function) plot(ctx context.Context, in *plotRequest) (*plotAnswer, erro
 	kinds := chart.Kinds()
 	kind := kinds[slices.IndexFunc(kinds, func(k chart.Kind) bool { return k.Name == name })] // the pattern lets no other pass
 	ids := append([]string{in.ID}, in.With...)
+	if err := eachOnce(ids); err != nil {
+		return nil, err
+	}
 	jobs := make([]job.Job, len(ids))
 	for i, id := range ids {
-		if slices.Contains(ids[:i], id) {
-			return nil, problem.New(problem.Invalid, "Job %s is named twice. Name each job to compare once.", id)
-		}
 		var err error
 		if jobs[i], err = f.finished(ctx, id); err != nil {
 			return nil, err
