@@ -4,16 +4,11 @@ package auth
 
 import (
 	"context"
-	"errors"
-	"io"
 	"net/http"
-	"regexp"
-	"strings"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 
-	"github.com/sumo-k8/sumo-k8/pkg/artifact"
 	"github.com/sumo-k8/sumo-k8/pkg/job"
 	"github.com/sumo-k8/sumo-k8/pkg/problem"
 	"github.com/sumo-k8/sumo-k8/pkg/rest"
@@ -22,23 +17,32 @@ import (
 
 // Function answers the /auth calls, and those of /admin that concern the cluster.
 type Function struct {
-	Tenants tenant.Store
-	Objects artifact.Store
-	// OwnBucket is the service's own bucket, which no tenant may name for its inputs.
-	OwnBucket string
-	// Provisioner keeps the tenants' namespaces; nil where there is no cluster.
-	Provisioner tenant.Provisioner
-	Jobs        job.Store
+	Registrar *tenant.Registrar
+	Tenants   Tenants
+	Jobs      Jobs
 	// Nodes lists where jobs run; nil when this process cannot know.
 	Nodes func(context.Context) ([]job.Node, error)
 	// Pods counts the pods that run jobs by phase; nil where there is no cluster.
 	Pods func(context.Context) (map[string]int, error)
 	// Warmer brings up nodes; nil where there is no cluster.
 	Warmer job.Warmer
-	// Changed is told when there is something for reconcile to do. It may be nil.
-	Changed func(context.Context)
-	Random  io.Reader // cryptographically strong
-	Now     func() time.Time
+	Now    func() time.Time
+}
+
+// Tenants reads what is on record of tenants.
+type Tenants interface {
+	// Tenant returns one, or problem.NotFound.
+	Tenant(ctx context.Context, id string) (tenant.Tenant, error)
+	// Tenants lists all by id.
+	Tenants(ctx context.Context) ([]tenant.Tenant, error)
+	// KeyHints maps each tenant id to the first characters of its newest working key, for masked display.
+	KeyHints(ctx context.Context) (map[string]string, error)
+}
+
+// Jobs counts jobs.
+type Jobs interface {
+	// UsageByTenant counts the jobs of every tenant that has some.
+	UsageByTenant(ctx context.Context) (map[string]job.Usage, error)
 }
 
 // Register adds the function's operations to api.
@@ -126,32 +130,11 @@ type registerRequest struct {
 }
 
 func (f *Function) register(ctx context.Context, in *registerRequest) (*tenantAnswer, error) {
-	if err := tenant.CheckID(in.Body.TenantID); err != nil {
-		return nil, err
-	}
-	t := tenant.Tenant{
-		ID: in.Body.TenantID, Namespace: tenant.NamespaceFor(in.Body.TenantID), Limits: tenant.DefaultLimits(), CreatedAt: f.Now(),
-	}
-	setIf(&t.Limits.MaxCPU, in.Body.MaxCPU)
-	setIf(&t.Limits.MaxMemoryGi, in.Body.MaxMemoryGi)
-	setIf(&t.Limits.MaxConcurrentJobs, in.Body.MaxJobs)
-	setIf(&t.InputBuckets, in.Body.InputBuckets)
-	if err := f.checkBuckets(t.InputBuckets); err != nil {
-		return nil, err
-	}
-	text, key, err := tenant.NewKey(f.Random, t.ID, "default", f.Now())
+	t, key, err := f.Registrar.Register(ctx, in.Body.TenantID, in.Body.patch())
 	if err != nil {
 		return nil, err
 	}
-	t, err = f.Tenants.CreateTenant(ctx, t, key)
-	if err != nil {
-		return nil, err
-	}
-	if err := f.provision(ctx, t); err != nil {
-		// The key would never be seen. Without the tenant, the same request can simply be sent again.
-		return nil, errors.Join(err, f.Tenants.DeleteTenant(context.WithoutCancel(ctx), t.ID))
-	}
-	return &tenantAnswer{Body: onWire(t, text)}, nil
+	return &tenantAnswer{Body: onWire(t, key)}, nil
 }
 
 type regenerateRequest struct {
@@ -161,18 +144,11 @@ type regenerateRequest struct {
 }
 
 func (f *Function) regenerateKey(ctx context.Context, in *regenerateRequest) (*tenantAnswer, error) {
-	t, err := f.Tenants.Tenant(ctx, in.Body.TenantID)
+	t, key, err := f.Registrar.ReplaceKey(ctx, in.Body.TenantID)
 	if err != nil {
 		return nil, err
 	}
-	text, key, err := tenant.NewKey(f.Random, t.ID, "default", f.Now())
-	if err != nil {
-		return nil, err
-	}
-	if err := f.Tenants.ReplaceKeys(ctx, t.ID, key); err != nil {
-		return nil, err
-	}
-	return &tenantAnswer{Body: onWire(t, text)}, nil
+	return &tenantAnswer{Body: onWire(t, key)}, nil
 }
 
 type listAnswer struct {
@@ -228,6 +204,19 @@ type updateRequest struct {
 }
 
 func (f *Function) update(ctx context.Context, in *updateRequest) (*tenantAnswer, error) {
+	patch, err := in.patch()
+	if err != nil {
+		return nil, err
+	}
+	t, err := f.Registrar.Update(ctx, in.ID, patch)
+	if err != nil {
+		return nil, err
+	}
+	return f.withMaskedKey(ctx, t)
+}
+
+// patch merges the query and the body.
+func (in *updateRequest) patch() (tenant.Patch, error) {
 	var patch tenant.Patch
 	if in.Body != nil {
 		patch = in.Body.patch()
@@ -243,41 +232,15 @@ func (f *Function) update(ctx context.Context, in *updateRequest) (*tenantAnswer
 		switch {
 		case q.value == 0:
 		case *q.into != nil && **q.into != q.value:
-			return nil, problem.New(problem.Invalid, "%s stands both in the query (%d) and in the body (%d). Give it once.", q.name, q.value, **q.into)
+			return patch, problem.New(problem.Invalid, "%s is given both in the query (%d) and in the body (%d). Give it once.", q.name, q.value, **q.into)
 		default:
 			*q.into = &q.value
 		}
 	}
 	if patch == (tenant.Patch{}) {
-		return nil, problem.New(problem.Invalid, "Nothing to change was given. Name at least one of max_cpu, max_memory_gi, max_concurrent_jobs and input_buckets.")
+		return patch, problem.New(problem.Invalid, "Nothing to change was given. Name at least one of max_cpu, max_memory_gi, max_concurrent_jobs and input_buckets.")
 	}
-	if patch.InputBuckets != nil {
-		if err := f.checkBuckets(*patch.InputBuckets); err != nil {
-			return nil, err
-		}
-	}
-	t, err := f.Tenants.UpdateTenant(ctx, in.ID, patch)
-	if err != nil {
-		return nil, err
-	}
-	f.changed(ctx) // there may be room for jobs that wait
-	if err := f.provision(ctx, t); err != nil {
-		return nil, err
-	}
-	return f.withMaskedKey(ctx, t)
-}
-
-func (f *Function) provision(ctx context.Context, t tenant.Tenant) error {
-	if f.Provisioner == nil {
-		return nil
-	}
-	return f.Provisioner.Provision(ctx, t)
-}
-
-func (f *Function) changed(ctx context.Context) {
-	if f.Changed != nil {
-		f.Changed(ctx)
-	}
+	return patch, nil
 }
 
 type deleteRequest struct {
@@ -292,51 +255,14 @@ type deleteAnswer struct {
 	}
 }
 
-// delete takes steps that can each be repeated: when one fails, the tenant is still there to be deleted again. Runs that go on
-// meanwhile are stopped by reconcile, which finds no job for them.
 func (f *Function) delete(ctx context.Context, in *deleteRequest) (*deleteAnswer, error) {
-	t, err := f.Tenants.RetireTenant(ctx, in.ID, in.Force)
+	t, err := f.Registrar.Remove(ctx, in.ID, in.Force)
 	if err != nil {
-		return nil, err
-	}
-	f.changed(ctx) // runs that go on are to be stopped
-	if f.Provisioner != nil {
-		if err := f.Provisioner.Deprovision(ctx, t); err != nil {
-			return nil, err
-		}
-	}
-	for _, prefix := range artifact.Prefixes() {
-		if err := artifact.RemoveAll(ctx, f.Objects, prefix+t.Namespace+"/"); err != nil {
-			return nil, err
-		}
-	}
-	if err := f.Tenants.DeleteTenant(ctx, t.ID); err != nil {
 		return nil, err
 	}
 	out := &deleteAnswer{}
 	out.Body.TenantID, out.Body.Status = t.ID, "deleted"
 	return out, nil
-}
-
-// bucketPattern is S3's naming rule for buckets, with an optional prefix that ends in a slash so that "team" does not
-// open "team-secret/".
-var bucketPattern = regexp.MustCompile(`^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/([^/]+/)*)?$`)
-
-func (f *Function) checkBuckets(buckets []string) error {
-	for _, b := range buckets {
-		bucket, prefix, _ := strings.Cut(b, "/")
-		if fault := artifact.InputKeyFault(prefix); fault != "" {
-			return problem.New(problem.Invalid, "input_buckets has %.100q. Its prefix %s.", b, fault)
-		}
-		if !bucketPattern.MatchString(b) {
-			return problem.New(problem.Invalid, "input_buckets has %.100q, which is neither a bucket name nor bucket/prefix/ with a slash at its end.", b)
-		}
-		if bucket == f.OwnBucket {
-			return problem.New(problem.Invalid, "input_buckets has %.100q. The bucket %s is this service's own, with every tenant's data, and cannot be opened to a tenant; "+
-				"copy the inputs to another bucket.", b, bucket)
-		}
-	}
-	return nil
 }
 
 // masked shows enough of a key to tell it from others.
@@ -345,10 +271,4 @@ func masked(hint string) string {
 		return "" // no key works at present
 	}
 	return hint + "…"
-}
-
-func setIf[T any](into *T, value *T) {
-	if value != nil {
-		*into = *value
-	}
 }

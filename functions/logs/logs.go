@@ -19,8 +19,8 @@ import (
 
 // Function answers the log calls.
 type Function struct {
-	Jobs    job.Store
-	Objects artifact.Store
+	Jobs    Jobs
+	Objects Objects
 	// Live reads the log of a run that has not ended; nil when this process cannot reach it.
 	Live job.LiveLogs
 	// StreamLimit is when a stream ends for the client to resume, so that no gateway cuts it in the middle of a line.
@@ -30,6 +30,18 @@ type Function struct {
 	Now  func() time.Time
 
 	watches watches
+}
+
+// Jobs finds jobs.
+type Jobs interface {
+	// Job returns one of the tenant's jobs, or problem.NotFound.
+	Job(ctx context.Context, tenantID, id string) (job.Job, error)
+}
+
+// Objects reads stored logs.
+type Objects interface {
+	Stat(ctx context.Context, key string) (artifact.Object, error)
+	Open(ctx context.Context, key string, offset, length int64) (io.ReadCloser, error)
 }
 
 // Register adds the function's operations to api.

@@ -27,8 +27,6 @@ import (
 
 // scripted is a run whose log and state the test writes. No real run is silent for minutes, or ends when a test wants it to.
 type scripted struct {
-	job.Store // only Job is asked for
-
 	mu    sync.Mutex
 	state job.Job
 	log   *string // nil: there is none yet

@@ -59,6 +59,14 @@ type Intake struct {
 	MaxTimeout     time.Duration
 }
 
+// Admission bounds what one tenant may submit.
+type Admission struct {
+	MaxQueued int // jobs waiting at a time
+	// PerMinute is how many jobs may be submitted in a minute, 0 for any number: as many at once, and then one more after
+	// each such fraction of a minute.
+	PerMinute int
+}
+
 // IntakeStore keeps the jobs that are taken in.
 type IntakeStore interface {
 	// Job returns one of the tenant's jobs, or problem.NotFound.

@@ -34,7 +34,8 @@ const (
 
 // Keys checks credentials.
 type Keys struct {
-	// TenantByKey is tenant.Store's.
+	// TenantByKey returns the tenant for which the key with this id and hash speaks now: neither expired nor revoked. Any
+	// other key is problem.Unauthorized, in the same words whatever is wrong with it.
 	TenantByKey func(ctx context.Context, id string, hash []byte) (tenant.Tenant, error)
 	// Admin is the operator's key; without one, every admin call answers 503.
 	Admin string

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/sumo-k8/sumo-k8/pkg/artifact"
+	"github.com/sumo-k8/sumo-k8/pkg/idempotency"
 	"github.com/sumo-k8/sumo-k8/pkg/problem"
 	"github.com/sumo-k8/sumo-k8/pkg/tenant"
 )
@@ -18,10 +19,43 @@ import (
 // Intake takes uploads in: it stores, checks and records them, each content once per tenant. All fields must be set.
 type Intake struct {
 	Store   Store
-	Objects artifact.Store
+	Objects Objects
 	Limits  Limits
 	NewID   func() string // names the object of one upload; never the same twice
 	Now     func() time.Time
+}
+
+// Store keeps scenarios and uploads by tenant. Where there is none with an id, that is problem.NotFound.
+type Store interface {
+	// PutScenario stores s unless the tenant already has one with its digest; either way it returns the stored one.
+	PutScenario(ctx context.Context, s Scenario) (stored Scenario, created bool, err error)
+	Scenario(ctx context.Context, tenantID, digest string) (Scenario, error)
+	// UpdateManifest replaces what was found in a scenario's zip.
+	UpdateManifest(ctx context.Context, tenantID, digest string, m Manifest) (Scenario, error)
+	// DeleteScenario forgets one and returns it. While an unfinished job needs it, that is problem.Conflict.
+	DeleteScenario(ctx context.Context, tenantID, digest string) (Scenario, error)
+	// Remember records idem, or answers problem.KeyReused when its key came with another request before.
+	Remember(ctx context.Context, tenantID string, idem idempotency.Request) error
+
+	// BeginUpload records u unless idem is not nil and known: then it returns the upload that idem stands for. More than
+	// maxOpen uploads that have not become scenarios are problem.Conflict.
+	BeginUpload(ctx context.Context, u Upload, idem *idempotency.Request, maxOpen int) (stored Upload, created bool, err error)
+	Upload(ctx context.Context, tenantID, id string) (Upload, error)
+	// FinishUpload records which scenario an upload has become.
+	FinishUpload(ctx context.Context, tenantID, id, digest string) error
+	DeleteUpload(ctx context.Context, tenantID, id string) error
+}
+
+// Objects is the object store, as far as uploads use it.
+type Objects interface {
+	Opener
+	Put(ctx context.Context, key string, r io.Reader, contentType string) (int64, error)
+	Delete(ctx context.Context, keys ...string) error
+}
+
+// Opener reads length bytes of an object from offset; a negative length reads to its end. The caller closes the reader.
+type Opener interface {
+	Open(ctx context.Context, key string, offset, length int64) (io.ReadCloser, error)
 }
 
 // cleanupTime bounds the removal of an object that is not wanted, which goes on when the client has gone.

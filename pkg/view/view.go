@@ -30,15 +30,22 @@ const (
 	contentType = "application/gzip"
 )
 
+// Objects is the object store that views are kept in.
+type Objects interface {
+	Put(ctx context.Context, key string, r io.Reader, contentType string) (int64, error)
+	Open(ctx context.Context, key string, offset, length int64) (io.ReadCloser, error)
+	Stat(ctx context.Context, key string) (artifact.Object, error)
+}
+
 // Keeper makes and keeps views. New returns one.
 type Keeper struct {
-	objects artifact.Store
+	objects Objects
 	slots   chan struct{}
 	flights singleflight.Group
 }
 
 // New returns a Keeper that stores in objects.
-func New(objects artifact.Store) *Keeper {
+func New(objects Objects) *Keeper {
 	return &Keeper{objects: objects, slots: make(chan struct{}, makers)}
 }
 
@@ -93,7 +100,7 @@ func busy(cause error) error {
 }
 
 // Store writes to key what write produces, as it is produced. Nothing is visible at key unless write succeeds.
-func Store(ctx context.Context, objects artifact.Store, key string, write func(io.Writer) error) error {
+func Store(ctx context.Context, objects Objects, key string, write func(io.Writer) error) error {
 	r, w := io.Pipe()
 	written := make(chan error, 1)
 	go func() {

@@ -158,8 +158,11 @@ func (p Parts) confinement(ctx context.Context) (*simulation.Confinement, error)
 
 func (p Parts) auth() *auth.Function {
 	return &auth.Function{
-		Tenants: p.DB, Jobs: p.DB, Objects: p.Objects, OwnBucket: p.Config.S3Bucket, Provisioner: p.Provisioner, Nodes: p.Nodes,
-		Pods: p.Pods, Warmer: p.Warmer, Changed: p.Changed, Random: rand.Reader, Now: time.Now,
+		Registrar: &tenant.Registrar{
+			Tenants: p.DB, Objects: p.Objects, OwnBucket: p.Config.S3Bucket, Provisioner: p.Provisioner, Changed: p.Changed,
+			Random: rand.Reader, Now: time.Now,
+		},
+		Tenants: p.DB, Jobs: p.DB, Nodes: p.Nodes, Pods: p.Pods, Warmer: p.Warmer, Now: time.Now,
 	}
 }
 
@@ -172,7 +175,7 @@ func (p Parts) submit() *submit.Function {
 		DefaultTimeout: cfg.DefaultTimeout, MaxTimeout: cfg.MaxTimeout,
 	}
 	if p.Engine != nil {
-		jobs.Dispatch = job.Dispatcher{Store: p.DB, Engine: p.Trace.Engine(p.Engine), Log: p.Log}.Dispatch
+		jobs.Dispatch = job.Dispatcher{Queue: p.DB, Engine: p.Trace.Engine(p.Engine), Log: p.Log}.Dispatch
 	}
 	return &submit.Function{
 		Jobs: p.DB, Intake: jobs, Scenarios: scenarios, Objects: p.Objects, Changed: p.Changed, Now: time.Now, LinkLifetime: cfg.LinkLifetime,
@@ -182,7 +185,7 @@ func (p Parts) submit() *submit.Function {
 
 func (p Parts) status() *status.Function {
 	return &status.Function{
-		Jobs: p.DB, Tenants: p.DB, Scenarios: p.DB, Objects: p.Objects, Views: view.New(p.Objects), Limits: p.Config.Limits(),
+		Jobs: p.DB, Scenarios: p.DB, Objects: p.Objects, Views: view.New(p.Objects), Limits: p.Config.Limits(),
 		LinkLifetime: p.Config.LinkLifetime, Now: time.Now,
 	}
 }
