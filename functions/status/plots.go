@@ -70,12 +70,6 @@ func (f *Function) plots(ctx context.Context, in *jobRequest) (*plotsAnswer, err
 	return &plotsAnswer{Body: out}, nil
 }
 
-// source is the output that something is read from.
-type source struct {
-	output simulation.Output
-	file   string
-}
-
 // needed is what a plot is drawn from.
 func needed(kind chart.Kind) source {
 	switch {
@@ -86,10 +80,6 @@ func needed(kind chart.Kind) source {
 	default:
 		return source{simulation.OutputSummary, summaryFile}
 	}
-}
-
-func hasResult(j job.Job, name string) bool {
-	return slices.ContainsFunc(j.Results, func(f job.ResultFile) bool { return f.Name == name })
 }
 
 type plotRequest struct {

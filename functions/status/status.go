@@ -88,7 +88,10 @@ func (f *Function) Register(api huma.API) {
 	f.registerResults(api)
 	f.registerScenarios(api)
 	f.registerCompare(api)
-	f.registerViews(api)
+	f.registerSeries(api)
+	f.registerNetwork(api)
+	f.registerVehicles(api)
+	f.registerPlots(api)
 	f.registerAdmin(api)
 	f.registerOperations(api)
 }

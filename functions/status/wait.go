@@ -2,12 +2,8 @@ package status
 
 import (
 	"context"
-	"fmt"
 	"net/http"
-	"strings"
 	"time"
-
-	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/sumo-k8/sumo-k8/pkg/job"
 	"github.com/sumo-k8/sumo-k8/pkg/problem"
@@ -39,9 +35,6 @@ type jobAnswer struct {
 	Body         *rest.Job
 }
 
-// revalidate lets the caller itself keep an answer, and use it after asking whether it still holds.
-const revalidate = "private, no-cache"
-
 func (f *Function) job(ctx context.Context, in *getJobRequest) (*jobAnswer, error) {
 	wait, err := parseWait(in.Wait)
 	if err != nil {
@@ -65,21 +58,6 @@ func (f *Function) job(ctx context.Context, in *getJobRequest) (*jobAnswer, erro
 	}
 	return out, nil
 }
-
-// matches reports whether If-None-Match names tag: alone, in a list, weak as proxies make it that compress, or as *, for
-// any (RFC 9110, section 13.1.2).
-func matches(header, tag string) bool {
-	for candidate := range strings.SplitSeq(header, ",") {
-		candidate = strings.TrimSpace(candidate)
-		if candidate == "*" || strings.TrimPrefix(candidate, "W/") == tag {
-			return true
-		}
-	}
-	return false
-}
-
-// etag changes whenever a job's row does.
-func etag(j job.Job) string { return fmt.Sprintf(`"%x"`, j.UpdatedAt.UnixMicro()) }
 
 func parseWait(text string) (time.Duration, error) {
 	if text == "" {
@@ -116,9 +94,4 @@ func (f *Function) awaitChange(ctx context.Context, j job.Job, wait time.Duratio
 		}
 		j = now
 	}
-}
-
-// notModified documents the answer without a body.
-func notModified() map[string]*huma.Response {
-	return map[string]*huma.Response{"304": {Description: "Not Modified"}}
 }
