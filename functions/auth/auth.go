@@ -51,13 +51,13 @@ func (f *Function) Register(api huma.API) {
 	rest.Register(api, rest.Admin, huma.Operation{
 		OperationID: "register-tenant", Method: http.MethodPost, Path: "/auth/register", Tags: tags,
 		Summary:     "Register a tenant",
-		Description: "The answer holds the tenant's API key. It is shown only here: keep it.",
+		Description: "The answer contains the tenant's API key, which is shown only once: keep it.",
 		Errors:      []int{http.StatusConflict},
 	}, f.register)
 	rest.Register(api, rest.Admin, huma.Operation{
 		OperationID: "regenerate-key", Method: http.MethodPost, Path: "/auth/regenerate-key", Tags: tags,
 		Summary:     "Issue a new API key",
-		Description: "All earlier keys of the tenant stop working at once.",
+		Description: "All earlier keys of the tenant stop working immediately.",
 		Errors:      []int{http.StatusNotFound},
 	}, f.regenerateKey)
 	rest.Register(api, rest.Admin, huma.Operation{
@@ -72,13 +72,13 @@ func (f *Function) Register(api huma.API) {
 	rest.Register(api, rest.Admin, huma.Operation{
 		OperationID: "update-tenant", Method: http.MethodPatch, Path: "/auth/tenants/{id}", Tags: tags,
 		Summary:     "Change a tenant's limits",
-		Description: "Give the new values in the query or as JSON. Running jobs go on; waiting ones are measured by the new limits.",
+		Description: "Give the new values in the query or as JSON. Running jobs continue; queued ones are subject to the new limits.",
 		Errors:      []int{http.StatusNotFound},
 	}, f.update)
 	rest.Register(api, rest.Admin, huma.Operation{
 		OperationID: "delete-tenant", Method: http.MethodDelete, Path: "/auth/tenants/{id}", Tags: tags,
-		Summary:     "Delete a tenant with all it has",
-		Description: "Removes its keys, namespace, scenarios, jobs and results. Refused while jobs wait or run, unless force is set.",
+		Summary:     "Delete a tenant and everything it owns",
+		Description: "Removes the tenant's keys, namespace, scenarios, jobs and results. Refused while it has queued or running jobs, unless force is set.",
 		Errors:      []int{http.StatusNotFound, http.StatusConflict},
 	}, f.delete)
 	f.registerCluster(api)
@@ -87,12 +87,12 @@ func (f *Function) Register(api huma.API) {
 // Tenant is a tenant on the wire.
 type Tenant struct {
 	TenantID     string    `json:"tenant_id"`
-	Namespace    string    `json:"namespace" doc:"Kubernetes namespace of its jobs and prefix of its objects."`
-	APIKey       string    `json:"api_key" doc:"The key itself when it is issued; otherwise its first characters."`
-	MaxCPU       int       `json:"max_cpu" doc:"Cores that its jobs may use together."`
-	MaxMemoryGi  int       `json:"max_memory_gi" doc:"GiB that its jobs may use together."`
+	Namespace    string    `json:"namespace" doc:"Kubernetes namespace of the tenant's jobs, and prefix of its objects."`
+	APIKey       string    `json:"api_key" doc:"The key itself when it is issued; afterwards only its first characters."`
+	MaxCPU       int       `json:"max_cpu" doc:"Cores that the tenant's jobs may use together."`
+	MaxMemoryGi  int       `json:"max_memory_gi" doc:"GiB that the tenant's jobs may use together."`
 	MaxJobs      int       `json:"max_concurrent_jobs" doc:"Jobs that may run at a time."`
-	InputBuckets []string  `json:"input_buckets" doc:"Where its s3:// inputs may come from: bucket or bucket/prefix/."`
+	InputBuckets []string  `json:"input_buckets" doc:"Where the tenant's s3:// inputs may come from, each written bucket or bucket/prefix/."`
 	CreatedAt    time.Time `json:"created_at"`
 }
 
@@ -112,10 +112,10 @@ type tenantAnswer struct{ Body Tenant }
 
 // LimitChange names limits; all are optional everywhere: register has defaults, update leaves what is not named.
 type LimitChange struct {
-	MaxCPU       *int      `json:"max_cpu,omitempty" minimum:"1" maximum:"1000" doc:"Cores; 32 unless given."`
-	MaxMemoryGi  *int      `json:"max_memory_gi,omitempty" minimum:"1" maximum:"5000" doc:"GiB; 128 unless given."`
-	MaxJobs      *int      `json:"max_concurrent_jobs,omitempty" minimum:"1" maximum:"200" doc:"2 unless given."`
-	InputBuckets *[]string `json:"input_buckets,omitempty" maxItems:"50" doc:"Where s3:// inputs may come from: bucket or bucket/prefix/."`
+	MaxCPU       *int      `json:"max_cpu,omitempty" minimum:"1" maximum:"1000" doc:"Cores; 32 by default."`
+	MaxMemoryGi  *int      `json:"max_memory_gi,omitempty" minimum:"1" maximum:"5000" doc:"GiB; 128 by default."`
+	MaxJobs      *int      `json:"max_concurrent_jobs,omitempty" minimum:"1" maximum:"200" doc:"Jobs that may run at a time; 2 by default."`
+	InputBuckets *[]string `json:"input_buckets,omitempty" maxItems:"50" doc:"Where s3:// inputs may come from, each written bucket or bucket/prefix/."`
 }
 
 func (l LimitChange) patch() tenant.Patch {
@@ -245,7 +245,7 @@ func (in *updateRequest) patch() (tenant.Patch, error) {
 
 type deleteRequest struct {
 	ID    string `path:"id"`
-	Force bool   `query:"force" doc:"Cancel the jobs that wait or run."`
+	Force bool   `query:"force" doc:"Cancel queued and running jobs first."`
 }
 
 type deleteAnswer struct {

@@ -20,7 +20,7 @@ func (f *Function) registerCluster(api huma.API) {
 	rest.Register(api, rest.Admin, huma.Operation{
 		OperationID: "get-cluster", Method: http.MethodGet, Path: "/admin/cluster", Tags: tags,
 		Summary:     "List the nodes that run jobs",
-		Description: "Without a cluster this is the one machine that the service runs on.",
+		Description: "Without a cluster, this is the machine that the service runs on.",
 	}, f.cluster)
 	rest.Register(api, rest.Admin, huma.Operation{
 		OperationID: "get-activity", Method: http.MethodGet, Path: "/admin/activity", Tags: tags,
@@ -29,7 +29,7 @@ func (f *Function) registerCluster(api huma.API) {
 	rest.Register(api, rest.Admin, huma.Operation{
 		OperationID: "start-warmup", Method: http.MethodPost, Path: "/admin/warmup", Tags: tags,
 		Summary:     "Bring up a node before jobs need it",
-		Description: "A pod that holds the room of a run for a while and has the node fetch SUMO's image. Answers 503 where there is no cluster: on one machine there is nothing to warm up.",
+		Description: "Starts a pod that reserves a run's resources for a while and makes the node pull SUMO's image. Answers 503 without a cluster: a single machine needs no warm-up.",
 		Errors:      []int{http.StatusUnprocessableEntity},
 	}, f.startWarmup)
 	rest.Register(api, rest.Admin, huma.Operation{
@@ -53,7 +53,7 @@ func (f *Function) nodes(ctx context.Context) ([]job.Node, error) {
 // Node is a machine on the wire.
 type Node struct {
 	Name        string            `json:"name"`
-	Status      []string          `json:"status" doc:"The node's conditions that hold; Ready is the one to look for."`
+	Status      []string          `json:"status" doc:"The node's conditions that hold; look for Ready."`
 	Capacity    map[string]string `json:"capacity" doc:"cpu and memory, as Kubernetes quantities."`
 	Allocatable map[string]string `json:"allocatable"`
 	PodsRunning int               `json:"pods_running"`
@@ -92,7 +92,7 @@ type Activity struct {
 	Timestamp time.Time         `json:"timestamp"`
 	Nodes     int               `json:"nodes"`
 	Pods      map[string]int    `json:"pods" doc:"Pods that run jobs, by phase."`
-	K8sJobs   K8sJobs           `json:"k8s_jobs" doc:"Runs that the engine has."`
+	K8sJobs   K8sJobs           `json:"k8s_jobs" doc:"Runs known to the engine."`
 	DBJobs    map[job.State]int `json:"db_jobs" doc:"Jobs of all tenants by status."`
 }
 
@@ -136,7 +136,7 @@ func (f *Function) activity(ctx context.Context, _ *struct{}) (*activityAnswer, 
 }
 
 type warmupRequest struct {
-	IdempotencyKey   string `header:"Idempotency-Key" maxLength:"255" doc:"Repeating a request with the same key answers with the warm-up it started, as long as that is listed."`
+	IdempotencyKey   string `header:"Idempotency-Key" maxLength:"255" doc:"Repeating a request with the same key returns the warm-up it started, as long as that is listed."`
 	CPURequest       int    `query:"cpu_request" minimum:"1" maximum:"32" default:"2" doc:"Cores."`
 	MemoryGi         int    `query:"memory_gi" minimum:"1" maximum:"128" default:"4" doc:"GiB."`
 	KeepAliveSeconds int    `query:"keep_alive_seconds" minimum:"1" maximum:"86400" default:"300"`
@@ -155,7 +155,7 @@ type Warmup struct {
 }
 
 type warmupAnswer struct {
-	Replayed string `header:"Idempotent-Replayed" doc:"true when the Idempotency-Key had already started this warm-up."`
+	Replayed string `header:"Idempotent-Replayed" doc:"true if the Idempotency-Key had already started this warm-up."`
 	Body     Warmup
 }
 

@@ -49,18 +49,18 @@ func (f *Function) Register(api huma.API) {
 	tags := []string{"Logs"}
 	rest.Register(api, rest.Tenant, huma.Operation{
 		OperationID: "get-logs", Method: http.MethodGet, Path: "/jobs/{id}/logs", Tags: tags,
-		Summary: "Show a job's log, or a part of it",
-		Description: "The last MiB of it, in whole lines. With tail, its last lines; with offset and limit, these bytes, and next_offset to go on from. " +
-			"Before the run has begun, logs says why there are none.",
+		Summary: "Show a job's log or part of it",
+		Description: "Returns the last MiB in whole lines. With tail: the last lines. With offset and limit: those bytes, and next_offset to read on from. " +
+			"Before the run has started, logs says why there is none yet.",
 		Errors: []int{http.StatusNotFound},
 	}, f.snapshot)
 	rest.Register(api, rest.Tenant, huma.Operation{
 		OperationID: "stream-logs", Method: http.MethodGet, Path: "/jobs/{id}/logs/stream", Tags: tags,
 		Summary: "Follow a job's log",
 		Description: "Server-sent events. Each line is data: {\"message\": …} with an id; send the last id as Last-Event-ID to resume without " +
-			"loss or repeat. Messages without an id are about the log: why there is none yet, that the job was started again and its log " +
-			"starts over (restarted: true), or that a part is not at hand while the job runs (skipped: bytes). Progress comes as " +
-			"event: progress. The last event carries {\"status\": …}; a stream that ends without one is to be resumed.",
+			"loss or repetition. Messages without an id are about the log: why there is none yet, that the job was restarted and its log " +
+			"starts over (restarted: true), or that part of it is unavailable while the job runs (skipped: bytes). Progress arrives as " +
+			"event: progress. The last event carries {\"status\": …}; resume a stream that ends without one.",
 		Errors: []int{http.StatusNotFound},
 		Responses: map[string]*huma.Response{"200": {
 			Description: "OK", Content: map[string]*huma.MediaType{"text/event-stream": {Schema: &huma.Schema{Type: huma.TypeString}}},

@@ -66,7 +66,7 @@ func parsePlace(id string) (p place, ok bool) {
 
 type streamRequest struct {
 	ID          string `path:"id"`
-	LastEventID string `header:"Last-Event-ID" maxLength:"40" doc:"Resume behind this event."`
+	LastEventID string `header:"Last-Event-ID" maxLength:"40" doc:"Resume after this event."`
 }
 
 func (f *Function) stream(ctx context.Context, in *streamRequest) (*huma.StreamResponse, error) {

@@ -43,8 +43,8 @@ func (f *Function) Register(api huma.API) {
 	rest.Register(api, rest.Scheduler, huma.Operation{
 		OperationID: "reconcile", Method: http.MethodPost, Path: "/reconcile", Tags: []string{"Operators"},
 		Summary: "Reconcile now",
-		Description: "What the schedule calls, with a plain POST or with a CloudEvent, binary or structured, whose content does not matter. " +
-			"A call while another is at work returns at once with skipped true, and one whose process is told to stop with interrupted true.",
+		Description: "The schedule calls this, with a plain POST or a CloudEvent (binary or structured) whose content does not matter. " +
+			"A call made while another is working returns immediately with skipped true; one whose process is asked to stop returns with interrupted true.",
 	}, func(ctx context.Context, in *request) (*answer, error) {
 		window := time.Duration(in.WindowSeconds) * time.Second
 		if in.WindowSeconds < 0 {
@@ -65,7 +65,7 @@ func (f *Function) Register(api huma.API) {
 }
 
 type request struct {
-	WindowSeconds int `query:"window_seconds" minimum:"-1" maximum:"50" default:"-1" doc:"How long to stay while jobs are active; -1 for the configured window, 0 for a single pass."`
+	WindowSeconds int `query:"window_seconds" minimum:"-1" maximum:"50" default:"-1" doc:"How long to keep reconciling while jobs are active; -1 for the configured window, 0 for a single pass."`
 
 	event *event.Event // nil for a plain call
 }

@@ -15,22 +15,22 @@ import (
 func (f *Function) registerCompare(api huma.API) {
 	rest.Register(api, rest.Tenant, huma.Operation{
 		OperationID: "compare-jobs", Method: http.MethodGet, Path: "/jobs/compare", Tags: []string{"Results"},
-		Summary: "Compare the numbers of jobs, metric by metric",
-		Description: "Differences are to the first job. A job that is not over, or that lacks a number, is told and is no error. " +
-			"settings lists what was chosen differently, which may explain the differences.",
+		Summary: "Compare jobs metric by metric",
+		Description: "Differences are relative to the first job. Unfinished jobs have a message, and missing numbers are null; neither is an error. " +
+			"settings lists the settings that differ, which may explain the differences.",
 		Errors: []int{http.StatusNotFound},
 	}, f.compare)
 }
 
 type compareRequest struct {
-	IDs []string `query:"ids" required:"true" minItems:"2" maxItems:"20" doc:"Ids of two to twenty jobs, with commas between. The first is the one that others are compared with."`
+	IDs []string `query:"ids" required:"true" minItems:"2" maxItems:"20" doc:"Ids of 2 to 20 jobs, separated by commas. The others are compared with the first."`
 }
 
 // Comparison is jobs side by side.
 type Comparison struct {
-	Jobs     []ComparedJob     `json:"jobs" doc:"In the order asked for."`
-	Metrics  []ComparedMetric  `json:"metrics" doc:"Every metric that one of the jobs has."`
-	Settings []ComparedSetting `json:"settings" doc:"What was chosen differently; empty when only chance and the machine can differ."`
+	Jobs     []ComparedJob     `json:"jobs" doc:"In the order requested."`
+	Metrics  []ComparedMetric  `json:"metrics" doc:"Every metric that at least one of the jobs has."`
+	Settings []ComparedSetting `json:"settings" doc:"Settings that differ; empty if only chance and the machine can explain differences."`
 }
 
 // ComparedJob is one of the jobs.
@@ -38,35 +38,35 @@ type ComparedJob struct {
 	JobID      string    `json:"job_id" format:"uuid"`
 	ScenarioID string    `json:"scenario_id" doc:"The name given at submission."`
 	Status     job.State `json:"status"`
-	Partial    bool      `json:"partial" doc:"True when the run stopped early, so that its numbers cover a part of it only."`
-	Message    string    `json:"message,omitempty" doc:"Why the job has no numbers, or not those of a whole run."`
+	Partial    bool      `json:"partial" doc:"True if the run stopped early, so that its numbers cover only part of it."`
+	Message    string    `json:"message,omitempty" doc:"Why the job has no numbers, or only those of a partial run."`
 }
 
 // ComparedMetric is one number of each job.
 type ComparedMetric struct {
 	Name   string          `json:"name"`
-	Unit   string          `json:"unit" doc:"Of the values and their differences: s, m, m/s, veh, mg, Wh, 1/s, or 1 for counts and ratios."`
-	Values []ComparedValue `json:"values" doc:"One for each job, in their order."`
+	Unit   string          `json:"unit" doc:"Unit of the values and differences: s, m, m/s, veh, mg, Wh, 1/s, or 1 for counts and ratios."`
+	Values []ComparedValue `json:"values" doc:"One per job, in the order of jobs."`
 }
 
 // ComparedValue is the number of one job.
 type ComparedValue struct {
 	JobID      string   `json:"job_id" format:"uuid"`
-	Value      *float64 `json:"value" doc:"Null when the job does not have this metric."`
-	Difference *float64 `json:"difference" doc:"value less that of the first job; null when one of them is."`
-	Relative   *float64 `json:"relative_difference" doc:"difference as a part of the first job's value, 0.1 for a tenth more; null also when that is 0."`
+	Value      *float64 `json:"value" doc:"Null if the job does not have this metric."`
+	Difference *float64 `json:"difference" doc:"value minus the first job's; null if either is null."`
+	Relative   *float64 `json:"relative_difference" doc:"difference as a fraction of the first job's value, 0.1 for a tenth more; also null if that value is 0."`
 }
 
 // ComparedSetting is a choice about the runs.
 type ComparedSetting struct {
-	Name   string           `json:"name" doc:"As at submission; scenario is the SHA-256 of the zip."`
-	Values []ComparedChoice `json:"values" doc:"One for each job, in their order."`
+	Name   string           `json:"name" doc:"The field's name at submission; scenario is the SHA-256 of the zip."`
+	Values []ComparedChoice `json:"values" doc:"One per job, in the order of jobs."`
 }
 
 // ComparedChoice is the choice for one job.
 type ComparedChoice struct {
 	JobID string  `json:"job_id" format:"uuid"`
-	Value *string `json:"value" doc:"Null when it was left to the scenario's configuration."`
+	Value *string `json:"value" doc:"Null if left to the scenario's configuration."`
 }
 
 type comparisonAnswer struct{ Body Comparison }

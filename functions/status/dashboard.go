@@ -16,7 +16,7 @@ type Dashboard struct {
 	PlanLimits   tenant.Limits `json:"plan_limits"`
 	CurrentUsage Usage         `json:"current_usage"`
 	RunningPods  int           `json:"running_pods"`
-	RecentJobs   []RecentJob   `json:"recent_jobs" doc:"The 20 newest, newest first."`
+	RecentJobs   []RecentJob   `json:"recent_jobs" doc:"The newest 20, newest first."`
 	Stats        Stats         `json:"stats" doc:"All of the tenant's jobs by status."`
 }
 

@@ -21,15 +21,15 @@ import (
 func (f *Function) registerPlots(api huma.API) {
 	list := huma.Operation{
 		OperationID: "list-plots", Method: http.MethodGet, Path: "/jobs/{id}/plots", Tags: []string{"Charts and maps"},
-		Summary: "List the plots that a job can have",
+		Summary: "List the plots available for a job",
 		Errors:  []int{http.StatusNotFound, http.StatusConflict},
 	}
 	rest.Register(api, rest.Tenant, list, f.plots)
 	image := &huma.Schema{Type: huma.TypeString, Format: "binary"}
 	draw := huma.Operation{
 		OperationID: "get-plot", Method: http.MethodGet, Path: "/jobs/{id}/plots/{file}", Tags: list.Tags,
-		Summary:     "Draw a plot of one job or of several",
-		Description: "With other jobs in with, all are laid over each other; distributions are then the share of each job's trips up to a value.",
+		Summary:     "Draw a plot of one or more jobs",
+		Description: "If with names other jobs, all are overlaid; distributions then show the share of each job's trips up to a value.",
 		Errors:      []int{http.StatusNotFound, http.StatusConflict, http.StatusRequestEntityTooLarge},
 		Responses:   notModified(),
 	}
@@ -49,8 +49,8 @@ type Plots struct {
 type PlotLink struct {
 	Name  string `json:"name" enum:"vehicles,speed,travel_time,time_loss,waiting_time,emissions"`
 	Title string `json:"title"`
-	SVG   string `json:"svg" format:"uri-reference" doc:"Path below the service's address."`
-	PNG   string `json:"png" format:"uri-reference" doc:"Path below the service's address."`
+	SVG   string `json:"svg" format:"uri-reference" doc:"Path relative to the service's address."`
+	PNG   string `json:"png" format:"uri-reference" doc:"Path relative to the service's address."`
 }
 
 type plotsAnswer struct{ Body Plots }
@@ -83,13 +83,13 @@ func needed(kind chart.Kind) source {
 }
 
 type plotRequest struct {
-	ID          string   `path:"id" doc:"The job_id that submission answered with."`
+	ID          string   `path:"id" doc:"The job_id returned at submission."`
 	File        string   `path:"file" pattern:"^(vehicles|speed|travel_time|time_loss|waiting_time|emissions)\\.(svg|png)$" patternDescription:"the name of a plot with .svg or .png" example:"vehicles.png"`
-	With        []string `query:"with" maxItems:"7" doc:"Ids of other jobs to compare with, divided by commas."`
+	With        []string `query:"with" maxItems:"7" doc:"Ids of other jobs to overlay, separated by commas."`
 	Theme       string   `query:"theme" enum:"light,dark" default:"light"`
 	Width       int      `query:"width" minimum:"400" maximum:"2400" default:"1200" doc:"Pixels."`
 	Height      int      `query:"height" minimum:"300" maximum:"1600" default:"700" doc:"Pixels."`
-	IfNoneMatch string   `header:"If-None-Match" maxLength:"1000" doc:"ETag of an earlier answer: 304, as nothing changes once a job has finished."`
+	IfNoneMatch string   `header:"If-None-Match" maxLength:"1000" doc:"ETag of an earlier answer. The call then answers 304, since a finished job's results do not change."`
 }
 
 type plotAnswer struct {

@@ -24,13 +24,13 @@ func (f *Function) registerResults(api huma.API) {
 	rest.Register(api, rest.Tenant, huma.Operation{
 		OperationID: "get-results", Method: http.MethodGet, Path: "/jobs/{id}/results", Tags: tags,
 		Summary:     "List a job's result files",
-		Description: "Each file has a link that works for a while without a key. A job that failed or was cancelled offers what it wrote.",
+		Description: "Each file has a temporary link that needs no key. A job that failed or was cancelled offers what it wrote.",
 		Errors:      []int{http.StatusNotFound},
 	}, f.results)
 	rest.Register(api, rest.Tenant, huma.Operation{
 		OperationID: "get-result", Method: http.MethodGet, Path: "/jobs/{id}/results/{name...}", Tags: tags,
 		Summary:     "Download one result file",
-		Description: "Redirects to a link that works for a while without a key.", DefaultStatus: http.StatusFound,
+		Description: "Redirects to a temporary link that needs no key.", DefaultStatus: http.StatusFound,
 		Errors: []int{http.StatusNotFound, http.StatusConflict},
 	}, f.result)
 	// The three dots are net/http's, for names with slashes; OpenAPI knows plain parameters only.
@@ -40,8 +40,8 @@ func (f *Function) registerResults(api huma.API) {
 	rest.Register(api, rest.Tenant, huma.Operation{
 		OperationID: "get-results-zip", Method: http.MethodGet, Path: "/jobs/{id}/results.zip", Tags: tags,
 		Summary: "Download all result files as one zip",
-		Description: "It is made while it is sent. A connection that breaks tells that it is not whole; sha256sums.txt in it has checksums. " +
-			"The name of the zip of a job that did not succeed ends in -partial.",
+		Description: "The zip is created while it is sent. If the connection breaks, it is incomplete; sha256sums.txt inside has the checksums. " +
+			"If the job did not succeed, the zip's name ends in -partial.",
 		Errors: []int{http.StatusNotFound, http.StatusConflict},
 		Responses: map[string]*huma.Response{"200": {
 			Description: "OK", Content: map[string]*huma.MediaType{"application/zip": {Schema: &huma.Schema{Type: huma.TypeString, Format: "binary"}}},
@@ -49,7 +49,7 @@ func (f *Function) registerResults(api huma.API) {
 	}, f.resultsZip)
 	rest.Register(api, rest.Tenant, huma.Operation{
 		OperationID: "get-summary", Method: http.MethodGet, Path: "/jobs/{id}/summary", Tags: tags,
-		Summary: "Show what a run did, in numbers with their units",
+		Summary: "Show a run's key figures with their units",
 		Errors:  []int{http.StatusNotFound, http.StatusConflict},
 	}, f.summary)
 }
@@ -62,18 +62,18 @@ type Results struct {
 	ResultLocation *string           `json:"result_location"`
 	ResultFiles    *rest.ResultFiles `json:"result_files"`
 	Files          []ResultLink      `json:"files" doc:"Empty while there are none."`
-	Results        *string           `json:"results" doc:"Null until the job has succeeded, then its result_location."`
-	Partial        bool              `json:"partial" doc:"True when the run stopped early, so that files end early too."`
+	Results        *string           `json:"results" doc:"The job's result_location once it has succeeded, null before."`
+	Partial        bool              `json:"partial" doc:"True if the run stopped early, so that files end early too."`
 	Message        string            `json:"message,omitempty"`
 }
 
 // ResultLink is one file with its download link.
 type ResultLink struct {
-	Name        string    `json:"name" doc:"Path below the job's results."`
+	Name        string    `json:"name" doc:"Path within the job's results."`
 	Size        int64     `json:"size" doc:"Bytes."`
-	SHA256      string    `json:"sha256,omitempty" doc:"Checksum of the file's bytes, in hexadecimal, where it is known."`
+	SHA256      string    `json:"sha256,omitempty" doc:"Checksum of the file in hexadecimal, where known."`
 	ContentType string    `json:"content_type"`
-	URL         string    `json:"url" format:"uri" doc:"Downloads the file without a key."`
+	URL         string    `json:"url" format:"uri" doc:"Downloads the file; needs no key."`
 	ExpiresAt   time.Time `json:"expires_at" doc:"When url stops working."`
 }
 
@@ -134,7 +134,7 @@ func (f *Function) finished(ctx context.Context, id string) (job.Job, error) {
 
 type resultRequest struct {
 	ID   string `path:"id"`
-	Name string `path:"name" maxLength:"500" doc:"As in the list of results."`
+	Name string `path:"name" maxLength:"500" doc:"The file's name in the list of results."`
 }
 
 type resultAnswer struct {

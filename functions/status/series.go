@@ -27,7 +27,7 @@ func (f *Function) registerSeries(api huma.API) {
 	})
 	registerView(api, f, distributionsView, huma.Operation{
 		OperationID: "get-distributions", Path: "/jobs/{id}/distributions",
-		Summary:     "Show how travel times and delays were spread over trips",
+		Summary:     "Show the distributions of travel times and delays",
 		Description: "From tripinfo.xml, over all vehicles that departed. A run with the emission output also has CO₂ and fuel.",
 	})
 }

@@ -77,12 +77,12 @@ func (f *Function) Register(api huma.API) {
 	}, f.job)
 	rest.Register(api, rest.Tenant, huma.Operation{
 		OperationID: "list-events", Method: http.MethodGet, Path: "/jobs/{id}/events", Tags: jobs,
-		Summary: "List a job's transitions from state to state",
+		Summary: "List a job's state transitions",
 		Errors:  []int{http.StatusNotFound},
 	}, f.events)
 	rest.Register(api, rest.Tenant, huma.Operation{
 		OperationID: "get-dashboard", Method: http.MethodGet, Path: "/tenants/me/dashboard", Tags: []string{"Dashboard"},
-		Summary: "Show this tenant's limits, use and latest jobs",
+		Summary: "Show this tenant's limits, usage and latest jobs",
 	}, f.dashboard)
 	f.registerList(api)
 	f.registerResults(api)
@@ -98,9 +98,9 @@ func (f *Function) Register(api huma.API) {
 
 // Event is one transition of a job.
 type Event struct {
-	Seq     int               `json:"seq" doc:"Counts from 1 without gaps."`
+	Seq     int               `json:"seq" doc:"Counts up from 1 without gaps."`
 	At      time.Time         `json:"at"`
-	From    job.State         `json:"from" doc:"Empty for the first."`
+	From    job.State         `json:"from" doc:"Empty for the first event."`
 	To      job.State         `json:"to"`
 	Reason  simulation.Reason `json:"reason"`
 	Message string            `json:"message"`

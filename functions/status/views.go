@@ -47,8 +47,8 @@ func (k viewKind[T]) load(ctx context.Context, f *Function, j job.Job) (out T, e
 }
 
 type viewRequest struct {
-	ID          string `path:"id" doc:"The job_id that submission answered with."`
-	IfNoneMatch string `header:"If-None-Match" maxLength:"1000" doc:"ETag of an earlier answer: 304, as nothing changes once a job has finished."`
+	ID          string `path:"id" doc:"The job_id returned at submission."`
+	IfNoneMatch string `header:"If-None-Match" maxLength:"1000" doc:"ETag of an earlier answer. The call then answers 304, since a finished job's results do not change."`
 }
 
 // registerView adds the operation that answers with a view.

@@ -19,13 +19,13 @@ const (
 )
 
 type jobRequest struct {
-	ID string `path:"id" doc:"The job_id that submission answered with."`
+	ID string `path:"id" doc:"The job_id returned at submission."`
 }
 
 type getJobRequest struct {
-	ID          string `path:"id" doc:"The job_id that submission answered with."`
-	Wait        string `query:"wait" maxLength:"20" doc:"How long to wait for the status to change, such as 30s; at most 50s." example:"30s"`
-	IfNoneMatch string `header:"If-None-Match" maxLength:"1000" doc:"ETag of an earlier answer: 304 while nothing has changed."`
+	ID          string `path:"id" doc:"The job_id returned at submission."`
+	Wait        string `query:"wait" maxLength:"20" doc:"How long to wait for the status to change, for example 30s; at most 50s." example:"30s"`
+	IfNoneMatch string `header:"If-None-Match" maxLength:"1000" doc:"ETag of an earlier answer. The call answers 304 while nothing has changed."`
 }
 
 type jobAnswer struct {

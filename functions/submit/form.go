@@ -34,8 +34,8 @@ const (
 // jobFields are the fields of a job's form beside the zip.
 type jobFields struct {
 	Run
-	S3URL    string `json:"sumo_files_s3_url,omitempty" maxLength:"2048" doc:"s3://bucket/key of the zip, in place of sumo_files."`
-	Scenario string `json:"scenario,omitempty" maxLength:"64" doc:"Id of a stored scenario, in place of sumo_files."`
+	S3URL    string `json:"sumo_files_s3_url,omitempty" maxLength:"2048" doc:"s3://bucket/key of the zip, instead of sumo_files."`
+	Scenario string `json:"scenario,omitempty" maxLength:"64" doc:"Id of a stored scenario, instead of sumo_files."`
 }
 
 func (j jobFields) urls() []string {

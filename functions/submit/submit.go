@@ -55,7 +55,7 @@ func (f *Function) Register(api huma.API) {
 	rest.Register(api, rest.Tenant, huma.Operation{
 		OperationID: "submit-job", Method: http.MethodPost, Path: "/jobs", Tags: tags,
 		Summary: "Submit a job with its scenario",
-		Description: "Send multipart/form-data with the zip in sumo_files, or name it in sumo_files_s3_url, or name a stored scenario in scenario. A zip is " +
+		Description: "Send multipart/form-data with the zip in sumo_files, its S3 URL in sumo_files_s3_url, or the id of a stored scenario in scenario. A zip is " +
 			"checked while it arrives, and all problems found are reported together.",
 		Errors: submitErrors,
 	}, func(ctx context.Context, in *formRequest) (*submitAnswer, error) { return f.submitForm(ctx, form, in) })
@@ -63,22 +63,22 @@ func (f *Function) Register(api huma.API) {
 	api.OpenAPI().Paths["/jobs"].Post.RequestBody = form.requestBody()
 	rest.Register(api, rest.Tenant, huma.Operation{
 		OperationID: "submit-job-s3", Method: http.MethodPost, Path: "/jobs/s3", Tags: tags,
-		Summary: "Submit a job whose scenario is in S3, or stored already",
-		Description: "The scenario is one zip (sumo_files_s3_url) or a list of files (sumo_files_s3_urls), in buckets that the operator has opened for the tenant; " +
-			"or a stored one (scenario).",
+		Summary: "Submit a job whose scenario is in S3 or already stored",
+		Description: "The scenario is a zip (sumo_files_s3_url) or a list of files (sumo_files_s3_urls) in buckets that the operator has opened for the tenant, " +
+			"or a stored scenario (scenario).",
 		Errors: submitErrors,
 	}, f.submitS3)
 	rest.Register(api, rest.Tenant, huma.Operation{
 		OperationID: "retry-job", Method: http.MethodPost, Path: "/jobs/{id}/retry", Tags: tags,
 		Summary:     "Submit a finished job again",
-		Description: "Makes a new job of the same scenario with the same options.",
+		Description: "Creates a new job from the same scenario with the same options.",
 		Errors:      []int{http.StatusNotFound, http.StatusConflict, http.StatusUnprocessableEntity, http.StatusTooManyRequests},
 	}, f.retry)
 	rest.Register(api, rest.Tenant, huma.Operation{
 		OperationID: "cancel-job", Method: http.MethodDelete, Path: "/jobs/{id}", Tags: tags,
 		Summary: "Cancel or purge a job",
-		Description: "A running simulation is stopped gracefully and keeps what it has written. Repeating the call is no error. " +
-			"With purge=true a job that is over is forgotten, with its results.",
+		Description: "A running simulation is stopped gracefully and keeps what it has written. The call may be repeated. " +
+			"With purge=true, a finished job is deleted together with its results.",
 		Errors: []int{http.StatusNotFound, http.StatusConflict},
 	}, f.cancel)
 	f.registerScenarios(api)
@@ -90,12 +90,12 @@ var submitErrors = []int{
 }
 
 type submitAnswer struct {
-	Replayed string `header:"Idempotent-Replayed" doc:"true when the Idempotency-Key had already made this job."`
+	Replayed string `header:"Idempotent-Replayed" doc:"true if the Idempotency-Key had already created this job."`
 	Body     rest.Job
 }
 
 type formRequest struct {
-	IdempotencyKey string `header:"Idempotency-Key" maxLength:"255" doc:"Repeating a request with the same key answers with the job it made the first time; kept 24 h."`
+	IdempotencyKey string `header:"Idempotency-Key" maxLength:"255" doc:"Repeating a request with the same key returns the job that it created the first time. Keys are kept for 24 hours."`
 	http           *http.Request
 }
 
@@ -229,13 +229,13 @@ type s3Request struct {
 type s3RequestBody struct {
 	Run
 	S3URL                *string  `json:"sumo_files_s3_url,omitempty" maxLength:"2048" doc:"s3://bucket/key of a zip."`
-	S3URLs               []string `json:"sumo_files_s3_urls,omitempty" maxItems:"1000" doc:"s3:// addresses of the scenario's files, or of one zip."`
-	Scenario             string   `json:"scenario,omitempty" maxLength:"64" doc:"Id of a stored scenario, in place of files in S3."`
-	ProgressWebhookURL   *string  `json:"progress_webhook_url,omitempty" format:"uri" maxLength:"2048" doc:"An https address; http where the operator allows it."`
+	S3URLs               []string `json:"sumo_files_s3_urls,omitempty" maxItems:"1000" doc:"s3:// URLs of the scenario's files, or of one zip."`
+	Scenario             string   `json:"scenario,omitempty" maxLength:"64" doc:"Id of a stored scenario, instead of files in S3."`
+	ProgressWebhookURL   *string  `json:"progress_webhook_url,omitempty" format:"uri" maxLength:"2048" doc:"An https URL; http only where the operator allows it."`
 	ProgressSimulationID *string  `json:"progress_simulation_id,omitempty" maxLength:"200"`
 	ProgressStartSec     *float64 `json:"progress_start_sec,omitempty"`
 	ProgressEndSec       *float64 `json:"progress_end_sec,omitempty"`
-	PremiumSim           *bool    `json:"premium_sim,omitempty" doc:"The same as priority high."`
+	PremiumSim           *bool    `json:"premium_sim,omitempty" doc:"Same as priority high."`
 }
 
 func (f *Function) submitS3(ctx context.Context, in *s3Request) (*submitAnswer, error) {
@@ -294,7 +294,7 @@ func (f *Function) retry(ctx context.Context, in *retryRequest) (*submitAnswer, 
 
 type cancelRequest struct {
 	ID    string `path:"id"`
-	Purge bool   `query:"purge" doc:"Forget a job that is over, with its results."`
+	Purge bool   `query:"purge" doc:"Delete a finished job together with its results."`
 }
 
 type jobAnswer struct{ Body rest.Job }

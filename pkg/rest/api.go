@@ -61,9 +61,9 @@ func NewAPI(mux *http.ServeMux, keys Keys) huma.API {
 			Components: &huma.Components{
 				Schemas: registry,
 				SecuritySchemes: map[string]*huma.SecurityScheme{
-					string(Tenant):    {Type: "http", Scheme: "bearer", BearerFormat: "sk-…", Description: "A tenant's API key. A bare key without 'Bearer' is accepted too."},
+					string(Tenant):    {Type: "http", Scheme: "bearer", BearerFormat: "sk-…", Description: "A tenant's API key. A key without 'Bearer' is accepted too."},
 					string(Admin):     {Type: "apiKey", In: "header", Name: adminHeader, Description: "The operator's key."},
-					string(Scheduler): {Type: "http", Scheme: "bearer", BearerFormat: "JWT", Description: "A token of a Kubernetes service account, made for this service. What calls by itself in the cluster has it."},
+					string(Scheduler): {Type: "http", Scheme: "bearer", BearerFormat: "JWT", Description: "A Kubernetes service account's token with this service as its audience, for callers within the cluster."},
 				},
 			},
 		},

@@ -48,12 +48,12 @@ func (h Health) Register(api huma.API) {
 	ready := h.answer("ready", "not_ready")
 	Register(api, Public, huma.Operation{
 		OperationID: "health", Method: http.MethodGet, Path: "/health", Tags: tags,
-		Summary: "Say what works", Responses: map[string]*huma.Response{"503": h.unwell(api)},
+		Summary: "Report the state of the service and what it depends on", Responses: map[string]*huma.Response{"503": h.unwell(api)},
 	}, func(ctx context.Context, _ *struct{}) (*healthAnswer, error) { return health(ctx), nil })
 	var started atomic.Pointer[healthAnswer]
 	Register(api, Public, huma.Operation{
 		OperationID: "ready", Method: http.MethodGet, Path: "/ready", Tags: tags,
-		Summary: "Say whether requests can be served", Responses: map[string]*huma.Response{"503": h.unwell(api)},
+		Summary: "Report whether requests can be served", Responses: map[string]*huma.Response{"503": h.unwell(api)},
 	}, func(ctx context.Context, in *readyInput) (*healthAnswer, error) {
 		if first := started.Load(); in.Once && first != nil {
 			return first, nil
@@ -71,11 +71,11 @@ type HealthReport struct {
 	Status           string    `json:"status" enum:"healthy,unhealthy,ready,not_ready"`
 	DBAvailable      bool      `json:"db_available"`
 	StorageAvailable bool      `json:"storage_available"`
-	K8sAvailable     bool      `json:"k8s_available" doc:"False, and no fault, where the service runs on one machine."`
-	Disk             string    `json:"disk,omitempty" doc:"What is wrong with the disk, where the service runs on one machine; absent when nothing is."`
+	K8sAvailable     bool      `json:"k8s_available" doc:"False where the service runs on a single machine; that is not a fault."`
+	Disk             string    `json:"disk,omitempty" doc:"What is wrong with the disk, where the service runs on a single machine; absent if nothing is."`
 	Timestamp        time.Time `json:"timestamp"`
 
-	Confinement *Confinement `json:"confinement" doc:"What keeps SUMO inside its run's folder: on one machine what this machine offers, on a cluster the weakest of the last day's runs. Null when it is not known."`
+	Confinement *Confinement `json:"confinement" doc:"What confines SUMO to its run's folder: on a single machine what that machine offers, on a cluster the weakest confinement of the last day's runs. Null if unknown."`
 }
 
 // lately calls ask at most once every confinementAge, and answers other calls, concurrent ones included, with the last result.
@@ -104,7 +104,7 @@ func lately(ask func(context.Context) (*simulation.Confinement, error), now func
 // readyInput tells the probe of an instance from somebody who wants to know. What an instance needs is shared by all of them: were
 // they taken out together while it is away, requests would wait for nobody instead of being told what is wrong and when to come again.
 type readyInput struct {
-	Once bool `query:"once" doc:"For probes: an instance that was ready once stays so, with the answer of then, and tells each request itself what is away."`
+	Once bool `query:"once" doc:"For probes: an instance that has been ready once stays ready and repeats that answer; requests themselves report what is unreachable."`
 }
 
 type healthAnswer struct {
@@ -164,7 +164,7 @@ func (h Health) check(ctx context.Context) HealthReport {
 }
 
 func (h Health) unwell(api huma.API) *huma.Response {
-	return &huma.Response{Description: "Something that the service needs is away", Content: map[string]*huma.MediaType{
+	return &huma.Response{Description: "A dependency of the service is unreachable", Content: map[string]*huma.MediaType{
 		"application/json": {Schema: api.OpenAPI().Components.Schemas.Schema(typeOf[HealthReport](), true, "HealthReport")},
 	}}
 }

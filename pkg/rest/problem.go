@@ -77,8 +77,8 @@ type Problem struct {
 	Status   int            `json:"status" doc:"The HTTP status." example:"404"`
 	Detail   string         `json:"detail" doc:"What happened and what to do about it."`
 	Instance string         `json:"instance,omitempty" format:"uri-reference" doc:"The request's path."`
-	Code     problem.Code   `json:"code" doc:"The kind of failure, for programs. Codes never change meaning." example:"not_found"`
-	Errors   []problem.Item `json:"errors,omitempty" doc:"Every fault found in the input."`
+	Code     problem.Code   `json:"code" doc:"Machine-readable kind of failure. A code never changes its meaning." example:"not_found"`
+	Errors   []problem.Item `json:"errors,omitempty" doc:"Every fault found in the request."`
 
 	retryAfter int // seconds; 0 says nothing
 }
