@@ -1,4 +1,4 @@
-// Package auth is the operators' function: they register tenants, set their limits, issue their API keys, and see the
+// Package auth is the operators' function: it registers tenants, sets their limits, issues their API keys, and shows the
 // cluster.
 package auth
 
@@ -29,7 +29,7 @@ type Function struct {
 	Now    func() time.Time
 }
 
-// Tenants reads what is on record of tenants.
+// Tenants reads tenants.
 type Tenants interface {
 	// Tenant returns one, or problem.NotFound.
 	Tenant(ctx context.Context, id string) (tenant.Tenant, error)
@@ -110,7 +110,7 @@ func onWire(t tenant.Tenant, key string) Tenant {
 
 type tenantAnswer struct{ Body Tenant }
 
-// LimitChange names limits; all are optional everywhere: register has defaults, update leaves what is not named.
+// LimitChange sets limits. All are optional: register has defaults, update keeps what is left out.
 type LimitChange struct {
 	MaxCPU       *int      `json:"max_cpu,omitempty" minimum:"1" maximum:"1000" doc:"Cores; 32 by default."`
 	MaxMemoryGi  *int      `json:"max_memory_gi,omitempty" minimum:"1" maximum:"5000" doc:"GiB; 128 by default."`
@@ -196,7 +196,7 @@ func (f *Function) withMaskedKey(ctx context.Context, t tenant.Tenant) (*tenantA
 
 type updateRequest struct {
 	ID string `path:"id"`
-	// Query parameters cannot be absent in huma; zero stands for that, as no limit may be zero.
+	// huma's query parameters cannot be absent; zero means absent, since no limit may be zero.
 	MaxCPU      int          `query:"max_cpu" minimum:"1" maximum:"1000"`
 	MaxMemoryGi int          `query:"max_memory_gi" minimum:"1" maximum:"5000"`
 	MaxJobs     int          `query:"max_concurrent_jobs" minimum:"1" maximum:"200"`
@@ -265,7 +265,7 @@ func (f *Function) delete(ctx context.Context, in *deleteRequest) (*deleteAnswer
 	return out, nil
 }
 
-// masked shows enough of a key to tell it from others.
+// masked shows enough of a key to distinguish it from others.
 func masked(hint string) string {
 	if hint == "" {
 		return "" // no key works at present

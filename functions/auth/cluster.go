@@ -14,7 +14,7 @@ import (
 	"github.com/sumo-k8/sumo-k8/pkg/rest"
 )
 
-// The operators' view of the cluster is in this function because it has rights on the cluster already; status has none.
+// The operators' view of the cluster is part of this function because auth already has rights on the cluster; status has none.
 func (f *Function) registerCluster(api huma.API) {
 	tags := []string{"Operators"}
 	rest.Register(api, rest.Admin, huma.Operation{
@@ -87,7 +87,7 @@ func (f *Function) cluster(ctx context.Context, _ *struct{}) (*clusterAnswer, er
 	return out, nil
 }
 
-// Activity is a count of everything that goes on.
+// Activity counts nodes, pods and jobs.
 type Activity struct {
 	Timestamp time.Time         `json:"timestamp"`
 	Nodes     int               `json:"nodes"`
@@ -96,7 +96,7 @@ type Activity struct {
 	DBJobs    map[job.State]int `json:"db_jobs" doc:"Jobs of all tenants by status."`
 }
 
-// K8sJobs keeps the predecessor's name for what the engine has.
+// K8sJobs keeps the predecessor's name for the engine's runs.
 type K8sJobs struct {
 	Total     int `json:"total"`
 	Active    int `json:"active"`
@@ -161,7 +161,7 @@ type warmupAnswer struct {
 
 func (f *Function) startWarmup(ctx context.Context, in *warmupRequest) (*warmupAnswer, error) {
 	if f.Warmer == nil {
-		return nil, problem.New(problem.NotConfigured, "This service runs its jobs on one machine, without a cluster, so there is no node to bring up. Submit jobs directly.")
+		return nil, problem.New(problem.NotConfigured, "This service runs its jobs on a single machine, without a cluster, so there is no node to bring up. Submit jobs directly.")
 	}
 	key, err := idempotency.Of(in.IdempotencyKey, "start-warmup", []int{in.CPURequest, in.MemoryGi, in.KeepAliveSeconds}, "")
 	if err != nil {
@@ -178,7 +178,7 @@ func (f *Function) startWarmup(ctx context.Context, in *warmupRequest) (*warmupA
 	return &warmupAnswer{Replayed: replayed, Body: Warmup{
 		Status: "warming_up", WarmupID: w.ID, JobName: w.PodName, Namespace: w.Namespace,
 		CPURequest: in.CPURequest, MemoryGi: in.MemoryGi, KeepAliveSeconds: in.KeepAliveSeconds,
-		Message: "A node with this room is being brought up. GET /admin/warmup/status shows when it is ready.",
+		Message: "A node with these resources is being brought up. GET /admin/warmup/status shows when it is ready.",
 	}}, nil
 }
 
@@ -190,7 +190,7 @@ type warmupsAnswer struct {
 	}
 }
 
-// WarmupJob is a warm-up under way.
+// WarmupJob is a warm-up in the list.
 type WarmupJob struct {
 	Name      string    `json:"name"`
 	WarmupID  string    `json:"warmup_id"`

@@ -1,4 +1,4 @@
-// Package logs is the function that shows what a run says: its log so far, or live as a stream.
+// Package logs is the function that shows a run's log: as it is so far, or live as a stream.
 package logs
 
 import (
@@ -17,15 +17,15 @@ import (
 	"github.com/sumo-k8/sumo-k8/pkg/simulation"
 )
 
-// Function answers the log calls.
+// Function answers the calls for logs.
 type Function struct {
 	Jobs    Jobs
 	Objects Objects
 	// Live reads the log of a run that has not ended; nil when this process cannot reach it.
 	Live job.LiveLogs
-	// StreamLimit is when a stream ends for the client to resume, so that no gateway cuts it in the middle of a line.
+	// StreamLimit is after how long a stream ends for the client to resume, so that no gateway cuts it in the middle of a line.
 	StreamLimit time.Duration
-	// Poll is how often a job that is followed is looked at for new lines.
+	// Poll is how often a followed job's log is checked for new lines.
 	Poll time.Duration
 	Now  func() time.Time
 
@@ -75,7 +75,7 @@ func (f *Function) open(ctx context.Context, j job.Job, offset int64) (*job.Log,
 		case j.State == job.Queued:
 			return nil, problem.New(problem.NotFound, "Job %s has no log yet.", j.ID)
 		case f.Live == nil:
-			return nil, problem.New(problem.NotFound, "The log can be read when the job has ended.")
+			return nil, problem.New(problem.NotFound, "The log can be read once the job has finished.")
 		}
 		return f.Live.OpenLog(ctx, j, offset)
 	}
@@ -116,7 +116,7 @@ func whyNoLog(j job.Job, err error) string {
 	var live *problem.Error
 	switch {
 	case j.ResultsPruned:
-		return "The log was removed with the job's results because of its age."
+		return "The log was removed together with the job's results because of its age."
 	case j.State == job.Queued:
 		return "No log yet: the job waits for room under this tenant's limits."
 	case j.State == job.Pending:

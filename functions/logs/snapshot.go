@@ -40,21 +40,21 @@ type snapshotRequest struct {
 	Tail   int           `query:"tail" minimum:"1" maximum:"100000" doc:"Return only the last lines, at most this many."`
 }
 
-// optionalInt64 is a query parameter whose absence means something else than zero.
+// optionalInt64 is a query parameter whose absence differs from zero.
 type optionalInt64 struct {
 	value int64
 	set   bool
 }
 
-// Schema tells huma that it is a number like others.
+// Schema describes a plain number to huma.
 func (optionalInt64) Schema(r huma.Registry) *huma.Schema {
 	return r.Schema(reflect.TypeFor[int64](), true, "")
 }
 
-// Receiver tells huma where to put the number.
+// Receiver is where huma puts the number.
 func (o *optionalInt64) Receiver() reflect.Value { return reflect.ValueOf(&o.value).Elem() }
 
-// OnParamSet hears from huma whether there was one.
+// OnParamSet is how huma reports whether there was one.
 func (o *optionalInt64) OnParamSet(isSet bool, _ any) { o.set = isSet }
 
 type snapshotAnswer struct{ Body Snapshot }
@@ -98,9 +98,9 @@ func (f *Function) snapshot(ctx context.Context, in *snapshotRequest) (*snapshot
 	return &snapshotAnswer{Body: out}, nil
 }
 
-// skipped explains a part that is not at hand.
+// skipped explains an unavailable part.
 func skipped(from, to int64) string {
-	return fmt.Sprintf("Bytes %d to %d of the log are not at hand while the job runs. They can be read when it has ended.", from, to-1)
+	return fmt.Sprintf("Bytes %d to %d of the log are unavailable while the job runs. They can be read once it has finished.", from, to-1)
 }
 
 // part reads up to limit bytes from offset, in whole characters. The log's Offset is where text begins.

@@ -1,5 +1,5 @@
-// Package reconcile is the function that a schedule calls: it brings the record of jobs in line with their engine,
-// starts what has room, and removes what has expired. It may be called at any time and any number of times.
+// Package reconcile is the function that a schedule calls: it brings the record of jobs in line with their engine, starts
+// what has room, and removes what has expired. It may be called at any time, any number of times.
 package reconcile
 
 import (
@@ -26,15 +26,15 @@ import (
 type Function struct {
 	// Run is reconcile.Reconciler's.
 	Run func(ctx context.Context, window time.Duration) (reconcile.Report, error)
-	// Window is how long one call stays while jobs are active.
+	// Window is how long one call keeps reconciling while jobs are active.
 	Window time.Duration
 	Log    zerolog.Logger
 }
 
 const (
-	// maxRun bounds one call with all its pruning. It is the time after which Knative ends a request, and the caller with it.
+	// maxRun bounds one call with all its pruning. It is the time after which Knative ends a request, and the caller gives up.
 	maxRun = 5 * time.Minute
-	// maxEvent is ample for an event that says no more than that it is time.
+	// maxEvent is ample for an event that carries no data of interest.
 	maxEvent = 64 << 10
 )
 
@@ -87,7 +87,7 @@ func (in *request) Resolve(ctx huma.Context) []error {
 		err = e.Validate()
 	}
 	if err != nil {
-		return []error{problem.Wrap(err, problem.Invalid, "This is no CloudEvent: it lacks an attribute that each must have, has one that is none, or is larger than %d KiB.", maxEvent>>10)}
+		return []error{problem.Wrap(err, problem.Invalid, "This is not a valid CloudEvent: a required attribute is missing, an attribute is malformed, or it is larger than %d KiB.", maxEvent>>10)}
 	}
 	in.event = e
 	return nil
@@ -95,7 +95,7 @@ func (in *request) Resolve(ctx huma.Context) []error {
 
 type answer struct{ Body reconcile.Report }
 
-// Event handles a CloudEvent of whom the Functions Framework has let in.
+// Event handles a CloudEvent that the Functions Framework has accepted.
 func (f *Function) Event(ctx context.Context, e event.Event) error {
 	_, err := f.handle(ctx, f.Window, e)
 	return err
@@ -109,11 +109,11 @@ func (f *Function) handle(ctx context.Context, window time.Duration, e event.Eve
 	return report, err
 }
 
-// errStopping ends a run when this process is told to stop.
-var errStopping = errors.New("the process stops")
+// errStopping ends a run when this process is asked to stop.
+var errStopping = errors.New("the process is stopping")
 
-// run does not depend on the caller, who may be scaled away while jobs that it has submitted are running. It ends early,
-// with what was done so far, when this process is told to stop.
+// run does not depend on the caller, who may be scaled to zero while the jobs it submitted are running. It ends early, with
+// what was done so far, when this process is asked to stop.
 func (f *Function) run(ctx context.Context, window time.Duration) (reconcile.Report, error) {
 	stopping := server.Stopping(ctx)
 	ctx, release := context.WithTimeout(context.WithoutCancel(ctx), maxRun)

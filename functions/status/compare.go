@@ -122,9 +122,9 @@ func comparedJob(j job.Job) ComparedJob {
 	out := ComparedJob{JobID: j.ID, ScenarioID: j.Name, Status: j.State}
 	switch {
 	case !j.State.Terminal():
-		out.Message = "Job is " + string(j.State) + ". Its numbers are there when it has finished."
+		out.Message = "Job is " + string(j.State) + ". Its numbers will be available once it has finished."
 	case j.Summary == nil:
-		out.Message = "Job ended before SUMO wrote anything to sum up: " + j.Message
+		out.Message = "Job ended before SUMO wrote anything to summarize: " + j.Message
 	case j.State != job.Succeeded:
 		out.Partial = true
 		out.Message = "Job has not completed successfully. Its numbers cover the run until it stopped: " + j.Message

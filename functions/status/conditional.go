@@ -16,11 +16,11 @@ import (
 	"github.com/sumo-k8/sumo-k8/pkg/rest"
 )
 
-// revalidate lets the caller itself keep an answer, and use it after asking whether it still holds.
+// revalidate lets the caller keep an answer and reuse it after asking whether it is still current.
 const revalidate = "private, no-cache"
 
-// matches reports whether If-None-Match names tag: alone, in a list, weak as proxies make it that compress, or as *, for
-// any (RFC 9110, section 13.1.2).
+// matches reports whether If-None-Match names tag: alone, in a list, weakened by a compressing proxy, or as * for any
+// (RFC 9110, section 13.1.2).
 func matches(header, tag string) bool {
 	for candidate := range strings.SplitSeq(header, ",") {
 		candidate = strings.TrimSpace(candidate)
@@ -39,14 +39,14 @@ func notModified() map[string]*huma.Response {
 	return map[string]*huma.Response{"304": {Description: "Not Modified"}}
 }
 
-// viewTag names what the answer is made of.
+// viewTag names what the answer is made from.
 func viewTag(j job.Job, name string) string { return `"` + j.ID + "/" + name + `"` }
 
-// weak marks a tag as that of an answer which goes out with and without gzip (RFC 9110, section 8.8.1).
+// weak marks the tag of an answer that is sent with and without gzip (RFC 9110, section 8.8.1).
 func weak(tag string) string { return "W/" + tag }
 
 // viewAge lets a browser show a job again without asking. It is short because an operator may remove results at any time.
-// A browser in which another key is used asks again.
+// A browser that now uses another key asks again.
 const (
 	viewAge  = "private, max-age=3600"
 	viewVary = "Accept-Encoding, Authorization"
@@ -61,7 +61,7 @@ func unchanged(tag string) *huma.StreamResponse {
 	}}
 }
 
-// stored answers with what is at hand in gzip, and unpacks it for clients that do not take that.
+// stored answers with gzip as it is kept, and unpacks it for clients that do not accept that.
 func stored(tag, contentType string, packed io.ReadCloser) *huma.StreamResponse {
 	return &huma.StreamResponse{Body: func(c huma.Context) {
 		defer packed.Close()
@@ -81,8 +81,8 @@ func stored(tag, contentType string, packed io.ReadCloser) *huma.StreamResponse 
 			_, err = io.Copy(rest.StreamOut(c), body)
 		}
 		if err != nil {
-			// A connection that breaks tells the client that the answer is not whole.
-			zerolog.Ctx(c.Context()).Warn().Err(err).Msg("answer broken off")
+			// A broken connection shows the client that the answer is incomplete.
+			zerolog.Ctx(c.Context()).Warn().Err(err).Msg("answer aborted")
 			panic(http.ErrAbortHandler)
 		}
 	}}
@@ -101,7 +101,7 @@ func acceptsGzip(header string) bool {
 	return false
 }
 
-// packed is v as a client gets it.
+// packed is v as JSON in gzip.
 func packed(v any) (io.ReadCloser, error) {
 	var out bytes.Buffer
 	z := gzip.NewWriter(&out)

@@ -20,7 +20,7 @@ type Dashboard struct {
 	Stats        Stats         `json:"stats" doc:"All of the tenant's jobs by status."`
 }
 
-// Usage is what active jobs hold, in the words of a Kubernetes ResourceQuota, which is what the predecessor showed.
+// Usage is what active jobs hold, in the terms of a Kubernetes ResourceQuota, as the predecessor showed it.
 type Usage struct {
 	RequestsCPU    string `json:"requests.cpu" example:"4"`
 	RequestsMemory string `json:"requests.memory" example:"8Gi"`

@@ -12,8 +12,8 @@ import (
 	"github.com/sumo-k8/sumo-k8/pkg/simulation"
 )
 
-// The largest outputs that are worked on, in bytes as they are stored. Larger ones would take longer than a person waits:
-// a compressed one unpacks to some ten times its size.
+// The largest outputs that views are made from, in bytes as stored. Larger ones would take longer than a person waits:
+// a compressed one unpacks to about ten times its size.
 const (
 	maxPlainOutput  = 4 << 30
 	maxPackedOutput = 256 << 20
@@ -26,7 +26,7 @@ func tooLarge(name string, size int64) bool {
 	return size > maxPlainOutput
 }
 
-// source is the output that something is read from.
+// source is the output that a view is made from.
 type source struct {
 	output simulation.Output
 	file   string
@@ -52,7 +52,7 @@ func (f *Function) output(ctx context.Context, j job.Job, o simulation.Output, n
 	return nil, noOutput(j, source{o, names[0]})
 }
 
-// noOutput says what to do about an output that a run has not.
+// noOutput says what to do about an output that a run does not have.
 func noOutput(j job.Job, s source) error {
 	if j.State != job.Succeeded {
 		return problem.New(problem.NotFound, "Job %s ended as %s, without %s: %s", j.ID, j.State, s.file, j.Message)
@@ -67,5 +67,5 @@ const (
 	emissionFile = "emission.xml.gz"
 )
 
-// whole reports whether a run went to its end. SUMO closes its files properly when it is stopped, so they do not tell.
+// whole reports whether a run reached its end. SUMO closes its files properly when it is stopped, so they do not show it.
 func whole(j job.Job) bool { return j.State == job.Succeeded }

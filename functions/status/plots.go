@@ -70,7 +70,7 @@ func (f *Function) plots(ctx context.Context, in *jobRequest) (*plotsAnswer, err
 	return &plotsAnswer{Body: out}, nil
 }
 
-// needed is what a plot is drawn from.
+// needed is the output that a plot is drawn from.
 func needed(kind chart.Kind) source {
 	switch {
 	case kind.Distribution != "":
@@ -101,7 +101,7 @@ type plotAnswer struct {
 	Body         []byte
 }
 
-// plotVersion changes whenever the same data are drawn in another way.
+// plotVersion changes whenever the same data are drawn differently.
 const plotVersion = 2
 
 func (f *Function) plot(ctx context.Context, in *plotRequest) (*plotAnswer, error) {
@@ -169,7 +169,7 @@ func (f *Function) chartRun(ctx context.Context, j job.Job, kind chart.Kind) (ru
 	return run, err
 }
 
-// describe says in one line which run this is.
+// describe identifies a run in one line.
 func describe(j job.Job) string {
 	parts := []string{j.Name}
 	if j.Options.Seed != nil {
@@ -187,8 +187,8 @@ func describe(j job.Job) string {
 	return strings.Join(append(parts, "job "+j.ID), " · ")
 }
 
-// labels are names by which the jobs can be told apart: what people called them, with the seed and the scale of the demand where
-// they were chosen, and the end of the id where all is the same.
+// labels are distinct names for the jobs: what people called them, with the seed and the scale of the demand where they were
+// chosen, and the end of the id where everything else is the same.
 func labels(jobs []job.Job) []string {
 	out := make([]string, len(jobs))
 	count := map[string]int{}

@@ -92,9 +92,9 @@ func (f *Function) results(ctx context.Context, in *jobRequest) (*resultsAnswer,
 	}
 	switch {
 	case j.ResultsPruned:
-		out.Message = "The results were removed because of their age. Run the scenario again to have them back."
+		out.Message = "The results were removed because of their age. Run the scenario again to get them back."
 	case !j.State.Terminal():
-		out.Message = "Job has not completed successfully. It is " + string(j.State) + "; its files appear when it has finished."
+		out.Message = "Job has not completed successfully. It is " + string(j.State) + "; its files will be available once it has finished."
 	case j.State != job.Succeeded:
 		out.Message = "Job has not completed successfully. These are the files it wrote before it stopped."
 	}
@@ -118,16 +118,16 @@ func (f *Function) results(ctx context.Context, in *jobRequest) (*resultsAnswer,
 	return &resultsAnswer{Body: out}, nil
 }
 
-// finished returns a job whose results can be had, or says why they cannot.
+// finished returns a job whose results are available, or an error that says why they are not.
 func (f *Function) finished(ctx context.Context, id string) (job.Job, error) {
 	j, err := f.Jobs.Job(ctx, rest.TenantOf(ctx).ID, id)
 	switch {
 	case err != nil:
 		return job.Job{}, err
 	case !j.State.Terminal():
-		return job.Job{}, problem.New(problem.Conflict, "Job %s is %s. Its results are there when it has finished.", id, j.State)
+		return job.Job{}, problem.New(problem.Conflict, "Job %s is %s. Its results will be available once it has finished.", id, j.State)
 	case j.ResultsPruned:
-		return job.Job{}, problem.New(problem.NotFound, "The results of job %s were removed because of their age. Run the scenario again to have them back.", id)
+		return job.Job{}, problem.New(problem.NotFound, "The results of job %s were removed because of their age. Run the scenario again to get them back.", id)
 	}
 	return j, nil
 }
@@ -166,7 +166,7 @@ func (f *Function) resultsZip(ctx context.Context, in *jobRequest) (*huma.Stream
 	if len(j.Results) == 0 {
 		return nil, problem.New(problem.NotFound, "Job %s has no result files: %s", j.ID, j.Message)
 	}
-	// Once the zip has begun, a store that is away can only break it.
+	// Once the zip has begun, an unreachable store can only break it.
 	if _, err := f.Objects.Stat(ctx, artifact.ResultsOf(j.Namespace, j.ID)+j.Results[0].Name); err != nil {
 		return nil, err
 	}
@@ -175,17 +175,17 @@ func (f *Function) resultsZip(ctx context.Context, in *jobRequest) (*huma.Stream
 		hctx.SetHeader("Content-Disposition", artifact.Disposition(zipName(j)))
 		hctx.SetStatus(http.StatusOK)
 		if hctx.Method() == http.MethodHead {
-			return // nobody would take what is packed
+			return // nobody would read the zip
 		}
 		if err := f.writeZip(hctx.Context(), rest.StreamOut(hctx), j); err != nil {
-			// The status is sent already. A connection that breaks tells the client that the zip is not whole.
-			zerolog.Ctx(hctx.Context()).Warn().Err(err).Str("job", j.ID).Msg("zip of results broken off")
+			// The status is sent already. A broken connection shows the client that the zip is incomplete.
+			zerolog.Ctx(hctx.Context()).Warn().Err(err).Str("job", j.ID).Msg("zip of results aborted")
 			panic(http.ErrAbortHandler)
 		}
 	}}, nil
 }
 
-// zipName tells jobs of one name apart, and what is whole from what is not.
+// zipName is distinct for jobs of one name, and marks partial results.
 func zipName(j job.Job) string {
 	name := j.Name + "-" + j.ID[max(0, len(j.ID)-12):]
 	if j.State != job.Succeeded {
@@ -237,9 +237,9 @@ func (f *Function) summary(ctx context.Context, in *jobRequest) (*summaryAnswer,
 	case err != nil:
 		return nil, err
 	case !j.State.Terminal():
-		return nil, problem.New(problem.Conflict, "Job %s is %s. Its summary is there when it has finished.", in.ID, j.State)
+		return nil, problem.New(problem.Conflict, "Job %s is %s. Its summary will be available once it has finished.", in.ID, j.State)
 	case j.Summary == nil:
-		return nil, problem.New(problem.NotFound, "Job %s ended before SUMO wrote anything to sum up: %s", in.ID, j.Message)
+		return nil, problem.New(problem.NotFound, "Job %s ended before SUMO wrote anything to summarize: %s", in.ID, j.Message)
 	}
 	out := Summary{JobID: j.ID, Status: j.State, Summary: *j.Summary}
 	if out.Metrics == nil {

@@ -45,7 +45,7 @@ func (f *Function) listScenarios(ctx context.Context, in *scenariosQuery) (*scen
 	if err != nil {
 		return nil, err
 	}
-	// One more than asked for tells whether there is another page.
+	// One more than requested shows whether there is another page.
 	found, err := f.Scenarios.ListScenarios(ctx, rest.TenantOf(ctx).ID, behind, in.Limit+1)
 	if err != nil {
 		return nil, err

@@ -44,7 +44,7 @@ func (f *Function) makeSeries(ctx context.Context, j job.Job) (outputs.Series, e
 	}
 	defer summary.Close()
 	var emissions io.Reader
-	// Nobody misses curves that were not asked for, and those of a huge file are not worth a failure of all others.
+	// Curves that were not asked for are not missed, and a file too large for its curves must not fail all others.
 	file, err := f.output(ctx, j, simulation.OutputEmission, emissionFile)
 	if code := problem.CodeOf(err); err == nil {
 		defer file.Close()

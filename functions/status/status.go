@@ -1,4 +1,4 @@
-// Package status is the function that answers questions: what became of a job, what a tenant uses, how the service is.
+// Package status is the function that answers questions: what became of a job, what a tenant uses, how the service is doing.
 package status
 
 import (

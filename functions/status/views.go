@@ -17,8 +17,8 @@ import (
 	"github.com/sumo-k8/sumo-k8/pkg/view"
 )
 
-// viewKind is something that is worked out from the results of a job, and kept. The name carries a version: what an
-// earlier release has stored in another form is not found, and made again.
+// viewKind is a view computed from a job's results and kept. The name carries a version: what an earlier release stored in
+// another form is not found, and made again.
 type viewKind[T any] struct {
 	name string
 	make func(f *Function, ctx context.Context, j job.Job) (T, error)

@@ -23,7 +23,7 @@ import (
 
 const (
 	fileField = "sumo_files"
-	// maxFields and maxFieldBytes bound what is kept in memory beside the zip, which is not.
+	// maxFields and maxFieldBytes bound what is kept in memory; the zip is not.
 	maxFields     = 64
 	maxFieldBytes = 64 << 10
 	// maxFieldName is ample for every field there is. Names are kept, and repeated to who misspelt them; the multipart
@@ -251,7 +251,7 @@ func (f *formReader[T]) decode(values url.Values) (fields T, err error) {
 		}
 	}
 	if len(items) > 0 {
-		return fields, problem.New(problem.Invalid, "The form is not valid: %s %s. Mend it and send it again.",
+		return fields, problem.New(problem.Invalid, "The form is not valid: %s %s. Fix it and send it again.",
 			items[0].Location, items[0].Message).WithItems(items...)
 	}
 	raw, err := json.Marshal(typed)
@@ -342,7 +342,7 @@ func (h *headerBudget) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// trackedReader remembers whether reading the body failed, which tells a broken upload from a broken store.
+// trackedReader remembers whether reading the body failed, which distinguishes a broken upload from a broken store.
 type trackedReader struct {
 	r   io.Reader
 	err error
@@ -359,7 +359,7 @@ func (t *trackedReader) Read(p []byte) (int, error) {
 func brokenBody(err error) error {
 	var e *problem.Error
 	if errors.As(err, &e) {
-		return e // it says already what is wrong
+		return e // it says what is wrong already
 	}
 	return problem.Wrap(err, problem.Invalid, "The upload broke off before its end. Nothing was kept of it; send it again.")
 }

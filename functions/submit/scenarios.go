@@ -40,7 +40,7 @@ func (f *Function) registerScenarios(api huma.API) {
 	}, func(ctx context.Context, in *validateRequest) (*validateAnswer, error) {
 		return f.validate(ctx, form, in)
 	})
-	// Documented only now: huma would read a body that it knows of into memory.
+	// Documented only now: huma would read a body that it knows into memory.
 	paths, body := api.OpenAPI().Paths, zipBody(form)
 	paths["/scenarios"].Post.RequestBody, paths["/scenarios"].Put.RequestBody = body, body
 	paths["/scenarios/validate"].Post.RequestBody = body
@@ -84,7 +84,7 @@ type storeRequest struct {
 	http           *http.Request
 }
 
-// Resolve keeps the request, since its body is read as it arrives.
+// Resolve implements huma.Resolver: it keeps the request, whose body is read as it arrives.
 func (in *storeRequest) Resolve(ctx huma.Context) []error {
 	in.http = rest.StreamIn(ctx)
 	return nil
@@ -121,7 +121,7 @@ func (f *Function) storeScenario(ctx context.Context, form *formReader[struct{}]
 	return out, nil
 }
 
-// takeZip hands the zip of a request to take, wherever in the request it stands, and with this name if there is one.
+// takeZip hands the zip of a request to take, whether it is the body or a file of a form, and under name if that is not empty.
 func takeZip(r *http.Request, form *formReader[struct{}], name string, take func(part) error) error {
 	named := func(zip part) error {
 		if name := scenario.PrintableName(name); name != "" {
@@ -130,7 +130,7 @@ func takeZip(r *http.Request, form *formReader[struct{}], name string, take func
 		return take(zip)
 	}
 	if media, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type")); media != "multipart/form-data" {
-		// Whatever the type says: curl --data-binary calls everything a form.
+		// Whatever the Content-Type: curl --data-binary calls everything a form.
 		return named(part{Reader: r.Body})
 	}
 	_, uploaded, err := form.read(r, func(zip part, _ *struct{}) error { return named(zip) })
@@ -143,13 +143,13 @@ func takeZip(r *http.Request, form *formReader[struct{}], name string, take func
 
 type validateRequest struct{ http *http.Request }
 
-// Resolve is storeRequest's.
+// Resolve implements huma.Resolver: it keeps the request, whose body is read as it arrives.
 func (in *validateRequest) Resolve(ctx huma.Context) []error {
 	in.http = rest.StreamIn(ctx)
 	return nil
 }
 
-// Validation is what was found in a zip that is not kept.
+// Validation is what was found in a zip.
 type Validation struct {
 	Valid        bool                  `json:"valid" doc:"Whether the scenario would be accepted."`
 	Detail       string                `json:"detail" doc:"Empty if valid, otherwise a sentence on the first problem."`

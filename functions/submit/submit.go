@@ -1,4 +1,4 @@
-// Package submit is the function that accepts work: it stores scenarios, makes jobs of them, and cancels jobs.
+// Package submit is the function that accepts work: it stores scenarios, creates jobs from them, and cancels jobs.
 package submit
 
 import (
@@ -59,7 +59,7 @@ func (f *Function) Register(api huma.API) {
 			"checked while it arrives, and all problems found are reported together.",
 		Errors: submitErrors,
 	}, func(ctx context.Context, in *formRequest) (*submitAnswer, error) { return f.submitForm(ctx, form, in) })
-	// Documented only now: huma would read a body that it knows of into memory.
+	// Documented only now: huma would read a body that it knows into memory.
 	api.OpenAPI().Paths["/jobs"].Post.RequestBody = form.requestBody()
 	rest.Register(api, rest.Tenant, huma.Operation{
 		OperationID: "submit-job-s3", Method: http.MethodPost, Path: "/jobs/s3", Tags: tags,
@@ -99,7 +99,7 @@ type formRequest struct {
 	http           *http.Request
 }
 
-// Resolve keeps the request, since its body is read as it arrives.
+// Resolve implements huma.Resolver: it keeps the request, whose body is read as it arrives.
 func (in *formRequest) Resolve(ctx huma.Context) []error {
 	in.http = rest.StreamIn(ctx)
 	return nil
@@ -172,7 +172,7 @@ func replayed(is bool) string {
 	return ""
 }
 
-// checkSource sees that a scenario is given in one way.
+// checkSource refuses a request that gives no scenario, or more than one.
 func checkSource(uploaded bool, urls []string, id string) error {
 	given := 0
 	for _, is := range []bool{uploaded, len(urls) > 0, id != ""} {
@@ -198,8 +198,8 @@ func (f *Function) source(ctx context.Context, t tenant.Tenant, urls []string, i
 	return f.Importer.Import(ctx, t, urls)
 }
 
-// acceptUpload takes the zip of a form whose whole length is announced, or -1. An upload over the limit is refused with its
-// size, and before it comes where the announcement already tells.
+// acceptUpload takes the zip of a request whose Content-Length is announced, or -1. An upload over the limit is refused with its
+// size, and before it arrives if announced is already too much.
 func (f *Function) acceptUpload(ctx context.Context, t tenant.Tenant, zip io.Reader, announced int64, about scenario.About) (s scenario.Scenario, created bool, err error) {
 	err = f.within(announced, func() error {
 		s, created, err = f.Scenarios.Accept(ctx, t, zip, about)
@@ -208,7 +208,7 @@ func (f *Function) acceptUpload(ctx context.Context, t tenant.Tenant, zip io.Rea
 	return s, created, err
 }
 
-// within sees that take is not given more than the limit, as far as the announced length tells.
+// within refuses what is announced as larger than the limit, before take reads it or, where the form's overhead hides it, after.
 func (f *Function) within(announced int64, take func() error) error {
 	limits := f.Scenarios.Limits
 	if announced > limits.Upload+maxFields*maxFieldBytes {

@@ -163,7 +163,7 @@ func (r Request) checkInterval(c scenario.Config) error {
 }
 
 func refused(items ...problem.Item) error {
-	return problem.New(problem.Invalid, "The job cannot be accepted as it is: %s %s.", items[0].Location, items[0].Message).WithItems(items...)
+	return problem.New(problem.Invalid, "The job cannot be accepted: %s %s.", items[0].Location, items[0].Message).WithItems(items...)
 }
 
 // Accept queues a run of s. A request that idem stands for already returns the job it made, with created false. The caller

@@ -26,7 +26,7 @@ type TenantQueue struct {
 	Oldest time.Time
 }
 
-// Activity is what happened in one minute.
+// Activity counts the events of one minute.
 type Activity struct {
 	At        time.Time // when the minute begins
 	Submitted int

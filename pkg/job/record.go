@@ -6,7 +6,7 @@ import (
 	"github.com/sumo-k8/sumo-k8/pkg/simulation"
 )
 
-// Filter describes jobs. Each field narrows the choice; its zero value does not.
+// Filter selects jobs. Each field narrows the selection; its zero value does not.
 type Filter struct {
 	State           State
 	Name            string
@@ -15,7 +15,7 @@ type Filter struct {
 	SubmittedBefore time.Time
 }
 
-// Update is what was learnt of one job.
+// Update is what was observed of one job.
 type Update struct {
 	ID       string
 	State    State // Pending, Running or a terminal state

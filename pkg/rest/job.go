@@ -73,7 +73,7 @@ func (Confinement) Schema(r huma.Registry) *huma.Schema {
 	return s
 }
 
-// JobOf puts j on the wire. url makes the address of an object key (artifact.Store's URL).
+// JobOf puts j on the wire. url returns the s3:// address of an object key.
 func JobOf(j job.Job, url func(key string) string) Job {
 	out := Job{
 		JobID: j.ID, Status: j.State, SubmittedAt: j.SubmittedAt.UTC(), StartedAt: inUTC(j.StartedAt), FinishedAt: inUTC(j.FinishedAt),

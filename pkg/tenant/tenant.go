@@ -1,4 +1,4 @@
-// Package tenant is who may use the service: a tenant with its limits, and the API keys that speak for it.
+// Package tenant is who may use the service: a tenant with its limits, and its API keys.
 package tenant
 
 import (
@@ -99,7 +99,7 @@ func NamespaceFor(id string) string {
 	return namespacePrefix + readable + "-" + hex.EncodeToString(sum[:])[:hashSuffix-1]
 }
 
-// hashSuffix is the length of "-" and the hexadecimal digits that tell apart ids with one readable form.
+// hashSuffix is the length of "-" and the hexadecimal digits that distinguish ids with the same readable form.
 const hashSuffix = 9
 
 var looksHashed = regexp.MustCompile(fmt.Sprintf(`-[0-9a-f]{%d}$`, hashSuffix-1))

@@ -69,13 +69,13 @@ type Parts struct {
 	Kubernetes  func(context.Context) error
 	// Disk answers nil when this machine's disk has room; nil where nothing is kept on it.
 	Disk func() error
-	// ServiceAccount tells which service account may call reconcile, by its token; nil where none may.
+	// ServiceAccount returns the name of the service account whose token may call reconcile; nil where none may.
 	ServiceAccount func(ctx context.Context, token string) (name string, err error)
 	// Confinement returns what confines runs on this machine; nil where the recorded runs show it.
 	Confinement func(context.Context) (simulation.Confinement, error)
-	// Metrics counts what is done; nil where nobody asks for it.
+	// Metrics counts what is done; nil where metrics are off.
 	Metrics *metrics.Metrics
-	// Trace tells what is done; nil where nobody asks for it.
+	// Trace records spans; nil where tracing is off.
 	Trace *trace.Tracer
 	// Changed is called when reconcile has something to do; it may be nil.
 	Changed func(context.Context)
@@ -218,17 +218,17 @@ func (p Parts) Reconcile() *reconcilefn.Function {
 	if m := p.Metrics; m != nil && p.Config.Target == "reconcile" {
 		r.Passed = m.Passed
 		ended = append(ended, func(e reconcile.End) { m.Ended(e.Job) })
-		untold := run
+		unreported := run
 		run = func(ctx context.Context, window time.Duration) (reconcile.Report, error) {
-			report, err := untold(ctx, window)
+			report, err := unreported(ctx, window)
 			m.Reconciled(report)
 			return report, err
 		}
 	}
 	if len(ended) > 0 {
 		r.Ended = func(e reconcile.End) {
-			for _, tell := range ended {
-				tell(e)
+			for _, report := range ended {
+				report(e)
 			}
 		}
 	}

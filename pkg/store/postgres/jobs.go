@@ -139,7 +139,7 @@ func listParams(tenantID string, f job.Filter, after string, limit int) (db.List
 		SubmittedAfter: known(f.SubmittedAfter), SubmittedBefore: known(f.SubmittedBefore),
 	}
 	if after != "" && !isID(after) {
-		return p, problem.New(problem.Invalid, "The cursor is not one of ours. Begin without a cursor.")
+		return p, problem.New(problem.Invalid, "The cursor is not valid. Start without a cursor.")
 	}
 	if !f.SubmittedAfter.IsZero() {
 		least := firstID(f.SubmittedAfter.Add(-idSlack))
