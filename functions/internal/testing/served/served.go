@@ -10,7 +10,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/rs/zerolog"
 
@@ -27,9 +26,14 @@ import (
 // AdminKey is the operator's.
 const AdminKey = "the operator's key"
 
-// Parts are those of a function with a fresh database and bucket. A test may change them before it serves them.
+// Parts are those of a function with the default settings, no limits on calls, and a fresh database and bucket. A test may
+// change them before it serves them.
 func Parts(t testing.TB) app.Parts {
 	t.Helper()
+	cfg, err := config.Load()
+	if err != nil {
+		t.Fatal(err)
+	}
 	db, err := postgres.Open(t.Context(), postgres.Config{URL: localtest.Database(t, postgres.Migrate)})
 	if err != nil {
 		t.Fatal(err)
@@ -40,10 +44,8 @@ func Parts(t testing.TB) app.Parts {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return app.Parts{
-		Config: config.Config{AdminKey: AdminKey, S3Bucket: bucket.Bucket, LinkLifetime: time.Hour},
-		DB:     db, Objects: objects, Log: zerolog.Nop(),
-	}
+	cfg.AdminKey, cfg.S3Bucket, cfg.CallsPerSecond, cfg.WrongKeysPerMinute = AdminKey, bucket.Bucket, 0, 0
+	return app.Parts{Config: cfg, DB: db, Objects: objects, Log: zerolog.Nop()}
 }
 
 // Function is a function that serves until its test ends.
