@@ -3,16 +3,11 @@ package auth
 
 import (
 	"context"
-	"errors"
-	"io"
 	"net/http"
-	"regexp"
-	"strings"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 
-	"github.com/sumo-k8/sumo-k8/pkg/artifact"
 	"github.com/sumo-k8/sumo-k8/pkg/job"
 	"github.com/sumo-k8/sumo-k8/pkg/problem"
 	"github.com/sumo-k8/sumo-k8/pkg/rest"
@@ -21,23 +16,32 @@ import (
 
 // Function answers the /auth calls, and those of /admin that concern the cluster.
 type Function struct {
-	Tenants tenant.Store
-	Objects artifact.Store
-	// OwnBucket is the service's own bucket, which no tenant may name for its inputs.
-	OwnBucket string
-	// Provisioner keeps the tenants' namespaces; nil where there is no cluster.
-	Provisioner tenant.Provisioner
-	Jobs        job.Store
+	Registrar *tenant.Registrar
+	Tenants   Tenants
+	Jobs      Jobs
 	// Nodes lists where jobs run; nil when this process cannot know.
 	Nodes func(context.Context) ([]job.Node, error)
 	// Pods counts the pods that run jobs by phase; nil where there is no cluster.
 	Pods func(context.Context) (map[string]int, error)
 	// Warmer brings up nodes; nil where there is no cluster.
 	Warmer job.Warmer
-	// Changed is told when there is something for reconcile to do. It may be nil.
-	Changed func(context.Context)
-	Random  io.Reader // cryptographically strong
-	Now     func() time.Time
+	Now    func() time.Time
+}
+
+// Tenants reads tenants.
+type Tenants interface {
+	// Tenant returns one, or problem.NotFound.
+	Tenant(ctx context.Context, id string) (tenant.Tenant, error)
+	// Tenants lists all by id.
+	Tenants(ctx context.Context) ([]tenant.Tenant, error)
+	// KeyHints maps each tenant id to the first characters of its newest working key, for masked display.
+	KeyHints(ctx context.Context) (map[string]string, error)
+}
+
+// Jobs counts jobs.
+type Jobs interface {
+	// UsageByTenant counts the jobs of every tenant that has some.
+	UsageByTenant(ctx context.Context) (map[string]job.Usage, error)
 }
 
 // Register adds the function's operations to api.
@@ -46,13 +50,13 @@ func (f *Function) Register(api huma.API) {
 	rest.Register(api, rest.Admin, huma.Operation{
 		OperationID: "register-tenant", Method: http.MethodPost, Path: "/auth/register", Tags: tags,
 		Summary:     "Register a tenant",
-		Description: "The answer holds the tenant's API key. It is shown only here: keep it.",
+		Description: "The answer contains the tenant's API key, which is shown only once: keep it.",
 		Errors:      []int{http.StatusConflict},
 	}, f.register)
 	rest.Register(api, rest.Admin, huma.Operation{
 		OperationID: "regenerate-key", Method: http.MethodPost, Path: "/auth/regenerate-key", Tags: tags,
 		Summary:     "Issue a new API key",
-		Description: "All earlier keys of the tenant stop working at once.",
+		Description: "All earlier keys of the tenant stop working immediately.",
 		Errors:      []int{http.StatusNotFound},
 	}, f.regenerateKey)
 	rest.Register(api, rest.Admin, huma.Operation{
@@ -67,13 +71,13 @@ func (f *Function) Register(api huma.API) {
 	rest.Register(api, rest.Admin, huma.Operation{
 		OperationID: "update-tenant", Method: http.MethodPatch, Path: "/auth/tenants/{id}", Tags: tags,
 		Summary:     "Change a tenant's limits",
-		Description: "Give the new values in the query or as JSON. Running jobs go on; waiting ones are measured by the new limits.",
+		Description: "Give the new values in the query or as JSON. Running jobs continue; queued ones are subject to the new limits.",
 		Errors:      []int{http.StatusNotFound},
 	}, f.update)
 	rest.Register(api, rest.Admin, huma.Operation{
 		OperationID: "delete-tenant", Method: http.MethodDelete, Path: "/auth/tenants/{id}", Tags: tags,
-		Summary:     "Delete a tenant with all it has",
-		Description: "Removes its keys, namespace, scenarios, jobs and results. Refused while jobs wait or run, unless force is set.",
+		Summary:     "Delete a tenant and everything it owns",
+		Description: "Removes the tenant's keys, namespace, scenarios, jobs and results. Refused while it has queued or running jobs, unless force is set.",
 		Errors:      []int{http.StatusNotFound, http.StatusConflict},
 	}, f.delete)
 	f.registerCluster(api)
@@ -82,12 +86,12 @@ func (f *Function) Register(api huma.API) {
 // Tenant is a tenant on the wire.
 type Tenant struct {
 	TenantID     string    `json:"tenant_id"`
-	Namespace    string    `json:"namespace" doc:"Kubernetes namespace of its jobs and prefix of its objects."`
-	APIKey       string    `json:"api_key" doc:"The key itself when it is issued; otherwise its first characters."`
-	MaxCPU       int       `json:"max_cpu" doc:"Cores that its jobs may use together."`
-	MaxMemoryGi  int       `json:"max_memory_gi" doc:"GiB that its jobs may use together."`
+	Namespace    string    `json:"namespace" doc:"Kubernetes namespace of the tenant's jobs, and prefix of its objects."`
+	APIKey       string    `json:"api_key" doc:"The key itself when it is issued; afterwards only its first characters."`
+	MaxCPU       int       `json:"max_cpu" doc:"Cores that the tenant's jobs may use together."`
+	MaxMemoryGi  int       `json:"max_memory_gi" doc:"GiB that the tenant's jobs may use together."`
 	MaxJobs      int       `json:"max_concurrent_jobs" doc:"Jobs that may run at a time."`
-	InputBuckets []string  `json:"input_buckets" doc:"Where its s3:// inputs may come from: bucket or bucket/prefix/."`
+	InputBuckets []string  `json:"input_buckets" doc:"Where the tenant's s3:// inputs may come from, each written bucket or bucket/prefix/."`
 	CreatedAt    time.Time `json:"created_at"`
 }
 
@@ -105,12 +109,12 @@ func onWire(t tenant.Tenant, key string) Tenant {
 
 type tenantAnswer struct{ Body Tenant }
 
-// LimitChange names limits; all are optional everywhere: register has defaults, update leaves what is not named.
+// LimitChange sets limits. All are optional: register has defaults, update keeps what is left out.
 type LimitChange struct {
-	MaxCPU       *int      `json:"max_cpu,omitempty" minimum:"1" maximum:"1000" doc:"Cores; 32 unless given."`
-	MaxMemoryGi  *int      `json:"max_memory_gi,omitempty" minimum:"1" maximum:"5000" doc:"GiB; 128 unless given."`
-	MaxJobs      *int      `json:"max_concurrent_jobs,omitempty" minimum:"1" maximum:"200" doc:"2 unless given."`
-	InputBuckets *[]string `json:"input_buckets,omitempty" maxItems:"50" doc:"Where s3:// inputs may come from: bucket or bucket/prefix/."`
+	MaxCPU       *int      `json:"max_cpu,omitempty" minimum:"1" maximum:"1000" doc:"Cores; 32 by default."`
+	MaxMemoryGi  *int      `json:"max_memory_gi,omitempty" minimum:"1" maximum:"5000" doc:"GiB; 128 by default."`
+	MaxJobs      *int      `json:"max_concurrent_jobs,omitempty" minimum:"1" maximum:"200" doc:"Jobs that may run at a time; 2 by default."`
+	InputBuckets *[]string `json:"input_buckets,omitempty" maxItems:"50" doc:"Where s3:// inputs may come from, each written bucket or bucket/prefix/."`
 }
 
 func (l LimitChange) patch() tenant.Patch {
@@ -125,32 +129,11 @@ type registerRequest struct {
 }
 
 func (f *Function) register(ctx context.Context, in *registerRequest) (*tenantAnswer, error) {
-	if err := tenant.CheckID(in.Body.TenantID); err != nil {
-		return nil, err
-	}
-	t := tenant.Tenant{
-		ID: in.Body.TenantID, Namespace: tenant.NamespaceFor(in.Body.TenantID), Limits: tenant.DefaultLimits(), CreatedAt: f.Now(),
-	}
-	setIf(&t.Limits.MaxCPU, in.Body.MaxCPU)
-	setIf(&t.Limits.MaxMemoryGi, in.Body.MaxMemoryGi)
-	setIf(&t.Limits.MaxConcurrentJobs, in.Body.MaxJobs)
-	setIf(&t.InputBuckets, in.Body.InputBuckets)
-	if err := f.checkBuckets(t.InputBuckets); err != nil {
-		return nil, err
-	}
-	text, key, err := tenant.NewKey(f.Random, t.ID, "default", f.Now())
+	t, key, err := f.Registrar.Register(ctx, in.Body.TenantID, in.Body.patch())
 	if err != nil {
 		return nil, err
 	}
-	t, err = f.Tenants.CreateTenant(ctx, t, key)
-	if err != nil {
-		return nil, err
-	}
-	if err := f.provision(ctx, t); err != nil {
-		// The key would never be seen. Without the tenant, the same request can simply be sent again.
-		return nil, errors.Join(err, f.Tenants.DeleteTenant(context.WithoutCancel(ctx), t.ID))
-	}
-	return &tenantAnswer{Body: onWire(t, text)}, nil
+	return &tenantAnswer{Body: onWire(t, key)}, nil
 }
 
 type regenerateRequest struct {
@@ -160,18 +143,11 @@ type regenerateRequest struct {
 }
 
 func (f *Function) regenerateKey(ctx context.Context, in *regenerateRequest) (*tenantAnswer, error) {
-	t, err := f.Tenants.Tenant(ctx, in.Body.TenantID)
+	t, key, err := f.Registrar.ReplaceKey(ctx, in.Body.TenantID)
 	if err != nil {
 		return nil, err
 	}
-	text, key, err := tenant.NewKey(f.Random, t.ID, "default", f.Now())
-	if err != nil {
-		return nil, err
-	}
-	if err := f.Tenants.ReplaceKeys(ctx, t.ID, key); err != nil {
-		return nil, err
-	}
-	return &tenantAnswer{Body: onWire(t, text)}, nil
+	return &tenantAnswer{Body: onWire(t, key)}, nil
 }
 
 type listAnswer struct {
@@ -219,7 +195,7 @@ func (f *Function) withMaskedKey(ctx context.Context, t tenant.Tenant) (*tenantA
 
 type updateRequest struct {
 	ID string `path:"id"`
-	// Query parameters cannot be absent in huma; zero stands for that, as no limit may be zero.
+	// huma's query parameters cannot be absent; zero means absent, since no limit may be zero.
 	MaxCPU      int          `query:"max_cpu" minimum:"1" maximum:"1000"`
 	MaxMemoryGi int          `query:"max_memory_gi" minimum:"1" maximum:"5000"`
 	MaxJobs     int          `query:"max_concurrent_jobs" minimum:"1" maximum:"200"`
@@ -227,6 +203,19 @@ type updateRequest struct {
 }
 
 func (f *Function) update(ctx context.Context, in *updateRequest) (*tenantAnswer, error) {
+	patch, err := in.patch()
+	if err != nil {
+		return nil, err
+	}
+	t, err := f.Registrar.Update(ctx, in.ID, patch)
+	if err != nil {
+		return nil, err
+	}
+	return f.withMaskedKey(ctx, t)
+}
+
+// patch merges the query and the body.
+func (in *updateRequest) patch() (tenant.Patch, error) {
 	var patch tenant.Patch
 	if in.Body != nil {
 		patch = in.Body.patch()
@@ -242,46 +231,20 @@ func (f *Function) update(ctx context.Context, in *updateRequest) (*tenantAnswer
 		switch {
 		case q.value == 0:
 		case *q.into != nil && **q.into != q.value:
-			return nil, problem.New(problem.Invalid, "%s stands both in the query (%d) and in the body (%d). Give it once.", q.name, q.value, **q.into)
+			return patch, problem.New(problem.Invalid, "%s is given both in the query (%d) and in the body (%d). Give it once.", q.name, q.value, **q.into)
 		default:
 			*q.into = &q.value
 		}
 	}
 	if patch == (tenant.Patch{}) {
-		return nil, problem.New(problem.Invalid, "Nothing to change was given. Name at least one of max_cpu, max_memory_gi, max_concurrent_jobs and input_buckets.")
+		return patch, problem.New(problem.Invalid, "Nothing to change was given. Name at least one of max_cpu, max_memory_gi, max_concurrent_jobs and input_buckets.")
 	}
-	if patch.InputBuckets != nil {
-		if err := f.checkBuckets(*patch.InputBuckets); err != nil {
-			return nil, err
-		}
-	}
-	t, err := f.Tenants.UpdateTenant(ctx, in.ID, patch)
-	if err != nil {
-		return nil, err
-	}
-	f.changed(ctx) // there may be room for jobs that wait
-	if err := f.provision(ctx, t); err != nil {
-		return nil, err
-	}
-	return f.withMaskedKey(ctx, t)
-}
-
-func (f *Function) provision(ctx context.Context, t tenant.Tenant) error {
-	if f.Provisioner == nil {
-		return nil
-	}
-	return f.Provisioner.Provision(ctx, t)
-}
-
-func (f *Function) changed(ctx context.Context) {
-	if f.Changed != nil {
-		f.Changed(ctx)
-	}
+	return patch, nil
 }
 
 type deleteRequest struct {
 	ID    string `path:"id"`
-	Force bool   `query:"force" doc:"Cancel the jobs that wait or run."`
+	Force bool   `query:"force" doc:"Cancel queued and running jobs first."`
 }
 
 type deleteAnswer struct {
@@ -291,25 +254,9 @@ type deleteAnswer struct {
 	}
 }
 
-// delete takes steps that can each be repeated: when one fails, the tenant is still there to be deleted again. Runs that go on
-// meanwhile are stopped by reconcile, which finds no job for them.
 func (f *Function) delete(ctx context.Context, in *deleteRequest) (*deleteAnswer, error) {
-	t, err := f.Tenants.RetireTenant(ctx, in.ID, in.Force)
+	t, err := f.Registrar.Remove(ctx, in.ID, in.Force)
 	if err != nil {
-		return nil, err
-	}
-	f.changed(ctx) // runs that go on are to be stopped
-	if f.Provisioner != nil {
-		if err := f.Provisioner.Deprovision(ctx, t); err != nil {
-			return nil, err
-		}
-	}
-	for _, prefix := range artifact.Prefixes() {
-		if err := artifact.RemoveAll(ctx, f.Objects, prefix+t.Namespace+"/"); err != nil {
-			return nil, err
-		}
-	}
-	if err := f.Tenants.DeleteTenant(ctx, t.ID); err != nil {
 		return nil, err
 	}
 	out := &deleteAnswer{}
@@ -317,37 +264,10 @@ func (f *Function) delete(ctx context.Context, in *deleteRequest) (*deleteAnswer
 	return out, nil
 }
 
-// bucketPattern is S3's naming rule for buckets, with an optional prefix that ends in a slash so that "team" does not
-// open "team-secret/".
-var bucketPattern = regexp.MustCompile(`^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/([^/]+/)*)?$`)
-
-func (f *Function) checkBuckets(buckets []string) error {
-	for _, b := range buckets {
-		bucket, prefix, _ := strings.Cut(b, "/")
-		if fault := artifact.InputKeyFault(prefix); fault != "" {
-			return problem.New(problem.Invalid, "input_buckets has %.100q. Its prefix %s.", b, fault)
-		}
-		if !bucketPattern.MatchString(b) {
-			return problem.New(problem.Invalid, "input_buckets has %.100q, which is neither a bucket name nor bucket/prefix/ with a slash at its end.", b)
-		}
-		if bucket == f.OwnBucket {
-			return problem.New(problem.Invalid, "input_buckets has %.100q. The bucket %s is this service's own, with every tenant's data, and cannot be opened to a tenant; "+
-				"copy the inputs to another bucket.", b, bucket)
-		}
-	}
-	return nil
-}
-
-// masked shows enough of a key to tell it from others.
+// masked shows enough of a key to distinguish it from others.
 func masked(hint string) string {
 	if hint == "" {
 		return "" // no key works at present
 	}
 	return hint + "…"
-}
-
-func setIf[T any](into *T, value *T) {
-	if value != nil {
-		*into = *value
-	}
 }

@@ -14,13 +14,13 @@ import (
 	"github.com/sumo-k8/sumo-k8/pkg/rest"
 )
 
-// The operators' view of the cluster is in this function because it has rights on the cluster already; status has none.
+// The operators' view of the cluster is part of this function because auth already has rights on the cluster; status has none.
 func (f *Function) registerCluster(api huma.API) {
 	tags := []string{"Operators"}
 	rest.Register(api, rest.Admin, huma.Operation{
 		OperationID: "get-cluster", Method: http.MethodGet, Path: "/admin/cluster", Tags: tags,
 		Summary:     "List the nodes that run jobs",
-		Description: "Without a cluster this is the one machine that the service runs on.",
+		Description: "Without a cluster, this is the machine that the service runs on.",
 	}, f.cluster)
 	rest.Register(api, rest.Admin, huma.Operation{
 		OperationID: "get-activity", Method: http.MethodGet, Path: "/admin/activity", Tags: tags,
@@ -29,7 +29,7 @@ func (f *Function) registerCluster(api huma.API) {
 	rest.Register(api, rest.Admin, huma.Operation{
 		OperationID: "start-warmup", Method: http.MethodPost, Path: "/admin/warmup", Tags: tags,
 		Summary:     "Bring up a node before jobs need it",
-		Description: "A pod that holds the room of a run for a while and has the node fetch SUMO's image. Answers 503 where there is no cluster: on one machine there is nothing to warm up.",
+		Description: "Starts a pod that reserves a run's resources for a while and makes the node pull SUMO's image. Answers 503 without a cluster: a single machine needs no warm-up.",
 		Errors:      []int{http.StatusUnprocessableEntity},
 	}, f.startWarmup)
 	rest.Register(api, rest.Admin, huma.Operation{
@@ -53,7 +53,7 @@ func (f *Function) nodes(ctx context.Context) ([]job.Node, error) {
 // Node is a machine on the wire.
 type Node struct {
 	Name        string            `json:"name"`
-	Status      []string          `json:"status" doc:"The node's conditions that hold; Ready is the one to look for."`
+	Status      []string          `json:"status" doc:"The node's conditions that hold; look for Ready."`
 	Capacity    map[string]string `json:"capacity" doc:"cpu and memory, as Kubernetes quantities."`
 	Allocatable map[string]string `json:"allocatable"`
 	PodsRunning int               `json:"pods_running"`
@@ -87,16 +87,16 @@ func (f *Function) cluster(ctx context.Context, _ *struct{}) (*clusterAnswer, er
 	return out, nil
 }
 
-// Activity is a count of everything that goes on.
+// Activity counts nodes, pods and jobs.
 type Activity struct {
 	Timestamp time.Time         `json:"timestamp"`
 	Nodes     int               `json:"nodes"`
 	Pods      map[string]int    `json:"pods" doc:"Pods that run jobs, by phase."`
-	K8sJobs   K8sJobs           `json:"k8s_jobs" doc:"Runs that the engine has."`
+	K8sJobs   K8sJobs           `json:"k8s_jobs" doc:"Runs known to the engine."`
 	DBJobs    map[job.State]int `json:"db_jobs" doc:"Jobs of all tenants by status."`
 }
 
-// K8sJobs keeps the predecessor's name for what the engine has.
+// K8sJobs keeps the predecessor's name for the engine's runs.
 type K8sJobs struct {
 	Total     int `json:"total"`
 	Active    int `json:"active"`
@@ -136,7 +136,7 @@ func (f *Function) activity(ctx context.Context, _ *struct{}) (*activityAnswer, 
 }
 
 type warmupRequest struct {
-	IdempotencyKey   string `header:"Idempotency-Key" maxLength:"255" doc:"Repeating a request with the same key answers with the warm-up it started, as long as that is listed."`
+	IdempotencyKey   string `header:"Idempotency-Key" maxLength:"255" doc:"Repeating a request with the same key returns the warm-up it started, as long as that is listed."`
 	CPURequest       int    `query:"cpu_request" minimum:"1" maximum:"32" default:"2" doc:"Cores."`
 	MemoryGi         int    `query:"memory_gi" minimum:"1" maximum:"128" default:"4" doc:"GiB."`
 	KeepAliveSeconds int    `query:"keep_alive_seconds" minimum:"1" maximum:"86400" default:"300"`
@@ -155,13 +155,13 @@ type Warmup struct {
 }
 
 type warmupAnswer struct {
-	Replayed string `header:"Idempotent-Replayed" doc:"true when the Idempotency-Key had already started this warm-up."`
+	Replayed string `header:"Idempotent-Replayed" doc:"true if the Idempotency-Key had already started this warm-up."`
 	Body     Warmup
 }
 
 func (f *Function) startWarmup(ctx context.Context, in *warmupRequest) (*warmupAnswer, error) {
 	if f.Warmer == nil {
-		return nil, problem.New(problem.NotConfigured, "This service runs its jobs on one machine, without a cluster, so there is no node to bring up. Submit jobs directly.")
+		return nil, problem.New(problem.NotConfigured, "This service runs its jobs on a single machine, without a cluster, so there is no node to bring up. Submit jobs directly.")
 	}
 	key, err := idempotency.Of(in.IdempotencyKey, "start-warmup", []int{in.CPURequest, in.MemoryGi, in.KeepAliveSeconds}, "")
 	if err != nil {
@@ -178,7 +178,7 @@ func (f *Function) startWarmup(ctx context.Context, in *warmupRequest) (*warmupA
 	return &warmupAnswer{Replayed: replayed, Body: Warmup{
 		Status: "warming_up", WarmupID: w.ID, JobName: w.PodName, Namespace: w.Namespace,
 		CPURequest: in.CPURequest, MemoryGi: in.MemoryGi, KeepAliveSeconds: in.KeepAliveSeconds,
-		Message: "A node with this room is being brought up. GET /admin/warmup/status shows when it is ready.",
+		Message: "A node with these resources is being brought up. GET /admin/warmup/status shows when it is ready.",
 	}}, nil
 }
 
@@ -190,7 +190,7 @@ type warmupsAnswer struct {
 	}
 }
 
-// WarmupJob is a warm-up under way.
+// WarmupJob is a warm-up in the list.
 type WarmupJob struct {
 	Name      string    `json:"name"`
 	WarmupID  string    `json:"warmup_id"`

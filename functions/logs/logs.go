@@ -17,19 +17,31 @@ import (
 	"github.com/sumo-k8/sumo-k8/pkg/simulation"
 )
 
-// Function answers the log calls.
+// Function answers the calls for logs.
 type Function struct {
-	Jobs    job.Store
-	Objects artifact.Store
+	Jobs    Jobs
+	Objects Objects
 	// Live reads the log of a run that has not ended; nil when this process cannot reach it.
 	Live job.LiveLogs
-	// StreamLimit is when a stream ends for the client to resume, so that no gateway cuts it in the middle of a line.
+	// StreamLimit is after how long a stream ends for the client to resume, so that no gateway cuts it in the middle of a line.
 	StreamLimit time.Duration
-	// Poll is how often a job that is followed is looked at for new lines.
+	// Poll is how often a followed job's log is checked for new lines.
 	Poll time.Duration
 	Now  func() time.Time
 
 	watches watches
+}
+
+// Jobs finds jobs.
+type Jobs interface {
+	// Job returns one of the tenant's jobs, or problem.NotFound.
+	Job(ctx context.Context, tenantID, id string) (job.Job, error)
+}
+
+// Objects reads stored logs.
+type Objects interface {
+	Stat(ctx context.Context, key string) (artifact.Object, error)
+	Open(ctx context.Context, key string, offset, length int64) (io.ReadCloser, error)
 }
 
 // Register adds the function's operations to api.
@@ -37,18 +49,18 @@ func (f *Function) Register(api huma.API) {
 	tags := []string{"Logs"}
 	rest.Register(api, rest.Tenant, huma.Operation{
 		OperationID: "get-logs", Method: http.MethodGet, Path: "/jobs/{id}/logs", Tags: tags,
-		Summary: "Show a job's log, or a part of it",
-		Description: "The last MiB of it, in whole lines. With tail, its last lines; with offset and limit, these bytes, and next_offset to go on from. " +
-			"Before the run has begun, logs says why there are none.",
+		Summary: "Show a job's log or part of it",
+		Description: "Returns the last MiB in whole lines. With tail: the last lines. With offset and limit: those bytes, and next_offset to read on from. " +
+			"Before the run has started, logs says why there is none yet.",
 		Errors: []int{http.StatusNotFound},
 	}, f.snapshot)
 	rest.Register(api, rest.Tenant, huma.Operation{
 		OperationID: "stream-logs", Method: http.MethodGet, Path: "/jobs/{id}/logs/stream", Tags: tags,
 		Summary: "Follow a job's log",
 		Description: "Server-sent events. Each line is data: {\"message\": …} with an id; send the last id as Last-Event-ID to resume without " +
-			"loss or repeat. Messages without an id are about the log: why there is none yet, that the job was started again and its log " +
-			"starts over (restarted: true), or that a part is not at hand while the job runs (skipped: bytes). Progress comes as " +
-			"event: progress. The last event carries {\"status\": …}; a stream that ends without one is to be resumed.",
+			"loss or repetition. Messages without an id are about the log: why there is none yet, that the job was restarted and its log " +
+			"starts over (restarted: true), or that part of it is unavailable while the job runs (skipped: bytes). Progress arrives as " +
+			"event: progress. The last event carries {\"status\": …}; resume a stream that ends without one.",
 		Errors: []int{http.StatusNotFound},
 		Responses: map[string]*huma.Response{"200": {
 			Description: "OK", Content: map[string]*huma.MediaType{"text/event-stream": {Schema: &huma.Schema{Type: huma.TypeString}}},
@@ -63,7 +75,7 @@ func (f *Function) open(ctx context.Context, j job.Job, offset int64) (*job.Log,
 		case j.State == job.Queued:
 			return nil, problem.New(problem.NotFound, "Job %s has no log yet.", j.ID)
 		case f.Live == nil:
-			return nil, problem.New(problem.NotFound, "The log can be read when the job has ended.")
+			return nil, problem.New(problem.NotFound, "The log can be read once the job has finished.")
 		}
 		return f.Live.OpenLog(ctx, j, offset)
 	}
@@ -104,7 +116,7 @@ func whyNoLog(j job.Job, err error) string {
 	var live *problem.Error
 	switch {
 	case j.ResultsPruned:
-		return "The log was removed with the job's results because of its age."
+		return "The log was removed together with the job's results because of its age."
 	case j.State == job.Queued:
 		return "No log yet: the job waits for room under this tenant's limits."
 	case j.State == job.Pending:

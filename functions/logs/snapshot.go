@@ -20,41 +20,41 @@ import (
 // Snapshot is a log, or a part of one, on the wire.
 type Snapshot struct {
 	JobID      string     `json:"job_id" format:"uuid"`
-	PodName    string     `json:"pod_name" doc:"The pod or process that runs the job; empty before it exists."`
-	Logs       string     `json:"logs" doc:"Whole characters always. While there is no log, an answer to a request without offset says here why."`
+	PodName    string     `json:"pod_name" doc:"The pod or process that runs the job; empty until it exists."`
+	Logs       string     `json:"logs" doc:"Always whole characters. If there is no log yet, an answer to a request without offset says why here."`
 	Status     job.State  `json:"status"`
-	Offset     int64      `json:"offset" doc:"Byte at which logs begins."`
-	NextOffset int64      `json:"next_offset" doc:"Byte behind logs: send it as offset to go on."`
-	Size       int64      `json:"size" doc:"Bytes that the log has at present."`
-	Complete   bool       `json:"complete" doc:"True when the job is over and logs reaches to the log's end: nothing more will come."`
-	Truncated  bool       `json:"truncated" doc:"True when the log has more before offset."`
-	BeganAt    *time.Time `json:"log_began_at" doc:"When the run began that writes this log. Another time than before tells that the job was started again: its log starts over."`
-	Message    string     `json:"message,omitempty" doc:"Why there is no log, or not all that was asked for."`
+	Offset     int64      `json:"offset" doc:"Offset in bytes at which logs begins."`
+	NextOffset int64      `json:"next_offset" doc:"Byte after the end of logs: send it as offset to read on."`
+	Size       int64      `json:"size" doc:"Current size of the log in bytes."`
+	Complete   bool       `json:"complete" doc:"True once the job has finished and logs reaches the end of the log: nothing more will follow."`
+	Truncated  bool       `json:"truncated" doc:"True if the log has more before offset."`
+	BeganAt    *time.Time `json:"log_began_at" doc:"When the run that writes this log began. If the value changes, the job was restarted and its log starts over."`
+	Message    string     `json:"message,omitempty" doc:"Why there is no log, or less than requested."`
 }
 
 // The most of a log that one answer shows, a MiB, is thousands of lines, and little enough to hold in memory.
 type snapshotRequest struct {
 	ID     string        `path:"id"`
-	Offset optionalInt64 `query:"offset" minimum:"0" doc:"Byte to begin at. Inside a character, reading begins at that character."`
-	Limit  int           `query:"limit" minimum:"4" maximum:"1048576" default:"1048576" doc:"Bytes at most; 4 are the longest character."`
-	Tail   int           `query:"tail" minimum:"1" maximum:"100000" doc:"Show the last lines only, so many of them at most."`
+	Offset optionalInt64 `query:"offset" minimum:"0" doc:"Byte offset to start at. If it falls inside a character, reading starts at the beginning of that character."`
+	Limit  int           `query:"limit" minimum:"4" maximum:"1048576" default:"1048576" doc:"Maximum number of bytes; the longest character has 4."`
+	Tail   int           `query:"tail" minimum:"1" maximum:"100000" doc:"Return only the last lines, at most this many."`
 }
 
-// optionalInt64 is a query parameter whose absence means something else than zero.
+// optionalInt64 is a query parameter whose absence differs from zero.
 type optionalInt64 struct {
 	value int64
 	set   bool
 }
 
-// Schema tells huma that it is a number like others.
+// Schema describes a plain number to huma.
 func (optionalInt64) Schema(r huma.Registry) *huma.Schema {
 	return r.Schema(reflect.TypeFor[int64](), true, "")
 }
 
-// Receiver tells huma where to put the number.
+// Receiver is where huma puts the number.
 func (o *optionalInt64) Receiver() reflect.Value { return reflect.ValueOf(&o.value).Elem() }
 
-// OnParamSet hears from huma whether there was one.
+// OnParamSet is how huma reports whether there was one.
 func (o *optionalInt64) OnParamSet(isSet bool, _ any) { o.set = isSet }
 
 type snapshotAnswer struct{ Body Snapshot }
@@ -98,9 +98,9 @@ func (f *Function) snapshot(ctx context.Context, in *snapshotRequest) (*snapshot
 	return &snapshotAnswer{Body: out}, nil
 }
 
-// skipped explains a part that is not at hand.
+// skipped explains an unavailable part.
 func skipped(from, to int64) string {
-	return fmt.Sprintf("Bytes %d to %d of the log are not at hand while the job runs. They can be read when it has ended.", from, to-1)
+	return fmt.Sprintf("Bytes %d to %d of the log are unavailable while the job runs. They can be read once it has finished.", from, to-1)
 }
 
 // part reads up to limit bytes from offset, in whole characters. The log's Offset is where text begins.

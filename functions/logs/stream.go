@@ -27,13 +27,13 @@ import (
 const (
 	// heartbeat is shorter than the 30 s after which common proxies close a silent connection.
 	heartbeat = 15 * time.Second
-	// maxLine bounds what is held of a line. Longer lines come in pieces.
+	// maxLine bounds the buffer for a line. Longer lines are sent in pieces.
 	maxLine = 64 << 10
 )
 
-// place is how far a follower has come: so many bytes into the log of the run that began at a time, which is zero when
-// the run is not known. As the id of an event it reads "<milliseconds since 1970>-<bytes>"; clients need not know. Ids of
-// earlier versions have the bytes only.
+// place is how far a follower has read: an offset in the log of the run that began at a time, which is zero if the run is
+// unknown. As the id of an event it reads "<milliseconds since 1970>-<bytes>", opaque to clients. Ids of earlier releases
+// have the bytes only.
 type place struct {
 	began  time.Time
 	offset int64
@@ -66,7 +66,7 @@ func parsePlace(id string) (p place, ok bool) {
 
 type streamRequest struct {
 	ID          string `path:"id"`
-	LastEventID string `header:"Last-Event-ID" maxLength:"40" doc:"Resume behind this event."`
+	LastEventID string `header:"Last-Event-ID" maxLength:"40" doc:"Resume after this event."`
 }
 
 func (f *Function) stream(ctx context.Context, in *streamRequest) (*huma.StreamResponse, error) {
@@ -99,23 +99,23 @@ type stream struct {
 	at       place
 	out      *bufio.Writer
 	progress float64
-	said     string // the last explanation of why there is no log
+	said     string // the last explanation sent of why there is no log
 	wrote    time.Time
 }
 
-// run follows the log until the job is over and all of its log was sent, or until it is time for the client to resume.
+// run follows the log until the job has finished and all of it was sent, or until it is time for the client to resume.
 func (s *stream) run(ctx context.Context) error {
 	limit := time.NewTimer(s.f.StreamLimit)
 	defer limit.Stop()
 	w := s.f.join(s.job)
 	defer s.f.leave(w)
 	for {
-		// The state is read before the log: what is written before the end is seen then.
+		// The state is read before the log, so that everything written before the end is seen.
 		now, changed := w.latest()
 		if now.err != nil {
 			return errors.Join(now.err, s.pause())
 		}
-		if !s.job.State.Terminal() { // it was so when the stream began, and the watch may be behind
+		if !s.job.State.Terminal() { // a job that had finished before the stream began stays so, even if the watch lags behind
 			s.job = now.job
 		}
 		over := s.job.State.Terminal()
@@ -135,7 +135,7 @@ func (s *stream) run(ctx context.Context) error {
 	}
 }
 
-// wait keeps the connection alive until there is something new; ended tells that it is time to end the stream.
+// wait keeps the connection alive until there is something new; ended reports that the stream should end.
 func (s *stream) wait(ctx context.Context, changed <-chan struct{}, limit <-chan time.Time) (ended bool, err error) {
 	for {
 		silent := time.NewTimer(heartbeat - s.f.Now().Sub(s.wrote))
@@ -161,10 +161,10 @@ func (s *stream) wait(ctx context.Context, changed <-chan struct{}, limit <-chan
 	}
 }
 
-// lineBuffers are for reading lines. A follower needs one only while it reads.
+// lineBuffers hold lines as they are read. A follower needs one only while it reads.
 var lineBuffers = sync.Pool{New: func() any { return bufio.NewReaderSize(nil, maxLine) }}
 
-// copyLines sends what the log has beyond the place: whole lines, and at the end of the job all the rest.
+// copyLines sends what the log has after the place: whole lines, and everything once the job has finished.
 func (s *stream) copyLines(ctx context.Context, all bool) error {
 	log, err := s.open(ctx)
 	if problem.CodeOf(err) == problem.NotFound {
@@ -194,7 +194,7 @@ func (s *stream) copyLines(ctx context.Context, all bool) error {
 		}
 		switch {
 		case len(piece) < len(line):
-			return s.copyLines(ctx, all) // a character was begun: the next piece has all of it
+			return s.copyLines(ctx, all) // the piece ends inside a character: the next one starts with it
 		case err == nil || long:
 		case errors.Is(err, io.EOF):
 			return nil
@@ -204,8 +204,8 @@ func (s *stream) copyLines(ctx context.Context, all bool) error {
 	}
 }
 
-// open opens the log at the place. It tells when the log is another run's than before, and begins at its start, and when
-// a part is not at hand.
+// open opens the log at the place. It sends a message if the log is another run's than before, and starts over, and if part of
+// it is unavailable.
 func (s *stream) open(ctx context.Context) (*job.Log, error) {
 	log, err := s.f.open(ctx, s.job, s.at.offset)
 	if err != nil {
@@ -228,14 +228,14 @@ func (s *stream) open(ctx context.Context) (*job.Log, error) {
 	return log, nil
 }
 
-// message is the data of an event that has a line of the log or, without an id, a word about the log.
+// message is the data of an event that has a line of the log or, without an id, a remark on the log.
 type message struct {
 	Message   string `json:"message"`
 	Restarted bool   `json:"restarted,omitempty"`
 	Skipped   int64  `json:"skipped,omitempty"`
 }
 
-// explain tells once why there is nothing yet.
+// explain says once why there is nothing yet.
 func (s *stream) explain(text string) {
 	if text == s.said || s.at.offset > 0 {
 		return
@@ -268,7 +268,7 @@ func (s *stream) end() error {
 	return s.out.Flush()
 }
 
-// pause ends the stream so that the client comes back for the rest; browsers do by themselves, after retry milliseconds.
+// pause ends the stream so that the client comes back for the rest; browsers do so themselves, after retry milliseconds.
 func (s *stream) pause() error {
 	s.write("retry: 200\n: to be continued, send Last-Event-ID\n\n")
 	return s.out.Flush()

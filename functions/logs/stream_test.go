@@ -27,8 +27,6 @@ import (
 
 // scripted is a run whose log and state the test writes. No real run is silent for minutes, or ends when a test wants it to.
 type scripted struct {
-	job.Store // only Job is asked for
-
 	mu    sync.Mutex
 	state job.Job
 	log   *string // nil: there is none yet
@@ -345,7 +343,7 @@ func TestAStreamTellsWhatIsNotAtHand(t *testing.T) {
 		defer leave()
 		out, ended := run.follow(ctx, "0-4")
 		<-ended
-		want := "data: {\"message\":\"Bytes 4 to 7 of the log are not at hand while the job runs. They can be read when it has ended.\",\"skipped\":4}\n\n" +
+		want := "data: {\"message\":\"Bytes 4 to 7 of the log are unavailable while the job runs. They can be read once it has finished.\",\"skipped\":4}\n\n" +
 			said(14, "three")
 		if diff := cmp.Diff(want, out.String()); diff != "" {
 			t.Error(diff)

@@ -10,17 +10,17 @@ import (
 	"github.com/sumo-k8/sumo-k8/pkg/problem"
 )
 
-// stateEvery is how often the state of a job that is followed is asked for.
+// stateEvery is how often the state of a followed job is read.
 const stateEvery = 500 * time.Millisecond
 
-// watches are the jobs whose logs are being followed, each looked at once for all its followers. So a job costs the
-// database and the engine the same whether one follows it or a thousand, and a follower costs what is new in the log.
+// watches are the jobs whose logs are being followed, each polled once for all its followers. So a job costs the database
+// and the engine the same whether one client follows it or a thousand, and a follower costs only what is new in the log.
 type watches struct {
 	mu   sync.Mutex
 	jobs map[string]*watch
 }
 
-// watch is the look at one job.
+// watch polls one job.
 type watch struct {
 	id        string
 	followers int // guarded by watches.mu
@@ -31,21 +31,21 @@ type watch struct {
 	changed chan struct{} // closed when seen is no longer the latest
 }
 
-// look is what followers need to know. It is comparable but for the job, of which only what they show counts.
+// look is what followers need to know.
 type look struct {
 	job job.Job
 	err error // why the job's state is not known
 	log logState
 }
 
-// logState tells one state of a log from the next.
+// logState distinguishes one state of a log from the next.
 type logState struct {
 	began time.Time
 	size  int64
 	none  string // why there is no log
 }
 
-// join returns the watch of j, which begins with the first follower.
+// join returns the watch of j, which starts with the first follower.
 func (f *Function) join(j job.Job) *watch {
 	f.watches.mu.Lock()
 	defer f.watches.mu.Unlock()
@@ -74,14 +74,14 @@ func (f *Function) leave(w *watch) {
 	delete(f.watches.jobs, w.id)
 }
 
-// latest returns what is known, and a channel that is closed when there is more.
+// latest returns the latest look, and a channel that is closed once there is a newer one.
 func (w *watch) latest() (look, <-chan struct{}) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.seen, w.changed
 }
 
-// keepLooking looks at the job until it is over or nobody follows it any longer.
+// keepLooking polls the job until it has finished or nobody follows it any longer.
 func (f *Function) keepLooking(ctx context.Context, w *watch) {
 	tick := time.NewTicker(f.Poll)
 	defer tick.Stop()
@@ -105,7 +105,7 @@ func (f *Function) keepLooking(ctx context.Context, w *watch) {
 	w.publish(now)
 }
 
-// publish wakes the followers when there is something new for them.
+// publish wakes the followers if anything they show has changed.
 func (w *watch) publish(now look) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -123,7 +123,7 @@ func (f *Function) logState(ctx context.Context, j job.Job) logState {
 	case problem.CodeOf(err) == problem.NotFound:
 		return logState{none: whyNoLog(j, err)}
 	case err != nil:
-		return logState{none: string(problem.CodeOf(err))} // a follower that reads the log itself hears the same
+		return logState{none: string(problem.CodeOf(err))} // a follower that reads the log itself gets the error
 	}
 	log.Close()
 	return logState{began: log.Began, size: log.Size}

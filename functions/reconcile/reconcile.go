@@ -26,15 +26,15 @@ import (
 type Function struct {
 	// Run is reconcile.Reconciler's.
 	Run func(ctx context.Context, window time.Duration) (reconcile.Report, error)
-	// Window is how long one call stays while jobs are active.
+	// Window is how long one call keeps reconciling while jobs are active.
 	Window time.Duration
 	Log    zerolog.Logger
 }
 
 const (
-	// maxRun bounds one call with all its pruning. It is the time after which Knative ends a request, and the caller with it.
+	// maxRun bounds one call with all its pruning. It is the time after which Knative ends a request, and the caller gives up.
 	maxRun = 5 * time.Minute
-	// maxEvent is ample for an event that says no more than that it is time.
+	// maxEvent is ample for an event that carries no data of interest.
 	maxEvent = 64 << 10
 )
 
@@ -43,8 +43,8 @@ func (f *Function) Register(api huma.API) {
 	rest.Register(api, rest.Scheduler, huma.Operation{
 		OperationID: "reconcile", Method: http.MethodPost, Path: "/reconcile", Tags: []string{"Operators"},
 		Summary: "Reconcile now",
-		Description: "What the schedule calls, with a plain POST or with a CloudEvent, binary or structured, whose content does not matter. " +
-			"A call while another is at work returns at once with skipped true, and one whose process is told to stop with interrupted true.",
+		Description: "The schedule calls this, with a plain POST or a CloudEvent (binary or structured) whose content does not matter. " +
+			"A call made while another is working returns immediately with skipped true; one whose process is asked to stop returns with interrupted true.",
 	}, func(ctx context.Context, in *request) (*answer, error) {
 		window := time.Duration(in.WindowSeconds) * time.Second
 		if in.WindowSeconds < 0 {
@@ -65,7 +65,7 @@ func (f *Function) Register(api huma.API) {
 }
 
 type request struct {
-	WindowSeconds int `query:"window_seconds" minimum:"-1" maximum:"50" default:"-1" doc:"How long to stay while jobs are active; -1 for the configured window, 0 for a single pass."`
+	WindowSeconds int `query:"window_seconds" minimum:"-1" maximum:"50" default:"-1" doc:"How long to keep reconciling while jobs are active; -1 for the configured window, 0 for a single pass."`
 
 	event *event.Event // nil for a plain call
 }
@@ -87,7 +87,7 @@ func (in *request) Resolve(ctx huma.Context) []error {
 		err = e.Validate()
 	}
 	if err != nil {
-		return []error{problem.Wrap(err, problem.Invalid, "This is no CloudEvent: it lacks an attribute that each must have, has one that is none, or is larger than %d KiB.", maxEvent>>10)}
+		return []error{problem.Wrap(err, problem.Invalid, "This is not a valid CloudEvent: a required attribute is missing, an attribute is malformed, or it is larger than %d KiB.", maxEvent>>10)}
 	}
 	in.event = e
 	return nil
@@ -95,7 +95,7 @@ func (in *request) Resolve(ctx huma.Context) []error {
 
 type answer struct{ Body reconcile.Report }
 
-// Event handles a CloudEvent of whom the Functions Framework has let in.
+// Event handles a CloudEvent that the Functions Framework has accepted.
 func (f *Function) Event(ctx context.Context, e event.Event) error {
 	_, err := f.handle(ctx, f.Window, e)
 	return err
@@ -109,11 +109,11 @@ func (f *Function) handle(ctx context.Context, window time.Duration, e event.Eve
 	return report, err
 }
 
-// errStopping ends a run when this process is told to stop.
-var errStopping = errors.New("the process stops")
+// errStopping ends a run when this process is asked to stop.
+var errStopping = errors.New("the process is stopping")
 
-// run does not depend on the caller, who may be scaled away while jobs that it has submitted are running. It ends early,
-// with what was done so far, when this process is told to stop.
+// run does not depend on the caller, who may be scaled to zero while the jobs it submitted are running. It ends early, with
+// what was done so far, when this process is asked to stop.
 func (f *Function) run(ctx context.Context, window time.Duration) (reconcile.Report, error) {
 	stopping := server.Stopping(ctx)
 	ctx, release := context.WithTimeout(context.WithoutCancel(ctx), maxRun)

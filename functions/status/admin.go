@@ -32,8 +32,8 @@ type AdminJob struct {
 
 type allJobsAnswer struct {
 	Body struct {
-		Jobs  []AdminJob `json:"jobs" doc:"The 100 newest, newest first."`
-		Total int        `json:"total" doc:"How many there are in all."`
+		Jobs  []AdminJob `json:"jobs" doc:"The newest 100, newest first."`
+		Total int        `json:"total" doc:"How many there are in total."`
 	}
 }
 

@@ -16,11 +16,11 @@ type Dashboard struct {
 	PlanLimits   tenant.Limits `json:"plan_limits"`
 	CurrentUsage Usage         `json:"current_usage"`
 	RunningPods  int           `json:"running_pods"`
-	RecentJobs   []RecentJob   `json:"recent_jobs" doc:"The 20 newest, newest first."`
+	RecentJobs   []RecentJob   `json:"recent_jobs" doc:"The newest 20, newest first."`
 	Stats        Stats         `json:"stats" doc:"All of the tenant's jobs by status."`
 }
 
-// Usage is what active jobs hold, in the words of a Kubernetes ResourceQuota, which is what the predecessor showed.
+// Usage is what active jobs hold, in the terms of a Kubernetes ResourceQuota, as the predecessor showed it.
 type Usage struct {
 	RequestsCPU    string `json:"requests.cpu" example:"4"`
 	RequestsMemory string `json:"requests.memory" example:"8Gi"`

@@ -18,8 +18,8 @@ func (f *Function) registerList(api huma.API) {
 	rest.Register(api, rest.Tenant, huma.Operation{
 		OperationID: "list-jobs", Method: http.MethodGet, Path: "/jobs", Tags: []string{"Jobs"},
 		Summary:     "List jobs, newest first",
-		Description: "Go on with next_cursor until it is empty. Jobs that are submitted meanwhile shift nothing.",
-		// A filter that is misspelt would list everything, and a script that removes what it finds would remove that.
+		Description: "Pass next_cursor as cursor to get the next page, until it is empty. Jobs submitted meanwhile do not shift the pages.",
+		// A misspelt filter would list everything, and a script that removes what it finds would remove everything.
 		RejectUnknownQueryParameters: true,
 	}, f.list)
 }
@@ -27,11 +27,11 @@ func (f *Function) registerList(api huma.API) {
 type jobsQuery struct {
 	Status          job.State `query:"status" enum:"QUEUED,PENDING,RUNNING,SUCCEEDED,FAILED,CANCELLED"`
 	ScenarioID      string    `query:"scenario_id" maxLength:"100" doc:"The name given at submission."`
-	Label           []string  `query:"label,explode" maxItems:"20" doc:"key=value; several must all be on the job."`
+	Label           []string  `query:"label,explode" maxItems:"20" doc:"key=value. If given several times, a job must have all of the labels."`
 	SubmittedAfter  time.Time `query:"submitted_after"`
 	SubmittedBefore time.Time `query:"submitted_before"`
 	Limit           int       `query:"limit" minimum:"1" maximum:"200" default:"50"`
-	Cursor          string    `query:"cursor" maxLength:"200" doc:"next_cursor of the page before."`
+	Cursor          string    `query:"cursor" maxLength:"200" doc:"next_cursor of the previous page."`
 }
 
 type jobsPage struct {
@@ -57,7 +57,7 @@ func (f *Function) list(ctx context.Context, in *jobsQuery) (*jobsPage, error) {
 	if err != nil {
 		return nil, err
 	}
-	// One more than asked for tells whether there is another page.
+	// One more than requested shows whether there is another page.
 	jobs, err := f.Jobs.ListJobs(ctx, rest.TenantOf(ctx).ID, filter, after, in.Limit+1)
 	if err != nil {
 		return nil, err
@@ -74,7 +74,7 @@ func (f *Function) list(ctx context.Context, in *jobsQuery) (*jobsPage, error) {
 	return out, nil
 }
 
-// Cursors are opaque, so that what is in them may change.
+// Cursors are opaque, so that their contents may change.
 const cursorPrefix = "1:"
 
 func encodeCursor(id string) string {
@@ -94,5 +94,5 @@ func decodeCursor(cursor string) (id string, err error) {
 }
 
 func errForeignCursor() error {
-	return problem.New(problem.Invalid, "The cursor is not one of ours. Send next_cursor of the page before as it is, or none to begin.")
+	return problem.New(problem.Invalid, "The cursor is not valid. Send the next_cursor of the previous page unchanged, or none to start.")
 }

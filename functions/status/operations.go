@@ -17,30 +17,30 @@ func (f *Function) registerOperations(api huma.API) {
 	tags := []string{"Operators"}
 	rest.Register(api, rest.Admin, huma.Operation{
 		OperationID: "get-queue", Method: http.MethodGet, Path: "/admin/queue", Tags: tags,
-		Summary: "Show what waits, for how long, and whose limits hold it",
+		Summary: "Show queued jobs, waiting times and tenants' limits",
 	}, f.queue)
 	rest.Register(api, rest.Admin, huma.Operation{
 		OperationID: "get-stats", Method: http.MethodGet, Path: "/admin/stats", Tags: tags,
-		Summary:     "Count what happened to jobs, minute by minute",
-		Description: "Of all tenants. A job that was deleted no longer counts.",
+		Summary:     "Count job events minute by minute",
+		Description: "Covers all tenants. Deleted jobs no longer count.",
 	}, f.stats)
 }
 
-// Queue is all that waits.
+// Queue is every queued job, by tenant.
 type Queue struct {
-	Queued     int           `json:"queued" doc:"Jobs of all tenants that wait."`
-	OldestWait float64       `json:"oldest_wait_seconds" doc:"How long the first of them has waited; 0 when none does."`
-	Tenants    []TenantQueue `json:"tenants" doc:"Those of which jobs wait or run, the longest waiting first."`
+	Queued     int           `json:"queued" doc:"Queued jobs of all tenants."`
+	OldestWait float64       `json:"oldest_wait_seconds" doc:"How long the oldest of them has waited; 0 if none is queued."`
+	Tenants    []TenantQueue `json:"tenants" doc:"Tenants with queued or running jobs, the longest waiting first."`
 }
 
-// TenantQueue is what waits and runs of one tenant, beside its limits.
+// TenantQueue is one tenant's queued and active jobs, with its limits.
 type TenantQueue struct {
 	TenantID   string  `json:"tenant_id"`
 	Queued     int     `json:"queued"`
 	Pending    int     `json:"pending"`
 	Running    int     `json:"running"`
-	CPU        int     `json:"cpu_in_use" doc:"Cores that pending and running jobs hold."`
-	MemoryGi   int     `json:"memory_gi_in_use" doc:"GiB that they hold."`
+	CPU        int     `json:"cpu_in_use" doc:"Cores held by pending and running jobs."`
+	MemoryGi   int     `json:"memory_gi_in_use" doc:"GiB held by pending and running jobs."`
 	OldestWait float64 `json:"oldest_wait_seconds"`
 	tenant.Limits
 }
@@ -61,7 +61,7 @@ func (f *Function) queue(ctx context.Context, _ *struct{}) (*queueAnswer, error)
 			CPU: t.CPU, MemoryGi: t.MemoryGi, Limits: t.Limits,
 		}
 		if !t.Oldest.IsZero() {
-			// Another machine's clock may be a little ahead.
+			// Another machine's clock may be slightly ahead.
 			out.Tenants[i].OldestWait = max(0, now.Sub(t.Oldest).Seconds())
 		}
 		out.Queued += n[job.Queued]
@@ -74,19 +74,19 @@ type statsRequest struct {
 	Minutes int `query:"minutes" minimum:"1" maximum:"1440" default:"60" doc:"How far to look back."`
 }
 
-// ServiceStats is what happened lately.
+// ServiceStats is recent activity, for operators.
 type ServiceStats struct {
 	Minutes  int       `json:"minutes"`
-	Buckets  []Minute  `json:"buckets" doc:"One for each minute, oldest first; the last is the present one."`
+	Buckets  []Minute  `json:"buckets" doc:"One per minute, oldest first; the last is the current minute."`
 	Failures []Failure `json:"failures" doc:"Why jobs failed, the most frequent reason first."`
 }
 
-// Minute is what happened in one minute.
+// Minute counts the events of one minute.
 type Minute struct {
-	At        time.Time `json:"at" doc:"Its begin."`
+	At        time.Time `json:"at" doc:"When it begins."`
 	Submitted int       `json:"submitted"`
 	Started   int       `json:"started"`
-	Finished  int       `json:"finished" doc:"The sum of the next three."`
+	Finished  int       `json:"finished" doc:"Sum of succeeded, failed and cancelled."`
 	Succeeded int       `json:"succeeded"`
 	Failed    int       `json:"failed"`
 	Cancelled int       `json:"cancelled"`
@@ -113,7 +113,7 @@ func (f *Function) stats(ctx context.Context, in *statsRequest) (*statsAnswer, e
 	for _, m := range minutes {
 		i := int(m.At.Sub(since) / time.Minute)
 		if i >= len(out.Buckets) {
-			continue // the next minute has begun meanwhile
+			continue // the next minute has begun since
 		}
 		out.Buckets[i] = Minute{
 			At: out.Buckets[i].At, Submitted: m.Submitted, Started: m.Started, Finished: m.Succeeded + m.Failed + m.Cancelled,

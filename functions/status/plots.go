@@ -21,15 +21,15 @@ import (
 func (f *Function) registerPlots(api huma.API) {
 	list := huma.Operation{
 		OperationID: "list-plots", Method: http.MethodGet, Path: "/jobs/{id}/plots", Tags: []string{"Charts and maps"},
-		Summary: "List the plots that a job can have",
+		Summary: "List the plots available for a job",
 		Errors:  []int{http.StatusNotFound, http.StatusConflict},
 	}
 	rest.Register(api, rest.Tenant, list, f.plots)
 	image := &huma.Schema{Type: huma.TypeString, Format: "binary"}
 	draw := huma.Operation{
 		OperationID: "get-plot", Method: http.MethodGet, Path: "/jobs/{id}/plots/{file}", Tags: list.Tags,
-		Summary:     "Draw a plot of one job or of several",
-		Description: "With other jobs in with, all are laid over each other; distributions are then the share of each job's trips up to a value.",
+		Summary:     "Draw a plot of one or more jobs",
+		Description: "If with names other jobs, all are overlaid; distributions then show the share of each job's trips up to a value.",
 		Errors:      []int{http.StatusNotFound, http.StatusConflict, http.StatusRequestEntityTooLarge},
 		Responses:   notModified(),
 	}
@@ -49,8 +49,8 @@ type Plots struct {
 type PlotLink struct {
 	Name  string `json:"name" enum:"vehicles,speed,travel_time,time_loss,waiting_time,emissions"`
 	Title string `json:"title"`
-	SVG   string `json:"svg" format:"uri-reference" doc:"Path below the service's address."`
-	PNG   string `json:"png" format:"uri-reference" doc:"Path below the service's address."`
+	SVG   string `json:"svg" format:"uri-reference" doc:"Path relative to the service's address."`
+	PNG   string `json:"png" format:"uri-reference" doc:"Path relative to the service's address."`
 }
 
 type plotsAnswer struct{ Body Plots }
@@ -70,13 +70,7 @@ func (f *Function) plots(ctx context.Context, in *jobRequest) (*plotsAnswer, err
 	return &plotsAnswer{Body: out}, nil
 }
 
-// source is the output that something is read from.
-type source struct {
-	output simulation.Output
-	file   string
-}
-
-// needed is what a plot is drawn from.
+// needed is the output that a plot is drawn from.
 func needed(kind chart.Kind) source {
 	switch {
 	case kind.Distribution != "":
@@ -88,18 +82,14 @@ func needed(kind chart.Kind) source {
 	}
 }
 
-func hasResult(j job.Job, name string) bool {
-	return slices.ContainsFunc(j.Results, func(f job.ResultFile) bool { return f.Name == name })
-}
-
 type plotRequest struct {
-	ID          string   `path:"id" doc:"The job_id that submission answered with."`
+	ID          string   `path:"id" doc:"The job_id returned at submission."`
 	File        string   `path:"file" pattern:"^(vehicles|speed|travel_time|time_loss|waiting_time|emissions)\\.(svg|png)$" patternDescription:"the name of a plot with .svg or .png" example:"vehicles.png"`
-	With        []string `query:"with" maxItems:"7" doc:"Ids of other jobs to compare with, divided by commas."`
+	With        []string `query:"with" maxItems:"7" doc:"Ids of other jobs to overlay, separated by commas."`
 	Theme       string   `query:"theme" enum:"light,dark" default:"light"`
 	Width       int      `query:"width" minimum:"400" maximum:"2400" default:"1200" doc:"Pixels."`
 	Height      int      `query:"height" minimum:"300" maximum:"1600" default:"700" doc:"Pixels."`
-	IfNoneMatch string   `header:"If-None-Match" maxLength:"1000" doc:"ETag of an earlier answer: 304, as nothing changes once a job has finished."`
+	IfNoneMatch string   `header:"If-None-Match" maxLength:"1000" doc:"ETag of an earlier answer. The call then answers 304, since a finished job's results do not change."`
 }
 
 type plotAnswer struct {
@@ -111,7 +101,7 @@ type plotAnswer struct {
 	Body         []byte
 }
 
-// plotVersion changes whenever the same data are drawn in another way.
+// plotVersion changes whenever the same data are drawn differently.
 const plotVersion = 2
 
 func (f *Function) plot(ctx context.Context, in *plotRequest) (*plotAnswer, error) {
@@ -119,11 +109,11 @@ func (f *Function) plot(ctx context.Context, in *plotRequest) (*plotAnswer, erro
 	kinds := chart.Kinds()
 	kind := kinds[slices.IndexFunc(kinds, func(k chart.Kind) bool { return k.Name == name })] // the pattern lets no other pass
 	ids := append([]string{in.ID}, in.With...)
+	if err := eachOnce(ids); err != nil {
+		return nil, err
+	}
 	jobs := make([]job.Job, len(ids))
 	for i, id := range ids {
-		if slices.Contains(ids[:i], id) {
-			return nil, problem.New(problem.Invalid, "Job %s is named twice. Name each job to compare once.", id)
-		}
 		var err error
 		if jobs[i], err = f.finished(ctx, id); err != nil {
 			return nil, err
@@ -179,7 +169,7 @@ func (f *Function) chartRun(ctx context.Context, j job.Job, kind chart.Kind) (ru
 	return run, err
 }
 
-// describe says in one line which run this is.
+// describe identifies a run in one line.
 func describe(j job.Job) string {
 	parts := []string{j.Name}
 	if j.Options.Seed != nil {
@@ -197,8 +187,8 @@ func describe(j job.Job) string {
 	return strings.Join(append(parts, "job "+j.ID), " · ")
 }
 
-// labels are names by which the jobs can be told apart: what people called them, with the seed and the scale of the demand where
-// they were chosen, and the end of the id where all is the same.
+// labels are distinct names for the jobs: what people called them, with the seed and the scale of the demand where they were
+// chosen, and the end of the id where everything else is the same.
 func labels(jobs []job.Job) []string {
 	out := make([]string, len(jobs))
 	count := map[string]int{}

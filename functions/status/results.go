@@ -24,13 +24,13 @@ func (f *Function) registerResults(api huma.API) {
 	rest.Register(api, rest.Tenant, huma.Operation{
 		OperationID: "get-results", Method: http.MethodGet, Path: "/jobs/{id}/results", Tags: tags,
 		Summary:     "List a job's result files",
-		Description: "Each file has a link that works for a while without a key. A job that failed or was cancelled offers what it wrote.",
+		Description: "Each file has a temporary link that needs no key. A job that failed or was cancelled offers what it wrote.",
 		Errors:      []int{http.StatusNotFound},
 	}, f.results)
 	rest.Register(api, rest.Tenant, huma.Operation{
 		OperationID: "get-result", Method: http.MethodGet, Path: "/jobs/{id}/results/{name...}", Tags: tags,
 		Summary:     "Download one result file",
-		Description: "Redirects to a link that works for a while without a key.", DefaultStatus: http.StatusFound,
+		Description: "Redirects to a temporary link that needs no key.", DefaultStatus: http.StatusFound,
 		Errors: []int{http.StatusNotFound, http.StatusConflict},
 	}, f.result)
 	// The three dots are net/http's, for names with slashes; OpenAPI knows plain parameters only.
@@ -40,8 +40,8 @@ func (f *Function) registerResults(api huma.API) {
 	rest.Register(api, rest.Tenant, huma.Operation{
 		OperationID: "get-results-zip", Method: http.MethodGet, Path: "/jobs/{id}/results.zip", Tags: tags,
 		Summary: "Download all result files as one zip",
-		Description: "It is made while it is sent. A connection that breaks tells that it is not whole; sha256sums.txt in it has checksums. " +
-			"The name of the zip of a job that did not succeed ends in -partial.",
+		Description: "The zip is created while it is sent. If the connection breaks, it is incomplete; sha256sums.txt inside has the checksums. " +
+			"If the job did not succeed, the zip's name ends in -partial.",
 		Errors: []int{http.StatusNotFound, http.StatusConflict},
 		Responses: map[string]*huma.Response{"200": {
 			Description: "OK", Content: map[string]*huma.MediaType{"application/zip": {Schema: &huma.Schema{Type: huma.TypeString, Format: "binary"}}},
@@ -49,7 +49,7 @@ func (f *Function) registerResults(api huma.API) {
 	}, f.resultsZip)
 	rest.Register(api, rest.Tenant, huma.Operation{
 		OperationID: "get-summary", Method: http.MethodGet, Path: "/jobs/{id}/summary", Tags: tags,
-		Summary: "Show what a run did, in numbers with their units",
+		Summary: "Show a run's key figures with their units",
 		Errors:  []int{http.StatusNotFound, http.StatusConflict},
 	}, f.summary)
 }
@@ -62,18 +62,18 @@ type Results struct {
 	ResultLocation *string           `json:"result_location"`
 	ResultFiles    *rest.ResultFiles `json:"result_files"`
 	Files          []ResultLink      `json:"files" doc:"Empty while there are none."`
-	Results        *string           `json:"results" doc:"Null until the job has succeeded, then its result_location."`
-	Partial        bool              `json:"partial" doc:"True when the run stopped early, so that files end early too."`
+	Results        *string           `json:"results" doc:"The job's result_location once it has succeeded, null before."`
+	Partial        bool              `json:"partial" doc:"True if the run stopped early, so that files end early too."`
 	Message        string            `json:"message,omitempty"`
 }
 
 // ResultLink is one file with its download link.
 type ResultLink struct {
-	Name        string    `json:"name" doc:"Path below the job's results."`
+	Name        string    `json:"name" doc:"Path within the job's results."`
 	Size        int64     `json:"size" doc:"Bytes."`
-	SHA256      string    `json:"sha256,omitempty" doc:"Checksum of the file's bytes, in hexadecimal, where it is known."`
+	SHA256      string    `json:"sha256,omitempty" doc:"Checksum of the file in hexadecimal, where known."`
 	ContentType string    `json:"content_type"`
-	URL         string    `json:"url" format:"uri" doc:"Downloads the file without a key."`
+	URL         string    `json:"url" format:"uri" doc:"Downloads the file; needs no key."`
 	ExpiresAt   time.Time `json:"expires_at" doc:"When url stops working."`
 }
 
@@ -92,9 +92,9 @@ func (f *Function) results(ctx context.Context, in *jobRequest) (*resultsAnswer,
 	}
 	switch {
 	case j.ResultsPruned:
-		out.Message = "The results were removed because of their age. Run the scenario again to have them back."
+		out.Message = "The results were removed because of their age. Run the scenario again to get them back."
 	case !j.State.Terminal():
-		out.Message = "Job has not completed successfully. It is " + string(j.State) + "; its files appear when it has finished."
+		out.Message = "Job has not completed successfully. It is " + string(j.State) + "; its files will be available once it has finished."
 	case j.State != job.Succeeded:
 		out.Message = "Job has not completed successfully. These are the files it wrote before it stopped."
 	}
@@ -118,23 +118,23 @@ func (f *Function) results(ctx context.Context, in *jobRequest) (*resultsAnswer,
 	return &resultsAnswer{Body: out}, nil
 }
 
-// finished returns a job whose results can be had, or says why they cannot.
+// finished returns a job whose results are available, or an error that says why they are not.
 func (f *Function) finished(ctx context.Context, id string) (job.Job, error) {
 	j, err := f.Jobs.Job(ctx, rest.TenantOf(ctx).ID, id)
 	switch {
 	case err != nil:
 		return job.Job{}, err
 	case !j.State.Terminal():
-		return job.Job{}, problem.New(problem.Conflict, "Job %s is %s. Its results are there when it has finished.", id, j.State)
+		return job.Job{}, problem.New(problem.Conflict, "Job %s is %s. Its results will be available once it has finished.", id, j.State)
 	case j.ResultsPruned:
-		return job.Job{}, problem.New(problem.NotFound, "The results of job %s were removed because of their age. Run the scenario again to have them back.", id)
+		return job.Job{}, problem.New(problem.NotFound, "The results of job %s were removed because of their age. Run the scenario again to get them back.", id)
 	}
 	return j, nil
 }
 
 type resultRequest struct {
 	ID   string `path:"id"`
-	Name string `path:"name" maxLength:"500" doc:"As in the list of results."`
+	Name string `path:"name" maxLength:"500" doc:"The file's name in the list of results."`
 }
 
 type resultAnswer struct {
@@ -166,7 +166,7 @@ func (f *Function) resultsZip(ctx context.Context, in *jobRequest) (*huma.Stream
 	if len(j.Results) == 0 {
 		return nil, problem.New(problem.NotFound, "Job %s has no result files: %s", j.ID, j.Message)
 	}
-	// Once the zip has begun, a store that is away can only break it.
+	// Once the zip has begun, an unreachable store can only break it.
 	if _, err := f.Objects.Stat(ctx, artifact.ResultsOf(j.Namespace, j.ID)+j.Results[0].Name); err != nil {
 		return nil, err
 	}
@@ -175,17 +175,17 @@ func (f *Function) resultsZip(ctx context.Context, in *jobRequest) (*huma.Stream
 		hctx.SetHeader("Content-Disposition", artifact.Disposition(zipName(j)))
 		hctx.SetStatus(http.StatusOK)
 		if hctx.Method() == http.MethodHead {
-			return // nobody would take what is packed
+			return // nobody would read the zip
 		}
 		if err := f.writeZip(hctx.Context(), rest.StreamOut(hctx), j); err != nil {
-			// The status is sent already. A connection that breaks tells the client that the zip is not whole.
-			zerolog.Ctx(hctx.Context()).Warn().Err(err).Str("job", j.ID).Msg("zip of results broken off")
+			// The status is sent already. A broken connection shows the client that the zip is incomplete.
+			zerolog.Ctx(hctx.Context()).Warn().Err(err).Str("job", j.ID).Msg("zip of results aborted")
 			panic(http.ErrAbortHandler)
 		}
 	}}, nil
 }
 
-// zipName tells jobs of one name apart, and what is whole from what is not.
+// zipName is distinct for jobs of one name, and marks partial results.
 func zipName(j job.Job) string {
 	name := j.Name + "-" + j.ID[max(0, len(j.ID)-12):]
 	if j.State != job.Succeeded {
@@ -237,9 +237,9 @@ func (f *Function) summary(ctx context.Context, in *jobRequest) (*summaryAnswer,
 	case err != nil:
 		return nil, err
 	case !j.State.Terminal():
-		return nil, problem.New(problem.Conflict, "Job %s is %s. Its summary is there when it has finished.", in.ID, j.State)
+		return nil, problem.New(problem.Conflict, "Job %s is %s. Its summary will be available once it has finished.", in.ID, j.State)
 	case j.Summary == nil:
-		return nil, problem.New(problem.NotFound, "Job %s ended before SUMO wrote anything to sum up: %s", in.ID, j.Message)
+		return nil, problem.New(problem.NotFound, "Job %s ended before SUMO wrote anything to summarize: %s", in.ID, j.Message)
 	}
 	out := Summary{JobID: j.ID, Status: j.State, Summary: *j.Summary}
 	if out.Metrics == nil {

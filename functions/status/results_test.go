@@ -24,7 +24,7 @@ import (
 
 // opened is an object store whose objects are what open says. A real one cannot be made to break in the middle of one.
 type opened struct {
-	artifact.Store
+	Objects
 	open func(key string) io.Reader
 }
 
@@ -36,7 +36,7 @@ func (opened) Stat(context.Context, string) (artifact.Object, error) { return ar
 
 // oneJob is a record with one job in it.
 type oneJob struct {
-	job.Store
+	Jobs
 	found job.Job
 }
 

@@ -18,7 +18,7 @@ func (f *Function) registerScenarios(api huma.API) {
 	rest.Register(api, rest.Tenant, huma.Operation{
 		OperationID: "list-scenarios", Method: http.MethodGet, Path: "/scenarios", Tags: tags,
 		Summary:                      "List scenarios, newest first",
-		Description:                  "Each with the size of its networks and demand. Go on with next_cursor until it is empty. Scenarios that arrive meanwhile shift nothing.",
+		Description:                  "Each entry has the size of its networks and demand. Pass next_cursor as cursor to get the next page, until it is empty. Scenarios stored meanwhile do not shift the pages.",
 		RejectUnknownQueryParameters: true, // see list-jobs
 	}, f.listScenarios)
 	rest.Register(api, rest.Tenant, huma.Operation{
@@ -30,7 +30,7 @@ func (f *Function) registerScenarios(api huma.API) {
 
 type scenariosQuery struct {
 	Limit  int    `query:"limit" minimum:"1" maximum:"200" default:"50"`
-	Cursor string `query:"cursor" maxLength:"200" doc:"next_cursor of the page before."`
+	Cursor string `query:"cursor" maxLength:"200" doc:"next_cursor of the previous page."`
 }
 
 type scenariosPage struct {
@@ -45,7 +45,7 @@ func (f *Function) listScenarios(ctx context.Context, in *scenariosQuery) (*scen
 	if err != nil {
 		return nil, err
 	}
-	// One more than asked for tells whether there is another page.
+	// One more than requested shows whether there is another page.
 	found, err := f.Scenarios.ListScenarios(ctx, rest.TenantOf(ctx).ID, behind, in.Limit+1)
 	if err != nil {
 		return nil, err

@@ -8,25 +8,62 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
-	"github.com/sumo-k8/sumo-k8/pkg/artifact"
 	"github.com/sumo-k8/sumo-k8/pkg/job"
 	"github.com/sumo-k8/sumo-k8/pkg/rest"
 	"github.com/sumo-k8/sumo-k8/pkg/scenario"
 	"github.com/sumo-k8/sumo-k8/pkg/simulation"
-	"github.com/sumo-k8/sumo-k8/pkg/tenant"
 	"github.com/sumo-k8/sumo-k8/pkg/view"
 )
 
 // Function answers the reading calls.
 type Function struct {
-	Jobs         job.Store
-	Tenants      tenant.Store
-	Scenarios    scenario.Store
-	Objects      artifact.Store
+	Jobs         Jobs
+	Scenarios    Scenarios
+	Objects      Objects
 	Views        *view.Keeper
 	Limits       scenario.Limits // of the zips that networks are read from
 	LinkLifetime time.Duration
 	Now          func() time.Time
+}
+
+// Jobs is the record of jobs. Calls that name a tenant see that tenant's jobs only; another tenant's is problem.NotFound.
+type Jobs interface {
+	Job(ctx context.Context, tenantID, id string) (job.Job, error)
+	// Events returns a job's transitions, oldest first.
+	Events(ctx context.Context, tenantID, id string) ([]job.Event, error)
+	// ListJobs returns up to limit of the tenant's jobs that f describes, newest first, after the job with the id after. An
+	// empty after begins with the newest. Jobs submitted meanwhile change no later page.
+	ListJobs(ctx context.Context, tenantID string, f job.Filter, after string, limit int) ([]job.Job, error)
+	// RecentJobs returns the tenant's newest jobs, newest first.
+	RecentJobs(ctx context.Context, tenantID string, limit int) ([]job.Job, error)
+	// Usage counts the tenant's jobs by state and what its active ones hold.
+	Usage(ctx context.Context, tenantID string) (job.Usage, error)
+
+	// AllJobs returns the newest jobs of all tenants, newest first, and how many there are; an empty state means any.
+	AllJobs(ctx context.Context, state job.State, limit int) (jobs []job.Job, total int, err error)
+	// QueueByTenant is Usage, with limits, of every tenant with queued or active jobs, the longest waiting first.
+	QueueByTenant(ctx context.Context) ([]job.TenantQueue, error)
+	// ActivitySince returns the minutes since then in which something happened, in order, and the failures among it, the
+	// most frequent first. Jobs deleted meanwhile do not count.
+	ActivitySince(ctx context.Context, since time.Time) ([]job.Activity, []job.Failure, error)
+}
+
+// Scenarios is the record of scenarios.
+type Scenarios interface {
+	// Scenario returns one of the tenant's, or problem.NotFound.
+	Scenario(ctx context.Context, tenantID, digest string) (scenario.Scenario, error)
+	// ListScenarios returns up to limit of the tenant's scenarios, newest first, without their Manifest.Files, after the
+	// given place. The zero Place begins with the newest. Scenarios stored meanwhile change no later page.
+	ListScenarios(ctx context.Context, tenantID string, after scenario.Place, limit int) ([]scenario.Scenario, error)
+}
+
+// Objects is the object store, as far as results are read and their views kept.
+type Objects interface {
+	view.Objects
+	// PresignGet returns a URL that reads key for the given time without credentials. A browser saves it as filename.
+	PresignGet(ctx context.Context, key, filename string, valid time.Duration) (string, error)
+	// URL is the object's s3:// address.
+	URL(key string) string
 }
 
 // Register adds the function's operations to api.
@@ -40,27 +77,30 @@ func (f *Function) Register(api huma.API) {
 	}, f.job)
 	rest.Register(api, rest.Tenant, huma.Operation{
 		OperationID: "list-events", Method: http.MethodGet, Path: "/jobs/{id}/events", Tags: jobs,
-		Summary: "List a job's transitions from state to state",
+		Summary: "List a job's state transitions",
 		Errors:  []int{http.StatusNotFound},
 	}, f.events)
 	rest.Register(api, rest.Tenant, huma.Operation{
 		OperationID: "get-dashboard", Method: http.MethodGet, Path: "/tenants/me/dashboard", Tags: []string{"Dashboard"},
-		Summary: "Show this tenant's limits, use and latest jobs",
+		Summary: "Show this tenant's limits, usage and latest jobs",
 	}, f.dashboard)
 	f.registerList(api)
 	f.registerResults(api)
 	f.registerScenarios(api)
 	f.registerCompare(api)
-	f.registerViews(api)
+	f.registerSeries(api)
+	f.registerNetwork(api)
+	f.registerVehicles(api)
+	f.registerPlots(api)
 	f.registerAdmin(api)
 	f.registerOperations(api)
 }
 
 // Event is one transition of a job.
 type Event struct {
-	Seq     int               `json:"seq" doc:"Counts from 1 without gaps."`
+	Seq     int               `json:"seq" doc:"Counts up from 1 without gaps."`
 	At      time.Time         `json:"at"`
-	From    job.State         `json:"from" doc:"Empty for the first."`
+	From    job.State         `json:"from" doc:"Empty for the first event."`
 	To      job.State         `json:"to"`
 	Reason  simulation.Reason `json:"reason"`
 	Message string            `json:"message"`

@@ -24,9 +24,9 @@ import (
 func (f *Function) registerVehicles(api huma.API) {
 	op := huma.Operation{
 		OperationID: "get-vehicles", Path: "/jobs/{id}/vehicles",
-		Summary: "Show where the vehicles were, part by part",
-		Description: "Of a run with the fcd output. An answer has some 20,000 positions; go on with begin set to next until that is null. " +
-			"begin and end of the answer are those of the whole recording.",
+		Summary: "Show vehicle positions over time, part by part",
+		Description: "For a run with the fcd output. An answer has about 20,000 positions; repeat with begin set to next until next is null. " +
+			"begin and end in the answer are those of the whole recording.",
 	}
 	describeView[Vehicles](api, &op)
 	rest.Register(api, rest.Tenant, op, f.vehicles)
@@ -40,19 +40,19 @@ const framesParts = "frames-1.parts"
 // Vehicles are the positions within a part of a run.
 type Vehicles struct {
 	JobID    string   `json:"job_id" format:"uuid"`
-	Complete bool     `json:"complete" doc:"False when the run stopped early."`
-	Begin    float64  `json:"begin" doc:"Time of the first frame of the whole recording, in seconds of simulated time."`
-	End      float64  `json:"end" doc:"Time of its last frame."`
-	Next     *float64 `json:"next" doc:"Begin of the next part; null when this is the last."`
+	Complete bool     `json:"complete" doc:"False if the run stopped early."`
+	Begin    float64  `json:"begin" doc:"Simulated time of the recording's first frame, in seconds."`
+	End      float64  `json:"end" doc:"Simulated time of the recording's last frame, in seconds."`
+	Next     *float64 `json:"next" doc:"Where the next part begins; null if this is the last."`
 	outputs.Frames
 }
 
 type vehiclesRequest struct {
-	ID          string  `path:"id" doc:"The job_id that submission answered with."`
-	IfNoneMatch string  `header:"If-None-Match" maxLength:"1000" doc:"ETag of an earlier answer: 304, as nothing changes once a job has finished."`
-	Begin       float64 `query:"begin" minimum:"0" doc:"Simulated seconds at which to begin."`
-	End         float64 `query:"end" minimum:"0" doc:"Simulated seconds; 0 for the recording's end."`
-	Step        float64 `query:"step" minimum:"0" maximum:"86400" doc:"Least time between two frames, in seconds; 0 for all that were recorded."`
+	ID          string  `path:"id" doc:"The job_id returned at submission."`
+	IfNoneMatch string  `header:"If-None-Match" maxLength:"1000" doc:"ETag of an earlier answer. The call then answers 304, since a finished job's results do not change."`
+	Begin       float64 `query:"begin" minimum:"0" doc:"Simulated time to start at, in seconds."`
+	End         float64 `query:"end" minimum:"0" doc:"Simulated time to stop at, in seconds; 0 for the recording's end."`
+	Step        float64 `query:"step" minimum:"0" maximum:"86400" doc:"Minimum time between two frames, in seconds; 0 for every recorded frame."`
 }
 
 // partsRead bounds what one answer reads when a wide step leaves most of it out: 400,000 positions, in half a second.

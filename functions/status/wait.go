@@ -2,12 +2,8 @@ package status
 
 import (
 	"context"
-	"fmt"
 	"net/http"
-	"strings"
 	"time"
-
-	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/sumo-k8/sumo-k8/pkg/job"
 	"github.com/sumo-k8/sumo-k8/pkg/problem"
@@ -23,13 +19,13 @@ const (
 )
 
 type jobRequest struct {
-	ID string `path:"id" doc:"The job_id that submission answered with."`
+	ID string `path:"id" doc:"The job_id returned at submission."`
 }
 
 type getJobRequest struct {
-	ID          string `path:"id" doc:"The job_id that submission answered with."`
-	Wait        string `query:"wait" maxLength:"20" doc:"How long to wait for the status to change, such as 30s; at most 50s." example:"30s"`
-	IfNoneMatch string `header:"If-None-Match" maxLength:"1000" doc:"ETag of an earlier answer: 304 while nothing has changed."`
+	ID          string `path:"id" doc:"The job_id returned at submission."`
+	Wait        string `query:"wait" maxLength:"20" doc:"How long to wait for the status to change, for example 30s; at most 50s." example:"30s"`
+	IfNoneMatch string `header:"If-None-Match" maxLength:"1000" doc:"ETag of an earlier answer. The call answers 304 while nothing has changed."`
 }
 
 type jobAnswer struct {
@@ -38,9 +34,6 @@ type jobAnswer struct {
 	CacheControl string `header:"Cache-Control"`
 	Body         *rest.Job
 }
-
-// revalidate lets the caller itself keep an answer, and use it after asking whether it still holds.
-const revalidate = "private, no-cache"
 
 func (f *Function) job(ctx context.Context, in *getJobRequest) (*jobAnswer, error) {
 	wait, err := parseWait(in.Wait)
@@ -66,34 +59,19 @@ func (f *Function) job(ctx context.Context, in *getJobRequest) (*jobAnswer, erro
 	return out, nil
 }
 
-// matches reports whether If-None-Match names tag: alone, in a list, weak as proxies make it that compress, or as *, for
-// any (RFC 9110, section 13.1.2).
-func matches(header, tag string) bool {
-	for candidate := range strings.SplitSeq(header, ",") {
-		candidate = strings.TrimSpace(candidate)
-		if candidate == "*" || strings.TrimPrefix(candidate, "W/") == tag {
-			return true
-		}
-	}
-	return false
-}
-
-// etag changes whenever a job's row does.
-func etag(j job.Job) string { return fmt.Sprintf(`"%x"`, j.UpdatedAt.UnixMicro()) }
-
 func parseWait(text string) (time.Duration, error) {
 	if text == "" {
 		return 0, nil
 	}
 	wait, err := time.ParseDuration(text)
 	if err != nil || wait < 0 {
-		return 0, problem.New(problem.Invalid, "wait %q is not a duration. Write it like 30s.", text).
+		return 0, problem.New(problem.Invalid, "wait %q is not a duration. Write it as in 30s.", text).
 			WithItems(problem.Item{Location: "query.wait", Message: "must be a duration such as 30s", Value: text})
 	}
 	return min(wait, maxWait), nil
 }
 
-// awaitChange returns j as soon as its state is another, or as it is when the time is up.
+// awaitChange returns j as soon as its state changes, or as it is when the time is up.
 func (f *Function) awaitChange(ctx context.Context, j job.Job, wait time.Duration) (job.Job, error) {
 	before := j.State
 	deadline := time.NewTimer(wait)
@@ -116,9 +94,4 @@ func (f *Function) awaitChange(ctx context.Context, j job.Job, wait time.Duratio
 		}
 		j = now
 	}
-}
-
-// notModified documents the answer without a body.
-func notModified() map[string]*huma.Response {
-	return map[string]*huma.Response{"304": {Description: "Not Modified"}}
 }

@@ -18,11 +18,12 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/sumo-k8/sumo-k8/pkg/problem"
+	"github.com/sumo-k8/sumo-k8/pkg/scenario"
 )
 
 const (
 	fileField = "sumo_files"
-	// maxFields and maxFieldBytes bound what is kept in memory beside the zip, which is not.
+	// maxFields and maxFieldBytes bound what is kept in memory; the zip is not.
 	maxFields     = 64
 	maxFieldBytes = 64 << 10
 	// maxFieldName is ample for every field there is. Names are kept, and repeated to who misspelt them; the multipart
@@ -33,8 +34,8 @@ const (
 // jobFields are the fields of a job's form beside the zip.
 type jobFields struct {
 	Run
-	S3URL    string `json:"sumo_files_s3_url,omitempty" maxLength:"2048" doc:"s3://bucket/key of the zip, in place of sumo_files."`
-	Scenario string `json:"scenario,omitempty" maxLength:"64" doc:"Id of a stored scenario, in place of sumo_files."`
+	S3URL    string `json:"sumo_files_s3_url,omitempty" maxLength:"2048" doc:"s3://bucket/key of the zip, instead of sumo_files."`
+	Scenario string `json:"scenario,omitempty" maxLength:"64" doc:"Id of a stored scenario, instead of sumo_files."`
 }
 
 func (j jobFields) urls() []string {
@@ -77,19 +78,22 @@ type part struct {
 	name string // for people, made of the file's
 }
 
-// read reads the form of r. When the zip comes, accept takes it, with the fields that came before it: they are nil when a
-// required one is not among them. Uploaded tells whether there was a zip.
+// read reads the form of r. When the zip arrives, accept takes it, with the fields that came before it: they are nil when a
+// required one is not among them. Uploaded reports whether there was a zip.
 func (f *formReader[T]) read(r *http.Request, accept func(zip part, before *T) error) (fields T, uploaded bool, err error) {
 	media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	switch {
 	case err == nil && media == "multipart/form-data":
+		return f.readMultipart(r, accept)
 	case err == nil && media == "application/x-www-form-urlencoded":
 		fields, err := f.readURLEncoded(r)
 		return fields, false, err
-	default:
-		return fields, false, problem.New(problem.Invalid, "The request's Content-Type is %.100q. Send multipart/form-data with the fields scenario_id and %s (a zip), or JSON to /jobs/s3.",
-			r.Header.Get("Content-Type"), fileField)
 	}
+	return fields, false, problem.New(problem.Invalid, "The request's Content-Type is %.100q. Send multipart/form-data with the fields scenario_id and %s (a zip), or JSON to /jobs/s3.",
+		r.Header.Get("Content-Type"), fileField)
+}
+
+func (f *formReader[T]) readMultipart(r *http.Request, accept func(zip part, before *T) error) (fields T, uploaded bool, err error) {
 	headers := &headerBudget{ReadCloser: r.Body}
 	r.Body = headers
 	parts, err := r.MultipartReader()
@@ -98,24 +102,12 @@ func (f *formReader[T]) read(r *http.Request, accept func(zip part, before *T) e
 	}
 	values := url.Values{}
 	for n := 0; ; n++ {
-		headers.begin()
-		p, err := parts.NextPart()
-		headers.end()
-		if errors.Is(err, io.EOF) {
+		p, err := nextPart(parts, headers, n)
+		if err == io.EOF {
 			break
 		}
-		if err != nil && headers.err == nil && !errors.Is(err, io.ErrUnexpectedEOF) {
-			return fields, false, problem.Wrap(err, problem.Invalid, "The form cannot be parsed: something else stands where part %d should begin. "+
-				"Check that Content-Type names the boundary that the body uses, and that no long text precedes the first part.", n+1)
-		}
 		if err != nil {
-			return fields, false, brokenBody(err)
-		}
-		if n >= maxFields {
-			return fields, false, problem.New(problem.Invalid, "The form has more than %d fields.", maxFields)
-		}
-		if len(p.FormName()) > maxFieldName {
-			return fields, false, problem.New(problem.Invalid, "The form has a field whose name is longer than %d characters. /docs lists the fields.", maxFieldName)
+			return fields, false, err
 		}
 		if p.FormName() != fileField {
 			if err := readField(p, values); err != nil {
@@ -123,13 +115,13 @@ func (f *formReader[T]) read(r *http.Request, accept func(zip part, before *T) e
 			}
 			continue
 		}
-		if p.FileName() == "" {
-			if n, _ := io.ReadFull(p, make([]byte, 1)); n > 0 {
-				return fields, false, problem.New(problem.Invalid, "The form has %s as text, not as a file. With curl write -F %s=@scenario.zip, with the @.", fileField, fileField)
-			}
-			continue // a browser's form with no file chosen
-		}
-		if uploaded {
+		file, err := isFile(p)
+		switch {
+		case err != nil:
+			return fields, false, err
+		case !file:
+			continue
+		case uploaded:
 			return fields, false, problem.New(problem.Invalid, "The form has %s twice. Send one zip that holds everything.", fileField)
 		}
 		if err := f.offer(p, values, accept); err != nil {
@@ -145,6 +137,38 @@ func (f *formReader[T]) read(r *http.Request, accept func(zip part, before *T) e
 	return fields, uploaded, err
 }
 
+// nextPart returns the part after the first n, or io.EOF.
+func nextPart(parts *multipart.Reader, headers *headerBudget, n int) (*multipart.Part, error) {
+	headers.begin()
+	p, err := parts.NextPart()
+	headers.end()
+	switch {
+	case errors.Is(err, io.EOF):
+		return nil, io.EOF
+	case err != nil && headers.err == nil && !errors.Is(err, io.ErrUnexpectedEOF):
+		return nil, problem.Wrap(err, problem.Invalid, "The form cannot be parsed: something else stands where part %d should begin. "+
+			"Check that Content-Type names the boundary that the body uses, and that no long text precedes the first part.", n+1)
+	case err != nil:
+		return nil, brokenBody(err)
+	case n >= maxFields:
+		return nil, problem.New(problem.Invalid, "The form has more than %d fields.", maxFields)
+	case len(p.FormName()) > maxFieldName:
+		return nil, problem.New(problem.Invalid, "The form has a field whose name is longer than %d characters. /docs lists the fields.", maxFieldName)
+	}
+	return p, nil
+}
+
+// isFile reports whether a part is a file; a browser sends an empty part where no file was chosen.
+func isFile(p *multipart.Part) (bool, error) {
+	if p.FileName() != "" {
+		return true, nil
+	}
+	if n, _ := io.ReadFull(p, make([]byte, 1)); n > 0 {
+		return false, problem.New(problem.Invalid, "The form has %s as text, not as a file. With curl write -F %s=@scenario.zip, with the @.", fileField, fileField)
+	}
+	return false, nil
+}
+
 // offer hands the zip to accept.
 func (f *formReader[T]) offer(p *multipart.Part, values url.Values, accept func(part, *T) error) error {
 	var before *T
@@ -156,7 +180,7 @@ func (f *formReader[T]) offer(p *multipart.Part, values url.Values, accept func(
 		before = &fields
 	}
 	body := &trackedReader{r: p}
-	if err := accept(part{body, nameOf(p.FileName())}, before); err != nil {
+	if err := accept(part{body, scenario.NameOf(p.FileName())}, before); err != nil {
 		if body.err != nil {
 			return brokenBody(body.err)
 		}
@@ -227,7 +251,7 @@ func (f *formReader[T]) decode(values url.Values) (fields T, err error) {
 		}
 	}
 	if len(items) > 0 {
-		return fields, problem.New(problem.Invalid, "The form is not valid: %s %s. Mend it and send it again.",
+		return fields, problem.New(problem.Invalid, "The form is not valid: %s %s. Fix it and send it again.",
 			items[0].Location, items[0].Message).WithItems(items...)
 	}
 	raw, err := json.Marshal(typed)
@@ -318,7 +342,7 @@ func (h *headerBudget) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// trackedReader remembers whether reading the body failed, which tells a broken upload from a broken store.
+// trackedReader remembers whether reading the body failed, which distinguishes a broken upload from a broken store.
 type trackedReader struct {
 	r   io.Reader
 	err error
@@ -335,7 +359,7 @@ func (t *trackedReader) Read(p []byte) (int, error) {
 func brokenBody(err error) error {
 	var e *problem.Error
 	if errors.As(err, &e) {
-		return e // it says already what is wrong
+		return e // it says what is wrong already
 	}
 	return problem.Wrap(err, problem.Invalid, "The upload broke off before its end. Nothing was kept of it; send it again.")
 }

@@ -5,10 +5,7 @@ import (
 	"errors"
 	"mime"
 	"net/http"
-	"path"
-	"strings"
 	"time"
-	"unicode"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -27,49 +24,49 @@ func (f *Function) registerScenarios(api huma.API) {
 	store := func(ctx context.Context, in *storeRequest) (*storeAnswer, error) {
 		return f.storeScenario(ctx, form, in)
 	}
-	const stored = "Send the zip as the body, or as sumo_files of multipart/form-data. The same bytes are the same scenario: sent again, they " +
-		"are not stored again, and the answer has the same id. All problems found are reported together."
+	const stored = "Send the zip as the body, or as sumo_files in multipart/form-data. The same bytes are the same scenario: sent again, they " +
+		"are not stored twice, and the answer has the same id. All problems found are reported together."
 	for method, id := range map[string]string{http.MethodPost: "store-scenario", http.MethodPut: "put-scenario"} {
 		rest.Register(api, rest.Tenant, huma.Operation{
 			OperationID: id, Method: method, Path: "/scenarios", Tags: tags,
-			Summary: "Store a scenario, to run it once or often", Description: stored, Errors: uploadErrors,
+			Summary: "Store a scenario for one or more runs", Description: stored, Errors: uploadErrors,
 		}, store)
 	}
 	rest.Register(api, rest.Tenant, huma.Operation{
 		OperationID: "validate-scenario", Method: http.MethodPost, Path: "/scenarios/validate", Tags: tags,
-		Summary:     "Check a scenario without keeping it",
-		Description: "Send a zip as to /scenarios. The answer is 200 for a broken scenario too, with all its problems.",
+		Summary:     "Check a scenario without storing it",
+		Description: "Send the zip as to /scenarios. A broken scenario also answers 200, with all its problems.",
 		Errors:      []int{http.StatusRequestTimeout, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType},
 	}, func(ctx context.Context, in *validateRequest) (*validateAnswer, error) {
 		return f.validate(ctx, form, in)
 	})
-	// Documented only now: huma would read a body that it knows of into memory.
+	// Documented only now: huma would read a body that it knows into memory.
 	paths, body := api.OpenAPI().Paths, zipBody(form)
 	paths["/scenarios"].Post.RequestBody, paths["/scenarios"].Put.RequestBody = body, body
 	paths["/scenarios/validate"].Post.RequestBody = body
 	rest.Register(api, rest.Tenant, huma.Operation{
 		OperationID: "delete-scenario", Method: http.MethodDelete, Path: "/scenarios/{id}", Tags: tags,
 		Summary:     "Delete a scenario",
-		Description: "Refused while a job that is not over needs it. Jobs that are over keep their results; they cannot be retried.",
+		Description: "Refused while an unfinished job needs it. Finished jobs keep their results but cannot be retried.",
 		Errors:      []int{http.StatusNotFound, http.StatusConflict},
 	}, f.deleteScenario)
 
 	rest.Register(api, rest.Tenant, huma.Operation{
 		OperationID: "begin-upload", Method: http.MethodPost, Path: "/scenarios/uploads", Tags: tags,
-		Summary: "Begin the direct upload of a large scenario",
-		Description: "Answers with a link to the object store, to which the zip is sent with PUT and no key; the link takes exactly the size " +
-			"announced. Then complete the upload. One that is not completed within a day is given up.",
+		Summary: "Start the direct upload of a large scenario",
+		Description: "Returns a link to the object store; PUT the zip there without a key. The link accepts exactly the announced " +
+			"size. Then complete the upload. An upload that is not completed within a day is abandoned.",
 		Errors: []int{http.StatusConflict, http.StatusRequestEntityTooLarge, http.StatusUnprocessableEntity},
 	}, f.beginUpload)
 	rest.Register(api, rest.Tenant, huma.Operation{
 		OperationID: "complete-upload", Method: http.MethodPost, Path: "/scenarios/uploads/{id}/complete", Tags: tags,
-		Summary:     "Make a scenario of a direct upload",
-		Description: "Checks what has arrived. A zip that is refused is removed, with its upload. Repeating the call is no error.",
+		Summary:     "Complete a direct upload and store its scenario",
+		Description: "Checks the zip that has arrived. A refused zip is removed together with its upload. The call may be repeated.",
 		Errors:      []int{http.StatusNotFound, http.StatusConflict, http.StatusRequestEntityTooLarge, http.StatusUnprocessableEntity},
 	}, f.completeUpload)
 	rest.Register(api, rest.Tenant, huma.Operation{
 		OperationID: "delete-upload", Method: http.MethodDelete, Path: "/scenarios/uploads/{id}", Tags: tags,
-		Summary: "Give up a direct upload",
+		Summary: "Abandon a direct upload",
 		Errors:  []int{http.StatusNotFound},
 	}, f.deleteUpload)
 }
@@ -82,12 +79,12 @@ func zipBody(form *formReader[struct{}]) *huma.RequestBody {
 }
 
 type storeRequest struct {
-	Name           string `query:"name" maxLength:"200" doc:"A name for people; that of the file unless given."`
-	IdempotencyKey string `header:"Idempotency-Key" maxLength:"255" doc:"The same upload is the same scenario with or without; a key used for another upload is refused."`
+	Name           string `query:"name" maxLength:"200" doc:"A display name; defaults to the file's name."`
+	IdempotencyKey string `header:"Idempotency-Key" maxLength:"255" doc:"Optional, since the same upload is always the same scenario; a key already used for another upload is refused."`
 	http           *http.Request
 }
 
-// Resolve keeps the request, since its body is read as it arrives.
+// Resolve implements huma.Resolver: it keeps the request, whose body is read as it arrives.
 func (in *storeRequest) Resolve(ctx huma.Context) []error {
 	in.http = rest.StreamIn(ctx)
 	return nil
@@ -96,7 +93,7 @@ func (in *storeRequest) Resolve(ctx huma.Context) []error {
 // StoredScenario is the answer to an upload.
 type StoredScenario struct {
 	rest.Scenario
-	Created bool `json:"created" doc:"False when the scenario was there already."`
+	Created bool `json:"created" doc:"False if the scenario was stored already."`
 }
 
 type storeAnswer struct{ Body StoredScenario }
@@ -112,7 +109,7 @@ func (f *Function) storeScenario(ctx context.Context, form *formReader[struct{}]
 				if idem == nil {
 					return err
 				}
-				return f.Intake.Store.Remember(ctx, t.ID, *idem)
+				return f.Scenarios.Store.Remember(ctx, t.ID, *idem)
 			},
 		})
 		out.Body = StoredScenario{Scenario: rest.ScenarioOf(s), Created: created}
@@ -124,16 +121,16 @@ func (f *Function) storeScenario(ctx context.Context, form *formReader[struct{}]
 	return out, nil
 }
 
-// takeZip hands the zip of a request to take, wherever in the request it stands, and with this name if there is one.
+// takeZip hands the zip of a request to take, whether it is the body or a file of a form, and under name if that is not empty.
 func takeZip(r *http.Request, form *formReader[struct{}], name string, take func(part) error) error {
 	named := func(zip part) error {
-		if name := printable(name); name != "" {
+		if name := scenario.PrintableName(name); name != "" {
 			zip.name = name
 		}
 		return take(zip)
 	}
 	if media, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type")); media != "multipart/form-data" {
-		// Whatever the type says: curl --data-binary calls everything a form.
+		// Whatever the Content-Type: curl --data-binary calls everything a form.
 		return named(part{Reader: r.Body})
 	}
 	_, uploaded, err := form.read(r, func(zip part, _ *struct{}) error { return named(zip) })
@@ -144,53 +141,24 @@ func takeZip(r *http.Request, form *formReader[struct{}], name string, take func
 	return err
 }
 
-// maxName is as much as fits into a line of a list.
-const maxName = 200
-
-// nameOf makes a name for people of a file's path.
-func nameOf(file string) string {
-	name := path.Base(strings.ReplaceAll(file, `\`, "/"))
-	if strings.EqualFold(path.Ext(name), ".zip") {
-		name = name[:len(name)-len(".zip")]
-	}
-	if name == "." || name == "/" {
-		return ""
-	}
-	return printable(name)
-}
-
-// printable leaves out what could confuse a terminal or break a list, and what is too long.
-func printable(name string) string {
-	name = strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) {
-			return -1
-		}
-		return r
-	}, strings.ToValidUTF8(name, ""))
-	if len(name) > maxName {
-		name = strings.ToValidUTF8(name[:maxName], "")
-	}
-	return name
-}
-
 type validateRequest struct{ http *http.Request }
 
-// Resolve is storeRequest's.
+// Resolve implements huma.Resolver: it keeps the request, whose body is read as it arrives.
 func (in *validateRequest) Resolve(ctx huma.Context) []error {
 	in.http = rest.StreamIn(ctx)
 	return nil
 }
 
-// Validation is what was found in a zip that is not kept.
+// Validation is what was found in a zip.
 type Validation struct {
 	Valid        bool                  `json:"valid" doc:"Whether the scenario would be accepted."`
-	Detail       string                `json:"detail" doc:"Empty when valid, or a sentence on the first problem."`
+	Detail       string                `json:"detail" doc:"Empty if valid, otherwise a sentence on the first problem."`
 	Errors       []problem.Item        `json:"errors" doc:"Every problem found."`
-	Warnings     []string              `json:"warnings" doc:"Remarks that do not keep the scenario from running."`
-	ID           string                `json:"id" doc:"SHA-256 of the zip, which would be the scenario's id."`
-	Size         int64                 `json:"size" doc:"Bytes of the zip."`
-	UnpackedSize int64                 `json:"unpacked_size" doc:"Bytes of its files."`
-	Configs      []rest.ScenarioConfig `json:"configs" doc:"As far as they could be read."`
+	Warnings     []string              `json:"warnings" doc:"Remarks; the scenario can still be run."`
+	ID           string                `json:"id" doc:"SHA-256 of the zip: the id the scenario would have."`
+	Size         int64                 `json:"size" doc:"Size of the zip in bytes."`
+	UnpackedSize int64                 `json:"unpacked_size" doc:"Total size of the files in bytes."`
+	Configs      []rest.ScenarioConfig `json:"configs" doc:"The configurations that could be read."`
 	Files        []scenario.File       `json:"files"`
 }
 
@@ -202,7 +170,7 @@ func (f *Function) validate(ctx context.Context, form *formReader[struct{}], in 
 	var wrong *problem.Error
 	err := takeZip(in.http, form, "", func(zip part) error {
 		return f.within(in.http.ContentLength, func() error {
-			s, err := f.Intake.Validate(ctx, t, zip)
+			s, err := f.Scenarios.Validate(ctx, t, zip)
 			found = rest.ScenarioOf(s)
 			if errors.As(err, &wrong) && wrong.Code == problem.ScenarioInvalid {
 				return nil
@@ -235,7 +203,7 @@ type deleteScenarioAnswer struct {
 }
 
 func (f *Function) deleteScenario(ctx context.Context, in *scenarioRequest) (*deleteScenarioAnswer, error) {
-	if _, err := f.Intake.Delete(ctx, rest.TenantOf(ctx), in.ID); err != nil {
+	if _, err := f.Scenarios.Delete(ctx, rest.TenantOf(ctx), in.ID); err != nil {
 		return nil, err
 	}
 	out := &deleteScenarioAnswer{}
@@ -244,26 +212,26 @@ func (f *Function) deleteScenario(ctx context.Context, in *scenarioRequest) (*de
 }
 
 type beginRequest struct {
-	IdempotencyKey string `header:"Idempotency-Key" maxLength:"255" doc:"Repeating a request with the same key answers with the upload it began the first time; kept 24 h."`
+	IdempotencyKey string `header:"Idempotency-Key" maxLength:"255" doc:"Repeating a request with the same key returns the upload that it started the first time. Keys are kept for 24 hours."`
 	Body           struct {
-		Size   int64  `json:"size" minimum:"1" doc:"Bytes of the zip."`
-		SHA256 string `json:"sha256,omitempty" pattern:"^[0-9a-f]{64}$" doc:"SHA-256 of the zip, if known: what is there already need not be sent, and what arrives damaged is refused."`
-		Name   string `json:"name,omitempty" maxLength:"200" doc:"A name for people."`
+		Size   int64  `json:"size" minimum:"1" doc:"Size of the zip in bytes."`
+		SHA256 string `json:"sha256,omitempty" pattern:"^[0-9a-f]{64}$" doc:"SHA-256 of the zip, if known: a zip that is already stored need not be sent, and one that arrives damaged is refused."`
+		Name   string `json:"name,omitempty" maxLength:"200" doc:"A display name."`
 	}
 }
 
 // DirectUpload is a zip on its way into the object store.
 type DirectUpload struct {
-	Status    string     `json:"status" enum:"waiting,stored" doc:"waiting: PUT the zip to url, then complete the upload. stored: the scenario is there, nothing needs to be sent."`
-	Scenario  string     `json:"scenario,omitempty" doc:"Id of the scenario, when it is stored."`
+	Status    string     `json:"status" enum:"waiting,stored" doc:"waiting: PUT the zip to url, then complete the upload. stored: the scenario exists already, so nothing needs to be sent."`
+	Scenario  string     `json:"scenario,omitempty" doc:"Id of the scenario, once stored."`
 	UploadID  string     `json:"upload_id,omitempty" format:"uuid"`
 	Method    string     `json:"method,omitempty" enum:"PUT"`
-	URL       string     `json:"url,omitempty" format:"uri" doc:"Takes the zip without a key. Send no Authorization header; the Content-Length must be the size announced."`
-	ExpiresAt *time.Time `json:"expires_at,omitempty" doc:"When url stops to accept new requests. One that has begun may go on."`
+	URL       string     `json:"url,omitempty" format:"uri" doc:"Accepts the zip without a key. Send no Authorization header; Content-Length must equal the announced size."`
+	ExpiresAt *time.Time `json:"expires_at,omitempty" doc:"When url stops accepting new requests. A transfer under way may finish."`
 }
 
 type beginAnswer struct {
-	Replayed string `header:"Idempotent-Replayed" doc:"true when the Idempotency-Key had already begun this upload."`
+	Replayed string `header:"Idempotent-Replayed" doc:"true if the Idempotency-Key had already started this upload."`
 	Body     DirectUpload
 }
 
@@ -273,14 +241,11 @@ func (f *Function) beginUpload(ctx context.Context, in *beginRequest) (*beginAns
 	if err != nil {
 		return nil, err
 	}
-	u, created, err := f.Intake.Begin(ctx, t, scenario.Upload{Name: printable(in.Body.Name), Size: in.Body.Size, Expected: in.Body.SHA256}, idem)
+	u, created, err := f.Scenarios.Begin(ctx, t, scenario.Upload{Name: scenario.PrintableName(in.Body.Name), Size: in.Body.Size, Expected: in.Body.SHA256}, idem)
 	if err != nil {
 		return nil, err
 	}
-	out := &beginAnswer{}
-	if !created && u.ID != "" {
-		out.Replayed = "true"
-	}
+	out := &beginAnswer{Replayed: replayed(!created && u.ID != "")}
 	if u.Digest != "" {
 		out.Body = DirectUpload{Status: "stored", Scenario: u.Digest}
 		return out, nil
@@ -295,11 +260,11 @@ func (f *Function) beginUpload(ctx context.Context, in *beginRequest) (*beginAns
 }
 
 type uploadRequest struct {
-	ID string `path:"id" doc:"upload_id of the answer that began it."`
+	ID string `path:"id" doc:"The upload_id returned when the upload was started."`
 }
 
 func (f *Function) completeUpload(ctx context.Context, in *uploadRequest) (*storeAnswer, error) {
-	s, created, err := f.Intake.Complete(ctx, rest.TenantOf(ctx), in.ID)
+	s, created, err := f.Scenarios.Complete(ctx, rest.TenantOf(ctx), in.ID)
 	if err != nil {
 		return nil, err
 	}
@@ -314,7 +279,7 @@ type deleteUploadAnswer struct {
 }
 
 func (f *Function) deleteUpload(ctx context.Context, in *uploadRequest) (*deleteUploadAnswer, error) {
-	if err := f.Intake.Abandon(ctx, rest.TenantOf(ctx), in.ID); err != nil {
+	if err := f.Scenarios.Abandon(ctx, rest.TenantOf(ctx), in.ID); err != nil {
 		return nil, err
 	}
 	out := &deleteUploadAnswer{}

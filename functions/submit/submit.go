@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
-	"github.com/rs/zerolog"
 
 	"github.com/sumo-k8/sumo-k8/pkg/artifact"
 	"github.com/sumo-k8/sumo-k8/pkg/idempotency"
@@ -16,32 +15,37 @@ import (
 	"github.com/sumo-k8/sumo-k8/pkg/problem"
 	"github.com/sumo-k8/sumo-k8/pkg/rest"
 	"github.com/sumo-k8/sumo-k8/pkg/scenario"
-	"github.com/sumo-k8/sumo-k8/pkg/telemetry/traceparent"
 	"github.com/sumo-k8/sumo-k8/pkg/tenant"
 )
 
-// Function answers the calls that change jobs.
+// Function answers the calls that change jobs and scenarios.
 type Function struct {
-	Jobs    job.Store
-	Intake  *scenario.Intake
-	Objects artifact.Store
-	Inputs  artifact.Inputs
-	// OwnBucket is ours, from which no input is ever read: it holds every tenant's data.
-	OwnBucket string
-	// Dispatch hands over what fits of a tenant's queue. Its failure is not the caller's: the job is safe, and
-	// reconcile dispatches it. Nil leaves all dispatching to reconcile.
-	Dispatch func(ctx context.Context, tenantID string) error
-	// Changed is told when there is something for reconcile to do. It may be nil.
-	Changed        func(context.Context)
-	URL            func(key string) string
-	NewID          func() string
-	Now            func() time.Time
-	LinkLifetime   time.Duration // of a direct upload
-	SumoVersions   []string      // that a job may choose
-	Admission      job.Admission
-	WebhookHTTP    bool // whether webhooks may go without TLS
-	DefaultTimeout time.Duration
-	MaxTimeout     time.Duration
+	Jobs      Jobs
+	Intake    *job.Intake
+	Scenarios *scenario.Intake
+	Importer  *scenario.Importer
+	Objects   Objects
+	// Changed reports that reconcile has work; nil where nothing listens.
+	Changed      func(context.Context)
+	Now          func() time.Time
+	LinkLifetime time.Duration // of a direct upload
+}
+
+// Jobs ends jobs and forgets them.
+type Jobs interface {
+	job.PurgeStore
+	// RequestCancel marks a job for cancelling. A QUEUED job becomes CANCELLED at once; an active one keeps its state until
+	// its engine has stopped it. Repeating it is no error; a finished job that was not cancelled is problem.Conflict.
+	RequestCancel(ctx context.Context, tenantID, id string) (job.Job, error)
+}
+
+// Objects is what the object store has to do beyond keeping scenarios.
+type Objects interface {
+	artifact.Remover
+	// PresignPut returns a URL to which exactly size bytes can be PUT as key for the given time without credentials.
+	PresignPut(ctx context.Context, key string, size int64, valid time.Duration) (string, error)
+	// URL is the object's s3:// address.
+	URL(key string) string
 }
 
 // Register adds the function's operations to api.
@@ -51,30 +55,30 @@ func (f *Function) Register(api huma.API) {
 	rest.Register(api, rest.Tenant, huma.Operation{
 		OperationID: "submit-job", Method: http.MethodPost, Path: "/jobs", Tags: tags,
 		Summary: "Submit a job with its scenario",
-		Description: "Send multipart/form-data with the zip in sumo_files, or name it in sumo_files_s3_url, or name a stored scenario in scenario. A zip is " +
+		Description: "Send multipart/form-data with the zip in sumo_files, its S3 URL in sumo_files_s3_url, or the id of a stored scenario in scenario. A zip is " +
 			"checked while it arrives, and all problems found are reported together.",
 		Errors: submitErrors,
 	}, func(ctx context.Context, in *formRequest) (*submitAnswer, error) { return f.submitForm(ctx, form, in) })
-	// Documented only now: huma would read a body that it knows of into memory.
+	// Documented only now: huma would read a body that it knows into memory.
 	api.OpenAPI().Paths["/jobs"].Post.RequestBody = form.requestBody()
 	rest.Register(api, rest.Tenant, huma.Operation{
 		OperationID: "submit-job-s3", Method: http.MethodPost, Path: "/jobs/s3", Tags: tags,
-		Summary: "Submit a job whose scenario is in S3, or stored already",
-		Description: "The scenario is one zip (sumo_files_s3_url) or a list of files (sumo_files_s3_urls), in buckets that the operator has opened for the tenant; " +
-			"or a stored one (scenario).",
+		Summary: "Submit a job whose scenario is in S3 or already stored",
+		Description: "The scenario is a zip (sumo_files_s3_url) or a list of files (sumo_files_s3_urls) in buckets that the operator has opened for the tenant, " +
+			"or a stored scenario (scenario).",
 		Errors: submitErrors,
 	}, f.submitS3)
 	rest.Register(api, rest.Tenant, huma.Operation{
 		OperationID: "retry-job", Method: http.MethodPost, Path: "/jobs/{id}/retry", Tags: tags,
 		Summary:     "Submit a finished job again",
-		Description: "Makes a new job of the same scenario with the same options.",
+		Description: "Creates a new job from the same scenario with the same options.",
 		Errors:      []int{http.StatusNotFound, http.StatusConflict, http.StatusUnprocessableEntity, http.StatusTooManyRequests},
 	}, f.retry)
 	rest.Register(api, rest.Tenant, huma.Operation{
 		OperationID: "cancel-job", Method: http.MethodDelete, Path: "/jobs/{id}", Tags: tags,
 		Summary: "Cancel or purge a job",
-		Description: "A running simulation is stopped gracefully and keeps what it has written. Repeating the call is no error. " +
-			"With purge=true a job that is over is forgotten, with its results.",
+		Description: "A running simulation is stopped gracefully and keeps what it has written. The call may be repeated. " +
+			"With purge=true, a finished job is deleted together with its results.",
 		Errors: []int{http.StatusNotFound, http.StatusConflict},
 	}, f.cancel)
 	f.registerScenarios(api)
@@ -86,16 +90,16 @@ var submitErrors = []int{
 }
 
 type submitAnswer struct {
-	Replayed string `header:"Idempotent-Replayed" doc:"true when the Idempotency-Key had already made this job."`
+	Replayed string `header:"Idempotent-Replayed" doc:"true if the Idempotency-Key had already created this job."`
 	Body     rest.Job
 }
 
 type formRequest struct {
-	IdempotencyKey string `header:"Idempotency-Key" maxLength:"255" doc:"Repeating a request with the same key answers with the job it made the first time; kept 24 h."`
+	IdempotencyKey string `header:"Idempotency-Key" maxLength:"255" doc:"Repeating a request with the same key returns the job that it created the first time. Keys are kept for 24 hours."`
 	http           *http.Request
 }
 
-// Resolve keeps the request, since its body is read as it arrives.
+// Resolve implements huma.Resolver: it keeps the request, whose body is read as it arrives.
 func (in *formRequest) Resolve(ctx huma.Context) []error {
 	in.http = rest.StreamIn(ctx)
 	return nil
@@ -106,7 +110,7 @@ func (f *Function) submitForm(ctx context.Context, form *formReader[jobFields], 
 	var stored scenario.Scenario
 	fields, uploaded, err := form.read(in.http, func(zip part, before *jobFields) (err error) {
 		if before != nil { // what can be refused before the upload is refused before it
-			if err := f.checkRun(t, before.Run); err != nil {
+			if _, err := f.check(t, before.Run, nil); err != nil {
 				return err
 			}
 		}
@@ -119,7 +123,8 @@ func (f *Function) submitForm(ctx context.Context, form *formReader[jobFields], 
 	if err := checkSource(uploaded, fields.urls(), fields.Scenario); err != nil {
 		return nil, err
 	}
-	if err := f.checkRun(t, fields.Run); err != nil {
+	request, err := f.check(t, fields.Run, nil)
+	if err != nil {
 		return nil, err
 	}
 	if !uploaded {
@@ -127,10 +132,47 @@ func (f *Function) submitForm(ctx context.Context, form *formReader[jobFields], 
 			return nil, err
 		}
 	}
-	return f.accept(ctx, t, stored, fields.Run, nil, in.IdempotencyKey)
+	return f.accept(ctx, t, stored, request, fields.Run, in.IdempotencyKey)
 }
 
-// checkSource sees that a scenario is given in one way.
+// check returns what r asks for, or what is wrong with it.
+func (f *Function) check(t tenant.Tenant, r Run, hook *job.ProgressWebhook) (job.Request, error) {
+	request, err := r.request()
+	if err != nil {
+		return job.Request{}, err
+	}
+	request.ProgressWebhook = hook
+	return request, f.Intake.Check(t, request)
+}
+
+// accept queues a checked request. The Idempotency-Key stands for asked, the request as the client wrote it.
+func (f *Function) accept(ctx context.Context, t tenant.Tenant, s scenario.Scenario, r job.Request, asked Run, key string) (*submitAnswer, error) {
+	idem, err := idempotency.Of(key, "submit", struct {
+		Run
+		ProgressWebhook *job.ProgressWebhook `json:"progress_webhook,omitempty"`
+	}{asked, r.ProgressWebhook}, s.Digest)
+	if err != nil {
+		return nil, err
+	}
+	return f.answer(f.Intake.Accept(ctx, t, s, r, idem))
+}
+
+func (f *Function) answer(j job.Job, created bool, err error) (*submitAnswer, error) {
+	if err != nil {
+		return nil, err
+	}
+	return &submitAnswer{Replayed: replayed(!created), Body: rest.JobOf(j, f.Objects.URL)}, nil
+}
+
+// replayed is the value of the header Idempotent-Replayed, which is absent where nothing was.
+func replayed(is bool) string {
+	if is {
+		return "true"
+	}
+	return ""
+}
+
+// checkSource refuses a request that gives no scenario, or more than one.
 func checkSource(uploaded bool, urls []string, id string) error {
 	given := 0
 	for _, is := range []bool{uploaded, len(urls) > 0, id != ""} {
@@ -151,24 +193,24 @@ func checkSource(uploaded bool, urls []string, id string) error {
 // source returns the stored scenario called id, or else stores one from S3.
 func (f *Function) source(ctx context.Context, t tenant.Tenant, urls []string, id string) (scenario.Scenario, error) {
 	if id != "" {
-		return f.Intake.Store.Scenario(ctx, t.ID, id)
+		return f.Scenarios.Store.Scenario(ctx, t.ID, id)
 	}
-	return f.fetch(ctx, t, urls)
+	return f.Importer.Import(ctx, t, urls)
 }
 
-// acceptUpload takes the zip of a form whose whole length is announced, or -1. An upload over the limit is refused with its
-// size, and before it comes where the announcement already tells.
+// acceptUpload takes the zip of a request whose Content-Length is announced, or -1. An upload over the limit is refused with its
+// size, and before it arrives if announced is already too much.
 func (f *Function) acceptUpload(ctx context.Context, t tenant.Tenant, zip io.Reader, announced int64, about scenario.About) (s scenario.Scenario, created bool, err error) {
 	err = f.within(announced, func() error {
-		s, created, err = f.Intake.Accept(ctx, t, zip, about)
+		s, created, err = f.Scenarios.Accept(ctx, t, zip, about)
 		return err
 	})
 	return s, created, err
 }
 
-// within sees that take is not given more than the limit, as far as the announced length tells.
+// within refuses what is announced as larger than the limit, before take reads it or, where the form's overhead hides it, after.
 func (f *Function) within(announced int64, take func() error) error {
-	limits := f.Intake.Limits
+	limits := f.Scenarios.Limits
 	if announced > limits.Upload+maxFields*maxFieldBytes {
 		return scenario.TooLarge(announced, limits)
 	}
@@ -181,119 +223,64 @@ func (f *Function) within(announced int64, take func() error) error {
 
 type s3Request struct {
 	IdempotencyKey string `header:"Idempotency-Key" maxLength:"255"`
-	Body           struct {
-		Run
-		S3URL                *string  `json:"sumo_files_s3_url,omitempty" maxLength:"2048" doc:"s3://bucket/key of a zip."`
-		S3URLs               []string `json:"sumo_files_s3_urls,omitempty" maxItems:"1000" doc:"s3:// addresses of the scenario's files, or of one zip."`
-		Scenario             string   `json:"scenario,omitempty" maxLength:"64" doc:"Id of a stored scenario, in place of files in S3."`
-		ProgressWebhookURL   *string  `json:"progress_webhook_url,omitempty" format:"uri" maxLength:"2048" doc:"An https address; http where the operator allows it."`
-		ProgressSimulationID *string  `json:"progress_simulation_id,omitempty" maxLength:"200"`
-		ProgressStartSec     *float64 `json:"progress_start_sec,omitempty"`
-		ProgressEndSec       *float64 `json:"progress_end_sec,omitempty"`
-		PremiumSim           *bool    `json:"premium_sim,omitempty" doc:"The same as priority high."`
-	}
+	Body           s3RequestBody
+}
+
+type s3RequestBody struct {
+	Run
+	S3URL                *string  `json:"sumo_files_s3_url,omitempty" maxLength:"2048" doc:"s3://bucket/key of a zip."`
+	S3URLs               []string `json:"sumo_files_s3_urls,omitempty" maxItems:"1000" doc:"s3:// URLs of the scenario's files, or of one zip."`
+	Scenario             string   `json:"scenario,omitempty" maxLength:"64" doc:"Id of a stored scenario, instead of files in S3."`
+	ProgressWebhookURL   *string  `json:"progress_webhook_url,omitempty" format:"uri" maxLength:"2048" doc:"An https URL; http only where the operator allows it."`
+	ProgressSimulationID *string  `json:"progress_simulation_id,omitempty" maxLength:"200"`
+	ProgressStartSec     *float64 `json:"progress_start_sec,omitempty"`
+	ProgressEndSec       *float64 `json:"progress_end_sec,omitempty"`
+	PremiumSim           *bool    `json:"premium_sim,omitempty" doc:"Same as priority high."`
 }
 
 func (f *Function) submitS3(ctx context.Context, in *s3Request) (*submitAnswer, error) {
 	t := rest.TenantOf(ctx)
 	b := in.Body
-	urls := b.S3URLs
-	if b.S3URL != nil && *b.S3URL != "" {
-		if len(urls) > 0 {
-			return nil, problem.New(problem.Invalid, "Both sumo_files_s3_url and sumo_files_s3_urls are given. Keep one of them.")
-		}
-		urls = []string{*b.S3URL}
+	urls, err := b.urls()
+	if err != nil {
+		return nil, err
 	}
 	if err := checkSource(false, urls, b.Scenario); err != nil {
 		return nil, err
 	}
 	if b.PremiumSim != nil && *b.PremiumSim {
-		b.Priority = "high"
+		b.Priority = job.High.String()
 	}
-	if err := f.checkRun(t, b.Run); err != nil {
-		return nil, err
-	}
-	var hook *job.ProgressWebhook
-	if b.ProgressWebhookURL != nil && *b.ProgressWebhookURL != "" {
-		hook = &job.ProgressWebhook{URL: *b.ProgressWebhookURL, StartSec: b.ProgressStartSec, EndSec: b.ProgressEndSec}
-		if b.ProgressSimulationID != nil {
-			hook.SimulationID = *b.ProgressSimulationID
-		}
-	}
-	if err := f.checkWebhook(hook); err != nil {
+	request, err := f.check(t, b.Run, b.webhook())
+	if err != nil {
 		return nil, err
 	}
 	stored, err := f.source(ctx, t, urls, b.Scenario)
 	if err != nil {
 		return nil, err
 	}
-	return f.accept(ctx, t, stored, b.Run, hook, in.IdempotencyKey)
+	return f.accept(ctx, t, stored, request, b.Run, in.IdempotencyKey)
 }
 
-func (f *Function) checkWebhook(hook *job.ProgressWebhook) error {
-	if hook == nil || hook.URL == "" {
+func (b s3RequestBody) urls() ([]string, error) {
+	switch {
+	case b.S3URL == nil || *b.S3URL == "":
+		return b.S3URLs, nil
+	case len(b.S3URLs) > 0:
+		return nil, problem.New(problem.Invalid, "Both sumo_files_s3_url and sumo_files_s3_urls are given. Keep one of them.")
+	}
+	return []string{*b.S3URL}, nil
+}
+
+func (b s3RequestBody) webhook() *job.ProgressWebhook {
+	if b.ProgressWebhookURL == nil || *b.ProgressWebhookURL == "" {
 		return nil
 	}
-	if fault := hook.Fault(f.WebhookHTTP); fault != "" {
-		return problem.New(problem.Invalid, "progress_webhook_url is %.200q; it %s.", hook.URL, fault).
-			WithItems(problem.Item{Location: "body.progress_webhook_url", Message: fault, Value: hook.URL})
+	hook := &job.ProgressWebhook{URL: *b.ProgressWebhookURL, StartSec: b.ProgressStartSec, EndSec: b.ProgressEndSec}
+	if b.ProgressSimulationID != nil {
+		hook.SimulationID = *b.ProgressSimulationID
 	}
-	return nil
-}
-
-// accept makes a job of a stored scenario.
-func (f *Function) accept(ctx context.Context, t tenant.Tenant, s scenario.Scenario, r Run, hook *job.ProgressWebhook, key string) (*submitAnswer, error) {
-	config, err := s.Manifest.ChooseConfig(r.ConfigFile)
-	if err != nil {
-		return nil, err
-	}
-	if err := r.checkInterval(config); err != nil {
-		return nil, err
-	}
-	idem, err := idempotency.Of(key, "submit", struct {
-		Run
-		ProgressWebhook *job.ProgressWebhook `json:"progress_webhook,omitempty"`
-	}{r, hook}, s.Digest)
-	if err != nil {
-		return nil, err
-	}
-	options := r.options()
-	options.ConfigFile = config.Path
-	return f.queue(ctx, job.Job{
-		ID: f.NewID(), TenantID: t.ID, Namespace: t.Namespace, Name: r.ScenarioID,
-		ScenarioDigest: s.Digest, ScenarioKey: s.Key, State: job.Queued,
-		CPURequest: r.CPURequest, MemoryGi: r.MemoryGi, Priority: r.priority(), Options: options,
-		TimeoutSeconds: f.timeout(r), Labels: r.Labels, TaskToken: r.TaskToken, ProgressWebhook: hook,
-		SubmittedAt: f.Now(),
-	}, idem)
-}
-
-// queue stores a job and tries to start it at once. Once the job is stored it is never lost, whatever happens after.
-func (f *Function) queue(ctx context.Context, j job.Job, idem *idempotency.Request) (*submitAnswer, error) {
-	j.Traceparent = traceparent.Of(ctx)
-	j, created, err := f.Jobs.CreateJob(ctx, j, idem, f.Admission)
-	if err != nil {
-		return nil, err
-	}
-	out := &submitAnswer{Body: rest.JobOf(j, f.URL)}
-	if !created {
-		out.Replayed = "true"
-		return out, nil
-	}
-	if f.Dispatch != nil {
-		if err := f.Dispatch(ctx, j.TenantID); err != nil {
-			zerolog.Ctx(ctx).Warn().Err(err).Str("job", j.ID).Msg("dispatch after submit failed; the job stays queued for reconcile")
-		}
-	}
-	f.changed(ctx)
-	return out, nil
-}
-
-func (f *Function) timeout(r Run) int {
-	if r.TimeoutSeconds > 0 {
-		return r.TimeoutSeconds
-	}
-	return int(f.DefaultTimeout / time.Second)
+	return hook
 }
 
 type retryRequest struct {
@@ -302,36 +289,12 @@ type retryRequest struct {
 }
 
 func (f *Function) retry(ctx context.Context, in *retryRequest) (*submitAnswer, error) {
-	t := rest.TenantOf(ctx)
-	j, err := f.Jobs.Job(ctx, t.ID, in.ID)
-	if err != nil {
-		return nil, err
-	}
-	if !j.State.Terminal() {
-		return nil, problem.New(problem.Conflict, "Job %s is %s. Wait for its end, or cancel it, before you submit it again.", j.ID, j.State)
-	}
-	// What was possible then may not be now.
-	if err := f.checkRun(t, Run{CPURequest: j.CPURequest, MemoryGi: j.MemoryGi, SumoVersion: j.Options.SumoVersion, TimeoutSeconds: j.TimeoutSeconds}); err != nil {
-		return nil, err
-	}
-	if err := f.checkWebhook(j.ProgressWebhook); err != nil {
-		return nil, err
-	}
-	idem, err := idempotency.Of(in.IdempotencyKey, "retry", nil, j.ID)
-	if err != nil {
-		return nil, err
-	}
-	again := job.Job{
-		ID: f.NewID(), TenantID: t.ID, Namespace: t.Namespace, Name: j.Name, ScenarioDigest: j.ScenarioDigest, ScenarioKey: j.ScenarioKey,
-		State: job.Queued, CPURequest: j.CPURequest, MemoryGi: j.MemoryGi, Priority: j.Priority, Options: j.Options,
-		TimeoutSeconds: j.TimeoutSeconds, Labels: j.Labels, TaskToken: j.TaskToken, ProgressWebhook: j.ProgressWebhook, SubmittedAt: f.Now(),
-	}
-	return f.queue(ctx, again, idem)
+	return f.answer(f.Intake.Retry(ctx, rest.TenantOf(ctx), in.ID, in.IdempotencyKey))
 }
 
 type cancelRequest struct {
 	ID    string `path:"id"`
-	Purge bool   `query:"purge" doc:"Forget a job that is over, with its results."`
+	Purge bool   `query:"purge" doc:"Delete a finished job together with its results."`
 }
 
 type jobAnswer struct{ Body rest.Job }
@@ -345,31 +308,16 @@ func (f *Function) cancel(ctx context.Context, in *cancelRequest) (*jobAnswer, e
 	if err != nil {
 		return nil, err
 	}
-	f.changed(ctx)
-	return &jobAnswer{Body: rest.JobOf(j, f.URL)}, nil
-}
-
-// purge removes the objects first: as long as any may be left, the job is there to purge again.
-func (f *Function) purge(ctx context.Context, t tenant.Tenant, id string) (*jobAnswer, error) {
-	j, err := f.Jobs.Job(ctx, t.ID, id)
-	if err != nil {
-		return nil, err
-	}
-	if !j.State.Terminal() {
-		return nil, problem.New(problem.Conflict, "Job %s is %s. Cancel it first, and purge it when it is over.", id, j.State)
-	}
-	if err := artifact.RemoveAll(ctx, f.Objects, artifact.ResultsOf(j.Namespace, j.ID)); err != nil {
-		return nil, err
-	}
-	if err := f.Jobs.DeleteJob(ctx, t.ID, j.ID); err != nil {
-		return nil, err
-	}
-	j.Results, j.ResultsPruned = nil, true
-	return &jobAnswer{Body: rest.JobOf(j, f.URL)}, nil
-}
-
-func (f *Function) changed(ctx context.Context) {
 	if f.Changed != nil {
 		f.Changed(ctx)
 	}
+	return &jobAnswer{Body: rest.JobOf(j, f.Objects.URL)}, nil
+}
+
+func (f *Function) purge(ctx context.Context, t tenant.Tenant, id string) (*jobAnswer, error) {
+	j, err := job.Purge(ctx, f.Jobs, f.Objects, t.ID, id)
+	if err != nil {
+		return nil, err
+	}
+	return &jobAnswer{Body: rest.JobOf(j, f.Objects.URL)}, nil
 }

@@ -49,12 +49,18 @@ type Store interface {
 	Ping(ctx context.Context) error
 }
 
+// Remover is the part of a Store that removes objects.
+type Remover interface {
+	List(ctx context.Context, prefix string, yield func(Object) bool) error
+	Delete(ctx context.Context, keys ...string) error
+}
+
 // removeBatch bounds the keys that RemoveAll holds in memory at a time.
 const removeBatch = 10_000
 
 // RemoveAll deletes every object under prefix. It lists them rather than trusting a record: a run that was lost may have
 // left others. Repeating it is no error.
-func RemoveAll(ctx context.Context, store Store, prefix string) error {
+func RemoveAll(ctx context.Context, store Remover, prefix string) error {
 	for {
 		var keys []string
 		if err := store.List(ctx, prefix, func(o Object) bool {

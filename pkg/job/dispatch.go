@@ -8,11 +8,25 @@ import (
 )
 
 // Dispatcher hands queued jobs to the engine, as many as their tenants' limits allow. Any number of dispatchers may
-// work at the same time: the Store lets each job be claimed once.
+// work at the same time: the Queue lets each job be claimed once.
 type Dispatcher struct {
-	Store  Store
-	Engine Engine
+	Queue  Queue
+	Engine Starter
 	Log    zerolog.Logger
+}
+
+// Queue is where jobs wait for room under their tenants' limits.
+type Queue interface {
+	// Claim moves the jobs of one tenant that fit under its limits, at most max, from QUEUED to PENDING and returns them. It
+	// holds the tenant's row while it decides, so that any number of callers together never exceed the limits.
+	Claim(ctx context.Context, tenantID string, max int) ([]Job, error)
+	// TenantsWithQueue lists the tenants that have QUEUED jobs, those that hold least of their limits first.
+	TenantsWithQueue(ctx context.Context) ([]string, error)
+}
+
+// Starter is the part of an Engine that starts runs.
+type Starter interface {
+	Start(ctx context.Context, j Job) error
 }
 
 // claimBatch is how many jobs one tenant gets before the next has its turn. Ten are few enough that nobody waits
@@ -33,7 +47,7 @@ func (d Dispatcher) Dispatch(ctx context.Context, tenantID string) error {
 // DispatchAll starts what fits of every tenant's queue, in turns, and returns how many jobs were claimed. It stops
 // beginning new rounds after about limit jobs, so that one call stays bounded.
 func (d Dispatcher) DispatchAll(ctx context.Context, limit int) (claimed int, err error) {
-	tenants, err := d.Store.TenantsWithQueue(ctx)
+	tenants, err := d.Queue.TenantsWithQueue(ctx)
 	if err != nil {
 		return 0, fmt.Errorf("listing tenants with queued jobs: %w", err)
 	}
@@ -55,9 +69,9 @@ func (d Dispatcher) DispatchAll(ctx context.Context, limit int) (claimed int, er
 }
 
 // dispatch claims and starts one batch. A job that cannot be started stays PENDING, with its claim on the limits:
-// whoever reconciles finds that the engine does not have it and starts it again.
+// reconcile finds that the engine does not have it and starts it again.
 func (d Dispatcher) dispatch(ctx context.Context, tenantID string) (claimed int, err error) {
-	jobs, err := d.Store.Claim(ctx, tenantID, claimBatch)
+	jobs, err := d.Queue.Claim(ctx, tenantID, claimBatch)
 	if err != nil {
 		return 0, fmt.Errorf("claiming queued jobs of tenant %s: %w", tenantID, err)
 	}

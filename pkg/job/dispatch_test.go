@@ -14,10 +14,8 @@ import (
 	"github.com/sumo-k8/sumo-k8/pkg/job"
 )
 
-// queues is a job.Store and a job.Engine: how many jobs each tenant has waiting, and which were started.
+// queues is a job.Queue and a job.Starter: how many jobs each tenant has waiting, and which were started.
 type queues struct {
-	job.Store
-	job.Engine
 	tenants  []string
 	waiting  map[string]int
 	claimErr error
@@ -57,7 +55,7 @@ func (q *queues) turns() string {
 
 func TestDispatch(t *testing.T) {
 	t.Parallel()
-	away := errors.New("away")
+	unreachable := errors.New("unreachable")
 	all := func(limit int) func(context.Context, job.Dispatcher) (int, error) {
 		return func(ctx context.Context, d job.Dispatcher) (int, error) { return d.DispatchAll(ctx, limit) }
 	}
@@ -88,20 +86,20 @@ func TestDispatch(t *testing.T) {
 			turns:  "a×10 b×10", claimed: 20,
 		}, {
 			name:   "a job that cannot be started does not keep others from it",
-			queues: queues{tenants: []string{"a", "b"}, waiting: map[string]int{"a": 2, "b": 1}, startErr: away},
+			queues: queues{tenants: []string{"a", "b"}, waiting: map[string]int{"a": 2, "b": 1}, startErr: unreachable},
 			call:   all(100),
 			turns:  "a×2 b×1", claimed: 3,
 		}, {
-			name:   "a record that is away is reported",
-			queues: queues{tenants: []string{"a"}, claimErr: away},
+			name:   "a record that is unreachable is reported",
+			queues: queues{tenants: []string{"a"}, claimErr: unreachable},
 			call:   all(100),
-			err:    away,
+			err:    unreachable,
 		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			claimed, err := tt.call(t.Context(), job.Dispatcher{Store: &tt.queues, Engine: &tt.queues, Log: zerolog.Nop()})
+			claimed, err := tt.call(t.Context(), job.Dispatcher{Queue: &tt.queues, Engine: &tt.queues, Log: zerolog.Nop()})
 			if !errors.Is(err, tt.err) || claimed != tt.claimed {
 				t.Errorf("claimed %d, failed with %v, want %d and %v", claimed, err, tt.claimed, tt.err)
 			}

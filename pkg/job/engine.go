@@ -10,20 +10,20 @@ import (
 
 // Engine runs jobs. One implementation starts processes on this machine; another makes Argo Workflows.
 //
-// The Store is the record and the engine may forget: after a crash it need not know a run that was under way. Whoever
-// reconciles then starts it again, so every call here can be repeated.
+// The database is the record and the engine may forget: after a crash it need not know a run that was under way. Reconcile
+// then starts it again, so every call here can be repeated.
 type Engine interface {
 	// Start hands a job over. Starting one that the engine already has is no error and changes nothing.
 	Start(ctx context.Context, j Job) error
-	// Stop ends a run gracefully, keeping what it has written. It returns at once; Observe tells when the run has
+	// Stop ends a run gracefully, keeping what it has written. It returns at once; Observe reports when the run has
 	// ended. A job the engine does not have is no error.
 	Stop(ctx context.Context, id string) error
 	// Observe returns what the engine has, in no order.
 	Observe(ctx context.Context) ([]Observation, error)
-	// Changed delivers a value soon after something about a run has changed. It may merge many changes into one, and
-	// miss none.
+	// Changed delivers a value soon after something about a run has changed. It may merge many changes into one, but
+	// misses none.
 	Changed() <-chan struct{}
-	// Forget removes all that the engine keeps of finished runs whose end the Store has recorded.
+	// Forget removes everything that the engine keeps of finished runs whose end is recorded.
 	Forget(ctx context.Context, ids []string) error
 }
 
@@ -46,21 +46,21 @@ type Observation struct {
 
 // LiveLogs reads the log of a run that has not ended.
 type LiveLogs interface {
-	// OpenLog reads the log of a run from a byte offset to its present end. It answers problem.NotFound when the engine
-	// does not have the run, the run has written nothing yet, or nothing that is at hand; the problem says which.
+	// OpenLog reads the log of a run from a byte offset to its current end. It answers problem.NotFound if the engine does
+	// not have the run, or if the run has written nothing yet or nothing that is available; the problem says which.
 	OpenLog(ctx context.Context, j Job, offset int64) (*Log, error)
 }
 
 // Log is the log of one run of a job from an offset on, in complete lines. The caller closes it.
 type Log struct {
 	io.ReadCloser
-	// Began is when the run began that writes it, from its first line (simulation.LogStart); zero when that is not there.
+	// Began is when the run that writes it began, from its first line (simulation.LogStart); zero if there is none.
 	// A job that is run again has another log.
 	Began time.Time
-	// Offset is where reading begins: later than asked for when what stands before is not at hand while the run goes on,
-	// and Size when the log does not reach as far.
+	// Offset is where reading begins: later than requested if the part before is unavailable while the run goes on, and Size
+	// if the log does not reach that far.
 	Offset int64
-	// Size is the log's present length, in bytes.
+	// Size is the log's current length, in bytes.
 	Size int64
 }
 

@@ -15,11 +15,11 @@ import (
 	"github.com/sumo-k8/sumo-k8/pkg/simulation"
 )
 
-// State is where a job stands.
+// State is a job's state.
 type State string
 
 const (
-	Queued    State = "QUEUED"    // accepted and durable; waits for room under the tenant's limits
+	Queued    State = "QUEUED"    // accepted and durable; waiting for room under the tenant's limits
 	Pending   State = "PENDING"   // handed to the engine, not yet running
 	Running   State = "RUNNING"   // SUMO is running
 	Succeeded State = "SUCCEEDED" // finished, results stored
@@ -30,7 +30,7 @@ const (
 // States lists every state, in order.
 func States() []State { return []State{Queued, Pending, Running, Succeeded, Failed, Cancelled} }
 
-// Terminal reports whether a job in s is over.
+// Terminal reports whether a job in s has finished.
 func (s State) Terminal() bool { return s == Succeeded || s == Failed || s == Cancelled }
 
 // Active reports whether a job in s holds a part of its tenant's limits.
@@ -51,19 +51,10 @@ func (s State) rank() int {
 	}
 }
 
-// CanBecome reports whether a job may go from s to next. Staying is not going.
+// CanBecome reports whether a job may go from s to next; staying does not count.
 func (s State) CanBecome(next State) bool {
 	return s.rank() >= 0 && s.rank() < next.rank()
 }
-
-// Priority orders a tenant's queue; within one priority the first submitted goes first.
-type Priority int
-
-const (
-	Low    Priority = -10
-	Normal Priority = 0
-	High   Priority = 10
-)
 
 // Job is one run of one scenario.
 type Job struct {
@@ -106,7 +97,7 @@ type Job struct {
 	Results     []ResultFile // sorted by name; empty until the job has finished
 	// Confinement is what held SUMO, known once the job has finished; nil when SUMO never started or nothing reported it.
 	Confinement *simulation.Confinement
-	// ResultsPruned tells that the results were removed because of their age.
+	// ResultsPruned is true once the results were removed because of their age.
 	ResultsPruned bool
 
 	SubmittedAt time.Time
@@ -117,7 +108,7 @@ type Job struct {
 	UpdatedAt    time.Time
 }
 
-// ProgressWebhook is where an old client asked to hear of progress.
+// ProgressWebhook is where a client of the predecessor asked for reports of progress.
 type ProgressWebhook struct {
 	URL          string   `json:"url"`
 	SimulationID string   `json:"simulation_id,omitempty"`
@@ -125,8 +116,8 @@ type ProgressWebhook struct {
 	EndSec       *float64 `json:"end_sec,omitempty"`
 }
 
-// Fault says what is wrong with the URL of h, as the end of a sentence about it; empty when nothing is. plain allows http, a choice
-// of the operator's: anyone on the network path can read what is sent without TLS.
+// Fault says what is wrong with the URL of h, as the end of a sentence about it; empty if nothing is. plain allows http, which
+// only the operator can choose: anyone on the network path can read what is sent without TLS.
 func (h ProgressWebhook) Fault(plain bool) string {
 	u, err := url.Parse(h.URL)
 	switch {

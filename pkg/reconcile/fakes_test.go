@@ -13,15 +13,13 @@ import (
 	"github.com/sumo-k8/sumo-k8/pkg/artifact"
 	"github.com/sumo-k8/sumo-k8/pkg/job"
 	"github.com/sumo-k8/sumo-k8/pkg/problem"
-	"github.com/sumo-k8/sumo-k8/pkg/scenario"
 	"github.com/sumo-k8/sumo-k8/pkg/tenant"
 )
 
 var errAway = errors.New("away")
 
-// record is a job.Store in memory, as far as reconciling uses one.
+// record is a record of jobs in memory.
 type record struct {
-	job.Store
 	mu          sync.Mutex
 	jobs        map[string]job.Job
 	applyErr    error
@@ -190,9 +188,8 @@ func (e *engine) set(runs ...job.Observation) {
 
 func (e *engine) Changed() <-chan struct{} { return e.changed }
 
-// objects is an artifact.Store that holds keys and their age only.
+// objects is an object store that holds keys and their age only.
 type objects struct {
-	artifact.Store
 	modified  map[string]time.Time
 	begun     []time.Time // uploads that were never finished
 	deleteErr error
@@ -225,7 +222,6 @@ func (o *objects) Delete(_ context.Context, keys ...string) error {
 
 // scenarios knows the keys it holds.
 type scenarios struct {
-	scenario.Store
 	keys    map[string]bool
 	uploads int // past their time
 }
@@ -234,7 +230,7 @@ func (s scenarios) KnownKeys(context.Context, []string) (map[string]bool, error)
 
 func (s scenarios) PruneUploads(context.Context, time.Time, int) (int, error) { return s.uploads, nil }
 
-// tenants is a tenant.Store and a tenant.Provisioner, as far as reconciling uses them.
+// tenants is a record of tenants and a tenant.Provisioner.
 type tenants struct {
 	due         []tenant.Tenant
 	broken      string // the id of one that cannot be provisioned

@@ -13,14 +13,13 @@ import (
 
 	"github.com/sumo-k8/sumo-k8/pkg/artifact"
 	"github.com/sumo-k8/sumo-k8/pkg/job"
-	"github.com/sumo-k8/sumo-k8/pkg/scenario"
 	"github.com/sumo-k8/sumo-k8/pkg/tenant"
 )
 
 // Reconciler does the work. One is made for the life of the process; it holds nothing that a restart would miss.
 type Reconciler struct {
-	Jobs      job.Store
-	Scenarios scenario.Store
+	Jobs      Jobs
+	Scenarios Scenarios
 	Engine    job.Engine
 	Objects   Objects
 	// Tenants are provisioned by Provisioner, which is nil where there is nothing to provision.
@@ -41,9 +40,37 @@ type Reconciler struct {
 	swept  time.Time
 }
 
+// Jobs is the record of jobs, as far as it is brought in line and pruned.
+type Jobs interface {
+	job.Queue
+	// ActiveJobs returns up to limit jobs that are PENDING or RUNNING, oldest first.
+	ActiveJobs(ctx context.Context, limit int) ([]job.Job, error)
+	// Apply writes what was observed of many jobs in one statement. An update that would move a job backwards, or that
+	// concerns a finished job, changes nothing. It returns the ids whose state changed.
+	Apply(ctx context.Context, updates []job.Update) (changed []string, err error)
+	// Restart counts another attempt of an active job whose run was lost, and returns the new count.
+	Restart(ctx context.Context, id string, message string) (attempt int, err error)
+	// KnownJobs returns those of ids that exist.
+	KnownJobs(ctx context.Context, ids []string) (map[string]job.State, error)
+	// ExpiredResults returns finished jobs whose results are older than before and not yet pruned.
+	ExpiredResults(ctx context.Context, before time.Time, limit int) ([]job.Job, error)
+	// MarkResultsPruned records that the results of these jobs are gone.
+	MarkResultsPruned(ctx context.Context, ids []string) error
+	// PruneIdempotencyKeys removes keys recorded before the given time and returns how many.
+	PruneIdempotencyKeys(ctx context.Context, before time.Time, limit int) (int, error)
+}
+
+// Scenarios is the record of scenarios and their uploads.
+type Scenarios interface {
+	// KnownKeys returns those of the object keys that belong to a scenario.
+	KnownKeys(ctx context.Context, keys []string) (map[string]bool, error)
+	// PruneUploads forgets uploads begun before the given time, and returns how many.
+	PruneUploads(ctx context.Context, before time.Time, limit int) (int, error)
+}
+
 // Objects is the object store with what only its keeper needs.
 type Objects interface {
-	artifact.Store
+	artifact.Remover
 	// AbortUploads frees what is left of uploads that began before the given time and were never finished, because the
 	// process that sent them was killed. It returns how many there were.
 	AbortUploads(ctx context.Context, before time.Time) (int, error)
@@ -177,7 +204,7 @@ func (r *Reconciler) pass(ctx context.Context, rep *Report) (busy bool, err erro
 		)
 		rep.Active = len(active)
 	}
-	dispatcher := job.Dispatcher{Store: r.Jobs, Engine: r.Engine, Log: r.Log}
+	dispatcher := job.Dispatcher{Queue: r.Jobs, Engine: r.Engine, Log: r.Log}
 	n, dispatchErr := dispatcher.DispatchAll(ctx, maxDispatch)
 	rep.Dispatched += n
 	return busy || len(active)+len(seen)+n > 0, errors.Join(err, dispatchErr)

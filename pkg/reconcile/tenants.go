@@ -19,9 +19,15 @@ const (
 	maxProvisions = 20
 )
 
-// Tenants are those whose provision may be due; see tenant.Store.
+// Tenants are those whose provision may be due.
 type Tenants interface {
+	// DueTenant returns the tenant whose provision (see tenant.Provisioner) has been due for longest, or false when none is. No
+	// other caller gets it before retry has passed. A tenant is due once it was made or changed, and again when the time given
+	// to Provisioned has passed; a retired one never is.
 	DueTenant(ctx context.Context, retry time.Duration) (tenant.Tenant, bool, error)
+	// Provisioned notes that t, as DueTenant returned it, has what it should have, and is due again after next; if t was
+	// changed since, it stays due. It answers problem.NotFound if t was retired since: nobody will look again at what was
+	// provided for it.
 	Provisioned(ctx context.Context, t tenant.Tenant, next time.Duration) error
 }
 

@@ -34,12 +34,13 @@ const (
 
 // Keys checks credentials.
 type Keys struct {
-	// TenantByKey is tenant.Store's.
+	// TenantByKey returns the tenant for which the key with this id and hash speaks now: neither expired nor revoked. Any
+	// other key is problem.Unauthorized, in the same words whatever is wrong with it.
 	TenantByKey func(ctx context.Context, id string, hash []byte) (tenant.Tenant, error)
-	// Admin is the operator's key; without one, every admin call answers 503.
+	// Admin is the operator's key. Without one, every admin call answers 503.
 	Admin string
-	// ServiceAccount returns the name of the service account that a token is of, when it may call operations for
-	// Scheduler. Nil lets none.
+	// ServiceAccount returns the name of the service account that a token belongs to, if it may call operations for
+	// Scheduler. If nil, none may.
 	ServiceAccount func(ctx context.Context, token string) (name string, err error)
 	// Limits say how often keys may be used and tried.
 	Limits Limits
@@ -60,9 +61,9 @@ func NewAPI(mux *http.ServeMux, keys Keys) huma.API {
 			Components: &huma.Components{
 				Schemas: registry,
 				SecuritySchemes: map[string]*huma.SecurityScheme{
-					string(Tenant):    {Type: "http", Scheme: "bearer", BearerFormat: "sk-…", Description: "A tenant's API key. A bare key without 'Bearer' is accepted too."},
+					string(Tenant):    {Type: "http", Scheme: "bearer", BearerFormat: "sk-…", Description: "A tenant's API key. A key without 'Bearer' is accepted too."},
 					string(Admin):     {Type: "apiKey", In: "header", Name: adminHeader, Description: "The operator's key."},
-					string(Scheduler): {Type: "http", Scheme: "bearer", BearerFormat: "JWT", Description: "A token of a Kubernetes service account, made for this service. What calls by itself in the cluster has it."},
+					string(Scheduler): {Type: "http", Scheme: "bearer", BearerFormat: "JWT", Description: "A Kubernetes service account's token with this service as its audience, for callers within the cluster."},
 				},
 			},
 		},
@@ -98,7 +99,7 @@ func NewAPI(mux *http.ServeMux, keys Keys) huma.API {
 }
 
 // Register adds an operation that access may call. A handler's error becomes a Problem: *problem.Error as it says,
-// anything else a 500 whose cause only the log tells.
+// anything else a 500 whose cause is only logged.
 func Register[I, O any](api huma.API, access Access, op huma.Operation, handler func(context.Context, *I) (*O, error)) {
 	statuses := append(op.Errors, http.StatusBadRequest, http.StatusRequestEntityTooLarge, http.StatusInternalServerError, http.StatusServiceUnavailable)
 	if access != Public {
@@ -179,7 +180,7 @@ func (g *gate) authorise(ctx huma.Context) (huma.Context, error) {
 func (k Keys) checkAdmin(given string) error {
 	switch {
 	case k.Admin == "":
-		return problem.New(problem.NotConfigured, "No admin key is configured, so admin calls are switched off. Set ADMIN_KEY where this service runs.")
+		return problem.New(problem.NotConfigured, "No admin key is configured, so admin calls are disabled. Set ADMIN_KEY where this service runs.")
 	case given == "":
 		return problem.New(problem.Unauthorized, "This call is for operators. Send the admin key in the header %s.", adminHeader)
 	}
@@ -191,7 +192,7 @@ func (k Keys) checkAdmin(given string) error {
 	return nil
 }
 
-// bareKey is the key that an Authorization header carries, with the word Bearer or without.
+// bareKey is the key in an Authorization header, with or without the word Bearer.
 func bareKey(header string) string {
 	if scheme, rest, ok := strings.Cut(header, " "); ok && strings.EqualFold(scheme, "Bearer") {
 		return strings.TrimSpace(rest)

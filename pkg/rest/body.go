@@ -9,11 +9,11 @@ import (
 	"github.com/sumo-k8/sumo-k8/pkg/problem"
 )
 
-// maxBody is what a call accepts that says nothing else, also where nobody reads it: ample for any JSON of ours. It is
-// huma's default too.
+// maxBody is the limit of a call that sets no other, even if the body is not read: ample for any JSON of ours. It is also
+// huma's default.
 const maxBody = 1 << 20
 
-// checkLength refuses a body that announces itself as too large, before it comes. huma counts those that do not.
+// checkLength refuses a body that is announced as too large, before it arrives. huma counts those that are not announced.
 func checkLength(ctx huma.Context) error {
 	r, _ := humago.Unwrap(ctx)
 	op := ctx.Operation()
@@ -33,7 +33,7 @@ func bodyLimit(op *huma.Operation) int64 {
 	return maxBody
 }
 
-// tooLarge tells both sizes, where the request tells its own.
+// tooLarge names both sizes, where the request announces its own.
 func tooLarge(ctx huma.Context) *problem.Error {
 	r, _ := humago.Unwrap(ctx)
 	limit := sizeText(bodyLimit(ctx.Operation()))

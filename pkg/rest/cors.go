@@ -10,9 +10,9 @@ import (
 // preflightLifetime is how long a browser may remember what it may do; Chromium remembers nothing for longer than two hours.
 const preflightLifetime = 10 * time.Minute
 
-// allowOrigins lets pages of these origins call next from a browser. Without any it is next itself: a browser then keeps
-// pages of other sites away. Cookies and other credentials that a browser adds by itself are never allowed, as nobody
-// needs them here: keys come in headers that the page's own code sets.
+// allowOrigins lets pages of these origins call next from a browser. Without any it is next itself, and browsers block pages of
+// other sites. Cookies and other credentials that a browser adds by itself are never allowed, since nothing here uses them: keys
+// arrive in headers that the page's own code sets.
 func allowOrigins(origins []string, next http.Handler) http.Handler {
 	if len(origins) == 0 {
 		return next

@@ -15,16 +15,16 @@ import (
 	"github.com/sumo-k8/sumo-k8/pkg/simulation"
 )
 
-// Health checks what a function needs in order to do its work.
+// Health checks a function's dependencies.
 type Health struct {
 	// Database and Objects answer nil when Postgres and the object store do.
 	Database func(context.Context) error
 	Objects  func(context.Context) error
-	// Kubernetes answers nil when the API server does. A nil function means that there is no cluster, and that none is needed.
+	// Kubernetes answers nil when the API server does; nil where there is no cluster and none is needed.
 	Kubernetes func(context.Context) error
-	// Disk returns an error for users when the machine's own disk is nearly full. A nil function means that nothing is kept there.
+	// Disk returns an error for users when the machine's disk is nearly full; nil where nothing is kept on it.
 	Disk func() error
-	// Confinement returns what confines runs, nil when that is unknown. It has no influence on health, and may itself be nil.
+	// Confinement returns what confines runs, nil if unknown. It does not affect health, and may itself be nil.
 	Confinement func(context.Context) (*simulation.Confinement, error)
 	Now         func() time.Time
 }
@@ -32,28 +32,28 @@ type Health struct {
 // checkTimeout is shorter than the 1 s after which a Kubernetes probe gives up by default.
 const checkTimeout = 900 * time.Millisecond
 
-// confinementAge is how old an answer of Health.Confinement may be: probes come every few seconds, and what confines runs changes
-// with the kernel or a release only.
+// confinementAge is how old an answer of Health.Confinement may be: probes arrive every few seconds, and what confines runs
+// changes only with the kernel or a release.
 const confinementAge = time.Minute
 
 // Register adds /health and /ready to api.
 func (h Health) Register(api huma.API) {
 	tags := []string{"Health"}
 	if h.Confinement != nil {
-		h.Confinement = lately(h.Confinement, h.Now)
+		h.Confinement = cached(h.Confinement, h.Now)
 	}
 	health := h.answer("healthy", "unhealthy")
-	// With little space left, requests are still served; only the runs that they start may fail.
+	// With little disk space left, requests are still served; only the runs that they start may fail.
 	h.Disk = nil
 	ready := h.answer("ready", "not_ready")
 	Register(api, Public, huma.Operation{
 		OperationID: "health", Method: http.MethodGet, Path: "/health", Tags: tags,
-		Summary: "Say what works", Responses: map[string]*huma.Response{"503": h.unwell(api)},
+		Summary: "Report the state of the service and what it depends on", Responses: map[string]*huma.Response{"503": h.unwell(api)},
 	}, func(ctx context.Context, _ *struct{}) (*healthAnswer, error) { return health(ctx), nil })
 	var started atomic.Pointer[healthAnswer]
 	Register(api, Public, huma.Operation{
 		OperationID: "ready", Method: http.MethodGet, Path: "/ready", Tags: tags,
-		Summary: "Say whether requests can be served", Responses: map[string]*huma.Response{"503": h.unwell(api)},
+		Summary: "Report whether requests can be served", Responses: map[string]*huma.Response{"503": h.unwell(api)},
 	}, func(ctx context.Context, in *readyInput) (*healthAnswer, error) {
 		if first := started.Load(); in.Once && first != nil {
 			return first, nil
@@ -71,15 +71,15 @@ type HealthReport struct {
 	Status           string    `json:"status" enum:"healthy,unhealthy,ready,not_ready"`
 	DBAvailable      bool      `json:"db_available"`
 	StorageAvailable bool      `json:"storage_available"`
-	K8sAvailable     bool      `json:"k8s_available" doc:"False, and no fault, where the service runs on one machine."`
-	Disk             string    `json:"disk,omitempty" doc:"What is wrong with the disk, where the service runs on one machine; absent when nothing is."`
+	K8sAvailable     bool      `json:"k8s_available" doc:"False where the service runs on a single machine; that is not a fault."`
+	Disk             string    `json:"disk,omitempty" doc:"What is wrong with the disk, where the service runs on a single machine; absent if nothing is."`
 	Timestamp        time.Time `json:"timestamp"`
 
-	Confinement *Confinement `json:"confinement" doc:"What keeps SUMO inside its run's folder: on one machine what this machine offers, on a cluster the weakest of the last day's runs. Null when it is not known."`
+	Confinement *Confinement `json:"confinement" doc:"What confines SUMO to its run's folder: on a single machine what that machine offers, on a cluster the weakest confinement of the last day's runs. Null if unknown."`
 }
 
-// lately calls ask at most once every confinementAge, and answers other calls, concurrent ones included, with the last result.
-func lately(ask func(context.Context) (*simulation.Confinement, error), now func() time.Time) func(context.Context) (*simulation.Confinement, error) {
+// cached calls ask at most once every confinementAge, and answers other calls, including concurrent ones, with the last result.
+func cached(ask func(context.Context) (*simulation.Confinement, error), now func() time.Time) func(context.Context) (*simulation.Confinement, error) {
 	var (
 		asking sync.Mutex
 		next   time.Time
@@ -101,10 +101,10 @@ func lately(ask func(context.Context) (*simulation.Confinement, error), now func
 	}
 }
 
-// readyInput tells the probe of an instance from somebody who wants to know. What an instance needs is shared by all of them: were
-// they taken out together while it is away, requests would wait for nobody instead of being told what is wrong and when to come again.
+// readyInput distinguishes an instance's probe from other callers. All instances share their dependencies: were they all taken out
+// while one is unreachable, requests would hang instead of learning what is wrong and when to retry.
 type readyInput struct {
-	Once bool `query:"once" doc:"For probes: an instance that was ready once stays so, with the answer of then, and tells each request itself what is away."`
+	Once bool `query:"once" doc:"For probes: an instance that has been ready once stays ready and repeats that answer; requests themselves report what is unreachable."`
 }
 
 type healthAnswer struct {
@@ -113,11 +113,11 @@ type healthAnswer struct {
 }
 
 func (h Health) answer(well, unwell string) func(context.Context) *healthAnswer {
-	// Nobody needs a key for this, so however many ask at once, Postgres and the others are asked once.
+	// This needs no key, so however many ask at once, Postgres and the other dependencies are asked once.
 	var shared singleflight.Group
 	return func(ctx context.Context) *healthAnswer {
 		report, _, _ := shared.Do("", func() (any, error) { // has no error
-			return h.check(context.WithoutCancel(ctx)), nil // whose client leaves, others wait for the answer too
+			return h.check(context.WithoutCancel(ctx)), nil // the first client may leave while others wait for the answer
 		})
 		out := &healthAnswer{Status: http.StatusOK, Body: report.(HealthReport)}
 		out.Body.Status = well
@@ -145,7 +145,7 @@ func (h Health) check(ctx context.Context) HealthReport {
 	if h.Disk != nil {
 		checks.Go(func() error { disk = h.Disk(); return nil })
 	}
-	_ = checks.Wait() // each check leaves its own verdict
+	_ = checks.Wait() // each check keeps its own error
 	if db != nil || objects != nil || cluster != nil || disk != nil {
 		zerolog.Ctx(ctx).Warn().AnErr("postgres", db).AnErr("objects", objects).AnErr("kubernetes", cluster).AnErr("disk", disk).Msg("not healthy")
 	}
@@ -164,7 +164,7 @@ func (h Health) check(ctx context.Context) HealthReport {
 }
 
 func (h Health) unwell(api huma.API) *huma.Response {
-	return &huma.Response{Description: "Something that the service needs is away", Content: map[string]*huma.MediaType{
+	return &huma.Response{Description: "A dependency of the service is unreachable", Content: map[string]*huma.MediaType{
 		"application/json": {Schema: api.OpenAPI().Components.Schemas.Schema(typeOf[HealthReport](), true, "HealthReport")},
 	}}
 }

@@ -17,30 +17,30 @@ type Job struct {
 	SubmittedAt    time.Time    `json:"submitted_at"`
 	StartedAt      *time.Time   `json:"started_at"`
 	FinishedAt     *time.Time   `json:"finished_at"`
-	ResultLocation *string      `json:"result_location" doc:"Where the results stand, once the job has finished." example:"s3://sumo-k8/results/sumo-acme/0198/"`
+	ResultLocation *string      `json:"result_location" doc:"Where the results are, once the job has finished." example:"s3://sumo-k8/results/sumo-acme/0198/"`
 	ResultFiles    *ResultFiles `json:"result_files"`
-	Error          *string      `json:"error" doc:"Null, or one readable sentence that says why the job did not succeed."`
+	Error          *string      `json:"error" doc:"Null, or one readable sentence saying why the job did not succeed."`
 
 	TenantID   string            `json:"tenant_id"`
 	ScenarioID string            `json:"scenario_id" doc:"The name given at submission."`
 	Scenario   string            `json:"scenario" doc:"SHA-256 of the scenario's zip: the same upload is stored once."`
-	ConfigFile string            `json:"config_file" doc:"The .sumocfg that is run."`
+	ConfigFile string            `json:"config_file" doc:"The .sumocfg to run."`
 	CPURequest int               `json:"cpu_request" doc:"Cores."`
 	MemoryGi   int               `json:"memory_gi" doc:"GiB."`
 	Progress   float64           `json:"progress" minimum:"0" maximum:"1"`
-	Reason     simulation.Reason `json:"reason" doc:"Why the job did not succeed, for programs; empty otherwise." example:"SimulationError"`
-	Message    string            `json:"message" doc:"A remark on the present state, for people."`
+	Reason     simulation.Reason `json:"reason" doc:"Machine-readable reason why the job did not succeed; empty otherwise." example:"SimulationError"`
+	Message    string            `json:"message" doc:"A remark on the current state, for people."`
 	Priority   string            `json:"priority" enum:"low,normal,high"`
-	Seed       *int64            `json:"seed" doc:"Seed of SUMO's random numbers; null stands for SUMO's own default, 23423."`
-	Timeout    int               `json:"timeout_seconds" doc:"Wall clock seconds that the run may take."`
-	Attempt    int               `json:"attempt" doc:"How often the job was started; above 1 when a run was lost and repeated."`
+	Seed       *int64            `json:"seed" doc:"Seed of SUMO's random number generator; null means SUMO's default, 23423."`
+	Timeout    int               `json:"timeout_seconds" doc:"Wall-clock seconds that the run may take."`
+	Attempt    int               `json:"attempt" doc:"How often the job was started; more than 1 when a run was lost and repeated."`
 	Cancelling bool              `json:"cancel_requested"`
-	Version    string            `json:"sumo_version" doc:"The SUMO that ran; empty until it has."`
+	Version    string            `json:"sumo_version" doc:"The SUMO version that ran; empty until the job has finished."`
 	TaskToken  string            `json:"task_token,omitempty" doc:"As given at submission."`
 
-	Confinement *Confinement `json:"confinement" doc:"What kept SUMO inside the run's folder. Null until the job has finished, and when SUMO never started."`
+	Confinement *Confinement `json:"confinement" doc:"What confined SUMO to the run's folder. Null until the job has finished, or if SUMO never started."`
 
-	Options simulation.Options `json:"options" doc:"What was chosen about the run. What is absent is as the scenario says."`
+	Options simulation.Options `json:"options" doc:"What was chosen for the run. Anything absent is left to the scenario."`
 	Labels  map[string]string  `json:"labels" doc:"As given at submission."`
 }
 
@@ -59,10 +59,10 @@ func (ResultFiles) Schema(r huma.Registry) *huma.Schema {
 
 // Confinement is a simulation.Confinement on the wire.
 type Confinement struct {
-	Landlock  int  `json:"landlock" minimum:"0" doc:"The ABI of the kernel's Landlock that held SUMO to its files; 0 when Landlock did not."`
-	Namespace bool `json:"namespace" doc:"A mount namespace held SUMO to its files."`
-	Filter    bool `json:"filter" doc:"A filter of system calls (seccomp) was in force."`
-	User      bool `json:"user" doc:"SUMO ran as a user that no other process had."`
+	Landlock  int  `json:"landlock" minimum:"0" doc:"ABI version of the kernel's Landlock that confined SUMO to its files; 0 if Landlock was not used."`
+	Namespace bool `json:"namespace" doc:"A mount namespace confined SUMO to its files."`
+	Filter    bool `json:"filter" doc:"A system call filter (seccomp) was in force."`
+	User      bool `json:"user" doc:"SUMO ran as a user of its own, shared with no other process."`
 }
 
 // Schema makes confinement nullable.
@@ -73,13 +73,13 @@ func (Confinement) Schema(r huma.Registry) *huma.Schema {
 	return s
 }
 
-// JobOf puts j on the wire. url makes the address of an object key (artifact.Store's URL).
+// JobOf puts j on the wire. url returns the s3:// address of an object key.
 func JobOf(j job.Job, url func(key string) string) Job {
 	out := Job{
 		JobID: j.ID, Status: j.State, SubmittedAt: j.SubmittedAt.UTC(), StartedAt: inUTC(j.StartedAt), FinishedAt: inUTC(j.FinishedAt),
 		TenantID: j.TenantID, ScenarioID: j.Name, Scenario: j.ScenarioDigest, ConfigFile: j.Options.ConfigFile,
 		CPURequest: j.CPURequest, MemoryGi: j.MemoryGi, Progress: j.Progress, Reason: j.Reason, Message: j.Message,
-		Priority: PriorityName(j.Priority), Seed: j.Options.Seed, Timeout: j.TimeoutSeconds, Attempt: j.Attempt,
+		Priority: j.Priority.String(), Seed: j.Options.Seed, Timeout: j.TimeoutSeconds, Attempt: j.Attempt,
 		Cancelling: j.CancelRequested, Version: j.SumoVersion, TaskToken: j.TaskToken,
 		Confinement: (*Confinement)(j.Confinement),
 		Options:     j.Options, Labels: j.Labels,
@@ -100,18 +100,6 @@ func JobOf(j job.Job, url func(key string) string) Job {
 		out.ResultFiles = &ResultFiles{Files: j.Results}
 	}
 	return out
-}
-
-// PriorityName is p on the wire.
-func PriorityName(p job.Priority) string {
-	switch {
-	case p < job.Normal:
-		return "low"
-	case p > job.Normal:
-		return "high"
-	default:
-		return "normal"
-	}
 }
 
 func inUTC(t *time.Time) *time.Time {

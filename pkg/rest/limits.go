@@ -44,7 +44,7 @@ const (
 	burstSeconds = 2
 )
 
-// gate lets those through who have a key, as often as the limits allow.
+// gate admits callers with a valid key, as often as the limits allow.
 type gate struct {
 	keys      Keys
 	calls     *buckets // by tenant
@@ -53,7 +53,7 @@ type gate struct {
 	// owners are the tenants of keys that were right a moment ago, by the key's hash; an operator's is "". They spare a
 	// refused call its look-up.
 	owners *lru.Cache[[sha256.Size]byte, string]
-	// turns serializes the look-ups of unknown keys from addresses that have sent wrong ones lately, in the order of arrival.
+	// turns serializes the look-ups of unknown keys from addresses that have recently sent wrong ones, in the order of arrival.
 	// A valid key must not be refused because of wrong ones from the same address, and only a look-up distinguishes the two.
 	// Keys are too long to guess at any rate, but guesses could keep others from the database: turns leave them one of its
 	// connections.
@@ -71,7 +71,7 @@ func newGate(keys Keys) *gate {
 	}
 }
 
-// admit finds out who sent a key by check, which returns the id of a tenant or "" for operators. asks says that check queries
+// admit identifies the owner of a key by check, which returns the id of a tenant or "" for operators. asks says that check queries
 // the database or the API server rather than deciding from the key itself.
 func (g *gate) admit(ctx huma.Context, key string, asks bool, check func() (owner string, err error)) error {
 	if key == "" {
@@ -88,7 +88,7 @@ func (g *gate) admit(ctx huma.Context, key string, asks bool, check func() (owne
 		}
 	} else if asks && g.wrongKeys.spent(address) {
 		if err := g.turns.Acquire(ctx.Context(), 1); err != nil {
-			return err // the client has left
+			return err // the client has gone
 		}
 		defer g.turns.Release(1)
 	}
@@ -113,12 +113,12 @@ func (g *gate) admit(ctx huma.Context, key string, asks bool, check func() (owne
 // count takes one call from a tenant's allowance.
 func (g *gate) count(ctx context.Context, owner string) error {
 	if owner == "" {
-		return nil // operators are few, and come to mend things
+		return nil // operators are few, and call when something is broken
 	}
 	logTenant(ctx, owner)
 	if wait := g.calls.take(owner); wait > 0 {
-		return problem.New(problem.RateLimited, "You make more than %d calls a second, which is as many as one tenant may. "+
-			"Come back in %s; to follow a job, use its log stream or GET /jobs/{id}?wait=30s in place of many calls.",
+		return problem.New(problem.RateLimited, "You are making more than %d calls a second, the most that one tenant may make. "+
+			"Retry in %s; to follow a job, use its log stream or GET /jobs/{id}?wait=30s instead of polling.",
 			g.keys.Limits.CallsPerSecond, inSeconds(wait)).WithRetryAfter(wait)
 	}
 	return nil
@@ -176,16 +176,16 @@ func (b *buckets) take(name string) time.Duration {
 	return wait
 }
 
-// spent reports whether the bucket is not full: tokens were taken lately.
+// spent reports whether the bucket is not full: tokens were taken recently.
 func (b *buckets) spent(name string) bool {
 	return b != nil && b.of(name).Tokens() < float64(b.burst)
 }
 
-// siteBits is the part of an IPv6 address that belongs to one site (RFC 6177): who has one of its addresses has them all.
+// siteBits is the part of an IPv6 address that belongs to one site (RFC 6177): a client with one of its addresses has them all.
 const siteBits = 64
 
-// clientAddress is who sent r, as far as that can be known: the nearest address on its way that is not a proxy of ours. A
-// client can write what it likes into X-Forwarded-For, but proxies add at the end whom they heard it from.
+// clientAddress is where r came from, as far as that can be known: the nearest address on its way that is not a trusted proxy. A
+// client can write anything into X-Forwarded-For, but each proxy appends the address of its own client.
 func clientAddress(r *http.Request, trusted []netip.Prefix) string {
 	peer, err := netip.ParseAddrPort(r.RemoteAddr)
 	if err != nil {

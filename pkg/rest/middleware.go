@@ -20,21 +20,21 @@ import (
 
 type pathKey struct{}
 
-// requestIDHeader carries the id that ties an answer to our log lines. A caller may choose it.
+// requestIDHeader carries the id that links an answer to our log lines. A caller may choose it.
 const requestIDHeader = "X-Request-Id"
 
 var requestIDPattern = regexp.MustCompile(`^[A-Za-z0-9._-]{1,64}$`)
 
-// responseDeadline is how long a client may take to read one answer, from its first byte. How long the handler thinks
-// before is its own matter. Handlers that stream move it along as they go.
+// responseDeadline is how long a client may take to read one answer, from its first byte; the handler's work before that does
+// not count. Handlers that stream extend it as they go.
 const responseDeadline = 60 * time.Second
 
-// Observer is told of each request as it begins, with the pattern of its route, which is empty when nothing is registered for it.
-// The request goes on with the context that it returns, and what else it returns is called at the request's end.
+// Observer is called as each request begins, with the pattern of its route, which is empty if nothing is registered for it. The
+// request continues with the context that it returns; ended is called at its end.
 type Observer func(r *http.Request, route string) (ctx context.Context, ended func(status int, took time.Duration))
 
-// Handler puts around mux what every request needs: an id, a log line, a deadline, an answer in our form when
-// nothing is registered for it, and survival of a panic. Pages of the origins may call it from a browser.
+// Handler wraps mux in what every request needs: an id, a log line, a deadline, an answer in our form if nothing is registered
+// for it, and recovery from a panic. Pages of the origins may call it from a browser.
 func Handler(mux *http.ServeMux, origins []string, log zerolog.Logger, observers ...Observer) http.Handler {
 	answer := allowOrigins(origins, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if routeOf(r.Context()) == "" {
@@ -99,7 +99,7 @@ func Handler(mux *http.ServeMux, origins []string, log zerolog.Logger, observers
 			event.Str("method", r.Method).Str("route", line.route).Int("status", rec.status).
 				Int64("bytes", rec.bytes).Dur("ms", took).Str("tenant", line.tenant).Bool("cut", cause != nil).Msg("request")
 			if cause != nil {
-				// net/http's own way to cut a connection: the client must not take what it has for the whole answer.
+				// net/http's own way to cut a connection, so that the client does not take what it has for the whole answer.
 				panic(http.ErrAbortHandler)
 			}
 		}()
@@ -133,7 +133,7 @@ func unmatched(w http.ResponseWriter, r *http.Request, mux *http.ServeMux) {
 	if probe.status == http.StatusMethodNotAllowed {
 		allow := probe.header.Get("Allow")
 		w.Header().Set("Allow", allow)
-		p = newProblem(probe.status, methodNotAllowed, r.Method+" is not possible here. This path answers "+allow+".")
+		p = newProblem(probe.status, methodNotAllowed, r.Method+" is not allowed here. This path accepts "+allow+".")
 	} else {
 		p = newProblem(http.StatusNotFound, problem.NotFound, "There is nothing at this path. /docs lists every call.")
 	}
@@ -148,10 +148,10 @@ func write(w http.ResponseWriter, p *Problem) {
 	}
 	w.Header().Set("Content-Type", p.ContentType(""))
 	w.WriteHeader(p.Status)
-	_ = json.NewEncoder(w).Encode(p) // a client that has gone cannot be told
+	_ = json.NewEncoder(w).Encode(p) // nobody to report to: the client has gone
 }
 
-// accessLine gathers what is known for the one line that each request logs.
+// accessLine gathers what each request logs in its one line.
 type accessLine struct{ route, tenant string }
 
 type accessLineKey struct{}
@@ -174,7 +174,7 @@ type recorder struct {
 
 func (r *recorder) WriteHeader(status int) {
 	if r.wrote {
-		return // huma names the failure of a handler that had begun to answer; it is too late to send that
+		return // huma reports the failure of a handler that had already begun to answer; it is too late to send it
 	}
 	r.begin(status)
 	r.ResponseWriter.WriteHeader(status)
@@ -197,7 +197,7 @@ func (r *recorder) begin(status int) {
 
 func (r *recorder) Unwrap() http.ResponseWriter { return r.ResponseWriter }
 
-// discard learns how the mux would answer, and keeps nothing of it.
+// discard records how the mux would answer, and drops the body.
 type discard struct {
 	header http.Header
 	status int

@@ -54,7 +54,7 @@ const (
 	requestTimeout       problem.Code = "request_timeout"
 )
 
-// codeOfStatus is for the failures that huma finds itself while it parses a request.
+// codeOfStatus is for failures that huma itself finds while it parses a request.
 func codeOfStatus(status int) problem.Code {
 	switch status {
 	case http.StatusBadRequest, http.StatusUnprocessableEntity:
@@ -77,21 +77,21 @@ type Problem struct {
 	Status   int            `json:"status" doc:"The HTTP status." example:"404"`
 	Detail   string         `json:"detail" doc:"What happened and what to do about it."`
 	Instance string         `json:"instance,omitempty" format:"uri-reference" doc:"The request's path."`
-	Code     problem.Code   `json:"code" doc:"The kind of failure, for programs. Codes never change meaning." example:"not_found"`
-	Errors   []problem.Item `json:"errors,omitempty" doc:"Every fault found in the input."`
+	Code     problem.Code   `json:"code" doc:"Machine-readable kind of failure. A code never changes its meaning." example:"not_found"`
+	Errors   []problem.Item `json:"errors,omitempty" doc:"Every fault found in the request."`
 
 	retryAfter int // seconds; 0 says nothing
 }
 
 func (p *Problem) Error() string { return string(p.Code) + ": " + p.Detail }
 
-// GetStatus tells huma the HTTP status.
+// GetStatus gives huma the HTTP status.
 func (p *Problem) GetStatus() int { return p.Status }
 
-// ContentType tells huma the media type of RFC 9457.
+// ContentType gives huma the media type of RFC 9457.
 func (p *Problem) ContentType(string) string { return "application/problem+json" }
 
-// GetHeaders tells huma the headers that go with the status.
+// GetHeaders gives huma the headers that belong to the status.
 func (p *Problem) GetHeaders() http.Header {
 	h := http.Header{}
 	if p.retryAfter > 0 {
@@ -103,10 +103,10 @@ func (p *Problem) GetHeaders() http.Header {
 	return h
 }
 
-// internalDetail is all that a client learns of a failure of ours.
-const internalDetail = "Something went wrong on our side. Nothing you sent is lost; try again, and tell the operator this request's X-Request-Id if it goes on."
+// internalDetail is all that a client learns about a failure of ours.
+const internalDetail = "Something went wrong on our side. Nothing you sent is lost; try again, and if it keeps happening, give the operator this request's X-Request-Id."
 
-// problemOf turns any error into what the client sees, and logs what it must not see.
+// problemOf turns any error into what the client sees, and logs the rest.
 func problemOf(ctx context.Context, err error) *Problem {
 	var p *Problem
 	if errors.As(err, &p) {
@@ -117,7 +117,7 @@ func problemOf(ctx context.Context, err error) *Problem {
 	case errors.As(err, &e):
 	case errors.Is(err, context.Canceled):
 		// The client has left; nobody reads this answer.
-		e = problem.Wrap(err, problem.Unavailable, "The request was abandoned before it was answered.")
+		e = problem.Wrap(err, problem.Unavailable, "The client left before the request was answered.")
 	case errors.Is(err, context.DeadlineExceeded):
 		e = problem.Wrap(err, problem.Unavailable, "A service behind this one did not answer in time. Try again in a few seconds.").WithRetryAfter(5e9)
 	default:
@@ -146,7 +146,7 @@ func newProblem(status int, code problem.Code, detail string) *Problem {
 	}
 }
 
-// huma is told these things through variables of its package only.
+// huma takes these settings only through variables of its package.
 func init() {
 	// A list is never null on our wire: an empty one says the same without a second case for clients.
 	huma.DefaultArrayNullable = false
@@ -191,7 +191,7 @@ func init() {
 func detailFor(code problem.Code, msg string, items []problem.Item) string {
 	switch {
 	case code == unsupportedMediaType:
-		return "This call does not understand the request's Content-Type. Send application/json, or what /docs says of this call."
+		return "This call does not accept the request's Content-Type. Send application/json, or what /docs lists for this call."
 	case code == requestTimeout:
 		return "The request's body did not arrive in time. Send it again."
 	case len(items) == 1:
@@ -199,15 +199,15 @@ func detailFor(code problem.Code, msg string, items []problem.Item) string {
 		if where != "" {
 			where += ": "
 		}
-		return "The request is not valid: " + where + items[0].Message + ". Mend it and send it again."
+		return "The request is not valid: " + where + items[0].Message + ". Fix it and send it again."
 	case len(items) > 1:
-		return "The request is not valid in " + strconv.Itoa(len(items)) + " places: see errors. Mend them and send it again."
+		return "The request is not valid in " + strconv.Itoa(len(items)) + " places: see errors. Fix them and send it again."
 	default:
-		return "The request is not valid: " + msg + ". Mend it and send it again."
+		return "The request is not valid: " + msg + ". Fix it and send it again."
 	}
 }
 
-// shorten keeps the echo of a bad value readable: a client knows what it sent.
+// shorten keeps the echo of a bad value readable; the client knows what it sent.
 func shorten(v any) any {
 	const longest = 200
 	switch v := v.(type) {

@@ -10,10 +10,10 @@ import (
 type ScenarioSummary struct {
 	ID           string           `json:"id" doc:"SHA-256 of the zip: the same upload is stored once."`
 	Name         string           `json:"name" doc:"Given with the first upload; may be empty."`
-	Size         int64            `json:"size" doc:"Bytes of the zip."`
-	UnpackedSize int64            `json:"unpacked_size" doc:"Bytes of its files."`
-	Configs      []ScenarioConfig `json:"configs" doc:"What can be run: one entry for each .sumocfg."`
-	Warnings     []string         `json:"warnings" doc:"Remarks that do not keep the scenario from running."`
+	Size         int64            `json:"size" doc:"Size of the zip in bytes."`
+	UnpackedSize int64            `json:"unpacked_size" doc:"Total size of the files in bytes."`
+	Configs      []ScenarioConfig `json:"configs" doc:"What can be run: one entry per .sumocfg."`
+	Warnings     []string         `json:"warnings" doc:"Remarks; the scenario can still be run."`
 	CreatedAt    time.Time        `json:"created_at"`
 }
 
@@ -25,13 +25,13 @@ type Scenario struct {
 
 // ScenarioConfig is one .sumocfg with what it leads to.
 type ScenarioConfig struct {
-	Path    string   `json:"path" doc:"For config_file of a job."`
-	Begin   *float64 `json:"begin" doc:"Seconds; null when the configuration does not say."`
-	End     *float64 `json:"end" doc:"Seconds; null when the configuration does not say."`
-	Outputs []string `json:"outputs" doc:"Files that the configuration has SUMO write."`
+	Path    string   `json:"path" doc:"The value for a job's config_file."`
+	Begin   *float64 `json:"begin" doc:"Seconds; null if the configuration does not say."`
+	End     *float64 `json:"end" doc:"Seconds; null if the configuration does not say."`
+	Outputs []string `json:"outputs" doc:"Files that this configuration makes SUMO write."`
 	// Network and Demand are left out rather than null: huma cannot say that an object may be null.
-	Network *scenario.Network `json:"network,omitempty" doc:"Left out where a fault was found, and for scenarios stored before it was counted; upload these again."`
-	Demand  *scenario.Demand  `json:"demand,omitempty" doc:"Left out where a fault was found, and for scenarios stored before it was counted; upload these again."`
+	Network *scenario.Network `json:"network,omitempty" doc:"Absent if a fault was found, or if the scenario was stored by a release that did not count it yet; upload such a scenario again."`
+	Demand  *scenario.Demand  `json:"demand,omitempty" doc:"Absent if a fault was found, or if the scenario was stored by a release that did not count it yet; upload such a scenario again."`
 }
 
 // ScenarioSummaryOf puts s on the wire, without its files.

@@ -11,11 +11,11 @@ import (
 	"github.com/sumo-k8/sumo-k8/pkg/problem"
 )
 
-// stall is how long a client may take nothing in the middle of an answer before we give up on it. It is short against any
-// download and long against a mobile network's pauses.
+// stall is how long a client may read nothing in the middle of an answer before we give up on it. It is short compared with any
+// download, and long compared with a mobile network's pauses.
 const stall = 30 * time.Second
 
-// sentBody is the body of every request. One that cannot be read to its end is the client's fault, and not ours.
+// sentBody is the body of every request. One that cannot be read to its end is the client's fault, not ours.
 type sentBody struct{ io.ReadCloser }
 
 func (b sentBody) Read(p []byte) (int, error) {
@@ -26,8 +26,8 @@ func (b sentBody) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// StreamOut returns a writer for an answer of any length. Every write is sent at once and must be taken within the
-// stall limit.
+// StreamOut returns a writer for an answer of any length. Every write is sent at once and must be accepted within the stall
+// limit.
 func StreamOut(ctx huma.Context) io.Writer {
 	_, w := humago.Unwrap(ctx)
 	return &patientWriter{w: w, control: http.NewResponseController(w)}

@@ -51,7 +51,7 @@ func streams(op *huma.Operation) bool {
 	return op.MaxBodyBytes < 0 || op.MaxBodyBytes == 0 && op.RequestBody != nil
 }
 
-// closeUntilWhole makes an answer close the connection unless the upload behind ctx has arrived whole, which the caller reports
+// closeUntilWhole makes an answer close the connection unless the upload of ctx has arrived completely, which the caller reports
 // by whole: otherwise net/http would hold the answer back until a slow client has sent the rest.
 func closeUntilWhole(ctx huma.Context) (whole func()) {
 	r, w := humago.Unwrap(ctx)
@@ -62,7 +62,7 @@ func closeUntilWhole(ctx huma.Context) (whole func()) {
 	return func() { w.Header().Del("Connection") }
 }
 
-// beginUpload applies the limits of uploads to the body behind ctx until end is called. The error is problem.RateLimited.
+// beginUpload applies the limits of uploads to the body of ctx until end is called. The error is problem.RateLimited.
 func (g *gate) beginUpload(ctx huma.Context, whole func()) (end func(), err error) {
 	r, w := humago.Unwrap(ctx)
 	t, _ := ctx.Context().Value(tenantKey{}).(tenant.Tenant) // all operators together count as one tenant
@@ -75,7 +75,7 @@ func (g *gate) beginUpload(ctx huma.Context, whole func()) (end func(), err erro
 	return end, nil
 }
 
-// StreamIn returns the request behind ctx, whose body the handler reads as it arrives. Reading fails with code
+// StreamIn returns the request of ctx, whose body the handler reads as it arrives. Reading fails with code
 // request_timeout when the client is slower than Limits.MinUploadRate.
 func StreamIn(ctx huma.Context) *http.Request {
 	r, _ := humago.Unwrap(ctx)

@@ -11,33 +11,66 @@ import (
 	"time"
 
 	"github.com/sumo-k8/sumo-k8/pkg/artifact"
+	"github.com/sumo-k8/sumo-k8/pkg/idempotency"
 	"github.com/sumo-k8/sumo-k8/pkg/problem"
 	"github.com/sumo-k8/sumo-k8/pkg/tenant"
 )
 
-// Intake takes uploads in: it stores, checks and records them, each content once per tenant. All fields must be set.
+// Intake stores, checks and records uploads, each content once per tenant. All fields must be set.
 type Intake struct {
 	Store   Store
-	Objects artifact.Store
+	Objects Objects
 	Limits  Limits
 	NewID   func() string // names the object of one upload; never the same twice
 	Now     func() time.Time
 }
 
-// cleanupTime bounds the removal of an object that is not wanted, which goes on when the client has gone.
+// Store keeps scenarios and uploads by tenant. Where there is none with an id, that is problem.NotFound.
+type Store interface {
+	// PutScenario stores s unless the tenant already has one with its digest; either way it returns the stored one.
+	PutScenario(ctx context.Context, s Scenario) (stored Scenario, created bool, err error)
+	Scenario(ctx context.Context, tenantID, digest string) (Scenario, error)
+	// UpdateManifest replaces what was found in a scenario's zip.
+	UpdateManifest(ctx context.Context, tenantID, digest string, m Manifest) (Scenario, error)
+	// DeleteScenario forgets one and returns it. While an unfinished job needs it, that is problem.Conflict.
+	DeleteScenario(ctx context.Context, tenantID, digest string) (Scenario, error)
+	// Remember records idem, or answers problem.KeyReused when its key came with another request before.
+	Remember(ctx context.Context, tenantID string, idem idempotency.Request) error
+
+	// BeginUpload records u unless idem is not nil and known: then it returns the upload that idem stands for. More than
+	// maxOpen uploads that have not become scenarios are problem.Conflict.
+	BeginUpload(ctx context.Context, u Upload, idem *idempotency.Request, maxOpen int) (stored Upload, created bool, err error)
+	Upload(ctx context.Context, tenantID, id string) (Upload, error)
+	// FinishUpload records which scenario an upload has become.
+	FinishUpload(ctx context.Context, tenantID, id, digest string) error
+	DeleteUpload(ctx context.Context, tenantID, id string) error
+}
+
+// Objects is the object store, as far as uploads use it.
+type Objects interface {
+	Opener
+	Put(ctx context.Context, key string, r io.Reader, contentType string) (int64, error)
+	Delete(ctx context.Context, keys ...string) error
+}
+
+// Opener reads length bytes of an object from offset; a negative length reads to its end. The caller closes the reader.
+type Opener interface {
+	Open(ctx context.Context, key string, offset, length int64) (io.ReadCloser, error)
+}
+
+// cleanupTime bounds the removal of an unwanted object, which continues after the client has gone.
 const cleanupTime = 30 * time.Second
 
-// About is what is known of an upload beside its bytes.
+// About is what is known about an upload besides its bytes.
 type About struct {
 	Name string // Scenario.Name of a new scenario
 	// Check may refuse the upload by its SHA-256, before anything looks into it. It may be nil.
 	Check func(ctx context.Context, digest string) error
 }
 
-// Accept streams a zip from src into the object store, and returns its scenario: the one that the tenant already has
-// with the same bytes, or a new one, which is what created tells. It answers problem.TooLarge and problem.ScenarioInvalid
-// for uploads that are not accepted, of which nothing remains, and problem.Invalid for one that breaks off. Memory is
-// bounded whatever the size.
+// Accept streams a zip from src into the object store, and returns its scenario: the one that the tenant already has with the
+// same bytes, or a new one, with created true. It answers problem.TooLarge and problem.ScenarioInvalid for uploads that it
+// refuses, leaving nothing behind, and problem.Invalid for one that breaks off. Memory is bounded whatever the size.
 func (in *Intake) Accept(ctx context.Context, t tenant.Tenant, src io.Reader, about About) (s Scenario, created bool, err error) {
 	s, err = in.receive(ctx, t, src)
 	if err != nil {
@@ -69,7 +102,7 @@ func (in *Intake) Accept(ctx context.Context, t tenant.Tenant, src io.Reader, ab
 	s.Name, s.CreatedAt = about.Name, in.Now()
 	stored, created, err := in.Store.PutScenario(ctx, s)
 	if err != nil {
-		// The row may stand although its answer was lost, so the object stays: pruning removes it when nothing knows it.
+		// The row may exist although the answer was lost, so the object stays: pruning removes it if no row names it.
 		return Scenario{}, false, fmt.Errorf("recording the scenario: %w", err)
 	}
 	if !created {
@@ -78,8 +111,8 @@ func (in *Intake) Accept(ctx context.Context, t tenant.Tenant, src io.Reader, ab
 	return stored, created, nil
 }
 
-// Validate looks at a zip as Accept does, and keeps nothing of it. What is wrong with it is the error, problem.ScenarioInvalid;
-// the scenario then says what could be found out all the same.
+// Validate checks a zip as Accept does, but keeps nothing. Faults of the zip are the error, problem.ScenarioInvalid; the
+// scenario then has what could still be read.
 func (in *Intake) Validate(ctx context.Context, t tenant.Tenant, src io.Reader) (Scenario, error) {
 	s, err := in.receive(ctx, t, src)
 	if err != nil {
@@ -90,7 +123,7 @@ func (in *Intake) Validate(ctx context.Context, t tenant.Tenant, src io.Reader) 
 	return s, err
 }
 
-// Delete forgets a scenario that no job needs any longer.
+// Delete removes a scenario that no job needs any longer.
 func (in *Intake) Delete(ctx context.Context, t tenant.Tenant, digest string) (Scenario, error) {
 	s, err := in.Store.DeleteScenario(ctx, t.ID, digest)
 	if err != nil {
@@ -100,7 +133,7 @@ func (in *Intake) Delete(ctx context.Context, t tenant.Tenant, digest string) (S
 	return s, nil
 }
 
-// receive stores what comes from src, unseen, as an object that nothing refers to yet.
+// receive stores what comes from src, unchecked, as an object that nothing refers to yet.
 func (in *Intake) receive(ctx context.Context, t tenant.Tenant, src io.Reader) (Scenario, error) {
 	key := artifact.ScenarioKey(t.Namespace, in.NewID())
 	up := &upload{src: src, left: in.Limits.Upload, digest: sha256.New()}
@@ -124,20 +157,20 @@ func (in *Intake) inspect(ctx context.Context, s Scenario) (Manifest, error) {
 	return Inspect(ctx, NewReaderAt(ctx, in.Objects, s.Key, s.Size), s.Size, in.Limits)
 }
 
-// discard removes an object that nothing refers to. Should that fail, pruning finds it later.
+// discard removes an object that nothing refers to. If that fails, pruning finds it later.
 func (in *Intake) discard(ctx context.Context, key string) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupTime)
 	defer cancel()
 	_ = in.Objects.Delete(ctx, key)
 }
 
-// upload counts and hashes what passes, and fails beyond the limit so that nothing becomes visible in the store.
+// upload counts and hashes what passes through, and fails over the limit so that nothing becomes visible in the store.
 type upload struct {
 	src    io.Reader
 	digest hash.Hash
 	size   int64
 	left   int64 // negative once the limit is passed
-	err    error // what reading src failed with
+	err    error // of reading src
 }
 
 var errUploadTooLarge = errors.New("upload over the limit")

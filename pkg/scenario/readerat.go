@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"io"
 	"sync"
-
-	"github.com/sumo-k8/sumo-k8/pkg/artifact"
 )
 
 const (
@@ -21,7 +19,7 @@ const (
 // read almost in sequence.
 type ReaderAt struct {
 	ctx   context.Context
-	store artifact.Store
+	store Opener
 	key   string
 	size  int64
 
@@ -35,7 +33,7 @@ type block struct {
 }
 
 // NewReaderAt reads the object at key, which has size bytes, until ctx ends.
-func NewReaderAt(ctx context.Context, store artifact.Store, key string, size int64) *ReaderAt {
+func NewReaderAt(ctx context.Context, store Opener, key string, size int64) *ReaderAt {
 	return &ReaderAt{ctx: ctx, store: store, key: key, size: size}
 }
 

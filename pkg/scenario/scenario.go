@@ -3,13 +3,10 @@
 package scenario
 
 import (
-	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"slices"
 	"time"
-
-	"github.com/sumo-k8/sumo-k8/pkg/idempotency"
 )
 
 // Scenario is one stored upload. The same bytes uploaded again by the same tenant are the same scenario.
@@ -68,38 +65,6 @@ func IsDigest(s string) bool {
 // before they were counted are not.
 func (m Manifest) Counted() bool {
 	return !slices.ContainsFunc(m.Configs, func(c Config) bool { return c.Network == nil })
-}
-
-// Store keeps scenarios by tenant and digest.
-type Store interface {
-	// PutScenario stores s unless the tenant already has one with its digest; either way it returns the stored one.
-	PutScenario(ctx context.Context, s Scenario) (stored Scenario, created bool, err error)
-	// Scenario returns one, or problem.NotFound.
-	Scenario(ctx context.Context, tenantID, digest string) (Scenario, error)
-	// UpdateManifest replaces what was found in a scenario's zip.
-	UpdateManifest(ctx context.Context, tenantID, digest string, m Manifest) (Scenario, error)
-	// ListScenarios returns up to limit of the tenant's scenarios, newest first, without their Manifest.Files, from
-	// behind the given place. The zero Place begins with the newest. Scenarios that arrive meanwhile change no later page.
-	ListScenarios(ctx context.Context, tenantID string, behind Place, limit int) ([]Scenario, error)
-	// DeleteScenario forgets one and returns it. While a job that is not over needs it, that is problem.Conflict.
-	DeleteScenario(ctx context.Context, tenantID, digest string) (Scenario, error)
-	// Remember records idem, or answers problem.KeyReused when its key came with another request before.
-	Remember(ctx context.Context, tenantID string, idem idempotency.Request) error
-
-	// BeginUpload records u unless idem is not nil and known: then it returns the upload that it stands for. More than
-	// maxOpen uploads that have not become scenarios are problem.Conflict.
-	BeginUpload(ctx context.Context, u Upload, idem *idempotency.Request, maxOpen int) (stored Upload, created bool, err error)
-	// Upload returns one, or problem.NotFound.
-	Upload(ctx context.Context, tenantID, id string) (Upload, error)
-	// FinishUpload records which scenario an upload has become.
-	FinishUpload(ctx context.Context, tenantID, id, digest string) error
-	// DeleteUpload forgets one. It answers problem.NotFound when there is none.
-	DeleteUpload(ctx context.Context, tenantID, id string) error
-	// PruneUploads forgets uploads begun before the given time, and returns how many.
-	PruneUploads(ctx context.Context, before time.Time, limit int) (int, error)
-
-	// KnownKeys returns those of the object keys that belong to a scenario.
-	KnownKeys(ctx context.Context, keys []string) (map[string]bool, error)
 }
 
 // Place is where a scenario stands in the list of all.

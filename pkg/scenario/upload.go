@@ -12,30 +12,30 @@ import (
 	"github.com/sumo-k8/sumo-k8/pkg/tenant"
 )
 
-// Upload is a zip that a client puts into the object store itself, past us, because it is large or the client slow. Its
-// link works again and again until it expires, so what lies there may change at any time: completing the upload copies it
-// to where the client cannot write, and accepts or refuses the copy.
+// Upload is a zip that a client puts into the object store directly, because it is large or the client slow. Its link keeps
+// working until it expires, so the object may change at any time: completing the upload copies it to where the client cannot
+// write, and accepts or refuses the copy.
 type Upload struct {
 	ID       string // UUID
 	TenantID string
 	Name     string // Scenario.Name to be
 	Size     int64  // bytes, which the link's signature enforces
 	Expected string // SHA-256 that the client announced; may be empty
-	Digest   string // the scenario that it has become; empty before
+	Digest   string // of the scenario made from it; empty until then
 	Created  time.Time
 }
 
 const (
-	// UploadLifetime is how long after its beginning an upload may be completed: 2 GiB take five hours at 1 Mbit/s.
+	// UploadLifetime is how long an upload may stay open before it must be completed: 2 GiB take five hours at 1 Mbit/s.
 	UploadLifetime = 24 * time.Hour
-	// maxOpenUploads of one tenant bound what can lie in the store unchecked.
+	// maxOpenUploads of one tenant bounds what the store can hold unchecked.
 	maxOpenUploads = 20
 	// maxSinglePut is the most that S3 takes in one request.
 	maxSinglePut = 5 << 30
 )
 
-// Begin opens an upload of u's name, size and expected digest. When the tenant has that scenario already, or idem stands for an
-// upload that is complete, the Digest of the answer is set and nothing needs to be sent.
+// Begin opens an upload of u's name, size and expected digest. If the tenant has that scenario already, or idem stands for a
+// completed upload, the result's Digest is set and nothing needs to be sent.
 func (in *Intake) Begin(ctx context.Context, t tenant.Tenant, u Upload, idem *idempotency.Request) (stored Upload, created bool, err error) {
 	switch {
 	case u.Size > in.Limits.Upload:
@@ -54,7 +54,7 @@ func (in *Intake) Begin(ctx context.Context, t tenant.Tenant, u Upload, idem *id
 	return in.Store.BeginUpload(ctx, u, idem, maxOpenUploads)
 }
 
-// Complete makes a scenario of what was put into the store. It may be repeated. What it refuses is removed, with the upload.
+// Complete makes a scenario from what was put into the store. It may be repeated. A refused zip is removed with its upload.
 func (in *Intake) Complete(ctx context.Context, t tenant.Tenant, id string) (s Scenario, created bool, err error) {
 	u, err := in.Store.Upload(ctx, t.ID, id)
 	if err != nil || u.Digest != "" {
@@ -64,7 +64,7 @@ func (in *Intake) Complete(ctx context.Context, t tenant.Tenant, id string) (s S
 	body, err := in.Objects.Open(ctx, key, 0, -1)
 	if problem.CodeOf(err) == problem.NotFound {
 		if u, err := in.Store.Upload(ctx, t.ID, id); err != nil || u.Digest != "" {
-			return in.completed(ctx, u, err) // somebody else was faster
+			return in.completed(ctx, u, err) // another call was faster
 		}
 		return Scenario{}, false, problem.Wrap(err, problem.Conflict, "The file of upload %s has not arrived. PUT it to the upload's url first.", id)
 	}
@@ -84,13 +84,13 @@ func (in *Intake) Complete(ctx context.Context, t tenant.Tenant, id string) (s S
 		return Scenario{}, false, err
 	}
 	if err := in.Store.FinishUpload(ctx, t.ID, id, s.Digest); err != nil {
-		return Scenario{}, false, fmt.Errorf("recording what upload %s has become: %w", id, err)
+		return Scenario{}, false, fmt.Errorf("recording the scenario of upload %s: %w", id, err)
 	}
 	in.discard(ctx, key)
 	return s, created, nil
 }
 
-// completed is the answer for an upload that is complete, or not there.
+// completed is the answer for an upload that is complete or does not exist.
 func (in *Intake) completed(ctx context.Context, u Upload, err error) (Scenario, bool, error) {
 	if err != nil {
 		return Scenario{}, false, err
@@ -115,13 +115,13 @@ func (u Upload) check(_ context.Context, digest string) error {
 	return nil
 }
 
-// storedUpload is read from the object store, so its failures are the store's and not the client's.
+// storedUpload is read from the object store, so its failures are the store's, not the client's.
 type storedUpload struct{ io.Reader }
 
 func (s storedUpload) Read(p []byte) (int, error) {
 	n, err := s.Reader.Read(p)
 	if err != nil && err != io.EOF {
-		err = problem.Wrap(err, problem.Unavailable, "The object store broke off while it was read. Try again shortly.")
+		err = problem.Wrap(err, problem.Unavailable, "The object store failed while the upload was being read. Try again shortly.")
 	}
 	return n, err
 }

@@ -11,19 +11,19 @@ import (
 	"github.com/sumo-k8/sumo-k8/pkg/problem"
 )
 
-// Key is what is stored of an API key: never the key itself.
+// Key is what is stored about an API key: never the key itself.
 type Key struct {
-	ID        string // stands in the key, so that a look-up is one indexed read
+	ID        string // part of the key, so that a look-up is one indexed read
 	TenantID  string
 	Name      string // the owner's word for it
-	Hint      string // the first characters of the key, to tell keys apart in listings
+	Hint      string // the first characters of the key, to distinguish keys in listings
 	Hash      []byte // SHA-256 of the whole key. The secret has 160 random bits, so a slow hash would add nothing.
 	CreatedAt time.Time
 	ExpiresAt *time.Time // nil: never
 }
 
 // A key reads sk-<id><secret><checksum>, in base 62 so that a double click selects all of it. The checksum lets scanners
-// and us tell a mistyped or made-up key from a real one without asking the database.
+// and us recognise a mistyped or made-up key without asking the database.
 const (
 	keyPrefix      = "sk-"
 	keyIDLength    = 12 // 71 bits: unique among all keys ever made
@@ -69,7 +69,7 @@ func ParseKey(text string) (id string, hash []byte, err error) {
 	return body[:keyIDLength], digest[:], nil
 }
 
-// ErrUnknownKey is the one answer to every key that does not open anything, whatever is wrong with it.
+// ErrUnknownKey is the one answer to every invalid key, whatever is wrong with it.
 func ErrUnknownKey() error {
 	return problem.New(problem.Unauthorized, "This API key is not valid. Send a current key as 'Authorization: Bearer sk-…'; "+
 		"an operator can issue a new one with POST /auth/regenerate-key.")
@@ -87,7 +87,7 @@ func checksum(body string) string {
 
 func outsideBase62(r rune) bool { return !strings.ContainsRune(base62, r) }
 
-// randomBase62 draws without bias: bytes of 248 and above, the largest multiple of 62, are thrown away.
+// randomBase62 draws without bias: bytes of 248 and above, the largest multiple of 62, are discarded.
 func randomBase62(random io.Reader, n int) (string, error) {
 	out := make([]byte, 0, n)
 	var block [64]byte

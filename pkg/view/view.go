@@ -1,8 +1,8 @@
 // Package view caches what is derived from a job's results, such as a chart's curves, so that it is computed once.
 //
-// A view is made on the first request for it, as a stream through bounded memory, and stored beneath the job's own
-// prefix: it goes when the results go, and no record of it is needed. Lists of results come from the job's row, so views
-// never show among them. Two processes that make the same view at once store the same bytes twice, which harms nobody.
+// A view is made on the first request for it, as a stream in bounded memory, and stored beneath the job's own prefix: it is
+// removed with the results, and no record of it is needed. Lists of results come from the job's row, so views
+// never appear in them. Two processes that make the same view at once store the same bytes twice, which is harmless.
 package view
 
 import (
@@ -20,25 +20,32 @@ import (
 )
 
 const (
-	// makers bounds the views that one process makes at a time, and with them its memory: a hundred people who open their
-	// jobs at once wait for each other rather than exhaust a small function.
+	// makers bounds the views that one process makes at a time, and so its memory: a hundred people who open their jobs at once
+	// wait for each other rather than exhaust a small function.
 	makers = 2
-	// makeTime bounds the making of one. At the 100 MB/s of a busy machine it is enough for outputs of 10 GB, which are
-	// refused by their size before, and it stays below the time that gateways give a request.
+	// makeTime bounds making one. At the 100 MB/s of a busy machine it suffices for outputs of 10 GB, more than are accepted, and
+	// it stays below the time that gateways give a request.
 	makeTime = 100 * time.Second
-	// contentType of what is stored: JSON or our own form, in gzip.
+	// contentType of what is stored: JSON or our own format, in gzip.
 	contentType = "application/gzip"
 )
 
+// Objects is the object store that views are kept in.
+type Objects interface {
+	Put(ctx context.Context, key string, r io.Reader, contentType string) (int64, error)
+	Open(ctx context.Context, key string, offset, length int64) (io.ReadCloser, error)
+	Stat(ctx context.Context, key string) (artifact.Object, error)
+}
+
 // Keeper makes and keeps views. New returns one.
 type Keeper struct {
-	objects artifact.Store
+	objects Objects
 	slots   chan struct{}
 	flights singleflight.Group
 }
 
 // New returns a Keeper that stores in objects.
-func New(objects artifact.Store) *Keeper {
+func New(objects Objects) *Keeper {
 	return &Keeper{objects: objects, slots: make(chan struct{}, makers)}
 }
 
@@ -70,7 +77,7 @@ func (k *Keeper) produce(ctx context.Context, key string, write func(context.Con
 	case <-ctx.Done():
 		return busy(ctx.Err())
 	}
-	// Whoever looked for it just before another stored it comes here, too.
+	// Another process may have stored it since the caller looked.
 	if _, err := k.objects.Stat(ctx, key); problem.CodeOf(err) != problem.NotFound {
 		return err
 	}
@@ -88,12 +95,12 @@ func (k *Keeper) produce(ctx context.Context, key string, write func(context.Con
 }
 
 func busy(cause error) error {
-	return problem.Wrap(cause, problem.Unavailable, "Working this out took too long. Try again in a minute; if it goes on, download the result file itself.").
+	return problem.Wrap(cause, problem.Unavailable, "Computing this took too long. Try again in a minute; if it keeps happening, download the result file itself.").
 		WithRetryAfter(time.Minute)
 }
 
 // Store writes to key what write produces, as it is produced. Nothing is visible at key unless write succeeds.
-func Store(ctx context.Context, objects artifact.Store, key string, write func(io.Writer) error) error {
+func Store(ctx context.Context, objects Objects, key string, write func(io.Writer) error) error {
 	r, w := io.Pipe()
 	written := make(chan error, 1)
 	go func() {
@@ -102,7 +109,7 @@ func Store(ctx context.Context, objects artifact.Store, key string, write func(i
 		written <- err
 	}()
 	_, err := objects.Put(ctx, key, r, contentType)
-	r.CloseWithError(err) // a writer that is still at it must not wait for ever
+	r.CloseWithError(err) // a writer still at work must not block for ever
 	if failed := <-written; failed != nil {
 		return failed // its own failure, or storing's, which it then saw
 	}

@@ -114,10 +114,7 @@ func TestAViewThatCannotBeMadeLeavesNothingBehind(t *testing.T) {
 }
 
 // brokenStore finds nothing and takes nothing. A real store cannot be made to fail between two requests.
-type brokenStore struct {
-	artifact.Store
-	away error
-}
+type brokenStore struct{ err error }
 
 func (s brokenStore) Open(context.Context, string, int64, int64) (io.ReadCloser, error) {
 	return nil, problem.New(problem.NotFound, "none")
@@ -129,20 +126,20 @@ func (s brokenStore) Stat(context.Context, string) (artifact.Object, error) {
 
 func (s brokenStore) Put(_ context.Context, _ string, r io.Reader, _ string) (int64, error) {
 	_, _ = io.ReadFull(r, make([]byte, 10))
-	return 0, s.away
+	return 0, s.err
 }
 
 func TestAStoreThatFailsEndsTheMaking(t *testing.T) {
 	t.Parallel()
-	away := problem.New(problem.Unavailable, "The store is away.")
-	_, err := view.New(brokenStore{away: away}).Open(t.Context(), "key", func(_ context.Context, w io.Writer) error {
+	unreachable := problem.New(problem.Unavailable, "The store is unreachable.")
+	_, err := view.New(brokenStore{unreachable}).Open(t.Context(), "key", func(_ context.Context, w io.Writer) error {
 		for i := 0; ; i++ {
 			if _, err := fmt.Fprintf(w, "%d and so on without an end, in numbers that do not compress well\n", i*i*2654435761); err != nil {
 				return err
 			}
 		}
 	})
-	if !errors.Is(err, away) {
+	if !errors.Is(err, unreachable) {
 		t.Errorf("answered %v", err)
 	}
 }

@@ -69,13 +69,13 @@ type Parts struct {
 	Kubernetes  func(context.Context) error
 	// Disk answers nil when this machine's disk has room; nil where nothing is kept on it.
 	Disk func() error
-	// ServiceAccount tells which service account may call reconcile, by its token; nil where none may.
+	// ServiceAccount returns the name of the service account whose token may call reconcile; nil where none may.
 	ServiceAccount func(ctx context.Context, token string) (name string, err error)
 	// Confinement returns what confines runs on this machine; nil where the recorded runs show it.
 	Confinement func(context.Context) (simulation.Confinement, error)
-	// Metrics counts what is done; nil where nobody asks for it.
+	// Metrics counts what is done; nil where metrics are off.
 	Metrics *metrics.Metrics
-	// Trace tells what is done; nil where nobody asks for it.
+	// Trace records spans; nil where tracing is off.
 	Trace *trace.Tracer
 	// Changed is called when reconcile has something to do; it may be nil.
 	Changed func(context.Context)
@@ -158,31 +158,34 @@ func (p Parts) confinement(ctx context.Context) (*simulation.Confinement, error)
 
 func (p Parts) auth() *auth.Function {
 	return &auth.Function{
-		Tenants: p.DB, Jobs: p.DB, Objects: p.Objects, OwnBucket: p.Config.S3Bucket, Provisioner: p.Provisioner, Nodes: p.Nodes,
-		Pods: p.Pods, Warmer: p.Warmer, Changed: p.Changed, Random: rand.Reader, Now: time.Now,
+		Registrar: &tenant.Registrar{
+			Tenants: p.DB, Objects: p.Objects, OwnBucket: p.Config.S3Bucket, Provisioner: p.Provisioner, Changed: p.Changed,
+			Random: rand.Reader, Now: time.Now,
+		},
+		Tenants: p.DB, Jobs: p.DB, Nodes: p.Nodes, Pods: p.Pods, Warmer: p.Warmer, Now: time.Now,
 	}
 }
 
 func (p Parts) submit() *submit.Function {
-	f := &submit.Function{
-		Jobs: p.DB,
-		Intake: &scenario.Intake{
-			Store: p.DB, Objects: p.Objects, Limits: p.Config.Limits(), NewID: newID, Now: time.Now,
-		},
-		Objects: p.Objects, Inputs: p.Objects, OwnBucket: p.Config.S3Bucket, Changed: p.Changed, URL: p.Objects.URL,
-		NewID: newID, Now: time.Now, LinkLifetime: p.Config.LinkLifetime,
-		SumoVersions: p.Config.SumoVersions(), Admission: p.Config.Admission(), WebhookHTTP: p.Config.WebhookHTTP,
-		DefaultTimeout: p.Config.DefaultTimeout, MaxTimeout: p.Config.MaxTimeout,
+	cfg := p.Config
+	scenarios := &scenario.Intake{Store: p.DB, Objects: p.Objects, Limits: cfg.Limits(), NewID: newID, Now: time.Now}
+	jobs := &job.Intake{
+		Jobs: p.DB, NewID: newID, Now: time.Now, Changed: p.Changed, Trace: traceparent.Of,
+		SumoVersions: cfg.SumoVersions(), Admission: cfg.Admission(), PlainWebhooks: cfg.WebhookHTTP,
+		DefaultTimeout: cfg.DefaultTimeout, MaxTimeout: cfg.MaxTimeout,
 	}
 	if p.Engine != nil {
-		f.Dispatch = job.Dispatcher{Store: p.DB, Engine: p.Trace.Engine(p.Engine), Log: p.Log}.Dispatch
+		jobs.Dispatch = job.Dispatcher{Queue: p.DB, Engine: p.Trace.Engine(p.Engine), Log: p.Log}.Dispatch
 	}
-	return f
+	return &submit.Function{
+		Jobs: p.DB, Intake: jobs, Scenarios: scenarios, Objects: p.Objects, Changed: p.Changed, Now: time.Now, LinkLifetime: cfg.LinkLifetime,
+		Importer: &scenario.Importer{Intake: scenarios, Inputs: p.Objects, OwnBucket: cfg.S3Bucket},
+	}
 }
 
 func (p Parts) status() *status.Function {
 	return &status.Function{
-		Jobs: p.DB, Tenants: p.DB, Scenarios: p.DB, Objects: p.Objects, Views: view.New(p.Objects), Limits: p.Config.Limits(),
+		Jobs: p.DB, Scenarios: p.DB, Objects: p.Objects, Views: view.New(p.Objects), Limits: p.Config.Limits(),
 		LinkLifetime: p.Config.LinkLifetime, Now: time.Now,
 	}
 }
@@ -215,17 +218,17 @@ func (p Parts) Reconcile() *reconcilefn.Function {
 	if m := p.Metrics; m != nil && p.Config.Target == "reconcile" {
 		r.Passed = m.Passed
 		ended = append(ended, func(e reconcile.End) { m.Ended(e.Job) })
-		untold := run
+		unreported := run
 		run = func(ctx context.Context, window time.Duration) (reconcile.Report, error) {
-			report, err := untold(ctx, window)
+			report, err := unreported(ctx, window)
 			m.Reconciled(report)
 			return report, err
 		}
 	}
 	if len(ended) > 0 {
 		r.Ended = func(e reconcile.End) {
-			for _, tell := range ended {
-				tell(e)
+			for _, report := range ended {
+				report(e)
 			}
 		}
 	}

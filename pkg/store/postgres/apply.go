@@ -27,7 +27,7 @@ type observed struct {
 	Confinement *simulation.Confinement `json:"confinement,omitempty"`
 }
 
-// Apply implements job.Store. Several updates of one job count as the furthest of them. A job whose cancelling was
+// Apply implements reconcile.Jobs. Several updates of one job count as the furthest of them. A job whose cancelling was
 // requested ends CANCELLED unless it succeeded first. A finished job without a time of its end gets the database's.
 //
 // Updates come from engines, whose texts contain what SUMO printed. One that the database cannot hold must not keep the

@@ -19,7 +19,7 @@ import (
 // queueFullRetry is about how long a short simulation takes: by then the queue has room again.
 const queueFullRetry = 30 * time.Second
 
-// CreateJob implements job.Store. The namespace and the scenario's object key are taken from the tenant and the
+// CreateJob implements job.IntakeStore. The namespace and the scenario's object key are taken from the tenant and the
 // scenario, and a zero SubmittedAt becomes the database's time.
 //
 // The tenant's row is locked first. This makes submissions of one tenant follow each other, which gives two exact
@@ -99,7 +99,7 @@ func spendSubmission(ctx context.Context, q *db.Queries, tenantID string, perMin
 		"The next one is accepted in %s.", perMinute, wait).WithRetryAfter(wait)
 }
 
-// Job implements job.Store.
+// Job returns one of the tenant's jobs, or problem.NotFound.
 func (d *DB) Job(ctx context.Context, tenantID, id string) (job.Job, error) {
 	if !isID(id) {
 		return job.Job{}, noJob(id)
@@ -111,7 +111,7 @@ func (d *DB) Job(ctx context.Context, tenantID, id string) (job.Job, error) {
 	return toJob(row), nil
 }
 
-// RecentJobs implements job.Store.
+// RecentJobs returns the tenant's newest jobs, newest first.
 func (d *DB) RecentJobs(ctx context.Context, tenantID string, limit int) ([]job.Job, error) {
 	rows, err := d.q.RecentJobs(ctx, db.RecentJobsParams{TenantID: tenantID, Most: limit})
 	if err != nil {
@@ -120,7 +120,7 @@ func (d *DB) RecentJobs(ctx context.Context, tenantID string, limit int) ([]job.
 	return each(rows, toJob), nil
 }
 
-// ListJobs implements job.Store.
+// ListJobs returns up to limit of the tenant's jobs that f describes, newest first, after the job with the id after.
 func (d *DB) ListJobs(ctx context.Context, tenantID string, f job.Filter, after string, limit int) ([]job.Job, error) {
 	params, err := listParams(tenantID, f, after, limit)
 	if err != nil {
@@ -139,7 +139,7 @@ func listParams(tenantID string, f job.Filter, after string, limit int) (db.List
 		SubmittedAfter: known(f.SubmittedAfter), SubmittedBefore: known(f.SubmittedBefore),
 	}
 	if after != "" && !isID(after) {
-		return p, problem.New(problem.Invalid, "The cursor is not one of ours. Begin without a cursor.")
+		return p, problem.New(problem.Invalid, "The cursor is not valid. Start without a cursor.")
 	}
 	if !f.SubmittedAfter.IsZero() {
 		least := firstID(f.SubmittedAfter.Add(-idSlack))
@@ -173,7 +173,7 @@ func firstID(at time.Time) string {
 	return fmt.Sprintf("%08x-%04x-0000-0000-000000000000", ms>>16, ms&0xffff)
 }
 
-// DeleteJob implements job.Store.
+// DeleteJob implements job.PurgeStore.
 func (d *DB) DeleteJob(ctx context.Context, tenantID, id string) error {
 	j, err := d.Job(ctx, tenantID, id)
 	if err != nil {
@@ -189,7 +189,7 @@ func (d *DB) DeleteJob(ctx context.Context, tenantID, id string) error {
 	return nil
 }
 
-// AllJobs implements job.Store. The total counts all jobs in the state, whatever the limit.
+// AllJobs returns the newest jobs of all tenants, newest first. The total counts all jobs in the state, whatever the limit.
 func (d *DB) AllJobs(ctx context.Context, state job.State, limit int) (jobs []job.Job, total int, err error) {
 	var rows []db.Job
 	var count int64
@@ -209,7 +209,7 @@ func (d *DB) AllJobs(ctx context.Context, state job.State, limit int) (jobs []jo
 	return each(rows, toJob), int(count), nil
 }
 
-// Events implements job.Store.
+// Events returns a job's transitions, oldest first.
 func (d *DB) Events(ctx context.Context, tenantID, id string) ([]job.Event, error) {
 	if !isID(id) {
 		return nil, noJob(id)
@@ -228,7 +228,7 @@ func (d *DB) Events(ctx context.Context, tenantID, id string) ([]job.Event, erro
 	}), nil
 }
 
-// Usage implements job.Store.
+// Usage counts the tenant's jobs by state and what its active ones hold.
 func (d *DB) Usage(ctx context.Context, tenantID string) (job.Usage, error) {
 	rows, err := d.q.Usage(ctx, tenantID)
 	if err != nil {
@@ -241,7 +241,7 @@ func (d *DB) Usage(ctx context.Context, tenantID string) (job.Usage, error) {
 	return usage, nil
 }
 
-// UsageByTenant implements job.Store.
+// UsageByTenant is Usage of every tenant that has jobs.
 func (d *DB) UsageByTenant(ctx context.Context) (map[string]job.Usage, error) {
 	rows, err := d.q.UsageByTenant(ctx)
 	if err != nil {
@@ -267,7 +267,7 @@ func addUsage(u *job.Usage, s job.State, jobs, cpu, memoryGi int64) {
 	}
 }
 
-// RequestCancel implements job.Store.
+// RequestCancel marks a job for cancelling; a QUEUED one is CANCELLED at once.
 func (d *DB) RequestCancel(ctx context.Context, tenantID, id string) (job.Job, error) {
 	if !isID(id) {
 		return job.Job{}, noJob(id)
@@ -287,7 +287,7 @@ func (d *DB) RequestCancel(ctx context.Context, tenantID, id string) (job.Job, e
 	return j, err
 }
 
-// ExpiredResults implements job.Store, longest finished first.
+// ExpiredResults implements reconcile.Jobs, longest finished first.
 func (d *DB) ExpiredResults(ctx context.Context, before time.Time, limit int) ([]job.Job, error) {
 	rows, err := d.q.ExpiredResults(ctx, db.ExpiredResultsParams{Before: before, Most: limit})
 	if err != nil {
@@ -296,18 +296,18 @@ func (d *DB) ExpiredResults(ctx context.Context, before time.Time, limit int) ([
 	return each(rows, toJob), nil
 }
 
-// MarkResultsPruned implements job.Store. Jobs that have not finished are left alone.
+// MarkResultsPruned implements reconcile.Jobs. Jobs that have not finished are left alone.
 func (d *DB) MarkResultsPruned(ctx context.Context, ids []string) error {
 	return translate(d.q.MarkResultsPruned(ctx, onlyIDs(ids)), "marking results as pruned")
 }
 
-// PruneIdempotencyKeys implements job.Store, oldest first.
+// PruneIdempotencyKeys implements reconcile.Jobs, oldest first.
 func (d *DB) PruneIdempotencyKeys(ctx context.Context, before time.Time, limit int) (int, error) {
 	n, err := d.q.PruneIdempotencyKeys(ctx, db.PruneIdempotencyKeysParams{Before: before, Most: limit})
 	return int(n), translate(err, "pruning idempotency keys")
 }
 
-// KnownJobs implements job.Store.
+// KnownJobs implements reconcile.Jobs.
 func (d *DB) KnownJobs(ctx context.Context, ids []string) (map[string]job.State, error) {
 	rows, err := d.q.KnownJobs(ctx, onlyIDs(ids))
 	if err != nil {

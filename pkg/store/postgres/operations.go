@@ -11,7 +11,7 @@ import (
 	"github.com/sumo-k8/sumo-k8/pkg/tenant"
 )
 
-// QueueByTenant implements job.Store.
+// QueueByTenant is Usage, with limits, of every tenant with queued or active jobs, the longest waiting first.
 func (d *DB) QueueByTenant(ctx context.Context) ([]job.TenantQueue, error) {
 	rows, err := d.q.QueueByTenant(ctx)
 	if err != nil {
@@ -33,7 +33,8 @@ func (d *DB) QueueByTenant(ctx context.Context) ([]job.TenantQueue, error) {
 	}), nil
 }
 
-// ActivitySince implements job.Store.
+// ActivitySince returns the minutes since then in which something happened, in order, and the failures among it, the most
+// frequent first.
 func (d *DB) ActivitySince(ctx context.Context, since time.Time) ([]job.Activity, []job.Failure, error) {
 	minutes, err := d.q.Activity(ctx, since)
 	if err != nil {

@@ -1,4 +1,4 @@
-// Package postgres keeps tenants, scenarios and jobs in PostgreSQL. It implements the Store of each of those packages.
+// Package postgres keeps tenants, scenarios and jobs in PostgreSQL. What calls it declares the interfaces that DB implements.
 //
 // All SQL stands in queries/*.sql and is turned into Go by sqlc. The schema is in package migrations. The rules that must
 // hold whoever writes (states move forward only, every transition is an event) are in the schema; the rules of one call
@@ -17,19 +17,10 @@ import (
 	"github.com/jackc/pgx/v5/pgtype"
 	"github.com/jackc/pgx/v5/pgxpool"
 
-	"github.com/sumo-k8/sumo-k8/pkg/job"
-	"github.com/sumo-k8/sumo-k8/pkg/scenario"
 	"github.com/sumo-k8/sumo-k8/pkg/store/postgres/internal/db"
-	"github.com/sumo-k8/sumo-k8/pkg/tenant"
 )
 
 //go:generate go run github.com/sqlc-dev/sqlc/cmd/sqlc@v1.31.1 generate -f sqlc.yaml
-
-var (
-	_ tenant.Store   = (*DB)(nil)
-	_ scenario.Store = (*DB)(nil)
-	_ job.Store      = (*DB)(nil)
-)
 
 // Config says which database, and how to use it. Only URL is required.
 type Config struct {

@@ -23,7 +23,7 @@ const (
 	claimWindow = 1000
 )
 
-// Claim implements job.Store. Jobs are considered by priority, then by submission. One that does not fit now is passed
+// Claim implements job.Queue. Jobs are considered by priority, then by submission. One that does not fit now is passed
 // over, until it has waited for reserveAfter: then nothing behind it goes before it. One that is larger than the
 // tenant's limits altogether never holds others up, and its message says why it waits.
 func (d *DB) Claim(ctx context.Context, tenantID string, atMost int) ([]job.Job, error) {
@@ -89,14 +89,14 @@ func choose(waiting []db.QueueHeadRow, free tenant.Limits) []string {
 	return chosen
 }
 
-// TenantsWithQueue implements job.Store. Tenants that hold equal shares come in the order in which their next jobs were
+// TenantsWithQueue implements job.Queue. Tenants that hold equal shares come in the order in which their next jobs were
 // submitted.
 func (d *DB) TenantsWithQueue(ctx context.Context) ([]string, error) {
 	ids, err := d.q.TenantsWithQueue(ctx)
 	return ids, translate(err, "listing tenants with waiting jobs")
 }
 
-// ActiveJobs implements job.Store.
+// ActiveJobs implements reconcile.Jobs.
 func (d *DB) ActiveJobs(ctx context.Context, limit int) ([]job.Job, error) {
 	rows, err := d.q.ActiveJobs(ctx, limit)
 	if err != nil {
@@ -105,7 +105,7 @@ func (d *DB) ActiveJobs(ctx context.Context, limit int) ([]job.Job, error) {
 	return each(rows, toJob), nil
 }
 
-// Restart implements job.Store. A job that waits or is over is problem.Conflict.
+// Restart implements reconcile.Jobs. A job that waits or is over is problem.Conflict.
 func (d *DB) Restart(ctx context.Context, id, message string) (attempt int, err error) {
 	if !isID(id) {
 		return 0, noJob(id)

@@ -31,7 +31,7 @@ func (d *DB) PutScenario(ctx context.Context, s scenario.Scenario) (scenario.Sce
 	return scenario.Scenario{}, false, translate(err, "storing a scenario")
 }
 
-// Scenario implements scenario.Store.
+// Scenario returns one of the tenant's, or problem.NotFound.
 func (d *DB) Scenario(ctx context.Context, tenantID, digest string) (scenario.Scenario, error) {
 	if !scenario.IsDigest(digest) {
 		return scenario.Scenario{}, noScenario(digest)
@@ -52,7 +52,7 @@ func (d *DB) UpdateManifest(ctx context.Context, tenantID, digest string, m scen
 	return toScenario(row), nil
 }
 
-// ListScenarios implements scenario.Store.
+// ListScenarios returns up to limit of the tenant's scenarios, newest first, after the given place.
 func (d *DB) ListScenarios(ctx context.Context, tenantID string, behind scenario.Place, limit int) ([]scenario.Scenario, error) {
 	rows, err := d.q.ListScenarios(ctx, db.ListScenariosParams{
 		TenantID: tenantID, Before: known(behind.CreatedAt), BeforeDigest: behind.Digest, Most: limit,
@@ -105,7 +105,7 @@ func (d *DB) DeleteScenario(ctx context.Context, tenantID, digest string) (scena
 	return toScenario(row), nil
 }
 
-// KnownKeys implements scenario.Store.
+// KnownKeys implements reconcile.Scenarios.
 func (d *DB) KnownKeys(ctx context.Context, keys []string) (map[string]bool, error) {
 	rows, err := d.q.KnownScenarioKeys(ctx, notNil(keys))
 	if err != nil {

@@ -13,7 +13,7 @@ import (
 	"github.com/sumo-k8/sumo-k8/pkg/tenant"
 )
 
-// CreateTenant implements tenant.Store. A zero CreatedAt becomes the database's time.
+// CreateTenant implements tenant.RegistrarStore. A zero CreatedAt becomes the database's time.
 func (d *DB) CreateTenant(ctx context.Context, t tenant.Tenant, k tenant.Key) (tenant.Tenant, error) {
 	var created db.Tenant
 	err := d.inTx(ctx, func(q *db.Queries) (err error) {
@@ -37,7 +37,7 @@ func (d *DB) CreateTenant(ctx context.Context, t tenant.Tenant, k tenant.Key) (t
 	return toTenant(created), nil
 }
 
-// Tenant implements tenant.Store.
+// Tenant returns one, or problem.NotFound.
 func (d *DB) Tenant(ctx context.Context, id string) (tenant.Tenant, error) {
 	row, err := d.q.Tenant(ctx, id)
 	if err != nil {
@@ -46,7 +46,7 @@ func (d *DB) Tenant(ctx context.Context, id string) (tenant.Tenant, error) {
 	return toTenant(row), nil
 }
 
-// Tenants implements tenant.Store.
+// Tenants lists all tenants by id.
 func (d *DB) Tenants(ctx context.Context) ([]tenant.Tenant, error) {
 	rows, err := d.q.Tenants(ctx)
 	if err != nil {
@@ -55,7 +55,7 @@ func (d *DB) Tenants(ctx context.Context) ([]tenant.Tenant, error) {
 	return each(rows, toTenant), nil
 }
 
-// UpdateTenant implements tenant.Store. It waits for a Claim that is deciding about the tenant.
+// UpdateTenant implements tenant.RegistrarStore. It waits for a Claim that is deciding about the tenant.
 func (d *DB) UpdateTenant(ctx context.Context, id string, p tenant.Patch) (tenant.Tenant, error) {
 	var updated db.Tenant
 	err := d.inTx(ctx, func(q *db.Queries) (err error) {
@@ -75,7 +75,7 @@ func (d *DB) UpdateTenant(ctx context.Context, id string, p tenant.Patch) (tenan
 	return toTenant(updated), nil
 }
 
-// DueTenant implements tenant.Store.
+// DueTenant implements reconcile.Tenants.
 func (d *DB) DueTenant(ctx context.Context, retry time.Duration) (tenant.Tenant, bool, error) {
 	row, err := d.q.DueTenant(ctx, retry)
 	if errors.Is(err, pgx.ErrNoRows) {
@@ -87,7 +87,7 @@ func (d *DB) DueTenant(ctx context.Context, retry time.Duration) (tenant.Tenant,
 	return toTenant(row), true, nil
 }
 
-// Provisioned implements tenant.Store.
+// Provisioned implements reconcile.Tenants.
 func (d *DB) Provisioned(ctx context.Context, t tenant.Tenant, next time.Duration) error {
 	if _, err := d.q.Provisioned(ctx, db.ProvisionedParams{ID: t.ID, UpdatedAt: t.UpdatedAt, Next: next}); err != nil {
 		return translate(orNoTenant(err, t.ID), "noting that a tenant was provisioned")
@@ -95,7 +95,7 @@ func (d *DB) Provisioned(ctx context.Context, t tenant.Tenant, next time.Duratio
 	return nil
 }
 
-// RetireTenant implements tenant.Store.
+// RetireTenant implements tenant.RegistrarStore.
 func (d *DB) RetireTenant(ctx context.Context, id string, force bool) (tenant.Tenant, error) {
 	var retired db.Tenant
 	err := d.inTx(ctx, func(q *db.Queries) (err error) {
@@ -128,7 +128,7 @@ func (d *DB) RetireTenant(ctx context.Context, id string, force bool) (tenant.Te
 	return toTenant(retired), nil
 }
 
-// DeleteTenant implements tenant.Store.
+// DeleteTenant implements tenant.RegistrarStore.
 func (d *DB) DeleteTenant(ctx context.Context, id string) error {
 	if err := d.q.DeleteTenant(ctx, id); err != nil {
 		return translate(err, "deleting a tenant")
@@ -136,7 +136,7 @@ func (d *DB) DeleteTenant(ctx context.Context, id string) error {
 	return nil
 }
 
-// ReplaceKeys implements tenant.Store.
+// ReplaceKeys implements tenant.RegistrarStore.
 func (d *DB) ReplaceKeys(ctx context.Context, tenantID string, k tenant.Key) error {
 	err := d.inTx(ctx, func(q *db.Queries) error {
 		// Under the lock two replacements follow each other, and the later one revokes the key of the earlier.
@@ -151,7 +151,7 @@ func (d *DB) ReplaceKeys(ctx context.Context, tenantID string, k tenant.Key) err
 	return translate(orNoTenant(err, tenantID), "replacing API keys")
 }
 
-// TenantByKey implements tenant.Store.
+// TenantByKey is the look-up of rest.Keys.
 func (d *DB) TenantByKey(ctx context.Context, id string, hash []byte) (tenant.Tenant, error) {
 	row, err := d.q.TenantByKey(ctx, id)
 	if errors.Is(err, pgx.ErrNoRows) || violation(err) == notInRepertoire {
@@ -171,7 +171,7 @@ func (d *DB) TenantByKey(ctx context.Context, id string, hash []byte) (tenant.Te
 	return toTenant(row.Tenant), nil
 }
 
-// KeyHints implements tenant.Store.
+// KeyHints maps each tenant id to the first characters of its newest working key.
 func (d *DB) KeyHints(ctx context.Context) (map[string]string, error) {
 	rows, err := d.q.KeyHints(ctx)
 	if err != nil {

@@ -124,7 +124,7 @@ func (d *DB) DeleteUpload(ctx context.Context, tenantID, id string) error {
 	return affected(n, err, id, "deleting an upload")
 }
 
-// PruneUploads implements scenario.Store, oldest first.
+// PruneUploads implements reconcile.Scenarios, oldest first.
 func (d *DB) PruneUploads(ctx context.Context, before time.Time, limit int) (int, error) {
 	n, err := d.q.PruneUploads(ctx, db.PruneUploadsParams{Before: before, Most: limit})
 	return int(n), translate(err, "pruning uploads")

@@ -1,4 +1,4 @@
-package submit
+package scenario
 
 import (
 	"strings"
@@ -20,7 +20,7 @@ func TestNamesAreMadeOfFileNames(t *testing.T) {
 		strings.Repeat("\u00e4", 150):       strings.Repeat("\u00e4", 100),
 		"x" + strings.Repeat("\u00e4", 150): "x" + strings.Repeat("\u00e4", 99),
 	} {
-		if got := nameOf(file); got != want {
+		if got := NameOf(file); got != want {
 			t.Errorf("%q is called %q, want %q", file, got, want)
 		}
 	}

@@ -1,4 +1,4 @@
-package submit
+package scenario
 
 import (
 	"strings"
@@ -10,10 +10,10 @@ import (
 	"github.com/sumo-k8/sumo-k8/pkg/tenant"
 )
 
-func objectsOf(keys ...string) []object {
-	out := make([]object, len(keys))
+func inputsOf(keys ...string) []input {
+	out := make([]input, len(keys))
 	for i, key := range keys {
-		out[i] = object{bucket: "b", key: key}
+		out[i] = input{bucket: "b", key: key}
 	}
 	return out
 }
@@ -38,7 +38,7 @@ func TestFilesKeepTheirPathsBelowTheFolderTheyShare(t *testing.T) {
 		"a slash at the beginning":    {[]string{"/x", "y"}, ""},
 		"the same file twice":         {[]string{"a/x", "a/x"}, "a/"},
 	} {
-		if got := sharedFolder(objectsOf(test.keys...)); got != test.want {
+		if got := sharedFolder(inputsOf(test.keys...)); got != test.want {
 			t.Errorf("%s: sharedFolder(%q) = %q, want %q", name, test.keys, got, test.want)
 		}
 	}
@@ -48,7 +48,7 @@ func TestTheSharedFolderIsTheLongestOne(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		keys := rapid.SliceOfN(rapid.StringMatching(`([ab]{0,2}/){0,4}[ab]{1,2}`), 1, 5).Draw(t, "keys")
-		folder := sharedFolder(objectsOf(keys...))
+		folder := sharedFolder(inputsOf(keys...))
 		if folder != "" && !strings.HasSuffix(folder, "/") {
 			t.Fatalf("%q is no folder", folder)
 		}
@@ -72,9 +72,9 @@ func TestTheSharedFolderIsTheLongestOne(t *testing.T) {
 
 func TestOnlyAddressesOfOpenedObjectsAreInputs(t *testing.T) {
 	t.Parallel()
-	f := &Function{OwnBucket: "ours"}
+	im := &Importer{OwnBucket: "ours"}
 	owner := tenant.Tenant{InputBuckets: []string{"ours", "open", "shared/acme/"}}
-	for raw, want := range map[string]object{
+	for raw, want := range map[string]input{
 		"s3://open/a/b.zip":           {"open", "a/b.zip"},
 		"s3://open/with%20space.zip":  {"open", "with space.zip"},
 		"s3://shared/acme/x.zip":      {"shared", "acme/x.zip"},
@@ -115,9 +115,9 @@ func TestOnlyAddressesOfOpenedObjectsAreInputs(t *testing.T) {
 		"s3://open:80/x.zip": {},
 		"s3://OPEN/x.zip":    {},
 	} {
-		got, err := f.parseInput(owner, raw)
-		if got != want || (err == nil) != (want != object{}) || err != nil && problem.CodeOf(err) != problem.Invalid {
-			t.Errorf("parseInput(%q) = %+v, %v", raw, got, err)
+		got, err := im.parse(owner, raw)
+		if got != want || (err == nil) != (want != input{}) || err != nil && problem.CodeOf(err) != problem.Invalid {
+			t.Errorf("parse(%q) = %+v, %v", raw, got, err)
 		}
 	}
 }

@@ -1,0 +1,61 @@
+package status
+
+import (
+	"context"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/sumo-k8/sumo-k8/pkg/job"
+	"github.com/sumo-k8/sumo-k8/pkg/problem"
+	"github.com/sumo-k8/sumo-k8/pkg/scenario"
+	"github.com/sumo-k8/sumo-k8/pkg/simulation"
+	"github.com/sumo-k8/sumo-k8/pkg/sumo/outputs"
+	"github.com/sumo-k8/sumo-k8/pkg/sumo/roadnet"
+)
+
+// registerNetwork adds what maps show, but for the vehicles.
+func (f *Function) registerNetwork(api huma.API) {
+	registerView(api, f, networkView, huma.Operation{
+		OperationID: "get-network", Path: "/jobs/{id}/network",
+		Summary:     "Show a job's network as lines and points",
+		Description: "From the scenario's network file. Coordinates are rounded to 0.1 m.",
+	})
+	registerView(api, f, edgeDataView, huma.Operation{
+		OperationID: "get-edgedata", Path: "/jobs/{id}/edgedata",
+		Summary: "Show speed and density of every edge over time",
+		Description: "For a run with the edgedata output. The answer stays at about 4 MB: for a large network over a long time neighbouring intervals are " +
+			"merged, and merged says how many.",
+	})
+}
+
+var (
+	networkView  = viewKind[roadnet.Geometry]{"network-2.json.gz", (*Function).makeNetwork}
+	edgeDataView = viewKind[outputs.EdgeData]{"edgedata-1.json.gz", (*Function).makeEdgeData}
+)
+
+func (f *Function) makeNetwork(ctx context.Context, j job.Job) (roadnet.Geometry, error) {
+	zip, err := f.Objects.Stat(ctx, j.ScenarioKey)
+	if problem.CodeOf(err) == problem.NotFound {
+		return roadnet.Geometry{}, problem.New(problem.NotFound, "The scenario of job %s was removed, and its network with it.", j.ID)
+	}
+	if err != nil {
+		return roadnet.Geometry{}, err
+	}
+	var r roadnet.Reader
+	err = scenario.ScanNet(ctx, scenario.NewReaderAt(ctx, f.Objects, zip.Key, zip.Size), zip.Size, f.Limits, j.Options.ConfigFile, r.Element)
+	if err != nil {
+		return roadnet.Geometry{}, err
+	}
+	return r.Geometry(), nil
+}
+
+func (f *Function) makeEdgeData(ctx context.Context, j job.Job) (outputs.EdgeData, error) {
+	file, err := f.output(ctx, j, simulation.OutputEdgeData, "edgedata.xml.gz", "edgedata.xml")
+	if err != nil {
+		return outputs.EdgeData{}, err
+	}
+	defer file.Close()
+	d, err := outputs.ReadEdgeData(file)
+	d.JobID, d.Complete = j.ID, d.Complete && whole(j)
+	return d, err
+}

@@ -1,0 +1,242 @@
+package job
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/rs/zerolog"
+
+	"github.com/sumo-k8/sumo-k8/pkg/idempotency"
+	"github.com/sumo-k8/sumo-k8/pkg/problem"
+	"github.com/sumo-k8/sumo-k8/pkg/scenario"
+	"github.com/sumo-k8/sumo-k8/pkg/simulation"
+	"github.com/sumo-k8/sumo-k8/pkg/tenant"
+)
+
+// Request is what a caller asks for: one run of a scenario. Its fields are those of the Job that it becomes.
+type Request struct {
+	Name            string
+	CPURequest      int
+	MemoryGi        int
+	Priority        Priority
+	Options         simulation.Options
+	TimeoutSeconds  int // 0 for the service's default
+	Labels          map[string]string
+	TaskToken       string
+	ProgressWebhook *ProgressWebhook
+}
+
+// request is what j was made from.
+func (j Job) request() Request {
+	return Request{
+		Name: j.Name, CPURequest: j.CPURequest, MemoryGi: j.MemoryGi, Priority: j.Priority, Options: j.Options,
+		TimeoutSeconds: j.TimeoutSeconds, Labels: j.Labels, TaskToken: j.TaskToken, ProgressWebhook: j.ProgressWebhook,
+	}
+}
+
+// Intake makes jobs from requests: it checks them, queues them, and starts at once what has room.
+type Intake struct {
+	Jobs  IntakeStore
+	NewID func() string // of a job; sorts by time
+	Now   func() time.Time
+	// Dispatch starts what fits of a tenant's queue. If it fails the job is still safe, and reconcile dispatches it. Nil
+	// leaves all dispatching to reconcile.
+	Dispatch func(ctx context.Context, tenantID string) error
+	// Changed reports that reconcile has work; nil where nothing listens.
+	Changed func(context.Context)
+	// Trace names the trace that ctx belongs to (see Job.Traceparent); nil for none.
+	Trace func(ctx context.Context) string
+
+	SumoVersions   []string // that a request may choose
+	Admission      Admission
+	PlainWebhooks  bool // whether webhooks may use http
+	DefaultTimeout time.Duration
+	MaxTimeout     time.Duration
+}
+
+// Admission bounds what one tenant may submit.
+type Admission struct {
+	MaxQueued int // jobs waiting at a time
+	// PerMinute is how many jobs may be submitted in a minute, 0 for any number: as many at once, and then one more after
+	// each such fraction of a minute.
+	PerMinute int
+}
+
+// IntakeStore keeps the jobs that are taken in.
+type IntakeStore interface {
+	// Job returns one of the tenant's jobs, or problem.NotFound.
+	Job(ctx context.Context, tenantID, id string) (Job, error)
+	// CreateJob stores j, QUEUED, with its first event in one transaction. When idem is not nil the transaction also
+	// records it, and a key that is already recorded wins: the job it made is returned with created false, or
+	// problem.KeyReused when it was recorded for another payload. What exceeds limits is problem.QueueFull or
+	// problem.RateLimited, and exactly so, however many submit at once.
+	CreateJob(ctx context.Context, j Job, idem *idempotency.Request, limits Admission) (stored Job, created bool, err error)
+}
+
+const (
+	maxLabels      = 20
+	maxLabelLength = 100 // characters, of a key or a value
+)
+
+// Check reports every fault of r that shows without its scenario: contradictions, and what t's or the service's limits
+// rule out. It allows a caller to be refused before the upload.
+func (in *Intake) Check(t tenant.Tenant, r Request) error {
+	var items []problem.Item
+	refuse := func(field string, value any, format string, args ...any) {
+		items = append(items, problem.Item{Location: "body." + field, Message: fmt.Sprintf(format, args...), Value: value})
+	}
+	if r.CPURequest > t.Limits.MaxCPU {
+		refuse("cpu_request", r.CPURequest, "is more than this tenant's max_cpu of %d; ask for less, or have the operator raise the limit", t.Limits.MaxCPU)
+	}
+	if r.MemoryGi > t.Limits.MaxMemoryGi {
+		refuse("memory_gi", r.MemoryGi, "is more than this tenant's max_memory_gi of %d; ask for less, or have the operator raise the limit", t.Limits.MaxMemoryGi)
+	}
+	o := r.Options
+	if o.Begin != nil && o.End != nil && *o.End <= *o.Begin {
+		refuse("end", *o.End, "must be later than begin (%g)", *o.Begin)
+	}
+	if o.SumoVersion != "" && !slices.Contains(in.SumoVersions, o.SumoVersion) {
+		refuse("sumo_version", o.SumoVersion, "is not offered here; choose one of %s", strings.Join(in.SumoVersions, ", "))
+	}
+	if limit := seconds(in.MaxTimeout); r.TimeoutSeconds > limit {
+		refuse("timeout_seconds", r.TimeoutSeconds, "is more than the %d seconds that this service allows", limit)
+	}
+	checkLabels(r.Labels, refuse)
+	if len(items) > 0 {
+		return refused(items...)
+	}
+	return in.checkWebhook(r.ProgressWebhook)
+}
+
+func checkLabels(labels map[string]string, refuse func(field string, value any, format string, args ...any)) {
+	if len(labels) > maxLabels {
+		refuse("labels", len(labels), "has more than %d entries", maxLabels)
+	}
+	for _, key := range slices.Sorted(maps.Keys(labels)) {
+		switch value := labels[key]; {
+		case key == "" || utf8.RuneCountInString(key) > maxLabelLength || utf8.RuneCountInString(value) > maxLabelLength:
+			refuse("labels", key, "must have keys of 1 to %d characters and values of at most %d", maxLabelLength, maxLabelLength)
+		case strings.Contains(key, "="): // a filter such as label=key=value could not say where the key ends
+			refuse("labels", key, "must have keys without =")
+		}
+	}
+}
+
+func (in *Intake) checkWebhook(hook *ProgressWebhook) error {
+	if hook == nil || hook.URL == "" {
+		return nil
+	}
+	if fault := hook.Fault(in.PlainWebhooks); fault != "" {
+		return problem.New(problem.Invalid, "progress_webhook_url is %.200q; it %s.", hook.URL, fault).
+			WithItems(problem.Item{Location: "body.progress_webhook_url", Message: fault, Value: hook.URL})
+	}
+	return nil
+}
+
+// checkInterval reports a contradiction between the interval of r and that of its configuration, which supplies what r
+// leaves out. SUMO would report it too, but only after it has started.
+func (r Request) checkInterval(c scenario.Config) error {
+	o := r.Options
+	var begin float64 // SUMO's default
+	switch {
+	case o.Begin != nil:
+		begin = *o.Begin
+	case c.Begin != nil:
+		begin = *c.Begin
+	}
+	end := o.End
+	if end == nil {
+		end = c.End
+	}
+	if o.Begin == nil && o.End == nil || end == nil || *end < 0 || *end > begin { // a negative end means none
+		return nil
+	}
+	if o.End == nil {
+		return refused(problem.Item{Location: "body.begin", Message: fmt.Sprintf("must be earlier than the end of %s (%g)", c.Path, *end), Value: begin})
+	}
+	return refused(problem.Item{Location: "body.end", Message: fmt.Sprintf("must be later than the begin of %s (%g)", c.Path, begin), Value: *end})
+}
+
+func refused(items ...problem.Item) error {
+	return problem.New(problem.Invalid, "The job cannot be accepted: %s %s.", items[0].Location, items[0].Message).WithItems(items...)
+}
+
+// Accept queues a run of s. A request that idem stands for already returns the job it made, with created false. The caller
+// has checked r.
+func (in *Intake) Accept(ctx context.Context, t tenant.Tenant, s scenario.Scenario, r Request, idem *idempotency.Request) (j Job, created bool, err error) {
+	config, err := s.Manifest.ChooseConfig(r.Options.ConfigFile)
+	if err != nil {
+		return Job{}, false, err
+	}
+	if err := r.checkInterval(config); err != nil {
+		return Job{}, false, err
+	}
+	r.Options.ConfigFile = config.Path
+	return in.queue(ctx, in.newJob(ctx, t, s, r), idem)
+}
+
+// Retry queues another run of a finished job's scenario with the same options. A key makes repeating the call safe; it may
+// be empty.
+func (in *Intake) Retry(ctx context.Context, t tenant.Tenant, id, key string) (again Job, created bool, err error) {
+	j, err := in.Jobs.Job(ctx, t.ID, id)
+	if err != nil {
+		return Job{}, false, err
+	}
+	if !j.State.Terminal() {
+		return Job{}, false, problem.New(problem.Conflict, "Job %s is %s. Wait until it has finished, or cancel it, before you submit it again.", j.ID, j.State)
+	}
+	// Limits may have changed since; everything else was checked when j was accepted.
+	if err := in.Check(t, Request{
+		CPURequest: j.CPURequest, MemoryGi: j.MemoryGi, TimeoutSeconds: j.TimeoutSeconds, ProgressWebhook: j.ProgressWebhook,
+		Options: simulation.Options{SumoVersion: j.Options.SumoVersion},
+	}); err != nil {
+		return Job{}, false, err
+	}
+	idem, err := idempotency.Of(key, "retry", nil, j.ID)
+	if err != nil {
+		return Job{}, false, err
+	}
+	return in.queue(ctx, in.newJob(ctx, t, scenario.Scenario{Digest: j.ScenarioDigest, Key: j.ScenarioKey}, j.request()), idem)
+}
+
+func (in *Intake) newJob(ctx context.Context, t tenant.Tenant, s scenario.Scenario, r Request) Job {
+	if r.TimeoutSeconds == 0 {
+		r.TimeoutSeconds = seconds(in.DefaultTimeout)
+	}
+	outputs := slices.Clone(r.Options.Outputs)
+	slices.Sort(outputs)
+	r.Options.Outputs = slices.Compact(outputs)
+	j := Job{
+		ID: in.NewID(), TenantID: t.ID, Namespace: t.Namespace, ScenarioDigest: s.Digest, ScenarioKey: s.Key, State: Queued, SubmittedAt: in.Now(),
+		Name: r.Name, CPURequest: r.CPURequest, MemoryGi: r.MemoryGi, Priority: r.Priority, Options: r.Options,
+		TimeoutSeconds: r.TimeoutSeconds, Labels: r.Labels, TaskToken: r.TaskToken, ProgressWebhook: r.ProgressWebhook,
+	}
+	if in.Trace != nil {
+		j.Traceparent = in.Trace(ctx)
+	}
+	return j
+}
+
+// queue stores j and tries to start it at once. Once stored it is never lost, whatever happens afterwards.
+func (in *Intake) queue(ctx context.Context, j Job, idem *idempotency.Request) (Job, bool, error) {
+	j, created, err := in.Jobs.CreateJob(ctx, j, idem, in.Admission)
+	if err != nil || !created {
+		return j, false, err
+	}
+	if in.Dispatch != nil {
+		if err := in.Dispatch(ctx, j.TenantID); err != nil {
+			zerolog.Ctx(ctx).Warn().Err(err).Str("job", j.ID).Msg("dispatch after submission failed; the job stays queued for reconcile")
+		}
+	}
+	if in.Changed != nil {
+		in.Changed(ctx)
+	}
+	return j, true, nil
+}
+
+func seconds(d time.Duration) int { return int(d / time.Second) }

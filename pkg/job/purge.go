@@ -1,0 +1,36 @@
+package job
+
+import (
+	"context"
+
+	"github.com/sumo-k8/sumo-k8/pkg/artifact"
+	"github.com/sumo-k8/sumo-k8/pkg/problem"
+)
+
+// PurgeStore forgets finished jobs.
+type PurgeStore interface {
+	// Job returns one of the tenant's jobs, or problem.NotFound.
+	Job(ctx context.Context, tenantID, id string) (Job, error)
+	// DeleteJob forgets a finished job with its events. One that has not finished is problem.Conflict.
+	DeleteJob(ctx context.Context, tenantID, id string) error
+}
+
+// Purge removes a finished job with its results, and returns what it was. Objects go first: while any may be left, the job
+// is still there to be purged again.
+func Purge(ctx context.Context, jobs PurgeStore, objects artifact.Remover, tenantID, id string) (Job, error) {
+	j, err := jobs.Job(ctx, tenantID, id)
+	if err != nil {
+		return Job{}, err
+	}
+	if !j.State.Terminal() {
+		return Job{}, problem.New(problem.Conflict, "Job %s is %s. Cancel it first, and purge it once it has finished.", id, j.State)
+	}
+	if err := artifact.RemoveAll(ctx, objects, artifact.ResultsOf(j.Namespace, j.ID)); err != nil {
+		return Job{}, err
+	}
+	if err := jobs.DeleteJob(ctx, tenantID, j.ID); err != nil {
+		return Job{}, err
+	}
+	j.Results, j.ResultsPruned = nil, true
+	return j, nil
+}
