@@ -17,6 +17,9 @@ import (
 	"github.com/sumo-k8/sumo-k8/pkg/problem"
 )
 
+// readSize is how much of a file is read at a time.
+const readSize = 64 << 10
+
 // archive is an opened zip whose table of contents has been checked. Contents are checked as they are read.
 type archive struct {
 	limits Limits
@@ -372,7 +375,7 @@ func Extract(ctx context.Context, r io.ReaderAt, size int64, limits Limits, dst 
 			return fmt.Errorf("unpacking the scenario: %w", err)
 		}
 	}
-	buf := make([]byte, xmlWindow)
+	buf := make([]byte, readSize)
 	err = a.each(ctx, &rep, func(name string, r *entryReader) error {
 		if err := dst.MkdirAll(path.Dir(name), 0o755); err != nil {
 			return fmt.Errorf("unpacking the scenario: %w", err)

@@ -2,12 +2,14 @@ package scenario
 
 import (
 	"bytes"
-	"encoding/xml"
+	stdxml "encoding/xml"
 	"fmt"
 	"path"
 	"strconv"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/sumo-k8/sumo-k8/pkg/sumo/xml"
 )
 
 // Option is one option of a configuration, as SUMO understands it.
@@ -75,7 +77,7 @@ func (c Config) Encode(locate func(file string, writes bool) string, leave func(
 			}
 		}
 		b.WriteString("<" + o.Name + ` value="`)
-		_ = xml.EscapeText(&b, []byte(value)) // writes to a bytes.Buffer do not fail
+		_ = stdxml.EscapeText(&b, []byte(value)) // writes to a bytes.Buffer do not fail
 		b.WriteString("\"/>\n")
 	}
 	b.WriteString("</configuration>\n")
@@ -108,7 +110,7 @@ func inexpressible(file string, writes bool) string {
 
 // isText reports whether XML can hold text, on one line.
 func isText(text string) bool {
-	return utf8.ValidString(text) && !strings.ContainsFunc(text, func(r rune) bool { return r < ' ' || r == 0x7F || !isXMLChar(r) })
+	return utf8.ValidString(text) && !strings.ContainsFunc(text, func(r rune) bool { return r < ' ' || r == 0x7F || !xml.IsChar(r) })
 }
 
 // blanks are what SUMO drops around the names in a list.

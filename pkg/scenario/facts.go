@@ -3,6 +3,8 @@ package scenario
 import (
 	"math"
 	"strconv"
+
+	"github.com/sumo-k8/sumo-k8/pkg/sumo/xml"
 )
 
 // Network is the size of the roads that a configuration uses. What SUMO makes for itself (roads inside junctions,
@@ -39,17 +41,16 @@ type roads struct {
 	light                  string
 }
 
-func (r *roads) element(e xmlElement) {
-	if e.depth > 3 {
+func (r *roads) element(e xml.Element) {
+	if e.Depth > 3 {
 		return
 	}
-	switch string(e.name) {
+	switch string(e.Name) {
 	case "edge":
-		if e.depth != 2 {
+		if e.Depth != 2 {
 			return
 		}
-		function, _ := e.attr("function")
-		switch string(function.value) {
+		switch string(e.Attr("function")) {
 		case "internal", "crossing", "walkingarea":
 			r.inside = false
 		default:
@@ -57,12 +58,11 @@ func (r *roads) element(e xmlElement) {
 			r.Edges++
 		}
 	case "lane":
-		if e.depth != 3 || !r.inside {
+		if e.Depth != 3 || !r.inside {
 			return
 		}
 		r.Lanes++
-		length, _ := e.attr("length")
-		metres, err := strconv.ParseFloat(string(length.value), 64)
+		metres, err := strconv.ParseFloat(string(e.Attr("length")), 64)
 		if err != nil || !(metres >= 0 && metres < maxLaneLength) {
 			return
 		}
@@ -72,14 +72,14 @@ func (r *roads) element(e xmlElement) {
 			r.measured = true
 		}
 	case "junction":
-		if kind, _ := e.attr("type"); e.depth == 2 && string(kind.value) != "internal" {
+		if e.Depth == 2 && string(e.Attr("type")) != "internal" {
 			r.Junctions++
 		}
 	case "tlLogic":
 		// The programs of one light stand together in what netconvert writes.
-		if id, _ := e.attr("id"); e.depth == 2 && (r.TrafficLights == 0 || string(id.value) != r.light) {
+		if id := e.Attr("id"); e.Depth == 2 && (r.TrafficLights == 0 || string(id) != r.light) {
 			r.TrafficLights++
-			r.light = string(id.value)
+			r.light = string(id)
 		}
 	}
 }

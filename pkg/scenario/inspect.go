@@ -11,6 +11,8 @@ import (
 	"path"
 	"slices"
 	"strings"
+
+	"github.com/sumo-k8/sumo-k8/pkg/sumo/xml"
 )
 
 // Inspect reads the whole zip of size bytes, each entry once, and says what is in it. What must not or could not run is
@@ -65,29 +67,26 @@ func isConfig(name string) bool { return strings.HasSuffix(strings.ToLower(name)
 // read looks at one file of the archive. SUMO unpacks gzip by content and not by name, so we do too.
 func (in *inspection) read(name string, r *entryReader) error {
 	f := in.files[name]
-	br := bufio.NewReaderSize(r, xmlWindow)
-	if head, _ := br.Peek(2); string(head) == "\x1f\x8b" {
+	br := bufio.NewReaderSize(r, readSize)
+	if xml.IsGzip(br) {
 		z, err := gzip.NewReader(br)
 		if err != nil {
-			f.read, f.doc = true, &document{fault: malformed("the gzip data is damaged: compress the file again")}
+			f.read, f.doc = true, &document{fault: errors.New("the gzip data is damaged: compress the file again")}
 			return nil
 		}
 		br = bufio.NewReaderSize(&entryReader{
 			ctx: r.ctx, src: z, archive: r.archive,
 			packed: func() int64 { return r.unpacked },
 			fail:   func(err error) { r.err = err },
-		}, xmlWindow)
-	}
-	text, line, err := decodeXML(br)
-	if err == nil {
-		s := &xmlScanner{src: text}
-		f.doc, err = readDocument(s, line, isConfig(name), &in.budget)
-	} else if !errors.Is(err, errNotXML) {
-		f.doc = &document{fault: err, faultLine: 1}
+		}, readSize)
 	}
 	f.read = true
-	if f.doc != nil && f.doc.fault != nil && !errors.As(err, new(xmlError)) && !errors.As(err, new(dtdError)) {
-		f.doc.fault = malformed("the compressed data is damaged: make the file again")
+	doc, err := readDocument(br, isConfig(name), &in.budget)
+	if !errors.Is(err, xml.ErrNotXML) {
+		f.doc = doc
+	}
+	if f.doc != nil && err != nil && !errors.As(err, new(xml.SyntaxError)) && !errors.As(err, new(xml.DTDError)) {
+		f.doc.fault = errors.New("the compressed data is damaged: make the file again")
 	}
 	if r.err != nil && !errors.Is(r.err, io.EOF) { // each reports it
 		f.read, f.doc = false, nil
@@ -129,7 +128,7 @@ func (in *inspection) unused(name string) {
 		return
 	}
 	ext := strings.ToLower(path.Ext(name))
-	if _, ok := errors.AsType[dtdError](doc.fault); ok {
+	if _, ok := errors.AsType[xml.DTDError](doc.fault); ok {
 		if ext == ".html" || ext == ".htm" || ext == ".xhtml" || ext == ".svg" {
 			return // documentation, which SUMO is never shown
 		}
@@ -144,9 +143,9 @@ func (in *inspection) unused(name string) {
 // faultIn reports why a document could not be read.
 func (in *inspection) faultIn(name string, doc *document) {
 	location := at(name, doc.faultLine)
-	dtd, isDTD := errors.AsType[dtdError](doc.fault)
+	dtd, isDTD := errors.AsType[xml.DTDError](doc.fault)
 	switch {
-	case isDTD && dtd.html, strings.EqualFold(doc.root, "html"):
+	case isDTD && dtd.HTML, strings.EqualFold(doc.root, "html"):
 		in.fault(name, "looks like a web page, not like SUMO's XML: download the file itself again")
 	case isDTD:
 		in.fault(location, "contains <!DOCTYPE or <!ENTITY, which is refused for safety: delete that declaration; SUMO does not need it")

@@ -5,7 +5,7 @@ import (
 	"math"
 
 	"github.com/sumo-k8/sumo-k8/pkg/problem"
-	"github.com/sumo-k8/sumo-k8/pkg/scenario"
+	"github.com/sumo-k8/sumo-k8/pkg/sumo/xml"
 )
 
 // EdgeData is what happened on each edge in each interval.
@@ -123,8 +123,8 @@ func readEdgeData(r io.Reader, most int) (EdgeData, error) {
 	return out, nil
 }
 
-func (d *edgeReader) element(e scenario.Element) error {
-	switch string(e.Name()) {
+func (d *edgeReader) element(e xml.Element) error {
+	switch string(e.Name) {
 	case "interval":
 		d.interval(number(e, "begin"), number(e, "end"))
 	case "edge":
@@ -174,7 +174,7 @@ func (d *edgeReader) halve() {
 	d.intervals, d.merged = d.intervals[:n], 2*d.merged
 }
 
-func (d *edgeReader) edge(e scenario.Element) error {
+func (d *edgeReader) edge(e xml.Element) error {
 	sampled := number(e, "sampledSeconds")
 	if !(sampled > 0) || len(d.intervals) == 0 {
 		return nil

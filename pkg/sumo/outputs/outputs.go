@@ -13,7 +13,7 @@ import (
 	"math"
 	"strconv"
 
-	"github.com/sumo-k8/sumo-k8/pkg/scenario"
+	"github.com/sumo-k8/sumo-k8/pkg/sumo/xml"
 )
 
 // Values are numbers of which some may be unknown: those are NaN here and null in JSON.
@@ -71,15 +71,15 @@ func (o *Optional) UnmarshalJSON(text []byte) error {
 }
 
 // read passes the elements of an output to visit. It reports whether the file was there to its end.
-func read(r io.Reader, visit func(scenario.Element) error) (complete bool, err error) {
+func read(r io.Reader, visit func(xml.Element) error) (complete bool, err error) {
 	source := &watched{r: r}
-	err = scenario.ScanXML(source, visit)
+	err = xml.Scan(source, visit)
 	switch {
 	case source.err != nil:
 		return false, source.err
 	case err == nil:
 		return true, nil
-	case scenario.IsMalformed(err):
+	case xml.IsMalformed(err):
 		return false, nil
 	default:
 		return false, err
@@ -101,7 +101,7 @@ func (w *watched) Read(p []byte) (int, error) {
 }
 
 // number reads an attribute; NaN stands for one that is missing.
-func number(e scenario.Element, name string) float64 {
+func number(e xml.Element, name string) float64 {
 	v, err := strconv.ParseFloat(string(e.Attr(name)), 64)
 	if err != nil || math.IsInf(v, 0) {
 		return math.NaN()

@@ -6,7 +6,7 @@ import (
 	"slices"
 	"sort"
 
-	"github.com/sumo-k8/sumo-k8/pkg/scenario"
+	"github.com/sumo-k8/sumo-k8/pkg/sumo/xml"
 )
 
 // Series are curves over simulated time, all at the same points.
@@ -143,8 +143,8 @@ func ReadSeries(summary, emissions io.Reader) (Series, error) {
 	}
 	s := Series{Merged: 1, Time: Values{}}
 	inPoint := 0 // steps in the latest point
-	complete, err := read(summary, func(e scenario.Element) error {
-		if string(e.Name()) != "step" {
+	complete, err := read(summary, func(e xml.Element) error {
+		if string(e.Name) != "step" {
 			return nil
 		}
 		if len(s.Time) > 0 && inPoint < s.Merged {
@@ -222,8 +222,8 @@ func readEmissions(r io.Reader, time Values) (columns []*column, complete bool, 
 		}
 		clear(sums)
 	}
-	complete, err = read(r, func(e scenario.Element) error {
-		switch string(e.Name()) {
+	complete, err = read(r, func(e xml.Element) error {
+		switch string(e.Name) {
 		case "timestep":
 			flush()
 			at = number(e, "time")

@@ -1,7 +1,6 @@
 package outputs
 
 import (
-	"bufio"
 	"bytes"
 	"compress/gzip"
 	"encoding/json"
@@ -10,7 +9,7 @@ import (
 	"math"
 
 	"github.com/sumo-k8/sumo-k8/pkg/problem"
-	"github.com/sumo-k8/sumo-k8/pkg/scenario"
+	"github.com/sumo-k8/sumo-k8/pkg/sumo/xml"
 )
 
 // Frames are where vehicles were at some times, each with the vehicles of that time.
@@ -69,9 +68,9 @@ const geoHead = 16 << 10
 
 // SplitFrames reads an fcd-output and writes it to parts in pieces that can be read one by one, as the index tells.
 func SplitFrames(fcd io.Reader, parts io.Writer) (FramesIndex, error) {
-	plain, err := unpacked(fcd)
+	plain, err := xml.Unpack(fcd)
 	if err != nil {
-		return FramesIndex{}, err
+		return FramesIndex{}, fmt.Errorf("reading the positions: %w", err)
 	}
 	if head, _ := plain.Peek(geoHead); bytes.Contains(head, []byte(`<fcd-output.geo value="true"/>`)) {
 		return FramesIndex{}, problem.New(problem.NotFound, "The positions of this run are longitudes and latitudes, which do not fit the network's plane. "+
@@ -92,19 +91,6 @@ func SplitFrames(fcd io.Reader, parts io.Writer) (FramesIndex, error) {
 	return s.index, nil
 }
 
-// unpacked is r without gzip.
-func unpacked(r io.Reader) (*bufio.Reader, error) {
-	in := bufio.NewReaderSize(r, geoHead)
-	if head, _ := in.Peek(2); string(head) != "\x1f\x8b" {
-		return in, nil
-	}
-	z, err := gzip.NewReader(in)
-	if err != nil {
-		return nil, fmt.Errorf("reading the positions: %w", err)
-	}
-	return bufio.NewReaderSize(z, geoHead), nil
-}
-
 type splitter struct {
 	out    io.Writer
 	index  FramesIndex
@@ -114,8 +100,8 @@ type splitter struct {
 	placed bool // a position was seen
 }
 
-func (s *splitter) element(e scenario.Element) error {
-	switch string(e.Name()) {
+func (s *splitter) element(e xml.Element) error {
+	switch string(e.Name) {
 	case "timestep":
 		if s.part.Full() {
 			if err := s.endPart(); err != nil {

@@ -6,7 +6,7 @@ import (
 	"slices"
 
 	"github.com/sumo-k8/sumo-k8/pkg/problem"
-	"github.com/sumo-k8/sumo-k8/pkg/scenario"
+	"github.com/sumo-k8/sumo-k8/pkg/sumo/xml"
 )
 
 // Distributions tell how the trips of a run were spread.
@@ -48,21 +48,21 @@ const maxTrips = 3_000_000
 // tripQuantities are what tripinfo.xml tells of a trip. Those after plainQuantities stand in its <emissions>.
 var tripQuantities = []struct {
 	name, label, unit string
-	value             func(e scenario.Element) float64
+	value             func(e xml.Element) float64
 }{
-	{"travel_time", "Travel time", "s", func(e scenario.Element) float64 { return number(e, "duration") }},
-	{"time_loss", "Time loss", "s", func(e scenario.Element) float64 { return number(e, "timeLoss") }},
-	{"waiting_time", "Waiting time", "s", func(e scenario.Element) float64 { return number(e, "waitingTime") }},
-	{"depart_delay", "Departure delay", "s", func(e scenario.Element) float64 { return number(e, "departDelay") }},
-	{"route_length", "Route length", "m", func(e scenario.Element) float64 { return number(e, "routeLength") }},
-	{"speed", "Mean speed of a trip", "m/s", func(e scenario.Element) float64 {
+	{"travel_time", "Travel time", "s", func(e xml.Element) float64 { return number(e, "duration") }},
+	{"time_loss", "Time loss", "s", func(e xml.Element) float64 { return number(e, "timeLoss") }},
+	{"waiting_time", "Waiting time", "s", func(e xml.Element) float64 { return number(e, "waitingTime") }},
+	{"depart_delay", "Departure delay", "s", func(e xml.Element) float64 { return number(e, "departDelay") }},
+	{"route_length", "Route length", "m", func(e xml.Element) float64 { return number(e, "routeLength") }},
+	{"speed", "Mean speed of a trip", "m/s", func(e xml.Element) float64 {
 		if d := number(e, "duration"); d > 0 {
 			return number(e, "routeLength") / d
 		}
 		return math.NaN()
 	}},
-	{"co2", "CO₂ of a trip", "g", func(e scenario.Element) float64 { return number(e, "CO2_abs") / 1000 }},
-	{"fuel", "Fuel of a trip", "g", func(e scenario.Element) float64 { return number(e, "fuel_abs") / 1000 }},
+	{"co2", "CO₂ of a trip", "g", func(e xml.Element) float64 { return number(e, "CO2_abs") / 1000 }},
+	{"fuel", "Fuel of a trip", "g", func(e xml.Element) float64 { return number(e, "fuel_abs") / 1000 }},
 }
 
 const plainQuantities = 6
@@ -71,7 +71,7 @@ const plainQuantities = 6
 func ReadDistributions(tripinfo io.Reader) (Distributions, error) {
 	values := make([][]float32, len(tripQuantities))
 	var d Distributions
-	add := func(e scenario.Element, from, to int) {
+	add := func(e xml.Element, from, to int) {
 		for i, q := range tripQuantities[from:to] {
 			if v := known(q.value(e)); !math.IsNaN(v) {
 				values[from+i] = append(values[from+i], float32(v))
@@ -79,8 +79,8 @@ func ReadDistributions(tripinfo io.Reader) (Distributions, error) {
 		}
 	}
 	trips, departed := 0, false
-	complete, err := read(tripinfo, func(e scenario.Element) error {
-		switch string(e.Name()) {
+	complete, err := read(tripinfo, func(e xml.Element) error {
+		switch string(e.Name) {
 		case "tripinfo":
 			if departed = known(number(e, "depart")) >= 0; !departed {
 				return nil

@@ -7,7 +7,7 @@ import (
 	"strconv"
 
 	"github.com/sumo-k8/sumo-k8/pkg/problem"
-	"github.com/sumo-k8/sumo-k8/pkg/scenario"
+	"github.com/sumo-k8/sumo-k8/pkg/sumo/xml"
 )
 
 // Geometry is the shape of a network, in its own plane.
@@ -60,8 +60,8 @@ type Reader struct {
 type line []float64
 
 // Element takes one element, in the order of the file.
-func (r *Reader) Element(e scenario.Element) error {
-	switch string(e.Name()) {
+func (r *Reader) Element(e xml.Element) error {
+	switch string(e.Name) {
 	case "edge":
 		r.finish()
 		return r.edge(e)
@@ -108,7 +108,7 @@ func (b *bounds) add(x, y float64) {
 	b[0], b[1], b[2], b[3] = math.Min(b[0], x), math.Min(b[1], y), math.Max(b[2], x), math.Max(b[3], y)
 }
 
-func (r *Reader) edge(e scenario.Element) error {
+func (r *Reader) edge(e xml.Element) error {
 	// Others lie inside junctions: connections, crossings and places to walk.
 	if f := e.Attr("function"); len(f) > 0 && string(f) != "normal" && string(f) != "connector" {
 		return nil
@@ -123,7 +123,7 @@ func (r *Reader) edge(e scenario.Element) error {
 	return nil
 }
 
-func (r *Reader) lane(e scenario.Element) {
+func (r *Reader) lane(e xml.Element) {
 	edge := &r.net.Edges[len(r.net.Edges)-1]
 	edge.Lanes++
 	edge.Speed = math.Max(edge.Speed, number(e.Attr("speed")))
@@ -167,7 +167,7 @@ func (r *Reader) rounded(of line) []float64 {
 	return shape
 }
 
-func (r *Reader) junction(e scenario.Element) error {
+func (r *Reader) junction(e xml.Element) error {
 	kind := string(e.Attr("type"))
 	if kind == "internal" {
 		return nil

@@ -1,4 +1,4 @@
-package scenario
+package xml
 
 import (
 	"bufio"
@@ -32,16 +32,16 @@ var charsets = map[string]encoding.Encoding{
 	"cp1252":       charmap.Windows1252,
 }
 
-var xmlDeclaration = regexp.MustCompile(`^<\?xml[ \t\r\n]+version[ \t\r\n]*=[ \t\r\n]*(?:"1\.0"|'1\.0')` +
+var declaration = regexp.MustCompile(`^<\?xml[ \t\r\n]+version[ \t\r\n]*=[ \t\r\n]*(?:"1\.0"|'1\.0')` +
 	`(?:[ \t\r\n]+encoding[ \t\r\n]*=[ \t\r\n]*(?:"([A-Za-z][A-Za-z0-9._-]*)"|'([A-Za-z][A-Za-z0-9._-]*)'))?` +
 	`(?:[ \t\r\n]+standalone[ \t\r\n]*=[ \t\r\n]*(?:"(?:yes|no)"|'(?:yes|no)'))?[ \t\r\n]*\?>`)
 
-// errNotXML is a file that SUMO's parser would not take for XML at all.
-var errNotXML = errors.New("not XML")
+// ErrNotXML is a file that SUMO's parser would not take for XML at all.
+var ErrNotXML = errors.New("not XML")
 
-// decodeXML returns the document in UTF-8, behind its byte order mark and XML declaration, and the number of lines that
-// those take. It answers errNotXML, or an xmlError for an encoding or declaration that is not accepted.
-func decodeXML(r *bufio.Reader) (io.Reader, int, error) {
+// decode returns the document in UTF-8, behind its byte order mark and XML declaration, and the number of lines that
+// those take. It answers ErrNotXML, or a SyntaxError for an encoding or declaration that is not accepted.
+func decode(r *bufio.Reader) (io.Reader, int, error) {
 	head, err := r.Peek(sniffLength)
 	if err != nil && !errors.Is(err, io.EOF) {
 		return nil, 0, err
@@ -49,7 +49,7 @@ func decodeXML(r *bufio.Reader) (io.Reader, int, error) {
 	family, bom := encodingFamily(head)
 	switch family {
 	case "":
-		return nil, 0, errNotXML
+		return nil, 0, ErrNotXML
 	case "utf-32", "ebcdic":
 		return nil, 0, malformed("the file is in %s, which is not accepted: save it as UTF-8", strings.ToUpper(family))
 	case "utf-16le", "utf-16be":
@@ -69,7 +69,7 @@ func decodeXML(r *bufio.Reader) (io.Reader, int, error) {
 	if !bytes.HasPrefix(head, []byte("<?xml")) || len(head) > 5 && isName[head[5]] {
 		return r, 0, nil
 	}
-	m := xmlDeclaration.FindSubmatch(head)
+	m := declaration.FindSubmatch(head)
 	if m == nil {
 		return nil, 0, malformed(`the XML declaration is not understood: begin the file with <?xml version="1.0" encoding="UTF-8"?>`)
 	}
