@@ -14,6 +14,7 @@ import (
 	"syscall"
 
 	"github.com/sumo-k8/sumo-k8/pkg/simulation"
+	"github.com/sumo-k8/sumo-k8/pkg/sumo/xml"
 )
 
 // incomplete returns those of the named files below out that are not as SUMO leaves them when all is well.
@@ -40,8 +41,8 @@ func complete(name string) bool {
 	}
 	root := rootName(e.head)
 	tail := bytes.TrimRight(e.tail, " \t\r\n")
-	last := tail[bytes.LastIndexByte(tail, '<')+1:]
-	return root != "" && (string(last) == "/"+root+">" || tagName(last) == root && bytes.HasSuffix(last, []byte("/>")))
+	last := tail[max(0, bytes.LastIndexByte(tail, '<')):]
+	return root != "" && (string(last) == "</"+root+">" || rootName(last) == root && bytes.HasSuffix(last, []byte("/>")))
 }
 
 // ends are the first and the last bytes of a file.
@@ -87,26 +88,13 @@ func (e *ends) Write(p []byte) (int, error) {
 }
 
 // rootName returns the name of a document's root element, or "" when head does not reach it.
-func rootName(head []byte) string {
-	for {
-		head = bytes.TrimLeft(head, " \t\r\n")
-		end := ""
-		switch {
-		case bytes.HasPrefix(head, []byte("<?")):
-			end = "?>"
-		case bytes.HasPrefix(head, []byte("<!--")):
-			end = "-->"
-		case bytes.HasPrefix(head, []byte("<")):
-			return tagName(head[1:])
-		default:
-			return ""
-		}
-		_, rest, found := bytes.Cut(head, []byte(end))
-		if !found {
-			return ""
-		}
-		head = rest
-	}
+func rootName(head []byte) (name string) {
+	s := xml.Scanner{Element: func(e xml.Element) error {
+		name = string(e.Name)
+		return io.EOF // enough
+	}}
+	_ = s.Scan(bytes.NewReader(head)) // "" says it
+	return name
 }
 
 // listFiles returns the regular files below root, by their paths with slashes.
