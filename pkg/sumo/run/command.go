@@ -19,30 +19,23 @@ import (
 	"github.com/sumo-k8/sumo-k8/pkg/simulation"
 )
 
-// outputFiles are the outputs that a command line option asks for. The big ones are compressed: gzip shrinks them 5 to
-// 20 times, at less cost than writing the difference.
-var outputFiles = []struct {
-	output       simulation.Output
-	option, name string
-}{
-	{simulation.OutputSummary, "summary-output", "summary.xml"},
-	{simulation.OutputTripinfo, "tripinfo-output", "tripinfo.xml"},
-	{simulation.OutputStatistics, "statistic-output", "statistics.xml"},
-	{simulation.OutputFCD, "fcd-output", "fcd.xml.gz"},
-	{simulation.OutputEmission, "emission-output", "emission.xml.gz"},
-	{simulation.OutputQueue, "queue-output", "queue.xml.gz"},
-	{simulation.OutputLaneChange, "lanechange-output", "lanechange.xml.gz"},
-	{simulation.OutputEdgeData, "", edgeDataOutput},
+// optionOf is SUMO's option for an output, or "" for edgedata: not all the versions of SUMO that we run have one.
+func optionOf(o simulation.Output) string {
+	switch o {
+	case simulation.OutputStatistics:
+		return "statistic-output"
+	case simulation.OutputEdgeData:
+		return ""
+	}
+	return string(o) + "-output"
 }
 
-const edgeDataOutput = "edgedata.xml.gz"
-
-// edgeDataRequest is an additional file: SUMO has no option for edgedata in all its versions that we run. Edges on which
-// nobody was are left out, as they would be most of a large network's file.
+// edgeDataRequest is an additional file that asks for edgedata. Edges without traffic are left out, as they would be most of a large
+// network's file.
 func edgeDataRequest(out string, period float64) []byte {
 	var b bytes.Buffer
 	b.WriteString(`<additional><edgeData id="edgedata" excludeEmpty="true" period="` + strconv.FormatFloat(period, 'f', -1, 64) + `" file="`)
-	_ = xml.EscapeText(&b, []byte(filepath.Join(out, edgeDataOutput))) // a bytes.Buffer takes all
+	_ = xml.EscapeText(&b, []byte(filepath.Join(out, simulation.OutputEdgeData.File()))) // a bytes.Buffer takes all
 	b.WriteString("\"/></additional>\n")
 	return b.Bytes()
 }
@@ -76,9 +69,9 @@ func (r Run) wants(o simulation.Output) bool {
 // outputNames are the files, in the output folder, that the run has asked SUMO for.
 func (r Run) outputNames() []string {
 	var names []string
-	for _, f := range outputFiles {
-		if r.wants(f.output) {
-			names = append(names, f.name)
+	for _, o := range simulation.Outputs() {
+		if r.wants(o) {
+			names = append(names, o.File())
 		}
 	}
 	return names
@@ -113,9 +106,9 @@ func (r Run) arguments(s settings) []string {
 		// Without the trips that are still under way at the end, congested runs would look better than they are.
 		"--tripinfo-output.write-unfinished=true",
 	}
-	for _, f := range outputFiles {
-		if f.option != "" && r.wants(f.output) {
-			args = append(args, "--"+f.option+"="+filepath.Join(r.Work, resultFolder, f.name))
+	for _, o := range simulation.Outputs() {
+		if option := optionOf(o); option != "" && r.wants(o) {
+			args = append(args, "--"+option+"="+filepath.Join(r.Work, resultFolder, o.File()))
 		}
 	}
 	if r.wants(simulation.OutputEmission) {

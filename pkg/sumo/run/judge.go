@@ -93,8 +93,8 @@ func (f fate) judge() (simulation.Reason, string) {
 // judgeError tells apart whose fault an error of SUMO's is.
 func (f fate) judgeError(mentions func(...string) bool) (simulation.Reason, string) {
 	for _, e := range f.errors {
-		for _, output := range outputFiles {
-			if strings.HasPrefix(e, "Could not build output file '"+output.name+"'") {
+		for _, o := range simulation.Outputs() {
+			if strings.HasPrefix(e, "Could not build output file '"+o.File()+"'") {
 				return simulation.InternalError, "SUMO could not write its outputs." + f.messages()
 			}
 		}

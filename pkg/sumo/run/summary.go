@@ -19,8 +19,8 @@ const versionTimeout = 10 * time.Second
 // read. Means are over all vehicles that departed, those still under way included.
 func (r Run) summarise(chosen scenario.Config, f fate) *simulation.Summary {
 	// A run that was killed has no statistics; the summary's last complete step then tells the counts.
-	stats := readTags(filepath.Join(r.Out, "statistics.xml"))
-	step := readTags(filepath.Join(r.Out, "summary.xml"))
+	stats := readTags(filepath.Join(r.Out, simulation.OutputStatistics.File()))
+	step := readTags(filepath.Join(r.Out, simulation.OutputSummary.File()))
 	if stats["vehicles"].Attrs == nil && step["step"].Attrs == nil {
 		return nil
 	}
@@ -67,7 +67,7 @@ func (r Run) summarise(chosen scenario.Config, f fate) *simulation.Summary {
 		}
 	}
 
-	trips := readTrips(filepath.Join(r.Out, "tripinfo.xml"))
+	trips := readTrips(filepath.Join(r.Out, simulation.OutputTripinfo.File()))
 	if loaded := stats.number("persons", "loaded"); loaded != nil && *loaded > 0 {
 		add("persons_loaded", "1", loaded)
 		add("persons_finished", "1", &trips.personsFinished)

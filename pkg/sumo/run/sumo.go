@@ -149,8 +149,8 @@ func (r *Run) prepareFolders() error {
 	}
 	folders := []string{filepath.Join(r.Work, scenarioFolder), filepath.Join(r.Work, runFolder), filepath.Join(r.Work, resultFolder)}
 	stale := append([]string{filepath.Join(r.Out, ownFolder)}, folders...)
-	for _, f := range outputFiles {
-		stale = append(stale, filepath.Join(r.Out, f.name))
+	for _, o := range simulation.Outputs() {
+		stale = append(stale, filepath.Join(r.Out, o.File()))
 	}
 	for _, name := range []string{simulation.OutcomeFile, simulation.SummaryFile, simulation.LogFile, simulation.ChecksumFile} {
 		stale = append(stale, filepath.Join(r.Out, name))

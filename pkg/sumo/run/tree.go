@@ -12,6 +12,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/sumo-k8/sumo-k8/pkg/scenario"
+	"github.com/sumo-k8/sumo-k8/pkg/simulation"
 )
 
 // Names inside the work folder. SUMO may read all of them and write into the last two.
@@ -106,7 +107,7 @@ type ownOutputs struct {
 // top, where names identify our own files.
 func (r Run) collect() (ownOutputs, error) {
 	asked := func(name string) bool { return slices.Contains(r.outputNames(), name) }
-	if _, err := r.keep(resultFolder, "", asked, len(outputFiles)); err != nil {
+	if _, err := r.keep(resultFolder, "", asked, len(simulation.Outputs())); err != nil {
 		return ownOutputs{}, err
 	}
 	return r.keep(runFolder, ownFolder, storable, maxOwnFiles)
