@@ -25,8 +25,9 @@ const (
 	// cancelWithin bounds the farewell to jobs that are no longer wanted; the person has pressed Ctrl-C and waits.
 	cancelWithin = 3 * time.Second
 
-	summaryXML = "summary.xml"
-	plotFile   = "plot.png"
+	// plotKind is the plot that the service draws of each run: vehicles over time.
+	plotKind = "vehicles"
+	plotFile = "plot.png"
 )
 
 // finished is a run that succeeded, with its results in a folder.
@@ -149,7 +150,7 @@ func awaitEnd(ctx context.Context, api *client.Client, id string, seen func(clie
 	}
 }
 
-// save downloads all results of a job into folder and draws its plot there.
+// save downloads all results of a job into folder, and a plot that the service draws.
 func save(ctx context.Context, api *client.Client, id, name, folder string) (finished, error) {
 	results, err := api.Results(ctx, id)
 	if err != nil {
@@ -178,29 +179,12 @@ func save(ctx context.Context, api *client.Client, id, name, folder string) (fin
 	if err := json.Unmarshal(text, &r.summary); err != nil {
 		return finished{}, fmt.Errorf("reading %s: %w", simulation.SummaryFile, err)
 	}
-	if err := plotSummary(root, name); err != nil {
+	plot, err := api.Draw(ctx, id, plotKind, client.Drawing{Format: "png"})
+	if err != nil {
 		return finished{}, fmt.Errorf("drawing the plot: %w", err)
 	}
+	if err := root.WriteFile(plotFile, plot, 0o644); err != nil {
+		return finished{}, err
+	}
 	return r, nil
-}
-
-func plotSummary(root *os.Root, name string) error {
-	in, err := root.Open(summaryXML)
-	if err != nil {
-		return err
-	}
-	defer in.Close()
-	s, err := readSeries(in)
-	if err != nil {
-		return err
-	}
-	out, err := root.Create(plotFile)
-	if err != nil {
-		return err
-	}
-	defer out.Close()
-	if err := drawPlot(out, name, s); err != nil {
-		return err
-	}
-	return out.Close()
 }
