@@ -34,16 +34,6 @@ func (o Option) Number() (n float64, ok bool) {
 	return n, err == nil
 }
 
-// Option returns the option of that name (SUMO's own); ok is false when the configuration does not set it.
-func (c Config) Option(name string) (o Option, ok bool) {
-	for _, o := range c.Options {
-		if o.Name == name {
-			return o, true
-		}
-	}
-	return Option{}, false
-}
-
 // Encode returns, as XML, the configuration that SUMO reads instead of the uploaded one, so that SUMO cannot read it differently
 // from us. locate returns the absolute path of a file of the scenario; options for which leave returns true are omitted. The error
 // names the option and the path that no configuration can express.

@@ -165,13 +165,13 @@ func metric(s *simulation.Summary, name string) (value float64, unit string, ok 
 // Number writes counts, which are whole, without decimals, and everything else with two.
 func Number(value float64, unit string) string {
 	if value == math.Trunc(value) && (unit == "" || unit == "veh" || unit == "pers") {
-		return Grouped(strconv.FormatFloat(value, 'f', 0, 64))
+		return grouped(strconv.FormatFloat(value, 'f', 0, 64))
 	}
-	return Grouped(strconv.FormatFloat(value, 'f', 2, 64))
+	return grouped(strconv.FormatFloat(value, 'f', 2, 64))
 }
 
-// Grouped puts a comma between each three digits of the whole part.
-func Grouped(number string) string {
+// grouped puts a comma between each three digits of the whole part.
+func grouped(number string) string {
 	sign := ""
 	if strings.HasPrefix(number, "-") {
 		sign, number = "-", number[1:]

@@ -12,7 +12,7 @@ import (
 
 func TestGrouped(t *testing.T) {
 	t.Parallel()
-	got := fmt.Sprint(Grouped("0"), Grouped("999"), Grouped("1000"), Grouped("-1234567.89"), Grouped("-12"))
+	got := fmt.Sprint(grouped("0"), grouped("999"), grouped("1000"), grouped("-1234567.89"), grouped("-12"))
 	if want := fmt.Sprint("0", "999", "1,000", "-1,234,567.89", "-12"); got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
