@@ -118,11 +118,7 @@ exit code tells how it ended. A connection that breaks is taken up again without
 		if tail < 0 {
 			return usage("--tail %d is no number of lines", tail)
 		}
-		api, err := a.tenant()
-		if err != nil {
-			return err
-		}
-		id, err := a.jobID(ctx, api, args[0])
+		api, id, err := a.named(ctx, args[0])
 		if err != nil {
 			return err
 		}

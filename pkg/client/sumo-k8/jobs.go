@@ -36,6 +36,14 @@ func (a *app) jobID(ctx context.Context, api *client.Client, given string) (stri
 	return page.Jobs[0].ID, nil
 }
 
+// named is a client that calls as the tenant, and the id of the job that a person means by given.
+func (a *app) named(ctx context.Context, given string) (api *client.Client, id string, err error) {
+	if api, err = a.tenant(); err == nil {
+		id, err = a.jobID(ctx, api, given)
+	}
+	return api, id, err
+}
+
 // eachJobID is jobID for several.
 func (a *app) eachJobID(ctx context.Context, api *client.Client, given []string) ([]string, error) {
 	ids := make([]string, len(given))
@@ -194,11 +202,7 @@ func (a *app) getCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "get JOB", Short: "Show a job and what came out of it", Args: cobra.ExactArgs(1), ValidArgsFunction: a.jobIDs(1, nil),
 		RunE: a.does(func(ctx context.Context, args []string) error {
-			api, err := a.tenant()
-			if err != nil {
-				return err
-			}
-			id, err := a.jobID(ctx, api, args[0])
+			api, id, err := a.named(ctx, args[0])
 			if err != nil {
 				return err
 			}
@@ -365,11 +369,7 @@ func (a *app) retryCommand() *cobra.Command {
 	}
 	c.Flags().BoolVarP(&follow, "follow", "f", false, "show the log and the progress until the new job ends")
 	c.RunE = a.does(func(ctx context.Context, args []string) error {
-		api, err := a.tenant()
-		if err != nil {
-			return err
-		}
-		id, err := a.jobID(ctx, api, args[0])
+		api, id, err := a.named(ctx, args[0])
 		if err != nil {
 			return err
 		}

@@ -44,11 +44,7 @@ a transfer that breaks is taken up where it broke. A job that failed or was canc
 		if _, err := path.Match(o.name, ""); err != nil {
 			return usage("--name %q is no pattern: %v", o.name, err)
 		}
-		api, err := a.tenant()
-		if err != nil {
-			return err
-		}
-		id, err := a.jobID(ctx, api, args[0])
+		api, id, err := a.named(ctx, args[0])
 		if err != nil {
 			return err
 		}

@@ -24,17 +24,7 @@ func (a *app) validateCommand() *cobra.Command {
 		Long: `Has the service check a scenario, and shows all problems with their places and cures. Nothing is kept.
 The exit code is 0 for a scenario that can be run, and 1 for one that cannot.`,
 		RunE: a.does(func(ctx context.Context, args []string) error {
-			source, err := sourceOf(args[0])
-			if err != nil {
-				return err
-			}
-			api, err := a.tenant()
-			if err != nil {
-				return err
-			}
-			sent, done := a.uploading(source.Name)
-			v, err := api.Validate(ctx, source, sent)
-			done()
+			v, err := upload(ctx, a, args[0], (*client.Client).Validate)
 			if err != nil {
 				return err
 			}
@@ -115,17 +105,7 @@ func (a *app) storeCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "upload FILE.zip|FOLDER", Short: "Store a scenario and print its id, for submit --scenario", Args: cobra.ExactArgs(1),
 		RunE: a.does(func(ctx context.Context, args []string) error {
-			source, err := sourceOf(args[0])
-			if err != nil {
-				return err
-			}
-			api, err := a.tenant()
-			if err != nil {
-				return err
-			}
-			sent, done := a.uploading(source.Name)
-			s, err := api.Store(ctx, source, sent)
-			done()
+			s, err := upload(ctx, a, args[0], (*client.Client).Store)
 			if err != nil {
 				return err
 			}

@@ -148,6 +148,22 @@ func (a *app) uploading(name string) (sent func(done, total int64), done func())
 		}
 }
 
+// upload sends the scenario at path, and shows how that gets on.
+func upload[T any](ctx context.Context, a *app, path string,
+	send func(c *client.Client, ctx context.Context, zip *client.Source, sent func(sent, total int64)) (T, error)) (answer T, err error) {
+	source, err := sourceOf(path)
+	if err != nil {
+		return answer, err
+	}
+	api, err := a.tenant()
+	if err != nil {
+		return answer, err
+	}
+	sent, done := a.uploading(source.Name)
+	defer done()
+	return send(api, ctx, source, sent)
+}
+
 func (a *app) submitCommand() *cobra.Command {
 	var r runFlags
 	c := &cobra.Command{
