@@ -38,7 +38,7 @@ func ObjectStoreBinary(ctx context.Context) (string, error) {
 	if err := lock.Lock(); err != nil {
 		return "", fmt.Errorf("build the object store: %w", err)
 	}
-	defer lock.Unlock()
+	defer func() { _ = lock.Unlock() }()
 	fresh, err := newer(binary, source)
 	if err != nil || fresh {
 		return binary, err
