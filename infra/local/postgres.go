@@ -178,7 +178,7 @@ func startPostgres(ctx context.Context, dir string, use use, log zerolog.Logger)
 	// file, which lets anybody in if an earlier release made the cluster.
 	const readable = 0o644
 	if err := cmp.Or(os.WriteFile(clients, []byte(bySocket+use.clients), readable), os.Chmod(clients, readable)); err != nil {
-		return nil, fmt.Errorf("say who may connect to the database: %w", err)
+		return nil, fmt.Errorf("write the database's access rules: %w", err)
 	}
 	args := []string{"-D", data, "-k", sockets, "-c", "hba_file=" + clients}
 	for _, setting := range settings {

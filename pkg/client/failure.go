@@ -58,7 +58,7 @@ func refusal(resp *http.Response) error {
 		RetryAfter: retryAfter(resp.Header.Get("Retry-After"), time.Now()),
 	}
 	if resp.StatusCode/100 == 3 {
-		e.Detail = fmt.Sprintf("It sends us to another address, %s, where our keys do not go. If that is the service, give that address instead.",
+		e.Detail = fmt.Sprintf("It redirects to %s, and our keys are not sent there. If that is the service, use that address.",
 			withoutQuery(resp))
 		return e
 	}

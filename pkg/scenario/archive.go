@@ -144,7 +144,7 @@ func (a *archive) list(z *zip.Reader, rep *report) {
 			continue
 		}
 		if known[name] {
-			rep.fault(name, "is in the zip twice: which one is meant? Make the zip again")
+			rep.fault(name, "is in the zip twice: keep one and make the zip again")
 			continue
 		}
 		known[name] = true

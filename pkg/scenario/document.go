@@ -171,7 +171,7 @@ func (d *documentReader) element(e xml.Element) error {
 			}
 		case "emissionClass":
 			if bytes.Contains(a.Value, []byte("..")) {
-				d.hazard(a.Line, "the emission class "+quote(string(a.Value))+" contains '..': name a class of SUMO's")
+				d.hazard(a.Line, "the emission class "+quote(string(a.Value))+" contains '..': use one of SUMO's classes")
 			}
 		case "href":
 			if string(e.Name) == "include" {

@@ -23,11 +23,11 @@ type Network struct {
 // cuts some of it off is a matter of the run.
 type Demand struct {
 	Vehicles    int `json:"vehicles" doc:"Single vehicles (<vehicle> and <trip>)."`
-	Flows       int `json:"flows" doc:"Flows of vehicles (<flow>), each of which makes many."`
+	Flows       int `json:"flows" doc:"Vehicle flows (<flow>); each generates many vehicles."`
 	Persons     int `json:"persons" doc:"Single persons (<person>)."`
 	PersonFlows int `json:"person_flows" doc:"Flows of persons (<personFlow>)."`
 	// FirstDeparture and LastDeparture are nil when nothing departs at a time that the files tell.
-	FirstDeparture *float64 `json:"first_departure" doc:"Seconds of simulated time; null when no time is told."`
+	FirstDeparture *float64 `json:"first_departure" doc:"Seconds of simulated time; null when the files give no time."`
 	LastDeparture  *float64 `json:"last_departure" doc:"Seconds of simulated time: the last departure, or the end of the last flow."`
 }
 

@@ -142,7 +142,7 @@ func (o *option) valueFault(value string) string {
 		}
 	case "FLOAT":
 		if _, err := strconv.ParseFloat(trimStart(value), 64); err != nil {
-			return "is not a number (write a point, not a comma)"
+			return "is not a number (use a decimal point, not a comma)"
 		}
 	case "TIME":
 		if _, ok := parseTime(value); !ok {

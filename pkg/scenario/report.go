@@ -73,7 +73,7 @@ func (r *report) err() error {
 		head += items[0].Location + ": "
 	}
 	if r.more > 0 {
-		items = append(items, problem.Item{Message: fmt.Sprintf("There are %d more problems. Cure these first, then upload again.", r.more)})
+		items = append(items, problem.Item{Message: fmt.Sprintf("There are %d more problems. Fix these first, then upload again.", r.more)})
 	}
 	head += items[0].Message
 	if !strings.HasSuffix(head, ".") && !strings.HasSuffix(head, "?") {

@@ -154,7 +154,7 @@ func (a *app) report(err error, code int) {
 		a.note("sumo-k8: interrupted")
 	case code == exitUsage:
 		a.note("sumo-k8: %v", err)
-		a.note(`"sumo-k8 --help" and "sumo-k8 COMMAND --help" say what can be given.`)
+		a.note(`See "sumo-k8 --help" and "sumo-k8 COMMAND --help".`)
 	case errors.As(err, &refused):
 		a.refusal(refused)
 	default:

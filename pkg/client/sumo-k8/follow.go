@@ -106,8 +106,8 @@ func (a *app) logsCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "logs JOB",
 		Short: "Show a job's log",
-		Long: `Shows what a job's log holds so far. With --follow new lines are shown as they come, until the job ends, and the
-exit code tells how it ended. A connection that breaks is taken up again without losing or repeating a line.`,
+		Long: `Shows a job's log so far. With --follow, new lines are shown as they arrive until the job ends, and the exit code
+says how it ended. A broken connection resumes without losing or repeating a line.`,
 		Args:              cobra.ExactArgs(1),
 		ValidArgsFunction: a.jobIDs(1, nil),
 	}
@@ -116,7 +116,7 @@ exit code tells how it ended. A connection that breaks is taken up again without
 	c.MarkFlagsMutuallyExclusive("follow", "tail")
 	c.RunE = a.does(func(ctx context.Context, args []string) error {
 		if tail < 0 {
-			return usage("--tail %d is no number of lines", tail)
+			return usage("--tail %d is not a number of lines", tail)
 		}
 		api, id, err := a.named(ctx, args[0])
 		if err != nil {

@@ -87,7 +87,7 @@ func (a *app) listCommand() *cobra.Command {
 			return usage("--until %w", err)
 		}
 		if most < 0 {
-			return usage("--limit %d is no number of jobs", most)
+			return usage("--limit %d is not a number of jobs", most)
 		}
 		api, err := a.tenant()
 		if err != nil {
@@ -124,7 +124,7 @@ func moment(text string, now time.Time) (time.Time, error) {
 			return at, nil
 		}
 	}
-	return time.Time{}, fmt.Errorf("%q is no time; write it like 24h, 7d, 2026-03-04 or 2026-03-04T05:06:07Z", text)
+	return time.Time{}, fmt.Errorf("%q is not a time: write it like 24h, 7d, 2026-03-04 or 2026-03-04T05:06:07Z", text)
 }
 
 // pages calls page until it has most entries, or all of them when most is 0. Page answers how many it got, and where to go on.
@@ -200,7 +200,7 @@ func duration(d time.Duration) string {
 
 func (a *app) getCommand() *cobra.Command {
 	return &cobra.Command{
-		Use: "get JOB", Short: "Show a job and what came out of it", Args: cobra.ExactArgs(1), ValidArgsFunction: a.jobIDs(1, nil),
+		Use: "get JOB", Short: "Show a job and its results", Args: cobra.ExactArgs(1), ValidArgsFunction: a.jobIDs(1, nil),
 		RunE: a.does(func(ctx context.Context, args []string) error {
 			api, id, err := a.named(ctx, args[0])
 			if err != nil {
@@ -319,7 +319,7 @@ func (e *told) Unwrap() error { return e.error }
 
 func (a *app) cancelCommand() *cobra.Command {
 	return &cobra.Command{
-		Use: "cancel JOB...", Short: "Stop jobs; what they have written until then is kept", Args: cobra.MinimumNArgs(1),
+		Use: "cancel JOB...", Short: "Stop jobs; what they have written so far is kept", Args: cobra.MinimumNArgs(1),
 		ValidArgsFunction: a.jobIDs(math.MaxInt, func(s job.State) bool { return !s.Terminal() }),
 		RunE: a.does(func(ctx context.Context, args []string) error {
 			api, err := a.tenantFor(args)
@@ -341,7 +341,7 @@ func (a *app) cancelCommand() *cobra.Command {
 func (a *app) tenantFor(ids []string) (*client.Client, error) {
 	for _, id := range ids {
 		if id == latest {
-			return nil, usage("%s may be another job than you think of by now; name it by its id", latest)
+			return nil, usage("%s may be another job by now: give the job's id", latest)
 		}
 	}
 	return a.tenant()
@@ -349,7 +349,7 @@ func (a *app) tenantFor(ids []string) (*client.Client, error) {
 
 func (a *app) removeCommand() *cobra.Command {
 	return &cobra.Command{
-		Use: "rm JOB...", Short: "Remove jobs that are over, with their results", Args: cobra.MinimumNArgs(1),
+		Use: "rm JOB...", Short: "Remove finished jobs with their results", Args: cobra.MinimumNArgs(1),
 		ValidArgsFunction: a.jobIDs(math.MaxInt, job.State.Terminal),
 		RunE: a.does(func(ctx context.Context, args []string) error {
 			api, err := a.tenantFor(args)
@@ -364,7 +364,7 @@ func (a *app) removeCommand() *cobra.Command {
 func (a *app) retryCommand() *cobra.Command {
 	var follow bool
 	c := &cobra.Command{
-		Use: "retry JOB", Short: "Submit a job that is over again and print the new job's id", Args: cobra.ExactArgs(1),
+		Use: "retry JOB", Short: "Submit a finished job again and print the new job's id", Args: cobra.ExactArgs(1),
 		ValidArgsFunction: a.jobIDs(1, job.State.Terminal),
 	}
 	c.Flags().BoolVarP(&follow, "follow", "f", false, "show the log and the progress until the new job ends")

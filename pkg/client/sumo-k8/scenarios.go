@@ -20,9 +20,9 @@ func (a *app) scenariosCommand() *cobra.Command {
 
 func (a *app) validateCommand() *cobra.Command {
 	return &cobra.Command{
-		Use: "validate FILE.zip|FOLDER", Short: "Have a scenario checked without keeping it", Args: cobra.ExactArgs(1),
-		Long: `Has the service check a scenario, and shows all problems with their places and cures. Nothing is kept.
-The exit code is 0 for a scenario that can be run, and 1 for one that cannot.`,
+		Use: "validate FILE.zip|FOLDER", Short: "Check a scenario without keeping it", Args: cobra.ExactArgs(1),
+		Long: `Checks a scenario on the service and shows every problem with its place and its fix. Nothing is kept.
+The exit code is 0 for a scenario that can run, and 1 for one that cannot.`,
 		RunE: a.does(func(ctx context.Context, args []string) error {
 			v, err := upload(ctx, a, args[0], (*client.Client).Validate)
 			if err != nil {
@@ -130,7 +130,7 @@ func (a *app) listScenariosCommand() *cobra.Command {
 	noFiles(c, "limit")
 	c.RunE = a.does(func(ctx context.Context, _ []string) error {
 		if most < 0 {
-			return usage("--limit %d is no number of scenarios", most)
+			return usage("--limit %d is not a number of scenarios", most)
 		}
 		api, err := a.tenant()
 		if err != nil {

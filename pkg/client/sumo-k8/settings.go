@@ -43,7 +43,7 @@ func (a *app) settingsPath() (string, error) {
 	if folder == "" {
 		home := a.env("HOME")
 		if home == "" {
-			return "", usage("neither XDG_CONFIG_HOME nor HOME is set, so that there is no place for settings; use %s and %s", urlVariable, apiKeyVariable)
+			return "", usage("neither XDG_CONFIG_HOME nor HOME is set, so there is no place for settings: use %s and %s", urlVariable, apiKeyVariable)
 		}
 		folder = filepath.Join(home, ".config")
 	}
@@ -170,13 +170,13 @@ func (a *app) loginCommand() *cobra.Command {
 	var admin bool
 	c := &cobra.Command{
 		Use:   "login [URL]",
-		Short: "Keep the service's address and your key for later",
-		Long: `Asks for the address of the service and your key, tries them, and keeps them in a file that only you can read.
+		Short: "Save the service's address and your key",
+		Long: `Asks for the address of the service and your key, tries them, and saves them in a file that only you can read.
 The key is read from the terminal without showing it, or from standard input: sumo-k8 login URL <key-file`,
 		Args:              cobra.MaximumNArgs(1),
 		ValidArgsFunction: cobra.NoFileCompletions,
 	}
-	c.Flags().BoolVar(&admin, "admin", false, "keep the operator's admin key instead of a tenant's API key")
+	c.Flags().BoolVar(&admin, "admin", false, "save the operator's admin key instead of a tenant's API key")
 	c.RunE = a.does(func(ctx context.Context, args []string) error {
 		s, err := a.saved()
 		if err != nil {
@@ -212,7 +212,7 @@ The key is read from the terminal without showing it, or from standard input: su
 			return err
 		}
 		if unprotected(s.URL) {
-			a.note("Note: %s is not encrypted; your key can be read on the way.", s.URL)
+			a.note("Note: %s is not encrypted: others can read your key in transit.", s.URL)
 		}
 		a.note("Logged in to %s as %s; kept in %s", s.URL, who, path)
 		return nil
@@ -282,7 +282,7 @@ func (p *prompter) secret(what string) (string, error) {
 	if !ok {
 		return p.line(what)
 	}
-	fmt.Fprint(p.a.err, what+" (is not shown): ")
+	fmt.Fprint(p.a.err, what+" (not shown): ")
 	raw, err := term.ReadPassword(fd)
 	fmt.Fprintln(p.a.err)
 	if err != nil {
@@ -304,7 +304,7 @@ func (p *prompter) line(what string) (string, error) {
 
 func (a *app) configCommand() *cobra.Command {
 	return &cobra.Command{
-		Use: "config", Short: "Show the settings in force, without the keys", Args: cobra.NoArgs, ValidArgsFunction: cobra.NoFileCompletions,
+		Use: "config", Short: "Show the current settings, without the keys", Args: cobra.NoArgs, ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: a.does(func(context.Context, []string) error {
 			s, err := a.settings()
 			if err != nil {

@@ -37,14 +37,14 @@ func (r *runFlags) add(flags *pflag.FlagSet) {
 	flags.Float64Var(&r.stepLength, "step-length", 0, "seconds per step")
 	flags.Float64Var(&r.scale, "scale", 0, "multiply the demand by this")
 	flags.StringSliceVar(&r.outputs, "outputs", nil, "further output files: "+strings.Join(extraOutputs(), ", "))
-	flags.StringToStringVar(&r.Labels, "label", nil, "words of your own to find the job by, as key=value")
+	flags.StringToStringVar(&r.Labels, "label", nil, "labels to find the job by, as key=value")
 	flags.StringVar(&r.Priority, "priority", "", "low, normal or high")
-	flags.DurationVar(&r.timeout, "timeout", 0, "wall clock time that the run may take, such as 90m")
-	flags.StringVar(&r.SumoVersion, "sumo-version", "", "version of SUMO, one of the operator's")
+	flags.DurationVar(&r.timeout, "timeout", 0, "limit of the run's wall clock time, such as 90m")
+	flags.StringVar(&r.SumoVersion, "sumo-version", "", "version of SUMO, one that the operator offers")
 	flags.IntVar(&r.CPURequest, "cpu", 0, "cores (default: the service's)")
 	flags.IntVar(&r.MemoryGi, "memory-gi", 0, "GiB of memory (default: the service's)")
 	flags.StringVar(&r.scenario, "scenario", "", "run this stored scenario, by its id, instead of a file")
-	flags.StringVar(&r.key, "idempotency-key", "", "a word of your own: repeating the same command with it makes no second job")
+	flags.StringVar(&r.key, "idempotency-key", "", "a key of your own: repeating the command with it creates no second job")
 	r.set = func(name string) bool { return flags.Changed(name) }
 }
 
@@ -88,7 +88,7 @@ func (r *runFlags) submission(args []string) (client.Submission, error) {
 	case len(args) == 0 && r.scenario == "":
 		return s, usage("nothing to run: give a zip, a folder or an s3:// address, or name a stored scenario with --scenario")
 	case len(args) > 0 && r.scenario != "":
-		return s, usage("both %s and --scenario are given; keep one of them", args[0])
+		return s, usage("%s and --scenario are both given: keep one", args[0])
 	case len(args) == 0:
 		name = r.scenario[:min(len(r.scenario), shortID)]
 	case strings.HasPrefix(args[0], "s3://"):
@@ -170,7 +170,7 @@ func (a *app) submitCommand() *cobra.Command {
 		Use:   "submit FILE.zip|FOLDER|s3://BUCKET/KEY",
 		Short: "Submit a scenario and print the job's id",
 		Long: `Submits a scenario, a zip or a folder with a .sumocfg and the files it names, and prints the id of its job.
-With --follow the log and the progress are shown until the job ends, and the exit code tells how it ended.
+With --follow, the log and the progress are shown until the job ends, and the exit code says how it ended.
 Files and folders whose names begin with a dot are left out of a folder.`,
 		Example: `  sumo-k8 submit city.zip --follow
   JOB=$(sumo-k8 submit city/ --seed 7 --outputs fcd,emission --label study=noise)`,

@@ -124,7 +124,7 @@ func (l *logbook) append(text string, limit int) {
 			return
 		}
 		l.full = true
-		text = fmt.Sprintf("sumo-run: the log has reached %d MiB; further lines are left out", maxLog>>20)
+		text = fmt.Sprintf("sumo-run: the log has reached %d MiB; further lines are dropped", maxLog>>20)
 	}
 	// One call per line, so that a reader sees no part of one.
 	line := []byte(text + "\n")

@@ -352,7 +352,7 @@ func stopped(ctx context.Context) (reason simulation.Reason, advice string) {
 	if errors.Is(cause, errTimeout) {
 		return simulation.DeadlineExceeded, "Give the job a longer timeout_seconds, or simulate a shorter interval."
 	}
-	return simulation.Interrupted, "It can be run again as it is."
+	return simulation.Interrupted, "It can be resubmitted unchanged."
 }
 
 func failed(reason simulation.Reason, message string) simulation.Outcome {
@@ -367,7 +367,7 @@ func blame(err error, what string) (simulation.Reason, string) {
 		return simulation.DiskFull, what + ". " + simulation.DiskFullMessage
 	case errors.Is(err, confine.ErrUnconfined):
 		return simulation.InternalError, fmt.Sprintf("%s: %v. "+
-			"CONFINEMENT=prefer, a setting of the operator's, allows runs with a weaker wall or none.", what, err)
+			"The operator's setting CONFINEMENT=prefer allows runs with a weaker wall or none.", what, err)
 	case errors.As(err, &p) && p.Code != problem.Internal && p.Code != problem.Unavailable:
 		lines := []string{p.Detail}
 		for _, item := range p.Items {

@@ -68,10 +68,10 @@ func start(ctx context.Context, args []string, getenv func(string) string, stdou
 	flags.TextVar(&r.Confinement, "confinement", confine.Prefer, "`require`, prefer or off: whether SUMO may run where this machine cannot confine it to the run's own files")
 	memory := flags.Int64("memory", 0, "`bytes` of memory for the run, of which sumo-run keeps a part; 0 sets no limit")
 	flags.Int64Var(&r.Output, "output", 0, "`bytes` that SUMO may write to disk; 0 sets no limit")
-	flags.StringVar(&r.ProgressFile, "progress", getenv("ARGO_PROGRESS_FILE"), "`file` that receives N/1000 as the run goes on")
-	options := flags.String("options", "{}", "what to run and how, as `JSON`")
-	lastWords := flags.String("termination-log", defaultTerminationLog(), "`file` that receives the reason of a failure")
-	hold := flags.Duration("hold", 0, "only wait this long, or until a signal, and exit: to keep a place on a machine")
+	flags.StringVar(&r.ProgressFile, "progress", getenv("ARGO_PROGRESS_FILE"), "`file` that receives the progress as N/1000")
+	options := flags.String("options", "{}", "the run's options as `JSON`")
+	lastWords := flags.String("termination-log", defaultTerminationLog(), "`file` that receives the reason for a failure")
+	hold := flags.Duration("hold", 0, "only wait this long, or until a signal, and exit: reserves room on a machine")
 	version := flags.Bool("print-version", false, "print SUMO's version and exit")
 	confinement := flags.Bool("print-confinement", false, "print as JSON what confines SUMO on this machine, and exit")
 	if err := flags.Parse(args); errors.Is(err, flag.ErrHelp) {
@@ -154,7 +154,7 @@ func parse(options string, r *run.Run) error {
 }
 
 func giveUp() {
-	fmt.Fprintln(os.Stderr, "sumo-run: the run could not be closed in time")
+	fmt.Fprintln(os.Stderr, "sumo-run: the run could not be finished in time")
 	os.Exit(simulation.ExitInternalError)
 }
 

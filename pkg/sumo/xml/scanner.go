@@ -196,7 +196,7 @@ func (s *Scanner) fill() bool {
 			if s.fail != nil && !errors.Is(s.fail, io.EOF) {
 				return s.end > 0 // what broke off the reading broke the rune
 			}
-			s.fail = malformed("the text is not in the encoding that it claims: save the file as UTF-8")
+			s.fail = malformed("the text is not in the encoding that the file declares: save the file as UTF-8")
 		}
 		if s.end > 0 {
 			return true
@@ -277,7 +277,7 @@ func (s *Scanner) content() (c byte, ok bool, err error) {
 		}
 		if i > 0 {
 			if brackets >= 2 && run[0] == '>' {
-				return 0, false, malformed("']]>' stands in the text; write ']]&gt;'")
+				return 0, false, malformed("the text contains ']]>': write ']]&gt;'")
 			}
 			brackets = 0
 			if err := s.characters(run[:i]); err != nil {
@@ -322,7 +322,7 @@ func (s *Scanner) content() (c byte, ok bool, err error) {
 func (s *Scanner) characters(run []byte) error {
 	if len(s.open) == 0 && len(bytes.TrimLeft(run, " \t\r\n")) > 0 {
 		if s.seenRoot {
-			return malformed("there is something behind the end of the root element")
+			return malformed("there is something after the end of the root element")
 		}
 		return malformed("it does not start like XML")
 	}
@@ -401,7 +401,7 @@ func (s *Scanner) name(out []byte, c byte) ([]byte, byte, error) {
 		}
 	}
 	if colons > 1 || out[len(out)-1] == ':' {
-		return nil, 0, malformed("the name %q has a colon too many", out[start:])
+		return nil, 0, malformed("the name %q has too many colons", out[start:])
 	}
 	return out, c, nil
 }
@@ -564,7 +564,7 @@ func (s *Scanner) endTag() error {
 		return malformed("</%s> closes nothing", got)
 	}
 	if want := s.names[s.open[len(s.open)-1]:]; !bytes.Equal(got, want) {
-		return malformed("</%s> stands where </%s> should close what is open", got, want)
+		return malformed("</%s> is found where </%s> should be", got, want)
 	}
 	s.close()
 	return nil
@@ -627,7 +627,7 @@ func (s *Scanner) comment() error {
 		case dashes == 2 && c == '>':
 			return nil
 		case dashes == 2:
-			return malformed("'--' stands inside a comment")
+			return malformed("'--' is not allowed inside a comment")
 		case c == '-':
 			dashes++
 		default:
@@ -672,7 +672,7 @@ func (s *Scanner) instruction() error {
 		return err
 	}
 	if bytes.EqualFold(target, []byte("xml")) {
-		return malformed("'<?xml' must stand at the very beginning of the file, once")
+		return malformed("'<?xml' must be at the very beginning of the file, once")
 	}
 	if !isSpace(c) && c != '?' {
 		return malformed("<?%s is not followed by a space", target)
