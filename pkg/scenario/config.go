@@ -10,8 +10,8 @@ import (
 	"github.com/sumo-k8/sumo-k8/pkg/problem"
 )
 
-// run is the judgement of one configuration: what SUMO would read and write if it were started with it.
-type run struct {
+// judgement is what is found about one configuration: what SUMO would read and write if it ran it.
+type judgement struct {
 	*inspection
 	config  string
 	values  map[string]string // by the option's own name
@@ -50,7 +50,7 @@ func (in *inspection) config(name string) Config {
 		in.fault(name, "%s", fault)
 		return c
 	}
-	r := &run{inspection: in, config: name, values: map[string]string{}, visited: map[string]bool{}, outputs: map[string]bool{}, end: math.Inf(1)}
+	r := &judgement{inspection: in, config: name, values: map[string]string{}, visited: map[string]bool{}, outputs: map[string]bool{}, end: math.Inf(1)}
 	before := r.found
 	r.hazards(name, f.doc)
 	known := r.options(f.doc.settings)
@@ -92,7 +92,7 @@ type chosen struct {
 }
 
 // options checks each setting by itself, and returns those that name usable options.
-func (r *run) options(settings []setting) []chosen {
+func (r *judgement) options(settings []setting) []chosen {
 	var known []chosen
 	for _, s := range settings {
 		location := at(r.config, s.line)
@@ -135,7 +135,7 @@ func (r *run) options(settings []setting) []chosen {
 	return known
 }
 
-func (r *run) unknown(location, name string) {
+func (r *judgement) unknown(location, name string) {
 	hint := ""
 	if !r.full() {
 		var names []string
@@ -153,7 +153,7 @@ func (r *run) unknown(location, name string) {
 }
 
 // interval reads begin and end, in seconds, and what else decides which vehicles are loaded.
-func (r *run) interval(known []chosen) (begin, end *float64) {
+func (r *judgement) interval(known []chosen) (begin, end *float64) {
 	for _, c := range known {
 		value, ok := parseTime(c.value)
 		if !ok {
@@ -177,7 +177,7 @@ func (r *run) interval(known []chosen) (begin, end *float64) {
 }
 
 // files follows all files that the options name, and records what each option is set to.
-func (r *run) files(known []chosen) {
+func (r *judgement) files(known []chosen) {
 	dir := path.Dir(r.config)
 	hasNet := false
 	for _, c := range known {
@@ -219,7 +219,7 @@ func (r *run) files(known []chosen) {
 
 // base is the folder to which SUMO takes a name as relative that stands in an XML file in dir. Runs are started in the
 // scenario's top folder.
-func (r *run) base(dir string, u use) string {
+func (r *judgement) base(dir string, u use) string {
 	early := CompareVersions(r.version, "1.25") < 0
 	switch {
 	case u == writeHere, u == writeControl && early:
@@ -231,7 +231,7 @@ func (r *run) base(dir string, u use) string {
 }
 
 // apply takes account of one named file. what says in which option or element it was named.
-func (r *run) apply(name, what, location string, u use, role role) {
+func (r *judgement) apply(name, what, location string, u use, role role) {
 	switch {
 	case u.writes():
 		r.outputs[name] = true
@@ -272,7 +272,7 @@ func (r *run) apply(name, what, location string, u use, role role) {
 const maxIncludes = 50
 
 // follow checks an XML file that SUMO would read, and what it names in turn.
-func (r *run) follow(name string, f *file, location string, role role) {
+func (r *judgement) follow(name string, f *file, location string, role role) {
 	r.used[name] = true
 	switch {
 	case slices.Contains(r.active, name):
@@ -323,7 +323,7 @@ func (r *run) follow(name string, f *file, location string, role role) {
 	r.active = r.active[:len(r.active)-1]
 }
 
-func (r *run) hazards(name string, doc *document) {
+func (r *judgement) hazards(name string, doc *document) {
 	for _, h := range doc.hazards {
 		r.fault(at(name, h.line), "%s", h.message)
 	}
@@ -331,7 +331,7 @@ func (r *run) hazards(name string, doc *document) {
 
 // departures reports vehicles that SUMO would drop without a failure. Those that would not be simulated anyway are no
 // loss, nor is any when the whole file is loaded before the first step.
-func (r *run) departures(name string, d departures) {
+func (r *judgement) departures(name string, d departures) {
 	if r.loadAll || d.count == 0 {
 		return
 	}

@@ -126,7 +126,7 @@ func (d *departing) add(o departing) {
 }
 
 // facts sums up the files that the run leads to.
-func (r *run) facts() (*Network, *Demand) {
+func (r *judgement) facts() (*Network, *Demand) {
 	var network roads
 	var demand departing
 	for name := range r.visited {

@@ -28,7 +28,7 @@ func (r Run) summarise(chosen scenario.Config, f fate) *simulation.Summary {
 	if s.SumoVersion == "" {
 		ctx, cancel := context.WithTimeout(context.Background(), versionTimeout)
 		defer cancel()
-		s.SumoVersion, _ = Version(ctx, r.Binary) // the rest is worth having without it
+		s.SumoVersion, _ = SUMOVersion(ctx, r.Binary) // the rest is worth having without it
 	}
 	add := func(name, unit string, value *float64) {
 		if value != nil {

@@ -47,10 +47,10 @@ func main() {
 		signal.Ignore(syscall.SIGTERM) // Argo sends it more than once
 		stop()                         // a person's second Ctrl-C has its usual effect
 	})
-	os.Exit(start(ctx, os.Args[1:], os.Getenv, os.Stdout, os.Stderr))
+	os.Exit(execute(ctx, os.Args[1:], os.Getenv, os.Stdout, os.Stderr))
 }
 
-func start(ctx context.Context, args []string, getenv func(string) string, stdout, stderr io.Writer) int {
+func execute(ctx context.Context, args []string, getenv func(string) string, stdout, stderr io.Writer) int {
 	r := run.Run{
 		Binary:  orDefault(getenv("SUMO_BINARY"), "sumo"),
 		Home:    orDefault(getenv("SUMO_HOME"), run.DefaultHome),
@@ -81,7 +81,7 @@ func start(ctx context.Context, args []string, getenv func(string) string, stdou
 	}
 
 	if *version {
-		v, err := run.Version(ctx, r.Binary)
+		v, err := run.SUMOVersion(ctx, r.Binary)
 		if err != nil {
 			fmt.Fprintln(stderr, "sumo-run:", err)
 			return simulation.ExitInternalError

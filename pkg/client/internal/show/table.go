@@ -5,10 +5,11 @@ import (
 	"io"
 	"math"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/mattn/go-runewidth"
+	"golang.org/x/text/language"
+	"golang.org/x/text/message"
 
 	"github.com/sumo-k8/sumo-k8/pkg/simulation"
 )
@@ -162,26 +163,13 @@ func metric(s *simulation.Summary, name string) (value float64, unit string, ok 
 	return 0, "", false
 }
 
+// english writes numbers with a comma between thousands.
+var english = message.NewPrinter(language.English)
+
 // Number writes counts, which are whole, without decimals, and everything else with two.
 func Number(value float64, unit string) string {
 	if value == math.Trunc(value) && (unit == "" || unit == "veh" || unit == "pers") {
-		return grouped(strconv.FormatFloat(value, 'f', 0, 64))
+		return english.Sprintf("%.0f", value)
 	}
-	return grouped(strconv.FormatFloat(value, 'f', 2, 64))
-}
-
-// grouped puts a comma between each three digits of the whole part.
-func grouped(number string) string {
-	sign := ""
-	if strings.HasPrefix(number, "-") {
-		sign, number = "-", number[1:]
-	}
-	whole, fraction, _ := strings.Cut(number, ".")
-	for i := len(whole) - 3; i > 0; i -= 3 {
-		whole = whole[:i] + "," + whole[i:]
-	}
-	if fraction != "" {
-		whole += "." + fraction
-	}
-	return sign + whole
+	return english.Sprintf("%.2f", value)
 }

@@ -643,11 +643,11 @@ func TestASecondAttemptLeavesNothingOfTheFirst(t *testing.T) {
 
 func TestVersion(t *testing.T) {
 	t.Parallel()
-	v, err := Version(t.Context(), "sumo")
+	v, err := SUMOVersion(t.Context(), "sumo")
 	if err != nil || !regexp.MustCompile(`^[0-9]+\.[0-9]+`).MatchString(v) {
 		t.Errorf("got %q, %v", v, err)
 	}
-	if v, err := Version(t.Context(), script(t, "echo hello")); err == nil {
+	if v, err := SUMOVersion(t.Context(), script(t, "echo hello")); err == nil {
 		t.Errorf("took %q for a version", v)
 	}
 }

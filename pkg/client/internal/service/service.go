@@ -25,8 +25,8 @@ const (
 	startWithin = 2 * time.Minute
 	// stopWithin covers requests and runs that the server ends with care, then a checkpoint of its Postgres.
 	stopWithin = time.Minute
-	// lookEvery is how often we look whether the server is ready.
-	lookEvery = 50 * time.Millisecond
+	// pollEvery is how often the server is asked whether it is ready.
+	pollEvery = 50 * time.Millisecond
 
 	endpointFile = "endpoint.json"
 	logFolder    = "logs"
@@ -90,7 +90,7 @@ func Start(ctx context.Context, binary, dir string, args ...string) (_ *Server, 
 			return nil, fmt.Errorf("the server ended while starting: %w", exitError(child.Wait()))
 		case <-ctx.Done():
 			return nil, context.Cause(ctx)
-		case <-time.After(lookEvery):
+		case <-time.After(pollEvery):
 		}
 	}
 }

@@ -398,8 +398,8 @@ func writeJSON(name string, v any) error {
 	return os.Rename(name+partialSuffix, name)
 }
 
-// Version asks a SUMO program for its version, such as "1.15.0".
-func Version(ctx context.Context, binary string) (string, error) {
+// SUMOVersion asks a SUMO program for its version, such as "1.15.0".
+func SUMOVersion(ctx context.Context, binary string) (string, error) {
 	out, err := exec.CommandContext(ctx, binary, "--version").Output()
 	if err != nil {
 		return "", fmt.Errorf("asking %s for its version: %w", binary, err)
