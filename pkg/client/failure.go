@@ -13,12 +13,12 @@ import (
 	"github.com/sumo-k8/sumo-k8/pkg/problem"
 )
 
-// Error is an answer that says no.
+// Error is the service's refusal.
 type Error struct {
 	Document
 	Request    string // method and address
 	Status     int
-	Code       problem.Code // empty when something else than the service answered
+	Code       problem.Code // empty when something other than the service answered
 	Detail     string       // what happened and what to do about it
 	Items      []problem.Item
 	RequestID  string // by which the operator finds the request in the log
@@ -62,7 +62,7 @@ func refusal(resp *http.Response) error {
 			withoutQuery(resp))
 		return e
 	}
-	raw, _ := io.ReadAll(io.LimitReader(resp.Body, maxProblem)) // a cut body still tells more than none
+	raw, _ := io.ReadAll(io.LimitReader(resp.Body, maxProblem)) // part of a body is better than none
 	if kind, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type")); kind == "application/problem+json" {
 		var doc struct {
 			Title  string         `json:"title"`
@@ -92,7 +92,7 @@ func withoutQuery(resp *http.Response) string {
 	return target.String()
 }
 
-// retryAfter reads a Retry-After header, which holds seconds or a date (RFC 9110, section 10.2.3). 0 says nothing.
+// retryAfter reads a Retry-After header, which holds seconds or a date (RFC 9110, section 10.2.3). 0 means none.
 func retryAfter(text string, now time.Time) time.Duration {
 	if seconds, err := strconv.Atoi(text); err == nil && seconds > 0 {
 		return time.Duration(seconds) * time.Second

@@ -61,7 +61,7 @@ func (in *inspection) config(name string) Config {
 		c.Outputs = append(c.Outputs, output)
 	}
 	slices.Sort(c.Outputs)
-	if r.found == before { // of files that are broken or missing, half the facts would be misleading
+	if r.found == before { // with files broken or missing, the facts would mislead
 		c.Network, c.Demand = r.facts()
 	}
 	return c
@@ -91,7 +91,7 @@ type chosen struct {
 	setting
 }
 
-// options checks each setting by itself, and returns those that name usable options.
+// options checks each setting on its own and returns those that set usable options.
 func (r *judgement) options(settings []setting) []chosen {
 	var known []chosen
 	for _, s := range settings {
@@ -217,8 +217,8 @@ func (r *judgement) files(known []chosen) {
 	}
 }
 
-// base is the folder to which SUMO takes a name as relative that stands in an XML file in dir. Runs are started in the
-// scenario's top folder.
+// base is the folder against which SUMO resolves a relative name in an XML file in dir. Runs start in the scenario's
+// top folder.
 func (r *judgement) base(dir string, u use) string {
 	early := CompareVersions(r.version, "1.25") < 0
 	switch {
@@ -230,7 +230,7 @@ func (r *judgement) base(dir string, u use) string {
 	return dir
 }
 
-// apply takes account of one named file. what says in which option or element it was named.
+// apply records the use of one file. what is the option or element that names it.
 func (r *judgement) apply(name, what, location string, u use, role role) {
 	switch {
 	case u.writes():
@@ -268,7 +268,7 @@ func (r *judgement) apply(name, what, location string, u use, role role) {
 	}
 }
 
-// maxIncludes is far deeper than anybody nests files.
+// maxIncludes is far deeper than anyone nests files.
 const maxIncludes = 50
 
 // follow checks an XML file that SUMO would read, and what it names in turn.
@@ -329,8 +329,8 @@ func (r *judgement) hazards(name string, doc *document) {
 	}
 }
 
-// departures reports vehicles that SUMO would drop without a failure. Those that would not be simulated anyway are no
-// loss, nor is any when the whole file is loaded before the first step.
+// departures reports vehicles that SUMO would silently drop. Vehicles outside the simulated interval are no loss, and
+// nothing is dropped when the whole file is loaded before the first step.
 func (r *judgement) departures(name string, d departures) {
 	if r.loadAll || d.count == 0 {
 		return
@@ -351,7 +351,7 @@ func (r *judgement) departures(name string, d departures) {
 }
 
 // ChooseConfig returns the configuration to run: the requested one, by its path or a base name that only one has, or
-// else the only one. It answers problem.Invalid, with the configurations to choose from, when that is not clear.
+// else the only one. It answers problem.Invalid, with the configurations to choose from, when the choice is ambiguous.
 func (m Manifest) ChooseConfig(requested string) (Config, error) {
 	var found []Config
 	for _, c := range m.Configs {
@@ -368,7 +368,7 @@ func (m Manifest) ChooseConfig(requested string) (Config, error) {
 	return Config{}, m.unclear(requested, len(found))
 }
 
-// maxListed is how many configurations are named to choose from.
+// maxListed is how many configurations a refusal offers.
 const maxListed = 20
 
 func (m Manifest) unclear(requested string, found int) error {

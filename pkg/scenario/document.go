@@ -11,8 +11,8 @@ import (
 	"github.com/sumo-k8/sumo-k8/pkg/sumo/xml"
 )
 
-// document is what one pass over an XML file found in it. What that means depends on the configurations that use the
-// file, so nothing is judged here.
+// document is what one pass over an XML file finds. Judging it depends on the configurations that use the file, so that
+// happens later.
 type document struct {
 	root     string
 	versions bool // whether the root has a version attribute, as every net has
@@ -22,7 +22,7 @@ type document struct {
 	refs      []reference
 	hazards   []hazard
 	departs   departures
-	// roads and demand are counted in every file; only those of the files that a configuration leads to matter.
+	// roads and demand are counted in every file, and used for files that a configuration leads to.
 	roads  roads
 	demand departing
 	// settings are the options of a .sumocfg.
@@ -77,12 +77,12 @@ type setting struct {
 	line        int
 }
 
-// departures finds vehicles that SUMO would drop: it reads a route file as the simulated time advances, and ignores
-// whatever departs before something already read.
+// departures finds vehicles that SUMO would drop: SUMO reads a route file as simulated time advances, and ignores
+// whatever departs before a vehicle that it has already read.
 type departures struct {
 	last  int64 // milliseconds, as SUMO counts
 	count int   // departures out of order
-	// Of these, the first and the latest: whether one matters depends on the interval that is simulated.
+	// The first and the latest of these: whether one matters depends on the simulated interval.
 	first, latest lateDeparture
 }
 
@@ -122,7 +122,7 @@ const maxPathValue = 4096
 // maxConfigValue allows a configuration to name thousands of route files in one option.
 const maxConfigValue = 256 << 10
 
-// readDocument reads a whole XML file. It returns what there is of it beside an error, which is also its fault.
+// readDocument reads a whole XML file. Beside an error, which is also the document's fault, it returns what was read.
 func readDocument(r io.Reader, isConfig bool, b *budget) (*document, error) {
 	d := &documentReader{doc: &document{departs: departures{last: math.MinInt64}}, budget: b}
 	s := xml.Scanner{Element: d.element, MaxValue: maxPathValue}
@@ -211,7 +211,7 @@ func (d *documentReader) param(e xml.Element) {
 
 var escapes = strings.NewReplacer("%2e", ".", "%2E", ".", "%2f", "/", "%2F", "/")
 
-// leavesFolder reports whether a name that is made from id may have '..' as a folder.
+// leavesFolder reports whether a name made from id may contain '..' as a folder.
 func leavesFolder(id []byte) bool {
 	if !bytes.Contains(id, []byte("..")) && !bytes.Contains(id, []byte("%2")) {
 		return false
@@ -239,7 +239,7 @@ func (d *documentReader) ref(e xml.Element, a xml.Attr, u use) {
 	d.doc.refs = append(d.doc.refs, r)
 }
 
-// maxHazards of one file; more would tell nobody more.
+// maxHazards of one file are reported; more would not help.
 const maxHazards = 100
 
 func (d *documentReader) hazard(line int, message string) {

@@ -15,8 +15,8 @@ import (
 	"github.com/sumo-k8/sumo-k8/pkg/sumo/xml"
 )
 
-// Inspect reads the whole zip of size bytes, each entry once, and says what is in it. What must not or could not run is
-// answered as problem.ScenarioInvalid with an item for every fault, a zip over limits.Upload as problem.TooLarge.
+// Inspect reads the whole zip of size bytes, each entry once, and describes it. A scenario that must not or cannot run is
+// problem.ScenarioInvalid with an item for every fault, a zip over limits.Upload is problem.TooLarge.
 // Memory is bounded whatever the zip claims or contains; r may be slow, such as ranged reads from an object store.
 func Inspect(ctx context.Context, r io.ReaderAt, size int64, limits Limits) (Manifest, error) {
 	in := &inspection{version: limits.SUMOVersion, files: map[string]*file{}, used: map[string]bool{}, budget: memoryBudget}
@@ -41,7 +41,7 @@ func Inspect(ctx context.Context, r io.ReaderAt, size int64, limits Limits) (Man
 	return manifest, in.err()
 }
 
-// inspection gathers what is known of one scenario.
+// inspection gathers what is known about one scenario.
 type inspection struct {
 	report
 	version string
@@ -59,12 +59,12 @@ type file struct {
 
 const configSuffix = ".sumocfg"
 
-// maxConfigs bounds the time that judging takes: each configuration is followed through all that it names.
+// maxConfigs bounds the time of judging, which follows each configuration through all files that it names.
 const maxConfigs = 100
 
 func isConfig(name string) bool { return strings.HasSuffix(strings.ToLower(name), configSuffix) }
 
-// read looks at one file of the archive. SUMO unpacks gzip by content and not by name, so we do too.
+// read reads one file of the archive. Like SUMO, it recognises gzip by content and not by name.
 func (in *inspection) read(name string, r *entryReader) error {
 	f := in.files[name]
 	br := bufio.NewReaderSize(r, readSize)
@@ -94,7 +94,7 @@ func (in *inspection) read(name string, r *entryReader) error {
 	return nil
 }
 
-// judge puts together what the files say.
+// judge combines what the files say.
 func (in *inspection) judge() Manifest {
 	var m Manifest
 	for _, name := range in.names {
@@ -121,7 +121,7 @@ func (in *inspection) judge() Manifest {
 	return m
 }
 
-// unused checks a file that no configuration leads to.
+// unused checks a file that no configuration uses.
 func (in *inspection) unused(name string) {
 	doc := in.files[name].doc
 	if doc == nil || doc.fault == nil || in.used[name] {
@@ -154,7 +154,7 @@ func (in *inspection) faultIn(name string, doc *document) {
 	}
 }
 
-// noConfig explains what to add to a zip without a configuration, as exactly as can be told.
+// noConfig explains, as exactly as possible, what to add to a zip without a configuration.
 func (in *inspection) noConfig() {
 	var nets, routes, configs []string
 	for _, name := range in.names {
@@ -193,7 +193,7 @@ const (
 	roleNet        role = "a SUMO network"
 	roleRoutes     role = "a route file"
 	roleAdditional role = "an additional file"
-	roleAny        role = "" // not told by its root
+	roleAny        role = "" // not recognisable by its root
 )
 
 // misfit says why a document with this root cannot have the role, or "".
@@ -219,7 +219,7 @@ func (d *document) misfit(r role) string {
 	return fmt.Sprintf("is not %s: it begins with <%s>. Name the right file", string(r), shown(d.root))
 }
 
-// strangers are roots of files that belong to the world of SUMO but are neither networks, demand nor additional files.
+// strangers are roots of SUMO files that are neither networks, demand nor additional files.
 var strangers = map[string]bool{
 	"osm": true, "nodes": true, "edges": true, "connections": true, "OpenDRIVE": true, "configuration": true,
 	"sumoConfiguration": true, "viewsettings": true, "fcd-export": true, "tripinfos": true, "summary": true,

@@ -11,8 +11,8 @@ import (
 	"github.com/sumo-k8/sumo-k8/pkg/sumo/xml"
 )
 
-// ScanNet reads the network that a configuration names, out of the zip of size bytes, as xml.Scan does. It answers
-// problem.NotFound when the zip no longer leads to one.
+// ScanNet scans the network that a configuration names, in the zip of size bytes. It answers problem.NotFound when the
+// zip does not lead to one.
 func ScanNet(ctx context.Context, r io.ReaderAt, size int64, limits Limits, config string, visit func(xml.Element) error) error {
 	var rep report
 	a, err := openArchive(r, size, limits, &rep)
@@ -46,7 +46,7 @@ func ScanNet(ctx context.Context, r io.ReaderAt, size int64, limits Limits, conf
 	return a.open(ctx, net, func(r io.Reader) error { return xml.Scan(r, visit) })
 }
 
-// open unpacks one file through use.
+// open passes one unpacked file to use.
 func (a *archive) open(ctx context.Context, name string, use func(io.Reader) error) error {
 	for _, e := range a.files {
 		if e.name != name {

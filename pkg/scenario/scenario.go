@@ -16,7 +16,7 @@ import (
 type Scenario struct {
 	TenantID  string
 	Digest    string // SHA-256 of the zip, in hexadecimal
-	Name      string // a word for people, given with the first upload; may be empty
+	Name      string // for people, from the first upload; may be empty
 	Key       string // the object that holds the zip
 	Size      int64  // bytes of the zip
 	Manifest  Manifest
@@ -27,11 +27,11 @@ type Scenario struct {
 type Manifest struct {
 	// Configs are the .sumocfg files, by path.
 	Configs []Config `json:"configs"`
-	// Files are all regular files that count (litter left out), by path.
+	// Files are all regular files except litter, by path.
 	Files []File `json:"files"`
 	// Unpacked is the sum of the files' sizes, in bytes.
 	Unpacked int64 `json:"unpacked"`
-	// Warnings are remarks that do not keep the scenario from running.
+	// Warnings do not keep the scenario from running.
 	Warnings []string `json:"warnings,omitempty"`
 }
 
@@ -81,7 +81,7 @@ type Store interface {
 	// ListScenarios returns up to limit of the tenant's scenarios, newest first, without their Manifest.Files, from
 	// behind the given place. The zero Place begins with the newest. Scenarios that arrive meanwhile change no later page.
 	ListScenarios(ctx context.Context, tenantID string, behind Place, limit int) ([]Scenario, error)
-	// DeleteScenario forgets one and returns it. While a job that is not over needs it, that is problem.Conflict.
+	// DeleteScenario deletes one and returns it. While an unfinished job needs it, that is problem.Conflict.
 	DeleteScenario(ctx context.Context, tenantID, digest string) (Scenario, error)
 	// Remember records idem, or answers problem.KeyReused when its key came with another request before.
 	Remember(ctx context.Context, tenantID string, idem idempotency.Request) error

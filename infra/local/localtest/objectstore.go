@@ -50,7 +50,7 @@ func ObjectStoreBinary(ctx context.Context) (string, error) {
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("build the object store: %w: %s", err, bytes.TrimSpace(out))
 	}
-	// The go command leaves a program alone that would not change.
+	// The go command does not touch a program that would not change.
 	now := time.Now()
 	return binary, os.Chtimes(binary, now, now)
 }

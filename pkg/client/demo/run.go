@@ -22,7 +22,7 @@ const (
 	pollEvery = 200 * time.Millisecond
 	// logTail is how long the log may take to end after its job has.
 	logTail = 20 * time.Second
-	// cancelWithin bounds the farewell to jobs that are no longer wanted; the person has pressed Ctrl-C and waits.
+	// cancelWithin bounds cancelling the jobs, while a person who has pressed Ctrl-C waits.
 	cancelWithin = 3 * time.Second
 
 	// plotKind is the plot that the service draws of each run: vehicles over time.
@@ -38,8 +38,8 @@ type finished struct {
 	summary *simulation.Summary
 }
 
-// runAll submits all scenarios, follows them to their ends and saves what they leave. The first failure ends it, and
-// cancels the jobs still under way.
+// runAll submits all scenarios, follows them to their ends and saves their results. The first failure ends it and cancels
+// the remaining jobs.
 func runAll(ctx context.Context, api *client.Client, o options, stdout io.Writer) (runs []finished, err error) {
 	ids := make([]string, len(o.scenarios))
 	defer func() {
@@ -50,7 +50,7 @@ func runAll(ctx context.Context, api *client.Client, o options, stdout io.Writer
 		defer cancel()
 		for _, id := range ids {
 			if id != "" {
-				// The failure that brought us here is the one to report; a job that is over refuses this anyway.
+				// The first failure is the one to report; finished jobs refuse this anyway.
 				_, _ = api.Cancel(farewell, id)
 			}
 		}
@@ -90,7 +90,7 @@ func runAll(ctx context.Context, api *client.Client, o options, stdout io.Writer
 	return runs, nil
 }
 
-// follow shows a job's progress and log until it is over. A job that does not succeed is an error.
+// follow shows a job's progress and log until it has finished. A job that does not succeed is an error.
 func follow(ctx context.Context, api *client.Client, id, name string, display show.Display) error {
 	logCtx, stopLog := context.WithCancelCause(ctx)
 	defer stopLog(nil)
@@ -131,7 +131,7 @@ func followLog(ctx context.Context, api *client.Client, id string, line func(str
 	return nil
 }
 
-// awaitEnd reads the job until it is over, calling seen for each reading.
+// awaitEnd polls the job until it has finished, and calls seen each time.
 func awaitEnd(ctx context.Context, api *client.Client, id string, seen func(client.Job)) (client.Job, error) {
 	for {
 		j, err := api.Job(ctx, id)

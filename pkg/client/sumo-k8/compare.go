@@ -37,7 +37,7 @@ func (a *app) compareCommand() *cobra.Command {
 	}
 }
 
-// comparison names the jobs A, B and so on: their own names are often alike, and their ids are long.
+// comparison calls the jobs A, B and so on: their own names are often alike, and their ids are long.
 func (a *app) comparison(c client.Comparison) {
 	letter := func(i int) string { return string(rune('A' + i)) }
 	jobs := [][]string{{"", "JOB", "NAME", "STATUS"}}

@@ -38,7 +38,7 @@ func (a *app) follow(ctx context.Context, api *client.Client, id string, log io.
 	return &jobEnd{end.Status}
 }
 
-// leaving is why a job that goes on is no longer followed. When the service refuses to tell of it, nobody knows whether it does.
+// leaving is why a running job is no longer followed. When the service refuses to show the job, its state is unknown.
 func leaving(err error, id string) error {
 	var refused *client.Error
 	if errors.As(err, &refused) {
@@ -72,11 +72,11 @@ func (a *app) watch(ctx context.Context, api *client.Client, id string, display 
 	return end, nil
 }
 
-// followToEnd follows a job that was just submitted, then shows what came out of it.
+// followToEnd follows a job that was just submitted, then shows its results.
 func (a *app) followToEnd(ctx context.Context, api *client.Client, id string) error {
 	log := a.out
 	if a.asJSON() {
-		log = a.err // the answer alone is for programs
+		log = a.err // programs read only the answer
 	}
 	ended := a.follow(ctx, api, id, log)
 	if _, over := ended.(*jobEnd); ended != nil && !over {
@@ -133,7 +133,7 @@ says how it ended. A broken connection resumes without losing or repeating a lin
 	return c
 }
 
-// followJSON prints what a follower learns, one JSON document a line.
+// followJSON prints the events of a job, one JSON document per line.
 func (a *app) followJSON(ctx context.Context, api *client.Client, id string) error {
 	for e, err := range api.Follow(ctx, id, "") {
 		if err != nil {
@@ -147,7 +147,7 @@ func (a *app) followJSON(ctx context.Context, api *client.Client, id string) err
 	return nil
 }
 
-// log shows a log as it is now. One answer holds the end of a long log only; that of a job that is over comes whole as a stream.
+// log shows the log so far. One answer holds only the end of a long log; a finished job's log comes whole as a stream.
 func (a *app) log(ctx context.Context, api *client.Client, id string, tail int) error {
 	l, err := api.Log(ctx, id, tail)
 	if err != nil {

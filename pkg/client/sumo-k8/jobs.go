@@ -21,7 +21,7 @@ import (
 // latest stands for the job that was submitted last.
 const latest = "@latest"
 
-// jobID is the id that a person means by given.
+// jobID resolves a job named on the command line to its id.
 func (a *app) jobID(ctx context.Context, api *client.Client, given string) (string, error) {
 	if given != latest {
 		return given, nil
@@ -36,7 +36,7 @@ func (a *app) jobID(ctx context.Context, api *client.Client, given string) (stri
 	return page.Jobs[0].ID, nil
 }
 
-// named is a client that calls as the tenant, and the id of the job that a person means by given.
+// named returns a client of the tenant, and the id of the job named on the command line.
 func (a *app) named(ctx context.Context, given string) (api *client.Client, id string, err error) {
 	if api, err = a.tenant(); err == nil {
 		id, err = a.jobID(ctx, api, given)
@@ -183,7 +183,7 @@ func (a *app) listJSON(name string, entries []json.RawMessage, next string) erro
 
 func percent(progress float64) string { return fmt.Sprintf("%.0f %%", 100*progress) }
 
-// took is how long a run took.
+// took is a run's duration.
 func took(j client.Job) string {
 	if j.StartedAt == nil || j.FinishedAt == nil {
 		return "-"
@@ -269,7 +269,7 @@ func (a *app) describe(j client.Job) {
 	a.table(rows)
 }
 
-// figures shows what a run did in numbers; a run that left none has no table.
+// figures shows a run's figures, if there are any.
 func (a *app) figures(ctx context.Context, api *client.Client, id string) error {
 	s, err := api.Summary(ctx, id)
 	var refused *client.Error
@@ -287,7 +287,7 @@ func (a *app) figures(ctx context.Context, api *client.Client, id string) error 
 	return nil
 }
 
-// each calls do for every job, also after one has failed, and prints the answers as they come.
+// each calls do for every job, even after one has failed, and prints the answers as they arrive.
 func (a *app) each(ctx context.Context, ids []string, do func(context.Context, string) (client.Job, error), words func(client.Job) string) error {
 	var failures []error
 	for _, id := range ids {
@@ -308,14 +308,14 @@ func (a *app) each(ctx context.Context, ids []string, do func(context.Context, s
 	case len(ids) == 1 || ctx.Err() != nil:
 		return failures[0]
 	default:
-		return &told{errors.Join(failures...)}
+		return &reported{errors.Join(failures...)}
 	}
 }
 
-// told are failures that were reported one by one already.
-type told struct{ error }
+// reported are failures that were shown one by one already.
+type reported struct{ error }
 
-func (e *told) Unwrap() error { return e.error }
+func (e *reported) Unwrap() error { return e.error }
 
 func (a *app) cancelCommand() *cobra.Command {
 	return &cobra.Command{
@@ -336,8 +336,8 @@ func (a *app) cancelCommand() *cobra.Command {
 	}
 }
 
-// tenantFor is tenant for commands that change the jobs named. They must be named by their ids: which job is the latest may
-// have changed since the person looked.
+// tenantFor is tenant for commands that change the named jobs. These need ids: the latest job may have changed since the
+// person looked.
 func (a *app) tenantFor(ids []string) (*client.Client, error) {
 	for _, id := range ids {
 		if id == latest {

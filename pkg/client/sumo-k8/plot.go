@@ -101,7 +101,7 @@ func (a *app) plot(ctx context.Context, api *client.Client, ids []string, o plot
 		dir = ids[0]
 	}
 	o.drawing.With = ids[1:]
-	pictures := make([][]byte, len(names)) // all before a folder is made for them
+	pictures := make([][]byte, len(names)) // all of them, before a folder is made
 	for i, name := range names {
 		if pictures[i], err = api.Draw(ctx, ids[0], name, o.drawing); err != nil {
 			return err
@@ -125,7 +125,7 @@ func (a *app) plot(ctx context.Context, api *client.Client, ids []string, o plot
 	return nil
 }
 
-// common are the plots of found that the other jobs have as well.
+// common are the plots of found that the other jobs have too.
 func common(ctx context.Context, api *client.Client, found client.Plots, others []string) ([]string, error) {
 	names := plotNames(found)
 	for _, id := range others {
@@ -146,7 +146,7 @@ func plotNames(p client.Plots) (names []string) {
 	return names
 }
 
-// plotNames completes the names of the plots of the job that was named.
+// plotNames completes the names of the named job's plots.
 func (a *app) plotNames(cmd *cobra.Command, args []string, _ string) ([]cobra.Completion, cobra.ShellCompDirective) {
 	return a.complete(cmd, nil, 1, tenantKey, func(ctx context.Context, api *client.Client) (out []cobra.Completion) {
 		if len(args) == 0 {

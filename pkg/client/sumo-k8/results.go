@@ -87,7 +87,7 @@ func (a *app) results(ctx context.Context, api *client.Client, id string, o resu
 	return err
 }
 
-// matches compares the pattern with the whole name and with its last part, as people think of files without their folder.
+// matches compares the pattern with the whole name and with its last part, since people think of files without folders.
 func (o resultOptions) matches(name string) bool {
 	if o.name == "" {
 		return true
@@ -116,7 +116,7 @@ func (a *app) listFiles(files []client.ResultFile) {
 	a.table(rows)
 }
 
-// size is a number of bytes in words.
+// size is a readable number of bytes.
 func size(bytes int64) string {
 	if bytes < 1<<10 {
 		return fmt.Sprintf("%d B", bytes)

@@ -37,7 +37,7 @@ The exit code is 0 for a scenario that can run, and 1 for one that cannot.`,
 	}
 }
 
-// invalid is a scenario that cannot be run, as was told already.
+// invalid is a scenario that cannot be run, which was shown already.
 type invalid struct{}
 
 func (*invalid) Error() string { return "the scenario cannot be run" }

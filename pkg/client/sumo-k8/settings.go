@@ -54,7 +54,7 @@ func (a *app) settingsPath() (string, error) {
 func (a *app) saved() (s settings, err error) {
 	path, err := a.settingsPath()
 	if err != nil {
-		return s, nil // the environment may say all that is needed
+		return s, nil // the environment may suffice
 	}
 	info, err := os.Stat(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -84,7 +84,7 @@ func (a *app) save(s settings) (path string, err error) {
 	if err != nil {
 		return "", fmt.Errorf("saving the settings: %w", err)
 	}
-	// A name of its own, so that the file is made with its mode and appears only when it is whole.
+	// A temporary name, so that the file appears with its mode and only when it is complete.
 	file, err := os.CreateTemp(filepath.Dir(path), ".config-*")
 	if err != nil {
 		return "", fmt.Errorf("saving the settings: %w", err)
@@ -99,8 +99,8 @@ func (a *app) save(s settings) (path string, err error) {
 	return path, nil
 }
 
-// settings in force: flags before the environment before the file. Keys of the file are for the file's service only: they are
-// never sent to another one that was named since.
+// settings returns the current settings: flags override the environment, which overrides the file. Keys of the file are only sent
+// to the file's service.
 func (a *app) settings() (settings, error) {
 	s, err := a.saved()
 	if err != nil {
@@ -193,7 +193,7 @@ The key is read from the terminal without showing it, or from standard input: su
 			}
 		}
 		if address = strings.TrimRight(address, "/"); address != s.URL {
-			s = settings{URL: address} // keys of another service are of no use here
+			s = settings{URL: address} // keys of another service do not work here
 		}
 		what := "API key"
 		if admin {
@@ -220,7 +220,7 @@ The key is read from the terminal without showing it, or from standard input: su
 	return c
 }
 
-// tryKey puts key into s when the service accepts it, and tells whose it is.
+// tryKey puts key into s if the service accepts it, and returns whose it is.
 func (a *app) tryKey(ctx context.Context, s *settings, key string, admin bool) (who string, err error) {
 	if admin {
 		s.AdminKey = key

@@ -16,7 +16,7 @@ import (
 	"github.com/sumo-k8/sumo-k8/pkg/simulation"
 )
 
-// runFlags are what can be chosen about a run. Numbers are kept only when they are given, as 0 is a choice too.
+// runFlags are the options of a run. Numbers count only if they are given, since 0 is a choice too.
 type runFlags struct {
 	client.Run
 	seed                          int64
@@ -48,7 +48,7 @@ func (r *runFlags) add(flags *pflag.FlagSet) {
 	r.set = func(name string) bool { return flags.Changed(name) }
 }
 
-// extraOutputs are those that a run does not write anyway.
+// extraOutputs are those that a run does not write by default.
 func extraOutputs() []string {
 	var names []string
 	for _, o := range simulation.Outputs()[len(simulation.DefaultOutputs()):] {
@@ -57,7 +57,7 @@ func extraOutputs() []string {
 	return names
 }
 
-// submission is what the flags and the argument ask for.
+// submission is what the flags and the argument request.
 func (r *runFlags) submission(args []string) (client.Submission, error) {
 	s := client.Submission{Run: r.Run, ScenarioID: r.scenario, IdempotencyKey: r.key}
 	for name, number := range map[string]struct {
@@ -74,7 +74,7 @@ func (r *runFlags) submission(args []string) (client.Submission, error) {
 	for _, output := range r.outputs {
 		s.Outputs = append(s.Outputs, simulation.Output(output))
 	}
-	switch { // what is not above zero would be left out, and the service take its default
+	switch { // values of zero or less would be omitted, and the service would use its default
 	case r.set("timeout") && r.timeout <= 0:
 		return s, usage("--timeout %s leaves the run no time", r.timeout)
 	case r.set("cpu") && r.CPURequest < 1:
@@ -107,9 +107,9 @@ func (r *runFlags) submission(args []string) (client.Submission, error) {
 }
 
 const (
-	// shortID tells a tenant's scenarios apart, and is short enough for a table.
+	// shortID is unique within a tenant and short enough for a table.
 	shortID = 12
-	// maxName is the longest name that the service takes.
+	// maxName is the longest name that the service accepts.
 	maxName = 100
 )
 
@@ -133,7 +133,7 @@ func sourceOf(path string) (*client.Source, error) {
 	return client.Folder(path), nil
 }
 
-// uploading shows how the bytes of an upload get on, until the returned function is called.
+// uploading shows an upload's progress until done is called.
 func (a *app) uploading(name string) (sent func(done, total int64), done func()) {
 	var bar *show.Transfer
 	return func(sent, total int64) {
@@ -148,7 +148,7 @@ func (a *app) uploading(name string) (sent func(done, total int64), done func())
 		}
 }
 
-// upload sends the scenario at path, and shows how that gets on.
+// upload sends the scenario at path and shows the progress.
 func upload[T any](ctx context.Context, a *app, path string,
 	send func(c *client.Client, ctx context.Context, zip *client.Source, sent func(sent, total int64)) (T, error)) (answer T, err error) {
 	source, err := sourceOf(path)
@@ -201,7 +201,7 @@ Files and folders whose names begin with a dot are left out of a folder.`,
 	return c
 }
 
-// submitted shows a new job, and follows it when asked to.
+// submitted shows a new job, and follows it if requested.
 func (a *app) submitted(ctx context.Context, api *client.Client, j client.Job, follow bool) error {
 	if follow {
 		a.note("Job %s is submitted as %s.", j.ID, j.Name)

@@ -98,7 +98,7 @@ func (a *app) createTenantCommand() *cobra.Command {
 	return c
 }
 
-// issued hands over a new key.
+// issued shows a new key.
 func (a *app) issued(t client.Tenant) {
 	a.print(t, func() {
 		a.note("The API key of %s. Keep it: it cannot be shown again.", t.ID)

@@ -64,7 +64,7 @@ var measures = []struct {
 	{"occupancy", "Occupancy", "%", func(c cell, s float64) float64 { return float64(c.occupancy) / s }, 2},
 	{"waiting_time", "Waiting time of all vehicles", "s", func(c cell, _ float64) float64 { return float64(c.waiting) }, 0},
 	{"entered", "Vehicles that entered", "vehicles", func(c cell, _ float64) float64 { return float64(c.entered) }, 0},
-	// A road on which all stand is passed in no finite time.
+	// A road at a standstill has an infinite travel time.
 	{"traveltime", "Travel time", "s", func(c cell, _ float64) float64 { return float64(c.lengths / c.distance) }, 1},
 }
 
@@ -81,7 +81,7 @@ func (v *interval) at(edge int) *cell {
 	return &v.cells[edge]
 }
 
-// edgeReader gathers intervals, and puts neighbours together whenever there are too many.
+// edgeReader gathers intervals, and merges neighbours whenever there are too many.
 type edgeReader struct {
 	most      int // cells
 	index     map[string]int
@@ -152,7 +152,7 @@ func (d *edgeReader) interval(begin, end float64) {
 	d.inLatest = 1
 }
 
-// halve puts neighbours together.
+// halve merges neighbouring intervals.
 func (d *edgeReader) halve() {
 	n := 0
 	for i := 0; i < len(d.intervals); i += 2 {

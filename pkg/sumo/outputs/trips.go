@@ -9,7 +9,7 @@ import (
 	"github.com/sumo-k8/sumo-k8/pkg/sumo/xml"
 )
 
-// Distributions tell how the trips of a run were spread.
+// Distributions are the distributions of a run's trips.
 type Distributions struct {
 	JobID         string         `json:"job_id" format:"uuid"`
 	Complete      bool           `json:"complete" doc:"False when the run stopped early, so that trips are missing."`
@@ -45,7 +45,7 @@ func (d *Distributions) Distribution(name string) *Distribution {
 // maxTrips bounds the memory: eight numbers of four bytes for each.
 const maxTrips = 3_000_000
 
-// tripQuantities are what tripinfo.xml tells of a trip. Those after plainQuantities stand in its <emissions>.
+// tripQuantities are what tripinfo.xml has on a trip. Those after plainQuantities come from its <emissions>.
 var tripQuantities = []struct {
 	name, label, unit string
 	value             func(e xml.Element) float64
@@ -114,8 +114,8 @@ func ReadDistributions(tripinfo io.Reader) (Distributions, error) {
 	return d, nil
 }
 
-// maxBins is what a chart as wide as a page shows well. The widths step up by five at most, so that there are seldom less
-// than 16.
+// maxBins is what a chart as wide as a page shows well. The widths grow by five times at most, so that there are
+// seldom fewer than 16.
 const maxBins = 80
 
 // distribute sorts values.

@@ -39,7 +39,7 @@ type Junction struct {
 	Shape []float64 `json:"shape,omitempty" doc:"Outline of its area, points x0, y0, x1, y1, …; absent where it has none, as at most dead ends."`
 }
 
-// Most edges and junctions, and points of all of them together, that are shown: a large city, in some 25 MB of JSON.
+// The most edges and junctions, and points of all of them together: a large city, in some 25 MB of JSON.
 const (
 	maxEdges  = 150_000
 	maxPoints = 1_500_000
@@ -49,7 +49,7 @@ const (
 type Reader struct {
 	net    Geometry
 	points int
-	open   bool   // the latest edge is still to get its lanes
+	open   bool   // the latest edge still lacks its lanes
 	lanes  []line // of that edge
 	used   int
 	shape  []float64 // of that edge itself
@@ -135,7 +135,7 @@ func (r *Reader) lane(e xml.Element) {
 	r.used++
 }
 
-// finish gives the latest edge its shape.
+// finish sets the shape of the latest edge.
 func (r *Reader) finish() {
 	if !r.open {
 		return
@@ -196,7 +196,7 @@ func tooLarge() error {
 // tenth rounds to what can be seen: SUMO's own lanes are 3.2 m wide.
 func tenth(v float64) float64 { return math.Round(v*10) / 10 }
 
-// number reads a number; what is none counts as 0, as a map can still be drawn.
+// number reads a number. Anything else counts as 0: a map can still be drawn.
 func number(text []byte) float64 {
 	v, err := strconv.ParseFloat(string(text), 64)
 	if err != nil || math.IsNaN(v) || math.IsInf(v, 0) {

@@ -10,7 +10,7 @@ import (
 	"github.com/sumo-k8/sumo-k8/pkg/simulation"
 )
 
-// fate is all that is known of how SUMO ended.
+// fate is all that is known about how SUMO ended.
 type fate struct {
 	observed
 	code   int            // exit code, unless it was killed
@@ -32,17 +32,17 @@ const (
 	reasonInterrupt  = "Interrupted."
 )
 
-// The shell's way to report a signal is seen where SUMO is behind a wrapper script.
+// A wrapper script around SUMO reports a signal as shells do.
 const shellSignal = 128
 
-// lateFaults are parts of SUMO's messages about inputs that it reads while it already simulates: routes are loaded a
-// little ahead of their departure. An error in the first step or before is always about an input.
+// lateFaults are parts of SUMO's messages about inputs that it reads while simulating: it loads routes a little ahead of
+// their departure. An error in the first step or before is always about an input.
 var lateFaults = []string{
 	"no valid route", "is not known", "not accessible", "In file '", "already exists", "nvalid ", "nknown ", "is not defined", "does not exist", "is not allowed", "must be",
 	"missing", "should be",
 }
 
-// judge says whether the run did what it was to do: the empty reason, or why not, with a message for a person.
+// judge returns the empty reason if the run did what it was meant to, or else why not, with a message for people.
 func (f fate) judge() (simulation.Reason, string) {
 	if f.signal == 0 && f.code > shellSignal && f.code < shellSignal+65 {
 		f.signal = syscall.Signal(f.code - shellSignal)
@@ -90,7 +90,7 @@ func (f fate) judge() (simulation.Reason, string) {
 	return "", ""
 }
 
-// judgeError tells apart whose fault an error of SUMO's is.
+// judgeError decides whether an error of SUMO's is the scenario's fault, SUMO's or ours.
 func (f fate) judgeError(mentions func(...string) bool) (simulation.Reason, string) {
 	for _, e := range f.errors {
 		for _, o := range simulation.Outputs() {
@@ -120,7 +120,7 @@ func (f fate) stopMessage() string {
 	return fmt.Sprintf("%s.%s %s %s", what, f.where(), f.stopAdvice, kept)
 }
 
-// where tells how far the simulation was, as a sentence to be appended.
+// where says how far the simulation got, as a sentence to append.
 func (f fate) where() string {
 	switch {
 	case f.steps == 0:
@@ -132,7 +132,7 @@ func (f fate) where() string {
 	}
 }
 
-// messages are SUMO's own words, one line each, to be appended.
+// messages are SUMO's own messages, one line each, to append.
 func (f fate) messages() string {
 	lines := f.errors
 	if len(lines) == 0 {

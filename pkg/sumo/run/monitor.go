@@ -14,7 +14,7 @@ import (
 	"github.com/sumo-k8/sumo-k8/pkg/sumo/xml"
 )
 
-// The least and greatest time between two progress lines of the log, and the advance that is worth one in between.
+// The least and greatest time between two progress lines of the log, and the progress that justifies one in between.
 const (
 	logEvery    = time.Second
 	logAtLeast  = 10 * time.Second
@@ -22,8 +22,8 @@ const (
 	maxMessages = 5 // of SUMO's error lines, as many as a person reads
 )
 
-// monitor reads what SUMO says while it runs: it turns step lines into progress, writes the log, and keeps what the
-// judgement needs.
+// monitor reads SUMO's output while it runs: it turns step lines into progress, writes the log, and keeps what judge
+// needs.
 type monitor struct {
 	log      *logbook
 	progress *progressFile
@@ -39,7 +39,7 @@ type monitor struct {
 	}
 }
 
-// observed is what SUMO has said of its run.
+// observed is what SUMO has reported about its run.
 type observed struct {
 	version  string
 	begin    float64 // simulated seconds, as SUMO names it
@@ -94,7 +94,7 @@ func (m *monitor) stdout(line string) {
 		m.seen.updates = number(value)
 	}
 	if m.seen.ended != nil {
-		m.log.end(line) // the statistics, which are wanted however long the log is
+		m.log.end(line) // the statistics are kept however long the log is
 	} else {
 		m.log.line(line)
 	}
@@ -156,8 +156,7 @@ func (m *monitor) finish() {
 	m.log.summariseMessages()
 }
 
-// fraction tells how much of the run is done at s: of its interval, or, when that has no end, of the vehicles that are
-// to be on their way. It is 0 while unknown.
+// fraction is how much of the run is done: of its interval or, without an end, of its vehicles. It is 0 while unknown.
 func (s settings) fraction(at step, demand float64) float64 {
 	done := 0.0
 	switch {
@@ -187,7 +186,7 @@ func (m *monitor) countDemand(ctx context.Context, root *os.Root, s settings) {
 
 var errUncountable = errors.New("a flow of unknown size")
 
-// flowSize is how many vehicles a flow sends. One without a number and without an end has no size: it goes on for a day.
+// flowSize is how many vehicles a flow sends. One with neither a number nor an end has no size: it lasts a day.
 func flowSize(e xml.Element) (float64, bool) {
 	if n := attribute(e, "number"); n != nil {
 		return *n, true
@@ -227,7 +226,7 @@ func countVehicles(ctx context.Context, root *os.Root, name string) (int, error)
 		}
 		return ctx.Err()
 	})
-	if errors.Is(err, xml.ErrNotXML) { // no vehicles, in any case
+	if errors.Is(err, xml.ErrNotXML) { // it has no vehicles
 		err = nil
 	}
 	return n, err

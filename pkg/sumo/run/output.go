@@ -17,7 +17,7 @@ import (
 	"github.com/sumo-k8/sumo-k8/pkg/sumo/xml"
 )
 
-// incomplete returns those of the named files below out that are not as SUMO leaves them when all is well.
+// incomplete returns those of the named files below out that are not complete.
 func incomplete(out string, names []string) []string {
 	var broken []string
 	for _, name := range names {
@@ -29,7 +29,7 @@ func incomplete(out string, names []string) []string {
 }
 
 // complete reports whether an XML output ends with the end of its root element, and a compressed one passes gzip's
-// checks. Files of other kinds count as complete: nothing tells.
+// checks. Files of other kinds count as complete: nothing shows a cut.
 func complete(name string) bool {
 	plain, compressed := strings.CutSuffix(name, ".gz")
 	if path.Ext(plain) != ".xml" {
@@ -66,7 +66,7 @@ func readEnds(name string, compressed bool) (*ends, error) {
 		if err != nil {
 			return nil, err
 		}
-		_, err = io.Copy(e, z) // to its very end: only there a cut shows
+		_, err = io.Copy(e, z) // a cut shows only at the very end
 		return e, err
 	}
 	if _, err := io.Copy(e, io.LimitReader(f, maxHead)); err != nil {
@@ -91,9 +91,9 @@ func (e *ends) Write(p []byte) (int, error) {
 func rootName(head []byte) (name string) {
 	s := xml.Scanner{Element: func(e xml.Element) error {
 		name = string(e.Name)
-		return io.EOF // enough
+		return io.EOF // stop here
 	}}
-	_ = s.Scan(bytes.NewReader(head)) // "" says it
+	_ = s.Scan(bytes.NewReader(head)) // the empty name says it
 	return name
 }
 
@@ -109,8 +109,8 @@ func listFiles(root *os.Root) ([]string, error) {
 	return files, err
 }
 
-// writeChecksums leaves the SHA-256 of each result beside them. A download of gigabytes can then be checked, also by
-// those who got it from others.
+// writeChecksums writes the SHA-256 of each result beside them, so that a download of gigabytes can be checked, even
+// second-hand.
 func writeChecksums(out string) error {
 	root, err := os.OpenRoot(out)
 	if err != nil {

@@ -15,10 +15,10 @@ import (
 // versionTimeout bounds asking SUMO for its version, which takes 30 ms.
 const versionTimeout = 10 * time.Second
 
-// summarise reads what SUMO has written into numbers with units. It returns nil when not even one step is there to be
-// read. Means are over all vehicles that departed, those still under way included.
+// summarise turns SUMO's outputs into numbers with units. It returns nil when there is not even one step. Means are over
+// all vehicles that departed, including those still on the road.
 func (r Run) summarise(chosen scenario.Config, f fate) *simulation.Summary {
-	// A run that was killed has no statistics; the summary's last complete step then tells the counts.
+	// A run that was killed has no statistics; the counts are then those of the summary's last complete step.
 	stats := readTags(filepath.Join(r.Out, simulation.OutputStatistics.File()))
 	step := readTags(filepath.Join(r.Out, simulation.OutputSummary.File()))
 	if stats["vehicles"].Attrs == nil && step["step"].Attrs == nil {
@@ -28,7 +28,7 @@ func (r Run) summarise(chosen scenario.Config, f fate) *simulation.Summary {
 	if s.SumoVersion == "" {
 		ctx, cancel := context.WithTimeout(context.Background(), versionTimeout)
 		defer cancel()
-		s.SumoVersion, _ = SUMOVersion(ctx, r.Binary) // the rest is worth having without it
+		s.SumoVersion, _ = SUMOVersion(ctx, r.Binary) // the rest is useful without it
 	}
 	add := func(name, unit string, value *float64) {
 		if value != nil {
@@ -100,7 +100,7 @@ func known(v *float64) *float64 {
 // tags holds the last element of each name.
 type tags map[string]xml.Element
 
-// wanted are the names of the elements to keep: a file full of others must not fill our memory.
+// wanted are the names of the elements to keep, so that a file full of others does not fill memory.
 var wanted = []string{"vehicles", "teleports", "safety", "vehicleTripStatistics", "persons", "step"}
 
 func (t tags) number(tag, name string) *float64 { return attribute(t[tag], name) }
@@ -122,7 +122,7 @@ func readTags(name string) tags {
 	return t
 }
 
-// keep makes to a copy of attrs, in the memory that it has: a summary has an element for each step.
+// keep copies attrs into the memory of to: a summary has an element for each step.
 func keep(to, attrs []xml.Attr) []xml.Attr {
 	to = slices.Grow(to[:0], len(attrs))[:len(attrs)]
 	for i, a := range attrs {
@@ -178,6 +178,6 @@ func readTrips(name string) trips {
 			}
 		},
 	}
-	_ = s.Scan(f) // what there is
+	_ = s.Scan(f) // a file that is cut off counts as far as it goes
 	return t
 }

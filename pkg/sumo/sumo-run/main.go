@@ -26,7 +26,7 @@ import (
 	"github.com/sumo-k8/sumo-k8/pkg/sumo/run"
 )
 
-// closingTime is what checking and keeping the outputs may take after a stop. A run never hangs: beyond it we give up.
+// closingTime bounds checking and keeping the outputs after a stop, so that a run never hangs.
 const closingTime = 5 * time.Minute
 
 // ownMemory, in bytes, is the part of a run's memory that sumo-run keeps for itself: it takes some 30 MB to check a scenario
@@ -57,7 +57,7 @@ func execute(ctx context.Context, args []string, getenv func(string) string, std
 		Limits:  scenario.DefaultLimits(),
 		Console: stdout,
 	}
-	// Which options this SUMO knows it says itself; who took the scenario in has checked it against the version asked for.
+	// SUMO reports unknown options itself; the service has checked the scenario against the requested version.
 	r.Limits.SUMOVersion = ""
 	flags := flag.NewFlagSet("sumo-run", flag.ContinueOnError)
 	flags.SetOutput(stderr)
@@ -133,7 +133,7 @@ func execute(ctx context.Context, args []string, getenv func(string) string, std
 	return outcome.Reason.ExitCode()
 }
 
-// parse checks what the flags say.
+// parse reads the options and checks that the required flags are set.
 func parse(options string, r *run.Run) error {
 	for _, f := range []struct{ name, value string }{{"scenario", r.Scenario}, {"work", r.Work}, {"out", r.Out}} {
 		if f.value == "" {

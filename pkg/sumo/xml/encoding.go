@@ -14,11 +14,11 @@ import (
 	"golang.org/x/text/transform"
 )
 
-// sniffLength is how much of a file is looked at to tell what it is. An XML declaration is far shorter.
+// sniffLength is how much of a file decides its encoding. An XML declaration is far shorter.
 const sniffLength = 512
 
-// charsets are the encodings an XML declaration may name, besides UTF-8 and UTF-16. SUMO's parser takes many more, among
-// them some in which a DTD does not look like one (UTF-7, EBCDIC). All of these agree with ASCII.
+// charsets are the encodings an XML declaration may name, besides UTF-8 and UTF-16. SUMO's parser takes many more,
+// including some in which a DTD does not look like one (UTF-7, EBCDIC). All of these agree with ASCII.
 var charsets = map[string]encoding.Encoding{
 	"us-ascii":     charmap.ISO8859_1,
 	"ascii":        charmap.ISO8859_1,
@@ -36,11 +36,11 @@ var declaration = regexp.MustCompile(`^<\?xml[ \t\r\n]+version[ \t\r\n]*=[ \t\r\
 	`(?:[ \t\r\n]+encoding[ \t\r\n]*=[ \t\r\n]*(?:"([A-Za-z][A-Za-z0-9._-]*)"|'([A-Za-z][A-Za-z0-9._-]*)'))?` +
 	`(?:[ \t\r\n]+standalone[ \t\r\n]*=[ \t\r\n]*(?:"(?:yes|no)"|'(?:yes|no)'))?[ \t\r\n]*\?>`)
 
-// ErrNotXML is a file that SUMO's parser would not take for XML at all.
+// ErrNotXML means that SUMO's parser would not take the file for XML at all.
 var ErrNotXML = errors.New("not XML")
 
-// decode returns the document in UTF-8, behind its byte order mark and XML declaration, and the number of lines that
-// those take. It answers ErrNotXML, or a SyntaxError for an encoding or declaration that is not accepted.
+// decode returns the document in UTF-8 after its byte order mark and XML declaration, and the number of lines that
+// these take. It answers ErrNotXML, or a SyntaxError for an encoding or declaration that is not accepted.
 func decode(r *bufio.Reader) (io.Reader, int, error) {
 	head, err := r.Peek(sniffLength)
 	if err != nil && !errors.Is(err, io.EOF) {
@@ -88,8 +88,8 @@ func decode(r *bufio.Reader) (io.Reader, int, error) {
 	return nil, 0, malformed("the encoding %.40q is not accepted: save the file as UTF-8 and say so in its first line", name)
 }
 
-// encodingFamily tells the encoding by a file's first bytes, as appendix F of XML 1.0 does, and the length of its byte
-// order mark. It returns "" for what cannot be XML.
+// encodingFamily returns the encoding that a file's first bytes show (XML 1.0, appendix F) and the length of its byte
+// order mark; "" for what cannot be XML.
 func encodingFamily(head []byte) (family string, bom int) {
 	has := func(prefix string) bool { return bytes.HasPrefix(head, []byte(prefix)) }
 	switch {

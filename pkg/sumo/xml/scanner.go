@@ -10,8 +10,8 @@ import (
 	"unicode/utf8"
 )
 
-// Scanner reads one document as a stream. Its functions are called in the order of the document; one that is nil is not called. A
-// Scanner reads one document only.
+// Scanner reads one document as a stream, and calls its functions in the order of the document. Any of them may be nil. A Scanner
+// is used once.
 type Scanner struct {
 	// Element is called for each start tag. Its error ends the scan, which returns it.
 	Element func(Element) error
@@ -85,7 +85,7 @@ const (
 
 // DTDError is a <!DOCTYPE or <!ENTITY: entities read files of the server or grow without bound.
 type DTDError struct {
-	HTML bool // it is the one of a web page
+	HTML bool // the declaration of a web page
 }
 
 func (DTDError) Error() string { return "document type declaration" }
@@ -180,7 +180,7 @@ func (s *Scanner) fill() bool {
 			s.fail = err
 		}
 		whole := len(chunk)
-		if err == nil { // a rune may go on in the next read
+		if err == nil { // the next read may complete a rune
 			for back := 1; back < utf8.UTFMax && back <= len(chunk); back++ {
 				if c := chunk[len(chunk)-back]; utf8.RuneStart(c) {
 					if !utf8.FullRune(chunk[len(chunk)-back:]) {
@@ -194,7 +194,7 @@ func (s *Scanner) fill() bool {
 		if bad := invalidRune(chunk[:whole]); bad >= 0 {
 			s.end, s.held = bad, 0
 			if s.fail != nil && !errors.Is(s.fail, io.EOF) {
-				return s.end > 0 // what broke off the reading broke the rune
+				return s.end > 0 // the failed read cut the rune
 			}
 			s.fail = malformed("the text is not in the encoding that the file declares: save the file as UTF-8")
 		}
@@ -259,8 +259,8 @@ func (s *Scanner) ended() error {
 	return s.fail
 }
 
-// content reads character data up to and with the next '<', and returns the byte behind it; ok is false at a proper end
-// of the file.
+// content reads character data through the next '<', and returns the byte after it; ok is false at a proper end of the
+// file.
 func (s *Scanner) content() (c byte, ok bool, err error) {
 	brackets := 0 // the number of ']' just read
 	for {
@@ -332,7 +332,7 @@ func (s *Scanner) characters(run []byte) error {
 	return nil
 }
 
-// reference reads an entity or character reference behind its '&' and appends what it stands for.
+// reference reads an entity or character reference after its '&' and appends what it stands for.
 func (s *Scanner) reference(out []byte) ([]byte, error) {
 	var name [12]byte
 	n := 0
@@ -382,7 +382,7 @@ func IsChar(r rune) bool {
 
 func isSpace(c byte) bool { return c == ' ' || c == '\t' || c == '\n' || c == '\r' }
 
-// name appends the name that begins with c to out, and returns it with the byte behind.
+// name appends the name that begins with c to out, and returns it with the byte after it.
 func (s *Scanner) name(out []byte, c byte) ([]byte, byte, error) {
 	if !isNameStart[c] {
 		return nil, 0, malformed("%q cannot begin a name; write '&lt;' for a plain '<'", rune(c))
@@ -469,10 +469,10 @@ func (s *Scanner) startTag(c byte) error {
 	return nil
 }
 
-// attribute reads name="value" and returns the byte behind.
+// attribute reads name="value" and returns the byte after it.
 func (s *Scanner) attribute(c byte, element []byte) (byte, error) {
-	// Names and values are collected one behind the other in s.values. Growing it moves it, but what earlier attributes
-	// point to stays as it was.
+	// Names and values are collected one after the other in s.values. Growing moves it, but what earlier attributes
+	// point to stays intact.
 	start := len(s.values)
 	var err error
 	a := Attr{Line: s.line}
@@ -579,7 +579,7 @@ func (s *Scanner) close() {
 	s.names, s.open = s.names[:start], s.open[:last]
 }
 
-// declaration reads what begins with "<!": a comment, or CDATA inside an element. Everything else is a DTD or a part of
+// declaration reads what begins with "<!": a comment, or CDATA inside an element. Everything else is a DTD or part of
 // one.
 func (s *Scanner) declaration() error {
 	c, err := s.next()
@@ -609,7 +609,7 @@ func (s *Scanner) declaration() error {
 		}
 		return s.cdata()
 	}
-	// Only to tell a saved web page from a real DTD, so its spelling need not be checked.
+	// This only tells a saved web page from a real DTD, so the spelling is not checked.
 	const html = "doctype html"
 	head := make([]byte, 0, len(html))
 	for ; err == nil && len(head) < len(html) && c != '>'; c, err = s.next() {

@@ -2,7 +2,7 @@
 // exists because encoding/xml allocates for every token: that costs minutes on the files of a large city.
 //
 // It is stricter than XML 1.0: no DTD of any kind (section 2.8), names in ASCII only (2.3), one of a few encodings (4.3.3), at
-// most 100 elements inside each other, and at most 250 attributes of a tag and characters of a name. Everything it accepts,
+// most 100 nested elements, 250 attributes in a tag and 250 characters in a name. Everything it accepts,
 // encoding/xml accepts too; a fuzz test holds it to that. It allocates nothing for an element.
 package xml
 
@@ -14,7 +14,7 @@ import (
 )
 
 // Scan reads a file that may be compressed with gzip, and calls visit for each start tag until visit fails. It returns what
-// Scanner.Scan does, or gzip's errors; IsMalformed tells them apart.
+// Scanner.Scan does, or gzip's errors; IsMalformed says which of them are the file's fault.
 func Scan(r io.Reader, visit func(Element) error) error {
 	plain, err := Unpack(r)
 	if err != nil {
@@ -39,12 +39,11 @@ func Unpack(r io.Reader) (*bufio.Reader, error) {
 
 // IsGzip reports whether what r reads next is compressed with gzip (RFC 1952, 2.3.1).
 func IsGzip(r *bufio.Reader) bool {
-	head, _ := r.Peek(2) // an error comes again when it is read
+	head, _ := r.Peek(2) // the next read returns the error again
 	return string(head) == "\x1f\x8b"
 }
 
-// IsMalformed reports whether err says that a document is damaged, cut off or not XML, rather than that it could not be
-// fetched.
+// IsMalformed reports whether err means that a document is damaged, cut off or not XML, rather than that reading it failed.
 func IsMalformed(err error) bool {
 	return errors.As(err, new(SyntaxError)) || errors.As(err, new(DTDError)) || errors.Is(err, ErrNotXML) ||
 		errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, gzip.ErrHeader) || errors.Is(err, gzip.ErrChecksum)

@@ -14,7 +14,7 @@ import (
 	"github.com/sumo-k8/sumo-k8/pkg/simulation"
 )
 
-// shownMetrics are the rows of the table: what a traffic engineer asks first, then what the run cost.
+// shownMetrics are the rows of the table: what traffic engineers ask for first, then the cost of the run.
 var shownMetrics = []shownMetric{
 	{"vehicles_inserted", "vehicles inserted"},
 	{"vehicles_finished", "vehicles arrived"},
@@ -40,7 +40,7 @@ type Column struct {
 	Summary *simulation.Summary // nil when there is none
 }
 
-// Metrics prints the metrics of all runs side by side. A row that no run has is left out. The metrics that engineers ask for
+// Metrics prints the metrics of all runs side by side. A row that no run has is omitted. The metrics that engineers ask for
 // come first; all others follow when all is set.
 func Metrics(w io.Writer, runs []Column, all bool) {
 	rows := [][]string{{"", "unit"}}
