@@ -15,6 +15,8 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/gofrs/flock"
+
 	"github.com/sumo-k8/sumo-k8/infra/images/oci"
 )
 
@@ -164,13 +166,9 @@ func quote(name string) string { return "'" + strings.ReplaceAll(name, "'", `'\'
 
 // lock waits until no other build uses the cache; the end of this process unlocks it too.
 func lock(name string) (unlock func(), err error) {
-	f, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE, 0o600)
-	if err != nil {
-		return nil, err
-	}
-	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX); err != nil {
-		f.Close()
+	l := flock.New(name)
+	if err := l.Lock(); err != nil {
 		return nil, fmt.Errorf("locking %s: %w", name, err)
 	}
-	return func() { f.Close() }, nil
+	return func() { _ = l.Unlock() }, nil // the end of the process releases it in any case
 }

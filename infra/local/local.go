@@ -9,8 +9,8 @@ import (
 	"os"
 )
 
-// openLog opens a server's log file for one run, and keeps the one of the run before beside it: enough to explain a
-// crash, without growing for ever.
+// openLog opens a server's log file for one run and keeps the previous one beside it: enough to explain a crash, without
+// growing for ever.
 func openLog(path string) (*os.File, error) {
 	if err := os.Rename(path, path+".previous"); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("keep the previous log: %w", err)
@@ -22,7 +22,8 @@ func openLog(path string) (*os.File, error) {
 	return f, nil
 }
 
-// writeSecret writes a file that only we can read. It is written aside and renamed, so that a crash leaves no half of one.
+// writeSecret writes a file that only we can read. It is written under another name and renamed, so that a crash leaves no
+// partial file.
 func writeSecret(path string, text []byte) error {
 	if err := os.WriteFile(path+".new", text, 0o600); err != nil {
 		return err

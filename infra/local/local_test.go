@@ -27,7 +27,7 @@ import (
 )
 
 // asServer makes this test binary start both servers on the folder it names, store something, and wait to be killed.
-const asServer = "LAPTOP_TEST_SERVER"
+const asServer = "LOCAL_TEST_SERVER"
 
 func TestMain(m *testing.M) {
 	if dir := os.Getenv(asServer); dir != "" {

@@ -57,7 +57,7 @@ func StartObjectStore(ctx context.Context, dir, binary string, log zerolog.Logge
 		return nil, fmt.Errorf("object store: %w", err)
 	}
 	defer logFile.Close()
-	ready, told, err := os.Pipe()
+	ready, announced, err := os.Pipe()
 	if err != nil {
 		return nil, err
 	}
@@ -65,9 +65,9 @@ func StartObjectStore(ctx context.Context, dir, binary string, log zerolog.Logge
 
 	cmd := exec.Command(binary, "--listen", "127.0.0.1:0", "--root", dir)
 	cmd.Env = []string{"ROOT_ACCESS_KEY=" + k.Access, "ROOT_SECRET_KEY=" + k.Secret}
-	cmd.Stdout, cmd.Stderr = told, logFile
+	cmd.Stdout, cmd.Stderr = announced, logFile
 	p, err := process.Start(cmd, process.Options{})
-	told.Close()
+	announced.Close()
 	if err != nil {
 		return nil, fmt.Errorf("object store: %w", err)
 	}

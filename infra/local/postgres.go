@@ -44,8 +44,8 @@ const (
 // distributionBinaries is where Debian and its descendants install each major version.
 const distributionBinaries = "/usr/lib/postgresql/*/bin"
 
-// rootClusters is where root's clusters are when Postgres cannot get at the data folder. Unlike /var/tmp it is not cleaned
-// of what nobody has used for a month.
+// rootClusters is where root's clusters are when Postgres cannot reach the data folder. Unlike /var/tmp it is not cleaned of
+// unused files.
 const rootClusters = "/var/lib/sumo-k8"
 
 // common settings suit one machine with one user: small, no replication, and none of the tricks for long queries.
@@ -178,7 +178,7 @@ func startPostgres(ctx context.Context, dir string, use use, log zerolog.Logger)
 	// file, which lets anybody in if an earlier release made the cluster.
 	const readable = 0o644
 	if err := cmp.Or(os.WriteFile(clients, []byte(bySocket+use.clients), readable), os.Chmod(clients, readable)); err != nil {
-		return nil, fmt.Errorf("say who may connect to the database: %w", err)
+		return nil, fmt.Errorf("write the database's access rules: %w", err)
 	}
 	args := []string{"-D", data, "-k", sockets, "-c", "hba_file=" + clients}
 	for _, setting := range settings {
@@ -210,7 +210,7 @@ func (p *Postgres) start(ctx context.Context, account account, program string, a
 	cmd := account.command(program, args...)
 	cmd.Stdout, cmd.Stderr = logFile, logFile
 	p.process, err = process.Start(cmd, process.Options{
-		// Immediate shutdown: nobody waits for a checkpoint, and recovery at the next start is exact.
+		// Immediate shutdown: no checkpoint is needed, and recovery at the next start is exact.
 		DeathSignal: syscall.SIGQUIT,
 		// Fast shutdown: it ends sessions, where SIGTERM would wait for them.
 		StopSignal: syscall.SIGINT,
@@ -225,7 +225,7 @@ func (p *Postgres) start(ctx context.Context, account account, program string, a
 	return nil
 }
 
-// Folder is where the cluster and its log are kept; not always the folder that was asked for.
+// Folder is where the cluster and its log are kept; not always the requested folder.
 func (p *Postgres) Folder() string { return p.home }
 
 // URL addresses a database of the cluster in the form that pgx takes. It has the password in it.
@@ -325,7 +325,7 @@ func findPostgres(data string) (string, error) {
 		}
 	}
 	return "", fmt.Errorf("the database in %s was made by PostgreSQL %s, which is not installed; install it with: "+
-		"sudo apt-get install --no-install-recommends postgresql-%s, or move the folder away to begin with an empty one", data, made, made)
+		"sudo apt-get install --no-install-recommends postgresql-%s, or move the folder to start with an empty one", data, made, made)
 }
 
 // major is the version in a path of distributionBinaries.
@@ -334,8 +334,8 @@ func major(dir string) int {
 	return n
 }
 
-// initCluster makes the cluster when there is none, and completes it with finish. It is made aside and renamed, so that an
-// interruption leaves nothing that looks like a cluster.
+// initCluster makes the cluster when there is none, and completes it with finish. It is made under another name and renamed, so
+// that an interruption leaves nothing that looks like a cluster.
 func initCluster(ctx context.Context, binaries, data string, account account, options []string, finish func(data string) error) error {
 	if _, err := os.Stat(data); !errors.Is(err, fs.ErrNotExist) {
 		return err
@@ -348,7 +348,7 @@ func initCluster(ctx context.Context, binaries, data string, account account, op
 		return fmt.Errorf("make the database's folder: %w", err)
 	}
 	var out bytes.Buffer
-	// Our own file (clients.conf) says who may connect. Without it nobody may.
+	// Our own file (clients.conf) says who may connect; without it, nobody.
 	args := []string{"-D", unfinished, "-U", superuser, "--auth=reject", "--encoding=UTF8", "--locale=C.UTF-8", "--no-instructions"}
 	cmd := account.command(filepath.Join(binaries, "initdb"), append(args, options...)...)
 	cmd.Stdout, cmd.Stderr = &out, &out
@@ -475,7 +475,7 @@ func (a account) reaches(dir string) bool {
 }
 
 // makeHome returns the folder for cluster and log: dir, or when the account cannot get there, one under /var/lib to which
-// a link in dir leads. Whoever removes dir to begin anew so gets a new cluster as well.
+// a link in dir leads. Removing dir to start afresh thus starts a new cluster too.
 func makeHome(dir string, account account, log zerolog.Logger) (string, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil || !account.other {
 		return dir, err

@@ -1,7 +1,7 @@
 // Package client is a Go client of the HTTP API.
 //
-// Calls that may safely be repeated are repeated by the client while the service is away or asks to come back later. A
-// submission is one of them: it carries an Idempotency-Key, so that however often it has to be sent, it makes one job.
+// The client repeats calls that are safe to repeat while the service is unreachable or asks to retry later. A submission
+// is one of them: it carries an Idempotency-Key, so that it makes one job however often it is sent.
 //
 //	api, err := client.New("https://sumo.example.com", client.Options{APIKey: key})
 //	…
@@ -27,14 +27,14 @@ import (
 )
 
 const (
-	// answerWithin is how long an answer may take. The service itself lets nobody wait for longer than 50 s.
+	// answerWithin is how long an answer may take. The service holds no call longer than 50 s.
 	answerWithin = 70 * time.Second
 	// headWithin bounds the wait for an answer after an upload, which is checked before it is answered. No gateway lets a
 	// request take longer than Knative's 300 s.
 	headWithin = 300 * time.Second
-	// silence is after how long without a byte a stream is taken for dead. Log streams send a heartbeat every 15 s.
+	// silence is how long a stream may be silent before it is taken for dead. Log streams send a heartbeat every 15 s.
 	silence = time.Minute
-	// askFirst is how long an upload waits for the service to agree to it. Servers that know nothing of asking say nothing.
+	// askFirst is how long an upload waits for the service to agree to it. Servers that do not know Expect: 100-continue never answer.
 	askFirst = 2 * time.Second
 	// maxAnswer bounds the JSON that we take in: the list of a job's results, with a long link for each, is the largest.
 	maxAnswer = 32 << 20
@@ -46,9 +46,9 @@ const (
 type Options struct {
 	// APIKey is a tenant's key; AdminKey is the operator's. Only the calls of each need it.
 	APIKey, AdminKey string
-	// Patience is for how long a call is repeated while the service is away; 30 s unless set. A restart takes some seconds.
+	// Patience is how long a call is repeated while the service is unreachable; 30 s unless set. A restart takes some seconds.
 	Patience time.Duration
-	// Retrying is told each time before a call is repeated. It may be nil.
+	// Retrying is called each time before a call is repeated. It may be nil.
 	Retrying func(err error, wait time.Duration)
 	// UserAgent names the calling program.
 	UserAgent string
@@ -90,7 +90,7 @@ func (c *Client) WithAPIKey(key string) *Client {
 	return &other
 }
 
-// Document is an answer as it came. It is part of what the calls return, for programs that want more of it than we know.
+// Document is the raw answer. It is part of what calls return, for programs that need fields that this package does not know.
 type Document struct{ raw json.RawMessage }
 
 // JSON is the answer's text.
@@ -244,7 +244,7 @@ func (c *Client) sendAny(ctx context.Context, r request) (*http.Response, error)
 	return c.do(req)
 }
 
-// do sends req as it is. It follows no redirect, which could carry our keys to somebody else.
+// do sends req as it is. It follows no redirect, which could carry our keys elsewhere.
 func (c *Client) do(req *http.Request) (*http.Response, error) {
 	resp, err := c.options.Transport.RoundTrip(req)
 	if err != nil {

@@ -12,7 +12,7 @@ import (
 const (
 	// defaultEvent is the name of an event that gives none, after the standard for server-sent events (WHATWG HTML, 9.2).
 	defaultEvent = "message"
-	// maxEventLine is far longer than any line of a log that a person would read.
+	// maxEventLine is far longer than any readable line of a log.
 	maxEventLine = 1 << 20
 )
 

@@ -13,12 +13,12 @@ import (
 	"github.com/sumo-k8/sumo-k8/pkg/problem"
 )
 
-// Error is an answer that says no.
+// Error is the service's refusal.
 type Error struct {
 	Document
 	Request    string // method and address
 	Status     int
-	Code       problem.Code // empty when something else than the service answered
+	Code       problem.Code // empty when something other than the service answered
 	Detail     string       // what happened and what to do about it
 	Items      []problem.Item
 	RequestID  string // by which the operator finds the request in the log
@@ -58,11 +58,11 @@ func refusal(resp *http.Response) error {
 		RetryAfter: retryAfter(resp.Header.Get("Retry-After"), time.Now()),
 	}
 	if resp.StatusCode/100 == 3 {
-		e.Detail = fmt.Sprintf("It sends us to another address, %s, where our keys do not go. If that is the service, give that address instead.",
+		e.Detail = fmt.Sprintf("It redirects to %s, and our keys are not sent there. If that is the service, use that address.",
 			withoutQuery(resp))
 		return e
 	}
-	raw, _ := io.ReadAll(io.LimitReader(resp.Body, maxProblem)) // a cut body still tells more than none
+	raw, _ := io.ReadAll(io.LimitReader(resp.Body, maxProblem)) // part of a body is better than none
 	if kind, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type")); kind == "application/problem+json" {
 		var doc struct {
 			Title  string         `json:"title"`
@@ -92,7 +92,7 @@ func withoutQuery(resp *http.Response) string {
 	return target.String()
 }
 
-// retryAfter reads a Retry-After header, which holds seconds or a date (RFC 9110, section 10.2.3). 0 says nothing.
+// retryAfter reads a Retry-After header, which holds seconds or a date (RFC 9110, section 10.2.3). 0 means none.
 func retryAfter(text string, now time.Time) time.Duration {
 	if seconds, err := strconv.Atoi(text); err == nil && seconds > 0 {
 		return time.Duration(seconds) * time.Second

@@ -14,7 +14,7 @@ import (
 	"github.com/sumo-k8/sumo-k8/pkg/simulation"
 )
 
-// Job is a job as the service tells it.
+// Job is a job as the service describes it.
 type Job struct {
 	Document
 	ID              string            `json:"job_id"`
@@ -55,7 +55,7 @@ func (j *Job) UnmarshalJSON(raw []byte) error {
 	return nil
 }
 
-// Run is what can be chosen about a job. What is left at its zero value is for the service to choose.
+// Run is the options of a job. The service chooses for zero values.
 type Run struct {
 	Name           string // for people; needed
 	ConfigFile     string
@@ -117,7 +117,7 @@ func (r Run) fields() (url.Values, error) {
 	return fields, nil
 }
 
-// Submission is a job to be: a run of one scenario, which is uploaded, stored already, or in S3.
+// Submission is a job to submit: a run of one scenario, which is uploaded, stored already, or in S3.
 type Submission struct {
 	Run
 	Scenario   *Source // to upload
@@ -125,7 +125,7 @@ type Submission struct {
 	S3URL      string  // s3://bucket/key of a zip
 	// IdempotencyKey makes two submissions with the same key one job. Each submission has one of its own unless it is set.
 	IdempotencyKey string
-	// Sent is told how many bytes of the upload are sent, of how many in all, or of -1 when that is not known. It may be
+	// Sent is called with how many bytes of the upload are sent, of how many in all (-1 when unknown). It may be
 	// nil, and is not called any more when Submit has returned.
 	Sent func(sent, total int64)
 }
@@ -146,7 +146,7 @@ func (c *Client) Submit(ctx context.Context, s Submission) (j Job, err error) {
 	return j, c.upload(ctx, r, fields, s.Scenario, s.Sent, &j)
 }
 
-// keyOr returns key, or a new one that nobody else has.
+// keyOr returns key, or a new random one.
 func keyOr(key string) string {
 	if key != "" {
 		return key
@@ -210,12 +210,12 @@ func (c *Client) Cancel(ctx context.Context, id string) (j Job, err error) {
 	return j, c.call(ctx, request{method: http.MethodDelete, path: jobPath(id, "")}, &j)
 }
 
-// Purge forgets a job that is over, with its results.
+// Purge deletes a finished job with its results.
 func (c *Client) Purge(ctx context.Context, id string) (j Job, err error) {
 	return j, c.call(ctx, request{method: http.MethodDelete, path: jobPath(id, ""), query: url.Values{"purge": {"true"}}}, &j)
 }
 
-// Retry submits a job that is over again, as a new job.
+// Retry submits a finished job again, as a new job.
 func (c *Client) Retry(ctx context.Context, id string) (j Job, err error) {
 	return j, c.call(ctx, request{method: http.MethodPost, path: jobPath(id, "/retry"), key: keyOr("")}, &j)
 }
@@ -226,7 +226,7 @@ type Summary struct {
 	simulation.Summary
 }
 
-// Summary returns the figures of a job that is over.
+// Summary returns the figures of a finished job.
 func (c *Client) Summary(ctx context.Context, id string) (s Summary, err error) {
 	return s, c.call(ctx, request{method: http.MethodGet, path: jobPath(id, "/summary")}, &s)
 }

@@ -34,7 +34,7 @@ func (c *Client) Log(ctx context.Context, id string, tail int) (l Log, err error
 	return l, c.call(ctx, r, &l)
 }
 
-// LogKind says what a LogEvent tells.
+// LogKind is the kind of a LogEvent.
 type LogKind int
 
 const (
@@ -44,7 +44,7 @@ const (
 	LogEnd                     // how the job has ended; the last one
 )
 
-// LogEvent is what a follower of a job learns.
+// LogEvent is one event in following a job.
 type LogEvent struct {
 	Document
 	Kind     LogKind
@@ -57,7 +57,7 @@ type LogEvent struct {
 
 // Follow yields the lines of a job's log after the one with the id after, or all of them when that is empty, and the job's
 // progress, until it has ended. Streams that end early, as those through a gateway must, or that break, are resumed: no line
-// is lost and none comes twice. An error is yielded last.
+// is lost or repeated. An error is yielded last.
 func (c *Client) Follow(ctx context.Context, id, after string) iter.Seq2[LogEvent, error] {
 	return func(yield func(LogEvent, error) bool) {
 		f := follower{c: c, job: id, after: after, patience: c.patience(true), resume: c.firstPause}
@@ -85,11 +85,11 @@ type follower struct {
 	after    string // id of the last line
 	note     string // the last explanation, which a new stream repeats
 	patience *patience
-	resume   time.Duration // pause before a stream that ended is taken up again
+	resume   time.Duration // pause before a stream that ended is resumed
 }
 
-// read reads one stream. It is done when the job has ended or nobody listens any more.
-func (f *follower) read(ctx context.Context, tell func(LogEvent) bool) (done bool, err error) {
+// read reads one stream. It is done when the job has ended or yield has returned false.
+func (f *follower) read(ctx context.Context, yield func(LogEvent) bool) (done bool, err error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	r := request{method: http.MethodGet, path: jobPath(f.job, "/logs/stream"), header: http.Header{"Accept": {"text/event-stream"}}}
@@ -112,20 +112,20 @@ func (f *follower) read(ctx context.Context, tell func(LogEvent) bool) (done boo
 			return false, f.c.unreachable(ctx, resp.Request, fmt.Errorf("the log stream broke off: %w", err))
 		}
 		f.patience.rewarded()
-		told, err := f.understand(e)
+		next, err := f.understand(e)
 		if err != nil {
 			return false, err
 		}
-		if told == nil {
+		if next == nil {
 			continue
 		}
-		if !tell(*told) {
+		if !yield(*next) {
 			return true, nil
 		}
-		if told.Kind == LogLine {
-			f.after, f.note = told.ID, ""
+		if next.Kind == LogLine {
+			f.after, f.note = next.ID, ""
 		}
-		if told.Kind == LogEnd {
+		if next.Kind == LogEnd {
 			return true, nil
 		}
 	}
@@ -138,7 +138,7 @@ func (f *follower) read(ctx context.Context, tell func(LogEvent) bool) (done boo
 	return false, nil
 }
 
-// understand returns nil for what a follower knows already, or need not.
+// understand returns nil for what the caller knows already or does not need.
 func (f *follower) understand(e event) (*LogEvent, error) {
 	var data struct {
 		Message  string            `json:"message"`
@@ -152,24 +152,24 @@ func (f *follower) understand(e event) (*LogEvent, error) {
 	if err := json.Unmarshal([]byte(e.data), &data); err != nil {
 		return nil, fmt.Errorf("event %.200q of the log stream is not JSON: %w", e.data, err)
 	}
-	told := LogEvent{ID: e.id, Message: data.Message, Status: data.Status, Reason: data.Reason, Progress: data.Progress}
-	told.keep(json.RawMessage(e.data))
+	next := LogEvent{ID: e.id, Message: data.Message, Status: data.Status, Reason: data.Reason, Progress: data.Progress}
+	next.keep(json.RawMessage(e.data))
 	switch {
 	case e.name == "progress":
-		told.Kind = LogProgress
+		next.Kind = LogProgress
 	case data.Status.Terminal():
-		told.Kind = LogEnd
+		next.Kind = LogEnd
 	case e.id != "":
-		told.Kind = LogLine
+		next.Kind = LogLine
 	case data.Message == f.note:
 		return nil, nil
 	default:
-		f.note, told.Kind = data.Message, LogNote
+		f.note, next.Kind = data.Message, LogNote
 	}
-	return &told, nil
+	return &next, nil
 }
 
-// watchedReader gives a stream up when nothing has come for too long: the other end may have gone without a word.
+// watchedReader gives up a stream that is silent for too long: the other end may be gone.
 type watchedReader struct {
 	r     io.Reader
 	timer *time.Timer

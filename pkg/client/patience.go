@@ -13,7 +13,7 @@ import (
 
 const (
 	firstPause = 250 * time.Millisecond
-	// longestPause keeps a service that is back from waiting for us.
+	// longestPause bounds how long a service that is back waits for the next try.
 	longestPause = 5 * time.Second
 )
 
@@ -27,7 +27,7 @@ type patience struct {
 
 func (c *Client) patience(repeatable bool) *patience { return &patience{c: c, repeatable: repeatable} }
 
-// rewarded is told that the service has delivered something.
+// rewarded records that the service has delivered something.
 func (p *patience) rewarded() { p.since, p.pause = time.Time{}, 0 }
 
 // wait returns nil when it is time to try again, and the error to give up with otherwise.
@@ -57,7 +57,7 @@ func (p *patience) worthwhile(err error) (time.Duration, bool) {
 	var refused *Error
 	if errors.As(err, &refused) {
 		switch {
-		case refused.Status == http.StatusTooManyRequests: // it was not even looked at
+		case refused.Status == http.StatusTooManyRequests: // it was not processed
 		case !p.repeatable || refused.Code == problem.NotConfigured || refused.Code == problem.StorageRefused:
 			return 0, false
 		case refused.Status == http.StatusConflict && refused.RetryAfter > 0: // our own first try is still being worked on

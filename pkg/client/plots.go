@@ -17,15 +17,15 @@ type Plots struct {
 	} `json:"plots"`
 }
 
-// Plots lists what can be drawn of a job that is over.
+// Plots lists the plots of a finished job.
 func (c *Client) Plots(ctx context.Context, id string) (p Plots, err error) {
 	return p, c.call(ctx, request{method: http.MethodGet, path: jobPath(id, "/plots")}, &p)
 }
 
-// Drawing says how a plot is to look. What is not set is left to the service.
+// Drawing says how a plot looks. The service chooses for zero values.
 type Drawing struct {
 	Format        string   // svg or png
-	With          []string // ids of other jobs, to lay theirs over it
+	With          []string // ids of other jobs, overlaid
 	Dark          bool
 	Width, Height int // pixels
 }

@@ -16,7 +16,7 @@ import (
 	"github.com/sumo-k8/sumo-k8/pkg/job"
 )
 
-// Results are the files that a job has left.
+// Results are a job's files.
 type Results struct {
 	Document
 	Status  job.State    `json:"status"`
@@ -38,8 +38,8 @@ func (c *Client) Results(ctx context.Context, id string) (r Results, err error) 
 	return r, c.call(ctx, request{method: http.MethodGet, path: jobPath(id, "/results")}, &r)
 }
 
-// Download copies one of a job's files to w, and checks that it is whole. A transfer that breaks is taken up again where it
-// broke, so that w never gets a byte twice.
+// Download copies one of a job's files to w, and checks that it is complete. A broken transfer resumes where it broke, so
+// that w never gets a byte twice.
 func (c *Client) Download(ctx context.Context, id string, file ResultFile, w io.Writer) error {
 	sum := sha256.New()
 	d := &download{c: c, job: id, name: file.Name, w: io.MultiWriter(w, sum), patience: c.patience(true)}
@@ -61,11 +61,11 @@ func (c *Client) Download(ctx context.Context, id string, file ResultFile, w io.
 	return nil
 }
 
-// Save downloads one of a job's files into the folder of root, below its own name. The file appears there only when it is whole.
-// got is told how many bytes have come; it may be nil.
+// Save downloads one of a job's files into the folder of root, below its own name. The file appears there only when it is complete.
+// got is called with how many bytes have arrived; it may be nil.
 func (c *Client) Save(ctx context.Context, id string, file ResultFile, root *os.Root, got func(n int64)) error {
 	return WriteFile(root, filepath.FromSlash(file.Name), func(w io.Writer) error {
-		return c.Download(ctx, id, file, &countingWriter{w: w, tell: got})
+		return c.Download(ctx, id, file, &countingWriter{w: w, report: got})
 	})
 }
 
@@ -92,18 +92,18 @@ func WriteFile(root *os.Root, name string, write func(io.Writer) error) (err err
 	return root.Rename(part, name)
 }
 
-// countingWriter tells how much was written to w.
+// countingWriter reports how much was written to w.
 type countingWriter struct {
-	w    io.Writer
-	done int64
-	tell func(done int64)
+	w      io.Writer
+	done   int64
+	report func(done int64)
 }
 
 func (c *countingWriter) Write(p []byte) (int, error) {
 	n, err := c.w.Write(p)
 	c.done += int64(n)
-	if c.tell != nil {
-		c.tell(c.done)
+	if c.report != nil {
+		c.report(c.done)
 	}
 	return n, err
 }
@@ -164,7 +164,7 @@ func (d *download) read(ctx context.Context) error {
 	return nil
 }
 
-// link asks where the file can be had. Our key goes no further than that.
+// link asks the service for the file's address, to which the key is not sent.
 func (d *download) link(ctx context.Context) (string, error) {
 	names := strings.Split(d.name, "/")
 	for i, name := range names {
@@ -196,7 +196,8 @@ func (w *writeErrors) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// DownloadZip copies a zip of all of a job's files to w. It cannot be resumed. got is told how many bytes have come; it may be nil.
+// DownloadZip copies a zip of all of a job's files to w. It cannot be resumed. got is called with how many bytes have arrived; it
+// may be nil.
 func (c *Client) DownloadZip(ctx context.Context, id string, w io.Writer, got func(n int64)) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -212,7 +213,7 @@ func (c *Client) DownloadZip(ctx context.Context, id string, w io.Writer, got fu
 		defer resp.Body.Close()
 		body := watch(resp.Body, cancel)
 		defer body.stop()
-		_, err = io.Copy(&writeErrors{&countingWriter{w: w, tell: got}}, body)
+		_, err = io.Copy(&writeErrors{&countingWriter{w: w, report: got}}, body)
 		var local *sourceError
 		switch {
 		case errors.As(err, &local):

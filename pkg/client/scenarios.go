@@ -84,7 +84,7 @@ type Validation struct {
 	Files    []ScenarioFile   `json:"files"`
 }
 
-// Validate has a scenario checked without storing it. Sent is as in Submission.
+// Validate checks a scenario without storing it. Sent is as in Submission.
 func (c *Client) Validate(ctx context.Context, zip *Source, sent func(sent, total int64)) (v Validation, err error) {
 	return v, c.upload(ctx, request{method: http.MethodPost, path: "/scenarios/validate", safe: true}, nil, zip, sent, &v)
 }
@@ -96,7 +96,7 @@ type ScenarioPage struct {
 	NextCursor string     `json:"next_cursor"` // empty on the last page
 }
 
-// Scenarios returns the page behind cursor, or the first one. Limit is 1 to 200, or 0 for the service's default.
+// Scenarios returns the page after cursor, or the first one. Limit is 1 to 200, or 0 for the service's default.
 func (c *Client) Scenarios(ctx context.Context, cursor string, limit int) (page ScenarioPage, err error) {
 	query := url.Values{}
 	if cursor != "" {
@@ -113,7 +113,7 @@ func (c *Client) Scenario(ctx context.Context, id string) (s Scenario, err error
 	return s, c.call(ctx, request{method: http.MethodGet, path: "/scenarios/" + url.PathEscape(id)}, &s)
 }
 
-// DeleteScenario forgets a scenario that no job needs any more.
+// DeleteScenario deletes a scenario that no job needs any more.
 func (c *Client) DeleteScenario(ctx context.Context, id string) (d Document, err error) {
 	return d, c.call(ctx, request{method: http.MethodDelete, path: "/scenarios/" + url.PathEscape(id)}, &d)
 }

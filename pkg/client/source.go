@@ -15,7 +15,7 @@ import (
 	"sync"
 )
 
-// Source is a scenario's zip, which can be read as often as it has to be sent.
+// Source is a scenario's zip, which can be read each time it is sent.
 type Source struct {
 	Name string // of the zip
 	// Open returns the zip from its beginning, and its size in bytes or -1.
@@ -42,7 +42,7 @@ func File(path string) *Source {
 }
 
 // Folder is a zip of the files below the folder at path, made while it is sent. Files and folders whose names begin with a
-// dot are left out. The same files always make the same zip, so that the service stores them once.
+// dot are skipped. The same files always make the same zip, so that the service stores them once.
 func Folder(path string) *Source {
 	return &Source{Name: filepath.Base(filepath.Clean(path)) + ".zip", Open: func() (io.ReadCloser, int64, error) {
 		// The root keeps links from bringing in files from elsewhere.
@@ -59,7 +59,7 @@ func Folder(path string) *Source {
 	}}
 }
 
-// sourceError is a failure to read what was to be sent, which trying again does not cure.
+// sourceError is a failure to read what is to be sent, which a retry does not fix.
 type sourceError struct{ error }
 
 func (e *sourceError) Unwrap() error { return e.error }
@@ -83,7 +83,7 @@ func writeZip(w io.Writer, root *os.Root) error {
 		return addFile(out, root, name)
 	})
 	if errors.Is(err, io.ErrClosedPipe) {
-		return err // nobody reads any more: the request has failed, and says why
+		return err // the request has failed, and says why
 	}
 	if err != nil {
 		return &sourceError{fmt.Errorf("packing the folder: %w", err)}
@@ -119,9 +119,9 @@ func addFile(out *zip.Writer, root *os.Root, name string) error {
 // fileField is the form's field for the zip.
 const fileField = "sumo_files"
 
-// upload sends r with a form of fields followed by the zip, and reads the answer into out. sent is told how far the zip is.
+// upload sends r with a form of fields followed by the zip, and reads the answer into out. sent is called with how much of the zip is sent.
 func (c *Client) upload(ctx context.Context, r request, fields url.Values, zip *Source, sent func(sent, total int64), out any) error {
-	p := &progress{tell: sent}
+	p := &progress{report: sent}
 	defer p.close()
 	r.body = multipartBody(fields, zip, p)
 	return c.call(ctx, r, out)
@@ -158,7 +158,7 @@ func multipartBody(fields url.Values, zip *Source, sent *progress) *body {
 		if err != nil {
 			return nil, 0, err
 		}
-		counted := &countingReader{r: content, total: total, tell: sent}
+		counted := &countingReader{r: content, total: total, report: sent}
 		if total < 0 {
 			size = -1
 		} else {
@@ -172,39 +172,39 @@ func multipartBody(fields url.Values, zip *Source, sent *progress) *body {
 	return b
 }
 
-// progress passes on how far an upload is, until it is closed. The transport sends bodies from a goroutine of its own, which may go
-// on for a moment after the answer has come.
+// progress reports how far an upload is, until it is closed. The transport sends bodies from a goroutine of its own, which may
+// outlast the answer for a moment.
 type progress struct {
-	mu   sync.Mutex
-	tell func(done, total int64) // nil when nobody is to be told
+	mu     sync.Mutex
+	report func(done, total int64) // nil when nobody listens
 }
 
 func (p *progress) at(done, total int64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.tell != nil {
-		p.tell(done, total)
+	if p.report != nil {
+		p.report(done, total)
 	}
 }
 
 func (p *progress) close() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.tell = nil
+	p.report = nil
 }
 
-// countingReader tells how much of r was read.
+// countingReader reports how much of r was read.
 type countingReader struct {
 	r           io.Reader
 	done, total int64
-	tell        *progress
+	report      *progress
 }
 
 func (c *countingReader) Read(p []byte) (int, error) {
 	n, err := c.r.Read(p)
 	c.done += int64(n)
 	if n > 0 {
-		c.tell.at(c.done, c.total)
+		c.report.at(c.done, c.total)
 	}
 	return n, err
 }

@@ -20,7 +20,7 @@ type Tenant struct {
 	CreatedAt    time.Time `json:"created_at"`
 }
 
-// Limits are a tenant's. Those that are nil keep their value, or get the service's default.
+// Limits are a tenant's limits. Nil ones keep their value, or get the service's default.
 type Limits struct {
 	MaxCPU       *int      `json:"max_cpu,omitempty"`
 	MaxMemoryGi  *int      `json:"max_memory_gi,omitempty"`
@@ -28,7 +28,7 @@ type Limits struct {
 	InputBuckets *[]string `json:"input_buckets,omitempty"`
 }
 
-// Register makes a tenant. The answer alone holds its key.
+// Register creates a tenant. Only the answer holds its key.
 func (c *Client) Register(ctx context.Context, tenantID string, l Limits) (t Tenant, err error) {
 	b, err := jsonBody(struct {
 		TenantID string `json:"tenant_id"`
@@ -70,7 +70,7 @@ func (c *Client) SetLimits(ctx context.Context, tenantID string, l Limits) (t Te
 	return t, c.call(ctx, r, &t)
 }
 
-// DeleteTenant removes a tenant with all it has. Force cancels the jobs that wait or run, which refuse it otherwise.
+// DeleteTenant deletes a tenant with all its data. Without force, queued and running jobs prevent that.
 func (c *Client) DeleteTenant(ctx context.Context, tenantID string, force bool) (d Document, err error) {
 	r := request{method: http.MethodDelete, path: "/auth/tenants/" + url.PathEscape(tenantID), admin: true}
 	if force {

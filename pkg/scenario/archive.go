@@ -17,6 +17,9 @@ import (
 	"github.com/sumo-k8/sumo-k8/pkg/problem"
 )
 
+// readSize is how much of a file is read at a time.
+const readSize = 64 << 10
+
 // archive is an opened zip whose table of contents has been checked. Contents are checked as they are read.
 type archive struct {
 	limits Limits
@@ -41,14 +44,14 @@ const (
 	directoryPerEntry = 256
 	// directoryBase covers what is read to find the table: the end record with the longest comment.
 	directoryBase = 128 << 10
-	// maxPath, maxSegment and maxFolders are what any file system takes, and deeper than anybody sorts files.
+	// maxPath, maxSegment and maxFolders are what any file system takes, and deeper than anyone nests folders.
 	maxPath    = 1000
 	maxSegment = 255
 	maxFolders = 30
 )
 
-// source is where the zip comes from. It tells failures of the store from faults of the zip, and bounds how much is
-// read while the table of contents is.
+// source reads the zip. It keeps failures of the store apart from faults of the zip, and bounds how much of the zip
+// reading the table of contents may take.
 type source struct {
 	io.ReaderAt
 	left int64 // bytes; negative is unbounded
@@ -74,7 +77,7 @@ func (s *source) ReadAt(p []byte, off int64) (int, error) {
 	return n, err
 }
 
-// openArchive reads the table of contents. Faults go to rep; the error is for what leaves nothing to look at.
+// openArchive reads the table of contents. Faults go to rep; the error is for a zip that cannot be examined at all.
 func openArchive(r io.ReaderAt, size int64, limits Limits, rep *report) (*archive, error) {
 	if size > limits.Upload {
 		return nil, tooLarge(bytesText(size), limits)
@@ -99,7 +102,7 @@ func openArchive(r io.ReaderAt, size int64, limits Limits, rep *report) (*archiv
 	return a, nil
 }
 
-// unreadable is the one problem of an upload in which nothing else can be looked for.
+// unreadable is the only problem reported for an upload that cannot be examined.
 func unreadable(cause error, format string, args ...any) error {
 	p := problem.Wrap(cause, problem.ScenarioInvalid, format, args...)
 	return p.WithItems(problem.Item{Message: p.Detail})
@@ -141,7 +144,7 @@ func (a *archive) list(z *zip.Reader, rep *report) {
 			continue
 		}
 		if known[name] {
-			rep.fault(name, "is in the zip twice: which one is meant? Make the zip again")
+			rep.fault(name, "is in the zip twice: keep one and make the zip again")
 			continue
 		}
 		known[name] = true
@@ -150,7 +153,7 @@ func (a *archive) list(z *zip.Reader, rep *report) {
 		}
 		folded[strings.ToLower(name)] = name
 		a.files = append(a.files, entry{f, name})
-		// Sizes that add up to more than 64 bits are over any limit.
+		// Sizes that overflow 64 bits exceed any limit.
 		if claimed += f.UncompressedSize64; claimed < f.UncompressedSize64 || claimed > uint64(a.limits.Unpacked) {
 			rep.fault("", "the files unpack to more than %s, which is the limit: leave out what the simulation does not need", bytesText(a.limits.Unpacked))
 			a.files = nil
@@ -182,7 +185,7 @@ func namesOf(files []entry) []string {
 	return names
 }
 
-// isLitter tells the files that operating systems leave in archives.
+// isLitter reports whether name is a file that operating systems leave in archives.
 func isLitter(name string) bool {
 	base := strings.ToLower(path.Base(name))
 	return strings.HasPrefix(name, "__MACOSX/") || strings.Contains(name, "/__MACOSX/") || strings.HasPrefix(base, "._") ||
@@ -249,7 +252,7 @@ func bombFault(limits Limits) string {
 	return fmt.Sprintf("unpacks to more than %d times its size, as only a zip bomb does: leave it out, or store it without compression", limits.Ratio)
 }
 
-// Why reading an entry was broken off.
+// Why reading an entry was aborted.
 var (
 	errRatio = errors.New("zip: entry unpacks to more than the ratio allows")
 	errTotal = errors.New("zip: entries unpack to more than the limit")
@@ -263,7 +266,7 @@ type entryReader struct {
 	packed   func() int64 // bytes of the packed form read so far, or its whole size
 	unpacked int64
 	err      error
-	fail     func(error) // told of err when the limits are passed; may be nil
+	fail     func(error) // called with err when a limit is exceeded; may be nil
 }
 
 func (e *entryReader) Read(p []byte) (int, error) {
@@ -355,9 +358,9 @@ func (a *archive) one(ctx context.Context, e entry, visit func(string, *entryRea
 	return err
 }
 
-// Extract unpacks the zip of size bytes into dst, which should be empty. It applies the rules for archives that Inspect
-// does, while it writes; litter is left out. It answers problem.ScenarioInvalid or problem.TooLarge for what Inspect
-// would not accept either, and may then leave some of the files behind.
+// Extract unpacks the zip of size bytes into dst, which should be empty. It applies Inspect's rules for archives
+// while it writes, and skips litter. It answers problem.ScenarioInvalid or problem.TooLarge for what Inspect would
+// refuse too, and may then leave some of the files behind.
 func Extract(ctx context.Context, r io.ReaderAt, size int64, limits Limits, dst *os.Root) error {
 	var rep report
 	a, err := openArchive(r, size, limits, &rep)
@@ -372,7 +375,7 @@ func Extract(ctx context.Context, r io.ReaderAt, size int64, limits Limits, dst 
 			return fmt.Errorf("unpacking the scenario: %w", err)
 		}
 	}
-	buf := make([]byte, xmlWindow)
+	buf := make([]byte, readSize)
 	err = a.each(ctx, &rep, func(name string, r *entryReader) error {
 		if err := dst.MkdirAll(path.Dir(name), 0o755); err != nil {
 			return fmt.Errorf("unpacking the scenario: %w", err)
@@ -393,7 +396,7 @@ func Extract(ctx context.Context, r io.ReaderAt, size int64, limits Limits, dst 
 	return rep.err()
 }
 
-// shown is a file name that may be anything, as it is shown to people.
+// shown makes an arbitrary file name safe to show.
 func shown(name string) string {
 	q := quote(name)
 	return q[1 : len(q)-1]

@@ -10,8 +10,8 @@ import (
 	"github.com/sumo-k8/sumo-k8/pkg/problem"
 )
 
-// run is the judgement of one configuration: what SUMO would read and write if it were started with it.
-type run struct {
+// judgement is what is found about one configuration: what SUMO would read and write if it ran it.
+type judgement struct {
 	*inspection
 	config  string
 	values  map[string]string // by the option's own name
@@ -50,7 +50,7 @@ func (in *inspection) config(name string) Config {
 		in.fault(name, "%s", fault)
 		return c
 	}
-	r := &run{inspection: in, config: name, values: map[string]string{}, visited: map[string]bool{}, outputs: map[string]bool{}, end: math.Inf(1)}
+	r := &judgement{inspection: in, config: name, values: map[string]string{}, visited: map[string]bool{}, outputs: map[string]bool{}, end: math.Inf(1)}
 	before := r.found
 	r.hazards(name, f.doc)
 	known := r.options(f.doc.settings)
@@ -61,7 +61,7 @@ func (in *inspection) config(name string) Config {
 		c.Outputs = append(c.Outputs, output)
 	}
 	slices.Sort(c.Outputs)
-	if r.found == before { // of files that are broken or missing, half the facts would be misleading
+	if r.found == before { // with files broken or missing, the facts would mislead
 		c.Network, c.Demand = r.facts()
 	}
 	return c
@@ -91,8 +91,8 @@ type chosen struct {
 	setting
 }
 
-// options checks each setting by itself, and returns those that name usable options.
-func (r *run) options(settings []setting) []chosen {
+// options checks each setting on its own and returns those that set usable options.
+func (r *judgement) options(settings []setting) []chosen {
 	var known []chosen
 	for _, s := range settings {
 		location := at(r.config, s.line)
@@ -135,7 +135,7 @@ func (r *run) options(settings []setting) []chosen {
 	return known
 }
 
-func (r *run) unknown(location, name string) {
+func (r *judgement) unknown(location, name string) {
 	hint := ""
 	if !r.full() {
 		var names []string
@@ -153,7 +153,7 @@ func (r *run) unknown(location, name string) {
 }
 
 // interval reads begin and end, in seconds, and what else decides which vehicles are loaded.
-func (r *run) interval(known []chosen) (begin, end *float64) {
+func (r *judgement) interval(known []chosen) (begin, end *float64) {
 	for _, c := range known {
 		value, ok := parseTime(c.value)
 		if !ok {
@@ -177,7 +177,7 @@ func (r *run) interval(known []chosen) (begin, end *float64) {
 }
 
 // files follows all files that the options name, and records what each option is set to.
-func (r *run) files(known []chosen) {
+func (r *judgement) files(known []chosen) {
 	dir := path.Dir(r.config)
 	hasNet := false
 	for _, c := range known {
@@ -217,9 +217,9 @@ func (r *run) files(known []chosen) {
 	}
 }
 
-// base is the folder to which SUMO takes a name as relative that stands in an XML file in dir. Runs are started in the
-// scenario's top folder.
-func (r *run) base(dir string, u use) string {
+// base is the folder against which SUMO resolves a relative name in an XML file in dir. Runs start in the scenario's
+// top folder.
+func (r *judgement) base(dir string, u use) string {
 	early := CompareVersions(r.version, "1.25") < 0
 	switch {
 	case u == writeHere, u == writeControl && early:
@@ -230,8 +230,8 @@ func (r *run) base(dir string, u use) string {
 	return dir
 }
 
-// apply takes account of one named file. what says in which option or element it was named.
-func (r *run) apply(name, what, location string, u use, role role) {
+// apply records the use of one file. what is the option or element that names it.
+func (r *judgement) apply(name, what, location string, u use, role role) {
 	switch {
 	case u.writes():
 		r.outputs[name] = true
@@ -268,11 +268,11 @@ func (r *run) apply(name, what, location string, u use, role role) {
 	}
 }
 
-// maxIncludes is far deeper than anybody nests files.
+// maxIncludes is far deeper than anyone nests files.
 const maxIncludes = 50
 
 // follow checks an XML file that SUMO would read, and what it names in turn.
-func (r *run) follow(name string, f *file, location string, role role) {
+func (r *judgement) follow(name string, f *file, location string, role role) {
 	r.used[name] = true
 	switch {
 	case slices.Contains(r.active, name):
@@ -323,15 +323,15 @@ func (r *run) follow(name string, f *file, location string, role role) {
 	r.active = r.active[:len(r.active)-1]
 }
 
-func (r *run) hazards(name string, doc *document) {
+func (r *judgement) hazards(name string, doc *document) {
 	for _, h := range doc.hazards {
 		r.fault(at(name, h.line), "%s", h.message)
 	}
 }
 
-// departures reports vehicles that SUMO would drop without a failure. Those that would not be simulated anyway are no
-// loss, nor is any when the whole file is loaded before the first step.
-func (r *run) departures(name string, d departures) {
+// departures reports vehicles that SUMO would silently drop. Vehicles outside the simulated interval are no loss, and
+// nothing is dropped when the whole file is loaded before the first step.
+func (r *judgement) departures(name string, d departures) {
 	if r.loadAll || d.count == 0 {
 		return
 	}
@@ -351,7 +351,7 @@ func (r *run) departures(name string, d departures) {
 }
 
 // ChooseConfig returns the configuration to run: the requested one, by its path or a base name that only one has, or
-// else the only one. It answers problem.Invalid, with the configurations to choose from, when that is not clear.
+// else the only one. It answers problem.Invalid, with the configurations to choose from, when the choice is ambiguous.
 func (m Manifest) ChooseConfig(requested string) (Config, error) {
 	var found []Config
 	for _, c := range m.Configs {
@@ -368,7 +368,7 @@ func (m Manifest) ChooseConfig(requested string) (Config, error) {
 	return Config{}, m.unclear(requested, len(found))
 }
 
-// maxListed is how many configurations are named to choose from.
+// maxListed is how many configurations a refusal offers.
 const maxListed = 20
 
 func (m Manifest) unclear(requested string, found int) error {

@@ -2,12 +2,14 @@ package scenario
 
 import (
 	"bytes"
-	"encoding/xml"
+	stdxml "encoding/xml"
 	"fmt"
 	"path"
 	"strconv"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/sumo-k8/sumo-k8/pkg/sumo/xml"
 )
 
 // Option is one option of a configuration, as SUMO understands it.
@@ -30,16 +32,6 @@ func (o Option) Number() (n float64, ok bool) {
 	}
 	n, err := strconv.ParseFloat(trimStart(o.Value), 64)
 	return n, err == nil
-}
-
-// Option returns the option of that name (SUMO's own); ok is false when the configuration does not set it.
-func (c Config) Option(name string) (o Option, ok bool) {
-	for _, o := range c.Options {
-		if o.Name == name {
-			return o, true
-		}
-	}
-	return Option{}, false
 }
 
 // Encode returns, as XML, the configuration that SUMO reads instead of the uploaded one, so that SUMO cannot read it differently
@@ -75,7 +67,7 @@ func (c Config) Encode(locate func(file string, writes bool) string, leave func(
 			}
 		}
 		b.WriteString("<" + o.Name + ` value="`)
-		_ = xml.EscapeText(&b, []byte(value)) // writes to a bytes.Buffer do not fail
+		_ = stdxml.EscapeText(&b, []byte(value)) // writes to a bytes.Buffer do not fail
 		b.WriteString("\"/>\n")
 	}
 	b.WriteString("</configuration>\n")
@@ -108,7 +100,7 @@ func inexpressible(file string, writes bool) string {
 
 // isText reports whether XML can hold text, on one line.
 func isText(text string) bool {
-	return utf8.ValidString(text) && !strings.ContainsFunc(text, func(r rune) bool { return r < ' ' || r == 0x7F || !isXMLChar(r) })
+	return utf8.ValidString(text) && !strings.ContainsFunc(text, func(r rune) bool { return r < ' ' || r == 0x7F || !xml.IsChar(r) })
 }
 
 // blanks are what SUMO drops around the names in a list.

@@ -168,18 +168,16 @@ func compareReadings(t *testing.T, network, body, additional string) bool {
 		return false
 	}
 	c := m.Configs[0]
-	named := map[string]string{}
+	named := map[string]Option{}
 	for _, o := range c.Options {
-		named[o.Name] = o.Value
+		named[o.Name] = o
 	}
-	if begin, ok := c.Option("begin"); ok {
-		if n, _ := begin.Number(); n != 0 && named["save-state.times"] != "" {
-			return false // no state is saved
-		}
+	if begin, _ := named["begin"].Number(); begin != 0 && named["save-state.times"].Value != "" {
+		return false // no state is saved
 	}
 	expected := append([]string{}, c.Outputs...)
-	if prefix, ok := c.Option("save-state.prefix"); ok && prefix.Files[0] != devNull {
-		suffix := named["save-state.suffix"]
+	if prefix, ok := named["save-state.prefix"]; ok && prefix.Files[0] != devNull {
+		suffix := named["save-state.suffix"].Value
 		if suffix == "" {
 			suffix = ".xml.gz"
 		}

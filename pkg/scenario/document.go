@@ -2,14 +2,17 @@ package scenario
 
 import (
 	"bytes"
+	"io"
 	"math"
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/sumo-k8/sumo-k8/pkg/sumo/xml"
 )
 
-// document is what one pass over an XML file found in it. What that means depends on the configurations that use the
-// file, so nothing is judged here.
+// document is what one pass over an XML file finds. Judging it depends on the configurations that use the file, so that
+// happens later.
 type document struct {
 	root     string
 	versions bool // whether the root has a version attribute, as every net has
@@ -19,7 +22,7 @@ type document struct {
 	refs      []reference
 	hazards   []hazard
 	departs   departures
-	// roads and demand are counted in every file; only those of the files that a configuration leads to matter.
+	// roads and demand are counted in every file, and used for files that a configuration leads to.
 	roads  roads
 	demand departing
 	// settings are the options of a .sumocfg.
@@ -74,12 +77,12 @@ type setting struct {
 	line        int
 }
 
-// departures finds vehicles that SUMO would drop: it reads a route file as the simulated time advances, and ignores
-// whatever departs before something already read.
+// departures finds vehicles that SUMO would drop: SUMO reads a route file as simulated time advances, and ignores
+// whatever departs before a vehicle that it has already read.
 type departures struct {
 	last  int64 // milliseconds, as SUMO counts
 	count int   // departures out of order
-	// Of these, the first and the latest: whether one matters depends on the interval that is simulated.
+	// The first and the latest of these: whether one matters depends on the simulated interval.
 	first, latest lateDeparture
 }
 
@@ -104,7 +107,6 @@ func (b *budget) take(n int) bool {
 type documentReader struct {
 	doc    *document
 	budget *budget
-	config bool
 	seen   map[reference]bool
 	full   bool
 
@@ -114,72 +116,65 @@ type documentReader struct {
 	line int
 }
 
+// maxPathValue is the longest path that Linux takes; longer values of attributes can name no file.
+const maxPathValue = 4096
+
 // maxConfigValue allows a configuration to name thousands of route files in one option.
 const maxConfigValue = 256 << 10
 
-// readDocument reads a whole XML file, decoded by decodeXML, whose first line has number line.
-func readDocument(s *xmlScanner, line int, isConfig bool, b *budget) (*document, error) {
-	d := &documentReader{doc: &document{departs: departures{last: math.MinInt64}}, budget: b, config: isConfig}
-	s.maxValue, s.element = maxPathValue, d.element
+// readDocument reads a whole XML file. Beside an error, which is also the document's fault, it returns what was read.
+func readDocument(r io.Reader, isConfig bool, b *budget) (*document, error) {
+	d := &documentReader{doc: &document{departs: departures{last: math.MinInt64}}, budget: b}
+	s := xml.Scanner{Element: d.element, MaxValue: maxPathValue}
 	if isConfig {
-		s.maxValue, s.text, s.closed = maxConfigValue, d.characters, d.closed
+		s = xml.Scanner{Element: d.setting, Text: d.characters, End: d.closed, MaxValue: maxConfigValue}
 	}
-	err := s.scan()
+	err := s.Scan(r)
 	if err != nil {
-		d.doc.fault, d.doc.faultLine = err, s.line+line
+		d.doc.fault, d.doc.faultLine = err, s.Line()
 	}
 	if d.full {
-		d.doc.hazards = append(d.doc.hazards, hazard{s.line + line, "the scenario names more files than can be checked: write the detectors' results into fewer files"})
+		d.doc.hazards = append(d.doc.hazards, hazard{s.Line(), "the scenario names more files than can be checked: write the detectors' results into fewer files"})
 	}
-	for i := range d.doc.refs {
-		d.doc.refs[i].line += line
-	}
-	for i := range d.doc.hazards {
-		d.doc.hazards[i].line += line
-	}
-	for i := range d.doc.settings {
-		d.doc.settings[i].line += line
-	}
-	d.doc.departs.first.line += line
-	d.doc.departs.latest.line += line
 	return d.doc, err
 }
 
-func (d *documentReader) element(e xmlElement) {
-	if e.depth == 1 {
-		d.doc.root = string(e.name)
-		_, d.doc.versions = e.attr("version")
+// root takes the first element.
+func (d *documentReader) root(e xml.Element) {
+	if e.Depth == 1 {
+		d.doc.root = string(e.Name)
+		_, d.doc.versions = e.Lookup("version")
 	}
-	if d.config {
-		d.setting(e)
-		return
-	}
+}
+
+func (d *documentReader) element(e xml.Element) error {
+	d.root(e)
 	if d.doc.root == "net" {
 		d.doc.roads.element(e)
 	}
-	switch string(e.name) {
+	switch string(e.Name) {
 	case "vehicle", "trip", "person", "container":
 		d.departure(e, "depart")
 	case "flow", "personFlow", "containerFlow":
 		d.departure(e, "begin")
 	case "param":
 		d.param(e)
-		return
+		return nil
 	}
-	for _, a := range e.attrs {
-		switch string(a.name) {
+	for _, a := range e.Attrs {
+		switch string(a.Name) {
 		case "id":
 			// SUMO makes file names out of ids (ssm_<id>.xml); with a folder called 'ssm_..' in the zip, the id '../../x' would leave it.
 			// Up to 1.24 it also decodes percent signs in them.
-			if leavesFolder(a.value) {
-				d.hazard(a.line, "the id "+quote(string(a.value))+" contains '..' as a folder; SUMO names output files after ids: choose another id")
+			if leavesFolder(a.Value) {
+				d.hazard(a.Line, "the id "+quote(string(a.Value))+" contains '..' as a folder; SUMO names output files after ids: choose another id")
 			}
 		case "emissionClass":
-			if bytes.Contains(a.value, []byte("..")) {
-				d.hazard(a.line, "the emission class "+quote(string(a.value))+" contains '..': name a class of SUMO's")
+			if bytes.Contains(a.Value, []byte("..")) {
+				d.hazard(a.Line, "the emission class "+quote(string(a.Value))+" contains '..': use one of SUMO's classes")
 			}
 		case "href":
-			if string(e.name) == "include" {
+			if string(e.Name) == "include" {
 				d.ref(e, a, include)
 			}
 		case "imgFile", "osgFile":
@@ -191,7 +186,7 @@ func (d *documentReader) element(e xmlElement) {
 		case "output":
 			d.ref(e, a, writeHere)
 		case "file":
-			switch string(e.name) {
+			switch string(e.Name) {
 			case "variableSpeedSign", "calibrator":
 				d.ref(e, a, readXML)
 			case "rerouter":
@@ -201,22 +196,22 @@ func (d *documentReader) element(e xmlElement) {
 			}
 		}
 	}
+	return nil
 }
 
-func (d *documentReader) param(e xmlElement) {
-	key, _ := e.attr("key")
-	value, ok := e.attr("value")
+func (d *documentReader) param(e xml.Element) {
+	value, ok := e.Lookup("value")
 	if !ok {
 		return
 	}
-	if u, ok := paramUses[string(key.value)]; ok {
+	if u, ok := paramUses[string(e.Attr("key"))]; ok {
 		d.ref(e, value, u)
 	}
 }
 
 var escapes = strings.NewReplacer("%2e", ".", "%2E", ".", "%2f", "/", "%2F", "/")
 
-// leavesFolder reports whether a name that is made from id may have '..' as a folder.
+// leavesFolder reports whether a name made from id may contain '..' as a folder.
 func leavesFolder(id []byte) bool {
 	if !bytes.Contains(id, []byte("..")) && !bytes.Contains(id, []byte("%2")) {
 		return false
@@ -224,12 +219,12 @@ func leavesFolder(id []byte) bool {
 	return slices.Contains(strings.Split(escapes.Replace(string(id)), "/"), "..")
 }
 
-func (d *documentReader) ref(e xmlElement, a xmlAttr, u use) {
-	if a.cut {
-		d.hazard(a.line, "the attribute "+quote(string(a.name))+" is longer than a file name can be: shorten it")
+func (d *documentReader) ref(e xml.Element, a xml.Attr, u use) {
+	if a.Cut {
+		d.hazard(a.Line, "the attribute "+quote(string(a.Name))+" is longer than a file name can be: shorten it")
 		return
 	}
-	r := reference{element: string(e.name), value: string(a.value), use: u}
+	r := reference{element: string(e.Name), value: string(a.Value), use: u}
 	if d.seen[r] || d.full {
 		return
 	}
@@ -240,11 +235,11 @@ func (d *documentReader) ref(e xmlElement, a xmlAttr, u use) {
 	if d.full = !d.budget.take(2 * (len(r.value) + len(r.element))); d.full {
 		return
 	}
-	r.line = a.line
+	r.line = a.Line
 	d.doc.refs = append(d.doc.refs, r)
 }
 
-// maxHazards of one file; more would tell nobody more.
+// maxHazards of one file are reported; more would not help.
 const maxHazards = 100
 
 func (d *documentReader) hazard(line int, message string) {
@@ -253,14 +248,14 @@ func (d *documentReader) hazard(line int, message string) {
 	}
 }
 
-func (d *documentReader) departure(e xmlElement, attr string) {
-	if e.depth != 2 { // within calibrators, flows may come in any order
+func (d *documentReader) departure(e xml.Element, attr string) {
+	if e.Depth != 2 { // within calibrators, flows may come in any order
 		return
 	}
-	d.doc.demand.count(string(e.name))
+	d.doc.demand.count(string(e.Name))
 	var text []byte
-	if a, ok := e.attr(attr); ok {
-		text = a.value
+	if a, ok := e.Lookup(attr); ok {
+		text = a.Value
 	} else if attr == "begin" {
 		text = []byte("0") // a flow without begin begins with the simulation
 	}
@@ -269,8 +264,8 @@ func (d *documentReader) departure(e xmlElement, attr string) {
 		return
 	}
 	last := seconds
-	if end, ok := e.attr("end"); ok {
-		if t, ok := parseTime(string(end.value)); ok {
+	if end, ok := e.Lookup("end"); ok {
+		if t, ok := parseTime(string(end.Value)); ok {
 			last = max(last, t)
 		}
 	}
@@ -280,8 +275,7 @@ func (d *documentReader) departure(e xmlElement, attr string) {
 		d.doc.departs.last = depart
 		return
 	}
-	id, _ := e.attr("id")
-	late := lateDeparture{quote(string(id.value)), e.line, depart, d.doc.departs.last - depart}
+	late := lateDeparture{quote(string(e.Attr("id"))), e.Line, depart, d.doc.departs.last - depart}
 	if d.doc.departs.count++; d.doc.departs.count == 1 {
 		d.doc.departs.first, d.doc.departs.latest = late, late
 	}
@@ -292,13 +286,15 @@ func (d *documentReader) departure(e xmlElement, attr string) {
 
 // setting reads an element of a configuration as SUMO does: every element whose value or v attribute, or text, is not
 // empty sets the option of its name, wherever it stands.
-func (d *documentReader) setting(e xmlElement) {
-	d.item, d.line, d.text, d.cut = string(e.name), e.line, d.text[:0], false
-	for _, a := range e.attrs {
-		if n := string(a.name); n == "value" || n == "v" {
-			d.set(string(a.value), a.cut, a.line)
+func (d *documentReader) setting(e xml.Element) error {
+	d.root(e)
+	d.item, d.line, d.text, d.cut = string(e.Name), e.Line, d.text[:0], false
+	for _, a := range e.Attrs {
+		if n := string(a.Name); n == "value" || n == "v" {
+			d.set(string(a.Value), a.Cut, a.Line)
 		}
 	}
+	return nil
 }
 
 func (d *documentReader) characters(run []byte) {
@@ -307,7 +303,7 @@ func (d *documentReader) characters(run []byte) {
 	}
 }
 
-func (d *documentReader) closed() {
+func (d *documentReader) closed([]byte) {
 	if d.item != "" && (d.cut || len(bytes.Trim(d.text, "\n\t ")) > 0) {
 		d.set(string(d.text), d.cut, d.line)
 		d.item, d.text = "", d.text[:0]

@@ -3,10 +3,12 @@ package scenario
 import (
 	"math"
 	"strconv"
+
+	"github.com/sumo-k8/sumo-k8/pkg/sumo/xml"
 )
 
-// Network is the size of the roads that a configuration uses. What SUMO makes for itself (roads inside junctions,
-// crossings, walking areas) is not counted.
+// Network is the size of a configuration's road network. What SUMO generates (roads inside junctions, crossings,
+// walking areas) is not counted.
 type Network struct {
 	Edges         int `json:"edges" doc:"Roads in one direction each; those inside junctions, crossings and walking areas are not counted."`
 	Lanes         int `json:"lanes" doc:"Lanes of these edges."`
@@ -17,19 +19,19 @@ type Network struct {
 	LaneLengthKm float64 `json:"lane_length_km" doc:"Length of the lanes: an edge with three lanes counts three times."`
 }
 
-// Demand is what a configuration's files let depart, as it stands in them: whether the simulated interval or the scale
-// cuts some of it off is a matter of the run.
+// Demand is what departs according to a configuration's files. The simulated interval and the scale, which belong to the
+// run, are not applied.
 type Demand struct {
 	Vehicles    int `json:"vehicles" doc:"Single vehicles (<vehicle> and <trip>)."`
-	Flows       int `json:"flows" doc:"Flows of vehicles (<flow>), each of which makes many."`
+	Flows       int `json:"flows" doc:"Vehicle flows (<flow>); each generates many vehicles."`
 	Persons     int `json:"persons" doc:"Single persons (<person>)."`
 	PersonFlows int `json:"person_flows" doc:"Flows of persons (<personFlow>)."`
-	// FirstDeparture and LastDeparture are nil when nothing departs at a time that the files tell.
-	FirstDeparture *float64 `json:"first_departure" doc:"Seconds of simulated time; null when no time is told."`
+	// FirstDeparture and LastDeparture are nil when no departure has a time in the files.
+	FirstDeparture *float64 `json:"first_departure" doc:"Seconds of simulated time; null when the files give no time."`
 	LastDeparture  *float64 `json:"last_departure" doc:"Seconds of simulated time: the last departure, or the end of the last flow."`
 }
 
-// roads counts a network's elements as they pass by.
+// roads counts a network's elements as they are read.
 type roads struct {
 	Network
 	// Lengths in metres, as the file has them.
@@ -39,17 +41,16 @@ type roads struct {
 	light                  string
 }
 
-func (r *roads) element(e xmlElement) {
-	if e.depth > 3 {
+func (r *roads) element(e xml.Element) {
+	if e.Depth > 3 {
 		return
 	}
-	switch string(e.name) {
+	switch string(e.Name) {
 	case "edge":
-		if e.depth != 2 {
+		if e.Depth != 2 {
 			return
 		}
-		function, _ := e.attr("function")
-		switch string(function.value) {
+		switch string(e.Attr("function")) {
 		case "internal", "crossing", "walkingarea":
 			r.inside = false
 		default:
@@ -57,12 +58,11 @@ func (r *roads) element(e xmlElement) {
 			r.Edges++
 		}
 	case "lane":
-		if e.depth != 3 || !r.inside {
+		if e.Depth != 3 || !r.inside {
 			return
 		}
 		r.Lanes++
-		length, _ := e.attr("length")
-		metres, err := strconv.ParseFloat(string(length.value), 64)
+		metres, err := strconv.ParseFloat(string(e.Attr("length")), 64)
 		if err != nil || !(metres >= 0 && metres < maxLaneLength) {
 			return
 		}
@@ -72,14 +72,14 @@ func (r *roads) element(e xmlElement) {
 			r.measured = true
 		}
 	case "junction":
-		if kind, _ := e.attr("type"); e.depth == 2 && string(kind.value) != "internal" {
+		if e.Depth == 2 && string(e.Attr("type")) != "internal" {
 			r.Junctions++
 		}
 	case "tlLogic":
-		// The programs of one light stand together in what netconvert writes.
-		if id, _ := e.attr("id"); e.depth == 2 && (r.TrafficLights == 0 || string(id.value) != r.light) {
+		// netconvert writes the programs of one light next to each other.
+		if id := e.Attr("id"); e.Depth == 2 && (r.TrafficLights == 0 || string(id) != r.light) {
 			r.TrafficLights++
-			r.light = string(id.value)
+			r.light = string(id)
 		}
 	}
 }
@@ -87,7 +87,7 @@ func (r *roads) element(e xmlElement) {
 // maxLaneLength in metres is once around the Earth.
 const maxLaneLength = 4e7
 
-// departing counts the demand of a file as it passes by, without pointers, which would cost an allocation for each vehicle.
+// departing counts the demand of a file as it is read, without pointers, which would cost an allocation per vehicle.
 type departing struct {
 	Demand
 	timed       bool // first and last are known
@@ -125,8 +125,8 @@ func (d *departing) add(o departing) {
 	}
 }
 
-// facts sums up the files that the run leads to.
-func (r *run) facts() (*Network, *Demand) {
+// facts adds up the files that the configuration leads to.
+func (r *judgement) facts() (*Network, *Demand) {
 	var network roads
 	var demand departing
 	for name := range r.visited {
@@ -148,5 +148,5 @@ func (r *run) facts() (*Network, *Demand) {
 	return &network.Network, &demand.Demand
 }
 
-// kilometres are given to the metre.
+// kilometres rounds to the metre.
 func kilometres(metres float64) float64 { return math.Round(metres) / 1000 }

@@ -3,9 +3,7 @@ package scenario
 import (
 	"bytes"
 	"encoding/binary"
-	"encoding/xml"
 	"errors"
-	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -102,67 +100,4 @@ func FuzzConfig(f *testing.F) {
 			}
 		}
 	})
-}
-
-// FuzzXML holds the scanner to encoding/xml: what it accepts, that accepts too, with the same elements, attributes and
-// text.
-func FuzzXML(f *testing.F) {
-	for _, seed := range []string{
-		net, routes, cfg, `<a b='1' c="&lt;&#x41;&#10;"/>`, "<a><!-- x --><?p i?><![CDATA[x]]>]]&gt;</a>", "<a:b x:y='1'></a:b>",
-		"<a>\r\n<b c='\t\n'/></a >", "<é/>", "<a b='\u20ac'>\u20ac</a>", "<a>]]></a>", "<a><b></a></b>", "<!DOCTYPE a><a/>", "<a/><b/>", "<a>&#xFFFE;</a>", "<a b='1'c='2'/>", "<a><![CDATA[]]]></a>", "<a><![CDATA[a]]b]]]]></a>",
-	} {
-		f.Add([]byte(seed))
-	}
-	f.Fuzz(func(t *testing.T, text []byte) {
-		var got strings.Builder
-		s := &xmlScanner{src: bytes.NewReader(text), maxValue: len(text)}
-		s.element = func(e xmlElement) {
-			got.WriteString("<" + string(e.name))
-			for _, a := range e.attrs {
-				got.WriteString(" " + string(a.name) + "=" + string(a.value))
-			}
-		}
-		s.text = func(b []byte) { got.Write(b) }
-		s.closed = func() { got.WriteString(">") }
-		if err := s.scan(); err != nil {
-			return
-		}
-		var want strings.Builder
-		d := xml.NewDecoder(bytes.NewReader(text))
-		for {
-			token, err := d.RawToken()
-			if err == io.EOF {
-				break
-			}
-			if err != nil {
-				t.Fatalf("accepted, but encoding/xml says: %v", err)
-			}
-			switch token := token.(type) {
-			case xml.StartElement:
-				want.WriteString("<" + qualified(token.Name))
-				for _, a := range token.Attr {
-					want.WriteString(" " + qualified(a.Name) + "=" + a.Value)
-				}
-			case xml.EndElement:
-				want.WriteString(">")
-			case xml.CharData:
-				want.Write(token)
-			}
-		}
-		if plain(got.String()) != plain(want.String()) {
-			t.Errorf("got  %q\nwant %q", got.String(), want.String())
-		}
-	})
-}
-
-func qualified(n xml.Name) string {
-	if n.Space != "" {
-		return n.Space + ":" + n.Local
-	}
-	return n.Local
-}
-
-// plain drops white space, which the two normalise differently and no option or file name depends on.
-func plain(text string) string {
-	return strings.NewReplacer("\r", "", "\n", "", "\t", "", " ", "").Replace(text)
 }

@@ -11,10 +11,12 @@ import (
 	"path"
 	"slices"
 	"strings"
+
+	"github.com/sumo-k8/sumo-k8/pkg/sumo/xml"
 )
 
-// Inspect reads the whole zip of size bytes, each entry once, and says what is in it. What must not or could not run is
-// answered as problem.ScenarioInvalid with an item for every fault, a zip over limits.Upload as problem.TooLarge.
+// Inspect reads the whole zip of size bytes, each entry once, and describes it. A scenario that must not or cannot run is
+// problem.ScenarioInvalid with an item for every fault, a zip over limits.Upload is problem.TooLarge.
 // Memory is bounded whatever the zip claims or contains; r may be slow, such as ranged reads from an object store.
 func Inspect(ctx context.Context, r io.ReaderAt, size int64, limits Limits) (Manifest, error) {
 	in := &inspection{version: limits.SUMOVersion, files: map[string]*file{}, used: map[string]bool{}, budget: memoryBudget}
@@ -39,7 +41,7 @@ func Inspect(ctx context.Context, r io.ReaderAt, size int64, limits Limits) (Man
 	return manifest, in.err()
 }
 
-// inspection gathers what is known of one scenario.
+// inspection gathers what is known about one scenario.
 type inspection struct {
 	report
 	version string
@@ -57,37 +59,34 @@ type file struct {
 
 const configSuffix = ".sumocfg"
 
-// maxConfigs bounds the time that judging takes: each configuration is followed through all that it names.
+// maxConfigs bounds the time of judging, which follows each configuration through all files that it names.
 const maxConfigs = 100
 
 func isConfig(name string) bool { return strings.HasSuffix(strings.ToLower(name), configSuffix) }
 
-// read looks at one file of the archive. SUMO unpacks gzip by content and not by name, so we do too.
+// read reads one file of the archive. Like SUMO, it recognises gzip by content and not by name.
 func (in *inspection) read(name string, r *entryReader) error {
 	f := in.files[name]
-	br := bufio.NewReaderSize(r, xmlWindow)
-	if head, _ := br.Peek(2); string(head) == "\x1f\x8b" {
+	br := bufio.NewReaderSize(r, readSize)
+	if xml.IsGzip(br) {
 		z, err := gzip.NewReader(br)
 		if err != nil {
-			f.read, f.doc = true, &document{fault: malformed("the gzip data is damaged: compress the file again")}
+			f.read, f.doc = true, &document{fault: errors.New("the gzip data is damaged: compress the file again")}
 			return nil
 		}
 		br = bufio.NewReaderSize(&entryReader{
 			ctx: r.ctx, src: z, archive: r.archive,
 			packed: func() int64 { return r.unpacked },
 			fail:   func(err error) { r.err = err },
-		}, xmlWindow)
-	}
-	text, line, err := decodeXML(br)
-	if err == nil {
-		s := &xmlScanner{src: text}
-		f.doc, err = readDocument(s, line, isConfig(name), &in.budget)
-	} else if !errors.Is(err, errNotXML) {
-		f.doc = &document{fault: err, faultLine: 1}
+		}, readSize)
 	}
 	f.read = true
-	if f.doc != nil && f.doc.fault != nil && !errors.As(err, new(xmlError)) && !errors.As(err, new(dtdError)) {
-		f.doc.fault = malformed("the compressed data is damaged: make the file again")
+	doc, err := readDocument(br, isConfig(name), &in.budget)
+	if !errors.Is(err, xml.ErrNotXML) {
+		f.doc = doc
+	}
+	if f.doc != nil && err != nil && !errors.As(err, new(xml.SyntaxError)) && !errors.As(err, new(xml.DTDError)) {
+		f.doc.fault = errors.New("the compressed data is damaged: make the file again")
 	}
 	if r.err != nil && !errors.Is(r.err, io.EOF) { // each reports it
 		f.read, f.doc = false, nil
@@ -95,7 +94,7 @@ func (in *inspection) read(name string, r *entryReader) error {
 	return nil
 }
 
-// judge puts together what the files say.
+// judge combines what the files say.
 func (in *inspection) judge() Manifest {
 	var m Manifest
 	for _, name := range in.names {
@@ -122,14 +121,14 @@ func (in *inspection) judge() Manifest {
 	return m
 }
 
-// unused checks a file that no configuration leads to.
+// unused checks a file that no configuration uses.
 func (in *inspection) unused(name string) {
 	doc := in.files[name].doc
 	if doc == nil || doc.fault == nil || in.used[name] {
 		return
 	}
 	ext := strings.ToLower(path.Ext(name))
-	if _, ok := errors.AsType[dtdError](doc.fault); ok {
+	if _, ok := errors.AsType[xml.DTDError](doc.fault); ok {
 		if ext == ".html" || ext == ".htm" || ext == ".xhtml" || ext == ".svg" {
 			return // documentation, which SUMO is never shown
 		}
@@ -144,9 +143,9 @@ func (in *inspection) unused(name string) {
 // faultIn reports why a document could not be read.
 func (in *inspection) faultIn(name string, doc *document) {
 	location := at(name, doc.faultLine)
-	dtd, isDTD := errors.AsType[dtdError](doc.fault)
+	dtd, isDTD := errors.AsType[xml.DTDError](doc.fault)
 	switch {
-	case isDTD && dtd.html, strings.EqualFold(doc.root, "html"):
+	case isDTD && dtd.HTML, strings.EqualFold(doc.root, "html"):
 		in.fault(name, "looks like a web page, not like SUMO's XML: download the file itself again")
 	case isDTD:
 		in.fault(location, "contains <!DOCTYPE or <!ENTITY, which is refused for safety: delete that declaration; SUMO does not need it")
@@ -155,7 +154,7 @@ func (in *inspection) faultIn(name string, doc *document) {
 	}
 }
 
-// noConfig explains what to add to a zip without a configuration, as exactly as can be told.
+// noConfig explains, as exactly as possible, what to add to a zip without a configuration.
 func (in *inspection) noConfig() {
 	var nets, routes, configs []string
 	for _, name := range in.names {
@@ -194,7 +193,7 @@ const (
 	roleNet        role = "a SUMO network"
 	roleRoutes     role = "a route file"
 	roleAdditional role = "an additional file"
-	roleAny        role = "" // not told by its root
+	roleAny        role = "" // not recognisable by its root
 )
 
 // misfit says why a document with this root cannot have the role, or "".
@@ -220,7 +219,7 @@ func (d *document) misfit(r role) string {
 	return fmt.Sprintf("is not %s: it begins with <%s>. Name the right file", string(r), shown(d.root))
 }
 
-// strangers are roots of files that belong to the world of SUMO but are neither networks, demand nor additional files.
+// strangers are roots of SUMO files that are neither networks, demand nor additional files.
 var strangers = map[string]bool{
 	"osm": true, "nodes": true, "edges": true, "connections": true, "OpenDRIVE": true, "configuration": true,
 	"sumoConfiguration": true, "viewsettings": true, "fcd-export": true, "tripinfos": true, "summary": true,

@@ -111,7 +111,7 @@ var optionUses = map[string]use{
 	"device.toc.file":                    writeHere,
 }
 
-// use tells what SUMO does with the files that o names; ok is false when it names none.
+// use is what SUMO does with the files that o names; ok is false when it names none.
 func (o *option) use() (u use, ok bool) {
 	if u, ok := optionUses[o.name]; ok {
 		return u, true
@@ -125,7 +125,7 @@ func (o *option) valueFault(value string) string {
 	case strings.Contains(value, "${"):
 		return "contains a variable (${…}), which SUMO would replace: write the value itself"
 	case strings.HasPrefix(strings.TrimLeft(value, blanks), "~"), strings.Contains(value, ",~"):
-		return "begins with '~', which SUMO would replace by a home folder: write the value itself"
+		return "begins with '~', which SUMO would replace with a home folder: write the value itself"
 	case affixes[o.name]:
 		return affixFault(value)
 	}
@@ -142,7 +142,7 @@ func (o *option) valueFault(value string) string {
 		}
 	case "FLOAT":
 		if _, err := strconv.ParseFloat(trimStart(value), 64); err != nil {
-			return "is not a number (write a point, not a comma)"
+			return "is not a number (use a decimal point, not a comma)"
 		}
 	case "TIME":
 		if _, ok := parseTime(value); !ok {

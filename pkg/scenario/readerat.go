@@ -94,7 +94,7 @@ func (r *ReaderAt) block(number int64) ([]byte, error) {
 	return data, nil
 }
 
-// noEOF keeps an object that is shorter than it should be from looking like its proper end.
+// noEOF turns the early end of an object into an error, so that it does not pass for the proper end.
 func noEOF(err error) error {
 	if err == io.EOF || err == io.ErrUnexpectedEOF {
 		return fmt.Errorf("the object is shorter than when it was stored")

@@ -8,7 +8,7 @@ import (
 	"github.com/sumo-k8/sumo-k8/pkg/problem"
 )
 
-// maxItems is how many problems are shown: nobody reads more before curing these.
+// maxItems is how many problems are listed: enough to fix before the next upload.
 const maxItems = 100
 
 // report collects what is wrong with a scenario, each fault once.
@@ -31,7 +31,7 @@ func (r *report) first(text string) bool {
 	return true
 }
 
-// full says that further faults are only counted.
+// full reports whether further faults are only counted.
 func (r *report) full() bool { return len(r.items) >= maxItems }
 
 func (r *report) fault(location, format string, args ...any) {
@@ -73,7 +73,7 @@ func (r *report) err() error {
 		head += items[0].Location + ": "
 	}
 	if r.more > 0 {
-		items = append(items, problem.Item{Message: fmt.Sprintf("There are %d more problems. Cure these first, then upload again.", r.more)})
+		items = append(items, problem.Item{Message: fmt.Sprintf("There are %d more problems. Fix these first, then upload again.", r.more)})
 	}
 	head += items[0].Message
 	if !strings.HasSuffix(head, ".") && !strings.HasSuffix(head, "?") {
@@ -90,7 +90,7 @@ func at(file string, line int) string {
 	return file + ":" + strconv.Itoa(line)
 }
 
-// quote shows what a scenario says, shortened and without control characters.
+// quote quotes text of a scenario, shortened and without control characters.
 func quote(text string) string {
 	const most = 120
 	if len(text) > most {
@@ -103,7 +103,7 @@ func quote(text string) string {
 	return strconv.Quote(text)
 }
 
-// bytesText is a size for people.
+// bytesText is a readable size.
 func bytesText(n int64) string {
 	switch {
 	case n < 1<<10:

@@ -2,13 +2,12 @@ package scenario
 
 import (
 	"bytes"
-	"errors"
-	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/sumo-k8/sumo-k8/pkg/problem"
+	"github.com/sumo-k8/sumo-k8/pkg/sumo/xml"
 )
 
 func TestTheNetworkOfAConfigurationIsFoundAndRead(t *testing.T) {
@@ -24,13 +23,14 @@ func TestTheNetworkOfAConfigurationIsFoundAndRead(t *testing.T) {
 	}{
 		"beside it":            {zipOf(t, entryOf("d/s.sumocfg", named(`<net-file value="n.net.xml"/>`)), entryOf("d/n.net.xml", two)), []string{"a & b", "c"}, ""},
 		"above it, compressed": {zipOf(t, entryOf("d/s.sumocfg", named(`<net value=" ../n.net.xml.gz "/>`)), entryOf("n.net.xml.gz", gzipped(two))), []string{"a & b", "c"}, ""},
+		"compressed both":      {zipOf(t, entryOf("d/s.sumocfg", gzipped(named(`<net-file value="n.net.xml"/>`))), entryOf("d/n.net.xml", gzipped(two))), []string{"a & b", "c"}, ""},
 		"by a short name":      {zipOf(t, entryOf("d/s.sumocfg", named(`<n value="n.xml"/>`)), entryOf("d/n.xml", two)), []string{"a & b", "c"}, ""},
 		"not in the zip":       {zipOf(t, entryOf("d/s.sumocfg", named(`<net-file value="n.net.xml"/>`))), nil, problem.NotFound},
 		"no configuration":     {zipOf(t, entryOf("d/other.sumocfg", named(`<net-file value="n.net.xml"/>`))), nil, problem.NotFound},
 	} {
 		var got []string
-		err := ScanNet(t.Context(), bytes.NewReader(tc.zip), int64(len(tc.zip)), DefaultLimits(), "d/s.sumocfg", func(e Element) error {
-			if string(e.Name()) == "edge" && e.Depth() == 2 {
+		err := ScanNet(t.Context(), bytes.NewReader(tc.zip), int64(len(tc.zip)), DefaultLimits(), "d/s.sumocfg", func(e xml.Element) error {
+			if string(e.Name) == "edge" && e.Depth == 2 {
 				got = append(got, string(e.Attr("id")))
 			}
 			return nil
@@ -38,24 +38,5 @@ func TestTheNetworkOfAConfigurationIsFoundAndRead(t *testing.T) {
 		if diff := cmp.Diff(tc.want, got); diff != "" || problem.CodeOf(err) != tc.code {
 			t.Errorf("%s: %v, edges (-want +got):\n%s", name, err, diff)
 		}
-	}
-}
-
-func TestScanningEndsWhereItsReaderHasEnough(t *testing.T) {
-	t.Parallel()
-	enough := errors.New("enough")
-	file := "<net>" + strings.Repeat("<edge/>", 100_000) + "</net>"
-	seen := 0
-	err := ScanXML(strings.NewReader(file), func(Element) error {
-		if seen++; seen == 10 {
-			return enough
-		}
-		return nil
-	})
-	if !errors.Is(err, enough) || seen != 10 || IsMalformed(err) {
-		t.Errorf("after %d elements: %v", seen, err)
-	}
-	if err := ScanXML(strings.NewReader(file[:len(file)-9]), func(Element) error { return nil }); !IsMalformed(err) {
-		t.Errorf("a file without its end gave %v", err)
 	}
 }

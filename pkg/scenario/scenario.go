@@ -13,7 +13,7 @@ import (
 type Scenario struct {
 	TenantID  string
 	Digest    string // SHA-256 of the zip, in hexadecimal
-	Name      string // a word for people, given with the first upload; may be empty
+	Name      string // for people, from the first upload; may be empty
 	Key       string // the object that holds the zip
 	Size      int64  // bytes of the zip
 	Manifest  Manifest
@@ -24,11 +24,11 @@ type Scenario struct {
 type Manifest struct {
 	// Configs are the .sumocfg files, by path.
 	Configs []Config `json:"configs"`
-	// Files are all regular files that count (litter left out), by path.
+	// Files are all regular files except litter, by path.
 	Files []File `json:"files"`
 	// Unpacked is the sum of the files' sizes, in bytes.
 	Unpacked int64 `json:"unpacked"`
-	// Warnings are remarks that do not keep the scenario from running.
+	// Warnings do not keep the scenario from running.
 	Warnings []string `json:"warnings,omitempty"`
 }
 

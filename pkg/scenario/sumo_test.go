@@ -284,7 +284,7 @@ func TestUnsortedDemandIsRefusedExactlyWhenSUMODropsIt(t *testing.T) {
 		"a person behind a trip":  {"", trip("a", "10") + person("b", "5"), 2},
 		"all loaded at once":      {`<route-steps value="0"/>`, trip("a", "10") + trip("b", "5"), 2},
 		"before the begin":        {`<begin value="100"/>`, trip("a", "210") + trip("b", "50") + trip("c", "220"), 2},
-		"behind the end":          {"", trip("a", "5000") + trip("b", "4000"), 0},
+		"after the end":           {"", trip("a", "5000") + trip("b", "4000"), 0},
 		"hidden behind the end":   {"", trip("a", "5000") + trip("b", "5"), 1},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -22,7 +22,7 @@ import (
 	"github.com/sumo-k8/sumo-k8/pkg/store/s3"
 )
 
-// setUp is long enough to wait while another test binary builds the object store with an empty build cache.
+// setUp covers waiting while another test binary builds the object store with an empty build cache.
 const setUp = 5 * time.Minute
 
 // servers of this test binary.
@@ -167,7 +167,7 @@ func execute(ctx context.Context, pg *local.Postgres, sql string) error {
 	return errors.Join(err, conn.Close(ctx))
 }
 
-// Bucket returns what it takes to use a new, empty bucket of the real S3 server. It goes away with the server.
+// Bucket returns what it takes to use a new, empty bucket of the real S3 server. It is removed with the server.
 func Bucket(t testing.TB) s3.Config {
 	t.Helper()
 	cfg := Endpoint(t)

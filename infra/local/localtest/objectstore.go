@@ -9,8 +9,9 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"syscall"
 	"time"
+
+	"github.com/gofrs/flock"
 )
 
 // binaryVariable names an object store that is built already, and must not be built by the tests.
@@ -33,14 +34,11 @@ func ObjectStoreBinary(ctx context.Context) (string, error) {
 		return "", fmt.Errorf("build the object store: %w", err)
 	}
 	// The test binaries of several packages run at once. The first one builds, the others wait for it.
-	lock, err := os.OpenFile(filepath.Join(bin, "objectstore.lock"), os.O_RDWR|os.O_CREATE, 0o600)
-	if err != nil {
+	lock := flock.New(filepath.Join(bin, "objectstore.lock"))
+	if err := lock.Lock(); err != nil {
 		return "", fmt.Errorf("build the object store: %w", err)
 	}
-	defer lock.Close()
-	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX); err != nil {
-		return "", fmt.Errorf("build the object store: %w", err)
-	}
+	defer func() { _ = lock.Unlock() }()
 	fresh, err := newer(binary, source)
 	if err != nil || fresh {
 		return binary, err
@@ -52,7 +50,7 @@ func ObjectStoreBinary(ctx context.Context) (string, error) {
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("build the object store: %w: %s", err, bytes.TrimSpace(out))
 	}
-	// The go command leaves a program alone that would not change.
+	// The go command does not touch a program that would not change.
 	now := time.Now()
 	return binary, os.Chtimes(binary, now, now)
 }

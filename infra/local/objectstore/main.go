@@ -30,7 +30,7 @@ const (
 	maxConnections = 256
 	// maxParts is the S3 limit.
 	maxParts = 10_000
-	// portAttempts bounds the search for a port that nobody takes between our choice and the gateway's bind.
+	// portAttempts bounds the search for a port that no other program takes before the gateway binds it.
 	portAttempts = 20
 )
 
@@ -79,8 +79,8 @@ func run(ctx context.Context, listen, root string, getenv func(string) string, r
 	}
 }
 
-// freeAddress returns an address of host that was free a moment ago. The gateway binds by itself and does not tell which
-// port it got, so the port is chosen here, and chosen again when somebody was faster.
+// freeAddress returns an address of host that was free a moment ago. The gateway binds by itself and does not report
+// its port, so the port is chosen here, and chosen again if another program takes it first.
 func freeAddress(host string) (string, error) {
 	l, err := net.Listen("tcp", net.JoinHostPort(host, "0"))
 	if err != nil {

@@ -23,12 +23,12 @@ import (
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	// The first Ctrl-C ends the demo in order; a second one ends it at once, and the kernel stops the server then.
+	// The first Ctrl-C ends the demo gracefully; a second one ends it at once, and the kernel then stops the server.
 	context.AfterFunc(ctx, stop)
 	os.Exit(run(ctx, os.Args[1:], os.Stdout, time.Now()))
 }
 
-// options are the command line.
+// options are the options of the command line.
 type options struct {
 	server    string // path of the local server's binary; empty when one is running at url
 	data      string // folder of the server that we start
@@ -102,7 +102,7 @@ func run(ctx context.Context, args []string, stdout io.Writer, now time.Time) in
 	return 0
 }
 
-// demo returns how many vehicles all runs together inserted into their networks.
+// demo returns how many vehicles all runs together inserted.
 func demo(ctx context.Context, o options, stdout io.Writer, now time.Time) (vehicles int, err error) {
 	if o.out, err = filepath.Abs(o.out); err != nil {
 		return 0, fmt.Errorf("finding the results folder: %w", err)

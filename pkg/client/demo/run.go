@@ -22,11 +22,12 @@ const (
 	pollEvery = 200 * time.Millisecond
 	// logTail is how long the log may take to end after its job has.
 	logTail = 20 * time.Second
-	// cancelWithin bounds the farewell to jobs that are no longer wanted; the person has pressed Ctrl-C and waits.
+	// cancelWithin bounds cancelling the jobs, while a person who has pressed Ctrl-C waits.
 	cancelWithin = 3 * time.Second
 
-	summaryXML = "summary.xml"
-	plotFile   = "plot.png"
+	// plotKind is the plot that the service draws of each run: vehicles over time.
+	plotKind = "vehicles"
+	plotFile = "plot.png"
 )
 
 // finished is a run that succeeded, with its results in a folder.
@@ -37,8 +38,8 @@ type finished struct {
 	summary *simulation.Summary
 }
 
-// runAll submits all scenarios, follows them to their ends and saves what they leave. The first failure ends it, and
-// cancels the jobs still under way.
+// runAll submits all scenarios, follows them to their ends and saves their results. The first failure ends it and cancels
+// the remaining jobs.
 func runAll(ctx context.Context, api *client.Client, o options, stdout io.Writer) (runs []finished, err error) {
 	ids := make([]string, len(o.scenarios))
 	defer func() {
@@ -49,7 +50,7 @@ func runAll(ctx context.Context, api *client.Client, o options, stdout io.Writer
 		defer cancel()
 		for _, id := range ids {
 			if id != "" {
-				// The failure that brought us here is the one to report; a job that is over refuses this anyway.
+				// The first failure is the one to report; finished jobs refuse this anyway.
 				_, _ = api.Cancel(farewell, id)
 			}
 		}
@@ -89,7 +90,7 @@ func runAll(ctx context.Context, api *client.Client, o options, stdout io.Writer
 	return runs, nil
 }
 
-// follow shows a job's progress and log until it is over. A job that does not succeed is an error.
+// follow shows a job's progress and log until it has finished. A job that does not succeed is an error.
 func follow(ctx context.Context, api *client.Client, id, name string, display show.Display) error {
 	logCtx, stopLog := context.WithCancelCause(ctx)
 	defer stopLog(nil)
@@ -130,7 +131,7 @@ func followLog(ctx context.Context, api *client.Client, id string, line func(str
 	return nil
 }
 
-// awaitEnd reads the job until it is over, calling seen for each reading.
+// awaitEnd polls the job until it has finished, and calls seen each time.
 func awaitEnd(ctx context.Context, api *client.Client, id string, seen func(client.Job)) (client.Job, error) {
 	for {
 		j, err := api.Job(ctx, id)
@@ -149,7 +150,7 @@ func awaitEnd(ctx context.Context, api *client.Client, id string, seen func(clie
 	}
 }
 
-// save downloads all results of a job into folder and draws its plot there.
+// save downloads all results of a job into folder, and a plot that the service draws.
 func save(ctx context.Context, api *client.Client, id, name, folder string) (finished, error) {
 	results, err := api.Results(ctx, id)
 	if err != nil {
@@ -178,29 +179,12 @@ func save(ctx context.Context, api *client.Client, id, name, folder string) (fin
 	if err := json.Unmarshal(text, &r.summary); err != nil {
 		return finished{}, fmt.Errorf("reading %s: %w", simulation.SummaryFile, err)
 	}
-	if err := plotSummary(root, name); err != nil {
+	plot, err := api.Draw(ctx, id, plotKind, client.Drawing{Format: "png"})
+	if err != nil {
 		return finished{}, fmt.Errorf("drawing the plot: %w", err)
 	}
+	if err := root.WriteFile(plotFile, plot, 0o644); err != nil {
+		return finished{}, err
+	}
 	return r, nil
-}
-
-func plotSummary(root *os.Root, name string) error {
-	in, err := root.Open(summaryXML)
-	if err != nil {
-		return err
-	}
-	defer in.Close()
-	s, err := readSeries(in)
-	if err != nil {
-		return err
-	}
-	out, err := root.Create(plotFile)
-	if err != nil {
-		return err
-	}
-	defer out.Close()
-	if err := drawPlot(out, name, s); err != nil {
-		return err
-	}
-	return out.Close()
 }

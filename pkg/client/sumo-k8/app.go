@@ -26,9 +26,9 @@ type app struct {
 	format string
 	url    string
 
-	// display is what shows a run at present, or nil. Notes go through it, so that they do not tear its bar.
+	// display shows the run that is followed; nil for none. Notes go through it, so that they do not break its bar.
 	display show.Display
-	began   bool // a command has begun, so that its command line was understood
+	began   bool // a command has started: its command line is valid
 }
 
 const (
@@ -81,7 +81,7 @@ Wherever a job is asked for, except to cancel or remove it, @latest is the one t
 	return root
 }
 
-// must is for mistakes that the first run of the program shows.
+// must is for programming errors, which the first run shows.
 func must(err error) {
 	if err != nil {
 		panic(err)
@@ -99,7 +99,7 @@ func (a *app) does(f func(ctx context.Context, args []string) error) func(*cobra
 	}
 }
 
-// group is a command that only holds others. A mistyped one is a mistake, not a reason to show help and end well.
+// group is a command that only holds others. A mistyped subcommand is an error, not a reason to show help and succeed.
 func group(use, short string, commands ...*cobra.Command) *cobra.Command {
 	c := &cobra.Command{
 		Use: use, Short: short, Args: cobra.NoArgs,
@@ -111,7 +111,7 @@ func group(use, short string, commands ...*cobra.Command) *cobra.Command {
 
 func (a *app) asJSON() bool { return a.format == formatJSON }
 
-// print shows an answer: as it came, or in words.
+// print shows an answer: as JSON, or in words.
 func (a *app) print(answer interface{ JSON() json.RawMessage }, words func()) {
 	if a.asJSON() {
 		fmt.Fprintf(a.out, "%s\n", strings.TrimSpace(string(answer.JSON())))
@@ -120,7 +120,7 @@ func (a *app) print(answer interface{ JSON() json.RawMessage }, words func()) {
 	words()
 }
 
-// note tells a person something that is no answer.
+// note shows a remark, which is not part of the answer.
 func (a *app) note(format string, args ...any) {
 	for line := range strings.SplitSeq(fmt.Sprintf(format, args...), "\n") {
 		if a.display != nil {
@@ -146,15 +146,15 @@ func (a *app) report(err error, code int) {
 	var refused *client.Error
 	var interrupted *goesOn
 	switch {
-	case errors.As(err, new(*jobEnd)), errors.As(err, new(*invalid)), errors.As(err, new(*told)):
-		return // a person has been told
+	case errors.As(err, new(*jobEnd)), errors.As(err, new(*invalid)), errors.As(err, new(*reported)):
+		return // shown already
 	case code == exitInterrupted && errors.As(err, &interrupted):
 		a.note("")
 	case code == exitInterrupted:
 		a.note("sumo-k8: interrupted")
 	case code == exitUsage:
 		a.note("sumo-k8: %v", err)
-		a.note(`"sumo-k8 --help" and "sumo-k8 COMMAND --help" say what can be given.`)
+		a.note(`See "sumo-k8 --help" and "sumo-k8 COMMAND --help".`)
 	case errors.As(err, &refused):
 		a.refusal(refused)
 	default:
@@ -174,7 +174,7 @@ func (a *app) refusal(e *client.Error) {
 		fmt.Fprintf(a.out, "%s\n", strings.TrimSpace(string(raw)))
 		return
 	}
-	if e.Code == "" { // it is not the service that has answered
+	if e.Code == "" { // something other than the service answered
 		a.note("sumo-k8: %v", e)
 		return
 	}
@@ -185,7 +185,7 @@ func (a *app) refusal(e *client.Error) {
 	}
 }
 
-// faults shows each fault below the sentence on the whole, which is enough where it says all of the only one.
+// faults lists the faults below the detail, unless the detail already states the only one.
 func (a *app) faults(detail string, items []problem.Item, print func(format string, args ...any)) {
 	if len(items) == 1 && strings.Contains(detail, items[0].Message) {
 		return

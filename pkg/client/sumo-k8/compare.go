@@ -14,8 +14,8 @@ import (
 
 func (a *app) compareCommand() *cobra.Command {
 	return &cobra.Command{
-		Use: "compare JOB JOB...", Short: "Put the numbers of jobs side by side",
-		Long:              "Shows every number of two or more jobs, how far it is from that of the first job, and what was chosen differently.",
+		Use: "compare JOB JOB...", Short: "Compare the figures of jobs side by side",
+		Long:              "Shows every figure of two or more jobs, its difference from the first job's, and the options that differ.",
 		Args:              cobra.MinimumNArgs(2),
 		ValidArgsFunction: a.jobIDs(math.MaxInt, nil),
 		RunE: a.does(func(ctx context.Context, args []string) error {
@@ -37,12 +37,12 @@ func (a *app) compareCommand() *cobra.Command {
 	}
 }
 
-// comparison names the jobs A, B and so on: their own names are often alike, and their ids are long.
+// comparison calls the jobs A, B and so on: their own names are often alike, and their ids are long.
 func (a *app) comparison(c client.Comparison) {
 	letter := func(i int) string { return string(rune('A' + i)) }
 	jobs := [][]string{{"", "JOB", "NAME", "STATUS"}}
 	metrics := [][]string{{"", "unit"}}
-	settings := [][]string{{"CHOSEN DIFFERENTLY"}}
+	settings := [][]string{{"DIFFERENT OPTIONS"}}
 	for i, j := range c.Jobs {
 		jobs = append(jobs, []string{letter(i), j.ID, j.Name, string(j.Status)})
 		metrics[0] = append(metrics[0], letter(i))

@@ -15,9 +15,9 @@ import (
 )
 
 const (
-	// completeWithin is how long a person waits for the shell before wondering.
+	// completeWithin is how long a shell may pause unnoticed.
 	completeWithin = 2 * time.Second
-	// offered is as many as a person would look through.
+	// offered is as many as anyone would read.
 	offered = 50
 )
 

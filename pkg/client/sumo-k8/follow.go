@@ -38,7 +38,7 @@ func (a *app) follow(ctx context.Context, api *client.Client, id string, log io.
 	return &jobEnd{end.Status}
 }
 
-// leaving is why a job that goes on is no longer followed. When the service refuses to tell of it, nobody knows whether it does.
+// leaving is why a running job is no longer followed. When the service refuses to show the job, its state is unknown.
 func leaving(err error, id string) error {
 	var refused *client.Error
 	if errors.As(err, &refused) {
@@ -72,11 +72,11 @@ func (a *app) watch(ctx context.Context, api *client.Client, id string, display 
 	return end, nil
 }
 
-// followToEnd follows a job that was just submitted, then shows what came out of it.
+// followToEnd follows a job that was just submitted, then shows its results.
 func (a *app) followToEnd(ctx context.Context, api *client.Client, id string) error {
 	log := a.out
 	if a.asJSON() {
-		log = a.err // the answer alone is for programs
+		log = a.err // programs read only the answer
 	}
 	ended := a.follow(ctx, api, id, log)
 	if _, over := ended.(*jobEnd); ended != nil && !over {
@@ -106,8 +106,8 @@ func (a *app) logsCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "logs JOB",
 		Short: "Show a job's log",
-		Long: `Shows what a job's log holds so far. With --follow new lines are shown as they come, until the job ends, and the
-exit code tells how it ended. A connection that breaks is taken up again without losing or repeating a line.`,
+		Long: `Shows a job's log so far. With --follow, new lines are shown as they arrive until the job ends, and the exit code
+says how it ended. A broken connection resumes without losing or repeating a line.`,
 		Args:              cobra.ExactArgs(1),
 		ValidArgsFunction: a.jobIDs(1, nil),
 	}
@@ -116,13 +116,9 @@ exit code tells how it ended. A connection that breaks is taken up again without
 	c.MarkFlagsMutuallyExclusive("follow", "tail")
 	c.RunE = a.does(func(ctx context.Context, args []string) error {
 		if tail < 0 {
-			return usage("--tail %d is no number of lines", tail)
+			return usage("--tail %d is not a number of lines", tail)
 		}
-		api, err := a.tenant()
-		if err != nil {
-			return err
-		}
-		id, err := a.jobID(ctx, api, args[0])
+		api, id, err := a.named(ctx, args[0])
 		if err != nil {
 			return err
 		}
@@ -137,7 +133,7 @@ exit code tells how it ended. A connection that breaks is taken up again without
 	return c
 }
 
-// followJSON prints what a follower learns, one JSON document a line.
+// followJSON prints the events of a job, one JSON document per line.
 func (a *app) followJSON(ctx context.Context, api *client.Client, id string) error {
 	for e, err := range api.Follow(ctx, id, "") {
 		if err != nil {
@@ -151,7 +147,7 @@ func (a *app) followJSON(ctx context.Context, api *client.Client, id string) err
 	return nil
 }
 
-// log shows a log as it is now. One answer holds the end of a long log only; that of a job that is over comes whole as a stream.
+// log shows the log so far. One answer holds only the end of a long log; a finished job's log comes whole as a stream.
 func (a *app) log(ctx context.Context, api *client.Client, id string, tail int) error {
 	l, err := api.Log(ctx, id, tail)
 	if err != nil {

@@ -21,7 +21,7 @@ import (
 // latest stands for the job that was submitted last.
 const latest = "@latest"
 
-// jobID is the id that a person means by given.
+// jobID resolves a job named on the command line to its id.
 func (a *app) jobID(ctx context.Context, api *client.Client, given string) (string, error) {
 	if given != latest {
 		return given, nil
@@ -34,6 +34,14 @@ func (a *app) jobID(ctx context.Context, api *client.Client, given string) (stri
 		return "", usage("there is no job yet")
 	}
 	return page.Jobs[0].ID, nil
+}
+
+// named returns a client of the tenant, and the id of the job named on the command line.
+func (a *app) named(ctx context.Context, given string) (api *client.Client, id string, err error) {
+	if api, err = a.tenant(); err == nil {
+		id, err = a.jobID(ctx, api, given)
+	}
+	return api, id, err
 }
 
 // eachJobID is jobID for several.
@@ -79,7 +87,7 @@ func (a *app) listCommand() *cobra.Command {
 			return usage("--until %w", err)
 		}
 		if most < 0 {
-			return usage("--limit %d is no number of jobs", most)
+			return usage("--limit %d is not a number of jobs", most)
 		}
 		api, err := a.tenant()
 		if err != nil {
@@ -116,7 +124,7 @@ func moment(text string, now time.Time) (time.Time, error) {
 			return at, nil
 		}
 	}
-	return time.Time{}, fmt.Errorf("%q is no time; write it like 24h, 7d, 2026-03-04 or 2026-03-04T05:06:07Z", text)
+	return time.Time{}, fmt.Errorf("%q is not a time: write it like 24h, 7d, 2026-03-04 or 2026-03-04T05:06:07Z", text)
 }
 
 // pages calls page until it has most entries, or all of them when most is 0. Page answers how many it got, and where to go on.
@@ -175,7 +183,7 @@ func (a *app) listJSON(name string, entries []json.RawMessage, next string) erro
 
 func percent(progress float64) string { return fmt.Sprintf("%.0f %%", 100*progress) }
 
-// took is how long a run took.
+// took is a run's duration.
 func took(j client.Job) string {
 	if j.StartedAt == nil || j.FinishedAt == nil {
 		return "-"
@@ -192,13 +200,9 @@ func duration(d time.Duration) string {
 
 func (a *app) getCommand() *cobra.Command {
 	return &cobra.Command{
-		Use: "get JOB", Short: "Show a job and what came out of it", Args: cobra.ExactArgs(1), ValidArgsFunction: a.jobIDs(1, nil),
+		Use: "get JOB", Short: "Show a job and its results", Args: cobra.ExactArgs(1), ValidArgsFunction: a.jobIDs(1, nil),
 		RunE: a.does(func(ctx context.Context, args []string) error {
-			api, err := a.tenant()
-			if err != nil {
-				return err
-			}
-			id, err := a.jobID(ctx, api, args[0])
+			api, id, err := a.named(ctx, args[0])
 			if err != nil {
 				return err
 			}
@@ -265,7 +269,7 @@ func (a *app) describe(j client.Job) {
 	a.table(rows)
 }
 
-// figures shows what a run did in numbers; a run that left none has no table.
+// figures shows a run's figures, if there are any.
 func (a *app) figures(ctx context.Context, api *client.Client, id string) error {
 	s, err := api.Summary(ctx, id)
 	var refused *client.Error
@@ -283,7 +287,7 @@ func (a *app) figures(ctx context.Context, api *client.Client, id string) error 
 	return nil
 }
 
-// each calls do for every job, also after one has failed, and prints the answers as they come.
+// each calls do for every job, even after one has failed, and prints the answers as they arrive.
 func (a *app) each(ctx context.Context, ids []string, do func(context.Context, string) (client.Job, error), words func(client.Job) string) error {
 	var failures []error
 	for _, id := range ids {
@@ -304,18 +308,18 @@ func (a *app) each(ctx context.Context, ids []string, do func(context.Context, s
 	case len(ids) == 1 || ctx.Err() != nil:
 		return failures[0]
 	default:
-		return &told{errors.Join(failures...)}
+		return &reported{errors.Join(failures...)}
 	}
 }
 
-// told are failures that were reported one by one already.
-type told struct{ error }
+// reported are failures that were shown one by one already.
+type reported struct{ error }
 
-func (e *told) Unwrap() error { return e.error }
+func (e *reported) Unwrap() error { return e.error }
 
 func (a *app) cancelCommand() *cobra.Command {
 	return &cobra.Command{
-		Use: "cancel JOB...", Short: "Stop jobs; what they have written until then is kept", Args: cobra.MinimumNArgs(1),
+		Use: "cancel JOB...", Short: "Stop jobs; what they have written so far is kept", Args: cobra.MinimumNArgs(1),
 		ValidArgsFunction: a.jobIDs(math.MaxInt, func(s job.State) bool { return !s.Terminal() }),
 		RunE: a.does(func(ctx context.Context, args []string) error {
 			api, err := a.tenantFor(args)
@@ -332,12 +336,12 @@ func (a *app) cancelCommand() *cobra.Command {
 	}
 }
 
-// tenantFor is tenant for commands that change the jobs named. They must be named by their ids: which job is the latest may
-// have changed since the person looked.
+// tenantFor is tenant for commands that change the named jobs. These need ids: the latest job may have changed since the
+// person looked.
 func (a *app) tenantFor(ids []string) (*client.Client, error) {
 	for _, id := range ids {
 		if id == latest {
-			return nil, usage("%s may be another job than you think of by now; name it by its id", latest)
+			return nil, usage("%s may be another job by now: give the job's id", latest)
 		}
 	}
 	return a.tenant()
@@ -345,7 +349,7 @@ func (a *app) tenantFor(ids []string) (*client.Client, error) {
 
 func (a *app) removeCommand() *cobra.Command {
 	return &cobra.Command{
-		Use: "rm JOB...", Short: "Remove jobs that are over, with their results", Args: cobra.MinimumNArgs(1),
+		Use: "rm JOB...", Short: "Remove finished jobs with their results", Args: cobra.MinimumNArgs(1),
 		ValidArgsFunction: a.jobIDs(math.MaxInt, job.State.Terminal),
 		RunE: a.does(func(ctx context.Context, args []string) error {
 			api, err := a.tenantFor(args)
@@ -360,16 +364,12 @@ func (a *app) removeCommand() *cobra.Command {
 func (a *app) retryCommand() *cobra.Command {
 	var follow bool
 	c := &cobra.Command{
-		Use: "retry JOB", Short: "Submit a job that is over again and print the new job's id", Args: cobra.ExactArgs(1),
+		Use: "retry JOB", Short: "Submit a finished job again and print the new job's id", Args: cobra.ExactArgs(1),
 		ValidArgsFunction: a.jobIDs(1, job.State.Terminal),
 	}
 	c.Flags().BoolVarP(&follow, "follow", "f", false, "show the log and the progress until the new job ends")
 	c.RunE = a.does(func(ctx context.Context, args []string) error {
-		api, err := a.tenant()
-		if err != nil {
-			return err
-		}
-		id, err := a.jobID(ctx, api, args[0])
+		api, id, err := a.named(ctx, args[0])
 		if err != nil {
 			return err
 		}

@@ -21,14 +21,14 @@ const (
 	exitFailed      = 1 // the job FAILED, or the scenario is invalid
 	exitUsage       = 2 // the command line or the settings are wrong
 	exitCancelled   = 3 // the job is CANCELLED
-	exitRefused     = 4 // the service said no
+	exitRefused     = 4 // the service refused
 	exitTrouble     = 5 // the service cannot be reached, or a file cannot be read or written
 	exitInterrupted = 130
 )
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	// The first Ctrl-C ends the command in order; a second one ends it at once.
+	// The first Ctrl-C ends the command gracefully, a second one at once.
 	context.AfterFunc(ctx, stop)
 	os.Exit(run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr, os.Getenv))
 }
@@ -45,7 +45,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	if err == nil {
 		return exitOK
 	}
-	if !a.began { // cobra refuses what it does not understand before a command begins
+	if !a.began { // cobra rejects an invalid command line before a command starts
 		err = &usageError{err}
 	}
 	code := exitCode(ctx, err)
@@ -60,12 +60,12 @@ func (e *usageError) Unwrap() error { return e.error }
 
 func usage(format string, args ...any) error { return &usageError{fmt.Errorf(format, args...)} }
 
-// jobEnd is a job that was followed to an end other than success, which it has been told already.
+// jobEnd is a followed job that ended other than in success, which was shown already.
 type jobEnd struct{ status job.State }
 
 func (e *jobEnd) Error() string { return "the job is " + string(e.status) }
 
-// goesOn is what ended the following of a job, not the job.
+// goesOn is why following ended while the job goes on.
 type goesOn struct {
 	error
 	job string

@@ -28,9 +28,9 @@ func (a *app) plotCommand() *cobra.Command {
 	var o plotOptions
 	c := &cobra.Command{
 		Use:   "plot JOB...",
-		Short: "Save plots of a job, or of several over each other",
-		Long: `Saves plots of a job that is over, ready for a report: vehicles and mean speed over time, how travel times and delays were spread
-over the trips, and emissions if they were asked for. Of several jobs each plot shows all of them, in the order in which they are named.`,
+		Short: "Save plots of a job, or of several overlaid",
+		Long: `Saves plots of a finished job, ready for a report: vehicles and mean speed over time, the distribution of travel times and
+delays over the trips, and emissions if they were requested. For several jobs, each plot shows all of them, in the order given.`,
 		Example: `  sumo-k8 plot @latest
   sumo-k8 plot BASE VARIANT --name travel_time,time_loss --format svg --dir report`,
 		Args:              cobra.MinimumNArgs(1),
@@ -38,12 +38,12 @@ over the trips, and emissions if they were asked for. Of several jobs each plot 
 	}
 	flags := c.Flags()
 	flags.StringVarP(&o.dir, "dir", "d", "", `folder to put the plots in (default: one named after the job, or "compared" for several)`)
-	flags.StringSliceVar(&o.names, "name", nil, "only these plots (default: all that every one of the jobs has)")
+	flags.StringSliceVar(&o.names, "name", nil, "only these plots (default: all that the jobs have in common)")
 	flags.StringVar(&o.drawing.Format, "format", formats[0], "png or svg")
-	flags.BoolVar(&o.drawing.Dark, "dark", false, "light lines on a dark ground")
+	flags.BoolVar(&o.drawing.Dark, "dark", false, "light lines on a dark background")
 	flags.IntVar(&o.drawing.Width, "width", 0, "pixels (default: the service's)")
 	flags.IntVar(&o.drawing.Height, "height", 0, "pixels (default: the service's)")
-	flags.BoolVar(&o.list, "list", false, "only show which plots there are")
+	flags.BoolVar(&o.list, "list", false, "only list the plots")
 	must(c.MarkFlagDirname("dir"))
 	must(c.RegisterFlagCompletionFunc("name", a.plotNames))
 	must(c.RegisterFlagCompletionFunc("format", cobra.FixedCompletions(formats, cobra.ShellCompDirectiveNoFileComp)))
@@ -88,9 +88,9 @@ func (a *app) plot(ctx context.Context, api *client.Client, ids []string, o plot
 	}
 	if len(names) == 0 {
 		if len(ids) > 1 {
-			return errors.New("there is no plot that every one of the jobs has; --list shows those of one job")
+			return errors.New("the jobs have no plot in common; --list shows those of one job")
 		}
-		return fmt.Errorf("there is no plot of job %s: it has not written what one could be drawn from", ids[0])
+		return fmt.Errorf("job %s has no plots: it wrote no outputs to draw them from", ids[0])
 	}
 	dir := o.dir
 	switch {
@@ -101,7 +101,7 @@ func (a *app) plot(ctx context.Context, api *client.Client, ids []string, o plot
 		dir = ids[0]
 	}
 	o.drawing.With = ids[1:]
-	pictures := make([][]byte, len(names)) // all before a folder is made for them
+	pictures := make([][]byte, len(names)) // all of them, before a folder is made
 	for i, name := range names {
 		if pictures[i], err = api.Draw(ctx, ids[0], name, o.drawing); err != nil {
 			return err
@@ -125,7 +125,7 @@ func (a *app) plot(ctx context.Context, api *client.Client, ids []string, o plot
 	return nil
 }
 
-// common are the plots of found that the other jobs have as well.
+// common are the plots of found that the other jobs have too.
 func common(ctx context.Context, api *client.Client, found client.Plots, others []string) ([]string, error) {
 	names := plotNames(found)
 	for _, id := range others {
@@ -146,7 +146,7 @@ func plotNames(p client.Plots) (names []string) {
 	return names
 }
 
-// plotNames completes the names of the plots of the job that was named.
+// plotNames completes the names of the named job's plots.
 func (a *app) plotNames(cmd *cobra.Command, args []string, _ string) ([]cobra.Completion, cobra.ShellCompDirective) {
 	return a.complete(cmd, nil, 1, tenantKey, func(ctx context.Context, api *client.Client) (out []cobra.Completion) {
 		if len(args) == 0 {

@@ -23,9 +23,9 @@ func (a *app) resultsCommand() *cobra.Command {
 	var o resultOptions
 	c := &cobra.Command{
 		Use:   "results JOB",
-		Short: "Download what a job has left",
-		Long: `Downloads the files of a job into a folder named after it. Each file appears under its name only when it is whole;
-a transfer that breaks is taken up where it broke. A job that failed or was cancelled has the files it wrote until then.`,
+		Short: "Download a job's results",
+		Long: `Downloads the files of a job into a folder named after it. A file appears under its name only when it is complete;
+a broken transfer resumes where it broke. A job that failed or was cancelled has the files it wrote until then.`,
 		Example: `  sumo-k8 results @latest
   sumo-k8 results @latest --name '*.xml' --dir out`,
 		Args:              cobra.ExactArgs(1),
@@ -35,20 +35,16 @@ a transfer that breaks is taken up where it broke. A job that failed or was canc
 	flags.StringVarP(&o.dir, "dir", "d", "", "folder to put the files in (default: one named after the job)")
 	flags.StringVar(&o.name, "name", "", "only files with this name, in which * stands for anything")
 	flags.BoolVar(&o.zip, "zip", false, "fetch all files as one zip, JOB.zip")
-	flags.BoolVar(&o.list, "list", false, "only show which files there are")
+	flags.BoolVar(&o.list, "list", false, "only list the files")
 	c.MarkFlagsMutuallyExclusive("zip", "list")
 	c.MarkFlagsMutuallyExclusive("zip", "name")
 	must(c.MarkFlagDirname("dir"))
 	noFiles(c, "name")
 	c.RunE = a.does(func(ctx context.Context, args []string) error {
 		if _, err := path.Match(o.name, ""); err != nil {
-			return usage("--name %q is no pattern: %v", o.name, err)
+			return usage("--name %q is not a pattern: %v", o.name, err)
 		}
-		api, err := a.tenant()
-		if err != nil {
-			return err
-		}
-		id, err := a.jobID(ctx, api, args[0])
+		api, id, err := a.named(ctx, args[0])
 		if err != nil {
 			return err
 		}
@@ -91,7 +87,7 @@ func (a *app) results(ctx context.Context, api *client.Client, id string, o resu
 	return err
 }
 
-// matches compares the pattern with the whole name and with its last part, as people think of files without their folder.
+// matches compares the pattern with the whole name and with its last part, since people think of files without folders.
 func (o resultOptions) matches(name string) bool {
 	if o.name == "" {
 		return true
@@ -120,7 +116,7 @@ func (a *app) listFiles(files []client.ResultFile) {
 	a.table(rows)
 }
 
-// size is a number of bytes in words.
+// size is a readable number of bytes.
 func size(bytes int64) string {
 	if bytes < 1<<10 {
 		return fmt.Sprintf("%d B", bytes)

@@ -20,21 +20,11 @@ func (a *app) scenariosCommand() *cobra.Command {
 
 func (a *app) validateCommand() *cobra.Command {
 	return &cobra.Command{
-		Use: "validate FILE.zip|FOLDER", Short: "Have a scenario checked without keeping it", Args: cobra.ExactArgs(1),
-		Long: `Has the service check a scenario, and shows all problems with their places and cures. Nothing is kept.
-The exit code is 0 for a scenario that can be run, and 1 for one that cannot.`,
+		Use: "validate FILE.zip|FOLDER", Short: "Check a scenario without keeping it", Args: cobra.ExactArgs(1),
+		Long: `Checks a scenario on the service and shows every problem with its place and its fix. Nothing is kept.
+The exit code is 0 for a scenario that can run, and 1 for one that cannot.`,
 		RunE: a.does(func(ctx context.Context, args []string) error {
-			source, err := sourceOf(args[0])
-			if err != nil {
-				return err
-			}
-			api, err := a.tenant()
-			if err != nil {
-				return err
-			}
-			sent, done := a.uploading(source.Name)
-			v, err := api.Validate(ctx, source, sent)
-			done()
+			v, err := upload(ctx, a, args[0], (*client.Client).Validate)
 			if err != nil {
 				return err
 			}
@@ -47,7 +37,7 @@ The exit code is 0 for a scenario that can be run, and 1 for one that cannot.`,
 	}
 }
 
-// invalid is a scenario that cannot be run, as was told already.
+// invalid is a scenario that cannot be run, which was shown already.
 type invalid struct{}
 
 func (*invalid) Error() string { return "the scenario cannot be run" }
@@ -115,17 +105,7 @@ func (a *app) storeCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "upload FILE.zip|FOLDER", Short: "Store a scenario and print its id, for submit --scenario", Args: cobra.ExactArgs(1),
 		RunE: a.does(func(ctx context.Context, args []string) error {
-			source, err := sourceOf(args[0])
-			if err != nil {
-				return err
-			}
-			api, err := a.tenant()
-			if err != nil {
-				return err
-			}
-			sent, done := a.uploading(source.Name)
-			s, err := api.Store(ctx, source, sent)
-			done()
+			s, err := upload(ctx, a, args[0], (*client.Client).Store)
 			if err != nil {
 				return err
 			}
@@ -150,7 +130,7 @@ func (a *app) listScenariosCommand() *cobra.Command {
 	noFiles(c, "limit")
 	c.RunE = a.does(func(ctx context.Context, _ []string) error {
 		if most < 0 {
-			return usage("--limit %d is no number of scenarios", most)
+			return usage("--limit %d is not a number of scenarios", most)
 		}
 		api, err := a.tenant()
 		if err != nil {

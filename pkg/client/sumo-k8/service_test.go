@@ -87,7 +87,7 @@ func testSubmitThenLook(t *testing.T, s *service.Server) {
 	if again == id {
 		t.Error("the second run is the first")
 	}
-	says(t, u.ends(exitUsage, "cancel", "@latest").stderr, "name it by its id")
+	says(t, u.ends(exitUsage, "cancel", "@latest").stderr, "give the job's id")
 	says(t, u.ends(exitRefused, "cancel", id).stderr, "sumo-k8: Job "+id)
 	says(t, u.ok("rm", id).stdout, "is removed")
 	u.ends(exitRefused, "get", id)
@@ -486,7 +486,7 @@ func testTenants(t *testing.T, s *service.Server) {
 	member.ends(exitRefused, "ls")
 	member.env[apiKeyVariable] = second
 	member.ok("ls")
-	says(t, op.ends(exitUsage, "tenants", "rm", "acme").stderr, "say --yes")
+	says(t, op.ends(exitUsage, "tenants", "rm", "acme").stderr, "confirm with --yes")
 	member.ok("ls")
 	op.ok("tenants", "rm", "acme", "--yes")
 	member.ends(exitRefused, "ls")
@@ -549,7 +549,7 @@ func testCompare(t *testing.T, s *service.Server) {
 		u.ok("logs", "-f", ids[len(ids)-1])
 	}
 	o := u.ok("compare", ids[0], "@latest")
-	says(t, o.stdout, "A  "+ids[0], "B  "+ids[1], "mean travel time ", "CHOSEN DIFFERENTLY  A  B\n", "scale               1  2\n")
+	says(t, o.stdout, "A  "+ids[0], "B  "+ids[1], "mean travel time ", "DIFFERENT OPTIONS  A  B\n", "scale              1  2\n")
 	if !regexp.MustCompile(`(?m)^vehicles inserted +veh +\d+ +\d+ +\+\d+\.\d %$`).MatchString(o.stdout) {
 		t.Errorf("no vehicles with their difference in\n%s", o.stdout)
 	}

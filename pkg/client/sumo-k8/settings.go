@@ -43,7 +43,7 @@ func (a *app) settingsPath() (string, error) {
 	if folder == "" {
 		home := a.env("HOME")
 		if home == "" {
-			return "", usage("neither XDG_CONFIG_HOME nor HOME is set, so that there is no place for settings; use %s and %s", urlVariable, apiKeyVariable)
+			return "", usage("neither XDG_CONFIG_HOME nor HOME is set, so there is no place for settings: use %s and %s", urlVariable, apiKeyVariable)
 		}
 		folder = filepath.Join(home, ".config")
 	}
@@ -54,7 +54,7 @@ func (a *app) settingsPath() (string, error) {
 func (a *app) saved() (s settings, err error) {
 	path, err := a.settingsPath()
 	if err != nil {
-		return s, nil // the environment may say all that is needed
+		return s, nil // the environment may suffice
 	}
 	info, err := os.Stat(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -84,7 +84,7 @@ func (a *app) save(s settings) (path string, err error) {
 	if err != nil {
 		return "", fmt.Errorf("saving the settings: %w", err)
 	}
-	// A name of its own, so that the file is made with its mode and appears only when it is whole.
+	// A temporary name, so that the file appears with its mode and only when it is complete.
 	file, err := os.CreateTemp(filepath.Dir(path), ".config-*")
 	if err != nil {
 		return "", fmt.Errorf("saving the settings: %w", err)
@@ -99,8 +99,8 @@ func (a *app) save(s settings) (path string, err error) {
 	return path, nil
 }
 
-// settings in force: flags before the environment before the file. Keys of the file are for the file's service only: they are
-// never sent to another one that was named since.
+// settings returns the current settings: flags override the environment, which overrides the file. Keys of the file are only sent
+// to the file's service.
 func (a *app) settings() (settings, error) {
 	s, err := a.saved()
 	if err != nil {
@@ -170,13 +170,13 @@ func (a *app) loginCommand() *cobra.Command {
 	var admin bool
 	c := &cobra.Command{
 		Use:   "login [URL]",
-		Short: "Keep the service's address and your key for later",
-		Long: `Asks for the address of the service and your key, tries them, and keeps them in a file that only you can read.
+		Short: "Save the service's address and your key",
+		Long: `Asks for the address of the service and your key, tries them, and saves them in a file that only you can read.
 The key is read from the terminal without showing it, or from standard input: sumo-k8 login URL <key-file`,
 		Args:              cobra.MaximumNArgs(1),
 		ValidArgsFunction: cobra.NoFileCompletions,
 	}
-	c.Flags().BoolVar(&admin, "admin", false, "keep the operator's admin key instead of a tenant's API key")
+	c.Flags().BoolVar(&admin, "admin", false, "save the operator's admin key instead of a tenant's API key")
 	c.RunE = a.does(func(ctx context.Context, args []string) error {
 		s, err := a.saved()
 		if err != nil {
@@ -193,7 +193,7 @@ The key is read from the terminal without showing it, or from standard input: su
 			}
 		}
 		if address = strings.TrimRight(address, "/"); address != s.URL {
-			s = settings{URL: address} // keys of another service are of no use here
+			s = settings{URL: address} // keys of another service do not work here
 		}
 		what := "API key"
 		if admin {
@@ -212,7 +212,7 @@ The key is read from the terminal without showing it, or from standard input: su
 			return err
 		}
 		if unprotected(s.URL) {
-			a.note("Note: %s is not encrypted; your key can be read on the way.", s.URL)
+			a.note("Note: %s is not encrypted: others can read your key in transit.", s.URL)
 		}
 		a.note("Logged in to %s as %s; kept in %s", s.URL, who, path)
 		return nil
@@ -220,7 +220,7 @@ The key is read from the terminal without showing it, or from standard input: su
 	return c
 }
 
-// tryKey puts key into s when the service accepts it, and tells whose it is.
+// tryKey puts key into s if the service accepts it, and returns whose it is.
 func (a *app) tryKey(ctx context.Context, s *settings, key string, admin bool) (who string, err error) {
 	if admin {
 		s.AdminKey = key
@@ -282,7 +282,7 @@ func (p *prompter) secret(what string) (string, error) {
 	if !ok {
 		return p.line(what)
 	}
-	fmt.Fprint(p.a.err, what+" (is not shown): ")
+	fmt.Fprint(p.a.err, what+" (not shown): ")
 	raw, err := term.ReadPassword(fd)
 	fmt.Fprintln(p.a.err)
 	if err != nil {
@@ -304,7 +304,7 @@ func (p *prompter) line(what string) (string, error) {
 
 func (a *app) configCommand() *cobra.Command {
 	return &cobra.Command{
-		Use: "config", Short: "Show the settings in force, without the keys", Args: cobra.NoArgs, ValidArgsFunction: cobra.NoFileCompletions,
+		Use: "config", Short: "Show the current settings, without the keys", Args: cobra.NoArgs, ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: a.does(func(context.Context, []string) error {
 			s, err := a.settings()
 			if err != nil {

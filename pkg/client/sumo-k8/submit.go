@@ -16,7 +16,7 @@ import (
 	"github.com/sumo-k8/sumo-k8/pkg/simulation"
 )
 
-// runFlags are what can be chosen about a run. Numbers are kept only when they are given, as 0 is a choice too.
+// runFlags are the options of a run. Numbers count only if they are given, since 0 is a choice too.
 type runFlags struct {
 	client.Run
 	seed                          int64
@@ -37,18 +37,18 @@ func (r *runFlags) add(flags *pflag.FlagSet) {
 	flags.Float64Var(&r.stepLength, "step-length", 0, "seconds per step")
 	flags.Float64Var(&r.scale, "scale", 0, "multiply the demand by this")
 	flags.StringSliceVar(&r.outputs, "outputs", nil, "further output files: "+strings.Join(extraOutputs(), ", "))
-	flags.StringToStringVar(&r.Labels, "label", nil, "words of your own to find the job by, as key=value")
+	flags.StringToStringVar(&r.Labels, "label", nil, "labels to find the job by, as key=value")
 	flags.StringVar(&r.Priority, "priority", "", "low, normal or high")
-	flags.DurationVar(&r.timeout, "timeout", 0, "wall clock time that the run may take, such as 90m")
-	flags.StringVar(&r.SumoVersion, "sumo-version", "", "version of SUMO, one of the operator's")
+	flags.DurationVar(&r.timeout, "timeout", 0, "limit of the run's wall clock time, such as 90m")
+	flags.StringVar(&r.SumoVersion, "sumo-version", "", "version of SUMO, one that the operator offers")
 	flags.IntVar(&r.CPURequest, "cpu", 0, "cores (default: the service's)")
 	flags.IntVar(&r.MemoryGi, "memory-gi", 0, "GiB of memory (default: the service's)")
 	flags.StringVar(&r.scenario, "scenario", "", "run this stored scenario, by its id, instead of a file")
-	flags.StringVar(&r.key, "idempotency-key", "", "a word of your own: repeating the same command with it makes no second job")
+	flags.StringVar(&r.key, "idempotency-key", "", "a key of your own: repeating the command with it creates no second job")
 	r.set = func(name string) bool { return flags.Changed(name) }
 }
 
-// extraOutputs are those that a run does not write anyway.
+// extraOutputs are those that a run does not write by default.
 func extraOutputs() []string {
 	var names []string
 	for _, o := range simulation.Outputs()[len(simulation.DefaultOutputs()):] {
@@ -57,7 +57,7 @@ func extraOutputs() []string {
 	return names
 }
 
-// submission is what the flags and the argument ask for.
+// submission is what the flags and the argument request.
 func (r *runFlags) submission(args []string) (client.Submission, error) {
 	s := client.Submission{Run: r.Run, ScenarioID: r.scenario, IdempotencyKey: r.key}
 	for name, number := range map[string]struct {
@@ -74,7 +74,7 @@ func (r *runFlags) submission(args []string) (client.Submission, error) {
 	for _, output := range r.outputs {
 		s.Outputs = append(s.Outputs, simulation.Output(output))
 	}
-	switch { // what is not above zero would be left out, and the service take its default
+	switch { // values of zero or less would be omitted, and the service would use its default
 	case r.set("timeout") && r.timeout <= 0:
 		return s, usage("--timeout %s leaves the run no time", r.timeout)
 	case r.set("cpu") && r.CPURequest < 1:
@@ -88,7 +88,7 @@ func (r *runFlags) submission(args []string) (client.Submission, error) {
 	case len(args) == 0 && r.scenario == "":
 		return s, usage("nothing to run: give a zip, a folder or an s3:// address, or name a stored scenario with --scenario")
 	case len(args) > 0 && r.scenario != "":
-		return s, usage("both %s and --scenario are given; keep one of them", args[0])
+		return s, usage("%s and --scenario are both given: keep one", args[0])
 	case len(args) == 0:
 		name = r.scenario[:min(len(r.scenario), shortID)]
 	case strings.HasPrefix(args[0], "s3://"):
@@ -107,9 +107,9 @@ func (r *runFlags) submission(args []string) (client.Submission, error) {
 }
 
 const (
-	// shortID tells a tenant's scenarios apart, and is short enough for a table.
+	// shortID is unique within a tenant and short enough for a table.
 	shortID = 12
-	// maxName is the longest name that the service takes.
+	// maxName is the longest name that the service accepts.
 	maxName = 100
 )
 
@@ -133,7 +133,7 @@ func sourceOf(path string) (*client.Source, error) {
 	return client.Folder(path), nil
 }
 
-// uploading shows how the bytes of an upload get on, until the returned function is called.
+// uploading shows an upload's progress until done is called.
 func (a *app) uploading(name string) (sent func(done, total int64), done func()) {
 	var bar *show.Transfer
 	return func(sent, total int64) {
@@ -148,13 +148,29 @@ func (a *app) uploading(name string) (sent func(done, total int64), done func())
 		}
 }
 
+// upload sends the scenario at path and shows the progress.
+func upload[T any](ctx context.Context, a *app, path string,
+	send func(c *client.Client, ctx context.Context, zip *client.Source, sent func(sent, total int64)) (T, error)) (answer T, err error) {
+	source, err := sourceOf(path)
+	if err != nil {
+		return answer, err
+	}
+	api, err := a.tenant()
+	if err != nil {
+		return answer, err
+	}
+	sent, done := a.uploading(source.Name)
+	defer done()
+	return send(api, ctx, source, sent)
+}
+
 func (a *app) submitCommand() *cobra.Command {
 	var r runFlags
 	c := &cobra.Command{
 		Use:   "submit FILE.zip|FOLDER|s3://BUCKET/KEY",
 		Short: "Submit a scenario and print the job's id",
 		Long: `Submits a scenario, a zip or a folder with a .sumocfg and the files it names, and prints the id of its job.
-With --follow the log and the progress are shown until the job ends, and the exit code tells how it ended.
+With --follow, the log and the progress are shown until the job ends, and the exit code says how it ended.
 Files and folders whose names begin with a dot are left out of a folder.`,
 		Example: `  sumo-k8 submit city.zip --follow
   JOB=$(sumo-k8 submit city/ --seed 7 --outputs fcd,emission --label study=noise)`,
@@ -185,7 +201,7 @@ Files and folders whose names begin with a dot are left out of a folder.`,
 	return c
 }
 
-// submitted shows a new job, and follows it when asked to.
+// submitted shows a new job, and follows it if requested.
 func (a *app) submitted(ctx context.Context, api *client.Client, j client.Job, follow bool) error {
 	if follow {
 		a.note("Job %s is submitted as %s.", j.ID, j.Name)

@@ -78,7 +78,7 @@ func (a *app) tenantTable(tenants ...client.Tenant) {
 func (a *app) createTenantCommand() *cobra.Command {
 	var l limitFlags
 	c := &cobra.Command{
-		Use: "create TENANT", Short: "Make a tenant and print its API key, which is shown only now", Args: cobra.ExactArgs(1),
+		Use: "create TENANT", Short: "Create a tenant and print its API key, which is shown only once", Args: cobra.ExactArgs(1),
 		ValidArgsFunction: cobra.NoFileCompletions,
 	}
 	l.add(c.Flags())
@@ -98,7 +98,7 @@ func (a *app) createTenantCommand() *cobra.Command {
 	return c
 }
 
-// issued hands over a new key.
+// issued shows a new key.
 func (a *app) issued(t client.Tenant) {
 	a.print(t, func() {
 		a.note("The API key of %s. Keep it: it cannot be shown again.", t.ID)
@@ -109,7 +109,7 @@ func (a *app) issued(t client.Tenant) {
 func (a *app) limitTenantCommand() *cobra.Command {
 	var l limitFlags
 	c := &cobra.Command{
-		Use: "limit TENANT", Short: "Change a tenant's limits; those that are not given stay", Args: cobra.ExactArgs(1), ValidArgsFunction: a.tenantIDs,
+		Use: "limit TENANT", Short: "Change a tenant's limits; those not given stay as they are", Args: cobra.ExactArgs(1), ValidArgsFunction: a.tenantIDs,
 	}
 	l.add(c.Flags())
 	c.MarkFlagsOneRequired("max-cpu", "max-memory-gi", "max-concurrent-jobs", "input-buckets")
@@ -152,11 +152,11 @@ func (a *app) removeTenantCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use: "rm TENANT", Short: "Delete a tenant with its keys, scenarios, jobs and results", Args: cobra.ExactArgs(1), ValidArgsFunction: a.tenantIDs,
 	}
-	c.Flags().BoolVar(&yes, "yes", false, "needed, as nothing brings the data back")
-	c.Flags().BoolVar(&force, "force", false, "cancel its jobs that wait or run")
+	c.Flags().BoolVar(&yes, "yes", false, "required: the data cannot be recovered")
+	c.Flags().BoolVar(&force, "force", false, "cancel its queued and running jobs")
 	c.RunE = a.does(func(ctx context.Context, args []string) error {
 		if !yes {
-			return usage("this deletes everything that %s has, and nothing brings it back; say --yes if you mean it", args[0])
+			return usage("this deletes everything of %s for good: confirm with --yes", args[0])
 		}
 		api, err := a.operator()
 		if err != nil {

@@ -3,11 +3,15 @@ package chart
 import (
 	"fmt"
 	"math"
-	"strconv"
 	"strings"
 
+	"golang.org/x/text/language"
+	"golang.org/x/text/message"
 	"gonum.org/v1/plot"
 )
+
+// english writes numbers with a comma between thousands.
+var english = message.NewPrinter(language.English)
 
 // roundTicks is an axis with at most so many intervals, each 1, 2 or 5 times a power of ten.
 type roundTicks int
@@ -29,7 +33,7 @@ func (most roundTicks) Ticks(least, greatest float64) []plot.Tick {
 	decimals := max(0, -int(math.Floor(math.Log10(step))))
 	var ticks []plot.Tick
 	for i := math.Ceil(least / step); i*step <= greatest; i++ {
-		ticks = append(ticks, plot.Tick{Value: i * step, Label: grouped(strconv.FormatFloat(i*step, 'f', decimals, 64))})
+		ticks = append(ticks, plot.Tick{Value: i * step, Label: english.Sprintf("%.*f", decimals, i*step)})
 	}
 	return ticks
 }
@@ -76,27 +80,11 @@ func number(v float64) string {
 	if math.Abs(v) < 1 {
 		decimals = 2
 	}
-	text := strconv.FormatFloat(v, 'f', decimals, 64)
+	text := english.Sprintf("%.*f", decimals, v)
 	if strings.Contains(text, ".") {
 		text = strings.TrimSuffix(strings.TrimRight(text, "0"), ".")
 	}
-	return grouped(text)
-}
-
-// grouped puts a comma between each three digits of the whole part.
-func grouped(number string) string {
-	whole, fraction, _ := strings.Cut(number, ".")
-	sign := ""
-	if digits, negative := strings.CutPrefix(whole, "-"); negative {
-		sign, whole = "-", digits
-	}
-	for i := len(whole) - 3; i > 0; i -= 3 {
-		whole = whole[:i] + "," + whole[i:]
-	}
-	if fraction != "" {
-		whole += "." + fraction
-	}
-	return sign + whole
+	return text
 }
 
 // lower is a label in the middle of a line.

@@ -29,12 +29,12 @@ import (
 type Kind struct {
 	Name  string
 	Title string
-	// Distribution is the name of what is spread over the trips; empty for a plot over time.
+	// Distribution names the distribution over trips; empty for a plot over time.
 	Distribution string
 	panels       []panel
 }
 
-// panel is one of the pictures that stand above each other over the same time.
+// panel is one of the plots that share a time axis, one above the other.
 type panel struct {
 	label  string
 	scale  float64 // what values are multiplied by, to be in the label's unit
@@ -46,7 +46,7 @@ type curve struct {
 	dashed       bool
 }
 
-// Emissions is the name of the plot that needs an output which not every run has.
+// Emissions is the plot of an output that not every run has.
 const Emissions = "emissions"
 
 // Kinds lists all plots.
@@ -66,7 +66,7 @@ func Kinds() []Kind {
 	}
 }
 
-// Run is what is known of one run. Of Series and Trips only the one that the plot shows is needed.
+// Run is the data of one run. Only the one of Series and Trips that the plot shows is needed.
 type Run struct {
 	Label  string
 	Series *outputs.Series
@@ -82,13 +82,13 @@ type Options struct {
 	Subtitle string
 }
 
-// MostRuns is how many runs can be told apart by their colours.
+// MostRuns is how many runs have distinguishable colours.
 const MostRuns = 8
 
 // dpi makes a text of 11 points 18 pixels high: readable on a screen and on a slide.
 const dpi = 120
 
-// Draw writes a plot of runs, of which there must be at least one.
+// Draw writes a plot of at least one run.
 func Draw(w io.Writer, kind Kind, runs []Run, o Options) error {
 	theme := light
 	if o.Dark {
@@ -131,8 +131,7 @@ func Draw(w io.Writer, kind Kind, runs []Run, o Options) error {
 
 var svgSize = regexp.MustCompile(`<svg width="[^"]*" height="[^"]*"`)
 
-// finish gives a drawing the size in pixels that was asked for, rather than one in points, and its letters something to
-// fall back on where our typeface is not installed.
+// finish sets the requested size in pixels instead of points, and fallbacks for viewers without our typeface.
 func finish(svg []byte, o Options) []byte {
 	if at := svgSize.FindIndex(svg); at != nil {
 		svg = slices.Concat(svg[:at[0]], fmt.Appendf(nil, `<svg width="%d" height="%d"`, o.Width, o.Height), svg[at[1]:])
@@ -214,7 +213,7 @@ func (t theme) overTime(panels []panel, runs []Run, height vg.Length) ([]*plot.P
 				if c.dashed {
 					style.Dashes = dashes
 				}
-				// The area tells at a glance which curve the others are part of.
+				// The area shows at a glance which curve the others are part of.
 				if err := t.addCurve(p, run.Series.Time, scaled(data.Values, panel.scale), style, c.legend, len(runs) == 1 && k == 0); err != nil {
 					return nil, err
 				}
@@ -270,8 +269,8 @@ func (t theme) addCurve(p *plot.Plot, time, values outputs.Values, style draw.Li
 	return nil
 }
 
-// distribution makes a histogram of one run. Of several it makes the shares of trips up to each value: those of runs of any size
-// and with bins of any width compare.
+// distribution draws a histogram of one run. For several it draws the share of trips up to each value, which compares runs of any
+// size and with bins of any width.
 func (t theme) distribution(name string, runs []Run, height vg.Length) ([]*plot.Plot, error) {
 	var ds []*outputs.Distribution
 	empty := true
@@ -366,14 +365,14 @@ func shares(d *outputs.Distribution) plotter.XYs {
 // legendLines is how many lines the legend of a single run has at most.
 const legendLines = 4
 
-// raise makes room above the highest value for a legend of so many lines, in a panel that with all around it is so high.
+// raise makes room for a legend of so many lines above the highest value of a panel of the given height.
 func raise(p *plot.Plot, lines int, height vg.Length) {
 	const lineHeight, around = 13, 70 // points
 	share := float64(lines*lineHeight+10) / math.Max(1, float64(height-around))
 	p.Y.Min, p.Y.Max = 0, math.Max(p.Y.Max, 1e-3)/(1-math.Min(share, 0.5))
 }
 
-// printable makes one line of whatever people name their runs.
+// printable makes a run's name fit on one line.
 func printable(text string) string {
 	return strings.Map(func(r rune) rune {
 		if unicode.IsPrint(r) {

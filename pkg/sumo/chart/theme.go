@@ -15,7 +15,7 @@ type theme struct {
 	palette                      [MostRuns]colour
 }
 
-// The palettes are that of Okabe and Ito, which people with any of the usual colour blindnesses can tell apart, with
+// The palettes are that of Okabe and Ito, which people with common colour blindnesses can distinguish, with
 // the yellow and the black replaced by what stands out from the background.
 var (
 	light = theme{

@@ -7,8 +7,8 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/sumo-k8/sumo-k8/pkg/scenario"
 	"github.com/sumo-k8/sumo-k8/pkg/sumo/roadnet"
+	"github.com/sumo-k8/sumo-k8/pkg/sumo/xml"
 )
 
 // document is a file of so many pieces between two ends, made as it is read.
@@ -76,7 +76,7 @@ func BenchmarkReaders(b *testing.B) {
 				`<junction id="j%d" type="priority" x="%d.00" y="150.00" shape="-6.40,160.40 6.40,160.40 6.84,158.18 7.40,157.40 8.18,156.84 9.18,156.51"><request index="0" response="00" foes="00"/></junction>`+"\n", i, i, i, i, i, i, i, i, i)
 		}}, func(r io.Reader) error {
 			var n roadnet.Reader
-			err := scenario.ScanXML(r, n.Element)
+			err := xml.Scan(r, n.Element)
 			n.Geometry()
 			return err
 		}},

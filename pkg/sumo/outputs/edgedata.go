@@ -5,7 +5,7 @@ import (
 	"math"
 
 	"github.com/sumo-k8/sumo-k8/pkg/problem"
-	"github.com/sumo-k8/sumo-k8/pkg/scenario"
+	"github.com/sumo-k8/sumo-k8/pkg/sumo/xml"
 )
 
 // EdgeData is what happened on each edge in each interval.
@@ -64,7 +64,7 @@ var measures = []struct {
 	{"occupancy", "Occupancy", "%", func(c cell, s float64) float64 { return float64(c.occupancy) / s }, 2},
 	{"waiting_time", "Waiting time of all vehicles", "s", func(c cell, _ float64) float64 { return float64(c.waiting) }, 0},
 	{"entered", "Vehicles that entered", "vehicles", func(c cell, _ float64) float64 { return float64(c.entered) }, 0},
-	// A road on which all stand is passed in no finite time.
+	// A road at a standstill has an infinite travel time.
 	{"traveltime", "Travel time", "s", func(c cell, _ float64) float64 { return float64(c.lengths / c.distance) }, 1},
 }
 
@@ -81,7 +81,7 @@ func (v *interval) at(edge int) *cell {
 	return &v.cells[edge]
 }
 
-// edgeReader gathers intervals, and puts neighbours together whenever there are too many.
+// edgeReader gathers intervals, and merges neighbours whenever there are too many.
 type edgeReader struct {
 	most      int // cells
 	index     map[string]int
@@ -123,8 +123,8 @@ func readEdgeData(r io.Reader, most int) (EdgeData, error) {
 	return out, nil
 }
 
-func (d *edgeReader) element(e scenario.Element) error {
-	switch string(e.Name()) {
+func (d *edgeReader) element(e xml.Element) error {
+	switch string(e.Name) {
 	case "interval":
 		d.interval(number(e, "begin"), number(e, "end"))
 	case "edge":
@@ -152,7 +152,7 @@ func (d *edgeReader) interval(begin, end float64) {
 	d.inLatest = 1
 }
 
-// halve puts neighbours together.
+// halve merges neighbouring intervals.
 func (d *edgeReader) halve() {
 	n := 0
 	for i := 0; i < len(d.intervals); i += 2 {
@@ -174,7 +174,7 @@ func (d *edgeReader) halve() {
 	d.intervals, d.merged = d.intervals[:n], 2*d.merged
 }
 
-func (d *edgeReader) edge(e scenario.Element) error {
+func (d *edgeReader) edge(e xml.Element) error {
 	sampled := number(e, "sampledSeconds")
 	if !(sampled > 0) || len(d.intervals) == 0 {
 		return nil

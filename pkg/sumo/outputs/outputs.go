@@ -2,7 +2,7 @@
 // values per edge, and trajectories.
 //
 // Each reader takes a file as a stream, which may be compressed, and keeps a bounded amount of it, however long the run
-// was. A file without its end, of a run that was stopped, gives what is there.
+// was. A file cut off by a stopped run gives what is there.
 package outputs
 
 import (
@@ -13,13 +13,13 @@ import (
 	"math"
 	"strconv"
 
-	"github.com/sumo-k8/sumo-k8/pkg/scenario"
+	"github.com/sumo-k8/sumo-k8/pkg/sumo/xml"
 )
 
-// Values are numbers of which some may be unknown: those are NaN here and null in JSON.
+// Values are numbers; unknown ones are NaN here and null in JSON.
 type Values []float64
 
-// MarshalJSON writes each number as short as it is.
+// MarshalJSON writes each number in its shortest form.
 func (v Values) MarshalJSON() ([]byte, error) {
 	out := make([]byte, 0, 2+6*len(v))
 	out = append(out, '[')
@@ -70,23 +70,23 @@ func (o *Optional) UnmarshalJSON(text []byte) error {
 	return json.Unmarshal(text, (*float64)(o))
 }
 
-// read passes the elements of an output to visit. It reports whether the file was there to its end.
-func read(r io.Reader, visit func(scenario.Element) error) (complete bool, err error) {
+// read passes the elements of an output to visit. It reports whether the file is complete.
+func read(r io.Reader, visit func(xml.Element) error) (complete bool, err error) {
 	source := &watched{r: r}
-	err = scenario.ScanXML(source, visit)
+	err = xml.Scan(source, visit)
 	switch {
 	case source.err != nil:
 		return false, source.err
 	case err == nil:
 		return true, nil
-	case scenario.IsMalformed(err):
+	case xml.IsMalformed(err):
 		return false, nil
 	default:
 		return false, err
 	}
 }
 
-// watched keeps a failure to fetch a file apart from a file that ends early.
+// watched keeps a failed read apart from a file that ends early.
 type watched struct {
 	r   io.Reader
 	err error
@@ -100,8 +100,8 @@ func (w *watched) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// number reads an attribute; NaN stands for one that is missing.
-func number(e scenario.Element, name string) float64 {
+// number reads an attribute; NaN stands for a missing one.
+func number(e xml.Element, name string) float64 {
 	v, err := strconv.ParseFloat(string(e.Attr(name)), 64)
 	if err != nil || math.IsInf(v, 0) {
 		return math.NaN()

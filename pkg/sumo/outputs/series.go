@@ -6,7 +6,7 @@ import (
 	"slices"
 	"sort"
 
-	"github.com/sumo-k8/sumo-k8/pkg/scenario"
+	"github.com/sumo-k8/sumo-k8/pkg/sumo/xml"
 )
 
 // Series are curves over simulated time, all at the same points.
@@ -41,7 +41,7 @@ func (s *Series) Curve(name string) *Curve {
 // maxPoints of a curve: more than a screen has columns for one.
 const maxPoints = 1000
 
-// How the steps of one point are put together.
+// How the steps of one point are merged.
 type merging int
 
 const (
@@ -50,7 +50,7 @@ const (
 	last
 )
 
-// summaryCurves are what summary.xml tells of each step.
+// summaryCurves are the columns of summary.xml that become curves.
 var summaryCurves = []struct {
 	name, label, unit, attribute string
 	merging                      merging
@@ -105,7 +105,7 @@ func greater(o Optional, v float64) Optional {
 // grow adds a point without steps.
 func (c *column) grow() { c.Values, c.weights = append(c.Values, 0), append(c.weights, 0) }
 
-// halve puts neighbouring points together.
+// halve merges neighbouring points.
 func (c *column) halve() {
 	n := 0
 	for i := 0; i < len(c.Values); i += 2 {
@@ -143,8 +143,8 @@ func ReadSeries(summary, emissions io.Reader) (Series, error) {
 	}
 	s := Series{Merged: 1, Time: Values{}}
 	inPoint := 0 // steps in the latest point
-	complete, err := read(summary, func(e scenario.Element) error {
-		if string(e.Name()) != "step" {
+	complete, err := read(summary, func(e xml.Element) error {
+		if string(e.Name) != "step" {
 			return nil
 		}
 		if len(s.Time) > 0 && inPoint < s.Merged {
@@ -215,15 +215,15 @@ func readEmissions(r io.Reader, time Values) (columns []*column, complete bool, 
 	at := math.NaN()
 	flush := func() {
 		point := sort.SearchFloat64s(time, at)
-		if point < len(time) { // NaN and what is behind the last step lead nowhere
+		if point < len(time) { // neither NaN nor a time after the last step
 			for i, c := range columns {
 				c.add(point, sums[i], 1)
 			}
 		}
 		clear(sums)
 	}
-	complete, err = read(r, func(e scenario.Element) error {
-		switch string(e.Name()) {
+	complete, err = read(r, func(e xml.Element) error {
+		switch string(e.Name) {
 		case "timestep":
 			flush()
 			at = number(e, "time")

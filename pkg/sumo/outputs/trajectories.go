@@ -1,7 +1,6 @@
 package outputs
 
 import (
-	"bufio"
 	"bytes"
 	"compress/gzip"
 	"encoding/json"
@@ -10,7 +9,7 @@ import (
 	"math"
 
 	"github.com/sumo-k8/sumo-k8/pkg/problem"
-	"github.com/sumo-k8/sumo-k8/pkg/scenario"
+	"github.com/sumo-k8/sumo-k8/pkg/sumo/xml"
 )
 
 // Frames are where vehicles were at some times, each with the vehicles of that time.
@@ -23,7 +22,7 @@ type Frames struct {
 	count int // of positions
 }
 
-// Full reports whether there is no room for one frame more, which will be about as long as the last.
+// Full reports whether there is no room for another frame of about the last one's length.
 func (a *Frames) Full() bool {
 	n := len(a.Frames)
 	return n > 0 && a.count+len(a.Frames[n-1]) > PartPositions
@@ -44,7 +43,7 @@ func (p Position) MarshalJSON() ([]byte, error) {
 	return append(out, ']'), nil
 }
 
-// FramesIndex tells where each part of a long recording is stored.
+// FramesIndex locates each part of a long recording.
 type FramesIndex struct {
 	Complete bool    `json:"complete"`
 	Parts    []Part  `json:"parts"`
@@ -64,14 +63,14 @@ type Part struct {
 // vehicles.
 const PartPositions = 20_000
 
-// geoHead is how much of a file is searched for SUMO's remark of how it was started, which stands at its beginning.
+// geoHead is how much of a file is searched for SUMO's configuration, which is in a comment at its beginning.
 const geoHead = 16 << 10
 
-// SplitFrames reads an fcd-output and writes it to parts in pieces that can be read one by one, as the index tells.
+// SplitFrames reads an fcd-output and writes it to parts in pieces that can be read one by one; the index locates them.
 func SplitFrames(fcd io.Reader, parts io.Writer) (FramesIndex, error) {
-	plain, err := unpacked(fcd)
+	plain, err := xml.Unpack(fcd)
 	if err != nil {
-		return FramesIndex{}, err
+		return FramesIndex{}, fmt.Errorf("reading the positions: %w", err)
 	}
 	if head, _ := plain.Peek(geoHead); bytes.Contains(head, []byte(`<fcd-output.geo value="true"/>`)) {
 		return FramesIndex{}, problem.New(problem.NotFound, "The positions of this run are longitudes and latitudes, which do not fit the network's plane. "+
@@ -92,19 +91,6 @@ func SplitFrames(fcd io.Reader, parts io.Writer) (FramesIndex, error) {
 	return s.index, nil
 }
 
-// unpacked is r without gzip.
-func unpacked(r io.Reader) (*bufio.Reader, error) {
-	in := bufio.NewReaderSize(r, geoHead)
-	if head, _ := in.Peek(2); string(head) != "\x1f\x8b" {
-		return in, nil
-	}
-	z, err := gzip.NewReader(in)
-	if err != nil {
-		return nil, fmt.Errorf("reading the positions: %w", err)
-	}
-	return bufio.NewReaderSize(z, geoHead), nil
-}
-
 type splitter struct {
 	out    io.Writer
 	index  FramesIndex
@@ -114,8 +100,8 @@ type splitter struct {
 	placed bool // a position was seen
 }
 
-func (s *splitter) element(e scenario.Element) error {
-	switch string(e.Name()) {
+func (s *splitter) element(e xml.Element) error {
+	switch string(e.Name) {
 	case "timestep":
 		if s.part.Full() {
 			if err := s.endPart(); err != nil {
@@ -173,7 +159,7 @@ func (s *splitter) endPart() error {
 }
 
 // Add appends the frames of f that lie within begin and end and at least step behind the last of a, as long as a has
-// room. It returns the time of the first for which there was none, and false when there was room for all.
+// room. It returns the time of the first that did not fit, and false when all fitted.
 func (a *Frames) Add(f Frames, begin, end, step float64) (next float64, full bool) {
 	const slack = 1e-6 // of times, which SUMO counts in milliseconds
 	known := map[string]int{}

@@ -6,10 +6,10 @@ import (
 	"slices"
 
 	"github.com/sumo-k8/sumo-k8/pkg/problem"
-	"github.com/sumo-k8/sumo-k8/pkg/scenario"
+	"github.com/sumo-k8/sumo-k8/pkg/sumo/xml"
 )
 
-// Distributions tell how the trips of a run were spread.
+// Distributions are the distributions of a run's trips.
 type Distributions struct {
 	JobID         string         `json:"job_id" format:"uuid"`
 	Complete      bool           `json:"complete" doc:"False when the run stopped early, so that trips are missing."`
@@ -45,24 +45,24 @@ func (d *Distributions) Distribution(name string) *Distribution {
 // maxTrips bounds the memory: eight numbers of four bytes for each.
 const maxTrips = 3_000_000
 
-// tripQuantities are what tripinfo.xml tells of a trip. Those after plainQuantities stand in its <emissions>.
+// tripQuantities are what tripinfo.xml has on a trip. Those after plainQuantities come from its <emissions>.
 var tripQuantities = []struct {
 	name, label, unit string
-	value             func(e scenario.Element) float64
+	value             func(e xml.Element) float64
 }{
-	{"travel_time", "Travel time", "s", func(e scenario.Element) float64 { return number(e, "duration") }},
-	{"time_loss", "Time loss", "s", func(e scenario.Element) float64 { return number(e, "timeLoss") }},
-	{"waiting_time", "Waiting time", "s", func(e scenario.Element) float64 { return number(e, "waitingTime") }},
-	{"depart_delay", "Departure delay", "s", func(e scenario.Element) float64 { return number(e, "departDelay") }},
-	{"route_length", "Route length", "m", func(e scenario.Element) float64 { return number(e, "routeLength") }},
-	{"speed", "Mean speed of a trip", "m/s", func(e scenario.Element) float64 {
+	{"travel_time", "Travel time", "s", func(e xml.Element) float64 { return number(e, "duration") }},
+	{"time_loss", "Time loss", "s", func(e xml.Element) float64 { return number(e, "timeLoss") }},
+	{"waiting_time", "Waiting time", "s", func(e xml.Element) float64 { return number(e, "waitingTime") }},
+	{"depart_delay", "Departure delay", "s", func(e xml.Element) float64 { return number(e, "departDelay") }},
+	{"route_length", "Route length", "m", func(e xml.Element) float64 { return number(e, "routeLength") }},
+	{"speed", "Mean speed of a trip", "m/s", func(e xml.Element) float64 {
 		if d := number(e, "duration"); d > 0 {
 			return number(e, "routeLength") / d
 		}
 		return math.NaN()
 	}},
-	{"co2", "CO₂ of a trip", "g", func(e scenario.Element) float64 { return number(e, "CO2_abs") / 1000 }},
-	{"fuel", "Fuel of a trip", "g", func(e scenario.Element) float64 { return number(e, "fuel_abs") / 1000 }},
+	{"co2", "CO₂ of a trip", "g", func(e xml.Element) float64 { return number(e, "CO2_abs") / 1000 }},
+	{"fuel", "Fuel of a trip", "g", func(e xml.Element) float64 { return number(e, "fuel_abs") / 1000 }},
 }
 
 const plainQuantities = 6
@@ -71,7 +71,7 @@ const plainQuantities = 6
 func ReadDistributions(tripinfo io.Reader) (Distributions, error) {
 	values := make([][]float32, len(tripQuantities))
 	var d Distributions
-	add := func(e scenario.Element, from, to int) {
+	add := func(e xml.Element, from, to int) {
 		for i, q := range tripQuantities[from:to] {
 			if v := known(q.value(e)); !math.IsNaN(v) {
 				values[from+i] = append(values[from+i], float32(v))
@@ -79,8 +79,8 @@ func ReadDistributions(tripinfo io.Reader) (Distributions, error) {
 		}
 	}
 	trips, departed := 0, false
-	complete, err := read(tripinfo, func(e scenario.Element) error {
-		switch string(e.Name()) {
+	complete, err := read(tripinfo, func(e xml.Element) error {
+		switch string(e.Name) {
 		case "tripinfo":
 			if departed = known(number(e, "depart")) >= 0; !departed {
 				return nil
@@ -114,8 +114,8 @@ func ReadDistributions(tripinfo io.Reader) (Distributions, error) {
 	return d, nil
 }
 
-// maxBins is what a chart as wide as a page shows well. The widths step up by five at most, so that there are seldom less
-// than 16.
+// maxBins is what a chart as wide as a page shows well. The widths grow by five times at most, so that there are
+// seldom fewer than 16.
 const maxBins = 80
 
 // distribute sorts values.

@@ -7,7 +7,7 @@ import (
 	"strconv"
 
 	"github.com/sumo-k8/sumo-k8/pkg/problem"
-	"github.com/sumo-k8/sumo-k8/pkg/scenario"
+	"github.com/sumo-k8/sumo-k8/pkg/sumo/xml"
 )
 
 // Geometry is the shape of a network, in its own plane.
@@ -39,7 +39,7 @@ type Junction struct {
 	Shape []float64 `json:"shape,omitempty" doc:"Outline of its area, points x0, y0, x1, y1, …; absent where it has none, as at most dead ends."`
 }
 
-// Most edges and junctions, and points of all of them together, that are shown: a large city, in some 25 MB of JSON.
+// The most edges and junctions, and points of all of them together: a large city, in some 25 MB of JSON.
 const (
 	maxEdges  = 150_000
 	maxPoints = 1_500_000
@@ -49,7 +49,7 @@ const (
 type Reader struct {
 	net    Geometry
 	points int
-	open   bool   // the latest edge is still to get its lanes
+	open   bool   // the latest edge still lacks its lanes
 	lanes  []line // of that edge
 	used   int
 	shape  []float64 // of that edge itself
@@ -60,8 +60,8 @@ type Reader struct {
 type line []float64
 
 // Element takes one element, in the order of the file.
-func (r *Reader) Element(e scenario.Element) error {
-	switch string(e.Name()) {
+func (r *Reader) Element(e xml.Element) error {
+	switch string(e.Name) {
 	case "edge":
 		r.finish()
 		return r.edge(e)
@@ -108,7 +108,7 @@ func (b *bounds) add(x, y float64) {
 	b[0], b[1], b[2], b[3] = math.Min(b[0], x), math.Min(b[1], y), math.Max(b[2], x), math.Max(b[3], y)
 }
 
-func (r *Reader) edge(e scenario.Element) error {
+func (r *Reader) edge(e xml.Element) error {
 	// Others lie inside junctions: connections, crossings and places to walk.
 	if f := e.Attr("function"); len(f) > 0 && string(f) != "normal" && string(f) != "connector" {
 		return nil
@@ -123,7 +123,7 @@ func (r *Reader) edge(e scenario.Element) error {
 	return nil
 }
 
-func (r *Reader) lane(e scenario.Element) {
+func (r *Reader) lane(e xml.Element) {
 	edge := &r.net.Edges[len(r.net.Edges)-1]
 	edge.Lanes++
 	edge.Speed = math.Max(edge.Speed, number(e.Attr("speed")))
@@ -135,7 +135,7 @@ func (r *Reader) lane(e scenario.Element) {
 	r.used++
 }
 
-// finish gives the latest edge its shape.
+// finish sets the shape of the latest edge.
 func (r *Reader) finish() {
 	if !r.open {
 		return
@@ -167,7 +167,7 @@ func (r *Reader) rounded(of line) []float64 {
 	return shape
 }
 
-func (r *Reader) junction(e scenario.Element) error {
+func (r *Reader) junction(e xml.Element) error {
 	kind := string(e.Attr("type"))
 	if kind == "internal" {
 		return nil
@@ -196,7 +196,7 @@ func tooLarge() error {
 // tenth rounds to what can be seen: SUMO's own lanes are 3.2 m wide.
 func tenth(v float64) float64 { return math.Round(v*10) / 10 }
 
-// number reads a number; what is none counts as 0, as a map can still be drawn.
+// number reads a number. Anything else counts as 0: a map can still be drawn.
 func number(text []byte) float64 {
 	v, err := strconv.ParseFloat(string(text), 64)
 	if err != nil || math.IsNaN(v) || math.IsInf(v, 0) {

@@ -6,7 +6,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/sumo-k8/sumo-k8/pkg/scenario"
+	"github.com/sumo-k8/sumo-k8/pkg/sumo/xml"
 )
 
 func TestANetworkBecomesLinesAndPoints(t *testing.T) {
@@ -21,7 +21,7 @@ func TestANetworkBecomesLinesAndPoints(t *testing.T) {
 <junction id="A" type="dead_end" x="0.04" y="0.00" shape="0.00,0.00 0.00,-3.20"/><junction id=":B_0_0" type="internal" x="900" y="0"/><junction id="B" type="traffic_light" x="120" y="-7.77" shape="118.04,-6.4 118,-6.4 122,-6.4,5 120,-9"/>
 </net>`
 	var r Reader
-	if err := scenario.ScanXML(strings.NewReader(file), r.Element); err != nil {
+	if err := xml.Scan(strings.NewReader(file), r.Element); err != nil {
 		t.Fatal(err)
 	}
 	want := Geometry{

@@ -19,43 +19,36 @@ import (
 	"github.com/sumo-k8/sumo-k8/pkg/simulation"
 )
 
-// outputFiles are the outputs that a command line option asks for. The big ones are compressed: gzip shrinks them 5 to
-// 20 times, at less cost than writing the difference.
-var outputFiles = []struct {
-	output       simulation.Output
-	option, name string
-}{
-	{simulation.OutputSummary, "summary-output", "summary.xml"},
-	{simulation.OutputTripinfo, "tripinfo-output", "tripinfo.xml"},
-	{simulation.OutputStatistics, "statistic-output", "statistics.xml"},
-	{simulation.OutputFCD, "fcd-output", "fcd.xml.gz"},
-	{simulation.OutputEmission, "emission-output", "emission.xml.gz"},
-	{simulation.OutputQueue, "queue-output", "queue.xml.gz"},
-	{simulation.OutputLaneChange, "lanechange-output", "lanechange.xml.gz"},
-	{simulation.OutputEdgeData, "", edgeDataOutput},
+// optionOf is SUMO's option for an output, or "" for edgedata: not all the versions of SUMO that we run have one.
+func optionOf(o simulation.Output) string {
+	switch o {
+	case simulation.OutputStatistics:
+		return "statistic-output"
+	case simulation.OutputEdgeData:
+		return ""
+	}
+	return string(o) + "-output"
 }
 
-const edgeDataOutput = "edgedata.xml.gz"
-
-// edgeDataRequest is an additional file: SUMO has no option for edgedata in all its versions that we run. Edges on which
-// nobody was are left out, as they would be most of a large network's file.
+// edgeDataRequest is an additional file that asks for edgedata. Edges without traffic are left out, as they would be most of a large
+// network's file.
 func edgeDataRequest(out string, period float64) []byte {
 	var b bytes.Buffer
 	b.WriteString(`<additional><edgeData id="edgedata" excludeEmpty="true" period="` + strconv.FormatFloat(period, 'f', -1, 64) + `" file="`)
-	_ = xml.EscapeText(&b, []byte(filepath.Join(out, edgeDataOutput))) // a bytes.Buffer takes all
+	_ = xml.EscapeText(&b, []byte(filepath.Join(out, simulation.OutputEdgeData.File()))) // a bytes.Buffer takes all
 	b.WriteString("\"/></additional>\n")
 	return b.Bytes()
 }
 
-// edgeDataIntervals is how many intervals a run is divided into at most: as many as a person steps through.
+// edgeDataIntervals is the most intervals that a run is divided into: as many as a person steps through.
 const edgeDataIntervals = 100
 
-// edgeDataPeriods are the lengths of an interval, in seconds. Within less than a minute, one cycle of a signal, chance
-// decides what is counted.
+// edgeDataPeriods are the lengths of an interval, in seconds. In less than a minute, one cycle of a signal, counts are
+// random.
 var edgeDataPeriods = []float64{60, 120, 300, 600, 900, 1800, 3600}
 
-// edgeDataPeriod is the shortest that divides the run into few enough intervals. A run without an end gets the third, with
-// which a whole day has 288.
+// edgeDataPeriod is the shortest that divides the run into few enough intervals. A run without an end gets the third,
+// with which a day has 288 intervals.
 func (s settings) edgeDataPeriod() float64 {
 	if s.end == nil {
 		return edgeDataPeriods[2]
@@ -73,12 +66,12 @@ func (r Run) wants(o simulation.Output) bool {
 	return slices.Contains(simulation.DefaultOutputs(), o) || slices.Contains(r.Options.Outputs, o)
 }
 
-// outputNames are the files, in the output folder, that the run has asked SUMO for.
+// outputNames are the files in the output folder that the run requests from SUMO.
 func (r Run) outputNames() []string {
 	var names []string
-	for _, f := range outputFiles {
-		if r.wants(f.output) {
-			names = append(names, f.name)
+	for _, o := range simulation.Outputs() {
+		if r.wants(o) {
+			names = append(names, o.File())
 		}
 	}
 	return names
@@ -97,25 +90,25 @@ func (r Run) arguments(s settings) []string {
 	args := []string{
 		// Validation would read external entities and fetch schemas from the network.
 		"--xml-validation=never", "--xml-validation.net=never", "--xml-validation.routes=never",
-		// A TraCI server would listen on all addresses, wait for a client, and not heed SIGTERM meanwhile.
+		// A TraCI server would listen on all addresses, wait for a client, and ignore SIGTERM meanwhile.
 		"--remote-port=0",
-		// random beats seed; a run is to be repeatable.
+		// random overrides seed, and runs must be repeatable.
 		"--random=false", "--seed=" + strconv.FormatInt(r.seed(), 10),
-		// More threads made runs slower; a machine is better used by more runs.
+		// More threads made runs slower; more runs use a machine better.
 		"--threads=1",
-		// What progress and judgement are read from.
+		// Progress and judgement depend on these.
 		"--no-step-log=false", "--step-log.period=" + strconv.Itoa(s.logPeriod()), "--duration-log.disable=false",
 		"--duration-log.statistics=true", "--human-readable-time=false", "--no-warnings=false",
 		// A missing file of settings for the graphical interface is fatal even without one.
 		"--gui-settings-file=/dev/null",
 		// A prefix would also change the names of our outputs.
 		"--output-prefix=",
-		// Without the trips that are still under way at the end, congested runs would look better than they are.
+		// Without unfinished trips, congested runs would look better than they are.
 		"--tripinfo-output.write-unfinished=true",
 	}
-	for _, f := range outputFiles {
-		if f.option != "" && r.wants(f.output) {
-			args = append(args, "--"+f.option+"="+filepath.Join(r.Work, resultFolder, f.name))
+	for _, o := range simulation.Outputs() {
+		if option := optionOf(o); option != "" && r.wants(o) {
+			args = append(args, "--"+option+"="+filepath.Join(r.Work, resultFolder, o.File()))
 		}
 	}
 	if r.wants(simulation.OutputEmission) {
@@ -161,10 +154,10 @@ func (r Run) program(args ...string) (*exec.Cmd, error) {
 		return nil, err
 	}
 	// SUMO writes its step lines through C's stdout, which is fully buffered on a pipe: they would arrive some forty at a
-	// time, and a slow run would look dead for minutes. A terminal is no way out (its buffer holds eleven lines).
+	// time, and a slow run would look dead for minutes. A terminal does not help (its buffer holds eleven lines).
 	// stdbuf, of coreutils, sets the buffer through a preloaded library and becomes SUMO by exec, so there is no further
 	// process. Measured over 23,000 step lines: each arrives alone, and the run takes no longer than with a terminal.
-	// Where stdbuf is missing the run is the same, and only its progress is coarser.
+	// Without stdbuf only the progress is coarser.
 	if stdbuf, err := exec.LookPath("stdbuf"); err == nil {
 		args = append([]string{"-o0", binary}, args...)
 		binary = stdbuf
@@ -176,7 +169,7 @@ func (r Run) program(args ...string) (*exec.Cmd, error) {
 	return cmd, nil
 }
 
-// settings are what we must know of the configuration that runs.
+// settings are what a run needs to know about its configuration.
 type settings struct {
 	additional []string // files, by path inside the scenario
 	routes     []string // files, by path inside the scenario
@@ -186,7 +179,7 @@ type settings struct {
 	scale      float64
 }
 
-// settingsOf reads the settings from a configuration's options. Values that SUMO rejects are left for SUMO to report.
+// settingsOf reads the settings from a configuration's options. SUMO reports values that it rejects.
 func settingsOf(c scenario.Config) settings {
 	s := settings{stepLength: 1, scale: 1}
 	for _, o := range c.Options {
@@ -218,8 +211,8 @@ const additionalFiles = "additional-files"
 const configName = "sumo-run.sumocfg"
 
 // writeConfig writes the configuration for SUMO, links it into SUMO's working folder and returns its path there. The file is where
-// SUMO cannot change it; the link is where the uploaded one was, since some outputs go beside it. Options that args set are left
-// out: they would have no effect, and not all of them are safe to pass on.
+// SUMO cannot change it; the link is where the uploaded one was, since some outputs go beside it. Options that args
+// set are omitted: they would have no effect, and not all of them are safe to pass on.
 func (r Run) writeConfig(chosen scenario.Config, args []string) (string, error) {
 	if r.wants(simulation.OutputEdgeData) {
 		chosen.Options = withFile(chosen.Options, additionalFiles, filepath.Join(r.Work, edgeDataFile))
@@ -294,7 +287,7 @@ func (s settings) interval() string {
 	return fmt.Sprintf(", from %g s to %g s", s.begin, *s.end)
 }
 
-// Step lines per run. A thousand are as many as progress can show, and cost nothing measurable.
+// Step lines per run: a thousand are as many as progress can show, at no measurable cost.
 const (
 	stepLines = 1000
 	// openEndPeriod, in steps, is for a run whose length is unknown.

@@ -10,7 +10,7 @@ import (
 	"github.com/sumo-k8/sumo-k8/pkg/simulation"
 )
 
-// fate is all that is known of how SUMO ended.
+// fate is all that is known about how SUMO ended.
 type fate struct {
 	observed
 	code   int            // exit code, unless it was killed
@@ -32,17 +32,17 @@ const (
 	reasonInterrupt  = "Interrupted."
 )
 
-// The shell's way to report a signal is seen where SUMO is behind a wrapper script.
+// A wrapper script around SUMO reports a signal as shells do.
 const shellSignal = 128
 
-// lateFaults are parts of SUMO's messages about inputs that it reads while it already simulates: routes are loaded a
-// little ahead of their departure. An error in the first step or before is always about an input.
+// lateFaults are parts of SUMO's messages about inputs that it reads while simulating: it loads routes a little ahead of
+// their departure. An error in the first step or before is always about an input.
 var lateFaults = []string{
 	"no valid route", "is not known", "not accessible", "In file '", "already exists", "nvalid ", "nknown ", "is not defined", "does not exist", "is not allowed", "must be",
 	"missing", "should be",
 }
 
-// judge says whether the run did what it was to do: the empty reason, or why not, with a message for a person.
+// judge returns the empty reason if the run did what it was meant to, or else why not, with a message for people.
 func (f fate) judge() (simulation.Reason, string) {
 	if f.signal == 0 && f.code > shellSignal && f.code < shellSignal+65 {
 		f.signal = syscall.Signal(f.code - shellSignal)
@@ -62,45 +62,45 @@ func (f fate) judge() (simulation.Reason, string) {
 	case mentions("No space left on device", "Disk quota exceeded"):
 		return simulation.DiskFull, simulation.DiskFullMessage + f.where()
 	case f.signal == syscall.SIGTERM, f.signal == syscall.SIGINT, f.signal == syscall.SIGHUP, f.code == 0 && f.reason == reasonInterrupt:
-		return simulation.Interrupted, "SUMO was interrupted by the machine." + f.where() + " The job can be run again as it is."
+		return simulation.Interrupted, "The machine interrupted SUMO." + f.where() + " The job can be resubmitted unchanged."
 	case f.signal != 0:
-		return simulation.SimulationError, fmt.Sprintf("SUMO crashed (%v): this is a fault in SUMO that the scenario brings out.%s%s", f.signal, f.where(), f.messages())
+		return simulation.SimulationError, fmt.Sprintf("SUMO crashed (%v): a bug in SUMO that this scenario triggers.%s%s", f.signal, f.where(), f.messages())
 	case f.code == 126 || f.code == 127:
 		return simulation.InternalError, "SUMO could not be started." + f.messages()
 	case f.code != 0:
 		return f.judgeError(mentions)
 	case f.reason == reasonTeleports:
-		return simulation.TooManyTeleports, "SUMO gave up because more vehicles were stuck and had to be moved on than the scenario's max-num-teleports allows. " +
-			"Look at the teleport warnings in the log for the places, or raise the limit." + f.where()
+		return simulation.TooManyTeleports, "SUMO gave up because more vehicles got stuck and were teleported than the scenario's max-num-teleports allows. " +
+			"The teleport warnings in the log name the places: fix them, or raise the limit." + f.where()
 	case !finished && f.reason == "":
-		return simulation.SimulationError, "SUMO ended without having simulated anything. Look at the log for the reason." + f.messages()
+		return simulation.SimulationError, "SUMO ended without simulating anything. The log has the reason." + f.messages()
 	case !finished:
 		return simulation.SimulationError, fmt.Sprintf("SUMO ended the simulation early: %s%s%s", clean(f.reason), f.where(), f.messages())
 	case len(f.broken) > 0:
-		return simulation.DiskFull, fmt.Sprintf("SUMO reached the end, but these outputs are incomplete, which is how it treats a full disk: %s. %s",
+		return simulation.DiskFull, fmt.Sprintf("SUMO reached the end, but these outputs are incomplete, as a full disk leaves them: %s. %s",
 			strings.Join(f.broken, ", "), simulation.DiskFullMessage)
 	case mentions("processing option"):
-		return simulation.InvalidScenario, "SUMO left out options of the configuration that it could not read. Mend them, and submit it again." + f.messages()
+		return simulation.InvalidScenario, "SUMO ignored options of the configuration that it could not read: fix them and resubmit." + f.messages()
 	case f.writeErr != nil:
-		return blame(f.writeErr, "What the scenario wrote could not be kept")
+		return blame(f.writeErr, "The scenario's own outputs could not be kept")
 	case len(f.ignored) > 0:
-		return simulation.InvalidScenario, "SUMO left out vehicles, because their file is not sorted by departure time. " +
-			"Sort it, for instance with SUMO's tools/route/sort_routes.py, and submit it again.\n" + strings.Join(f.ignored, "\n")
+		return simulation.InvalidScenario, "SUMO dropped vehicles because their file is not sorted by departure time: " +
+			"sort it, for instance with SUMO's tools/route/sort_routes.py, and resubmit.\n" + strings.Join(f.ignored, "\n")
 	}
 	return "", ""
 }
 
-// judgeError tells apart whose fault an error of SUMO's is.
+// judgeError decides whether an error of SUMO's is the scenario's fault, SUMO's or ours.
 func (f fate) judgeError(mentions func(...string) bool) (simulation.Reason, string) {
 	for _, e := range f.errors {
-		for _, output := range outputFiles {
-			if strings.HasPrefix(e, "Could not build output file '"+output.name+"'") {
+		for _, o := range simulation.Outputs() {
+			if strings.HasPrefix(e, "Could not build output file '"+o.File()+"'") {
 				return simulation.InternalError, "SUMO could not write its outputs." + f.messages()
 			}
 		}
 	}
 	if len(f.errors) > 0 && (f.steps == 0 || f.last.time <= f.begin || mentions(lateFaults...)) {
-		return simulation.InvalidScenario, "SUMO cannot run this scenario. Mend what it names, and submit it again." + f.where() + f.messages()
+		return simulation.InvalidScenario, "SUMO rejected the scenario: fix the errors below and resubmit." + f.where() + f.messages()
 	}
 	return simulation.SimulationError, fmt.Sprintf("SUMO stopped with an error (exit code %d).%s%s", f.code, f.where(), f.messages())
 }
@@ -109,22 +109,22 @@ func (f fate) stopMessage() string {
 	what := "The run was stopped before its end"
 	switch f.stop {
 	case simulation.DeadlineExceeded:
-		what = "The run was stopped because its time was over"
+		what = "The run was stopped because its time limit expired"
 	case simulation.OutputTooLarge:
 		what = "The run was stopped because it exceeded its output limit"
 	}
-	kept := "What it had written is kept."
+	kept := "What SUMO had written by then is kept."
 	if f.signal == syscall.SIGKILL {
-		kept = "SUMO did not end by itself, so its outputs may be cut off."
+		kept = "SUMO had to be killed, so its outputs may be cut off."
 	}
 	return fmt.Sprintf("%s.%s %s %s", what, f.where(), f.stopAdvice, kept)
 }
 
-// where tells how far the simulation was, as a sentence to be appended.
+// where says how far the simulation got, as a sentence to append.
 func (f fate) where() string {
 	switch {
 	case f.steps == 0:
-		return " The simulation had not begun."
+		return " The simulation had not started."
 	case f.fraction > 0:
 		return fmt.Sprintf(" The simulation was at %g s (%.1f %%).", f.last.time, 100*f.fraction)
 	default:
@@ -132,7 +132,7 @@ func (f fate) where() string {
 	}
 }
 
-// messages are SUMO's own words, one line each, to be appended.
+// messages are SUMO's own messages, one line each, to append.
 func (f fate) messages() string {
 	lines := f.errors
 	if len(lines) == 0 {

@@ -99,7 +99,7 @@ func TestLogIsBoundedButHasRoomForTheEnd(t *testing.T) {
 	l.line("not any more")
 	l.end("the end\nin two lines")
 	text := read()
-	if len(text) > 1200 || strings.Contains(text, "not any more") || strings.Count(text, "further lines are left out") != 1 {
+	if len(text) > 1200 || strings.Contains(text, "not any more") || strings.Count(text, "further lines are dropped") != 1 {
 		t.Errorf("%d bytes:\n%s", len(text), text)
 	}
 	if !strings.HasSuffix(text, "\nthe end\nin two lines\n") {

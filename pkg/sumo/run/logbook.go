@@ -15,13 +15,13 @@ import (
 // Bounds of a log. A congested city prints millions of warnings that differ in a name and a time.
 const (
 	maxPerKind = 10_000
-	maxKinds   = 1_000 // beyond them, all others are counted as one
+	maxKinds   = 1_000 // all further kinds are counted as one
 	maxLog     = 64 << 20
 	// logReserve is kept for SUMO's closing statistics and our last lines.
 	logReserve = 64 << 10
 )
 
-// logbook writes the log: complete lines, without delay, bounded, and without anything that a terminal or a browser
+// logbook writes the log: complete lines, without delay, bounded, and with nothing that a terminal or a browser
 // would take for more than text.
 type logbook struct {
 	mu       sync.Mutex
@@ -37,10 +37,10 @@ type logbook struct {
 	full       bool
 	kinds      map[string]*kind
 	order      []*kind
-	suppressed bool // the last message; its continuation lines go the same way
+	suppressed bool // the last message, and with it its continuation lines
 }
 
-// kind is a group of messages that differ in names and numbers only.
+// kind is a group of messages that differ only in names and numbers.
 type kind struct {
 	example string
 	count   int
@@ -98,7 +98,7 @@ func (l *logbook) message(line string) {
 	}
 }
 
-// summariseMessages tells how many messages of which kind were left out.
+// summariseMessages writes how many messages of each kind were dropped.
 func (l *logbook) summariseMessages() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -109,7 +109,7 @@ func (l *logbook) summariseMessages() {
 	}
 }
 
-// end writes a closing remark, of one or more lines, for which there is always room.
+// end writes a closing remark of one or more lines, for which room is reserved.
 func (l *logbook) end(remark string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -124,9 +124,9 @@ func (l *logbook) append(text string, limit int) {
 			return
 		}
 		l.full = true
-		text = fmt.Sprintf("sumo-run: the log has reached %d MiB; further lines are left out", maxLog>>20)
+		text = fmt.Sprintf("sumo-run: the log has reached %d MiB; further lines are dropped", maxLog>>20)
 	}
-	// One call per line, so that a reader sees no part of one.
+	// One call per line, so that no reader sees half a line.
 	line := []byte(text + "\n")
 	n, err := l.file.Write(line)
 	l.written += n
@@ -150,7 +150,7 @@ func (l *logbook) close() error {
 	return l.err
 }
 
-// clean makes text safe to show: names in a scenario may hold escape sequences, or marks that turn the reading order.
+// clean makes text safe to show: names in a scenario may hold escape sequences or marks that reverse the reading order.
 func clean(text string) string {
 	return strings.Map(func(r rune) rune {
 		switch {
@@ -163,7 +163,7 @@ func clean(text string) string {
 	}, text)
 }
 
-// kindOf is text without what stands in quotes and without numbers.
+// kindOf is text without numbers and quoted names.
 func kindOf(text string) string {
 	var b strings.Builder
 	quoted := false

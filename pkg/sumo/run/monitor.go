@@ -1,22 +1,20 @@
 package run
 
 import (
-	"bufio"
-	"bytes"
-	"compress/gzip"
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"math"
 	"os"
 	"strconv"
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/sumo-k8/sumo-k8/pkg/sumo/xml"
 )
 
-// The least and greatest time between two progress lines of the log, and the advance that is worth one in between.
+// The least and greatest time between two progress lines of the log, and the progress that justifies one in between.
 const (
 	logEvery    = time.Second
 	logAtLeast  = 10 * time.Second
@@ -24,8 +22,8 @@ const (
 	maxMessages = 5 // of SUMO's error lines, as many as a person reads
 )
 
-// monitor reads what SUMO says while it runs: it turns step lines into progress, writes the log, and keeps what the
-// judgement needs.
+// monitor reads SUMO's output while it runs: it turns step lines into progress, writes the log, and keeps what judge
+// needs.
 type monitor struct {
 	log      *logbook
 	progress *progressFile
@@ -41,7 +39,7 @@ type monitor struct {
 	}
 }
 
-// observed is what SUMO has said of its run.
+// observed is what SUMO has reported about its run.
 type observed struct {
 	version  string
 	begin    float64 // simulated seconds, as SUMO names it
@@ -96,7 +94,7 @@ func (m *monitor) stdout(line string) {
 		m.seen.updates = number(value)
 	}
 	if m.seen.ended != nil {
-		m.log.end(line) // the statistics, which are wanted however long the log is
+		m.log.end(line) // the statistics are kept however long the log is
 	} else {
 		m.log.line(line)
 	}
@@ -158,8 +156,7 @@ func (m *monitor) finish() {
 	m.log.summariseMessages()
 }
 
-// fraction tells how much of the run is done at s: of its interval, or, when that has no end, of the vehicles that are
-// to be on their way. It is 0 while unknown.
+// fraction is how much of the run is done: of its interval or, without an end, of its vehicles. It is 0 while unknown.
 func (s settings) fraction(at step, demand float64) float64 {
 	done := 0.0
 	switch {
@@ -189,21 +186,21 @@ func (m *monitor) countDemand(ctx context.Context, root *os.Root, s settings) {
 
 var errUncountable = errors.New("a flow of unknown size")
 
-// flowSize is how many vehicles a flow sends. One without a number and without an end has no size: it goes on for a day.
-func flowSize(tag []byte) (float64, bool) {
-	if n := attributeNumber(tag, "number"); n != nil {
+// flowSize is how many vehicles a flow sends. One with neither a number nor an end has no size: it lasts a day.
+func flowSize(e xml.Element) (float64, bool) {
+	if n := attribute(e, "number"); n != nil {
 		return *n, true
 	}
-	begin, end := attributeNumber(tag, "begin"), attributeNumber(tag, "end")
+	begin, end := attribute(e, "begin"), attribute(e, "end")
 	if begin == nil || end == nil {
 		return 0, false
 	}
 	perSecond := 0.0
-	if v := attributeNumber(tag, "vehsPerHour"); v != nil {
+	if v := attribute(e, "vehsPerHour"); v != nil {
 		perSecond = *v / 3600
-	} else if v := attributeNumber(tag, "probability"); v != nil {
+	} else if v := attribute(e, "probability"); v != nil {
 		perSecond = *v
-	} else if v := attributeNumber(tag, "period"); v != nil && *v > 0 {
+	} else if v := attribute(e, "period"); v != nil && *v > 0 {
 		perSecond = 1 / *v
 	}
 	return (*end - *begin) * perSecond, perSecond > 0 && *end > *begin
@@ -215,19 +212,13 @@ func countVehicles(ctx context.Context, root *os.Root, name string) (int, error)
 		return 0, err
 	}
 	defer f.Close()
-	var r io.Reader = f
-	if strings.HasSuffix(name, ".gz") {
-		if r, err = gzip.NewReader(f); err != nil {
-			return 0, err
-		}
-	}
 	n := 0
-	err = scanTags(r, func(tag []byte) error {
-		switch tagName(tag) {
+	err = xml.Scan(f, func(e xml.Element) error {
+		switch string(e.Name) {
 		case "vehicle", "trip":
 			n++
 		case "flow":
-			size, ok := flowSize(tag)
+			size, ok := flowSize(e)
 			if !ok {
 				return errUncountable
 			}
@@ -235,72 +226,14 @@ func countVehicles(ctx context.Context, root *os.Root, name string) (int, error)
 		}
 		return ctx.Err()
 	})
+	if errors.Is(err, xml.ErrNotXML) { // it has no vehicles
+		err = nil
+	}
 	return n, err
 }
 
-// maxTag bounds what is seen of one tag. A route's list of edges may be longer: nothing we look for stands behind it.
-const maxTag = 64 << 10
-
-// scanTags yields what stands between each "<" of an XML document and the next, whatever the document's state: cut off,
-// for one. It is a hundred times faster than a parser, and enough for SUMO's own outputs.
-func scanTags(r io.Reader, yield func(tag []byte) error) error {
-	in := bufio.NewReaderSize(r, maxTag)
-	first, rest := true, false // the text before the first "<" and the rest of an overlong tag are no tags
-	for {
-		tag, err := in.ReadSlice('<')
-		if err != nil && err != bufio.ErrBufferFull && err != io.EOF {
-			return err
-		}
-		if !first && !rest {
-			if err := yield(bytes.TrimSuffix(tag, []byte("<"))); err != nil {
-				return err
-			}
-		}
-		if err == io.EOF {
-			return nil
-		}
-		first, rest = false, err == bufio.ErrBufferFull
-	}
-}
-
-func tagName(tag []byte) string {
-	end := bytes.IndexAny(tag, " \t\r\n/>")
-	if end == 0 && tag[0] == '/' { // an end tag
-		if end = bytes.IndexAny(tag[1:], " \t\r\n>"); end >= 0 {
-			end++
-		}
-	}
-	if end < 0 {
-		return ""
-	}
-	return string(tag[:end])
-}
-
-// attribute returns the raw value of an attribute of tag.
-func attribute(tag []byte, name string) (string, bool) {
-	for rest := tag; ; {
-		at := bytes.Index(rest, []byte(name))
-		if at < 0 {
-			return "", false
-		}
-		before, after := rest[:at], rest[at+len(name):]
-		rest = after
-		if at == 0 || !isSpace(before[at-1]) || len(after) < 2 || after[0] != '=' || after[1] != '"' && after[1] != '\'' {
-			continue
-		}
-		if end := bytes.IndexByte(after[2:], after[1]); end >= 0 {
-			return string(after[2 : 2+end]), true
-		}
-	}
-}
-
-func isSpace(b byte) bool { return b == ' ' || b == '\t' || b == '\n' || b == '\r' }
-
-// attributeNumber returns the value of an attribute of tag, or nil when it is missing or no finite number.
-func attributeNumber(tag []byte, name string) *float64 {
-	v, _ := attribute(tag, name)
-	return number(v)
-}
+// attribute returns the value of an attribute, or nil when it is missing or no finite number.
+func attribute(e xml.Element, name string) *float64 { return number(string(e.Attr(name))) }
 
 func number(text string) *float64 {
 	v, err := strconv.ParseFloat(strings.TrimSpace(text), 64)

@@ -14,9 +14,10 @@ import (
 	"syscall"
 
 	"github.com/sumo-k8/sumo-k8/pkg/simulation"
+	"github.com/sumo-k8/sumo-k8/pkg/sumo/xml"
 )
 
-// incomplete returns those of the named files below out that are not as SUMO leaves them when all is well.
+// incomplete returns those of the named files below out that are not complete.
 func incomplete(out string, names []string) []string {
 	var broken []string
 	for _, name := range names {
@@ -28,7 +29,7 @@ func incomplete(out string, names []string) []string {
 }
 
 // complete reports whether an XML output ends with the end of its root element, and a compressed one passes gzip's
-// checks. Files of other kinds count as complete: nothing tells.
+// checks. Files of other kinds count as complete: nothing shows a cut.
 func complete(name string) bool {
 	plain, compressed := strings.CutSuffix(name, ".gz")
 	if path.Ext(plain) != ".xml" {
@@ -40,8 +41,8 @@ func complete(name string) bool {
 	}
 	root := rootName(e.head)
 	tail := bytes.TrimRight(e.tail, " \t\r\n")
-	last := tail[bytes.LastIndexByte(tail, '<')+1:]
-	return root != "" && (string(last) == "/"+root+">" || tagName(last) == root && bytes.HasSuffix(last, []byte("/>")))
+	last := tail[max(0, bytes.LastIndexByte(tail, '<')):]
+	return root != "" && (string(last) == "</"+root+">" || rootName(last) == root && bytes.HasSuffix(last, []byte("/>")))
 }
 
 // ends are the first and the last bytes of a file.
@@ -65,7 +66,7 @@ func readEnds(name string, compressed bool) (*ends, error) {
 		if err != nil {
 			return nil, err
 		}
-		_, err = io.Copy(e, z) // to its very end: only there a cut shows
+		_, err = io.Copy(e, z) // a cut shows only at the very end
 		return e, err
 	}
 	if _, err := io.Copy(e, io.LimitReader(f, maxHead)); err != nil {
@@ -87,26 +88,13 @@ func (e *ends) Write(p []byte) (int, error) {
 }
 
 // rootName returns the name of a document's root element, or "" when head does not reach it.
-func rootName(head []byte) string {
-	for {
-		head = bytes.TrimLeft(head, " \t\r\n")
-		end := ""
-		switch {
-		case bytes.HasPrefix(head, []byte("<?")):
-			end = "?>"
-		case bytes.HasPrefix(head, []byte("<!--")):
-			end = "-->"
-		case bytes.HasPrefix(head, []byte("<")):
-			return tagName(head[1:])
-		default:
-			return ""
-		}
-		_, rest, found := bytes.Cut(head, []byte(end))
-		if !found {
-			return ""
-		}
-		head = rest
-	}
+func rootName(head []byte) (name string) {
+	s := xml.Scanner{Element: func(e xml.Element) error {
+		name = string(e.Name)
+		return io.EOF // stop here
+	}}
+	_ = s.Scan(bytes.NewReader(head)) // the empty name says it
+	return name
 }
 
 // listFiles returns the regular files below root, by their paths with slashes.
@@ -121,8 +109,8 @@ func listFiles(root *os.Root) ([]string, error) {
 	return files, err
 }
 
-// writeChecksums leaves the SHA-256 of each result beside them. A download of gigabytes can then be checked, also by
-// those who got it from others.
+// writeChecksums writes the SHA-256 of each result beside them, so that a download of gigabytes can be checked, even
+// second-hand.
 func writeChecksums(out string) error {
 	root, err := os.OpenRoot(out)
 	if err != nil {

@@ -12,9 +12,9 @@ const (
 	progressEvery = 250 * time.Millisecond
 )
 
-// progressFile tells how far the run is, as "N/1000", to whoever started it: Argo, or the local engine.
+// progressFile reports the progress as "N/1000" to Argo or the local engine.
 type progressFile struct {
-	file *os.File // nil when nobody asked
+	file *os.File // nil when none was requested
 	last int
 	at   time.Time
 }
@@ -33,7 +33,7 @@ func openProgress(name string) (*progressFile, error) {
 	return p, nil
 }
 
-// set records the fraction that is done at now. It never goes back, and only done makes it whole.
+// set records the fraction that is done at now. It never decreases, and only done completes it.
 func (p *progressFile) set(fraction float64, now time.Time) {
 	n := min(int(fraction*progressTotal), progressTotal-1)
 	if n > p.last && now.Sub(p.at) >= progressEvery {
@@ -45,7 +45,7 @@ func (p *progressFile) set(fraction float64, now time.Time) {
 func (p *progressFile) done() { p.write(progressTotal) }
 
 // write replaces the content in one call. It never gets shorter, so a reader sees the old or the new, never a part. An
-// error only means that nobody sees the progress, which is no reason to end the run.
+// error only hides the progress, which is no reason to end the run.
 func (p *progressFile) write(n int) {
 	p.last = n
 	if p.file != nil {

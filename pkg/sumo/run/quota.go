@@ -27,7 +27,7 @@ const hardMargin = 256 << 20
 // maxFiles is how many files a run may create: more than any scenario needs, and few enough to measure repeatedly.
 const maxFiles = 100 * maxOwnFiles
 
-// lookShare is the least ratio of the pause between two measurements to the time that one takes.
+// lookShare is the least ratio of the pause between two measurements to the duration of one.
 const lookShare = 20
 
 // outputTooLarge is the cause with which a run's context ends when it exceeds its output limit.

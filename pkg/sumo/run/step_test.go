@@ -220,7 +220,7 @@ func TestCountVehicles(t *testing.T) {
 	_, _ = z.Write([]byte(`<routes><trip id="1"/><trip id="2"/></routes>`))
 	_ = z.Close()
 	root := folder(t, files{
-		"mixed.xml":    "<routes><vType id='vehicle'/><vehicle id='1'>\n<route edges='" + strings.Repeat("edge ", maxTag) + "'/></vehicle><vehicle\nid='2'/><trip id='3'/></routes>",
+		"mixed.xml":    "<routes><vType id='vehicle'/><vehicle id='1'>\n<route edges='" + strings.Repeat("edge ", 100_000) + "'/></vehicle><vehicle\nid='2'/><trip id='3'/></routes>",
 		"flows.xml":    `<routes><flow id="number" number='7'/><flow begin="0" end="600" vehsPerHour="60"/><flow begin="0" end="10" period="2"/></routes>`,
 		"endless.xml":  `<routes><flow begin="0" vehsPerHour="60"/></routes>`,
 		"trips.xml.gz": packed.String(),

@@ -1,7 +1,6 @@
 package run
 
 import (
-	"bytes"
 	"context"
 	"os"
 	"path/filepath"
@@ -10,25 +9,26 @@ import (
 
 	"github.com/sumo-k8/sumo-k8/pkg/scenario"
 	"github.com/sumo-k8/sumo-k8/pkg/simulation"
+	"github.com/sumo-k8/sumo-k8/pkg/sumo/xml"
 )
 
 // versionTimeout bounds asking SUMO for its version, which takes 30 ms.
 const versionTimeout = 10 * time.Second
 
-// summarise reads what SUMO has written into numbers with units. It returns nil when not even one step is there to be
-// read. Means are over all vehicles that departed, those still under way included.
+// summarise turns SUMO's outputs into numbers with units. It returns nil when there is not even one step. Means are over
+// all vehicles that departed, including those still on the road.
 func (r Run) summarise(chosen scenario.Config, f fate) *simulation.Summary {
-	// A run that was killed has no statistics; the summary's last complete step then tells the counts.
-	stats := readTags(filepath.Join(r.Out, "statistics.xml"))
-	step := tags{"step": readTags(filepath.Join(r.Out, "summary.xml"))["step"]}
-	if stats["vehicles"] == nil && step["step"] == nil {
+	// A run that was killed has no statistics; the counts are then those of the summary's last complete step.
+	stats := readTags(filepath.Join(r.Out, simulation.OutputStatistics.File()))
+	step := readTags(filepath.Join(r.Out, simulation.OutputSummary.File()))
+	if stats["vehicles"].Attrs == nil && step["step"].Attrs == nil {
 		return nil
 	}
 	s := &simulation.Summary{SumoVersion: f.version, ConfigFile: chosen.Path, Warnings: f.warnings}
 	if s.SumoVersion == "" {
 		ctx, cancel := context.WithTimeout(context.Background(), versionTimeout)
 		defer cancel()
-		s.SumoVersion, _ = Version(ctx, r.Binary) // the rest is worth having without it
+		s.SumoVersion, _ = SUMOVersion(ctx, r.Binary) // the rest is useful without it
 	}
 	add := func(name, unit string, value *float64) {
 		if value != nil {
@@ -67,7 +67,7 @@ func (r Run) summarise(chosen scenario.Config, f fate) *simulation.Summary {
 		}
 	}
 
-	trips := readTrips(filepath.Join(r.Out, "tripinfo.xml"))
+	trips := readTrips(filepath.Join(r.Out, simulation.OutputTripinfo.File()))
 	if loaded := stats.number("persons", "loaded"); loaded != nil && *loaded > 0 {
 		add("persons_loaded", "1", loaded)
 		add("persons_finished", "1", &trips.personsFinished)
@@ -97,13 +97,13 @@ func known(v *float64) *float64 {
 	return v
 }
 
-// tags holds the last complete empty-element tag of each name.
-type tags map[string][]byte
+// tags holds the last element of each name.
+type tags map[string]xml.Element
 
-// wanted are the names of the tags to keep: a file full of others must not fill our memory.
+// wanted are the names of the elements to keep, so that a file full of others does not fill memory.
 var wanted = []string{"vehicles", "teleports", "safety", "vehicleTripStatistics", "persons", "step"}
 
-func (t tags) number(tag, attribute string) *float64 { return attributeNumber(t[tag], attribute) }
+func (t tags) number(tag, name string) *float64 { return attribute(t[tag], name) }
 
 // readTags reads what there is of a file, which may be cut off or missing.
 func readTags(name string) tags {
@@ -113,17 +113,22 @@ func readTags(name string) tags {
 		return t
 	}
 	defer f.Close()
-	_ = scanTags(f, func(tag []byte) error {
-		if end := bytes.LastIndexByte(tag, '>'); end > 0 && tag[end-1] == '/' {
-			name := tagName(tag)
-			if !slices.Contains(wanted, name) {
-				return nil
-			}
-			t[name] = append(t[name][:0], tag...)
+	_ = xml.Scan(f, func(e xml.Element) error {
+		if i := slices.Index(wanted, string(e.Name)); i >= 0 {
+			t[wanted[i]] = xml.Element{Attrs: keep(t[wanted[i]].Attrs, e.Attrs)}
 		}
 		return nil
 	})
 	return t
+}
+
+// keep copies attrs into the memory of to: a summary has an element for each step.
+func keep(to, attrs []xml.Attr) []xml.Attr {
+	to = slices.Grow(to[:0], len(attrs))[:len(attrs)]
+	for i, a := range attrs {
+		to[i].Name, to[i].Value = append(to[i].Name[:0], a.Name...), append(to[i].Value[:0], a.Value...)
+	}
+	return to
 }
 
 // emissions are the totals that tripinfo has when the emissions device is on.
@@ -151,24 +156,28 @@ func readTrips(name string) trips {
 	}
 	defer f.Close()
 	var arrival *float64 // of a person's latest stage
-	_ = scanTags(f, func(tag []byte) error {
-		switch tagName(tag) {
-		case "emissions":
-			for _, e := range emissions {
-				if v := attributeNumber(tag, e.attribute); v != nil {
-					t.emissions[e.attribute] += *v
+	s := xml.Scanner{
+		Element: func(e xml.Element) error {
+			switch string(e.Name) {
+			case "emissions":
+				for _, of := range emissions {
+					if v := attribute(e, of.attribute); v != nil {
+						t.emissions[of.attribute] += *v
+					}
 				}
+			case "personinfo":
+				arrival = nil
+			case "walk", "ride", "access", "stop", "tranship":
+				arrival = attribute(e, "arrival")
 			}
-		case "personinfo":
-			arrival = nil
-		case "walk", "ride", "access", "stop", "tranship":
-			arrival = attributeNumber(tag, "arrival")
-		case "/personinfo":
-			if known(arrival) != nil {
+			return nil
+		},
+		End: func(name []byte) {
+			if string(name) == "personinfo" && known(arrival) != nil {
 				t.personsFinished++
 			}
-		}
-		return nil
-	})
+		},
+	}
+	_ = s.Scan(f) // a file that is cut off counts as far as it goes
 	return t
 }

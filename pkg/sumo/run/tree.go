@@ -12,6 +12,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/sumo-k8/sumo-k8/pkg/scenario"
+	"github.com/sumo-k8/sumo-k8/pkg/simulation"
 )
 
 // Names inside the work folder. SUMO may read all of them and write into the last two.
@@ -27,8 +28,8 @@ const (
 var writable = []string{runFolder, resultFolder}
 
 // plant makes the folder in which SUMO runs look like the scenario: the same folders, and for each file a symbolic link
-// to the one copy, which SUMO cannot write. So what SUMO writes under relative names lands here and nowhere else. An
-// output with the name of a scenario's file replaces its link, as it would overwrite the file on a user's own machine.
+// to the one copy, which SUMO cannot write. So SUMO writes relative names here and nowhere else. An output with the name
+// of a scenario's file replaces its link, as it would overwrite the file on a user's machine.
 func (r Run) plant(root *os.Root, chosen scenario.Config) error {
 	run, err := os.OpenRoot(filepath.Join(r.Work, runFolder))
 	if err != nil {
@@ -91,8 +92,8 @@ func earlierOutputs(c scenario.Config) func(name string) bool {
 // maxOwnFiles bounds how many files a scenario may add to the results: each becomes an object in the store.
 const maxOwnFiles = 1000
 
-// maxOwnName is the longest path of a scenario's own output, in bytes: S3 allows keys of 1,024, of which the job's prefix takes
-// some.
+// maxOwnName is the longest path of a scenario's own output, in bytes: S3 allows keys of 1,024, and the job's prefix takes
+// some of them.
 const maxOwnName = 900
 
 // ownOutputs are the files that the scenario itself has written.
@@ -106,7 +107,7 @@ type ownOutputs struct {
 // top, where names identify our own files.
 func (r Run) collect() (ownOutputs, error) {
 	asked := func(name string) bool { return slices.Contains(r.outputNames(), name) }
-	if _, err := r.keep(resultFolder, "", asked, len(outputFiles)); err != nil {
+	if _, err := r.keep(resultFolder, "", asked, len(simulation.Outputs())); err != nil {
 		return ownOutputs{}, err
 	}
 	return r.keep(runFolder, ownFolder, storable, maxOwnFiles)

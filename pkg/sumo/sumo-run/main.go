@@ -26,7 +26,7 @@ import (
 	"github.com/sumo-k8/sumo-k8/pkg/sumo/run"
 )
 
-// closingTime is what checking and keeping the outputs may take after a stop. A run never hangs: beyond it we give up.
+// closingTime bounds checking and keeping the outputs after a stop, so that a run never hangs.
 const closingTime = 5 * time.Minute
 
 // ownMemory, in bytes, is the part of a run's memory that sumo-run keeps for itself: it takes some 30 MB to check a scenario
@@ -47,17 +47,17 @@ func main() {
 		signal.Ignore(syscall.SIGTERM) // Argo sends it more than once
 		stop()                         // a person's second Ctrl-C has its usual effect
 	})
-	os.Exit(start(ctx, os.Args[1:], os.Getenv, os.Stdout, os.Stderr))
+	os.Exit(execute(ctx, os.Args[1:], os.Getenv, os.Stdout, os.Stderr))
 }
 
-func start(ctx context.Context, args []string, getenv func(string) string, stdout, stderr io.Writer) int {
+func execute(ctx context.Context, args []string, getenv func(string) string, stdout, stderr io.Writer) int {
 	r := run.Run{
 		Binary:  orDefault(getenv("SUMO_BINARY"), "sumo"),
 		Home:    orDefault(getenv("SUMO_HOME"), run.DefaultHome),
 		Limits:  scenario.DefaultLimits(),
 		Console: stdout,
 	}
-	// Which options this SUMO knows it says itself; who took the scenario in has checked it against the version asked for.
+	// SUMO reports unknown options itself; the service has checked the scenario against the requested version.
 	r.Limits.SUMOVersion = ""
 	flags := flag.NewFlagSet("sumo-run", flag.ContinueOnError)
 	flags.SetOutput(stderr)
@@ -68,10 +68,10 @@ func start(ctx context.Context, args []string, getenv func(string) string, stdou
 	flags.TextVar(&r.Confinement, "confinement", confine.Prefer, "`require`, prefer or off: whether SUMO may run where this machine cannot confine it to the run's own files")
 	memory := flags.Int64("memory", 0, "`bytes` of memory for the run, of which sumo-run keeps a part; 0 sets no limit")
 	flags.Int64Var(&r.Output, "output", 0, "`bytes` that SUMO may write to disk; 0 sets no limit")
-	flags.StringVar(&r.ProgressFile, "progress", getenv("ARGO_PROGRESS_FILE"), "`file` that receives N/1000 as the run goes on")
-	options := flags.String("options", "{}", "what to run and how, as `JSON`")
-	lastWords := flags.String("termination-log", defaultTerminationLog(), "`file` that receives the reason of a failure")
-	hold := flags.Duration("hold", 0, "only wait this long, or until a signal, and exit: to keep a place on a machine")
+	flags.StringVar(&r.ProgressFile, "progress", getenv("ARGO_PROGRESS_FILE"), "`file` that receives the progress as N/1000")
+	options := flags.String("options", "{}", "the run's options as `JSON`")
+	lastWords := flags.String("termination-log", defaultTerminationLog(), "`file` that receives the reason for a failure")
+	hold := flags.Duration("hold", 0, "only wait this long, or until a signal, and exit: reserves room on a machine")
 	version := flags.Bool("print-version", false, "print SUMO's version and exit")
 	confinement := flags.Bool("print-confinement", false, "print as JSON what confines SUMO on this machine, and exit")
 	if err := flags.Parse(args); errors.Is(err, flag.ErrHelp) {
@@ -81,7 +81,7 @@ func start(ctx context.Context, args []string, getenv func(string) string, stdou
 	}
 
 	if *version {
-		v, err := run.Version(ctx, r.Binary)
+		v, err := run.SUMOVersion(ctx, r.Binary)
 		if err != nil {
 			fmt.Fprintln(stderr, "sumo-run:", err)
 			return simulation.ExitInternalError
@@ -133,7 +133,7 @@ func start(ctx context.Context, args []string, getenv func(string) string, stdou
 	return outcome.Reason.ExitCode()
 }
 
-// parse checks what the flags say.
+// parse reads the options and checks that the required flags are set.
 func parse(options string, r *run.Run) error {
 	for _, f := range []struct{ name, value string }{{"scenario", r.Scenario}, {"work", r.Work}, {"out", r.Out}} {
 		if f.value == "" {
@@ -154,7 +154,7 @@ func parse(options string, r *run.Run) error {
 }
 
 func giveUp() {
-	fmt.Fprintln(os.Stderr, "sumo-run: the run could not be closed in time")
+	fmt.Fprintln(os.Stderr, "sumo-run: the run could not be finished in time")
 	os.Exit(simulation.ExitInternalError)
 }
 

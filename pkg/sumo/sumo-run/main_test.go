@@ -225,12 +225,12 @@ func TestSIGTERMStopsTheRunAndKeepsItsOutputs(t *testing.T) {
 func TestPrintVersion(t *testing.T) {
 	t.Parallel()
 	var stdout, stderr bytes.Buffer
-	code := start(t.Context(), []string{"--print-version"}, func(string) string { return "" }, &stdout, &stderr)
+	code := execute(t.Context(), []string{"--print-version"}, func(string) string { return "" }, &stdout, &stderr)
 	if code != simulation.ExitOK || !strings.Contains(stdout.String(), ".") || strings.Count(stdout.String(), "\n") != 1 {
 		t.Errorf("%d: %q %q", code, stdout.String(), stderr.String())
 	}
 	missing := func(name string) string { return map[string]string{"SUMO_BINARY": "/no/sumo"}[name] }
-	if code := start(t.Context(), []string{"--print-version"}, missing, &stdout, &stderr); code != simulation.ExitInternalError {
+	if code := execute(t.Context(), []string{"--print-version"}, missing, &stdout, &stderr); code != simulation.ExitInternalError {
 		t.Errorf("%d without SUMO", code)
 	}
 }

@@ -21,7 +21,7 @@ type file struct {
 	stored bool        // not compressed
 }
 
-// packedAt is the time of every entry: the first that a zip can tell. Any fixed time would do.
+// packedAt is the time of every entry: the earliest that a zip can hold. Any fixed time would do.
 var packedAt = time.Date(1980, time.January, 1, 0, 0, 0, 0, time.UTC)
 
 // generatedOn matches the comments in which SUMO's tools write the date, the command line and temporary paths.

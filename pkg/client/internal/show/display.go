@@ -18,11 +18,11 @@ import (
 	"github.com/sumo-k8/sumo-k8/pkg/job"
 )
 
-// Display shows how jobs get on. Its methods may be called from several goroutines.
+// Display shows the progress of jobs. Its methods may be called from several goroutines.
 type Display interface {
 	// Log shows a line of a job's log.
 	Log(name, line string)
-	// Note shows a remark about the run, which is no part of its log.
+	// Note shows a remark about the run that is not part of its log.
 	Note(text string)
 	// Update shows a job's state and its progress, 0 to 1.
 	Update(name string, state job.State, progress float64)
@@ -42,7 +42,7 @@ func New(log, status io.Writer, names []string) Display {
 	return &lines{log: log, status: status, width: width, shown: map[string]int{}, states: map[string]job.State{}}
 }
 
-// IsTerminal reports whether a person sees at once what is written to w.
+// IsTerminal reports whether w is a terminal.
 func IsTerminal(w io.Writer) bool {
 	f, ok := w.(*os.File)
 	return ok && cwriter.IsTerminal(int(f.Fd()))
@@ -56,7 +56,7 @@ func widest(names []string) int {
 	return width
 }
 
-// padded is name with what separates it from the text behind it.
+// padded is name with what separates it from the text after it.
 func padded(name string, width int, separator string) string {
 	if width == 0 {
 		return ""
@@ -64,7 +64,7 @@ func padded(name string, width int, separator string) string {
 	return runewidth.FillRight(name, width) + separator
 }
 
-// Printable keeps what strangers wrote from steering the terminal.
+// Printable removes what could control the terminal from text that others wrote.
 func Printable(line string) string {
 	return strings.Map(func(r rune) rune {
 		if r == '\t' || r == '\n' {

@@ -5,15 +5,16 @@ import (
 	"io"
 	"math"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/mattn/go-runewidth"
+	"golang.org/x/text/language"
+	"golang.org/x/text/message"
 
 	"github.com/sumo-k8/sumo-k8/pkg/simulation"
 )
 
-// shownMetrics are the rows of the table: what a traffic engineer asks first, then what the run cost.
+// shownMetrics are the rows of the table: what traffic engineers ask for first, then the cost of the run.
 var shownMetrics = []shownMetric{
 	{"vehicles_inserted", "vehicles inserted"},
 	{"vehicles_finished", "vehicles arrived"},
@@ -39,7 +40,7 @@ type Column struct {
 	Summary *simulation.Summary // nil when there is none
 }
 
-// Metrics prints the metrics of all runs side by side. A row that no run has is left out. The metrics that engineers ask for
+// Metrics prints the metrics of all runs side by side. A row that no run has is omitted. The metrics that engineers ask for
 // come first; all others follow when all is set.
 func Metrics(w io.Writer, runs []Column, all bool) {
 	rows := [][]string{{"", "unit"}}
@@ -162,26 +163,13 @@ func metric(s *simulation.Summary, name string) (value float64, unit string, ok 
 	return 0, "", false
 }
 
+// english writes numbers with a comma between thousands.
+var english = message.NewPrinter(language.English)
+
 // Number writes counts, which are whole, without decimals, and everything else with two.
 func Number(value float64, unit string) string {
 	if value == math.Trunc(value) && (unit == "" || unit == "veh" || unit == "pers") {
-		return Grouped(strconv.FormatFloat(value, 'f', 0, 64))
+		return english.Sprintf("%.0f", value)
 	}
-	return Grouped(strconv.FormatFloat(value, 'f', 2, 64))
-}
-
-// Grouped puts a comma between each three digits of the whole part.
-func Grouped(number string) string {
-	sign := ""
-	if strings.HasPrefix(number, "-") {
-		sign, number = "-", number[1:]
-	}
-	whole, fraction, _ := strings.Cut(number, ".")
-	for i := len(whole) - 3; i > 0; i -= 3 {
-		whole = whole[:i] + "," + whole[i:]
-	}
-	if fraction != "" {
-		whole += "." + fraction
-	}
-	return sign + whole
+	return english.Sprintf("%.2f", value)
 }

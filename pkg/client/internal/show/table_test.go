@@ -10,9 +10,9 @@ import (
 	"github.com/sumo-k8/sumo-k8/pkg/simulation"
 )
 
-func TestGrouped(t *testing.T) {
+func TestNumbersAreGroupedByThousands(t *testing.T) {
 	t.Parallel()
-	got := fmt.Sprint(Grouped("0"), Grouped("999"), Grouped("1000"), Grouped("-1234567.89"), Grouped("-12"))
+	got := fmt.Sprint(Number(0, ""), Number(999, ""), Number(1000, ""), Number(-1234567.89, "s"), Number(-12, ""))
 	if want := fmt.Sprint("0", "999", "1,000", "-1,234,567.89", "-12"); got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}

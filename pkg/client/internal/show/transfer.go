@@ -7,13 +7,13 @@ import (
 	"github.com/vbauerster/mpb/v8/decor"
 )
 
-// Transfer shows how the bytes of one file get on.
+// Transfer shows the progress of one file.
 type Transfer struct {
 	progress *mpb.Progress
 	bar      *mpb.Bar
 }
 
-// NewTransfer draws a bar when out is a terminal, and nothing when it is not. A total of -1 stands for one that is not known.
+// NewTransfer draws a bar when out is a terminal, and nothing when it is not. A total of -1 is unknown.
 func NewTransfer(out io.Writer, name string, total int64) *Transfer {
 	if !IsTerminal(out) {
 		return &Transfer{}
@@ -26,7 +26,7 @@ func newTransfer(out io.Writer, name string, total int64) *Transfer {
 	counters := decor.CountersKibiByte("% .1f / % .1f")
 	var style mpb.BarFillerBuilder = mpb.BarStyle()
 	if total < 0 {
-		counters, style = decor.CurrentKibiByte("% .1f"), mpb.NopStyle() // a bar of nobody knows how much says nothing
+		counters, style = decor.CurrentKibiByte("% .1f"), mpb.NopStyle() // a bar needs a total
 	}
 	return &Transfer{progress: progress, bar: progress.New(max(total, 0), style,
 		mpb.PrependDecorators(decor.Name(Printable(name)+" ")),
@@ -34,7 +34,7 @@ func newTransfer(out io.Writer, name string, total int64) *Transfer {
 	)}
 }
 
-// At shows that done bytes have gone. They may become fewer, when a transfer has to begin again.
+// At shows that done bytes are transferred. They decrease when a transfer starts over.
 func (t *Transfer) At(done int64) {
 	if t.bar != nil {
 		t.bar.SetCurrent(done)

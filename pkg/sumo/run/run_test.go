@@ -220,7 +220,7 @@ func TestOutcome(t *testing.T) {
 		},
 		"a configuration that only saves itself": {
 			config: option("save-configuration", "saved.sumocfg"),
-			reason: simulation.SimulationError, message: "without having simulated", noSummary: true,
+			reason: simulation.SimulationError, message: "without simulating", noSummary: true,
 		},
 		"a configuration cannot switch off what the judgement needs": {
 			options: `<report><no-step-log value="true"/><no-warnings value="true"/><duration-log.disable value="true"/>` +
@@ -236,7 +236,7 @@ func TestOutcome(t *testing.T) {
 		},
 		"the machine ends SUMO, which closes its outputs": {
 			demand: longDemand, binary: `$SUMO "$@" & begun; kill $!; wait $!`,
-			reason: simulation.Interrupted, message: "can be run again",
+			reason: simulation.Interrupted, message: "can be resubmitted",
 		},
 		"killed, as the kernel does when memory is short": {
 			demand: longDemand, binary: `$SUMO "$@" & begun; kill -9 $!; wait $!`,
@@ -643,11 +643,11 @@ func TestASecondAttemptLeavesNothingOfTheFirst(t *testing.T) {
 
 func TestVersion(t *testing.T) {
 	t.Parallel()
-	v, err := Version(t.Context(), "sumo")
+	v, err := SUMOVersion(t.Context(), "sumo")
 	if err != nil || !regexp.MustCompile(`^[0-9]+\.[0-9]+`).MatchString(v) {
 		t.Errorf("got %q, %v", v, err)
 	}
-	if v, err := Version(t.Context(), script(t, "echo hello")); err == nil {
+	if v, err := SUMOVersion(t.Context(), script(t, "echo hello")); err == nil {
 		t.Errorf("took %q for a version", v)
 	}
 }

@@ -1,7 +1,6 @@
-package scenario
+package xml
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -25,7 +24,7 @@ func TestXMLFaultsAreNamedWithTheirLine(t *testing.T) {
 		"an end of nothing":         {"<a/>\n</a>", 2, "closes nothing"},
 		"a second root":             {"<a/>\n<b/>", 2, "second root"},
 		"text before the root":      {"x<a/>", 1, "does not start like XML"},
-		"text behind the root":      {"<a/>\n\nx", 3, "behind the end"},
+		"text behind the root":      {"<a/>\n\nx", 3, "after the end"},
 		"a reference outside":       {"<a/>&amp;", 1, "outside the root"},
 		"CDATA outside":             {"<a/><![CDATA[x]]>", 1, "outside the root"},
 		"an attribute twice":        {"<a b='1'\nb='2'/>", 2, "twice"},
@@ -45,7 +44,7 @@ func TestXMLFaultsAreNamedWithTheirLine(t *testing.T) {
 		"half a comment":            {"<a><!- x></a>", 1, "'<!-'"},
 		"a late declaration":        {"<a/>\n<?xml version='1.0'?>", 2, "very beginning"},
 		"an end with attributes":    {"<a></a b='1'>", 1, "not followed by '>'"},
-		"two colons":                {"<a:b:c/>", 1, "colon too many"},
+		"two colons":                {"<a:b:c/>", 1, "too many colons"},
 		"a long name":               {"<" + strings.Repeat("a", 300) + "/>", 1, "longer than"},
 		"many attributes":           {"<a" + manyAttributes(300) + "/>", 1, "more than 250 attributes"},
 		"deep nesting":              {strings.Repeat("<a>\n", 200), 101, "more than 100 deep"},
@@ -57,10 +56,10 @@ func TestXMLFaultsAreNamedWithTheirLine(t *testing.T) {
 			t.Parallel()
 			// Whether the text comes in one piece or byte by byte must make no difference.
 			for _, src := range []io.Reader{strings.NewReader(test.text), iotest.OneByteReader(strings.NewReader(test.text))} {
-				s := &xmlScanner{src: src, maxValue: maxPathValue, element: func(xmlElement) {}}
-				err := s.scan()
-				if !errors.As(err, new(xmlError)) || !strings.Contains(err.Error(), test.message) || s.line != test.line {
-					t.Errorf("line %d: %v", s.line, err)
+				var s Scanner
+				err := s.scan(src, 1)
+				if !errors.As(err, new(SyntaxError)) || !strings.Contains(err.Error(), test.message) || s.Line() != test.line {
+					t.Errorf("line %d: %v", s.Line(), err)
 				}
 			}
 		})
@@ -79,52 +78,33 @@ func TestLongValuesAreCut(t *testing.T) {
 	t.Parallel()
 	for _, length := range []int{9, 10, 11, 200_000} {
 		value := strings.Repeat("x", length)
-		s := &xmlScanner{src: strings.NewReader("<a b='" + value + "'/>"), maxValue: 10}
-		s.element = func(e xmlElement) {
-			if a, _ := e.attr("b"); a.cut != (length > 10) || string(a.value) != value[:min(length, 10)] {
-				t.Errorf("of %d: cut %v, %d bytes", length, a.cut, len(a.value))
+		s := Scanner{MaxValue: 10, Element: func(e Element) error {
+			if a, _ := e.Lookup("b"); a.Cut != (length > 10) || string(a.Value) != value[:min(length, 10)] {
+				t.Errorf("of %d: cut %v, %d bytes", length, a.Cut, len(a.Value))
 			}
-		}
-		if err := s.scan(); err != nil {
+			return nil
+		}}
+		if err := s.Scan(strings.NewReader("<a b='" + value + "'/>")); err != nil {
 			t.Error(err)
 		}
 	}
 }
 
-func BenchmarkXML(b *testing.B) {
-	var text bytes.Buffer
-	text.WriteString("<routes>\n")
-	for i := range 50_000 {
-		fmt.Fprintf(&text, "    <vehicle id=\"veh%d\" type=\"DEFAULT_VEHTYPE\" depart=\"%d.00\" departLane=\"best\">\n        <route edges=\"%s\"/>\n    </vehicle>\n",
-			i, i, strings.Repeat("edge#12 -edge#13 ", 12))
-	}
-	text.WriteString("</routes>\n")
-	b.SetBytes(int64(text.Len()))
-	b.ReportAllocs()
-	for b.Loop() {
-		budget := memoryBudget
-		doc, err := readDocument(&xmlScanner{src: bytes.NewReader(text.Bytes())}, 0, false, &budget)
-		if err != nil || doc.root != "routes" {
-			b.Fatal(doc, err)
+func TestScanningEndsWhereItsReaderHasEnough(t *testing.T) {
+	t.Parallel()
+	enough := errors.New("enough")
+	file := "<net>" + strings.Repeat("<edge/>", 100_000) + "</net>"
+	seen := 0
+	err := Scan(strings.NewReader(file), func(Element) error {
+		if seen++; seen == 10 {
+			return enough
 		}
+		return nil
+	})
+	if !errors.Is(err, enough) || seen != 10 || IsMalformed(err) {
+		t.Errorf("after %d elements: %v", seen, err)
 	}
-}
-
-// BenchmarkInspect reads a scenario from an object store, as an upload does; B/op bounds its memory from above.
-func BenchmarkInspect(b *testing.B) {
-	var text strings.Builder
-	text.WriteString("<routes>\n")
-	for i := range 500_000 {
-		fmt.Fprintf(&text, "<vehicle id=\"veh%d\" depart=\"%d.00\"><route edges=\"%d -%d %d\"/></vehicle>\n", i, i, i*7, i*11, i*13)
-	}
-	text.WriteString("</routes>\n")
-	data := scenarioOf(b, "", entryOf("r.rou.xml", text.String()))
-	store := &objects{data: map[string][]byte{"k": data}}
-	b.SetBytes(int64(text.Len()))
-	b.ReportAllocs()
-	for b.Loop() {
-		if _, err := Inspect(b.Context(), NewReaderAt(b.Context(), store, "k", int64(len(data))), int64(len(data)), DefaultLimits()); err != nil {
-			b.Fatal(err)
-		}
+	if err := Scan(strings.NewReader(file[:len(file)-9]), func(Element) error { return nil }); !IsMalformed(err) {
+		t.Errorf("a file without its end gave %v", err)
 	}
 }

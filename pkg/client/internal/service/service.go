@@ -23,14 +23,14 @@ import (
 const (
 	// startWithin is generous: the first start on a slow disk makes a Postgres cluster.
 	startWithin = 2 * time.Minute
-	// stopWithin covers requests and runs that the server ends with care, then a checkpoint of its Postgres.
+	// stopWithin covers ending requests and runs gracefully, then a checkpoint of Postgres.
 	stopWithin = time.Minute
-	// lookEvery is how often we look whether the server is ready.
-	lookEvery = 50 * time.Millisecond
+	// pollEvery is how often the server is asked whether it is ready.
+	pollEvery = 50 * time.Millisecond
 
 	endpointFile = "endpoint.json"
 	logFolder    = "logs"
-	outputFile   = "stderr.log" // why the server ended, in its own words
+	outputFile   = "stderr.log" // says why the server ended
 
 	// tailLines and tailBytes of each log file are shown when the server does not start.
 	tailLines = 30 // the message of a panic stands above its stack
@@ -45,8 +45,7 @@ type Server struct {
 	process *process.Process
 }
 
-// Start starts binary over the data folder dir, with further arguments, and waits until it is ready. Its error carries the end of
-// the server's logs.
+// Start starts binary on the data folder dir, with further args, and waits until it is ready. Its error includes the end of the server's logs.
 func Start(ctx context.Context, binary, dir string, args ...string) (_ *Server, err error) {
 	logs := filepath.Join(dir, logFolder)
 	if err := os.MkdirAll(logs, 0o700); err != nil {
@@ -90,7 +89,7 @@ func Start(ctx context.Context, binary, dir string, args ...string) (_ *Server, 
 			return nil, fmt.Errorf("the server ended while starting: %w", exitError(child.Wait()))
 		case <-ctx.Done():
 			return nil, context.Cause(ctx)
-		case <-time.After(lookEvery):
+		case <-time.After(pollEvery):
 		}
 	}
 }
@@ -127,7 +126,7 @@ func (s *Server) ready(ctx context.Context) bool {
 
 // Stop ends the server and all that it runs.
 func (s *Server) Stop() {
-	// How it ended no longer matters: whoever started us has what he wanted, and the group is gone either way.
+	// How it ended does not matter: the process group is gone either way.
 	_ = s.process.Stop(context.Background(), stopWithin)
 }
 
@@ -151,7 +150,7 @@ func tails(folder string) string {
 	for _, l := range logs {
 		file, err := os.Open(l.path)
 		if err != nil {
-			continue // the logs only help; the failure itself is already known
+			continue // the failure itself is known without its logs
 		}
 		start := max(0, l.size-tailBytes)
 		text, _ := io.ReadAll(io.NewSectionReader(file, start, tailBytes))

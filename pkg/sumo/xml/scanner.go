@@ -1,6 +1,7 @@
-package scenario
+package xml
 
 import (
+	"bufio"
 	"bytes"
 	"errors"
 	"fmt"
@@ -9,12 +10,19 @@ import (
 	"unicode/utf8"
 )
 
-// xmlScanner reads one XML document as a stream and refuses whatever could make a parser misbehave. It is its own
-// reader because encoding/xml allocates for every token: that costs minutes on the files of a large city.
-//
-// It is stricter than XML 1.0: no DTD of any kind, names in ASCII only, bounded depth and attribute count. Everything it
-// accepts, encoding/xml accepts too (a fuzz test holds it to that).
-type xmlScanner struct {
+// Scanner reads one document as a stream, and calls its functions in the order of the document. Any of them may be nil. A Scanner
+// is used once.
+type Scanner struct {
+	// Element is called for each start tag. Its error ends the scan, which returns it.
+	Element func(Element) error
+	// Text is called with runs of decoded character data, which are valid only during the call.
+	Text func([]byte)
+	// End is called for each end of an element, <empty/> ones included. The name is valid only during the call.
+	End func(name []byte)
+	// MaxValue is how many bytes are kept of an attribute's value: longer ones are cut and marked. 0 stands for 1 MiB, the shape of
+	// an edge with 50,000 points.
+	MaxValue int
+
 	src  io.Reader // UTF-8
 	buf  []byte
 	pos  int // next byte to read
@@ -24,67 +32,71 @@ type xmlScanner struct {
 	// fail is what to report when pos reaches end.
 	fail error
 
-	maxValue int // longer attribute values are cut off and marked
 	names    []byte
 	open     []int // where each open element's name starts in names
-	attrs    []xmlAttr
+	attrs    []Attr
 	values   []byte
 	scratch  []byte
 	seenRoot bool
-
-	// element is called for each start tag. The element is valid only during the call.
-	element func(xmlElement)
-	// text, if not nil, is called with runs of decoded character data.
-	text func([]byte)
-	// closed, if not nil, is called for each end of an element.
-	closed func()
 }
 
-type xmlElement struct {
-	name  []byte
-	attrs []xmlAttr
-	depth int // 1 for the root
-	line  int
+// Element is a start tag. It is valid only during the call that it is passed to.
+type Element struct {
+	Name  []byte // as written, with its prefix
+	Attrs []Attr
+	Depth int // 1 for the root
+	Line  int // where the tag begins
 }
 
-func (e xmlElement) attr(name string) (xmlAttr, bool) {
-	for _, a := range e.attrs {
-		if string(a.name) == name {
+// Attr is an attribute. Its value is decoded and its white space replaced by blanks (XML 1.0, 3.3.3).
+type Attr struct {
+	Name, Value []byte
+	Line        int
+	Cut         bool // Value is only the beginning
+}
+
+// Attr returns the value of an attribute, nil when there is none.
+func (e Element) Attr(name string) []byte {
+	a, _ := e.Lookup(name)
+	return a.Value
+}
+
+// Lookup returns an attribute; ok is false when there is none.
+func (e Element) Lookup(name string) (a Attr, ok bool) {
+	for _, a := range e.Attrs {
+		if string(a.Name) == name {
 			return a, true
 		}
 	}
-	return xmlAttr{}, false
-}
-
-type xmlAttr struct {
-	name, value []byte
-	line        int
-	cut         bool // value is only the beginning
+	return Attr{}, false
 }
 
 const (
-	// xmlWindow is large enough that refilling costs nothing, small enough to have one per upload in progress.
-	xmlWindow = 64 << 10
+	// window is large enough that refilling costs nothing, small enough to have one per upload in progress.
+	window = 64 << 10
 	// maxDepth is several times what any of SUMO's formats nests.
 	maxDepth = 100
 	// maxAttrs and maxName are far above any of SUMO's own.
 	maxAttrs = 250
 	maxName  = 250
-	// maxPathValue is the longest path that Linux takes; longer values of attributes can name no file.
-	maxPathValue = 4096
+	// maxValue is the default of Scanner.MaxValue.
+	maxValue = 1 << 20
 )
 
-// dtdError is a <!DOCTYPE or <!ENTITY: entities read files of the server or grow without bound.
-type dtdError struct{ html bool }
+// DTDError is a <!DOCTYPE or <!ENTITY: entities read files of the server or grow without bound.
+type DTDError struct {
+	HTML bool // the declaration of a web page
+}
 
-func (dtdError) Error() string { return "document type declaration" }
+func (DTDError) Error() string { return "document type declaration" }
 
-// xmlError is a document that is not well formed.
-type xmlError struct{ message string }
+// SyntaxError is a document that is not well formed, beyond a bound, or in an encoding that is not accepted. Its text names the
+// cure where there is one.
+type SyntaxError struct{ message string }
 
-func (e xmlError) Error() string { return e.message }
+func (e SyntaxError) Error() string { return e.message }
 
-func malformed(format string, args ...any) error { return xmlError{fmt.Sprintf(format, args...)} }
+func malformed(format string, args ...any) error { return SyntaxError{fmt.Sprintf(format, args...)} }
 
 // Byte classes: the bytes at which a run of plain ones ends.
 var endsText, endsValue, isName, isNameStart [256]bool
@@ -109,10 +121,23 @@ func init() {
 	}
 }
 
-// scan reads the document to its end. s.line is then the line of the fault, if there is one: a dtdError, an xmlError,
-// or whatever reading failed with.
-func (s *xmlScanner) scan() error {
-	s.buf, s.line = make([]byte, xmlWindow), 1
+// Scan reads a document to its end, in any accepted encoding. It answers ErrNotXML, a SyntaxError, a DTDError, the error of
+// Element, or whatever reading failed with; Line is then where.
+func (s *Scanner) Scan(r io.Reader) error {
+	s.line = 1
+	text, lines, err := decode(bufio.NewReaderSize(r, window))
+	if err != nil {
+		return err
+	}
+	return s.scan(text, 1+lines)
+}
+
+// scan reads a document in UTF-8 whose XML declaration has been read, from the given line on.
+func (s *Scanner) scan(text io.Reader, line int) error {
+	s.src, s.line, s.buf = text, line, make([]byte, window)
+	if s.MaxValue == 0 {
+		s.MaxValue = maxValue
+	}
 	for {
 		c, ok, err := s.content()
 		switch {
@@ -141,8 +166,11 @@ func (s *xmlScanner) scan() error {
 	}
 }
 
+// Line is the line that was read last, counted from 1.
+func (s *Scanner) Line() int { return s.line }
+
 // fill makes more bytes available, and reports whether there are any.
-func (s *xmlScanner) fill() bool {
+func (s *Scanner) fill() bool {
 	for s.fail == nil {
 		copy(s.buf, s.buf[s.end:s.end+s.held])
 		n, err := s.src.Read(s.buf[s.held:])
@@ -152,7 +180,7 @@ func (s *xmlScanner) fill() bool {
 			s.fail = err
 		}
 		whole := len(chunk)
-		if err == nil { // a rune may go on in the next read
+		if err == nil { // the next read may complete a rune
 			for back := 1; back < utf8.UTFMax && back <= len(chunk); back++ {
 				if c := chunk[len(chunk)-back]; utf8.RuneStart(c) {
 					if !utf8.FullRune(chunk[len(chunk)-back:]) {
@@ -166,9 +194,9 @@ func (s *xmlScanner) fill() bool {
 		if bad := invalidRune(chunk[:whole]); bad >= 0 {
 			s.end, s.held = bad, 0
 			if s.fail != nil && !errors.Is(s.fail, io.EOF) {
-				return s.end > 0 // what broke off the reading broke the rune
+				return s.end > 0 // the failed read cut the rune
 			}
-			s.fail = malformed("the text is not in the encoding that it claims: save the file as UTF-8")
+			s.fail = malformed("the text is not in the encoding that the file declares: save the file as UTF-8")
 		}
 		if s.end > 0 {
 			return true
@@ -199,7 +227,7 @@ func invalidRune(b []byte) int {
 }
 
 // next returns the next byte, or an error at the end. All line ends become '\n'.
-func (s *xmlScanner) next() (byte, error) {
+func (s *Scanner) next() (byte, error) {
 	if s.pos == s.end && !s.fill() {
 		return 0, s.ended()
 	}
@@ -224,16 +252,16 @@ func (s *xmlScanner) next() (byte, error) {
 	return c, nil
 }
 
-func (s *xmlScanner) ended() error {
+func (s *Scanner) ended() error {
 	if errors.Is(s.fail, io.EOF) {
 		return malformed("the file ends in the middle of a tag: it is incomplete")
 	}
 	return s.fail
 }
 
-// content reads character data up to and with the next '<', and returns the byte behind it; ok is false at a proper end
-// of the file.
-func (s *xmlScanner) content() (c byte, ok bool, err error) {
+// content reads character data through the next '<', and returns the byte after it; ok is false at a proper end of the
+// file.
+func (s *Scanner) content() (c byte, ok bool, err error) {
 	brackets := 0 // the number of ']' just read
 	for {
 		if s.pos == s.end && !s.fill() {
@@ -249,7 +277,7 @@ func (s *xmlScanner) content() (c byte, ok bool, err error) {
 		}
 		if i > 0 {
 			if brackets >= 2 && run[0] == '>' {
-				return 0, false, malformed("']]>' stands in the text; write ']]&gt;'")
+				return 0, false, malformed("the text contains ']]>': write ']]&gt;'")
 			}
 			brackets = 0
 			if err := s.characters(run[:i]); err != nil {
@@ -276,8 +304,8 @@ func (s *xmlScanner) content() (c byte, ok bool, err error) {
 			if len(s.open) == 0 {
 				return 0, false, malformed("there is text outside the root element")
 			}
-			if s.text != nil {
-				s.text(out)
+			if s.Text != nil {
+				s.Text(out)
 			}
 			continue
 		case ']':
@@ -291,21 +319,21 @@ func (s *xmlScanner) content() (c byte, ok bool, err error) {
 	}
 }
 
-func (s *xmlScanner) characters(run []byte) error {
+func (s *Scanner) characters(run []byte) error {
 	if len(s.open) == 0 && len(bytes.TrimLeft(run, " \t\r\n")) > 0 {
 		if s.seenRoot {
-			return malformed("there is something behind the end of the root element")
+			return malformed("there is something after the end of the root element")
 		}
 		return malformed("it does not start like XML")
 	}
-	if s.text != nil {
-		s.text(run)
+	if s.Text != nil {
+		s.Text(run)
 	}
 	return nil
 }
 
-// reference reads an entity or character reference behind its '&' and appends what it stands for.
-func (s *xmlScanner) reference(out []byte) ([]byte, error) {
+// reference reads an entity or character reference after its '&' and appends what it stands for.
+func (s *Scanner) reference(out []byte) ([]byte, error) {
 	var name [12]byte
 	n := 0
 	for {
@@ -339,7 +367,7 @@ func (s *xmlScanner) reference(out []byte) ([]byte, error) {
 			if digits[0] == 'x' {
 				digits, base = digits[1:], 16
 			}
-			if r, err := strconv.ParseUint(digits, base, 32); err == nil && isXMLChar(rune(r)) {
+			if r, err := strconv.ParseUint(digits, base, 32); err == nil && IsChar(rune(r)) {
 				return utf8.AppendRune(out, rune(r)), nil
 			}
 		}
@@ -347,14 +375,15 @@ func (s *xmlScanner) reference(out []byte) ([]byte, error) {
 	}
 }
 
-func isXMLChar(r rune) bool {
+// IsChar reports whether a document can hold r (XML 1.0, 2.2).
+func IsChar(r rune) bool {
 	return r == '\t' || r == '\n' || r == '\r' || r >= ' ' && r <= 0xD7FF || r >= 0xE000 && r <= 0xFFFD || r >= 0x10000 && r <= utf8.MaxRune
 }
 
 func isSpace(c byte) bool { return c == ' ' || c == '\t' || c == '\n' || c == '\r' }
 
-// name appends the name that begins with c to out, and returns it with the byte behind.
-func (s *xmlScanner) name(out []byte, c byte) ([]byte, byte, error) {
+// name appends the name that begins with c to out, and returns it with the byte after it.
+func (s *Scanner) name(out []byte, c byte) ([]byte, byte, error) {
 	if !isNameStart[c] {
 		return nil, 0, malformed("%q cannot begin a name; write '&lt;' for a plain '<'", rune(c))
 	}
@@ -372,13 +401,13 @@ func (s *xmlScanner) name(out []byte, c byte) ([]byte, byte, error) {
 		}
 	}
 	if colons > 1 || out[len(out)-1] == ':' {
-		return nil, 0, malformed("the name %q has a colon too many", out[start:])
+		return nil, 0, malformed("the name %q has too many colons", out[start:])
 	}
 	return out, c, nil
 }
 
 // skipSpace returns the first byte that is not white space, starting with c.
-func (s *xmlScanner) skipSpace(c byte) (byte, error) {
+func (s *Scanner) skipSpace(c byte) (byte, error) {
 	for isSpace(c) {
 		var err error
 		if c, err = s.next(); err != nil {
@@ -388,7 +417,7 @@ func (s *xmlScanner) skipSpace(c byte) (byte, error) {
 	return c, nil
 }
 
-func (s *xmlScanner) startTag(c byte) error {
+func (s *Scanner) startTag(c byte) error {
 	line := s.line
 	if len(s.open) == 0 && s.seenRoot {
 		return malformed("there is a second root element; a file must have one that encloses all others")
@@ -422,7 +451,11 @@ func (s *xmlScanner) startTag(c byte) error {
 			return err
 		}
 	}
-	s.element(xmlElement{name: s.names[start:], attrs: s.attrs, depth: len(s.open), line: line})
+	if s.Element != nil {
+		if err := s.Element(Element{Name: s.names[start:], Attrs: s.attrs, Depth: len(s.open), Line: line}); err != nil {
+			return err
+		}
+	}
 	if c != '/' {
 		return nil
 	}
@@ -436,28 +469,28 @@ func (s *xmlScanner) startTag(c byte) error {
 	return nil
 }
 
-// attribute reads name="value" and returns the byte behind.
-func (s *xmlScanner) attribute(c byte, element []byte) (byte, error) {
-	// Names and values are collected one behind the other in s.values. Growing it moves it, but what earlier attributes
-	// point to stays as it was.
+// attribute reads name="value" and returns the byte after it.
+func (s *Scanner) attribute(c byte, element []byte) (byte, error) {
+	// Names and values are collected one after the other in s.values. Growing moves it, but what earlier attributes
+	// point to stays intact.
 	start := len(s.values)
 	var err error
-	a := xmlAttr{line: s.line}
+	a := Attr{Line: s.line}
 	if s.values, c, err = s.name(s.values, c); err != nil {
 		return 0, err
 	}
 	nameEnd := len(s.values)
-	a.name = s.values[start:nameEnd:nameEnd]
+	a.Name = s.values[start:nameEnd:nameEnd]
 	for _, other := range s.attrs {
-		if bytes.Equal(other.name, a.name) {
-			return 0, malformed("<%s> has the attribute %q twice", element, a.name)
+		if bytes.Equal(other.Name, a.Name) {
+			return 0, malformed("<%s> has the attribute %q twice", element, a.Name)
 		}
 	}
 	if c, err = s.skipSpace(c); err != nil {
 		return 0, err
 	}
 	if c != '=' {
-		return 0, malformed("in <%s>, the attribute %q has no value", element, a.name)
+		return 0, malformed("in <%s>, the attribute %q has no value", element, a.Name)
 	}
 	if c, err = s.next(); err != nil {
 		return 0, err
@@ -467,7 +500,7 @@ func (s *xmlScanner) attribute(c byte, element []byte) (byte, error) {
 		return 0, err
 	}
 	if quote != '"' && quote != '\'' {
-		return 0, malformed("in <%s>, the value of %q is not in quotes", element, a.name)
+		return 0, malformed("in <%s>, the value of %q is not in quotes", element, a.Name)
 	}
 	for {
 		if s.pos == s.end && !s.fill() {
@@ -479,8 +512,8 @@ func (s *xmlScanner) attribute(c byte, element []byte) (byte, error) {
 			i++
 		}
 		if i > 0 {
-			room := s.maxValue - (len(s.values) - nameEnd)
-			a.cut = a.cut || i > room
+			room := s.MaxValue - (len(s.values) - nameEnd)
+			a.Cut = a.Cut || i > room
 			s.values = append(s.values, run[:min(i, max(room, 0))]...)
 			s.pos += i
 			continue
@@ -490,11 +523,11 @@ func (s *xmlScanner) attribute(c byte, element []byte) (byte, error) {
 		}
 		switch c {
 		case quote:
-			a.value = s.values[nameEnd:len(s.values):len(s.values)]
+			a.Value = s.values[nameEnd:len(s.values):len(s.values)]
 			s.attrs = append(s.attrs, a)
 			return s.next()
 		case '<':
-			return 0, malformed("in <%s>, the value of %q contains '<': a quote is missing before it, or write '&lt;'", element, a.name)
+			return 0, malformed("in <%s>, the value of %q contains '<': a quote is missing before it, or write '&lt;'", element, a.Name)
 		case '&':
 			if s.values, err = s.reference(s.values); err != nil {
 				return 0, err
@@ -504,14 +537,14 @@ func (s *xmlScanner) attribute(c byte, element []byte) (byte, error) {
 		default:
 			s.values = append(s.values, c)
 		}
-		if len(s.values)-nameEnd > s.maxValue {
-			a.cut = true
-			s.values = s.values[:nameEnd+s.maxValue]
+		if len(s.values)-nameEnd > s.MaxValue {
+			a.Cut = true
+			s.values = s.values[:nameEnd+s.MaxValue]
 		}
 	}
 }
 
-func (s *xmlScanner) endTag() error {
+func (s *Scanner) endTag() error {
 	c, err := s.next()
 	if err != nil {
 		return err
@@ -531,24 +564,24 @@ func (s *xmlScanner) endTag() error {
 		return malformed("</%s> closes nothing", got)
 	}
 	if want := s.names[s.open[len(s.open)-1]:]; !bytes.Equal(got, want) {
-		return malformed("</%s> stands where </%s> should close what is open", got, want)
+		return malformed("</%s> is found where </%s> should be", got, want)
 	}
 	s.close()
 	return nil
 }
 
-func (s *xmlScanner) close() {
+func (s *Scanner) close() {
 	last := len(s.open) - 1
-	s.names = s.names[:s.open[last]]
-	s.open = s.open[:last]
-	if s.closed != nil {
-		s.closed()
+	start := s.open[last]
+	if s.End != nil {
+		s.End(s.names[start:])
 	}
+	s.names, s.open = s.names[:start], s.open[:last]
 }
 
-// declaration reads what begins with "<!": a comment, or CDATA inside an element. Everything else is a DTD or a part of
+// declaration reads what begins with "<!": a comment, or CDATA inside an element. Everything else is a DTD or part of
 // one.
-func (s *xmlScanner) declaration() error {
+func (s *Scanner) declaration() error {
 	c, err := s.next()
 	if err != nil {
 		return err
@@ -568,7 +601,7 @@ func (s *xmlScanner) declaration() error {
 				return err
 			}
 			if c != want {
-				return dtdError{}
+				return DTDError{}
 			}
 		}
 		if len(s.open) == 0 {
@@ -576,16 +609,16 @@ func (s *xmlScanner) declaration() error {
 		}
 		return s.cdata()
 	}
-	// Only to tell a saved web page from a real DTD, so its spelling need not be checked.
+	// This only tells a saved web page from a real DTD, so the spelling is not checked.
 	const html = "doctype html"
 	head := make([]byte, 0, len(html))
 	for ; err == nil && len(head) < len(html) && c != '>'; c, err = s.next() {
 		head = append(head, c)
 	}
-	return dtdError{html: string(bytes.ToLower(head)) == html}
+	return DTDError{HTML: string(bytes.ToLower(head)) == html}
 }
 
-func (s *xmlScanner) comment() error {
+func (s *Scanner) comment() error {
 	for dashes := 0; ; {
 		c, err := s.next()
 		switch {
@@ -594,7 +627,7 @@ func (s *xmlScanner) comment() error {
 		case dashes == 2 && c == '>':
 			return nil
 		case dashes == 2:
-			return malformed("'--' stands inside a comment")
+			return malformed("'--' is not allowed inside a comment")
 		case c == '-':
 			dashes++
 		default:
@@ -603,7 +636,7 @@ func (s *xmlScanner) comment() error {
 	}
 }
 
-func (s *xmlScanner) cdata() error {
+func (s *Scanner) cdata() error {
 	held := make([]byte, 0, 3) // up to two brackets that may belong to the end, and what follows them
 	for {
 		c, err := s.next()
@@ -622,14 +655,14 @@ func (s *xmlScanner) cdata() error {
 		} else {
 			held = held[:0]
 		}
-		if s.text != nil {
-			s.text(out)
+		if s.Text != nil {
+			s.Text(out)
 		}
 	}
 }
 
-// instruction reads "<?target ... ?>". The XML declaration has been read by decodeXML before.
-func (s *xmlScanner) instruction() error {
+// instruction reads "<?target ... ?>". The XML declaration has been read by decode before.
+func (s *Scanner) instruction() error {
 	c, err := s.next()
 	if err != nil {
 		return err
@@ -639,7 +672,7 @@ func (s *xmlScanner) instruction() error {
 		return err
 	}
 	if bytes.EqualFold(target, []byte("xml")) {
-		return malformed("'<?xml' must stand at the very beginning of the file, once")
+		return malformed("'<?xml' must be at the very beginning of the file, once")
 	}
 	if !isSpace(c) && c != '?' {
 		return malformed("<?%s is not followed by a space", target)

@@ -1,4 +1,4 @@
-package scenario
+package xml
 
 import (
 	"bufio"
@@ -14,11 +14,11 @@ import (
 	"golang.org/x/text/transform"
 )
 
-// sniffLength is how much of a file is looked at to tell what it is. An XML declaration is far shorter.
+// sniffLength is how much of a file decides its encoding. An XML declaration is far shorter.
 const sniffLength = 512
 
-// charsets are the encodings an XML declaration may name, besides UTF-8 and UTF-16. SUMO's parser takes many more, among
-// them some in which a DTD does not look like one (UTF-7, EBCDIC). All of these agree with ASCII.
+// charsets are the encodings an XML declaration may name, besides UTF-8 and UTF-16. SUMO's parser takes many more,
+// including some in which a DTD does not look like one (UTF-7, EBCDIC). All of these agree with ASCII.
 var charsets = map[string]encoding.Encoding{
 	"us-ascii":     charmap.ISO8859_1,
 	"ascii":        charmap.ISO8859_1,
@@ -32,16 +32,16 @@ var charsets = map[string]encoding.Encoding{
 	"cp1252":       charmap.Windows1252,
 }
 
-var xmlDeclaration = regexp.MustCompile(`^<\?xml[ \t\r\n]+version[ \t\r\n]*=[ \t\r\n]*(?:"1\.0"|'1\.0')` +
+var declaration = regexp.MustCompile(`^<\?xml[ \t\r\n]+version[ \t\r\n]*=[ \t\r\n]*(?:"1\.0"|'1\.0')` +
 	`(?:[ \t\r\n]+encoding[ \t\r\n]*=[ \t\r\n]*(?:"([A-Za-z][A-Za-z0-9._-]*)"|'([A-Za-z][A-Za-z0-9._-]*)'))?` +
 	`(?:[ \t\r\n]+standalone[ \t\r\n]*=[ \t\r\n]*(?:"(?:yes|no)"|'(?:yes|no)'))?[ \t\r\n]*\?>`)
 
-// errNotXML is a file that SUMO's parser would not take for XML at all.
-var errNotXML = errors.New("not XML")
+// ErrNotXML means that SUMO's parser would not take the file for XML at all.
+var ErrNotXML = errors.New("not XML")
 
-// decodeXML returns the document in UTF-8, behind its byte order mark and XML declaration, and the number of lines that
-// those take. It answers errNotXML, or an xmlError for an encoding or declaration that is not accepted.
-func decodeXML(r *bufio.Reader) (io.Reader, int, error) {
+// decode returns the document in UTF-8 after its byte order mark and XML declaration, and the number of lines that
+// these take. It answers ErrNotXML, or a SyntaxError for an encoding or declaration that is not accepted.
+func decode(r *bufio.Reader) (io.Reader, int, error) {
 	head, err := r.Peek(sniffLength)
 	if err != nil && !errors.Is(err, io.EOF) {
 		return nil, 0, err
@@ -49,7 +49,7 @@ func decodeXML(r *bufio.Reader) (io.Reader, int, error) {
 	family, bom := encodingFamily(head)
 	switch family {
 	case "":
-		return nil, 0, errNotXML
+		return nil, 0, ErrNotXML
 	case "utf-32", "ebcdic":
 		return nil, 0, malformed("the file is in %s, which is not accepted: save it as UTF-8", strings.ToUpper(family))
 	case "utf-16le", "utf-16be":
@@ -69,7 +69,7 @@ func decodeXML(r *bufio.Reader) (io.Reader, int, error) {
 	if !bytes.HasPrefix(head, []byte("<?xml")) || len(head) > 5 && isName[head[5]] {
 		return r, 0, nil
 	}
-	m := xmlDeclaration.FindSubmatch(head)
+	m := declaration.FindSubmatch(head)
 	if m == nil {
 		return nil, 0, malformed(`the XML declaration is not understood: begin the file with <?xml version="1.0" encoding="UTF-8"?>`)
 	}
@@ -88,8 +88,8 @@ func decodeXML(r *bufio.Reader) (io.Reader, int, error) {
 	return nil, 0, malformed("the encoding %.40q is not accepted: save the file as UTF-8 and say so in its first line", name)
 }
 
-// encodingFamily tells the encoding by a file's first bytes, as appendix F of XML 1.0 does, and the length of its byte
-// order mark. It returns "" for what cannot be XML.
+// encodingFamily returns the encoding that a file's first bytes show (XML 1.0, appendix F) and the length of its byte
+// order mark; "" for what cannot be XML.
 func encodingFamily(head []byte) (family string, bom int) {
 	has := func(prefix string) bool { return bytes.HasPrefix(head, []byte(prefix)) }
 	switch {

@@ -18,7 +18,7 @@ import (
 )
 
 // The test binary plays the local server when this variable names how it should behave.
-const roleVariable = "LOCALSERVER_TEST_ROLE"
+const roleVariable = "SERVICE_TEST_ROLE"
 
 func TestMain(m *testing.M) {
 	switch role := os.Getenv(roleVariable); role {

@@ -1,8 +1,8 @@
 // Package run runs SUMO on one scenario and judges truthfully how the run ended.
 //
-// SUMO's exit code does not tell success: it is 0 for an interrupted run, for one given up because of teleports, for
-// one whose outputs were cut off by a full disk, and for one whose vehicles were dropped because of their order. So a
-// run is judged by its exit code, by the reason SUMO names, by its messages and by the outputs it left (see judge).
+// SUMO's exit code does not prove success: it is 0 for an interrupted run, for one abandoned because of teleports, for
+// one whose outputs a full disk cut off, and for one whose unsorted vehicles were dropped. So a run is judged by its
+// exit code, the reason that SUMO gives, its messages and the outputs it left (see judge).
 package run
 
 import (
@@ -29,9 +29,9 @@ import (
 // that looks like a corrupt upload.
 const DefaultHome = "/usr/share/sumo"
 
-// stopGrace is how long SUMO may take to close its outputs after it was asked to stop. It needs 40 ms as a rule, but it
-// only listens between two steps, and a step of a large city can take seconds. Ten seconds leave half of Kubernetes'
-// usual 30 s of grace to what follows.
+// stopGrace is how long SUMO may take to close its outputs after a request to stop. It usually needs 40 ms, but it only
+// reacts between two steps, and a step of a large city can take seconds. Ten seconds leave most of Kubernetes' usual
+// grace period of 30 s to what follows.
 const stopGrace = 10 * time.Second
 
 // pipeDelay bounds the wait for output after SUMO's end. Nothing can hold its pipes then, as its whole process group is
@@ -44,7 +44,7 @@ const (
 	partialSuffix = ".partial" // of files not yet complete
 )
 
-// Run is one simulation to be carried out.
+// Run is one simulation to carry out.
 type Run struct {
 	Binary   string // the sumo program: a path, or a name to be found in PATH
 	Home     string // SUMO_HOME
@@ -69,15 +69,15 @@ type Run struct {
 	grace       time.Duration
 }
 
-// errTimeout is the cause with which a run's context ends when its own timeout is over.
+// errTimeout is the cause with which a run's context ends when its own timeout expires.
 var errTimeout = errors.New("timeout")
 
 // Do carries out the run and leaves its log, its outputs, summary.json and, last of all, outcome.json in r.Out.
-// When ctx ends, or the timeout is over, SUMO is asked to stop, so that what it has written so far is kept.
+// When ctx ends or the timeout expires, SUMO is asked to stop, so that what it has written is kept.
 func (r Run) Do(ctx context.Context) simulation.Outcome { return r.perform(ctx, r.unpack) }
 
-// unpacker brings a scenario into root and tells which configuration is to run. It is a parameter because a test of
-// what SUMO makes of a bad scenario must get one past the check.
+// unpacker unpacks a scenario into root and returns the configuration to run. It is a parameter because tests of how
+// SUMO treats bad scenarios must bypass the check.
 type unpacker func(ctx context.Context, root *os.Root) (scenario.Config, error)
 
 func (r Run) perform(ctx context.Context, unpack unpacker) simulation.Outcome {
@@ -95,7 +95,7 @@ func (r Run) perform(ctx context.Context, unpack unpacker) simulation.Outcome {
 
 // attempt is perform without the times and outcome.json.
 func (r Run) attempt(ctx context.Context, started time.Time, unpack unpacker) simulation.Outcome {
-	// The cause tells later on whether the timeout ended the run, or the caller.
+	// The cause says later whether the timeout or the caller ended the run.
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	if r.Timeout > 0 {
@@ -149,8 +149,8 @@ func (r *Run) prepareFolders() error {
 	}
 	folders := []string{filepath.Join(r.Work, scenarioFolder), filepath.Join(r.Work, runFolder), filepath.Join(r.Work, resultFolder)}
 	stale := append([]string{filepath.Join(r.Out, ownFolder)}, folders...)
-	for _, f := range outputFiles {
-		stale = append(stale, filepath.Join(r.Out, f.name))
+	for _, o := range simulation.Outputs() {
+		stale = append(stale, filepath.Join(r.Out, o.File()))
 	}
 	for _, name := range []string{simulation.OutcomeFile, simulation.SummaryFile, simulation.LogFile, simulation.ChecksumFile} {
 		stale = append(stale, filepath.Join(r.Out, name))
@@ -247,8 +247,7 @@ func (r Run) simulate(ctx context.Context, unpack unpacker, log *logbook, progre
 	return simulation.Outcome{Reason: reason, Message: message, Summary: summary, Confinement: &fate.held}
 }
 
-// unpack checks the zip again, as the one who submitted it and the one who runs it need not be the same program, and
-// extracts it.
+// unpack checks the zip again, since the service that accepted it may be another release, and extracts it.
 func (r Run) unpack(ctx context.Context, root *os.Root) (scenario.Config, error) {
 	f, err := os.Open(r.Scenario)
 	if err != nil {
@@ -309,7 +308,7 @@ func (r Run) execute(ctx context.Context, cmd *exec.Cmd, mon *monitor) (fate, er
 	case <-child.Done():
 	case <-ctx.Done():
 		f.stopBy(ctx)
-		// Not ctx: it has ended, and SUMO is to have its time.
+		// Not ctx, which has ended: SUMO gets its grace period.
 		_ = child.Stop(context.WithoutCancel(ctx), cmp.Or(r.grace, stopGrace))
 	}
 	err = child.Wait()
@@ -340,10 +339,10 @@ func (r Run) execute(ctx context.Context, cmd *exec.Cmd, mon *monitor) (fate, er
 	return f, nil
 }
 
-// stopBy records from ctx why SUMO is asked to stop, or would have been.
+// stopBy records from ctx why SUMO is or would be asked to stop.
 func (f *fate) stopBy(ctx context.Context) { f.stop, f.stopAdvice = stopped(ctx) }
 
-// stopped says for what reason ctx has ended, and what to do about it.
+// stopped returns why ctx has ended and what to do about it.
 func stopped(ctx context.Context) (reason simulation.Reason, advice string) {
 	cause := context.Cause(ctx)
 	if large, ok := errors.AsType[outputTooLarge](cause); ok {
@@ -352,14 +351,14 @@ func stopped(ctx context.Context) (reason simulation.Reason, advice string) {
 	if errors.Is(cause, errTimeout) {
 		return simulation.DeadlineExceeded, "Give the job a longer timeout_seconds, or simulate a shorter interval."
 	}
-	return simulation.Interrupted, "It can be run again as it is."
+	return simulation.Interrupted, "It can be resubmitted unchanged."
 }
 
 func failed(reason simulation.Reason, message string) simulation.Outcome {
 	return simulation.Outcome{Reason: reason, Message: message}
 }
 
-// blame tells whose fault err is, and says so beginning with what.
+// blame decides whose fault err is. Its message begins with what.
 func blame(err error, what string) (simulation.Reason, string) {
 	var p *problem.Error
 	switch {
@@ -367,7 +366,7 @@ func blame(err error, what string) (simulation.Reason, string) {
 		return simulation.DiskFull, what + ". " + simulation.DiskFullMessage
 	case errors.Is(err, confine.ErrUnconfined):
 		return simulation.InternalError, fmt.Sprintf("%s: %v. "+
-			"CONFINEMENT=prefer, a setting of the operator's, allows runs with a weaker wall or none.", what, err)
+			"The operator's setting CONFINEMENT=prefer allows runs with a weaker wall or none.", what, err)
 	case errors.As(err, &p) && p.Code != problem.Internal && p.Code != problem.Unavailable:
 		lines := []string{p.Detail}
 		for _, item := range p.Items {
@@ -398,8 +397,8 @@ func writeJSON(name string, v any) error {
 	return os.Rename(name+partialSuffix, name)
 }
 
-// Version asks a SUMO program for its version, such as "1.15.0".
-func Version(ctx context.Context, binary string) (string, error) {
+// SUMOVersion asks a SUMO program for its version, such as "1.15.0".
+func SUMOVersion(ctx context.Context, binary string) (string, error) {
 	out, err := exec.CommandContext(ctx, binary, "--version").Output()
 	if err != nil {
 		return "", fmt.Errorf("asking %s for its version: %w", binary, err)
