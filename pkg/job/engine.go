@@ -44,6 +44,19 @@ type Observation struct {
 	Confinement *simulation.Confinement
 }
 
+// End makes o that of a run that has ended like this. Times and results are for the engine to add.
+func (o *Observation) End(outcome simulation.Outcome) {
+	o.Reason, o.Message, o.Summary, o.Confinement = outcome.Reason, outcome.Message, outcome.Summary, outcome.Confinement
+	switch outcome.Reason {
+	case "":
+		o.State, o.Progress = Succeeded, 1
+	case simulation.Cancelled:
+		o.State = Cancelled
+	default:
+		o.State = Failed
+	}
+}
+
 // LiveLogs reads the log of a run that has not ended.
 type LiveLogs interface {
 	// OpenLog reads the log of a run from a byte offset to its present end. It answers problem.NotFound when the engine

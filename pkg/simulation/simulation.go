@@ -75,9 +75,6 @@ const (
 	Preempted        Reason = "Preempted"        // the node was taken away, more often than we retry
 )
 
-// DiskFullMessage explains DiskFull to users. A full disk is not the scenario's fault, and only the operator can fix it.
-const DiskFullMessage = "The disk of the machine that ran the job is full. The operator has to free space on it; then the job can be resubmitted unchanged."
-
 // Exit codes of sumo-run, one for each way out. They stay clear of 1 and 2, which Go's runtime and shells use, and of
 // 126 and above, which shells use for signals.
 const (

@@ -238,14 +238,14 @@ func TestHowRunsEnd(t *testing.T) {
 			name: "results in folders, and no links", script: `mkdir -p "$out/a/b"; echo 1 >"$out/a/b/c.xml"; ln -s /etc/passwd "$out/link"; finish ""`,
 			state: job.Succeeded, wantResults: []string{"a/b/c.xml", "outcome.json"},
 		}, {
-			name: "a run that could only leave its exit code and a message", script: `echo "the disk is full" >"$termination_log"; exit 23`,
+			name: "a run that could only leave its exit code and a message", script: `echo "DiskFull: the disk is full" >"$termination_log"; exit 23`,
 			state: job.Failed, reason: simulation.DiskFull, message: "the disk is full", wantResults: []string{"outcome.json"},
 		}, {
 			name: "a run that had no room for a message", script: `exit 23`,
 			state: job.Failed, reason: simulation.DiskFull, message: "The operator has to free space", wantResults: []string{"outcome.json"},
 		}, {
 			name: "a run killed for its memory", script: `echo part >"$out/summary.xml"; kill -9 $$`,
-			state: job.Failed, reason: simulation.OutOfMemory, message: "memory_gi=1", wantResults: []string{"outcome.json", "summary.xml"},
+			state: job.Failed, reason: simulation.OutOfMemory, message: "larger memory_gi", wantResults: []string{"outcome.json", "summary.xml"},
 		}, {
 			name: "a run that crashes", script: `exit 2`,
 			state: job.Failed, reason: simulation.InternalError, message: "fault on our side", wantResults: []string{"outcome.json"},
