@@ -27,6 +27,9 @@ type Engine interface {
 	Forget(ctx context.Context, ids []string) error
 }
 
+// RunName names the run of a job where runs have names: its workflow on a cluster.
+func RunName(id string) string { return "sumo-" + id }
+
 // Observation is the state of one run as its engine sees it.
 type Observation struct {
 	JobID string

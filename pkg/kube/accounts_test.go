@@ -42,7 +42,7 @@ func reviewer(t *testing.T, verdicts map[string]authenticationv1.TokenReviewStat
 		_ = json.NewEncoder(w).Encode(review)
 	}))
 	t.Cleanup(server.Close)
-	client, err := Client(&rest.Config{Host: server.URL})
+	client, err := NewClient(&rest.Config{Host: server.URL})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -52,7 +52,7 @@ func TestPodsAreCountedByPhaseOverAllPages(t *testing.T) {
 		_, _ = w.Write([]byte(`{"items":[{"status":{"phase":"Running"}}]}`))
 	}))
 	t.Cleanup(server.Close)
-	client, err := Client(&rest.Config{Host: server.URL})
+	client, err := NewClient(&rest.Config{Host: server.URL})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -72,7 +72,7 @@ func TestPing(t *testing.T) {
 	if err := Ping(client)(t.Context()); err != nil {
 		t.Error(err)
 	}
-	away, err := Client(&rest.Config{Host: "http://127.0.0.1:1"})
+	away, err := NewClient(&rest.Config{Host: "http://127.0.0.1:1"})
 	if err != nil {
 		t.Fatal(err)
 	}

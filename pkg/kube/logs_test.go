@@ -43,7 +43,7 @@ func newKubelet(t *testing.T) (*kubelet, *Logs) {
 	t.Helper()
 	k := &kubelet{grown: make(chan struct{}), cut: make(chan struct{})}
 	server := httptest.NewServer(k)
-	client, err := Client(&rest.Config{Host: server.URL})
+	client, err := NewClient(&rest.Config{Host: server.URL})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -236,7 +236,7 @@ func newCluster(t *testing.T) (*cluster, rest.Interface) {
 	c := &cluster{objects: map[string]map[string]any{}, answers: map[string]string{}}
 	server := httptest.NewServer(c)
 	t.Cleanup(server.Close)
-	client, err := Client(&rest.Config{Host: server.URL})
+	client, err := NewClient(&rest.Config{Host: server.URL})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -358,7 +358,7 @@ func TestOnlyOurOwnNamespacesAreTouched(t *testing.T) {
 	foreign := func(labels, annotations map[string]any) map[string]any {
 		return map[string]any{"metadata": map[string]any{"name": "n", "uid": "u", "labels": labels, "annotations": annotations}}
 	}
-	ours := map[string]any{tenantLabel: "sumo-acme"}
+	ours := map[string]any{TenantLabel: "sumo-acme"}
 	for _, tt := range []struct {
 		name, namespace string
 		existing        map[string]any
@@ -402,7 +402,7 @@ func TestANamespaceThatIsBeingDeletedIsWaitedFor(t *testing.T) {
 	p := aProvisioner()
 	p.Client = client
 	c.objects["/api/v1/namespaces/sumo-acme"] = map[string]any{"metadata": map[string]any{
-		"labels": map[string]any{tenantLabel: "sumo-acme"}, "annotations": map[string]any{tenantAnnotation: "acme"}, "deletionTimestamp": "2026-11-22T10:00:00Z",
+		"labels": map[string]any{TenantLabel: "sumo-acme"}, "annotations": map[string]any{tenantAnnotation: "acme"}, "deletionTimestamp": "2026-11-22T10:00:00Z",
 	}}
 	if err := p.Provision(t.Context(), aTenant()); problem.CodeOf(err) != problem.Unavailable {
 		t.Errorf("provisioning answers %v, want %s", err, problem.Unavailable)

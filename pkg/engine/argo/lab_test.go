@@ -63,7 +63,7 @@ func labConfig(t *testing.T, function string) *rest.Config {
 
 func labClient(t *testing.T, function string) rest.Interface {
 	t.Helper()
-	client, err := kube.Client(labConfig(t, function))
+	client, err := kube.NewClient(labConfig(t, function))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -125,7 +125,7 @@ func setupLab(t *testing.T) *lab {
 // job makes a job of a scenario that ships with the project.
 func (l *lab) job(t *testing.T, scenario string, change func(*job.Job)) job.Job {
 	t.Helper()
-	f, err := os.Open(filepath.Join("..", "..", "test_networks", scenario))
+	f, err := os.Open(filepath.Join("..", "..", "..", "test_networks", scenario))
 	if err != nil {
 		t.Fatal(err)
 	}
