@@ -116,14 +116,16 @@ func (r Reason) ExitCode() int {
 	}
 }
 
-// judged are the reasons with which sumo-run itself ends. To sumo-run, a cancelled run is an interrupted one.
-var judged = []Reason{
-	InvalidScenario, SimulationError, TooManyTeleports, OutOfMemory, DiskFull, OutputTooLarge, DeadlineExceeded, Interrupted, InternalError,
+// Judged lists the reasons with which sumo-run itself ends. To sumo-run, a cancelled run is an interrupted one.
+func Judged() []Reason {
+	return []Reason{
+		InvalidScenario, SimulationError, TooManyTeleports, OutOfMemory, DiskFull, OutputTooLarge, DeadlineExceeded, Interrupted, InternalError,
+	}
 }
 
 // ReasonOf returns the reason for an exit code of sumo-run, or "" for success and for codes that are not its own.
 func ReasonOf(code int) Reason {
-	for _, r := range judged {
+	for _, r := range Judged() {
 		if r.ExitCode() == code {
 			return r
 		}

@@ -14,9 +14,12 @@ import (
 	"testing"
 	"time"
 
+	wfv1 "github.com/argoproj/argo-workflows/v3/pkg/apis/workflow/v1alpha1"
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/uuid"
 	"github.com/rs/zerolog"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 
@@ -39,7 +42,7 @@ var record = flag.Bool("record", false, "write the workflows that the lab shows 
 // lab is a tenant on a real cluster. Every part has the rights of the function that uses it, and no others.
 type lab struct {
 	*Engine
-	admin   rest.Interface
+	admin   *kube.Client
 	logs    *kube.Logs
 	objects *s3.Store
 	tenant  tenant.Tenant
@@ -61,7 +64,7 @@ func labConfig(t *testing.T, function string) *rest.Config {
 	return cfg
 }
 
-func labClient(t *testing.T, function string) rest.Interface {
+func labClient(t *testing.T, function string) *kube.Client {
 	t.Helper()
 	client, err := kube.NewClient(labConfig(t, function))
 	if err != nil {
@@ -114,9 +117,12 @@ func setupLab(t *testing.T) *lab {
 			t.Error(err)
 		}
 	})
-	l.Engine = New(Config{
+	l.Engine, err = New(Config{
 		Installation: id, SumoVersion: "1.15", PriorityClasses: map[job.Priority]string{job.High: "sumo-k8-high"},
 	}, labClient(t, "reconcile"), l.objects, time.Now, zerolog.New(zerolog.NewTestWriter(t)))
+	if err != nil {
+		t.Fatal(err)
+	}
 	t.Cleanup(l.Engine.Close)
 	l.logs = kube.NewLogs(labClient(t, "logs"))
 	return l
@@ -173,9 +179,13 @@ func (l *lab) await(t *testing.T, j job.Job, what string, is func(job.Observatio
 	return last
 }
 
+func workflowPath(j job.Job) string {
+	return "/apis/argoproj.io/v1alpha1/namespaces/" + j.Namespace + "/workflows/" + job.RunName(j.ID)
+}
+
 func (l *lab) workflowText(t *testing.T, j job.Job) []byte {
 	t.Helper()
-	text, err := l.admin.Get().AbsPath(path(j.Namespace), namePrefix+j.ID).Do(context.Background()).Raw()
+	text, err := l.admin.Get().AbsPath(workflowPath(j)).Do(context.Background()).Raw()
 	if err != nil {
 		return []byte(err.Error())
 	}
@@ -283,23 +293,16 @@ func TestLabTellsWhyRunsFail(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			j := l.job(t, tt.scenario, tt.change)
-			body, err := l.cfg.workflowOf(j)
+			w, err := l.cfg.workflowOf(j)
 			if err != nil {
-				t.Fatal(err)
-			}
-			var w creation
-			if err := json.Unmarshal(body, &w); err != nil {
 				t.Fatal(err)
 			}
 			for i, p := range w.Spec.Arguments.Parameters {
 				if value, changed := tt.arguments[p.Name]; changed {
-					w.Spec.Arguments.Parameters[i].Value = value
+					w.Spec.Arguments.Parameters[i].Value = wfv1.AnyStringPtr(value)
 				}
 			}
-			if body, err = json.Marshal(w); err != nil {
-				t.Fatal(err)
-			}
-			if err := l.client.Post().AbsPath(path(j.Namespace)).Body(body).Do(t.Context()).Error(); err != nil {
+			if _, err := l.workflows.Workflows(j.Namespace).Create(t.Context(), w, metav1.CreateOptions{}); err != nil {
 				t.Fatal(err)
 			}
 			o := l.endsAs(t, j, verdict{job.Failed, tt.want})
@@ -327,30 +330,17 @@ func TestLabImageMissing(t *testing.T) {
 	}
 }
 
-type pod struct{ Name, UID string }
-
 // pods are those of j that run.
-func (l *lab) pods(t *testing.T, j job.Job) []pod {
+func (l *lab) pods(t *testing.T, j job.Job) []*corev1.Pod {
 	t.Helper()
-	var list struct {
-		Items []struct {
-			Metadata pod
-			Status   struct{ Phase string }
+	var running []*corev1.Pod
+	err := kube.EachPodOf(t.Context(), l.admin, j.Namespace, j.ID, func(p *corev1.Pod) {
+		if p.Status.Phase == corev1.PodRunning {
+			running = append(running, p)
 		}
-	}
-	text, err := l.admin.Get().AbsPath("/api/v1/namespaces", j.Namespace, "pods").
-		Param("labelSelector", "workflows.argoproj.io/workflow="+namePrefix+j.ID).Do(t.Context()).Raw()
-	if err == nil {
-		err = json.Unmarshal(text, &list)
-	}
+	})
 	if err != nil {
 		t.Fatal(err)
-	}
-	var running []pod
-	for _, p := range list.Items {
-		if p.Status.Phase == "Running" {
-			running = append(running, p.Metadata)
-		}
 	}
 	return running
 }
@@ -413,7 +403,7 @@ func TestLabLostPodsAreRepeated(t *testing.T) {
 			if err := l.Start(t.Context(), j); err != nil {
 				t.Fatal(err)
 			}
-			var first, second []pod
+			var first, second []*corev1.Pod
 			l.await(t, j, "its pod", func(o job.Observation) bool { first = l.pods(t, j); return running(o) && len(first) == 1 })
 			seen := time.Now()
 			l.await(t, j, "its age", func(job.Observation) bool { return time.Since(seen) > c.age })
@@ -443,7 +433,7 @@ func TestLabAWorkflowThatVanishedIsNotObserved(t *testing.T) {
 		t.Fatal(err)
 	}
 	l.await(t, j, "its start", running)
-	if err := l.admin.Delete().AbsPath(path(j.Namespace), namePrefix+j.ID).Do(t.Context()).Error(); err != nil {
+	if err := l.admin.Delete().AbsPath(workflowPath(j)).Do(t.Context()).Error(); err != nil {
 		t.Fatal(err)
 	}
 	for deadline := time.Now().Add(patienceOnLab); ; {

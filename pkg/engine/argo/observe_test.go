@@ -9,7 +9,9 @@ import (
 	"testing"
 	"time"
 
+	wfv1 "github.com/argoproj/argo-workflows/v3/pkg/apis/workflow/v1alpha1"
 	"github.com/google/go-cmp/cmp"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"pgregory.net/rapid"
 
 	"github.com/sumo-k8/sumo-k8/pkg/job"
@@ -26,9 +28,9 @@ type verdict struct {
 
 func (o verdict) String() string { return fmt.Sprint(o.State, " ", o.Reason) }
 
-func decode(t testing.TB, text string) *workflow {
+func decode(t testing.TB, text string) *wfv1.Workflow {
 	t.Helper()
-	var w workflow
+	var w wfv1.Workflow
 	if err := json.Unmarshal([]byte(text), &w); err != nil {
 		t.Fatal(err)
 	}
@@ -78,7 +80,7 @@ func TestWhatAWorkflowMeansForItsJob(t *testing.T) {
 		{"success without an outcome", `{"status":{"phase":"Succeeded","nodes":{"p":{"type":"Pod"}}}}`, verdict{job.Failed, simulation.InternalError}, "our side"},
 		{"success that was not stored", ended("wait: Error (exit code 64): failed to put file", "", `{}`), verdict{job.Failed, simulation.ResultsNotStored}, "could be stored"},
 		{"success that a full store refused", ended("wait: Error (exit code 64): failed to put file: 507 Insufficient Storage", "", `{}`),
-			verdict{job.Failed, simulation.ResultsNotStored}, "The operator must free space"},
+			verdict{job.Failed, simulation.ResultsNotStored}, "the operator must free space"},
 		{"success that a quota refused", ended("wait: Error (exit code 64): failed to put file: Bucket quota exceeded", "", `{}`),
 			verdict{job.Failed, simulation.ResultsNotStored}, "raise the quota"},
 		{"success that a policy refused", ended("wait: Error (exit code 64): failed to put file: Access Denied.", "", `{}`),
@@ -119,7 +121,7 @@ func TestWhatAWorkflowMeansForItsJob(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			o := decode(t, tt.workflow).observe(noon)
+			o := observe(decode(t, tt.workflow), noon)
 			if got := (verdict{o.State, o.Reason}); got != tt.want {
 				t.Errorf("it is %s, want %s (%s)", got, tt.want, o.Message)
 			}
@@ -136,7 +138,7 @@ func TestWhatAWorkflowMeansForItsJob(t *testing.T) {
 func TestWhatHeldARunIsReportedWithItsEnd(t *testing.T) {
 	t.Parallel()
 	outcome := `{"reason":"SimulationError","confinement":{"landlock":0,"namespace":true,"filter":true,"user":false}}`
-	o := decode(t, ended("main: Error (exit code 20)", "20", outcome)).observe(noon)
+	o := observe(decode(t, ended("main: Error (exit code 20)", "20", outcome)), noon)
 	if diff := cmp.Diff(&simulation.Confinement{Namespace: true, Filter: true}, o.Confinement); diff != "" {
 		t.Errorf("confinement (-want +got):\n%s", diff)
 	}
@@ -166,9 +168,45 @@ func TestRecordedWorkflows(t *testing.T) {
 				want.State = job.Cancelled
 			}
 			w := decode(t, string(text))
-			o := w.observe(w.Status.StartedAt.Add(time.Hour))
+			o := observe(w, w.Status.StartedAt.Add(time.Hour))
 			if diff := cmp.Diff(want, verdict{o.State, o.Reason}); diff != "" {
 				t.Errorf("-want +got:\n%s%s", diff, o.Message)
+			}
+		})
+	}
+}
+
+func TestWhatIsKeptOfAWorkflowIsAllThatIsReadAndLittleElse(t *testing.T) {
+	t.Parallel()
+	files, err := filepath.Glob("testdata/*.json")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no recordings: %v", err)
+	}
+	for _, file := range files {
+		t.Run(filepath.Base(file), func(t *testing.T) {
+			t.Parallel()
+			text, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			w := decode(t, string(text))
+			w.Annotations[touchedAnnotation] = noon.Format(time.RFC3339)
+			kept := slim(w)
+			if diff := cmp.Diff(observe(w, noon), observe(kept, noon)); diff != "" {
+				t.Errorf("observed (-whole +kept):\n%s", diff)
+			}
+			of := func(w *wfv1.Workflow) []any {
+				return []any{w.Name, w.Namespace, w.UID, w.ResourceVersion, jobOf(w), w.Spec.Shutdown, missed(w, noon)}
+			}
+			if diff := cmp.Diff(of(w), of(kept)); diff != "" {
+				t.Errorf("-whole +kept:\n%s", diff)
+			}
+			small, err := json.Marshal(kept)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if len(small) > len(text)/2 {
+				t.Errorf("%d of %d bytes are kept", len(small), len(text))
 			}
 		})
 	}
@@ -178,11 +216,11 @@ func TestRecordedWorkflows(t *testing.T) {
 func TestTheLifeOfAWorkflowNeverGoesBack(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
-		w := &workflow{}
-		w.Status.Nodes = map[string]node{}
-		before := w.observe(noon)
+		w := &wfv1.Workflow{}
+		w.Status.Nodes = wfv1.Nodes{}
+		before := observe(w, noon)
 		look := func() {
-			now := w.observe(noon)
+			now := observe(w, noon)
 			if now.State != before.State && !before.State.CanBecome(now.State) || now.Progress < before.Progress {
 				t.Fatalf("from %s %v to %s %v", before.State, before.Progress, now.State, now.Progress)
 			}
@@ -190,25 +228,27 @@ func TestTheLifeOfAWorkflowNeverGoesBack(t *testing.T) {
 		}
 		attempts := rapid.IntRange(1, 3).Draw(t, "attempts")
 		for i := range attempts {
-			n := node{ID: fmt.Sprint(i), Type: "Pod", Phase: phasePending, StartedAt: moment{noon.Add(time.Duration(i) * time.Second)}}
+			n := wfv1.NodeStatus{
+				ID: fmt.Sprint(i), Type: wfv1.NodeTypePod, Phase: wfv1.NodePending, StartedAt: metav1.NewTime(noon.Add(time.Duration(i) * time.Second)),
+			}
 			step := func() { w.Status.Nodes[n.ID] = n; look() }
-			w.Status.Phase = phaseRunning
+			w.Status.Phase = wfv1.WorkflowRunning
 			n.Message = rapid.SampledFrom([]string{"", "Unschedulable: no node", "PodInitializing"}).Draw(t, "waits")
 			step()
 			n.Message = ""
 			if rapid.Bool().Draw(t, "runs") {
-				n.Phase = phaseRunning
+				n.Phase = wfv1.NodeRunning
 				for done := 0; done < 1000; done += rapid.IntRange(100, 1000).Draw(t, "pace") {
-					n.Progress = fmt.Sprintf("%d/1000", done)
+					n.Progress = wfv1.Progress(fmt.Sprintf("%d/1000", done))
 					step()
 				}
 			}
-			n.Phase = rapid.SampledFrom([]string{phaseError, phaseFailed}).Draw(t, "fails")
-			n.Outputs.ExitCode = rapid.SampledFrom([]string{"", "-1", "20", "31", "137"}).Draw(t, "code")
+			n.Phase = rapid.SampledFrom([]wfv1.NodePhase{wfv1.NodeError, wfv1.NodeFailed}).Draw(t, "fails")
+			n.Outputs = &wfv1.Outputs{ExitCode: new(rapid.SampledFrom([]string{"", "-1", "20", "31", "137"}).Draw(t, "code"))}
 			n.Message = rapid.SampledFrom([]string{"pod deleted", "main: OOMKilled (exit code 137)", ""}).Draw(t, "says")
 			step()
 		}
-		w.Status.Phase = rapid.SampledFrom([]string{phaseError, phaseFailed, phaseSucceeded}).Draw(t, "end")
+		w.Status.Phase = rapid.SampledFrom([]wfv1.WorkflowPhase{wfv1.WorkflowError, wfv1.WorkflowFailed, wfv1.WorkflowSucceeded}).Draw(t, "end")
 		look()
 		if !before.State.Terminal() {
 			t.Fatalf("at the end it is %s", before.State)
