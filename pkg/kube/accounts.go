@@ -62,14 +62,15 @@ func (a *Accounts) Verify(ctx context.Context, token string) (caller string, err
 		return "", err
 	}
 	if !slices.Contains(a.callers, caller) {
-		return "", problem.New(problem.Forbidden, "The service account %s may not make this call. RECONCILE_CALLERS names those that may.", caller)
+		return "", problem.New(problem.Forbidden,
+			"The service account %s may not make this call. RECONCILE_CALLERS names those that may.", caller)
 	}
 	a.good.Add(digest, verdict{caller, asked.Add(verdictLife)})
 	return caller, nil
 }
 
 func (a *Accounts) review(ctx context.Context, token string) (account string, err error) {
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	ctx, cancel := context.WithTimeout(ctx, CallTimeout)
 	defer cancel()
 	review := authenticationv1.TokenReview{
 		TypeMeta: metav1.TypeMeta{APIVersion: authenticationv1.SchemeGroupVersion.String(), Kind: "TokenReview"},

@@ -32,8 +32,8 @@ const (
 	// that it throttles.
 	qps   = 50
 	burst = 100
-	// callTimeout bounds a call that is no stream. The API server itself ends calls after a minute.
-	callTimeout = 30 * time.Second
+	// CallTimeout bounds a call that is no stream. The API server itself ends calls after a minute.
+	CallTimeout = 30 * time.Second
 	// retryAfter is how long an API server usually needs to come back from a restart.
 	retryAfter = 5 * time.Second
 )
@@ -103,24 +103,24 @@ func NewClient(cfg *rest.Config) (*Client, error) {
 
 // read gets path into v; options choose from a list.
 func read(ctx context.Context, client rest.Interface, path string, options metav1.ListOptions, v runtime.Object) error {
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	ctx, cancel := context.WithTimeout(ctx, CallTimeout)
 	defer cancel()
 	return Failed(client.Get().AbsPath(path).SpecificallyVersionedParams(&options, parameters, version).Do(ctx).Into(v), "read "+path)
 }
 
-// Each calls yield for each item of a list, of which page reads 500 at a time. That bounds an answer of the API server, and what
-// both sides hold in memory.
+// Each calls yield for each item of a list, of which page reads 500 at a time. That bounds an answer of the API server,
+// and what both sides hold in memory.
 func Each[T runtime.Object](ctx context.Context, options metav1.ListOptions, page pager.ListPageFunc, yield func(T)) error {
 	p := pager.New(page)
-	p.PageBufferSize = 0
+	p.PageBufferSize = 0 // it reads one page ahead all the same
 	return p.EachListItem(ctx, options, func(item runtime.Object) error {
 		yield(item.(T))
 		return nil
 	})
 }
 
-// Failed turns an error of the API server into ours; nil and what is ours already stay as they are. What was tried goes into the
-// text, for the log.
+// Failed turns an error of the API server into ours; nil and what is ours already stay as they are. What was tried goes
+// into the text, for the log.
 func Failed(err error, tried string) error {
 	if problem.CodeOf(err) != problem.Internal {
 		return err

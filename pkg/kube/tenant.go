@@ -79,7 +79,8 @@ func Manifest(name, source string) *template.Template {
 		text, err := json.Marshal(v)
 		return string(text), err
 	}
-	return template.Must(template.New(name).Delims("[[", "]]").Option("missingkey=error").Funcs(template.FuncMap{"json": toJSON}).Parse(source))
+	page := template.New(name).Delims("[[", "]]").Option("missingkey=error").Funcs(template.FuncMap{"json": toJSON})
+	return template.Must(page.Parse(source))
 }
 
 // Provision brings the tenant's namespace and everything in it into the state that it must have. It answers
@@ -120,7 +121,7 @@ func (p *Provisioner) Deprovision(ctx context.Context, t tenant.Tenant) error {
 	if err := check(ns, t); err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	ctx, cancel := context.WithTimeout(ctx, CallTimeout)
 	defer cancel()
 	// The precondition keeps us from deleting a namespace that was made anew since it was checked.
 	options := metav1.DeleteOptions{Preconditions: metav1.NewUIDPreconditions(string(ns.UID))}
@@ -142,7 +143,8 @@ func check(ns *corev1.Namespace, t tenant.Tenant) error {
 		return err
 	}
 	if ns.Labels[TenantLabel] != t.Namespace || ns.Annotations[tenantAnnotation] != t.ID {
-		return problem.New(problem.Conflict, "The namespace %s exists and is not tenant %s's. Delete it, or choose another tenant_id.", t.Namespace, t.ID)
+		return problem.New(problem.Conflict,
+			"The namespace %s exists and is not tenant %s's. Delete it, or choose another tenant_id.", t.Namespace, t.ID)
 	}
 	return nil
 }
@@ -163,7 +165,7 @@ func (p *Provisioner) claim(ctx context.Context, t tenant.Tenant, o object) erro
 	}
 	ns, err := p.namespace(ctx, t.Namespace)
 	if apierrors.IsNotFound(err) {
-		createCtx, cancel := context.WithTimeout(ctx, callTimeout)
+		createCtx, cancel := context.WithTimeout(ctx, CallTimeout)
 		defer cancel()
 		err = p.Client.Post().AbsPath("/api/v1/namespaces").Param("fieldManager", fieldManager).Body(o.body).Do(createCtx).Error()
 		if err == nil {
@@ -181,7 +183,8 @@ func (p *Provisioner) claim(ctx context.Context, t tenant.Tenant, o object) erro
 		return err
 	}
 	if ns.DeletionTimestamp != nil {
-		return problem.New(problem.Unavailable, "The namespace %s is still being deleted; try again shortly.", t.Namespace).WithRetryAfter(retryAfter)
+		return problem.New(problem.Unavailable,
+			"The namespace %s is still being deleted; try again shortly.", t.Namespace).WithRetryAfter(retryAfter)
 	}
 	return nil
 }
@@ -291,7 +294,7 @@ func parse(manifest []byte) ([]object, error) {
 
 // apply makes the object what it must be, whoever has changed it. What others have added beside our fields stays.
 func (p *Provisioner) apply(ctx context.Context, o object) error {
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	ctx, cancel := context.WithTimeout(ctx, CallTimeout)
 	defer cancel()
 	err := p.Client.Patch(types.ApplyYAMLPatchType).AbsPath(o.name).
 		Param("fieldManager", fieldManager).Param("force", "true").Body(o.body).Do(ctx).Error()
@@ -406,7 +409,8 @@ func (s ObjectStore) Destinations() ([]Destination, error) {
 		return []Destination{{Namespace: namespace, Port: port}}, nil
 	}
 	if !strings.Contains(host, ".") {
-		return nil, fmt.Errorf("the object store's host %q resolves differently in each namespace: write S3_ENDPOINT as http://SERVICE.NAMESPACE.svc.cluster.local:PORT, or set S3_CIDRS", host)
+		return nil, fmt.Errorf("the object store's host %q resolves differently in each namespace: "+
+			"write S3_ENDPOINT as http://SERVICE.NAMESPACE.svc.cluster.local:PORT, or set S3_CIDRS", host)
 	}
 	return []Destination{{CIDR: publicV4, Except: privateV4, Port: port}, {CIDR: publicV6, Except: privateV6, Port: port}}, nil
 }

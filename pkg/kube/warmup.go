@@ -80,7 +80,7 @@ func (w Warmups) Start(ctx context.Context, cpu, memoryGi int, keep time.Duratio
 			}},
 		},
 	}
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	ctx, cancel := context.WithTimeout(ctx, CallTimeout)
 	defer cancel()
 	err := w.Client.Post().AbsPath(podsPath(w.Namespace)).Body(&pod).Do(ctx).Into(&pod)
 	if key != nil && apierrors.IsAlreadyExists(err) {
@@ -103,7 +103,8 @@ func (w Warmups) startedBefore(ctx context.Context, id, hash string) (job.Warmup
 	case err != nil:
 		return job.Warmup{}, err
 	case len(found) == 0:
-		return job.Warmup{}, problem.New(problem.Unavailable, "The warm-up of this Idempotency-Key is just being removed. Try again in a few seconds.").WithRetryAfter(callTimeout)
+		return job.Warmup{}, problem.New(problem.Unavailable,
+			"The warm-up of this Idempotency-Key is just being removed. Try again in a few seconds.").WithRetryAfter(CallTimeout)
 	case found[0].Annotations[requestAnnotation] != hash:
 		return job.Warmup{}, idempotency.ErrReused()
 	}
@@ -126,7 +127,7 @@ func (w Warmups) End(ctx context.Context, id string) error {
 	if _, err := uuid.Parse(id); err != nil {
 		return noWarmup(err, id) // it must not become a part of another path
 	}
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	ctx, cancel := context.WithTimeout(ctx, CallTimeout)
 	defer cancel()
 	name := warmupPrefix + id
 	err := w.Client.Delete().AbsPath(podsPath(w.Namespace), name).Do(ctx).Error()

@@ -7,7 +7,8 @@ import (
 
 const (
 	// DiskFullMessage explains DiskFull to users. A full disk is not the scenario's fault, and only the operator can fix it.
-	DiskFullMessage = "The disk of the machine that ran the job is full. The operator has to free space on it; then the job can be resubmitted unchanged."
+	DiskFullMessage = "The disk of the machine that ran the job is full. The operator has to free space on it; " +
+		"then the job can be resubmitted unchanged."
 
 	// ScenarioGoneMessage explains a run whose scenario was removed before it began.
 	ScenarioGoneMessage = "The scenario's files are no longer in the object store. Upload the scenario again and submit a new job."
@@ -28,7 +29,8 @@ func (r Reason) Message() string {
 	case OutputTooLarge:
 		return "The run exceeded its output limit and was stopped. Request fewer outputs, or a longer period between their entries."
 	case DeadlineExceeded:
-		return "The run took longer than its timeout and had to be killed. Submit it with a larger timeout_seconds, a shorter interval or less demand."
+		return "The run took longer than its timeout and had to be killed. Submit it with a larger timeout_seconds, " +
+			"a shorter interval or less demand."
 	case Cancelled:
 		return "Cancelled on request. The results are those written until then."
 	case Interrupted:

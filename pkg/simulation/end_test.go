@@ -32,7 +32,7 @@ func TestLastWordsExplainAnEnd(t *testing.T) {
 		want      string
 	}{
 		{"as sumo-run wrote them", SimulationError, LastWords(SimulationError, "SUMO stopped with an error."), "SUMO stopped with an error."},
-		{"as Argo quotes them", SimulationError, "main: Error (exit code 20): SimulationError: SUMO stopped with an error.", "SUMO stopped with an error."},
+		{"as Argo quotes them", SimulationError, "main: Error (exit code 20): SimulationError: SUMO stopped.", "SUMO stopped."},
 		{"of several lines", InvalidScenario, "InvalidScenario: two faults\na.xml:1: one\n", "two faults\na.xml:1: one"},
 		{"of another reason", DiskFull, "main: Error (exit code 20): SimulationError: SUMO stopped.", DiskFullMessage},
 		{"none", DiskFull, "", DiskFullMessage},
@@ -56,7 +56,8 @@ func TestARunWhoseResultsAreRefusedSaysWhyAndKeepsItsOwnFailure(t *testing.T) {
 		{"success", Outcome{}, full, Outcome{Reason: ResultsNotStored,
 			Message: "The run ended successfully. Not all of its results could be stored. " + full + " Then submit the job again."}},
 		{"success, for a reason that is not known", Outcome{}, "", Outcome{Reason: ResultsNotStored,
-			Message: "The run ended successfully. Not all of its results could be stored. Submit the job again; if that does not help, tell the operator the job's id."}},
+			Message: "The run ended successfully. Not all of its results could be stored. " +
+				"Submit the job again; if that does not help, tell the operator the job's id."}},
 		{"failure", Outcome{Reason: SimulationError, Message: "SUMO stopped."}, full, Outcome{Reason: SimulationError,
 			Message: "SUMO stopped. Not all of its results could be stored. " + full + " Then submit the job again."}},
 	} {

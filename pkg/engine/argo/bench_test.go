@@ -99,7 +99,8 @@ func pages(b *testing.B, count int) http.HandlerFunc {
 		if from+size < count {
 			next = strconv.Itoa(from + size)
 		}
-		fmt.Fprintf(w, `{"kind":"WorkflowList","apiVersion":"argoproj.io/v1alpha1","metadata":{"resourceVersion":"1","continue":%q},"items":[`, next)
+		fmt.Fprintf(w, `{"kind":"WorkflowList","apiVersion":"argoproj.io/v1alpha1",
+			"metadata":{"resourceVersion":"1","continue":%q},"items":[`, next)
 		for i := from; i < min(from+size, count); i++ {
 			if i > from {
 				_, _ = w.Write([]byte(","))

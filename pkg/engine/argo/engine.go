@@ -42,8 +42,6 @@ type Config struct {
 }
 
 const (
-	// callTimeout bounds a call that is no stream. The API server itself ends calls after a minute.
-	callTimeout = 30 * time.Second
 	// parallelism bounds the calls that one operation on many runs makes at once. Eight hide the latency of an API server or
 	// an object store without being a load for either.
 	parallelism = 8
@@ -91,7 +89,7 @@ func (e *Engine) Start(ctx context.Context, j job.Job) error {
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	ctx, cancel := context.WithTimeout(ctx, kube.CallTimeout)
 	defer cancel()
 	workflows, name := e.workflows.Workflows(w.Namespace), w.Name
 	w, err = workflows.Create(ctx, w, metav1.CreateOptions{})
@@ -111,7 +109,7 @@ func (e *Engine) Start(ctx context.Context, j job.Job) error {
 
 // Stop implements job.Engine. Argo signals sumo-run, which closes SUMO's outputs, and its executor stores what there is.
 func (e *Engine) Stop(ctx context.Context, id string) error {
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	ctx, cancel := context.WithTimeout(ctx, kube.CallTimeout)
 	defer cancel()
 	w, err := e.find(ctx, id)
 	if err != nil || w == nil || w.Status.Phase.Completed() || w.Spec.Shutdown.Enabled() {
@@ -185,9 +183,10 @@ func (e *Engine) Observe(ctx context.Context) ([]job.Observation, error) {
 // the workflow was deleted meanwhile and another one made under its name, the old copy takes the new one's place there
 // ("Rejecting stale copy of a completed workflow", 3.7.16). The next change puts that right.
 func (e *Engine) touch(ctx context.Context, w *wfv1.Workflow, now time.Time) {
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	ctx, cancel := context.WithTimeout(ctx, kube.CallTimeout)
 	defer cancel()
-	err := e.patch(ctx, w, fmt.Sprintf(`{"metadata":{"uid":%q,"annotations":{%q:%q}}}`, w.UID, touchedAnnotation, now.UTC().Format(time.RFC3339)))
+	err := e.patch(ctx, w, fmt.Sprintf(`{"metadata":{"uid":%q,"annotations":{%q:%q}}}`,
+		w.UID, touchedAnnotation, now.UTC().Format(time.RFC3339)))
 	if err != nil && !apierrors.IsConflict(err) { // another has its name by now
 		e.log.Warn().Err(err).Str("job", jobOf(w)).Msg("a workflow that Argo has not looked at could not be touched")
 	}
@@ -316,13 +315,14 @@ func (e *Engine) Forget(ctx context.Context, ids []string) error {
 }
 
 func (e *Engine) forget(ctx context.Context, id string) error {
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	ctx, cancel := context.WithTimeout(ctx, kube.CallTimeout)
 	defer cancel()
 	w, err := e.find(ctx, id)
 	if err != nil || w == nil {
 		return err
 	}
-	err = e.workflows.Workflows(w.Namespace).Delete(ctx, w.Name, metav1.DeleteOptions{PropagationPolicy: new(metav1.DeletePropagationBackground)}) // of its pods
+	withPods := metav1.DeleteOptions{PropagationPolicy: new(metav1.DeletePropagationBackground)}
+	err = e.workflows.Workflows(w.Namespace).Delete(ctx, w.Name, withPods)
 	if err != nil && !apierrors.IsNotFound(err) {
 		return kube.Failed(err, "delete the workflow of job "+id)
 	}

@@ -36,11 +36,11 @@ type run struct {
 	results  *[]job.ResultFile
 }
 
-// runs is a copy of the cluster's workflows. It is complete and current, or it waits until it is: the observer takes a workflow
-// that is missing for lost.
+// runs is a copy of the cluster's workflows. It is complete and current, or it waits until it is: the observer takes a
+// workflow that is missing for lost.
 //
-// client-go's Reflector promises less. It may begin with a list that is older than a run started a moment ago; it goes on with an old
-// copy while the API server is unreachable, and does not say so; afterwards it waits for up to a minute; and it
+// client-go's Reflector (0.33) promises less. Its first list may be older than a run that was started a moment ago. While
+// the API server is unreachable it keeps the old copy and does not say so, and then it may wait for another minute. It
 // holds all pages of a list at once. Wrapping it against each of these takes more code than the loop below.
 type runs struct {
 	client   typed.WorkflowInterface // of all namespaces
@@ -178,7 +178,7 @@ func (s *runs) list(ctx context.Context, selector string, yield func(*wfv1.Workf
 		version = list.ResourceVersion
 		return list, err
 	}
-	options := metav1.ListOptions{LabelSelector: selector, TimeoutSeconds: new(int64(callTimeout / time.Second))}
+	options := metav1.ListOptions{LabelSelector: selector, TimeoutSeconds: new(int64(kube.CallTimeout / time.Second))}
 	if err := kube.Each(ctx, options, page, func(w *wfv1.Workflow) { yield(slim(w)) }); err != nil {
 		return "", err
 	}
@@ -188,7 +188,7 @@ func (s *runs) list(ctx context.Context, selector string, yield func(*wfv1.Workf
 // watch follows changes until its time is over, the connection ends or nobody asks any longer.
 func (s *runs) watch(ctx context.Context, version string) error {
 	// The API server ends a watch by itself; this is for one that has gone silent.
-	ctx, cancel := context.WithTimeout(ctx, watchTime+callTimeout)
+	ctx, cancel := context.WithTimeout(ctx, watchTime+kube.CallTimeout)
 	defer cancel()
 	w, err := s.client.Watch(ctx, metav1.ListOptions{
 		LabelSelector: s.selector, AllowWatchBookmarks: true, ResourceVersion: version, TimeoutSeconds: new(int64(watchTime / time.Second)),
