@@ -68,7 +68,8 @@ func TestWhichServiceAccountsMayCall(t *testing.T) {
 	a := NewAccounts(client, audience, []string{"sumo-k8/submit", "sumo-k8/schedule"}, time.Now)
 	for token, want := range map[string]problem.Code{
 		"good": "", "another account": problem.Forbidden, "another place": problem.Forbidden, "another purpose": problem.Unauthorized,
-		"no audience": problem.Unauthorized, "a person": problem.Unauthorized, "expired": problem.Unauthorized, "contradictory": problem.Unauthorized,
+		"no audience": problem.Unauthorized, "a person": problem.Unauthorized, "expired": problem.Unauthorized,
+		"contradictory":        problem.Unauthorized,
 		"the API server fails": problem.Unavailable,
 	} {
 		caller, err := a.Verify(t.Context(), token)

@@ -422,7 +422,7 @@ type wholeLog struct {
 func (w *wholeLog) skip(offset int64) (int64, error) {
 	for {
 		begins, err := w.next()
-		if err == io.EOF && w.end > 0 {
+		if errors.Is(err, io.EOF) && w.end > 0 {
 			return w.end, nil // the log is shorter than it was: another run's
 		}
 		if err != nil {

@@ -69,8 +69,11 @@ func TestARunWhoseResultsAreRefusedSaysWhyAndKeepsItsOwnFailure(t *testing.T) {
 
 func TestProgressIsAPartOfOne(t *testing.T) {
 	t.Parallel()
+	if got := ParseProgress("250/1000\n"); got != 0.25 {
+		t.Errorf("with a newline it reads as %v", got)
+	}
 	for text, want := range map[string]float64{
-		"0/1000": 0, "250/1000": 0.25, " 250/1000\n": 0.25, "1000/1000": 1, "1001/1000": 1, "1/2": 0.5,
+		"0/1000": 0, "250/1000": 0.25, "1000/1000": 1, "1001/1000": 1, "1/2": 0.5,
 		"": 0, "/": 0, "250": 0, "250/": 0, "-1/1000": 0, "1/-2": 0, "1/0": 0, "x/1000": 0, "0.5/1": 0, "5000000000/6000000000": 0,
 		"0/1": 0, "1/1": 0, // Argo's own
 	} {

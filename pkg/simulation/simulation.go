@@ -33,6 +33,7 @@ const DefaultSeed = 23423
 // Output is one of SUMO's output files, by the name of its option without "-output".
 type Output string
 
+// The outputs that can be asked for.
 const (
 	OutputSummary    Output = "summary"
 	OutputTripinfo   Output = "tripinfo"
@@ -58,8 +59,9 @@ func (o Output) Valid() bool { return slices.Contains(Outputs(), o) }
 // Reason says, for a program, why a run did not succeed. It is empty for one that did.
 type Reason string
 
+// Why a run did not succeed.
 const (
-	InvalidScenario  Reason = "InvalidScenario"  // the scenario cannot be run as it is: the user's to mend
+	InvalidScenario  Reason = "InvalidScenario"  // the scenario cannot be run as it is: the user's to fix
 	SimulationError  Reason = "SimulationError"  // SUMO stopped with an error
 	TooManyTeleports Reason = "TooManyTeleports" // the scenario's own max-num-teleports ended the run
 	OutOfMemory      Reason = "OutOfMemory"      // more memory than the job's memory_gi

@@ -282,9 +282,9 @@ func (e *Engine) addChecksums(ctx context.Context, prefix string, results []job.
 	return nil
 }
 
-// read returns an object, no more than max bytes of it.
-func (e *Engine) read(ctx context.Context, key string, max int64) ([]byte, error) {
-	body, err := e.objects.Open(ctx, key, 0, max)
+// read returns an object, no more than limit bytes of it.
+func (e *Engine) read(ctx context.Context, key string, limit int64) ([]byte, error) {
+	body, err := e.objects.Open(ctx, key, 0, limit)
 	if err != nil {
 		return nil, err
 	}

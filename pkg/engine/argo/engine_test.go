@@ -413,7 +413,8 @@ func TestAStoppedRunIsOverWhenItsPodIs(t *testing.T) {
 		return seen[0].State == job.Running && strings.Contains(seen[0].Message, "results are being stored")
 	})
 	outcome := `{"reason":"Interrupted","message":"stopped","started_at":"2026-11-22T09:00:00Z","finished_at":"2026-11-22T09:59:00Z","summary":{"sumo_version":"1.18.0","partial":true}}`
-	if _, err := b.objects.Put(t.Context(), artifact.ResultsOf(j.Namespace, j.ID)+simulation.OutcomeFile, strings.NewReader(outcome), ""); err != nil {
+	if _, err := b.objects.Put(t.Context(), artifact.ResultsOf(j.Namespace, j.ID)+simulation.OutcomeFile,
+		strings.NewReader(outcome), ""); err != nil {
 		t.Fatal(err)
 	}
 	b.api.setPods("Succeeded", "Failed")

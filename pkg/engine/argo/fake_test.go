@@ -43,7 +43,8 @@ const firstVersion = 100
 func newAPIServer(t testing.TB) (*apiServer, *kube.Client) {
 	t.Helper()
 	s := &apiServer{
-		version: firstVersion, objects: map[string]map[string]any{}, watchers: map[chan map[string]any]bool{}, calls: map[string]int{}, failures: map[string]int{},
+		version: firstVersion, objects: map[string]map[string]any{}, watchers: map[chan map[string]any]bool{},
+		calls: map[string]int{}, failures: map[string]int{},
 	}
 	server := httptest.NewServer(s)
 	t.Cleanup(func() {

@@ -104,7 +104,8 @@ func setupLab(t *testing.T) *lab {
 		Client: labClient(t, "auth"), Home: "sumo-k8",
 		Store: kube.ObjectStore{Endpoint: endpoint, Region: "us-east-1", Bucket: "lab-argo", AccessKey: key, SecretKey: secret},
 		Templates: []func(string) ([]byte, error){
-			template("1.15", "dev.local/sumo:1.15", ""), template("1.18", "dev.local/sumo:1.18", ""), template("0.0", "dev.local/no-such-image:0", "Never"),
+			template("1.15", "dev.local/sumo:1.15", ""), template("1.18", "dev.local/sumo:1.18", ""),
+			template("0.0", "dev.local/no-such-image:0", "Never"),
 		},
 	}
 	for range 2 { // the second time mends what there is
@@ -123,7 +124,7 @@ func setupLab(t *testing.T) *lab {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(l.Engine.Close)
+	t.Cleanup(l.Close)
 	l.logs = kube.NewLogs(labClient(t, "logs"))
 	return l
 }
@@ -255,8 +256,10 @@ func TestLabRunsSUMO(t *testing.T) {
 			l.await(t, j, "its start", func(o job.Observation) bool { return o.State != job.Pending })
 			pod := time.Since(began)
 			o := l.endsAs(t, j, verdict{State: job.Succeeded})
-			t.Logf("seen running after %.1fs, ended after %.1fs; sumo-run took %.1fs", pod.Seconds(), time.Since(began).Seconds(), o.FinishedAt.Sub(*o.StartedAt).Seconds())
-			if want := []string{"log.txt", "outcome.json", "sha256sums.txt", "statistics.xml", "summary.json", "summary.xml", "tripinfo.xml"}; !cmp.Equal(want, resultNames(o)) {
+			t.Logf("seen running after %.1fs, ended after %.1fs; sumo-run took %.1fs", pod.Seconds(), time.Since(began).Seconds(),
+				o.FinishedAt.Sub(*o.StartedAt).Seconds())
+			want := []string{"log.txt", "outcome.json", "sha256sums.txt", "statistics.xml", "summary.json", "summary.xml", "tripinfo.xml"}
+			if !cmp.Equal(want, resultNames(o)) {
 				t.Errorf("results are %v, want %v", resultNames(o), want)
 			}
 			if o.Summary == nil || !strings.HasPrefix(o.Summary.SumoVersion, version) {
@@ -266,7 +269,8 @@ func TestLabRunsSUMO(t *testing.T) {
 			if err := l.Forget(t.Context(), []string{j.ID}); err != nil {
 				t.Fatal(err)
 			}
-			if seen, err := l.Observe(t.Context()); err != nil || slices.ContainsFunc(seen, func(o job.Observation) bool { return o.JobID == j.ID }) {
+			seen, err := l.Observe(t.Context())
+			if err != nil || slices.ContainsFunc(seen, func(o job.Observation) bool { return o.JobID == j.ID }) {
 				t.Errorf("after it was forgotten it is still seen: %v %v", seen, err)
 			}
 		})
@@ -285,10 +289,12 @@ func TestLabTellsWhyRunsFail(t *testing.T) {
 		results   bool
 	}{
 		{"bad scenario", "broken/not_a_zip.zip", nil, nil, simulation.InvalidScenario, true},
-		{"sumo-runs deadline", "ready_to_use/grid.zip", func(j *job.Job) { endless(j); j.TimeoutSeconds = 2 }, nil, simulation.DeadlineExceeded, true},
+		{"sumo-runs deadline", "ready_to_use/grid.zip", func(j *job.Job) { endless(j); j.TimeoutSeconds = 2 }, nil,
+			simulation.DeadlineExceeded, true},
 		{"the pods deadline", "ready_to_use/grid.zip", endless, map[string]string{deadlineParameter: "6"}, simulation.DeadlineExceeded, false},
 		{"memory", "ready_to_use/grid.zip", endless, map[string]string{memoryParameter: "20Mi"}, simulation.OutOfMemory, false},
-		{"scenario gone", "ready_to_use/square.zip", nil, map[string]string{scenarioKeyParameter: "scenarios/none.zip"}, simulation.InternalError, false},
+		{"scenario gone", "ready_to_use/square.zip", nil, map[string]string{scenarioKeyParameter: "scenarios/none.zip"},
+			simulation.InternalError, false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -383,7 +389,8 @@ func TestLabLostPodsAreRepeated(t *testing.T) {
 	l := setupLab(t)
 	evict := func(t *testing.T, name string) error {
 		body := fmt.Sprintf(`{"apiVersion":"policy/v1","kind":"Eviction","metadata":{"name":%q,"namespace":%q}}`, name, l.tenant.Namespace)
-		return l.admin.Post().AbsPath("/api/v1/namespaces", l.tenant.Namespace, "pods", name, "eviction").Body([]byte(body)).Do(t.Context()).Error()
+		return l.admin.Post().AbsPath("/api/v1/namespaces", l.tenant.Namespace, "pods", name, "eviction").
+			Body([]byte(body)).Do(t.Context()).Error()
 	}
 	remove := func(t *testing.T, name string) error {
 		return l.admin.Delete().AbsPath("/api/v1/namespaces", l.tenant.Namespace, "pods", name).

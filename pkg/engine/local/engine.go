@@ -347,7 +347,7 @@ func (e *Engine) Nodes(context.Context) ([]job.Node, error) {
 	}
 	has := map[string]string{
 		"cpu":    strconv.Itoa(runtime.NumCPU()),
-		"memory": strconv.FormatUint(uint64(info.Totalram)*uint64(info.Unit)>>10, 10) + "Ki",
+		"memory": strconv.FormatUint(info.Totalram*uint64(info.Unit)>>10, 10) + "Ki",
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()

@@ -565,7 +565,8 @@ func TestOpenLogGivesCompleteLinesFromAnOffset(t *testing.T) {
 	log.Close()
 	size := int64(len(simulation.LogStart(began)) + len("\nmore\n"))
 	if !log.Began.Equal(began) || log.Offset != size || log.Size != size {
-		t.Errorf("the log is told to have begun at %v and to have %d bytes, reading from %d; want %v and %d", log.Began, log.Size, log.Offset, began, size)
+		t.Errorf("the log is told to have begun at %v and to have %d bytes, reading from %d; want %v and %d", log.Began, log.Size,
+			log.Offset, began, size)
 	}
 
 	quiet := b.start(t, "quiet", `: >"$out/log.txt"; : >"$SCRATCH/quiet"; finish ""`, nil)
@@ -786,7 +787,8 @@ func TestAScenarioThatTheObjectStoreRefusesToHandOutFailsTheRun(t *testing.T) {
 	b.objects = &denying{b.objects}
 	b.open(t)
 	b.start(t, "j", `finish ""`, nil)
-	if o := b.seeEnd(t, "j"); o.State != job.Failed || o.Reason != simulation.InternalError || !strings.Contains(o.Message, "The store denies access.") {
+	o := b.seeEnd(t, "j")
+	if o.State != job.Failed || o.Reason != simulation.InternalError || !strings.Contains(o.Message, "The store denies access.") {
 		t.Errorf("ended %s %s %q", o.State, o.Reason, o.Message)
 	}
 }
