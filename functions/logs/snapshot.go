@@ -214,5 +214,5 @@ func podName(j job.Job) string {
 	if j.State == job.Queued || j.Attempt == 0 {
 		return ""
 	}
-	return "sumo-" + j.ID
+	return job.RunName(j.ID)
 }

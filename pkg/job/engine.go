@@ -27,6 +27,9 @@ type Engine interface {
 	Forget(ctx context.Context, ids []string) error
 }
 
+// RunName names the run of a job where runs have names: its workflow on a cluster.
+func RunName(id string) string { return "sumo-" + id }
+
 // Observation is the state of one run as its engine sees it.
 type Observation struct {
 	JobID string
@@ -42,6 +45,19 @@ type Observation struct {
 	StoredAt   *time.Time          // when the results were all stored; set with a terminal state, where it is known
 	// Confinement is what held SUMO; set with a terminal state, unless SUMO never started or nothing reports what held it.
 	Confinement *simulation.Confinement
+}
+
+// End makes o that of a run that has ended like this. Times and results are for the engine to add.
+func (o *Observation) End(outcome simulation.Outcome) {
+	o.Reason, o.Message, o.Summary, o.Confinement = outcome.Reason, outcome.Message, outcome.Summary, outcome.Confinement
+	switch outcome.Reason {
+	case "":
+		o.State, o.Progress = Succeeded, 1
+	case simulation.Cancelled:
+		o.State = Cancelled
+	default:
+		o.State = Failed
+	}
 }
 
 // LiveLogs reads the log of a run that has not ended.

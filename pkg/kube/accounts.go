@@ -3,13 +3,13 @@ package kube
 import (
 	"context"
 	"crypto/sha256"
-	"encoding/json"
-	"fmt"
 	"slices"
 	"strings"
 	"time"
 
 	lru "github.com/hashicorp/golang-lru/v2"
+	authenticationv1 "k8s.io/api/authentication/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/rest"
 
 	"github.com/sumo-k8/sumo-k8/pkg/problem"
@@ -26,7 +26,7 @@ const (
 	maxVerdicts = 1000
 )
 
-// Accounts tells by their tokens which service accounts call, and lets those in that may. Only good verdicts are kept, under
+// Accounts reads from a token which service account calls, and lets those in that may. Only good verdicts are kept, under
 // the token's hash; a token itself is never kept.
 type Accounts struct {
 	client   rest.Interface
@@ -62,37 +62,22 @@ func (a *Accounts) Verify(ctx context.Context, token string) (caller string, err
 		return "", err
 	}
 	if !slices.Contains(a.callers, caller) {
-		return "", problem.New(problem.Forbidden, "The service account %s may not make this call. RECONCILE_CALLERS names those that may.", caller)
+		return "", problem.New(problem.Forbidden,
+			"The service account %s may not make this call. RECONCILE_CALLERS names those that may.", caller)
 	}
 	a.good.Add(digest, verdict{caller, asked.Add(verdictLife)})
 	return caller, nil
 }
 
 func (a *Accounts) review(ctx context.Context, token string) (account string, err error) {
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	ctx, cancel := context.WithTimeout(ctx, CallTimeout)
 	defer cancel()
-	body, err := json.Marshal(map[string]any{
-		"apiVersion": "authentication.k8s.io/v1", "kind": "TokenReview",
-		"spec": map[string]any{"token": token, "audiences": []string{a.audience}},
-	})
-	if err != nil {
-		return "", err
+	review := authenticationv1.TokenReview{
+		TypeMeta: metav1.TypeMeta{APIVersion: authenticationv1.SchemeGroupVersion.String(), Kind: "TokenReview"},
+		Spec:     authenticationv1.TokenReviewSpec{Token: token, Audiences: []string{a.audience}},
 	}
-	answer, err := a.client.Post().AbsPath(tokenReviews).Body(body).Do(ctx).Raw()
-	if err != nil {
-		return "", failed(err, "review a token")
-	}
-	var review struct {
-		Status struct {
-			Authenticated bool `json:"authenticated"`
-			User          struct {
-				Username string `json:"username"`
-			} `json:"user"`
-			Audiences []string `json:"audiences"`
-		} `json:"status"`
-	}
-	if err := json.Unmarshal(answer, &review); err != nil {
-		return "", fmt.Errorf("decode the review of a token: %w", err)
+	if err := a.client.Post().AbsPath(tokenReviews).Body(&review).Do(ctx).Into(&review); err != nil {
+		return "", Failed(err, "review a token")
 	}
 	status := review.Status
 	name, isAccount := strings.CutPrefix(status.User.Username, accountPrefix)

@@ -42,7 +42,7 @@ func reviewer(t *testing.T, verdicts map[string]authenticationv1.TokenReviewStat
 		_ = json.NewEncoder(w).Encode(review)
 	}))
 	t.Cleanup(server.Close)
-	client, err := Client(&rest.Config{Host: server.URL})
+	client, err := NewClient(&rest.Config{Host: server.URL})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -68,7 +68,8 @@ func TestWhichServiceAccountsMayCall(t *testing.T) {
 	a := NewAccounts(client, audience, []string{"sumo-k8/submit", "sumo-k8/schedule"}, time.Now)
 	for token, want := range map[string]problem.Code{
 		"good": "", "another account": problem.Forbidden, "another place": problem.Forbidden, "another purpose": problem.Unauthorized,
-		"no audience": problem.Unauthorized, "a person": problem.Unauthorized, "expired": problem.Unauthorized, "contradictory": problem.Unauthorized,
+		"no audience": problem.Unauthorized, "a person": problem.Unauthorized, "expired": problem.Unauthorized,
+		"contradictory":        problem.Unauthorized,
 		"the API server fails": problem.Unavailable,
 	} {
 		caller, err := a.Verify(t.Context(), token)

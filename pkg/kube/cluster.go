@@ -2,51 +2,40 @@ package kube
 
 import (
 	"context"
-	"time"
 
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/rest"
 
 	"github.com/sumo-k8/sumo-k8/pkg/job"
 )
-
-// pageSize bounds one answer of the API server, and with it what both sides hold in memory.
-const pageSize = "500"
 
 // Cluster is what operators see of the machines and pods.
 type Cluster struct{ Client rest.Interface }
 
 // Nodes lists the machines.
 func (c Cluster) Nodes(ctx context.Context) ([]job.Node, error) {
-	type node struct {
-		Metadata struct {
-			Name              string    `json:"name"`
-			CreationTimestamp time.Time `json:"creationTimestamp"`
-		} `json:"metadata"`
-		Status struct {
-			Capacity    map[string]string `json:"capacity"`
-			Allocatable map[string]string `json:"allocatable"`
-			Conditions  []struct {
-				Type   string `json:"type"`
-				Status string `json:"status"`
-			} `json:"conditions"`
-		} `json:"status"`
-	}
 	pods := map[string]int{}
-	err := pages(ctx, c.Client, "/api/v1/pods", map[string]string{"fieldSelector": "status.phase=Running"}, func(p placedPod) {
+	err := eachPod(ctx, c.Client, "", metav1.ListOptions{FieldSelector: "status.phase=Running"}, func(p *corev1.Pod) {
 		pods[p.Spec.NodeName]++
 	})
 	if err != nil {
 		return nil, err
 	}
 	nodes := []job.Node{}
-	err = pages(ctx, c.Client, "/api/v1/nodes", nil, func(n node) {
+	page := func(ctx context.Context, options metav1.ListOptions) (runtime.Object, error) {
+		list := &corev1.NodeList{}
+		return list, read(ctx, c.Client, "/api/v1/nodes", options, list)
+	}
+	err = Each(ctx, metav1.ListOptions{}, page, func(n *corev1.Node) {
 		out := job.Node{
-			Name: n.Metadata.Name, Capacity: cpuAndMemory(n.Status.Capacity), Allocatable: cpuAndMemory(n.Status.Allocatable),
-			PodsRunning: pods[n.Metadata.Name], Created: n.Metadata.CreationTimestamp,
+			Name: n.Name, Capacity: cpuAndMemory(n.Status.Capacity), Allocatable: cpuAndMemory(n.Status.Allocatable),
+			PodsRunning: pods[n.Name], Created: n.CreationTimestamp.UTC(),
 		}
 		for _, condition := range n.Status.Conditions {
-			if condition.Type == "Ready" {
-				out.Ready = condition.Status == "True"
+			if condition.Type == corev1.NodeReady {
+				out.Ready = condition.Status == corev1.ConditionTrue
 			}
 		}
 		nodes = append(nodes, out)
@@ -57,47 +46,42 @@ func (c Cluster) Nodes(ctx context.Context) ([]job.Node, error) {
 // Pods counts the pods that run jobs, by phase.
 func (c Cluster) Pods(ctx context.Context) (map[string]int, error) {
 	phases := map[string]int{}
-	err := pages(ctx, c.Client, "/api/v1/pods", map[string]string{"labelSelector": workflowLabel}, func(p placedPod) {
-		phases[p.Status.Phase]++
+	err := eachPod(ctx, c.Client, "", metav1.ListOptions{LabelSelector: workflowLabel}, func(p *corev1.Pod) {
+		phases[string(p.Status.Phase)]++
 	})
 	return phases, err
 }
 
-type placedPod struct {
-	Spec struct {
-		NodeName string `json:"nodeName"`
-	} `json:"spec"`
-	Status struct {
-		Phase string `json:"phase"`
-	} `json:"status"`
+func cpuAndMemory(all corev1.ResourceList) map[string]string {
+	text := map[string]string{"cpu": "", "memory": ""}
+	for name := range text {
+		if quantity, known := all[corev1.ResourceName(name)]; known {
+			text[name] = quantity.String()
+		}
+	}
+	return text
 }
 
-func cpuAndMemory(all map[string]string) map[string]string {
-	return map[string]string{"cpu": all["cpu"], "memory": all["memory"]}
+// workflowLabel leads from a workflow to its pods.
+const workflowLabel = "workflows.argoproj.io/workflow"
+
+// EachPodOf calls yield for each pod that runs the job, a pod for each attempt.
+func EachPodOf(ctx context.Context, client rest.Interface, namespace, id string, yield func(*corev1.Pod)) error {
+	return eachPod(ctx, client, namespace, metav1.ListOptions{LabelSelector: workflowLabel + "=" + job.RunName(id)}, yield)
 }
 
-// pages calls yield for each element of the list at path.
-func pages[T any](ctx context.Context, client rest.Interface, path string, query map[string]string, yield func(T)) error {
-	request := map[string]string{"limit": pageSize}
-	for name, value := range query {
-		request[name] = value
+// eachPod calls yield for each pod of a namespace, or of all when it is empty.
+func eachPod(ctx context.Context, client rest.Interface, namespace string, options metav1.ListOptions, yield func(*corev1.Pod)) error {
+	page := func(ctx context.Context, options metav1.ListOptions) (runtime.Object, error) {
+		list := &corev1.PodList{}
+		return list, read(ctx, client, podsPath(namespace), options, list)
 	}
-	for {
-		var page struct {
-			Metadata struct {
-				Continue string `json:"continue"`
-			} `json:"metadata"`
-			Items []T `json:"items"`
-		}
-		if err := read(ctx, client, path, request, &page); err != nil {
-			return err
-		}
-		for _, item := range page.Items {
-			yield(item)
-		}
-		if page.Metadata.Continue == "" {
-			return nil
-		}
-		request["continue"] = page.Metadata.Continue
+	return Each(ctx, options, page, yield)
+}
+
+func podsPath(namespace string) string {
+	if namespace == "" {
+		return "/api/v1/pods"
 	}
+	return "/api/v1/namespaces/" + namespace + "/pods"
 }

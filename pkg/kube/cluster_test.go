@@ -23,7 +23,8 @@ func TestNodesAndTheirPods(t *testing.T) {
 	t.Parallel()
 	c, client := newCluster(t)
 	c.answers["/api/v1/nodes"] = `{"items":[
-		{"metadata":{"name":"a","creationTimestamp":"2026-11-22T10:00:00Z"},"status":{"capacity":{"cpu":"2","memory":"8Gi","pods":"110"},"allocatable":{"cpu":"1900m","memory":"7Gi"},
+		{"metadata":{"name":"a","creationTimestamp":"2026-11-22T10:00:00Z"},"status":{"capacity":{"cpu":"2","memory":"8Gi","pods":"110"},
+			"allocatable":{"cpu":"1900m","memory":"7Gi"},
 			"conditions":[{"type":"MemoryPressure","status":"False"},{"type":"Ready","status":"True"}]}},
 		{"metadata":{"name":"b"},"status":{"conditions":[{"type":"Ready","status":"Unknown"}]}}]}`
 	c.answers["/api/v1/pods"] = `{"items":[{"spec":{"nodeName":"a"},"status":{"phase":"Running"}},{"spec":{"nodeName":"a"},"status":{"phase":"Running"}}]}`
@@ -32,7 +33,8 @@ func TestNodesAndTheirPods(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := []job.Node{
-		{Name: "a", Ready: true, Capacity: map[string]string{"cpu": "2", "memory": "8Gi"}, Allocatable: map[string]string{"cpu": "1900m", "memory": "7Gi"},
+		{Name: "a", Ready: true, Capacity: map[string]string{"cpu": "2", "memory": "8Gi"},
+			Allocatable: map[string]string{"cpu": "1900m", "memory": "7Gi"},
 			PodsRunning: 2, Created: time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC)},
 		{Name: "b", Capacity: map[string]string{"cpu": "", "memory": ""}, Allocatable: map[string]string{"cpu": "", "memory": ""}},
 	}
@@ -52,7 +54,7 @@ func TestPodsAreCountedByPhaseOverAllPages(t *testing.T) {
 		_, _ = w.Write([]byte(`{"items":[{"status":{"phase":"Running"}}]}`))
 	}))
 	t.Cleanup(server.Close)
-	client, err := Client(&rest.Config{Host: server.URL})
+	client, err := NewClient(&rest.Config{Host: server.URL})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -72,7 +74,7 @@ func TestPing(t *testing.T) {
 	if err := Ping(client)(t.Context()); err != nil {
 		t.Error(err)
 	}
-	away, err := Client(&rest.Config{Host: "http://127.0.0.1:1"})
+	away, err := NewClient(&rest.Config{Host: "http://127.0.0.1:1"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -85,8 +87,9 @@ func TestAWarmupIsAPodThatEndsByItself(t *testing.T) {
 	t.Parallel()
 	c, client := newCluster(t)
 	id := uuid.NewString()
-	w := Warmups{Client: client, Namespace: "sumo-k8", Image: "dev.local/sumo:1.18", PullPolicy: "Never", NodeSelector: map[string]string{"pool": "sumo"},
-		NewID: func() string { return id }}
+	w := Warmups{Client: client, Namespace: "sumo-k8", Image: "dev.local/sumo:1.18", PullPolicy: "Never",
+		NodeSelector: map[string]string{"pool": "sumo"},
+		NewID:        func() string { return id }}
 	made, _, err := w.Start(t.Context(), 2, 4, 5*time.Minute, nil)
 	if err != nil {
 		t.Fatal(err)
@@ -105,7 +108,8 @@ func TestAWarmupIsAPodThatEndsByItself(t *testing.T) {
 	}
 	box := pod.Spec.Containers[0]
 	got := []string{
-		strings.Join(box.Command, " "), box.Resources.Limits.Cpu().String(), box.Resources.Requests.Memory().String(), pod.Spec.NodeSelector["pool"],
+		strings.Join(box.Command, " "), box.Resources.Limits.Cpu().String(), box.Resources.Requests.Memory().String(),
+		pod.Spec.NodeSelector["pool"],
 		(time.Duration(*pod.Spec.ActiveDeadlineSeconds) * time.Second).String(), string(pod.Spec.RestartPolicy),
 	}
 	if diff := cmp.Diff([]string{"sumo-run --hold 300s", "2", "4Gi", "sumo", "20m0s", "Never"}, got); diff != "" {

@@ -13,7 +13,9 @@ import (
 	"sync"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/rest"
 
 	"github.com/sumo-k8/sumo-k8/pkg/job"
@@ -21,11 +23,8 @@ import (
 	"github.com/sumo-k8/sumo-k8/pkg/simulation"
 )
 
-// What Argo calls the parts of a run: the label that leads from a workflow to its pods, and SUMO's container.
-const (
-	workflowLabel = "workflows.argoproj.io/workflow"
-	mainContainer = "main"
-)
+// mainContainer is what Argo calls SUMO's container.
+const mainContainer = "main"
 
 const (
 	// kept is the end of a followed log that is held in memory. A follower looks several times a second, and SUMO writes
@@ -176,7 +175,7 @@ func (l *Logs) run(ctx context.Context, j job.Job, t *tail) {
 	close(t.ready)
 	for ctx.Err() == nil {
 		// The stream also ends when a kubelet or an API server does; only the container's own end is final.
-		if err := l.read(ctx, j, pod, &at, &p, true, t); problem.CodeOf(err) == problem.NotFound || l.over(ctx, j, pod) {
+		if err := l.read(ctx, j, pod, &at, &p, true, t); problem.CodeOf(err) == problem.NotFound || l.ended(ctx, j, pod) {
 			return
 		}
 		select {
@@ -299,7 +298,7 @@ func compareStamps(a, b string) int {
 
 // read adds the lines behind at to t, to the present end or, following, until the stream ends.
 func (l *Logs) read(ctx context.Context, j job.Job, pod string, at *position, p *placer, following bool, t *tail) error {
-	request := l.client.Get().AbsPath("/api/v1/namespaces", j.Namespace, "pods", pod, "log").
+	request := l.client.Get().AbsPath(podsPath(j.Namespace), pod, "log").
 		Param("container", mainContainer).Param("timestamps", "true")
 	if following {
 		request = request.Param("follow", "true")
@@ -327,7 +326,7 @@ func (l *Logs) read(ctx context.Context, j job.Job, pod string, at *position, p 
 		case err != nil && following:
 			return nil // a cut connection: the next one goes on behind the last line
 		case err != nil:
-			return failed(err, "read the log of pod "+pod)
+			return Failed(err, "read the log of pod "+pod)
 		}
 		known, gap := before.known(stamp)
 		if known {
@@ -393,7 +392,7 @@ func (l *Logs) openWhole(ctx context.Context, j job.Job, offset int64) (*job.Log
 	if err != nil {
 		return nil, err
 	}
-	body, err := l.client.Get().AbsPath("/api/v1/namespaces", j.Namespace, "pods", pod, "log").
+	body, err := l.client.Get().AbsPath(podsPath(j.Namespace), pod, "log").
 		Param("container", mainContainer).Stream(ctx)
 	if err != nil {
 		return nil, logFailed(err, pod)
@@ -405,7 +404,7 @@ func (l *Logs) openWhole(ctx context.Context, j job.Job, offset int64) (*job.Log
 		if errors.Is(err, io.EOF) {
 			return nil, rotated()
 		}
-		return nil, failed(err, "read the log of pod "+pod)
+		return nil, Failed(err, "read the log of pod "+pod)
 	}
 	return &job.Log{ReadCloser: w, Began: w.placer.began, Offset: begins, Size: begins}, nil
 }
@@ -423,7 +422,7 @@ type wholeLog struct {
 func (w *wholeLog) skip(offset int64) (int64, error) {
 	for {
 		begins, err := w.next()
-		if err == io.EOF && w.end > 0 {
+		if errors.Is(err, io.EOF) && w.end > 0 {
 			return w.end, nil // the log is shorter than it was: another run's
 		}
 		if err != nil {
@@ -469,57 +468,41 @@ func (w *wholeLog) Read(p []byte) (int, error) {
 
 func (w *wholeLog) Close() error { return w.body.Close() }
 
-// podStatus is what decides which pod's log is to be read.
-type podStatus struct {
-	Metadata struct {
-		Name              string    `json:"name"`
-		CreationTimestamp time.Time `json:"creationTimestamp"`
-	} `json:"metadata"`
-	Status struct {
-		Phase      string `json:"phase"`
-		Containers []struct {
-			Name  string `json:"name"`
-			State struct {
-				Running    *struct{} `json:"running"`
-				Terminated *struct{} `json:"terminated"`
-			} `json:"state"`
-		} `json:"containerStatuses"`
-	} `json:"status"`
-}
-
 // newestPod is the name of the job's last pod whose container has started.
 func (l *Logs) newestPod(ctx context.Context, j job.Job) (string, error) {
-	var list struct {
-		Items []podStatus `json:"items"`
-	}
-	query := map[string]string{"labelSelector": workflowLabel + "=sumo-" + j.ID}
-	if err := read(ctx, l.client, "/api/v1/namespaces/"+j.Namespace+"/pods", query, &list); err != nil {
+	var newest *corev1.Pod
+	err := EachPodOf(ctx, l.client, j.Namespace, j.ID, func(p *corev1.Pod) {
+		state := mainState(p)
+		if (state.Running != nil || state.Terminated != nil) && (newest == nil || newest.CreationTimestamp.Before(&p.CreationTimestamp)) {
+			newest = p
+		}
+	})
+	if err != nil {
 		return "", err
 	}
-	slices.SortFunc(list.Items, func(a, b podStatus) int { return b.Metadata.CreationTimestamp.Compare(a.Metadata.CreationTimestamp) })
-	for _, pod := range list.Items {
-		for _, c := range pod.Status.Containers {
-			if c.Name == mainContainer && (c.State.Running != nil || c.State.Terminated != nil) {
-				return pod.Metadata.Name, nil
-			}
-		}
+	if newest == nil {
+		return "", noLog(nil)
 	}
-	return "", noLog(nil)
+	return newest.Name, nil
 }
 
-// over reports whether the pod's container is known to have ended, or the pod to be gone.
-func (l *Logs) over(ctx context.Context, j job.Job, name string) bool {
-	var pod podStatus
-	err := read(ctx, l.client, "/api/v1/namespaces/"+j.Namespace+"/pods/"+name, nil, &pod)
-	if err != nil {
-		return problem.CodeOf(err) == problem.NotFound
-	}
-	for _, c := range pod.Status.Containers {
+// mainState is that of SUMO's container; empty while there is none.
+func mainState(p *corev1.Pod) corev1.ContainerState {
+	for _, c := range p.Status.ContainerStatuses {
 		if c.Name == mainContainer {
-			return c.State.Terminated != nil
+			return c.State
 		}
 	}
-	return false
+	return corev1.ContainerState{}
+}
+
+// ended reports whether the pod's container is known to have ended, or the pod to be gone.
+func (l *Logs) ended(ctx context.Context, j job.Job, name string) bool {
+	var pod corev1.Pod
+	if err := read(ctx, l.client, podsPath(j.Namespace)+"/"+name, metav1.ListOptions{}, &pod); err != nil {
+		return apierrors.IsNotFound(err)
+	}
+	return mainState(&pod).Terminated != nil
 }
 
 func noLog(cause error) error {
@@ -531,5 +514,5 @@ func logFailed(err error, pod string) error {
 	if apierrors.IsNotFound(err) || apierrors.IsBadRequest(err) {
 		return noLog(err)
 	}
-	return failed(err, "read the log of pod "+pod)
+	return Failed(err, "read the log of pod "+pod)
 }

@@ -43,7 +43,7 @@ func newKubelet(t *testing.T) (*kubelet, *Logs) {
 	t.Helper()
 	k := &kubelet{grown: make(chan struct{}), cut: make(chan struct{})}
 	server := httptest.NewServer(k)
-	client, err := Client(&rest.Config{Host: server.URL})
+	client, err := NewClient(&rest.Config{Host: server.URL})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -344,7 +344,8 @@ func TestAResumptionSkipsWhatWasReadAndNothingElse(t *testing.T) {
 			}
 		}
 		if want := len(stamps) - max(known, from); read != want || gap != wantGap {
-			t.Fatalf("of %v from %d, %d of them known, %d were taken for new behind a gap (%v), want %d (%v)", stamps, from, known, read, gap, want, wantGap)
+			t.Fatalf("of %v from %d, %d of them known, %d were taken for new behind a gap (%v), want %d (%v)", stamps, from, known,
+				read, gap, want, wantGap)
 		}
 	})
 }
@@ -408,7 +409,8 @@ func TestWhoComesAfterARotationGetsTheLatestPartWithItsPlace(t *testing.T) {
 	k.rotate()
 	l.log.WriteString(line2 + "\n")
 	k.write(l.log.Len(), line2)
-	if _, err := logs.OpenLog(t.Context(), job.Job{ID: "j", Namespace: "n"}, 0); problem.CodeOf(err) != problem.NotFound || !strings.Contains(err.Error(), "so long") {
+	if _, err := logs.OpenLog(t.Context(), job.Job{ID: "j", Namespace: "n"}, 0); problem.CodeOf(err) != problem.NotFound ||
+		!strings.Contains(err.Error(), "so long") {
 		t.Errorf("without a mark it answers %v", err)
 	}
 	l.write(k, 100)

@@ -13,7 +13,10 @@ import (
 	"strings"
 	"text/template"
 
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/yaml"
@@ -27,7 +30,9 @@ import (
 const fieldManager = "sumo-k8"
 
 const (
-	tenantLabel      = "sumo-k8.io/tenant"
+	// TenantLabel is on a tenant's namespace and on its workflows. Its value is the namespace's name, for a tenant's id is not
+	// always a label.
+	TenantLabel      = "sumo-k8.io/tenant"
 	tenantAnnotation = "sumo-k8.io/tenant-id"
 )
 
@@ -74,7 +79,8 @@ func Manifest(name, source string) *template.Template {
 		text, err := json.Marshal(v)
 		return string(text), err
 	}
-	return template.Must(template.New(name).Delims("[[", "]]").Option("missingkey=error").Funcs(template.FuncMap{"json": toJSON}).Parse(source))
+	page := template.New(name).Delims("[[", "]]").Option("missingkey=error").Funcs(template.FuncMap{"json": toJSON})
+	return template.Must(page.Parse(source))
 }
 
 // Provision brings the tenant's namespace and everything in it into the state that it must have. It answers
@@ -106,50 +112,39 @@ func (p *Provisioner) Provision(ctx context.Context, t tenant.Tenant) error {
 // cluster may take minutes to finish.
 func (p *Provisioner) Deprovision(ctx context.Context, t tenant.Tenant) error {
 	ns, err := p.namespace(ctx, t.Namespace)
-	if problem.CodeOf(err) == problem.NotFound {
+	if apierrors.IsNotFound(err) {
 		return nil
 	}
 	if err != nil {
 		return err
 	}
-	if err := ns.check(t); err != nil {
+	if err := check(ns, t); err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	ctx, cancel := context.WithTimeout(ctx, CallTimeout)
 	defer cancel()
 	// The precondition keeps us from deleting a namespace that was made anew since it was checked.
-	options := fmt.Sprintf(`{"apiVersion":"v1","kind":"DeleteOptions","preconditions":{"uid":%q}}`, ns.Metadata.UID)
-	err = p.Client.Delete().AbsPath("/api/v1/namespaces", t.Namespace).Body([]byte(options)).Do(ctx).Error()
-	if apierrors.IsNotFound(err) || apierrors.IsConflict(err) && ns.Metadata.DeletionTimestamp != "" {
+	options := metav1.DeleteOptions{Preconditions: metav1.NewUIDPreconditions(string(ns.UID))}
+	err = p.Client.Delete().AbsPath("/api/v1/namespaces", t.Namespace).Body(&options).Do(ctx).Error()
+	if apierrors.IsNotFound(err) || apierrors.IsConflict(err) && ns.DeletionTimestamp != nil {
 		return nil
 	}
-	return failed(err, "delete namespace "+t.Namespace)
+	return Failed(err, "delete namespace "+t.Namespace)
 }
 
-// namespace is what decides whose a namespace is.
-type namespace struct {
-	Metadata struct {
-		Name              string            `json:"name"`
-		UID               string            `json:"uid"`
-		Labels            map[string]string `json:"labels"`
-		Annotations       map[string]string `json:"annotations"`
-		DeletionTimestamp string            `json:"deletionTimestamp"`
-	} `json:"metadata"`
-}
-
-func (p *Provisioner) namespace(ctx context.Context, name string) (namespace, error) {
-	var ns namespace
-	err := read(ctx, p.Client, "/api/v1/namespaces/"+name, nil, &ns)
-	return ns, err
+func (p *Provisioner) namespace(ctx context.Context, name string) (*corev1.Namespace, error) {
+	ns := &corev1.Namespace{}
+	return ns, read(ctx, p.Client, "/api/v1/namespaces/"+name, metav1.ListOptions{}, ns)
 }
 
 // check reports why the namespace is not t's.
-func (ns namespace) check(t tenant.Tenant) error {
+func check(ns *corev1.Namespace, t tenant.Tenant) error {
 	if err := refuse(t.Namespace); err != nil {
 		return err
 	}
-	if ns.Metadata.Labels[tenantLabel] != t.Namespace || ns.Metadata.Annotations[tenantAnnotation] != t.ID {
-		return problem.New(problem.Conflict, "The namespace %s exists and is not tenant %s's. Delete it, or choose another tenant_id.", t.Namespace, t.ID)
+	if ns.Labels[TenantLabel] != t.Namespace || ns.Annotations[tenantAnnotation] != t.ID {
+		return problem.New(problem.Conflict,
+			"The namespace %s exists and is not tenant %s's. Delete it, or choose another tenant_id.", t.Namespace, t.ID)
 	}
 	return nil
 }
@@ -169,26 +164,27 @@ func (p *Provisioner) claim(ctx context.Context, t tenant.Tenant, o object) erro
 		return err
 	}
 	ns, err := p.namespace(ctx, t.Namespace)
-	if problem.CodeOf(err) == problem.NotFound {
-		createCtx, cancel := context.WithTimeout(ctx, callTimeout)
+	if apierrors.IsNotFound(err) {
+		createCtx, cancel := context.WithTimeout(ctx, CallTimeout)
 		defer cancel()
 		err = p.Client.Post().AbsPath("/api/v1/namespaces").Param("fieldManager", fieldManager).Body(o.body).Do(createCtx).Error()
 		if err == nil {
 			return nil
 		}
 		if !apierrors.IsAlreadyExists(err) {
-			return failed(err, "create namespace "+t.Namespace)
+			return Failed(err, "create namespace "+t.Namespace)
 		}
 		ns, err = p.namespace(ctx, t.Namespace)
 	}
 	if err != nil {
 		return err
 	}
-	if err := ns.check(t); err != nil {
+	if err := check(ns, t); err != nil {
 		return err
 	}
-	if ns.Metadata.DeletionTimestamp != "" {
-		return problem.New(problem.Unavailable, "The namespace %s is still being deleted; try again shortly.", t.Namespace).WithRetryAfter(retryAfter)
+	if ns.DeletionTimestamp != nil {
+		return problem.New(problem.Unavailable,
+			"The namespace %s is still being deleted; try again shortly.", t.Namespace).WithRetryAfter(retryAfter)
 	}
 	return nil
 }
@@ -298,27 +294,18 @@ func parse(manifest []byte) ([]object, error) {
 
 // apply makes the object what it must be, whoever has changed it. What others have added beside our fields stays.
 func (p *Provisioner) apply(ctx context.Context, o object) error {
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	ctx, cancel := context.WithTimeout(ctx, CallTimeout)
 	defer cancel()
 	err := p.Client.Patch(types.ApplyYAMLPatchType).AbsPath(o.name).
 		Param("fieldManager", fieldManager).Param("force", "true").Body(o.body).Do(ctx).Error()
-	return failed(err, "apply "+o.name)
+	return Failed(err, "apply "+o.name)
 }
 
 // apiServer asks the cluster where its API server is. Policies see the address behind the Service, not the Service's.
 func (p *Provisioner) apiServer(ctx context.Context) ([]Destination, error) {
-	var list struct {
-		Items []struct {
-			Endpoints []struct {
-				Addresses []string `json:"addresses"`
-			} `json:"endpoints"`
-			Ports []struct {
-				Port int `json:"port"`
-			} `json:"ports"`
-		} `json:"items"`
-	}
+	var list discoveryv1.EndpointSliceList
 	err := read(ctx, p.Client, "/apis/discovery.k8s.io/v1/namespaces/default/endpointslices",
-		map[string]string{"labelSelector": "kubernetes.io/service-name=kubernetes"}, &list)
+		metav1.ListOptions{LabelSelector: discoveryv1.LabelServiceName + "=kubernetes"}, &list)
 	if err != nil {
 		return nil, err
 	}
@@ -331,7 +318,9 @@ func (p *Provisioner) apiServer(ctx context.Context) ([]Destination, error) {
 					if err != nil {
 						return nil, fmt.Errorf("reading the API server's address: %w", err)
 					}
-					found = append(found, Destination{CIDR: cidr, Port: port.Port})
+					if port.Port != nil { // nil for any port, which an API server never has
+						found = append(found, Destination{CIDR: cidr, Port: int(*port.Port)})
+					}
 				}
 			}
 		}
@@ -420,7 +409,8 @@ func (s ObjectStore) Destinations() ([]Destination, error) {
 		return []Destination{{Namespace: namespace, Port: port}}, nil
 	}
 	if !strings.Contains(host, ".") {
-		return nil, fmt.Errorf("the object store's host %q resolves differently in each namespace: write S3_ENDPOINT as http://SERVICE.NAMESPACE.svc.cluster.local:PORT, or set S3_CIDRS", host)
+		return nil, fmt.Errorf("the object store's host %q resolves differently in each namespace: "+
+			"write S3_ENDPOINT as http://SERVICE.NAMESPACE.svc.cluster.local:PORT, or set S3_CIDRS", host)
 	}
 	return []Destination{{CIDR: publicV4, Except: privateV4, Port: port}, {CIDR: publicV6, Except: privateV6, Port: port}}, nil
 }

@@ -44,7 +44,8 @@ func aProvisioner() *Provisioner {
 
 func workflowTemplate(name string) func(string) ([]byte, error) {
 	return func(namespace string) ([]byte, error) {
-		return fmt.Appendf(nil, "{apiVersion: argoproj.io/v1alpha1, kind: WorkflowTemplate, metadata: {name: %s, namespace: %s}}", name, namespace), nil
+		return fmt.Appendf(nil, "{apiVersion: argoproj.io/v1alpha1, kind: WorkflowTemplate, metadata: {name: %s, namespace: %s}}",
+			name, namespace), nil
 	}
 }
 
@@ -116,7 +117,8 @@ func TestWhereTheObjectStoreIs(t *testing.T) {
 		{"AWS", ObjectStore{}, public(443)},
 		{"a Service", ObjectStore{Endpoint: "http://minio.storage.svc.cluster.local:9000"}, []Destination{{Namespace: "storage", Port: 9000}}},
 		{"a Service, in short", ObjectStore{Endpoint: "http://minio.storage.svc:9000"}, []Destination{{Namespace: "storage", Port: 9000}}},
-		{"a pod of a Service", ObjectStore{Endpoint: "http://minio-0.minio.storage.svc.cluster.local.:9000"}, []Destination{{Namespace: "storage", Port: 9000}}},
+		{"a pod of a Service", ObjectStore{Endpoint: "http://minio-0.minio.storage.svc.cluster.local.:9000"},
+			[]Destination{{Namespace: "storage", Port: 9000}}},
 		{"a public name that reads like a Service", ObjectStore{Endpoint: "https://s3.svc.example.org"}, public(443)},
 		{"as the operator says", ObjectStore{Endpoint: "http://minio.storage.svc:9000", CIDRs: prefixes("10.1.2.3/8", "172.16.0.0/12")},
 			[]Destination{{CIDR: "10.0.0.0/8", Port: 9000}, {CIDR: "172.16.0.0/12", Port: 9000}}},
@@ -132,7 +134,8 @@ func TestWhereTheObjectStoreIs(t *testing.T) {
 			}
 		})
 	}
-	for _, bad := range []ObjectStore{{Endpoint: "s3.example"}, {Endpoint: "ftp://s3.example"}, {Endpoint: "http://minio:9000"}, {Endpoint: "http://localhost:9000"}} {
+	for _, bad := range []ObjectStore{{Endpoint: "s3.example"}, {Endpoint: "ftp://s3.example"}, {Endpoint: "http://minio:9000"},
+		{Endpoint: "http://localhost:9000"}} {
 		if got, err := bad.Destinations(); err == nil {
 			t.Errorf("%+v was taken for %+v", bad, got)
 		}
@@ -236,7 +239,7 @@ func newCluster(t *testing.T) (*cluster, rest.Interface) {
 	c := &cluster{objects: map[string]map[string]any{}, answers: map[string]string{}}
 	server := httptest.NewServer(c)
 	t.Cleanup(server.Close)
-	client, err := Client(&rest.Config{Host: server.URL})
+	client, err := NewClient(&rest.Config{Host: server.URL})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -358,7 +361,7 @@ func TestOnlyOurOwnNamespacesAreTouched(t *testing.T) {
 	foreign := func(labels, annotations map[string]any) map[string]any {
 		return map[string]any{"metadata": map[string]any{"name": "n", "uid": "u", "labels": labels, "annotations": annotations}}
 	}
-	ours := map[string]any{tenantLabel: "sumo-acme"}
+	ours := map[string]any{TenantLabel: "sumo-acme"}
 	for _, tt := range []struct {
 		name, namespace string
 		existing        map[string]any
@@ -402,7 +405,8 @@ func TestANamespaceThatIsBeingDeletedIsWaitedFor(t *testing.T) {
 	p := aProvisioner()
 	p.Client = client
 	c.objects["/api/v1/namespaces/sumo-acme"] = map[string]any{"metadata": map[string]any{
-		"labels": map[string]any{tenantLabel: "sumo-acme"}, "annotations": map[string]any{tenantAnnotation: "acme"}, "deletionTimestamp": "2026-11-22T10:00:00Z",
+		"labels": map[string]any{TenantLabel: "sumo-acme"}, "annotations": map[string]any{tenantAnnotation: "acme"},
+		"deletionTimestamp": "2026-11-22T10:00:00Z",
 	}}
 	if err := p.Provision(t.Context(), aTenant()); problem.CodeOf(err) != problem.Unavailable {
 		t.Errorf("provisioning answers %v, want %s", err, problem.Unavailable)

@@ -3,13 +3,14 @@ package kube
 import (
 	"context"
 	"encoding/hex"
-	"encoding/json"
 	"fmt"
 	"time"
 
 	"github.com/google/uuid"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/rest"
 
 	"github.com/sumo-k8/sumo-k8/pkg/idempotency"
@@ -32,7 +33,10 @@ type Warmups struct {
 
 var _ job.Warmer = Warmups{}
 
-const warmupLabel = "sumo-k8.io/warmup"
+const (
+	warmupLabel  = "sumo-k8.io/warmup"
+	warmupPrefix = "sumo-warmup-"
+)
 
 // requestAnnotation has the hash of the request that came with a warm-up's Idempotency-Key.
 const requestAnnotation = "sumo-k8.io/request"
@@ -45,78 +49,76 @@ func (w Warmups) Start(ctx context.Context, cpu, memoryGi int, keep time.Duratio
 		id = uuid.NewSHA1(uuid.NameSpaceURL, []byte("sumo-k8.io/warmup/"+key.Key)).String()
 		annotations[requestAnnotation] = hex.EncodeToString(key.RequestHash)
 	}
-	resources := map[string]any{"cpu": fmt.Sprint(cpu), "memory": fmt.Sprintf("%dGi", memoryGi)}
-	seconds := int(keep / time.Second)
-	name := "sumo-warmup-" + id
-	body, err := json.Marshal(map[string]any{
-		"apiVersion": "v1", "kind": "Pod",
-		"metadata": map[string]any{
-			"name": name, "namespace": w.Namespace,
-			"labels": map[string]string{warmupLabel: id, "app.kubernetes.io/managed-by": fieldManager}, "annotations": annotations,
+	resources := corev1.ResourceList{
+		corev1.ResourceCPU:    *resource.NewQuantity(int64(cpu), resource.DecimalSI),
+		corev1.ResourceMemory: *resource.NewQuantity(int64(memoryGi)<<30, resource.BinarySI),
+	}
+	seconds := int64(keep / time.Second)
+	pod := corev1.Pod{
+		TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Pod"},
+		ObjectMeta: metav1.ObjectMeta{
+			Name: warmupPrefix + id, Namespace: w.Namespace,
+			Labels: map[string]string{warmupLabel: id, "app.kubernetes.io/managed-by": fieldManager}, Annotations: annotations,
 		},
-		"spec": map[string]any{
-			"restartPolicy": "Never", "automountServiceAccountToken": false, "enableServiceLinks": false,
+		Spec: corev1.PodSpec{
+			RestartPolicy: corev1.RestartPolicyNever, AutomountServiceAccountToken: new(false), EnableServiceLinks: new(false),
 			// The second bound also covers the time in which the image is fetched.
-			"activeDeadlineSeconds": seconds + int(pullTime/time.Second), "terminationGracePeriodSeconds": 0,
-			"nodeSelector": w.NodeSelector, "tolerations": w.Tolerations,
-			"securityContext": map[string]any{
-				"runAsNonRoot": true, "runAsUser": 65532, "seccompProfile": map[string]string{"type": "RuntimeDefault"},
+			ActiveDeadlineSeconds: new(seconds + int64(pullTime/time.Second)), TerminationGracePeriodSeconds: new(int64(0)),
+			NodeSelector: w.NodeSelector, Tolerations: w.Tolerations,
+			SecurityContext: &corev1.PodSecurityContext{
+				RunAsNonRoot: new(true), RunAsUser: new(int64(65532)),
+				SeccompProfile: &corev1.SeccompProfile{Type: corev1.SeccompProfileTypeRuntimeDefault},
 			},
-			"containers": []any{map[string]any{
-				"name": "wait", "image": w.Image, "imagePullPolicy": w.PullPolicy,
-				"command":   []string{"sumo-run", "--hold", fmt.Sprintf("%ds", seconds)},
-				"resources": map[string]any{"requests": resources, "limits": resources},
-				"securityContext": map[string]any{
-					"allowPrivilegeEscalation": false, "readOnlyRootFilesystem": true, "capabilities": map[string]any{"drop": []string{"ALL"}},
+			Containers: []corev1.Container{{
+				Name: "wait", Image: w.Image, ImagePullPolicy: corev1.PullPolicy(w.PullPolicy),
+				Command:   []string{"sumo-run", "--hold", fmt.Sprintf("%ds", seconds)},
+				Resources: corev1.ResourceRequirements{Requests: resources, Limits: resources},
+				SecurityContext: &corev1.SecurityContext{
+					AllowPrivilegeEscalation: new(false), ReadOnlyRootFilesystem: new(true),
+					Capabilities: &corev1.Capabilities{Drop: []corev1.Capability{"ALL"}},
 				},
 			}},
 		},
-	})
-	if err != nil {
-		return job.Warmup{}, false, fmt.Errorf("writing a warm-up pod: %w", err)
 	}
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	ctx, cancel := context.WithTimeout(ctx, CallTimeout)
 	defer cancel()
-	answer, err := w.Client.Post().AbsPath("/api/v1/namespaces", w.Namespace, "pods").Body(body).Do(ctx).Raw()
+	err := w.Client.Post().AbsPath(podsPath(w.Namespace)).Body(&pod).Do(ctx).Into(&pod)
 	if key != nil && apierrors.IsAlreadyExists(err) {
 		known, err := w.startedBefore(ctx, id, annotations[requestAnnotation])
 		return known, false, err
 	}
 	if err != nil {
-		return job.Warmup{}, false, failed(err, "create warm-up pod "+name)
+		return job.Warmup{}, false, Failed(err, "create warm-up pod "+pod.Name)
 	}
-	var made warmupPod
-	if err := json.Unmarshal(answer, &made); err != nil {
-		return job.Warmup{}, false, fmt.Errorf("decode warm-up pod %s: %w", name, err)
-	}
-	return made.warmup(), true, nil
+	return warmupOf(&pod), true, nil
 }
 
 // startedBefore finds the warm-up that a request with this hash has started. It lists, which is allowed anyway, where it
 // could get.
 func (w Warmups) startedBefore(ctx context.Context, id, hash string) (job.Warmup, error) {
-	var found []warmupPod
-	err := pages(ctx, w.Client, "/api/v1/namespaces/"+w.Namespace+"/pods", map[string]string{"labelSelector": warmupLabel + "=" + id},
-		func(p warmupPod) { found = append(found, p) })
+	var found []*corev1.Pod
+	err := eachPod(ctx, w.Client, w.Namespace, metav1.ListOptions{LabelSelector: warmupLabel + "=" + id},
+		func(p *corev1.Pod) { found = append(found, p) })
 	switch {
 	case err != nil:
 		return job.Warmup{}, err
 	case len(found) == 0:
-		return job.Warmup{}, problem.New(problem.Unavailable, "The warm-up of this Idempotency-Key is just being removed. Try again in a few seconds.").WithRetryAfter(callTimeout)
-	case found[0].Metadata.Annotations[requestAnnotation] != hash:
+		return job.Warmup{}, problem.New(problem.Unavailable,
+			"The warm-up of this Idempotency-Key is just being removed. Try again in a few seconds.").WithRetryAfter(CallTimeout)
+	case found[0].Annotations[requestAnnotation] != hash:
 		return job.Warmup{}, idempotency.ErrReused()
 	}
-	return found[0].warmup(), nil
+	return warmupOf(found[0]), nil
 }
 
 // pullTime is how long a new node may take to come up and fetch the image.
 const pullTime = 15 * time.Minute
 
-// List returns the warm-ups, those that are over included until they are removed.
+// List returns the warm-ups, including those that have ended, until they are removed.
 func (w Warmups) List(ctx context.Context) ([]job.Warmup, error) {
 	all := []job.Warmup{}
-	err := pages(ctx, w.Client, "/api/v1/namespaces/"+w.Namespace+"/pods", map[string]string{"labelSelector": warmupLabel},
-		func(p warmupPod) { all = append(all, p.warmup()) })
+	err := eachPod(ctx, w.Client, w.Namespace, metav1.ListOptions{LabelSelector: warmupLabel},
+		func(p *corev1.Pod) { all = append(all, warmupOf(p)) })
 	return all, err
 }
 
@@ -125,38 +127,23 @@ func (w Warmups) End(ctx context.Context, id string) error {
 	if _, err := uuid.Parse(id); err != nil {
 		return noWarmup(err, id) // it must not become a part of another path
 	}
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	ctx, cancel := context.WithTimeout(ctx, CallTimeout)
 	defer cancel()
-	name := "sumo-warmup-" + id
-	err := w.Client.Delete().AbsPath("/api/v1/namespaces", w.Namespace, "pods", name).Do(ctx).Error()
+	name := warmupPrefix + id
+	err := w.Client.Delete().AbsPath(podsPath(w.Namespace), name).Do(ctx).Error()
 	if apierrors.IsNotFound(err) {
 		return noWarmup(err, id)
 	}
-	return failed(err, "delete warm-up pod "+name)
+	return Failed(err, "delete warm-up pod "+name)
 }
 
 func noWarmup(cause error, id string) error {
 	return problem.Wrap(cause, problem.NotFound, "There is no warm-up %.40q.", id)
 }
 
-type warmupPod struct {
-	Metadata struct {
-		Name              string            `json:"name"`
-		Namespace         string            `json:"namespace"`
-		Labels            map[string]string `json:"labels"`
-		Annotations       map[string]string `json:"annotations"`
-		CreationTimestamp time.Time         `json:"creationTimestamp"`
-	} `json:"metadata"`
-	Spec struct {
-		NodeName string `json:"nodeName"`
-	} `json:"spec"`
-	Status struct {
-		Phase string `json:"phase"`
-	} `json:"status"`
-}
-
-func (p warmupPod) warmup() job.Warmup {
+func warmupOf(p *corev1.Pod) job.Warmup {
 	return job.Warmup{
-		ID: p.Metadata.Labels[warmupLabel], PodName: p.Metadata.Name, Namespace: p.Metadata.Namespace, Phase: p.Status.Phase, Node: p.Spec.NodeName, Created: p.Metadata.CreationTimestamp,
+		ID: p.Labels[warmupLabel], PodName: p.Name, Namespace: p.Namespace, Phase: string(p.Status.Phase), Node: p.Spec.NodeName,
+		Created: p.CreationTimestamp.UTC(),
 	}
 }

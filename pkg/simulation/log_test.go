@@ -26,7 +26,8 @@ func TestALogsFirstLineAndItsMarksTellTheRun(t *testing.T) {
 func TestOtherLinesAreNeitherAStartNorAMark(t *testing.T) {
 	t.Parallel()
 	for _, line := range []string{
-		"", "\n", "sumo-run: succeeded\n", "sumo-run: started \n", "sumo-run: started yesterday\n", "Warning: sumo-run: started 2026-11-22T10:00:00.000Z\n",
+		"", "\n", "sumo-run: succeeded\n", "sumo-run: started \n", "sumo-run: started yesterday\n",
+		"Warning: sumo-run: started 2026-11-22T10:00:00.000Z\n",
 		"sumo-run: 5 bytes since 2026-11-22T10:00:00.000Z\n", "\x1esumo-run: 5\n", "\x1esumo-run: -5 bytes since 2026-11-22T10:00:00.000Z\n",
 		"\x1esumo-run: many bytes since 2026-11-22T10:00:00.000Z\n", "\x1e\n",
 	} {

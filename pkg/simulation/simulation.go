@@ -33,6 +33,7 @@ const DefaultSeed = 23423
 // Output is one of SUMO's output files, by the name of its option without "-output".
 type Output string
 
+// The outputs that can be asked for.
 const (
 	OutputSummary    Output = "summary"
 	OutputTripinfo   Output = "tripinfo"
@@ -58,8 +59,9 @@ func (o Output) Valid() bool { return slices.Contains(Outputs(), o) }
 // Reason says, for a program, why a run did not succeed. It is empty for one that did.
 type Reason string
 
+// Why a run did not succeed.
 const (
-	InvalidScenario  Reason = "InvalidScenario"  // the scenario cannot be run as it is: the user's to mend
+	InvalidScenario  Reason = "InvalidScenario"  // the scenario cannot be run as it is: the user's to fix
 	SimulationError  Reason = "SimulationError"  // SUMO stopped with an error
 	TooManyTeleports Reason = "TooManyTeleports" // the scenario's own max-num-teleports ended the run
 	OutOfMemory      Reason = "OutOfMemory"      // more memory than the job's memory_gi
@@ -74,9 +76,6 @@ const (
 	WorkflowLost     Reason = "WorkflowLost"     // the run vanished from its engine, more often than we retry
 	Preempted        Reason = "Preempted"        // the node was taken away, more often than we retry
 )
-
-// DiskFullMessage explains DiskFull to users. A full disk is not the scenario's fault, and only the operator can fix it.
-const DiskFullMessage = "The disk of the machine that ran the job is full. The operator has to free space on it; then the job can be resubmitted unchanged."
 
 // Exit codes of sumo-run, one for each way out. They stay clear of 1 and 2, which Go's runtime and shells use, and of
 // 126 and above, which shells use for signals.
@@ -119,14 +118,16 @@ func (r Reason) ExitCode() int {
 	}
 }
 
-// judged are the reasons with which sumo-run itself ends. To sumo-run, a cancelled run is an interrupted one.
-var judged = []Reason{
-	InvalidScenario, SimulationError, TooManyTeleports, OutOfMemory, DiskFull, OutputTooLarge, DeadlineExceeded, Interrupted, InternalError,
+// Judged lists the reasons with which sumo-run itself ends. To sumo-run, a cancelled run is an interrupted one.
+func Judged() []Reason {
+	return []Reason{
+		InvalidScenario, SimulationError, TooManyTeleports, OutOfMemory, DiskFull, OutputTooLarge, DeadlineExceeded, Interrupted, InternalError,
+	}
 }
 
 // ReasonOf returns the reason for an exit code of sumo-run, or "" for success and for codes that are not its own.
 func ReasonOf(code int) Reason {
-	for _, r := range judged {
+	for _, r := range Judged() {
 		if r.ExitCode() == code {
 			return r
 		}

@@ -10,30 +10,30 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
-	"net"
 	"slices"
 	"strings"
 	"time"
 
+	wfv1 "github.com/argoproj/argo-workflows/v3/pkg/apis/workflow/v1alpha1"
+	typed "github.com/argoproj/argo-workflows/v3/pkg/client/clientset/versioned/typed/workflow/v1alpha1"
 	"github.com/rs/zerolog"
 	"golang.org/x/sync/errgroup"
+	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/client-go/rest"
 
 	"github.com/sumo-k8/sumo-k8/pkg/artifact"
 	"github.com/sumo-k8/sumo-k8/pkg/job"
-	"github.com/sumo-k8/sumo-k8/pkg/problem"
+	"github.com/sumo-k8/sumo-k8/pkg/kube"
 	"github.com/sumo-k8/sumo-k8/pkg/simulation"
 )
 
 // Config is how workflows are made.
 type Config struct {
-	// Installation tells the installations in one cluster apart; a label's value. Empty means sumo-k8.
+	// Installation distinguishes the installations in one cluster; a label's value. Empty means sumo-k8.
 	Installation string
 	// SumoVersion is that of jobs that name none. There must be a template for it.
 	SumoVersion string
@@ -42,38 +42,39 @@ type Config struct {
 }
 
 const (
-	// callTimeout bounds a call that is no stream. The API server itself ends calls after a minute.
-	callTimeout = 30 * time.Second
-	// retryAfter is how long an API server usually needs to come back from a restart.
-	retryAfter = 5 * time.Second
-	// atATime bounds the calls that one operation on many runs makes at once. Eight hide the latency of an API server or
+	// parallelism bounds the calls that one operation on many runs makes at once. Eight hide the latency of an API server or
 	// an object store without being a load for either.
-	atATime = 8
+	parallelism = 8
 	// maxListings bounds the runs whose results one observation looks up; those beyond have their turn with the next.
 	maxListings = 500
-	// overlookedAfter is how long Argo may leave a workflow without a phase. It takes a second; with its controller away this is a
-	// change of the workflow now and then, and maxTouches keeps those few.
-	overlookedAfter = 15 * time.Second
-	maxTouches      = 10
+	// missedAfter is how long Argo may leave a workflow without a phase. It takes a second; while its controller is down this is
+	// a change of the workflow now and then, and maxTouches keeps those few.
+	missedAfter = 15 * time.Second
+	maxTouches  = 10
 )
 
 // Engine is a job.Engine.
 type Engine struct {
-	cfg     Config
-	client  rest.Interface
-	objects artifact.Store
-	now     func() time.Time
-	log     zerolog.Logger
-	runs    *runs
+	cfg       Config
+	cluster   *kube.Client
+	workflows typed.WorkflowsGetter
+	objects   artifact.Store
+	now       func() time.Time
+	log       zerolog.Logger
+	runs      *runs
 }
 
 var _ job.Engine = (*Engine)(nil)
 
 // New makes an engine. It makes no connection before it is used.
-func New(cfg Config, client rest.Interface, objects artifact.Store, now func() time.Time, log zerolog.Logger) *Engine {
+func New(cfg Config, cluster *kube.Client, objects artifact.Store, now func() time.Time, log zerolog.Logger) (*Engine, error) {
+	workflows, err := typed.NewForConfig(cluster.Config)
+	if err != nil {
+		return nil, fmt.Errorf("preparing the client of Argo: %w", err)
+	}
 	cfg.Installation = cmp.Or(cfg.Installation, defaultInstallation)
-	runs := newRuns(client, installationLabel+"="+cfg.Installation, now, log)
-	return &Engine{cfg: cfg, client: client, objects: objects, now: now, log: log, runs: runs}
+	runs := newRuns(workflows.Workflows(metav1.NamespaceAll), installationLabel+"="+cfg.Installation, now, log)
+	return &Engine{cfg: cfg, cluster: cluster, workflows: workflows, objects: objects, now: now, log: log, runs: runs}, nil
 }
 
 // Close ends the watch.
@@ -84,89 +85,78 @@ func (e *Engine) Changed() <-chan struct{} { return e.runs.changed }
 
 // Start implements job.Engine.
 func (e *Engine) Start(ctx context.Context, j job.Job) error {
-	body, err := e.cfg.workflowOf(j)
+	w, err := e.cfg.workflowOf(j)
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	ctx, cancel := context.WithTimeout(ctx, kube.CallTimeout)
 	defer cancel()
-	answer, err := e.client.Post().AbsPath(path(j.Namespace)).Body(body).Do(ctx).Raw()
+	workflows, name := e.workflows.Workflows(w.Namespace), w.Name
+	w, err = workflows.Create(ctx, w, metav1.CreateOptions{})
 	if apierrors.IsAlreadyExists(err) {
-		answer, err = e.client.Get().AbsPath(path(j.Namespace), namePrefix+j.ID).Do(ctx).Raw()
+		w, err = workflows.Get(ctx, name, metav1.GetOptions{})
 		if apierrors.IsNotFound(err) {
-			return nil // it was removed just now: whoever reconciles will see that it is gone
+			return nil // it was removed just now: the next reconciliation sees that it is gone
 		}
 	}
 	if err != nil {
-		return failed(err, "start the workflow of job "+j.ID)
+		return kube.Failed(err, "start the workflow of job "+j.ID)
 	}
-	var w workflow
-	if err := json.Unmarshal(answer, &w); err != nil {
-		return fmt.Errorf("decode the workflow of job %s: %w", j.ID, err)
-	}
-	// Whoever observes next must see it, though the watch may not have told of it yet.
+	// The next observation must see it, though the watch may not have reported it yet.
 	e.runs.put(w)
 	return nil
 }
 
 // Stop implements job.Engine. Argo signals sumo-run, which closes SUMO's outputs, and its executor stores what there is.
 func (e *Engine) Stop(ctx context.Context, id string) error {
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	ctx, cancel := context.WithTimeout(ctx, kube.CallTimeout)
 	defer cancel()
 	w, err := e.find(ctx, id)
-	if err != nil || w == nil || w.over() || w.Spec.Shutdown != "" {
+	if err != nil || w == nil || w.Status.Phase.Completed() || w.Spec.Shutdown.Enabled() {
 		return err
 	}
-	return failed(e.patch(ctx, w, `{"spec":{"shutdown":"Stop"}}`), "stop the workflow of job "+id)
+	return kube.Failed(e.patch(ctx, w, fmt.Sprintf(`{"spec":{"shutdown":%q}}`, wfv1.ShutdownStrategyStop)), "stop the workflow of job "+id)
 }
 
 // patch changes a workflow, and what is known of it here. One that is gone is no error.
-func (e *Engine) patch(ctx context.Context, w *workflow, change string) error {
-	answer, err := e.client.Patch(types.MergePatchType).AbsPath(path(w.Metadata.Namespace), w.Metadata.Name).Body([]byte(change)).Do(ctx).Raw()
+func (e *Engine) patch(ctx context.Context, w *wfv1.Workflow, change string) error {
+	changed, err := e.workflows.Workflows(w.Namespace).Patch(ctx, w.Name, types.MergePatchType, []byte(change), metav1.PatchOptions{})
 	if apierrors.IsNotFound(err) {
 		return nil
 	}
-	if err != nil {
-		return err
+	if err == nil {
+		e.runs.put(changed)
 	}
-	var changed workflow
-	if err := json.Unmarshal(answer, &changed); err != nil {
-		return fmt.Errorf("decode the workflow of job %s: %w", w.jobID(), err)
-	}
-	e.runs.put(changed)
-	return nil
+	return err
 }
 
 // find returns the workflow of a job; nil when there is none.
-func (e *Engine) find(ctx context.Context, id string) (*workflow, error) {
+func (e *Engine) find(ctx context.Context, id string) (*wfv1.Workflow, error) {
 	if w := e.runs.get(id); w != nil {
 		return w, nil
 	}
-	var found []workflow
-	_, err := list(ctx, e.client, e.runs.selector+","+jobLabel+"="+id, func(w workflow) { found = append(found, w) })
-	if err != nil || len(found) == 0 {
-		return nil, failed(err, "find the workflow of job "+id)
-	}
-	return &found[0], nil
+	var found *wfv1.Workflow
+	_, err := e.runs.list(ctx, e.runs.selector+","+jobLabel+"="+id, func(w *wfv1.Workflow) { found = w })
+	return found, kube.Failed(err, "find the workflow of job "+id)
 }
 
 // Observe implements job.Engine.
 func (e *Engine) Observe(ctx context.Context) ([]job.Observation, error) {
 	all, err := e.runs.observe(ctx)
 	if err != nil {
-		return nil, failed(err, "list workflows")
+		return nil, kube.Failed(err, "list workflows")
 	}
 	now := e.now()
 	seen := make([]job.Observation, len(all))
 	listings, touches := 0, 0
 	var work errgroup.Group
-	work.SetLimit(atATime)
+	work.SetLimit(parallelism)
 	for i, r := range all {
-		if touches < maxTouches && r.workflow.overlooked(now) {
+		if touches < maxTouches && missed(r.workflow, now) {
 			touches++
 			work.Go(func() error { e.touch(ctx, r.workflow, now); return nil })
 		}
-		o := r.workflow.observe(now)
+		o := observe(r.workflow, now)
 		if o.State != job.Pending && o.StartedAt == nil && !r.started.IsZero() {
 			o.StartedAt = &r.started
 		}
@@ -176,7 +166,7 @@ func (e *Engine) Observe(ctx context.Context) ([]job.Observation, error) {
 		}
 		if r.results == nil {
 			if listings++; listings > maxListings {
-				seen[i] = unfinished(o)
+				seen[i] = storing(o)
 				continue
 			}
 		}
@@ -189,19 +179,20 @@ func (e *Engine) Observe(ctx context.Context) ([]job.Observation, error) {
 	return seen, ctx.Err()
 }
 
-// touch changes a workflow that Argo has overlooked. Argo's controller writes what it has worked on into its own cache as well; when
+// touch changes a workflow that Argo has missed. Argo's controller writes what it has worked on into its own cache as well; when
 // the workflow was deleted meanwhile and another one made under its name, the old copy takes the new one's place there
 // ("Rejecting stale copy of a completed workflow", 3.7.16). The next change puts that right.
-func (e *Engine) touch(ctx context.Context, w *workflow, now time.Time) {
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+func (e *Engine) touch(ctx context.Context, w *wfv1.Workflow, now time.Time) {
+	ctx, cancel := context.WithTimeout(ctx, kube.CallTimeout)
 	defer cancel()
-	err := e.patch(ctx, w, fmt.Sprintf(`{"metadata":{"uid":%q,"annotations":{%q:%q}}}`, w.Metadata.UID, touchedAnnotation, now.UTC().Format(time.RFC3339)))
+	err := e.patch(ctx, w, fmt.Sprintf(`{"metadata":{"uid":%q,"annotations":{%q:%q}}}`,
+		w.UID, touchedAnnotation, now.UTC().Format(time.RFC3339)))
 	if err != nil && !apierrors.IsConflict(err) { // another has its name by now
-		e.log.Warn().Err(err).Str("job", w.jobID()).Msg("a workflow that Argo has not looked at could not be touched")
+		e.log.Warn().Err(err).Str("job", jobOf(w)).Msg("a workflow that Argo has not looked at could not be touched")
 	}
 }
 
-// withResults adds the names of the results to the observation of a run that is over.
+// withResults adds the results to the observation of a run that has ended.
 func (e *Engine) withResults(ctx context.Context, r run, o job.Observation) job.Observation {
 	if r.results != nil {
 		o.Results = *r.results
@@ -212,27 +203,28 @@ func (e *Engine) withResults(ctx context.Context, r run, o job.Observation) job.
 		e.log.Warn().Err(err).Str("job", o.JobID).Msg("results not known; it will be tried again")
 	}
 	if err != nil || results == nil {
-		return unfinished(o)
+		return storing(o)
 	}
 	e.runs.keepResults(w, results)
 	if w != r.workflow {
-		o = w.observe(e.now())
+		o = observe(w, e.now())
 	}
 	o.Results = results
 	return o
 }
 
-// collect lists what a run that is over has left; nil while more of it may come.
+// collect lists what a run that has ended left; nil while more of it may come.
 //
-// Argo calls a workflow that was stopped over at once, while its pod still closes and uploads what there is, and does
+// Argo ends a workflow that was stopped at once, while its pod still closes and uploads what there is, and does
 // not note the outcome. So we wait for the pods of such a workflow and read the outcome ourselves.
-func (e *Engine) collect(ctx context.Context, w *workflow) ([]job.ResultFile, *workflow, error) {
-	if w.Spec.Shutdown != "" {
+func (e *Engine) collect(ctx context.Context, w *wfv1.Workflow) ([]job.ResultFile, *wfv1.Workflow, error) {
+	stopped := w.Spec.Shutdown.Enabled()
+	if stopped {
 		if busy, err := e.busy(ctx, w); err != nil || busy {
 			return nil, w, err
 		}
 	}
-	prefix := artifact.ResultsOf(w.Metadata.Namespace, w.jobID())
+	prefix := artifact.ResultsOf(w.Namespace, jobOf(w))
 	results := []job.ResultFile{}
 	err := e.objects.List(ctx, prefix, func(object artifact.Object) bool {
 		if name := strings.TrimPrefix(object.Key, prefix); name != "" && !strings.HasSuffix(name, "/") {
@@ -247,41 +239,22 @@ func (e *Engine) collect(ctx context.Context, w *workflow) ([]job.ResultFile, *w
 	if err := e.addChecksums(ctx, prefix, results); err != nil {
 		return nil, w, err
 	}
-	if w.Spec.Shutdown != "" && slices.ContainsFunc(results, func(r job.ResultFile) bool { return r.Name == simulation.OutcomeFile }) {
+	if stopped && slices.ContainsFunc(results, func(r job.ResultFile) bool { return r.Name == simulation.OutcomeFile }) {
 		text, err := e.read(ctx, prefix+simulation.OutcomeFile, maxOutcome)
 		if err != nil {
 			return nil, w, err
 		}
-		w = w.withOutcome(string(text))
+		w = withOutcome(w, string(text))
 	}
 	return results, w, nil
 }
 
 // busy reports whether the workflow has pods that have not ended.
-func (e *Engine) busy(ctx context.Context, w *workflow) (bool, error) {
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
-	defer cancel()
-	body, err := e.client.Get().AbsPath("/api/v1/namespaces", w.Metadata.Namespace, "pods").
-		Param("labelSelector", workflowLabel+"="+w.Metadata.Name).Do(ctx).Raw()
-	if err != nil {
-		return false, failed(err, "list the pods of workflow "+w.Metadata.Name)
-	}
-	var pods struct {
-		Items []struct {
-			Status struct {
-				Phase string `json:"phase"`
-			} `json:"status"`
-		} `json:"items"`
-	}
-	if err := json.Unmarshal(body, &pods); err != nil {
-		return false, fmt.Errorf("decode the pods of workflow %s: %w", w.Metadata.Name, err)
-	}
-	for _, pod := range pods.Items {
-		if pod.Status.Phase == phasePending || pod.Status.Phase == phaseRunning || pod.Status.Phase == "Unknown" {
-			return true, nil
-		}
-	}
-	return false, nil
+func (e *Engine) busy(ctx context.Context, w *wfv1.Workflow) (busy bool, err error) {
+	err = kube.EachPodOf(ctx, e.cluster, w.Namespace, jobOf(w), func(p *corev1.Pod) {
+		busy = busy || p.Status.Phase != corev1.PodSucceeded && p.Status.Phase != corev1.PodFailed
+	})
+	return busy, err
 }
 
 // maxOutcome is far more than an outcome has: sumo-run bounds the messages in it.
@@ -309,9 +282,9 @@ func (e *Engine) addChecksums(ctx context.Context, prefix string, results []job.
 	return nil
 }
 
-// read returns an object, no more than max bytes of it.
-func (e *Engine) read(ctx context.Context, key string, max int64) ([]byte, error) {
-	body, err := e.objects.Open(ctx, key, 0, max)
+// read returns an object, no more than limit bytes of it.
+func (e *Engine) read(ctx context.Context, key string, limit int64) ([]byte, error) {
+	body, err := e.objects.Open(ctx, key, 0, limit)
 	if err != nil {
 		return nil, err
 	}
@@ -323,8 +296,8 @@ func (e *Engine) read(ctx context.Context, key string, max int64) ([]byte, error
 	return text, nil
 }
 
-// unfinished is what may be said of a run that is over while its results are not known.
-func unfinished(o job.Observation) job.Observation {
+// storing is what may be said of a run that has ended while its results are not known.
+func storing(o job.Observation) job.Observation {
 	return job.Observation{
 		JobID: o.JobID, State: job.Running, Progress: o.Progress, StartedAt: o.StartedAt,
 		Message: "The run has ended. Its results are being stored.",
@@ -334,7 +307,7 @@ func unfinished(o job.Observation) job.Observation {
 // Forget implements job.Engine.
 func (e *Engine) Forget(ctx context.Context, ids []string) error {
 	var work errgroup.Group
-	work.SetLimit(atATime)
+	work.SetLimit(parallelism)
 	for _, id := range ids {
 		work.Go(func() error { return e.forget(ctx, id) })
 	}
@@ -342,34 +315,17 @@ func (e *Engine) Forget(ctx context.Context, ids []string) error {
 }
 
 func (e *Engine) forget(ctx context.Context, id string) error {
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	ctx, cancel := context.WithTimeout(ctx, kube.CallTimeout)
 	defer cancel()
 	w, err := e.find(ctx, id)
 	if err != nil || w == nil {
 		return err
 	}
-	// Its pods go with it.
-	err = e.client.Delete().AbsPath(path(w.Metadata.Namespace), w.Metadata.Name).
-		Body([]byte(`{"apiVersion":"v1","kind":"DeleteOptions","propagationPolicy":"Background"}`)).Do(ctx).Error()
+	withPods := metav1.DeleteOptions{PropagationPolicy: new(metav1.DeletePropagationBackground)}
+	err = e.workflows.Workflows(w.Namespace).Delete(ctx, w.Name, withPods)
 	if err != nil && !apierrors.IsNotFound(err) {
-		return failed(err, "delete the workflow of job "+id)
+		return kube.Failed(err, "delete the workflow of job "+id)
 	}
-	e.runs.remove(*w)
+	e.runs.remove(w)
 	return nil
-}
-
-// failed turns an error of the API server into ours; nil stays nil. What was tried goes into the text, for the log.
-func failed(err error, tried string) error {
-	if err == nil || problem.CodeOf(err) != problem.Internal {
-		return err
-	}
-	err = fmt.Errorf("%s: %w", tried, err)
-	var network net.Error
-	switch {
-	case apierrors.IsServerTimeout(err), apierrors.IsTimeout(err), apierrors.IsTooManyRequests(err), apierrors.IsServiceUnavailable(err),
-		apierrors.IsInternalError(err), errors.As(err, &network), errors.Is(err, context.DeadlineExceeded):
-		return problem.Wrap(err, problem.Unavailable, "The cluster is not available; try again shortly.").WithRetryAfter(retryAfter)
-	default:
-		return err
-	}
 }

@@ -134,6 +134,9 @@ spec:
       value: sumo-k8-high
   workflowTemplateRef:
     name: sumo-1-18
+status:
+  finishedAt: null
+  startedAt: null
 `
 	if diff := cmp.Diff(want, string(text)); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
@@ -250,7 +253,7 @@ func TestNothingIsMissedWhenAWatchBreaks(t *testing.T) {
 	}{
 		{"the connection ends", func(b *bundle) { b.api.hangUp() }},
 		{"the watch is too old", func(b *bundle) {
-			b.api.tell(map[string]any{"type": "ERROR", "object": map[string]any{"code": http.StatusGone}})
+			b.api.tell(map[string]any{"type": "ERROR", "object": status(http.StatusGone)})
 			b.api.hangUp()
 		}},
 		{"the API server cannot list for a while", func(b *bundle) {
@@ -283,26 +286,26 @@ func TestNothingIsMissedWhenAWatchBreaks(t *testing.T) {
 	}
 }
 
-func TestAWorkflowThatArgoHasOverlookedIsTouched(t *testing.T) {
+func TestAWorkflowThatArgoHasMissedIsTouched(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	overlooked, begun, fresh := aJob(), aJob(), aJob()
-	b.start(t, overlooked, begun, fresh)
+	neglected, begun, fresh := aJob(), aJob(), aJob()
+	b.start(t, neglected, begun, fresh)
 	b.api.set(t, begun.Namespace, begun.ID, statusRunning)
-	for _, j := range []job.Job{overlooked, begun} {
-		b.api.age(j.Namespace, j.ID, overlookedAfter+5*time.Second)
+	for _, j := range []job.Job{neglected, begun} {
+		b.api.age(j.Namespace, j.ID, missedAfter+5*time.Second)
 	}
 	touched := func(j job.Job) bool {
 		annotations := b.api.workflow(j.Namespace, j.ID)["metadata"].(map[string]any)["annotations"].(map[string]any)
 		return annotations[touchedAnnotation] != nil
 	}
-	b.see(t, "the touch", func([]job.Observation) bool { return touched(overlooked) })
+	b.see(t, "the touch", func([]job.Observation) bool { return touched(neglected) })
 	if touched(begun) || touched(fresh) {
 		t.Error("one that runs, or has just been made, was touched")
 	}
 }
 
-func TestAnOverlookedWorkflowHasAnotherWhileOnceItWasTouched(t *testing.T) {
+func TestAMissedWorkflowHasAnotherWhileOnceItWasTouched(t *testing.T) {
 	t.Parallel()
 	at := func(age time.Duration) string { return noon.Add(-age).Format(time.RFC3339) }
 	for name, tt := range map[string]struct {
@@ -315,12 +318,12 @@ func TestAnOverlookedWorkflowHasAnotherWhileOnceItWasTouched(t *testing.T) {
 		"old, touched just now": {at(time.Minute), at(time.Second), "", false},
 		"touched in vain":       {at(time.Minute), at(30 * time.Second), "", true},
 	} {
-		var w workflow
+		var w wfv1.Workflow
 		text := fmt.Sprintf(`{"metadata": {"creationTimestamp": %q, "annotations": {%q: %q}}, "status": {"phase": %q}}`, tt.created, touchedAnnotation, tt.touched, tt.phase)
 		if err := json.Unmarshal([]byte(text), &w); err != nil {
 			t.Fatal(err)
 		}
-		if got := w.overlooked(noon); got != tt.want {
+		if got := missed(&w, noon); got != tt.want {
 			t.Errorf("%s: %t", name, got)
 		}
 	}
@@ -410,7 +413,8 @@ func TestAStoppedRunIsOverWhenItsPodIs(t *testing.T) {
 		return seen[0].State == job.Running && strings.Contains(seen[0].Message, "results are being stored")
 	})
 	outcome := `{"reason":"Interrupted","message":"stopped","started_at":"2026-11-22T09:00:00Z","finished_at":"2026-11-22T09:59:00Z","summary":{"sumo_version":"1.18.0","partial":true}}`
-	if _, err := b.objects.Put(t.Context(), artifact.ResultsOf(j.Namespace, j.ID)+simulation.OutcomeFile, strings.NewReader(outcome), ""); err != nil {
+	if _, err := b.objects.Put(t.Context(), artifact.ResultsOf(j.Namespace, j.ID)+simulation.OutcomeFile,
+		strings.NewReader(outcome), ""); err != nil {
 		t.Fatal(err)
 	}
 	b.api.setPods("Succeeded", "Failed")

@@ -14,13 +14,11 @@ import (
 	"time"
 
 	"github.com/rs/zerolog"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/apimachinery/pkg/runtime/schema"
-	"k8s.io/apimachinery/pkg/runtime/serializer"
 	"k8s.io/client-go/rest"
 
 	"github.com/sumo-k8/sumo-k8/infra/local/localtest"
+	"github.com/sumo-k8/sumo-k8/pkg/job"
+	"github.com/sumo-k8/sumo-k8/pkg/kube"
 	"github.com/sumo-k8/sumo-k8/pkg/store/s3"
 )
 
@@ -42,22 +40,18 @@ type apiServer struct {
 
 const firstVersion = 100
 
-func newAPIServer(t *testing.T) (*apiServer, rest.Interface) {
+func newAPIServer(t testing.TB) (*apiServer, *kube.Client) {
 	t.Helper()
 	s := &apiServer{
-		version: firstVersion, objects: map[string]map[string]any{}, watchers: map[chan map[string]any]bool{}, calls: map[string]int{}, failures: map[string]int{},
+		version: firstVersion, objects: map[string]map[string]any{}, watchers: map[chan map[string]any]bool{},
+		calls: map[string]int{}, failures: map[string]int{},
 	}
 	server := httptest.NewServer(s)
 	t.Cleanup(func() {
 		s.hangUp()
 		server.Close()
 	})
-	scheme := runtime.NewScheme()
-	metav1.AddToGroupVersion(scheme, schema.GroupVersion{Version: "v1"})
-	client, err := rest.UnversionedRESTClientFor(&rest.Config{Host: server.URL, QPS: -1, ContentConfig: rest.ContentConfig{
-		AcceptContentTypes: runtime.ContentTypeJSON, ContentType: runtime.ContentTypeJSON,
-		NegotiatedSerializer: serializer.NewCodecFactory(scheme).WithoutConversion(),
-	}})
+	client, err := kube.NewClient(&rest.Config{Host: server.URL})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -67,7 +61,7 @@ func newAPIServer(t *testing.T) (*apiServer, rest.Interface) {
 func (s *apiServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
 	call := r.Method
-	if r.URL.Path == workflowsPath {
+	if r.URL.Path == "/apis/argoproj.io/v1alpha1/workflows" {
 		call = "LIST"
 		if r.URL.Query().Get("watch") != "" {
 			call = "WATCH"
@@ -173,7 +167,7 @@ func (s *apiServer) set(t *testing.T, namespace, id, status string) {
 	t.Helper()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	key := namespace + "/" + namePrefix + id
+	key := namespace + "/" + job.RunName(id)
 	object := s.objects[key]
 	if object == nil {
 		t.Fatalf("there is no workflow %s", key)
@@ -190,7 +184,7 @@ func (s *apiServer) set(t *testing.T, namespace, id, status string) {
 func (s *apiServer) age(namespace, id string, age time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	key := namespace + "/" + namePrefix + id
+	key := namespace + "/" + job.RunName(id)
 	s.objects[key]["metadata"].(map[string]any)["creationTimestamp"] = time.Now().Add(-age).UTC().Format(time.RFC3339)
 	s.store("MODIFIED", key, s.objects[key])
 }
@@ -199,7 +193,7 @@ func (s *apiServer) age(namespace, id string, age time.Duration) {
 func (s *apiServer) vanish(namespace, id string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	key := namespace + "/" + namePrefix + id
+	key := namespace + "/" + job.RunName(id)
 	s.store("DELETED", key, s.objects[key])
 	delete(s.objects, key)
 }
@@ -207,7 +201,7 @@ func (s *apiServer) vanish(namespace, id string) {
 func (s *apiServer) workflow(namespace, id string) map[string]any {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	object := s.objects[namespace+"/"+namePrefix+id]
+	object := s.objects[namespace+"/"+job.RunName(id)]
 	if object == nil {
 		return nil
 	}
@@ -319,8 +313,12 @@ func write(w http.ResponseWriter, v any) {
 func refuse(w http.ResponseWriter, code int) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(code)
+	_ = json.NewEncoder(w).Encode(status(code))
+}
+
+func status(code int) map[string]any {
 	reason := map[int]string{409: "AlreadyExists", 404: "NotFound", 410: "Expired", 500: "InternalError"}[code]
-	_ = json.NewEncoder(w).Encode(map[string]any{"kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": reason, "code": code, "message": reason})
+	return map[string]any{"kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": reason, "code": code, "message": reason}
 }
 
 // bundle is an engine between a fake API server and a real object store.
@@ -338,7 +336,10 @@ func setup(t *testing.T) *bundle {
 		t.Fatal(err)
 	}
 	cfg := Config{SumoVersion: "1.18"}
-	e := New(cfg, client, objects, time.Now, zerolog.New(zerolog.NewTestWriter(t)))
+	e, err := New(cfg, client, objects, time.Now, zerolog.New(zerolog.NewTestWriter(t)))
+	if err != nil {
+		t.Fatal(err)
+	}
 	t.Cleanup(e.Close)
 	return &bundle{Engine: e, api: api, objects: objects}
 }

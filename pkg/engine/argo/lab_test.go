@@ -14,9 +14,12 @@ import (
 	"testing"
 	"time"
 
+	wfv1 "github.com/argoproj/argo-workflows/v3/pkg/apis/workflow/v1alpha1"
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/uuid"
 	"github.com/rs/zerolog"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 
@@ -39,7 +42,7 @@ var record = flag.Bool("record", false, "write the workflows that the lab shows 
 // lab is a tenant on a real cluster. Every part has the rights of the function that uses it, and no others.
 type lab struct {
 	*Engine
-	admin   rest.Interface
+	admin   *kube.Client
 	logs    *kube.Logs
 	objects *s3.Store
 	tenant  tenant.Tenant
@@ -61,9 +64,9 @@ func labConfig(t *testing.T, function string) *rest.Config {
 	return cfg
 }
 
-func labClient(t *testing.T, function string) rest.Interface {
+func labClient(t *testing.T, function string) *kube.Client {
 	t.Helper()
-	client, err := kube.Client(labConfig(t, function))
+	client, err := kube.NewClient(labConfig(t, function))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -101,7 +104,8 @@ func setupLab(t *testing.T) *lab {
 		Client: labClient(t, "auth"), Home: "sumo-k8",
 		Store: kube.ObjectStore{Endpoint: endpoint, Region: "us-east-1", Bucket: "lab-argo", AccessKey: key, SecretKey: secret},
 		Templates: []func(string) ([]byte, error){
-			template("1.15", "dev.local/sumo:1.15", ""), template("1.18", "dev.local/sumo:1.18", ""), template("0.0", "dev.local/no-such-image:0", "Never"),
+			template("1.15", "dev.local/sumo:1.15", ""), template("1.18", "dev.local/sumo:1.18", ""),
+			template("0.0", "dev.local/no-such-image:0", "Never"),
 		},
 	}
 	for range 2 { // the second time mends what there is
@@ -114,10 +118,13 @@ func setupLab(t *testing.T) *lab {
 			t.Error(err)
 		}
 	})
-	l.Engine = New(Config{
+	l.Engine, err = New(Config{
 		Installation: id, SumoVersion: "1.15", PriorityClasses: map[job.Priority]string{job.High: "sumo-k8-high"},
 	}, labClient(t, "reconcile"), l.objects, time.Now, zerolog.New(zerolog.NewTestWriter(t)))
-	t.Cleanup(l.Engine.Close)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(l.Close)
 	l.logs = kube.NewLogs(labClient(t, "logs"))
 	return l
 }
@@ -125,7 +132,7 @@ func setupLab(t *testing.T) *lab {
 // job makes a job of a scenario that ships with the project.
 func (l *lab) job(t *testing.T, scenario string, change func(*job.Job)) job.Job {
 	t.Helper()
-	f, err := os.Open(filepath.Join("..", "..", "test_networks", scenario))
+	f, err := os.Open(filepath.Join("..", "..", "..", "test_networks", scenario))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -173,9 +180,13 @@ func (l *lab) await(t *testing.T, j job.Job, what string, is func(job.Observatio
 	return last
 }
 
+func workflowPath(j job.Job) string {
+	return "/apis/argoproj.io/v1alpha1/namespaces/" + j.Namespace + "/workflows/" + job.RunName(j.ID)
+}
+
 func (l *lab) workflowText(t *testing.T, j job.Job) []byte {
 	t.Helper()
-	text, err := l.admin.Get().AbsPath(path(j.Namespace), namePrefix+j.ID).Do(context.Background()).Raw()
+	text, err := l.admin.Get().AbsPath(workflowPath(j)).Do(context.Background()).Raw()
 	if err != nil {
 		return []byte(err.Error())
 	}
@@ -245,8 +256,10 @@ func TestLabRunsSUMO(t *testing.T) {
 			l.await(t, j, "its start", func(o job.Observation) bool { return o.State != job.Pending })
 			pod := time.Since(began)
 			o := l.endsAs(t, j, verdict{State: job.Succeeded})
-			t.Logf("seen running after %.1fs, ended after %.1fs; sumo-run took %.1fs", pod.Seconds(), time.Since(began).Seconds(), o.FinishedAt.Sub(*o.StartedAt).Seconds())
-			if want := []string{"log.txt", "outcome.json", "sha256sums.txt", "statistics.xml", "summary.json", "summary.xml", "tripinfo.xml"}; !cmp.Equal(want, resultNames(o)) {
+			t.Logf("seen running after %.1fs, ended after %.1fs; sumo-run took %.1fs", pod.Seconds(), time.Since(began).Seconds(),
+				o.FinishedAt.Sub(*o.StartedAt).Seconds())
+			want := []string{"log.txt", "outcome.json", "sha256sums.txt", "statistics.xml", "summary.json", "summary.xml", "tripinfo.xml"}
+			if !cmp.Equal(want, resultNames(o)) {
 				t.Errorf("results are %v, want %v", resultNames(o), want)
 			}
 			if o.Summary == nil || !strings.HasPrefix(o.Summary.SumoVersion, version) {
@@ -256,7 +269,8 @@ func TestLabRunsSUMO(t *testing.T) {
 			if err := l.Forget(t.Context(), []string{j.ID}); err != nil {
 				t.Fatal(err)
 			}
-			if seen, err := l.Observe(t.Context()); err != nil || slices.ContainsFunc(seen, func(o job.Observation) bool { return o.JobID == j.ID }) {
+			seen, err := l.Observe(t.Context())
+			if err != nil || slices.ContainsFunc(seen, func(o job.Observation) bool { return o.JobID == j.ID }) {
 				t.Errorf("after it was forgotten it is still seen: %v %v", seen, err)
 			}
 		})
@@ -275,31 +289,26 @@ func TestLabTellsWhyRunsFail(t *testing.T) {
 		results   bool
 	}{
 		{"bad scenario", "broken/not_a_zip.zip", nil, nil, simulation.InvalidScenario, true},
-		{"sumo-runs deadline", "ready_to_use/grid.zip", func(j *job.Job) { endless(j); j.TimeoutSeconds = 2 }, nil, simulation.DeadlineExceeded, true},
+		{"sumo-runs deadline", "ready_to_use/grid.zip", func(j *job.Job) { endless(j); j.TimeoutSeconds = 2 }, nil,
+			simulation.DeadlineExceeded, true},
 		{"the pods deadline", "ready_to_use/grid.zip", endless, map[string]string{deadlineParameter: "6"}, simulation.DeadlineExceeded, false},
 		{"memory", "ready_to_use/grid.zip", endless, map[string]string{memoryParameter: "20Mi"}, simulation.OutOfMemory, false},
-		{"scenario gone", "ready_to_use/square.zip", nil, map[string]string{scenarioKeyParameter: "scenarios/none.zip"}, simulation.InternalError, false},
+		{"scenario gone", "ready_to_use/square.zip", nil, map[string]string{scenarioKeyParameter: "scenarios/none.zip"},
+			simulation.InternalError, false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			j := l.job(t, tt.scenario, tt.change)
-			body, err := l.cfg.workflowOf(j)
+			w, err := l.cfg.workflowOf(j)
 			if err != nil {
-				t.Fatal(err)
-			}
-			var w creation
-			if err := json.Unmarshal(body, &w); err != nil {
 				t.Fatal(err)
 			}
 			for i, p := range w.Spec.Arguments.Parameters {
 				if value, changed := tt.arguments[p.Name]; changed {
-					w.Spec.Arguments.Parameters[i].Value = value
+					w.Spec.Arguments.Parameters[i].Value = wfv1.AnyStringPtr(value)
 				}
 			}
-			if body, err = json.Marshal(w); err != nil {
-				t.Fatal(err)
-			}
-			if err := l.client.Post().AbsPath(path(j.Namespace)).Body(body).Do(t.Context()).Error(); err != nil {
+			if _, err := l.workflows.Workflows(j.Namespace).Create(t.Context(), w, metav1.CreateOptions{}); err != nil {
 				t.Fatal(err)
 			}
 			o := l.endsAs(t, j, verdict{job.Failed, tt.want})
@@ -327,30 +336,17 @@ func TestLabImageMissing(t *testing.T) {
 	}
 }
 
-type pod struct{ Name, UID string }
-
 // pods are those of j that run.
-func (l *lab) pods(t *testing.T, j job.Job) []pod {
+func (l *lab) pods(t *testing.T, j job.Job) []*corev1.Pod {
 	t.Helper()
-	var list struct {
-		Items []struct {
-			Metadata pod
-			Status   struct{ Phase string }
+	var running []*corev1.Pod
+	err := kube.EachPodOf(t.Context(), l.admin, j.Namespace, j.ID, func(p *corev1.Pod) {
+		if p.Status.Phase == corev1.PodRunning {
+			running = append(running, p)
 		}
-	}
-	text, err := l.admin.Get().AbsPath("/api/v1/namespaces", j.Namespace, "pods").
-		Param("labelSelector", "workflows.argoproj.io/workflow="+namePrefix+j.ID).Do(t.Context()).Raw()
-	if err == nil {
-		err = json.Unmarshal(text, &list)
-	}
+	})
 	if err != nil {
 		t.Fatal(err)
-	}
-	var running []pod
-	for _, p := range list.Items {
-		if p.Status.Phase == "Running" {
-			running = append(running, p.Metadata)
-		}
 	}
 	return running
 }
@@ -393,7 +389,8 @@ func TestLabLostPodsAreRepeated(t *testing.T) {
 	l := setupLab(t)
 	evict := func(t *testing.T, name string) error {
 		body := fmt.Sprintf(`{"apiVersion":"policy/v1","kind":"Eviction","metadata":{"name":%q,"namespace":%q}}`, name, l.tenant.Namespace)
-		return l.admin.Post().AbsPath("/api/v1/namespaces", l.tenant.Namespace, "pods", name, "eviction").Body([]byte(body)).Do(t.Context()).Error()
+		return l.admin.Post().AbsPath("/api/v1/namespaces", l.tenant.Namespace, "pods", name, "eviction").
+			Body([]byte(body)).Do(t.Context()).Error()
 	}
 	remove := func(t *testing.T, name string) error {
 		return l.admin.Delete().AbsPath("/api/v1/namespaces", l.tenant.Namespace, "pods", name).
@@ -413,7 +410,7 @@ func TestLabLostPodsAreRepeated(t *testing.T) {
 			if err := l.Start(t.Context(), j); err != nil {
 				t.Fatal(err)
 			}
-			var first, second []pod
+			var first, second []*corev1.Pod
 			l.await(t, j, "its pod", func(o job.Observation) bool { first = l.pods(t, j); return running(o) && len(first) == 1 })
 			seen := time.Now()
 			l.await(t, j, "its age", func(job.Observation) bool { return time.Since(seen) > c.age })
@@ -443,7 +440,7 @@ func TestLabAWorkflowThatVanishedIsNotObserved(t *testing.T) {
 		t.Fatal(err)
 	}
 	l.await(t, j, "its start", running)
-	if err := l.admin.Delete().AbsPath(path(j.Namespace), namePrefix+j.ID).Do(t.Context()).Error(); err != nil {
+	if err := l.admin.Delete().AbsPath(workflowPath(j)).Do(t.Context()).Error(); err != nil {
 		t.Fatal(err)
 	}
 	for deadline := time.Now().Add(patienceOnLab); ; {

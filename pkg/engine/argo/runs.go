@@ -2,50 +2,49 @@ package argo
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"net/http"
 	"strconv"
 	"sync"
 	"time"
 
+	wfv1 "github.com/argoproj/argo-workflows/v3/pkg/apis/workflow/v1alpha1"
+	typed "github.com/argoproj/argo-workflows/v3/pkg/client/clientset/versioned/typed/workflow/v1alpha1"
 	"github.com/rs/zerolog"
-	"k8s.io/client-go/rest"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/watch"
 
 	"github.com/sumo-k8/sumo-k8/pkg/job"
+	"github.com/sumo-k8/sumo-k8/pkg/kube"
 )
 
 const (
-	workflowsPath = "/apis/argoproj.io/v1alpha1/workflows"
-	// pageSize bounds one answer of the API server: some 10 KiB a workflow, so 5 MiB.
-	pageSize = 500
-	// watchTime is how long one watch lasts. The list that follows it mends whatever a watch might have missed.
+	// watchTime is how long one watch lasts. The list that follows it corrects whatever a watch might have missed.
 	watchTime = 5 * time.Minute
 	// idle is how long the copy is kept up to date after it was last asked for.
 	idle = 30 * time.Second
-	// pause spaces out attempts while the API server is away.
+	// pause spaces out attempts while the API server is unreachable.
 	pause = time.Second
 )
 
-// path is where a namespace's workflows are.
-func path(namespace string) string {
-	return "/apis/argoproj.io/v1alpha1/namespaces/" + namespace + "/workflows"
-}
-
 // run is a workflow with what we have learnt of it besides.
 type run struct {
-	workflow *workflow // never changed, only replaced
-	started  time.Time // when it was first seen running; Argo only knows when its pod was made
+	workflow *wfv1.Workflow // never changed, only replaced
+	started  time.Time      // when it was first seen running; Argo only knows when its pod was made
 	results  *[]job.ResultFile
 }
 
-// runs is a copy of the cluster's workflows. It is complete and current, or it waits until it is: whoever observes takes
-// a workflow that is missing for lost.
+// runs is a copy of the cluster's workflows. It is complete and current, or it waits until it is: the observer takes a
+// workflow that is missing for lost.
+//
+// client-go's Reflector (0.33) promises less. Its first list may be older than a run that was started a moment ago. While
+// the API server is unreachable it keeps the old copy and does not say so, and then it may wait for another minute. It
+// holds all pages of a list at once. Wrapping it against each of these takes more code than the loop below.
 type runs struct {
-	client   rest.Interface
-	selector string // of the workflows that are ours
+	client   typed.WorkflowInterface // of all namespaces
+	selector string                  // of the workflows that are ours
 	now      func() time.Time
 	log      zerolog.Logger
 	changed  chan struct{}
@@ -61,7 +60,7 @@ type runs struct {
 	asked   time.Time
 }
 
-func newRuns(client rest.Interface, selector string, now func() time.Time, log zerolog.Logger) *runs {
+func newRuns(client typed.WorkflowInterface, selector string, now func() time.Time, log zerolog.Logger) *runs {
 	s := &runs{
 		client: client, selector: selector, now: now, log: log,
 		changed: make(chan struct{}, 1), byJob: map[string]run{}, settled: make(chan struct{}),
@@ -107,7 +106,7 @@ func (s *runs) observe(ctx context.Context) ([]run, error) {
 	}
 }
 
-// settle says how it stands to those that wait.
+// settle reports to those that wait whether the copy is current, or why not.
 func (s *runs) settle(current bool, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -115,6 +114,9 @@ func (s *runs) settle(current bool, err error) {
 	close(s.settled)
 	s.settled = make(chan struct{})
 }
+
+// unasked reports whether nobody needs the copy any longer. The caller holds mu.
+func (s *runs) unasked() bool { return s.now().Sub(s.asked) > idle }
 
 // work lists and watches until nobody asks any longer.
 func (s *runs) work() {
@@ -130,7 +132,7 @@ func (s *runs) work() {
 			s.log.Warn().Err(err).Msg("workflows not followed; it will be tried again")
 		}
 		s.mu.Lock()
-		if s.alive.Err() != nil || s.now().Sub(s.asked) > idle {
+		if s.alive.Err() != nil || s.unasked() {
 			s.working = false
 			s.mu.Unlock()
 			return
@@ -147,8 +149,8 @@ func (s *runs) work() {
 
 // relist replaces the copy and returns the version from which a watch has to go on.
 func (s *runs) relist(ctx context.Context) (version string, err error) {
-	fresh := map[string]*workflow{}
-	version, err = list(ctx, s.client, s.selector, func(w workflow) { fresh[w.jobID()] = &w })
+	fresh := map[string]*wfv1.Workflow{}
+	version, err = s.list(ctx, s.selector, func(w *wfv1.Workflow) { fresh[jobOf(w)] = w })
 	if err != nil {
 		return "", err
 	}
@@ -160,142 +162,101 @@ func (s *runs) relist(ctx context.Context) (version string, err error) {
 		s.byJob[id] = s.next(old[id], w)
 	}
 	for id, r := range old {
-		// What we have made or changed ourselves meanwhile is not in the list yet; the watch will tell what becomes of it.
-		if after(r.workflow.Metadata.ResourceVersion, version) {
+		// What we have made or changed ourselves meanwhile is not in the list yet; the watch will report what becomes of it.
+		if after(r.workflow.ResourceVersion, version) {
 			s.byJob[id] = r
 		}
 	}
 	return version, nil
 }
 
-// list calls yield for every workflow with such a label, of all namespaces, as they are now.
-func list(ctx context.Context, client rest.Interface, selector string, yield func(workflow)) (version string, err error) {
-	next := ""
-	for {
-		var page struct {
-			Metadata struct {
-				ResourceVersion string `json:"resourceVersion"`
-				Continue        string `json:"continue"`
-			} `json:"metadata"`
-			Items []workflow `json:"items"`
-		}
-		callCtx, cancel := context.WithTimeout(ctx, callTimeout)
-		request := client.Get().AbsPath(workflowsPath).Param("labelSelector", selector).Param("limit", strconv.Itoa(pageSize))
-		if next != "" {
-			request = request.Param("continue", next)
-		}
-		body, err := request.Do(callCtx).Raw()
-		cancel()
-		if err != nil {
-			return "", err
-		}
-		if err := json.Unmarshal(body, &page); err != nil {
-			return "", fmt.Errorf("decode workflows: %w", err)
-		}
-		for _, w := range page.Items {
-			yield(w)
-		}
-		if next = page.Metadata.Continue; next == "" {
-			return page.Metadata.ResourceVersion, nil
-		}
+// list calls yield for every workflow with such labels, of all namespaces, as they are now.
+func (s *runs) list(ctx context.Context, selector string, yield func(*wfv1.Workflow)) (string, error) {
+	var version string // of all pages
+	page := func(ctx context.Context, options metav1.ListOptions) (runtime.Object, error) {
+		list, err := s.client.List(ctx, options)
+		version = list.ResourceVersion
+		return list, err
 	}
+	options := metav1.ListOptions{LabelSelector: selector, TimeoutSeconds: new(int64(kube.CallTimeout / time.Second))}
+	if err := kube.Each(ctx, options, page, func(w *wfv1.Workflow) { yield(slim(w)) }); err != nil {
+		return "", err
+	}
+	return version, nil
 }
 
-// watch follows changes until its time is over or the connection ends.
+// watch follows changes until its time is over, the connection ends or nobody asks any longer.
 func (s *runs) watch(ctx context.Context, version string) error {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
 	// The API server ends a watch by itself; this is for one that has gone silent.
-	silent := time.AfterFunc(watchTime+callTimeout, cancel)
-	defer silent.Stop()
-	// Nobody needs the copy for long after the last one has asked.
-	unasked := time.NewTicker(idle)
-	defer unasked.Stop()
-	go func() {
-		for {
-			select {
-			case <-ctx.Done():
-				return
-			case <-unasked.C:
-				s.mu.Lock()
-				over := s.now().Sub(s.asked) > idle
-				s.mu.Unlock()
-				if over {
-					cancel()
-				}
-			}
-		}
-	}()
-	body, err := s.client.Get().AbsPath(workflowsPath).Param("labelSelector", s.selector).Param("watch", "true").
-		Param("allowWatchBookmarks", "true").Param("resourceVersion", version).
-		Param("timeoutSeconds", strconv.Itoa(int(watchTime/time.Second))).Stream(ctx)
+	ctx, cancel := context.WithTimeout(ctx, watchTime+kube.CallTimeout)
+	defer cancel()
+	w, err := s.client.Watch(ctx, metav1.ListOptions{
+		LabelSelector: s.selector, AllowWatchBookmarks: true, ResourceVersion: version, TimeoutSeconds: new(int64(watchTime / time.Second)),
+	})
 	if err != nil {
 		return err
 	}
-	defer body.Close()
-	events := json.NewDecoder(body)
+	defer w.Stop()
+	look := time.NewTicker(idle)
+	defer look.Stop()
 	for {
-		var event struct {
-			Type   string          `json:"type"`
-			Object json.RawMessage `json:"object"`
-		}
-		if err := events.Decode(&event); err != nil {
-			if ctx.Err() != nil || errors.Is(err, io.EOF) {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-look.C:
+			s.mu.Lock()
+			unasked := s.unasked()
+			s.mu.Unlock()
+			if unasked {
 				return nil
 			}
-			return fmt.Errorf("watch workflows: %w", err)
-		}
-		if err := s.apply(event.Type, event.Object); err != nil {
-			return err
+		case event, open := <-w.ResultChan():
+			if !open {
+				return nil
+			}
+			err := s.apply(event)
+			if apierrors.IsResourceExpired(err) || apierrors.IsGone(err) {
+				return nil // too old to go on from: a list follows
+			}
+			if err != nil {
+				return fmt.Errorf("watch workflows: %w", err)
+			}
 		}
 	}
 }
 
 // apply brings one event of a watch into the copy.
-func (s *runs) apply(kind string, object []byte) error {
-	switch kind {
-	case "BOOKMARK":
-		return nil
-	case "ADDED", "MODIFIED", "DELETED":
-		var w workflow
-		if err := json.Unmarshal(object, &w); err != nil {
-			return fmt.Errorf("decode a workflow: %w", err)
-		}
-		if kind == "DELETED" {
-			s.remove(w)
-		} else {
-			s.put(w)
-		}
-		return nil
-	default:
-		var status struct {
-			Code    int    `json:"code"`
-			Message string `json:"message"`
-		}
-		if err := json.Unmarshal(object, &status); err == nil && status.Code == http.StatusGone {
-			return nil // too old to go on from: the watch ends, and a list follows
-		}
-		return fmt.Errorf("watch workflows: %s: %.300s", kind, object)
+func (s *runs) apply(event watch.Event) error {
+	w, isWorkflow := event.Object.(*wfv1.Workflow)
+	switch {
+	case !isWorkflow:
+		return apierrors.FromObject(event.Object)
+	case event.Type == watch.Added, event.Type == watch.Modified:
+		s.put(w)
+	case event.Type == watch.Deleted:
+		s.remove(w)
 	}
+	return nil
 }
 
-// put takes w into the copy unless the copy has a newer one.
-func (s *runs) put(w workflow) {
-	if w.jobID() == "" {
+// put takes what is read of w into the copy unless the copy has a newer one.
+func (s *runs) put(w *wfv1.Workflow) {
+	if jobOf(w) == "" {
 		return
 	}
+	w = slim(w)
 	s.mu.Lock()
-	old := s.byJob[w.jobID()]
-	if old.workflow == nil || !newer(old.workflow, &w) {
-		s.byJob[w.jobID()] = s.next(old, &w)
+	old := s.byJob[jobOf(w)]
+	if old.workflow == nil || !newer(old.workflow, w) {
+		s.byJob[jobOf(w)] = s.next(old, w)
 	}
 	s.mu.Unlock()
 	s.notify()
 }
 
 // newer reports whether a is a later version of the same workflow as b.
-func newer(a, b *workflow) bool {
-	return a.Metadata.UID == b.Metadata.UID && after(a.Metadata.ResourceVersion, b.Metadata.ResourceVersion)
+func newer(a, b *wfv1.Workflow) bool {
+	return a.UID == b.UID && after(a.ResourceVersion, b.ResourceVersion)
 }
 
 // after compares versions of the API server, which are numbers that grow with every change of anything.
@@ -306,22 +267,22 @@ func after(a, b string) bool {
 }
 
 // next is what is known of a run once w has been seen. The caller holds mu.
-func (s *runs) next(old run, w *workflow) run {
+func (s *runs) next(old run, w *wfv1.Workflow) run {
 	r := run{workflow: w}
-	if old.workflow != nil && old.workflow.Metadata.UID == w.Metadata.UID {
+	if old.workflow != nil && old.workflow.UID == w.UID {
 		r.started = old.started
 		if old.results != nil {
-			r.workflow, r.results = old.workflow, old.results // it was over; what changes now tells nothing more
+			r.workflow, r.results = old.workflow, old.results // it had ended; what changes now means nothing
 		}
 	}
-	if r.started.IsZero() && !w.over() && w.observe(s.now()).State == job.Running {
+	if r.started.IsZero() && !w.Status.Phase.Completed() && observe(w, s.now()).State == job.Running {
 		r.started = s.now()
 	}
 	return r
 }
 
 // get returns the workflow of a job, if the copy has it.
-func (s *runs) get(id string) *workflow {
+func (s *runs) get(id string) *wfv1.Workflow {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if !s.current {
@@ -331,10 +292,10 @@ func (s *runs) get(id string) *workflow {
 }
 
 // remove takes w out of the copy, but not one that was made since under the same name.
-func (s *runs) remove(w workflow) {
+func (s *runs) remove(w *wfv1.Workflow) {
 	s.mu.Lock()
-	if r := s.byJob[w.jobID()]; r.workflow != nil && r.workflow.Metadata.UID == w.Metadata.UID {
-		delete(s.byJob, w.jobID())
+	if r := s.byJob[jobOf(w)]; r.workflow != nil && r.workflow.UID == w.UID {
+		delete(s.byJob, jobOf(w))
 	}
 	s.mu.Unlock()
 	s.notify()
@@ -342,12 +303,12 @@ func (s *runs) remove(w workflow) {
 
 // keepResults remembers the results of a run, and the workflow with what was learnt beside Argo, so that they are looked
 // up once.
-func (s *runs) keepResults(w *workflow, results []job.ResultFile) {
+func (s *runs) keepResults(w *wfv1.Workflow, results []job.ResultFile) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if r := s.byJob[w.jobID()]; r.workflow != nil && r.workflow.Metadata.UID == w.Metadata.UID {
+	if r := s.byJob[jobOf(w)]; r.workflow != nil && r.workflow.UID == w.UID {
 		r.workflow, r.results = w, &results
-		s.byJob[w.jobID()] = r
+		s.byJob[jobOf(w)] = r
 	}
 }
 

@@ -31,10 +31,10 @@ const (
 	outcomeParameter = "outcome"
 )
 
-// maxAttempts is how often a run is made when its node is lost or stops it: once, and the two retries of the template.
+// maxAttempts is how often a run is made when its node is lost or stops it.
 const maxAttempts = 3
 
-// grace is how long a pod may take to end after it was told to: five minutes after which sumo-run gives up closing
+// grace is how long a pod may take to end after it is asked to: five minutes after which sumo-run gives up closing
 // SUMO's outputs, and as much for uploading them.
 const grace = 10 * time.Minute
 
@@ -73,10 +73,15 @@ const (
 // templateName is that of the template for a version of SUMO.
 func templateName(version string) string { return "sumo-" + strings.ReplaceAll(version, ".", "-") }
 
-// verdicts are the exit codes by which sumo-run says that running again would end the same way.
-var verdicts = []int{
-	simulation.ExitInvalidScenario, simulation.ExitSimulationError, simulation.ExitTooManyTeleports, simulation.ExitOutOfMemory,
-	simulation.ExitDiskFull, simulation.ExitOutputTooLarge, simulation.ExitDeadlineExceeded, simulation.ExitInternalError,
+// verdicts are the exit codes by which sumo-run says that running again would end the same way, as a list in Argo's expressions.
+func verdicts() string {
+	var codes []string
+	for _, r := range simulation.Judged() {
+		if r != simulation.Interrupted {
+			codes = append(codes, "'"+strconv.Itoa(r.ExitCode())+"'")
+		}
+	}
+	return "[" + strings.Join(codes, ", ") + "]"
 }
 
 // storeFullPattern matches what Argo quotes of an object store without room: of MinIO, VersityGW and Ceph, and an answer 507 alone.
@@ -90,29 +95,21 @@ var manifest = kube.Manifest("sumo.yaml", templates.SUMO)
 
 // Manifest writes the WorkflowTemplate for a namespace as YAML.
 func (s Template) Manifest(namespace string) ([]byte, error) {
-	var codes []string
-	for _, code := range verdicts {
-		codes = append(codes, "'"+strconv.Itoa(code)+"'")
-	}
 	values := struct {
 		Template
-		Namespace                            string
-		Name, Verdicts, Final, ProgressEvery string
-		AgentCPU, AgentMemory                string
-		GraceSeconds                         int
-		Disk                                 string
+		Namespace, Name                string
+		Verdicts, Final, ProgressEvery string
+		AgentCPU, AgentMemory, Disk    string
+		GraceSeconds, Retries          int
 	}{
-		Template: s, Namespace: namespace, Name: templateName(s.Version), Verdicts: "[" + strings.Join(codes, ", ") + "]", Final: "'" + final + "'",
-		AgentCPU: kube.AgentCPU(), AgentMemory: kube.AgentMemory(), GraceSeconds: int(grace / time.Second),
+		Template: s, Namespace: namespace, Name: templateName(s.Version), Verdicts: verdicts(), Final: "'" + final + "'",
+		AgentCPU: kube.AgentCPU(), AgentMemory: kube.AgentMemory(), GraceSeconds: int(grace / time.Second), Retries: maxAttempts - 1,
 	}
 	values.PullPolicy = cmp.Or(s.PullPolicy, "IfNotPresent")
 	values.Confinement = cmp.Or(s.Confinement, confine.Prefer)
 	values.Unpacked, values.Output = cmp.Or(s.Unpacked, defaultUnpacked), cmp.Or(s.Output, defaultOutput)
 	values.Disk = strconv.FormatInt((values.Unpacked+values.Output+values.Output/4+diskMargin)>>20, 10) + "Mi"
-	values.ProgressEvery = defaultProgressEvery.String()
-	if s.ProgressEvery > 0 {
-		values.ProgressEvery = s.ProgressEvery.String()
-	}
+	values.ProgressEvery = cmp.Or(s.ProgressEvery, defaultProgressEvery).String()
 	var b bytes.Buffer
 	if err := manifest.Execute(&b, values); err != nil {
 		return nil, fmt.Errorf("writing the workflow template of SUMO %s: %w", s.Version, err)

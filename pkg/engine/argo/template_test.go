@@ -83,7 +83,8 @@ func TestThePodIsConfined(t *testing.T) {
 	}
 	got := confinement{
 		Token: wt.Spec.AutomountServiceAccountToken, Account: wt.Spec.ServiceAccountName, Executor: wt.Spec.Executor.ServiceAccountName,
-		NonRoot: wt.Spec.SecurityContext.RunAsNonRoot, User: wt.Spec.SecurityContext.RunAsUser, Seccomp: wt.Spec.SecurityContext.SeccompProfile.Type,
+		NonRoot: wt.Spec.SecurityContext.RunAsNonRoot, User: wt.Spec.SecurityContext.RunAsUser,
+		Seccomp:   wt.Spec.SecurityContext.SeccompProfile.Type,
 		ReadOnly:  run.Container.SecurityContext.ReadOnlyRootFilesystem,
 		Privilege: run.Container.SecurityContext.AllowPrivilegeEscalation, Dropped: run.Container.SecurityContext.Capabilities.Drop,
 	}
@@ -165,7 +166,7 @@ func TestOnlyInfrastructureFailuresAreRetried(t *testing.T) {
 	if limit := strategy.Limit.IntValue(); limit != maxAttempts-1 {
 		t.Errorf("%d retries, want one less than %d attempts", limit, maxAttempts)
 	}
-	code := func(c int) string { return strconv.Itoa(c) }
+	code := strconv.Itoa
 	for _, tt := range []struct {
 		status, exitCode, message string
 		retried                   bool
@@ -175,7 +176,8 @@ func TestOnlyInfrastructureFailuresAreRetried(t *testing.T) {
 		{"Failed", code(simulation.ExitInterrupted), "main: Error (exit code 31): Interrupted: The run was stopped by the machine.", true},
 		{"Failed", "143", "main: Error (exit code 143)", true},
 		{"Error", "0", "wait: Error (exit code 64): failed to put file", true},
-		{"Error", "0", "wait: Error (exit code 64): failed to put file: Storage backend has reached its minimum free drive threshold. Please delete a few objects to proceed.", false},
+		{"Error", "0", "wait: Error (exit code 64): failed to put file: Storage backend has reached its minimum free drive threshold. " +
+			"Please delete a few objects to proceed.", false},
 		{"Error", "0", "wait: Error (exit code 64): failed to put file: Your request was denied due to quota exceeded.", false},
 		{"Failed", "0", "Pod was terminated in response to imminent node shutdown.", true},
 		{"Failed", code(simulation.ExitInvalidScenario), "main: Error (exit code 10): InvalidScenario: no network", false},

@@ -11,21 +11,20 @@ import (
 	"time"
 	"unicode"
 
+	wfv1 "github.com/argoproj/argo-workflows/v3/pkg/apis/workflow/v1alpha1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
 	"github.com/sumo-k8/sumo-k8/pkg/artifact"
 	"github.com/sumo-k8/sumo-k8/pkg/job"
+	"github.com/sumo-k8/sumo-k8/pkg/kube"
 )
 
 const (
-	namePrefix = "sumo-"
-
-	jobLabel    = "sumo-k8.io/job"
-	tenantLabel = "sumo-k8.io/tenant"
+	jobLabel = "sumo-k8.io/job"
 	// installationLabel keeps installations in one cluster apart: each sees its own workflows only, for it would stop
 	// those of others, of which it knows no jobs.
 	installationLabel   = "sumo-k8.io/installation"
 	defaultInstallation = "sumo-k8"
-	// workflowLabel leads from a workflow to its pods.
-	workflowLabel = "workflows.argoproj.io/workflow"
 
 	// The next two are read by Argo's UI.
 	titleAnnotation       = "workflows.argoproj.io/title"
@@ -43,103 +42,69 @@ const (
 // those that hang.
 const deadlineMargin = 15*time.Minute + grace
 
-// workflow is the part of an Argo Workflow that we look at. Decoding no more keeps ten thousand of them cheap.
-type workflow struct {
-	Metadata struct {
-		Name            string            `json:"name"`
-		Namespace       string            `json:"namespace"`
-		UID             string            `json:"uid"`
-		ResourceVersion string            `json:"resourceVersion"`
-		Labels          map[string]string `json:"labels"`
-		Annotations     map[string]string `json:"annotations"`
-		Created         moment            `json:"creationTimestamp"`
-	} `json:"metadata"`
-	Spec struct {
-		Shutdown string `json:"shutdown"`
-	} `json:"spec"`
-	Status struct {
-		Phase      string          `json:"phase"`
-		StartedAt  moment          `json:"startedAt"`
-		FinishedAt moment          `json:"finishedAt"`
-		Nodes      map[string]node `json:"nodes"`
-	} `json:"status"`
-}
+// jobOf is the id of the job that a workflow runs.
+func jobOf(w *wfv1.Workflow) string { return w.Labels[jobLabel] }
 
-// node is one step of a workflow as Argo sees it; those of type Pod are the attempts of our run.
-type node struct {
-	ID         string `json:"id"`
-	Type       string `json:"type"`
-	Phase      string `json:"phase"`
-	Message    string `json:"message"`
-	StartedAt  moment `json:"startedAt"`
-	FinishedAt moment `json:"finishedAt"`
-	Progress   string `json:"progress"`
-	Outputs    struct {
-		ExitCode   string      `json:"exitCode"`
-		Parameters []parameter `json:"parameters"`
-	} `json:"outputs"`
-}
-
-// moment is a time that Kubernetes writes as null when it is not known.
-type moment struct{ time.Time }
-
-func (m *moment) UnmarshalJSON(text []byte) error {
-	if string(text) == "null" {
-		return nil
+// slim copies the part of a workflow that this package reads, which makes ten thousand of them cheap to hold: most of a
+// workflow is its template, and what Argo notes of nodes that are no pods.
+func slim(w *wfv1.Workflow) *wfv1.Workflow {
+	s := &wfv1.Workflow{
+		ObjectMeta: metav1.ObjectMeta{
+			Name: w.Name, Namespace: w.Namespace, UID: w.UID, ResourceVersion: w.ResourceVersion, CreationTimestamp: w.CreationTimestamp,
+			Labels: only(w.Labels, jobLabel), Annotations: only(w.Annotations, touchedAnnotation),
+		},
+		Spec:   wfv1.WorkflowSpec{Shutdown: w.Spec.Shutdown},
+		Status: wfv1.WorkflowStatus{Phase: w.Status.Phase, FinishedAt: w.Status.FinishedAt},
 	}
-	return m.Time.UnmarshalJSON(text)
+	for key, n := range w.Status.Nodes {
+		if n.Type != wfv1.NodeTypePod {
+			continue
+		}
+		pod := wfv1.NodeStatus{ID: n.ID, Type: n.Type, Phase: n.Phase, Message: n.Message, StartedAt: n.StartedAt, Progress: n.Progress}
+		if n.Outputs != nil {
+			pod.Outputs = &wfv1.Outputs{ExitCode: n.Outputs.ExitCode}
+			for _, p := range n.Outputs.Parameters {
+				if p.Name == outcomeParameter {
+					pod.Outputs.Parameters = []wfv1.Parameter{{Name: p.Name, Value: p.Value}}
+				}
+			}
+		}
+		if s.Status.Nodes == nil {
+			s.Status.Nodes = wfv1.Nodes{}
+		}
+		s.Status.Nodes[key] = pod
+	}
+	return s
 }
 
-func (w *workflow) jobID() string { return w.Metadata.Labels[jobLabel] }
-
-// creation is the whole of what we send to Argo: the template and its arguments.
-type creation struct {
-	APIVersion string `json:"apiVersion"`
-	Kind       string `json:"kind"`
-	Metadata   struct {
-		Name        string            `json:"name"`
-		Namespace   string            `json:"namespace"`
-		Labels      map[string]string `json:"labels"`
-		Annotations map[string]string `json:"annotations"`
-	} `json:"metadata"`
-	Spec struct {
-		WorkflowTemplateRef struct {
-			Name string `json:"name"`
-		} `json:"workflowTemplateRef"`
-		Arguments struct {
-			Parameters []parameter `json:"parameters"`
-		} `json:"arguments"`
-	} `json:"spec"`
+func only(all map[string]string, name string) map[string]string {
+	if value, has := all[name]; has {
+		return map[string]string{name: value}
+	}
+	return nil
 }
 
-// parameter is an argument or an output.
-type parameter struct {
-	Name  string `json:"name"`
-	Value string `json:"value"`
-}
-
-// workflowOf writes the workflow of a job.
-func (c Config) workflowOf(j job.Job) ([]byte, error) {
+// workflowOf is the whole of what we send to Argo for a job: the template and its arguments.
+func (c Config) workflowOf(j job.Job) (*wfv1.Workflow, error) {
 	options, err := json.Marshal(j.Options)
 	if err != nil {
 		return nil, fmt.Errorf("writing the run's options: %w", err)
 	}
 	timeout := time.Duration(j.TimeoutSeconds) * time.Second
-	var w creation
-	w.APIVersion, w.Kind = "argoproj.io/v1alpha1", "Workflow"
-	w.Metadata.Name, w.Metadata.Namespace = namePrefix+j.ID, j.Namespace
-	// A tenant's id is not always a label, but its namespace is, and it is the tenant's alone.
-	w.Metadata.Labels = map[string]string{jobLabel: j.ID, tenantLabel: j.Namespace, installationLabel: c.Installation}
-	w.Metadata.Annotations = map[string]string{
-		titleAnnotation: plain(j.Name),
-		descriptionAnnotation: fmt.Sprintf("Job %s of tenant %s: %d cores, %d GiB, at most %s.",
-			j.ID, plain(j.TenantID), j.CPURequest, j.MemoryGi, timeout),
-	}
+	w := &wfv1.Workflow{ObjectMeta: metav1.ObjectMeta{
+		Name: job.RunName(j.ID), Namespace: j.Namespace,
+		Labels: map[string]string{jobLabel: j.ID, kube.TenantLabel: j.Namespace, installationLabel: c.Installation},
+		Annotations: map[string]string{
+			titleAnnotation: plain(j.Name),
+			descriptionAnnotation: fmt.Sprintf("Job %s of tenant %s: %d cores, %d GiB, at most %s.",
+				j.ID, plain(j.TenantID), j.CPURequest, j.MemoryGi, timeout),
+		},
+	}}
 	if j.Traceparent != "" {
-		w.Metadata.Annotations[traceAnnotation] = j.Traceparent
+		w.Annotations[traceAnnotation] = j.Traceparent
 	}
-	w.Spec.WorkflowTemplateRef.Name = templateName(cmp.Or(j.Options.SumoVersion, c.SumoVersion))
-	w.Spec.Arguments.Parameters = []parameter{
+	w.Spec.WorkflowTemplateRef = &wfv1.WorkflowTemplateRef{Name: templateName(cmp.Or(j.Options.SumoVersion, c.SumoVersion))}
+	for _, p := range []struct{ name, value string }{
 		{scenarioKeyParameter, j.ScenarioKey},
 		{resultsKeyParameter, strings.TrimSuffix(artifact.ResultsOf(j.Namespace, j.ID), "/")},
 		{optionsParameter, withoutBraces(options)},
@@ -149,12 +114,10 @@ func (c Config) workflowOf(j job.Job) ([]byte, error) {
 		{memoryParameter, strconv.Itoa(j.MemoryGi) + "Gi"},
 		{memoryBytesParameter, strconv.Itoa(j.MemoryGi << 30)},
 		{priorityClassParameter, c.PriorityClasses[j.Priority]},
+	} {
+		w.Spec.Arguments.Parameters = append(w.Spec.Arguments.Parameters, wfv1.Parameter{Name: p.name, Value: wfv1.AnyStringPtr(p.value)})
 	}
-	body, err := json.Marshal(w)
-	if err != nil {
-		return nil, fmt.Errorf("writing the workflow of job %s: %w", j.ID, err)
-	}
-	return body, nil
+	return w, nil
 }
 
 // withoutBraces writes a JSON object so that it means the same and has no "{{", which Argo would take for something to

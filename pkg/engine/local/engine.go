@@ -9,7 +9,7 @@
 //
 // The folder is the engine's only memory beyond the process. A restart finds one of three things in it:
 //
-//   - out/outcome.json: the run is over, and only its results must be stored. So no run that came to its end is ever
+//   - out/outcome.json: the run has ended, and only its results must be stored. So no run that came to its end is ever
 //     repeated.
 //   - a whole job in run.json: an orderly Close interrupted the run, or found it waiting. The engine has it still, and
 //     begins it again by itself. A stop of ours is no fault of the job's, so it does not count as a lost run.
@@ -38,6 +38,7 @@ import (
 	"github.com/sumo-k8/sumo-k8/pkg/confine"
 	"github.com/sumo-k8/sumo-k8/pkg/job"
 	"github.com/sumo-k8/sumo-k8/pkg/problem"
+	"github.com/sumo-k8/sumo-k8/pkg/simulation"
 )
 
 // Config says where and how jobs run.
@@ -69,9 +70,9 @@ const DefaultStopGrace = 6 * time.Minute
 // hours to fix, during which the job would occupy part of its tenant's limits.
 const DefaultRefusalPatience = 5 * time.Minute
 
-// uploadsAtATime bounds the files that all runs together send to the object store at once. Four hide its latency; more
+// parallelUploads bounds the files that all runs together send to the object store at once. Four hide its latency; more
 // only take memory and CPU from SUMO.
-const uploadsAtATime = 4
+const parallelUploads = 4
 
 // Engine is a job.Engine and a job.LiveLogs.
 type Engine struct {
@@ -99,7 +100,7 @@ type Engine struct {
 type run struct {
 	job job.Job // of a run found on disk, only what run.json keeps
 	dir string
-	// again tells that the run was interrupted by an orderly Close and begins anew.
+	// again is true when the run was interrupted by an orderly Close and begins anew.
 	again bool
 	// wanted ends when the run shall stop; its cause is errStopped or errClosing.
 	wanted context.Context
@@ -143,7 +144,7 @@ func New(cfg Config, objects artifact.Store, now func() time.Time, log zerolog.L
 	e := &Engine{
 		cfg: cfg, objects: objects, now: now, log: log, started: now(),
 		changed: make(chan struct{}, 1),
-		uploads: make(chan struct{}, uploadsAtATime),
+		uploads: make(chan struct{}, parallelUploads),
 		runs:    map[string]*run{},
 		free:    cfg.Slots,
 	}
@@ -266,7 +267,7 @@ func (e *Engine) Stop(_ context.Context, id string) error {
 	r.stop(errStopped)
 	if at := slices.Index(e.queue, r); at >= 0 {
 		e.queue = slices.Delete(e.queue, at, at+1)
-		r.finish(e.cancelled(), nil)
+		r.finish(e.end(simulation.Cancelled), nil)
 		e.notify()
 	}
 	return nil
@@ -293,7 +294,7 @@ func (e *Engine) Changed() <-chan struct{} { return e.changed }
 func (e *Engine) notify() {
 	select {
 	case e.changed <- struct{}{}:
-	default: // a value that nobody has taken yet tells of this change too
+	default: // a value that nobody has taken yet reports this change too
 	}
 }
 
@@ -346,7 +347,7 @@ func (e *Engine) Nodes(context.Context) ([]job.Node, error) {
 	}
 	has := map[string]string{
 		"cpu":    strconv.Itoa(runtime.NumCPU()),
-		"memory": strconv.FormatUint(uint64(info.Totalram)*uint64(info.Unit)>>10, 10) + "Ki",
+		"memory": strconv.FormatUint(info.Totalram*uint64(info.Unit)>>10, 10) + "Ki",
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()

@@ -238,14 +238,14 @@ func TestHowRunsEnd(t *testing.T) {
 			name: "results in folders, and no links", script: `mkdir -p "$out/a/b"; echo 1 >"$out/a/b/c.xml"; ln -s /etc/passwd "$out/link"; finish ""`,
 			state: job.Succeeded, wantResults: []string{"a/b/c.xml", "outcome.json"},
 		}, {
-			name: "a run that could only leave its exit code and a message", script: `echo "the disk is full" >"$termination_log"; exit 23`,
+			name: "a run that could only leave its exit code and a message", script: `echo "DiskFull: the disk is full" >"$termination_log"; exit 23`,
 			state: job.Failed, reason: simulation.DiskFull, message: "the disk is full", wantResults: []string{"outcome.json"},
 		}, {
 			name: "a run that had no room for a message", script: `exit 23`,
 			state: job.Failed, reason: simulation.DiskFull, message: "The operator has to free space", wantResults: []string{"outcome.json"},
 		}, {
 			name: "a run killed for its memory", script: `echo part >"$out/summary.xml"; kill -9 $$`,
-			state: job.Failed, reason: simulation.OutOfMemory, message: "memory_gi=1", wantResults: []string{"outcome.json", "summary.xml"},
+			state: job.Failed, reason: simulation.OutOfMemory, message: "larger memory_gi", wantResults: []string{"outcome.json", "summary.xml"},
 		}, {
 			name: "a run that crashes", script: `exit 2`,
 			state: job.Failed, reason: simulation.InternalError, message: "fault on our side", wantResults: []string{"outcome.json"},
@@ -565,7 +565,8 @@ func TestOpenLogGivesCompleteLinesFromAnOffset(t *testing.T) {
 	log.Close()
 	size := int64(len(simulation.LogStart(began)) + len("\nmore\n"))
 	if !log.Began.Equal(began) || log.Offset != size || log.Size != size {
-		t.Errorf("the log is told to have begun at %v and to have %d bytes, reading from %d; want %v and %d", log.Began, log.Size, log.Offset, began, size)
+		t.Errorf("the log is told to have begun at %v and to have %d bytes, reading from %d; want %v and %d", log.Began, log.Size,
+			log.Offset, began, size)
 	}
 
 	quiet := b.start(t, "quiet", `: >"$out/log.txt"; : >"$SCRATCH/quiet"; finish ""`, nil)
@@ -786,7 +787,8 @@ func TestAScenarioThatTheObjectStoreRefusesToHandOutFailsTheRun(t *testing.T) {
 	b.objects = &denying{b.objects}
 	b.open(t)
 	b.start(t, "j", `finish ""`, nil)
-	if o := b.seeEnd(t, "j"); o.State != job.Failed || o.Reason != simulation.InternalError || !strings.Contains(o.Message, "The store denies access.") {
+	o := b.seeEnd(t, "j")
+	if o.State != job.Failed || o.Reason != simulation.InternalError || !strings.Contains(o.Message, "The store denies access.") {
 		t.Errorf("ended %s %s %q", o.State, o.Reason, o.Message)
 	}
 }

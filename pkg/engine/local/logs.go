@@ -53,7 +53,7 @@ func (dir folder) OpenLog(_ context.Context, j job.Job, offset int64) (*job.Log,
 	return &job.Log{ReadCloser: body, Began: firstLine(f), Offset: offset, Size: end}, nil
 }
 
-// firstLine is what the first line of a log tells: when its run began.
+// firstLine reads from the first line of a log when its run began.
 func firstLine(f *os.File) time.Time {
 	var head [simulation.MaxLogStart]byte
 	n, _ := f.ReadAt(head[:], 0) // a shorter file is no failure, and an unreadable one shows when it is read

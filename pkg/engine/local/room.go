@@ -22,7 +22,8 @@ func room(dir string, least uint64) error {
 	block := uint64(disk.Bsize)
 	// Bavail rather than Bfree: Postgres never runs as root and cannot use the blocks reserved for it.
 	if free := disk.Bavail * block; free < least {
-		return fmt.Errorf("the disk has %d MiB left of %d MiB, and runs need at least %d MiB; free some space", free/mib, disk.Blocks*block/mib, least/mib)
+		return fmt.Errorf("the disk has %d MiB left of %d MiB, and runs need at least %d MiB; free some space",
+			free/mib, disk.Blocks*block/mib, least/mib)
 	}
 	return nil
 }

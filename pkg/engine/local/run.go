@@ -37,7 +37,7 @@ const (
 	// memoryAllowance, in bytes, is added to a job's memory: the limit also counts memory that the C library's allocator
 	// reserves and never touches.
 	memoryAllowance = 256 << 20
-	// While the object store is away we ask again after firstRetry, then ever more rarely up to lastRetry.
+	// While the object store is unreachable we ask again after firstRetry, then ever more rarely up to lastRetry.
 	firstRetry = 250 * time.Millisecond
 	lastRetry  = 30 * time.Second
 )
@@ -62,7 +62,7 @@ type record struct {
 	Namespace string `json:"namespace"`
 	// Job is set by an orderly Close, for a run that has not come to its end and shall begin again.
 	Job *job.Job `json:"job,omitempty"`
-	// Interrupted tells that it had begun.
+	// Interrupted is true when it had begun.
 	Interrupted bool `json:"interrupted,omitempty"`
 }
 
@@ -147,9 +147,9 @@ func clearRun(dir string) error {
 
 // execute takes one run through its life; it holds a slot until SUMO has ended.
 func (e *Engine) execute(r *run) {
-	outcome, over := e.simulate(r)
+	outcome, ended := e.simulate(r)
 	e.releaseSlot()
-	if over {
+	if ended {
 		e.deliver(r, outcome)
 		return
 	}
@@ -165,40 +165,40 @@ func (e *Engine) execute(r *run) {
 	e.drop(r)
 }
 
-// simulate returns how the run ended, or over false when it was interrupted and shall be repeated.
-func (e *Engine) simulate(r *run) (outcome simulation.Outcome, over bool) {
+// simulate returns how the run ended; ended is false when it was interrupted and is to be repeated.
+func (e *Engine) simulate(r *run) (outcome simulation.Outcome, ended bool) {
 	began := e.now()
 	err := e.prepare(r)
 	if err == nil {
-		outcome, over, err = e.runProcess(r)
+		outcome, ended, err = e.runProcess(r)
 	}
 	if err != nil {
 		switch cause := context.Cause(r.wanted); {
 		case errors.Is(cause, errStopped):
-			outcome, over = e.cancelled(), true
+			outcome, ended = e.end(simulation.Cancelled), true
 		case cause != nil:
 			return simulation.Outcome{}, false
 		default:
 			e.log.Error().Err(err).Str("job", r.job.ID).Msg("run failed")
-			outcome, over = simulation.Outcome{Reason: simulation.InternalError, Message: internalMessage, FinishedAt: e.now()}, true
+			outcome, ended = e.end(simulation.InternalError), true
 			detail, refused := refusal(err)
 			switch {
 			case refused:
 				outcome.Message = "The scenario could not be fetched. " + detail
 			case errors.Is(err, errNoScenario):
-				outcome.Message = "The scenario's files are no longer in the object store. Upload the scenario again and submit a new job."
+				outcome.Message = simulation.ScenarioGoneMessage
 			case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
-				outcome.Reason, outcome.Message = simulation.DiskFull, simulation.DiskFullMessage
+				outcome = e.end(simulation.DiskFull)
 			}
 		}
 	}
-	if !over {
+	if !ended {
 		return outcome, false
 	}
 	if outcome.StartedAt.IsZero() {
 		outcome.StartedAt = began
 	}
-	// From here on the run is over whatever happens to us: a restart finds this file.
+	// From here on the run has ended whatever happens to us: a restart finds this file.
 	if err := r.writeJSON(r.out(simulation.OutcomeFile), outcome); err != nil {
 		e.log.Error().Err(err).Str("job", r.job.ID).Msg("outcome not recorded")
 	}
@@ -210,18 +210,12 @@ func (e *Engine) simulate(r *run) (outcome simulation.Outcome, over bool) {
 	return outcome, true
 }
 
-const internalMessage = "The run could not be carried out because of a fault on our side. Submit it again; " +
-	"if it fails again, tell the operator the job's id."
-
-func (e *Engine) cancelled() simulation.Outcome {
-	return simulation.Outcome{
-		Reason:     simulation.Cancelled,
-		Message:    "Cancelled on request. The results are those written until then.",
-		FinishedAt: e.now(),
-	}
+// end is the outcome of a run that ends now, for a reason that sumo-run has not explained.
+func (e *Engine) end(reason simulation.Reason) simulation.Outcome {
+	return simulation.Outcome{Reason: reason, Message: reason.Message(), FinishedAt: e.now()}
 }
 
-// prepare makes the run's folder and fetches its scenario. While the object store is away it waits.
+// prepare makes the run's folder and fetches its scenario. It waits while the object store is unreachable.
 func (e *Engine) prepare(r *run) error {
 	if err := removeRun(r.dir); err != nil {
 		return fmt.Errorf("clearing the run's folder: %w", err)
@@ -345,11 +339,11 @@ func (e *Engine) runProcess(r *run) (simulation.Outcome, bool, error) {
 			}
 		}
 	}
-	outcome, over := e.settle(r, p.Wait(), late)
+	outcome, ended := e.settle(r, p.Wait(), late)
 	if outcome.StartedAt.IsZero() {
 		outcome.StartedAt = started
 	}
-	return outcome, over, nil
+	return outcome, ended, nil
 }
 
 func (r *run) timeout() time.Duration { return time.Duration(r.job.TimeoutSeconds) * time.Second }
@@ -383,7 +377,7 @@ func (e *Engine) startProcess(r *run) (*process.Process, error) {
 }
 
 // settle says how a run has ended, from what sumo-run left and how its process ended.
-func (e *Engine) settle(r *run, exit error, late bool) (outcome simulation.Outcome, over bool) {
+func (e *Engine) settle(r *run, exit error, late bool) (outcome simulation.Outcome, ended bool) {
 	wasStopped := errors.Is(context.Cause(r.wanted), errStopped)
 	if err := readJSON(r.out(simulation.OutcomeFile), &outcome); err != nil {
 		outcome = e.silentEnd(r, exit, late)
@@ -392,15 +386,13 @@ func (e *Engine) settle(r *run, exit error, late bool) (outcome simulation.Outco
 		return outcome, true
 	}
 	if wasStopped {
-		asked := e.cancelled()
-		outcome.Reason, outcome.Message = asked.Reason, asked.Message
+		outcome.Reason, outcome.Message = simulation.Cancelled, simulation.Cancelled.Message()
 	}
 	return outcome, wasStopped
 }
 
 // silentEnd is the outcome of a sumo-run that could not write one.
 func (e *Engine) silentEnd(r *run, exit error, late bool) simulation.Outcome {
-	outcome := simulation.Outcome{FinishedAt: e.now()}
 	var code int
 	var signal syscall.Signal
 	if status := (*exec.ExitError)(nil); errors.As(exit, &status) {
@@ -409,52 +401,36 @@ func (e *Engine) silentEnd(r *run, exit error, late bool) simulation.Outcome {
 			signal = ws.Signal()
 		}
 	}
+	var outcome simulation.Outcome
 	switch {
 	case late:
-		outcome.Reason = simulation.DeadlineExceeded
-		outcome.Message = fmt.Sprintf("The run took longer than its timeout of %s and had to be killed. "+
-			"Submit it with a larger timeout_seconds, a shorter interval or less demand.", r.timeout())
+		outcome = e.end(simulation.DeadlineExceeded)
 	case r.wanted.Err() != nil || signal == syscall.SIGTERM || signal == syscall.SIGINT:
-		outcome.Reason = simulation.Interrupted
+		outcome = e.end(simulation.Interrupted)
 	case signal == syscall.SIGKILL:
 		// Nothing but the kernel, when memory runs out, kills our runs this way.
-		outcome.Reason = simulation.OutOfMemory
-		outcome.Message = fmt.Sprintf("The run was killed by the system, most likely because memory ran out. "+
-			"It had memory_gi=%d. Submit it with more memory, fewer outputs or less demand.", r.job.MemoryGi)
+		outcome = e.end(simulation.OutOfMemory)
 	default:
 		// Code 0 without an outcome is a fault too.
-		outcome.Reason = cmp.Or(simulation.ReasonOf(code), simulation.InternalError)
-		text, _ := os.ReadFile(r.file(messageFile))
-		outcome.Message = strings.TrimSpace(string(text))
-	}
-	switch {
-	case outcome.Message != "":
-	case outcome.Reason == simulation.DiskFull: // there was no room for a message either
-		outcome.Message = simulation.DiskFullMessage
-	default:
-		outcome.Message = internalMessage
+		outcome = e.end(cmp.Or(simulation.ReasonOf(code), simulation.InternalError))
+		words, _ := os.ReadFile(r.file(messageFile))
+		outcome.Message = outcome.Reason.Explain(string(words))
 	}
 	e.log.Warn().Str("job", r.job.ID).AnErr("exit", exit).Str("reason", string(outcome.Reason)).
 		Bytes("console", tail(r.file(consoleFile))).Msg("run ended without an outcome")
 	return outcome
 }
 
-// progress is what sumo-run last wrote, "N/M", as a part of 1; 0 while there is nothing to read.
+// progress is what sumo-run last wrote of it; 0 while there is nothing to read.
 func (r *run) progress() float64 {
 	text, err := os.ReadFile(r.file(progressFile))
 	if err != nil {
 		return 0
 	}
-	done, all, _ := strings.Cut(strings.TrimSpace(string(text)), "/")
-	n, err := strconv.ParseUint(done, 10, 32)
-	m, err2 := strconv.ParseUint(all, 10, 32)
-	if err != nil || err2 != nil || m == 0 {
-		return 0
-	}
-	return min(float64(n)/float64(m), 1)
+	return simulation.ParseProgress(string(text))
 }
 
-// deliver stores the results of a run that is over, and then tells of its end. When the engine closes first, the next
+// deliver stores the results of a run that has ended, and then reports its end. When the engine closes first, the next
 // one does it.
 func (e *Engine) deliver(r *run, outcome simulation.Outcome) {
 	stored := map[string]job.ResultFile{}
@@ -489,24 +465,15 @@ func (e *Engine) deliver(r *run, outcome simulation.Outcome) {
 // withoutResults is the outcome of a run that ended with outcome but whose results could not all be stored because of err. A run
 // that failed keeps its reason.
 func (r *run) withoutResults(outcome simulation.Outcome, err error) simulation.Outcome {
-	detail, refused := refusal(err)
 	var ours *fs.PathError
 	switch {
 	case errors.Is(context.Cause(r.wanted), errStopped):
-		outcome.Reason = simulation.Cancelled
-		outcome.Message = "Cancelled on request. The results are those that could be stored until then."
+		outcome.Reason, outcome.Message = simulation.Cancelled, simulation.CancelledUnstoredMessage
 	case errors.As(err, &ours):
-		outcome.Reason, outcome.Message = simulation.InternalError, internalMessage
+		outcome.Reason, outcome.Message = simulation.InternalError, simulation.InternalError.Message()
 	default:
-		if refused {
-			detail += " Then submit the job again."
-		} else {
-			detail = "The object store refused them; tell the operator the job's id."
-		}
-		if outcome.Reason == "" {
-			outcome.Reason, outcome.Message = simulation.ResultsNotStored, "The run ended successfully."
-		}
-		outcome.Message += " Not all of its results could be stored. " + detail
+		why, _ := refusal(err)
+		outcome = outcome.Unstored(why)
 	}
 	return outcome
 }
@@ -577,20 +544,11 @@ func (e *Engine) put(ctx context.Context, r *run, name string) (job.ResultFile, 
 // finish sets the terminal state. The caller holds Engine.mu.
 func (r *run) finish(outcome simulation.Outcome, results []job.ResultFile) {
 	o := &r.seen
-	switch outcome.Reason {
-	case "":
-		o.State, o.Progress = job.Succeeded, 1
-	case simulation.Cancelled:
-		o.State = job.Cancelled
-	default:
-		o.State = job.Failed
-	}
+	o.End(outcome)
 	if o.StartedAt == nil && !outcome.StartedAt.IsZero() {
 		o.StartedAt = &outcome.StartedAt
 	}
-	o.FinishedAt = &outcome.FinishedAt
-	o.Reason, o.Message, o.Summary, o.Results = outcome.Reason, outcome.Message, outcome.Summary, results
-	o.Confinement = outcome.Confinement
+	o.FinishedAt, o.Results = &outcome.FinishedAt, results
 }
 
 func readJSON(path string, v any) error {

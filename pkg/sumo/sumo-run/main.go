@@ -124,7 +124,7 @@ func execute(ctx context.Context, args []string, getenv func(string) string, std
 		outcome = r.Do(ctx)
 	}
 	if !outcome.Succeeded() && *lastWords != "" {
-		words := string(outcome.Reason) + ": " + outcome.Message
+		words := simulation.LastWords(outcome.Reason, outcome.Message)
 		words = strings.ToValidUTF8(words[:min(len(words), maxTermination)], "")
 		if err := os.WriteFile(*lastWords, []byte(words), 0o644); err != nil {
 			fmt.Fprintln(stderr, "sumo-run: writing the termination log:", err)

@@ -29,7 +29,12 @@ func Add(parts *app.Parts) (stop func(), err error) {
 		return func() {}, err
 	}
 	cluster := kube.Cluster{Client: client}
-	engine := argo.New(argo.Config{Installation: cfg.Installation, SumoVersion: cfg.SumoVersion, PriorityClasses: priorityClasses}, client, parts.Objects, time.Now, parts.Log)
+	engine, err := argo.New(argo.Config{
+		Installation: cfg.Installation, SumoVersion: cfg.SumoVersion, PriorityClasses: priorityClasses,
+	}, client, parts.Objects, time.Now, parts.Log)
+	if err != nil {
+		return func() {}, err
+	}
 	stop = engine.Close
 	switch cfg.Target {
 	case "auth":
