@@ -76,8 +76,8 @@ func TestTheSameProgramAndLayerGiveTheSameDigestInEveryFolder(t *testing.T) {
 	var digests [2]string
 	for n := range digests {
 		dir := t.TempDir()
-		layer, program := filepath.Join(dir, "layer.tar"), filepath.Join(dir, "program")
-		if err := compile(t.Context(), module+"pkg/sumo/sumo-run", program); err != nil {
+		layer, program := filepath.Join(dir, "layer.tar"), filepath.Join(dir, recipes[1].program)
+		if err := compile(t.Context(), dir, module+recipes[1].pkg); err != nil {
 			t.Fatal(err)
 		}
 		f, err := os.Create(layer)

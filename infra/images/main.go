@@ -56,7 +56,7 @@ func run(ctx context.Context, args []string) error {
 		if err != nil {
 			return fmt.Errorf("finding the user's cache folder: %w", err)
 		}
-		b := builder{out: *out, cache: filepath.Join(cache, "sumo-k8", "images"), refresh: *refresh, log: os.Stdout}
+		b := builder{out: *out, cache: filepath.Join(cache, "sumo-k8", "images"), refresh: *refresh, mirror: findMirror, log: os.Stdout}
 		return b.build(ctx)
 	}
 	return usage
