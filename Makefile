@@ -111,6 +111,10 @@ lab-program:
 	@mkdir -p $(BIN)
 	@CGO_ENABLED=0 $(GO) build -trimpath -o $(BIN)/lab ./infra/lab
 
+.PHONY: lab-build
+lab-build: lab-program ## Build the programs that lab-up starts, which takes a quarter of an hour the first time; needs no root
+	@$(BIN)/lab build
+
 .PHONY: lab-up
 lab-up: lab-program ## Bring up a Kubernetes cluster of one node with Argo, Knative, S3 and Postgres, as root; repairs one that is broken
 	@$(BIN)/lab up
