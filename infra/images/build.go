@@ -32,6 +32,8 @@ type recipe struct {
 	env     []string
 }
 
+const sumoRun = "pkg/sumo/sumo-run"
+
 const title = "org.opencontainers.image.title"
 
 // sumoEnv is what the Dockerfile says too. sumo-run looks for sumo and stdbuf in PATH.
@@ -41,8 +43,8 @@ var sumoEnv = []string{"PATH=/usr/bin", "SUMO_HOME=/usr/share/sumo", "LC_ALL=C.U
 // them fails at once. The Go in functions knows only the bundle of authorities, so any Debian would do: the newest.
 var recipes = []recipe{
 	{name: "dev.local/functions:dev", suite: "trixie", source: "functions", program: "functions", pkg: "functions"},
-	{name: "dev.local/sumo:1.15", suite: "bookworm", source: "sumo", sumo: "1.15", program: "sumo-run", pkg: "pkg/sumo/sumo-run", env: sumoEnv},
-	{name: "dev.local/sumo:1.18", suite: "trixie", source: "sumo", sumo: "1.18", program: "sumo-run", pkg: "pkg/sumo/sumo-run", env: sumoEnv},
+	{name: "dev.local/sumo:1.15", suite: "bookworm", source: "sumo", sumo: "1.15", program: "sumo-run", pkg: sumoRun, env: sumoEnv},
+	{name: "dev.local/sumo:1.18", suite: "trixie", source: "sumo", sumo: "1.18", program: "sumo-run", pkg: sumoRun, env: sumoEnv},
 }
 
 // file is the name of the image's archive.

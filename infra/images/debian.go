@@ -121,7 +121,8 @@ func cacheKey(r recipe) (string, error) {
 func bootstrap(ctx context.Context, r recipe, from mirror, layer string) ([]string, error) {
 	mmdebstrap, err := exec.LookPath("mmdebstrap")
 	if err != nil {
-		return nil, errors.New("mmdebstrap is missing: install it on Debian or Ubuntu with apt-get install mmdebstrap, or build with the Dockerfiles in infra/images")
+		return nil, errors.New("mmdebstrap is missing: install it on Debian or Ubuntu with apt-get install mmdebstrap, " +
+			"or build with the Dockerfiles in infra/images")
 	}
 	self, err := os.Executable()
 	if err != nil {

@@ -31,17 +31,20 @@ import (
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
-	defer stop()
-	if err := run(ctx, os.Args[1:]); errors.Is(err, flag.ErrHelp) {
+	err := run(ctx, os.Args[1:])
+	stop()
+	switch {
+	case errors.Is(err, flag.ErrHelp):
 		os.Exit(2)
-	} else if err != nil {
+	case err != nil:
 		fmt.Fprintln(os.Stderr, "images:", err)
 		os.Exit(1)
 	}
 }
 
 func run(ctx context.Context, args []string) error {
-	usage := errors.New("usage: images build [--out FOLDER] [--refresh] | images push --registry REGISTRY [--out FOLDER] | images slim sumo|functions ROOT LAYER.tar")
+	usage := errors.New("usage: images build [--out FOLDER] [--refresh] | images push --registry REGISTRY [--out FOLDER]" +
+		" | images slim sumo|functions ROOT LAYER.tar")
 	if len(args) == 0 {
 		return usage
 	}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 )
 
@@ -68,8 +69,9 @@ func debianCodename(release string) (string, error) {
 // aptTargets lists the package lists of apt's sources, one a line: URL, release and component. apt knows every form of
 // sources.list. The options are for tests.
 func aptTargets(ctx context.Context, options ...string) (string, error) {
-	args := append(options, "indextargets", "--no-release-info", "--format", "$(REPO_URI) $(RELEASE) $(COMPONENT)", "Created-By: Packages")
-	cmd := exec.CommandContext(ctx, "apt-get", args...)
+	const format = "$(REPO_URI) $(RELEASE) $(COMPONENT)"
+	args := []string{"indextargets", "--no-release-info", "--format", format, "Created-By: Packages"}
+	cmd := exec.CommandContext(ctx, "apt-get", slices.Concat(options, args)...)
 	var problems bytes.Buffer
 	cmd.Stderr = &problems
 	targets, err := cmd.Output()

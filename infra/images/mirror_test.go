@@ -56,12 +56,21 @@ Signed-By: /usr/share/keyrings/near.gpg
 		"among others, switched off ones and the installer's disc": {map[string]string{
 			"another.list": "deb http://another.example/apt bookworm main\ndeb http://another.example/apt cloud-bookworm main\n",
 			"cdrom.list":   "deb cdrom:[Debian 12]/ bookworm main\n",
-			"debian.list":  "deb http://near.example/debian stable main\ndeb http://near.example/debian stable-updates main\ndeb http://safe.example/debian stable-security main\n",
-			"off.sources":  "Enabled: no\nTypes: deb\nURIs: http://off.example/debian\nSuites: bookworm-updates bookworm-security\nComponents: main\n",
-			"old.list":     "# deb http://old.example/debian bookworm-updates main\n",
+			"debian.list": `deb http://near.example/debian stable main
+deb http://near.example/debian stable-updates main
+deb http://safe.example/debian stable-security main
+`,
+			"off.sources": `Enabled: no
+Types: deb
+URIs: http://off.example/debian
+Suites: bookworm-updates bookworm-security
+Components: main
+`,
+			"old.list": "# deb http://old.example/debian bookworm-updates main\n",
 		}, mirror{archive: "http://near.example/debian", security: "http://safe.example/debian"}},
-		"without updates": {map[string]string{"debian.list": "deb http://near.example/debian bookworm main\ndeb http://safe.example/debian bookworm-security main\n"},
-			mirror{archive: "http://near.example/debian", security: "http://safe.example/debian"}},
+		"without updates": {map[string]string{"debian.list": `deb http://near.example/debian bookworm main
+deb http://safe.example/debian bookworm-security main
+`}, mirror{archive: "http://near.example/debian", security: "http://safe.example/debian"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -95,10 +104,11 @@ func TestAMachineWithoutAMirrorNeedsOneNamed(t *testing.T) {
 
 func TestUbuntuHasNoMirrorOfDebian(t *testing.T) {
 	t.Parallel()
-	if name, err := debianCodename("PRETTY_NAME=\"Debian GNU/Linux 12 (bookworm)\"\nVERSION_CODENAME=bookworm\nID=debian\n"); err != nil || name != "bookworm" {
+	name, err := debianCodename("PRETTY_NAME=\"Debian GNU/Linux 12 (bookworm)\"\nVERSION_CODENAME=bookworm\nID=debian\n")
+	if err != nil || name != "bookworm" {
 		t.Errorf("Debian 12 is %q (%v)", name, err)
 	}
-	_, err := debianCodename("PRETTY_NAME=\"Ubuntu 24.04.1 LTS\"\nID=ubuntu\nID_LIKE=debian\nVERSION_CODENAME=noble\n")
+	_, err = debianCodename("PRETTY_NAME=\"Ubuntu 24.04.1 LTS\"\nID=ubuntu\nID_LIKE=debian\nVERSION_CODENAME=noble\n")
 	if err == nil || !strings.Contains(err.Error(), "Ubuntu 24.04.1 LTS") || !strings.Contains(err.Error(), "DEBIAN_MIRROR") {
 		t.Errorf("the error on Ubuntu is %v, want one that names the system and DEBIAN_MIRROR", err)
 	}
@@ -106,7 +116,10 @@ func TestUbuntuHasNoMirrorOfDebian(t *testing.T) {
 
 func TestTheEnvironmentNamesAnotherMirror(t *testing.T) {
 	t.Setenv("DEBIAN_MIRROR", "http://near.example/debian/")
-	for security, want := range map[string]string{"": "http://near.example/debian-security", "http://safe.example/d/": "http://safe.example/d"} {
+	for security, want := range map[string]string{
+		"":                       "http://near.example/debian-security",
+		"http://safe.example/d/": "http://safe.example/d",
+	} {
 		t.Setenv("DEBIAN_SECURITY_MIRROR", security)
 		got, err := findMirror(t.Context())
 		if err != nil {

@@ -104,7 +104,8 @@ func pushError(tag name.Tag, err error) error {
 	case errors.As(err, &unreachable):
 		return fmt.Errorf("the registry %s does not answer: %w", tag.RegistryStr(), err)
 	case errors.As(err, &answer) && (answer.StatusCode == http.StatusUnauthorized || answer.StatusCode == http.StatusForbidden):
-		return fmt.Errorf("the registry %s denies writing %s: log in to it, as with docker login or podman login, as a user who may: %w", tag.RegistryStr(), tag.RepositoryStr(), err)
+		return fmt.Errorf("the registry %s denies writing %s: log in to it, as with docker login or podman login, as a user who may: %w",
+			tag.RegistryStr(), tag.RepositoryStr(), err)
 	}
 	return fmt.Errorf("pushing %s: %w", tag, err)
 }

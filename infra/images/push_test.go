@@ -2,8 +2,8 @@ package main
 
 import (
 	"bytes"
-	"io"
-	"log"
+	"fmt"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -28,7 +28,10 @@ func builtImages(t *testing.T) (folder string, digests map[string]string) {
 	folder, digests = t.TempDir(), map[string]string{}
 	for _, r := range recipes {
 		i := r.image("", "")
-		i.Layers = []oci.Layer{oci.Files(oci.File{Path: "/etc/name", Mode: 0o644, Data: []byte(r.name)}), oci.Files(oci.File{Path: i.Entrypoint[0], Mode: 0o755, Data: []byte(r.program)})}
+		i.Layers = []oci.Layer{
+			oci.Files(oci.File{Path: "/etc/name", Mode: 0o644, Data: []byte(r.name)}),
+			oci.Files(oci.File{Path: i.Entrypoint[0], Mode: 0o755, Data: []byte(r.program)}),
+		}
 		digest, err := i.WriteFile(filepath.Join(folder, r.file()))
 		if err != nil {
 			t.Fatal(err)
@@ -48,7 +51,7 @@ func serve(t *testing.T, handler http.Handler) string {
 
 func TestPushedImagesArePulledWithTheDigestsThatWereBuilt(t *testing.T) {
 	t.Parallel()
-	store := registry.New(registry.Logger(log.New(io.Discard, "", 0)))
+	store := registry.New(registry.Logger(slog.NewLogLogger(slog.DiscardHandler, slog.LevelInfo)))
 	var uploads atomic.Int32
 	address := serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method != http.MethodGet && r.Method != http.MethodHead && strings.Contains(r.URL.Path, "/blobs/") {
@@ -106,7 +109,7 @@ func TestAPushThatFailsSaysWhatToDo(t *testing.T) {
 	denying := serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path != "/v2/" {
 			w.WriteHeader(http.StatusForbidden)
-			io.WriteString(w, `{"errors": [{"code": "DENIED", "message": "not yours"}]}`)
+			fmt.Fprint(w, `{"errors": [{"code": "DENIED", "message": "not yours"}]}`)
 		}
 	}))
 	wantsLogin := serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

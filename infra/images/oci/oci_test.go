@@ -165,7 +165,8 @@ func TestTheArchiveLeadsFromItsNameToEveryLayerByDigest(t *testing.T) {
 	}
 	var idx v1.IndexManifest
 	read("index.json", &idx)
-	if len(idx.Manifests) != 1 || idx.Manifests[0].Digest.String() != digest || idx.Manifests[0].Annotations["io.containerd.image.name"] != i.Name {
+	if len(idx.Manifests) != 1 || idx.Manifests[0].Digest.String() != digest ||
+		idx.Manifests[0].Annotations["io.containerd.image.name"] != i.Name {
 		t.Fatalf("the index does not lead from %s to %s: %+v", i.Name, digest, idx)
 	}
 	var m v1.Manifest
@@ -230,17 +231,17 @@ func TestALayerThatStandsReadyIsTakenAsItIs(t *testing.T) {
 func TestImagesThatNoClusterWouldRunAreRefused(t *testing.T) {
 	t.Parallel()
 	for name, change := range map[string]func(*Image){
-		"name without a registry":                                 func(i *Image) { i.Name = "sample:1.0" },
-		"registry that containerd takes for a user of Docker Hub": func(i *Image) { i.Name = "localhost/sample:1.0" },
-		"name without a tag":                                      func(i *Image) { i.Name = "dev.local/sample" },
-		"user by name":                                            func(i *Image) { i.User = "nobody" },
-		"no user":                                                 func(i *Image) { i.User = "" },
-		"no layers":                                               func(i *Image) { i.Layers = nil },
-		"no architecture":                                         func(i *Image) { i.Architecture = "" },
-		"path that is not absolute":                               func(i *Image) { i.Layers = []Layer{Files(File{Path: "etc/passwd"})} },
-		"path that is the root":                                   func(i *Image) { i.Layers = []Layer{Files(File{Path: "/", Mode: fs.ModeDir})} },
-		"two files at one path":                                   func(i *Image) { i.Layers = []Layer{Files(File{Path: "/a"}, File{Path: "/b/../a"})} },
-		"file below a file":                                       func(i *Image) { i.Layers = []Layer{Files(File{Path: "/a"}, File{Path: "/a/b"})} },
+		"name without a registry":   func(i *Image) { i.Name = "sample:1.0" },
+		"registry without a dot":    func(i *Image) { i.Name = "localhost/sample:1.0" },
+		"name without a tag":        func(i *Image) { i.Name = "dev.local/sample" },
+		"user by name":              func(i *Image) { i.User = "nobody" },
+		"no user":                   func(i *Image) { i.User = "" },
+		"no layers":                 func(i *Image) { i.Layers = nil },
+		"no architecture":           func(i *Image) { i.Architecture = "" },
+		"path that is not absolute": func(i *Image) { i.Layers = []Layer{Files(File{Path: "etc/passwd"})} },
+		"path that is the root":     func(i *Image) { i.Layers = []Layer{Files(File{Path: "/", Mode: fs.ModeDir})} },
+		"two files at one path":     func(i *Image) { i.Layers = []Layer{Files(File{Path: "/a"}, File{Path: "/b/../a"})} },
+		"file below a file":         func(i *Image) { i.Layers = []Layer{Files(File{Path: "/a"}, File{Path: "/a/b"})} },
 		"file below a link": func(i *Image) {
 			i.Layers = []Layer{Files(File{Path: "/a", Mode: fs.ModeSymlink, Link: "b"}, File{Path: "/a/b"})}
 		},

@@ -110,7 +110,8 @@ func TestFoldersOfModulesAreKeptBesideThePrograms(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if text, err := os.ReadFile(filepath.Join(dir, "manifests", "serving", "deployment.yaml")); err != nil || string(text) != "kind: Deployment\n" {
+	text, err := os.ReadFile(filepath.Join(dir, "manifests", "serving", "deployment.yaml"))
+	if err != nil || string(text) != "kind: Deployment\n" {
 		t.Errorf("the manifest that was kept is %q, error %v", text, err)
 	}
 	c.Keep = map[string]string{"manifests": "example//elsewhere"}
