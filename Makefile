@@ -96,6 +96,11 @@ images: ## Build the container images into .local/images, without Docker
 	@infra/debian/install.sh mmdebstrap
 	@CGO_ENABLED=0 $(GO) run ./infra/images build --out $(LOCAL)/images
 
+.PHONY: push
+push: ## Push those images to a registry: make push REGISTRY=registry.example.org/traffic
+	@test -n "$(REGISTRY)" || { echo "say where to: make push REGISTRY=registry.example.org/traffic"; exit 1; }
+	@CGO_ENABLED=0 $(GO) run ./infra/images push --registry "$(REGISTRY)" --out $(LOCAL)/images
+
 .PHONY: networks
 networks: ## Make the scenarios of test_networks again with SUMO's own tools
 	@infra/debian/install.sh sumo sumo-tools
@@ -105,6 +110,10 @@ networks: ## Make the scenarios of test_networks again with SUMO's own tools
 lab-program:
 	@mkdir -p $(BIN)
 	@CGO_ENABLED=0 $(GO) build -trimpath -o $(BIN)/lab ./infra/lab
+
+.PHONY: lab-build
+lab-build: lab-program ## Build the programs that lab-up starts, which takes a quarter of an hour the first time; needs no root
+	@$(BIN)/lab build
 
 .PHONY: lab-up
 lab-up: lab-program ## Bring up a Kubernetes cluster of one node with Argo, Knative, S3 and Postgres, as root; repairs one that is broken

@@ -8,8 +8,10 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
-	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/sumo-k8/sumo-k8/infra/images/oci"
 )
@@ -30,6 +32,8 @@ type recipe struct {
 	env     []string
 }
 
+const sumoRun = "pkg/sumo/sumo-run"
+
 const title = "org.opencontainers.image.title"
 
 // sumoEnv is what the Dockerfile says too. sumo-run looks for sumo and stdbuf in PATH.
@@ -39,8 +43,8 @@ var sumoEnv = []string{"PATH=/usr/bin", "SUMO_HOME=/usr/share/sumo", "LC_ALL=C.U
 // them fails at once. The Go in functions knows only the bundle of authorities, so any Debian would do: the newest.
 var recipes = []recipe{
 	{name: "dev.local/functions:dev", suite: "trixie", source: "functions", program: "functions", pkg: "functions"},
-	{name: "dev.local/sumo:1.15", suite: "bookworm", source: "sumo", sumo: "1.15", program: "sumo-run", pkg: "pkg/sumo/sumo-run", env: sumoEnv},
-	{name: "dev.local/sumo:1.18", suite: "trixie", source: "sumo", sumo: "1.18", program: "sumo-run", pkg: "pkg/sumo/sumo-run", env: sumoEnv},
+	{name: "dev.local/sumo:1.15", suite: "bookworm", source: "sumo", sumo: "1.15", program: "sumo-run", pkg: sumoRun, env: sumoEnv},
+	{name: "dev.local/sumo:1.18", suite: "trixie", source: "sumo", sumo: "1.18", program: "sumo-run", pkg: sumoRun, env: sumoEnv},
 }
 
 // file is the name of the image's archive.
@@ -53,9 +57,11 @@ type builder struct {
 	out     string // folder of the archives
 	cache   string // folder of what comes from Debian
 	refresh bool
+	mirror  func(context.Context) (mirror, error)
 	log     io.Writer
 }
 
+// build makes all images. It gets Debian's packages while it compiles our programs.
 func (b builder) build(ctx context.Context) error {
 	programs := filepath.Join(b.out, "programs")
 	if err := os.MkdirAll(programs, 0o755); err != nil {
@@ -69,32 +75,43 @@ func (b builder) build(ctx context.Context) error {
 		return err
 	}
 	defer unlock()
-	built := map[string]bool{}
+	var packages []string
 	for _, r := range recipes {
-		began := time.Now()
-		program := filepath.Join(programs, r.program)
-		if !built[program] {
-			if err := compile(ctx, module+r.pkg, program); err != nil {
+		if !slices.Contains(packages, module+r.pkg) {
+			packages = append(packages, module+r.pkg)
+		}
+	}
+	making, stop := errgroup.WithContext(ctx)
+	making.Go(func() error { return compile(stop, programs, packages...) })
+	layers := make([]string, len(recipes))
+	for n, r := range recipes {
+		making.Go(func() (err error) {
+			if layers[n], err = b.debian(stop, r); err != nil {
+				return fmt.Errorf("making the image %s: %w", r.name, err)
+			}
+			return nil
+		})
+	}
+	if err := making.Wait(); err != nil {
+		return err
+	}
+	var writing errgroup.Group
+	for n, r := range recipes {
+		writing.Go(func() error {
+			archive := filepath.Join(b.out, r.file())
+			digest, err := r.image(layers[n], filepath.Join(programs, r.program)).WriteFile(archive)
+			if err != nil {
 				return err
 			}
-			built[program] = true
-		}
-		layer, err := b.debian(ctx, r)
-		if err != nil {
-			return fmt.Errorf("making the image %s: %w", r.name, err)
-		}
-		archive := filepath.Join(b.out, r.file())
-		digest, err := r.image(layer, program).WriteFile(archive)
-		if err != nil {
-			return fmt.Errorf("making the image %s: %w", r.name, err)
-		}
-		info, err := os.Stat(archive)
-		if err != nil {
-			return err
-		}
-		fmt.Fprintf(b.log, "%-24s %4d MB  %s  %s  (%.0f s)\n", r.name, info.Size()/1e6, digest, archive, time.Since(began).Seconds())
+			info, err := os.Stat(archive)
+			if err != nil {
+				return err
+			}
+			fmt.Fprintf(b.log, "%-24s %4d MB  %s  %s\n", r.name, info.Size()/1e6, digest, archive)
+			return nil
+		})
 	}
-	return nil
+	return writing.Wait()
 }
 
 func (r recipe) image(debian, program string) oci.Image {
@@ -110,12 +127,13 @@ func (r recipe) image(debian, program string) oci.Image {
 	}
 }
 
-// compile builds one of our programs, static and the same from every folder and commit with the same sources.
-func compile(ctx context.Context, pkg, out string) error {
-	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-buildvcs=false", "-ldflags", "-s -w -buildid=", "-o", out, pkg)
+// compile builds programs of ours into the folder out, static and the same from every folder and commit with the same sources.
+func compile(ctx context.Context, out string, packages ...string) error {
+	args := []string{"build", "-trimpath", "-buildvcs=false", "-ldflags", "-s -w -buildid=", "-o", out + string(filepath.Separator)}
+	cmd := exec.CommandContext(ctx, "go", append(args, packages...)...)
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOARCH="+runtime.GOARCH)
 	if output, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("building %s: %w\n%s", pkg, err, output)
+		return fmt.Errorf("building %s: %w\n%s", strings.Join(packages, ", "), err, output)
 	}
 	return nil
 }

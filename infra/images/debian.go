@@ -84,7 +84,11 @@ func (b builder) debian(ctx context.Context, r recipe) (string, error) {
 	}
 	fmt.Fprintf(b.log, "%-24s unpacking Debian's packages, about a minute: %s\n", r.name, strings.Join(sources[r.source].packages, " "))
 	list := strings.TrimSuffix(layer, ".tar") + ".txt"
-	packages, err := bootstrap(ctx, r, layer+".new")
+	from, err := b.mirror(ctx)
+	if err != nil {
+		return "", err
+	}
+	packages, err := bootstrap(ctx, r, from, layer+".new")
 	if err != nil {
 		return "", err
 	}
@@ -112,12 +116,13 @@ func cacheKey(r recipe) (string, error) {
 	return fmt.Sprintf("%s-%x", runtime.GOARCH, sum.Sum(nil)[:8]), nil
 }
 
-// bootstrap makes the layer with mmdebstrap, which gets the packages from Debian, checks Debian's signatures and unpacks
+// bootstrap makes the layer with mmdebstrap, which gets the packages from a mirror, checks Debian's signatures and unpacks
 // them in a folder of its own. No script of a package runs. It returns the packages that the layer holds files of.
-func bootstrap(ctx context.Context, r recipe, layer string) ([]string, error) {
+func bootstrap(ctx context.Context, r recipe, from mirror, layer string) ([]string, error) {
 	mmdebstrap, err := exec.LookPath("mmdebstrap")
 	if err != nil {
-		return nil, errors.New("mmdebstrap is missing: install it on Debian or Ubuntu with apt-get install mmdebstrap, or build with the Dockerfiles in infra/images")
+		return nil, errors.New("mmdebstrap is missing: install it on Debian or Ubuntu with apt-get install mmdebstrap, " +
+			"or build with the Dockerfiles in infra/images")
 	}
 	self, err := os.Executable()
 	if err != nil {
@@ -145,11 +150,8 @@ func bootstrap(ctx context.Context, r recipe, layer string) ([]string, error) {
 		"--extract-hook=download /layer.tar " + quote(layer),
 		"--extract-hook=download /packages.txt " + quote(packages),
 		r.suite, "/dev/null",
-		fmt.Sprintf("deb http://deb.debian.org/debian %s main", r.suite),
-		fmt.Sprintf("deb http://deb.debian.org/debian %s-updates main", r.suite),
-		fmt.Sprintf("deb http://deb.debian.org/debian-security %s-security main", r.suite),
 	}
-	cmd := exec.CommandContext(ctx, mmdebstrap, args...)
+	cmd := exec.CommandContext(ctx, mmdebstrap, append(args, from.lines(r.suite)...)...)
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) } // it then removes its folder
 	if output, err := cmd.CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("mmdebstrap: %w\n%s", err, output)

@@ -2,11 +2,15 @@
 // Debian carries.
 //
 //	images build [--out FOLDER] [--refresh]
+//	images push --registry REGISTRY [--out FOLDER]
 //	images slim sumo|functions ROOT LAYER.tar
 //
 // build writes one OCI archive for each image. What comes from Debian is kept in the user's cache folder, so that only
 // the first build needs a network; --refresh asks Debian again, for its security updates. The same packages and the same
 // sources give the same digests.
+//
+// push copies the built images to a registry, as the user whom docker login or podman login has left, and prints their names
+// there.
 //
 // slim chooses an image's files from a whole Debian system; build and the Dockerfiles use it.
 package main
@@ -20,33 +24,46 @@ import (
 	"os/signal"
 	"path/filepath"
 	"syscall"
+
+	"github.com/google/go-containerregistry/pkg/authn"
+	"golang.org/x/term"
 )
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
-	defer stop()
-	if err := run(ctx, os.Args[1:]); errors.Is(err, flag.ErrHelp) {
+	err := run(ctx, os.Args[1:])
+	stop()
+	switch {
+	case errors.Is(err, flag.ErrHelp):
 		os.Exit(2)
-	} else if err != nil {
+	case err != nil:
 		fmt.Fprintln(os.Stderr, "images:", err)
 		os.Exit(1)
 	}
 }
 
 func run(ctx context.Context, args []string) error {
-	usage := errors.New("usage: images build [--out FOLDER] [--refresh] | images slim sumo|functions ROOT LAYER.tar")
-	switch {
-	case len(args) == 4 && args[0] == "slim":
-		source, ok := sources[args[1]]
+	usage := errors.New("usage: images build [--out FOLDER] [--refresh] | images push --registry REGISTRY [--out FOLDER]" +
+		" | images slim sumo|functions ROOT LAYER.tar")
+	if len(args) == 0 {
+		return usage
+	}
+	command, args := args[0], args[1:]
+	flags := flag.NewFlagSet("images "+command, flag.ContinueOnError)
+	out := flags.String("out", filepath.Join(".local", "images"), "`folder` of the archives")
+	switch command {
+	case "slim":
+		if len(args) != 3 {
+			return usage
+		}
+		source, ok := sources[args[0]]
 		if !ok {
 			return usage
 		}
-		return source.writeLayer(args[2], args[3])
-	case len(args) >= 1 && args[0] == "build":
-		flags := flag.NewFlagSet("images build", flag.ContinueOnError)
-		out := flags.String("out", filepath.Join(".local", "images"), "`folder` for the archives")
-		refresh := flags.Bool("refresh", false, "ask Debian for the packages again")
-		if err := flags.Parse(args[1:]); err != nil {
+		return source.writeLayer(args[1], args[2])
+	case "build":
+		refresh := flags.Bool("refresh", false, "get Debian's packages again")
+		if err := flags.Parse(args); err != nil {
 			return err
 		}
 		if flags.NArg() > 0 {
@@ -56,8 +73,21 @@ func run(ctx context.Context, args []string) error {
 		if err != nil {
 			return fmt.Errorf("finding the user's cache folder: %w", err)
 		}
-		b := builder{out: *out, cache: filepath.Join(cache, "sumo-k8", "images"), refresh: *refresh, log: os.Stdout}
+		b := builder{out: *out, cache: filepath.Join(cache, "sumo-k8", "images"), refresh: *refresh, mirror: findMirror, log: os.Stdout}
 		return b.build(ctx)
+	case "push":
+		registry := flags.String("registry", "", "`registry` to push to, with a path below it if wanted")
+		if err := flags.Parse(args); err != nil {
+			return err
+		}
+		if flags.NArg() > 0 || *registry == "" {
+			return usage
+		}
+		p := pusher{out: *out, registry: *registry, keys: authn.DefaultKeychain, log: os.Stdout}
+		if term.IsTerminal(int(os.Stderr.Fd())) {
+			p.bars = os.Stderr
+		}
+		return p.push(ctx)
 	}
 	return usage
 }

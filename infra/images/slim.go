@@ -60,19 +60,19 @@ type chooser struct {
 
 // addTree adds what stands at name, and all below it when that is a folder.
 func (c *chooser) addTree(name string) error {
-	real, info, err := c.add(name)
+	place, info, err := c.add(name)
 	if err != nil {
 		return err
 	}
 	if !info.IsDir() {
-		return c.addNeeds(real)
+		return c.addNeeds(place)
 	}
-	entries, err := os.ReadDir(c.host(real))
+	entries, err := os.ReadDir(c.host(place))
 	if err != nil {
 		return err
 	}
 	for _, e := range entries {
-		if err := c.addTree(path.Join(real, e.Name())); err != nil {
+		if err := c.addTree(path.Join(place, e.Name())); err != nil {
 			return err
 		}
 	}
@@ -84,11 +84,11 @@ const maxLinks = 40
 
 // add adds what stands at name with every symbolic link that leads to it, and returns where it really stands. Links are
 // followed within root, whatever they would mean on this machine.
-func (c *chooser) add(name string) (real string, info fs.FileInfo, err error) {
-	real = "/"
+func (c *chooser) add(name string) (place string, info fs.FileInfo, err error) {
+	place = "/"
 	rest := strings.Split(strings.Trim(path.Clean(name), "/"), "/")
 	for links := 0; len(rest) > 0; {
-		at := path.Join(real, rest[0])
+		at := path.Join(place, rest[0])
 		if info, err = os.Lstat(c.host(at)); err != nil {
 			return "", nil, fmt.Errorf("looking for %s: %w", name, err)
 		}
@@ -104,14 +104,14 @@ func (c *chooser) add(name string) (real string, info fs.FileInfo, err error) {
 			}
 			c.files[at] = oci.File{Path: at, Mode: fs.ModeSymlink, Link: target}
 			if path.IsAbs(target) {
-				real = "/"
+				place = "/"
 			}
 			rest = append(strings.Split(strings.Trim(path.Clean(target), "/"), "/"), rest...)
 		case at == "/":
-			real = at // which every image has
+			place = at // which every image has
 		case info.IsDir():
 			c.files[at] = oci.File{Path: at, Mode: fs.ModeDir | 0o755}
-			real = at
+			place = at
 		case info.Mode().IsRegular() && len(rest) == 0:
 			// Only what everybody may do: an image needs no file that is one user's, and no program that changes user.
 			mode := fs.FileMode(0o644)
@@ -119,12 +119,12 @@ func (c *chooser) add(name string) (real string, info fs.FileInfo, err error) {
 				mode = 0o755
 			}
 			c.files[at] = oci.File{Path: at, Mode: mode, Source: c.host(at)}
-			real = at
+			place = at
 		default:
 			return "", nil, fmt.Errorf("%s is of type %s, which no image can hold there", at, info.Mode().Type())
 		}
 	}
-	return real, info, nil
+	return place, info, nil
 }
 
 func (c *chooser) host(name string) string { return filepath.Join(c.root, filepath.FromSlash(name)) }
@@ -204,11 +204,11 @@ func (c *chooser) addLibrary(library string, folders []string) error {
 		if _, err := os.Lstat(c.host(path.Join(folder, library))); errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
-		real, _, err := c.add(path.Join(folder, library))
+		place, _, err := c.add(path.Join(folder, library))
 		if err != nil {
 			return err
 		}
-		return c.addNeeds(real)
+		return c.addNeeds(place)
 	}
 	return fmt.Errorf("it is not in %s", strings.Join(folders, ", "))
 }

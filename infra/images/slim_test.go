@@ -63,7 +63,8 @@ func debian() system {
 			"/usr/share/doc/data\n",
 		"var/lib/dpkg/info/shared.list": "/usr/share/doc/shared/copyright\n",
 		"var/lib/dpkg/info/unused.list": "/lib\n/usr/share/unwanted\n/usr/share/doc/unused/copyright\n",
-		"var/lib/dpkg/status":           "Package: base\nVersion: 1\n\nPackage: data\nVersion: 2\nDescription: two\n lines\n\nPackage: shared\nVersion: 3\n\nPackage: unused\nVersion: 4\n",
+		"var/lib/dpkg/status": "Package: base\nVersion: 1\n\nPackage: data\nVersion: 2\nDescription: two\n lines\n\n" +
+			"Package: shared\nVersion: 3\n\nPackage: unused\nVersion: 4\n",
 	}
 }
 

@@ -127,8 +127,10 @@ func (l layout) workloads() []workload {
 		all = append(all,
 			workload{
 				namespace: "knative-eventing", name: "eventing-webhook", hooks: "eventing-webhooks", configurations: []string{
-					"mutatingwebhookconfiguration/webhook.eventing.knative.dev", "mutatingwebhookconfiguration/sinkbindings.webhook.sources.knative.dev",
-					"validatingwebhookconfiguration/validation.webhook.eventing.knative.dev", "validatingwebhookconfiguration/config.webhook.eventing.knative.dev",
+					"mutatingwebhookconfiguration/webhook.eventing.knative.dev",
+					"mutatingwebhookconfiguration/sinkbindings.webhook.sources.knative.dev",
+					"validatingwebhookconfiguration/validation.webhook.eventing.knative.dev",
+					"validatingwebhookconfiguration/config.webhook.eventing.knative.dev",
 				},
 			},
 			workload{namespace: "knative-eventing", name: "eventing-controller"},

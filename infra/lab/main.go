@@ -20,6 +20,7 @@ import (
 
 const usage = `usage: lab COMMAND
 
+  build                  build what is missing of its programs and images, without root
   up [-eventing]         build what is missing, start what does not run, repair what is broken; with -eventing the lab
                          also gets Knative Eventing, and has it until it is down
   down                   end everything and leave the machine as it was
@@ -47,6 +48,9 @@ func command(ctx context.Context, args []string, out io.Writer) error {
 	l, err := newLayout()
 	if err != nil {
 		return err
+	}
+	if args[0] == "build" {
+		return build(ctx, l, out)
 	}
 	if os.Geteuid() != 0 {
 		return errors.New("a cluster's node needs root: run this as root, or with sudo")

@@ -190,7 +190,8 @@ func stages(l layout, p programs, c credentials) ([][]daemon.Spec, error) {
 				"--conntrack-max-per-core=0", "--conntrack-tcp-timeout-established=0", "--conntrack-tcp-timeout-close-wait=0"),
 		},
 		{
-			// Last, because its rights are among what is deployed. Of all that it can do it enforces network policies only. Its health server would listen on every address.
+			// Last, because its rights are among what is deployed. Of all that it can do it enforces network policies only. Its
+			// health server would listen on every address.
 			spec("kube-router", func(ctx context.Context) error {
 				ctx, cancel := context.WithTimeout(ctx, probe)
 				defer cancel()

@@ -21,6 +21,66 @@ import (
 // packages are the components of infra/debian/install.sh that the lab needs.
 var packages = []string{"containerd", "cni", "iptables", "ipset", "postgres"}
 
+// stepper does one step of work and prints its name, how long it took, and the remark that do returns.
+type stepper func(name string, do func() (remark string, err error)) error
+
+func printing(out io.Writer) stepper {
+	return func(name string, do func() (remark string, err error)) error {
+		start := time.Now()
+		fmt.Fprintf(out, "%-13s", name)
+		remark, err := do()
+		if err != nil {
+			fmt.Fprintln(out, "failed")
+			return fmt.Errorf("%s: %w", name, err)
+		}
+		fmt.Fprintf(out, "%6.1f s  %s\n", time.Since(start).Seconds(), remark)
+		return nil
+	}
+}
+
+// build makes the programs and images that are missing. It changes nothing outside of the cache, and needs no root.
+func build(ctx context.Context, l layout, out io.Writer) error {
+	if err := l.findSource(); err != nil {
+		return err
+	}
+	unlock, err := local.Lock(l.cache)
+	if err != nil {
+		return fmt.Errorf("the lab: %w", err)
+	}
+	defer unlock()
+	_, _, err = buildAll(ctx, l, printing(out))
+	return err
+}
+
+// buildAll returns the programs and the archives of their images.
+func buildAll(ctx context.Context, l layout, step stepper) (p programs, archives []string, err error) {
+	goVersion, err := component.GoVersion(ctx, filepath.Join(l.source, "infra", "local", "objectstore"))
+	if err != nil {
+		return nil, nil, err
+	}
+	p = programs{}
+	for _, c := range l.components() {
+		if err := step(c.Name, func() (string, error) {
+			dir, built, err := c.Build(ctx, filepath.Join(l.cache, "programs"), goVersion)
+			for _, made := range c.Programs {
+				p[made.Name] = filepath.Join(dir, made.Name)
+			}
+			if built {
+				return "built", err
+			}
+			return "built before", err
+		}); err != nil {
+			return nil, nil, err
+		}
+	}
+	err = step("images", func() (string, error) {
+		var written int
+		archives, written, err = writeImages(p)
+		return fmt.Sprintf("%d written, %d there", written, len(archives)-written), err
+	})
+	return p, archives, err
+}
+
 // up brings the lab from any state to one that works. Every step looks at what is there and does only the rest, so that
 // it repairs what has died and costs little when nothing has.
 func up(ctx context.Context, l layout, out io.Writer) error {
@@ -33,20 +93,7 @@ func up(ctx context.Context, l layout, out io.Writer) error {
 	}
 	defer unlock()
 	began := time.Now()
-	step := func(name string, do func() (remark string, err error)) error {
-		start := time.Now()
-		fmt.Fprintf(out, "%-13s", name)
-		remark, err := do()
-		if err != nil {
-			fmt.Fprintln(out, "failed")
-			return fmt.Errorf("%s: %w", name, err)
-		}
-		fmt.Fprintf(out, "%6.1f s  %s\n", time.Since(start).Seconds(), remark)
-		return nil
-	}
-
-	p := programs{}
-	var archives []string
+	step := printing(out)
 	var secret credentials
 	var layers [][]daemon.Spec
 	if err := step("packages", func() (string, error) {
@@ -55,33 +102,14 @@ func up(ctx context.Context, l layout, out io.Writer) error {
 	}); err != nil {
 		return err
 	}
-	goVersion, err := component.GoVersion(ctx, filepath.Join(l.source, "infra", "local", "objectstore"))
+	p, archives, err := buildAll(ctx, l, step)
 	if err != nil {
 		return err
-	}
-	for _, c := range l.components() {
-		if err := step(c.Name, func() (string, error) {
-			dir, built, err := c.Build(ctx, filepath.Join(l.cache, "programs"), goVersion)
-			for _, made := range c.Programs {
-				p[made.Name] = filepath.Join(dir, made.Name)
-			}
-			if built {
-				return "built", err
-			}
-			return "built before", err
-		}); err != nil {
-			return err
-		}
 	}
 	for _, s := range []struct {
 		name string
 		do   func() (string, error)
 	}{
-		{"images", func() (string, error) {
-			var written int
-			archives, written, err = writeImages(p)
-			return fmt.Sprintf("%d written, %d there", written, len(archives)-written), err
-		}},
 		{"machine", func() (string, error) { return address + " on " + bridge, prepare(ctx, l) }},
 		{"identities", func() (string, error) {
 			if err := errors.Join(certify(l), configure(l)); err != nil {

@@ -3,6 +3,7 @@ package oci
 import (
 	"archive/tar"
 	"bytes"
+	"compress/gzip"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -16,6 +17,10 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-containerregistry/pkg/name"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/tarball"
+	"github.com/google/go-containerregistry/pkg/v1/validate"
 )
 
 // sample is an image with everything that one can hold. The file it takes from disk gets the given time and permissions.
@@ -44,12 +49,15 @@ func sample(t *testing.T, modified time.Time, perm fs.FileMode) Image {
 
 func archive(t *testing.T, i Image) (content []byte, digest string) {
 	t.Helper()
-	var b bytes.Buffer
-	digest, err := i.Write(&b)
+	name := filepath.Join(t.TempDir(), "image.tar")
+	digest, err := i.WriteFile(name)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return b.Bytes(), digest
+	if content, err = os.ReadFile(name); err != nil {
+		t.Fatal(err)
+	}
+	return content, digest
 }
 
 // entry is what a test wants to know of a file in a tar stream.
@@ -155,35 +163,45 @@ func TestTheArchiveLeadsFromItsNameToEveryLayerByDigest(t *testing.T) {
 			}
 		}
 	}
-	var idx index
+	var idx v1.IndexManifest
 	read("index.json", &idx)
-	if len(idx.Manifests) != 1 || idx.Manifests[0].Digest != digest || idx.Manifests[0].Annotations["io.containerd.image.name"] != i.Name {
+	if len(idx.Manifests) != 1 || idx.Manifests[0].Digest.String() != digest ||
+		idx.Manifests[0].Annotations["io.containerd.image.name"] != i.Name {
 		t.Fatalf("the index does not lead from %s to %s: %+v", i.Name, digest, idx)
 	}
-	var m manifest
-	read(blobName(digest), &m)
-	var c configuration
-	read(blobName(m.Config.Digest), &c)
+	var m v1.Manifest
+	read(blob(idx.Manifests[0].Digest), &m)
+	var c v1.ConfigFile
+	read(blob(m.Config.Digest), &c)
 	if c.Config.User != i.User || c.Architecture != "amd64" || c.OS != "linux" {
 		t.Errorf("the configuration is not the image's: %+v", c)
 	}
 	if diff := cmp.Diff(i.Entrypoint, c.Config.Entrypoint); diff != "" {
 		t.Errorf("entry point (-want +got):\n%s", diff)
 	}
-	var docker []dockerEntry
+	var docker tarball.Manifest
 	read("manifest.json", &docker)
-	var layers, blobs []string
+	var layers []v1.Hash
+	var blobs []string
 	for _, l := range m.Layers {
-		read(blobName(l.Digest), nil)
-		if size := int64(len(files[blobName(l.Digest)].Content)); size != l.Size {
+		read(blob(l.Digest), nil)
+		if size := int64(len(files[blob(l.Digest)].Content)); size != l.Size {
 			t.Errorf("layer %s has %d bytes, the manifest says %d", l.Digest, size, l.Size)
 		}
-		layers, blobs = append(layers, l.Digest), append(blobs, blobName(l.Digest))
+		unzipped, err := gzip.NewReader(strings.NewReader(files[blob(l.Digest)].Content))
+		if err != nil {
+			t.Fatal(err)
+		}
+		layer, _, err := v1.SHA256(unzipped)
+		if err != nil {
+			t.Fatal(err)
+		}
+		layers, blobs = append(layers, layer), append(blobs, blob(l.Digest))
 	}
 	if diff := cmp.Diff(layers, c.RootFS.DiffIDs); diff != "" {
 		t.Errorf("layers of manifest and configuration (-manifest +configuration):\n%s", diff)
 	}
-	if diff := cmp.Diff([]dockerEntry{{Config: blobName(m.Config.Digest), RepoTags: []string{i.Name}, Layers: blobs}}, docker); diff != "" {
+	if diff := cmp.Diff(tarball.Manifest{{Config: blob(m.Config.Digest), RepoTags: []string{i.Name}, Layers: blobs}}, docker); diff != "" {
 		t.Errorf("what Docker reads (-want +got):\n%s", diff)
 	}
 	if len(layers) != 2 {
@@ -213,17 +231,17 @@ func TestALayerThatStandsReadyIsTakenAsItIs(t *testing.T) {
 func TestImagesThatNoClusterWouldRunAreRefused(t *testing.T) {
 	t.Parallel()
 	for name, change := range map[string]func(*Image){
-		"name without a registry":                                 func(i *Image) { i.Name = "sample:1.0" },
-		"registry that containerd takes for a user of Docker Hub": func(i *Image) { i.Name = "localhost/sample:1.0" },
-		"name without a tag":                                      func(i *Image) { i.Name = "dev.local/sample" },
-		"user by name":                                            func(i *Image) { i.User = "nobody" },
-		"no user":                                                 func(i *Image) { i.User = "" },
-		"no layers":                                               func(i *Image) { i.Layers = nil },
-		"no architecture":                                         func(i *Image) { i.Architecture = "" },
-		"path that is not absolute":                               func(i *Image) { i.Layers = []Layer{Files(File{Path: "etc/passwd"})} },
-		"path that is the root":                                   func(i *Image) { i.Layers = []Layer{Files(File{Path: "/", Mode: fs.ModeDir})} },
-		"two files at one path":                                   func(i *Image) { i.Layers = []Layer{Files(File{Path: "/a"}, File{Path: "/b/../a"})} },
-		"file below a file":                                       func(i *Image) { i.Layers = []Layer{Files(File{Path: "/a"}, File{Path: "/a/b"})} },
+		"name without a registry":   func(i *Image) { i.Name = "sample:1.0" },
+		"registry without a dot":    func(i *Image) { i.Name = "localhost/sample:1.0" },
+		"name without a tag":        func(i *Image) { i.Name = "dev.local/sample" },
+		"user by name":              func(i *Image) { i.User = "nobody" },
+		"no user":                   func(i *Image) { i.User = "" },
+		"no layers":                 func(i *Image) { i.Layers = nil },
+		"no architecture":           func(i *Image) { i.Architecture = "" },
+		"path that is not absolute": func(i *Image) { i.Layers = []Layer{Files(File{Path: "etc/passwd"})} },
+		"path that is the root":     func(i *Image) { i.Layers = []Layer{Files(File{Path: "/", Mode: fs.ModeDir})} },
+		"two files at one path":     func(i *Image) { i.Layers = []Layer{Files(File{Path: "/a"}, File{Path: "/b/../a"})} },
+		"file below a file":         func(i *Image) { i.Layers = []Layer{Files(File{Path: "/a"}, File{Path: "/a/b"})} },
 		"file below a link": func(i *Image) {
 			i.Layers = []Layer{Files(File{Path: "/a", Mode: fs.ModeSymlink, Link: "b"}, File{Path: "/a/b"})}
 		},
@@ -236,7 +254,7 @@ func TestImagesThatNoClusterWouldRunAreRefused(t *testing.T) {
 			t.Parallel()
 			i := sample(t, time.Now(), 0o644)
 			change(&i)
-			if _, err := i.Write(io.Discard); err == nil {
+			if _, err := i.WriteFile(filepath.Join(t.TempDir(), "image.tar")); err == nil {
 				t.Error("it was written")
 			}
 		})
@@ -266,5 +284,67 @@ func TestAFailedWriteLeavesNoFileAndKeepsTheOld(t *testing.T) {
 	}
 	if entries, err := os.ReadDir(dir); err != nil || len(entries) != 1 {
 		t.Errorf("the folder holds %v, want the archive only (%v)", entries, err)
+	}
+}
+
+func TestAnArchiveIsReadAsTheImageThatWasWritten(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "sample.tar")
+	i := sample(t, time.Now(), 0o644)
+	digest, err := i.WriteFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tag, image, err := Open(file, t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := image.Digest(); err != nil || got.String() != digest || tag != i.Name {
+		t.Errorf("read %s with digest %s (%v), want %s with %s", tag, got, err, i.Name, digest)
+	}
+	if err := validate.Image(image); err != nil {
+		t.Error(err)
+	}
+	// docker load and others that know Docker's form only.
+	asDocker, err := name.NewTag(i.Name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	image, err = tarball.ImageFromPath(file, &asDocker)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := validate.Image(image); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestWhatIsNoArchiveOfOneImageIsNotRead(t *testing.T) {
+	t.Parallel()
+	layer := func(files ...File) string {
+		name := filepath.Join(t.TempDir(), "other.tar")
+		f, err := os.Create(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer f.Close()
+		if err := WriteLayer(f, Files(files...)); err != nil {
+			t.Fatal(err)
+		}
+		return name
+	}
+	for name, archive := range map[string]string{
+		"no file":       filepath.Join(t.TempDir(), "nonexistent"),
+		"no tar file":   "oci.go",
+		"other files":   layer(File{Path: "/a", Mode: 0o644}),
+		"without image": layer(File{Path: "/index.json", Mode: 0o644, Data: []byte(`{"manifests": []}`)}),
+		"without name":  layer(File{Path: "/index.json", Mode: 0o644, Data: []byte(`{"manifests": [{"digest": "sha256:` + strings.Repeat("0", 64) + `"}]}`)}),
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			if _, _, err := Open(archive, t.TempDir()); err == nil {
+				t.Error("it was read")
+			}
+		})
 	}
 }

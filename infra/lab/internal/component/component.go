@@ -11,6 +11,7 @@ import (
 	"io/fs"
 	"os"
 	"os/exec"
+	"path"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -43,15 +44,15 @@ func (c Component) Key(goVersion string) (string, error) {
 	h := sha256.New()
 	fmt.Fprintf(h, "%s %s %q %q %s %q %q", goVersion, runtime.GOARCH, c.Programs, c.Flags, c.Repair, c.Addition, c.Keep)
 	// Of a module of our own the source counts too; the others have only what go.mod and go.sum pin.
-	err := filepath.WalkDir(c.Module, func(path string, e fs.DirEntry, err error) error {
+	err := filepath.WalkDir(c.Module, func(file string, e fs.DirEntry, err error) error {
 		if err != nil || e.IsDir() || !isSource(e.Name()) {
 			return err
 		}
-		name, err := filepath.Rel(c.Module, path)
+		name, err := filepath.Rel(c.Module, file)
 		if err != nil {
 			return err
 		}
-		text, err := os.ReadFile(path)
+		text, err := os.ReadFile(file)
 		fmt.Fprintf(h, "%q %d ", name, len(text))
 		h.Write(text)
 		return err
@@ -103,9 +104,23 @@ func (c Component) Build(ctx context.Context, cache, goVersion string) (dir stri
 			return "", false, fmt.Errorf("%s: %w", c.Name, err)
 		}
 	}
+	var packages []string
 	for _, p := range c.Programs {
-		if _, err := c.run(ctx, slices.Concat(args, []string{"-o", filepath.Join(unfinished, p.Name), p.Package})...); err != nil {
-			return "", false, err
+		packages = append(packages, p.Package)
+	}
+	target := filepath.Join(unfinished, c.Programs[0].Name)
+	if len(packages) > 1 {
+		// All at once, so that one is linked while another is compiled. Go names them after their folders.
+		target = unfinished + string(filepath.Separator)
+	}
+	if _, err := c.run(ctx, slices.Concat(args, []string{"-o", target}, packages)...); err != nil {
+		return "", false, err
+	}
+	if len(packages) > 1 {
+		for _, p := range c.Programs {
+			if err := os.Rename(filepath.Join(unfinished, path.Base(p.Package)), filepath.Join(unfinished, p.Name)); err != nil {
+				return "", false, fmt.Errorf("%s: %w", c.Name, err)
+			}
 		}
 	}
 	return dir, true, os.Rename(unfinished, dir)

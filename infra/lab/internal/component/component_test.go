@@ -110,11 +110,35 @@ func TestFoldersOfModulesAreKeptBesideThePrograms(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if text, err := os.ReadFile(filepath.Join(dir, "manifests", "serving", "deployment.yaml")); err != nil || string(text) != "kind: Deployment\n" {
+	text, err := os.ReadFile(filepath.Join(dir, "manifests", "serving", "deployment.yaml"))
+	if err != nil || string(text) != "kind: Deployment\n" {
 		t.Errorf("the manifest that was kept is %q, error %v", text, err)
 	}
 	c.Keep = map[string]string{"manifests": "example//elsewhere"}
 	if dir, _, err := c.Build(t.Context(), t.TempDir(), "go"); err == nil {
 		t.Errorf("a folder that the module does not have is kept in %s", dir)
+	}
+}
+
+func TestProgramsOfOneModuleAreBuiltTogetherUnderTheirOwnNames(t *testing.T) {
+	t.Parallel()
+	c := module(t)
+	c.Programs = nil
+	for _, word := range []string{"one", "two"} {
+		folder := filepath.Join(c.Module, "cmd", word)
+		if err := os.MkdirAll(folder, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		write(t, filepath.Join(folder, "main.go"), "package main\n\nfunc main() { print(\""+word+"\") }\n")
+		c.Programs = append(c.Programs, component.Program{Name: "say-" + word, Package: "example/cmd/" + word})
+	}
+	dir, _, err := c.Build(t.Context(), t.TempDir(), "go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, word := range []string{"one", "two"} {
+		if said, err := exec.Command(filepath.Join(dir, "say-"+word)).CombinedOutput(); err != nil || string(said) != word {
+			t.Errorf("say-%s says %q, error %v", word, said, err)
+		}
 	}
 }

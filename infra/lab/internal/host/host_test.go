@@ -126,7 +126,8 @@ func TestInANetworkOfItsOwn(t *testing.T) {
 		t.Errorf("the bridge has %q, error %v", out, err)
 	}
 	for _, filter := range host.Filters {
-		const rules = "*filter\n:LAB-ONE - [0:0]\n:LAB-TWO - [0:0]\n:OTHER - [0:0]\n-A FORWARD -j LAB-ONE\n-A LAB-ONE -j LAB-TWO\n-A FORWARD -j OTHER\nCOMMIT\n"
+		const rules = "*filter\n:LAB-ONE - [0:0]\n:LAB-TWO - [0:0]\n:OTHER - [0:0]\n" +
+			"-A FORWARD -j LAB-ONE\n-A LAB-ONE -j LAB-TWO\n-A FORWARD -j OTHER\nCOMMIT\n"
 		if _, err := host.Run(ctx, rules, filter+"-restore"); err != nil {
 			t.Fatal(err)
 		}
