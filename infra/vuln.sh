@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Fails when our programs call code of Go or of their modules with a known vulnerability. $1 is the govulncheck to use, as
-# `go install` takes it. The modules of infra/lab are skipped: they only serve tests.
+# Fails if our programs call code of Go or of their modules with a known vulnerability. $1 is the govulncheck to use, as for
+# `go install`. The modules of infra/lab are skipped: they only serve tests.
 #
-# GOVULNDB is the database to use (https://… or file:///…) instead of govulncheck's own. If the default one is unreachable, as in a CI
-# without internet access, nothing is checked: the script says so and succeeds. With GOVULNDB set, that is a failure.
+# GOVULNDB is the database to use (https://… or file:///…) instead of govulncheck's default. If the default is unreachable, as in a
+# CI without internet access, nothing is checked: the script says so and succeeds. With GOVULNDB set, that is a failure.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 folder=$(mktemp -d)
