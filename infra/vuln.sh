@@ -12,10 +12,10 @@ GOBIN=$folder go install "${1:?usage: infra/vuln.sh MODULE/cmd/govulncheck@VERSI
 
 for module in . infra/local/objectstore; do
 	echo "Known vulnerabilities of $module:"
-	if "$folder/govulncheck" -C "$module" ${GOVULNDB:+-db "$GOVULNDB"} ./... 2>&1 | tee "$folder/said"; then
+	if "$folder/govulncheck" -C "$module" ${GOVULNDB:+-db "$GOVULNDB"} ./... 2>&1 | tee "$folder/output"; then
 		continue
 	fi
-	if [ -z "${GOVULNDB:-}" ] && grep -q 'fetching vulnerabilities' "$folder/said"; then
+	if [ -z "${GOVULNDB:-}" ] && grep -q 'fetching vulnerabilities' "$folder/output"; then
 		echo "NOT CHECKED: the vulnerability database is unreachable. Set GOVULNDB to another one, such as a local copy (file:///…)."
 		exit 0
 	fi
