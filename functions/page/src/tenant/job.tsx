@@ -127,7 +127,7 @@ function Facts({ job }: { job: Job }) {
 			</div>
 			{job.error && (
 				<div class={job.status === "FAILED" ? "notice bad" : "notice warn"}>
-					<strong>{job.reason || "Ended"}.</strong> <span class="said">{job.error}</span>
+					<strong>{job.reason || "Ended"}.</strong> <span class="multiline">{job.error}</span>
 				</div>
 			)}
 			{!job.error && job.message && <p class="muted">{job.message}</p>}
@@ -234,7 +234,7 @@ function Events({ job }: { job: Job }) {
 							<td class={i > 0 ? "right figure" : "right figure idle"} data-label="after">{i > 0 ? duration((Date.parse(e.at) - Date.parse(all[i - 1]!.at)) / 1000) : "–"}</td>
 							<td class={e.reason || e.message ? "grow" : "grow idle"}>
 								{e.reason && <strong>{e.reason}. </strong>}
-								<span class="said">{e.message}</span>
+								<span class="multiline">{e.message}</span>
 							</td>
 						</tr>
 					))}

@@ -314,15 +314,15 @@ function Stored({ value, fault, original, choose }: { value: string; fault: stri
 /** What a scenario contains, by its first configuration. */
 function about(s: Scenario): string {
 	const config = s.configs[0];
-	const said = s.configs.length > 1 ? [`${s.configs.length} configurations: ${s.configs.map((c) => c.path).join(", ")}`] : [];
-	if (config?.network) said.push(plural(config.network.edges, "edge"), plural(config.network.traffic_lights, "traffic light"));
+	const facts = s.configs.length > 1 ? [`${s.configs.length} configurations: ${s.configs.map((c) => c.path).join(", ")}`] : [];
+	if (config?.network) facts.push(plural(config.network.edges, "edge"), plural(config.network.traffic_lights, "traffic light"));
 	if (config?.demand) {
 		const { vehicles, flows, persons } = config.demand;
-		if (vehicles > 0) said.push(plural(vehicles, "vehicle"));
-		if (flows > 0) said.push(plural(flows, "flow"));
-		if (persons > 0) said.push(plural(persons, "person"));
+		if (vehicles > 0) facts.push(plural(vehicles, "vehicle"));
+		if (flows > 0) facts.push(plural(flows, "flow"));
+		if (persons > 0) facts.push(plural(persons, "person"));
 	}
-	return said.join(" · ");
+	return facts.join(" · ");
 }
 
 function DropZone({ file, take, faulty }: { file: File | undefined; take: (f: File) => void; faulty: boolean }) {
