@@ -1,4 +1,4 @@
-# Everything that people and CI do with this repository. `make` alone lists it.
+# Everything that people and CI do with this repository. `make` lists the targets.
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
@@ -18,7 +18,7 @@ help: ## List the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: install
-install: ## Install what is missing of SUMO and Postgres (Debian and Ubuntu)
+install: ## Install SUMO and Postgres if they are missing (Debian and Ubuntu)
 	@infra/debian/install.sh sumo postgres
 
 .PHONY: build
@@ -27,7 +27,7 @@ build: ## Build the programs into .local/bin
 	@infra/build.sh $(BIN)
 
 .PHONY: demo
-demo: install build ## Run two scenarios end to end and show their results and plots
+demo: install build ## Run two scenarios end to end, with results and plots
 	@$(BIN)/demo --server $(BIN)/local --data $(LOCAL)/demo --networks test_networks/ready_to_use --out $(RESULTS)
 
 .PHONY: dev
@@ -47,7 +47,7 @@ lint: ## Check the Go code by .golangci.yml, that none of it is unreachable, and
 	@if command -v shellcheck >/dev/null; then shellcheck $$(git ls-files '*.sh' .ci/run); else echo "shellcheck is not installed: scripts not checked"; fi
 
 .PHONY: vuln
-vuln: ## Check what our programs call for known vulnerabilities; GOVULNDB names another database than Go's
+vuln: ## Check our programs for calls to vulnerable code; GOVULNDB overrides Go's database
 	@infra/vuln.sh $(GOVULNCHECK)
 
 .PHONY: generate
@@ -55,27 +55,27 @@ generate: ## Regenerate the SQL code, the OpenAPI document and the tree in docs/
 	@$(GO) generate ./...
 
 .PHONY: page
-page: ## Build the web page again from its TypeScript; what comes out is committed
+page: ## Rebuild the web page from its TypeScript; commit the result
 	@infra/debian/install.sh node
 	@cd $(PAGE) && npm ci --ignore-scripts --no-fund --no-audit --loglevel=error && npm run --silent build
 
 .PHONY: test-page
-test-page: build ## Try the web page in a browser without a window, against the real functions
+test-page: build ## Test the web page in a headless browser, against the real functions
 	@infra/debian/install.sh sumo postgres node chromium
 	@cd $(PAGE) && npm ci --ignore-scripts --no-fund --no-audit --loglevel=error && npm test --silent
 
 .PHONY: bench-page
-bench-page: build ## Measure how fluid the page's map of 10,000 edges is
+bench-page: build ## Measure frame times of the page's map with 10,000 edges
 	@infra/debian/install.sh sumo postgres node chromium
 	@cd $(PAGE) && npm ci --ignore-scripts --no-fund --no-audit --loglevel=error && npm run --silent bench
 
 .PHONY: screenshots
-screenshots: build ## Take the pictures of docs/tour.md again
+screenshots: build ## Retake the pictures of docs/tour.md
 	@infra/debian/install.sh sumo postgres node chromium
 	@cd $(PAGE) && npm ci --ignore-scripts --no-fund --no-audit --loglevel=error && npm run --silent screenshots
 
 .PHONY: drift
-drift: generate ## Fail when generated files are not what is committed; the page is checked where npm is installed
+drift: generate ## Fail if generated files differ from the committed ones; checks the page if npm is installed
 	@if command -v npm >/dev/null; then $(MAKE) --no-print-directory page; else echo "npm is not installed: the page is not checked"; fi
 	@git diff --exit-code --stat -- pkg functions docs/architecture.md || { echo "generated files differ: run make generate and commit"; exit 1; }
 
@@ -84,7 +84,7 @@ bench: install build ## Measure what docs/benchmarks.md reports
 	@infra/bench.sh
 
 .PHONY: bench-lab
-bench-lab: ## Measure on the lab, after make e2e, what a first request to each function at zero waits for
+bench-lab: ## Measure on the lab, after make e2e, the first request to each function at zero
 	@SUMO_K8_LAB=$(LAB) $(GO) test -run '^$$' -bench FromZero -benchtime 1x -timeout 60m ./infra/lab/e2e
 
 .PHONY: fuzz
@@ -102,7 +102,7 @@ push: ## Push those images to a registry: make push REGISTRY=registry.example.or
 	@CGO_ENABLED=0 $(GO) run ./infra/images push --registry "$(REGISTRY)" --out $(LOCAL)/images
 
 .PHONY: networks
-networks: ## Make the scenarios of test_networks again with SUMO's own tools
+networks: ## Rebuild the scenarios of test_networks with SUMO's own tools
 	@infra/debian/install.sh sumo sumo-tools
 	@test_networks/generate.sh
 
@@ -116,30 +116,30 @@ lab-build: lab-program ## Build the programs that lab-up starts, which takes a q
 	@$(BIN)/lab build
 
 .PHONY: lab-up
-lab-up: lab-program ## Bring up a Kubernetes cluster of one node with Argo, Knative, S3 and Postgres, as root; repairs one that is broken
+lab-up: lab-program ## Start or repair the lab: one Kubernetes node with Argo, Knative, S3 and Postgres, as root
 	@$(BIN)/lab up
 
 .PHONY: lab-eventing
-lab-eventing: lab-program ## The same with Knative Eventing, which the component pingsource needs
+lab-eventing: lab-program ## Start the lab with Knative Eventing, which the component pingsource needs
 	@$(BIN)/lab up -eventing
 
 .PHONY: lab-status
-lab-status: ## Say what of that cluster runs
-	@test -x $(BIN)/lab || { echo "it was not started from this clone: make lab-up"; exit 1; }
+lab-status: ## Show which parts of the lab are running
+	@test -x $(BIN)/lab || { echo "the lab was not started from this clone: make lab-up"; exit 1; }
 	@$(BIN)/lab status
 
 .PHONY: lab-down
-lab-down: lab-program ## End that cluster and leave the machine as it was; what was built is kept
+lab-down: lab-program ## Stop the lab and restore the machine; keeps what was built
 	@$(BIN)/lab down
 
-# Where the lab keeps itself; see infra/lab.
+# The lab's files; see infra/lab.
 LAB := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/sumo-k8/lab
 
 .PHONY: e2e
-e2e: lab-up images ## Test the whole service on that cluster: Knative, Argo, S3, over HTTP
+e2e: lab-up images ## Test the whole service on the lab: Knative, Argo and S3, over HTTP
 	@$(BIN)/lab load $(LOCAL)/images/*.tar
 	@infra/deploy.sh lab
-	@# One at a time: each run wants one of the two cores for itself, and the lab's own programs the other.
+	@# One at a time: a run needs one of the two cores, and the lab's own programs the other.
 	@set -a; source $(LAB)/run/environment; set +a; SUMO_K8_LAB_KUBECONFIG=$$KUBECONFIG $(GO) test -count=1 -parallel 1 -timeout 15m -run '^TestLab' ./pkg/engine/argo
 	@SUMO_K8_LAB=$(LAB) SUMO_K8_LAB_PROGRAM=$(abspath $(BIN)/lab) $(GO) test -count=1 -timeout 30m -v ./infra/lab/e2e
 
@@ -148,13 +148,13 @@ deploy: ## Install or update on the current cluster: make deploy OVERLAY=lab, ki
 	@infra/deploy.sh "$(OVERLAY)"
 
 .PHONY: kind-up
-kind-up: ## Bring up a kind cluster with Knative, Argo, S3, Postgres and the service; needs Docker
+kind-up: ## Create a kind cluster with Knative, Argo, S3, Postgres and the service; needs Docker
 	@infra/kind/up.sh
 
 .PHONY: kind-down
-kind-down: ## Remove that cluster with everything in it
+kind-down: ## Delete the kind cluster with everything in it
 	@infra/kind/down.sh
 
 .PHONY: clean
-clean: ## Remove everything that was built, downloaded or run
+clean: ## Delete everything built, downloaded or run
 	@rm -rf $(LOCAL) $(PAGE)/node_modules $(PAGE)/src/openapi.d.ts

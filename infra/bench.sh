@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Runs the benchmarks that docs/benchmarks.md reports, one package after the other so that they do not disturb each other.
+# Runs the benchmarks that docs/benchmarks.md reports, one package at a time so that they do not disturb each other.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 grep -rl --include='*_test.go' '^func Benchmark' pkg functions | xargs -n1 dirname | sort -u | while read -r package; do

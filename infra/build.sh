@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Builds the programs of one machine into the folder $1 and says how it goes, since the first build takes minutes.
+# Builds the programs of local mode into the folder $1 and reports progress, because the first build takes minutes.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 bin=$(realpath -m "${1:?usage: infra/build.sh FOLDER}")

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# Installs SUMO-K8 on the cluster of the current kubectl context, or brings it up to date: the schema first, then the
-# functions. Doing so again only migrates again, unless the image has the tag dev, behind which there may be another.
+# Installs or updates SUMO-K8 on the cluster of the current kubectl context: the schema first, then the functions. Running it again
+# only repeats the migration, unless the image has the tag dev, which may point to a new image.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-# How long the migration and each function may take. Pulling an image for the first time takes most of it.
+# Seconds that the migration and each function may take; the first pull of an image takes most of them.
 patience=${PATIENCE:-300}
 functions=(auth submit status logs reconcile)
 
@@ -13,10 +13,10 @@ usage() {
 		usage: infra/deploy.sh OVERLAY
 		       infra/deploy.sh roll
 
-		OVERLAY  a folder below deploy/overlays, or any folder with a kustomization
-		roll     gives every function a new revision, which reads the Secrets again
+		OVERLAY  a folder in deploy/overlays, or any folder with a kustomization
+		roll     creates a new revision of every function, which reads the Secrets again
 
-		PATIENCE is how many seconds to wait for each step (300).
+		PATIENCE is the number of seconds to wait for each step (300).
 	END
 }
 
@@ -29,30 +29,30 @@ fail() {
 # The lab has a kubectl and a kubeconfig of its own.
 lab=${XDG_CACHE_HOME:-$HOME/.cache}/sumo-k8/lab
 use_lab() {
-	[[ -r $lab/run/environment ]] || fail "the lab does not run: make lab-up"
+	[[ -r $lab/run/environment ]] || fail "the lab is not running: make lab-up"
 	export KUBECONFIG=$lab/run/kubeconfig/admin PATH=$lab:$PATH
 }
 
-# check_cluster says what is missing before anything is changed.
+# check_cluster reports what is missing before anything changes.
 check_cluster() {
 	command -v kubectl >/dev/null || fail "kubectl is not installed"
 	local version missing=()
-	version=$(kubectl get --raw /version --request-timeout=10s 2>&1) || fail "the cluster does not answer: $version"
+	version=$(kubectl get --raw /version --request-timeout=10s 2>&1) || fail "the cluster does not respond: $version"
 	for kind in services.serving.knative.dev httproutes.gateway.networking.k8s.io workflows.argoproj.io; do
 		kubectl get crd "$kind" >/dev/null 2>&1 || missing+=("$kind")
 	done
-	((${#missing[@]} == 0)) || fail "the cluster lacks ${missing[*]}; docs/production.md says what has to be installed first"
+	((${#missing[@]} == 0)) || fail "the cluster lacks ${missing[*]}; docs/production.md lists what to install first"
 }
 
-# apply [SELECTOR...] says what has changed. grep finds nothing when nothing has, and that is no failure; kubectl's own is one.
+# apply [SELECTOR...] prints only changes. Ignores grep's exit code for no changes, but not kubectl's.
 apply() { kubectl apply -f "$work/all.yaml" "$@" | { grep -v ' unchanged$' || true; }; }
 
-# secret NAME applies the Secret of that name with the lines NAME=value of the standard input.
+# secret NAME applies the Secret NAME with the lines KEY=value from standard input.
 secret() {
 	kubectl -n sumo-k8 create secret generic "$1" --from-env-file=/dev/stdin --dry-run=client -o yaml | kubectl apply -f -
 }
 
-# lab_secrets makes the Secrets from the lab's settings. An existing admin key is kept.
+# lab_secrets creates the Secrets from the lab's settings. It keeps an existing admin key.
 lab_secrets() {
 	local admin
 	admin=$(kubectl -n sumo-k8 get secret sumo-k8-admin -o 'jsonpath={.data.ADMIN_KEY}' 2>/dev/null | base64 -d || true)
@@ -60,23 +60,23 @@ lab_secrets() {
 	printf 'ADMIN_KEY=%s\n' "${admin:-$(head -c 24 /dev/urandom | base64 | tr -d '+/=')}" | secret sumo-k8-admin
 }
 
-# versions prints the resource version of each Secret on the cluster.
+# versions prints each Secret's resource version.
 versions() {
 	kubectl -n sumo-k8 get secret sumo-k8 sumo-k8-admin --ignore-not-found -o 'jsonpath={range .items[*]}{.metadata.name}={.metadata.resourceVersion} {end}'
 }
 
-# check_secrets fails for a Secret that is neither in the overlay nor on the cluster.
+# check_secrets fails if a Secret is neither in the overlay nor on the cluster.
 check_secrets() {
 	local name pair
 	for pair in sumo-k8:secret.env sumo-k8-admin:admin.env; do
 		name=${pair%:*}
 		grep -qx "  name: $name" <(sed -n '/^kind: Secret$/,/^---$/p' "$work/all.yaml") ||
 			kubectl -n sumo-k8 get secret "$name" >/dev/null 2>&1 ||
-			fail "the Secret $name is missing in the namespace sumo-k8: copy deploy/overlays/production/${pair#*:}.example, fill it in, and create the Secret as its first lines say"
+			fail "the Secret $name is missing in the namespace sumo-k8: copy deploy/overlays/production/${pair#*:}.example, fill it in, and create the Secret with the command in its first lines"
 	done
 }
 
-# check_shared warns of keys that every function gets and few use. Earlier releases kept them in the Secret sumo-k8.
+# check_shared warns about keys that every function gets but few use. Earlier releases kept them in the Secret sumo-k8.
 check_shared() {
 	local keys key
 	# shellcheck disable=SC2016 # the variables are the template's
@@ -91,7 +91,7 @@ check_shared() {
 	done
 }
 
-# await_migration waits until the Job has done its work, or says why it has not.
+# await_migration waits until the Job completes, or prints why it did not.
 await_migration() {
 	local deadline=$((SECONDS + patience)) state
 	while ((SECONDS < deadline)); do
@@ -104,10 +104,10 @@ await_migration() {
 	done
 	kubectl -n sumo-k8 get pods -l job-name=migrate >&2 || true
 	kubectl -n sumo-k8 logs -l job-name=migrate --tail=20 >&2 || true
-	fail "the migration did not end well; above is what it said. The functions are those of before"
+	fail "the migration failed; its log is above. The functions are unchanged"
 }
 
-# await NAME waits until the function's newest revision is the one that gets requests.
+# await NAME waits until the function's newest revision serves requests.
 await() {
 	local deadline=$((SECONDS + patience)) answer generation observed ready created latest reason
 	while ((SECONDS < deadline)); do
@@ -121,7 +121,7 @@ await() {
 	done
 	kubectl -n sumo-k8 get pods -l "serving.knative.dev/service=$1" >&2 || true
 	kubectl -n sumo-k8 logs -l "serving.knative.dev/service=$1" -c function --tail=20 >&2 || true
-	fail "$1 is not ready after $patience s: ${reason:-Knative has said nothing of it yet}"
+	fail "$1 is not ready after $patience s: ${reason:-Knative has not reported a status yet}"
 }
 
 await_functions() {
@@ -162,7 +162,7 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 kubectl kustomize "$folder" >"$work/all.yaml"
 
-# What there is without functions: accounts, settings, routes, the migration.
+# Everything but the functions and the schedule: accounts, settings, routes, the migration.
 before=(-l 'app.kubernetes.io/component notin (function,schedule)')
 
 say "Preparing the namespace sumo-k8"
@@ -175,11 +175,11 @@ if [[ $overlay == lab ]]; then
 fi
 check_secrets
 
-# A Job cannot be changed, and one that has succeeded may have done so on another database, or with what was behind the image's
-# tag before. A migration that finds nothing to do takes seconds.
+# A Job is immutable, and one that succeeded may have used another database, or another image with the same tag. A migration with
+# nothing to do takes seconds.
 kubectl -n sumo-k8 delete job migrate --wait --ignore-not-found >/dev/null
 
-# What is behind the tag dev may have changed: functions that are there need a new revision.
+# The tag dev may point to a new image: existing functions need a new revision.
 image=$(kubectl create --dry-run=client -f "$work/all.yaml" -l app.kubernetes.io/component=migrate -o 'jsonpath={.spec.template.spec.containers[0].image}')
 if [[ $image == *:dev ]] && kubectl -n sumo-k8 get services.serving.knative.dev reconcile >/dev/null 2>&1; then
 	rolled=yes
@@ -192,7 +192,7 @@ await_migration
 say "Applying $folder"
 apply
 if [[ $rolled ]]; then
-	say "Every function gets a new revision, since a Secret or the image behind the tag may have changed."
+	say "Rolling every function, because a Secret or the image may have changed."
 	roll
 else
 	say "Waiting for the functions:"
@@ -201,7 +201,7 @@ fi
 
 check_shared
 address=$(kubectl -n sumo-k8 get gateway sumo-k8 -o 'jsonpath={.status.addresses[0].value}' 2>/dev/null || true)
-say "SUMO-K8 is installed. The Gateway's address: ${address:-not known to it}"
+say "SUMO-K8 is installed. The Gateway's address: ${address:-unknown}"
 case $overlay in
 lab) say "From this machine: http://10.244.0.1:30080" ;;
 kind) say "From this machine: http://localhost:8080" ;;

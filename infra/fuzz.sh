@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Fuzzes every fuzz test of the module for the time $1 each; go test takes one at a time.
+# Runs every fuzz test of the module for the time $1 each; go test accepts only one at a time.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 time=${1:-30s}

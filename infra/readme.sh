@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# Runs the commands of README.md as a reader would: those below a "run" comment in one shell against a fresh service. Any
-# that fails, or answers with a server error, fails the script. Blocks without the comment may hold make targets only.
+# Runs the commands of README.md as a reader would: those below a "run" comment, in one shell, against a fresh service. Fails if a
+# command fails or gets a server error. Blocks without the comment may contain only make targets.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 others=$(awk '/^<!-- run -->/ {run = 1; next} /^```sh/ {if (!run) show = 1; run = 0; next} /^```/ {show = 0} show' README.md)
 if grep -v '^make ' <<<"$others"; then
-	echo "readme.sh: README.md has the lines above in a block that nobody runs" >&2
+	echo "readme.sh: the lines above are in a block of README.md that nothing runs" >&2
 	exit 1
 fi
 
@@ -29,11 +29,11 @@ export URL ADMIN_KEY
 commands=$(awk '/^<!-- run -->/ {run = 1; next} /^```sh/ {if (run) show = 1; run = 0; next} /^```/ {show = 0} show' README.md)
 answers=$(bash -euxo pipefail -c "$commands" 2>&1) || { echo "$answers"; exit 1; }
 echo "$answers"
-# What each step must have shown; grep -q would end the pipe early.
+# What the steps must have printed; grep -q would close the pipe early.
 for expected in '"status":"SUCCEEDED"' '"to":"SUCCEEDED"' 'vehicles_inserted' '"code":"scenario_invalid"' '"code":"conflict"' \
 	'"edge_length_km"' '"name":"mean_speed"' '"junctions"' '<svg width' '"oldest_wait_seconds"' '"upload_id"' '"status":"deleted"' '"valid":false' '"plan_limits"' '"max_cpu":64' '"status":"healthy"' 's3://traffic-data/acme/city.zip' \
 	' 100 % SUCCEEDED' 'DIFFERENT OPTIONS' '2 plots in '; do
-	grep -F -- "$expected" <<<"$answers" >/dev/null || { echo "readme.sh: no answer has $expected" >&2; exit 1; }
+	grep -F -- "$expected" <<<"$answers" >/dev/null || { echo "readme.sh: no output contains $expected" >&2; exit 1; }
 done
 if grep -E '"status":5[0-9][0-9]' <<<"$answers"; then
 	echo "readme.sh: a command got a server error" >&2

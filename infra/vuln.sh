@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Fails when our programs call code of Go or of their modules with a known vulnerability. $1 is the govulncheck to use, as
-# `go install` takes it. The modules of infra/lab are skipped: they only serve tests.
+# Fails if our programs call code of Go or of their modules with a known vulnerability. $1 is the govulncheck to use, as for
+# `go install`. The modules of infra/lab are skipped: they only serve tests.
 #
-# GOVULNDB is the database to use (https://… or file:///…) instead of govulncheck's own. If the default one is unreachable, as in a CI
-# without internet access, nothing is checked: the script says so and succeeds. With GOVULNDB set, that is a failure.
+# GOVULNDB is the database to use (https://… or file:///…) instead of govulncheck's default. If the default is unreachable, as in a
+# CI without internet access, nothing is checked: the script says so and succeeds. With GOVULNDB set, that is a failure.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 folder=$(mktemp -d)
@@ -12,10 +12,10 @@ GOBIN=$folder go install "${1:?usage: infra/vuln.sh MODULE/cmd/govulncheck@VERSI
 
 for module in . infra/local/objectstore; do
 	echo "Known vulnerabilities of $module:"
-	if "$folder/govulncheck" -C "$module" ${GOVULNDB:+-db "$GOVULNDB"} ./... 2>&1 | tee "$folder/said"; then
+	if "$folder/govulncheck" -C "$module" ${GOVULNDB:+-db "$GOVULNDB"} ./... 2>&1 | tee "$folder/output"; then
 		continue
 	fi
-	if [ -z "${GOVULNDB:-}" ] && grep -q 'fetching vulnerabilities' "$folder/said"; then
+	if [ -z "${GOVULNDB:-}" ] && grep -q 'fetching vulnerabilities' "$folder/output"; then
 		echo "NOT CHECKED: the vulnerability database is unreachable. Set GOVULNDB to another one, such as a local copy (file:///…)."
 		exit 0
 	fi

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Builds ready_to_use/*.zip and broken/*.zip with SUMO's own tools, from sources/ and fixed seeds.
 #
-#   generate.sh           build everything, and measure the table in README.md again
-#   generate.sh --check   build into a temporary folder and compare with what is committed
+#   generate.sh           build everything, and update the table in README.md
+#   generate.sh --check   build into a temporary folder and compare with the committed files
 #
 # Needs Go and Debian's packages sumo, sumo-tools and python3.
 set -euo pipefail
@@ -10,7 +10,7 @@ set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 export SUMO_HOME=${SUMO_HOME:-/usr/share/sumo}
 
-# Other versions build other networks and other routes from the same seeds.
+# Other versions build different networks and routes from the same seeds.
 readonly made_with=1.15.0
 
 die() {
@@ -30,12 +30,12 @@ for tool in sumo netgenerate netconvert duarouter python3 go; do
 done
 [[ -f $SUMO_HOME/tools/randomTrips.py ]] || die "$SUMO_HOME/tools/randomTrips.py is missing: apt-get install sumo-tools"
 version=$(sumo --version | sed -n '1s/.*Version \([0-9.]*\).*/\1/p')
-[[ $version == "$made_with" ]] || printf 'generate.sh: the committed files are made with SUMO %s, this is %s: expect differences\n' "$made_with" "$version" >&2
+[[ $version == "$made_with" ]] || printf 'generate.sh: the committed files were built with SUMO %s, this is %s: expect differences\n' "$made_with" "$version" >&2
 
 tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT
 
-# quietly COMMAND...: the tools' chatter is shown only when they fail.
+# quietly COMMAND...: prints the command's output only if it fails.
 quietly() {
   "$@" >"$tmp/log" 2>&1 || {
     cat "$tmp/log" >&2
@@ -43,7 +43,7 @@ quietly() {
   }
 }
 
-# net ARGUMENTS...: a generated network. No vehicle turns on the spot, as in the real networks that engineers clean up.
+# net ARGUMENTS...: a generated network, without U-turns, like the real networks that engineers clean up.
 net() { quietly netgenerate --no-turnarounds "$@"; }
 
 # plain NAME: a network from the hand-written nodes and edges in sources/NAME.

@@ -1,5 +1,5 @@
-// Makes dist/, which the Go package embeds: checks the types against the OpenAPI document, bundles, and names each
-// asset after its content. The same sources give the same bytes.
+// Builds dist/, which the Go package embeds: checks types against the OpenAPI document, bundles, and names each asset
+// after a hash of its content. The same sources give the same bytes.
 import { execFileSync } from "node:child_process";
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
@@ -25,7 +25,7 @@ const result = await build({
 	jsx: "automatic",
 	jsxImportSource: "preact",
 	loader: { ".svg": "copy" },
-	legalComments: "eof", // the libraries' licences ask for it
+	legalComments: "eof", // the libraries' licences require it
 	metafile: true,
 	logLevel: "warning",
 });

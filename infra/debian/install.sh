@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs the programs that SUMO-K8 needs from Debian or Ubuntu, and only those that are missing.
+# Installs from Debian or Ubuntu the programs that SUMO-K8 needs and that are missing.
 set -euo pipefail
 
 usage() {
@@ -9,25 +9,25 @@ usage() {
 		components:
 		  sumo        the traffic simulator, with netconvert, netgenerate and duarouter
 		  sumo-tools  SUMO's Python tools, such as randomTrips.py
-		  ipset       sets of addresses in the packet filter, which network policies use
-		  postgres    the database server; no cluster of the whole system is started
-		  pgbouncer   the pooler of database connections that a test goes through; no service is started
-		  gcc         a C compiler, which Go's race detector needs
-		  strace      prints system calls, for a test of what SUMO opens
-		  shellcheck  the linter of shell scripts
-		  promtool    Prometheus' tool that tries alerts, in a test; no service is started
+		  ipset       address sets of the packet filter, for network policies
+		  postgres    the database server; no system-wide cluster is started
+		  pgbouncer   the connection pooler, for a test; no service is started
+		  gcc         the C compiler, for Go's race detector
+		  strace      traces system calls, for a test of what SUMO opens
+		  shellcheck  the linter for shell scripts
+		  promtool    Prometheus' tool to test alerts; no service is started
 		  mmdebstrap  unpacks Debian's packages for container images
-		  containerd  the container runtime with runc; no service of the whole system is started
-		  cni         the network plugins of containers
-		  node        Node.js and npm, which build and try the web page
-		  chromium    the browser in which the web page is tried
-		  iptables    the packet filter and the network tools that kube-proxy and the kubelet call
+		  containerd  the container runtime with runc; no system-wide service is started
+		  cni         the container network plugins
+		  node        Node.js and npm, which build and test the web page
+		  chromium    the browser for the web page's tests
+		  iptables    the packet filter and network tools that kube-proxy and the kubelet call
 
-		What is there already is left alone. --dry-run prints the commands and runs none.
+		Installed components are left alone. --dry-run prints the commands without running them.
 	END
 }
 
-# present COMPONENT tells by its files whether a component is installed, however that was done.
+# present COMPONENT checks by its files whether a component is installed, by whatever means.
 present() {
 	case $1 in
 	sumo) command -v sumo && command -v netconvert && command -v netgenerate && command -v duarouter ;;
@@ -48,25 +48,25 @@ present() {
 	esac >/dev/null
 }
 
-# describe COMPONENT says the package, the download with all it depends on (measured on Debian 12, from a machine with
-# development tools to a bare one), and what the component is for.
+# describe COMPONENT prints the packages, the download size with all dependencies (measured on Debian 12, on a machine with
+# development tools and on a bare one), and the purpose.
 describe() {
 	case $1 in
 	sumo) echo "sumo|100 to 160 MB|runs the simulations" ;;
 	sumo-tools) echo "sumo-tools|10 to 30 MB|generates demand for the test networks" ;;
-	pgbouncer) echo "pgbouncer|1 to 2 MB|pools database connections, in a test" ;;
+	pgbouncer) echo "pgbouncer|1 to 2 MB|pools database connections in a test" ;;
 	gcc) echo "gcc libc6-dev|40 MB|compiles what Go's race detector links" ;;
 	postgres) echo "postgresql|20 to 60 MB|keeps tenants and jobs; a private server in the project's own folder" ;;
 	containerd) echo "containerd runc|40 MB|runs the containers of the lab" ;;
 	cni) echo "containernetworking-plugins|7 MB|connects the pods of the lab" ;;
-	node) echo "nodejs npm|30 to 100 MB|builds and tries the web page" ;;
-	chromium) echo "chromium fonts-liberation|100 to 150 MB|the browser in which the web page is tried" ;;
+	node) echo "nodejs npm|30 to 100 MB|builds and tests the web page" ;;
+	chromium) echo "chromium fonts-liberation|100 to 150 MB|runs the web page's tests" ;;
 	iptables) echo "iptables conntrack ethtool socat iproute2|2 to 4 MB|the network of the lab" ;;
 	ipset) echo "ipset|1 MB|the network policies of the lab" ;;
 	mmdebstrap) echo "mmdebstrap uidmap debian-archive-keyring|1 to 10 MB|unpacks Debian's packages for container images" ;;
-	strace) echo "strace|1 MB|records what SUMO opens, in a test" ;;
+	strace) echo "strace|1 MB|records what SUMO opens in a test" ;;
 	shellcheck) echo "shellcheck|2 to 5 MB|checks the shell scripts" ;;
-	promtool) echo "prometheus|20 to 25 MB|tries the alerts, in a test" ;;
+	promtool) echo "prometheus|20 to 25 MB|tests the alerts" ;;
 	*) return 1 ;;
 	esac
 }
@@ -112,17 +112,17 @@ for component in "${missing[@]}"; do
 done
 
 command -v apt-get >/dev/null ||
-	fail "this is neither Debian nor Ubuntu: install ${missing[*]} in your system's way, so that their programs are found in PATH, and run this again"
+	fail "this is neither Debian nor Ubuntu: install ${missing[*]} with your system's package manager, with their programs in PATH, and run this again"
 
-# Debian starts a server for the whole system when Postgres is installed. We run one of our own, so we ask for none,
-# unless the file is there: then somebody has decided already.
+# Debian's Postgres package creates and starts a system-wide cluster. We run our own, so disable that, unless the file exists and
+# the administrator has already decided.
 cluster_config=/etc/postgresql-common/createcluster.conf
 no_cluster="test -e $cluster_config || { mkdir -p ${cluster_config%/*} && echo 'create_main_cluster = false' >$cluster_config; }"
-# Another apt may be at work, as on a machine that has just started: wait for it.
+# Another apt may be running, as on a machine that has just booted: wait for it.
 apt="DEBIAN_FRONTEND=noninteractive apt-get -q -o DPkg::Lock::Timeout=300"
 install="$apt install --yes --no-install-recommends ${packages[*]}"
 if [[ " ${missing[*]} " == *" containerd "* || " ${missing[*]} " == *" pgbouncer "* || " ${missing[*]} " == *" promtool "* ]]; then
-	# Debian starts these as a service of the whole system, unless this file says that nothing may be started.
+	# Debian starts these as system services unless this file forbids it.
 	policy=/usr/sbin/policy-rc.d
 	install="{ test -e $policy || { trap 'rm -f $policy' EXIT; printf '#!/bin/sh\nexit 101\n' >$policy; chmod +x $policy; }; $install; }"
 fi
@@ -135,14 +135,14 @@ fi
 if ! compgen -G '/var/lib/apt/lists/*_Packages*' >/dev/null; then
 	commands+=("$update")
 fi
-# Package lists that are out of date name files that are gone: fetch new ones and try once more.
+# Outdated package lists name files that are gone: fetch new lists and retry once.
 commands+=("$install || { $update && $install; }")
 
 as_root=()
 if [ "$(id -u)" -ne 0 ]; then
 	as_root=(sudo)
 	if ! command -v sudo >/dev/null || { [ ! -t 0 ] && ! sudo -n true 2>/dev/null; }; then
-		echo "Installing needs root, and sudo cannot be used here. Run this as root, then try again:" >&2
+		echo "Installing needs root, and sudo is not usable here. Run this as root, then try again:" >&2
 		printf '  %s\n' "${commands[@]}" >&2
 		exit 1
 	fi
@@ -152,15 +152,15 @@ for command in "${commands[@]}"; do
 		echo "would run: ${as_root[*]:+${as_root[*]} }sh -c \"$command\""
 	else
 		echo "running: ${as_root[*]:+${as_root[*]} }sh -c \"$command\""
-		# Of apt's hundreds of lines these tell how far it is; its errors come on another channel.
+		# Of apt's hundreds of lines, these show progress; errors go to stderr.
 		"${as_root[@]}" sh -c "$command" | sed -nu -E '/^(Need to get|Fetched|Setting up (sumo|postgresql))/p' ||
-			fail "that did not work; run it by hand to see why"
+			fail "the command failed; run it by hand to see why"
 	fi
 done
 if $dry_run; then
 	exit 0
 fi
 for component in "${missing[@]}"; do
-	present "$component" || fail "$component was installed but its programs are not found; is PATH right?"
+	present "$component" || fail "$component is installed, but its programs are not found: check PATH"
 done
 echo "Installed: ${missing[*]}"

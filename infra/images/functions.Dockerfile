@@ -1,5 +1,4 @@
-# The image of the five functions, for people with Docker; make images builds the same without. From the root of the
-# repository:
+# The image of the five functions, built with Docker; `make images` builds the same without. From the root of the repository:
 #
 #   docker build -f infra/images/functions.Dockerfile -t dev.local/functions:dev .
 FROM golang:1.26 AS build

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Run by mmdebstrap on the folder $1, into which it has unpacked packages without installing them. Leaves what
-# installing would have left and the choice of files needs: dpkg's lists of files, and the bundle of authorities.
+# mmdebstrap runs this on the folder $1, into which it has unpacked packages without installing them. Creates what the installation
+# would have left and the selection of files needs: dpkg's file lists, and the CA bundle.
 set -eu
 root=$1
 for deb in "$root"/var/cache/apt/archives/*.deb; do

@@ -1,4 +1,4 @@
-# The SUMO image, for people with Docker; make images builds the same without. From the root of the repository:
+# The SUMO image, built with Docker; `make images` builds the same without. From the root of the repository:
 #
 #   docker build -f infra/images/sumo.Dockerfile --build-arg SUITE=bookworm -t dev.local/sumo:1.15 .
 #   docker build -f infra/images/sumo.Dockerfile --build-arg SUITE=trixie   -t dev.local/sumo:1.18 .
@@ -16,7 +16,7 @@ ENV CGO_ENABLED=0
 RUN go build -trimpath -buildvcs=false -ldflags '-s -w -buildid=' -o /out/usr/bin/sumo-run ./pkg/sumo/sumo-run && \
     go build -trimpath -o /images ./infra/images
 
-# Not the slim variant, which leaves out the licences that the image must carry.
+# Not the slim variant, which lacks the licences that the image must carry.
 FROM debian:${SUITE} AS debian
 COPY infra/images/sumo.packages /packages
 RUN apt-get update && apt-get dist-upgrade --yes && xargs apt-get install --yes --no-install-recommends </packages

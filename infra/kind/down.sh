@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Removes the kind cluster with everything in it. Images stay in Docker.
+# Deletes the kind cluster with everything in it. Images stay in Docker.
 set -euo pipefail
 command -v kind >/dev/null || {
 	echo "kind-down: kind is not installed" >&2

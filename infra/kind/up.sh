@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
-# Makes a kind cluster with everything that SUMO-K8 needs, puts our images on its node, and installs SUMO-K8. Needs Docker, kind
-# and kubectl. It may be run again: what is there already stays.
+# Creates a kind cluster with everything that SUMO-K8 needs, loads our images into its node, and installs SUMO-K8. Needs Docker,
+# kind and kubectl. Running it again keeps what exists.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
-# Serving is what the lab builds, 0.48.0, in the numbering of its releases; so are the CRDs of the Gateway API.
+# The versions that the lab builds. Serving 0.48.0 is 1.21.0 in the numbering of its releases.
 serving=https://github.com/knative/serving/releases/download/knative-v1.21.0
 gateway=https://github.com/kubernetes-sigs/gateway-api/releases/download/v1.6.1/standard-install.yaml
-# How long a Deployment may take: its image is pulled first.
+# How long a Deployment may take, including the pull of its image.
 patience=300s
 
 say() { printf '\n== %s\n' "$*"; }
@@ -44,7 +44,7 @@ kubectl apply --server-side --force-conflicts -f "$serving/serving-crds.yaml"
 kubectl wait --for=condition=Established --timeout=60s crd -l knative.dev/crd-install=true >/dev/null
 kubectl apply --server-side --force-conflicts -f "$serving/serving-core.yaml"
 rollout knative-serving activator autoscaler controller webhook
-# Which ingress there is, and which images are on the node only: their digests cannot be asked for.
+# The ingress, and the registries of images that exist only on the node: Knative cannot resolve their digests.
 kubectl -n knative-serving patch configmap config-network --type=merge \
 	-p '{"data":{"ingress-class":"traefik.ingress.networking.knative.dev"}}'
 kubectl -n knative-serving patch configmap config-deployment --type=merge \
@@ -52,7 +52,7 @@ kubectl -n knative-serving patch configmap config-deployment --type=merge \
 
 say "Gateway"
 kubectl apply --server-side --force-conflicts -f "$gateway"
-# Traefik gets rights in our namespace. What else there is to say of it, deploy.sh does.
+# Traefik gets permissions in our namespace; deploy.sh configures the rest of the namespace.
 kubectl get namespace sumo-k8 >/dev/null 2>&1 || kubectl create namespace sumo-k8
 kubectl apply --server-side --force-conflicts -k infra/gateway
 rollout traefik traefik
@@ -65,6 +65,6 @@ say "SUMO-K8"
 infra/deploy.sh kind
 cat <<-'END'
 
-	Argo's page, to look at runs: http://localhost:2746
+	Argo's web interface, which shows runs: http://localhost:2746
 	To remove everything: make kind-down
 END

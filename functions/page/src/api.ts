@@ -4,16 +4,16 @@ import { session, signOut } from "./session";
 
 export type Schemas = components["schemas"];
 
-/** The body of a successful answer to GET path. */
+/** The body of a successful response to GET path. */
 export type Got<Path extends keyof paths> = paths[Path] extends { get: { responses: { 200: { content: { "application/json": infer Body } } } } } ? Body : never;
 
 export type Job = Schemas["Job"];
 export type State = Job["status"];
 export type Fault = { location?: string; message: string; value?: unknown };
 
-export const isOver = (state: State): boolean => state === "SUCCEEDED" || state === "FAILED" || state === "CANCELLED";
+export const isFinished = (state: State): boolean => state === "SUCCEEDED" || state === "FAILED" || state === "CANCELLED";
 
-/** A failure as the service tells it (RFC 9457), or one on the way to it. */
+/** A failure that the service reports (RFC 9457), or a failure to reach it. */
 export class Problem extends Error {
 	constructor(
 		readonly status: number,
@@ -28,18 +28,18 @@ export class Problem extends Error {
 	}
 }
 
-/** Status 0 stands for no answer at all. */
+/** Status 0 stands for no response at all. */
 const unreachable = (): Problem =>
-	new Problem(0, "unreachable", "No answer", "The service cannot be reached. Is this machine online? The page tries again by itself where it can.");
+	new Problem(0, "unreachable", "No answer", "The service is unreachable. Check your network connection; the page retries where it can.");
 
 function problemFrom(status: number, requestId: string, retryAfter: string | null, text: string): Problem {
 	try {
 		const p = JSON.parse(text) as { code?: string; title?: string; detail?: string; errors?: Fault[] };
 		if (p.detail) return new Problem(status, p.code ?? "", p.title ?? "", p.detail, p.errors, requestId, Number(retryAfter) || 0);
 	} catch {
-		// What stands between us and the service answers in forms of its own.
+		// Proxies in front of the service answer in formats of their own.
 	}
-	return new Problem(status, "", "Unexpected answer", `The service answered with status ${status} and no explanation. Try again; if it goes on, tell the operator.`, [], requestId, Number(retryAfter) || 0);
+	return new Problem(status, "", "Unexpected answer", `The service answered with status ${status} and no explanation. Try again; if it persists, contact the operator.`, [], requestId, Number(retryAfter) || 0);
 }
 
 type Credentials = { kind: "tenant" | "admin"; key: string };
@@ -54,11 +54,11 @@ export type Request = {
 	json?: unknown;
 	headers?: Record<string, string>;
 	signal?: AbortSignal;
-	/** Instead of the session's, when a key is only tried. */
+	/** Used in place of the session's, to check a key. */
 	as?: Credentials;
 };
 
-/** Sends a request and returns its answer; anything but success is thrown as a Problem. */
+/** Sends a request and returns the response; throws a Problem for anything but success. */
 export async function send(path: string, request: Request = {}): Promise<Response> {
 	const headers = new Headers(request.headers);
 	const body = request.json === undefined ? undefined : JSON.stringify(request.json);
@@ -71,7 +71,7 @@ export async function send(path: string, request: Request = {}): Promise<Respons
 	throw problem;
 }
 
-/** What comes over the network, or a Problem when the connection fails on the way. */
+/** Awaits data from the network; throws a Problem if the connection fails. */
 async function arrived<T>(coming: Promise<T>, { signal }: Request): Promise<T> {
 	try {
 		return await coming;
@@ -89,7 +89,7 @@ export async function call<Body>(path: string, request: Request = {}): Promise<B
 export const get = <Path extends keyof paths>(path: string, signal?: AbortSignal): Promise<Got<Path>> => call<Got<Path>>(path, { signal });
 
 /**
- * Sends a form and reports how much of it has left. fetch cannot tell that, so this is an XMLHttpRequest.
+ * Uploads a form and reports progress. fetch cannot do that, hence XMLHttpRequest.
  */
 export function upload<Body>(path: string, form: FormData, headers: Record<string, string>, progress: (share: number) => void, signal: AbortSignal): Promise<Body> {
 	return new Promise((resolve, reject) => {
@@ -113,7 +113,7 @@ export function upload<Body>(path: string, form: FormData, headers: Record<strin
 	});
 }
 
-/** Downloads what needs a key into a file of the person's. */
+/** Saves to disk what only a request with a key can fetch. */
 export async function download(path: string, name: string, signal?: AbortSignal): Promise<void> {
 	const answer = await send(path, { signal });
 	const content = await arrived(answer.blob(), { signal });
@@ -121,5 +121,5 @@ export async function download(path: string, name: string, signal?: AbortSignal)
 	link.href = URL.createObjectURL(content);
 	link.download = name;
 	link.click();
-	setTimeout(() => URL.revokeObjectURL(link.href), 60_000); // the browser has begun to read it long before
+	setTimeout(() => URL.revokeObjectURL(link.href), 60_000); // long after the browser has started reading it
 }

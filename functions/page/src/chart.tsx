@@ -7,7 +7,7 @@ import { colour, theme } from "./theme";
 export type Curve = {
 	name: string;
 	values: (number | null)[];
-	/** Which of the page's curve colours, from 0; the curve's place when not given. */
+	/** Index of the page's curve colour; by default the curve's position. */
 	hue?: number;
 	dashed?: boolean;
 	filled?: boolean;
@@ -16,7 +16,7 @@ export type Curve = {
 export const hues = 6;
 
 export function Chart({ label, x, xLabel, xKind = "clock", unit, curves, height = 240, shape = "line", sync }: {
-	label: string; // what a person who does not see it should know
+	label: string; // for screen readers
 	x: number[];
 	xLabel: string;
 	/** What x is: seconds of simulated time, seconds since 1970, or a plain number. */
@@ -25,13 +25,13 @@ export function Chart({ label, x, xLabel, xKind = "clock", unit, curves, height 
 	curves: Curve[];
 	height?: number;
 	shape?: "line" | "steps" | "bars";
-	sync?: string; // charts of the same name show the same moment
+	sync?: string; // charts with the same key share a cursor
 }) {
 	const box = useRef<HTMLDivElement>(null);
 	const plot = useRef<uPlot | undefined>(undefined);
 	const look = theme.value;
 	const data: uPlot.AlignedData = [x, ...curves.map((c) => c.values)];
-	// What the plot is made of; its data change without making it anew.
+	// A change of any of these rebuilds the plot; new data alone do not.
 	const hours = xKind === "clock" && (x.at(-1) ?? 0) >= 3600;
 	const form = JSON.stringify([look, height, unit, xLabel, xKind, hours, shape, sync, curves.map((c) => [c.name, c.hue, c.dashed, c.filled])]);
 
@@ -87,9 +87,9 @@ export function Chart({ label, x, xLabel, xKind = "clock", unit, curves, height 
 
 const dayTime = (seconds: number): string => new Date(seconds * 1000).toLocaleTimeString(undefined, { hour: "2-digit", minute: "2-digit" });
 
-/** Of these there is no half one. */
+/** Units of things that are counted: no axis label between two whole numbers. */
 const counted = new Set(["jobs", "trips", "vehicles"]);
 const wholeSteps = Array.from({ length: 10 }, (_, power) => [1, 2, 5].map((factor) => factor * 10 ** power)).flat();
 
-/** Ticks at seconds, minutes and hours that are round on a clock. */
+/** Tick distances in seconds that are round on a clock. */
 const clockSteps = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10_800, 21_600, 43_200, 86_400];

@@ -1,9 +1,9 @@
-// Server-sent events over fetch, since EventSource cannot send a key. It resumes by itself, as EventSource does.
+// Server-sent events over fetch, because EventSource cannot send a key. Like EventSource, it reconnects by itself.
 import { Problem, send } from "./api";
 
 type ServerEvent = { id: string; kind: string; data: string };
 
-/** Takes a stream apart into events, whatever the pieces it arrives in. */
+/** Parses a stream into events, however it is cut into chunks. */
 export class EventParser {
 	private rest = "";
 	private event = { id: "", kind: "message", data: [] as string[] };
@@ -32,8 +32,8 @@ const firstPause = 500; // milliseconds
 const longestPause = 15_000;
 
 /**
- * Follows the stream at path until take returns true, which says that it was the last event, or signal ends. A
- * connection that ends or breaks before is resumed behind the last event that had an id.
+ * Follows the stream at path until take returns true, for the last event, or signal aborts. A connection that ends or
+ * breaks earlier is resumed after the last event that had an id.
  */
 export async function follow(path: string, take: (event: ServerEvent) => boolean, connected: (yes: boolean) => void, signal: AbortSignal): Promise<void> {
 	let last = "";

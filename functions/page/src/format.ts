@@ -4,7 +4,7 @@ const locale = undefined; // the browser's
 
 export function number(value: number, digits = 3): string {
 	const size = Math.abs(value);
-	// As many decimals as leave `digits` significant ones, and never an exponent.
+	// Enough decimals for `digits` significant digits, and never an exponent.
 	const decimals = size === 0 || size >= 10 ** (digits - 1) ? 0 : Math.min(6, digits - 1 - Math.floor(Math.log10(size)));
 	return value.toLocaleString(locale, { maximumFractionDigits: decimals });
 }
@@ -36,7 +36,7 @@ export function duration(seconds: number): string {
 	return `${Math.floor(s / 86_400)} d ${Math.floor((s % 86_400) / 3600)} h`;
 }
 
-/** Simulated seconds as a clock: 0:42, 1:10:00; with hours also those below one: 0:00:42. */
+/** Simulated seconds as a clock: 0:42, 1:10:00; `hours` forces the long form: 0:00:42. */
 export function clock(seconds: number, hours = false): string {
 	const sign = seconds < 0 ? "−" : "";
 	const s = Math.abs(Math.round(seconds));
@@ -51,7 +51,7 @@ export function dateTime(at: Date): string {
 
 export const utc = (at: Date): string => at.toISOString().replace("T", " ").replace(/\.\d+Z$/, " UTC");
 
-/** A label in the middle of a line: "Travel time" is "travel time", and "CO₂ of a trip" stays. */
+/** A label within a sentence: "Travel time" becomes "travel time"; "CO₂ of a trip" stays. */
 export const inline = (label: string): string => (/^.[\p{Lu}\d]/u.test(label) ? label : label.charAt(0).toLowerCase() + label.slice(1));
 
 /** snake_case in words. */
@@ -73,7 +73,7 @@ const metricNames: Record<string, string> = {
 
 export const metricName = (name: string): string => metricNames[name] ?? words(name);
 
-/** A value with its unit, in the unit that a person would choose; brief leaves out the same in other words. */
+/** A value in a readable unit; brief omits the conversion in parentheses. */
 export function quantity(value: number, unit: string, brief = false): string {
 	switch (unit) {
 		case "1":

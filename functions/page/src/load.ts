@@ -1,17 +1,17 @@
-// Loading data for a view: once, and again in intervals while the page is looked at.
+// Loads data for a view: once, then at intervals while the page is visible.
 import { useCallback, useEffect, useRef, useState } from "preact/hooks";
 import { Problem } from "./api";
 
 export type Loaded<T> = {
-	data: T | undefined; // the last that arrived; it stays when a later load fails
+	data: T | undefined; // the latest; a later failure keeps it
 	problem: Problem | undefined;
 	loading: boolean; // nothing has arrived yet
 	reload: () => void;
 };
 
 /**
- * Calls load when key changes and, if every names milliseconds for the data at hand, again and again. A hidden page
- * waits until it is seen.
+ * Calls load when key changes and, while `every` returns milliseconds for the latest data, again after each such pause.
+ * A hidden page waits until it is visible.
  */
 export function useLoad<T>(key: string, load: (signal: AbortSignal) => Promise<T>, every?: (data: T | undefined) => number | undefined): Loaded<T> {
 	const [state, setState] = useState<{ key: string; data?: T; problem?: Problem }>({ key });
@@ -55,11 +55,11 @@ export function useLoad<T>(key: string, load: (signal: AbortSignal) => Promise<T
 	return { data: mine ? state.data : undefined, problem: mine ? state.problem : undefined, loading: !mine || (!state.data && !state.problem), reload };
 }
 
-/** Whether the same request may well succeed later. */
+/** Whether the same request may succeed later. */
 export const isPassing = (p: Problem): boolean => p.status === 0 || p.status === 429 || p.status >= 500;
 
 export function asProblem(error: unknown): Problem {
 	if (error instanceof Problem) return error;
-	console.error(error); // a fault of the page's own
-	return new Problem(0, "page", "The page failed", "Something went wrong in this page. Reload it; if it goes on, tell the operator what you did.");
+	console.error(error); // a bug in this page
+	return new Problem(0, "page", "The page failed", "Something went wrong in this page. Reload it; if it happens again, tell the operator what you did.");
 }

@@ -1,4 +1,4 @@
-// The page: who is signed in decides which views there are, and the address which of them is shown.
+// The page: the session decides which views exist, and the address selects one.
 import { render } from "preact";
 import { useEffect } from "preact/hooks";
 import "./page.css";
@@ -61,11 +61,11 @@ function Header({ who }: { who?: Session }) {
 				class="skip"
 				href="#main"
 				onClick={(e) => {
-					e.preventDefault(); // the address after the # names a view
+					e.preventDefault(); // the fragment names a view
 					document.querySelector<HTMLElement>("main h1")?.focus();
 				}}
 			>
-				Skip to the content
+				Skip to content
 			</a>
 			<a class="brand" href="#/">
 				SUMO-K8
@@ -105,9 +105,9 @@ function Header({ who }: { who?: Session }) {
 function ThemeSwitch() {
 	return (
 		<label class="theme">
-			<span class="hidden">Colours</span>
+			<span class="hidden">Theme</span>
 			<select value={choice.value} onChange={(e) => (choice.value = e.currentTarget.value as Choice)}>
-				<option value="system">System colours</option>
+				<option value="system">System theme</option>
 				<option value="light">Light</option>
 				<option value="dark">Dark</option>
 			</select>
@@ -125,16 +125,16 @@ function View({ who }: { who: Session }) {
 	} else {
 		if (section === "jobs" && id) return <JobPage key={id} id={id} tab={tab ?? ""} />;
 		if (!section || section === "jobs") return <Jobs />;
-		if (section === "submit") return <Submit key={id} like={id} />;
+		if (section === "submit") return <Submit key={id} original={id} />;
 		if (section === "compare") return <Compare ids={id ? id.split(",") : []} />;
 	}
 	return (
 		<>
-			<Title>Nothing here</Title>
+			<Title>Not found</Title>
 			<Empty>
-				<p>There is no view at this address{who.kind === "admin" && section === "jobs" ? " for operators; jobs are opened with their tenant's key" : ""}.</p>
+				<p>There is no view at this address{who.kind === "admin" && section === "jobs" ? ": a job opens only with its tenant's key" : ""}.</p>
 				<button type="button" onClick={() => go(sections[who.kind][0]!.name)}>
-					Go to the start
+					Go to the start page
 				</button>
 			</Empty>
 		</>

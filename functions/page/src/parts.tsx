@@ -1,4 +1,4 @@
-// The small parts that views are made of.
+// Components that the views share.
 import { signal } from "@preact/signals";
 import { type ComponentChildren, createContext } from "preact";
 import { useContext, useEffect, useId, useLayoutEffect, useRef, useState } from "preact/hooks";
@@ -6,10 +6,10 @@ import { type Fault, Problem, type State } from "./api";
 import { dateTime, duration, percent, utc } from "./format";
 import { asProblem } from "./load";
 
-/** Whether a view was shown before: the first one leaves the focus where the browser has put it. */
+/** Whether a view was shown before: the first leaves the focus where the browser put it. */
 let arrived = false;
 
-/** The title of a view. It takes the focus when the view opens, so that a screen reader says where one is. */
+/** The title of a view. It takes the focus when the view opens, so that screen readers announce it. */
 export function Title({ children, beside }: { children: ComponentChildren; beside?: ComponentChildren }) {
 	const heading = useRef<HTMLHeadingElement>(null);
 	useEffect(() => {
@@ -43,7 +43,7 @@ export function Card({ title, beside, children, id }: { title?: ComponentChildre
 	);
 }
 
-/** What may be wider than the screen. It can be scrolled with the keyboard when it is. */
+/** Content that may be wider than the screen; the keyboard scrolls it when it is. */
 export function Scroll({ label, children }: { label: string; children: ComponentChildren }) {
 	const box = useRef<HTMLDivElement>(null);
 	const [wide, setWide] = useState(false);
@@ -71,7 +71,7 @@ export function Loading({ what }: { what: string }) {
 	);
 }
 
-/** A problem as the service told it, with every fault it found. */
+/** A problem that the service reported, with all its faults. */
 export function ProblemNotice({ problem, retry }: { problem: Problem; retry?: () => void }) {
 	return (
 		<div class="notice bad" role="alert">
@@ -144,7 +144,7 @@ export function Time({ at }: { at: string | null | undefined }) {
 	);
 }
 
-/** How long something takes or has taken; it counts on while there is no end. */
+/** How long something takes or took; it counts up until there is an end. */
 export function Elapsed({ from, to }: { from: string | null | undefined; to: string | null | undefined }) {
 	const [, tick] = useState(0);
 	const running = Boolean(from && !to);
@@ -157,7 +157,7 @@ export function Elapsed({ from, to }: { from: string | null | undefined; to: str
 	return <>{duration((to ? Date.parse(to) : Date.now()) / 1000 - Date.parse(from) / 1000)}</>;
 }
 
-/** A bar as long as the share of a limit. The browsers' own meters cannot be styled alike. */
+/** A bar that shows a share of a limit. Native meters cannot be styled alike across browsers. */
 export function Bar({ label, value, limit }: { label: string; value: number; limit: number }) {
 	return (
 		<div class="bar" role="meter" aria-label={label} aria-valuemin={0} aria-valuenow={value} aria-valuemax={limit}>
@@ -166,7 +166,7 @@ export function Bar({ label, value, limit }: { label: string; value: number; lim
 	);
 }
 
-/** A gauge of what is used of a limit. */
+/** A gauge of usage against a limit. */
 export function Meter({ label, used, limit, unit = "" }: { label: string; used: number; limit: number; unit?: string }) {
 	return (
 		<div class="meter">
@@ -189,7 +189,7 @@ export function Tile({ label, children, tone }: { label: string; children: Compo
 	);
 }
 
-/** A labelled input with its hint and, when the service refused it, the reason. */
+/** A labelled input with its hint and, when the service rejects it, the reason. */
 export function Field({ label, hint, fault, children }: { label: string; hint?: ComponentChildren; fault?: string; children: (props: { id: string; "aria-describedby"?: string; "aria-invalid"?: boolean }) => ComponentChildren }) {
 	const id = useId();
 	const described = [hint && `${id}-hint`, fault && `${id}-fault`].filter(Boolean).join(" ");
@@ -211,33 +211,33 @@ export function Field({ label, hint, fault, children }: { label: string; hint?: 
 	);
 }
 
-/** What was just done, said once to screen readers and shown for a moment. */
-const said = signal<{ text: string; bad: boolean } | null>(null);
-let silence = 0;
+/** What just happened, announced once to screen readers and shown for a moment. */
+const announcement = signal<{ text: string; bad: boolean } | null>(null);
+let removal = 0;
 
-export function say(text: string, bad = false): void {
-	said.value = { text, bad };
-	clearTimeout(silence);
-	silence = window.setTimeout(() => (said.value = null), bad ? 12_000 : 5000);
+export function announce(text: string, bad = false): void {
+	announcement.value = { text, bad };
+	clearTimeout(removal);
+	removal = window.setTimeout(() => (announcement.value = null), bad ? 12_000 : 5000);
 }
 
 export function Announcer() {
 	return (
 		<div class="announcer" role="status" aria-live="polite">
-			{said.value && <div class={said.value.bad ? "toast bad" : "toast"}>{said.value.text}</div>}
+			{announcement.value && <div class={announcement.value.bad ? "toast bad" : "toast"}>{announcement.value.text}</div>}
 		</div>
 	);
 }
 
-/** Where failures are shown: beside what was asked for, when that is in a dialog, which covers the page. */
-const Failed = createContext((p: Problem) => say(p.message, true));
+/** Shows a failure: as an announcement, or inside the open dialog, which covers the page. */
+const Failed = createContext((p: Problem) => announce(p.message, true));
 
-/** Runs what a button asks for: the button waits meanwhile, and a failure is shown. */
+/** A button that runs act: it is disabled meanwhile, and shows a failure. */
 export function Action({ act, children, kind, label, disabled }: {
 	act: () => Promise<void>;
 	children: ComponentChildren;
 	kind?: "primary" | "danger" | "quiet";
-	label?: string; // in place of children that do not say enough by themselves
+	label?: string; // for children that are unclear by themselves
 	disabled?: boolean;
 }) {
 	const [busy, setBusy] = useState(false);
@@ -258,7 +258,7 @@ export function Action({ act, children, kind, label, disabled }: {
 	);
 }
 
-/** A question or form above the page. The browser keeps the focus in it and closes it on Escape. */
+/** A modal question or form. The browser keeps the focus inside and closes it on Escape. */
 export function Dialog({ title, close, children }: { title: string; close: () => void; children: ComponentChildren }) {
 	const dialog = useRef<HTMLDialogElement>(null);
 	const [problem, setProblem] = useState<Problem>();
@@ -278,14 +278,14 @@ export function Dialog({ title, close, children }: { title: string; close: () =>
 }
 
 export function Copy({ text, what }: { text: string; what: string }) {
-	if (!navigator.clipboard) return null; // browsers have it on secure pages only
+	if (!navigator.clipboard) return null; // browsers offer it on secure pages only
 	return (
 		<Action
 			kind="quiet"
 			label={`Copy ${what}`}
 			act={async () => {
 				await navigator.clipboard.writeText(text);
-				say(`Copied ${what}.`);
+				announce(`Copied ${what}.`);
 			}}
 		>
 			Copy
@@ -293,10 +293,10 @@ export function Copy({ text, what }: { text: string; what: string }) {
 	);
 }
 
-/** The views of one thing, each with an address of its own. */
+/** The views of one thing, each with its own address. */
 export function Tabs({ label, at, tabs }: { label: string; at: string; tabs: { name: string; href: string; title: ComponentChildren }[] }) {
 	const nav = useRef<HTMLElement>(null);
-	// A narrow screen does not show all of them. scrollIntoView would also let the next press of Tab begin behind the tab.
+	// A narrow screen cuts tabs off. scrollIntoView would also make the next press of Tab start after the tab.
 	useEffect(() => {
 		const bar = nav.current!.getBoundingClientRect();
 		const tab = nav.current!.querySelector("[aria-current]")?.getBoundingClientRect();

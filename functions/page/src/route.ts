@@ -1,4 +1,4 @@
-// The page's addresses: all behind the #, so that one file serves them and every view can be linked to.
+// The page's routes: all in the fragment, so that one file serves every view and each has its own link.
 import { computed, signal } from "@preact/signals";
 
 const hash = signal(location.hash);
@@ -11,7 +11,7 @@ function decode(part: string): string {
 	try {
 		return decodeURIComponent(part);
 	} catch {
-		return part; // a person has typed it
+		return part; // typed by hand
 	}
 }
 

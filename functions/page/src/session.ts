@@ -1,4 +1,4 @@
-// Who is signed in. The key lives in this tab only: sessionStorage ends with the tab and is not shared with others.
+// The session. Its key stays in this tab: sessionStorage ends with the tab and is not shared.
 import { signal } from "@preact/signals";
 
 export type Session = { kind: "tenant" | "admin"; key: string; name: string };
@@ -15,7 +15,7 @@ function stored(): Session | null {
 
 export const session = signal<Session | null>(stored());
 
-/** Why the last session ended, when that was not the person's own doing. */
+/** Why the last session ended, unless the user signed out. */
 export const endedBecause = signal("");
 
 export function signIn(s: Session): void {

@@ -1,4 +1,4 @@
-// Signing in: a key is tried on a call that changes nothing, and kept in the tab when it works.
+// Sign-in: a read-only call checks the key, and a valid key is kept in the tab.
 import { useEffect, useRef, useState } from "preact/hooks";
 import { call, type Problem, type Schemas } from "./api";
 import { asProblem } from "./load";
@@ -18,7 +18,7 @@ export function SignIn() {
 
 	const typed = (text: string) => {
 		setKey(text);
-		if (text.startsWith("sk-")) setKind("tenant"); // the form of every API key
+		if (text.startsWith("sk-")) setKind("tenant"); // every API key starts with it
 	};
 	const submit = async (event: Event) => {
 		event.preventDefault();
@@ -42,11 +42,11 @@ export function SignIn() {
 	return (
 		<div class="signin">
 			<Title>Sign in</Title>
-			<p class="muted">Submit SUMO simulations, watch them run, and look at what came out.</p>
+			<p class="muted">Submit SUMO simulations, watch them run, and explore the results.</p>
 			{endedBecause.value && !problem && <div class="notice warn">{endedBecause.value}</div>}
 			<form class="card" onSubmit={(e) => void submit(e)}>
 				<fieldset class="choice">
-					<legend>Who are you?</legend>
+					<legend>Sign in as</legend>
 					{(["tenant", "admin"] as const).map((k) => (
 						<label key={k}>
 							<input type="radio" name="kind" value={k} checked={kind === k} onChange={() => setKind(k)} />
@@ -54,7 +54,7 @@ export function SignIn() {
 						</label>
 					))}
 				</fieldset>
-				<Field label={kind === "tenant" ? "API key" : "Admin key"} hint="It stays in this tab and is forgotten when the tab is closed.">
+				<Field label={kind === "tenant" ? "API key" : "Admin key"} hint="Kept in this tab only, until it closes.">
 					{(props) => (
 						<span class="joined">
 							<input {...props} ref={input} type={(shown ? "text" : "password") as "password"} required autocomplete="off" spellcheck={false} placeholder={kind === "tenant" ? "sk-…" : ""} value={key} onInput={(e) => typed(e.currentTarget.value)} />
@@ -70,7 +70,7 @@ export function SignIn() {
 				</button>
 			</form>
 			<p class="small muted">
-				An operator registers you and gives you a key. Everything here can also be done over HTTP: <a href="/docs">documentation</a>.
+				Operators register tenants and issue their keys. Everything here is also available over HTTP: <a href="/docs">API documentation</a>.
 			</p>
 		</div>
 	);

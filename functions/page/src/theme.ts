@@ -1,4 +1,4 @@
-// Light, dark, or as the system says. The choice is kept across visits: it is no secret.
+// Light, dark, or the system's theme. The choice is kept across visits; it is no secret.
 import { computed, effect, signal } from "@preact/signals";
 
 export type Choice = "system" | "light" | "dark";
@@ -22,5 +22,5 @@ effect(() => {
 	document.documentElement.dataset.theme = theme.value;
 });
 
-/** The value of one of the page's colours, for what is drawn on a canvas. */
+/** The value of one of the page's colours, for drawing on a canvas. */
 export const colour = (name: string): string => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();

@@ -1,4 +1,4 @@
-// Measures how fluid the map of ten thousand edges is, on a real run of such a network, and prints it as `go test -bench` does.
+// Measures the frame times of a map with ten thousand edges, from a real run, and prints them as `go test -bench` does.
 import { execFileSync } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -8,11 +8,11 @@ import { eventually, root, startService } from "./service.mjs";
 
 const side = 51; // junctions on each side of the grid, which makes 10,200 edges
 const block = 150; // metres
-const bends = 4; // points within each edge, as streets of a real city have
+const bends = 4; // points within each edge, as in a real city
 const vehicles = 3600;
 const end = 420; // seconds
 
-/** The same numbers each time. */
+/** A reproducible sequence of random numbers. */
 function* numbers(seed) {
 	for (let state = seed; ; ) {
 		state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
@@ -20,7 +20,7 @@ function* numbers(seed) {
 	}
 }
 
-/** A city of crooked streets, an avenue at every fifth of them, and traffic between all of its places. */
+/** A city of crooked streets, every fifth an avenue, with traffic between random edges. */
 function makeScenario(folder) {
 	const random = numbers(7);
 	const next = () => random.next().value;
@@ -62,7 +62,7 @@ function makeScenario(folder) {
 	return ids.length;
 }
 
-/** Notes when each picture of the screen begins to be made, while act goes on. */
+/** Records when each frame starts while act runs. */
 async function framesDuring(page, act) {
 	await page.evaluate(() => {
 		const noted = (globalThis.noted = { frames: [], going: true });

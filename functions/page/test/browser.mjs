@@ -1,4 +1,4 @@
-// The browser that tries the page, and what must hold of every page in it.
+// The browser that tests the page, and what must hold for every view in it.
 import assert from "node:assert/strict";
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
@@ -12,12 +12,12 @@ const program = ["chromium", "chromium-browser", "google-chrome"]
 	.flatMap((name) => (process.env.PATH ?? "").split(delimiter).map((folder) => join(folder, name)))
 	.find(existsSync);
 
-/** Quiet: nothing of the browser's own reaches for the network. */
+/** Stops the browser's own network requests. */
 const quiet = ["--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"];
 
 export async function startBrowser() {
 	assert.ok(program, "there is no Chromium in PATH: run infra/debian/install.sh chromium");
-	// Root may not use Chromium's sandbox, and CI is root.
+	// Chromium's sandbox refuses root, and CI runs as root.
 	return chromium.launch({ executablePath: program, args: process.getuid?.() === 0 ? ["--no-sandbox", ...quiet] : quiet });
 }
 
@@ -28,19 +28,18 @@ export const looks = {
 };
 
 /**
- * A tab of its own, with no memory of others. It is watched: stop() fails when the page has said an error, or has asked
- * another host for anything.
+ * Opens an isolated tab and watches it: stop() fails if the page logged an error or sent a request to another host.
  */
 export async function openTab(browser, service, look = looks.light) {
 	const context = await browser.newContext({ locale: "en-GB", timezoneId: "Europe/Vienna", reducedMotion: "reduce", acceptDownloads: true, ...look });
 	await context.grantPermissions(["clipboard-read", "clipboard-write"]);
 	const page = await context.newPage();
-	page.setDefaultTimeout(90_000); // milliseconds, for what takes a second or two on an idle machine
+	page.setDefaultTimeout(90_000); // milliseconds; on an idle machine everything takes a second or two
 	const faults = [];
 	page.on("pageerror", (error) => faults.push(error.stack ?? String(error)));
 	page.on("console", (message) => {
 		if (!["error", "warning"].includes(message.type())) return;
-		// The browser itself says so of every answer that is an error, and some are what a test is about.
+		// The browser logs this for every error response, and some tests provoke those.
 		if (message.text().startsWith("Failed to load resource")) return;
 		faults.push(message.text());
 	});
@@ -61,14 +60,14 @@ export async function openTab(browser, service, look = looks.light) {
 		},
 		async stop() {
 			await context.close();
-			assert.deepEqual(faults, [], "the page has said errors");
+			assert.deepEqual(faults, [], "the page logged errors");
 		},
 	};
 }
 
-/** Fails when axe finds something that people with a screen reader, a keyboard or weak eyes would stumble over. */
+/** Fails if axe finds a barrier for people who use a screen reader or a keyboard, or who see poorly. */
 export async function assertAccessible(page, view) {
-	await page.evaluate(axe); // as the debugger does, so that the page's policy stays as it is
+	await page.evaluate(axe); // through the debugger, so that the page's policy stays in force
 	const { violations } = await page.evaluate(() => globalThis.axe.run(document, { resultTypes: ["violations"] }));
 	assert.deepEqual(
 		violations.map((v) => `${v.id}: ${v.nodes.map((n) => `${n.target} ${n.failureSummary ?? ""}`).join(" | ")}`),
@@ -85,7 +84,7 @@ export async function assertFits(page, view) {
 
 const pictures = join(root, ".local", "screenshots");
 
-/** Keeps a file beside the pictures of the run, to be looked at. */
+/** Keeps a file beside the pictures of the run, for review. */
 export function keep(name, content) {
 	mkdirSync(pictures, { recursive: true });
 	writeFileSync(join(pictures, name), content);

@@ -1,4 +1,4 @@
-// Every view and flow of the page, in a real browser against the real functions.
+// Tests every view and flow of the page in a real browser, against the real functions.
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { after, before, describe, test } from "node:test";
@@ -20,10 +20,10 @@ after(async () => {
 let serial = 0;
 const newTenant = (limits) => service.register(`team-${++serial}`, limits);
 
-/** Slow enough to be looked at while it runs: a hundred thousand steps. */
+/** Slow enough to watch while it runs: a hundred thousand steps. */
 const slow = { step_length: "0.02" };
 
-/** Runs with a tab that is signed in, and sees to it that nothing went wrong in it. */
+/** Runs use in a tab that is signed in, and fails if the page logged errors. */
 async function withTab(who, use, look = looks.light, at = service) {
 	const tab = await openTab(browser, at, look);
 	try {
@@ -38,7 +38,7 @@ async function withTab(who, use, look = looks.light, at = service) {
 
 const operator = () => ({ key: service.adminKey, kind: "admin" });
 
-/** Drops a file as a person does: onto the page, not into the input. */
+/** Drops a file as a user does: onto the page, not into the input. */
 async function drop(page, name, content) {
 	const transfer = await page.evaluateHandle(([name, bytes]) => {
 		const t = new DataTransfer();
@@ -52,7 +52,7 @@ async function drop(page, name, content) {
 const heading = (page, name) => page.getByRole("heading", { level: 1, name });
 
 describe("signing in", () => {
-	test("a key that does not work is refused with the reason, and one that works stays in the tab only", async () => {
+	test("an invalid key is refused with the reason, and a valid one stays in its tab", async () => {
 		const tenant = await newTenant();
 		await withTab(null, async (page, tab) => {
 			await tab.go("");
@@ -82,14 +82,14 @@ describe("signing in", () => {
 		const tenant = await newTenant();
 		await withTab(tenant, async (page) => {
 			await service.call("POST", "/auth/regenerate-key", { json: { tenant_id: tenant.id } });
-			await page.getByText("You were signed out").waitFor(); // by the next look at the jobs
+			await page.getByText("You were signed out").waitFor(); // by the next poll of the jobs
 			await heading(page, "Sign in").waitFor();
 		});
 	});
 });
 
 describe("an engineer", () => {
-	test("sees every problem of a broken scenario by file and line, and of a field beside it", async () => {
+	test("sees every fault of a broken scenario by file and line, and of a field next to it", async () => {
 		await withTab(await newTenant(), async (page) => {
 			await page.getByRole("link", { name: "Submit", exact: true }).click();
 			await drop(page, "several_faults.zip", network("broken/several_faults.zip"));
@@ -115,7 +115,7 @@ describe("an engineer", () => {
 		});
 	});
 
-	test("drops a scenario, watches it to its end, looks at all that came out, and takes it along", async () => {
+	test("drops a scenario, watches it finish, views all results, and downloads them", async () => {
 		await withTab(await newTenant(), async (page) => {
 			await page.getByRole("link", { name: "Submit a job" }).first().click();
 			await drop(page, "corridor.zip", network("ready_to_use/corridor.zip"));
@@ -125,7 +125,7 @@ describe("an engineer", () => {
 			await page.getByLabel("Labels").fill("study=north");
 			await page.getByRole("button", { name: "Submit" }).click();
 
-			// Live: the log comes line by line, and the page turns to the summary by itself.
+			// Live: the log arrives line by line, and the page switches to the summary by itself.
 			await heading(page, "corridor").waitFor();
 			await page.getByRole("log").getByText("Simulation version").waitFor();
 			await page.locator(".pill.succeeded").waitFor({ timeout: 240_000 });
@@ -170,7 +170,7 @@ describe("an engineer", () => {
 		});
 	});
 
-	test("loses no line of the log and sees none twice when the connection breaks", async () => {
+	test("loses and repeats no line of the log when the connection breaks", async () => {
 		const tenant = await newTenant();
 		const { job_id: id } = await service.submit(tenant, "grid", { ...slow, end: "600" });
 		const line = await startLine(service.url);
@@ -183,7 +183,7 @@ describe("an engineer", () => {
 			await picture(page, "live");
 			line.cut();
 			await page.getByText("Connection lost").waitFor();
-			line.mend();
+			line.restore();
 			await log.getByText("sumo-run: succeeded").waitFor({ timeout: 240_000 });
 			const { logs } = await service.call("GET", `/jobs/${id}/logs`, { key: tenant.key });
 			const shown = (await log.locator(".block > div").allTextContents()).map((line) => line.replace("\u00a0", ""));
@@ -192,7 +192,7 @@ describe("an engineer", () => {
 		await line.stop();
 	});
 
-	test("is told what a job that failed has died of, and what a run did not write", async () => {
+	test("sees why a job failed, and which outputs a run did not write", async () => {
 		const tenant = await newTenant();
 		const [late, plain] = await Promise.all([service.submit(tenant, "grid", { ...slow, timeout_seconds: "1" }), service.submit(tenant, "square")]);
 		await Promise.all([service.finish(tenant, late.job_id), service.finish(tenant, plain.job_id)]);
@@ -200,26 +200,26 @@ describe("an engineer", () => {
 			await tab.go(`#/jobs/${late.job_id}`);
 			await page.getByText("DeadlineExceeded.").waitFor();
 			await page.getByRole("link", { name: "Summary" }).click();
-			await page.getByText("cover only a part of it").or(page.getByText("before SUMO wrote anything")).waitFor();
+			await page.getByText("cover only part of it").or(page.getByText("before SUMO wrote anything")).waitFor();
 			await tab.go(`#/jobs/${plain.job_id}/map`);
 			await page.getByText("outputs=edgedata").waitFor();
 			await page.getByText("outputs=fcd").waitFor();
 			await page.getByLabel("Colour by").getByText("Speed limit").waitFor({ state: "attached" });
 
-			// The cure is beside it: the same job with other outputs, from the scenario that is stored.
+			// The cure is next to it: the same job with other outputs, from the stored scenario.
 			await page.getByRole("link", { name: "Run again with other outputs" }).first().click();
 			assert.equal(await page.getByLabel("Name", { exact: true }).inputValue(), "square");
 			await page.getByText("24 edges").waitFor();
 			await page.getByLabel("Edge data").check();
 			await page.getByRole("button", { name: "Submit" }).click();
 			await page.locator(".pill.succeeded").waitFor();
-			await page.getByText("Further outputs").waitFor();
+			await page.getByText("Additional outputs").waitFor();
 			await page.getByRole("link", { name: "Map" }).click();
 			await page.getByLabel("Colour by").getByText("Density").waitFor({ state: "attached" });
 		});
 	});
 
-	test("compares runs of one scenario: numbers with differences, and curves over each other", async () => {
+	test("compares runs of one scenario: metrics with differences, and overlaid curves", async () => {
 		const tenant = await newTenant();
 		const jobs = await Promise.all(["1", "1.3"].map((scale) => service.submit(tenant, "cross", { scale, seed: "1" })));
 		await Promise.all(jobs.map((j) => service.finish(tenant, j.job_id)));
@@ -234,13 +234,13 @@ describe("an engineer", () => {
 				assert.ok((await coloursOn(chart.locator("canvas"))) > 3);
 			}
 			await page.getByRole("img", { name: /^Travel time of/ }).waitFor();
-			await page.getByLabel("What of Vehicles", { exact: true }).selectOption({ label: "Halting vehicles" });
+			await page.getByLabel("Series of Vehicles", { exact: true }).selectOption({ label: "Halting vehicles" });
 			await page.getByRole("link", { name: "Choose others" }).click();
 			await heading(page, "Compare jobs").waitFor();
 		});
 	});
 
-	test("moves about the map with pointer and keys, asks an edge, and plays the vehicles back", async () => {
+	test("navigates the map with pointer and keys, finds an edge, and plays the vehicles back", async () => {
 		const tenant = await newTenant();
 		const job = await service.submit(tenant, "grid", { outputs: "edgedata,fcd", end: "900" });
 		await service.finish(tenant, job.job_id);
@@ -254,7 +254,7 @@ describe("an engineer", () => {
 			assert.ok((await coloursOn(roads)) > 8, "the edges have too few colours to be coloured by speed");
 			assert.ok((await coloursOn(vehicles)) > 1, "no vehicle is drawn");
 
-			// Every way of moving draws another picture, and "show all" brings the first one back.
+			// Every way of moving changes the picture, and "show all" restores the first one.
 			const seen = () => roads.evaluate((c) => c.toDataURL());
 			const whole = await seen();
 			const changed = async (how, act) => {
@@ -290,7 +290,7 @@ describe("an engineer", () => {
 			const before = await vehicles.evaluate((c) => c.toDataURL());
 			await page.getByRole("button", { name: "Play" }).click();
 			await eventually("vehicles that move", async () => (await vehicles.evaluate((c) => c.toDataURL())) !== before);
-			await page.getByLabel("Speed of playback").selectOption("300");
+			await page.getByLabel("Playback speed").selectOption("300");
 			await page.getByRole("button", { name: "Play" }).waitFor(); // it stops at the end
 			assert.equal(await page.locator(".player output").textContent(), "15:00");
 		});
@@ -299,7 +299,7 @@ describe("an engineer", () => {
 	test("does all of it with the keyboard alone", async () => {
 		const tenant = await newTenant();
 		await withTab(null, async (page, tab) => {
-			// Long before it opens: the browser takes a moment until it hands the chooser to the test, and shows none itself.
+			// Well before it opens: the browser needs a moment until it hands the chooser to the test instead of showing it.
 			const chooser = page.waitForEvent("filechooser");
 			await tab.go("");
 			await heading(page, "Sign in").waitFor();
@@ -324,31 +324,31 @@ describe("an engineer", () => {
 			await page.locator(".pill.succeeded").waitFor();
 			await page.reload();
 			await heading(page, "square").waitFor();
-			await page.getByText("Mean speed").waitFor(); // all of the view is there, and none of it has moved where Tab begins
+			await page.getByText("Mean speed").waitFor(); // the whole view is there, and none of it has moved where Tab starts
 			await press("Tab");
-			assert.equal(await focused(), "Skip to the content");
+			assert.equal(await focused(), "Skip to content");
 			await press("Enter");
 			assert.equal(await focused(), "square");
 		});
 	});
 
-	test("sees that the service is away, and goes on when it is back", async () => {
+	test("sees that the service is unavailable, and continues once it is back", async () => {
 		await withTab(await newTenant(), async (page, tab) => {
-			let away = true;
+			let down = true;
 			await tab.context.route("**/jobs?*", (route) =>
-				away
+				down
 					? route.fulfill({ status: 503, contentType: "application/problem+json", body: JSON.stringify({ title: "Service Unavailable", status: 503, code: "unavailable", detail: "The database does not answer." }) })
 					: route.continue(),
 			);
 			await page.reload();
 			await page.getByText("The database does not answer.").waitFor();
-			away = false;
+			down = false;
 			await page.getByRole("button", { name: "Try again" }).click();
 			await page.getByText("There are no jobs yet.").waitFor();
 			await tab.go("#/jobs/00000000-0000-7000-8000-000000000000");
 			await page.getByRole("alert").waitFor();
 			await tab.go("#/elsewhere");
-			await heading(page, "Nothing here").waitFor();
+			await heading(page, "Not found").waitFor();
 		});
 	});
 });
@@ -361,13 +361,13 @@ describe("an operator", () => {
 			await page.getByRole("button", { name: "Create a tenant" }).click();
 			const dialog = page.getByRole("dialog");
 			await dialog.getByLabel("Name").fill(name);
-			await dialog.getByLabel("Jobs at a time").fill("3");
+			await dialog.getByLabel("Concurrent jobs").fill("3");
 			await dialog.getByRole("button", { name: "Create" }).click();
 			const key = await dialog.locator(".key code").textContent();
 			assert.match(key, /^sk-/);
 			await dialog.getByRole("button", { name: "Copy the key" }).click();
 			assert.equal(await page.evaluate(() => navigator.clipboard.readText()), key);
-			await dialog.getByRole("button", { name: "I have kept it" }).click();
+			await dialog.getByRole("button", { name: "I have stored it" }).click();
 			assert.ok(!(await page.content()).includes(key), "the key is still on the page");
 
 			await page.getByRole("button", { name: "Create a tenant" }).click();
@@ -377,9 +377,9 @@ describe("an operator", () => {
 			await page.keyboard.press("Escape");
 
 			await page.getByRole("button", { name: `Limits of ${name}` }).click();
-			await dialog.getByLabel("Jobs at a time").fill("1");
+			await dialog.getByLabel("Concurrent jobs").fill("1");
 			await dialog.getByRole("button", { name: "Set limits" }).click();
-			await page.getByText(`The limits of ${name} are set.`).waitFor();
+			await page.getByText(`Updated the limits of ${name}.`).waitFor();
 
 			const tenant = { id: name, key };
 			for (let i = 0; i < 3; i++) await service.submit(tenant, "grid", slow);
@@ -395,14 +395,14 @@ describe("an operator", () => {
 			await page.getByRole("button", { name: `Delete ${name}` }).click();
 			await dialog.getByLabel(`Type ${name} to confirm`).fill(name);
 			await dialog.getByRole("button", { name: "Delete" }).click();
-			await dialog.getByRole("alert").waitFor(); // jobs wait and run
-			await dialog.getByLabel("Cancel jobs that wait or run").check();
+			await dialog.getByRole("alert").waitFor(); // it has queued and running jobs
+			await dialog.getByLabel("Cancel queued and running jobs").check();
 			await dialog.getByRole("button", { name: "Delete" }).click();
-			await page.getByText(`${name} was deleted.`).waitFor();
+			await page.getByText(`Deleted ${name}.`).waitFor();
 		});
 	});
 
-	test("issues a new key, which ends the old one", async () => {
+	test("issues a new key, which revokes the old one", async () => {
 		const tenant = await newTenant();
 		await withTab(operator(), async (page, tab) => {
 			await tab.go("#/tenants");
@@ -414,7 +414,7 @@ describe("an operator", () => {
 		});
 	});
 
-	test("sees failures by their reason", async () => {
+	test("sees failures by reason", async () => {
 		const tenant = await newTenant();
 		const { job_id: id } = await service.submit(tenant, "grid", { ...slow, timeout_seconds: "1" });
 		await service.finish(tenant, id);
@@ -487,13 +487,13 @@ describe("every view", () => {
 	};
 
 	for (const [look, settings] of Object.entries(looks)) {
-		test(`fits, can be read by everyone, and has its picture taken: ${look}`, async () => {
+		test(`fits, is accessible, and has its picture taken: ${look}`, async () => {
 			await withTab(
 				null,
 				async (page, tab) => {
 					await tab.go("");
 					await heading(page, "Sign in").waitFor();
-					await assertAccessible(page, "signing in");
+					await assertAccessible(page, "sign-in");
 					await picture(page, `sign-in-${look}`);
 				},
 				settings,
@@ -505,7 +505,7 @@ describe("every view", () => {
 						for (const [name, view] of Object.entries(views)) {
 							if (Boolean(view.operator) !== (who.kind === "admin")) continue;
 							await tab.go(view.hash());
-							await page.reload(); // as one who follows a link
+							await page.reload(); // as after following a link
 							await view.ready(page);
 							await page.evaluate(() => document.fonts.ready);
 							await picture(page, `${name}-${look}`);
@@ -519,7 +519,7 @@ describe("every view", () => {
 		});
 	}
 
-	test("has its like in the service's own drawings, for reports", async () => {
+	test("matches the plots that the service draws for reports", async () => {
 		const { plots } = await service.call("GET", `/jobs/${ids[0]}/plots`, { key: tenant.key });
 		assert.deepEqual(plots.map((p) => p.name), ["vehicles", "speed", "travel_time", "time_loss", "waiting_time", "emissions"]);
 		const draw = async (file, address) => {
@@ -534,16 +534,16 @@ describe("every view", () => {
 		}
 	});
 
-	test("keeps the colours that were chosen", async () => {
+	test("keeps the chosen theme", async () => {
 		await withTab(tenant, async (page) => {
 			const ground = () => page.evaluate(() => getComputedStyle(document.documentElement).backgroundColor);
 			const light = await ground();
-			await page.getByLabel("Colours").selectOption("dark");
+			await page.getByLabel("Theme").selectOption("dark");
 			assert.notEqual(await ground(), light);
 			await page.reload();
 			await heading(page, "Jobs").waitFor();
 			assert.notEqual(await ground(), light);
-			await page.getByLabel("Colours").selectOption("system");
+			await page.getByLabel("Theme").selectOption("system");
 			assert.equal(await ground(), light);
 		});
 	});

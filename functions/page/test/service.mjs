@@ -1,4 +1,4 @@
-// The service under test: the very program that `make dev` starts, with a folder and a port of its own.
+// The service under test: the program that `make dev` starts, with its own folder and port.
 import { spawn } from "node:child_process";
 import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { connect, createServer } from "node:net";
@@ -12,7 +12,7 @@ export const root = fileURLToPath(new URL("../../../", import.meta.url));
 /** A scenario of test_networks, as bytes. */
 export const network = (path) => readFileSync(join(root, "test_networks", path));
 
-const patience = 180_000; // milliseconds, for what takes a second or two on an idle machine
+const patience = 180_000; // milliseconds; on an idle machine everything takes a second or two
 
 export async function eventually(what, check, wait = patience) {
 	const end = Date.now() + wait;
@@ -61,7 +61,7 @@ export async function startService() {
 			form.set("sumo_files", new Blob([network(`ready_to_use/${name}.zip`)]), `${name}.zip`);
 			return call("POST", "/jobs", { key: tenant.key, form });
 		},
-		/** The job once it is over. */
+		/** The job once it has finished. */
 		finish: (tenant, id, wait) =>
 			eventually(`job ${id}`, async () => {
 				const job = await call("GET", `/jobs/${id}`, { key: tenant.key });
@@ -75,7 +75,7 @@ export async function startService() {
 	};
 }
 
-/** A line to the service that can be cut, as a network does, and mended. */
+/** A connection to the service that a test can cut, as a network does, and restore. */
 export async function startLine(to) {
 	const { hostname, port } = new URL(to);
 	const sockets = new Set();
@@ -101,7 +101,7 @@ export async function startLine(to) {
 	return {
 		url: `http://127.0.0.1:${server.address().port}`,
 		cut,
-		mend: () => (up = true),
+		restore: () => (up = true),
 		async stop() {
 			cut();
 			await new Promise((resolve) => server.close(resolve));

@@ -1,11 +1,11 @@
-// Takes the pictures of docs/tour.md, of real runs in the real page.
+// Takes the pictures of docs/tour.md: real runs on the real page.
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { looks, openTab, startBrowser } from "./browser.mjs";
 import { eventually, network, root, startService } from "./service.mjs";
 
 const folder = join(root, "docs", "tour");
-const mostBytes = 150_000; // a page of pictures should open quickly
+const maxBytes = 150_000; // keeps the tour quick to open
 const wide = { viewport: { width: 1200, height: 800 } };
 
 const service = await startService();
@@ -18,7 +18,7 @@ async function take(page, name) {
 	const chromium = await page.context().newCDPSession(page);
 	const { data } = await chromium.send("Page.captureScreenshot", { format: "webp", quality: 82 });
 	const picture = Buffer.from(data, "base64");
-	if (picture.length > mostBytes) throw new Error(`${name} has ${picture.length} bytes, more than ${mostBytes}`);
+	if (picture.length > maxBytes) throw new Error(`${name} has ${picture.length} bytes, more than ${maxBytes}`);
 	writeFileSync(join(folder, `${name}.webp`), picture);
 	console.log(`docs/tour/${name}.webp  ${picture.length} bytes`);
 }

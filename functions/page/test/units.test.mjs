@@ -1,4 +1,4 @@
-// The parts of the page that can be wrong without being seen.
+// Unit tests of what can be wrong on the page without being visible.
 import assert from "node:assert/strict";
 import { mkdtempSync, rmSync } from "node:fs";
 import { join } from "node:path";
@@ -17,10 +17,10 @@ async function load(source) {
 	return import(pathToFileURL(outfile));
 }
 
-// api.ts looks for a session where a browser keeps it.
+// api.ts reads the session from the browser's storage.
 globalThis.sessionStorage ??= { getItem: () => null, setItem() {}, removeItem() {} };
 
-test("a stream of events is the same in whatever pieces it arrives", async () => {
+test("a stream gives the same events however it is cut into chunks", async () => {
 	const { EventParser } = await load("events.ts");
 	const stream = ': hello\n\nid: 5\ndata: {"a":1}\n\nevent: progress\ndata: x\ndata: y\n\nretry: 200\n\nid: 9\r\ndata: ü\r\n\r\n';
 	const want = [
@@ -41,7 +41,7 @@ const fleet = (begin, next) => ({
 	frames: [[[0, 0, 0, 350, 10], [1, 100, 0, 90, 0]], [[0, 50, 10, 10, 10]]],
 });
 
-test("vehicles are between two frames as far as the time is, and turn the shorter way", async () => {
+test("vehicles are interpolated between two frames and turn the shorter way", async () => {
 	const { Playback } = await load("map/playback.ts");
 	const player = new Playback(async (begin) => fleet(begin, null), () => {});
 	assert.deepEqual(player.places(2.5), []);
@@ -52,7 +52,7 @@ test("vehicles are between two frames as far as the time is, and turn the shorte
 	assert.equal(player.places(5).length, 1);
 });
 
-test("the player asks for each window once, ahead of time, and for nothing behind the end", async () => {
+test("the player fetches each window once and ahead of time, and nothing after the end", async () => {
 	const { Playback } = await load("map/playback.ts");
 	const asked = [];
 	const player = new Playback(async (begin) => (asked.push(begin), fleet(begin, begin < 10 ? begin + 10 : null)), () => {});
@@ -67,12 +67,12 @@ test("the player asks for each window once, ahead of time, and for nothing behin
 	assert.ok(player.has(20) && player.has(0));
 });
 
-test("values have classes from one end of the scale to the other, and none without a value", async () => {
+test("values map to classes from one end of the scale to the other, and a missing value to none", async () => {
 	const { classOf, classes, none, ramp, roundTop } = await load("map/scale.ts");
 	const speed = { low: 0, high: 50, highIsBad: false };
 	assert.deepEqual([-1, 0, 50, 80, null].map((v) => classOf(v, speed)), [0, 0, classes - 1, classes - 1, none]);
 	assert.deepEqual([0, 50].map((v) => classOf(v, { ...speed, highIsBad: true })), [classes - 1, 0]);
-	assert.equal(roundTop([...Array(99).keys(), 1e9]), 100); // one that is far off does not set the scale
+	assert.equal(roundTop([...Array(99).keys(), 1e9]), 100); // an outlier does not set the scale
 	assert.equal(roundTop([null, null]), 1);
 	// Read by lightness alone, each class is lighter than the one before.
 	const channel = (v) => (v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4);
@@ -84,7 +84,7 @@ test("values have classes from one end of the scale to the other, and none witho
 	}
 });
 
-test("a picture that was taken before is put where its places are now", async () => {
+test("an earlier picture is moved to where its places are now", async () => {
 	const { Camera } = await load("map/camera.ts");
 	const [before, now] = [new Camera(), new Camera()].map((c) => Object.assign(c, { width: 800, height: 600 }));
 	before.fit({ minX: 0, minY: 0, maxX: 1000, maxY: 1000 });
@@ -99,7 +99,7 @@ test("a picture that was taken before is put where its places are now", async ()
 	}
 });
 
-test("the edge next to a place is found, and its right is on the right", async () => {
+test("the nearest edge is found, and its right is on the right", async () => {
 	const { Network } = await load("map/network.ts");
 	const edge = (id, shape) => ({ id, shape, lanes: 1, speed: 10, length: 1, priority: 1 });
 	const junctions = [{ id: "a", type: "priority", x: 100, y: 0, shape: [98, -2, 102, -2, 102, 2] }, { id: "b", type: "dead_end", x: 0, y: 0 }];
@@ -115,7 +115,7 @@ test("the edge next to a place is found, and its right is on the right", async (
 	assert.equal(new Network({ bounds: [0, 0, 0, 0], unit: "m", junctions: [], edges: [] }).nearest(0, 0, 10), undefined);
 });
 
-test("numbers, times and units read as people write them", async () => {
+test("numbers, times and units have the form that people write", async () => {
 	const f = await load("format.ts");
 	const plain = (text) => text.replaceAll(/[\u00a0\u202f]/g, " ");
 	for (const [got, want] of [

@@ -35,7 +35,7 @@ export function AllJobs() {
 			>
 				{jobs.problem && <ProblemNotice problem={jobs.problem} retry={jobs.reload} />}
 				{jobs.loading && <Loading what="jobs" />}
-				{jobs.data?.jobs.length === 0 && <Empty>There is no such job.</Empty>}
+				{jobs.data?.jobs.length === 0 && <Empty>No jobs have this status.</Empty>}
 				{jobs.data && jobs.data.jobs.length > 0 && (
 					<table class="list stack jobs">
 						<thead>
@@ -45,7 +45,7 @@ export function AllJobs() {
 								<th>Status</th>
 								<th>Progress</th>
 								<th>Submitted</th>
-								<th class="right">Took</th>
+								<th class="right">Duration</th>
 								<th class="right">Resources</th>
 							</tr>
 						</thead>
@@ -69,7 +69,7 @@ export function AllJobs() {
 									<td>
 										<Time at={j.submitted_at} />
 									</td>
-									<td class="right figure" data-label="took">
+									<td class="right figure" data-label="duration">
 										<Elapsed from={j.started_at} to={j.finished_at} />
 									</td>
 									<td class="right figure">

@@ -1,4 +1,4 @@
-// The operator's view of everything: machines, queue, what goes on per minute, and what fails.
+// The operator's overview: machines, queue, activity per minute, and failures.
 import { useState } from "preact/hooks";
 import { get, type Got } from "../api";
 import { Chart } from "../chart";
@@ -11,7 +11,7 @@ type Queue = Got<"/admin/queue">;
 type Stats = Got<"/admin/stats">;
 
 const interval = 3000;
-/** Statistics go by the minute; a fresh figure within it is enough. */
+/** Statistics are per minute, so several refreshes within each are enough. */
 const statsInterval = 15_000;
 
 export function Overview() {
@@ -92,8 +92,8 @@ function Minutes() {
 function PerMinute({ stats }: { stats: Stats }) {
 	const { buckets } = stats;
 	const first = buckets[0];
-	if (!first) return <Empty>There is nothing to count yet.</Empty>;
-	// A step goes from its minute to the next one, so the last minute needs an end.
+	if (!first) return <Empty>No activity yet.</Empty>;
+	// A step spans its minute up to the next, so the last minute needs an end.
 	const ended = (of: (b: Stats["buckets"][number]) => number) => [...buckets.map(of), of(buckets.at(-1)!)];
 	const width = buckets[1] ? (Date.parse(buckets[1].at) - Date.parse(first.at)) / 1000 : 60;
 	const sum = (of: (b: Stats["buckets"][number]) => number) => whole(buckets.reduce((n, b) => n + of(b), 0));
@@ -116,7 +116,7 @@ function PerMinute({ stats }: { stats: Stats }) {
 }
 
 function Failures({ failures }: { failures: Stats["failures"] }) {
-	if (failures.length === 0) return <Empty>No job has failed in this time.</Empty>;
+	if (failures.length === 0) return <Empty>No jobs failed in this period.</Empty>;
 	const most = Math.max(...failures.map((f) => f.count));
 	return (
 		<table class="list narrow">
@@ -135,7 +135,7 @@ function Failures({ failures }: { failures: Stats["failures"] }) {
 	);
 }
 
-/** Kubernetes writes sizes as 24684092Ki; the limits of tenants are in GiB. */
+/** A Kubernetes quantity such as 24684092Ki in GiB, the unit of tenants' limits. */
 function size(quantity: string | undefined): string {
 	const m = /^(\d+(?:\.\d+)?)(Ki|Mi|Gi|Ti|k|M|G|T|m)?$/.exec(quantity ?? "");
 	if (!m) return quantity ?? "–";
@@ -151,7 +151,7 @@ function Nodes() {
 		<Card title="Machines that run jobs">
 			{cluster.problem && <ProblemNotice problem={cluster.problem} retry={cluster.reload} />}
 			{cluster.loading && <Loading what="machines" />}
-			{cluster.data && cluster.data.nodes.length === 0 && <Empty>There is none at the moment. One is brought up when a job needs it.</Empty>}
+			{cluster.data && cluster.data.nodes.length === 0 && <Empty>No machines at the moment. One starts when a job needs it.</Empty>}
 			{cluster.data && cluster.data.nodes.length > 0 && (
 				<Scroll label="Machines">
 					<table class="list">
@@ -213,19 +213,19 @@ function Warmups() {
 
 function Tenants({ queue }: { queue: Loaded<Queue> }) {
 	return (
-		<Card title="Use by tenant" beside={<a href={linkTo("tenants")}>Create or limit tenants</a>}>
+		<Card title="Usage by tenant" beside={<a href={linkTo("tenants")}>Manage tenants</a>}>
 			{queue.problem && <ProblemNotice problem={queue.problem} retry={queue.reload} />}
 			{queue.loading && <Loading what="the queue" />}
-			{queue.data?.tenants.length === 0 && <Empty>No tenant has a job that waits or runs.</Empty>}
+			{queue.data?.tenants.length === 0 && <Empty>No tenant has queued or running jobs.</Empty>}
 			{queue.data && queue.data.tenants.length > 0 && (
-				<Scroll label="Use by tenant">
+				<Scroll label="Usage by tenant">
 					<table class="list">
 						<thead>
 							<tr>
 								<th>Tenant</th>
 								<th class="right">Queued</th>
 								<th class="right">Longest wait</th>
-								<th class="right">At work</th>
+								<th class="right">Active</th>
 								<th>Cores</th>
 								<th>Memory</th>
 							</tr>

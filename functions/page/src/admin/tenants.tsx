@@ -1,8 +1,8 @@
-// Tenants: created, limited, given new keys, and deleted.
+// Tenant management: create, set limits, issue keys, delete.
 import { useState } from "preact/hooks";
 import { call, get, type Problem, type Schemas } from "../api";
 import { asProblem, useLoad } from "../load";
-import { Action, Card, Copy, Dialog, Empty, Field, Loading, ProblemNotice, say, Time, Title, Scroll } from "../parts";
+import { Action, Card, Copy, Dialog, Empty, Field, Loading, ProblemNotice, announce, Time, Title, Scroll } from "../parts";
 
 type Tenant = Schemas["Tenant"];
 type Ask = { what: "create" } | { what: "limit" | "key" | "delete"; tenant: Tenant } | { what: "issued"; tenant: Tenant };
@@ -31,7 +31,7 @@ export function Tenants() {
 			<Card>
 				{tenants.problem && <ProblemNotice problem={tenants.problem} retry={tenants.reload} />}
 				{tenants.loading && <Loading what="tenants" />}
-				{tenants.data?.tenants.length === 0 && <Empty>There are no tenants yet. Create one, and give its key to the people who may use it.</Empty>}
+				{tenants.data?.tenants.length === 0 && <Empty>There are no tenants yet. Create one and give its key to its users.</Empty>}
 				{tenants.data && tenants.data.tenants.length > 0 && (
 					<Scroll label="Tenants">
 						<table class="list stack">
@@ -39,13 +39,13 @@ export function Tenants() {
 								<tr>
 									<th>Tenant</th>
 									<th>Key</th>
-									<th class="right">Jobs at a time</th>
+									<th class="right">Concurrent jobs</th>
 									<th class="right">Cores</th>
 									<th class="right">Memory</th>
 									<th>S3 inputs</th>
 									<th>Created</th>
 									<th>
-										<span class="hidden">What can be done</span>
+										<span class="hidden">Actions</span>
 									</th>
 								</tr>
 							</thead>
@@ -56,7 +56,7 @@ export function Tenants() {
 											<strong>{t.tenant_id}</strong>
 											<span class="id">{t.namespace}</span>
 										</td>
-										<td>{t.api_key ? <code>{t.api_key}</code> : <span class="muted">none works</span>}</td>
+										<td>{t.api_key ? <code>{t.api_key}</code> : <span class="muted">none valid</span>}</td>
 										<td class="right figure" data-label="jobs">{t.max_concurrent_jobs}</td>
 										<td class="right figure" data-label="cores">{t.max_cpu}</td>
 										<td class="right figure" data-label="memory">{t.max_memory_gi} GiB</td>
@@ -89,14 +89,14 @@ export function Tenants() {
 			)}
 			{ask?.what === "limit" && (
 				<Dialog title={`Limits of ${ask.tenant.tenant_id}`} close={close}>
-					<p class="muted">Running jobs go on; waiting ones are measured by the new limits.</p>
+					<p class="muted">Running jobs continue; queued jobs start under the new limits.</p>
 					<LimitForm
 						tenant={ask.tenant}
 						send={(fields) => call<Tenant>(`/auth/tenants/${encodeURIComponent(ask.tenant.tenant_id)}`, { method: "PATCH", json: fields })}
 						label="Set limits"
 						cancel={close}
 						done={(t) => {
-							say(`The limits of ${t.tenant_id} are set.`);
+							announce(`Updated the limits of ${t.tenant_id}.`);
 							done();
 						}}
 					/>
@@ -148,9 +148,9 @@ function LimitForm({ tenant, send, label, cancel, done }: { tenant?: Tenant; sen
 		<form onSubmit={(e) => void submit(e)}>
 			{!tenant && input("tenant_id", "Name", "Letters, digits, spaces, '.', '_', '@' or '-'.", { required: true, maxLength: 100, autocomplete: "off" })}
 			<div class="grid">
-				{input("max_concurrent_jobs", "Jobs at a time", undefined, count(200))}
-				{input("max_cpu", "Cores", "Of all its jobs together.", count(1000))}
-				{input("max_memory_gi", "Memory (GiB)", "Of all its jobs together.", count(5000))}
+				{input("max_concurrent_jobs", "Concurrent jobs", undefined, count(200))}
+				{input("max_cpu", "Cores", "Of all its jobs in total.", count(1000))}
+				{input("max_memory_gi", "Memory (GiB)", "Of all its jobs in total.", count(5000))}
 			</div>
 			{input("input_buckets", "S3 inputs", "bucket or bucket/prefix/, separated by commas.", { spellcheck: false, autocomplete: "off" })}
 			{problem && <ProblemNotice problem={problem} />}
@@ -169,10 +169,10 @@ function LimitForm({ tenant, send, label, cancel, done }: { tenant?: Tenant; sen
 function NewKey({ tenant, close, done }: { tenant: Tenant; close: () => void; done: (t: Tenant) => void }) {
 	return (
 		<Dialog title={`New key for ${tenant.tenant_id}?`} close={close}>
-			<p>All earlier keys of this tenant stop working at once.</p>
+			<p>All existing keys of this tenant stop working immediately.</p>
 			<div class="buttons">
 				<button type="button" onClick={close}>
-					Keep the old
+					Keep the current key
 				</button>
 				<Action kind="primary" act={async () => done(await call<Tenant>("/auth/regenerate-key", { method: "POST", json: { tenant_id: tenant.tenant_id } }))}>
 					Issue a new key
@@ -184,14 +184,14 @@ function NewKey({ tenant, close, done }: { tenant: Tenant; close: () => void; do
 
 function Issued({ tenant, close }: { tenant: Tenant; close: () => void }) {
 	return (
-		<Dialog title={`The key of ${tenant.tenant_id}`} close={close}>
-			<p>It is shown only now. Keep it, and hand it over on a safe way.</p>
+		<Dialog title={`Key of ${tenant.tenant_id}`} close={close}>
+			<p>This key is shown only once. Store it, and pass it on over a secure channel.</p>
 			<p class="key">
 				<code>{tenant.api_key}</code> <Copy text={tenant.api_key} what="the key" />
 			</p>
 			<div class="buttons">
 				<button type="button" class="primary" onClick={close}>
-					I have kept it
+					I have stored it
 				</button>
 			</div>
 		</Dialog>
@@ -203,11 +203,11 @@ function Delete({ tenant, close, done }: { tenant: Tenant; close: () => void; do
 	const [force, setForce] = useState(false);
 	return (
 		<Dialog title={`Delete ${tenant.tenant_id}?`} close={close}>
-			<p>Its keys, scenarios, jobs and results will be gone. This cannot be undone.</p>
+			<p>This permanently deletes its keys, scenarios, jobs and results.</p>
 			<Field label={`Type ${tenant.tenant_id} to confirm`}>{(props) => <input {...props} autocomplete="off" spellcheck={false} value={typed} onInput={(e) => setTyped(e.currentTarget.value)} />}</Field>
 			<label class="check">
 				<input type="checkbox" checked={force} onChange={(e) => setForce(e.currentTarget.checked)} />
-				<span>Cancel jobs that wait or run</span>
+				<span>Cancel queued and running jobs</span>
 			</label>
 			<div class="buttons">
 				<button type="button" onClick={close}>
@@ -218,7 +218,7 @@ function Delete({ tenant, close, done }: { tenant: Tenant; close: () => void; do
 					disabled={typed !== tenant.tenant_id}
 					act={async () => {
 						await call(`/auth/tenants/${encodeURIComponent(tenant.tenant_id)}${force ? "?force=true" : ""}`, { method: "DELETE" });
-						say(`${tenant.tenant_id} was deleted.`);
+						announce(`Deleted ${tenant.tenant_id}.`);
 						done();
 					}}
 				>

@@ -1,17 +1,17 @@
-// Which part of the plane is on the screen. The net's y grows upwards, the screen's downwards.
+// The visible part of the plane. The network's y axis points up, the screen's down.
 import type { Box } from "./network";
 
 export class Camera {
 	x = 0; // metres, at the middle of the screen
 	y = 0;
-	scale = 1; // pixels for a metre
+	scale = 1; // pixels per metre
 	width = 1; // pixels
 	height = 1;
 	private least = 0;
 
-	/** A road's lane fills a good part of the screen then; nothing is to be seen beyond. */
+	/** A lane then fills a good part of the screen; zooming further shows nothing new. */
 	private static readonly most = 40;
-	private static readonly margin = 24; // pixels round the whole net
+	private static readonly margin = 24; // pixels around the whole network
 
 	fit(box: Box): void {
 		const roomX = Math.max(1, this.width - 2 * Camera.margin);
@@ -22,7 +22,7 @@ export class Camera {
 		this.least = Math.min(this.least || Infinity, this.scale / 4);
 	}
 
-	/** Zooms so that the place under a point of the screen stays there. */
+	/** Zooms around a point of the screen, which stays in place. */
 	zoom(factor: number, sx = this.width / 2, sy = this.height / 2): void {
 		const [x, y] = this.place(sx, sy);
 		this.scale = Math.max(this.least, Math.min(Camera.most, this.scale * factor));
@@ -39,7 +39,7 @@ export class Camera {
 		return [this.x + (sx - this.width / 2) / this.scale, this.y - (sy - this.height / 2) / this.scale];
 	}
 
-	/** Where a picture that was taken before has to be put, and how enlarged, to fit what is seen now. */
+	/** The offset and scale that fit a picture drawn with an earlier camera to this one. */
 	since(before: Camera): { x: number; y: number; scale: number } {
 		const scale = this.scale / before.scale;
 		return {
@@ -49,7 +49,7 @@ export class Camera {
 		};
 	}
 
-	/** What can be seen, and a little round it for lines that are wide. */
+	/** The visible area, with a margin for wide lines. */
 	view(): Box {
 		const dx = (this.width / 2 + 20) / this.scale;
 		const dy = (this.height / 2 + 20) / this.scale;

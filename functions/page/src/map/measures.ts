@@ -1,4 +1,4 @@
-// What the map can show of each edge: facts of the network, and what the run has measured in intervals of time.
+// What the map shows of each edge: facts of the network, and the run's measurements by interval.
 import type { Got } from "../api";
 import type { Network } from "./network";
 import { classOf, none, roundTop, type Scale } from "./scale";
@@ -10,7 +10,7 @@ export type Measure = {
 	label: string;
 	unit: string;
 	scale: Scale;
-	measured: boolean; // false for facts of the network, which do not change in time
+	measured: boolean; // false for facts of the network, which do not change over time
 	/** The value of each of the network's edges in an interval. */
 	values: (interval: number) => (number | null | undefined)[];
 };
@@ -48,7 +48,7 @@ export function measuresOf(network: Network, data: EdgeData | undefined): Measur
 		const all = m.values.map((v) => spread(v, (x) => (isSpeed ? x * kmh : x)));
 		return {
 			name: m.name, label: labels[m.name] ?? m.name, unit: isSpeed ? "km/h" : m.unit, measured: true,
-			// The same scale at all times, so that pictures of two moments can be compared.
+			// One scale for all times, so that two moments can be compared.
 			scale: isSpeed ? limit.scale : { low: 0, high: roundTop(all.flat()), highIsBad: m.name !== "entered" },
 			values: (interval) => all[interval] ?? [],
 		};
@@ -70,7 +70,7 @@ export function classesOf(measure: Measure, interval: number, count: number): Ui
 	return out;
 }
 
-/** The interval that a moment falls into. */
+/** The interval that contains a moment. */
 export function intervalAt(data: EdgeData | undefined, time: number): number {
 	if (!data) return 0;
 	const i = data.intervals.findIndex(([, end]) => time < end!);

@@ -1,4 +1,4 @@
-// The road network as numbers that are quick to draw and to search.
+// The road network as arrays of numbers, which are fast to draw and to search.
 import Flatbush from "flatbush";
 import type { Got } from "../api";
 
@@ -18,7 +18,7 @@ function boxAround(points: ArrayLike<number>, from: number, to: number): Box {
 }
 
 function indexOf(count: number, boxOf: (i: number) => Box): Flatbush | undefined {
-	if (count === 0) return undefined; // an index does not take nothing
+	if (count === 0) return undefined; // Flatbush rejects an empty index
 	const index = new Flatbush(count);
 	for (let i = 0; i < count; i++) {
 		const b = boxOf(i);
@@ -31,13 +31,13 @@ function indexOf(count: number, boxOf: (i: number) => Box): Flatbush | undefined
 export class Network {
 	readonly edges: Edge[];
 	readonly bounds: Box;
-	/** x, y of all edges' points one after the other; those of edge i are starts[i] up to starts[i + 1]. */
+	/** x, y of all edges' points, concatenated; edge i has starts[i] up to starts[i + 1]. */
 	readonly points: Float64Array;
 	readonly starts: Uint32Array;
-	/** For each point the unit vector to the right of the direction of travel. */
+	/** For each point, the unit vector to the right of the direction of travel. */
 	readonly right: Float32Array;
 	readonly number = new Map<string, number>();
-	/** Outlines of the junctions that have one: x, y and so on. */
+	/** Outlines of the junctions that have one, as x, y pairs. */
 	readonly areas: number[][];
 	private readonly index: Flatbush | undefined;
 	private readonly areaIndex: Flatbush | undefined;
@@ -55,14 +55,14 @@ export class Network {
 		this.points = new Float64Array(this.starts[count]!);
 		this.right = new Float32Array(this.starts[count]!);
 		this.edges.forEach((e, i) => this.points.set(e.shape.slice(0, e.shape.length & ~1), this.starts[i]));
-		for (let i = 0; i < count; i++) this.turn(this.starts[i]!, this.starts[i + 1]!);
+		for (let i = 0; i < count; i++) this.setRight(this.starts[i]!, this.starts[i + 1]!);
 		this.areas = answer.junctions.flatMap((j) => (j.shape ? [j.shape] : []));
 		this.index = indexOf(count, (i) => this.boxOf(i));
 		this.areaIndex = indexOf(this.areas.length, (i) => boxAround(this.areas[i]!, 0, this.areas[i]!.length));
 	}
 
-	/** Sets right for the points from one place up to another: the mean of what the two segments at a point say. */
-	private turn(from: number, to: number): void {
+	/** Sets right for a range of points, from the mean direction of the two segments at each. */
+	private setRight(from: number, to: number): void {
 		for (let k = from; k < to; k += 2) {
 			const a = Math.max(from, k - 2);
 			const b = Math.min(to - 2, k + 2);
@@ -84,7 +84,7 @@ export class Network {
 		return this.areaIndex?.search(box.minX, box.minY, box.maxX, box.maxY) ?? [];
 	}
 
-	/** The edge next to a place, if one is within reach of it. */
+	/** The edge nearest to a place, if one is within reach. */
 	nearest(x: number, y: number, reach: number): number | undefined {
 		let best: number | undefined;
 		let least = reach;

@@ -1,18 +1,18 @@
-// Draws the network and the vehicles on canvases. All edges of one colour and width are one path: what costs time is
-// the number of strokes, not of lines.
+// Draws the network and the vehicles on canvases. All edges of one colour and width share a path, because time grows
+// with the number of strokes, not of lines.
 import type { Camera } from "./camera";
 import type { Network } from "./network";
 import { classes, none } from "./scale";
 
 const laneWidth = 3.2; // metres, SUMO's own
-const widest = 4; // lanes, beyond which a line does not grow
+const widest = 4; // lanes; more do not widen the line
 const thinnest = 1.6; // pixels
 
 export type Look = { ramp: string[]; unsampled: string; casing: string; highlight: string; vehicle: string; halo: string };
 
 const lineWidth = (lanes: number, scale: number): number => Math.max(thinnest + 0.5 * (Math.min(lanes, widest) - 1), Math.min(lanes, widest) * laneWidth * scale * 0.8);
 
-/** How far to the right of its line an edge is drawn, so that the two directions of a road do not cover each other. */
+/** How far to the right of its line an edge is drawn, so that a road's two directions do not overlap. */
 function shift(lanes: number, width: number, scale: number): number {
 	return Math.max(0, width / 2 + 0.4 - (lanes * laneWidth * scale) / 2);
 }
@@ -20,13 +20,13 @@ function shift(lanes: number, width: number, scale: number): number {
 export function drawNetwork(ctx: CanvasRenderingContext2D, camera: Camera, network: Network, classOfEdge: Uint8Array, look: Look): void {
 	ctx.clearRect(0, 0, camera.width, camera.height);
 	const visible = network.within(camera.view());
-	// Edges without a value first, so that the others are drawn over them.
+	// Edges without a value come first, below the others.
 	const batches: number[][] = Array.from({ length: (classes + 1) * widest }, () => []);
 	for (const i of visible) {
 		const c = classOfEdge[i] ?? none;
 		batches[(c === none ? 0 : c + 1) * widest + Math.min(network.edges[i]!.lanes, widest) - 1]!.push(i);
 	}
-	const detailed = camera.scale > 0.15; // pixels for a metre; a net of a city fills the screen below that
+	const detailed = camera.scale > 0.15; // pixels per metre; a whole city has fewer
 	ctx.lineJoin = detailed ? "round" : "bevel";
 	ctx.lineCap = "butt";
 	const stroke = (batch: number[], at: number, wider: number) => {
@@ -49,7 +49,7 @@ export function drawNetwork(ctx: CanvasRenderingContext2D, camera: Camera, netwo
 	});
 }
 
-/** Without their areas, roads would seem to end where they meet. */
+/** Without the junctions' areas, roads would seem to end where they meet. */
 function fillJunctions(ctx: CanvasRenderingContext2D, camera: Camera, network: Network, fill: string): void {
 	const { scale } = camera;
 	ctx.beginPath();
@@ -80,7 +80,7 @@ function trace(ctx: CanvasRenderingContext2D, camera: Camera, network: Network, 
 		const x = points[k]! * scale + offsetX + right[k]! * shifted;
 		const y = offsetY - points[k + 1]! * scale - right[k + 1]! * shifted;
 		if (k === from) ctx.moveTo(x, y);
-		// Points that fall together on the screen are left out, but not an edge's end.
+		// Skips points that coincide on the screen, but not an edge's end.
 		else if (k === last || Math.abs(x - px) + Math.abs(y - py) > 0.7) ctx.lineTo(x, y);
 		else continue;
 		px = x;
@@ -88,7 +88,7 @@ function trace(ctx: CanvasRenderingContext2D, camera: Camera, network: Network, 
 	}
 }
 
-/** Draws a frame round an edge, which keeps its colour. */
+/** Outlines an edge, which keeps its colour. */
 export function drawHighlight(ctx: CanvasRenderingContext2D, camera: Camera, network: Network, i: number, classOfEdge: number, look: Look): void {
 	const lanes = Math.min(network.edges[i]!.lanes, widest);
 	const width = lineWidth(lanes, camera.scale);
@@ -103,16 +103,16 @@ export function drawHighlight(ctx: CanvasRenderingContext2D, camera: Camera, net
 	}
 }
 
-/** Where a vehicle is; angle in degrees, clockwise from north, as SUMO has it. */
+/** A vehicle's position; angle in degrees, clockwise from north, as in SUMO. */
 export type Place = { x: number; y: number; angle: number; type: string };
 
 const carLength = 4.6; // metres
 const isLong = /bus|truck|trailer|tram|rail|coach/i;
 
-/** Vehicles are arrows of one colour: their edges' colours tell how fast they are. */
+/** Vehicles are arrows of one colour: their edges' colours show their speed. */
 export function drawVehicles(ctx: CanvasRenderingContext2D, camera: Camera, places: Place[], look: Look): void {
 	const view = camera.view();
-	// Seen from afar they are larger than life, but not so large that they cover the network.
+	// Zoomed out, they are larger than life, but small enough not to cover the network.
 	const length = Math.max(carLength * camera.scale, Math.min(7, 3 + 8 * camera.scale));
 	const half = Math.max(1.6, length * 0.27);
 	ctx.beginPath();

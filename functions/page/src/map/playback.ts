@@ -1,19 +1,19 @@
-// The vehicles of a run, fetched in windows of time around the moment that is shown.
+// A run's vehicles, fetched in windows of time around the current moment.
 import type { Got } from "../api";
 import type { Place } from "./painter";
 
 type Window = Got<"/jobs/{id}/vehicles">;
 
-/** Enough to go back a little; each holds at most some twenty thousand positions. */
-const mostWindows = 12;
+/** Enough to step back a little; each holds at most about 20,000 positions. */
+const maxWindows = 12;
 
 type Loaded = Window & {
 	until: number; // where the next window begins
-	at: Map<number, number>[]; // for each frame, where in it each vehicle is
+	at: Map<number, number>[]; // for each frame, the index of each vehicle in it
 };
 
 export class Playback {
-	private windows: Loaded[] = []; // the last used is last
+	private windows: Loaded[] = []; // most recently used last
 	private loading = new Map<number, Promise<void>>();
 
 	constructor(
@@ -27,7 +27,7 @@ export class Playback {
 
 	has = (time: number): boolean => this.find(time) !== undefined;
 
-	/** Sees to it that there are vehicles at time, and soon those after it. */
+	/** Loads the vehicles at time; if they are loaded, those after it. */
 	async need(time: number): Promise<void> {
 		const here = this.find(time);
 		if (!here) {
@@ -43,15 +43,15 @@ export class Playback {
 		if (under) return under;
 		const loading = this.fetchWindow(begin)
 			.then((w) => {
-				// What comes behind the last position is asked of the last window.
+				// The last window answers for all later times.
 				const loaded = { ...w, until: w.next ?? Infinity, at: w.frames.map((f) => new Map(f.map((p, k) => [p[0]!, k]))) };
-				// A window that has nothing at its begin still answers for that moment.
+				// A window without a frame at its begin still answers for that moment.
 				if (w.times.length === 0 || w.times[0]! > begin) loaded.times = [begin, ...w.times];
 				if (loaded.times.length > w.times.length) {
 					loaded.frames = [[], ...w.frames];
 					loaded.at = [new Map(), ...loaded.at];
 				}
-				this.windows = [...this.windows, loaded].slice(-mostWindows);
+				this.windows = [...this.windows, loaded].slice(-maxWindows);
 				this.changed();
 			})
 			.finally(() => this.loading.delete(begin));
@@ -59,7 +59,7 @@ export class Playback {
 		return loading;
 	}
 
-	/** Where the vehicles are, between two frames as far as each has moved by then. */
+	/** The vehicles' positions at time, interpolated between two frames. */
 	places(time: number): Place[] {
 		const w = this.find(time);
 		if (!w) return [];

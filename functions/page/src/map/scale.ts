@@ -1,6 +1,6 @@
-// From measured values to colours. Lightness grows evenly along each ramp, so that it can be read without seeing hues.
+// Maps values to colours. Lightness grows evenly along each ramp, so that it reads without hues.
 
-/** As many as can be told apart, and few enough to draw each as one path. */
+/** As many as the eye distinguishes, and few enough to draw each as one path. */
 export const classes = 16;
 /** The class of an edge that has no value. */
 export const none = 255;
@@ -8,7 +8,7 @@ export const none = 255;
 type Colour = [r: number, g: number, b: number];
 
 // Viridis, by Stéfan van der Walt and Nathaniel Smith, who gave it to the public domain (CC0). Its yellow end is
-// darkened for a light ground and its purple end lightened for a dark one, so that neither is lost.
+// darkened for a light ground and its purple end lightened for a dark one, so that both stay visible.
 const ramps: Record<"light" | "dark", Colour[]> = {
 	light: [[68, 1, 84], [62, 74, 137], [33, 145, 140], [83, 186, 92], [205, 190, 20]],
 	dark: [[134, 84, 201], [98, 138, 219], [42, 178, 171], [116, 211, 98], [253, 231, 37]],
@@ -28,9 +28,9 @@ export function ramp(theme: "light" | "dark"): string[] {
 }
 
 export type Scale = {
-	low: number; // the value at the scale's one end
+	low: number; // the value at the scale's lower end
 	high: number;
-	/** Whether high values are the bad ones, which have the congested end's colour. */
+	/** Whether high values are bad and get the congested end's colour. */
 	highIsBad: boolean;
 };
 
@@ -41,7 +41,7 @@ export function classOf(value: number | null | undefined, s: Scale): number {
 	return s.highIsBad ? classes - 1 - c : c;
 }
 
-/** A round number that all but the most extreme values stay below. */
+/** A round number above all but the most extreme values. */
 export function roundTop(values: Iterable<number | null | undefined>): number {
 	const sorted = [...values].filter((v): v is number => v != null).sort((a, b) => a - b);
 	const top = sorted[Math.floor((sorted.length - 1) * 0.98)] ?? 0;

@@ -1,5 +1,5 @@
-// The drawing surface of the map: two canvases, one for the network and one for what moves over it, and the ways to
-// move the view: pointer, wheel, two fingers, and keys.
+// The map's drawing surface: one canvas for the network, one for what moves over it, and navigation by pointer, wheel,
+// pinch and keys.
 import type { ComponentChildren } from "preact";
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { number, plural } from "../format";
@@ -10,12 +10,12 @@ import type { Network } from "./network";
 import { drawHighlight, drawNetwork, drawVehicles, type Look, type Place } from "./painter";
 import { none, ramp } from "./scale";
 
-/** From which an edge is taken as pointed at, in pixels. */
+/** Pixels within which the pointer hits an edge. */
 const reach = 10;
-/** From which number of edges on they are not drawn anew for each picture of a movement, but the last drawing is moved. */
+/** With this many visible edges, a movement transforms the last drawing instead of redrawing every frame. */
 const many = 2500;
-const settled = 120; // milliseconds without a movement, after which they are
-/** What the next picture of the screen draws anew: nothing, only putting in place what there is; what moves; or all. */
+const settled = 120; // milliseconds without movement until they are redrawn
+/** What the next frame redraws: nothing, only transforming what is there; what moves; or everything. */
 const [place, moving, all] = [0, 1, 2] as const;
 type What = typeof place | typeof moving | typeof all;
 
@@ -34,7 +34,7 @@ export function Surface({ network, measure, interval, selected, select, wanted, 
 	select: (edge: number | undefined) => void;
 	wanted: { edge: number } | undefined;
 	vehicles: (() => Place[]) | undefined;
-	stamp: string; // another one when the vehicles have moved
+	stamp: string; // changes when the vehicles move
 	describe: string;
 	children: ComponentChildren;
 }) {
@@ -83,10 +83,10 @@ export function Surface({ network, measure, interval, selected, select, wanted, 
 		due.current.request ||= requestAnimationFrame(() => {
 			const { what, settle } = due.current;
 			due.current = { what: place, request: 0, settle };
-			paint.current(what); // as things are by now
+			paint.current(what); // with the latest state
 		});
 	};
-	/** After a movement, of which there may be many more. */
+	/** Draws after a movement, which many more may follow. */
 	const move = () => {
 		clearTimeout(due.current.settle);
 		if (network.within(camera.view()).length < many) return draw(all);
@@ -96,7 +96,7 @@ export function Surface({ network, measure, interval, selected, select, wanted, 
 
 	useEffect(() => {
 		const resized = new ResizeObserver(() => {
-			if (!frame.current) return; // the view was left in the same moment
+			if (!frame.current) return; // the view has just been left
 			const box = frame.current.getBoundingClientRect();
 			const first = camera.width === 1;
 			camera.width = box.width;
@@ -122,7 +122,7 @@ export function Surface({ network, measure, interval, selected, select, wanted, 
 	useEffect(() => {
 		if (!wanted) return;
 		const b = network.boxOf(wanted.edge);
-		const round = Math.max(150, 2 * (b.maxX - b.minX), 2 * (b.maxY - b.minY)); // metres round it, to see where it is
+		const round = Math.max(150, 2 * (b.maxX - b.minX), 2 * (b.maxY - b.minY)); // metres of surroundings
 		camera.fit({ minX: b.minX - round, minY: b.minY - round, maxX: b.maxX + round, maxY: b.maxY + round });
 		draw(all);
 	}, [wanted]);
@@ -220,7 +220,7 @@ function Tip({ network, measure, interval, at, right }: { network: Network; meas
 	);
 }
 
-/** Moves the camera as pointers do: one drags, two pinch, the wheel zooms. */
+/** Moves the camera by pointer: one drags, two pinch, the wheel zooms. */
 function usePointers(frame: { current: HTMLDivElement | null }, camera: Camera, on: { moved: () => void; hover: (x: number, y: number) => void; press: (x: number, y: number) => void }): void {
 	const latest = useRef(on);
 	latest.current = on;

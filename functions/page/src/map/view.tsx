@@ -1,6 +1,6 @@
-// The map: the network coloured by what the run has measured, a slider over its time, and the vehicles played back.
+// The map: the network coloured by the run's measurements, a slider over time, and the vehicles played back.
 import { useEffect, useMemo, useState } from "preact/hooks";
-import { get, isOver, type Job, type Problem } from "../api";
+import { get, isFinished, type Job, type Problem } from "../api";
 import { Chart } from "../chart";
 import { clock, number, plural, whole } from "../format";
 import { asProblem, useLoad } from "../load";
@@ -14,22 +14,22 @@ import { ramp } from "./scale";
 import { Surface } from "./surface";
 
 export function MapView({ job }: { job: Job }) {
-	const over = isOver(job.status);
+	const finished = isFinished(job.status);
 	const network = useLoad(job.job_id, async (signal) => new Network(await get<"/jobs/{id}/network">(`/jobs/${job.job_id}/network`, signal)));
-	const data = useLoad(`${job.job_id} ${over}`, async (signal) => (over ? await get<"/jobs/{id}/edgedata">(`/jobs/${job.job_id}/edgedata`, signal) : undefined));
+	const data = useLoad(`${job.job_id} ${finished}`, async (signal) => (finished ? await get<"/jobs/{id}/edgedata">(`/jobs/${job.job_id}/edgedata`, signal) : undefined));
 	if (network.problem) return <ProblemNotice problem={network.problem} retry={network.reload} />;
-	if (!network.data || (over && data.loading)) return <Loading what="the network" />;
+	if (!network.data || (finished && data.loading)) return <Loading what="the network" />;
 	if (network.data.edges.length === 0) return <div class="empty">This network has no edges.</div>;
-	return <MapOf job={job} network={network.data} data={data.data} missing={data.problem} over={over} />;
+	return <MapOf job={job} network={network.data} data={data.data} missing={data.problem} finished={finished} />;
 }
 
-function MapOf({ job, network, data, missing, over }: { job: Job; network: Network; data: EdgeData | undefined; missing: Problem | undefined; over: boolean }) {
+function MapOf({ job, network, data, missing, finished }: { job: Job; network: Network; data: EdgeData | undefined; missing: Problem | undefined; finished: boolean }) {
 	const measures = useMemo(() => measuresOf(network, data), [network, data]);
 	const [name, setName] = useState(measures[0]!.name);
 	const measure = measures.find((m) => m.name === name) ?? measures[0]!;
 	const [selected, setSelected] = useState<number>();
 	const [wanted, setWanted] = useState<{ edge: number }>(); // to be brought into view
-	const playback = usePlayback(job, over);
+	const playback = usePlayback(job, finished);
 	const range = timeRange(data, playback.range);
 	const [time, setTime] = useState(range?.[0] ?? 0);
 	const [playing, setPlaying] = useState(false);
@@ -48,7 +48,7 @@ function MapOf({ job, network, data, missing, over }: { job: Job; network: Netwo
 		if (!playing || !range) return;
 		let before = performance.now();
 		let frame = requestAnimationFrame(function step(now) {
-			const passed = Math.min(100, now - before) / 1000; // a tab that was hidden does not leap
+			const passed = Math.min(100, now - before) / 1000; // a tab that was hidden does not jump
 			before = now;
 			setTime((t) => {
 				if (playback.player && !playback.player.has(t)) return t; // wait for the vehicles
@@ -87,7 +87,7 @@ function MapOf({ job, network, data, missing, over }: { job: Job; network: Netwo
 				<span class="muted small facts-line">
 					{plural(network.edges.length, "edge")}
 					{data && ` · ${plural(data.intervals.length, "interval")}`}
-					{data?.merged && data.merged > 1 ? `, each of ${data.merged} measured` : ""}
+					{data?.merged && data.merged > 1 ? `, each merging ${data.merged} measured ones` : ""}
 				</span>
 			</div>
 			<Surface
@@ -99,7 +99,7 @@ function MapOf({ job, network, data, missing, over }: { job: Job; network: Netwo
 				wanted={wanted}
 				vehicles={playback.player && (() => playback.player!.places(time))}
 				stamp={`${time} ${playback.version}`}
-				describe={`Map of ${job.scenario_id}, coloured by ${measure.label.toLowerCase()}${measure.measured ? ` at ${clock(time)}` : ""}. Arrow keys move it, plus and minus zoom, 0 shows all of it. The table below tells the same in numbers.`}
+				describe={`Map of ${job.scenario_id}, coloured by ${measure.label.toLowerCase()}${measure.measured ? ` at ${clock(time)}` : ""}. Arrow keys pan, plus and minus zoom, 0 shows everything. The table below has the numbers.`}
 			>
 				<Legend measure={measure} />
 			</Surface>
@@ -123,7 +123,7 @@ function MapOf({ job, network, data, missing, over }: { job: Job; network: Netwo
 						{clock(time)}
 					</output>
 					<label>
-						<span class="hidden">Speed of playback</span>
+						<span class="hidden">Playback speed</span>
 						<select value={rate} onChange={(e) => setRate(Number(e.currentTarget.value))}>
 							{[1, 5, 10, 30, 100, 300].map((r) => (
 								<option key={r} value={r}>
@@ -140,7 +140,7 @@ function MapOf({ job, network, data, missing, over }: { job: Job; network: Netwo
 					{playback.player && `. Vehicles: ${playback.player.has(time) ? `${whole(playback.player.places(time).length)} on the road` : "loading…"}`}
 				</p>
 			)}
-			{!over && <div class="notice">The job is not over: its measurements will be here when it is.</div>}
+			{!finished && <div class="notice">Measurements will be here once the job has finished.</div>}
 			{hints.map((h) => (
 				<div class="notice" key={h}>
 					{h} <a href={linkTo("submit", job.job_id)}>Run again with other outputs</a>
@@ -162,7 +162,7 @@ function MapOf({ job, network, data, missing, over }: { job: Job; network: Netwo
 	);
 }
 
-function usePlayback(job: Job, over: boolean) {
+function usePlayback(job: Job, finished: boolean) {
 	const [version, setVersion] = useState(0);
 	const [range, setRange] = useState<[number, number]>();
 	const [problem, setProblem] = useState<Problem>();
@@ -173,7 +173,7 @@ function usePlayback(job: Job, over: boolean) {
 		if (!left.signal.aborted) setProblem(asProblem(e));
 	};
 	useEffect(() => {
-		if (!over) return;
+		if (!finished) return;
 		const load = (query: string) => get<"/jobs/{id}/vehicles">(`/jobs/${job.job_id}/vehicles${query}`, left.signal);
 		load("")
 			.then((first) => {
@@ -181,8 +181,8 @@ function usePlayback(job: Job, over: boolean) {
 				setPlayer(new Playback((begin) => load(`?begin=${begin}`), () => setVersion((v) => v + 1)));
 			})
 			.catch(failed);
-	}, [job.job_id, over]);
-	/** Sees to it that there are vehicles at time. */
+	}, [job.job_id, finished]);
+	/** Loads the vehicles at time. */
 	const need = async (time: number) => player?.need(time).catch(failed);
 	return { player, range, problem, version, need };
 }
@@ -193,7 +193,7 @@ function timeRange(data: EdgeData | undefined, vehicles: [number, number] | unde
 	return begins.length > 0 ? [Math.min(...begins), Math.max(...ends)] : undefined;
 }
 
-/** A step of the slider: an interval where nothing else moves, so that one press of a key goes to the next. */
+/** The slider's step: an interval where nothing else moves, so that one key press reaches the next. */
 function sliderStep([begin, end]: [number, number], data: EdgeData | undefined): number | "any" {
 	const first = data?.intervals[0];
 	return first ? Math.max(1, first[1]! - first[0]!) : end - begin > 100 ? 1 : "any";
@@ -258,7 +258,7 @@ function FindEdge({ network, found }: { network: Network; found: (edge: number) 
 
 const listed = 8;
 
-/** The edges that stand out, and all that is known of the selected one. */
+/** The edges with extreme values, and all values of the selected one. */
 function Edges({ network, measures, measure, data, interval, selected, select }: {
 	network: Network;
 	measures: Measure[];
@@ -279,7 +279,7 @@ function Edges({ network, measures, measure, data, interval, selected, select }:
 	}, [measure, interval]);
 	return (
 		<div class="columns edges">
-			{selected === undefined && <p class="muted">Choose an edge, on the map or here, to see all its numbers.</p>}
+			{selected === undefined && <p class="muted">Select an edge, on the map or here, to see all its values.</p>}
 			{selected !== undefined && <OneEdge network={network} measures={measures} measure={measure} data={data} interval={interval} edge={selected} />}
 			<section>
 				<h2>

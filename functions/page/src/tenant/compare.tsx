@@ -1,18 +1,18 @@
-// Several jobs beside each other: their numbers, with the differences to the first, and their plots overlaid.
+// Compares several jobs: their metrics, with differences from the first, and their plots overlaid.
 import { useState } from "preact/hooks";
 import { get, type Got } from "../api";
 import { metricName, number, percent, quantity, words } from "../format";
 import { useLoad } from "../load";
 import { Card, Empty, Loading, ProblemNotice, Scroll, Time, Title } from "../parts";
 import { go, linkTo } from "../route";
-import { mostCompared } from "./jobs";
+import { maxCompared } from "./jobs";
 import { type Named, PlotsOf } from "./plots";
 
 type Comparison = Got<"/jobs/compare">;
 
 export function Compare({ ids }: { ids: string[] }) {
 	if (ids.length < 2) return <Choose />;
-	return <Compared key={ids.join()} ids={ids.slice(0, mostCompared)} />;
+	return <Compared key={ids.join()} ids={ids.slice(0, maxCompared)} />;
 }
 
 function Choose() {
@@ -21,10 +21,10 @@ function Choose() {
 	return (
 		<>
 			<Title>Compare jobs</Title>
-			<Card title={`Choose from 2 to ${mostCompared} jobs`}>
+			<Card title={`Choose 2 to ${maxCompared} jobs`}>
 				{jobs.problem && <ProblemNotice problem={jobs.problem} retry={jobs.reload} />}
 				{jobs.loading && <Loading what="jobs" />}
-				{jobs.data?.jobs.length === 0 && <Empty>No job has succeeded yet, so there is nothing to compare.</Empty>}
+				{jobs.data?.jobs.length === 0 && <Empty>No jobs have succeeded yet, so there is nothing to compare.</Empty>}
 				<ul class="choices">
 					{jobs.data?.jobs.map((j) => (
 						<li key={j.job_id}>
@@ -32,7 +32,7 @@ function Choose() {
 								<input
 									type="checkbox"
 									checked={chosen.includes(j.job_id)}
-									disabled={!chosen.includes(j.job_id) && chosen.length >= mostCompared}
+									disabled={!chosen.includes(j.job_id) && chosen.length >= maxCompared}
 									onChange={(e) => setChosen(e.currentTarget.checked ? [...chosen, j.job_id] : chosen.filter((x) => x !== j.job_id))}
 								/>
 								<span>{j.scenario_id}</span>
@@ -75,41 +75,41 @@ function Compared({ ids }: { ids: string[] }) {
 						</div>
 					),
 			)}
-			<Card title="Numbers" beside={<span class="muted small">Differences are to the first job.</span>}>
-				<Numbers jobs={jobs} comparison={loaded.data} />
+			<Card title="Metrics" beside={<span class="muted small">Differences are from the first job.</span>}>
+				<Metrics jobs={jobs} comparison={loaded.data} />
 			</Card>
 			<PlotsOf jobs={jobs} />
 		</>
 	);
 }
 
-const shortest = 12; // characters of a checksum that tell it from others well enough
+const shortest = 12; // characters of a checksum, enough to identify it
 
 function choice(setting: Comparison["settings"][number], i: number): string {
-	const value = setting.values[i]?.value ?? "scenario's own";
+	const value = setting.values[i]?.value ?? "from scenario";
 	return setting.name === "scenario" ? `${value.slice(0, shortest)}…` : value.replaceAll(",", ", ");
 }
 
 function phrase(setting: Comparison["settings"][number], i: number): string {
 	if (setting.name !== "scale") return `${words(setting.name).toLowerCase()} ${choice(setting, i)}`;
 	const scale = setting.values[i]?.value;
-	return scale == null ? "demand as it is" : `demand × ${scale}`;
+	return scale == null ? "demand unchanged" : `demand × ${scale}`;
 }
 
-/** Names that tell the jobs apart: the one given at submission, and what is different about jobs that share it. */
+/** Distinct names: the one given at submission, and the settings in which jobs that share it differ. */
 function named({ jobs, settings }: Comparison): Named[] {
 	const names = jobs.map((job, i) => {
 		const alike = jobs.map((_, k) => k).filter((k) => jobs[k]!.scenario_id === job.scenario_id);
-		// What a run writes does not change what happens in it.
+		// Outputs do not change the simulation.
 		const different = settings.filter((s) => s.name !== "outputs" && alike.some((k) => s.values[k]?.value !== s.values[i]?.value));
 		return [job.scenario_id, ...different.map((s) => phrase(s, i))].join(", ");
 	});
 	return jobs.map((job, i) => ({ id: job.job_id, name: names.filter((n) => n === names[i]).length > 1 ? `${names[i]} (…${job.job_id.slice(-6)})` : names[i]! }));
 }
 
-function Numbers({ jobs, comparison }: { jobs: Named[]; comparison: Comparison }) {
+function Metrics({ jobs, comparison }: { jobs: Named[]; comparison: Comparison }) {
 	return (
-		<Scroll label="Numbers of all jobs">
+		<Scroll label="Metrics of all jobs">
 			<table class="list comparison">
 				<thead>
 					<tr>

@@ -1,10 +1,10 @@
-// One job: how far it is, what it says, and, when it is over, what came out.
+// One job: its progress and log and, once it has finished, its results.
 import type { ComponentChildren } from "preact";
 import { useState } from "preact/hooks";
-import { call, download, get, isOver, type Job } from "../api";
+import { call, download, get, isFinished, type Job } from "../api";
 import { MapView } from "../map/view";
 import { useLoad } from "../load";
-import { Action, Card, Copy, Dialog, Elapsed, Loading, ProblemNotice, Progress, say, StatePill, Tabs, Time, Title } from "../parts";
+import { Action, Card, Copy, Dialog, Elapsed, Loading, ProblemNotice, Progress, announce, StatePill, Tabs, Time, Title } from "../parts";
 import { bytes, duration, metricName, plural, quantity } from "../format";
 import { go, linkTo } from "../route";
 import { Log } from "./log";
@@ -14,7 +14,7 @@ const pollInterval = 1000;
 
 export function JobPage({ id, tab }: { id: string; tab: string }) {
 	const path = `/jobs/${encodeURIComponent(id)}`;
-	const job = useLoad(id, (signal) => get<"/jobs/{id}">(path, signal), (j) => (j && isOver(j.status) ? undefined : pollInterval));
+	const job = useLoad(id, (signal) => get<"/jobs/{id}">(path, signal), (j) => (j && isFinished(j.status) ? undefined : pollInterval));
 	if (!job.data) {
 		return (
 			<>
@@ -24,8 +24,8 @@ export function JobPage({ id, tab }: { id: string; tab: string }) {
 		);
 	}
 	const j = job.data;
-	const over = isOver(j.status);
-	const shown = tab || (over && j.status === "SUCCEEDED" ? "summary" : "log");
+	const finished = isFinished(j.status);
+	const shown = tab || (finished && j.status === "SUCCEEDED" ? "summary" : "log");
 	return (
 		<>
 			<Title beside={<Actions job={j} changed={job.reload} />}>{j.scenario_id}</Title>
@@ -45,29 +45,29 @@ export function JobPage({ id, tab }: { id: string; tab: string }) {
 			/>
 			{shown === "log" && <Log job={j} />}
 			{shown === "events" && <Events job={j} />}
-			{shown === "summary" && (over ? <Summary job={j} /> : <NotYet what="The summary" />)}
-			{shown === "results" && (over ? <Results job={j} /> : <NotYet what="The list of files" />)}
-			{shown === "plots" && (over ? <Plots job={j} /> : <NotYet what="Plots" />)}
+			{shown === "summary" && (finished ? <Summary job={j} /> : <NotYet what="The summary" />)}
+			{shown === "results" && (finished ? <Results job={j} /> : <NotYet what="The list of files" />)}
+			{shown === "plots" && (finished ? <Plots job={j} /> : <NotYet what="Plots" />)}
 			{shown === "map" && <MapView job={j} />}
 		</>
 	);
 }
 
 function NotYet({ what }: { what: string }) {
-	return <div class="empty">{what} will be here when the job has finished. The log shows it live.</div>;
+	return <div class="empty">{what} will be here once the job has finished. Until then, follow its log.</div>;
 }
 
 function Actions({ job, changed }: { job: Job; changed: () => void }) {
 	const [asking, setAsking] = useState(false);
 	const path = `/jobs/${job.job_id}`;
-	if (!isOver(job.status)) {
+	if (!isFinished(job.status)) {
 		return (
 			<Action
 				kind="danger"
 				disabled={job.cancel_requested}
 				act={async () => {
 					await call(path, { method: "DELETE" });
-					say("The job is being cancelled. It keeps what it has written.");
+					announce("Cancelling the job. What it has written is kept.");
 					changed();
 				}}
 			>
@@ -80,21 +80,21 @@ function Actions({ job, changed }: { job: Job; changed: () => void }) {
 			<Action
 				act={async () => {
 					const again = await call<Job>(`${path}/retry`, { method: "POST" });
-					say("Submitted again.");
+					announce("Submitted again.");
 					go("jobs", again.job_id);
 				}}
 			>
 				Run again
 			</Action>
 			<a class="button" href={linkTo("submit", job.job_id)}>
-				Run changed…
+				Edit and run…
 			</a>
 			<button type="button" class="quiet" onClick={() => setAsking(true)}>
 				Delete…
 			</button>
 			{asking && (
 				<Dialog title="Delete this job?" close={() => setAsking(false)}>
-					<p>{job.scenario_id} and all its result files will be gone. This cannot be undone.</p>
+					<p>This permanently deletes {job.scenario_id} and all its result files.</p>
 					<div class="buttons">
 						<button type="button" onClick={() => setAsking(false)}>
 							Keep it
@@ -103,7 +103,7 @@ function Actions({ job, changed }: { job: Job; changed: () => void }) {
 							kind="danger"
 							act={async () => {
 								await call(`${path}?purge=true`, { method: "DELETE" });
-								say("The job was deleted.");
+								announce("Job deleted.");
 								go("jobs");
 							}}
 						>
@@ -117,17 +117,17 @@ function Actions({ job, changed }: { job: Job; changed: () => void }) {
 }
 
 function Facts({ job }: { job: Job }) {
-	const over = isOver(job.status);
+	const finished = isFinished(job.status);
 	return (
 		<Card>
 			<div class="state">
 				<StatePill state={job.status} reason={job.reason} />
-				{!over && <Progress share={job.progress} label="Progress" />}
-				{!over && job.status === "QUEUED" && <span class="muted">Waits until your limits have room for {plural(job.cpu_request, "core")} and {job.memory_gi} GiB.</span>}
+				{!finished && <Progress share={job.progress} label="Progress" />}
+				{!finished && job.status === "QUEUED" && <span class="muted">Waiting for {plural(job.cpu_request, "core")} and {job.memory_gi} GiB to be free within your limits.</span>}
 			</div>
 			{job.error && (
 				<div class={job.status === "FAILED" ? "notice bad" : "notice warn"}>
-					<strong>{job.reason || "Ended"}.</strong> <span class="said">{job.error}</span>
+					<strong>{job.reason || "Ended"}.</strong> <span class="multiline">{job.error}</span>
 				</div>
 			)}
 			{!job.error && job.message && <p class="muted">{job.message}</p>}
@@ -138,14 +138,14 @@ function Facts({ job }: { job: Job }) {
 				<Fact name="Started">
 					<Time at={job.started_at} />
 				</Fact>
-				<Fact name={over ? "Finished" : "Running for"}>{over ? <Time at={job.finished_at} /> : <Elapsed from={job.started_at} to={null} />}</Fact>
-				{over && (
-					<Fact name="Took">
+				<Fact name={finished ? "Finished" : "Running for"}>{finished ? <Time at={job.finished_at} /> : <Elapsed from={job.started_at} to={null} />}</Fact>
+				{finished && (
+					<Fact name="Duration">
 						<Elapsed from={job.started_at} to={job.finished_at} />
 					</Fact>
 				)}
 				<Fact name="Configuration">{job.config_file || "–"}</Fact>
-				<Fact name="Seed">{job.seed ?? "SUMO's own"}</Fact>
+				<Fact name="Seed">{job.seed ?? "SUMO's default"}</Fact>
 				{options(job).map(([name, value]) => (
 					<Fact key={name} name={name}>
 						{value}
@@ -153,7 +153,7 @@ function Facts({ job }: { job: Job }) {
 				))}
 			</dl>
 			<details class="further">
-				<summary>More about this job</summary>
+				<summary>More details</summary>
 				<dl class="facts">
 				<Fact name="Resources">
 					{plural(job.cpu_request, "core")}, {job.memory_gi} GiB
@@ -183,22 +183,22 @@ function Fact({ name, children, full }: { name: string; children: ComponentChild
 	);
 }
 
-/** The simulated time that was chosen, in words. */
+/** The chosen interval of simulated time, in words. */
 function interval({ begin, end }: Job["options"]): string {
-	if (begin === undefined && end === undefined) return "the scenario's own";
+	if (begin === undefined && end === undefined) return "from scenario";
 	if (begin === undefined) return `until ${end} s`;
 	if (end === undefined) return `from ${begin} s`;
 	return `${begin} s to ${end} s`;
 }
 
-/** What was chosen about the run, where it differs from what the scenario says itself. */
+/** The options that override the scenario's own. */
 function options(job: Job): [string, string][] {
 	const chosen: [string, string][] = [];
 	const o = job.options;
 	if (o.begin !== undefined || o.end !== undefined) chosen.push(["Interval", interval(o)]);
 	if (o.step_length !== undefined) chosen.push(["Step length", `${o.step_length} s`]);
 	if (o.scale !== undefined) chosen.push(["Demand scale", `× ${o.scale}`]);
-	if (o.outputs?.length) chosen.push(["Further outputs", o.outputs.join(", ")]);
+	if (o.outputs?.length) chosen.push(["Additional outputs", o.outputs.join(", ")]);
 	const labels = Object.entries(job.labels);
 	if (labels.length > 0) chosen.push(["Labels", labels.map(([k, v]) => `${k}=${v}`).join(", ")]);
 	return chosen;
@@ -212,14 +212,14 @@ function Events({ job }: { job: Job }) {
 	if (events.problem) return <ProblemNotice problem={events.problem} retry={events.reload} />;
 	if (!events.data) return <Loading what="events" />;
 	return (
-		<Card title="What happened when">
+		<Card title="History">
 			<table class="list stack">
 				<thead>
 					<tr>
 						<th>At</th>
 						<th>Status</th>
 						<th class="right">After</th>
-						<th>Remark</th>
+						<th>Details</th>
 					</tr>
 				</thead>
 				<tbody>
@@ -234,7 +234,7 @@ function Events({ job }: { job: Job }) {
 							<td class={i > 0 ? "right figure" : "right figure idle"} data-label="after">{i > 0 ? duration((Date.parse(e.at) - Date.parse(all[i - 1]!.at)) / 1000) : "–"}</td>
 							<td class={e.reason || e.message ? "grow" : "grow idle"}>
 								{e.reason && <strong>{e.reason}. </strong>}
-								<span class="said">{e.message}</span>
+								<span class="multiline">{e.message}</span>
 							</td>
 						</tr>
 					))}
@@ -244,7 +244,7 @@ function Events({ job }: { job: Job }) {
 	);
 }
 
-/** Metrics in the order in which people ask for them. */
+/** The groups of metrics, most wanted first. */
 const groups: { title: string; has: (name: string) => boolean }[] = [
 	{ title: "Vehicles and persons", has: (n) => /^(vehicles|persons)_(?!updates)/.test(n) },
 	{ title: "Trips", has: (n) => /^(mean|total)_/.test(n) },
@@ -265,7 +265,7 @@ function Summary({ job }: { job: Job }) {
 	});
 	return (
 		<>
-			{summary.data.partial && <div class="notice warn">The run stopped early, so these numbers cover only a part of it.</div>}
+			{summary.data.partial && <div class="notice warn">The run stopped early, so these numbers cover only part of it.</div>}
 			{summary.data.warnings > 0 && (
 				<div class="notice warn">
 					SUMO printed {plural(summary.data.warnings, "warning")}. <a href={linkTo("jobs", job.job_id, "log")}>They are in the log.</a>
@@ -311,13 +311,13 @@ function Results({ job }: { job: Job }) {
 			}
 		>
 			{message && <div class="notice warn">{message}</div>}
-			{files.length === 0 && <div class="empty">There are no files.</div>}
+			{files.length === 0 && <div class="empty">No files.</div>}
 			{files.length > 0 && (
 				<table class="list stack">
 					<thead>
 						<tr>
 							<th>File</th>
-							<th>What it is</th>
+							<th>Content</th>
 							<th class="right">Size</th>
 						</tr>
 					</thead>
@@ -338,7 +338,7 @@ function Results({ job }: { job: Job }) {
 			)}
 			{files[0] && (
 				<p class="small muted">
-					The links work without a key until <Time at={files[0].expires_at} />; reload the page for new ones.
+					Links work without a key until <Time at={files[0].expires_at} />; reload the page for new ones.
 				</p>
 			)}
 		</Card>
@@ -348,8 +348,8 @@ function Results({ job }: { job: Job }) {
 const kinds: Record<string, string> = {
 	"summary.xml": "Vehicles and mean speed in each step",
 	"tripinfo.xml": "One line for each trip",
-	"statistics.xml": "SUMO's own statistics of the run",
-	"summary.json": "What the summary shows, for programs",
+	"statistics.xml": "SUMO's statistics of the run",
+	"summary.json": "The summary, for programs",
 	"outcome.json": "How the run ended",
 	"log.txt": "The log",
 	"sha256sums.txt": "Checksums of the other files",

@@ -1,16 +1,16 @@
-// The tenant's view: what of the limits is in use, and the jobs, newest first.
+// The tenant's view: usage against the limits, and the jobs, newest first.
 import { useState } from "preact/hooks";
-import { get, isOver, type Job, type State } from "../api";
+import { get, isFinished, type Job, type State } from "../api";
 import { useLoad } from "../load";
 import { Action, Card, Elapsed, Empty, Loading, Meter, ProblemNotice, Progress, StatePill, stateWord, Tile, Time, Title } from "../parts";
 import { go, linkTo } from "../route";
 
 const states: State[] = ["QUEUED", "PENDING", "RUNNING", "SUCCEEDED", "FAILED", "CANCELLED"];
 const pageSize = 50;
-/** Few enough curves that a chart of them can be read, and colours told apart. */
-export const mostCompared = 6;
+/** Few enough curves to read a chart and to distinguish their colours. */
+export const maxCompared = 6;
 
-/** How often to ask again: at the speed at which people see progress, or now and then when nothing moves. */
+/** Milliseconds between polls: short enough to show progress, longer when nothing changes. */
 const busyInterval = 1500;
 const idleInterval = 10_000;
 
@@ -26,25 +26,25 @@ export function Jobs() {
 			>
 				Jobs
 			</Title>
-			<Use />
+			<Usage />
 			<List />
 		</>
 	);
 }
 
-function Use() {
+function Usage() {
 	const dashboard = useLoad(
 		"dashboard",
 		(signal) => get<"/tenants/me/dashboard">("/tenants/me/dashboard", signal),
 		(d) => (d && d.current_usage.concurrent_jobs + d.stats.queued > 0 ? busyInterval : idleInterval),
 	);
 	if (dashboard.problem && !dashboard.data) return <ProblemNotice problem={dashboard.problem} retry={dashboard.reload} />;
-	if (!dashboard.data) return <Loading what="limits and use" />;
+	if (!dashboard.data) return <Loading what="limits and usage" />;
 	const { plan_limits: limits, current_usage: use, stats } = dashboard.data;
 	return (
-		<div class="tiles" aria-label="Limits and use">
+		<div class="tiles" aria-label="Limits and usage">
 			<div class="tile wide">
-				<Meter label="Jobs at work" used={use.concurrent_jobs} limit={limits.max_concurrent_jobs} />
+				<Meter label="Active jobs" used={use.concurrent_jobs} limit={limits.max_concurrent_jobs} />
 				<Meter label="Cores" used={Number(use["requests.cpu"])} limit={limits.max_cpu} />
 				<Meter label="Memory" used={parseFloat(use["requests.memory"])} limit={limits.max_memory_gi} unit="GiB" />
 			</div>
@@ -80,7 +80,7 @@ function List() {
 	const first = useLoad(
 		address,
 		(signal) => get<"/jobs">(address, signal),
-		(page) => (page?.jobs.some((j) => !isOver(j.status)) ? busyInterval : idleInterval),
+		(page) => (page?.jobs.some((j) => !isFinished(j.status)) ? busyInterval : idleInterval),
 	);
 	const beyond = older?.of === address ? older : undefined;
 	const known = new Set(first.data?.jobs.map((j) => j.job_id));
@@ -126,7 +126,7 @@ function List() {
 			{first.data && jobs.length === 0 && (
 				<Empty>
 					{filtered ? (
-						<p>No job is like that. Change the filter to see others.</p>
+						<p>No jobs match the filter.</p>
 					) : (
 						<>
 							<p>There are no jobs yet. Drop a scenario zip to run the first one.</p>
@@ -142,19 +142,19 @@ function List() {
 					<thead>
 						<tr>
 							<th class="choose">
-								<span class="hidden">Choose to compare</span>
+								<span class="hidden">Select to compare</span>
 							</th>
 							<th>Name</th>
 							<th>Status</th>
 							<th>Progress</th>
 							<th>Submitted</th>
-							<th class="right">Took</th>
+							<th class="right">Duration</th>
 							<th class="right">Seed</th>
 						</tr>
 					</thead>
 					<tbody>
 						{jobs.map((j) => (
-							<Row key={j.job_id} job={j} chosen={chosen.includes(j.job_id)} full={chosen.length >= mostCompared} toggle={() => toggle(j.job_id)} />
+							<Row key={j.job_id} job={j} chosen={chosen.includes(j.job_id)} full={chosen.length >= maxCompared} toggle={() => toggle(j.job_id)} />
 						))}
 					</tbody>
 				</table>
@@ -165,9 +165,9 @@ function List() {
 				</div>
 			)}
 			{chosen.length > 0 && (
-				<div class="selection" role="region" aria-label="Chosen jobs">
+				<div class="selection" role="region" aria-label="Selected jobs">
 					<span>
-						{chosen.length} chosen{chosen.length < 2 && ": choose another to compare"}
+						{chosen.length} selected{chosen.length < 2 && ": select another to compare"}
 					</span>
 					<button type="button" class="quiet" onClick={() => setChosen([])}>
 						Clear
@@ -189,7 +189,7 @@ function Row({ job, chosen, full, toggle }: { job: Job; chosen: boolean; full: b
 				<input
 					type="checkbox"
 					aria-label={`Compare ${job.scenario_id}`}
-					title={done ? (full && !chosen ? `At most ${mostCompared} can be compared` : "Choose to compare") : "Only jobs that have succeeded can be compared"}
+					title={done ? (full && !chosen ? `At most ${maxCompared} can be compared` : "Select to compare") : "Only succeeded jobs can be compared"}
 					disabled={!done || (full && !chosen)}
 					checked={chosen}
 					onChange={toggle}
@@ -209,7 +209,7 @@ function Row({ job, chosen, full, toggle }: { job: Job; chosen: boolean; full: b
 			<td>
 				<Time at={job.submitted_at} />
 			</td>
-			<td class="right figure" data-label="took">
+			<td class="right figure" data-label="duration">
 				<Elapsed from={job.started_at} to={job.finished_at} />
 			</td>
 			<td class="right figure" data-label="seed">{job.seed ?? <span class="muted">default</span>}</td>
@@ -217,7 +217,7 @@ function Row({ job, chosen, full, toggle }: { job: Job; chosen: boolean; full: b
 	);
 }
 
-/** How far a job is, or why it did not come to its end. */
+/** A job's progress, or the error that ended it. */
 export function Course({ job }: { job: Job }) {
 	if (job.error) {
 		return (
@@ -226,6 +226,6 @@ export function Course({ job }: { job: Job }) {
 			</span>
 		);
 	}
-	if (isOver(job.status)) return <span class="muted idle">–</span>;
+	if (isFinished(job.status)) return <span class="muted idle">–</span>;
 	return <Progress share={job.progress} label={`Progress of ${job.scenario_id}`} />;
 }

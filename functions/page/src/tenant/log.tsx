@@ -1,14 +1,14 @@
-// The log, live: lines are added as they come, and SUMO's step lines drive a small chart of what is on the road.
+// The live log: lines appear as they arrive, and SUMO's step lines drive a small chart of vehicles on the road.
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
-import { isOver, type Job, type Problem } from "../api";
+import { isFinished, type Job, type Problem } from "../api";
 import { Chart } from "../chart";
 import { follow } from "../events";
 import { clock, whole } from "../format";
 import { asProblem } from "../load";
 import { Card, ProblemNotice } from "../parts";
 
-/** More lines than people scroll through, and few enough that the browser keeps up. */
-const mostLines = 10_000;
+/** More lines than anyone scrolls through, few enough for the browser to keep up. */
+const maxLines = 10_000;
 
 type Step = { time: number; running: number; waiting: number };
 
@@ -28,7 +28,7 @@ export function Log({ job }: { job: Job }) {
 
 	useEffect(() => {
 		const stop = new AbortController();
-		// A long log comes in thousands of events: they are shown together, once for each picture that the screen takes.
+		// A long log arrives in thousands of events: they are rendered in batches, one per frame.
 		let fresh: string[] = [];
 		let frame = 0;
 		const show = () => {
@@ -37,7 +37,7 @@ export function Log({ job }: { job: Job }) {
 			fresh = [];
 			setLog(({ lines, left }) => {
 				const all = lines.concat(batch);
-				return { lines: all.slice(-mostLines), left: left + Math.max(0, all.length - mostLines) };
+				return { lines: all.slice(-maxLines), left: left + Math.max(0, all.length - maxLines) };
 			});
 			const counted = batch.map(parseStep).filter((s) => s !== undefined);
 			if (counted.length > 0) setSteps((before) => before.concat(counted));
@@ -53,7 +53,7 @@ export function Log({ job }: { job: Job }) {
 					setLog({ lines: [], left: 0 });
 					setSteps([]);
 				} else if (event.id === "" && !data.skipped) {
-					setRemark(data.message ?? ""); // no line of the log, but why there is none yet
+					setRemark(data.message ?? ""); // not a line of the log, but why there is none yet
 					return false;
 				}
 				fresh.push(data.message ?? "");
@@ -73,12 +73,12 @@ export function Log({ job }: { job: Job }) {
 	return (
 		<>
 			{problem && <ProblemNotice problem={problem} />}
-			{!isOver(job.status) && now && steps.length > 1 && (
+			{!isFinished(job.status) && now && steps.length > 1 && (
 				<Card
 					title="On the road now"
 					beside={
 						<span>
-							at {clock(now.time)}: <strong>{whole(now.running)}</strong> running, <strong>{whole(now.waiting)}</strong> waiting to get in
+							at {clock(now.time)}: <strong>{whole(now.running)}</strong> running, <strong>{whole(now.waiting)}</strong> waiting to enter
 						</span>
 					}
 				>
@@ -95,7 +95,7 @@ export function Log({ job }: { job: Job }) {
 					/>
 				</Card>
 			)}
-			<Lines {...log} remark={remark} live={!isOver(job.status)} connected={connected} name={job.scenario_id} />
+			<Lines {...log} remark={remark} live={!isFinished(job.status)} connected={connected} name={job.scenario_id} />
 		</>
 	);
 }
@@ -115,14 +115,14 @@ function Lines({ lines, left, remark, live, connected, name }: { lines: string[]
 			title="Log"
 			beside={
 				<div class="filters">
-					{live && !connected && <span class="warn">Connection lost; trying again…</span>}
+					{live && !connected && <span class="warn">Connection lost; reconnecting…</span>}
 					<label>
 						<span>Find</span>
 						<input type="search" value={wanted} onInput={(e) => setWanted(e.currentTarget.value)} />
 					</label>
 					<label class="check">
 						<input type="checkbox" checked={following} onChange={(e) => setFollowing(e.currentTarget.checked)} />
-						<span>Follow the end</span>
+						<span>Follow</span>
 					</label>
 				</div>
 			}
@@ -136,12 +136,12 @@ function Lines({ lines, left, remark, live, connected, name }: { lines: string[]
 				ref={box}
 				onScroll={(e) => {
 					const b = e.currentTarget;
-					// Who scrolls up wants to read in peace.
+					// Scrolling up means reading: stop following.
 					if (following && live && b.scrollTop + b.clientHeight < b.scrollHeight - 80) setFollowing(false);
 				}}
 			>
 				{left > 0 && <div class="muted">… {whole(left)} earlier lines are in log.txt, under Results.</div>}
-				{shown.length === 0 && <div class="muted">{wanted ? "No line has that in it." : remark ? remark : live ? "No line has come yet." : "The log is empty."}</div>}
+				{shown.length === 0 && <div class="muted">{wanted ? "No lines match." : remark ? remark : live ? "No lines yet." : "The log is empty."}</div>}
 				<Block lines={shown} />
 			</div>
 			{wanted && <p class="small muted">{`${whole(shown.length)} of ${whole(lines.length)} lines`}</p>}
@@ -151,7 +151,7 @@ function Lines({ lines, left, remark, live, connected, name }: { lines: string[]
 
 const blockSize = 200;
 
-/** Lines in blocks, so that a new line makes the browser look at its own block only. */
+/** Lines in blocks, so that a new line makes the browser lay out its own block only. */
 function Block({ lines }: { lines: string[] }) {
 	const blocks = [];
 	for (let i = 0; i < lines.length; i += blockSize) blocks.push(lines.slice(i, i + blockSize));
@@ -171,7 +171,7 @@ function Block({ lines }: { lines: string[] }) {
 }
 
 function kindOf(line: string): string | undefined {
-	// sumo-run's own last line names the reason of a failure: "sumo-run: DeadlineExceeded: …".
+	// sumo-run's last line names the reason for a failure: "sumo-run: DeadlineExceeded: …".
 	if (/^Error|^sumo-run: [A-Z]\w+: /.test(line)) return "error";
 	if (/^Warning/i.test(line)) return "warning";
 	if (stepLine.test(line)) return "step";

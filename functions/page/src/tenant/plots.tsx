@@ -1,4 +1,4 @@
-// The plots of one job, or of several over each other.
+// The plots of one job, or of several overlaid.
 import { useState } from "preact/hooks";
 import { download, get, type Got, type Job, Problem } from "../api";
 import { Chart } from "../chart";
@@ -10,22 +10,22 @@ import { theme } from "../theme";
 type Series = Got<"/jobs/{id}/series">;
 type Distributions = Got<"/jobs/{id}/distributions">;
 
-/** A distribution that has trips, and so has all its numbers. */
+/** A distribution with trips, and therefore with all its numbers. */
 type Distribution = { name: string; label: string; unit: string; count: number; mean: number; p50: number; p90: number; p95: number; max: number; edges: number[]; counts: number[] };
 
 function withTrips(d: Distributions | undefined): Distribution[] {
-	return ((d?.distributions ?? []).filter((x) => x.count > 0) as Distribution[]).map(asPeopleSay);
+	return ((d?.distributions ?? []).filter((x) => x.count > 0) as Distribution[]).map(inRoadUnits);
 }
 
 const kmh = 3.6; // for one m/s
 
-/** Speeds in the unit of road signs. */
-function asPeopleSay(d: Distribution): Distribution {
+/** Speeds in the unit of road signs, km/h. */
+function inRoadUnits(d: Distribution): Distribution {
 	if (d.unit !== "m/s") return d;
 	return { ...d, unit: "km/h", mean: d.mean * kmh, p50: d.p50 * kmh, p90: d.p90 * kmh, p95: d.p95 * kmh, max: d.max * kmh, edges: d.edges.map((e) => e * kmh) };
 }
 
-/** Series that belong on one chart: of the same unit and to be seen together. */
+/** Series that share a chart: same unit, best seen together. */
 const charts: { title: string; plot?: string; names: string[] }[] = [
 	{ title: "Vehicles", plot: "vehicles", names: ["running", "waiting", "halting"] },
 	{ title: "Mean speed", plot: "speed", names: ["mean_speed"] },
@@ -34,13 +34,13 @@ const charts: { title: string; plot?: string; names: string[] }[] = [
 	{ title: "CO₂ of all vehicles", plot: "emissions", names: ["co2"] },
 ];
 
-/** What is best not to happen: a chart of it is worth its room only if it did. */
+/** Rare events, charted only if any occurred. */
 const mishaps = ["teleports", "collisions"];
 
-/** A job by the name that its curves have. */
+/** A job with the name of its curves. */
 export type Named = { id: string; name: string };
 
-/** Loads the same of every job; what one of them lacks does not keep the others from being shown. */
+/** Loads the same data for every job; what one lacks does not hide the others. */
 function useEach<T>(what: string, jobs: Named[], load: (id: string, signal: AbortSignal) => Promise<T>) {
 	return useLoad(`${what} ${jobs.map((j) => j.id).join()}`, async (signal) => {
 		const all = await Promise.allSettled(jobs.map((j) => load(j.id, signal)));
@@ -107,14 +107,14 @@ function OverTime({ jobs, loaded }: { jobs: Named[]; loaded: (Series | undefined
 const labelOf = (loaded: (Series | undefined)[], name: string): string => loaded.flatMap((s) => s?.series ?? []).find((x) => x.name === name)?.label ?? name;
 
 function TimeChart({ title, plot, names, jobs, loaded }: { title: string; plot?: string; names: string[]; jobs: Named[]; loaded: (Series | undefined)[] }) {
-	// Several jobs times several series cannot be told apart: then one of the series is chosen.
+	// Several series of several jobs are unreadable on one chart, so one series is selected.
 	const present = names.filter((n) => loaded.some((s) => s?.series.some((x) => x.name === n && x.values.some((v) => v != null))));
 	const [chosen, choose] = useState("");
 	if (present.length === 0) return null;
 	const several = jobs.length > 1;
 	const shown = several ? [present.includes(chosen) ? chosen : present[0]!] : present;
 
-	const moments = (s: Series | undefined) => (s?.time ?? []) as number[]; // a step always has its time
+	const moments = (s: Series | undefined) => (s?.time ?? []) as number[]; // every step has a time
 	const times = several ? [...new Set(loaded.flatMap(moments))].sort((a, b) => a - b) : moments(loaded[0]);
 	const place = new Map(times.map((t, i) => [t, i]));
 	let unit = "";
@@ -126,7 +126,7 @@ function TimeChart({ title, plot, names, jobs, loaded }: { title: string; plot?:
 			if (!several) return [{ name: one.label, values: one.values }];
 			const values = new Array<number | null>(times.length).fill(null);
 			moments(s).forEach((t, k) => (values[place.get(t)!] = one.values[k] ?? null));
-			// Runs with other steps have no value at the moments in between; a line goes on there, and ends at the run's end.
+			// Runs with other steps have no values in between; the line bridges those gaps and ends with the run.
 			return [{ name: jobs[i]!.name, values: bridged(values, times, moments(s).at(-1) ?? 0), hue: i }];
 		}),
 	);
@@ -140,7 +140,7 @@ function TimeChart({ title, plot, names, jobs, loaded }: { title: string; plot?:
 			beside={
 				<>
 					{several && present.length > 1 && (
-						<select aria-label={`What of ${title}`} value={shown[0]} onChange={(e) => choose(e.currentTarget.value)}>
+						<select aria-label={`Series of ${title}`} value={shown[0]} onChange={(e) => choose(e.currentTarget.value)}>
 							{present.map((n) => (
 								<option key={n} value={n}>
 									{labelOf(loaded, n)}
@@ -161,18 +161,18 @@ function TimeChart({ title, plot, names, jobs, loaded }: { title: string; plot?:
 				sync="time"
 			/>
 			{several && <Without names={jobs.filter((_, i) => loaded[i] && !loaded[i]!.series.some((x) => x.name === shown[0])).map((j) => j.name)} />}
-			{loaded.some((s) => s && !s.complete) && <p class="small muted">The run has not finished, or stopped early: this is what there is of it.</p>}
+			{loaded.some((s) => s && !s.complete) && <p class="small muted">The run stopped early or has not finished: these data are partial.</p>}
 		</Card>
 	);
 }
 
-/** Who is missing on a chart, so that nobody takes the others for all. */
+/** Names the jobs missing from a chart, so that it does not look complete. */
 function Without({ names }: { names: string[] }) {
 	if (names.length === 0) return null;
-	return <p class="small muted">Without {names.join("; ")}: not among the outputs of that run.</p>;
+	return <p class="small muted">Not shown: {names.join("; ")} (not among the outputs of that run).</p>;
 }
 
-/** values with straight lines over the gaps that other runs' moments have made. */
+/** values, interpolated linearly where only other runs have steps. */
 function bridged(values: (number | null)[], times: number[], last: number): (number | null)[] {
 	const out = values.slice();
 	let from = -1;
@@ -188,7 +188,7 @@ function bridged(values: (number | null)[], times: number[], last: number): (num
 	return out;
 }
 
-/** The server's own drawing, for reports. */
+/** Saves the plot as the service draws it for reports. */
 function SavePlot({ name, title, ids }: { name: string; title: string; ids: string[] }) {
 	const save = (kind: string) => {
 		const q = new URLSearchParams({ theme: theme.value });
@@ -228,7 +228,7 @@ function TripChart({ name, jobs, of }: { name: string; jobs: Named[]; of: (Distr
 	const label = first.label;
 	const chart = several ? cumulative(of, jobs) : histogram(first);
 	return (
-		<Card title={several ? `${label}: share of trips up to a value` : label} beside={served.has(name) && <SavePlot name={name} title={label} ids={jobs.map((j) => j.id)} />}>
+		<Card title={several ? `${label}: cumulative share of trips` : label} beside={served.has(name) && <SavePlot name={name} title={label} ids={jobs.map((j) => j.id)} />}>
 			<Chart
 				label={`${label} of ${whole(first.count)} trips: half are below ${quantity(first.p50, first.unit)}, nine in ten below ${quantity(first.p90, first.unit)}.`}
 				x={chart.x}
@@ -248,7 +248,7 @@ function TripChart({ name, jobs, of }: { name: string; jobs: Named[]; of: (Distr
 							<th class="right">Median</th>
 							<th class="right">90 %</th>
 							<th class="right">95 %</th>
-							<th class="right">Most</th>
+							<th class="right">Max</th>
 						</tr>
 					</thead>
 					<tbody>
@@ -282,7 +282,7 @@ function histogram(d: Distribution) {
 	return { x: d.edges, curves: [{ name: "trips", values: [...d.counts, null] as (number | null)[] }] };
 }
 
-/** Bins of different runs do not match; their cumulated shares can be compared all the same. */
+/** Bins of different runs do not match, but their cumulative shares can be compared. */
 function cumulative(of: (Distribution | undefined)[], jobs: Named[]) {
 	const x = [...new Set(of.flatMap((d) => d?.edges ?? []))].sort((a, b) => a - b);
 	const curves = of.flatMap((d, i) => {

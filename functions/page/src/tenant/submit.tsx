@@ -1,4 +1,4 @@
-// Submitting: a zip is dropped, options are chosen, and what the service finds wrong is shown beside what it concerns.
+// Submission: drop a zip, choose options, and see each fault that the service finds next to what it concerns.
 import { useEffect, useRef, useState } from "preact/hooks";
 import { type Fault, get, type Got, type Job, Problem, upload } from "../api";
 import { bytes, dateTime, percent, plural } from "../format";
@@ -6,7 +6,7 @@ import { asProblem, useLoad } from "../load";
 import { Card, Empty, Faults, Field, Loading, ProblemNotice, Title } from "../parts";
 import { go } from "../route";
 
-/** Outputs beyond those that every run writes, with what they are good for here. */
+/** Outputs beyond those that every run writes, with their use on this page. */
 const outputs = [
 	{ name: "edgedata", title: "Edge data", use: "colours the map by speed and density" },
 	{ name: "fcd", title: "Vehicle positions (FCD)", use: "plays moving vehicles back; large" },
@@ -15,7 +15,7 @@ const outputs = [
 	{ name: "lanechange", title: "Lane changes", use: "each with its reason" },
 ];
 
-/** The form's fields, as text: the service says what of it is not as it should be. */
+/** The form's fields, as text: the service validates them. */
 const blank = {
 	scenario_id: "",
 	scenario: "",
@@ -35,14 +35,14 @@ const blank = {
 };
 type Fields = typeof blank;
 
-/** Where a scenario comes from, and the field of the form that says so. */
+/** Where a scenario comes from, and the form's field for it. */
 const sources = { zip: "", stored: "scenario", s3: "sumo_files_s3_url" } as const;
 type Source = keyof typeof sources;
 
-/** The form, filled in as the job like was, if one is given. */
-export function Submit({ like }: { like?: string }) {
-	const job = useLoad(like ?? "", async (signal) => (like ? await get<"/jobs/{id}">(`/jobs/${encodeURIComponent(like)}`, signal) : null));
-	if (job.problem || (like && !job.data)) {
+/** The form, filled in like the original job if there is one. */
+export function Submit({ original }: { original?: string }) {
+	const job = useLoad(original ?? "", async (signal) => (original ? await get<"/jobs/{id}">(`/jobs/${encodeURIComponent(original)}`, signal) : null));
+	if (job.problem || (original && !job.data)) {
 		return (
 			<>
 				<Title>Submit a job</Title>
@@ -50,7 +50,7 @@ export function Submit({ like }: { like?: string }) {
 			</>
 		);
 	}
-	return <Form like={job.data ?? undefined} />;
+	return <Form original={job.data ?? undefined} />;
 }
 
 function fieldsOf(job: Job): Fields {
@@ -74,14 +74,14 @@ function fieldsOf(job: Job): Fields {
 	};
 }
 
-function Form({ like }: { like?: Job }) {
-	const [fields, setFields] = useState<Fields>(like ? fieldsOf(like) : blank);
-	const [chosen, setChosen] = useState<string[]>(like ? (like.options.outputs ?? []) : ["edgedata"]);
+function Form({ original }: { original?: Job }) {
+	const [fields, setFields] = useState<Fields>(original ? fieldsOf(original) : blank);
+	const [chosen, setChosen] = useState<string[]>(original ? (original.options.outputs ?? []) : ["edgedata"]);
 	const [file, setFile] = useState<File>();
-	const [source, setSource] = useState<Source>(like ? "stored" : "zip");
+	const [source, setSource] = useState<Source>(original ? "stored" : "zip");
 	const [sending, setSending] = useState<{ share: number; stop: () => void }>();
 	const [problem, setProblem] = useState<Problem>();
-	// One key for one intention: a second press after a broken connection makes no second job.
+	// One idempotency key per intention: pressing again after a broken connection makes no second job.
 	const intention = useRef({ of: "", key: "" });
 	const leave = useRef<AbortController | undefined>(undefined);
 	useEffect(() => () => leave.current?.abort(), []);
@@ -100,7 +100,7 @@ function Form({ like }: { like?: Job }) {
 		event.preventDefault();
 		const labels = parseLabels(fields.labels);
 		if (labels instanceof Problem) return setProblem(labels);
-		// The fields go before the file, so that a fault in them is told before the upload.
+		// The fields precede the file, so that their faults are reported before the upload.
 		const form = new FormData();
 		for (const [name, value] of Object.entries(fields)) {
 			const elsewhere = name === "labels" || (Object.values<string>(sources).includes(name) && name !== sources[source]);
@@ -108,9 +108,9 @@ function Form({ like }: { like?: Job }) {
 		}
 		if (labels) form.set("labels", JSON.stringify(labels));
 		if (chosen.length > 0) form.set("outputs", chosen.join(","));
-		const said = JSON.stringify([...form]) + (source === "zip" ? `${file?.name}/${file?.size}/${file?.lastModified}` : "");
+		const content = JSON.stringify([...form]) + (source === "zip" ? `${file?.name}/${file?.size}/${file?.lastModified}` : "");
 		if (source === "zip" && file) form.set("sumo_files", file, file.name);
-		if (intention.current.of !== said) intention.current = { of: said, key: randomKey() };
+		if (intention.current.of !== content) intention.current = { of: content, key: randomKey() };
 
 		const stop = (leave.current = new AbortController());
 		setProblem(undefined);
@@ -156,24 +156,24 @@ function Form({ like }: { like?: Job }) {
 					))}
 				</fieldset>
 				{source === "zip" && <DropZone file={file} take={take} faulty={inScenario.length > 0} />}
-				{source === "stored" && <Stored value={fields.scenario} fault={faultOf("scenario")} like={like} choose={(id) => set("scenario", id)} />}
+				{source === "stored" && <Stored value={fields.scenario} fault={faultOf("scenario")} original={original} choose={(id) => set("scenario", id)} />}
 				{source === "s3" && text("sumo_files_s3_url", "Address of the zip in S3", "In a bucket that the operator has opened for you.", { placeholder: "s3://bucket/scenario.zip", required: true, spellcheck: false })}
 				{problem && <Refusal problem={problem} inScenario={inScenario} />}
 			</Card>
 
 			<Card title="Run">
 				<div class="grid">
-					{text("scenario_id", "Name", "Yours, to find the run by.", { required: true, maxLength: 100, autocomplete: "off" })}
-					{text("config_file", "Configuration", "Which .sumocfg; needed when the zip has several.", { spellcheck: false, autocomplete: "off" })}
-					{text("seed", "Seed", "Empty for SUMO's own, 23423.", { inputMode: "numeric", autocomplete: "off" })}
-					{text("scale", "Demand scale", "2 doubles every vehicle.", numeric)}
+					{text("scenario_id", "Name", "Your name for this run.", { required: true, maxLength: 100, autocomplete: "off" })}
+					{text("config_file", "Configuration", "Which .sumocfg; required if the zip has several.", { spellcheck: false, autocomplete: "off" })}
+					{text("seed", "Seed", "Empty for SUMO's default, 23423.", { inputMode: "numeric", autocomplete: "off" })}
+					{text("scale", "Demand scale", "2 doubles the number of vehicles.", numeric)}
 					{text("begin", "Begin (s)", "Simulated time; empty for the scenario's.", numeric)}
 					{text("end", "End (s)", undefined, numeric)}
 					{text("step_length", "Step length (s)", undefined, numeric)}
-					{text("sumo_version", "SUMO version", "Empty for the usual one.", { autocomplete: "off" })}
+					{text("sumo_version", "SUMO version", "Empty for the default.", { autocomplete: "off" })}
 				</div>
 				<fieldset class="outputs">
-					<legend>Outputs beside summary, trip infos and statistics</legend>
+					<legend>Outputs in addition to summary, trip info and statistics</legend>
 					{outputs.map((o) => (
 						<label key={o.name}>
 							<input type="checkbox" checked={chosen.includes(o.name)} onChange={(e) => setChosen(e.currentTarget.checked ? [...chosen, o.name] : chosen.filter((x) => x !== o.name))} />
@@ -185,7 +185,7 @@ function Form({ like }: { like?: Job }) {
 				</fieldset>
 			</Card>
 
-			<Card title="Resources and order">
+			<Card title="Resources and priority">
 				<div class="grid">
 					{text("cpu_request", "Cores", undefined, { inputMode: "numeric" })}
 					{text("memory_gi", "Memory (GiB)", undefined, { inputMode: "numeric" })}
@@ -198,8 +198,8 @@ function Form({ like }: { like?: Job }) {
 							</select>
 						)}
 					</Field>
-					{text("timeout_seconds", "Time limit (s)", "Wall clock; empty for the service's.", { inputMode: "numeric" })}
-					{text("labels", "Labels", "key=value, separated by commas.", { spellcheck: false, autocomplete: "off", placeholder: "study=north, variant=b" })}
+					{text("timeout_seconds", "Time limit (s)", "Wall clock; empty for the default.", { inputMode: "numeric" })}
+					{text("labels", "Labels", "key=value, comma-separated.", { spellcheck: false, autocomplete: "off", placeholder: "study=north, variant=b" })}
 				</div>
 			</Card>
 
@@ -218,7 +218,7 @@ function Form({ like }: { like?: Job }) {
 						</button>
 					</>
 				)}
-				{!sending && !ready && <span class="muted">{source === "zip" ? "Drop a zip first." : "Say which scenario first."}</span>}
+				{!sending && !ready && <span class="muted">{source === "zip" ? "Drop a zip first." : "Choose a scenario first."}</span>}
 			</div>
 		</form>
 	);
@@ -226,7 +226,7 @@ function Form({ like }: { like?: Job }) {
 
 const nameOf = (file: File | undefined): string => file?.name.replace(/\.zip$/i, "").slice(0, 100) ?? "";
 
-/** The problem without what it says of a field that is being mended. */
+/** The problem without the faults of a field that is being edited. */
 function without(p: Problem, name: string): Problem | undefined {
 	const left = p.faults.filter((f) => f.location !== `body.${name}`);
 	if (left.length === p.faults.length) return p;
@@ -247,14 +247,14 @@ function parseLabels(text: string): Record<string, string> | undefined | Problem
 
 const randomKey = (): string => [...crypto.getRandomValues(new Uint8Array(16))].map((b) => b.toString(16).padStart(2, "0")).join("");
 
-/** Why a submission was refused: faults of the scenario by file; those of fields stand beside the fields. */
+/** Why a submission was rejected: the scenario's faults by file; faults of fields appear at the fields. */
 function Refusal({ problem, inScenario }: { problem: Problem; inScenario: Fault[] }) {
 	const box = useRef<HTMLDivElement>(null);
 	useEffect(() => box.current?.scrollIntoView({ block: "nearest" }), [problem]);
 	if (inScenario.length === 0) {
 		return (
 			<div ref={box}>
-				<ProblemNotice problem={problem.faults.length > 0 ? new Problem(problem.status, problem.code, problem.title, "Mend the fields that are marked below.", [], problem.requestId) : problem} />
+				<ProblemNotice problem={problem.faults.length > 0 ? new Problem(problem.status, problem.code, problem.title, "Fix the fields marked below.", [], problem.requestId) : problem} />
 			</div>
 		);
 	}
@@ -270,7 +270,7 @@ function Refusal({ problem, inScenario }: { problem: Problem; inScenario: Fault[
 				<strong>
 					{inScenario.length === 1 ? "One problem was found" : `${inScenario.length} problems were found`} in the scenario.
 				</strong>{" "}
-				Nothing was kept of it. Mend the files, make a new zip, and drop it again.
+				Nothing was stored. Fix the files, zip them again, and drop the new zip.
 			</p>
 			{[...files].map(([file, faults]) => (
 				<div key={file} class="file">
@@ -286,23 +286,23 @@ const lineOf = (f: Fault): number => Number(f.location?.replace("line ", "")) ||
 
 type Scenario = Got<"/scenarios">["scenarios"][number];
 
-/** One of the scenarios that the service has kept from earlier uploads. */
-function Stored({ value, fault, like, choose }: { value: string; fault: string | undefined; like: Job | undefined; choose: (id: string) => void }) {
+/** A scenario that the service keeps from an earlier upload. */
+function Stored({ value, fault, original, choose }: { value: string; fault: string | undefined; original: Job | undefined; choose: (id: string) => void }) {
 	const stored = useLoad("scenarios", (signal) => get<"/scenarios">("/scenarios?limit=200", signal));
 	if (stored.problem) return <ProblemNotice problem={stored.problem} retry={stored.reload} />;
 	if (!stored.data) return <Loading what="scenarios" />;
 	const { scenarios } = stored.data;
-	if (scenarios.length === 0) return <Empty>No scenario is stored yet. Each upload is kept, to be run again.</Empty>;
+	if (scenarios.length === 0) return <Empty>No stored scenarios yet. Every upload is stored, to be run again.</Empty>;
 	const known = scenarios.find((s) => s.id === value);
 	return (
 		<Field label="Stored scenario" hint={known && about(known)} fault={fault}>
 			{(props) => (
 				<select {...props} value={value} onChange={(e) => choose(e.currentTarget.value)}>
 					<option value="">Choose one</option>
-					{like && !known && value === like.scenario && <option value={value}>As of {like.scenario_id}</option>}
+					{original && !known && value === original.scenario && <option value={value}>Scenario of {original.scenario_id}</option>}
 					{scenarios.map((s) => (
 						<option key={s.id} value={s.id}>
-							{s.name || "without a name"} ({bytes(s.size)}, {dateTime(new Date(s.created_at))}, {s.id.slice(0, 8)}…)
+							{s.name || "unnamed"} ({bytes(s.size)}, {dateTime(new Date(s.created_at))}, {s.id.slice(0, 8)}…)
 						</option>
 					))}
 				</select>
@@ -311,18 +311,18 @@ function Stored({ value, fault, like, choose }: { value: string; fault: string |
 	);
 }
 
-/** What is in a scenario, of the first of its configurations. */
+/** What a scenario contains, by its first configuration. */
 function about(s: Scenario): string {
 	const config = s.configs[0];
-	const said = s.configs.length > 1 ? [`${s.configs.length} configurations: ${s.configs.map((c) => c.path).join(", ")}`] : [];
-	if (config?.network) said.push(plural(config.network.edges, "edge"), plural(config.network.traffic_lights, "traffic light"));
+	const facts = s.configs.length > 1 ? [`${s.configs.length} configurations: ${s.configs.map((c) => c.path).join(", ")}`] : [];
+	if (config?.network) facts.push(plural(config.network.edges, "edge"), plural(config.network.traffic_lights, "traffic light"));
 	if (config?.demand) {
 		const { vehicles, flows, persons } = config.demand;
-		if (vehicles > 0) said.push(plural(vehicles, "vehicle"));
-		if (flows > 0) said.push(plural(flows, "flow"));
-		if (persons > 0) said.push(plural(persons, "person"));
+		if (vehicles > 0) facts.push(plural(vehicles, "vehicle"));
+		if (flows > 0) facts.push(plural(flows, "flow"));
+		if (persons > 0) facts.push(plural(persons, "person"));
 	}
-	return said.join(" · ");
+	return facts.join(" · ");
 }
 
 function DropZone({ file, take, faulty }: { file: File | undefined; take: (f: File) => void; faulty: boolean }) {
@@ -334,13 +334,13 @@ function DropZone({ file, take, faulty }: { file: File | undefined; take: (f: Fi
 		const first = files?.[0];
 		if (!first) return;
 		if (!/\.zip$/i.test(first.name)) {
-			setRemark(`${first.name} is not a zip. Pack the .sumocfg and the files that it names into one zip.`);
+			setRemark(`${first.name} is not a zip. Pack the .sumocfg and the files it names into one zip.`);
 			return;
 		}
-		setRemark(files.length > 1 ? "One zip makes one job; the first one was taken." : "");
+		setRemark(files.length > 1 ? "One zip makes one job: only the first was taken." : "");
 		take(first);
 	};
-	// A zip that misses the zone by a little must not replace the page.
+	// A zip dropped beside the zone must not replace the page.
 	useEffect(() => {
 		const drag = (e: DragEvent) => {
 			e.preventDefault();
@@ -362,7 +362,7 @@ function DropZone({ file, take, faulty }: { file: File | undefined; take: (f: Fi
 				aria-describedby="scenario-hint"
 				onChange={(e) => {
 					accept(e.currentTarget.files);
-					e.currentTarget.value = ""; // so that the same file, mended, can be chosen again
+					e.currentTarget.value = ""; // so that the same file can be chosen again once it is fixed
 				}}
 			/>
 			<label for="scenario-zip">

@@ -11,7 +11,7 @@ WHERE t.id = @tenant_id AND s.digest = @scenario_digest
 RETURNING *;
 
 -- name: QueueDepth :one
--- Counts no further than it must.
+-- Stops counting at @most.
 SELECT count(*) FROM (
     SELECT 1 FROM jobs WHERE tenant_id = @tenant_id AND state = 'QUEUED' LIMIT @most::integer
 ) AS waiting;
@@ -21,7 +21,7 @@ SELECT request_hash, job_id, upload_id FROM idempotency_keys
 WHERE tenant_id = @tenant_id AND key = @key AND created_at > now() - @lifetime::interval;
 
 -- name: InsertIdempotencyKey :exec
--- Only a key past its lifetime, not yet pruned, can be in the way: the caller holds the tenant's row and has looked.
+-- Only an expired, not yet pruned key can conflict: the caller holds the tenant's row and has looked the key up.
 INSERT INTO idempotency_keys (tenant_id, key, request_hash, job_id, upload_id)
 VALUES (@tenant_id, @key, @request_hash, sqlc.narg(job_id), sqlc.narg(upload_id))
 ON CONFLICT (tenant_id, key) DO UPDATE
@@ -44,8 +44,8 @@ SELECT * FROM jobs WHERE tenant_id = @tenant_id AND id = @id;
 SELECT * FROM jobs WHERE tenant_id = @tenant_id ORDER BY id DESC LIMIT @most::integer;
 
 -- name: ListJobs :many
--- A page of a tenant's jobs, newest first: ids grow with time (UUIDv7), so that rows which arrive meanwhile stand before
--- the pages that were read, and shift nothing.
+-- A page of a tenant's jobs, newest first. Ids grow with time (UUIDv7), so that new rows sort before the pages already
+-- read and shift none of them.
 SELECT * FROM jobs
 WHERE tenant_id = @tenant_id
   AND (sqlc.narg(after)::uuid IS NULL OR id < sqlc.narg(after))
@@ -58,7 +58,7 @@ WHERE tenant_id = @tenant_id
 ORDER BY id DESC LIMIT @most::integer;
 
 -- name: DeleteJob :execrows
--- Only a job that is over can be deleted.
+-- Deletes only a finished job.
 DELETE FROM jobs WHERE tenant_id = @tenant_id AND id = @id AND finished_at IS NOT NULL;
 
 -- name: AllJobs :many
@@ -91,7 +91,7 @@ FROM jobs
 GROUP BY tenant_id, state;
 
 -- name: RequestCancel :one
--- No row when there is no such job, or it is over.
+-- No row when there is no such job, or it has finished.
 UPDATE jobs
 SET cancel_requested = true,
     state       = CASE state WHEN 'QUEUED' THEN 'CANCELLED' ELSE state END,
@@ -116,7 +116,7 @@ FROM jobs
 WHERE tenant_id = @tenant_id AND state IN ('PENDING', 'RUNNING');
 
 -- name: QueueHead :many
--- Jobs that could not run even alone are left out here, and explained by ExplainOversized.
+-- Leaves out jobs that exceed the tenant's limits on their own; ExplainOversized covers those.
 SELECT id, cpu_request, memory_gi, (submitted_at < now() - @reserve_after::interval)::boolean AS overdue
 FROM jobs
 WHERE tenant_id = @tenant_id AND state = 'QUEUED' AND cpu_request <= @max_cpu AND memory_gi <= @max_memory_gi
@@ -145,7 +145,7 @@ WHERE state = 'QUEUED' AND id IN (
 UPDATE jobs SET message = '' WHERE tenant_id = @tenant_id AND state = 'QUEUED' AND message <> '';
 
 -- name: TenantsWithQueue :many
--- A tenant's share is that of the limit it uses most.
+-- A tenant's share is its use of the limit that it uses most.
 SELECT t.id
 FROM tenants t
 CROSS JOIN LATERAL (
@@ -167,7 +167,7 @@ ORDER BY held.share, next.submitted_at, t.id;
 SELECT * FROM jobs WHERE state IN ('PENDING', 'RUNNING') ORDER BY id LIMIT @most::integer;
 
 -- name: Apply :many
--- The rows are locked in the order of their ids, so that two of these statements never wait for each other in a circle.
+-- Locks the rows in the order of their ids, so that concurrent statements do not deadlock.
 WITH observed AS (
     SELECT (u ->> 'id')::uuid                          AS id,
            u ->> 'state'                               AS state,
@@ -193,7 +193,7 @@ WITH observed AS (
     SET state        = CASE WHEN j.cancel_requested AND o.ended AND o.state <> 'SUCCEEDED' THEN 'CANCELLED' ELSE o.state END,
         reason       = CASE WHEN j.cancel_requested AND o.ended AND o.state <> 'SUCCEEDED' THEN 'Cancelled' ELSE o.reason END,
         message      = CASE WHEN j.cancel_requested AND o.ended AND o.state <> 'SUCCEEDED' THEN 'Cancelled on request.'
-                            -- Silence does not take back what was said of the same state, such as why a run began again.
+                            -- An empty message keeps the one of the same state, such as why a run was restarted.
                             WHEN o.message = '' AND o.state = j.state THEN j.message
                             ELSE o.message END,
         progress     = CASE o.state WHEN 'SUCCEEDED' THEN 1 ELSE greatest(j.progress, o.progress) END,
@@ -208,7 +208,7 @@ WITH observed AS (
     WHERE j.id = o.id
       AND (j.state = 'PENDING' AND o.state IN ('PENDING', 'RUNNING', 'SUCCEEDED', 'FAILED', 'CANCELLED')
         OR j.state = 'RUNNING' AND o.state IN ('RUNNING', 'SUCCEEDED', 'FAILED', 'CANCELLED'))
-      -- An observation that says nothing new writes nothing: most of them do not.
+      -- An observation without news writes nothing; most have none.
       AND (o.state <> j.state OR o.progress > j.progress OR o.reason <> j.reason
         OR o.message NOT IN ('', j.message) OR coalesce(o.started_at, j.started_at) IS DISTINCT FROM j.started_at)
     RETURNING j.id, j.state <> l.state AS moved

@@ -1,5 +1,5 @@
 -- name: KeepIdleTransaction :exec
--- For this transaction only, so it works through a transaction pooler too.
+-- For this transaction only, so that it also works through a transaction pooler.
 SET LOCAL idle_in_transaction_session_timeout = 0;
 
 -- name: TryAdvisoryLock :one

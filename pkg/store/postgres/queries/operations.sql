@@ -1,5 +1,5 @@
 -- name: QueueByTenant :many
--- Tenants of which nothing waits or runs are left out. Where nothing waits, the oldest is now.
+-- Tenants with queued or running jobs. Without queued jobs, oldest is now.
 SELECT t.id AS tenant_id, t.max_cpu, t.max_memory_gi, t.max_concurrent_jobs,
     count(*) FILTER (WHERE j.state = 'QUEUED') AS queued,
     count(*) FILTER (WHERE j.state = 'PENDING') AS pending,
@@ -13,8 +13,8 @@ GROUP BY t.id
 ORDER BY oldest, t.id;
 
 -- name: Activity :many
--- An event leads to every job to which something happened; when it happened stands in the job itself, because a short run
--- may go from waiting to its end in one event.
+-- Events only select the jobs with recent activity. The times come from the jobs themselves, because a short run may go
+-- from queued to finished in one event.
 WITH touched AS (
     SELECT j.state, j.submitted_at, j.started_at, j.finished_at
     FROM jobs j
@@ -31,7 +31,7 @@ SELECT date_trunc('minute', at)::timestamptz AS minute,
     count(*) FILTER (WHERE what = 'FAILED') AS failed,
     count(*) FILTER (WHERE what = 'CANCELLED') AS cancelled
 FROM happened
-WHERE at >= @since -- which also leaves out what has not happened yet
+WHERE at >= @since -- also excludes what has not happened yet
 GROUP BY minute
 ORDER BY minute;
 
@@ -43,8 +43,8 @@ GROUP BY j.reason
 ORDER BY jobs DESC, j.reason;
 
 -- name: Confinements :many
--- What held SUMO in the runs that have ended since. There are few kinds, so each step jumps to the next one in the index, where
--- the latest run of a kind stands first: a day of many runs costs no more than a day of one.
+-- The kinds of confinement of the runs that ended since. Kinds are few, so each step skips to the next one in the index, where
+-- the latest run of a kind comes first: the cost does not grow with the number of runs.
 WITH RECURSIVE kinds AS (
     (SELECT first.id, first.confinement FROM jobs first
      WHERE first.confinement IS NOT NULL

@@ -13,7 +13,7 @@ RETURNING *;
 SELECT * FROM scenarios WHERE tenant_id = @tenant_id AND digest = @digest;
 
 -- name: ListScenarios :many
--- A page of a tenant's scenarios, newest first. The list of files, which may be long, stays behind.
+-- A page of a tenant's scenarios, newest first, without their lists of files, which may be long.
 SELECT tenant_id, digest, object_key, size, (manifest - 'files')::jsonb AS manifest, created_at, name
 FROM scenarios
 WHERE tenant_id = @tenant_id
@@ -25,7 +25,7 @@ DELETE FROM scenarios WHERE tenant_id = @tenant_id AND digest = @digest
 RETURNING *;
 
 -- name: JobsNeedingScenario :many
--- Jobs that are not over, oldest first.
+-- Unfinished jobs, oldest first.
 SELECT id, state FROM jobs
 WHERE tenant_id = @tenant_id AND scenario_digest = @digest AND state IN ('QUEUED', 'PENDING', 'RUNNING')
 ORDER BY id LIMIT @most::integer;

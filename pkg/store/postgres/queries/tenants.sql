@@ -10,18 +10,18 @@ SELECT * FROM tenants WHERE id = @id;
 SELECT * FROM tenants ORDER BY id;
 
 -- name: LockTenant :one
--- NO KEY: the row's id does not change, so rows that refer to it may still be inserted and deleted meanwhile.
+-- NO KEY: the row's id does not change, so rows that refer to it can still be inserted and deleted.
 SELECT * FROM tenants WHERE id = @id FOR NO KEY UPDATE;
 
 -- name: SpendSubmission :execrows
--- Takes one submission of an allowance that is whole again after a minute without any. No row when nothing is left of it.
--- The caller holds the row, so the clock is read after all who came before.
+-- Takes one submission from an allowance that a minute without submissions refills completely. No row when it is used up.
+-- The caller holds the row, so the clock is read after all earlier callers.
 UPDATE tenants
 SET submissions_spent_until = greatest(submissions_spent_until, clock_timestamp()) + @share::interval
 WHERE id = @id AND submissions_spent_until <= clock_timestamp() + @allowance::interval;
 
 -- name: NextSubmission :one
--- How long until SpendSubmission finds something.
+-- How long until SpendSubmission succeeds.
 SELECT (submissions_spent_until - clock_timestamp() - @allowance::interval)::interval AS wait
 FROM tenants WHERE id = @id;
 
@@ -37,7 +37,7 @@ WHERE id = @id
 RETURNING *;
 
 -- name: DueTenant :one
--- Whoever comes second while a first is at it gets another tenant.
+-- Concurrent callers get different tenants.
 UPDATE tenants SET provision_at = now() + @retry::interval
 WHERE id = (
     SELECT t.id FROM tenants t
@@ -49,7 +49,7 @@ WHERE id = (
 RETURNING *;
 
 -- name: Provisioned :one
--- A tenant that was changed meanwhile stays due. No row when it was retired.
+-- A tenant that has changed in the meantime stays due. No row when it was retired.
 UPDATE tenants SET provision_at = CASE WHEN updated_at = @updated_at THEN now() + @next::interval ELSE provision_at END
 WHERE id = @id AND retired_at IS NULL
 RETURNING id;
@@ -74,7 +74,7 @@ WHERE k.id = @id
   AND (k.expires_at IS NULL OR k.expires_at > now());
 
 -- name: TouchKey :exec
--- Whoever comes second while a first is writing has nothing to add, and goes on without waiting.
+-- While another caller writes, this one has nothing to add and does not wait.
 UPDATE api_keys SET last_used_at = now()
 WHERE id = (
     SELECT k.id FROM api_keys k
@@ -89,5 +89,5 @@ WHERE revoked_at IS NULL AND (expires_at IS NULL OR expires_at > now())
 ORDER BY tenant_id, created_at DESC;
 
 -- name: DeleteTenant :exec
--- Everything that refers to it goes with it.
+-- Rows that refer to the tenant are deleted with it.
 DELETE FROM tenants WHERE id = @id;

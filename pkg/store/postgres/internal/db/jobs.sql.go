@@ -231,7 +231,7 @@ WITH observed AS (
     SET state        = CASE WHEN j.cancel_requested AND o.ended AND o.state <> 'SUCCEEDED' THEN 'CANCELLED' ELSE o.state END,
         reason       = CASE WHEN j.cancel_requested AND o.ended AND o.state <> 'SUCCEEDED' THEN 'Cancelled' ELSE o.reason END,
         message      = CASE WHEN j.cancel_requested AND o.ended AND o.state <> 'SUCCEEDED' THEN 'Cancelled on request.'
-                            -- Silence does not take back what was said of the same state, such as why a run began again.
+                            -- An empty message keeps the one of the same state, such as why a run was restarted.
                             WHEN o.message = '' AND o.state = j.state THEN j.message
                             ELSE o.message END,
         progress     = CASE o.state WHEN 'SUCCEEDED' THEN 1 ELSE greatest(j.progress, o.progress) END,
@@ -246,7 +246,7 @@ WITH observed AS (
     WHERE j.id = o.id
       AND (j.state = 'PENDING' AND o.state IN ('PENDING', 'RUNNING', 'SUCCEEDED', 'FAILED', 'CANCELLED')
         OR j.state = 'RUNNING' AND o.state IN ('RUNNING', 'SUCCEEDED', 'FAILED', 'CANCELLED'))
-      -- An observation that says nothing new writes nothing: most of them do not.
+      -- An observation without news writes nothing; most have none.
       AND (o.state <> j.state OR o.progress > j.progress OR o.reason <> j.reason
         OR o.message NOT IN ('', j.message) OR coalesce(o.started_at, j.started_at) IS DISTINCT FROM j.started_at)
     RETURNING j.id, j.state <> l.state AS moved
@@ -254,7 +254,7 @@ WITH observed AS (
 SELECT id FROM written WHERE moved ORDER BY id
 `
 
-// The rows are locked in the order of their ids, so that two of these statements never wait for each other in a circle.
+// Locks the rows in the order of their ids, so that concurrent statements do not deadlock.
 func (q *Queries) Apply(ctx context.Context, updates []byte) ([]string, error) {
 	rows, err := q.db.Query(ctx, apply, updates)
 	if err != nil {
@@ -315,7 +315,7 @@ type DeleteJobParams struct {
 	ID       string
 }
 
-// Only a job that is over can be deleted.
+// Deletes only a finished job.
 func (q *Queries) DeleteJob(ctx context.Context, arg DeleteJobParams) (int64, error) {
 	result, err := q.db.Exec(ctx, deleteJob, arg.TenantID, arg.ID)
 	if err != nil {
@@ -556,7 +556,7 @@ type InsertIdempotencyKeyParams struct {
 	UploadID    *string
 }
 
-// Only a key past its lifetime, not yet pruned, can be in the way: the caller holds the tenant's row and has looked.
+// Only an expired, not yet pruned key can conflict: the caller holds the tenant's row and has looked the key up.
 func (q *Queries) InsertIdempotencyKey(ctx context.Context, arg InsertIdempotencyKeyParams) error {
 	_, err := q.db.Exec(ctx, insertIdempotencyKey,
 		arg.TenantID,
@@ -754,8 +754,8 @@ type ListJobsParams struct {
 	Most            int
 }
 
-// A page of a tenant's jobs, newest first: ids grow with time (UUIDv7), so that rows which arrive meanwhile stand before
-// the pages that were read, and shift nothing.
+// A page of a tenant's jobs, newest first. Ids grow with time (UUIDv7), so that new rows sort before the pages already
+// read and shift none of them.
 func (q *Queries) ListJobs(ctx context.Context, arg ListJobsParams) ([]Job, error) {
 	rows, err := q.db.Query(ctx, listJobs,
 		arg.TenantID,
@@ -863,7 +863,7 @@ type QueueDepthParams struct {
 	Most     int
 }
 
-// Counts no further than it must.
+// Stops counting at @most.
 func (q *Queries) QueueDepth(ctx context.Context, arg QueueDepthParams) (int64, error) {
 	row := q.db.QueryRow(ctx, queueDepth, arg.TenantID, arg.Most)
 	var count int64
@@ -894,7 +894,7 @@ type QueueHeadRow struct {
 	Overdue    bool
 }
 
-// Jobs that could not run even alone are left out here, and explained by ExplainOversized.
+// Leaves out jobs that exceed the tenant's limits on their own; ExplainOversized covers those.
 func (q *Queries) QueueHead(ctx context.Context, arg QueueHeadParams) ([]QueueHeadRow, error) {
 	rows, err := q.db.Query(ctx, queueHead,
 		arg.ReserveAfter,
@@ -1003,7 +1003,7 @@ type RequestCancelParams struct {
 	ID       string
 }
 
-// No row when there is no such job, or it is over.
+// No row when there is no such job, or it has finished.
 func (q *Queries) RequestCancel(ctx context.Context, arg RequestCancelParams) (Job, error) {
 	row := q.db.QueryRow(ctx, requestCancel, arg.TenantID, arg.ID)
 	var i Job
@@ -1096,7 +1096,7 @@ CROSS JOIN LATERAL (
 ORDER BY held.share, next.submitted_at, t.id
 `
 
-// A tenant's share is that of the limit it uses most.
+// A tenant's share is its use of the limit that it uses most.
 func (q *Queries) TenantsWithQueue(ctx context.Context) ([]string, error) {
 	rows, err := q.db.Query(ctx, tenantsWithQueue)
 	if err != nil {

@@ -13,7 +13,7 @@ const keepIdleTransaction = `-- name: KeepIdleTransaction :exec
 SET LOCAL idle_in_transaction_session_timeout = 0
 `
 
-// For this transaction only, so it works through a transaction pooler too.
+// For this transaction only, so that it also works through a transaction pooler.
 func (q *Queries) KeepIdleTransaction(ctx context.Context) error {
 	_, err := q.db.Exec(ctx, keepIdleTransaction)
 	return err

@@ -29,7 +29,7 @@ SELECT date_trunc('minute', at)::timestamptz AS minute,
     count(*) FILTER (WHERE what = 'FAILED') AS failed,
     count(*) FILTER (WHERE what = 'CANCELLED') AS cancelled
 FROM happened
-WHERE at >= $1 -- which also leaves out what has not happened yet
+WHERE at >= $1 -- also excludes what has not happened yet
 GROUP BY minute
 ORDER BY minute
 `
@@ -43,8 +43,8 @@ type ActivityRow struct {
 	Cancelled int64
 }
 
-// An event leads to every job to which something happened; when it happened stands in the job itself, because a short run
-// may go from waiting to its end in one event.
+// Events only select the jobs with recent activity. The times come from the jobs themselves, because a short run may go
+// from queued to finished in one event.
 func (q *Queries) Activity(ctx context.Context, since time.Time) ([]ActivityRow, error) {
 	rows, err := q.db.Query(ctx, activity, since)
 	if err != nil {
@@ -92,8 +92,8 @@ JOIN jobs latest ON latest.id = kinds.id
 WHERE latest.finished_at >= $1::timestamptz
 `
 
-// What held SUMO in the runs that have ended since. There are few kinds, so each step jumps to the next one in the index, where
-// the latest run of a kind stands first: a day of many runs costs no more than a day of one.
+// The kinds of confinement of the runs that ended since. Kinds are few, so each step skips to the next one in the index, where
+// the latest run of a kind comes first: the cost does not grow with the number of runs.
 func (q *Queries) Confinements(ctx context.Context, since time.Time) ([]*simulation.Confinement, error) {
 	rows, err := q.db.Query(ctx, confinements, since)
 	if err != nil {
@@ -174,7 +174,7 @@ type QueueByTenantRow struct {
 	Oldest            time.Time
 }
 
-// Tenants of which nothing waits or runs are left out. Where nothing waits, the oldest is now.
+// Tenants with queued or running jobs. Without queued jobs, oldest is now.
 func (q *Queries) QueueByTenant(ctx context.Context) ([]QueueByTenantRow, error) {
 	rows, err := q.db.Query(ctx, queueByTenant)
 	if err != nil {

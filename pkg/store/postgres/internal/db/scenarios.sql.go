@@ -164,7 +164,7 @@ type JobsNeedingScenarioRow struct {
 	State job.State
 }
 
-// Jobs that are not over, oldest first.
+// Unfinished jobs, oldest first.
 func (q *Queries) JobsNeedingScenario(ctx context.Context, arg JobsNeedingScenarioParams) ([]JobsNeedingScenarioRow, error) {
 	rows, err := q.db.Query(ctx, jobsNeedingScenario, arg.TenantID, arg.Digest, arg.Most)
 	if err != nil {
@@ -234,7 +234,7 @@ type ListScenariosRow struct {
 	Name      string
 }
 
-// A page of a tenant's scenarios, newest first. The list of files, which may be long, stays behind.
+// A page of a tenant's scenarios, newest first, without their lists of files, which may be long.
 func (q *Queries) ListScenarios(ctx context.Context, arg ListScenariosParams) ([]ListScenariosRow, error) {
 	rows, err := q.db.Query(ctx, listScenarios,
 		arg.TenantID,

@@ -14,7 +14,7 @@ const deleteTenant = `-- name: DeleteTenant :exec
 DELETE FROM tenants WHERE id = $1
 `
 
-// Everything that refers to it goes with it.
+// Rows that refer to the tenant are deleted with it.
 func (q *Queries) DeleteTenant(ctx context.Context, id string) error {
 	_, err := q.db.Exec(ctx, deleteTenant, id)
 	return err
@@ -32,7 +32,7 @@ WHERE id = (
 RETURNING id, namespace, max_cpu, max_memory_gi, max_concurrent_jobs, input_buckets, created_at, updated_at, submissions_spent_until, provision_at, retired_at
 `
 
-// Whoever comes second while a first is at it gets another tenant.
+// Concurrent callers get different tenants.
 func (q *Queries) DueTenant(ctx context.Context, retry time.Duration) (Tenant, error) {
 	row := q.db.QueryRow(ctx, dueTenant, retry)
 	var i Tenant
@@ -159,7 +159,7 @@ const lockTenant = `-- name: LockTenant :one
 SELECT id, namespace, max_cpu, max_memory_gi, max_concurrent_jobs, input_buckets, created_at, updated_at, submissions_spent_until, provision_at, retired_at FROM tenants WHERE id = $1 FOR NO KEY UPDATE
 `
 
-// NO KEY: the row's id does not change, so rows that refer to it may still be inserted and deleted meanwhile.
+// NO KEY: the row's id does not change, so rows that refer to it can still be inserted and deleted.
 func (q *Queries) LockTenant(ctx context.Context, id string) (Tenant, error) {
 	row := q.db.QueryRow(ctx, lockTenant, id)
 	var i Tenant
@@ -189,7 +189,7 @@ type NextSubmissionParams struct {
 	ID        string
 }
 
-// How long until SpendSubmission finds something.
+// How long until SpendSubmission succeeds.
 func (q *Queries) NextSubmission(ctx context.Context, arg NextSubmissionParams) (time.Duration, error) {
 	row := q.db.QueryRow(ctx, nextSubmission, arg.Allowance, arg.ID)
 	var wait time.Duration
@@ -209,7 +209,7 @@ type ProvisionedParams struct {
 	ID        string
 }
 
-// A tenant that was changed meanwhile stays due. No row when it was retired.
+// A tenant that has changed in the meantime stays due. No row when it was retired.
 func (q *Queries) Provisioned(ctx context.Context, arg ProvisionedParams) (string, error) {
 	row := q.db.QueryRow(ctx, provisioned, arg.UpdatedAt, arg.Next, arg.ID)
 	var id string
@@ -247,8 +247,8 @@ type SpendSubmissionParams struct {
 	Allowance time.Duration
 }
 
-// Takes one submission of an allowance that is whole again after a minute without any. No row when nothing is left of it.
-// The caller holds the row, so the clock is read after all who came before.
+// Takes one submission from an allowance that a minute without submissions refills completely. No row when it is used up.
+// The caller holds the row, so the clock is read after all earlier callers.
 func (q *Queries) SpendSubmission(ctx context.Context, arg SpendSubmissionParams) (int64, error) {
 	result, err := q.db.Exec(ctx, spendSubmission, arg.Share, arg.ID, arg.Allowance)
 	if err != nil {
@@ -362,7 +362,7 @@ WHERE id = (
 )
 `
 
-// Whoever comes second while a first is writing has nothing to add, and goes on without waiting.
+// While another caller writes, this one has nothing to add and does not wait.
 func (q *Queries) TouchKey(ctx context.Context, id string) error {
 	_, err := q.db.Exec(ctx, touchKey, id)
 	return err
