@@ -218,9 +218,9 @@ func (p Parts) Reconcile() *reconcilefn.Function {
 	if m := p.Metrics; m != nil && p.Config.Target == "reconcile" {
 		r.Passed = m.Passed
 		ended = append(ended, func(e reconcile.End) { m.Ended(e.Job) })
-		unreported := run
+		unmeasured := run
 		run = func(ctx context.Context, window time.Duration) (reconcile.Report, error) {
-			report, err := unreported(ctx, window)
+			report, err := unmeasured(ctx, window)
 			m.Reconciled(report)
 			return report, err
 		}
