@@ -3,6 +3,7 @@ package rest
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"path"
@@ -107,8 +108,11 @@ func setHeaders(header http.Header, id string) {
 // recovered answers for a handler that panicked with cause, and reports whether it is too late for that, so that the
 // connection must be cut.
 func (r *recorder) recovered(ctx context.Context, cause any) (cut bool) {
-	if cause == nil || cause == http.ErrAbortHandler {
-		return cause != nil
+	if cause == nil {
+		return false
+	}
+	if err, ok := cause.(error); ok && errors.Is(err, http.ErrAbortHandler) {
+		return true
 	}
 	zerolog.Ctx(ctx).Error().Str("panic", fmt.Sprint(cause)).Bytes("stack", debug.Stack()).Msg("handler panicked")
 	if r.wrote {
