@@ -76,9 +76,10 @@ func (f *Function) Register(api huma.API) {
 	}, f.update)
 	rest.Register(api, rest.Admin, huma.Operation{
 		OperationID: "delete-tenant", Method: http.MethodDelete, Path: "/auth/tenants/{id}", Tags: tags,
-		Summary:     "Delete a tenant and everything it owns",
-		Description: "Removes the tenant's keys, namespace, scenarios, jobs and results. Refused while it has queued or running jobs, unless force is set.",
-		Errors:      []int{http.StatusNotFound, http.StatusConflict},
+		Summary: "Delete a tenant and everything it owns",
+		Description: "Removes the tenant's keys, namespace, scenarios, jobs and results. Refused while it has queued or running jobs, " +
+			"unless force is set.",
+		Errors: []int{http.StatusNotFound, http.StatusConflict},
 	}, f.delete)
 	f.registerCluster(api)
 }
@@ -231,13 +232,15 @@ func (in *updateRequest) patch() (tenant.Patch, error) {
 		switch {
 		case q.value == 0:
 		case *q.into != nil && **q.into != q.value:
-			return patch, problem.New(problem.Invalid, "%s is given both in the query (%d) and in the body (%d). Give it once.", q.name, q.value, **q.into)
+			return patch, problem.New(problem.Invalid, "%s is given both in the query (%d) and in the body (%d). "+
+				"Give it once.", q.name, q.value, **q.into)
 		default:
 			*q.into = &q.value
 		}
 	}
 	if patch == (tenant.Patch{}) {
-		return patch, problem.New(problem.Invalid, "Nothing to change was given. Name at least one of max_cpu, max_memory_gi, max_concurrent_jobs and input_buckets.")
+		return patch, problem.New(problem.Invalid, "Nothing to change was given. Name at least one of max_cpu, max_memory_gi, "+
+			"max_concurrent_jobs and input_buckets.")
 	}
 	return patch, nil
 }

@@ -61,7 +61,8 @@ func TestATenantIsRegisteredShownChangedAndDeleted(t *testing.T) {
 	var made auth.Tenant
 	f.Admin(t, "POST", "/auth/register", `{"tenant_id": "City of Ulm", "max_cpu": 7, "input_buckets": ["open/ulm/"]}`).Want(t, http.StatusOK).Into(t, &made)
 	want := auth.Tenant{
-		TenantID: "City of Ulm", Namespace: tenant.NamespaceFor("City of Ulm"), MaxCPU: 7, MaxMemoryGi: 128, MaxJobs: 2, InputBuckets: []string{"open/ulm/"},
+		TenantID: "City of Ulm", Namespace: tenant.NamespaceFor("City of Ulm"), MaxCPU: 7, MaxMemoryGi: 128, MaxJobs: 2,
+		InputBuckets: []string{"open/ulm/"},
 	}
 	ignored := cmpopts.IgnoreFields(auth.Tenant{}, "APIKey", "CreatedAt")
 	if diff := cmp.Diff(want, made, ignored); diff != "" {
@@ -142,7 +143,7 @@ func TestRequestsThatAreRefused(t *testing.T) {
 		"nobody deleted":           served.Refused("DELETE", "/auth/tenants/b", "", http.StatusNotFound, "No tenant"),
 		"no change":                served.Refused("PATCH", "/auth/tenants/acme", "", http.StatusBadRequest, "Nothing to change"),
 		"a contradiction":          served.Refused("PATCH", "/auth/tenants/acme?max_cpu=1", `{"max_cpu": 2}`, http.StatusBadRequest, "Give it once"),
-		"a change beyond a range":  served.Refused("PATCH", "/auth/tenants/acme?max_memory_gi=5001", "", http.StatusBadRequest, "query.max_memory_gi"),
+		"a change beyond a range":  served.Refused("PATCH", "/auth/tenants/acme?max_memory_gi=5001", "", http.StatusBadRequest, "max_memory_gi"),
 		"a change to our bucket":   served.Refused("PATCH", "/auth/tenants/acme", `{"input_buckets": ["`+parts.Config.S3Bucket+`/x/"]}`, http.StatusBadRequest, "service's own"),
 	}, "X-Admin-Key: "+served.AdminKey)
 	var list struct{ Tenants []auth.Tenant }
@@ -175,11 +176,15 @@ func TestATenantWithJobsIsDeletedOnlyByForce(t *testing.T) {
 		if _, err := parts.Objects.Put(t.Context(), key, strings.NewReader("zip"), "application/zip"); err != nil {
 			t.Fatal(err)
 		}
-		if _, _, err := parts.DB.PutScenario(t.Context(), scenario.Scenario{TenantID: owner.TenantID, Digest: digest, Key: key, Size: 3}); err != nil {
+		stored := scenario.Scenario{TenantID: owner.TenantID, Digest: digest, Key: key, Size: 3}
+		if _, _, err := parts.DB.PutScenario(t.Context(), stored); err != nil {
 			t.Fatal(err)
 		}
 	}
-	queued := job.Job{ID: "01890a5d-ac96-774b-bcce-b302099a8057", TenantID: "acme", Name: "n", ScenarioDigest: digest, CPURequest: 1, MemoryGi: 1, TimeoutSeconds: 1}
+	queued := job.Job{
+		ID: "01890a5d-ac96-774b-bcce-b302099a8057", TenantID: "acme", Name: "n", ScenarioDigest: digest,
+		CPURequest: 1, MemoryGi: 1, TimeoutSeconds: 1,
+	}
 	if _, _, err := parts.DB.CreateJob(t.Context(), queued, nil, job.Admission{MaxQueued: 1}); err != nil {
 		t.Fatal(err)
 	}
@@ -204,7 +209,8 @@ func TestATenantWithJobsIsDeletedOnlyByForce(t *testing.T) {
 
 // ofAuth selects this function's operations.
 func ofAuth(op contract.Operation) bool {
-	return strings.HasPrefix(op.Path, "/auth/") || strings.HasPrefix(op.Path, "/admin/warmup") || op.ID == "get-cluster" || op.ID == "get-activity"
+	return strings.HasPrefix(op.Path, "/auth/") || strings.HasPrefix(op.Path, "/admin/warmup") ||
+		op.ID == "get-cluster" || op.ID == "get-activity"
 }
 
 func TestEveryCallNeedsTheAdminKey(t *testing.T) {
@@ -212,7 +218,8 @@ func TestEveryCallNeedsTheAdminKey(t *testing.T) {
 	parts := served.Parts(t)
 	f := served.Serve(t, parts, "auth")
 	acme := register(t, f, "acme")
-	f.WantKeyed(t, ofAuth, "X-Admin-Key: guess", "X-Admin-Key: "+served.AdminKey+"x", "Authorization: Bearer "+served.AdminKey, "Authorization: Bearer "+acme.APIKey)
+	f.WantKeyed(t, ofAuth, "X-Admin-Key: guess", "X-Admin-Key: "+served.AdminKey+"x",
+		"Authorization: Bearer "+served.AdminKey, "Authorization: Bearer "+acme.APIKey)
 
 	parts.Config.AdminKey = ""
 	f = served.Serve(t, parts, "auth")

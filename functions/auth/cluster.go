@@ -28,9 +28,10 @@ func (f *Function) registerCluster(api huma.API) {
 	}, f.activity)
 	rest.Register(api, rest.Admin, huma.Operation{
 		OperationID: "start-warmup", Method: http.MethodPost, Path: "/admin/warmup", Tags: tags,
-		Summary:     "Bring up a node before jobs need it",
-		Description: "Starts a pod that reserves a run's resources for a while and makes the node pull SUMO's image. Answers 503 without a cluster: a single machine needs no warm-up.",
-		Errors:      []int{http.StatusUnprocessableEntity},
+		Summary: "Bring up a node before jobs need it",
+		Description: "Starts a pod that reserves a run's resources for a while and makes the node pull SUMO's image. Answers 503 " +
+			"without a cluster: a single machine needs no warm-up.",
+		Errors: []int{http.StatusUnprocessableEntity},
 	}, f.startWarmup)
 	rest.Register(api, rest.Admin, huma.Operation{
 		OperationID: "list-warmups", Method: http.MethodGet, Path: "/admin/warmup/status", Tags: tags,
@@ -131,7 +132,8 @@ func (f *Function) activity(ctx context.Context, _ *struct{}) (*activityAnswer, 
 	} else if out.Pods, err = f.Pods(ctx); err != nil {
 		return nil, err
 	}
-	out.K8sJobs = K8sJobs{Total: pending + running + succeeded + out.DBJobs[job.Failed] + out.DBJobs[job.Cancelled], Active: pending + running, Succeeded: succeeded}
+	ended := succeeded + out.DBJobs[job.Failed] + out.DBJobs[job.Cancelled]
+	out.K8sJobs = K8sJobs{Total: pending + running + ended, Active: pending + running, Succeeded: succeeded}
 	return &activityAnswer{Body: out}, nil
 }
 
@@ -161,7 +163,8 @@ type warmupAnswer struct {
 
 func (f *Function) startWarmup(ctx context.Context, in *warmupRequest) (*warmupAnswer, error) {
 	if f.Warmer == nil {
-		return nil, problem.New(problem.NotConfigured, "This service runs its jobs on a single machine, without a cluster, so there is no node to bring up. Submit jobs directly.")
+		return nil, problem.New(problem.NotConfigured, "This service runs its jobs on a single machine, without a cluster, so there "+
+			"is no node to bring up. Submit jobs directly.")
 	}
 	key, err := idempotency.Of(in.IdempotencyKey, "start-warmup", []int{in.CPURequest, in.MemoryGi, in.KeepAliveSeconds}, "")
 	if err != nil {

@@ -30,7 +30,9 @@ func (w *warmer) Start(_ context.Context, _, _ int, _ time.Duration, key *idempo
 	if key != nil {
 		w.key = key.Key
 	}
-	w.warmups = append(w.warmups, job.Warmup{ID: "w1", PodName: "sumo-warmup-w1", Namespace: "sumo-k8", Phase: "Pending", Created: time.Unix(1, 0)})
+	w.warmups = append(w.warmups, job.Warmup{
+		ID: "w1", PodName: "sumo-warmup-w1", Namespace: "sumo-k8", Phase: "Pending", Created: time.Unix(1, 0),
+	})
 	return w.warmups[len(w.warmups)-1], true, nil
 }
 
@@ -52,7 +54,10 @@ func onCluster(t testing.TB) *served.Function {
 	parts.Pods = func(context.Context) (map[string]int, error) { return map[string]int{"Running": 3}, nil }
 	parts.Nodes = func(context.Context) ([]job.Node, error) {
 		return []job.Node{
-			{Name: "a", Ready: true, Capacity: map[string]string{"cpu": "4"}, Allocatable: map[string]string{"cpu": "3900m"}, PodsRunning: 2, Created: time.Unix(1, 0)},
+			{
+				Name: "a", Ready: true, PodsRunning: 2, Created: time.Unix(1, 0),
+				Capacity: map[string]string{"cpu": "4"}, Allocatable: map[string]string{"cpu": "3900m"},
+			},
 			{Name: "b", Capacity: map[string]string{}, Allocatable: map[string]string{}},
 		}, nil
 	}
@@ -68,7 +73,10 @@ func TestNodesArePutOnTheWire(t *testing.T) {
 	onCluster(t).Admin(t, "GET", "/admin/cluster", "").Want(t, http.StatusOK).Into(t, &got)
 	up := time.Unix(1, 0).UTC()
 	want := []auth.Node{
-		{Name: "a", Status: []string{"Ready"}, Capacity: map[string]string{"cpu": "4"}, Allocatable: map[string]string{"cpu": "3900m"}, PodsRunning: 2, Created: &up},
+		{
+			Name: "a", Status: []string{"Ready"}, PodsRunning: 2, Created: &up,
+			Capacity: map[string]string{"cpu": "4"}, Allocatable: map[string]string{"cpu": "3900m"},
+		},
 		{Name: "b", Status: []string{}, Capacity: map[string]string{}, Allocatable: map[string]string{}},
 	}
 	if diff := cmp.Diff(want, got.Nodes); diff != "" || got.TotalNodes != 2 {
@@ -107,14 +115,15 @@ func TestAWarmUpIsStartedOnceForItsKeyListedAndEnded(t *testing.T) {
 		SimulationNodes []auth.SimulationNode `json:"simulation_nodes"`
 	}
 	f.Admin(t, "GET", "/admin/warmup/status", "").Want(t, http.StatusOK).Into(t, &list)
-	if len(list.WarmupJobs) != 1 || list.WarmupJobs[0].Status != "Pending" || len(list.SimulationNodes) != 2 || !list.SimulationNodes[0].Ready {
+	if len(list.WarmupJobs) != 1 || list.WarmupJobs[0].Status != "Pending" ||
+		len(list.SimulationNodes) != 2 || !list.SimulationNodes[0].Ready {
 		t.Errorf("listed are %+v", list)
 	}
 	f.Admin(t, "DELETE", "/admin/warmup/w1", "").Want(t, http.StatusOK)
 	f.WantRefused(t, map[string]served.Refusal{
 		"ended already":       served.Refused("DELETE", "/admin/warmup/w1", "", http.StatusNotFound, "no warm-up"),
 		"too many cores":      served.Refused("POST", "/admin/warmup?cpu_request=33", "", http.StatusBadRequest, "query.cpu_request"),
-		"for longer than may": served.Refused("POST", "/admin/warmup?keep_alive_seconds=86401", "", http.StatusBadRequest, "query.keep_alive_seconds"),
+		"for longer than may": served.Refused("POST", "/admin/warmup?keep_alive_seconds=86401", "", http.StatusBadRequest, "keep_alive"),
 	}, "X-Admin-Key: "+served.AdminKey)
 }
 

@@ -50,8 +50,8 @@ func (f *Function) Register(api huma.API) {
 	rest.Register(api, rest.Tenant, huma.Operation{
 		OperationID: "get-logs", Method: http.MethodGet, Path: "/jobs/{id}/logs", Tags: tags,
 		Summary: "Show a job's log or part of it",
-		Description: "Returns the last MiB in whole lines. With tail: the last lines. With offset and limit: those bytes, and next_offset to read on from. " +
-			"Before the run has started, logs says why there is none yet.",
+		Description: "Returns the last MiB in whole lines. With tail: the last lines. With offset and limit: those bytes, and next_offset " +
+			"to read on from. Before the run has started, logs says why there is none yet.",
 		Errors: []int{http.StatusNotFound},
 	}, f.snapshot)
 	rest.Register(api, rest.Tenant, huma.Operation{

@@ -61,7 +61,8 @@ type snapshotAnswer struct{ Body Snapshot }
 
 func (f *Function) snapshot(ctx context.Context, in *snapshotRequest) (*snapshotAnswer, error) {
 	if in.Offset.set && in.Tail > 0 {
-		return nil, problem.New(problem.Invalid, "offset and tail exclude each other. Send offset to read on from a byte, or tail for the last lines.")
+		return nil, problem.New(problem.Invalid, "offset and tail exclude each other. Send offset to read on from a byte, or tail for "+
+			"the last lines.")
 	}
 	j, err := f.Jobs.Job(ctx, rest.TenantOf(ctx).ID, in.ID)
 	if err != nil {
@@ -159,10 +160,10 @@ func (f *Function) end(ctx context.Context, j job.Job, lines, limit int) (log *j
 	return log, text, err
 }
 
-// tail reads all of r and returns its last bytes from the start of a line, at most max of them, and how many bytes stand
-// before them. A last line longer than max is shown from within. When lines is not 0 it returns no more of them.
-func tail(r io.Reader, lines, max int) (text []byte, skipped int64, err error) {
-	window := max + 1 // with the byte before, which tells whether the last max bytes begin a line
+// tail reads all of r and returns its last bytes from the start of a line, no more than most, and how many bytes precede
+// them. A last line longer than most is shown from within. If lines is not 0 it returns no more of them.
+func tail(r io.Reader, lines, most int) (text []byte, skipped int64, err error) {
+	window := most + 1 // with the byte before, which shows whether the last most bytes begin a line
 	buffer := make([]byte, 0, 64<<10)
 	chunk := make([]byte, 64<<10)
 	for {
@@ -184,10 +185,10 @@ func tail(r io.Reader, lines, max int) (text []byte, skipped int64, err error) {
 		buffer, skipped = buffer[over:], skipped+int64(over)
 	}
 	start := 0
-	if len(buffer) > max || skipped > 0 {
+	if len(buffer) > most || skipped > 0 {
 		start = bytes.IndexByte(buffer, '\n') + 1
 		if start == 0 || start == len(buffer) {
-			start = len(buffer) - max
+			start = len(buffer) - most
 			for start < len(buffer) && !utf8.RuneStart(buffer[start]) {
 				start++
 			}

@@ -19,34 +19,34 @@ func TestTheTailIsTheMostThatFitsFromTheStartOfALine(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		lines := rapid.SliceOfN(rapid.StringMatching(`[a-z]{0,12}`), 0, 40).Draw(t, "lines")
 		whole := strings.Join(lines, "\n")
-		max := rapid.IntRange(1, 60).Draw(t, "max")
+		most := rapid.IntRange(1, 60).Draw(t, "most")
 		how := rapid.SampledFrom([]string{"whole", "byte by byte", "with its end"}).Draw(t, "reader")
-		text, skipped, err := tail(readers[how](strings.NewReader(whole)), 0, max)
+		text, skipped, err := tail(readers[how](strings.NewReader(whole)), 0, most)
 		if err != nil {
 			t.Fatal(err)
 		}
 		want := len(whole)
 		for at := range len(whole) {
-			if startsLine := at == 0 || whole[at-1] == '\n'; startsLine && len(whole)-at <= max {
+			if startsLine := at == 0 || whole[at-1] == '\n'; startsLine && len(whole)-at <= most {
 				want = at
 				break
 			}
 		}
 		if want == len(whole) { // the last line alone is too long
-			want = len(whole) - min(max, len(whole))
+			want = len(whole) - min(most, len(whole))
 		}
 		if string(text) != whole[want:] || skipped != int64(want) {
-			t.Errorf("the last %d bytes of %q are %q behind %d bytes, want %q behind %d", max, whole, text, skipped, whole[want:], want)
+			t.Errorf("the last %d bytes of %q are %q behind %d bytes, want %q behind %d", most, whole, text, skipped, whole[want:], want)
 		}
 	})
 }
 
 func TestTheTailOfALongLogTakesLittleMemory(t *testing.T) {
 	t.Parallel()
-	const max, line = 1 << 10, "0123456789abcde\n"
+	const window, line = 1 << 10, "0123456789abcde\n"
 	log := io.LimitReader(endless(line), 8<<20)
-	text, skipped, err := tail(log, 0, max)
-	if err != nil || skipped != 8<<20-max || string(text) != strings.Repeat(line, max/len(line)) {
+	text, skipped, err := tail(log, 0, window)
+	if err != nil || skipped != 8<<20-window || string(text) != strings.Repeat(line, window/len(line)) {
 		t.Fatalf("%d bytes behind %d, %v", len(text), skipped, err)
 	}
 	if most := 256 << 10; cap(text) > most {

@@ -72,7 +72,8 @@ type streamRequest struct {
 func (f *Function) stream(ctx context.Context, in *streamRequest) (*huma.StreamResponse, error) {
 	from, ok := parsePlace(in.LastEventID)
 	if !ok {
-		return nil, problem.New(problem.Invalid, "Last-Event-ID %q is not the id of an event of this stream. Leave the header out to begin at the start.", in.LastEventID)
+		return nil, problem.New(problem.Invalid, "Last-Event-ID %q is not the id of an event of this stream. Leave the header out to "+
+			"begin at the start.", in.LastEventID)
 	}
 	j, err := f.Jobs.Job(ctx, rest.TenantOf(ctx).ID, in.ID)
 	if err != nil {

@@ -109,7 +109,8 @@ func (f *Function) keepLooking(ctx context.Context, w *watch) {
 func (w *watch) publish(now look) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if (now.err == nil) == (w.seen.err == nil) && now.log == w.seen.log && now.job.State == w.seen.job.State && now.job.Progress == w.seen.job.Progress {
+	same := (now.err == nil) == (w.seen.err == nil) && now.log == w.seen.log
+	if same && now.job.State == w.seen.job.State && now.job.Progress == w.seen.job.Progress {
 		return
 	}
 	w.seen = now

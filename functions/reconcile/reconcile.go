@@ -44,7 +44,8 @@ func (f *Function) Register(api huma.API) {
 		OperationID: "reconcile", Method: http.MethodPost, Path: "/reconcile", Tags: []string{"Operators"},
 		Summary: "Reconcile now",
 		Description: "The schedule calls this, with a plain POST or a CloudEvent (binary or structured) whose content does not matter. " +
-			"A call made while another is working returns immediately with skipped true; one whose process is asked to stop returns with interrupted true.",
+			"A call made while another is working returns immediately with skipped true; one whose process is asked to stop returns with " +
+			"interrupted true.",
 	}, func(ctx context.Context, in *request) (*answer, error) {
 		window := time.Duration(in.WindowSeconds) * time.Second
 		if in.WindowSeconds < 0 {
@@ -87,7 +88,8 @@ func (in *request) Resolve(ctx huma.Context) []error {
 		err = e.Validate()
 	}
 	if err != nil {
-		return []error{problem.Wrap(err, problem.Invalid, "This is not a valid CloudEvent: a required attribute is missing, an attribute is malformed, or it is larger than %d KiB.", maxEvent>>10)}
+		return []error{problem.Wrap(err, problem.Invalid, "This is not a valid CloudEvent: a required attribute is missing, an "+
+			"attribute is malformed, or it is larger than %d KiB.", maxEvent>>10)}
 	}
 	in.event = e
 	return nil

@@ -16,8 +16,8 @@ func (f *Function) registerCompare(api huma.API) {
 	rest.Register(api, rest.Tenant, huma.Operation{
 		OperationID: "compare-jobs", Method: http.MethodGet, Path: "/jobs/compare", Tags: []string{"Results"},
 		Summary: "Compare jobs metric by metric",
-		Description: "Differences are relative to the first job. Unfinished jobs have a message, and missing numbers are null; neither is an error. " +
-			"settings lists the settings that differ, which may explain the differences.",
+		Description: "Differences are relative to the first job. Unfinished jobs have a message, and missing numbers are null; neither is " +
+			"an error. settings lists the settings that differ, which may explain the differences.",
 		Errors: []int{http.StatusNotFound},
 	}, f.compare)
 }
@@ -124,7 +124,7 @@ func comparedJob(j job.Job) ComparedJob {
 	case !j.State.Terminal():
 		out.Message = "Job is " + string(j.State) + ". Its numbers will be available once it has finished."
 	case j.Summary == nil:
-		out.Message = "Job ended before SUMO wrote anything to summarize: " + j.Message
+		out.Message = "Job ended before SUMO wrote anything to summarise: " + j.Message
 	case j.State != job.Succeeded:
 		out.Partial = true
 		out.Message = "Job has not completed successfully. Its numbers cover the run until it stopped: " + j.Message

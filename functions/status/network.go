@@ -23,8 +23,8 @@ func (f *Function) registerNetwork(api huma.API) {
 	registerView(api, f, edgeDataView, huma.Operation{
 		OperationID: "get-edgedata", Path: "/jobs/{id}/edgedata",
 		Summary: "Show speed and density of every edge over time",
-		Description: "For a run with the edgedata output. The answer stays at about 4 MB: for a large network over a long time neighbouring intervals are " +
-			"merged, and merged says how many.",
+		Description: "For a run with the edgedata output. The answer stays at about 4 MB: for a large network over a long time neighbouring " +
+			"intervals are merged, and merged says how many.",
 	})
 }
 

@@ -43,7 +43,8 @@ func (f *Function) output(ctx context.Context, j job.Job, o simulation.Output, n
 			switch {
 			case file.Name != name:
 			case tooLarge(name, file.Size):
-				return nil, problem.New(problem.TooLarge, "%s has %d MB, more than can be shown here. Download it from the job's results, or simulate a shorter interval.", name, file.Size/1e6)
+				return nil, problem.New(problem.TooLarge, "%s has %d MB, more than can be shown here. Download it from the job's results, "+
+					"or simulate a shorter interval.", name, file.Size/1e6)
 			default:
 				return f.Objects.Open(ctx, artifact.ResultsOf(j.Namespace, j.ID)+name, 0, -1)
 			}
@@ -57,7 +58,8 @@ func noOutput(j job.Job, s source) error {
 	if j.State != job.Succeeded {
 		return problem.New(problem.NotFound, "Job %s ended as %s, without %s: %s", j.ID, j.State, s.file, j.Message)
 	}
-	return problem.New(problem.NotFound, "Job %s has no %s, because it was not asked for. Submit the scenario again with outputs=%s.", j.ID, s.file, s.output)
+	return problem.New(problem.NotFound, "Job %s has no %s, because it was not asked for. Submit the scenario again with "+
+		"outputs=%s.", j.ID, s.file, s.output)
 }
 
 // Names of the outputs that views are made from.

@@ -163,7 +163,8 @@ func (f *Function) chartRun(ctx context.Context, j job.Job, kind chart.Kind) (ru
 		series, err = seriesView.load(ctx, f, j)
 		run.Series = &series
 		if err == nil && kind.Name == chart.Emissions && series.Curve("co2") == nil {
-			err = problem.New(problem.TooLarge, "%s is larger than can be shown here. Download it from the job's results, or simulate a shorter interval.", emissionFile)
+			err = problem.New(problem.TooLarge, "%s is larger than can be shown here. Download it from the job's results, or simulate a "+
+				"shorter interval.", emissionFile)
 		}
 	}
 	return run, err

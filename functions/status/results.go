@@ -40,11 +40,13 @@ func (f *Function) registerResults(api huma.API) {
 	rest.Register(api, rest.Tenant, huma.Operation{
 		OperationID: "get-results-zip", Method: http.MethodGet, Path: "/jobs/{id}/results.zip", Tags: tags,
 		Summary: "Download all result files as one zip",
-		Description: "The zip is created while it is sent. If the connection breaks, it is incomplete; sha256sums.txt inside has the checksums. " +
-			"If the job did not succeed, the zip's name ends in -partial.",
+		Description: "The zip is created while it is sent. If the connection breaks, it is incomplete; sha256sums.txt inside has the " +
+			"checksums. If the job did not succeed, the zip's name ends in -partial.",
 		Errors: []int{http.StatusNotFound, http.StatusConflict},
 		Responses: map[string]*huma.Response{"200": {
-			Description: "OK", Content: map[string]*huma.MediaType{"application/zip": {Schema: &huma.Schema{Type: huma.TypeString, Format: "binary"}}},
+			Description: "OK", Content: map[string]*huma.MediaType{
+				"application/zip": {Schema: &huma.Schema{Type: huma.TypeString, Format: "binary"}},
+			},
 		}},
 	}, f.resultsZip)
 	rest.Register(api, rest.Tenant, huma.Operation{
@@ -127,7 +129,8 @@ func (f *Function) finished(ctx context.Context, id string) (job.Job, error) {
 	case !j.State.Terminal():
 		return job.Job{}, problem.New(problem.Conflict, "Job %s is %s. Its results will be available once it has finished.", id, j.State)
 	case j.ResultsPruned:
-		return job.Job{}, problem.New(problem.NotFound, "The results of job %s were removed because of their age. Run the scenario again to get them back.", id)
+		return job.Job{}, problem.New(problem.NotFound, "The results of job %s were removed because of their age. Run the scenario "+
+			"again to get them back.", id)
 	}
 	return j, nil
 }
@@ -155,7 +158,8 @@ func (f *Function) result(ctx context.Context, in *resultRequest) (*resultAnswer
 			return &resultAnswer{Location: link}, nil
 		}
 	}
-	return nil, problem.New(problem.NotFound, "Job %s has no result file %.200q. GET /jobs/%s/results lists those it has.", j.ID, in.Name, j.ID)
+	return nil, problem.New(problem.NotFound, "Job %s has no result file %.200q. GET /jobs/%s/results lists "+
+		"those it has.", j.ID, in.Name, j.ID)
 }
 
 func (f *Function) resultsZip(ctx context.Context, in *jobRequest) (*huma.StreamResponse, error) {
@@ -239,7 +243,7 @@ func (f *Function) summary(ctx context.Context, in *jobRequest) (*summaryAnswer,
 	case !j.State.Terminal():
 		return nil, problem.New(problem.Conflict, "Job %s is %s. Its summary will be available once it has finished.", in.ID, j.State)
 	case j.Summary == nil:
-		return nil, problem.New(problem.NotFound, "Job %s ended before SUMO wrote anything to summarize: %s", in.ID, j.Message)
+		return nil, problem.New(problem.NotFound, "Job %s ended before SUMO wrote anything to summarise: %s", in.ID, j.Message)
 	}
 	out := Summary{JobID: j.ID, Status: j.State, Summary: *j.Summary}
 	if out.Metrics == nil {

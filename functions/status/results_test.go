@@ -69,7 +69,8 @@ func TestAZipWhoseFilesCannotBeReadBreaksTheConnection(t *testing.T) {
 				return strings.NewReader(whole)
 			}}
 			size := int64(len(whole))
-			f := &Function{Objects: store, Now: time.Now, Jobs: oneJob{found: finishedJob(job.ResultFile{Name: "a.xml", Size: size}, job.ResultFile{Name: "b.gz", Size: size})}}
+			found := finishedJob(job.ResultFile{Name: "a.xml", Size: size}, job.ResultFile{Name: "b.gz", Size: size})
+			f := &Function{Objects: store, Now: time.Now, Jobs: oneJob{found: found}}
 			mux := http.NewServeMux()
 			text, key, err := tenant.NewKey(strings.NewReader(strings.Repeat("some bytes of no randomness. ", 9)), "acme", "default", time.Now())
 			if err != nil {

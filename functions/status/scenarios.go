@@ -17,8 +17,9 @@ func (f *Function) registerScenarios(api huma.API) {
 	tags := []string{"Scenarios"}
 	rest.Register(api, rest.Tenant, huma.Operation{
 		OperationID: "list-scenarios", Method: http.MethodGet, Path: "/scenarios", Tags: tags,
-		Summary:                      "List scenarios, newest first",
-		Description:                  "Each entry has the size of its networks and demand. Pass next_cursor as cursor to get the next page, until it is empty. Scenarios stored meanwhile do not shift the pages.",
+		Summary: "List scenarios, newest first",
+		Description: "Each entry has the size of its networks and demand. Pass next_cursor as cursor to get the next " +
+			"page, until it is empty. Scenarios stored meanwhile do not shift the pages.",
 		RejectUnknownQueryParameters: true, // see list-jobs
 	}, f.listScenarios)
 	rest.Register(api, rest.Tenant, huma.Operation{

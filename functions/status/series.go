@@ -22,8 +22,8 @@ func (f *Function) registerSeries(api huma.API) {
 	registerView(api, f, seriesView, huma.Operation{
 		OperationID: "get-series", Path: "/jobs/{id}/series",
 		Summary: "Show how a run went over time",
-		Description: "From summary.xml, with at most 1000 points: in a longer run neighbouring steps are merged, and merged says how many; min and max " +
-			"cover all steps. A run with the emission output also has its emissions over time.",
+		Description: "From summary.xml, with at most 1000 points: in a longer run neighbouring steps are merged, and merged says how many; " +
+			"min and max cover all steps. A run with the emission output also has its emissions over time.",
 	})
 	registerView(api, f, distributionsView, huma.Operation{
 		OperationID: "get-distributions", Path: "/jobs/{id}/distributions",

@@ -78,8 +78,11 @@ func (in *installation) scenario(t testing.TB, tenantID, network string) string 
 	if err != nil {
 		t.Fatal(err)
 	}
-	intake := scenario.Intake{Store: in.parts.DB, Objects: in.parts.Objects, Limits: scenario.DefaultLimits(), NewID: uuid.NewString, Now: time.Now}
-	s, _, err := intake.Accept(t.Context(), tenant.Tenant{ID: tenantID, Namespace: tenant.NamespaceFor(tenantID)}, bytes.NewReader(zip), scenario.About{Name: network})
+	intake := scenario.Intake{
+		Store: in.parts.DB, Objects: in.parts.Objects, Limits: scenario.DefaultLimits(), NewID: uuid.NewString, Now: time.Now,
+	}
+	owner := tenant.Tenant{ID: tenantID, Namespace: tenant.NamespaceFor(tenantID)}
+	s, _, err := intake.Accept(t.Context(), owner, bytes.NewReader(zip), scenario.About{Name: network})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -357,7 +360,8 @@ func TestOperatorsSeeAllTenants(t *testing.T) {
 	}
 	var queue status.Queue
 	in.Admin(t, "GET", "/admin/queue", "").Want(t, http.StatusOK).Into(t, &queue)
-	if queue.Queued != 1 || queue.OldestWait < 80 || len(queue.Tenants) != 1 || queue.Tenants[0].TenantID != "acme" || queue.Tenants[0].MaxCPU != 8 {
+	if queue.Queued != 1 || queue.OldestWait < 80 || len(queue.Tenants) != 1 ||
+		queue.Tenants[0].TenantID != "acme" || queue.Tenants[0].MaxCPU != 8 {
 		t.Errorf("the queue is %+v", queue)
 	}
 	var stats status.ServiceStats
@@ -434,7 +438,8 @@ func TestRequestsThatAreRefused(t *testing.T) {
 // ofStatus selects this function's operations that one kind of caller may call.
 func ofStatus(access string) func(contract.Operation) bool {
 	return func(op contract.Operation) bool {
-		elsewhere := op.Method != "GET" || strings.Contains(op.Path, "/logs") || strings.Contains(op.Path, "warmup") || op.ID == "get-cluster" || op.ID == "get-activity"
+		elsewhere := op.Method != "GET" || strings.Contains(op.Path, "/logs") || strings.Contains(op.Path, "warmup") ||
+			op.ID == "get-cluster" || op.ID == "get-activity"
 		return op.Access == access && !elsewhere && !strings.HasPrefix(op.Path, "/auth/")
 	}
 }

@@ -72,7 +72,8 @@ func (f *Function) vehicles(ctx context.Context, in *vehiclesRequest) (*huma.Str
 		end = math.Max(begin, index.End)
 	}
 	if end < begin {
-		return nil, problem.New(problem.Invalid, "end (%g) is before begin (%g). The recording goes from %g s to %g s.", end, begin, index.Begin, index.End)
+		return nil, problem.New(problem.Invalid, "end (%g) is before begin (%g). The recording goes from %g "+
+			"s to %g s.", end, begin, index.Begin, index.End)
 	}
 	tag := viewTag(j, fmt.Sprintf("%s/%g/%g/%g", framesView.name, begin, end, in.Step))
 	if matches(in.IfNoneMatch, tag) {

@@ -41,7 +41,8 @@ func TestResultsAreListedWithLinksThatNeedNoKey(t *testing.T) {
 			}
 			body, err := io.ReadAll(response.Body)
 			response.Body.Close()
-			if err != nil || response.StatusCode != http.StatusOK || int64(len(body)) != f.Size || !strings.Contains(response.Header.Get("Content-Disposition"), f.Name) {
+			if err != nil || response.StatusCode != http.StatusOK || int64(len(body)) != f.Size ||
+				!strings.Contains(response.Header.Get("Content-Disposition"), f.Name) {
 				t.Errorf("%s answers %d with %d bytes and %v, %v", link, response.StatusCode, len(body), response.Header, err)
 			}
 		}
@@ -81,7 +82,8 @@ func TestResultsThatAreNotThereAreExplained(t *testing.T) {
 		}
 	}
 	in.get(t, "/jobs/"+gone+"/series").Want(t, http.StatusNotFound)
-	if name := in.get(t, "/jobs/"+partial+"/results.zip").Want(t, http.StatusOK).Header.Get("Content-Disposition"); !strings.Contains(name, "-partial.zip") {
+	name := in.get(t, "/jobs/"+partial+"/results.zip").Want(t, http.StatusOK).Header.Get("Content-Disposition")
+	if !strings.Contains(name, "-partial.zip") {
 		t.Errorf("the zip is called %s", name)
 	}
 }
@@ -137,7 +139,9 @@ func TestJobsAreCompared(t *testing.T) {
 		Metrics: []status.ComparedMetric{{Name: "mean_time_loss", Unit: "s", Values: []status.ComparedValue{
 			{JobID: a, Value: &four}, {JobID: b, Value: &five, Difference: &one, Relative: &quarter}, {JobID: queued},
 		}}},
-		Settings: []status.ComparedSetting{{Name: "seed", Values: []status.ComparedChoice{{JobID: a, Value: &standard}, {JobID: b, Value: &seven}, {JobID: queued, Value: &standard}}}},
+		Settings: []status.ComparedSetting{{Name: "seed", Values: []status.ComparedChoice{
+			{JobID: a, Value: &standard}, {JobID: b, Value: &seven}, {JobID: queued, Value: &standard},
+		}}},
 	}
 	if diff := cmp.Diff(want, got); diff != "" || !strings.Contains(got.Jobs[2].Message, "QUEUED") {
 		t.Errorf("-want +got:\n%s", diff)
@@ -150,7 +154,8 @@ func TestViewsShowWhatTheRunWrote(t *testing.T) {
 	id := in.finish(t, succeeded())
 	var series outputs.Series
 	in.get(t, "/jobs/"+id+"/series").Want(t, http.StatusOK).Into(t, &series)
-	if speed := series.Curve("mean_speed"); series.JobID != id || !series.Complete || speed == nil || !slices.Equal([]float64(speed.Values), []float64{5, 7}) {
+	speed := series.Curve("mean_speed")
+	if series.JobID != id || !series.Complete || speed == nil || !slices.Equal([]float64(speed.Values), []float64{5, 7}) {
 		t.Errorf("the series are %+v", series)
 	}
 	var trips outputs.Distributions
@@ -185,7 +190,8 @@ func TestViewsShowWhatTheRunWrote(t *testing.T) {
 			t.Errorf("%s is %.20q", p.PNG, a.Body)
 		}
 	}
-	if want := []string{"vehicles", "speed", "travel_time", "time_loss", "waiting_time"}; !slices.Equal(names, want) { // no emissions, which were not asked for
+	// No emissions, which were not asked for.
+	if want := []string{"vehicles", "speed", "travel_time", "time_loss", "waiting_time"}; !slices.Equal(names, want) {
 		t.Errorf("the plots are %v, want %v", names, want)
 	}
 }
@@ -194,22 +200,29 @@ func TestViewsAreKeptByTheirReader(t *testing.T) {
 	t.Parallel()
 	in := install(t)
 	id, other := in.finish(t, succeeded()), in.finish(t, succeeded())
-	for _, path := range []string{"/series", "/distributions", "/network", "/edgedata", "/vehicles", "/plots/speed.svg", "/plots/speed.png?with=" + other} {
+	for _, path := range []string{
+		"/series", "/distributions", "/network", "/edgedata", "/vehicles", "/plots/speed.svg", "/plots/speed.png?with=" + other,
+	} {
 		path = "/jobs/" + id + path
 		plain := in.get(t, path, "Accept-Encoding: identity").Want(t, http.StatusOK)
 		tag := plain.Header.Get("ETag")
-		if tag == "" || plain.Header.Get("Cache-Control") != "private, max-age=3600" || plain.Header.Get("Vary") != "Accept-Encoding, Authorization" {
+		if tag == "" || plain.Header.Get("Cache-Control") != "private, max-age=3600" ||
+			plain.Header.Get("Vary") != "Accept-Encoding, Authorization" {
 			t.Errorf("%s has the headers %v", path, plain.Header)
 		}
 		again := in.get(t, path, "If-None-Match: "+tag).Want(t, http.StatusNotModified)
-		if len(again.Body) > 0 || again.Header.Get("ETag") != tag || again.Header.Get("Cache-Control") != plain.Header.Get("Cache-Control") || again.Header.Get("Vary") != plain.Header.Get("Vary") {
+		if len(again.Body) > 0 || again.Header.Get("ETag") != tag ||
+			again.Header.Get("Cache-Control") != plain.Header.Get("Cache-Control") ||
+			again.Header.Get("Vary") != plain.Header.Get("Vary") {
 			t.Errorf("%s, unchanged, has the headers %v", path, again.Header)
 		}
 		in.get(t, path, `If-None-Match: "other"`).Want(t, http.StatusOK)
 		if !strings.HasPrefix(tag, "W/") {
 			continue // pictures are sent as they are
 		}
-		for encoding, zipped := range map[string]bool{"gzip": true, "br, GZIP;q=0.5": true, "*": true, "gzip;q=0": false, "gzip; q=0.0, br": false, "br": false} {
+		for encoding, zipped := range map[string]bool{
+			"gzip": true, "br, GZIP;q=0.5": true, "*": true, "gzip;q=0": false, "gzip; q=0.0, br": false, "br": false,
+		} {
 			a := in.get(t, path, "Accept-Encoding: "+encoding).Want(t, http.StatusOK)
 			if (a.Header.Get("Content-Encoding") == "gzip") != zipped || a.Header.Get("ETag") != tag {
 				t.Errorf("%s as %q has the headers %v", path, encoding, a.Header)
@@ -243,7 +256,8 @@ func TestAViewOfAScenarioThatIsGoneIsExplained(t *testing.T) {
 	if err := in.parts.Objects.Delete(t.Context(), gone.Key); err != nil {
 		t.Fatal(err)
 	}
-	if a := in.get(t, "/jobs/"+id+"/network").Want(t, http.StatusNotFound); !strings.Contains(string(a.Body), "scenario of job "+id+" was removed") {
+	a := in.get(t, "/jobs/"+id+"/network").Want(t, http.StatusNotFound)
+	if !strings.Contains(string(a.Body), "scenario of job "+id+" was removed") {
 		t.Errorf("answered %s", a.Body)
 	}
 }

@@ -89,7 +89,8 @@ func (f *formReader[T]) read(r *http.Request, accept func(zip part, before *T) e
 		fields, err := f.readURLEncoded(r)
 		return fields, false, err
 	}
-	return fields, false, problem.New(problem.Invalid, "The request's Content-Type is %.100q. Send multipart/form-data with the fields scenario_id and %s (a zip), or JSON to /jobs/s3.",
+	return fields, false, problem.New(problem.Invalid, "The request's Content-Type is %.100q. Send multipart/form-data with the "+
+		"fields scenario_id and %s (a zip), or JSON to /jobs/s3.",
 		r.Header.Get("Content-Type"), fileField)
 }
 
@@ -103,11 +104,11 @@ func (f *formReader[T]) readMultipart(r *http.Request, accept func(zip part, bef
 	values := url.Values{}
 	for n := 0; ; n++ {
 		p, err := nextPart(parts, headers, n)
-		if err == io.EOF {
-			break
-		}
 		if err != nil {
 			return fields, false, err
+		}
+		if p == nil {
+			break
 		}
 		if p.FormName() != fileField {
 			if err := readField(p, values); err != nil {
@@ -137,14 +138,14 @@ func (f *formReader[T]) readMultipart(r *http.Request, accept func(zip part, bef
 	return fields, uploaded, err
 }
 
-// nextPart returns the part after the first n, or io.EOF.
+// nextPart returns the part after the first n, or nil if there is none.
 func nextPart(parts *multipart.Reader, headers *headerBudget, n int) (*multipart.Part, error) {
 	headers.begin()
 	p, err := parts.NextPart()
 	headers.end()
 	switch {
 	case errors.Is(err, io.EOF):
-		return nil, io.EOF
+		return nil, nil
 	case err != nil && headers.err == nil && !errors.Is(err, io.ErrUnexpectedEOF):
 		return nil, problem.Wrap(err, problem.Invalid, "The form cannot be parsed: something else stands where part %d should begin. "+
 			"Check that Content-Type names the boundary that the body uses, and that no long text precedes the first part.", n+1)
@@ -153,7 +154,8 @@ func nextPart(parts *multipart.Reader, headers *headerBudget, n int) (*multipart
 	case n >= maxFields:
 		return nil, problem.New(problem.Invalid, "The form has more than %d fields.", maxFields)
 	case len(p.FormName()) > maxFieldName:
-		return nil, problem.New(problem.Invalid, "The form has a field whose name is longer than %d characters. /docs lists the fields.", maxFieldName)
+		return nil, problem.New(problem.Invalid, "The form has a field whose name is longer than %d characters. /docs lists "+
+			"the fields.", maxFieldName)
 	}
 	return p, nil
 }
@@ -164,7 +166,8 @@ func isFile(p *multipart.Part) (bool, error) {
 		return true, nil
 	}
 	if n, _ := io.ReadFull(p, make([]byte, 1)); n > 0 {
-		return false, problem.New(problem.Invalid, "The form has %s as text, not as a file. With curl write -F %s=@scenario.zip, with the @.", fileField, fileField)
+		return false, problem.New(problem.Invalid, "The form has %s as text, not as a file. With curl write -F %s=@scenario.zip, "+
+			"with the @.", fileField, fileField)
 	}
 	return false, nil
 }
@@ -210,7 +213,8 @@ func readField(part *multipart.Part, values url.Values) error {
 		return brokenBody(err)
 	}
 	if len(raw) > maxFieldBytes {
-		return problem.New(problem.TooLarge, "The form field %.100q is larger than %d bytes. Only %s may be large.", part.FormName(), maxFieldBytes, fileField)
+		return problem.New(problem.TooLarge, "The form field %.100q is larger than %d bytes. Only %s may "+
+			"be large.", part.FormName(), maxFieldBytes, fileField)
 	}
 	values.Add(part.FormName(), string(raw))
 	return nil
@@ -325,7 +329,8 @@ func (h *headerBudget) end()   { h.limited = false }
 
 func (h *headerBudget) Read(p []byte) (int, error) {
 	if h.limited && h.left == 0 {
-		h.err = problem.New(problem.Invalid, "The form has more than %d bytes before the content of a part: a long header, or text before the first part. "+
+		h.err = problem.New(problem.Invalid, "The form has more than %d bytes before the content of a part: a long header, or text "+
+			"before the first part. "+
 			"Remove it, and check that Content-Type names the boundary that the body uses.", maxPartHeader)
 		return 0, h.err
 	}

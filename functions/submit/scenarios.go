@@ -16,7 +16,9 @@ import (
 	"github.com/sumo-k8/sumo-k8/pkg/scenario"
 )
 
-var uploadErrors = []int{http.StatusRequestTimeout, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType, http.StatusUnprocessableEntity}
+var uploadErrors = []int{
+	http.StatusRequestTimeout, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType, http.StatusUnprocessableEntity,
+}
 
 func (f *Function) registerScenarios(api huma.API) {
 	tags := []string{"Scenarios"}
@@ -24,8 +26,8 @@ func (f *Function) registerScenarios(api huma.API) {
 	store := func(ctx context.Context, in *storeRequest) (*storeAnswer, error) {
 		return f.storeScenario(ctx, form, in)
 	}
-	const stored = "Send the zip as the body, or as sumo_files in multipart/form-data. The same bytes are the same scenario: sent again, they " +
-		"are not stored twice, and the answer has the same id. All problems found are reported together."
+	const stored = "Send the zip as the body, or as sumo_files in multipart/form-data. The same bytes are the same scenario: sent again, " +
+		"they are not stored twice, and the answer has the same id. All problems found are reported together."
 	for method, id := range map[string]string{http.MethodPost: "store-scenario", http.MethodPut: "put-scenario"} {
 		rest.Register(api, rest.Tenant, huma.Operation{
 			OperationID: id, Method: method, Path: "/scenarios", Tags: tags,
@@ -241,7 +243,9 @@ func (f *Function) beginUpload(ctx context.Context, in *beginRequest) (*beginAns
 	if err != nil {
 		return nil, err
 	}
-	u, created, err := f.Scenarios.Begin(ctx, t, scenario.Upload{Name: scenario.PrintableName(in.Body.Name), Size: in.Body.Size, Expected: in.Body.SHA256}, idem)
+	u, created, err := f.Scenarios.Begin(ctx, t, scenario.Upload{
+		Name: scenario.PrintableName(in.Body.Name), Size: in.Body.Size, Expected: in.Body.SHA256,
+	}, idem)
 	if err != nil {
 		return nil, err
 	}

@@ -55,8 +55,8 @@ func (f *Function) Register(api huma.API) {
 	rest.Register(api, rest.Tenant, huma.Operation{
 		OperationID: "submit-job", Method: http.MethodPost, Path: "/jobs", Tags: tags,
 		Summary: "Submit a job with its scenario",
-		Description: "Send multipart/form-data with the zip in sumo_files, its S3 URL in sumo_files_s3_url, or the id of a stored scenario in scenario. A zip is " +
-			"checked while it arrives, and all problems found are reported together.",
+		Description: "Send multipart/form-data with the zip in sumo_files, its S3 URL in sumo_files_s3_url, or the id of a stored scenario " +
+			"in scenario. A zip is checked while it arrives, and all problems found are reported together.",
 		Errors: submitErrors,
 	}, func(ctx context.Context, in *formRequest) (*submitAnswer, error) { return f.submitForm(ctx, form, in) })
 	// Documented only now: huma would read a body that it knows into memory.
@@ -64,8 +64,8 @@ func (f *Function) Register(api huma.API) {
 	rest.Register(api, rest.Tenant, huma.Operation{
 		OperationID: "submit-job-s3", Method: http.MethodPost, Path: "/jobs/s3", Tags: tags,
 		Summary: "Submit a job whose scenario is in S3 or already stored",
-		Description: "The scenario is a zip (sumo_files_s3_url) or a list of files (sumo_files_s3_urls) in buckets that the operator has opened for the tenant, " +
-			"or a stored scenario (scenario).",
+		Description: "The scenario is a zip (sumo_files_s3_url) or a list of files (sumo_files_s3_urls) in buckets that the operator has " +
+			"opened for the tenant, or a stored scenario (scenario).",
 		Errors: submitErrors,
 	}, f.submitS3)
 	rest.Register(api, rest.Tenant, huma.Operation{
@@ -146,7 +146,9 @@ func (f *Function) check(t tenant.Tenant, r Run, hook *job.ProgressWebhook) (job
 }
 
 // accept queues a checked request. The Idempotency-Key stands for asked, the request as the client wrote it.
-func (f *Function) accept(ctx context.Context, t tenant.Tenant, s scenario.Scenario, r job.Request, asked Run, key string) (*submitAnswer, error) {
+func (f *Function) accept(
+	ctx context.Context, t tenant.Tenant, s scenario.Scenario, r job.Request, asked Run, key string,
+) (*submitAnswer, error) {
 	idem, err := idempotency.Of(key, "submit", struct {
 		Run
 		ProgressWebhook *job.ProgressWebhook `json:"progress_webhook,omitempty"`
@@ -184,10 +186,12 @@ func checkSource(uploaded bool, urls []string, id string) error {
 	case 1:
 		return nil
 	case 0:
-		return problem.New(problem.Invalid, "No scenario is given. Send a zip as the file field %s of /jobs, name files in S3 (sumo_files_s3_url), or name a stored scenario by its id (scenario).", fileField).
+		return problem.New(problem.Invalid, "No scenario is given. Send a zip as the file field %s of /jobs, name files in S3 "+
+			"(sumo_files_s3_url), or name a stored scenario by its id (scenario).", fileField).
 			WithItems(problem.Item{Location: "body." + fileField, Message: "is missing"})
 	}
-	return problem.New(problem.Invalid, "More than one scenario is given: %s, sumo_files_s3_url and scenario exclude each other. Keep one of them.", fileField)
+	return problem.New(problem.Invalid, "More than one scenario is given: %s, sumo_files_s3_url and scenario exclude each other. "+
+		"Keep one of them.", fileField)
 }
 
 // source returns the stored scenario called id, or else stores one from S3.
@@ -200,7 +204,9 @@ func (f *Function) source(ctx context.Context, t tenant.Tenant, urls []string, i
 
 // acceptUpload takes the zip of a request whose Content-Length is announced, or -1. An upload over the limit is refused with its
 // size, and before it arrives if announced is already too much.
-func (f *Function) acceptUpload(ctx context.Context, t tenant.Tenant, zip io.Reader, announced int64, about scenario.About) (s scenario.Scenario, created bool, err error) {
+func (f *Function) acceptUpload(
+	ctx context.Context, t tenant.Tenant, zip io.Reader, announced int64, about scenario.About,
+) (s scenario.Scenario, created bool, err error) {
 	err = f.within(announced, func() error {
 		s, created, err = f.Scenarios.Accept(ctx, t, zip, about)
 		return err

@@ -52,18 +52,24 @@ func TestSettingsThatDifferAreListed(t *testing.T) {
 		other Job
 		want  map[string][2]*string
 	}{
-		"nothing":            {jobWith("b", Succeeded, simulation.Options{}, metric), nil},
-		"the seed of both":   {jobWith("b", Succeeded, simulation.Options{Seed: ptr(int64(simulation.DefaultSeed))}, metric), nil},
-		"one is not over":    {jobWith("b", Running, simulation.Options{Seed: ptr(int64(1))}), nil},
-		"the seed":           {jobWith("b", Succeeded, simulation.Options{Seed: ptr(int64(1))}, metric), map[string][2]*string{"seed": {ptr("23423"), ptr("1")}}},
-		"interval and scale": {jobWith("b", Succeeded, simulation.Options{Begin: ptr(0.0), End: ptr(1e6), Scale: ptr(0.5)}, metric), map[string][2]*string{"begin": {nil, ptr("0")}, "end": {nil, ptr("1000000")}, "scale": {nil, ptr("0.5")}}},
-		"outputs": {jobWith("b", Succeeded, simulation.Options{Outputs: []simulation.Output{simulation.OutputQueue, simulation.OutputFCD, simulation.OutputFCD}}, metric),
+		"nothing":          {jobWith("b", Succeeded, simulation.Options{}, metric), nil},
+		"the seed of both": {jobWith("b", Succeeded, simulation.Options{Seed: ptr(int64(simulation.DefaultSeed))}, metric), nil},
+		"one is not over":  {jobWith("b", Running, simulation.Options{Seed: ptr(int64(1))}), nil},
+		"the seed": {jobWith("b", Succeeded, simulation.Options{Seed: ptr(int64(1))}, metric),
+			map[string][2]*string{"seed": {ptr("23423"), ptr("1")}}},
+		"interval and scale": {jobWith("b", Succeeded, simulation.Options{Begin: ptr(0.0), End: ptr(1e6), Scale: ptr(0.5)}, metric),
+			map[string][2]*string{"begin": {nil, ptr("0")}, "end": {nil, ptr("1000000")}, "scale": {nil, ptr("0.5")}}},
+		"outputs": {jobWith("b", Succeeded, simulation.Options{Outputs: []simulation.Output{
+			simulation.OutputQueue, simulation.OutputFCD, simulation.OutputFCD,
+		}}, metric),
 			map[string][2]*string{"outputs": {nil, ptr("fcd,queue")}}},
 		"scenario and SUMO": {func() Job {
 			j := jobWith("b", Cancelled, simulation.Options{ConfigFile: "b.sumocfg"})
 			j.ScenarioDigest, j.SumoVersion = "e", "1.18.0"
 			return j
-		}(), map[string][2]*string{"scenario": {ptr("d"), ptr("e")}, "config_file": {ptr("a.sumocfg"), ptr("b.sumocfg")}, "sumo_version": {ptr("1.15.0"), ptr("1.18.0")}}},
+		}(), map[string][2]*string{
+			"scenario": {ptr("d"), ptr("e")}, "config_file": {ptr("a.sumocfg"), ptr("b.sumocfg")}, "sumo_version": {ptr("1.15.0"), ptr("1.18.0")},
+		}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -91,10 +91,12 @@ func (in *Intake) Check(t tenant.Tenant, r Request) error {
 		items = append(items, problem.Item{Location: "body." + field, Message: fmt.Sprintf(format, args...), Value: value})
 	}
 	if r.CPURequest > t.Limits.MaxCPU {
-		refuse("cpu_request", r.CPURequest, "is more than this tenant's max_cpu of %d; ask for less, or have the operator raise the limit", t.Limits.MaxCPU)
+		refuse("cpu_request", r.CPURequest, "is more than this tenant's max_cpu of %d; ask for less, or have the operator raise "+
+			"the limit", t.Limits.MaxCPU)
 	}
 	if r.MemoryGi > t.Limits.MaxMemoryGi {
-		refuse("memory_gi", r.MemoryGi, "is more than this tenant's max_memory_gi of %d; ask for less, or have the operator raise the limit", t.Limits.MaxMemoryGi)
+		refuse("memory_gi", r.MemoryGi, "is more than this tenant's max_memory_gi of %d; ask for less, or have the operator raise "+
+			"the limit", t.Limits.MaxMemoryGi)
 	}
 	o := r.Options
 	if o.Begin != nil && o.End != nil && *o.End <= *o.Begin {
@@ -157,9 +159,13 @@ func (r Request) checkInterval(c scenario.Config) error {
 		return nil
 	}
 	if o.End == nil {
-		return refused(problem.Item{Location: "body.begin", Message: fmt.Sprintf("must be earlier than the end of %s (%g)", c.Path, *end), Value: begin})
+		return refused(problem.Item{
+			Location: "body.begin", Message: fmt.Sprintf("must be earlier than the end of %s (%g)", c.Path, *end), Value: begin,
+		})
 	}
-	return refused(problem.Item{Location: "body.end", Message: fmt.Sprintf("must be later than the begin of %s (%g)", c.Path, begin), Value: *end})
+	return refused(problem.Item{
+		Location: "body.end", Message: fmt.Sprintf("must be later than the begin of %s (%g)", c.Path, begin), Value: *end,
+	})
 }
 
 func refused(items ...problem.Item) error {
@@ -168,7 +174,9 @@ func refused(items ...problem.Item) error {
 
 // Accept queues a run of s. A request that idem stands for already returns the job it made, with created false. The caller
 // has checked r.
-func (in *Intake) Accept(ctx context.Context, t tenant.Tenant, s scenario.Scenario, r Request, idem *idempotency.Request) (j Job, created bool, err error) {
+func (in *Intake) Accept(
+	ctx context.Context, t tenant.Tenant, s scenario.Scenario, r Request, idem *idempotency.Request,
+) (j Job, created bool, err error) {
 	config, err := s.Manifest.ChooseConfig(r.Options.ConfigFile)
 	if err != nil {
 		return Job{}, false, err
@@ -188,7 +196,8 @@ func (in *Intake) Retry(ctx context.Context, t tenant.Tenant, id, key string) (a
 		return Job{}, false, err
 	}
 	if !j.State.Terminal() {
-		return Job{}, false, problem.New(problem.Conflict, "Job %s is %s. Wait until it has finished, or cancel it, before you submit it again.", j.ID, j.State)
+		return Job{}, false, problem.New(problem.Conflict, "Job %s is %s. Wait until it has finished, or cancel it, before you submit "+
+			"it again.", j.ID, j.State)
 	}
 	// Limits may have changed since; everything else was checked when j was accepted.
 	if err := in.Check(t, Request{
@@ -212,7 +221,8 @@ func (in *Intake) newJob(ctx context.Context, t tenant.Tenant, s scenario.Scenar
 	slices.Sort(outputs)
 	r.Options.Outputs = slices.Compact(outputs)
 	j := Job{
-		ID: in.NewID(), TenantID: t.ID, Namespace: t.Namespace, ScenarioDigest: s.Digest, ScenarioKey: s.Key, State: Queued, SubmittedAt: in.Now(),
+		ID: in.NewID(), TenantID: t.ID, Namespace: t.Namespace, ScenarioDigest: s.Digest, ScenarioKey: s.Key,
+		State: Queued, SubmittedAt: in.Now(),
 		Name: r.Name, CPURequest: r.CPURequest, MemoryGi: r.MemoryGi, Priority: r.Priority, Options: r.Options,
 		TimeoutSeconds: r.TimeoutSeconds, Labels: r.Labels, TaskToken: r.TaskToken, ProgressWebhook: r.ProgressWebhook,
 	}

@@ -72,11 +72,13 @@ func TestARunIsHeldAgainstTheLimits(t *testing.T) {
 		want []string // locations of the faults
 	}{
 		"all that is allowed": {Request{
-			CPURequest: 4, MemoryGi: 8, TimeoutSeconds: 3600, Options: simulation.Options{SumoVersion: "1.18", Begin: at(0), End: at(1)}, Labels: labels(20),
+			CPURequest: 4, MemoryGi: 8, TimeoutSeconds: 3600,
+			Options: simulation.Options{SumoVersion: "1.18", Begin: at(0), End: at(1)}, Labels: labels(20),
 		}, nil},
 		"labels of characters, not of bytes": {Request{Labels: map[string]string{strings.Repeat("ü", 100): strings.Repeat("🚦", 100)}}, nil},
 		"everything at once": {Request{
-			CPURequest: 5, MemoryGi: 9, TimeoutSeconds: 3601, Options: simulation.Options{SumoVersion: "1.1", Begin: at(1), End: at(1)}, Labels: labels(21),
+			CPURequest: 5, MemoryGi: 9, TimeoutSeconds: 3601,
+			Options: simulation.Options{SumoVersion: "1.1", Begin: at(1), End: at(1)}, Labels: labels(21),
 		}, []string{"body.cpu_request", "body.memory_gi", "body.end", "body.sumo_version", "body.timeout_seconds", "body.labels"}},
 		"a label without a key":               {Request{Labels: map[string]string{"": "x"}}, []string{"body.labels"}},
 		"a label's key that is too long":      {Request{Labels: map[string]string{strings.Repeat("ü", 101): ""}}, []string{"body.labels"}},
@@ -207,11 +209,13 @@ func TestWhatCannotBeQueuedStartsNothing(t *testing.T) {
 func TestAJobIsRetriedAsItWas(t *testing.T) {
 	t.Parallel()
 	finished := Job{
-		ID: "old", TenantID: "acme", Namespace: "sumo-acme", Name: "morning", ScenarioDigest: "d", ScenarioKey: "k", State: Failed, Message: "why",
-		CPURequest: 3, MemoryGi: 5, Priority: Low, TimeoutSeconds: 77, Labels: map[string]string{"a=b": "accepted by an earlier release"}, TaskToken: "t",
+		ID: "old", TenantID: "acme", Namespace: "sumo-acme", Name: "morning", ScenarioDigest: "d", ScenarioKey: "k",
+		State: Failed, Message: "why", CPURequest: 3, MemoryGi: 5, Priority: Low, TimeoutSeconds: 77,
+		Labels: map[string]string{"a=b": "accepted by an earlier release"}, TaskToken: "t",
 		ProgressWebhook: &ProgressWebhook{URL: "https://example.org"}, Options: simulation.Options{ConfigFile: "a.sumocfg", SumoVersion: "1.15"},
 		Attempt: 2, Progress: 0.5, Traceparent: "00-earlier",
 	}
+	plain := &ProgressWebhook{URL: "http://x"}
 	alter := func(change func(*Job)) ledger {
 		j := finished
 		change(&j)
@@ -228,7 +232,7 @@ func TestAJobIsRetriedAsItWas(t *testing.T) {
 		"more than the tenant may now use": {alter(func(j *Job) { j.CPURequest = 5 }), acme, problem.Invalid},
 		"a SUMO no longer offered":         {alter(func(j *Job) { j.Options.SumoVersion = "1.1" }), acme, problem.Invalid},
 		"longer than now allowed":          {alter(func(j *Job) { j.TimeoutSeconds = 7201 }), acme, problem.Invalid},
-		"a webhook no longer allowed":      {alter(func(j *Job) { j.ProgressWebhook = &ProgressWebhook{URL: "http://x"} }), acme, problem.Invalid},
+		"a webhook no longer allowed":      {alter(func(j *Job) { j.ProgressWebhook = plain }), acme, problem.Invalid},
 	} {
 		in, _ := tt.ledger.intake()
 		got, created, err := in.Retry(t.Context(), tt.tenant, "old", "")

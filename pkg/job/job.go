@@ -18,6 +18,7 @@ import (
 // State is a job's state.
 type State string
 
+// The states, in order.
 const (
 	Queued    State = "QUEUED"    // accepted and durable; waiting for room under the tenant's limits
 	Pending   State = "PENDING"   // handed to the engine, not yet running

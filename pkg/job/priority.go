@@ -5,6 +5,7 @@ import "github.com/sumo-k8/sumo-k8/pkg/problem"
 // Priority orders a tenant's queue; within one priority the first submitted goes first.
 type Priority int
 
+// The priorities that a request may choose.
 const (
 	Low    Priority = -10
 	Normal Priority = 0

@@ -8,6 +8,7 @@ import (
 	"crypto/subtle"
 	"net/http"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -24,6 +25,7 @@ const Version = "1.0.0"
 // Access says who may call an operation.
 type Access string
 
+// The callers.
 const (
 	Public Access = ""
 	Tenant Access = "tenant" // a tenant's API key
@@ -53,17 +55,20 @@ func NewAPI(mux *http.ServeMux, keys Keys) huma.API {
 		OpenAPI: &huma.OpenAPI{
 			OpenAPI: "3.1.0",
 			Info: &huma.Info{
-				Title:       "SUMO-K8",
-				Version:     Version,
-				Description: "Eclipse SUMO traffic simulations as a service: upload a scenario zip, get a job, watch it live, fetch results and statistics.",
-				License:     &huma.License{Name: "Apache-2.0", Identifier: "Apache-2.0"},
+				Title:   "SUMO-K8",
+				Version: Version,
+				Description: "Eclipse SUMO traffic simulations as a service: upload a scenario zip, get a job, watch it live, fetch results " +
+					"and statistics.",
+				License: &huma.License{Name: "Apache-2.0", Identifier: "Apache-2.0"},
 			},
 			Components: &huma.Components{
 				Schemas: registry,
 				SecuritySchemes: map[string]*huma.SecurityScheme{
-					string(Tenant):    {Type: "http", Scheme: "bearer", BearerFormat: "sk-…", Description: "A tenant's API key. A key without 'Bearer' is accepted too."},
-					string(Admin):     {Type: "apiKey", In: "header", Name: adminHeader, Description: "The operator's key."},
-					string(Scheduler): {Type: "http", Scheme: "bearer", BearerFormat: "JWT", Description: "A Kubernetes service account's token with this service as its audience, for callers within the cluster."},
+					string(Tenant): {Type: "http", Scheme: "bearer", BearerFormat: "sk-…", Description: "A tenant's API key. A key without " +
+						"'Bearer' is accepted too."},
+					string(Admin): {Type: "apiKey", In: "header", Name: adminHeader, Description: "The operator's key."},
+					string(Scheduler): {Type: "http", Scheme: "bearer", BearerFormat: "JWT", Description: "A Kubernetes service account's " +
+						"token with this service as its audience, for callers within the cluster."},
 				},
 			},
 		},
@@ -101,7 +106,9 @@ func NewAPI(mux *http.ServeMux, keys Keys) huma.API {
 // Register adds an operation that access may call. A handler's error becomes a Problem: *problem.Error as it says,
 // anything else a 500 whose cause is only logged.
 func Register[I, O any](api huma.API, access Access, op huma.Operation, handler func(context.Context, *I) (*O, error)) {
-	statuses := append(op.Errors, http.StatusBadRequest, http.StatusRequestEntityTooLarge, http.StatusInternalServerError, http.StatusServiceUnavailable)
+	statuses := slices.Concat(op.Errors, []int{
+		http.StatusBadRequest, http.StatusRequestEntityTooLarge, http.StatusInternalServerError, http.StatusServiceUnavailable,
+	})
 	if access != Public {
 		op.Security = []map[string][]string{{string(access): {}}}
 		statuses = append(statuses, http.StatusUnauthorized, http.StatusTooManyRequests)
@@ -180,7 +187,8 @@ func (g *gate) authorise(ctx huma.Context) (huma.Context, error) {
 func (k Keys) checkAdmin(given string) error {
 	switch {
 	case k.Admin == "":
-		return problem.New(problem.NotConfigured, "No admin key is configured, so admin calls are disabled. Set ADMIN_KEY where this service runs.")
+		return problem.New(problem.NotConfigured, "No admin key is configured, so admin calls are disabled. Set ADMIN_KEY where this "+
+			"service runs.")
 	case given == "":
 		return problem.New(problem.Unauthorized, "This call is for operators. Send the admin key in the header %s.", adminHeader)
 	}

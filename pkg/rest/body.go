@@ -40,7 +40,8 @@ func tooLarge(ctx huma.Context) *problem.Error {
 	if r.ContentLength < 0 {
 		return problem.New(problem.TooLarge, "The request's body is larger than the %s that this call accepts. Send less.", limit)
 	}
-	return problem.New(problem.TooLarge, "The request's body has %s; this call accepts at most %s. Send less.", sizeText(r.ContentLength), limit)
+	return problem.New(problem.TooLarge, "The request's body has %s; this call accepts at most %s. "+
+		"Send less.", sizeText(r.ContentLength), limit)
 }
 
 func sizeText(n int64) string {

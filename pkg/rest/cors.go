@@ -20,7 +20,9 @@ func allowOrigins(origins []string, next http.Handler) http.Handler {
 	return cors.New(cors.Options{
 		AllowedOrigins: origins,
 		AllowedMethods: []string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete},
-		AllowedHeaders: []string{"Authorization", adminHeader, "Content-Type", "Idempotency-Key", "If-None-Match", "Last-Event-ID", "Range", requestIDHeader},
+		AllowedHeaders: []string{
+			"Authorization", adminHeader, "Content-Type", "Idempotency-Key", "If-None-Match", "Last-Event-ID", "Range", requestIDHeader,
+		},
 		ExposedHeaders: []string{requestIDHeader, "ETag", "Retry-After", "Content-Disposition", "Content-Range", "Idempotent-Replayed"},
 		MaxAge:         int(preflightLifetime / time.Second),
 	}).Handler(next)

@@ -123,7 +123,8 @@ func renderDocs(document []byte) ([]byte, error) {
 		page.Groups = append(page.Groups, *groups[name])
 	}
 	for _, code := range []problem.Code{
-		problem.Invalid, problem.Unauthorized, problem.Forbidden, problem.NotFound, methodNotAllowed, requestTimeout, problem.Exists, problem.Conflict,
+		problem.Invalid, problem.Unauthorized, problem.Forbidden, problem.NotFound, methodNotAllowed, requestTimeout,
+		problem.Exists, problem.Conflict,
 		problem.TooLarge, unsupportedMediaType, problem.ScenarioInvalid, problem.KeyReused, problem.QueueFull, problem.RateLimited,
 		problem.Internal, problem.NotConfigured, problem.Unavailable, problem.StorageRefused,
 	} {

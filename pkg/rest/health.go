@@ -78,8 +78,10 @@ type HealthReport struct {
 	Confinement *Confinement `json:"confinement" doc:"What confines SUMO to its run's folder: on a single machine what that machine offers, on a cluster the weakest confinement of the last day's runs. Null if unknown."`
 }
 
+type confinementOf = func(context.Context) (*simulation.Confinement, error)
+
 // cached calls ask at most once every confinementAge, and answers other calls, including concurrent ones, with the last result.
-func cached(ask func(context.Context) (*simulation.Confinement, error), now func() time.Time) func(context.Context) (*simulation.Confinement, error) {
+func cached(ask confinementOf, now func() time.Time) confinementOf {
 	var (
 		asking sync.Mutex
 		next   time.Time
@@ -147,7 +149,8 @@ func (h Health) check(ctx context.Context) HealthReport {
 	}
 	_ = checks.Wait() // each check keeps its own error
 	if db != nil || objects != nil || cluster != nil || disk != nil {
-		zerolog.Ctx(ctx).Warn().AnErr("postgres", db).AnErr("objects", objects).AnErr("kubernetes", cluster).AnErr("disk", disk).Msg("not healthy")
+		zerolog.Ctx(ctx).Warn().AnErr("postgres", db).AnErr("objects", objects).AnErr("kubernetes", cluster).AnErr("disk", disk).
+			Msg("not healthy")
 	}
 	if unknown != nil {
 		zerolog.Ctx(ctx).Warn().Err(unknown).Msg("confinement of runs is unknown")

@@ -3,6 +3,7 @@ package rest
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"path"
@@ -49,15 +50,7 @@ func Handler(mux *http.ServeMux, origins []string, log zerolog.Logger, observers
 		if !requestIDPattern.MatchString(id) {
 			id = uuid.NewString()
 		}
-		header := w.Header()
-		header.Set(requestIDHeader, id)
-		header.Set("X-Content-Type-Options", "nosniff")
-		header.Set("Cache-Control", "no-store") // answers belong to one tenant; handlers that may be cached say so
-		// An answer that a browser shows on its own is data: it loads nothing, stands in no other site's page, and tells no
-		// other site its address. Handlers of pages say what these may load.
-		header.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
-		header.Set("Cross-Origin-Resource-Policy", "same-origin")
-		header.Set("Referrer-Policy", "no-referrer")
+		setHeaders(w.Header(), id)
 		rec := &recorder{ResponseWriter: w, status: http.StatusOK}
 		line := &accessLine{route: route(mux, r)}
 		ctx := traceparent.FromHeader(r.Context(), r.Header)
@@ -80,14 +73,7 @@ func Handler(mux *http.ServeMux, origins []string, log zerolog.Logger, observers
 		}
 
 		defer func() {
-			cause := recover()
-			if cause != nil && cause != http.ErrAbortHandler {
-				zerolog.Ctx(ctx).Error().Str("panic", fmt.Sprint(cause)).Bytes("stack", debug.Stack()).Msg("handler panicked")
-				if !rec.wrote {
-					write(rec, newProblem(http.StatusInternalServerError, problem.Internal, internalDetail))
-					cause = nil
-				}
-			}
+			cut := rec.recovered(ctx, recover())
 			took := time.Since(start)
 			for _, end := range ended {
 				end(rec.status, took)
@@ -97,14 +83,43 @@ func Handler(mux *http.ServeMux, origins []string, log zerolog.Logger, observers
 				event = requestLog.Error()
 			}
 			event.Str("method", r.Method).Str("route", line.route).Int("status", rec.status).
-				Int64("bytes", rec.bytes).Dur("ms", took).Str("tenant", line.tenant).Bool("cut", cause != nil).Msg("request")
-			if cause != nil {
+				Int64("bytes", rec.bytes).Dur("ms", took).Str("tenant", line.tenant).Bool("cut", cut).Msg("request")
+			if cut {
 				// net/http's own way to cut a connection, so that the client does not take what it has for the whole answer.
 				panic(http.ErrAbortHandler)
 			}
 		}()
 		answer.ServeHTTP(rec, r)
 	})
+}
+
+// setHeaders sets what every answer says about itself, unless its handler says otherwise.
+func setHeaders(header http.Header, id string) {
+	header.Set(requestIDHeader, id)
+	header.Set("X-Content-Type-Options", "nosniff")
+	header.Set("Cache-Control", "no-store") // answers belong to one tenant; handlers that may be cached say so
+	// An answer that a browser shows on its own is data: it loads nothing, appears in no other site's page, and reveals its
+	// address to no other site. Handlers of pages say what these may load.
+	header.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
+	header.Set("Cross-Origin-Resource-Policy", "same-origin")
+	header.Set("Referrer-Policy", "no-referrer")
+}
+
+// recovered answers for a handler that panicked with cause, and reports whether it is too late for that, so that the
+// connection must be cut.
+func (r *recorder) recovered(ctx context.Context, cause any) (cut bool) {
+	if cause == nil {
+		return false
+	}
+	if err, ok := cause.(error); ok && errors.Is(err, http.ErrAbortHandler) {
+		return true
+	}
+	zerolog.Ctx(ctx).Error().Str("panic", fmt.Sprint(cause)).Bytes("stack", debug.Stack()).Msg("handler panicked")
+	if r.wrote {
+		return true
+	}
+	write(r, newProblem(http.StatusInternalServerError, problem.Internal, internalDetail))
+	return false
 }
 
 // route is the pattern that r matches in mux, or "".

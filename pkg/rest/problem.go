@@ -104,7 +104,8 @@ func (p *Problem) GetHeaders() http.Header {
 }
 
 // internalDetail is all that a client learns about a failure of ours.
-const internalDetail = "Something went wrong on our side. Nothing you sent is lost; try again, and if it keeps happening, give the operator this request's X-Request-Id."
+const internalDetail = "Something went wrong on our side. Nothing you sent is lost; try again, and if it keeps happening, give " +
+	"the operator this request's X-Request-Id."
 
 // problemOf turns any error into what the client sees, and logs the rest.
 func problemOf(ctx context.Context, err error) *Problem {
@@ -119,7 +120,8 @@ func problemOf(ctx context.Context, err error) *Problem {
 		// The client has left; nobody reads this answer.
 		e = problem.Wrap(err, problem.Unavailable, "The client left before the request was answered.")
 	case errors.Is(err, context.DeadlineExceeded):
-		e = problem.Wrap(err, problem.Unavailable, "A service behind this one did not answer in time. Try again in a few seconds.").WithRetryAfter(5e9)
+		e = problem.Wrap(err, problem.Unavailable, "A service behind this one did not answer in time. Try again in a "+
+			"few seconds.").WithRetryAfter(5e9)
 	default:
 		e = problem.Wrap(err, problem.Internal, internalDetail)
 	}

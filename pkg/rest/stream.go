@@ -1,6 +1,7 @@
 package rest
 
 import (
+	"errors"
 	"io"
 	"net/http"
 	"time"
@@ -20,7 +21,7 @@ type sentBody struct{ io.ReadCloser }
 
 func (b sentBody) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
-	if err != nil && err != io.EOF {
+	if err != nil && !errors.Is(err, io.EOF) {
 		err = problem.Wrap(err, problem.Invalid, "The request's body broke off before its end, or is not what its headers say. Send it again.")
 	}
 	return n, err

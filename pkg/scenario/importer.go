@@ -38,7 +38,7 @@ func (im *Importer) Import(ctx context.Context, t tenant.Tenant, urls []string) 
 		return im.importZip(ctx, t, inputs[0])
 	}
 	reader, writer := io.Pipe()
-	defer reader.Close() // ends the goroutine below when Accept gives up early
+	defer func() { _ = reader.Close() }() // ends the goroutine below when Accept gives up early
 	go func() { writer.CloseWithError(im.zip(ctx, inputs, writer)) }()
 	s, _, err := im.Intake.Accept(ctx, t, reader, About{Name: NameOf(strings.TrimSuffix(sharedFolder(inputs), "/"))})
 	return s, err
@@ -59,7 +59,8 @@ func (im *Importer) importZip(ctx context.Context, t tenant.Tenant, in input) (S
 
 func (im *Importer) parse(t tenant.Tenant, raw string) (input, error) {
 	u, err := url.Parse(raw)
-	if err != nil || u.Scheme != "s3" || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" || len(u.Path) < 2 || strings.HasSuffix(u.Path, "/") {
+	if err != nil || u.Scheme != "s3" || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" ||
+		len(u.Path) < 2 || strings.HasSuffix(u.Path, "/") {
 		return input{}, problem.New(problem.Invalid, "%.200q is not the address of an S3 object. Write it as s3://bucket/key.", raw)
 	}
 	in := input{bucket: u.Host, key: u.Path[1:]}
@@ -67,7 +68,8 @@ func (im *Importer) parse(t tenant.Tenant, raw string) (input, error) {
 		return input{}, problem.New(problem.Invalid, "The key in %.200q %s.", raw, fault)
 	}
 	if in.bucket == im.OwnBucket || !t.MayRead(in.bucket, in.key) {
-		return input{}, problem.New(problem.Invalid, "This tenant may not read %.200q. An operator can open the bucket for it: PATCH /auth/tenants/{id} with input_buckets.", raw)
+		return input{}, problem.New(problem.Invalid, "This tenant may not read %.200q. An operator can open the bucket for it: PATCH "+
+			"/auth/tenants/{id} with input_buckets.", raw)
 	}
 	return in, nil
 }

@@ -2,6 +2,7 @@ package scenario
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"time"
@@ -36,7 +37,9 @@ const (
 
 // Begin opens an upload of u's name, size and expected digest. If the tenant has that scenario already, or idem stands for a
 // completed upload, the result's Digest is set and nothing needs to be sent.
-func (in *Intake) Begin(ctx context.Context, t tenant.Tenant, u Upload, idem *idempotency.Request) (stored Upload, created bool, err error) {
+func (in *Intake) Begin(
+	ctx context.Context, t tenant.Tenant, u Upload, idem *idempotency.Request,
+) (stored Upload, created bool, err error) {
 	switch {
 	case u.Size > in.Limits.Upload:
 		return Upload{}, false, TooLarge(u.Size, in.Limits)
@@ -66,7 +69,8 @@ func (in *Intake) Complete(ctx context.Context, t tenant.Tenant, id string) (s S
 		if u, err := in.Store.Upload(ctx, t.ID, id); err != nil || u.Digest != "" {
 			return in.completed(ctx, u, err) // another call was faster
 		}
-		return Scenario{}, false, problem.Wrap(err, problem.Conflict, "The file of upload %s has not arrived. PUT it to the upload's url first.", id)
+		return Scenario{}, false, problem.Wrap(err, problem.Conflict, "The file of upload %s has not arrived. PUT it to the upload's "+
+			"url first.", id)
 	}
 	if err != nil {
 		return Scenario{}, false, err
@@ -110,7 +114,8 @@ func (in *Intake) Abandon(ctx context.Context, t tenant.Tenant, id string) error
 
 func (u Upload) check(_ context.Context, digest string) error {
 	if u.Expected != "" && u.Expected != digest {
-		return problem.New(problem.Invalid, "The file that arrived is not the one announced: its SHA-256 is %s, not %s. Begin a new upload.", digest, u.Expected)
+		return problem.New(problem.Invalid, "The file that arrived is not the one announced: its SHA-256 is %s, not %s. Begin a "+
+			"new upload.", digest, u.Expected)
 	}
 	return nil
 }
@@ -120,7 +125,7 @@ type storedUpload struct{ io.Reader }
 
 func (s storedUpload) Read(p []byte) (int, error) {
 	n, err := s.Reader.Read(p)
-	if err != nil && err != io.EOF {
+	if err != nil && !errors.Is(err, io.EOF) {
 		err = problem.Wrap(err, problem.Unavailable, "The object store failed while the upload was being read. Try again shortly.")
 	}
 	return n, err

@@ -26,10 +26,12 @@ func checkInputBuckets(buckets []string, own string) error {
 			return problem.New(problem.Invalid, "input_buckets has %.100q. Its prefix %s.", b, fault)
 		}
 		if !bucketPattern.MatchString(b) {
-			return problem.New(problem.Invalid, "input_buckets has %.100q, which is neither a bucket name nor bucket/prefix/ with a slash at its end.", b)
+			return problem.New(problem.Invalid, "input_buckets has %.100q, which is neither a bucket name nor bucket/prefix/ with a "+
+				"slash at its end.", b)
 		}
 		if bucket == own {
-			return problem.New(problem.Invalid, "input_buckets has %.100q. The bucket %s is this service's own, with every tenant's data, and cannot be opened to a tenant; "+
+			return problem.New(problem.Invalid, "input_buckets has %.100q. The bucket %s is this service's own, with every tenant's "+
+				"data, and cannot be opened to a tenant; "+
 				"copy the inputs to another bucket.", b, bucket)
 		}
 	}

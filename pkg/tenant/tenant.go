@@ -50,7 +50,7 @@ func (p Patch) apply(t Tenant) Tenant {
 	return t
 }
 
-func set[T any](field *T, to *T) {
+func set[T any](field, to *T) {
 	if to != nil {
 		*field = *to
 	}

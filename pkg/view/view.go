@@ -95,7 +95,8 @@ func (k *Keeper) produce(ctx context.Context, key string, write func(context.Con
 }
 
 func busy(cause error) error {
-	return problem.Wrap(cause, problem.Unavailable, "Computing this took too long. Try again in a minute; if it keeps happening, download the result file itself.").
+	return problem.Wrap(cause, problem.Unavailable, "Computing this took too long. Try again in a minute; if it keeps happening, "+
+		"download the result file itself.").
 		WithRetryAfter(time.Minute)
 }
 

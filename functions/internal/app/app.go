@@ -105,7 +105,9 @@ func (p Parts) Handler(targets ...string) (http.Handler, error) {
 
 // Document makes the OpenAPI document from the code.
 func Document() ([]byte, error) {
-	objects, err := s3.New(s3.Config{Endpoint: "http://unused.invalid", Region: "us-east-1", Bucket: "unused", AccessKey: "unused", SecretKey: "unused"})
+	objects, err := s3.New(s3.Config{
+		Endpoint: "http://unused.invalid", Region: "us-east-1", Bucket: "unused", AccessKey: "unused", SecretKey: "unused",
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -123,10 +125,14 @@ func (p Parts) register(mux *http.ServeMux, targets []string) error {
 }
 
 func (p Parts) api(mux *http.ServeMux, targets []string) huma.API {
-	api := rest.NewAPI(mux, rest.Keys{TenantByKey: p.DB.TenantByKey, Admin: p.Config.AdminKey, ServiceAccount: p.ServiceAccount, Limits: rest.Limits{
+	limits := rest.Limits{
 		CallsPerSecond: p.Config.CallsPerSecond, WrongKeysPerMinute: p.Config.WrongKeysPerMinute,
-		ConcurrentUploads: p.Config.MaxConcurrentUploads, MinUploadRate: p.Config.MinUploadRateKiB << 10, TrustedProxies: p.Config.TrustedProxies,
-	}})
+		ConcurrentUploads: p.Config.MaxConcurrentUploads, MinUploadRate: p.Config.MinUploadRateKiB << 10,
+		TrustedProxies: p.Config.TrustedProxies,
+	}
+	api := rest.NewAPI(mux, rest.Keys{
+		TenantByKey: p.DB.TenantByKey, Admin: p.Config.AdminKey, ServiceAccount: p.ServiceAccount, Limits: limits,
+	})
 	rest.Health{
 		Database: p.DB.Ping, Objects: p.Objects.Ping, Kubernetes: p.Kubernetes, Disk: p.Disk, Confinement: p.confinement, Now: time.Now,
 	}.Register(api)
@@ -218,9 +224,9 @@ func (p Parts) Reconcile() *reconcilefn.Function {
 	if m := p.Metrics; m != nil && p.Config.Target == "reconcile" {
 		r.Passed = m.Passed
 		ended = append(ended, func(e reconcile.End) { m.Ended(e.Job) })
-		unreported := run
+		unmeasured := run
 		run = func(ctx context.Context, window time.Duration) (reconcile.Report, error) {
-			report, err := unreported(ctx, window)
+			report, err := unmeasured(ctx, window)
 			m.Reconciled(report)
 			return report, err
 		}

@@ -87,7 +87,8 @@ func Migrate(ctx context.Context, cfg config.Config, log zerolog.Logger) error {
 		return errNoDatabase
 	}
 	if cfg.DatabasePooled {
-		return errors.New("DATABASE_POOLED is set, but migrations take turns by a lock of a session, which a pooler does not keep: give DATABASE_URL the server itself here")
+		return errors.New("DATABASE_POOLED is set, but migrations take turns by a lock of a session, which a pooler does not keep: " +
+			"give DATABASE_URL the server itself here")
 	}
 	if err := postgres.Migrate(ctx, cfg.DatabaseURL); err != nil {
 		return err
