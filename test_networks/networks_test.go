@@ -118,7 +118,8 @@ func TestEveryBrokenFileHasItsExpectedAnswer(t *testing.T) {
 	for _, c := range networks.Broken() {
 		listed = append(listed, c.File)
 		if c.Status != 422 || c.Code != problem.ScenarioInvalid {
-			t.Errorf("%s: status %d and code %q; an upload that can be read but not run is 422 %s", c.File, c.Status, c.Code, problem.ScenarioInvalid)
+			t.Errorf("%s: status %d and code %q; an upload that can be read but not run is 422 %s", c.File, c.Status, c.Code,
+				problem.ScenarioInvalid)
 		}
 		if len(c.Problems) == 0 {
 			t.Errorf("%s: no problem is expected", c.File)
@@ -177,11 +178,16 @@ func TestMissingMatchesLocationAndMessage(t *testing.T) {
 		item   problem.Item
 		found  bool
 	}{
-		"the same line":             {networks.Problem{Location: "a.xml:4", Contains: "net"}, "", problem.Item{Location: "a.xml:4", Message: "No Net"}, true},
-		"another line":              {networks.Problem{Location: "a.xml:4", Contains: "net"}, "", problem.Item{Location: "a.xml:40", Message: "no net"}, false},
-		"any line":                  {networks.Problem{Location: "a.xml", Contains: "net"}, "", problem.Item{Location: "a.xml:4", Message: "no net"}, true},
-		"another file":              {networks.Problem{Location: "a.xml", Contains: "net"}, "", problem.Item{Location: "a.xml.gz:4", Message: "no net"}, false},
-		"another message":           {networks.Problem{Location: "a.xml:4", Contains: "net"}, "", problem.Item{Location: "a.xml:4", Message: "no routes"}, false},
+		"the same line": {networks.Problem{Location: "a.xml:4", Contains: "net"}, "", problem.Item{Location: "a.xml:4",
+			Message: "No Net"}, true},
+		"another line": {networks.Problem{Location: "a.xml:4", Contains: "net"}, "", problem.Item{Location: "a.xml:40",
+			Message: "no net"}, false},
+		"any line": {networks.Problem{Location: "a.xml", Contains: "net"}, "", problem.Item{Location: "a.xml:4",
+			Message: "no net"}, true},
+		"another file": {networks.Problem{Location: "a.xml", Contains: "net"}, "", problem.Item{Location: "a.xml.gz:4",
+			Message: "no net"}, false},
+		"another message": {networks.Problem{Location: "a.xml:4", Contains: "net"}, "", problem.Item{Location: "a.xml:4",
+			Message: "no routes"}, false},
 		"a file only in the detail": {networks.Problem{Location: "a.xml", Contains: "net"}, "a.xml: no net", problem.Item{}, false},
 		"the archive, as an item":   {networks.Problem{Contains: "net"}, "", problem.Item{Message: "no net"}, true},
 		"the archive, in detail":    {networks.Problem{Contains: "net"}, "No net.", problem.Item{Location: "a.xml"}, true},
@@ -206,7 +212,8 @@ func TestSUMOAloneDropsUnsortedVehiclesSilently(t *testing.T) {
 	if err := os.CopyFS(dir, open(t, data)); err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.CommandContext(t.Context(), "sumo", "-c", filepath.Join(dir, "square.sumocfg"), "-X", "never", "--no-step-log", "--duration-log.statistics")
+	cmd := exec.CommandContext(t.Context(), "sumo", "-c", filepath.Join(dir, "square.sumocfg"), "-X", "never", "--no-step-log",
+		"--duration-log.statistics")
 	out, err := cmd.CombinedOutput()
 	if err != nil {
 		t.Fatalf("sumo (to install it: apt-get install sumo): %v\n%s", err, out)

@@ -84,7 +84,9 @@ func serve(dir string) error {
 }
 
 func bucket(server *local.ObjectStore) s3.Config {
-	return s3.Config{Endpoint: server.Endpoint(), AccessKey: server.AccessKey(), SecretKey: server.SecretKey(), UsePathStyle: true, Bucket: "kept"}
+	return s3.Config{
+		Endpoint: server.Endpoint(), AccessKey: server.AccessKey(), SecretKey: server.SecretKey(), UsePathStyle: true, Bucket: "kept",
+	}
 }
 
 func startPostgres(t *testing.T, dir string) *local.Postgres {
@@ -256,7 +258,8 @@ func wantPassword(t *testing.T, pg *local.Postgres) string {
 	}
 	wantRefused(t, pg, "")
 	wantRefused(t, pg, "a guess")
-	if rules := query[string](t, pg.URL("postgres"), "SELECT string_agg(type || ' ' || auth_method, ', ') FROM pg_hba_file_rules"); rules != "local scram-sha-256" {
+	const access = "SELECT string_agg(type || ' ' || auth_method, ', ') FROM pg_hba_file_rules"
+	if rules := query[string](t, pg.URL("postgres"), access); rules != "local scram-sha-256" {
 		t.Errorf("who may connect: %s", rules)
 	}
 	return password

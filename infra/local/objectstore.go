@@ -73,9 +73,9 @@ func StartObjectStore(ctx context.Context, dir, binary string, log zerolog.Logge
 	}
 
 	// The pipe ends after the one line that names the address, or with the server.
-	stopWaiting := context.AfterFunc(ctx, func() { ready.SetReadDeadline(time.Now()) })
+	stopWaiting := context.AfterFunc(ctx, func() { _ = ready.SetReadDeadline(time.Now()) })
 	defer stopWaiting()
-	ready.SetReadDeadline(time.Now().Add(storeStart))
+	_ = ready.SetReadDeadline(time.Now().Add(storeStart)) // pipes have deadlines
 	line, err := io.ReadAll(ready)
 	address, ok := strings.CutPrefix(strings.TrimSpace(string(line)), "listening on ")
 	if err != nil || !ok {

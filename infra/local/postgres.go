@@ -434,7 +434,8 @@ func postgresAccount() (account, error) {
 		}
 		return account{uid: uid, gid: gid, other: true}, nil
 	}
-	return account{}, errors.New("Postgres does not run as root, and there is no user postgres or nobody to run it as; start this program as an ordinary user")
+	return account{}, errors.New("Postgres does not run as root, and there is no user postgres or nobody to run it as; start this " +
+		"program as an ordinary user")
 }
 
 // command prepares a program of the account. Our environment stays out of it: PGDATA, PGPORT and the like would reach

@@ -93,7 +93,9 @@ func TestASubmissionThatIsRepeatedIsTheSameOne(t *testing.T) {
 		t.Fatal(err)
 	}
 	var sent []int64
-	j, err := s.client(t).Submit(t.Context(), Submission{Run: Run{Name: "a"}, Scenario: File(path), Sent: func(n, total int64) { sent = append(sent, n, total) }})
+	j, err := s.client(t).Submit(t.Context(), Submission{
+		Run: Run{Name: "a"}, Scenario: File(path), Sent: func(n, total int64) { sent = append(sent, n, total) },
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -239,7 +241,8 @@ func logServer(t testing.TB, n int, next func() int) *script {
 			b.WriteString("data: {\"message\": \"No log yet.\"}\n\n")
 		}
 		for i := from; i < n; i++ {
-			fmt.Fprintf(&b, "id: 2-%d\ndata: {\"message\": \"line %d ü\"}\n\nevent: progress\ndata: {\"status\": \"RUNNING\", \"progress\": 0.5}\n\n", i+1, i)
+			fmt.Fprintf(&b, "id: 2-%d\ndata: {\"message\": \"line %d ü\"}\n\nevent: progress\n"+
+				"data: {\"status\": \"RUNNING\", \"progress\": 0.5}\n\n", i+1, i)
 		}
 		b.WriteString("data: {\"status\": \"FAILED\", \"reason\": \"SimulationError\", \"message\": \"it broke\"}\n\n")
 		text := b.String()
@@ -388,11 +391,15 @@ func TestADownloadThatCannotBeWholeIsAnErrorWithoutTheLink(t *testing.T) {
 		answers []http.HandlerFunc
 		want    string
 	}{
-		"too short":            {ResultFile{Name: "own", Size: 1000}, []http.HandlerFunc{to("/s3?signature=secret"), says(200, "short")}, "got 5 bytes of 1000"},
-		"the link is refused":  {ResultFile{Name: "own", Size: 1}, []http.HandlerFunc{to("/s3?signature=secret"), says(403, "<Error>")}, "answered 403"},
-		"the link is nonsense": {ResultFile{Name: "own", Size: 1}, []http.HandlerFunc{to("http://[bad?signature=secret")}, "without a readable link"},
-		"the store is away":    {ResultFile{Name: "own", Size: 1}, []http.HandlerFunc{to("http://127.0.0.1:1/x?signature=secret")}, "refused"},
-		"out of the folder":    {ResultFile{Name: "../own", Size: 5}, []http.HandlerFunc{to("/s3?signature=secret"), says(200, "short")}, "escapes"},
+		"too short": {ResultFile{Name: "own", Size: 1000}, []http.HandlerFunc{to("/s3?signature=secret"), says(200, "short")},
+			"got 5 bytes of 1000"},
+		"the link is refused": {ResultFile{Name: "own", Size: 1}, []http.HandlerFunc{to("/s3?signature=secret"), says(403, "<Error>")},
+			"answered 403"},
+		"the link is nonsense": {ResultFile{Name: "own", Size: 1}, []http.HandlerFunc{to("http://[bad?signature=secret")},
+			"without a readable link"},
+		"the store is away": {ResultFile{Name: "own", Size: 1}, []http.HandlerFunc{to("http://127.0.0.1:1/x?signature=secret")}, "refused"},
+		"out of the folder": {ResultFile{Name: "../own", Size: 5}, []http.HandlerFunc{to("/s3?signature=secret"), says(200, "short")},
+			"escapes"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -45,5 +45,6 @@ type ComparedValue struct {
 // Compare puts the numbers of two or more jobs side by side. Differences are to the first.
 func (c *Client) Compare(ctx context.Context, ids ...string) (out Comparison, err error) {
 	r := request{method: http.MethodGet, path: "/jobs/compare", query: url.Values{"ids": {strings.Join(ids, ",")}}}
-	return out, c.call(ctx, r, &out)
+	err = c.call(ctx, r, &out)
+	return out, err
 }

@@ -59,7 +59,10 @@ func TestEventsRefusesAnEndlessLine(t *testing.T) {
 func TestEventsStopsWhenToldTo(t *testing.T) {
 	t.Parallel()
 	seen := 0
-	for range (&eventReader{}).events(strings.NewReader("data: a\n\ndata: b\n\n")) {
+	for _, err := range (&eventReader{}).events(strings.NewReader("data: a\n\ndata: b\n\n")) {
+		if err != nil {
+			t.Error(err)
+		}
 		seen++
 		break
 	}

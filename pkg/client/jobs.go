@@ -132,7 +132,7 @@ type Submission struct {
 
 // Submit makes a job.
 func (c *Client) Submit(ctx context.Context, s Submission) (j Job, err error) {
-	fields, err := s.Run.fields()
+	fields, err := s.fields()
 	if err != nil {
 		return j, err
 	}
@@ -143,7 +143,8 @@ func (c *Client) Submit(ctx context.Context, s Submission) (j Job, err error) {
 		fields.Set("sumo_files_s3_url", s.S3URL)
 	}
 	r := request{method: http.MethodPost, path: "/jobs", key: keyOr(s.IdempotencyKey)}
-	return j, c.upload(ctx, r, fields, s.Scenario, s.Sent, &j)
+	err = c.upload(ctx, r, fields, s.Scenario, s.Sent, &j)
+	return j, err
 }
 
 // keyOr returns key, or a new random one.
@@ -159,7 +160,8 @@ func jobPath(id, below string) string { return "/jobs/" + url.PathEscape(id) + b
 
 // Job returns a job.
 func (c *Client) Job(ctx context.Context, id string) (j Job, err error) {
-	return j, c.call(ctx, request{method: http.MethodGet, path: jobPath(id, "")}, &j)
+	err = c.call(ctx, request{method: http.MethodGet, path: jobPath(id, "")}, &j)
+	return j, err
 }
 
 // Filter chooses jobs. Its zero value chooses all.
@@ -202,22 +204,26 @@ func (c *Client) Jobs(ctx context.Context, f Filter) (page JobPage, err error) {
 			query.Set(name, at.UTC().Format(time.RFC3339Nano))
 		}
 	}
-	return page, c.call(ctx, request{method: http.MethodGet, path: "/jobs", query: query}, &page)
+	err = c.call(ctx, request{method: http.MethodGet, path: "/jobs", query: query}, &page)
+	return page, err
 }
 
 // Cancel stops a job; what it has written until then is kept. Repeating it is no error.
 func (c *Client) Cancel(ctx context.Context, id string) (j Job, err error) {
-	return j, c.call(ctx, request{method: http.MethodDelete, path: jobPath(id, "")}, &j)
+	err = c.call(ctx, request{method: http.MethodDelete, path: jobPath(id, "")}, &j)
+	return j, err
 }
 
 // Purge deletes a finished job with its results.
 func (c *Client) Purge(ctx context.Context, id string) (j Job, err error) {
-	return j, c.call(ctx, request{method: http.MethodDelete, path: jobPath(id, ""), query: url.Values{"purge": {"true"}}}, &j)
+	err = c.call(ctx, request{method: http.MethodDelete, path: jobPath(id, ""), query: url.Values{"purge": {"true"}}}, &j)
+	return j, err
 }
 
 // Retry submits a finished job again, as a new job.
 func (c *Client) Retry(ctx context.Context, id string) (j Job, err error) {
-	return j, c.call(ctx, request{method: http.MethodPost, path: jobPath(id, "/retry"), key: keyOr("")}, &j)
+	err = c.call(ctx, request{method: http.MethodPost, path: jobPath(id, "/retry"), key: keyOr("")}, &j)
+	return j, err
 }
 
 // Summary is what a run did, in numbers with their units.
@@ -228,5 +234,6 @@ type Summary struct {
 
 // Summary returns the figures of a finished job.
 func (c *Client) Summary(ctx context.Context, id string) (s Summary, err error) {
-	return s, c.call(ctx, request{method: http.MethodGet, path: jobPath(id, "/summary")}, &s)
+	err = c.call(ctx, request{method: http.MethodGet, path: jobPath(id, "/summary")}, &s)
+	return s, err
 }

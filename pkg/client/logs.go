@@ -31,12 +31,14 @@ func (c *Client) Log(ctx context.Context, id string, tail int) (l Log, err error
 	if tail > 0 {
 		r.query = url.Values{"tail": {strconv.Itoa(tail)}}
 	}
-	return l, c.call(ctx, r, &l)
+	err = c.call(ctx, r, &l)
+	return l, err
 }
 
 // LogKind is the kind of a LogEvent.
 type LogKind int
 
+// The kinds of events.
 const (
 	LogLine     LogKind = iota // a line of the log
 	LogNote                    // something about the log: why there is none yet, or that it starts over

@@ -19,7 +19,8 @@ type Plots struct {
 
 // Plots lists the plots of a finished job.
 func (c *Client) Plots(ctx context.Context, id string) (p Plots, err error) {
-	return p, c.call(ctx, request{method: http.MethodGet, path: jobPath(id, "/plots")}, &p)
+	err = c.call(ctx, request{method: http.MethodGet, path: jobPath(id, "/plots")}, &p)
+	return p, err
 }
 
 // Drawing says how a plot looks. The service chooses for zero values.

@@ -35,7 +35,8 @@ type ResultFile struct {
 
 // Results lists a job's files.
 func (c *Client) Results(ctx context.Context, id string) (r Results, err error) {
-	return r, c.call(ctx, request{method: http.MethodGet, path: jobPath(id, "/results")}, &r)
+	err = c.call(ctx, request{method: http.MethodGet, path: jobPath(id, "/results")}, &r)
+	return r, err
 }
 
 // Download copies one of a job's files to w, and checks that it is complete. A broken transfer resumes where it broke, so

@@ -70,7 +70,8 @@ type Demand struct {
 
 // Store uploads a scenario, to run it once or often. Sent is as in Submission.
 func (c *Client) Store(ctx context.Context, zip *Source, sent func(sent, total int64)) (s Scenario, err error) {
-	return s, c.upload(ctx, request{method: http.MethodPost, path: "/scenarios", key: keyOr("")}, nil, zip, sent, &s)
+	err = c.upload(ctx, request{method: http.MethodPost, path: "/scenarios", key: keyOr("")}, nil, zip, sent, &s)
+	return s, err
 }
 
 // Validation is what was found in a zip that was not kept.
@@ -86,7 +87,8 @@ type Validation struct {
 
 // Validate checks a scenario without storing it. Sent is as in Submission.
 func (c *Client) Validate(ctx context.Context, zip *Source, sent func(sent, total int64)) (v Validation, err error) {
-	return v, c.upload(ctx, request{method: http.MethodPost, path: "/scenarios/validate", safe: true}, nil, zip, sent, &v)
+	err = c.upload(ctx, request{method: http.MethodPost, path: "/scenarios/validate", safe: true}, nil, zip, sent, &v)
+	return v, err
 }
 
 // ScenarioPage is a part of a list of scenarios, newest first.
@@ -105,15 +107,18 @@ func (c *Client) Scenarios(ctx context.Context, cursor string, limit int) (page 
 	if limit != 0 {
 		query.Set("limit", strconv.Itoa(limit))
 	}
-	return page, c.call(ctx, request{method: http.MethodGet, path: "/scenarios", query: query}, &page)
+	err = c.call(ctx, request{method: http.MethodGet, path: "/scenarios", query: query}, &page)
+	return page, err
 }
 
 // Scenario returns a stored scenario.
 func (c *Client) Scenario(ctx context.Context, id string) (s Scenario, err error) {
-	return s, c.call(ctx, request{method: http.MethodGet, path: "/scenarios/" + url.PathEscape(id)}, &s)
+	err = c.call(ctx, request{method: http.MethodGet, path: "/scenarios/" + url.PathEscape(id)}, &s)
+	return s, err
 }
 
 // DeleteScenario deletes a scenario that no job needs any more.
 func (c *Client) DeleteScenario(ctx context.Context, id string) (d Document, err error) {
-	return d, c.call(ctx, request{method: http.MethodDelete, path: "/scenarios/" + url.PathEscape(id)}, &d)
+	err = c.call(ctx, request{method: http.MethodDelete, path: "/scenarios/" + url.PathEscape(id)}, &d)
+	return d, err
 }

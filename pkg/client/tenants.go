@@ -37,7 +37,8 @@ func (c *Client) Register(ctx context.Context, tenantID string, l Limits) (t Ten
 	if err != nil {
 		return t, err
 	}
-	return t, c.call(ctx, request{method: http.MethodPost, path: "/auth/register", admin: true, body: b}, &t)
+	err = c.call(ctx, request{method: http.MethodPost, path: "/auth/register", admin: true, body: b}, &t)
+	return t, err
 }
 
 // NewKey issues a new key for a tenant. Its earlier ones stop working at once.
@@ -46,7 +47,8 @@ func (c *Client) NewKey(ctx context.Context, tenantID string) (t Tenant, err err
 	if err != nil {
 		return t, err
 	}
-	return t, c.call(ctx, request{method: http.MethodPost, path: "/auth/regenerate-key", admin: true, body: b}, &t)
+	err = c.call(ctx, request{method: http.MethodPost, path: "/auth/regenerate-key", admin: true, body: b}, &t)
+	return t, err
 }
 
 // TenantList is all tenants.
@@ -57,7 +59,8 @@ type TenantList struct {
 
 // Tenants lists all tenants.
 func (c *Client) Tenants(ctx context.Context) (l TenantList, err error) {
-	return l, c.call(ctx, request{method: http.MethodGet, path: "/auth/tenants", admin: true}, &l)
+	err = c.call(ctx, request{method: http.MethodGet, path: "/auth/tenants", admin: true}, &l)
+	return l, err
 }
 
 // SetLimits changes a tenant's limits.
@@ -67,7 +70,8 @@ func (c *Client) SetLimits(ctx context.Context, tenantID string, l Limits) (t Te
 		return t, err
 	}
 	r := request{method: http.MethodPatch, path: "/auth/tenants/" + url.PathEscape(tenantID), admin: true, body: b}
-	return t, c.call(ctx, r, &t)
+	err = c.call(ctx, r, &t)
+	return t, err
 }
 
 // DeleteTenant deletes a tenant with all its data. Without force, queued and running jobs prevent that.
@@ -76,7 +80,8 @@ func (c *Client) DeleteTenant(ctx context.Context, tenantID string, force bool) 
 	if force {
 		r.query = url.Values{"force": {"true"}}
 	}
-	return d, c.call(ctx, r, &d)
+	err = c.call(ctx, r, &d)
+	return d, err
 }
 
 // Dashboard is what a tenant may use and uses.
@@ -87,5 +92,6 @@ type Dashboard struct {
 
 // Dashboard returns the caller's own.
 func (c *Client) Dashboard(ctx context.Context) (d Dashboard, err error) {
-	return d, c.call(ctx, request{method: http.MethodGet, path: "/tenants/me/dashboard"}, &d)
+	err = c.call(ctx, request{method: http.MethodGet, path: "/tenants/me/dashboard"}, &d)
+	return d, err
 }

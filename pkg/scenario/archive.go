@@ -118,7 +118,8 @@ func tooLarge(size string, limits Limits) error {
 
 func (a *archive) list(z *zip.Reader, rep *report) {
 	if len(z.File) > a.limits.Entries {
-		rep.fault("", "the zip has %d files and folders; at most %d are accepted: leave out what the simulation does not need", len(z.File), a.limits.Entries)
+		rep.fault("", "the zip has %d files and folders; at most %d are accepted: leave out what the simulation does not need",
+			len(z.File), a.limits.Entries)
 		return
 	}
 	known := map[string]bool{}
@@ -155,7 +156,8 @@ func (a *archive) list(z *zip.Reader, rep *report) {
 		a.files = append(a.files, entry{f, name})
 		// Sizes that overflow 64 bits exceed any limit.
 		if claimed += f.UncompressedSize64; claimed < f.UncompressedSize64 || claimed > uint64(a.limits.Unpacked) {
-			rep.fault("", "the files unpack to more than %s, which is the limit: leave out what the simulation does not need", bytesText(a.limits.Unpacked))
+			rep.fault("", "the files unpack to more than %s, which is the limit: leave out what the simulation does not need",
+				bytesText(a.limits.Unpacked))
 			a.files = nil
 			return
 		}
@@ -198,7 +200,8 @@ var driveLetter = regexp.MustCompile(`^[A-Za-z]:`)
 func cleanName(name string) (clean, fault string) {
 	switch {
 	case !utf8.ValidString(name):
-		return "", "the file name is in an unknown encoding: rename the file with plain letters, or make the zip with a program that writes UTF-8 names"
+		return "", "the file name is in an unknown encoding: rename the file with plain letters, or " +
+			"make the zip with a program that writes UTF-8 names"
 	case strings.ContainsFunc(name, unicode.IsControl):
 		return "", "the file name contains control characters: rename the file"
 	case strings.Contains(name, `\`):
@@ -249,7 +252,8 @@ func isBomb(unpacked, packed uint64, limits Limits) bool {
 }
 
 func bombFault(limits Limits) string {
-	return fmt.Sprintf("unpacks to more than %d times its size, as only a zip bomb does: leave it out, or store it without compression", limits.Ratio)
+	return fmt.Sprintf("unpacks to more than %d times its size, as only a zip bomb does: leave it out, or store it without compression",
+		limits.Ratio)
 }
 
 // Why reading an entry was aborted.
@@ -315,14 +319,16 @@ func (a *archive) each(ctx context.Context, rep *report, visit func(name string,
 			return ctx.Err()
 		case err == nil:
 		case errors.Is(err, errTotal):
-			rep.fault(e.name, "the files unpack to more than %s, which is the limit: leave out what the simulation does not need", bytesText(a.limits.Unpacked))
+			rep.fault(e.name, "the files unpack to more than %s, which is the limit: leave out what the simulation does not need",
+				bytesText(a.limits.Unpacked))
 			return nil
 		case errors.Is(err, errRatio):
 			rep.fault(e.name, "%s", bombFault(a.limits))
 		case errors.As(err, new(*visitError)):
 			return errors.Unwrap(err)
 		default:
-			rep.fault(e.name, "is damaged in the zip (%s): make the zip again, and check that the upload is complete", strings.TrimPrefix(err.Error(), "zip: "))
+			rep.fault(e.name, "is damaged in the zip (%s): make the zip again, and check that the upload is complete",
+				strings.TrimPrefix(err.Error(), "zip: "))
 		}
 	}
 	slices.SortFunc(extents, func(x, y extent) int { return int(min(max(x.from-y.from, -1), 1)) })

@@ -11,7 +11,8 @@ func BenchmarkXML(b *testing.B) {
 	var text bytes.Buffer
 	text.WriteString("<routes>\n")
 	for i := range 50_000 {
-		fmt.Fprintf(&text, "    <vehicle id=\"veh%d\" type=\"DEFAULT_VEHTYPE\" depart=\"%d.00\" departLane=\"best\">\n        <route edges=\"%s\"/>\n    </vehicle>\n",
+		fmt.Fprintf(&text, "    <vehicle id=\"veh%d\" type=\"DEFAULT_VEHTYPE\" depart=\"%d.00\" departLane=\"best\">\n"+
+			"        <route edges=\"%s\"/>\n    </vehicle>\n",
 			i, i, strings.Repeat("edge#12 -edge#13 ", 12))
 	}
 	text.WriteString("</routes>\n")

@@ -50,7 +50,10 @@ func (in *inspection) config(name string) Config {
 		in.fault(name, "%s", fault)
 		return c
 	}
-	r := &judgement{inspection: in, config: name, values: map[string]string{}, visited: map[string]bool{}, outputs: map[string]bool{}, end: math.Inf(1)}
+	r := &judgement{
+		inspection: in, config: name, values: map[string]string{}, visited: map[string]bool{}, outputs: map[string]bool{},
+		end: math.Inf(1),
+	}
 	before := r.found
 	r.hazards(name, f.doc)
 	known := r.options(f.doc.settings)
@@ -105,7 +108,8 @@ func (r *judgement) options(settings []setting) []chosen {
 			r.fault(location, "the option %s is not allowed (%s): remove it", o.name, forbidden[o.name])
 			continue
 		case CompareVersions(o.since, r.version) > 0:
-			r.fault(location, "the option %s is unknown to SUMO %s (SUMO %s has it): remove it, or choose a newer sumo_version", o.name, r.version, o.since)
+			r.fault(location, "the option %s is unknown to SUMO %s (SUMO %s has it): remove it, or choose a newer sumo_version",
+				o.name, r.version, o.since)
 			continue
 		}
 		if _, twice := r.values[o.name]; twice {
@@ -211,7 +215,8 @@ func (r *judgement) files(known []chosen) {
 		}
 		for parent := path.Dir(output); parent != "."; parent = path.Dir(parent) {
 			if r.inspection.files[parent] != nil {
-				r.fault(r.config, "the output %s cannot be written, because %s is a file and not a folder: choose another name", quote(output), quote(parent))
+				r.fault(r.config, "the output %s cannot be written, because %s is a file and not a folder: choose another name",
+					quote(output), quote(parent))
 			}
 		}
 	}
@@ -259,7 +264,8 @@ func (r *judgement) apply(name, what, location string, u use, role role) {
 				hint = "; did you mean " + quote(near) + "?"
 			}
 		}
-		r.fault(location, "%s names %s, which is not in the zip: add it, or correct the name (names are separated by commas)%s", what, quote(name), hint)
+		r.fault(location, "%s names %s, which is not in the zip: add it, or correct the name (names are separated by commas)%s", what,
+			quote(name), hint)
 	case !f.read: // reported with the archive
 	case u == readOther:
 		r.used[name] = true
@@ -345,7 +351,8 @@ func (r *judgement) departures(name string, d departures) {
 			others = " (one of " + strconv.Itoa(d.count) + ")"
 		}
 		r.fault(at(name, late.line), "%s departs at %g s, %g s before an earlier line%s, and SUMO silently drops such vehicles: "+
-			"sort the file with SUMO's tools/route/sort_routes.py, or set <route-steps value=\"0\"/>", late.id, depart, float64(late.gap)/1000, others)
+			"sort the file with SUMO's tools/route/sort_routes.py, or set <route-steps value=\"0\"/>",
+			late.id, depart, float64(late.gap)/1000, others)
 		return
 	}
 }
@@ -387,7 +394,8 @@ func (m Manifest) unclear(requested string, found int) error {
 	case requested == "":
 		err = problem.New(problem.Invalid, "The scenario has several configurations: choose one with config_file. There are: %s.", list)
 	case found > 1:
-		err = problem.New(problem.Invalid, "Several configurations are called %s: give config_file with its folder. There are: %s.", quote(requested), list)
+		err = problem.New(problem.Invalid, "Several configurations are called %s: give config_file with its folder. There are: %s.",
+			quote(requested), list)
 	default:
 		err = problem.New(problem.Invalid, "The scenario has no configuration %s: correct config_file. There are: %s.", quote(requested), list)
 	}

@@ -134,7 +134,8 @@ func readDocument(r io.Reader, isConfig bool, b *budget) (*document, error) {
 		d.doc.fault, d.doc.faultLine = err, s.Line()
 	}
 	if d.full {
-		d.doc.hazards = append(d.doc.hazards, hazard{s.Line(), "the scenario names more files than can be checked: write the detectors' results into fewer files"})
+		d.doc.hazards = append(d.doc.hazards, hazard{s.Line(), "the scenario names more files than can be checked: " +
+			"write the detectors' results into fewer files"})
 	}
 	return d.doc, err
 }

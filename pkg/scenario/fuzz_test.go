@@ -17,7 +17,8 @@ import (
 func FuzzInspect(f *testing.F) {
 	for _, seed := range [][]byte{
 		nil, scenarioOf(f, ""), scenarioOf(f, `<a value="x.xml"/>`, entryOf("x.xml", `<additional><include href="y.xml"/></additional>`)),
-		scenarioOf(f, "", entryOf("../x", "x")), scenarioOf(f, "", entryOf("x.gz", gzipped(net))), scenarioOf(f, "", stored("d/x", "xyz"), entryOf("e/", "")),
+		scenarioOf(f, "", entryOf("../x", "x")), scenarioOf(f, "", entryOf("x.gz", gzipped(net))),
+		scenarioOf(f, "", stored("d/x", "xyz"), entryOf("e/", "")),
 		zipOf(f, entryOf("s.sumocfg", inUTF16(binary.LittleEndian, true, cfg))),
 	} {
 		f.Add(seed)

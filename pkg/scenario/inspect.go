@@ -176,7 +176,8 @@ func (in *inspection) noConfig() {
 	case len(nets) == 1 && len(routes) > 0:
 		slices.Sort(routes)
 		in.fault("", "%s. Add scenario.sumocfg with this text: "+
-			`<configuration><input><net-file value="%s"/><route-files value="%s"/></input></configuration>`, missing, shown(nets[0]), shown(strings.Join(routes, ",")))
+			`<configuration><input><net-file value="%s"/><route-files value="%s"/></input></configuration>`,
+			missing, shown(nets[0]), shown(strings.Join(routes, ",")))
 	default:
 		in.fault("", "%s: add one that names the network (net-file) and the demand (route-files)", missing)
 	}

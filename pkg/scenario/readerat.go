@@ -2,6 +2,7 @@ package scenario
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"sync"
@@ -96,7 +97,7 @@ func (r *ReaderAt) block(number int64) ([]byte, error) {
 
 // noEOF turns the early end of an object into an error, so that it does not pass for the proper end.
 func noEOF(err error) error {
-	if err == io.EOF || err == io.ErrUnexpectedEOF {
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
 		return fmt.Errorf("the object is shorter than when it was stored")
 	}
 	return err

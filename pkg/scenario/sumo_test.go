@@ -38,7 +38,8 @@ var realNet = sync.OnceValues(func() (string, error) {
 	}
 	defer os.RemoveAll(dir)
 	name := filepath.Join(dir, "n.net.xml")
-	if out, err := exec.Command("netgenerate", "--grid", "--grid.number", "3", "--default-junction-type", "traffic_light", "-o", name).CombinedOutput(); err != nil {
+	if out, err := exec.Command("netgenerate", "--grid", "--grid.number", "3", "--default-junction-type", "traffic_light",
+		"-o", name).CombinedOutput(); err != nil {
 		return "", fmt.Errorf("%w: %s: install SUMO (apt-get install sumo)", err, out)
 	}
 	text, err := os.ReadFile(name)
@@ -132,7 +133,8 @@ func TestEveryOptionWithASpecialRuleExists(t *testing.T) {
 // fileWords are the words in SUMO's program that look like names of files and are no options, each with what was found out about it in
 // SUMO's sources, from 1.15 to 1.28.
 var fileWords = map[string]string{
-	"file": "an attribute and a param of tlLogic", "dest": "an attribute", "edgesFile": "an attribute", "imgFile": "an attribute", "osgFile": "an attribute",
+	"file": "an attribute and a param of tlLogic", "dest": "an attribute", "edgesFile": "an attribute",
+	"imgFile": "an attribute", "osgFile": "an attribute",
 	"SWARMLOG":                "a param of tlLogic",
 	"device.fcd-replay.file":  "an option that became a synonym; the param is not opened",
 	"device.fcd-replay.files": "an option of 1.28; the param is not opened",
@@ -209,7 +211,8 @@ func TestOutputsAreWhereSUMOWritesThem(t *testing.T) {
 			<e1Detector id="e1" lane="A0A1_0" pos="1" freq="100" file="e1.xml"/>
 			<edgeData id="ed" freq="100" file="../out/ed.xml"/>
 			<routeProbe id="rp" edge="A0A1" freq="100" file="rp.xml"/>
-			<calibrator id="c" edge="A0A1" pos="0" freq="100" output="cal.xml"><flow begin="0" end="9" vehsPerHour="10" from="A0A1" to="A1A2"/></calibrator>
+			<calibrator id="c" edge="A0A1" pos="0" freq="100" output="cal.xml">
+				<flow begin="0" end="9" vehsPerHour="10" from="A0A1" to="A1A2"/></calibrator>
 			<include href="more/b.xml"/>
 		</additional>`),
 		entryOf("d/add/more/b.xml", `<additional><laneData id="ld" freq="100" file="ld.xml"/></additional>`))
@@ -342,17 +345,18 @@ func TestUnusualFormsAreAcceptedAsSUMODoes(t *testing.T) {
 		"a bracket too many":           {use, additional("<additional>]]></additional>")},
 		"a declaration behind a space": {use, additional("\n<?xml version='1.0'?><additional/>")},
 		"UTF-16":                       {use, additional(inUTF16(binary.LittleEndian, true, "<additional/>"))},
-		"UTF-16 that says UTF-8":       {use, additional(inUTF16(binary.LittleEndian, true, "<?xml version='1.0' encoding='UTF-8'?><additional/>"))},
-		"bytes that are not UTF-8":     {use, additional("<additional x='\xdf'/>")},
-		"an undefined entity":          {use, additional("<additional x='&auml;'/>")},
-		"dashes in a comment":          {use, additional("<!-- a -- b --><additional/>")},
-		"a namespace":                  {use, additional("<additional xmlns:x='y' x:z='1'/>")},
-		"a colon too many":             {use, additional("<additional><a:b:c/></additional>")},
-		"a space missing":              {use, additional("<additional x='1'y='2'/>")},
-		"an include":                   {use, append(additional(`<additional><include href="e/b.xml"/></additional>`), entryOf("d/e/b.xml", "<additional/>"))},
-		"an include that is missing":   {use, additional(`<additional><include href="b.xml"/></additional>`)},
-		"a speed sign without file":    {use, additional(`<additional><variableSpeedSign id="x" lanes="A0A1_0" file="b.xml"/></additional>`)},
-		"a missing picture":            {use, additional(`<additional><poly id="p" shape="0,0 1,1 0,1" color="red" imgFile="x.png"/></additional>`)},
+		"UTF-16 that says UTF-8": {use, additional(inUTF16(binary.LittleEndian, true,
+			"<?xml version='1.0' encoding='UTF-8'?><additional/>"))},
+		"bytes that are not UTF-8":   {use, additional("<additional x='\xdf'/>")},
+		"an undefined entity":        {use, additional("<additional x='&auml;'/>")},
+		"dashes in a comment":        {use, additional("<!-- a -- b --><additional/>")},
+		"a namespace":                {use, additional("<additional xmlns:x='y' x:z='1'/>")},
+		"a colon too many":           {use, additional("<additional><a:b:c/></additional>")},
+		"a space missing":            {use, additional("<additional x='1'y='2'/>")},
+		"an include":                 {use, append(additional(`<additional><include href="e/b.xml"/></additional>`), entryOf("d/e/b.xml", "<additional/>"))},
+		"an include that is missing": {use, additional(`<additional><include href="b.xml"/></additional>`)},
+		"a speed sign without file":  {use, additional(`<additional><variableSpeedSign id="x" lanes="A0A1_0" file="b.xml"/></additional>`)},
+		"a missing picture":          {use, additional(`<additional><poly id="p" shape="0,0 1,1 0,1" color="red" imgFile="x.png"/></additional>`)},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

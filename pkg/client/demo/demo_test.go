@@ -93,7 +93,8 @@ func newFakeServer(t *testing.T) *fakeServer {
 		w.Header().Set("Content-Type", "text/event-stream")
 		switch r.Header.Get("Last-Event-ID") {
 		case "": // the first stream ends in the middle of an event
-			fmt.Fprint(w, ": hello\n\nid: 1\ndata: {\"message\": \"first line\"}\n\nevent: progress\ndata: {\"progress\": 0.5}\n\nid: 2\ndata: {\"mess")
+			fmt.Fprint(w, ": hello\n\nid: 1\ndata: {\"message\": \"first line\"}\n\nevent: progress\ndata: {\"progress\": 0.5}\n\n"+
+				"id: 2\ndata: {\"mess")
 		case "1":
 			fmt.Fprintf(w, "id: 2\ndata: {\"message\": \"second line\"}\n\ndata: {\"status\": %q}\n\n", s.end(r.PathValue("id")))
 		default:
@@ -115,14 +116,14 @@ func newFakeServer(t *testing.T) *fakeServer {
 		http.Redirect(w, r, s.URL+"/s3/"+r.PathValue("name")+"?signature=secret", http.StatusFound)
 	})
 	tenant("GET /jobs/{id}/plots/vehicles.png", func(w http.ResponseWriter, r *http.Request) {
-		io.WriteString(w, "picture of "+r.PathValue("id"))
+		_, _ = io.WriteString(w, "picture of "+r.PathValue("id"))
 	})
 	mux.HandleFunc("GET /s3/{name...}", func(w http.ResponseWriter, r *http.Request) {
 		if r.Header.Get("Authorization") != "" {
 			fail(w, http.StatusBadRequest, "only one auth mechanism is allowed")
 			return
 		}
-		io.WriteString(w, results[r.PathValue("name")])
+		_, _ = io.WriteString(w, results[r.PathValue("name")])
 	})
 	s.Server = httptest.NewServer(mux)
 	t.Cleanup(s.Close)
@@ -138,13 +139,13 @@ func (s *fakeServer) end(jobID string) string {
 
 func answer(w http.ResponseWriter, body any) {
 	w.Header().Set("Content-Type", "application/json")
-	json.NewEncoder(w).Encode(body)
+	_ = json.NewEncoder(w).Encode(body)
 }
 
 func fail(w http.ResponseWriter, status int, detail string, items ...map[string]string) {
 	w.Header().Set("Content-Type", "application/problem+json; charset=utf-8")
 	w.WriteHeader(status)
-	json.NewEncoder(w).Encode(map[string]any{"title": http.StatusText(status), "status": status, "detail": detail, "errors": items})
+	_ = json.NewEncoder(w).Encode(map[string]any{"title": http.StatusText(status), "status": status, "detail": detail, "errors": items})
 }
 
 // networks makes a folder with a zip for each name.

@@ -100,19 +100,19 @@ func follow(ctx context.Context, api *client.Client, id, name string, display sh
 	end, err := awaitEnd(ctx, api, id, func(j client.Job) { display.Update(name, j.Status, j.Progress) })
 	if err != nil {
 		stopLog(nil)
-		<-logged // so that nothing is shown after we return
-		return err
 	}
 	timer := time.AfterFunc(logTail, func() {
 		stopLog(fmt.Errorf("it has not ended %s after the job", logTail))
 	})
-	err = <-logged
-	timer.Stop()
-	if end.Status != job.Succeeded {
+	defer timer.Stop()
+	logErr := <-logged // nothing is shown after we return
+	switch {
+	case err != nil:
+		return err
+	case end.Status != job.Succeeded:
 		return fmt.Errorf("job %s is %s (%s): %s", id, end.Status, end.Reason, end.Error)
-	}
-	if err != nil {
-		return fmt.Errorf("reading the log of job %s: %w", id, err)
+	case logErr != nil:
+		return fmt.Errorf("reading the log of job %s: %w", id, logErr)
 	}
 	display.Done(name)
 	return nil

@@ -57,7 +57,8 @@ Wherever a job is asked for, except to cancel or remove it, @latest is the one t
 	flags := root.PersistentFlags()
 	flags.StringVarP(&a.format, "output", "o", formatText, "text, or json for the service's answers as they are")
 	flags.StringVar(&a.url, "url", "", "address of the service")
-	must(root.RegisterFlagCompletionFunc("output", cobra.FixedCompletions([]string{formatText, formatJSON}, cobra.ShellCompDirectiveNoFileComp)))
+	must(root.RegisterFlagCompletionFunc("output", cobra.FixedCompletions([]string{formatText, formatJSON},
+		cobra.ShellCompDirectiveNoFileComp)))
 	must(root.RegisterFlagCompletionFunc("url", cobra.NoFileCompletions))
 	root.AddGroup(
 		&cobra.Group{ID: "jobs", Title: "Jobs:"},
@@ -186,15 +187,15 @@ func (a *app) refusal(e *client.Error) {
 }
 
 // faults lists the faults below the detail, unless the detail already states the only one.
-func (a *app) faults(detail string, items []problem.Item, print func(format string, args ...any)) {
+func (a *app) faults(detail string, items []problem.Item, show func(format string, args ...any)) {
 	if len(items) == 1 && strings.Contains(detail, items[0].Message) {
 		return
 	}
 	for _, item := range items {
 		if item.Location == "" {
-			print("  %s", item.Message)
+			show("  %s", item.Message)
 		} else {
-			print("  %s: %s", item.Location, item.Message)
+			show("  %s: %s", item.Location, item.Message)
 		}
 	}
 }

@@ -22,7 +22,8 @@ const (
 )
 
 // complete offers what find returns. Without an answer there is nothing to offer; a shell has no place for errors.
-func (a *app) complete(cmd *cobra.Command, args []string, most int, as func(settings) string, find func(context.Context, *client.Client) []cobra.Completion) ([]cobra.Completion, cobra.ShellCompDirective) {
+func (a *app) complete(cmd *cobra.Command, args []string, most int, as func(settings) string,
+	find func(context.Context, *client.Client) []cobra.Completion) ([]cobra.Completion, cobra.ShellCompDirective) {
 	if len(args) >= most {
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
@@ -83,7 +84,7 @@ func (a *app) tenantIDs(cmd *cobra.Command, args []string, _ string) ([]cobra.Co
 			return nil
 		}
 		for _, t := range list.Tenants {
-			out = append(out, cobra.Completion(t.ID))
+			out = append(out, t.ID)
 		}
 		return out
 	})
@@ -96,12 +97,15 @@ func (a *app) completeRun(c *cobra.Command) {
 		outputs = append(outputs, cobra.Completion(o))
 	}
 	must(c.RegisterFlagCompletionFunc("outputs", cobra.FixedCompletions(outputs, cobra.ShellCompDirectiveNoFileComp)))
-	must(c.RegisterFlagCompletionFunc("priority", cobra.FixedCompletions([]string{"low", "normal", "high"}, cobra.ShellCompDirectiveNoFileComp)))
+	priorities := []string{"low", "normal", "high"}
+	must(c.RegisterFlagCompletionFunc("priority", cobra.FixedCompletions(priorities, cobra.ShellCompDirectiveNoFileComp)))
 	scenarios := a.scenarioIDs(1)
-	must(c.RegisterFlagCompletionFunc("scenario", func(cmd *cobra.Command, _ []string, given string) ([]cobra.Completion, cobra.ShellCompDirective) {
+	must(c.RegisterFlagCompletionFunc("scenario", func(
+		cmd *cobra.Command, _ []string, given string) ([]cobra.Completion, cobra.ShellCompDirective) {
 		return scenarios(cmd, nil, given)
 	}))
-	noFiles(c, "name", "config-file", "seed", "begin", "end", "step-length", "scale", "label", "timeout", "sumo-version", "cpu", "memory-gi", "idempotency-key")
+	noFiles(c, "name", "config-file", "seed", "begin", "end", "step-length", "scale", "label", "timeout", "sumo-version", "cpu", "memory-gi",
+		"idempotency-key")
 }
 
 // noFiles keeps the shell from offering files where none are meant.

@@ -79,7 +79,7 @@ func (a *app) followToEnd(ctx context.Context, api *client.Client, id string) er
 		log = a.err // programs read only the answer
 	}
 	ended := a.follow(ctx, api, id, log)
-	if _, over := ended.(*jobEnd); ended != nil && !over {
+	if ended != nil && !errors.As(ended, new(*jobEnd)) {
 		return ended
 	}
 	if a.asJSON() {

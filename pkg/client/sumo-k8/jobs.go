@@ -65,7 +65,8 @@ func (a *app) listCommand() *cobra.Command {
 	var status, since, until string
 	var most int
 	c := &cobra.Command{
-		Use: "ls", Short: "List your jobs, newest first", Aliases: []string{"list"}, Args: cobra.NoArgs, ValidArgsFunction: cobra.NoFileCompletions,
+		Use: "ls", Short: "List your jobs, newest first", Aliases: []string{"list"},
+		Args: cobra.NoArgs, ValidArgsFunction: cobra.NoFileCompletions,
 		Example: "  sumo-k8 ls --status FAILED --since 24h\n  sumo-k8 ls --label study=noise -n 0 -o json",
 	}
 	flags := c.Flags()
@@ -288,7 +289,8 @@ func (a *app) figures(ctx context.Context, api *client.Client, id string) error 
 }
 
 // each calls do for every job, even after one has failed, and prints the answers as they arrive.
-func (a *app) each(ctx context.Context, ids []string, do func(context.Context, string) (client.Job, error), words func(client.Job) string) error {
+func (a *app) each(ctx context.Context, ids []string, do func(context.Context, string) (client.Job, error),
+	words func(client.Job) string) error {
 	var failures []error
 	for _, id := range ids {
 		j, err := do(ctx, id)

@@ -61,7 +61,8 @@ func testREADME(t *testing.T, s *service.Server) {
 	u := tenant(t, s)
 	var both strings.Builder
 	scenario := filepath.FromSlash("../../../test_networks/ready_to_use/grid.zip")
-	if code := run(t.Context(), []string{"submit", scenario, "--follow"}, strings.NewReader(""), &both, &both, func(name string) string { return u.env[name] }); code != exitOK {
+	if code := run(t.Context(), []string{"submit", scenario, "--follow"}, strings.NewReader(""), &both, &both,
+		func(name string) string { return u.env[name] }); code != exitOK {
 		t.Fatalf("exit code %d:\n%s", code, &both)
 	}
 	if *update {

@@ -124,7 +124,8 @@ func (a *app) storeCommand() *cobra.Command {
 func (a *app) listScenariosCommand() *cobra.Command {
 	var most int
 	c := &cobra.Command{
-		Use: "ls", Short: "List your scenarios, newest first", Aliases: []string{"list"}, Args: cobra.NoArgs, ValidArgsFunction: cobra.NoFileCompletions,
+		Use: "ls", Short: "List your scenarios, newest first", Aliases: []string{"list"},
+		Args: cobra.NoArgs, ValidArgsFunction: cobra.NoFileCompletions,
 	}
 	c.Flags().IntVarP(&most, "limit", "n", 20, "how many; 0 for all")
 	noFiles(c, "limit")
@@ -182,7 +183,8 @@ func (a *app) getScenarioCommand() *cobra.Command {
 				return err
 			}
 			a.print(s, func() {
-				a.table([][]string{{"scenario", s.ID}, {"name", s.Name}, {"size", size(s.Size) + ", unpacked " + size(s.UnpackedSize)}, {"stored", clock(&s.CreatedAt)}})
+				a.table([][]string{{"scenario", s.ID}, {"name", s.Name}, {"size", size(s.Size) + ", unpacked " + size(s.UnpackedSize)}, {"stored",
+					clock(&s.CreatedAt)}})
 				fmt.Fprintln(a.out)
 				a.configs(s.Configs)
 				fmt.Fprintln(a.out)

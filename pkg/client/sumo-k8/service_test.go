@@ -203,7 +203,8 @@ func testInterrupt(t *testing.T, s *service.Server) {
 	ctx, interrupt := context.WithCancel(t.Context())
 	defer interrupt()
 	stderr := &trigger{text: "RUNNING", then: interrupt}
-	code := run(ctx, []string{"submit", u.endless(), "--follow"}, strings.NewReader(""), io.Discard, stderr, func(name string) string { return u.env[name] })
+	code := run(ctx, []string{"submit", u.endless(), "--follow"}, strings.NewReader(""), io.Discard, stderr,
+		func(name string) string { return u.env[name] })
 	if code != exitInterrupted {
 		t.Errorf("exit code %d, want %d:\n%s", code, exitInterrupted, &stderr.all)
 	}
@@ -358,7 +359,7 @@ func testResults(t *testing.T, s *service.Server) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer archive.Close()
+	defer func() { _ = archive.Close() }()
 	if len(archive.File) != len(want) {
 		t.Errorf("%d files in the zip, want %d", len(archive.File), len(want))
 	}
@@ -372,7 +373,8 @@ func testManyJobs(t *testing.T, s *service.Server) {
 		ids = append(ids, strings.TrimSpace(u.ok("submit", u.network("square", nil), "--name", "waiting").stdout))
 	}
 	table := u.ok("ls", "-n", "2")
-	if lines := strings.Split(strings.TrimSpace(table.stdout), "\n"); len(lines) != 3 || !strings.HasPrefix(lines[0], "JOB ") || !strings.HasPrefix(lines[1], ids[3]) {
+	if lines := strings.Split(strings.TrimSpace(table.stdout), "\n"); len(lines) != 3 || !strings.HasPrefix(lines[0], "JOB ") ||
+		!strings.HasPrefix(lines[1], ids[3]) {
 		t.Errorf("the table is\n%s", table.stdout)
 	}
 	says(t, table.stderr, "There are more")
@@ -474,7 +476,8 @@ func testTenants(t *testing.T, s *service.Server) {
 	if got := row.FindStringSubmatch(op.ok("tenants", "ls").stdout); got == nil || got[1] != "8" || got[4] != "traffic-data/acme/" {
 		t.Errorf("listed as %q", got)
 	}
-	if got := row.FindStringSubmatch(op.ok("tenants", "limit", "acme", "--max-concurrent-jobs", "9").stdout); got == nil || got[1] != "8" || got[3] != "9" {
+	if got := row.FindStringSubmatch(op.ok("tenants", "limit", "acme", "--max-concurrent-jobs", "9").stdout); got == nil || got[1] != "8" ||
+		got[3] != "9" {
 		t.Errorf("limited to %q", got)
 	}
 	op.ends(exitUsage, "tenants", "limit", "acme")
@@ -515,7 +518,8 @@ func testJSON(t *testing.T, s *service.Server) {
 		t.Errorf("submit --follow prints %s (%v)", o.stdout, err)
 	}
 	for name, args := range map[string][]string{
-		"job_id": {"get", "@latest"}, "jobs": {"ls"}, "logs": {"logs", "@latest"}, "files": {"results", "@latest", "--list"}, "progress": {"retry", "@latest"},
+		"job_id": {"get", "@latest"}, "jobs": {"ls"}, "logs": {"logs", "@latest"}, "files": {"results", "@latest",
+			"--list"}, "progress": {"retry", "@latest"},
 	} {
 		var document map[string]any
 		if o := u.ok(append(args, "--output=json")...); json.Unmarshal([]byte(o.stdout), &document) != nil || document[name] == nil {
@@ -554,7 +558,8 @@ func testCompare(t *testing.T, s *service.Server) {
 		t.Errorf("no vehicles with their difference in\n%s", o.stdout)
 	}
 	var document struct{ Metrics []json.RawMessage }
-	if err := json.Unmarshal([]byte(u.ok("compare", ids[0], ids[1], "-o", "json").stdout), &document); err != nil || len(document.Metrics) == 0 {
+	if err := json.Unmarshal([]byte(u.ok("compare", ids[0], ids[1], "-o", "json").stdout), &document); err != nil ||
+		len(document.Metrics) == 0 {
 		t.Errorf("%d metrics (%v)", len(document.Metrics), err)
 	}
 	u.ends(exitUsage, "compare", ids[0])
@@ -615,7 +620,8 @@ func testScenarios(t *testing.T, s *service.Server) {
 	}
 	u.ok("logs", "-f", "@latest")
 	says(t, u.ok("ls").stdout, " "+id[:shortID]+" ")
-	for _, args := range [][]string{{"scenarios", "upload", path}, {"scenarios", "get", id}, {"scenarios", "ls"}, {"validate", path}, {"scenarios", "rm", id}} {
+	for _, args := range [][]string{{"scenarios", "upload", path}, {"scenarios", "get", id}, {"scenarios", "ls"}, {"validate", path},
+		{"scenarios", "rm", id}} {
 		if o := u.ok(append(args, "-o", "json")...); !json.Valid([]byte(o.stdout)) {
 			t.Errorf("%q prints %s", args, o.stdout)
 		}

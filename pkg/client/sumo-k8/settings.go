@@ -43,7 +43,8 @@ func (a *app) settingsPath() (string, error) {
 	if folder == "" {
 		home := a.env("HOME")
 		if home == "" {
-			return "", usage("neither XDG_CONFIG_HOME nor HOME is set, so there is no place for settings: use %s and %s", urlVariable, apiKeyVariable)
+			return "", usage("neither XDG_CONFIG_HOME nor HOME is set, so there is no place for settings: use %s and %s", urlVariable,
+				apiKeyVariable)
 		}
 		folder = filepath.Join(home, ".config")
 	}

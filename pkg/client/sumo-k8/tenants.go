@@ -109,7 +109,8 @@ func (a *app) issued(t client.Tenant) {
 func (a *app) limitTenantCommand() *cobra.Command {
 	var l limitFlags
 	c := &cobra.Command{
-		Use: "limit TENANT", Short: "Change a tenant's limits; those not given stay as they are", Args: cobra.ExactArgs(1), ValidArgsFunction: a.tenantIDs,
+		Use: "limit TENANT", Short: "Change a tenant's limits; those not given stay as they are",
+		Args: cobra.ExactArgs(1), ValidArgsFunction: a.tenantIDs,
 	}
 	l.add(c.Flags())
 	c.MarkFlagsOneRequired("max-cpu", "max-memory-gi", "max-concurrent-jobs", "input-buckets")
@@ -131,7 +132,8 @@ func (a *app) limitTenantCommand() *cobra.Command {
 
 func (a *app) newKeyCommand() *cobra.Command {
 	return &cobra.Command{
-		Use: "new-key TENANT", Short: "Issue a new API key; all earlier ones of the tenant stop working", Args: cobra.ExactArgs(1), ValidArgsFunction: a.tenantIDs,
+		Use: "new-key TENANT", Short: "Issue a new API key; all earlier ones of the tenant stop working",
+		Args: cobra.ExactArgs(1), ValidArgsFunction: a.tenantIDs,
 		RunE: a.does(func(ctx context.Context, args []string) error {
 			api, err := a.operator()
 			if err != nil {
@@ -150,7 +152,8 @@ func (a *app) newKeyCommand() *cobra.Command {
 func (a *app) removeTenantCommand() *cobra.Command {
 	var yes, force bool
 	c := &cobra.Command{
-		Use: "rm TENANT", Short: "Delete a tenant with its keys, scenarios, jobs and results", Args: cobra.ExactArgs(1), ValidArgsFunction: a.tenantIDs,
+		Use: "rm TENANT", Short: "Delete a tenant with its keys, scenarios, jobs and results",
+		Args: cobra.ExactArgs(1), ValidArgsFunction: a.tenantIDs,
 	}
 	c.Flags().BoolVar(&yes, "yes", false, "required: the data cannot be recovered")
 	c.Flags().BoolVar(&force, "force", false, "cancel its queued and running jobs")

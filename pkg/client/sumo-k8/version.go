@@ -26,7 +26,8 @@ func (a *app) versionCommand() *cobra.Command {
 				fmt.Fprintf(a.out, "sumo-k8 %s (%s, %s/%s)\n", version(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
 				return nil
 			}
-			raw, err := json.Marshal(map[string]string{"version": version(), "go": runtime.Version(), "platform": runtime.GOOS + "/" + runtime.GOARCH})
+			raw, err := json.Marshal(map[string]string{"version": version(), "go": runtime.Version(),
+				"platform": runtime.GOOS + "/" + runtime.GOARCH})
 			if err != nil {
 				return err
 			}

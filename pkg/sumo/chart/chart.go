@@ -55,7 +55,8 @@ func Kinds() []Kind {
 		{Name: "vehicles", Title: "Vehicles over time", panels: []panel{
 			{"vehicles", 1, []curve{{"running", "running", false}, {"halting", "of these halting", false}, {"waiting", "waiting to depart", true}}},
 		}},
-		{Name: "speed", Title: "Mean speed over time", panels: []panel{{"mean speed (km/h)", 3.6, []curve{{"mean_speed", "mean of the running vehicles", false}}}}},
+		{Name: "speed", Title: "Mean speed over time", panels: []panel{{"mean speed (km/h)", 3.6, []curve{{"mean_speed",
+			"mean of the running vehicles", false}}}}},
 		{Name: "travel_time", Title: "Travel times of all trips", Distribution: "travel_time"},
 		{Name: "time_loss", Title: "Time lost on all trips", Distribution: "time_loss"},
 		{Name: "waiting_time", Title: "Waiting times of all trips", Distribution: "waiting_time"},
@@ -142,7 +143,7 @@ func finish(svg []byte, o Options) []byte {
 // lay puts the title and the panels onto a canvas.
 func (t theme) lay(c draw.Canvas, title, subtitle string, panels []*plot.Plot) {
 	c.SetColor(t.background)
-	c.Fill(c.Rectangle.Path())
+	c.Fill(c.Path())
 	const margin = 10 // points
 	left, top := c.Min.X+margin, c.Max.Y-margin
 	heading := t.text(14, font.WeightBold, t.ink)

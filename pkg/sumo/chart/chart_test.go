@@ -26,7 +26,8 @@ func run(label string) Run {
 	trips := outputs.Distributions{}
 	for _, name := range []string{"travel_time", "time_loss", "waiting_time"} {
 		trips.Distributions = append(trips.Distributions, outputs.Distribution{
-			Name: name, Label: "Some time", Unit: "s", Count: 30, P50: 12, P95: 19, Mean: 13, Edges: outputs.Values{5, 10, 15, 20}, Counts: []int{4, 20, 6},
+			Name: name, Label: "Some time", Unit: "s", Count: 30, P50: 12, P95: 19, Mean: 13, Edges: outputs.Values{5, 10, 15,
+				20}, Counts: []int{4, 20, 6},
 		})
 	}
 	return Run{Label: label, Series: &series, Trips: &trips}
@@ -97,7 +98,8 @@ func TestADrawingIsXMLOfTheSizeAskedForWhateverItsNames(t *testing.T) {
 		if err := xml.Unmarshal(b.Bytes(), &drawing); err != nil || drawing.Width != 640 || drawing.Height != 480 {
 			t.Errorf("%s: %dx%d, %v", kind.Name, drawing.Width, drawing.Height, err)
 		}
-		if strings.Contains(drawing.Text, "<b>") || !strings.Contains(drawing.Text, kind.Title) || strings.Contains(drawing.Text, "Liberation Sans;") {
+		if strings.Contains(drawing.Text, "<b>") || !strings.Contains(drawing.Text, kind.Title) || strings.Contains(drawing.Text,
+			"Liberation Sans;") {
 			t.Errorf("%s lacks its title or a fallback for its letters, or has others' tags", kind.Name)
 		}
 	}
@@ -154,7 +156,8 @@ func TestSharesRiseToAllOfTheTrips(t *testing.T) {
 		}
 		points := shares(d)
 		for i := range points[1:] {
-			if grown := points[i+1].Y - points[i].Y; math.Abs(grown-100*float64(d.Counts[i])/float64(d.Count)) > 1e-9 || points[i+1].X != d.Edges[i+1] {
+			if grown := points[i+1].Y - points[i].Y; math.Abs(grown-100*float64(d.Counts[i])/float64(d.Count)) > 1e-9 ||
+				points[i+1].X != d.Edges[i+1] {
 				t.Errorf("%v in %v became %v", d.Counts, d.Edges, points)
 			}
 		}

@@ -56,7 +56,7 @@ func BenchmarkReaders(b *testing.B) {
 		read func(io.Reader) error
 	}{
 		"tripinfo 100 MB": {document{head: "<tripinfos>", tail: "</tripinfos>", pieces: 300_000, piece: func(i int) string {
-			return fmt.Sprintf(`<tripinfo id="t%d" depart="%d.00" departLane="e_0" departPos="5.10" departSpeed="0.00" departDelay="0.00" arrival="%d.00" arrivalLane="f_0" arrivalPos="80.00" arrivalSpeed="13.00" duration="%d.00" routeLength="%d.15" waitingTime="%d.00" waitingCount="2" stopTime="0.00" timeLoss="%d.55" rerouteNo="0" devices="tripinfo_%d" vType="passenger" speedFactor="1.02" vaporized=""/>`+"\n",
+			return fmt.Sprintf(`<tripinfo id="t%d" depart="%d.00" departLane="e_0" departPos="5.10" departSpeed="0.00" departDelay="0.00" arrival="%d.00" arrivalLane="f_0" arrivalPos="80.00" arrivalSpeed="13.00" duration="%d.00" routeLength="%d.15" waitingTime="%d.00" waitingCount="2" stopTime="0.00" timeLoss="%d.55" rerouteNo="0" devices="tripinfo_%d" vType="passenger" speedFactor="1.02"/>`+"\n",
 				i, i, i+400, i%3000, 500+i%9000, i%200, i%600, i)
 		}}, func(r io.Reader) error { _, err := ReadDistributions(r); return err }},
 		"fcd 200 MB": {document{head: "<fcd-export>", tail: "</fcd-export>", pieces: 3000, piece: vehicles},

@@ -183,7 +183,8 @@ func (d *edgeReader) edge(e xml.Element) error {
 	edge, ok := d.index[string(id)]
 	if !ok {
 		if len(d.edges) == maxEdges {
-			return problem.New(problem.TooLarge, "The run has values of more than %d edges, too many to be shown. Download the edgedata file.", maxEdges)
+			return problem.New(problem.TooLarge, "The run has values of more than %d edges, too many to be shown. Download the edgedata file.",
+				maxEdges)
 		}
 		edge = len(d.edges)
 		d.edges = append(d.edges, string(id))

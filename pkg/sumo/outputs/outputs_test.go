@@ -96,7 +96,7 @@ func TestAFileWithoutItsEndGivesWhatIsThere(t *testing.T) {
 	var packed bytes.Buffer
 	z := gzip.NewWriter(&packed)
 	_, _ = io.WriteString(z, whole)
-	z.Close()
+	_ = z.Close()
 	for name, tc := range map[string]struct {
 		file     string
 		complete bool
@@ -131,7 +131,8 @@ func TestBinsHoldEveryTripOnce(t *testing.T) {
 		for _, n := range d.Counts {
 			sum += n
 		}
-		if sum != len(values) || len(d.Edges) != len(d.Counts)+1 || len(d.Counts) > maxBins || d.Counts[0] == 0 || d.Counts[len(d.Counts)-1] == 0 {
+		if sum != len(values) || len(d.Edges) != len(d.Counts)+1 || len(d.Counts) > maxBins || d.Counts[0] == 0 ||
+			d.Counts[len(d.Counts)-1] == 0 {
 			t.Errorf("%d values in %v, edges %v", len(values), d.Counts, d.Edges)
 		}
 		if float64(d.Min) < d.Edges[0]-1e-4 || float64(d.Max) >= d.Edges[len(d.Edges)-1]+1e-4 || d.P50 > d.P90 || d.P90 > d.P95 || d.P95 > d.Max {
@@ -151,7 +152,8 @@ func TestTripsThatNeverDepartedDoNotCount(t *testing.T) {
 		t.Fatal(err)
 	}
 	travel, speed := d.Distribution("travel_time"), d.Distribution("speed")
-	if travel.Count != 2 || travel.Mean != 15 || speed.Max != 10 || d.Distribution("depart_delay").Max != 3 || d.Unfinished != 1 || d.Distribution("co2") != nil {
+	if travel.Count != 2 || travel.Mean != 15 || speed.Max != 10 || d.Distribution("depart_delay").Max != 3 || d.Unfinished != 1 ||
+		d.Distribution("co2") != nil {
 		t.Errorf("%+v", d)
 	}
 }
@@ -229,7 +231,8 @@ func TestAnEdgeWithoutVehiclesHasNoValues(t *testing.T) {
 func TestPositionsThatFitNoMapAreRefused(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct{ file, says string }{
-		"longitudes": {"<!--\n<fcd-output.geo value=\"true\"/>\n-->\n<fcd-export><timestep time=\"0\"><vehicle id=\"a\" x=\"13.4\" y=\"52.5\"/></timestep></fcd-export>", "fcd-output.geo"},
+		"longitudes": {"<!--\n<fcd-output.geo value=\"true\"/>\n-->\n<fcd-export><timestep time=\"0\"><vehicle id=\"a\" x=\"13.4\" " +
+			"y=\"52.5\"/></timestep></fcd-export>", "fcd-output.geo"},
 		"no x and y": {`<fcd-export><timestep time="0"><vehicle id="a" speed="3"/></timestep></fcd-export>`, "fcd-output.attributes"},
 		"nobody":     {`<fcd-export><timestep time="0"/></fcd-export>`, "none departed"},
 	} {

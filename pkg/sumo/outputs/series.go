@@ -132,7 +132,8 @@ func (c *column) curve() Curve {
 }
 
 func newColumn(name, label, unit string, m merging) *column {
-	return &column{Curve: Curve{Name: name, Label: label, Unit: unit, Min: Optional(math.NaN()), Max: Optional(math.NaN()), Values: Values{}}, merging: m}
+	return &column{Curve: Curve{Name: name, Label: label, Unit: unit, Min: Optional(math.NaN()), Max: Optional(math.NaN()),
+		Values: Values{}}, merging: m}
 }
 
 // ReadSeries reads a summary-output. emissions is the run's emission-output, nil when there is none.

@@ -73,7 +73,8 @@ func SplitFrames(fcd io.Reader, parts io.Writer) (FramesIndex, error) {
 		return FramesIndex{}, fmt.Errorf("reading the positions: %w", err)
 	}
 	if head, _ := plain.Peek(geoHead); bytes.Contains(head, []byte(`<fcd-output.geo value="true"/>`)) {
-		return FramesIndex{}, problem.New(problem.NotFound, "The positions of this run are longitudes and latitudes, which do not fit the network's plane. "+
+		return FramesIndex{}, problem.New(problem.NotFound, "The positions of this run are longitudes and latitudes, which do not fit the "+
+			"network's plane. "+
 			"Remove fcd-output.geo from the configuration and run it again.")
 	}
 	s := &splitter{out: parts, number: map[string]int{}, index: FramesIndex{Parts: []Part{}}}
@@ -85,7 +86,8 @@ func SplitFrames(fcd io.Reader, parts io.Writer) (FramesIndex, error) {
 		return FramesIndex{}, err
 	}
 	if !s.placed {
-		return FramesIndex{}, problem.New(problem.NotFound, "The run recorded no positions of vehicles: either none departed, or its fcd-output.attributes leaves out x and y.")
+		return FramesIndex{}, problem.New(problem.NotFound, "The run recorded no positions of vehicles: either none departed, or its "+
+			"fcd-output.attributes leaves out x and y.")
 	}
 	s.index.Complete = complete
 	return s.index, nil

@@ -86,7 +86,8 @@ func ReadDistributions(tripinfo io.Reader) (Distributions, error) {
 				return nil
 			}
 			if trips++; trips > maxTrips {
-				return problem.New(problem.TooLarge, "The run has more than %d trips, too many to work out their distribution here. Download tripinfo.xml.", maxTrips)
+				return problem.New(problem.TooLarge, "The run has more than %d trips, too many to work out their distribution here. Download "+
+					"tripinfo.xml.", maxTrips)
 			}
 			if !(number(e, "arrival") >= 0) {
 				d.Unfinished++

@@ -190,7 +190,8 @@ func (r *Reader) junction(e xml.Element) error {
 const corners = 3
 
 func tooLarge() error {
-	return problem.New(problem.TooLarge, "The network is too large to be shown: at most %d edges with %d points are. Cut out the part that matters, with netconvert's --keep-edges.in-boundary.", maxEdges, maxPoints)
+	return problem.New(problem.TooLarge, "The network is too large to be shown: at most %d edges with %d points are. Cut out the part "+
+		"that matters, with netconvert's --keep-edges.in-boundary.", maxEdges, maxPoints)
 }
 
 // tenth rounds to what can be seen: SUMO's own lanes are 3.2 m wide.

@@ -211,7 +211,8 @@ func (w world) escapes() map[string]escape {
 			input: usual + "<additional-files value=\"a\r\n.xml\"/>", files: map[string]string{"a .xml": w.evil(), "a  .xml": "<additional/>"},
 		},
 		"3 CR LF in the name of a route file": {
-			input: "<net-file value=\"road.net.xml\"/><route-files value=\"a\r\nb.xml\"/>", files: map[string]string{"a b.xml": w.evil(), "a  b.xml": "<routes/>"},
+			input: "<net-file value=\"road.net.xml\"/><route-files value=\"a\r\nb.xml\"/>",
+			files: map[string]string{"a b.xml": w.evil(), "a  b.xml": "<routes/>"},
 		},
 		"3 CR LF in an include": {
 			demand: "<include href=\"a\r\nb.xml\"/>" + oneVehicle, files: map[string]string{"a b.xml": w.evil(), "a  b.xml": "<routes/>"},

@@ -38,7 +38,8 @@ const shellSignal = 128
 // lateFaults are parts of SUMO's messages about inputs that it reads while simulating: it loads routes a little ahead of
 // their departure. An error in the first step or before is always about an input.
 var lateFaults = []string{
-	"no valid route", "is not known", "not accessible", "In file '", "already exists", "nvalid ", "nknown ", "is not defined", "does not exist", "is not allowed", "must be",
+	"no valid route", "is not known", "not accessible", "In file '", "already exists", "nvalid ", "nknown ", "is not defined",
+	"does not exist", "is not allowed", "must be",
 	"missing", "should be",
 }
 
@@ -58,19 +59,22 @@ func (f fate) judge() (simulation.Reason, string) {
 	case mentions("bad_alloc", "failed to map segment", "Cannot allocate memory"), f.signal == syscall.SIGKILL:
 		return simulation.OutOfMemory, "SUMO ran out of memory. Give the job more memory_gi, or make the scenario smaller." + f.where()
 	case f.signal == syscall.SIGXFSZ, mentions("File too large"):
-		return simulation.OutputTooLarge, "An output grew larger than a file may be. Request fewer outputs, or a longer period between their entries." + f.where()
+		return simulation.OutputTooLarge, "An output grew larger than a file may be. " +
+			"Request fewer outputs, or a longer period between their entries." + f.where()
 	case mentions("No space left on device", "Disk quota exceeded"):
 		return simulation.DiskFull, simulation.DiskFullMessage + f.where()
 	case f.signal == syscall.SIGTERM, f.signal == syscall.SIGINT, f.signal == syscall.SIGHUP, f.code == 0 && f.reason == reasonInterrupt:
 		return simulation.Interrupted, "The machine interrupted SUMO." + f.where() + " The job can be resubmitted unchanged."
 	case f.signal != 0:
-		return simulation.SimulationError, fmt.Sprintf("SUMO crashed (%v): a bug in SUMO that this scenario triggers.%s%s", f.signal, f.where(), f.messages())
+		return simulation.SimulationError, fmt.Sprintf("SUMO crashed (%v): a bug in SUMO that this scenario triggers.%s%s",
+			f.signal, f.where(), f.messages())
 	case f.code == 126 || f.code == 127:
 		return simulation.InternalError, "SUMO could not be started." + f.messages()
 	case f.code != 0:
 		return f.judgeError(mentions)
 	case f.reason == reasonTeleports:
-		return simulation.TooManyTeleports, "SUMO gave up because more vehicles got stuck and were teleported than the scenario's max-num-teleports allows. " +
+		return simulation.TooManyTeleports, "SUMO gave up because more vehicles got stuck and were teleported " +
+			"than the scenario's max-num-teleports allows. " +
 			"The teleport warnings in the log name the places: fix them, or raise the limit." + f.where()
 	case !finished && f.reason == "":
 		return simulation.SimulationError, "SUMO ended without simulating anything. The log has the reason." + f.messages()
@@ -80,7 +84,8 @@ func (f fate) judge() (simulation.Reason, string) {
 		return simulation.DiskFull, fmt.Sprintf("SUMO reached the end, but these outputs are incomplete, as a full disk leaves them: %s. %s",
 			strings.Join(f.broken, ", "), simulation.DiskFullMessage)
 	case mentions("processing option"):
-		return simulation.InvalidScenario, "SUMO ignored options of the configuration that it could not read: fix them and resubmit." + f.messages()
+		return simulation.InvalidScenario, "SUMO ignored options of the configuration that it could not read: " +
+			"fix them and resubmit." + f.messages()
 	case f.writeErr != nil:
 		return blame(f.writeErr, "The scenario's own outputs could not be kept")
 	case len(f.ignored) > 0:

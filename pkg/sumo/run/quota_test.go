@@ -100,7 +100,9 @@ func TestOnlyWhatWasAskedForIsTakenForOurs(t *testing.T) {
 	t.Parallel()
 	r := folders(t)
 	results, run := filepath.Join(r.Work, resultFolder), filepath.Join(r.Work, runFolder)
-	for _, name := range []string{simulation.OutcomeFile, simulation.LogFile, simulation.SummaryFile, simulation.ChecksumFile, "fcd.xml.gz", "tripinfo.xml"} {
+	for _, name := range []string{
+		simulation.OutcomeFile, simulation.LogFile, simulation.SummaryFile, simulation.ChecksumFile, "fcd.xml.gz", "tripinfo.xml",
+	} {
 		write(t, filepath.Join(results, name), "forged")
 	}
 	for _, name := range []string{"own.xml", "line\nbreak.xml", "\xff.xml", "\x01.xml", simulation.OutcomeFile} {

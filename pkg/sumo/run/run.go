@@ -232,7 +232,8 @@ func (r Run) simulate(ctx context.Context, unpack unpacker, log *logbook, progre
 		fate.writeErr = err
 	}
 	if own.left > 0 {
-		log.end(fmt.Sprintf("sumo-run: the scenario wrote more than %d files, or files whose names cannot be stored; %d are missing from the results", maxOwnFiles, own.left))
+		log.end(fmt.Sprintf("sumo-run: the scenario wrote more than %d files, or files whose names cannot be stored; "+
+			"%d are missing from the results", maxOwnFiles, own.left))
 	}
 	fate.broken = incomplete(r.Out, append(r.outputNames(), own.names...))
 	reason, message := fate.judge()
@@ -391,8 +392,7 @@ func writeJSON(name string, v any) error {
 		return fmt.Errorf("encoding %s: %w", filepath.Base(name), err)
 	}
 	if err := os.WriteFile(name+partialSuffix, append(data, '\n'), 0o644); err != nil {
-		os.Remove(name + partialSuffix)
-		return err
+		return errors.Join(err, os.Remove(name+partialSuffix))
 	}
 	return os.Rename(name+partialSuffix, name)
 }

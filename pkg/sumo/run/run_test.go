@@ -172,7 +172,8 @@ func TestOutcome(t *testing.T) {
 		},
 		"a disconnected route": {
 			demand: disconnected("0"),
-			reason: simulation.InvalidScenario, message: "Vehicle 'lost' has no valid route. No connection between edge 'AB' and edge 'DE'.", noSummary: true,
+			reason: simulation.InvalidScenario, noSummary: true,
+			message: "Vehicle 'lost' has no valid route. No connection between edge 'AB' and edge 'DE'.",
 		},
 		"a disconnected route that SUMO reads only after a while": {
 			demand: disconnected("300"),
@@ -493,12 +494,14 @@ func TestSummaryAgreesWithTheOutputs(t *testing.T) {
 		t.Fatalf("%g trips of which %g finished do not test much", n, finished)
 	}
 	if co2*co*hc*nox*pmx*fuel == 0 {
-		t.Fatalf("there are no emissions to sum up: %g mg of CO2, %g of CO, %g of HC, %g of NOx, %g of PMx, %g of fuel", co2, co, hc, nox, pmx, fuel)
+		t.Fatalf("there are no emissions to sum up: %g mg of CO2, %g of CO, %g of HC, %g of NOx, %g of PMx, %g of fuel",
+			co2, co, hc, nox, pmx, fuel)
 	}
 	for name, want := range map[string]float64{
 		"vehicles_inserted": n, "vehicles_finished": finished, "vehicles_running": n - finished,
 		"mean_travel_time": duration / n, "total_travel_time": duration, "mean_route_length": length / n, "mean_time_loss": loss / n,
-		"emissions_co2": co2, "emissions_co": co, "emissions_hc": hc, "emissions_nox": nox, "emissions_pmx": pmx, "fuel": fuel, "electricity": electricity, "begin": 0, "end": 250, "simulated_time": 250, "teleports": 0, "collisions": 0,
+		"emissions_co2": co2, "emissions_co": co, "emissions_hc": hc, "emissions_nox": nox, "emissions_pmx": pmx, "fuel": fuel,
+		"electricity": electricity, "begin": 0, "end": 250, "simulated_time": 250, "teleports": 0, "collisions": 0,
 	} {
 		value, ok := got.Summary.Metric(name)
 		if !ok || math.Abs(value-want) > 0.006*math.Max(1, math.Abs(want)/100) { // SUMO rounds to two digits
@@ -560,7 +563,8 @@ func TestScenarioOutputsAreCollected(t *testing.T) {
 		t.Errorf("results (-want +got):\n%s", diff)
 	}
 	sums := simulation.ParseChecksums([]byte(got.read(t, simulation.ChecksumFile)))
-	if sum := sha256.Sum256([]byte(got.read(t, "scenario/loop.xml"))); sums["scenario/loop.xml"] != hex.EncodeToString(sum[:]) || len(sums) != len(want)-2 {
+	if sum := sha256.Sum256([]byte(got.read(t, "scenario/loop.xml"))); sums["scenario/loop.xml"] != hex.EncodeToString(sum[:]) ||
+		len(sums) != len(want)-2 {
 		t.Errorf("the checksums are %v", sums)
 	}
 	if text := got.read(t, "edgedata.xml.gz"); !strings.Contains(text, `<edge id="AB"`) {
@@ -604,7 +608,8 @@ func TestLogTellsTheRun(t *testing.T) {
 		broken.read(t, simulation.LogFile): {"Error: File 'gone.xml' is not accessible (No such file or directory).\n"},
 		whole.read(t, simulation.LogFile): {
 			"sumo-run: configuration run.sumocfg, seed 99, from 0 s to 300 s\n", "Simulation version ", "\n[   0.0 %] t=0 s  running ",
-			"\nWarning: Route file should be sorted by departure time, ignoring 'v\ufffd\ufffdevil'!\n", "Simulation ended at time: ", "\n Inserted: ",
+			"\nWarning: Route file should be sorted by departure time, ignoring 'v\ufffd\ufffdevil'!\n", "Simulation ended at time: ",
+			"\n Inserted: ",
 		},
 	} {
 		for _, part := range want {

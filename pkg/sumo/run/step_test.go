@@ -220,7 +220,8 @@ func TestCountVehicles(t *testing.T) {
 	_, _ = z.Write([]byte(`<routes><trip id="1"/><trip id="2"/></routes>`))
 	_ = z.Close()
 	root := folder(t, files{
-		"mixed.xml":    "<routes><vType id='vehicle'/><vehicle id='1'>\n<route edges='" + strings.Repeat("edge ", 100_000) + "'/></vehicle><vehicle\nid='2'/><trip id='3'/></routes>",
+		"mixed.xml": "<routes><vType id='vehicle'/><vehicle id='1'>\n" +
+			"<route edges='" + strings.Repeat("edge ", 100_000) + "'/></vehicle><vehicle\nid='2'/><trip id='3'/></routes>",
 		"flows.xml":    `<routes><flow id="number" number='7'/><flow begin="0" end="600" vehsPerHour="60"/><flow begin="0" end="10" period="2"/></routes>`,
 		"endless.xml":  `<routes><flow begin="0" vehsPerHour="60"/></routes>`,
 		"trips.xml.gz": packed.String(),
@@ -240,7 +241,8 @@ func TestCountVehicles(t *testing.T) {
 
 func TestCompleteNoticesEveryCut(t *testing.T) {
 	t.Parallel()
-	const plain = "<?xml version=\"1.0\"?>\n\n<!-- generated <summary> -->\n\n<summary a=\"1\">\n    <step time=\"0\"/>\n    <step time=\"1\"/>\n</summary>\n"
+	const plain = "<?xml version=\"1.0\"?>\n\n<!-- generated <summary> -->\n\n" +
+		"<summary a=\"1\">\n    <step time=\"0\"/>\n    <step time=\"1\"/>\n</summary>\n"
 	const single = "<?xml version=\"1.0\"?>\n<!-- x -->\n<stops xmlns=\"y\"/>\n"
 	var packed bytes.Buffer
 	z := gzip.NewWriter(&packed)
@@ -283,7 +285,9 @@ func TestSummaryOfAKilledRunComesFromItsLastWholeStep(t *testing.T) {
 		t.Fatal(err)
 	}
 	s := r.summarise(scenario.Config{Path: "x"}, fate{observed: observed{version: "1", last: step{time: 3}}})
-	for name, want := range map[string]float64{"vehicles_loaded": 9, "vehicles_inserted": 7, "vehicles_running": 3, "vehicles_waiting": 2, "vehicles_finished": 4, "end": 3} {
+	for name, want := range map[string]float64{
+		"vehicles_loaded": 9, "vehicles_inserted": 7, "vehicles_running": 3, "vehicles_waiting": 2, "vehicles_finished": 4, "end": 3,
+	} {
 		if got, ok := s.Metric(name); !ok || got != want {
 			t.Errorf("%s = %v, %v, want %v", name, got, ok, want)
 		}

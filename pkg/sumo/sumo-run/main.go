@@ -65,7 +65,8 @@ func execute(ctx context.Context, args []string, getenv func(string) string, std
 	flags.StringVar(&r.Work, "work", "", "`folder` in which to unpack and run it")
 	flags.StringVar(&r.Out, "out", "", "`folder` for log, outputs and outcome")
 	flags.DurationVar(&r.Timeout, "timeout", 0, "stop SUMO after this wall-clock time; 0 sets no limit")
-	flags.TextVar(&r.Confinement, "confinement", confine.Prefer, "`require`, prefer or off: whether SUMO may run where this machine cannot confine it to the run's own files")
+	flags.TextVar(&r.Confinement, "confinement", confine.Prefer,
+		"`require`, prefer or off: whether SUMO may run where this machine cannot confine it to the run's own files")
 	memory := flags.Int64("memory", 0, "`bytes` of memory for the run, of which sumo-run keeps a part; 0 sets no limit")
 	flags.Int64Var(&r.Output, "output", 0, "`bytes` that SUMO may write to disk; 0 sets no limit")
 	flags.StringVar(&r.ProgressFile, "progress", getenv("ARGO_PROGRESS_FILE"), "`file` that receives the progress as N/1000")

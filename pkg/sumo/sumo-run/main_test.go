@@ -49,7 +49,8 @@ func refuse(calls []string) error {
 		if err != nil {
 			return err
 		}
-		policy.Syscalls = append(policy.Syscalls, seccomp.SyscallGroup{Names: []string{name}, Action: seccomp.ActionErrno | seccomp.Action(errno)})
+		policy.Syscalls = append(policy.Syscalls, seccomp.SyscallGroup{Names: []string{name},
+			Action: seccomp.ActionErrno | seccomp.Action(errno)})
 	}
 	return seccomp.LoadFilter(seccomp.Filter{NoNewPrivs: true, Flag: seccomp.FilterFlagTSync, Policy: policy})
 }
@@ -158,11 +159,12 @@ func TestExitCodes(t *testing.T) {
 		"success":              {demand: vehicle},
 		"options are heeded":   {demand: endless, args: []string{"--options", `{"end":50,"seed":3,"outputs":["queue"]}`}},
 		"an unusable scenario": {demand: vehicle + vehicle, code: simulation.ExitInvalidScenario, words: "InvalidScenario: "},
-		"the timeout is over":  {demand: endless, args: []string{"--timeout", "300ms"}, code: simulation.ExitDeadlineExceeded, words: "DeadlineExceeded: "},
-		"options not in JSON":  {args: []string{"--options", "x"}, code: simulation.ExitInternalError, words: "--options"},
-		"an unknown option":    {args: []string{"--options", `{"sed":1}`}, code: simulation.ExitInternalError, words: "sed"},
-		"an unknown output":    {args: []string{"--options", `{"outputs":["video"]}`}, code: simulation.ExitInternalError, words: "video"},
-		"a missing flag":       {args: []string{"--work", ""}, code: simulation.ExitInternalError, words: "--work is missing"},
+		"the timeout is over": {demand: endless, args: []string{"--timeout", "300ms"},
+			code: simulation.ExitDeadlineExceeded, words: "DeadlineExceeded: "},
+		"options not in JSON": {args: []string{"--options", "x"}, code: simulation.ExitInternalError, words: "--options"},
+		"an unknown option":   {args: []string{"--options", `{"sed":1}`}, code: simulation.ExitInternalError, words: "sed"},
+		"an unknown output":   {args: []string{"--options", `{"outputs":["video"]}`}, code: simulation.ExitInternalError, words: "video"},
+		"a missing flag":      {args: []string{"--work", ""}, code: simulation.ExitInternalError, words: "--work is missing"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -586,8 +586,8 @@ func (s *Scanner) declaration() error {
 	if err != nil {
 		return err
 	}
-	switch {
-	case c == '-':
+	switch c {
+	case '-':
 		if c, err = s.next(); err != nil {
 			return err
 		}
@@ -595,7 +595,7 @@ func (s *Scanner) declaration() error {
 			return malformed("'<!-' is not followed by '-'")
 		}
 		return s.comment()
-	case c == '[':
+	case '[':
 		for _, want := range []byte("CDATA[") {
 			if c, err = s.next(); err != nil {
 				return err
@@ -649,11 +649,10 @@ func (s *Scanner) cdata() error {
 			held = append(held, c)
 			continue
 		}
-		out := append(held, c)
-		if c == ']' { // of three, the first is text
-			out = out[:1]
-		} else {
-			held = held[:0]
+		out := held[:1] // of three brackets, the first is text
+		if c != ']' {
+			held = append(held, c)
+			out, held = held, held[:0]
 		}
 		if s.Text != nil {
 			s.Text(out)

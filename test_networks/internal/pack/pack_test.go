@@ -55,14 +55,15 @@ func TestCompareNamesTheZipsThatDiffer(t *testing.T) {
 		data []byte
 		want string // in the error; empty for none
 	}{
-		"nothing changed":       {"ready_to_use/a.zip", pack([]file{{name: "x.xml", data: []byte("<x/>")}}), ""},
-		"other content":         {"ready_to_use/a.zip", pack([]file{{name: "x.xml", data: []byte("<y/>")}}), "ready_to_use/a.zip"},
-		"other name":            {"ready_to_use/a.zip", pack([]file{{name: "y.xml", data: []byte("<x/>")}}), "ready_to_use/a.zip"},
-		"other mode":            {"ready_to_use/a.zip", pack([]file{{name: "x.xml", data: []byte("<x/>"), mode: 0o755}}), "ready_to_use/a.zip"},
-		"a zip more":            {"broken/b.zip", pack(nil), "broken/b.zip"},
-		"no zip any more":       {"ready_to_use/a.zip", []byte("text"), "ready_to_use/a.zip"},
-		"other gzip, same text": {"ready_to_use/gz.zip", pack([]file{{name: "x.gz", data: append(gzipped([]byte("<x")), gzipped([]byte("/>"))...)}}), ""},
-		"other text in gzip":    {"ready_to_use/gz.zip", pack([]file{{name: "x.gz", data: gzipped([]byte("<y/>"))}}), "ready_to_use/gz.zip"},
+		"nothing changed": {"ready_to_use/a.zip", pack([]file{{name: "x.xml", data: []byte("<x/>")}}), ""},
+		"other content":   {"ready_to_use/a.zip", pack([]file{{name: "x.xml", data: []byte("<y/>")}}), "ready_to_use/a.zip"},
+		"other name":      {"ready_to_use/a.zip", pack([]file{{name: "y.xml", data: []byte("<x/>")}}), "ready_to_use/a.zip"},
+		"other mode":      {"ready_to_use/a.zip", pack([]file{{name: "x.xml", data: []byte("<x/>"), mode: 0o755}}), "ready_to_use/a.zip"},
+		"a zip more":      {"broken/b.zip", pack(nil), "broken/b.zip"},
+		"no zip any more": {"ready_to_use/a.zip", []byte("text"), "ready_to_use/a.zip"},
+		"other gzip, same text": {"ready_to_use/gz.zip",
+			pack([]file{{name: "x.gz", data: append(gzipped([]byte("<x")), gzipped([]byte("/>"))...)}}), ""},
+		"other text in gzip": {"ready_to_use/gz.zip", pack([]file{{name: "x.gz", data: gzipped([]byte("<y/>"))}}), "ready_to_use/gz.zip"},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {

@@ -109,7 +109,7 @@ func unpack(zipFile, dir string) (configs []string, err error) {
 	if err != nil {
 		return nil, err
 	}
-	defer r.Close()
+	defer func() { _ = r.Close() }()
 	if err := os.CopyFS(dir, r); err != nil {
 		return nil, err
 	}

@@ -45,7 +45,8 @@ type Server struct {
 	process *process.Process
 }
 
-// Start starts binary on the data folder dir, with further args, and waits until it is ready. Its error includes the end of the server's logs.
+// Start starts binary on the data folder dir, with further args, and waits until it is ready. Its error includes the end of the
+// server's logs.
 func Start(ctx context.Context, binary, dir string, args ...string) (_ *Server, err error) {
 	logs := filepath.Join(dir, logFolder)
 	if err := os.MkdirAll(logs, 0o700); err != nil {

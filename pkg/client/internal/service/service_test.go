@@ -42,11 +42,12 @@ func serve() {
 		panic(err)
 	}
 	var asked atomic.Int32
-	go http.Serve(listener, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path != "/ready" || asked.Add(1) < 3 {
 			w.WriteHeader(http.StatusServiceUnavailable)
 		}
-	}))
+	})
+	go func() { _ = http.Serve(listener, handler) }()
 	text, err := json.Marshal(map[string]string{"url": "http://" + listener.Addr().String(), "admin_key": "pid " + strconv.Itoa(os.Getpid())})
 	if err != nil {
 		panic(err)
@@ -103,7 +104,8 @@ func TestAServerThatEndsAtOnceShowsItsLogs(t *testing.T) {
 	if err == nil {
 		t.Fatal("no error")
 	}
-	for _, want := range []string{"the server ended while starting: exit status 3\n", "panic: no room for a cluster", "line 1999 of Postgres"} {
+	for _, want := range []string{"the server ended while starting: exit status 3\n", "panic: no room for a cluster",
+		"line 1999 of Postgres"} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("no %q in %q", want, err)
 		}

@@ -69,7 +69,8 @@ func TestBarsLeaveALogThatGoesElsewhereAlone(t *testing.T) {
 	d.Log("", "Loading done.")
 	d.Note("It starts over.")
 	d.Close()
-	if log.String() != "Loading done.\n" || strings.Contains(status.String(), "Loading") || !strings.Contains(status.String(), "It starts over.\n") {
+	if log.String() != "Loading done.\n" || strings.Contains(status.String(), "Loading") ||
+		!strings.Contains(status.String(), "It starts over.\n") {
 		t.Errorf("log %q, status %q", log.String(), status.String())
 	}
 }

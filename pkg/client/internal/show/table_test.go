@@ -21,7 +21,8 @@ func TestNumbersAreGroupedByThousands(t *testing.T) {
 func TestMetricsStandSideBySide(t *testing.T) {
 	t.Parallel()
 	runs := []Column{
-		{"short", &simulation.Summary{Metrics: []simulation.Metric{{Name: "vehicles_inserted", Value: 1530, Unit: "veh"}, {Name: "emergency_stops", Value: 2, Unit: "1"}}}},
+		{"short", &simulation.Summary{Metrics: []simulation.Metric{{Name: "vehicles_inserted", Value: 1530, Unit: "veh"},
+			{Name: "emergency_stops", Value: 2, Unit: "1"}}}},
 		{"a longer one", &simulation.Summary{Metrics: []simulation.Metric{{Name: "mean_speed", Value: 8.4567, Unit: "m/s"}}}},
 		{"none", nil},
 	}
@@ -47,7 +48,8 @@ func TestColumnsAreAlignedAsTheyAreSeen(t *testing.T) {
 	t.Parallel()
 	var b strings.Builder
 	Table(&b, [][]string{{"NAME", "STATUS"}, {"Straße 🚦", "RUNNING"}, {"交通", "FAILED"}, {"e\u0301te\u0301", ""}})
-	want := "NAME       STATUS\nStraße 🚦  RUNNING\n交通       FAILED\ne\u0301te\u0301        \n" // the signal and each of 交通 are as wide as two letters
+	// The signal and each of 交通 are as wide as two letters.
+	want := "NAME       STATUS\nStraße 🚦  RUNNING\n交通       FAILED\ne\u0301te\u0301        \n"
 	if diff := cmp.Diff(want, b.String()); diff != "" {
 		t.Errorf("table (-want +got):\n%s", diff)
 	}
