@@ -103,17 +103,19 @@ var kinds = map[string]func() any{
 	"v1 Secret": blank[corev1.Secret], "v1 Service": blank[corev1.Service], "v1 PersistentVolumeClaim": blank[corev1.PersistentVolumeClaim],
 	"apps/v1 Deployment": blank[appsv1.Deployment], "batch/v1 Job": blank[batchv1.Job], "batch/v1 CronJob": blank[batchv1.CronJob],
 	"rbac.authorization.k8s.io/v1 Role": blank[rbacv1.Role], "rbac.authorization.k8s.io/v1 RoleBinding": blank[rbacv1.RoleBinding],
-	"rbac.authorization.k8s.io/v1 ClusterRole": blank[rbacv1.ClusterRole], "rbac.authorization.k8s.io/v1 ClusterRoleBinding": blank[rbacv1.ClusterRoleBinding],
+	"rbac.authorization.k8s.io/v1 ClusterRole":                         blank[rbacv1.ClusterRole],
+	"rbac.authorization.k8s.io/v1 ClusterRoleBinding":                  blank[rbacv1.ClusterRoleBinding],
 	"admissionregistration.k8s.io/v1 ValidatingAdmissionPolicy":        blank[admissionv1.ValidatingAdmissionPolicy],
 	"admissionregistration.k8s.io/v1 ValidatingAdmissionPolicyBinding": blank[admissionv1.ValidatingAdmissionPolicyBinding],
-	"scheduling.k8s.io/v1 PriorityClass":                               blank[schedulingv1.PriorityClass], "networking.k8s.io/v1 NetworkPolicy": blank[networkingv1.NetworkPolicy],
-	"serving.knative.dev/v1 Service":                   blank[servingv1.Service],
-	"sources.knative.dev/v1 PingSource":                blank[pingSource],
-	"monitoring.coreos.com/v1 PodMonitor":              blank[podMonitor],
-	"monitoring.coreos.com/v1 PrometheusRule":          blank[prometheusRule],
-	"gateway.networking.k8s.io/v1 Gateway":             blank[gatewayv1.Gateway],
-	"gateway.networking.k8s.io/v1 HTTPRoute":           blank[gatewayv1.HTTPRoute],
-	"gateway.networking.k8s.io/v1beta1 ReferenceGrant": blank[gatewayv1beta1.ReferenceGrant],
+	"scheduling.k8s.io/v1 PriorityClass":                               blank[schedulingv1.PriorityClass],
+	"networking.k8s.io/v1 NetworkPolicy":                               blank[networkingv1.NetworkPolicy],
+	"serving.knative.dev/v1 Service":                                   blank[servingv1.Service],
+	"sources.knative.dev/v1 PingSource":                                blank[pingSource],
+	"monitoring.coreos.com/v1 PodMonitor":                              blank[podMonitor],
+	"monitoring.coreos.com/v1 PrometheusRule":                          blank[prometheusRule],
+	"gateway.networking.k8s.io/v1 Gateway":                             blank[gatewayv1.Gateway],
+	"gateway.networking.k8s.io/v1 HTTPRoute":                           blank[gatewayv1.HTTPRoute],
+	"gateway.networking.k8s.io/v1beta1 ReferenceGrant":                 blank[gatewayv1beta1.ReferenceGrant],
 }
 
 func blank[T any]() any { return new(T) }
@@ -190,7 +192,8 @@ func all(t *testing.T) (found []installation) {
 	t.Helper()
 	files := load(t)
 	err := files.WriteFile(bare+"/kustomization.yaml",
-		[]byte("resources: [../../base]\ncomponents: [../../components/ingress/kourier, ../../components/egress, ../../components/pingsource, ../../components/monitoring]\n"))
+		[]byte("resources: [../../base]\ncomponents: [../../components/ingress/kourier, ../../components/egress, "+
+			"../../components/pingsource, ../../components/monitoring]\n"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -343,7 +346,8 @@ func TestAccountsAndTokensFitTogether(t *testing.T) {
 		}
 		for _, s := range of[pingSource](i) {
 			scheduled = true
-			if *s.Spec.Sink.Audience != settings["RECONCILE_AUDIENCE"] || s.Spec.Sink.Ref.Name != "reconcile" || s.Spec.Sink.URI.Path != "/reconcile" {
+			if *s.Spec.Sink.Audience != settings["RECONCILE_AUDIENCE"] || s.Spec.Sink.Ref.Name != "reconcile" ||
+				s.Spec.Sink.URI.Path != "/reconcile" {
 				t.Errorf("%s: the schedule calls %+v", i.name, s.Spec.Sink)
 			}
 		}
@@ -358,7 +362,9 @@ func TestRightsInEveryNamespaceAreHeldToThoseOfTenants(t *testing.T) {
 	t.Parallel()
 	for _, i := range all(t) {
 		policies, bindings := of[admissionv1.ValidatingAdmissionPolicy](i), of[admissionv1.ValidatingAdmissionPolicyBinding](i)
-		if len(policies) != 1 || len(bindings) != 1 || bindings[0].Spec.PolicyName != policies[0].Name || !slices.Equal(bindings[0].Spec.ValidationActions, []admissionv1.ValidationAction{admissionv1.Deny}) {
+		if len(policies) != 1 || len(bindings) != 1 || bindings[0].Spec.PolicyName != policies[0].Name || !slices.Equal(
+			bindings[0].Spec.ValidationActions, []admissionv1.ValidationAction{admissionv1.Deny},
+		) {
 			t.Fatalf("%s has the policies %v and the bindings %v", i.name, policies, bindings)
 		}
 		held := map[string]bool{}
@@ -390,7 +396,9 @@ func TestRightsInEveryNamespaceAreHeldToThoseOfTenants(t *testing.T) {
 
 // changes are what a role may change, in the words of an admission policy: "group/resource OPERATION".
 func changes(role *rbacv1.ClusterRole) (all []string) {
-	operations := map[string]string{"create": "CREATE", "patch": "UPDATE", "update": "UPDATE", "delete": "DELETE", "deletecollection": "DELETE"}
+	operations := map[string]string{
+		"create": "CREATE", "patch": "UPDATE", "update": "UPDATE", "delete": "DELETE", "deletecollection": "DELETE",
+	}
 	for _, rule := range role.Rules {
 		for _, resource := range rule.Resources {
 			for _, verb := range rule.Verbs {
@@ -561,7 +569,8 @@ func TestPodsReachWhatTheyUseAndNoMore(t *testing.T) {
 				policies[p.Name] = p
 			}
 		}
-		if deny := policies["deny-egress"]; deny == nil || len(deny.Spec.Egress) > 0 || len(deny.Spec.PodSelector.MatchLabels)+len(deny.Spec.PodSelector.MatchExpressions) > 0 {
+		if deny := policies["deny-egress"]; deny == nil || len(deny.Spec.Egress) > 0 ||
+			len(deny.Spec.PodSelector.MatchLabels)+len(deny.Spec.PodSelector.MatchExpressions) > 0 {
 			t.Fatalf("%s: what no policy lets through is not refused: %v", i.name, deny)
 		}
 		for name, pod := range i.pods() {
@@ -588,7 +597,9 @@ func TestPodsReachWhatTheyUseAndNoMore(t *testing.T) {
 				want = append(want, "allow-collector")
 			}
 			container := pod.Spec.Containers[0]
-			if slices.ContainsFunc(container.EnvFrom, func(from corev1.EnvFromSource) bool { return from.SecretRef != nil && from.SecretRef.Name == ours }) {
+			if slices.ContainsFunc(
+				container.EnvFrom, func(from corev1.EnvFromSource) bool { return from.SecretRef != nil && from.SecretRef.Name == ours },
+			) {
 				want = append(want, "allow-postgres", "allow-object-store")
 			}
 			if mounts := pod.Spec.AutomountServiceAccountToken; mounts == nil || *mounts {
@@ -643,7 +654,9 @@ func TestPodsReachWhatTheyUseAndNoMore(t *testing.T) {
 }
 
 func inNamespace(name string) networkingv1.NetworkPolicyPeer {
-	return networkingv1.NetworkPolicyPeer{NamespaceSelector: &metav1.LabelSelector{MatchLabels: map[string]string{"kubernetes.io/metadata.name": name}}}
+	return networkingv1.NetworkPolicyPeer{
+		NamespaceSelector: &metav1.LabelSelector{MatchLabels: map[string]string{"kubernetes.io/metadata.name": name}},
+	}
 }
 
 // Prometheus has to ask where the functions tell, and be let in there.
@@ -752,7 +765,9 @@ func TestScalesFitMemoryAndPostgres(t *testing.T) {
 
 func TestEveryChoiceHasItsReason(t *testing.T) {
 	t.Parallel()
-	choice := regexp.MustCompile(`^\s*(autoscaling\.knative\.dev/\S+|containerConcurrency|timeoutSeconds|responseStartTimeoutSeconds|limits|automountServiceAccountToken):`)
+	choice := regexp.MustCompile(
+		`^\s*(autoscaling\.knative\.dev/\S+|containerConcurrency|timeoutSeconds|responseStartTimeoutSeconds|limits|automountServiceAccountToken):`,
+	)
 	for _, name := range functions {
 		text, err := os.ReadFile("base/" + name + ".yaml")
 		if err != nil {
@@ -827,7 +842,9 @@ func TestArgoIsSetUpAlikeOnKindAndInTheLab(t *testing.T) {
 		}
 		return block.String()
 	}
-	if diff := cmp.Diff(executor("../infra/lab/manifests/argo/kustomization.yaml"), executor("../infra/kind/argo/kustomization.yaml")); diff != "" {
+	if diff := cmp.Diff(
+		executor("../infra/lab/manifests/argo/kustomization.yaml"), executor("../infra/kind/argo/kustomization.yaml"),
+	); diff != "" {
 		t.Errorf("-lab +kind:\n%s", diff)
 	}
 }

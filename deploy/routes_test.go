@@ -120,7 +120,10 @@ func TestEachOperationReachesTheFunctionThatServesIt(t *testing.T) {
 				}
 			}
 		}
-		for _, path := range []string{"/", "/ui/index.js", "/docs", "/openapi.json", "/health", "/ready", "/metrics", "/reconcile", "/reconcile/", "/jobsandmore", "/jobs/x/logs/other"} {
+		for _, path := range []string{
+			"/", "/ui/index.js", "/docs", "/openapi.json", "/health", "/ready", "/metrics", "/reconcile", "/reconcile/", "/jobsandmore",
+			"/jobs/x/logs/other",
+		} {
 			for _, method := range []string{"GET", "POST", "OPTIONS"} {
 				if got := reached(routes, method, path); got == "reconcile" || method == "GET" && got != "status" {
 					t.Errorf("%s: %s %s reaches %q", i.name, method, path, got)
@@ -159,7 +162,8 @@ func TestRoutesAreWrittenOut(t *testing.T) {
 					}
 				}
 				for _, b := range rule.BackendRefs {
-					if b.Group == nil || b.Kind == nil || b.Weight == nil || b.Port == nil || b.Name == "knative-local" || *b.Namespace == "knative-ingress" {
+					if b.Group == nil || b.Kind == nil || b.Weight == nil || b.Port == nil || b.Name == "knative-local" ||
+						*b.Namespace == "knative-ingress" {
 						t.Errorf("%s: rule %d leads to %+v", i.name, n, b)
 					}
 				}

@@ -41,7 +41,10 @@ func TestAnInstallationThatIsRefusedFails(t *testing.T) {
 	if !strings.Contains(output, "sumo-k8 gives ADMIN_KEY to every function") || strings.Contains(output, "gives DATABASE_URL") {
 		t.Errorf("the keys that every function gets are not told apart from those that it uses:\n%s", output)
 	}
-	for _, failing := range []string{"apply -f", "kustomize ", "get crd httproutes", "get secret sumo-k8", "get secret sumo-k8-admin", "get services.serving.knative.dev status"} {
+	for _, failing := range []string{
+		"apply -f", "kustomize ", "get crd httproutes", "get secret sumo-k8", "get secret sumo-k8-admin",
+		"get services.serving.knative.dev status",
+	} {
 		if output, err := installing(t, failing); err == nil || strings.Contains(output, "is installed") {
 			t.Errorf("when `kubectl %s…` fails, the script says:\n%s", failing, output)
 		}

@@ -53,7 +53,9 @@ func run(ctx context.Context) error {
 		return once(ctx, cfg, log)
 	}
 	if !slices.Contains(app.Targets, cfg.Target) {
-		return fmt.Errorf("FUNCTION_TARGET is %q; it must be one of %v, or one of %v to do that once", cfg.Target, app.Targets, slices.Sorted(maps.Keys(tasks)))
+		return fmt.Errorf(
+			"FUNCTION_TARGET is %q; it must be one of %v, or one of %v to do that once", cfg.Target, app.Targets, slices.Sorted(maps.Keys(tasks)),
+		)
 	}
 	tracer, stopTracing, err := startTracing(ctx, cfg, log)
 	if err != nil {

@@ -198,7 +198,9 @@ func newTenant(t *testing.T, auth, id string) client {
 	var tenant struct {
 		APIKey string `json:"api_key"`
 	}
-	if code := send(t, "POST", auth+"/auth/register", strings.NewReader(`{"tenant_id": "`+id+`"}`), map[string]string{"X-Admin-Key": adminKey}, &tenant); code != http.StatusOK {
+	if code := send(
+		t, "POST", auth+"/auth/register", strings.NewReader(`{"tenant_id": "`+id+`"}`), map[string]string{"X-Admin-Key": adminKey}, &tenant,
+	); code != http.StatusOK {
 		t.Fatalf("registering answered %d", code)
 	}
 	return client{map[string]string{"Authorization": "Bearer " + tenant.APIKey}}
@@ -260,7 +262,8 @@ func TestEachFunctionIsAProcessOfItsOwn(t *testing.T) {
 	j := madeJob{ID: c.submit(t, submit, "square")}
 	// What a PingSource sends, in CloudEvents' binary mode.
 	event := map[string]string{
-		"Ce-Id": "1", "Ce-Specversion": "1.0", "Ce-Type": "dev.knative.sources.ping", "Ce-Source": "/apis/v1/namespaces/x/pingsources/reconcile", "Content-Type": "application/json",
+		"Ce-Id": "1", "Ce-Specversion": "1.0", "Ce-Type": "dev.knative.sources.ping", "Ce-Source": "/apis/v1/namespaces/x/pingsources/reconcile",
+		"Content-Type": "application/json",
 	}
 	if code := send(t, "POST", reconcile, strings.NewReader(`{}`), event, nil); code != http.StatusUnauthorized {
 		t.Errorf("an event without a key was answered with %d", code)
@@ -303,7 +306,9 @@ func once(t *testing.T, env ...string) (out string, err error) {
 func TestStatusRunsWithoutACluster(t *testing.T) {
 	t.Parallel()
 	d := deploy(t)
-	d.env = append(d.env, "ENGINE=argo", "SUMO_VERSION=1.15", "SUMO_IMAGES=1.15=dev.local/sumo:1.15", "KUBERNETES_SERVICE_HOST=", "KUBECONFIG=")
+	d.env = append(
+		d.env, "ENGINE=argo", "SUMO_VERSION=1.15", "SUMO_IMAGES=1.15=dev.local/sumo:1.15", "KUBERNETES_SERVICE_HOST=", "KUBECONFIG=",
+	)
 	if code := send(t, "GET", d.start(t, "status")+"/ready", nil, nil, nil); code != http.StatusOK {
 		t.Errorf("/ready answered %d", code)
 	}
@@ -313,7 +318,13 @@ func TestWhatCannotBeServedIsRefused(t *testing.T) {
 	t.Parallel()
 	database := "DATABASE_URL=postgres:///x"
 	kubeconfig := filepath.Join(t.TempDir(), "kubeconfig")
-	if err := os.WriteFile(kubeconfig, []byte("{clusters: [{name: c, cluster: {server: 'http://127.0.0.1:1'}}], contexts: [{name: c, context: {cluster: c}}], current-context: c}"), 0o600); err != nil {
+	if err := os.WriteFile(
+		kubeconfig,
+		[]byte(
+			"{clusters: [{name: c, cluster: {server: 'http://127.0.0.1:1'}}], contexts: [{name: c, context: {cluster: c}}], current-context: c}",
+		),
+		0o600,
+	); err != nil {
 		t.Fatal(err)
 	}
 	for name, test := range map[string]struct {
@@ -328,7 +339,8 @@ func TestWhatCannotBeServedIsRefused(t *testing.T) {
 		"migration through a pooler":   {[]string{"FUNCTION_TARGET=migrate", database, "DATABASE_POOLED=true"}, []string{"DATABASE_POOLED"}},
 		"a schedule that calls nobody": {[]string{"FUNCTION_TARGET=schedule"}, []string{"RECONCILE_URL"}},
 		"a store that no policy can name": {[]string{
-			"FUNCTION_TARGET=reconcile", database, "ENGINE=argo", "SUMO_IMAGES=1.15=dev.local/sumo:1.15", "KUBECONFIG=" + kubeconfig, "S3_ENDPOINT=http://minio:9000",
+			"FUNCTION_TARGET=reconcile", database, "ENGINE=argo", "SUMO_IMAGES=1.15=dev.local/sumo:1.15", "KUBECONFIG=" + kubeconfig,
+			"S3_ENDPOINT=http://minio:9000",
 		}, []string{`"minio"`, "S3_CIDRS"}},
 	} {
 		out, err := once(t, test.env...)
@@ -359,7 +371,9 @@ func TestMigrateMakesReadyWhatTheFunctionsNeed(t *testing.T) {
 	if code := send(t, "GET", auth+"/ready", nil, nil, nil); code != http.StatusOK {
 		t.Errorf("/ready answered %d", code)
 	}
-	if code := send(t, "POST", auth+"/auth/register", strings.NewReader(`{"tenant_id": "acme"}`), map[string]string{"X-Admin-Key": adminKey}, nil); code != http.StatusOK {
+	if code := send(
+		t, "POST", auth+"/auth/register", strings.NewReader(`{"tenant_id": "acme"}`), map[string]string{"X-Admin-Key": adminKey}, nil,
+	); code != http.StatusOK {
 		t.Errorf("registering answered %d", code)
 	}
 
@@ -377,10 +391,14 @@ func TestTheScheduleCallsOnceAndEndsWithTheAnswer(t *testing.T) {
 	t.Parallel()
 	d := deploy(t)
 	url := d.start(t, "reconcile") + "/reconcile"
-	if out, err := once(t, "FUNCTION_TARGET=schedule", "RECONCILE_URL="+url, "ADMIN_KEY="+adminKey); err != nil || !strings.Contains(out, `"passes":1`) {
+	if out, err := once(
+		t, "FUNCTION_TARGET=schedule", "RECONCILE_URL="+url, "ADMIN_KEY="+adminKey,
+	); err != nil || !strings.Contains(out, `"passes":1`) {
 		t.Errorf("%v: %s", err, out)
 	}
-	if out, err := once(t, "FUNCTION_TARGET=schedule", "RECONCILE_URL="+url, "ADMIN_KEY=wrong"); err == nil || !strings.Contains(out, "admin key") {
+	if out, err := once(
+		t, "FUNCTION_TARGET=schedule", "RECONCILE_URL="+url, "ADMIN_KEY=wrong",
+	); err == nil || !strings.Contains(out, "admin key") {
 		t.Errorf("with a wrong key: %v: %s", err, out)
 	}
 }
@@ -398,7 +416,9 @@ func TestWhatIsChangedWakesReconcile(t *testing.T) {
 	}
 	// This one waits until auth makes room.
 	waiting := c.submit(t, silent, "square")
-	if code := send(t, "PATCH", auth+"/auth/tenants/acme?max_cpu=40", nil, map[string]string{"X-Admin-Key": adminKey}, nil); code != http.StatusOK {
+	if code := send(
+		t, "PATCH", auth+"/auth/tenants/acme?max_cpu=40", nil, map[string]string{"X-Admin-Key": adminKey}, nil,
+	); code != http.StatusOK {
 		t.Fatalf("raising the limit answered %d", code)
 	}
 	if j := c.wait(t, status, waiting); j.Status != "SUCCEEDED" {
@@ -427,7 +447,9 @@ func TestMetricsAreOnAPortOfTheirOwnAndStaySmall(t *testing.T) {
 	if after := series(text); before != after {
 		t.Errorf("%d series became %d:\n%s", before, after, text)
 	}
-	if !strings.Contains(text, `sumo_k8_requests_total{function="status",route="GET /jobs/{id}",status="4xx"} 20`) || strings.Contains(text, "acme") || strings.Contains(text, "01a205c4") {
+	if !strings.Contains(
+		text, `sumo_k8_requests_total{function="status",route="GET /jobs/{id}",status="4xx"} 20`,
+	) || strings.Contains(text, "acme") || strings.Contains(text, "01a205c4") {
 		t.Errorf("the metrics are\n%s", text)
 	}
 	if code := send(t, "GET", status+"/metrics", nil, nil, nil); code != http.StatusNotFound {

@@ -146,7 +146,9 @@ const (
 
 // traced is a client whose calls belong to the trace of its own.
 func traced(c client, flags string) client {
-	return client{map[string]string{"Authorization": c.key["Authorization"], "Traceparent": "00-" + clientTrace + "-" + clientSpan + "-" + flags}}
+	return client{
+		map[string]string{"Authorization": c.key["Authorization"], "Traceparent": "00-" + clientTrace + "-" + clientSpan + "-" + flags},
+	}
 }
 
 func TestATraceReachesFromTheSubmissionToTheEndOfTheJob(t *testing.T) {
@@ -178,7 +180,8 @@ func TestATraceReachesFromTheSubmissionToTheEndOfTheJob(t *testing.T) {
 			t.Errorf("the job's %s is %q, want %q", key, got, value)
 		}
 	}
-	if job.attribute("sumo_k8.sumo.version") == "" || job.attribute("sumo_k8.job.attempt") == "" || job.Status.GetCode() == tracepb.Status_STATUS_CODE_ERROR {
+	if job.attribute("sumo_k8.sumo.version") == "" || job.attribute("sumo_k8.job.attempt") == "" ||
+		job.Status.GetCode() == tracepb.Status_STATUS_CODE_ERROR {
 		t.Errorf("the job's span is %v", job)
 	}
 	if !bytes.Equal(job.ParentSpanId, request.SpanId) {
@@ -187,7 +190,8 @@ func TestATraceReachesFromTheSubmissionToTheEndOfTheJob(t *testing.T) {
 	at := job.StartTimeUnixNano
 	for _, name := range []string{"queued", "pending", "running", "storing", "recording"} {
 		phase := told.one(t, clientTrace, "sumo-k8-reconcile", name)
-		if !bytes.Equal(phase.ParentSpanId, job.SpanId) || phase.StartTimeUnixNano != at || phase.EndTimeUnixNano < at || phase.attribute("sumo_k8.job.id") != id {
+		if !bytes.Equal(phase.ParentSpanId, job.SpanId) || phase.StartTimeUnixNano != at || phase.EndTimeUnixNano < at ||
+			phase.attribute("sumo_k8.job.id") != id {
 			t.Errorf("%s goes from %d to %d, after %d, under %x", name, phase.StartTimeUnixNano, phase.EndTimeUnixNano, at, phase.ParentSpanId)
 		}
 		at = phase.EndTimeUnixNano

@@ -22,7 +22,8 @@ const formBoundary = "a-boundary"
 
 // slowBodies are the bodies of scenarios by their path, up to where the zip begins.
 var slowBodies = []struct{ path, contentType, beginning string }{
-	{"/jobs", "multipart/form-data; boundary=" + formBoundary, "--" + formBoundary + "\r\nContent-Disposition: form-data; name=\"scenario_id\"\r\n\r\nslow\r\n" +
+	{"/jobs", "multipart/form-data; boundary=" + formBoundary, "--" + formBoundary + "\r\nContent-Disposition: form-data; " +
+		"name=\"scenario_id\"\r\n\r\nslow\r\n" +
 		"--" + formBoundary + "\r\nContent-Disposition: form-data; name=\"sumo_files\"; filename=\"slow.zip\"\r\n\r\n"},
 	{"/scenarios", "application/zip", ""},
 	{"/scenarios/validate", "application/zip", ""},
@@ -86,7 +87,8 @@ func TestSlowUploadsOfOneTenantHoldUpNobodyElse(t *testing.T) {
 	time.Sleep(2 * time.Second) // until they are in the middle of it
 	for i := range 6 {
 		response, detail, err := slow.uploadSlowly(t, submit, i).answer(t, soon)
-		if err != nil || response.StatusCode != http.StatusTooManyRequests || response.Header.Get("Retry-After") != "5" || !strings.Contains(detail, "4 uploads under way") {
+		if err != nil || response.StatusCode != http.StatusTooManyRequests || response.Header.Get("Retry-After") != "5" ||
+			!strings.Contains(detail, "4 uploads under way") {
 			t.Errorf("one more is answered %+v with %q, %v", response, detail, err)
 		}
 	}

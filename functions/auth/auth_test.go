@@ -59,7 +59,9 @@ func TestATenantIsRegisteredShownChangedAndDeleted(t *testing.T) {
 	f := served.Serve(t, parts, "auth")
 
 	var made auth.Tenant
-	f.Admin(t, "POST", "/auth/register", `{"tenant_id": "City of Ulm", "max_cpu": 7, "input_buckets": ["open/ulm/"]}`).Want(t, http.StatusOK).Into(t, &made)
+	f.Admin(
+		t, "POST", "/auth/register", `{"tenant_id": "City of Ulm", "max_cpu": 7, "input_buckets": ["open/ulm/"]}`,
+	).Want(t, http.StatusOK).Into(t, &made)
 	want := auth.Tenant{
 		TenantID: "City of Ulm", Namespace: tenant.NamespaceFor("City of Ulm"), MaxCPU: 7, MaxMemoryGi: 128, MaxJobs: 2,
 		InputBuckets: []string{"open/ulm/"},
@@ -83,7 +85,9 @@ func TestATenantIsRegisteredShownChangedAndDeleted(t *testing.T) {
 		t.Errorf("shown with the key %q (-want +got):\n%s", shown.APIKey, diff)
 	}
 
-	for _, change := range []struct{ query, body string }{{"?max_cpu=9", ""}, {"", `{"max_cpu": 9}`}, {"?max_cpu=9", `{"max_cpu": 9, "input_buckets": []}`}} {
+	for _, change := range []struct{ query, body string }{
+		{"?max_cpu=9", ""}, {"", `{"max_cpu": 9}`}, {"?max_cpu=9", `{"max_cpu": 9, "input_buckets": []}`},
+	} {
 		f.Admin(t, "PATCH", path+change.query, change.body).Want(t, http.StatusOK).Into(t, &shown)
 		if shown.MaxCPU != 9 || shown.MaxMemoryGi != 128 || shown.APIKey != masked || k8s.provisioned[made.Namespace].MaxCPU != 9 {
 			t.Errorf("%+v gives %+v; provisioned are %+v", change, shown, k8s.provisioned)
@@ -131,20 +135,32 @@ func TestRequestsThatAreRefused(t *testing.T) {
 	f := served.Serve(t, parts, "auth")
 	register(t, f, "acme")
 	f.WantRefused(t, map[string]served.Refusal{
-		"no id":                    served.Refused("POST", "/auth/register", `{}`, http.StatusBadRequest, "tenant_id"),
-		"an id that names nobody":  served.Refused("POST", "/auth/register", `{"tenant_id": "a/b"}`, http.StatusBadRequest, "is not usable"),
-		"a limit beyond its range": served.Refused("POST", "/auth/register", `{"tenant_id": "b", "max_cpu": 1001}`, http.StatusBadRequest, "body.max_cpu"),
-		"no limit at all":          served.Refused("POST", "/auth/register", `{"tenant_id": "b", "max_concurrent_jobs": 0}`, http.StatusBadRequest, "body.max_concurrent_jobs"),
-		"an open prefix":           served.Refused("POST", "/auth/register", `{"tenant_id": "b", "input_buckets": ["open/team"]}`, http.StatusBadRequest, "slash at its end"),
-		"the service's bucket":     served.Refused("POST", "/auth/register", `{"tenant_id": "b", "input_buckets": ["`+parts.Config.S3Bucket+`"]}`, http.StatusBadRequest, "service's own"),
-		"a key for nobody":         served.Refused("POST", "/auth/regenerate-key", `{"tenant_id": "b"}`, http.StatusNotFound, "No tenant"),
-		"nobody shown":             served.Refused("GET", "/auth/tenants/b", "", http.StatusNotFound, "No tenant"),
-		"nobody changed":           served.Refused("PATCH", "/auth/tenants/b?max_cpu=1", "", http.StatusNotFound, "No tenant"),
-		"nobody deleted":           served.Refused("DELETE", "/auth/tenants/b", "", http.StatusNotFound, "No tenant"),
-		"no change":                served.Refused("PATCH", "/auth/tenants/acme", "", http.StatusBadRequest, "Nothing to change"),
-		"a contradiction":          served.Refused("PATCH", "/auth/tenants/acme?max_cpu=1", `{"max_cpu": 2}`, http.StatusBadRequest, "Give it once"),
-		"a change beyond a range":  served.Refused("PATCH", "/auth/tenants/acme?max_memory_gi=5001", "", http.StatusBadRequest, "max_memory_gi"),
-		"a change to our bucket":   served.Refused("PATCH", "/auth/tenants/acme", `{"input_buckets": ["`+parts.Config.S3Bucket+`/x/"]}`, http.StatusBadRequest, "service's own"),
+		"no id":                   served.Refused("POST", "/auth/register", `{}`, http.StatusBadRequest, "tenant_id"),
+		"an id that names nobody": served.Refused("POST", "/auth/register", `{"tenant_id": "a/b"}`, http.StatusBadRequest, "is not usable"),
+		"a limit beyond its range": served.Refused(
+			"POST", "/auth/register", `{"tenant_id": "b", "max_cpu": 1001}`, http.StatusBadRequest, "body.max_cpu",
+		),
+		"no limit at all": served.Refused(
+			"POST", "/auth/register", `{"tenant_id": "b", "max_concurrent_jobs": 0}`, http.StatusBadRequest, "body.max_concurrent_jobs",
+		),
+		"an open prefix": served.Refused(
+			"POST", "/auth/register", `{"tenant_id": "b", "input_buckets": ["open/team"]}`, http.StatusBadRequest, "slash at its end",
+		),
+		"the service's bucket": served.Refused(
+			"POST", "/auth/register", `{"tenant_id": "b", "input_buckets": ["`+parts.Config.S3Bucket+`"]}`, http.StatusBadRequest, "service's own",
+		),
+		"a key for nobody": served.Refused("POST", "/auth/regenerate-key", `{"tenant_id": "b"}`, http.StatusNotFound, "No tenant"),
+		"nobody shown":     served.Refused("GET", "/auth/tenants/b", "", http.StatusNotFound, "No tenant"),
+		"nobody changed":   served.Refused("PATCH", "/auth/tenants/b?max_cpu=1", "", http.StatusNotFound, "No tenant"),
+		"nobody deleted":   served.Refused("DELETE", "/auth/tenants/b", "", http.StatusNotFound, "No tenant"),
+		"no change":        served.Refused("PATCH", "/auth/tenants/acme", "", http.StatusBadRequest, "Nothing to change"),
+		"a contradiction": served.Refused(
+			"PATCH", "/auth/tenants/acme?max_cpu=1", `{"max_cpu": 2}`, http.StatusBadRequest, "Give it once",
+		),
+		"a change beyond a range": served.Refused("PATCH", "/auth/tenants/acme?max_memory_gi=5001", "", http.StatusBadRequest, "max_memory_gi"),
+		"a change to our bucket": served.Refused(
+			"PATCH", "/auth/tenants/acme", `{"input_buckets": ["`+parts.Config.S3Bucket+`/x/"]}`, http.StatusBadRequest, "service's own",
+		),
 	}, "X-Admin-Key: "+served.AdminKey)
 	var list struct{ Tenants []auth.Tenant }
 	f.Admin(t, "GET", "/auth/tenants", "").Want(t, http.StatusOK).Into(t, &list)

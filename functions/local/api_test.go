@@ -310,7 +310,9 @@ func testTimeout(t *testing.T, s *service) {
 
 func testLimits(t *testing.T, s *service) {
 	c := s.register(t, `"max_concurrent_jobs": 3`, `"max_cpu": 4`, `"max_memory_gi": 6`)
-	p := c.post(t, [][2]string{{"scenario_id", "big"}, {"cpu_request", "5"}, {"@sumo_files", zipOf(t, "square")}}).want(t, http.StatusBadRequest).problem(t)
+	p := c.post(
+		t, [][2]string{{"scenario_id", "big"}, {"cpu_request", "5"}, {"@sumo_files", zipOf(t, "square")}},
+	).want(t, http.StatusBadRequest).problem(t)
 	if !strings.Contains(p.Detail, "max_cpu") {
 		t.Errorf("the refusal does not name the limit: %s", p.Detail)
 	}
@@ -376,8 +378,12 @@ func testForms(t *testing.T, s *service) {
 	}
 	auth := "Authorization: Bearer " + c.key
 	c.request(t, "POST", "/jobs", strings.NewReader("{}"), auth, "Content-Type: application/json").want(t, http.StatusBadRequest)
-	c.request(t, "POST", "/jobs", strings.NewReader("--x\r\n"), auth, "Content-Type: multipart/form-data; boundary=x").want(t, http.StatusBadRequest)
-	c.request(t, "POST", "/jobs", strings.NewReader("scenario_id=x"), auth, "Content-Type: application/x-www-form-urlencoded").want(t, http.StatusBadRequest)
+	c.request(
+		t, "POST", "/jobs", strings.NewReader("--x\r\n"), auth, "Content-Type: multipart/form-data; boundary=x",
+	).want(t, http.StatusBadRequest)
+	c.request(
+		t, "POST", "/jobs", strings.NewReader("scenario_id=x"), auth, "Content-Type: application/x-www-form-urlencoded",
+	).want(t, http.StatusBadRequest)
 }
 
 func testIdempotency(t *testing.T, s *service) {
@@ -404,13 +410,20 @@ func testTenants(t *testing.T, s *service) {
 	s.admin(t, "POST", "/auth/register", `{"tenant_id": "Verkehrsamt Süd"}`).want(t, http.StatusBadRequest)
 	s.admin(t, "POST", "/auth/register", `{"tenant_id": "City of Ulm"}`).want(t, http.StatusOK).into(t, &made)
 	want := auth.Tenant{TenantID: "City of Ulm", MaxCPU: 32, MaxMemoryGi: 128, MaxJobs: 2, InputBuckets: []string{}}
-	if diff := cmp.Diff(want, auth.Tenant{TenantID: made.TenantID, MaxCPU: made.MaxCPU, MaxMemoryGi: made.MaxMemoryGi, MaxJobs: made.MaxJobs, InputBuckets: made.InputBuckets}); diff != "" {
+	if diff := cmp.Diff(
+		want,
+		auth.Tenant{
+			TenantID: made.TenantID, MaxCPU: made.MaxCPU, MaxMemoryGi: made.MaxMemoryGi, MaxJobs: made.MaxJobs, InputBuckets: made.InputBuckets,
+		},
+	); diff != "" {
 		t.Error(diff)
 	}
 	if !strings.HasPrefix(made.APIKey, "sk-") || len(made.APIKey) < 40 {
 		t.Errorf("the key is %q", made.APIKey)
 	}
-	if p := s.admin(t, "POST", "/auth/register", `{"tenant_id": "City of Ulm"}`).want(t, http.StatusConflict).problem(t); p.Code != problem.Exists {
+	if p := s.admin(
+		t, "POST", "/auth/register", `{"tenant_id": "City of Ulm"}`,
+	).want(t, http.StatusConflict).problem(t); p.Code != problem.Exists {
 		t.Errorf("the code is %s", p.Code)
 	}
 	path := "/auth/tenants/" + url.PathEscape("City of Ulm")
@@ -426,7 +439,8 @@ func testTenants(t *testing.T, s *service) {
 		{"", "{}"}, {"", ""}, {"?max_cpu=0", ""}, {"?max_cpu=1001", ""}, {"?max_cpu=many", ""}, {"?max_cpu=3", `{"max_cpu": 4}`},
 		{"", `{"max_cpus": 4}`},
 		{"", `{"input_buckets": ["traffic/ulm"]}`}, {"", `{"input_buckets": ["traffic/ulm/../"]}`}, {"", `{"input_buckets": ["traffic/../"]}`},
-		{"", `{"input_buckets": ["traffic/./ulm/"]}`}, {"", `{"input_buckets": ["traffic/a\u0000b/"]}`}, {"", `{"input_buckets": ["traffic/a\nb/"]}`},
+		{"", `{"input_buckets": ["traffic/./ulm/"]}`}, {"", `{"input_buckets": ["traffic/a\u0000b/"]}`},
+		{"", `{"input_buckets": ["traffic/a\nb/"]}`},
 		{"", `{"input_buckets": ["traffic/` + strings.Repeat("x", 1024) + `/"]}`}, {"", `{"input_buckets": ["open", "sumo-k8"]}`},
 		{"", `{"input_buckets": ["sumo-k8/results/"]}`}, {"", `{"input_buckets": ["Sumo-K8"]}`},
 	} {
@@ -465,13 +479,16 @@ func testKeys(t *testing.T, s *service) {
 }
 
 var tenantCalls = [][2]string{
-	{"GET", "/jobs/%s"}, {"GET", "/jobs/%s/events"}, {"GET", "/jobs/%s/logs"}, {"GET", "/jobs/%s/logs/stream"}, {"GET", "/jobs/%s/results"}, {"GET", "/jobs/%s/results/log.txt"},
+	{"GET", "/jobs/%s"}, {"GET", "/jobs/%s/events"}, {"GET", "/jobs/%s/logs"}, {"GET", "/jobs/%s/logs/stream"}, {"GET", "/jobs/%s/results"},
+	{"GET", "/jobs/%s/results/log.txt"},
 	{"GET", "/scenarios/%s"}, {"DELETE", "/scenarios/%s"}, {"POST", "/scenarios/uploads/%s/complete"}, {"DELETE", "/scenarios/uploads/%s"},
-	{"GET", "/jobs/%s/results.zip"}, {"GET", "/jobs/%s/summary"}, {"GET", "/jobs/compare?ids=%s,01890a5d-ac96-774b-bcce-b302099a8058"}, {"POST", "/jobs/%s/retry"}, {"DELETE", "/jobs/%s?purge=true"}, {"DELETE", "/jobs/%s"},
+	{"GET", "/jobs/%s/results.zip"}, {"GET", "/jobs/%s/summary"}, {"GET", "/jobs/compare?ids=%s,01890a5d-ac96-774b-bcce-b302099a8058"},
+	{"POST", "/jobs/%s/retry"}, {"DELETE", "/jobs/%s?purge=true"}, {"DELETE", "/jobs/%s"},
 }
 
 var adminCalls = [][2]string{
-	{"POST", "/auth/register"}, {"POST", "/auth/regenerate-key"}, {"GET", "/auth/tenants"}, {"GET", "/auth/tenants/x"}, {"PATCH", "/auth/tenants/x"},
+	{"POST", "/auth/register"}, {"POST", "/auth/regenerate-key"}, {"GET", "/auth/tenants"}, {"GET", "/auth/tenants/x"},
+	{"PATCH", "/auth/tenants/x"},
 	{"DELETE", "/auth/tenants/x"},
 	{"GET", "/admin/cluster"}, {"GET", "/admin/jobs"}, {"GET", "/admin/activity"}, {"POST", "/admin/warmup"}, {"GET", "/admin/warmup/status"},
 	{"DELETE", "/admin/warmup/x"}, {"POST", "/reconcile"},
@@ -552,14 +569,17 @@ func testAdmin(t *testing.T, s *service) {
 	var queue status.Queue
 	s.admin(t, "GET", "/admin/queue", "").want(t, http.StatusOK).into(t, &queue)
 	i := slices.IndexFunc(queue.Tenants, func(q status.TenantQueue) bool { return q.TenantID == waiting.id })
-	if i < 0 || queue.Tenants[i].Queued != 1 || queue.Tenants[i].Pending+queue.Tenants[i].Running != 1 || queue.Tenants[i].MaxConcurrentJobs != 1 ||
+	if i < 0 || queue.Tenants[i].Queued != 1 || queue.Tenants[i].Pending+queue.Tenants[i].Running != 1 ||
+		queue.Tenants[i].MaxConcurrentJobs != 1 ||
 		queue.Tenants[i].OldestWait <= 0 || queue.OldestWait < queue.Tenants[i].OldestWait || queue.Queued < 1 {
 		t.Errorf("the queue is %+v", queue)
 	}
 	for _, id := range held {
 		waiting.call(t, "DELETE", "/jobs/"+id).want(t, http.StatusOK)
 	}
-	if p := s.admin(t, "POST", "/admin/warmup?cpu_request=2", "").want(t, http.StatusServiceUnavailable).problem(t); p.Code != problem.NotConfigured {
+	if p := s.admin(
+		t, "POST", "/admin/warmup?cpu_request=2", "",
+	).want(t, http.StatusServiceUnavailable).problem(t); p.Code != problem.NotConfigured {
 		t.Errorf("the code is %s", p.Code)
 	}
 	s.admin(t, "POST", "/admin/warmup?cpu_request=99", "").want(t, http.StatusBadRequest)
@@ -571,7 +591,8 @@ func testAdmin(t *testing.T, s *service) {
 func testPublic(t *testing.T, s *service) {
 	var health rest.HealthReport
 	s.request(t, "GET", "/health", nil).want(t, http.StatusOK).into(t, &health)
-	if health.Status != "healthy" || !health.DBAvailable || !health.StorageAvailable || health.K8sAvailable || time.Since(health.Timestamp) > time.Minute {
+	if health.Status != "healthy" || !health.DBAvailable || !health.StorageAvailable || health.K8sAvailable ||
+		time.Since(health.Timestamp) > time.Minute {
 		t.Errorf("health is %+v", health)
 	}
 	s.request(t, "GET", "/ready", nil).want(t, http.StatusOK).into(t, &health)

@@ -222,7 +222,9 @@ func bareSQL(b *testing.B, dir string, c *tenantClient, id string) float64 {
 	b.Helper()
 	const took = time.Second
 	clients := 8 * runtime.GOMAXPROCS(0)
-	pool, err := pgxpool.New(b.Context(), fmt.Sprintf("%s&pool_max_conns=%d", databaseURL(b, filepath.Join(dir, "logs", "service.log")), clients))
+	pool, err := pgxpool.New(
+		b.Context(), fmt.Sprintf("%s&pool_max_conns=%d", databaseURL(b, filepath.Join(dir, "logs", "service.log")), clients),
+	)
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -271,7 +273,8 @@ func BenchmarkLogFollow(b *testing.B) {
 			// Stands for sumo-run, which cannot be made to write a line when we want it to.
 			began := time.Now()
 			program := filepath.Join(b.TempDir(), "sumo-run")
-			script := "#!/bin/sh\ncase $1 in --print-version) echo 1.15.0; exit ;; esac\nwhile [ \"$1\" != --out ]; do shift; done\necho '" + simulation.LogStart(began) + "' >\"$2/log.txt\"\nexec sleep 3600\n"
+			script := "#!/bin/sh\ncase $1 in --print-version) echo 1.15.0; exit ;; esac\n" +
+				"while [ \"$1\" != --out ]; do shift; done\necho '" + simulation.LogStart(began) + "' >\"$2/log.txt\"\nexec sleep 3600\n"
 			if err := os.WriteFile(program, []byte(script), 0o755); err != nil {
 				b.Fatal(err)
 			}
@@ -413,8 +416,10 @@ func underXargs(b *testing.B, scenario string, runs int) time.Duration {
 	if err := os.CopyFS(dir, in); err != nil {
 		b.Fatal(err)
 	}
-	cmd := exec.Command("sh", "-c", fmt.Sprintf("seq %d | xargs -P $(nproc) -I N sumo -c corridor.sumocfg --no-step-log --xml-validation.net never "+
-		"--xml-validation.routes never -X never --summary-output s.N.xml --tripinfo-output t.N.xml --statistic-output a.N.xml >/dev/null 2>&1", runs))
+	cmd := exec.Command("sh", "-c", fmt.Sprintf("seq %d | xargs -P $(nproc) -I N sumo -c corridor.sumocfg --no-step-log "+
+		"--xml-validation.net never "+
+		"--xml-validation.routes never -X never --summary-output s.N.xml --tripinfo-output t.N.xml "+
+		"--statistic-output a.N.xml >/dev/null 2>&1", runs))
 	cmd.Dir = dir
 	cmd.Env = append(os.Environ(), "SUMO_HOME=/usr/share/sumo")
 	began := time.Now()

@@ -118,8 +118,14 @@ func TestWhatHoldsRunsIsWhatSumoRunPrints(t *testing.T) {
 		want   simulation.Confinement
 		fails  string
 	}{
-		"its answer":           {`[ "$1" = --print-confinement ] && echo '{"landlock":7,"namespace":false,"filter":true,"user":true}'`, simulation.Confinement{Landlock: 7, Filter: true, User: true}, ""},
-		"the machine cannot":   {`[ "$2" = --confinement=require ] && echo 'it has no Landlock' >&2; exit 70`, simulation.Confinement{}, "it has no Landlock. CONFINEMENT=prefer"},
+		"its answer": {
+			`[ "$1" = --print-confinement ] && echo '{"landlock":7,"namespace":false,"filter":true,"user":true}'`,
+			simulation.Confinement{Landlock: 7, Filter: true, User: true}, "",
+		},
+		"the machine cannot": {
+			`[ "$2" = --confinement=require ] && echo 'it has no Landlock' >&2; exit 70`, simulation.Confinement{},
+			"it has no Landlock. CONFINEMENT=prefer",
+		},
 		"it says other things": {`echo hello`, simulation.Confinement{}, "invalid character"},
 	} {
 		if err := os.WriteFile(program, []byte("#!/bin/sh\n"+c.script+"\n"), 0o700); err != nil {

@@ -58,14 +58,17 @@ type attack struct {
 }
 
 func newAttack(t testing.TB) *attack {
-	s := startProgram(t, localtest.Folder(t), append(unlimited, "MAX_UPLOAD_MIB=1", "MAX_QUEUED_JOBS=5", "STREAM_LIMIT=2s", "RECONCILE_WINDOW=1s")...)
+	s := startProgram(
+		t, localtest.Folder(t), append(unlimited, "MAX_UPLOAD_MIB=1", "MAX_QUEUED_JOBS=5", "STREAM_LIMIT=2s", "RECONCILE_WINDOW=1s")...,
+	)
 	own, other := s.register(t), s.register(t)
 	a := &attack{
 		s: s, own: own, secret: markOf(other),
 		things: map[string][]string{"tenants": {s.register(t).id, s.register(t).id, "nobody"}},
 		values: map[string][]string{
 			"sumo_files":  {zipOf(t, "square"), "", "PK\x05\x06" + strings.Repeat("\x00", 18), "not a zip", zipOf(t, "square")[:500]},
-			"config_file": {"square.sumocfg"}, "begin": {"0"}, "end": {"60"}, "timeout_seconds": {"60"}, "sumo_version": {""}, "label": {"mark=" + markOf(own)},
+			"config_file": {"square.sumocfg"}, "begin": {"0"}, "end": {"60"}, "timeout_seconds": {"60"}, "sumo_version": {""},
+			"label": {"mark=" + markOf(own)},
 			"purge": {"false"}, "sumo_files_s3_url": {"s3://sumo-k8/scenarios/x.zip", ""}, "size": {"1000"},
 		},
 	}

@@ -48,7 +48,9 @@ var programs = sync.OnceValues(func() (settings Settings, err error) {
 		return settings, err
 	}
 	settings.SumoRun = filepath.Join(filepath.Dir(settings.ObjectStore), "sumo-run-test")
-	out, err := exec.CommandContext(ctx, "go", "build", "-o", settings.SumoRun, "github.com/sumo-k8/sumo-k8/pkg/sumo/sumo-run").CombinedOutput()
+	out, err := exec.CommandContext(
+		ctx, "go", "build", "-o", settings.SumoRun, "github.com/sumo-k8/sumo-k8/pkg/sumo/sumo-run",
+	).CombinedOutput()
 	if err != nil {
 		return settings, fmt.Errorf("building sumo-run: %w: %s", err, out)
 	}
@@ -99,7 +101,8 @@ func startWith(t testing.TB, settings Settings) (*service, *Service) {
 	s.inputs = func(bucket string) s3.Config {
 		cfg := running.cfg
 		return s3.Config{
-			Endpoint: cfg.S3Endpoint, Region: cfg.S3Region, Bucket: bucket, AccessKey: cfg.S3AccessKey, SecretKey: cfg.S3SecretKey, UsePathStyle: true,
+			Endpoint: cfg.S3Endpoint, Region: cfg.S3Region, Bucket: bucket, AccessKey: cfg.S3AccessKey, SecretKey: cfg.S3SecretKey,
+			UsePathStyle: true,
 		}
 	}
 	return s, running
@@ -218,7 +221,9 @@ func (c *tenantClient) post(t testing.TB, fields [][2]string, headers ...string)
 	if err := form.Close(); err != nil {
 		t.Fatal(err)
 	}
-	return c.request(t, "POST", "/jobs", &body, append(headers, "Authorization: Bearer "+c.key, "Content-Type: "+form.FormDataContentType())...)
+	return c.request(
+		t, "POST", "/jobs", &body, append(headers, "Authorization: Bearer "+c.key, "Content-Type: "+form.FormDataContentType())...,
+	)
 }
 
 // submit submits one of the ready networks and returns the job.

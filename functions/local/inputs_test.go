@@ -61,23 +61,40 @@ func testS3Inputs(t *testing.T, s *service) {
 		body   string
 		status int
 	}{
-		"another folder":         {fmt.Sprintf(`{"scenario_id": "x", "sumo_files_s3_url": %q}`, secret), http.StatusBadRequest},
-		"our own bucket":         {`{"scenario_id": "x", "sumo_files_s3_url": "s3://sumo-k8/scenarios/a.zip"}`, http.StatusBadRequest},
-		"a file":                 {`{"scenario_id": "x", "sumo_files_s3_url": "file:///etc/passwd"}`, http.StatusBadRequest},
-		"a web address":          {`{"scenario_id": "x", "sumo_files_s3_url": "http://169.254.169.254/latest"}`, http.StatusBadRequest},
-		"a missing object":       {`{"scenario_id": "x", "sumo_files_s3_url": "s3://traffic-data/ours/none.zip"}`, http.StatusBadRequest},
-		"a control character":    {`{"scenario_id": "x", "sumo_files_s3_url": "s3://traffic-data/ours/%00x"}`, http.StatusBadRequest},
-		"one of several":         {fmt.Sprintf(`{"scenario_id": "x", "sumo_files_s3_urls": [%q, "s3://traffic-data/ours/%%00x"]}`, open), http.StatusBadRequest},
-		"a key that is too long": {fmt.Sprintf(`{"scenario_id": "x", "sumo_files_s3_url": "s3://traffic-data/ours/%sx"}`, strings.Repeat("x/", 510)), http.StatusBadRequest},
-		"the longest key":        {fmt.Sprintf(`{"scenario_id": "x", "sumo_files_s3_url": "s3://traffic-data/ours/%sx"}`, strings.Repeat("x/", 509)), http.StatusBadRequest},
-		"a long name":            {fmt.Sprintf(`{"scenario_id": "x", "sumo_files_s3_url": "s3://traffic-data/ours/%s.zip"}`, strings.Repeat("x", 1000)), http.StatusBadRequest},
-		"below an object":        {`{"scenario_id": "x", "sumo_files_s3_url": "s3://traffic-data/ours/square.zip/x.zip"}`, http.StatusBadRequest},
-		"a web hook elsewhere":   {fmt.Sprintf(`{"scenario_id": "x", "sumo_files_s3_url": %q, "progress_webhook_url": "ftp://example.org/"}`, open), http.StatusBadRequest},
-		"a web hook without TLS": {fmt.Sprintf(`{"scenario_id": "x", "sumo_files_s3_url": %q, "progress_webhook_url": "http://example.org/"}`, open), http.StatusBadRequest},
-		"no source":              {`{"scenario_id": "x"}`, http.StatusBadRequest},
-		"two sources":            {fmt.Sprintf(`{"scenario_id": "x", "sumo_files_s3_url": %q, "sumo_files_s3_urls": [%q]}`, open, open), http.StatusBadRequest},
-		"files with no .net":     {fmt.Sprintf(`{"scenario_id": "x", "sumo_files_s3_urls": [%q, %q]}`, open, open), http.StatusUnprocessableEntity},
-		"too much memory":        {fmt.Sprintf(`{"scenario_id": "x", "memory_gi": 129, "sumo_files_s3_url": %q}`, open), http.StatusBadRequest},
+		"another folder":      {fmt.Sprintf(`{"scenario_id": "x", "sumo_files_s3_url": %q}`, secret), http.StatusBadRequest},
+		"our own bucket":      {`{"scenario_id": "x", "sumo_files_s3_url": "s3://sumo-k8/scenarios/a.zip"}`, http.StatusBadRequest},
+		"a file":              {`{"scenario_id": "x", "sumo_files_s3_url": "file:///etc/passwd"}`, http.StatusBadRequest},
+		"a web address":       {`{"scenario_id": "x", "sumo_files_s3_url": "http://169.254.169.254/latest"}`, http.StatusBadRequest},
+		"a missing object":    {`{"scenario_id": "x", "sumo_files_s3_url": "s3://traffic-data/ours/none.zip"}`, http.StatusBadRequest},
+		"a control character": {`{"scenario_id": "x", "sumo_files_s3_url": "s3://traffic-data/ours/%00x"}`, http.StatusBadRequest},
+		"one of several": {
+			fmt.Sprintf(`{"scenario_id": "x", "sumo_files_s3_urls": [%q, "s3://traffic-data/ours/%%00x"]}`, open), http.StatusBadRequest,
+		},
+		"a key that is too long": {
+			fmt.Sprintf(`{"scenario_id": "x", "sumo_files_s3_url": "s3://traffic-data/ours/%sx"}`, strings.Repeat("x/", 510)), http.StatusBadRequest,
+		},
+		"the longest key": {
+			fmt.Sprintf(`{"scenario_id": "x", "sumo_files_s3_url": "s3://traffic-data/ours/%sx"}`, strings.Repeat("x/", 509)), http.StatusBadRequest,
+		},
+		"a long name": {
+			fmt.Sprintf(`{"scenario_id": "x", "sumo_files_s3_url": "s3://traffic-data/ours/%s.zip"}`, strings.Repeat("x", 1000)),
+			http.StatusBadRequest,
+		},
+		"below an object": {`{"scenario_id": "x", "sumo_files_s3_url": "s3://traffic-data/ours/square.zip/x.zip"}`, http.StatusBadRequest},
+		"a web hook elsewhere": {
+			fmt.Sprintf(`{"scenario_id": "x", "sumo_files_s3_url": %q, "progress_webhook_url": "ftp://example.org/"}`, open), http.StatusBadRequest,
+		},
+		"a web hook without TLS": {
+			fmt.Sprintf(`{"scenario_id": "x", "sumo_files_s3_url": %q, "progress_webhook_url": "http://example.org/"}`, open), http.StatusBadRequest,
+		},
+		"no source": {`{"scenario_id": "x"}`, http.StatusBadRequest},
+		"two sources": {
+			fmt.Sprintf(`{"scenario_id": "x", "sumo_files_s3_url": %q, "sumo_files_s3_urls": [%q]}`, open, open), http.StatusBadRequest,
+		},
+		"files with no .net": {
+			fmt.Sprintf(`{"scenario_id": "x", "sumo_files_s3_urls": [%q, %q]}`, open, open), http.StatusUnprocessableEntity,
+		},
+		"too much memory": {fmt.Sprintf(`{"scenario_id": "x", "memory_gi": 129, "sumo_files_s3_url": %q}`, open), http.StatusBadRequest},
 	} {
 		if a := submit(test.body); a.status != test.status {
 			t.Errorf("%s answered %d, want %d: %s", name, a.status, test.status, a.body)

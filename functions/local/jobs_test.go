@@ -88,7 +88,9 @@ func testListing(t *testing.T, s *service) {
 	if other := s.register(t).list(t, "").Jobs; len(other) != 0 {
 		t.Errorf("another tenant sees %d jobs", len(other))
 	}
-	for _, bad := range []string{"limit=0", "limit=201", "status=DONE", "label=x", "cursor=nonsense", "cursor=MTp4", "submitted_after=yesterday", "state=FAILED"} {
+	for _, bad := range []string{
+		"limit=0", "limit=201", "status=DONE", "label=x", "cursor=nonsense", "cursor=MTp4", "submitted_after=yesterday", "state=FAILED",
+	} {
 		c.call(t, "GET", "/jobs?"+bad).want(t, http.StatusBadRequest)
 	}
 }
@@ -124,7 +126,9 @@ func testResults(t *testing.T, s *service) {
 		if sum := fmt.Sprintf("%x", sha256.Sum256([]byte(inZip[f.Name]))); f.SHA256 != sum {
 			t.Errorf("the checksum of %s is %q, want %q", f.Name, f.SHA256, sum)
 		}
-		if f.Name != simulation.ChecksumFile && f.Name != simulation.OutcomeFile && !strings.Contains(inZip[simulation.ChecksumFile], f.SHA256+"  "+f.Name+"\n") {
+		if f.Name != simulation.ChecksumFile && f.Name != simulation.OutcomeFile && !strings.Contains(
+			inZip[simulation.ChecksumFile], f.SHA256+"  "+f.Name+"\n",
+		) {
 			t.Errorf("%s has no checksum in the zip", f.Name)
 		}
 	}
@@ -194,7 +198,9 @@ func testWaiting(t *testing.T, s *service) {
 
 func testRetryAndPurge(t *testing.T, s *service) {
 	c := s.register(t)
-	first := c.submitEndless(t, [2]string{"seed", "7"}, [2]string{"cpu_request", "1"}, [2]string{"outputs", "queue"}, [2]string{"labels", `{"team": "north"}`})
+	first := c.submitEndless(
+		t, [2]string{"seed", "7"}, [2]string{"cpu_request", "1"}, [2]string{"outputs", "queue"}, [2]string{"labels", `{"team": "north"}`},
+	)
 	if diff := cmp.Diff([]simulation.Output{simulation.OutputQueue}, first.Options.Outputs); diff != "" || first.Labels["team"] != "north" {
 		t.Errorf("a job does not tell what was chosen about it: labels %v, outputs (-want +got):\n%s", first.Labels, diff)
 	}
@@ -206,7 +212,8 @@ func testRetryAndPurge(t *testing.T, s *service) {
 	var again, repeated rest.Job
 	c.call(t, "POST", "/jobs/"+first.JobID+"/retry", "Idempotency-Key: again").want(t, http.StatusOK).into(t, &again)
 	c.call(t, "POST", "/jobs/"+first.JobID+"/retry", "Idempotency-Key: again").want(t, http.StatusOK).into(t, &repeated)
-	if again.JobID == first.JobID || again.JobID != repeated.JobID || again.Scenario != first.Scenario || *again.Seed != 7 || again.CPURequest != 1 ||
+	if again.JobID == first.JobID || again.JobID != repeated.JobID || again.Scenario != first.Scenario || *again.Seed != 7 ||
+		again.CPURequest != 1 ||
 		!cmp.Equal(again.Options, first.Options) || !cmp.Equal(again.Labels, first.Labels) {
 		t.Errorf("retried as %+v", again)
 	}
@@ -286,13 +293,15 @@ func testComparison(t *testing.T, s *service) {
 		metrics[m.Name] = m
 	}
 	vehicles, co2 := metrics["vehicles_inserted"].Values, metrics["emissions_co2"]
-	if n := *vehicles[0].Value; n != 32 || *vehicles[1].Value != n+*vehicles[1].Difference || *vehicles[1].Relative != *vehicles[1].Difference/n || *vehicles[1].Difference >= 0 {
+	if n := *vehicles[0].Value; n != 32 || *vehicles[1].Value != n+*vehicles[1].Difference ||
+		*vehicles[1].Relative != *vehicles[1].Difference/n || *vehicles[1].Difference >= 0 {
 		t.Errorf("the vehicles are %+v", vehicles)
 	}
 	if vehicles[0].Difference != nil || vehicles[2].Value != nil || vehicles[2].Difference != nil {
 		t.Errorf("the first and the last vehicles are %+v", vehicles)
 	}
-	if co2.Unit != "mg" || co2.Values[0].Value == nil || *co2.Values[0].Value <= 0 || co2.Values[1].Value != nil || co2.Values[1].Difference != nil {
+	if co2.Unit != "mg" || co2.Values[0].Value == nil || *co2.Values[0].Value <= 0 || co2.Values[1].Value != nil ||
+		co2.Values[1].Difference != nil {
 		t.Errorf("emissions, which only the first has, are %+v", co2)
 	}
 	var names []string
@@ -305,7 +314,10 @@ func testComparison(t *testing.T, s *service) {
 	c.call(t, "DELETE", "/jobs/"+endless.JobID).want(t, http.StatusOK)
 	stranger := s.register(t).submit(t, "square")
 	c.call(t, "GET", "/jobs/compare?ids="+first.JobID+","+stranger.JobID).want(t, http.StatusNotFound)
-	for _, bad := range []string{"", "?ids=", "?ids=" + first.JobID, "?ids=" + first.JobID + "," + first.JobID, "?ids=" + strings.Repeat(first.JobID+",", 20) + other.JobID} {
+	for _, bad := range []string{
+		"", "?ids=", "?ids=" + first.JobID, "?ids=" + first.JobID + "," + first.JobID,
+		"?ids=" + strings.Repeat(first.JobID+",", 20) + other.JobID,
+	} {
 		c.call(t, "GET", "/jobs/compare"+bad).want(t, http.StatusBadRequest)
 	}
 }

@@ -215,7 +215,10 @@ func TestLimitsOfTheEnvironment(t *testing.T) {
 
 func TestRatesOfTheEnvironment(t *testing.T) {
 	t.Parallel()
-	p := startProgram(t, localtest.Folder(t), "CALLS_PER_SECOND=20", "WRONG_KEYS_PER_MINUTE=2", "SUBMISSIONS_PER_MINUTE=1", "CORS_ORIGINS=https://app.example.org")
+	p := startProgram(
+		t, localtest.Folder(t), "CALLS_PER_SECOND=20", "WRONG_KEYS_PER_MINUTE=2", "SUBMISSIONS_PER_MINUTE=1",
+		"CORS_ORIGINS=https://app.example.org",
+	)
 	c, other := p.register(t), p.register(t)
 	// until sends a request until it is refused: how soon that is depends on how fast this machine is.
 	until := func(what, says string, send func() answer) {
@@ -242,7 +245,9 @@ func TestRatesOfTheEnvironment(t *testing.T) {
 	p.request(t, "GET", "/jobs", nil, "Authorization: wrong", "X-Forwarded-For: 198.51.100.7").want(t, http.StatusTooManyRequests)
 	p.admin(t, "GET", "/auth/tenants", "").want(t, http.StatusOK)
 	p.request(t, "GET", "/jobs", nil, "Authorization: "+other.key).want(t, http.StatusOK) // its first call
-	fromPage := p.request(t, "GET", "/jobs", nil, "Authorization: "+other.key, "X-Forwarded-For: 203.0.113.9", "Origin: https://app.example.org").want(t, http.StatusOK)
+	fromPage := p.request(
+		t, "GET", "/jobs", nil, "Authorization: "+other.key, "X-Forwarded-For: 203.0.113.9", "Origin: https://app.example.org",
+	).want(t, http.StatusOK)
 	if got := fromPage.header.Get("Access-Control-Allow-Origin"); got != "https://app.example.org" {
 		t.Errorf("a page of the allowed site gets Access-Control-Allow-Origin %q", got)
 	}
@@ -367,7 +372,8 @@ func TestAClientThatVanishesInTheMiddleOfAnUploadLeavesNothing(t *testing.T) {
 			t.Fatal(err)
 		}
 		id := fmt.Sprintf("vanishes-%d", sent)
-		_, err = fmt.Fprintf(conn, "POST /jobs HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\nX-Request-Id: %s\r\nContent-Type: %s\r\nContent-Length: %d\r\n\r\n",
+		_, err = fmt.Fprintf(conn, "POST /jobs HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\nX-Request-Id: %s\r\nContent-Type: "+
+			"%s\r\nContent-Length: %d\r\n\r\n",
 			c.key, id, contentType, 64<<20)
 		if err == nil {
 			_, err = io.Copy(conn, body)

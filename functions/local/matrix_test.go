@@ -30,7 +30,8 @@ var belongings = map[string]func(testing.TB, *tenantClient) string{
 		t.Helper()
 		var j rest.Job
 		c.post(t, [][2]string{
-			{"scenario_id", markOf(c)}, {"task_token", markOf(c)}, {"outputs", "edgedata,fcd"}, {"labels", `{"mark": "` + markOf(c) + `"}`}, {"@sumo_files", zipOf(t, "square")},
+			{"scenario_id", markOf(c)}, {"task_token", markOf(c)}, {"outputs", "edgedata,fcd"}, {"labels", `{"mark": "` + markOf(c) + `"}`},
+			{"@sumo_files", zipOf(t, "square")},
 		}).want(t, http.StatusOK).into(t, &j)
 		if j = c.finish(t, j.JobID); j.Status != job.Succeeded {
 			t.Fatalf("the job ended %s: %s", j.Status, deref(j.Error))
@@ -46,7 +47,9 @@ var belongings = map[string]func(testing.TB, *tenantClient) string{
 			t.Fatal(err)
 		}
 		var made struct{ ID string }
-		c.request(t, "POST", "/scenarios", bytes.NewReader(zip), "Authorization: "+c.key, "Content-Type: application/zip").want(t, http.StatusOK).into(t, &made)
+		c.request(
+			t, "POST", "/scenarios", bytes.NewReader(zip), "Authorization: "+c.key, "Content-Type: application/zip",
+		).want(t, http.StatusOK).into(t, &made)
 		return made.ID
 	},
 	"uploads": func(t testing.TB, c *tenantClient) string {
@@ -54,7 +57,9 @@ var belongings = map[string]func(testing.TB, *tenantClient) string{
 		var made struct {
 			ID string `json:"upload_id"`
 		}
-		c.request(t, "POST", "/scenarios/uploads", strings.NewReader(`{"size": 1000}`), "Authorization: "+c.key, "Content-Type: application/json").want(t, http.StatusOK).into(t, &made)
+		c.request(
+			t, "POST", "/scenarios/uploads", strings.NewReader(`{"size": 1000}`), "Authorization: "+c.key, "Content-Type: application/json",
+		).want(t, http.StatusOK).into(t, &made)
 		return made.ID
 	},
 }
@@ -180,7 +185,8 @@ func TestNobodyReachesWhatIsAnothers(t *testing.T) {
 			if !known {
 				complete = false
 				t.Errorf("%s names one of %q in its %s parameter or field %q, and no test knows how a tenant comes to have one. "+
-					"Add that to belongings in matrix_test.go, or the name to notBelongings when it is the caller's own word.", op, ref.word, ref.in, ref.name)
+					"Add that to belongings in matrix_test.go, or the name to notBelongings when it is the caller's own word.",
+					op, ref.word, ref.in, ref.name)
 			}
 		}
 		if complete {
@@ -217,7 +223,8 @@ func TestNobodyReachesWhatIsAnothers(t *testing.T) {
 				t.Errorf("%s differs from an id of nobody: %s", name, diff)
 			}
 			// A search by something that is not there finds nothing; everything else is not found.
-			if found := ref.in == "query" && anothers.status == http.StatusOK; !found && (anothers.status != http.StatusNotFound || anothers.problem(t).Code != problem.NotFound) {
+			if found := ref.in == "query" && anothers.status == http.StatusOK; !found && (anothers.status != http.StatusNotFound ||
+				anothers.problem(t).Code != problem.NotFound) {
 				t.Errorf("%s answers %d: %s", name, anothers.status, anothers.body)
 			}
 			if strings.Contains(string(anothers.body), markOf(owner)) {
@@ -347,7 +354,10 @@ func TestEveryOperationRefusesABodyThatIsTooLarge(t *testing.T) {
 			t.Errorf("%s does not tell both sizes: %s", op, p.Detail)
 		}
 	}
-	p := s.request(t, "POST", "/auth/register", io.MultiReader(strings.NewReader(`{"x": "`+big+`"}`)), "X-Admin-Key: "+s.adminKey, "Content-Type: application/json").
+	p := s.request(
+		t, "POST", "/auth/register", io.MultiReader(strings.NewReader(`{"x": "`+big+`"}`)), "X-Admin-Key: "+s.adminKey,
+		"Content-Type: application/json",
+	).
 		want(t, http.StatusRequestEntityTooLarge).problem(t)
 	if !strings.Contains(p.Detail, "1.0 MiB") {
 		t.Errorf("a body of no announced length: %s", p.Detail)

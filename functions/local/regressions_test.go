@@ -45,7 +45,10 @@ func TestRegressions(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer conn.Close()
-		if _, err := fmt.Fprintf(conn, "POST /jobs HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\nContent-Type: %s\r\nContent-Length: %d\r\n\r\n", c.key, contentType, 20<<20); err != nil {
+		if _, err := fmt.Fprintf(
+			conn, "POST /jobs HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\nContent-Type: %s\r\nContent-Length: %d\r\n\r\n", c.key, contentType,
+			20<<20,
+		); err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(time.Second) // the answer is there before the body
@@ -57,7 +60,8 @@ func TestRegressions(t *testing.T) {
 			t.Fatalf("reading the answer: %v", err)
 		}
 		var p rest.Problem
-		if err := json.NewDecoder(response.Body).Decode(&p); err != nil || response.StatusCode != http.StatusBadRequest || !strings.Contains(p.Detail, "text before the first part") {
+		if err := json.NewDecoder(response.Body).Decode(&p); err != nil || response.StatusCode != http.StatusBadRequest ||
+			!strings.Contains(p.Detail, "text before the first part") {
 			t.Errorf("answered %s with %+v, %v", response.Status, p, err)
 		}
 	})
@@ -102,7 +106,9 @@ func TestRegressions(t *testing.T) {
 		}
 		s.admin(t, "PATCH", "/auth/tenants/"+c.id, `{"input_buckets": ["webhooks"]}`).want(t, http.StatusOK)
 		send := func(webhook string) answer {
-			return s.request(t, "POST", "/jobs/s3", strings.NewReader(`{"scenario_id": "x", "sumo_files_s3_url": "s3://webhooks/square.zip", "progress_webhook_url": "`+webhook+`"}`),
+			return s.request(t, "POST", "/jobs/s3", strings.NewReader(
+				`{"scenario_id": "x", "sumo_files_s3_url": "s3://webhooks/square.zip", "progress_webhook_url": "`+webhook+`"}`,
+			),
 				"Authorization: Bearer "+c.key, "Content-Type: application/json", "Idempotency-Key: hooked")
 		}
 		send("https://example.org/a").want(t, http.StatusOK)

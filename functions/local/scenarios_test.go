@@ -81,8 +81,11 @@ func testScenarios(t *testing.T, s *service) {
 	c := s.register(t)
 	corridor := zipOf(t, "corridor")
 	var first, second submit.StoredScenario
-	c.send(t, "PUT", "/scenarios?name=Main+street", strings.NewReader(corridor), "Content-Type: application/zip").want(t, http.StatusOK).into(t, &first)
-	if !first.Created || first.ID != digestOf(corridor) || first.Name != "Main street" || first.Size != int64(len(corridor)) || len(first.Files) < 4 {
+	c.send(
+		t, "PUT", "/scenarios?name=Main+street", strings.NewReader(corridor), "Content-Type: application/zip",
+	).want(t, http.StatusOK).into(t, &first)
+	if !first.Created || first.ID != digestOf(corridor) || first.Name != "Main street" || first.Size != int64(len(corridor)) ||
+		len(first.Files) < 4 {
 		t.Errorf("stored as %+v", first)
 	}
 	// Here as curl -F sends it.
@@ -112,9 +115,14 @@ func testScenarios(t *testing.T, s *service) {
 
 	// A job of the stored scenario is like one of the zip, by every way to name it.
 	var jobs [3]rest.Job
-	c.sendJSON(t, "/jobs/s3", fmt.Sprintf(`{"scenario_id": "a", "cpu_request": 1, "scenario": %q}`, first.ID)).want(t, http.StatusOK).into(t, &jobs[0])
+	c.sendJSON(
+		t, "/jobs/s3", fmt.Sprintf(`{"scenario_id": "a", "cpu_request": 1, "scenario": %q}`, first.ID),
+	).want(t, http.StatusOK).into(t, &jobs[0])
 	c.post(t, [][2]string{{"scenario_id", "b"}, {"cpu_request", "1"}, {"scenario", first.ID}}).want(t, http.StatusOK).into(t, &jobs[1])
-	c.send(t, "POST", "/jobs", strings.NewReader("scenario_id=c&cpu_request=1&scenario="+first.ID), "Content-Type: application/x-www-form-urlencoded").
+	c.send(
+		t, "POST", "/jobs", strings.NewReader("scenario_id=c&cpu_request=1&scenario="+first.ID),
+		"Content-Type: application/x-www-form-urlencoded",
+	).
 		want(t, http.StatusOK).into(t, &jobs[2])
 	for i, j := range jobs {
 		if j.Scenario != first.ID || j.ConfigFile != "corridor.sumocfg" {
@@ -204,7 +212,8 @@ func testScenarioValidation(t *testing.T, s *service) {
 		return v
 	}
 	good := zipOf(t, "multi_config")
-	if v := validate([]byte(good)); !v.Valid || v.ID != digestOf(good) || len(v.Configs) != 2 || v.Configs[0].Network == nil || len(v.Errors) != 0 || len(v.Files) == 0 {
+	if v := validate([]byte(good)); !v.Valid || v.ID != digestOf(good) || len(v.Configs) != 2 || v.Configs[0].Network == nil ||
+		len(v.Errors) != 0 || len(v.Files) == 0 {
 		t.Errorf("found %+v", v)
 	}
 	c.call(t, "GET", "/scenarios/"+digestOf(good)).want(t, http.StatusNotFound)

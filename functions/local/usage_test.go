@@ -13,7 +13,9 @@ func TestThePrintedLinesWorkWhenPasted(t *testing.T) {
 	s := startService(t)
 	var usage strings.Builder
 	bin := t.TempDir()
-	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", bin, "github.com/sumo-k8/sumo-k8/pkg/client/sumo-k8").CombinedOutput(); err != nil {
+	if out, err := exec.CommandContext(
+		t.Context(), "go", "build", "-o", bin, "github.com/sumo-k8/sumo-k8/pkg/client/sumo-k8",
+	).CombinedOutput(); err != nil {
 		t.Fatalf("building the command line: %v: %s", err, out)
 	}
 	printUsage(&usage, s.url, s.adminKey, t.TempDir(), bin)

@@ -150,7 +150,9 @@ func checkSeries(t *testing.T, c *tenantClient, id string) {
 	c.call(t, "GET", "/jobs/"+id+"/series").want(t, http.StatusOK).into(t, &got)
 	raw := outputOf[summaryFile](t, c, id, "summary.xml")
 	if got.JobID != id || !got.Complete || got.Merged != 1 || len(got.Time) != len(raw.Steps) {
-		t.Fatalf("job %s, complete %t, %d steps a point, %d points of %d steps", got.JobID, got.Complete, got.Merged, len(got.Time), len(raw.Steps))
+		t.Fatalf(
+			"job %s, complete %t, %d steps a point, %d points of %d steps", got.JobID, got.Complete, got.Merged, len(got.Time), len(raw.Steps),
+		)
 	}
 	peak := 0.0
 	for i, step := range raw.Steps {
@@ -281,7 +283,9 @@ func networkOf(t *testing.T, network string) roadnet.Geometry {
 	var out roadnet.Geometry
 	for _, e := range file.Edges {
 		if e.Function == "" {
-			out.Edges = append(out.Edges, roadnet.Edge{ID: e.ID, Lanes: len(e.Lanes), Speed: e.Lanes[0].Speed, Length: e.Lanes[0].Length, Priority: e.Priority})
+			out.Edges = append(
+				out.Edges, roadnet.Edge{ID: e.ID, Lanes: len(e.Lanes), Speed: e.Lanes[0].Speed, Length: e.Lanes[0].Length, Priority: e.Priority},
+			)
 		}
 	}
 	for _, n := range file.Junctions {
@@ -353,7 +357,8 @@ func checkVehicles(t *testing.T, c *tenantClient, id string) {
 			}
 			for k, p := range got.Frames.Frames[i] {
 				v := step.Vehicles[k]
-				if got.IDs[int(p[0])] != v.ID || got.Types[int(p[0])] != v.Type || math.Abs(p[1]-v.X) > 0.06 || math.Abs(p[2]-v.Y) > 0.06 || math.Abs(p[4]-v.Speed) > 0.06 {
+				if got.IDs[int(p[0])] != v.ID || got.Types[int(p[0])] != v.Type || math.Abs(p[1]-v.X) > 0.06 || math.Abs(p[2]-v.Y) > 0.06 ||
+					math.Abs(p[4]-v.Speed) > 0.06 {
 					t.Fatalf("at %v vehicle %s is %v, want %+v", time, got.IDs[int(p[0])], p, v)
 				}
 			}
@@ -391,7 +396,8 @@ func checkPlots(t *testing.T, c *tenantClient, j rest.Job) {
 				t.Errorf("%s is %dx%d, %v", p.PNG, size.Width, size.Height, err)
 			}
 			drawing := c.call(t, "GET", p.SVG).want(t, http.StatusOK)
-			if err := xml.Unmarshal(drawing.body, new(struct{})); err != nil || !bytes.Contains(drawing.body, []byte(p.Title)) || !bytes.Contains(drawing.body, []byte(id)) {
+			if err := xml.Unmarshal(drawing.body, new(struct{})); err != nil || !bytes.Contains(drawing.body, []byte(p.Title)) ||
+				!bytes.Contains(drawing.body, []byte(id)) {
 				t.Errorf("%s lacks its title or job, or is not XML (%v)", p.SVG, err)
 			}
 		}
@@ -409,7 +415,9 @@ func checkPlots(t *testing.T, c *tenantClient, j rest.Job) {
 		if !bytes.Contains(both.body, []byte("corridor")) || !bytes.Contains(both.body, []byte("square, seed 7")) {
 			t.Errorf("the comparison of %s does not name both runs", name)
 		}
-		c.call(t, "GET", "/jobs/"+j.JobID+"/plots/"+name+".svg?with="+other.JobID, "If-None-Match: "+both.header.Get("ETag")).want(t, http.StatusNotModified)
+		c.call(
+			t, "GET", "/jobs/"+j.JobID+"/plots/"+name+".svg?with="+other.JobID, "If-None-Match: "+both.header.Get("ETag"),
+		).want(t, http.StatusNotModified)
 	}
 	for path, code := range map[string]int{
 		"plots/speed.gif":                         http.StatusBadRequest,
@@ -427,7 +435,8 @@ func checkCaching(t *testing.T, c *tenantClient, id string) {
 	path := "/jobs/" + id + "/distributions"
 	zipped := c.call(t, "GET", path, "Accept-Encoding: gzip").want(t, http.StatusOK)
 	plain := c.call(t, "GET", path, "Accept-Encoding: identity").want(t, http.StatusOK)
-	if zipped.header.Get("Content-Encoding") != "gzip" || plain.header.Get("Content-Encoding") != "" || zipped.header.Get("Vary") != "Accept-Encoding, Authorization" {
+	if zipped.header.Get("Content-Encoding") != "gzip" || plain.header.Get("Content-Encoding") != "" ||
+		zipped.header.Get("Vary") != "Accept-Encoding, Authorization" {
 		t.Errorf("encoded as %q and %q", zipped.header.Get("Content-Encoding"), plain.header.Get("Content-Encoding"))
 	}
 	z, err := gzip.NewReader(bytes.NewReader(zipped.body))

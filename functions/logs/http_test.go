@@ -172,7 +172,8 @@ func TestPartsOfALogMakeTheWhole(t *testing.T) {
 			for at := from; ; {
 				limit := rapid.IntRange(4, 200).Draw(rt, "limit")
 				part, status := s.snapshot(t, fmt.Sprintf("offset=%d&limit=%d", at, limit))
-				if status != http.StatusOK || !utf8.ValidString(part.Logs) || len(part.Logs) > limit || strings.ContainsRune(part.Logs, utf8.RuneError) {
+				if status != http.StatusOK || !utf8.ValidString(part.Logs) || len(part.Logs) > limit ||
+					strings.ContainsRune(part.Logs, utf8.RuneError) {
 					rt.Fatalf("%d bytes from %d are %q (status %d)", limit, at, part.Logs, status)
 				}
 				if part.NextOffset != part.Offset+int64(len(part.Logs)) || part.Size != int64(len(whole)) || at != from && part.Offset != int64(at) {

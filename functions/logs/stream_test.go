@@ -276,12 +276,16 @@ func TestAResumptionAfterARerunBeginsTheNewLog(t *testing.T) {
 		lastID string
 		want   []sent
 	}{
-		"from the start":           {"", []sent{at(second, "", renewed[:len(renewed)-1]), at(second, renewed, "b")}},
-		"behind the old log":       {place{first, int64(len(old) + 100)}.String(), []sent{over, at(second, "", renewed[:len(renewed)-1]), at(second, renewed, "b")}},
+		"from the start": {"", []sent{at(second, "", renewed[:len(renewed)-1]), at(second, renewed, "b")}},
+		"behind the old log": {
+			place{first, int64(len(old) + 100)}.String(), []sent{over, at(second, "", renewed[:len(renewed)-1]), at(second, renewed, "b")},
+		},
 		"within the new log":       {place{second, int64(len(renewed))}.String(), []sent{at(second, renewed, "b")}},
 		"by an id without a run":   {strconv.Itoa(len(renewed)), []sent{at(second, renewed, "b")}},
 		"by one of an unknown run": {place{time.Time{}, int64(len(renewed))}.String(), []sent{at(second, renewed, "b")}},
-		"by one behind its end":    {strconv.Itoa(len(renewed) + 100), []sent{over, at(second, "", renewed[:len(renewed)-1]), at(second, renewed, "b")}},
+		"by one behind its end": {
+			strconv.Itoa(len(renewed) + 100), []sent{over, at(second, "", renewed[:len(renewed)-1]), at(second, renewed, "b")},
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -343,7 +347,8 @@ func TestAStreamTellsWhatIsNotAtHand(t *testing.T) {
 		defer leave()
 		out, ended := run.follow(ctx, "0-4")
 		<-ended
-		want := "data: {\"message\":\"Bytes 4 to 7 of the log are unavailable while the job runs. They can be read once it has finished.\",\"skipped\":4}\n\n" +
+		want := "data: {\"message\":\"Bytes 4 to 7 of the log are unavailable while the job runs. They can be read once it has " +
+			"finished.\",\"skipped\":4}\n\n" +
 			said(14, "three")
 		if diff := cmp.Diff(want, out.String()); diff != "" {
 			t.Error(diff)

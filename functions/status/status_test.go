@@ -194,7 +194,8 @@ func TestAJobIsShownAndAnswers304WhileNothingChanges(t *testing.T) {
 		t.Errorf("the headers are %v", a.Header)
 	}
 	for header, status := range map[string]int{
-		tag: http.StatusNotModified, "W/" + tag: http.StatusNotModified, `"x", ` + tag: http.StatusNotModified, "*": http.StatusNotModified, `"x"`: http.StatusOK,
+		tag: http.StatusNotModified, "W/" + tag: http.StatusNotModified, `"x", ` + tag: http.StatusNotModified, "*": http.StatusNotModified,
+		`"x"`: http.StatusOK,
 	} {
 		if a := in.get(t, "/jobs/"+id, "If-None-Match: "+header); a.Status != status || status == http.StatusNotModified && len(a.Body) > 0 {
 			t.Errorf("If-None-Match %s answers %d with %d bytes", header, a.Status, len(a.Body))

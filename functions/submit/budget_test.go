@@ -23,7 +23,9 @@ func (c *counted) Read(p []byte) (int, error) {
 
 func TestAPartsHeaderIsReadNoFurtherThanItsBudget(t *testing.T) {
 	t.Parallel()
-	body := &counted{Reader: strings.NewReader("--x\r\nContent-Disposition: form-data; name=\"" + strings.Repeat("n", 9<<20) + "\"\r\n\r\nv\r\n--x--\r\n")}
+	body := &counted{
+		Reader: strings.NewReader("--x\r\nContent-Disposition: form-data; name=\"" + strings.Repeat("n", 9<<20) + "\"\r\n\r\nv\r\n--x--\r\n"),
+	}
 	r := httptest.NewRequest("POST", "/jobs", body)
 	r.Header.Set("Content-Type", "multipart/form-data; boundary=x")
 	_, _, err := formOf(t).read(r, func(part, *jobFields) error { return nil })

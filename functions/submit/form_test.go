@@ -81,7 +81,8 @@ func TestAFormBecomesTypedFields(t *testing.T) {
 	t.Parallel()
 	form := formOf(t)
 	got := readAll(form, multipartType, bytes.NewReader(multipartOf(t,
-		field{name: "scenario_id", value: "morning"}, field{name: "cpu_request", value: " 3 "}, field{name: "seed", value: "7"}, field{name: "end", value: "3600.5"},
+		field{name: "scenario_id", value: "morning"}, field{name: "cpu_request", value: " 3 "}, field{name: "seed", value: "7"},
+		field{name: "end", value: "3600.5"},
 		field{name: "outputs", value: "fcd, queue"}, field{name: "outputs", value: "emission"}, field{name: "labels", value: `{"team": "a"}`},
 		field{name: "config_file", value: ""}, field{name: fileField, file: "x.zip", value: "the zip"}, field{name: "priority", value: "high"},
 	)))
@@ -128,22 +129,26 @@ func TestFormsAreRefusedWithTheirFaults(t *testing.T) {
 		code   problem.Code
 		detail string
 	}{
-		"two zips":            {[]field{id, zip, zip}, problem.Invalid, "twice"},
-		"zip and address":     {[]field{id, zip, {name: "sumo_files_s3_url", value: "s3://b/k.zip"}}, problem.Invalid, "Keep one"},
-		"zip and scenario":    {[]field{id, zip, {name: "scenario", value: "ab"}}, problem.Invalid, "Keep one"},
-		"two addresses":       {[]field{id, {name: "scenario", value: "ab"}, {name: "sumo_files_s3_url", value: "s3://b/k.zip"}}, problem.Invalid, "Keep one"},
-		"neither":             {[]field{id}, problem.Invalid, "No scenario"},
-		"too many fields":     {many, problem.Invalid, "more than 64 fields"},
-		"a huge field":        {[]field{{name: "task_token", value: strings.Repeat("x", maxFieldBytes+1)}, zip}, problem.TooLarge, "task_token"},
-		"a fraction of cores": {[]field{id, {name: "cpu_request", value: "1.5"}, zip}, problem.Invalid, "body.cpu_request must be a whole number"},
-		"infinity":            {[]field{id, {name: "end", value: "Inf"}, zip}, problem.Invalid, "body.end must be a number"},
-		"not a number":        {[]field{id, {name: "scale", value: "NaN"}, zip}, problem.Invalid, "body.scale must be a number"},
-		"a huge number":       {[]field{id, {name: "timeout_seconds", value: "9223372036854775807"}, zip}, problem.Invalid, "not valid"},
-		"labels as a list":    {[]field{id, {name: "labels", value: "[]"}, zip}, problem.Invalid, "body.labels must be a JSON object"},
-		"labels of numbers":   {[]field{id, {name: "labels", value: `{"a": 1}`}, zip}, problem.Invalid, "body.labels.a"},
-		"no seed":             {[]field{id, {name: "seed", value: "-1"}, zip}, problem.Invalid, "body.seed expected number >= 0"},
-		"an unknown field":    {[]field{id, {name: "cpus", value: "1"}, zip}, problem.Invalid, "body.cpus is not a field"},
-		"a nameless field":    {[]field{id, {value: "1"}, zip}, problem.Invalid, "is not a field"},
+		"two zips":         {[]field{id, zip, zip}, problem.Invalid, "twice"},
+		"zip and address":  {[]field{id, zip, {name: "sumo_files_s3_url", value: "s3://b/k.zip"}}, problem.Invalid, "Keep one"},
+		"zip and scenario": {[]field{id, zip, {name: "scenario", value: "ab"}}, problem.Invalid, "Keep one"},
+		"two addresses": {
+			[]field{id, {name: "scenario", value: "ab"}, {name: "sumo_files_s3_url", value: "s3://b/k.zip"}}, problem.Invalid, "Keep one",
+		},
+		"neither":         {[]field{id}, problem.Invalid, "No scenario"},
+		"too many fields": {many, problem.Invalid, "more than 64 fields"},
+		"a huge field":    {[]field{{name: "task_token", value: strings.Repeat("x", maxFieldBytes+1)}, zip}, problem.TooLarge, "task_token"},
+		"a fraction of cores": {
+			[]field{id, {name: "cpu_request", value: "1.5"}, zip}, problem.Invalid, "body.cpu_request must be a whole number",
+		},
+		"infinity":          {[]field{id, {name: "end", value: "Inf"}, zip}, problem.Invalid, "body.end must be a number"},
+		"not a number":      {[]field{id, {name: "scale", value: "NaN"}, zip}, problem.Invalid, "body.scale must be a number"},
+		"a huge number":     {[]field{id, {name: "timeout_seconds", value: "9223372036854775807"}, zip}, problem.Invalid, "not valid"},
+		"labels as a list":  {[]field{id, {name: "labels", value: "[]"}, zip}, problem.Invalid, "body.labels must be a JSON object"},
+		"labels of numbers": {[]field{id, {name: "labels", value: `{"a": 1}`}, zip}, problem.Invalid, "body.labels.a"},
+		"no seed":           {[]field{id, {name: "seed", value: "-1"}, zip}, problem.Invalid, "body.seed expected number >= 0"},
+		"an unknown field":  {[]field{id, {name: "cpus", value: "1"}, zip}, problem.Invalid, "body.cpus is not a field"},
+		"a nameless field":  {[]field{id, {value: "1"}, zip}, problem.Invalid, "is not a field"},
 	} {
 		got := readAll(form, multipartType, bytes.NewReader(multipartOf(t, test.fields...)))
 		if problem.CodeOf(got.err) != test.code || !strings.Contains(got.err.Error(), test.detail) {
@@ -165,21 +170,29 @@ func TestTextAroundTheFormsPartsIsSkippedOrRefusedClearly(t *testing.T) {
 		body   string
 		detail string // empty for a form that is accepted
 	}{
-		"a preamble":                  {lines(3) + parts, ""},
-		"a preamble of 40 KiB":        {lines(512) + parts, ""},
-		"an epilogue":                 {parts + lines(3), ""},
-		"a long epilogue":             {parts + lines(100_000), ""},
-		"a long preamble":             {lines(100_000) + parts, "more than 65536 bytes before the content of a part"},
-		"a preamble in one line":      {strings.Repeat("x", 100_000) + "\r\n" + parts, "something else stands where part 1 should begin"},
-		"text between the parts":      {strings.Replace(parts, "x\r\n--"+boundary+"\r\n", "x\r\n--"+boundary+"\r\ntext\r\n", 1), "something else stands where part 2 should begin"},
-		"a part with a long header":   {"--" + boundary + "\r\nX: " + strings.Repeat("x", 100_000) + "\r\n\r\n" + parts, "more than 65536 bytes before the content of a part"},
-		"another boundary, at length": {strings.ReplaceAll(parts, boundary, "other") + lines(100_000), "Check that Content-Type names the boundary"},
+		"a preamble":             {lines(3) + parts, ""},
+		"a preamble of 40 KiB":   {lines(512) + parts, ""},
+		"an epilogue":            {parts + lines(3), ""},
+		"a long epilogue":        {parts + lines(100_000), ""},
+		"a long preamble":        {lines(100_000) + parts, "more than 65536 bytes before the content of a part"},
+		"a preamble in one line": {strings.Repeat("x", 100_000) + "\r\n" + parts, "something else stands where part 1 should begin"},
+		"text between the parts": {
+			strings.Replace(parts, "x\r\n--"+boundary+"\r\n", "x\r\n--"+boundary+"\r\ntext\r\n", 1),
+			"something else stands where part 2 should begin",
+		},
+		"a part with a long header": {
+			"--" + boundary + "\r\nX: " + strings.Repeat("x", 100_000) + "\r\n\r\n" + parts, "more than 65536 bytes before the content of a part",
+		},
+		"another boundary, at length": {
+			strings.ReplaceAll(parts, boundary, "other") + lines(100_000), "Check that Content-Type names the boundary",
+		},
 	} {
 		got := readAll(form, multipartType, strings.NewReader(test.body))
 		switch {
 		case test.detail == "" && (got.err != nil || !cmp.Equal(got.uploads, []string{"zip"})):
 			t.Errorf("%s: read %+v", name, got)
-		case test.detail != "" && (problem.CodeOf(got.err) != problem.Invalid || !strings.Contains(strings.ToLower(got.err.Error()), strings.ToLower(test.detail))):
+		case test.detail != "" && (problem.CodeOf(got.err) != problem.Invalid ||
+			!strings.Contains(strings.ToLower(got.err.Error()), strings.ToLower(test.detail))):
 			t.Errorf("%s: got %v, want %q", name, got.err, test.detail)
 		}
 	}
@@ -219,13 +232,17 @@ func FuzzForm(f *testing.F) {
 	form := formOf(f)
 	id, zip := field{name: "scenario_id", value: "x"}, field{name: fileField, file: "x.zip", value: "zip"}
 	for _, fields := range [][]field{
-		nil, {id, zip}, {zip, id}, {id, {name: "sumo_files_s3_url", value: "s3://b/k"}}, {id, {name: "scenario", value: "ab"}}, {id, zip, {name: "labels", value: `{"a": "b", "c": null}`}},
-		{id, zip, {name: "labels", value: "null"}}, {id, zip, {name: "outputs", value: ",,"}}, {id, zip, {name: "outputs", value: "fcd,fcd"}}, {id, zip, {name: "seed", value: "-0"}},
+		nil, {id, zip}, {zip, id}, {id, {name: "sumo_files_s3_url", value: "s3://b/k"}}, {id, {name: "scenario", value: "ab"}},
+		{id, zip, {name: "labels", value: `{"a": "b", "c": null}`}},
+		{id, zip, {name: "labels", value: "null"}}, {id, zip, {name: "outputs", value: ",,"}}, {id, zip, {name: "outputs", value: "fcd,fcd"}},
+		{id, zip, {name: "seed", value: "-0"}},
 		{id, zip, {name: "end", value: "1e308"}}, {id, zip, {name: "begin", value: "0x1p-2"}}, {{name: "scenario_id", value: "\xff"}, zip},
 	} {
 		f.Add(true, multipartOf(f, fields...))
 	}
-	for _, text := range []string{"", "scenario_id=x&sumo_files_s3_url=s3://b/k", "scenario_id=%zz", "scenario_id=x;y", "a=b=c&&", "seed=1&seed=2"} {
+	for _, text := range []string{
+		"", "scenario_id=x&sumo_files_s3_url=s3://b/k", "scenario_id=%zz", "scenario_id=x;y", "a=b=c&&", "seed=1&seed=2",
+	} {
 		f.Add(false, []byte(text))
 	}
 	f.Fuzz(func(t *testing.T, isMultipart bool, body []byte) {
@@ -249,7 +266,9 @@ func checkReading(t *testing.T, got reading) {
 	}
 	r := got.fields.Run
 	switch {
-	case got.stored != (len(got.uploads) == 1) || len(got.uploads) > 1 || !onlyOne(got.stored, got.fields.S3URL != "", got.fields.Scenario != ""):
+	case got.stored != (len(got.uploads) == 1) || len(got.uploads) > 1 || !onlyOne(
+		got.stored, got.fields.S3URL != "", got.fields.Scenario != "",
+	):
 		t.Errorf("%d uploads were taken with the address %q and the scenario %q", len(got.uploads), got.fields.S3URL, got.fields.Scenario)
 	case len([]rune(r.ScenarioID)) < 1 || len([]rune(r.ScenarioID)) > 100:
 		t.Errorf("the name is %q", r.ScenarioID)
@@ -257,7 +276,8 @@ func checkReading(t *testing.T, got reading) {
 		t.Errorf("the sizes are %+v", r)
 	case r.Seed != nil && (*r.Seed < 0 || *r.Seed > 1<<31-1):
 		t.Errorf("the seed is %d", *r.Seed)
-	case r.Begin != nil && !(*r.Begin >= 0) || r.End != nil && !(*r.End >= 0) || r.StepLength != nil && !(*r.StepLength >= 0.001 && *r.StepLength <= 60) ||
+	case r.Begin != nil && !(*r.Begin >= 0) || r.End != nil && !(*r.End >= 0) || r.StepLength != nil && !(*r.StepLength >= 0.001 &&
+		*r.StepLength <= 60) ||
 		r.Scale != nil && !(*r.Scale >= 0 && *r.Scale <= 1000):
 		t.Errorf("the numbers are %+v", r)
 	}

@@ -111,7 +111,8 @@ func (c Config) check() error {
 		name  string
 		value int64
 	}{
-		{"MAX_UPLOAD_MIB", c.MaxUploadMiB}, {"MAX_UNPACKED_MIB", c.MaxUnpackedMiB}, {"MAX_OUTPUT_MIB", c.MaxOutputMiB}, {"MAX_QUEUED_JOBS", int64(c.MaxQueuedJobs)},
+		{"MAX_UPLOAD_MIB", c.MaxUploadMiB}, {"MAX_UNPACKED_MIB", c.MaxUnpackedMiB}, {"MAX_OUTPUT_MIB", c.MaxOutputMiB},
+		{"MAX_QUEUED_JOBS", int64(c.MaxQueuedJobs)},
 		{"DEFAULT_TIMEOUT", int64(c.DefaultTimeout)}, {"MAX_TIMEOUT", int64(c.MaxTimeout)}, {"LINK_LIFETIME", int64(c.LinkLifetime)},
 		{"RESULT_RETENTION", int64(c.Retention)}, {"RECONCILE_WINDOW", int64(c.Window)}, {"STREAM_LIMIT", int64(c.StreamLimit)},
 	} {
@@ -123,7 +124,8 @@ func (c Config) check() error {
 		return errors.New("SHUTDOWN_QUIET must not be negative")
 	}
 	for name, value := range map[string]int64{
-		"SUBMISSIONS_PER_MINUTE": int64(c.SubmissionsPerMinute), "CALLS_PER_SECOND": int64(c.CallsPerSecond), "WRONG_KEYS_PER_MINUTE": int64(c.WrongKeysPerMinute),
+		"SUBMISSIONS_PER_MINUTE": int64(c.SubmissionsPerMinute), "CALLS_PER_SECOND": int64(c.CallsPerSecond),
+		"WRONG_KEYS_PER_MINUTE":  int64(c.WrongKeysPerMinute),
 		"MAX_CONCURRENT_UPLOADS": int64(c.MaxConcurrentUploads), "MIN_UPLOAD_KIB_PER_SECOND": c.MinUploadRateKiB,
 	} {
 		if value < 0 {
@@ -136,7 +138,9 @@ func (c Config) check() error {
 		}
 	}
 	if u, err := url.Parse(c.ReconcileURL); c.ReconcileURL != "" && (err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https") {
-		return fmt.Errorf("RECONCILE_URL is %q; it must be an http or https URL, such as http://reconcile.sumo-k8.svc.cluster.local/reconcile", c.ReconcileURL)
+		return fmt.Errorf(
+			"RECONCILE_URL is %q; it must be an http or https URL, such as http://reconcile.sumo-k8.svc.cluster.local/reconcile", c.ReconcileURL,
+		)
 	}
 	for _, pair := range []struct{ name, access, secret string }{
 		{"S3", c.S3AccessKey, c.S3SecretKey}, {"RUN_S3", c.RunS3AccessKey, c.RunS3SecretKey},
@@ -145,13 +149,16 @@ func (c Config) check() error {
 			return fmt.Errorf("%s_ACCESS_KEY and %[1]s_SECRET_KEY are only of use together", pair.name)
 		}
 	}
-	for name, endpoint := range map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": c.TraceEndpoint, "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": c.TracesEndpoint} {
+	for name, endpoint := range map[string]string{
+		"OTEL_EXPORTER_OTLP_ENDPOINT": c.TraceEndpoint, "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": c.TracesEndpoint,
+	} {
 		if u, err := url.Parse(endpoint); endpoint != "" && (err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https") {
 			return fmt.Errorf("%s is %q; it must be an http or https URL, such as http://collector:4318", name, endpoint)
 		}
 	}
 	for _, origin := range c.CORSOrigins {
-		if u, err := url.Parse(origin); origin != "*" && (err != nil || u.Host == "" || origin != u.Scheme+"://"+u.Host || strings.Contains(origin, "*")) {
+		if u, err := url.Parse(origin); origin != "*" && (err != nil || u.Host == "" || origin != u.Scheme+"://"+u.Host ||
+			strings.Contains(origin, "*")) {
 			return fmt.Errorf("CORS_ORIGINS has %q; write each as a browser sends it: scheme://host or scheme://host:port, without a path", origin)
 		}
 	}

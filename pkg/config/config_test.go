@@ -44,11 +44,15 @@ func TestTheReadmeNamesEverySetting(t *testing.T) {
 
 func TestUnusableSettingsAreNamed(t *testing.T) {
 	for name, value := range map[string]string{
-		"MAX_UPLOAD_MIB": "0", "DEFAULT_TIMEOUT": "48h", "CONFINEMENT": "maybe", "MAX_OUTPUT_MIB": "0", "LINK_LIFETIME": "-1s", "ENGINE": "steam", "MAX_QUEUED_JOBS": "many", "STREAM_LIMIT": "0s",
-		"SUBMISSIONS_PER_MINUTE": "-1", "CALLS_PER_SECOND": "-1", "WRONG_KEYS_PER_MINUTE": "-1", "MAX_CONCURRENT_UPLOADS": "-1", "MIN_UPLOAD_KIB_PER_SECOND": "-1", "TRUSTED_PROXIES": "10.0.0.0",
+		"MAX_UPLOAD_MIB": "0", "DEFAULT_TIMEOUT": "48h", "CONFINEMENT": "maybe", "MAX_OUTPUT_MIB": "0", "LINK_LIFETIME": "-1s", "ENGINE": "steam",
+		"MAX_QUEUED_JOBS": "many", "STREAM_LIMIT": "0s",
+		"SUBMISSIONS_PER_MINUTE": "-1", "CALLS_PER_SECOND": "-1", "WRONG_KEYS_PER_MINUTE": "-1", "MAX_CONCURRENT_UPLOADS": "-1",
+		"MIN_UPLOAD_KIB_PER_SECOND": "-1", "TRUSTED_PROXIES": "10.0.0.0",
 		"S3_CIDRS":    "10.0.0.0",
 		"TOLERATIONS": "pool=spot:Never", "S3_ACCESS_KEY": "without its secret", "RUN_S3_SECRET_KEY": "without its key",
-		"RECONCILE_URL": "reconcile", "RECONCILE_CALLERS": "sumo-k8/schedule,submit", "DATABASE_CONNECTIONS": "1", "OTEL_EXPORTER_OTLP_ENDPOINT": "collector:4318", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": "/v1/traces", "SHUTDOWN_QUIET": "-1s", "DATABASE_POOLED": "perhaps", "WEBHOOK_HTTP": "perhaps",
+		"RECONCILE_URL": "reconcile", "RECONCILE_CALLERS": "sumo-k8/schedule,submit", "DATABASE_CONNECTIONS": "1",
+		"OTEL_EXPORTER_OTLP_ENDPOINT": "collector:4318", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": "/v1/traces", "SHUTDOWN_QUIET": "-1s",
+		"DATABASE_POOLED": "perhaps", "WEBHOOK_HTTP": "perhaps",
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Setenv(name, value)
@@ -105,7 +109,9 @@ func TestTheDefaultsAreUsable(t *testing.T) {
 func TestTrustedProxiesAreNetworks(t *testing.T) {
 	t.Setenv("TRUSTED_PROXIES", "127.0.0.0/8,fd00::/8")
 	c, err := Load()
-	if want := []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("fd00::/8")}; err != nil || !slices.Equal(c.TrustedProxies, want) {
+	if want := []netip.Prefix{
+		netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("fd00::/8"),
+	}; err != nil || !slices.Equal(c.TrustedProxies, want) {
 		t.Errorf("trusted are %v: %v", c.TrustedProxies, err)
 	}
 }

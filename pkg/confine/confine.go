@@ -100,7 +100,10 @@ func Start(cmd *exec.Cmd, w Wall, mode Mode) (*process.Process, simulation.Confi
 	able := w.abilities()
 	var missing []error
 	if able.landlock == 0 {
-		missing = append(missing, &wallError{"Landlock", "the kernel has none; it takes Linux 5.13 or later, with landlock among the modules in /sys/kernel/security/lsm"})
+		missing = append(
+			missing,
+			&wallError{"Landlock", "the kernel has none; it takes Linux 5.13 or later, with landlock among the modules in /sys/kernel/security/lsm"},
+		)
 	}
 	for _, plan := range w.plans(mode, cmd.Path, able) {
 		p, err := w.start(cmd, plan)

@@ -57,7 +57,8 @@ func (r room) begin(t *testing.T, program string, abi int, limits Limits) (said 
 	var out bytes.Buffer
 	cmd := &exec.Cmd{Path: program, Args: []string{"sumo"}, Dir: r.run, Env: []string{"SUMO_HOME=/usr/share/sumo"}, Stdout: &out, Stderr: &out}
 	p, held, err := Start(cmd, Wall{
-		Profile: SUMO, Program: program, Read: []string{program, r.input, "/usr/lib", "/lib", "/lib64"}, Write: []string{r.run}, Limits: limits, LandlockABI: abi,
+		Profile: SUMO, Program: program, Read: []string{program, r.input, "/usr/lib", "/lib", "/lib64"}, Write: []string{r.run}, Limits: limits,
+		LandlockABI: abi,
 	}, Require)
 	if err != nil {
 		t.Fatal(err)
@@ -85,7 +86,8 @@ func TestNothingGetsThroughTheWall(t *testing.T) {
 			if err := os.WriteFile(secret, []byte("untouched"), 0o666); err != nil {
 				t.Fatal(err)
 			}
-			tries := append(listener.tries(t), "read "+secret, "write "+secret, "change "+secret, "change ../secret", "write "+filepath.Join(r.dir, "new"), "become /bin/sh", "become /bin/true",
+			tries := append(listener.tries(t), "read "+secret, "write "+secret, "change "+secret, "change ../secret", "write "+filepath.Join(r.dir, "new"),
+				"become /bin/sh", "become /bin/true",
 				"read /proc/"+strconv.Itoa(os.Getpid())+"/environ", "read /proc/"+strconv.Itoa(os.Getpid())+"/cmdline")
 			if err := os.WriteFile(filepath.Join(r.input, "tries.txt"), []byte(strings.Join(tries, "\n")), 0o666); err != nil {
 				t.Fatal(err)
@@ -109,13 +111,18 @@ func TestNothingGetsThroughTheWall(t *testing.T) {
 			if n := strings.Count(said, "refused: "); n < 170+len(tries) {
 				t.Errorf("only %d tries", n)
 			}
-			for _, want := range []string{"environment: SUMO_HOME\n", "descriptors: []\n", "program: " + program + "\n", "core dumps: 0\n", "standard input: 1 3\n", "hostile: all tried\n"} {
+			for _, want := range []string{
+				"environment: SUMO_HOME\n", "descriptors: []\n", "program: " + program + "\n", "core dumps: 0\n", "standard input: 1 3\n",
+				"hostile: all tried\n",
+			} {
 				if !strings.Contains(said, want) {
 					t.Errorf("it does not say %q", want)
 				}
 			}
 			var threads uint64
-			if _, err := fmt.Sscan(strings.TrimPrefix(regexp.MustCompile(`threads of its user: \d+`).FindString(said), "threads of its user:"), &threads); err != nil {
+			if _, err := fmt.Sscan(
+				strings.TrimPrefix(regexp.MustCompile(`threads of its user: \d+`).FindString(said), "threads of its user:"), &threads,
+			); err != nil {
 				t.Error(err)
 			}
 			most := uint64(ownProcesses)
@@ -166,7 +173,8 @@ func TestTheTriesAreReal(t *testing.T) {
 		t.Errorf("-want +got:\n%s", diff)
 	}
 	for _, want := range append([]string{
-		"read /etc/passwd", "list /etc", "make ../hostile", "write tries.txt", "empty, opened to read tries.txt", "empty, opened for nothing tries.txt",
+		"read /etc/passwd", "list /etc", "make ../hostile", "write tries.txt", "empty, opened to read tries.txt",
+		"empty, opened for nothing tries.txt",
 		"truncate tries.txt", "chmod tries.txt", "set the times of tries.txt", "rename ../scenario/tries.txt", "remove what it made",
 		"make a link that leads out", "make a pipe", "make a folder", "socket UNIX stream", "socket INET stream", "bind", "listen", "socketpair",
 		"processes: signal its parent", "processes: tgkill its parent", "processes: pidfd of its parent", "processes: its parent's limits",
@@ -231,7 +239,8 @@ func TestLimitsHold(t *testing.T) {
 	r := newRoom(t, "memory", "stack", "addresses", "disk", "reserved", "deleted")
 	said, _ := r.begin(t, program, 0, Limits{Data: 256 << 20, FileSize: 8 << 20})
 	for _, want := range []string{
-		`refused: memory \(cannot allocate memory\) after (1[6-9]\d|2[0-5]\d) MiB`, `refused: disk grown-by-hostile \(file too large\) after 8 MiB`,
+		`refused: memory \(cannot allocate memory\) after (1[6-9]\d|2[0-5]\d) MiB`,
+		`refused: disk grown-by-hostile \(file too large\) after 8 MiB`,
 		`refused: stack \(function not implemented\) after 0 MiB`, `refused: addresses \(cannot allocate memory\)`,
 		`refused: reserved \(function not implemented\)`, `refused: disk \. \(function not implemented\)`,
 	} {
@@ -257,7 +266,8 @@ func TestPlans(t *testing.T) {
 	}{
 		"root": {Require, filepath.Join(open, "run"), full, plans{{Landlock: 7, Filter: true, User: true}, {Landlock: 7, Filter: true}}},
 		"root, below a private folder": {
-			Require, filepath.Join(closed, "run"), full, plans{{Landlock: 7, Namespace: true, Filter: true, User: true}, {Landlock: 7, Filter: true}},
+			Require, filepath.Join(closed, "run"), full,
+			plans{{Landlock: 7, Namespace: true, Filter: true, User: true}, {Landlock: 7, Filter: true}},
 		},
 		"root that may not mount, below a private folder": {
 			Require, filepath.Join(closed, "run"), abilities{landlock: 7, root: true, otherUser: true}, plans{{Landlock: 7, Filter: true}},

@@ -160,7 +160,8 @@ func (o order) dropPrivileges() error {
 
 // landlockVersions are the rights that each Landlock ABI handles; the index is the ABI.
 var landlockVersions = []landlock.Config{
-	{}, landlock.V1, landlock.V2, landlock.V3, landlock.V4, landlock.V5, landlock.V6, landlock.V7, landlock.V8, landlock.V9, landlock.V10, landlock.V11,
+	{}, landlock.V1, landlock.V2, landlock.V3, landlock.V4, landlock.V5, landlock.V6, landlock.V7, landlock.V8, landlock.V9, landlock.V10,
+	landlock.V11,
 }
 
 // writeAccess is what a program may do in its folders: list, read, create and write files. It may neither remove nor

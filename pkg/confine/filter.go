@@ -21,7 +21,8 @@ var profiles = map[Profile][]string{
 	SUMO: {
 		// files, by what Landlock grants
 		"read", "readv", "pread64", "preadv", "write", "writev", "pwrite64", "pwritev", "lseek", "close", "dup", "dup2", "dup3",
-		"fstat", "newfstatat", "fstatat" /* the same on arm64 */, "stat", "lstat", "statx", "statfs", "fstatfs", "access", "faccessat", "faccessat2",
+		"fstat", "newfstatat", "fstatat" /* the same on arm64 */, "stat", "lstat", "statx", "statfs", "fstatfs", "access", "faccessat",
+		"faccessat2",
 		"readlink", "readlinkat", "getcwd", "getdents", "getdents64", "creat", "ftruncate", "fadvise64", "fsync", "fdatasync", "umask",
 		// memory
 		"brk", "mprotect", "munmap", "mremap", "madvise", "mincore", "membarrier",
@@ -29,7 +30,8 @@ var profiles = map[Profile][]string{
 		"futex", "set_robust_list", "get_robust_list", "set_tid_address", "rseq", "arch_prctl", "sched_yield", "sched_getaffinity",
 		"exit", "exit_group", "restart_syscall", "execve",
 		"rt_sigaction", "rt_sigprocmask", "rt_sigreturn", "rt_sigtimedwait", "rt_sigpending", "sigaltstack", "pause",
-		"clock_gettime", "clock_getres", "clock_nanosleep", "nanosleep", "gettimeofday", "time", "times", "getrusage", "alarm", "setitimer", "getitimer",
+		"clock_gettime", "clock_getres", "clock_nanosleep", "nanosleep", "gettimeofday", "time", "times", "getrusage", "alarm", "setitimer",
+		"getitimer",
 		"getpid", "getppid", "gettid", "getuid", "geteuid", "getgid", "getegid", "getrlimit", "getrandom", "uname", "sysinfo", "getcpu",
 		"poll", "ppoll", "select", "pselect6",
 	},

@@ -23,7 +23,9 @@ func TestTheFilterComparesNumbersWithNumbers(t *testing.T) {
 	for _, call := range conditional(pid) {
 		conditions[call.Name] = append(conditions[call.Name], call.Conditions)
 	}
-	words := []uint64{pid, math.MaxUint32, unix.O_TRUNC, unix.O_TRUNC | unix.O_RDWR, unix.MAP_ANONYMOUS | unix.MAP_SHARED, unix.CLONE_THREAD, unix.TCGETS}
+	words := []uint64{
+		pid, math.MaxUint32, unix.O_TRUNC, unix.O_TRUNC | unix.O_RDWR, unix.MAP_ANONYMOUS | unix.MAP_SHARED, unix.CLONE_THREAD, unix.TCGETS,
+	}
 	for number := range uint64(500) {
 		words = append(words, number)
 	}
@@ -125,7 +127,10 @@ func TestArm64LacksOldCallsOnly(t *testing.T) {
 	}
 	slices.Sort(missing)
 	// Calls for which arm64 has never had anything but their successors.
-	old := []string{"access", "alarm", "arch_prctl", "creat", "dup2", "getdents", "lstat", "newfstatat", "open", "pause", "poll", "readlink", "select", "stat", "time"}
+	old := []string{
+		"access", "alarm", "arch_prctl", "creat", "dup2", "getdents", "lstat", "newfstatat", "open", "pause", "poll", "readlink", "select",
+		"stat", "time",
+	}
 	if diff := cmp.Diff(old, missing); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
 	}

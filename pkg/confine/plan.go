@@ -38,7 +38,8 @@ func host() abilities {
 	}
 	has := func(capability int) bool { return data[capability/32].Effective&(1<<(capability%32)) != 0 }
 	a.mount = has(unix.CAP_SYS_ADMIN)
-	a.otherUser = has(unix.CAP_SETUID) && has(unix.CAP_SETGID) && has(unix.CAP_CHOWN) && has(unix.CAP_KILL) && has(unix.CAP_DAC_OVERRIDE) && mapped(ownUser())
+	a.otherUser = has(unix.CAP_SETUID) && has(unix.CAP_SETGID) && has(unix.CAP_CHOWN) && has(unix.CAP_KILL) && has(unix.CAP_DAC_OVERRIDE) &&
+		mapped(ownUser())
 	return a
 }
 

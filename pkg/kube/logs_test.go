@@ -196,7 +196,10 @@ func TestALogIsReadFromAnyOffset(t *testing.T) {
 	t.Parallel()
 	k, logs := newKubelet(t)
 	k.write(0, argoLine, line1)
-	k.write(1, line2, `{"argo":true,"msg":"x"}`, "time is short", "Error: exit status of the signal", "Error: exit status 31", "Error: signal: killed")
+	k.write(
+		1, line2, `{"argo":true,"msg":"x"}`, "time is short", "Error: exit status of the signal", "Error: exit status 31",
+		"Error: signal: killed",
+	)
 	want := line1 + "\n" + line2 + "\n" + "time is short\n" + "Error: exit status of the signal\n"
 	for offset := range len(want) + 3 {
 		if diff := cmp.Diff(want[min(offset, len(want)):], readLog(t, logs, int64(offset))); diff != "" {

@@ -35,8 +35,10 @@ func aTenant() tenant.Tenant {
 
 func aProvisioner() *Provisioner {
 	return &Provisioner{
-		Home:      "sumo-k8",
-		Store:     ObjectStore{Endpoint: "http://10.244.0.1:7070", Region: "us-east-1", Bucket: "sumo-k8", AccessKey: "key: 1", SecretKey: `s"ecret`},
+		Home: "sumo-k8",
+		Store: ObjectStore{
+			Endpoint: "http://10.244.0.1:7070", Region: "us-east-1", Bucket: "sumo-k8", AccessKey: "key: 1", SecretKey: `s"ecret`,
+		},
 		APIServer: []Destination{{CIDR: "10.244.0.1/32", Port: 6443}},
 		Templates: []func(string) ([]byte, error){workflowTemplate("sumo-1-15"), workflowTemplate("sumo-1-18")},
 	}

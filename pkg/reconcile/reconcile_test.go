@@ -133,9 +133,11 @@ func TestOnePass(t *testing.T) {
 			wantTold:   []string{"start j"},
 			wantReport: reconcile.Report{Active: 1, Restarted: 1},
 		}, {
-			name:       "a run lost in its last attempt fails",
-			job:        &job.Job{State: job.Running, Attempt: 3, StartedAt: &started},
-			want:       job.Job{State: job.Failed, Reason: simulation.WorkflowLost, Attempt: 3, StartedAt: &started, FinishedAt: &noon, Message: "lost 3 times"},
+			name: "a run lost in its last attempt fails",
+			job:  &job.Job{State: job.Running, Attempt: 3, StartedAt: &started},
+			want: job.Job{
+				State: job.Failed, Reason: simulation.WorkflowLost, Attempt: 3, StartedAt: &started, FinishedAt: &noon, Message: "lost 3 times",
+			},
 			wantReport: reconcile.Report{Active: 1, Changed: 1},
 		}, {
 			name:       "a job that never starts fails at last",
@@ -150,9 +152,12 @@ func TestOnePass(t *testing.T) {
 			wantTold:   []string{"stop j"},
 			wantReport: reconcile.Report{Active: 1, Stopped: 1},
 		}, {
-			name:       "a cancelled job that the engine does not have is over",
-			job:        &job.Job{State: job.Running, Attempt: 1, StartedAt: &started, CancelRequested: true},
-			want:       job.Job{State: job.Cancelled, Reason: simulation.Cancelled, Attempt: 1, StartedAt: &started, FinishedAt: &noon, CancelRequested: true, Message: "Cancelled"},
+			name: "a cancelled job that the engine does not have is over",
+			job:  &job.Job{State: job.Running, Attempt: 1, StartedAt: &started, CancelRequested: true},
+			want: job.Job{
+				State: job.Cancelled, Reason: simulation.Cancelled, Attempt: 1, StartedAt: &started, FinishedAt: &noon, CancelRequested: true,
+				Message: "Cancelled",
+			},
 			wantReport: reconcile.Report{Active: 1, Changed: 1},
 		}, {
 			name:       "a run of a job that is over is stopped",
@@ -426,7 +431,9 @@ func TestPruning(t *testing.T) {
 			if !errors.Is(err, tt.wantErr) {
 				t.Fatalf("Run() failed with %v, want %v", err, tt.wantErr)
 			}
-			want := reconcile.Report{Passes: 1, PrunedKeys: 4, PrunedResults: tt.wantResults, PrunedObjects: tt.wantObjects, PrunedUploads: 2 + tt.wantUploads}
+			want := reconcile.Report{
+				Passes: 1, PrunedKeys: 4, PrunedResults: tt.wantResults, PrunedObjects: tt.wantObjects, PrunedUploads: 2 + tt.wantUploads,
+			}
 			if diff := cmp.Diff(want, report); diff != "" {
 				t.Errorf("report (-want +got):\n%s", diff)
 			}
@@ -504,7 +511,10 @@ func TestAnEndIsToldOnceAsItIsOnRecord(t *testing.T) {
 		"lost": active("lost", func(j *job.Job) { j.Attempt, j.StartedAt = 3, &started }), "goes on": active("goes on"),
 	}}
 	runs := &engine{runs: []job.Observation{
-		{JobID: "done", State: job.Succeeded, StartedAt: &started, FinishedAt: &finished, StoredAt: &stored, Summary: &simulation.Summary{SumoVersion: "1.15.0"}, Confinement: held},
+		{
+			JobID: "done", State: job.Succeeded, StartedAt: &started, FinishedAt: &finished, StoredAt: &stored,
+			Summary: &simulation.Summary{SumoVersion: "1.15.0"}, Confinement: held,
+		},
 		{JobID: "stopped", State: job.Failed, Reason: simulation.Interrupted, FinishedAt: &finished},
 		{JobID: "late", State: job.Succeeded, StartedAt: &started, FinishedAt: &finished, StoredAt: &stored},
 		{JobID: "goes on", State: job.Running, StartedAt: &started},

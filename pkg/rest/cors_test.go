@@ -26,10 +26,12 @@ func TestPagesOfOtherSitesCallOnlyWhereTheOperatorAllowsIt(t *testing.T) {
 		"another site":                  {[]string{app}, "GET", evil, false, 200, "", ""},
 		"another site, asking":          {[]string{app}, "OPTIONS", evil, true, 204, "", ""},
 		"another scheme":                {[]string{app}, "GET", "http://app.example.org", false, 200, "", ""},
-		"a second site":                 {[]string{app, "http://localhost:5173"}, "GET", "http://localhost:5173", false, 200, "http://localhost:5173", "X-Request-Id"},
-		"any site":                      {[]string{"*"}, "GET", evil, false, 200, "*", "X-Request-Id"},
-		"no site":                       {[]string{app}, "GET", "", false, 200, "", ""},
-		"an allowed site on no path":    {[]string{app}, "DELETE", app, false, 405, app, "X-Request-Id"},
+		"a second site": {
+			[]string{app, "http://localhost:5173"}, "GET", "http://localhost:5173", false, 200, "http://localhost:5173", "X-Request-Id",
+		},
+		"any site":                   {[]string{"*"}, "GET", evil, false, 200, "*", "X-Request-Id"},
+		"no site":                    {[]string{app}, "GET", "", false, 200, "", ""},
+		"an allowed site on no path": {[]string{app}, "DELETE", app, false, 405, app, "X-Request-Id"},
 	} {
 		mux := http.NewServeMux()
 		mux.HandleFunc("GET /jobs", func(http.ResponseWriter, *http.Request) {})
@@ -53,10 +55,13 @@ func TestPagesOfOtherSitesCallOnlyWhereTheOperatorAllowsIt(t *testing.T) {
 		if exposed := h.Get("Access-Control-Expose-Headers"); !strings.Contains(exposed, test.exposed) || test.exposed == "" && exposed != "" {
 			t.Errorf("%s: exposes %q", name, exposed)
 		}
-		if headers := h.Get("Access-Control-Allow-Headers"); test.preflight && (test.allowed != "") != strings.Contains(headers, "idempotency-key") {
+		if headers := h.Get("Access-Control-Allow-Headers"); test.preflight &&
+			(test.allowed != "") != strings.Contains(headers, "idempotency-key") {
 			t.Errorf("%s: allows the headers %q", name, headers)
 		}
-		if h.Get("X-Request-Id") == "" || h.Get("Referrer-Policy") == "" || !strings.Contains(h.Get("Content-Security-Policy"), "default-src 'none'") {
+		if h.Get("X-Request-Id") == "" || h.Get("Referrer-Policy") == "" || !strings.Contains(
+			h.Get("Content-Security-Policy"), "default-src 'none'",
+		) {
 			t.Errorf("%s: has the headers %v", name, h)
 		}
 		if test.origins != nil && test.origins[0] != "*" && !strings.Contains(strings.Join(h.Values("Vary"), ","), "Origin") {

@@ -55,7 +55,9 @@ type itemRequest struct {
 // setup serves an API with one operation for a tenant, one for operators, and those of add.
 func setup(t *testing.T, add func(huma.API, *http.ServeMux)) *bundle {
 	t.Helper()
-	text, key, err := tenant.NewKey(strings.NewReader(strings.Repeat("sixty-four bytes of randomness.. ", 8)), tenantKeyOf, "default", time.Now())
+	text, key, err := tenant.NewKey(
+		strings.NewReader(strings.Repeat("sixty-four bytes of randomness.. ", 8)), tenantKeyOf, "default", time.Now(),
+	)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -136,7 +138,8 @@ func (a answer) problem(t *testing.T) Problem {
 	if err := json.Unmarshal([]byte(a.body), &p); err != nil {
 		t.Fatalf("answered %d with %s: %v", a.status, a.body, err)
 	}
-	if got := a.header.Get("Content-Type"); got != "application/problem+json" || p.Status != a.status || p.Title != http.StatusText(a.status) ||
+	if got := a.header.Get("Content-Type"); got != "application/problem+json" || p.Status != a.status ||
+		p.Title != http.StatusText(a.status) ||
 		p.Type != "/docs#"+string(p.Code) || p.Detail == "" {
 		t.Errorf("answered %d as %s with %+v", a.status, got, p)
 	}
@@ -170,12 +173,17 @@ func TestInternalCausesReachTheLogOnly(t *testing.T) {
 		wantStatus int
 		wantDetail string
 	}{
-		"an unknown error":  {cause, 500, internalDetail},
-		"a wrapped error":   {fmt.Errorf("reading a job: %w", cause), 500, internalDetail},
-		"a panic":           {nil, 500, internalDetail},
-		"a late answer":     {fmt.Errorf("%w: %w", context.DeadlineExceeded, cause), 503, "A service behind this one did not answer in time. Try again in a few seconds."},
-		"a problem's cause": {fmt.Errorf("on the way: %w", problem.Wrap(cause, problem.Unavailable, "The database is away.")), 503, "The database is away."},
-		"a joined problem":  {errors.Join(cause, problem.New(problem.NotFound, "No such item.")), 404, "No such item."},
+		"an unknown error": {cause, 500, internalDetail},
+		"a wrapped error":  {fmt.Errorf("reading a job: %w", cause), 500, internalDetail},
+		"a panic":          {nil, 500, internalDetail},
+		"a late answer": {
+			fmt.Errorf("%w: %w", context.DeadlineExceeded, cause), 503,
+			"A service behind this one did not answer in time. Try again in a few seconds.",
+		},
+		"a problem's cause": {
+			fmt.Errorf("on the way: %w", problem.Wrap(cause, problem.Unavailable, "The database is away.")), 503, "The database is away.",
+		},
+		"a joined problem": {errors.Join(cause, problem.New(problem.NotFound, "No such item.")), 404, "No such item."},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -263,7 +271,8 @@ func TestProblemsCarryTheirHeaders(t *testing.T) {
 		t.Errorf("answered %d with %v", full.status, full.header)
 	}
 	for name, headers := range map[string][]string{
-		"no key": nil, "no scheme of ours": {"Authorization: Basic YTpi"}, "an unknown key": {"Authorization: Bearer sk-" + strings.Repeat("0", 45)},
+		"no key": nil, "no scheme of ours": {"Authorization: Basic YTpi"},
+		"an unknown key":     {"Authorization: Bearer sk-" + strings.Repeat("0", 45)},
 		"the operator's key": {"X-Admin-Key: " + operatorKey},
 	} {
 		a := b.send(t, "GET", "/items/1", "", headers...)
@@ -353,8 +362,11 @@ func TestFaultsInARequestAreListed(t *testing.T) {
 		"no JSON":               {"POST", "/operate", `{`, "X-Admin-Key: " + operatorKey, 400, "body"},
 		"no body":               {"POST", "/operate", "", "X-Admin-Key: " + operatorKey, 400, ""},
 		"brackets":              {"POST", "/operate", strings.Repeat("[", 1<<19), "X-Admin-Key: " + operatorKey, 400, "body"},
-		"nested objects":        {"POST", "/operate", strings.Repeat(`{"name":`, 9_000) + "1" + strings.Repeat("}", 9_000), "X-Admin-Key: " + operatorKey, 400, "body.name"},
-		"a body of 2 MiB":       {"POST", "/operate", `{"name": "` + strings.Repeat("x", 2<<20) + `"}`, "X-Admin-Key: " + operatorKey, 413, ""},
+		"nested objects": {
+			"POST", "/operate", strings.Repeat(`{"name":`, 9_000) + "1" + strings.Repeat("}", 9_000), "X-Admin-Key: " + operatorKey, 400,
+			"body.name",
+		},
+		"a body of 2 MiB": {"POST", "/operate", `{"name": "` + strings.Repeat("x", 2<<20) + `"}`, "X-Admin-Key: " + operatorKey, 413, ""},
 	} {
 		a := b.send(t, test.method, test.path, test.body, test.key, "Content-Type: application/json")
 		p := a.problem(t)
@@ -368,7 +380,9 @@ func TestFaultsInARequestAreListed(t *testing.T) {
 			t.Errorf("%s is answered with what only Go programmers understand: %s", name, a.body)
 		}
 	}
-	if a := b.send(t, "POST", "/operate", "name: x", "X-Admin-Key: "+operatorKey, "Content-Type: application/yaml"); a.status != 415 || a.problem(t).Code != unsupportedMediaType {
+	if a := b.send(
+		t, "POST", "/operate", "name: x", "X-Admin-Key: "+operatorKey, "Content-Type: application/yaml",
+	); a.status != 415 || a.problem(t).Code != unsupportedMediaType {
 		t.Errorf("another media type is answered with %d: %s", a.status, a.body)
 	}
 }
@@ -381,7 +395,10 @@ func TestEveryRequestIsOneLineOfTheLogWithoutSecrets(t *testing.T) {
 		method, path, key string
 		want              map[string]any
 	}{
-		{"GET", "/items/1" + link, "Authorization: Bearer " + b.key, map[string]any{"route": "GET /items/{id}", "status": 200., "tenant": tenantKeyOf}},
+		{
+			"GET", "/items/1" + link, "Authorization: Bearer " + b.key,
+			map[string]any{"route": "GET /items/{id}", "status": 200., "tenant": tenantKeyOf},
+		},
 		{"GET", "/items/" + b.key, "Authorization: " + b.key, map[string]any{"route": "GET /items/{id}", "status": 200., "tenant": tenantKeyOf}},
 		{"GET", "/items/1", "Authorization: Bearer " + b.key + "x", map[string]any{"route": "GET /items/{id}", "status": 401., "tenant": ""}},
 		{"POST", "/operate", "X-Admin-Key: " + operatorKey, map[string]any{"route": "POST /operate", "status": 400., "tenant": ""}},

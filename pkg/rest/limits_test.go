@@ -48,7 +48,9 @@ func newLimited(t *testing.T, limits Limits) *limited {
 		l.keys[id], owners[key.ID] = "Authorization: Bearer "+text, id
 	}
 	mux := http.NewServeMux()
-	api := NewAPI(mux, Keys{Admin: operatorKey, Limits: limits, TenantByKey: func(_ context.Context, id string, _ []byte) (tenant.Tenant, error) {
+	api := NewAPI(mux, Keys{Admin: operatorKey, Limits: limits, TenantByKey: func(
+		_ context.Context, id string, _ []byte,
+	) (tenant.Tenant, error) {
 		l.began(1)
 		time.Sleep(l.lookUp)
 		defer l.began(-1)
@@ -88,7 +90,9 @@ func (l *limited) call(t *testing.T, from, path string, headers ...string) (stat
 	if w.Code == http.StatusTooManyRequests {
 		var p Problem
 		seconds, err := strconv.Atoi(w.Header().Get("Retry-After"))
-		if json.Unmarshal(w.Body.Bytes(), &p) != nil || err != nil || seconds < 1 || p.Code != problem.RateLimited || !strings.Contains(p.Detail, fmt.Sprintf("in %ds", seconds)) {
+		if json.Unmarshal(w.Body.Bytes(), &p) != nil || err != nil || seconds < 1 || p.Code != problem.RateLimited || !strings.Contains(
+			p.Detail, fmt.Sprintf("in %ds", seconds),
+		) {
 			t.Errorf("answered %s, Retry-After %q", w.Body, w.Header().Get("Retry-After"))
 		}
 		after = time.Duration(seconds) * time.Second
@@ -145,8 +149,12 @@ func TestAnAddressTriesNoMoreKeysThanItMay(t *testing.T) {
 			text, _, _ := tenant.NewKey(rand.Reader, "nobody", "", time.Now())
 			return "Authorization: Bearer " + text
 		}, func(l *limited) string { return l.keys["acme"] }},
-		"malformed keys": {"/mine", func(i int) string { return fmt.Sprint("Authorization: ", i) }, func(l *limited) string { return l.keys["acme"] }},
-		"admin keys":     {"/all", func(i int) string { return fmt.Sprint("X-Admin-Key: ", i) }, func(*limited) string { return "X-Admin-Key: " + operatorKey }},
+		"malformed keys": {
+			"/mine", func(i int) string { return fmt.Sprint("Authorization: ", i) }, func(l *limited) string { return l.keys["acme"] },
+		},
+		"admin keys": {
+			"/all", func(i int) string { return fmt.Sprint("X-Admin-Key: ", i) }, func(*limited) string { return "X-Admin-Key: " + operatorKey },
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -355,7 +363,9 @@ func TestAFullDiskIsReportedAndRequestsAreServed(t *testing.T) {
 	}{
 		"no disk of our own": {nil, http.StatusOK, ""},
 		"room":               {func() error { return nil }, http.StatusOK, ""},
-		"no room":            {func() error { return errors.New("the disk is nearly full") }, http.StatusServiceUnavailable, "the disk is nearly full"},
+		"no room": {
+			func() error { return errors.New("the disk is nearly full") }, http.StatusServiceUnavailable, "the disk is nearly full",
+		},
 	} {
 		mux := http.NewServeMux()
 		Health{Database: well, Objects: well, Disk: test.disk, Now: time.Now}.Register(NewAPI(mux, Keys{}))

@@ -43,19 +43,27 @@ var paces = map[string]struct {
 	arrivals []arrival
 	slowAt   time.Duration
 }{
-	"at once":                              {[]arrival{{0, 5 << 20}}, 0},
-	"just fast enough":                     {steadily(600, arrival{time.Second, testRate}), 0},
-	"just fast enough in odd steps":        {steadily(700, arrival{700 * time.Millisecond, testRate * 8 / 10}), 0},
-	"in bursts with pauses of a minute":    {steadily(10, arrival{time.Minute, 61 * testRate}), 0},
-	"small and complete within a minute":   {steadily(59, arrival{time.Second, 10}), 0},
-	"a little too slow":                    {steadily(600, arrival{time.Second, testRate - 1024}), 61 * time.Second},
-	"nothing":                              {[]arrival{{time.Hour, 1}}, 61 * time.Second},
-	"a byte a second":                      {steadily(600, arrival{time.Second, 1}), 61 * time.Second},
-	"fast, then nothing":                   {[]arrival{{5 * time.Second, 50 << 20}, {time.Hour, 1}}, 66 * time.Second},
-	"fast, then a byte a second":           {append([]arrival{{5 * time.Second, 50 << 20}}, steadily(600, arrival{time.Second, 1})...), 66 * time.Second},
-	"steady, then nothing":                 {append(steadily(300, arrival{time.Second, 2 * testRate}), arrival{time.Hour, 1}), 332 * time.Second},
-	"a pause of a minute after a minute":   {append(steadily(60, arrival{time.Second, testRate}), arrival{62 * time.Second, 50 << 20}), 62 * time.Second},
-	"nothing, much later than fast":        {append(steadily(30, arrival{30 * time.Second, 2 << 20}), arrival{time.Hour, 1}), 961 * time.Second},
+	"at once":                            {[]arrival{{0, 5 << 20}}, 0},
+	"just fast enough":                   {steadily(600, arrival{time.Second, testRate}), 0},
+	"just fast enough in odd steps":      {steadily(700, arrival{700 * time.Millisecond, testRate * 8 / 10}), 0},
+	"in bursts with pauses of a minute":  {steadily(10, arrival{time.Minute, 61 * testRate}), 0},
+	"small and complete within a minute": {steadily(59, arrival{time.Second, 10}), 0},
+	"a little too slow":                  {steadily(600, arrival{time.Second, testRate - 1024}), 61 * time.Second},
+	"nothing":                            {[]arrival{{time.Hour, 1}}, 61 * time.Second},
+	"a byte a second":                    {steadily(600, arrival{time.Second, 1}), 61 * time.Second},
+	"fast, then nothing":                 {[]arrival{{5 * time.Second, 50 << 20}, {time.Hour, 1}}, 66 * time.Second},
+	"fast, then a byte a second": {
+		append([]arrival{{5 * time.Second, 50 << 20}}, steadily(600, arrival{time.Second, 1})...), 66 * time.Second,
+	},
+	"steady, then nothing": {
+		append(steadily(300, arrival{time.Second, 2 * testRate}), arrival{time.Hour, 1}), 332 * time.Second,
+	},
+	"a pause of a minute after a minute": {
+		append(steadily(60, arrival{time.Second, testRate}), arrival{62 * time.Second, 50 << 20}), 62 * time.Second,
+	},
+	"nothing, much later than fast": {
+		append(steadily(30, arrival{30 * time.Second, 2 << 20}), arrival{time.Hour, 1}), 961 * time.Second,
+	},
 	"a byte short of the rate in a minute": {[]arrival{{time.Second, 60*testRate - 1}, {time.Hour, 1}}, 61 * time.Second},
 }
 
@@ -213,11 +221,14 @@ func TestAnUploadThatIsTooSlowIsAnsweredSo(t *testing.T) {
 					}
 					return
 				}
-				if got.status != http.StatusRequestTimeout || !got.closes || got.after != test.slowAt || got.header.Get("Content-Type") != "application/problem+json" {
+				if got.status != http.StatusRequestTimeout || !got.closes || got.after != test.slowAt ||
+					got.header.Get("Content-Type") != "application/problem+json" {
 					t.Errorf("answered %+v, want 408 after %s", got, test.slowAt)
 				}
 				p := got.problem
-				if says := strings.Contains(p.Detail, "at least 16.0 KiB/s") || strings.Contains(p.Detail, "Nothing of the upload arrived in the last 60 s"); !says ||
+				if says := strings.Contains(p.Detail, "at least 16.0 KiB/s") || strings.Contains(
+					p.Detail, "Nothing of the upload arrived in the last 60 s",
+				); !says ||
 					p.Code != requestTimeout || !strings.Contains(p.Detail, "POST /scenarios/uploads") {
 					t.Errorf("the problem is %+v", p)
 				}
@@ -257,7 +268,9 @@ func TestAHandlerMayWorkLongerThanAClientMayStall(t *testing.T) {
 				}
 			}
 		}
-		if got := <-s.upload(t, s.keys["acme"], steadily(3, arrival{time.Second, 5 << 20})...); got.err != nil || got.status != http.StatusNoContent {
+		if got := <-s.upload(
+			t, s.keys["acme"], steadily(3, arrival{time.Second, 5 << 20})...,
+		); got.err != nil || got.status != http.StatusNoContent {
 			t.Errorf("answered %+v", got)
 		}
 	})
@@ -275,7 +288,8 @@ func TestATenantUploadsNoMoreAtATimeThanItMay(t *testing.T) {
 		synctest.Wait()
 		for range 10 {
 			got := <-s.upload(t, s.keys["acme"], slow...)
-			if got.status != http.StatusTooManyRequests || got.problem.Code != problem.RateLimited || got.header.Get("Retry-After") != "5" || got.after != 0 || !got.closes ||
+			if got.status != http.StatusTooManyRequests || got.problem.Code != problem.RateLimited || got.header.Get("Retry-After") != "5" ||
+				got.after != 0 || !got.closes ||
 				!strings.Contains(got.problem.Detail, "4 uploads under way") || !strings.Contains(got.problem.Detail, "in 5s") {
 				t.Errorf("one more is answered %+v", got)
 			}
@@ -303,8 +317,13 @@ func TestUploadsThatEndedAreNotCounted(t *testing.T) {
 		"complete":           {nil, []arrival{{0, 1000}}, http.StatusNoContent},
 		"too slow":           {nil, []arrival{{0, 1}, {time.Hour, 1}}, http.StatusRequestTimeout},
 		"refused unread":     {func(*http.Request) error { return refusal }, []arrival{{0, 1}, {time.Hour, 1}}, http.StatusBadRequest},
-		"refused in between": {func(r *http.Request) error { _, _ = r.Body.Read(make([]byte, 1)); return refusal }, []arrival{{0, 1}, {time.Hour, 1}}, http.StatusBadRequest},
-		"a handler's crash":  {func(*http.Request) error { panic("a fault of ours") }, []arrival{{0, 1}, {time.Hour, 1}}, http.StatusInternalServerError},
+		"refused in between": {
+			func(r *http.Request) error { _, _ = r.Body.Read(make([]byte, 1)); return refusal },
+			[]arrival{{0, 1}, {time.Hour, 1}}, http.StatusBadRequest,
+		},
+		"a handler's crash": {
+			func(*http.Request) error { panic("a fault of ours") }, []arrival{{0, 1}, {time.Hour, 1}}, http.StatusInternalServerError,
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -346,7 +365,9 @@ func TestAnUploadIsRefusedBeforeItsBodyHasCome(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s := startUploads(t, Limits{})
-		if got := <-s.upload(t, "wrong", arrival{0, 1}, arrival{time.Hour, 1}); got.status != http.StatusUnauthorized || got.after != 0 || !got.closes {
+		if got := <-s.upload(
+			t, "wrong", arrival{0, 1}, arrival{time.Hour, 1},
+		); got.status != http.StatusUnauthorized || got.after != 0 || !got.closes {
 			t.Errorf("a wrong key is answered %+v", got)
 		}
 	})

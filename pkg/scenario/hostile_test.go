@@ -40,12 +40,24 @@ func TestNamesAreReadAsSUMOReadsThem(t *testing.T) {
 		"an encoded home":                   {zip: scenarioOf(t, `<log value="%7E/x"/>`), refused: "home folder"},
 		"an encoded zero":                   {zip: scenarioOf(t, `<log value="a%00b"/>`), refused: "control characters"},
 		"half a code":                       {zip: scenarioOf(t, `<log value="a%2"/>`), refused: "write %25"},
-		"an encoded input":                  {zip: scenarioOf(t, `<a value="%61.xml"/>`, entryOf("%61.xml", "<additional/>"), entryOf("a.xml", evil)), refused: "absolute path"},
-		"an encoded input that is good":     {zip: scenarioOf(t, `<a value="%61.xml"/>`, entryOf("%61.xml", evil), good("a.xml")), files: files{"additional-files": {"a.xml"}}},
-		"a code that stands for itself":     {zip: scenarioOf(t, `<a value="%2561.xml"/>`, good("%61.xml")), files: files{"additional-files": {"%61.xml"}}},
-		"a percent sign that codes nothing": {zip: scenarioOf(t, `<a value="50%.xml"/>`, good("50%.xml")), files: files{"additional-files": {"50%.xml"}}},
-		"a code in a name SUMO leaves":      {zip: scenarioOf(t, `<device.toc.file value="%61"/>`), files: files{"device.toc.file": {"%61"}}, outputs: []string{"%61"}},
-		"a code in a name that is decoded":  {zip: scenarioOf(t, `<device.ssm.file value="%61"/>`), files: files{"device.ssm.file": {"a"}}, outputs: []string{"a"}},
+		"an encoded input": {
+			zip: scenarioOf(t, `<a value="%61.xml"/>`, entryOf("%61.xml", "<additional/>"), entryOf("a.xml", evil)), refused: "absolute path",
+		},
+		"an encoded input that is good": {
+			zip: scenarioOf(t, `<a value="%61.xml"/>`, entryOf("%61.xml", evil), good("a.xml")), files: files{"additional-files": {"a.xml"}},
+		},
+		"a code that stands for itself": {
+			zip: scenarioOf(t, `<a value="%2561.xml"/>`, good("%61.xml")), files: files{"additional-files": {"%61.xml"}},
+		},
+		"a percent sign that codes nothing": {
+			zip: scenarioOf(t, `<a value="50%.xml"/>`, good("50%.xml")), files: files{"additional-files": {"50%.xml"}},
+		},
+		"a code in a name SUMO leaves": {
+			zip: scenarioOf(t, `<device.toc.file value="%61"/>`), files: files{"device.toc.file": {"%61"}}, outputs: []string{"%61"},
+		},
+		"a code in a name that is decoded": {
+			zip: scenarioOf(t, `<device.ssm.file value="%61"/>`), files: files{"device.ssm.file": {"a"}}, outputs: []string{"a"},
+		},
 
 		// Names of entries that are read as a URL, or decoded.
 		"a configuration called like a URL": {zip: scenarioOf(t, "", entryOf("file:/proc/self/cwd/evil.xml#.sumocfg", cfg)),
@@ -57,8 +69,12 @@ func TestNamesAreReadAsSUMOReadsThem(t *testing.T) {
 		"an input called like a URL":           {zip: scenarioOf(t, `<a value="file:/a.xml"/>`, good("file:/a.xml")), refused: "network address"},
 		"an include called like a host":        {zip: within(`<include href="ab:1"/>`, good("d/ab:1")), refused: "network address"},
 		"an input called like a stream":        {zip: scenarioOf(t, `<a value="stdout"/>`, good("stdout")), refused: "stream"},
-		"a folder that is read":                {zip: scenarioOf(t, `<phemlight-path value="phem/"/>`), files: files{"phemlight-path": {"phem/"}}},
-		"a number sign":                        {zip: scenarioOf(t, `<a value="a#b.xml"/>`, good("a#b.xml")), files: files{"additional-files": {"a#b.xml"}}},
+		"a folder that is read": {
+			zip: scenarioOf(t, `<phemlight-path value="phem/"/>`), files: files{"phemlight-path": {"phem/"}},
+		},
+		"a number sign": {
+			zip: scenarioOf(t, `<a value="a#b.xml"/>`, good("a#b.xml")), files: files{"additional-files": {"a#b.xml"}},
+		},
 
 		// White space.
 		"a line's end in a name": {zip: scenarioOf(t, "<a value='a\r\n.xml'/>", good("a .xml"), entryOf("a  .xml", evil)),
@@ -84,51 +100,109 @@ func TestNamesAreReadAsSUMOReadsThem(t *testing.T) {
 		"a comma in an output": {zip: scenarioOf(t, `<log value="a,b"/>`), refused: "one of several"},
 
 		// Attributes that only look like an option's value.
-		"a value of a namespace":         {zip: scenarioOf(t, `<additional-files x:value="evil.xml" value="ok.xml"/>`, entryOf("evil.xml", evil), good("ok.xml")), files: files{"additional-files": {"ok.xml"}}},
-		"a value of a namespace, behind": {zip: scenarioOf(t, `<additional-files value="ok.xml" x:v="evil.xml"/>`, entryOf("evil.xml", evil), good("ok.xml")), files: files{"additional-files": {"ok.xml"}}},
-		"an option of a namespace":       {zip: scenarioOf(t, `<x:additional-files value="evil.xml"/>`, entryOf("evil.xml", evil)), refused: "unknown"},
-		"an href of a namespace":         {zip: within(`<include x:href="evil.xml" href="ok.xml"/>`, entryOf("d/evil.xml", evil), good("d/ok.xml")), files: files{"additional-files": {"d/a.xml"}}},
-		"both forms of a value":          {zip: scenarioOf(t, `<log value="a" v="b"/>`), refused: "set twice"},
+		"a value of a namespace": {
+			zip:   scenarioOf(t, `<additional-files x:value="evil.xml" value="ok.xml"/>`, entryOf("evil.xml", evil), good("ok.xml")),
+			files: files{"additional-files": {"ok.xml"}},
+		},
+		"a value of a namespace, behind": {
+			zip:   scenarioOf(t, `<additional-files value="ok.xml" x:v="evil.xml"/>`, entryOf("evil.xml", evil), good("ok.xml")),
+			files: files{"additional-files": {"ok.xml"}},
+		},
+		"an option of a namespace": {
+			zip: scenarioOf(t, `<x:additional-files value="evil.xml"/>`, entryOf("evil.xml", evil)), refused: "unknown",
+		},
+		"an href of a namespace": {
+			zip:   within(`<include x:href="evil.xml" href="ok.xml"/>`, entryOf("d/evil.xml", evil), good("d/ok.xml")),
+			files: files{"additional-files": {"d/a.xml"}},
+		},
+		"both forms of a value": {zip: scenarioOf(t, `<log value="a" v="b"/>`), refused: "set twice"},
 
 		// Text in parts.
-		"a comment in a name":        {zip: scenarioOf(t, `<additional-files>evil.xml<!-- -->X</additional-files>`, entryOf("evil.xml", evil), good("evil.xmlX")), files: files{"additional-files": {"evil.xmlX"}}},
-		"CDATA in a name":            {zip: scenarioOf(t, `<additional-files>evil<![CDATA[.xml]]>X</additional-files>`, entryOf("evil.xml", evil), good("evil.xmlX")), files: files{"additional-files": {"evil.xmlX"}}},
-		"an instruction in a name":   {zip: scenarioOf(t, `<additional-files>evil.xml<?x y?>X</additional-files>`, entryOf("evil.xml", evil), good("evil.xmlX")), files: files{"additional-files": {"evil.xmlX"}}},
-		"an element in a name":       {zip: scenarioOf(t, `<log>ok<additional-files/>evil.xml</log>`, entryOf("evil.xml", evil)), refused: "absolute path"},
+		"a comment in a name": {
+			zip:   scenarioOf(t, `<additional-files>evil.xml<!-- -->X</additional-files>`, entryOf("evil.xml", evil), good("evil.xmlX")),
+			files: files{"additional-files": {"evil.xmlX"}},
+		},
+		"CDATA in a name": {
+			zip:   scenarioOf(t, `<additional-files>evil<![CDATA[.xml]]>X</additional-files>`, entryOf("evil.xml", evil), good("evil.xmlX")),
+			files: files{"additional-files": {"evil.xmlX"}},
+		},
+		"an instruction in a name": {
+			zip:   scenarioOf(t, `<additional-files>evil.xml<?x y?>X</additional-files>`, entryOf("evil.xml", evil), good("evil.xmlX")),
+			files: files{"additional-files": {"evil.xmlX"}},
+		},
+		"an element in a name": {
+			zip: scenarioOf(t, `<log>ok<additional-files/>evil.xml</log>`, entryOf("evil.xml", evil)), refused: "absolute path",
+		},
 		"text behind a blank option": {zip: scenarioOf(t, `<log> <fcd-output/>../x</log>`), refused: "outside the scenario"},
 		"text too long to be kept":   {zip: scenarioOf(t, "<log>"+noise(maxConfigValue)+"/../../x</log>"), refused: "too long"},
 
 		// Parts of names.
-		"a state's suffix that goes up":     {zip: scenarioOf(t, `<save-state.times value="2"/><save-state.prefix value="st"/><save-state.suffix value="/../../../X.xml"/>`, entryOf("st_2.00/", "")), refused: "part of files' names"},
+		"a state's suffix that goes up": {
+			zip: scenarioOf(
+				t, `<save-state.times value="2"/><save-state.prefix value="st"/><save-state.suffix value="/../../../X.xml"/>`, entryOf("st_2.00/", ""),
+			),
+			refused: "part of files' names",
+		},
 		"a state's suffix that is coded":    {zip: scenarioOf(t, `<save-state.suffix value="%2F..%2FX.xml"/>`), refused: "part of files' names"},
 		"a state's suffix that is a port":   {zip: scenarioOf(t, `<save-state.suffix value=":80"/>`), refused: "part of files' names"},
 		"a state's suffix with a variable":  {zip: scenarioOf(t, `<save-state.suffix value="${SUMO_HOME}"/>`), refused: "variable"},
 		"a state's suffix that is the home": {zip: scenarioOf(t, `<save-state.suffix value="~"/>`), refused: "home folder"},
 		"a state's suffix":                  {zip: scenarioOf(t, `<save-state.suffix value=".xml.gz"/>`), files: files{"save-state.suffix": nil}},
 		"a state's prefix that is a folder": {zip: scenarioOf(t, `<save-state.prefix value="out/"/>`), refused: "names a folder"},
-		"a state's prefix that goes up":     {zip: scenarioOf(t, `<save-state.prefix value="out%2F..%2F..%2Fx"/>`), refused: "outside the scenario"},
-		"a state's prefix":                  {zip: scenarioOf(t, `<save-state.prefix value="out/st"/>`), files: files{"save-state.prefix": {"out/st"}}, outputs: []string{"out/st"}},
-		"a scale's suffix that goes up":     {zip: scenarioOf(t, `<device.ssm.probability value="1"/><scale value="2"/><scale-suffix value="/../../x"/>`), refused: "part of files' names"},
-		"a scale's suffix that is coded":    {zip: scenarioOf(t, `<scale-suffix value="%2f..%2fx"/>`), refused: "part of files' names"},
-		"a scale's suffix that is a port":   {zip: scenarioOf(t, `<scale-suffix value="x:8"/>`), refused: "part of files' names"},
-		"a scale's suffix":                  {zip: scenarioOf(t, `<scale-suffix value="_"/>`), files: files{"scale-suffix": nil}},
-		"an output's prefix that goes up":   {zip: scenarioOf(t, `<output-prefix value="../x"/>`), refused: "part of files' names"},
-		"an id that is coded":               {zip: within(`<vehicle id="x%2F..%2F../y"/>`), refused: "contains '..' as a folder"},
-		"an id that is coded throughout":    {zip: within(`<vehicle id="%2f%2E%2e%2f"/>`), refused: "contains '..' as a folder"},
-		"an id with percent signs":          {zip: within(`<vehicle id="100%..x%2F"/>`), files: files{"additional-files": {"d/a.xml"}}},
-		"a flow's id that ends with them":   {zip: within(`<flow id="f/.."/>`), refused: "contains '..' as a folder"},
+		"a state's prefix that goes up": {
+			zip: scenarioOf(t, `<save-state.prefix value="out%2F..%2F..%2Fx"/>`), refused: "outside the scenario",
+		},
+		"a state's prefix": {
+			zip: scenarioOf(t, `<save-state.prefix value="out/st"/>`), files: files{"save-state.prefix": {"out/st"}}, outputs: []string{"out/st"},
+		},
+		"a scale's suffix that goes up": {
+			zip:     scenarioOf(t, `<device.ssm.probability value="1"/><scale value="2"/><scale-suffix value="/../../x"/>`),
+			refused: "part of files' names",
+		},
+		"a scale's suffix that is coded":  {zip: scenarioOf(t, `<scale-suffix value="%2f..%2fx"/>`), refused: "part of files' names"},
+		"a scale's suffix that is a port": {zip: scenarioOf(t, `<scale-suffix value="x:8"/>`), refused: "part of files' names"},
+		"a scale's suffix":                {zip: scenarioOf(t, `<scale-suffix value="_"/>`), files: files{"scale-suffix": nil}},
+		"an output's prefix that goes up": {zip: scenarioOf(t, `<output-prefix value="../x"/>`), refused: "part of files' names"},
+		"an id that is coded":             {zip: within(`<vehicle id="x%2F..%2F../y"/>`), refused: "contains '..' as a folder"},
+		"an id that is coded throughout":  {zip: within(`<vehicle id="%2f%2E%2e%2f"/>`), refused: "contains '..' as a folder"},
+		"an id with percent signs":        {zip: within(`<vehicle id="100%..x%2F"/>`), files: files{"additional-files": {"d/a.xml"}}},
+		"a flow's id that ends with them": {zip: within(`<flow id="f/.."/>`), refused: "contains '..' as a folder"},
 
 		// Parameters.
-		"a swarm that logs to /":             {zip: within(`<tlLogic type="swarm"><param key="SWARMLOG" value="/abs/path"/></tlLogic>`), refused: "absolute path"},
-		"a swarm that logs above":            {zip: within(`<tlLogic type="swarm"><param key="SWARMLOG" value="../path"/></tlLogic>`), refused: "outside the scenario"},
-		"a swarm that logs to a host":        {zip: within(`<tlLogic type="swarm"><param key="SWARMLOG" value="host:9"/></tlLogic>`), refused: "network address"},
-		"a swarm's log":                      {zip: within(`<tlLogic type="swarm"><param key="SWARMLOG" value="log"/></tlLogic>`), files: files{"additional-files": {"d/a.xml"}}, outputs: []string{"log"}},
-		"a signal that writes above":         {zip: within(`<tlLogic type="actuated"><param key="file" value="../../x"/></tlLogic>`), refused: "outside the scenario"},
-		"a signal's file":                    {zip: within(`<tlLogic type="actuated"><param key="file" value="../x"/></tlLogic>`), files: files{"additional-files": {"d/a.xml"}}, outputs: []string{"x"}},
-		"a vehicle's file that is coded":     {zip: within(`<vType><param key="device.ssm.file" value="%2e%2e%2fx"/></vType>`), refused: "contains '%'"},
-		"a vehicle's file up to 1.24":        {zip: within(`<vType><param key="device.ssm.file" value="s"/><param key="device.toc.file" value="t"/></vType>`), files: files{"additional-files": {"d/a.xml"}}, outputs: []string{"s", "t"}},
-		"a vehicle's file since 1.25":        {zip: within(`<vType><param key="device.ssm.file" value="s"/><param key="device.toc.file" value="t"/></vType>`), version: "1.25", files: files{"additional-files": {"d/a.xml"}}, outputs: []string{"d/s", "d/t"}},
-		"a parameter that names nothing":     {zip: within(`<vType><param key="my.file" value="/home/me/model.xml"/></vType>`), files: files{"additional-files": {"d/a.xml"}}},
+		"a swarm that logs to /": {
+			zip: within(`<tlLogic type="swarm"><param key="SWARMLOG" value="/abs/path"/></tlLogic>`), refused: "absolute path",
+		},
+		"a swarm that logs above": {
+			zip: within(`<tlLogic type="swarm"><param key="SWARMLOG" value="../path"/></tlLogic>`), refused: "outside the scenario",
+		},
+		"a swarm that logs to a host": {
+			zip: within(`<tlLogic type="swarm"><param key="SWARMLOG" value="host:9"/></tlLogic>`), refused: "network address",
+		},
+		"a swarm's log": {
+			zip: within(`<tlLogic type="swarm"><param key="SWARMLOG" value="log"/></tlLogic>`), files: files{"additional-files": {"d/a.xml"}},
+			outputs: []string{"log"},
+		},
+		"a signal that writes above": {
+			zip: within(`<tlLogic type="actuated"><param key="file" value="../../x"/></tlLogic>`), refused: "outside the scenario",
+		},
+		"a signal's file": {
+			zip: within(`<tlLogic type="actuated"><param key="file" value="../x"/></tlLogic>`), files: files{"additional-files": {"d/a.xml"}},
+			outputs: []string{"x"},
+		},
+		"a vehicle's file that is coded": {
+			zip: within(`<vType><param key="device.ssm.file" value="%2e%2e%2fx"/></vType>`), refused: "contains '%'",
+		},
+		"a vehicle's file up to 1.24": {
+			zip:   within(`<vType><param key="device.ssm.file" value="s"/><param key="device.toc.file" value="t"/></vType>`),
+			files: files{"additional-files": {"d/a.xml"}}, outputs: []string{"s", "t"},
+		},
+		"a vehicle's file since 1.25": {
+			zip: within(`<vType><param key="device.ssm.file" value="s"/><param key="device.toc.file" value="t"/></vType>`), version: "1.25",
+			files: files{"additional-files": {"d/a.xml"}}, outputs: []string{"d/s", "d/t"},
+		},
+		"a parameter that names nothing": {
+			zip: within(`<vType><param key="my.file" value="/home/me/model.xml"/></vType>`), files: files{"additional-files": {"d/a.xml"}},
+		},
 		"a language that names a folder":     {zip: scenarioOf(t, `<language value="../x"/>`), version: "1.18", files: files{}},
 		"another model hidden by a variable": {zip: scenarioOf(t, `<pedestrian.model value="${X}remote"/>`), refused: "variable"},
 	} {

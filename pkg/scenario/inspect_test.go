@@ -177,10 +177,15 @@ func TestInspectRefuses(t *testing.T) {
 			message: "<!DOCTYPE"},
 		"a DTD in an unused file": {zip: scenarioOf(t, "", entryOf("old.xml", "\n<!DOCTYPE x><x/>")), location: "old.xml:2",
 			message: "<!DOCTYPE"},
-		"an encoding that hides a DTD": {zip: withNet(`<?xml version="1.0" encoding="UTF-7"?>+ADwAIQ-DOCTYPE`), location: "n.net.xml:1", message: "save the file as UTF-8"},
-		"UTF-32":                       {zip: withNet("<\x00\x00\x00"), location: "n.net.xml:1", message: "UTF-32"},
-		"EBCDIC":                       {zip: withNet("\x4c\x6f\xa7\x94"), location: "n.net.xml:1", message: "EBCDIC"},
-		"an encoding that is not true": {zip: withNet(inUTF16(binary.LittleEndian, true, `<?xml version="1.0" encoding="UTF-8"?>`+net)), location: "n.net.xml:1", message: "not in it"},
+		"an encoding that hides a DTD": {
+			zip: withNet(`<?xml version="1.0" encoding="UTF-7"?>+ADwAIQ-DOCTYPE`), location: "n.net.xml:1", message: "save the file as UTF-8",
+		},
+		"UTF-32": {zip: withNet("<\x00\x00\x00"), location: "n.net.xml:1", message: "UTF-32"},
+		"EBCDIC": {zip: withNet("\x4c\x6f\xa7\x94"), location: "n.net.xml:1", message: "EBCDIC"},
+		"an encoding that is not true": {
+			zip: withNet(inUTF16(binary.LittleEndian, true, `<?xml version="1.0" encoding="UTF-8"?>`+net)), location: "n.net.xml:1",
+			message: "not in it",
+		},
 		"bytes that are not UTF-8": {zip: withNet("<net version=\"1\">\n\n<edge id=\"Stra\xdfe\"/></net>"), location: "n.net.xml:3",
 			message: "save the file as UTF-8"},
 		"a web page":                     {zip: withNet("<!DOCTYPE html>\n<html></html>"), location: "n.net.xml", message: "web page"},
@@ -193,56 +198,109 @@ func TestInspectRefuses(t *testing.T) {
 		"gzip cut off":           {zip: withNet(gzipped(net)[:30]), location: "n.net.xml:1", message: "damaged"},
 
 		// The configuration.
-		"no configuration":                  {zip: zipOf(t, entryOf("d/n.net.xml", net), entryOf("d/r.rou.xml", routes)), message: `<configuration><input><net-file value="d/n.net.xml"/><route-files value="d/r.rou.xml"/></input></configuration>`},
-		"no configuration but a likely one": {zip: zipOf(t, entryOf("s.cfg.xml", cfg), entryOf("n.net.xml", net)), message: `rename it so that it ends in .sumocfg`},
-		"no configuration nor network":      {zip: zipOf(t, entryOf("readme.txt", "x")), message: "add one that names the network"},
+		"no configuration": {
+			zip:     zipOf(t, entryOf("d/n.net.xml", net), entryOf("d/r.rou.xml", routes)),
+			message: `<configuration><input><net-file value="d/n.net.xml"/><route-files value="d/r.rou.xml"/></input></configuration>`,
+		},
+		"no configuration but a likely one": {
+			zip: zipOf(t, entryOf("s.cfg.xml", cfg), entryOf("n.net.xml", net)), message: `rename it so that it ends in .sumocfg`,
+		},
+		"no configuration nor network": {zip: zipOf(t, entryOf("readme.txt", "x")), message: "add one that names the network"},
 		"an empty configuration": {zip: scenarioOf(t, "", entryOf("s.sumocfg", "")), location: "s.sumocfg",
 			message: "should begin with <configuration>"},
 		"a configuration of another kind": {zip: scenarioOf(t, "", entryOf("s.sumocfg", net)), location: "s.sumocfg",
 			message: "not a SUMO configuration"},
-		"no network":                         {zip: scenarioOf(t, "", entryOf("s.sumocfg", `<configuration><r value="r.rou.xml"/></configuration>`)), location: "s.sumocfg", message: "names no network"},
-		"an unknown option":                  {zip: option(`<tripinfo-outputt value="x"/>`), location: "s.sumocfg:2", message: "unknown to SUMO 1.15: remove it, or choose a newer sumo_version. Did you mean tripinfo-output?"},
-		"an unknown option as text":          {zip: option("<foo>\nx</foo>"), location: "s.sumocfg:2", message: `"foo" is unknown`},
-		"an option of a newer SUMO":          {zip: option(`<personinfo-output value="x"/>`), location: "s.sumocfg:2", message: "SUMO 1.18 has it"},
-		"an option twice":                    {zip: option(`<net value="n.net.xml"/>`), location: "s.sumocfg:2", message: "twice"},
-		"a bad truth value":                  {zip: option(`<ignore-route-errors value="maybe"/>`), location: "s.sumocfg:2", message: "not true or false"},
-		"a bad number":                       {zip: option(`<scale value="1,5"/>`), location: "s.sumocfg:2", message: "not a comma"},
-		"a bad whole number":                 {zip: option(`<precision value="1.0"/>`), location: "s.sumocfg:2", message: "whole number"},
-		"a bad time":                         {zip: option(`<end value="one hour"/>`), location: "s.sumocfg:2", message: "not a time"},
-		"an end before the begin":            {zip: option(`<begin value="100"/><end value="1:00"/><end value="0:00:50"/>`), location: "s.sumocfg:2", message: "not a time"},
-		"an end not after the begin":         {zip: option(`<begin value="100"/><end value="0:01:40"/>`), location: "s.sumocfg", message: "not after the begin"},
-		"remote-port":                        {zip: option(`<remote-port value="8813"/>`), location: "s.sumocfg:2", message: "not allowed"},
-		"num-clients":                        {zip: option(`<num-clients value="1"/>`), location: "s.sumocfg:2", message: "not allowed"},
-		"save-configuration":                 {zip: option(`<save-configuration value="x"/>`), location: "s.sumocfg:2", message: "not simulate"},
-		"save-configuration by its synonym":  {zip: option(`<C v="x"/>`), location: "s.sumocfg:2", message: "not simulate"},
-		"save-template":                      {zip: option(`<save-template value="x"/>`), location: "s.sumocfg:2", message: "not simulate"},
-		"save-schema":                        {zip: option(`<save-schema value="x"/>`), location: "s.sumocfg:2", message: "not simulate"},
-		"a configuration in a configuration": {zip: option(`<configuration-file value="x"/>`), location: "s.sumocfg:2", message: "cannot load another"},
-		"remote pedestrians":                 {zip: option(`<pedestrian.model value="remote"/>`), location: "s.sumocfg:2", message: "connects to another computer"},
-		"a missing file":                     {zip: option(`<additional-files value="a.add.xml"/>`), location: "s.sumocfg:2", message: `names "a.add.xml", which is not in the zip`},
-		"a missing file in a list":           {zip: scenarioOf(t, `<a value="x.xml, y.xml"/>`, entryOf("x.xml", "<additional/>")), location: "s.sumocfg:2", message: `names "y.xml"`},
-		"a missing file of other case":       {zip: scenarioOf(t, `<a value="x.xml"/>`, entryOf("X.xml", "<additional/>")), location: "s.sumocfg:2", message: `did you mean "X.xml"?`},
-		"a missing file in another folder":   {zip: scenarioOf(t, `<a value="x.xml"/>`, entryOf("d/x.xml", "<additional/>")), location: "s.sumocfg:2", message: `did you mean "d/x.xml"?`},
-		"a misspelt file":                    {zip: scenarioOf(t, `<a value="parkings.xml"/>`, entryOf("parking.xml", "<additional/>")), location: "s.sumocfg:2", message: `did you mean "parking.xml"?`},
-		"an input outside":                   {zip: option(`<a value="../x.xml"/>`), location: "s.sumocfg:2", message: "outside the scenario"},
-		"an absolute input":                  {zip: option(`<a value="/etc/passwd"/>`), location: "s.sumocfg:2", message: "absolute path"},
-		"an input on a drive":                {zip: option(`<a value="C:\data\x.xml"/>`), location: "s.sumocfg:2", message: "absolute path"},
-		"an input with backslashes":          {zip: option(`<a value="data\x.xml"/>`), location: "s.sumocfg:2", message: "between folders"},
-		"an input from the web":              {zip: option(`<a value="http://example.org/x.xml"/>`), location: "s.sumocfg:2", message: "is a URL"},
-		"an input in a home folder":          {zip: option(`<a value="~/x.xml"/>`), location: "s.sumocfg:2", message: "home folder"},
-		"an input with a variable":           {zip: option(`<a value="${SUMO_HOME}/x.xml"/>`), location: "s.sumocfg:2", message: "variable"},
-		"an input hidden by references":      {zip: option(`<a value="&#46;&#x2e;/x.xml"/>`), location: "s.sumocfg:2", message: "outside the scenario"},
-		"an output outside":                  {zip: option(`<fcd-output value="a/../../x.xml"/>`), location: "s.sumocfg:2", message: "outside the scenario"},
-		"an absolute output":                 {zip: option(`<log value="/tmp/x"/>`), location: "s.sumocfg:2", message: "absolute path"},
-		"an output to a socket":              {zip: option(`<fcd-output value="localhost:9999"/>`), location: "s.sumocfg:2", message: "network address"},
-		"an output to a web address":         {zip: option(`<fcd-output value="ftp://x/y"/>`), location: "s.sumocfg:2", message: "is a URL"},
-		"an output to a device":              {zip: option(`<fcd-output value="/dev/stdout"/>`), location: "s.sumocfg:2", message: "not a file"},
-		"an output to the console":           {zip: option(`<fcd-output value="-"/>`), location: "s.sumocfg:2", message: "not a file"},
-		"an output prefix outside":           {zip: option(`<output-prefix value="/tmp/x"/>`), location: "s.sumocfg:2", message: "must not contain '/'"},
-		"a saved state outside":              {zip: option(`<save-state.prefix value="../x"/>`), location: "s.sumocfg:2", message: "outside the scenario"},
-		"safety measures written outside":    {zip: option(`<device.ssm.file value="../x"/>`), location: "s.sumocfg:2", message: "outside the scenario"},
-		"an output over an input":            {zip: option(`<fcd-output value="r.rou.xml"/>`), location: "s.sumocfg", message: "read and also written"},
-		"an output below a file":             {zip: option(`<fcd-output value="r.rou.xml/fcd.xml"/>`), location: "s.sumocfg", message: "not a folder"},
+		"no network": {
+			zip: scenarioOf(t, "", entryOf("s.sumocfg", `<configuration><r value="r.rou.xml"/></configuration>`)), location: "s.sumocfg",
+			message: "names no network",
+		},
+		"an unknown option": {
+			zip: option(`<tripinfo-outputt value="x"/>`), location: "s.sumocfg:2",
+			message: "unknown to SUMO 1.15: remove it, or choose a newer sumo_version. Did you mean tripinfo-output?",
+		},
+		"an unknown option as text": {zip: option("<foo>\nx</foo>"), location: "s.sumocfg:2", message: `"foo" is unknown`},
+		"an option of a newer SUMO": {
+			zip: option(`<personinfo-output value="x"/>`), location: "s.sumocfg:2", message: "SUMO 1.18 has it",
+		},
+		"an option twice": {zip: option(`<net value="n.net.xml"/>`), location: "s.sumocfg:2", message: "twice"},
+		"a bad truth value": {
+			zip: option(`<ignore-route-errors value="maybe"/>`), location: "s.sumocfg:2", message: "not true or false",
+		},
+		"a bad number":       {zip: option(`<scale value="1,5"/>`), location: "s.sumocfg:2", message: "not a comma"},
+		"a bad whole number": {zip: option(`<precision value="1.0"/>`), location: "s.sumocfg:2", message: "whole number"},
+		"a bad time":         {zip: option(`<end value="one hour"/>`), location: "s.sumocfg:2", message: "not a time"},
+		"an end before the begin": {
+			zip: option(`<begin value="100"/><end value="1:00"/><end value="0:00:50"/>`), location: "s.sumocfg:2", message: "not a time",
+		},
+		"an end not after the begin": {
+			zip: option(`<begin value="100"/><end value="0:01:40"/>`), location: "s.sumocfg", message: "not after the begin",
+		},
+		"remote-port":                       {zip: option(`<remote-port value="8813"/>`), location: "s.sumocfg:2", message: "not allowed"},
+		"num-clients":                       {zip: option(`<num-clients value="1"/>`), location: "s.sumocfg:2", message: "not allowed"},
+		"save-configuration":                {zip: option(`<save-configuration value="x"/>`), location: "s.sumocfg:2", message: "not simulate"},
+		"save-configuration by its synonym": {zip: option(`<C v="x"/>`), location: "s.sumocfg:2", message: "not simulate"},
+		"save-template":                     {zip: option(`<save-template value="x"/>`), location: "s.sumocfg:2", message: "not simulate"},
+		"save-schema":                       {zip: option(`<save-schema value="x"/>`), location: "s.sumocfg:2", message: "not simulate"},
+		"a configuration in a configuration": {
+			zip: option(`<configuration-file value="x"/>`), location: "s.sumocfg:2", message: "cannot load another",
+		},
+		"remote pedestrians": {
+			zip: option(`<pedestrian.model value="remote"/>`), location: "s.sumocfg:2", message: "connects to another computer",
+		},
+		"a missing file": {
+			zip: option(`<additional-files value="a.add.xml"/>`), location: "s.sumocfg:2", message: `names "a.add.xml", which is not in the zip`,
+		},
+		"a missing file in a list": {
+			zip: scenarioOf(t, `<a value="x.xml, y.xml"/>`, entryOf("x.xml", "<additional/>")), location: "s.sumocfg:2", message: `names "y.xml"`,
+		},
+		"a missing file of other case": {
+			zip: scenarioOf(t, `<a value="x.xml"/>`, entryOf("X.xml", "<additional/>")), location: "s.sumocfg:2", message: `did you mean "X.xml"?`,
+		},
+		"a missing file in another folder": {
+			zip: scenarioOf(t, `<a value="x.xml"/>`, entryOf("d/x.xml", "<additional/>")), location: "s.sumocfg:2",
+			message: `did you mean "d/x.xml"?`,
+		},
+		"a misspelt file": {
+			zip: scenarioOf(t, `<a value="parkings.xml"/>`, entryOf("parking.xml", "<additional/>")), location: "s.sumocfg:2",
+			message: `did you mean "parking.xml"?`,
+		},
+		"an input outside":          {zip: option(`<a value="../x.xml"/>`), location: "s.sumocfg:2", message: "outside the scenario"},
+		"an absolute input":         {zip: option(`<a value="/etc/passwd"/>`), location: "s.sumocfg:2", message: "absolute path"},
+		"an input on a drive":       {zip: option(`<a value="C:\data\x.xml"/>`), location: "s.sumocfg:2", message: "absolute path"},
+		"an input with backslashes": {zip: option(`<a value="data\x.xml"/>`), location: "s.sumocfg:2", message: "between folders"},
+		"an input from the web": {
+			zip: option(`<a value="http://example.org/x.xml"/>`), location: "s.sumocfg:2", message: "is a URL",
+		},
+		"an input in a home folder": {zip: option(`<a value="~/x.xml"/>`), location: "s.sumocfg:2", message: "home folder"},
+		"an input with a variable":  {zip: option(`<a value="${SUMO_HOME}/x.xml"/>`), location: "s.sumocfg:2", message: "variable"},
+		"an input hidden by references": {
+			zip: option(`<a value="&#46;&#x2e;/x.xml"/>`), location: "s.sumocfg:2", message: "outside the scenario",
+		},
+		"an output outside": {
+			zip: option(`<fcd-output value="a/../../x.xml"/>`), location: "s.sumocfg:2", message: "outside the scenario",
+		},
+		"an absolute output": {zip: option(`<log value="/tmp/x"/>`), location: "s.sumocfg:2", message: "absolute path"},
+		"an output to a socket": {
+			zip: option(`<fcd-output value="localhost:9999"/>`), location: "s.sumocfg:2", message: "network address",
+		},
+		"an output to a web address": {zip: option(`<fcd-output value="ftp://x/y"/>`), location: "s.sumocfg:2", message: "is a URL"},
+		"an output to a device":      {zip: option(`<fcd-output value="/dev/stdout"/>`), location: "s.sumocfg:2", message: "not a file"},
+		"an output to the console":   {zip: option(`<fcd-output value="-"/>`), location: "s.sumocfg:2", message: "not a file"},
+		"an output prefix outside": {
+			zip: option(`<output-prefix value="/tmp/x"/>`), location: "s.sumocfg:2", message: "must not contain '/'",
+		},
+		"a saved state outside": {
+			zip: option(`<save-state.prefix value="../x"/>`), location: "s.sumocfg:2", message: "outside the scenario",
+		},
+		"safety measures written outside": {
+			zip: option(`<device.ssm.file value="../x"/>`), location: "s.sumocfg:2", message: "outside the scenario",
+		},
+		"an output over an input": {
+			zip: option(`<fcd-output value="r.rou.xml"/>`), location: "s.sumocfg", message: "read and also written",
+		},
+		"an output below a file": {
+			zip: option(`<fcd-output value="r.rou.xml/fcd.xml"/>`), location: "s.sumocfg", message: "not a folder",
+		},
 
 		// What the files are.
 		"OpenStreetMap as network":  {zip: withNet("<osm/>"), location: "n.net.xml", message: "netconvert --osm-files"},
@@ -252,45 +310,107 @@ func TestInspectRefuses(t *testing.T) {
 		"a network as routes":       {zip: scenarioOf(t, "", entryOf("r.rou.xml", net)), location: "r.rou.xml", message: "not a route file"},
 		"results as routes": {zip: scenarioOf(t, "", entryOf("r.rou.xml", "<tripinfos/>")), location: "r.rou.xml",
 			message: "not a route file"},
-		"a network as additional":    {zip: scenarioOf(t, `<a value="a.xml"/>`, entryOf("a.xml", net)), location: "a.xml", message: "not an additional file"},
+		"a network as additional": {
+			zip: scenarioOf(t, `<a value="a.xml"/>`, entryOf("a.xml", net)), location: "a.xml", message: "not an additional file",
+		},
 		"text where XML is expected": {zip: scenarioOf(t, "", entryOf("r.rou.xml", "hello")), location: "r.rou.xml", message: "not XML"},
 		"an empty file":              {zip: scenarioOf(t, "", entryOf("r.rou.xml", "")), location: "r.rou.xml", message: "is empty"},
 
 		// What the files name.
-		"a detector that writes outside":     {zip: additional(`<e1Detector id="d" file="../x.xml"/>`), location: "a.add.xml:2", message: "outside the scenario"},
-		"a loop that writes to a socket":     {zip: additional(`<inductionLoop file="host:80"/>`), location: "a.add.xml:2", message: "network address"},
-		"edge data that writes to /":         {zip: additional(`<edgeData file="/x.xml"/>`), location: "a.add.xml:2", message: "absolute path"},
-		"a probe that writes outside":        {zip: additional(`<routeProbe file="../x.xml"/>`), location: "a.add.xml:2", message: "outside the scenario"},
-		"signals that write outside":         {zip: additional(`<timedEvent dest="../x.xml"/>`), location: "a.add.xml:2", message: "outside the scenario"},
-		"a calibrator that writes outside":   {zip: additional(`<calibrator output="../x.xml"/>`), location: "a.add.xml:2", message: "outside the scenario"},
-		"a calibrator that reads outside":    {zip: additional(`<calibrator file="../x.xml"/>`), location: "a.add.xml:2", message: "outside the scenario"},
-		"a speed sign without its file":      {zip: additional(`<variableSpeedSign file="v.xml"/>`), location: "a.add.xml:2", message: `names "v.xml", which is not in the zip`},
-		"a rerouter that reads outside":      {zip: additional(`<rerouter file="../x.xml"/>`), location: "a.add.xml:2", message: "outside the scenario"},
-		"a picture outside":                  {zip: additional(`<poly imgFile="/x.png"/>`), location: "a.add.xml:2", message: "absolute path"},
-		"a model outside":                    {zip: additional(`<vType osgFile="../x.obj"/>`), location: "a.add.xml:2", message: "outside the scenario"},
-		"edges listed outside":               {zip: additional(`<edgeData file="x.xml" edgesFile="../e.txt"/>`), location: "a.add.xml:2", message: "outside the scenario"},
-		"a parameter that writes outside":    {zip: additional(`<vType><param key="device.ssm.file" value="../x.xml"/></vType>`), location: "a.add.xml:2", message: "outside the scenario"},
-		"an include outside":                 {zip: additional(`<include href="../x.xml"/>`), location: "a.add.xml:2", message: "outside the scenario"},
-		"an include of the web":              {zip: additional(`<include href="https://x/y.xml"/>`), location: "a.add.xml:2", message: "is a URL"},
-		"an include that is missing":         {zip: additional(`<include href="x.xml"/>`), location: "a.add.xml:2", message: "not in the zip"},
-		"an include that fails within":       {zip: additional(`<include href="d/x.xml"/>`, entryOf("d/x.xml", "<x>\n<edgeData file=\"../../y\"/></x>")), location: "d/x.xml:2", message: "outside the scenario"},
-		"an include of itself":               {zip: additional(`<include href="a.add.xml"/>`), location: "a.add.xml:2", message: "includes itself"},
-		"an id that leaves the folder":       {zip: demand(`<vehicle id="../../x" depart="0"/>`), location: "r.rou.xml:2", message: "contains '..' as a folder"},
-		"an emission class outside":          {zip: additional(`<vType id="v" emissionClass="PHEMlight/../../x"/>`), location: "a.add.xml:2", message: "emission class"},
-		"a file name longer than any can be": {zip: additional(`<edgeData file="` + strings.Repeat("x", 5000) + `"/>`), location: "a.add.xml:2", message: "longer than a file name"},
-		"a fault behind a file in gzip":      {zip: scenarioOf(t, `<a value="a.xml.gz"/>`, entryOf("a.xml.gz", gzipped("<additional>\n<edgeData file=\"/x\"/></additional>"))), location: "a.xml.gz:2", message: "absolute path"},
-		"a fault in a second configuration":  {zip: scenarioOf(t, "", entryOf("t.sumocfg", `<configuration><n value="nn.net.xml"/></configuration>`)), location: "t.sumocfg:1", message: `did you mean "n.net.xml"?`},
-		"vehicles out of order":              {zip: demand("<vehicle id=\"a\" depart=\"10\"/>\n<vehicle id=\"b\" depart=\"5.5\"/>"), location: "r.rou.xml:3", message: `"b" departs at 5.5 s, 4.5 s before an earlier line`},
+		"a detector that writes outside": {
+			zip: additional(`<e1Detector id="d" file="../x.xml"/>`), location: "a.add.xml:2", message: "outside the scenario",
+		},
+		"a loop that writes to a socket": {
+			zip: additional(`<inductionLoop file="host:80"/>`), location: "a.add.xml:2", message: "network address",
+		},
+		"edge data that writes to /": {zip: additional(`<edgeData file="/x.xml"/>`), location: "a.add.xml:2", message: "absolute path"},
+		"a probe that writes outside": {
+			zip: additional(`<routeProbe file="../x.xml"/>`), location: "a.add.xml:2", message: "outside the scenario",
+		},
+		"signals that write outside": {
+			zip: additional(`<timedEvent dest="../x.xml"/>`), location: "a.add.xml:2", message: "outside the scenario",
+		},
+		"a calibrator that writes outside": {
+			zip: additional(`<calibrator output="../x.xml"/>`), location: "a.add.xml:2", message: "outside the scenario",
+		},
+		"a calibrator that reads outside": {
+			zip: additional(`<calibrator file="../x.xml"/>`), location: "a.add.xml:2", message: "outside the scenario",
+		},
+		"a speed sign without its file": {
+			zip: additional(`<variableSpeedSign file="v.xml"/>`), location: "a.add.xml:2", message: `names "v.xml", which is not in the zip`,
+		},
+		"a rerouter that reads outside": {
+			zip: additional(`<rerouter file="../x.xml"/>`), location: "a.add.xml:2", message: "outside the scenario",
+		},
+		"a picture outside": {zip: additional(`<poly imgFile="/x.png"/>`), location: "a.add.xml:2", message: "absolute path"},
+		"a model outside": {
+			zip: additional(`<vType osgFile="../x.obj"/>`), location: "a.add.xml:2", message: "outside the scenario",
+		},
+		"edges listed outside": {
+			zip: additional(`<edgeData file="x.xml" edgesFile="../e.txt"/>`), location: "a.add.xml:2", message: "outside the scenario",
+		},
+		"a parameter that writes outside": {
+			zip: additional(`<vType><param key="device.ssm.file" value="../x.xml"/></vType>`), location: "a.add.xml:2",
+			message: "outside the scenario",
+		},
+		"an include outside": {
+			zip: additional(`<include href="../x.xml"/>`), location: "a.add.xml:2", message: "outside the scenario",
+		},
+		"an include of the web": {
+			zip: additional(`<include href="https://x/y.xml"/>`), location: "a.add.xml:2", message: "is a URL",
+		},
+		"an include that is missing": {zip: additional(`<include href="x.xml"/>`), location: "a.add.xml:2", message: "not in the zip"},
+		"an include that fails within": {
+			zip: additional(`<include href="d/x.xml"/>`, entryOf("d/x.xml", "<x>\n<edgeData file=\"../../y\"/></x>")), location: "d/x.xml:2",
+			message: "outside the scenario",
+		},
+		"an include of itself": {
+			zip: additional(`<include href="a.add.xml"/>`), location: "a.add.xml:2", message: "includes itself",
+		},
+		"an id that leaves the folder": {
+			zip: demand(`<vehicle id="../../x" depart="0"/>`), location: "r.rou.xml:2", message: "contains '..' as a folder",
+		},
+		"an emission class outside": {
+			zip: additional(`<vType id="v" emissionClass="PHEMlight/../../x"/>`), location: "a.add.xml:2", message: "emission class",
+		},
+		"a file name longer than any can be": {
+			zip: additional(`<edgeData file="` + strings.Repeat("x", 5000) + `"/>`), location: "a.add.xml:2", message: "longer than a file name",
+		},
+		"a fault behind a file in gzip": {
+			zip:      scenarioOf(t, `<a value="a.xml.gz"/>`, entryOf("a.xml.gz", gzipped("<additional>\n<edgeData file=\"/x\"/></additional>"))),
+			location: "a.xml.gz:2", message: "absolute path",
+		},
+		"a fault in a second configuration": {
+			zip: scenarioOf(t, "", entryOf("t.sumocfg", `<configuration><n value="nn.net.xml"/></configuration>`)), location: "t.sumocfg:1",
+			message: `did you mean "n.net.xml"?`,
+		},
+		"vehicles out of order": {
+			zip: demand("<vehicle id=\"a\" depart=\"10\"/>\n<vehicle id=\"b\" depart=\"5.5\"/>"), location: "r.rou.xml:3",
+			message: `"b" departs at 5.5 s, 4.5 s before an earlier line`,
+		},
 		"trips out of order": {zip: demand("<trip id=\"a\" depart=\"0:00:10\"/>\n<trip id=\"b\" depart=\"0:00:09\"/>"),
 			location: "r.rou.xml:3", message: "sort_routes.py"},
 		"flows out of order": {zip: demand("<flow id=\"a\" begin=\"10\"/>\n<flow id=\"b\" begin=\"0\"/>\n<flow id=\"c\"/>"),
 			location: "r.rou.xml:3", message: "one of 2"},
 		"persons out of order": {zip: demand("<vehicle id=\"a\" depart=\"10\"/>\n<person id=\"b\" depart=\"5\"/>"),
 			location: "r.rou.xml:3", message: "sort_routes.py"},
-		"a vehicle out of order in the time": {zip: scenarioOf(t, `<begin value="100"/>`, entryOf("r.rou.xml", "<routes>\n<trip depart=\"300\"/>\n<trip depart=\"50\"/>\n<trip depart=\"150\"/>\n</routes>")), location: "r.rou.xml:4", message: "sort_routes.py"},
-		"a speed sign whose file is not XML": {zip: additional(`<variableSpeedSign file="v.xml"/>`, entryOf("v.xml", "x")), location: "v.xml", message: "not XML"},
-		"an included file that is not XML":   {zip: additional(`<include href="v.xml"/>`, entryOf("v.xml", "x")), location: "v.xml", message: "not XML"},
-		"display settings with a DTD":        {zip: scenarioOf(t, `<gui-settings-file value="g.xml"/>`, entryOf("g.xml", "<!DOCTYPE x><x/>")), location: "g.xml:1", message: "<!DOCTYPE"},
+		"a vehicle out of order in the time": {
+			zip: scenarioOf(
+				t, `<begin value="100"/>`,
+				entryOf("r.rou.xml", "<routes>\n<trip depart=\"300\"/>\n<trip depart=\"50\"/>\n<trip depart=\"150\"/>\n</routes>"),
+			),
+			location: "r.rou.xml:4", message: "sort_routes.py",
+		},
+		"a speed sign whose file is not XML": {
+			zip: additional(`<variableSpeedSign file="v.xml"/>`, entryOf("v.xml", "x")), location: "v.xml", message: "not XML",
+		},
+		"an included file that is not XML": {
+			zip: additional(`<include href="v.xml"/>`, entryOf("v.xml", "x")), location: "v.xml", message: "not XML",
+		},
+		"display settings with a DTD": {
+			zip: scenarioOf(t, `<gui-settings-file value="g.xml"/>`, entryOf("g.xml", "<!DOCTYPE x><x/>")), location: "g.xml:1",
+			message: "<!DOCTYPE",
+		},
 		"an unused configuration that is bad": {zip: scenarioOf(t, "", entryOf("old/t.sumocfg", "<configuration>")),
 			location: "old/t.sumocfg:1", message: "incomplete"},
 	} {
@@ -329,27 +449,42 @@ func TestInspectAccepts(t *testing.T) {
 		outputs []string
 		warning string
 	}{
-		"options without sections": {zip: scenarioOf(t, "", entryOf("s.sumocfg", `<configuration><n v="n.net.xml"/><routes value="r.rou.xml"/></configuration>`))},
+		"options without sections": {
+			zip: scenarioOf(t, "", entryOf("s.sumocfg", `<configuration><n v="n.net.xml"/><routes value="r.rou.xml"/></configuration>`)),
+		},
 		"the old name of the root": {zip: scenarioOf(t, "", entryOf("s.sumocfg", strings.ReplaceAll(cfg, "configuration>",
 			"sumoConfiguration>")))},
 		"options as text": {zip: scenarioOf(t, "", entryOf("s.sumocfg",
 			"<configuration><net-file>\n n.net.xml</net-file></configuration>"))},
-		"unknown options without a value":    {zip: scenarioOf(t, `<foo value=""/>`)},
-		"display options":                    {zip: scenarioOf(t, `<gui_only><start value="true"/><delay value="20"/></gui_only>`)},
-		"display settings that are missing":  {zip: scenarioOf(t, `<gui-settings-file value="g.xml"/>`), warning: "g.xml"},
-		"random":                             {zip: scenarioOf(t, `<random value="true"/>`), warning: "random has no effect"},
-		"a prefix":                           {zip: scenarioOf(t, `<output-prefix value="x_"/><summary value="s.xml"/>`), warning: "output-prefix has no effect", outputs: []string{"s.xml"}},
-		"outputs to nowhere":                 {zip: scenarioOf(t, `<fcd-output value="/dev/null"/><log value="NUL"/>`)},
-		"outputs of all kinds":               {zip: scenarioOf(t, `<tripinfo value="out/t.xml"/><device.ssm.file value="ssm.xml"/>`), outputs: []string{"out/t.xml", "ssm.xml"}},
-		"outputs beside the additional file": {zip: additional(`<e1Detector file="x.xml"/><e1Detector file="x.xml"/><edgeData file="../e.xml"/><timedEvent dest="t.xml"/>`), outputs: []string{"d/t.xml", "d/x.xml", "e.xml"}},
-		"outputs in the scenario's folder":   {zip: additional(`<calibrator output="c.xml"/><vType><param key="device.toc.file" value="t.xml"/></vType>`), outputs: []string{"c.xml", "t.xml"}},
-		"includes and their outputs":         {zip: additional(`<include href="../e/b.xml"/>`, entryOf("e/b.xml", `<x><edgeData file="o.xml"/></x>`)), outputs: []string{"e/o.xml"}},
-		"pictures that are missing":          {zip: additional(`<poly imgFile="x.png"/>`)},
-		"files that calibrators read":        {zip: additional(`<calibrator file="c.xml"/>`, entryOf("d/c.xml", "<flows/>"))},
-		"ids with dots and slashes":          {zip: demand("", `<trip id="a..b/c/..d"/><trip id="a/b..."/>`)},
-		"UTF-16 with a BOM":                  {zip: withNet(inUTF16(binary.LittleEndian, true, `<?xml version="1.0" encoding="UTF-16"?>`+net))},
-		"UTF-16 without a BOM":               {zip: withNet(inUTF16(binary.BigEndian, false, net))},
-		"UTF-8 with a BOM":                   {zip: withNet("\xEF\xBB\xBF<?xml version='1.0' encoding='utf-8' standalone='yes'?>\n" + net)},
+		"unknown options without a value":   {zip: scenarioOf(t, `<foo value=""/>`)},
+		"display options":                   {zip: scenarioOf(t, `<gui_only><start value="true"/><delay value="20"/></gui_only>`)},
+		"display settings that are missing": {zip: scenarioOf(t, `<gui-settings-file value="g.xml"/>`), warning: "g.xml"},
+		"random":                            {zip: scenarioOf(t, `<random value="true"/>`), warning: "random has no effect"},
+		"a prefix": {
+			zip: scenarioOf(t, `<output-prefix value="x_"/><summary value="s.xml"/>`), warning: "output-prefix has no effect",
+			outputs: []string{"s.xml"},
+		},
+		"outputs to nowhere": {zip: scenarioOf(t, `<fcd-output value="/dev/null"/><log value="NUL"/>`)},
+		"outputs of all kinds": {
+			zip: scenarioOf(t, `<tripinfo value="out/t.xml"/><device.ssm.file value="ssm.xml"/>`), outputs: []string{"out/t.xml", "ssm.xml"},
+		},
+		"outputs beside the additional file": {
+			zip:     additional(`<e1Detector file="x.xml"/><e1Detector file="x.xml"/><edgeData file="../e.xml"/><timedEvent dest="t.xml"/>`),
+			outputs: []string{"d/t.xml", "d/x.xml", "e.xml"},
+		},
+		"outputs in the scenario's folder": {
+			zip:     additional(`<calibrator output="c.xml"/><vType><param key="device.toc.file" value="t.xml"/></vType>`),
+			outputs: []string{"c.xml", "t.xml"},
+		},
+		"includes and their outputs": {
+			zip: additional(`<include href="../e/b.xml"/>`, entryOf("e/b.xml", `<x><edgeData file="o.xml"/></x>`)), outputs: []string{"e/o.xml"},
+		},
+		"pictures that are missing":   {zip: additional(`<poly imgFile="x.png"/>`)},
+		"files that calibrators read": {zip: additional(`<calibrator file="c.xml"/>`, entryOf("d/c.xml", "<flows/>"))},
+		"ids with dots and slashes":   {zip: demand("", `<trip id="a..b/c/..d"/><trip id="a/b..."/>`)},
+		"UTF-16 with a BOM":           {zip: withNet(inUTF16(binary.LittleEndian, true, `<?xml version="1.0" encoding="UTF-16"?>`+net))},
+		"UTF-16 without a BOM":        {zip: withNet(inUTF16(binary.BigEndian, false, net))},
+		"UTF-8 with a BOM":            {zip: withNet("\xEF\xBB\xBF<?xml version='1.0' encoding='utf-8' standalone='yes'?>\n" + net)},
 		"Latin-1": {zip: withNet("<?xml version=\"1.0\" encoding=\"ISO-8859-1\"?><net version=\"1\"><edge " +
 			"name=\"Stra\xdfe\"/></net>")},
 		"windows-1252": {zip: withNet("<?xml version=\"1.0\" encoding=\"windows-1252\"?><net version=\"1\"><edge " +
@@ -365,7 +500,9 @@ func TestInspectAccepts(t *testing.T) {
 		"late vehicles that are loaded first": {zip: demand(`<route-steps value="0"/>`, late)},
 		"late vehicles before the begin":      {zip: demand(`<begin value="100"/>`, late)},
 		"late vehicles after the end":         {zip: demand(`<end value="40"/>`, late)},
-		"vehicles that depart on events":      {zip: demand("", `<trip depart="10"/><trip depart="triggered"/><trip depart="now"/><trip depart="10"/>`)},
+		"vehicles that depart on events": {
+			zip: demand("", `<trip depart="10"/><trip depart="triggered"/><trip depart="now"/><trip depart="10"/>`),
+		},
 		"late vehicles in an additional file": {zip: additional(late)},
 		"late flows within a calibrator":      {zip: demand("", `<trip depart="10"/><calibrator><flow begin="0"/></calibrator>`)},
 		"route files that overlap in time": {zip: scenarioOf(t, "", entryOf("s.sumocfg", strings.Replace(cfg, "r.rou.xml",
@@ -376,9 +513,15 @@ func TestInspectAccepts(t *testing.T) {
 		"an unusual root of a route file": {zip: scenarioOf(t, "", entryOf("r.rou.xml", "<trips/>"))},
 		"comments, CDATA and instructions": {zip: withNet("<!-- a > - b --><?x y?>" + strings.Replace(net, "<edge",
 			"<![CDATA[ <!DOCTYPE ]]><edge", 1) + "\n<!---->")},
-		"filters that are not XML":             {zip: scenarioOf(t, `<fcd-output.filter-edges.input-file value="edges.txt"/>`, entryOf("edges.txt", "edge:e"))},
-		"detectors that share a file":          {zip: additional(strings.Repeat(`<e1Detector file="x.xml"/>`, 5000)), outputs: []string{"d/x.xml"}},
-		"a long list of edges":                 {zip: demand("", `<vehicle id="a" depart="0"><route edges="`+strings.Repeat("e ", 200_000)+`"/></vehicle>`)},
+		"filters that are not XML": {
+			zip: scenarioOf(t, `<fcd-output.filter-edges.input-file value="edges.txt"/>`, entryOf("edges.txt", "edge:e")),
+		},
+		"detectors that share a file": {
+			zip: additional(strings.Repeat(`<e1Detector file="x.xml"/>`, 5000)), outputs: []string{"d/x.xml"},
+		},
+		"a long list of edges": {
+			zip: demand("", `<vehicle id="a" depart="0"><route edges="`+strings.Repeat("e ", 200_000)+`"/></vehicle>`),
+		},
 		"a byte order mark before the options": {zip: scenarioOf(t, "", entryOf("s.sumocfg", "\xEF\xBB\xBF"+cfg))},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -190,10 +190,12 @@ func TestAcceptLeavesNothingOfARefusedUpload(t *testing.T) {
 		code   problem.Code
 		detail string
 	}{
-		"too large":       {strings.NewReader(strings.Repeat("x", 3<<10)), 2 << 10, problem.TooLarge, "has more than 2.0 KiB; at most 2.0 KiB"},
-		"not a scenario":  {strings.NewReader("hello"), 2 << 10, problem.ScenarioInvalid, "not a zip"},
-		"empty":           {strings.NewReader(""), 2 << 10, problem.ScenarioInvalid, "is empty"},
-		"broken off":      {io.MultiReader(strings.NewReader("abc"), iotest.ErrReader(broken)), 2 << 10, problem.Invalid, "broke off after 3 bytes"},
+		"too large":      {strings.NewReader(strings.Repeat("x", 3<<10)), 2 << 10, problem.TooLarge, "has more than 2.0 KiB; at most 2.0 KiB"},
+		"not a scenario": {strings.NewReader("hello"), 2 << 10, problem.ScenarioInvalid, "not a zip"},
+		"empty":          {strings.NewReader(""), 2 << 10, problem.ScenarioInvalid, "is empty"},
+		"broken off": {
+			io.MultiReader(strings.NewReader("abc"), iotest.ErrReader(broken)), 2 << 10, problem.Invalid, "broke off after 3 bytes",
+		},
 		"source is away":  {iotest.ErrReader(problem.New(problem.Unavailable, "away")), 2 << 10, problem.Unavailable, "away"},
 		"a good scenario": {bytes.NewReader(scenarioOf(t, "")), 100, problem.TooLarge, "at most 100 bytes"},
 	} {

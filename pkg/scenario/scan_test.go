@@ -21,12 +21,22 @@ func TestTheNetworkOfAConfigurationIsFoundAndRead(t *testing.T) {
 		want []string
 		code problem.Code
 	}{
-		"beside it":            {zipOf(t, entryOf("d/s.sumocfg", named(`<net-file value="n.net.xml"/>`)), entryOf("d/n.net.xml", two)), []string{"a & b", "c"}, ""},
-		"above it, compressed": {zipOf(t, entryOf("d/s.sumocfg", named(`<net value=" ../n.net.xml.gz "/>`)), entryOf("n.net.xml.gz", gzipped(two))), []string{"a & b", "c"}, ""},
-		"compressed both":      {zipOf(t, entryOf("d/s.sumocfg", gzipped(named(`<net-file value="n.net.xml"/>`))), entryOf("d/n.net.xml", gzipped(two))), []string{"a & b", "c"}, ""},
-		"by a short name":      {zipOf(t, entryOf("d/s.sumocfg", named(`<n value="n.xml"/>`)), entryOf("d/n.xml", two)), []string{"a & b", "c"}, ""},
-		"not in the zip":       {zipOf(t, entryOf("d/s.sumocfg", named(`<net-file value="n.net.xml"/>`))), nil, problem.NotFound},
-		"no configuration":     {zipOf(t, entryOf("d/other.sumocfg", named(`<net-file value="n.net.xml"/>`))), nil, problem.NotFound},
+		"beside it": {
+			zipOf(t, entryOf("d/s.sumocfg", named(`<net-file value="n.net.xml"/>`)), entryOf("d/n.net.xml", two)), []string{"a & b", "c"}, "",
+		},
+		"above it, compressed": {
+			zipOf(t, entryOf("d/s.sumocfg", named(`<net value=" ../n.net.xml.gz "/>`)), entryOf("n.net.xml.gz", gzipped(two))),
+			[]string{"a & b", "c"}, "",
+		},
+		"compressed both": {
+			zipOf(t, entryOf("d/s.sumocfg", gzipped(named(`<net-file value="n.net.xml"/>`))), entryOf("d/n.net.xml", gzipped(two))),
+			[]string{"a & b", "c"}, "",
+		},
+		"by a short name": {
+			zipOf(t, entryOf("d/s.sumocfg", named(`<n value="n.xml"/>`)), entryOf("d/n.xml", two)), []string{"a & b", "c"}, "",
+		},
+		"not in the zip":   {zipOf(t, entryOf("d/s.sumocfg", named(`<net-file value="n.net.xml"/>`))), nil, problem.NotFound},
+		"no configuration": {zipOf(t, entryOf("d/other.sumocfg", named(`<net-file value="n.net.xml"/>`))), nil, problem.NotFound},
 	} {
 		var got []string
 		err := ScanNet(t.Context(), bytes.NewReader(tc.zip), int64(len(tc.zip)), DefaultLimits(), "d/s.sumocfg", func(e xml.Element) error {

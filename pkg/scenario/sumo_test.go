@@ -347,16 +347,20 @@ func TestUnusualFormsAreAcceptedAsSUMODoes(t *testing.T) {
 		"UTF-16":                       {use, additional(inUTF16(binary.LittleEndian, true, "<additional/>"))},
 		"UTF-16 that says UTF-8": {use, additional(inUTF16(binary.LittleEndian, true,
 			"<?xml version='1.0' encoding='UTF-8'?><additional/>"))},
-		"bytes that are not UTF-8":   {use, additional("<additional x='\xdf'/>")},
-		"an undefined entity":        {use, additional("<additional x='&auml;'/>")},
-		"dashes in a comment":        {use, additional("<!-- a -- b --><additional/>")},
-		"a namespace":                {use, additional("<additional xmlns:x='y' x:z='1'/>")},
-		"a colon too many":           {use, additional("<additional><a:b:c/></additional>")},
-		"a space missing":            {use, additional("<additional x='1'y='2'/>")},
-		"an include":                 {use, append(additional(`<additional><include href="e/b.xml"/></additional>`), entryOf("d/e/b.xml", "<additional/>"))},
+		"bytes that are not UTF-8": {use, additional("<additional x='\xdf'/>")},
+		"an undefined entity":      {use, additional("<additional x='&auml;'/>")},
+		"dashes in a comment":      {use, additional("<!-- a -- b --><additional/>")},
+		"a namespace":              {use, additional("<additional xmlns:x='y' x:z='1'/>")},
+		"a colon too many":         {use, additional("<additional><a:b:c/></additional>")},
+		"a space missing":          {use, additional("<additional x='1'y='2'/>")},
+		"an include": {
+			use, append(additional(`<additional><include href="e/b.xml"/></additional>`), entryOf("d/e/b.xml", "<additional/>")),
+		},
 		"an include that is missing": {use, additional(`<additional><include href="b.xml"/></additional>`)},
 		"a speed sign without file":  {use, additional(`<additional><variableSpeedSign id="x" lanes="A0A1_0" file="b.xml"/></additional>`)},
-		"a missing picture":          {use, additional(`<additional><poly id="p" shape="0,0 1,1 0,1" color="red" imgFile="x.png"/></additional>`)},
+		"a missing picture": {
+			use, additional(`<additional><poly id="p" shape="0,0 1,1 0,1" color="red" imgFile="x.png"/></additional>`),
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -33,7 +33,10 @@ func run(t *testing.T, handler http.HandlerFunc, headers, grace time.Duration) *
 		t.Fatal(err)
 	}
 	ctx, stop := context.WithCancel(context.Background())
-	r := &running{url: "http://" + listener.Addr().String(), address: listener.Addr().String(), stop: stop, ended: make(chan error, 1), log: &bytes.Buffer{}}
+	r := &running{
+		url: "http://" + listener.Addr().String(), address: listener.Addr().String(), stop: stop, ended: make(chan error, 1),
+		log: &bytes.Buffer{},
+	}
 	go func() {
 		r.ended <- serve(ctx, listener, handler, timeouts{headers, patience, Shutdown{Grace: grace}}, zerolog.New(r.log))
 	}()

@@ -180,7 +180,9 @@ func TestEveryOperationSaysWhoMayCallItAndHowItFails(t *testing.T) {
 				if status < "400" || public && status == "503" {
 					continue
 				}
-				if !slices.Equal(media, []string{"application/problem+json"}) || response.Content[media[0]].Schema.Ref != "#/components/schemas/Problem" {
+				if !slices.Equal(
+					media, []string{"application/problem+json"},
+				) || response.Content[media[0]].Schema.Ref != "#/components/schemas/Problem" {
 					t.Errorf("%s answers %s as %v", name, status, media)
 				}
 			}
@@ -205,7 +207,9 @@ func TestEveryPOSTThatCreatesTakesAnIdempotencyKey(t *testing.T) {
 		if !ok {
 			continue
 		}
-		takes := slices.ContainsFunc(op.Parameters, func(p struct{ Name, In string }) bool { return p.Name == "Idempotency-Key" && p.In == "header" })
+		takes := slices.ContainsFunc(
+			op.Parameters, func(p struct{ Name, In string }) bool { return p.Name == "Idempotency-Key" && p.In == "header" },
+		)
 		_, listed := repeatable[op.OperationID]
 		if listed {
 			seen++

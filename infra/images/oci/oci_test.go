@@ -338,7 +338,9 @@ func TestWhatIsNoArchiveOfOneImageIsNotRead(t *testing.T) {
 		"no tar file":   "oci.go",
 		"other files":   layer(File{Path: "/a", Mode: 0o644}),
 		"without image": layer(File{Path: "/index.json", Mode: 0o644, Data: []byte(`{"manifests": []}`)}),
-		"without name":  layer(File{Path: "/index.json", Mode: 0o644, Data: []byte(`{"manifests": [{"digest": "sha256:` + strings.Repeat("0", 64) + `"}]}`)}),
+		"without name": layer(
+			File{Path: "/index.json", Mode: 0o644, Data: []byte(`{"manifests": [{"digest": "sha256:` + strings.Repeat("0", 64) + `"}]}`)},
+		),
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -44,7 +44,9 @@ func (c *cluster) call(t *testing.T, method, path string, headers map[string]str
 	}
 }
 
-func (c *cluster) send(t *testing.T, method, path string, headers map[string]string, body io.Reader) (status int, answer []byte, err error) {
+func (c *cluster) send(
+	t *testing.T, method, path string, headers map[string]string, body io.Reader,
+) (status int, answer []byte, err error) {
 	t.Helper()
 	r, err := http.NewRequestWithContext(t.Context(), method, c.url+path, body)
 	if err != nil {
@@ -124,7 +126,10 @@ func (c *tenant) submit(t *testing.T, scenario string, fields map[string]string)
 	_, _ = io.WriteString(file, scenario)
 	form.Close()
 	var j rest.Job
-	c.cluster.call(t, "POST", "/jobs", map[string]string{"Authorization": "Bearer " + c.key, "Content-Type": form.FormDataContentType()}, &body, http.StatusOK, &j)
+	c.cluster.call(
+		t, "POST", "/jobs", map[string]string{"Authorization": "Bearer " + c.key, "Content-Type": form.FormDataContentType()}, &body,
+		http.StatusOK, &j,
+	)
 	return j
 }
 

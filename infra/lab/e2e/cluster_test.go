@@ -47,8 +47,12 @@ func find(t testing.TB) *cluster {
 	if lab == "" {
 		t.Skip("SUMO_K8_LAB is not set: make e2e runs these tests on the lab")
 	}
-	c := &cluster{lab: lab, program: os.Getenv("SUMO_K8_LAB_PROGRAM"), settings: environment(t, filepath.Join(lab, "run", "environment")), url: gateway}
-	key, err := base64.StdEncoding.DecodeString(c.kubectl(t, "get", "secret", "sumo-k8-admin", "-n", "sumo-k8", "-o", "jsonpath={.data.ADMIN_KEY}"))
+	c := &cluster{
+		lab: lab, program: os.Getenv("SUMO_K8_LAB_PROGRAM"), settings: environment(t, filepath.Join(lab, "run", "environment")), url: gateway,
+	}
+	key, err := base64.StdEncoding.DecodeString(
+		c.kubectl(t, "get", "secret", "sumo-k8-admin", "-n", "sumo-k8", "-o", "jsonpath={.data.ADMIN_KEY}"),
+	)
 	if err != nil || len(key) == 0 {
 		t.Fatalf("the Secret sumo-k8-admin has no ADMIN_KEY (%v): install the service with make deploy OVERLAY=lab", err)
 	}

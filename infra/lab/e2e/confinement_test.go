@@ -54,7 +54,9 @@ func (c *cluster) loadPrograms(t *testing.T, i oci.Image, programs map[string]st
 func (c *cluster) inPlaceOfSUMO(t *testing.T, a *tenant, name string, change func(container map[string]any), last string) (log string) {
 	t.Helper()
 	var template map[string]any
-	if err := json.Unmarshal([]byte(c.kubectl(t, "get", "workflowtemplate", "sumo-1-15", "-n", a.namespace, "-o", "json")), &template); err != nil {
+	if err := json.Unmarshal(
+		[]byte(c.kubectl(t, "get", "workflowtemplate", "sumo-1-15", "-n", a.namespace, "-o", "json")), &template,
+	); err != nil {
 		t.Fatal(err)
 	}
 	template["metadata"] = map[string]any{"name": name, "namespace": a.namespace}
@@ -69,8 +71,9 @@ func (c *cluster) inPlaceOfSUMO(t *testing.T, a *tenant, name string, change fun
 	c.apply(t, string(raw))
 	var parameters []string
 	for parameter, value := range map[string]string{
-		"scenario-key": c.query(t, "SELECT object_key FROM scenarios WHERE tenant_id = $1", a.id), "results-key": "results/" + a.namespace + "/" + name,
-		"options": "{}", "timeout": "1m", "deadline": "300", "cpu": "1", "memory": "1Gi", "memory-bytes": "1073741824",
+		"scenario-key": c.query(t, "SELECT object_key FROM scenarios WHERE tenant_id = $1", a.id),
+		"results-key":  "results/" + a.namespace + "/" + name,
+		"options":      "{}", "timeout": "1m", "deadline": "300", "cpu": "1", "memory": "1Gi", "memory-bytes": "1073741824",
 	} {
 		parameters = append(parameters, fmt.Sprintf("{name: %s, value: %q}", parameter, value))
 	}
@@ -135,7 +138,9 @@ func testConfinement(t *testing.T, c *cluster) {
 		connection.Close()
 		args = append(args, "--connect="+what+"="+address)
 	}
-	api := "https://" + c.kubectl(t, "get", "endpoints", "kubernetes", "-o", "jsonpath={.subsets[0].addresses[0].ip}:{.subsets[0].ports[0].port}")
+	api := "https://" + c.kubectl(
+		t, "get", "endpoints", "kubernetes", "-o", "jsonpath={.subsets[0].addresses[0].ip}:{.subsets[0].ports[0].port}",
+	)
 	forbidden := map[string]string{
 		"secrets of its own namespace":        api + "/api/v1/namespaces/" + a.namespace + "/secrets",
 		"pods of its own namespace":           api + "/api/v1/namespaces/" + a.namespace + "/pods",
@@ -148,7 +153,8 @@ func testConfinement(t *testing.T, c *cluster) {
 	}
 
 	log := c.inPlaceOfSUMO(t, a, "probe", func(container map[string]any) {
-		container["image"], container["imagePullPolicy"], container["command"], container["args"] = c.loadProbe(t), "Never", []string{"/probe"}, args
+		container["image"], container["imagePullPolicy"] = c.loadProbe(t), "Never"
+		container["command"], container["args"] = []string{"/probe"}, args
 	}, `"done"`)
 	got := tried(log)
 	want := map[string]string{
@@ -198,7 +204,8 @@ func testTakenOver(t *testing.T, c *cluster) {
 	name := c.loadPrograms(t, oci.Image{
 		Name: "dev.local/hostile:e2e", Entrypoint: []string{"/usr/bin/sumo-run"}, Env: []string{"PATH=/usr/bin", "SUMO_BINARY=/usr/bin/hostile"},
 	}, map[string]string{
-		"/usr/bin/sumo-run": "github.com/sumo-k8/sumo-k8/pkg/sumo/sumo-run", "/usr/bin/hostile": "github.com/sumo-k8/sumo-k8/pkg/confine/internal/hostile",
+		"/usr/bin/sumo-run": "github.com/sumo-k8/sumo-k8/pkg/sumo/sumo-run",
+		"/usr/bin/hostile":  "github.com/sumo-k8/sumo-k8/pkg/confine/internal/hostile",
 	})
 	log := c.inPlaceOfSUMO(t, a, "hostile", func(container map[string]any) {
 		container["image"], container["imagePullPolicy"] = name, "Never"

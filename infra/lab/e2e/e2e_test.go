@@ -246,7 +246,9 @@ func testRights(t *testing.T, c *cluster) {
 	a := c.register(t, "")
 	var got strings.Builder
 	for _, account := range []string{"auth", "submit", "status", "logs", "reconcile"} {
-		for _, place := range []struct{ name, namespace string }{{"sumo-k8", "sumo-k8"}, {"a tenant's namespace", a.namespace}, {"kube-system", "kube-system"}} {
+		for _, place := range []struct{ name, namespace string }{
+			{"sumo-k8", "sumo-k8"}, {"a tenant's namespace", a.namespace}, {"kube-system", "kube-system"},
+		} {
 			got.WriteString("== " + account + " in " + place.name + "\n")
 			got.WriteString(rights(c.kubectl(t, "auth", "can-i", "--list", "-n", place.namespace, "--as=system:serviceaccount:sumo-k8:"+account)))
 		}
@@ -267,7 +269,9 @@ func testRights(t *testing.T, c *cluster) {
 	// The table does not show that those who provide for tenants are held to tenants' namespaces.
 	for _, account := range []string{"auth", "reconcile"} {
 		for _, namespace := range []string{a.namespace, "kube-system", "sumo-k8", "default"} {
-			out, err := c.tryKubectl(t, "create", "configmap", "probe", "--namespace", namespace, "--dry-run=server", "--as=system:serviceaccount:sumo-k8:"+account)
+			out, err := c.tryKubectl(
+				t, "create", "configmap", "probe", "--namespace", namespace, "--dry-run=server", "--as=system:serviceaccount:sumo-k8:"+account,
+			)
 			if held := strings.Contains(out, "namespaces of its tenants only"); (err == nil) != (namespace == a.namespace) || held != (err != nil) {
 				t.Errorf("%s writes to %s: %v: %s", account, namespace, err, out)
 			}

@@ -173,7 +173,10 @@ func testReachOfRuns(t *testing.T, c *cluster) {
 			want: nowhereBut(places, "a public address"),
 		},
 		visitor{
-			namespace: tenantOf("networks", kube.ObjectStore{Endpoint: "http://s3.example.org:" + port, CIDRs: []netip.Prefix{netip.MustParsePrefix("10.244.0.1/32")}}), name: "networks",
+			namespace: tenantOf(
+				"networks", kube.ObjectStore{Endpoint: "http://s3.example.org:" + port, CIDRs: []netip.Prefix{netip.MustParsePrefix("10.244.0.1/32")}},
+			),
+			name: "networks",
 			want: nowhereBut(places, "a private address"),
 		},
 		visitor{
@@ -208,13 +211,21 @@ func testReachOfFunctions(t *testing.T, c *cluster) {
 		"reconcile": {"Postgres", "S3", "names", "the API server"},
 	}
 	visitors := []visitor{
-		{name: "e2e-migrate", labels: map[string]string{"app.kubernetes.io/component": "migrate"}, want: nowhereBut(places, "Postgres", "S3", "names")},
-		{name: "e2e-schedule", labels: map[string]string{"app.kubernetes.io/component": "schedule"}, want: nowhereBut(places, "names", "Knative's ingress")},
+		{
+			name: "e2e-migrate", labels: map[string]string{"app.kubernetes.io/component": "migrate"},
+			want: nowhereBut(places, "Postgres", "S3", "names"),
+		},
+		{
+			name: "e2e-schedule", labels: map[string]string{"app.kubernetes.io/component": "schedule"},
+			want: nowhereBut(places, "names", "Knative's ingress"),
+		},
 		{name: "e2e-warmup", want: nowhereBut(places)},
 	}
 	for _, name := range functions {
 		var template struct{ Labels map[string]string }
-		raw := c.kubectl(t, "get", "deployments", "-n", "sumo-k8", "-l", "serving.knative.dev/service="+name, "-o", "jsonpath={.items[0].spec.template.metadata}")
+		raw := c.kubectl(
+			t, "get", "deployments", "-n", "sumo-k8", "-l", "serving.knative.dev/service="+name, "-o", "jsonpath={.items[0].spec.template.metadata}",
+		)
 		if err := json.Unmarshal([]byte(raw), &template); err != nil {
 			t.Fatal(err)
 		}

@@ -148,7 +148,9 @@ func processOf(b *testing.B, function string) time.Time {
 	for _, folder := range folders {
 		command, _ := os.ReadFile(filepath.Join(folder, "cmdline")) // a process that has just ended has none
 		environment, _ := os.ReadFile(filepath.Join(folder, "environ"))
-		if string(bytes.TrimRight(command, "\x00")) != "/usr/bin/functions" || !bytes.Contains(environment, []byte("FUNCTION_TARGET="+function+"\x00")) {
+		if string(bytes.TrimRight(command, "\x00")) != "/usr/bin/functions" || !bytes.Contains(
+			environment, []byte("FUNCTION_TARGET="+function+"\x00"),
+		) {
 			continue
 		}
 		stat, _ := os.ReadFile(filepath.Join(folder, "stat"))

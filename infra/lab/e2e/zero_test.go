@@ -34,7 +34,9 @@ func testFromZero(t *testing.T, c *cluster) {
 	if j.Status != job.Succeeded {
 		t.Fatalf("ended %s: %s", j.Status, why(j))
 	}
-	t.Logf("from zero: the submission was answered after %.1f s, the end was seen after %.1f s", answered.Seconds(), time.Since(began).Seconds())
+	t.Logf(
+		"from zero: the submission was answered after %.1f s, the end was seen after %.1f s", answered.Seconds(), time.Since(began).Seconds(),
+	)
 	c.atZero(t)
 }
 

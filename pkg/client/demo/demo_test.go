@@ -233,14 +233,22 @@ func TestAFailureIsTheLastLineAndTheExitCode(t *testing.T) {
 		"a path as a scenario": {args: []string{"--server", "a", "../x"}, last: `"../x" is not the name of a zip`},
 		"wrong admin key": {args: []string{"--url", server.URL, "--admin-key", "wrong"},
 			last: `making tenant \S+: POST \S+/auth/register answered 401: The admin key is not valid\.`},
-		"admin calls not configured": {args: []string{"--url", notConfigured.URL, "--admin-key", "k"}, last: `answered 503: No admin key is configured\.`},
-		"something else answers":     {args: []string{"--url", proxy.URL, "--admin-key", "k"}, last: `answered 502: Bad Gateway "<html>bad gateway\\n"`},
-		"nobody answers":             {args: []string{"--url", "http://127.0.0.1:1", "--admin-key", "k"}, last: `POST \S+/auth/register: .*connection refused`},
+		"admin calls not configured": {
+			args: []string{"--url", notConfigured.URL, "--admin-key", "k"}, last: `answered 503: No admin key is configured\.`,
+		},
+		"something else answers": {
+			args: []string{"--url", proxy.URL, "--admin-key", "k"}, last: `answered 502: Bad Gateway "<html>bad gateway\\n"`,
+		},
+		"nobody answers": {
+			args: []string{"--url", "http://127.0.0.1:1", "--admin-key", "k"}, last: `POST \S+/auth/register: .*connection refused`,
+		},
 		"no such scenario": {args: []string{"--url", server.URL, "--admin-key", testAdminKey, "--networks", good, "nowhere"},
 			last: `submitting nowhere: open \S+nowhere.zip: no such file`},
 		"a refused scenario": {args: []string{"--url", server.URL, "--admin-key", testAdminKey, "--networks", broken},
 			last: `submitting corridor: .* answered 422: The scenario cannot be run\.`, also: "  a.zip: not a zip\n"},
-		"a missing binary": {args: []string{"--server", "/no/such/binary", "--data", t.TempDir()}, last: `starting /no/such/binary: .*no such file`},
+		"a missing binary": {
+			args: []string{"--server", "/no/such/binary", "--data", t.TempDir()}, last: `starting /no/such/binary: .*no such file`,
+		},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {

@@ -31,7 +31,10 @@ var volatile = []struct {
 	{regexp.MustCompile(`(?m)^sumo-run: started .*\n`), ""},
 	{regexp.MustCompile(`(?m)^sumo-run: confined by .*$`), "sumo-run: confined by <what the machine offers>"},
 	{regexp.MustCompile(`(?m)^No log yet: .*\n`), ""},
-	{regexp.MustCompile(`(?m)^( Real time factor:| UPS:|wall clock time|times faster than real|vehicle updates per second) .*$`), "$1 <measured>"},
+	{
+		regexp.MustCompile(`(?m)^( Real time factor:| UPS:|wall clock time|times faster than real|vehicle updates per second) .*$`),
+		"$1 <measured>",
+	},
 	{regexp.MustCompile(`\b\d+(\.\d+)?ms\b`), "<duration>"},
 	{regexp.MustCompile(`(?m)^ Duration: \d.*s$`), " Duration: <duration>"},
 }

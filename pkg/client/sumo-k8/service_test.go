@@ -208,7 +208,9 @@ func testInterrupt(t *testing.T, s *service.Server) {
 	if code != exitInterrupted {
 		t.Errorf("exit code %d, want %d:\n%s", code, exitInterrupted, &stderr.all)
 	}
-	told := regexp.MustCompile(`Job (\S+) goes on\. Follow it: sumo-k8 logs -f (\S+)    Stop it: sumo-k8 cancel (\S+)\n$`).FindStringSubmatch(stderr.all.String())
+	told := regexp.MustCompile(
+		`Job (\S+) goes on\. Follow it: sumo-k8 logs -f (\S+)    Stop it: sumo-k8 cancel (\S+)\n$`,
+	).FindStringSubmatch(stderr.all.String())
 	if told == nil || told[1] != told[2] || told[1] != told[3] {
 		t.Fatalf("what is told is %q in\n%s", told, &stderr.all)
 	}

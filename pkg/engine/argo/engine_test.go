@@ -319,7 +319,10 @@ func TestAMissedWorkflowHasAnotherWhileOnceItWasTouched(t *testing.T) {
 		"touched in vain":       {at(time.Minute), at(30 * time.Second), "", true},
 	} {
 		var w wfv1.Workflow
-		text := fmt.Sprintf(`{"metadata": {"creationTimestamp": %q, "annotations": {%q: %q}}, "status": {"phase": %q}}`, tt.created, touchedAnnotation, tt.touched, tt.phase)
+		text := fmt.Sprintf(
+			`{"metadata": {"creationTimestamp": %q, "annotations": {%q: %q}}, "status": {"phase": %q}}`, tt.created, touchedAnnotation, tt.touched,
+			tt.phase,
+		)
 		if err := json.Unmarshal([]byte(text), &w); err != nil {
 			t.Fatal(err)
 		}
@@ -408,7 +411,10 @@ func TestAStoppedRunIsOverWhenItsPodIs(t *testing.T) {
 		t.Fatal(err)
 	}
 	b.api.setPods("Running")
-	b.api.set(t, j.Namespace, j.ID, `{"phase":"Failed","nodes":{"a":{"id":"a","type":"Pod","phase":"Failed","message":"workflow shutdown with strategy:  Stop"}}}`)
+	b.api.set(
+		t, j.Namespace, j.ID,
+		`{"phase":"Failed","nodes":{"a":{"id":"a","type":"Pod","phase":"Failed","message":"workflow shutdown with strategy:  Stop"}}}`,
+	)
 	b.see(t, "that the results come", func(seen []job.Observation) bool {
 		return seen[0].State == job.Running && strings.Contains(seen[0].Message, "results are being stored")
 	})

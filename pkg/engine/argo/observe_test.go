@@ -92,9 +92,13 @@ func TestWhatAWorkflowMeansForItsJob(t *testing.T) {
 			verdict{job.Failed, simulation.ResultsNotStored}, "raise the quota"},
 		{"success that a policy refused", ended("wait: Error (exit code 64): failed to put file: Access Denied.", "", `{}`),
 			verdict{job.Failed, simulation.ResultsNotStored}, "the runs' key"},
-		{"success with a file that is too large", ended("wait: Error (exit code 64): failed to put file: Your proposed upload exceeds the maximum allowed object size.", "", `{}`),
+		{"success with a file that is too large", ended(
+			"wait: Error (exit code 64): failed to put file: Your proposed upload exceeds the maximum allowed object size.", "", `{}`,
+		),
 			verdict{job.Failed, simulation.ResultsNotStored}, "fewer outputs"},
-		{"stopped while its results were not stored", stopped(ended("wait: Error (exit code 64): failed to put file: 507 Insufficient Storage", "", `{}`)),
+		{"stopped while its results were not stored", stopped(
+			ended("wait: Error (exit code 64): failed to put file: 507 Insufficient Storage", "", `{}`),
+		),
 			verdict{job.Cancelled, simulation.Cancelled}, "Cancelled"},
 		{"bad scenario", ended("main: Error (exit code 10)", "10", said(simulation.InvalidScenario)),
 			verdict{job.Failed, simulation.InvalidScenario}, "sumo-run's words"},

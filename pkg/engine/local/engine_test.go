@@ -235,11 +235,13 @@ func TestHowRunsEnd(t *testing.T) {
 			name: "a run that says why it failed", script: `finish InvalidScenario; exit 10`,
 			state: job.Failed, reason: simulation.InvalidScenario, message: "said by the run", wantResults: []string{"outcome.json"},
 		}, {
-			name: "results in folders, and no links", script: `mkdir -p "$out/a/b"; echo 1 >"$out/a/b/c.xml"; ln -s /etc/passwd "$out/link"; finish ""`,
-			state: job.Succeeded, wantResults: []string{"a/b/c.xml", "outcome.json"},
+			name:   "results in folders, and no links",
+			script: `mkdir -p "$out/a/b"; echo 1 >"$out/a/b/c.xml"; ln -s /etc/passwd "$out/link"; finish ""`,
+			state:  job.Succeeded, wantResults: []string{"a/b/c.xml", "outcome.json"},
 		}, {
-			name: "a run that could only leave its exit code and a message", script: `echo "DiskFull: the disk is full" >"$termination_log"; exit 23`,
-			state: job.Failed, reason: simulation.DiskFull, message: "the disk is full", wantResults: []string{"outcome.json"},
+			name:   "a run that could only leave its exit code and a message",
+			script: `echo "DiskFull: the disk is full" >"$termination_log"; exit 23`,
+			state:  job.Failed, reason: simulation.DiskFull, message: "the disk is full", wantResults: []string{"outcome.json"},
 		}, {
 			name: "a run that had no room for a message", script: `exit 23`,
 			state: job.Failed, reason: simulation.DiskFull, message: "The operator has to free space", wantResults: []string{"outcome.json"},
@@ -309,7 +311,11 @@ func TestARunThatCannotBeginOnAFullDiskSaysSo(t *testing.T) {
 func TestWhatHeldARunIsReportedWithItsEnd(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, nil)
-	j := b.start(t, "j", `echo '{"started_at":"2026-05-04T12:00:00Z","confinement":{"landlock":7,"namespace":false,"filter":true,"user":true}}' >"$out/outcome.json"`, nil)
+	j := b.start(
+		t, "j",
+		`echo '{"started_at":"2026-05-04T12:00:00Z","confinement":{"landlock":7,"namespace":false,"filter":true,"user":true}}' >"$out/outcome.json"`,
+		nil,
+	)
 	o := b.seeEnd(t, j.ID)
 	if diff := cmp.Diff(&simulation.Confinement{Landlock: 7, Filter: true, User: true}, o.Confinement); diff != "" {
 		t.Errorf("confinement (-want +got):\n%s", diff)
@@ -556,7 +562,9 @@ func TestOpenLogGivesCompleteLinesFromAnOffset(t *testing.T) {
 	b.seeEnd(t, j.ID)
 
 	began := time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC)
-	told := b.start(t, "told", `echo "`+simulation.LogStart(began)+`" >"$out/log.txt"; echo more >>"$out/log.txt"; : >"$SCRATCH/told"; finish ""`, nil)
+	told := b.start(
+		t, "told", `echo "`+simulation.LogStart(began)+`" >"$out/log.txt"; echo more >>"$out/log.txt"; : >"$SCRATCH/told"; finish ""`, nil,
+	)
 	b.trace(t, "told")
 	log, err := b.OpenLog(t.Context(), told, 1000)
 	if err != nil {
@@ -808,7 +816,9 @@ func TestARestartStoresResultsOfAFinishedRunWithoutRunningItAgain(t *testing.T) 
 	b.objects = away
 	b.open(t)
 
-	j := b.start(t, "j", `echo run >>"$SCRATCH/runs"; echo 900/1000 >"$progress"; wait_for "$SCRATCH/go"; finish TooManyTeleports; exit 21`, nil)
+	j := b.start(
+		t, "j", `echo run >>"$SCRATCH/runs"; echo 900/1000 >"$progress"; wait_for "$SCRATCH/go"; finish TooManyTeleports; exit 21`, nil,
+	)
 	away.puts.Store(1 << 30)
 	b.allow(t, "go")
 	b.see(t, j.ID, "waiting with its results", func(o job.Observation, _ bool) bool { return strings.Contains(o.Message, "results wait") })

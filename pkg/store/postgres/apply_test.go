@@ -72,11 +72,17 @@ func TestApplyKeepsWhatIsKnown(t *testing.T) {
 		{job.Update{State: job.Pending, Progress: 0.9}, job.Job{State: job.Running, StartedAt: &start, Progress: 0.5}},
 		{
 			job.Update{State: job.Succeeded, FinishedAt: &end, SumoVersion: "1.15.0", Summary: summary, Results: results, Confinement: held},
-			job.Job{State: job.Succeeded, StartedAt: &start, FinishedAt: &end, Progress: 1, SumoVersion: "1.15.0", Summary: summary, Results: results, Confinement: held},
+			job.Job{
+				State: job.Succeeded, StartedAt: &start, FinishedAt: &end, Progress: 1, SumoVersion: "1.15.0", Summary: summary, Results: results,
+				Confinement: held,
+			},
 		},
 		{
 			job.Update{State: job.Failed, Reason: simulation.InternalError, Message: "late"},
-			job.Job{State: job.Succeeded, StartedAt: &start, FinishedAt: &end, Progress: 1, SumoVersion: "1.15.0", Summary: summary, Results: results, Confinement: held},
+			job.Job{
+				State: job.Succeeded, StartedAt: &start, FinishedAt: &end, Progress: 1, SumoVersion: "1.15.0", Summary: summary, Results: results,
+				Confinement: held,
+			},
 		},
 	} {
 		step.update.ID = id

@@ -26,7 +26,9 @@ const queueFullRetry = 30 * time.Second
 // promises in a simple way: identical requests make one job, as the later ones see the earlier one's key, and the queue
 // never exceeds its cap. A transaction takes about a millisecond, so a tenant can submit many hundreds of jobs a second;
 // tenants do not wait for each other.
-func (d *DB) CreateJob(ctx context.Context, j job.Job, idem *idempotency.Request, limits job.Admission) (stored job.Job, created bool, err error) {
+func (d *DB) CreateJob(
+	ctx context.Context, j job.Job, idem *idempotency.Request, limits job.Admission,
+) (stored job.Job, created bool, err error) {
 	if !isID(j.ID) {
 		return job.Job{}, false, fmt.Errorf("creating a job: id %q is not a UUID", j.ID)
 	}
@@ -354,8 +356,9 @@ func toJob(r db.Job) job.Job {
 		ScenarioDigest: r.ScenarioDigest, ScenarioKey: r.ScenarioKey,
 		State: r.State, Reason: r.Reason, Message: r.Message, Progress: r.Progress,
 		CPURequest: r.CPURequest, MemoryGi: r.MemoryGi, Priority: r.Priority, Options: r.Options,
-		TimeoutSeconds: r.TimeoutSeconds, Labels: r.Labels, TaskToken: r.TaskToken, ProgressWebhook: r.ProgressWebhook, Traceparent: r.Traceparent,
-		Attempt: r.Attempt, CancelRequested: r.CancelRequested,
+		TimeoutSeconds: r.TimeoutSeconds, Labels: r.Labels, TaskToken: r.TaskToken, ProgressWebhook: r.ProgressWebhook,
+		Traceparent: r.Traceparent,
+		Attempt:     r.Attempt, CancelRequested: r.CancelRequested,
 		SumoVersion: r.SumoVersion, Summary: r.Summary, Results: r.Results, ResultsPruned: r.ResultsPruned, Confinement: r.Confinement,
 		SubmittedAt: r.SubmittedAt, DispatchedAt: r.DispatchedAt, StartedAt: r.StartedAt, FinishedAt: r.FinishedAt, UpdatedAt: r.UpdatedAt,
 	}

@@ -88,7 +88,9 @@ func TestAnIdempotencyKeyStandsForOneRequestOfOneTenantForADay(t *testing.T) {
 	newTenant(t, d, "acme", roomy)
 	newTenant(t, d, "other", roomy)
 	create := func(tenantID, hash string) (job.Job, bool, error) {
-		return d.CreateJob(t.Context(), newJob(tenantID), &idempotency.Request{Key: "k", RequestHash: []byte(hash)}, job.Admission{MaxQueued: 100})
+		return d.CreateJob(
+			t.Context(), newJob(tenantID), &idempotency.Request{Key: "k", RequestHash: []byte(hash)}, job.Admission{MaxQueued: 100},
+		)
 	}
 	first, _, err := create("acme", "payload")
 	if err != nil {
@@ -185,7 +187,9 @@ func TestATenantSubmitsNoFasterThanItMay(t *testing.T) {
 		t.Errorf("another tenant: %v", err)
 	}
 	pass := func(by time.Duration) {
-		if _, err := d.pool.Exec(t.Context(), "UPDATE tenants SET submissions_spent_until = clock_timestamp() + interval '1 minute' - $1::interval", by); err != nil {
+		if _, err := d.pool.Exec(
+			t.Context(), "UPDATE tenants SET submissions_spent_until = clock_timestamp() + interval '1 minute' - $1::interval", by,
+		); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -296,7 +300,8 @@ func TestCancelling(t *testing.T) {
 				t.Errorf("%s, %s time: got %s, %v; want %s, %q", c.from, turn, got.State, err, c.want, c.code)
 			}
 		}
-		if got := read(t, d, "acme", j.ID); c.from == job.Queued && (got.Reason != simulation.Cancelled || got.FinishedAt == nil || got.Message == "") {
+		if got := read(t, d, "acme", j.ID); c.from == job.Queued && (got.Reason != simulation.Cancelled || got.FinishedAt == nil ||
+			got.Message == "") {
 			t.Errorf("a cancelled job does not say so: %+v", got)
 		} else if c.from.Active() && !got.CancelRequested {
 			t.Errorf("%s: not marked", c.from)

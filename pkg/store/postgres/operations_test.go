@@ -83,7 +83,9 @@ func TestActivityCountsEachStepOnceInItsMinute(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("activity (-want +got):\n%s", diff)
 	}
-	if diff := cmp.Diff([]job.Failure{{Reason: simulation.SimulationError, Count: 2}, {Reason: simulation.ImagePullFailed, Count: 1}}, failures); diff != "" {
+	if diff := cmp.Diff(
+		[]job.Failure{{Reason: simulation.SimulationError, Count: 2}, {Reason: simulation.ImagePullFailed, Count: 1}}, failures,
+	); diff != "" {
 		t.Errorf("failures (-want +got):\n%s", diff)
 	}
 }

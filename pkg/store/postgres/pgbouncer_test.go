@@ -32,7 +32,8 @@ func TestTheStoreWorksThroughPgBouncer(t *testing.T) {
 		t.Skip("this is the run through it")
 	}
 	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.timeout=4m", "-test.v",
-		"-test.skip=^(TestTheStoreWorksThroughPgBouncer|TestAConnectionThatBreaksIsUnavailableAndThenReplaced|TestFrequentStatementsUseTheirIndexes)$")
+		"-test.skip=^(TestTheStoreWorksThroughPgBouncer|TestAConnectionThatBreaksIsUnavailableAndThenReplaced|"+
+			"TestFrequentStatementsUseTheirIndexes)$")
 	cmd.Env = append(os.Environ(), throughPgBouncer+"=1")
 	out, err := cmd.CombinedOutput()
 	if err != nil {

@@ -41,7 +41,8 @@ func fill(t testing.TB, d *DB, tenants, jobs int) {
 		fmt.Sprintf(`
 			INSERT INTO jobs (id, tenant_id, namespace, name, scenario_digest, scenario_key, state, cpu_request, memory_gi, priority,
 				options, timeout_seconds, labels, task_token, submitted_at, dispatched_at, finished_at, updated_at, confinement)
-			SELECT (lpad(to_hex(ms >> 16), 8, '0') || '-' || lpad(to_hex(ms & 65535), 4, '0') || '-7000-8000-000000000000')::uuid, 'tenant-' || n %% %d, 'n', 'run-' || n %% 997, '%s', 'k',
+			SELECT (lpad(to_hex(ms >> 16), 8, '0') || '-' || lpad(to_hex(ms & 65535), 4, '0') || '-7000-8000-000000000000')::uuid,
+				'tenant-' || n %% %d, 'n', 'run-' || n %% 997, '%s', 'k',
 				state, 1 + n %% 4, 1 + n %% 8, (n %% 3 - 1) * 10, '{}', 60,
 				jsonb_build_object('team', (n %% 7)::text, 'batch', (n %% 4999)::text), '', to_timestamp(ms / 1000.0),
 				CASE WHEN state <> 'QUEUED' THEN now() END, CASE WHEN state = 'SUCCEEDED' THEN now() END, now(),
@@ -141,7 +142,9 @@ func TestEveryFilterOfALongListUsesAnIndex(t *testing.T) {
 		"the latest hour":           {"", job.Filter{SubmittedAfter: second(jobs - 3600)}, page},
 		"an hour of long ago":       {"", job.Filter{SubmittedAfter: second(10_000), SubmittedBefore: second(13_600)}, page + 2*60},
 		"before the first":          {"", job.Filter{SubmittedBefore: second(1)}, 2 * 60},
-		"an hour, and a state":      {"", job.Filter{State: job.Running, SubmittedAfter: second(10_000), SubmittedBefore: second(13_600)}, jobs / 1000},
+		"an hour, and a state": {
+			"", job.Filter{State: job.Running, SubmittedAfter: second(10_000), SubmittedBefore: second(13_600)}, jobs / 1000,
+		},
 	} {
 		p, err := listParams("tenant-0", c.filter, c.after, page)
 		if err != nil {

@@ -47,7 +47,9 @@ func TestClaimTakesWhatFitsInOrder(t *testing.T) {
 		"none when none is asked for": {queue: []waiting{{"a", 1, 1, 0, 2}}, max: 0, want: ""},
 		"no more than the cores":      {queue: []waiting{{"a", 3, 1, 0, 3}, {"b", 2, 1, 0, 2}, {"c", 1, 1, 0, 1}}, max: 9, want: "a c"},
 		"no more than the memory":     {queue: []waiting{{"a", 1, 7, 0, 3}, {"b", 1, 2, 0, 2}, {"c", 1, 1, 0, 1}}, max: 9, want: "a c"},
-		"what runs counts":            {running: []waiting{{"r", 3, 1, 0, 9}}, queue: []waiting{{"a", 2, 1, 0, 2}, {"b", 1, 1, 0, 1}}, max: 9, want: "b"},
+		"what runs counts": {
+			running: []waiting{{"r", 3, 1, 0, 9}}, queue: []waiting{{"a", 2, 1, 0, 2}, {"b", 1, 1, 0, 1}}, max: 9, want: "b",
+		},
 		"a job that waited too long is not overtaken": {
 			running: []waiting{{"r", 1, 1, 0, 9}}, queue: []waiting{{"big", 4, 1, 0, tooOld}, {"small", 1, 1, 0, 1}}, max: 9, want: "",
 		},

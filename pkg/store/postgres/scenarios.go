@@ -89,7 +89,8 @@ func (d *DB) DeleteScenario(ctx context.Context, tenantID, digest string) (scena
 			return err
 		}
 		if len(jobs) > 0 {
-			p := problem.New(problem.Conflict, "Jobs that are not over need this scenario, such as %s, which is %s. Wait for their end, or cancel them.",
+			p := problem.New(problem.Conflict, "Jobs that are not over need this scenario, such as %s, which is %s. Wait for their end, or "+
+				"cancel them.",
 				jobs[0].ID, jobs[0].State)
 			for _, j := range jobs {
 				p = p.WithItems(problem.Item{Location: "job", Message: "is " + string(j.State), Value: j.ID})

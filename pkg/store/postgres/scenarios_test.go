@@ -142,7 +142,9 @@ func TestScenariosAreListedInPagesThatStayAsTheyAre(t *testing.T) {
 		if _, err := d.DeleteScenario(t.Context(), "acme", last.Digest); err != nil {
 			t.Fatal(err)
 		}
-		if _, _, err := d.PutScenario(t.Context(), scenario.Scenario{TenantID: "acme", Digest: last.Digest, Key: "late" + last.Digest}); err != nil {
+		if _, _, err := d.PutScenario(
+			t.Context(), scenario.Scenario{TenantID: "acme", Digest: last.Digest, Key: "late" + last.Digest},
+		); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -203,7 +205,9 @@ func TestAManifestIsReplaced(t *testing.T) {
 	t.Parallel()
 	d := setup(t)
 	newTenant(t, d, "acme", roomy)
-	want := scenario.Manifest{Configs: []scenario.Config{{Path: "a.sumocfg", Network: &scenario.Network{Edges: 7}, Demand: &scenario.Demand{Flows: 1}}}, Unpacked: 9}
+	want := scenario.Manifest{
+		Configs: []scenario.Config{{Path: "a.sumocfg", Network: &scenario.Network{Edges: 7}, Demand: &scenario.Demand{Flows: 1}}}, Unpacked: 9,
+	}
 	if _, err := d.UpdateManifest(t.Context(), "acme", digest, want); err != nil {
 		t.Fatal(err)
 	}

@@ -53,7 +53,9 @@ func newTenant(t testing.TB, d *DB, id string, limits tenant.Limits) (key string
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := d.CreateTenant(context.Background(), tenant.Tenant{ID: id, Namespace: tenant.NamespaceFor(id), Limits: limits}, k); err != nil {
+	if _, err := d.CreateTenant(
+		context.Background(), tenant.Tenant{ID: id, Namespace: tenant.NamespaceFor(id), Limits: limits}, k,
+	); err != nil {
 		t.Fatal(err)
 	}
 	s := scenario.Scenario{TenantID: id, Digest: digest, Key: "scenarios/" + id + "/1.zip", Size: 1}

@@ -110,7 +110,9 @@ func (d *DB) RetireTenant(ctx context.Context, id string, force bool) (tenant.Te
 			}
 			for _, u := range usage {
 				if !u.State.Terminal() {
-					return problem.New(problem.Conflict, "Tenant %s has jobs waiting or running. Wait for their end, or cancel and delete all with force=true.", id)
+					return problem.New(
+						problem.Conflict, "Tenant %s has jobs waiting or running. Wait for their end, or cancel and delete all with force=true.", id,
+					)
 				}
 			}
 		}

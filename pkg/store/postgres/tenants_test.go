@@ -224,7 +224,9 @@ func TestDeletingATenantLeavesNothingOfIt(t *testing.T) {
 	d := setup(t)
 	newTenant(t, d, "acme", roomy)
 	inState(t, d, "acme", job.Succeeded)
-	if _, _, err := d.CreateJob(t.Context(), newJob("acme"), &idempotency.Request{Key: "k", RequestHash: []byte{1}}, job.Admission{MaxQueued: 10}); err != nil {
+	if _, _, err := d.CreateJob(
+		t.Context(), newJob("acme"), &idempotency.Request{Key: "k", RequestHash: []byte{1}}, job.Admission{MaxQueued: 10},
+	); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := d.pool.Exec(t.Context(), "DELETE FROM tenants"); err != nil {

@@ -16,7 +16,9 @@ import (
 )
 
 // BeginUpload implements scenario.Store. It holds the tenant's row for the same reasons as CreateJob.
-func (d *DB) BeginUpload(ctx context.Context, u scenario.Upload, idem *idempotency.Request, maxOpen int) (stored scenario.Upload, created bool, err error) {
+func (d *DB) BeginUpload(
+	ctx context.Context, u scenario.Upload, idem *idempotency.Request, maxOpen int,
+) (stored scenario.Upload, created bool, err error) {
 	if !isID(u.ID) {
 		return scenario.Upload{}, false, fmt.Errorf("beginning an upload: id %q is not a UUID", u.ID)
 	}
@@ -47,7 +49,9 @@ func (d *DB) BeginUpload(ctx context.Context, u scenario.Upload, idem *idempoten
 			}
 			return p
 		}
-		row, err = q.InsertUpload(ctx, db.InsertUploadParams{ID: u.ID, TenantID: u.TenantID, Name: u.Name, Size: u.Size, ExpectedDigest: u.Expected})
+		row, err = q.InsertUpload(
+			ctx, db.InsertUploadParams{ID: u.ID, TenantID: u.TenantID, Name: u.Name, Size: u.Size, ExpectedDigest: u.Expected},
+		)
 		if err != nil {
 			return err
 		}
@@ -81,7 +85,9 @@ func (d *DB) Remember(ctx context.Context, tenantID string, idem idempotency.Req
 
 // remembered looks for what a key stands for. The caller holds the tenant's row, so that two requests with the same key
 // follow each other.
-func remembered(ctx context.Context, q *db.Queries, tenantID string, idem idempotency.Request) (row db.IdempotencyKeyRow, found bool, err error) {
+func remembered(
+	ctx context.Context, q *db.Queries, tenantID string, idem idempotency.Request,
+) (row db.IdempotencyKeyRow, found bool, err error) {
 	row, err = q.IdempotencyKey(ctx, db.IdempotencyKeyParams{TenantID: tenantID, Key: idem.Key, Lifetime: idempotency.Lifetime})
 	switch {
 	case errors.Is(err, pgx.ErrNoRows):

@@ -24,9 +24,13 @@ func (s *Store) failed(err error, verb, key string) error {
 	tried := fmt.Errorf("%s %s: %w", verb, key, err)
 	switch {
 	case apiCode(err) == "NoSuchBucket":
-		return problem.Wrap(tried, problem.StorageRefused, "The bucket %s of the object store is missing; the operator must create it.", s.cfg.Bucket)
+		return problem.Wrap(
+			tried, problem.StorageRefused, "The bucket %s of the object store is missing; the operator must create it.", s.cfg.Bucket,
+		)
 	case full(err):
-		return problem.Wrap(tried, problem.StorageRefused, "The object store is full or over its quota; the operator must free space or raise the quota.")
+		return problem.Wrap(
+			tried, problem.StorageRefused, "The object store is full or over its quota; the operator must free space or raise the quota.",
+		)
 	case apiCode(err) == "EntityTooLarge", status(err) == http.StatusRequestEntityTooLarge:
 		return problem.Wrap(tried, problem.TooLarge, "The object store rejects %s as too large; make it smaller.", key)
 	case status(err) == http.StatusForbidden:

@@ -97,7 +97,9 @@ func optional(text string) *string {
 }
 
 // putParts stores first, which is full, and the rest of r.
-func (s *Store) putParts(ctx context.Context, api *s3.Client, key string, first *[partSize]byte, r io.Reader, contentType string) (int64, error) {
+func (s *Store) putParts(
+	ctx context.Context, api *s3.Client, key string, first *[partSize]byte, r io.Reader, contentType string,
+) (int64, error) {
 	upload, err := api.CreateMultipartUpload(ctx, &s3.CreateMultipartUploadInput{
 		Bucket: &s.cfg.Bucket, Key: &key, ContentType: optional(contentType),
 	})
@@ -121,7 +123,9 @@ func (s *Store) putParts(ctx context.Context, api *s3.Client, key string, first 
 // sendParts uploads two parts while it reads a third. When it returns, no request is under way, here or at the store: a part
 // that was cut off here may still arrive there, after the upload was given up, and then stays for ever in a place that
 // no list shows. So a part on its way comes to its end, for which it has abortTimeout once the caller has gone.
-func (s *Store) sendParts(ctx context.Context, api *s3.Client, key string, upload *string, part *[partSize]byte, r io.Reader) ([]types.CompletedPart, int64, error) {
+func (s *Store) sendParts(
+	ctx context.Context, api *s3.Client, key string, upload *string, part *[partSize]byte, r io.Reader,
+) ([]types.CompletedPart, int64, error) {
 	var (
 		mu    sync.Mutex
 		parts []types.CompletedPart

@@ -311,7 +311,9 @@ func (s *Store) PresignPut(ctx context.Context, key string, size int64, valid ti
 	if err != nil {
 		return "", err
 	}
-	req, err := presign.PresignPutObject(ctx, &s3.PutObjectInput{Bucket: &s.cfg.Bucket, Key: &key, ContentLength: &size}, s3.WithPresignExpires(valid))
+	req, err := presign.PresignPutObject(
+		ctx, &s3.PutObjectInput{Bucket: &s.cfg.Bucket, Key: &key, ContentLength: &size}, s3.WithPresignExpires(valid),
+	)
 	if err != nil {
 		return "", s.failed(err, "sign an upload to", key)
 	}

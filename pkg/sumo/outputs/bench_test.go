@@ -65,7 +65,11 @@ func BenchmarkReaders(b *testing.B) {
 			var s strings.Builder
 			fmt.Fprintf(&s, `<interval begin="%d.00" end="%d.00" id="edgedata">`, i*60, i*60+60)
 			for e := range 10_000 {
-				fmt.Fprintf(&s, "\n"+`<edge id="e%d" sampledSeconds="%d.00" traveltime="12.31" overlapTraveltime="12.9" density="5.41" laneDensity="5.41" occupancy="2.14" waitingTime="%d.00" timeLoss="4.12" speed="%d.31" speedRelative="0.80" departed="0" arrived="0" entered="%d" left="3"/>`, e, 1+(e+i)%50, e%9, 1+(e+i)%13, i%7)
+				fmt.Fprintf(
+					&s,
+					"\n"+`<edge id="e%d" sampledSeconds="%d.00" traveltime="12.31" overlapTraveltime="12.9" density="5.41" laneDensity="5.41" occupancy="2.14" waitingTime="%d.00" timeLoss="4.12" speed="%d.31" speedRelative="0.80" departed="0" arrived="0" entered="%d" left="3"/>`,
+					e, 1+(e+i)%50, e%9, 1+(e+i)%13, i%7,
+				)
 			}
 			s.WriteString("</interval>\n")
 			return s.String()

@@ -165,7 +165,11 @@ func edgeData(intervals, edges int) string {
 	for i := range intervals {
 		fmt.Fprintf(&b, `<interval begin="%d.00" end="%d.00">`, i*60, i*60+60)
 		for e := range min(edges, edges/2+i+1) {
-			fmt.Fprintf(&b, `<edge id="e%d" sampledSeconds="60.00" traveltime="20.00" density="5.00" occupancy="2.00" waitingTime="1.00" speed="%d.00" entered="2"/>`, e, 5+5*(i%2))
+			fmt.Fprintf(
+				&b,
+				`<edge id="e%d" sampledSeconds="60.00" traveltime="20.00" density="5.00" occupancy="2.00" waitingTime="1.00" speed="%d.00" entered="2"/>`,
+				e, 5+5*(i%2),
+			)
 		}
 		b.WriteString(`<edge id="empty" sampledSeconds="0.00" entered="0"/></interval>`)
 	}

@@ -165,7 +165,10 @@ type escape struct {
 
 // evil is an additional file that reads the secret, and one that writes.
 func (w world) evil() string {
-	return fmt.Sprintf(`<additional><edgeData id="x" period="5" file="e.xml" edgesFile="%s/secret"/><edgeData id="y" period="5" file="%[1]s/new.xml"/></additional>`, w.dir)
+	return fmt.Sprintf(
+		`<additional><edgeData id="x" period="5" file="e.xml" edgesFile="%s/secret"/><edgeData id="y" period="5" file="%[1]s/new.xml"/></additional>`,
+		w.dir,
+	)
 }
 
 // escapes are the eight kinds that were found, with variations of each.
@@ -185,20 +188,27 @@ func (w world) escapes() map[string]escape {
 			`"/></vType><vehicle id="v" type="t" depart="0"><route edges="AB BC"/></vehicle>`
 	}
 	return map[string]escape{
-		"1 percent signs in an output above":           {extra: `<fcd-output value="..%2F..%2F..%2Fnew.xml"/>`},
-		"1 percent signs in an absolute output":        {extra: `<fcd-output value="` + encoded + `%2Fnew.xml"/>`},
-		"1 percent signs in an existing output":        {extra: `<fcd-output value="` + encoded + `%2Fvictim.xml"/>`},
-		"1 a percent sign in an address":               {extra: fmt.Sprintf(`<fcd-output value="127.0.0.1%%3A%d"/>`, w.port), hangs: true},
-		"1 an address":                                 {extra: fmt.Sprintf(`<fcd-output value="127.0.0.1:%d"/>`, w.port), hangs: true},
-		"1 percent signs in an option of plain text":   {extra: `<device.ssm.file value="%2e%2e%2f%2e%2e%2f%2e%2e%2fnew.xml"/>` + ssm},
-		"1 percent signs in an option of plain text 2": {extra: `<device.toc.file value="` + encoded + `%2Fnew.xml"/><device.toc.probability value="1"/>`},
-		"1 a percent sign in an additional file":       {input: usual + `<additional-files value="%61.xml"/>`, files: map[string]string{"a.xml": w.evil(), "%61.xml": "<additional/>"}},
-		"1 percent signs in a route file":              {input: `<net-file value="road.net.xml"/><route-files value="` + encoded + `%2Fsecret"/>`},
+		"1 percent signs in an output above":         {extra: `<fcd-output value="..%2F..%2F..%2Fnew.xml"/>`},
+		"1 percent signs in an absolute output":      {extra: `<fcd-output value="` + encoded + `%2Fnew.xml"/>`},
+		"1 percent signs in an existing output":      {extra: `<fcd-output value="` + encoded + `%2Fvictim.xml"/>`},
+		"1 a percent sign in an address":             {extra: fmt.Sprintf(`<fcd-output value="127.0.0.1%%3A%d"/>`, w.port), hangs: true},
+		"1 an address":                               {extra: fmt.Sprintf(`<fcd-output value="127.0.0.1:%d"/>`, w.port), hangs: true},
+		"1 percent signs in an option of plain text": {extra: `<device.ssm.file value="%2e%2e%2f%2e%2e%2f%2e%2e%2fnew.xml"/>` + ssm},
+		"1 percent signs in an option of plain text 2": {
+			extra: `<device.toc.file value="` + encoded + `%2Fnew.xml"/><device.toc.probability value="1"/>`,
+		},
+		"1 a percent sign in an additional file": {
+			input: usual + `<additional-files value="%61.xml"/>`, files: map[string]string{"a.xml": w.evil(), "%61.xml": "<additional/>"},
+		},
+		"1 percent signs in a route file": {
+			input: `<net-file value="road.net.xml"/><route-files value="` + encoded + `%2Fsecret"/>`,
+		},
 		"2 a URL as the configuration": {
 			config: "file:/proc/self/cwd/evil.xml#.sumocfg", files: map[string]string{"evil.xml": evilConfig},
 		},
 		"2 a URL as an additional file": {
-			input: usual + `<additional-files value="file:` + w.dir + `/secret#.add.xml"/>`, files: map[string]string{"file:" + w.dir + "/secret#.add.xml": "<additional/>"},
+			input: usual + `<additional-files value="file:` + w.dir + `/secret#.add.xml"/>`,
+			files: map[string]string{"file:" + w.dir + "/secret#.add.xml": "<additional/>"},
 		},
 		"2 a URL as a route file": {
 			input: `<net-file value="road.net.xml"/><route-files value="file:/proc/self/cwd/evil.xml#.rou.xml"/>`,
@@ -255,7 +265,8 @@ func (w world) escapes() map[string]escape {
 			extra: `<scale value="3"/><scale-suffix value="/../../../../new"/>` + ssm, files: map[string]string{"ssm_v/": ""},
 		},
 		"7 the id of a vehicle": {
-			demand: `<vehicle id="v/../../../../new" depart="0"><route edges="AB BC"/></vehicle>`, extra: ssm, files: map[string]string{"ssm_v/": ""},
+			demand: `<vehicle id="v/../../../../new" depart="0"><route edges="AB BC"/></vehicle>`, extra: ssm,
+			files: map[string]string{"ssm_v/": ""},
 		},
 		"7 a prefix of outputs":                 {extra: `<output-prefix value="../../../new"/><fcd-output value="f.xml"/>`},
 		"8 the log of a swarm":                  {input: lit, files: light("swarm", "SWARMLOG", w.dir+"/new.xml")},

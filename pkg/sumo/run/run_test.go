@@ -534,7 +534,11 @@ func TestSummaryLeavesOutWhatDoesNotExist(t *testing.T) {
 
 func TestScenarioOutputsAreCollected(t *testing.T) {
 	t.Parallel()
-	scene := road(t, `<additional-files value="detectors.add.xml"/><output><vehroute-output value="made/routes.xml"/><summary-output value="mine.xml"/></output>`, oneVehicle)
+	scene := road(
+		t,
+		`<additional-files value="detectors.add.xml"/><output><vehroute-output value="made/routes.xml"/><summary-output value="mine.xml"/></output>`,
+		oneVehicle,
+	)
 	scene["detectors.add.xml"] = `<additional><route id="r" edges="BC"/><inductionLoop id="d" lane="AB_0" pos="100" period="60" file="loop.xml"/>` +
 		`<calibrator id="c" edge="BC" pos="0" period="60" output="calibrator.xml"><flow begin="0" end="60" vehsPerHour="10" route="r"/></calibrator></additional>`
 	r := newRun(t)
@@ -575,7 +579,11 @@ func TestScenarioOutputsAreCollected(t *testing.T) {
 // TestEarlierOutputsAreReplaced runs a scenario that was packed with what an earlier run has left.
 func TestEarlierOutputsAreReplaced(t *testing.T) {
 	t.Parallel()
-	f := road(t, `<save-state.period value="10"/><save-state.suffix value=".xml"/><device.ssm.probability value="1"/><vtk-output value="v"/><end value="20"/>`, oneVehicle)
+	f := road(
+		t,
+		`<save-state.period value="10"/><save-state.suffix value=".xml"/><device.ssm.probability value="1"/><vtk-output value="v"/><end value="20"/>`,
+		oneVehicle,
+	)
 	for _, name := range []string{"state_10.00.xml", "ssm_v.xml", "v_1.vtp"} {
 		f[name] = "<earlier/>"
 	}

@@ -54,13 +54,16 @@ func New(function string) *Metrics {
 			Name: prefix + "requests_total", Help: "Requests answered, by route and class of status.", ConstLabels: labels,
 		}, []string{"route", "status"}),
 		seconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{
-			Name: prefix + "request_duration_seconds", Help: "Time from a request to the end of its answer.", ConstLabels: labels, Buckets: durations,
+			Name: prefix + "request_duration_seconds", Help: "Time from a request to the end of its answer.", ConstLabels: labels,
+			Buckets: durations,
 		}, []string{"route"}),
 		inFlight: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Name: prefix + "requests_in_flight", Help: "Requests under way; for a stream's route, streams that are open.", ConstLabels: labels,
 		}, []string{"route"}),
 	}
-	m.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), m.requests, m.seconds, m.inFlight)
+	m.registry.MustRegister(
+		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), m.requests, m.seconds, m.inFlight,
+	)
 	return m
 }
 
@@ -95,12 +98,27 @@ func class(status int) string {
 
 // Reconciling adds what only reconcile knows. Queue is asked at each scrape.
 func (m *Metrics) Reconciling(queue func(context.Context) ([]job.TenantQueue, error), now func() time.Time) {
-	m.pass = prometheus.NewHistogram(prometheus.HistogramOpts{Name: prefix + "reconcile_pass_seconds", Help: "Time of one comparison of record and engine.", Buckets: passes})
-	m.failures = prometheus.NewCounter(prometheus.CounterOpts{Name: prefix + "reconcile_failures_total", Help: "Passes that failed, wholly or in part."})
-	m.dispatched = prometheus.NewCounter(prometheus.CounterOpts{Name: prefix + "jobs_dispatched_total", Help: "Jobs handed to the engine by reconcile."})
-	m.ended = prometheus.NewCounterVec(prometheus.CounterOpts{Name: prefix + "jobs_ended_total", Help: "Jobs whose end was recorded, by status and reason."}, []string{"status", "reason"})
-	m.confined = prometheus.NewCounterVec(prometheus.CounterOpts{Name: prefix + "runs_total", Help: "Runs of SUMO whose end was recorded, by what confined them."}, []string{"files", "filter", "user"})
-	m.pruned = prometheus.NewCounterVec(prometheus.CounterOpts{Name: prefix + "pruned_total", Help: "What was removed because of its age or because nothing refers to it."}, []string{"what"})
+	m.pass = prometheus.NewHistogram(
+		prometheus.HistogramOpts{Name: prefix + "reconcile_pass_seconds", Help: "Time of one comparison of record and engine.", Buckets: passes},
+	)
+	m.failures = prometheus.NewCounter(
+		prometheus.CounterOpts{Name: prefix + "reconcile_failures_total", Help: "Passes that failed, wholly or in part."},
+	)
+	m.dispatched = prometheus.NewCounter(
+		prometheus.CounterOpts{Name: prefix + "jobs_dispatched_total", Help: "Jobs handed to the engine by reconcile."},
+	)
+	m.ended = prometheus.NewCounterVec(
+		prometheus.CounterOpts{Name: prefix + "jobs_ended_total", Help: "Jobs whose end was recorded, by status and reason."},
+		[]string{"status", "reason"},
+	)
+	m.confined = prometheus.NewCounterVec(
+		prometheus.CounterOpts{Name: prefix + "runs_total", Help: "Runs of SUMO whose end was recorded, by what confined them."},
+		[]string{"files", "filter", "user"},
+	)
+	m.pruned = prometheus.NewCounterVec(
+		prometheus.CounterOpts{Name: prefix + "pruned_total", Help: "What was removed because of its age or because nothing refers to it."},
+		[]string{"what"},
+	)
 	m.registry.MustRegister(m.pass, m.failures, m.dispatched, m.ended, m.confined, m.pruned, &queued{queue, now})
 }
 
@@ -149,8 +167,12 @@ type queued struct {
 }
 
 var (
-	jobsDesc   = prometheus.NewDesc(prefix+"jobs", "Jobs that are not over, by status; QUEUED is the depth of the queue.", []string{"status"}, nil)
-	oldestDesc = prometheus.NewDesc(prefix+"queue_oldest_wait_seconds", "How long the first job of the queue has waited; 0 when none does.", nil, nil)
+	jobsDesc = prometheus.NewDesc(
+		prefix+"jobs", "Jobs that are not over, by status; QUEUED is the depth of the queue.", []string{"status"}, nil,
+	)
+	oldestDesc = prometheus.NewDesc(
+		prefix+"queue_oldest_wait_seconds", "How long the first job of the queue has waited; 0 when none does.", nil, nil,
+	)
 )
 
 // Describe implements prometheus.Collector.

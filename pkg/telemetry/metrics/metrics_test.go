@@ -38,7 +38,10 @@ func TestWhatPrometheusReads(t *testing.T) {
 	m.Reconciling(func(context.Context) ([]job.TenantQueue, error) {
 		return []job.TenantQueue{
 			{TenantID: "acme", Usage: job.Usage{ByState: map[job.State]int{job.Queued: 3, job.Running: 1}}, Oldest: now.Add(-90 * time.Second)},
-			{TenantID: "initech", Usage: job.Usage{ByState: map[job.State]int{job.Queued: 1, job.Pending: 2, job.Succeeded: 7}}, Oldest: now.Add(-30 * time.Second)},
+			{
+				TenantID: "initech", Usage: job.Usage{ByState: map[job.State]int{job.Queued: 1, job.Pending: 2, job.Succeeded: 7}},
+				Oldest: now.Add(-30 * time.Second),
+			},
 		}, nil
 	}, func() time.Time { return now })
 	m.Began("POST /reconcile")(200, time.Second)
@@ -50,7 +53,9 @@ func TestWhatPrometheusReads(t *testing.T) {
 	m.Ended(job.Job{ID: "1", State: job.Failed, Reason: simulation.OutOfMemory})
 	m.Ended(job.Job{ID: "2", State: job.Succeeded, Confinement: &simulation.Confinement{Landlock: 7, Filter: true, User: true}})
 	m.Ended(job.Job{ID: "3", State: job.Succeeded, Confinement: &simulation.Confinement{Landlock: 3, Filter: true, User: true}})
-	m.Ended(job.Job{ID: "4", State: job.Failed, Reason: simulation.DiskFull, Confinement: &simulation.Confinement{Namespace: true, Filter: true}})
+	m.Ended(
+		job.Job{ID: "4", State: job.Failed, Reason: simulation.DiskFull, Confinement: &simulation.Confinement{Namespace: true, Filter: true}},
+	)
 	m.Ended(job.Job{ID: "5", State: job.Succeeded, Confinement: &simulation.Confinement{}})
 	m.Reconciled(reconcile.Report{Dispatched: 4, PrunedResults: 1, PrunedObjects: 2})
 	want := []string{

@@ -102,8 +102,11 @@ func (t *Tracer) Statements() pgx.QueryTracer {
 	if t == nil {
 		return nil
 	}
-	return otelpgx.NewTracer(otelpgx.WithTracerProvider(t.provider), otelpgx.WithSpanNameFunc(statementName), otelpgx.WithQuerySpanNamePrefix(), otelpgx.WithDisableSQLStatementInAttributes(),
-		otelpgx.WithDisableConnectionDetailsInAttributes(), otelpgx.WithDisableAcquireTracer())
+	return otelpgx.NewTracer(
+		otelpgx.WithTracerProvider(t.provider), otelpgx.WithSpanNameFunc(statementName), otelpgx.WithQuerySpanNamePrefix(),
+		otelpgx.WithDisableSQLStatementInAttributes(),
+		otelpgx.WithDisableConnectionDetailsInAttributes(), otelpgx.WithDisableAcquireTracer(),
+	)
 }
 
 // statementName is that of a statement in package postgres, which sqlc puts before it, or else the statement's first word.
@@ -193,6 +196,7 @@ func phases(end reconcile.End) []phase {
 // about are the attributes of every span of a job. Spans, unlike metrics, may carry ids.
 func about(j job.Job) []attribute.KeyValue {
 	return []attribute.KeyValue{
-		attribute.String("sumo_k8.job.id", j.ID), attribute.String("sumo_k8.tenant.id", j.TenantID), attribute.Int("sumo_k8.job.attempt", j.Attempt),
+		attribute.String("sumo_k8.job.id", j.ID), attribute.String("sumo_k8.tenant.id", j.TenantID),
+		attribute.Int("sumo_k8.job.attempt", j.Attempt),
 	}
 }

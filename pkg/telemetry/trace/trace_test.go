@@ -90,7 +90,9 @@ func TestAJobsSpansAreWhatItWaitedFor(t *testing.T) {
 func TestAJobThatIsNotSampledHasNoSpans(t *testing.T) {
 	t.Parallel()
 	tracer, recorder := record(t)
-	tracer.Ended(reconcile.End{Job: job.Job{State: job.Succeeded, SubmittedAt: noon, Traceparent: passed, FinishedAt: after(1)}, RecordedAt: noon})
+	tracer.Ended(
+		reconcile.End{Job: job.Job{State: job.Succeeded, SubmittedAt: noon, Traceparent: passed, FinishedAt: after(1)}, RecordedAt: noon},
+	)
 	if n := len(recorder.Started()); n != 0 {
 		t.Errorf("it has %d", n)
 	}
@@ -123,7 +125,8 @@ func TestAStartBelongsToTheTraceOfItsJob(t *testing.T) {
 		t.Error(diff)
 	}
 	spans := recorder.Ended()
-	if len(spans) != 1 || spans[0].Name() != "start run" || spans[0].Status().Code != codes.Error || spans[0].Parent().SpanID().String() != "00f067aa0ba902b7" {
+	if len(spans) != 1 || spans[0].Name() != "start run" || spans[0].Status().Code != codes.Error ||
+		spans[0].Parent().SpanID().String() != "00f067aa0ba902b7" {
 		t.Errorf("the spans are %v", spans)
 	}
 }
@@ -179,7 +182,9 @@ func TestARequestThatIsSentNamesItsSpan(t *testing.T) {
 	if len(spans) != 1 {
 		t.Fatalf("%d spans, want that of the request that is sampled", len(spans))
 	}
-	if header := <-got; traceparent.ID(traceparent.With(t.Context(), header)) != traceID || !strings.Contains(header, spans[0].SpanContext().SpanID().String()) {
+	if header := <-got; traceparent.ID(traceparent.With(t.Context(), header)) != traceID || !strings.Contains(
+		header, spans[0].SpanContext().SpanID().String(),
+	) {
 		t.Errorf("it named %q", header)
 	}
 	for range 2 {
@@ -204,7 +209,8 @@ func TestNoTracerIsNoCost(t *testing.T) {
 	t.Parallel()
 	var none *Tracer
 	engine := &runs{}
-	if none.Transport(http.DefaultTransport) != http.DefaultTransport || none.Statements() != nil || none.Engine(engine) != job.Engine(engine) {
+	if none.Transport(http.DefaultTransport) != http.DefaultTransport || none.Statements() != nil ||
+		none.Engine(engine) != job.Engine(engine) {
 		t.Error("something stands in between")
 	}
 }

@@ -30,7 +30,9 @@ func TestATraceIsTheSameInEveryForm(t *testing.T) {
 		sent := http.Header{}
 		traceparent.ToHeader(ctx, sent)
 		if traceparent.ID(ctx) != test.id || traceparent.Of(ctx) != test.passedOn || sent.Get("Traceparent") != test.passedOn {
-			t.Errorf("%s: the trace %q is passed on as %q and as the header %q", name, traceparent.ID(ctx), traceparent.Of(ctx), sent.Get("Traceparent"))
+			t.Errorf(
+				"%s: the trace %q is passed on as %q and as the header %q", name, traceparent.ID(ctx), traceparent.Of(ctx), sent.Get("Traceparent"),
+			)
 		}
 		if again := traceparent.With(t.Context(), test.text); traceparent.Of(again) != test.passedOn {
 			t.Errorf("%s: read from a text it is passed on as %q", name, traceparent.Of(again))

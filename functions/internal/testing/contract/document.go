@@ -187,7 +187,9 @@ func (d *Document) Check(o Operation, response *http.Response) error {
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	schema, err := d.checks.Compile(documentURL + "#" + pointer("paths", o.Path, strings.ToLower(o.Method), "responses", status, "content", got, "schema"))
+	schema, err := d.checks.Compile(
+		documentURL + "#" + pointer("paths", o.Path, strings.ToLower(o.Method), "responses", status, "content", got, "schema"),
+	)
 	if err != nil {
 		return fmt.Errorf("%s: the schema cannot be compiled: %w", name, err)
 	}

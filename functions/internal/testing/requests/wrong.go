@@ -39,7 +39,10 @@ func Any(d *contract.Document, op contract.Operation, known map[string][]string)
 			}
 		}
 		if g.oneIn(15) {
-			query = append(query, rapid.SampledFrom([]string{"%zz", ";", "a=b;c=d", "=", "&&", "unknown=1", "%00=%ff", strings.Repeat("q", 8000)}).Draw(t, "odd query"))
+			query = append(
+				query,
+				rapid.SampledFrom([]string{"%zz", ";", "a=b;c=d", "=", "&&", "unknown=1", "%00=%ff", strings.Repeat("q", 8000)}).Draw(t, "odd query"),
+			)
 		}
 		q.Query = strings.Join(query, "&")
 		if len(op.Bodies) > 0 {
@@ -70,22 +73,29 @@ var nasty = []string{
 	"", " ", "null", "undefined", "true", "-1", "0", "1.5", "1e400", "NaN", "-Infinity", "0x10", "٣", "99999999999999999999",
 	"9223372036854775807", "-9223372036854775808", "2147483648",
 	"\x00", "a\x00b", "\xff\xfe", "\xed\xa0\x80", "\u202eabc", "日本語", "🚦", "e\u0301", "\ufeff", "\r\nX-Evil: 1", "\t", "\x1b[31m",
-	"'; DROP TABLE jobs; --", "\\", "%", "_", "%00", "../../etc/passwd", "..", ".", "/", "//", "a/b", "a%2Fb", "?", "#", "${jndi:ldap://x}", "{{7*7}}",
+	"'; DROP TABLE jobs; --", "\\", "%", "_", "%00", "../../etc/passwd", "..", ".", "/", "//", "a/b", "a%2Fb", "?", "#", "${jndi:ldap://x}",
+	"{{7*7}}",
 	"<script>alert(1)</script>", "[]", "{}", `"`, "=", "a=b", "=b", "a=", "\x00=b",
-	"2024-13-45T99:99:99Z", "0000-01-01T00:00:00Z", "-0001-01-01T00:00:00Z", "9999-12-31T23:59:59Z", "294277-01-01T00:00:00Z", "2024-05-01T06:00:00+99:99",
-	"1h", "-1h", "1ns", "9999999h", "https://user:pw@[::1]:99999/", "s3://", "s3://bucket", "s3:///key", "s3://bucket/../x", "file:///etc/passwd", "http://169.254.169.254/",
-	"01890A5D-AC96-774B-BCCE-B302099A8057", "{01890a5d-ac96-774b-bcce-b302099a8057}", "00000000-0000-0000-0000-000000000000", "01890a5dac96774bbcceb302099a8057",
+	"2024-13-45T99:99:99Z", "0000-01-01T00:00:00Z", "-0001-01-01T00:00:00Z", "9999-12-31T23:59:59Z", "294277-01-01T00:00:00Z",
+	"2024-05-01T06:00:00+99:99",
+	"1h", "-1h", "1ns", "9999999h", "https://user:pw@[::1]:99999/", "s3://", "s3://bucket", "s3:///key", "s3://bucket/../x",
+	"file:///etc/passwd", "http://169.254.169.254/",
+	"01890A5D-AC96-774B-BCCE-B302099A8057", "{01890a5d-ac96-774b-bcce-b302099a8057}", "00000000-0000-0000-0000-000000000000",
+	"01890a5dac96774bbcceb302099a8057",
 	"W/\"1\"", "*", "MTo", "MTp4", "MTowMTg5MGE1ZC1hYzk2LTc3NGItYmNjZS1iMzAyMDk5YTgwNTc",
 	strings.Repeat("x", 101), strings.Repeat("ü", 300), strings.Repeat("9", 400), strings.Repeat("A", 20_000),
 }
 
 var oddHeaders = []string{
 	"Accept", "Accept-Encoding", "Accept-Language", "Content-Encoding", "Cookie", "Forwarded", "Idempotency-Key", "If-Match", "If-None-Match",
-	"If-Modified-Since", "Last-Event-ID", "Origin", "Prefer", "Range", "Referer", "Te", "Traceparent", "User-Agent", "X-Forwarded-For", "X-Http-Method-Override",
+	"If-Modified-Since", "Last-Event-ID", "Origin", "Prefer", "Range", "Referer", "Te", "Traceparent", "User-Agent", "X-Forwarded-For",
+	"X-Http-Method-Override",
 	"X-Request-Id", "X-Unknown",
 }
 
-var oddValues = []string{"*/*;q=0", "application/xml", "gzip, br;q=nonsense", "bytes=0-", "bytes=5-1,,", "for=_x;by=\"", "1.2.3.4, , ::1", "a=b; c"}
+var oddValues = []string{
+	"*/*;q=0", "application/xml", "gzip, br;q=nonsense", "bytes=0-", "bytes=5-1,,", "for=_x;by=\"", "1.2.3.4, , ::1", "a=b; c",
+}
 
 // printable is text without what an HTTP client refuses to send in a header.
 func printable(text string) string {
@@ -129,7 +139,11 @@ func (g generator) wrong() any {
 	case 1:
 		return rapid.Bool().Draw(g.t, "bool")
 	case 2:
-		return json.Number(rapid.SampledFrom([]string{"-1", "0", "1.5", "-0.0", "1e308", "1e400", "1e-400", "123456789012345678901234567890", "2147483648", "9223372036854775808"}).Draw(g.t, "number"))
+		return json.Number(
+			rapid.SampledFrom(
+				[]string{"-1", "0", "1.5", "-0.0", "1e308", "1e400", "1e-400", "123456789012345678901234567890", "2147483648", "9223372036854775808"},
+			).Draw(g.t, "number"),
+		)
 	case 3:
 		return []any{rapid.SampledFrom(nasty).Draw(g.t, "element")}
 	case 4:
@@ -225,11 +239,15 @@ func (g generator) body(op contract.Operation, q *Request) {
 		}).Draw(g.t, "odd JSON"))
 	case 26:
 		q.Header.Set("Content-Type", rapid.SampledFrom([]string{
-			"", "text/plain", "application/json; charset=utf-16", "application/JSON", "a/b/c;;", "multipart/form-data", "multipart/form-data; boundary=", "multipart/form-data; boundary=other",
-			"multipart/mixed; boundary=x", "application/x-www-form-urlencoded; charset=x", "application/octet-stream", "application/problem+json", strings.Repeat("x", 1000),
+			"", "text/plain", "application/json; charset=utf-16", "application/JSON", "a/b/c;;", "multipart/form-data",
+			"multipart/form-data; boundary=", "multipart/form-data; boundary=other",
+			"multipart/mixed; boundary=x", "application/x-www-form-urlencoded; charset=x", "application/octet-stream", "application/problem+json",
+			strings.Repeat("x", 1000),
 		}).Draw(g.t, "content type"))
 	case 27: // within a form: its frame
-		for _, change := range [][2]string{{"form-data", "attachment"}, {"name=", "nom="}, {"\r\n", "\n"}, {"--", "-"}, {"filename=\"upload.zip\"", "filename=\"../../x\""}} {
+		for _, change := range [][2]string{
+			{"form-data", "attachment"}, {"name=", "nom="}, {"\r\n", "\n"}, {"--", "-"}, {"filename=\"upload.zip\"", "filename=\"../../x\""},
+		} {
 			if g.oneIn(3) {
 				q.Body = bytes.ReplaceAll(q.Body, []byte(change[0]), []byte(change[1]))
 			}

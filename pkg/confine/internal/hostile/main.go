@@ -2,7 +2,8 @@
 // result of each attempt. It is started as SUMO is, with a scenario; lines of the file tries.txt in it name further
 // things to try:
 //
-//	read PATH · list PATH · write PATH · change PATH · become PATH · unix PATH · abstract NAME · tcp IPV4 PORT · memory · stack · addresses · disk · reserved · deleted · wait
+//	read PATH · list PATH · write PATH · change PATH · become PATH · unix PATH · abstract NAME · tcp IPV4 PORT ·
+//	memory · stack · addresses · disk · reserved · deleted · wait
 //
 // A line of the output is "refused: WHAT (WHY)" or "DONE: WHAT". It makes system calls of its own, as the packages that
 // are made for them need more than the wall allows.
@@ -237,17 +238,23 @@ func processes() {
 		"queue a signal to its parent": call(unix.SYS_RT_SIGQUEUEINFO, parent, 0, uintptr(unsafe.Pointer(&info))),
 		"pidfd of its parent":          call(unix.SYS_PIDFD_OPEN, parent, 0),
 		"a descriptor of its parent":   call(unix.SYS_PIDFD_GETFD, 0, 0, 0),
-		"read its parent's memory":     call(unix.SYS_PROCESS_VM_READV, parent, uintptr(unsafe.Pointer(&local)), 1, uintptr(unsafe.Pointer(&remote)), 1, 0),
-		"write its parent's memory":    call(unix.SYS_PROCESS_VM_WRITEV, parent, uintptr(unsafe.Pointer(&local)), 1, uintptr(unsafe.Pointer(&remote)), 1, 0),
+		"read its parent's memory": call(
+			unix.SYS_PROCESS_VM_READV, parent, uintptr(unsafe.Pointer(&local)), 1, uintptr(unsafe.Pointer(&remote)), 1, 0,
+		),
+		"write its parent's memory": call(
+			unix.SYS_PROCESS_VM_WRITEV, parent, uintptr(unsafe.Pointer(&local)), 1, uintptr(unsafe.Pointer(&remote)), 1, 0,
+		),
 		"its parent's limits":          call(unix.SYS_PRLIMIT64, parent, unix.RLIMIT_CORE, 0, uintptr(unsafe.Pointer(&limit))),
 		"its parent's priority":        call(unix.SYS_SETPRIORITY, unix.PRIO_PROCESS, parent, 0),
 		"signals by a descriptor":      call(unix.SYS_FCNTL, 1, unix.F_SETOWN, parent),
 		"a process":                    forked(unix.SYS_CLONE, uintptr(unix.SIGCHLD), 0, 0, 0, 0),
 		"a process with shared memory": call(unix.SYS_CLONE3, 0, 0),
 		// Arguments that are the numbers of other calls, for a filter that confuses them.
-		"a process with an odd signal":   forked(unix.SYS_CLONE, unix.SYS_FCNTL, 0, 0, 0, 0),
-		"signal its parent oddly":        call(unix.SYS_KILL, unix.SYS_FCNTL<<32|parent, 0),
-		"its parent's limits, oddly":     call(unix.SYS_PRLIMIT64, unix.SYS_FCNTL<<32|parent, unix.RLIMIT_FSIZE, 0, uintptr(unsafe.Pointer(&limit))),
+		"a process with an odd signal": forked(unix.SYS_CLONE, unix.SYS_FCNTL, 0, 0, 0, 0),
+		"signal its parent oddly":      call(unix.SYS_KILL, unix.SYS_FCNTL<<32|parent, 0),
+		"its parent's limits, oddly": call(
+			unix.SYS_PRLIMIT64, unix.SYS_FCNTL<<32|parent, unix.RLIMIT_FSIZE, 0, uintptr(unsafe.Pointer(&limit)),
+		),
 		"another user":                   call(unix.SYS_SETRESUID, ^uintptr(0), ^uintptr(0), ^uintptr(0)),
 		"another group":                  call(unix.SYS_SETRESGID, ^uintptr(0), ^uintptr(0), ^uintptr(0)),
 		"a user namespace":               call(unix.SYS_UNSHARE, unix.CLONE_NEWUSER),
@@ -308,25 +315,27 @@ func otherCalls() {
 		"System V semaphores":    call(unix.SYS_SEMGET, 0, 1, unix.IPC_CREAT|0o600),
 		"a POSIX message queue":  call(unix.SYS_MQ_OPEN, text("hostile"), unix.O_CREAT|unix.O_RDWR, 0o600, 0),
 		"memfd_create":           call(unix.SYS_MEMFD_CREATE, text("hostile"), 0),
-		"shared memory":          call(unix.SYS_MMAP, 0, 4096, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED|unix.MAP_ANONYMOUS, ^uintptr(0), 0),
-		"mount":                  call(unix.SYS_MOUNT, text("tmpfs"), text("."), text("tmpfs"), 0, 0),
-		"open_tree":              call(unix.SYS_OPEN_TREE, ^uintptr(99), text("/"), 0),
-		"a key":                  call(unix.SYS_ADD_KEY, text("user"), text("hostile"), text("x"), 1, ^uintptr(2)),
-		"keyctl":                 call(unix.SYS_KEYCTL, 0, ^uintptr(2), 0),
-		"bpf":                    call(unix.SYS_BPF, 0, 0, 0),
-		"userfaultfd":            call(unix.SYS_USERFAULTFD, 1),
-		"io_uring":               call(unix.SYS_IO_URING_SETUP, 1, text(strings.Repeat("x", 120))),
-		"perf_event_open":        call(unix.SYS_PERF_EVENT_OPEN, 0, 0, 0, 0, 0),
-		"openat2":                call(unix.SYS_OPENAT2, ^uintptr(99), text("/etc/passwd"), text(strings.Repeat("x", 24)), 24),
-		"open_by_handle_at":      call(unix.SYS_OPEN_BY_HANDLE_AT, 0, 0, 0),
-		"fanotify":               call(unix.SYS_FANOTIFY_INIT, 0, 0),
-		"inotify":                call(unix.SYS_INOTIFY_INIT1, 0),
-		"the log of the kernel":  call(unix.SYS_SYSLOG, 10, 0, 0),
-		"the host's name":        call(unix.SYS_SETHOSTNAME, text(""), 0),
-		"the clock":              call(unix.SYS_SETTIMEOFDAY, 0, 0),
-		"a kernel module":        call(unix.SYS_FINIT_MODULE, 0, text(""), 0),
-		"sync of everything":     call(unix.SYS_SYNC),
-		"splice":                 call(unix.SYS_SPLICE, 0, 0, 1, 0, 1, 0),
+		"shared memory": call(
+			unix.SYS_MMAP, 0, 4096, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED|unix.MAP_ANONYMOUS, ^uintptr(0), 0,
+		),
+		"mount":                 call(unix.SYS_MOUNT, text("tmpfs"), text("."), text("tmpfs"), 0, 0),
+		"open_tree":             call(unix.SYS_OPEN_TREE, ^uintptr(99), text("/"), 0),
+		"a key":                 call(unix.SYS_ADD_KEY, text("user"), text("hostile"), text("x"), 1, ^uintptr(2)),
+		"keyctl":                call(unix.SYS_KEYCTL, 0, ^uintptr(2), 0),
+		"bpf":                   call(unix.SYS_BPF, 0, 0, 0),
+		"userfaultfd":           call(unix.SYS_USERFAULTFD, 1),
+		"io_uring":              call(unix.SYS_IO_URING_SETUP, 1, text(strings.Repeat("x", 120))),
+		"perf_event_open":       call(unix.SYS_PERF_EVENT_OPEN, 0, 0, 0, 0, 0),
+		"openat2":               call(unix.SYS_OPENAT2, ^uintptr(99), text("/etc/passwd"), text(strings.Repeat("x", 24)), 24),
+		"open_by_handle_at":     call(unix.SYS_OPEN_BY_HANDLE_AT, 0, 0, 0),
+		"fanotify":              call(unix.SYS_FANOTIFY_INIT, 0, 0),
+		"inotify":               call(unix.SYS_INOTIFY_INIT1, 0),
+		"the log of the kernel": call(unix.SYS_SYSLOG, 10, 0, 0),
+		"the host's name":       call(unix.SYS_SETHOSTNAME, text(""), 0),
+		"the clock":             call(unix.SYS_SETTIMEOFDAY, 0, 0),
+		"a kernel module":       call(unix.SYS_FINIT_MODULE, 0, text(""), 0),
+		"sync of everything":    call(unix.SYS_SYNC),
+		"splice":                call(unix.SYS_SPLICE, 0, 0, 1, 0, 1, 0),
 	} {
 		attempt(what, err)
 	}
@@ -398,7 +407,9 @@ func reserve(size uintptr) error {
 // fillMemory allocates and touches memory until it gets no more.
 func fillMemory(what string, flags uintptr) {
 	for n := 0; n < enough; n += 16 {
-		at, _, errno := unix.RawSyscall6(unix.SYS_MMAP, 0, 16*mebibyte, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANONYMOUS|flags, ^uintptr(0), 0)
+		at, _, errno := unix.RawSyscall6(
+			unix.SYS_MMAP, 0, 16*mebibyte, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANONYMOUS|flags, ^uintptr(0), 0,
+		)
 		if errno != 0 {
 			fmt.Printf("refused: %s (%v) after %d MiB\n", what, errno, n)
 			return
