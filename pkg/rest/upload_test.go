@@ -314,9 +314,9 @@ func TestUploadsThatEndedAreNotCounted(t *testing.T) {
 		arrivals []arrival
 		status   int
 	}{
-		"complete":           {nil, []arrival{{0, 1000}}, http.StatusNoContent},
-		"too slow":           {nil, []arrival{{0, 1}, {time.Hour, 1}}, http.StatusRequestTimeout},
-		"refused unread":     {func(*http.Request) error { return refusal }, []arrival{{0, 1}, {time.Hour, 1}}, http.StatusBadRequest},
+		"complete":       {nil, []arrival{{0, 1000}}, http.StatusNoContent},
+		"too slow":       {nil, []arrival{{0, 1}, {time.Hour, 1}}, http.StatusRequestTimeout},
+		"refused unread": {func(*http.Request) error { return refusal }, []arrival{{0, 1}, {time.Hour, 1}}, http.StatusBadRequest},
 		"refused in between": {
 			func(r *http.Request) error { _, _ = r.Body.Read(make([]byte, 1)); return refusal },
 			[]arrival{{0, 1}, {time.Hour, 1}}, http.StatusBadRequest,
