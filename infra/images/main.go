@@ -9,8 +9,8 @@
 // the first build needs a network; --refresh asks Debian again, for its security updates. The same packages and the same
 // sources give the same digests.
 //
-// push copies the built images to a registry, as the user whom docker login or podman login has left, and prints their names
-// there.
+// push copies the built images to a registry, with the credentials of docker login or podman login, and prints their names and
+// digests there.
 //
 // slim chooses an image's files from a whole Debian system; build and the Dockerfiles use it.
 package main

@@ -1,7 +1,7 @@
 // Package oci writes container images as OCI archives, without a container engine and reproducibly: the same files
 // give the same bytes and so the same digest, wherever and whenever they are written.
 //
-// containerd (ctr images import), Docker (docker load) and skopeo read the archives.
+// containerd (ctr images import), Docker (docker load) and skopeo read the archives; Open reads them for pushing.
 package oci
 
 import (
@@ -117,7 +117,7 @@ func read(l Layer) io.ReadCloser {
 	return layerReader{r, sync.OnceFunc(func() { go func() { w.CloseWithError(l.write(w)) }() })}
 }
 
-// addTo writes the image into the folder with its name. AppendImage of the library would call it an artifact.
+// addTo writes the image into the folder with its name. The library's AppendImage would mark it as an artifact.
 func (i Image) addTo(folder layout.Path, image v1.Image, tag name.Tag) error {
 	if err := folder.WriteImage(image); err != nil {
 		return err
