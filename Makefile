@@ -97,8 +97,8 @@ images: ## Build the container images into .local/images, without Docker
 	@CGO_ENABLED=0 $(GO) run ./infra/images build --out $(LOCAL)/images
 
 .PHONY: push
-push: ## Push those images to a registry: make push REGISTRY=registry.example.org/traffic
-	@test -n "$(REGISTRY)" || { echo "say where to: make push REGISTRY=registry.example.org/traffic"; exit 1; }
+push: ## Push the images to a registry: make push REGISTRY=registry.example.org/traffic
+	@test -n "$(REGISTRY)" || { echo "REGISTRY is not set: make push REGISTRY=registry.example.org/traffic"; exit 1; }
 	@CGO_ENABLED=0 $(GO) run ./infra/images push --registry "$(REGISTRY)" --out $(LOCAL)/images
 
 .PHONY: networks
@@ -112,7 +112,7 @@ lab-program:
 	@CGO_ENABLED=0 $(GO) build -trimpath -o $(BIN)/lab ./infra/lab
 
 .PHONY: lab-build
-lab-build: lab-program ## Build the programs that lab-up starts, which takes a quarter of an hour the first time; needs no root
+lab-build: lab-program ## Build the lab's programs without root; the first time takes a quarter of an hour
 	@$(BIN)/lab build
 
 .PHONY: lab-up
