@@ -225,7 +225,9 @@ func (c client) submit(t *testing.T, submit, network string, fields ...string) s
 		t.Fatal(err)
 	}
 	_, _ = file.Write(zip)
-	form.Close()
+	if err := form.Close(); err != nil {
+		t.Fatal(err)
+	}
 	var j madeJob
 	headers := maps.Clone(c.key)
 	headers["Content-Type"] = form.FormDataContentType()

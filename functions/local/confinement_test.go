@@ -53,7 +53,7 @@ func TestATakenOverSUMOReachesNothing(t *testing.T) {
 		if j.Status != job.Failed {
 			t.Errorf("the job ended %s", j.Status)
 		}
-		return string(c.call(t, "GET", "/jobs/"+submitted.ID+"/results/log.txt").want(t, 200).body), simulation.Reason(j.Reason), j.Message
+		return string(c.call(t, "GET", "/jobs/"+submitted.ID+"/results/log.txt").want(t, 200).body), j.Reason, j.Message
 	}
 
 	// Everything that it must not reach is there.

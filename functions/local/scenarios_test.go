@@ -96,7 +96,9 @@ func testScenarios(t *testing.T, s *service) {
 		t.Fatal(err)
 	}
 	_, _ = io.WriteString(w, corridor)
-	form.Close()
+	if err := form.Close(); err != nil {
+		t.Fatal(err)
+	}
 	c.send(t, "POST", "/scenarios", &body, "Content-Type: "+form.FormDataContentType()).want(t, http.StatusOK).into(t, &second)
 	if second.Created || cmp.Diff(first.Scenario, second.Scenario) != "" {
 		t.Errorf("the same zip again became %+v", second)

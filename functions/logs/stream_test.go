@@ -217,7 +217,9 @@ func TestPiecesOfAStreamMakeTheWholeLog(t *testing.T) {
 			run.say(log[len(*run.log):until])
 			ctx, cut := context.WithTimeout(t.Context(), time.Second)
 			out, ended := run.follow(ctx, lastID)
-			<-ended
+			if err := <-ended; err != nil {
+				t.Fatal(err)
+			}
 			cut()
 			for _, e := range eventsIn(t, out.String()) {
 				if e.id != "" {
@@ -296,7 +298,9 @@ func TestAResumptionAfterARerunBeginsTheNewLog(t *testing.T) {
 				ctx, leave := context.WithTimeout(t.Context(), time.Second)
 				defer leave()
 				out, ended := run.follow(ctx, tt.lastID)
-				<-ended
+				if err := <-ended; err != nil {
+					t.Fatal(err)
+				}
 				if diff := cmp.Diff(tt.want, eventsIn(t, out.String()), cmp.AllowUnexported(sent{})); diff != "" {
 					t.Errorf("-want +got:\n%s", diff)
 				}
@@ -322,7 +326,9 @@ func TestAStreamThatIsOpenDuringARerunGoesOnWithTheNewLog(t *testing.T) {
 		run.say("new, and longer than the old\n")
 		time.Sleep(time.Second)
 		leave()
-		<-ended
+		if err := <-ended; err != nil {
+			t.Fatal(err)
+		}
 		var got []string
 		for _, e := range eventsIn(t, out.String()) {
 			got = append(got, e.Message)
@@ -346,7 +352,9 @@ func TestAStreamTellsWhatIsNotAtHand(t *testing.T) {
 		ctx, leave := context.WithTimeout(t.Context(), time.Second)
 		defer leave()
 		out, ended := run.follow(ctx, "0-4")
-		<-ended
+		if err := <-ended; err != nil {
+			t.Fatal(err)
+		}
 		want := "data: {\"message\":\"Bytes 4 to 7 of the log are unavailable while the job runs. They can be read once it has " +
 			"finished.\",\"skipped\":4}\n\n" +
 			said(14, "three")
@@ -373,7 +381,9 @@ func TestFollowersShareTheLookAtAJob(t *testing.T) {
 		time.Sleep(5 * time.Second)
 		run.say("two\n")
 		for i := range followers {
-			<-ends[i]
+			if err := <-ends[i]; err != nil {
+				t.Fatal(err)
+			}
 			if diff := cmp.Diff(said(4, "one")+said(8, "two"), outs[i].String()); diff != "" {
 				t.Fatal(diff)
 			}

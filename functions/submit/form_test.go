@@ -45,7 +45,9 @@ func multipartOf(tb testing.TB, fields ...field) []byte {
 		}
 		_, _ = io.WriteString(w, f.value)
 	}
-	form.Close()
+	if err := form.Close(); err != nil {
+		tb.Fatal(err)
+	}
 	return body.Bytes()
 }
 
@@ -274,7 +276,7 @@ func checkReading(t *testing.T, got reading) {
 		t.Errorf("the name is %q", r.ScenarioID)
 	case r.CPURequest < 1 || r.CPURequest > 32 || r.MemoryGi < 1 || r.MemoryGi > 128 || r.TimeoutSeconds < 0:
 		t.Errorf("the sizes are %+v", r)
-	case r.Seed != nil && (*r.Seed < 0 || *r.Seed > 1<<31-1):
+	case r.Seed != nil && (*r.Seed < 0 || *r.Seed >= 1<<31):
 		t.Errorf("the seed is %d", *r.Seed)
 	case r.Begin != nil && !(*r.Begin >= 0) || r.End != nil && !(*r.End >= 0) || r.StepLength != nil && !(*r.StepLength >= 0.001 &&
 		*r.StepLength <= 60) ||

@@ -86,7 +86,8 @@ func TestNothingGetsThroughTheWall(t *testing.T) {
 			if err := os.WriteFile(secret, []byte("untouched"), 0o666); err != nil {
 				t.Fatal(err)
 			}
-			tries := append(listener.tries(t), "read "+secret, "write "+secret, "change "+secret, "change ../secret", "write "+filepath.Join(r.dir, "new"),
+			tries := append(listener.tries(t), "read "+secret, "write "+secret, "change "+secret, "change ../secret",
+				"write "+filepath.Join(r.dir, "new"),
 				"become /bin/sh", "become /bin/true",
 				"read /proc/"+strconv.Itoa(os.Getpid())+"/environ", "read /proc/"+strconv.Itoa(os.Getpid())+"/cmdline")
 			if err := os.WriteFile(filepath.Join(r.input, "tries.txt"), []byte(strings.Join(tries, "\n")), 0o666); err != nil {

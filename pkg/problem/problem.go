@@ -12,6 +12,7 @@ import (
 // meaning. Package rest maps each to its one HTTP status.
 type Code string
 
+// The codes, and what each says.
 const (
 	Invalid         Code = "invalid_request"      // missing, malformed or contradictory input
 	Unauthorized    Code = "unauthorized"         // no key, or not a valid one
@@ -25,7 +26,7 @@ const (
 	QueueFull       Code = "queue_full"           // the tenant has too many jobs waiting
 	RateLimited     Code = "rate_limited"         // too many requests
 	NotConfigured   Code = "not_configured"       // the operator has not switched this on
-	Unavailable     Code = "unavailable"          // Postgres, S3 or the cluster is away
+	Unavailable     Code = "unavailable"          // Postgres, S3 or the cluster is unreachable
 	StorageRefused  Code = "storage_refused"      // S3 is reachable but full or denies access; only the operator can fix it
 	Internal        Code = "internal"             // our fault; the cause goes to the log only
 )

@@ -111,7 +111,7 @@ func (l *limited) calls(t *testing.T, n int, from, path string, headers ...strin
 	return out
 }
 
-func want(t *testing.T, what string, got map[int]int, want map[int]int) {
+func want(t *testing.T, what string, got, want map[int]int) {
 	t.Helper()
 	if fmt.Sprint(got) != fmt.Sprint(want) {
 		t.Errorf("%s are answered %v, want %v", what, got, want)

@@ -317,7 +317,7 @@ func TestReaderAtReadsLikeTheObject(t *testing.T) {
 	if store.opens != 3 {
 		t.Errorf("%d requests for 3 blocks", store.opens)
 	}
-	if _, err := r.ReadAt(make([]byte, 2), int64(len(data))-1); err != io.EOF {
+	if _, err := r.ReadAt(make([]byte, 2), int64(len(data))-1); !errors.Is(err, io.EOF) {
 		t.Errorf("past the end: %v", err)
 	}
 	if _, err := r.ReadAt(make([]byte, 1), -1); err == nil {

@@ -124,7 +124,9 @@ func (c *tenant) submit(t *testing.T, scenario string, fields map[string]string)
 		t.Fatal(err)
 	}
 	_, _ = io.WriteString(file, scenario)
-	form.Close()
+	if err := form.Close(); err != nil {
+		t.Fatal(err)
+	}
 	var j rest.Job
 	c.cluster.call(
 		t, "POST", "/jobs", map[string]string{"Authorization": "Bearer " + c.key, "Content-Type": form.FormDataContentType()}, &body,

@@ -31,7 +31,7 @@ func TestOneCallerAtATimeHoldsALock(t *testing.T) {
 		}
 		return failure
 	})
-	if !ran || err != failure {
+	if !ran || !errors.Is(err, failure) {
 		t.Errorf("ran=%t, %v", ran, err)
 	}
 	if !try("reconcile") {

@@ -43,7 +43,7 @@ func withMigrations(url string, fn func(*goose.Provider) error) (err error) {
 		cfg.RuntimeParams["lock_timeout"] = tablePatience
 	}
 	conn := stdlib.OpenDB(*cfg)
-	defer conn.Close()
+	defer func() { _ = conn.Close() }() // the migrations are committed or not by now
 	locker, err := lock.NewPostgresSessionLocker(lock.WithLockTimeout(migrationPoll, migrationPatience))
 	if err != nil {
 		return fmt.Errorf("preparing migrations: %w", err)

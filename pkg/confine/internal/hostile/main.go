@@ -128,7 +128,7 @@ func itself() {
 	fmt.Println("threads of its user:", threads.Max)
 	var in unix.Stat_t
 	_ = unix.Fstat(0, &in)
-	fmt.Println("standard input:", unix.Major(uint64(in.Rdev)), unix.Minor(uint64(in.Rdev)))
+	fmt.Println("standard input:", unix.Major(in.Rdev), unix.Minor(in.Rdev))
 }
 
 func files() {
