@@ -26,19 +26,13 @@ func tooLarge(name string, size int64) bool {
 	return size > maxPlainOutput
 }
 
-// source is the output that a view is made from.
-type source struct {
-	output simulation.Output
-	file   string
-}
-
 func hasResult(j job.Job, name string) bool {
 	return slices.ContainsFunc(j.Results, func(f job.ResultFile) bool { return f.Name == name })
 }
 
-// output opens an output of a run, by the first of names that it has.
-func (f *Function) output(ctx context.Context, j job.Job, o simulation.Output, names ...string) (io.ReadCloser, error) {
-	for _, name := range names {
+// output opens an output of a run. Runs of earlier releases may have it under one of the older names.
+func (f *Function) output(ctx context.Context, j job.Job, o simulation.Output, older ...string) (io.ReadCloser, error) {
+	for _, name := range append([]string{o.File()}, older...) {
 		for _, file := range j.Results {
 			switch {
 			case file.Name != name:
@@ -50,24 +44,17 @@ func (f *Function) output(ctx context.Context, j job.Job, o simulation.Output, n
 			}
 		}
 	}
-	return nil, noOutput(j, source{o, names[0]})
+	return nil, noOutput(j, o)
 }
 
 // noOutput says what to do about an output that a run does not have.
-func noOutput(j job.Job, s source) error {
+func noOutput(j job.Job, o simulation.Output) error {
 	if j.State != job.Succeeded {
-		return problem.New(problem.NotFound, "Job %s ended as %s, without %s: %s", j.ID, j.State, s.file, j.Message)
+		return problem.New(problem.NotFound, "Job %s ended as %s, without %s: %s", j.ID, j.State, o.File(), j.Message)
 	}
 	return problem.New(problem.NotFound, "Job %s has no %s, because it was not asked for. Submit the scenario again with "+
-		"outputs=%s.", j.ID, s.file, s.output)
+		"outputs=%s.", j.ID, o.File(), o)
 }
-
-// Names of the outputs that views are made from.
-const (
-	summaryFile  = "summary.xml"
-	tripinfoFile = "tripinfo.xml"
-	emissionFile = "emission.xml.gz"
-)
 
 // whole reports whether a run reached its end. SUMO closes its files properly when it is stopped, so they do not show it.
 func whole(j job.Job) bool { return j.State == job.Succeeded }

@@ -62,7 +62,7 @@ func (f *Function) plots(ctx context.Context, in *jobRequest) (*plotsAnswer, err
 	}
 	out := Plots{JobID: j.ID, Plots: []PlotLink{}}
 	for _, kind := range chart.Kinds() {
-		if hasResult(j, needed(kind).file) {
+		if hasResult(j, needed(kind).File()) {
 			path := "/jobs/" + j.ID + "/plots/" + kind.Name
 			out.Plots = append(out.Plots, PlotLink{Name: kind.Name, Title: kind.Title, SVG: path + ".svg", PNG: path + ".png"})
 		}
@@ -71,14 +71,14 @@ func (f *Function) plots(ctx context.Context, in *jobRequest) (*plotsAnswer, err
 }
 
 // needed is the output that a plot is drawn from.
-func needed(kind chart.Kind) source {
+func needed(kind chart.Kind) simulation.Output {
 	switch {
 	case kind.Distribution != "":
-		return source{simulation.OutputTripinfo, tripinfoFile}
+		return simulation.OutputTripinfo
 	case kind.Name == chart.Emissions:
-		return source{simulation.OutputEmission, emissionFile}
+		return simulation.OutputEmission
 	default:
-		return source{simulation.OutputSummary, summaryFile}
+		return simulation.OutputSummary
 	}
 }
 
@@ -151,7 +151,7 @@ func (f *Function) plot(ctx context.Context, in *plotRequest) (*plotAnswer, erro
 
 // chartRun reads what a plot shows of a job.
 func (f *Function) chartRun(ctx context.Context, j job.Job, kind chart.Kind) (run chart.Run, err error) {
-	if need := needed(kind); !hasResult(j, need.file) {
+	if need := needed(kind); !hasResult(j, need.File()) {
 		return run, noOutput(j, need)
 	}
 	if kind.Distribution != "" {
@@ -164,7 +164,7 @@ func (f *Function) chartRun(ctx context.Context, j job.Job, kind chart.Kind) (ru
 		run.Series = &series
 		if err == nil && kind.Name == chart.Emissions && series.Curve("co2") == nil {
 			err = problem.New(problem.TooLarge, "%s is larger than can be shown here. Download it from the job's results, or simulate a "+
-				"shorter interval.", emissionFile)
+				"shorter interval.", simulation.OutputEmission.File())
 		}
 	}
 	return run, err

@@ -38,14 +38,14 @@ var (
 )
 
 func (f *Function) makeSeries(ctx context.Context, j job.Job) (outputs.Series, error) {
-	summary, err := f.output(ctx, j, simulation.OutputSummary, summaryFile)
+	summary, err := f.output(ctx, j, simulation.OutputSummary)
 	if err != nil {
 		return outputs.Series{}, err
 	}
 	defer summary.Close()
 	var emissions io.Reader
 	// Curves that were not asked for are not missed, and a file too large for its curves must not fail all others.
-	file, err := f.output(ctx, j, simulation.OutputEmission, emissionFile)
+	file, err := f.output(ctx, j, simulation.OutputEmission)
 	if code := problem.CodeOf(err); err == nil {
 		defer file.Close()
 		emissions = file
@@ -58,7 +58,7 @@ func (f *Function) makeSeries(ctx context.Context, j job.Job) (outputs.Series, e
 }
 
 func (f *Function) makeDistributions(ctx context.Context, j job.Job) (outputs.Distributions, error) {
-	tripinfo, err := f.output(ctx, j, simulation.OutputTripinfo, tripinfoFile)
+	tripinfo, err := f.output(ctx, j, simulation.OutputTripinfo)
 	if err != nil {
 		return outputs.Distributions{}, err
 	}

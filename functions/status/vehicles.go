@@ -127,7 +127,7 @@ func (f *Function) part(ctx context.Context, j job.Job, p outputs.Part) (frames 
 
 // makeFrames stores the parts first, so that an index never points at what is not there.
 func (f *Function) makeFrames(ctx context.Context, j job.Job) (index outputs.FramesIndex, err error) {
-	fcd, err := f.output(ctx, j, simulation.OutputFCD, "fcd.xml.gz")
+	fcd, err := f.output(ctx, j, simulation.OutputFCD)
 	if err != nil {
 		return index, err
 	}
