@@ -16,7 +16,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-//go:generate go test -run TestTree -update .
+//go:generate go test . -run TestTree -update
 
 var update = flag.Bool("update", false, "write the tree of architecture.md again")
 
