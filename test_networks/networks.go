@@ -23,7 +23,7 @@ import (
 //go:embed ready_to_use/*.zip
 var ReadyFiles embed.FS
 
-// BrokenFiles are the scenarios that must be refused, broken/*.zip, and broken/expected.json, which says how.
+// BrokenFiles are the scenarios that must be refused, broken/*.zip, and broken/expected.json, which holds the answers.
 //
 //go:embed broken/*
 var BrokenFiles embed.FS
@@ -129,7 +129,7 @@ type Problem struct {
 	// Location is a path inside the zip, with ":" and the line where one line is at fault. Without a line any line
 	// will do. It is empty when the archive as a whole is at fault.
 	Location string `json:"location"`
-	// Contains is what the message must say, in lower case: a name or a word that no good message can do without.
+	// Contains is what the message must contain, in lower case: a name or a word that every good message has.
 	Contains string `json:"contains"`
 }
 
@@ -150,11 +150,11 @@ func Broken() []BrokenCase {
 func (c BrokenCase) Zip() ([]byte, error) { return BrokenFiles.ReadFile(path.Join("broken", c.File)) }
 
 // Missing returns those of the case's problems that an answer with this detail and these items does not name. What is
-// wrong with the archive as a whole may be said in either.
+// wrong with the archive as a whole may be in either.
 func (c BrokenCase) Missing(detail string, items []problem.Item) []Problem {
-	said := append([]problem.Item{{Message: detail}}, items...)
+	answer := append([]problem.Item{{Message: detail}}, items...)
 	return slices.DeleteFunc(slices.Clone(c.Problems), func(p Problem) bool {
-		return slices.ContainsFunc(said, p.is)
+		return slices.ContainsFunc(answer, p.is)
 	})
 }
 

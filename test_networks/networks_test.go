@@ -96,7 +96,7 @@ func TestReadyZipsHoldNothingThatDiffersBetweenBuilds(t *testing.T) {
 				t.Errorf("%s: %s is of %v with mode %v, want %v and 0644", name, f.Name, f.Modified, f.Mode(), fixed)
 			}
 			if content := read(t, f); bytes.Contains(content, []byte("generated on")) {
-				t.Errorf("%s: %s tells when it was generated", name, f.Name)
+				t.Errorf("%s: %s contains the time of its generation", name, f.Name)
 			}
 		}
 	}

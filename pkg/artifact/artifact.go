@@ -36,14 +36,14 @@ type Store interface {
 	Stat(ctx context.Context, key string) (Object, error)
 	// List calls yield for each object under prefix, in key order, until yield returns false.
 	List(ctx context.Context, prefix string, yield func(Object) bool) error
-	// Delete removes keys; those already gone are no error.
+	// Delete removes keys; missing ones are no error.
 	Delete(ctx context.Context, keys ...string) error
 	// PresignGet returns a URL that reads key for the given time without credentials. A browser saves it as filename
 	// when that is not empty.
 	PresignGet(ctx context.Context, key, filename string, valid time.Duration) (string, error)
 	// PresignPut returns a URL to which exactly size bytes can be PUT as key for the given time without credentials.
 	PresignPut(ctx context.Context, key string, size int64, valid time.Duration) (string, error)
-	// URL is the object's s3:// address, which tells people where it is without granting anything.
+	// URL is the object's s3:// address, which shows people where it is without granting access.
 	URL(key string) string
 	// Ping reports whether the store answers and the bucket is there.
 	Ping(ctx context.Context) error
@@ -87,7 +87,7 @@ type Inputs interface {
 // maxKey is S3's own limit, in bytes of UTF-8.
 const maxKey = 1024
 
-// InputKeyFault says what is wrong with the key of an input, or a prefix of one, as the end of a sentence about it. It is
+// InputKeyFault reports what is wrong with the key of an input, or a prefix of one, as the end of a sentence about it. It is
 // empty for a key that means the same object to every S3 server.
 func InputKeyFault(key string) string {
 	steps := strings.Split(key, "/")
@@ -132,7 +132,7 @@ func ResultsOf(namespace, jobID string) string {
 	return ResultPrefix + namespace + "/" + jobID + "/"
 }
 
-// Disposition is the Content-Disposition header with which a browser saves a download as name, whatever that has in it.
+// Disposition is the Content-Disposition header with which a browser saves a download as name, whatever characters it has.
 func Disposition(name string) string {
 	plain := strings.Map(func(r rune) rune {
 		if r < ' ' || r > '~' || strings.ContainsRune(`"\/:*?<>|%`, r) {
@@ -142,7 +142,7 @@ func Disposition(name string) string {
 	}, name)
 	header := `attachment; filename="` + plain + `"`
 	if plain != name {
-		// RFC 6266: who understands filename* prefers it, and percent signs keep it on its line.
+		// RFC 6266: clients that understand filename* prefer it, and percent-encoding keeps it on its line.
 		safe := strings.Map(func(r rune) rune {
 			if unicode.IsControl(r) || strings.ContainsRune(`"\/:*?<>|`, r) {
 				return '_'
@@ -154,7 +154,7 @@ func Disposition(name string) string {
 	return header
 }
 
-// ViewOf is where a view of a job's results is kept (see package view): beneath the job, so that it goes with it, and in a
+// ViewOf is where a view of a job's results is kept (see package view): beneath the job, so that it is removed with it, and in a
 // folder that no run writes to, as sumo-run puts a scenario's own files into one of their own.
 func ViewOf(namespace, jobID, name string) string {
 	return ResultsOf(namespace, jobID) + ".views/" + name

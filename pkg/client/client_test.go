@@ -86,7 +86,7 @@ const aJob = `{"job_id": "j1", "status": "QUEUED", "error": null, "new_field": 7
 
 func TestASubmissionThatIsRepeatedIsTheSameOne(t *testing.T) {
 	t.Parallel()
-	s := newScript(t, cuts, says(503, `{"code": "unavailable", "detail": "Postgres is away."}`),
+	s := newScript(t, cuts, says(503, `{"code": "unavailable", "detail": "Postgres is unreachable."}`),
 		says(429, `{"code": "rate_limited"}`), says(409, `{"code": "conflict"}`, "Retry-After: 1"), says(200, aJob))
 	path := filepath.Join(t.TempDir(), "a.zip")
 	if err := os.WriteFile(path, []byte("the zip"), 0o600); err != nil {
@@ -115,19 +115,19 @@ func TestASubmissionThatIsRepeatedIsTheSameOne(t *testing.T) {
 		t.Errorf("the form has not all its fields before the zip:\n%s", bodies[0])
 	}
 	if want := []int64{7, 7}; !cmp.Equal(sent[len(sent)-2:], want) {
-		t.Errorf("told last of %v, want %v", sent, want)
+		t.Errorf("the last reports are of %v, want %v", sent, want)
 	}
 }
 
 func TestWhatMustNotBeRepeatedIsSentOnce(t *testing.T) {
 	t.Parallel()
 	for name, answer := range map[string]http.HandlerFunc{
-		"a cut":                cuts,
-		"the service is away":  says(503, `{"code": "unavailable"}`),
-		"a gateway's error":    says(502, `<html>`),
-		"it is refused":        says(400, `{"code": "invalid_request"}`),
-		"our own other fault":  says(500, `{"code": "internal"}`),
-		"a redirect elsewhere": says(302, ``, "Location: https://elsewhere.example/x?signature=secret"),
+		"a cut":                      cuts,
+		"the service is unreachable": says(503, `{"code": "unavailable"}`),
+		"a gateway's error":          says(502, `<html>`),
+		"it is refused":              says(400, `{"code": "invalid_request"}`),
+		"our own other fault":        says(500, `{"code": "internal"}`),
+		"a redirect elsewhere":       says(302, ``, "Location: https://elsewhere.example/x?signature=secret"),
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -201,8 +201,8 @@ func TestAServiceThatNeverAnsweredIsNotWaitedFor(t *testing.T) {
 	repeated := 0
 	api.options.Retrying = func(error, time.Duration) { repeated++ }
 	_, err := api.Job(t.Context(), "j1")
-	var away *Unreachable
-	if !errors.As(err, &away) || repeated > 0 {
+	var unreachable *Unreachable
+	if !errors.As(err, &unreachable) || repeated > 0 {
 		t.Errorf("error %v after %d repetitions", err, repeated)
 	}
 }
@@ -306,8 +306,8 @@ func TestFollowGivesUpOnAStreamThatNeverBegins(t *testing.T) {
 	for _, err := range api.Follow(t.Context(), "j1", "") {
 		last = err
 	}
-	var away *Unreachable
-	if !errors.As(last, &away) {
+	var unreachable *Unreachable
+	if !errors.As(last, &unreachable) {
 		t.Errorf("error %v", last)
 	}
 }
@@ -358,7 +358,7 @@ func TestADownloadGoesOnWhereItWasCut(t *testing.T) {
 		t.Errorf("error %v, want one about the wrong checksum", err)
 	}
 	if n := int(at.Load()); n != len(limits) || last != file.Size {
-		t.Errorf("%d requests, told of %d bytes", n, last)
+		t.Errorf("%d requests, %d bytes reported", n, last)
 	}
 	if entries, _ := os.ReadDir(filepath.Join(root.Name(), "sub folder")); len(entries) != 0 {
 		t.Errorf("a damaged download left %v", entries)
@@ -397,7 +397,7 @@ func TestADownloadThatCannotBeWholeIsAnErrorWithoutTheLink(t *testing.T) {
 			"answered 403"},
 		"the link is nonsense": {ResultFile{Name: "own", Size: 1}, []http.HandlerFunc{to("http://[bad?signature=secret")},
 			"without a readable link"},
-		"the store is away": {ResultFile{Name: "own", Size: 1}, []http.HandlerFunc{to("http://127.0.0.1:1/x?signature=secret")}, "refused"},
+		"unreachable store": {ResultFile{Name: "own", Size: 1}, []http.HandlerFunc{to("http://127.0.0.1:1/x?signature=secret")}, "refused"},
 		"out of the folder": {ResultFile{Name: "../own", Size: 5}, []http.HandlerFunc{to("/s3?signature=secret"), says(200, "short")},
 			"escapes"},
 	} {

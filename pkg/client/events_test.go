@@ -53,7 +53,7 @@ func TestEventsRefusesAnEndlessLine(t *testing.T) {
 		}
 		return
 	}
-	t.Error("the line was passed over in silence")
+	t.Error("the line was ignored silently")
 }
 
 func TestEventsStopsWhenToldTo(t *testing.T) {

@@ -67,8 +67,8 @@ func (p *patience) worthwhile(err error) (time.Duration, bool) {
 		}
 		return max(refused.RetryAfter, p.nextPause()), true
 	}
-	var away *Unreachable
-	if !errors.As(err, &away) {
+	var unreachable *Unreachable
+	if !errors.As(err, &unreachable) {
 		return 0, false
 	}
 	if neverSent(err) {

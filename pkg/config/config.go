@@ -46,7 +46,7 @@ type Config struct {
 
 	Kubeconfig   string            `env:"KUBECONFIG" doc:"Kubeconfig file, with ENGINE=argo; empty inside a cluster."`
 	Namespace    string            `env:"NAMESPACE" envDefault:"sumo-k8" doc:"Our own namespace, where warm-up pods run."`
-	Installation string            `env:"INSTALLATION" envDefault:"sumo-k8" doc:"Tells several installations in one cluster apart; a Kubernetes label value."`
+	Installation string            `env:"INSTALLATION" envDefault:"sumo-k8" doc:"Distinguishes the installations in one cluster; a Kubernetes label value."`
 	SumoImages   map[string]string `env:"SUMO_IMAGES" envKeyValSeparator:"=" doc:"Image for each version of SUMO, with ENGINE=argo: 1.15=registry/sumo:1.15,1.18=registry/sumo:1.18."`
 	PullPolicy   string            `env:"IMAGE_PULL_POLICY" envDefault:"IfNotPresent" doc:"Pull policy of SUMO's images."`
 	NodeSelector map[string]string `env:"NODE_SELECTOR" envKeyValSeparator:"=" doc:"Labels of the nodes that run jobs: pool=simulation,spot=true."`
@@ -87,7 +87,7 @@ type Config struct {
 	TracesEndpoint  string `env:"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT" doc:"The same with its path, for traces alone: http://collector:4318/v1/traces. It goes before OTEL_EXPORTER_OTLP_ENDPOINT."`
 	TracingDisabled bool   `env:"OTEL_SDK_DISABLED" envDefault:"false" doc:"Makes no traces, whatever else is set."`
 
-	ShutdownQuiet time.Duration `env:"SHUTDOWN_QUIET" envDefault:"1s" doc:"After SIGTERM new requests are still served until none has come for this long, since proxies hear of our end later; half of SHUTDOWN_GRACE at most. Probes of Kubernetes are told at once. 0s where nothing stands in front, longer without Knative, which holds the signal back until it sends nothing more."`
+	ShutdownQuiet time.Duration `env:"SHUTDOWN_QUIET" envDefault:"1s" doc:"After SIGTERM new requests are still served until none has come for this long, since proxies learn of the shutdown later; half of SHUTDOWN_GRACE at most. Kubernetes' probes fail at once. 0s where nothing is in front, longer without Knative, which holds the signal back until it sends nothing more."`
 	ShutdownGrace time.Duration `env:"SHUTDOWN_GRACE" envDefault:"20s" doc:"How long requests may go on after SIGTERM."`
 }
 
@@ -146,7 +146,7 @@ func (c Config) check() error {
 		{"S3", c.S3AccessKey, c.S3SecretKey}, {"RUN_S3", c.RunS3AccessKey, c.RunS3SecretKey},
 	} {
 		if (pair.access == "") != (pair.secret == "") {
-			return fmt.Errorf("%s_ACCESS_KEY and %[1]s_SECRET_KEY are only of use together", pair.name)
+			return fmt.Errorf("%s_ACCESS_KEY and %[1]s_SECRET_KEY must be set together", pair.name)
 		}
 	}
 	for name, endpoint := range map[string]string{
@@ -204,7 +204,7 @@ func (c Config) SumoVersions() []string {
 }
 
 // Limits of a scenario under this configuration. A scenario belongs to no version of SUMO, so the newest one decides
-// which options there are; an older one that a job chooses says itself what it does not know.
+// which options there are; an older one that a job chooses reports itself what it does not know.
 func (c Config) Limits() scenario.Limits {
 	limits := scenario.DefaultLimits()
 	limits.SUMOVersion = c.SumoVersions()[len(c.SumoVersions())-1]

@@ -28,7 +28,7 @@ import (
 	"github.com/sumo-k8/sumo-k8/pkg/simulation"
 )
 
-// Mode says whether a program may start without a complete wall.
+// Mode decides whether a program may start without a complete wall.
 type Mode string
 
 const (
@@ -92,7 +92,7 @@ type Limits struct {
 var ErrUnconfined = errors.New("this machine cannot confine programs")
 
 // Start starts cmd behind w, as process.Start does, and returns what confines it. It uses cmd's Path, Args, Env, Dir,
-// Stdout, Stderr and WaitDelay; standard input is /dev/null. An error that wraps ErrUnconfined says what is missing.
+// Stdout, Stderr and WaitDelay; standard input is /dev/null. An error that wraps ErrUnconfined names what is missing.
 func Start(cmd *exec.Cmd, w Wall, mode Mode) (*process.Process, simulation.Confinement, error) {
 	if !entered {
 		return nil, simulation.Confinement{}, errors.New("confine.Enter was not called at the start of this program")
@@ -146,7 +146,7 @@ type order struct {
 	Parent  int `json:"parent"` // the parent's process id
 }
 
-// answer is the child's report of why it did not become the program; a child that does closes the pipe without one.
+// answer is the child's report of why it did not become the program; a child that succeeds closes the pipe without one.
 type answer struct {
 	Part    string `json:"part"` // the part of the wall that failed; empty when the program itself did
 	Message string `json:"message"`
@@ -173,33 +173,33 @@ func (w Wall) start(cmd *exec.Cmd, plan simulation.Confinement) (*process.Proces
 	if err != nil {
 		return nil, fmt.Errorf("encoding what to start: %w", err)
 	}
-	said, says, err := os.Pipe()
+	report, reporter, err := os.Pipe()
 	if err != nil {
 		return nil, fmt.Errorf("opening a pipe: %w", err)
 	}
-	defer said.Close()
+	defer report.Close()
 	child := &exec.Cmd{
 		Path: self, Args: []string{marker, string(text)}, Env: []string{},
-		Stdout: cmd.Stdout, Stderr: cmd.Stderr, WaitDelay: cmd.WaitDelay, ExtraFiles: []*os.File{says},
+		Stdout: cmd.Stdout, Stderr: cmd.Stderr, WaitDelay: cmd.WaitDelay, ExtraFiles: []*os.File{reporter},
 		SysProcAttr: &syscall.SysProcAttr{Setsid: true},
 	}
 	if plan.Namespace {
 		isolate(child.SysProcAttr)
 	}
 	p, err := process.Start(child, process.Options{})
-	says.Close()
+	reporter.Close()
 	if err != nil {
 		if plan.Namespace { // the usual reason is that this user may not make one
 			return nil, &wallError{"mount namespace", err.Error()}
 		}
 		return nil, err
 	}
-	return p, await(said, p, cmd.Path)
+	return p, await(report, p, cmd.Path)
 }
 
-// await reads what the child says; the pipe is closed when it becomes the program.
-func await(said io.Reader, p *process.Process, path string) error {
-	text, err := io.ReadAll(said)
+// await reads the child's answer; the pipe is closed when it becomes the program.
+func await(report io.Reader, p *process.Process, path string) error {
+	text, err := io.ReadAll(report)
 	if err == nil && len(text) == 0 {
 		return nil
 	}

@@ -51,8 +51,8 @@ func newRoom(t *testing.T, tries ...string) room {
 	return r
 }
 
-// begin starts a program in the room and returns what it said when it has ended.
-func (r room) begin(t *testing.T, program string, abi int, limits Limits) (said string, held simulation.Confinement) {
+// begin runs a program in the room to its end and returns its output.
+func (r room) begin(t *testing.T, program string, abi int, limits Limits) (output string, held simulation.Confinement) {
 	t.Helper()
 	var out bytes.Buffer
 	cmd := &exec.Cmd{Path: program, Args: []string{"sumo"}, Dir: r.run, Env: []string{"SUMO_HOME=/usr/share/sumo"}, Stdout: &out, Stderr: &out}
@@ -71,8 +71,8 @@ func (r room) begin(t *testing.T, program string, abi int, limits Limits) (said 
 	return out.String(), held
 }
 
-// TestNothingGetsThroughTheWall runs a program that tries whatever one could that was taken over, and expects each try to
-// be refused. Its own test is below: without a wall, many succeed.
+// TestNothingGetsThroughTheWall runs a program that tries all that a hijacked one could, and expects each try to be
+// refused. Its own test is below: without a wall, many succeed.
 func TestNothingGetsThroughTheWall(t *testing.T) {
 	t.Parallel()
 	confinetest.AsOrdinaryUser(t)
@@ -93,15 +93,15 @@ func TestNothingGetsThroughTheWall(t *testing.T) {
 			if err := os.WriteFile(filepath.Join(r.input, "tries.txt"), []byte(strings.Join(tries, "\n")), 0o666); err != nil {
 				t.Fatal(err)
 			}
-			said, held := r.begin(t, program, abi, Limits{})
-			t.Logf("%s\n%s", held, said)
+			output, held := r.begin(t, program, abi, Limits{})
+			t.Logf("%s\n%s", held, output)
 			if !held.Holds() || held.User != (os.Geteuid() == 0) {
 				t.Errorf("held by %s", held)
 			}
 			if abi > 0 && held.Landlock != abi || abi == NoLandlock && (held.Landlock != 0 || !held.Namespace) {
 				t.Errorf("held by %s, want Landlock ABI %d", held, abi)
 			}
-			for line := range strings.Lines(said) {
+			for line := range strings.Lines(output) {
 				if held.Landlock == 0 && strings.HasPrefix(line, "DONE: list ") {
 					continue // of a file system in which there is nothing but the way to its own folder
 				}
@@ -109,20 +109,20 @@ func TestNothingGetsThroughTheWall(t *testing.T) {
 					t.Error(strings.TrimSpace(line))
 				}
 			}
-			if n := strings.Count(said, "refused: "); n < 170+len(tries) {
+			if n := strings.Count(output, "refused: "); n < 170+len(tries) {
 				t.Errorf("only %d tries", n)
 			}
 			for _, want := range []string{
 				"environment: SUMO_HOME\n", "descriptors: []\n", "program: " + program + "\n", "core dumps: 0\n", "standard input: 1 3\n",
 				"hostile: all tried\n",
 			} {
-				if !strings.Contains(said, want) {
-					t.Errorf("it does not say %q", want)
+				if !strings.Contains(output, want) {
+					t.Errorf("the output lacks %q", want)
 				}
 			}
 			var threads uint64
 			if _, err := fmt.Sscan(
-				strings.TrimPrefix(regexp.MustCompile(`threads of its user: \d+`).FindString(said), "threads of its user:"), &threads,
+				strings.TrimPrefix(regexp.MustCompile(`threads of its user: \d+`).FindString(output), "threads of its user:"), &threads,
 			); err != nil {
 				t.Error(err)
 			}
@@ -133,7 +133,7 @@ func TestNothingGetsThroughTheWall(t *testing.T) {
 			if threads > most {
 				t.Errorf("it may have %d threads", threads)
 			}
-			user := strings.Fields(regexp.MustCompile(`user: .*`).FindString(said))[1]
+			user := strings.Fields(regexp.MustCompile(`user: .*`).FindString(output))[1]
 			if held.User && user == strconv.Itoa(os.Geteuid()) {
 				t.Errorf("it ran as user %s, as we do", user)
 			}
@@ -238,15 +238,15 @@ func TestLimitsHold(t *testing.T) {
 	confinetest.AsOrdinaryUser(t)
 	program := confinetest.Hostile(t)
 	r := newRoom(t, "memory", "stack", "addresses", "disk", "reserved", "deleted")
-	said, _ := r.begin(t, program, 0, Limits{Data: 256 << 20, FileSize: 8 << 20})
+	output, _ := r.begin(t, program, 0, Limits{Data: 256 << 20, FileSize: 8 << 20})
 	for _, want := range []string{
 		`refused: memory \(cannot allocate memory\) after (1[6-9]\d|2[0-5]\d) MiB`,
 		`refused: disk grown-by-hostile \(file too large\) after 8 MiB`,
 		`refused: stack \(function not implemented\) after 0 MiB`, `refused: addresses \(cannot allocate memory\)`,
 		`refused: reserved \(function not implemented\)`, `refused: disk \. \(function not implemented\)`,
 	} {
-		if !regexp.MustCompile(want).MatchString(said) {
-			t.Errorf("it does not say %q:\n%s", want, said)
+		if !regexp.MustCompile(want).MatchString(output) {
+			t.Errorf("the output lacks %q:\n%s", want, output)
 		}
 	}
 }

@@ -19,7 +19,7 @@ import (
 // answerFD is the pipe for the child's answer: the first descriptor after the standard ones.
 const answerFD = 3
 
-// exitNotStarted is the exit code of a child that did not become the program. Its answer says why.
+// exitNotStarted is the exit code of a child that did not become the program. Its answer holds the reason.
 const exitNotStarted = 70
 
 // entered guards Start against programs that do not call Enter: they would start themselves forever.
@@ -90,7 +90,7 @@ func closeOnExec() error {
 }
 
 // ownProcesses is how many threads a program with a user of its own may have (RLIMIT_NPROC counts by user). SUMO has
-// as many as its option threads says, one by default.
+// as many as its option threads sets, one by default.
 const ownProcesses = 64
 
 // moreProcesses bounds a program without a user of its own: all threads of its user together may exceed the number that the whole

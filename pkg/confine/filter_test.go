@@ -13,8 +13,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// TestTheFilterComparesNumbersWithNumbers gives each call that is allowed for some arguments those that are taken for a call's
-// number by a filter that does not tell the two apart.
+// TestTheFilterComparesNumbersWithNumbers calls what is allowed for some arguments with values that a filter takes for a call's
+// number if it confuses the two.
 func TestTheFilterComparesNumbersWithNumbers(t *testing.T) {
 	t.Parallel()
 	const pid = 4711

@@ -27,7 +27,7 @@ func ErrReused() *problem.Error {
 }
 
 // Of ties a key to what was asked for, so that its reuse for something else is noticed. The operation keeps requests of
-// different kinds apart; subject is what asked does not hold, such as the digest of an upload. Without a key it is nil.
+// different kinds apart; subject is what asked lacks, such as the digest of an upload. Without a key it is nil.
 func Of(key, operation string, asked any, subject string) (*Request, error) {
 	if key == "" {
 		return nil, nil

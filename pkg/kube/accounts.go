@@ -19,8 +19,8 @@ const (
 	tokenReviews = "/apis/authentication.k8s.io/v1/tokenreviews"
 	// accountPrefix is what the API server puts before namespace:name of a service account.
 	accountPrefix = "system:serviceaccount:"
-	// verdictLife is how long a token that was good is believed without asking again. It is how long a token of a pod that
-	// is gone, or of an account that was deleted, may still be used.
+	// verdictLife is how long a token that was good is believed without asking again. It is how long a token of a pod
+	// or account that was deleted may still be used.
 	verdictLife = 30 * time.Second
 	// maxVerdicts is far more than there are callers with tokens that are valid at the same time.
 	maxVerdicts = 1000
@@ -81,7 +81,7 @@ func (a *Accounts) review(ctx context.Context, token string) (account string, er
 	}
 	status := review.Status
 	name, isAccount := strings.CutPrefix(status.User.Username, accountPrefix)
-	// An authenticator that knows nothing of audiences names none: such a token was not made for us.
+	// An authenticator without support for audiences names none: such a token was not made for us.
 	if !status.Authenticated || !isAccount || !slices.Contains(status.Audiences, a.audience) {
 		return "", problem.New(problem.Unauthorized, "This is no valid token of a service account for the audience %s.", a.audience)
 	}

@@ -74,11 +74,11 @@ func TestPing(t *testing.T) {
 	if err := Ping(client)(t.Context()); err != nil {
 		t.Error(err)
 	}
-	away, err := NewClient(&rest.Config{Host: "http://127.0.0.1:1"})
+	unreachable, err := NewClient(&rest.Config{Host: "http://127.0.0.1:1"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := Ping(away)(t.Context()); problem.CodeOf(err) != problem.Unavailable {
+	if err := Ping(unreachable)(t.Context()); problem.CodeOf(err) != problem.Unavailable {
 		t.Errorf("without a server it answers %v, want %s", err, problem.Unavailable)
 	}
 }

@@ -38,12 +38,12 @@ const (
 	retryAfter = 5 * time.Second
 )
 
-// Connection says how to reach the cluster.
+// Connection is how to reach the cluster.
 type Connection struct {
 	// Kubeconfig is a file; empty inside a cluster, where the pod's own service account is used.
 	Kubeconfig string
 	UserAgent  string
-	// Wrap may put something around the transport of every request; nil leaves it as it is.
+	// Wrap may wrap the transport of every request; nil leaves it as it is.
 	Wrap func(http.RoundTripper) http.RoundTripper
 }
 

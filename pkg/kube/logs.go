@@ -30,7 +30,7 @@ const (
 	// kept is the end of a followed log that is held in memory. A follower looks several times a second, and SUMO writes
 	// far less in that time; a thousand logs take 64 MiB.
 	kept = 64 << 10
-	// idle is how long a log goes on being followed after the last look at it.
+	// idle is how long a log is followed after the last look at it.
 	idle = 15 * time.Second
 	// again is how often a pod is looked for that is not there yet, or whose log has ended. It spares the API server
 	// from what followers of waiting jobs ask several times a second.
@@ -45,16 +45,16 @@ const (
 //
 // A log is addressed by byte offset, but a kubelet only knows times, and asking it several times a second for each
 // follower would be too much. So the log of a job that is being followed comes in one stream, whatever the number of
-// followers, and its end is kept in memory: each look costs as much as there is that is new. Who has to begin further in
-// front reads the log once from its start.
+// followers, and its end is kept in memory: each look costs as much as there is that is new. A reader who begins
+// earlier reads the log once from its start.
 //
 // sumo-run writes to its standard output, byte for byte, what it writes to its log file. Offsets in a pod's log are
-// thus those of the file that becomes a result, once the lines are left out that Argo's own process in the
-// container has added.
+// thus those of the file that becomes a result, once the lines that Argo's own process in the container has added are
+// left out.
 //
 // A kubelet divides a long output into files (containerLogMaxSize, 10 MiB as a rule) and shows only the last one from its
-// start. Streams that are open go on across the division. Who comes later gets what that file has, with the offset at
-// which it begins: sumo-run's marks tell it (simulation.LogMark).
+// start. Open streams continue across the division. Later readers get what that file has, with the offset at
+// which it begins, from sumo-run's marks (simulation.LogMark).
 type Logs struct {
 	client rest.Interface
 
@@ -185,7 +185,7 @@ func (l *Logs) run(ctx context.Context, j job.Job, t *tail) {
 	}
 }
 
-// fail says why there is no log to those that wait. What was read before stays readable.
+// fail reports to those that wait why there is no log. What was read before stays readable.
 func (t *tail) fail(err error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -212,14 +212,14 @@ func (t *tail) add(offset int64, line []byte, began time.Time) {
 	t.bytes = append(t.bytes, line...)
 }
 
-// lose notes that there is a log of which nothing is at hand yet.
+// lose notes that there is a log but nothing of it is at hand yet.
 func (t *tail) lose() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.lost = true
 }
 
-// placer tells where in sumo-run's log the lines of a container stand.
+// placer finds where in sumo-run's log the lines of a container are.
 type placer struct {
 	next  int64     // offset of the line that comes next
 	began time.Time // when the run began
@@ -269,7 +269,7 @@ type resumption struct {
 	met int // lines of the position's time
 }
 
-// known reports whether the line with this time was read before. Gap tells that lines are missing between the position
+// known reports whether the line with this time was read before. Gap reports that lines are missing between the position
 // and this first new line: the kubelet has begun another file.
 func (r *resumption) known(stamp string) (known, gap bool) {
 	if !r.any {
@@ -296,7 +296,7 @@ func compareStamps(a, b string) int {
 	return x.Compare(y)
 }
 
-// read adds the lines behind at to t, to the present end or, following, until the stream ends.
+// read adds the lines after at to t, to the present end or, following, until the stream ends.
 func (l *Logs) read(ctx context.Context, j job.Job, pod string, at *position, p *placer, following bool, t *tail) error {
 	request := l.client.Get().AbsPath(podsPath(j.Namespace), pod, "log").
 		Param("container", mainContainer).Param("timestamps", "true")
@@ -324,7 +324,7 @@ func (l *Logs) read(ctx context.Context, j job.Job, pod string, at *position, p 
 		case errors.Is(err, io.EOF):
 			return nil
 		case err != nil && following:
-			return nil // a cut connection: the next one goes on behind the last line
+			return nil // a cut connection: the next one continues after the last line
 		case err != nil:
 			return Failed(err, "read the log of pod "+pod)
 		}
@@ -353,7 +353,7 @@ func rotated() error {
 // are those of os/exec.
 var argosVerdict = regexp.MustCompile(`^Error: (exit status \d+|signal: [a-z ]+)( \(core dumped\))?\s*$`)
 
-// isArgos tells the lines of Argo's process in the container from those of sumo-run.
+// isArgos distinguishes the lines of Argo's process in the container from those of sumo-run.
 func isArgos(line []byte) bool {
 	return bytes.HasPrefix(line, []byte(`time="`)) && bytes.Contains(line, []byte(" argo=true")) ||
 		bytes.HasPrefix(line, []byte("{")) && bytes.Contains(line, []byte(`"argo":true`)) ||
@@ -386,7 +386,7 @@ func (s stamped) next() (stamp string, line []byte, err error) {
 	return string(before), after, nil
 }
 
-// openWhole reads the log from where the kubelet's file begins, once, for who needs more of it than is kept.
+// openWhole reads the log from where the kubelet's file begins, once, for readers who need more of it than is kept.
 func (l *Logs) openWhole(ctx context.Context, j job.Job, offset int64) (*job.Log, error) {
 	pod, err := l.newestPod(ctx, j)
 	if err != nil {
@@ -496,7 +496,7 @@ func mainState(p *corev1.Pod) corev1.ContainerState {
 	return corev1.ContainerState{}
 }
 
-// ended reports whether the pod's container is known to have ended, or the pod to be gone.
+// ended reports whether the pod's container is known to have ended, or the pod to be deleted.
 func (l *Logs) ended(ctx context.Context, j job.Job, name string) bool {
 	var pod corev1.Pod
 	if err := read(ctx, l.client, podsPath(j.Namespace)+"/"+name, metav1.ListOptions{}, &pod); err != nil {

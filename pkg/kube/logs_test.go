@@ -331,10 +331,10 @@ func TestAResumptionSkipsWhatWasReadAndNothingElse(t *testing.T) {
 		}
 		rotated := rapid.IntRange(0, len(stamps)-from).Draw(t, "rotated")
 		from += rotated
-		wantGap := false // when a line that was read is gone, others may be that were not
+		wantGap := false // when a line that was read is missing, unread ones may be too
 		if known > 0 && from < len(stamps) && from > known-p.same {
 			if stamps[from] == stamps[known-1] {
-				return // some of the lines of one time are gone, and which is not to be told: the next mark is to the rescue
+				return // some of the lines of one time are missing, and nothing shows which: the next mark resolves it
 			}
 			wantGap = true
 		}
@@ -354,7 +354,7 @@ func TestAResumptionSkipsWhatWasReadAndNothingElse(t *testing.T) {
 }
 
 // rotate is what a kubelet does with a log of some length: what was written so far is in another file, which it does not
-// show. Streams that are open go on.
+// show. Open streams continue.
 func (k *kubelet) rotate() {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -383,7 +383,7 @@ func (l *longLog) write(k *kubelet, n int) {
 	}
 }
 
-func TestAFollowerGoesOnWhenTheKubeletRotates(t *testing.T) {
+func TestAFollowerContinuesWhenTheKubeletRotates(t *testing.T) {
 	t.Parallel()
 	k, logs := newKubelet(t)
 	var l longLog
@@ -404,7 +404,7 @@ func TestAFollowerGoesOnWhenTheKubeletRotates(t *testing.T) {
 	}
 }
 
-func TestWhoComesAfterARotationGetsTheLatestPartWithItsPlace(t *testing.T) {
+func TestAReaderAfterARotationGetsTheLatestPartWithItsPlace(t *testing.T) {
 	t.Parallel()
 	k, logs := newKubelet(t)
 	var l longLog

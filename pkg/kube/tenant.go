@@ -36,7 +36,7 @@ const (
 	tenantAnnotation = "sumo-k8.io/tenant-id"
 )
 
-// Provisioner makes and mends the namespaces of tenants.
+// Provisioner makes and repairs the namespaces of tenants.
 type Provisioner struct {
 	Client rest.Interface
 	// Home is the namespace of the functions' own service accounts, which get their rights on runs with each tenant.
@@ -292,7 +292,7 @@ func parse(manifest []byte) ([]object, error) {
 	return objects, nil
 }
 
-// apply makes the object what it must be, whoever has changed it. What others have added beside our fields stays.
+// apply restores the object's required state, whoever changed it. What others have added beside our fields stays.
 func (p *Provisioner) apply(ctx context.Context, o object) error {
 	ctx, cancel := context.WithTimeout(ctx, CallTimeout)
 	defer cancel()
@@ -423,7 +423,7 @@ func (s ObjectStore) repository(namespace string) (string, error) {
 	}
 	s3 := map[string]any{
 		"endpoint": u.Host, "insecure": u.Scheme == "http", "bucket": s.Bucket, "region": s.Region,
-		// Our templates name every key; this is for whoever else makes a workflow here.
+		// Our templates name every key; this is for anyone else's workflows.
 		"keyFormat": artifact.ResultPrefix + namespace + "/{{workflow.name}}/{{pod.name}}",
 	}
 	if s.AccessKey == "" {

@@ -122,7 +122,7 @@ func TestWhereTheObjectStoreIs(t *testing.T) {
 		{"a pod of a Service", ObjectStore{Endpoint: "http://minio-0.minio.storage.svc.cluster.local.:9000"},
 			[]Destination{{Namespace: "storage", Port: 9000}}},
 		{"a public name that reads like a Service", ObjectStore{Endpoint: "https://s3.svc.example.org"}, public(443)},
-		{"as the operator says", ObjectStore{Endpoint: "http://minio.storage.svc:9000", CIDRs: prefixes("10.1.2.3/8", "172.16.0.0/12")},
+		{"as the operator configures", ObjectStore{Endpoint: "http://minio.storage.svc:9000", CIDRs: prefixes("10.1.2.3/8", "172.16.0.0/12")},
 			[]Destination{{CIDR: "10.0.0.0/8", Port: 9000}, {CIDR: "172.16.0.0/12", Port: 9000}}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -204,7 +204,7 @@ func TestWithoutKeysPodsUseTheirOwnRights(t *testing.T) {
 			t.Error("there is a Secret without anything to keep secret")
 		}
 		if strings.HasSuffix(o.name, "/configmaps/artifact-repositories") && !bytes.Contains(o.body, []byte("useSDKCreds: true")) {
-			t.Errorf("Argo is not told to use the pod's own rights: %s", o.body)
+			t.Errorf("Argo does not use the pod's own rights: %s", o.body)
 		}
 	}
 }
@@ -324,7 +324,7 @@ func (c *cluster) paths() []string {
 	return slices.Sorted(maps.Keys(c.objects))
 }
 
-func TestProvisioningMakesEverythingAndMendsWhatHasDrifted(t *testing.T) {
+func TestProvisioningMakesEverythingAndRepairsWhatHasDrifted(t *testing.T) {
 	t.Parallel()
 	c, client := newCluster(t)
 	p := aProvisioner()
@@ -354,7 +354,7 @@ func TestProvisioningMakesEverythingAndMendsWhatHasDrifted(t *testing.T) {
 		t.Errorf("the quota is not what it was (-want +got):\n%s", diff)
 	}
 	if !slices.Contains(c.paths(), policy) {
-		t.Error("the policy is still gone")
+		t.Error("the policy is still missing")
 	}
 }
 

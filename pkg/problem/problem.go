@@ -12,7 +12,7 @@ import (
 // meaning. Package rest maps each to its one HTTP status.
 type Code string
 
-// The codes, and what each says.
+// The codes, and what each means.
 const (
 	Invalid         Code = "invalid_request"      // missing, malformed or contradictory input
 	Unauthorized    Code = "unauthorized"         // no key, or not a valid one
@@ -20,7 +20,7 @@ const (
 	NotFound        Code = "not_found"            // unknown, or another tenant's
 	Exists          Code = "already_exists"       // the name is taken
 	Conflict        Code = "conflict"             // the resource's state forbids it
-	TooLarge        Code = "payload_too_large"    // a body over the limit
+	TooLarge        Code = "payload_too_large"    // a body above the limit
 	ScenarioInvalid Code = "scenario_invalid"     // SUMO could not run, or must not run, what was uploaded
 	KeyReused       Code = "idempotency_key_used" // same Idempotency-Key, other payload
 	QueueFull       Code = "queue_full"           // the tenant has too many jobs waiting
@@ -46,7 +46,7 @@ type Error struct {
 	Code   Code
 	Detail string // one or two sentences for a person: what happened, and what to do about it
 	Items  []Item
-	// RetryAfter is how long a client should wait before it tries again; zero says nothing.
+	// RetryAfter is how long a client should wait before it tries again; zero gives no advice.
 	RetryAfter time.Duration
 	cause      error
 }
@@ -67,7 +67,7 @@ func (e *Error) WithItems(items ...Item) *Error {
 	return e
 }
 
-// WithRetryAfter returns e telling clients how long to wait.
+// WithRetryAfter returns e with the time that clients should wait.
 func (e *Error) WithRetryAfter(d time.Duration) *Error {
 	e.RetryAfter = d
 	return e

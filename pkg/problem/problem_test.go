@@ -36,7 +36,7 @@ func TestCodesAreFoundThroughWrapping(t *testing.T) {
 func TestTheCauseIsForTheLogOnly(t *testing.T) {
 	t.Parallel()
 	cause := errors.New("ERROR: relation jobs does not exist")
-	err := problem.Wrap(cause, problem.Unavailable, "The database is away for %d s.", 5).
+	err := problem.Wrap(cause, problem.Unavailable, "The database is unreachable for %d s.", 5).
 		WithItems(problem.Item{Location: "body.a", Message: "is missing"}).
 		WithItems(problem.Item{Location: "body.b", Message: "is missing"}).
 		WithRetryAfter(5 * time.Second)
@@ -44,7 +44,7 @@ func TestTheCauseIsForTheLogOnly(t *testing.T) {
 		t.Errorf("the cause is lost: %v", err)
 	}
 	want := &problem.Error{
-		Code: problem.Unavailable, Detail: "The database is away for 5 s.", RetryAfter: 5 * time.Second,
+		Code: problem.Unavailable, Detail: "The database is unreachable for 5 s.", RetryAfter: 5 * time.Second,
 		Items: []problem.Item{{Location: "body.a", Message: "is missing"}, {Location: "body.b", Message: "is missing"}},
 	}
 	shown := *err

@@ -15,7 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Options say how a child is ended. The zero value suits a program that ends on SIGTERM.
+// Options configure how a child is ended. The zero value suits a program that ends on SIGTERM.
 type Options struct {
 	// DeathSignal is what the kernel sends to the child when we end without having stopped it; 0 means SIGKILL.
 	DeathSignal syscall.Signal
@@ -31,7 +31,7 @@ type Process struct {
 	err        error // of exec.Cmd.Wait; set before done is closed
 
 	mu     sync.Mutex
-	reaped bool // the pid may belong to another process from now on
+	reaped bool // from now on the pid may belong to another process
 }
 
 // Start starts cmd, whose SysProcAttr is kept but for the process group and the death signal. The caller must not call

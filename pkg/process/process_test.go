@@ -15,7 +15,7 @@ import (
 	"github.com/sumo-k8/sumo-k8/pkg/process"
 )
 
-// asParent makes this test binary start a child, tell its pid, and wait to be killed.
+// asParent makes this test binary start a child, print its pid, and wait to be killed.
 const asParent = "PROCESS_TEST_PARENT"
 
 func TestMain(m *testing.M) {
@@ -59,9 +59,9 @@ func line(t *testing.T, r *bufio.Reader) string {
 	return strings.TrimSpace(text)
 }
 
-// gone reports whether a process that is not our child ends within a second. Nobody may be there to collect it, so a
+// exits reports whether a process that is not our child ends within a second. Nobody may be there to collect it, so a
 // zombie counts as ended.
-func gone(pid string) bool {
+func exits(pid string) bool {
 	for range 100 {
 		stat, err := os.ReadFile("/proc/" + pid + "/stat")
 		if err != nil || strings.Contains(string(stat), ") Z ") {
@@ -119,7 +119,7 @@ func TestNothingOfTheGroupIsLeftWhenItsLeaderEnds(t *testing.T) {
 	if err := p.Wait(); err != nil {
 		t.Fatal(err)
 	}
-	if !gone(grandchild) {
+	if !exits(grandchild) {
 		t.Errorf("process %s still runs", grandchild)
 	}
 }
@@ -141,7 +141,7 @@ func TestTheChildDiesWithUs(t *testing.T) {
 	}
 	_, _ = io.Copy(io.Discard, stdout)
 	_ = parent.Wait()
-	if !gone(child) {
+	if !exits(child) {
 		t.Errorf("process %s outlived its parent", child)
 	}
 }

@@ -14,7 +14,7 @@ type differences struct {
 	updates  []job.Update      // for the record
 	ends     map[string]End    // of those jobs that end with an update, without the time of its recording
 	finished []string          // runs the engine may forget once the updates are written
-	stop     []string          // runs of jobs that someone wants cancelled
+	stop     []string          // runs of jobs whose cancellation is requested
 	restart  []job.Job         // jobs whose run is lost
 	strays   []job.Observation // runs of jobs that are not active
 }
@@ -65,7 +65,7 @@ func (c Config) compareLost(now time.Time, j job.Job, d *differences) {
 			Progress: j.Progress, FinishedAt: &now,
 		}, nil)
 	case j.State == job.Pending && now.Sub(j.UpdatedAt) < c.LostAfter:
-		// Claimed a moment ago: whoever claimed it is about to start it.
+		// Claimed a moment ago: the process that claimed it is about to start it.
 	case j.Attempt >= attempts:
 		d.update(j, job.Update{
 			ID: j.ID, State: job.Failed, Reason: simulation.WorkflowLost,
@@ -86,7 +86,7 @@ type End struct {
 	RecordedAt time.Time
 }
 
-// update takes an update of j among the differences.
+// update adds an update of j to the differences.
 func (d *differences) update(j job.Job, u job.Update, stored *time.Time) {
 	d.updates = append(d.updates, u)
 	if !u.State.Terminal() {
@@ -101,9 +101,9 @@ func (d *differences) update(j job.Job, u job.Update, stored *time.Time) {
 	d.ends[j.ID] = End{Job: j, StoredAt: stored}
 }
 
-// differs reports whether o, of a run that has not ended, tells anything that is not on record. A run that was started
-// again is behind its record for a while; the record never goes back. A run without a message says nothing against one
-// that is on record, such as why it was started again.
+// differs reports whether o, of a run that has not ended, reports anything that is not on record. A run that was started
+// again is behind its record for a while; the record never goes back. A run without a message leaves one that is on
+// record alone, such as why it was started again.
 func differs(j job.Job, o job.Observation) bool {
 	if j.State != o.State {
 		return j.State.CanBecome(o.State)

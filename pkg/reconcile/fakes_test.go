@@ -16,7 +16,7 @@ import (
 	"github.com/sumo-k8/sumo-k8/pkg/tenant"
 )
 
-var errAway = errors.New("away")
+var errUnreachable = errors.New("unreachable")
 
 // record is a record of jobs in memory.
 type record struct {
@@ -139,36 +139,36 @@ func (r *record) PruneIdempotencyKeys(_ context.Context, before time.Time, _ int
 	return 4, nil
 }
 
-// engine is a job.Engine that notes what it is told.
+// engine is a job.Engine that notes the calls it gets.
 type engine struct {
 	job.Engine
 	mu         sync.Mutex
 	runs       []job.Observation
-	told       []string
+	noted      []string
 	startErr   error
 	observeErr error
 	changed    chan struct{}
 }
 
-func (e *engine) tell(what, id string) {
+func (e *engine) note(what, id string) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.told = append(e.told, what+" "+id)
+	e.noted = append(e.noted, what+" "+id)
 }
 
 func (e *engine) Start(_ context.Context, j job.Job) error {
-	e.tell("start", j.ID)
+	e.note("start", j.ID)
 	return e.startErr
 }
 
 func (e *engine) Stop(_ context.Context, id string) error {
-	e.tell("stop", id)
+	e.note("stop", id)
 	return nil
 }
 
 func (e *engine) Forget(_ context.Context, ids []string) error {
 	for _, id := range ids {
-		e.tell("forget", id)
+		e.note("forget", id)
 	}
 	return nil
 }
@@ -259,7 +259,7 @@ func (s *tenants) Provisioned(_ context.Context, t tenant.Tenant, _ time.Duratio
 
 func (s *tenants) Provision(_ context.Context, t tenant.Tenant) error {
 	if t.ID == s.broken {
-		return errAway
+		return errUnreachable
 	}
 	return nil
 }

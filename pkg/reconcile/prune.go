@@ -29,7 +29,7 @@ const (
 	objectBatch = 1_000
 )
 
-// prune removes what is past its time. Each part is bounded, and goes on where it stopped the next time.
+// prune removes what has expired. Each part is bounded; the next call continues where this one stopped.
 func (r *Reconciler) prune(ctx context.Context, rep *Report) error {
 	now := r.Now()
 	r.mu.Lock()
@@ -53,7 +53,7 @@ func (r *Reconciler) prune(ctx context.Context, rep *Report) error {
 	return err
 }
 
-// pruneResults removes the objects first: the record tells of results as long as any may be left.
+// pruneResults removes the objects first: the record lists results as long as any may be left.
 func (r *Reconciler) pruneResults(ctx context.Context, now time.Time, rep *Report) error {
 	if r.Config.KeepResults == 0 {
 		return nil
@@ -62,20 +62,20 @@ func (r *Reconciler) pruneResults(ctx context.Context, now time.Time, rep *Repor
 	if err != nil {
 		return fmt.Errorf("looking for expired results: %w", err)
 	}
-	var gone []string
+	var removed []string
 	var errs []error
 	for _, j := range jobs {
 		if err := artifact.RemoveAll(ctx, r.Objects, artifact.ResultsOf(j.Namespace, j.ID)); err != nil {
 			errs = append(errs, fmt.Errorf("removing expired results of job %s: %w", j.ID, err))
 			continue
 		}
-		gone = append(gone, j.ID)
+		removed = append(removed, j.ID)
 	}
-	if len(gone) > 0 {
-		if err := r.Jobs.MarkResultsPruned(ctx, gone); err != nil {
+	if len(removed) > 0 {
+		if err := r.Jobs.MarkResultsPruned(ctx, removed); err != nil {
 			return errors.Join(append(errs, fmt.Errorf("recording removed results: %w", err))...)
 		}
-		rep.PrunedResults += len(gone)
+		rep.PrunedResults += len(removed)
 	}
 	return errors.Join(errs...)
 }
@@ -89,7 +89,7 @@ func (r *Reconciler) pruneKeys(ctx context.Context, now time.Time, rep *Report) 
 	return nil
 }
 
-// pruneUploads forgets direct uploads past their time; the search for orphans removes what was sent.
+// pruneUploads forgets expired direct uploads; the search for orphans removes what was sent.
 func (r *Reconciler) pruneUploads(ctx context.Context, now time.Time, rep *Report) error {
 	n, err := r.Scenarios.PruneUploads(ctx, now.Add(-scenario.UploadLifetime), pruneBatch)
 	if err != nil {
@@ -122,7 +122,7 @@ func (r *Reconciler) abortUploads(ctx context.Context, before time.Time, rep *Re
 	n, err := r.Objects.AbortUploads(ctx, before)
 	rep.PrunedUploads += n
 	if err != nil {
-		return fmt.Errorf("giving up unfinished uploads: %w", err)
+		return fmt.Errorf("aborting unfinished uploads: %w", err)
 	}
 	return nil
 }
@@ -177,7 +177,7 @@ func (r *Reconciler) sweep(ctx context.Context, prefix string, before time.Time,
 	return flush()
 }
 
-// noneKnown is for what nothing refers to after a while, whatever became of it.
+// noneKnown is for prefixes where any object that is old enough is an orphan.
 func noneKnown(context.Context, []string) (map[string]bool, error) { return nil, nil }
 
 // ofKnownJobs returns those keys under artifact.ResultPrefix that belong to a job on record. A key that does not look

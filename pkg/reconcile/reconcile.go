@@ -16,7 +16,7 @@ import (
 	"github.com/sumo-k8/sumo-k8/pkg/tenant"
 )
 
-// Reconciler does the work. One is made for the life of the process; it holds nothing that a restart would miss.
+// Reconciler does the work. A process makes one for its lifetime; it holds nothing that a restart would lose.
 type Reconciler struct {
 	Jobs      Jobs
 	Scenarios Scenarios
@@ -31,16 +31,16 @@ type Reconciler struct {
 	Now    func() time.Time
 	Config Config
 	Log    zerolog.Logger
-	// Passed is told of each pass, and Ended of each job whose end is recorded. Both may be nil.
+	// Passed is called after each pass, and Ended for each job whose end is recorded. Both may be nil.
 	Passed func(took time.Duration, err error)
 	Ended  func(End)
 
-	mu     sync.Mutex // guards what follows: when this process last did the work that not every run does
+	mu     sync.Mutex // guards what follows: when this process last did the work that only some runs do
 	pruned time.Time
 	swept  time.Time
 }
 
-// Jobs is the record of jobs, as far as it is brought in line and pruned.
+// Jobs is the part of the record of jobs that reconciling and pruning use.
 type Jobs interface {
 	job.Queue
 	// ActiveJobs returns up to limit jobs that are PENDING or RUNNING, oldest first.
@@ -54,7 +54,7 @@ type Jobs interface {
 	KnownJobs(ctx context.Context, ids []string) (map[string]job.State, error)
 	// ExpiredResults returns finished jobs whose results are older than before and not yet pruned.
 	ExpiredResults(ctx context.Context, before time.Time, limit int) ([]job.Job, error)
-	// MarkResultsPruned records that the results of these jobs are gone.
+	// MarkResultsPruned records that the results of these jobs are removed.
 	MarkResultsPruned(ctx context.Context, ids []string) error
 	// PruneIdempotencyKeys removes keys recorded before the given time and returns how many.
 	PruneIdempotencyKeys(ctx context.Context, before time.Time, limit int) (int, error)
@@ -97,8 +97,8 @@ func DefaultConfig() Config {
 
 // Report counts what one Run did.
 type Report struct {
-	Skipped       bool `json:"skipped"`        // another process was at it
-	Interrupted   bool `json:"interrupted"`    // the process was told to stop; what was left undone, the next call does
+	Skipped       bool `json:"skipped"`        // another process held the lock
+	Interrupted   bool `json:"interrupted"`    // the process was stopping; the next call does the rest
 	Passes        int  `json:"passes"`         // how often record and engine were compared
 	Active        int  `json:"active"`         // jobs pending or running at the last pass
 	Dispatched    int  `json:"dispatched"`     // queued jobs handed to the engine
@@ -110,18 +110,18 @@ type Report struct {
 	PrunedKeys    int  `json:"pruned_keys"`    // idempotency keys removed because of their age
 	PrunedObjects int  `json:"pruned_objects"` // objects removed because nothing refers to them
 	PrunedUploads int  `json:"pruned_uploads"` // unfinished uploads that were given up
-	Provisioned   int  `json:"provisioned"`    // tenants whose namespace was looked at and mended where it had to be
+	Provisioned   int  `json:"provisioned"`    // tenants whose namespace was checked, and repaired if needed
 	Unprovisioned int  `json:"unprovisioned"`  // tenants for which that failed
 }
 
 const (
 	lockName = "reconcile"
-	// maxActive bounds the jobs that one pass looks at. Those beyond have their turn when older ones have ended.
+	// maxActive bounds the jobs that one pass looks at. The rest have their turn when older ones have ended.
 	maxActive = 20_000
-	// maxDispatch and maxRestarts bound what one pass starts; the next pass goes on.
+	// maxDispatch and maxRestarts bound what one pass starts; the next pass continues.
 	maxDispatch = 1_000
 	maxRestarts = 200
-	// tick is how often a pass is made while nothing is heard of the engine.
+	// tick is how often a pass is made while the engine reports no change.
 	tick = time.Second
 	// leastRest is the pause after each pass, in which changes gather. It is half of the tenth of a second within which
 	// the end of a run should be on record. A pass that takes longer is followed by a pause as long as itself, so that
@@ -131,7 +131,7 @@ const (
 
 // Run makes passes until nothing is active or window ends, whichever is first; but one at least. When another process
 // holds the lock it returns at once, with Report.Skipped set. The error is that of the last pass, of pruning and of
-// provisioning: what failed earlier and has been mended is only logged.
+// provisioning: what failed earlier and succeeded since is only logged.
 func (r *Reconciler) Run(ctx context.Context, window time.Duration) (Report, error) {
 	var rep Report
 	ran, err := r.Lock(ctx, lockName, func(ctx context.Context) error {
@@ -158,7 +158,7 @@ func (r *Reconciler) passes(ctx context.Context, window time.Duration, rep *Repo
 	for {
 		began := time.Now()
 		busy, err := r.pass(ctx, rep)
-		stopped := errors.Is(ctx.Err(), context.Canceled) // what an orderly end interrupts has not failed
+		stopped := errors.Is(ctx.Err(), context.Canceled) // what an orderly stop interrupts has not failed
 		if r.Passed != nil && !stopped {
 			r.Passed(time.Since(began), err)
 		}
@@ -188,7 +188,7 @@ func (r *Reconciler) passes(ctx context.Context, window time.Duration, rep *Repo
 }
 
 // pass compares record and engine once and acts on what it finds. Every step can be repeated; one that fails does not
-// keep the others from being done. Busy tells that there is, or may be, something to wait for.
+// keep the others from being done. Busy reports whether there is, or may be, something to wait for.
 func (r *Reconciler) pass(ctx context.Context, rep *Report) (busy bool, err error) {
 	rep.Passes++
 	active, seen, err := r.observe(ctx)
@@ -273,7 +273,7 @@ func (r *Reconciler) stop(ctx context.Context, ids []string, rep *Report) error 
 	return errors.Join(errs...)
 }
 
-// restart starts lost runs again. A start is counted after it was made: while the engine is away, jobs wait for it and
+// restart starts lost runs again. A start is counted after it was made: while the engine is unreachable, jobs wait for it and
 // do not use up their attempts.
 func (r *Reconciler) restart(ctx context.Context, jobs []job.Job, rep *Report) error {
 	var errs []error
@@ -294,7 +294,7 @@ func (r *Reconciler) restart(ctx context.Context, jobs []job.Job, rep *Report) e
 	return errors.Join(errs...)
 }
 
-// clear ends runs of jobs that are over or were deleted. A run may also be of a job that was claimed since the record
+// clear ends runs of jobs that are finished or deleted. A run may also be of a job that was claimed since the record
 // was read, and is left alone.
 func (r *Reconciler) clear(ctx context.Context, strays []job.Observation, rep *Report) error {
 	if len(strays) == 0 {

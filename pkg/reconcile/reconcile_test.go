@@ -51,7 +51,7 @@ func TestOnePass(t *testing.T) {
 		run        *job.Observation
 		prepare    func(*record, *engine)
 		want       job.Job // of its fields, those that differ from job
-		wantTold   []string
+		wantCalls  []string
 		wantReport reconcile.Report
 		wantErr    error
 	}{
@@ -59,14 +59,14 @@ func TestOnePass(t *testing.T) {
 			name:       "a queued job is dispatched",
 			job:        &job.Job{State: job.Queued},
 			want:       job.Job{State: job.Pending, Attempt: 1},
-			wantTold:   []string{"start j"},
+			wantCalls:  []string{"start j"},
 			wantReport: reconcile.Report{Dispatched: 1},
 		}, {
 			name:       "a dispatched job that cannot be started stays claimed",
 			job:        &job.Job{State: job.Queued},
-			prepare:    func(_ *record, e *engine) { e.startErr = errAway },
+			prepare:    func(_ *record, e *engine) { e.startErr = errUnreachable },
 			want:       job.Job{State: job.Pending, Attempt: 1},
-			wantTold:   []string{"start j"},
+			wantCalls:  []string{"start j"},
 			wantReport: reconcile.Report{Dispatched: 1},
 		}, {
 			name:       "a run that has begun is recorded",
@@ -91,30 +91,30 @@ func TestOnePass(t *testing.T) {
 				State: job.Succeeded, Attempt: 1, Progress: 1, StartedAt: &started, FinishedAt: &noon,
 				Summary: summary, SumoVersion: "1.15.0", Results: results, Confinement: held,
 			},
-			wantTold:   []string{"forget j"},
+			wantCalls:  []string{"forget j"},
 			wantReport: reconcile.Report{Active: 1, Changed: 1, Forgotten: 1},
 		}, {
 			name:       "a finished run is kept when it cannot be recorded",
 			job:        &job.Job{State: job.Running, Attempt: 1, StartedAt: &started},
 			run:        &job.Observation{State: job.Succeeded},
-			prepare:    func(r *record, _ *engine) { r.applyErr = errAway },
+			prepare:    func(r *record, _ *engine) { r.applyErr = errUnreachable },
 			want:       job.Job{State: job.Running, Attempt: 1, StartedAt: &started},
 			wantReport: reconcile.Report{Active: 1},
-			wantErr:    errAway,
+			wantErr:    errUnreachable,
 		}, {
 			name:       "a running job that the engine does not have is started again",
 			job:        &job.Job{State: job.Running, Attempt: 1, StartedAt: &started, UpdatedAt: noon},
 			want:       job.Job{State: job.Running, Attempt: 2, StartedAt: &started, UpdatedAt: noon, Message: restarted},
-			wantTold:   []string{"start j"},
+			wantCalls:  []string{"start j"},
 			wantReport: reconcile.Report{Active: 1, Restarted: 1},
 		}, {
-			name:       "a lost run is not counted while the engine is away",
+			name:       "a lost run is not counted while the engine is unreachable",
 			job:        &job.Job{State: job.Running, Attempt: 1, StartedAt: &started},
-			prepare:    func(_ *record, e *engine) { e.startErr = errAway },
+			prepare:    func(_ *record, e *engine) { e.startErr = errUnreachable },
 			want:       job.Job{State: job.Running, Attempt: 1, StartedAt: &started},
-			wantTold:   []string{"start j"},
+			wantCalls:  []string{"start j"},
 			wantReport: reconcile.Report{Active: 1},
-			wantErr:    errAway,
+			wantErr:    errUnreachable,
 		}, {
 			name:       "a run started again does not take its record back",
 			job:        &job.Job{State: job.Running, Attempt: 2, StartedAt: &started, Progress: 0.5, Message: "was lost"},
@@ -122,7 +122,7 @@ func TestOnePass(t *testing.T) {
 			want:       job.Job{State: job.Running, Attempt: 2, StartedAt: &started, Progress: 0.5, Message: "was lost"},
 			wantReport: reconcile.Report{Active: 1},
 		}, {
-			name:       "a job claimed a moment ago is left to whoever claimed it",
+			name:       "a job claimed a moment ago is left alone",
 			job:        &job.Job{State: job.Pending, Attempt: 1, UpdatedAt: noon.Add(-2 * time.Second)},
 			want:       job.Job{State: job.Pending, Attempt: 1, UpdatedAt: noon.Add(-2 * time.Second)},
 			wantReport: reconcile.Report{Active: 1},
@@ -130,7 +130,7 @@ func TestOnePass(t *testing.T) {
 			name:       "a job claimed long ago is started again",
 			job:        &job.Job{State: job.Pending, Attempt: 50, UpdatedAt: noon.Add(-4 * time.Second)},
 			want:       job.Job{State: job.Pending, Attempt: 51, UpdatedAt: noon.Add(-4 * time.Second), Message: restarted},
-			wantTold:   []string{"start j"},
+			wantCalls:  []string{"start j"},
 			wantReport: reconcile.Report{Active: 1, Restarted: 1},
 		}, {
 			name: "a run lost in its last attempt fails",
@@ -149,10 +149,10 @@ func TestOnePass(t *testing.T) {
 			job:        &job.Job{State: job.Running, Attempt: 1, StartedAt: &started, CancelRequested: true},
 			run:        &job.Observation{State: job.Running, StartedAt: &started},
 			want:       job.Job{State: job.Running, Attempt: 1, StartedAt: &started, CancelRequested: true},
-			wantTold:   []string{"stop j"},
+			wantCalls:  []string{"stop j"},
 			wantReport: reconcile.Report{Active: 1, Stopped: 1},
 		}, {
-			name: "a cancelled job that the engine does not have is over",
+			name: "a cancelled job that the engine does not have is finished",
 			job:  &job.Job{State: job.Running, Attempt: 1, StartedAt: &started, CancelRequested: true},
 			want: job.Job{
 				State: job.Cancelled, Reason: simulation.Cancelled, Attempt: 1, StartedAt: &started, FinishedAt: &noon, CancelRequested: true,
@@ -160,38 +160,38 @@ func TestOnePass(t *testing.T) {
 			},
 			wantReport: reconcile.Report{Active: 1, Changed: 1},
 		}, {
-			name:       "a run of a job that is over is stopped",
+			name:       "a run of a finished job is stopped",
 			job:        &job.Job{State: job.Cancelled},
 			run:        &job.Observation{State: job.Running},
 			want:       job.Job{State: job.Cancelled},
-			wantTold:   []string{"stop j"},
+			wantCalls:  []string{"stop j"},
 			wantReport: reconcile.Report{Stopped: 1},
 		}, {
-			name:       "a finished run of a job that is over is forgotten",
+			name:       "a finished run of a finished job is forgotten",
 			job:        &job.Job{State: job.Succeeded},
 			run:        &job.Observation{State: job.Succeeded},
 			want:       job.Job{State: job.Succeeded},
-			wantTold:   []string{"forget j"},
+			wantCalls:  []string{"forget j"},
 			wantReport: reconcile.Report{Forgotten: 1},
 		}, {
 			name:       "a run of a job that was deleted is stopped",
 			run:        &job.Observation{State: job.Pending},
-			wantTold:   []string{"stop j"},
+			wantCalls:  []string{"stop j"},
 			wantReport: reconcile.Report{Stopped: 1},
 		}, {
 			name:       "an unreadable record does not keep queued jobs waiting",
 			job:        &job.Job{State: job.Queued},
-			prepare:    func(r *record, _ *engine) { r.activeErr = errAway },
+			prepare:    func(r *record, _ *engine) { r.activeErr = errUnreachable },
 			want:       job.Job{State: job.Pending, Attempt: 1},
-			wantTold:   []string{"start j"},
+			wantCalls:  []string{"start j"},
 			wantReport: reconcile.Report{Dispatched: 1},
-			wantErr:    errAway,
+			wantErr:    errUnreachable,
 		}, {
-			name:       "an engine that is away loses nothing",
+			name:       "an unreachable engine loses nothing",
 			job:        &job.Job{State: job.Running, Attempt: 3, StartedAt: &started},
-			prepare:    func(_ *record, e *engine) { e.observeErr = errAway },
+			prepare:    func(_ *record, e *engine) { e.observeErr = errUnreachable },
 			want:       job.Job{State: job.Running, Attempt: 3, StartedAt: &started},
-			wantErr:    errAway,
+			wantErr:    errUnreachable,
 			wantReport: reconcile.Report{},
 		},
 	}
@@ -226,8 +226,8 @@ func TestOnePass(t *testing.T) {
 			if diff := cmp.Diff(tt.want, got); diff != "" {
 				t.Errorf("job on record (-want +got):\n%s", diff)
 			}
-			if diff := cmp.Diff(tt.wantTold, runs.told); diff != "" {
-				t.Errorf("told the engine (-want +got):\n%s", diff)
+			if diff := cmp.Diff(tt.wantCalls, runs.noted); diff != "" {
+				t.Errorf("calls of the engine (-want +got):\n%s", diff)
 			}
 		})
 	}
@@ -298,7 +298,7 @@ func TestRunFollowsTheEngineUntilItsWorkIsDone(t *testing.T) {
 func (e *engine) calls() []string {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	return slices.Clone(e.told)
+	return slices.Clone(e.noted)
 }
 
 func TestRunEndsWithItsWindow(t *testing.T) {
@@ -335,7 +335,7 @@ func TestTenantsAreProvisioned(t *testing.T) {
 			wantReport: reconcile.Report{Provisioned: 2}, wantLast: "t02",
 		},
 		{name: "twenty at a time", store: tenants{due: all}, wantReport: reconcile.Report{Provisioned: 20}, wantLast: "t19"},
-		{name: "a record that is away is told", store: tenants{due: all, dueErr: errAway}, wantErr: errAway},
+		{name: "an unreachable record is reported", store: tenants{due: all, dueErr: errUnreachable}, wantErr: errUnreachable},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -393,7 +393,7 @@ func TestPruning(t *testing.T) {
 		now         time.Time
 		keep        time.Duration
 		deleteErr   error
-		wantGone    []string
+		wantRemoved []string
 		wantResults int
 		wantObjects int
 		wantUploads int
@@ -401,20 +401,20 @@ func TestPruning(t *testing.T) {
 	}{
 		{
 			name: "expired results at any time", now: noon.Add(35 * time.Minute), keep: month,
-			wantGone:    []string{"results/sumo-a/old/log.txt", "results/sumo-a/old/out/fcd.xml"},
+			wantRemoved: []string{"results/sumo-a/old/log.txt", "results/sumo-a/old/out/fcd.xml"},
 			wantResults: 1,
 		}, {
 			name: "results are kept for ever when so configured", now: noon,
 		}, {
 			name: "orphans at the top of the hour", now: topOfTheHour, keep: month,
-			wantGone: []string{
+			wantRemoved: []string{
 				"results/sumo-a/deleted/log.txt", "results/sumo-a/deleted/x/y.xml",
 				"results/sumo-a/old/log.txt", "results/sumo-a/old/out/fcd.xml", "scenarios/sumo-a/orphan.zip", "uploads/sumo-a/old.zip",
 			},
 			wantResults: 1, wantObjects: 4, wantUploads: 1,
 		}, {
 			name: "results whose objects cannot be removed stay on record", now: noon.Add(35 * time.Minute), keep: month,
-			deleteErr: errAway, wantErr: errAway,
+			deleteErr: errUnreachable, wantErr: errUnreachable,
 		},
 	}
 	for _, tt := range tests {
@@ -443,13 +443,13 @@ func TestPruning(t *testing.T) {
 			if want := tt.now.Add(-idempotency.Lifetime); !jobs.keysBefore.Equal(want) {
 				t.Errorf("keys pruned before %v, want %v", jobs.keysBefore, want)
 			}
-			var gone []string
+			var removed []string
 			for _, key := range slices.Sorted(maps.Keys(newStore().modified)) {
 				if _, still := store.modified[key]; !still {
-					gone = append(gone, key)
+					removed = append(removed, key)
 				}
 			}
-			if diff := cmp.Diff(tt.wantGone, gone); diff != "" {
+			if diff := cmp.Diff(tt.wantRemoved, removed); diff != "" {
 				t.Errorf("removed objects (-want +got):\n%s", diff)
 			}
 
@@ -461,7 +461,7 @@ func TestPruning(t *testing.T) {
 	}
 }
 
-// stopping is a tenant.Provisioner and an engine in whose calls the process is told to stop.
+// stopping is a tenant.Provisioner and an engine in whose calls the process is asked to stop.
 type stopping struct {
 	*tenants
 	*engine
@@ -486,14 +486,14 @@ func TestAStopIsNoFailureOfWhatItInterrupts(t *testing.T) {
 	s := stopping{&tenants{due: make([]tenant.Tenant, 3)}, &engine{}, stop}
 	r := newReconciler(&record{}, s.engine)
 	r.Engine, r.Tenants, r.Provisioner, r.Log = s, s, s, zerolog.New(&log)
-	r.Passed = func(_ time.Duration, err error) { t.Errorf("a pass is told: %v", err) }
+	r.Passed = func(_ time.Duration, err error) { t.Errorf("a pass is reported: %v", err) }
 	report, err := r.Run(ctx, time.Minute)
 	if !errors.Is(err, context.Canceled) || report.Unprovisioned != 0 || log.Len() > 0 {
 		t.Errorf("%+v, %v; the log has %s", report, err, &log)
 	}
 }
 
-func TestAnEndIsToldOnceAsItIsOnRecord(t *testing.T) {
+func TestAnEndIsReportedOnceAsItIsOnRecord(t *testing.T) {
 	t.Parallel()
 	started, finished, stored := noon.Add(-3*time.Minute), noon.Add(-2*time.Minute), noon.Add(-time.Minute)
 	const trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
@@ -523,7 +523,7 @@ func TestAnEndIsToldOnceAsItIsOnRecord(t *testing.T) {
 	r := newReconciler(jobs, runs)
 	r.Ended = func(e reconcile.End) {
 		if _, again := got[e.Job.ID]; again {
-			t.Errorf("the end of %q is told twice", e.Job.ID)
+			t.Errorf("the end of %q is reported twice", e.Job.ID)
 		}
 		got[e.Job.ID] = e
 	}
@@ -553,12 +553,12 @@ func TestAnEndIsToldOnceAsItIsOnRecord(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
 	}
-	jobs.jobs["unwritten"], jobs.applyErr = active("unwritten"), errAway
+	jobs.jobs["unwritten"], jobs.applyErr = active("unwritten"), errUnreachable
 	runs.runs = []job.Observation{{JobID: "unwritten", State: job.Succeeded}}
-	if _, err := r.Run(t.Context(), 0); !errors.Is(err, errAway) {
+	if _, err := r.Run(t.Context(), 0); !errors.Is(err, errUnreachable) {
 		t.Errorf("the error is %v", err)
 	}
 	if len(got) != len(want) {
-		t.Error("an end was told that could not be recorded")
+		t.Error("an end was reported that could not be recorded")
 	}
 }

@@ -210,7 +210,7 @@ func long(j *job.Job) {
 	j.Options.StepLength = &step
 }
 
-// await waits until the job is as is says.
+// await waits until is accepts the job.
 func (c *client) await(t *testing.T, id, what string, is func(job.Job) bool) job.Job {
 	t.Helper()
 	for end := time.Now().Add(patience); ; time.Sleep(10 * time.Millisecond) {
@@ -383,7 +383,7 @@ func TestOnRealServers(t *testing.T) {
 		c.checkResults(t, j, "log.txt", "summary.xml", "outcome.json")
 	})
 
-	t.Run("a job can be cancelled wherever it stands", func(t *testing.T) {
+	t.Run("a job can be cancelled in any state", func(t *testing.T) {
 		t.Parallel()
 		c := newSite(t, sumoRun, 1, tenant.Limits{MaxCPU: 100, MaxMemoryGi: 100, MaxConcurrentJobs: 2})
 		c.serveHere(t)

@@ -10,12 +10,12 @@ import (
 )
 
 const (
-	// provisionEvery is how long what somebody changes in a tenant's namespace may stay so. Looking costs some twenty
+	// provisionEvery bounds how long a change that somebody makes in a tenant's namespace lasts. A check costs some twenty
 	// requests to the API server, which writes nothing when all is as it should be.
 	provisionEvery = 10 * time.Minute
 	// provisionRetry is when a tenant has its next turn after a failure.
 	provisionRetry = time.Minute
-	// maxProvisions bounds the tenants of one call. With a call a minute, two hundred tenants are looked at every ten.
+	// maxProvisions bounds the tenants of one call. With a call a minute, two hundred tenants are checked every ten.
 	maxProvisions = 20
 )
 
@@ -31,7 +31,7 @@ type Tenants interface {
 	Provisioned(ctx context.Context, t tenant.Tenant, next time.Duration) error
 }
 
-// provision mends what tenants have on the cluster: quotas and policies that somebody changed, and whatever an
+// provision repairs what tenants have on the cluster: quotas and policies that somebody changed, and what an
 // interrupted registration or change has left undone. A tenant that fails, for example because its namespace has become
 // somebody else's, is counted and has another turn; it keeps neither the others waiting nor the whole from succeeding.
 func (r *Reconciler) provision(ctx context.Context, rep *Report) error {
@@ -56,9 +56,9 @@ func (r *Reconciler) provision(ctx context.Context, rep *Report) error {
 		case "":
 			rep.Provisioned++
 		case problem.NotFound:
-			// Whoever retired it may have removed its namespace before we made it again.
+			// Its retirement may have removed the namespace before we made it again.
 			if err := r.Provisioner.Deprovision(ctx, t); err != nil {
-				return fmt.Errorf("removing what tenant %s had no longer: %w", t.ID, err)
+				return fmt.Errorf("removing what was made for the retired tenant %s: %w", t.ID, err)
 			}
 		default:
 			return err

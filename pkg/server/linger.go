@@ -47,10 +47,10 @@ func (c *lingeringConn) CloseWrite() error {
 	return nil
 }
 
-// Close lingers if a body is unread. A second call ends the lingering.
+// Close lingers if a body is unread. A second call stops that.
 func (c *lingeringConn) Close() error {
 	if c.unread.Swap(false) && c.CloseWrite() == nil {
-		_, _ = io.CopyN(io.Discard, &untilSilent{c.Conn, time.Now().Add(lingerTime)}, lingerBytes) // whatever ends it
+		_, _ = io.CopyN(io.Discard, &untilSilent{c.Conn, time.Now().Add(lingerTime)}, lingerBytes) // however it ends
 	}
 	return c.Conn.Close()
 }

@@ -37,16 +37,16 @@ func Stopping(ctx context.Context) <-chan struct{} {
 	return ch
 }
 
-// Shutdown says how a server ends.
+// Shutdown configures how a server ends.
 type Shutdown struct {
-	// Quiet is how long no request must have come before the listener is closed. Who sends them, a proxy or a Service of
-	// Kubernetes, hears of our end later than we do. Zero closes it at once.
+	// Quiet is how long no request must have come before the listener is closed: their senders, a proxy or a Kubernetes
+	// Service, learn of the shutdown later than we do. Zero closes it at once.
 	Quiet time.Duration
 	// Grace bounds the whole: what has not been answered by then is cut off.
 	Grace time.Duration
 }
 
-// Serve answers on listener until ctx ends, and then as shutdown says.
+// Serve answers on listener until ctx ends, and then shuts down as configured.
 func Serve(ctx context.Context, listener net.Listener, handler http.Handler, shutdown Shutdown, log zerolog.Logger) error {
 	return serve(ctx, listener, handler, timeouts{headerTimeout, bodyTimeout, shutdown}, log)
 }
@@ -59,8 +59,8 @@ type timeouts struct {
 func serve(ctx context.Context, listener net.Listener, handler http.Handler, limits timeouts, log zerolog.Logger) error {
 	stopping := make(chan struct{})
 	inner := lastOnItsConnection(stopping, handler)
-	// Knative's drainer takes requests until none has come for the quiet period, while it tells Kubernetes' probes that
-	// we are going. Until then probes are ordinary requests. It also answers the probes of Knative's network.
+	// Knative's drainer takes requests until none has come for the quiet period, while it answers Kubernetes' probes that
+	// we are stopping. Until then probes are ordinary requests. It also answers the probes of Knative's network.
 	drainer := &handlers.Drainer{Inner: inner, HealthCheck: inner.ServeHTTP, QuietPeriod: limits.shutdown.Quiet}
 	srv := &http.Server{
 		ReadHeaderTimeout: limits.headers,
@@ -105,7 +105,7 @@ func serve(ctx context.Context, listener net.Listener, handler http.Handler, lim
 	return err
 }
 
-// lastOnItsConnection has clients make a new connection for their next request once we stop: it finds another server.
+// lastOnItsConnection has clients make a new connection for their next request once we stop: it reaches another server.
 func lastOnItsConnection(stopping <-chan struct{}, handler http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		select {

@@ -93,14 +93,14 @@ func TestRequestsUnderWayAreFinished(t *testing.T) {
 		close(entered)
 		<-release
 		if err := r.Context().Err(); err != nil {
-			t.Errorf("the request was given up: %v", err)
+			t.Errorf("the request was cancelled: %v", err)
 		}
 		_, _ = io.WriteString(w, "done")
 	}, patience, patience)
 	answer := get(t, s.url)
 	receive(t, entered, "the request")
 	s.stop()
-	// New clients are turned away while the request is under way.
+	// New clients are refused while the request is under way.
 	for deadline := time.Now().Add(patience); ; time.Sleep(time.Millisecond) {
 		conn, err := net.Dial("tcp", s.address)
 		if err != nil {
@@ -128,7 +128,7 @@ func TestRequestsUnderWayAreFinished(t *testing.T) {
 	}
 }
 
-func TestAStreamHearsThatTheServerStops(t *testing.T) {
+func TestAStreamIsNotifiedThatTheServerStops(t *testing.T) {
 	t.Parallel()
 	entered := make(chan struct{})
 	s := run(t, func(w http.ResponseWriter, r *http.Request) {
@@ -175,12 +175,12 @@ func TestRequestsBeyondTheGraceAreCutOff(t *testing.T) {
 	if got := receive(t, answer, "the end of the connection"); got.err == nil {
 		t.Errorf("the client got %q", got.body)
 	}
-	receive(t, given, "the handler to be told")
+	receive(t, given, "the handler to be notified")
 	if err := s.wait(t); err != nil {
 		t.Errorf("Serve() = %v", err)
 	}
 	if !strings.Contains(s.log.String(), "cut off") {
-		t.Errorf("the log does not tell of it: %s", s.log)
+		t.Errorf("the log does not mention it: %s", s.log)
 	}
 }
 
@@ -319,17 +319,17 @@ func TestRequestsAreTakenUntilNoneComeAnyLonger(t *testing.T) {
 	}
 	for _, agent := range []string{"someone", "kube-probe/1.34"} {
 		if status, last := send(agent); status != http.StatusOK || last {
-			t.Errorf("before its end %s was answered %d, and told that it is the last: %t", agent, status, last)
+			t.Errorf("before the shutdown %s was answered %d, as the last on its connection: %t", agent, status, last)
 		}
 	}
 	stop()
 	for {
 		if status, _ := send("kube-probe/1.34"); status == http.StatusServiceUnavailable {
-			break // it has heard of its end
+			break // it has noticed the shutdown
 		}
 	}
 	if status, last := send("someone"); status != http.StatusOK || !last {
-		t.Errorf("while it stops it answered %d, and told that it is the last: %t", status, last)
+		t.Errorf("while it stops it answered %d, as the last on its connection: %t", status, last)
 	}
 	if err := receive(t, ended, "the server's end"); err != nil {
 		t.Errorf("Serve() = %v", err)

@@ -27,26 +27,26 @@ func TestAgainstTheService(t *testing.T) {
 	t.Parallel()
 	s := startServer(t)
 	for name, test := range map[string]func(*testing.T, *service.Server){
-		"submit and follow":                   testSubmitAndFollow,
-		"submit, then look":                   testSubmitThenLook,
-		"a folder is a scenario":              testFolder,
-		"the exit code is the job's":          testExitCodes,
-		"Ctrl-C leaves the job alone":         testInterrupt,
-		"cut connections lose nothing":        testCutConnections,
-		"a refusal names every fault":         testRefusal,
-		"results":                             testResults,
-		"many jobs":                           testManyJobs,
-		"compare":                             testCompare,
-		"plots":                               testPlots,
-		"scenarios":                           testScenarios,
-		"completion":                          testCompletion,
-		"login":                               testLogin,
-		"keys stay with their service":        testKeysStay,
-		"tenants":                             testTenants,
-		"the same idempotency key, one job":   testIdempotency,
-		"JSON is the service's":               testJSON,
-		"a key that does not work is told so": testWrongKey,
-		"the README shows what submit prints": testREADME,
+		"submit and follow":                    testSubmitAndFollow,
+		"submit, then look":                    testSubmitThenLook,
+		"a folder is a scenario":               testFolder,
+		"the exit code is the job's":           testExitCodes,
+		"Ctrl-C leaves the job alone":          testInterrupt,
+		"cut connections lose nothing":         testCutConnections,
+		"a refusal names every fault":          testRefusal,
+		"results":                              testResults,
+		"many jobs":                            testManyJobs,
+		"compare":                              testCompare,
+		"plots":                                testPlots,
+		"scenarios":                            testScenarios,
+		"completion":                           testCompletion,
+		"login":                                testLogin,
+		"keys stay with their service":         testKeysStay,
+		"tenants":                              testTenants,
+		"the same idempotency key, one job":    testIdempotency,
+		"JSON is the service's":                testJSON,
+		"a key that does not work is reported": testWrongKey,
+		"the README shows what submit prints":  testREADME,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -208,14 +208,14 @@ func testInterrupt(t *testing.T, s *service.Server) {
 	if code != exitInterrupted {
 		t.Errorf("exit code %d, want %d:\n%s", code, exitInterrupted, &stderr.all)
 	}
-	told := regexp.MustCompile(
+	note := regexp.MustCompile(
 		`Job (\S+) goes on\. Follow it: sumo-k8 logs -f (\S+)    Stop it: sumo-k8 cancel (\S+)\n$`,
 	).FindStringSubmatch(stderr.all.String())
-	if told == nil || told[1] != told[2] || told[1] != told[3] {
-		t.Fatalf("what is told is %q in\n%s", told, &stderr.all)
+	if note == nil || note[1] != note[2] || note[1] != note[3] {
+		t.Fatalf("the note is %q in\n%s", note, &stderr.all)
 	}
-	says(t, u.ok("get", told[1]).stdout, "status         RUNNING\n")
-	u.ok("cancel", told[1])
+	says(t, u.ok("get", note[1]).stdout, "status         RUNNING\n")
+	u.ok("cancel", note[1])
 }
 
 // testCutConnections goes through a proxy that cuts connections, at first in the middle of the answer to the submission.
@@ -301,7 +301,7 @@ func testRefusal(t *testing.T, s *service.Server) {
 	}
 	for _, args := range [][]string{{"submit", u.network("square", nil), "--cpu", "33"}, {"submit", u.file("text.zip", []byte("text"))}} {
 		if o := u.ends(exitRefused, args...); strings.Contains(o.stderr, "\n  ") || !strings.HasPrefix(o.stderr, "sumo-k8: ") {
-			t.Errorf("the one fault is told twice, or never:\n%s", o.stderr)
+			t.Errorf("the one fault is reported twice, or never:\n%s", o.stderr)
 		}
 	}
 	says(t, u.ends(exitFailed, "validate", u.file("text.zip", []byte("text"))).stdout, "not a zip")

@@ -45,7 +45,7 @@ const (
 	// parallelism bounds the calls that one operation on many runs makes at once. Eight hide the latency of an API server or
 	// an object store without being a load for either.
 	parallelism = 8
-	// maxListings bounds the runs whose results one observation looks up; those beyond have their turn with the next.
+	// maxListings bounds the runs whose results one observation looks up; the rest have their turn with the next.
 	maxListings = 500
 	// missedAfter is how long Argo may leave a workflow without a phase. It takes a second; while its controller is down this is
 	// a change of the workflow now and then, and maxTouches keeps those few.
@@ -96,7 +96,7 @@ func (e *Engine) Start(ctx context.Context, j job.Job) error {
 	if apierrors.IsAlreadyExists(err) {
 		w, err = workflows.Get(ctx, name, metav1.GetOptions{})
 		if apierrors.IsNotFound(err) {
-			return nil // it was removed just now: the next reconciliation sees that it is gone
+			return nil // it was removed just now: the next reconciliation finds it missing
 		}
 	}
 	if err != nil {
@@ -118,7 +118,7 @@ func (e *Engine) Stop(ctx context.Context, id string) error {
 	return kube.Failed(e.patch(ctx, w, fmt.Sprintf(`{"spec":{"shutdown":%q}}`, wfv1.ShutdownStrategyStop)), "stop the workflow of job "+id)
 }
 
-// patch changes a workflow, and what is known of it here. One that is gone is no error.
+// patch changes a workflow, and what is known of it here. One that no longer exists is no error.
 func (e *Engine) patch(ctx context.Context, w *wfv1.Workflow, change string) error {
 	changed, err := e.workflows.Workflows(w.Namespace).Patch(ctx, w.Name, types.MergePatchType, []byte(change), metav1.PatchOptions{})
 	if apierrors.IsNotFound(err) {
@@ -188,7 +188,7 @@ func (e *Engine) touch(ctx context.Context, w *wfv1.Workflow, now time.Time) {
 	err := e.patch(ctx, w, fmt.Sprintf(`{"metadata":{"uid":%q,"annotations":{%q:%q}}}`,
 		w.UID, touchedAnnotation, now.UTC().Format(time.RFC3339)))
 	if err != nil && !apierrors.IsConflict(err) { // another has its name by now
-		e.log.Warn().Err(err).Str("job", jobOf(w)).Msg("a workflow that Argo has not looked at could not be touched")
+		e.log.Warn().Err(err).Str("job", jobOf(w)).Msg("a workflow that Argo has missed could not be touched")
 	}
 }
 
@@ -200,7 +200,7 @@ func (e *Engine) withResults(ctx context.Context, r run, o job.Observation) job.
 	}
 	results, w, err := e.collect(ctx, r.workflow)
 	if err != nil {
-		e.log.Warn().Err(err).Str("job", o.JobID).Msg("results not known; it will be tried again")
+		e.log.Warn().Err(err).Str("job", o.JobID).Msg("results not known; retrying")
 	}
 	if err != nil || results == nil {
 		return storing(o)
@@ -263,7 +263,7 @@ const maxOutcome = 1 << 20
 // maxChecksums is enough for the thousand files that a scenario may add, with long names.
 const maxChecksums = 4 << 20
 
-// addChecksums adds what sumo-run has noted of its files. The file in which it did is summed here.
+// addChecksums adds the checksums that sumo-run has noted of its files. The file that holds them is summed here.
 func (e *Engine) addChecksums(ctx context.Context, prefix string, results []job.ResultFile) error {
 	at := slices.IndexFunc(results, func(r job.ResultFile) bool { return r.Name == simulation.ChecksumFile })
 	if at < 0 {
@@ -296,7 +296,7 @@ func (e *Engine) read(ctx context.Context, key string, limit int64) ([]byte, err
 	return text, nil
 }
 
-// storing is what may be said of a run that has ended while its results are not known.
+// storing is what is reported of a run that has ended while its results are not known.
 func storing(o job.Observation) job.Observation {
 	return job.Observation{
 		JobID: o.JobID, State: job.Running, Progress: o.Progress, StartedAt: o.StartedAt,

@@ -253,7 +253,7 @@ func TestNothingIsMissedWhenAWatchBreaks(t *testing.T) {
 	}{
 		{"the connection ends", func(b *bundle) { b.api.hangUp() }},
 		{"the watch is too old", func(b *bundle) {
-			b.api.tell(map[string]any{"type": "ERROR", "object": status(http.StatusGone)})
+			b.api.send(map[string]any{"type": "ERROR", "object": status(http.StatusGone)})
 			b.api.hangUp()
 		}},
 		{"the API server cannot list for a while", func(b *bundle) {
@@ -363,7 +363,7 @@ func TestStoppingAndForgettingWhatIsNotThereIsNoError(t *testing.T) {
 	}
 }
 
-func TestForgottenRunsAreGone(t *testing.T) {
+func TestForgottenRunsAreRemoved(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	var ids []string
@@ -382,17 +382,17 @@ func TestForgottenRunsAreGone(t *testing.T) {
 	}
 }
 
-func TestAnEndIsNotToldBeforeItsResultsAreKnown(t *testing.T) {
+func TestAnEndIsNotReportedBeforeItsResultsAreKnown(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	j := aJob()
 	b.start(t, j)
 	b.api.set(t, j.Namespace, j.ID, statusSucceeded)
 	store := b.Engine.objects
-	b.Engine.objects = awayStore{store}
+	b.Engine.objects = silentStore{store}
 	for _, o := range b.see(t, "the run", func(seen []job.Observation) bool { return len(seen) == 1 && seen[0].State != job.Pending }) {
 		if o.State != job.Running || !strings.Contains(o.Message, "results are being stored") {
-			t.Errorf("while the store is away the run is %s: %s", o.State, o.Message)
+			t.Errorf("while the store is unreachable the run is %s: %s", o.State, o.Message)
 		}
 	}
 	b.Engine.objects = store
@@ -401,7 +401,7 @@ func TestAnEndIsNotToldBeforeItsResultsAreKnown(t *testing.T) {
 	}
 }
 
-func TestAStoppedRunIsOverWhenItsPodIs(t *testing.T) {
+func TestAStoppedRunEndsWithItsPod(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	j := aJob()
@@ -436,14 +436,14 @@ func TestAStoppedRunIsOverWhenItsPodIs(t *testing.T) {
 	}
 }
 
-// awayStore is an object store that does not answer.
-type awayStore struct{ artifact.Store }
+// silentStore is an object store that does not answer.
+type silentStore struct{ artifact.Store }
 
-func (awayStore) List(context.Context, string, func(artifact.Object) bool) error {
-	return problem.New(problem.Unavailable, "away")
+func (silentStore) List(context.Context, string, func(artifact.Object) bool) error {
+	return problem.New(problem.Unavailable, "unreachable")
 }
 
-func TestAnAPIServerThatIsAwayIsUnavailable(t *testing.T) {
+func TestAnUnreachableAPIServerIsUnavailable(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.api.fail(http.MethodPost, http.StatusInternalServerError)

@@ -138,7 +138,7 @@ func (s *apiServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// store gives the object its next version and tells the watchers. The caller holds mu.
+// store gives the object its next version and notifies the watchers. The caller holds mu.
 func (s *apiServer) store(event, key string, object map[string]any) map[string]any {
 	s.version++
 	object["metadata"].(map[string]any)["resourceVersion"] = strconv.Itoa(s.version)
@@ -231,8 +231,8 @@ func (s *apiServer) fail(call string, code int) {
 	s.failures[call] = code
 }
 
-// tell sends an event to the watchers that is about no object.
-func (s *apiServer) tell(event map[string]any) {
+// send sends an event to the watchers that is about no object.
+func (s *apiServer) send(event map[string]any) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for c := range s.watchers {

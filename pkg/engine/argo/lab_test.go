@@ -108,7 +108,7 @@ func setupLab(t *testing.T) *lab {
 			template("0.0", "dev.local/no-such-image:0", "Never"),
 		},
 	}
-	for range 2 { // the second time mends what there is
+	for range 2 { // the second time repairs what there is
 		if err := provisioner.Provision(t.Context(), l.tenant); err != nil {
 			t.Fatal(err)
 		}
@@ -154,7 +154,7 @@ func (l *lab) job(t *testing.T, scenario string, change func(*job.Job)) job.Job 
 // patienceOnLab is what a run on a small machine may take that runs several at once.
 const patienceOnLab = 4 * time.Minute
 
-// await observes j until is says so.
+// await observes j until is accepts the observation.
 func (l *lab) await(t *testing.T, j job.Job, what string, is func(job.Observation) bool) job.Observation {
 	t.Helper()
 	var last job.Observation
@@ -193,7 +193,7 @@ func (l *lab) workflowText(t *testing.T, j job.Job) []byte {
 	return text
 }
 
-// keep writes j's workflow to testdata, with -record, without what differs from time to time and tells nothing.
+// keep writes j's workflow to testdata, with -record, without what differs between recordings and means nothing.
 func (l *lab) keep(t *testing.T, j job.Job, name string) {
 	t.Helper()
 	if !*record {
@@ -277,7 +277,7 @@ func TestLabRunsSUMO(t *testing.T) {
 	}
 }
 
-func TestLabTellsWhyRunsFail(t *testing.T) {
+func TestLabReportsWhyRunsFail(t *testing.T) {
 	t.Parallel()
 	l := setupLab(t)
 	for _, tt := range []struct {
@@ -370,7 +370,7 @@ func TestLabStopKeepsWhatWasWritten(t *testing.T) {
 		t.Fatal(err)
 	}
 	o := l.endsAs(t, j, verdict{job.Cancelled, simulation.Cancelled})
-	t.Logf("ended %.1fs after it was told to", time.Since(began).Seconds())
+	t.Logf("ended %.1fs after it was asked to", time.Since(began).Seconds())
 	l.keep(t, j, "Cancelled_running")
 	for _, name := range []string{simulation.LogFile, simulation.OutcomeFile, "summary.xml", "tripinfo.xml"} {
 		if !slices.Contains(resultNames(o), name) {
@@ -382,7 +382,7 @@ func TestLabStopKeepsWhatWasWritten(t *testing.T) {
 	}
 }
 
-// TestLabLostPodsAreRepeated takes the pod of a run away. In place of one that was new, or deleted without grace, Argo makes another
+// TestLabLostPodsAreRepeated removes the pod of a run. In place of one that was new, or deleted without grace, Argo makes another
 // for the same attempt. The run ends well in each case, with all that belongs to it.
 func TestLabLostPodsAreRepeated(t *testing.T) {
 	t.Parallel()
@@ -422,7 +422,7 @@ func TestLabLostPodsAreRepeated(t *testing.T) {
 				return running(o) && len(second) == 1 && second[0].UID != first[0].UID
 			})
 			if c.counted && !strings.Contains(o.Message, "attempt 2") {
-				t.Errorf("the second attempt is said to be %q", o.Message)
+				t.Errorf("the second attempt has the message %q", o.Message)
 			}
 			o = l.endsAs(t, j, verdict{job.Succeeded, ""})
 			if o.Summary == nil || o.Summary.Partial || !slices.Contains(resultNames(o), "tripinfo.xml") {
@@ -471,8 +471,8 @@ func TestLabLogsAreThoseOfTheFile(t *testing.T) {
 	}
 	// Read by pieces while it runs, as a follower does; what comes must be the beginning of the file.
 	var got bytes.Buffer
-	for over := false; !over; {
-		over = terminal(l.await(t, j, "something", func(job.Observation) bool { return true }))
+	for ended := false; !ended; {
+		ended = terminal(l.await(t, j, "something", func(job.Observation) bool { return true }))
 		body, err := l.logs.OpenLog(t.Context(), j, int64(got.Len()))
 		if problem.CodeOf(err) == problem.NotFound {
 			time.Sleep(100 * time.Millisecond)

@@ -17,7 +17,7 @@ import (
 	"github.com/sumo-k8/sumo-k8/pkg/simulation"
 )
 
-// patience is how long a pod may wait for something that does not come by itself, such as an image that does not
+// patience is how long a pod may wait for something that needs a fix, such as an image that does not
 // exist. Kubernetes and Argo would wait for ever. It outlasts a registry's restart.
 const patience = 3 * time.Minute
 
@@ -35,9 +35,9 @@ func podsOf(w *wfv1.Workflow) []wfv1.NodeStatus {
 	return pods
 }
 
-// observe says what w means for its job, without the results. Along the life of a workflow the state and the progress
+// observe translates w for its job, without the results. Along the life of a workflow the state and the progress
 // never go back: an attempt that follows a lost one counts as running from its start. The exception is an attempt whose pod
-// Argo makes again instead of giving the attempt up; the record does not follow it back.
+// Argo recreates for the same attempt; the record does not follow it back.
 func observe(w *wfv1.Workflow, now time.Time) job.Observation {
 	o := job.Observation{JobID: jobOf(w), State: job.Pending}
 	pods := podsOf(w)
@@ -69,7 +69,7 @@ func observe(w *wfv1.Workflow, now time.Time) job.Observation {
 	return o
 }
 
-// missed reports whether Argo should have begun w by now. One that was touched has another while.
+// missed reports whether Argo should have begun w by now. A touch starts the wait again.
 func missed(w *wfv1.Workflow, now time.Time) bool {
 	last := w.CreationTimestamp.Time
 	if touched, err := time.Parse(time.RFC3339, w.Annotations[touchedAnnotation]); err == nil {
@@ -90,10 +90,10 @@ func waiting(message string) string {
 	}
 }
 
-// imageMissing is how a kubelet's complaints begin that an image cannot be had.
+// imageMissing begins a kubelet's messages that an image is not available.
 var imageMissing = []string{"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull"}
 
-// fatal is the reason why a pod cannot start that waits for what does not come by itself; empty for other waits.
+// fatal is the reason why a waiting pod cannot start without a fix; empty for other waits.
 func fatal(message string) simulation.Reason {
 	kind, _, _ := strings.Cut(message, ":")
 	switch {
@@ -123,7 +123,7 @@ func refusal(quoted string) string {
 
 var storeFull = regexp.MustCompile(storeFullPattern)
 
-// judge says how a workflow has ended.
+// judge decides how a workflow has ended.
 func judge(w *wfv1.Workflow, last wfv1.NodeStatus, attempts int, o *job.Observation) {
 	finished := w.Status.FinishedAt.UTC()
 	o.FinishedAt = &finished
@@ -141,7 +141,7 @@ func judge(w *wfv1.Workflow, last wfv1.NodeStatus, attempts int, o *job.Observat
 	case stopped:
 		outcome.Reason, outcome.Message = explained(simulation.Cancelled)
 	case w.Status.Phase == wfv1.WorkflowSucceeded:
-		// Without an outcome nobody has said that the run was a success.
+		// Without an outcome nothing has reported success.
 		outcome.Reason, outcome.Message = explained(simulation.InternalError)
 	default:
 		outcome.Reason, outcome.Message = blame(last, attempts)
@@ -149,7 +149,7 @@ func judge(w *wfv1.Workflow, last wfv1.NodeStatus, attempts int, o *job.Observat
 	o.End(outcome)
 }
 
-// withOutcome is w as if Argo had noted the outcome that its last pod has left.
+// withOutcome is w as if Argo had noted the outcome that its last pod left.
 func withOutcome(w *wfv1.Workflow, text string) *wfv1.Workflow {
 	pods := podsOf(w)
 	if len(pods) == 0 {
@@ -171,7 +171,7 @@ func withOutcome(w *wfv1.Workflow, text string) *wfv1.Workflow {
 	return &amended
 }
 
-// outcomeOf is what sumo-run has left; false when it could not.
+// outcomeOf is the outcome that sumo-run left; false when it could not.
 func outcomeOf(n wfv1.NodeStatus) (simulation.Outcome, bool) {
 	if n.Outputs == nil {
 		return simulation.Outcome{}, false
@@ -188,8 +188,8 @@ func outcomeOf(n wfv1.NodeStatus) (simulation.Outcome, bool) {
 	return simulation.Outcome{}, false
 }
 
-// blame finds the reason of a run that sumo-run has not judged, because it was interrupted or could not, in what Kubernetes
-// and Argo say of its last pod.
+// blame finds the reason of a run that sumo-run has not judged, because it was interrupted or unable to, in what
+// Kubernetes and Argo report of its last pod.
 func blame(n wfv1.NodeStatus, attempts int) (simulation.Reason, string) {
 	mentions := func(parts ...string) bool {
 		return slices.ContainsFunc(parts, func(part string) bool { return strings.Contains(n.Message, part) })
@@ -218,8 +218,8 @@ func blame(n wfv1.NodeStatus, attempts int) (simulation.Reason, string) {
 	case mentions("key does not exist"):
 		return simulation.InternalError, simulation.ScenarioGoneMessage
 	case mentions("init: ", "wait: "), code > 0 && code < 128: // no signal has caused this code
-		// Argo's own containers or process: the scenario could not be fetched, sumo-run not be started, or the results
-		// not be stored.
+		// Argo's own containers or process: the scenario could not be fetched, sumo-run not started, or the results
+		// not stored.
 		return explained(simulation.InternalError)
 	default:
 		// Nothing judged the run, and no container failed by itself: its pod was deleted, evicted or lost with its node.

@@ -20,7 +20,7 @@ import (
 
 var noon = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
 
-// verdict is what an observation says of the state.
+// verdict is how an observation judges the run.
 type verdict struct {
 	State  job.State
 	Reason simulation.Reason
@@ -58,7 +58,7 @@ func waitingPod(message string, since time.Duration) string {
 
 func TestWhatAWorkflowMeansForItsJob(t *testing.T) {
 	t.Parallel()
-	said := func(r simulation.Reason) string { return fmt.Sprintf(`{"reason":%q,"message":"sumo-run's words"}`, r) }
+	outcome := func(r simulation.Reason) string { return fmt.Sprintf(`{"reason":%q,"message":"sumo-run's words"}`, r) }
 	tests := []struct {
 		name, workflow string
 		want           verdict
@@ -100,30 +100,30 @@ func TestWhatAWorkflowMeansForItsJob(t *testing.T) {
 			ended("wait: Error (exit code 64): failed to put file: 507 Insufficient Storage", "", `{}`),
 		),
 			verdict{job.Cancelled, simulation.Cancelled}, "Cancelled"},
-		{"bad scenario", ended("main: Error (exit code 10)", "10", said(simulation.InvalidScenario)),
+		{"bad scenario", ended("main: Error (exit code 10)", "10", outcome(simulation.InvalidScenario)),
 			verdict{job.Failed, simulation.InvalidScenario}, "sumo-run's words"},
-		{"SUMO's error", ended("main: Error (exit code 20)", "20", said(simulation.SimulationError)),
+		{"SUMO's error", ended("main: Error (exit code 20)", "20", outcome(simulation.SimulationError)),
 			verdict{job.Failed, simulation.SimulationError}, "sumo-run's words"},
-		{"SUMO's error, told by the last words only", ended("main: Error (exit code 20): SimulationError: SUMO stopped with an error.", "20", ""),
+		{"SUMO's error, by the last words only", ended("main: Error (exit code 20): SimulationError: SUMO stopped with an error.", "20", ""),
 			verdict{job.Failed, simulation.SimulationError}, "SUMO stopped with an error."},
-		{"too much output", ended("main: Error (exit code 24)", "24", said(simulation.OutputTooLarge)),
+		{"too much output", ended("main: Error (exit code 24)", "24", outcome(simulation.OutputTooLarge)),
 			verdict{job.Failed, simulation.OutputTooLarge}, "sumo-run's words"},
-		{"full disk", ended("main: Error (exit code 23)", "23", said(simulation.DiskFull)),
+		{"full disk", ended("main: Error (exit code 23)", "23", outcome(simulation.DiskFull)),
 			verdict{job.Failed, simulation.DiskFull}, "sumo-run's words"},
 		{"full disk, without room for last words", ended("main: Error (exit code 23)", "23", ""),
 			verdict{job.Failed, simulation.DiskFull}, "The operator has to free space"},
-		{"sumo-run's deadline", ended("main: Error (exit code 30)", "30", said(simulation.DeadlineExceeded)),
+		{"sumo-run's deadline", ended("main: Error (exit code 30)", "30", outcome(simulation.DeadlineExceeded)),
 			verdict{job.Failed, simulation.DeadlineExceeded}, "sumo-run's words"},
 		{"the pod's deadline", ended("Pod was active on the node longer than the specified deadline", "0", ""),
 			verdict{job.Failed, simulation.DeadlineExceeded}, "timeout"},
-		{"SUMO killed for its memory", ended("main: Error (exit code 22)", "22", said(simulation.OutOfMemory)),
+		{"SUMO killed for its memory", ended("main: Error (exit code 22)", "22", outcome(simulation.OutOfMemory)),
 			verdict{job.Failed, simulation.OutOfMemory}, "sumo-run's words"},
 		{"container killed for its memory", ended("main: OOMKilled (exit code 137)", "137", ""),
 			verdict{job.Failed, simulation.OutOfMemory}, "memory_gi"},
 		{"the pod's deadline, with an outcome",
-			ended("Pod was active on the node longer than the specified deadline", "31", said(simulation.Interrupted)),
+			ended("Pod was active on the node longer than the specified deadline", "31", outcome(simulation.Interrupted)),
 			verdict{job.Failed, simulation.DeadlineExceeded}, "timeout"},
-		{"scenario gone", ended("init: Error (exit code 64): artifact scenario failed to load: The specified key does not exist.", "", ""),
+		{"scenario missing", ended("init: Error (exit code 64): artifact scenario failed to load: The specified key does not exist.", "", ""),
 			verdict{job.Failed, simulation.InternalError}, "Upload the scenario again"},
 		{"outputs too large", ended(`Usage of EmptyDir volume "out" exceeds the limit "20Gi". `, "-1", ""),
 			verdict{job.Failed, simulation.OutputTooLarge}, "fewer outputs"},
@@ -139,11 +139,11 @@ func TestWhatAWorkflowMeansForItsJob(t *testing.T) {
 		{"killed with its node", ended("main: Error (exit code 137)", "137", ""), verdict{job.Failed, simulation.Interrupted}, "again"},
 		{"template missing", `{"status":{"phase":"Error","message":"workflowtemplates.argoproj.io \"sumo-9\" not found"}}`,
 			verdict{job.Failed, simulation.InternalError}, "our side"},
-		{"stopped", stopped(ended("workflow shutdown with strategy:  Stop", "31", said(simulation.Interrupted))),
+		{"stopped", stopped(ended("workflow shutdown with strategy:  Stop", "31", outcome(simulation.Interrupted))),
 			verdict{job.Cancelled, simulation.Cancelled}, "Cancelled"},
 		{"stopped before it began", stopped(ended("workflow shutdown with strategy:  Stop", "", "")),
 			verdict{job.Cancelled, simulation.Cancelled}, "Cancelled"},
-		{"stopped after its error", stopped(ended("workflow shutdown with strategy:  Stop", "20", said(simulation.SimulationError))),
+		{"stopped after its error", stopped(ended("workflow shutdown with strategy:  Stop", "20", outcome(simulation.SimulationError))),
 			verdict{job.Failed, simulation.SimulationError}, "sumo-run's words"},
 		{"stopped at its end", stopped(ended("workflow shutdown with strategy:  Stop", "0", "{}")), verdict{State: job.Succeeded}, ""},
 	}

@@ -29,7 +29,7 @@ const (
 	pause = time.Second
 )
 
-// run is a workflow with what we have learnt of it besides.
+// run is a workflow with what we have learnt about it elsewhere.
 type run struct {
 	workflow *wfv1.Workflow // never changed, only replaced
 	started  time.Time      // when it was first seen running; Argo only knows when its pod was made
@@ -39,8 +39,8 @@ type run struct {
 // runs is a copy of the cluster's workflows. It is complete and current, or it waits until it is: the observer takes a
 // workflow that is missing for lost.
 //
-// client-go's Reflector (0.33) promises less. Its first list may be older than a run that was started a moment ago. While
-// the API server is unreachable it keeps the old copy and does not say so, and then it may wait for another minute. It
+// client-go's Reflector (0.33) guarantees less. Its first list may be older than a run that was started a moment ago. While
+// the API server is unreachable it keeps the old copy without reporting it, and then it may wait for another minute. It
 // holds all pages of a list at once. Wrapping it against each of these takes more code than the loop below.
 type runs struct {
 	client   typed.WorkflowInterface // of all namespaces
@@ -53,7 +53,7 @@ type runs struct {
 
 	mu      sync.Mutex
 	byJob   map[string]run
-	working bool          // somebody keeps the copy up to date
+	working bool          // a goroutine keeps the copy up to date
 	current bool          // the copy is complete and a watch follows
 	settled chan struct{} // closed when current or failed changes next
 	failed  error         // why the last attempt to become current did not work
@@ -129,7 +129,7 @@ func (s *runs) work() {
 			s.settle(false, nil)
 		}
 		if err != nil && s.alive.Err() == nil {
-			s.log.Warn().Err(err).Msg("workflows not followed; it will be tried again")
+			s.log.Warn().Err(err).Msg("workflows not followed; retrying")
 		}
 		s.mu.Lock()
 		if s.alive.Err() != nil || s.unasked() {
@@ -147,7 +147,7 @@ func (s *runs) work() {
 	}
 }
 
-// relist replaces the copy and returns the version from which a watch has to go on.
+// relist replaces the copy and returns the version from which a watch has to continue.
 func (s *runs) relist(ctx context.Context) (version string, err error) {
 	fresh := map[string]*wfv1.Workflow{}
 	version, err = s.list(ctx, s.selector, func(w *wfv1.Workflow) { fresh[jobOf(w)] = w })
@@ -162,7 +162,7 @@ func (s *runs) relist(ctx context.Context) (version string, err error) {
 		s.byJob[id] = s.next(old[id], w)
 	}
 	for id, r := range old {
-		// What we have made or changed ourselves meanwhile is not in the list yet; the watch will report what becomes of it.
+		// What we have made or changed ourselves meanwhile is not in the list yet; the watch will report its state.
 		if after(r.workflow.ResourceVersion, version) {
 			s.byJob[id] = r
 		}
@@ -185,7 +185,7 @@ func (s *runs) list(ctx context.Context, selector string, yield func(*wfv1.Workf
 	return version, nil
 }
 
-// watch follows changes until its time is over, the connection ends or nobody asks any longer.
+// watch follows changes until its time ends, the connection ends or nobody asks any longer.
 func (s *runs) watch(ctx context.Context, version string) error {
 	// The API server ends a watch by itself; this is for one that has gone silent.
 	ctx, cancel := context.WithTimeout(ctx, watchTime+kube.CallTimeout)
@@ -216,7 +216,7 @@ func (s *runs) watch(ctx context.Context, version string) error {
 			}
 			err := s.apply(event)
 			if apierrors.IsResourceExpired(err) || apierrors.IsGone(err) {
-				return nil // too old to go on from: a list follows
+				return nil // too old to continue from: a list follows
 			}
 			if err != nil {
 				return fmt.Errorf("watch workflows: %w", err)

@@ -34,7 +34,7 @@ const (
 // maxAttempts is how often a run is made when its node is lost or stops it.
 const maxAttempts = 3
 
-// grace is how long a pod may take to end after it is asked to: five minutes after which sumo-run gives up closing
+// grace is how long a pod may take to end after it is asked to: the five minutes after which sumo-run gives up closing
 // SUMO's outputs, and as much for uploading them.
 const grace = 10 * time.Minute
 
@@ -73,7 +73,7 @@ const (
 // templateName is that of the template for a version of SUMO.
 func templateName(version string) string { return "sumo-" + strings.ReplaceAll(version, ".", "-") }
 
-// verdicts are the exit codes by which sumo-run says that running again would end the same way, as a list in Argo's expressions.
+// verdicts are the exit codes of runs that would end the same way again, as a list in Argo's expressions.
 func verdicts() string {
 	var codes []string
 	for _, r := range simulation.Judged() {
@@ -84,11 +84,11 @@ func verdicts() string {
 	return "[" + strings.Join(codes, ", ") + "]"
 }
 
-// storeFullPattern matches what Argo quotes of an object store without room: of MinIO, VersityGW and Ceph, and an answer 507 alone.
+// storeFullPattern matches the errors of a full object store as Argo quotes them: those of MinIO, VersityGW and Ceph, and a bare 507.
 const storeFullPattern = `minimum free drive threshold|No space left|Insufficient Storage|quota exceeded|QuotaExceeded`
 
-// final matches what Kubernetes and Argo say of a pod that would end the same way again: one that used more than it
-// may, whose scenario is gone, or whose results have no room.
+// final matches what Kubernetes and Argo report of a pod that would end the same way again: one that used more than it
+// may, whose scenario is missing, or whose results have no room.
 const final = `OOMKilled|exceeds|longer than the specified deadline|DeadlineExceeded|key does not exist|` + storeFullPattern
 
 var manifest = kube.Manifest("sumo.yaml", templates.SUMO)

@@ -22,7 +22,7 @@ import (
 const (
 	jobLabel = "sumo-k8.io/job"
 	// installationLabel keeps installations in one cluster apart: each sees its own workflows only, for it would stop
-	// those of others, of which it knows no jobs.
+	// those of others, whose jobs it does not know.
 	installationLabel   = "sumo-k8.io/installation"
 	defaultInstallation = "sumo-k8"
 

@@ -12,7 +12,7 @@
 //   - out/outcome.json: the run has ended, and only its results must be stored. So no run that came to its end is ever
 //     repeated.
 //   - a whole job in run.json: an orderly Close interrupted the run, or found it waiting. The engine has it still, and
-//     begins it again by itself. A stop of ours is no fault of the job's, so it does not count as a lost run.
+//     begins it again by itself. Our stop is not the job's fault, so it does not count as a lost run.
 //   - neither: the run is lost. Its folder is removed, and the job runs again when it is started again.
 package local
 
@@ -41,13 +41,13 @@ import (
 	"github.com/sumo-k8/sumo-k8/pkg/simulation"
 )
 
-// Config says where and how jobs run.
+// Config is where and how jobs run.
 type Config struct {
 	Dir     string // folder of the runs; nobody else may use it
 	SumoRun string // path of the sumo-run program
 	// Slots is how many runs may go on at a time; 0 means one for each CPU, since a run keeps one busy.
 	Slots int
-	// Confinement says whether runs may start where this machine cannot confine SUMO to their files; empty means confine.Require.
+	// Confinement decides whether runs may start where this machine cannot confine SUMO to their files; empty means confine.Require.
 	Confinement confine.Mode
 	// MaxOutput is how much one run may write to disk, in bytes; 0 sets no limit.
 	MaxOutput int64
@@ -62,8 +62,8 @@ type Config struct {
 	RefusalPatience time.Duration
 }
 
-// DefaultStopGrace is a little more than the five minutes after which sumo-run itself gives up to check and keep the
-// outputs of a run that was stopped. Only a sumo-run that hangs is killed, then.
+// DefaultStopGrace is a little more than the five minutes after which sumo-run itself gives up checking and keeping
+// the outputs of a run that was stopped. So only a sumo-run that hangs is killed.
 const DefaultStopGrace = 6 * time.Minute
 
 // DefaultRefusalPatience is enough for a new key or policy to take effect, or for space to be freed. A full store usually takes
@@ -119,7 +119,7 @@ var (
 )
 
 // New makes an engine over cfg.Dir and takes up what an earlier one left there: results of finished runs are stored, runs
-// that Close kept begin again, others are cleared away. Scenarios are read from objects and results written to it.
+// that Close kept begin again, others are removed. Scenarios are read from objects and results written to it.
 func New(cfg Config, objects artifact.Store, now func() time.Time, log zerolog.Logger) (*Engine, error) {
 	cfg.Slots = cmp.Or(cfg.Slots, runtime.NumCPU())
 	cfg.StopGrace = cmp.Or(cfg.StopGrace, DefaultStopGrace)
@@ -274,7 +274,7 @@ func (e *Engine) Stop(_ context.Context, id string) error {
 }
 
 // Observe returns every run that has not been forgotten. A closed engine answers problem.Unavailable, for it cannot
-// tell a run that it has interrupted from one that it never had.
+// distinguish a run that it has interrupted from one that it never had.
 func (e *Engine) Observe(context.Context) ([]job.Observation, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()

@@ -37,7 +37,7 @@ func TestMain(m *testing.M) { localtest.Main(m) }
 // patience is far more than any step of a test takes, even on a busy machine.
 const patience = 30 * time.Second
 
-// bench is an engine over a real object store, whose runs are shell scripts (see testdata/sumo-run).
+// bench is an engine on a real object store, whose runs are shell scripts (see testdata/sumo-run).
 type bench struct {
 	*local.Engine
 	cfg     local.Config
@@ -67,7 +67,7 @@ func newBench(t *testing.T, change func(*local.Config)) *bench {
 	return b
 }
 
-// open starts an engine over the folder and the objects of b.
+// open starts an engine on the folder and the objects of b.
 func (b *bench) open(t *testing.T) {
 	t.Helper()
 	e, err := local.New(b.cfg, b.objects, time.Now, zerolog.Nop())
@@ -76,7 +76,7 @@ func (b *bench) open(t *testing.T) {
 	}
 	t.Cleanup(func() {
 		ctx, cancel := context.WithCancel(context.Background())
-		cancel() // whatever still runs is killed
+		cancel() // what still runs is killed
 		_ = e.Close(ctx)
 	})
 	b.Engine = e
@@ -110,7 +110,7 @@ func (b *bench) start(t *testing.T, id, script string, change func(*job.Job)) jo
 	return j
 }
 
-// see waits until the run is as is says, and returns what is seen of it then.
+// see waits until is accepts the run, and returns what is seen of it then.
 func (b *bench) see(t *testing.T, id, what string, is func(job.Observation, bool) bool) job.Observation {
 	t.Helper()
 	deadline := time.After(patience)
@@ -142,7 +142,7 @@ func (b *bench) seeState(t *testing.T, id string, want job.State) job.Observatio
 
 func (b *bench) seeEnd(t *testing.T, id string) job.Observation {
 	t.Helper()
-	return b.see(t, id, "over", func(o job.Observation, _ bool) bool { return o.State.Terminal() })
+	return b.see(t, id, "finished", func(o job.Observation, _ bool) bool { return o.State.Terminal() })
 }
 
 // trace waits for a file that a script leaves in its scratch folder.
@@ -230,10 +230,10 @@ func TestHowRunsEnd(t *testing.T) {
 	}{
 		{
 			name: "a run that succeeds", script: `echo hello >"$out/log.txt"; finish ""`,
-			state: job.Succeeded, message: "said by the run", wantResults: []string{"log.txt", "outcome.json"},
+			state: job.Succeeded, message: "reported by the run", wantResults: []string{"log.txt", "outcome.json"},
 		}, {
-			name: "a run that says why it failed", script: `finish InvalidScenario; exit 10`,
-			state: job.Failed, reason: simulation.InvalidScenario, message: "said by the run", wantResults: []string{"outcome.json"},
+			name: "a run that reports why it failed", script: `finish InvalidScenario; exit 10`,
+			state: job.Failed, reason: simulation.InvalidScenario, message: "reported by the run", wantResults: []string{"outcome.json"},
 		}, {
 			name:   "results in folders, and no links",
 			script: `mkdir -p "$out/a/b"; echo 1 >"$out/a/b/c.xml"; ln -s /etc/passwd "$out/link"; finish ""`,
@@ -252,10 +252,10 @@ func TestHowRunsEnd(t *testing.T) {
 			name: "a run that crashes", script: `exit 2`,
 			state: job.Failed, reason: simulation.InternalError, message: "fault on our side", wantResults: []string{"outcome.json"},
 		}, {
-			name: "a run that ends well and says nothing", script: `exit 0`,
+			name: "a run that ends well and reports nothing", script: `exit 0`,
 			state: job.Failed, reason: simulation.InternalError, message: "fault on our side", wantResults: []string{"outcome.json"},
 		}, {
-			name:  "a run whose scenario is gone",
+			name:  "a run whose scenario is missing",
 			state: job.Failed, reason: simulation.InternalError, message: "Upload the scenario again", wantResults: []string{"outcome.json"},
 		},
 	}
@@ -289,7 +289,7 @@ func TestHowRunsEnd(t *testing.T) {
 	}
 }
 
-func TestARunThatCannotBeginOnAFullDiskSaysSo(t *testing.T) {
+func TestARunThatCannotBeginOnAFullDiskReportsIt(t *testing.T) {
 	t.Parallel()
 	disk := t.TempDir()
 	if err := syscall.Mount("sumo-k8-test", disk, "tmpfs", 0, "size=256k"); err != nil {
@@ -335,19 +335,19 @@ func TestARunThatIgnoresItsTimeoutIsKilled(t *testing.T) {
 	}
 }
 
-func TestRunsAreToldWhatToDo(t *testing.T) {
+func TestRunsGetTheirOptionsAndLimits(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, func(c *local.Config) { c.MaxOutput = 5 << 30 })
 	seed := int64(42)
-	j := b.start(t, "told", `
-		[ -d "$work" ] && echo "$options" "$timeout" >"$out/told.txt"
+	j := b.start(t, "given", `
+		[ -d "$work" ] && echo "$options" "$timeout" >"$out/given.txt"
 		env | cut -d= -f1 | sort | tr '\n' ' ' >"$out/env.txt"
 		echo "$confinement $memory $output" >"$out/limits.txt"
 		finish ""`, func(j *job.Job) { j.Options = simulation.Options{Seed: &seed}; j.MemoryGi = 2 })
 	b.seeEnd(t, j.ID)
 	got := b.stored(t, j)
-	if want := "{\"seed\":42} 1m0s\n"; got["told.txt"] != want {
-		t.Errorf("told %q, want %q", got["told.txt"], want)
+	if want := "{\"seed\":42} 1m0s\n"; got["given.txt"] != want {
+		t.Errorf("given %q, want %q", got["given.txt"], want)
 	}
 	for _, name := range strings.Fields(got["env.txt"]) {
 		if !slices.Contains([]string{"PATH", "SCRATCH", "PWD", "OLDPWD", "SHLVL", "_"}, name) {
@@ -451,7 +451,7 @@ func TestStoppingARun(t *testing.T) {
 				t.Errorf("results (-want +got):\n%s", diff)
 			}
 			if outcome := b.stored(t, j)["outcome.json"]; !strings.Contains(outcome, "Cancelled") {
-				t.Errorf("stored outcome is %s, want it to say Cancelled", outcome)
+				t.Errorf("stored outcome is %s, want Cancelled in it", outcome)
 			}
 		})
 	}
@@ -478,7 +478,7 @@ func TestStoppingAQueuedRunTakesItOutOfTheQueue(t *testing.T) {
 	}
 }
 
-func TestARunInterruptedByOthersIsNotReportedAsOver(t *testing.T) {
+func TestARunInterruptedByOthersIsNotReportedAsFinished(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, nil)
 	j := b.start(t, "j", `: >"$SCRATCH/up"; finish Interrupted; exit 31`, nil)
@@ -562,18 +562,18 @@ func TestOpenLogGivesCompleteLinesFromAnOffset(t *testing.T) {
 	b.seeEnd(t, j.ID)
 
 	began := time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC)
-	told := b.start(
-		t, "told", `echo "`+simulation.LogStart(began)+`" >"$out/log.txt"; echo more >>"$out/log.txt"; : >"$SCRATCH/told"; finish ""`, nil,
+	dated := b.start(
+		t, "dated", `echo "`+simulation.LogStart(began)+`" >"$out/log.txt"; echo more >>"$out/log.txt"; : >"$SCRATCH/dated"; finish ""`, nil,
 	)
-	b.trace(t, "told")
-	log, err := b.OpenLog(t.Context(), told, 1000)
+	b.trace(t, "dated")
+	log, err := b.OpenLog(t.Context(), dated, 1000)
 	if err != nil {
 		t.Fatal(err)
 	}
 	log.Close()
 	size := int64(len(simulation.LogStart(began)) + len("\nmore\n"))
 	if !log.Began.Equal(began) || log.Offset != size || log.Size != size {
-		t.Errorf("the log is told to have begun at %v and to have %d bytes, reading from %d; want %v and %d", log.Began, log.Size,
+		t.Errorf("the log began at %v and has %d bytes, reading from %d; want %v and %d", log.Began, log.Size,
 			log.Offset, began, size)
 	}
 
@@ -592,7 +592,7 @@ func TestOpenLogGivesCompleteLinesFromAnOffset(t *testing.T) {
 	r.Close()
 }
 
-// flaky is an object store that is away for some calls.
+// flaky is an object store that is unreachable for some calls.
 type flaky struct {
 	artifact.Store
 	opens, puts atomic.Int32 // how many calls still fail
@@ -600,19 +600,19 @@ type flaky struct {
 
 func (f *flaky) Open(ctx context.Context, key string, offset, length int64) (io.ReadCloser, error) {
 	if f.opens.Add(-1) >= 0 {
-		return nil, problem.New(problem.Unavailable, "The object store is away.")
+		return nil, problem.New(problem.Unavailable, "The object store is unreachable.")
 	}
 	return f.Store.Open(ctx, key, offset, length)
 }
 
 func (f *flaky) Put(ctx context.Context, key string, r io.Reader, contentType string) (int64, error) {
 	if f.puts.Add(-1) >= 0 {
-		return 0, problem.New(problem.Unavailable, "The object store is away.")
+		return 0, problem.New(problem.Unavailable, "The object store is unreachable.")
 	}
 	return f.Store.Put(ctx, key, r, contentType)
 }
 
-func TestAnObjectStoreThatIsAwayDelaysRunsAndLosesNone(t *testing.T) {
+func TestAnUnreachableObjectStoreDelaysRunsAndLosesNone(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, nil)
 	j := job.Job{ID: "j", Namespace: "sumo-t", ScenarioKey: "scenarios/sumo-t/j.zip", SubmittedAt: time.Now()}
@@ -621,10 +621,10 @@ func TestAnObjectStoreThatIsAwayDelaysRunsAndLosesNone(t *testing.T) {
 		t.Fatal(err)
 	}
 	b.close(t)
-	away := &flaky{Store: b.objects}
-	away.opens.Store(1)
-	away.puts.Store(3) // both files at first, then one of them
-	b.objects = away
+	store := &flaky{Store: b.objects}
+	store.opens.Store(1)
+	store.puts.Store(3) // both files at first, then one of them
+	b.objects = store
 	b.open(t)
 
 	if err := b.Start(t.Context(), j); err != nil {
@@ -700,7 +700,7 @@ func TestAnObjectStoreThatRefusesResultsForGoodEndsTheJob(t *testing.T) {
 		},
 		"a full store, after a failure of the run's own": {
 			507, `echo log >"$out/log.txt"; echo 1 >"$out/big.xml"; finish SimulationError; exit 20`,
-			job.Failed, simulation.SimulationError, []string{"said by the run", "could be stored", "full"},
+			job.Failed, simulation.SimulationError, []string{"reported by the run", "could be stored", "full"},
 		},
 	}
 	for name, tt := range tests {
@@ -750,7 +750,7 @@ func TestAnObjectStoreThatRefusesForAWhileDelaysRunsAndLosesNone(t *testing.T) {
 		return o.State == job.Running && strings.Contains(o.Message, "The run has ended.") && strings.Contains(o.Message, "full")
 	})
 	full.Store(false)
-	if o := b.seeEnd(t, j.ID); o.State != job.Succeeded || o.Message != "said by the run" || len(o.Results) != 2 {
+	if o := b.seeEnd(t, j.ID); o.State != job.Succeeded || o.Message != "reported by the run" || len(o.Results) != 2 {
 		t.Errorf("ended %s %q with results %v", o.State, o.Message, o.Results)
 	}
 }
@@ -812,19 +812,19 @@ func TestARestartStoresResultsOfAFinishedRunWithoutRunningItAgain(t *testing.T) 
 	t.Parallel()
 	b := newBench(t, nil)
 	b.close(t)
-	away := &flaky{Store: b.objects}
-	b.objects = away
+	store := &flaky{Store: b.objects}
+	b.objects = store
 	b.open(t)
 
 	j := b.start(
 		t, "j", `echo run >>"$SCRATCH/runs"; echo 900/1000 >"$progress"; wait_for "$SCRATCH/go"; finish TooManyTeleports; exit 21`, nil,
 	)
-	away.puts.Store(1 << 30)
+	store.puts.Store(1 << 30)
 	b.allow(t, "go")
 	b.see(t, j.ID, "waiting with its results", func(o job.Observation, _ bool) bool { return strings.Contains(o.Message, "results wait") })
 	b.close(t)
 
-	b.objects = away.Store
+	b.objects = store.Store
 	b.open(t)
 	if err := b.Start(t.Context(), j); err != nil {
 		t.Fatal(err)
@@ -855,7 +855,7 @@ func TestClosingInterruptsRunsWhichThenRunAgain(t *testing.T) {
 		t.Errorf("a closed engine starts with %v, want unavailable", err)
 	}
 
-	// Nobody needs to start them again, and whoever does so changes nothing. A second restart finds them just the same.
+	// Nobody needs to start them again, and doing so changes nothing. A second restart finds them just the same.
 	b.open(t)
 	b.traceLines(t, "runs", 2)
 	b.close(t)
@@ -864,15 +864,15 @@ func TestClosingInterruptsRunsWhichThenRunAgain(t *testing.T) {
 		t.Fatal(err)
 	}
 	if o := b.seeState(t, running.ID, job.Running); o.Message == "" {
-		t.Error("nothing says that the run has begun anew")
+		t.Error("nothing reports that the run has begun anew")
 	}
 	if o := b.seeState(t, queued.ID, job.Pending); o.Message != "" {
-		t.Errorf("the run that had only waited says %q", o.Message)
+		t.Errorf("the run that had only waited reports %q", o.Message)
 	}
 	b.allow(t, "go")
 	for _, j := range []job.Job{running, queued} {
 		o := b.seeEnd(t, j.ID)
-		if o.State != job.Succeeded || o.Message != "said by the run" {
+		if o.State != job.Succeeded || o.Message != "reported by the run" {
 			t.Errorf("%s ended %s with the message %q, want SUCCEEDED and the run's own", j.ID, o.State, o.Message)
 		}
 		if diff := cmp.Diff([]string{"outcome.json"}, names(o.Results)); diff != "" {
@@ -906,7 +906,7 @@ func TestAKilledEngineDoesNotBeginARunAgainThatAnOrderlyCloseHadKeptBefore(t *te
 	}
 }
 
-func TestARestartClearsAwayWhatDidNotEndAndNothingElse(t *testing.T) {
+func TestARestartRemovesWhatDidNotEndAndNothingElse(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, nil)
 	b.close(t)
@@ -938,7 +938,7 @@ func TestARestartClearsAwayWhatDidNotEndAndNothingElse(t *testing.T) {
 	}
 }
 
-func TestNewSaysWhenSumoRunIsMissing(t *testing.T) {
+func TestNewReportsAMissingSumoRun(t *testing.T) {
 	t.Parallel()
 	cfg := local.Config{Dir: t.TempDir(), SumoRun: "/does/not/exist"}
 	if _, err := local.New(cfg, nil, time.Now, zerolog.Nop()); !errors.Is(err, fs.ErrNotExist) {

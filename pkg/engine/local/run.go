@@ -81,7 +81,7 @@ func (e *Engine) resume() error {
 			// run was not made by us.
 			if uuid.Validate(entry.Name()) == nil {
 				if err := removeRun(dir); err != nil {
-					return fmt.Errorf("clearing away a run that never began: %w", err)
+					return fmt.Errorf("removing a run that never began: %w", err)
 				}
 			}
 			continue
@@ -98,7 +98,7 @@ func (e *Engine) resume() error {
 			e.enqueue(r)
 		default:
 			if err := removeRun(dir); err != nil {
-				return fmt.Errorf("clearing away an unfinished run: %w", err)
+				return fmt.Errorf("removing an unfinished run: %w", err)
 			}
 		}
 	}
@@ -198,7 +198,7 @@ func (e *Engine) simulate(r *run) (outcome simulation.Outcome, ended bool) {
 	if outcome.StartedAt.IsZero() {
 		outcome.StartedAt = began
 	}
-	// From here on the run has ended whatever happens to us: a restart finds this file.
+	// From here on the run has ended even if we crash: a restart finds this file.
 	if err := r.writeJSON(r.out(simulation.OutcomeFile), outcome); err != nil {
 		e.log.Error().Err(err).Str("job", r.job.ID).Msg("outcome not recorded")
 	}
@@ -283,7 +283,7 @@ func (e *Engine) persist(ctx context.Context, r *run, waiting string, try func(c
 	}
 }
 
-// incurable reports whether waiting cannot fix err: the scenario is gone, a file of our own cannot be read or
+// incurable reports whether waiting cannot fix err: the scenario is missing, a file of our own cannot be read or
 // written, or an object is larger than the store takes.
 func incurable(err error) bool {
 	var ours *fs.PathError
@@ -299,7 +299,7 @@ func refusal(err error) (detail string, refused bool) {
 	return p.Detail, true
 }
 
-// runProcess runs sumo-run and makes out how it ended.
+// runProcess runs sumo-run and determines how it ended.
 func (e *Engine) runProcess(r *run) (simulation.Outcome, bool, error) {
 	p, err := e.startProcess(r)
 	if err != nil {
@@ -376,7 +376,7 @@ func (e *Engine) startProcess(r *run) (*process.Process, error) {
 	return process.Start(cmd, process.Options{})
 }
 
-// settle says how a run has ended, from what sumo-run left and how its process ended.
+// settle decides how a run has ended, from what sumo-run left and how its process ended.
 func (e *Engine) settle(r *run, exit error, late bool) (outcome simulation.Outcome, ended bool) {
 	wasStopped := errors.Is(context.Cause(r.wanted), errStopped)
 	if err := readJSON(r.out(simulation.OutcomeFile), &outcome); err != nil {

@@ -28,10 +28,10 @@ type observed struct {
 }
 
 // Apply implements reconcile.Jobs. Several updates of one job count as the furthest of them. A job whose cancelling was
-// requested ends CANCELLED unless it succeeded first. A finished job without a time of its end gets the database's.
+// requested ends CANCELLED unless it succeeded first. A finished job without an end time gets the database's.
 //
-// Updates come from engines, whose texts contain what SUMO printed. One that the database cannot hold must not keep the
-// others from being written, so such texts are mended instead of refused.
+// Updates come from engines, whose texts contain what SUMO printed. One that the database cannot store must not keep the
+// others from being written, so such texts are repaired rather than refused.
 func (d *DB) Apply(ctx context.Context, updates []job.Update) (changed []string, err error) {
 	furthest := make(map[string]job.Update, len(updates))
 	for _, u := range updates {
@@ -59,7 +59,7 @@ func (d *DB) Apply(ctx context.Context, updates []job.Update) (changed []string,
 	return changed, translate(err, "writing what was observed of jobs")
 }
 
-// fraction forces p into 0 to 1; what is no number is no progress.
+// fraction clamps p to 0 to 1; NaN is no progress.
 func fraction(p float64) float64 {
 	if p > 0 {
 		return min(p, 1)

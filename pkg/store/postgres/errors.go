@@ -40,7 +40,7 @@ func translate(err error, action string) error {
 		return err
 	}
 	cause := fmt.Errorf("%s: %w", action, err)
-	if away(err) {
+	if unreachable(err) {
 		return problem.Wrap(cause, problem.Unavailable,
 			"The database is not available at the moment. Try again in a few seconds.").WithRetryAfter(retryAfter)
 	}
@@ -67,9 +67,9 @@ func violation(err error) string {
 	return ""
 }
 
-// away reports whether err says nothing about the request but only that the database cannot serve it now.
-func away(err error) bool {
-	// A caller who has gone does not tell anything about the database.
+// unreachable reports whether err says nothing about the request, only that the database cannot serve it now.
+func unreachable(err error) bool {
+	// A cancelled call says nothing about the database.
 	if errors.Is(err, context.Canceled) {
 		return false
 	}

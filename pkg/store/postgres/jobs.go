@@ -23,7 +23,7 @@ const queueFullRetry = 30 * time.Second
 // scenario, and a zero SubmittedAt becomes the database's time.
 //
 // The tenant's row is locked first. This makes submissions of one tenant follow each other, which gives two exact
-// promises in a simple way: identical requests make one job, as the later ones see the earlier one's key, and the queue
+// guarantees in a simple way: identical requests make one job, as the later ones see the earlier one's key, and the queue
 // never exceeds its cap. A transaction takes about a millisecond, so a tenant can submit many hundreds of jobs a second;
 // tenants do not wait for each other.
 func (d *DB) CreateJob(
@@ -52,7 +52,7 @@ func (d *DB) CreateJob(
 			return err
 		}
 		if int(depth) >= limits.MaxQueued {
-			return problem.New(problem.QueueFull, "You have %d jobs waiting, which is as many as may wait. "+
+			return problem.New(problem.QueueFull, "You have %d jobs waiting, the most allowed. "+
 				"Wait until some have started, or cancel some.", depth).WithRetryAfter(queueFullRetry)
 		}
 		if err := spendSubmission(ctx, q, j.TenantID, limits.PerMinute); err != nil {
@@ -97,7 +97,7 @@ func spendSubmission(ctx context.Context, q *db.Queries, tenantID string, perMin
 		return err
 	}
 	wait = max(time.Second, wait.Truncate(time.Second)+time.Second) // Retry-After counts in seconds
-	return problem.New(problem.RateLimited, "You have submitted %d jobs within a minute, which is as many as may be. "+
+	return problem.New(problem.RateLimited, "You have submitted %d jobs within a minute, the most allowed. "+
 		"The next one is accepted in %s.", perMinute, wait).WithRetryAfter(wait)
 }
 
@@ -186,7 +186,7 @@ func (d *DB) DeleteJob(ctx context.Context, tenantID, id string) error {
 		return translate(err, "deleting a job")
 	}
 	if n == 0 {
-		return problem.New(problem.Conflict, "Job %s is %s. Cancel it first, and purge it when it is over.", id, j.State)
+		return problem.New(problem.Conflict, "Job %s is %s. Cancel it first, and purge it once it has finished.", id, j.State)
 	}
 	return nil
 }
@@ -281,7 +281,7 @@ func (d *DB) RequestCancel(ctx context.Context, tenantID, id string) (job.Job, e
 	if !errors.Is(err, pgx.ErrNoRows) {
 		return job.Job{}, translate(err, "cancelling a job")
 	}
-	// There is no such job, or it is over; what is over stays as it is, so this read cannot be outdated.
+	// There is no such job, or it has finished; a finished job never changes, so this read cannot be outdated.
 	j, err := d.Job(ctx, tenantID, id)
 	if err == nil && j.State != job.Cancelled {
 		return job.Job{}, problem.New(problem.Conflict, "Job %s has already finished (%s), so there is nothing to cancel.", id, j.State)
@@ -322,7 +322,7 @@ func (d *DB) KnownJobs(ctx context.Context, ids []string) (map[string]job.State,
 	return known, nil
 }
 
-// isID reports whether s is a UUID in its canonical form, the only one in which ids leave this service.
+// isID reports whether s is a UUID in canonical form, the only form that this service gives out.
 func isID(s string) bool {
 	id, err := uuid.Parse(s)
 	return err == nil && id.String() == s

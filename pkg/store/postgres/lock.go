@@ -7,15 +7,15 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// unlockTimeout bounds the good-bye to a database that has stopped answering. The lock ends with the connection anyway.
+// unlockTimeout bounds the release of a lock in a database that has stopped answering. The lock ends with the connection anyway.
 const unlockTimeout = 5 * time.Second
 
 // TryLock runs fn while holding the lock called name, which one caller on this database can hold at a time. When another
 // holds it, TryLock returns false at once.
 //
 // The lock belongs to a transaction that stays open, and idle, while fn runs: unlike a session's lock it works through
-// a pooler in transaction mode, and it ends with its holder, however that dies. Such a transaction does not get in
-// the way of vacuum: it has written nothing, so it has no transaction id, and between statements a READ COMMITTED
+// a pooler in transaction mode, and it ends with its holder, however that dies. Such a transaction does not hold
+// up vacuum: it has written nothing, so it has no transaction id, and between statements a READ COMMITTED
 // transaction has no snapshot, so it holds nothing back. It does keep one of the pool's connections.
 //
 // A holder whose connection breaks loses the lock without noticing. The lock therefore saves work; it must not be all

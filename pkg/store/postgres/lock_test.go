@@ -56,7 +56,7 @@ func TestALockIsGivenBackWhenItsHolderIsCancelledOrPanics(t *testing.T) {
 	}
 }
 
-// What the doc comment of TryLock says about vacuum.
+// The promise about vacuum in the doc comment of TryLock.
 func TestAHeldLockHoldsNothingBackFromVacuum(t *testing.T) {
 	t.Parallel()
 	d := setup(t)
@@ -68,7 +68,7 @@ func TestAHeldLockHoldsNothingBackFromVacuum(t *testing.T) {
 			return err
 		}
 		if idle != 1 || holding != 0 {
-			t.Errorf("%d transactions are idle, of which %d hold vacuum back; want 1 and 0", idle, holding)
+			t.Errorf("%d transactions are idle, and %d of them hold vacuum back; want 1 and 0", idle, holding)
 		}
 		return nil
 	})

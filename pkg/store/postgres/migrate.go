@@ -13,7 +13,7 @@ import (
 )
 
 const (
-	// A starter that finds another one migrating looks again every migrationPoll seconds, and gives up after
+	// A process that finds another one migrating looks again every migrationPoll seconds, and gives up after
 	// migrationPatience looks: five minutes are longer than any migration of ours may take.
 	migrationPoll     = 1
 	migrationPatience = 300

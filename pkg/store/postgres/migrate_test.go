@@ -12,7 +12,7 @@ import (
 	"github.com/sumo-k8/sumo-k8/infra/local/localtest"
 )
 
-func TestMigrationsRunOnceHoweverManyStartersThereAre(t *testing.T) {
+func TestMigrationsRunOnceHoweverManyProcessesStartThem(t *testing.T) {
 	t.Parallel()
 	url := localtest.Database(t, nil)
 	var starters errgroup.Group
@@ -56,7 +56,7 @@ func TestMigrationsGoDownToNothingAndUpAgain(t *testing.T) {
 	}
 }
 
-func TestAMigrationThatMustWaitForATableLetsOthersGoOn(t *testing.T) {
+func TestAMigrationThatWaitsForATableDoesNotBlockOthers(t *testing.T) {
 	t.Parallel()
 	url := localtest.Database(t, nil)
 	if err := Migrate(t.Context(), url); err != nil {

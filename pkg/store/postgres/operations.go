@@ -33,7 +33,7 @@ func (d *DB) QueueByTenant(ctx context.Context) ([]job.TenantQueue, error) {
 	}), nil
 }
 
-// ActivitySince returns the minutes since then in which something happened, in order, and the failures among it, the most
+// ActivitySince returns the minutes since then in which something happened, in order, and the failures in them, the most
 // frequent first.
 func (d *DB) ActivitySince(ctx context.Context, since time.Time) ([]job.Activity, []job.Failure, error) {
 	minutes, err := d.q.Activity(ctx, since)

@@ -24,9 +24,8 @@ import (
 // throughPgBouncer makes setup lead every test's connections through a PgBouncer in transaction mode.
 const throughPgBouncer = "SUMO_K8_TEST_PGBOUNCER"
 
-// Every test of the store that goes by setup is run once more through the pooler. Left out are those that look into a
-// session, which behind a pooler is anyone's, and what needs a large table. It does not run beside the others, which would
-// make two times the load.
+// Every test of the store that uses setup runs once more through the pooler, except those that inspect a session, which
+// a pooler shares, and those that need a large table. It does not run beside the others: that would double the load.
 func TestTheStoreWorksThroughPgBouncer(t *testing.T) {
 	if os.Getenv(throughPgBouncer) != "" {
 		t.Skip("this is the run through it")

@@ -15,7 +15,7 @@ import (
 	"github.com/sumo-k8/sumo-k8/pkg/tenant"
 )
 
-// historyBegan is a second before the first job of a history, of which one was submitted each second.
+// historyBegan is a second before the first job of a history, in which one job was submitted each second.
 var historyBegan = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 
 // jobN is the id of the n-th job of a history.
@@ -23,7 +23,7 @@ func jobN(n int) string {
 	return strings.Replace(firstID(historyBegan.Add(time.Duration(n)*time.Second)), "-0000-0000-", "-7000-8000-", 1)
 }
 
-// fill makes a database with a long history: jobs in all, of which one in ten waits and one in a thousand is active.
+// fill makes a database with a long history: jobs in all, one in ten of them waiting and one in a thousand active.
 func fill(t testing.TB, d *DB, tenants, jobs int) {
 	t.Helper()
 	for i := range tenants {

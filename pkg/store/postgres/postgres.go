@@ -1,7 +1,7 @@
 // Package postgres keeps tenants, scenarios and jobs in PostgreSQL. What calls it declares the interfaces that DB implements.
 //
-// All SQL stands in queries/*.sql and is turned into Go by sqlc. The schema is in package migrations. The rules that must
-// hold whoever writes (states move forward only, every transition is an event) are in the schema; the rules of one call
+// All SQL is in queries/*.sql and is turned into Go by sqlc. The schema is in package migrations. The rules that must
+// hold for every writer (states move forward only, every transition is an event) are in the schema; the rules of one call
 // (limits, order of the queue, idempotency) are in that call's transaction.
 package postgres
 
@@ -22,7 +22,7 @@ import (
 
 //go:generate go run github.com/sqlc-dev/sqlc/cmd/sqlc@v1.31.1 generate -f sqlc.yaml
 
-// Config says which database, and how to use it. Only URL is required.
+// Config names the database and how to use it. Only URL is required.
 type Config struct {
 	// URL is a connection URL or a key=value string, as psql takes it.
 	URL string
@@ -36,7 +36,7 @@ type Config struct {
 	// session: no prepared statements, and no parameters that such a pooler refuses. Set the timeout on the role:
 	// ALTER ROLE … SET statement_timeout = '15s'.
 	Pooled bool
-	// Tracer hears of each statement; it may be nil.
+	// Tracer is called for each statement; it may be nil.
 	Tracer pgx.QueryTracer
 }
 
@@ -45,7 +45,7 @@ const (
 	// own default is 100 connections. A request needs one connection; a lock that is held (TryLock) keeps another.
 	defaultMaxConns = 4
 	leastMaxConns   = 2
-	// maxConnIdle returns connections soon: an instance that is idle for this long is about to be scaled away.
+	// maxConnIdle returns connections soon: an instance that is idle for this long is about to be scaled down.
 	maxConnIdle = 30 * time.Second
 	// maxConnLife makes connections follow a failover or a moved address in reasonable time.
 	maxConnLife = 15 * time.Minute
@@ -72,7 +72,7 @@ func (p planned) Query(ctx context.Context, sql string, args ...any) (pgx.Rows, 
 }
 
 // Open prepares a pool and returns at once: the first connection is made when it is needed, so that a function can start
-// while its database is away.
+// while its database is unreachable.
 func Open(ctx context.Context, c Config) (*DB, error) {
 	conf, err := pgxpool.ParseConfig(c.URL)
 	if err != nil {

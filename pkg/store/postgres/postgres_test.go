@@ -35,7 +35,7 @@ func TestOpenDoesNotConnect(t *testing.T) {
 	}
 }
 
-func TestADatabaseThatIsAwayIsUnavailable(t *testing.T) {
+func TestAnUnreachableDatabaseIsUnavailable(t *testing.T) {
 	t.Parallel()
 	url := localtest.Database(t, Migrate)
 	closed := open(t, Config{URL: url})
@@ -78,7 +78,7 @@ func TestASlowStatementEndsAsUnavailable(t *testing.T) {
 	wantCode(t, translate(err, "sleeping"), problem.Unavailable)
 }
 
-func TestACallerWhoHasGoneIsNotTheDatabasesFault(t *testing.T) {
+func TestACancelledCallIsNotTheDatabasesFault(t *testing.T) {
 	t.Parallel()
 	d := setup(t)
 	ctx, cancel := context.WithCancel(t.Context())

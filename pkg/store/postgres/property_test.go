@@ -49,13 +49,13 @@ func (s step) do(ctx context.Context, d *DB, tenantID string, ids []string) (err
 	case "restart":
 		_, err = d.Restart(ctx, ids[s.Job], "again")
 	}
-	if problem.CodeOf(err) == problem.Conflict { // cancelling or restarting what is over
+	if problem.CodeOf(err) == problem.Conflict { // cancelling or restarting a finished job
 		return nil
 	}
 	return err
 }
 
-// However the calls of several writers interleave, each job moves forward only, and its events tell all of its moves.
+// However the calls of several writers interleave, each job moves forward only, and its events record all of its moves.
 func TestConcurrentWritersNeverMoveAJobBackOrLoseAnEvent(t *testing.T) {
 	t.Parallel()
 	d := setup(t)

@@ -15,16 +15,16 @@ import (
 )
 
 const (
-	// reserveAfter is how long a job that does not fit lets others overtake it. From then on what ends makes room for it
-	// alone. Most runs are shorter, so a big job is not held up long, and the room is not left empty without need.
+	// reserveAfter is how long a job that does not fit lets others overtake it. From then on, freed room is kept for it.
+	// Most runs are shorter, so a big job is not held up long, and little room stays unused.
 	reserveAfter = 10 * time.Minute
 	// claimWindow bounds how far down a queue one Claim looks for jobs that fit. At most 200 can be active at a time, so
 	// it finds them unless hundreds of larger ones stand before; those are then served first, in their order.
 	claimWindow = 1000
 )
 
-// Claim implements job.Queue. Jobs are considered by priority, then by submission. One that does not fit now is passed
-// over, until it has waited for reserveAfter: then nothing behind it goes before it. One that is larger than the
+// Claim implements job.Queue. Jobs are considered by priority, then by submission. One that does not fit now is
+// skipped, until it has waited for reserveAfter: then nothing behind it overtakes it. One that is larger than the
 // tenant's limits altogether never holds others up, and its message says why it waits.
 func (d *DB) Claim(ctx context.Context, tenantID string, atMost int) ([]job.Job, error) {
 	var rows []db.Job
@@ -58,7 +58,7 @@ func (d *DB) Claim(ctx context.Context, tenantID string, atMost int) ([]job.Job,
 		if order = choose(waiting, free); len(order) == 0 {
 			return nil
 		}
-		// A job that was cancelled since it was read is no longer QUEUED and does not come back from here.
+		// A job that was cancelled since it was read is no longer QUEUED and is not returned.
 		rows, err = q.Dispatch(ctx, order)
 		return err
 	})
@@ -105,7 +105,7 @@ func (d *DB) ActiveJobs(ctx context.Context, limit int) ([]job.Job, error) {
 	return each(rows, toJob), nil
 }
 
-// Restart implements reconcile.Jobs. A job that waits or is over is problem.Conflict.
+// Restart implements reconcile.Jobs. For a queued or finished job it answers problem.Conflict.
 func (d *DB) Restart(ctx context.Context, id, message string) (attempt int, err error) {
 	if !isID(id) {
 		return 0, noJob(id)

@@ -70,11 +70,11 @@ func (d *DB) ListScenarios(ctx context.Context, tenantID string, behind scenario
 	return out, nil
 }
 
-// maxNeedingNamed is how many jobs are named to who wants to delete their scenario.
+// maxNeedingNamed is how many jobs the refusal to delete their scenario names.
 const maxNeedingNamed = 10
 
-// DeleteScenario implements scenario.Store. It holds the tenant's row, as who makes a job does, so that no job is made of
-// the scenario meanwhile.
+// DeleteScenario implements scenario.Store. It holds the tenant's row, as CreateJob does, so that no job is made of the
+// scenario meanwhile.
 func (d *DB) DeleteScenario(ctx context.Context, tenantID, digest string) (scenario.Scenario, error) {
 	if !scenario.IsDigest(digest) {
 		return scenario.Scenario{}, noScenario(digest)
@@ -89,7 +89,7 @@ func (d *DB) DeleteScenario(ctx context.Context, tenantID, digest string) (scena
 			return err
 		}
 		if len(jobs) > 0 {
-			p := problem.New(problem.Conflict, "Jobs that are not over need this scenario, such as %s, which is %s. Wait for their end, or "+
+			p := problem.New(problem.Conflict, "Unfinished jobs need this scenario, such as %s, which is %s. Wait until they finish, or "+
 				"cancel them.",
 				jobs[0].ID, jobs[0].State)
 			for _, j := range jobs {

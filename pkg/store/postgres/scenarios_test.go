@@ -181,7 +181,7 @@ func TestAScenarioIsDeletedOnlyWhenNoJobNeedsIt(t *testing.T) {
 	}
 }
 
-// Whoever is first wins: either there is a job and its scenario, or neither.
+// The first one wins: either there is a job and its scenario, or neither.
 func TestDeletingAScenarioAndMakingAJobDoNotOverlookEachOther(t *testing.T) {
 	t.Parallel()
 	d := setup(t)

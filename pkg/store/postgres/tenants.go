@@ -66,7 +66,7 @@ func (d *DB) UpdateTenant(ctx context.Context, id string, p tenant.Patch) (tenan
 		if updated, err = q.UpdateTenant(ctx, params); err != nil {
 			return err
 		}
-		// What waiting jobs were told about the old limits may no longer be true. Claim tells them again if it is.
+		// Messages of waiting jobs about the old limits may no longer be true. Claim writes them again if they are.
 		return q.ClearQueueMessages(ctx, id)
 	})
 	if err != nil {
@@ -111,7 +111,7 @@ func (d *DB) RetireTenant(ctx context.Context, id string, force bool) (tenant.Te
 			for _, u := range usage {
 				if !u.State.Terminal() {
 					return problem.New(
-						problem.Conflict, "Tenant %s has jobs waiting or running. Wait for their end, or cancel and delete all with force=true.", id,
+						problem.Conflict, "Tenant %s has jobs waiting or running. Wait until they finish, or cancel and delete all with force=true.", id,
 					)
 				}
 			}
@@ -166,7 +166,7 @@ func (d *DB) TenantByKey(ctx context.Context, id string, hash []byte) (tenant.Te
 		return tenant.Tenant{}, tenant.ErrUnknownKey()
 	}
 	if row.UseUnrecorded {
-		// At most once a minute per key, so that reading stays reading. The owner of a good key is let in even when
+		// At most once a minute per key, so that reads stay reads. The owner of a good key is let in even when
 		// this note cannot be written, for example while the database is read-only.
 		_ = d.q.TouchKey(ctx, id)
 	}
@@ -192,7 +192,7 @@ func insertKey(ctx context.Context, q *db.Queries, tenantID string, k tenant.Key
 	})
 }
 
-// orNoTenant says which tenant there is none of, where err says that a row was missing.
+// orNoTenant names the missing tenant, where err says that a row was missing.
 func orNoTenant(err error, id string) error {
 	if errors.Is(err, pgx.ErrNoRows) {
 		return problem.New(problem.NotFound, "No tenant %q. Check the id, or list all with GET /auth/tenants.", id)

@@ -132,7 +132,7 @@ func TestAKeyOpensItsTenantUntilItIsReplacedOrExpires(t *testing.T) {
 	wantCode(t, unknownErr, problem.Unauthorized)
 	for _, err := range []error{expired, unknownErr} {
 		if err.Error() != replaced.Error() {
-			t.Errorf("the answer tells what is wrong with a key: %v, but %v", err, replaced)
+			t.Errorf("the answer reveals what is wrong with a key: %v, but %v", err, replaced)
 		}
 	}
 }

@@ -42,7 +42,7 @@ func (d *DB) BeginUpload(
 			return err
 		}
 		if len(open) >= maxOpen {
-			p := problem.New(problem.Conflict, "You have %d uploads open, which is as many as may be. Complete or delete some of them; "+
+			p := problem.New(problem.Conflict, "You have %d uploads open, the most allowed. Complete or delete some of them; "+
 				"each is given up %.0f hours after it began.", len(open), scenario.UploadLifetime.Hours())
 			for _, id := range open {
 				p = p.WithItems(problem.Item{Location: "upload_id", Message: "is open", Value: id})
@@ -144,7 +144,7 @@ func affected(rows int64, err error, id, action string) error {
 }
 
 func noUpload(id string) error {
-	return problem.New(problem.NotFound, "No upload %.80q. Begin one with POST /scenarios/uploads; those refused or a day old are gone.", id)
+	return problem.New(problem.NotFound, "No upload %.80q. Begin one with POST /scenarios/uploads; refused and day-old ones are deleted.", id)
 }
 
 func toUpload(u db.ScenarioUpload) scenario.Upload {

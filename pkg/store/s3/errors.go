@@ -39,13 +39,13 @@ func (s *Store) failed(err error, verb, key string) error {
 	case missing(err):
 		return problem.Wrap(tried, problem.NotFound, "There is no object %s.", key)
 	case unavailable(err):
-		return away(tried)
+		return unreachable(tried)
 	default:
 		return tried
 	}
 }
 
-// inputFailed is failed for an object that a tenant named, who can do something about most failures.
+// inputFailed is failed for an object that a tenant named: the tenant can fix most failures.
 func inputFailed(err error, bucket, key string) error {
 	url := "s3://" + bucket + "/" + key
 	tried := fmt.Errorf("read %s: %w", url, err)
@@ -57,18 +57,18 @@ func inputFailed(err error, bucket, key string) error {
 	case status(err) == http.StatusForbidden:
 		return problem.Wrap(tried, problem.Forbidden, "We may not read %s; allow s3:GetObject on it to this service.", url)
 	case apiCode(err) == "KeyTooLongError":
-		// A server over a file system takes 255 bytes between two slashes, fewer than S3.
+		// A server on a file system takes 255 bytes between two slashes, fewer than S3.
 		return problem.Wrap(tried, problem.Invalid, "The key of %.200q is longer than the object store allows; check the URL.", url)
 	case status(err) == http.StatusMovedPermanently:
 		return problem.Wrap(tried, problem.Invalid, "The bucket %s is in another region; copy the object to a bucket in ours.", bucket)
 	case unavailable(err):
-		return away(tried)
+		return unreachable(tried)
 	default:
 		return tried
 	}
 }
 
-func away(cause error) error {
+func unreachable(cause error) error {
 	return problem.Wrap(cause, problem.Unavailable, "The object store is not available; try again shortly.").WithRetryAfter(retryAfter)
 }
 
@@ -81,8 +81,8 @@ func apiCode(err error) string {
 	return ""
 }
 
-// missing reports whether the store said that the bucket or object is not there. An answer to HEAD has no body to tell
-// which.
+// missing reports whether the store reported that the bucket or object is not there. An answer to HEAD has no body to
+// distinguish the two.
 func missing(err error) bool {
 	switch apiCode(err) {
 	case "NoSuchKey", "NoSuchBucket", "NotFound":
@@ -110,7 +110,7 @@ func status(err error) int {
 	return 0
 }
 
-// unavailable reports whether the same request may succeed later without anybody changing anything.
+// unavailable reports whether the same request may succeed later without any change.
 func unavailable(err error) bool {
 	var send *smithyhttp.RequestSendError
 	if errors.As(err, &send) {

@@ -28,14 +28,14 @@ const (
 	partsSending = 2
 	// maxParts is the S3 limit; with partSize it makes 48 GiB the largest object.
 	maxParts = 10_000
-	// abortTimeout bounds the clean-up after a failure, which must happen even when the caller has gone.
+	// abortTimeout bounds the clean-up after a failure, which must happen even when the caller has left.
 	abortTimeout = 10 * time.Second
 )
 
 var partBuffers = sync.Pool{New: func() any { return new([partSize]byte) }}
 
-// Put implements artifact.Store. A body of at most 5 MiB is one request; a longer one is an upload in parts, of which
-// nothing remains if it fails.
+// Put implements artifact.Store. A body of at most 5 MiB is one request; a longer one is an upload in parts, which
+// leaves nothing if it fails.
 func (s *Store) Put(ctx context.Context, key string, r io.Reader, contentType string) (int64, error) {
 	api, _, err := s.connect(ctx)
 	if err != nil {
@@ -64,7 +64,7 @@ func (s *Store) Put(ctx context.Context, key string, r io.Reader, contentType st
 }
 
 // readPart fills buf from r, and reports how much it got and whether r has ended. Unlike io.ReadFull it keeps the end of
-// r apart from an io.ErrUnexpectedEOF of r's own, which is how an HTTP body says that the client went away.
+// r apart from an io.ErrUnexpectedEOF of r's own, which is how an HTTP body reports that the client disconnected.
 func readPart(r io.Reader, buf []byte) (n int, last bool, err error) {
 	for n < len(buf) {
 		m, err := r.Read(buf[n:])
@@ -121,8 +121,8 @@ func (s *Store) putParts(
 }
 
 // sendParts uploads two parts while it reads a third. When it returns, no request is under way, here or at the store: a part
-// that was cut off here may still arrive there, after the upload was given up, and then stays for ever in a place that
-// no list shows. So a part on its way comes to its end, for which it has abortTimeout once the caller has gone.
+// that was cut off here may still arrive there, after the upload was aborted, and then stays for ever in a place that
+// no list shows. So a part on its way is finished, for which it has abortTimeout once the caller has left.
 func (s *Store) sendParts(
 	ctx context.Context, api *s3.Client, key string, upload *string, part *[partSize]byte, r io.Reader,
 ) ([]types.CompletedPart, int64, error) {
@@ -182,7 +182,7 @@ func (s *Store) sendParts(
 	return parts, size, nil
 }
 
-// abort frees the parts of an upload that failed. One that is gone already is no error.
+// abort frees the parts of an upload that failed. One that no longer exists is no error.
 func (s *Store) abort(ctx context.Context, api *s3.Client, key string, upload *string) error {
 	ctx, cancel := context.WithTimeout(ctx, abortTimeout)
 	defer cancel()
@@ -190,7 +190,7 @@ func (s *Store) abort(ctx context.Context, api *s3.Client, key string, upload *s
 	if apiCode(err) == "NoSuchUpload" {
 		return nil
 	}
-	return s.failed(err, "give up storing", key)
+	return s.failed(err, "abort storing", key)
 }
 
 // AbortUploads frees the parts of uploads that began before the given time and were never finished, because the

@@ -26,13 +26,13 @@ import (
 )
 
 const (
-	// defaultRegion is what stores other than AWS expect, and where AWS itself signs when nothing else is said.
+	// defaultRegion is what stores other than AWS expect, and where AWS itself signs by default.
 	defaultRegion = "us-east-1"
 	// attempts per request: one hiccup of the network is hidden, an outage is reported soon.
 	// The SDK would wait up to 20 s between attempts, with the caller's own client waiting behind.
 	attempts   = 3
 	maxBackoff = 500 * time.Millisecond
-	// dialTimeout is short: a store that does not accept a connection in this time is away.
+	// dialTimeout is short: a store that does not accept a connection in this time is unreachable.
 	dialTimeout = 3 * time.Second
 	// answerTimeout is how long a store may take to begin its answer to a request of at most one part. With the attempts, a store
 	// that hangs is reported within half a minute, while the caller's own client is still there.
@@ -45,10 +45,10 @@ const (
 	deleteBatch = 1000
 )
 
-// Config says which bucket is ours and how to reach it.
+// Config names our bucket and how to reach it.
 type Config struct {
 	Endpoint string // base URL of the store; empty means AWS
-	Region   string // empty means what the environment says on AWS, otherwise us-east-1
+	Region   string // empty means the environment's on AWS, otherwise us-east-1
 	Bucket   string
 	// AccessKey and SecretKey sign requests. Without an AccessKey the SDK's default chain is asked: environment,
 	// shared files, IRSA, instance role.
@@ -57,7 +57,7 @@ type Config struct {
 	PublicEndpoint string
 	// UsePathStyle puts the bucket into the path rather than the host name, as stores without wildcard DNS need.
 	UsePathStyle bool
-	// Wrap may put something around the transport of every request; nil leaves it as it is.
+	// Wrap may wrap the transport of every request; nil leaves it as it is.
 	Wrap func(http.RoundTripper) http.RoundTripper `json:"-"`
 }
 
@@ -82,7 +82,7 @@ func New(cfg Config) (*Store, error) {
 		return nil, errors.New("s3: no bucket is named")
 	}
 	if (cfg.AccessKey == "") != (cfg.SecretKey == "") {
-		return nil, errors.New("s3: an access key and a secret key are only of use together")
+		return nil, errors.New("s3: an access key and a secret key must be given together")
 	}
 	return &Store{cfg: cfg}, nil
 }
@@ -295,7 +295,7 @@ func (s *Store) PresignGet(ctx context.Context, key, filename string, valid time
 	in := &s3.GetObjectInput{Bucket: &s.cfg.Bucket, Key: &key}
 	if filename != "" {
 		in.ResponseContentDisposition = aws.String(artifact.Disposition(path.Base(filename)))
-		// Whoever stored it, Argo for one, may have called it something else.
+		// Its writer, Argo for one, may have given it another type.
 		in.ResponseContentType = aws.String(artifact.ContentType(filename))
 	}
 	req, err := presign.PresignGetObject(ctx, in, s3.WithPresignExpires(valid))
@@ -333,7 +333,7 @@ func (s *Store) Ping(ctx context.Context) error {
 	defer cancel()
 	_, err = api.HeadBucket(ctx, &s3.HeadBucketInput{Bucket: &s.cfg.Bucket}, func(o *s3.Options) { o.RetryMaxAttempts = 1 })
 	if missing(err) || errors.Is(err, context.DeadlineExceeded) {
-		return away(fmt.Errorf("bucket %s: %w", s.cfg.Bucket, err))
+		return unreachable(fmt.Errorf("bucket %s: %w", s.cfg.Bucket, err))
 	}
 	return s.failed(err, "reach bucket", s.cfg.Bucket)
 }

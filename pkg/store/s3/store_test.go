@@ -147,7 +147,7 @@ func TestOpenReadsRanges(t *testing.T) {
 
 func TestFailedPutLeavesNothing(t *testing.T) {
 	t.Parallel()
-	broken := errors.New("the client went away")
+	broken := errors.New("the client disconnected")
 	for name, test := range map[string]struct {
 		size int64
 		err  error
@@ -203,7 +203,7 @@ func TestACancelledPutWaitsForThePartsOnTheirWay(t *testing.T) {
 			}
 			r.Body = io.NopCloser(bytes.NewReader(part))
 			cancel()
-			select { // long enough to hear of a caller who hangs up
+			select { // long enough to notice that the caller hangs up
 			case <-r.Context().Done():
 				cut.Store(true)
 			case <-time.After(100 * time.Millisecond):
@@ -218,7 +218,7 @@ func TestACancelledPutWaitsForThePartsOnTheirWay(t *testing.T) {
 		t.Errorf("Put() = %v, want context.Canceled", err)
 	}
 	if cut.Load() {
-		t.Error("a part was cut off, which the store may take in after the upload was given up")
+		t.Error("a part was cut off, which the store may take in after the upload was aborted")
 	}
 	wantEmpty(t, store, cfg)
 }
@@ -407,7 +407,7 @@ func TestAPresignedUploadTakesExactlyItsSize(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		r.Header.Set("Content-Type", "application/zip") // whatever a client's library adds
+		r.Header.Set("Content-Type", "application/zip") // as a client's library may add
 		resp, err := http.DefaultClient.Do(r)
 		if err != nil {
 			t.Fatal(err)
@@ -416,10 +416,10 @@ func TestAPresignedUploadTakesExactlyItsSize(t *testing.T) {
 		return resp.StatusCode
 	}
 	for name, status := range map[string]int{
-		"shorter":              send(link, strings.NewReader("1234")),
-		"longer":               send(link, strings.NewReader("123456")),
-		"of a length not said": send(link, io.MultiReader(strings.NewReader("12345"))),
-		"to another key":       send(strings.Replace(link, "1.zip", "2.zip", 1), strings.NewReader("12345")),
+		"shorter":           send(link, strings.NewReader("1234")),
+		"longer":            send(link, strings.NewReader("123456")),
+		"of unknown length": send(link, io.MultiReader(strings.NewReader("12345"))),
+		"to another key":    send(strings.Replace(link, "1.zip", "2.zip", 1), strings.NewReader("12345")),
 	} {
 		if status < 400 || status >= 500 {
 			t.Errorf("an upload %s is answered %d", name, status)
@@ -594,7 +594,7 @@ func TestForeignInputThatWeMayNotReadIsForbidden(t *testing.T) {
 	wantCode(t, err, problem.Forbidden)
 }
 
-func TestStoreThatIsAwayIsUnavailable(t *testing.T) {
+func TestAnUnreachableStoreIsUnavailable(t *testing.T) {
 	t.Parallel()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -629,7 +629,7 @@ func TestStoreThatIsAwayIsUnavailable(t *testing.T) {
 			wantCode(t, err, problem.Unavailable)
 			for _, forbidden := range []string{secret, "Signature"} {
 				if strings.Contains(fmt.Sprint(err), forbidden) {
-					t.Errorf("the error tells %q: %v", forbidden, err)
+					t.Errorf("the error reveals %q: %v", forbidden, err)
 				}
 			}
 		})
@@ -672,7 +672,7 @@ func TestNewRefusesAnIncompleteConfig(t *testing.T) {
 }
 
 func TestMemoryOfALargePutIsBounded(t *testing.T) {
-	// Not parallel: it measures this process. What is garbage counts too, so there is to be little of it: how much there is
+	// Not parallel: it measures this process. Garbage counts too, so there must be little of it: how much there is
 	// at a moment is chance.
 	defer debug.SetGCPercent(debug.SetGCPercent(10))
 	store, _ := newStore(t)

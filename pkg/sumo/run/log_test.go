@@ -53,8 +53,8 @@ func TestLogSummarisesMessagesOfOneKind(t *testing.T) {
 	}
 }
 
-// The console gets the log and marks that tell where in it each part stands, so that any part of it can be placed.
-func TestMarksOnTheConsoleTellHowFarTheLogHasCome(t *testing.T) {
+// The console gets the log and marks with the offset of each part, so that any part of it can be placed.
+func TestMarksOnTheConsoleGiveTheOffsetInTheLog(t *testing.T) {
 	t.Parallel()
 	name := filepath.Join(t.TempDir(), "log.txt")
 	var console bytes.Buffer
@@ -78,7 +78,7 @@ func TestMarksOnTheConsoleTellHowFarTheLogHasCome(t *testing.T) {
 			continue
 		}
 		if marks++; int(offset) != len(got) || !since.Equal(began) {
-			t.Errorf("the mark behind %d bytes tells %d bytes since %v", len(got), offset, since)
+			t.Errorf("the mark after %d bytes gives %d bytes since %v", len(got), offset, since)
 		}
 	}
 	if !bytes.Equal(want, got) || marks != len(want)/(simulation.LogMarkEvery+100) {

@@ -231,7 +231,7 @@ func TestOutcome(t *testing.T) {
 			demand: `<vehicle id="late" depart="200"><route edges="AB"/></vehicle>` + oneVehicle,
 			reason: simulation.InvalidScenario, message: "ignoring 'v'",
 		},
-		"the timeout is over": {
+		"the timeout has passed": {
 			demand: longDemand, timeout: 1500 * time.Millisecond,
 			reason: simulation.DeadlineExceeded, message: "longer timeout_seconds",
 		},

@@ -1,5 +1,5 @@
 // Package metrics counts what operators watch, for Prometheus. Its labels have few values that are known beforehand:
-// routes as patterns, states, reasons. Ids and tenants are never among them; /admin/queue and the log tell of those.
+// routes as patterns, states, reasons. Ids and tenants are never among them; those are in /admin/queue and the log.
 package metrics
 
 import (
@@ -19,14 +19,14 @@ import (
 
 const (
 	prefix = "sumo_k8_"
-	// queueTimeout is shorter than the 10 s after which Prometheus gives a scrape up.
+	// queueTimeout is shorter than the 10 s after which Prometheus gives up on a scrape.
 	queueTimeout = 5 * time.Second
 )
 
-// durations reach from a call that is answered from memory to a stream at its limit.
+// durations range from a call that is answered from memory to a stream at its limit.
 var durations = []float64{.005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 300}
 
-// passes reach from an idle pass to one over more jobs than a pass may look at.
+// passes range from an idle pass to one with more jobs than a pass may look at.
 var passes = []float64{.005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10}
 
 // Metrics are those of one function's process.
@@ -74,7 +74,7 @@ func (m *Metrics) Handler() http.Handler {
 	return mux
 }
 
-// Began counts a request of a route, which is a pattern or empty, and returns what is to be called with its status at its end.
+// Began counts a request of a route, which is a pattern or empty, and returns a function to call with its status at its end.
 func (m *Metrics) Began(route string) (ended func(status int, took time.Duration)) {
 	if route == "" {
 		route = "none"
@@ -160,7 +160,7 @@ func (m *Metrics) Reconciled(r reconcile.Report) {
 	}
 }
 
-// queued is how many jobs there are that are not over, asked when Prometheus asks.
+// queued counts unfinished jobs, at each scrape.
 type queued struct {
 	queue func(context.Context) ([]job.TenantQueue, error)
 	now   func() time.Time
@@ -168,7 +168,7 @@ type queued struct {
 
 var (
 	jobsDesc = prometheus.NewDesc(
-		prefix+"jobs", "Jobs that are not over, by status; QUEUED is the depth of the queue.", []string{"status"}, nil,
+		prefix+"jobs", "Unfinished jobs, by status; QUEUED is the depth of the queue.", []string{"status"}, nil,
 	)
 	oldestDesc = prometheus.NewDesc(
 		prefix+"queue_oldest_wait_seconds", "How long the first job of the queue has waited; 0 when none does.", nil, nil,
@@ -181,7 +181,7 @@ func (q *queued) Describe(to chan<- *prometheus.Desc) {
 	to <- oldestDesc
 }
 
-// Collect implements prometheus.Collector. While Postgres is away the two metrics are missing, and the others are not.
+// Collect implements prometheus.Collector. While Postgres is unreachable only these two metrics are missing.
 func (q *queued) Collect(to chan<- prometheus.Metric) {
 	ctx, cancel := context.WithTimeout(context.Background(), queueTimeout)
 	defer cancel()

@@ -92,7 +92,7 @@ func TestWhatPrometheusReads(t *testing.T) {
 func TestAScrapeWithoutPostgresHasTheRest(t *testing.T) {
 	t.Parallel()
 	m := New("reconcile")
-	m.Reconciling(func(context.Context) ([]job.TenantQueue, error) { return nil, errors.New("away") }, time.Now)
+	m.Reconciling(func(context.Context) ([]job.TenantQueue, error) { return nil, errors.New("unreachable") }, time.Now)
 	lines := strings.Join(scrape(t, m), "\n")
 	if strings.Contains(lines, "sumo_k8_jobs{") || !strings.Contains(lines, "sumo_k8_reconcile_failures_total 0") {
 		t.Errorf("it has\n%s", lines)

@@ -1,7 +1,7 @@
 // Package trace sends spans of requests and jobs to an OpenTelemetry collector. A job's trace is that of its
 // submission, wherever and whenever the rest of the job takes place: package traceparent carries it there.
 //
-// Spans are made only for what is sampled, and queued: nothing waits for the collector. A nil *Tracer tells nobody.
+// Spans are made only for what is sampled, and queued: nothing waits for the collector. A nil *Tracer makes none.
 package trace
 
 import (
@@ -37,17 +37,17 @@ type Tracer struct {
 	tracer   trace.Tracer
 }
 
-// Start makes the Tracer of the function called name, which is to be closed. Where spans are sent and which are sampled is said
-// by OpenTelemetry's own variables in the environment. Nothing is sent yet, and a collector that is away is no error.
+// Start makes the Tracer of the function called name, which is to be closed. OpenTelemetry's own environment variables
+// decide where spans are sent and which are sampled. Nothing is sent yet, and an unreachable collector is no error.
 func Start(ctx context.Context, name string, log zerolog.Logger) (*Tracer, error) {
 	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) { log.Warn().Err(err).Msg("traces") }))
-	// What the SDK has to say would otherwise go to standard error, in a form of its own. 1 lets its warnings through.
-	otel.SetLogger(funcr.New(func(_, said string) { log.Warn().Str("said", said).Msg("traces") }, funcr.Options{Verbosity: 1}))
+	// The SDK would otherwise log to standard error, in a format of its own. 1 lets its warnings through.
+	otel.SetLogger(funcr.New(func(_, text string) { log.Warn().Str("sdk", text).Msg("traces") }, funcr.Options{Verbosity: 1}))
 	exporter, err := otlptracehttp.New(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("preparing to send traces: %w", err)
 	}
-	// Later detectors overrule earlier ones: OTEL_SERVICE_NAME and OTEL_RESOURCE_ATTRIBUTES have the last word.
+	// Later detectors overrule earlier ones: OTEL_SERVICE_NAME and OTEL_RESOURCE_ATTRIBUTES take precedence.
 	about, err := resource.New(ctx, resource.WithTelemetrySDK(), resource.WithHost(),
 		resource.WithAttributes(semconv.ServiceName("sumo-k8-"+name)), resource.WithFromEnv())
 	if err != nil {
@@ -87,8 +87,8 @@ func (t *Tracer) Began(r *http.Request, route string) (context.Context, func(sta
 	}
 }
 
-// Transport makes a span of each request that is sent for something which has a span itself, and names the trace in its headers.
-// What goes on in the background, such as the watching of workflows, has none.
+// Transport makes a span of each request that is sent on behalf of another span, and names the trace in its headers.
+// Background work, such as watching workflows, has none.
 func (t *Tracer) Transport(base http.RoundTripper) http.RoundTripper {
 	if t == nil {
 		return base
@@ -97,7 +97,7 @@ func (t *Tracer) Transport(base http.RoundTripper) http.RoundTripper {
 		otelhttp.WithFilter(func(r *http.Request) bool { return trace.SpanContextFromContext(r.Context()).IsSampled() }))
 }
 
-// Statements makes a span of each statement that Postgres is given for something which has a span itself. It is nil when t is.
+// Statements makes a span of each statement that Postgres gets on behalf of another span. It is nil when t is.
 func (t *Tracer) Statements() pgx.QueryTracer {
 	if t == nil {
 		return nil
@@ -116,7 +116,7 @@ func statementName(sql string) string {
 	return name
 }
 
-// Engine makes a span of each start of a run, in the trace of its job.
+// Engine makes a span of each start of a run, in its job's trace.
 func (t *Tracer) Engine(e job.Engine) job.Engine {
 	if t == nil || e == nil {
 		return e
@@ -144,7 +144,7 @@ func (e engine) Start(ctx context.Context, j job.Job) error {
 	return err
 }
 
-// Ended makes the spans of a job that is over, in the trace of its submission: one from its submission until its end is on
+// Ended makes the spans of a finished job, in the trace of its submission: one from its submission until its end is on
 // record, and one within it for each thing that it waited for.
 func (t *Tracer) Ended(end reconcile.End) {
 	j := end.Job
@@ -172,7 +172,7 @@ type phase struct {
 	end  time.Time
 }
 
-// phases are what a job went through, as far as it came. Each begins with the end of the one before.
+// phases are those that a job went through. Each begins where the one before ended.
 func phases(end reconcile.End) []phase {
 	j := end.Job
 	var all []phase

@@ -53,7 +53,7 @@ func TestAJobsSpansAreWhatItWaitedFor(t *testing.T) {
 			job.Job{State: job.Succeeded, DispatchedAt: after(1), StartedAt: after(3), FinishedAt: after(10)}, after(12),
 			[]string{"queued 0-1", "pending 1-3", "running 3-10", "storing 10-12", "recording 12-20", "job 0-20"}, false,
 		},
-		"one that failed, of which nobody knows when its results were stored": {
+		"one that failed, with no time at which its results were stored": {
 			job.Job{State: job.Failed, Reason: simulation.OutOfMemory, DispatchedAt: after(1), StartedAt: after(3), FinishedAt: after(10)}, nil,
 			[]string{"queued 0-1", "pending 1-3", "running 3-10", "recording 10-20", "job 0-20"}, true,
 		},
@@ -98,7 +98,7 @@ func TestAJobThatIsNotSampledHasNoSpans(t *testing.T) {
 	}
 }
 
-// runs is an engine that says which trace it is asked in.
+// runs is an engine that notes the trace of each call.
 type runs struct {
 	job.Engine
 	asked []string
@@ -113,15 +113,15 @@ func (r *runs) Start(ctx context.Context, _ job.Job) error {
 func TestAStartBelongsToTheTraceOfItsJob(t *testing.T) {
 	t.Parallel()
 	tracer, recorder := record(t)
-	away := &runs{err: errors.New("away")}
-	engine := tracer.Engine(away)
+	unreachable := &runs{err: errors.New("unreachable")}
+	engine := tracer.Engine(unreachable)
 	caller := traceparent.With(t.Context(), "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")
 	for _, j := range []job.Job{{ID: "with", Traceparent: sampled}, {ID: "without"}} {
-		if err := engine.Start(caller, j); !errors.Is(err, away.err) {
+		if err := engine.Start(caller, j); !errors.Is(err, unreachable.err) {
 			t.Errorf("%s: %v", j.ID, err)
 		}
 	}
-	if diff := cmp.Diff([]string{traceID, "0af7651916cd43dd8448eb211c80319c"}, away.asked); diff != "" {
+	if diff := cmp.Diff([]string{traceID, "0af7651916cd43dd8448eb211c80319c"}, unreachable.asked); diff != "" {
 		t.Error(diff)
 	}
 	spans := recorder.Ended()

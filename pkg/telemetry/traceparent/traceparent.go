@@ -22,7 +22,7 @@ func ToHeader(ctx context.Context, h http.Header) {
 	propagation.TraceContext{}.Inject(ctx, propagation.HeaderCarrier(h))
 }
 
-// With returns ctx within the trace that text names, whatever it was in before. A text that names none changes nothing.
+// With returns ctx within the trace that text names, instead of the one it was in. A text that names none changes nothing.
 func With(ctx context.Context, text string) context.Context {
 	return propagation.TraceContext{}.Extract(ctx, propagation.MapCarrier{header: text})
 }

@@ -12,7 +12,7 @@ import (
 )
 
 // brokenArchives are uploads that must be refused, each made from the good scenario square with one thing wrong.
-// broken/expected.json says what the answer to each is.
+// broken/expected.json holds the answer to each.
 var brokenArchives = []struct {
 	file  string
 	build func(square []file) []byte

@@ -62,8 +62,8 @@ func contents(dir string) (map[string]string, error) {
 	return found, nil
 }
 
-// describe says what an archive contains in a form that does not change with the release of Go that compressed it. What
-// is not an archive on purpose is described by its bytes.
+// describe lists what an archive contains in a form that does not depend on the Go release that compressed it. A file
+// that is not an archive on purpose is described by its bytes.
 func describe(data []byte) (string, error) {
 	r, err := zip.NewReader(bytes.NewReader(data), int64(len(data)))
 	if err != nil {

@@ -102,8 +102,8 @@ func Update(ctx context.Context, folder, readme string) error {
 	return os.WriteFile(readme, []byte(head+begin+strings.Join(table, "\n")+"\n"+end+tail), 0o644)
 }
 
-// unpack writes the files of an archive that we built ourselves, and returns its configurations. It is no model for
-// reading uploads: those are not to be trusted.
+// unpack writes the files of an archive that we built ourselves, and returns its configurations. Uploads must
+// not be read like this: they are not trusted.
 func unpack(zipFile, dir string) (configs []string, err error) {
 	r, err := zip.OpenReader(zipFile)
 	if err != nil {

@@ -23,7 +23,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// attempt prints what came of a try.
+// attempt prints the result of a try.
 func attempt(what string, err error) {
 	if err == nil {
 		fmt.Println("DONE:", what)
@@ -70,7 +70,7 @@ func main() {
 		fmt.Println("Eclipse SUMO sumo Version 1.15.0")
 		return
 	}
-	debug.SetGCPercent(-1) // system calls get addresses of which the collector does not know
+	debug.SetGCPercent(-1) // system calls get addresses that the collector does not know
 	signal.Ignore(unix.SIGTERM, unix.SIGXFSZ, unix.SIGHUP, unix.SIGINT)
 	tries := readFile("tries.txt")
 	itself()
@@ -101,7 +101,7 @@ func readFile(name string) string {
 	return string(buf[:n])
 }
 
-// itself says what the program was given.
+// itself prints what the program was given.
 func itself() {
 	var names []string
 	for _, variable := range os.Environ() {
