@@ -22,8 +22,8 @@ import (
 	"github.com/sumo-k8/sumo-k8/pkg/telemetry/metrics"
 )
 
-// told are the functions' own metrics, each with its labels.
-func told(t *testing.T) map[string][]string {
+// exported are the functions' own metrics, each with its labels.
+func exported(t *testing.T) map[string][]string {
 	t.Helper()
 	m := metrics.New("reconcile")
 	m.Reconciling(func(context.Context) ([]job.TenantQueue, error) { return nil, nil }, time.Now)
@@ -49,7 +49,7 @@ func told(t *testing.T) map[string][]string {
 	return found
 }
 
-// rules is the PrometheusRule of the component monitoring.
+// rules returns the PrometheusRule of the component monitoring.
 func rules(t *testing.T) *prometheusRule {
 	t.Helper()
 	for _, i := range all(t) {
@@ -61,9 +61,9 @@ func rules(t *testing.T) *prometheusRule {
 	return nil
 }
 
-func TestAlertsAreOfMetricsThatThereAre(t *testing.T) {
+func TestAlertsUseExistingMetrics(t *testing.T) {
 	t.Parallel()
-	names := told(t)
+	names := exported(t)
 	recorded := map[string]bool{}
 	metric := regexp.MustCompile(`\b[a-z_]*:?sumo_k8_[a-z_]+(?::\w+)?(?:\{([^}]*)\})?`)
 	matcher := regexp.MustCompile(`(\w+)\s*(?:=~|!~|!=|=)\s*"`)
@@ -76,16 +76,16 @@ func TestAlertsAreOfMetricsThatThereAre(t *testing.T) {
 				labels, known := names[name]
 				if strings.Contains(name, ":") {
 					if !recorded[name] {
-						t.Errorf("%s%s asks for %s, which no rule before it records", rule.Alert, rule.Record, name)
+						t.Errorf("%s%s uses %s, which no earlier rule records", rule.Alert, rule.Record, name)
 					}
 					continue
 				}
 				if !known {
-					t.Errorf("%s%s asks for %s, which no function tells", rule.Alert, rule.Record, name)
+					t.Errorf("%s%s uses %s, which no function exports", rule.Alert, rule.Record, name)
 				}
 				for _, m := range matcher.FindAllStringSubmatch(found[1], -1) {
 					if !slices.Contains(labels, m[1]) {
-						t.Errorf("%s%s asks for %s by its label %s; it has %v", rule.Alert, rule.Record, name, m[1], labels)
+						t.Errorf("%s%s uses %s by its label %s; it has %v", rule.Alert, rule.Record, name, m[1], labels)
 					}
 				}
 			}
@@ -107,7 +107,7 @@ func TestTheDocumentHasEveryMetricAndAlert(t *testing.T) {
 		return string(text)
 	}
 	want := map[string]bool{}
-	for name := range told(t) {
+	for name := range exported(t) {
 		want[strings.TrimSuffix(strings.TrimSuffix(name, "_count"), "_sum")] = true
 	}
 	got := map[string]bool{}
@@ -162,7 +162,7 @@ func TestTheAlertsFireWhenTheyShould(t *testing.T) {
 	}
 	promtool, err := exec.LookPath("promtool")
 	if err != nil {
-		t.Skip("promtool is not installed: the alerts were not tried. infra/debian/install.sh promtool")
+		t.Skip("promtool is not installed: the alerts were not tested. infra/debian/install.sh promtool")
 	}
 	folder := t.TempDir()
 	groups, err := yaml.Marshal(found.Spec)

@@ -97,7 +97,7 @@ type prometheusRule struct {
 	} `json:"spec"`
 }
 
-// kinds are all that the manifests have, by apiVersion and kind.
+// kinds are all the kinds in the manifests, by apiVersion and kind.
 var kinds = map[string]func() any{
 	"v1 Namespace": blank[corev1.Namespace], "v1 ServiceAccount": blank[corev1.ServiceAccount], "v1 ConfigMap": blank[corev1.ConfigMap],
 	"v1 Secret": blank[corev1.Secret], "v1 Service": blank[corev1.Service], "v1 PersistentVolumeClaim": blank[corev1.PersistentVolumeClaim],
@@ -126,7 +126,7 @@ type installation struct {
 	objects []any
 }
 
-// of are the installation's objects of one type.
+// of returns the installation's objects of one type.
 func of[T any](i installation) (found []*T) {
 	for _, o := range i.objects {
 		if o, ok := o.(*T); ok {
@@ -185,7 +185,7 @@ func load(t *testing.T) filesys.FileSystem {
 	return files
 }
 
-// bare is an installation of the base and those components that no overlay has.
+// bare is an installation of the base and the components that no overlay uses.
 const bare = "/overlays/kourier-pingsource-and-monitoring"
 
 func all(t *testing.T) (found []installation) {
@@ -207,7 +207,7 @@ func all(t *testing.T) (found []installation) {
 	return found
 }
 
-// pods are the templates of all pods, by what they are of.
+// pods returns the templates of all pods, by their owner.
 func (i installation) pods() map[string]corev1.PodTemplateSpec {
 	found := map[string]corev1.PodTemplateSpec{}
 	for _, s := range of[servingv1.Service](i) {
@@ -225,7 +225,7 @@ func (i installation) pods() map[string]corev1.PodTemplateSpec {
 	return found
 }
 
-// settings are those that the ConfigMap of the functions has.
+// settings returns the settings in the functions' ConfigMap.
 func (i installation) settings(t *testing.T) map[string]string {
 	t.Helper()
 	for _, c := range of[corev1.ConfigMap](i) {
@@ -248,9 +248,9 @@ func TestTheFunctionsAreWhatKnativeTakes(t *testing.T) {
 			if err := s.Validate(apis.WithinCreate(t.Context())); err != nil {
 				t.Errorf("%s: %s: %v", i.name, s.Name, err)
 			}
-			// kubectl compares lists as a whole. What Knative adds to one would be a difference each time.
+			// kubectl compares lists as a whole. Anything that Knative adds to one would differ each time.
 			if diff := cmp.Diff(before.Spec.Template.Spec.Containers, s.Spec.Template.Spec.Containers); diff != "" {
-				t.Errorf("%s: Knative changes the container of %s, so that applying it again is no no-op:\n%s", i.name, s.Name, diff)
+				t.Errorf("%s: Knative changes the container of %s, so that applying it again is not a no-op:\n%s", i.name, s.Name, diff)
 			}
 			if s.Labels["networking.knative.dev/visibility"] != "cluster-local" {
 				t.Errorf("%s: %s can be reached past the gateway", i.name, s.Name)
@@ -284,7 +284,7 @@ func TestEveryPodIsRestricted(t *testing.T) {
 					t.Errorf("%s: %s asks for %v", i.name, name, c.Resources)
 				}
 				if strings.HasSuffix(c.Image, ":latest") || !strings.Contains(c.Image, ":") {
-					t.Errorf("%s: the image %s of %s may be another one tomorrow", i.name, c.Image, name)
+					t.Errorf("%s: the image %s of %s is not pinned", i.name, c.Image, name)
 				}
 				if strings.HasPrefix(name, "function ") && c.ReadinessProbe == nil {
 					t.Errorf("%s: %s has no readiness probe", i.name, name)
@@ -294,14 +294,14 @@ func TestEveryPodIsRestricted(t *testing.T) {
 	}
 }
 
-func TestAccountsAndTokensFitTogether(t *testing.T) {
+func TestAccountsAndTokensMatch(t *testing.T) {
 	t.Parallel()
 	for _, i := range all(t) {
 		accounts := map[string]bool{}
 		for _, a := range of[corev1.ServiceAccount](i) {
 			accounts[a.Namespace+"/"+a.Name] = true
 		}
-		for _, s := range of[pingSource](i) { // Eventing makes this one
+		for _, s := range of[pingSource](i) { // Eventing creates this one
 			accounts[s.Namespace+"/"+strings.ToLower(s.Name+"-oidc-sources.knative.dev-PingSource")] = true
 		}
 		settings := i.settings(t)
@@ -357,8 +357,8 @@ func TestAccountsAndTokensFitTogether(t *testing.T) {
 	}
 }
 
-// What auth and reconcile may do in every namespace by their role, the policy takes back for all but those of tenants.
-func TestRightsInEveryNamespaceAreHeldToThoseOfTenants(t *testing.T) {
+// The roles of auth and reconcile apply to every namespace; the policy restricts them to those of tenants.
+func TestClusterWideRightsAreRestrictedToTenantNamespaces(t *testing.T) {
 	t.Parallel()
 	for _, i := range all(t) {
 		policies, bindings := of[admissionv1.ValidatingAdmissionPolicy](i), of[admissionv1.ValidatingAdmissionPolicyBinding](i)
@@ -394,7 +394,7 @@ func TestRightsInEveryNamespaceAreHeldToThoseOfTenants(t *testing.T) {
 	}
 }
 
-// changes are what a role may change, in the words of an admission policy: "group/resource OPERATION".
+// changes returns what a role may change, in the form of an admission policy: "group/resource OPERATION".
 func changes(role *rbacv1.ClusterRole) (all []string) {
 	operations := map[string]string{
 		"create": "CREATE", "patch": "UPDATE", "update": "UPDATE", "delete": "DELETE", "deletecollection": "DELETE",
@@ -402,7 +402,7 @@ func changes(role *rbacv1.ClusterRole) (all []string) {
 	for _, rule := range role.Rules {
 		for _, resource := range rule.Resources {
 			for _, verb := range rule.Verbs {
-				// A token review is created and changes nothing: it is a question.
+				// Creating a token review changes nothing: it is a query.
 				if operation := operations[verb]; operation != "" && resource != "tokenreviews" {
 					all = append(all, rule.APIGroups[0]+"/"+resource+" "+operation)
 				}
@@ -446,10 +446,10 @@ func TestEverySettingIsOneOfTheCode(t *testing.T) {
 	}
 }
 
-// examples are the Secrets that an overlay for a real cluster gets from elsewhere, by their names.
+// examples are the Secrets that an overlay for a real cluster does not create itself, by name.
 var examples = map[string]string{"sumo-k8": "secret.env.example", "sumo-k8-admin": "admin.env.example", "sumo-k8-runs": "runs.env.example"}
 
-// secrets are the settings in each Secret of our namespace: of the overlay itself, or as the example files of production have them.
+// secrets returns the settings in each Secret of our namespace: from the overlay itself, or from production's example files.
 func (i installation) secrets(t *testing.T) map[string]map[string]string {
 	t.Helper()
 	found := map[string]map[string]string{}
@@ -477,9 +477,9 @@ func (i installation) secrets(t *testing.T) map[string]map[string]string {
 	return found
 }
 
-// used are the variables of Secrets that each function's code uses.
+// used are the variables from Secrets that each function's code uses.
 func (i installation) used() map[string][]string {
-	// All of them read and write the record and the bytes, as does the migration.
+	// All of them, and the migration, use Postgres and the object store.
 	shared := []string{"DATABASE_URL", "S3_ENDPOINT", "S3_PUBLIC_ENDPOINT", "S3_REGION", "S3_BUCKET", "S3_ACCESS_KEY", "S3_SECRET_KEY"}
 	uses := map[string][]string{"job migrate": shared, "job schedule": nil}
 	for _, name := range functions {
@@ -490,7 +490,7 @@ func (i installation) used() map[string][]string {
 			uses["function "+operation.function] = append(uses["function "+operation.function], "ADMIN_KEY")
 		}
 	}
-	// Who makes the namespaces of tenants puts the runs' key into them.
+	// The functions that make tenants' namespaces put the runs' key into them.
 	for _, binding := range of[rbacv1.ClusterRoleBinding](i) {
 		for _, account := range binding.Subjects {
 			if binding.RoleRef.Name == "sumo-k8-provision" {
@@ -510,7 +510,7 @@ func TestSecretsHoldWhatTheirReadersUseAndNoMore(t *testing.T) {
 				continue
 			}
 			if len(spec.Spec.Containers) != 1 || len(spec.Spec.InitContainers) != 0 {
-				t.Fatalf("%s: %s has containers that this test does not look at", i.name, pod)
+				t.Fatalf("%s: %s has containers that this test does not check", i.name, pod)
 			}
 			var got []string
 			for _, from := range spec.Spec.Containers[0].EnvFrom {
@@ -519,7 +519,7 @@ func TestSecretsHoldWhatTheirReadersUseAndNoMore(t *testing.T) {
 				}
 				secret, known := secrets[from.SecretRef.Name]
 				if !known {
-					t.Errorf("%s: %s reads the Secret %s, which nothing makes", i.name, pod, from.SecretRef.Name)
+					t.Errorf("%s: %s reads the Secret %s, which nothing creates", i.name, pod, from.SecretRef.Name)
 				}
 				got = slices.AppendSeq(got, maps.Keys(secret))
 			}
@@ -556,7 +556,7 @@ func TestSecretsHoldWhatTheirReadersUseAndNoMore(t *testing.T) {
 	}
 }
 
-// What a pod may reach is what the policies that select it say together.
+// A pod may reach what the policies that select it allow together.
 func TestPodsReachWhatTheyUseAndNoMore(t *testing.T) {
 	t.Parallel()
 	for _, i := range all(t) {
@@ -571,7 +571,7 @@ func TestPodsReachWhatTheyUseAndNoMore(t *testing.T) {
 		}
 		if deny := policies["deny-egress"]; deny == nil || len(deny.Spec.Egress) > 0 ||
 			len(deny.Spec.PodSelector.MatchLabels)+len(deny.Spec.PodSelector.MatchExpressions) > 0 {
-			t.Fatalf("%s: what no policy lets through is not refused: %v", i.name, deny)
+			t.Fatalf("%s: traffic that no policy allows is not refused: %v", i.name, deny)
 		}
 		for name, pod := range i.pods() {
 			kind, short, _ := strings.Cut(name, " ")
@@ -614,15 +614,15 @@ func TestPodsReachWhatTheyUseAndNoMore(t *testing.T) {
 				t.Errorf("%s: what %s may reach (-want +got):\n%s", i.name, name, diff)
 			}
 		}
-		// The gateway's own namespace is where the routes lead.
+		// In its own namespace the gateway may reach what the routes lead to.
 		ingress := string(*of[gatewayv1.HTTPRoute](i)[0].Spec.Rules[0].BackendRefs[0].Namespace)
 		for _, name := range []string{"allow-waking", "allow-schedule"} {
 			want := []networkingv1.NetworkPolicyEgressRule{{To: []networkingv1.NetworkPolicyPeer{inNamespace(ingress)}}}
 			if diff := cmp.Diff(want, policies[name].Spec.Egress); diff != "" {
-				t.Errorf("%s: %s leads elsewhere than the routes (-want +got):\n%s", i.name, name, diff)
+				t.Errorf("%s: %s differs from the routes (-want +got):\n%s", i.name, name, diff)
 			}
 		}
-		// Where the bytes are is one rule for functions and runs.
+		// Functions and runs share the rule for the object store's address.
 		endpoint := i.secrets(t)["sumo-k8"]["S3_ENDPOINT"]
 		if strings.HasSuffix(i.name, "/lab") {
 			endpoint = "http://10.244.0.1:7070" // of infra/lab, whose Secrets infra/deploy.sh makes
@@ -643,11 +643,11 @@ func TestPodsReachWhatTheyUseAndNoMore(t *testing.T) {
 			})
 		}
 		if diff := cmp.Diff(store, policies["allow-object-store"].Spec.Egress); diff != "" {
-			t.Errorf("%s: functions reach the store at %q otherwise than runs (-runs +functions):\n%s", i.name, endpoint, diff)
+			t.Errorf("%s: functions and runs reach the store at %q differently (-runs +functions):\n%s", i.name, endpoint, diff)
 		}
 		for _, name := range []string{"allow-postgres", "allow-api-server"} {
 			if len(policies[name].Spec.Egress) == 0 && i.name != bare {
-				t.Errorf("%s: %s does not say where that is", i.name, name)
+				t.Errorf("%s: %s allows no address", i.name, name)
 			}
 		}
 	}
@@ -659,8 +659,8 @@ func inNamespace(name string) networkingv1.NetworkPolicyPeer {
 	}
 }
 
-// Prometheus has to ask where the functions tell, and be let in there.
-func TestMetricsAreReadWhereTheyAre(t *testing.T) {
+// Prometheus has to scrape the port on which the functions serve metrics, and policies have to admit it.
+func TestPrometheusReachesTheMetrics(t *testing.T) {
 	t.Parallel()
 	monitored := 0
 	for _, i := range all(t) {
@@ -680,7 +680,7 @@ func TestMetricsAreReadWhereTheyAre(t *testing.T) {
 		}
 		for _, p := range of[networkingv1.NetworkPolicy](i) {
 			if p.Name == "allow-metrics" && p.Spec.Ingress[0].Ports[0].Port.String() != port {
-				t.Errorf("%s: Prometheus is let in to port %s", i.name, p.Spec.Ingress[0].Ports[0].Port)
+				t.Errorf("%s: Prometheus is admitted to port %s", i.name, p.Spec.Ingress[0].Ports[0].Port)
 			}
 		}
 		for _, reserved := range []string{"8008", "8012", "8013", "8022", "8080", "8112", "9090", "9091"} {
@@ -694,7 +694,7 @@ func TestMetricsAreReadWhereTheyAre(t *testing.T) {
 	}
 }
 
-// The code itself must find the settings usable. It reads the environment, which is one for all tests.
+// The code itself must accept the settings. It reads the environment, which all tests share.
 func TestTheCodeTakesTheSettings(t *testing.T) {
 	for _, i := range all(t) {
 		for name, value := range i.settings(t) {
@@ -715,7 +715,7 @@ func TestTheCodeTakesTheSettings(t *testing.T) {
 			t.Errorf("%s: every client has one address, that of the gateway: TRUSTED_PROXIES lacks the network of pods", i.name)
 		}
 		if trusted("192.0.2.1") || trusted("192.168.1.1") {
-			t.Errorf("%s: anyone may say who it is: TRUSTED_PROXIES is %v", i.name, c.TrustedProxies)
+			t.Errorf("%s: any client may claim any address: TRUSTED_PROXIES is %v", i.name, c.TrustedProxies)
 		}
 		for _, s := range of[servingv1.Service](i) {
 			limit := time.Duration(*s.Spec.Template.Spec.TimeoutSeconds) * time.Second
@@ -729,11 +729,11 @@ func TestTheCodeTakesTheSettings(t *testing.T) {
 	}
 }
 
-// Figures that more than one manifest has to keep.
+// Figures that several manifests have to respect.
 const (
-	// What one upload takes, and a process without any: docs/benchmarks.md.
+	// The memory of one upload, and of a process without any: docs/benchmarks.md.
 	uploadMiB, idleMiB = 56, 30
-	// Of one process; pkg/store/postgres.
+	// Of one process: pkg/store/postgres.
 	connections = 4
 	// Postgres' own default of 100, less three for its superuser and a few for the migration and an operator.
 	maxConnections = 90
@@ -751,10 +751,10 @@ func TestScalesFitMemoryAndPostgres(t *testing.T) {
 			instances += most
 			limit := s.Spec.Template.Spec.Containers[0].Resources.Limits.Memory().Value() >> 20
 			if at := *s.Spec.Template.Spec.ContainerConcurrency; s.Name == "submit" && (at == 0 || idleMiB+at*uploadMiB > limit) {
-				t.Errorf("%s: %d uploads at a time do not fit into %d MiB", i.name, at, limit)
+				t.Errorf("%s: %d concurrent uploads do not fit into %d MiB", i.name, at, limit)
 			}
 			if s.Name == "reconcile" && most != 1 {
-				t.Errorf("%s: reconcile has up to %d instances, of which one works", i.name, most)
+				t.Errorf("%s: reconcile has up to %d instances, but only one works at a time", i.name, most)
 			}
 		}
 		if instances*connections > maxConnections {
@@ -783,8 +783,8 @@ func TestEveryChoiceHasItsReason(t *testing.T) {
 	}
 }
 
-// The policy that docs/production.md has for the runs' key must name the keys that runs read and write.
-func TestTheRunsKeyIsGivenWhatRunsDo(t *testing.T) {
+// The policy in docs/production.md for the runs' key must name the keys that runs read and write.
+func TestThePolicyOfTheRunsKeyAllowsWhatRunsDo(t *testing.T) {
 	t.Parallel()
 	text, err := os.ReadFile("../docs/production.md")
 	if err != nil {
@@ -821,7 +821,7 @@ func TestTheRunsKeyIsGivenWhatRunsDo(t *testing.T) {
 	}
 }
 
-// The lab and kind give Argo the same settings for its own containers; what is tried on one must hold on the other.
+// The lab and kind give Argo the same settings for its own containers, so that a test on one holds for the other.
 func TestArgoIsSetUpAlikeOnKindAndInTheLab(t *testing.T) {
 	t.Parallel()
 	executor := func(path string) string {
@@ -831,7 +831,7 @@ func TestArgoIsSetUpAlikeOnKindAndInTheLab(t *testing.T) {
 		}
 		_, rest, found := strings.Cut(string(text), "      executor: |\n")
 		if !found {
-			t.Fatalf("%s says nothing of the executor", path)
+			t.Fatalf("%s does not configure the executor", path)
 		}
 		var block strings.Builder
 		for line := range strings.Lines(rest) {

@@ -21,11 +21,11 @@ import (
 // operation is one that a function serves.
 type operation struct {
 	function string
-	// checksAdminKey says that the operator's key opens it.
+	// checksAdminKey says whether the operator's key opens the operation.
 	checksAdminKey bool
 }
 
-// operations are what the functions serve, by method and path.
+// operations returns what the functions serve, by method and path.
 func operations() map[[2]string]operation {
 	served := map[[2]string]operation{}
 	for name, register := range map[string]func(huma.API){
@@ -48,8 +48,8 @@ func operations() map[[2]string]operation {
 	return served
 }
 
-// rank orders matches as the Gateway API does: an exact path, then the longest prefix, then a method. It leaves open where
-// regular expressions stand; as our manifest says, they go before prefixes.
+// rank orders matches as the Gateway API does: an exact path, then the longest prefix, then a method. The API leaves the rank
+// of regular expressions open; as our manifest says, they come before prefixes.
 func rank(m gatewayv1.HTTPRouteMatch) int {
 	rank := len(*m.Path.Value) * 10
 	switch *m.Path.Type {
@@ -78,7 +78,7 @@ func matches(m gatewayv1.HTTPRouteMatch, method, path string) bool {
 	}
 }
 
-// reached is the function that a request is routed to; empty for none.
+// reached returns the function that a request is routed to; empty for none.
 func reached(routes []*gatewayv1.HTTPRoute, method, path string) string {
 	best, function := -1, ""
 	for _, route := range routes {
@@ -133,7 +133,7 @@ func TestEachOperationReachesTheFunctionThatServesIt(t *testing.T) {
 	}
 }
 
-// What the API server fills into a list would be a difference each time that it is applied.
+// Defaults that the API server fills into a list would differ each time the list is applied.
 func TestRoutesAreWrittenOut(t *testing.T) {
 	t.Parallel()
 	for _, i := range all(t) {

@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// installing runs infra/deploy.sh with a kubectl that answers as a cluster on which SUMO-K8 is installed already, and fails when its
-// arguments have failing in them. No cluster can be told to refuse just one thing.
+// installing runs infra/deploy.sh with a kubectl that answers like a cluster on which SUMO-K8 is installed already, and fails
+// when its arguments contain failing. A real cluster cannot be made to refuse just one thing.
 func installing(t *testing.T, failing string) (output string, err error) {
 	t.Helper()
 	folder := t.TempDir()
@@ -39,7 +39,7 @@ func TestAnInstallationThatIsRefusedFails(t *testing.T) {
 		t.Fatalf("with nothing to change: %v\n%s", err, output)
 	}
 	if !strings.Contains(output, "sumo-k8 gives ADMIN_KEY to every function") || strings.Contains(output, "gives DATABASE_URL") {
-		t.Errorf("the keys that every function gets are not told apart from those that it uses:\n%s", output)
+		t.Errorf("the keys that every function gets are not distinguished from those that it uses:\n%s", output)
 	}
 	for _, failing := range []string{
 		"apply -f", "kustomize ", "get crd httproutes", "get secret sumo-k8", "get secret sumo-k8-admin",

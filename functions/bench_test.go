@@ -13,9 +13,9 @@ import (
 	"github.com/sumo-k8/sumo-k8/pkg/tenant"
 )
 
-// BenchmarkStart measures a function that starts from zero: from the start of its process to its first answer. The
-// call that nobody made before it finds no page of the program in memory that others have not left there; its first
-// with Postgres makes the connection and checks the key.
+// BenchmarkStart measures a function that starts from zero: from the start of its process to its first answer. The first
+// call finds no page of the program in memory other than those that earlier processes left there; the first call that needs
+// Postgres opens the connection and checks the key.
 func BenchmarkStart(b *testing.B) {
 	program := filepath.Join(b.TempDir(), "functions")
 	build := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w", "-o", program, ".")
@@ -31,7 +31,7 @@ func BenchmarkStart(b *testing.B) {
 		env        []string
 	}{
 		{"FirstAnswer", "/none", http.StatusNotFound, http.Header{}, nil},
-		// Nobody listens at port 9, so that what tracing costs is its own.
+		// Nothing listens on port 9, so this measures the cost of tracing alone.
 		{"FirstAnswerWithTraces", "/none", http.StatusNotFound, http.Header{}, []string{"OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:9"}},
 		{"FirstCallWithPostgres", "/jobs", http.StatusUnauthorized, http.Header{"Authorization": {"Bearer " + unknownKey(b)}}, nil},
 	} {
@@ -70,7 +70,7 @@ func BenchmarkStart(b *testing.B) {
 	}
 }
 
-// unknownKey is a key of the right form, so that Postgres is asked for it.
+// unknownKey is a well-formed key, so that it is looked up in Postgres.
 func unknownKey(b *testing.B) string {
 	b.Helper()
 	text, _, err := tenant.NewKey(rand.Reader, "nobody", "", time.Now())

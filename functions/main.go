@@ -26,8 +26,8 @@ import (
 	"github.com/sumo-k8/sumo-k8/pkg/telemetry/trace"
 )
 
-// eventFunction is reconcile's name as a CloudEvent function. It is no target: its events come to reconcile like every
-// other call of it, and with a key.
+// eventFunction is reconcile's name as a CloudEvent function. It is not a target: its events reach reconcile like every
+// other call, and with a key.
 const eventFunction = "reconcile-event"
 
 func main() {
@@ -46,7 +46,7 @@ func run(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("LOG_LEVEL: %w", err)
 	}
-	// RFC 3339 as zerolog has it, with the milliseconds in which most of what is logged happens.
+	// RFC 3339 as in zerolog, with milliseconds: most of what is logged happens within one second.
 	zerolog.TimeFieldFormat = "2006-01-02T15:04:05.000Z07:00"
 	log := zerolog.New(os.Stdout).Level(level).With().Timestamp().Str("function", cfg.Target).Logger()
 	if once, ok := tasks[cfg.Target]; ok {
@@ -54,7 +54,7 @@ func run(ctx context.Context) error {
 	}
 	if !slices.Contains(app.Targets, cfg.Target) {
 		return fmt.Errorf(
-			"FUNCTION_TARGET is %q; it must be one of %v, or one of %v to do that once", cfg.Target, app.Targets, slices.Sorted(maps.Keys(tasks)),
+			"FUNCTION_TARGET is %q; it must be one of %v, or one of %v to run once", cfg.Target, app.Targets, slices.Sorted(maps.Keys(tasks)),
 		)
 	}
 	tracer, stopTracing, err := startTracing(ctx, cfg, log)
@@ -82,15 +82,15 @@ func run(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("listening on PORT: %w", err)
 	}
-	// The request for which we were started is on its way, and all but the probes need Postgres. What this finds is told to
-	// those who ask.
+	// The request that started this process is on its way, and everything but the probes needs Postgres. The result is reported
+	// to the callers that ask.
 	go func() { _ = parts.DB.Ping(ctx) }()
 	log.Info().Str("address", listener.Addr().String()).Msg("serving")
 	return server.Serve(ctx, listener, handler, server.Shutdown{Quiet: cfg.ShutdownQuiet, Grace: cfg.ShutdownGrace}, log)
 }
 
-// startTracing makes the tracer where traces are asked for, else nil. Stop sends the last spans, for as long as the grace after
-// the end of ctx goes on.
+// startTracing returns the tracer if tracing is on, else nil. Stop sends the last spans, until the grace period after the
+// end of ctx has passed.
 func startTracing(ctx context.Context, cfg config.Config, log zerolog.Logger) (_ *trace.Tracer, stop func(), err error) {
 	if !cfg.Tracing() {
 		return nil, func() {}, nil
@@ -109,7 +109,7 @@ func startTracing(ctx context.Context, cfg config.Config, log zerolog.Logger) (_
 	}, nil
 }
 
-// serveMetrics serves the metrics on a port of their own until stop is called, which is after the last request.
+// serveMetrics serves the metrics on a separate port until stop is called, which is after the last request.
 func serveMetrics(parts *app.Parts) (stop func(), err error) {
 	m := metrics.New(parts.Config.Target)
 	if parts.Config.Target == "reconcile" {
@@ -131,8 +131,8 @@ func serveMetrics(parts *app.Parts) (stop func(), err error) {
 	return func() { cancel(); <-ended }, nil
 }
 
-// register makes every function known to the Functions Framework, as its contract wants, and returns the handler of the
-// target. We serve that ourselves: the framework's own server (v1.9.2) has no time limits and does not drain on SIGTERM.
+// register registers every function with the Functions Framework, as its contract requires, and returns the handler of the
+// target. We serve it ourselves: the framework's own server (v1.9.2) has no time limits and does not drain on SIGTERM.
 func register(parts app.Parts, target string) (http.Handler, error) {
 	handlers := map[string]func() (http.Handler, error){}
 	for _, name := range app.Targets {
@@ -150,7 +150,7 @@ func register(parts app.Parts, target string) (http.Handler, error) {
 	return handlers[target]()
 }
 
-// assemble makes the parts with the engine that the settings name.
+// assemble makes the parts with the engine that the settings select.
 func assemble(cfg config.Config, tracer *trace.Tracer, log zerolog.Logger) (_ app.Parts, stop func(), err error) {
 	parts, closeParts, err := app.Open(cfg, tracer, log)
 	if err != nil {
@@ -171,7 +171,7 @@ func assemble(cfg config.Config, tracer *trace.Tracer, log zerolog.Logger) (_ ap
 			ctx, cancel := context.WithTimeout(context.Background(), cfg.ShutdownGrace)
 			defer cancel()
 			if err := stop(ctx); err != nil {
-				log.Warn().Err(err).Msg("some runs did not stop in time; they are repeated at the next start")
+				log.Warn().Err(err).Msg("some runs did not stop in time; the next start repeats them")
 			}
 		}
 	}
@@ -182,7 +182,7 @@ func assemble(cfg config.Config, tracer *trace.Tracer, log zerolog.Logger) (_ ap
 	return parts, func() { stopEngine(); closeParts() }, nil
 }
 
-// tasks are what FUNCTION_TARGET may name beside the functions: they are done once, without a server.
+// tasks are the other values of FUNCTION_TARGET: they run once, without a server.
 var tasks = map[string]func(context.Context, config.Config, zerolog.Logger) error{
 	"migrate":  app.Migrate,
 	"schedule": app.Schedule,

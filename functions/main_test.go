@@ -26,7 +26,7 @@ import (
 	networks "github.com/sumo-k8/sumo-k8/test_networks"
 )
 
-// asFunction makes the test binary the program itself.
+// asFunction makes the test binary run as the program itself.
 const asFunction = "SUMO_K8_TEST_RUN_FUNCTION"
 
 func TestMain(m *testing.M) {
@@ -74,7 +74,7 @@ func buildSumoRun(t testing.TB) string {
 	return path
 }
 
-// start runs one function as a process of its own and returns its URL. At the end of the test it must stop cleanly.
+// start runs one function in its own process and returns its URL. At the end of the test it must stop cleanly.
 func (d *deployment) start(t *testing.T, target string, env ...string) string {
 	t.Helper()
 	return d.instance(t, target, env...).url
@@ -83,7 +83,7 @@ func (d *deployment) start(t *testing.T, target string, env ...string) string {
 // instance is a process of a function.
 type instance struct {
 	url  string
-	stop func() // asks it to end, and sees that it ends well
+	stop func() // stops it, and checks that it ends cleanly
 }
 
 func (d *deployment) instance(t testing.TB, target string, env ...string) instance {
@@ -139,7 +139,7 @@ func (d *deployment) startMeasured(t *testing.T, target string) (url string, met
 	}
 }
 
-// freePort is a port at which nobody listened a moment ago.
+// freePort returns a port that was free a moment ago.
 func freePort(t testing.TB) string {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -295,7 +295,7 @@ func TestEachFunctionIsAProcessOfItsOwn(t *testing.T) {
 	}
 }
 
-// once runs a task as a process of its own.
+// once runs a task in its own process.
 func once(t *testing.T, env ...string) (out string, err error) {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), os.Args[0])
@@ -304,7 +304,7 @@ func once(t *testing.T, env ...string) (out string, err error) {
 	return string(raw), err
 }
 
-// Its pods have no token of the cluster, so that it must not ask for one.
+// Its pods have no token for the cluster, so it must not need one.
 func TestStatusRunsWithoutACluster(t *testing.T) {
 	t.Parallel()
 	d := deploy(t)
@@ -333,13 +333,13 @@ func TestWhatCannotBeServedIsRefused(t *testing.T) {
 		env  []string
 		want []string
 	}{
-		"an unknown target":            {[]string{"FUNCTION_TARGET=coffee", database}, []string{`"coffee"`, "reconcile", "migrate"}},
-		"events without a key":         {[]string{"FUNCTION_TARGET=reconcile-event", database}, []string{`"reconcile-event"`}},
-		"no target":                    {[]string{database}, []string{"FUNCTION_TARGET"}},
-		"a function without database":  {[]string{"FUNCTION_TARGET=auth"}, []string{"DATABASE_URL"}},
-		"migration of nothing":         {[]string{"FUNCTION_TARGET=migrate"}, []string{"DATABASE_URL"}},
-		"migration through a pooler":   {[]string{"FUNCTION_TARGET=migrate", database, "DATABASE_POOLED=true"}, []string{"DATABASE_POOLED"}},
-		"a schedule that calls nobody": {[]string{"FUNCTION_TARGET=schedule"}, []string{"RECONCILE_URL"}},
+		"an unknown target":           {[]string{"FUNCTION_TARGET=coffee", database}, []string{`"coffee"`, "reconcile", "migrate"}},
+		"events without a key":        {[]string{"FUNCTION_TARGET=reconcile-event", database}, []string{`"reconcile-event"`}},
+		"no target":                   {[]string{database}, []string{"FUNCTION_TARGET"}},
+		"a function without database": {[]string{"FUNCTION_TARGET=auth"}, []string{"DATABASE_URL"}},
+		"migration of nothing":        {[]string{"FUNCTION_TARGET=migrate"}, []string{"DATABASE_URL"}},
+		"migration through a pooler":  {[]string{"FUNCTION_TARGET=migrate", database, "DATABASE_POOLED=true"}, []string{"DATABASE_POOLED"}},
+		"a schedule without a URL":    {[]string{"FUNCTION_TARGET=schedule"}, []string{"RECONCILE_URL"}},
 		"a store that no policy can name": {[]string{
 			"FUNCTION_TARGET=reconcile", database, "ENGINE=argo", "SUMO_IMAGES=1.15=dev.local/sumo:1.15", "KUBECONFIG=" + kubeconfig,
 			"S3_ENDPOINT=http://minio:9000",
@@ -347,7 +347,7 @@ func TestWhatCannotBeServedIsRefused(t *testing.T) {
 	} {
 		out, err := once(t, test.env...)
 		if err == nil {
-			t.Errorf("%s: it ended well: %s", name, out)
+			t.Errorf("%s: it succeeded: %s", name, out)
 		}
 		for _, want := range test.want {
 			if !strings.Contains(out, want) {
@@ -357,7 +357,7 @@ func TestWhatCannotBeServedIsRefused(t *testing.T) {
 	}
 }
 
-func TestMigrateMakesReadyWhatTheFunctionsNeed(t *testing.T) {
+func TestMigratePreparesWhatTheFunctionsNeed(t *testing.T) {
 	t.Parallel()
 	store := localtest.Endpoint(t)
 	d := &deployment{env: []string{
@@ -384,7 +384,7 @@ func TestMigrateMakesReadyWhatTheFunctionsNeed(t *testing.T) {
 		"no store":    {"S3_ENDPOINT=http://127.0.0.1:1"},
 	} {
 		if out, err := once(t, slices.Concat(d.env, env, []string{"FUNCTION_TARGET=migrate"})...); err == nil {
-			t.Errorf("with %s it ended well: %s", name, out)
+			t.Errorf("with %s it succeeded: %s", name, out)
 		}
 	}
 }
@@ -405,8 +405,8 @@ func TestTheScheduleCallsOnceAndEndsWithTheAnswer(t *testing.T) {
 	}
 }
 
-// Nobody calls reconcile here but the functions that give it something to do.
-func TestWhatIsChangedWakesReconcile(t *testing.T) {
+// Only the functions that make work for reconcile call it here.
+func TestChangesWakeReconcile(t *testing.T) {
 	t.Parallel()
 	d := deploy(t)
 	silent := d.start(t, "submit")
@@ -428,7 +428,7 @@ func TestWhatIsChangedWakesReconcile(t *testing.T) {
 	}
 }
 
-// Routes are patterns and labels have few values, whatever is asked for: tenants, ids and paths that do not exist.
+// Routes are patterns and labels have few values, whatever the requests: tenants, ids and paths that do not exist.
 func TestMetricsAreOnAPortOfTheirOwnAndStaySmall(t *testing.T) {
 	t.Parallel()
 	d := deploy(t)
@@ -459,14 +459,14 @@ func TestMetricsAreOnAPortOfTheirOwnAndStaySmall(t *testing.T) {
 	}
 }
 
-func TestReconcileTellsOfJobs(t *testing.T) {
+func TestReconcileHasMetricsOfJobs(t *testing.T) {
 	t.Parallel()
 	d := deploy(t)
 	reconcile, metrics := d.startMeasured(t, "reconcile")
 	c := newClient(t, d.start(t, "auth"))
 	c.submit(t, d.start(t, "submit"), "square")
 	if text := metrics(); !strings.Contains(text, `sumo_k8_jobs{status="QUEUED"} 1`) {
-		t.Errorf("with a job that waits the metrics are\n%s", text)
+		t.Errorf("with a waiting job the metrics are\n%s", text)
 	}
 	if code := send(t, "POST", reconcile+"/reconcile", nil, map[string]string{"X-Admin-Key": adminKey}, nil); code != http.StatusOK {
 		t.Fatalf("reconcile answered %d", code)

@@ -18,8 +18,8 @@ import (
 	"time"
 )
 
-// gateway leads to one instance at a time. Where the connection is refused it tries the newest one, as a proxy may:
-// nothing was sent yet. It tries nothing else again.
+// gateway forwards to one instance at a time. If the connection is refused it tries the newest one, as a proxy may, because
+// nothing was sent yet. It retries nothing else.
 type gateway struct{ to atomic.Pointer[url.URL] }
 
 func (g *gateway) lead(t *testing.T, to string) {
@@ -113,7 +113,7 @@ func TestInstancesAreReplacedWithoutAFailedRequestOrALostLine(t *testing.T) {
 				defer close(stopped)
 				old.stop()
 			}()
-			time.Sleep(100 * time.Millisecond) // the gateway hears of it later than the instance
+			time.Sleep(100 * time.Millisecond) // the gateway learns of it later than the instance
 			g.lead(t, now[name].url)
 			<-stopped
 		}
@@ -125,7 +125,7 @@ func TestInstancesAreReplacedWithoutAFailedRequestOrALostLine(t *testing.T) {
 	work.Wait()
 	t.Logf("%d requests, %d failed; the log came in %d streams, %d lines", sent.Load(), failed.Load(), streams, len(lines))
 	if sent.Load() < 50 || streams < 3 {
-		t.Errorf("only %d requests and %d streams: the test has not tried what it should", sent.Load(), streams)
+		t.Errorf("only %d requests and %d streams: the test has not exercised the replacement", sent.Load(), streams)
 	}
 	var whole struct{ Logs string }
 	send(t, "GET", logs+"/jobs/"+id+"/logs", nil, c.key, &whole)
@@ -134,7 +134,7 @@ func TestInstancesAreReplacedWithoutAFailedRequestOrALostLine(t *testing.T) {
 	}
 }
 
-// follow follows a log to its end as a browser does: it resumes behind the last event when a stream ends.
+// follow follows a log to its end as a browser does: it resumes after the last event when a stream ends.
 func follow(t *testing.T, url, authorization string) (lines []string, streams int) {
 	last := ""
 	for {

@@ -36,7 +36,7 @@ type collected struct {
 
 func (s collected) trace() string { return hex.EncodeToString(s.TraceId) }
 
-// attribute is that of the key, as text.
+// attribute returns the attribute with this key, as text.
 func (s collected) attribute(key string) string {
 	for _, a := range s.Attributes {
 		if a.Key == key {
@@ -68,7 +68,7 @@ func collect(t *testing.T) *collector {
 			err = proto.Unmarshal(raw, &request)
 		}
 		if err != nil || r.URL.Path != "/v1/traces" {
-			t.Errorf("%s took what is no export: %v", r.URL, err)
+			t.Errorf("%s got an invalid export: %v", r.URL, err)
 		}
 		c.mu.Lock()
 		defer c.mu.Unlock()
@@ -98,7 +98,7 @@ func (c *collector) all() []collected {
 	return slices.Clone(c.spans)
 }
 
-// one returns the one span of that function and name in a trace.
+// one returns the only span of this function and name in a trace.
 func (c *collector) one(t *testing.T, trace, service, name string) collected {
 	t.Helper()
 	var found []collected
@@ -123,7 +123,7 @@ func (c *collector) names(trace string) (names []string) {
 	return names
 }
 
-// below tells whether s stands somewhere under the span called top.
+// below reports whether s is a descendant of the span called top.
 func (c *collector) below(s, top collected) bool {
 	spans := c.all()
 	for range len(spans) {
@@ -144,7 +144,7 @@ const (
 	clientSpan  = "00f067aa0ba902b7"
 )
 
-// traced is a client whose calls belong to the trace of its own.
+// traced is a client whose calls belong to its own trace.
 func traced(c client, flags string) client {
 	return client{
 		map[string]string{"Authorization": c.key["Authorization"], "Traceparent": "00-" + clientTrace + "-" + clientSpan + "-" + flags},
@@ -153,9 +153,9 @@ func traced(c client, flags string) client {
 
 func TestATraceReachesFromTheSubmissionToTheEndOfTheJob(t *testing.T) {
 	t.Parallel()
-	d, told := deploy(t), collect(t)
-	// The usual five seconds until spans are sent pass at the end only, where what is left is sent at once.
-	d.env = append(d.env, "OTEL_EXPORTER_OTLP_ENDPOINT="+told.url, "OTEL_EXPORTER_OTLP_COMPRESSION=gzip")
+	d, traces := deploy(t), collect(t)
+	// Spans are usually sent after five seconds; at the end of the process the rest is sent at once.
+	d.env = append(d.env, "OTEL_EXPORTER_OTLP_ENDPOINT="+traces.url, "OTEL_EXPORTER_OTLP_COMPRESSION=gzip")
 	reconcile := d.instance(t, "reconcile")
 	submit := d.instance(t, "submit", "RECONCILE_URL="+reconcile.url+"/reconcile")
 	status, auth := d.instance(t, "status"), d.instance(t, "auth")
@@ -169,11 +169,11 @@ func TestATraceReachesFromTheSubmissionToTheEndOfTheJob(t *testing.T) {
 		i.stop()
 	}
 
-	request := told.one(t, clientTrace, "sumo-k8-submit", "POST /jobs")
+	request := traces.one(t, clientTrace, "sumo-k8-submit", "POST /jobs")
 	if got := hex.EncodeToString(request.ParentSpanId); got != clientSpan || request.Kind != tracepb.Span_SPAN_KIND_SERVER {
 		t.Errorf("the request's span is %v under %s", request.Kind, got)
 	}
-	job := told.one(t, clientTrace, "sumo-k8-reconcile", "job")
+	job := traces.one(t, clientTrace, "sumo-k8-reconcile", "job")
 	want := map[string]string{"sumo_k8.job.id": id, "sumo_k8.tenant.id": "acme", "sumo_k8.job.state": "SUCCEEDED", "sumo_k8.job.reason": ""}
 	for key, value := range want {
 		if got := job.attribute(key); got != value {
@@ -185,11 +185,11 @@ func TestATraceReachesFromTheSubmissionToTheEndOfTheJob(t *testing.T) {
 		t.Errorf("the job's span is %v", job)
 	}
 	if !bytes.Equal(job.ParentSpanId, request.SpanId) {
-		t.Errorf("the job's span stands under %x, want the request's %x", job.ParentSpanId, request.SpanId)
+		t.Errorf("the job's span has the parent %x, want the request's %x", job.ParentSpanId, request.SpanId)
 	}
 	at := job.StartTimeUnixNano
 	for _, name := range []string{"queued", "pending", "running", "storing", "recording"} {
-		phase := told.one(t, clientTrace, "sumo-k8-reconcile", name)
+		phase := traces.one(t, clientTrace, "sumo-k8-reconcile", name)
 		if !bytes.Equal(phase.ParentSpanId, job.SpanId) || phase.StartTimeUnixNano != at || phase.EndTimeUnixNano < at ||
 			phase.attribute("sumo_k8.job.id") != id {
 			t.Errorf("%s goes from %d to %d, after %d, under %x", name, phase.StartTimeUnixNano, phase.EndTimeUnixNano, at, phase.ParentSpanId)
@@ -199,16 +199,16 @@ func TestATraceReachesFromTheSubmissionToTheEndOfTheJob(t *testing.T) {
 	if at != job.EndTimeUnixNano {
 		t.Errorf("the job ends at %d, its last phase at %d", job.EndTimeUnixNano, at)
 	}
-	if start := told.one(t, clientTrace, "sumo-k8-reconcile", "start run"); !bytes.Equal(start.ParentSpanId, request.SpanId) {
-		t.Errorf("the run's start stands under %x", start.ParentSpanId)
+	if start := traces.one(t, clientTrace, "sumo-k8-reconcile", "start run"); !bytes.Equal(start.ParentSpanId, request.SpanId) {
+		t.Errorf("the run's start has the parent %x", start.ParentSpanId)
 	}
-	// Reconcile was woken for it, and so is part of it.
-	if woken := told.one(t, clientTrace, "sumo-k8-reconcile", "POST /reconcile"); !told.below(woken, request) {
-		t.Error("the call of reconcile does not stand under the request")
+	// The submission woke reconcile, so the call is part of its trace.
+	if woken := traces.one(t, clientTrace, "sumo-k8-reconcile", "POST /reconcile"); !traces.below(woken, request) {
+		t.Error("the call of reconcile is not below the request")
 	}
 	clients := map[string]int{}
-	for _, s := range told.all() {
-		if s.service == "sumo-k8-submit" && s.Kind == tracepb.Span_SPAN_KIND_CLIENT && told.below(s, request) {
+	for _, s := range traces.all() {
+		if s.service == "sumo-k8-submit" && s.Kind == tracepb.Span_SPAN_KIND_CLIENT && traces.below(s, request) {
 			if s.attribute("db.system.name") != "" {
 				clients["postgres"]++
 			} else if strings.Contains(s.attribute("url.full"), ".zip") {
@@ -220,14 +220,14 @@ func TestATraceReachesFromTheSubmissionToTheEndOfTheJob(t *testing.T) {
 		}
 	}
 	if clients["postgres"] < 3 || clients["s3"] < 1 {
-		t.Errorf("the request has spans of %v; there are %v", clients, told.names(clientTrace))
+		t.Errorf("the request has spans of %v; there are %v", clients, traces.names(clientTrace))
 	}
-	if n := len(told.names(clientTrace)); n > 60 {
-		t.Errorf("the trace has %d spans, more than anybody reads: %v", n, told.names(clientTrace))
+	if n := len(traces.names(clientTrace)); n > 60 {
+		t.Errorf("the trace has %d spans, too many to read: %v", n, traces.names(clientTrace))
 	}
 }
 
-func TestWhatIsNotSampledOrNotAskedForIsNotTold(t *testing.T) {
+func TestUnsampledTracesAndDisabledTracingSendNoSpans(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
 		env   []string
@@ -239,9 +239,9 @@ func TestWhatIsNotSampledOrNotAskedForIsNotTold(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			d, told := deploy(t), collect(t)
-			auth := d.instance(t, "auth") // which does not trace
-			d.env = append(append(d.env, "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT="+told.url+"/v1/traces"), test.env...)
+			d, traces := deploy(t), collect(t)
+			auth := d.instance(t, "auth") // without tracing
+			d.env = append(append(d.env, "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT="+traces.url+"/v1/traces"), test.env...)
 			submit, reconcile := d.instance(t, "submit"), d.instance(t, "reconcile")
 			id := traced(newClient(t, auth.url), test.flags).submit(t, submit.url, "square")
 			headers := map[string]string{"X-Admin-Key": adminKey, "Traceparent": "00-" + clientTrace + "-" + clientSpan + "-" + test.flags}
@@ -251,19 +251,19 @@ func TestWhatIsNotSampledOrNotAskedForIsNotTold(t *testing.T) {
 			}
 			submit.stop()
 			reconcile.stop()
-			if spans := told.all(); len(spans) > 0 {
+			if spans := traces.all(); len(spans) > 0 {
 				t.Errorf("%d spans came, the first is %v", len(spans), spans[0])
 			}
 		})
 	}
 }
 
-// A trace goes through a function that makes no spans, and a job without one gets its own.
+// A trace passes through a function that makes no spans, and a job without a trace gets its own.
 func TestJobsOfAFunctionThatDoesNotTraceAreTracedByReconcile(t *testing.T) {
 	t.Parallel()
-	d, told := deploy(t), collect(t)
+	d, traces := deploy(t), collect(t)
 	auth, submit := d.instance(t, "auth"), d.instance(t, "submit")
-	reconcile := d.instance(t, "reconcile", "OTEL_EXPORTER_OTLP_ENDPOINT="+told.url, "OTEL_SERVICE_NAME=ours", "SLOTS=2")
+	reconcile := d.instance(t, "reconcile", "OTEL_EXPORTER_OTLP_ENDPOINT="+traces.url, "OTEL_SERVICE_NAME=ours", "SLOTS=2")
 	c := newClient(t, auth.url)
 	with, without := traced(c, "01").submit(t, submit.url, "square"), c.submit(t, submit.url, "square")
 	for deadline := time.Now().Add(patience); ; {
@@ -280,7 +280,7 @@ func TestJobsOfAFunctionThatDoesNotTraceAreTracedByReconcile(t *testing.T) {
 	}
 	reconcile.stop()
 	parents := map[string]string{}
-	for _, s := range told.all() {
+	for _, s := range traces.all() {
 		if s.Name == "job" && s.service == "ours" {
 			parents[s.attribute("sumo_k8.job.id")] = hex.EncodeToString(s.ParentSpanId)
 		}
@@ -288,7 +288,7 @@ func TestJobsOfAFunctionThatDoesNotTraceAreTracedByReconcile(t *testing.T) {
 	if diff := cmp.Diff(map[string]string{with: clientSpan, without: ""}, parents); diff != "" {
 		t.Errorf("parents of the jobs' spans (-want +got):\n%s", diff)
 	}
-	told.one(t, clientTrace, "ours", "job")
+	traces.one(t, clientTrace, "ours", "job")
 }
 
 func TestACollectorThatHangsDelaysNoAnswerAndNoEnd(t *testing.T) {
@@ -313,5 +313,5 @@ func TestACollectorThatHangsDelaysNoAnswerAndNoEnd(t *testing.T) {
 	case <-time.After(patience):
 		t.Fatal("nothing was sent to the collector")
 	}
-	status.stop() // which sees that it ends well, and that it logs JSON only
+	status.stop() // checks that it ends cleanly and logs only JSON
 }

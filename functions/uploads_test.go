@@ -15,12 +15,12 @@ import (
 	"time"
 )
 
-// slowUpload is an upload that has begun fast and goes on slowly, but not too slowly, until the test ends.
+// slowUpload is an upload that begins fast and continues slowly, but not too slowly, until the test ends.
 type slowUpload struct{ net.Conn }
 
 const formBoundary = "a-boundary"
 
-// slowBodies are the bodies of scenarios by their path, up to where the zip begins.
+// slowBodies are the bodies of scenarios by path, up to where the zip begins.
 var slowBodies = []struct{ path, contentType, beginning string }{
 	{"/jobs", "multipart/form-data; boundary=" + formBoundary, "--" + formBoundary + "\r\nContent-Disposition: form-data; " +
 		"name=\"scenario_id\"\r\n\r\nslow\r\n" +
@@ -37,7 +37,7 @@ func (c client) uploadSlowly(t *testing.T, submit string, kind int) slowUpload {
 	}
 	t.Cleanup(func() { conn.Close() })
 	body := slowBodies[kind%len(slowBodies)]
-	go func() { // what fails here shows in the answer
+	go func() { // a failure here shows in the answer
 		_, err := fmt.Fprintf(conn, "POST %s HTTP/1.1\r\nHost: x\r\nAuthorization: %s\r\nContent-Type: %s\r\nContent-Length: %d\r\n\r\n%s",
 			body.path, c.key["Authorization"], body.contentType, 1<<30, body.beginning)
 		if err == nil {
@@ -51,7 +51,7 @@ func (c client) uploadSlowly(t *testing.T, submit string, kind int) slowUpload {
 	return slowUpload{conn}
 }
 
-// answer waits for the answer, but no longer than this.
+// answer waits for the answer for at most this long.
 func (s slowUpload) answer(t *testing.T, patience time.Duration) (response *http.Response, detail string, err error) {
 	t.Helper()
 	if err := s.SetReadDeadline(time.Now().Add(patience)); err != nil {
@@ -69,9 +69,9 @@ func (s slowUpload) answer(t *testing.T, patience time.Duration) (response *http
 	return response, problem.Detail, err
 }
 
-// One tenant's slow uploads hold back neither another tenant nor its own other calls: no connection to Postgres, no lock
-// and no place of the instance is kept while a body comes.
-func TestSlowUploadsOfOneTenantHoldUpNobodyElse(t *testing.T) {
+// One tenant's slow uploads delay neither another tenant nor its own other calls: an upload holds no connection to Postgres,
+// no lock and no slot of the instance while its body arrives.
+func TestSlowUploadsOfOneTenantDelayNoOtherCall(t *testing.T) {
 	t.Parallel()
 	// soon is a hundred times what a call takes on an idle machine, and short against the uploads, which do not end.
 	const soon = 10 * time.Second
@@ -84,7 +84,7 @@ func TestSlowUploadsOfOneTenantHoldUpNobodyElse(t *testing.T) {
 	for i := range 4 {
 		underWay = append(underWay, slow.uploadSlowly(t, submit, i))
 	}
-	time.Sleep(2 * time.Second) // until they are in the middle of it
+	time.Sleep(2 * time.Second) // until they are under way
 	for i := range 6 {
 		response, detail, err := slow.uploadSlowly(t, submit, i).answer(t, soon)
 		if err != nil || response.StatusCode != http.StatusTooManyRequests || response.Header.Get("Retry-After") != "5" ||

@@ -9,11 +9,11 @@ import (
 	"testing"
 )
 
-func TestVulnerabilitiesFailAndAMissingDatabaseIsSaid(t *testing.T) {
+func TestVulnerabilitiesFailAndAMissingDatabaseIsReported(t *testing.T) {
 	t.Parallel()
 	const unreachable = `echo 'govulncheck: fetching vulnerabilities: no such host' >&2; exit 1`
 	for name, test := range map[string]struct {
-		govulncheck string // the shell commands that stand for it
+		govulncheck string // the shell commands that replace it
 		database    string // GOVULNDB
 		fails       bool
 		says        string
@@ -42,7 +42,7 @@ func TestVulnerabilitiesFailAndAMissingDatabaseIsSaid(t *testing.T) {
 				t.Errorf("%v\n%s", err, said)
 			}
 			if test.says != "NOT CHECKED" && strings.Contains(said, "NOT CHECKED") {
-				t.Errorf("it says that nothing was checked:\n%s", said)
+				t.Errorf("it reports that nothing was checked:\n%s", said)
 			}
 		})
 	}

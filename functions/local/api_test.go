@@ -25,7 +25,7 @@ import (
 	networks "github.com/sumo-k8/sumo-k8/test_networks"
 )
 
-// TestAPI sends every kind of request to one service over HTTP, and holds each answer against the OpenAPI document.
+// TestAPI sends every kind of request to one service over HTTP, and checks each answer against the OpenAPI document.
 func TestAPI(t *testing.T) {
 	t.Parallel()
 	s := startService(t)
@@ -193,7 +193,7 @@ func testBrokenScenarios(t *testing.T, s *service) {
 	}
 }
 
-// brokenAtRunTime passes every check that can be made without SUMO: its net is well-formed and has nothing in it.
+// brokenAtRunTime passes every check that works without SUMO: its net is well-formed and empty.
 func brokenAtRunTime(t *testing.T) string {
 	return edited(t, "square", func(name, content string) string {
 		if strings.HasSuffix(name, ".rou.xml") {
@@ -203,7 +203,7 @@ func brokenAtRunTime(t *testing.T) string {
 	})
 }
 
-// edited is a ready network with its files changed.
+// edited returns a ready network with its files changed.
 func edited(t *testing.T, network string, edit func(name, content string) string) string {
 	t.Helper()
 	zip, err := networks.Edited(network, edit)
@@ -238,7 +238,7 @@ func testFailedRun(t *testing.T, s *service) {
 	var snapshot logs.Snapshot
 	c.call(t, "GET", "/jobs/"+j.JobID+"/logs").into(t, &snapshot)
 	if !strings.Contains(snapshot.Logs, "nowhere") {
-		t.Errorf("the log does not say what was wrong: %s", snapshot.Logs)
+		t.Errorf("the log does not name the fault: %s", snapshot.Logs)
 	}
 	var results status.Results
 	c.call(t, "GET", "/jobs/"+j.JobID+"/results").into(t, &results)
@@ -561,7 +561,7 @@ func testAdmin(t *testing.T, s *service) {
 		total.Submitted, total.Started, total.Finished = total.Submitted+m.Submitted, total.Started+m.Started, total.Finished+m.Finished
 	}
 	if len(stats.Buckets) != 30 || total.Submitted == 0 || total.Started == 0 || total.Finished == 0 {
-		t.Errorf("in %d minutes there happened %+v", len(stats.Buckets), total)
+		t.Errorf("the totals of %d minutes are %+v", len(stats.Buckets), total)
 	}
 	s.admin(t, "GET", "/admin/stats?minutes=0", "").want(t, http.StatusBadRequest)
 	waiting := s.register(t, `"max_concurrent_jobs": 1`)
@@ -613,7 +613,7 @@ func testPublic(t *testing.T, s *service) {
 	}
 	for _, loads := range []string{"src=", "<link", "@import", "<script", `href="http`} {
 		if bytes.Contains(page.body, []byte(loads)) {
-			t.Errorf("the page loads something: it has %s", loads)
+			t.Errorf("the page loads an external resource: it has %s", loads)
 		}
 	}
 	chosen := s.request(t, "GET", "/health", nil, "X-Request-Id: mine-1")

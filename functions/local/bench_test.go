@@ -30,8 +30,8 @@ import (
 	"github.com/sumo-k8/sumo-k8/pkg/tenant"
 )
 
-// benchService runs the program as a process of its own, so that its memory is its own too. It changes the settings as
-// edits say, and returns its data folder.
+// benchService runs the program in its own process, so that its memory can be measured. It applies edits to the settings
+// and returns the program's data folder.
 func benchService(b *testing.B, edits ...func(*Settings)) (pid int, dir string, c *tenantClient) {
 	b.Helper()
 	settings, err := programs()
@@ -49,7 +49,7 @@ func benchService(b *testing.B, edits ...func(*Settings)) (pid int, dir string, 
 	})
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.MaxIdleConnsPerHost = 64 // a connection for each client, not one for each request
-	s.client.Transport = transport     // the checker would be measured too
+	s.client.Transport = transport     // without the checker, which would be measured too
 	return cmd.Process.Pid, dir, s.register(b, `"max_concurrent_jobs": 200`, `"max_cpu": 1000`, `"max_memory_gi": 5000`)
 }
 
@@ -99,7 +99,7 @@ func writeBigZip(w io.Writer, square string, size int64) error {
 	return out.Close()
 }
 
-// noise is a stream that differs each time, so that no upload is already known.
+// noise is a stream that differs each time, so that no upload is known already.
 func noise() io.Reader {
 	var seed [32]byte
 	for i := range seed {
@@ -109,7 +109,7 @@ func noise() io.Reader {
 }
 
 // BenchmarkUploadOneGiB submits a scenario of 1 GiB and prints the memory that it takes beyond the idle process, and its
-// speed beside that of a plain PUT of as much to the same store.
+// speed next to that of a plain PUT of the same size to the same store.
 func BenchmarkUploadOneGiB(b *testing.B) {
 	pid, _, c := benchService(b)
 	square := zipOf(b, "square")
@@ -128,7 +128,7 @@ func BenchmarkUploadOneGiB(b *testing.B) {
 	b.ReportMetric(100*plain.Seconds()/upload.Seconds(), "%-of-plain-PUT")
 }
 
-// plainPut is the time of 1 GiB to the same kind of store through the same client.
+// plainPut measures a PUT of 1 GiB to the same kind of store through the same client.
 func plainPut(b *testing.B) time.Duration {
 	b.Helper()
 	store, err := s3.New(localtest.Bucket(b))
@@ -162,7 +162,7 @@ func memory(b testing.TB, pid int, name string) int64 {
 	return 0
 }
 
-// resetPeak makes VmHWM count anew (proc(5), clear_refs 5).
+// resetPeak resets VmHWM (proc(5), clear_refs 5).
 func resetPeak(b testing.TB, pid int) {
 	b.Helper()
 	if err := os.WriteFile(fmt.Sprintf("/proc/%d/clear_refs", pid), []byte("5"), 0); err != nil {
@@ -170,14 +170,14 @@ func resetPeak(b testing.TB, pid int) {
 	}
 }
 
-// BenchmarkGetJob is GET /jobs/{id} with its key check. It prints beside it the rate of the bare statements, and that of the same
-// answer from a server that does nothing else: what a request costs beyond both is ours.
+// BenchmarkGetJob measures GET /jobs/{id} with its key check. Next to it, it prints the rate of the bare statements, and that of
+// the same answer from a server that does nothing else: the remaining cost of a request is ours.
 func BenchmarkGetJob(b *testing.B) {
 	_, dir, c := benchService(b)
 	id := c.submit(b, "square").JobID
 	c.finish(b, id)
 	b.SetParallelism(8)
-	b.ResetTimer() // the service was started on it
+	b.ResetTimer() // exclude the start of the service
 	b.RunParallel(func(pb *testing.PB) {
 		for pb.Next() {
 			c.call(b, "GET", "/jobs/"+id).want(b, http.StatusOK)
@@ -192,7 +192,7 @@ func BenchmarkGetJob(b *testing.B) {
 	b.ReportMetric(bareHTTP(b, c, id), "bare-HTTP/s")
 }
 
-// bareHTTP is the rate at which as many of the same clients get the same answer from a server of net/http's alone.
+// bareHTTP measures the rate at which equally many of the same clients get the same answer from a bare net/http server.
 func bareHTTP(b *testing.B, c *tenantClient, id string) float64 {
 	b.Helper()
 	const took = time.Second
@@ -217,7 +217,7 @@ func bareHTTP(b *testing.B, c *tenantClient, id string) float64 {
 	return float64(done.Load()) / took.Seconds()
 }
 
-// bareSQL is the rate of the same statements, key and job, through pgx alone: as many clients, the same server.
+// bareSQL measures the rate of the same statements, key and job, through pgx alone: equally many clients, the same server.
 func bareSQL(b *testing.B, dir string, c *tenantClient, id string) float64 {
 	b.Helper()
 	const took = time.Second
@@ -262,15 +262,15 @@ func bareSQL(b *testing.B, dir string, c *tenantClient, id string) float64 {
 	return float64(done.Load()) / took.Seconds()
 }
 
-// BenchmarkLogFollow is a thousand followers of one job's log, each of whom gets a hundred new lines a round. It prints the
-// memory that they take, and what the process reads and computes for a round: as much for a long log as for a short one,
-// when following costs what is new.
+// BenchmarkLogFollow measures a thousand followers of one job's log, each of which gets a hundred new lines a round. It prints
+// the memory that they take, and what the process reads and computes for a round: the same for a long log as for a short one
+// if following costs only what is new.
 func BenchmarkLogFollow(b *testing.B) {
 	const followers, lines = 1000, 100
 	line := strings.Repeat("x", 99) + "\n"
 	for _, mib := range []int{1, 64} {
 		b.Run(fmt.Sprintf("%dMiB", mib), func(b *testing.B) {
-			// Stands for sumo-run, which cannot be made to write a line when we want it to.
+			// Stands in for sumo-run, which does not write lines on demand.
 			began := time.Now()
 			program := filepath.Join(b.TempDir(), "sumo-run")
 			script := "#!/bin/sh\ncase $1 in --print-version) echo 1.15.0; exit ;; esac\n" +
@@ -343,12 +343,12 @@ func until(b *testing.B, counter *atomic.Int64, want int64) {
 	b.Helper()
 	for deadline := time.Now().Add(patience); counter.Load() < want; time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
-			b.Fatalf("after %s there are %d of %d", patience, counter.Load(), want)
+			b.Fatalf("after %s %d of %d have arrived", patience, counter.Load(), want)
 		}
 	}
 }
 
-// bytesRead is what a process has read from files and connections (proc(5), rchar).
+// bytesRead returns how much a process has read from files and connections (proc(5), rchar).
 func bytesRead(b *testing.B, pid int) (n int64) {
 	b.Helper()
 	raw, err := os.ReadFile(fmt.Sprintf("/proc/%d/io", pid))
@@ -361,14 +361,14 @@ func bytesRead(b *testing.B, pid int) (n int64) {
 	return n
 }
 
-// processorTime is what a process has computed (proc(5): utime and stime, in hundredths of a second).
+// processorTime returns a process's processor time (proc(5): utime and stime, in hundredths of a second).
 func processorTime(b *testing.B, pid int) time.Duration {
 	b.Helper()
 	raw, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
 		b.Fatal(err)
 	}
-	_, rest, _ := strings.Cut(string(raw), ") ") // behind the program's name
+	_, rest, _ := strings.Cut(string(raw), ") ") // after the program's name
 	var ticks int64
 	for _, field := range strings.Fields(rest)[11:13] {
 		n, err := strconv.ParseInt(field, 10, 64)
@@ -380,7 +380,7 @@ func processorTime(b *testing.B, pid int) time.Duration {
 	return time.Duration(ticks) * time.Second / 100
 }
 
-// BenchmarkShortRuns is a batch of 20 runs of corridor, from the first submission to the last end, beside the same
+// BenchmarkShortRuns measures a batch of 20 runs of corridor, from the first submission to the last end, next to the same
 // runs of SUMO with the same outputs under xargs.
 func BenchmarkShortRuns(b *testing.B) {
 	const runs = 20

@@ -19,7 +19,7 @@ import (
 	networks "github.com/sumo-k8/sumo-k8/test_networks"
 )
 
-// takenOver is sumo-run with a program in SUMO's place that tries whatever one could that an upload has taken over.
+// takenOver is sumo-run with a program in SUMO's place that tries what a SUMO compromised by an upload could try.
 func takenOver(t *testing.T) Settings {
 	t.Helper()
 	settings, err := programs()
@@ -56,7 +56,7 @@ func TestATakenOverSUMOReachesNothing(t *testing.T) {
 		return string(c.call(t, "GET", "/jobs/"+submitted.ID+"/results/log.txt").want(t, 200).body), j.Reason, j.Message
 	}
 
-	// Everything that it must not reach is there.
+	// Everything that it must not reach exists.
 	store, err := url.Parse(running.cfg.S3Endpoint)
 	if err != nil {
 		t.Fatal(err)
@@ -67,7 +67,7 @@ func TestATakenOverSUMOReachesNothing(t *testing.T) {
 	}
 	sockets := regexp.MustCompile(`"sockets":"([^"]+)"`).FindSubmatch(log)
 	if sockets == nil {
-		t.Fatalf("the log does not say where Postgres listens:\n%s", log)
+		t.Fatalf("the log does not name Postgres' address:\n%s", log)
 	}
 	socket := filepath.Join(string(sockets[1]), ".s.PGSQL.5432")
 	tries := []string{"become /bin/sh", fmt.Sprintf("read /proc/%d/environ", os.Getpid())}
@@ -100,9 +100,9 @@ func TestATakenOverSUMOReachesNothing(t *testing.T) {
 	}
 	t.Logf("\n%s", text)
 
-	// 1 GiB, and what the engine adds for memory that is allocated and never touched.
+	// 1 GiB, plus the engine's allowance for memory that is allocated and never touched.
 	if text, _, _ := run("memory"); !regexp.MustCompile(`refused: memory \(cannot allocate memory\) after 1[12]\d\d MiB`).MatchString(text) {
-		t.Errorf("memory_gi=1 does not hold:\n%s", text)
+		t.Errorf("memory_gi=1 is not enforced:\n%s", text)
 	}
 	if text, reason, message := run("deleted", "disk", "wait"); reason != simulation.OutputTooLarge || !strings.Contains(message, "64 MiB") ||
 		!strings.Contains(message, "grown-by-hostile") || !strings.Contains(text, "refused: disk . (function not implemented)") {
@@ -110,7 +110,7 @@ func TestATakenOverSUMOReachesNothing(t *testing.T) {
 	}
 }
 
-func TestWhatHoldsRunsIsWhatSumoRunPrints(t *testing.T) {
+func TestConfinementIsWhatSumoRunPrints(t *testing.T) {
 	t.Parallel()
 	program := filepath.Join(t.TempDir(), "sumo-run")
 	for name, c := range map[string]struct {

@@ -22,9 +22,9 @@ import (
 	"github.com/sumo-k8/sumo-k8/pkg/rest"
 )
 
-// FuzzEveryOperation sends each operation of the document requests that are wrong in every way that clients are. None may
-// be answered with a failure of ours, in a form that the document does not promise, or with what is another tenant's. The
-// seeds are the same in every run of the tests; make fuzz goes on from there.
+// FuzzEveryOperation sends each operation of the document requests that are wrong in every way that clients are. No answer
+// may be an internal error, break the document, or contain another tenant's data. The seeds are the same in every run of
+// the tests; make fuzz continues from there.
 func FuzzEveryOperation(f *testing.F) {
 	const (
 		seeds = 40
@@ -34,7 +34,7 @@ func FuzzEveryOperation(f *testing.F) {
 		f.Add(uint8(seed), seed)
 	}
 	a := newAttack(f)
-	// What is drawn from is made of a seed, as the fuzzing engine would take most of its time to mutate and minimise as much.
+	// The random bytes come from a seed, as the fuzzing engine would spend most of its time mutating and minimising that many.
 	f.Fuzz(func(t *testing.T, first uint8, seed uint64) {
 		a.replenish(t)
 		data := make([]byte, bytes)
@@ -48,13 +48,13 @@ func FuzzEveryOperation(f *testing.F) {
 	})
 }
 
-// attack is a service with something of everything in it.
+// attack is a service with at least one of everything.
 type attack struct {
 	s      *program
 	own    *tenantClient
-	things map[string][]string // ids by the word for what they are of: one of own, one of another tenant, another of own
-	values map[string][]string // that mean something, by the name of a parameter or field
-	secret string              // stands in what is another tenant's
+	things map[string][]string // ids by resource word: one of our own, another tenant's, another of our own
+	values map[string][]string // meaningful ones, by the name of a parameter or field
+	secret string              // part of another tenant's data
 }
 
 func newAttack(t testing.TB) *attack {
@@ -79,7 +79,7 @@ func newAttack(t testing.TB) *attack {
 			}
 		}
 	}
-	// The checker fails the whole fuzz test, and may not from within. Answers are held against the document in try.
+	// The checker would fail the whole fuzz test, which is not allowed from within. try checks answers against the document.
 	s.client = &http.Client{
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		Timeout:       patience,
@@ -87,7 +87,7 @@ func newAttack(t testing.TB) *attack {
 	return a
 }
 
-// replenish makes a thing in place of one that was removed, so that later requests find something.
+// replenish replaces a removed thing, so that later requests find one.
 func (a *attack) replenish(t *testing.T) {
 	for word, ids := range a.things {
 		r := httptest.NewRequest("GET", "/"+word+"/"+ids[0], nil)
@@ -97,7 +97,7 @@ func (a *attack) replenish(t *testing.T) {
 	}
 }
 
-// known are values that mean something to op.
+// known returns values that are meaningful to op.
 func (a *attack) known(op contract.Operation) map[string][]string {
 	known := maps.Clone(a.values)
 	for _, ref := range referencesOf(a.s.checker.Document, op) {
@@ -141,11 +141,11 @@ func (a *attack) try(t *rapid.T, op contract.Operation) {
 		}
 	}
 	if matched.Access == string(rest.Tenant) && strings.Contains(string(body), a.secret) {
-		t.Fatalf("%v\nis answered with what is another tenant's: %s", q, body)
+		t.Fatalf("%v\nis answered with another tenant's data: %s", q, body)
 	}
 }
 
-// judge says what is wrong with any answer, whatever the request was.
+// judge reports what is wrong with an answer, regardless of the request.
 func judge(response *http.Response, body []byte) error {
 	if response.Header.Get("X-Request-Id") == "" {
 		return errors.New("it has no X-Request-Id")

@@ -25,8 +25,8 @@ import (
 	networks "github.com/sumo-k8/sumo-k8/test_networks"
 )
 
-// asLocal makes the test binary the program itself, with the variable's value as its data folder, so that a test can
-// kill it.
+// asLocal makes the test binary run as the program itself, with the variable's value as its data folder, so that a test
+// can kill it.
 const asLocal = "SUMO_K8_TEST_RUN_LOCAL"
 
 func TestMain(m *testing.M) {
@@ -40,7 +40,7 @@ func TestMain(m *testing.M) {
 // patience is how long a test waits for what takes a second or two on an idle machine.
 const patience = 2 * time.Minute
 
-// programs builds what the service runs beside itself.
+// programs builds the programs that the service starts.
 var programs = sync.OnceValues(func() (settings Settings, err error) {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	defer cancel()
@@ -62,7 +62,7 @@ type service struct {
 	url, adminKey string
 	checker       *contract.Checker
 	client        *http.Client
-	inputs        func(bucket string) s3.Config // of another bucket on the same store
+	inputs        func(bucket string) s3.Config // for another bucket on the same store
 }
 
 // startService runs the very same Service that the program runs, in this process, until the test ends.
@@ -113,7 +113,7 @@ func connect(t testing.TB, at Endpoint) *service {
 	return &service{url: at.URL, adminKey: at.AdminKey, checker: checker, client: &http.Client{Transport: checker, Timeout: patience}}
 }
 
-// answer is what came back.
+// answer is the response to a request.
 type answer struct {
 	status int
 	header http.Header
@@ -127,7 +127,7 @@ func (a answer) into(t testing.TB, v any) {
 	}
 }
 
-// problem is the error that an answer must be.
+// problem decodes the error that an answer must be.
 func (a answer) problem(t testing.TB) rest.Problem {
 	t.Helper()
 	var p rest.Problem
@@ -250,7 +250,7 @@ func (c *tenantClient) job(t testing.TB, id string) rest.Job {
 	return j
 }
 
-// await polls, as the predecessor's clients do, until done says so.
+// await polls, as the predecessor's clients do, until done returns true.
 func (c *tenantClient) await(t testing.TB, id string, done func(rest.Job) bool) rest.Job {
 	t.Helper()
 	deadline := time.Now().Add(patience)

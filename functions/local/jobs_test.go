@@ -161,7 +161,7 @@ func testWaiting(t *testing.T, s *service) {
 	c := s.register(t)
 	j := c.submitEndless(t)
 	c.await(t, j.JobID, running)
-	// Nothing changes but progress, of which an endless run has hardly any: the time passes.
+	// Only progress changes, and an endless run makes hardly any: the wait times out.
 	began := time.Now()
 	c.call(t, "GET", "/jobs/"+j.JobID+"?wait=600ms").want(t, http.StatusOK)
 	if waited := time.Since(began); waited < 600*time.Millisecond {
@@ -190,7 +190,7 @@ func testWaiting(t *testing.T, s *service) {
 	for _, header := range []string{"W/" + tag, `"other", ` + tag, "*"} {
 		c.call(t, "GET", "/jobs/"+j.JobID, "If-None-Match: "+header).want(t, http.StatusNotModified)
 	}
-	c.call(t, "GET", "/jobs/"+j.JobID+"?wait=50s", "If-None-Match: "+tag).want(t, http.StatusNotModified) // it is over: no wait
+	c.call(t, "GET", "/jobs/"+j.JobID+"?wait=50s", "If-None-Match: "+tag).want(t, http.StatusNotModified) // it has finished: no wait
 	for _, bad := range []string{"soon", "-1s", "30"} {
 		c.call(t, "GET", "/jobs/"+j.JobID+"?wait="+bad).want(t, http.StatusBadRequest)
 	}
@@ -202,7 +202,7 @@ func testRetryAndPurge(t *testing.T, s *service) {
 		t, [2]string{"seed", "7"}, [2]string{"cpu_request", "1"}, [2]string{"outputs", "queue"}, [2]string{"labels", `{"team": "north"}`},
 	)
 	if diff := cmp.Diff([]simulation.Output{simulation.OutputQueue}, first.Options.Outputs); diff != "" || first.Labels["team"] != "north" {
-		t.Errorf("a job does not tell what was chosen about it: labels %v, outputs (-want +got):\n%s", first.Labels, diff)
+		t.Errorf("a job does not report what was chosen for it: labels %v, outputs (-want +got):\n%s", first.Labels, diff)
 	}
 	c.call(t, "POST", "/jobs/"+first.JobID+"/retry").want(t, http.StatusConflict)
 	c.call(t, "DELETE", "/jobs/"+first.JobID+"?purge=true").want(t, http.StatusConflict)
@@ -238,7 +238,7 @@ func testRetryAndPurge(t *testing.T, s *service) {
 		}
 	}
 	if len(results.Files) == 0 || !strings.Contains(strings.Join(ids(c.list(t, "").Jobs), " "), first.JobID) {
-		t.Error("the other job is gone too, or there was nothing to purge")
+		t.Error("the other job was purged too, or there was nothing to purge")
 	}
 }
 
@@ -270,7 +270,7 @@ func testTenantDeletion(t *testing.T, s *service) {
 			t.Errorf("%s of the deleted tenant is still there: %s", f.Name, response.Status)
 		}
 	}
-	// Its name is free again, and nothing of the old one is seen.
+	// Its name is free again, and nothing of the old tenant is visible.
 	s.admin(t, "POST", "/auth/register", fmt.Sprintf(`{"tenant_id": %q}`, c.id)).want(t, http.StatusOK)
 }
 

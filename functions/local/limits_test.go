@@ -32,7 +32,7 @@ import (
 	"github.com/sumo-k8/sumo-k8/pkg/store/s3"
 )
 
-// program is the program as a process of its own, with a look at what it does not show over HTTP.
+// program is the program in its own process, with access to what it does not show over HTTP.
 type program struct {
 	*service
 	cmd *exec.Cmd
@@ -90,12 +90,12 @@ func logged(t testing.TB, file, message string) map[string]any {
 	return last
 }
 
-// signal reaches the server that said message when it was ready.
+// signal signals the server that logged message when it was ready.
 func (p *program) signal(t *testing.T, message string, sig syscall.Signal) {
 	t.Helper()
 	pid, _ := p.logged(t, message)["pid"].(float64)
 	if pid <= 1 {
-		t.Fatalf("the log does not tell the pid of %q", message)
+		t.Fatalf("the log lacks the pid of %q", message)
 	}
 	if err := syscall.Kill(int(pid), sig); err != nil {
 		t.Fatal(err)
@@ -107,7 +107,7 @@ const (
 	objectStoreReady = "object store is ready"
 )
 
-// uploads lists what the object store has of scenarios, and gives up uploads that were never finished and says how many.
+// uploads lists the scenarios in the object store, aborts unfinished uploads and returns their number.
 func (p *program) uploads(t *testing.T) (keys []string, unfinished int) {
 	t.Helper()
 	var credentials struct {
@@ -141,7 +141,7 @@ func (p *program) uploads(t *testing.T) (keys []string, unfinished int) {
 	return keys, unfinished
 }
 
-// databaseURL addresses the database of the service that wrote the log, with the password that lies beside it.
+// databaseURL returns the URL of the database of the service that wrote the log, with the password stored beside it.
 func databaseURL(t testing.TB, log string) string {
 	t.Helper()
 	ready := logged(t, log, postgresReady)
@@ -154,7 +154,7 @@ func databaseURL(t testing.TB, log string) string {
 	return fmt.Sprintf("postgres://postgres:%s@/%s?host=%s", bytes.TrimSpace(password), database, url.QueryEscape(sockets))
 }
 
-// scenarios counts those that are recorded.
+// scenarios counts the recorded scenarios.
 func (p *program) scenarios(t *testing.T) (n int) {
 	t.Helper()
 	conn, err := pgx.Connect(t.Context(), databaseURL(t, p.logFile()))
@@ -190,11 +190,11 @@ func TestLimitsOfTheEnvironment(t *testing.T) {
 	p := startProgram(t, localtest.Folder(t), "MAX_UPLOAD_MIB=1", "MAX_QUEUED_JOBS=2")
 	c := p.register(t, `"max_concurrent_jobs": 1`)
 
-	// An upload over the limit, by a little and by so much that it need not come at all.
+	// An upload over the limit, by a little and by so much that its body need not be read.
 	for size, shown := range map[int]string{2 << 20: "2.0 MiB", 9 << 20: "9.0 MiB"} {
 		a := c.post(t, [][2]string{{"scenario_id", "big"}, {"@sumo_files", strings.Repeat("x", size)}}).want(t, http.StatusRequestEntityTooLarge)
 		if detail := a.problem(t).Detail; !strings.Contains(detail, shown) || !strings.Contains(detail, "1.0 MiB") {
-			t.Errorf("the refusal of %s does not tell both sizes: %s", shown, detail)
+			t.Errorf("the refusal of %s does not name both sizes: %s", shown, detail)
 		}
 	}
 	p.wantNothingKept(t)
@@ -220,7 +220,7 @@ func TestRatesOfTheEnvironment(t *testing.T) {
 		"CORS_ORIGINS=https://app.example.org",
 	)
 	c, other := p.register(t), p.register(t)
-	// until sends a request until it is refused: how soon that is depends on how fast this machine is.
+	// until repeats a request until it is refused: how soon depends on how fast this machine is.
 	until := func(what, says string, send func() answer) {
 		t.Helper()
 		for range 1000 {
@@ -241,7 +241,7 @@ func TestRatesOfTheEnvironment(t *testing.T) {
 	})
 	until("calls", "20 calls a second", func() answer { return c.call(t, "GET", "/tenants/me/dashboard") })
 	until("wrong keys", "more than 2 invalid keys", func() answer { return p.request(t, "GET", "/jobs", nil, "Authorization: wrong") })
-	// Nobody has put a proxy in front, so nobody may say that somebody else asks.
+	// No trusted proxy is configured, so a client may not claim another client's address.
 	p.request(t, "GET", "/jobs", nil, "Authorization: wrong", "X-Forwarded-For: 198.51.100.7").want(t, http.StatusTooManyRequests)
 	p.admin(t, "GET", "/auth/tenants", "").want(t, http.StatusOK)
 	p.request(t, "GET", "/jobs", nil, "Authorization: "+other.key).want(t, http.StatusOK) // its first call
@@ -260,8 +260,8 @@ func TestWhenPostgresDiesTheProgramSaysSoAndLosesNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	dir := localtest.Folder(t)
-	var said bytes.Buffer
-	cmd, s := startSaying(t, dir, settings, &said)
+	var output bytes.Buffer
+	cmd, s := startWithOutput(t, dir, settings, &output)
 	first := &program{service: s, cmd: cmd, dir: dir}
 	c := s.register(t, `"max_concurrent_jobs": 1`)
 	finished := c.submit(t, "square").JobID
@@ -274,9 +274,9 @@ func TestWhenPostgresDiesTheProgramSaysSoAndLosesNothing(t *testing.T) {
 	if !errors.As(err, &exit) || exit.ExitCode() != 1 {
 		t.Errorf("the program ended with %v", err)
 	}
-	for _, part := range []string{"Postgres has ended unexpectedly", "Start again", dir} {
-		if !strings.Contains(said.String(), part) {
-			t.Errorf("the program does not say %q: %s", part, &said)
+	for _, part := range []string{"Postgres exited unexpectedly", "Start again", dir} {
+		if !strings.Contains(output.String(), part) {
+			t.Errorf("the program does not report %q: %s", part, &output)
 		}
 	}
 
@@ -297,7 +297,7 @@ func TestAnObjectStoreThatHangsIsReported(t *testing.T) {
 	p := startProgram(t, localtest.Folder(t))
 	c := p.register(t)
 	p.signal(t, objectStoreReady, syscall.SIGSTOP)
-	t.Cleanup(func() { p.signal(t, objectStoreReady, syscall.SIGCONT) }) // before the program's own end
+	t.Cleanup(func() { p.signal(t, objectStoreReady, syscall.SIGCONT) }) // before the program stops
 	p.awaitHealth(t, http.StatusServiceUnavailable, rest.HealthReport{Status: "unhealthy", DBAvailable: true})
 	fields := [][2]string{{"scenario_id", "later"}, {"@sumo_files", zipOf(t, "square")}}
 	a := c.post(t, fields).want(t, http.StatusServiceUnavailable)
@@ -343,8 +343,8 @@ func TestADiskThatFillsUpIsReported(t *testing.T) {
 	p.awaitHealth(t, http.StatusOK, rest.HealthReport{Status: "healthy", DBAvailable: true, StorageAvailable: true})
 }
 
-// awaitHealth asks for health until it is as wanted. A signal takes effect when the kernel next runs the process that it is for,
-// and on a busy machine a check may take longer than it is given.
+// awaitHealth polls health until it is as wanted. A signal takes effect when the kernel next runs the target process, and on a
+// busy machine a check may exceed its time limit.
 func (p *program) awaitHealth(t *testing.T, status int, want rest.HealthReport) {
 	t.Helper()
 	for deadline := time.Now().Add(patience); ; time.Sleep(50 * time.Millisecond) {
@@ -383,13 +383,13 @@ func TestAClientThatVanishesInTheMiddleOfAnUploadLeavesNothing(t *testing.T) {
 		}
 		conn.Close()
 		if status := p.served(t, id); status != http.StatusBadRequest {
-			t.Errorf("%s: the log tells of status %d", name, status)
+			t.Errorf("%s: the logged status is %d", name, status)
 		}
 	}
 	p.wantNothingKept(t)
 }
 
-// The rate is that of any minute, so this takes one.
+// The rate is measured over a minute, so this test takes one.
 func TestASlowUploadIsAnsweredAndLeavesNothing(t *testing.T) {
 	t.Parallel()
 	p := startProgram(t, localtest.Folder(t), "MIN_UPLOAD_KIB_PER_SECOND=64")
@@ -443,7 +443,7 @@ func TestASlowUploadIsAnsweredAndLeavesNothing(t *testing.T) {
 	p.wantNothingKept(t)
 }
 
-// formUpTo is the beginning of a form, with so many bytes of its zip.
+// formUpTo returns the beginning of a form, up to this many bytes of its zip.
 func formUpTo(t *testing.T, sent int) (io.Reader, string) {
 	t.Helper()
 	var form bytes.Buffer
@@ -459,7 +459,7 @@ func formUpTo(t *testing.T, sent int) (io.Reader, string) {
 	return &form, w.FormDataContentType()
 }
 
-// served waits until a request is over, and returns the status that the log tells.
+// served waits until a request has finished, and returns its logged status.
 func (p *program) served(t *testing.T, id string) int {
 	t.Helper()
 	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
@@ -478,6 +478,6 @@ func (p *program) served(t *testing.T, id string) int {
 			}
 		}
 	}
-	t.Fatalf("the request %s does not end", id)
+	t.Fatalf("the request %s does not finish", id)
 	return 0
 }

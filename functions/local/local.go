@@ -26,16 +26,16 @@ import (
 	"github.com/sumo-k8/sumo-k8/pkg/simulation"
 )
 
-// Settings are the command line's. Everything else comes from the environment, as it does for the functions.
+// Settings come from the command line. Everything else comes from the environment, as it does for the functions.
 type Settings struct {
-	Dir         string // folder for everything that is kept
+	Dir         string // data folder
 	Listen      string // host:port
-	Slots       int    // simulations at a time
+	Slots       int    // number of concurrent simulations
 	ObjectStore string // path of the object store's program
 	SumoRun     string // path of the sumo-run program
 }
 
-// Endpoint is how to reach a running service. It is kept in the data folder, readable by its owner only.
+// Endpoint says how to reach a running service. It is stored in the data folder, readable by its owner only.
 type Endpoint struct {
 	URL      string `json:"url"`
 	AdminKey string `json:"admin_key"`
@@ -48,9 +48,9 @@ const (
 	database     = "sumo_k8"
 	// connections to Postgres: one process does the work of many instances here, so it has their connections.
 	connections = 16
-	// stopTimeout is for the engine's runs, then for the servers; SUMO stops within a tenth of a second.
+	// stopTimeout bounds stopping the engine's runs, then stopping the servers; SUMO stops within a tenth of a second.
 	stopTimeout = 15 * time.Second
-	// idlePass is how often reconcile looks round while nobody has told it of work, as the cluster's schedule does.
+	// idlePass is how often reconcile runs when nothing has woken it, like the cluster's schedule.
 	idlePass = time.Minute
 )
 
@@ -65,11 +65,11 @@ type Service struct {
 	handler  http.Handler
 	parts    app.Parts
 	poke     chan struct{}
-	lost     map[string]<-chan struct{} // closed when the server of that name has ended
+	lost     map[string]<-chan struct{} // closed when the server of that name exits
 	closers  []func() error             // in the order of opening
 }
 
-// Open starts the servers and makes everything ready. Nothing is answered before Serve.
+// Open starts the servers and makes everything ready. Requests are answered only once Serve runs.
 func Open(ctx context.Context, s Settings) (_ *Service, err error) {
 	dir, err := filepath.Abs(s.Dir)
 	if err != nil {
@@ -132,7 +132,7 @@ func (s *Service) Serve(ctx context.Context) error {
 		go func() {
 			select {
 			case <-ended:
-				fail(fmt.Errorf("%s has ended unexpectedly; see %s. Start again: nothing that was accepted is lost", name, s.dir))
+				fail(fmt.Errorf("%s exited unexpectedly; see %s. Start again: nothing accepted is lost", name, s.dir))
 			case <-ctx.Done():
 			}
 		}()
@@ -147,8 +147,8 @@ func (s *Service) Serve(ctx context.Context) error {
 	return errors.Join(err, s.close())
 }
 
-// reconcileLoop is the schedule: it calls the same function that the cluster's schedule calls, as soon as there is
-// something to do and now and then anyway.
+// reconcileLoop stands in for the cluster's schedule and calls the same function, as soon as there is work and
+// otherwise every idlePass.
 func (s *Service) reconcileLoop(ctx context.Context) {
 	function := s.parts.Reconcile()
 	timer := time.NewTicker(idlePass)
@@ -156,7 +156,7 @@ func (s *Service) reconcileLoop(ctx context.Context) {
 	for {
 		report, err := function.Run(ctx, function.Window)
 		if err != nil && ctx.Err() == nil {
-			s.log.Error().Err(err).Msg("reconcile failed; trying again")
+			s.log.Error().Err(err).Msg("reconcile failed; retrying")
 			select {
 			case <-ctx.Done():
 				return
@@ -165,7 +165,7 @@ func (s *Service) reconcileLoop(ctx context.Context) {
 			}
 		}
 		if report.Active > 0 && ctx.Err() == nil {
-			continue // the window ended before the work did
+			continue // the window ended with work left
 		}
 		select {
 		case <-ctx.Done():
@@ -210,14 +210,14 @@ func (s *Service) startServers(ctx context.Context, settings Settings) error {
 	if err := pg.EnsureDatabase(ctx, database); err != nil {
 		return err
 	}
-	// What the environment says of servers elsewhere has no meaning here.
+	// Addresses of other servers in the environment do not apply here.
 	s.cfg.DatabaseURL, s.cfg.DatabaseConnections, s.cfg.DatabasePooled = pg.URL(database), connections, false
 	s.cfg.ReconcileURL, s.cfg.S3PublicEndpoint = "", ""
 	s.cfg.S3Endpoint, s.cfg.S3AccessKey, s.cfg.S3SecretKey = store.Endpoint(), store.AccessKey(), store.SecretKey()
 	return app.Migrate(ctx, s.cfg, s.log)
 }
 
-// assemble makes the functions and their engine, over servers that run.
+// assemble makes the functions and their engine on top of the running servers.
 func (s *Service) assemble(settings Settings) (err error) {
 	s.cfg.RunsDir, s.cfg.SumoRun, s.cfg.Slots = filepath.Join(s.dir, "runs"), settings.SumoRun, settings.Slots
 	if s.cfg.AdminKey, err = s.adminKey(); err != nil {
@@ -253,7 +253,7 @@ func (s *Service) listen(address string) (err error) {
 	if err != nil {
 		return err
 	}
-	// Clients take the file's presence for a service that answers; the listener queues them until Serve.
+	// Clients take the file's presence to mean that the service answers; the listener queues them until Serve.
 	path := filepath.Join(s.dir, endpointFile)
 	if err := writeFile(path, append(raw, '\n')); err != nil {
 		return err
@@ -262,18 +262,18 @@ func (s *Service) listen(address string) (err error) {
 	return nil
 }
 
-// installedSumo asks for the version of the SUMO that jobs will run with, which also shows that there is one.
+// installedSumo returns the version of the SUMO that jobs run with, which also checks that SUMO is installed.
 func installedSumo(ctx context.Context, sumoRun string) (string, error) {
 	out, err := exec.CommandContext(ctx, sumoRun, "--print-version").Output()
 	if err != nil {
 		return "", fmt.Errorf("SUMO does not answer (%w); make install puts it on this machine", err)
 	}
-	// Versions are told apart by their first two numbers; the third only mends.
+	// The first two numbers identify a version; the third only counts fixes.
 	numbers := strings.Split(strings.TrimSpace(string(out)), ".")
 	return strings.Join(numbers[:min(2, len(numbers))], "."), nil
 }
 
-// confinement asks sumo-run what confines runs on this machine. Under confine.Require an insufficient wall is an error.
+// confinement asks sumo-run what confines runs on this machine. Under confine.Require, insufficient confinement is an error.
 func confinement(ctx context.Context, sumoRun string, mode confine.Mode) (held simulation.Confinement, err error) {
 	out, err := exec.CommandContext(ctx, sumoRun, "--print-confinement", "--confinement="+string(mode)).Output()
 	if err == nil {
@@ -286,7 +286,8 @@ func confinement(ctx context.Context, sumoRun string, mode confine.Mode) (held s
 	case err == nil:
 		return held, nil
 	case mode == confine.Require:
-		return held, fmt.Errorf("checking how this machine confines runs: %w. CONFINEMENT=prefer allows runs with a weaker wall or none", err)
+		return held, fmt.Errorf("checking how this machine confines runs: %w. "+
+			"CONFINEMENT=prefer allows runs with weaker confinement or none", err)
 	default:
 		return held, fmt.Errorf("checking how this machine confines runs: %w", err)
 	}
@@ -296,11 +297,11 @@ func confinement(ctx context.Context, sumoRun string, mode confine.Mode) (held s
 func (s *Service) changed(context.Context) {
 	select {
 	case s.poke <- struct{}{}:
-	default: // it is awake already
+	default: // already awake
 	}
 }
 
-// adminKey is the environment's, or one that is made once and kept.
+// adminKey returns the key from the environment, or one that is generated once and stored.
 func (s *Service) adminKey() (string, error) {
 	if s.cfg.AdminKey != "" {
 		return s.cfg.AdminKey, nil
@@ -317,7 +318,7 @@ func (s *Service) adminKey() (string, error) {
 	return key, writeFile(path, []byte(key))
 }
 
-// writeFile writes a secret so that no reader ever sees a part of it.
+// writeFile writes a secret so that no reader ever sees part of it.
 func writeFile(path string, content []byte) error {
 	if err := os.WriteFile(path+".new", content, 0o600); err != nil {
 		return fmt.Errorf("writing %s: %w", filepath.Base(path), err)
@@ -327,7 +328,7 @@ func writeFile(path string, content []byte) error {
 
 func (s *Service) closing(f func() error) { s.closers = append(s.closers, f) }
 
-// close undoes Open, last things first.
+// close undoes Open in reverse order.
 func (s *Service) close() error {
 	var err error
 	for i := len(s.closers) - 1; i >= 0; i-- {
@@ -337,7 +338,7 @@ func (s *Service) close() error {
 	return err
 }
 
-// besideUs is a program in the folder of this one, where make puts them together.
+// besideUs returns the path of a program in the folder of this one, where make puts them together.
 func besideUs(name string) string {
 	self, err := os.Executable()
 	if err != nil {

@@ -1,5 +1,5 @@
 // Command local serves every function on one port of one machine, with its own Postgres, S3 server and SUMO processes.
-// It keeps everything in one folder, and a restart goes on where the last run ended, however that was.
+// It keeps everything in one folder, and a restart continues where the last run ended, however it ended.
 package main
 
 import (
@@ -28,9 +28,9 @@ func main() {
 func run(ctx context.Context, args []string, out io.Writer) error {
 	var s Settings
 	flags := flag.NewFlagSet("local", flag.ContinueOnError)
-	flags.StringVar(&s.Dir, "data", ".local/data", "folder for everything that is kept")
+	flags.StringVar(&s.Dir, "data", ".local/data", "data folder")
 	flags.StringVar(&s.Listen, "listen", "127.0.0.1:0", "address to serve on; port 0 takes a free one")
-	flags.IntVar(&s.Slots, "slots", 0, "simulations at a time; 0 for one for each CPU")
+	flags.IntVar(&s.Slots, "slots", 0, "number of concurrent simulations; 0 for one per CPU")
 	flags.StringVar(&s.ObjectStore, "objectstore", besideUs("objectstore"), "the object store's program")
 	flags.StringVar(&s.SumoRun, "sumo-run", besideUs("sumo-run"), "the sumo-run program")
 	if err := flags.Parse(args); err != nil {
@@ -44,7 +44,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	return service.Serve(ctx)
 }
 
-// printUsage shows what to paste into another terminal. The command line is in the folder bin.
+// printUsage shows what to paste into another terminal. The command-line client is in the folder bin.
 func printUsage(out io.Writer, url, adminKey, dir, bin string) {
 	fmt.Fprintf(out, `SUMO-K8 is serving on %[1]s   (documentation: %[1]s/docs)
 
@@ -66,6 +66,6 @@ Or with the command line:
   sumo-k8 submit test_networks/ready_to_use/grid.zip --follow
   sumo-k8 results @latest
 
-Data and logs are in %[3]s. Ctrl-C stops everything; the next start goes on with what is queued or running.
+Data and logs are in %[3]s. Ctrl-C stops everything; the next start continues with queued and running jobs.
 `, url, adminKey, dir, bin)
 }

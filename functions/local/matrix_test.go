@@ -22,9 +22,9 @@ import (
 	networks "github.com/sumo-k8/sumo-k8/test_networks"
 )
 
-// belongings are how a tenant comes to have one of what operations name, by the word for it: the segment before it in a
-// path, or the plural of a parameter's or field's name. An operation with a new word fails TestNobodyReachesWhatIsAnothers
-// until it stands here.
+// belongings create a resource of each kind for a tenant, by the word that operations have for it: the segment before it in
+// a path, or the plural of a parameter's or field's name. An operation with a new word fails
+// TestNoTenantReachesAnothersBelongings until the word is listed here.
 var belongings = map[string]func(testing.TB, *tenantClient) string{
 	"jobs": func(t testing.TB, c *tenantClient) string {
 		t.Helper()
@@ -64,25 +64,25 @@ var belongings = map[string]func(testing.TB, *tenantClient) string{
 	},
 }
 
-// notBelongings are names that look like ids of something and are words of the caller's own.
+// notBelongings are names that look like ids but are chosen by the caller.
 var notBelongings = []string{"scenario_id", "progress_simulation_id"}
 
-// markOf is a word that stands in everything that a tenant has, and that nobody else may ever see.
+// markOf returns a word that is part of everything a tenant owns, and that no other tenant may ever see.
 func markOf(c *tenantClient) string { return "mark-of-" + c.id }
 
-// reference is a place of an operation that names a belonging.
+// reference is a place in an operation that names a belonging.
 type reference struct {
 	name, in string // as in the document; in is "body" for a field
 	word     string // for the belonging
 	list     bool   // of several
 }
 
-// partsOfJobs are reached through their job only, by names that all jobs use.
+// partsOfJobs are reached only through their job, by names that all jobs use.
 var partsOfJobs = []string{"results", "plots"}
 
 var looksLikeID = regexp.MustCompile(`^(?:(.+)_)?(ids?|with|jobs?|scenarios?|sweeps?|uploads?|keys?|webhooks?)$`)
 
-// referencesOf finds what an operation can name, so that a new operation is tested without a word here.
+// referencesOf finds what an operation can name, so that a new operation is tested without a change here.
 func referencesOf(d *contract.Document, op contract.Operation) (refs []reference) {
 	segments := strings.Split(strings.Trim(op.Path, "/"), "/")
 	for i, segment := range segments {
@@ -97,7 +97,7 @@ func referencesOf(d *contract.Document, op contract.Operation) (refs []reference
 		}
 		word := cmp.Or(match[1], match[2]) // job_id, job
 		if strings.HasPrefix(word, "id") || word == "with" {
-			word = segments[0] // ids, and more of them with the one in the path
+			word = segments[0] // ids: further ones beside the one in the path
 		}
 		refs = append(refs, reference{name, in, strings.TrimSuffix(word, "s") + "s", slices.Contains(d.Types(schema), "array")})
 	}
@@ -154,14 +154,14 @@ func plain(t testing.TB, s *service, op contract.Operation, values requests.Valu
 	return q
 }
 
-// unlimited are the settings of a service that is called by many tests and wrong keys at once.
+// unlimited is the environment of a service that takes many tests and wrong keys at once.
 var unlimited = []string{"CALLS_PER_SECOND=0", "WRONG_KEYS_PER_MINUTE=0", "SUBMISSIONS_PER_MINUTE=0", "MAX_CONCURRENT_UPLOADS=0"}
 
-func TestNobodyReachesWhatIsAnothers(t *testing.T) {
+func TestNoTenantReachesAnothersBelongings(t *testing.T) {
 	t.Parallel()
 	s := startProgram(t, localtest.Folder(t), unlimited...)
 	owner, intruder := s.register(t), s.register(t)
-	// The owner has two of what a list names, and the intruder one: a list may have to have more than one.
+	// The owner has two of what a list names, and the intruder one: some lists need at least two.
 	owned, second, intruders := map[string]string{}, map[string]string{}, map[string]string{}
 	type target struct {
 		op   contract.Operation
@@ -184,7 +184,7 @@ func TestNobodyReachesWhatIsAnothers(t *testing.T) {
 			}
 			if !known {
 				complete = false
-				t.Errorf("%s names one of %q in its %s parameter or field %q, and no test knows how a tenant comes to have one. "+
+				t.Errorf("%s names one of %q in its %s parameter or field %q, and no test knows how to create one. "+
 					"Add that to belongings in matrix_test.go, or the name to notBelongings when it is the caller's own word.",
 					op, ref.word, ref.in, ref.name)
 			}
@@ -206,7 +206,7 @@ func TestNobodyReachesWhatIsAnothers(t *testing.T) {
 			values := func(id string) requests.Values {
 				values := requests.Values{}
 				for _, other := range target.refs {
-					if other.in == "path" { // the caller's own, so that only ref can be what is refused
+					if other.in == "path" { // the caller's own, so that only ref can cause the refusal
 						values[other.name] = cmp.Or(intruders[other.word], owned[other.word])
 					}
 				}
@@ -222,13 +222,13 @@ func TestNobodyReachesWhatIsAnothers(t *testing.T) {
 			if diff := gocmp.Diff(nameless(nobodys, unknownLike(owned[ref.word])), nameless(anothers, owned[ref.word])); diff != "" {
 				t.Errorf("%s differs from an id of nobody: %s", name, diff)
 			}
-			// A search by something that is not there finds nothing; everything else is not found.
+			// A search by something missing finds nothing; everything else is not found.
 			if found := ref.in == "query" && anothers.status == http.StatusOK; !found && (anothers.status != http.StatusNotFound ||
 				anothers.problem(t).Code != problem.NotFound) {
 				t.Errorf("%s answers %d: %s", name, anothers.status, anothers.body)
 			}
 			if strings.Contains(string(anothers.body), markOf(owner)) {
-				t.Errorf("%s tells of it: %s", name, anothers.body)
+				t.Errorf("%s reveals it: %s", name, anothers.body)
 			}
 		}
 	}
@@ -236,7 +236,7 @@ func TestNobodyReachesWhatIsAnothers(t *testing.T) {
 		t.Errorf("the owner's jobs are not as they were:\n%s\nnow\n%s", before.body, after.body)
 	}
 
-	// The same requests by the owner show that it was the key that made the difference. What may change things comes last.
+	// The same requests by the owner show that the key makes the difference. Requests that may change things come last.
 	order := []string{"GET", "PUT", "POST", "PATCH", "DELETE"}
 	slices.SortStableFunc(targets, func(a, b target) int { return slices.Index(order, a.op.Method) - slices.Index(order, b.op.Method) })
 	for _, target := range targets {
@@ -257,7 +257,7 @@ func TestNobodyReachesWhatIsAnothers(t *testing.T) {
 	}
 }
 
-// unknownLike is an id of the same form that nobody has.
+// unknownLike returns an unused id of the same form.
 func unknownLike(id string) string {
 	last := "0"
 	if strings.HasSuffix(id, last) {
@@ -266,7 +266,7 @@ func unknownLike(id string) string {
 	return id[:len(id)-1] + last
 }
 
-// nameless is an answer without what differs between any two.
+// nameless returns an answer without what differs between any two answers.
 func nameless(a answer, id string) map[string]string {
 	out := map[string]string{"status": fmt.Sprint(a.status), "body": strings.ReplaceAll(string(a.body), id, "ID")}
 	for name, values := range a.header {
@@ -351,7 +351,7 @@ func TestEveryOperationRefusesABodyThatIsTooLarge(t *testing.T) {
 			continue
 		}
 		if p := a.problem(t); p.Code != problem.TooLarge || !strings.Contains(p.Detail, "3.0 MiB") || !strings.Contains(p.Detail, "1.0 MiB") {
-			t.Errorf("%s does not tell both sizes: %s", op, p.Detail)
+			t.Errorf("%s does not name both sizes: %s", op, p.Detail)
 		}
 	}
 	p := s.request(
@@ -360,6 +360,6 @@ func TestEveryOperationRefusesABodyThatIsTooLarge(t *testing.T) {
 	).
 		want(t, http.StatusRequestEntityTooLarge).problem(t)
 	if !strings.Contains(p.Detail, "1.0 MiB") {
-		t.Errorf("a body of no announced length: %s", p.Detail)
+		t.Errorf("a body of unannounced length: %s", p.Detail)
 	}
 }

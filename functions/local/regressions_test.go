@@ -18,7 +18,7 @@ import (
 	"github.com/sumo-k8/sumo-k8/pkg/store/s3"
 )
 
-// TestRegressions holds what a client once could do to the service, and shall not again.
+// TestRegressions covers what a client once could do to the service, and must not again.
 func TestRegressions(t *testing.T) {
 	t.Parallel()
 	s := startService(t)
@@ -36,7 +36,7 @@ func TestRegressions(t *testing.T) {
 			}
 		}
 	})
-	t.Run("a form with a long preamble is answered, also when all of it is sent first", func(t *testing.T) {
+	t.Run("a form with a long preamble is answered, even when all of it is sent first", func(t *testing.T) {
 		form, contentType := formUpTo(t, 1000)
 		line := strings.Repeat("x", 78) + "\r\n"
 		body := io.MultiReader(strings.NewReader(strings.Repeat(line, 16<<20/len(line))), form)
@@ -79,7 +79,7 @@ func TestRegressions(t *testing.T) {
 			t.Fatal(err)
 		}
 		r.Header.Set("Authorization", "Bearer "+c.key)
-		response, err := http.DefaultClient.Do(r) // OpenAPI does not speak of HEAD
+		response, err := http.DefaultClient.Do(r) // the document does not describe HEAD
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -117,7 +117,7 @@ func TestRegressions(t *testing.T) {
 	})
 }
 
-// An operator who restarts the service does not use up the attempts of the jobs that run meanwhile.
+// Restarting the service does not use up the attempts of active jobs.
 func TestOrderlyRestartsDoNotCountAgainstAJob(t *testing.T) {
 	t.Parallel()
 	settings, err := programs()

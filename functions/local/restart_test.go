@@ -18,19 +18,19 @@ import (
 	"github.com/sumo-k8/sumo-k8/pkg/rest"
 )
 
-// start runs the program as a process of its own over a data folder, and returns once it serves. env is what its
-// environment has beyond ours, such as "MAX_UPLOAD_MIB=1".
+// start runs the program in its own process on a data folder, and returns once it serves. env is added to our environment,
+// such as "MAX_UPLOAD_MIB=1".
 func start(t testing.TB, dir string, settings Settings, env ...string) (*exec.Cmd, *service) {
 	t.Helper()
-	return startSaying(t, dir, settings, os.Stderr, env...)
+	return startWithOutput(t, dir, settings, os.Stderr, env...)
 }
 
-// startSaying is start with a place for what the program says.
-func startSaying(t testing.TB, dir string, settings Settings, said io.Writer, env ...string) (*exec.Cmd, *service) {
+// startWithOutput is start with a writer for the program's output.
+func startWithOutput(t testing.TB, dir string, settings Settings, output io.Writer, env ...string) (*exec.Cmd, *service) {
 	t.Helper()
 	cmd := exec.Command(os.Args[0], "--data", dir, "--objectstore", settings.ObjectStore, "--sumo-run", settings.SumoRun)
 	cmd.Env = append(append(os.Environ(), asLocal+"=1"), env...)
-	cmd.Stderr = said
+	cmd.Stderr = output
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -68,12 +68,12 @@ func TestKilledInTheMiddleOfTenJobs(t *testing.T) {
 	for range 10 {
 		ids = append(ids, c.submit(t, "corridor").JobID)
 	}
-	// Some are through, some run, some wait: now the power fails.
+	// Some jobs have finished, some run, some wait: now the power fails.
 	c.await(t, ids[1], func(j rest.Job) bool { return j.Status.Terminal() })
 	if err := first.Process.Kill(); err != nil {
 		t.Fatal(err)
 	}
-	_ = first.Wait() // it was killed, and says so
+	_ = first.Wait() // always an error: it was killed
 
 	second, s := start(t, dir, settings)
 	c.service = s
@@ -106,7 +106,7 @@ func TestKilledInTheMiddleOfTenJobs(t *testing.T) {
 	}
 }
 
-// ends counts how often a job came to an end.
+// ends counts how often a job has ended.
 func (c *tenantClient) ends(t *testing.T, id string) (n int) {
 	t.Helper()
 	var list struct{ Events []status.Event }

@@ -28,7 +28,7 @@ import (
 	networks "github.com/sumo-k8/sumo-k8/test_networks"
 )
 
-// send sends a body as it is.
+// send sends a body unchanged.
 func (c *tenantClient) send(t testing.TB, method, path string, body io.Reader, headers ...string) answer {
 	t.Helper()
 	return c.request(t, method, path, body, append(headers, "Authorization: Bearer "+c.key)...)
@@ -46,7 +46,7 @@ func (c *tenantClient) store(t testing.TB, zip string) (s submit.StoredScenario)
 	return s
 }
 
-// squareWith is the square network with a further file, so that it is a scenario of its own.
+// squareWith returns the square network with an additional file, so that it is a distinct scenario.
 func squareWith(t testing.TB, note string) string {
 	t.Helper()
 	var out bytes.Buffer
@@ -115,7 +115,7 @@ func testScenarios(t *testing.T, s *service) {
 		t.Errorf("the demand is %+v", d)
 	}
 
-	// A job of the stored scenario is like one of the zip, by every way to name it.
+	// A job of the stored scenario is like a job of the zip, however the scenario is named.
 	var jobs [3]rest.Job
 	c.sendJSON(
 		t, "/jobs/s3", fmt.Sprintf(`{"scenario_id": "a", "cpu_request": 1, "scenario": %q}`, first.ID),
@@ -184,7 +184,7 @@ func testScenarioListing(t *testing.T, s *service) {
 		}
 		if pages == 1 {
 			c.store(t, squareWith(t, "arrives meanwhile, and must not appear"))
-			// Where the page ended may go meanwhile.
+			// The scenario at which the page ended may be deleted meanwhile.
 			c.call(t, "DELETE", "/scenarios/"+all[1]).want(t, http.StatusOK)
 		}
 		if cursor = p.NextCursor; cursor == "" {
@@ -224,7 +224,7 @@ func testScenarioValidation(t *testing.T, s *service) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		// What is found here is what a submission is refused with.
+		// Validation finds the same errors that a submission is refused with.
 		p := c.send(t, "POST", "/scenarios", bytes.NewReader(zip)).want(t, broken.Status).problem(t)
 		v := validate(zip)
 		if diff := cmp.Diff(p.Errors, v.Errors); v.Valid || v.Detail != p.Detail || diff != "" {
@@ -237,7 +237,7 @@ func testScenarioValidation(t *testing.T, s *service) {
 	var list struct{ Scenarios []rest.ScenarioSummary }
 	c.call(t, "GET", "/scenarios").want(t, http.StatusOK).into(t, &list)
 	if len(list.Scenarios) != 0 {
-		t.Errorf("%d scenarios were kept", len(list.Scenarios))
+		t.Errorf("%d scenarios were stored", len(list.Scenarios))
 	}
 }
 
@@ -282,7 +282,7 @@ func testDirectUploads(t *testing.T, s *service) {
 	other.call(t, "POST", complete).want(t, http.StatusNotFound)
 	other.call(t, "DELETE", "/scenarios/uploads/"+u.UploadID).want(t, http.StatusNotFound)
 
-	// Whoever comes first makes it; all get it.
+	// The first request makes it; all get it.
 	var answers [4]submit.StoredScenario
 	var clients sync.WaitGroup
 	for i := range answers {
@@ -306,7 +306,7 @@ func testDirectUploads(t *testing.T, s *service) {
 	if made != 1 {
 		t.Errorf("the scenario was made %d times", made)
 	}
-	// The link still works, and changes nothing any more.
+	// The link still works, but no longer changes anything.
 	if status := put(t, u.URL, strings.NewReader(strings.Repeat("x", len(grid))), int64(len(grid))); status != http.StatusOK {
 		t.Logf("the link is closed already: %d", status)
 	}
@@ -321,7 +321,7 @@ func testDirectUploads(t *testing.T, s *service) {
 		t.Errorf("what is known already is asked for: %+v", known)
 	}
 
-	// What is refused leaves neither object nor upload.
+	// A refused file leaves neither object nor upload.
 	for name, test := range map[string]struct {
 		body   string
 		sha256 string
@@ -421,7 +421,7 @@ func testManyAtOnce(t *testing.T, s *service) {
 	if n := len(c.list(t, "limit=200").Jobs); n != 5 {
 		t.Errorf("there are %d jobs", n)
 	}
-	// A key belongs to one request, whatever kind of request that was.
+	// A key belongs to one request, whatever the kind of request.
 	for _, key := range []string{"form", "json", "retry", "zip", "upload"} {
 		for what, a := range map[string]answer{
 			"a scenario": c.send(t, "POST", "/scenarios", strings.NewReader(zipOf(t, "cross")), "Idempotency-Key: "+key),
@@ -429,7 +429,7 @@ func testManyAtOnce(t *testing.T, s *service) {
 			"a job":      c.sendJSON(t, "/jobs/s3", fmt.Sprintf(`{"scenario_id": "another", "scenario": %q}`, id), "Idempotency-Key: "+key),
 		} {
 			if a.status != http.StatusUnprocessableEntity || a.problem(t).Code != problem.KeyReused {
-				t.Errorf("the key %s of before was taken for %s: %d %s", key, what, a.status, a.body)
+				t.Errorf("the earlier key %s was accepted for %s: %d %s", key, what, a.status, a.body)
 			}
 		}
 	}
@@ -450,7 +450,7 @@ func testScenarioIsolation(t *testing.T, s *service) {
 		body, _ := json.Marshal(map[string]string{"scenario_id": "x", "scenario": id})
 		other.sendJSON(t, "/jobs/s3", string(body)).want(t, http.StatusNotFound)
 	}
-	// Having the same bytes is no way to the other's scenario.
+	// Having the same bytes gives no access to another tenant's scenario.
 	if copied := other.store(t, squareWith(t, "mine")); !copied.Created {
 		t.Error("a scenario is shared between tenants")
 	}
@@ -469,7 +469,7 @@ func objectsUnder(t testing.TB, store *s3.Store, prefix string) (keys []string) 
 	return keys
 }
 
-// What was uploaded directly is copied in pieces, and looked at in pieces.
+// A direct upload is copied and inspected in pieces.
 func TestALargeScenarioIsNotHeldInMemory(t *testing.T) {
 	t.Parallel()
 	const size = 320 << 20
@@ -489,7 +489,7 @@ func TestALargeScenarioIsNotHeldInMemory(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd, s := start(t, localtest.Folder(t), settings) // a process of its own, with memory of its own
+	cmd, s := start(t, localtest.Folder(t), settings) // its own process, so that its memory can be measured
 	defer func() {
 		_ = cmd.Process.Signal(os.Interrupt)
 		_ = cmd.Wait()

@@ -20,7 +20,7 @@ type event struct {
 	Progress float64 `json:"progress"`
 }
 
-// events reads a stream until its end, or until enough says so.
+// events reads a stream until its end, or until enough returns true.
 func (c *tenantClient) events(t *testing.T, id, lastID string, enough func(event) bool) []event {
 	t.Helper()
 	r, err := http.NewRequestWithContext(t.Context(), "GET", c.url+"/jobs/"+id+"/logs/stream", nil)
@@ -123,13 +123,13 @@ func testStreamResumes(t *testing.T, s *service) {
 	if diff := cmp.Diff(linesOf(whole), pieces); diff != "" {
 		t.Errorf("the pieces differ from the whole log:\n%s", diff)
 	}
-	// An id of earlier versions is the number of bytes alone.
+	// Earlier versions' ids are only the number of bytes.
 	_, old, _ := strings.Cut(lastID, "-")
 	if rest, _, _ := c.follow(t, j.JobID, old); len(rest) != 0 {
-		t.Errorf("behind byte %s, the log's end, there are %d lines", old, len(rest))
+		t.Errorf("after byte %s, the log's end, there are %d lines", old, len(rest))
 	}
 	if again, _, _ := c.follow(t, j.JobID, "1-"+old); len(again) != len(whole) {
-		t.Errorf("behind the log of another run there are %d lines, want all %d", len(again), len(whole))
+		t.Errorf("after the log of another run there are %d lines, want all %d", len(again), len(whole))
 	}
 	c.call(t, "GET", "/jobs/"+j.JobID+"/logs/stream", "Last-Event-ID: never").want(t, http.StatusBadRequest)
 }

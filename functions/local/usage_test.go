@@ -23,9 +23,9 @@ func TestThePrintedLinesWorkWhenPasted(t *testing.T) {
 	lines, _, found := strings.Cut(rest, "\nData and logs")
 	withCurl, withCommands, both := strings.Cut(lines, "\nOr with the command line:\n")
 	if !found || !both {
-		t.Fatalf("the usage has another form now:\n%s", &usage)
+		t.Fatalf("the usage has a different form:\n%s", &usage)
 	}
-	// The lines name a file of the repository, and leave results where they are pasted.
+	// The lines name a file of the repository, and write results to the current folder.
 	here := t.TempDir()
 	repository, err := filepath.Abs("../../test_networks")
 	if err != nil {

@@ -28,7 +28,7 @@ import (
 	"github.com/sumo-k8/sumo-k8/pkg/sumo/roadnet"
 )
 
-// The outputs of SUMO, as encoding/xml reads them: what the views are compared with.
+// The outputs of SUMO, as encoding/xml reads them, which the views are compared with.
 type (
 	tripinfoFile struct {
 		Trips []struct {
@@ -75,7 +75,7 @@ type (
 	}
 )
 
-// testViews holds everything that charts and maps are made of against sums over SUMO's own files.
+// testViews compares the data of charts and maps with sums over SUMO's own files.
 func testViews(t *testing.T, s *service) {
 	c := s.register(t)
 	j := c.submit(t, "corridor", [2]string{"end", "900"}, [2]string{"outputs", "fcd,emission,edgedata"})
@@ -166,7 +166,7 @@ func checkSeries(t *testing.T, c *tenantClient, id string) {
 	if float64(got.Curve("running").Max) != peak || peak == 0 {
 		t.Errorf("the peak is %v, want %v", got.Curve("running").Max, peak)
 	}
-	// One step takes a second, so the sum of all rates is the mass that the trips tell.
+	// One step takes a second, so the sum of all rates is the mass that the trips report.
 	var rates, trips float64
 	for _, v := range got.Curve("co2").Values {
 		rates += v
@@ -453,7 +453,7 @@ func checkCaching(t *testing.T, c *tenantClient, id string) {
 	}
 }
 
-// testViewsOfLittle asks for what a run did not write.
+// testViewsOfLittle requests views of outputs that a run did not write.
 func testViewsOfLittle(t *testing.T, s *service) {
 	c := s.register(t)
 	j := c.submit(t, "square")
@@ -465,7 +465,7 @@ func testViewsOfLittle(t *testing.T, s *service) {
 		}
 	}
 
-	// Its progress tells that there are steps to show: a run of millions moves by a thousandth each few thousand.
+	// Its progress shows that there are steps to show: a run of millions moves by a thousandth each few thousand.
 	endless := c.submitEndless(t, [2]string{"end", "5000000"})
 	c.await(t, endless.JobID, func(j rest.Job) bool { return j.Progress > 0 || j.Status.Terminal() })
 	c.call(t, "DELETE", "/jobs/"+endless.JobID).want(t, http.StatusOK)

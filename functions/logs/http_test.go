@@ -31,7 +31,7 @@ import (
 
 func TestMain(m *testing.M) { localtest.Main(m) }
 
-// served is a scripted run behind the function's HTTP form, with a real object store.
+// served is a scripted run behind the function's HTTP interface, with a real object store.
 type served struct {
 	*scripted
 	objects artifact.Store
@@ -66,7 +66,7 @@ func serve(t testing.TB, state job.State) *served {
 	return s
 }
 
-// finish ends the run as an engine does: its log is stored, and no longer with the engine.
+// finish ends the run as an engine does: its log is in the store, and the engine no longer has it.
 func (s *served) finish(t testing.TB) {
 	t.Helper()
 	s.mu.Lock()
@@ -95,7 +95,7 @@ func (s *served) get(t testing.TB, path, lastID string) *http.Response {
 	return response
 }
 
-// snapshot asks for a part of the log; an error status is in the second result.
+// snapshot requests part of the log; the second result is the status.
 func (s *served) snapshot(t testing.TB, query string) (Snapshot, int) {
 	t.Helper()
 	response := s.get(t, "?"+query, "")
@@ -154,7 +154,7 @@ func TestAStreamThatIsCutAnywhereLosesAndRepeatsNothing(t *testing.T) {
 	}
 }
 
-// Whatever the sizes of its parts, they make the whole log, and none begins or ends inside a character.
+// Whatever their sizes, the parts make the whole log, and none begins or ends inside a character.
 func TestPartsOfALogMakeTheWhole(t *testing.T) {
 	t.Parallel()
 	s := serve(t, job.Running)
@@ -236,7 +236,7 @@ func TestTheEndOfALog(t *testing.T) {
 	}
 }
 
-func TestAPartSaysWhatIsNotThere(t *testing.T) {
+func TestAPartExplainsWhatIsMissing(t *testing.T) {
 	t.Parallel()
 	s := serve(t, job.Pending)
 	const waits = "No log yet: the job is about to start."
@@ -251,7 +251,7 @@ func TestAPartSaysWhatIsNotThere(t *testing.T) {
 	s.gone = 8
 	got, _ := s.snapshot(t, "offset=4")
 	if got.Logs != "three\n" || got.Offset != 8 || !strings.Contains(got.Message, "Bytes 4 to 7") || !got.Truncated {
-		t.Errorf("of a log whose beginning is not at hand it answers %+v", got)
+		t.Errorf("for a log whose beginning is unavailable it answers %+v", got)
 	}
 	if got, _ := s.snapshot(t, ""); got.Logs != "three\n" || got.Offset != 8 || !got.Truncated {
 		t.Errorf("the end of such a log is %+v", got)

@@ -21,9 +21,9 @@ import (
 type Function struct {
 	Jobs    Jobs
 	Objects Objects
-	// Live reads the log of a run that has not ended; nil when this process cannot reach it.
+	// Live reads the log of a run that has not finished; nil when this process cannot reach it.
 	Live job.LiveLogs
-	// StreamLimit is after how long a stream ends for the client to resume, so that no gateway cuts it in the middle of a line.
+	// StreamLimit is how long a stream lasts before the client has to resume, so that no gateway cuts it in the middle of a line.
 	StreamLimit time.Duration
 	// Poll is how often a followed job's log is checked for new lines.
 	Poll time.Duration
@@ -96,7 +96,7 @@ func (f *Function) open(ctx context.Context, j job.Job, offset int64) (*job.Log,
 	return &job.Log{ReadCloser: body, Began: began, Offset: offset, Size: object.Size}, nil
 }
 
-// began reads from a stored log when its run began.
+// began returns when the run that wrote a stored log began.
 func (f *Function) began(ctx context.Context, key string) (time.Time, error) {
 	head, err := f.Objects.Open(ctx, key, 0, int64(simulation.MaxLogStart))
 	if err != nil {
@@ -111,7 +111,7 @@ func (f *Function) began(ctx context.Context, key string) (time.Time, error) {
 	return began, nil
 }
 
-// whyNoLog says why there is nothing to read; err is what open answered.
+// whyNoLog explains why there is nothing to read; err is open's error.
 func whyNoLog(j job.Job, err error) string {
 	var live *problem.Error
 	switch {

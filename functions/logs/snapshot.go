@@ -17,7 +17,7 @@ import (
 	"github.com/sumo-k8/sumo-k8/pkg/rest"
 )
 
-// Snapshot is a log, or a part of one, on the wire.
+// Snapshot is a log, or part of one, on the wire.
 type Snapshot struct {
 	JobID      string     `json:"job_id" format:"uuid"`
 	PodName    string     `json:"pod_name" doc:"The pod or process that runs the job; empty until it exists."`
@@ -32,7 +32,7 @@ type Snapshot struct {
 	Message    string     `json:"message,omitempty" doc:"Why there is no log, or less than requested."`
 }
 
-// The most of a log that one answer shows, a MiB, is thousands of lines, and little enough to hold in memory.
+// An answer shows at most a MiB of a log: thousands of lines, and little enough to hold in memory.
 type snapshotRequest struct {
 	ID     string        `path:"id"`
 	Offset optionalInt64 `query:"offset" minimum:"0" doc:"Byte offset to start at. If it falls inside a character, reading starts at the beginning of that character."`
@@ -51,10 +51,10 @@ func (optionalInt64) Schema(r huma.Registry) *huma.Schema {
 	return r.Schema(reflect.TypeFor[int64](), true, "")
 }
 
-// Receiver is where huma puts the number.
+// Receiver returns where huma puts the number.
 func (o *optionalInt64) Receiver() reflect.Value { return reflect.ValueOf(&o.value).Elem() }
 
-// OnParamSet is how huma reports whether there was one.
+// OnParamSet is how huma reports whether the parameter was sent.
 func (o *optionalInt64) OnParamSet(isSet bool, _ any) { o.set = isSet }
 
 type snapshotAnswer struct{ Body Snapshot }
@@ -106,7 +106,7 @@ func skipped(from, to int64) string {
 
 // part reads up to limit bytes from offset, in whole characters. The log's Offset is where text begins.
 func (f *Function) part(ctx context.Context, j job.Job, offset int64, limit int) (log *job.Log, text []byte, err error) {
-	// A character that offset is inside of begins at most three bytes before.
+	// If offset is inside a character, the character begins at most three bytes before.
 	log, err = f.open(ctx, j, max(0, offset-(utf8.UTFMax-1)))
 	if err != nil {
 		return nil, nil, err
@@ -117,7 +117,7 @@ func (f *Function) part(ctx context.Context, j job.Job, offset int64, limit int)
 	if err != nil {
 		return nil, nil, err
 	}
-	cut := len(text) == before+limit // the log may go on, and the last character with it
+	cut := len(text) == before+limit // the log may continue, and with it the last character
 	start := min(before, len(text))
 	for start > 0 && start < len(text) && !utf8.RuneStart(text[start]) {
 		start--
@@ -130,7 +130,7 @@ func (f *Function) part(ctx context.Context, j job.Job, offset int64, limit int)
 	return log, text, nil
 }
 
-// wholeCharacters is text without the beginning of a character at its end.
+// wholeCharacters returns text without an incomplete character at its end.
 func wholeCharacters(text []byte) []byte {
 	for i := len(text) - 1; i >= max(0, len(text)-utf8.UTFMax); i-- {
 		if utf8.RuneStart(text[i]) {
@@ -143,7 +143,7 @@ func wholeCharacters(text []byte) []byte {
 	return text
 }
 
-// end reads the last lines, all of them when lines is 0, as far as they go into limit bytes.
+// end reads the last lines, all of them when lines is 0, as far as they fit into limit bytes.
 func (f *Function) end(ctx context.Context, j job.Job, lines, limit int) (log *job.Log, text []byte, err error) {
 	log, err = f.open(ctx, j, math.MaxInt64) // for its size
 	if err != nil {
@@ -160,8 +160,8 @@ func (f *Function) end(ctx context.Context, j job.Job, lines, limit int) (log *j
 	return log, text, err
 }
 
-// tail reads all of r and returns its last bytes from the start of a line, no more than most, and how many bytes precede
-// them. A last line longer than most is shown from within. If lines is not 0 it returns no more of them.
+// tail reads all of r and returns its last bytes from the start of a line, at most most of them, and how many bytes precede
+// them. If the last line is longer than most, only its end is returned. If lines is not 0, tail returns at most that many.
 func tail(r io.Reader, lines, most int) (text []byte, skipped int64, err error) {
 	window := most + 1 // with the byte before, which shows whether the last most bytes begin a line
 	buffer := make([]byte, 0, 64<<10)
@@ -200,7 +200,7 @@ func tail(r io.Reader, lines, most int) (text []byte, skipped int64, err error) 
 	return buffer[start:], skipped + int64(start), nil
 }
 
-// startOfLast is where the last so many lines of text begin.
+// startOfLast returns where the last lines of text begin.
 func startOfLast(text []byte, lines int) int {
 	at := len(bytes.TrimSuffix(text, []byte("\n")))
 	for range lines {

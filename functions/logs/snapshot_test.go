@@ -36,7 +36,7 @@ func TestTheTailIsTheMostThatFitsFromTheStartOfALine(t *testing.T) {
 			want = len(whole) - min(most, len(whole))
 		}
 		if string(text) != whole[want:] || skipped != int64(want) {
-			t.Errorf("the last %d bytes of %q are %q behind %d bytes, want %q behind %d", most, whole, text, skipped, whole[want:], want)
+			t.Errorf("the last %d bytes of %q are %q after %d bytes, want %q after %d", most, whole, text, skipped, whole[want:], want)
 		}
 	})
 }
@@ -47,7 +47,7 @@ func TestTheTailOfALongLogTakesLittleMemory(t *testing.T) {
 	log := io.LimitReader(endless(line), 8<<20)
 	text, skipped, err := tail(log, 0, window)
 	if err != nil || skipped != 8<<20-window || string(text) != strings.Repeat(line, window/len(line)) {
-		t.Fatalf("%d bytes behind %d, %v", len(text), skipped, err)
+		t.Fatalf("%d bytes after %d, %v", len(text), skipped, err)
 	}
 	if most := 256 << 10; cap(text) > most {
 		t.Errorf("held %d bytes, want at most %d", cap(text), most)

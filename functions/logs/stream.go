@@ -31,9 +31,9 @@ const (
 	maxLine = 64 << 10
 )
 
-// place is how far a follower has read: an offset in the log of the run that began at a time, which is zero if the run is
-// unknown. As the id of an event it reads "<milliseconds since 1970>-<bytes>", opaque to clients. Ids of earlier releases
-// have the bytes only.
+// place is how far a follower has read: an offset in the log of the run that began at a given time, which is zero if the run
+// is unknown. As an event id it reads "<milliseconds since 1970>-<bytes>", opaque to clients. Ids of earlier releases
+// have only the bytes.
 type place struct {
 	began  time.Time
 	offset int64
@@ -81,10 +81,10 @@ func (f *Function) stream(ctx context.Context, in *streamRequest) (*huma.StreamR
 	}
 	return &huma.StreamResponse{Body: func(hctx huma.Context) {
 		hctx.SetHeader("Content-Type", "text/event-stream")
-		hctx.SetHeader("X-Accel-Buffering", "no") // nginx would hold lines back
+		hctx.SetHeader("X-Accel-Buffering", "no") // nginx would buffer lines
 		hctx.SetStatus(200)
 		if hctx.Method() == http.MethodHead {
-			return // it only asks whether there is a stream, and must not wait for its end
+			return // a HEAD only checks that there is a stream, and must not wait for its end
 		}
 		s := &stream{f: f, job: j, at: from, out: bufio.NewWriter(rest.StreamOut(hctx)), progress: -1, wrote: f.Now()}
 		if err := s.run(hctx.Context()); err != nil && !errors.Is(err, context.Canceled) {
@@ -95,16 +95,16 @@ func (f *Function) stream(ctx context.Context, in *streamRequest) (*huma.StreamR
 
 // stream is one follower of one job's log.
 type stream struct {
-	f        *Function
-	job      job.Job
-	at       place
-	out      *bufio.Writer
-	progress float64
-	said     string // the last explanation sent of why there is no log
-	wrote    time.Time
+	f         *Function
+	job       job.Job
+	at        place
+	out       *bufio.Writer
+	progress  float64
+	explained string // the last explanation sent of why there is no log
+	wrote     time.Time
 }
 
-// run follows the log until the job has finished and all of it was sent, or until it is time for the client to resume.
+// run follows the log until the job has finished and its whole log is sent, or until it is time for the client to resume.
 func (s *stream) run(ctx context.Context) error {
 	limit := time.NewTimer(s.f.StreamLimit)
 	defer limit.Stop()
@@ -136,7 +136,7 @@ func (s *stream) run(ctx context.Context) error {
 	}
 }
 
-// wait keeps the connection alive until there is something new; ended reports that the stream should end.
+// wait keeps the connection alive until there is something new; ended reports that the stream has to end.
 func (s *stream) wait(ctx context.Context, changed <-chan struct{}, limit <-chan time.Time) (ended bool, err error) {
 	for {
 		silent := time.NewTimer(heartbeat - s.f.Now().Sub(s.wrote))
@@ -162,10 +162,10 @@ func (s *stream) wait(ctx context.Context, changed <-chan struct{}, limit <-chan
 	}
 }
 
-// lineBuffers hold lines as they are read. A follower needs one only while it reads.
+// lineBuffers hold lines while they are read. A follower needs one only while it reads.
 var lineBuffers = sync.Pool{New: func() any { return bufio.NewReaderSize(nil, maxLine) }}
 
-// copyLines sends what the log has after the place: whole lines, and everything once the job has finished.
+// copyLines sends what the log has beyond the place: whole lines, and everything once the job has finished.
 func (s *stream) copyLines(ctx context.Context, all bool) error {
 	log, err := s.open(ctx)
 	if problem.CodeOf(err) == problem.NotFound {
@@ -205,8 +205,8 @@ func (s *stream) copyLines(ctx context.Context, all bool) error {
 	}
 }
 
-// open opens the log at the place. It sends a message if the log is another run's than before, and starts over, and if part of
-// it is unavailable.
+// open opens the log at the place. If the log belongs to another run than before, it sends a message and starts from the
+// beginning; if part of the log is unavailable, it sends a message, too.
 func (s *stream) open(ctx context.Context) (*job.Log, error) {
 	log, err := s.f.open(ctx, s.job, s.at.offset)
 	if err != nil {
@@ -229,19 +229,19 @@ func (s *stream) open(ctx context.Context) (*job.Log, error) {
 	return log, nil
 }
 
-// message is the data of an event that has a line of the log or, without an id, a remark on the log.
+// message is the data of an event that carries a line of the log or, without an id, a remark about the log.
 type message struct {
 	Message   string `json:"message"`
 	Restarted bool   `json:"restarted,omitempty"`
 	Skipped   int64  `json:"skipped,omitempty"`
 }
 
-// explain says once why there is nothing yet.
+// explain sends once why there is nothing yet.
 func (s *stream) explain(text string) {
-	if text == s.said || s.at.offset > 0 {
+	if text == s.explained || s.at.offset > 0 {
 		return
 	}
-	s.said = text
+	s.explained = text
 	s.event("", "", message{Message: text})
 }
 
@@ -269,7 +269,7 @@ func (s *stream) end() error {
 	return s.out.Flush()
 }
 
-// pause ends the stream so that the client comes back for the rest; browsers do so themselves, after retry milliseconds.
+// pause ends the stream so that the client reconnects for the rest; browsers do so themselves, after retry milliseconds.
 func (s *stream) pause() error {
 	s.write("retry: 200\n: to be continued, send Last-Event-ID\n\n")
 	return s.out.Flush()
@@ -289,7 +289,7 @@ func (s *stream) event(id, kind string, data any) {
 	s.write("data: " + string(raw) + "\n\n")
 }
 
-// write leaves its error to the next Flush, which returns the first one.
+// write leaves errors to the next Flush, which returns the first one.
 func (s *stream) write(text string) {
 	_, _ = s.out.WriteString(text)
 	s.wrote = s.f.Now()

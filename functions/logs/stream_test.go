@@ -25,12 +25,12 @@ import (
 	"github.com/sumo-k8/sumo-k8/pkg/simulation"
 )
 
-// scripted is a run whose log and state the test writes. No real run is silent for minutes, or ends when a test wants it to.
+// scripted is a run whose log and state the test writes. No real run is silent for minutes, or ends on demand.
 type scripted struct {
 	mu    sync.Mutex
 	state job.Job
 	log   *string // nil: there is none yet
-	gone  int64   // bytes that are not at hand
+	gone  int64   // unavailable bytes
 	fail  error
 
 	asked, opened int // calls
@@ -65,7 +65,7 @@ func (s *scripted) say(text string) {
 	*s.log += text
 }
 
-// restart is what a job does whose run was lost: it has a new log.
+// restart starts a new log, as a job does whose run was lost.
 func (s *scripted) restart(began time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -87,7 +87,7 @@ func (s *scripted) function() *Function {
 	return &Function{Jobs: s, Live: s, StreamLimit: 280 * time.Second, Poll: 200 * time.Millisecond, Now: time.Now}
 }
 
-// follow runs a stream behind the event with an id in the background; the result is complete once the error has come.
+// follow runs a stream in the background, after the event with this id; the result is complete once the error arrives.
 func (s *scripted) follow(ctx context.Context, lastID string) (*strings.Builder, <-chan error) {
 	return s.followBy(ctx, s.function(), lastID)
 }
@@ -143,7 +143,7 @@ func TestAStreamEndsBeforeTheGatewayCutsIt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		start := time.Now()
 		run := script(job.Running)
-		run.say("one\ntw") // the unfinished line is the next stream's
+		run.say("one\ntw") // the unfinished line is left to the next stream
 		out, ended := run.follow(t.Context(), "")
 		if err := <-ended; err != nil {
 			t.Error(err)
@@ -187,11 +187,11 @@ func TestAStreamWhoseStateIsUnknownAsksToBeResumed(t *testing.T) {
 		run.say("one\n")
 		out, ended := run.follow(t.Context(), "")
 		time.Sleep(time.Second)
-		away := problem.New(problem.Unavailable, "The database is away.")
+		unreachable := problem.New(problem.Unavailable, "The database is unreachable.")
 		run.mu.Lock()
-		run.fail = away
+		run.fail = unreachable
 		run.mu.Unlock()
-		if err := <-ended; !errors.Is(err, away) {
+		if err := <-ended; !errors.Is(err, unreachable) {
 			t.Errorf("ended with %v", err)
 		}
 		if diff := cmp.Diff(said(4, "one")+resume, out.String()); diff != "" {
@@ -205,7 +205,7 @@ func TestPiecesOfAStreamMakeTheWholeLog(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		run := script(job.Running)
-		long := strings.Repeat("x", maxLine-1) + "äöü" // comes in two pieces, of whole characters
+		long := strings.Repeat("x", maxLine-1) + "äöü" // arrives in two pieces, of whole characters
 		whole := []string{"one", "", "two", long[:maxLine-1], long[maxLine-1:], "three"}
 		log := "one\n\ntwo\n" + long + "\nthree\n"
 		var got []string
@@ -264,7 +264,7 @@ func eventsIn(t *testing.T, text string) (events []sent) {
 	return events
 }
 
-// A job that runs again has a new log. Whoever comes back with a place in the old one must get all of the new one.
+// A job that runs again has a new log. A client that resumes at a place in the old one must get all of the new one.
 func TestAResumptionAfterARerunBeginsTheNewLog(t *testing.T) {
 	t.Parallel()
 	first := time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC)
@@ -309,7 +309,7 @@ func TestAResumptionAfterARerunBeginsTheNewLog(t *testing.T) {
 	}
 }
 
-func TestAStreamThatIsOpenDuringARerunGoesOnWithTheNewLog(t *testing.T) {
+func TestAStreamThatIsOpenDuringARerunContinuesWithTheNewLog(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		run := script(job.Running)
@@ -343,7 +343,7 @@ func TestAStreamThatIsOpenDuringARerunGoesOnWithTheNewLog(t *testing.T) {
 	})
 }
 
-func TestAStreamTellsWhatIsNotAtHand(t *testing.T) {
+func TestAStreamReportsUnavailableParts(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		run := script(job.Running)
@@ -364,7 +364,7 @@ func TestAStreamTellsWhatIsNotAtHand(t *testing.T) {
 	})
 }
 
-// A thousand followers of a job that says nothing cost what one does.
+// A thousand followers of a silent job cost what one does.
 func TestFollowersShareTheLookAtAJob(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -388,12 +388,12 @@ func TestFollowersShareTheLookAtAJob(t *testing.T) {
 				t.Fatal(diff)
 			}
 		}
-		// 10 s are 50 looks at the log and 20 at the state. Each follower reads when it comes, and when there is more: once
-		// for the line, and once more if the first look came after it.
+		// 10 s are 50 checks of the log and 20 of the state. Each follower reads when it joins, and when there is more: once
+		// for the line, and once more if the first check came after it.
 		run.mu.Lock()
 		defer run.mu.Unlock()
 		if run.asked > 20 || run.opened > 50+3*followers {
-			t.Errorf("the state was asked for %d times, and the log %d times", run.asked, run.opened)
+			t.Errorf("the state was read %d times, and the log %d times", run.asked, run.opened)
 		}
 		if len(f.watches.jobs) != 0 {
 			t.Errorf("%d jobs are still watched", len(f.watches.jobs))

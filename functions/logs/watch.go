@@ -13,7 +13,7 @@ import (
 // stateEvery is how often the state of a followed job is read.
 const stateEvery = 500 * time.Millisecond
 
-// watches are the jobs whose logs are being followed, each polled once for all its followers. So a job costs the database
+// watches are the jobs whose logs are being followed, each polled once for all its followers. A job costs the database
 // and the engine the same whether one client follows it or a thousand, and a follower costs only what is new in the log.
 type watches struct {
 	mu   sync.Mutex
@@ -31,21 +31,21 @@ type watch struct {
 	changed chan struct{} // closed when seen is no longer the latest
 }
 
-// look is what followers need to know.
+// look is what one poll finds.
 type look struct {
 	job job.Job
-	err error // why the job's state is not known
+	err error // why the job's state is unknown
 	log logState
 }
 
-// logState distinguishes one state of a log from the next.
+// logState identifies a state of a log, to detect a change.
 type logState struct {
 	began time.Time
 	size  int64
 	none  string // why there is no log
 }
 
-// join returns the watch of j, which starts with the first follower.
+// join returns the watch of j, and starts it for the first follower.
 func (f *Function) join(j job.Job) *watch {
 	f.watches.mu.Lock()
 	defer f.watches.mu.Unlock()
@@ -63,7 +63,7 @@ func (f *Function) join(j job.Job) *watch {
 	return w
 }
 
-// leave ends the watch with its last follower.
+// leave ends the watch when the last follower leaves.
 func (f *Function) leave(w *watch) {
 	f.watches.mu.Lock()
 	defer f.watches.mu.Unlock()
@@ -74,14 +74,14 @@ func (f *Function) leave(w *watch) {
 	delete(f.watches.jobs, w.id)
 }
 
-// latest returns the latest look, and a channel that is closed once there is a newer one.
+// latest returns the latest look, and a channel that is closed when there is a newer one.
 func (w *watch) latest() (look, <-chan struct{}) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.seen, w.changed
 }
 
-// keepLooking polls the job until it has finished or nobody follows it any longer.
+// keepLooking polls the job until it has finished or has no followers.
 func (f *Function) keepLooking(ctx context.Context, w *watch) {
 	tick := time.NewTicker(f.Poll)
 	defer tick.Stop()
@@ -105,7 +105,7 @@ func (f *Function) keepLooking(ctx context.Context, w *watch) {
 	w.publish(now)
 }
 
-// publish wakes the followers if anything they show has changed.
+// publish wakes the followers if anything they report has changed.
 func (w *watch) publish(now look) {
 	w.mu.Lock()
 	defer w.mu.Unlock()

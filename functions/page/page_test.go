@@ -90,7 +90,7 @@ func TestEveryAssetIsTheSamePackedAndPlain(t *testing.T) {
 
 func TestAllThatABrowserFetchesIsSmall(t *testing.T) {
 	t.Parallel()
-	const limit = 300 << 10 // so that the page opens at once on a telephone's network
+	const limit = 300 << 10 // so that the page opens at once on a mobile network
 	total := 0
 	for _, a := range append(assets(t), "/") {
 		total += len(read(t, get(t, a, "gzip").Body))

@@ -24,7 +24,7 @@ import (
 
 // Function runs the reconciler.
 type Function struct {
-	// Run is reconcile.Reconciler's.
+	// Run is the Run method of reconcile.Reconciler.
 	Run func(ctx context.Context, window time.Duration) (reconcile.Report, error)
 	// Window is how long one call keeps reconciling while jobs are active.
 	Window time.Duration
@@ -32,7 +32,7 @@ type Function struct {
 }
 
 const (
-	// maxRun bounds one call with all its pruning. It is the time after which Knative ends a request, and the caller gives up.
+	// maxRun bounds one call with all its pruning. After this time Knative ends a request, and the caller gives up.
 	maxRun = 5 * time.Minute
 	// maxEvent is ample for an event that carries no data of interest.
 	maxEvent = 64 << 10
@@ -71,7 +71,7 @@ type request struct {
 	event *event.Event // nil for a plain call
 }
 
-// Resolve reads the event, where there is one.
+// Resolve reads the event, if there is one.
 func (in *request) Resolve(ctx huma.Context) []error {
 	structured := strings.HasPrefix(ctx.Header("Content-Type"), "application/cloudevents")
 	if !structured && ctx.Header("Ce-Specversion") == "" {
@@ -111,11 +111,11 @@ func (f *Function) handle(ctx context.Context, window time.Duration, e event.Eve
 	return report, err
 }
 
-// errStopping ends a run when this process is asked to stop.
+// errStopping ends a run when this process is stopping.
 var errStopping = errors.New("the process is stopping")
 
-// run does not depend on the caller, who may be scaled to zero while the jobs it submitted are running. It ends early, with
-// what was done so far, when this process is asked to stop.
+// run outlives the caller's connection: the caller may be scaled to zero while the jobs it submitted are running. It ends
+// early, and reports what it did so far, when this process is asked to stop.
 func (f *Function) run(ctx context.Context, window time.Duration) (reconcile.Report, error) {
 	stopping := server.Stopping(ctx)
 	ctx, release := context.WithTimeout(context.WithoutCancel(ctx), maxRun)

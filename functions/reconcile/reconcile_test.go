@@ -122,10 +122,10 @@ func TestEveryFormOfTheCallReachesTheReconcilerWithAKeyOnly(t *testing.T) {
 	}
 }
 
-func TestAFailureMakesTheSenderTryAgain(t *testing.T) {
+func TestAFailureMakesTheSenderRetry(t *testing.T) {
 	t.Parallel()
 	f := &Function{Run: func(context.Context, time.Duration) (reconcile.Report, error) {
-		return reconcile.Report{}, problem.New(problem.Unavailable, "Away.")
+		return reconcile.Report{}, problem.New(problem.Unavailable, "Unreachable.")
 	}}
 	r := httptest.NewRequest("POST", "/reconcile", nil)
 	r.Header = pingEvent()

@@ -11,17 +11,17 @@ import (
 	"path/filepath"
 )
 
-// databaseName is the one that is made for SUMO-K8.
+// databaseName is the database made for SUMO-K8.
 const databaseName = "sumo_k8"
 
-// credentials are those of the servers that run on the host.
+// credentials are for the servers that run on the host.
 type credentials struct {
 	S3AccessKey      string
 	S3SecretKey      string
 	DatabasePassword string
 }
 
-// openCredentials reads the credentials, or makes some at the first start.
+// openCredentials reads the credentials, or makes them at the first start.
 func openCredentials(l layout) (credentials, error) {
 	var c credentials
 	file := filepath.Join(l.run, "credentials.json")
@@ -41,7 +41,7 @@ func openCredentials(l layout) (credentials, error) {
 	return c, err
 }
 
-// environment is the file with the lab's addresses and credentials in the form of the functions' settings.
+// environment has the lab's addresses and credentials in the form of the functions' settings.
 func (l layout) environment() string { return filepath.Join(l.run, "environment") }
 
 func (c credentials) environment(l layout) string {

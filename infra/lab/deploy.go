@@ -17,7 +17,7 @@ import (
 //go:embed manifests
 var manifests embed.FS
 
-// layManifests puts together what is applied: our manifests, and those that came with what we built.
+// layManifests collects the manifests to apply: our own, and those of the components that we built.
 func layManifests(l layout, p programs) (dir string, err error) {
 	dir = filepath.Join(l.run, "manifests")
 	if err := os.RemoveAll(dir); err != nil {
@@ -46,8 +46,8 @@ func layManifests(l layout, p programs) (dir string, err error) {
 	return dir, err
 }
 
-// deploy applies what runs in the cluster. What needs an answer of something else that is applied here has to wait for it
-// in rollout.
+// deploy applies what runs in the cluster. Whatever depends on something else that is applied here waits for it in
+// rollout.
 func deploy(ctx context.Context, l layout, p programs) (string, error) {
 	dir, err := layManifests(l, p)
 	if err != nil {
@@ -60,7 +60,7 @@ func deploy(ctx context.Context, l layout, p programs) (string, error) {
 	steps := [][]string{
 		{"--filename", in("cluster.yaml")},
 		{"--kustomize", in("argo")},
-		// Kinds come before the things that are of them.
+		// Custom resource definitions come before their objects.
 		{
 			"--filename", in("knative/published/serving/300-resources"),
 			"--filename", in("knative/published/networking/certificate.yaml"),
@@ -75,7 +75,7 @@ func deploy(ctx context.Context, l layout, p programs) (string, error) {
 	}
 	if l.eventing {
 		steps = append(steps,
-			// All kinds: the controller waits for those that are not used, too.
+			// All kinds: the controller waits for the unused ones, too.
 			[]string{"--filename", in("eventing/published/core/resources")},
 			[]string{"--kustomize", in("eventing")})
 	}
@@ -87,7 +87,7 @@ func deploy(ctx context.Context, l layout, p programs) (string, error) {
 	return "applied", nil
 }
 
-// ensureNamespace makes a namespace that belongs to others, and leaves one that is there as it is.
+// ensureNamespace makes a namespace that belongs to others, and leaves an existing one unchanged.
 func ensureNamespace(ctx context.Context, l layout, p programs, name string) error {
 	return retry(ctx, func() error {
 		there, err := kubectl(ctx, l, p, "", "get", "namespace", name, "--ignore-not-found", "--output", "name")
@@ -101,13 +101,13 @@ func ensureNamespace(ctx context.Context, l layout, p programs, name string) err
 // workload is a Deployment that has to run in the cluster.
 type workload struct {
 	namespace, name string
-	// hooks are the manifests, and configurations those among them, through which the API server asks the workload. Not before
-	// it answers: it is asked about what is written to Knative, its own settings included.
+	// hooks are the manifests that make the API server call the workload, and configurations the webhook configurations among
+	// them. They are applied once the workload answers: it checks every write to Knative, its own settings included.
 	hooks          string
 	configurations []string
 }
 
-// workloads are what has to run in the cluster.
+// workloads are the Deployments that have to run in the cluster.
 func (l layout) workloads() []workload {
 	all := []workload{
 		{namespace: "kube-system", name: "coredns"},
@@ -140,7 +140,7 @@ func (l layout) workloads() []workload {
 	return all
 }
 
-// rollout returns when everything that was applied runs.
+// rollout returns once everything that was applied runs.
 func rollout(ctx context.Context, l layout, p programs) (string, error) {
 	for _, w := range l.workloads() {
 		if _, err := kubectl(ctx, l, p, "", "--namespace", w.namespace, "rollout", "status", "deployment/"+w.name, "--timeout=120s"); err != nil {
@@ -163,7 +163,7 @@ func rollout(ctx context.Context, l layout, p programs) (string, error) {
 	return "CoreDNS, Knative, Argo, Traefik", nil
 }
 
-// unavailable are the deployments that do not run.
+// unavailable returns the deployments that do not run.
 func unavailable(ctx context.Context, l layout, p programs) (names []string, err error) {
 	const available = `{range .items[?(@.status.availableReplicas)]}{.metadata.namespace}/{.metadata.name}{"\n"}{end}`
 	there, err := kubectl(ctx, l, p, "", "get", "deployments", "--all-namespaces", "--output", "jsonpath="+available)
@@ -178,7 +178,7 @@ func unavailable(ctx context.Context, l layout, p programs) (names []string, err
 	return names, nil
 }
 
-// apply makes the cluster have what the manifests say.
+// apply applies the manifests to the cluster.
 func apply(ctx context.Context, l layout, p programs, what ...string) error {
 	args := append([]string{"apply", "--server-side", "--force-conflicts", "--field-manager", "lab"}, what...)
 	return retry(ctx, func() error {
@@ -187,7 +187,7 @@ func apply(ctx context.Context, l layout, p programs, what ...string) error {
 	})
 }
 
-// retry repeats what fails while the API server still makes its built-in objects.
+// retry repeats what fails while the API server is still creating its built-in objects.
 func retry(ctx context.Context, do func() error) error {
 	const within, every = 30 * time.Second, 200 * time.Millisecond
 	deadline := time.Now().Add(within)

@@ -17,11 +17,11 @@ import (
 	"github.com/sumo-k8/sumo-k8/infra/local"
 )
 
-// last are the programs that others still use while they end, and in which order they go themselves.
+// last are the programs that others still use while they end, in the order in which to stop them.
 var last = []string{containerdDaemon, apiserverDaemon, etcdDaemon, postgresDaemon, s3Daemon}
 
-// down ends the lab and leaves the machine as it was. Programs, images and logs are kept. Every part is tried even when
-// another fails, and all of it may be done again.
+// down ends the lab and restores the machine. Programs, images and logs are kept. Every part is tried even when
+// another fails, and down may be repeated.
 func down(ctx context.Context, l layout, out io.Writer) error {
 	unlock, err := local.Lock(l.cache)
 	if err != nil {
@@ -42,12 +42,12 @@ func down(ctx context.Context, l layout, out io.Writer) error {
 	for _, name := range names {
 		errs = append(errs, folder.Stop(ctx, name, graceOf(name)))
 		if name == containerdDaemon {
-			// Only now, so that it does not clean up after them while we do.
+			// Only now, so that it does not clean up after the others while we do.
 			errs = append(errs, endContainers(ctx, l))
 		}
 	}
 	errs = append(errs,
-		endContainers(ctx, l), // it may have died before, and left them running
+		endContainers(ctx, l), // containerd may have died earlier and left them running
 		host.Unmount(l.run),
 		host.RemoveBridge(ctx, bridge),
 		host.RemoveChains(ctx, chains...),
@@ -57,7 +57,7 @@ func down(ctx context.Context, l layout, out io.Writer) error {
 		removeTraces(l),
 	)
 	if err := errors.Join(errs...); err != nil {
-		return fmt.Errorf("not everything could be taken away; run make lab-down again: %w", err)
+		return fmt.Errorf("not everything could be removed; run make lab-down again: %w", err)
 	}
 	if err := errors.Join(removeDatabase(l), os.RemoveAll(l.run)); err != nil {
 		return err
@@ -78,7 +78,7 @@ func endContainers(ctx context.Context, l layout) error {
 	var end func(pid int)
 	end = func(pid int) {
 		started, ok := daemon.StartTime(pid)
-		// The parent first: a shim that outlives its container begins to clean up as well.
+		// The parent first: a shim that outlives its container starts cleaning up as well.
 		if ok {
 			errs = append(errs, daemon.End(ctx, pid, started, 0))
 		}
@@ -120,7 +120,7 @@ func processes(match func(args []string) bool) (matching []int, children map[int
 	return matching, children, nil
 }
 
-// removeTraces removes what the container runtime, its network plugins and the kubelet keep in places of their own.
+// removeTraces removes what the container runtime, its network plugins and the kubelet keep outside the lab's folders.
 func removeTraces(l layout) error {
 	var errs []error
 	remove := func(path string) {
@@ -149,7 +149,7 @@ func removeTraces(l layout) error {
 	}
 	// The kubelet listens for device plugins here, wherever its own folder is.
 	remove("/var/lib/kubelet/device-plugins/kubelet.sock")
-	// Folders that nobody else uses go as well.
+	// Folders are removed as well unless something else uses them.
 	for _, dir := range []string{
 		"/var/lib/kubelet/device-plugins", "/var/lib/kubelet",
 		"/var/lib/cni/results", "/var/lib/cni/cache", "/var/lib/cni", "/var/log/containers",
@@ -160,7 +160,7 @@ func removeTraces(l layout) error {
 	return errors.Join(errs...)
 }
 
-// removeDatabase removes the cluster's folder where Postgres could not reach ours.
+// removeDatabase removes the cluster's folder when Postgres could not reach ours.
 func removeDatabase(l layout) error {
 	elsewhere, err := os.Readlink(filepath.Join(l.run, "postgres", "elsewhere"))
 	if err != nil {

@@ -18,7 +18,7 @@ const (
 	admin            = "admin"
 )
 
-// clients are who has a kubeconfig of their own, with the groups from which Kubernetes' built-in roles give them what
+// clients are the holders of a kubeconfig, with the groups to which Kubernetes' built-in roles give the rights that
 // they need.
 var clients = map[string]certificate.Subject{
 	admin:                {Name: "lab-admin", Groups: []string{"system:masters"}},
@@ -39,7 +39,7 @@ func certify(l layout) error {
 	if err != nil {
 		return err
 	}
-	// An authority of its own, or every client of the cluster could read and write the store behind the API server's back.
+	// A separate authority, or every client of the cluster could read and write the store, bypassing the API server.
 	store, err := certificate.OpenAuthority(l.pair(etcdAuthority), "sumo-k8-lab-etcd")
 	if err != nil {
 		return err
@@ -61,7 +61,7 @@ func certify(l layout) error {
 	return err
 }
 
-// userKubeconfig makes a kubeconfig for a user without any group, whose rights are what a test gives to the name.
+// userKubeconfig makes a kubeconfig for a user without any group, whose only rights are those that a test grants to the name.
 func userKubeconfig(l layout, name string) (path string, err error) {
 	if name == "" || filepath.Base(name) != name || name[0] == '.' {
 		return "", fmt.Errorf("%q cannot be a user's name here", name)
@@ -76,14 +76,13 @@ func userKubeconfig(l layout, name string) (path string, err error) {
 	if err != nil {
 		return "", err
 	}
-	// The prefix keeps users apart from the certificates of programs.
+	// The prefix distinguishes users from the certificates of programs.
 	file := "user-" + name
 	err = errors.Join(cluster.Ensure(l.pair(file), certificate.Subject{Name: name}), writeKubeconfig(l, file))
 	return l.kubeconfig(file), err
 }
 
-// writeKubeconfig writes how the holder of a certificate reaches the API server, complete in one file, so that it can be
-// copied.
+// writeKubeconfig writes a kubeconfig for the holder of a certificate, complete in one file, so that it can be copied.
 func writeKubeconfig(l layout, name string) error {
 	var parts [3]string
 	for i, file := range []string{l.pair(clusterAuthority).Certificate, l.pair(name).Certificate, l.pair(name).Key} {

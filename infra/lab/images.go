@@ -14,16 +14,16 @@ import (
 	"github.com/sumo-k8/sumo-k8/infra/lab/internal/host"
 )
 
-// pauseImage is what the container runtime starts first in every pod.
+// pauseImage is the image that the container runtime starts first in every pod.
 const pauseImage = "dev.local/pause:1"
 
-// nobody is the user of images whose programs need no rights.
+// nobody is the user in images whose programs need no rights.
 const nobody = "65532"
 
-// pathInImage finds the one program of an image by its name, which is how Argo and its manifests call theirs.
+// pathInImage makes an image's only program callable by its name, as Argo and its manifests do.
 const pathInImage = "PATH=/bin"
 
-// images are the lab's own: of one program each.
+// images are the lab's own, each with one program.
 var images = []struct{ program, name string }{
 	{"pause", pauseImage},
 	{"coredns", "dev.local/coredns:" + coreDNSVersion},
@@ -40,7 +40,7 @@ var images = []struct{ program, name string }{
 	{"eventing-webhook", "dev.local/eventing-webhook:" + eventingVersion},
 }
 
-// writeImages writes the archives of the images of all programs beside these, unless they are there.
+// writeImages writes the archives of all images next to their programs, unless they exist.
 func writeImages(p programs) (archives []string, written int, err error) {
 	for _, i := range images {
 		if p[i.program] == "" {
@@ -53,7 +53,7 @@ func writeImages(p programs) (archives []string, written int, err error) {
 				oci.File{Path: "/tmp", Mode: os.ModeDir | os.ModeSticky | 0o777},
 			)},
 		}
-		// The program's folder is named after everything that it was made of, so a file of this name holds the same image.
+		// The program's folder is named by the digest of all its inputs, so a file of this name holds the same image.
 		sum := sha256.Sum256(fmt.Appendf(nil, "%+v", made))
 		archive := fmt.Sprintf("%s-%x.tar", p[i.program], sum[:4])
 		archives = append(archives, archive)
@@ -72,10 +72,10 @@ func writeImages(p programs) (archives []string, written int, err error) {
 	return archives, written, nil
 }
 
-// digestFile is written after an archive and says its image's name and digest.
+// digestFile is written after an archive and has its image's name and digest.
 func digestFile(archive string) string { return archive + ".digest" }
 
-// loadImages gives the container runtime the images that it does not have yet.
+// loadImages loads the images that the container runtime does not have yet.
 func loadImages(ctx context.Context, l layout, archives []string) (loaded int, err error) {
 	there, err := ctr(ctx, l, "images", "list")
 	if err != nil {
@@ -105,7 +105,7 @@ func loadImages(ctx context.Context, l layout, archives []string) (loaded int, e
 	return loaded, nil
 }
 
-// load gives one archive to the container runtime.
+// load loads one archive into the container runtime.
 func load(ctx context.Context, l layout, archive string) error {
 	archive, err := filepath.Abs(archive)
 	if err == nil {

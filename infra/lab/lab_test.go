@@ -12,7 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// testLayout is a lab in a folder of the test's own. Nothing of it runs.
+// testLayout is a lab in the test's own folder. None of its programs run.
 func testLayout(t *testing.T) layout {
 	t.Helper()
 	dir := t.TempDir()
@@ -33,7 +33,7 @@ func TestALayoutWithoutRoomForSocketsIsRefused(t *testing.T) {
 		case test.fits && err != nil:
 			t.Errorf("%s: %v", name, err)
 		case !test.fits && (err == nil || !strings.Contains(err.Error(), "XDG_CACHE_HOME")):
-			t.Errorf("%s: %+v is accepted, or the error names no cure: %v", name, l, err)
+			t.Errorf("%s: %+v is accepted, or the error names no fix: %v", name, l, err)
 		}
 	}
 }
@@ -131,7 +131,7 @@ func TestEveryProgramIsBuilt(t *testing.T) {
 	}
 }
 
-// TestManifestsUseWhatIsBuilt holds the versions in the manifests, in layout.go and in the modules against each other.
+// TestManifestsUseWhatIsBuilt compares the versions in the manifests, in layout.go and in the modules.
 func TestManifestsUseWhatIsBuilt(t *testing.T) {
 	t.Parallel()
 	made := map[string]bool{}

@@ -14,12 +14,12 @@ import (
 const (
 	// bridge carries the pods. The kernel takes 15 letters at most.
 	bridge = "sumo-k8-lab"
-	// address is the host's on the bridge, and thereby what the node, the API server, S3 and Postgres are reached at, from
-	// pods and from the host alike. Nothing of the lab listens on an address that other machines reach.
+	// address is the host's address on the bridge, where pods and the host reach the node, the API server, S3 and Postgres.
+	// Nothing in the lab listens on an address that other machines reach.
 	address = "10.244.0.1"
-	// podNet is the addresses of pods; one node has them all.
+	// podNet has the addresses of pods, all on one node.
 	podNet = "10.244.0.0/24"
-	// serviceNet is the addresses of Services. Its first is the API server's.
+	// serviceNet has the addresses of Services. The first is the API server's.
 	serviceNet = "10.96.0.0/16"
 	apiService = "10.96.0.1"
 	dnsService = "10.96.0.10"
@@ -44,7 +44,7 @@ const controlGroup = "kubepods"
 // chains are the prefixes of the packet filter's chains that we, kube-proxy, kube-router and the kubelet make.
 var chains = []string{"SUMO-K8-LAB", "KUBE-"}
 
-// sets are the prefixes of the packet filter's sets of addresses that kube-router makes.
+// sets are the prefixes of the packet filter's address sets that kube-router makes.
 var sets = []string{"KUBE-SRC-", "KUBE-DST-", "kube-router-", "inet6:KUBE-", "inet6:kube-router-"}
 
 // settings are the kernel settings that we, kube-proxy, the kubelet and the bridge plugin change.
@@ -53,7 +53,7 @@ var settings = []string{
 	"vm.overcommit_memory", "vm.panic_on_oom", "kernel.panic", "kernel.panic_on_oops",
 }
 
-// layout is where things are.
+// layout has the lab's folders.
 type layout struct {
 	source string // this repository
 	cache  string // programs and images, kept
@@ -63,7 +63,7 @@ type layout struct {
 	eventing bool
 }
 
-// socketPathLimit is what the kernel takes for the path of a unix socket, its closing zero left out.
+// socketPathLimit is the kernel's limit for the path of a unix socket, without the terminating zero.
 const socketPathLimit = 107
 
 func newLayout() (layout, error) {
@@ -76,16 +76,16 @@ func newLayout() (layout, error) {
 	if len(l.containerd("containerd.sock.ttrpc")) > socketPathLimit {
 		return layout{}, fmt.Errorf("the path %s is too long for a socket: set XDG_CACHE_HOME to a shorter folder", l.run)
 	}
-	// An up that does not ask for Eventing repairs that of a lab that has it.
+	// An up without Eventing still repairs it in a lab that has it.
 	_, err = os.Stat(l.eventingMark())
 	l.eventing = err == nil
 	return l, nil
 }
 
-// eventingMark is a file that is there when the running lab has Knative Eventing.
+// eventingMark is a file that exists when the running lab has Knative Eventing.
 func (l layout) eventingMark() string { return filepath.Join(l.run, "eventing") }
 
-// findSource sets the folder of this repository, which is the working folder or above it.
+// findSource sets the folder of this repository, which is the working folder or one above it.
 func (l *layout) findSource() error {
 	dir, err := os.Getwd()
 	for err == nil {
@@ -119,7 +119,7 @@ func (l layout) containerd(name string) string { return filepath.Join(l.run, "co
 // config is a file that a program of the lab reads.
 func (l layout) config(name string) string { return filepath.Join(l.run, "config", name) }
 
-// components are what is built, the quickest first: a mistake then shows early.
+// components are what the lab builds, the quickest first, so that mistakes show early.
 func (l layout) components() []component.Component {
 	module := func(name string) string { return filepath.Join(l.source, "infra", "lab", "modules", name) }
 	const (
@@ -180,7 +180,7 @@ func (l layout) components() []component.Component {
 			Name: "traefik", Module: module("traefik"),
 			Programs: []component.Program{{Name: "traefik", Package: traefik + "/cmd/traefik"}},
 			Flags:    "-X " + traefik + "/pkg/version.Version=" + traefikVersion,
-			// Its two hundred clients of DNS services take as long to build as all the rest.
+			// Its two hundred clients for DNS services take as long to build as everything else.
 			Repair:   "github.com/go-acme/lego/v5",
 			Addition: map[string]string{"dns/dns.go": "providers/dns/zz_gen_dns_providers.go"},
 			Keep:     map[string]string{"gateway-api": "sigs.k8s.io/gateway-api//config/crd/standard"},
@@ -195,7 +195,7 @@ func (l layout) components() []component.Component {
 				{Name: "kube-proxy", Package: kubernetes + "kube-proxy"},
 				{Name: "kubectl", Package: kubernetes + "kubectl"},
 			},
-			// Without these a client sees v0.0.0, which some refuse to work with.
+			// Without these, clients see v0.0.0, which some refuse.
 			Flags: version + "gitVersion=" + kubernetesVersion + " " + version + "gitMajor=1 " + version + "gitMinor=34 " +
 				version + "gitTreeState=clean",
 		},
@@ -217,5 +217,5 @@ func (l layout) components() []component.Component {
 	return all
 }
 
-// programs are the paths of what was built, by the programs' names.
+// programs are the paths of the built programs, by name.
 type programs map[string]string

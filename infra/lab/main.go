@@ -100,9 +100,9 @@ func command(ctx context.Context, args []string, out io.Writer) error {
 	}
 }
 
-// status prints what runs and what answers.
+// status prints which programs run and which answer.
 func status(ctx context.Context, l layout, out io.Writer) error {
-	// The programs' paths do not matter for asking.
+	// A status check does not need the programs' paths.
 	layers, err := stages(l, programs{}, credentials{})
 	if err != nil {
 		return err

@@ -13,7 +13,7 @@ import (
 )
 
 // servePostgres keeps the lab's database running until ctx ends. It is a process of its own because the server must not
-// outlive whoever watches it.
+// outlive its parent.
 func servePostgres(ctx context.Context, l layout) error {
 	host, _, err := net.SplitHostPort(database)
 	if err != nil {

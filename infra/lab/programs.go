@@ -17,9 +17,9 @@ import (
 )
 
 const (
-	// ready is many times what each program takes on a busy machine of two cores.
+	// ready is many times what any program takes on a busy machine of two cores.
 	ready = 90 * time.Second
-	// probe bounds one question whether a program is ready.
+	// probe bounds one readiness check of a program.
 	probe = 2 * time.Second
 )
 
@@ -34,7 +34,7 @@ func configure(l layout) error {
 }]}
 `, bridge, filepath.Join(l.run, "addresses"), podNet),
 		// restrict_oom_score_adj: in a container or a small virtual machine root may lack the right to protect a process from
-		// the kernel's out-of-memory killer, and runc dies of trying.
+		// the kernel's out-of-memory killer, and runc fails when it tries.
 		"containerd.toml": fmt.Sprintf(`version = 2
 root = %q
 state = %q
@@ -58,7 +58,7 @@ disabled_plugins = ["io.containerd.snapshotter.v1.aufs", "io.containerd.snapshot
       Root = %q
 `, l.containerd("root"), l.containerd("state"), l.containerd("containerd.sock"), l.containerd("opt"), pauseImage,
 			l.config("cni"), l.containerd("runc")),
-		// Nobody is let in without a name, but for the questions whether the server is well.
+		// Anonymous requests are allowed only for health checks.
 		"authentication.yaml": `apiVersion: apiserver.config.k8s.io/v1beta1
 kind: AuthenticationConfiguration
 anonymous: {enabled: true, conditions: [{path: /livez}, {path: /readyz}, {path: /healthz}]}
@@ -100,20 +100,20 @@ const (
 	postgresDaemon   = "postgres"
 )
 
-// containerd is where Debian installs it. It is one of its own inputs, since an upgrade keeps the path; the paths of the
-// programs that we build say what they were built from.
+// containerd is where Debian installs it. It is one of its own inputs, since an upgrade keeps the path; the paths of
+// programs that we build identify what they were built from.
 const containerd = "/usr/bin/containerd"
 
-// graceOf is how long a program may take to finish what it does.
+// graceOf returns how long a program may take to finish its work.
 func graceOf(name string) time.Duration {
 	if name == s3Daemon {
-		// The gateway waits for connections that a client opened and does not use. What is stored does not depend on its end.
+		// The gateway waits for idle connections of clients. Stored objects do not depend on a clean end.
 		return time.Second
 	}
 	return 10 * time.Second
 }
 
-// stages are the programs in the order in which they depend on each other: those of one stage start together.
+// stages returns the programs in order of dependency: those of one stage start together.
 func stages(l layout, p programs, c credentials) ([][]daemon.Spec, error) {
 	self, err := os.Executable()
 	if err != nil {
@@ -167,7 +167,7 @@ func stages(l layout, p programs, c credentials) ([][]daemon.Spec, error) {
 				"--service-cluster-ip-range", serviceNet, "--profiling=false"),
 		},
 		{
-			// There is one of each, so nobody waits to be elected.
+			// There is one of each, so leader election is off.
 			spec("kube-controller-manager", web("https://127.0.0.1:10257/healthz"), []string{l.kubeconfig("controller-manager"), ca},
 				p["kube-controller-manager"], "--bind-address", "127.0.0.1", "--leader-elect=false",
 				"--kubeconfig", l.kubeconfig("controller-manager"), "--authentication-kubeconfig", l.kubeconfig("controller-manager"),
@@ -183,15 +183,15 @@ func stages(l layout, p programs, c credentials) ([][]daemon.Spec, error) {
 				p["kubelet"], "--config", l.config("kubelet.yaml"), "--kubeconfig", l.kubeconfig("kubelet"),
 				"--hostname-override", node, "--node-ip", address, "--root-dir", filepath.Join(l.run, "kubelet"),
 				"--node-labels", "node-type=simulation"),
-			// Limits on connections are the kernel's, and stay as they are.
+			// The kernel's limits on connections stay unchanged.
 			spec("kube-proxy", web("http://127.0.0.1:10256/healthz"), []string{l.kubeconfig("proxy")},
 				p["kube-proxy"], "--kubeconfig", l.kubeconfig("proxy"), "--hostname-override", node, "--cluster-cidr", podNet,
 				"--proxy-mode", "iptables", "--nodeport-addresses", address+"/32", "--healthz-bind-address", "127.0.0.1:10256",
 				"--conntrack-max-per-core=0", "--conntrack-tcp-timeout-established=0", "--conntrack-tcp-timeout-close-wait=0"),
 		},
 		{
-			// Last, because its rights are among what is deployed. Of all that it can do it enforces network policies only. Its
-			// health server would listen on every address.
+			// Last, because its rights are part of what is deployed. It only enforces network policies here. Its health server would
+			// listen on every address.
 			spec("kube-router", func(ctx context.Context) error {
 				ctx, cancel := context.WithTimeout(ctx, probe)
 				defer cancel()
@@ -205,8 +205,8 @@ func stages(l layout, p programs, c credentials) ([][]daemon.Spec, error) {
 	}, nil
 }
 
-// healthy reports nil when a GET is answered with 200. Programs that make their own certificate, for loopback only, are
-// asked without an authority.
+// healthy returns nil when a GET is answered with 200. For programs that make their own certificate, which listen only on
+// loopback, the certificate is not verified.
 func healthy(ctx context.Context, url, authority string) error {
 	ctx, cancel := context.WithTimeout(ctx, probe)
 	defer cancel()
@@ -235,7 +235,7 @@ func healthy(ctx context.Context, url, authority string) error {
 	return nil
 }
 
-// answers reports nil when somebody accepts connections at the address.
+// answers returns nil when the address accepts connections.
 func answers(address string) func(context.Context) error {
 	return func(ctx context.Context) error {
 		connection, err := (&net.Dialer{Timeout: probe}).DialContext(ctx, "tcp", address)

@@ -38,7 +38,7 @@ func printing(out io.Writer) stepper {
 	}
 }
 
-// build makes the programs and images that are missing. It changes nothing outside of the cache, and needs no root.
+// build makes the missing programs and images. It changes nothing outside the cache, and does not need root.
 func build(ctx context.Context, l layout, out io.Writer) error {
 	if err := l.findSource(); err != nil {
 		return err
@@ -81,8 +81,8 @@ func buildAll(ctx context.Context, l layout, step stepper) (p programs, archives
 	return p, archives, err
 }
 
-// up brings the lab from any state to one that works. Every step looks at what is there and does only the rest, so that
-// it repairs what has died and costs little when nothing has.
+// up brings the lab from any state to a working one. Every step checks what exists and does only the rest, so that
+// up repairs what has failed and costs little when nothing has.
 func up(ctx context.Context, l layout, out io.Writer) error {
 	if err := l.findSource(); err != nil {
 		return err
@@ -150,7 +150,7 @@ func up(ctx context.Context, l layout, out io.Writer) error {
 	return nil
 }
 
-// prepare makes the network and sets the kernel up for it. It is the first to change the machine.
+// prepare makes the network and sets up the kernel for it. It is the first step that changes the machine.
 func prepare(ctx context.Context, l layout) error {
 	if err := os.MkdirAll(l.run, 0o700); err != nil {
 		return err
@@ -166,13 +166,13 @@ func prepare(ctx context.Context, l layout) error {
 	err := errors.Join(
 		host.EnsureBridge(ctx, bridge, address+"/24"),
 		host.Set("net.ipv4.ip_forward", "1"),
-		// Or packets between two pods pass by the rules that make Services.
+		// Otherwise packets between two pods bypass the rules that implement Services.
 		host.Set("net.bridge.bridge-nf-call-iptables", "1"),
 	)
 	if err != nil {
 		return err
 	}
-	// Pods talk to each other and to this machine. Everything else is refused, at once rather than after a timeout.
+	// Pods reach each other and this machine. Everything else is refused, at once rather than after a timeout.
 	_, err = host.Run(ctx, `*filter
 :SUMO-K8-LAB - [0:0]
 -F SUMO-K8-LAB
@@ -191,7 +191,7 @@ COMMIT
 	return nil
 }
 
-// forgetOtherBoot removes what the container runtime remembers of containers that ended with the machine.
+// forgetOtherBoot removes the container runtime's state of containers that ended in an earlier boot.
 func forgetOtherBoot(l layout) error {
 	boot, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
 	if err != nil {
@@ -208,7 +208,7 @@ func forgetOtherBoot(l layout) error {
 	return os.WriteFile(file, boot, 0o600)
 }
 
-// run starts the programs that do not run, and waits for all. One that runs and does not answer is started once more.
+// run starts the programs that do not run, and waits for all. One that runs but does not answer is restarted once.
 func run(ctx context.Context, l layout, specs []daemon.Spec) (remark string, err error) {
 	folder := l.daemons()
 	var names []string
@@ -221,7 +221,7 @@ func run(ctx context.Context, l layout, specs []daemon.Spec) (remark string, err
 			names = append(names, s.Name)
 			continue
 		}
-		// It has been running: what it needs to answer is a moment, not a start.
+		// It is running already, so it needs a moment to answer, not the time of a start.
 		s.Limit = patience
 		if folder.Await(ctx, s) == nil {
 			continue
@@ -245,11 +245,11 @@ func run(ctx context.Context, l layout, specs []daemon.Spec) (remark string, err
 	return "started " + strings.Join(names, ", "), nil
 }
 
-// patience is how long a program that runs may take to answer before it counts as hanging: a server whose store has
-// just been started again needs a few seconds.
+// patience is how long a running program may take to answer before it counts as hanging: a server whose store has
+// just been restarted needs a few seconds.
 const patience = 20 * time.Second
 
-// awaitNode returns when the node takes pods.
+// awaitNode returns once the node accepts pods.
 func awaitNode(ctx context.Context, l layout, p programs) (string, error) {
 	err := retry(ctx, func() error {
 		_, err := kubectl(ctx, l, p, "", "get", "node", node)

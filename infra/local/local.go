@@ -31,9 +31,9 @@ func writeSecret(path string, text []byte) error {
 	return os.Rename(path+".new", path)
 }
 
-// logTail is the end of a log file, for the error about the server that wrote it.
+// logTail returns the end of a log file, for the error about the server that wrote it.
 func logTail(path string) string {
-	// tailSize is a few lines: what a server says when it gives up.
+	// tailSize is a few lines: a server's last messages before it gives up.
 	const tailSize = 1 << 10
 	text, err := os.ReadFile(path)
 	if err != nil {

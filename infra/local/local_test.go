@@ -125,7 +125,7 @@ func query[T any](t *testing.T, url, sql string) T {
 	return value
 }
 
-// runs reports whether a process that is not our child runs. One that nobody has collected yet has ended.
+// runs reports whether a process that is not our child runs. A zombie has ended.
 func runs(pid int) bool {
 	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	return err == nil && !strings.Contains(string(stat), ") Z ")
@@ -223,7 +223,7 @@ func TestPostgresIsPrivateAndDurable(t *testing.T) {
 	}
 }
 
-// wantRefused sees that pg's socket does not take a password.
+// wantRefused checks that pg's socket refuses a password.
 func wantRefused(t *testing.T, pg *local.Postgres, password string) {
 	t.Helper()
 	config, err := pgx.ParseConfig(pg.URL("postgres"))
@@ -240,7 +240,7 @@ func wantRefused(t *testing.T, pg *local.Postgres, password string) {
 	}
 }
 
-// wantPassword sees that nobody gets into pg without the password of its file, and returns that.
+// wantPassword checks that pg accepts only the password in its file, and returns it.
 func wantPassword(t *testing.T, pg *local.Postgres) string {
 	t.Helper()
 	path := filepath.Join(pg.Folder(), "password")
@@ -265,7 +265,7 @@ func wantPassword(t *testing.T, pg *local.Postgres) string {
 	return password
 }
 
-func TestPostgresAsksForAPasswordThatNobodyElseReads(t *testing.T) {
+func TestPostgresRequiresAPasswordThatNoOtherUserReads(t *testing.T) {
 	t.Parallel()
 	dir := localtest.Folder(t)
 	var log bytes.Buffer
@@ -305,11 +305,11 @@ func TestPostgresAsksForAPasswordThatNobodyElseReads(t *testing.T) {
 	}
 }
 
-// A cluster may be of a release that trusted its socket, or its upgrade may have been cut short anywhere.
-func TestAClusterWithAnotherPasswordIsGivenTheOneOfItsFile(t *testing.T) {
+// A cluster may come from a release that trusted its socket, or its upgrade may have been interrupted anywhere.
+func TestAClusterWithAnotherPasswordGetsTheOneOfItsFile(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
-		sql     string // what the cluster becomes
+		sql     string // how the cluster is changed
 		forgets bool   // whether the file is lost
 		crash   bool   // whether the server is killed
 	}{
@@ -317,7 +317,7 @@ func TestAClusterWithAnotherPasswordIsGivenTheOneOfItsFile(t *testing.T) {
 		"of that release, and not stopped properly": {"ALTER ROLE postgres PASSWORD NULL", true, true},
 		"cut short when there was a file":           {"ALTER ROLE postgres PASSWORD NULL", false, true},
 		"whose file was lost":                       {"SELECT 1", true, false},
-		"with a password that somebody set by hand": {"ALTER ROLE postgres PASSWORD 'other'", false, false},
+		"with a password that was set by hand":      {"ALTER ROLE postgres PASSWORD 'other'", false, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -361,9 +361,9 @@ func TestAClusterWithAnotherPasswordIsGivenTheOneOfItsFile(t *testing.T) {
 	}
 }
 
-func TestPostgresOnANetworkAsksForThePassword(t *testing.T) {
+func TestPostgresOnANetworkRequiresThePassword(t *testing.T) {
 	t.Parallel()
-	// Every process has a loopback address to itself, so that the usual port is free there.
+	// Every process has its own loopback address, so that the usual port is free there.
 	pid := os.Getpid()
 	address := fmt.Sprintf("127.%d.%d.%d", 64+pid>>16&63, pid>>8&255, pid&255)
 	pg, err := local.StartListeningPostgres(t.Context(), localtest.Folder(t), local.Listener{
@@ -400,7 +400,7 @@ func TestPostgresOnANetworkAsksForThePassword(t *testing.T) {
 		t.Errorf("from another network: %v, want a refusal", err)
 	}
 	wantRefused(t, pg, "a guess")
-	// Or a kill of the server could cost what was committed just before.
+	// Otherwise killing the server could lose what was just committed.
 	if got := query[string](t, pg.URL("postgres"), "SHOW synchronous_commit"); got != "on" {
 		t.Errorf("synchronous_commit is %s", got)
 	}
@@ -423,8 +423,8 @@ func TestPostgresStopsThoughSessionsAreOpen(t *testing.T) {
 func TestPostgresIgnoresAPidFileOfAnotherProcess(t *testing.T) {
 	t.Parallel()
 	dir := localtest.Folder(t)
-	// As after a restart of the machine, or of a container, where the number belongs to somebody else: here, to us. That of a
-	// single-user backend, which was killed while it set the password, is negative.
+	// As after a restart of the machine or container, when the pid belongs to another process: here, to us. A single-user
+	// backend that was killed while it set the password leaves a negative one.
 	for _, pid := range []int{os.Getpid(), -os.Getpid()} {
 		if err := startPostgres(t, dir).Stop(); err != nil {
 			t.Fatal(err)
@@ -475,7 +475,7 @@ func TestRootKeepsTheClusterWhereItsUserReachesIt(t *testing.T) {
 	}
 }
 
-func TestPostgresThatCannotStartSaysWhy(t *testing.T) {
+func TestPostgresThatCannotStartReportsWhy(t *testing.T) {
 	t.Parallel()
 	dir := localtest.Folder(t)
 	if err := startPostgres(t, dir).Stop(); err != nil {
@@ -545,7 +545,7 @@ func TestObjectStoreKeepsItsKeysToItself(t *testing.T) {
 	}
 }
 
-func TestObjectStoreThatCannotStartSaysWhy(t *testing.T) {
+func TestObjectStoreThatCannotStartReportsWhy(t *testing.T) {
 	t.Parallel()
 	dir := localtest.Folder(t)
 	if err := os.WriteFile(filepath.Join(dir, "objects"), nil, 0o600); err != nil {
@@ -564,7 +564,7 @@ func TestObjectStoreThatCannotStartSaysWhy(t *testing.T) {
 func TestObjectStoreWorksWithoutExtendedAttributes(t *testing.T) {
 	t.Parallel()
 	dir := localtest.Folder(t)
-	// A store that once began with a metadata folder, as on a file system without attributes, keeps to it.
+	// A store that began with a metadata folder, as on a file system without attributes, keeps using it.
 	if err := os.Mkdir(filepath.Join(dir, "metadata"), 0o700); err != nil {
 		t.Fatal(err)
 	}
@@ -640,7 +640,7 @@ func TestLockIsFreeAfterUnlock(t *testing.T) {
 	}
 }
 
-// A process that is started has all descriptors of its parent for a moment.
+// A starting process has all descriptors of its parent for a moment.
 func TestLockIsFreeAfterUnlockWhileProcessesStart(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

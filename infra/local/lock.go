@@ -11,7 +11,7 @@ import (
 	"github.com/gofrs/flock"
 )
 
-// held keeps locks reachable: the garbage collector closes a file that nobody refers to, which would release its lock.
+// held keeps locks reachable: the garbage collector closes an unreferenced file, which would release its lock.
 var held sync.Map
 
 // Lock claims the data folder dir, which it makes when missing, until unlock is called or this process ends. Two servers
@@ -20,7 +20,7 @@ func Lock(dir string) (unlock func(), err error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("make the data folder: %w", err)
 	}
-	// The file stays when we are done: removing it would let a second process lock it while a third makes a new one.
+	// The file stays: removing it would let a second process lock it while a third makes a new one.
 	lock := flock.New(filepath.Join(dir, "lock"))
 	free, err := lock.TryLock()
 	if err == nil && !free {

@@ -23,7 +23,7 @@ const (
 	// storeStart is many times what the object store takes on a busy machine.
 	storeStart = 30 * time.Second
 	// storeStop is short: by then our own requests are done, while the gateway would wait 10 s for a connection that some
-	// client opened and never used. What is stored does not depend on a clean end.
+	// client opened and never used. Stored objects do not depend on a clean end.
 	storeStop = time.Second
 )
 
@@ -88,13 +88,13 @@ func StartObjectStore(ctx context.Context, dir, binary string, log zerolog.Logge
 	return o, nil
 }
 
-// loadKeys reads the credentials in the file at path, or makes some and writes them there.
+// loadKeys reads the credentials in the file at path, or generates them and writes them there.
 func loadKeys(path string) (keys, error) {
 	var k keys
 	text, err := os.ReadFile(path)
 	if err == nil {
 		if err := json.Unmarshal(text, &k); err != nil || k.Access == "" || k.Secret == "" {
-			return keys{}, fmt.Errorf("%s is damaged: remove it to have new keys made", path)
+			return keys{}, fmt.Errorf("%s is damaged: remove it to generate new keys", path)
 		}
 		return k, nil
 	}
@@ -132,7 +132,7 @@ func (o *ObjectStore) Stop() error {
 		return fmt.Errorf("the object store ended by itself: %w", o.process.Wait())
 	default:
 	}
-	// Ended by the signal or killed: either way it is gone.
+	// Ended by the signal or killed: either way it has ended.
 	_ = o.process.Stop(context.Background(), storeStop)
 	o.log.Info().Msg("object store has stopped")
 	return nil

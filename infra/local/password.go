@@ -31,8 +31,8 @@ func isPasswordRefused(err error) bool {
 	return errors.As(err, &refused) && refused.Code == invalidPassword
 }
 
-// loadPassword reads the superuser's password, and makes one when there is none. If the cluster has a different one, because it was
-// made without any or the file was lost, startPostgres sets this one.
+// loadPassword reads the superuser's password, or generates one when there is none. If the cluster has a different one, because it
+// was made without any or the file was lost, startPostgres sets this one.
 func loadPassword(path string) (string, error) {
 	text, err := os.ReadFile(path)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {

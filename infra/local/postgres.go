@@ -33,22 +33,22 @@ const (
 	postgresStop = 30 * time.Second
 	// predecessorEnd is longer than the 5 s after which a postmaster in immediate shutdown kills its children.
 	predecessorEnd = 15 * time.Second
-	// pollEvery is short against what is waited for: a server that starts in 100 ms.
+	// pollEvery is short compared with what it waits for: a server that starts in 100 ms.
 	pollEvery = 10 * time.Millisecond
-	// socketPathLimit is what the kernel takes for the path of a unix socket, its closing zero left out.
+	// socketPathLimit is the kernel's limit for the path of a unix socket, without the terminating zero.
 	socketPathLimit = 107
-	// superuser is the one role of a private cluster.
+	// superuser is the only role of a private cluster.
 	superuser = "postgres"
 )
 
 // distributionBinaries is where Debian and its descendants install each major version.
 const distributionBinaries = "/usr/lib/postgresql/*/bin"
 
-// rootClusters is where root's clusters are when Postgres cannot reach the data folder. Unlike /var/tmp it is not cleaned of
-// unused files.
+// rootClusters is where root's clusters are when Postgres cannot reach the data folder. Unlike in /var/tmp, unused files are
+// not cleaned up there.
 const rootClusters = "/var/lib/sumo-k8"
 
-// common settings suit one machine with one user: small, no replication, and none of the tricks for long queries.
+// common settings suit one machine with one user: small, no replication, and no tuning for long queries.
 var common = []string{
 	"listen_addresses=",
 	"unix_socket_permissions=0700",
@@ -60,19 +60,19 @@ var common = []string{
 	"log_timezone=UTC",
 }
 
-// use is what a cluster is for.
+// use describes a kind of cluster.
 type use struct {
 	initdb   []string // options when the cluster is made
 	settings []string // of the server, on top of the common ones
 	clients  string   // who may connect other than by the socket, in the form of pg_hba.conf
-	password string   // of the superuser; empty for one that is made and kept beside the cluster
+	password string   // of the superuser; empty for one that is generated and stored beside the cluster
 }
 
 var (
 	// durable keeps every committed transaction through a power cut.
 	durable = use{settings: []string{"shared_buffers=64MB", "max_connections=100", "max_wal_size=256MB"}}
 
-	// disposable loses the cluster in a power cut, for speed, and is small enough for several at a time.
+	// disposable loses the cluster in a power cut, for speed, and is small enough to run several at once.
 	disposable = use{
 		initdb: []string{"--no-sync"},
 		settings: []string{
@@ -90,8 +90,8 @@ var (
 	}
 )
 
-// bySocket requires the password on the socket: other programs of this user can reach it as well, among them a run that escapes
-// its wall.
+// bySocket requires the password on the socket: other programs of this user can reach it as well, among them a run that
+// escapes its confinement.
 const bySocket = "local all all scram-sha-256\n"
 
 // Postgres is a running cluster that only a reader of this user's files can reach.
@@ -120,14 +120,14 @@ func StartDisposablePostgres(ctx context.Context, dir string, log zerolog.Logger
 	return startPostgres(ctx, dir, disposable, log)
 }
 
-// Listener is where a cluster takes connections other than from this user.
+// Listener is where a cluster accepts connections other than this user's.
 type Listener struct {
 	Address  string // an address of this machine; the port is Postgres' usual one
 	Clients  string // the network that they come from, as 10.0.0.0/8
 	Password string // of the superuser
 }
 
-// StartListeningPostgres is StartPostgres for a lab whose clients are on a network of their own. It is faster because a
+// StartListeningPostgres is StartPostgres for a lab whose clients are on a separate network. It is faster because a
 // power cut may cost the cluster; nothing that is committed is lost when the server is killed.
 func StartListeningPostgres(ctx context.Context, dir string, l Listener, log zerolog.Logger) (*Postgres, error) {
 	open := killable
@@ -175,7 +175,7 @@ func startPostgres(ctx context.Context, dir string, use use, log zerolog.Logger)
 	}
 	clients := filepath.Join(home, "clients.conf")
 	// Readable for the account that the server runs as, whatever our umask; it holds no secret. It replaces the cluster's own
-	// file, which lets anybody in if an earlier release made the cluster.
+	// file, which lets any local user in if an earlier release made the cluster.
 	const readable = 0o644
 	if err := cmp.Or(os.WriteFile(clients, []byte(bySocket+use.clients), readable), os.Chmod(clients, readable)); err != nil {
 		return nil, fmt.Errorf("write the database's access rules: %w", err)
@@ -228,7 +228,7 @@ func (p *Postgres) start(ctx context.Context, account account, program string, a
 // Folder is where the cluster and its log are kept; not always the requested folder.
 func (p *Postgres) Folder() string { return p.home }
 
-// URL addresses a database of the cluster in the form that pgx takes. It has the password in it.
+// URL returns a database's URL in the form that pgx takes, with the password.
 func (p *Postgres) URL(database string) string {
 	u := url.URL{
 		Scheme: "postgres", User: url.UserPassword(superuser, p.password), Path: "/" + database,
@@ -237,7 +237,7 @@ func (p *Postgres) URL(database string) string {
 	return u.String()
 }
 
-// EnsureDatabase makes a database when it is missing.
+// EnsureDatabase creates a database if it is missing.
 func (p *Postgres) EnsureDatabase(ctx context.Context, name string) error {
 	conn, err := pgx.Connect(ctx, p.URL("postgres"))
 	if err != nil {
@@ -294,8 +294,8 @@ func (p *Postgres) awaitReady(ctx context.Context) error {
 	}
 }
 
-// findPostgres returns the folder of the server's programs: of the version that made the cluster, or the newest one for a
-// cluster that is still to be made.
+// findPostgres returns the folder of the server's programs: of the version that made the cluster, or of the newest one for a
+// new cluster.
 func findPostgres(data string) (string, error) {
 	const install = "install it with: sudo apt-get install --no-install-recommends postgresql"
 	// The error of Glob is about its pattern only.
@@ -348,7 +348,7 @@ func initCluster(ctx context.Context, binaries, data string, account account, op
 		return fmt.Errorf("make the database's folder: %w", err)
 	}
 	var out bytes.Buffer
-	// Our own file (clients.conf) says who may connect; without it, nobody.
+	// Our own file (clients.conf) says who may connect; without it, no client may.
 	args := []string{"-D", unfinished, "-U", superuser, "--auth=reject", "--encoding=UTF8", "--locale=C.UTF-8", "--no-instructions"}
 	cmd := account.command(filepath.Join(binaries, "initdb"), append(args, options...)...)
 	cmd.Stdout, cmd.Stderr = &out, &out
@@ -417,7 +417,7 @@ type account struct {
 
 func ourselves() account { return account{uid: os.Geteuid(), gid: os.Getegid()} }
 
-// postgresAccount is our own user, or for root, the first user there is of those that Postgres accepts.
+// postgresAccount returns our own user or, for root, the first existing user that Postgres accepts.
 func postgresAccount() (account, error) {
 	if os.Geteuid() != 0 {
 		return ourselves(), nil
@@ -438,8 +438,8 @@ func postgresAccount() (account, error) {
 		"program as an ordinary user")
 }
 
-// command prepares a program of the account. Our environment stays out of it: PGDATA, PGPORT and the like would reach
-// into the cluster.
+// command prepares a program that runs as the account. It does not get our environment, as variables like PGDATA and PGPORT
+// would affect the cluster.
 func (a account) command(path string, args ...string) *exec.Cmd {
 	cmd := exec.Command(path, args...)
 	cmd.Dir = "/"
@@ -450,8 +450,8 @@ func (a account) command(path string, args ...string) *exec.Cmd {
 	return cmd
 }
 
-// mkdir makes a folder of the account with this mode. One that exists must be the account's already and no more open: in
-// a folder like /tmp anyone may have put it there.
+// mkdir makes a folder owned by the account with this mode. An existing one must be the account's already and no more open: in
+// a folder like /tmp any user may have put it there.
 func (a account) mkdir(path string, mode fs.FileMode) error {
 	err := os.Mkdir(path, 0o700)
 	if err == nil {
@@ -470,7 +470,7 @@ func (a account) mkdir(path string, mode fs.FileMode) error {
 	return nil
 }
 
-// reaches reports whether the account gets into dir, by trying: access lists and namespaces defy any calculation.
+// reaches reports whether the account can enter dir, by trying: access lists and namespaces defy any calculation.
 func (a account) reaches(dir string) bool {
 	return !a.other || a.command("/usr/bin/test", "-x", dir).Run() == nil
 }
@@ -481,7 +481,7 @@ func makeHome(dir string, account account, log zerolog.Logger) (string, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil || !account.other {
 		return dir, err
 	}
-	// The folder stays ours, so that the account cannot swap the log that we write; it need only pass through.
+	// The folder stays ours, so that the account cannot swap the log that we write; it only has to pass through.
 	const passable = 0o711
 	if err := os.Chmod(dir, passable); err != nil {
 		return "", err
@@ -504,7 +504,7 @@ func makeHome(dir string, account account, log zerolog.Logger) (string, error) {
 }
 
 // socketFolder makes the folder of the socket. Its path is short, because the kernel takes at most 107 bytes, and follows
-// from that of the cluster, so that a crash leaves nothing that the next start does not use again.
+// from that of the cluster, so that the next start reuses whatever a crash leaves behind.
 func socketFolder(data string, account account) (string, error) {
 	sum := sha256.Sum256([]byte(data))
 	name := fmt.Sprintf("sumo-k8-%x", sum[:6])

@@ -47,33 +47,33 @@ var OpenAPI []byte
 // Targets are the functions by the names that FUNCTION_TARGET selects.
 var Targets = []string{"auth", "submit", "status", "logs", "reconcile"}
 
-// Parts are what the functions are made of.
+// Parts are what the functions are assembled from.
 type Parts struct {
 	Config  config.Config
 	DB      *postgres.DB
 	Objects *s3.Store
 	Log     zerolog.Logger
 
-	// Engine runs jobs. Nil where another process has it: submit then leaves dispatching to reconcile.
+	// Engine runs jobs. Nil when another process has the engine: submit then leaves dispatching to reconcile.
 	Engine job.Engine
-	// Live reads logs of runs under way; nil when this process cannot reach them.
+	// Live reads the logs of active runs; nil when this process cannot reach them.
 	Live job.LiveLogs
-	// Nodes lists where jobs run; nil when this process cannot know.
+	// Nodes lists the nodes that jobs run on; nil when this process cannot list them.
 	Nodes func(context.Context) ([]job.Node, error)
 	// Pods counts the pods that run jobs by phase; nil where there is no cluster.
 	Pods func(context.Context) (map[string]int, error)
-	// Provisioner keeps the tenants' namespaces and Warmer brings up nodes; nil where there is no cluster, as Kubernetes,
-	// which answers nil when the API server does.
+	// Provisioner maintains the tenants' namespaces, Warmer brings up nodes, and Kubernetes returns nil when the API server
+	// answers; all are nil where there is no cluster.
 	Provisioner tenant.Provisioner
 	Warmer      job.Warmer
 	Kubernetes  func(context.Context) error
-	// Disk answers nil when this machine's disk has room; nil where nothing is kept on it.
+	// Disk returns nil when this machine's disk has room; nil where nothing is stored on it.
 	Disk func() error
 	// ServiceAccount returns the name of the service account whose token may call reconcile; nil where none may.
 	ServiceAccount func(ctx context.Context, token string) (name string, err error)
 	// Confinement returns what confines runs on this machine; nil where the recorded runs show it.
 	Confinement func(context.Context) (simulation.Confinement, error)
-	// Metrics counts what is done; nil where metrics are off.
+	// Metrics counts what the functions do; nil where metrics are off.
 	Metrics *metrics.Metrics
 	// Trace records spans; nil where tracing is off.
 	Trace *trace.Tracer
@@ -81,7 +81,7 @@ type Parts struct {
 	Changed func(context.Context)
 }
 
-// Handler serves the functions called targets, all of them when none is named.
+// Handler serves the functions named by targets, or all of them when there are none.
 func (p Parts) Handler(targets ...string) (http.Handler, error) {
 	mux := http.NewServeMux()
 	if err := p.register(mux, targets); err != nil {
@@ -150,7 +150,7 @@ func (p Parts) api(mux *http.ServeMux, targets []string) huma.API {
 	return api
 }
 
-// confinement is this machine's, or the weakest of the last day's runs wherever they ran.
+// confinement returns this machine's confinement, or the weakest of the last day's runs wherever they ran.
 func (p Parts) confinement(ctx context.Context) (*simulation.Confinement, error) {
 	if p.Confinement == nil {
 		return p.DB.WeakestConfinement(ctx, time.Now().Add(-24*time.Hour))
@@ -196,7 +196,7 @@ func (p Parts) status() *status.Function {
 	}
 }
 
-// logPoll is how often a stream looks for new lines: often enough to feel live, and one stat of a file each time.
+// logPoll is how often a stream checks for new lines: often enough to feel live, and one stat of a file each time.
 const logPoll = 200 * time.Millisecond
 
 func (p Parts) logs() *logs.Function {
@@ -215,8 +215,8 @@ func (p Parts) Reconcile() *reconcilefn.Function {
 	var ended []func(reconcile.End)
 	if p.Trace != nil {
 		ended = append(ended, p.Trace.Ended)
-		// A call makes hundreds of passes. What they ask of Postgres and of the engine would bury the trace of the submission
-		// that the call was made for.
+		// A call makes hundreds of passes. Their spans for Postgres and the engine would bury the trace of the submission that
+		// caused the call.
 		run = func(ctx context.Context, window time.Duration) (reconcile.Report, error) {
 			return r.Run(traceparent.Without(ctx), window)
 		}

@@ -18,8 +18,8 @@ import (
 
 var errNoDatabase = errors.New("DATABASE_URL is not set; it names the Postgres database")
 
-// Open makes the parts that every function has, without any I/O: connections are made by the first request that needs them, so
-// that a function answers at once after it was started from zero. An engine is added by AddLocalEngine or by package cluster.
+// Open makes the parts that every function has, without any I/O: the first request that needs a connection opens it, so that
+// a function started from zero answers at once. AddLocalEngine or package cluster adds an engine.
 func Open(cfg config.Config, tracer *trace.Tracer, log zerolog.Logger) (_ Parts, stop func(), err error) {
 	if cfg.DatabaseURL == "" {
 		return Parts{}, nil, errNoDatabase
@@ -57,7 +57,7 @@ func storeOf(cfg config.Config) s3.Config {
 	}
 }
 
-// AddLocalEngine makes the parts run jobs as processes of this machine. Stop ends those under way and keeps them for the next
+// AddLocalEngine makes the parts run jobs as processes on this machine. Stop ends the active runs and keeps them for the next
 // start; its error says that some did not end in time.
 func (p *Parts) AddLocalEngine() (stop func(context.Context) error, err error) {
 	engine, err := local.New(p.runs(), p.Objects, time.Now, p.Log)
@@ -70,7 +70,7 @@ func (p *Parts) AddLocalEngine() (stop func(context.Context) error, err error) {
 	return engine.Close, nil
 }
 
-// AddLocalLogs makes the parts read what the engine of another process on this machine writes.
+// AddLocalLogs makes the parts read the logs that the engine of another process on this machine writes.
 func (p *Parts) AddLocalLogs() { p.Live = local.Logs(p.runs()) }
 
 func (p *Parts) runs() local.Config {
@@ -80,22 +80,22 @@ func (p *Parts) runs() local.Config {
 	}
 }
 
-// Migrate makes ready what the functions find: the schema, and the bucket where it is not Amazon's to give. It may be run
-// again, and at the same time as functions of the release before.
+// Migrate prepares what the functions need: the schema and, except on AWS, the bucket. It may run again, and at the same
+// time as functions of the previous release.
 func Migrate(ctx context.Context, cfg config.Config, log zerolog.Logger) error {
 	if cfg.DatabaseURL == "" {
 		return errNoDatabase
 	}
 	if cfg.DatabasePooled {
-		return errors.New("DATABASE_POOLED is set, but migrations take turns by a lock of a session, which a pooler does not keep: " +
-			"give DATABASE_URL the server itself here")
+		return errors.New("DATABASE_POOLED is set, but migrations use a session lock, which a pooler does not keep: " +
+			"set DATABASE_URL to the server itself here")
 	}
 	if err := postgres.Migrate(ctx, cfg.DatabaseURL); err != nil {
 		return err
 	}
 	log.Info().Msg("the schema is up to date")
 	if cfg.S3Endpoint == "" {
-		log.Info().Str("bucket", cfg.S3Bucket).Msg("S3_ENDPOINT is not set: on AWS the operator makes the bucket")
+		log.Info().Str("bucket", cfg.S3Bucket).Msg("S3_ENDPOINT is not set: on AWS the operator creates the bucket")
 		return nil
 	}
 	objects, err := s3.New(storeOf(cfg))
@@ -105,14 +105,14 @@ func Migrate(ctx context.Context, cfg config.Config, log zerolog.Logger) error {
 	if err := objects.EnsureBucket(ctx); err != nil {
 		return err
 	}
-	log.Info().Str("bucket", cfg.S3Bucket).Msg("the bucket is there")
+	log.Info().Str("bucket", cfg.S3Bucket).Msg("the bucket exists")
 	return nil
 }
 
 // Schedule is one tick of the schedule where no PingSource sends it: it ends when reconcile has answered.
 func Schedule(ctx context.Context, cfg config.Config, log zerolog.Logger) error {
 	if cfg.ReconcileURL == "" {
-		return errors.New("RECONCILE_URL is not set; it says where the reconcile function is called")
+		return errors.New("RECONCILE_URL is not set; it is the URL of the reconcile function")
 	}
 	report, err := callerOf(cfg).Call(ctx)
 	if err != nil {

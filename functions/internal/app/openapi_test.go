@@ -53,8 +53,8 @@ func compile(t *testing.T, name string, text []byte) *jsonschema.Compiler {
 
 func TestTheDocumentIsOpenAPI31(t *testing.T) {
 	t.Parallel()
-	// OpenAPI's own schema refuses members that it does not know, so a misspelt one is seen. It leaves the schemas within
-	// the document to JSON Schema: see below.
+	// OpenAPI's own schema rejects unknown members, and so finds misspelt ones. It leaves the schemas within the document to
+	// JSON Schema: see below.
 	const official = "https://spec.openapis.org/oas/3.1/schema/2022-10-07"
 	schema, err := compile(t, official, []byte(datamodel.OpenAPI31SchemaData)).Compile(official)
 	if err != nil {
@@ -80,7 +80,7 @@ func TestTheDocumentIsOpenAPI31(t *testing.T) {
 	}
 	for name := range used {
 		if _, ok := parsed(t).Components.Schemas[name]; !ok {
-			t.Errorf("the schema %s is referred to and not there", name)
+			t.Errorf("the schema %s is referenced but missing", name)
 		}
 	}
 	for name := range parsed(t).Components.Schemas {
@@ -90,7 +90,7 @@ func TestTheDocumentIsOpenAPI31(t *testing.T) {
 	}
 }
 
-// document is what the rules below look at.
+// document is the part of the OpenAPI document that the rules below check.
 type document struct {
 	Paths      map[string]map[string]operation
 	Components struct {
@@ -132,7 +132,7 @@ func TestEveryOperationSaysWhoMayCallItAndHowItFails(t *testing.T) {
 		for method, op := range operations {
 			name := strings.ToUpper(method) + " " + path
 			if other, taken := ids[op.OperationID]; taken {
-				t.Errorf("%s and %s are both %s", name, other, op.OperationID)
+				t.Errorf("%s and %s share the id %s", name, other, op.OperationID)
 			}
 			ids[op.OperationID] = name
 			if !plainID.MatchString(op.OperationID) || !sentence.MatchString(op.Summary) || len(op.Tags) != 1 {
@@ -172,7 +172,7 @@ func TestEveryOperationSaysWhoMayCallItAndHowItFails(t *testing.T) {
 			}
 			for _, status := range must {
 				if _, ok := op.Responses[status]; !ok {
-					t.Errorf("%s does not tell of status %s", name, status)
+					t.Errorf("%s does not document status %s", name, status)
 				}
 			}
 			for status, response := range op.Responses {
@@ -195,8 +195,8 @@ var repeatable = map[string]string{
 	"register-tenant":   "its tenant_id is the key: a second call answers 409",
 	"regenerate-key":    "a repeated call replaces the key of the first; no key could be shown again, as only its hash is kept",
 	"complete-upload":   "the upload is the key: a second call answers with the same scenario",
-	"validate-scenario": "it keeps nothing",
-	"reconcile":         "it does what is left to do",
+	"validate-scenario": "it stores nothing",
+	"reconcile":         "it does only what is left to do",
 }
 
 func TestEveryPOSTThatCreatesTakesAnIdempotencyKey(t *testing.T) {
@@ -218,7 +218,7 @@ func TestEveryPOSTThatCreatesTakesAnIdempotencyKey(t *testing.T) {
 			t.Errorf("POST %s (%s): takes a key is %t, may be repeated without is %t", path, op.OperationID, takes, listed)
 		}
 		if _, refuses := op.Responses["422"]; takes && !refuses {
-			t.Errorf("POST %s does not tell that a key used for another request answers 422", path)
+			t.Errorf("POST %s does not document that a key used for another request answers 422", path)
 		}
 	}
 	if seen != len(repeatable) {

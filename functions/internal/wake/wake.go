@@ -19,16 +19,16 @@ import (
 )
 
 const (
-	// patience is longer than any answer takes: reconcile gives up after five minutes, as Knative does for it.
+	// patience is longer than any answer takes: both reconcile and Knative give up after five minutes.
 	patience = 6 * time.Minute
-	// maxAnswer is far more than a report or a problem has.
+	// maxAnswer is far more than the size of a report or a problem.
 	maxAnswer = 64 << 10
 )
 
 // Caller calls reconcile.
 type Caller struct {
 	URL string
-	// TokenFile has the token of our service account, which is renewed while we run. Without a file AdminKey is sent.
+	// TokenFile has the token of our service account, which is renewed while we run. Without a file, AdminKey is sent.
 	TokenFile string
 	AdminKey  string
 	Transport http.RoundTripper
@@ -46,7 +46,7 @@ func (c Caller) Call(ctx context.Context) (reconcile.Report, error) {
 	if err := c.authorise(r); err != nil {
 		return reconcile.Report{}, err
 	}
-	// A redirect would take the token elsewhere, so this is no http.Client.
+	// An http.Client would follow a redirect and send the token elsewhere.
 	response, err := c.Transport.RoundTrip(r)
 	if err != nil {
 		return reconcile.Report{}, fmt.Errorf("calling reconcile: %w", err)
@@ -81,7 +81,7 @@ func (c Caller) authorise(r *http.Request) error {
 	return nil
 }
 
-// detail is what a problem says, or the beginning of whatever else was answered.
+// detail returns a problem's detail, or the beginning of any other answer.
 func detail(body []byte) string {
 	var problem struct {
 		Detail string `json:"detail"`
@@ -93,9 +93,9 @@ func detail(body []byte) string {
 	return strings.ToValidUTF8(string(body[:min(len(body), enough)]), "")
 }
 
-// pauses are those after calls that were skipped, because another call was at work, or interrupted, because their process is
-// being replaced. That other one may have looked at the jobs for the last time before the change that we call for, and be busy
-// with its end. When it is still at work after the last pause, it is following jobs and sees every change.
+// pauses follow calls that were skipped, because another call was working, or interrupted, because their process is being
+// replaced. The other call may have read the jobs for the last time before the change that caused ours, and be finishing.
+// If it is still working after the last pause, it is following jobs and sees every change.
 var pauses = []time.Duration{time.Second, 3 * time.Second, 10 * time.Second}
 
 // Waker calls in the background, one call at a time.
@@ -103,12 +103,12 @@ type Waker struct {
 	caller  Caller
 	log     zerolog.Logger
 	pauses  []time.Duration
-	changed chan string // the trace of what was changed
+	changed chan string // the trace of the change
 	stop    context.CancelFunc
 	ended   chan struct{}
 }
 
-// Start makes a Waker, which is to be closed.
+// Start makes a Waker. The caller closes it.
 func Start(caller Caller, log zerolog.Logger) *Waker { return start(caller, log, pauses) }
 
 func start(caller Caller, log zerolog.Logger, pauses []time.Duration) *Waker {
@@ -118,16 +118,16 @@ func start(caller Caller, log zerolog.Logger, pauses []time.Duration) *Waker {
 	return w
 }
 
-// Changed says that there is something new to do. It returns at once. While a call is under way, changes gather and
-// make one more, which belongs to the trace of the first of them.
+// Changed reports new work and returns at once. Changes during a call cause one more call, which belongs to the trace of the
+// first of them.
 func (w *Waker) Changed(ctx context.Context) {
 	select {
 	case w.changed <- traceparent.Of(ctx):
-	default: // a call that begins later is due already
+	default: // a later call is due already
 	}
 }
 
-// Close gives up the call that is under way. Reconcile goes on without us.
+// Close abandons the active call. Reconcile continues without us.
 func (w *Waker) Close() {
 	w.stop()
 	<-w.ended
@@ -143,7 +143,7 @@ func (w *Waker) run(ctx context.Context) {
 		case changed = <-w.changed:
 		}
 		if err := w.wake(traceparent.With(ctx, changed)); err != nil && ctx.Err() == nil {
-			w.log.Warn().Err(err).Msg("reconcile could not be woken; the schedule will do it")
+			w.log.Warn().Err(err).Msg("reconcile could not be woken; the schedule will call it")
 		}
 	}
 }

@@ -48,13 +48,13 @@ func serve(t *testing.T) *function {
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		f.most.Store(max(f.most.Load(), now.Add(1)))
 		defer now.Add(-1)
-		_, _ = io.Copy(io.Discard, r.Body) // only then does the server notice that the client leaves
+		_, _ = io.Copy(io.Discard, r.Body) // only then does the server notice that the client disconnects
 		f.calls <- r
 		select {
 		case body := <-f.answers:
 			if body == "" {
 				w.WriteHeader(http.StatusServiceUnavailable)
-				body = `{"detail": "Postgres is away."}`
+				body = `{"detail": "Postgres is unreachable."}`
 			}
 			_, _ = io.WriteString(w, body)
 		case <-r.Context().Done():
@@ -127,7 +127,7 @@ func TestACallThatFailsSaysWhy(t *testing.T) {
 		edit func(*Caller)
 		want string
 	}{
-		"a failure":        {func(*Caller) { f.answers <- "" }, "Postgres is away."},
+		"a failure":        {func(*Caller) { f.answers <- "" }, "Postgres is unreachable."},
 		"another program":  {func(*Caller) { f.answers <- "<html>" }, "not a report"},
 		"nobody":           {func(c *Caller) { c.URL = "http://127.0.0.1:1" }, "refused"},
 		"a redirect":       {func(c *Caller) { c.URL = moved.URL }, "307"},
@@ -154,13 +154,13 @@ func TestChangesDuringACallMakeOneMore(t *testing.T) {
 	f.answers <- `{}`
 	receive(t, f.calls, "the second call")
 	f.answers <- `{}`
-	// A third call would begin before that of a later change, which is told apart by its being the only one left.
+	// A third call would begin before that of a later change, which is recognised by being the only one left.
 	w.Changed(t.Context())
 	receive(t, f.calls, "the call of the later change")
 	f.answers <- `{}`
 	w.Close()
 	if n := len(f.calls); n != 0 || f.most.Load() != 1 {
-		t.Errorf("%d calls too many, %d at a time", n, f.most.Load())
+		t.Errorf("%d calls too many, %d concurrent", n, f.most.Load())
 	}
 }
 
@@ -214,7 +214,7 @@ func TestAFailureIsLoggedAndTheNextChangeCallsAgain(t *testing.T) {
 	receive(t, f.calls, "the call after a failure")
 	f.answers <- `{}`
 	w.Close()
-	if !strings.Contains(log.String(), "Postgres is away.") {
+	if !strings.Contains(log.String(), "Postgres is unreachable.") {
 		t.Errorf("the log has %s", log.String())
 	}
 }
@@ -228,7 +228,7 @@ func TestCloseGivesUpTheCallThatIsUnderWay(t *testing.T) {
 	call := receive(t, f.calls, "the call")
 	w.Close()
 	receive(t, call.Context().Done(), "the call's end")
-	w.Changed(t.Context()) // by a request that ends late; it must not block
+	w.Changed(t.Context()) // from a request that ends late; it must not block
 	w.Changed(t.Context())
 	if log.String() != "" {
 		t.Errorf("the log has %s", log.String())

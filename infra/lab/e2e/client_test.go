@@ -18,7 +18,7 @@ import (
 )
 
 // call sends one request and decodes the answer, which must have the status want, into v when v is not nil. While the
-// cluster is disturbed, a GET that finds nobody is repeated, as clients do.
+// cluster is disturbed, a GET that gets no answer is repeated, as clients do.
 func (c *cluster) call(t *testing.T, method, path string, headers map[string]string, body io.Reader, want int, v any) {
 	t.Helper()
 	var status int
@@ -26,8 +26,8 @@ func (c *cluster) call(t *testing.T, method, path string, headers map[string]str
 	var err error
 	for deadline := time.Now().Add(patience); ; time.Sleep(time.Second) {
 		status, raw, err = c.send(t, method, path, headers, body)
-		away := err != nil || status >= http.StatusInternalServerError
-		if !away || !c.disturbed || method != http.MethodGet || time.Now().After(deadline) {
+		unavailable := err != nil || status >= http.StatusInternalServerError
+		if !unavailable || !c.disturbed || method != http.MethodGet || time.Now().After(deadline) {
 			break
 		}
 	}
@@ -144,7 +144,7 @@ func ready(t *testing.T, network string) string {
 	return string(raw)
 }
 
-// edited is a ready network with its files changed.
+// edited returns a ready network with its files changed.
 func edited(t *testing.T, network string, edit func(name, content string) string) string {
 	t.Helper()
 	zip, err := networks.Edited(network, edit)
@@ -164,7 +164,7 @@ func endless(t *testing.T) string {
 	return string(zip)
 }
 
-// await polls until done says so.
+// await polls until done returns true.
 func (c *tenant) await(t *testing.T, id string, done func(rest.Job) bool) rest.Job {
 	t.Helper()
 	for deadline := time.Now().Add(patience); ; time.Sleep(200 * time.Millisecond) {

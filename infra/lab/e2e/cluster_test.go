@@ -36,11 +36,11 @@ type cluster struct {
 	settings map[string]string // the lab's environment
 	url      string            // where the gateway answers
 	adminKey string
-	// disturbed is set while something that the service stands on is away.
+	// disturbed is set while something that the service depends on is unreachable.
 	disturbed bool
 }
 
-// find looks up the installation that `make e2e` has made on the lab.
+// find looks up the installation that `make e2e` made on the lab.
 func find(t testing.TB) *cluster {
 	t.Helper()
 	lab := os.Getenv("SUMO_K8_LAB")
@@ -65,7 +65,7 @@ func find(t testing.TB) *cluster {
 	return c
 }
 
-// explain logs what the functions have to say of a failure.
+// explain logs the functions' messages about a failure.
 func (c *cluster) explain(t testing.TB) {
 	t.Helper()
 	out, _ := c.tryKubectl(t, "get", "pods", "-A", "-o", "wide")
@@ -97,7 +97,7 @@ func environment(t testing.TB, path string) map[string]string {
 	return settings
 }
 
-// query reads from the record, for what no call tells, or changes what only time changes otherwise.
+// query queries the database, to read what no call reports, or to change what otherwise only time changes.
 func (c *cluster) query(t testing.TB, sql string, args ...any) (first string) {
 	t.Helper()
 	conn, err := pgx.Connect(t.Context(), c.settings["DATABASE_URL"])
@@ -126,7 +126,7 @@ func (c *cluster) tryKubectl(t testing.TB, args ...string) (string, error) {
 	return c.run("", filepath.Join(c.lab, "kubectl"), args...)
 }
 
-// apply applies manifests that are made here.
+// apply applies manifests made by the tests.
 func (c *cluster) apply(t testing.TB, manifest string) {
 	t.Helper()
 	if out, err := c.run(manifest, filepath.Join(c.lab, "kubectl"), "apply", "-f", "-"); err != nil {
@@ -135,21 +135,21 @@ func (c *cluster) apply(t testing.TB, manifest string) {
 }
 
 func (c *cluster) run(input, program string, args ...string) (string, error) {
-	// Not the test's own context, which has ended when the test cleans up.
+	// Not the test's own context, which has ended by the time the test cleans up.
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, program, args...)
 	cmd.Env = append(os.Environ(), "KUBECONFIG="+c.settings["KUBECONFIG"], "PATH="+c.lab+":"+os.Getenv("PATH"))
 	cmd.Stdin = strings.NewReader(input)
-	var out, said bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &out, &said
+	var out, stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &stderr
 	if err := cmd.Run(); err != nil {
-		return out.String() + said.String(), err
+		return out.String() + stderr.String(), err
 	}
 	return out.String(), nil
 }
 
-// atZero waits until no function has a pod that is not about to end.
+// atZero waits until no function has a pod other than terminating ones.
 func (c *cluster) atZero(t testing.TB) {
 	t.Helper()
 	until(t, "every function is at zero", func() (bool, string) {
@@ -160,7 +160,7 @@ func (c *cluster) atZero(t testing.TB) {
 	})
 }
 
-// until waits for what happens by itself.
+// until polls until a condition holds.
 func until(t testing.TB, what string, is func() (done bool, state string)) {
 	t.Helper()
 	for deadline := time.Now().Add(patience); ; time.Sleep(300 * time.Millisecond) {
@@ -169,7 +169,7 @@ func until(t testing.TB, what string, is func() (done bool, state string)) {
 			return
 		}
 		if time.Now().After(deadline) {
-			t.Fatalf("waited in vain until %s: %s", what, state)
+			t.Fatalf("gave up waiting until %s: %s", what, state)
 		}
 	}
 }

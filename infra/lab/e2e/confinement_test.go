@@ -19,13 +19,13 @@ import (
 	networks "github.com/sumo-k8/sumo-k8/test_networks"
 )
 
-// loadProbe gives the probe to the node as an image.
+// loadProbe loads the probe onto the node as an image.
 func (c *cluster) loadProbe(t *testing.T) (name string) {
 	t.Helper()
 	return c.loadPrograms(t, oci.Image{Name: "dev.local/probe:e2e", Entrypoint: []string{"/probe"}}, map[string]string{"/probe": "./probe"})
 }
 
-// loadPrograms builds programs, by their paths in the image, into one and gives it to the node.
+// loadPrograms builds programs, by their paths in the image, into one image and loads it onto the node.
 func (c *cluster) loadPrograms(t *testing.T, i oci.Image, programs map[string]string) (name string) {
 	t.Helper()
 	var files []oci.File
@@ -61,7 +61,7 @@ func (c *cluster) inPlaceOfSUMO(t *testing.T, a *tenant, name string, change fun
 	}
 	template["metadata"] = map[string]any{"name": name, "namespace": a.namespace}
 	spec := template["spec"].(map[string]any)
-	delete(spec, "podGC") // its log is read once it has ended
+	delete(spec, "podGC") // its log is read after its end
 	run := spec["templates"].([]any)[0].(map[string]any)
 	change(run["container"].(map[string]any))
 	raw, err := json.Marshal(template)
@@ -92,7 +92,7 @@ spec: {workflowTemplateRef: {name: %[1]s}, arguments: {parameters: [%[3]s]}}
 	return log
 }
 
-// tried is what the probe's log says of each try.
+// tried returns the result of each attempt in the probe's log.
 func tried(log string) map[string]string {
 	got := map[string]string{}
 	for line := range strings.Lines(log) {
@@ -104,8 +104,8 @@ func tried(log string) map[string]string {
 	return got
 }
 
-// testConfinement runs a probe in the place of SUMO: a workflow of the tenant's own template, with another image and
-// other words for it. It finds what a scenario could reach that made SUMO run code of its choice.
+// testConfinement runs a probe in SUMO's place: a workflow of the tenant's own template, with another image and other
+// arguments. It finds what a scenario could reach that made SUMO run code of its choice.
 func testConfinement(t *testing.T, c *cluster) {
 	victim, a := c.register(t, ""), c.register(t, "")
 	secret := victim.submit(t, ready(t, "square"), nil)
@@ -130,10 +130,10 @@ func testConfinement(t *testing.T, c *cluster) {
 		"the gateway from here": strings.TrimPrefix(gateway, "http://"),
 	}
 	for what, address := range refused {
-		// The node itself is let through everywhere: somebody listens there, and what is in the way of others are the policies.
+		// Policies do not apply to the node: its connections show that something listens, and that policies refuse the others.
 		connection, err := net.DialTimeout("tcp", address, 3*time.Second)
 		if err != nil {
-			t.Fatalf("%s is not there to be refused: %v", what, err)
+			t.Fatalf("%s is unreachable even without policies: %v", what, err)
 		}
 		connection.Close()
 		args = append(args, "--connect="+what+"="+address)
@@ -175,8 +175,8 @@ func testConfinement(t *testing.T, c *cluster) {
 	}
 }
 
-// testTakenOver runs, behind sumo-run's wall in a pod, a program that tries whatever a SUMO could that was taken over. The
-// probe above is what the pod alone holds; here is what the wall adds.
+// testTakenOver runs, confined by sumo-run in a pod, a program that tries what a compromised SUMO could try. The probe above
+// tests what the pod alone confines; this tests what sumo-run adds.
 func testTakenOver(t *testing.T, c *cluster) {
 	a := c.register(t, "")
 	postgres := regexp.MustCompile(`@([^/]+)/`).FindStringSubmatch(c.settings["DATABASE_URL"])[1]
@@ -185,7 +185,7 @@ func testTakenOver(t *testing.T, c *cluster) {
 		"read /scenario/scenario.zip", "read /var/run/argo/argoexec", "list /var/run/argo", "write /job/out/hostile", "change /job/out/log.txt",
 		"read /proc/1/environ", "become /bin/sh", "memory",
 	}
-	for _, address := range []string{postgres, store} { // the store is in the pod's reach: Argo's container fetches the scenario there
+	for _, address := range []string{postgres, store} { // the pod reaches the store: Argo's container fetches the scenario there
 		connection, err := net.DialTimeout("tcp", address, 3*time.Second)
 		if err != nil {
 			t.Fatal(err)
@@ -199,7 +199,7 @@ func testTakenOver(t *testing.T, c *cluster) {
 	}
 	scenario := a.submit(t, string(zip), nil)
 	if j := a.finish(t, scenario.JobID); j.Status != job.Succeeded || j.Confinement == nil || !j.Confinement.Filter {
-		t.Errorf("the scenario's own job ended %s, held by %+v: %s", j.Status, j.Confinement, why(j))
+		t.Errorf("the scenario's own job ended %s, confined by %+v: %s", j.Status, j.Confinement, why(j))
 	}
 	name := c.loadPrograms(t, oci.Image{
 		Name: "dev.local/hostile:e2e", Entrypoint: []string{"/usr/bin/sumo-run"}, Env: []string{"PATH=/usr/bin", "SUMO_BINARY=/usr/bin/hostile"},
@@ -211,7 +211,7 @@ func testTakenOver(t *testing.T, c *cluster) {
 		container["image"], container["imagePullPolicy"] = name, "Never"
 	}, "hostile: all tried")
 	if !strings.Contains(log, "confined by Landlock") {
-		t.Error("it was not held by Landlock")
+		t.Error("it was not confined by Landlock")
 	}
 	for line := range strings.Lines(log) {
 		if strings.HasPrefix(line, "DONE") {
@@ -222,11 +222,11 @@ func testTakenOver(t *testing.T, c *cluster) {
 		t.Errorf("only %d tries", n)
 	}
 	if !regexp.MustCompile(`refused: memory \(cannot allocate memory\) after 9\d\d MiB`).MatchString(log) {
-		t.Error("sumo-run's limit of memory, a little below the pod's, does not hold")
+		t.Error("sumo-run's memory limit, a little below the pod's, is not enforced")
 	}
 }
 
-// testPublicAddress sees that what is not for clients cannot be had at the public address.
+// testPublicAddress checks that internal operations are unavailable at the public address.
 func testPublicAddress(t *testing.T, c *cluster) {
 	for _, call := range []struct{ method, path string }{{"POST", "/reconcile"}, {"POST", "/reconcile/"}, {"GET", "/metrics"}, {"POST", "/"}} {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)

@@ -18,7 +18,7 @@ import (
 	networks "github.com/sumo-k8/sumo-k8/test_networks"
 )
 
-// TestTheServiceOnACluster shares one installation among its parts, which are tenants of it.
+// TestTheServiceOnACluster shares one installation among its subtests, each with its own tenants.
 func TestTheServiceOnACluster(t *testing.T) {
 	c := find(t)
 	for _, part := range []struct {
@@ -42,12 +42,12 @@ func TestTheServiceOnACluster(t *testing.T) {
 		{"each function reaches what it works with and no more", testReachOfFunctions},
 		{"the operator's key is given to those who check it", testAdminKey},
 		{"the public address has only what is for clients", testPublicAddress},
-		{"what was changed in a tenant's namespace is mended", testDrift},
+		{"what was changed in a tenant's namespace is repaired", testDrift},
 		{"a job whose workflow was deleted runs again", testVanished},
 		{"manifests that are applied again change nothing", testApplyTwice},
 		{"a rollout fails no request and loses no line", testRollout},
 		{"a PingSource calls reconcile in place of the CronJob", testPingSource},
-		// What follows disturbs all others.
+		// The following subtests disturb all others.
 		{"twenty jobs outlive Argo's controller", testControllerKilled},
 		{"jobs outlive the API server and Postgres", testRestarts},
 		{"a job outlives its node", testNodeGone},
@@ -266,7 +266,7 @@ func testRights(t *testing.T, c *cluster) {
 	if diff := cmp.Diff(string(want), got.String()); diff != "" {
 		t.Errorf("rights differ (-want +got):\n%s", diff)
 	}
-	// The table does not show that those who provide for tenants are held to tenants' namespaces.
+	// The table does not show that the accounts that provision tenants are restricted to tenants' namespaces.
 	for _, account := range []string{"auth", "reconcile"} {
 		for _, namespace := range []string{a.namespace, "kube-system", "sumo-k8", "default"} {
 			out, err := c.tryKubectl(
@@ -279,7 +279,7 @@ func testRights(t *testing.T, c *cluster) {
 	}
 }
 
-// rights is kubectl's table without what every account may do: ask for its own rights, and read public addresses.
+// rights is kubectl's table without what every account may do: query its own rights, and read public addresses.
 func rights(table string) string {
 	var lines []string
 	spaces := regexp.MustCompile(` {2,}`)

@@ -11,7 +11,7 @@ import (
 	"github.com/sumo-k8/sumo-k8/pkg/simulation"
 )
 
-// testPingSource lets Eventing's PingSource call reconcile, with no CronJob there.
+// testPingSource lets Eventing's PingSource call reconcile, without the CronJob.
 func testPingSource(t *testing.T, c *cluster) {
 	const event = `"source":"/apis/v1/namespaces/sumo-k8/pingsources/schedule"`
 	if c.kubectl(t, "get", "crd", "pingsources.sources.knative.dev", "--ignore-not-found", "-o", "name") == "" {
@@ -36,8 +36,8 @@ func testPingSource(t *testing.T, c *cluster) {
 		return strings.Contains(state, `"status":"True"`), state
 	})
 
-	// Eventing keeps a token for an hour, by the account's name. The one of a source that a test before has deleted is of an account
-	// that is gone, and refused.
+	// Eventing caches a token for an hour, by the account's name. The token of a source that an earlier test deleted belongs to a
+	// deleted account, and is refused.
 	c.kubectl(t, "rollout", "restart", "deployment/pingsource-mt-adapter", "-n", "knative-eventing")
 	c.kubectl(t, "rollout", "status", "deployment/pingsource-mt-adapter", "-n", "knative-eventing")
 
@@ -60,20 +60,20 @@ func testPingSource(t *testing.T, c *cluster) {
 		}
 	}
 
-	// From here on nobody calls but the source: what is mended is mended in its call.
+	// From here on only the source calls: any repair happens in its call.
 	a := c.register(t, "")
 	c.atZero(t)
 	began := time.Now()
 	c.kubectl(t, "delete", "networkpolicy", "deny-all", "-n", a.namespace)
 	c.query(t, "UPDATE tenants SET provision_at = now() WHERE id = $1 RETURNING id", a.id)
-	until(t, "an event has had the namespace mended", func() (bool, string) {
-		_, mended := c.tryKubectl(t, "get", "networkpolicy", "deny-all", "-n", a.namespace)
+	until(t, "an event has caused the namespace's repair", func() (bool, string) {
+		_, err := c.tryKubectl(t, "get", "networkpolicy", "deny-all", "-n", a.namespace)
 		log, _ := c.tryKubectl(t, "logs", "-n", "sumo-k8", "-l", "serving.knative.dev/service=reconcile", "-c", "function", "--tail=-1")
-		return mended == nil && strings.Contains(log, event), log
+		return err == nil && strings.Contains(log, event), log
 	})
-	t.Logf("from zero: mended and told of %.0f s after the change", time.Since(began).Seconds())
+	t.Logf("from zero: repaired and reported %.0f s after the change", time.Since(began).Seconds())
 
-	// The call that a submission makes itself ends after RECONCILE_WINDOW, 50 s. That the run is over is the source's to find.
+	// The call that a submission causes ends after RECONCILE_WINDOW, 50 s. The source's call has to find that the run has ended.
 	j := a.submit(t, endless(t), map[string]string{"timeout_seconds": "70"})
 	if j = a.finish(t, j.JobID); j.Status != job.Failed || j.Reason != simulation.DeadlineExceeded {
 		t.Errorf("ended %s (%s): %s", j.Status, j.Reason, why(j))
@@ -84,7 +84,7 @@ func testPingSource(t *testing.T, c *cluster) {
 	}
 }
 
-// sendEvent asks reconcile for one pass as a PingSource does, at the gateway for the cluster's inside.
+// sendEvent requests one pass of reconcile as a PingSource does, at the cluster-internal gateway.
 func (c *cluster) sendEvent(t *testing.T, token string) (status int, answer string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)

@@ -26,7 +26,7 @@ type visitor struct {
 	want            map[string]string // by place
 }
 
-// everywhere is what a pod without policies reaches.
+// everywhere returns what a pod without policies reaches.
 func everywhere(places map[string]string) map[string]string {
 	want := map[string]string{}
 	for place := range places {
@@ -35,7 +35,7 @@ func everywhere(places map[string]string) map[string]string {
 	return want
 }
 
-// nowhereBut is what a pod reaches whose policies allow these places only.
+// nowhereBut returns what a pod reaches whose policies allow only these places.
 func nowhereBut(places map[string]string, open ...string) map[string]string {
 	want := map[string]string{}
 	for place := range places {
@@ -48,12 +48,12 @@ func nowhereBut(places map[string]string, open ...string) map[string]string {
 }
 
 // visit runs all visitors at once and compares what each reached with what it should. One of them, without policies, is the
-// positive control: it must reach every place, so that a refusal to the others is their policies' doing.
+// positive control: it must reach every place, so that refusals to the others come from their policies.
 func (c *cluster) visit(t *testing.T, places map[string]string, visitors ...visitor) {
 	t.Helper()
 	open := visitor{namespace: c.namespace(t, "open"), name: "open", want: everywhere(places)}
 	visitors = append(visitors, open)
-	// A policy holds for a new pod within a second of its having an address; this is for a busy machine.
+	// A policy applies to a new pod within a second of its getting an address; this is for a busy machine.
 	args := []string{"--for=20s"}
 	for place, address := range places {
 		args = append(args, "--connect="+place+"="+address)
@@ -95,7 +95,7 @@ func (c *cluster) visit(t *testing.T, places map[string]string, visitors ...visi
 	}
 }
 
-// namespace makes one that no policy holds.
+// namespace makes a namespace without policies.
 func (c *cluster) namespace(t *testing.T, what string) string {
 	t.Helper()
 	name := fmt.Sprintf("e2e-%s-%d-%d", what, time.Now().Unix(), serial.Add(1))
@@ -104,13 +104,13 @@ func (c *cluster) namespace(t *testing.T, what string) string {
 	return name
 }
 
-// podIP is the address of the pod that a selector finds.
+// podIP returns the address of the pod that a selector finds.
 func (c *cluster) podIP(t *testing.T, namespace, selector string) string {
 	t.Helper()
 	return c.kubectl(t, "get", "pods", "-n", namespace, "-l", selector, "-o", "jsonpath={.items[0].status.podIP}")
 }
 
-// publicAddress gives the lab's bridge an address that is not private, of those for documentation, and listens there at the port.
+// publicAddress gives the lab's bridge a non-private address, one reserved for documentation, and listens there on the port.
 func publicAddress(t *testing.T, port string) (address string) {
 	t.Helper()
 	const ip = "198.51.100.7"
@@ -140,7 +140,7 @@ func publicAddress(t *testing.T, port string) (address string) {
 	return address
 }
 
-// testReachOfRuns lets pods of tenants connect whose namespaces were made for stores in different places.
+// testReachOfRuns tests what pods reach in tenants' namespaces that were made for stores at different addresses.
 func testReachOfRuns(t *testing.T, c *cluster) {
 	store := strings.TrimPrefix(c.settings["S3_ENDPOINT"], "http://")
 	_, port, err := net.SplitHostPort(store)
@@ -186,7 +186,7 @@ func testReachOfRuns(t *testing.T, c *cluster) {
 	)
 }
 
-// testReachOfFunctions puts the probe beside the functions, with the labels that their pods have.
+// testReachOfFunctions runs the probe beside the functions, with the labels of their pods.
 func testReachOfFunctions(t *testing.T, c *cluster) {
 	_, rest, _ := strings.Cut(c.settings["DATABASE_URL"], "@")
 	postgres, _, _ := strings.Cut(rest, "/")
@@ -229,7 +229,7 @@ func testReachOfFunctions(t *testing.T, c *cluster) {
 		if err := json.Unmarshal([]byte(raw), &template); err != nil {
 			t.Fatal(err)
 		}
-		// By this one the Deployment and the Service know their pods. The probe is none of them.
+		// The Deployment and the Service select their pods by this label. The probe is not one of them.
 		delete(template.Labels, "serving.knative.dev/revisionUID")
 		visitors = append(visitors, visitor{name: "e2e-" + name, labels: template.Labels, want: nowhereBut(places, reached[name]...)})
 	}
@@ -239,7 +239,7 @@ func testReachOfFunctions(t *testing.T, c *cluster) {
 	c.visit(t, places, visitors...)
 }
 
-// testAdminKey looks into the environment of each function's process, which runs on this machine.
+// testAdminKey inspects the environment of each function's process, which runs on this machine.
 func testAdminKey(t *testing.T, c *cluster) {
 	if keys := c.kubectl(t, "get", "secret", "sumo-k8", "-n", "sumo-k8", "-o", "jsonpath={.data}"); strings.Contains(keys, "ADMIN_KEY") {
 		t.Error("the Secret that every function reads has ADMIN_KEY")
@@ -260,7 +260,7 @@ func testAdminKey(t *testing.T, c *cluster) {
 			return variables != nil, ""
 		})
 		if variables["DATABASE_URL"] != c.settings["DATABASE_URL"] {
-			t.Errorf("what was read of %s is not the environment that it works with: it has no DATABASE_URL of the lab", name)
+			t.Errorf("the environment read for %s is not the one it uses: it lacks the lab's DATABASE_URL", name)
 		}
 		if _, given := variables["ADMIN_KEY"]; given != checks {
 			t.Errorf("%s is given ADMIN_KEY: %t, want %t", name, given, checks)
@@ -273,7 +273,7 @@ func testAdminKey(t *testing.T, c *cluster) {
 	}
 }
 
-// environmentOf is the environment of a process that Knative runs for the function; nil when there is none.
+// environmentOf returns the environment of a process that Knative runs for the function; nil when there is none.
 func environmentOf(function string) map[string]string {
 	processes, _ := filepath.Glob("/proc/[0-9]*/environ")
 	for _, file := range processes {

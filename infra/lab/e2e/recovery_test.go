@@ -14,7 +14,7 @@ import (
 	"github.com/sumo-k8/sumo-k8/pkg/rest"
 )
 
-// kill ends a program of the lab as a crash does.
+// kill kills a program of the lab, like a crash.
 func (c *cluster) kill(t *testing.T, name string) {
 	t.Helper()
 	raw, err := os.ReadFile(filepath.Join(c.lab, "run", "pid", name+".json"))
@@ -30,7 +30,7 @@ func (c *cluster) kill(t *testing.T, name string) {
 	}
 }
 
-// repair starts again what does not run.
+// repair restarts what does not run.
 func (c *cluster) repair(t *testing.T) {
 	t.Helper()
 	if out, err := c.run("", c.program, "up"); err != nil {
@@ -38,13 +38,13 @@ func (c *cluster) repair(t *testing.T) {
 	}
 }
 
-// longRun takes longer than what is done to it meanwhile.
+// longRun takes longer than the disturbance it is used with.
 func (c *tenant) longRun(t *testing.T) rest.Job {
 	t.Helper()
 	return c.submit(t, ready(t, "grid"), map[string]string{"step_length": "0.1"})
 }
 
-// testVanished deletes the workflow of a running job, as an operator might who cleans up.
+// testVanished deletes the workflow of a running job, as an operator might when cleaning up.
 func testVanished(t *testing.T, c *cluster) {
 	a := c.register(t, "")
 	j := a.longRun(t)
@@ -56,8 +56,8 @@ func testVanished(t *testing.T, c *cluster) {
 	}
 }
 
-// testDrift changes what a tenant's namespace must have. Reconcile looks at each tenant from time to time; the record says
-// that it is this one's turn.
+// testDrift changes what a tenant's namespace must have. Reconcile checks each tenant from time to time; the test marks this
+// one as due in the database.
 func testDrift(t *testing.T, c *cluster) {
 	a := c.register(t, `, "max_cpu": 8`)
 	quota := func() string {
@@ -68,7 +68,7 @@ func testDrift(t *testing.T, c *cluster) {
 	c.kubectl(t, "delete", "networkpolicy", "deny-all", "-n", a.namespace)
 	c.kubectl(t, "delete", "workflowtemplate", "sumo-1-18", "-n", a.namespace)
 	c.query(t, "UPDATE tenants SET provision_at = now() WHERE id = $1 RETURNING id", a.id)
-	until(t, "the namespace is mended", func() (bool, string) {
+	until(t, "the namespace is repaired", func() (bool, string) {
 		_, policy := c.tryKubectl(t, "get", "networkpolicy", "deny-all", "-n", a.namespace)
 		_, template := c.tryKubectl(t, "get", "workflowtemplate", "sumo-1-18", "-n", a.namespace)
 		is := quota()
@@ -76,7 +76,7 @@ func testDrift(t *testing.T, c *cluster) {
 	})
 }
 
-// testRestarts kills what the service stands on while jobs run.
+// testRestarts kills what the service depends on while jobs run.
 func testRestarts(t *testing.T, c *cluster) {
 	a := c.register(t, `, "max_concurrent_jobs": 3`)
 	var ids []string
@@ -98,7 +98,7 @@ func testRestarts(t *testing.T, c *cluster) {
 	}
 }
 
-// testNodeGone takes the one node away with all that runs on it, this service and Argo included, and gives it back.
+// testNodeGone removes the only node with all that runs on it, this service and Argo included, and restores it.
 func testNodeGone(t *testing.T, c *cluster) {
 	a := c.register(t, "")
 	j := a.longRun(t)

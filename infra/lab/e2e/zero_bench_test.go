@@ -16,12 +16,12 @@ import (
 	"time"
 )
 
-// starts are the times at which a function came up from zero for a request, each since the request was sent.
+// starts are the milestones of a function's start from zero for a request, each since the request was sent.
 type starts struct {
 	pod, process, listening, handler, answer time.Duration
 }
 
-// tries is how often each function is started. The figures are printed one by one, as an average would hide how they spread.
+// tries is how often each function is started. The figures are printed one by one, as an average would hide their spread.
 const tries = 5
 
 // BenchmarkFromZero measures what a first request to a function at zero waits for, and how long the next ones take. Each
@@ -50,7 +50,7 @@ func BenchmarkFromZero(b *testing.B) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		_, _ = io.Copy(io.Discard, response.Body) // what it says does not matter, if it is ours
+		_, _ = io.Copy(io.Discard, response.Body) // the content does not matter
 		response.Body.Close()
 		if response.StatusCode >= 500 {
 			b.Fatalf("%s %s answers %s", f.method, f.url, response.Status)
@@ -67,7 +67,7 @@ func BenchmarkFromZero(b *testing.B) {
 	}
 }
 
-// fromZero waits until the function is at zero and its last pod is gone, makes a call, and finds out when what happened.
+// fromZero waits until the function is at zero and its last pod is gone, makes a call, and measures the milestones.
 func (c *cluster) fromZero(b *testing.B, function string, call func()) (s starts, next []int64) {
 	b.Helper()
 	selector := "serving.knative.dev/service=" + function
@@ -113,7 +113,7 @@ func (c *cluster) fromZero(b *testing.B, function string, call func()) (s starts
 	return s, next
 }
 
-// firstByte notes when something is written for the first time.
+// firstByte records the time of the first write.
 type firstByte struct {
 	mu sync.Mutex
 	at time.Time
@@ -128,7 +128,7 @@ func (f *firstByte) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// processOf is when the process of a function was started. The lab's pods are processes of this machine.
+// processOf returns when the process of a function was started. The lab's pods are processes of this machine.
 func processOf(b *testing.B, function string) time.Time {
 	b.Helper()
 	folders, err := filepath.Glob("/proc/[0-9]*")
@@ -161,7 +161,7 @@ func processOf(b *testing.B, function string) time.Time {
 		}
 	}
 	if latest.IsZero() {
-		b.Fatal(fmt.Errorf("no process of %s is found", function))
+		b.Fatal(fmt.Errorf("found no process of %s", function))
 	}
 	return latest
 }

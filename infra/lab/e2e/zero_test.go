@@ -23,7 +23,7 @@ import (
 	"github.com/sumo-k8/sumo-k8/pkg/rest"
 )
 
-// testFromZero runs a job on an installation of which nothing runs, and nobody calls reconcile.
+// testFromZero runs a job on an installation that is scaled to zero, without calling reconcile.
 func testFromZero(t *testing.T, c *cluster) {
 	a := c.register(t, "")
 	c.atZero(t)
@@ -40,7 +40,7 @@ func testFromZero(t *testing.T, c *cluster) {
 	c.atZero(t)
 }
 
-// pod is what Kubernetes tells of a run's pod.
+// pod is Kubernetes' status of a run's pod.
 type pod struct {
 	Status struct {
 		ContainerStatuses []struct {
@@ -52,8 +52,8 @@ type pod struct {
 	}
 }
 
-// watchPods follows the tenant's pods, which go as soon as their run is on record. What it returns ends it and tells every
-// state that was seen.
+// watchPods follows the tenant's pods, which are deleted as soon as their run is recorded. The returned function stops the
+// watch and returns every observed state.
 func (c *tenant) watchPods(t *testing.T) func() []pod {
 	t.Helper()
 	watch := exec.Command(filepath.Join(c.lab, "kubectl"), "get", "pods", "-n", c.namespace, "--watch", "-o", "json")
@@ -82,7 +82,7 @@ type spanOf struct {
 	from, to time.Time
 }
 
-// split says where the time of a job went, from the record and from Argo's own notes.
+// split reports how a job spent its time, from the database and from Argo's own status.
 func (c *tenant) split(t *testing.T, j rest.Job, pods []pod, seen time.Time) string {
 	t.Helper()
 	var history struct {
@@ -197,7 +197,7 @@ func testRollout(t *testing.T, c *cluster) {
 	case <-time.After(patience):
 		t.Fatal("the stream does not end")
 	}
-	// The stored log is the whole of it, and the address of its bytes is the same for everybody.
+	// The stored log is complete, and the store has the same address for all clients.
 	r, _ := http.NewRequestWithContext(t.Context(), "GET", c.url+"/jobs/"+j.JobID+"/results/log.txt", nil)
 	r.Header.Set("Authorization", "Bearer "+a.key)
 	response, err := http.DefaultClient.Do(r)
@@ -215,7 +215,7 @@ func testRollout(t *testing.T, c *cluster) {
 	t.Logf("%d lines of log followed across the rollout", len(got))
 }
 
-// testApplyTwice applies what is applied already.
+// testApplyTwice applies the manifests again.
 func testApplyTwice(t *testing.T, c *cluster) {
 	overlay := filepath.Join("..", "..", "..", "deploy", "overlays", "lab")
 	c.kubectl(t, "apply", "-k", overlay)

@@ -31,7 +31,7 @@ var (
 	postgres    = lazy[*local.Postgres]{start: startPostgres}
 	objectStore = lazy[*local.ObjectStore]{start: startObjectStore}
 
-	// serial names databases and buckets apart.
+	// serial makes the names of databases and buckets unique.
 	serial atomic.Int64
 
 	templatesMu sync.Mutex
@@ -43,7 +43,7 @@ type template struct {
 	err  error
 }
 
-// lazy is a server that starts when first asked for.
+// lazy is a server that starts on first use.
 type lazy[S any] struct {
 	start  func() (S, error)
 	once   sync.Once
@@ -138,7 +138,7 @@ func Database(t testing.TB, migrate func(ctx context.Context, url string) error)
 	return pg.URL(name)
 }
 
-// templateOf makes the database that copies are taken from, once for each migrate function.
+// templateOf makes the template database for copies, once for each migrate function.
 func templateOf(ctx context.Context, pg *local.Postgres, migrate func(context.Context, string) error) (string, error) {
 	if migrate == nil {
 		return "template0", nil
@@ -167,7 +167,7 @@ func execute(ctx context.Context, pg *local.Postgres, sql string) error {
 	return errors.Join(err, conn.Close(ctx))
 }
 
-// Bucket returns what it takes to use a new, empty bucket of the real S3 server. It is removed with the server.
+// Bucket returns the settings for a new, empty bucket on the real S3 server. It is removed with the server.
 func Bucket(t testing.TB) s3.Config {
 	t.Helper()
 	cfg := Endpoint(t)
@@ -206,7 +206,7 @@ func passableFolder() (string, error) {
 	return dir, os.Chmod(dir, 0o711)
 }
 
-// Endpoint returns what it takes to reach the real S3 server. The bucket that it names does not exist.
+// Endpoint returns the settings for reaching the real S3 server. The bucket that it names does not exist.
 func Endpoint(t testing.TB) s3.Config {
 	t.Helper()
 	server := objectStore.get(t)

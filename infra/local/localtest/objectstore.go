@@ -14,7 +14,7 @@ import (
 	"github.com/gofrs/flock"
 )
 
-// binaryVariable names an object store that is built already, and must not be built by the tests.
+// binaryVariable names an object store that is built already, so that the tests do not build it.
 const binaryVariable = "SUMO_K8_OBJECTSTORE"
 
 // ObjectStoreBinary returns the path of the object store's program: the one named by SUMO_K8_OBJECTSTORE, or
@@ -50,7 +50,7 @@ func ObjectStoreBinary(ctx context.Context) (string, error) {
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("build the object store: %w: %s", err, bytes.TrimSpace(out))
 	}
-	// The go command does not touch a program that would not change.
+	// The go command leaves an unchanged program's time as it is.
 	now := time.Now()
 	return binary, os.Chtimes(binary, now, now)
 }

@@ -39,7 +39,7 @@ func main() {
 	root := flag.String("root", "", "`folder` that holds the objects; made when missing")
 	flag.Parse()
 
-	// The gateway prints its own remarks to os.Stdout, which here carries one line with a meaning.
+	// The gateway prints its own messages to os.Stdout, which here carries only the line with the address.
 	ready := os.Stdout
 	os.Stdout = os.Stderr
 
@@ -79,8 +79,8 @@ func run(ctx context.Context, listen, root string, getenv func(string) string, r
 	}
 }
 
-// freeAddress returns an address of host that was free a moment ago. The gateway binds by itself and does not report
-// its port, so the port is chosen here, and chosen again if another program takes it first.
+// freeAddress returns an address of host that was free a moment ago. The gateway binds the port itself and does not report
+// it, so the port is chosen here, and again if another program takes it first.
 func freeAddress(host string) (string, error) {
 	l, err := net.Listen("tcp", net.JoinHostPort(host, "0"))
 	if err != nil {
@@ -138,8 +138,8 @@ func openFolder(root string) (*posix.Posix, error) {
 	return posix.New(objects, store, opts)
 }
 
-// attributesWork tries for real: some sandboxes and network file systems answer reads of extended attributes but
-// refuse to write them.
+// attributesWork tries a write: some sandboxes and network file systems answer reads of extended attributes but
+// refuse writes.
 func attributesWork(dir string) bool {
 	f, err := os.CreateTemp(dir, ".attributes-*")
 	if err != nil {

@@ -18,11 +18,11 @@ import (
 	"github.com/sumo-k8/sumo-k8/pkg/kube"
 )
 
-// Add gives the function that the settings select what it needs of the cluster and has rights for (see deploy).
+// Add adds the parts of the cluster that the selected function needs and has rights for (see deploy).
 func Add(parts *app.Parts) (stop func(), err error) {
 	cfg := parts.Config
 	if cfg.Target == "status" {
-		return func() {}, nil // it has no rights on the cluster and no need of it, so that its pods hold no token either
+		return func() {}, nil // it needs nothing from the cluster and has no rights there, so its pods hold no token either
 	}
 	client, err := kube.Connect(kube.Connection{Kubeconfig: cfg.Kubeconfig, UserAgent: "sumo-k8-" + cfg.Target, Wrap: parts.Trace.Transport})
 	if err != nil {

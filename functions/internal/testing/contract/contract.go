@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// Checker is an http.RoundTripper that fails the test whenever an answer is not what the document promises.
+// Checker is an http.RoundTripper that fails the test whenever an answer differs from what the document promises.
 type Checker struct {
 	*Document
 	t    testing.TB
@@ -49,7 +49,7 @@ func (c *Checker) RoundTrip(r *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	if r.Response != nil {
-		return response, nil // a redirect led away from the service
+		return response, nil // a redirect left the service
 	}
 	if response.Header.Get("X-Request-Id") == "" {
 		c.t.Errorf("%s %s: the answer has no X-Request-Id", r.Method, r.URL.Path)

@@ -32,9 +32,9 @@ type Document struct {
 type Operation struct {
 	ID, Method string
 	Path       string // with its parameters in braces
-	Access     string // the security scheme that it asks for; empty for everybody
+	Access     string // the required security scheme; empty for none
 	Parameters []Parameter
-	Bodies     map[string]Schema // by media type; empty when it takes none
+	Bodies     map[string]Schema // by media type; empty when it takes no body
 
 	pattern   *regexp.Regexp
 	responses map[string][]string // status → media types
@@ -42,7 +42,7 @@ type Operation struct {
 
 func (o Operation) String() string { return o.Method + " " + o.Path }
 
-// Parameter is one value outside of the body.
+// Parameter is one value outside the body.
 type Parameter struct {
 	Name, In string
 	Required bool
@@ -64,7 +64,7 @@ func Parse(raw []byte) (*Document, error) {
 	d.checks.DefaultDraft(jsonschema.Draft2020)
 	d.checks.AssertFormat()
 	if err := d.checks.AddResource(documentURL, value); err != nil {
-		return nil, fmt.Errorf("the OpenAPI document cannot be used: %w", err)
+		return nil, fmt.Errorf("the OpenAPI document is unusable: %w", err)
 	}
 	type content map[string]struct{ Schema Schema }
 	var doc struct {
@@ -78,7 +78,7 @@ func Parse(raw []byte) (*Document, error) {
 		Components struct{ Schemas map[string]Schema }
 	}
 	if err := json.Unmarshal(raw, &doc); err != nil {
-		return nil, fmt.Errorf("the OpenAPI document is not what it should be: %w", err)
+		return nil, fmt.Errorf("the OpenAPI document has unexpected content: %w", err)
 	}
 	d.schemas = doc.Components.Schemas
 	parameter := regexp.MustCompile(`\\\{[^/]+\\\}`)
@@ -125,7 +125,7 @@ func (d *Document) Resolve(s Schema) Schema {
 	}
 }
 
-// Types are those that a schema allows, null among them; a string where it does not say.
+// Types returns the types that a schema allows, including null; string where the schema names none.
 func (d *Document) Types(s Schema) []string {
 	switch types := d.Resolve(s)["type"].(type) {
 	case string:
@@ -152,7 +152,7 @@ func (d *Document) Find(r *http.Request) (Operation, bool) {
 	return Operation{}, false
 }
 
-// Check holds an answer of an operation against the document. The answer's body can be read afterwards.
+// Check compares an operation's answer with the document. The answer's body can be read afterwards.
 func (d *Document) Check(o Operation, response *http.Response) error {
 	name := fmt.Sprintf("%s answered %d", o, response.StatusCode)
 	status := strconv.Itoa(response.StatusCode)
@@ -176,9 +176,9 @@ func (d *Document) Check(o Operation, response *http.Response) error {
 		return fmt.Errorf("%s: reading the body: %w", name, err)
 	}
 	response.Body = io.NopCloser(bytes.NewReader(body))
-	if response.Header.Get("Content-Encoding") == "gzip" { // the test has asked for it itself, or the transport would unpack
+	if response.Header.Get("Content-Encoding") == "gzip" { // the test asked for it itself; otherwise the transport decompresses
 		if body, err = unpacked(body); err != nil {
-			return fmt.Errorf("%s in gzip that is damaged: %w", name, err)
+			return fmt.Errorf("%s with damaged gzip: %w", name, err)
 		}
 	}
 	value, err := jsonschema.UnmarshalJSON(bytes.NewReader(body))
@@ -207,7 +207,7 @@ func unpacked(body []byte) ([]byte, error) {
 	return io.ReadAll(z)
 }
 
-// pointer builds a JSON pointer (RFC 6901) as it stands in a URL's fragment.
+// pointer builds a JSON pointer (RFC 6901) in the form for a URL's fragment.
 func pointer(tokens ...string) string {
 	var b strings.Builder
 	for _, t := range tokens {

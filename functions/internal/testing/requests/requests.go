@@ -25,13 +25,13 @@ type Request struct {
 	Body   []byte
 }
 
-// To makes it a request to the server at base.
+// To turns it into a request to the server at base.
 func (q Request) To(base string) (*http.Request, error) {
 	r, err := http.NewRequest(q.Method, base+q.Path, bytes.NewReader(q.Body))
 	if err != nil {
 		return nil, err
 	}
-	r.URL.RawQuery = q.Query // whatever it is: a URL that is put together would be mended
+	r.URL.RawQuery = q.Query // set verbatim: parsing or joining a URL would repair it
 	r.Header = q.Header.Clone()
 	return r, nil
 }
@@ -41,14 +41,14 @@ func (q Request) String() string {
 	return fmt.Sprintf("%s %.500s?%.500s\n%.500q\n%.500q (%d bytes)", q.Method, q.Path, q.Query, q.Header, q.Body, len(q.Body))
 }
 
-// GoString is what rapid prints of a request.
+// GoString is what rapid prints for a request.
 func (q Request) GoString() string { return q.String() }
 
-// Values gives parameters and fields that mean something the values that they need, by name: ids of what is there, say.
-// What it does not name gets the plainest value of its schema.
+// Values has the values of parameters and fields that need a meaningful one, by name: ids of existing jobs, say. Everything
+// else gets the plainest value of its schema.
 type Values map[string]string
 
-// Plain is the plainest request for op that is right: it has only what is required, and files are what Values say.
+// Plain returns the plainest valid request for op: it has only what is required, and Values supplies the files.
 func Plain(d *contract.Document, op contract.Operation, values Values) (Request, error) {
 	q := Request{Method: op.Method, Path: op.Path, Header: http.Header{}}
 	query := url.Values{}
@@ -86,7 +86,7 @@ func Plain(d *contract.Document, op contract.Operation, values Values) (Request,
 	return q, err
 }
 
-// mediaOf is the form in which a body is usually sent.
+// mediaOf returns the media type in which a body is usually sent.
 func mediaOf(op contract.Operation) string {
 	for _, media := range []string{"application/json", "multipart/form-data"} {
 		if _, ok := op.Bodies[media]; ok {
@@ -99,7 +99,7 @@ func mediaOf(op contract.Operation) string {
 	return ""
 }
 
-// encode writes fields in a media type, and says in header which it is.
+// encode writes fields in a media type, and names it in header.
 func encode(d *contract.Document, schema contract.Schema, media string, fields any, header http.Header) ([]byte, error) {
 	header.Set("Content-Type", media)
 	object, _ := fields.(map[string]any)
@@ -138,7 +138,7 @@ func encode(d *contract.Document, schema contract.Schema, media string, fields a
 	}
 }
 
-// filesLast are the names of an object's members in the order in which a form should have them.
+// filesLast returns the names of an object's members in the order in which a form should have them.
 func filesLast(d *contract.Document, schema contract.Schema, object map[string]any) []string {
 	names := slices.Sorted(maps.Keys(object))
 	slices.SortStableFunc(names, func(a, b string) int {
@@ -164,7 +164,7 @@ func property(d *contract.Document, schema contract.Schema, name string) contrac
 	return d.Resolve(p)
 }
 
-// plain is the plainest value that a schema allows.
+// plain returns the plainest value that a schema allows.
 func plain(d *contract.Document, schema contract.Schema) any {
 	schema = d.Resolve(schema)
 	for _, key := range []string{"default", "example"} {
@@ -212,7 +212,7 @@ func plain(d *contract.Document, schema contract.Schema) any {
 	}
 }
 
-// typeOf is the type that a schema asks for, beside null.
+// typeOf returns the type that a schema requires, apart from null.
 func typeOf(d *contract.Document, schema contract.Schema) string {
 	for _, name := range d.Types(schema) {
 		if name != "null" {
@@ -222,7 +222,7 @@ func typeOf(d *contract.Document, schema contract.Schema) string {
 	return "null"
 }
 
-// typed is the text of a value as JSON has it.
+// typed returns the JSON value for a text.
 func typed(d *contract.Document, schema contract.Schema, text string) any {
 	switch typeOf(d, schema) {
 	case "integer", "number", "boolean":
@@ -233,7 +233,7 @@ func typed(d *contract.Document, schema contract.Schema, text string) any {
 	return text
 }
 
-// text is a value as a query or a form has it.
+// text returns a value in the form for a query or a form field.
 func text(value any) string {
 	switch v := value.(type) {
 	case string:

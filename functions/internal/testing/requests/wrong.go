@@ -14,8 +14,8 @@ import (
 	"github.com/sumo-k8/sumo-k8/functions/internal/testing/contract"
 )
 
-// Any is a generator of requests for op. Most parts of most requests are right, so that what is wrong gets as far as it
-// can. known gives values that mean something, which are used beside others.
+// Any generates requests for op. Most parts of most requests are valid, so that what is invalid gets as far as it
+// can. known gives meaningful values, which are used among others.
 func Any(d *contract.Document, op contract.Operation, known map[string][]string) *rapid.Generator[Request] {
 	return rapid.Custom(func(t *rapid.T) Request {
 		g := generator{d, t, known}
@@ -65,7 +65,7 @@ type generator struct {
 	known map[string][]string
 }
 
-// oneIn asks for the last of n, as rapid prefers the first ones.
+// oneIn picks the last of n, as rapid prefers the first ones.
 func (g generator) oneIn(n int) bool { return rapid.IntRange(1, n).Draw(g.t, "chance") == n }
 
 // nasty are texts that have broken programs.
@@ -97,7 +97,7 @@ var oddValues = []string{
 	"*/*;q=0", "application/xml", "gzip, br;q=nonsense", "bytes=0-", "bytes=5-1,,", "for=_x;by=\"", "1.2.3.4, , ::1", "a=b; c",
 }
 
-// printable is text without what an HTTP client refuses to send in a header.
+// printable returns text without what an HTTP client refuses to send in a header.
 func printable(text string) string {
 	return strings.Map(func(r rune) rune {
 		if r < ' ' || r == 0x7f {
@@ -107,7 +107,7 @@ func printable(text string) string {
 	}, text[:min(len(text), 4000)])
 }
 
-// segment is a part of a path. net/http takes "." and ".." for other paths before anything of ours sees them.
+// segment is a path segment. net/http cleans "." and ".." out of paths before our code sees them.
 func (g generator) segment(p contract.Parameter) string {
 	if len(g.known[p.Name]) > 0 && !g.oneIn(4) {
 		return url.PathEscape(rapid.SampledFrom(g.known[p.Name]).Draw(g.t, p.Name))
@@ -119,7 +119,7 @@ func (g generator) segment(p contract.Parameter) string {
 	return url.PathEscape(s[:min(len(s), 4000)])
 }
 
-// value is one that the schema allows, or one that it should not.
+// value returns a value that the schema allows, or one that it should reject.
 func (g generator) value(name string, schema contract.Schema) any {
 	switch {
 	case len(g.known[name]) > 0 && !g.oneIn(4):
@@ -131,7 +131,7 @@ func (g generator) value(name string, schema contract.Schema) any {
 	}
 }
 
-// wrong is any value of JSON, whatever was asked for.
+// wrong returns any JSON value, regardless of the schema.
 func (g generator) wrong() any {
 	switch rapid.IntRange(0, 7).Draw(g.t, "kind") {
 	case 0:
@@ -153,7 +153,7 @@ func (g generator) wrong() any {
 	}
 }
 
-// right is a value that the schema allows, as far as it says.
+// right returns a value that the schema allows.
 func (g generator) right(schema contract.Schema) any {
 	schema = g.d.Resolve(schema)
 	if list, ok := schema["enum"].([]any); ok && len(list) > 0 {
@@ -187,7 +187,7 @@ func (g generator) right(schema contract.Schema) any {
 	return rapid.StringN(1, int(longest), -1).Draw(g.t, "string")
 }
 
-// object has the members that are required, some others, and now and then a wrong, missing or unknown one.
+// object has the required members, some others, and now and then a wrong, missing or unknown one.
 func (g generator) object(schema contract.Schema) map[string]any {
 	out := map[string]any{}
 	properties, _ := schema["properties"].(map[string]any)
@@ -223,7 +223,7 @@ func (g generator) body(op contract.Operation, q *Request) {
 	schema := op.Bodies[media]
 	fields := g.right(schema)
 	raw, err := encode(g.d, schema, media, fields, q.Header)
-	if err != nil { // numbers that JSON does not have
+	if err != nil { // numbers that JSON cannot represent
 		raw = []byte(strings.Repeat("[", 5000))
 	}
 	q.Body = raw

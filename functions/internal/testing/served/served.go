@@ -23,11 +23,11 @@ import (
 	"github.com/sumo-k8/sumo-k8/pkg/store/s3"
 )
 
-// AdminKey is the operator's.
+// AdminKey is the operator's key.
 const AdminKey = "the operator's key"
 
-// Parts are those of a function with the default settings, no limits on calls, and a fresh database and bucket. A test may
-// change them before it serves them.
+// Parts returns the parts of a function with default settings, no limits on calls, and a fresh database and bucket. A test
+// may change them before it serves them.
 func Parts(t testing.TB) app.Parts {
 	t.Helper()
 	cfg, err := config.Load()
@@ -69,7 +69,7 @@ func Serve(t testing.TB, parts app.Parts, target string) *Function {
 	return &Function{Checker: checker, url: server.URL, client: client}
 }
 
-// Answer is what came back.
+// Answer is the response to a call.
 type Answer struct {
 	Status int
 	Header http.Header
@@ -86,7 +86,7 @@ func (f *Function) Call(t testing.TB, method, path, body string, headers ...stri
 	return f.send(t, r, headers)
 }
 
-// Admin sends a request of the operator's, with a JSON body if body is not empty.
+// Admin sends a request as the operator, with a JSON body if body is not empty.
 func (f *Function) Admin(t testing.TB, method, path, body string, headers ...string) Answer {
 	t.Helper()
 	if body != "" {
@@ -122,7 +122,7 @@ func (a Answer) Want(t testing.TB, status int) Answer {
 	return a
 }
 
-// Into reads the answer's JSON.
+// Into decodes the answer's JSON.
 func (a Answer) Into(t testing.TB, v any) {
 	t.Helper()
 	if err := json.Unmarshal(a.Body, v); err != nil {
@@ -137,12 +137,12 @@ type Refusal struct {
 	says               string
 }
 
-// Refused returns a Refusal with this status, whose problem says so. A body is JSON.
+// Refused returns a Refusal with this status, whose problem contains says. A body is JSON.
 func Refused(method, path, body string, status int, says string) Refusal {
 	return Refusal{method, path, body, status, says}
 }
 
-// WantRefused sends each request with these headers and fails unless it is refused as it should be.
+// WantRefused sends each request with these headers and fails the test unless it is refused as expected.
 func (f *Function) WantRefused(t *testing.T, refusals map[string]Refusal, headers ...string) {
 	t.Helper()
 	for name, r := range refusals {
@@ -159,7 +159,7 @@ func (f *Function) WantRefused(t *testing.T, refusals map[string]Refusal, header
 	}
 }
 
-// WantKeyed fails unless every operation that mine selects refuses a call without its key, and with each of the wrong headers.
+// WantKeyed fails the test unless every operation that mine selects refuses calls without its key and with each wrong header.
 func (f *Function) WantKeyed(t *testing.T, mine func(contract.Operation) bool, wrong ...string) {
 	t.Helper()
 	keyed := 0

@@ -28,7 +28,7 @@ func (t targets) Set(text string) error {
 }
 
 func say(what, is string) {
-	line, _ := json.Marshal(map[string]string{"what": what, "is": is}) // strings have a form
+	line, _ := json.Marshal(map[string]string{"what": what, "is": is}) // strings always marshal
 	fmt.Println(string(line))
 }
 

@@ -19,12 +19,12 @@ import (
 )
 
 const (
-	// lifetime is far longer than anybody keeps a lab up.
+	// lifetime is far longer than a lab stays up.
 	lifetime = 365 * 24 * time.Hour
-	// renewBefore is the rest of its lifetime at which a certificate is made anew: a lab that comes up today still works
-	// in a month.
+	// renewBefore is the remaining lifetime at which a certificate is renewed: a lab that comes up today still works in a
+	// month.
 	renewBefore = 30 * 24 * time.Hour
-	// backdated allows for the clock of a virtual machine that was set back.
+	// backdated allows for a virtual machine whose clock was set back.
 	backdated = time.Hour
 )
 
@@ -34,7 +34,7 @@ type Authority struct {
 	key         *ecdsa.PrivateKey
 }
 
-// Subject is who a certificate is for.
+// Subject is the holder of a certificate.
 type Subject struct {
 	Name   string   // the user name of a client
 	Groups []string // the groups of a client
@@ -44,12 +44,12 @@ type Subject struct {
 // Pair is the files of a certificate and its key.
 type Pair struct{ Certificate, Key string }
 
-// In is the pair of this name in a folder.
+// In returns the pair of this name in a folder.
 func In(dir, name string) Pair {
 	return Pair{Certificate: filepath.Join(dir, name+".crt"), Key: filepath.Join(dir, name+".key")}
 }
 
-// OpenAuthority reads the authority that is kept as a pair of files, or makes one when there is none or it ends soon.
+// OpenAuthority reads the authority stored as a pair of files, or makes one when there is none or it expires soon.
 func OpenAuthority(p Pair, name string) (*Authority, error) {
 	certificate, key, err := read(p)
 	if err == nil && time.Until(certificate.NotAfter) > renewBefore {
@@ -71,8 +71,8 @@ func OpenAuthority(p Pair, name string) (*Authority, error) {
 	return &Authority{certificate, key}, write(p, certificate, key)
 }
 
-// Ensure leaves a certificate for the subject in p. One that is there already is kept when it is ours, says the same and
-// does not end soon.
+// Ensure leaves a certificate for the subject in p. An existing one is kept if it is ours, has the same subject and
+// does not expire soon.
 func (a *Authority) Ensure(p Pair, s Subject) error {
 	if c, _, err := read(p); err == nil && a.fits(c, s) {
 		return nil
@@ -120,7 +120,7 @@ func (a *Authority) fits(c *x509.Certificate, s Subject) bool {
 		slices.Equal(slices.Sorted(slices.Values(hosts)), slices.Sorted(slices.Values(s.Hosts)))
 }
 
-// EnsureKey leaves a key without certificate in the file name: the one that signs the tokens of service accounts.
+// EnsureKey leaves a key without a certificate in the file name: the key that signs the tokens of service accounts.
 func EnsureKey(name string) error {
 	if _, err := readKey(name); err == nil {
 		return nil
@@ -133,7 +133,7 @@ func EnsureKey(name string) error {
 }
 
 func sign(template, parent *x509.Certificate, public *ecdsa.PublicKey, signer *ecdsa.PrivateKey) (*x509.Certificate, error) {
-	// 128 random bits never meet twice.
+	// 128 random bits never collide.
 	serial, err := rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), 128))
 	if err != nil {
 		return nil, err

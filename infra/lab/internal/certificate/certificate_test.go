@@ -66,17 +66,17 @@ func handshake(t *testing.T, dir string, server, client certificate.Pair, ca, ho
 		t.Fatal(err)
 	}
 	s := tls.Server(far, &tls.Config{Certificates: load(server), ClientCAs: roots, ClientAuth: tls.RequireAndVerifyClientCert})
-	told := make(chan error, 1)
+	served := make(chan error, 1)
 	go func() {
 		defer far.Close()
-		told <- s.Handshake()
+		served <- s.Handshake()
 	}()
 	err = tls.Client(near, &tls.Config{Certificates: load(client), RootCAs: roots, ServerName: host}).Handshake()
 	if err != nil {
-		// Closed only then: a server that is content still sends, and one that is not has to be heard out.
+		// Closed only then: a server that accepts still sends, and a refusal has to be read to its end.
 		near.Close()
 	}
-	if err := errors.Join(err, <-told); err != nil {
+	if err := errors.Join(err, <-served); err != nil {
 		return "", nil, err
 	}
 	near.Close()
@@ -84,7 +84,7 @@ func handshake(t *testing.T, dir string, server, client certificate.Pair, ca, ho
 	return subject.CommonName, subject.Organization, nil
 }
 
-func TestCertificatesProveWhoIsThere(t *testing.T) {
+func TestCertificatesProveIdentity(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	ours, theirs := authority(t, dir, "ours"), authority(t, dir, "theirs")

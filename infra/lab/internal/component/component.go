@@ -18,32 +18,32 @@ import (
 	"strings"
 )
 
-// Component is what one module builds.
+// Component is built from one module.
 type Component struct {
 	Name     string
 	Module   string // folder of its go.mod
 	Programs []Program
 	Flags    string // for the linker
-	// Repair, when set, is a module of whose published source a file is missing, or more than we want. It is built from a
-	// copy that has the files of Addition.
+	// Repair, when set, is a module whose published source lacks a file or has more than we want. It is built from a copy with
+	// the files of Addition.
 	Repair string
 	// Addition maps our files, in the folder of Module, to their places in the repaired module.
 	Addition map[string]string
-	// Keep are folders to have beside the programs: their names there, and where they come from as MODULE//FOLDER.
+	// Keep are folders to store beside the programs: by their name there, their origin as MODULE//FOLDER.
 	Keep map[string]string
 }
 
-// Program is a main package and the name that its program gets.
+// Program is a main package and the name of its program.
 type Program struct{ Name, Package string }
 
-// linked drops what only a debugger reads: it halves the size.
+// linked drops what only a debugger reads, which halves the size.
 const linked = "-s -w"
 
-// Key names everything that the programs are made of.
+// Key identifies everything that the programs are built from.
 func (c Component) Key(goVersion string) (string, error) {
 	h := sha256.New()
 	fmt.Fprintf(h, "%s %s %q %q %s %q %q", goVersion, runtime.GOARCH, c.Programs, c.Flags, c.Repair, c.Addition, c.Keep)
-	// Of a module of our own the source counts too; the others have only what go.mod and go.sum pin.
+	// For our own modules the source counts too; for the others go.mod and go.sum pin it.
 	err := filepath.WalkDir(c.Module, func(file string, e fs.DirEntry, err error) error {
 		if err != nil || e.IsDir() || !isSource(e.Name()) {
 			return err
@@ -60,7 +60,7 @@ func (c Component) Key(goVersion string) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("%s: %w", c.Name, err)
 	}
-	// 64 bits tell the handful of builds of one machine apart.
+	// 64 bits distinguish the handful of builds on one machine.
 	return fmt.Sprintf("%s-%x", c.Name, h.Sum(nil)[:8]), nil
 }
 
@@ -69,7 +69,7 @@ func isSource(name string) bool {
 		strings.HasSuffix(name, ".go") && !strings.HasSuffix(name, "_test.go")
 }
 
-// Build returns the folder of the component's programs, below cache, and whether it had to make them.
+// Build returns the folder of the component's programs, below cache, and whether it had to build them.
 func (c Component) Build(ctx context.Context, cache, goVersion string) (dir string, built bool, err error) {
 	key, err := c.Key(goVersion)
 	if err != nil {
@@ -79,7 +79,7 @@ func (c Component) Build(ctx context.Context, cache, goVersion string) (dir stri
 	if _, err := os.Stat(dir); err == nil {
 		return dir, false, nil
 	}
-	// Made aside and renamed, so that an interruption leaves nothing that looks complete.
+	// Built in another folder and renamed, so that an interruption leaves nothing that looks complete.
 	unfinished := dir + ".new"
 	if err := errors.Join(os.RemoveAll(unfinished), os.MkdirAll(unfinished, 0o755)); err != nil {
 		return "", false, err
@@ -110,7 +110,7 @@ func (c Component) Build(ctx context.Context, cache, goVersion string) (dir stri
 	}
 	target := filepath.Join(unfinished, c.Programs[0].Name)
 	if len(packages) > 1 {
-		// All at once, so that one is linked while another is compiled. Go names them after their folders.
+		// All at once, so that one is linked while another is compiled. Go names them by their folders.
 		target = unfinished + string(filepath.Separator)
 	}
 	if _, err := c.run(ctx, slices.Concat(args, []string{"-o", target}, packages)...); err != nil {
@@ -148,7 +148,7 @@ func (c Component) repair(ctx context.Context, source string) (modfile string, e
 	return filepath.Join(source, "go.mod"), err
 }
 
-// published is the folder of a module as the world has it.
+// published returns the folder of a module as published.
 func (c Component) published(ctx context.Context, module string) (dir string, err error) {
 	if _, err := c.run(ctx, "mod", "download", module); err != nil {
 		return "", err
@@ -159,20 +159,20 @@ func (c Component) published(ctx context.Context, module string) (dir string, er
 func (c Component) run(ctx context.Context, args ...string) (string, error) {
 	cmd := exec.CommandContext(ctx, "go", args...)
 	cmd.Dir = c.Module
-	// Neither a workspace nor the flags that are meant for the main module apply here.
+	// Neither a workspace nor the flags meant for the main module apply here.
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOWORK=off", "GOFLAGS=-buildvcs=false")
-	var said bytes.Buffer
-	cmd.Stderr = &said
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
 	out, err := cmd.Output()
 	if err != nil {
 		// Downloads are announced line by line; the cause comes last.
-		lines := strings.Split(strings.TrimSpace(said.String()), "\n")
+		lines := strings.Split(strings.TrimSpace(stderr.String()), "\n")
 		return "", fmt.Errorf("%s: go %s: %w: %s", c.Name, args[0], err, strings.Join(lines[max(0, len(lines)-10):], "\n"))
 	}
 	return strings.TrimSpace(string(out)), nil
 }
 
-// GoVersion is the version of the compiler that builds modules in dir.
+// GoVersion returns the version of the compiler that builds modules in dir.
 func GoVersion(ctx context.Context, dir string) (string, error) {
 	return Component{Name: "go", Module: dir}.run(ctx, "env", "GOVERSION")
 }

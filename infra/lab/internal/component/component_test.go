@@ -77,7 +77,7 @@ func TestAFailedBuildLeavesNothingThatLooksComplete(t *testing.T) {
 	write(t, source, "package main\n\nfunc main() { undefined() }\n")
 	for range 2 {
 		if dir, _, err := c.Build(t.Context(), cache, "go"); err == nil {
-			t.Fatalf("what does not compile was built in %s", dir)
+			t.Fatalf("a module that does not compile was built in %s", dir)
 		}
 	}
 }

@@ -1,5 +1,5 @@
 // Package daemon starts programs that outlive the caller, finds them again on the next call, and stops them. A program
-// is known by its pid together with the moment it started, so that a number that the kernel gave to somebody else is
+// is known by its pid together with the moment it started, so that a number that the kernel gave to another process is
 // never taken for it.
 package daemon
 
@@ -20,9 +20,9 @@ import (
 )
 
 const (
-	// pollEvery is short against what is waited for, and costs nothing.
+	// pollEvery is short compared with what it waits for, and costs nothing.
 	pollEvery = 50 * time.Millisecond
-	// killed is how long a process may take to go after SIGKILL: writing back its memory, at most.
+	// killed is how long a process may take to end after SIGKILL: writing back its memory, at most.
 	killed = 10 * time.Second
 )
 
@@ -30,8 +30,8 @@ const (
 type Spec struct {
 	Name    string
 	Command []string
-	Env     []string // in place of our own environment, apart from PATH
-	// Inputs are files that the program reads at its start, or is: a change of theirs calls for another start.
+	Env     []string // instead of our own environment, apart from PATH
+	// Inputs are the program itself and files that it reads at its start: a change to one requires a restart.
 	Inputs []string
 	Grace  time.Duration
 	Limit  time.Duration // for becoming ready
@@ -39,14 +39,14 @@ type Spec struct {
 	Ready func(context.Context) error
 }
 
-// Folder keeps what is known of running programs, and their logs.
+// Folder keeps the records of running programs, and their logs.
 type Folder struct{ Pids, Logs string }
 
 // record is what a pid file holds.
 type record struct {
 	Pid     int    `json:"pid"`
 	Started uint64 `json:"started"` // in clock ticks since the machine started
-	Boot    string `json:"boot"`    // of the machine: ticks of another boot say nothing
+	Boot    string `json:"boot"`    // of the machine: ticks of another boot are meaningless
 	Digest  string `json:"digest"`  // of the command and what it read
 }
 
@@ -64,8 +64,8 @@ func (f Folder) Pid(name string) int {
 	return r.Pid
 }
 
-// Start sees that the program runs as the spec says. One that runs otherwise, because its command or what it reads has
-// changed, is stopped and started. It reports whether it started anything. It does not wait until the program is ready.
+// Start makes the program run as the spec says. One whose command or inputs have changed is restarted. Start reports whether
+// it started anything. It does not wait until the program is ready.
 func (f Folder) Start(ctx context.Context, s Spec) (started bool, err error) {
 	digest, err := s.digest()
 	if err != nil {
@@ -82,7 +82,7 @@ func (f Folder) Start(ctx context.Context, s Spec) (started bool, err error) {
 	if err := errors.Join(os.MkdirAll(f.Pids, 0o700), os.MkdirAll(f.Logs, 0o755)); err != nil {
 		return false, err
 	}
-	// The log of the run before is kept: it explains why there is another one.
+	// The previous run's log is kept: it explains why there is another run.
 	if err := os.Rename(f.Log(s.Name), f.Log(s.Name)+".previous"); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return false, err
 	}
@@ -95,15 +95,15 @@ func (f Folder) Start(ctx context.Context, s Spec) (started bool, err error) {
 	cmd.Dir = "/"
 	cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + os.Getenv("HOME")}, s.Env...)
 	cmd.Stdout, cmd.Stderr = log, log
-	// A session of its own: neither the end of our terminal nor a Ctrl-C reaches it.
+	// A separate session: neither the end of our terminal nor a Ctrl-C reaches it.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	if err := cmd.Start(); err != nil {
 		return false, fmt.Errorf("start %s: %w", s.Name, err)
 	}
-	// Collected when it ends while we are still here, or it would look alive as a zombie.
+	// Reaped if it ends before we do, or it would look alive as a zombie.
 	go func() { _ = cmd.Wait() }()
 	r := record{Pid: cmd.Process.Pid, Boot: bootID(), Digest: digest}
-	// One that has ended already is told by its log, when somebody waits for it.
+	// If it has ended already, Await reports its log.
 	r.Started, _ = StartTime(r.Pid)
 	text, err := json.Marshal(r)
 	if err != nil {
@@ -112,7 +112,7 @@ func (f Folder) Start(ctx context.Context, s Spec) (started bool, err error) {
 	return true, os.WriteFile(f.pidFile(s.Name), text, 0o600)
 }
 
-// Await returns when the program is ready. One that ends, or is not ready within its limit, is an error with the end of
+// Await returns once the program is ready. If the program ends, or is not ready within its limit, the error has the end of
 // its log.
 func (f Folder) Await(ctx context.Context, s Spec) error {
 	ctx, cancel := context.WithTimeout(ctx, s.Limit)
@@ -133,7 +133,7 @@ func (f Folder) Await(ctx context.Context, s Spec) error {
 	}
 }
 
-// Stop asks the program to end and kills it when it does not within grace. One that does not run is no error.
+// Stop asks the program to end and kills it if it does not within grace. It is no error if the program does not run.
 func (f Folder) Stop(ctx context.Context, name string, grace time.Duration) error {
 	r, ok := f.find(name)
 	if ok {
@@ -147,7 +147,7 @@ func (f Folder) Stop(ctx context.Context, name string, grace time.Duration) erro
 	return nil
 }
 
-// Names are the programs that were started and not stopped, running or not.
+// Names returns the programs that were started and not stopped, running or not.
 func (f Folder) Names() ([]string, error) {
 	entries, err := os.ReadDir(f.Pids)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -162,7 +162,7 @@ func (f Folder) Names() ([]string, error) {
 	return names, nil
 }
 
-// End ends the process that has this pid since this start, with SIGTERM first and SIGKILL after grace.
+// End ends the process with this pid and start time, with SIGTERM first and SIGKILL after grace.
 func End(ctx context.Context, pid int, started uint64, grace time.Duration) error {
 	for _, attempt := range []struct {
 		signal syscall.Signal
@@ -197,7 +197,7 @@ func (f Folder) find(name string) (record, bool) {
 	return r, r.Boot == bootID() && running(r.Pid, r.Started)
 }
 
-// tail is the end of a program's log, for the error about it.
+// tail returns the end of a program's log, for the error about it.
 func (f Folder) tail(name string) string {
 	// tailSize is what fits on a screen.
 	const tailSize = 2 << 10
@@ -228,7 +228,7 @@ func running(pid int, started uint64) bool {
 }
 
 // StartTime returns when a process started, in clock ticks since the machine did. A process that has ended has none,
-// even when nobody has collected it yet.
+// even when it is not reaped yet.
 func StartTime(pid int) (ticks uint64, ok bool) {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
@@ -246,7 +246,7 @@ func StartTime(pid int) (ticks uint64, ok bool) {
 	return ticks, err == nil
 }
 
-// bootID changes whenever the machine starts.
+// bootID returns an id that changes whenever the machine starts.
 func bootID() string {
 	text, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
 	if err != nil {

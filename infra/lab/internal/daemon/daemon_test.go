@@ -31,7 +31,7 @@ func folder(t *testing.T, names ...string) daemon.Folder {
 	return f
 }
 
-// shell is a program that is ready once it has made the file that its script knows as $READY.
+// shell is a program that is ready once it has created the file $READY.
 func shell(t *testing.T, name, script string) daemon.Spec {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "ready")
@@ -58,7 +58,7 @@ func start(t *testing.T, f daemon.Folder, s daemon.Spec) (pid int, started bool)
 	return f.Pid(s.Name), started
 }
 
-func TestStartLeavesAloneWhatRunsAndRepairsTheRest(t *testing.T) {
+func TestStartKeepsWhatRunsAndRepairsTheRest(t *testing.T) {
 	t.Parallel()
 	f := folder(t, "server")
 	s := shell(t, "server", serve)
@@ -80,7 +80,7 @@ func TestStartLeavesAloneWhatRunsAndRepairsTheRest(t *testing.T) {
 	set("two")
 	second, started := start(t, f, s)
 	if !started || second == first {
-		t.Error("what it reads has changed, and it was not started again")
+		t.Error("its inputs changed, but it was not restarted")
 	}
 	if err := syscall.Kill(second, syscall.SIGKILL); err != nil {
 		t.Fatal(err)
@@ -89,11 +89,11 @@ func TestStartLeavesAloneWhatRunsAndRepairsTheRest(t *testing.T) {
 		time.Sleep(time.Millisecond)
 	}
 	if third, started := start(t, f, s); !started || third == 0 {
-		t.Error("it was killed, and not started again")
+		t.Error("it was killed, but not restarted")
 	}
 }
 
-func TestAPidOfSomebodyElseIsNotOurs(t *testing.T) {
+func TestAReusedPidIsNotOurs(t *testing.T) {
 	t.Parallel()
 	f := folder(t)
 	s := shell(t, "server", serve)
@@ -123,7 +123,7 @@ func TestAPidOfSomebodyElseIsNotOurs(t *testing.T) {
 			t.Error(err)
 		}
 		if err := syscall.Kill(pid, 0); err != nil {
-			t.Fatalf("%s differs, and the process was ended all the same", field)
+			t.Fatalf("%s differs, but the process was ended", field)
 		}
 	}
 	if err := os.WriteFile(file, text, 0o600); err != nil {
@@ -154,7 +154,7 @@ func TestStopKillsWhatDoesNotEnd(t *testing.T) {
 	}
 }
 
-func TestAwaitTellsWhyAProgramIsNotReady(t *testing.T) {
+func TestAwaitReportsWhyAProgramIsNotReady(t *testing.T) {
 	t.Parallel()
 	hanging := shell(t, "hanging", `echo still thinking; exec sleep 600`)
 	hanging.Limit = 100 * time.Millisecond

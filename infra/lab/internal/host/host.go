@@ -23,16 +23,16 @@ import (
 func Run(ctx context.Context, input string, command ...string) (string, error) {
 	cmd := exec.CommandContext(ctx, command[0], command[1:]...)
 	cmd.Stdin = strings.NewReader(input)
-	var said bytes.Buffer
-	cmd.Stderr = &said
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
 	out, err := cmd.Output()
 	if err != nil {
-		return "", fmt.Errorf("%s: %w: %s", strings.Join(command, " "), err, bytes.TrimSpace(said.Bytes()))
+		return "", fmt.Errorf("%s: %w: %s", strings.Join(command, " "), err, bytes.TrimSpace(stderr.Bytes()))
 	}
 	return string(out), nil
 }
 
-// EnsureBridge sees that a bridge of this name is up with this address.
+// EnsureBridge makes sure that a bridge of this name is up with this address.
 func EnsureBridge(ctx context.Context, name, address string) error {
 	if _, err := net.InterfaceByName(name); err != nil {
 		if _, err := Run(ctx, "", "ip", "link", "add", name, "type", "bridge"); err != nil {
@@ -46,7 +46,7 @@ func EnsureBridge(ctx context.Context, name, address string) error {
 	return err
 }
 
-// RemoveBridge removes the bridge and, with what hangs on it, the host's ends of the pods' links.
+// RemoveBridge removes the bridge and the host's ends of the pods' links that are attached to it.
 func RemoveBridge(ctx context.Context, name string) error {
 	if _, err := net.InterfaceByName(name); err != nil {
 		return nil
@@ -58,7 +58,7 @@ func RemoveBridge(ctx context.Context, name string) error {
 	for line := range strings.Lines(links) {
 		// The first word is the name, with the pod's end after it: veth1@if2.
 		link, _, _ := strings.Cut(strings.Fields(line)[0], "@")
-		// Gone already when the kernel has just finished with the pod's end.
+		// It may have disappeared meanwhile, if the kernel has just removed the pod's end.
 		_, _ = Run(ctx, "", "ip", "link", "delete", link)
 	}
 	_, err = Run(ctx, "", "ip", "link", "delete", name)
@@ -68,11 +68,11 @@ func RemoveBridge(ctx context.Context, name string) error {
 // Filters are the programs of the packet filters of IPv4 and IPv6.
 var Filters = []string{"iptables", "ip6tables"}
 
-// RemoveSets removes the packet filter's sets of addresses whose names begin with one of the prefixes. No rule may use
-// them any longer.
+// RemoveSets removes the packet filter's address sets whose names begin with one of the prefixes. No rule may still use
+// them.
 func RemoveSets(ctx context.Context, prefixes ...string) error {
 	if _, err := exec.LookPath("ipset"); err != nil {
-		return nil // then nobody has made any
+		return nil // no ipset, so no sets
 	}
 	names, err := Run(ctx, "", "ipset", "list", "-name")
 	if err != nil {
@@ -128,14 +128,14 @@ func Removal(rules string, prefixes []string) string {
 		case words[0] == "-A" && !ours(words[1]) && ours(target(words)):
 			fmt.Fprintln(&unlink, "-D", strings.TrimPrefix(line, "-A "))
 		case line == "COMMIT" && unlink.Len()+flush.Len() > 0:
-			// All are flushed before the first is removed, since they lead to one another.
+			// All are flushed before the first is removed, since they refer to one another.
 			fmt.Fprintf(&out, "%s\n%s%s%sCOMMIT\n", table, &unlink, &flush, &remove)
 		}
 	}
 	return out.String()
 }
 
-// quoted is a comment of a rule, which may hold anything.
+// quoted is a rule's comment, which may contain anything.
 var quoted = regexp.MustCompile(`"(\\.|[^"\\])*"`)
 
 // target is the chain that a rule leads to.
@@ -148,7 +148,7 @@ func target(words []string) string {
 	return ""
 }
 
-// KeepSettings writes what the kernel settings of these names are into a file, unless one is there from before.
+// KeepSettings writes the values of these kernel settings to a file, unless it exists.
 func KeepSettings(file string, names []string) error {
 	if _, err := os.Stat(file); err == nil {
 		return nil
@@ -171,7 +171,7 @@ func KeepSettings(file string, names []string) error {
 // Set sets a kernel setting.
 func Set(name, value string) error { return os.WriteFile(setting(name), []byte(value), 0o644) }
 
-// RestoreSettings sets the kernel settings as KeepSettings found them.
+// RestoreSettings restores the kernel settings that KeepSettings stored.
 func RestoreSettings(file string) error {
 	text, err := os.ReadFile(file)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -189,7 +189,7 @@ func RestoreSettings(file string) error {
 
 func setting(name string) string { return "/proc/sys/" + strings.ReplaceAll(name, ".", "/") }
 
-// Unmount takes away everything that is mounted in a folder, the latest first.
+// Unmount unmounts everything in a folder, the latest first.
 func Unmount(dir string) error {
 	text, err := os.ReadFile("/proc/self/mountinfo")
 	if err != nil {
@@ -197,7 +197,7 @@ func Unmount(dir string) error {
 	}
 	var errs []error
 	for _, point := range slices.Backward(MountPoints(string(text), dir)) {
-		// Detached rather than refused when some process is still on its way out.
+		// Lazily, so that it succeeds while some process is still ending.
 		if err := syscall.Unmount(point, syscall.MNT_DETACH); err != nil && !errors.Is(err, syscall.EINVAL) {
 			errs = append(errs, fmt.Errorf("unmount %s: %w", point, err))
 		}
@@ -207,7 +207,7 @@ func Unmount(dir string) error {
 
 // MountPoints lists the mount points in a folder, in the order in which they were mounted.
 func MountPoints(mountinfo, dir string) []string {
-	// The kernel writes blanks and the like in octal.
+	// The kernel escapes whitespace and backslashes in octal.
 	plain := strings.NewReplacer(`\040`, " ", `\011`, "\t", `\012`, "\n", `\134`, `\`)
 	var points []string
 	for line := range strings.Lines(mountinfo) {

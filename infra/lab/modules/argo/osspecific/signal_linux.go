@@ -13,11 +13,11 @@ import (
 // Term asks a process to end.
 var Term = syscall.SIGTERM
 
-// CanIgnoreSignal tells the signals that concern argoexec's own runtime and are not passed on to the user's program: a
-// child ended, and the preemption of a goroutine.
+// CanIgnoreSignal reports whether a signal concerns only argoexec's own runtime and is not passed on to the user's program:
+// the end of a child, and the preemption of a goroutine.
 func CanIgnoreSignal(s os.Signal) bool { return s == syscall.SIGCHLD || s == syscall.SIGURG }
 
-// Kill signals the whole group of the process, or the process alone when it is gone from its group.
+// Kill signals the whole group of the process, or the process alone when it has left its group.
 func Kill(pid int, s syscall.Signal) error {
 	group, err := syscall.Getpgid(pid)
 	if err != nil {
@@ -30,7 +30,7 @@ func Kill(pid int, s syscall.Signal) error {
 func Setpgid(a *syscall.SysProcAttr) { a.Setpgid = true }
 
 // Wait returns when the process has ended, with its exit code as an error. argoexec is the first process of its
-// container and inherits every orphan: whoever ends meanwhile is collected too, or it would stay as a zombie.
+// container and inherits every orphan: an orphan that ends meanwhile is reaped too, or it would stay a zombie.
 func Wait(process *os.Process) error {
 	pid := process.Pid
 	if err := process.Release(); err != nil {
@@ -45,7 +45,7 @@ func Wait(process *os.Process) error {
 		case err != nil:
 			return err
 		case status.Signaled():
-			// 128 and the signal is how a shell tells it.
+			// Shells report 128 plus the signal.
 			return argo.NewExitErr(128 + int(status.Signal()))
 		default:
 			return argo.NewExitErr(status.ExitStatus())

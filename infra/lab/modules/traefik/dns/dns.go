@@ -8,7 +8,7 @@ import (
 	"github.com/go-acme/lego/v5/challenge"
 )
 
-// NewDNSChallengeProviderByName knows none.
+// NewDNSChallengeProviderByName knows no provider.
 func NewDNSChallengeProviderByName(string) (challenge.Provider, error) {
 	return nil, errors.New("the lab's Traefik knows no DNS services")
 }
