@@ -367,7 +367,7 @@ func blame(err error, what string) (simulation.Reason, string) {
 		return simulation.DiskFull, what + ". " + simulation.DiskFullMessage
 	case errors.Is(err, confine.ErrUnconfined):
 		return simulation.InternalError, fmt.Sprintf("%s: %v. "+
-			"The operator's setting CONFINEMENT=prefer allows runs with a weaker wall or none.", what, err)
+			"The operator's setting CONFINEMENT=prefer allows runs with weaker confinement or none.", what, err)
 	case errors.As(err, &p) && p.Code != problem.Internal && p.Code != problem.Unavailable:
 		lines := []string{p.Detail}
 		for _, item := range p.Items {
