@@ -15,6 +15,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"syscall"
 	"time"
@@ -404,8 +405,12 @@ func SUMOVersion(ctx context.Context, binary string) (string, error) {
 		return "", fmt.Errorf("asking %s for its version: %w", binary, err)
 	}
 	first, _, _ := strings.Cut(string(out), "\n")
-	if _, version, ok := strings.Cut(first, " Version "); ok {
-		return strings.TrimSpace(version), nil
+	version := versionLine.FindStringSubmatch(first)
+	if version == nil {
+		return "", fmt.Errorf("asking %s for its version: it answered %.80q", binary, first)
 	}
-	return "", fmt.Errorf("asking %s for its version: it answered %.80q", binary, first)
+	return version[1], nil
 }
+
+// versionLine is the first line of SUMO's answer: "Eclipse SUMO sumo Version 1.15.0", and without the word since 1.25.
+var versionLine = regexp.MustCompile(`^Eclipse SUMO sumo (?:Version )?(\d+\.\d+\S*)\s*$`)

@@ -660,7 +660,17 @@ func TestVersion(t *testing.T) {
 	if err != nil || !regexp.MustCompile(`^[0-9]+\.[0-9]+`).MatchString(v) {
 		t.Errorf("got %q, %v", v, err)
 	}
-	if v, err := SUMOVersion(t.Context(), script(t, "echo hello")); err == nil {
-		t.Errorf("took %q for a version", v)
+	for line, want := range map[string]string{
+		"Eclipse SUMO sumo Version 1.15.0": "1.15.0",
+		"Eclipse SUMO sumo Version 1.18.0": "1.18.0",
+		"Eclipse SUMO sumo 1.28.0":         "1.28.0",
+		"hello":                            "",
+		"Eclipse SUMO netgenerate 1.28.0":  "",
+		"Eclipse SUMO sumo Version":        "",
+	} {
+		got, err := SUMOVersion(t.Context(), script(t, "echo '"+line+"'; echo ' Build features: Linux 1.2.3'"))
+		if got != want || (err == nil) != (want != "") {
+			t.Errorf("%s: got %q, %v, want %q", line, got, err, want)
+		}
 	}
 }
