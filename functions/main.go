@@ -165,12 +165,12 @@ func assemble(cfg config.Config, tracer *trace.Tracer, log zerolog.Logger) (_ ap
 			parts.AddLocalLogs()
 			break
 		}
-		var stop func(context.Context) error
-		stop, err = parts.AddLocalEngine()
+		var closeEngine func(context.Context) error
+		closeEngine, err = parts.AddLocalEngine()
 		stopEngine = func() {
 			ctx, cancel := context.WithTimeout(context.Background(), cfg.ShutdownGrace)
 			defer cancel()
-			if err := stop(ctx); err != nil {
+			if err := closeEngine(ctx); err != nil {
 				log.Warn().Err(err).Msg("some runs did not stop in time; the next start repeats them")
 			}
 		}

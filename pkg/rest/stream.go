@@ -1,7 +1,6 @@
 package rest
 
 import (
-	"errors"
 	"io"
 	"net/http"
 	"time"
@@ -21,7 +20,7 @@ type sentBody struct{ io.ReadCloser }
 
 func (b sentBody) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
-	if err != nil && !errors.Is(err, io.EOF) {
+	if err != nil && err != io.EOF { //nolint:errorlint // a Reader ends with EOF itself; one that is wrapped is a failure
 		err = problem.Wrap(err, problem.Invalid, "The request's body broke off before its end, or is not what its headers say. Send it again.")
 	}
 	return n, err

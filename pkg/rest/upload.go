@@ -102,7 +102,7 @@ func (b *uploadBody) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
 	b.pace.received(n, time.Since(start))
 	switch {
-	case errors.Is(err, io.EOF):
+	case err == io.EOF: //nolint:errorlint // a Reader ends with EOF itself; one that is wrapped is a failure
 		b.whole()
 	case errors.Is(err, os.ErrDeadlineExceeded), err == nil && b.pace.patience() <= 0:
 		err = b.pace.tooSlow(err)

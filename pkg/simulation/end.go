@@ -39,18 +39,23 @@ func (r Reason) Message() string {
 		return "The run lost its machine on every attempt. Submit it again when the cluster is less busy."
 	case ImagePullFailed:
 		return "SUMO's image could not be fetched. Tell the operator the job's id; once the image is there, submit the job again."
+	case InvalidScenario, SimulationError, TooManyTeleports:
+		return "SUMO did not complete the run. The log has the reason."
 	default:
 		return "The run could not be carried out because of a fault on our side. Submit it again; " +
 			"if it fails again, tell the operator the job's id."
 	}
 }
 
-// LastWords is what sumo-run writes for whoever runs it when it fails: the reason, then the message.
+// LastWords is what a failing sumo-run leaves for Kubernetes or the local engine: the reason, then the message.
 func LastWords(r Reason, message string) string { return string(r) + ": " + message }
 
-// Explain is the message of a run that ended for r and left no outcome: from sumo-run's last words, which others may
-// quote among their own, or r's Message when there are none.
+// Explain is the message of a run that ended for r and left no outcome: from sumo-run's last words, which Argo
+// quotes inside its own message, or r's Message when there are none.
 func (r Reason) Explain(lastWords string) string {
+	if r == InternalError {
+		return r.Message() // its words are for operators, who find them in the log
+	}
 	if _, message, found := strings.Cut(lastWords, LastWords(r, "")); found {
 		if message = strings.TrimSpace(message); message != "" {
 			return message

@@ -12,7 +12,7 @@ func TestEachEndHasAMessageThatSaysWhatToDo(t *testing.T) {
 	for reason, want := range map[Reason]string{
 		OutOfMemory: "memory_gi", DiskFull: "operator has to free space", OutputTooLarge: "fewer outputs", DeadlineExceeded: "timeout_seconds",
 		Cancelled: "Cancelled on request", Interrupted: "can be run again", Preempted: "Submit it again", ImagePullFailed: "operator",
-		InternalError: "our side", SimulationError: "our side", "Unheard": "our side",
+		InternalError: "our side", SimulationError: "The log has the reason", "Unheard": "our side",
 	} {
 		if got := reason.Message(); !strings.Contains(got, want) {
 			t.Errorf("%s: %q, want %q in it", reason, got, want)
@@ -36,7 +36,8 @@ func TestLastWordsExplainAnEnd(t *testing.T) {
 		{"of several lines", InvalidScenario, "InvalidScenario: two faults\na.xml:1: one\n", "two faults\na.xml:1: one"},
 		{"of another reason", DiskFull, "main: Error (exit code 20): SimulationError: SUMO stopped.", DiskFullMessage},
 		{"none", DiskFull, "", DiskFullMessage},
-		{"cut short", InternalError, "InternalError: ", InternalError.Message()},
+		{"cut short", SimulationError, "SimulationError: ", SimulationError.Message()},
+		{"a fault of ours", InternalError, "InternalError: --options: unknown field", InternalError.Message()},
 	} {
 		if got := tt.reason.Explain(tt.lastWords); got != tt.want {
 			t.Errorf("%s: %q, want %q", tt.name, got, tt.want)

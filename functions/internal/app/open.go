@@ -37,6 +37,7 @@ func Open(cfg config.Config, tracer *trace.Tracer, log zerolog.Logger) (_ Parts,
 	}
 	objects, err := s3.New(settings)
 	if err != nil {
+		db.Close()
 		return Parts{}, nil, err
 	}
 	parts := Parts{Config: cfg, DB: db, Objects: objects, Trace: tracer, Log: log}

@@ -14,6 +14,7 @@ import (
 	wfv1 "github.com/argoproj/argo-workflows/v3/pkg/apis/workflow/v1alpha1"
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/uuid"
+	"github.com/rs/zerolog"
 	"pgregory.net/rapid"
 	"sigs.k8s.io/yaml"
 
@@ -283,6 +284,41 @@ func TestNothingIsMissedWhenAWatchBreaks(t *testing.T) {
 				time.Sleep(time.Millisecond)
 			}
 		})
+	}
+}
+
+// A list without a watch grows old: a run that another process has started since would count as lost.
+func TestNothingOldIsReportedWhileNoWatchCanBeOpened(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	first, second := aJob(), aJob()
+	b.start(t, first)
+	b.states(t)
+	watches := b.api.called("WATCH")
+	b.api.cutOff("WATCH", true)
+	b.api.hangUp()
+	for b.api.called("WATCH") < watches+2 { // the copy was listed anew, and the watch is being tried again
+		time.Sleep(time.Millisecond)
+	}
+	elsewhere, err := New(Config{SumoVersion: "1.18"}, b.client, b.objects, time.Now, zerolog.Nop())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(elsewhere.Close)
+	if err := elsewhere.Start(t.Context(), second); err != nil {
+		t.Fatal(err)
+	}
+	for _, opens := range []bool{false, true} {
+		b.api.cutOff("WATCH", !opens)
+		ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
+		if opens {
+			ctx, cancel = context.WithTimeout(t.Context(), 30*time.Second)
+		}
+		seen, err := b.Observe(ctx)
+		cancel()
+		if err == nil && len(seen) != 2 || opens && err != nil {
+			t.Fatalf("%d runs are reported (%v), want 2", len(seen), err)
+		}
 	}
 }
 

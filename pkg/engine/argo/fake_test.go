@@ -34,8 +34,9 @@ type apiServer struct {
 	watchers map[chan map[string]any]bool
 	calls    map[string]int // by method, or "WATCH", "LIST" and "PODS"
 	pods     []any
-	perPage  int            // of lists; 0 for all
-	failures map[string]int // status by the same names, for the next call
+	perPage  int             // of lists; 0 for all
+	failures map[string]int  // status by the same names, for the next call
+	cut      map[string]bool // whether connections of such calls are cut
 }
 
 const firstVersion = 100
@@ -44,7 +45,7 @@ func newAPIServer(t testing.TB) (*apiServer, *kube.Client) {
 	t.Helper()
 	s := &apiServer{
 		version: firstVersion, objects: map[string]map[string]any{}, watchers: map[chan map[string]any]bool{},
-		calls: map[string]int{}, failures: map[string]int{},
+		calls: map[string]int{}, failures: map[string]int{}, cut: map[string]bool{},
 	}
 	server := httptest.NewServer(s)
 	t.Cleanup(func() {
@@ -76,6 +77,10 @@ func (s *apiServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.mu.Unlock()
 		refuse(w, code)
 		return
+	}
+	if s.cut[call] {
+		s.mu.Unlock()
+		panic(http.ErrAbortHandler)
 	}
 	if call == "WATCH" {
 		s.watch(w, r)
@@ -231,6 +236,13 @@ func (s *apiServer) fail(call string, code int) {
 	s.failures[call] = code
 }
 
+// cutOff cuts the connections of such calls, or no longer.
+func (s *apiServer) cutOff(call string, cut bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.cut[call] = cut
+}
+
 // send sends an event to the watchers that is about no object.
 func (s *apiServer) send(event map[string]any) {
 	s.mu.Lock()
@@ -323,6 +335,7 @@ func status(code int) map[string]any {
 
 // bundle is an engine between a fake API server and a real object store.
 type bundle struct {
+	client *kube.Client
 	*Engine
 	api     *apiServer
 	objects *s3.Store
@@ -341,5 +354,5 @@ func setup(t *testing.T) *bundle {
 		t.Fatal(err)
 	}
 	t.Cleanup(e.Close)
-	return &bundle{Engine: e, api: api, objects: objects}
+	return &bundle{Engine: e, api: api, client: client, objects: objects}
 }

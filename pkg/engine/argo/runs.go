@@ -122,10 +122,15 @@ func (s *runs) unasked() bool { return s.now().Sub(s.asked) > idle }
 func (s *runs) work() {
 	for {
 		version, err := s.relist(s.alive)
+		var w watch.Interface
+		if err == nil {
+			w, err = s.open(version)
+		}
+		// The copy is current only with a watch: client-go repeats the opening of one for ten seconds, and the list grows old.
 		s.settle(err == nil, err)
 		if err == nil {
 			s.notify()
-			err = s.watch(s.alive, version)
+			err = s.follow(w)
 			s.settle(false, nil)
 		}
 		if err != nil && s.alive.Err() == nil {
@@ -185,23 +190,56 @@ func (s *runs) list(ctx context.Context, selector string, yield func(*wfv1.Workf
 	return version, nil
 }
 
-// watch follows changes until its time ends, the connection ends or nobody asks any longer.
-func (s *runs) watch(ctx context.Context, version string) error {
+// errNoWatch is a watch that ends as soon as it begins. That is also what client-go returns when it gives up opening one.
+var errNoWatch = errors.New("watch workflows: the watch ended at once")
+
+// open begins a watch from version.
+func (s *runs) open(version string) (watch.Interface, error) {
 	// The API server ends a watch by itself; this is for one that has gone silent.
-	ctx, cancel := context.WithTimeout(ctx, watchTime+kube.CallTimeout)
-	defer cancel()
+	ctx, cancel := context.WithTimeout(s.alive, watchTime+kube.CallTimeout)
+	opening := time.AfterFunc(kube.CallTimeout, cancel)
 	w, err := s.client.Watch(ctx, metav1.ListOptions{
 		LabelSelector: s.selector, AllowWatchBookmarks: true, ResourceVersion: version, TimeoutSeconds: new(int64(watchTime / time.Second)),
 	})
 	if err != nil {
-		return err
+		cancel()
+		return nil, err
 	}
+	opening.Stop()
+	w = &boundWatch{w, cancel}
+	select {
+	case event, more := <-w.ResultChan():
+		if more {
+			err = s.apply(event)
+		} else {
+			err = errNoWatch
+		}
+	default:
+	}
+	if err != nil {
+		w.Stop()
+		return nil, err
+	}
+	return w, nil
+}
+
+// boundWatch is a watch that ends with its context.
+type boundWatch struct {
+	watch.Interface
+	cancel context.CancelFunc
+}
+
+func (w *boundWatch) Stop() { w.Interface.Stop(); w.cancel() }
+
+// follow applies changes until the watch ends or nobody asks any longer.
+func (s *runs) follow(w watch.Interface) error {
 	defer w.Stop()
+	began := time.Now()
 	look := time.NewTicker(idle)
 	defer look.Stop()
 	for {
 		select {
-		case <-ctx.Done():
+		case <-s.alive.Done():
 			return nil
 		case <-look.C:
 			s.mu.Lock()
@@ -210,8 +248,11 @@ func (s *runs) watch(ctx context.Context, version string) error {
 			if unasked {
 				return nil
 			}
-		case event, open := <-w.ResultChan():
-			if !open {
+		case event, more := <-w.ResultChan():
+			if !more && time.Since(began) < pause {
+				return errNoWatch // a list follows, but not one after the other
+			}
+			if !more {
 				return nil
 			}
 			err := s.apply(event)

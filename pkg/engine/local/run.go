@@ -405,11 +405,13 @@ func (e *Engine) silentEnd(r *run, exit error, late bool) simulation.Outcome {
 	switch {
 	case late:
 		outcome = e.end(simulation.DeadlineExceeded)
+		outcome.Message += fmt.Sprintf(" Its timeout was %s.", time.Duration(r.job.TimeoutSeconds)*time.Second)
 	case r.wanted.Err() != nil || signal == syscall.SIGTERM || signal == syscall.SIGINT:
 		outcome = e.end(simulation.Interrupted)
 	case signal == syscall.SIGKILL:
 		// Nothing but the kernel, when memory runs out, kills our runs this way.
 		outcome = e.end(simulation.OutOfMemory)
+		outcome.Message += fmt.Sprintf(" Its memory_gi was %d.", r.job.MemoryGi)
 	default:
 		// Code 0 without an outcome is a fault too.
 		outcome = e.end(cmp.Or(simulation.ReasonOf(code), simulation.InternalError))

@@ -73,10 +73,23 @@ func (o *Optional) UnmarshalJSON(text []byte) error {
 // read passes the elements of an output to visit. It reports whether the file is complete.
 func read(r io.Reader, visit func(xml.Element) error) (complete bool, err error) {
 	source := &watched{r: r}
-	err = xml.Scan(source, visit)
+	plain, err := xml.Unpack(source)
+	if err == nil {
+		err = scan(plain, visit)
+	}
+	return source.completeness(err)
+}
+
+func scan(plain io.Reader, visit func(xml.Element) error) error {
+	s := xml.Scanner{Element: visit, Lenient: true}
+	return s.Scan(plain)
+}
+
+// completeness reports whether a file is complete whose scan ended with err.
+func (w *watched) completeness(err error) (bool, error) {
 	switch {
-	case source.err != nil:
-		return false, source.err
+	case w.err != nil:
+		return false, w.err
 	case err == nil:
 		return true, nil
 	case xml.IsMalformed(err):
@@ -86,7 +99,8 @@ func read(r io.Reader, visit func(xml.Element) error) (complete bool, err error)
 	}
 }
 
-// watched keeps a failed read apart from a file that ends early.
+// watched distinguishes a failed read from a file that ends early. It reads the file as it is stored: only then is an early end
+// of what is compressed no failed read.
 type watched struct {
 	r   io.Reader
 	err error

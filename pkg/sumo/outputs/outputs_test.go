@@ -119,6 +119,32 @@ func TestAFileWithoutItsEndGivesWhatIsThere(t *testing.T) {
 	}
 }
 
+func TestPositionsOfARunThatWasKilledAreThoseThatAreThere(t *testing.T) {
+	t.Parallel()
+	var packed bytes.Buffer
+	z := gzip.NewWriter(&packed)
+	_, _ = io.WriteString(z, "<fcd-export>")
+	for second := range 20_000 {
+		_, _ = fmt.Fprintf(z, `<timestep time="%d.00"><vehicle id="R&D" x="%d.5" y="1" angle="90" speed="1"/></timestep>`, second, second%977)
+	}
+	_, _ = io.WriteString(z, "</fcd-export>")
+	_ = z.Close()
+	for name, tc := range map[string]struct {
+		file     string
+		complete bool
+	}{"whole": {packed.String(), true}, "cut": {packed.String()[:packed.Len()/2], false}} {
+		index, err := SplitFrames(strings.NewReader(tc.file), io.Discard)
+		if err != nil || index.Complete != tc.complete || len(index.Parts) == 0 {
+			t.Errorf("%s: complete %t with %d parts, %v", name, index.Complete, len(index.Parts), err)
+		}
+	}
+	failed := problem.New(problem.Unavailable, "the store is unreachable")
+	cut := io.MultiReader(strings.NewReader(packed.String()[:packed.Len()/2]), iotest.ErrReader(failed))
+	if _, err := SplitFrames(cut, io.Discard); !errors.Is(err, failed) {
+		t.Errorf("a store that is unreachable gave %v", err)
+	}
+}
+
 func TestBinsHoldEveryTripOnce(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {

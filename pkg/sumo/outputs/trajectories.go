@@ -1,10 +1,10 @@
 package outputs
 
 import (
+	"bufio"
 	"bytes"
 	"compress/gzip"
 	"encoding/json"
-	"fmt"
 	"io"
 	"math"
 
@@ -68,17 +68,18 @@ const geoHead = 16 << 10
 
 // SplitFrames reads an fcd-output and writes it to parts in pieces that can be read one by one; the index locates them.
 func SplitFrames(fcd io.Reader, parts io.Writer) (FramesIndex, error) {
-	plain, err := xml.Unpack(fcd)
-	if err != nil {
-		return FramesIndex{}, fmt.Errorf("reading the positions: %w", err)
-	}
-	if head, _ := plain.Peek(geoHead); bytes.Contains(head, []byte(`<fcd-output.geo value="true"/>`)) {
-		return FramesIndex{}, problem.New(problem.NotFound, "The positions of this run are longitudes and latitudes, which do not fit the "+
-			"network's plane. "+
-			"Remove fcd-output.geo from the configuration and run it again.")
-	}
 	s := &splitter{out: parts, number: map[string]int{}, index: FramesIndex{Parts: []Part{}}}
-	complete, err := read(plain, s.element)
+	source := &watched{r: fcd}
+	plain, err := xml.Unpack(source)
+	if err == nil {
+		plain = bufio.NewReaderSize(plain, geoHead)
+		if head, _ := plain.Peek(geoHead); bytes.Contains(head, []byte(`<fcd-output.geo value="true"/>`)) {
+			return FramesIndex{}, problem.New(problem.NotFound, "The positions of this run are longitudes and latitudes, which do not fit "+
+				"the network's plane. Remove fcd-output.geo from the configuration and run it again.")
+		}
+		err = scan(plain, s.element)
+	}
+	complete, err := source.completeness(err)
 	if err != nil {
 		return FramesIndex{}, err
 	}

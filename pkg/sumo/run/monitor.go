@@ -213,7 +213,11 @@ func countVehicles(ctx context.Context, root *os.Root, name string) (int, error)
 	}
 	defer f.Close()
 	n := 0
-	err = xml.Scan(f, func(e xml.Element) error {
+	plain, err := xml.Unpack(f)
+	if err != nil {
+		return 0, err
+	}
+	s := xml.Scanner{MaxValue: maxNumber, Element: func(e xml.Element) error {
 		switch string(e.Name) {
 		case "vehicle", "trip":
 			n++
@@ -225,15 +229,24 @@ func countVehicles(ctx context.Context, root *os.Root, name string) (int, error)
 			n += int(size)
 		}
 		return ctx.Err()
-	})
-	if errors.Is(err, xml.ErrNotXML) { // it has no vehicles
+	}}
+	if err = s.Scan(plain); errors.Is(err, xml.ErrNotXML) { // it has no vehicles
 		err = nil
 	}
 	return n, err
 }
 
+// maxNumber is longer than any number is written, in bytes. Longer attributes, such as shapes, are not kept.
+const maxNumber = 64
+
 // attribute returns the value of an attribute, or nil when it is missing or no finite number.
-func attribute(e xml.Element, name string) *float64 { return number(string(e.Attr(name))) }
+func attribute(e xml.Element, name string) *float64 {
+	a, ok := e.Lookup(name)
+	if !ok || a.Cut {
+		return nil
+	}
+	return number(string(a.Value))
+}
 
 func number(text string) *float64 {
 	v, err := strconv.ParseFloat(strings.TrimSpace(text), 64)

@@ -87,11 +87,14 @@ func (e *ends) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
+// errFound ends a scan that has what it looks for.
+var errFound = errors.New("found")
+
 // rootName returns the name of a document's root element, or "" when head does not reach it.
 func rootName(head []byte) (name string) {
 	s := xml.Scanner{Element: func(e xml.Element) error {
 		name = string(e.Name)
-		return io.EOF // stop here
+		return errFound
 	}}
 	_ = s.Scan(bytes.NewReader(head)) // the empty name says it
 	return name

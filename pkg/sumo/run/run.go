@@ -393,7 +393,8 @@ func writeJSON(name string, v any) error {
 		return fmt.Errorf("encoding %s: %w", filepath.Base(name), err)
 	}
 	if err := os.WriteFile(name+partialSuffix, append(data, '\n'), 0o644); err != nil {
-		return errors.Join(err, os.Remove(name+partialSuffix))
+		_ = os.Remove(name + partialSuffix)
+		return err
 	}
 	return os.Rename(name+partialSuffix, name)
 }
@@ -412,5 +413,6 @@ func SUMOVersion(ctx context.Context, binary string) (string, error) {
 	return version[1], nil
 }
 
-// versionLine is the first line of SUMO's answer: "Eclipse SUMO sumo Version 1.15.0", and without the word since 1.25.
-var versionLine = regexp.MustCompile(`^Eclipse SUMO sumo (?:Version )?(\d+\.\d+\S*)\s*$`)
+// versionLine is the first line of SUMO's answer: "Eclipse SUMO sumo Version 1.15.0", and without the word since 1.25. Builds
+// from the repository have a version such as v1_18_0+0557-0123abcd.
+var versionLine = regexp.MustCompile(`^Eclipse SUMO sumo (?:Version )?(v?\d+[._]\d+\S*)\s*$`)

@@ -661,12 +661,13 @@ func TestVersion(t *testing.T) {
 		t.Errorf("got %q, %v", v, err)
 	}
 	for line, want := range map[string]string{
-		"Eclipse SUMO sumo Version 1.15.0": "1.15.0",
-		"Eclipse SUMO sumo Version 1.18.0": "1.18.0",
-		"Eclipse SUMO sumo 1.28.0":         "1.28.0",
-		"hello":                            "",
-		"Eclipse SUMO netgenerate 1.28.0":  "",
-		"Eclipse SUMO sumo Version":        "",
+		"Eclipse SUMO sumo Version 1.15.0":                "1.15.0",
+		"Eclipse SUMO sumo Version 1.18.0":                "1.18.0",
+		"Eclipse SUMO sumo 1.28.0":                        "1.28.0",
+		"Eclipse SUMO sumo Version v1_18_0+0557-0123abcd": "v1_18_0+0557-0123abcd",
+		"hello":                           "",
+		"Eclipse SUMO netgenerate 1.28.0": "",
+		"Eclipse SUMO sumo Version":       "",
 	} {
 		got, err := SUMOVersion(t.Context(), script(t, "echo '"+line+"'; echo ' Build features: Linux 1.2.3'"))
 		if got != want || (err == nil) != (want != "") {

@@ -299,11 +299,12 @@ func TestFinishedPersonsAreThoseWhoseLastStageEnded(t *testing.T) {
 	name := filepath.Join(t.TempDir(), "tripinfo.xml")
 	text := `<tripinfos><personinfo id="a"><walk arrival="10.00"/><ride arrival="20.00"/></personinfo>` +
 		`<personinfo id="b"><walk arrival="10.00"/><ride arrival="-1"/></personinfo><personinfo id="c"></personinfo>` +
-		`<personinfo id="d"><walk arrival="0.00"/></personinfo><personinfo id="cut"><walk arrival="1.00"/>`
+		`<personinfo id="d"><stop actType="R&D, a<b & &x;" arrival="0.00"/></personinfo><personinfo id="cut"><walk arrival="1.00"/>`
 	if err := os.WriteFile(name, []byte(text), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if got := readTrips(name).personsFinished; got != 2 {
-		t.Errorf("got %v, want 2", got)
+	got, err := readTrips(name)
+	if got.personsFinished != 2 || err == nil {
+		t.Errorf("got %v, %v, want 2 and an error for the end", got.personsFinished, err)
 	}
 }

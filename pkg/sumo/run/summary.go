@@ -1,6 +1,7 @@
 package run
 
 import (
+	"bufio"
 	"context"
 	"os"
 	"path/filepath"
@@ -63,17 +64,21 @@ func (r Run) summarise(chosen scenario.Config, f fate) *simulation.Summary {
 			{"mean_depart_delay", "s", "departDelay"},
 			{"total_travel_time", "s", "totalTravelTime"},
 		} {
-			add(mean.name, mean.unit, known(stats.number("vehicleTripStatistics", mean.attribute)))
+			add(mean.name, mean.unit, notNone(stats.number("vehicleTripStatistics", mean.attribute)))
 		}
 	}
 
-	trips := readTrips(filepath.Join(r.Out, simulation.OutputTripinfo.File()))
+	totals, err := readTrips(filepath.Join(r.Out, simulation.OutputTripinfo.File()))
+	// The totals of a killed run are those of its part. Where SUMO reached its end, a total of a part would pass for the whole.
+	known := err == nil || f.ended == nil
 	if loaded := stats.number("persons", "loaded"); loaded != nil && *loaded > 0 {
 		add("persons_loaded", "1", loaded)
-		add("persons_finished", "1", &trips.personsFinished)
+		if known {
+			add("persons_finished", "1", &totals.personsFinished)
+		}
 	}
 	for _, e := range emissions {
-		if total, ok := trips.emissions[e.attribute]; ok {
+		if total, ok := totals.emissions[e.attribute]; ok && known {
 			add(e.metric, e.unit, &total)
 		}
 	}
@@ -89,8 +94,8 @@ func (r Run) summarise(chosen scenario.Config, f fate) *simulation.Summary {
 	return s
 }
 
-// known is v, unless it is SUMO's -1 for "none".
-func known(v *float64) *float64 {
+// notNone is v, unless it is SUMO's -1 for "none".
+func notNone(v *float64) *float64 {
 	if v != nil && *v < 0 {
 		return nil
 	}
@@ -113,12 +118,13 @@ func readTags(name string) tags {
 		return t
 	}
 	defer f.Close()
-	_ = xml.Scan(f, func(e xml.Element) error {
+	s := xml.Scanner{MaxValue: maxNumber, Lenient: true, Element: func(e xml.Element) error {
 		if i := slices.Index(wanted, string(e.Name)); i >= 0 {
 			t[wanted[i]] = xml.Element{Attrs: keep(t[wanted[i]].Attrs, e.Attrs)}
 		}
 		return nil
-	})
+	}}
+	_ = s.Scan(bufio.NewReader(f)) // what there is counts
 	return t
 }
 
@@ -126,7 +132,7 @@ func readTags(name string) tags {
 func keep(to, attrs []xml.Attr) []xml.Attr {
 	to = slices.Grow(to[:0], len(attrs))[:len(attrs)]
 	for i, a := range attrs {
-		to[i].Name, to[i].Value = append(to[i].Name[:0], a.Name...), append(to[i].Value[:0], a.Value...)
+		to[i].Name, to[i].Value, to[i].Cut = append(to[i].Name[:0], a.Name...), append(to[i].Value[:0], a.Value...), a.Cut
 	}
 	return to
 }
@@ -148,15 +154,17 @@ type trips struct {
 	emissions       map[string]float64 // by attribute; empty without the device
 }
 
-func readTrips(name string) trips {
+// readTrips reads tripinfo.xml. With an error the sums are of what stands before the fault.
+func readTrips(name string) (trips, error) {
 	t := trips{emissions: map[string]float64{}}
 	f, err := os.Open(name)
 	if err != nil {
-		return t
+		return t, err
 	}
 	defer f.Close()
 	var arrival *float64 // of a person's latest stage
 	s := xml.Scanner{
+		MaxValue: maxNumber, Lenient: true,
 		Element: func(e xml.Element) error {
 			switch string(e.Name) {
 			case "emissions":
@@ -173,11 +181,10 @@ func readTrips(name string) trips {
 			return nil
 		},
 		End: func(name []byte) {
-			if string(name) == "personinfo" && known(arrival) != nil {
+			if string(name) == "personinfo" && notNone(arrival) != nil {
 				t.personsFinished++
 			}
 		},
 	}
-	_ = s.Scan(f) // a file that is cut off counts as far as it goes
-	return t
+	return t, s.Scan(bufio.NewReader(f))
 }

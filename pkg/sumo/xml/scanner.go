@@ -22,12 +22,14 @@ type Scanner struct {
 	// MaxValue is how many bytes are kept of an attribute's value: longer ones are cut and marked. 0 stands for 1 MiB, the shape of
 	// an edge with 50,000 points.
 	MaxValue int
+	// Lenient takes '<' and a bare '&' in values as they stand. SUMO writes some texts, such as a stop's actType, as they came.
+	Lenient bool
 
 	src  io.Reader // UTF-8
 	buf  []byte
 	pos  int // next byte to read
 	end  int // end of the bytes in buf that are known to be whole, valid UTF-8
-	held int // bytes behind end that begin a rune which the next read completes
+	held int // bytes after end that begin a rune which the next read completes
 	line int
 	// fail is what to report when pos reaches end.
 	fail error
@@ -345,7 +347,11 @@ func (s *Scanner) reference(out []byte) ([]byte, error) {
 			break
 		}
 		if n == len(name) || !isName[c] && c != '#' {
-			return nil, malformed("there is a bare '&'; write '&amp;'")
+			if !s.Lenient {
+				return nil, malformed("there is a bare '&'; write '&amp;'")
+			}
+			s.unread(c)
+			return append(append(out, '&'), name[:n]...), nil
 		}
 		name[n] = c
 		n++
@@ -371,7 +377,18 @@ func (s *Scanner) reference(out []byte) ([]byte, error) {
 				return utf8.AppendRune(out, rune(r)), nil
 			}
 		}
+		if s.Lenient {
+			return append(append(append(out, '&'), text...), ';'), nil
+		}
 		return nil, malformed("'&%s;' is not a character; write '&amp;' for a plain '&'", text)
+	}
+}
+
+// unread makes c, which next has just returned, the next byte again.
+func (s *Scanner) unread(c byte) {
+	s.pos--
+	if c == '\n' {
+		s.line--
 	}
 }
 
@@ -527,6 +544,10 @@ func (s *Scanner) attribute(c byte, element []byte) (byte, error) {
 			s.attrs = append(s.attrs, a)
 			return s.next()
 		case '<':
+			if s.Lenient {
+				s.values = append(s.values, c)
+				break
+			}
 			return 0, malformed("in <%s>, the value of %q contains '<': a quote is missing before it, or write '&lt;'", element, a.Name)
 		case '&':
 			if s.values, err = s.reference(s.values); err != nil {
@@ -609,7 +630,7 @@ func (s *Scanner) declaration() error {
 		}
 		return s.cdata()
 	}
-	// This only tells a saved web page from a real DTD, so the spelling is not checked.
+	// This only distinguishes a saved web page from a real DTD, so the spelling is not checked.
 	const html = "doctype html"
 	head := make([]byte, 0, len(html))
 	for ; err == nil && len(head) < len(html) && c != '>'; c, err = s.next() {

@@ -8,6 +8,7 @@ package xml
 
 import (
 	"bufio"
+	"compress/flate"
 	"compress/gzip"
 	"errors"
 	"io"
@@ -46,5 +47,6 @@ func IsGzip(r *bufio.Reader) bool {
 // IsMalformed reports whether err means that a document is damaged, cut off or not XML, rather than that reading it failed.
 func IsMalformed(err error) bool {
 	return errors.As(err, new(SyntaxError)) || errors.As(err, new(DTDError)) || errors.Is(err, ErrNotXML) ||
-		errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, gzip.ErrHeader) || errors.Is(err, gzip.ErrChecksum)
+		errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, gzip.ErrHeader) || errors.Is(err, gzip.ErrChecksum) ||
+		errors.As(err, new(flate.CorruptInputError))
 }

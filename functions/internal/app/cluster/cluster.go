@@ -26,41 +26,52 @@ func Add(parts *app.Parts) (stop func(), err error) {
 	}
 	client, err := kube.Connect(kube.Connection{Kubeconfig: cfg.Kubeconfig, UserAgent: "sumo-k8-" + cfg.Target, Wrap: parts.Trace.Transport})
 	if err != nil {
-		return func() {}, err
+		return nil, err
 	}
 	cluster := kube.Cluster{Client: client}
-	engine, err := argo.New(argo.Config{
-		Installation: cfg.Installation, SumoVersion: cfg.SumoVersion, PriorityClasses: priorityClasses,
-	}, client, parts.Objects, time.Now, parts.Log)
-	if err != nil {
-		return func() {}, err
-	}
-	stop = engine.Close
+	stop = func() {}
 	switch cfg.Target {
 	case "auth":
 		parts.Nodes, parts.Pods = cluster.Nodes, cluster.Pods
 		if parts.Provisioner, err = provisioner(cfg, client); err != nil {
-			return stop, err
+			return nil, err
 		}
 		parts.Warmer = kube.Warmups{
 			Client: client, Namespace: cfg.Namespace, Image: cfg.SumoImages[cfg.SumoVersion], PullPolicy: cfg.PullPolicy,
 			NodeSelector: cfg.NodeSelector, Tolerations: tolerations(cfg), NewID: uuid.NewString,
 		}
 	case "submit":
-		parts.Engine = engine
+		if stop, err = addEngine(parts, client); err != nil {
+			return nil, err
+		}
 	case "reconcile":
-		parts.Engine = engine
 		if parts.Provisioner, err = provisioner(cfg, client); err != nil {
-			return stop, err
+			return nil, err
 		}
 		if len(cfg.ReconcileCallers) > 0 {
 			parts.ServiceAccount = kube.NewAccounts(client, cfg.ReconcileAudience, cfg.ReconcileCallers, time.Now).Verify
+		}
+		if stop, err = addEngine(parts, client); err != nil {
+			return nil, err
 		}
 	case "logs":
 		parts.Live = kube.NewLogs(client)
 	}
 	parts.Kubernetes = kube.Ping(client)
 	return stop, nil
+}
+
+// addEngine makes jobs run as workflows.
+func addEngine(parts *app.Parts, client *kube.Client) (stop func(), err error) {
+	cfg := parts.Config
+	engine, err := argo.New(argo.Config{
+		Installation: cfg.Installation, SumoVersion: cfg.SumoVersion, PriorityClasses: priorityClasses,
+	}, client, parts.Objects, time.Now, parts.Log)
+	if err != nil {
+		return nil, err
+	}
+	parts.Engine = engine
+	return engine.Close, nil
 }
 
 // priorityClasses are those of deploy/base/priorities.yaml.
