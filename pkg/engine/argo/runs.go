@@ -25,6 +25,8 @@ const (
 	watchTime = 5 * time.Minute
 	// idle is how long the copy is kept up to date after it was last asked for.
 	idle = 30 * time.Second
+	// maxAge is how old a list may be when its watch opens: well below the seconds after which a run that is missing counts as lost.
+	maxAge = time.Second
 	// pause spaces out attempts while the API server is unreachable.
 	pause = time.Second
 )
@@ -122,11 +124,16 @@ func (s *runs) unasked() bool { return s.now().Sub(s.asked) > idle }
 func (s *runs) work() {
 	for {
 		version, err := s.relist(s.alive)
+		listed := time.Now()
 		var w watch.Interface
 		if err == nil {
 			w, err = s.open(version)
 		}
-		// The copy is current only with a watch: client-go repeats the opening of one for ten seconds, and the list grows old.
+		// client-go repeats the opening of a watch for ten seconds. What has been started since the list is not in the copy yet.
+		if err == nil && time.Since(listed) > maxAge {
+			w.Stop()
+			continue
+		}
 		s.settle(err == nil, err)
 		if err == nil {
 			s.notify()
