@@ -42,7 +42,9 @@ test: ## Run every test against real Postgres, S3 and SUMO, with the race detect
 
 .PHONY: lint
 lint: ## Check the Go code by .golangci.yml, that none of it is unreachable, and shell scripts
+	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { echo "not formatted:"; gofmt -l $$(git ls-files '*.go'); exit 1; }
 	@$(GO) run $(GOLANGCI) run
+	@cd infra/local/objectstore && $(GO) run $(GOLANGCI) run --config $(CURDIR)/.golangci.yml
 	@dead=$$($(GO) run $(DEADCODE) -test ./...); test -z "$$dead" || { echo "unreachable:"; echo "$$dead"; exit 1; }
 	@if command -v shellcheck >/dev/null; then shellcheck $$(git ls-files '*.sh' .ci/run); else echo "shellcheck is not installed: scripts not checked"; fi
 
@@ -97,9 +99,9 @@ images: ## Build the container images into .local/images, without Docker
 	@CGO_ENABLED=0 $(GO) run ./infra/images build --out $(LOCAL)/images
 
 .PHONY: push
-push: ## Push the images to a registry: make push REGISTRY=registry.example.org/traffic
+push: $(filter images,$(MAKECMDGOALS)) ## Push the images to a registry: make push REGISTRY=registry.example.org/traffic TAG=v1.0.0
 	@test -n "$(REGISTRY)" || { echo "REGISTRY is not set: make push REGISTRY=registry.example.org/traffic"; exit 1; }
-	@CGO_ENABLED=0 $(GO) run ./infra/images push --registry "$(REGISTRY)" --out $(LOCAL)/images
+	@CGO_ENABLED=0 $(GO) run ./infra/images push --registry "$(REGISTRY)" --tag "$(TAG)" --out $(LOCAL)/images
 
 .PHONY: networks
 networks: ## Rebuild the scenarios of test_networks with SUMO's own tools

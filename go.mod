@@ -2,6 +2,9 @@ module github.com/sumo-k8/sumo-k8
 
 go 1.26.0
 
+// npm writes here, at any time.
+ignore ./functions/page/node_modules
+
 require (
 	github.com/GoogleCloudPlatform/functions-framework-go v1.9.2
 	github.com/argoproj/argo-workflows/v3 v3.7.16

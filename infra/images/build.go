@@ -53,6 +53,20 @@ func (r recipe) file() string {
 	return strings.ReplaceAll(name, ":", "-") + ".tar"
 }
 
+// tagged is the image's name behind its registry, with the tag of a release: nodes keep images by their names, so each release
+// needs names of its own. SUMO's keeps the version of SUMO before it.
+func (r recipe) tagged(release string) string {
+	_, name, _ := strings.Cut(r.name, "/")
+	repository, tag, _ := strings.Cut(name, ":")
+	switch {
+	case release == "":
+		return name
+	case r.sumo != "":
+		return repository + ":" + tag + "-" + release
+	}
+	return repository + ":" + release
+}
+
 type builder struct {
 	out     string // folder of the archives
 	cache   string // folder of what comes from Debian

@@ -66,8 +66,8 @@ func (s source) writeLayer(root, name string) error {
 	return f.Close()
 }
 
-// debian returns the file of the layer that an image takes from Debian: from the cache when it is there. Beside it stands
-// a list of the packages in it.
+// debian returns the file of the layer that an image takes from Debian: from the cache when it is there. A list of the
+// packages in it is next to it.
 func (b builder) debian(ctx context.Context, r recipe) (string, error) {
 	key, err := cacheKey(r)
 	if err != nil {

@@ -76,14 +76,15 @@ func run(ctx context.Context, args []string) error {
 		b := builder{out: *out, cache: filepath.Join(cache, "sumo-k8", "images"), refresh: *refresh, mirror: findMirror, log: os.Stdout}
 		return b.build(ctx)
 	case "push":
-		registry := flags.String("registry", "", "`registry` to push to, with a path below it if wanted")
+		registry := flags.String("registry", "", "`registry` to push to, optionally with a path")
+		tag := flags.String("tag", "", "`version` to tag the images with, such as v1.0.0; SUMO's get 1.18-v1.0.0")
 		if err := flags.Parse(args); err != nil {
 			return err
 		}
 		if flags.NArg() > 0 || *registry == "" {
 			return usage
 		}
-		p := pusher{out: *out, registry: *registry, keys: authn.DefaultKeychain, log: os.Stdout}
+		p := pusher{out: *out, registry: *registry, tag: *tag, keys: authn.DefaultKeychain, log: os.Stdout}
 		if term.IsTerminal(int(os.Stderr.Fd())) {
 			p.bars = os.Stderr
 		}

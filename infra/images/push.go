@@ -27,9 +27,10 @@ import (
 type pusher struct {
 	out      string // folder of the archives
 	registry string // with the path that comes before the images' names, if any
+	tag      string // of this release; empty for the tags that the images were built with
 	keys     authn.Keychain
 	log      io.Writer // gets the name of each pushed image, with its digest
-	bars     io.Writer // gets progress for a person; nil for nobody
+	bars     io.Writer // gets progress bars; nil for none
 }
 
 func (p pusher) push(ctx context.Context) error {
@@ -42,7 +43,7 @@ func (p pusher) push(ctx context.Context) error {
 }
 
 func (p pusher) pushImage(ctx context.Context, r recipe) error {
-	_, rest, _ := strings.Cut(r.name, "/")
+	rest := r.tagged(p.tag)
 	tag, err := name.NewTag(strings.TrimSuffix(p.registry, "/")+"/"+rest, name.StrictValidation)
 	if err != nil || strings.Contains(p.registry, "://") {
 		return fmt.Errorf("%q does not name a registry, as registry.example.org or registry.example.org/traffic would", p.registry)

@@ -93,8 +93,17 @@ func TestPushedImagesArePulledWithTheDigestsThatWereBuilt(t *testing.T) {
 	if err := p.push(t.Context()); err != nil {
 		t.Fatal(err)
 	}
+	p.tag = "v1.0.0"
+	if err := p.push(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for _, release := range []string{"functions:v1.0.0", "sumo:1.15-v1.0.0", "sumo:1.18-v1.0.0"} {
+		if !strings.Contains(out.String(), "/traffic/"+release+"@sha256:") {
+			t.Errorf("%s was not pushed:\n%s", release, out.String())
+		}
+	}
 	if n := uploads.Load(); n != 0 {
-		t.Errorf("pushing again made %d requests to upload blobs, want none", n)
+		t.Errorf("pushing again, and under other tags, made %d requests to upload blobs, want none", n)
 	}
 }
 

@@ -23,7 +23,7 @@ const usage = `usage: lab COMMAND
   build                  build what is missing of its programs and images, without root
   up [-eventing]         build what is missing, start what does not run, repair what is broken; with -eventing the lab
                          also gets Knative Eventing, and has it until it is down
-  down                   end everything and leave the machine as it was
+  down                   stop the lab and restore the machine
   status                 say what runs; the exit code is 1 when something does not
   kubeconfig [-user X]   print the path of a kubeconfig: the administrator's, or that of a user X without any rights
   load IMAGE.tar...      give image archives to the cluster's node
@@ -43,13 +43,16 @@ func main() {
 func command(ctx context.Context, args []string, out io.Writer) error {
 	if len(args) == 0 {
 		fmt.Fprint(out, usage)
-		return errors.New("say what to do")
+		return errors.New("no command is given")
 	}
 	l, err := newLayout()
 	if err != nil {
 		return err
 	}
 	if args[0] == "build" {
+		if err := parseUp("build", args[1:], &l); err != nil {
+			return err
+		}
 		return build(ctx, l, out)
 	}
 	if os.Geteuid() != 0 {
@@ -57,9 +60,7 @@ func command(ctx context.Context, args []string, out io.Writer) error {
 	}
 	switch name, args := args[0], args[1:]; name {
 	case "up":
-		flags := flag.NewFlagSet(name, flag.ContinueOnError)
-		flags.BoolVar(&l.eventing, "eventing", l.eventing, "add Knative Eventing")
-		if err := flags.Parse(args); err != nil {
+		if err := parseUp(name, args, &l); err != nil {
 			return err
 		}
 		return up(ctx, l, out)
@@ -139,4 +140,11 @@ func status(ctx context.Context, l layout, out io.Writer) error {
 		err = fmt.Errorf("in the cluster %s does not run; make lab-up waits for it, kubectl describe says why", strings.Join(missing, ", "))
 	}
 	return err
+}
+
+// parseUp reads the flags of up and build.
+func parseUp(name string, args []string, l *layout) error {
+	flags := flag.NewFlagSet(name, flag.ContinueOnError)
+	flags.BoolVar(&l.eventing, "eventing", l.eventing, "add Knative Eventing")
+	return flags.Parse(args)
 }

@@ -40,7 +40,7 @@ type Layer interface {
 // Files is a layer of these files, in any order. Folders that they need and that are not named get mode 0755.
 func Files(files ...File) Layer { return layerOfFiles(files) }
 
-// Tar is a layer that stands ready in a file, as WriteLayer leaves it.
+// Tar is a layer that is already in a file, as WriteLayer leaves it.
 func Tar(name string) Layer { return layerInTar(name) }
 
 // WriteLayer writes a layer as a tar stream.

@@ -1,5 +1,5 @@
 // Package oci writes container images as reproducible OCI archives, without a container engine. The same files give the
-// same bytes and so the same digest, wherever and whenever they are written.
+// same bytes and so the same digest, with the same version of Go, whose gzip packs the layers.
 //
 // containerd (ctr images import), Docker (docker load) and skopeo read the archives; Open reads them for pushing.
 package oci
