@@ -174,11 +174,7 @@ func (f *Function) startWarmup(ctx context.Context, in *warmupRequest) (*warmupA
 	if err != nil {
 		return nil, err
 	}
-	replayed := ""
-	if !started {
-		replayed = "true"
-	}
-	return &warmupAnswer{Replayed: replayed, Body: Warmup{
+	return &warmupAnswer{Replayed: rest.Replayed(!started), Body: Warmup{
 		Status: "warming_up", WarmupID: w.ID, JobName: w.PodName, Namespace: w.Namespace,
 		CPURequest: in.CPURequest, MemoryGi: in.MemoryGi, KeepAliveSeconds: in.KeepAliveSeconds,
 		Message: "A node with these resources is being brought up. GET /admin/warmup/status shows when it is ready.",

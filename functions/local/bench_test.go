@@ -417,8 +417,7 @@ func underXargs(b *testing.B, scenario string, runs int) time.Duration {
 		b.Fatal(err)
 	}
 	cmd := exec.Command("sh", "-c", fmt.Sprintf("seq %d | xargs -P $(nproc) -I N sumo -c corridor.sumocfg --no-step-log "+
-		"--xml-validation.net never "+
-		"--xml-validation.routes never -X never --summary-output s.N.xml --tripinfo-output t.N.xml "+
+		"--xml-validation.net never --xml-validation.routes never -X never --summary-output s.N.xml --tripinfo-output t.N.xml "+
 		"--statistic-output a.N.xml >/dev/null 2>&1", runs))
 	cmd.Dir = dir
 	cmd.Env = append(os.Environ(), "SUMO_HOME=/usr/share/sumo")

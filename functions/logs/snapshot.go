@@ -160,10 +160,10 @@ func (f *Function) end(ctx context.Context, j job.Job, lines, limit int) (log *j
 	return log, text, err
 }
 
-// tail reads all of r and returns its last bytes from the start of a line, at most most of them, and how many bytes precede
-// them. If the last line is longer than most, only its end is returned. If lines is not 0, tail returns at most that many.
-func tail(r io.Reader, lines, most int) (text []byte, skipped int64, err error) {
-	window := most + 1 // with the byte before, which shows whether the last most bytes begin a line
+// tail reads all of r and returns its last bytes from the start of a line, at most limit bytes, and how many bytes precede
+// them. If the last line is longer than limit, only its end is returned. If lines is not 0, tail returns at most that many.
+func tail(r io.Reader, lines, limit int) (text []byte, skipped int64, err error) {
+	window := limit + 1 // with the byte before, which shows whether the last limit bytes begin a line
 	buffer := make([]byte, 0, 64<<10)
 	chunk := make([]byte, 64<<10)
 	for {
@@ -185,10 +185,10 @@ func tail(r io.Reader, lines, most int) (text []byte, skipped int64, err error) 
 		buffer, skipped = buffer[over:], skipped+int64(over)
 	}
 	start := 0
-	if len(buffer) > most || skipped > 0 {
+	if len(buffer) > limit || skipped > 0 {
 		start = bytes.IndexByte(buffer, '\n') + 1
 		if start == 0 || start == len(buffer) {
-			start = len(buffer) - most
+			start = len(buffer) - limit
 			for start < len(buffer) && !utf8.RuneStart(buffer[start]) {
 				start++
 			}

@@ -65,7 +65,7 @@ func parseWait(text string) (time.Duration, error) {
 	}
 	wait, err := time.ParseDuration(text)
 	if err != nil || wait < 0 {
-		return 0, problem.New(problem.Invalid, "wait %q is not a duration. Write it as in 30s.", text).
+		return 0, problem.New(problem.Invalid, "wait %q is not a duration. Write it like 30s.", text).
 			WithItems(problem.Item{Location: "query.wait", Message: "must be a duration such as 30s", Value: text})
 	}
 	return min(wait, maxWait), nil

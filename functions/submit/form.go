@@ -330,8 +330,7 @@ func (h *headerBudget) end()   { h.limited = false }
 func (h *headerBudget) Read(p []byte) (int, error) {
 	if h.limited && h.left == 0 {
 		h.err = problem.New(problem.Invalid, "The form has more than %d bytes before the content of a part: a long header, or text "+
-			"before the first part. "+
-			"Remove it, and check that Content-Type names the boundary that the body uses.", maxPartHeader)
+			"before the first part. Remove it, and check that Content-Type names the boundary that the body uses.", maxPartHeader)
 		return 0, h.err
 	}
 	if h.limited {
@@ -364,7 +363,7 @@ func (t *trackedReader) Read(p []byte) (int, error) {
 func brokenBody(err error) error {
 	var e *problem.Error
 	if errors.As(err, &e) {
-		return e // it says what is wrong already
+		return e // it already says what is wrong
 	}
 	return problem.Wrap(err, problem.Invalid, "The upload broke off before its end. Nothing was kept of it; send it again.")
 }

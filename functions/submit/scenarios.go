@@ -249,7 +249,7 @@ func (f *Function) beginUpload(ctx context.Context, in *beginRequest) (*beginAns
 	if err != nil {
 		return nil, err
 	}
-	out := &beginAnswer{Replayed: replayed(!created && u.ID != "")}
+	out := &beginAnswer{Replayed: rest.Replayed(!created && u.ID != "")}
 	if u.Digest != "" {
 		out.Body = DirectUpload{Status: "stored", Scenario: u.Digest}
 		return out, nil

@@ -31,7 +31,7 @@ type Function struct {
 	LinkLifetime time.Duration // of a direct upload
 }
 
-// Jobs ends jobs and forgets them.
+// Jobs cancels and deletes jobs.
 type Jobs interface {
 	job.PurgeStore
 	// RequestCancel marks a job for cancelling. A QUEUED job becomes CANCELLED at once; an active one keeps its state until
@@ -39,7 +39,7 @@ type Jobs interface {
 	RequestCancel(ctx context.Context, tenantID, id string) (job.Job, error)
 }
 
-// Objects is what the object store has to do beyond keeping scenarios.
+// Objects is the part of the object store that this package uses itself.
 type Objects interface {
 	artifact.Remover
 	// PresignPut returns a URL to which exactly size bytes can be PUT as key for the given time without credentials.
@@ -163,15 +163,7 @@ func (f *Function) answer(j job.Job, created bool, err error) (*submitAnswer, er
 	if err != nil {
 		return nil, err
 	}
-	return &submitAnswer{Replayed: replayed(!created), Body: rest.JobOf(j, f.Objects.URL)}, nil
-}
-
-// replayed is the value of the header Idempotent-Replayed, which is absent where nothing was.
-func replayed(is bool) string {
-	if is {
-		return "true"
-	}
-	return ""
+	return &submitAnswer{Replayed: rest.Replayed(!created), Body: rest.JobOf(j, f.Objects.URL)}, nil
 }
 
 // checkSource refuses a request that gives no scenario, or more than one.

@@ -17,7 +17,7 @@ import (
 )
 
 // slim chooses, from the Debian system below root, the wanted files and folders, the shared libraries that the programs
-// among them need, and what the packages that all these come from must bring along: their licences, and their entries in
+// among them need, and what the packages that all these come from must include: their licences, and their entries in
 // dpkg's status, by which scanners find out what an image holds.
 func slim(root string, wanted []string) ([]oci.File, error) {
 	c := chooser{root: root, files: map[string]oci.File{}, opened: map[string]bool{}}

@@ -50,7 +50,7 @@ const (
 type LogEvent struct {
 	Document
 	Kind     LogKind
-	ID       string // of a line: Follow can go on behind it
+	ID       string // of a line: Follow can resume after it
 	Message  string // all but progress: the line, or a sentence for a person
 	Status   job.State
 	Reason   simulation.Reason // at the end of a job that did not succeed

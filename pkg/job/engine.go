@@ -47,7 +47,7 @@ type Observation struct {
 	Confinement *simulation.Confinement
 }
 
-// End makes o that of a run that has ended like this. Times and results are for the engine to add.
+// End records in o how the run ended. The engine adds times and results. Times and results are for the engine to add.
 func (o *Observation) End(outcome simulation.Outcome) {
 	o.Reason, o.Message, o.Summary, o.Confinement = outcome.Reason, outcome.Message, outcome.Summary, outcome.Confinement
 	switch outcome.Reason {

@@ -232,12 +232,12 @@ func (r *Reconciler) record(ctx context.Context, todo differences, rep *Report) 
 			return fmt.Errorf("recording what the engine sees: %w", err)
 		}
 		rep.Changed += len(changed)
-		r.tellEnds(todo.ends, changed)
+		r.reportEnds(todo.ends, changed)
 	}
 	return r.forget(ctx, todo.finished, rep)
 }
 
-func (r *Reconciler) tellEnds(ends map[string]End, changed []string) {
+func (r *Reconciler) reportEnds(ends map[string]End, changed []string) {
 	if r.Ended == nil {
 		return
 	}

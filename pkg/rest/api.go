@@ -25,7 +25,7 @@ const Version = "1.0.0"
 // Access says who may call an operation.
 type Access string
 
-// The callers.
+// Who may call.
 const (
 	Public Access = ""
 	Tenant Access = "tenant" // a tenant's API key
@@ -217,4 +217,12 @@ func (k Keys) checkTenant(ctx context.Context, key string) (tenant.Tenant, error
 		return tenant.Tenant{}, err
 	}
 	return k.TenantByKey(ctx, id, hash)
+}
+
+// Replayed is the value of the header Idempotent-Replayed, which is absent where nothing was.
+func Replayed(is bool) string {
+	if is {
+		return "true"
+	}
+	return ""
 }

@@ -286,7 +286,7 @@ func (d *documentReader) departure(e xml.Element, attr string) {
 }
 
 // setting reads an element of a configuration as SUMO does: every element whose value or v attribute, or text, is not
-// empty sets the option of its name, wherever it stands.
+// empty sets the option of its name, at any depth.
 func (d *documentReader) setting(e xml.Element) error {
 	d.root(e)
 	d.item, d.line, d.text, d.cut = string(e.Name), e.Line, d.text[:0], false

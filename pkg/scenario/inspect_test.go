@@ -485,10 +485,12 @@ func TestInspectAccepts(t *testing.T) {
 		"UTF-16 with a BOM":           {zip: withNet(inUTF16(binary.LittleEndian, true, `<?xml version="1.0" encoding="UTF-16"?>`+net))},
 		"UTF-16 without a BOM":        {zip: withNet(inUTF16(binary.BigEndian, false, net))},
 		"UTF-8 with a BOM":            {zip: withNet("\xEF\xBB\xBF<?xml version='1.0' encoding='utf-8' standalone='yes'?>\n" + net)},
-		"Latin-1": {zip: withNet("<?xml version=\"1.0\" encoding=\"ISO-8859-1\"?><net version=\"1\"><edge " +
-			"name=\"Stra\xdfe\"/></net>")},
-		"windows-1252": {zip: withNet("<?xml version=\"1.0\" encoding=\"windows-1252\"?><net version=\"1\"><edge " +
-			"name=\"\x80\"/></net>")},
+		"Latin-1": {
+			zip: withNet("<?xml version=\"1.0\" encoding=\"ISO-8859-1\"?><net version=\"1\"><edge name=\"Stra\xdfe\"/></net>"),
+		},
+		"windows-1252": {
+			zip: withNet("<?xml version=\"1.0\" encoding=\"windows-1252\"?><net version=\"1\"><edge name=\"\x80\"/></net>"),
+		},
 		"gzip by any name": {zip: withNet(gzipped(net))},
 		"litter of macOS and Windows": {zip: scenarioOf(t, "", entryOf("__MACOSX/._s.sumocfg", "\x00\x05"), entryOf("a/._b.xml", "<"),
 			entryOf(".DS_Store", "x"), entryOf("Thumbs.db", "x"), entryOf("d/desktop.ini", "x"))},

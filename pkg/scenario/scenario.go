@@ -67,7 +67,7 @@ func (m Manifest) Counted() bool {
 	return !slices.ContainsFunc(m.Configs, func(c Config) bool { return c.Network == nil })
 }
 
-// Place is where a scenario stands in the list of all.
+// Place is a scenario's position in the list of all.
 type Place struct {
 	CreatedAt time.Time
 	Digest    string

@@ -8,9 +8,8 @@ import (
 	"time"
 )
 
-// A log tells by its first line which run wrote it. A job that was started again has another log, and whoever reads on in
-// it must not take a place in the old one for a place in the new one. The line is the same wherever the log is read: from
-// a folder, from a kubelet, from the object store.
+// The first line of a log identifies the run that wrote it. A restarted job has another log, and an offset in the old one means
+// nothing in the new one. The line is the same wherever the log is read: from a folder, a kubelet or the object store.
 const (
 	logStart     = "sumo-run: started "
 	logStartTime = "2006-01-02T15:04:05.000Z"

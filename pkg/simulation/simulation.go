@@ -139,7 +139,7 @@ func ReasonOf(code int) Reason {
 const (
 	LogFile     = "log.txt"      // SUMO's messages and ours, one line each, complete lines only
 	SummaryFile = "summary.json" // a Summary
-	OutcomeFile = "outcome.json" // an Outcome; written last and atomically, so its presence means the run is over
+	OutcomeFile = "outcome.json" // an Outcome; written last and atomically, so its presence means the run has finished
 	// ChecksumFile has the SHA-256 of every other file but the outcome.
 	ChecksumFile = "sha256sums.txt"
 )

@@ -31,8 +31,7 @@ func checkInputBuckets(buckets []string, own string) error {
 		}
 		if bucket == own {
 			return problem.New(problem.Invalid, "input_buckets has %.100q. The bucket %s is this service's own, with every tenant's "+
-				"data, and cannot be opened to a tenant; "+
-				"copy the inputs to another bucket.", b, bucket)
+				"data, and cannot be opened to a tenant; copy the inputs to another bucket.", b, bucket)
 		}
 	}
 	return nil

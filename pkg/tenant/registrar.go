@@ -96,7 +96,7 @@ func (r *Registrar) ReplaceKey(ctx context.Context, id string) (t Tenant, key st
 }
 
 // Remove retires a tenant and removes everything it has, the record last: when a step fails, the tenant is still there to be
-// removed again. Runs that go on meanwhile are stopped by reconcile, which finds no job for them.
+// removed again. Runs still active are stopped by reconcile, which finds no job for them.
 func (r *Registrar) Remove(ctx context.Context, id string, force bool) (Tenant, error) {
 	t, err := r.Tenants.RetireTenant(ctx, id, force)
 	if err != nil {

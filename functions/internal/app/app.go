@@ -1,4 +1,4 @@
-// Package app assembles the functions from their parts. It is the one place that knows every implementation, so that
+// Package app assembles the functions from their parts. With package cluster it is the one place that knows every implementation, so that
 // the functions themselves know only the domain.
 package app
 

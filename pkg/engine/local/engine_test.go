@@ -864,7 +864,7 @@ func TestClosingInterruptsRunsWhichThenRunAgain(t *testing.T) {
 		t.Fatal(err)
 	}
 	if o := b.seeState(t, running.ID, job.Running); o.Message == "" {
-		t.Error("nothing reports that the run has begun anew")
+		t.Error("nothing reports that the run was started again")
 	}
 	if o := b.seeState(t, queued.ID, job.Pending); o.Message != "" {
 		t.Errorf("the run that had only waited reports %q", o.Message)

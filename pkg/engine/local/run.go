@@ -309,7 +309,7 @@ func (e *Engine) runProcess(r *run) (simulation.Outcome, bool, error) {
 	e.observe(r, func(o *job.Observation) {
 		o.State, o.StartedAt = job.Running, &started
 		if r.again {
-			o.Message = "The service was stopped and started again during the run, which has begun anew."
+			o.Message = "The service restarted during the run; the run was started again from the beginning."
 		}
 	})
 
