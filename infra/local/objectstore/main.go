@@ -44,8 +44,9 @@ func main() {
 	os.Stdout = os.Stderr
 
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	if err := run(ctx, *listen, *root, os.Getenv, ready); err != nil {
+	err := run(ctx, *listen, *root, os.Getenv, ready)
+	stop()
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "objectstore:", err)
 		os.Exit(1)
 	}
@@ -145,7 +146,7 @@ func attributesWork(dir string) bool {
 	if err != nil {
 		return false
 	}
-	defer os.Remove(f.Name())
+	defer func() { _ = os.Remove(f.Name()) }()
 	defer f.Close()
 	return meta.XattrMeta{}.StoreAttribute(f, "", "", "probe", []byte("1")) == nil
 }

@@ -113,6 +113,8 @@ func setupLab(t *testing.T) *lab {
 			t.Fatal(err)
 		}
 	}
+	// Argo's controller reads templates from a cache of its own, and ends a workflow whose template is not in it.
+	time.Sleep(time.Second)
 	t.Cleanup(func() {
 		if err := provisioner.Deprovision(context.Background(), l.tenant); err != nil {
 			t.Error(err)
