@@ -12,6 +12,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -156,6 +157,11 @@ func (e *Engine) Observe(ctx context.Context) ([]job.Observation, error) {
 			touches++
 			work.Go(func() error { e.touch(ctx, r.workflow, now); return nil })
 		}
+		if tooEarly(r.workflow, now) {
+			seen[i] = job.Observation{JobID: jobOf(r.workflow), State: job.Pending}
+			work.Go(func() error { e.remake(ctx, r.workflow); return nil })
+			continue
+		}
 		o := observe(r.workflow, now)
 		if o.State != job.Pending && o.StartedAt == nil && !r.started.IsZero() {
 			o.StartedAt = &r.started
@@ -190,6 +196,33 @@ func (e *Engine) touch(ctx context.Context, w *wfv1.Workflow, now time.Time) {
 	if err != nil && !apierrors.IsConflict(err) { // another has its name by now
 		e.log.Warn().Err(err).Str("job", jobOf(w)).Msg("a workflow that Argo has missed could not be touched")
 	}
+}
+
+// remake makes a workflow anew that has ended before it began. If that breaks off, the job counts as lost and is started again.
+func (e *Engine) remake(ctx context.Context, ended *wfv1.Workflow) {
+	ctx, cancel := context.WithTimeout(ctx, kube.CallTimeout)
+	defer cancel()
+	workflows := e.workflows.Workflows(ended.Namespace)
+	w, err := workflows.Get(ctx, ended.Name, metav1.GetOptions{})
+	if err == nil {
+		err = workflows.Delete(ctx, ended.Name, metav1.DeleteOptions{Preconditions: &metav1.Preconditions{UID: &ended.UID}})
+	}
+	if err == nil {
+		annotations := map[string]string{madeAnnotation: firstMade(w).UTC().Format(time.RFC3339)}
+		maps.Copy(annotations, only(w.Annotations, titleAnnotation, descriptionAnnotation, traceAnnotation))
+		w, err = workflows.Create(ctx, &wfv1.Workflow{
+			ObjectMeta: metav1.ObjectMeta{
+				Name: w.Name, Namespace: w.Namespace, Annotations: annotations,
+				Labels: only(w.Labels, jobLabel, kube.TenantLabel, installationLabel),
+			},
+			Spec: w.Spec,
+		}, metav1.CreateOptions{})
+	}
+	if err != nil {
+		e.log.Warn().Err(err).Str("job", jobOf(ended)).Msg("a workflow whose template Argo did not know yet could not be made again")
+		return
+	}
+	e.runs.put(w)
 }
 
 // withResults adds the results to the observation of a run that has ended.

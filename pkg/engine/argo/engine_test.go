@@ -341,6 +341,36 @@ func TestAWorkflowThatArgoHasMissedIsTouched(t *testing.T) {
 	}
 }
 
+func TestAWorkflowThatCameBeforeItsTemplateIsMadeAgain(t *testing.T) {
+	t.Parallel()
+	const unknown = `{"phase":"Error","finishedAt":"2026-11-22T10:00:00Z","message":"workflowtemplates.argoproj.io \"sumo-1-18\" not found"}`
+	b, j := setup(t), aJob()
+	b.start(t, j)
+	uid := func() any { return b.api.workflow(j.Namespace, j.ID)["metadata"].(map[string]any)["uid"] }
+	spec := b.api.workflow(j.Namespace, j.ID)["spec"]
+	before := uid()
+	b.api.set(t, j.Namespace, j.ID, unknown)
+	b.see(t, "another workflow", func(seen []job.Observation) bool {
+		if len(seen) != 1 || seen[0].State != job.Pending {
+			t.Fatalf("the job is seen as %+v, want PENDING", seen)
+		}
+		return uid() != before
+	})
+	again := b.api.workflow(j.Namespace, j.ID)
+	if diff := cmp.Diff(spec, again["spec"]); diff != "" {
+		t.Errorf("the spec (-first +again):\n%s", diff)
+	}
+	b.api.set(t, j.Namespace, j.ID, statusRunning)
+	b.see(t, "the run", func(seen []job.Observation) bool { return len(seen) == 1 && seen[0].State == job.Running })
+
+	// A template that does not come ends the job.
+	b.now = func() time.Time { return time.Now().Add(templatePatience) }
+	b.api.set(t, j.Namespace, j.ID, unknown)
+	b.see(t, "the end", func(seen []job.Observation) bool {
+		return len(seen) == 1 && seen[0].State == job.Failed && seen[0].Reason == simulation.InternalError
+	})
+}
+
 func TestAMissedWorkflowHasAnotherWhileOnceItWasTouched(t *testing.T) {
 	t.Parallel()
 	at := func(age time.Duration) string { return noon.Add(-age).Format(time.RFC3339) }

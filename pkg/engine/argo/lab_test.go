@@ -113,8 +113,6 @@ func setupLab(t *testing.T) *lab {
 			t.Fatal(err)
 		}
 	}
-	// Argo's controller reads templates from a cache of its own, and ends a workflow whose template is not in it.
-	time.Sleep(time.Second)
 	t.Cleanup(func() {
 		if err := provisioner.Deprovision(context.Background(), l.tenant); err != nil {
 			t.Error(err)
@@ -329,6 +327,16 @@ func TestLabImageMissing(t *testing.T) {
 	j := l.job(t, "ready_to_use/square.zip", func(j *job.Job) { j.Options.SumoVersion = "0.0" })
 	if err := l.Start(t.Context(), j); err != nil {
 		t.Fatal(err)
+	}
+	for { // until its pod waits for the image
+		seen, err := l.Observe(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(seen) == 1 && seen[0].Message != "" {
+			break
+		}
+		time.Sleep(100 * time.Millisecond)
 	}
 	l.now = func() time.Time { return time.Now().Add(time.Hour) }
 	l.endsAs(t, j, verdict{job.Failed, simulation.ImagePullFailed})

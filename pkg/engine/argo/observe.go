@@ -78,6 +78,25 @@ func missed(w *wfv1.Workflow, now time.Time) bool {
 	return w.Status.Phase == wfv1.WorkflowUnknown && now.Sub(last) > missedAfter
 }
 
+// templatePatience is how long Argo may not know a template. It takes its controller well below a second to hear of one.
+const templatePatience = 30 * time.Second
+
+// tooEarly reports whether Argo has ended w because it did not know its template yet: its controller reads templates from a
+// copy, which those of a namespace made a moment ago may not have reached.
+func tooEarly(w *wfv1.Workflow, now time.Time) bool {
+	return w.Status.Phase == wfv1.WorkflowError && len(w.Status.Nodes) == 0 && w.Spec.Shutdown == "" &&
+		strings.Contains(w.Status.Message, "workflowtemplates.argoproj.io") && strings.Contains(w.Status.Message, "not found") &&
+		now.Sub(firstMade(w)) < templatePatience
+}
+
+// firstMade is when the first workflow of w's job was made.
+func firstMade(w *wfv1.Workflow) time.Time {
+	if made, err := time.Parse(time.RFC3339, w.Annotations[madeAnnotation]); err == nil {
+		return made
+	}
+	return w.CreationTimestamp.Time
+}
+
 // waiting turns Argo's words on a pod that has not started into ours.
 func waiting(message string) string {
 	switch {

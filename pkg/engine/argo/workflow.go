@@ -35,6 +35,9 @@ const (
 
 	// touchedAnnotation says when the workflow was last changed for no other reason than that Argo should see it.
 	touchedAnnotation = "sumo-k8.io/touched"
+
+	// madeAnnotation is when the first workflow of a job was made, on one that was made again.
+	madeAnnotation = "sumo-k8.io/made"
 )
 
 // deadlineMargin is what a pod gets beyond sumo-run's own timeout: a quarter of an hour to fetch the scenario, and the
@@ -51,10 +54,10 @@ func slim(w *wfv1.Workflow) *wfv1.Workflow {
 	s := &wfv1.Workflow{
 		ObjectMeta: metav1.ObjectMeta{
 			Name: w.Name, Namespace: w.Namespace, UID: w.UID, ResourceVersion: w.ResourceVersion, CreationTimestamp: w.CreationTimestamp,
-			Labels: only(w.Labels, jobLabel), Annotations: only(w.Annotations, touchedAnnotation),
+			Labels: only(w.Labels, jobLabel), Annotations: only(w.Annotations, touchedAnnotation, madeAnnotation),
 		},
 		Spec:   wfv1.WorkflowSpec{Shutdown: w.Spec.Shutdown},
-		Status: wfv1.WorkflowStatus{Phase: w.Status.Phase, FinishedAt: w.Status.FinishedAt},
+		Status: wfv1.WorkflowStatus{Phase: w.Status.Phase, Message: w.Status.Message, FinishedAt: w.Status.FinishedAt},
 	}
 	for key, n := range w.Status.Nodes {
 		if n.Type != wfv1.NodeTypePod {
@@ -77,11 +80,16 @@ func slim(w *wfv1.Workflow) *wfv1.Workflow {
 	return s
 }
 
-func only(all map[string]string, name string) map[string]string {
-	if value, has := all[name]; has {
-		return map[string]string{name: value}
+func only(all map[string]string, names ...string) (some map[string]string) {
+	for _, name := range names {
+		if value, has := all[name]; has {
+			if some == nil {
+				some = map[string]string{}
+			}
+			some[name] = value
+		}
 	}
-	return nil
+	return some
 }
 
 // workflowOf is the whole of what we send to Argo for a job: the template and its arguments.
