@@ -272,7 +272,8 @@ func testRights(t *testing.T, c *cluster) {
 			out, err := c.tryKubectl(
 				t, "create", "configmap", "probe", "--namespace", namespace, "--dry-run=server", "--as=system:serviceaccount:sumo-k8:"+account,
 			)
-			if held := strings.Contains(out, "may change only its tenants' namespaces"); (err == nil) != (namespace == a.namespace) || held != (err != nil) {
+			held := strings.Contains(out, "may change only its tenants' namespaces")
+			if (err == nil) != (namespace == a.namespace) || held != (err != nil) {
 				t.Errorf("%s writes to %s: %v: %s", account, namespace, err, out)
 			}
 		}
