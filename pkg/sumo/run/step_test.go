@@ -3,11 +3,13 @@ package run
 import (
 	"bytes"
 	"compress/gzip"
+	"fmt"
 	"math"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/iotest"
 
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
@@ -303,8 +305,36 @@ func TestFinishedPersonsAreThoseWhoseLastStageEnded(t *testing.T) {
 	if err := os.WriteFile(name, []byte(text), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	got, err := readTrips(name)
+	got, err := readTrips(name, true)
 	if got.personsFinished != 2 || err == nil {
 		t.Errorf("got %v, %v, want 2 and an error for the end", got.personsFinished, err)
+	}
+}
+
+func TestOnlyTheEndOfASummaryIsRead(t *testing.T) {
+	t.Parallel()
+	r := Run{Out: t.TempDir()}
+	var text strings.Builder
+	text.WriteString("<summary>\n")
+	for step := range 1000 {
+		fmt.Fprintf(&text, `    <step time="%d.00" loaded="9" inserted="%d" running="3" waiting="4" arrived="2"/>`+"\n", step, step)
+	}
+	for name, tail := range map[string]string{"whole": "</summary>\n", "cut": `    <step time="1000.00" loaded="9" inse`} {
+		if err := os.WriteFile(filepath.Join(r.Out, "summary.xml"), []byte(text.String()+tail), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		s := r.summarise(scenario.Config{Path: "x"}, fate{observed: observed{version: "1", last: step{time: 3}}})
+		if got, ok := s.Metric("vehicles_inserted"); !ok || got != 999 {
+			t.Errorf("%s: %v, %t, want 999", name, got, ok)
+		}
+	}
+}
+
+func TestAWordIsFoundWhereverReadsEnd(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]bool{"<emissions CO2=": true, "<emission <emissions ": true, "<emissions": false, "": false} {
+		if got, err := contains(iotest.OneByteReader(strings.NewReader(text)), "<emissions "); got != want || err != nil {
+			t.Errorf("%q: %t, %v, want %t", text, got, err, want)
+		}
 	}
 }
