@@ -292,7 +292,7 @@ func parse(manifest []byte) ([]object, error) {
 	return objects, nil
 }
 
-// apply restores the object's required state, whoever changed it. What others have added beside our fields stays.
+// apply restores the object's required state. What others have added beside our fields stays.
 func (p *Provisioner) apply(ctx context.Context, o object) error {
 	ctx, cancel := context.WithTimeout(ctx, CallTimeout)
 	defer cancel()

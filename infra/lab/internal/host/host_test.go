@@ -91,7 +91,7 @@ func TestTheMachineIsAsBefore(t *testing.T) {
 	}
 }
 
-// inside tells the test binary that it runs in a separate network namespace.
+// inside marks a test binary that runs in a separate network namespace.
 const inside = "LAB_TEST_NETWORK"
 
 func TestInANetworkOfItsOwn(t *testing.T) {
