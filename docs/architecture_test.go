@@ -33,19 +33,19 @@ var rules = []struct {
 	folders []string
 	may     []string
 }{
-	{domain, append([]string{"pkg/sumo/xml"}, domain...)},
-	{[]string{"pkg/sumo/xml", "pkg/problem", "pkg/process", "pkg/server", "pkg/telemetry/traceparent", "templates", "migrations"}, nil},
+	{domain, append([]string{"pkg/sumo/xml", "pkg/sumo/release"}, domain...)},
+	{[]string{"pkg/sumo/xml", "pkg/sumo/release", "pkg/problem", "pkg/process", "pkg/server", "pkg/telemetry/traceparent", "templates", "migrations"}, nil},
 	{[]string{"pkg/store/postgres"}, append([]string{"migrations", "pkg/store/postgres/internal"}, domain...)},
 	{[]string{"pkg/store/s3", "pkg/view"}, domain},
 	{[]string{"pkg/kube"}, domain},
 	{[]string{"pkg/engine/argo"}, append([]string{"templates", "pkg/kube", "pkg/confine"}, domain...)},
-	{[]string{"pkg/engine/local"}, append([]string{"pkg/process", "pkg/confine"}, domain...)},
+	{[]string{"pkg/engine/local"}, append([]string{"pkg/process", "pkg/confine", "pkg/sumo/release"}, domain...)},
 	{[]string{"pkg/confine"}, []string{"pkg/process", "pkg/simulation"}},
 	{[]string{"pkg/sumo"}, append([]string{"pkg/sumo", "pkg/process", "pkg/confine"}, domain...)},
 	{[]string{"pkg/reconcile"}, domain},
 	{[]string{"pkg/telemetry"}, append([]string{"pkg/reconcile", "pkg/telemetry/traceparent"}, domain...)},
 	{[]string{"pkg/rest"}, append([]string{"pkg/telemetry/traceparent"}, domain...)},
-	{[]string{"pkg/config"}, append([]string{"pkg/confine"}, domain...)},
+	{[]string{"pkg/config"}, append([]string{"pkg/confine", "pkg/sumo/release"}, domain...)},
 	// Clients know the service by HTTP only.
 	{[]string{"pkg/client"}, append([]string{"pkg/client", "pkg/process"}, domain...)},
 	// The one place that knows every implementation.
@@ -60,12 +60,12 @@ var rules = []struct {
 	{[]string{"functions/internal/testing"}, []string{"functions", "pkg", "infra/local"}},
 	{[]string{"functions/internal/wake"}, []string{"pkg/reconcile", "pkg/telemetry/traceparent"}},
 	{[]string{"functions"}, append([]string{
-		"functions/internal", "pkg/config", "pkg/confine", "pkg/server", "pkg/telemetry", "infra/local",
+		"functions/internal", "pkg/config", "pkg/confine", "pkg/server", "pkg/telemetry", "infra/local", "pkg/sumo/release",
 	}, domain...)},
 	{[]string{"infra/local/localtest"}, []string{"infra/local", "pkg/store/s3"}},
 	{[]string{"infra/local"}, []string{"pkg/process"}},
-	{[]string{"infra"}, []string{"infra"}},
-	{[]string{"test_networks"}, []string{"test_networks", "pkg/problem"}},
+	{[]string{"infra"}, []string{"infra", "pkg/sumo/release"}},
+	{[]string{"test_networks"}, []string{"test_networks", "pkg/problem", "pkg/sumo/release"}},
 }
 
 // listed is a package as `go list -json` describes it.

@@ -16,6 +16,7 @@ import (
 	"github.com/sumo-k8/sumo-k8/pkg/confine"
 	"github.com/sumo-k8/sumo-k8/pkg/job"
 	"github.com/sumo-k8/sumo-k8/pkg/scenario"
+	"github.com/sumo-k8/sumo-k8/pkg/sumo/release"
 )
 
 // Config is every setting of a function. The README's table is made from these tags and a test compares the two.
@@ -200,7 +201,7 @@ func (c Config) SumoVersions() []string {
 	if len(c.SumoImages) == 0 {
 		return []string{c.SumoVersion}
 	}
-	return slices.SortedFunc(maps.Keys(c.SumoImages), scenario.CompareVersions)
+	return slices.SortedFunc(maps.Keys(c.SumoImages), release.Compare)
 }
 
 // Limits of a scenario under this configuration. A scenario belongs to no version of SUMO, so the newest one decides

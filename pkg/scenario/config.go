@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/sumo-k8/sumo-k8/pkg/problem"
+	"github.com/sumo-k8/sumo-k8/pkg/sumo/release"
 )
 
 // judgement is what is found about one configuration: what SUMO would read and write if it ran it.
@@ -107,7 +108,7 @@ func (r *judgement) options(settings []setting) []chosen {
 		case forbidden[o.name] != "":
 			r.fault(location, "the option %s is not allowed (%s): remove it", o.name, forbidden[o.name])
 			continue
-		case CompareVersions(o.since, r.version) > 0:
+		case release.Compare(o.since, r.version) > 0:
 			r.fault(location, "the option %s is unknown to SUMO %s (SUMO %s has it): remove it, or choose a newer sumo_version",
 				o.name, r.version, o.since)
 			continue
@@ -225,7 +226,7 @@ func (r *judgement) files(known []chosen) {
 // base is the folder against which SUMO resolves a relative name in an XML file in dir. Runs start in the scenario's
 // top folder.
 func (r *judgement) base(dir string, u use) string {
-	early := CompareVersions(r.version, "1.25") < 0
+	early := release.Compare(r.version, "1.25") < 0
 	switch {
 	case u == writeHere, u == writeControl && early:
 		return ""

@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+
+	"github.com/sumo-k8/sumo-k8/pkg/sumo/release"
 )
 
 //go:generate ./options.sh
@@ -43,7 +45,7 @@ func loadOptions() (map[string]*option, []string) {
 	for _, f := range files {
 		versions = append(versions, strings.TrimSuffix(f.Name(), ".txt"))
 	}
-	slices.SortFunc(versions, CompareVersions)
+	slices.SortFunc(versions, release.Compare)
 	all := map[string]*option{}
 	for _, version := range versions {
 		text, err := optionFiles.ReadFile(path.Join("options", version+".txt"))
@@ -64,19 +66,6 @@ func loadOptions() (map[string]*option, []string) {
 		}
 	}
 	return all, versions
-}
-
-// CompareVersions orders versions such as "1.9" and "1.15.0".
-func CompareVersions(a, b string) int {
-	x, y := strings.Split(a, "."), strings.Split(b, ".")
-	for i := range min(len(x), len(y), 2) {
-		m, _ := strconv.Atoi(x[i])
-		n, _ := strconv.Atoi(y[i])
-		if m != n {
-			return m - n
-		}
-	}
-	return 0
 }
 
 // forbidden are options that no scenario may set, each with the reason.

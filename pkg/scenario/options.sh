@@ -1,12 +1,14 @@
 #!/bin/sh
-# Writes the options of the installed SUMO to options/<version>.txt, one a line: name, type, synonyms.
-# Run it once with each SUMO version that jobs may choose; SUMO names the binary when it is not in PATH.
+# Writes the options of each SUMO that is installed to options/<version>.txt, one a line: name, type, synonyms.
+# Versions that are not installed keep their lists; make sumo VERSIONS=... installs them.
 set -eu
 cd "$(dirname "$0")"
-sumo=${SUMO:-sumo}
-version=$($sumo --version | sed -n 's/.*Version \([0-9]*\.[0-9]*\).*/\1/p' | head -n 1)
 template=$(mktemp)
 trap 'rm -f "$template"' EXIT
-$sumo --save-template "$template" >/dev/null
-sed -nE 's/^ *<([^ ]+) value="[^"]*"( synonymes="([^"]*)")? type="([^"]+)".*/\1 \4 \3/p' "$template" |
-	sed 's/ *$//' | LC_ALL=C sort >"options/$version.txt"
+for home in "${XDG_CACHE_HOME:-$HOME/.cache}"/sumo-k8/sumo/*/sumo; do
+	[ -x "$home/bin/sumo" ] || continue
+	version=$(basename "$(dirname "$home")")
+	SUMO_HOME=$home "$home/bin/sumo" --save-template "$template" >/dev/null
+	sed -nE 's/^ *<([^ ]+) value="[^"]*"( synonymes="([^"]*)")?( deprecated="[^"]*")? type="([^"]+)".*/\1 \5 \3/p' "$template" |
+		sed 's/ *$//' | LC_ALL=C sort >"options/$version.txt"
+done

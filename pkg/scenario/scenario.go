@@ -7,6 +7,9 @@ import (
 	"encoding/hex"
 	"slices"
 	"time"
+
+	"github.com/sumo-k8/sumo-k8/pkg/problem"
+	"github.com/sumo-k8/sumo-k8/pkg/sumo/release"
 )
 
 // Scenario is one stored upload. The same bytes uploaded again by the same tenant are the same scenario.
@@ -38,21 +41,80 @@ type File struct {
 	Size int64  `json:"size"` // bytes, unpacked
 }
 
-// Config is one SUMO configuration.
+// Config is one SUMO configuration. Where Problems is empty, plain SUMO of a version for which Unfit is empty runs it.
 type Config struct {
 	Path string `json:"path"`
 	// Begin and End are the interval the configuration names, in seconds; nil when it names none.
 	Begin *float64 `json:"begin,omitempty"`
 	End   *float64 `json:"end,omitempty"`
+	// Seed is the one that the configuration names; nil for SUMO's default. Random configurations draw another for each run.
+	Seed   *int64 `json:"seed,omitempty"`
+	Random bool   `json:"random,omitempty"`
 	// Outputs are the files that the configuration and its additional files will write, by path inside the scenario.
 	Outputs []string `json:"outputs,omitempty"`
-	// Options are all options that the configuration sets, in its order, as SUMO reads them. Inspect fills them in each time; they
-	// are not stored.
-	Options []Option `json:"-"`
+	// Problems keep the configuration from running, with any version of SUMO.
+	Problems []problem.Item `json:"problems,omitempty"`
+	// Needs are what it needs of SUMO's version.
+	Needs []Need `json:"needs,omitempty"`
+	// Written is the version of SUMO that wrote the network, "1.20", and Relies names the options whose defaults the scenario relies
+	// on and which have changed between versions (see Changes). Both may be empty.
+	Written string   `json:"written,omitempty"`
+	Relies  []string `json:"relies,omitempty"`
+	// Warnings do not keep it from running.
+	Warnings []Warning `json:"warnings,omitempty"`
 	// Network and Demand are nil when there is a fault in what the configuration leads to, or it was stored before they
 	// were counted.
 	Network *Network `json:"network,omitempty"`
 	Demand  *Demand  `json:"demand,omitempty"`
+
+	// The rest is found by Inspect each time, and not stored.
+
+	// Options are all options that the configuration sets, in its order, as SUMO reads them.
+	Options []Option `json:"-"`
+	// Reads are the files that the run can reach, by path inside the scenario; Extract unpacks no others.
+	Reads []string `json:"-"`
+	// Rewrites are the names that the run's own copies of these files must have differently, by the file.
+	Rewrites map[string][]Rewrite `json:"-"`
+}
+
+// Need is something that not every version of SUMO understands.
+type Need struct {
+	Since   string       `json:"since,omitempty"`  // the first version that does; empty for all up to Before
+	Before  string       `json:"before,omitempty"` // the first version that no longer does; empty for all from Since on
+	Problem problem.Item `json:"problem"`          // for a version outside, without the version
+}
+
+// Unfit returns what keeps a version of SUMO, such as "1.18", from running c.
+func (c Config) Unfit(version string) []problem.Item {
+	var items []problem.Item
+	for _, n := range c.Needs {
+		if n.Since != "" && release.Compare(version, n.Since) < 0 || n.Before != "" && release.Compare(version, n.Before) >= 0 {
+			items = append(items, n.Problem)
+		}
+	}
+	return items
+}
+
+// Warning is what a person should know about a configuration that runs.
+type Warning struct {
+	Location string `json:"location,omitempty"` // a file, with the line where there is one: "city.rou.xml:12"
+	Message  string `json:"message"`
+	// Strict is true of what SUMO drops or ignores in silence, which a strict run refuses.
+	Strict bool `json:"strict,omitempty"`
+}
+
+func (w Warning) String() string {
+	if w.Location == "" {
+		return w.Message
+	}
+	return w.Location + ": " + w.Message
+}
+
+// Rewrite changes the value From of an attribute to To, in every element of the given name that has it. Where Key is not empty, the
+// element is a <param> and only those with that key count.
+type Rewrite struct {
+	Element, Attribute, Key string
+	From, To                string
 }
 
 // IsDigest reports whether s is a SHA-256 in the form in which scenarios are known by it.

@@ -15,6 +15,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/sumo-k8/sumo-k8/pkg/sumo/release"
 )
 
 // These tests hold our reading of scenarios to what the installed SUMO does with them.
@@ -373,12 +375,14 @@ func TestUnusualFormsAreAcceptedAsSUMODoes(t *testing.T) {
 	}
 }
 
-func TestVersionsAreOrderedByNumber(t *testing.T) {
+func TestTheOptionsOfEveryReleaseAreKnown(t *testing.T) {
 	t.Parallel()
-	if !slices.IsSortedFunc(knownVersions(), CompareVersions) || CompareVersions("1.9", "1.15.0") >= 0 {
+	if !slices.IsSortedFunc(knownVersions(), release.Compare) {
 		t.Errorf("versions %v", knownVersions())
 	}
-	if !slices.Contains(knownVersions(), DefaultLimits().SUMOVersion) {
-		t.Errorf("the options of the default version are not known")
+	for _, r := range release.All() {
+		if !slices.Contains(knownVersions(), r.Version) {
+			t.Errorf("the options of %s are not known: make generate", r.Version)
+		}
 	}
 }

@@ -4,6 +4,8 @@ package simulation
 import (
 	"slices"
 	"time"
+
+	"github.com/sumo-k8/sumo-k8/pkg/problem"
 )
 
 // Options are the choices a user has about a run. The zero value runs the scenario as it was uploaded.
@@ -11,7 +13,7 @@ import (
 type Options struct {
 	// ConfigFile is the .sumocfg to run, by its path inside the scenario; needed only when there are several.
 	ConfigFile string `json:"config_file,omitempty"`
-	// Seed of SUMO's random number generator; nil stands for DefaultSeed, whatever the configuration says.
+	// Seed of SUMO's random number generator; nil leaves it to the configuration.
 	Seed *int64 `json:"seed,omitempty"`
 	// Begin and End of the simulated interval, in seconds of simulated time.
 	Begin *float64 `json:"begin,omitempty"`
@@ -24,6 +26,12 @@ type Options struct {
 	SumoVersion string `json:"sumo_version,omitempty"`
 	// Outputs asked for beyond those that every run writes (see DefaultOutputs).
 	Outputs []Output `json:"outputs,omitempty"`
+	// UnfinishedTrips counts the trips of vehicles that are still on the road at the end, in tripinfo and in the means.
+	UnfinishedTrips bool `json:"unfinished_trips,omitempty"`
+	// Strict refuses a scenario about which there is a warning that SUMO drops or ignores part of it.
+	Strict bool `json:"strict,omitempty"`
+	// Check only lets SUMO load the scenario with all its routes: it simulates no step, and the run keeps no results.
+	Check bool `json:"check,omitempty"`
 }
 
 // DefaultSeed is the seed of a run that names none. It is SUMO's own default, so that such a run gives what the same
@@ -155,6 +163,13 @@ type Outcome struct {
 	Summary *Summary `json:"summary,omitempty"`
 	// Confinement is what held SUMO; nil when SUMO was never started.
 	Confinement *Confinement `json:"confinement,omitempty"`
+	// Files are the names, in the output folder, of the outputs that views read, where there are any: the scenario's own
+	// names where it asks for such an output, else ours.
+	Files map[Output]string `json:"files,omitempty"`
+	// Warnings say what a person should know of a run, whether or not it succeeded: what SUMO dropped, what was replaced.
+	Warnings []string `json:"warnings,omitempty"`
+	// Problems are what a check found (Options.Check), as SUMO said it.
+	Problems []problem.Item `json:"problems,omitempty"`
 }
 
 // Succeeded reports whether the run did all it was asked to.

@@ -1,0 +1,63 @@
+package release
+
+import (
+	"encoding/hex"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func TestEveryReleaseHasAWheelAndTheOldestComesFirst(t *testing.T) {
+	t.Parallel()
+	if !slices.IsSortedFunc(All(), func(a, b Release) int { return Compare(a.Version, b.Version) }) {
+		t.Errorf("releases are not in order: %v", All())
+	}
+	for _, r := range All() {
+		if r.Wheels["amd64"] == "" {
+			t.Errorf("%s has no wheel for amd64", r.Version)
+		}
+		for architecture, sum := range r.Wheels {
+			if raw, err := hex.DecodeString(sum); err != nil || len(raw) != 32 {
+				t.Errorf("%s for %s has no SHA-256: %q", r.Version, architecture, sum)
+			}
+		}
+		if again, ok := Find(r.Version); !ok || again.Full != r.Full {
+			t.Errorf("Find(%q) = %v, %v", r.Version, again, ok)
+		}
+	}
+	if Compare(Oldest().Version, Newest().Version) >= 0 {
+		t.Errorf("from %s to %s", Oldest().Version, Newest().Version)
+	}
+}
+
+func TestCompareLooksAtTheFirstTwoNumbersOnly(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		a, b string
+		want int
+	}{{"1.9", "1.15", -1}, {"1.28.0", "1.28", 0}, {"1.27.1", "1.27.0", 0}, {"2.0", "1.28", 1}} {
+		if got := Compare(c.a, c.b); got < 0 != (c.want < 0) || got > 0 != (c.want > 0) {
+			t.Errorf("Compare(%q, %q) = %d, want the sign of %d", c.a, c.b, got, c.want)
+		}
+	}
+}
+
+func TestInstalledFindsUnpackedWheels(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	for _, name := range []string{"1.28/sumo/bin/sumo", "1.20/sumo/bin/sumo", "1.9/sumo/bin/sumo", "1.22/sumo/data/x"} {
+		name = filepath.Join(dir, name)
+		if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(name, nil, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if diff := cmp.Diff([]Installation{In(dir, "1.20"), In(dir, "1.28")}, Installed(dir)); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
