@@ -1,0 +1,285 @@
+package run_test
+
+import (
+	"archive/zip"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/sumo-k8/sumo-k8/pkg/confine"
+	"github.com/sumo-k8/sumo-k8/pkg/scenario"
+	"github.com/sumo-k8/sumo-k8/pkg/simulation"
+	"github.com/sumo-k8/sumo-k8/pkg/sumo/release"
+	"github.com/sumo-k8/sumo-k8/pkg/sumo/run"
+	"github.com/sumo-k8/sumo-k8/pkg/sumo/sumotest"
+	"github.com/sumo-k8/sumo-k8/pkg/sumo/xml"
+	networks "github.com/sumo-k8/sumo-k8/test_networks"
+)
+
+// These tests hold our runs to plain SUMO: it starts a scenario exactly when we do, and the numbers are the same.
+
+// answer is what comes of a scenario. Where SUMO refuses it, there are no numbers.
+type answer struct {
+	Runs bool
+	// Numbers are all attributes of the statistics output but those of <performance>, by element and name.
+	Numbers map[string]string
+}
+
+// question is a scenario, one of its configurations, and an end that replaces the configuration's; 0 leaves it.
+type question struct {
+	config string
+	files  map[string][]byte
+	end    float64
+}
+
+// plainTimeout bounds one run of plain SUMO.
+const plainTimeout = 2 * time.Minute
+
+// plain asks SUMO itself, called in the unpacked folder as a user would.
+func plain(t *testing.T, sumo release.Installation, q question) (answer, string) {
+	t.Helper()
+	// Outputs to ../x land in a folder of the test's too.
+	dir := filepath.Join(t.TempDir(), "desk", "scenario")
+	for name, data := range q.files {
+		write(t, filepath.Join(dir, name), data)
+	}
+	// A zip loses empty folders, so we make those of outputs; on a desk they are there.
+	folders := map[string]bool{dir: true}
+	for name := range q.files {
+		folders[filepath.Join(dir, filepath.Dir(name))] = true
+	}
+	for folder := range folders {
+		for _, output := range []string{"out", "results", "../results"} {
+			if err := os.MkdirAll(filepath.Join(folder, output), 0o755); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	statistics := filepath.Join(t.TempDir(), "statistics.xml") // behind the configuration's output-prefix, if it has one
+	args := []string{"-c", q.config, "--statistic-output", statistics, "--duration-log.statistics", "--no-step-log"}
+	if q.end > 0 {
+		args = append(args, "--end", fmt.Sprint(q.end))
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), plainTimeout)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, sumo.Binary, args...)
+	cmd.Dir, cmd.Env = dir, []string{"SUMO_HOME=" + sumo.Home, "LC_ALL=C.UTF-8"}
+	output, err := cmd.CombinedOutput()
+	if err != nil && !errors.As(err, new(*exec.ExitError)) {
+		t.Fatal(err)
+	}
+	if ctx.Err() != nil {
+		t.Fatalf("plain SUMO had not ended after %s:\n%s", plainTimeout, output)
+	}
+	if err != nil {
+		return answer{}, string(output)
+	}
+	written, err := filepath.Glob(filepath.Join(filepath.Dir(statistics), "*"))
+	if err != nil || len(written) != 1 {
+		t.Fatalf("SUMO wrote the statistics to %q, %v", written, err)
+	}
+	return answer{true, numbers(t, written[0])}, string(output)
+}
+
+// ours asks sumo-run, which unpacks the scenario from its zip.
+func ours(t *testing.T, sumo release.Installation, q question) (answer, string) {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "oracle") // t.TempDir has the test's name, and SUMO takes no comma in a path
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	archive := filepath.Join(dir, "scenario.zip")
+	write(t, archive, zipped(t, q.files))
+	r := run.Run{
+		Binary: sumo.Binary, Home: sumo.Home, Scenario: archive, Work: filepath.Join(dir, "work"), Out: filepath.Join(dir, "out"),
+		Limits: scenario.DefaultLimits(), Confinement: confine.Require, Options: simulation.Options{ConfigFile: q.config},
+	}
+	r.Limits.SUMOVersion = sumo.Version
+	if q.end > 0 {
+		r.Options.End = &q.end
+	}
+	outcome := r.Do(t.Context())
+	said := fmt.Sprintf("%s: %s\nwarnings: %s", outcome.Reason, outcome.Message, strings.Join(outcome.Warnings, "\n"))
+	switch outcome.Reason {
+	case "":
+		return answer{true, numbers(t, filepath.Join(r.Out, outcome.Files[simulation.OutputStatistics]))}, said
+	case simulation.InvalidScenario, simulation.SimulationError:
+		return answer{}, said
+	}
+	t.Fatal(said)
+	return answer{}, ""
+}
+
+// numbers reads a statistics output.
+func numbers(t *testing.T, name string) map[string]string {
+	t.Helper()
+	f, err := os.Open(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	found := map[string]string{}
+	err = xml.Scan(f, func(e xml.Element) error {
+		for _, a := range e.Attrs {
+			if e.Depth == 2 && string(e.Name) != "performance" {
+				found[string(e.Name)+" "+string(a.Name)] = string(a.Value)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatalf("reading the statistics: %v", err)
+	}
+	return found
+}
+
+// agree fails the test where SUMO and we answer differently, and returns what SUMO says.
+func agree(t *testing.T, sumo release.Installation, q question) answer {
+	t.Helper()
+	want, said := plain(t, sumo, q)
+	got, weSaid := ours(t, sumo, q)
+	if diff := cmp.Diff(want, got); diff != "" {
+		keep(t, q)
+		t.Errorf("SUMO %s and we differ on %s (-SUMO +we):\n%s\nSUMO says:\n%s\nwe say:\n%s",
+			sumo.Version, q.config, diff, clip(said), clip(weSaid))
+	}
+	return want
+}
+
+// clip shortens what a program printed.
+func clip(text string) string {
+	const most = 3000
+	return text[:min(len(text), most)]
+}
+
+// keep leaves the scenario of a failure where ORACLE_KEEP names a folder.
+func keep(t *testing.T, q question) {
+	t.Helper()
+	if dir := os.Getenv("ORACLE_KEEP"); dir != "" {
+		write(t, filepath.Join(dir, strings.ReplaceAll(t.Name(), "/", "_")+".zip"), zipped(t, q.files))
+	}
+}
+
+func write(t *testing.T, name string, data []byte) {
+	t.Helper()
+	if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(name, data, 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func zipped(t *testing.T, files map[string][]byte) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	z := zip.NewWriter(&b)
+	for _, name := range slices.Sorted(maps.Keys(files)) {
+		w, err := z.Create(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := w.Write(files[name]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := z.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
+}
+
+func unzipped(t *testing.T, data []byte) map[string][]byte {
+	t.Helper()
+	z, err := zip.NewReader(bytes.NewReader(data), int64(len(data)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return filesOf(t, z)
+}
+
+func filesOf(t *testing.T, folder fs.FS) map[string][]byte {
+	t.Helper()
+	files := map[string][]byte{}
+	err := fs.WalkDir(folder, ".", func(name string, d fs.DirEntry, err error) error {
+		if err != nil || !d.Type().IsRegular() {
+			return err
+		}
+		files[name], err = fs.ReadFile(folder, name)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return files
+}
+
+func configsIn(files map[string][]byte) []string {
+	return slices.DeleteFunc(slices.Sorted(maps.Keys(files)), func(name string) bool { return !strings.HasSuffix(name, ".sumocfg") })
+}
+
+func TestReadyNetworksHaveSUMOsOwnNumbers(t *testing.T) {
+	t.Parallel()
+	sumotest.Each(t, func(t *testing.T, sumo release.Installation) {
+		for _, name := range networks.Ready() {
+			data, err := networks.ReadyZip(name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			files := unzipped(t, data)
+			for _, config := range configsIn(files) {
+				t.Run(config, func(t *testing.T) {
+					t.Parallel()
+					if want := agree(t, sumo, question{config: config, files: files}); !want.Runs {
+						t.Error("SUMO does not run it")
+					}
+				})
+			}
+		}
+	})
+}
+
+// gameEnd is long enough for congestion and short enough for a test, in seconds.
+const gameEnd = 900
+
+// TestSUMOsOwnScenarios runs the scenarios of SUMO's game, which every wheel brings, from one zip of the folder, as a person would
+// make it. They have taxis, trains, pedestrians, seeds and outputs of their own, and some need an older SUMO.
+func TestSUMOsOwnScenarios(t *testing.T) {
+	t.Parallel()
+	files := filesOf(t, os.DirFS(filepath.Join(sumotest.Newest(t).Home, "tools", "game")))
+	versions := sumotest.Versions()
+	if len(versions) > 2 {
+		versions = []string{"1.20", "1.24", release.Newest().Version}
+	} else {
+		versions = versions[len(versions)-1:]
+	}
+	configs := configsIn(files)
+	if len(configs) != 19 {
+		t.Errorf("%d configurations, where there were 19", len(configs))
+	}
+	for _, version := range versions {
+		sumo := sumotest.Version(t, version)
+		t.Run(version, func(t *testing.T) {
+			t.Parallel()
+			for _, config := range configs {
+				t.Run(config, func(t *testing.T) {
+					t.Parallel()
+					agree(t, sumo, question{config: config, files: files, end: gameEnd})
+				})
+			}
+		})
+	}
+}
