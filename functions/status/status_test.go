@@ -310,7 +310,7 @@ func TestTheDashboardShowsLimitsAndUse(t *testing.T) {
 	want := status.Dashboard{
 		TenantID: "acme", PlanLimits: tenant.Limits{MaxCPU: 8, MaxMemoryGi: 16, MaxConcurrentJobs: 2},
 		CurrentUsage: status.Usage{RequestsCPU: "1", RequestsMemory: "2Gi", LimitsCPU: "1", LimitsMemory: "2Gi", ConcurrentJobs: 1},
-		Stats:        status.Stats{Queued: 1, Pending: 1, Failed: 1}, RecentJobs: got.RecentJobs,
+		Stats:        status.Stats{Queued: 1, Pending: 1, Failed: 1}, RecentJobs: got.RecentJobs, Notes: []string{},
 	}
 	if diff := cmp.Diff(want, got); diff != "" || len(got.RecentJobs) != 3 || got.RecentJobs[2].Status != job.Failed {
 		t.Errorf("recent are %+v (-want +got):\n%s", got.RecentJobs, diff)

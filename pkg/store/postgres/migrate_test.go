@@ -38,7 +38,7 @@ func TestMigrationsGoDownToNothingAndUpAgain(t *testing.T) {
 		t.Fatal(err)
 	}
 	full := schema(t, url)
-	err := withMigrations(url, func(p *goose.Provider) error {
+	err := withMigrations(url, "", func(p *goose.Provider) error {
 		_, err := p.DownTo(t.Context(), 0)
 		return err
 	})
@@ -62,7 +62,7 @@ func TestAMigrationThatWaitsForATableDoesNotBlockOthers(t *testing.T) {
 	if err := Migrate(t.Context(), url); err != nil {
 		t.Fatal(err)
 	}
-	err := withMigrations(url, func(p *goose.Provider) error {
+	err := withMigrations(url, "", func(p *goose.Provider) error {
 		_, err := p.DownTo(t.Context(), 10) // the eleventh changes jobs
 		return err
 	})
