@@ -60,7 +60,7 @@ var rules = []struct {
 	{[]string{"functions/internal/testing"}, []string{"functions", "pkg", "infra/local"}},
 	{[]string{"functions/internal/wake"}, []string{"pkg/reconcile", "pkg/telemetry/traceparent"}},
 	{[]string{"functions"}, append([]string{
-		"functions/internal", "pkg/config", "pkg/confine", "pkg/server", "pkg/telemetry", "infra/local", "pkg/sumo/release",
+		"functions/internal", "pkg/config", "pkg/confine", "pkg/server", "pkg/telemetry", "infra/local", "infra/sumo/wheel", "pkg/sumo/release",
 	}, domain...)},
 	{[]string{"infra/local/localtest"}, []string{"infra/local", "pkg/store/s3"}},
 	{[]string{"infra/local"}, []string{"pkg/process"}},
