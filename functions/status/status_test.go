@@ -118,12 +118,18 @@ func idOf(at time.Time) string {
 // finish makes a job that has ended as u says; its results are stored.
 func (in *installation) finish(t testing.TB, u job.Update, change ...func(*job.Job)) string {
 	t.Helper()
+	return in.finishWith(t, u, func(name string) string { return written[name] }, change...)
+}
+
+// finishWith is finish for results with the given content.
+func (in *installation) finishWith(t testing.TB, u job.Update, of func(name string) string, change ...func(*job.Job)) string {
+	t.Helper()
 	u.ID = in.queue(t, change...)
 	if _, err := in.parts.DB.Claim(t.Context(), "acme", 1); err != nil {
 		t.Fatal(err)
 	}
 	for i, file := range u.Results {
-		content := []byte(written[file.Name])
+		content := []byte(of(file.Name))
 		if strings.HasSuffix(file.Name, ".gz") {
 			content = compressed(t, content)
 		}

@@ -93,7 +93,7 @@ func (e *Engine) resume() error {
 			r := e.add(job.Job{ID: rec.ID, Namespace: rec.Namespace})
 			r.seen.State, r.seen.StartedAt, r.seen.Progress = job.Running, &outcome.StartedAt, r.progress()
 			e.work.Go(func() { e.deliver(r, outcome) })
-		case rec.Job != nil && rec.Job.ID == rec.ID:
+		case rec.Job != nil && rec.Job.ID == rec.ID && e.cfg.has(rec.Job.Options.SumoVersion):
 			r := e.add(*rec.Job)
 			r.again = rec.Interrupted
 			e.enqueue(r)
@@ -379,6 +379,13 @@ func (e *Engine) startProcess(r *run) (*process.Process, error) {
 	cmd.Env = slices.Concat([]string{"PATH=" + os.Getenv("PATH")}, sumo, e.cfg.Env)
 	cmd.Stderr = console // standard output only repeats log.txt
 	return process.Start(cmd, process.Options{})
+}
+
+// has reports whether runs can start with a version. A run that waited for one that was removed meanwhile counts as lost, so that it is
+// started with another.
+func (c Config) has(version string) bool {
+	_, err := c.sumo(version)
+	return err == nil
 }
 
 // sumo leads sumo-run to a version of SUMO, by its environment. Jobs of earlier releases name none.
