@@ -47,7 +47,7 @@ var rules = []struct {
 	{[]string{"pkg/rest"}, append([]string{"pkg/telemetry/traceparent"}, domain...)},
 	{[]string{"pkg/config"}, append([]string{"pkg/confine", "pkg/sumo/release"}, domain...)},
 	// Clients know the service by HTTP only.
-	{[]string{"pkg/client"}, append([]string{"pkg/client", "pkg/process"}, domain...)},
+	{[]string{"pkg/client"}, append([]string{"pkg/client", "pkg/process", "pkg/sumo/release"}, domain...)},
 	// The one place that knows every implementation.
 	{[]string{"functions/internal/app"}, []string{"functions", "pkg"}},
 	// Handlers know the domain, and how it looks over HTTP and in pictures.

@@ -102,9 +102,9 @@ func TestTheUpgradeKeepsTheVersionThatRanBefore(t *testing.T) {
 	// The code knows the new columns, so what is stored first is stored with them, and then as if by the earlier release.
 	d := open(t, Config{URL: url})
 	newTenant(t, d, "acme", roomy)
+	finished := inState(t, d, "acme", job.Succeeded).ID
 	queued := submit(t, d, "acme").ID
 	chosen := submit(t, d, "acme", func(j *job.Job) { j.Options.SumoVersion = "1.18" }).ID
-	finished := inState(t, d, "acme", job.Succeeded).ID
 	if err := withMigrations(url, "", func(p *goose.Provider) error {
 		_, err := p.DownTo(t.Context(), before)
 		return err
