@@ -365,7 +365,7 @@ func toJob(r db.Job) job.Job {
 		Traceparent: r.Traceparent,
 		Attempt:     r.Attempt, CancelRequested: r.CancelRequested,
 		SumoVersion: r.SumoVersion, Summary: r.Summary, Results: r.Results, ResultsPruned: r.ResultsPruned, Confinement: r.Confinement,
-		Problems: r.Problems,
+		Problems:    r.Problems,
 		SubmittedAt: r.SubmittedAt, DispatchedAt: r.DispatchedAt, StartedAt: r.StartedAt, FinishedAt: r.FinishedAt, UpdatedAt: r.UpdatedAt,
 	}
 	if len(r.Warnings) > 0 {

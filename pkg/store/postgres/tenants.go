@@ -206,7 +206,7 @@ func orNoTenant(err error, id string) error {
 func toTenant(t db.Tenant) tenant.Tenant {
 	out := tenant.Tenant{
 		ID: t.ID, Namespace: t.Namespace,
-		Limits:    tenant.Limits{MaxCPU: t.MaxCPU, MaxMemoryGi: t.MaxMemoryGi, MaxConcurrentJobs: t.MaxConcurrentJobs},
+		Limits:             tenant.Limits{MaxCPU: t.MaxCPU, MaxMemoryGi: t.MaxMemoryGi, MaxConcurrentJobs: t.MaxConcurrentJobs},
 		DefaultSumoVersion: t.DefaultSumoVersion, CreatedAt: t.CreatedAt, UpdatedAt: t.UpdatedAt,
 	}
 	if len(t.InputBuckets) > 0 {
