@@ -302,6 +302,42 @@ func TestNamesInAdditionalFilesAreReadAsSUMODoes(t *testing.T) {
 	})
 }
 
+// TestEncodingsAreReadAsSUMODoes compares the name that SUMO gives an output with the one that we expect, in files of many encodings.
+func TestEncodingsAreReadAsSUMODoes(t *testing.T) {
+	t.Parallel()
+	// refused are encodings in which a DTD could hide from us, and one that we cannot decode.
+	refused := []string{"utf-7", "iso-2022-jp", "iso-2022-kr", "hz-gb-2312", "viscii"}
+	type sample struct {
+		names   string
+		letters string // in the encoding
+	}
+	samples := []sample{
+		{"utf8 UTF-8 utf-16 ucs-2", "\xc3\xa9"}, {"latin1 iso-8859-1 ISO8859-1 l1 cp1252 windows-1252 iso8859-15 latin9", "\xe9"},
+		{"iso-8859-2 latin2 cp1250", "\xe8"}, {"iso-8859-5", "\xd6"}, {"iso-8859-7 windows-1253", "\xe1"}, {"iso-8859-9 cp1254", "\xf0"},
+		{"cp1251 windows-1251", "\xe6"}, {"koi8-r KOI8-U", "\xd6"}, {"cp437 ibm437 cp850 ibm850 cp852", "\x84"}, {"cp866", "\xa6"},
+		{"macintosh", "\x8e"}, {"shift_jis sjis cp932", "\x95\x5c"}, {"euc-jp", "\xc9\xbd"}, {"euc-kr", "\xb0\xa1"},
+		{"gbk GB2312 gb18030", "\xb1\xed"}, {"big5", "\xaa\xed"}, {"tis-620 windows-874 iso-8859-11", "\xa1"}, {"ascii us-ascii", "e"},
+		{"utf-7 iso-2022-jp iso-2022-kr hz-gb-2312 viscii nonsense", "e"},
+	}
+	for _, s := range samples {
+		for name := range strings.FieldsSeq(s.names) {
+			t.Run(name, func(t *testing.T) {
+				t.Parallel()
+				sumotest.Each(t, func(t *testing.T, at release.Installation) {
+					text := `<?xml version="1.0" encoding="` + name + `"?>` + "\n<additional><edgeData id='x' file='" + s.letters + ".xml'/></additional>"
+					run := runReal(t, at, `<a value="a.xml"/>`, entryOf("d/a.xml", text))
+					if diff := cmp.Diff(run.written, run.outputs); run.ok && run.refused == nil && diff != "" {
+						t.Errorf("(-written +Outputs):\n%s", diff)
+					}
+					if run.ok && run.refused != nil && !slices.Contains(refused, name) {
+						t.Errorf("SUMO reads it, we say %v", run.refused)
+					}
+				})
+			})
+		}
+	}
+}
+
 func TestUnsortedDemandIsNotedExactlyWhenSUMODropsIt(t *testing.T) {
 	t.Parallel()
 	trip := func(id, depart string) string {
