@@ -260,7 +260,9 @@ func (r Run) unpack(ctx context.Context, root *os.Root) (scenario.Config, error)
 	if err != nil {
 		return scenario.Config{}, err
 	}
-	manifest, err := scenario.Inspect(ctx, f, info.Size(), r.Limits)
+	limits := r.Limits
+	limits.Config = r.Options.ConfigFile
+	manifest, err := scenario.Inspect(ctx, f, info.Size(), limits)
 	if err != nil {
 		return scenario.Config{}, err
 	}
@@ -268,7 +270,7 @@ func (r Run) unpack(ctx context.Context, root *os.Root) (scenario.Config, error)
 	if err != nil {
 		return scenario.Config{}, err
 	}
-	return chosen, scenario.Extract(ctx, f, info.Size(), r.Limits, root)
+	return chosen, scenario.Extract(ctx, f, info.Size(), limits, root, chosen.Reads)
 }
 
 // prepare makes the folder in which SUMO runs, requests edgedata, and writes the configuration, whose path in that folder it
