@@ -22,7 +22,7 @@ func Oldest(t testing.TB) release.Installation { return Version(t, release.Oldes
 // Version returns one version on offer, such as "1.24".
 func Version(t testing.TB, version string) release.Installation {
 	t.Helper()
-	dir, err := release.Dir()
+	dir, err := folder()
 	if err != nil {
 		t.Fatal(err)
 	}
