@@ -35,7 +35,7 @@ func here() []string {
 // Version returns one version on offer, such as "1.24".
 func Version(t testing.TB, version string) release.Installation {
 	t.Helper()
-	dir, err := release.Dir()
+	dir, err := folder()
 	if err != nil {
 		t.Fatal(err)
 	}
