@@ -121,6 +121,7 @@ push: $(filter images,$(MAKECMDGOALS)) ## Push the images to a registry: make pu
 .PHONY: networks
 networks: ## Rebuild the scenarios of test_networks with the tools of Debian's SUMO
 	@infra/debian/install.sh sumo sumo-tools
+	@infra/sumo/install.sh newest
 	@test_networks/generate.sh
 
 .PHONY: lab-program

@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"github.com/gofrs/flock"
+	"golang.org/x/term"
 
 	"github.com/sumo-k8/sumo-k8/pkg/sumo/release"
 )
@@ -187,14 +188,19 @@ func (i installer) download(ctx context.Context, r release.Release, work string)
 	}
 	into := filepath.Join(work, "wheel")
 	cmd := exec.CommandContext(ctx, python, "-m", "pip", "download", "--no-deps", "--only-binary=:all:", "--require-hashes",
-		"--no-input", "--disable-pip-version-check", "--quiet", "--dest", into, "--requirement", requirements)
+		"--no-input", "--disable-pip-version-check", "--dest", into, "--requirement", requirements)
 	cmd.Env = append(os.Environ(), i.env...)
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
-	if output, err := cmd.CombinedOutput(); err != nil {
+	var said bytes.Buffer
+	cmd.Stdout, cmd.Stderr = io.Discard, &said
+	if terminal, ok := i.log.(*os.File); ok && term.IsTerminal(int(terminal.Fd())) {
+		cmd.Stdout = terminal // shows a bar
+	}
+	if err := cmd.Run(); err != nil {
 		if ctx.Err() != nil {
 			return "", ctx.Err()
 		}
-		output = bytes.TrimSpace(output)
+		output := bytes.TrimSpace(said.Bytes())
 		switch {
 		case bytes.Contains(output, []byte("DO NOT MATCH THE HASHES")):
 			return "", fmt.Errorf("the wheel is not the one that is known by its sum: %s", output)
