@@ -18,8 +18,13 @@ help: ## List the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: install
-install: ## Install SUMO and Postgres if they are missing (Debian and Ubuntu)
-	@infra/debian/install.sh sumo postgres
+install: ## Install the newest SUMO and Postgres if they are missing (Debian and Ubuntu)
+	@infra/debian/install.sh postgres
+	@infra/sumo/install.sh --or-debian newest
+
+.PHONY: sumo
+sumo: ## Install versions of SUMO side by side: make sumo VERSIONS="1.20 1.22", or all; the newest by default
+	@infra/sumo/install.sh $(or $(VERSIONS),newest)
 
 .PHONY: build
 build: ## Build the programs into .local/bin
@@ -36,9 +41,19 @@ dev: install build ## Serve on this machine until Ctrl-C; prints curl lines to p
 
 .PHONY: test
 test: ## Run every test against real Postgres, S3 and SUMO, with the race detector
-	@infra/debian/install.sh sumo postgres pgbouncer gcc strace
+	@infra/debian/install.sh postgres pgbouncer gcc strace
+	@infra/sumo/install.sh oldest newest
 	@$(GO) vet ./...
 	@CGO_ENABLED=1 $(GO) test -race -timeout 9m ./...
+
+# What reads, runs or judges SUMO; the tests of everything else are the same for each version.
+VERSIONED := ./pkg/sumo/... ./pkg/scenario/... ./test_networks/... ./infra/images/...
+
+.PHONY: test-versions
+test-versions: ## Run the tests that start SUMO with every version on offer
+	@infra/debian/install.sh strace
+	@infra/sumo/install.sh all
+	@SUMO_K8_ALL_VERSIONS=1 $(GO) test -timeout 20m $(VERSIONED)
 
 .PHONY: lint
 lint: ## Check the Go code by .golangci.yml, that none of it is unreachable, and shell scripts
@@ -53,7 +68,7 @@ vuln: ## Check our programs for calls to vulnerable code; GOVULNDB overrides Go'
 	@infra/vuln.sh $(GOVULNCHECK)
 
 .PHONY: generate
-generate: ## Regenerate the SQL code, the OpenAPI document and the tree in docs/architecture.md
+generate: ## Regenerate the SQL code, the OpenAPI document, SUMO's options and images, and the tree in docs/architecture.md
 	@$(GO) generate ./...
 
 .PHONY: page
@@ -62,24 +77,24 @@ page: ## Rebuild the web page from its TypeScript; commit the result
 	@cd $(PAGE) && npm ci --ignore-scripts --no-fund --no-audit --loglevel=error && npm run --silent build
 
 .PHONY: test-page
-test-page: build ## Test the web page in a headless browser, against the real functions
-	@infra/debian/install.sh sumo postgres node chromium
+test-page: install build ## Test the web page in a headless browser, against the real functions
+	@infra/debian/install.sh node chromium
 	@cd $(PAGE) && npm ci --ignore-scripts --no-fund --no-audit --loglevel=error && npm test --silent
 
 .PHONY: bench-page
-bench-page: build ## Measure frame times of the page's map with 10,000 edges
-	@infra/debian/install.sh sumo postgres node chromium
+bench-page: install build ## Measure frame times of the page's map with 10,000 edges
+	@infra/debian/install.sh node chromium
 	@cd $(PAGE) && npm ci --ignore-scripts --no-fund --no-audit --loglevel=error && npm run --silent bench
 
 .PHONY: screenshots
-screenshots: build ## Retake the pictures of docs/tour.md
-	@infra/debian/install.sh sumo postgres node chromium
+screenshots: install build ## Retake the pictures of docs/tour.md
+	@infra/debian/install.sh node chromium
 	@cd $(PAGE) && npm ci --ignore-scripts --no-fund --no-audit --loglevel=error && npm run --silent screenshots
 
 .PHONY: drift
 drift: generate ## Fail if generated files differ from the committed ones; checks the page if npm is installed
 	@if command -v npm >/dev/null; then $(MAKE) --no-print-directory page; else echo "npm is not installed: the page is not checked"; fi
-	@git diff --exit-code --stat -- pkg functions docs/architecture.md || { echo "generated files differ: run make generate and commit"; exit 1; }
+	@git diff --exit-code --stat -- pkg functions deploy docs/architecture.md || { echo "generated files differ: run make generate and commit"; exit 1; }
 
 .PHONY: bench
 bench: install build ## Measure what docs/benchmarks.md reports
@@ -94,18 +109,19 @@ fuzz: ## Fuzz each parser, and every operation of the API, for 30 seconds
 	@infra/fuzz.sh 30s
 
 .PHONY: images
-images: ## Build the container images into .local/images, without Docker
-	@infra/debian/install.sh mmdebstrap
-	@CGO_ENABLED=0 $(GO) run ./infra/images build --out $(LOCAL)/images
+images: ## Build the container images into .local/images, without Docker; VERSIONS="oldest newest" leaves out SUMOs in between
+	@infra/debian/install.sh mmdebstrap pip
+	@CGO_ENABLED=0 $(GO) run ./infra/images build --out $(LOCAL)/images $(or $(VERSIONS),all)
 
 .PHONY: push
 push: $(filter images,$(MAKECMDGOALS)) ## Push the images to a registry: make push REGISTRY=registry.example.org/traffic TAG=v1.0.0
 	@test -n "$(REGISTRY)" || { echo "REGISTRY is not set: make push REGISTRY=registry.example.org/traffic"; exit 1; }
-	@CGO_ENABLED=0 $(GO) run ./infra/images push --registry "$(REGISTRY)" --tag "$(TAG)" --out $(LOCAL)/images
+	@CGO_ENABLED=0 $(GO) run ./infra/images push --registry "$(REGISTRY)" --tag "$(TAG)" --out $(LOCAL)/images $(or $(VERSIONS),all)
 
 .PHONY: networks
-networks: ## Rebuild the scenarios of test_networks with SUMO's own tools
+networks: ## Rebuild the scenarios of test_networks with the tools of Debian's SUMO
 	@infra/debian/install.sh sumo sumo-tools
+	@infra/sumo/install.sh newest
 	@test_networks/generate.sh
 
 .PHONY: lab-program
@@ -136,6 +152,9 @@ lab-down: lab-program ## Stop the lab and restore the machine; keeps what was bu
 
 # The lab's files; see infra/lab.
 LAB := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/sumo-k8/lab
+
+# The versions that the lab's overlay offers.
+e2e: VERSIONS ?= oldest newest
 
 .PHONY: e2e
 e2e: lab-up images ## Test the whole service on the lab: Knative, Argo and S3, over HTTP

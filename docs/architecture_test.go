@@ -47,7 +47,7 @@ var rules = []struct {
 	{[]string{"pkg/rest"}, append([]string{"pkg/telemetry/traceparent"}, domain...)},
 	{[]string{"pkg/config"}, append([]string{"pkg/confine", "pkg/sumo/release"}, domain...)},
 	// Clients know the service by HTTP only.
-	{[]string{"pkg/client"}, append([]string{"pkg/client", "pkg/process"}, domain...)},
+	{[]string{"pkg/client"}, append([]string{"pkg/client", "pkg/process", "pkg/sumo/release"}, domain...)},
 	// The one place that knows every implementation.
 	{[]string{"functions/internal/app"}, []string{"functions", "pkg"}},
 	// Handlers know the domain, and how it looks over HTTP and in pictures.
@@ -60,7 +60,7 @@ var rules = []struct {
 	{[]string{"functions/internal/testing"}, []string{"functions", "pkg", "infra/local"}},
 	{[]string{"functions/internal/wake"}, []string{"pkg/reconcile", "pkg/telemetry/traceparent"}},
 	{[]string{"functions"}, append([]string{
-		"functions/internal", "pkg/config", "pkg/confine", "pkg/server", "pkg/telemetry", "infra/local", "pkg/sumo/release",
+		"functions/internal", "pkg/config", "pkg/confine", "pkg/server", "pkg/telemetry", "infra/local", "infra/sumo/wheel", "pkg/sumo/release",
 	}, domain...)},
 	{[]string{"infra/local/localtest"}, []string{"infra/local", "pkg/store/s3"}},
 	{[]string{"infra/local"}, []string{"pkg/process"}},

@@ -10,7 +10,8 @@ if grep -v '^make ' <<<"$others"; then
 	exit 1
 fi
 
-infra/debian/install.sh sumo postgres
+infra/debian/install.sh postgres
+infra/sumo/install.sh newest
 infra/build.sh .local/bin
 data=$(mktemp -d)
 .local/bin/local --data "$data" >"$data/output" &

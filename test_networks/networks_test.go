@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"path"
 	"path/filepath"
 	"regexp"
@@ -20,6 +19,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/sumo-k8/sumo-k8/pkg/problem"
+	"github.com/sumo-k8/sumo-k8/pkg/sumo/release"
+	"github.com/sumo-k8/sumo-k8/pkg/sumo/sumotest"
 	networks "github.com/sumo-k8/sumo-k8/test_networks"
 	"github.com/sumo-k8/sumo-k8/test_networks/internal/survey"
 )
@@ -44,27 +45,29 @@ func TestReadyScenariosRunToTheEndAndAreWhatTheReadmeSays(t *testing.T) {
 	for _, name := range networks.Ready() {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			rows, err := survey.Run(t.Context(), filepath.Join("ready_to_use", name+".zip"), t.TempDir())
-			if err != nil {
-				t.Fatal(err)
-			}
-			got := map[string]int{}
-			for _, row := range rows {
-				got[row.Config] = row.Vehicles
-				if row.Unfinished != 0 {
-					t.Errorf("%s: %d vehicles or persons did not arrive", row.Config, row.Unfinished)
+			sumotest.Each(t, func(t *testing.T, sumo release.Installation) {
+				rows, err := survey.Run(t.Context(), sumo, filepath.Join("ready_to_use", name+".zip"), t.TempDir())
+				if err != nil {
+					t.Fatal(err)
 				}
-				// Urban traffic: slower is a jam that hides what a test looks for, faster is a mistake in units.
-				if row.Speed < 5 || row.Speed > 14 {
-					t.Errorf("%s: mean speed %.2f m/s is not that of a town", row.Config, row.Speed)
+				got := map[string]int{}
+				for _, row := range rows {
+					got[row.Config] = row.Vehicles
+					if row.Unfinished != 0 {
+						t.Errorf("%s: %d vehicles or persons did not arrive", row.Config, row.Unfinished)
+					}
+					// Urban traffic: slower is a jam that hides what a test looks for, faster is a mistake in units.
+					if row.Speed < 5 || row.Speed > 14 {
+						t.Errorf("%s: mean speed %.2f m/s is not that of a town", row.Config, row.Speed)
+					}
+					if !strings.Contains(string(readme), row.Facts()) {
+						t.Errorf("README.md has no line %q; run generate.sh", row.Facts())
+					}
 				}
-				if !strings.Contains(string(readme), row.Facts()) {
-					t.Errorf("README.md has no line %q; run generate.sh", row.Facts())
+				if diff := cmp.Diff(tests[name], got); diff != "" {
+					t.Errorf("vehicles by configuration (-want +got):\n%s", diff)
 				}
-			}
-			if diff := cmp.Diff(tests[name], got); diff != "" {
-				t.Errorf("vehicles by configuration (-want +got):\n%s", diff)
-			}
+			})
 		})
 	}
 	if len(networks.Ready()) != len(tests) {
@@ -201,28 +204,29 @@ func TestMissingMatchesLocationAndMessage(t *testing.T) {
 	}
 }
 
-// The reason why unsorted routes are refused before they run: SUMO exits 0.
+// The reason why unsorted routes are looked for in the files: SUMO exits 0.
 func TestSUMOAloneDropsUnsortedVehiclesSilently(t *testing.T) {
 	t.Parallel()
 	data, err := networks.BrokenCase{File: "unsorted_routes.zip"}.Zip()
 	if err != nil {
 		t.Fatal(err)
 	}
-	dir := t.TempDir()
-	if err := os.CopyFS(dir, open(t, data)); err != nil {
-		t.Fatal(err)
-	}
-	cmd := exec.CommandContext(t.Context(), "sumo", "-c", filepath.Join(dir, "square.sumocfg"), "-X", "never", "--no-step-log",
-		"--duration-log.statistics")
-	out, err := cmd.CombinedOutput()
-	if err != nil {
-		t.Fatalf("sumo (to install it: apt-get install sumo): %v\n%s", err, out)
-	}
-	for _, want := range []string{"sorted by departure time, ignoring", "Inserted: 31\n"} {
-		if !strings.Contains(string(out), want) {
-			t.Errorf("sumo's log lacks %q:\n%s", want, out)
+	sumotest.Each(t, func(t *testing.T, sumo release.Installation) {
+		dir := t.TempDir()
+		if err := os.CopyFS(dir, open(t, data)); err != nil {
+			t.Fatal(err)
 		}
-	}
+		out, err := sumotest.Command(t, sumo, "sumo", "-c", filepath.Join(dir, "square.sumocfg"), "-X", "never", "--no-step-log",
+			"--duration-log.statistics").CombinedOutput()
+		if err != nil {
+			t.Fatalf("sumo: %v\n%s", err, out)
+		}
+		for _, want := range []string{"sorted by departure time, ignoring", "Inserted: 31\n"} {
+			if !strings.Contains(string(out), want) {
+				t.Errorf("sumo's log lacks %q:\n%s", want, out)
+			}
+		}
+	})
 }
 
 func TestBombsAreSmallPackedAndLargeUnpacked(t *testing.T) {

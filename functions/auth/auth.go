@@ -70,7 +70,7 @@ func (f *Function) Register(api huma.API) {
 	}, f.get)
 	rest.Register(api, rest.Admin, huma.Operation{
 		OperationID: "update-tenant", Method: http.MethodPatch, Path: "/auth/tenants/{id}", Tags: tags,
-		Summary:     "Change a tenant's limits",
+		Summary:     "Change a tenant's limits and its default version of SUMO",
 		Description: "Give the new values in the query or as JSON. Running jobs continue; queued ones are subject to the new limits.",
 		Errors:      []int{http.StatusNotFound},
 	}, f.update)
@@ -93,6 +93,7 @@ type Tenant struct {
 	MaxMemoryGi  int       `json:"max_memory_gi" doc:"GiB that the tenant's jobs may use together."`
 	MaxJobs      int       `json:"max_concurrent_jobs" doc:"Jobs that may run at a time."`
 	InputBuckets []string  `json:"input_buckets" doc:"Where the tenant's s3:// inputs may come from, each written bucket or bucket/prefix/."`
+	SumoVersion  string    `json:"default_sumo_version" doc:"SUMO version of jobs that name none; empty for the newest."`
 	CreatedAt    time.Time `json:"created_at"`
 }
 
@@ -104,7 +105,7 @@ func onWire(t tenant.Tenant, key string) Tenant {
 	return Tenant{
 		TenantID: t.ID, Namespace: t.Namespace, APIKey: key,
 		MaxCPU: t.Limits.MaxCPU, MaxMemoryGi: t.Limits.MaxMemoryGi, MaxJobs: t.Limits.MaxConcurrentJobs,
-		InputBuckets: buckets, CreatedAt: t.CreatedAt.UTC(),
+		InputBuckets: buckets, SumoVersion: t.DefaultSumoVersion, CreatedAt: t.CreatedAt.UTC(),
 	}
 }
 
@@ -116,10 +117,11 @@ type LimitChange struct {
 	MaxMemoryGi  *int      `json:"max_memory_gi,omitempty" minimum:"1" maximum:"5000" doc:"GiB; 128 by default."`
 	MaxJobs      *int      `json:"max_concurrent_jobs,omitempty" minimum:"1" maximum:"200" doc:"Jobs that may run at a time; 2 by default."`
 	InputBuckets *[]string `json:"input_buckets,omitempty" maxItems:"50" doc:"Where s3:// inputs may come from, each written bucket or bucket/prefix/."`
+	SumoVersion  *string   `json:"default_sumo_version,omitempty" maxLength:"20" doc:"SUMO version of jobs that name none, one on offer; empty for the newest, which an upgrade of the service may change." example:"1.28"`
 }
 
 func (l LimitChange) patch() tenant.Patch {
-	return tenant.Patch{MaxCPU: l.MaxCPU, MaxMemoryGi: l.MaxMemoryGi, MaxConcurrentJobs: l.MaxJobs, InputBuckets: l.InputBuckets}
+	return tenant.Patch{MaxCPU: l.MaxCPU, MaxMemoryGi: l.MaxMemoryGi, MaxConcurrentJobs: l.MaxJobs, InputBuckets: l.InputBuckets, DefaultSumoVersion: l.SumoVersion}
 }
 
 type registerRequest struct {
@@ -240,7 +242,7 @@ func (in *updateRequest) patch() (tenant.Patch, error) {
 	}
 	if patch == (tenant.Patch{}) {
 		return patch, problem.New(problem.Invalid, "Nothing to change was given. Name at least one of max_cpu, max_memory_gi, "+
-			"max_concurrent_jobs and input_buckets.")
+			"max_concurrent_jobs, input_buckets and default_sumo_version.")
 	}
 	return patch, nil
 }

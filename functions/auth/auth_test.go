@@ -97,6 +97,13 @@ func TestATenantIsRegisteredShownChangedAndDeleted(t *testing.T) {
 		t.Errorf("the buckets are %v after %d changes", shown.InputBuckets, changes.Load())
 	}
 
+	for body, version := range map[string]string{`{"default_sumo_version": "1.18"}`: "1.18", `{"default_sumo_version": ""}`: ""} {
+		f.Admin(t, "PATCH", path, body).Want(t, http.StatusOK).Into(t, &shown)
+		if shown.SumoVersion != version || shown.MaxCPU != 9 {
+			t.Errorf("%s gives %+v", body, shown)
+		}
+	}
+
 	register(t, f, "another")
 	var list struct{ Tenants []auth.Tenant }
 	f.Admin(t, "GET", "/auth/tenants", "").Want(t, http.StatusOK).Into(t, &list)
@@ -148,6 +155,12 @@ func TestRequestsThatAreRefused(t *testing.T) {
 		),
 		"the service's bucket": served.Refused(
 			"POST", "/auth/register", `{"tenant_id": "b", "input_buckets": ["`+parts.Config.S3Bucket+`"]}`, http.StatusBadRequest, "service's own",
+		),
+		"a version that is not offered": served.Refused(
+			"POST", "/auth/register", `{"tenant_id": "b", "default_sumo_version": "1.15"}`, http.StatusBadRequest, "choose one of 1.18, 1.28",
+		),
+		"a change to a version that is not installed": served.Refused(
+			"PATCH", "/auth/tenants/acme", `{"default_sumo_version": "1.22"}`, http.StatusBadRequest, "make sumo VERSIONS=1.22",
 		),
 		"a key for nobody": served.Refused("POST", "/auth/regenerate-key", `{"tenant_id": "b"}`, http.StatusNotFound, "No tenant"),
 		"nobody shown":     served.Refused("GET", "/auth/tenants/b", "", http.StatusNotFound, "No tenant"),

@@ -131,7 +131,7 @@ func TestConfinementIsWhatSumoRunPrints(t *testing.T) {
 		if err := os.WriteFile(program, []byte("#!/bin/sh\n"+c.script+"\n"), 0o700); err != nil {
 			t.Fatal(err)
 		}
-		got, err := confinement(t.Context(), program, confine.Require)
+		got, err := confinement(t.Context(), program, nil, confine.Require)
 		if diff := cmp.Diff(c.want, got); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", name, diff)
 		}

@@ -8,12 +8,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -33,6 +33,9 @@ type Settings struct {
 	Slots       int    // number of concurrent simulations
 	ObjectStore string // path of the object store's program
 	SumoRun     string // path of the sumo-run program
+	// Sumo are the versions of SUMO to install if they are missing; Console is where that is reported.
+	Sumo    []string
+	Console io.Writer
 }
 
 // Endpoint says how to reach a running service. It is stored in the data folder, readable by its owner only.
@@ -64,6 +67,7 @@ type Service struct {
 	listener net.Listener
 	handler  http.Handler
 	parts    app.Parts
+	sumo     sumos
 	poke     chan struct{}
 	lost     map[string]<-chan struct{} // closed when the server of that name exits
 	closers  []func() error             // in the order of opening
@@ -84,7 +88,7 @@ func Open(ctx context.Context, s Settings) (_ *Service, err error) {
 	if service.cfg, err = config.Load(); err != nil {
 		return nil, err
 	}
-	service.cfg.Target = "local"
+	service.cfg.Target, service.cfg.SumoImages = "local", nil // runs are processes here
 	if err := service.openLog(); err != nil {
 		return nil, err
 	}
@@ -93,11 +97,14 @@ func Open(ctx context.Context, s Settings) (_ *Service, err error) {
 		return nil, err
 	}
 	service.closing(func() error { unlock(); return nil })
-	if service.cfg.SumoVersion, err = installedSumo(ctx, s.SumoRun); err != nil {
+	if service.sumo, err = findSumo(ctx, service.cfg, s.SumoRun, s.Sumo, cmp.Or[io.Writer](s.Console, io.Discard)); err != nil {
 		return nil, err
 	}
+	service.cfg.SumoVersion = cmp.Or(service.cfg.SumoVersion, service.sumo.distribution)
+	service.log.Info().Msg(service.sumo.notice(service.cfg))
 	service.cfg.Confinement = cmp.Or(service.cfg.Confinement, confine.Require)
-	held, err := confinement(ctx, s.SumoRun, service.cfg.Confinement)
+	newest := service.sumo.environment(service.cfg.Offer(service.sumo.installed).Newest())
+	held, err := confinement(ctx, s.SumoRun, newest, service.cfg.Confinement)
 	if err != nil {
 		return nil, err
 	}
@@ -228,6 +235,7 @@ func (s *Service) assemble(settings Settings) (err error) {
 		return err
 	}
 	s.closing(func() error { closeParts(); return nil })
+	s.parts.Installations = s.sumo.installed
 	stop, err := s.parts.AddLocalEngine()
 	if err != nil {
 		return err
@@ -262,20 +270,11 @@ func (s *Service) listen(address string) (err error) {
 	return nil
 }
 
-// installedSumo returns the version of the SUMO that jobs run with, which also checks that SUMO is installed.
-func installedSumo(ctx context.Context, sumoRun string) (string, error) {
-	out, err := exec.CommandContext(ctx, sumoRun, "--print-version").Output()
-	if err != nil {
-		return "", fmt.Errorf("SUMO does not answer (%w); make install puts it on this machine", err)
-	}
-	// The first two numbers identify a version; the third only counts fixes.
-	numbers := strings.Split(strings.TrimSpace(string(out)), ".")
-	return strings.Join(numbers[:min(2, len(numbers))], "."), nil
-}
-
-// confinement asks sumo-run what confines runs on this machine. Under confine.Require, insufficient confinement is an error.
-func confinement(ctx context.Context, sumoRun string, mode confine.Mode) (held simulation.Confinement, err error) {
-	out, err := exec.CommandContext(ctx, sumoRun, "--print-confinement", "--confinement="+string(mode)).Output()
+// confinement asks sumo-run, in an environment, what confines runs on this machine. Under confine.Require, insufficient confinement is an error.
+func confinement(ctx context.Context, sumoRun string, env []string, mode confine.Mode) (held simulation.Confinement, err error) {
+	cmd := exec.CommandContext(ctx, sumoRun, "--print-confinement", "--confinement="+string(mode))
+	cmd.Env = env
+	out, err := cmd.Output()
 	if err == nil {
 		err = json.Unmarshal(out, &held)
 	}

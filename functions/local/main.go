@@ -10,6 +10,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"knative.dev/pkg/signals"
 )
@@ -33,13 +34,19 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	flags.IntVar(&s.Slots, "slots", 0, "number of concurrent simulations; 0 for one per CPU")
 	flags.StringVar(&s.ObjectStore, "objectstore", besideUs("objectstore"), "the object store's program")
 	flags.StringVar(&s.SumoRun, "sumo-run", besideUs("sumo-run"), "the sumo-run program")
+	sumo := flags.String("sumo", "", "`versions` of SUMO to install if they are missing: 1.20,1.22")
 	if err := flags.Parse(args); err != nil {
 		return err
+	}
+	s.Console = out
+	if *sumo != "" {
+		s.Sumo = strings.Split(*sumo, ",")
 	}
 	service, err := Open(ctx, s)
 	if err != nil {
 		return err
 	}
+	fmt.Fprintln(out, service.sumo.notice(service.cfg))
 	printUsage(out, service.URL(), service.Endpoint.AdminKey, s.Dir, filepath.Dir(besideUs("sumo-k8")))
 	return service.Serve(ctx)
 }

@@ -31,6 +31,7 @@ type Comparison struct {
 	Jobs     []ComparedJob     `json:"jobs" doc:"In the order requested."`
 	Metrics  []ComparedMetric  `json:"metrics" doc:"Every metric that at least one of the jobs has."`
 	Settings []ComparedSetting `json:"settings" doc:"Settings that differ; empty if only chance and the machine can explain differences."`
+	Notes    []string          `json:"notes" doc:"What makes the comparison doubtful, such as different versions of SUMO."`
 }
 
 // ComparedJob is one of the jobs.
@@ -99,6 +100,7 @@ func comparisonOf(jobs []job.Job) Comparison {
 	c := job.Compare(jobs)
 	out := Comparison{
 		Jobs: make([]ComparedJob, len(jobs)), Metrics: make([]ComparedMetric, len(c.Metrics)), Settings: make([]ComparedSetting, len(c.Settings)),
+		Notes: append([]string{}, c.Notes...),
 	}
 	for i, j := range jobs {
 		out.Jobs[i] = comparedJob(j)

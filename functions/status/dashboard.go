@@ -18,6 +18,7 @@ type Dashboard struct {
 	RunningPods  int           `json:"running_pods"`
 	RecentJobs   []RecentJob   `json:"recent_jobs" doc:"The newest 20, newest first."`
 	Stats        Stats         `json:"stats" doc:"All of the tenant's jobs by status."`
+	Notes        []string      `json:"notes" doc:"What the tenant should know, such as that its default version of SUMO is no longer offered."`
 }
 
 // Usage is what active jobs hold, in the terms of a Kubernetes ResourceQuota, as the predecessor showed it.
@@ -71,6 +72,7 @@ func (f *Function) dashboard(ctx context.Context, _ *struct{}) (*dashboardAnswer
 		CurrentUsage: Usage{RequestsCPU: cpu, RequestsMemory: memory, LimitsCPU: cpu, LimitsMemory: memory, ConcurrentJobs: usage.Active()},
 		RunningPods:  n[job.Running],
 		RecentJobs:   make([]RecentJob, len(jobs)),
+		Notes:        f.notes(t),
 		Stats: Stats{
 			Queued: n[job.Queued], Pending: n[job.Pending], Running: n[job.Running],
 			Succeeded: n[job.Succeeded], Failed: n[job.Failed], Cancelled: n[job.Cancelled],
@@ -84,4 +86,12 @@ func (f *Function) dashboard(ctx context.Context, _ *struct{}) (*dashboardAnswer
 		}
 	}
 	return &dashboardAnswer{Body: out}, nil
+}
+
+// notes are remarks on a tenant.
+func (f *Function) notes(t tenant.Tenant) []string {
+	if note := job.GoneDefault(f.Versions, t); note != "" {
+		return []string{note}
+	}
+	return []string{}
 }

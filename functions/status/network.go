@@ -50,7 +50,7 @@ func (f *Function) makeNetwork(ctx context.Context, j job.Job) (roadnet.Geometry
 }
 
 func (f *Function) makeEdgeData(ctx context.Context, j job.Job) (outputs.EdgeData, error) {
-	file, err := f.output(ctx, j, simulation.OutputEdgeData, "edgedata.xml")
+	file, err := f.output(ctx, j, simulation.OutputEdgeData)
 	if err != nil {
 		return outputs.EdgeData{}, err
 	}

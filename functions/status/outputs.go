@@ -3,7 +3,7 @@ package status
 import (
 	"context"
 	"io"
-	"slices"
+	"regexp"
 	"strings"
 
 	"github.com/sumo-k8/sumo-k8/pkg/artifact"
@@ -26,34 +26,41 @@ func tooLarge(name string, size int64) bool {
 	return size > maxPlainOutput
 }
 
-func hasResult(j job.Job, name string) bool {
-	return slices.ContainsFunc(j.Results, func(f job.ResultFile) bool { return f.Name == name })
+// shown returns the file with an output of a run, or why nothing can be shown of it.
+func shown(j job.Job, o simulation.Output) (job.ResultFile, error) {
+	file, ok := j.Result(o)
+	switch {
+	case !ok:
+		return job.ResultFile{}, noOutput(j, o)
+	case table.MatchString(file.Name):
+		return job.ResultFile{}, problem.New(problem.NotFound, "The %s output of job %s is the table %s. Charts and maps are made from XML only: "+
+			"download the table from the job's results, or have SUMO write XML.", o, j.ID, file.Name)
+	case tooLarge(file.Name, file.Size):
+		return job.ResultFile{}, problem.New(problem.TooLarge, "%s has %d MB, more than can be shown here. Download it from the job's results, "+
+			"or simulate a shorter interval.", file.Name, file.Size/1e6)
+	}
+	return file, nil
 }
 
-// output opens an output of a run. Runs of earlier releases may have it under one of the older names.
-func (f *Function) output(ctx context.Context, j job.Job, o simulation.Output, older ...string) (io.ReadCloser, error) {
-	for _, name := range append([]string{o.File()}, older...) {
-		for _, file := range j.Results {
-			switch {
-			case file.Name != name:
-			case tooLarge(name, file.Size):
-				return nil, problem.New(problem.TooLarge, "%s has %d MB, more than can be shown here. Download it from the job's results, "+
-					"or simulate a shorter interval.", name, file.Size/1e6)
-			default:
-				return f.Objects.Open(ctx, artifact.ResultsOf(j.Namespace, j.ID)+name, 0, -1)
-			}
-		}
+// table matches the names by which SUMO writes an output as a table.
+var table = regexp.MustCompile(`\.(csv|parquet)(\.gz)?$`)
+
+// output opens an output of a run.
+func (f *Function) output(ctx context.Context, j job.Job, o simulation.Output) (io.ReadCloser, error) {
+	file, err := shown(j, o)
+	if err != nil {
+		return nil, err
 	}
-	return nil, noOutput(j, o)
+	return f.Objects.Open(ctx, artifact.ResultsOf(j.Namespace, j.ID)+file.Name, 0, -1)
 }
 
 // noOutput says what to do about an output that a run does not have.
 func noOutput(j job.Job, o simulation.Output) error {
 	if j.State != job.Succeeded {
-		return problem.New(problem.NotFound, "Job %s ended as %s, without %s: %s", j.ID, j.State, o.File(), j.Message)
+		return problem.New(problem.NotFound, "Job %s ended as %s, without the %s output: %s", j.ID, j.State, o, j.Message)
 	}
-	return problem.New(problem.NotFound, "Job %s has no %s, because it was not asked for. Submit the scenario again with "+
-		"outputs=%s.", j.ID, o.File(), o)
+	return problem.New(problem.NotFound, "Job %s has no %s output, because it was not asked for. Submit the scenario again with "+
+		"outputs=%s.", j.ID, o, o)
 }
 
 // whole reports whether a run reached its end. SUMO closes its files properly when it is stopped, so they do not show it.

@@ -62,7 +62,7 @@ func (f *Function) plots(ctx context.Context, in *jobRequest) (*plotsAnswer, err
 	}
 	out := Plots{JobID: j.ID, Plots: []PlotLink{}}
 	for _, kind := range chart.Kinds() {
-		if hasResult(j, needed(kind).File()) {
+		if file, ok := j.Result(needed(kind)); ok && !table.MatchString(file.Name) {
 			path := "/jobs/" + j.ID + "/plots/" + kind.Name
 			out.Plots = append(out.Plots, PlotLink{Name: kind.Name, Title: kind.Title, SVG: path + ".svg", PNG: path + ".png"})
 		}
@@ -151,8 +151,8 @@ func (f *Function) plot(ctx context.Context, in *plotRequest) (*plotAnswer, erro
 
 // chartRun reads what a plot shows of a job.
 func (f *Function) chartRun(ctx context.Context, j job.Job, kind chart.Kind) (run chart.Run, err error) {
-	if need := needed(kind); !hasResult(j, need.File()) {
-		return run, noOutput(j, need)
+	if _, err := shown(j, needed(kind)); err != nil && problem.CodeOf(err) != problem.TooLarge {
+		return run, err
 	}
 	if kind.Distribution != "" {
 		var trips outputs.Distributions
@@ -163,8 +163,9 @@ func (f *Function) chartRun(ctx context.Context, j job.Job, kind chart.Kind) (ru
 		series, err = seriesView.load(ctx, f, j)
 		run.Series = &series
 		if err == nil && kind.Name == chart.Emissions && series.Curve("co2") == nil {
-			err = problem.New(problem.TooLarge, "%s is larger than can be shown here. Download it from the job's results, or simulate a "+
-				"shorter interval.", simulation.OutputEmission.File())
+			if _, err = shown(j, simulation.OutputEmission); err == nil {
+				err = problem.New(problem.NotFound, "The emission output of job %s has no CO₂ to show. Download it from the job's results.", j.ID)
+			}
 		}
 	}
 	return run, err

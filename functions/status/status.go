@@ -22,6 +22,7 @@ type Function struct {
 	Objects      Objects
 	Views        *view.Keeper
 	Limits       scenario.Limits // of the zips that networks are read from
+	Versions     simulation.Offer
 	LinkLifetime time.Duration
 	Now          func() time.Time
 }
@@ -84,6 +85,7 @@ func (f *Function) Register(api huma.API) {
 		OperationID: "get-dashboard", Method: http.MethodGet, Path: "/tenants/me/dashboard", Tags: []string{"Dashboard"},
 		Summary: "Show this tenant's limits, usage and latest jobs",
 	}, f.dashboard)
+	f.registerVersions(api)
 	f.registerList(api)
 	f.registerResults(api)
 	f.registerScenarios(api)

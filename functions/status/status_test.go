@@ -118,12 +118,18 @@ func idOf(at time.Time) string {
 // finish makes a job that has ended as u says; its results are stored.
 func (in *installation) finish(t testing.TB, u job.Update, change ...func(*job.Job)) string {
 	t.Helper()
+	return in.finishWith(t, u, func(name string) string { return written[name] }, change...)
+}
+
+// finishWith is finish for results with the given content.
+func (in *installation) finishWith(t testing.TB, u job.Update, of func(name string) string, change ...func(*job.Job)) string {
+	t.Helper()
 	u.ID = in.queue(t, change...)
 	if _, err := in.parts.DB.Claim(t.Context(), "acme", 1); err != nil {
 		t.Fatal(err)
 	}
 	for i, file := range u.Results {
-		content := []byte(written[file.Name])
+		content := []byte(of(file.Name))
 		if strings.HasSuffix(file.Name, ".gz") {
 			content = compressed(t, content)
 		}
@@ -310,7 +316,7 @@ func TestTheDashboardShowsLimitsAndUse(t *testing.T) {
 	want := status.Dashboard{
 		TenantID: "acme", PlanLimits: tenant.Limits{MaxCPU: 8, MaxMemoryGi: 16, MaxConcurrentJobs: 2},
 		CurrentUsage: status.Usage{RequestsCPU: "1", RequestsMemory: "2Gi", LimitsCPU: "1", LimitsMemory: "2Gi", ConcurrentJobs: 1},
-		Stats:        status.Stats{Queued: 1, Pending: 1, Failed: 1}, RecentJobs: got.RecentJobs,
+		Stats:        status.Stats{Queued: 1, Pending: 1, Failed: 1}, RecentJobs: got.RecentJobs, Notes: []string{},
 	}
 	if diff := cmp.Diff(want, got); diff != "" || len(got.RecentJobs) != 3 || got.RecentJobs[2].Status != job.Failed {
 		t.Errorf("recent are %+v (-want +got):\n%s", got.RecentJobs, diff)

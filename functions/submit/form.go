@@ -286,6 +286,12 @@ func typedValue(schema *huma.Schema, list []string) (any, error) {
 			return nil, errors.New("must be a number")
 		}
 		return x, nil
+	case huma.TypeBoolean:
+		b, err := strconv.ParseBool(text)
+		if err != nil {
+			return nil, errors.New("must be true or false")
+		}
+		return b, nil
 	case huma.TypeArray:
 		var out []any
 		for _, entry := range list {

@@ -17,8 +17,11 @@ type Run struct {
 	End            *float64            `json:"end,omitempty" minimum:"0" maximum:"1000000000" doc:"End of the simulated interval, in seconds."`
 	StepLength     *float64            `json:"step_length,omitempty" minimum:"0.001" maximum:"60" doc:"Seconds per step."`
 	Scale          *float64            `json:"scale,omitempty" minimum:"0" maximum:"1000" doc:"Multiplies the demand."`
-	SumoVersion    string              `json:"sumo_version,omitempty" maxLength:"20" doc:"One of the SUMO versions that the operator offers; the default version if left out." example:"1.18"`
+	SumoVersion    string              `json:"sumo_version,omitempty" maxLength:"20" doc:"One of the SUMO versions that the operator offers; if left out, the tenant's default, or else the newest that can run the scenario. GET /versions lists them." example:"1.28"`
 	Outputs        []simulation.Output `json:"outputs,omitempty" maxItems:"20" enum:"summary,tripinfo,statistics,fcd,emission,edgedata,queue,lanechange" doc:"Output files wanted besides summary, tripinfo and statistics."`
+	Unfinished     bool                `json:"unfinished_trips,omitempty" doc:"Also counts the trips of vehicles that are still on the road at the end, in tripinfo and in the means."`
+	Strict         bool                `json:"strict,omitempty" doc:"Refuses a scenario of which SUMO would drop or ignore a part; otherwise that is a warning."`
+	Check          bool                `json:"check,omitempty" doc:"Only lets SUMO load the scenario, all routes included: no step is simulated and no results are kept. What SUMO says is in the job's problems."`
 	Labels         map[string]string   `json:"labels,omitempty" doc:"Up to 20 key-value pairs of your own, to find the job by."`
 	Priority       string              `json:"priority,omitempty" enum:"low,normal,high" default:"normal"`
 	TimeoutSeconds int                 `json:"timeout_seconds,omitempty" minimum:"1" doc:"Wall-clock seconds that the run may take."`
@@ -33,7 +36,7 @@ func (r Run) request() (job.Request, error) {
 		Name: r.ScenarioID, CPURequest: r.CPURequest, MemoryGi: r.MemoryGi, Priority: priority, TimeoutSeconds: r.TimeoutSeconds,
 		Labels: r.Labels, TaskToken: r.TaskToken, Options: simulation.Options{
 			ConfigFile: r.ConfigFile, Seed: r.Seed, Begin: r.Begin, End: r.End, StepLength: r.StepLength, Scale: r.Scale,
-			SumoVersion: r.SumoVersion, Outputs: r.Outputs,
+			SumoVersion: r.SumoVersion, Outputs: r.Outputs, UnfinishedTrips: r.Unfinished, Strict: r.Strict, Check: r.Check,
 		},
 	}, nil
 }

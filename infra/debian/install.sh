@@ -7,8 +7,11 @@ usage() {
 		usage: install.sh [--dry-run] COMPONENT...
 
 		components:
-		  sumo        the traffic simulator, with netconvert, netgenerate and duarouter
-		  sumo-tools  SUMO's Python tools, such as randomTrips.py
+		  pip         Python's installer of packages, which downloads SUMO
+		  sumo-libraries
+		              the shared libraries that SUMO's wheels load and do not bring along
+		  sumo        Debian's own SUMO, with netconvert, netgenerate and duarouter, where no wheel can be had
+		  sumo-tools  its Python tools, such as randomTrips.py
 		  ipset       address sets of the packet filter, for network policies
 		  postgres    the database server; no system-wide cluster is started
 		  pgbouncer   the connection pooler, for a test; no service is started
@@ -27,9 +30,20 @@ usage() {
 	END
 }
 
+# What every wheel of SUMO loads from the system. C.UTF-8 and the C library's tables of encodings come with it.
+sumo_libraries=(libGL.so.1 libX11.so.6 libXext.so.6 libXrender.so.1 libatomic.so.1 libexpat.so.1 libstdc++.so.6 libz.so.1)
+
 # present COMPONENT checks by its files whether a component is installed, by whatever means.
 present() {
 	case $1 in
+	pip) python3 -m pip --version 2>&1 ;;
+	sumo-libraries)
+		local known library
+		known=$(/sbin/ldconfig -p)
+		for library in "${sumo_libraries[@]}"; do
+			[[ $known == *"	$library "* ]] || return 1
+		done
+		;;
 	sumo) command -v sumo && command -v netconvert && command -v netgenerate && command -v duarouter ;;
 	pgbouncer) command -v pgbouncer || test -x /usr/sbin/pgbouncer ;;
 	gcc) command -v gcc && compgen -G '/usr/include/*/sys/cdefs.h' ;;
@@ -52,7 +66,11 @@ present() {
 # development tools and on a bare one), and the purpose.
 describe() {
 	case $1 in
-	sumo) echo "sumo|100 to 160 MB|runs the simulations" ;;
+	pip) echo "python3-pip|2 to 21 MB|downloads SUMO" ;;
+	sumo-libraries)
+		echo "libgl1 libx11-6 libxext6 libxrender1 libatomic1 libexpat1 libstdc++6 zlib1g|2 to 56 MB|libraries of the system that SUMO loads"
+		;;
+	sumo) echo "sumo|100 to 200 MB|runs the simulations, in an older version" ;;
 	sumo-tools) echo "sumo-tools|10 to 30 MB|generates demand for the test networks" ;;
 	pgbouncer) echo "pgbouncer|1 to 2 MB|pools database connections in a test" ;;
 	gcc) echo "gcc libc6-dev|40 MB|compiles what Go's race detector links" ;;
@@ -108,7 +126,7 @@ for component in "${missing[@]}"; do
 	IFS='|' read -r package size purpose <<<"$(describe "$component")"
 	read -ra names <<<"$package"
 	packages+=("${names[@]}")
-	printf '  %-11s %s (package %s; download: %s)\n' "$component" "$purpose" "$package" "$size"
+	printf '  %-14s %s (package %s; download: %s)\n' "$component" "$purpose" "$package" "$size"
 done
 
 command -v apt-get >/dev/null ||
@@ -153,7 +171,7 @@ for command in "${commands[@]}"; do
 	else
 		echo "running: ${as_root[*]:+${as_root[*]} }sh -c \"$command\""
 		# Of apt's hundreds of lines, these show progress; errors go to stderr.
-		"${as_root[@]}" sh -c "$command" | sed -nu -E '/^(Need to get|Fetched|Setting up (sumo|postgresql))/p' ||
+		"${as_root[@]}" sh -c "$command" | sed -nu -E '/^(Need to get|Fetched|Setting up (sumo|postgresql|python3-pip))/p' ||
 			fail "the command failed; run it by hand to see why"
 	fi
 done

@@ -14,6 +14,8 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/sumo-k8/sumo-k8/infra/images/oci"
+	"github.com/sumo-k8/sumo-k8/infra/sumo/wheel"
+	"github.com/sumo-k8/sumo-k8/pkg/sumo/release"
 )
 
 // user is who runs in our containers: nobody that Debian knows, by the number that is customary for such images.
@@ -21,12 +23,15 @@ const user = "65532:65532"
 
 const module = "github.com/sumo-k8/sumo-k8/"
 
+// suite is the Debian that files come from. The Go in functions knows only the bundle of authorities, and SUMO's wheels want any C
+// library since 2.28, so any Debian would do: the newest.
+const suite = "trixie"
+
 // recipe is how one image is made.
 type recipe struct {
 	name    string // under which clusters know it
-	suite   string // of Debian
 	source  string // of files from Debian
-	sumo    string // the version of SUMO that it must turn out to hold
+	sumo    string // the version of SUMO that it holds, if any
 	program string // our program, which is the image's entry point
 	pkg     string // the program's package in this module
 	env     []string
@@ -36,15 +41,22 @@ const sumoRun = "pkg/sumo/sumo-run"
 
 const title = "org.opencontainers.image.title"
 
-// sumoEnv is what the Dockerfile says too. sumo-run looks for sumo and stdbuf in PATH.
-var sumoEnv = []string{"PATH=/usr/bin", "SUMO_HOME=/usr/share/sumo", "LC_ALL=C.UTF-8"}
+// recipesFor returns the recipes of the functions and of these versions of SUMO. The images' registry, dev.local, does not exist:
+// they are loaded into a node, and a cluster that asks a registry for them fails at once.
+func recipesFor(versions []release.Release) []recipe {
+	recipes := []recipe{{name: "dev.local/functions:dev", source: "functions", program: "functions", pkg: "functions"}}
+	for _, r := range versions {
+		recipes = append(recipes, recipe{
+			name: "dev.local/sumo:" + r.Version, source: "sumo", sumo: r.Version, program: "sumo-run", pkg: sumoRun, env: sumoEnv(r.Version),
+		})
+	}
+	return recipes
+}
 
-// The images' registry, dev.local, does not exist: they are loaded into a node, and a cluster that asks a registry for
-// them fails at once. The Go in functions knows only the bundle of authorities, so any Debian would do: the newest.
-var recipes = []recipe{
-	{name: "dev.local/functions:dev", suite: "trixie", source: "functions", program: "functions", pkg: "functions"},
-	{name: "dev.local/sumo:1.15", suite: "bookworm", source: "sumo", sumo: "1.15", program: "sumo-run", pkg: sumoRun, env: sumoEnv},
-	{name: "dev.local/sumo:1.18", suite: "trixie", source: "sumo", sumo: "1.18", program: "sumo-run", pkg: sumoRun, env: sumoEnv},
+// sumoEnv is what the Dockerfile says too. sumo-run looks for stdbuf in PATH.
+func sumoEnv(version string) []string {
+	sumo := release.In(installations, version)
+	return []string{"PATH=/usr/bin", "SUMO_BINARY=" + sumo.Binary, "SUMO_HOME=" + sumo.Home, "SUMO_VERSION=" + version, "LC_ALL=C.UTF-8"}
 }
 
 // file is the name of the image's archive.
@@ -68,14 +80,16 @@ func (r recipe) tagged(release string) string {
 }
 
 type builder struct {
-	out     string // folder of the archives
-	cache   string // folder of what comes from Debian
-	refresh bool
-	mirror  func(context.Context) (mirror, error)
-	log     io.Writer
+	out      string            // folder of the archives
+	cache    string            // folder of what comes from Debian
+	sumo     string            // folder of the installed versions of SUMO
+	versions []release.Release // to make images of
+	refresh  bool
+	mirror   func(context.Context) (mirror, error)
+	log      io.Writer
 }
 
-// build makes all images. It gets Debian's packages while it compiles our programs.
+// build makes all images. It gets SUMO and Debian's packages while it compiles our programs.
 func (b builder) build(ctx context.Context) error {
 	programs := filepath.Join(b.out, "programs")
 	if err := os.MkdirAll(programs, 0o755); err != nil {
@@ -89,19 +103,27 @@ func (b builder) build(ctx context.Context) error {
 		return err
 	}
 	defer unlock()
-	var packages []string
+	recipes := recipesFor(b.versions)
+	var packages, wanted, versions []string
 	for _, r := range recipes {
 		if !slices.Contains(packages, module+r.pkg) {
 			packages = append(packages, module+r.pkg)
 		}
+		if !slices.Contains(wanted, r.source) {
+			wanted = append(wanted, r.source)
+		}
+		if r.sumo != "" {
+			versions = append(versions, r.sumo)
+		}
 	}
 	making, stop := errgroup.WithContext(ctx)
 	making.Go(func() error { return compile(stop, programs, packages...) })
-	layers := make([]string, len(recipes))
-	for n, r := range recipes {
+	making.Go(func() error { return wheel.Install(stop, b.sumo, b.log, versions...) })
+	layers := make([]string, len(wanted))
+	for n, source := range wanted {
 		making.Go(func() (err error) {
-			if layers[n], err = b.debian(stop, r); err != nil {
-				return fmt.Errorf("making the image %s: %w", r.name, err)
+			if layers[n], err = b.debian(stop, source); err != nil {
+				return fmt.Errorf("making the layer of %s: %w", source, err)
 			}
 			return nil
 		})
@@ -110,10 +132,18 @@ func (b builder) build(ctx context.Context) error {
 		return err
 	}
 	var writing errgroup.Group
-	for n, r := range recipes {
+	for _, r := range recipes {
 		writing.Go(func() error {
+			debian := layers[slices.Index(wanted, r.source)]
+			var own []oci.File
+			if r.sumo != "" {
+				var err error
+				if own, err = sumoFiles(b.sumo, r.sumo, debian); err != nil {
+					return fmt.Errorf("making the image %s: %w", r.name, err)
+				}
+			}
 			archive := filepath.Join(b.out, r.file())
-			digest, err := r.image(layers[n], filepath.Join(programs, r.program)).WriteFile(archive)
+			digest, err := r.image(debian, own, filepath.Join(programs, r.program)).WriteFile(archive)
 			if err != nil {
 				return err
 			}
@@ -128,8 +158,13 @@ func (b builder) build(ctx context.Context) error {
 	return writing.Wait()
 }
 
-func (r recipe) image(debian, program string) oci.Image {
+// image puts what changes least into the lowest layer: Debian's files, then SUMO's, if any, then our program.
+func (r recipe) image(debian string, sumo []oci.File, program string) oci.Image {
 	entry := "/usr/bin/" + r.program
+	layers := []oci.Layer{oci.Tar(debian)}
+	if r.sumo != "" {
+		layers = append(layers, oci.Files(sumo...))
+	}
 	return oci.Image{
 		Name:         r.name,
 		Architecture: runtime.GOARCH,
@@ -137,7 +172,7 @@ func (r recipe) image(debian, program string) oci.Image {
 		Entrypoint:   []string{entry},
 		Env:          r.env,
 		Labels:       map[string]string{title: r.program},
-		Layers:       []oci.Layer{oci.Tar(debian), oci.Files(oci.File{Path: entry, Mode: 0o755, Source: program})},
+		Layers:       append(layers, oci.Files(oci.File{Path: entry, Mode: 0o755, Source: program})),
 	}
 }
 

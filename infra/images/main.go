@@ -1,9 +1,11 @@
-// Command images builds the container images without a container engine: the functions, and each version of SUMO that
-// Debian carries.
+// Command images builds the container images without a container engine: the functions, and each version of SUMO on offer.
 //
-//	images build [--out FOLDER] [--refresh]
-//	images push --registry REGISTRY [--out FOLDER]
+//	images build [--out FOLDER] [--refresh] [VERSION...]
+//	images push --registry REGISTRY [--out FOLDER] [VERSION...]
 //	images slim sumo|functions ROOT LAYER.tar
+//	images wheel VERSION INSTALLATIONS LAYER.tar
+//
+// A version of SUMO is one on offer such as 1.28, or one of the words oldest, newest and all, which is the default.
 //
 // build writes one OCI archive for each image. What comes from Debian is kept in the user's cache folder, so that only
 // the first build needs a network; --refresh asks Debian again, for its security updates. The same packages and the same
@@ -12,7 +14,7 @@
 // push copies the built images to a registry, with the credentials of docker login or podman login, and prints their names and
 // digests there.
 //
-// slim chooses an image's files from a whole Debian system; build and the Dockerfiles use it.
+// slim chooses an image's files from a whole Debian system, and wheel those of an installed SUMO; build and the Dockerfiles use them.
 package main
 
 import (
@@ -23,10 +25,14 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"runtime"
 	"syscall"
 
 	"github.com/google/go-containerregistry/pkg/authn"
 	"golang.org/x/term"
+
+	"github.com/sumo-k8/sumo-k8/infra/sumo/wheel"
+	"github.com/sumo-k8/sumo-k8/pkg/sumo/release"
 )
 
 func main() {
@@ -43,8 +49,9 @@ func main() {
 }
 
 func run(ctx context.Context, args []string) error {
-	usage := errors.New("usage: images build [--out FOLDER] [--refresh] | images push --registry REGISTRY [--out FOLDER]" +
-		" | images slim sumo|functions ROOT LAYER.tar")
+	usage := errors.New("usage: images build [--out FOLDER] [--refresh] [VERSION...]" +
+		" | images push --registry REGISTRY [--out FOLDER] [VERSION...]" +
+		" | images slim sumo|functions ROOT LAYER.tar | images wheel VERSION INSTALLATIONS LAYER.tar")
 	if len(args) == 0 {
 		return usage
 	}
@@ -61,34 +68,63 @@ func run(ctx context.Context, args []string) error {
 			return usage
 		}
 		return source.writeLayer(args[1], args[2])
+	case "wheel":
+		if len(args) != 3 {
+			return usage
+		}
+		files, err := sumoFiles(args[1], args[0], "")
+		if err != nil {
+			return err
+		}
+		return writeLayer(files, args[2])
 	case "build":
 		refresh := flags.Bool("refresh", false, "get Debian's packages again")
 		if err := flags.Parse(args); err != nil {
 			return err
 		}
-		if flags.NArg() > 0 {
-			return usage
+		versions, err := chosen(flags.Args())
+		if err != nil {
+			return err
+		}
+		sumo, err := release.Dir()
+		if err != nil {
+			return err
 		}
 		cache, err := os.UserCacheDir()
 		if err != nil {
 			return fmt.Errorf("finding the user's cache folder: %w", err)
 		}
-		b := builder{out: *out, cache: filepath.Join(cache, "sumo-k8", "images"), refresh: *refresh, mirror: findMirror, log: os.Stdout}
+		b := builder{
+			out: *out, cache: filepath.Join(cache, "sumo-k8", "images"), sumo: sumo, versions: versions, refresh: *refresh,
+			mirror: findMirror, log: os.Stdout,
+		}
 		return b.build(ctx)
 	case "push":
 		registry := flags.String("registry", "", "`registry` to push to, optionally with a path")
-		tag := flags.String("tag", "", "`version` to tag the images with, such as v1.0.0; SUMO's get 1.18-v1.0.0")
+		tag := flags.String("tag", "", "`version` to tag the images with, such as v1.0.0; SUMO's get 1.28-v1.0.0")
 		if err := flags.Parse(args); err != nil {
 			return err
 		}
-		if flags.NArg() > 0 || *registry == "" {
+		versions, err := chosen(flags.Args())
+		if err != nil {
+			return err
+		}
+		if *registry == "" {
 			return usage
 		}
-		p := pusher{out: *out, registry: *registry, tag: *tag, keys: authn.DefaultKeychain, log: os.Stdout}
+		p := pusher{out: *out, registry: *registry, tag: *tag, versions: versions, keys: authn.DefaultKeychain, log: os.Stdout}
 		if term.IsTerminal(int(os.Stderr.Fd())) {
 			p.bars = os.Stderr
 		}
 		return p.push(ctx)
 	}
 	return usage
+}
+
+// chosen returns the versions that args name, all of them by default, on the machine's own architecture.
+func chosen(args []string) ([]release.Release, error) {
+	if len(args) == 0 {
+		args = []string{wheel.All}
+	}
+	return wheel.Choose(runtime.GOARCH, args...)
 }

@@ -20,14 +20,15 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/validate"
 
 	"github.com/sumo-k8/sumo-k8/infra/images/oci"
+	"github.com/sumo-k8/sumo-k8/pkg/sumo/release"
 )
 
 // builtImages writes the archive of every image, with other files in it, and returns the images' digests by name.
 func builtImages(t *testing.T) (folder string, digests map[string]string) {
 	t.Helper()
 	folder, digests = t.TempDir(), map[string]string{}
-	for _, r := range recipes {
-		i := r.image("", "")
+	for _, r := range recipesFor(release.All()) {
+		i := r.image("", nil, "")
 		i.Layers = []oci.Layer{
 			oci.Files(oci.File{Path: "/etc/name", Mode: 0o644, Data: []byte(r.name)}),
 			oci.Files(oci.File{Path: i.Entrypoint[0], Mode: 0o755, Data: []byte(r.program)}),
@@ -61,12 +62,12 @@ func TestPushedImagesArePulledWithTheDigestsThatWereBuilt(t *testing.T) {
 	}))
 	folder, digests := builtImages(t)
 	var out bytes.Buffer
-	p := pusher{out: folder, registry: address + "/traffic/", keys: authn.NewMultiKeychain(), log: &out}
+	p := pusher{out: folder, registry: address + "/traffic/", versions: release.All(), keys: authn.NewMultiKeychain(), log: &out}
 	if err := p.push(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	var want strings.Builder
-	for _, r := range recipes {
+	for _, r := range recipesFor(release.All()) {
 		rest := strings.TrimPrefix(r.name, "dev.local/")
 		want.WriteString(address + "/traffic/" + rest + "@" + digests[rest] + "\n")
 		tag, err := name.NewTag(address + "/traffic/" + rest)
@@ -97,7 +98,7 @@ func TestPushedImagesArePulledWithTheDigestsThatWereBuilt(t *testing.T) {
 	if err := p.push(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	for _, release := range []string{"functions:v1.0.0", "sumo:1.15-v1.0.0", "sumo:1.18-v1.0.0"} {
+	for _, release := range []string{"functions:v1.0.0", "sumo:" + release.Oldest().Version + "-v1.0.0", "sumo:" + release.Newest().Version + "-v1.0.0"} {
 		if !strings.Contains(out.String(), "/traffic/"+release+"@sha256:") {
 			t.Errorf("%s was not pushed:\n%s", release, out.String())
 		}

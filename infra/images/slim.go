@@ -24,9 +24,18 @@ func slim(root string, wanted []string) ([]oci.File, error) {
 	if err := c.readPackages(); err != nil {
 		return nil, err
 	}
-	for _, name := range wanted {
-		if err := c.addTree(name); err != nil {
+	for _, pattern := range wanted {
+		names, err := fs.Glob(os.DirFS(root), strings.TrimPrefix(pattern, "/"))
+		if err != nil {
 			return nil, err
+		}
+		if len(names) == 0 {
+			return nil, fmt.Errorf("there is no %s", pattern)
+		}
+		for _, name := range names {
+			if err := c.addTree("/" + name); err != nil {
+				return nil, err
+			}
 		}
 	}
 	if err := c.addPackages(); err != nil {
@@ -39,7 +48,7 @@ func slim(root string, wanted []string) ([]oci.File, error) {
 	return files, nil
 }
 
-// wantedFiles reads a list of files: one absolute path a line, with comments and empty lines.
+// wantedFiles reads a list of files: one absolute path or pattern a line, with comments and empty lines.
 func wantedFiles(list string) []string {
 	var names []string
 	for line := range strings.Lines(list) {

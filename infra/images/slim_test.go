@@ -81,7 +81,7 @@ func paths(files []oci.File) []string {
 
 func TestAnImageGetsWhatIsWantedTheLinksThatLeadThereAndThePackagesPapers(t *testing.T) {
 	t.Parallel()
-	files, err := slim(debian().write(t, time.Now()), []string{"/etc/os-release", "/lib/os-release", "/usr/share/data"})
+	files, err := slim(debian().write(t, time.Now()), []string{"/etc/os-release", "/lib/os-*", "/usr/*/data"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -136,6 +136,7 @@ func TestWhatIsMissingOrOutsideIsAnError(t *testing.T) {
 		wanted string
 	}{
 		"no such file":                      {nil, "/usr/share/nothing"},
+		"pattern without a file":            {nil, "/usr/*/nothing"},
 		"link out of the system":            {system{"usr/share/evil": "-> " + outside}, "/usr/share/evil"},
 		"link above the system":             {system{"usr/share/evil": "-> ../../../../../../../../../.." + outside}, "/usr/share/evil"},
 		"links in a circle":                 {system{"usr/share/a": "-> b", "usr/share/b": "-> a"}, "/usr/share/a"},
@@ -161,12 +162,9 @@ func TestWhatIsMissingOrOutsideIsAnError(t *testing.T) {
 // TestAProgramGetsTheLibrariesThatItsLoaderFinds compares our reading of a program with that of the loader itself.
 func TestAProgramGetsTheLibrariesThatItsLoaderFinds(t *testing.T) {
 	t.Parallel()
-	program, err := exec.LookPath("sumo")
-	if err != nil {
-		t.Fatal("SUMO is missing: run make install")
-	}
-	if _, err := os.Stat("/var/lib/dpkg/status"); err != nil || !strings.HasPrefix(program, "/usr/bin/") {
-		t.Skip("SUMO does not come from a package of Debian or Ubuntu here")
+	program, err := exec.LookPath("apt-get")
+	if err != nil || !strings.HasPrefix(program, "/usr/bin/") {
+		t.Skip("programs do not come from packages of Debian or Ubuntu here")
 	}
 	ldd, err := exec.Command("ldd", program).Output()
 	if err != nil {

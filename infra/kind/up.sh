@@ -31,13 +31,17 @@ rollout() { # NAMESPACE DEPLOYMENT...
 
 say "Images"
 docker build -q -f infra/images/functions.Dockerfile -t dev.local/functions:dev .
-docker build -q -f infra/images/sumo.Dockerfile --build-arg SUITE=bookworm -t dev.local/sumo:1.15 .
-docker build -q -f infra/images/sumo.Dockerfile --build-arg SUITE=trixie -t dev.local/sumo:1.18 .
+images=(dev.local/functions:dev)
+# Those that the overlay offers, as in SUMO_IMAGES=1.28=dev.local/sumo:1.28,…
+for version in $(sed -nE 's/^.*SUMO_IMAGES=//p' deploy/overlays/kind/kustomization.yaml | tr , '\n' | cut -d= -f1); do
+	docker build -q -f infra/images/sumo.Dockerfile --build-arg VERSION="$version" -t "dev.local/sumo:$version" .
+	images+=("dev.local/sumo:$version")
+done
 
 say "Cluster"
 kind get clusters 2>/dev/null | grep -qx sumo-k8 || kind create cluster --config infra/kind/kind.yaml --wait 120s
 kubectl config use-context kind-sumo-k8 >/dev/null
-kind load docker-image --name sumo-k8 dev.local/functions:dev dev.local/sumo:1.15 dev.local/sumo:1.18
+kind load docker-image --name sumo-k8 "${images[@]}"
 
 say "Knative Serving"
 kubectl apply --server-side --force-conflicts -f "$serving/serving-crds.yaml"

@@ -26,6 +26,7 @@ type Comparison struct {
 			Value *string `json:"value"` // nil when it was left to the scenario's configuration
 		} `json:"values"`
 	} `json:"settings"` // what was chosen differently
+	Notes []string `json:"notes"`
 }
 
 // ComparedMetric is one number of each job.

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/sumo-k8/sumo-k8/pkg/job"
+	"github.com/sumo-k8/sumo-k8/pkg/problem"
 	"github.com/sumo-k8/sumo-k8/pkg/simulation"
 )
 
@@ -43,6 +44,9 @@ type Job struct {
 		Files []job.ResultFile `json:"files"`
 	} `json:"result_files"`
 	Confinement *simulation.Confinement `json:"confinement"` // what held SUMO; nil until the job has finished
+	Warnings    []string                `json:"warnings"`
+	Problems    []problem.Item          `json:"problems"` // what SUMO says, of a check
+	Options     simulation.Options      `json:"options"`
 }
 
 // UnmarshalJSON keeps the text beside the fields, also for jobs inside a list.
@@ -70,6 +74,9 @@ type Run struct {
 	TimeoutSeconds int
 	CPURequest     int // cores
 	MemoryGi       int // GiB
+	// UnfinishedTrips counts the trips of vehicles that are on the road at the end. Strict refuses what SUMO would drop or ignore. Check
+	// only lets SUMO load the scenario.
+	UnfinishedTrips, Strict, Check bool
 }
 
 // fields are the form's fields that say r.
@@ -94,6 +101,11 @@ func (r Run) fields() (url.Values, error) {
 	text("config_file", r.ConfigFile)
 	if r.Seed != nil {
 		fields.Add("seed", strconv.FormatInt(*r.Seed, 10))
+	}
+	for name, chosen := range map[string]bool{"unfinished_trips": r.UnfinishedTrips, "strict": r.Strict, "check": r.Check} {
+		if chosen {
+			fields.Add(name, "true")
+		}
 	}
 	number("begin", r.Begin)
 	number("end", r.End)

@@ -17,6 +17,7 @@ type Tenant struct {
 	MaxMemoryGi  int       `json:"max_memory_gi"`
 	MaxJobs      int       `json:"max_concurrent_jobs"`
 	InputBuckets []string  `json:"input_buckets"`
+	SumoVersion  string    `json:"default_sumo_version"` // of jobs that name none; empty for the newest
 	CreatedAt    time.Time `json:"created_at"`
 }
 
@@ -26,6 +27,7 @@ type Limits struct {
 	MaxMemoryGi  *int      `json:"max_memory_gi,omitempty"`
 	MaxJobs      *int      `json:"max_concurrent_jobs,omitempty"`
 	InputBuckets *[]string `json:"input_buckets,omitempty"`
+	SumoVersion  *string   `json:"default_sumo_version,omitempty"`
 }
 
 // Register creates a tenant. Only the answer holds its key.

@@ -2,11 +2,13 @@
 package config
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"maps"
 	"net/netip"
 	"net/url"
+	"runtime"
 	"slices"
 	"strings"
 	"time"
@@ -16,6 +18,7 @@ import (
 	"github.com/sumo-k8/sumo-k8/pkg/confine"
 	"github.com/sumo-k8/sumo-k8/pkg/job"
 	"github.com/sumo-k8/sumo-k8/pkg/scenario"
+	"github.com/sumo-k8/sumo-k8/pkg/simulation"
 	"github.com/sumo-k8/sumo-k8/pkg/sumo/release"
 )
 
@@ -48,13 +51,15 @@ type Config struct {
 	Kubeconfig   string            `env:"KUBECONFIG" doc:"Kubeconfig file, with ENGINE=argo; empty inside a cluster."`
 	Namespace    string            `env:"NAMESPACE" envDefault:"sumo-k8" doc:"Our own namespace, where warm-up pods run."`
 	Installation string            `env:"INSTALLATION" envDefault:"sumo-k8" doc:"Distinguishes the installations in one cluster; a Kubernetes label value."`
-	SumoImages   map[string]string `env:"SUMO_IMAGES" envKeyValSeparator:"=" doc:"Image for each version of SUMO, with ENGINE=argo: 1.15=registry/sumo:1.15,1.18=registry/sumo:1.18."`
+	SumoImages   map[string]string `env:"SUMO_IMAGES" envKeyValSeparator:"=" doc:"Image for each version of SUMO, with ENGINE=argo: 1.18=registry/sumo:1.18,1.28=registry/sumo:1.28. Versions that this release is not tested with are offered as unsupported."`
 	PullPolicy   string            `env:"IMAGE_PULL_POLICY" envDefault:"IfNotPresent" doc:"Pull policy of SUMO's images."`
 	NodeSelector map[string]string `env:"NODE_SELECTOR" envKeyValSeparator:"=" doc:"Labels of the nodes that run jobs: pool=simulation,spot=true."`
 	Tolerations  []Toleration      `env:"TOLERATIONS" doc:"Taints of the nodes that run jobs, as kubectl taint writes them: pool=simulation:NoSchedule,spot:NoSchedule."`
 	PodSpecPatch string            `env:"POD_SPEC_PATCH" doc:"YAML that is merged into the pod of every job, for what has no setting of its own, such as affinity or topology spread."`
 
-	SumoVersion string `env:"SUMO_VERSION" envDefault:"1.15" doc:"The SUMO that runs jobs; scenarios with options of later versions are refused. make dev asks the installed one."`
+	SumoVersions []string `env:"SUMO_VERSIONS" doc:"The versions of SUMO that jobs may choose: 1.22,1.28. Empty for every version that has an image (ENGINE=argo) or is installed (ENGINE=local)."`
+	SumoVersion  string   `env:"SUMO_VERSION" doc:"The version that ran all jobs in releases that offered no choice. The migration makes it the default of the tenants that exist then, so that an upgrade changes nobody's numbers; it has no other effect. Empty for 1.15, the default of those releases. make dev takes the SUMO in PATH."`
+	SumoDir      string   `env:"SUMO_DIR" doc:"Folder with the installed versions of SUMO, with ENGINE=local; empty for sumo-k8/sumo in the user's cache folder."`
 
 	Confinement confine.Mode `env:"CONFINEMENT" doc:"Whether SUMO may run where the machine cannot restrict it to the run's own files and the system calls that it needs: require refuses, prefer runs it with what the machine offers and records what held, off does not confine it. Empty for require on one machine and prefer with ENGINE=argo, where the pod is a wall as well."`
 
@@ -169,11 +174,26 @@ func (c Config) check() error {
 	if !slices.Contains([]string{"", EngineLocal, EngineArgo}, c.Engine) {
 		return fmt.Errorf("ENGINE is %q; it must be %s, %s or empty", c.Engine, EngineArgo, EngineLocal)
 	}
-	if _, ok := c.SumoImages[c.SumoVersion]; c.Engine == EngineArgo && !ok {
-		return fmt.Errorf("SUMO_IMAGES names no image for SUMO_VERSION %s", c.SumoVersion)
-	}
 	if c.DefaultTimeout > c.MaxTimeout {
 		return fmt.Errorf("DEFAULT_TIMEOUT (%s) must not exceed MAX_TIMEOUT (%s)", c.DefaultTimeout, c.MaxTimeout)
+	}
+	if c.Engine == EngineArgo && len(c.SumoImages) == 0 {
+		return errors.New("SUMO_IMAGES is not set; with ENGINE=argo it names an image for each version of SUMO on offer")
+	}
+	return c.checkVersions()
+}
+
+// checkVersions refuses a restriction to versions that nothing here can run.
+func (c Config) checkVersions() error {
+	for _, version := range c.SumoVersions {
+		_, known := release.Find(version)
+		_, imaged := c.SumoImages[version]
+		switch {
+		case len(c.SumoImages) > 0 && !imaged:
+			return fmt.Errorf("SUMO_VERSIONS has %s, for which SUMO_IMAGES names no image", version)
+		case c.Engine == EngineLocal && !known:
+			return fmt.Errorf("SUMO_VERSIONS has %s, which is not on offer", version)
+		}
 	}
 	return nil
 }
@@ -196,19 +216,62 @@ func (c Config) Admission() job.Admission {
 	return job.Admission{MaxQueued: c.MaxQueuedJobs, PerMinute: c.SubmissionsPerMinute}
 }
 
-// SumoVersions are those that a job may choose, oldest first.
-func (c Config) SumoVersions() []string {
-	if len(c.SumoImages) == 0 {
-		return []string{c.SumoVersion}
+// EarlierDefault is the version that ran all jobs before versions could be chosen.
+func (c Config) EarlierDefault() string { return cmp.Or(c.SumoVersion, "1.15") }
+
+// Installations are the versions of SUMO on this machine.
+func (c Config) Installations() ([]release.Installation, error) {
+	dir := c.SumoDir
+	if dir == "" {
+		var err error
+		if dir, err = release.Dir(); err != nil {
+			return nil, fmt.Errorf("finding the folder of SUMO's versions: %w; set SUMO_DIR", err)
+		}
 	}
-	return slices.SortedFunc(maps.Keys(c.SumoImages), release.Compare)
+	return release.Installed(dir), nil
 }
 
-// Limits of a scenario under this configuration. A scenario belongs to no version of SUMO, so the newest one decides
-// which options there are; an older one that a job chooses reports itself what it does not know.
+// Offer is what jobs may choose: what has an image, or else the releases that run on this machine, of which installed are ready.
+// Other installations are offered as they are.
+func (c Config) Offer(installed []release.Installation) simulation.Offer {
+	var offer simulation.Offer
+	add := func(version string, ready bool) {
+		if len(c.SumoVersions) > 0 && !slices.Contains(c.SumoVersions, version) {
+			return
+		}
+		v := simulation.Version{Name: version, Ready: ready}
+		if r, ok := release.Find(version); ok {
+			v.Build, v.Supported, v.Architectures = r.Full, true, slices.Sorted(maps.Keys(r.Wheels))
+		}
+		offer = append(offer, v)
+	}
+	isInstalled := func(version string) bool {
+		return slices.ContainsFunc(installed, func(at release.Installation) bool { return at.Version == version })
+	}
+	if len(c.SumoImages) > 0 {
+		for version := range c.SumoImages {
+			add(version, true)
+		}
+	} else {
+		for _, r := range release.All() {
+			if r.Wheels[runtime.GOARCH] != "" {
+				add(r.Version, isInstalled(r.Version))
+			}
+		}
+		for _, at := range installed {
+			if _, listed := offer.Find(at.Version); !listed {
+				add(at.Version, true)
+			}
+		}
+	}
+	slices.SortFunc(offer, func(a, b simulation.Version) int { return release.Compare(a.Name, b.Name) })
+	return offer
+}
+
+// Limits of a scenario under this configuration.
 func (c Config) Limits() scenario.Limits {
 	limits := scenario.DefaultLimits()
-	limits.SUMOVersion = c.SumoVersions()[len(c.SumoVersions())-1]
+	limits.SUMOVersion = "" // a scenario belongs to no version: what it needs of one is checked when a job chooses
 	limits.Upload = c.MaxUploadMiB << 20
 	limits.Unpacked = c.MaxUnpackedMiB << 20
 	return limits

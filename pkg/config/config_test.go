@@ -5,11 +5,14 @@ import (
 	"net/netip"
 	"os"
 	"reflect"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/sumo-k8/sumo-k8/pkg/sumo/release"
 )
 
 // table is the README's table of settings.
@@ -131,5 +134,73 @@ func TestTracesAreMadeForWhoeverSaysWhereTo(t *testing.T) {
 		if got := test.cfg.Tracing(); got != test.want {
 			t.Errorf("%+v: %t", test.cfg, got)
 		}
+	}
+}
+
+func TestVersionsOnOfferAreThoseWithAnImageOrTheReleases(t *testing.T) {
+	t.Parallel()
+	installed := func(versions ...string) (all []release.Installation) {
+		for _, version := range versions {
+			all = append(all, release.Installation{Version: version})
+		}
+		return all
+	}
+	var released []string
+	for _, r := range release.All() {
+		if r.Wheels[runtime.GOARCH] != "" {
+			released = append(released, r.Version)
+		}
+	}
+	images := map[string]string{"1.28": "i", "1.9": "i", "1.15": "i", "1.18": "i"}
+	for name, tt := range map[string]struct {
+		config         Config
+		installed      []release.Installation
+		offered, ready []string
+		unsupported    []string
+	}{
+		"images":              {Config{SumoImages: images}, nil, []string{"1.9", "1.15", "1.18", "1.28"}, []string{"1.9", "1.15", "1.18", "1.28"}, []string{"1.9", "1.15"}},
+		"images, restricted":  {Config{SumoImages: images, SumoVersions: []string{"1.28", "1.15"}}, nil, []string{"1.15", "1.28"}, []string{"1.15", "1.28"}, []string{"1.15"}},
+		"installed":           {Config{}, installed("1.28"), released, []string{"1.28"}, nil},
+		"a package beside":    {Config{}, installed("1.28", "1.15"), append([]string{"1.15"}, released...), []string{"1.15", "1.28"}, []string{"1.15"}},
+		"installed, but left": {Config{SumoVersions: []string{"1.26"}}, installed("1.28"), []string{"1.26"}, nil, nil},
+	} {
+		var offered, unsupported []string
+		offer := tt.config.Offer(tt.installed)
+		for _, v := range offer {
+			offered = append(offered, v.Name)
+			if !v.Supported {
+				unsupported = append(unsupported, v.Name)
+			}
+		}
+		if diff := cmp.Diff([][]string{tt.offered, tt.ready, tt.unsupported}, [][]string{offered, offer.Ready(), unsupported}); diff != "" {
+			t.Errorf("%s: offered, ready, unsupported (-want +got):\n%s", name, diff)
+		}
+	}
+}
+
+func TestARestrictionToWhatCannotRunIsRefused(t *testing.T) {
+	t.Parallel()
+	usable, err := Load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, tt := range map[string]struct {
+		change func(*Config)
+		fault  string
+	}{
+		"no restriction":          {func(c *Config) { c.Engine, c.SumoImages = EngineArgo, map[string]string{"1.15": "i"} }, ""},
+		"a version with an image": {func(c *Config) { c.SumoVersions, c.SumoImages = []string{"1.15"}, map[string]string{"1.15": "i"} }, ""},
+		"one without":             {func(c *Config) { c.SumoVersions, c.SumoImages = []string{"1.18"}, map[string]string{"1.15": "i"} }, "SUMO_VERSIONS has 1.18"},
+		"one that nobody has":     {func(c *Config) { c.Engine, c.SumoVersions = EngineLocal, []string{"1.19"} }, "SUMO_VERSIONS has 1.19"},
+		"no image at all":         {func(c *Config) { c.Engine = EngineArgo }, "SUMO_IMAGES is not set"},
+	} {
+		c := usable
+		tt.change(&c)
+		if err := c.check(); (err == nil) != (tt.fault == "") || err != nil && !strings.Contains(err.Error(), tt.fault) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if c := (Config{}); c.EarlierDefault() != "1.15" || (Config{SumoVersion: "1.18"}).EarlierDefault() != "1.18" {
+		t.Errorf("the earlier default is %s", c.EarlierDefault())
 	}
 }

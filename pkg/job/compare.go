@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/sumo-k8/sumo-k8/pkg/simulation"
+	"github.com/sumo-k8/sumo-k8/pkg/sumo/release"
 )
 
 // Comparison is jobs side by side. Every list of values has one for each job, in their order.
@@ -14,6 +15,8 @@ type Comparison struct {
 	Metrics []ComparedMetric
 	// Settings are the choices that differ between the finished jobs.
 	Settings []ComparedSetting
+	// Notes say what makes a comparison of the numbers doubtful.
+	Notes []string
 }
 
 // ComparedMetric is one number of each job.
@@ -37,7 +40,23 @@ type ComparedSetting struct {
 
 // Compare sets jobs side by side, with differences from the first.
 func Compare(jobs []Job) Comparison {
-	return Comparison{Metrics: compareMetrics(jobs), Settings: compareSettings(jobs)}
+	return Comparison{Metrics: compareMetrics(jobs), Settings: compareSettings(jobs), Notes: compareVersions(jobs)}
+}
+
+// compareVersions points out finished jobs of different versions of SUMO.
+func compareVersions(jobs []Job) []string {
+	var versions []string
+	for _, j := range jobs {
+		if v := release.Short(versionOf(j)); j.State.Terminal() && v != "" && !slices.Contains(versions, v) {
+			versions = append(versions, v)
+		}
+	}
+	if len(versions) < 2 {
+		return nil
+	}
+	slices.SortFunc(versions, release.Compare)
+	return []string{"The jobs ran on different versions of SUMO (" + strings.Join(versions, ", ") + "), whose models and defaults differ: the same " +
+		"scenario gives other numbers. To compare scenarios, run them on the same sumo_version."}
 }
 
 // compareMetrics lists the metrics of all finished jobs, in the order of the first that has them.
@@ -114,6 +133,12 @@ var settings = []struct {
 	{"end", func(j Job) *string { return numberOf(j.Options.End) }},
 	{"step_length", func(j Job) *string { return numberOf(j.Options.StepLength) }},
 	{"scale", func(j Job) *string { return numberOf(j.Options.Scale) }},
+	{"unfinished_trips", func(j Job) *string {
+		if !j.Options.UnfinishedTrips {
+			return nil
+		}
+		return textOf("true")
+	}},
 	{"outputs", func(j Job) *string { return textOf(outputsOf(j)) }},
 }
 

@@ -1,6 +1,7 @@
 package job
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -84,5 +85,23 @@ func TestSettingsThatDifferAreListed(t *testing.T) {
 				t.Errorf("-want +got:\n%s", diff)
 			}
 		})
+	}
+}
+
+func TestDifferentVersionsArePointedOut(t *testing.T) {
+	t.Parallel()
+	on := func(version string, state State) Job { return Job{State: state, SumoVersion: version} }
+	for name, tt := range map[string]struct {
+		jobs []Job
+		want string
+	}{
+		"the same":             {[]Job{on("1.28.0", Succeeded), on("1.28.1", Failed)}, ""},
+		"one that has not run": {[]Job{on("1.28.0", Succeeded), on("1.18.0", Queued)}, ""},
+		"others":               {[]Job{on("1.28.0", Succeeded), on("1.9.0", Succeeded), on("1.28.0", Succeeded)}, "(1.9, 1.28)"},
+	} {
+		got := strings.Join(Compare(tt.jobs).Notes, "\n")
+		if !strings.Contains(got, tt.want) || (got == "") != (tt.want == "") {
+			t.Errorf("%s: %q", name, got)
+		}
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"io"
 	"time"
 
+	"github.com/sumo-k8/sumo-k8/pkg/problem"
 	"github.com/sumo-k8/sumo-k8/pkg/simulation"
 )
 
@@ -45,11 +46,16 @@ type Observation struct {
 	StoredAt   *time.Time          // when the results were all stored; set with a terminal state, where it is known
 	// Confinement is what held SUMO; set with a terminal state, unless SUMO never started or nothing reports what held it.
 	Confinement *simulation.Confinement
+	Warnings    []string       // set with a terminal state
+	Problems    []problem.Item // set with a terminal state
+	// Roles are the names of the results that are outputs of the run; set with a terminal state.
+	Roles map[simulation.Output]string
 }
 
-// End records in o how the run ended. The engine adds times and results. Times and results are for the engine to add.
+// End records in o how the run ended. Times and results (see Stored) are for the engine to add.
 func (o *Observation) End(outcome simulation.Outcome) {
 	o.Reason, o.Message, o.Summary, o.Confinement = outcome.Reason, outcome.Message, outcome.Summary, outcome.Confinement
+	o.Warnings, o.Problems, o.Roles = Warned(outcome.Warnings), outcome.Problems, outcome.Files
 	switch outcome.Reason {
 	case "":
 		o.State, o.Progress = Succeeded, 1
@@ -59,6 +65,9 @@ func (o *Observation) End(outcome simulation.Outcome) {
 		o.State = Failed
 	}
 }
+
+// Stored records in o, which has ended, the files that the run left.
+func (o *Observation) Stored(files []ResultFile) { o.Results = withRoles(files, o.Roles) }
 
 // LiveLogs reads the log of a run that has not ended.
 type LiveLogs interface {

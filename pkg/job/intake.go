@@ -52,7 +52,13 @@ type Intake struct {
 	// Trace names the trace that ctx belongs to (see Job.Traceparent); nil for none.
 	Trace func(ctx context.Context) string
 
-	SumoVersions   []string // that a request may choose
+	// Scenario returns one of the tenant's stored scenarios, and Config the configuration of one that a request names.
+	Scenario func(ctx context.Context, tenantID, digest string) (scenario.Scenario, error)
+	Config   func(ctx context.Context, s scenario.Scenario, requested string) (scenario.Config, error)
+	// DrawSeed returns a random seed, from 0 to math.MaxInt32.
+	DrawSeed func() int64
+
+	Versions       simulation.Offer
 	Admission      Admission
 	PlainWebhooks  bool // whether webhooks may use http
 	DefaultTimeout time.Duration
@@ -102,8 +108,10 @@ func (in *Intake) Check(t tenant.Tenant, r Request) error {
 	if o.Begin != nil && o.End != nil && *o.End <= *o.Begin {
 		refuse("end", *o.End, "must be later than begin (%g)", *o.Begin)
 	}
-	if o.SumoVersion != "" && !slices.Contains(in.SumoVersions, o.SumoVersion) {
-		refuse("sumo_version", o.SumoVersion, "is not offered here; choose one of %s", strings.Join(in.SumoVersions, ", "))
+	if o.SumoVersion != "" {
+		if fault := VersionFault(in.Versions, o.SumoVersion); fault != "" {
+			refuse("sumo_version", o.SumoVersion, "%s", fault)
+		}
 	}
 	if limit := seconds(in.MaxTimeout); r.TimeoutSeconds > limit {
 		refuse("timeout_seconds", r.TimeoutSeconds, "is more than the %d seconds that this service allows", limit)
@@ -177,15 +185,38 @@ func refused(items ...problem.Item) error {
 func (in *Intake) Accept(
 	ctx context.Context, t tenant.Tenant, s scenario.Scenario, r Request, idem *idempotency.Request,
 ) (j Job, created bool, err error) {
-	config, err := s.Manifest.ChooseConfig(r.Options.ConfigFile)
+	r, warnings, err := in.settle(ctx, t, s, r)
 	if err != nil {
 		return Job{}, false, err
 	}
-	if err := r.checkInterval(config); err != nil {
-		return Job{}, false, err
+	return in.queue(ctx, in.newJob(ctx, t, s, r, warnings), idem)
+}
+
+// settle decides what r leaves open by its scenario and its tenant, so that every attempt runs the same. The warnings are those of
+// the job.
+func (in *Intake) settle(ctx context.Context, t tenant.Tenant, s scenario.Scenario, r Request) (_ Request, warnings []string, err error) {
+	o := &r.Options
+	config, err := in.Config(ctx, s, o.ConfigFile)
+	if err != nil {
+		return r, nil, err
 	}
-	r.Options.ConfigFile = config.Path
-	return in.queue(ctx, in.newJob(ctx, t, s, r), idem)
+	if err := r.checkInterval(config); err != nil {
+		return r, nil, err
+	}
+	if items := config.Strict(); o.Strict && len(items) > 0 {
+		return r, nil, problem.New(problem.ScenarioInvalid, "SUMO would drop or ignore a part of this scenario, which strict refuses: %s. Fix "+
+			"what errors lists, or submit without strict.", textOfItem(items[0])).WithItems(items...)
+	}
+	version, warnings, err := in.version(t, config, o.SumoVersion)
+	if err != nil {
+		return r, nil, err
+	}
+	o.ConfigFile, o.SumoVersion, o.Seed = config.Path, version, in.seed(config, o.Seed)
+	warnings = append(warnings, scenario.Changes(config, version)...)
+	for _, w := range config.Warnings {
+		warnings = append(warnings, w.String())
+	}
+	return r, warnings, nil
 }
 
 // Retry queues another run of a finished job's scenario with the same options. A key makes repeating the call safe; it may
@@ -202,7 +233,6 @@ func (in *Intake) Retry(ctx context.Context, t tenant.Tenant, id, key string) (a
 	// Limits may have changed since; everything else was checked when j was accepted.
 	if err := in.Check(t, Request{
 		CPURequest: j.CPURequest, MemoryGi: j.MemoryGi, TimeoutSeconds: j.TimeoutSeconds, ProgressWebhook: j.ProgressWebhook,
-		Options: simulation.Options{SumoVersion: j.Options.SumoVersion},
 	}); err != nil {
 		return Job{}, false, err
 	}
@@ -210,10 +240,24 @@ func (in *Intake) Retry(ctx context.Context, t tenant.Tenant, id, key string) (a
 	if err != nil {
 		return Job{}, false, err
 	}
-	return in.queue(ctx, in.newJob(ctx, t, scenario.Scenario{Digest: j.ScenarioDigest, Key: j.ScenarioKey}, j.request()), idem)
+	s, err := in.Scenario(ctx, t.ID, j.ScenarioDigest)
+	if err != nil {
+		return Job{}, false, err
+	}
+	r := j.request()
+	var notes []string
+	if gone := r.Options.SumoVersion; gone != "" && VersionFault(in.Versions, gone) != "" {
+		r.Options.SumoVersion = in.Versions.Successor(gone)
+		notes = append(notes, goneVersion(gone, r.Options.SumoVersion))
+	}
+	r, warnings, err := in.settle(ctx, t, s, r)
+	if err != nil {
+		return Job{}, false, err
+	}
+	return in.queue(ctx, in.newJob(ctx, t, s, r, append(notes, warnings...)), idem)
 }
 
-func (in *Intake) newJob(ctx context.Context, t tenant.Tenant, s scenario.Scenario, r Request) Job {
+func (in *Intake) newJob(ctx context.Context, t tenant.Tenant, s scenario.Scenario, r Request, warnings []string) Job {
 	if r.TimeoutSeconds == 0 {
 		r.TimeoutSeconds = seconds(in.DefaultTimeout)
 	}
@@ -225,6 +269,7 @@ func (in *Intake) newJob(ctx context.Context, t tenant.Tenant, s scenario.Scenar
 		State: Queued, SubmittedAt: in.Now(),
 		Name: r.Name, CPURequest: r.CPURequest, MemoryGi: r.MemoryGi, Priority: r.Priority, Options: r.Options,
 		TimeoutSeconds: r.TimeoutSeconds, Labels: r.Labels, TaskToken: r.TaskToken, ProgressWebhook: r.ProgressWebhook,
+		Warnings: Warned(warnings),
 	}
 	if in.Trace != nil {
 		j.Traceparent = in.Trace(ctx)

@@ -57,7 +57,7 @@ func TestTheIntervalOfARunFitsItsConfiguration(t *testing.T) {
 
 func TestARunIsHeldAgainstTheLimits(t *testing.T) {
 	t.Parallel()
-	in := &Intake{SumoVersions: []string{"1.15", "1.18"}, MaxTimeout: time.Hour}
+	in := &Intake{Versions: offered("1.15", "1.18"), MaxTimeout: time.Hour}
 	limited := tenant.Tenant{Limits: tenant.Limits{MaxCPU: 4, MaxMemoryGi: 8, MaxConcurrentJobs: 1}}
 	labels := func(n int) map[string]string {
 		all := map[string]string{}
@@ -103,6 +103,7 @@ func TestARunIsHeldAgainstTheLimits(t *testing.T) {
 // ledger is an IntakeStore of jobs by id, with the key of the job that each idempotency key has made.
 type ledger struct {
 	jobs map[string]Job
+	gone bool // the scenario, which is rural otherwise
 	keys map[string]string
 	err  error
 }
@@ -129,6 +130,24 @@ func (l *ledger) CreateJob(_ context.Context, j Job, idem *idempotency.Request, 
 	return j, true, nil
 }
 
+func (l *ledger) scenario(context.Context, string, string) (scenario.Scenario, error) {
+	if l.gone {
+		return scenario.Scenario{}, problem.New(problem.NotFound, "No such scenario.")
+	}
+	return rural, nil
+}
+
+func chosen(_ context.Context, s scenario.Scenario, requested string) (scenario.Config, error) {
+	return s.Manifest.ChooseConfig(requested)
+}
+
+func offered(ready ...string) (offer simulation.Offer) {
+	for _, name := range ready {
+		offer = append(offer, simulation.Version{Name: name, Ready: true, Supported: true})
+	}
+	return offer
+}
+
 var (
 	acme  = tenant.Tenant{ID: "acme", Namespace: "sumo-acme", Limits: tenant.Limits{MaxCPU: 4, MaxMemoryGi: 8, MaxConcurrentJobs: 1}}
 	noon  = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
@@ -148,7 +167,8 @@ func (l *ledger) intake() (in *Intake, done *[]string) {
 			return errors.New("the engine is unreachable")
 		},
 		Changed: func(context.Context) { *done = append(*done, "changed") }, Trace: func(context.Context) string { return "00-trace" },
-		Admission: Admission{MaxQueued: 7}, DefaultTimeout: time.Hour, MaxTimeout: 2 * time.Hour, SumoVersions: []string{"1.15"},
+		Admission: Admission{MaxQueued: 7}, DefaultTimeout: time.Hour, MaxTimeout: 2 * time.Hour, Versions: offered("1.15", "1.28"),
+		Scenario: l.scenario, Config: chosen, DrawSeed: func() int64 { return 99 },
 	}, done
 }
 
@@ -169,7 +189,7 @@ func TestARequestBecomesAQueuedJob(t *testing.T) {
 		ID: "new-0", TenantID: "acme", Namespace: "sumo-acme", Name: "morning", ScenarioDigest: "d", ScenarioKey: "k", State: Queued,
 		CPURequest: 3, MemoryGi: 5, Priority: High, TimeoutSeconds: 3600, Labels: r.Labels, TaskToken: "t", ProgressWebhook: r.ProgressWebhook,
 		Traceparent: "00-trace", SubmittedAt: noon, Options: simulation.Options{
-			ConfigFile: "a.sumocfg", Seed: &seed, Outputs: []simulation.Output{simulation.OutputFCD, simulation.OutputQueue},
+			ConfigFile: "a.sumocfg", SumoVersion: "1.28", Seed: &seed, Outputs: []simulation.Output{simulation.OutputFCD, simulation.OutputQueue},
 		},
 	}
 	for _, first := range []bool{true, false} {
@@ -230,7 +250,7 @@ func TestAJobIsRetriedAsItWas(t *testing.T) {
 		"one that runs":                    {alter(func(j *Job) { j.State = Running }), acme, problem.Conflict},
 		"one of another tenant":            {alter(func(*Job) {}), tenant.Tenant{ID: "other"}, problem.NotFound},
 		"more than the tenant may now use": {alter(func(j *Job) { j.CPURequest = 5 }), acme, problem.Invalid},
-		"a SUMO no longer offered":         {alter(func(j *Job) { j.Options.SumoVersion = "1.1" }), acme, problem.Invalid},
+		"a scenario that was deleted":      {ledger{jobs: map[string]Job{"old": finished}, gone: true}, acme, problem.NotFound},
 		"longer than now allowed":          {alter(func(j *Job) { j.TimeoutSeconds = 7201 }), acme, problem.Invalid},
 		"a webhook no longer allowed":      {alter(func(j *Job) { j.ProgressWebhook = plain }), acme, problem.Invalid},
 	} {
@@ -263,5 +283,205 @@ func TestARetryWithAKeyMakesOneJob(t *testing.T) {
 	again, created, err := in.Retry(t.Context(), acme, "old", "once")
 	if err != nil || created || again.ID != first.ID {
 		t.Errorf("repeated it is %s, created %t, failed with %v", again.ID, created, err)
+	}
+}
+
+func TestTheVersionThatFitsIsChosen(t *testing.T) {
+	t.Parallel()
+	fault := problem.Item{Location: "n.net.xml:7", Message: "names the vehicle class container."}
+	needs := func(since, before string) scenario.Scenario {
+		c := scenario.Config{Path: "a.sumocfg", Needs: []scenario.Need{{Since: since, Before: before, Problem: fault}}}
+		return scenario.Scenario{Manifest: scenario.Manifest{Configs: []scenario.Config{c}}}
+	}
+	by := func(standard string) tenant.Tenant {
+		t := acme
+		t.DefaultSumoVersion = standard
+		return t
+	}
+	offer := append(offered("1.18", "1.20", "1.28"), simulation.Version{Name: "1.30", Supported: true})
+	for name, tt := range map[string]struct {
+		tenant   tenant.Tenant
+		scenario scenario.Scenario
+		asked    string
+		want     string
+		notes    []string
+		refusal  string
+	}{
+		"the newest":                      {acme, rural, "", "1.28", nil, ""},
+		"the one asked for":               {by("1.18"), rural, "1.20", "1.20", nil, ""},
+		"the tenant's default":            {by("1.18"), rural, "", "1.18", nil, ""},
+		"one asked for that cannot":       {acme, needs("1.20", ""), "1.18", "", nil, "SUMO 1.18 cannot run a.sumocfg: n.net.xml:7: names the vehicle class container. These can: 1.20, 1.28. Choose one with sumo_version, or leave it out."},
+		"none that can":                   {acme, needs("1.29", ""), "", "", nil, "SUMO 1.28 cannot run a.sumocfg: n.net.xml:7: names the vehicle class container. No version that is ready here can; SUMO 1.30 can, but it is not installed on this machine: install it with make sumo VERSIONS=1.30."},
+		"a default that cannot":           {by("1.18"), needs("1.20", ""), "", "1.28", []string{"Runs on SUMO 1.28: SUMO 1.18, this tenant's default, cannot run a.sumocfg (n.net.xml:7: names the vehicle class container)."}, ""},
+		"the newest cannot any longer":    {acme, needs("", "1.28"), "", "1.20", []string{"Runs on SUMO 1.20: SUMO 1.28, the newest here, cannot run a.sumocfg (n.net.xml:7: names the vehicle class container)."}, ""},
+		"a default that is not offered":   {by("1.15"), rural, "", "1.18", []string{"SUMO 1.15, this tenant's default, is no longer offered: jobs that name no version run on SUMO 1.18."}, ""},
+		"a default that is not installed": {by("1.30"), rural, "", "1.28", []string{"SUMO 1.30, this tenant's default, is no longer offered: jobs that name no version run on SUMO 1.28."}, ""},
+	} {
+		var l ledger
+		in, _ := l.intake()
+		in.Versions = offer
+		j, _, err := in.Accept(t.Context(), tt.tenant, tt.scenario, Request{Options: simulation.Options{SumoVersion: tt.asked}}, nil)
+		var p *problem.Error
+		if errors.As(err, &p) != (tt.refusal != "") || p != nil && (p.Detail != tt.refusal || p.Code != problem.ScenarioInvalid || len(p.Items) != 1) {
+			t.Errorf("%s: refused with %v", name, err)
+		}
+		if diff := cmp.Diff(tt.notes, j.Warnings); j.Options.SumoVersion != tt.want || diff != "" {
+			t.Errorf("%s: runs on %q, want %q; warnings (-want +got):\n%s", name, j.Options.SumoVersion, tt.want, diff)
+		}
+	}
+}
+
+func TestAVersionThatCannotBeChosenSaysWhy(t *testing.T) {
+	t.Parallel()
+	offer := append(offered("1.18", "1.28"), simulation.Version{Name: "1.30"})
+	for name, want := range map[string]string{
+		"1.28": "", "1.15": "is not offered here; choose one of 1.18, 1.28",
+		"1.30": "is on offer but not installed on this machine: install it with make sumo VERSIONS=1.30, or start with local --sumo 1.30; " +
+			"or choose one of 1.18, 1.28",
+	} {
+		if got := VersionFault(offer, name); got != want {
+			t.Errorf("%s %s, want %q", name, got, want)
+		}
+	}
+}
+
+func TestEveryAttemptHasTheSameSeed(t *testing.T) {
+	t.Parallel()
+	seed := func(n int64) *int64 { return &n }
+	for name, tt := range map[string]struct {
+		config      scenario.Config
+		asked, want *int64
+	}{
+		"SUMO's own":                  {scenario.Config{}, nil, nil},
+		"the configuration's":         {scenario.Config{Seed: seed(42)}, nil, seed(42)},
+		"one asked for":               {scenario.Config{Seed: seed(42), Random: true}, seed(0), seed(0)},
+		"a drawn one, where it wants": {scenario.Config{Seed: seed(42), Random: true}, nil, seed(99)},
+	} {
+		var l ledger
+		in, _ := l.intake()
+		tt.config.Path = "a.sumocfg"
+		s := scenario.Scenario{Manifest: scenario.Manifest{Configs: []scenario.Config{tt.config}}}
+		j, _, err := in.Accept(t.Context(), acme, s, Request{Options: simulation.Options{Seed: tt.asked}}, nil)
+		if diff := cmp.Diff(tt.want, j.Options.Seed); err != nil || diff != "" {
+			t.Errorf("%s: %v (-want +got):\n%s", name, err, diff)
+		}
+	}
+}
+
+func TestAStrictRunIsRefusedForWhatSUMOWouldDrop(t *testing.T) {
+	t.Parallel()
+	c := scenario.Config{Path: "a.sumocfg", Warnings: []scenario.Warning{
+		{Location: "a.rou.xml:3", Message: "SUMO drops b.", Strict: true}, {Message: "language has no effect."},
+	}}
+	s := scenario.Scenario{Manifest: scenario.Manifest{Configs: []scenario.Config{c}}}
+	for _, strict := range []bool{false, true} {
+		var l ledger
+		in, _ := l.intake()
+		j, _, err := in.Accept(t.Context(), acme, s, Request{Options: simulation.Options{Strict: strict}}, nil)
+		var p *problem.Error
+		switch {
+		case strict && (!errors.As(err, &p) || p.Code != problem.ScenarioInvalid || len(p.Items) != 1 || p.Items[0].Location != "a.rou.xml:3"):
+			t.Errorf("strict: %v", err)
+		case !strict:
+			if diff := cmp.Diff([]string{"a.rou.xml:3: SUMO drops b.", "language has no effect."}, j.Warnings); err != nil || diff != "" {
+				t.Errorf("not strict: %v, warnings (-want +got):\n%s", err, diff)
+			}
+		}
+	}
+}
+
+func TestARetryOfAVersionThatIsGoneRunsOnTheNextOne(t *testing.T) {
+	t.Parallel()
+	l := ledger{jobs: map[string]Job{"old": {ID: "old", TenantID: "acme", State: Failed, Options: simulation.Options{SumoVersion: "1.18"}}}}
+	in, _ := l.intake()
+	again, _, err := in.Retry(t.Context(), acme, "old", "")
+	want := []string{"SUMO 1.18, for which the job was accepted, is no longer offered: it runs on SUMO 1.28."}
+	if diff := cmp.Diff(want, again.Warnings); err != nil || again.Options.SumoVersion != "1.28" || diff != "" {
+		t.Errorf("runs on %s, failed with %v, warnings (-want +got):\n%s", again.Options.SumoVersion, err, diff)
+	}
+}
+
+// versionLog is an engine and a VersionRecord.
+type versionLog struct {
+	Engine
+	started []string
+	notes   []string
+	err     error
+}
+
+func (l *versionLog) Start(_ context.Context, j Job) error {
+	l.started = append(l.started, j.Options.SumoVersion)
+	return nil
+}
+
+func (l *versionLog) ReplaceVersion(_ context.Context, id, version, note string) error {
+	l.notes = append(l.notes, id+" "+version)
+	return l.err
+}
+
+func TestAQueuedJobWhoseVersionIsGoneStartsWithTheNextOne(t *testing.T) {
+	t.Parallel()
+	var log versionLog
+	e := Versioned{Engine: &log, Versions: offered("1.18", "1.28"), Record: &log}
+	for _, version := range []string{"1.18", "1.15", "1.20", ""} {
+		if err := e.Start(t.Context(), Job{ID: "j" + version, Options: simulation.Options{SumoVersion: version}}); err != nil {
+			t.Error(err)
+		}
+	}
+	if diff := cmp.Diff([]string{"1.18", "1.18", "1.28", ""}, log.started); diff != "" {
+		t.Errorf("started (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff([]string{"j1.15 1.18", "j1.20 1.28"}, log.notes); diff != "" {
+		t.Errorf("noted (-want +got):\n%s", diff)
+	}
+	log.err = errors.New("unreachable")
+	if err := e.Start(t.Context(), Job{Options: simulation.Options{SumoVersion: "1.15"}}); err == nil || len(log.started) != 4 {
+		t.Errorf("without a note it starts: %v", err)
+	}
+}
+
+func TestOutputsAreFoundByRoleOrByTheirOldNames(t *testing.T) {
+	t.Parallel()
+	var o Observation
+	o.End(simulation.Outcome{
+		Files:    map[simulation.Output]string{simulation.OutputFCD: "out/my_fcd.csv", simulation.OutputQueue: "queue.xml.gz"},
+		Warnings: []string{"a", "b", "a"},
+	})
+	o.Stored([]ResultFile{{Name: "fcd.xml.gz"}, {Name: "log.txt"}, {Name: "out/my_fcd.csv"}, {Name: "summary.xml"}})
+	for name, tt := range map[string]struct {
+		files []ResultFile
+		want  map[simulation.Output]string
+	}{
+		"by role":                    {o.Results, map[simulation.Output]string{simulation.OutputFCD: "out/my_fcd.csv"}},
+		"of a job finished before":   {[]ResultFile{{Name: "fcd.xml.gz"}, {Name: "edgedata.xml"}}, map[simulation.Output]string{simulation.OutputFCD: "fcd.xml.gz", simulation.OutputEdgeData: "edgedata.xml"}},
+		"of a job that left nothing": {nil, nil},
+	} {
+		var got map[simulation.Output]string
+		for _, output := range simulation.Outputs() {
+			if f, ok := (Job{Results: tt.files}).Result(output); ok {
+				if got == nil {
+					got = map[simulation.Output]string{}
+				}
+				got[output] = f.Name
+			}
+		}
+		if diff := cmp.Diff(tt.want, got); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", name, diff)
+		}
+	}
+	if diff := cmp.Diff([]string{"a", "b"}, o.Warnings); diff != "" {
+		t.Errorf("warnings (-want +got):\n%s", diff)
+	}
+}
+
+func TestWarningsAreBounded(t *testing.T) {
+	t.Parallel()
+	var many []string
+	for i := range 250 {
+		many = append(many, fmt.Sprint(i%150))
+	}
+	got := Warned(many)
+	if len(got) != 101 || got[99] != "99" || got[100] != "… and 50 more warnings" {
+		t.Errorf("%d warnings, ending with %q", len(got), got[99:])
 	}
 }

@@ -9,9 +9,12 @@
 package job
 
 import (
+	"fmt"
 	"net/url"
+	"slices"
 	"time"
 
+	"github.com/sumo-k8/sumo-k8/pkg/problem"
 	"github.com/sumo-k8/sumo-k8/pkg/simulation"
 )
 
@@ -96,6 +99,10 @@ type Job struct {
 	SumoVersion string
 	Summary     *simulation.Summary
 	Results     []ResultFile // sorted by name; empty until the job has finished
+	// Warnings are what a person should know about the job: found in its scenario at submission, and in its run. None is twice.
+	Warnings []string
+	// Problems are what SUMO says about the scenario, of a job that only checks it (Options.Check).
+	Problems []problem.Item
 	// Confinement is what held SUMO, known once the job has finished; nil when SUMO never started or nothing reported it.
 	Confinement *simulation.Confinement
 	// ResultsPruned is true once the results were removed because of their age.
@@ -139,6 +146,52 @@ type ResultFile struct {
 	Size int64  `json:"size"` // bytes
 	// SHA256 is the file's checksum, in hexadecimal; empty when it is not known.
 	SHA256 string `json:"sha256,omitempty"`
+	// Role is the output that the file is, whatever its name; empty for other files.
+	Role simulation.Output `json:"role,omitempty"`
+}
+
+// Result returns the file that has an output of the run.
+func (j Job) Result(o simulation.Output) (f ResultFile, ok bool) {
+	i := slices.IndexFunc(j.Results, func(f ResultFile) bool { return f.Role == o })
+	if i < 0 && !slices.ContainsFunc(j.Results, func(f ResultFile) bool { return f.Role != "" }) {
+		// The job finished before files had roles. Outputs then had names of ours, some of them others in still earlier releases.
+		names := []string{o.File(), string(o) + ".xml"}
+		i = slices.IndexFunc(j.Results, func(f ResultFile) bool { return slices.Contains(names, f.Name) })
+	}
+	if i < 0 {
+		return ResultFile{}, false
+	}
+	return j.Results[i], true
+}
+
+// withRoles marks the files that are outputs of the run.
+func withRoles(files []ResultFile, roles map[simulation.Output]string) []ResultFile {
+	marked := slices.Clone(files)
+	for _, o := range simulation.Outputs() {
+		if i := slices.IndexFunc(marked, func(f ResultFile) bool { return f.Name == roles[o] }); i >= 0 {
+			marked[i].Role = o
+		}
+	}
+	return marked
+}
+
+// maxWarnings is how many warnings a job keeps of each kind: more than a person reads.
+const maxWarnings = 100
+
+// Warned returns warnings without repeats, and says how many more there are.
+func Warned(warnings []string) []string {
+	var kept []string
+	seen := map[string]bool{}
+	for _, w := range warnings {
+		if !seen[w] {
+			seen[w] = true
+			kept = append(kept, w)
+		}
+	}
+	if more := len(kept) - maxWarnings; more > 0 {
+		kept = append(kept[:maxWarnings], fmt.Sprintf("… and %d more warnings", more))
+	}
+	return kept
 }
 
 // Event is one transition of a job. Events of a job are numbered from 1 without gaps.

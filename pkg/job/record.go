@@ -3,6 +3,7 @@ package job
 import (
 	"time"
 
+	"github.com/sumo-k8/sumo-k8/pkg/problem"
 	"github.com/sumo-k8/sumo-k8/pkg/simulation"
 )
 
@@ -30,4 +31,6 @@ type Update struct {
 	Summary     *simulation.Summary
 	Results     []ResultFile
 	Confinement *simulation.Confinement
+	Warnings    []string // added to those of the submission
+	Problems    []problem.Item
 }

@@ -33,7 +33,11 @@ func (c Config) compare(now time.Time, active []job.Job, seen []job.Observation)
 		case !known:
 			c.compareLost(now, j, &d)
 		case o.State.Terminal():
-			d.update(j, updateFrom(o), o.StoredAt)
+			u := updateFrom(o)
+			if j.Options.Check {
+				u.Results = nil // its log stays readable
+			}
+			d.update(j, u, o.StoredAt)
 			d.finished = append(d.finished, j.ID)
 		default:
 			if differs(j, o) {
@@ -115,7 +119,7 @@ func updateFrom(o job.Observation) job.Update {
 	u := job.Update{
 		ID: o.JobID, State: o.State, Reason: o.Reason, Message: o.Message, Progress: o.Progress,
 		StartedAt: o.StartedAt, FinishedAt: o.FinishedAt, Summary: o.Summary, Results: o.Results,
-		Confinement: o.Confinement,
+		Confinement: o.Confinement, Warnings: o.Warnings, Problems: o.Problems,
 	}
 	if o.Summary != nil {
 		u.SumoVersion = o.Summary.SumoVersion

@@ -7,6 +7,7 @@ import (
 
 	"github.com/sumo-k8/sumo-k8/pkg/artifact"
 	"github.com/sumo-k8/sumo-k8/pkg/job"
+	"github.com/sumo-k8/sumo-k8/pkg/problem"
 	"github.com/sumo-k8/sumo-k8/pkg/simulation"
 )
 
@@ -31,14 +32,17 @@ type Job struct {
 	Reason     simulation.Reason `json:"reason" doc:"Machine-readable reason why the job did not succeed; empty otherwise." example:"SimulationError"`
 	Message    string            `json:"message" doc:"A remark on the current state, for people."`
 	Priority   string            `json:"priority" enum:"low,normal,high"`
-	Seed       *int64            `json:"seed" doc:"Seed of SUMO's random number generator; null means SUMO's default, 23423."`
+	Seed       *int64            `json:"seed" doc:"Seed of SUMO's random number generator in every attempt: the one asked for, the configuration's, or one drawn for a configuration with random; null means SUMO's default, 23423."`
 	Timeout    int               `json:"timeout_seconds" doc:"Wall-clock seconds that the run may take."`
 	Attempt    int               `json:"attempt" doc:"How often the job was started; more than 1 when a run was lost and repeated."`
 	Cancelling bool              `json:"cancel_requested"`
-	Version    string            `json:"sumo_version" doc:"The SUMO version that ran; empty until the job has finished."`
+	Version    string            `json:"sumo_version" doc:"The SUMO version that ran; empty until the job has finished. options.sumo_version is the one to run."`
 	TaskToken  string            `json:"task_token,omitempty" doc:"As given at submission."`
 
 	Confinement *Confinement `json:"confinement" doc:"What confined SUMO to the run's folder. Null until the job has finished, or if SUMO never started."`
+
+	Warnings []string       `json:"warnings" doc:"What to know about the scenario and the run: what SUMO drops or ignores, what was replaced, changed defaults."`
+	Problems []problem.Item `json:"problems" doc:"What SUMO says about the scenario, if the job only checks it (options.check)."`
 
 	Options simulation.Options `json:"options" doc:"What was chosen for the run. Anything absent is left to the scenario."`
 	Labels  map[string]string  `json:"labels" doc:"As given at submission."`
@@ -82,7 +86,8 @@ func JobOf(j job.Job, url func(key string) string) Job {
 		Priority: j.Priority.String(), Seed: j.Options.Seed, Timeout: j.TimeoutSeconds, Attempt: j.Attempt,
 		Cancelling: j.CancelRequested, Version: j.SumoVersion, TaskToken: j.TaskToken,
 		Confinement: (*Confinement)(j.Confinement),
-		Options:     j.Options, Labels: j.Labels,
+		Warnings:    orEmpty(j.Warnings), Problems: orEmpty(j.Problems),
+		Options: j.Options, Labels: j.Labels,
 	}
 	if out.Labels == nil {
 		out.Labels = map[string]string{}

@@ -1,9 +1,10 @@
 package scenario
 
 import (
+	"bufio"
 	"bytes"
-	"io"
 	"math"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -15,12 +16,15 @@ import (
 // happens later.
 type document struct {
 	root     string
-	versions bool // whether the root has a version attribute, as every net has
+	version  string // the root's attribute, which every net has
+	versions bool
+	written  string // the version of SUMO that wrote it, "1.20"; empty when the file does not say
 	// fault is why the file could not be read to its end, at faultLine; nil when it could.
 	fault     error
 	faultLine int
 	refs      []reference
 	hazards   []hazard
+	needs     []documentNeed
 	departs   departures
 	// roads and demand are counted in every file, and used for files that a configuration leads to.
 	roads  roads
@@ -31,10 +35,12 @@ type document struct {
 
 // reference is a file that an XML file names.
 type reference struct {
-	element string
-	value   string
-	line    int
-	use     use
+	element   string
+	attribute string
+	key       string // of a <param>
+	value     string
+	line      int
+	use       use
 }
 
 // use is what SUMO does with a file that is named somewhere.
@@ -122,11 +128,33 @@ const maxPathValue = 4096
 // maxConfigValue allows a configuration to name thousands of route files in one option.
 const maxConfigValue = 256 << 10
 
-// readDocument reads a whole XML file. Beside an error, which is also the document's fault, it returns what was read.
-func readDocument(r io.Reader, isConfig bool, b *budget) (*document, error) {
+// prologue is how much of a file is looked at for its root: SUMO writes the options of a run into a comment before it.
+const prologue = 16 << 10
+
+// rootOf returns the name of the first element, as far as the beginning of a file in ASCII shows it.
+func rootOf(head []byte) string {
+	m := beforeRoot.FindSubmatch(head)
+	if m == nil {
+		return ""
+	}
+	return string(m[1])
+}
+
+var beforeRoot = regexp.MustCompile(`^\x{FEFF}?(?s:\s*<\?.*?\?>|\s*<!--.*?-->)*\s*<([A-Za-z][A-Za-z0-9:-]*)`)
+
+// writer is how SUMO's programs sign what they write; versions under development have underscores.
+var writer = regexp.MustCompile(`by Eclipse SUMO \S+ (?:Version )?v?(\d+)[._](\d+)`)
+
+// readDocument reads a whole XML file, as a configuration if it is one or isConfig says so. Beside an error, which is also the
+// document's fault, it returns what was read.
+func readDocument(r *bufio.Reader, isConfig bool, b *budget) (*document, error) {
 	d := &documentReader{doc: &document{departs: departures{last: math.MinInt64}}, budget: b}
 	s := xml.Scanner{Element: d.element, MaxValue: maxPathValue}
-	if isConfig {
+	head, _ := r.Peek(prologue) // the next read returns the error again
+	if m := writer.FindSubmatch(head); m != nil {
+		d.doc.written = string(m[1]) + "." + string(m[2])
+	}
+	if isConfig || isConfigRoot(rootOf(head)) {
 		s = xml.Scanner{Element: d.setting, Text: d.characters, End: d.closed, MaxValue: maxConfigValue}
 	}
 	err := s.Scan(r)
@@ -144,7 +172,9 @@ func readDocument(r io.Reader, isConfig bool, b *budget) (*document, error) {
 func (d *documentReader) root(e xml.Element) {
 	if e.Depth == 1 {
 		d.doc.root = string(e.Name)
-		_, d.doc.versions = e.Lookup("version")
+		var version xml.Attr
+		version, d.doc.versions = e.Lookup("version")
+		d.doc.version = string(version.Value)
 	}
 }
 
@@ -205,8 +235,9 @@ func (d *documentReader) param(e xml.Element) {
 	if !ok {
 		return
 	}
-	if u, ok := paramUses[string(e.Attr("key"))]; ok {
-		d.ref(e, value, u)
+	key := e.Attr("key")
+	if u, ok := paramUses[string(key)]; ok {
+		d.keyedRef(e, value, u, string(key))
 	}
 }
 
@@ -220,12 +251,14 @@ func leavesFolder(id []byte) bool {
 	return slices.Contains(strings.Split(escapes.Replace(string(id)), "/"), "..")
 }
 
-func (d *documentReader) ref(e xml.Element, a xml.Attr, u use) {
+func (d *documentReader) ref(e xml.Element, a xml.Attr, u use) { d.keyedRef(e, a, u, "") }
+
+func (d *documentReader) keyedRef(e xml.Element, a xml.Attr, u use, key string) {
 	if a.Cut {
 		d.hazard(a.Line, "the attribute "+quote(string(a.Name))+" is longer than a file name can be: shorten it")
 		return
 	}
-	r := reference{element: string(e.Name), value: string(a.Value), use: u}
+	r := reference{element: string(e.Name), attribute: string(a.Name), key: key, value: string(a.Value), use: u}
 	if d.seen[r] || d.full {
 		return
 	}
@@ -262,6 +295,7 @@ func (d *documentReader) departure(e xml.Element, attr string) {
 	}
 	seconds, ok := parseTime(string(text))
 	if !ok { // "triggered", "now" and the like depart when something happens
+		d.doc.demand.untimed = true
 		return
 	}
 	last := seconds
@@ -273,7 +307,10 @@ func (d *documentReader) departure(e xml.Element, attr string) {
 	d.doc.demand.span(seconds, last)
 	depart := int64(math.Round(seconds * 1000))
 	if depart >= d.doc.departs.last {
-		d.doc.departs.last = depart
+		// SUMO reads the vehicles of public transport ahead of all others.
+		if _, ok := e.Lookup("line"); !ok {
+			d.doc.departs.last = depart
+		}
 		return
 	}
 	late := lateDeparture{quote(string(e.Attr("id"))), e.Line, depart, d.doc.departs.last - depart}

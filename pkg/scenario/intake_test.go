@@ -230,8 +230,8 @@ func TestAcceptLeavesNothingOfAnUploadThatItsCheckRefuses(t *testing.T) {
 	}
 }
 
-// What an earlier version stored lacks what we count today.
-func TestAcceptCountsAnOldScenarioThatIsSentAgain(t *testing.T) {
+// What an earlier release stored lacks what is checked today.
+func TestAcceptChecksAnOldScenarioThatIsSentAgain(t *testing.T) {
 	t.Parallel()
 	b := setupIntake()
 	data := scenarioOf(t, "")
@@ -240,7 +240,7 @@ func TestAcceptCountsAnOldScenarioThatIsSentAgain(t *testing.T) {
 		t.Fatal(err)
 	}
 	old := stored
-	old.Manifest.Configs = []Config{{Path: "s.sumocfg"}}
+	old.Manifest = Manifest{Configs: []Config{{Path: "s.sumocfg"}}}
 	b.records.known["t"+old.Digest] = old
 	got, created, err := b.Accept(t.Context(), b.tenant, bytes.NewReader(data), About{Name: "second"})
 	if diff := cmp.Diff(stored, got); err != nil || created || diff != "" {
@@ -254,9 +254,9 @@ func TestAcceptCountsAnOldScenarioThatIsSentAgain(t *testing.T) {
 func TestValidateKeepsNothing(t *testing.T) {
 	t.Parallel()
 	b := setupIntake()
-	good, broken := scenarioOf(t, ""), scenarioOf(t, `<remote-port value="1"/>`)
+	good, broken := scenarioOf(t, ""), scenarioOf(t, `<foo value="1"/>`)
 	s, err := b.Validate(t.Context(), b.tenant, bytes.NewReader(good))
-	if err != nil || s.Size != int64(len(good)) || len(s.Manifest.Files) != 3 || !s.Manifest.Counted() {
+	if err != nil || s.Size != int64(len(good)) || len(s.Manifest.Files) != 3 || !s.Manifest.Current() {
 		t.Errorf("%+v, %v", s, err)
 	}
 	s, err = b.Validate(t.Context(), b.tenant, bytes.NewReader(broken))

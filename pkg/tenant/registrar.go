@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/sumo-k8/sumo-k8/pkg/artifact"
+	"github.com/sumo-k8/sumo-k8/pkg/problem"
 )
 
 // Registrar registers, changes and removes tenants, on record and with everything they have elsewhere.
@@ -17,6 +18,8 @@ type Registrar struct {
 	OwnBucket string
 	// Provisioner keeps the tenants' namespaces; nil where there is no cluster.
 	Provisioner Provisioner
+	// VersionFault says why a version of SUMO cannot be a tenant's default, as the end of a sentence about it; empty if it can.
+	VersionFault func(version string) string
 	// Changed reports that reconcile has work; nil where nothing listens.
 	Changed func(context.Context)
 	Random  io.Reader // cryptographically strong
@@ -117,6 +120,12 @@ func (r *Registrar) Remove(ctx context.Context, id string, force bool) (Tenant, 
 }
 
 func (r *Registrar) check(p Patch) error {
+	if v := p.DefaultSumoVersion; v != nil && *v != "" {
+		if fault := r.VersionFault(*v); fault != "" {
+			return problem.New(problem.Invalid, "SUMO %.20q cannot be the tenant's default: it %s.", *v, fault).
+				WithItems(problem.Item{Location: "body.default_sumo_version", Message: fault, Value: *v})
+		}
+	}
 	if p.InputBuckets == nil {
 		return nil
 	}

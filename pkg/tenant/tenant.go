@@ -29,8 +29,10 @@ type Tenant struct {
 	Limits    Limits
 	// InputBuckets are the buckets ("bucket" or "bucket/prefix/") from which its s3:// inputs may be read.
 	InputBuckets []string
-	CreatedAt    time.Time
-	UpdatedAt    time.Time
+	// DefaultSumoVersion runs the jobs that name no version of SUMO; empty for the newest.
+	DefaultSumoVersion string
+	CreatedAt          time.Time
+	UpdatedAt          time.Time
 }
 
 // Patch changes the fields that are not nil.
@@ -39,6 +41,8 @@ type Patch struct {
 	MaxMemoryGi       *int
 	MaxConcurrentJobs *int
 	InputBuckets      *[]string
+	// DefaultSumoVersion "" goes back to the newest.
+	DefaultSumoVersion *string
 }
 
 // apply returns t changed by p.
@@ -47,6 +51,7 @@ func (p Patch) apply(t Tenant) Tenant {
 	set(&t.Limits.MaxMemoryGi, p.MaxMemoryGi)
 	set(&t.Limits.MaxConcurrentJobs, p.MaxConcurrentJobs)
 	set(&t.InputBuckets, p.InputBuckets)
+	set(&t.DefaultSumoVersion, p.DefaultSumoVersion)
 	return t
 }
 

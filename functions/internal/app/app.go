@@ -7,6 +7,7 @@ import (
 	"crypto/rand"
 	_ "embed"
 	"fmt"
+	mathrand "math/rand/v2"
 	"net/http"
 	"slices"
 	"time"
@@ -30,6 +31,7 @@ import (
 	"github.com/sumo-k8/sumo-k8/pkg/simulation"
 	"github.com/sumo-k8/sumo-k8/pkg/store/postgres"
 	"github.com/sumo-k8/sumo-k8/pkg/store/s3"
+	"github.com/sumo-k8/sumo-k8/pkg/sumo/release"
 	"github.com/sumo-k8/sumo-k8/pkg/telemetry/metrics"
 	"github.com/sumo-k8/sumo-k8/pkg/telemetry/trace"
 	"github.com/sumo-k8/sumo-k8/pkg/telemetry/traceparent"
@@ -58,6 +60,8 @@ type Parts struct {
 	Engine job.Engine
 	// Live reads the logs of active runs; nil when this process cannot reach them.
 	Live job.LiveLogs
+	// Installations are the versions of SUMO on this machine; of no account where runs have images.
+	Installations []release.Installation
 	// Nodes lists the nodes that jobs run on; nil when this process cannot list them.
 	Nodes func(context.Context) ([]job.Node, error)
 	// Pods counts the pods that run jobs by phase; nil where there is no cluster.
@@ -166,7 +170,8 @@ func (p Parts) auth() *auth.Function {
 	return &auth.Function{
 		Registrar: &tenant.Registrar{
 			Tenants: p.DB, Objects: p.Objects, OwnBucket: p.Config.S3Bucket, Provisioner: p.Provisioner, Changed: p.Changed,
-			Random: rand.Reader, Now: time.Now,
+			VersionFault: func(version string) string { return job.VersionFault(p.offer(), version) },
+			Random:       rand.Reader, Now: time.Now,
 		},
 		Tenants: p.DB, Jobs: p.DB, Nodes: p.Nodes, Pods: p.Pods, Warmer: p.Warmer, Now: time.Now,
 	}
@@ -177,11 +182,12 @@ func (p Parts) submit() *submit.Function {
 	scenarios := &scenario.Intake{Store: p.DB, Objects: p.Objects, Limits: cfg.Limits(), NewID: newID, Now: time.Now}
 	jobs := &job.Intake{
 		Jobs: p.DB, NewID: newID, Now: time.Now, Changed: p.Changed, Trace: traceparent.Of,
-		SumoVersions: cfg.SumoVersions(), Admission: cfg.Admission(), PlainWebhooks: cfg.WebhookHTTP,
+		Scenario: p.DB.Scenario, Config: scenarios.Config, DrawSeed: func() int64 { return int64(mathrand.Int32()) },
+		Versions: p.offer(), Admission: cfg.Admission(), PlainWebhooks: cfg.WebhookHTTP,
 		DefaultTimeout: cfg.DefaultTimeout, MaxTimeout: cfg.MaxTimeout,
 	}
 	if p.Engine != nil {
-		jobs.Dispatch = job.Dispatcher{Queue: p.DB, Engine: p.Trace.Engine(p.Engine), Log: p.Log}.Dispatch
+		jobs.Dispatch = job.Dispatcher{Queue: p.DB, Engine: p.engine(), Log: p.Log}.Dispatch
 	}
 	return &submit.Function{
 		Jobs: p.DB, Intake: jobs, Scenarios: scenarios, Objects: p.Objects, Changed: p.Changed, Now: time.Now, LinkLifetime: cfg.LinkLifetime,
@@ -191,7 +197,7 @@ func (p Parts) submit() *submit.Function {
 
 func (p Parts) status() *status.Function {
 	return &status.Function{
-		Jobs: p.DB, Scenarios: p.DB, Objects: p.Objects, Views: view.New(p.Objects), Limits: p.Config.Limits(),
+		Jobs: p.DB, Scenarios: p.DB, Objects: p.Objects, Views: view.New(p.Objects), Limits: p.Config.Limits(), Versions: p.offer(),
 		LinkLifetime: p.Config.LinkLifetime, Now: time.Now,
 	}
 }
@@ -208,7 +214,7 @@ func (p Parts) Reconcile() *reconcilefn.Function {
 	settings := reconcile.DefaultConfig()
 	settings.KeepResults = p.Config.Retention
 	r := &reconcile.Reconciler{
-		Jobs: p.DB, Scenarios: p.DB, Engine: p.Trace.Engine(p.Engine), Objects: p.Objects, Tenants: p.DB, Provisioner: p.Provisioner,
+		Jobs: p.DB, Scenarios: p.DB, Engine: p.engine(), Objects: p.Objects, Tenants: p.DB, Provisioner: p.Provisioner,
 		Lock: p.DB.TryLock, Now: time.Now, Config: settings, Log: p.Log,
 	}
 	run := r.Run
@@ -244,6 +250,17 @@ func (p Parts) Reconcile() *reconcilefn.Function {
 		}
 	}
 	return &reconcilefn.Function{Run: run, Window: p.Config.Window, Log: p.Log}
+}
+
+// offer is what jobs may choose of SUMO's versions.
+func (p Parts) offer() simulation.Offer { return p.Config.Offer(p.Installations) }
+
+// engine is p.Engine as functions use it; nil where there is none.
+func (p Parts) engine() job.Engine {
+	if p.Engine == nil {
+		return nil
+	}
+	return job.Versioned{Engine: p.Trace.Engine(p.Engine), Versions: p.offer(), Record: p.DB}
 }
 
 // newID returns a UUIDv7 (RFC 9562): ids that sort by time keep Postgres' indexes compact.

@@ -41,6 +41,12 @@ func Open(cfg config.Config, tracer *trace.Tracer, log zerolog.Logger) (_ Parts,
 		return Parts{}, nil, err
 	}
 	parts := Parts{Config: cfg, DB: db, Objects: objects, Trace: tracer, Log: log}
+	if len(cfg.SumoImages) == 0 {
+		if parts.Installations, err = cfg.Installations(); err != nil {
+			db.Close()
+			return Parts{}, nil, err
+		}
+	}
 	sleep := func() {}
 	if cfg.ReconcileURL != "" && cfg.Target != "reconcile" {
 		caller := callerOf(cfg)
@@ -78,6 +84,7 @@ func (p *Parts) runs() local.Config {
 	cfg := p.Config
 	return local.Config{
 		Dir: cfg.RunsDir, SumoRun: cfg.SumoRun, Slots: cfg.Slots, Confinement: cfg.Confinement, MaxOutput: cfg.MaxOutputMiB << 20,
+		Installations: p.Installations,
 	}
 }
 
@@ -91,7 +98,7 @@ func Migrate(ctx context.Context, cfg config.Config, log zerolog.Logger) error {
 		return errors.New("DATABASE_POOLED is set, but migrations use a session lock, which a pooler does not keep: " +
 			"set DATABASE_URL to the server itself here")
 	}
-	if err := postgres.Migrate(ctx, cfg.DatabaseURL); err != nil {
+	if err := postgres.MigrateFrom(ctx, cfg.DatabaseURL, cfg.EarlierDefault()); err != nil {
 		return err
 	}
 	log.Info().Msg("the schema is up to date")

@@ -30,7 +30,7 @@ import (
 
 // Image is what an archive holds.
 type Image struct {
-	Name         string // with registry and tag, for example dev.local/sumo:1.15
+	Name         string // with registry and tag, for example dev.local/sumo:1.28
 	Architecture string // in Go's words: amd64, arm64
 	User         string // numeric: Kubernetes cannot tell from a name whether it is root
 	Entrypoint   []string

@@ -16,6 +16,7 @@ import (
 
 	"github.com/sumo-k8/sumo-k8/infra/images/oci"
 	"github.com/sumo-k8/sumo-k8/pkg/job"
+	"github.com/sumo-k8/sumo-k8/pkg/sumo/release"
 	networks "github.com/sumo-k8/sumo-k8/test_networks"
 )
 
@@ -49,13 +50,16 @@ func (c *cluster) loadPrograms(t *testing.T, i oci.Image, programs map[string]st
 	return i.Name
 }
 
+// newestTemplate is the name of the workflow template for the newest SUMO.
+var newestTemplate = "sumo-" + strings.ReplaceAll(release.Newest().Version, ".", "-")
+
 // inPlaceOfSUMO runs a workflow of the tenant's own template with the container changed, on the tenant's only scenario, and
 // returns what it logged until the given word.
 func (c *cluster) inPlaceOfSUMO(t *testing.T, a *tenant, name string, change func(container map[string]any), last string) (log string) {
 	t.Helper()
 	var template map[string]any
 	if err := json.Unmarshal(
-		[]byte(c.kubectl(t, "get", "workflowtemplate", "sumo-1-15", "-n", a.namespace, "-o", "json")), &template,
+		[]byte(c.kubectl(t, "get", "workflowtemplate", newestTemplate, "-n", a.namespace, "-o", "json")), &template,
 	); err != nil {
 		t.Fatal(err)
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/sumo-k8/sumo-k8/pkg/job"
 	"github.com/sumo-k8/sumo-k8/pkg/rest"
 	"github.com/sumo-k8/sumo-k8/pkg/simulation"
+	"github.com/sumo-k8/sumo-k8/pkg/sumo/release"
 	networks "github.com/sumo-k8/sumo-k8/test_networks"
 )
 
@@ -99,7 +100,7 @@ func testOneJob(t *testing.T, c *cluster) {
 
 func testVersions(t *testing.T, c *cluster) {
 	a := c.register(t, "")
-	for _, version := range []string{"1.15", "1.18"} {
+	for _, version := range []string{release.Oldest().Version, release.Newest().Version} {
 		j := a.submit(t, ready(t, "square"), map[string]string{"sumo_version": version})
 		if j = a.finish(t, j.JobID); j.Status != job.Succeeded || !strings.HasPrefix(j.Version, version+".") {
 			t.Errorf("ended %s, run by SUMO %q, want %s: %s", j.Status, j.Version, version, why(j))

@@ -66,11 +66,11 @@ func testDrift(t *testing.T, c *cluster) {
 	right := quota()
 	c.kubectl(t, "patch", "resourcequota", "sumo-k8", "-n", a.namespace, "--type=merge", "-p", `{"spec":{"hard":{"limits.cpu":"1"}}}`)
 	c.kubectl(t, "delete", "networkpolicy", "deny-all", "-n", a.namespace)
-	c.kubectl(t, "delete", "workflowtemplate", "sumo-1-18", "-n", a.namespace)
+	c.kubectl(t, "delete", "workflowtemplate", newestTemplate, "-n", a.namespace)
 	c.query(t, "UPDATE tenants SET provision_at = now() WHERE id = $1 RETURNING id", a.id)
 	until(t, "the namespace is repaired", func() (bool, string) {
 		_, policy := c.tryKubectl(t, "get", "networkpolicy", "deny-all", "-n", a.namespace)
-		_, template := c.tryKubectl(t, "get", "workflowtemplate", "sumo-1-18", "-n", a.namespace)
+		_, template := c.tryKubectl(t, "get", "workflowtemplate", newestTemplate, "-n", a.namespace)
 		is := quota()
 		return is == right && policy == nil && template == nil, is
 	})

@@ -79,6 +79,9 @@ func (a *app) comparison(c client.Comparison) {
 		fmt.Fprintln(a.out)
 		a.table(settings)
 	}
+	for _, note := range c.Notes {
+		a.note("%s", note)
+	}
 }
 
 func metricRow(m client.ComparedMetric) []string {

@@ -99,13 +99,19 @@ func (a *app) completeRun(c *cobra.Command) {
 	must(c.RegisterFlagCompletionFunc("outputs", cobra.FixedCompletions(outputs, cobra.ShellCompDirectiveNoFileComp)))
 	priorities := []string{"low", "normal", "high"}
 	must(c.RegisterFlagCompletionFunc("priority", cobra.FixedCompletions(priorities, cobra.ShellCompDirectiveNoFileComp)))
+	noFiles(c, "seed", "begin", "end", "step-length", "scale", "label", "timeout", "cpu", "memory-gi", "idempotency-key")
+	a.completeScenario(c)
+}
+
+// completeScenario completes the flags of addScenario.
+func (a *app) completeScenario(c *cobra.Command) {
 	scenarios := a.scenarioIDs(1)
 	must(c.RegisterFlagCompletionFunc("scenario", func(
 		cmd *cobra.Command, _ []string, given string) ([]cobra.Completion, cobra.ShellCompDirective) {
 		return scenarios(cmd, nil, given)
 	}))
-	noFiles(c, "name", "config-file", "seed", "begin", "end", "step-length", "scale", "label", "timeout", "sumo-version", "cpu", "memory-gi",
-		"idempotency-key")
+	must(c.RegisterFlagCompletionFunc("sumo-version", a.versionNames))
+	noFiles(c, "name", "config-file")
 }
 
 // noFiles keeps the shell from offering files where none are meant.

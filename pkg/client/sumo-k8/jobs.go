@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -255,7 +256,10 @@ func (a *app) describe(j client.Job) {
 	if j.Seed != nil {
 		add("seed", strconv.FormatInt(*j.Seed, 10))
 	}
-	add("SUMO", j.SumoVersion)
+	add("SUMO", cmp.Or(j.SumoVersion, j.Options.SumoVersion))
+	if j.Options.Check {
+		add("kind", "a check, which simulates nothing")
+	}
 	if j.Confinement != nil {
 		add("confined by", j.Confinement.String())
 	}
@@ -268,6 +272,8 @@ func (a *app) describe(j client.Job) {
 		add("results", fmt.Sprintf("%d files in %s", len(j.ResultFiles.Files), j.ResultLocation))
 	}
 	a.table(rows)
+	a.problems(j.Problems)
+	a.warnings(j.Warnings)
 }
 
 // figures shows a run's figures, if there are any.

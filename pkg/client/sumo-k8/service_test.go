@@ -20,6 +20,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/sumo-k8/sumo-k8/pkg/client/internal/service"
+	"github.com/sumo-k8/sumo-k8/pkg/sumo/release"
+	"github.com/sumo-k8/sumo-k8/pkg/sumo/sumotest"
 	networks "github.com/sumo-k8/sumo-k8/test_networks"
 )
 
@@ -39,6 +41,8 @@ func TestAgainstTheService(t *testing.T) {
 		"compare":                              testCompare,
 		"plots":                                testPlots,
 		"scenarios":                            testScenarios,
+		"versions":                             testVersions,
+		"check":                                testCheck,
 		"completion":                           testCompletion,
 		"login":                                testLogin,
 		"keys stay with their service":         testKeysStay,
@@ -91,6 +95,39 @@ func testSubmitThenLook(t *testing.T, s *service.Server) {
 	says(t, u.ends(exitRefused, "cancel", id).stderr, "sumo-k8: Job "+id)
 	says(t, u.ok("rm", id).stdout, "is removed")
 	u.ends(exitRefused, "get", id)
+}
+
+func testVersions(t *testing.T, s *service.Server) {
+	u := tenant(t, s, "--sumo-version", release.Oldest().Version)
+	newest, oldest := sumotest.Newest(t), sumotest.Oldest(t)
+	lines := regexp.MustCompile(`(?m)^` + regexp.QuoteMeta(oldest.Version) + ` .* default .*amd64`).FindString(u.ok("versions").stdout)
+	if lines == "" {
+		t.Errorf("the tenant's default is not listed as such:\n%s", u.ok("versions").stdout)
+	}
+	u.ok("submit", u.network("square", nil), "--follow")
+	says(t, u.ok("get", "@latest").stdout, "SUMO           "+oldest.Version)
+	u.ok("submit", u.network("square", nil), "--follow", "--sumo-version", newest.Version)
+	says(t, u.ok("get", "@latest").stdout, "SUMO           "+newest.Version)
+	says(t, u.ends(exitRefused, "submit", u.network("square", nil), "--sumo-version", "0.1").stderr, "is not offered here; choose one of")
+}
+
+func testCheck(t *testing.T, s *service.Server) {
+	u := tenant(t, s)
+	says(t, u.ok("check", u.network("square", nil)).stderr, "loads the scenario.")
+	if results := u.ok("results", "@latest", "--list").stdout; strings.Contains(results, "tripinfo") {
+		t.Errorf("a check has the results\n%s", results)
+	}
+	says(t, u.ok("get", "@latest").stdout, "a check, which simulates nothing")
+	broken := u.network("square", func(file, content string) string {
+		if strings.HasSuffix(file, ".sumocfg") {
+			return "<configuration><input></configuration>"
+		}
+		return content
+	})
+	o := u.ends(exitFailed, "check", broken)
+	if !regexp.MustCompile(`(?m)^square\.sumocfg(:\d+)?: `).MatchString(o.stdout) {
+		t.Errorf("a fault has no place: %s", o.stdout)
+	}
 }
 
 func testFolder(t *testing.T, s *service.Server) {

@@ -28,9 +28,18 @@ type runFlags struct {
 	set                           func(name string) bool
 }
 
-func (r *runFlags) add(flags *pflag.FlagSet) {
+// addScenario adds what says which scenario to load, and with which SUMO.
+func (r *runFlags) addScenario(flags *pflag.FlagSet) {
 	flags.StringVar(&r.Name, "name", "", "your name for the run (default: that of the file or folder)")
 	flags.StringVar(&r.ConfigFile, "config-file", "", "which .sumocfg to run, when the scenario has several")
+	flags.StringVar(&r.SumoVersion, "sumo-version", "", "version of SUMO, as far as it is offered (see sumo-k8 versions): "+releases())
+	flags.BoolVar(&r.Strict, "strict", false, "refuse a scenario of which SUMO would drop or ignore a part")
+	flags.StringVar(&r.scenario, "scenario", "", "run this stored scenario, by its id, instead of a file")
+	r.set = func(name string) bool { return flags.Changed(name) }
+}
+
+func (r *runFlags) add(flags *pflag.FlagSet) {
+	r.addScenario(flags)
 	flags.Int64Var(&r.seed, "seed", 0, "seed of SUMO's random numbers")
 	flags.Float64Var(&r.begin, "begin", 0, "begin of the simulated interval, in seconds")
 	flags.Float64Var(&r.end, "end", 0, "end of the simulated interval, in seconds")
@@ -40,12 +49,10 @@ func (r *runFlags) add(flags *pflag.FlagSet) {
 	flags.StringToStringVar(&r.Labels, "label", nil, "labels to find the job by, as key=value")
 	flags.StringVar(&r.Priority, "priority", "", "low, normal or high")
 	flags.DurationVar(&r.timeout, "timeout", 0, "limit of the run's wall clock time, such as 90m")
-	flags.StringVar(&r.SumoVersion, "sumo-version", "", "version of SUMO, one that the operator offers")
 	flags.IntVar(&r.CPURequest, "cpu", 0, "cores (default: the service's)")
 	flags.IntVar(&r.MemoryGi, "memory-gi", 0, "GiB of memory (default: the service's)")
-	flags.StringVar(&r.scenario, "scenario", "", "run this stored scenario, by its id, instead of a file")
+	flags.BoolVar(&r.UnfinishedTrips, "unfinished-trips", false, "also count the trips of vehicles still on the road at the end")
 	flags.StringVar(&r.key, "idempotency-key", "", "a key of your own: repeating the command with it creates no second job")
-	r.set = func(name string) bool { return flags.Changed(name) }
 }
 
 // extraOutputs are those that a run does not write by default.
@@ -205,10 +212,12 @@ Files and folders whose names begin with a dot are left out of a folder.`,
 func (a *app) submitted(ctx context.Context, api *client.Client, j client.Job, follow bool) error {
 	if follow {
 		a.note("Job %s is submitted as %s.", j.ID, j.Name)
+		a.warnings(j.Warnings)
 		return a.followToEnd(ctx, api, j.ID)
 	}
 	a.print(j, func() {
 		fmt.Fprintln(a.out, j.ID)
+		a.warnings(j.Warnings)
 		a.note("Job %s is %s. Follow it: sumo-k8 logs -f %[1]s", j.ID, j.Status)
 	})
 	return nil

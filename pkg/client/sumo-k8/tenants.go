@@ -22,6 +22,7 @@ func (a *app) tenantsCommand() *cobra.Command {
 type limitFlags struct {
 	cpu, memory, jobs int
 	buckets           []string
+	sumo              string
 	set               func(name string) bool
 }
 
@@ -30,6 +31,7 @@ func (l *limitFlags) add(flags *pflag.FlagSet) {
 	flags.IntVar(&l.memory, "max-memory-gi", 0, "GiB that its jobs may use together")
 	flags.IntVar(&l.jobs, "max-concurrent-jobs", 0, "jobs that may run at a time")
 	flags.StringSliceVar(&l.buckets, "input-buckets", nil, "where its s3:// inputs may come from: bucket or bucket/prefix/")
+	flags.StringVar(&l.sumo, "sumo-version", "", "SUMO version of its jobs that name none (default: the newest): "+releases())
 	l.set = flags.Changed
 }
 
@@ -44,6 +46,9 @@ func (l *limitFlags) limits() (out client.Limits) {
 	}
 	if l.set("input-buckets") {
 		out.InputBuckets = &l.buckets
+	}
+	if l.set("sumo-version") {
+		out.SumoVersion = &l.sumo
 	}
 	return out
 }
@@ -67,10 +72,10 @@ func (a *app) listTenantsCommand() *cobra.Command {
 }
 
 func (a *app) tenantTable(tenants ...client.Tenant) {
-	rows := [][]string{{"TENANT", "NAMESPACE", "KEY", "CPU", "MEMORY", "JOBS", "BUCKETS", "CREATED"}}
+	rows := [][]string{{"TENANT", "NAMESPACE", "KEY", "CPU", "MEMORY", "JOBS", "BUCKETS", "SUMO", "CREATED"}}
 	for _, t := range tenants {
 		rows = append(rows, []string{t.ID, t.Namespace, t.APIKey, strconv.Itoa(t.MaxCPU), strconv.Itoa(t.MaxMemoryGi) + " GiB",
-			strconv.Itoa(t.MaxJobs), strings.Join(t.InputBuckets, ","), clock(&t.CreatedAt)})
+			strconv.Itoa(t.MaxJobs), strings.Join(t.InputBuckets, ","), t.SumoVersion, clock(&t.CreatedAt)})
 	}
 	a.table(rows)
 }
@@ -82,7 +87,7 @@ func (a *app) createTenantCommand() *cobra.Command {
 		ValidArgsFunction: cobra.NoFileCompletions,
 	}
 	l.add(c.Flags())
-	noFiles(c, "max-cpu", "max-memory-gi", "max-concurrent-jobs", "input-buckets")
+	noFiles(c, "max-cpu", "max-memory-gi", "max-concurrent-jobs", "input-buckets", "sumo-version")
 	c.RunE = a.does(func(ctx context.Context, args []string) error {
 		api, err := a.operator()
 		if err != nil {
@@ -113,8 +118,8 @@ func (a *app) limitTenantCommand() *cobra.Command {
 		Args: cobra.ExactArgs(1), ValidArgsFunction: a.tenantIDs,
 	}
 	l.add(c.Flags())
-	c.MarkFlagsOneRequired("max-cpu", "max-memory-gi", "max-concurrent-jobs", "input-buckets")
-	noFiles(c, "max-cpu", "max-memory-gi", "max-concurrent-jobs", "input-buckets")
+	c.MarkFlagsOneRequired("max-cpu", "max-memory-gi", "max-concurrent-jobs", "input-buckets", "sumo-version")
+	noFiles(c, "max-cpu", "max-memory-gi", "max-concurrent-jobs", "input-buckets", "sumo-version")
 	c.RunE = a.does(func(ctx context.Context, args []string) error {
 		api, err := a.operator()
 		if err != nil {

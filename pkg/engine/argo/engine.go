@@ -36,8 +36,6 @@ import (
 type Config struct {
 	// Installation distinguishes the installations in one cluster; a label's value. Empty means sumo-k8.
 	Installation string
-	// SumoVersion is that of jobs that name none. There must be a template for it.
-	SumoVersion string
 	// PriorityClasses name the cluster's classes of pods; a priority without one gets the cluster's default.
 	PriorityClasses map[job.Priority]string
 }
@@ -228,7 +226,7 @@ func (e *Engine) remake(ctx context.Context, ended *wfv1.Workflow) {
 // withResults adds the results to the observation of a run that has ended.
 func (e *Engine) withResults(ctx context.Context, r run, o job.Observation) job.Observation {
 	if r.results != nil {
-		o.Results = *r.results
+		o.Stored(*r.results)
 		return o
 	}
 	results, w, err := e.collect(ctx, r.workflow)
@@ -242,7 +240,7 @@ func (e *Engine) withResults(ctx context.Context, r run, o job.Observation) job.
 	if w != r.workflow {
 		o = observe(w, e.now())
 	}
-	o.Results = results
+	o.Stored(results)
 	return o
 }
 

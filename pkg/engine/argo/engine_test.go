@@ -300,7 +300,7 @@ func TestNothingOldIsReportedWhileNoWatchCanBeOpened(t *testing.T) {
 	for b.api.called("WATCH") < watches+2 { // the copy was listed anew, and the watch is being tried again
 		time.Sleep(time.Millisecond)
 	}
-	elsewhere, err := New(Config{SumoVersion: "1.18"}, b.client, b.objects, time.Now, zerolog.Nop())
+	elsewhere, err := New(Config{}, b.client, b.objects, time.Now, zerolog.Nop())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -348,7 +348,7 @@ func setup(t *testing.T) *bundle {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cfg := Config{SumoVersion: "1.18"}
+	cfg := Config{}
 	e, err := New(cfg, client, objects, time.Now, zerolog.New(zerolog.NewTestWriter(t)))
 	if err != nil {
 		t.Fatal(err)

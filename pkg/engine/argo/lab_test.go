@@ -119,7 +119,7 @@ func setupLab(t *testing.T) *lab {
 		}
 	})
 	l.Engine, err = New(Config{
-		Installation: id, SumoVersion: "1.15", PriorityClasses: map[job.Priority]string{job.High: "sumo-k8-high"},
+		Installation: id, PriorityClasses: map[job.Priority]string{job.High: "sumo-k8-high"},
 	}, labClient(t, "reconcile"), l.objects, time.Now, zerolog.New(zerolog.NewTestWriter(t)))
 	if err != nil {
 		t.Fatal(err)

@@ -2,7 +2,6 @@ package argo
 
 import (
 	"bytes"
-	"cmp"
 	"encoding/json"
 	"fmt"
 	"math"
@@ -111,7 +110,7 @@ func (c Config) workflowOf(j job.Job) (*wfv1.Workflow, error) {
 	if j.Traceparent != "" {
 		w.Annotations[traceAnnotation] = j.Traceparent
 	}
-	w.Spec.WorkflowTemplateRef = &wfv1.WorkflowTemplateRef{Name: templateName(cmp.Or(j.Options.SumoVersion, c.SumoVersion))}
+	w.Spec.WorkflowTemplateRef = &wfv1.WorkflowTemplateRef{Name: templateName(j.Options.SumoVersion)}
 	for _, p := range []struct{ name, value string }{
 		{scenarioKeyParameter, j.ScenarioKey},
 		{resultsKeyParameter, strings.TrimSuffix(artifact.ResultsOf(j.Namespace, j.ID), "/")},

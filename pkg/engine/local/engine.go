@@ -39,6 +39,7 @@ import (
 	"github.com/sumo-k8/sumo-k8/pkg/job"
 	"github.com/sumo-k8/sumo-k8/pkg/problem"
 	"github.com/sumo-k8/sumo-k8/pkg/simulation"
+	"github.com/sumo-k8/sumo-k8/pkg/sumo/release"
 )
 
 // Config is where and how jobs run.
@@ -51,6 +52,8 @@ type Config struct {
 	Confinement confine.Mode
 	// MaxOutput is how much one run may write to disk, in bytes; 0 sets no limit.
 	MaxOutput int64
+	// Installations are the versions of SUMO that jobs name. One without a Binary is the SUMO that sumo-run finds by itself.
+	Installations []release.Installation
 	// Env is added to the runs' environment ("NAME=value"), which is otherwise empty but for PATH: nothing of ours,
 	// credentials least of all, reaches a program that reads untrusted input.
 	Env []string

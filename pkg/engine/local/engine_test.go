@@ -30,6 +30,7 @@ import (
 	"github.com/sumo-k8/sumo-k8/pkg/problem"
 	"github.com/sumo-k8/sumo-k8/pkg/simulation"
 	"github.com/sumo-k8/sumo-k8/pkg/store/s3"
+	"github.com/sumo-k8/sumo-k8/pkg/sumo/release"
 )
 
 func TestMain(m *testing.M) { localtest.Main(m) }
@@ -319,6 +320,38 @@ func TestWhatHeldARunIsReportedWithItsEnd(t *testing.T) {
 	o := b.seeEnd(t, j.ID)
 	if diff := cmp.Diff(&simulation.Confinement{Landlock: 7, Filter: true, User: true}, o.Confinement); diff != "" {
 		t.Errorf("confinement (-want +got):\n%s", diff)
+	}
+}
+
+func TestARunFindsTheVersionOfItsJobAndOutputsHaveRoles(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, func(c *local.Config) {
+		c.Installations = []release.Installation{{Version: "1.15"}, {Version: "1.28", Binary: "/opt/1.28/bin/sumo", Home: "/opt/1.28"}}
+	})
+	const script = `echo "$SUMO_VERSION $SUMO_BINARY $SUMO_HOME" >"$out/a.txt"; echo x >"$out/mine.xml"` + "\n" +
+		`echo '{"started_at":"2026-05-04T12:00:00Z","files":{"summary":"mine.xml"},"warnings":["w","w"],"problems":[{"message":"p"}]}' >"$out/outcome.json"`
+	for version, want := range map[string]string{"1.15": "1.15  \n", "1.28": "1.28 /opt/1.28/bin/sumo /opt/1.28\n", "": "  \n"} {
+		j := b.start(t, "on-"+version, script, func(j *job.Job) { j.Options.SumoVersion = version })
+		o := b.seeEnd(t, j.ID)
+		if got := string(b.stored(t, j)["a.txt"]); got != want {
+			t.Errorf("a job on %q gets %q, want %q", version, got, want)
+		}
+		roles := map[string]simulation.Output{}
+		for _, r := range o.Results {
+			if r.Role != "" {
+				roles[r.Name] = r.Role
+			}
+		}
+		if diff := cmp.Diff(map[string]simulation.Output{"mine.xml": simulation.OutputSummary}, roles); diff != "" {
+			t.Errorf("roles (-want +got):\n%s", diff)
+		}
+		if len(o.Warnings) != 1 || len(o.Problems) != 1 {
+			t.Errorf("the end has the warnings %q and the problems %v", o.Warnings, o.Problems)
+		}
+	}
+	j := b.start(t, "gone", script, func(j *job.Job) { j.Options.SumoVersion = "1.20" })
+	if o := b.seeEnd(t, j.ID); o.Reason != simulation.InternalError {
+		t.Errorf("a version that is not installed ends %s %q", o.State, o.Reason)
 	}
 }
 

@@ -28,6 +28,7 @@ import (
 	"github.com/sumo-k8/sumo-k8/pkg/problem"
 	"github.com/sumo-k8/sumo-k8/pkg/process"
 	"github.com/sumo-k8/sumo-k8/pkg/simulation"
+	"github.com/sumo-k8/sumo-k8/pkg/sumo/release"
 )
 
 const (
@@ -92,7 +93,7 @@ func (e *Engine) resume() error {
 			r := e.add(job.Job{ID: rec.ID, Namespace: rec.Namespace})
 			r.seen.State, r.seen.StartedAt, r.seen.Progress = job.Running, &outcome.StartedAt, r.progress()
 			e.work.Go(func() { e.deliver(r, outcome) })
-		case rec.Job != nil && rec.Job.ID == rec.ID:
+		case rec.Job != nil && rec.Job.ID == rec.ID && e.cfg.has(rec.Job.Options.SumoVersion):
 			r := e.add(*rec.Job)
 			r.again = rec.Interrupted
 			e.enqueue(r)
@@ -349,6 +350,10 @@ func (e *Engine) runProcess(r *run) (simulation.Outcome, bool, error) {
 func (r *run) timeout() time.Duration { return time.Duration(r.job.TimeoutSeconds) * time.Second }
 
 func (e *Engine) startProcess(r *run) (*process.Process, error) {
+	sumo, err := e.cfg.sumo(r.job.Options.SumoVersion)
+	if err != nil {
+		return nil, err
+	}
 	options, err := json.Marshal(r.job.Options)
 	if err != nil {
 		return nil, fmt.Errorf("writing the run's options: %w", err)
@@ -371,9 +376,33 @@ func (e *Engine) startProcess(r *run) (*process.Process, error) {
 		"--output", strconv.FormatInt(e.cfg.MaxOutput, 10),
 	)
 	cmd.Dir = r.dir
-	cmd.Env = append([]string{"PATH=" + os.Getenv("PATH")}, e.cfg.Env...)
+	cmd.Env = slices.Concat([]string{"PATH=" + os.Getenv("PATH")}, sumo, e.cfg.Env)
 	cmd.Stderr = console // standard output only repeats log.txt
 	return process.Start(cmd, process.Options{})
+}
+
+// has reports whether runs can start with a version. A run that waited for one that was removed meanwhile counts as lost, so that it is
+// started with another.
+func (c Config) has(version string) bool {
+	_, err := c.sumo(version)
+	return err == nil
+}
+
+// sumo leads sumo-run to a version of SUMO, by its environment. Jobs of earlier releases name none.
+func (c Config) sumo(version string) (env []string, err error) {
+	if version == "" {
+		return nil, nil
+	}
+	i := slices.IndexFunc(c.Installations, func(at release.Installation) bool { return at.Version == version })
+	if i < 0 {
+		return nil, fmt.Errorf("SUMO %s is not installed on this machine", version)
+	}
+	at := c.Installations[i]
+	env = []string{"SUMO_VERSION=" + at.Version}
+	if at.Binary != "" {
+		env = append(env, "SUMO_BINARY="+at.Binary, "SUMO_HOME="+at.Home)
+	}
+	return env, nil
 }
 
 // settle decides how a run has ended, from what sumo-run left and how its process ended.
@@ -550,7 +579,8 @@ func (r *run) finish(outcome simulation.Outcome, results []job.ResultFile) {
 	if o.StartedAt == nil && !outcome.StartedAt.IsZero() {
 		o.StartedAt = &outcome.StartedAt
 	}
-	o.FinishedAt, o.Results = &outcome.FinishedAt, results
+	o.FinishedAt = &outcome.FinishedAt
+	o.Stored(results)
 }
 
 func readJSON(path string, v any) error {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/sumo-k8/sumo-k8/pkg/job"
+	"github.com/sumo-k8/sumo-k8/pkg/problem"
 	"github.com/sumo-k8/sumo-k8/pkg/simulation"
 )
 
@@ -25,6 +26,8 @@ type observed struct {
 	Summary     *simulation.Summary     `json:"summary,omitempty"`
 	Results     []job.ResultFile        `json:"results,omitempty"`
 	Confinement *simulation.Confinement `json:"confinement,omitempty"`
+	Warnings    []string                `json:"warnings,omitempty"`
+	Problems    []problem.Item          `json:"problems,omitempty"`
 }
 
 // Apply implements reconcile.Jobs. Several updates of one job count as the furthest of them. A job whose cancelling was
@@ -48,7 +51,7 @@ func (d *DB) Apply(ctx context.Context, updates []job.Update) (changed []string,
 		batch = append(batch, observed{
 			ID: u.ID, State: u.State, Reason: u.Reason, Message: u.Message, Progress: fraction(u.Progress),
 			StartedAt: u.StartedAt, FinishedAt: u.FinishedAt, SumoVersion: u.SumoVersion, Summary: u.Summary, Results: u.Results,
-			Confinement: u.Confinement,
+			Confinement: u.Confinement, Warnings: u.Warnings, Problems: u.Problems,
 		})
 	}
 	doc, err := json.Marshal(batch)

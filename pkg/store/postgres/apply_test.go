@@ -16,6 +16,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/sumo-k8/sumo-k8/pkg/job"
+	"github.com/sumo-k8/sumo-k8/pkg/problem"
 	"github.com/sumo-k8/sumo-k8/pkg/simulation"
 )
 
@@ -255,5 +256,42 @@ func TestOverlappingBatchesDoNotDeadlock(t *testing.T) {
 	}
 	if err := group.Wait(); err != nil {
 		t.Fatal(err)
+	}
+}
+
+func TestWarningsOfARunJoinThoseOfItsSubmissionOnce(t *testing.T) {
+	t.Parallel()
+	d := setup(t)
+	newTenant(t, d, "acme", roomy)
+	submit(t, d, "acme", func(j *job.Job) { j.Warnings = []string{"a", "b"} })
+	id := claim(t, d, "acme", 1)[0]
+	problems := []problem.Item{{Location: "a.rou.xml:4", Message: "Unknown edge", Value: "x"}}
+	apply(t, d, job.Update{ID: id, State: job.Failed, Warnings: []string{"b", "c\x00"}, Problems: problems})
+	got := read(t, d, "acme", id)
+	if diff := cmp.Diff([]string{"a", "b", "c"}, got.Warnings); diff != "" {
+		t.Errorf("warnings (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff(problems, got.Problems); diff != "" {
+		t.Errorf("problems (-want +got):\n%s", diff)
+	}
+}
+
+func TestAJobsVersionIsReplacedWithANote(t *testing.T) {
+	t.Parallel()
+	d := setup(t)
+	newTenant(t, d, "acme", roomy)
+	seed := int64(3)
+	id := submit(t, d, "acme", func(j *job.Job) { j.Options.Seed, j.Options.SumoVersion = &seed, "1.15" }).ID
+	for range 2 {
+		if err := d.ReplaceVersion(t.Context(), id, "1.18", "It runs on SUMO 1.18."); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got := read(t, d, "acme", id)
+	if diff := cmp.Diff(simulation.Options{Seed: &seed, SumoVersion: "1.18"}, got.Options); diff != "" {
+		t.Errorf("options (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff([]string{"It runs on SUMO 1.18."}, got.Warnings); diff != "" {
+		t.Errorf("warnings (-want +got):\n%s", diff)
 	}
 }

@@ -62,7 +62,7 @@ func (d *DB) CreateJob(
 			ID: j.ID, TenantID: j.TenantID, Name: j.Name, ScenarioDigest: j.ScenarioDigest,
 			CPURequest: j.CPURequest, MemoryGi: j.MemoryGi, Priority: j.Priority, Options: j.Options,
 			TimeoutSeconds: j.TimeoutSeconds, Labels: j.Labels, TaskToken: j.TaskToken, ProgressWebhook: j.ProgressWebhook,
-			Traceparent: j.Traceparent, SubmittedAt: known(j.SubmittedAt),
+			Traceparent: j.Traceparent, Warnings: notNil(j.Warnings), SubmittedAt: known(j.SubmittedAt),
 		})
 		if err != nil {
 			return orNoScenario(err, j.ScenarioDigest)
@@ -269,6 +269,11 @@ func addUsage(u *job.Usage, s job.State, jobs, cpu, memoryGi int64) {
 	}
 }
 
+// ReplaceVersion implements job.VersionRecord.
+func (d *DB) ReplaceVersion(ctx context.Context, id, version, note string) error {
+	return translate(d.q.ReplaceVersion(ctx, db.ReplaceVersionParams{ID: id, Version: version, Note: note}), "replacing a job's version of SUMO")
+}
+
 // RequestCancel marks a job for cancelling; a QUEUED one is CANCELLED at once.
 func (d *DB) RequestCancel(ctx context.Context, tenantID, id string) (job.Job, error) {
 	if !isID(id) {
@@ -351,7 +356,7 @@ func orNoJob(err error, id string) error {
 }
 
 func toJob(r db.Job) job.Job {
-	return job.Job{
+	j := job.Job{
 		ID: r.ID, TenantID: r.TenantID, Namespace: r.Namespace, Name: r.Name,
 		ScenarioDigest: r.ScenarioDigest, ScenarioKey: r.ScenarioKey,
 		State: r.State, Reason: r.Reason, Message: r.Message, Progress: r.Progress,
@@ -360,6 +365,11 @@ func toJob(r db.Job) job.Job {
 		Traceparent: r.Traceparent,
 		Attempt:     r.Attempt, CancelRequested: r.CancelRequested,
 		SumoVersion: r.SumoVersion, Summary: r.Summary, Results: r.Results, ResultsPruned: r.ResultsPruned, Confinement: r.Confinement,
+		Problems:    r.Problems,
 		SubmittedAt: r.SubmittedAt, DispatchedAt: r.DispatchedAt, StartedAt: r.StartedAt, FinishedAt: r.FinishedAt, UpdatedAt: r.UpdatedAt,
 	}
+	if len(r.Warnings) > 0 {
+		j.Warnings = r.Warnings
+	}
+	return j
 }

@@ -20,12 +20,17 @@ const (
 	// A statement that waits for a table, behind a backup for example, makes all who come after it wait too, so it gives up soon.
 	// The Job that migrates tries again.
 	tablePatience = "3s"
+	// earlierVersion is the setting in which a migration finds the version of SUMO that ran all jobs before it.
+	earlierVersion = "sumo_k8.earlier_version"
 )
 
 // Migrate brings the schema up to date. Any number of processes may call it at once: one works, the others wait. The URL
 // must lead to the server itself, not to a pooler, because the lock belongs to a session.
-func Migrate(ctx context.Context, url string) error {
-	return withMigrations(url, func(p *goose.Provider) error {
+func Migrate(ctx context.Context, url string) error { return MigrateFrom(ctx, url, "") }
+
+// MigrateFrom is Migrate for a database in which one version of SUMO may have run all jobs so far: the tenants that exist keep it.
+func MigrateFrom(ctx context.Context, url, sumoVersion string) error {
+	return withMigrations(url, sumoVersion, func(p *goose.Provider) error {
 		if pending, err := p.HasPending(ctx); err != nil || !pending {
 			return err
 		}
@@ -34,7 +39,7 @@ func Migrate(ctx context.Context, url string) error {
 	})
 }
 
-func withMigrations(url string, fn func(*goose.Provider) error) (err error) {
+func withMigrations(url, sumoVersion string, fn func(*goose.Provider) error) (err error) {
 	cfg, err := pgx.ParseConfig(url)
 	if err != nil {
 		return fmt.Errorf("reading the database URL: %w", err)
@@ -42,6 +47,7 @@ func withMigrations(url string, fn func(*goose.Provider) error) (err error) {
 	if _, chosen := cfg.RuntimeParams["lock_timeout"]; !chosen {
 		cfg.RuntimeParams["lock_timeout"] = tablePatience
 	}
+	cfg.RuntimeParams[earlierVersion] = sumoVersion
 	conn := stdlib.OpenDB(*cfg)
 	defer func() { _ = conn.Close() }() // the migrations are committed or not by now
 	locker, err := lock.NewPostgresSessionLocker(lock.WithLockTimeout(migrationPoll, migrationPatience))

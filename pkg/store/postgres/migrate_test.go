@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/sumo-k8/sumo-k8/infra/local/localtest"
+	"github.com/sumo-k8/sumo-k8/pkg/job"
 )
 
 func TestMigrationsRunOnceHoweverManyProcessesStartThem(t *testing.T) {
@@ -38,7 +39,7 @@ func TestMigrationsGoDownToNothingAndUpAgain(t *testing.T) {
 		t.Fatal(err)
 	}
 	full := schema(t, url)
-	err := withMigrations(url, func(p *goose.Provider) error {
+	err := withMigrations(url, "", func(p *goose.Provider) error {
 		_, err := p.DownTo(t.Context(), 0)
 		return err
 	})
@@ -62,7 +63,7 @@ func TestAMigrationThatWaitsForATableDoesNotBlockOthers(t *testing.T) {
 	if err := Migrate(t.Context(), url); err != nil {
 		t.Fatal(err)
 	}
-	err := withMigrations(url, func(p *goose.Provider) error {
+	err := withMigrations(url, "", func(p *goose.Provider) error {
 		_, err := p.DownTo(t.Context(), 10) // the eleventh changes jobs
 		return err
 	})
@@ -91,6 +92,42 @@ func TestAMigrationThatWaitsForATableDoesNotBlockOthers(t *testing.T) {
 	}
 	if err := Migrate(ctx, url); err != nil {
 		t.Errorf("afterwards: %v", err)
+	}
+}
+
+func TestTheUpgradeKeepsTheVersionThatRanBefore(t *testing.T) {
+	t.Parallel()
+	const before = 12 // the last migration of a service with one version
+	url := localtest.Database(t, Migrate)
+	// The code knows the new columns, so what is stored first is stored with them, and then as if by the earlier release.
+	d := open(t, Config{URL: url})
+	newTenant(t, d, "acme", roomy)
+	finished := inState(t, d, "acme", job.Succeeded).ID
+	queued := submit(t, d, "acme").ID
+	chosen := submit(t, d, "acme", func(j *job.Job) { j.Options.SumoVersion = "1.18" }).ID
+	if err := withMigrations(url, "", func(p *goose.Provider) error {
+		_, err := p.DownTo(t.Context(), before)
+		return err
+	}); err != nil {
+		t.Fatal(err)
+	}
+	d.Close()
+	for _, version := range []string{"1.15", "1.20"} { // the second time there is nothing left to migrate
+		if err := MigrateFrom(t.Context(), url, version); err != nil {
+			t.Fatal(err)
+		}
+	}
+	d = open(t, Config{URL: url})
+	newTenant(t, d, "later", roomy)
+	for id, want := range map[string]string{"acme": "1.15", "later": ""} {
+		if got, err := d.Tenant(t.Context(), id); err != nil || got.DefaultSumoVersion != want {
+			t.Errorf("the default of %s is %q, %v; want %q", id, got.DefaultSumoVersion, err, want)
+		}
+	}
+	for id, want := range map[string]string{queued: "1.15", chosen: "1.18", finished: ""} {
+		if got := read(t, d, "acme", id); got.Options.SumoVersion != want || got.Warnings != nil || got.Problems != nil {
+			t.Errorf("a %s job runs on %q, want %q", got.State, got.Options.SumoVersion, want)
+		}
 	}
 }
 

@@ -20,7 +20,7 @@ func (d *DB) CreateTenant(ctx context.Context, t tenant.Tenant, k tenant.Key) (t
 		created, err = q.InsertTenant(ctx, db.InsertTenantParams{
 			ID: t.ID, Namespace: t.Namespace,
 			MaxCPU: t.Limits.MaxCPU, MaxMemoryGi: t.Limits.MaxMemoryGi, MaxConcurrentJobs: t.Limits.MaxConcurrentJobs,
-			InputBuckets: notNil(t.InputBuckets), CreatedAt: known(t.CreatedAt),
+			InputBuckets: notNil(t.InputBuckets), DefaultSumoVersion: t.DefaultSumoVersion, CreatedAt: known(t.CreatedAt),
 		})
 		if violation(err) == uniqueViolation {
 			return problem.Wrap(err, problem.Exists,
@@ -59,7 +59,10 @@ func (d *DB) Tenants(ctx context.Context) ([]tenant.Tenant, error) {
 func (d *DB) UpdateTenant(ctx context.Context, id string, p tenant.Patch) (tenant.Tenant, error) {
 	var updated db.Tenant
 	err := d.inTx(ctx, func(q *db.Queries) (err error) {
-		params := db.UpdateTenantParams{ID: id, MaxCPU: p.MaxCPU, MaxMemoryGi: p.MaxMemoryGi, MaxConcurrentJobs: p.MaxConcurrentJobs}
+		params := db.UpdateTenantParams{
+			ID: id, MaxCPU: p.MaxCPU, MaxMemoryGi: p.MaxMemoryGi, MaxConcurrentJobs: p.MaxConcurrentJobs,
+			DefaultSumoVersion: p.DefaultSumoVersion,
+		}
 		if p.InputBuckets != nil {
 			params.InputBuckets = notNil(*p.InputBuckets)
 		}
@@ -203,8 +206,8 @@ func orNoTenant(err error, id string) error {
 func toTenant(t db.Tenant) tenant.Tenant {
 	out := tenant.Tenant{
 		ID: t.ID, Namespace: t.Namespace,
-		Limits:    tenant.Limits{MaxCPU: t.MaxCPU, MaxMemoryGi: t.MaxMemoryGi, MaxConcurrentJobs: t.MaxConcurrentJobs},
-		CreatedAt: t.CreatedAt, UpdatedAt: t.UpdatedAt,
+		Limits:             tenant.Limits{MaxCPU: t.MaxCPU, MaxMemoryGi: t.MaxMemoryGi, MaxConcurrentJobs: t.MaxConcurrentJobs},
+		DefaultSumoVersion: t.DefaultSumoVersion, CreatedAt: t.CreatedAt, UpdatedAt: t.UpdatedAt,
 	}
 	if len(t.InputBuckets) > 0 {
 		out.InputBuckets = t.InputBuckets

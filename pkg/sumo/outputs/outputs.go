@@ -116,11 +116,10 @@ func (w *watched) Read(p []byte) (int, error) {
 
 // number reads an attribute; NaN stands for a missing one.
 func number(e xml.Element, name string) float64 {
-	v, err := strconv.ParseFloat(string(e.Attr(name)), 64)
-	if err != nil || math.IsInf(v, 0) {
-		return math.NaN()
+	if v, ok := e.Number(name); ok {
+		return v
 	}
-	return v
+	return math.NaN()
 }
 
 // known is v, unless it is one of SUMO's negative numbers for "none".

@@ -44,6 +44,14 @@ var all = sync.OnceValue(func() []Release {
 	return releases
 })
 
+// RunsOn is whether the release has a wheel for an architecture in Go's terms.
+func (r Release) RunsOn(architecture string) bool { return r.Wheels[architecture] != "" }
+
+// On returns the releases that run on an architecture, oldest first.
+func On(architecture string) []Release {
+	return slices.DeleteFunc(All(), func(r Release) bool { return !r.RunsOn(architecture) })
+}
+
 // Find returns the release of a version such as "1.28".
 func Find(version string) (r Release, ok bool) {
 	i := slices.IndexFunc(all(), func(r Release) bool { return r.Version == version })

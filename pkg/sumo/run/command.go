@@ -17,25 +17,15 @@ import (
 
 	"github.com/sumo-k8/sumo-k8/pkg/scenario"
 	"github.com/sumo-k8/sumo-k8/pkg/simulation"
+	"github.com/sumo-k8/sumo-k8/pkg/sumo/release"
 )
 
-// optionOf is SUMO's option for an output, or "" for edgedata: not all the versions of SUMO that we run have one.
-func optionOf(o simulation.Output) string {
-	switch o {
-	case simulation.OutputStatistics:
-		return "statistic-output"
-	case simulation.OutputEdgeData:
-		return ""
-	}
-	return string(o) + "-output"
-}
-
-// edgeDataRequest is an additional file that asks for edgedata. Edges without traffic are left out, as they would be most of a large
-// network's file.
-func edgeDataRequest(out string, period float64) []byte {
+// edgeDataRequest is an additional file that asks for edgedata in the given file: of the option for it, not all versions of SUMO know
+// the period. Edges without traffic are left out, as they would be most of a large network's file.
+func edgeDataRequest(file string, period float64) []byte {
 	var b bytes.Buffer
 	b.WriteString(`<additional><edgeData id="edgedata" excludeEmpty="true" period="` + strconv.FormatFloat(period, 'f', -1, 64) + `" file="`)
-	_ = xml.EscapeText(&b, []byte(filepath.Join(out, simulation.OutputEdgeData.File()))) // a bytes.Buffer takes all
+	_ = xml.EscapeText(&b, []byte(file)) // a bytes.Buffer takes all
 	b.WriteString("\"/></additional>\n")
 	return b.Bytes()
 }
@@ -62,64 +52,53 @@ func (s settings) edgeDataPeriod() float64 {
 	return longest * math.Ceil((*s.end-s.begin)/longest/edgeDataIntervals)
 }
 
-func (r Run) wants(o simulation.Output) bool {
-	return slices.Contains(simulation.DefaultOutputs(), o) || slices.Contains(r.Options.Outputs, o)
-}
-
-// outputNames are the files in the output folder that the run requests from SUMO.
-func (r Run) outputNames() []string {
-	var names []string
-	for _, o := range simulation.Outputs() {
-		if r.wants(o) {
-			names = append(names, o.File())
-		}
-	}
-	return names
-}
-
-func (r Run) seed() int64 {
-	if r.Options.Seed != nil {
-		return *r.Options.Seed
-	}
-	return simulation.DefaultSeed
-}
-
-// arguments are the command line options, which override those of the scenario's configuration. Options cannot be unset, so
-// unwanted ones are set to their neutral values.
+// arguments are the command line options, which override those of the scenario's configuration: only what this run was asked for,
+// and what progress and judgement depend on. Options cannot be unset, so unwanted ones are set to their neutral values.
 func (r Run) arguments(s settings) []string {
 	args := []string{
-		// Validation would read external entities and fetch schemas from the network.
-		"--xml-validation=never", "--xml-validation.net=never", "--xml-validation.routes=never",
 		// A TraCI server would listen on all addresses, wait for a client, and ignore SIGTERM meanwhile.
 		"--remote-port=0",
-		// random overrides seed, and runs must be repeatable.
-		"--random=false", "--seed=" + strconv.FormatInt(r.seed(), 10),
-		// More threads made runs slower; more runs use a machine better.
-		"--threads=1",
-		// Progress and judgement depend on these.
 		"--no-step-log=false", "--step-log.period=" + strconv.Itoa(s.logPeriod()), "--duration-log.disable=false",
-		"--duration-log.statistics=true", "--human-readable-time=false", "--no-warnings=false",
+		"--duration-log.statistics=true", "--no-warnings=false",
 		// A missing file of settings for the graphical interface is fatal even without one.
 		"--gui-settings-file=/dev/null",
-		// A prefix would also change the names of our outputs.
-		"--output-prefix=",
-		// Without unfinished trips, congested runs would look better than they are.
-		"--tripinfo-output.write-unfinished=true",
 	}
-	for _, o := range simulation.Outputs() {
-		if option := optionOf(o); option != "" && r.wants(o) {
-			args = append(args, "--"+option+"="+filepath.Join(r.Work, resultFolder, o.File()))
+	if s.since("1.18") {
+		// Another language would translate what the end is read from, and its name can be a folder of the scenario with other words.
+		args = append(args, "--language=C")
+	}
+	if s.since("1.20") {
+		args = append(args, "--log.timestamps=false", "--log.processid=false")
+	}
+	for _, option := range s.autoValidation {
+		args = append(args, "--"+option+"=local") // auto is the same, but asks the web for schemas
+	}
+	if r.Options.Seed != nil {
+		args = append(args, "--random=false", "--seed="+strconv.FormatInt(*r.Options.Seed, 10))
+	}
+	if r.Options.UnfinishedTrips {
+		args = append(args, "--"+unfinishedTrips+"=true")
+	}
+	for _, o := range r.added(s) {
+		if o != simulation.OutputEdgeData {
+			args = append(args, "--"+ownOption(o)+"="+filepath.Join(r.Work, s.addedPath(o)))
 		}
 	}
-	if r.wants(simulation.OutputEmission) {
+	if r.adds(s, simulation.OutputEmission) {
 		// Adds each trip's emissions to tripinfo, from which the summary takes the totals.
 		args = append(args, "--device.emissions.probability=1")
+	}
+	begin, end := r.Options.Begin, r.Options.End
+	if r.Options.Check {
+		last := s.begin + s.stepLength
+		begin, end = &s.begin, &last
+		args = append(args, "--route-steps=0")
 	}
 	for _, o := range []struct {
 		name  string
 		value *float64
 	}{
-		{"begin", r.Options.Begin}, {"end", r.Options.End}, {"step-length", r.Options.StepLength}, {"scale", r.Options.Scale},
+		{"begin", begin}, {"end", end}, {"step-length", r.Options.StepLength}, {"scale", r.Options.Scale},
 	} {
 		if o.value != nil {
 			args = append(args, "--"+o.name+"="+strconv.FormatFloat(*o.value, 'f', -1, 64))
@@ -171,17 +150,28 @@ func (r Run) program(args ...string) (*exec.Cmd, error) {
 
 // settings are what a run needs to know about its configuration.
 type settings struct {
+	version    string   // of SUMO, "1.28"
 	additional []string // files, by path inside the scenario
 	routes     []string // files, by path inside the scenario
 	begin      float64  // seconds
 	end        *float64 // seconds; nil when the run ends with its last vehicle
 	stepLength float64  // seconds
 	scale      float64
+
+	own            map[simulation.Output]string // the scenario's own outputs, by path inside the scenario
+	prefix, suffix string                       // of the names of all outputs
+	format         string                       // of all outputs; empty for one that follows the name
+	unfinished     bool                         // trips count in tripinfo and means
+	autoValidation []string                     // options of validation that may ask the web
+	controlled     bool                         // asks for a program that controls the simulation
 }
+
+// unfinishedTrips is the option that counts trips which the end cuts off.
+const unfinishedTrips = "tripinfo-output.write-unfinished"
 
 // settingsOf reads the settings from a configuration's options. SUMO reports values that it rejects.
 func settingsOf(c scenario.Config) settings {
-	s := settings{stepLength: 1, scale: 1}
+	s := settings{stepLength: 1, scale: 1, own: ownRoles(c)}
 	for _, o := range c.Options {
 		switch o.Name {
 		case additionalFiles:
@@ -192,10 +182,32 @@ func settingsOf(c scenario.Config) settings {
 			s.stepLength = positive(o, s.stepLength)
 		case "scale":
 			s.scale = positive(o, s.scale)
+		case "output-prefix":
+			s.prefix = o.Value
+		case "output-suffix":
+			s.suffix = o.Value
+		case "output.format":
+			s.format = o.Value
+		case unfinishedTrips:
+			s.unfinished = isTrue(o.Value)
+		case "xml-validation", "xml-validation.net", "xml-validation.routes":
+			if o.Value == "auto" {
+				s.autoValidation = append(s.autoValidation, o.Name)
+			}
+		case "remote-port":
+			s.controlled = strings.TrimSpace(o.Value) != "0"
 		}
 	}
 	return s
 }
+
+// isTrue reads a boolean as SUMO does.
+func isTrue(value string) bool {
+	return slices.Contains([]string{"1", "yes", "true", "on", "x", "t"}, strings.ToLower(strings.TrimSpace(value)))
+}
+
+// since reports whether the SUMO that runs is of the given version or newer.
+func (s settings) since(version string) bool { return release.Compare(s.version, version) >= 0 }
 
 func positive(o scenario.Option, otherwise float64) float64 {
 	if n, ok := o.Number(); ok && n > 0 {
@@ -213,8 +225,8 @@ const configName = "sumo-run.sumocfg"
 // writeConfig writes the configuration for SUMO, links it into SUMO's working folder and returns its path there. The file is where
 // SUMO cannot change it; the link is where the uploaded one was, since some outputs go beside it. Options that args
 // set are omitted: they would have no effect, and not all of them are safe to pass on.
-func (r Run) writeConfig(chosen scenario.Config, args []string) (string, error) {
-	if r.wants(simulation.OutputEdgeData) {
+func (r Run) writeConfig(chosen scenario.Config, s settings, args []string) (string, error) {
+	if r.adds(s, simulation.OutputEdgeData) {
 		chosen.Options = withFile(chosen.Options, additionalFiles, filepath.Join(r.Work, edgeDataFile))
 	}
 	folder := filepath.Join(r.Work, runFolder)
@@ -278,6 +290,7 @@ func (s *settings) apply(c scenario.Config, o simulation.Options) {
 	if o.Scale != nil {
 		s.scale = *o.Scale
 	}
+	s.unfinished = s.unfinished || o.UnfinishedTrips
 }
 
 func (s settings) interval() string {

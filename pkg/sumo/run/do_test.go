@@ -61,7 +61,7 @@ func TestDoRunsAZippedScenario(t *testing.T) {
 	if got.Summary.ConfigFile != "city/other.sumocfg" {
 		t.Errorf("ran %s", got.Summary.ConfigFile)
 	}
-	if text := got.read(t, "scenario/city/other/routes.xml"); !strings.Contains(text, `<vehicle id="v"`) {
+	if text := got.read(t, "city/other/routes.xml"); !strings.Contains(text, `<vehicle id="v"`) {
 		t.Errorf("the scenario's own output:\n%s", text)
 	}
 	if got.StartedAt.IsZero() || got.FinishedAt.Before(got.StartedAt) {
@@ -123,7 +123,7 @@ func TestAWorkFolderWithAnOddName(t *testing.T) {
 			t.Errorf("%s: %s: %s", name, got.Reason, got.Message)
 			continue
 		}
-		if text := got.read(t, "scenario/city/routes.xml"); !strings.Contains(text, `<vehicle id="v"`) {
+		if text := got.read(t, "city/routes.xml"); !strings.Contains(text, `<vehicle id="v"`) {
 			t.Errorf("%s: the scenario's own output:\n%s", name, text)
 		}
 	}
@@ -137,7 +137,7 @@ func TestSUMONeverOpensTheUploadedConfiguration(t *testing.T) {
 	r.Scenario = zipped(t, scene)
 	r.Options.ConfigFile = "city/run.sumocfg"
 	r.Options.Outputs = []simulation.Output{simulation.OutputEdgeData}
-	got := result{r.perform(t.Context(), func(ctx context.Context, root *os.Root) (scenario.Config, error) {
+	got := result{r.perform(t.Context(), func(ctx context.Context, root *os.Root, _ string) (scenario.Config, error) {
 		data, err := scene.zip("city/")
 		if err != nil {
 			return scenario.Config{}, err
@@ -148,12 +148,12 @@ func TestSUMONeverOpensTheUploadedConfiguration(t *testing.T) {
 			return chosen, err
 		}
 		zip := bytes.NewReader(data)
-		return chosen, errors.Join(scenario.Extract(ctx, zip, zip.Size(), r.Limits, root), root.Remove("city/run.sumocfg"))
+		return chosen, errors.Join(scenario.Extract(ctx, zip, zip.Size(), r.Limits, root, nil), root.Remove("city/run.sumocfg"))
 	}), r}
 	if !got.Succeeded() {
 		t.Fatalf("%s: %s", got.Reason, got.Message)
 	}
-	if text := got.read(t, "scenario/city/made/routes.xml"); !strings.Contains(text, `<vehicle id="v"`) {
+	if text := got.read(t, "city/made/routes.xml"); !strings.Contains(text, `<vehicle id="v"`) {
 		t.Errorf("the scenario's own output:\n%s", text)
 	}
 	if text, err := os.ReadFile(filepath.Join(r.Work, scenarioFolder, "city", configName)); err != nil || string(text) != "not ours" {

@@ -388,7 +388,9 @@ func (e escape) letLoose(t *testing.T, r Run) (string, simulation.Confinement) {
 	}
 	defer root.Close()
 	f.unpack(t, root)
-	if err := r.plant(root, scenario.Config{}); err != nil {
+	r.Options.Outputs = e.asked
+	s := settings{version: r.Version, stepLength: 1, scale: 1}
+	if err := r.plant(root, scenario.Config{}, s); err != nil {
 		t.Fatal(err)
 	}
 	var said bytes.Buffer
@@ -396,12 +398,10 @@ func (e escape) letLoose(t *testing.T, r Run) (string, simulation.Confinement) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r.Options.Outputs = e.asked
 	progress, err := openProgress("")
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := settings{stepLength: 1, scale: 1}
 	patience := time.Minute
 	if e.hangs {
 		patience, r.grace = 3*time.Second, time.Millisecond

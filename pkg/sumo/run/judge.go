@@ -21,6 +21,7 @@ type fate struct {
 	stop       simulation.Reason
 	stopAdvice string
 	broken     []string // outputs that are not complete
+	strict     bool     // what SUMO drops or ignores fails the run
 	writeErr   error    // of keeping what the scenario wrote
 }
 
@@ -35,23 +36,33 @@ const (
 // A wrapper script around SUMO reports a signal as shells do.
 const shellSignal = 128
 
+// secondSIGTERM is SUMO's exit code when it is asked twice to stop.
+const secondSIGTERM = 15
+
+// interrupts are the signals with which a machine ends its programs, and the one for a log that nobody reads any more.
+var interrupts = []syscall.Signal{syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP, syscall.SIGQUIT, syscall.SIGPIPE}
+
 // lateFaults are parts of SUMO's messages about inputs that it reads while simulating: it loads routes a little ahead of
 // their departure. An error in the first step or before is always about an input.
 var lateFaults = []string{
-	"no valid route", "is not known", "not accessible", "In file '", "already exists", "nvalid ", "nknown ", "is not defined",
+	"no valid route", "is not known", "not accessible", "In file '", "already exists", "Another route for", "nvalid ", "nknown ", "is not defined",
 	"does not exist", "is not allowed", "must be",
 	"missing", "should be",
 }
 
 // judge returns the empty reason if the run did what it was meant to, or else why not, with a message for people.
 func (f fate) judge() (simulation.Reason, string) {
-	if f.signal == 0 && f.code > shellSignal && f.code < shellSignal+65 {
+	switch {
+	case f.signal != 0:
+	case f.code > shellSignal && f.code < shellSignal+65:
 		f.signal = syscall.Signal(f.code - shellSignal)
+	case f.code == secondSIGTERM:
+		f.signal = syscall.SIGTERM
 	}
 	finished := f.code == 0 && f.signal == 0 && (f.reason == reasonNoVehicles || f.reason == reasonEnd)
-	said := strings.Join(append(slices.Clone(f.errors), f.other...), "\n")
+	text := strings.Join(append(slices.Clone(f.errors), f.other...), "\n")
 	mentions := func(parts ...string) bool {
-		return slices.ContainsFunc(parts, func(part string) bool { return strings.Contains(said, part) })
+		return slices.ContainsFunc(parts, func(part string) bool { return strings.Contains(text, part) })
 	}
 	switch {
 	case f.stop == simulation.OutputTooLarge, f.stop != "" && !finished:
@@ -61,9 +72,12 @@ func (f fate) judge() (simulation.Reason, string) {
 	case f.signal == syscall.SIGXFSZ, mentions("File too large"):
 		return simulation.OutputTooLarge, "An output grew larger than a file may be. " +
 			"Request fewer outputs, or a longer period between their entries." + f.where()
-	case mentions("No space left on device", "Disk quota exceeded"):
+	// Of a compressed output, SUMO notices that the disk is full, by this exception.
+	case mentions("No space left on device", "Disk quota exceeded", "__ios_failure"):
 		return simulation.DiskFull, simulation.DiskFullMessage + f.where()
-	case f.signal == syscall.SIGTERM, f.signal == syscall.SIGINT, f.signal == syscall.SIGHUP, f.code == 0 && f.reason == reasonInterrupt:
+	case f.signal == syscall.SIGXCPU:
+		return simulation.DeadlineExceeded, "SUMO used more CPU time than its machine allows." + f.where()
+	case slices.Contains(interrupts, f.signal), f.code == 0 && f.reason == reasonInterrupt:
 		return simulation.Interrupted, "The machine interrupted SUMO." + f.where() + " The job can be resubmitted unchanged."
 	case f.signal != 0:
 		return simulation.SimulationError, fmt.Sprintf("SUMO crashed (%v): a bug in SUMO that this scenario triggers.%s%s",
@@ -83,14 +97,12 @@ func (f fate) judge() (simulation.Reason, string) {
 	case len(f.broken) > 0:
 		return simulation.DiskFull, fmt.Sprintf("SUMO reached the end, but these outputs are incomplete, as a full disk leaves them: %s. %s",
 			strings.Join(f.broken, ", "), simulation.DiskFullMessage)
-	case mentions("processing option"):
-		return simulation.InvalidScenario, "SUMO ignored options of the configuration that it could not read: " +
-			"fix them and resubmit." + f.messages()
 	case f.writeErr != nil:
 		return blame(f.writeErr, "The scenario's own outputs could not be kept")
-	case len(f.ignored) > 0:
-		return simulation.InvalidScenario, "SUMO dropped vehicles because their file is not sorted by departure time: " +
-			"sort it, for instance with SUMO's tools/route/sort_routes.py, and resubmit.\n" + strings.Join(f.ignored, "\n")
+	case f.strict && len(f.errors) > 0:
+		return simulation.InvalidScenario, "SUMO ignored parts of the scenario, and the job is strict: fix them and resubmit." + f.messages()
+	case f.strict && f.dropped > 0:
+		return simulation.InvalidScenario, "The job is strict. " + f.unsorted()
 	}
 	return "", ""
 }
@@ -99,7 +111,7 @@ func (f fate) judge() (simulation.Reason, string) {
 func (f fate) judgeError(mentions func(...string) bool) (simulation.Reason, string) {
 	for _, e := range f.errors {
 		for _, o := range simulation.Outputs() {
-			if strings.HasPrefix(e, "Could not build output file '"+o.File()+"'") {
+			if strings.HasPrefix(e, "Could not build output file '"+resultFolder+"/"+string(o)+"/") {
 				return simulation.InternalError, "SUMO could not write its outputs." + f.messages()
 			}
 		}

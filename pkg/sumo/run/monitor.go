@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"math"
 	"os"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -20,6 +19,7 @@ const (
 	logAtLeast  = 10 * time.Second
 	logAdvance  = 0.05
 	maxMessages = 5 // of SUMO's error lines, as many as a person reads
+	maxProblems = 100
 )
 
 // monitor reads SUMO's output while it runs: it turns step lines into progress, writes the log, and keeps what judge
@@ -33,7 +33,10 @@ type monitor struct {
 	seen     observed
 	demand   float64 // vehicles that the scenario will send, where it can be counted; 0 while unknown
 	fraction float64 // of the run that is done
-	logged   struct {
+	section  string  // of SUMO's closing statistics
+	// continued are the messages that the next line continues if it begins with a blank.
+	continued []*string
+	logged    struct {
 		at       time.Time
 		fraction float64
 	}
@@ -49,11 +52,20 @@ type observed struct {
 	ended    *float64
 	realTime *float64 // simulated seconds per second, without loading
 	updates  *float64 // vehicle updates per second, without loading
+	counts   counts
 	errors   []string // the first few, each with its continuation lines
 	other    []string // the last few lines on stderr that are neither warnings nor errors
-	ignored  []string // the first few vehicles that were dropped because of their order
+	ignored  []string // the first few departures that were dropped because of their order
+	dropped  int      // how many there were
+	said     []string // the first warnings and errors, as SUMO wrote them, each with its continuation lines
 	warnings int
 	fraction float64
+}
+
+// counts are SUMO's closing numbers of vehicles, and of persons; nil where it gave none.
+type counts struct {
+	loaded, inserted, running, waiting *float64
+	persons                            *float64 // inserted
 }
 
 func newMonitor(log *logbook, progress *progressFile, s settings) *monitor {
@@ -85,7 +97,7 @@ func (m *monitor) stdout(line string) {
 	}
 	switch key, value, _ := strings.Cut(text, ": "); key {
 	case "Simulation ended at time":
-		m.seen.ended = number(value)
+		m.seen.ended = number(strings.TrimSuffix(value, ".")) // with a dot since 1.22
 	case "Reason":
 		m.seen.reason = value
 	case "Real time factor":
@@ -94,9 +106,34 @@ func (m *monitor) stdout(line string) {
 		m.seen.updates = number(value)
 	}
 	if m.seen.ended != nil {
+		m.count(line, text)
 		m.log.end(line) // the statistics are kept however long the log is
 	} else {
 		m.log.line(line)
+	}
+}
+
+// count takes a line of SUMO's closing statistics, in which "Inserted: 2 (Loaded: 3)" stands below "Vehicles:".
+func (m *monitor) count(line, text string) {
+	if !strings.HasPrefix(line, " ") {
+		m.section = strings.TrimSuffix(text, ":")
+		return
+	}
+	key, value, _ := strings.Cut(text, ": ")
+	value, rest, _ := strings.Cut(value, " ")
+	c := &m.seen.counts
+	switch m.section + " " + key {
+	case "Vehicles Inserted":
+		c.inserted, c.loaded = number(value), number(value)
+		if loaded, ok := strings.CutPrefix(rest, "(Loaded: "); ok { // where it differs
+			c.loaded = number(strings.TrimSuffix(loaded, ")"))
+		}
+	case "Vehicles Running":
+		c.running = number(value)
+	case "Vehicles Waiting":
+		c.waiting = number(value)
+	case "Persons Inserted":
+		c.persons = number(value)
 	}
 }
 
@@ -104,23 +141,40 @@ func (m *monitor) stdout(line string) {
 func (m *monitor) stderr(line string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	warning, isWarning := strings.CutPrefix(line, "Warning: ")
+	fault, isError := strings.CutPrefix(line, "Error: ")
 	switch {
-	case strings.HasPrefix(line, "Warning: "):
+	case isWarning:
 		m.seen.warnings++
-		if strings.Contains(line, "should be sorted") && strings.Contains(line, "ignoring") && len(m.seen.ignored) < maxMessages {
-			m.seen.ignored = append(m.seen.ignored, m.log.text(strings.TrimPrefix(line, "Warning: ")))
+		m.continued = m.continued[:0]
+		if strings.Contains(line, "should be sorted") && strings.Contains(line, "ignoring") {
+			m.seen.dropped++
+			m.keep(&m.seen.ignored, maxMessages, warning)
 		}
-	case strings.HasPrefix(line, "Error: "):
-		if len(m.seen.errors) < maxMessages {
-			m.seen.errors = append(m.seen.errors, m.log.text(strings.TrimPrefix(line, "Error: ")))
-		}
+		m.keep(&m.seen.said, maxProblems, line)
+	case isError:
+		m.continued = m.continued[:0]
+		m.keep(&m.seen.errors, maxMessages, fault)
+		m.keep(&m.seen.said, maxProblems, line)
 	case strings.HasPrefix(line, "Quitting (on error)."):
-	case strings.HasPrefix(line, " ") && len(m.seen.errors) > 0 && len(m.seen.errors[len(m.seen.errors)-1]) < maxLine:
-		m.seen.errors[len(m.seen.errors)-1] += " " + m.log.text(strings.TrimSpace(line))
-	case !strings.HasPrefix(line, " "):
+	case strings.HasPrefix(line, " "):
+		for _, message := range m.continued {
+			if len(*message) < maxLine {
+				*message += " " + m.log.text(strings.TrimSpace(line))
+			}
+		}
+	default:
 		m.seen.other = append(m.seen.other[max(0, len(m.seen.other)-maxMessages+1):], m.log.text(line))
 	}
 	m.log.message(line)
+}
+
+// keep appends a message to a list unless it is full. The lines that continue the message will be appended to it.
+func (m *monitor) keep(list *[]string, limit int, message string) {
+	if len(*list) < limit {
+		*list = append(*list, m.log.text(message))
+		m.continued = append(m.continued, &(*list)[len(*list)-1])
+	}
 }
 
 // step takes a step line that arrived at now.
@@ -239,19 +293,17 @@ func countVehicles(ctx context.Context, root *os.Root, name string) (int, error)
 // maxNumber is longer than any number is written, in bytes. Longer attributes, such as shapes, are not kept.
 const maxNumber = 64
 
-// attribute returns the value of an attribute, or nil when it is missing or no finite number.
+// attribute returns the value of an attribute, or nil when it is missing or no number.
 func attribute(e xml.Element, name string) *float64 {
-	a, ok := e.Lookup(name)
-	if !ok || a.Cut {
-		return nil
+	if v, ok := e.Number(name); ok {
+		return &v
 	}
-	return number(string(a.Value))
+	return nil
 }
 
 func number(text string) *float64 {
-	v, err := strconv.ParseFloat(strings.TrimSpace(text), 64)
-	if err != nil || math.IsNaN(v) || math.IsInf(v, 0) {
-		return nil
+	if v, ok := xml.Number([]byte(text)); ok {
+		return &v
 	}
-	return &v
+	return nil
 }

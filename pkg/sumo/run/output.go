@@ -10,6 +10,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -28,16 +29,25 @@ func incomplete(out string, names []string) []string {
 	return broken
 }
 
-// complete reports whether an XML output ends with the end of its root element, and a compressed one passes gzip's
-// checks. Files of other kinds count as complete: nothing shows a cut.
+// parquet is how a file in that format begins and ends.
+const parquet = "PAR1"
+
+// complete reports whether an output is all there: one in XML ends with the end of its root element, one in Parquet as it begins, and
+// a compressed one passes gzip's checks. What looks like none of these counts as complete, since nothing shows a cut; but an empty file
+// under a name of these is a cut one.
 func complete(name string) bool {
 	plain, compressed := strings.CutSuffix(name, ".gz")
-	if path.Ext(plain) != ".xml" {
-		return true
-	}
 	e, err := readEnds(name, compressed)
 	if err != nil {
 		return false
+	}
+	switch {
+	case bytes.HasPrefix(e.head, []byte(parquet)):
+		return len(e.tail) > len(parquet) && bytes.HasSuffix(e.tail, []byte(parquet))
+	case len(e.head) == 0:
+		return !slices.Contains([]string{".xml", ".csv", ".parquet"}, path.Ext(plain))
+	case path.Ext(plain) != ".xml" || e.head[0] != '<': // by its option, SUMO writes CSV under any name
+		return true
 	}
 	root := rootName(e.head)
 	tail := bytes.TrimRight(e.tail, " \t\r\n")

@@ -2,8 +2,10 @@ package run
 
 import (
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -96,26 +98,25 @@ while :; do sleep 0.1; done`)
 	}
 }
 
-func TestOnlyWhatWasAskedForIsTakenForOurs(t *testing.T) {
+func TestOutputsKeepTheirNamesUnlessTheyAreOurs(t *testing.T) {
 	t.Parallel()
 	r := folders(t)
 	results, run := filepath.Join(r.Work, resultFolder), filepath.Join(r.Work, runFolder)
-	for _, name := range []string{
-		simulation.OutcomeFile, simulation.LogFile, simulation.SummaryFile, simulation.ChecksumFile, "fcd.xml.gz", "tripinfo.xml",
-	} {
-		write(t, filepath.Join(results, name), "forged")
+	for _, name := range []string{simulation.OutcomeFile, simulation.LogFile, "fcd/fcd.xml.gz", "tripinfo/x_tripinfo.xml", "statistics/statistics.xml"} {
+		mkdir(t, filepath.Dir(filepath.Join(results, name)))
+		write(t, filepath.Join(results, name), "added")
 	}
-	for _, name := range []string{"own.xml", "line\nbreak.xml", "\xff.xml", "\x01.xml", simulation.OutcomeFile} {
+	own := []string{
+		"own.xml", "deep/own.xml", "line\nbreak.xml", "\xff.xml", "\x01.xml", simulation.OutcomeFile, simulation.LogFile + "/x.xml", "scenario/log.txt/x.xml",
+		"tripinfo.xml", "out/s.xml", "statistics.xml/x.xml", strings.Repeat(strings.Repeat("d", 240)+"/", 4) + "long.xml",
+	}
+	for _, name := range own {
+		mkdir(t, filepath.Dir(filepath.Join(run, name)))
 		write(t, filepath.Join(run, name), "")
 	}
-	deep := filepath.Join(run, strings.Repeat(strings.Repeat("d", 240)+"/", 4))
-	if err := os.MkdirAll(deep, 0o755); err != nil {
-		t.Fatal(err)
-	}
-	write(t, filepath.Join(deep, "long.xml"), "")
-	own, err := r.collect()
-	if err != nil || own.left != 4 {
-		t.Errorf("%d left, %v", own.left, err)
+	left, err := r.collect(settings{own: map[simulation.Output]string{simulation.OutputSummary: "out/s.xml"}})
+	if err != nil || left.left != 4 {
+		t.Errorf("%d left, %v", left.left, err)
 	}
 	root, err := os.OpenRoot(r.Out)
 	if err != nil {
@@ -126,8 +127,28 @@ func TestOnlyWhatWasAskedForIsTakenForOurs(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff([]string{"scenario/" + simulation.OutcomeFile, "scenario/own.xml", "tripinfo.xml"}, got); diff != "" {
+	want := []string{
+		"deep/own.xml", "out/s.xml", "own.xml", "scenario/log.txt/x.xml", "scenario/outcome.json", "scenario/scenario/log.txt/x.xml",
+		"statistics.xml/x.xml", "sumo-k8-statistics.xml", "sumo-k8-tripinfo.xml", "tripinfo.xml",
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
+	}
+	files := map[simulation.Output]string{
+		simulation.OutputSummary: "out/s.xml", simulation.OutputTripinfo: "sumo-k8-tripinfo.xml", simulation.OutputStatistics: "sumo-k8-statistics.xml",
+	}
+	if diff := cmp.Diff(files, left.files); diff != "" {
+		t.Errorf("roles (-want +got):\n%s", diff)
+	}
+	if len(left.moved) != 2 || !strings.Contains(left.moved[0], "scenario/scenario/log.txt/x.xml") {
+		t.Errorf("said of them: %q", left.moved)
+	}
+}
+
+func mkdir(t *testing.T, name string) {
+	t.Helper()
+	if err := os.MkdirAll(name, 0o755); err != nil {
+		t.Fatal(err)
 	}
 }
 
@@ -137,9 +158,9 @@ func TestUnknownTagsAreNotKept(t *testing.T) {
 	for n := range 1000 {
 		fmt.Fprintf(&b, "<t%d/>", n)
 	}
-	name := filepath.Join(t.TempDir(), "summary.xml")
-	write(t, name, "<summary>"+b.String()+`<step loaded="1"/></summary>`)
-	if got := readTags(name); len(got) != 1 || got.number("step", "loaded") == nil {
+	dir := t.TempDir()
+	write(t, filepath.Join(dir, "summary.xml"), "<summary>"+b.String()+`<step loaded="1"/></summary>`)
+	if got := readTags(dir, "summary.xml"); len(got) != 1 || got.number("step", "loaded") == nil {
 		t.Errorf("%d tags: %v", len(got), got.number("step", "loaded"))
 	}
 }
@@ -158,10 +179,10 @@ func TestTooMuchOutputEndsARunInTimeToKeepIt(t *testing.T) {
 	if got.Summary == nil || !got.Summary.Partial {
 		t.Errorf("summary: %+v", got.Summary)
 	}
-	if broken := incomplete(r.Out, append(r.outputNames(), "scenario/made/dump.xml")); len(broken) > 0 {
+	if broken := incomplete(r.Out, append(slices.Collect(maps.Values(got.Files)), "made/dump.xml")); len(broken) > 0 {
 		t.Errorf("cut off: %v", broken)
 	}
-	if info, err := os.Stat(filepath.Join(r.Out, "scenario/made/dump.xml")); err != nil || info.Size() < r.Output/2 {
+	if info, err := os.Stat(filepath.Join(r.Out, "made/dump.xml")); err != nil || info.Size() < r.Output/2 {
 		t.Errorf("%v, %v", info, err)
 	}
 }

@@ -6,12 +6,15 @@
 package run
 
 import (
+	"bufio"
+	"bytes"
 	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -24,6 +27,7 @@ import (
 	"github.com/sumo-k8/sumo-k8/pkg/problem"
 	"github.com/sumo-k8/sumo-k8/pkg/scenario"
 	"github.com/sumo-k8/sumo-k8/pkg/simulation"
+	"github.com/sumo-k8/sumo-k8/pkg/sumo/release"
 )
 
 // DefaultHome is where Debian keeps SUMO's data. Without it, files that declare a schema fail to load with a message
@@ -41,7 +45,7 @@ const pipeDelay = 5 * time.Second
 
 // Names inside the output folder.
 const (
-	ownFolder     = "scenario" // what the scenario itself writes
+	ownFolder     = "scenario" // outputs of the scenario whose names are the run's own
 	partialSuffix = ".partial" // of files not yet complete
 )
 
@@ -49,6 +53,7 @@ const (
 type Run struct {
 	Binary   string // the sumo program: a path, or a name to be found in PATH
 	Home     string // SUMO_HOME
+	Version  string // of SUMO, such as "1.28"; empty: the program is asked
 	Scenario string // the scenario's zip file
 	Work     string // a folder for the unpacked scenario; created when missing
 	Out      string // the folder for logs, outputs and outcome; created when missing
@@ -65,6 +70,9 @@ type Run struct {
 	// Console receives each line of the log as it is written, and now and then a mark (simulation.LogMark); nil for none.
 	Console io.Writer
 
+	// Draw draws the seed of a scenario that wants a random one, where Options has none; nil for the process's own randomness.
+	Draw func() int64
+
 	// For tests: confine.Wall's LandlockABI, and how long SUMO may take to stop instead of stopGrace.
 	landlockABI int
 	grace       time.Duration
@@ -77,15 +85,17 @@ var errTimeout = errors.New("timeout")
 // When ctx ends or the timeout expires, SUMO is asked to stop, so that what it has written is kept.
 func (r Run) Do(ctx context.Context) simulation.Outcome { return r.perform(ctx, r.unpack) }
 
-// unpacker unpacks a scenario into root and returns the configuration to run. It is a parameter because tests of how
-// SUMO treats bad scenarios must bypass the check.
-type unpacker func(ctx context.Context, root *os.Root) (scenario.Config, error)
+// unpacker unpacks a scenario for a version of SUMO into root and returns the configuration to run. It is a parameter because tests of
+// how SUMO treats bad scenarios must bypass the check.
+type unpacker func(ctx context.Context, root *os.Root, version string) (scenario.Config, error)
 
 func (r Run) perform(ctx context.Context, unpack unpacker) simulation.Outcome {
 	started := time.Now()
 	outcome := r.attempt(ctx, started, unpack)
-	if err := writeChecksums(r.Out); err != nil && outcome.Succeeded() {
-		outcome.Reason, outcome.Message = blame(err, "The checksums of the results could not be written")
+	if !r.Options.Check {
+		if err := writeChecksums(r.Out); err != nil && outcome.Succeeded() {
+			outcome.Reason, outcome.Message = blame(err, "The checksums of the results could not be written")
+		}
 	}
 	outcome.StartedAt, outcome.FinishedAt = started.UTC(), time.Now().UTC()
 	if err := writeJSON(filepath.Join(r.Out, simulation.OutcomeFile), outcome); err != nil && outcome.Succeeded() {
@@ -113,7 +123,7 @@ func (r Run) attempt(ctx context.Context, started time.Time, unpack unpacker) si
 	defer leave()
 	log, err := openLogbook(filepath.Join(r.Out, simulation.LogFile), started, r.Console, strings.NewReplacer(
 		filepath.Join(r.Work, scenarioFolder)+"/", "", filepath.Join(r.Work, runFolder)+"/", "",
-		filepath.Join(r.Work, resultFolder)+"/", "", r.Out+"/", "", r.Work+"/", ""))
+		filepath.Join(r.Work, copyFolder)+"/", "", r.Out+"/", "", r.Work+"/", ""))
 	if err != nil {
 		return failed(blame(err, "The log could not be opened"))
 	}
@@ -124,6 +134,9 @@ func (r Run) attempt(ctx context.Context, started time.Time, unpack unpacker) si
 	defer progress.close()
 
 	outcome := r.simulate(ctx, unpack, log, progress)
+	for _, warning := range outcome.Warnings {
+		log.end("sumo-run: warning: " + warning)
+	}
 	if outcome.Succeeded() {
 		log.end("sumo-run: succeeded")
 	} else {
@@ -148,15 +161,23 @@ func (r *Run) prepareFolders() error {
 		}
 		*p = abs
 	}
-	folders := []string{filepath.Join(r.Work, scenarioFolder), filepath.Join(r.Work, runFolder), filepath.Join(r.Work, resultFolder)}
-	stale := append([]string{filepath.Join(r.Out, ownFolder)}, folders...)
-	for _, o := range simulation.Outputs() {
-		stale = append(stale, filepath.Join(r.Out, o.File()))
+	var stale, folders []string
+	for _, name := range []string{scenarioFolder, copyFolder, runFolder, resultFolder} {
+		folders = append(folders, filepath.Join(r.Work, name))
 	}
-	for _, name := range []string{simulation.OutcomeFile, simulation.SummaryFile, simulation.LogFile, simulation.ChecksumFile} {
+	if isOutput(r.Out) {
+		entries, err := os.ReadDir(r.Out)
+		if err != nil {
+			return err
+		}
+		for _, entry := range entries {
+			stale = append(stale, filepath.Join(r.Out, entry.Name()))
+		}
+	}
+	for name := range ours {
 		stale = append(stale, filepath.Join(r.Out, name))
 	}
-	for _, name := range stale {
+	for _, name := range append(stale, folders...) {
 		if err := os.RemoveAll(name); err != nil {
 			return err
 		}
@@ -167,6 +188,19 @@ func (r *Run) prepareFolders() error {
 		}
 	}
 	return nil
+}
+
+// isOutput reports whether a folder is that of an earlier attempt: it has a log that begins as ours do. Of such a folder everything is
+// the attempt's, whatever names the scenario gave to its outputs; of another, nothing is.
+func isOutput(folder string) bool {
+	log, err := os.Open(filepath.Join(folder, simulation.LogFile))
+	if err != nil {
+		return false
+	}
+	defer log.Close()
+	first, _ := bufio.NewReader(log).ReadBytes('\n')
+	_, ok := simulation.ParseLogStart(bytes.TrimSuffix(first, []byte("\n")))
+	return ok
 }
 
 // findName replaces r.Work by a symbolic link to it where SUMO would read its path differently, such as one with a comma. leave
@@ -195,16 +229,35 @@ func (r Run) simulate(ctx context.Context, unpack unpacker, log *logbook, progre
 		return failed(blame(err, "The work folder could not be opened"))
 	}
 	defer root.Close()
+	if r.Version == "" {
+		version, err := SUMOVersion(ctx, r.Binary)
+		if err != nil {
+			return failed(blame(err, "SUMO could not be started"))
+		}
+		r.Version = shortVersion(version)
+	}
 
-	chosen, err := unpack(ctx, root)
+	chosen, err := unpack(ctx, root, r.Version)
 	if err != nil {
 		if ctx.Err() != nil {
 			reason, advice := stopped(ctx)
 			return failed(reason, "The run was stopped while the scenario was being unpacked. "+advice)
 		}
-		return failed(blame(err, "The scenario could not be unpacked"))
+		outcome := failed(blame(err, "The scenario could not be unpacked"))
+		if p, ok := errors.AsType[*problem.Error](err); ok && r.Options.Check {
+			outcome.Problems = p.Items
+		}
+		return outcome
+	}
+	if chosen.Random && r.Options.Seed == nil { // a run must be repeatable
+		if r.Draw == nil {
+			r.Draw = func() int64 { return int64(rand.Int32()) }
+		}
+		seed := r.Draw()
+		r.Options.Seed = &seed
 	}
 	settings := settingsOf(chosen)
+	settings.version = r.Version
 	settings.apply(chosen, r.Options)
 	args := r.arguments(settings)
 	config, err := r.prepare(root, chosen, settings, args)
@@ -213,7 +266,7 @@ func (r Run) simulate(ctx context.Context, unpack unpacker, log *logbook, progre
 	}
 
 	mon := newMonitor(log, progress, settings)
-	log.line(fmt.Sprintf("sumo-run: configuration %s, seed %d%s", chosen.Path, r.seed(), settings.interval()))
+	log.line(fmt.Sprintf("sumo-run: configuration %s, seed %d%s", chosen.Path, r.seed(chosen), settings.interval()))
 	if settings.end == nil {
 		go mon.countDemand(ctx, root, settings)
 	}
@@ -226,31 +279,55 @@ func (r Run) simulate(ctx context.Context, unpack unpacker, log *logbook, progre
 		return failed(blame(err, "SUMO could not be started"))
 	}
 	mon.finish()
+	fate.strict = r.Options.Strict
+	if r.Options.Check {
+		return fate.checked()
+	}
+	return r.finish(chosen, settings, fate, log)
+}
 
-	own, err := r.collect()
+// finish keeps, judges and summarises what SUMO has left.
+func (r Run) finish(chosen scenario.Config, s settings, f fate, log *logbook) simulation.Outcome {
+	left, err := r.collect(s)
 	if err != nil {
 		log.end("sumo-run: some files that the run wrote are missing from the results: " + err.Error())
-		fate.writeErr = err
+		f.writeErr = err
 	}
-	if own.left > 0 {
+	if left.left > 0 {
 		log.end(fmt.Sprintf("sumo-run: the scenario wrote more than %d files, or files whose names cannot be stored; "+
-			"%d are missing from the results", maxOwnFiles, own.left))
+			"%d are missing from the results", maxOwnFiles, left.left))
 	}
-	fate.broken = incomplete(r.Out, append(r.outputNames(), own.names...))
-	reason, message := fate.judge()
+	f.broken = incomplete(r.Out, left.names)
+	reason, message := f.judge()
 
-	summary := r.summarise(chosen, fate)
+	summary := r.summarise(chosen, f, left.files)
 	if summary != nil {
 		summary.Partial = reason != ""
 		if err := writeJSON(filepath.Join(r.Out, simulation.SummaryFile), summary); err != nil && reason == "" {
 			reason, message = blame(err, "The summary could not be written")
 		}
 	}
-	return simulation.Outcome{Reason: reason, Message: message, Summary: summary, Confinement: &fate.held}
+	outcome := simulation.Outcome{Reason: reason, Message: message, Summary: summary, Confinement: &f.held, Warnings: left.moved}
+	if len(left.files) > 0 {
+		outcome.Files = left.files
+	}
+	outcome.Warnings = append(s.remarks(chosen), append(outcome.Warnings, f.remarks(s, summary)...)...)
+	return outcome
+}
+
+// seed is the one with which SUMO runs.
+func (r Run) seed(chosen scenario.Config) int64 {
+	switch {
+	case r.Options.Seed != nil:
+		return *r.Options.Seed
+	case chosen.Seed != nil:
+		return *chosen.Seed
+	}
+	return simulation.DefaultSeed
 }
 
 // unpack checks the zip again, since the service that accepted it may be another release, and extracts it.
-func (r Run) unpack(ctx context.Context, root *os.Root) (scenario.Config, error) {
+func (r Run) unpack(ctx context.Context, root *os.Root, version string) (scenario.Config, error) {
 	f, err := os.Open(r.Scenario)
 	if err != nil {
 		return scenario.Config{}, err
@@ -260,7 +337,9 @@ func (r Run) unpack(ctx context.Context, root *os.Root) (scenario.Config, error)
 	if err != nil {
 		return scenario.Config{}, err
 	}
-	manifest, err := scenario.Inspect(ctx, f, info.Size(), r.Limits)
+	limits := r.Limits
+	limits.Config, limits.SUMOVersion = r.Options.ConfigFile, version
+	manifest, err := scenario.Inspect(ctx, f, info.Size(), limits)
 	if err != nil {
 		return scenario.Config{}, err
 	}
@@ -268,22 +347,22 @@ func (r Run) unpack(ctx context.Context, root *os.Root) (scenario.Config, error)
 	if err != nil {
 		return scenario.Config{}, err
 	}
-	return chosen, scenario.Extract(ctx, f, info.Size(), r.Limits, root)
+	return chosen, scenario.Extract(ctx, f, info.Size(), limits, root, chosen.Reads)
 }
 
 // prepare makes the folder in which SUMO runs, requests edgedata, and writes the configuration, whose path in that folder it
 // returns.
 func (r Run) prepare(root *os.Root, chosen scenario.Config, s settings, args []string) (config string, err error) {
-	if err := r.plant(root, chosen); err != nil {
+	if err := r.plant(root, chosen, s); err != nil {
 		return "", err
 	}
-	if r.wants(simulation.OutputEdgeData) {
-		request := edgeDataRequest(filepath.Join(r.Work, resultFolder), s.edgeDataPeriod())
+	if r.adds(s, simulation.OutputEdgeData) {
+		request := edgeDataRequest(filepath.Join(r.Work, s.addedPath(simulation.OutputEdgeData)), s.edgeDataPeriod())
 		if err := os.WriteFile(filepath.Join(r.Work, edgeDataFile), request, 0o644); err != nil {
 			return "", err
 		}
 	}
-	return r.writeConfig(chosen, args)
+	return r.writeConfig(chosen, s, args)
 }
 
 // execute runs SUMO to its end. An error means that it could not be started.
@@ -411,6 +490,11 @@ func SUMOVersion(ctx context.Context, binary string) (string, error) {
 		return "", fmt.Errorf("asking %s for its version: it answered %.80q", binary, first)
 	}
 	return version[1], nil
+}
+
+// shortVersion is a version by the numbers that set versions apart: "1.18" of "1.18.0" and of a build from the repository.
+func shortVersion(version string) string {
+	return release.Short(strings.ReplaceAll(strings.TrimPrefix(version, "v"), "_", "."))
 }
 
 // versionLine is the first line of SUMO's answer: "Eclipse SUMO sumo Version 1.15.0", and without the word since 1.25. Builds

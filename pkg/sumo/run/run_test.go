@@ -9,10 +9,12 @@ import (
 	"encoding/json"
 	"encoding/xml"
 	"io"
+	"maps"
 	"math"
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -22,11 +24,19 @@ import (
 	"github.com/sumo-k8/sumo-k8/pkg/confine"
 	"github.com/sumo-k8/sumo-k8/pkg/scenario"
 	"github.com/sumo-k8/sumo-k8/pkg/simulation"
+	"github.com/sumo-k8/sumo-k8/pkg/sumo/release"
+	"github.com/sumo-k8/sumo-k8/pkg/sumo/sumotest"
 )
 
 func TestMain(m *testing.M) {
 	confine.Enter()
-	m.Run()
+	clean, err := sumotest.Reachable()
+	if err != nil {
+		panic(err)
+	}
+	code := m.Run()
+	clean()
+	os.Exit(code)
 }
 
 // files is a scenario by file name. Its configuration is always run.sumocfg.
@@ -60,8 +70,13 @@ type result struct {
 	run Run
 }
 
-// newRun is a Run of the real SUMO in fresh folders.
+// newRun is a Run of the newest SUMO in fresh folders.
 func newRun(t *testing.T) Run {
+	t.Helper()
+	return newRunOf(t, sumotest.Newest(t))
+}
+
+func newRunOf(t *testing.T, sumo release.Installation) Run {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "run") // t.TempDir has the test's name, and SUMO takes no comma in a path
 	if err != nil {
@@ -69,7 +84,7 @@ func newRun(t *testing.T) Run {
 	}
 	t.Cleanup(func() { os.RemoveAll(dir) })
 	return Run{
-		Binary: "sumo", Home: DefaultHome, Work: filepath.Join(dir, "work"), Out: filepath.Join(dir, "out"),
+		Binary: sumo.Binary, Home: sumo.Home, Version: sumo.Version, Work: filepath.Join(dir, "work"), Out: filepath.Join(dir, "out"),
 		ProgressFile: filepath.Join(dir, "progress"), Limits: scenario.DefaultLimits(), Confinement: confine.Require,
 	}
 }
@@ -78,7 +93,7 @@ func newRun(t *testing.T) Run {
 // of config are added to those that are understood.
 func perform(ctx context.Context, r Run, f files, config scenario.Config) result {
 	config.Path = "run.sumocfg"
-	outcome := r.perform(ctx, func(ctx context.Context, root *os.Root) (scenario.Config, error) {
+	outcome := r.perform(ctx, func(ctx context.Context, root *os.Root, _ string) (scenario.Config, error) {
 		data, err := f.zip("")
 		if err != nil {
 			return config, err
@@ -113,14 +128,19 @@ func (r result) read(t *testing.T, name string) string {
 	return string(data)
 }
 
-// script makes a program that stands for SUMO. In it, $SUMO is the real one, and begun waits until that has simulated for
+// script makes a program that stands for SUMO. In it, $SUMO is the newest real one, and begun waits until that has simulated for
 // a while.
 func script(t *testing.T, text string) string {
+	t.Helper()
+	return scriptOf(t, sumotest.Newest(t), text)
+}
+
+func scriptOf(t *testing.T, sumo release.Installation, text string) string {
 	t.Helper()
 	name := filepath.Join(t.TempDir(), "sumo")
 	text = `#!/bin/sh
 PATH=/usr/local/bin:/usr/bin:/bin
-SUMO=sumo
+SUMO='` + sumo.Binary + `'
 for arg; do case $arg in --summary-output=*) summary=${arg#*=} ;; esac; done
 begun() { until [ "$(stat -c %s "$summary" 2>/dev/null || echo 0)" -gt 30000 ]; do sleep 0.05; done; }
 ` + text + "\n"
@@ -157,18 +177,48 @@ func TestOutcome(t *testing.T) {
 		reason          simulation.Reason
 		message         string // a part of it
 		noSummary       bool
+		warning         string // a part of one
 	}{
-		"all vehicles have left":                               {demand: oneVehicle},
-		"the end of the interval comes":                        {demand: oneVehicle, choose: simulation.Options{End: seconds(20)}},
-		"no demand at all":                                     {},
+		"all vehicles have left":        {demand: oneVehicle},
+		"the end of the interval comes": {demand: oneVehicle + `<vehicle id="w" depart="300"><route edges="AB"/></vehicle>`, choose: simulation.Options{End: seconds(200)}},
+		"no demand at all": {
+			warning: "No vehicle was simulated: none departs from 0 s on.",
+		},
+		"no demand in time": {
+			demand: `<vehicle id="v" depart="28800"><route edges="AB BC"/></vehicle>`, choose: simulation.Options{End: seconds(600)},
+			warning: "none departs between 0 s and 600 s",
+		},
+		"persons only": {demand: `<person id="p" depart="0"><walk edges="AB"/></person>`},
+		"no room to depart": {
+			options: `<processing><max-num-vehicles value="0"/></processing>`, demand: oneVehicle, choose: simulation.Options{End: seconds(60)},
+			warning: "1 waited to depart",
+		},
+		"many trips are cut off": {
+			demand: someDemand, choose: simulation.Options{End: seconds(250)},
+			warning: "Means are over finished trips only",
+		},
+		"many trips are cut off and count": {
+			demand: someDemand, choose: simulation.Options{End: seconds(250), UnfinishedTrips: true},
+			warning: "Means include their unfinished trips",
+		},
+		"many trips are cut off and the configuration counts them": {
+			options: `<output><tripinfo-output.write-unfinished value="true"/></output>`,
+			demand:  someDemand, choose: simulation.Options{End: seconds(250)},
+			warning: "Means include their unfinished trips",
+		},
 		"a disconnected route that the scenario wants ignored": {options: teleporting, demand: disconnected("0")},
 		"too many teleports": {
 			options: teleporting + `<max-num-teleports value="0"/>`, demand: disconnected("0"),
 			reason: simulation.TooManyTeleports, message: "max-num-teleports",
 		},
 		"vehicles out of order are dropped by SUMO with exit code 0": {
-			demand: `<vehicle id="late" depart="200"><route edges="AB"/></vehicle>` + oneVehicle,
+			demand:  `<vehicle id="late" depart="200"><route edges="AB"/></vehicle>` + oneVehicle + strings.ReplaceAll(oneVehicle, `"v"`, `"w"`),
+			warning: "behind a later one (2)",
+		},
+		"vehicles out of order fail a strict run": {
+			demand: `<vehicle id="late" depart="200"><route edges="AB"/></vehicle>` + oneVehicle, choose: simulation.Options{Strict: true},
 			reason: simulation.InvalidScenario, message: "ignoring 'v'",
+			warning: "ignoring 'v'",
 		},
 		"a disconnected route": {
 			demand: disconnected("0"),
@@ -196,8 +246,13 @@ func TestOutcome(t *testing.T) {
 			reason: simulation.InvalidScenario, message: "No option with the name 'from-the-future' exists.", noSummary: true,
 		},
 		"an option with a bad value, which SUMO leaves out with exit code 0": {
-			config: option("lateral-resolution", "wide"),
+			config: option("lateral-resolution", "wide"), demand: oneVehicle,
+			warning: "'wide' is not a valid float",
+		},
+		"an option with a bad value fails a strict run": {
+			config: option("lateral-resolution", "wide"), demand: oneVehicle, choose: simulation.Options{Strict: true},
 			reason: simulation.InvalidScenario, message: "'wide' is not a valid float",
+			warning: "'wide' is not a valid float",
 		},
 		"an end before the begin": {
 			choose: simulation.Options{Begin: seconds(100), End: seconds(50)},
@@ -212,8 +267,11 @@ func TestOutcome(t *testing.T) {
 			reason: simulation.InvalidScenario, message: "The edge 'XY' within the route for vehicle 'v' is not known.", noSummary: true,
 		},
 		"an output into a folder that nobody announced": {
-			options: `<output><vehroute-output value="deep/down/routes.xml"/></output>`,
-			reason:  simulation.InvalidScenario, message: "Could not build output file 'deep/down/routes.xml'", noSummary: true,
+			options: `<additional-files value="detector.add.xml"/>`,
+			change: func(f files) {
+				f["detector.add.xml"] = `<additional><inductionLoop id="d" lane="AB_0" pos="1" period="60" file="deep/down/loop.xml"/></additional>`
+			},
+			reason: simulation.InvalidScenario, message: "Could not build output file 'deep/down/loop.xml'", noSummary: true,
 		},
 		"an announced output gets its folder": {
 			options: `<output><vehroute-output value="deep/down/routes.xml"/></output>`, demand: oneVehicle,
@@ -228,8 +286,9 @@ func TestOutcome(t *testing.T) {
 				`<human-readable-time value="true"/></report><output-prefix value="x_"/>` +
 				`<gui_only><gui-settings-file value="gone.xml"/></gui_only>`,
 			config: option("remote-port", "8813"),
-			demand: `<vehicle id="late" depart="200"><route edges="AB"/></vehicle>` + oneVehicle,
+			demand: `<vehicle id="late" depart="200"><route edges="AB"/></vehicle>` + oneVehicle, choose: simulation.Options{Strict: true},
 			reason: simulation.InvalidScenario, message: "ignoring 'v'",
+			warning: "remote-port is ignored",
 		},
 		"the timeout has passed": {
 			demand: longDemand, timeout: 1500 * time.Millisecond,
@@ -297,6 +356,9 @@ func TestOutcome(t *testing.T) {
 			if strings.Contains(got.Message, r.Work) || strings.Contains(got.Message, r.Out) {
 				t.Errorf("the message shows our own paths: %s", got.Message)
 			}
+			if said := strings.Join(got.Warnings, "\n"); !strings.Contains(said, tc.warning) || (said == "") != (tc.warning == "") {
+				t.Errorf("warnings: %q, want …%q…", got.Warnings, tc.warning)
+			}
 			if (got.Summary == nil) != tc.noSummary {
 				t.Errorf("summary: %v, want none: %v", got.Summary, tc.noSummary)
 			}
@@ -339,7 +401,7 @@ func TestStoppedRunKeepsItsOutputsComplete(t *testing.T) {
 	if got.Reason != simulation.Interrupted {
 		t.Fatalf("got %q: %s", got.Reason, got.Message)
 	}
-	if broken := incomplete(r.Out, r.outputNames()); len(broken) > 0 {
+	if broken := incomplete(r.Out, slices.Collect(maps.Values(got.Files))); len(broken) > 0 {
 		t.Errorf("cut off: %v", broken)
 	}
 	if n, ok := got.Summary.Metric("vehicles_inserted"); !ok || n < 1 || !got.Summary.Partial {
@@ -368,7 +430,7 @@ func TestStopWhileUnpacking(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithCancel(t.Context())
 	r := newRun(t)
-	got := r.perform(ctx, func(ctx context.Context, _ *os.Root) (scenario.Config, error) {
+	got := r.perform(ctx, func(ctx context.Context, _ *os.Root, _ string) (scenario.Config, error) {
 		cancel()
 		return scenario.Config{}, ctx.Err()
 	})
@@ -415,6 +477,9 @@ func TestProgressIsLive(t *testing.T) {
 	}
 }
 
+// wallClock is what outputs say about real time: in summary.xml and, since 1.20, in statistics.xml.
+var wallClock = regexp.MustCompile(` duration="[0-9]+"/>|<performance [^>]*>`)
+
 func TestSameSeedGivesTheSameOutputs(t *testing.T) {
 	t.Parallel()
 	outputs := simulation.Outputs()
@@ -426,13 +491,13 @@ func TestSameSeedGivesTheSameOutputs(t *testing.T) {
 			t.Fatalf("%s: %s", got.Reason, got.Message)
 		}
 		texts := map[string]string{}
-		for _, name := range r.outputNames() {
+		for _, name := range got.Files {
 			text := got.read(t, name)
 			if !strings.HasSuffix(strings.TrimSpace(text), ">") {
 				t.Errorf("%s is cut off", name)
 			}
-			_, text, _ = strings.Cut(text, "-->")                                                 // dates and paths
-			texts[name] = regexp.MustCompile(` duration="[0-9]+"/>`).ReplaceAllString(text, "/>") // the wall clock, in summary.xml
+			_, text, _ = strings.Cut(text, "-->") // dates and paths
+			texts[name] = wallClock.ReplaceAllString(text, "/>")
 		}
 		return texts
 	}
@@ -451,7 +516,7 @@ func TestSameSeedGivesTheSameOutputs(t *testing.T) {
 func TestSummaryAgreesWithTheOutputs(t *testing.T) {
 	t.Parallel()
 	r := newRun(t)
-	r.Options = simulation.Options{End: seconds(250), Outputs: []simulation.Output{simulation.OutputEmission}}
+	r.Options = simulation.Options{End: seconds(250), Outputs: []simulation.Output{simulation.OutputEmission}, UnfinishedTrips: true}
 	scene := road(t, "", someDemand+`<person id="p" depart="250"><walk edges="AB"/></person>`)
 	got := perform(t.Context(), r, scene, scenario.Config{})
 	if !got.Succeeded() {
@@ -560,14 +625,14 @@ func TestScenarioOutputsAreCollected(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := []string{
-		"edgedata.xml.gz", "log.txt", "outcome.json", "scenario/calibrator.xml", "scenario/loop.xml", "scenario/made/routes.xml",
-		"sha256sums.txt", "statistics.xml", "summary.json", "summary.xml", "tripinfo.xml",
+		"calibrator.xml", "edgedata.xml.gz", "log.txt", "loop.xml", "made/routes.xml", "mine.xml", "outcome.json",
+		"sha256sums.txt", "statistics.xml", "summary.json", "tripinfo.xml",
 	}
 	if diff := cmp.Diff(want, names); diff != "" {
 		t.Errorf("results (-want +got):\n%s", diff)
 	}
 	sums := simulation.ParseChecksums([]byte(got.read(t, simulation.ChecksumFile)))
-	if sum := sha256.Sum256([]byte(got.read(t, "scenario/loop.xml"))); sums["scenario/loop.xml"] != hex.EncodeToString(sum[:]) ||
+	if sum := sha256.Sum256([]byte(got.read(t, "loop.xml"))); sums["loop.xml"] != hex.EncodeToString(sum[:]) ||
 		len(sums) != len(want)-2 {
 		t.Errorf("the checksums are %v", sums)
 	}
@@ -592,7 +657,7 @@ func TestEarlierOutputsAreReplaced(t *testing.T) {
 		t.Fatalf("%s: %s", got.Reason, got.Message)
 	}
 	for _, name := range []string{"state_10.00.xml", "ssm_v.xml", "v_1.vtp"} {
-		if text := got.read(t, filepath.Join("scenario", name)); strings.Contains(text, "earlier") {
+		if text := got.read(t, name); strings.Contains(text, "earlier") {
 			t.Errorf("%s has not been written", name)
 		}
 	}
@@ -647,7 +712,7 @@ func TestASecondAttemptLeavesNothingOfTheFirst(t *testing.T) {
 	if got.Reason != simulation.InvalidScenario {
 		t.Errorf("the first attempt's network was still there: %q %s", got.Reason, got.Message)
 	}
-	for _, name := range []string{simulation.SummaryFile, "statistics.xml", "scenario/routes.xml"} {
+	for _, name := range []string{simulation.SummaryFile, "statistics.xml", "routes.xml"} {
 		if _, err := os.Stat(filepath.Join(r.Out, name)); err == nil {
 			t.Errorf("%s of the first attempt is still there", name)
 		}
@@ -656,7 +721,7 @@ func TestASecondAttemptLeavesNothingOfTheFirst(t *testing.T) {
 
 func TestVersion(t *testing.T) {
 	t.Parallel()
-	v, err := SUMOVersion(t.Context(), "sumo")
+	v, err := SUMOVersion(t.Context(), sumotest.Newest(t).Binary)
 	if err != nil || !regexp.MustCompile(`^[0-9]+\.[0-9]+`).MatchString(v) {
 		t.Errorf("got %q, %v", v, err)
 	}

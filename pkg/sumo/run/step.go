@@ -2,7 +2,6 @@ package run
 
 import (
 	"bytes"
-	"math"
 	"strconv"
 	"strings"
 )
@@ -19,18 +18,18 @@ type step struct {
 //
 //	Step #200.00 (5ms ~= 200.00*RT, ~37400.00UPS, vehicles TOT 223 ACT 187 BUF 0)
 //
-// of which only "Step #200.00" is there when the run ended within the step.
+// of which only "Step #200.00" is there when the run ended within the step. With the option human-readable-time, it is "Step #00:03:20".
 func parseStep(line string) (step, bool) {
 	rest, ok := strings.CutPrefix(line, "Step #")
 	if !ok {
 		return step{}, false
 	}
 	clock, rest, _ := strings.Cut(rest, " ")
-	t, err := strconv.ParseFloat(clock, 64)
-	if err != nil || math.IsInf(t, 0) || math.IsNaN(t) {
+	t := number(clock)
+	if t == nil {
 		return step{}, false
 	}
-	s := step{time: t}
+	s := step{time: *t}
 	_, rest, ok = strings.Cut(rest, "vehicles TOT ")
 	if !ok {
 		return s, true

@@ -25,8 +25,9 @@ func TestParseStep(t *testing.T) {
 		"Step #0.00 (0ms ?*RT. ?UPS, vehicles TOT 0 ACT 0 BUF 0)":                                 {time: 0, counted: true},
 		"Step #-10.50 (0ms ?*RT. ?UPS, vehicles TOT 1 ACT 1 BUF 0)":                               {-10.5, true, 1, 1, 0},
 		"Step #100.00": {time: 100},
-		"Step #100.00 (0ms, vehicles TOT x ACT 1 BUF 2)": {time: 100},
-		"Step #100.00 (0ms, vehicles TOT 5":              {time: 100},
+		"Step #00:01:40 (0ms ?*RT. ?UPS, vehicles TOT 1 ACT 0 BUF 0)": {100, true, 1, 0, 0},
+		"Step #100.00 (0ms, vehicles TOT x ACT 1 BUF 2)":              {time: 100},
+		"Step #100.00 (0ms, vehicles TOT 5":                           {time: 100},
 	} {
 		if got, ok := parseStep(line); !ok || got != want {
 			t.Errorf("%q: got %+v, %v", line, got, ok)
@@ -164,17 +165,33 @@ func TestEdgeDataHasAHundredIntervalsAtMost(t *testing.T) {
 
 func TestSettingsAreThoseOfTheOptions(t *testing.T) {
 	t.Parallel()
+	none := map[simulation.Output]string{}
 	for name, tc := range map[string]struct {
 		options []scenario.Option
 		want    settings
 	}{
-		"none": {nil, settings{stepLength: 1, scale: 1}},
+		"none": {nil, settings{stepLength: 1, scale: 1, own: none}},
+		"outputs": {[]scenario.Option{
+			{Name: "summary-output", Files: []string{"out/s.xml"}, Writes: true}, {Name: "tripinfo-output", Files: []string{os.DevNull}, Writes: true},
+			{Name: "statistic-output", Files: []string{"stats.xml"}, Writes: true}, {Name: "edgedata-output", Files: []string{"e.csv"}, Writes: true},
+			{Name: "output-prefix", Value: "x_"}, {Name: "output-suffix", Value: "_y"}, {Name: "output.format", Value: "csv"},
+			{Name: "tripinfo-output.write-unfinished", Value: "True"},
+		}, settings{
+			stepLength: 1, scale: 1, prefix: "x_", suffix: "_y", format: "csv", unfinished: true,
+			own: map[simulation.Output]string{
+				simulation.OutputSummary: "out/s.xml", simulation.OutputStatistics: "stats.xml", simulation.OutputEdgeData: "e.csv",
+			},
+		}},
+		"what is replaced": {
+			[]scenario.Option{{Name: "xml-validation", Value: "auto"}, {Name: "xml-validation.net", Value: "never"}, {Name: "remote-port", Value: "8813"}},
+			settings{stepLength: 1, scale: 1, own: none, autoValidation: []string{"xml-validation"}, controlled: true},
+		},
 		"all": {[]scenario.Option{
 			{Name: "additional-files", Files: []string{"sub/a.xml", "b.xml"}}, {Name: "route-files", Files: []string{"sub/x.rou.xml"}},
 			{Name: "step-length", Value: "0:00:00.5"}, {Name: "scale", Value: " 2"}, {Name: "threads", Value: "3"},
-		}, settings{additional: []string{"sub/a.xml", "b.xml"}, routes: []string{"sub/x.rou.xml"}, stepLength: 0.5, scale: 2}},
+		}, settings{additional: []string{"sub/a.xml", "b.xml"}, routes: []string{"sub/x.rou.xml"}, stepLength: 0.5, scale: 2, own: none}},
 		"nonsense is left to SUMO": {
-			[]scenario.Option{{Name: "step-length", Value: "long"}, {Name: "scale", Value: "-1"}}, settings{stepLength: 1, scale: 1},
+			[]scenario.Option{{Name: "step-length", Value: "long"}, {Name: "scale", Value: "-1"}}, settings{stepLength: 1, scale: 1, own: none},
 		},
 	} {
 		if diff := cmp.Diff(tc.want, settingsOf(scenario.Config{Options: tc.options}), cmp.AllowUnexported(settings{})); diff != "" {
@@ -278,6 +295,8 @@ func TestCompleteNoticesEveryCut(t *testing.T) {
 	}
 }
 
+var summaryOnly = map[simulation.Output]string{simulation.OutputSummary: "summary.xml"}
+
 func TestSummaryOfAKilledRunComesFromItsLastWholeStep(t *testing.T) {
 	t.Parallel()
 	r := Run{Out: t.TempDir()}
@@ -286,7 +305,7 @@ func TestSummaryOfAKilledRunComesFromItsLastWholeStep(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(r.Out, "summary.xml"), []byte(text), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	s := r.summarise(scenario.Config{Path: "x"}, fate{observed: observed{version: "1", last: step{time: 3}}})
+	s := r.summarise(scenario.Config{Path: "x"}, fate{observed: observed{version: "1", last: step{time: 3}}}, summaryOnly)
 	for name, want := range map[string]float64{
 		"vehicles_loaded": 9, "vehicles_inserted": 7, "vehicles_running": 3, "vehicles_waiting": 2, "vehicles_finished": 4, "end": 3,
 	} {
@@ -298,14 +317,14 @@ func TestSummaryOfAKilledRunComesFromItsLastWholeStep(t *testing.T) {
 
 func TestFinishedPersonsAreThoseWhoseLastStageEnded(t *testing.T) {
 	t.Parallel()
-	name := filepath.Join(t.TempDir(), "tripinfo.xml")
+	dir := t.TempDir()
 	text := `<tripinfos><personinfo id="a"><walk arrival="10.00"/><ride arrival="20.00"/></personinfo>` +
 		`<personinfo id="b"><walk arrival="10.00"/><ride arrival="-1"/></personinfo><personinfo id="c"></personinfo>` +
 		`<personinfo id="d"><stop actType="R&D, a<b & &x;" arrival="0.00"/></personinfo><personinfo id="cut"><walk arrival="1.00"/>`
-	if err := os.WriteFile(name, []byte(text), 0o644); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, "tripinfo.xml"), []byte(text), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	got, err := readTrips(name, true)
+	got, err := readTrips(dir, "tripinfo.xml", true)
 	if got.personsFinished != 2 || err == nil {
 		t.Errorf("got %v, %v, want 2 and an error for the end", got.personsFinished, err)
 	}
@@ -323,7 +342,7 @@ func TestOnlyTheEndOfASummaryIsRead(t *testing.T) {
 		if err := os.WriteFile(filepath.Join(r.Out, "summary.xml"), []byte(text.String()+tail), 0o644); err != nil {
 			t.Fatal(err)
 		}
-		s := r.summarise(scenario.Config{Path: "x"}, fate{observed: observed{version: "1", last: step{time: 3}}})
+		s := r.summarise(scenario.Config{Path: "x"}, fate{observed: observed{version: "1", last: step{time: 3}}}, summaryOnly)
 		if got, ok := s.Metric("vehicles_inserted"); !ok || got != 999 {
 			t.Errorf("%s: %v, %t, want 999", name, got, ok)
 		}

@@ -1,6 +1,7 @@
 package run
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"errors"
@@ -19,13 +20,14 @@ import (
 // versionTimeout bounds asking SUMO for its version, which takes 30 ms.
 const versionTimeout = 10 * time.Second
 
-// summarise turns SUMO's outputs into numbers with units. It returns nil when there is not even one step. Means are over
-// all vehicles that departed, including those still on the road.
-func (r Run) summarise(chosen scenario.Config, f fate) *simulation.Summary {
-	// A run that was killed has no statistics; the counts are then those of the summary's last complete step.
-	stats := readTags(filepath.Join(r.Out, simulation.OutputStatistics.File()))
-	step := readLastStep(filepath.Join(r.Out, simulation.OutputSummary.File()))
-	if stats["vehicles"].Attrs == nil && step["step"].Attrs == nil {
+// summarise turns SUMO's outputs, which have these names, into numbers with units. It returns nil when there is not even one step.
+// Means are over the trips that tripinfo has: those finished and, with unfinished_trips, all that departed.
+func (r Run) summarise(chosen scenario.Config, f fate, files map[simulation.Output]string) *simulation.Summary {
+	// A run that was killed has no statistics; the counts are then those of the summary's last complete step. Where the scenario has
+	// its outputs in a format that is not read here, the counts are those that SUMO prints.
+	stats := readTags(r.Out, files[simulation.OutputStatistics])
+	step := readLastStep(r.Out, files[simulation.OutputSummary])
+	if stats["vehicles"].Attrs == nil && step["step"].Attrs == nil && f.counts.inserted == nil {
 		return nil
 	}
 	s := &simulation.Summary{SumoVersion: f.version, ConfigFile: chosen.Path, Warnings: f.warnings}
@@ -40,17 +42,17 @@ func (r Run) summarise(chosen scenario.Config, f fate) *simulation.Summary {
 		}
 	}
 
-	or := func(a, b *float64) *float64 {
-		if a != nil {
-			return a
+	or := func(values ...*float64) *float64 {
+		if i := slices.IndexFunc(values, func(v *float64) bool { return v != nil }); i >= 0 {
+			return values[i]
 		}
-		return b
+		return nil
 	}
-	inserted := or(stats.number("vehicles", "inserted"), step.number("step", "inserted"))
-	add("vehicles_loaded", "veh", or(stats.number("vehicles", "loaded"), step.number("step", "loaded")))
+	inserted := or(stats.number("vehicles", "inserted"), step.number("step", "inserted"), f.counts.inserted)
+	add("vehicles_loaded", "veh", or(stats.number("vehicles", "loaded"), step.number("step", "loaded"), f.counts.loaded))
 	add("vehicles_inserted", "veh", inserted)
-	add("vehicles_running", "veh", or(stats.number("vehicles", "running"), step.number("step", "running")))
-	add("vehicles_waiting", "veh", or(stats.number("vehicles", "waiting"), step.number("step", "waiting")))
+	add("vehicles_running", "veh", or(stats.number("vehicles", "running"), step.number("step", "running"), f.counts.running))
+	add("vehicles_waiting", "veh", or(stats.number("vehicles", "waiting"), step.number("step", "waiting"), f.counts.waiting))
 	add("vehicles_finished", "veh", or(step.number("step", "arrived"), step.number("step", "ended")))
 	add("teleports", "1", or(stats.number("teleports", "total"), step.number("step", "teleports")))
 	add("collisions", "1", or(stats.number("safety", "collisions"), step.number("step", "collisions")))
@@ -71,8 +73,8 @@ func (r Run) summarise(chosen scenario.Config, f fate) *simulation.Summary {
 		}
 	}
 
-	loaded := stats.number("persons", "loaded")
-	totals, err := readTrips(filepath.Join(r.Out, simulation.OutputTripinfo.File()), loaded != nil && *loaded > 0)
+	loaded := or(stats.number("persons", "loaded"), f.counts.persons)
+	totals, err := readTrips(r.Out, files[simulation.OutputTripinfo], loaded != nil && *loaded > 0)
 	// The totals of a killed run are those of its part. Where SUMO reached its end, a total of a part would pass for the whole.
 	known := err == nil || f.ended == nil
 	if loaded != nil && *loaded > 0 {
@@ -114,29 +116,57 @@ var wanted = []string{"vehicles", "teleports", "safety", "vehicleTripStatistics"
 
 func (t tags) number(tag, name string) *float64 { return attribute(t[tag], name) }
 
-// readTags reads what there is of a file, which may be cut off or missing.
-func readTags(name string) tags {
+// errNotXML is of an output that is not there, or has a format that is not read here.
+var errNotXML = errors.New("not XML")
+
+// openOutput opens an output below folder, which may be compressed. It fails for one that is not XML, as CSV and Parquet are not.
+func openOutput(folder, name string) (plain *bufio.Reader, f *os.File, err error) {
+	if name == "" {
+		return nil, nil, errNotXML
+	}
+	if f, err = os.Open(filepath.Join(folder, name)); err != nil {
+		return nil, nil, err
+	}
+	if plain, err = xml.Unpack(f); err == nil {
+		if first, _ := plain.Peek(1); string(first) != "<" {
+			err = errNotXML
+		}
+	}
+	if err != nil {
+		f.Close()
+		return nil, nil, err
+	}
+	return plain, f, nil
+}
+
+// readTags reads what there is of an output, which may be cut off or missing.
+func readTags(folder, name string) tags {
 	t := tags{}
-	f, err := os.Open(name)
+	plain, f, err := openOutput(folder, name)
 	if err != nil {
 		return t
 	}
 	defer f.Close()
-	t.scan(f)
+	t.scan(plain)
 	return t
 }
 
 // lastSteps is as much of the end of summary.xml as holds several steps, in bytes.
 const lastSteps = 16 << 10
 
-// readLastStep reads the last whole step of summary.xml, which may be cut off or missing. A day has a hundred thousand of them.
-func readLastStep(name string) tags {
+// readLastStep reads the last whole step of the summary output, which may be cut off or missing. A day has a hundred thousand of them,
+// so of a file that is not compressed only the end is read.
+func readLastStep(folder, name string) tags {
 	t := tags{}
-	f, err := os.Open(name)
+	plain, f, err := openOutput(folder, name)
 	if err != nil {
 		return t
 	}
 	defer f.Close()
+	if strings.HasSuffix(name, ".gz") {
+		t.scan(plain)
+		return t
+	}
 	info, err := f.Stat()
 	if err != nil {
 		return t
@@ -182,28 +212,31 @@ var emissions = []struct{ attribute, metric, unit string }{
 	{"electricity_abs", "electricity", "Wh"},
 }
 
-// trips are sums over tripinfo.xml.
+// trips are sums over the tripinfo output.
 type trips struct {
 	personsFinished float64
 	emissions       map[string]float64 // by attribute; empty without the device
 }
 
-// readTrips reads tripinfo.xml, which is searched for persons only if there are any. With an error the sums are of what precedes
+// readTrips reads the tripinfo output, which is searched for persons only if there are any. With an error the sums are of what precedes
 // the fault.
-func readTrips(name string, persons bool) (trips, error) {
+func readTrips(folder, name string, persons bool) (trips, error) {
 	t := trips{emissions: map[string]float64{}}
-	f, err := os.Open(name)
+	plain, f, err := openOutput(folder, name)
 	if err != nil {
 		return t, err
 	}
 	defer f.Close()
 	if !persons {
 		// Most runs have no emissions either, and a search is many times as fast as a scan.
-		found, err := contains(f, "<emissions ")
+		found, err := contains(plain, "<emissions ")
 		if err != nil || !found {
 			return t, err
 		}
 		if _, err := f.Seek(0, io.SeekStart); err != nil {
+			return t, err
+		}
+		if plain, err = xml.Unpack(f); err != nil {
 			return t, err
 		}
 	}
@@ -231,7 +264,7 @@ func readTrips(name string, persons bool) (trips, error) {
 			}
 		},
 	}
-	return t, s.Scan(f)
+	return t, s.Scan(plain)
 }
 
 // contains reports whether word occurs in what r reads.

@@ -1,6 +1,7 @@
 package run
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -13,11 +14,13 @@ import (
 
 	"github.com/sumo-k8/sumo-k8/pkg/scenario"
 	"github.com/sumo-k8/sumo-k8/pkg/simulation"
+	"github.com/sumo-k8/sumo-k8/pkg/sumo/xml"
 )
 
 // Names inside the work folder. SUMO may read all of them and write into the last two.
 const (
 	scenarioFolder = "scenario"         // the unpacked zip
+	copyFolder     = "rewritten"        // the run's own copies of files in which names of outputs are changed
 	edgeDataFile   = "edgedata.add.xml" // asks SUMO for the edgedata output
 	configFile     = "run.sumocfg"      // the configuration that SUMO reads
 	runFolder      = "run"              // where SUMO runs: links to the scenario's files, beside which it writes
@@ -30,7 +33,7 @@ var writable = []string{runFolder, resultFolder}
 // plant makes the folder in which SUMO runs look like the scenario: the same folders, and for each file a symbolic link
 // to the one copy, which SUMO cannot write. So SUMO writes relative names here and nowhere else. An output with the name
 // of a scenario's file replaces its link, as it would overwrite the file on a user's machine.
-func (r Run) plant(root *os.Root, chosen scenario.Config) error {
+func (r Run) plant(root *os.Root, chosen scenario.Config, s settings) error {
 	run, err := os.OpenRoot(filepath.Join(r.Work, runFolder))
 	if err != nil {
 		return err
@@ -48,17 +51,52 @@ func (r Run) plant(root *os.Root, chosen scenario.Config) error {
 		case d.IsDir() && name != ".":
 			return run.Mkdir(name, 0o755)
 		case d.Type().IsRegular() && !replaced[name] && !earlier(name):
-			return run.Symlink(filepath.Join(r.Work, scenarioFolder, filepath.FromSlash(name)), name)
+			folder := scenarioFolder
+			if rewrites := chosen.Rewrites[name]; len(rewrites) > 0 {
+				folder = copyFolder
+				if err := r.rewrite(root, name, rewrites); err != nil {
+					return err
+				}
+			}
+			return run.Symlink(filepath.Join(r.Work, folder, filepath.FromSlash(name)), name)
 		}
 		return nil
 	})
 	if err != nil {
 		return err
 	}
-	for _, name := range chosen.Outputs { // SUMO makes no folders
-		if err := run.MkdirAll(path.Dir(name), 0o755); err != nil {
-			return err
+	return r.makeFolders(run, chosen, s)
+}
+
+// rewrite makes the run's own copy of a file of the scenario, with other names of outputs.
+func (r Run) rewrite(root *os.Root, name string, rewrites []scenario.Rewrite) error {
+	in, err := root.Open(name)
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	copied := filepath.Join(r.Work, copyFolder, filepath.FromSlash(name))
+	if err := os.MkdirAll(filepath.Dir(copied), 0o755); err != nil {
+		return err
+	}
+	out, err := os.Create(copied)
+	if err != nil {
+		return err
+	}
+	err = xml.Rewrite(out, in, func(e xml.Element) []xml.Change {
+		var changes []xml.Change
+		for _, w := range rewrites {
+			if string(e.Name) != w.Element || w.Key != "" && string(e.Attr("key")) != w.Key {
+				continue
+			}
+			if value, ok := e.Lookup(w.Attribute); ok && string(value.Value) == w.From {
+				changes = append(changes, xml.Change{Attribute: w.Attribute, Value: w.To})
+			}
 		}
+		return changes
+	})
+	if err := errors.Join(err, out.Close()); err != nil {
+		return fmt.Errorf("copying %s: %w", name, err)
 	}
 	return nil
 }
@@ -96,21 +134,82 @@ const maxOwnFiles = 1000
 // some of them.
 const maxOwnName = 900
 
-// ownOutputs are the files that the scenario itself has written.
-type ownOutputs struct {
-	names []string // below the output folder
-	left  int      // beyond maxOwnFiles, or with a name that cannot be stored
+// kept is what a run leaves in the output folder.
+type kept struct {
+	names []string // of all outputs, below the output folder
+	files map[simulation.Output]string
+	moved []string // outputs of the scenario that could not keep their names, as sentences
+	left  int      // of the scenario's, beyond maxOwnFiles, or with a name that cannot be stored
 }
 
-// collect moves what SUMO has written into the output folder: the outputs that we asked for to its top, the scenario's
-// own below ownFolder. Only regular files count; everything else in the run's folder is a link of ours. No other file reaches the
-// top, where names identify our own files.
-func (r Run) collect() (ownOutputs, error) {
-	asked := func(name string) bool { return slices.Contains(r.outputNames(), name) }
-	if _, err := r.keep(resultFolder, "", asked, len(simulation.Outputs())); err != nil {
-		return ownOutputs{}, err
+// ours are the names at the top of the output folder that the scenario's outputs leave to the run.
+var ours = map[string]bool{
+	simulation.LogFile: true, simulation.SummaryFile: true, simulation.OutcomeFile: true, simulation.ChecksumFile: true,
+	simulation.SummaryFile + partialSuffix: true, simulation.OutcomeFile + partialSuffix: true,
+}
+
+// addedPrefix is for an added output whose name the scenario gives to another one.
+const addedPrefix = "sumo-k8-"
+
+// collect moves what SUMO has written into the output folder: the scenario's outputs under their own names, and beside them
+// those that the run has added. Only regular files count; everything else in the run's folder is a link of ours.
+func (r Run) collect(s settings) (kept, error) {
+	k := kept{files: map[simulation.Output]string{}}
+	own, err := r.written(runFolder)
+	if err != nil {
+		return k, err
 	}
-	return r.keep(runFolder, ownFolder, storable, maxOwnFiles)
+	all := len(own)
+	own = slices.DeleteFunc(own, func(name string) bool { return !storable(name) })
+	own = own[:min(len(own), maxOwnFiles)]
+	k.left = all - len(own)
+	taken := map[string]bool{}
+	for _, name := range own {
+		for ; name != "."; name = path.Dir(name) { // and its folders
+			taken[name] = true
+		}
+	}
+	targets := map[string]string{}
+	for _, name := range own {
+		target := name
+		if top, _, _ := strings.Cut(name, "/"); ours[top] || name == ownFolder {
+			for target = path.Join(ownFolder, name); taken[target]; target = path.Join(ownFolder, target) {
+			}
+			taken[target] = true
+			k.moved = append(k.moved, fmt.Sprintf("The output %s is %s in the results, where %s is the run's own.", name, target, top))
+		}
+		if err := r.keep(path.Join(runFolder, name), target); err != nil {
+			return k, err
+		}
+		targets[name] = target
+		k.names = append(k.names, target)
+	}
+	for role, name := range s.own {
+		if found := s.written(own, name); found != "" {
+			k.files[role] = targets[found]
+		}
+	}
+	for _, o := range r.added(s) {
+		folder := path.Join(resultFolder, string(o))
+		found, err := r.written(folder)
+		if err != nil {
+			return k, err
+		}
+		if len(found) == 0 { // SUMO ended before it opened its outputs
+			continue
+		}
+		target := s.addedName(o)
+		for taken[target] {
+			target = addedPrefix + target
+		}
+		taken[target] = true
+		if err := r.keep(path.Join(folder, found[0]), target); err != nil {
+			return k, err
+		}
+		k.names = append(k.names, target)
+		k.files[o] = target
+	}
+	return k, nil
 }
 
 // storable reports whether an object store accepts a file's name and can list it.
@@ -118,32 +217,27 @@ func storable(name string) bool {
 	return len(name) <= maxOwnName && utf8.ValidString(name) && !strings.ContainsFunc(name, unicode.IsControl)
 }
 
-// keep moves up to limit regular files with wanted names from folder from of the work folder to folder to of the output folder.
-func (r Run) keep(from, to string, wanted func(string) bool, limit int) (ownOutputs, error) {
-	var own ownOutputs
-	root, err := os.OpenRoot(filepath.Join(r.Work, from))
+// written are the regular files below a folder of the work folder, sorted.
+func (r Run) written(folder string) ([]string, error) {
+	root, err := os.OpenRoot(filepath.Join(r.Work, folder))
 	if err != nil {
-		return own, err
+		return nil, err
 	}
 	defer root.Close()
 	files, err := listFiles(root)
-	if err != nil {
-		return own, err
-	}
 	slices.Sort(files)
-	for _, name := range files {
-		if len(own.names) == limit || !wanted(name) {
-			own.left++
-			continue
-		}
-		target := filepath.Join(r.Out, to, filepath.FromSlash(name))
-		if err := os.MkdirAll(filepath.Dir(target), 0o755); err != nil {
-			return own, err
-		}
-		if err := move(filepath.Join(root.Name(), filepath.FromSlash(name)), target); err != nil {
-			return own, fmt.Errorf("keeping %s: %w", name, err)
-		}
-		own.names = append(own.names, path.Join(to, name))
+	return files, err
+}
+
+// keep moves a file of the work folder to the output folder.
+func (r Run) keep(from, to string) error {
+	target := filepath.Join(r.Out, filepath.FromSlash(to))
+	err := os.MkdirAll(filepath.Dir(target), 0o755)
+	if err == nil {
+		err = move(filepath.Join(r.Work, filepath.FromSlash(from)), target)
 	}
-	return own, nil
+	if err != nil {
+		return fmt.Errorf("keeping %s: %w", to, err)
+	}
+	return nil
 }

@@ -33,7 +33,7 @@ func (r Run) wall(cmd *exec.Cmd) confine.Wall {
 		w.Program = binary
 		w.Read = append(w.Read, binary, ownLibraries(binary))
 	}
-	for _, name := range []string{scenarioFolder, edgeDataFile, configFile} {
+	for _, name := range []string{scenarioFolder, copyFolder, edgeDataFile, configFile} {
 		w.Read = append(w.Read, filepath.Join(r.Work, name))
 	}
 	for _, name := range writable {
@@ -51,7 +51,7 @@ func (r Run) TryConfinement(ctx context.Context) (simulation.Confinement, error)
 	}
 	defer os.RemoveAll(folder)
 	r.Work = folder
-	for _, name := range []string{scenarioFolder, runFolder, resultFolder} {
+	for _, name := range []string{scenarioFolder, copyFolder, runFolder, resultFolder} {
 		if err := os.Mkdir(filepath.Join(r.Work, name), 0o755); err != nil {
 			return simulation.Confinement{}, err
 		}

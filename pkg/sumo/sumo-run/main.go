@@ -54,11 +54,10 @@ func execute(ctx context.Context, args []string, getenv func(string) string, std
 	r := run.Run{
 		Binary:  orDefault(getenv("SUMO_BINARY"), "sumo"),
 		Home:    orDefault(getenv("SUMO_HOME"), run.DefaultHome),
+		Version: getenv("SUMO_VERSION"),
 		Limits:  scenario.DefaultLimits(),
 		Console: stdout,
 	}
-	// SUMO reports unknown options itself; the service has checked the scenario against the requested version.
-	r.Limits.SUMOVersion = ""
 	flags := flag.NewFlagSet("sumo-run", flag.ContinueOnError)
 	flags.SetOutput(stderr)
 	flags.StringVar(&r.Scenario, "scenario", "", "the scenario's zip `file`")

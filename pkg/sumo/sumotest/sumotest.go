@@ -4,6 +4,7 @@ package sumotest
 import (
 	"os"
 	"os/exec"
+	"runtime"
 	"slices"
 	"testing"
 
@@ -13,16 +14,28 @@ import (
 // allVariable asks for the widest matrix; make test-versions sets it.
 const allVariable = "SUMO_K8_ALL_VERSIONS"
 
-// Newest returns the newest version on offer. It fails the test where that is not installed.
-func Newest(t testing.TB) release.Installation { return Version(t, release.Newest().Version) }
+// Newest returns the newest version that runs on this machine. It fails the test where that is not installed.
+func Newest(t testing.TB) release.Installation {
+	versions := here()
+	return Version(t, versions[len(versions)-1])
+}
 
-// Oldest returns the oldest version on offer.
-func Oldest(t testing.TB) release.Installation { return Version(t, release.Oldest().Version) }
+// Oldest returns the oldest version that runs on this machine.
+func Oldest(t testing.TB) release.Installation { return Version(t, here()[0]) }
+
+// here lists the versions that have a wheel for this machine.
+func here() []string {
+	var versions []string
+	for _, r := range release.On(runtime.GOARCH) {
+		versions = append(versions, r.Version)
+	}
+	return versions
+}
 
 // Version returns one version on offer, such as "1.24".
 func Version(t testing.TB, version string) release.Installation {
 	t.Helper()
-	dir, err := release.Dir()
+	dir, err := folder()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -34,14 +47,11 @@ func Version(t testing.TB, version string) release.Installation {
 	return installed[i]
 }
 
-// Versions returns the versions with which each change is tested: the oldest and the newest on offer, or all of them.
+// Versions returns the versions with which each change is tested: the oldest and the newest that run here, or all of them.
 func Versions() []string {
+	versions := here()
 	if os.Getenv(allVariable) == "" {
-		return []string{release.Oldest().Version, release.Newest().Version}
-	}
-	var versions []string
-	for _, r := range release.All() {
-		versions = append(versions, r.Version)
+		return []string{versions[0], versions[len(versions)-1]}
 	}
 	return versions
 }

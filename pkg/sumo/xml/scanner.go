@@ -31,6 +31,7 @@ type Scanner struct {
 	end  int // end of the bytes in buf that are known to be whole, valid UTF-8
 	held int // bytes after end that begin a rune which the next read completes
 	line int
+	base int64 // bytes of src before buf
 	// fail is what to report when pos reaches end.
 	fail error
 
@@ -40,7 +41,15 @@ type Scanner struct {
 	values   []byte
 	scratch  []byte
 	seenRoot bool
+
+	tag int64 // where the start tag begins that is being read; noTag between tags
 }
+
+// noTag is Scanner.tag between tags.
+const noTag = -1
+
+// offset is how many bytes of src have been read.
+func (s *Scanner) offset() int64 { return s.base + int64(s.pos) }
 
 // Element is a start tag. It is valid only during the call that it is passed to.
 type Element struct {
@@ -55,6 +64,8 @@ type Attr struct {
 	Name, Value []byte
 	Line        int
 	Cut         bool // Value is only the beginning
+
+	start, end int64 // of the value as it is written, between its quotes
 }
 
 // Attr returns the value of an attribute, nil when there is none.
@@ -136,7 +147,7 @@ func (s *Scanner) Scan(r io.Reader) error {
 
 // scan reads a document in UTF-8 whose XML declaration has been read, from the given line on.
 func (s *Scanner) scan(text io.Reader, line int) error {
-	s.src, s.line, s.buf = text, line, make([]byte, window)
+	s.src, s.line, s.buf, s.tag = text, line, make([]byte, window), noTag
 	if s.MaxValue == 0 {
 		s.MaxValue = maxValue
 	}
@@ -175,6 +186,7 @@ func (s *Scanner) Line() int { return s.line }
 func (s *Scanner) fill() bool {
 	for s.fail == nil {
 		copy(s.buf, s.buf[s.end:s.end+s.held])
+		s.base += int64(s.end)
 		n, err := s.src.Read(s.buf[s.held:])
 		chunk := s.buf[:s.held+n]
 		s.pos, s.end, s.held = 0, 0, 0
@@ -443,6 +455,7 @@ func (s *Scanner) startTag(c byte) error {
 		return malformed("elements are nested more than %d deep", maxDepth)
 	}
 	start := len(s.names)
+	s.tag = s.offset() - int64(len("<a"))
 	var err error
 	if s.names, c, err = s.name(s.names, c); err != nil {
 		return err
@@ -473,6 +486,7 @@ func (s *Scanner) startTag(c byte) error {
 			return err
 		}
 	}
+	s.tag = noTag
 	if c != '/' {
 		return nil
 	}
@@ -519,6 +533,7 @@ func (s *Scanner) attribute(c byte, element []byte) (byte, error) {
 	if quote != '"' && quote != '\'' {
 		return 0, malformed("in <%s>, the value of %q is not in quotes", element, a.Name)
 	}
+	a.start = s.offset()
 	for {
 		if s.pos == s.end && !s.fill() {
 			return 0, s.ended()
@@ -541,6 +556,7 @@ func (s *Scanner) attribute(c byte, element []byte) (byte, error) {
 		switch c {
 		case quote:
 			a.Value = s.values[nameEnd:len(s.values):len(s.values)]
+			a.end = s.offset() - 1
 			s.attrs = append(s.attrs, a)
 			return s.next()
 		case '<':

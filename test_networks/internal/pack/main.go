@@ -2,7 +2,7 @@
 //
 //	pack build SCENARIOS OUT   write OUT/ready_to_use and OUT/broken from the folders in SCENARIOS
 //	pack compare OLD NEW       name the zips that differ in what they contain; exit 1 when there are any
-//	pack survey DIR            run DIR/ready_to_use with SUMO and write the table into DIR/README.md
+//	pack survey DIR            run DIR/ready_to_use with the newest SUMO installed and write the table into DIR/README.md
 package main
 
 import (
@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/sumo-k8/sumo-k8/pkg/sumo/release"
 	"github.com/sumo-k8/sumo-k8/test_networks/internal/survey"
 )
 
@@ -35,7 +36,15 @@ func run(ctx context.Context, args []string) error {
 	case len(args) == 3 && args[0] == "compare":
 		return compare(args[1], args[2])
 	case len(args) == 2 && args[0] == "survey":
-		return survey.Update(ctx, filepath.Join(args[1], readyFolder), filepath.Join(args[1], "README.md"))
+		installations, err := release.Dir()
+		if err != nil {
+			return err
+		}
+		installed := release.Installed(installations)
+		if len(installed) == 0 {
+			return errors.New("SUMO is not installed: run make sumo")
+		}
+		return survey.Update(ctx, installed[len(installed)-1], filepath.Join(args[1], readyFolder), filepath.Join(args[1], "README.md"))
 	}
 	return errors.New("usage: pack build SCENARIOS OUT | pack compare OLD NEW | pack survey DIR")
 }

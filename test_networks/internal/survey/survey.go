@@ -1,5 +1,4 @@
-// Package survey runs the scenarios in ready_to_use with the installed SUMO and measures them: the table in
-// test_networks/README.md.
+// Package survey runs the scenarios in ready_to_use with SUMO and measures them: the table in test_networks/README.md.
 package survey
 
 import (
@@ -19,6 +18,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/sumo-k8/sumo-k8/pkg/sumo/release"
 )
 
 // Row is what one configuration of a scenario contains, and how its simulation ended.
@@ -45,12 +46,8 @@ func (r Row) Facts() string {
 // String is the row as a line of the table.
 func (r Row) String() string { return fmt.Sprintf("%s %.2f |", r.Facts(), r.Wall.Seconds()) }
 
-// Run unpacks the scenario in zipFile into dir, which must be empty, and runs each of its configurations to the end.
-func Run(ctx context.Context, zipFile, dir string) ([]Row, error) {
-	sumo, err := exec.LookPath("sumo")
-	if err != nil {
-		return nil, fmt.Errorf("SUMO is not installed; on Debian or Ubuntu: apt-get install sumo: %w", err)
-	}
+// Run unpacks the scenario in zipFile into dir, which must be empty, and has sumo run each of its configurations to the end.
+func Run(ctx context.Context, sumo release.Installation, zipFile, dir string) ([]Row, error) {
 	configs, err := unpack(zipFile, dir)
 	if err != nil {
 		return nil, fmt.Errorf("unpack %s: %w", zipFile, err)
@@ -69,19 +66,19 @@ func Run(ctx context.Context, zipFile, dir string) ([]Row, error) {
 	return rows, nil
 }
 
-// Update runs every zip in folder and writes the table into the file readme, between the lines that mark its place.
-func Update(ctx context.Context, folder, readme string) error {
+// Update has sumo run every zip in folder and writes the table into the file readme, between the lines that mark its place.
+func Update(ctx context.Context, sumo release.Installation, folder, readme string) error {
 	zips, err := filepath.Glob(filepath.Join(folder, "*.zip"))
 	if err != nil {
 		return err
 	}
-	table := []string{Header}
+	table := []string{"Run by SUMO " + sumo.Version + ":", "", Header}
 	for _, name := range zips {
 		dir, err := os.MkdirTemp("", "survey")
 		if err != nil {
 			return err
 		}
-		rows, err := Run(ctx, name, dir)
+		rows, err := Run(ctx, sumo, name, dir)
 		if err := errors.Join(err, os.RemoveAll(dir)); err != nil {
 			return err
 		}
@@ -126,11 +123,12 @@ var (
 	ended   = regexp.MustCompile(`ended at time: (\d+\.\d+)`)
 )
 
-func (r *Row) simulate(ctx context.Context, sumo, config string) error {
+func (r *Row) simulate(ctx context.Context, sumo release.Installation, config string) error {
 	// Beside the configuration, so that it is removed with it.
 	statistics := config + ".statistics.xml"
-	cmd := exec.CommandContext(ctx, sumo, "-c", config, "-X", "never", "--no-step-log", "--duration-log.statistics",
+	cmd := exec.CommandContext(ctx, sumo.Binary, "-c", config, "-X", "never", "--no-step-log", "--duration-log.statistics",
 		"--statistic-output", statistics)
+	cmd.Env = append(os.Environ(), "SUMO_HOME="+sumo.Home)
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	begin := time.Now()

@@ -37,7 +37,7 @@ func Add(parts *app.Parts) (stop func(), err error) {
 			return nil, err
 		}
 		parts.Warmer = kube.Warmups{
-			Client: client, Namespace: cfg.Namespace, Image: cfg.SumoImages[cfg.SumoVersion], PullPolicy: cfg.PullPolicy,
+			Client: client, Namespace: cfg.Namespace, Image: cfg.SumoImages[cfg.Offer(nil).Newest()], PullPolicy: cfg.PullPolicy,
 			NodeSelector: cfg.NodeSelector, Tolerations: tolerations(cfg), NewID: uuid.NewString,
 		}
 	case "submit":
@@ -65,7 +65,7 @@ func Add(parts *app.Parts) (stop func(), err error) {
 func addEngine(parts *app.Parts, client *kube.Client) (stop func(), err error) {
 	cfg := parts.Config
 	engine, err := argo.New(argo.Config{
-		Installation: cfg.Installation, SumoVersion: cfg.SumoVersion, PriorityClasses: priorityClasses,
+		Installation: cfg.Installation, PriorityClasses: priorityClasses,
 	}, client, parts.Objects, time.Now, parts.Log)
 	if err != nil {
 		return nil, err
@@ -90,11 +90,22 @@ func provisioner(cfg config.Config, client rest.Interface) (*kube.Provisioner, e
 	for _, version := range slices.Sorted(maps.Keys(cfg.SumoImages)) {
 		p.Templates = append(p.Templates, argo.Template{
 			Version: version, Image: cfg.SumoImages[version], PullPolicy: cfg.PullPolicy,
-			NodeSelector: cfg.NodeSelector, Tolerations: tolerations(cfg), PodSpecPatch: cfg.PodSpecPatch,
+			NodeSelector: nodeSelector(cfg, version), Tolerations: tolerations(cfg), PodSpecPatch: cfg.PodSpecPatch,
 			Confinement: cfg.Confinement, Unpacked: cfg.MaxUnpackedMiB << 20, Output: cfg.MaxOutputMiB << 20,
 		}.Manifest)
 	}
 	return p, nil
+}
+
+// nodeSelector chooses the nodes for a version of SUMO: those that its image runs on, where the operator has not chosen an architecture.
+func nodeSelector(cfg config.Config, version string) map[string]string {
+	v, _ := cfg.Offer(nil).Find(version)
+	if _, chosen := cfg.NodeSelector[corev1.LabelArchStable]; chosen || len(v.Architectures) != 1 {
+		return cfg.NodeSelector
+	}
+	selector := map[string]string{corev1.LabelArchStable: v.Architectures[0]}
+	maps.Copy(selector, cfg.NodeSelector)
+	return selector
 }
 
 func tolerations(cfg config.Config) (all []corev1.Toleration) {

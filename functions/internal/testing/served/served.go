@@ -21,13 +21,14 @@ import (
 	"github.com/sumo-k8/sumo-k8/pkg/rest"
 	"github.com/sumo-k8/sumo-k8/pkg/store/postgres"
 	"github.com/sumo-k8/sumo-k8/pkg/store/s3"
+	"github.com/sumo-k8/sumo-k8/pkg/sumo/release"
 )
 
 // AdminKey is the operator's key.
 const AdminKey = "the operator's key"
 
-// Parts returns the parts of a function with default settings, no limits on calls, and a fresh database and bucket. A test
-// may change them before it serves them.
+// Parts returns the parts of a function with default settings, no limits on calls, a fresh database and bucket, and the oldest and the
+// newest SUMO as if they were installed. A test may change them before it serves them.
 func Parts(t testing.TB) app.Parts {
 	t.Helper()
 	cfg, err := config.Load()
@@ -45,7 +46,10 @@ func Parts(t testing.TB) app.Parts {
 		t.Fatal(err)
 	}
 	cfg.AdminKey, cfg.S3Bucket, cfg.CallsPerSecond, cfg.WrongKeysPerMinute = AdminKey, bucket.Bucket, 0, 0
-	return app.Parts{Config: cfg, DB: db, Objects: objects, Log: zerolog.Nop()}
+	return app.Parts{
+		Config: cfg, DB: db, Objects: objects, Log: zerolog.Nop(),
+		Installations: []release.Installation{{Version: release.Oldest().Version}, {Version: release.Newest().Version}},
+	}
 }
 
 // Function is a function that serves until its test ends.

@@ -116,6 +116,7 @@ function LimitForm({ tenant, send, label, cancel, done }: { tenant?: Tenant; sen
 		max_cpu: String(tenant?.max_cpu ?? 32),
 		max_memory_gi: String(tenant?.max_memory_gi ?? 128),
 		input_buckets: tenant?.input_buckets.join(", ") ?? "",
+		default_sumo_version: tenant?.default_sumo_version ?? "",
 	});
 	const [problem, setProblem] = useState<Problem>();
 	const [busy, setBusy] = useState(false);
@@ -131,6 +132,8 @@ function LimitForm({ tenant, send, label, cancel, done }: { tenant?: Tenant; sen
 					max_cpu: Number(fields.max_cpu),
 					max_memory_gi: Number(fields.max_memory_gi),
 					input_buckets: fields.input_buckets.split(",").map((b) => b.trim()).filter(Boolean),
+					// Left alone it may name a version that is no longer offered, and stays.
+					...(fields.default_sumo_version.trim() !== (tenant?.default_sumo_version ?? "") && { default_sumo_version: fields.default_sumo_version.trim() }),
 				}),
 			);
 		} catch (error) {
@@ -153,6 +156,7 @@ function LimitForm({ tenant, send, label, cancel, done }: { tenant?: Tenant; sen
 				{input("max_memory_gi", "Memory (GiB)", "Of all its jobs in total.", count(5000))}
 			</div>
 			{input("input_buckets", "S3 inputs", "bucket or bucket/prefix/, separated by commas.", { spellcheck: false, autocomplete: "off" })}
+			{input("default_sumo_version", "Default SUMO version", "For jobs that name none, such as 1.28; empty for the newest, which an upgrade may change.", { spellcheck: false, autocomplete: "off", placeholder: "the newest" })}
 			{problem && <ProblemNotice problem={problem} />}
 			<div class="buttons">
 				<button type="button" onClick={cancel}>

@@ -75,6 +75,11 @@ function Compared({ ids }: { ids: string[] }) {
 						</div>
 					),
 			)}
+			{loaded.data.notes.map((note) => (
+				<div class="notice warn" key={note}>
+					{note}
+				</div>
+			))}
 			<Card title="Metrics" beside={<span class="muted small">Differences are from the first job.</span>}>
 				<Metrics jobs={jobs} comparison={loaded.data} />
 			</Card>

@@ -4,7 +4,7 @@ import { useState } from "preact/hooks";
 import { call, download, get, isFinished, type Job } from "../api";
 import { MapView } from "../map/view";
 import { useLoad } from "../load";
-import { Action, Card, Copy, Dialog, Elapsed, Loading, ProblemNotice, Progress, announce, StatePill, Tabs, Time, Title } from "../parts";
+import { Action, Card, Copy, Dialog, Elapsed, Faults, Loading, ProblemNotice, Progress, announce, StatePill, Tabs, Time, Title } from "../parts";
 import { bytes, duration, metricName, plural, quantity } from "../format";
 import { go, linkTo } from "../route";
 import { Log } from "./log";
@@ -25,7 +25,8 @@ export function JobPage({ id, tab }: { id: string; tab: string }) {
 	}
 	const j = job.data;
 	const finished = isFinished(j.status);
-	const shown = tab || (finished && j.status === "SUCCEEDED" ? "summary" : "log");
+	const check = Boolean(j.options.check);
+	const shown = tab || (check ? (finished ? "problems" : "log") : finished && j.status === "SUCCEEDED" ? "summary" : "log");
 	return (
 		<>
 			<Title beside={<Actions job={j} changed={job.reload} />}>{j.scenario_id}</Title>
@@ -34,22 +35,25 @@ export function JobPage({ id, tab }: { id: string; tab: string }) {
 			<Tabs
 				label="Views of this job"
 				at={shown}
-				tabs={[
-					{ name: "summary", title: "Summary" },
-					{ name: "log", title: "Log" },
-					{ name: "plots", title: "Plots" },
-					{ name: "map", title: "Map" },
-					{ name: "results", title: "Results" },
-					{ name: "events", title: "Events" },
-				].map((t) => ({ ...t, href: linkTo("jobs", id, t.name) }))}
+				tabs={(check ? ["problems", "log", "events"] : ["summary", "log", "plots", "map", "results", "events"]).map((name) => ({ name, title: name[0]!.toUpperCase() + name.slice(1) })).map((t) => ({ ...t, href: linkTo("jobs", id, t.name) }))}
 			/>
 			{shown === "log" && <Log job={j} />}
+			{shown === "problems" && (finished ? <Problems job={j} /> : <NotYet what="The list of problems" />)}
 			{shown === "events" && <Events job={j} />}
 			{shown === "summary" && (finished ? <Summary job={j} /> : <NotYet what="The summary" />)}
 			{shown === "results" && (finished ? <Results job={j} /> : <NotYet what="The list of files" />)}
 			{shown === "plots" && (finished ? <Plots job={j} /> : <NotYet what="Plots" />)}
 			{shown === "map" && <MapView job={j} />}
 		</>
+	);
+}
+
+/** What SUMO said about a scenario that was only checked. */
+function Problems({ job }: { job: Job }) {
+	return (
+		<Card title="What SUMO says">
+			{job.problems.length > 0 ? <Faults faults={job.problems} /> : <div class="empty">{job.status === "SUCCEEDED" ? "SUMO loads the scenario without a complaint." : "SUMO named no problem; see the log."}</div>}
+		</Card>
 	);
 }
 
@@ -131,6 +135,12 @@ function Facts({ job }: { job: Job }) {
 				</div>
 			)}
 			{!job.error && job.message && <p class="muted">{job.message}</p>}
+			{job.warnings.length > 0 && (
+				<div class="notice warn">
+					<strong>{plural(job.warnings.length, "warning")}</strong>
+					<Faults faults={job.warnings.map((message) => ({ message }))} />
+				</div>
+			)}
 			<dl class="facts">
 				<Fact name="Submitted">
 					<Time at={job.submitted_at} />
@@ -144,7 +154,9 @@ function Facts({ job }: { job: Job }) {
 						<Elapsed from={job.started_at} to={job.finished_at} />
 					</Fact>
 				)}
+				{job.options.check && <Fact name="Kind">A check: nothing is simulated</Fact>}
 				<Fact name="Configuration">{job.config_file || "–"}</Fact>
+				<Fact name="SUMO">{job.sumo_version || job.options.sumo_version || "–"}</Fact>
 				<Fact name="Seed">{job.seed ?? "SUMO's default"}</Fact>
 				{options(job).map(([name, value]) => (
 					<Fact key={name} name={name}>
@@ -160,7 +172,6 @@ function Facts({ job }: { job: Job }) {
 				</Fact>
 				<Fact name="Priority">{job.priority}</Fact>
 				<Fact name="Time limit">{duration(job.timeout_seconds)}</Fact>
-				{job.sumo_version && <Fact name="SUMO">{job.sumo_version}</Fact>}
 				{job.attempt > 1 && <Fact name="Attempts">{job.attempt}</Fact>}
 				<Fact name="Job" full>
 					<code class="wrap">{job.job_id}</code> <Copy text={job.job_id} what="the job's id" />
@@ -198,6 +209,8 @@ function options(job: Job): [string, string][] {
 	if (o.begin !== undefined || o.end !== undefined) chosen.push(["Interval", interval(o)]);
 	if (o.step_length !== undefined) chosen.push(["Step length", `${o.step_length} s`]);
 	if (o.scale !== undefined) chosen.push(["Demand scale", `× ${o.scale}`]);
+	if (o.unfinished_trips) chosen.push(["Unfinished trips", "counted"]);
+	if (o.strict) chosen.push(["Strict", "yes"]);
 	if (o.outputs?.length) chosen.push(["Additional outputs", o.outputs.join(", ")]);
 	const labels = Object.entries(job.labels);
 	if (labels.length > 0) chosen.push(["Labels", labels.map(([k, v]) => `${k}=${v}`).join(", ")]);
@@ -329,7 +342,7 @@ function Results({ job }: { job: Job }) {
 										{f.name}
 									</a>
 								</td>
-								<td class="muted grow">{whatIs(f.name)}</td>
+								<td class="muted grow">{whatIs(f)}</td>
 								<td class="right figure">{bytes(f.size)}</td>
 							</tr>
 						))}
@@ -346,18 +359,26 @@ function Results({ job }: { job: Job }) {
 }
 
 const kinds: Record<string, string> = {
-	"summary.xml": "Vehicles and mean speed in each step",
-	"tripinfo.xml": "One line for each trip",
-	"statistics.xml": "SUMO's statistics of the run",
 	"summary.json": "The summary, for programs",
 	"outcome.json": "How the run ended",
 	"log.txt": "The log",
 	"sha256sums.txt": "Checksums of the other files",
-	"edgedata.xml.gz": "Speed, density and more of each edge",
-	"fcd.xml.gz": "Positions of all vehicles in each step",
-	"emission.xml.gz": "Emissions of all vehicles in each step",
-	"queue.xml.gz": "Queues of each lane",
-	"lanechange.xml.gz": "All lane changes",
 };
 
-const whatIs = (name: string): string => kinds[name] ?? (name.startsWith("scenario/") ? "Written by the scenario itself" : "");
+/** What SUMO's outputs hold. */
+const roles: Record<string, string> = {
+	summary: "Vehicles and mean speed in each step",
+	tripinfo: "One line for each trip",
+	statistics: "SUMO's statistics of the run",
+	edgedata: "Speed, density and more of each edge",
+	fcd: "Positions of all vehicles in each step",
+	emission: "Emissions of all vehicles in each step",
+	queue: "Queues of each lane",
+	lanechange: "All lane changes",
+};
+
+/** Files of earlier releases have no role; their names are the outputs'. */
+function whatIs({ name, role }: { name: string; role?: string }): string {
+	const what = kinds[name] ?? roles[role ?? name.replace(/\.xml(\.gz)?$/, "")];
+	return what ?? (name.includes("/") || /\.(xml|csv|parquet|txt)(\.gz)?$/.test(name) ? "Written by the scenario itself" : "");
+}

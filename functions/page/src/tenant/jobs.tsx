@@ -40,8 +40,14 @@ function Usage() {
 	);
 	if (dashboard.problem && !dashboard.data) return <ProblemNotice problem={dashboard.problem} retry={dashboard.reload} />;
 	if (!dashboard.data) return <Loading what="limits and usage" />;
-	const { plan_limits: limits, current_usage: use, stats } = dashboard.data;
+	const { plan_limits: limits, current_usage: use, stats, notes } = dashboard.data;
 	return (
+		<>
+		{notes.map((note) => (
+			<div class="notice warn" key={note}>
+				{note}
+			</div>
+		))}
 		<div class="tiles" aria-label="Limits and usage">
 			<div class="tile wide">
 				<Meter label="Active jobs" used={use.concurrent_jobs} limit={limits.max_concurrent_jobs} />
@@ -58,6 +64,7 @@ function Usage() {
 			</Tile>
 			<Tile label="Cancelled">{stats.cancelled}</Tile>
 		</div>
+		</>
 	);
 }
 

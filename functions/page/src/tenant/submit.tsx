@@ -15,6 +15,12 @@ const outputs = [
 	{ name: "lanechange", title: "Lane changes", use: "each with its reason" },
 ];
 
+/** What can be switched on about a run. */
+const switches = [
+	{ name: "unfinished_trips", title: "Unfinished trips", use: "also counts vehicles still on the road at the end" },
+	{ name: "strict", title: "Strict", use: "refuses a scenario of which SUMO would drop or ignore a part" },
+] as const;
+
 /** The form's fields, as text: the service validates them. */
 const blank = {
 	scenario_id: "",
@@ -76,6 +82,7 @@ function fieldsOf(job: Job): Fields {
 
 function Form({ original }: { original?: Job }) {
 	const [fields, setFields] = useState<Fields>(original ? fieldsOf(original) : blank);
+	const [ways, setWays] = useState<string[]>(original ? switches.map((s) => s.name).filter((name) => original.options[name]) : []);
 	const [chosen, setChosen] = useState<string[]>(original ? (original.options.outputs ?? []) : ["edgedata"]);
 	const [file, setFile] = useState<File>();
 	const [source, setSource] = useState<Source>(original ? "stored" : "zip");
@@ -96,8 +103,9 @@ function Form({ original }: { original?: Job }) {
 		setFields((now) => ({ ...now, scenario_id: now.scenario_id && now.scenario_id !== nameOf(file) ? now.scenario_id : nameOf(f) }));
 	};
 
-	const submit = async (event: Event) => {
+	const submit = async (event: SubmitEvent) => {
 		event.preventDefault();
+		const check = event.submitter?.getAttribute("name") === "check";
 		const labels = parseLabels(fields.labels);
 		if (labels instanceof Problem) return setProblem(labels);
 		// The fields precede the file, so that their faults are reported before the upload.
@@ -108,6 +116,8 @@ function Form({ original }: { original?: Job }) {
 		}
 		if (labels) form.set("labels", JSON.stringify(labels));
 		if (chosen.length > 0) form.set("outputs", chosen.join(","));
+		for (const name of ways) form.set(name, "true");
+		if (check) form.set("check", "true");
 		const content = JSON.stringify([...form]) + (source === "zip" ? `${file?.name}/${file?.size}/${file?.lastModified}` : "");
 		if (source === "zip" && file) form.set("sumo_files", file, file.name);
 		if (intention.current.of !== content) intention.current = { of: content, key: randomKey() };
@@ -165,13 +175,24 @@ function Form({ original }: { original?: Job }) {
 				<div class="grid">
 					{text("scenario_id", "Name", "Your name for this run.", { required: true, maxLength: 100, autocomplete: "off" })}
 					{text("config_file", "Configuration", "Which .sumocfg; required if the zip has several.", { spellcheck: false, autocomplete: "off" })}
-					{text("seed", "Seed", "Empty for SUMO's default, 23423.", { inputMode: "numeric", autocomplete: "off" })}
+					{text("seed", "Seed", "Empty for the scenario's.", { inputMode: "numeric", autocomplete: "off" })}
 					{text("scale", "Demand scale", "2 doubles the number of vehicles.", numeric)}
 					{text("begin", "Begin (s)", "Simulated time; empty for the scenario's.", numeric)}
 					{text("end", "End (s)", undefined, numeric)}
 					{text("step_length", "Step length (s)", undefined, numeric)}
-					{text("sumo_version", "SUMO version", "Empty for the default.", { autocomplete: "off" })}
+					<Versions value={fields.sumo_version} fault={faultOf("sumo_version")} choose={(version) => set("sumo_version", version)} />
 				</div>
+				<fieldset class="outputs">
+					<legend>Counting and checking</legend>
+					{switches.map((s) => (
+						<label key={s.name}>
+							<input type="checkbox" checked={ways.includes(s.name)} onChange={(e) => setWays(e.currentTarget.checked ? [...ways, s.name] : ways.filter((x) => x !== s.name))} />
+							<span>
+								{s.title} <span class="hint">{s.use}</span>
+							</span>
+						</label>
+					))}
+				</fieldset>
 				<fieldset class="outputs">
 					<legend>Outputs in addition to summary, trip info and statistics</legend>
 					{outputs.map((o) => (
@@ -206,6 +227,9 @@ function Form({ original }: { original?: Job }) {
 			<div class="send">
 				<button class="primary" type="submit" disabled={Boolean(sending) || !ready}>
 					Submit
+				</button>
+				<button type="submit" name="check" disabled={Boolean(sending) || !ready} title="SUMO loads the scenario and says what is wrong with it, without simulating">
+					Check
 				</button>
 				{sending && (
 					<>
@@ -283,6 +307,30 @@ function Refusal({ problem, inScenario }: { problem: Problem; inScenario: Fault[
 }
 
 const lineOf = (f: Fault): number => Number(f.location?.replace("line ", "")) || 0;
+
+/** The versions of SUMO on offer. */
+function Versions({ value, fault, choose }: { value: string; fault: string | undefined; choose: (version: string) => void }) {
+	const list = useLoad("versions", (signal) => get<"/versions">("/versions", signal));
+	const versions = (list.data?.versions ?? []).filter((v) => v.installed || v.version === value).reverse();
+	const standard = versions.find((v) => v.default);
+	return (
+		<Field label="SUMO version" hint={list.data?.notes.join(" ") || "Older versions give other numbers."} fault={fault}>
+			{(props) => (
+				<select {...props} name="sumo_version" value={value} onChange={(e) => choose(e.currentTarget.value)}>
+					<option value="">{standard ? `Default (${standard.version})` : "Default"}</option>
+					{versions.map((v) => (
+						<option key={v.version} value={v.version}>
+							{v.version}
+							{v.unsupported && ", unsupported"}
+							{!v.installed && ", not installed"}
+						</option>
+					))}
+					{list.data && value && !versions.some((v) => v.version === value) && <option value={value}>{value}, no longer offered</option>}
+				</select>
+			)}
+		</Field>
+	);
+}
 
 type Scenario = Got<"/scenarios">["scenarios"][number];
 

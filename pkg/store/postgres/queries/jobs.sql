@@ -1,9 +1,9 @@
 -- name: InsertJob :one
 -- No row when the tenant does not have the scenario.
 INSERT INTO jobs (id, tenant_id, namespace, name, scenario_digest, scenario_key, state, cpu_request, memory_gi, priority,
-                  options, timeout_seconds, labels, task_token, progress_webhook, traceparent, submitted_at, updated_at)
+                  options, timeout_seconds, labels, task_token, progress_webhook, traceparent, warnings, submitted_at, updated_at)
 SELECT @id, t.id, t.namespace, @name, s.digest, s.object_key, 'QUEUED', @cpu_request, @memory_gi, @priority,
-       @options, @timeout_seconds, @labels, @task_token, @progress_webhook, @traceparent,
+       @options, @timeout_seconds, @labels, @task_token, @progress_webhook, @traceparent, @warnings,
        coalesce(sqlc.narg(submitted_at)::timestamptz, now()), now()
 FROM tenants t
 JOIN scenarios s ON s.tenant_id = t.id
@@ -180,6 +180,8 @@ WITH observed AS (
            nullif(u -> 'summary', 'null'::jsonb)       AS summary,
            nullif(u -> 'results', 'null'::jsonb)       AS results,
            nullif(u -> 'confinement', 'null'::jsonb)   AS confinement,
+           coalesce(u -> 'warnings', '[]'::jsonb)      AS warnings,
+           nullif(u -> 'problems', 'null'::jsonb)      AS problems,
            u ->> 'state' NOT IN ('PENDING', 'RUNNING') AS ended
     FROM jsonb_array_elements(@updates::jsonb) AS u
 ), locked AS (
@@ -202,7 +204,12 @@ WITH observed AS (
         sumo_version = CASE WHEN o.sumo_version = '' THEN j.sumo_version ELSE o.sumo_version END,
         summary      = coalesce(o.summary, j.summary),
         results      = coalesce(o.results, j.results),
-        confinement  = coalesce(o.confinement, j.confinement)
+        confinement  = coalesce(o.confinement, j.confinement),
+        warnings     = j.warnings || coalesce((
+            SELECT jsonb_agg(w.text ORDER BY w.place) FROM jsonb_array_elements(o.warnings) WITH ORDINALITY AS w (text, place)
+            WHERE NOT j.warnings @> w.text
+        ), '[]'::jsonb),
+        problems     = coalesce(o.problems, j.problems)
     FROM observed o
     JOIN locked l ON l.id = o.id
     WHERE j.id = o.id
@@ -220,6 +227,12 @@ SELECT id FROM written WHERE moved ORDER BY id;
 UPDATE jobs SET attempt = attempt + 1, message = @message
 WHERE id = @id AND state IN ('PENDING', 'RUNNING')
 RETURNING attempt;
+
+-- name: ReplaceVersion :exec
+UPDATE jobs
+SET options  = options || jsonb_build_object('sumo_version', @version::text),
+    warnings = CASE WHEN warnings @> to_jsonb(@note::text) THEN warnings ELSE warnings || to_jsonb(@note::text) END
+WHERE id = @id AND finished_at IS NULL;
 
 -- name: ExpiredResults :many
 SELECT * FROM jobs

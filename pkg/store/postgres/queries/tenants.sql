@@ -1,6 +1,7 @@
 -- name: InsertTenant :one
-INSERT INTO tenants (id, namespace, max_cpu, max_memory_gi, max_concurrent_jobs, input_buckets, created_at)
-VALUES (@id, @namespace, @max_cpu, @max_memory_gi, @max_concurrent_jobs, @input_buckets, coalesce(sqlc.narg(created_at)::timestamptz, now()))
+INSERT INTO tenants (id, namespace, max_cpu, max_memory_gi, max_concurrent_jobs, input_buckets, default_sumo_version, created_at)
+VALUES (@id, @namespace, @max_cpu, @max_memory_gi, @max_concurrent_jobs, @input_buckets, @default_sumo_version,
+        coalesce(sqlc.narg(created_at)::timestamptz, now()))
 RETURNING *;
 
 -- name: Tenant :one
@@ -27,12 +28,13 @@ FROM tenants WHERE id = @id;
 
 -- name: UpdateTenant :one
 UPDATE tenants
-SET max_cpu             = coalesce(sqlc.narg(max_cpu), max_cpu),
-    max_memory_gi       = coalesce(sqlc.narg(max_memory_gi), max_memory_gi),
-    max_concurrent_jobs = coalesce(sqlc.narg(max_concurrent_jobs), max_concurrent_jobs),
-    input_buckets       = coalesce(sqlc.narg(input_buckets), input_buckets),
-    updated_at          = now(),
-    provision_at        = now()
+SET max_cpu              = coalesce(sqlc.narg(max_cpu), max_cpu),
+    max_memory_gi        = coalesce(sqlc.narg(max_memory_gi), max_memory_gi),
+    max_concurrent_jobs  = coalesce(sqlc.narg(max_concurrent_jobs), max_concurrent_jobs),
+    input_buckets        = coalesce(sqlc.narg(input_buckets), input_buckets),
+    default_sumo_version = coalesce(sqlc.narg(default_sumo_version), default_sumo_version),
+    updated_at           = now(),
+    provision_at         = now()
 WHERE id = @id
 RETURNING *;
 

@@ -14,7 +14,7 @@ import (
 )
 
 const activeJobs = `-- name: ActiveJobs :many
-SELECT id, tenant_id, namespace, name, scenario_digest, scenario_key, state, reason, message, progress, cpu_request, memory_gi, priority, options, timeout_seconds, labels, task_token, progress_webhook, attempt, cancel_requested, sumo_version, summary, results, results_pruned, submitted_at, dispatched_at, started_at, finished_at, updated_at, traceparent, confinement FROM jobs WHERE state IN ('PENDING', 'RUNNING') ORDER BY id LIMIT $1::integer
+SELECT id, tenant_id, namespace, name, scenario_digest, scenario_key, state, reason, message, progress, cpu_request, memory_gi, priority, options, timeout_seconds, labels, task_token, progress_webhook, attempt, cancel_requested, sumo_version, summary, results, results_pruned, submitted_at, dispatched_at, started_at, finished_at, updated_at, traceparent, confinement, warnings, problems FROM jobs WHERE state IN ('PENDING', 'RUNNING') ORDER BY id LIMIT $1::integer
 `
 
 func (q *Queries) ActiveJobs(ctx context.Context, most int) ([]Job, error) {
@@ -58,6 +58,8 @@ func (q *Queries) ActiveJobs(ctx context.Context, most int) ([]Job, error) {
 			&i.UpdatedAt,
 			&i.Traceparent,
 			&i.Confinement,
+			&i.Warnings,
+			&i.Problems,
 		); err != nil {
 			return nil, err
 		}
@@ -89,7 +91,7 @@ func (q *Queries) ActiveUsage(ctx context.Context, tenantID string) (ActiveUsage
 }
 
 const allJobs = `-- name: AllJobs :many
-SELECT id, tenant_id, namespace, name, scenario_digest, scenario_key, state, reason, message, progress, cpu_request, memory_gi, priority, options, timeout_seconds, labels, task_token, progress_webhook, attempt, cancel_requested, sumo_version, summary, results, results_pruned, submitted_at, dispatched_at, started_at, finished_at, updated_at, traceparent, confinement FROM jobs ORDER BY id DESC LIMIT $1::integer
+SELECT id, tenant_id, namespace, name, scenario_digest, scenario_key, state, reason, message, progress, cpu_request, memory_gi, priority, options, timeout_seconds, labels, task_token, progress_webhook, attempt, cancel_requested, sumo_version, summary, results, results_pruned, submitted_at, dispatched_at, started_at, finished_at, updated_at, traceparent, confinement, warnings, problems FROM jobs ORDER BY id DESC LIMIT $1::integer
 `
 
 func (q *Queries) AllJobs(ctx context.Context, most int) ([]Job, error) {
@@ -133,6 +135,8 @@ func (q *Queries) AllJobs(ctx context.Context, most int) ([]Job, error) {
 			&i.UpdatedAt,
 			&i.Traceparent,
 			&i.Confinement,
+			&i.Warnings,
+			&i.Problems,
 		); err != nil {
 			return nil, err
 		}
@@ -145,7 +149,7 @@ func (q *Queries) AllJobs(ctx context.Context, most int) ([]Job, error) {
 }
 
 const allJobsInState = `-- name: AllJobsInState :many
-SELECT id, tenant_id, namespace, name, scenario_digest, scenario_key, state, reason, message, progress, cpu_request, memory_gi, priority, options, timeout_seconds, labels, task_token, progress_webhook, attempt, cancel_requested, sumo_version, summary, results, results_pruned, submitted_at, dispatched_at, started_at, finished_at, updated_at, traceparent, confinement FROM jobs WHERE state = $1 ORDER BY id DESC LIMIT $2::integer
+SELECT id, tenant_id, namespace, name, scenario_digest, scenario_key, state, reason, message, progress, cpu_request, memory_gi, priority, options, timeout_seconds, labels, task_token, progress_webhook, attempt, cancel_requested, sumo_version, summary, results, results_pruned, submitted_at, dispatched_at, started_at, finished_at, updated_at, traceparent, confinement, warnings, problems FROM jobs WHERE state = $1 ORDER BY id DESC LIMIT $2::integer
 `
 
 type AllJobsInStateParams struct {
@@ -194,6 +198,8 @@ func (q *Queries) AllJobsInState(ctx context.Context, arg AllJobsInStateParams) 
 			&i.UpdatedAt,
 			&i.Traceparent,
 			&i.Confinement,
+			&i.Warnings,
+			&i.Problems,
 		); err != nil {
 			return nil, err
 		}
@@ -218,6 +224,8 @@ WITH observed AS (
            nullif(u -> 'summary', 'null'::jsonb)       AS summary,
            nullif(u -> 'results', 'null'::jsonb)       AS results,
            nullif(u -> 'confinement', 'null'::jsonb)   AS confinement,
+           coalesce(u -> 'warnings', '[]'::jsonb)      AS warnings,
+           nullif(u -> 'problems', 'null'::jsonb)      AS problems,
            u ->> 'state' NOT IN ('PENDING', 'RUNNING') AS ended
     FROM jsonb_array_elements($1::jsonb) AS u
 ), locked AS (
@@ -240,7 +248,12 @@ WITH observed AS (
         sumo_version = CASE WHEN o.sumo_version = '' THEN j.sumo_version ELSE o.sumo_version END,
         summary      = coalesce(o.summary, j.summary),
         results      = coalesce(o.results, j.results),
-        confinement  = coalesce(o.confinement, j.confinement)
+        confinement  = coalesce(o.confinement, j.confinement),
+        warnings     = j.warnings || coalesce((
+            SELECT jsonb_agg(w.text ORDER BY w.place) FROM jsonb_array_elements(o.warnings) WITH ORDINALITY AS w (text, place)
+            WHERE NOT j.warnings @> w.text
+        ), '[]'::jsonb),
+        problems     = coalesce(o.problems, j.problems)
     FROM observed o
     JOIN locked l ON l.id = o.id
     WHERE j.id = o.id
@@ -328,7 +341,7 @@ const dispatch = `-- name: Dispatch :many
 UPDATE jobs
 SET state = 'PENDING', message = '', attempt = attempt + 1, dispatched_at = now()
 WHERE id = ANY ($1::uuid[]) AND state = 'QUEUED'
-RETURNING id, tenant_id, namespace, name, scenario_digest, scenario_key, state, reason, message, progress, cpu_request, memory_gi, priority, options, timeout_seconds, labels, task_token, progress_webhook, attempt, cancel_requested, sumo_version, summary, results, results_pruned, submitted_at, dispatched_at, started_at, finished_at, updated_at, traceparent, confinement
+RETURNING id, tenant_id, namespace, name, scenario_digest, scenario_key, state, reason, message, progress, cpu_request, memory_gi, priority, options, timeout_seconds, labels, task_token, progress_webhook, attempt, cancel_requested, sumo_version, summary, results, results_pruned, submitted_at, dispatched_at, started_at, finished_at, updated_at, traceparent, confinement, warnings, problems
 `
 
 func (q *Queries) Dispatch(ctx context.Context, ids []string) ([]Job, error) {
@@ -372,6 +385,8 @@ func (q *Queries) Dispatch(ctx context.Context, ids []string) ([]Job, error) {
 			&i.UpdatedAt,
 			&i.Traceparent,
 			&i.Confinement,
+			&i.Warnings,
+			&i.Problems,
 		); err != nil {
 			return nil, err
 		}
@@ -424,7 +439,7 @@ func (q *Queries) Events(ctx context.Context, arg EventsParams) ([]JobEvent, err
 }
 
 const expiredResults = `-- name: ExpiredResults :many
-SELECT id, tenant_id, namespace, name, scenario_digest, scenario_key, state, reason, message, progress, cpu_request, memory_gi, priority, options, timeout_seconds, labels, task_token, progress_webhook, attempt, cancel_requested, sumo_version, summary, results, results_pruned, submitted_at, dispatched_at, started_at, finished_at, updated_at, traceparent, confinement FROM jobs
+SELECT id, tenant_id, namespace, name, scenario_digest, scenario_key, state, reason, message, progress, cpu_request, memory_gi, priority, options, timeout_seconds, labels, task_token, progress_webhook, attempt, cancel_requested, sumo_version, summary, results, results_pruned, submitted_at, dispatched_at, started_at, finished_at, updated_at, traceparent, confinement, warnings, problems FROM jobs
 WHERE finished_at < $1::timestamptz AND NOT results_pruned
 ORDER BY finished_at
 LIMIT $2::integer
@@ -476,6 +491,8 @@ func (q *Queries) ExpiredResults(ctx context.Context, arg ExpiredResultsParams) 
 			&i.UpdatedAt,
 			&i.Traceparent,
 			&i.Confinement,
+			&i.Warnings,
+			&i.Problems,
 		); err != nil {
 			return nil, err
 		}
@@ -570,14 +587,14 @@ func (q *Queries) InsertIdempotencyKey(ctx context.Context, arg InsertIdempotenc
 
 const insertJob = `-- name: InsertJob :one
 INSERT INTO jobs (id, tenant_id, namespace, name, scenario_digest, scenario_key, state, cpu_request, memory_gi, priority,
-                  options, timeout_seconds, labels, task_token, progress_webhook, traceparent, submitted_at, updated_at)
+                  options, timeout_seconds, labels, task_token, progress_webhook, traceparent, warnings, submitted_at, updated_at)
 SELECT $1, t.id, t.namespace, $2, s.digest, s.object_key, 'QUEUED', $3, $4, $5,
-       $6, $7, $8, $9, $10, $11,
-       coalesce($12::timestamptz, now()), now()
+       $6, $7, $8, $9, $10, $11, $12,
+       coalesce($13::timestamptz, now()), now()
 FROM tenants t
 JOIN scenarios s ON s.tenant_id = t.id
-WHERE t.id = $13 AND s.digest = $14
-RETURNING id, tenant_id, namespace, name, scenario_digest, scenario_key, state, reason, message, progress, cpu_request, memory_gi, priority, options, timeout_seconds, labels, task_token, progress_webhook, attempt, cancel_requested, sumo_version, summary, results, results_pruned, submitted_at, dispatched_at, started_at, finished_at, updated_at, traceparent, confinement
+WHERE t.id = $14 AND s.digest = $15
+RETURNING id, tenant_id, namespace, name, scenario_digest, scenario_key, state, reason, message, progress, cpu_request, memory_gi, priority, options, timeout_seconds, labels, task_token, progress_webhook, attempt, cancel_requested, sumo_version, summary, results, results_pruned, submitted_at, dispatched_at, started_at, finished_at, updated_at, traceparent, confinement, warnings, problems
 `
 
 type InsertJobParams struct {
@@ -592,6 +609,7 @@ type InsertJobParams struct {
 	TaskToken       string
 	ProgressWebhook *job.ProgressWebhook
 	Traceparent     string
+	Warnings        []string
 	SubmittedAt     *time.Time
 	TenantID        string
 	ScenarioDigest  string
@@ -611,6 +629,7 @@ func (q *Queries) InsertJob(ctx context.Context, arg InsertJobParams) (Job, erro
 		arg.TaskToken,
 		arg.ProgressWebhook,
 		arg.Traceparent,
+		arg.Warnings,
 		arg.SubmittedAt,
 		arg.TenantID,
 		arg.ScenarioDigest,
@@ -648,12 +667,14 @@ func (q *Queries) InsertJob(ctx context.Context, arg InsertJobParams) (Job, erro
 		&i.UpdatedAt,
 		&i.Traceparent,
 		&i.Confinement,
+		&i.Warnings,
+		&i.Problems,
 	)
 	return i, err
 }
 
 const jobOfTenant = `-- name: JobOfTenant :one
-SELECT id, tenant_id, namespace, name, scenario_digest, scenario_key, state, reason, message, progress, cpu_request, memory_gi, priority, options, timeout_seconds, labels, task_token, progress_webhook, attempt, cancel_requested, sumo_version, summary, results, results_pruned, submitted_at, dispatched_at, started_at, finished_at, updated_at, traceparent, confinement FROM jobs WHERE tenant_id = $1 AND id = $2
+SELECT id, tenant_id, namespace, name, scenario_digest, scenario_key, state, reason, message, progress, cpu_request, memory_gi, priority, options, timeout_seconds, labels, task_token, progress_webhook, attempt, cancel_requested, sumo_version, summary, results, results_pruned, submitted_at, dispatched_at, started_at, finished_at, updated_at, traceparent, confinement, warnings, problems FROM jobs WHERE tenant_id = $1 AND id = $2
 `
 
 type JobOfTenantParams struct {
@@ -696,6 +717,8 @@ func (q *Queries) JobOfTenant(ctx context.Context, arg JobOfTenantParams) (Job, 
 		&i.UpdatedAt,
 		&i.Traceparent,
 		&i.Confinement,
+		&i.Warnings,
+		&i.Problems,
 	)
 	return i, err
 }
@@ -730,7 +753,7 @@ func (q *Queries) KnownJobs(ctx context.Context, ids []string) ([]KnownJobsRow, 
 }
 
 const listJobs = `-- name: ListJobs :many
-SELECT id, tenant_id, namespace, name, scenario_digest, scenario_key, state, reason, message, progress, cpu_request, memory_gi, priority, options, timeout_seconds, labels, task_token, progress_webhook, attempt, cancel_requested, sumo_version, summary, results, results_pruned, submitted_at, dispatched_at, started_at, finished_at, updated_at, traceparent, confinement FROM jobs
+SELECT id, tenant_id, namespace, name, scenario_digest, scenario_key, state, reason, message, progress, cpu_request, memory_gi, priority, options, timeout_seconds, labels, task_token, progress_webhook, attempt, cancel_requested, sumo_version, summary, results, results_pruned, submitted_at, dispatched_at, started_at, finished_at, updated_at, traceparent, confinement, warnings, problems FROM jobs
 WHERE tenant_id = $1
   AND ($2::uuid IS NULL OR id < $2)
   AND ($3::uuid IS NULL OR id >= $3)
@@ -807,6 +830,8 @@ func (q *Queries) ListJobs(ctx context.Context, arg ListJobsParams) ([]Job, erro
 			&i.UpdatedAt,
 			&i.Traceparent,
 			&i.Confinement,
+			&i.Warnings,
+			&i.Problems,
 		); err != nil {
 			return nil, err
 		}
@@ -927,7 +952,7 @@ func (q *Queries) QueueHead(ctx context.Context, arg QueueHeadParams) ([]QueueHe
 }
 
 const recentJobs = `-- name: RecentJobs :many
-SELECT id, tenant_id, namespace, name, scenario_digest, scenario_key, state, reason, message, progress, cpu_request, memory_gi, priority, options, timeout_seconds, labels, task_token, progress_webhook, attempt, cancel_requested, sumo_version, summary, results, results_pruned, submitted_at, dispatched_at, started_at, finished_at, updated_at, traceparent, confinement FROM jobs WHERE tenant_id = $1 ORDER BY id DESC LIMIT $2::integer
+SELECT id, tenant_id, namespace, name, scenario_digest, scenario_key, state, reason, message, progress, cpu_request, memory_gi, priority, options, timeout_seconds, labels, task_token, progress_webhook, attempt, cancel_requested, sumo_version, summary, results, results_pruned, submitted_at, dispatched_at, started_at, finished_at, updated_at, traceparent, confinement, warnings, problems FROM jobs WHERE tenant_id = $1 ORDER BY id DESC LIMIT $2::integer
 `
 
 type RecentJobsParams struct {
@@ -976,6 +1001,8 @@ func (q *Queries) RecentJobs(ctx context.Context, arg RecentJobsParams) ([]Job, 
 			&i.UpdatedAt,
 			&i.Traceparent,
 			&i.Confinement,
+			&i.Warnings,
+			&i.Problems,
 		); err != nil {
 			return nil, err
 		}
@@ -987,6 +1014,24 @@ func (q *Queries) RecentJobs(ctx context.Context, arg RecentJobsParams) ([]Job, 
 	return items, nil
 }
 
+const replaceVersion = `-- name: ReplaceVersion :exec
+UPDATE jobs
+SET options  = options || jsonb_build_object('sumo_version', $1::text),
+    warnings = CASE WHEN warnings @> to_jsonb($2::text) THEN warnings ELSE warnings || to_jsonb($2::text) END
+WHERE id = $3 AND finished_at IS NULL
+`
+
+type ReplaceVersionParams struct {
+	Version string
+	Note    string
+	ID      string
+}
+
+func (q *Queries) ReplaceVersion(ctx context.Context, arg ReplaceVersionParams) error {
+	_, err := q.db.Exec(ctx, replaceVersion, arg.Version, arg.Note, arg.ID)
+	return err
+}
+
 const requestCancel = `-- name: RequestCancel :one
 UPDATE jobs
 SET cancel_requested = true,
@@ -995,7 +1040,7 @@ SET cancel_requested = true,
     message     = CASE state WHEN 'QUEUED' THEN 'Cancelled on request, before it started.' ELSE message END,
     finished_at = CASE state WHEN 'QUEUED' THEN now() ELSE finished_at END
 WHERE tenant_id = $1 AND id = $2 AND state IN ('QUEUED', 'PENDING', 'RUNNING')
-RETURNING id, tenant_id, namespace, name, scenario_digest, scenario_key, state, reason, message, progress, cpu_request, memory_gi, priority, options, timeout_seconds, labels, task_token, progress_webhook, attempt, cancel_requested, sumo_version, summary, results, results_pruned, submitted_at, dispatched_at, started_at, finished_at, updated_at, traceparent, confinement
+RETURNING id, tenant_id, namespace, name, scenario_digest, scenario_key, state, reason, message, progress, cpu_request, memory_gi, priority, options, timeout_seconds, labels, task_token, progress_webhook, attempt, cancel_requested, sumo_version, summary, results, results_pruned, submitted_at, dispatched_at, started_at, finished_at, updated_at, traceparent, confinement, warnings, problems
 `
 
 type RequestCancelParams struct {
@@ -1039,6 +1084,8 @@ func (q *Queries) RequestCancel(ctx context.Context, arg RequestCancelParams) (J
 		&i.UpdatedAt,
 		&i.Traceparent,
 		&i.Confinement,
+		&i.Warnings,
+		&i.Problems,
 	)
 	return i, err
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/sumo-k8/sumo-k8/pkg/job"
+	"github.com/sumo-k8/sumo-k8/pkg/problem"
 	"github.com/sumo-k8/sumo-k8/pkg/scenario"
 	"github.com/sumo-k8/sumo-k8/pkg/simulation"
 )
@@ -65,6 +66,8 @@ type Job struct {
 	UpdatedAt       time.Time
 	Traceparent     string
 	Confinement     *simulation.Confinement
+	Warnings        []string
+	Problems        []problem.Item
 }
 
 type JobEvent struct {
@@ -109,4 +112,5 @@ type Tenant struct {
 	SubmissionsSpentUntil time.Time
 	ProvisionAt           time.Time
 	RetiredAt             *time.Time
+	DefaultSumoVersion    string
 }

@@ -29,7 +29,7 @@ WHERE id = (
     LIMIT 1
     FOR NO KEY UPDATE SKIP LOCKED
 )
-RETURNING id, namespace, max_cpu, max_memory_gi, max_concurrent_jobs, input_buckets, created_at, updated_at, submissions_spent_until, provision_at, retired_at
+RETURNING id, namespace, max_cpu, max_memory_gi, max_concurrent_jobs, input_buckets, created_at, updated_at, submissions_spent_until, provision_at, retired_at, default_sumo_version
 `
 
 // Concurrent callers get different tenants.
@@ -48,6 +48,7 @@ func (q *Queries) DueTenant(ctx context.Context, retry time.Duration) (Tenant, e
 		&i.SubmissionsSpentUntil,
 		&i.ProvisionAt,
 		&i.RetiredAt,
+		&i.DefaultSumoVersion,
 	)
 	return i, err
 }
@@ -81,19 +82,21 @@ func (q *Queries) InsertKey(ctx context.Context, arg InsertKeyParams) error {
 }
 
 const insertTenant = `-- name: InsertTenant :one
-INSERT INTO tenants (id, namespace, max_cpu, max_memory_gi, max_concurrent_jobs, input_buckets, created_at)
-VALUES ($1, $2, $3, $4, $5, $6, coalesce($7::timestamptz, now()))
-RETURNING id, namespace, max_cpu, max_memory_gi, max_concurrent_jobs, input_buckets, created_at, updated_at, submissions_spent_until, provision_at, retired_at
+INSERT INTO tenants (id, namespace, max_cpu, max_memory_gi, max_concurrent_jobs, input_buckets, default_sumo_version, created_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7,
+        coalesce($8::timestamptz, now()))
+RETURNING id, namespace, max_cpu, max_memory_gi, max_concurrent_jobs, input_buckets, created_at, updated_at, submissions_spent_until, provision_at, retired_at, default_sumo_version
 `
 
 type InsertTenantParams struct {
-	ID                string
-	Namespace         string
-	MaxCPU            int
-	MaxMemoryGi       int
-	MaxConcurrentJobs int
-	InputBuckets      []string
-	CreatedAt         *time.Time
+	ID                 string
+	Namespace          string
+	MaxCPU             int
+	MaxMemoryGi        int
+	MaxConcurrentJobs  int
+	InputBuckets       []string
+	DefaultSumoVersion string
+	CreatedAt          *time.Time
 }
 
 func (q *Queries) InsertTenant(ctx context.Context, arg InsertTenantParams) (Tenant, error) {
@@ -104,6 +107,7 @@ func (q *Queries) InsertTenant(ctx context.Context, arg InsertTenantParams) (Ten
 		arg.MaxMemoryGi,
 		arg.MaxConcurrentJobs,
 		arg.InputBuckets,
+		arg.DefaultSumoVersion,
 		arg.CreatedAt,
 	)
 	var i Tenant
@@ -119,6 +123,7 @@ func (q *Queries) InsertTenant(ctx context.Context, arg InsertTenantParams) (Ten
 		&i.SubmissionsSpentUntil,
 		&i.ProvisionAt,
 		&i.RetiredAt,
+		&i.DefaultSumoVersion,
 	)
 	return i, err
 }
@@ -156,7 +161,7 @@ func (q *Queries) KeyHints(ctx context.Context) ([]KeyHintsRow, error) {
 }
 
 const lockTenant = `-- name: LockTenant :one
-SELECT id, namespace, max_cpu, max_memory_gi, max_concurrent_jobs, input_buckets, created_at, updated_at, submissions_spent_until, provision_at, retired_at FROM tenants WHERE id = $1 FOR NO KEY UPDATE
+SELECT id, namespace, max_cpu, max_memory_gi, max_concurrent_jobs, input_buckets, created_at, updated_at, submissions_spent_until, provision_at, retired_at, default_sumo_version FROM tenants WHERE id = $1 FOR NO KEY UPDATE
 `
 
 // NO KEY: the row's id does not change, so rows that refer to it can still be inserted and deleted.
@@ -175,6 +180,7 @@ func (q *Queries) LockTenant(ctx context.Context, id string) (Tenant, error) {
 		&i.SubmissionsSpentUntil,
 		&i.ProvisionAt,
 		&i.RetiredAt,
+		&i.DefaultSumoVersion,
 	)
 	return i, err
 }
@@ -258,7 +264,7 @@ func (q *Queries) SpendSubmission(ctx context.Context, arg SpendSubmissionParams
 }
 
 const tenant = `-- name: Tenant :one
-SELECT id, namespace, max_cpu, max_memory_gi, max_concurrent_jobs, input_buckets, created_at, updated_at, submissions_spent_until, provision_at, retired_at FROM tenants WHERE id = $1
+SELECT id, namespace, max_cpu, max_memory_gi, max_concurrent_jobs, input_buckets, created_at, updated_at, submissions_spent_until, provision_at, retired_at, default_sumo_version FROM tenants WHERE id = $1
 `
 
 func (q *Queries) Tenant(ctx context.Context, id string) (Tenant, error) {
@@ -276,12 +282,13 @@ func (q *Queries) Tenant(ctx context.Context, id string) (Tenant, error) {
 		&i.SubmissionsSpentUntil,
 		&i.ProvisionAt,
 		&i.RetiredAt,
+		&i.DefaultSumoVersion,
 	)
 	return i, err
 }
 
 const tenantByKey = `-- name: TenantByKey :one
-SELECT t.id, t.namespace, t.max_cpu, t.max_memory_gi, t.max_concurrent_jobs, t.input_buckets, t.created_at, t.updated_at, t.submissions_spent_until, t.provision_at, t.retired_at, k.hash,
+SELECT t.id, t.namespace, t.max_cpu, t.max_memory_gi, t.max_concurrent_jobs, t.input_buckets, t.created_at, t.updated_at, t.submissions_spent_until, t.provision_at, t.retired_at, t.default_sumo_version, k.hash,
        (k.last_used_at IS NULL OR k.last_used_at < now() - interval '1 minute')::boolean AS use_unrecorded
 FROM api_keys k
 JOIN tenants t ON t.id = k.tenant_id
@@ -311,6 +318,7 @@ func (q *Queries) TenantByKey(ctx context.Context, id string) (TenantByKeyRow, e
 		&i.Tenant.SubmissionsSpentUntil,
 		&i.Tenant.ProvisionAt,
 		&i.Tenant.RetiredAt,
+		&i.Tenant.DefaultSumoVersion,
 		&i.Hash,
 		&i.UseUnrecorded,
 	)
@@ -318,7 +326,7 @@ func (q *Queries) TenantByKey(ctx context.Context, id string) (TenantByKeyRow, e
 }
 
 const tenants = `-- name: Tenants :many
-SELECT id, namespace, max_cpu, max_memory_gi, max_concurrent_jobs, input_buckets, created_at, updated_at, submissions_spent_until, provision_at, retired_at FROM tenants ORDER BY id
+SELECT id, namespace, max_cpu, max_memory_gi, max_concurrent_jobs, input_buckets, created_at, updated_at, submissions_spent_until, provision_at, retired_at, default_sumo_version FROM tenants ORDER BY id
 `
 
 func (q *Queries) Tenants(ctx context.Context) ([]Tenant, error) {
@@ -342,6 +350,7 @@ func (q *Queries) Tenants(ctx context.Context) ([]Tenant, error) {
 			&i.SubmissionsSpentUntil,
 			&i.ProvisionAt,
 			&i.RetiredAt,
+			&i.DefaultSumoVersion,
 		); err != nil {
 			return nil, err
 		}
@@ -370,22 +379,24 @@ func (q *Queries) TouchKey(ctx context.Context, id string) error {
 
 const updateTenant = `-- name: UpdateTenant :one
 UPDATE tenants
-SET max_cpu             = coalesce($1, max_cpu),
-    max_memory_gi       = coalesce($2, max_memory_gi),
-    max_concurrent_jobs = coalesce($3, max_concurrent_jobs),
-    input_buckets       = coalesce($4, input_buckets),
-    updated_at          = now(),
-    provision_at        = now()
-WHERE id = $5
-RETURNING id, namespace, max_cpu, max_memory_gi, max_concurrent_jobs, input_buckets, created_at, updated_at, submissions_spent_until, provision_at, retired_at
+SET max_cpu              = coalesce($1, max_cpu),
+    max_memory_gi        = coalesce($2, max_memory_gi),
+    max_concurrent_jobs  = coalesce($3, max_concurrent_jobs),
+    input_buckets        = coalesce($4, input_buckets),
+    default_sumo_version = coalesce($5, default_sumo_version),
+    updated_at           = now(),
+    provision_at         = now()
+WHERE id = $6
+RETURNING id, namespace, max_cpu, max_memory_gi, max_concurrent_jobs, input_buckets, created_at, updated_at, submissions_spent_until, provision_at, retired_at, default_sumo_version
 `
 
 type UpdateTenantParams struct {
-	MaxCPU            *int
-	MaxMemoryGi       *int
-	MaxConcurrentJobs *int
-	InputBuckets      []string
-	ID                string
+	MaxCPU             *int
+	MaxMemoryGi        *int
+	MaxConcurrentJobs  *int
+	InputBuckets       []string
+	DefaultSumoVersion *string
+	ID                 string
 }
 
 func (q *Queries) UpdateTenant(ctx context.Context, arg UpdateTenantParams) (Tenant, error) {
@@ -394,6 +405,7 @@ func (q *Queries) UpdateTenant(ctx context.Context, arg UpdateTenantParams) (Ten
 		arg.MaxMemoryGi,
 		arg.MaxConcurrentJobs,
 		arg.InputBuckets,
+		arg.DefaultSumoVersion,
 		arg.ID,
 	)
 	var i Tenant
@@ -409,6 +421,7 @@ func (q *Queries) UpdateTenant(ctx context.Context, arg UpdateTenantParams) (Ten
 		&i.SubmissionsSpentUntil,
 		&i.ProvisionAt,
 		&i.RetiredAt,
+		&i.DefaultSumoVersion,
 	)
 	return i, err
 }

@@ -1,0 +1,142 @@
+package job
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/rs/zerolog"
+
+	"github.com/sumo-k8/sumo-k8/pkg/problem"
+	"github.com/sumo-k8/sumo-k8/pkg/scenario"
+	"github.com/sumo-k8/sumo-k8/pkg/simulation"
+	"github.com/sumo-k8/sumo-k8/pkg/tenant"
+)
+
+// VersionFault says why a version of SUMO cannot be chosen, as the end of a sentence about it; empty if it can.
+func VersionFault(offer simulation.Offer, name string) string {
+	v, offered := offer.Find(name)
+	switch {
+	case !offered:
+		return "is not offered here; choose one of " + strings.Join(offer.Ready(), ", ")
+	case !v.Ready:
+		return fmt.Sprintf("is on offer but not installed on this machine: install it with make sumo VERSIONS=%s, or start with local --sumo %[1]s; "+
+			"or choose one of %s", name, strings.Join(offer.Ready(), ", "))
+	}
+	return ""
+}
+
+// GoneDefault is a note on a tenant whose default version of SUMO cannot be chosen any longer; empty if it can.
+func GoneDefault(offer simulation.Offer, t tenant.Tenant) string {
+	name := t.DefaultSumoVersion
+	if successor := offer.Successor(name); name != "" && successor != name {
+		return fmt.Sprintf("SUMO %s, this tenant's default, is no longer offered: jobs that name no version run on SUMO %s.", name, successor)
+	}
+	return ""
+}
+
+// version chooses the SUMO that runs c: the one asked for, or else the tenant's default, or else the newest on offer. What was not
+// asked for gives way to the newest that can run c, with a note.
+func (in *Intake) version(t tenant.Tenant, c scenario.Config, asked string) (version string, notes []string, err error) {
+	wanted, because := in.Versions.Newest(), "the newest here"
+	switch {
+	case asked != "":
+		wanted = asked
+	case t.DefaultSumoVersion != "":
+		wanted, because = in.Versions.Successor(t.DefaultSumoVersion), "this tenant's default"
+		if note := GoneDefault(in.Versions, t); note != "" {
+			notes, because = append(notes, note), "the nearest to this tenant's default"
+		}
+	}
+	if wanted == "" {
+		return "", nil, problem.New(problem.NotConfigured, "No version of SUMO is installed here. The operator installs the newest with "+
+			"make sumo.")
+	}
+	faults := c.Unfit(wanted)
+	if len(faults) == 0 {
+		return wanted, notes, nil
+	}
+	var fit []string
+	for _, name := range in.Versions.Ready() {
+		if len(c.Unfit(name)) == 0 {
+			fit = append(fit, name)
+		}
+	}
+	if asked != "" || len(fit) == 0 {
+		return "", nil, in.unfit(c, wanted, faults, fit)
+	}
+	version = fit[len(fit)-1]
+	return version, append(notes, fmt.Sprintf("Runs on SUMO %s: SUMO %s, %s, cannot run %s (%s).",
+		version, wanted, because, c.Path, textOfItem(faults[0]))), nil
+}
+
+// unfit refuses to run c with a version that has faults with it, and names those that can.
+func (in *Intake) unfit(c scenario.Config, version string, faults []problem.Item, fit []string) error {
+	cure := "No version that is ready here can"
+	if len(fit) > 0 {
+		cure = fmt.Sprintf("These can: %s. Choose one with sumo_version, or leave it out", strings.Join(fit, ", "))
+	}
+	for _, v := range in.Versions {
+		if !v.Ready && len(fit) == 0 && len(c.Unfit(v.Name)) == 0 {
+			cure += fmt.Sprintf("; SUMO %s can, but it is not installed on this machine: install it with make sumo VERSIONS=%[1]s", v.Name)
+			break
+		}
+	}
+	return problem.New(problem.ScenarioInvalid, "SUMO %s cannot run %s: %s. %s.", version, c.Path, textOfItem(faults[0]), cure).
+		WithItems(faults...)
+}
+
+func textOfItem(i problem.Item) string {
+	if i.Location == "" {
+		return strings.TrimSuffix(i.Message, ".")
+	}
+	return i.Location + ": " + strings.TrimSuffix(i.Message, ".")
+}
+
+// seed is that of every attempt: the one asked for, or else one that is drawn where the configuration wants chance, or else the
+// configuration's; nil for SUMO's own.
+func (in *Intake) seed(c scenario.Config, asked *int64) *int64 {
+	switch {
+	case asked != nil:
+		return asked
+	case c.Random:
+		drawn := in.DrawSeed()
+		return &drawn
+	default:
+		return c.Seed
+	}
+}
+
+// Versioned is an engine that starts each job with a version of SUMO that is ready: the nearest newer one in place of one that was
+// removed since the job was submitted.
+type Versioned struct {
+	Engine
+	Versions simulation.Offer
+	Record   VersionRecord
+}
+
+// VersionRecord notes that a job runs on another version of SUMO than it was accepted for.
+type VersionRecord interface {
+	ReplaceVersion(ctx context.Context, id, version, note string) error
+}
+
+// Start implements Engine.
+func (v Versioned) Start(ctx context.Context, j Job) error {
+	gone := j.Options.SumoVersion
+	version := v.Versions.Successor(gone)
+	if gone == "" || version == "" || version == gone {
+		return v.Engine.Start(ctx, j)
+	}
+	note := goneVersion(gone, version)
+	if err := v.Record.ReplaceVersion(ctx, j.ID, version, note); err != nil {
+		return fmt.Errorf("replacing SUMO %s, which is no longer offered: %w", gone, err)
+	}
+	zerolog.Ctx(ctx).Warn().Str("job", j.ID).Msg(note)
+	j.Options.SumoVersion, j.Warnings = version, append(slices.Clone(j.Warnings), note)
+	return v.Engine.Start(ctx, j)
+}
+
+func goneVersion(gone, version string) string {
+	return fmt.Sprintf("SUMO %s, for which the job was accepted, is no longer offered: it runs on SUMO %s.", gone, version)
+}
