@@ -30,7 +30,7 @@ type document struct {
 	oddities []sighting
 	// classes are the vehicle classes that not every SUMO knows, by the line that names them first.
 	classes map[string]int
-	relies  map[string]bool // see reliance
+	relies  reliances
 	// roads and demand are counted in every file, and used for files that a configuration leads to.
 	roads  roads
 	demand departing
@@ -191,8 +191,8 @@ func (d *documentReader) element(e xml.Element) error {
 		d.doc.roads.element(e)
 	} else {
 		d.words(e)
-		d.reliance(e)
 	}
+	d.reliance(e)
 	switch string(e.Name) {
 	case "vehicle", "trip", "person", "container":
 		d.departure(e, "depart")
@@ -201,11 +201,6 @@ func (d *documentReader) element(e xml.Element) error {
 	case "param":
 		d.param(e)
 		return nil
-	}
-	if needsFile[string(e.Name)] {
-		if _, ok := e.Lookup("file"); !ok {
-			d.hazard(e.Line, "<"+string(e.Name)+"> has no attribute file, and SUMO does not start without it: name the file for its results")
-		}
 	}
 	for _, a := range e.Attrs {
 		switch string(a.Name) {
@@ -249,12 +244,6 @@ func (d *documentReader) element(e xml.Element) error {
 		}
 	}
 	return nil
-}
-
-// needsFile are elements of additional files that SUMO refuses without the attribute file.
-var needsFile = map[string]bool{
-	"e1Detector": true, "inductionLoop": true, "e2Detector": true, "laneAreaDetector": true, "e3Detector": true, "entryExitDetector": true,
-	"instantInductionLoop": true, "edgeData": true, "laneData": true, "routeProbe": true, "vTypeProbe": true,
 }
 
 // schema records where a file, or a schema, says that a schema is. xsi:schemaLocation has pairs of a namespace and a place.

@@ -23,6 +23,13 @@ const schemasLine = "schemas:"
 type word struct {
 	number     int
 	attributes map[string]bool
+	needsFile  bool // SUMO does not start when the attribute file is missing
+}
+
+// writers are elements that SUMO refuses without a file for their results.
+var writers = map[string]bool{
+	"e1Detector": true, "inductionLoop": true, "e2Detector": true, "laneAreaDetector": true, "e3Detector": true, "entryExitDetector": true,
+	"instantInductionLoop": true, "edgeData": true, "laneData": true, "routeProbe": true, "vTypeProbe": true,
 }
 
 type dictionary struct {
@@ -42,7 +49,7 @@ var vocabulary = sync.OnceValue(func() dictionary {
 			d.schemas = names
 			continue
 		}
-		d.elements[fields[0]] = &word{len(d.elements), names}
+		d.elements[fields[0]] = &word{len(d.elements), names, writers[fields[0]]}
 	}
 	return d
 })
@@ -62,7 +69,7 @@ const maxOddities = 20
 // words looks for oddities. Elements of one kind mostly have the same attributes in the same order: shapes holds the last known good
 // ones of each, which costs a comparison instead of a look into the dictionary for each attribute.
 func (d *documentReader) words(e xml.Element) {
-	if e.Depth == 1 || len(d.doc.oddities) >= maxOddities {
+	if e.Depth == 1 {
 		return
 	}
 	w := vocabulary().elements[string(e.Name)]
@@ -70,10 +77,16 @@ func (d *documentReader) words(e xml.Element) {
 		d.odd(e.Line, string(e.Name), "")
 		return
 	}
+	if _, ok := e.Lookup("file"); w.needsFile && !ok {
+		d.hazard(e.Line, "<"+string(e.Name)+"> has no attribute file, and SUMO does not start without it: name the file for its results")
+	}
 	if d.shapes == nil {
 		d.shapes = make([][]byte, len(vocabulary().elements))
 	}
 	shape := d.shapes[w.number]
+	if len(shape) == 0 && len(d.doc.oddities) >= maxOddities {
+		return
+	}
 	for _, a := range e.Attrs {
 		n := len(a.Name)
 		if len(shape) <= n || shape[n] != ' ' || string(shape[:n]) != string(a.Name) {
