@@ -62,6 +62,9 @@ func TestAPI(t *testing.T) {
 			"another tenant's job is not there":          testIsolation,
 			"a log stream resumes where it ended":        testStreamResumes,
 			"operators see everything":                   testAdmin,
+			"each version on offer runs":                 testVersions,
+			"a check finds what SUMO says":               testCheckJob,
+			"a scenario's own outputs keep their names":  testOwnOutputs,
 			"health and documentation are public":        testPublic,
 			"unknown paths and methods are explained":    testUnknown,
 		} {

@@ -25,11 +25,9 @@ type sumos struct {
 // findSumo installs the wanted versions that are missing, and returns all that can run. The distribution's SUMO is one of them: it is
 // what ran before there was a choice.
 func findSumo(ctx context.Context, cfg config.Config, sumoRun string, wanted []string, console io.Writer) (s sumos, err error) {
-	dir := cfg.SumoDir
-	if dir == "" {
-		if dir, err = release.Dir(); err != nil {
-			return s, fmt.Errorf("finding the folder of SUMO's versions: %w; set SUMO_DIR", err)
-		}
+	dir, err := cfg.SumoFolder()
+	if err != nil {
+		return s, err
 	}
 	if len(wanted) > 0 {
 		if err := wheel.Install(ctx, dir, console, wanted...); err != nil {

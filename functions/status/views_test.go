@@ -142,6 +142,7 @@ func TestJobsAreCompared(t *testing.T) {
 		Settings: []status.ComparedSetting{{Name: "seed", Values: []status.ComparedChoice{
 			{JobID: a, Value: &standard}, {JobID: b, Value: &seven}, {JobID: queued, Value: &standard},
 		}}},
+		Notes: []string{},
 	}
 	if diff := cmp.Diff(want, got); diff != "" || !strings.Contains(got.Jobs[2].Message, "QUEUED") {
 		t.Errorf("-want +got:\n%s", diff)

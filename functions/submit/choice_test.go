@@ -3,6 +3,7 @@ package submit_test
 import (
 	"bytes"
 	"crypto/rand"
+	"mime/multipart"
 	"net/http"
 	"slices"
 	"strings"
@@ -209,5 +210,52 @@ func TestOptionsOfARunComeInEitherForm(t *testing.T) {
 		"Content-Type: application/x-www-form-urlencoded", in.key).Want(t, http.StatusBadRequest)
 	if !strings.Contains(string(a.Body), "must be true or false") {
 		t.Errorf("a check that is no boolean: %s", a.Body)
+	}
+}
+
+func TestAScenarioThatAnEarlierReleaseCheckedIsCheckedAnew(t *testing.T) {
+	t.Parallel()
+	in := install(t, "")
+	m := in.scenario.Manifest
+	m.Checked, m.Configs = 0, []scenario.Config{{Path: "square.sumocfg"}}
+	if _, err := in.parts.DB.UpdateManifest(t.Context(), "acme", in.scenario.Digest, m); err != nil {
+		t.Fatal(err)
+	}
+	in.job(t, "")
+	got, err := in.parts.DB.Scenario(t.Context(), "acme", in.scenario.Digest)
+	if err != nil || !got.Manifest.Current() || got.Manifest.Configs[0].Network == nil {
+		t.Errorf("after its first use it is %+v, %v", got.Manifest, err)
+	}
+}
+
+func TestTheConfigurationOfAJobMayHaveAnyName(t *testing.T) {
+	t.Parallel()
+	in := install(t, "")
+	zip, err := networks.With("square", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	zip = bytes.ReplaceAll(zip, []byte("square.sumocfg"), []byte("square.sumo.xm")) // of the same length
+	form := func(config string) served.Answer {
+		var body bytes.Buffer
+		w := multipart.NewWriter(&body)
+		for _, f := range [][2]string{{"scenario_id", "s"}, {"config_file", config}} {
+			if err := w.WriteField(f[0], f[1]); err != nil {
+				t.Fatal(err)
+			}
+		}
+		part, err := w.CreateFormFile("sumo_files", "s.zip")
+		if err == nil {
+			_, err = part.Write(zip)
+		}
+		if err != nil || w.Close() != nil {
+			t.Fatal(err)
+		}
+		return in.Call(t, "POST", "/jobs", body.String(), "Content-Type: "+w.FormDataContentType(), in.key)
+	}
+	var j rest.Job
+	form("square.sumo.xm").Want(t, http.StatusOK).Into(t, &j)
+	if j.ConfigFile != "square.sumo.xm" {
+		t.Errorf("it runs %s", j.ConfigFile)
 	}
 }

@@ -11,7 +11,7 @@ type Run struct {
 	CPURequest     int                 `json:"cpu_request,omitempty" minimum:"1" maximum:"32" default:"2" doc:"Cores."`
 	MemoryGi       int                 `json:"memory_gi,omitempty" minimum:"1" maximum:"128" default:"4" doc:"GiB."`
 	TaskToken      string              `json:"task_token,omitempty" maxLength:"4096" doc:"Stored with the job and returned with it."`
-	ConfigFile     string              `json:"config_file,omitempty" maxLength:"500" doc:"Which .sumocfg to run; needed only if the zip has several."`
+	ConfigFile     string              `json:"config_file,omitempty" maxLength:"500" doc:"Which configuration to run, whatever its name; needed only if the zip has several that can run, or none called *.sumocfg. In a form, put it before the zip."`
 	Seed           *int64              `json:"seed,omitempty" minimum:"0" maximum:"2147483647" doc:"Seed of SUMO's random number generator."`
 	Begin          *float64            `json:"begin,omitempty" minimum:"0" maximum:"1000000000" doc:"Start of the simulated interval, in seconds."`
 	End            *float64            `json:"end,omitempty" minimum:"0" maximum:"1000000000" doc:"End of the simulated interval, in seconds."`

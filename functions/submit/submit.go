@@ -109,12 +109,14 @@ func (f *Function) submitForm(ctx context.Context, form *formReader[jobFields], 
 	t := rest.TenantOf(ctx)
 	var stored scenario.Scenario
 	fields, uploaded, err := form.read(in.http, func(zip part, before *jobFields) (err error) {
+		about := scenario.About{Name: zip.name}
 		if before != nil { // what can be refused before the upload is refused before it
 			if _, err := f.check(t, before.Run, nil); err != nil {
 				return err
 			}
+			about.Config = before.ConfigFile
 		}
-		stored, _, err = f.acceptUpload(ctx, t, zip, in.http.ContentLength, scenario.About{Name: zip.name})
+		stored, _, err = f.acceptUpload(ctx, t, zip, in.http.ContentLength, about)
 		return err
 	})
 	if err != nil {
@@ -128,7 +130,7 @@ func (f *Function) submitForm(ctx context.Context, form *formReader[jobFields], 
 		return nil, err
 	}
 	if !uploaded {
-		if stored, err = f.source(ctx, t, fields.urls(), fields.Scenario); err != nil {
+		if stored, err = f.source(ctx, t, fields.urls(), fields.Scenario, fields.ConfigFile); err != nil {
 			return nil, err
 		}
 	}
@@ -186,12 +188,12 @@ func checkSource(uploaded bool, urls []string, id string) error {
 		"Keep one of them.", fileField)
 }
 
-// source returns the stored scenario called id, or else stores one from S3.
-func (f *Function) source(ctx context.Context, t tenant.Tenant, urls []string, id string) (scenario.Scenario, error) {
+// source returns the stored scenario called id, or else stores one from S3, in which config will run.
+func (f *Function) source(ctx context.Context, t tenant.Tenant, urls []string, id, config string) (scenario.Scenario, error) {
 	if id != "" {
 		return f.Scenarios.Store.Scenario(ctx, t.ID, id)
 	}
-	return f.Importer.Import(ctx, t, urls)
+	return f.Importer.Import(ctx, t, urls, config)
 }
 
 // acceptUpload takes the zip of a request whose Content-Length is announced, or -1. An upload over the limit is refused with its
@@ -253,7 +255,7 @@ func (f *Function) submitS3(ctx context.Context, in *s3Request) (*submitAnswer, 
 	if err != nil {
 		return nil, err
 	}
-	stored, err := f.source(ctx, t, urls, b.Scenario)
+	stored, err := f.source(ctx, t, urls, b.Scenario, b.ConfigFile)
 	if err != nil {
 		return nil, err
 	}

@@ -219,16 +219,16 @@ func (c Config) Admission() job.Admission {
 // EarlierDefault is the version that ran all jobs before versions could be chosen.
 func (c Config) EarlierDefault() string { return cmp.Or(c.SumoVersion, "1.15") }
 
-// Installations are the versions of SUMO on this machine.
-func (c Config) Installations() ([]release.Installation, error) {
-	dir := c.SumoDir
-	if dir == "" {
-		var err error
-		if dir, err = release.Dir(); err != nil {
-			return nil, fmt.Errorf("finding the folder of SUMO's versions: %w; set SUMO_DIR", err)
-		}
+// SumoFolder is the folder with this machine's versions of SUMO.
+func (c Config) SumoFolder() (string, error) {
+	if c.SumoDir != "" {
+		return c.SumoDir, nil
 	}
-	return release.Installed(dir), nil
+	dir, err := release.Dir()
+	if err != nil {
+		return "", fmt.Errorf("finding the folder of SUMO's versions: %w; set SUMO_DIR", err)
+	}
+	return dir, nil
 }
 
 // Offer is what jobs may choose: what has an image, or else the releases that run on this machine, of which installed are ready.

@@ -422,13 +422,13 @@ func (l *versionLog) ReplaceVersion(_ context.Context, id, version, note string)
 func TestAQueuedJobWhoseVersionIsGoneStartsWithTheNextOne(t *testing.T) {
 	t.Parallel()
 	var log versionLog
-	e := Versioned{Engine: &log, Versions: offered("1.18", "1.28"), Record: &log}
+	e := Versioned{Engine: &log, Versions: offered("1.18", "1.28"), Unnamed: "1.18", Record: &log}
 	for _, version := range []string{"1.18", "1.15", "1.20", ""} {
 		if err := e.Start(t.Context(), Job{ID: "j" + version, Options: simulation.Options{SumoVersion: version}}); err != nil {
 			t.Error(err)
 		}
 	}
-	if diff := cmp.Diff([]string{"1.18", "1.18", "1.28", ""}, log.started); diff != "" {
+	if diff := cmp.Diff([]string{"1.18", "1.18", "1.28", "1.18"}, log.started); diff != "" {
 		t.Errorf("started (-want +got):\n%s", diff)
 	}
 	if diff := cmp.Diff([]string{"j1.15 1.18", "j1.20 1.28"}, log.notes); diff != "" {

@@ -1,6 +1,7 @@
 package job
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -113,7 +114,9 @@ func (in *Intake) seed(c scenario.Config, asked *int64) *int64 {
 type Versioned struct {
 	Engine
 	Versions simulation.Offer
-	Record   VersionRecord
+	// Unnamed is the version of jobs that name none: instances of an earlier release submit such jobs while they are being replaced.
+	Unnamed string
+	Record  VersionRecord
 }
 
 // VersionRecord notes that a job runs on another version of SUMO than it was accepted for.
@@ -123,14 +126,18 @@ type VersionRecord interface {
 
 // Start implements Engine.
 func (v Versioned) Start(ctx context.Context, j Job) error {
-	gone := j.Options.SumoVersion
-	version := v.Versions.Successor(gone)
-	if gone == "" || version == "" || version == gone {
+	wanted := cmp.Or(j.Options.SumoVersion, v.Unnamed)
+	version := v.Versions.Successor(wanted)
+	if version == "" || version == j.Options.SumoVersion {
 		return v.Engine.Start(ctx, j)
 	}
-	note := goneVersion(gone, version)
+	if version == wanted {
+		j.Options.SumoVersion = version
+		return v.Engine.Start(ctx, j)
+	}
+	note := goneVersion(wanted, version)
 	if err := v.Record.ReplaceVersion(ctx, j.ID, version, note); err != nil {
-		return fmt.Errorf("replacing SUMO %s, which is no longer offered: %w", gone, err)
+		return fmt.Errorf("replacing SUMO %s, which is no longer offered: %w", wanted, err)
 	}
 	zerolog.Ctx(ctx).Warn().Str("job", j.ID).Msg(note)
 	j.Options.SumoVersion, j.Warnings = version, append(slices.Clone(j.Warnings), note)

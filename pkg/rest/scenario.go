@@ -3,6 +3,7 @@ package rest
 import (
 	"time"
 
+	"github.com/sumo-k8/sumo-k8/pkg/problem"
 	"github.com/sumo-k8/sumo-k8/pkg/scenario"
 )
 
@@ -29,6 +30,12 @@ type ScenarioConfig struct {
 	Begin   *float64 `json:"begin" doc:"Seconds; null if the configuration does not say."`
 	End     *float64 `json:"end" doc:"Seconds; null if the configuration does not say."`
 	Outputs []string `json:"outputs" doc:"Files that this configuration makes SUMO write."`
+	Seed    *int64   `json:"seed" doc:"Null if the configuration does not say."`
+	Random  bool     `json:"random" doc:"Whether the configuration wants another seed for each run: it is drawn when a job is submitted."`
+	Least   string   `json:"least_sumo_version" doc:"First version of SUMO that has all that this configuration needs; empty for any."`
+
+	Warnings []string       `json:"warnings" doc:"Remarks; it can still be run."`
+	Problems []problem.Item `json:"problems" doc:"What keeps it from running with any version; a job cannot choose it."`
 	// Network and Demand are left out rather than null: huma cannot say that an object may be null.
 	Network *scenario.Network `json:"network,omitempty" doc:"Absent if a fault was found, or if the scenario was stored by a release that did not count it yet; upload such a scenario again."`
 	Demand  *scenario.Demand  `json:"demand,omitempty" doc:"Absent if a fault was found, or if the scenario was stored by a release that did not count it yet; upload such a scenario again."`
@@ -50,9 +57,20 @@ func ScenarioOf(s scenario.Scenario) Scenario {
 func scenarioConfigsOf(m scenario.Manifest) []ScenarioConfig {
 	configs := make([]ScenarioConfig, len(m.Configs))
 	for i, c := range m.Configs {
-		configs[i] = ScenarioConfig{Path: c.Path, Begin: c.Begin, End: c.End, Outputs: orEmpty(c.Outputs), Network: c.Network, Demand: c.Demand}
+		configs[i] = ScenarioConfig{
+			Path: c.Path, Begin: c.Begin, End: c.End, Outputs: orEmpty(c.Outputs), Network: c.Network, Demand: c.Demand,
+			Seed: c.Seed, Random: c.Random, Least: c.Least(), Warnings: texts(c.Warnings), Problems: orEmpty(c.Problems),
+		}
 	}
 	return configs
+}
+
+func texts(warnings []scenario.Warning) []string {
+	out := make([]string, len(warnings))
+	for i, w := range warnings {
+		out[i] = w.String()
+	}
+	return out
 }
 
 // orEmpty keeps lists from being null on the wire.

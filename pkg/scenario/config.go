@@ -457,7 +457,12 @@ func (r *judgement) follow(name string, f *file, location string, role role) {
 	}
 	r.visited[name] = true
 	r.hazards(name, f.doc)
-	r.versions(name, f.doc)
+	r.classes(name, f.doc)
+	if validated := r.validates(role); validated && len(f.doc.schemas) > 0 {
+		r.schemas(name, f.doc)
+	} else if role == roleRoutes || role == roleAdditional {
+		r.oddities(name, f.doc)
+	}
 	r.active = append(r.active, name)
 	for _, ref := range f.doc.refs {
 		r.reference(name, ref, role)

@@ -24,8 +24,13 @@ type document struct {
 	faultLine int
 	refs      []reference
 	hazards   []hazard
-	needs     []documentNeed
 	departs   departures
+	// schemas are where the file says that its schema is; validated by it, SUMO ends at oddities.
+	schemas  []reference
+	oddities []sighting
+	// classes are the vehicle classes that not every SUMO knows, by the line that names them first.
+	classes map[string]int
+	relies  reliances
 	// roads and demand are counted in every file, and used for files that a configuration leads to.
 	roads  roads
 	demand departing
@@ -115,6 +120,8 @@ type documentReader struct {
 	budget *budget
 	seen   map[reference]bool
 	full   bool
+	shapes [][]byte        // see words
+	lists  map[string]bool // of vehicle classes, that have been looked at
 
 	item string // config: the option to which text belongs
 	text []byte
@@ -182,7 +189,10 @@ func (d *documentReader) element(e xml.Element) error {
 	d.root(e)
 	if d.doc.root == "net" {
 		d.doc.roads.element(e)
+	} else {
+		d.words(e)
 	}
+	d.reliance(e)
 	switch string(e.Name) {
 	case "vehicle", "trip", "person", "container":
 		d.departure(e, "depart")
@@ -194,6 +204,12 @@ func (d *documentReader) element(e xml.Element) error {
 	}
 	for _, a := range e.Attrs {
 		switch string(a.Name) {
+		default:
+			if bytes.HasSuffix(a.Name, []byte("chemaLocation")) {
+				d.schema(e, a)
+			}
+		case "vClass", "allow", "disallow":
+			d.vehicleClasses(a)
 		case "id":
 			// SUMO makes file names out of ids (ssm_<id>.xml); with a folder called 'ssm_..' in the zip, the id '../../x' would leave it.
 			// Up to 1.24 it also decodes percent signs in them.
@@ -228,6 +244,23 @@ func (d *documentReader) element(e xml.Element) error {
 		}
 	}
 	return nil
+}
+
+// schema records where a file, or a schema, says that a schema is. xsi:schemaLocation has pairs of a namespace and a place.
+func (d *documentReader) schema(e xml.Element, a xml.Attr) {
+	places := []string{string(a.Value)}
+	if bytes.HasSuffix(a.Name, []byte(":schemaLocation")) {
+		places = strings.Fields(places[0])
+		for i := range len(places) / 2 {
+			places[i] = places[2*i+1]
+		}
+		places = places[:len(places)/2]
+	}
+	for _, place := range places {
+		if d.budget.take(len(place)) {
+			d.doc.schemas = append(d.doc.schemas, reference{element: string(e.Name), attribute: string(a.Name), value: place, line: a.Line})
+		}
+	}
 }
 
 func (d *documentReader) param(e xml.Element) {

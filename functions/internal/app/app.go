@@ -260,7 +260,9 @@ func (p Parts) engine() job.Engine {
 	if p.Engine == nil {
 		return nil
 	}
-	return job.Versioned{Engine: p.Trace.Engine(p.Engine), Versions: p.offer(), Record: p.DB}
+	return job.Versioned{
+		Engine: p.Trace.Engine(p.Engine), Versions: p.offer(), Unnamed: p.Config.EarlierDefault(), Record: p.DB,
+	}
 }
 
 // newID returns a UUIDv7 (RFC 9562): ids that sort by time keep Postgres' indexes compact.

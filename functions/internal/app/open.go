@@ -13,6 +13,7 @@ import (
 	"github.com/sumo-k8/sumo-k8/pkg/engine/local"
 	"github.com/sumo-k8/sumo-k8/pkg/store/postgres"
 	"github.com/sumo-k8/sumo-k8/pkg/store/s3"
+	"github.com/sumo-k8/sumo-k8/pkg/sumo/release"
 	"github.com/sumo-k8/sumo-k8/pkg/telemetry/trace"
 )
 
@@ -41,11 +42,8 @@ func Open(cfg config.Config, tracer *trace.Tracer, log zerolog.Logger) (_ Parts,
 		return Parts{}, nil, err
 	}
 	parts := Parts{Config: cfg, DB: db, Objects: objects, Trace: tracer, Log: log}
-	if len(cfg.SumoImages) == 0 {
-		if parts.Installations, err = cfg.Installations(); err != nil {
-			db.Close()
-			return Parts{}, nil, err
-		}
+	if dir, err := cfg.SumoFolder(); err == nil && len(cfg.SumoImages) == 0 { // a container without a home has no versions of its own
+		parts.Installations = release.Installed(dir)
 	}
 	sleep := func() {}
 	if cfg.ReconcileURL != "" && cfg.Target != "reconcile" {
