@@ -33,7 +33,7 @@ func TestCases(t *testing.T) {
 			chosen, err := m.ChooseConfig(c.ConfigFile)
 			if len(c.Several) > 0 {
 				p, _ := errors.AsType[*problem.Error](err)
-				if p == nil || p.Code != problem.Invalid {
+				if p == nil || p.Code != problem.ScenarioInvalid {
 					t.Errorf("chose %s: %v", chosen.Path, err)
 				}
 				return

@@ -622,7 +622,7 @@ func (m Manifest) unclear(requested string, found []Config) error {
 	case len(m.Configs) == 0:
 		err = problem.New(problem.Invalid, "The scenario has no configuration (.sumocfg).")
 	case requested == "":
-		err = problem.New(problem.Invalid, "The scenario has several configurations: choose one with config_file. There are: %s.", list)
+		err = problem.New(problem.ScenarioInvalid, "The scenario has several configurations: choose one with config_file. There are: %s.", list)
 	case len(found) > 1:
 		err = problem.New(problem.Invalid, "Several configurations are called %s: give config_file with its folder. There are: %s.",
 			quote(requested), list)

@@ -848,8 +848,12 @@ func TestChooseConfig(t *testing.T) {
 				}
 				return
 			}
+			code := problem.Invalid
+			if test.requested == "" && len(test.m.Configs) > 0 { // nothing in the request is wrong
+				code = problem.ScenarioInvalid
+			}
 			p, ok := errors.AsType[*problem.Error](err)
-			if !ok || p.Code != problem.Invalid || !strings.Contains(p.Detail, test.detail) || p.Items[0].Location != "body.config_file" {
+			if !ok || p.Code != code || !strings.Contains(p.Detail, test.detail) || p.Items[0].Location != "body.config_file" {
 				t.Errorf("got %v", err)
 			}
 		})
