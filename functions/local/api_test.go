@@ -151,7 +151,8 @@ func testReadyNetworks(t *testing.T, s *service) {
 	ids := map[string]string{}
 	for _, network := range networks.Ready() {
 		if network == "multi_config" {
-			p := c.post(t, [][2]string{{"scenario_id", network}, {"@sumo_files", zipOf(t, network)}}).want(t, http.StatusBadRequest).problem(t)
+			p := c.post(t, [][2]string{{"scenario_id", network}, {"@sumo_files", zipOf(t, network)}}).
+				want(t, http.StatusUnprocessableEntity).problem(t)
 			if !strings.Contains(p.Detail, "morning.sumocfg") || !strings.Contains(p.Detail, "evening.sumocfg") {
 				t.Errorf("several configurations: the answer does not list them: %s", p.Detail)
 			}

@@ -1,6 +1,7 @@
 package scenario
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"math"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/sumo-k8/sumo-k8/pkg/problem"
 	"github.com/sumo-k8/sumo-k8/pkg/sumo/release"
+	"github.com/sumo-k8/sumo-k8/pkg/sumo/xml"
 )
 
 // judgement is what is found about one configuration: what SUMO would read and write if it ran it.
@@ -386,7 +388,7 @@ func (r *judgement) apply(name, what, location string, u use, role role) {
 		r.missing(name, what, location)
 	case !r.usable(name, f):
 	case u != readOther:
-		r.follow(name, f, location, role)
+		r.follow(name, f, location, role, u == include)
 	}
 }
 
@@ -427,7 +429,7 @@ func (r *judgement) missing(name, what, location string) {
 const maxIncludes = 50
 
 // follow checks an XML file that SUMO would read, and what it names in turn.
-func (r *judgement) follow(name string, f *file, location string, role role) {
+func (r *judgement) follow(name string, f *file, location string, role role, included bool) {
 	switch {
 	case slices.Contains(r.active, name):
 		r.fault(location, "%s includes itself: remove the <include>", quote(name))
@@ -441,6 +443,8 @@ func (r *judgement) follow(name string, f *file, location string, role role) {
 	case f.doc == nil:
 		r.fault(name, "is not XML: name another file, or save it as XML in UTF-8")
 		return
+	case f.doc.fault != nil && included && isCut(f.doc.fault):
+		r.lament(at(name, f.doc.faultLine), "%v. SUMO reads what there is and goes on; save the file again", f.doc.fault)
 	case f.doc.fault != nil:
 		r.faultIn(name, f.doc)
 		return
@@ -468,6 +472,12 @@ func (r *judgement) follow(name string, f *file, location string, role role) {
 		r.reference(name, ref, role)
 	}
 	r.active = r.active[:len(r.active)-1]
+}
+
+// isCut reports whether only the end of a document is missing, which SUMO forgives where a file is included.
+func isCut(fault error) bool {
+	syntax, ok := errors.AsType[xml.SyntaxError](fault)
+	return ok && syntax.Cut()
 }
 
 // reference follows a name in the file called name.

@@ -105,11 +105,23 @@ func (DTDError) Error() string { return "document type declaration" }
 
 // SyntaxError is a document that is not well formed, beyond a bound, or in an encoding that is not accepted. Its text names the
 // cure where there is one.
-type SyntaxError struct{ message string }
+type SyntaxError struct {
+	message string
+	cut     bool
+}
 
 func (e SyntaxError) Error() string { return e.message }
 
-func malformed(format string, args ...any) error { return SyntaxError{fmt.Sprintf(format, args...)} }
+// Cut reports whether the document is well formed as far as it goes, and only its end is missing.
+func (e SyntaxError) Cut() bool { return e.cut }
+
+func malformed(format string, args ...any) error {
+	return SyntaxError{message: fmt.Sprintf(format, args...)}
+}
+
+func cut(format string, args ...any) error {
+	return SyntaxError{message: fmt.Sprintf(format, args...), cut: true}
+}
 
 // Byte classes: the bytes at which a run of plain ones ends.
 var endsText, endsValue, isName, isNameStart [256]bool
@@ -157,7 +169,7 @@ func (s *Scanner) scan(text io.Reader, line int) error {
 		case err != nil:
 			return err
 		case !ok && len(s.open) > 0:
-			return malformed("the file ends inside <%s>: it is incomplete", s.names[s.open[len(s.open)-1]:])
+			return cut("the file ends inside <%s>: it is incomplete", s.names[s.open[len(s.open)-1]:])
 		case !ok && !s.seenRoot:
 			return malformed("there is no element in it")
 		case !ok:
@@ -268,7 +280,7 @@ func (s *Scanner) next() (byte, error) {
 
 func (s *Scanner) ended() error {
 	if errors.Is(s.fail, io.EOF) {
-		return malformed("the file ends in the middle of a tag: it is incomplete")
+		return cut("the file ends in the middle of a tag: it is incomplete")
 	}
 	return s.fail
 }
