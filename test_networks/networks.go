@@ -28,6 +28,11 @@ var ReadyFiles embed.FS
 //go:embed broken/*
 var BrokenFiles embed.FS
 
+// CaseFiles are scenarios as people make them, cases/*.zip, and cases/expected.json, which says what becomes of each.
+//
+//go:embed cases/*
+var CaseFiles embed.FS
+
 // Ready returns the names of the scenarios that run, sorted, without ".zip".
 func Ready() []string {
 	entries, err := ReadyFiles.ReadDir("ready_to_use")
@@ -133,17 +138,49 @@ type Problem struct {
 	Contains string `json:"contains"`
 }
 
+// Case is a scenario as people make them. Plain SUMO runs it, except where Problems says why not.
+type Case struct {
+	File       string `json:"file"`        // in cases/
+	ConfigFile string `json:"config_file"` // with which it is submitted
+	// Several are the configurations among which a submission without config_file must choose.
+	Several []string `json:"several"`
+	// Problems are why it is refused: by the versions in Unfit, or by all when there are none.
+	Problems []Problem `json:"problems"`
+	Unfit    []string  `json:"unfit"`
+	// Warnings must all be said when it is uploaded, and on the job. Strict is true when a strict run is refused for them.
+	Warnings []Problem `json:"warnings"`
+	Strict   bool      `json:"strict"`
+	Seed     *int64    `json:"seed"`    // which runs use; nil for SUMO's default
+	Results  []string  `json:"results"` // outputs of its own, by name
+}
+
+// Zip returns the bytes to upload.
+func (c Case) Zip() ([]byte, error) { return CaseFiles.ReadFile(path.Join("cases", c.File)) }
+
+// Cases returns the cases in cases/expected.json.
+func Cases() []Case { return listed[Case](CaseFiles, "cases/expected.json") }
+
+// MissingFrom returns those of the problems that no text of a list names: a location, a colon, and a message.
+func MissingFrom(texts []string, problems []Problem) []Problem {
+	return slices.DeleteFunc(slices.Clone(problems), func(p Problem) bool {
+		return slices.ContainsFunc(texts, func(text string) bool {
+			return strings.HasPrefix(text, p.Location+":") && strings.Contains(strings.ToLower(text), p.Contains)
+		})
+	})
+}
+
 // Broken returns the cases in expected.json.
-func Broken() []BrokenCase {
-	data, err := BrokenFiles.ReadFile("broken/expected.json")
+func Broken() []BrokenCase { return listed[BrokenCase](BrokenFiles, "broken/expected.json") }
+
+func listed[T any](files embed.FS, name string) (list []T) {
+	data, err := files.ReadFile(name)
+	if err == nil {
+		err = json.Unmarshal(data, &list)
+	}
 	if err != nil {
-		panic(fmt.Sprintf("the embedded expected.json: %v", err))
+		panic(fmt.Sprintf("the embedded %s: %v", name, err))
 	}
-	var cases []BrokenCase
-	if err := json.Unmarshal(data, &cases); err != nil {
-		panic(fmt.Sprintf("the embedded expected.json: %v", err))
-	}
-	return cases
+	return list
 }
 
 // Zip returns the bytes to upload, which need not be a zip.

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"path"
 	"path/filepath"
 	"regexp"
@@ -20,6 +19,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/sumo-k8/sumo-k8/pkg/problem"
+	"github.com/sumo-k8/sumo-k8/pkg/sumo/release"
+	"github.com/sumo-k8/sumo-k8/pkg/sumo/sumotest"
 	networks "github.com/sumo-k8/sumo-k8/test_networks"
 	"github.com/sumo-k8/sumo-k8/test_networks/internal/survey"
 )
@@ -201,27 +202,47 @@ func TestMissingMatchesLocationAndMessage(t *testing.T) {
 	}
 }
 
-// The reason why unsorted routes are refused before they run: SUMO exits 0.
-func TestSUMOAloneDropsUnsortedVehiclesSilently(t *testing.T) {
+// The reason for a warning that cannot be overlooked: SUMO exits 0.
+func TestSUMOAloneDropsUnsortedVehicles(t *testing.T) {
 	t.Parallel()
-	data, err := networks.BrokenCase{File: "unsorted_routes.zip"}.Zip()
+	data, err := networks.Case{File: "unsorted-flows.zip"}.Zip()
 	if err != nil {
 		t.Fatal(err)
 	}
-	dir := t.TempDir()
-	if err := os.CopyFS(dir, open(t, data)); err != nil {
-		t.Fatal(err)
-	}
-	cmd := exec.CommandContext(t.Context(), "sumo", "-c", filepath.Join(dir, "square.sumocfg"), "-X", "never", "--no-step-log",
-		"--duration-log.statistics")
-	out, err := cmd.CombinedOutput()
-	if err != nil {
-		t.Fatalf("sumo (to install it: apt-get install sumo): %v\n%s", err, out)
-	}
-	for _, want := range []string{"sorted by departure time, ignoring", "Inserted: 31\n"} {
-		if !strings.Contains(string(out), want) {
-			t.Errorf("sumo's log lacks %q:\n%s", want, out)
+	sumotest.Each(t, func(t *testing.T, at release.Installation) {
+		dir := t.TempDir()
+		if err := os.CopyFS(dir, open(t, data)); err != nil {
+			t.Fatal(err)
 		}
+		out, err := sumotest.Command(t, at, "sumo", "-c", filepath.Join(dir, "s.sumocfg"), "--no-step-log").CombinedOutput()
+		if err != nil || !strings.Contains(string(out), "sorted by departure time, ignoring 'b'") {
+			t.Errorf("%v\n%s", err, out)
+		}
+	})
+}
+
+func TestEveryCaseHasItsExpectedAnswer(t *testing.T) {
+	t.Parallel()
+	entries, err := networks.CaseFiles.ReadDir("cases")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var files, listed []string
+	for _, e := range entries {
+		if e.Name() != "expected.json" {
+			files = append(files, e.Name())
+		}
+	}
+	for _, c := range networks.Cases() {
+		listed = append(listed, c.File)
+		for _, p := range append(c.Problems, c.Warnings...) {
+			if p.Contains == "" || p.Contains != strings.ToLower(p.Contains) {
+				t.Errorf("%s: the fragment %q must be a word in lower case", c.File, p.Contains)
+			}
+		}
+	}
+	if diff := cmp.Diff(files, slices.Compact(listed)); diff != "" {
+		t.Errorf("files in cases/ and in expected.json (-folder +json):\n%s", diff)
 	}
 }
 

@@ -14,6 +14,8 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"golang.org/x/text/encoding/charmap"
+
 	"github.com/sumo-k8/sumo-k8/pkg/problem"
 )
 
@@ -26,14 +28,15 @@ type archive struct {
 	src    *source
 	files  []entry
 	dirs   []string
-	// rejected are names of files that are in the zip but cannot be accepted.
-	rejected []string
+	// unusable are the entries that no run may have, by name, each with the reason.
+	unusable map[string]string
 	left     int64 // bytes that may still be unpacked
 }
 
 type entry struct {
 	file *zip.File
-	name string // clean, relative, with slashes
+	entryName
+	twice bool // an earlier entry has the same name
 }
 
 const (
@@ -82,7 +85,7 @@ func openArchive(r io.ReaderAt, size int64, limits Limits, rep *report) (*archiv
 	if size > limits.Upload {
 		return nil, tooLarge(bytesText(size), limits)
 	}
-	a := &archive{limits: limits, left: limits.Unpacked}
+	a := &archive{limits: limits, left: limits.Unpacked, unusable: map[string]string{}}
 	a.src = &source{ReaderAt: r, left: directoryBase + int64(limits.Entries)*directoryPerEntry}
 	z, err := zip.NewReader(a.src, size)
 	a.src.left = -1
@@ -116,75 +119,81 @@ func tooLarge(size string, limits Limits) error {
 		"such as earlier results.", size, bytesText(limits.Upload))
 }
 
+// list sorts the entries into those that a run may have and the others. Only what endangers the reader itself is a fault of the
+// whole zip; everything else is one when a configuration leads to it.
 func (a *archive) list(z *zip.Reader, rep *report) {
 	if len(z.File) > a.limits.Entries {
 		rep.fault("", "the zip has %d files and folders; at most %d are accepted: leave out what the simulation does not need",
 			len(z.File), a.limits.Entries)
 		return
 	}
-	known := map[string]bool{}
-	folded := map[string]string{}
+	found := map[string]entry{}
 	var claimed uint64
 	for _, f := range z.File {
-		if isLitter(f.Name) {
+		name, fault, hostile := nameOf(f)
+		if hostile {
+			rep.fault(shown(f.Name), "%s", fault)
 			continue
 		}
-		name, fault := cleanName(f.Name)
+		if isLitter(name.name) || name.folder && name.name == "." {
+			continue
+		}
 		if fault == "" {
-			fault = entryFault(f, a.limits)
+			fault = entryFault(f, name.folder, a.limits)
 		}
 		if fault != "" {
-			rep.fault(shown(f.Name), "%s", fault)
-			a.rejected = append(a.rejected, name)
+			delete(found, name.name)
+			a.unusable[name.name] = fault
 			continue
 		}
-		if strings.HasSuffix(f.Name, "/") {
-			if name != "." {
-				a.dirs = append(a.dirs, name)
-			}
+		if name.folder {
+			a.dirs = append(a.dirs, name.name)
 			continue
 		}
-		if known[name] {
-			rep.fault(name, "is in the zip twice: keep one and make the zip again")
-			continue
-		}
-		known[name] = true
-		if other, ok := folded[strings.ToLower(name)]; ok {
-			rep.warn(name, "differs from %s in upper and lower case only", other)
-		}
-		folded[strings.ToLower(name)] = name
-		a.files = append(a.files, entry{f, name})
+		_, twice := found[name.name]
+		delete(a.unusable, name.name)
+		found[name.name] = entry{f, name, twice} // unzip leaves the last one, too
 		// Sizes that overflow 64 bits exceed any limit.
 		if claimed += f.UncompressedSize64; claimed < f.UncompressedSize64 || claimed > uint64(a.limits.Unpacked) {
 			rep.fault("", "the files unpack to more than %s, which is the limit: leave out what the simulation does not need",
 				bytesText(a.limits.Unpacked))
-			a.files = nil
 			return
 		}
 	}
-	for _, name := range append(slices.Clone(a.dirs), namesOf(a.files)...) {
-		for parent := path.Dir(name); parent != "."; parent = path.Dir(parent) {
-			if known[parent] {
-				rep.fault(parent, "is a file and also the folder of %s: make the zip again", name)
-			}
+	folded := map[string]string{}
+	for _, f := range z.File { // in the order of the zip
+		name, _, _ := nameOf(f)
+		e, ok := found[name.name]
+		if !ok || e.file != f {
+			continue
 		}
-	}
-	for _, dir := range a.dirs {
-		if known[dir] {
-			rep.fault(dir, "is a file and also a folder: make the zip again")
+		if parent := parentIn(name.name, func(parent string) bool { _, is := found[parent]; return is }); parent != "" {
+			a.unusable[name.name] = "cannot be unpacked, because " + quote(parent) + " is a file and not a folder: make the zip again"
+			continue
 		}
+		if other, ok := folded[strings.ToLower(name.name)]; ok {
+			rep.warn(name.name, "differs from %s in upper and lower case only", other)
+		}
+		folded[strings.ToLower(name.name)] = name.name
+		a.files = append(a.files, e)
 	}
-	if len(a.files) == 0 && len(rep.items) == 0 {
+	a.dirs = slices.DeleteFunc(a.dirs, func(dir string) bool {
+		isFile := func(name string) bool { _, is := found[name]; return is }
+		return isFile(dir) || parentIn(dir, isFile) != ""
+	})
+	if len(a.files)+len(a.unusable) == 0 && len(rep.items) == 0 {
 		rep.fault("", "the zip is empty: put a .sumocfg file and the files that it names into it")
 	}
 }
 
-func namesOf(files []entry) []string {
-	names := make([]string, len(files))
-	for i, e := range files {
-		names[i] = e.name
+// parentIn returns the outermost folder of name for which is holds, or "".
+func parentIn(name string, is func(parent string) bool) (outermost string) {
+	for parent := path.Dir(name); parent != "."; parent = path.Dir(parent) {
+		if is(parent) {
+			outermost = parent
+		}
 	}
-	return names
+	return outermost
 }
 
 // isLitter reports whether name is a file that operating systems leave in archives.
@@ -196,40 +205,74 @@ func isLitter(name string) bool {
 
 var driveLetter = regexp.MustCompile(`^[A-Za-z]:`)
 
+// entryName is the name of an entry, and what else it may have been meant to be.
+type entryName struct {
+	name string // clean, relative, with slashes
+	// other is the name in the other code page that programs for DOS and Windows write; empty where that is the same.
+	other  string
+	folder bool
+}
+
+// nameOf returns an entry's path inside the scenario, or why it has none. A hostile name is one that points outside: no program
+// makes it by accident.
+func nameOf(f *zip.File) (n entryName, fault string, hostile bool) {
+	texts := []string{f.Name}
+	if f.NonUTF8 && !utf8.ValidString(f.Name) {
+		// APPNOTE, appendix D, says code page 437; DOS and Windows write that of the country, which in Western Europe is 850.
+		texts = texts[:0]
+		for _, page := range []*charmap.Charmap{charmap.CodePage850, charmap.CodePage437} {
+			text, err := page.NewDecoder().String(f.Name)
+			if err != nil {
+				text = f.Name
+			}
+			texts = append(texts, text)
+		}
+	}
+	var clean [2]string
+	for i, text := range texts {
+		// Windows programs that do not know the format write their own separator; unzip reads it as ours.
+		text = strings.ReplaceAll(text, `\`, "/")
+		n.folder = strings.HasSuffix(text, "/")
+		if clean[i], fault, hostile = cleanName(text); hostile {
+			return n, fault, true
+		}
+	}
+	n.name = clean[0]
+	if clean[1] != clean[0] {
+		n.other = clean[1]
+	}
+	return n, fault, false
+}
+
 // cleanName returns the path of an entry inside the scenario, or why it has none.
-func cleanName(name string) (clean, fault string) {
+func cleanName(name string) (clean, fault string, hostile bool) {
 	switch {
-	case !utf8.ValidString(name):
-		return "", "the file name is in an unknown encoding: rename the file with plain letters, or " +
-			"make the zip with a program that writes UTF-8 names"
-	case strings.ContainsFunc(name, unicode.IsControl):
-		return "", "the file name contains control characters: rename the file"
-	case strings.Contains(name, `\`):
-		return "", `the file name contains '\': make the zip with a program that writes '/' between folders`
 	case strings.HasPrefix(name, "/"), driveLetter.MatchString(name):
-		return "", "the path is absolute: zip the folder itself, with relative paths"
+		return "", "the path is absolute: zip the folder itself, with relative paths", true
 	case slices.Contains(strings.Split(name, "/"), ".."):
-		return "", "the path contains '..': zip the folder itself, with paths inside it"
+		return "", "the path contains '..': zip the folder itself, with paths inside it", true
 	}
 	clean = path.Clean(name)
 	segments := strings.Split(clean, "/")
 	switch {
-	case name == "":
-		return "", "a file has no name: make the zip again"
+	case !utf8.ValidString(name):
+		return clean, "the file name is in an unknown encoding: rename the file with plain letters, or " +
+			"make the zip with a program that writes UTF-8 names", false
+	case strings.ContainsFunc(name, unicode.IsControl):
+		return clean, "the file name contains control characters: rename the file", false
 	case len(clean) > maxPath || slices.ContainsFunc(segments, func(s string) bool { return len(s) > maxSegment }):
-		return "", "the path is too long: use shorter names"
+		return clean, "the path is too long: use shorter names", false
 	case len(segments) > maxFolders:
-		return "", fmt.Sprintf("the file is more than %d folders deep: move it up", maxFolders)
+		return clean, fmt.Sprintf("the file is more than %d folders deep: move it up", maxFolders), false
 	case clean == "." && !strings.HasSuffix(name, "/"):
-		return "", "a file has no name: make the zip again"
+		return clean, "a file has no name: make the zip again", false
 	}
-	return clean, ""
+	return clean, "", false
 }
 
 const flagEncrypted = 0x1 // APPNOTE 4.4.4, bit 0
 
-func entryFault(f *zip.File, limits Limits) string {
-	isDir := strings.HasSuffix(f.Name, "/")
+func entryFault(f *zip.File, isDir bool, limits Limits) string {
 	switch mode := f.Mode(); {
 	case mode&os.ModeSymlink != 0:
 		return "is a symbolic link: put the file itself into the zip"
@@ -298,9 +341,13 @@ func (e *entryReader) Read(p []byte) (int, error) {
 	return 0, e.err
 }
 
-// each unpacks all files, one after the other in the order of the table of contents, through visit. What visit leaves
-// unread is read too, so that every checksum is checked. Faults of the archive go to rep; visit's own errors end it.
-func (a *archive) each(ctx context.Context, rep *report, visit func(name string, r *entryReader) error) error {
+// each unpacks the files that are wanted, one after the other in the order of the table of contents, through visit. What visit
+// leaves unread is read too, so that every checksum is checked. Faults of one file go to damaged, those of the archive to rep; visit's
+// own errors end it.
+func (a *archive) each(
+	ctx context.Context, rep *report, wanted func(name string) bool, visit func(name string, r *entryReader) error,
+	damaged func(name, fault string),
+) error {
 	type extent struct {
 		from, to int64
 		name     string
@@ -310,7 +357,9 @@ func (a *archive) each(ctx context.Context, rep *report, visit func(name string,
 		offset, err := e.file.DataOffset()
 		if err == nil {
 			extents = append(extents, extent{offset, offset + int64(e.file.CompressedSize64), e.name})
-			err = a.one(ctx, e, visit)
+			if wanted(e.name) {
+				err = a.one(ctx, e, visit)
+			}
 		}
 		switch {
 		case a.src.err != nil:
@@ -323,12 +372,12 @@ func (a *archive) each(ctx context.Context, rep *report, visit func(name string,
 				bytesText(a.limits.Unpacked))
 			return nil
 		case errors.Is(err, errRatio):
-			rep.fault(e.name, "%s", bombFault(a.limits))
+			damaged(e.name, bombFault(a.limits))
 		case errors.As(err, new(*visitError)):
 			return errors.Unwrap(err)
 		default:
-			rep.fault(e.name, "is damaged in the zip (%s): make the zip again, and check that the upload is complete",
-				strings.TrimPrefix(err.Error(), "zip: "))
+			damaged(e.name, fmt.Sprintf("is damaged in the zip (%s): make the zip again, and check that the upload is complete",
+				strings.TrimPrefix(err.Error(), "zip: ")))
 		}
 	}
 	slices.SortFunc(extents, func(x, y extent) int { return int(min(max(x.from-y.from, -1), 1)) })
@@ -364,25 +413,34 @@ func (a *archive) one(ctx context.Context, e entry, visit func(string, *entryRea
 	return err
 }
 
-// Extract unpacks the zip of size bytes into dst, which should be empty. It applies Inspect's rules for archives
-// while it writes, and skips litter. It answers problem.ScenarioInvalid or problem.TooLarge for what Inspect would
-// refuse too, and may then leave some of the files behind.
-func Extract(ctx context.Context, r io.ReaderAt, size int64, limits Limits, dst *os.Root) error {
+// Extract unpacks those of the files in the zip of size bytes that are in files, such as Config.Reads, into dst, which should be
+// empty; nil stands for all that are usable, with their folders. It applies Inspect's rules for archives while it writes. It answers
+// problem.ScenarioInvalid or problem.TooLarge for what Inspect would refuse too, and may then leave some of the files behind.
+func Extract(ctx context.Context, r io.ReaderAt, size int64, limits Limits, dst *os.Root, files []string) error {
 	var rep report
 	a, err := openArchive(r, size, limits, &rep)
 	if err != nil {
 		return err
 	}
+	chosen := map[string]bool{}
+	for _, name := range files {
+		chosen[name] = true
+		if fault := a.unusable[name]; fault != "" {
+			rep.fault(name, "%s", fault)
+		}
+	}
 	if err := rep.err(); err != nil {
 		return err
 	}
-	for _, dir := range a.dirs {
-		if err := dst.MkdirAll(dir, 0o755); err != nil {
-			return fmt.Errorf("unpacking the scenario: %w", err)
+	if files == nil {
+		for _, dir := range a.dirs {
+			if err := dst.MkdirAll(dir, 0o755); err != nil {
+				return fmt.Errorf("unpacking the scenario: %w", err)
+			}
 		}
 	}
 	buf := make([]byte, readSize)
-	err = a.each(ctx, &rep, func(name string, r *entryReader) error {
+	err = a.each(ctx, &rep, func(name string) bool { return files == nil || chosen[name] }, func(name string, r *entryReader) error {
 		if err := dst.MkdirAll(path.Dir(name), 0o755); err != nil {
 			return fmt.Errorf("unpacking the scenario: %w", err)
 		}
@@ -395,7 +453,7 @@ func Extract(ctx context.Context, r io.ReaderAt, size int64, limits Limits, dst 
 			return fmt.Errorf("unpacking %s: %w", name, err)
 		}
 		return nil
-	})
+	}, func(name, fault string) { rep.fault(name, "%s", fault) })
 	if err != nil {
 		return err
 	}

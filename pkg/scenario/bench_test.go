@@ -1,6 +1,7 @@
 package scenario
 
 import (
+	"bufio"
 	"bytes"
 	"fmt"
 	"strings"
@@ -20,7 +21,7 @@ func BenchmarkXML(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		budget := memoryBudget
-		doc, err := readDocument(bytes.NewReader(text.Bytes()), false, &budget)
+		doc, err := readDocument(bufio.NewReaderSize(bytes.NewReader(text.Bytes()), readSize), false, &budget)
 		if err != nil || doc.root != "routes" {
 			b.Fatal(doc, err)
 		}

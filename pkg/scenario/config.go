@@ -1,6 +1,8 @@
 package scenario
 
 import (
+	"fmt"
+	"maps"
 	"math"
 	"path"
 	"slices"
@@ -14,61 +16,106 @@ import (
 // judgement is what is found about one configuration: what SUMO would read and write if it ran it.
 type judgement struct {
 	*inspection
-	config  string
-	values  map[string]string // by the option's own name
-	begin   float64
-	end     float64         // +Inf when there is none
-	loadAll bool            // all vehicles are loaded before the first step
-	visited map[string]bool // files already followed
-	active  []string        // files that include each other, outermost first
-	outputs map[string]bool
-	read    []Option // the configuration's options, as we read them
+	report   // of this configuration
+	config   string
+	values   map[string]string // by the option's own name
+	begin    float64
+	end      float64         // +Inf when there is none
+	loadAll  bool            // all vehicles are loaded before the first step
+	prefix   string          // what SUMO puts before the names of outputs,
+	suffix   string          // and behind them
+	visited  map[string]bool // files already followed
+	active   []string        // files that include each other, outermost first
+	reads    map[string]bool
+	outputs  map[string]bool
+	moved    map[string]string // outputs outside, to the names that they get
+	rewrites map[string][]Rewrite
+	needs    []Need
+	read     []Option // the configuration's options, as we read them
 }
 
-// config judges one configuration.
-func (in *inspection) config(name string) Config {
-	in.used[name] = true
-	c := Config{Path: name}
-	f := in.files[name]
-	switch doc := f.doc; {
-	case !f.read: // reported with the archive
-		return c
-	case doc == nil:
-		in.fault(name, "is empty or not XML: it should begin with <configuration>")
-		return c
-	case doc.fault != nil:
-		in.faultIn(name, doc)
-		return c
-	case !isConfigRoot(doc.root):
-		if fault := doc.misfit(roleNet); doc.root == "html" && fault != "" {
-			in.fault(name, "%s", fault)
-			return c
-		}
-		in.fault(name, "is not a SUMO configuration: it begins with <%s>, not with <configuration>", shown(doc.root))
-		return c
-	}
-	if fault := configFault(name); fault != "" {
-		in.fault(name, "%s", fault)
-		return c
-	}
+// judgeConfig judges one configuration.
+func (in *inspection) judgeConfig(name string) Config {
 	r := &judgement{
-		inspection: in, config: name, values: map[string]string{}, visited: map[string]bool{}, outputs: map[string]bool{},
-		end: math.Inf(1),
+		inspection: in, config: name, values: map[string]string{}, visited: map[string]bool{}, reads: map[string]bool{},
+		outputs: map[string]bool{}, moved: map[string]string{}, end: math.Inf(1),
 	}
-	before := r.found
-	r.hazards(name, f.doc)
-	known := r.options(f.doc.settings)
-	c.Begin, c.End = r.interval(known)
-	r.files(known)
-	c.Options = r.read
-	for output := range r.outputs {
-		c.Outputs = append(c.Outputs, output)
+	c := Config{Path: name}
+	if doc := r.configuration(); doc != nil {
+		r.hazards(name, doc)
+		known := r.options(doc.settings)
+		c.Begin, c.End = r.interval(known)
+		c.Seed, c.Random = seedOf(known)
+		r.files(known)
+		c.Options, c.Rewrites, c.Needs = r.read, r.rewrites, r.needs
+		c.Outputs, c.Reads = slices.Sorted(maps.Keys(r.outputs)), slices.Sorted(maps.Keys(r.reads))
+		if r.found == 0 { // with files broken or missing, the facts would mislead
+			var untimed bool
+			if c.Network, c.Demand, untimed = r.facts(); !untimed {
+				r.idle(c.Demand)
+			}
+			c.Written, c.Relies = r.reliance()
+		}
 	}
-	slices.Sort(c.Outputs)
-	if r.found == before { // with files broken or missing, the facts would mislead
-		c.Network, c.Demand = r.facts()
-	}
+	c.Problems, c.Warnings = r.all(), r.warnings
 	return c
+}
+
+// configuration returns the configuration's own document, nil when it cannot be one.
+func (r *judgement) configuration() *document {
+	f := r.inspection.files[r.config]
+	if !r.usable(r.config, f) {
+		return nil
+	}
+	switch doc := f.doc; {
+	case doc == nil:
+		r.fault(r.config, "is empty or not XML: it should begin with <configuration>")
+	case doc.fault != nil:
+		r.faultIn(r.config, doc)
+	case strings.EqualFold(doc.root, "html"):
+		r.fault(r.config, "looks like a web page, not like SUMO's XML: download the file itself again")
+	case strangers[doc.root] && !isConfigRoot(doc.root), doc.root == "net", doc.root == "routes", doc.root == "additional":
+		r.fault(r.config, "is not a SUMO configuration: it begins with <%s>, not with <configuration>", shown(doc.root))
+	default:
+		if fault := configFault(r.config); fault != "" {
+			r.fault(r.config, "%s", fault)
+			return nil
+		}
+		return doc
+	}
+	return nil
+}
+
+// usable records that the configuration leads to a file in the zip, and reports whether that can be read at all.
+func (r *judgement) usable(name string, f *file) bool {
+	r.used[name], r.reads[name] = true, true
+	if f.twice {
+		r.warn(name, "is in the zip twice: the last one counts")
+	}
+	switch {
+	case f.fault != "":
+		r.fault(name, "%s", f.fault)
+	case f.pointer:
+		r.fault(name, "is a pointer of Git LFS, not the file itself: fetch it with `git lfs pull`, then make the zip again")
+	default:
+		return true
+	}
+	return false
+}
+
+// seedOf returns the random seed that options set, and whether SUMO would draw one for each run.
+func seedOf(known []chosen) (seed *int64, random bool) {
+	for _, c := range known {
+		switch c.option.name {
+		case "seed":
+			if n, err := strconv.ParseInt(trimStart(c.value), 10, 64); err == nil {
+				seed = &n
+			}
+		case "random":
+			random = isTrue(c.value)
+		}
+	}
+	return seed, random
 }
 
 // configFault says why no run can start with a configuration at this path, or "". SUMO prepends the folder to the names in it and
@@ -101,16 +148,12 @@ func (r *judgement) options(settings []setting) []chosen {
 	for _, s := range settings {
 		location := at(r.config, s.line)
 		o := options()[s.name]
-		switch {
-		case o == nil:
+		if o == nil {
 			r.unknown(location, s.name)
 			continue
-		case forbidden[o.name] != "":
+		}
+		if forbidden[o.name] != "" {
 			r.fault(location, "the option %s is not allowed (%s): remove it", o.name, forbidden[o.name])
-			continue
-		case release.Compare(o.since, r.version) > 0:
-			r.fault(location, "the option %s is unknown to SUMO %s (SUMO %s has it): remove it, or choose a newer sumo_version",
-				o.name, r.version, o.since)
 			continue
 		}
 		if _, twice := r.values[o.name]; twice {
@@ -118,26 +161,61 @@ func (r *judgement) options(settings []setting) []chosen {
 			continue
 		}
 		r.values[o.name] = s.value
+		r.need(o, location)
+		if reason, ok := replaced[o.name]; ok {
+			if reason != "" {
+				r.warn(location, "%s has no effect: %s", o.name, reason)
+			}
+			continue
+		}
+		if fault := o.typeFault(s.value); fault != "" {
+			if o.kind == "TIME" {
+				r.fault(location, "the value %s of %s %s", quote(s.value), o.name, fault)
+			} else {
+				r.lament(location, "the value %s of %s %s, so SUMO ignores the option: correct it", quote(s.value), o.name, fault)
+			}
+			continue
+		}
 		if fault := o.valueFault(s.value); fault != "" {
 			r.fault(location, "the value %s of %s %s", quote(s.value), o.name, fault)
 			continue
 		}
-		switch o.name {
-		case "random":
-			r.warn(location, "random has no effect: each run has a fixed seed, so that it can be repeated; choose it with the job's seed")
-		case "output-prefix":
-			r.warn(location, "output-prefix has no effect: each run's results are kept apart")
-		case "language": // SUMO would load a message catalogue from the folder of that name
-			r.warn(location, "language has no effect: how a run ended is read from SUMO's log, which is kept in English")
-			continue
-		case "pedestrian.model":
-			if s.value == "remote" {
-				r.fault(location, "the pedestrian model 'remote' connects to another computer, and none can be reached here: choose another model")
-			}
+		if o.name == "output-prefix" {
+			s.value = r.within(location, s.value)
+		}
+		if o.name == "pedestrian.model" && s.value == "remote" {
+			r.fault(location, "the pedestrian model 'remote' connects to another computer, and none can be reached here: choose another model")
 		}
 		known = append(known, chosen{o, s})
 	}
 	return known
+}
+
+// need records the versions that have an option.
+func (r *judgement) need(o *option, location string) {
+	item := func(format string, args ...any) problem.Item {
+		return problem.Item{Location: location, Message: fmt.Sprintf(format, args...)}
+	}
+	if o.since != knownVersions()[0] {
+		r.needs = append(r.needs, Need{Since: o.since, Problem: item("the option %s came with SUMO %s: remove it, or choose that version "+
+			"or a newer one", o.name, o.since)})
+	}
+	if o.before != "" {
+		r.needs = append(r.needs, Need{Before: o.before, Problem: item("SUMO %s and later no longer have the option %s: remove it, or "+
+			"choose an older version", o.before, o.name)})
+	}
+}
+
+// within brings a prefix of outputs' names inside the scenario: its folders may lead nowhere else.
+func (r *judgement) within(location, prefix string) string {
+	inside := strings.ReplaceAll(prefix, `\`, "/")
+	if strings.HasPrefix(inside, "/") || slices.Contains(strings.Split(inside, "/"), "..") {
+		inside = inside[strings.LastIndexByte(inside, '/')+1:]
+	}
+	if inside != prefix {
+		r.warn(location, "output-prefix %s leads outside the scenario: it is read as %s", quote(prefix), quote(inside))
+	}
+	return inside
 }
 
 func (r *judgement) unknown(location, name string) {
@@ -154,7 +232,7 @@ func (r *judgement) unknown(location, name string) {
 			hint = " Did you mean " + near + "?"
 		}
 	}
-	r.fault(location, "the option %s is unknown to SUMO %s: remove it, or choose a newer sumo_version.%s", quote(name), r.version, hint)
+	r.fault(location, "the option %s is unknown to every SUMO up to %s: remove it.%s", quote(name), newestVersion(), hint)
 }
 
 // interval reads begin and end, in seconds, and what else decides which vehicles are loaded.
@@ -173,6 +251,14 @@ func (r *judgement) interval(known []chosen) (begin, end *float64) {
 			}
 		case "route-steps":
 			r.loadAll = value <= 0
+		}
+	}
+	for _, c := range known {
+		switch c.option.name {
+		case "output-prefix":
+			r.prefix = c.value
+		case "output-suffix":
+			r.suffix = c.value
 		}
 	}
 	if r.end <= r.begin {
@@ -199,19 +285,25 @@ func (r *judgement) files(known []chosen) {
 				r.fault(location, "%s: %s %s", c.option.name, quote(n.text), n.fault)
 				continue
 			}
-			o.Files = append(o.Files, n.name)
 			if n.name != devNull {
-				r.apply(path.Clean(n.name), c.option.name, location, u, role)
+				bare := strings.TrimSuffix(n.name, "/")
+				name := r.settle(c.option.name, location, n.text, n.placed, u)
+				r.apply(name, c.option.name, location, u, role)
+				n.name = name + n.name[len(bare):]
 			}
+			o.Files = append(o.Files, n.name)
 		}
 		r.read = append(r.read, o)
 		hasNet = hasNet || role == roleNet
 	}
+	if r.values["phemlight-path"] == "" {
+		r.optional(defaultPHEMlight, nil)
+	}
 	if !hasNet {
 		r.fault(r.config, "names no network: add <net-file value=\"….net.xml\"/>")
 	}
-	for output := range r.outputs {
-		if r.visited[output] {
+	for _, output := range slices.Sorted(maps.Keys(r.outputs)) {
+		if r.reads[output] {
 			r.fault(r.config, "%s is read and also written: give the output another name", quote(output))
 		}
 		for parent := path.Dir(output); parent != "."; parent = path.Dir(parent) {
@@ -221,6 +313,54 @@ func (r *judgement) files(known []chosen) {
 			}
 		}
 	}
+}
+
+// defaultPHEMlight is the folder of emission tables in the top folder that SUMO uses unless phemlight-path says otherwise.
+const defaultPHEMlight = "PHEMlight"
+
+// settle decides where in the scenario a placed file is: an output outside gets a name that nothing else has, an input is found under
+// the form of the name that the zip has. what is the option or element that names it as text.
+func (r *judgement) settle(what, location, text string, p placed, u use) string {
+	name := strings.TrimSuffix(p.name, "/")
+	if !u.writes() {
+		found, exactly := r.find(name)
+		switch {
+		case !exactly:
+			r.warn(location, "%s: %s is read as %s, the same letters in another form", what, quote(text), quote(found))
+		case p.note != "":
+			r.warn(location, "%s: %s %s; it is read as %s", what, quote(text), p.note, quote(found))
+		}
+		return found
+	}
+	if p.moved != "" {
+		key := what + "\x00" + p.moved // on the console, everything has its own name
+		if !streams[p.moved] && !strings.HasPrefix(p.moved, "/dev/") {
+			key = p.moved
+		}
+		if known := r.moved[key]; known != "" {
+			name = known
+		} else {
+			name = numbered(name, func(name string) bool { return r.outputs[r.affixed(name)] || r.inspection.files[name] != nil })
+			r.moved[key] = name
+		}
+	}
+	if p.note != "" {
+		r.warn(location, "%s: %s %s; the output is returned as %s", what, quote(text), p.note, quote(r.affixed(name)))
+	}
+	return name
+}
+
+// affixed is the name of an output with the prefix and suffix that SUMO adds: to the last part, the suffix before its extension.
+func (r *judgement) affixed(name string) string {
+	dir, base := path.Split(name)
+	if r.suffix != "" {
+		stem, ext := base, ""
+		if i := strings.IndexByte(base, '.'); i >= 0 {
+			stem, ext = base[:i], base[i:]
+		}
+		base = stem + r.suffix + ext
+	}
+	return path.Clean(dir + r.prefix + base)
 }
 
 // base is the folder against which SUMO resolves a relative name in an XML file in dir. Runs start in the scenario's
@@ -238,41 +378,55 @@ func (r *judgement) base(dir string, u use) string {
 
 // apply records the use of one file. what is the option or element that names it.
 func (r *judgement) apply(name, what, location string, u use, role role) {
-	switch {
-	case u.writes():
-		r.outputs[name] = true
-		return
-	case u == mayRead:
-		f := r.inspection.files[name]
-		if f == nil {
-			if what == "gui-settings-file" {
-				r.warn(location, "%s names %s, which is not in the zip; it is not needed here", what, quote(name))
-			}
-			return
-		}
-		r.used[name] = true
-		if f.doc != nil && f.doc.fault != nil {
-			r.faultIn(name, f.doc)
-		}
+	if u.writes() {
+		r.outputs[r.affixed(name)] = true
 		return
 	}
 	f := r.inspection.files[name]
+	if u == mayRead {
+		r.optional(name, f)
+		return
+	}
 	switch {
 	case f == nil:
-		hint := ""
-		if !r.full() {
-			if near := nearest(name, r.names); near != "" {
-				hint = "; did you mean " + quote(near) + "?"
-			}
-		}
-		r.fault(location, "%s names %s, which is not in the zip: add it, or correct the name (names are separated by commas)%s", what,
-			quote(name), hint)
-	case !f.read: // reported with the archive
-	case u == readOther:
-		r.used[name] = true
-	default:
+		r.missing(name, what, location)
+	case !r.usable(name, f):
+	case u != readOther:
 		r.follow(name, f, location, role)
 	}
+}
+
+// optional records a file that SUMO reads when it is there, or a folder of such files.
+func (r *judgement) optional(name string, f *file) {
+	if f == nil {
+		for _, inside := range r.names {
+			if strings.HasPrefix(inside, name+"/") {
+				r.usable(inside, r.inspection.files[inside])
+			}
+		}
+		return
+	}
+	if !r.usable(name, f) || f.doc == nil {
+		return
+	}
+	if f.doc.fault != nil {
+		r.faultIn(name, f.doc)
+	}
+}
+
+func (r *judgement) missing(name, what, location string) {
+	if parent := parentIn(name, func(parent string) bool { f := r.inspection.files[parent]; return f != nil && f.fault != "" }); parent != "" {
+		r.fault(parent, "%s", r.inspection.files[parent].fault)
+		return
+	}
+	hint := ""
+	if !r.full() {
+		if near := nearest(name, r.names); near != "" {
+			hint = "; did you mean " + quote(near) + "?"
+		}
+	}
+	r.fault(location, "%s names %s, which is not in the zip: add it, or correct the name (names are separated by commas)%s", what,
+		quote(name), hint)
 }
 
 // maxIncludes is far deeper than anyone nests files.
@@ -280,7 +434,6 @@ const maxIncludes = 50
 
 // follow checks an XML file that SUMO would read, and what it names in turn.
 func (r *judgement) follow(name string, f *file, location string, role role) {
-	r.used[name] = true
 	switch {
 	case slices.Contains(r.active, name):
 		r.fault(location, "%s includes itself: remove the <include>", quote(name))
@@ -310,24 +463,45 @@ func (r *judgement) follow(name string, f *file, location string, role role) {
 	}
 	r.visited[name] = true
 	r.hazards(name, f.doc)
+	r.classes(name, f.doc)
+	if validated := r.validates(role); validated && len(f.doc.schemas) > 0 {
+		r.schemas(name, f.doc)
+	} else if role == roleRoutes || role == roleAdditional {
+		r.oddities(name, f.doc)
+	}
 	r.active = append(r.active, name)
 	for _, ref := range f.doc.refs {
-		where := at(name, ref.line)
-		file, fault := place(r.base(path.Dir(name), ref.use), ref.value, ref.use)
-		if fault != "" {
-			r.fault(where, "<%s>: %s %s", shown(ref.element), quote(ref.value), fault)
-			continue
-		}
-		if file == "" {
-			continue
-		}
-		inner := roleAny
-		if ref.use == include {
-			inner = role
-		}
-		r.apply(file, "<"+shown(ref.element)+">", where, ref.use, inner)
+		r.reference(name, ref, role)
 	}
 	r.active = r.active[:len(r.active)-1]
+}
+
+// reference follows a name in the file called name.
+func (r *judgement) reference(name string, ref reference, outer role) {
+	where, what := at(name, ref.line), "<"+shown(ref.element)+">"
+	base := r.base(path.Dir(name), ref.use)
+	p := place(base, ref.value, ref.use, ref.element+".xml")
+	switch {
+	case p.fault != "":
+		r.fault(where, "%s: %s %s", what, quote(ref.value), p.fault)
+		return
+	case p.name == "":
+		return
+	}
+	file := r.settle(what, where, ref.value, p, ref.use)
+	if p.note != "" || file != p.name {
+		if r.rewrites == nil {
+			r.rewrites = map[string][]Rewrite{}
+		}
+		r.rewrites[name] = append(r.rewrites[name], Rewrite{
+			Element: ref.element, Attribute: ref.attribute, Key: ref.key, From: ref.value, To: relative(base, file),
+		})
+	}
+	inner := roleAny
+	if ref.use == include {
+		inner = outer
+	}
+	r.apply(file, what, where, ref.use, inner)
 }
 
 func (r *judgement) hazards(name string, doc *document) {
@@ -336,8 +510,8 @@ func (r *judgement) hazards(name string, doc *document) {
 	}
 }
 
-// departures reports vehicles that SUMO would silently drop. Vehicles outside the simulated interval are no loss, and
-// nothing is dropped when the whole file is loaded before the first step.
+// departures notes vehicles that SUMO drops. Vehicles outside the simulated interval are no loss, and nothing is dropped when the
+// whole file is loaded before the first step.
 func (r *judgement) departures(name string, d departures) {
 	if r.loadAll || d.count == 0 {
 		return
@@ -351,40 +525,101 @@ func (r *judgement) departures(name string, d departures) {
 		if d.count > 1 {
 			others = " (one of " + strconv.Itoa(d.count) + ")"
 		}
-		r.fault(at(name, late.line), "%s departs at %g s, %g s before an earlier line%s, and SUMO silently drops such vehicles: "+
+		r.lament(at(name, late.line), "%s departs at %g s, %g s before an earlier line%s, and SUMO drops such vehicles: "+
 			"sort the file with SUMO's tools/route/sort_routes.py, or set <route-steps value=\"0\"/>",
 			late.id, depart, float64(late.gap)/1000, others)
 		return
 	}
 }
 
-// ChooseConfig returns the configuration to run: the requested one, by its path or a base name that only one has, or
-// else the only one. It answers problem.Invalid, with the configurations to choose from, when the choice is ambiguous.
+// idle notes that no vehicle departs while the simulation runs, as far as the files say when they depart.
+func (r *judgement) idle(d *Demand) {
+	switch {
+	case d.FirstDeparture == nil:
+	case *d.FirstDeparture >= r.end:
+		r.lament(r.config, "no vehicle is simulated: the first departure (%g s) is after the end (%g s); correct begin and end", *d.FirstDeparture, r.end)
+	case *d.LastDeparture < r.begin:
+		r.lament(r.config, "no vehicle is simulated: the last departure (%g s) is before the begin (%g s); correct begin and end", *d.LastDeparture, r.begin)
+	}
+}
+
+// ChooseConfig returns the configuration to run: the requested one, by its path or a base name that only one has, or else the only
+// sound one in the topmost folder that has any. It answers problem.Invalid, with the configurations to choose from, when the choice is
+// ambiguous, and problem.ScenarioInvalid for one that cannot run.
 func (m Manifest) ChooseConfig(requested string) (Config, error) {
-	var found []Config
-	for _, c := range m.Configs {
-		if requested != "" && c.Path == path.Clean(requested) {
-			return c, nil
+	found := m.named(requested)
+	if requested == "" {
+		if found = m.topmost(sound); len(found) == 0 && len(m.Configs) > 0 {
+			return Config{}, m.unsound()
 		}
-		if requested == "" || path.Base(c.Path) == requested {
+	}
+	if len(found) != 1 {
+		return Config{}, m.unclear(requested, found)
+	}
+	return found[0], invalid(found[0].Problems)
+}
+
+// named returns the configuration at a path, or else those of that base name.
+func (m Manifest) named(requested string) (found []Config) {
+	for _, c := range m.Configs {
+		if c.Path == path.Clean(requested) {
+			return []Config{c}
+		}
+		if path.Base(c.Path) == requested {
 			found = append(found, c)
 		}
 	}
-	if len(found) == 1 {
-		return found[0], nil
+	return found
+}
+
+// topmost returns the configurations for which is holds, in the topmost folders that have any.
+func (m Manifest) topmost(is func(Config) bool) (found []Config) {
+	least := math.MaxInt
+	for _, c := range m.Configs {
+		depth := strings.Count(c.Path, "/")
+		if !is(c) || depth > least {
+			continue
+		}
+		if depth < least {
+			least, found = depth, nil
+		}
+		found = append(found, c)
 	}
-	return Config{}, m.unclear(requested, len(found))
+	return found
+}
+
+// sound reports whether a configuration can run.
+func sound(c Config) bool { return len(c.Problems) == 0 }
+
+// unsound returns what is wrong with the topmost configurations when none at all can run.
+func (m Manifest) unsound() error {
+	if slices.ContainsFunc(m.Configs, sound) {
+		return nil
+	}
+	var items []problem.Item
+	for _, c := range m.topmost(func(Config) bool { return true }) {
+		for _, item := range c.Problems {
+			if !slices.Contains(items, item) {
+				items = append(items, item)
+			}
+		}
+	}
+	return invalid(items)
 }
 
 // maxListed is how many configurations a refusal offers.
 const maxListed = 20
 
-func (m Manifest) unclear(requested string, found int) error {
+func (m Manifest) unclear(requested string, found []Config) error {
+	listed := found
+	if len(found) == 0 {
+		listed = m.Configs
+	}
 	var paths []string
-	for _, c := range m.Configs[:min(len(m.Configs), maxListed)] {
+	for _, c := range listed[:min(len(listed), maxListed)] {
 		paths = append(paths, c.Path)
 	}
-	if len(m.Configs) > maxListed {
+	if len(listed) > maxListed {
 		paths = append(paths, "…")
 	}
 	list := strings.Join(paths, ", ")
@@ -394,7 +629,7 @@ func (m Manifest) unclear(requested string, found int) error {
 		err = problem.New(problem.Invalid, "The scenario has no configuration (.sumocfg).")
 	case requested == "":
 		err = problem.New(problem.Invalid, "The scenario has several configurations: choose one with config_file. There are: %s.", list)
-	case found > 1:
+	case len(found) > 1:
 		err = problem.New(problem.Invalid, "Several configurations are called %s: give config_file with its folder. There are: %s.",
 			quote(requested), list)
 	default:

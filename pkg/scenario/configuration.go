@@ -30,8 +30,17 @@ func (o Option) Number() (n float64, ok bool) {
 	if known := options()[o.Name]; known != nil && known.kind == "TIME" {
 		return parseTime(o.Value)
 	}
-	n, err := strconv.ParseFloat(trimStart(o.Value), 64)
-	return n, err == nil
+	return parseNumber(o.Value)
+}
+
+// parseNumber reads a number as SUMO does, with C's strtod: unlike Go's, it takes hexadecimals without an exponent, and no underscores.
+func parseNumber(text string) (n float64, ok bool) {
+	text = trimStart(text)
+	n, err := strconv.ParseFloat(text, 64)
+	if err != nil && strings.ContainsAny(text, "xX") && !strings.ContainsAny(text, "pP") {
+		n, err = strconv.ParseFloat(text+"p0", 64)
+	}
+	return n, err == nil && !strings.Contains(text, "_")
 }
 
 // Encode returns, as XML, the configuration that SUMO reads instead of the uploaded one, so that SUMO cannot read it differently
@@ -111,9 +120,8 @@ func trimStart(text string) string { return strings.TrimLeft(text, " \t\n\r\v\f"
 
 // named is one file that the value of an option names.
 type named struct {
-	text  string // as the configuration has it
-	name  string // path inside the scenario; devNull for none
-	fault string // why it has no such path
+	text   string // as the configuration has it
+	placed        // name is devNull for none, and ends with '/' for a folder
 }
 
 // devNull is where SUMO writes unwanted outputs.
@@ -125,7 +133,7 @@ func (o *option) names(dir, value string, u use) []named {
 		dir = ""
 	}
 	texts := []string{value}
-	if o.kind == "FILE" {
+	if o.kind == "FILE" && (!u.writes() || o.name == "save-state.files") {
 		texts = strings.Split(value, ",")
 	}
 	list := make([]named, len(texts))
@@ -142,13 +150,10 @@ func (o *option) named(dir, text string, u use, several bool) named {
 	n := named{text: text}
 	switch {
 	case text == "" && several:
-		n.fault = "names no file in a list: remove the extra comma"
+		n.fault = "names no file in a list, and SUMO looks for a file without a name: remove the extra comma"
 		return n
 	case text == "":
 		n.fault = "names no file: name one, or remove the option"
-		return n
-	case several && u.writes() && o.name != "save-state.files":
-		n.fault = "is one of several, but this option names one file: choose a name without a comma"
 		return n
 	}
 	plain := text
@@ -157,7 +162,10 @@ func (o *option) named(dir, text string, u use, several bool) named {
 			return n
 		}
 	}
-	n.name, n.fault = place(dir, plain, u)
+	n.placed = place(dir, plain, u, o.name+".xml")
+	if u.writes() && n.fault == "" && o.name != "save-state.files" && strings.Contains(n.name, ",") {
+		n.name, n.note = strings.TrimRight(strings.ReplaceAll(n.name, ",", "_"), "_"), "contains ',', which separates names"
+	}
 	switch {
 	case n.fault != "":
 	case plain != text && (n.name == "" || strings.Trim(plain, blanks) != plain):
@@ -213,13 +221,21 @@ func decodePercent(text string) (plain, fault string) {
 // affixes are options whose value becomes part of file names. They are not checked as paths, so they must not alter one: with a
 // folder of the right name in the zip, '/../' would leave the scenario.
 var affixes = map[string]bool{
-	"output-prefix": true, "output-suffix": true, "save-state.suffix": true,
+	"output-suffix": true, "save-state.suffix": true,
 	"scale-suffix": true, // of ids, after which SUMO names files
 }
 
 func affixFault(value string) string {
 	if strings.ContainsAny(value, `/:\%`) || !isText(value) {
 		return "becomes part of files' names and must not contain '/', ':', '%' or control characters: write a plain word"
+	}
+	return ""
+}
+
+// prefixFault is affixFault for the prefix, which may name folders.
+func prefixFault(value string) string {
+	if strings.ContainsAny(value, `:%`) || !isText(value) {
+		return "becomes part of files' names and must not contain ':', '%' or control characters: write a plain word"
 	}
 	return ""
 }

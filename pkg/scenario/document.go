@@ -1,11 +1,11 @@
 package scenario
 
 import (
+	"bufio"
 	"bytes"
-	"io"
 	"math"
+	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/sumo-k8/sumo-k8/pkg/sumo/xml"
@@ -15,13 +15,21 @@ import (
 // happens later.
 type document struct {
 	root     string
-	versions bool // whether the root has a version attribute, as every net has
+	version  string // the root's attribute, which every net has
+	versions bool
+	written  string // the version of SUMO that wrote it, "1.20"; empty when the file does not say
 	// fault is why the file could not be read to its end, at faultLine; nil when it could.
 	fault     error
 	faultLine int
 	refs      []reference
 	hazards   []hazard
 	departs   departures
+	// schemas are where the file says that its schema is; validated by it, SUMO ends at oddities.
+	schemas  []reference
+	oddities []sighting
+	// classes are the vehicle classes that not every SUMO knows, by the line that names them first.
+	classes map[string]int
+	relies  reliances
 	// roads and demand are counted in every file, and used for files that a configuration leads to.
 	roads  roads
 	demand departing
@@ -31,10 +39,12 @@ type document struct {
 
 // reference is a file that an XML file names.
 type reference struct {
-	element string
-	value   string
-	line    int
-	use     use
+	element   string
+	attribute string
+	key       string // of a <param>
+	value     string
+	line      int
+	use       use
 }
 
 // use is what SUMO does with a file that is named somewhere.
@@ -109,6 +119,8 @@ type documentReader struct {
 	budget *budget
 	seen   map[reference]bool
 	full   bool
+	shapes [][]byte        // see words
+	lists  map[string]bool // of vehicle classes, that have been looked at
 
 	item string // config: the option to which text belongs
 	text []byte
@@ -122,11 +134,33 @@ const maxPathValue = 4096
 // maxConfigValue allows a configuration to name thousands of route files in one option.
 const maxConfigValue = 256 << 10
 
-// readDocument reads a whole XML file. Beside an error, which is also the document's fault, it returns what was read.
-func readDocument(r io.Reader, isConfig bool, b *budget) (*document, error) {
+// prologue is how much of a file is looked at for its root: SUMO writes the options of a run into a comment before it.
+const prologue = 16 << 10
+
+// rootOf returns the name of the first element, as far as the beginning of a file in ASCII shows it.
+func rootOf(head []byte) string {
+	m := beforeRoot.FindSubmatch(head)
+	if m == nil {
+		return ""
+	}
+	return string(m[1])
+}
+
+var beforeRoot = regexp.MustCompile(`^\x{FEFF}?(?s:\s*<\?.*?\?>|\s*<!--.*?-->)*\s*<([A-Za-z][A-Za-z0-9:-]*)`)
+
+// writer is how SUMO's programs sign what they write; versions under development have underscores.
+var writer = regexp.MustCompile(`by Eclipse SUMO \S+ (?:Version )?v?(\d+)[._](\d+)`)
+
+// readDocument reads a whole XML file, as a configuration if it is one or isConfig says so. Beside an error, which is also the
+// document's fault, it returns what was read.
+func readDocument(r *bufio.Reader, isConfig bool, b *budget) (*document, error) {
 	d := &documentReader{doc: &document{departs: departures{last: math.MinInt64}}, budget: b}
 	s := xml.Scanner{Element: d.element, MaxValue: maxPathValue}
-	if isConfig {
+	head, _ := r.Peek(prologue) // the next read returns the error again
+	if m := writer.FindSubmatch(head); m != nil {
+		d.doc.written = string(m[1]) + "." + string(m[2])
+	}
+	if isConfig || isConfigRoot(rootOf(head)) {
 		s = xml.Scanner{Element: d.setting, Text: d.characters, End: d.closed, MaxValue: maxConfigValue}
 	}
 	err := s.Scan(r)
@@ -144,7 +178,9 @@ func readDocument(r io.Reader, isConfig bool, b *budget) (*document, error) {
 func (d *documentReader) root(e xml.Element) {
 	if e.Depth == 1 {
 		d.doc.root = string(e.Name)
-		_, d.doc.versions = e.Lookup("version")
+		var version xml.Attr
+		version, d.doc.versions = e.Lookup("version")
+		d.doc.version = string(version.Value)
 	}
 }
 
@@ -152,7 +188,10 @@ func (d *documentReader) element(e xml.Element) error {
 	d.root(e)
 	if d.doc.root == "net" {
 		d.doc.roads.element(e)
+	} else {
+		d.words(e)
 	}
+	d.reliance(e)
 	switch string(e.Name) {
 	case "vehicle", "trip", "person", "container":
 		d.departure(e, "depart")
@@ -164,6 +203,12 @@ func (d *documentReader) element(e xml.Element) error {
 	}
 	for _, a := range e.Attrs {
 		switch string(a.Name) {
+		default:
+			if bytes.HasSuffix(a.Name, []byte("chemaLocation")) {
+				d.schema(e, a)
+			}
+		case "vClass", "allow", "disallow":
+			d.vehicleClasses(a)
 		case "id":
 			// SUMO makes file names out of ids (ssm_<id>.xml); with a folder called 'ssm_..' in the zip, the id '../../x' would leave it.
 			// Up to 1.24 it also decodes percent signs in them.
@@ -200,13 +245,31 @@ func (d *documentReader) element(e xml.Element) error {
 	return nil
 }
 
+// schema records where a file, or a schema, says that a schema is. xsi:schemaLocation has pairs of a namespace and a place.
+func (d *documentReader) schema(e xml.Element, a xml.Attr) {
+	places := []string{string(a.Value)}
+	if bytes.HasSuffix(a.Name, []byte(":schemaLocation")) {
+		places = strings.Fields(places[0])
+		for i := range len(places) / 2 {
+			places[i] = places[2*i+1]
+		}
+		places = places[:len(places)/2]
+	}
+	for _, place := range places {
+		if d.budget.take(len(place)) {
+			d.doc.schemas = append(d.doc.schemas, reference{element: string(e.Name), attribute: string(a.Name), value: place, line: a.Line})
+		}
+	}
+}
+
 func (d *documentReader) param(e xml.Element) {
 	value, ok := e.Lookup("value")
 	if !ok {
 		return
 	}
-	if u, ok := paramUses[string(e.Attr("key"))]; ok {
-		d.ref(e, value, u)
+	key := e.Attr("key")
+	if u, ok := paramUses[string(key)]; ok {
+		d.keyedRef(e, value, u, string(key))
 	}
 }
 
@@ -220,12 +283,14 @@ func leavesFolder(id []byte) bool {
 	return slices.Contains(strings.Split(escapes.Replace(string(id)), "/"), "..")
 }
 
-func (d *documentReader) ref(e xml.Element, a xml.Attr, u use) {
+func (d *documentReader) ref(e xml.Element, a xml.Attr, u use) { d.keyedRef(e, a, u, "") }
+
+func (d *documentReader) keyedRef(e xml.Element, a xml.Attr, u use, key string) {
 	if a.Cut {
 		d.hazard(a.Line, "the attribute "+quote(string(a.Name))+" is longer than a file name can be: shorten it")
 		return
 	}
-	r := reference{element: string(e.Name), value: string(a.Value), use: u}
+	r := reference{element: string(e.Name), attribute: string(a.Name), key: key, value: string(a.Value), use: u}
 	if d.seen[r] || d.full {
 		return
 	}
@@ -262,6 +327,7 @@ func (d *documentReader) departure(e xml.Element, attr string) {
 	}
 	seconds, ok := parseTime(string(text))
 	if !ok { // "triggered", "now" and the like depart when something happens
+		d.doc.demand.untimed = true
 		return
 	}
 	last := seconds
@@ -273,7 +339,10 @@ func (d *documentReader) departure(e xml.Element, attr string) {
 	d.doc.demand.span(seconds, last)
 	depart := int64(math.Round(seconds * 1000))
 	if depart >= d.doc.departs.last {
-		d.doc.departs.last = depart
+		// SUMO reads the vehicles of public transport ahead of all others.
+		if _, ok := e.Lookup("line"); !ok {
+			d.doc.departs.last = depart
+		}
 		return
 	}
 	late := lateDeparture{quote(string(e.Attr("id"))), e.Line, depart, d.doc.departs.last - depart}
@@ -334,8 +403,8 @@ func parseTime(text string) (seconds float64, ok bool) {
 		return 0, false
 	}
 	for i, part := range parts {
-		n, err := strconv.ParseFloat(trimStart(part), 64)
-		if err != nil || math.IsNaN(n) || math.Abs(n) > 1e12 {
+		n, ok := parseNumber(part)
+		if !ok || math.IsNaN(n) || math.Abs(n) > 1e12 {
 			return 0, false
 		}
 		factor := 60.0

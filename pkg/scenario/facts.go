@@ -91,6 +91,7 @@ const maxLaneLength = 4e7
 type departing struct {
 	Demand
 	timed       bool // first and last are known
+	untimed     bool // something departs on an event, such as a person's arrival
 	first, last float64
 }
 
@@ -120,13 +121,14 @@ func (d *departing) span(first, last float64) {
 func (d *departing) add(o departing) {
 	d.Vehicles, d.Flows = d.Vehicles+o.Vehicles, d.Flows+o.Flows
 	d.Persons, d.PersonFlows = d.Persons+o.Persons, d.PersonFlows+o.PersonFlows
+	d.untimed = d.untimed || o.untimed
 	if o.timed {
 		d.span(o.first, o.last)
 	}
 }
 
-// facts adds up the files that the configuration leads to.
-func (r *judgement) facts() (*Network, *Demand) {
+// facts adds up the files that the configuration leads to; untimed reports whether something in them departs on an event.
+func (r *judgement) facts() (n *Network, d *Demand, untimed bool) {
 	var network roads
 	var demand departing
 	for name := range r.visited {
@@ -145,7 +147,7 @@ func (r *judgement) facts() (*Network, *Demand) {
 	if demand.timed {
 		demand.FirstDeparture, demand.LastDeparture = &demand.first, &demand.last
 	}
-	return &network.Network, &demand.Demand
+	return &network.Network, &demand.Demand, demand.untimed
 }
 
 // kilometres rounds to the metre.

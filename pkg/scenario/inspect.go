@@ -15,11 +15,15 @@ import (
 	"github.com/sumo-k8/sumo-k8/pkg/sumo/xml"
 )
 
-// Inspect reads the whole zip of size bytes, each entry once, and describes it. A scenario that must not or cannot run is
-// problem.ScenarioInvalid with an item for every fault, a zip over limits.Upload is problem.TooLarge.
+// Inspect reads the whole zip of size bytes, each entry once, and describes it, with what is wrong with each of its configurations. A
+// zip that must not be read, or in which no configuration is sound, is problem.ScenarioInvalid with an item for every fault; one over
+// limits.Upload is problem.TooLarge.
 // Memory is bounded whatever the zip claims or contains; r may be slow, such as ranged reads from an object store.
 func Inspect(ctx context.Context, r io.ReaderAt, size int64, limits Limits) (Manifest, error) {
-	in := &inspection{version: limits.SUMOVersion, files: map[string]*file{}, used: map[string]bool{}, budget: memoryBudget}
+	in := &inspection{
+		version: limits.SUMOVersion, config: path.Clean(limits.Config), files: map[string]*file{}, used: map[string]bool{},
+		budget: memoryBudget,
+	}
 	if in.version == "" {
 		in.version = newestVersion()
 	}
@@ -27,24 +31,45 @@ func Inspect(ctx context.Context, r io.ReaderAt, size int64, limits Limits) (Man
 	if err != nil {
 		return Manifest{}, err
 	}
-	for _, name := range a.rejected {
-		in.files[name] = &file{} // so that it does not count as missing
+	in.directory = a.directory()
+	for name, fault := range a.unusable {
+		in.files[name] = &file{fault: fault}
 	}
 	for _, e := range a.files {
 		in.names = append(in.names, e.name)
-		in.files[e.name] = &file{size: int64(e.file.UncompressedSize64)}
+		in.files[e.name] = &file{size: int64(e.file.UncompressedSize64), twice: e.twice}
 	}
-	if err := a.each(ctx, &in.report, in.read); err != nil {
+	if limits.Config != "" && in.files[in.config] == nil {
+		in.config, _ = uniqueBase(in.names, limits.Config)
+	}
+	every := func(string) bool { return true }
+	damaged := func(name, fault string) { in.files[name].doc, in.files[name].fault = nil, fault }
+	if err := a.each(ctx, &in.report, every, in.read, damaged); err != nil {
 		return Manifest{}, err
 	}
-	manifest := in.judge()
-	return manifest, in.err()
+	return in.judge()
+}
+
+// uniqueBase returns the only one of names whose last part is base.
+func uniqueBase(names []string, base string) (name string, ok bool) {
+	for _, candidate := range names {
+		if path.Base(candidate) != base {
+			continue
+		}
+		if name != "" {
+			return "", false
+		}
+		name = candidate
+	}
+	return name, name != ""
 }
 
 // inspection gathers what is known about one scenario.
 type inspection struct {
 	report
+	directory
 	version string
+	config  string   // Limits.Config's path; "." or "" for none
 	names   []string // of files, in the order of the zip
 	files   map[string]*file
 	used    map[string]bool // files that a configuration leads to
@@ -52,26 +77,39 @@ type inspection struct {
 }
 
 type file struct {
-	size int64
-	read bool
-	doc  *document // nil for what is not XML
+	size  int64
+	twice bool
+	fault string    // why it cannot be unpacked
+	doc   *document // nil for what is not XML
+	// pointer is set of a file that only stands for one in Git's Large File Storage.
+	pointer bool
 }
 
-const configSuffix = ".sumocfg"
+var configSuffixes = []string{".sumocfg", ".sumo.cfg"}
 
 // maxConfigs bounds the time of judging, which follows each configuration through all files that it names.
 const maxConfigs = 100
 
-func isConfig(name string) bool { return strings.HasSuffix(strings.ToLower(name), configSuffix) }
+// isConfig reports whether a file is a configuration by its name.
+func isConfig(name string) bool {
+	return slices.ContainsFunc(configSuffixes, func(suffix string) bool { return strings.HasSuffix(strings.ToLower(name), suffix) })
+}
+
+// lfsPointer is how a pointer of Git LFS begins (its specification, version 1).
+const lfsPointer = "version https://git-lfs.github.com/spec/v1"
 
 // read reads one file of the archive. Like SUMO, it recognises gzip by content and not by name.
 func (in *inspection) read(name string, r *entryReader) error {
 	f := in.files[name]
 	br := bufio.NewReaderSize(r, readSize)
+	if head, _ := br.Peek(len(lfsPointer)); string(head) == lfsPointer {
+		f.pointer = true
+		return nil
+	}
 	if xml.IsGzip(br) {
 		z, err := gzip.NewReader(br)
 		if err != nil {
-			f.read, f.doc = true, &document{fault: errors.New("the gzip data is damaged: compress the file again")}
+			f.doc = &document{fault: errors.New("the gzip data is damaged: compress the file again")}
 			return nil
 		}
 		br = bufio.NewReaderSize(&entryReader{
@@ -80,83 +118,121 @@ func (in *inspection) read(name string, r *entryReader) error {
 			fail:   func(err error) { r.err = err },
 		}, readSize)
 	}
-	f.read = true
-	doc, err := readDocument(br, isConfig(name), &in.budget)
+	doc, err := readDocument(br, isConfig(name) || name == in.config, &in.budget)
 	if !errors.Is(err, xml.ErrNotXML) {
 		f.doc = doc
 	}
 	if f.doc != nil && err != nil && !errors.As(err, new(xml.SyntaxError)) && !errors.As(err, new(xml.DTDError)) {
 		f.doc.fault = errors.New("the compressed data is damaged: make the file again")
 	}
-	if r.err != nil && !errors.Is(r.err, io.EOF) { // each reports it
-		f.read, f.doc = false, nil
-	}
 	return nil
 }
 
 // judge combines what the files say.
-func (in *inspection) judge() Manifest {
-	var m Manifest
+func (in *inspection) judge() (Manifest, error) {
+	m := Manifest{Checked: checker}
 	for _, name := range in.names {
 		m.Files = append(m.Files, File{name, in.files[name].size})
 		m.Unpacked += in.files[name].size
 	}
 	slices.SortFunc(m.Files, func(a, b File) int { return cmp.Compare(a.Path, b.Path) })
-	configs := slices.DeleteFunc(slices.Clone(in.names), func(name string) bool { return !isConfig(name) })
-	slices.Sort(configs)
-	if len(configs) > maxConfigs {
-		in.fault("", "the zip has %d configurations; at most %d are accepted: make several zips", len(configs), maxConfigs)
-		configs = configs[:maxConfigs]
+	for _, name := range in.configs() {
+		m.Configs = append(m.Configs, in.judgeConfig(name))
 	}
-	for _, name := range configs {
-		m.Configs = append(m.Configs, in.config(name))
+	slices.SortFunc(m.Configs, func(a, b Config) int { return cmp.Compare(a.Path, b.Path) })
+	for _, c := range m.Configs {
+		if len(c.Problems) > 0 {
+			in.warn(c.Path, "cannot run: %s", itemText(c.Problems[0]))
+		}
 	}
-	if len(configs) == 0 && len(in.names) > 0 {
-		in.noConfig()
+	for name, f := range in.files {
+		if f.fault != "" && !in.used[name] {
+			in.warn(shown(name), "%s; it is left out, because no configuration uses it", f.fault)
+		}
 	}
 	for _, name := range in.names {
 		in.unused(name)
 	}
-	m.Warnings = in.warnings
-	return m
+	for _, w := range in.warnings {
+		m.Warnings = append(m.Warnings, w.String())
+	}
+	slices.Sort(m.Warnings)
+	switch {
+	case len(in.items) > 0:
+	case len(m.Configs) == 0:
+		in.noConfig()
+	default:
+		return m, m.unsound()
+	}
+	return m, in.err()
 }
 
-// unused checks a file that no configuration uses.
-func (in *inspection) unused(name string) {
-	doc := in.files[name].doc
-	if doc == nil || doc.fault == nil || in.used[name] {
-		return
-	}
-	ext := strings.ToLower(path.Ext(name))
-	if _, ok := errors.AsType[xml.DTDError](doc.fault); ok {
-		if ext == ".html" || ext == ".htm" || ext == ".xhtml" || ext == ".svg" {
-			return // documentation, which SUMO is never shown
+// configs returns the files to judge: those that are configurations by their name, or by what they contain when no name says so.
+func (in *inspection) configs() []string {
+	var byName, byContent []string
+	for name, f := range in.files {
+		doc := f.doc
+		switch {
+		case isConfig(name), name == in.config:
+			byName = append(byName, name)
+		case doc != nil && doc.namesNet():
+			byContent = append(byContent, name)
 		}
-		in.faultIn(name, doc)
-		return
 	}
-	if ext == ".xml" || ext == ".gz" {
-		in.warn(at(name, doc.faultLine), "is not usable (%v), but no configuration uses it", doc.fault)
+	found := byName
+	if len(found) == 0 {
+		found = byContent
+	}
+	slices.SortFunc(found, func(a, b string) int {
+		return cmp.Or(cmp.Compare(strings.Count(a, "/"), strings.Count(b, "/")), cmp.Compare(a, b))
+	})
+	if len(found) > maxConfigs {
+		in.warn("", "the zip has %d configurations; only %d, those in the topmost folders, are checked: choose another with config_file",
+			len(found), maxConfigs)
+		kept := found[:maxConfigs]
+		if in.config != "" && slices.Contains(found[maxConfigs:], in.config) {
+			kept[maxConfigs-1] = in.config
+		}
+		found = kept
+	}
+	return found
+}
+
+// namesNet reports whether a document sets the option net-file, as a configuration of SUMO does.
+func (d *document) namesNet() bool {
+	return slices.ContainsFunc(d.settings, func(s setting) bool { o := options()[s.name]; return o != nil && o.name == "net-file" })
+}
+
+// unused notes what is wrong with a file that no configuration uses.
+func (in *inspection) unused(name string) {
+	f := in.files[name]
+	ext := strings.ToLower(path.Ext(name))
+	switch {
+	case in.used[name] || f.doc == nil || f.doc.fault == nil || ext != ".xml" && ext != ".gz":
+	case errors.As(f.doc.fault, new(xml.DTDError)):
+		in.warn(at(name, f.doc.faultLine), "contains <!DOCTYPE or <!ENTITY; it is left out, because no configuration uses it")
+	default:
+		in.warn(at(name, f.doc.faultLine), "is not usable (%v), but no configuration uses it", f.doc.fault)
 	}
 }
 
 // faultIn reports why a document could not be read.
-func (in *inspection) faultIn(name string, doc *document) {
+func (r *report) faultIn(name string, doc *document) {
 	location := at(name, doc.faultLine)
 	dtd, isDTD := errors.AsType[xml.DTDError](doc.fault)
 	switch {
 	case isDTD && dtd.HTML, strings.EqualFold(doc.root, "html"):
-		in.fault(name, "looks like a web page, not like SUMO's XML: download the file itself again")
+		r.fault(name, "looks like a web page, not like SUMO's XML: download the file itself again")
 	case isDTD:
-		in.fault(location, "contains <!DOCTYPE or <!ENTITY, which is refused for safety: delete that declaration; SUMO does not need it")
+		r.fault(location, "contains <!DOCTYPE or <!ENTITY, which is refused for safety: delete that declaration; SUMO does not need it")
 	default:
-		in.fault(location, "cannot be read as XML: %v", doc.fault)
+		r.fault(location, "cannot be read as XML: %v", doc.fault)
 	}
 }
 
 // noConfig explains, as exactly as possible, what to add to a zip without a configuration.
 func (in *inspection) noConfig() {
-	var nets, routes, configs []string
+	var nets, routes []string
 	for _, name := range in.names {
 		doc := in.files[name].doc
 		switch {
@@ -165,14 +241,10 @@ func (in *inspection) noConfig() {
 			nets = append(nets, name)
 		case doc.root == "routes" || doc.root == "trips":
 			routes = append(routes, name)
-		case isConfigRoot(doc.root):
-			configs = append(configs, name)
 		}
 	}
 	const missing = "there is no .sumocfg file in the zip"
 	switch {
-	case len(configs) == 1:
-		in.fault("", "%s: if %s is the configuration, rename it so that it ends in .sumocfg", missing, quote(configs[0]))
 	case len(nets) == 1 && len(routes) > 0:
 		slices.Sort(routes)
 		in.fault("", "%s. Add scenario.sumocfg with this text: "+

@@ -119,36 +119,11 @@ func TestInspectRefuses(t *testing.T) {
 		message  string
 	}{
 		// The archive.
-		"an absolute path":              {zip: scenarioOf(t, "", entryOf("/etc/x", "")), location: "/etc/x", message: "absolute"},
-		"a path with ..":                {zip: scenarioOf(t, "", entryOf("a/../../x", "")), location: "a/../../x", message: "'..'"},
-		"a path with backslashes":       {zip: scenarioOf(t, "", entryOf(`..\x`, "")), location: `..\\x`, message: "between folders"},
-		"a drive letter":                {zip: scenarioOf(t, "", entryOf("C:/x", "")), location: "C:/x", message: "absolute"},
-		"a control character in a name": {zip: scenarioOf(t, "", entryOf("a\x00b", "")), location: `a\x00b`, message: "control characters"},
-		"a name that is not UTF-8":      {zip: scenarioOf(t, "", entryOf("a\xffb", "")), location: `a\xffb`, message: "unknown encoding"},
-		"a name that is too long":       {zip: scenarioOf(t, "", entryOf(strings.Repeat("x", 300), "")), message: "too long"},
-		"folders too deep":              {zip: scenarioOf(t, "", entryOf(strings.Repeat("d/", 40)+"x", "")), message: "folders deep"},
-		"a symbolic link": {zip: scenarioOf(t, "", part{"l", "/etc/passwd", mode(fs.ModeSymlink | 0o777)}), location: "l",
-			message: "symbolic link"},
-		"a device": {zip: scenarioOf(t, "", part{"d", "", mode(fs.ModeDevice | 0o600)}), location: "d",
-			message: "neither a file nor a folder"},
-		"a folder that is a link": {zip: scenarioOf(t, "", part{"l/", "", mode(fs.ModeSymlink | 0o777)}), location: "l/",
-			message: "symbolic link"},
-		"a name twice": {zip: zipOf(t, entryOf("s.sumocfg", cfg), entryOf("n.net.xml", net), entryOf("r.rou.xml",
-			routes), entryOf("./r.rou.xml", routes)), location: "r.rou.xml", message: "twice"},
-		"a file that is also a folder": {zip: scenarioOf(t, "", entryOf("r.rou.xml/x", "")), location: "r.rou.xml",
-			message: "also the folder"},
-		"a folder that is also a file": {zip: scenarioOf(t, "", entryOf("r.rou.xml/", "")), location: "r.rou.xml",
-			message: "also a folder"},
-		"an encrypted file": {zip: scenarioOf(t, "", part{"x", "", func(h *zip.FileHeader) { h.Flags |= 1 }}), location: "x",
-			message: "without a password"},
-		"an unknown compression": {zip: withMethod(scenarioOf(t, ""), 9), location: "s.sumocfg", message: "method 9"},
-		"a wrong checksum": {zip: corrupted(scenarioOf(t, "", stored("x.txt", "precious")), "precious", "specious"),
-			location: "x.txt", message: "damaged"},
-		"overlapping entries": {zip: overlapping(t), message: "overlaps"},
-		"a bomb": {zip: scenarioOf(t, "", entryOf("zeros", strings.Repeat("\x00", 6<<20))), location: "zeros",
-			message: "zip bomb"},
-		"a bomb that hides its size": {zip: scenarioOf(t, "", entryOf("zeros.xml.gz", gzipped("<a>"+strings.Repeat(" ",
-			6<<20)+"</a>"))), location: "zeros.xml.gz", message: "zip bomb"},
+		"an absolute path":           {zip: scenarioOf(t, "", entryOf("/etc/x", "")), location: "/etc/x", message: "absolute"},
+		"a path with ..":             {zip: scenarioOf(t, "", entryOf("a/../../x", "")), location: "a/../../x", message: "'..'"},
+		"a path up with backslashes": {zip: scenarioOf(t, "", entryOf(`..\x`, "")), location: `..\\x`, message: "'..'"},
+		"a drive letter":             {zip: scenarioOf(t, "", entryOf("C:/x", "")), location: "C:/x", message: "absolute"},
+		"overlapping entries":        {zip: overlapping(t), message: "overlaps"},
 		"too many entries": {zip: scenarioOf(t, "", entryOf("1", ""), entryOf("2", ""), entryOf("3", "")), limits: few,
 			message: "6 files and folders; at most 5"},
 		"too much when unpacked": {zip: scenarioOf(t, "", stored("x", strings.Repeat("x", 11<<20))), limits: few,
@@ -165,8 +140,6 @@ func TestInspectRefuses(t *testing.T) {
 			"\"file:///etc/passwd\">]>" + net), location: "n.net.xml:2", message: "<!DOCTYPE"},
 		"a DTD in the configuration": {zip: scenarioOf(t, "", entryOf("s.sumocfg", "<!DOCTYPE c>\n"+cfg)), location: "s.sumocfg:1",
 			message: "<!DOCTYPE"},
-		"a DTD inside gzip": {zip: scenarioOf(t, "", entryOf("unused.bin", gzipped("<!DOCTYPE x><x/>"))),
-			location: "unused.bin:1", message: "<!DOCTYPE"},
 		"a DTD in UTF-16LE": {zip: withNet(inUTF16(binary.LittleEndian, true, "<!DOCTYPE x>"+net)), location: "n.net.xml:1",
 			message: "<!DOCTYPE"},
 		"a DTD in UTF-16BE": {zip: withNet(inUTF16(binary.BigEndian, true, "<!DOCTYPE x>"+net)), location: "n.net.xml:1",
@@ -175,13 +148,10 @@ func TestInspectRefuses(t *testing.T) {
 			message: "<!DOCTYPE"},
 		"a DTD in UTF-16BE without a BOM": {zip: withNet(inUTF16(binary.BigEndian, false, "<!DOCTYPE x>"+net)), location: "n.net.xml:1",
 			message: "<!DOCTYPE"},
-		"a DTD in an unused file": {zip: scenarioOf(t, "", entryOf("old.xml", "\n<!DOCTYPE x><x/>")), location: "old.xml:2",
-			message: "<!DOCTYPE"},
 		"an encoding that hides a DTD": {
 			zip: withNet(`<?xml version="1.0" encoding="UTF-7"?>+ADwAIQ-DOCTYPE`), location: "n.net.xml:1", message: "save the file as UTF-8",
 		},
-		"UTF-32": {zip: withNet("<\x00\x00\x00"), location: "n.net.xml:1", message: "UTF-32"},
-		"EBCDIC": {zip: withNet("\x4c\x6f\xa7\x94"), location: "n.net.xml:1", message: "EBCDIC"},
+		"a DTD in UTF-32": {zip: withNet("<\x00\x00\x00!\x00\x00\x00D\x00\x00\x00"), location: "n.net.xml:1", message: "<!DOCTYPE"},
 		"an encoding that is not true": {
 			zip: withNet(inUTF16(binary.LittleEndian, true, `<?xml version="1.0" encoding="UTF-8"?>`+net)), location: "n.net.xml:1",
 			message: "not in it",
@@ -202,9 +172,6 @@ func TestInspectRefuses(t *testing.T) {
 			zip:     zipOf(t, entryOf("d/n.net.xml", net), entryOf("d/r.rou.xml", routes)),
 			message: `<configuration><input><net-file value="d/n.net.xml"/><route-files value="d/r.rou.xml"/></input></configuration>`,
 		},
-		"no configuration but a likely one": {
-			zip: zipOf(t, entryOf("s.cfg.xml", cfg), entryOf("n.net.xml", net)), message: `rename it so that it ends in .sumocfg`,
-		},
 		"no configuration nor network": {zip: zipOf(t, entryOf("readme.txt", "x")), message: "add one that names the network"},
 		"an empty configuration": {zip: scenarioOf(t, "", entryOf("s.sumocfg", "")), location: "s.sumocfg",
 			message: "should begin with <configuration>"},
@@ -216,34 +183,21 @@ func TestInspectRefuses(t *testing.T) {
 		},
 		"an unknown option": {
 			zip: option(`<tripinfo-outputt value="x"/>`), location: "s.sumocfg:2",
-			message: "unknown to SUMO 1.15: remove it, or choose a newer sumo_version. Did you mean tripinfo-output?",
+			message: "unknown to every SUMO up to 1.28: remove it. Did you mean tripinfo-output?",
 		},
 		"an unknown option as text": {zip: option("<foo>\nx</foo>"), location: "s.sumocfg:2", message: `"foo" is unknown`},
-		"an option of a newer SUMO": {
-			zip: option(`<personinfo-output value="x"/>`), location: "s.sumocfg:2", message: "SUMO 1.18 has it",
-		},
-		"an option twice": {zip: option(`<net value="n.net.xml"/>`), location: "s.sumocfg:2", message: "twice"},
-		"a bad truth value": {
-			zip: option(`<ignore-route-errors value="maybe"/>`), location: "s.sumocfg:2", message: "not true or false",
-		},
-		"a bad number":       {zip: option(`<scale value="1,5"/>`), location: "s.sumocfg:2", message: "not a comma"},
-		"a bad whole number": {zip: option(`<precision value="1.0"/>`), location: "s.sumocfg:2", message: "whole number"},
-		"a bad time":         {zip: option(`<end value="one hour"/>`), location: "s.sumocfg:2", message: "not a time"},
+		"an option twice":           {zip: option(`<net value="n.net.xml"/>`), location: "s.sumocfg:2", message: "twice"},
+		"a bad time":                {zip: option(`<end value="one hour"/>`), location: "s.sumocfg:2", message: "not a time"},
 		"an end before the begin": {
 			zip: option(`<begin value="100"/><end value="1:00"/><end value="0:00:50"/>`), location: "s.sumocfg:2", message: "not a time",
 		},
 		"an end not after the begin": {
 			zip: option(`<begin value="100"/><end value="0:01:40"/>`), location: "s.sumocfg", message: "not after the begin",
 		},
-		"remote-port":                       {zip: option(`<remote-port value="8813"/>`), location: "s.sumocfg:2", message: "not allowed"},
-		"num-clients":                       {zip: option(`<num-clients value="1"/>`), location: "s.sumocfg:2", message: "not allowed"},
 		"save-configuration":                {zip: option(`<save-configuration value="x"/>`), location: "s.sumocfg:2", message: "not simulate"},
 		"save-configuration by its synonym": {zip: option(`<C v="x"/>`), location: "s.sumocfg:2", message: "not simulate"},
 		"save-template":                     {zip: option(`<save-template value="x"/>`), location: "s.sumocfg:2", message: "not simulate"},
 		"save-schema":                       {zip: option(`<save-schema value="x"/>`), location: "s.sumocfg:2", message: "not simulate"},
-		"a configuration in a configuration": {
-			zip: option(`<configuration-file value="x"/>`), location: "s.sumocfg:2", message: "cannot load another",
-		},
 		"remote pedestrians": {
 			zip: option(`<pedestrian.model value="remote"/>`), location: "s.sumocfg:2", message: "connects to another computer",
 		},
@@ -267,7 +221,7 @@ func TestInspectRefuses(t *testing.T) {
 		"an input outside":          {zip: option(`<a value="../x.xml"/>`), location: "s.sumocfg:2", message: "outside the scenario"},
 		"an absolute input":         {zip: option(`<a value="/etc/passwd"/>`), location: "s.sumocfg:2", message: "absolute path"},
 		"an input on a drive":       {zip: option(`<a value="C:\data\x.xml"/>`), location: "s.sumocfg:2", message: "absolute path"},
-		"an input with backslashes": {zip: option(`<a value="data\x.xml"/>`), location: "s.sumocfg:2", message: "between folders"},
+		"an input with backslashes": {zip: option(`<a value="data\x.xml"/>`), location: "s.sumocfg:2", message: `names "data/x.xml", which is not in the zip`},
 		"an input from the web": {
 			zip: option(`<a value="http://example.org/x.xml"/>`), location: "s.sumocfg:2", message: "is a URL",
 		},
@@ -276,25 +230,10 @@ func TestInspectRefuses(t *testing.T) {
 		"an input hidden by references": {
 			zip: option(`<a value="&#46;&#x2e;/x.xml"/>`), location: "s.sumocfg:2", message: "outside the scenario",
 		},
-		"an output outside": {
-			zip: option(`<fcd-output value="a/../../x.xml"/>`), location: "s.sumocfg:2", message: "outside the scenario",
-		},
-		"an absolute output": {zip: option(`<log value="/tmp/x"/>`), location: "s.sumocfg:2", message: "absolute path"},
 		"an output to a socket": {
 			zip: option(`<fcd-output value="localhost:9999"/>`), location: "s.sumocfg:2", message: "network address",
 		},
 		"an output to a web address": {zip: option(`<fcd-output value="ftp://x/y"/>`), location: "s.sumocfg:2", message: "is a URL"},
-		"an output to a device":      {zip: option(`<fcd-output value="/dev/stdout"/>`), location: "s.sumocfg:2", message: "not a file"},
-		"an output to the console":   {zip: option(`<fcd-output value="-"/>`), location: "s.sumocfg:2", message: "not a file"},
-		"an output prefix outside": {
-			zip: option(`<output-prefix value="/tmp/x"/>`), location: "s.sumocfg:2", message: "must not contain '/'",
-		},
-		"a saved state outside": {
-			zip: option(`<save-state.prefix value="../x"/>`), location: "s.sumocfg:2", message: "outside the scenario",
-		},
-		"safety measures written outside": {
-			zip: option(`<device.ssm.file value="../x"/>`), location: "s.sumocfg:2", message: "outside the scenario",
-		},
 		"an output over an input": {
 			zip: option(`<fcd-output value="r.rou.xml"/>`), location: "s.sumocfg", message: "read and also written",
 		},
@@ -317,21 +256,8 @@ func TestInspectRefuses(t *testing.T) {
 		"an empty file":              {zip: scenarioOf(t, "", entryOf("r.rou.xml", "")), location: "r.rou.xml", message: "is empty"},
 
 		// What the files name.
-		"a detector that writes outside": {
-			zip: additional(`<e1Detector id="d" file="../x.xml"/>`), location: "a.add.xml:2", message: "outside the scenario",
-		},
 		"a loop that writes to a socket": {
 			zip: additional(`<inductionLoop file="host:80"/>`), location: "a.add.xml:2", message: "network address",
-		},
-		"edge data that writes to /": {zip: additional(`<edgeData file="/x.xml"/>`), location: "a.add.xml:2", message: "absolute path"},
-		"a probe that writes outside": {
-			zip: additional(`<routeProbe file="../x.xml"/>`), location: "a.add.xml:2", message: "outside the scenario",
-		},
-		"signals that write outside": {
-			zip: additional(`<timedEvent dest="../x.xml"/>`), location: "a.add.xml:2", message: "outside the scenario",
-		},
-		"a calibrator that writes outside": {
-			zip: additional(`<calibrator output="../x.xml"/>`), location: "a.add.xml:2", message: "outside the scenario",
 		},
 		"a calibrator that reads outside": {
 			zip: additional(`<calibrator file="../x.xml"/>`), location: "a.add.xml:2", message: "outside the scenario",
@@ -349,10 +275,6 @@ func TestInspectRefuses(t *testing.T) {
 		"edges listed outside": {
 			zip: additional(`<edgeData file="x.xml" edgesFile="../e.txt"/>`), location: "a.add.xml:2", message: "outside the scenario",
 		},
-		"a parameter that writes outside": {
-			zip: additional(`<vType><param key="device.ssm.file" value="../x.xml"/></vType>`), location: "a.add.xml:2",
-			message: "outside the scenario",
-		},
 		"an include outside": {
 			zip: additional(`<include href="../x.xml"/>`), location: "a.add.xml:2", message: "outside the scenario",
 		},
@@ -360,10 +282,6 @@ func TestInspectRefuses(t *testing.T) {
 			zip: additional(`<include href="https://x/y.xml"/>`), location: "a.add.xml:2", message: "is a URL",
 		},
 		"an include that is missing": {zip: additional(`<include href="x.xml"/>`), location: "a.add.xml:2", message: "not in the zip"},
-		"an include that fails within": {
-			zip: additional(`<include href="d/x.xml"/>`, entryOf("d/x.xml", "<x>\n<edgeData file=\"../../y\"/></x>")), location: "d/x.xml:2",
-			message: "outside the scenario",
-		},
 		"an include of itself": {
 			zip: additional(`<include href="a.add.xml"/>`), location: "a.add.xml:2", message: "includes itself",
 		},
@@ -376,43 +294,12 @@ func TestInspectRefuses(t *testing.T) {
 		"a file name longer than any can be": {
 			zip: additional(`<edgeData file="` + strings.Repeat("x", 5000) + `"/>`), location: "a.add.xml:2", message: "longer than a file name",
 		},
-		"a fault behind a file in gzip": {
-			zip:      scenarioOf(t, `<a value="a.xml.gz"/>`, entryOf("a.xml.gz", gzipped("<additional>\n<edgeData file=\"/x\"/></additional>"))),
-			location: "a.xml.gz:2", message: "absolute path",
-		},
-		"a fault in a second configuration": {
-			zip: scenarioOf(t, "", entryOf("t.sumocfg", `<configuration><n value="nn.net.xml"/></configuration>`)), location: "t.sumocfg:1",
-			message: `did you mean "n.net.xml"?`,
-		},
-		"vehicles out of order": {
-			zip: demand("<vehicle id=\"a\" depart=\"10\"/>\n<vehicle id=\"b\" depart=\"5.5\"/>"), location: "r.rou.xml:3",
-			message: `"b" departs at 5.5 s, 4.5 s before an earlier line`,
-		},
-		"trips out of order": {zip: demand("<trip id=\"a\" depart=\"0:00:10\"/>\n<trip id=\"b\" depart=\"0:00:09\"/>"),
-			location: "r.rou.xml:3", message: "sort_routes.py"},
-		"flows out of order": {zip: demand("<flow id=\"a\" begin=\"10\"/>\n<flow id=\"b\" begin=\"0\"/>\n<flow id=\"c\"/>"),
-			location: "r.rou.xml:3", message: "one of 2"},
-		"persons out of order": {zip: demand("<vehicle id=\"a\" depart=\"10\"/>\n<person id=\"b\" depart=\"5\"/>"),
-			location: "r.rou.xml:3", message: "sort_routes.py"},
-		"a vehicle out of order in the time": {
-			zip: scenarioOf(
-				t, `<begin value="100"/>`,
-				entryOf("r.rou.xml", "<routes>\n<trip depart=\"300\"/>\n<trip depart=\"50\"/>\n<trip depart=\"150\"/>\n</routes>"),
-			),
-			location: "r.rou.xml:4", message: "sort_routes.py",
-		},
 		"a speed sign whose file is not XML": {
 			zip: additional(`<variableSpeedSign file="v.xml"/>`, entryOf("v.xml", "x")), location: "v.xml", message: "not XML",
 		},
 		"an included file that is not XML": {
 			zip: additional(`<include href="v.xml"/>`, entryOf("v.xml", "x")), location: "v.xml", message: "not XML",
 		},
-		"display settings with a DTD": {
-			zip: scenarioOf(t, `<gui-settings-file value="g.xml"/>`, entryOf("g.xml", "<!DOCTYPE x><x/>")), location: "g.xml:1",
-			message: "<!DOCTYPE",
-		},
-		"an unused configuration that is bad": {zip: scenarioOf(t, "", entryOf("old/t.sumocfg", "<configuration>")),
-			location: "old/t.sumocfg:1", message: "incomplete"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -429,6 +316,292 @@ func TestInspectRefuses(t *testing.T) {
 				return (test.location == "" || i.Location == test.location) && strings.Contains(i.Message, test.message)
 			}) {
 				t.Errorf("no item at %q says %q:\n%v", test.location, test.message, p.Items)
+			}
+		})
+	}
+}
+
+func TestInspectWarns(t *testing.T) {
+	t.Parallel()
+	additional := func(content string, more ...part) []byte {
+		return scenarioOf(t, `<a value="a.add.xml"/>`, append(more, entryOf("a.add.xml", "<additional>\n"+content+"\n</additional>"))...)
+	}
+	demand := func(lines string) []byte {
+		return scenarioOf(t, "", entryOf("r.rou.xml", "<routes>\n"+lines+"\n</routes>"))
+	}
+	option := func(settings string) []byte { return scenarioOf(t, settings) }
+	for name, test := range map[string]struct {
+		zip      []byte
+		location string
+		message  string
+		strict   bool
+	}{
+		"remote-port": {zip: option(`<remote-port value="8813"/>`), location: "s.sumocfg:2", message: "no controlling program can connect"},
+		"num-clients": {zip: option(`<num-clients value="1"/>`), location: "s.sumocfg:2", message: "no controlling program can connect"},
+		"a configuration in a configuration": {
+			zip: option(`<configuration-file value="x"/>`), location: "s.sumocfg:2", message: "no configuration within another",
+		},
+		"a language": {zip: option(`<language value="../x"/>`), location: "s.sumocfg:2", message: "kept in English"},
+		"an output with a variable": {
+			zip: option(`<summary value="${UTC}s.xml"/>`), location: "s.sumocfg:2", message: `the output is returned as "s.xml"`,
+		},
+		"an output in a home folder": {zip: option(`<summary value="~/out/s.xml"/>`), location: "s.sumocfg:2", message: `returned as "s.xml"`},
+		"an output on a drive":       {zip: option(`<summary value="D:\out\s.xml"/>`), location: "s.sumocfg:2", message: `returned as "s.xml"`},
+		"an output with a comma":     {zip: option(`<summary value="s.xml,"/>`), location: "s.sumocfg:2", message: `returned as "s.xml"`},
+		"a file twice in the zip": {
+			zip:      zipOf(t, entryOf("s.sumocfg", cfg), entryOf("n.net.xml", net), entryOf("r.rou.xml", "x"), entryOf("./r.rou.xml", routes)),
+			location: "r.rou.xml", message: "the last one counts",
+		},
+		"backslashes in a name": {
+			zip: scenarioOf(t, `<a value="d\a.xml"/>`, entryOf("d/a.xml", "<additional/>")), location: "s.sumocfg:2", message: `read as "d/a.xml"`,
+		},
+		"letters in another form": {
+			zip:      scenarioOf(t, `<a value="straßé.xml"/>`, entryOf("straßé.xml", "<additional/>")),
+			location: "s.sumocfg:2", message: "the same letters in another form",
+		},
+		"letters in another page": {
+			zip:      scenarioOf(t, `<a value="¢.xml"/>`, part{"\x9b.xml", "<additional/>", func(h *zip.FileHeader) { h.NonUTF8 = true }}),
+			location: "s.sumocfg:2", message: `"¢.xml" is read as "ø.xml"`,
+		},
+		"an include in another form": {
+			zip: additional(`<include href="d\b.xml"/>`, entryOf("d/b.xml", "<additional/>")), location: "a.add.xml:2", message: `read as "d/b.xml"`,
+		},
+		"no vehicle before the end": {
+			zip: scenarioOf(t, `<end value="9"/>`, entryOf("r.rou.xml", `<routes><trip id="a" depart="10"/></routes>`)), location: "s.sumocfg",
+			message: "the first departure (10 s) is after the end (9 s)", strict: true,
+		},
+		"no vehicle after the begin": {
+			zip: option(`<begin value="9"/>`), location: "s.sumocfg", message: "the last departure (5 s) is before the begin (9 s)", strict: true,
+		},
+		"a bad truth value": {
+			zip: option(`<ignore-route-errors value="maybe"/>`), location: "s.sumocfg:2", message: "not true or false", strict: true},
+		"a bad number":       {zip: option(`<scale value="1,5"/>`), location: "s.sumocfg:2", message: "not a comma", strict: true},
+		"a bad whole number": {zip: option(`<precision value="1.0"/>`), location: "s.sumocfg:2", message: "whole number", strict: true},
+		"an output outside": {
+			zip: option(`<fcd-output value="a/../../x.xml"/>`), location: "s.sumocfg:2", message: "outside the scenario",
+		},
+		"an absolute output":       {zip: option(`<log value="/tmp/x"/>`), location: "s.sumocfg:2", message: "outside the scenario"},
+		"an output to a device":    {zip: option(`<fcd-output value="/dev/stdout"/>`), location: "s.sumocfg:2", message: "console"},
+		"an output to the console": {zip: option(`<fcd-output value="-"/>`), location: "s.sumocfg:2", message: "console"},
+		"an output prefix outside": {
+			zip: option(`<output-prefix value="/tmp/x"/>`), location: "s.sumocfg:2", message: "leads outside",
+		},
+		"a saved state outside": {
+			zip: option(`<save-state.prefix value="../x"/>`), location: "s.sumocfg:2", message: "outside the scenario",
+		},
+		"safety measures written outside": {
+			zip: option(`<device.ssm.file value="../x"/>`), location: "s.sumocfg:2", message: "outside the scenario",
+		},
+		"a detector that writes outside": {
+			zip: additional(`<e1Detector id="d" file="../x.xml"/>`), location: "a.add.xml:2", message: "outside the scenario",
+		},
+		"edge data that writes to /": {zip: additional(`<edgeData file="/x.xml"/>`), location: "a.add.xml:2", message: "outside the scenario"},
+		"a probe that writes outside": {
+			zip: additional(`<routeProbe file="../x.xml"/>`), location: "a.add.xml:2", message: "outside the scenario",
+		},
+		"signals that write outside": {
+			zip: additional(`<timedEvent dest="../x.xml"/>`), location: "a.add.xml:2", message: "outside the scenario",
+		},
+		"a calibrator that writes outside": {
+			zip: additional(`<calibrator output="../x.xml"/>`), location: "a.add.xml:2", message: "outside the scenario",
+		},
+		"a parameter that writes outside": {
+			zip: additional(`<vType><param key="device.ssm.file" value="../x.xml"/></vType>`), location: "a.add.xml:2",
+			message: "outside the scenario",
+		},
+		"an include that fails within": {
+			zip: additional(`<include href="d/x.xml"/>`, entryOf("d/x.xml", "<x>\n<edgeData file=\"../../y\"/></x>")), location: "d/x.xml:2",
+			message: "outside the scenario",
+		},
+		"a fault behind a file in gzip": {
+			zip:      scenarioOf(t, `<a value="a.xml.gz"/>`, entryOf("a.xml.gz", gzipped("<additional>\n<edgeData file=\"/x\"/></additional>"))),
+			location: "a.xml.gz:2", message: "outside the scenario",
+		},
+		"vehicles out of order": {
+			zip: demand("<vehicle id=\"a\" depart=\"10\"/>\n<vehicle id=\"b\" depart=\"5.5\"/>"), location: "r.rou.xml:3",
+			message: `"b" departs at 5.5 s, 4.5 s before an earlier line`, strict: true},
+		"trips out of order": {zip: demand("<trip id=\"a\" depart=\"0:00:10\"/>\n<trip id=\"b\" depart=\"0:00:09\"/>"),
+			location: "r.rou.xml:3", message: "sort_routes.py", strict: true},
+		"flows out of order": {zip: demand("<flow id=\"a\" begin=\"10\"/>\n<flow id=\"b\" begin=\"0\"/>\n<flow id=\"c\"/>"),
+			location: "r.rou.xml:3", message: "one of 2", strict: true},
+		"persons out of order": {zip: demand("<vehicle id=\"a\" depart=\"10\"/>\n<person id=\"b\" depart=\"5\"/>"),
+			location: "r.rou.xml:3", message: "sort_routes.py", strict: true},
+		"a vehicle out of order in the time": {
+			zip: scenarioOf(
+				t, `<begin value="100"/>`,
+				entryOf("r.rou.xml", "<routes>\n<trip depart=\"300\"/>\n<trip depart=\"50\"/>\n<trip depart=\"150\"/>\n</routes>"),
+			),
+			location: "r.rou.xml:4", message: "sort_routes.py", strict: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			m, err := inspect(t, test.zip, DefaultLimits())
+			if err != nil {
+				t.Fatal(err)
+			}
+			c := m.Configs[0]
+			if !slices.ContainsFunc(c.Warnings, func(w Warning) bool {
+				return w.Location == test.location && strings.Contains(w.Message, test.message) && w.Strict == test.strict
+			}) {
+				t.Errorf("no warning at %q says %q (strict: %t):\n%v", test.location, test.message, test.strict, c.Warnings)
+			}
+			if test.strict != (len(c.Strict()) > 0) {
+				t.Errorf("a strict run is refused for %v", c.Strict())
+			}
+			for _, output := range c.Outputs {
+				if !filepath.IsLocal(output) {
+					t.Errorf("the output %s is outside", output)
+				}
+			}
+		})
+	}
+}
+
+// TestInspectRefusesWhatIsUsedOnly has what no run may have: it counts only where the configuration leads to it.
+func TestInspectRefusesWhatIsUsedOnly(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		// odd makes the entry of that name; change, if there is one, the whole zip.
+		odd     func(name string) []part
+		change  func(zip []byte) []byte
+		message string
+		silent  bool // nothing is said when it is not used
+	}{
+		"a symbolic link": {odd: func(name string) []part { return []part{{name, "/etc/passwd", mode(fs.ModeSymlink | 0o777)}} }, message: "symbolic link"},
+		"a device":        {odd: func(name string) []part { return []part{{name, "", mode(fs.ModeDevice | 0o600)}} }, message: "neither a file nor a folder"},
+		"a folder that is a link": {odd: func(name string) []part {
+			return []part{{name + "/", "", mode(fs.ModeSymlink | 0o777)}}
+		}, message: "symbolic link"},
+		"a link behind a file of its name": {odd: func(name string) []part {
+			return []part{entryOf(name, "<routes/>"), {name, "/etc/passwd", mode(fs.ModeSymlink | 0o777)}}
+		}, message: "symbolic link"},
+		"an encrypted file": {odd: func(name string) []part {
+			return []part{{name, "", func(h *zip.FileHeader) { h.Flags |= 1 }}}
+		}, message: "without a password"},
+		"a wrong checksum": {
+			odd:    func(name string) []part { return []part{stored(name, "<routes>precious</routes>")} },
+			change: func(zip []byte) []byte { return corrupted(zip, "precious", "specious") }, message: "damaged",
+		},
+		"a bomb": {odd: func(name string) []part { return []part{entryOf(name, strings.Repeat("\x00", 6<<20))} }, message: "zip bomb"},
+		"a bomb that hides its size": {odd: func(name string) []part {
+			return []part{entryOf(name, gzipped("<a>"+strings.Repeat(" ", 6<<20)+"</a>"))}
+		}, message: "zip bomb"},
+		"a DTD": {odd: func(name string) []part { return []part{entryOf(name, "<!DOCTYPE x><routes/>")} }, message: "<!DOCTYPE"},
+		"a DTD inside gzip": {odd: func(name string) []part {
+			return []part{entryOf(name, gzipped("<!DOCTYPE x><routes/>"))}
+		}, message: "<!DOCTYPE"},
+		"a pointer of Git LFS": {odd: func(name string) []part {
+			return []part{entryOf(name, lfsPointer+"\noid sha256:00\nsize 1\n")}
+		}, message: "git lfs pull", silent: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			at := func(name string) []byte {
+				data := scenarioOf(t, "", test.odd(name)...)
+				if test.change != nil {
+					data = test.change(data)
+				}
+				return data
+			}
+			_, err := inspect(t, at("r.rou.xml"), DefaultLimits())
+			p, _ := errors.AsType[*problem.Error](err)
+			if p == nil || len(p.Items) != 1 || !strings.HasPrefix(p.Items[0].Location, "r.rou.xml") || !strings.Contains(p.Items[0].Message, test.message) {
+				t.Errorf("used: %v", err)
+			}
+			m, err := inspect(t, at("other.xml"), DefaultLimits())
+			if err != nil {
+				t.Fatal(err)
+			}
+			said := slices.ContainsFunc(m.Warnings, func(w string) bool { return strings.Contains(w, test.message) })
+			if said == test.silent || len(m.Configs[0].Warnings) > 0 || slices.Contains(m.Configs[0].Reads, "other.xml") {
+				t.Errorf("not used: %q, %v", m.Warnings, m.Configs[0])
+			}
+			root, err := os.OpenRoot(t.TempDir())
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer root.Close()
+			data := at("other.xml")
+			if err := Extract(t.Context(), bytes.NewReader(data), int64(len(data)), DefaultLimits(), root, m.Configs[0].Reads); err != nil {
+				t.Error(err)
+			}
+			if _, err := root.Stat("other.xml"); err == nil {
+				t.Error("it is unpacked")
+			}
+		})
+	}
+}
+
+// TestRewrites has what a run's own copies of additional files need.
+func TestRewrites(t *testing.T) {
+	t.Parallel()
+	m, err := inspect(t, scenarioOf(t, `<a value="d/e/a.xml"/><summary value="../d/e1.xml"/><log value="/tmp/x.txt"/><message-log value="y/x.txt"/>`,
+		entryOf("d/e/a.xml", `<additional>
+			<e1Detector id="1" file="../../../d/e1.xml"/><e1Detector id="2" file="../../../d/e1.xml"/><edgeData id="3" file="C:\out\ed.xml"/>
+			<laneData id="4" file="-"/><edgeData id="5" file="stdout"/><edgeData id="6" file="../f.xml"/><edgeData id="7" file="${X}g.xml"/>
+			<vType id="8"><param key="device.ssm.file" value="/s.xml"/><param key="other" value="/s.xml"/></vType>
+			<calibrator id="9" output="../c.xml"/><include href="..\b.xml"/><include href="b.xml"/>
+		</additional>`), entryOf("d/b.xml", "<additional/>"), entryOf("d/e/b.xml", "<additional/>"), entryOf("d/e/f.xml", "<x/>")),
+		DefaultLimits())
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := m.Configs[0]
+	want := map[string][]Rewrite{"d/e/a.xml": {
+		{Element: "e1Detector", Attribute: "file", From: "../../../d/e1.xml", To: "../e1.xml"},
+		{Element: "edgeData", Attribute: "file", From: `C:\out\ed.xml`, To: "../../ed.xml"},
+		{Element: "laneData", Attribute: "file", From: "-", To: "laneData.xml"},
+		{Element: "edgeData", Attribute: "file", From: "stdout", To: "edgeData.xml"},
+		{Element: "edgeData", Attribute: "file", From: "${X}g.xml", To: "g.xml"},
+		{Element: "param", Attribute: "value", Key: "device.ssm.file", From: "/s.xml", To: "../../s.xml"},
+		{Element: "calibrator", Attribute: "output", From: "../c.xml", To: "c.xml"},
+		{Element: "include", Attribute: "href", From: `..\b.xml`, To: "../b.xml"},
+	}}
+	if diff := cmp.Diff(want, c.Rewrites); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	outputs := []string{
+		"c.xml", "d/e/edgeData.xml", "d/e/g.xml", "d/e/laneData.xml", "d/e1.xml", "d/f.xml", "ed.xml", "s.xml", "x.txt", "y/x.txt",
+	}
+	if diff := cmp.Diff(outputs, c.Outputs); diff != "" {
+		t.Errorf("outputs (-want +got):\n%s", diff)
+	}
+}
+
+func TestNamesOfEntries(t *testing.T) {
+	t.Parallel()
+	inPage := func(name string) part {
+		return part{name, "", func(h *zip.FileHeader) { h.NonUTF8 = true }}
+	}
+	for name, test := range map[string]struct {
+		entry part
+		want  string // empty when it is left out
+	}{
+		"backslashes":            {entryOf(`d\e\x`, ""), "d/e/x"},
+		"a page of DOS":          {inPage("stra\xe1e \x84\x94"), "straße äö"},
+		"UTF-8 without its flag": {inPage("straße"), "straße"},
+		"a dot":                  {entryOf("./x", ""), "x"},
+		"a control character":    {entryOf("a\x00b", ""), ""},
+		"a long name":            {entryOf(strings.Repeat("x", 300), ""), ""},
+		"many folders":           {entryOf(strings.Repeat("d/", 40)+"x", ""), ""},
+		"below a file":           {entryOf("r.rou.xml/x", ""), ""},
+		"a folder of a file":     {entryOf("r.rou.xml/", ""), ""},
+		"a folder on Windows":    {entryOf(`d\`, ""), ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			m, err := inspect(t, scenarioOf(t, "", test.entry), DefaultLimits())
+			if err != nil {
+				t.Fatal(err)
+			}
+			var got []string
+			for _, f := range m.Files {
+				if !slices.Contains([]string{"s.sumocfg", "n.net.xml", "r.rou.xml"}, f.Path) {
+					got = append(got, f.Path)
+				}
+			}
+			if strings.Join(got, " ") != test.want {
+				t.Errorf("got %q, want %q", got, test.want)
 			}
 		})
 	}
@@ -458,11 +631,19 @@ func TestInspectAccepts(t *testing.T) {
 			"<configuration><net-file>\n n.net.xml</net-file></configuration>"))},
 		"unknown options without a value":   {zip: scenarioOf(t, `<foo value=""/>`)},
 		"display options":                   {zip: scenarioOf(t, `<gui_only><start value="true"/><delay value="20"/></gui_only>`)},
-		"display settings that are missing": {zip: scenarioOf(t, `<gui-settings-file value="g.xml"/>`), warning: "g.xml"},
-		"random":                            {zip: scenarioOf(t, `<random value="true"/>`), warning: "random has no effect"},
+		"display settings that are missing": {zip: scenarioOf(t, `<gui-settings-file value="g.xml"/>`)},
+		"display settings with a DTD": {
+			zip: scenarioOf(t, `<gui-settings-file value="g.txt"/>`, entryOf("g.txt", "<!DOCTYPE x><x/>")),
+		},
 		"a prefix": {
-			zip: scenarioOf(t, `<output-prefix value="x_"/><summary value="s.xml"/>`), warning: "output-prefix has no effect",
-			outputs: []string{"s.xml"},
+			zip:     scenarioOf(t, `<output-prefix value="x/y_"/><summary value="d/s.xml"/><log value="/dev/null"/>`),
+			outputs: []string{"d/x/y_s.xml"},
+		},
+		"a suffix":       {zip: scenarioOf(t, `<output-suffix value="_y"/><summary value="d/s.xml.gz"/>`), outputs: []string{"d/s_y.xml.gz"}},
+		"an old ending":  {zip: zipOf(t, entryOf("s.sumo.cfg", cfg), entryOf("n.net.xml", net), entryOf("r.rou.xml", routes))},
+		"another ending": {zip: zipOf(t, entryOf("s.cfg.xml", cfg), entryOf("n.net.xml", net), entryOf("r.rou.xml", routes))},
+		"an unused configuration that is bad": {
+			zip: scenarioOf(t, "", entryOf("t/old.sumocfg", "<configuration>")), warning: "t/old.sumocfg: cannot run: t/old.sumocfg:1: ",
 		},
 		"outputs to nowhere": {zip: scenarioOf(t, `<fcd-output value="/dev/null"/><log value="NUL"/>`)},
 		"outputs of all kinds": {
@@ -474,7 +655,7 @@ func TestInspectAccepts(t *testing.T) {
 		},
 		"outputs in the scenario's folder": {
 			zip:     additional(`<calibrator output="c.xml"/><vType><param key="device.toc.file" value="t.xml"/></vType>`),
-			outputs: []string{"c.xml", "t.xml"},
+			outputs: []string{"c.xml", "d/t.xml"},
 		},
 		"includes and their outputs": {
 			zip: additional(`<include href="../e/b.xml"/>`, entryOf("e/b.xml", `<x><edgeData file="o.xml"/></x>`)), outputs: []string{"e/o.xml"},
@@ -501,7 +682,7 @@ func TestInspectAccepts(t *testing.T) {
 		"documentation with a DTD":            {zip: scenarioOf(t, "", entryOf("readme.html", "<!DOCTYPE html><p>hi<br></html>"))},
 		"late vehicles that are loaded first": {zip: demand(`<route-steps value="0"/>`, late)},
 		"late vehicles before the begin":      {zip: demand(`<begin value="100"/>`, late)},
-		"late vehicles after the end":         {zip: demand(`<end value="40"/>`, late)},
+		"late vehicles after the end":         {zip: demand(`<end value="40"/>`, `<trip id="z" depart="1"/>`+late)},
 		"vehicles that depart on events": {
 			zip: demand("", `<trip depart="10"/><trip depart="triggered"/><trip depart="now"/><trip depart="10"/>`),
 		},
@@ -535,8 +716,9 @@ func TestInspectAccepts(t *testing.T) {
 			if diff := cmp.Diff(test.outputs, m.Configs[0].Outputs); diff != "" {
 				t.Errorf("outputs (-want +got):\n%s", diff)
 			}
-			if test.warning == "" && len(m.Warnings) > 0 || !strings.Contains(strings.Join(m.Warnings, "\n"), test.warning) {
-				t.Errorf("warnings %q, want %q", m.Warnings, test.warning)
+			if test.warning == "" && len(m.Warnings) > 0 || !strings.Contains(strings.Join(m.Warnings, "\n"), test.warning) ||
+				len(m.Configs[0].Warnings) > 0 {
+				t.Errorf("warnings %q, %v, want %q", m.Warnings, m.Configs[0].Warnings, test.warning)
 			}
 		})
 	}
@@ -544,23 +726,31 @@ func TestInspectAccepts(t *testing.T) {
 
 func TestInspectDescribesTheScenario(t *testing.T) {
 	t.Parallel()
-	timed := strings.Replace(cfg, "</input>", `<begin value="0:01:00"/><end value="3600"/><summary value="out/s.xml"/></input>`, 1)
+	timed := strings.Replace(cfg, "</input>", `<begin value="0:00:01"/><end value="3600"/><summary value="out/s.xml"/><seed value="42"/><random v="on"/></input>`, 1)
 	open := strings.Replace(cfg, "</input>", `<end value="-1"/></input>`, 1)
 	got, err := inspect(t, zipOf(t, entryOf("city/s.sumocfg", timed), entryOf("city/n.net.xml", net),
 		entryOf("city/r.rou.xml", routes), entryOf("city/a.sumocfg", open), entryOf("city/.DS_Store", "x")), DefaultLimits())
 	if err != nil {
 		t.Fatal(err)
 	}
-	begin, end, first, last := 60.0, 3600.0, 0.0, 5.0
+	begin, end, first, last, seed := 1.0, 3600.0, 0.0, 5.0, int64(42)
 	network, demand := &Network{Edges: 1}, &Demand{Vehicles: 2, FirstDeparture: &first, LastDeparture: &last}
 	inputs := []Option{{Name: "net-file", Files: []string{"city/n.net.xml"}}, {Name: "route-files", Files: []string{"city/r.rou.xml"}}}
+	reads := func(config string) []string { return []string{"city/" + config, "city/n.net.xml", "city/r.rou.xml"} }
 	want := Manifest{
+		Checked: checker,
 		Configs: []Config{
-			{Path: "city/a.sumocfg", Options: append(slices.Clone(inputs), Option{Name: "end", Value: "-1"}), Network: network, Demand: demand},
 			{
-				Path: "city/s.sumocfg", Begin: &begin, End: &end, Outputs: []string{"city/out/s.xml"}, Network: network, Demand: demand,
-				Options: append(slices.Clone(inputs), Option{Name: "begin", Value: "0:01:00"}, Option{Name: "end", Value: "3600"},
-					Option{Name: "summary-output", Files: []string{"city/out/s.xml"}, Writes: true}),
+				Path: "city/a.sumocfg", Options: append(slices.Clone(inputs), Option{Name: "end", Value: "-1"}), Network: network, Demand: demand,
+				Reads: reads("a.sumocfg"),
+			},
+			{
+				Path: "city/s.sumocfg", Begin: &begin, End: &end, Seed: &seed, Random: true, Reads: []string{
+					"city/n.net.xml", "city/r.rou.xml", "city/s.sumocfg",
+				}, Outputs: []string{"city/out/s.xml"}, Network: network, Demand: demand,
+				Options: append(slices.Clone(inputs), Option{Name: "begin", Value: "0:00:01"}, Option{Name: "end", Value: "3600"},
+					Option{Name: "summary-output", Files: []string{"city/out/s.xml"}, Writes: true}, Option{Name: "seed", Value: "42"},
+					Option{Name: "random", Value: "on"}),
 			},
 		},
 		Files: []File{
@@ -576,18 +766,18 @@ func TestInspectDescribesTheScenario(t *testing.T) {
 
 func TestInspectReportsAllFaultsAtOnce(t *testing.T) {
 	t.Parallel()
-	_, err := inspect(t, scenarioOf(t, "<remote-port value=\"1\"/>\n<foo value=\"1\"/>\n<a value=\"x.xml,y.xml\"/>",
-		entryOf("/abs", ""), entryOf("n.net.xml", "<osm/>")), DefaultLimits())
+	_, err := inspect(t, scenarioOf(t, "<save-template value=\"1\"/>\n<foo value=\"1\"/>\n<a value=\"x.xml,y.xml\"/>",
+		entryOf("n.net.xml", "<osm/>")), DefaultLimits())
 	p, _ := errors.AsType[*problem.Error](err)
 	var got []string
 	for _, i := range p.Items {
 		got = append(got, i.Location)
 	}
-	want := []string{"/abs", "s.sumocfg:2", "s.sumocfg:3", "n.net.xml", "s.sumocfg:4", "s.sumocfg:4"}
+	want := []string{"s.sumocfg:2", "s.sumocfg:3", "n.net.xml", "s.sumocfg:4", "s.sumocfg:4"}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s\n%v", diff, p.Items)
 	}
-	if want := "The scenario has 6 problems; the first is: /abs: "; !strings.HasPrefix(p.Detail, want) {
+	if want := "The scenario has 5 problems; the first is: s.sumocfg:2: "; !strings.HasPrefix(p.Detail, want) {
 		t.Errorf("detail %q", p.Detail)
 	}
 }
@@ -639,16 +829,6 @@ func TestInspectRefusesWhatIsNotAZip(t *testing.T) {
 	}
 }
 
-func TestInspectTakesOptionsOfTheVersionThatRuns(t *testing.T) {
-	t.Parallel()
-	limits := DefaultLimits()
-	limits.SUMOVersion = "1.18.0"
-	m, err := inspect(t, scenarioOf(t, `<personinfo value="x.xml"/>`), limits)
-	if err != nil || !slices.Equal(m.Configs[0].Outputs, []string{"x.xml"}) {
-		t.Errorf("%v, %v", m, err)
-	}
-}
-
 func TestInspectPassesOnFailuresOfTheStore(t *testing.T) {
 	t.Parallel()
 	away := problem.New(problem.Unavailable, "away")
@@ -678,6 +858,10 @@ func (f failing) ReadAt(p []byte, off int64) (int, error) {
 func TestChooseConfig(t *testing.T) {
 	t.Parallel()
 	several := Manifest{Configs: []Config{{Path: "a.sumocfg"}, {Path: "d/a.sumocfg"}, {Path: "d/b.sumocfg"}}}
+	bad := []problem.Item{{Location: "x", Message: "is bad"}}
+	mixed := Manifest{Configs: []Config{
+		{Path: "a.sumocfg", Problems: bad}, {Path: "d/b.sumocfg"}, {Path: "d/e/c.sumocfg"}, {Path: "z.sumocfg", Problems: bad},
+	}}
 	one := Manifest{Configs: []Config{{Path: "d/x.sumocfg"}}}
 	for name, test := range map[string]struct {
 		m               Manifest
@@ -689,8 +873,11 @@ func TestChooseConfig(t *testing.T) {
 		"by a path not quite clean": {m: several, requested: "./d/a.sumocfg", want: "d/a.sumocfg"},
 		"by a unique base name":     {m: several, requested: "b.sumocfg", want: "d/b.sumocfg"},
 		"a path before a base name": {m: several, requested: "a.sumocfg", want: "a.sumocfg"},
-		"none of several":           {m: several, detail: "choose one with config_file. There are: a.sumocfg, d/a.sumocfg, d/b.sumocfg."},
-		"an unknown one":            {m: one, requested: "y.sumocfg", detail: "no configuration \"y.sumocfg\""},
+		"the topmost":               {m: several, want: "a.sumocfg"},
+		"the topmost that is sound": {m: mixed, want: "d/b.sumocfg"},
+		"several in a folder": {m: Manifest{Configs: []Config{{Path: "d/a.sumocfg"}, {Path: "d/b.sumocfg"}, {Path: "d/e/c.sumocfg"}}},
+			detail: "choose one with config_file. There are: d/a.sumocfg, d/b.sumocfg."},
+		"an unknown one": {m: one, requested: "y.sumocfg", detail: "no configuration \"y.sumocfg\""},
 		"an ambiguous base name": {m: Manifest{Configs: []Config{{Path: "c/a.sumocfg"}, {Path: "d/a.sumocfg"}}}, requested: "a.sumocfg",
 			detail: "with its folder"},
 		"no configuration": {m: Manifest{}, detail: "no configuration"},
@@ -739,11 +926,11 @@ func TestExtractWritesWhatInspectAccepts(t *testing.T) {
 func TestExtractRefusesUnsafeArchives(t *testing.T) {
 	t.Parallel()
 	for name, data := range map[string][]byte{
-		"a path with ..": scenarioOf(t, "", entryOf("../x", "")),
-		"a link":         scenarioOf(t, "", part{"l", "/etc", mode(fs.ModeSymlink | 0o777)}),
-		"a bomb":         scenarioOf(t, "", entryOf("zeros", strings.Repeat("\x00", 6<<20))),
-		"a bad checksum": corrupted(scenarioOf(t, "", stored("x.txt", "precious")), "precious", "specious"),
-		"text":           []byte("hello"),
+		"a path with ..":   scenarioOf(t, "", entryOf("../x", "")),
+		"an absolute path": scenarioOf(t, "", entryOf("/x", "")),
+		"overlaps":         overlapping(t),
+		"a bad checksum":   corrupted(scenarioOf(t, "", stored("x.txt", "precious")), "precious", "specious"),
+		"text":             []byte("hello"),
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -772,7 +959,7 @@ func extract(t testing.TB, data []byte, dir string) error {
 		t.Fatal(err)
 	}
 	defer root.Close()
-	return Extract(t.Context(), bytes.NewReader(data), int64(len(data)), DefaultLimits(), root)
+	return Extract(t.Context(), bytes.NewReader(data), int64(len(data)), DefaultLimits(), root, nil)
 }
 
 // Archives that no ordinary program makes.

@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"hash"
 	"io"
+	"path"
+	"slices"
 	"time"
 
 	"github.com/sumo-k8/sumo-k8/pkg/artifact"
@@ -66,6 +68,8 @@ type About struct {
 	Name string // Scenario.Name of a new scenario
 	// Check may refuse the upload by its SHA-256, before anything looks into it. It may be nil.
 	Check func(ctx context.Context, digest string) error
+	// Config is the configuration that will run, if it has been chosen: it is judged whatever its name.
+	Config string
 }
 
 // Accept streams a zip from src into the object store, and returns its scenario: the one that the tenant already has with the
@@ -84,18 +88,18 @@ func (in *Intake) Accept(ctx context.Context, t tenant.Tenant, src io.Reader, ab
 	}
 	known, err := in.Store.Scenario(ctx, t.ID, s.Digest)
 	switch {
-	case err == nil && known.Manifest.Counted() || err != nil && problem.CodeOf(err) != problem.NotFound:
+	case err == nil && known.Manifest.Current() || err != nil && problem.CodeOf(err) != problem.NotFound:
 		in.discard(ctx, s.Key)
 		return known, false, err
 	case err == nil:
 		defer in.discard(ctx, s.Key)
-		if known.Manifest, err = in.inspect(ctx, s); err != nil {
+		if known.Manifest, err = in.inspect(ctx, s, about.Config); err != nil {
 			return Scenario{}, false, err
 		}
 		known, err = in.Store.UpdateManifest(ctx, t.ID, known.Digest, known.Manifest)
 		return known, false, err
 	}
-	if s.Manifest, err = in.inspect(ctx, s); err != nil {
+	if s.Manifest, err = in.inspect(ctx, s, about.Config); err != nil {
 		in.discard(ctx, s.Key)
 		return Scenario{}, false, err
 	}
@@ -119,7 +123,7 @@ func (in *Intake) Validate(ctx context.Context, t tenant.Tenant, src io.Reader) 
 		return Scenario{}, err
 	}
 	defer in.discard(ctx, s.Key)
-	s.Manifest, err = in.inspect(ctx, s)
+	s.Manifest, err = in.inspect(ctx, s, "")
 	return s, err
 }
 
@@ -152,9 +156,37 @@ func (in *Intake) receive(ctx context.Context, t tenant.Tenant, src io.Reader) (
 	return Scenario{TenantID: t.ID, Digest: hex.EncodeToString(up.digest.Sum(nil)), Key: key, Size: size}, nil
 }
 
-// inspect reads a stored zip in ranges.
-func (in *Intake) inspect(ctx context.Context, s Scenario) (Manifest, error) {
-	return Inspect(ctx, NewReaderAt(ctx, in.Objects, s.Key, s.Size), s.Size, in.Limits)
+// Config returns the configuration of a stored scenario that a job asks for, as Manifest.ChooseConfig does. It checks the scenario anew
+// when an older release checked it, or when the configuration has not been judged because of its name.
+func (in *Intake) Config(ctx context.Context, s Scenario, requested string) (Config, error) {
+	unjudged := requested != "" && len(s.Manifest.named(requested)) == 0 && s.Manifest.has(requested)
+	if s.Manifest.Current() && !unjudged {
+		return s.Manifest.ChooseConfig(requested)
+	}
+	found, err := in.inspect(ctx, s, requested)
+	if err != nil && (!unjudged || problem.CodeOf(err) != problem.ScenarioInvalid) {
+		return Config{}, err
+	}
+	if err == nil && !s.Manifest.Current() {
+		if _, err := in.Store.UpdateManifest(ctx, s.TenantID, s.Digest, found); err != nil {
+			return Config{}, err
+		}
+	}
+	return found.ChooseConfig(requested)
+}
+
+// has reports whether the zip has a file of this path or base name.
+func (m Manifest) has(requested string) bool {
+	return slices.ContainsFunc(m.Files, func(f File) bool {
+		return f.Path == path.Clean(requested) || path.Base(f.Path) == requested
+	})
+}
+
+// inspect reads a stored zip in ranges. config is judged whatever its name.
+func (in *Intake) inspect(ctx context.Context, s Scenario, config string) (Manifest, error) {
+	limits := in.Limits
+	limits.Config = config
+	return Inspect(ctx, NewReaderAt(ctx, in.Objects, s.Key, s.Size), s.Size, limits)
 }
 
 // discard removes an object that nothing refers to. If that fails, pruning finds it later.

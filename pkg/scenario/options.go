@@ -23,6 +23,8 @@ type option struct {
 	name  string // as SUMO lists it; synonyms lead here
 	kind  string // BOOL, INT, FLOAT, TIME, STR, STR[] or FILE
 	since string // the first version known to have it
+	// before is the first version that no longer has it; empty while the newest does.
+	before string
 }
 
 // options maps names and synonyms to options; knownVersions lists the versions they were taken from, oldest first.
@@ -47,7 +49,8 @@ func loadOptions() (map[string]*option, []string) {
 	}
 	slices.SortFunc(versions, release.Compare)
 	all := map[string]*option{}
-	for _, version := range versions {
+	for i, version := range versions {
+		has := map[*option]bool{}
 		text, err := optionFiles.ReadFile(path.Join("options", version+".txt"))
 		if err != nil {
 			panic(err)
@@ -62,6 +65,15 @@ func loadOptions() (map[string]*option, []string) {
 				if all[name] == nil {
 					all[name] = o
 				}
+				has[all[name]] = true
+			}
+		}
+		if i == 0 {
+			continue
+		}
+		for _, o := range all {
+			if !has[o] && o.before == "" {
+				o.before = version
 			}
 		}
 	}
@@ -70,14 +82,25 @@ func loadOptions() (map[string]*option, []string) {
 
 // forbidden are options that no scenario may set, each with the reason.
 var forbidden = map[string]string{
-	"remote-port":               "it would wait for a controlling program, and none can connect here",
-	"num-clients":               "it would wait for controlling programs, and none can connect here",
-	"configuration-file":        "a configuration cannot load another one",
 	"save-configuration":        "SUMO would write a configuration and not simulate",
 	"save-template":             "SUMO would write a template and not simulate",
 	"save-schema":               "SUMO would write a schema and not simulate",
-	"save-commented":            "it only serves to write a configuration",
+	"help":                      "SUMO would print its help and not simulate",
+	"version":                   "SUMO would print its version and not simulate",
 	"pedestrian.remote.address": "it would connect to another computer, and none can be reached here",
+}
+
+// replaced are options whose value no run takes over, each with the reason, which is empty where nobody expects anything else. None
+// changes a number.
+var replaced = map[string]string{
+	"remote-port":        "no controlling program can connect here, so the run does not wait for one",
+	"num-clients":        "no controlling program can connect here, so the run does not wait for one",
+	"configuration-file": "SUMO reads no configuration within another",
+	"save-commented":     "it only serves to write a configuration",
+	"print-options":      "the job shows its options",
+	"gui-settings-file":  "",
+	// SUMO would load a message catalogue from the folder of that name.
+	"language": "how a run ended is read from SUMO's log, which is kept in English",
 }
 
 // optionUses are the options that name files which SUMO reads, and those of type STR that name files at all. All other
@@ -95,6 +118,9 @@ var optionUses = map[string]use{
 	"astar.landmark-distances":           readOther,
 	"gui-settings-file":                  mayRead,
 	"edgedata-files":                     mayRead,
+	"selection-file":                     mayRead,
+	"device.fcd-replay.file":             readXML, // 1.20 to 1.26
+	"device.fcd-replay.files":            readXML, // since 1.28, which knows the older name too
 	"phemlight-path":                     mayRead,
 	"device.ssm.file":                    writeByConfig,
 	"device.toc.file":                    writeHere,
@@ -108,29 +134,39 @@ func (o *option) use() (u use, ok bool) {
 	return write, o.kind == "FILE"
 }
 
-// valueFault says why SUMO rejects value, or why we do, or "".
+// valueFault says why a value must not reach SUMO, or "".
 func (o *option) valueFault(value string) string {
+	names, ok := o.use()
 	switch {
+	case ok && names.writes(): // see place
 	case strings.Contains(value, "${"):
 		return "contains a variable (${…}), which SUMO would replace: write the value itself"
 	case strings.HasPrefix(strings.TrimLeft(value, blanks), "~"), strings.Contains(value, ",~"):
 		return "begins with '~', which SUMO would replace with a home folder: write the value itself"
+	case o.name == "output-prefix":
+		return prefixFault(value)
 	case affixes[o.name]:
 		return affixFault(value)
 	}
+	return ""
+}
+
+// typeFault says why SUMO rejects a value, or "".
+func (o *option) typeFault(value string) string {
+	if strings.Contains(value, "${") {
+		return "" // see valueFault
+	}
 	switch o.kind {
 	case "BOOL":
-		switch strings.ToLower(value) {
-		case "1", "yes", "true", "on", "x", "t", "0", "no", "false", "off", "-", "f":
-			return ""
+		if !isTrue(value) && !slices.Contains([]string{"0", "no", "false", "off", "-", "f"}, strings.ToLower(value)) {
+			return "is not true or false"
 		}
-		return "is not true or false"
 	case "INT":
 		if _, err := strconv.ParseInt(trimStart(value), 10, 32); err != nil {
 			return "is not a whole number"
 		}
 	case "FLOAT":
-		if _, err := strconv.ParseFloat(trimStart(value), 64); err != nil {
+		if _, ok := parseNumber(value); !ok {
 			return "is not a number (use a decimal point, not a comma)"
 		}
 	case "TIME":
@@ -139,4 +175,9 @@ func (o *option) valueFault(value string) string {
 		}
 	}
 	return ""
+}
+
+// isTrue reports whether SUMO reads a value as true.
+func isTrue(value string) bool {
+	return slices.Contains([]string{"1", "yes", "true", "on", "x", "t"}, strings.ToLower(value))
 }

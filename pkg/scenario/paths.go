@@ -2,54 +2,158 @@ package scenario
 
 import (
 	"path"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"unicode"
+
+	"golang.org/x/text/unicode/norm"
 )
 
-// place returns the path inside the scenario of the file that is named value in folder dir, or why it has none. Both are
-// empty when SUMO would use no file at all.
-func place(dir, value string, u use) (name, fault string) {
+// placed is what a name in a scenario stands for.
+type placed struct {
+	name string // path inside the scenario; empty when SUMO would use no file at all
+	// moved is where SUMO would have written, when that is outside the scenario or no file; name is then our choice.
+	moved string
+	note  string // how name differs from what is written, as the end of a sentence
+	fault string // why there is no such path
+}
+
+// place returns the path inside the scenario of the file that is named value in folder dir. instead is the name of an output that
+// has none of its own, such as one on the console.
+func place(dir, value string, u use, instead string) placed {
 	writes := u.writes()
+	fault := func(text string) placed { return placed{fault: text} }
 	switch {
 	case value == "":
-		return "", ""
+		return placed{}
 	case writes && (value == devNull || value == "nul" || value == "NUL"):
-		return "", ""
+		return placed{}
 	case u == mayRead && value == devNull:
-		return "", ""
+		return placed{}
 	case writes && (streams[strings.ToLower(value)] || strings.HasPrefix(value, "/dev/")):
-		return "", "is not a file: name a file in the scenario's folder, or /dev/null to write nothing"
+		return placed{name: path.Join(dir, instead), moved: value, note: "is SUMO's console, not a file"}
 	case streams[strings.ToLower(value)]:
-		return "", "is SUMO's name for a stream, not a file: rename the file"
+		return fault("is SUMO's name for a stream, not a file: rename the file")
 	case strings.Contains(value, "://"):
-		return "", "is a URL, and there is no network here: put the file into the zip and name it"
+		return fault("is a URL, and there is no network here: put the file into the zip and name it")
 	case strings.ContainsFunc(value, unicode.IsControl):
-		return "", "contains control characters: rename the file"
-	case strings.Contains(value, "${"):
-		return "", "contains a variable (${…}), which SUMO would replace: write the name itself"
-	case strings.HasPrefix(value, "~"):
-		return "", "is in a home folder, and there is none here: put the file into the zip and name it relative to this file"
-	case strings.HasPrefix(value, "/"), strings.HasPrefix(value, `\`), driveLetter.MatchString(value):
-		return "", "is an absolute path: name the file relative to the folder of this file"
-	case strings.Contains(value, `\`):
-		return "", `contains '\': write '/' between folders`
-	case writes && strings.Contains(value, ":"):
-		return "", "is a network address (host:port), and there is no network here: name a file"
-	case strings.Contains(value, ":"):
-		return "", "contains ':', so SUMO reads it as a network address: rename the file"
-	case strings.Contains(value, "%") && u == writeSafety:
-		return "", "contains '%', which versions of SUMO read differently: choose another name"
-	case writes && isFolder(value):
-		return "", "names a folder: name a file"
+		return fault("contains control characters: rename the file")
+	case strings.Contains(value, "${") && !writes:
+		return fault("contains a variable (${…}), which SUMO would replace: write the name itself")
+	case strings.HasPrefix(value, "~") && !writes:
+		return fault("is in a home folder, and there is none here: put the file into the zip and name it relative to this file")
+	case strings.HasPrefix(value, `\\`) || driveLetter.MatchString(value) && !writes, strings.HasPrefix(value, "/") && !writes:
+		return fault("is an absolute path: name the file relative to the folder of this file")
 	case len(value) > maxPathValue:
-		return "", "is too long"
+		return fault("is too long")
 	}
-	name = path.Join(dir, value)
-	if name == ".." || strings.HasPrefix(name, "../") {
-		return "", "is outside the scenario: put the file into the zip and name it from there"
+	p := placed{}
+	plain := value
+	if writes {
+		plain = variable.ReplaceAllString(plain, "")
+		if plain != value {
+			p.note = "contains a variable, which differs from run to run"
+		}
+		if plain == "" {
+			plain = instead
+		}
 	}
-	return name, ""
+	if slashed := strings.ReplaceAll(plain, `\`, "/"); slashed != plain {
+		plain, p.note = slashed, `contains '\', which is '/' only on Windows`
+	}
+	switch last := path.Base(plain); {
+	case isFolder(plain) && writes:
+		return fault("names a folder: name a file")
+	case strings.HasPrefix(plain, "/") && !writes:
+		return fault("is an absolute path: name the file relative to the folder of this file")
+	case strings.HasPrefix(plain, "~"), strings.HasPrefix(plain, "/"), driveLetter.MatchString(plain):
+		p.moved, p.note = plain, "is outside the scenario"
+		plain, dir = driveLetter.ReplaceAllString(strings.TrimPrefix(last, "~"), ""), ""
+	}
+	switch {
+	case writes && strings.Contains(plain, ":"):
+		return fault("is a network address (host:port), and there is no network here: name a file")
+	case strings.Contains(plain, ":"):
+		return fault("contains ':', so SUMO reads it as a network address: rename the file")
+	case strings.Contains(plain, "%") && u == writeSafety:
+		return fault("contains '%', which versions of SUMO read differently: choose another name")
+	case strings.Contains(plain, "${"):
+		return fault("contains a variable (${…}), which SUMO would replace: write the name itself")
+	}
+	p.name = path.Join(dir, plain)
+	if p.name == ".." || strings.HasPrefix(p.name, "../") {
+		if !writes {
+			return fault("is outside the scenario: put the file into the zip and name it from there")
+		}
+		p.moved, p.note = p.name, "is outside the scenario"
+		for strings.HasPrefix(p.name, "../") {
+			p.name = p.name[len("../"):]
+		}
+	}
+	if p.name == "." || p.name == ".." || p.name == "" {
+		return fault("names a folder: name a file")
+	}
+	return p
+}
+
+// variable is what SUMO replaces in names: environment variables, and the time and number of the process.
+var variable = regexp.MustCompile(`\$\{[^}]*\}`)
+
+// relative returns how a file in folder dir names another one; both are inside the scenario.
+func relative(dir, name string) string {
+	from, to := strings.Split(path.Clean(dir), "/"), strings.Split(name, "/")
+	if path.Clean(dir) == "." {
+		from = nil
+	}
+	for len(from) > 0 && len(to) > 1 && from[0] == to[0] {
+		from, to = from[1:], to[1:]
+	}
+	return strings.Repeat("../", len(from)) + strings.Join(to, "/")
+}
+
+// numbered returns name, or the first of its numbered variants that is not taken.
+func numbered(name string, taken func(string) bool) string {
+	dir, base := path.Split(name)
+	stem, ext, dotted := strings.Cut(base, ".")
+	for n := 2; taken(name); n++ {
+		name = dir + stem + "-" + strconv.Itoa(n)
+		if dotted {
+			name += "." + ext
+		}
+	}
+	return name
+}
+
+// directory finds the files of a zip by the names that scenarios give them. Programs and file systems write accented letters in
+// different forms (Unicode's NFC and NFD), and old programs in different code pages.
+type directory struct {
+	exact map[string]bool
+	forms map[string]string // from NFC to the name in the zip
+}
+
+func (a *archive) directory() directory {
+	d := directory{map[string]bool{}, map[string]string{}}
+	for _, e := range a.files {
+		d.exact[e.name] = true
+		d.forms[norm.NFC.String(e.name)] = e.name
+		if e.other != "" {
+			d.forms[norm.NFC.String(e.other)] = e.name
+		}
+	}
+	return d
+}
+
+// find returns the file in the zip that is meant by name; exactly is false when it is written otherwise there.
+func (d directory) find(name string) (found string, exactly bool) {
+	if d.exact[name] {
+		return name, true
+	}
+	if found, ok := d.forms[norm.NFC.String(name)]; ok {
+		return found, false
+	}
+	return name, true
 }
 
 // isFolder reports whether a path can only name a folder.

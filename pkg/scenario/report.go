@@ -2,6 +2,7 @@ package scenario
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -15,7 +16,7 @@ const maxItems = 100
 type report struct {
 	items    []problem.Item
 	more     int
-	warnings []string
+	warnings []Warning
 	seen     map[string]bool
 	found    int // faults, with those that were found twice
 }
@@ -46,40 +47,60 @@ func (r *report) fault(location, format string, args ...any) {
 	}
 }
 
+// warn notes what a person should know.
 func (r *report) warn(location, format string, args ...any) {
-	if len(r.warnings) >= maxItems {
-		return
-	}
-	text := fmt.Sprintf(format, args...)
-	if location != "" {
-		text = location + ": " + text
-	}
-	if r.first(text) {
-		r.warnings = append(r.warnings, text)
+	r.note(Warning{Location: location, Message: fmt.Sprintf(format, args...)})
+}
+
+// lament notes what SUMO drops or ignores in silence, which a strict run refuses.
+func (r *report) lament(location, format string, args ...any) {
+	r.note(Warning{Location: location, Message: fmt.Sprintf(format, args...), Strict: true})
+}
+
+func (r *report) note(w Warning) {
+	if len(r.warnings) < maxItems && r.first(w.String()) {
+		r.warnings = append(r.warnings, w)
 	}
 }
 
+// all returns the faults, with a last one that counts those that did not fit.
+func (r *report) all() []problem.Item {
+	if r.more == 0 {
+		return r.items
+	}
+	return append(slices.Clone(r.items), problem.Item{
+		Message: fmt.Sprintf("There are %d more problems. Fix these first, then upload again.", r.more),
+	})
+}
+
 // err returns all faults as one problem, or nil when there are none.
-func (r *report) err() error {
-	if len(r.items) == 0 {
+func (r *report) err() error { return invalid(r.all()) }
+
+// invalid returns what is wrong with a scenario as one problem, or nil when nothing is.
+func invalid(items []problem.Item) error {
+	if len(items) == 0 {
 		return nil
 	}
-	items, count := r.items, len(r.items)+r.more
-	head := fmt.Sprintf("The scenario has %d problems; the first is: ", count)
-	if count == 1 {
+	head := fmt.Sprintf("The scenario has %d problems; the first is: ", len(items))
+	switch {
+	case len(items) == 1:
 		head = "The scenario has a problem: "
+	case len(items) > maxItems:
+		head = fmt.Sprintf("The scenario has more than %d problems; the first is: ", maxItems)
 	}
 	if items[0].Location != "" {
 		head += items[0].Location + ": "
-	}
-	if r.more > 0 {
-		items = append(items, problem.Item{Message: fmt.Sprintf("There are %d more problems. Fix these first, then upload again.", r.more)})
 	}
 	head += items[0].Message
 	if !strings.HasSuffix(head, ".") && !strings.HasSuffix(head, "?") {
 		head += "."
 	}
 	return problem.New(problem.ScenarioInvalid, "%s", head).WithItems(items...)
+}
+
+// itemText is an item on one line.
+func itemText(i problem.Item) string {
+	return Warning{Location: i.Location, Message: i.Message}.String()
 }
 
 // at is the location of a line.

@@ -35,7 +35,7 @@ func ScanNet(ctx context.Context, r io.ReaderAt, size int64, limits Limits, conf
 		}
 		for _, s := range doc.settings {
 			if o := options()[s.name]; o != nil && o.name == "net-file" {
-				net = o.names(path.Dir(config), s.value, readXML)[0].name
+				net, _ = a.directory().find(o.names(path.Dir(config), s.value, readXML)[0].name)
 			}
 		}
 		return nil

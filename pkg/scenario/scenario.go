@@ -5,7 +5,6 @@ package scenario
 import (
 	"crypto/sha256"
 	"encoding/hex"
-	"slices"
 	"time"
 
 	"github.com/sumo-k8/sumo-k8/pkg/problem"
@@ -25,6 +24,8 @@ type Scenario struct {
 
 // Manifest is what was found in the zip.
 type Manifest struct {
+	// Checked is the number of the checks that found it: see Current.
+	Checked int `json:"checked,omitempty"`
 	// Configs are the .sumocfg files, by path.
 	Configs []Config `json:"configs"`
 	// Files are all regular files except litter, by path.
@@ -95,6 +96,17 @@ func (c Config) Unfit(version string) []problem.Item {
 	return items
 }
 
+// Strict returns what a strict run of c is refused for: what SUMO would drop or ignore.
+func (c Config) Strict() []problem.Item {
+	var items []problem.Item
+	for _, w := range c.Warnings {
+		if w.Strict {
+			items = append(items, problem.Item{Location: w.Location, Message: w.Message})
+		}
+	}
+	return items
+}
+
 // Warning is what a person should know about a configuration that runs.
 type Warning struct {
 	Location string `json:"location,omitempty"` // a file, with the line where there is one: "city.rou.xml:12"
@@ -123,11 +135,11 @@ func IsDigest(s string) bool {
 	return err == nil && len(raw) == sha256.Size && hex.EncodeToString(raw) == s
 }
 
-// Counted reports whether the network and demand of the configurations are known. Those of a scenario that was stored
-// before they were counted are not.
-func (m Manifest) Counted() bool {
-	return !slices.ContainsFunc(m.Configs, func(c Config) bool { return c.Network == nil })
-}
+// checker numbers the checks of this package. Scenarios that were stored after other checks are checked anew when they are used.
+const checker = 1
+
+// Current reports whether the manifest was found by the checks of this release.
+func (m Manifest) Current() bool { return m.Checked == checker }
 
 // Place is a scenario's position in the list of all.
 type Place struct {
@@ -143,13 +155,14 @@ type Limits struct {
 	// Ratio is the most that one entry may unpack to, as a multiple of its packed size. It applies beyond a size at
 	// which a false alarm is no loss: small files of zeros compress further than any bomb.
 	Ratio int64
-	// SUMOVersion is the newest SUMO that may run scenarios here, such as "1.15": configurations with options that came
-	// later are refused. Empty means the newest that we know.
+	// SUMOVersion is the version that runs, such as "1.28"; empty is the newest. It decides only where names of outputs point.
 	SUMOVersion string
+	// Config is a file that is judged as a configuration whatever its name, by its path or a base name that only it has; may be empty.
+	Config string
 }
 
 // DefaultLimits allow a large city with a day's demand. A ratio of 200 is five times what XML of SUMO's own outputs
 // reaches with deflate; deflate itself cannot exceed 1032.
 func DefaultLimits() Limits {
-	return Limits{Upload: 2 << 30, Unpacked: 16 << 30, Entries: 10_000, Ratio: 200, SUMOVersion: "1.15"}
+	return Limits{Upload: 2 << 30, Unpacked: 16 << 30, Entries: 10_000, Ratio: 200}
 }

@@ -148,7 +148,7 @@ func TestSUMONeverOpensTheUploadedConfiguration(t *testing.T) {
 			return chosen, err
 		}
 		zip := bytes.NewReader(data)
-		return chosen, errors.Join(scenario.Extract(ctx, zip, zip.Size(), r.Limits, root), root.Remove("city/run.sumocfg"))
+		return chosen, errors.Join(scenario.Extract(ctx, zip, zip.Size(), r.Limits, root, nil), root.Remove("city/run.sumocfg"))
 	}), r}
 	if !got.Succeeded() {
 		t.Fatalf("%s: %s", got.Reason, got.Message)

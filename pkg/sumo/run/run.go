@@ -338,7 +338,7 @@ func (r Run) unpack(ctx context.Context, root *os.Root, version string) (scenari
 		return scenario.Config{}, err
 	}
 	limits := r.Limits
-	limits.SUMOVersion = version
+	limits.SUMOVersion, limits.Config = version, r.Options.ConfigFile
 	manifest, err := scenario.Inspect(ctx, f, info.Size(), limits)
 	if err != nil {
 		return scenario.Config{}, err
@@ -347,7 +347,7 @@ func (r Run) unpack(ctx context.Context, root *os.Root, version string) (scenari
 	if err != nil {
 		return scenario.Config{}, err
 	}
-	return chosen, scenario.Extract(ctx, f, info.Size(), r.Limits, root)
+	return chosen, scenario.Extract(ctx, f, info.Size(), limits, root, chosen.Reads)
 }
 
 // prepare makes the folder in which SUMO runs, requests edgedata, and writes the configuration, whose path in that folder it
