@@ -298,6 +298,9 @@ func (r *judgement) files(known []chosen) {
 		r.read = append(r.read, o)
 		hasNet = hasNet || role == roleNet
 	}
+	if r.values["phemlight-path"] == "" {
+		r.optional(defaultPHEMlight, nil)
+	}
 	if !hasNet {
 		r.fault(r.config, "names no network: add <net-file value=\"….net.xml\"/>")
 	}
@@ -313,6 +316,9 @@ func (r *judgement) files(known []chosen) {
 		}
 	}
 }
+
+// defaultPHEMlight is the folder of emission tables in the top folder that SUMO uses unless phemlight-path says otherwise.
+const defaultPHEMlight = "PHEMlight"
 
 // settle decides where in the scenario a placed file is: an output outside gets a name that nothing else has, an input is found under
 // the form of the name that the zip has. what is the option or element that names it as text.
@@ -380,7 +386,7 @@ func (r *judgement) apply(name, what, location string, u use, role role) {
 	}
 	f := r.inspection.files[name]
 	if u == mayRead {
-		r.optional(name, f, what, location)
+		r.optional(name, f)
 		return
 	}
 	switch {
@@ -393,7 +399,7 @@ func (r *judgement) apply(name, what, location string, u use, role role) {
 }
 
 // optional records a file that SUMO reads when it is there, or a folder of such files.
-func (r *judgement) optional(name string, f *file, what, location string) {
+func (r *judgement) optional(name string, f *file) {
 	if f == nil {
 		for _, inside := range r.names {
 			if strings.HasPrefix(inside, name+"/") {

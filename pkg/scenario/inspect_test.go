@@ -359,6 +359,13 @@ func TestInspectWarns(t *testing.T) {
 			zip:      scenarioOf(t, `<a value="straßé.xml"/>`, entryOf("straßé.xml", "<additional/>")),
 			location: "s.sumocfg:2", message: "the same letters in another form",
 		},
+		"letters in another page": {
+			zip:      scenarioOf(t, `<a value="¢.xml"/>`, part{"\x9b.xml", "<additional/>", func(h *zip.FileHeader) { h.NonUTF8 = true }}),
+			location: "s.sumocfg:2", message: `"¢.xml" is read as "ø.xml"`,
+		},
+		"an include in another form": {
+			zip: additional(`<include href="d\b.xml"/>`, entryOf("d/b.xml", "<additional/>")), location: "a.add.xml:2", message: `read as "d/b.xml"`,
+		},
 		"no vehicle before the end": {
 			zip: scenarioOf(t, `<end value="9"/>`, entryOf("r.rou.xml", `<routes><trip id="a" depart="10"/></routes>`)), location: "s.sumocfg",
 			message: "the first departure (10 s) is after the end (9 s)", strict: true,
@@ -522,6 +529,42 @@ func TestInspectRefusesWhatIsUsedOnly(t *testing.T) {
 				t.Error("it is unpacked")
 			}
 		})
+	}
+}
+
+// TestRewrites has what a run's own copies of additional files need.
+func TestRewrites(t *testing.T) {
+	t.Parallel()
+	m, err := inspect(t, scenarioOf(t, `<a value="d/e/a.xml"/><summary value="../d/e1.xml"/><log value="/tmp/x.txt"/><message-log value="y/x.txt"/>`,
+		entryOf("d/e/a.xml", `<additional>
+			<e1Detector id="1" file="../../../d/e1.xml"/><e1Detector id="2" file="../../../d/e1.xml"/><edgeData id="3" file="C:\out\ed.xml"/>
+			<laneData id="4" file="-"/><edgeData id="5" file="stdout"/><edgeData id="6" file="../f.xml"/><edgeData id="7" file="${X}g.xml"/>
+			<vType id="8"><param key="device.ssm.file" value="/s.xml"/><param key="other" value="/s.xml"/></vType>
+			<calibrator id="9" output="../c.xml"/><include href="..\b.xml"/><include href="b.xml"/>
+		</additional>`), entryOf("d/b.xml", "<additional/>"), entryOf("d/e/b.xml", "<additional/>"), entryOf("d/e/f.xml", "<x/>")),
+		DefaultLimits())
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := m.Configs[0]
+	want := map[string][]Rewrite{"d/e/a.xml": {
+		{Element: "e1Detector", Attribute: "file", From: "../../../d/e1.xml", To: "../e1.xml"},
+		{Element: "edgeData", Attribute: "file", From: `C:\out\ed.xml`, To: "../../ed.xml"},
+		{Element: "laneData", Attribute: "file", From: "-", To: "laneData.xml"},
+		{Element: "edgeData", Attribute: "file", From: "stdout", To: "edgeData.xml"},
+		{Element: "edgeData", Attribute: "file", From: "${X}g.xml", To: "g.xml"},
+		{Element: "param", Attribute: "value", Key: "device.ssm.file", From: "/s.xml", To: "../../s.xml"},
+		{Element: "calibrator", Attribute: "output", From: "../c.xml", To: "c.xml"},
+		{Element: "include", Attribute: "href", From: `..\b.xml`, To: "../b.xml"},
+	}}
+	if diff := cmp.Diff(want, c.Rewrites); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	outputs := []string{
+		"c.xml", "d/e/edgeData.xml", "d/e/g.xml", "d/e/laneData.xml", "d/e1.xml", "d/f.xml", "ed.xml", "s.xml", "x.txt", "y/x.txt",
+	}
+	if diff := cmp.Diff(outputs, c.Outputs); diff != "" {
+		t.Errorf("outputs (-want +got):\n%s", diff)
 	}
 }
 
