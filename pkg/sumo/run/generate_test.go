@@ -21,14 +21,21 @@ import (
 	"github.com/sumo-k8/sumo-k8/pkg/sumo/xml"
 )
 
-// generated is how many scenarios are made for the oracle.
-const generated = 500
+// How many scenarios are made for the oracle: on each change, and where all versions run.
+const (
+	generatedOften = 100
+	generatedAll   = 500
+)
 
 // TestGeneratedScenarios makes scenarios at random, each from its number, as people's scenarios differ: networks of several versions,
 // kinds of demand, time formats, encodings, layouts, options, and faults that SUMO refuses or ignores.
 func TestGeneratedScenarios(t *testing.T) {
 	t.Parallel()
 	versions := sumotest.Versions()
+	generated := generatedOften
+	if len(versions) > 2 {
+		generated = generatedAll
+	}
 	var roads []road
 	for _, version := range versions {
 		roads = append(roads, roadsOf(t, sumotest.Version(t, version))...)
