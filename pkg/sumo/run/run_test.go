@@ -191,7 +191,7 @@ func TestOutcome(t *testing.T) {
 		"persons only": {demand: `<person id="p" depart="0"><walk edges="AB"/></person>`},
 		"no room to depart": {
 			options: `<processing><max-num-vehicles value="0"/></processing>`, demand: oneVehicle, choose: simulation.Options{End: seconds(60)},
-			warning: "1 waited to depart",
+			warning: "1 were still waiting to depart",
 		},
 		"many trips are cut off": {
 			demand: someDemand, choose: simulation.Options{End: seconds(250)},
