@@ -12,6 +12,8 @@ import (
 
 	"github.com/sumo-k8/sumo-k8/pkg/confine"
 	"github.com/sumo-k8/sumo-k8/pkg/simulation"
+	"github.com/sumo-k8/sumo-k8/pkg/sumo/release"
+	"github.com/sumo-k8/sumo-k8/pkg/sumo/sumotest"
 	networks "github.com/sumo-k8/sumo-k8/test_networks"
 )
 
@@ -36,14 +38,24 @@ func TestSUMOOpensNothingOutside(t *testing.T) {
 	if err != nil {
 		t.Skip("strace is not installed; make test installs it")
 	}
+	newest, oldest := sumotest.Newest(t), sumotest.Oldest(t)
+	type row struct {
+		sumo    release.Installation
+		network string
+	}
+	rows := []row{{oldest, networks.Ready()[0]}}
 	for _, network := range networks.Ready() {
-		t.Run(network, func(t *testing.T) {
+		rows = append(rows, row{newest, network})
+	}
+	for _, row := range rows {
+		t.Run(row.sumo.Version+" "+row.network, func(t *testing.T) {
 			t.Parallel()
+			network := row.network
 			zip, err := networks.ReadyZip(network)
 			if err != nil {
 				t.Fatal(err)
 			}
-			r := newRun(t)
+			r := newRunOf(t, row.sumo)
 			dir := filepath.Dir(r.Work)
 			r.Scenario = filepath.Join(dir, "scenario.zip")
 			if err := os.WriteFile(r.Scenario, zip, 0o644); err != nil {

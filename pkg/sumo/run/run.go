@@ -1,8 +1,8 @@
 // Package run runs SUMO on one scenario and judges truthfully how the run ended.
 //
-// SUMO's exit code does not prove success: it is 0 for an interrupted run, for one abandoned because of teleports, for
-// one whose outputs a full disk cut off, and for one whose unsorted vehicles were dropped. So a run is judged by its
-// exit code, the reason that SUMO gives, its messages and the outputs it left (see judge).
+// SUMO's exit code does not prove success: it is 0 for an interrupted run, for one abandoned because of teleports, and for
+// one whose outputs a full disk cut off. So a run is judged by its exit code, the reason that SUMO gives, its messages and the
+// outputs it left (see judge). What SUMO drops or ignores on the way to a good end, as it does at a desk, is a warning.
 package run
 
 import (
