@@ -172,7 +172,7 @@ func (r *judgement) options(settings []setting) []chosen {
 			if o.kind == "TIME" {
 				r.fault(location, "the value %s of %s %s", quote(s.value), o.name, fault)
 			} else {
-				r.lament(location, "the value %s of %s %s, so SUMO ignores the option: correct it", quote(s.value), o.name, fault)
+				r.warnStrict(location, "the value %s of %s %s, so SUMO ignores the option: correct it", quote(s.value), o.name, fault)
 			}
 			continue
 		}
@@ -525,7 +525,7 @@ func (r *judgement) departures(name string, d departures) {
 		if d.count > 1 {
 			others = " (one of " + strconv.Itoa(d.count) + ")"
 		}
-		r.lament(at(name, late.line), "%s departs at %g s, %g s before an earlier line%s, and SUMO drops such vehicles: "+
+		r.warnStrict(at(name, late.line), "%s departs at %g s, %g s before an earlier line%s, and SUMO drops such vehicles: "+
 			"sort the file with SUMO's tools/route/sort_routes.py, or set <route-steps value=\"0\"/>",
 			late.id, depart, float64(late.gap)/1000, others)
 		return
@@ -537,9 +537,11 @@ func (r *judgement) idle(d *Demand) {
 	switch {
 	case d.FirstDeparture == nil:
 	case *d.FirstDeparture >= r.end:
-		r.lament(r.config, "no vehicle is simulated: the first departure (%g s) is after the end (%g s); correct begin and end", *d.FirstDeparture, r.end)
+		r.warnStrict(r.config, "no vehicle is simulated: the first departure (%g s) is after the end (%g s); correct begin and end",
+			*d.FirstDeparture, r.end)
 	case *d.LastDeparture < r.begin:
-		r.lament(r.config, "no vehicle is simulated: the last departure (%g s) is before the begin (%g s); correct begin and end", *d.LastDeparture, r.begin)
+		r.warnStrict(r.config, "no vehicle is simulated: the last departure (%g s) is before the begin (%g s); correct begin and end",
+			*d.LastDeparture, r.begin)
 	}
 }
 
