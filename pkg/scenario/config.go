@@ -551,6 +551,7 @@ func (r *judgement) idle(d *Demand) {
 func (m Manifest) ChooseConfig(requested string) (Config, error) {
 	found := m.named(requested)
 	if requested == "" {
+		m = m.offered()
 		if found = m.topmost(sound); len(found) == 0 && len(m.Configs) > 0 {
 			return Config{}, m.unsound()
 		}
@@ -559,6 +560,16 @@ func (m Manifest) ChooseConfig(requested string) (Config, error) {
 		return Config{}, m.unclear(requested, found)
 	}
 	return found[0], invalid(found[0].Problems)
+}
+
+// offered returns m with those configurations only that may be chosen unasked: not a file that a job once named as one, while there are
+// others that are configurations by their names.
+func (m Manifest) offered() Manifest {
+	named := slices.DeleteFunc(slices.Clone(m.Configs), func(c Config) bool { return !isConfig(c.Path) })
+	if len(named) > 0 {
+		m.Configs = named
+	}
+	return m
 }
 
 // named returns the configuration at a path, or else those of that base name.

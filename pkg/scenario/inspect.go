@@ -173,7 +173,7 @@ func (in *inspection) configs() []string {
 	for name, f := range in.files {
 		doc := f.doc
 		switch {
-		case isConfig(name), name == in.config:
+		case isConfig(name):
 			byName = append(byName, name)
 		case doc != nil && doc.namesNet():
 			byContent = append(byContent, name)
@@ -182,6 +182,9 @@ func (in *inspection) configs() []string {
 	found := byName
 	if len(found) == 0 {
 		found = byContent
+	}
+	if !slices.Contains(found, in.config) && in.files[in.config] != nil {
+		found = append(found, in.config)
 	}
 	slices.SortFunc(found, func(a, b string) int {
 		return cmp.Or(cmp.Compare(strings.Count(a, "/"), strings.Count(b, "/")), cmp.Compare(a, b))
