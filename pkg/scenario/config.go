@@ -50,10 +50,9 @@ func (in *inspection) judgeConfig(name string) Config {
 		c.Options, c.Rewrites, c.Needs = r.read, r.rewrites, r.needs
 		c.Outputs, c.Reads = slices.Sorted(maps.Keys(r.outputs)), slices.Sorted(maps.Keys(r.reads))
 		if r.found == 0 { // with files broken or missing, the facts would mislead
-			var untimed bool
-			if c.Network, c.Demand, untimed = r.facts(); !untimed {
-				r.idle(c.Demand)
-			}
+			network, demand := r.facts()
+			c.Network, c.Demand = &network.Network, &demand.Demand
+			r.idle(demand)
 			c.Written, c.Relies = r.reliance()
 		}
 	}
@@ -533,15 +532,15 @@ func (r *judgement) departures(name string, d departures) {
 }
 
 // idle notes that no vehicle departs while the simulation runs, as far as the files say when they depart.
-func (r *judgement) idle(d *Demand) {
+func (r *judgement) idle(d departing) {
 	switch {
-	case d.FirstDeparture == nil:
-	case *d.FirstDeparture >= r.end:
+	case !d.timed, d.untimed, r.values["load-state"] != "":
+	case d.first >= r.end:
 		r.warnStrict(r.config, "no vehicle is simulated: the first departure (%g s) is after the end (%g s); correct begin and end",
-			*d.FirstDeparture, r.end)
-	case *d.LastDeparture < r.begin:
+			d.first, r.end)
+	case d.last < r.begin && !d.open:
 		r.warnStrict(r.config, "no vehicle is simulated: the last departure (%g s) is before the begin (%g s); correct begin and end",
-			*d.LastDeparture, r.begin)
+			d.last, r.begin)
 	}
 }
 

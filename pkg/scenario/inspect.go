@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"path"
 	"slices"
 	"strings"
@@ -145,9 +146,9 @@ func (in *inspection) judge() (Manifest, error) {
 			in.warn(c.Path, "cannot run: %s", itemText(c.Problems[0]))
 		}
 	}
-	for name, f := range in.files {
-		if f.fault != "" && !in.used[name] {
-			in.warn(shown(name), "%s; it is left out, because no configuration uses it", f.fault)
+	for _, name := range slices.Sorted(maps.Keys(in.files)) {
+		if fault := in.files[name].fault; fault != "" && !in.used[name] {
+			in.warn(shown(name), "%s; it is left out, because no configuration uses it", fault)
 		}
 	}
 	for _, name := range in.names {
