@@ -120,6 +120,7 @@ type documentReader struct {
 	seen   map[reference]bool
 	full   bool
 	shapes [][]byte        // see words
+	recent [2]*word        // the words found last
 	lists  map[string]bool // of vehicle classes, that have been looked at
 
 	item string // config: the option to which text belongs
