@@ -26,7 +26,7 @@ var harmless = []string{
 	"/etc/localtime",                 // the times at the head of outputs are UTC's then
 	"/proc/filesystems",              // libselinux asks whether there is SELinux
 	// The wheels bring libraries that SUMO links and does not use here.
-	"/etc/pki/tls/openssl.cnf", "/proc/sys/crypto/fips_enabled", // OpenSSL
+	"/etc/pki/tls/openssl.cnf", "/etc/pki/tls/legacy-settings", "/proc/sys/crypto/fips_enabled", // OpenSSL
 	"/proc/sys/vm/overcommit_memory", // Arrow's allocator
 }
 
