@@ -35,7 +35,8 @@ func TestOutputsAreFoundByTheirRole(t *testing.T) {
 	t.Parallel()
 	const fleet = `<vehicle id="v" depart="0"><route edges="AB BC"/></vehicle><person id="p" depart="0"><walk edges="AB"/></person>`
 	type roles = map[simulation.Output]string
-	const tripinfo, summary, statistics, fcd = simulation.OutputTripinfo, simulation.OutputSummary, simulation.OutputStatistics, simulation.OutputFCD
+	const summary, tripinfo = simulation.OutputSummary, simulation.OutputTripinfo
+	const statistics, fcd = simulation.OutputStatistics, simulation.OutputFCD
 	for name, tc := range map[string]struct {
 		version, options string
 		outputs          []simulation.Output
@@ -146,8 +147,10 @@ func TestNamesOfOutputsAreRewrittenInTheRunsOwnCopy(t *testing.T) {
 	f["sub/e.add.xml"] = `<additional><edgeData id="x" file="edges.xml"/></additional>`
 	r := newRun(t)
 	got := perform(t.Context(), r, f, scenario.Config{
-		Outputs:  []string{"sub/made/loop.xml"},
-		Rewrites: map[string][]scenario.Rewrite{"sub/d.add.xml": {{Element: "inductionLoop", Attribute: "file", From: "../../loop.xml", To: "made/loop.xml"}}},
+		Outputs: []string{"sub/made/loop.xml"},
+		Rewrites: map[string][]scenario.Rewrite{
+			"sub/d.add.xml": {{Element: "inductionLoop", Attribute: "file", From: "../../loop.xml", To: "made/loop.xml"}},
+		},
 	})
 	if !got.Succeeded() {
 		t.Fatalf("%s: %s\n%s", got.Reason, got.Message, got.read(t, simulation.LogFile))

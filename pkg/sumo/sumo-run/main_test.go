@@ -232,7 +232,8 @@ func TestPrintVersion(t *testing.T) {
 	code := execute(t.Context(), []string{"--print-version"}, func(name string) string {
 		return map[string]string{"SUMO_BINARY": sumotest.Newest(t).Binary}[name]
 	}, &stdout, &stderr)
-	if code != simulation.ExitOK || !strings.HasPrefix(stdout.String(), sumotest.Newest(t).Version) || strings.Count(stdout.String(), "\n") != 1 {
+	said := stdout.String()
+	if code != simulation.ExitOK || !strings.HasPrefix(said, sumotest.Newest(t).Version) || strings.Count(said, "\n") != 1 {
 		t.Errorf("%d: %q %q", code, stdout.String(), stderr.String())
 	}
 	missing := func(name string) string { return map[string]string{"SUMO_BINARY": "/no/sumo"}[name] }
