@@ -144,8 +144,8 @@ func TestOutputsKeepTheirNamesUnlessTheyAreOurs(t *testing.T) {
 	if diff := cmp.Diff(files, left.files); diff != "" {
 		t.Errorf("roles (-want +got):\n%s", diff)
 	}
-	if len(left.moved) != 2 || !strings.Contains(left.moved[0], "scenario/scenario/log.txt/x.xml") {
-		t.Errorf("said of them: %q", left.moved)
+	if len(left.notes) != 2 || !strings.Contains(left.notes[0], "scenario/scenario/log.txt/x.xml") {
+		t.Errorf("said of them: %q", left.notes)
 	}
 }
 

@@ -168,7 +168,7 @@ func TestARandomScenarioIsRunWithADrawnSeed(t *testing.T) {
 	t.Parallel()
 	f := road(t, `<random_number><random value="true"/><seed value="5"/></random_number>`, oneVehicle)
 	r := newRun(t)
-	r.Draw = func() int64 { return 4711 }
+	r.draw = func() int64 { return 4711 }
 	got := perform(t.Context(), r, f, scenario.Config{Random: true})
 	if log := got.read(t, simulation.LogFile); !strings.Contains(log, "seed 4711") {
 		t.Error(log)
