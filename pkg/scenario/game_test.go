@@ -113,12 +113,13 @@ func TestSUMOsOwnScenariosAreReadAsItDoes(t *testing.T) {
 			if err := os.WriteFile(filepath.Join(ours, "ours.sumocfg"), text, 0o644); err != nil {
 				t.Fatal(err)
 			}
-			end := 200.0
+			end := 50.0
 			if c.Begin != nil {
 				end += *c.Begin
 			}
 			statistics := func(dir, config string) string {
-				out, ok := sumo(t, at, dir, "sumo", "-c", config, "--end", fmt.Sprint(end), "--no-step-log", "--statistic-output", "stat.xml", "--output-prefix=")
+				out, ok := sumo(t, at, dir, "sumo", "-c", config, "--end", fmt.Sprint(end), "--no-step-log",
+					"--statistic-output", "stat.xml", "--output-prefix=")
 				if !ok {
 					t.Fatal(out)
 				}

@@ -218,10 +218,13 @@ func TestInspectRefuses(t *testing.T) {
 			zip: scenarioOf(t, `<a value="parkings.xml"/>`, entryOf("parking.xml", "<additional/>")), location: "s.sumocfg:2",
 			message: `did you mean "parking.xml"?`,
 		},
-		"an input outside":          {zip: option(`<a value="../x.xml"/>`), location: "s.sumocfg:2", message: "outside the scenario"},
-		"an absolute input":         {zip: option(`<a value="/etc/passwd"/>`), location: "s.sumocfg:2", message: "absolute path"},
-		"an input on a drive":       {zip: option(`<a value="C:\data\x.xml"/>`), location: "s.sumocfg:2", message: "absolute path"},
-		"an input with backslashes": {zip: option(`<a value="data\x.xml"/>`), location: "s.sumocfg:2", message: `names "data/x.xml", which is not in the zip`},
+		"an input outside":    {zip: option(`<a value="../x.xml"/>`), location: "s.sumocfg:2", message: "outside the scenario"},
+		"an absolute input":   {zip: option(`<a value="/etc/passwd"/>`), location: "s.sumocfg:2", message: "absolute path"},
+		"an input on a drive": {zip: option(`<a value="C:\data\x.xml"/>`), location: "s.sumocfg:2", message: "absolute path"},
+		"an input with backslashes": {
+			zip:      option(`<a value="data\x.xml"/>`),
+			location: "s.sumocfg:2", message: `names "data/x.xml", which is not in the zip`,
+		},
 		"an input from the web": {
 			zip: option(`<a value="http://example.org/x.xml"/>`), location: "s.sumocfg:2", message: "is a URL",
 		},
@@ -467,8 +470,14 @@ func TestInspectRefusesWhatIsUsedOnly(t *testing.T) {
 		message string
 		silent  bool // nothing is said when it is not used
 	}{
-		"a symbolic link": {odd: func(name string) []part { return []part{{name, "/etc/passwd", mode(fs.ModeSymlink | 0o777)}} }, message: "symbolic link"},
-		"a device":        {odd: func(name string) []part { return []part{{name, "", mode(fs.ModeDevice | 0o600)}} }, message: "neither a file nor a folder"},
+		"a symbolic link": {
+			odd:     func(name string) []part { return []part{{name, "/etc/passwd", mode(fs.ModeSymlink | 0o777)}} },
+			message: "symbolic link",
+		},
+		"a device": {
+			odd:     func(name string) []part { return []part{{name, "", mode(fs.ModeDevice | 0o600)}} },
+			message: "neither a file nor a folder",
+		},
 		"a folder that is a link": {odd: func(name string) []part {
 			return []part{{name + "/", "", mode(fs.ModeSymlink | 0o777)}}
 		}, message: "symbolic link"},
@@ -505,7 +514,8 @@ func TestInspectRefusesWhatIsUsedOnly(t *testing.T) {
 			}
 			_, err := inspect(t, at("r.rou.xml"), DefaultLimits())
 			p, _ := errors.AsType[*problem.Error](err)
-			if p == nil || len(p.Items) != 1 || !strings.HasPrefix(p.Items[0].Location, "r.rou.xml") || !strings.Contains(p.Items[0].Message, test.message) {
+			if p == nil || len(p.Items) != 1 || !strings.HasPrefix(p.Items[0].Location, "r.rou.xml") ||
+				!strings.Contains(p.Items[0].Message, test.message) {
 				t.Errorf("used: %v", err)
 			}
 			m, err := inspect(t, at("other.xml"), DefaultLimits())
@@ -535,7 +545,8 @@ func TestInspectRefusesWhatIsUsedOnly(t *testing.T) {
 // TestRewrites has what a run's own copies of additional files need.
 func TestRewrites(t *testing.T) {
 	t.Parallel()
-	m, err := inspect(t, scenarioOf(t, `<a value="d/e/a.xml"/><summary value="../d/e1.xml"/><log value="/tmp/x.txt"/><message-log value="y/x.txt"/>`,
+	const settings = `<a value="d/e/a.xml"/><summary value="../d/e1.xml"/><log value="/tmp/x.txt"/><message-log value="y/x.txt"/>`
+	m, err := inspect(t, scenarioOf(t, settings,
 		entryOf("d/e/a.xml", `<additional>
 			<e1Detector id="1" file="../../../d/e1.xml"/><e1Detector id="2" file="../../../d/e1.xml"/><edgeData id="3" file="C:\out\ed.xml"/>
 			<laneData id="4" file="-"/><edgeData id="5" file="stdout"/><edgeData id="6" file="../f.xml"/><edgeData id="7" file="${X}g.xml"/>
@@ -682,6 +693,8 @@ func TestInspectAccepts(t *testing.T) {
 		"documentation with a DTD":            {zip: scenarioOf(t, "", entryOf("readme.html", "<!DOCTYPE html><p>hi<br></html>"))},
 		"late vehicles that are loaded first": {zip: demand(`<route-steps value="0"/>`, late)},
 		"late vehicles before the begin":      {zip: demand(`<begin value="100"/>`, late)},
+		"a flow without an end":               {zip: demand(`<begin value="100"/>`, `<flow id="a" begin="0" period="5"/>`)},
+		"vehicles of a calibrator":            {zip: demand(`<begin value="100"/>`, `<trip id="a" depart="0"/><calibrator id="c"/>`)},
 		"late vehicles after the end":         {zip: demand(`<end value="40"/>`, `<trip id="z" depart="1"/>`+late)},
 		"vehicles that depart on events": {
 			zip: demand("", `<trip depart="10"/><trip depart="triggered"/><trip depart="now"/><trip depart="10"/>`),
@@ -726,7 +739,8 @@ func TestInspectAccepts(t *testing.T) {
 
 func TestInspectDescribesTheScenario(t *testing.T) {
 	t.Parallel()
-	timed := strings.Replace(cfg, "</input>", `<begin value="0:00:01"/><end value="3600"/><summary value="out/s.xml"/><seed value="42"/><random v="on"/></input>`, 1)
+	timed := strings.Replace(cfg, "</input>", `<begin value="0:00:01"/><end value="3600"/><summary value="out/s.xml"/>`+
+		`<seed value="42"/><random v="on"/></input>`, 1)
 	open := strings.Replace(cfg, "</input>", `<end value="-1"/></input>`, 1)
 	got, err := inspect(t, zipOf(t, entryOf("city/s.sumocfg", timed), entryOf("city/n.net.xml", net),
 		entryOf("city/r.rou.xml", routes), entryOf("city/a.sumocfg", open), entryOf("city/.DS_Store", "x")), DefaultLimits())

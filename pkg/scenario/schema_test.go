@@ -27,11 +27,17 @@ func TestSchemas(t *testing.T) {
 		location string
 		refused  string
 	}{
-		"SUMO's":                     {parts: []part{naming("http://sumo.dlr.de/xsd/routes_file.xsd")}},
-		"SUMO's of old":              {parts: []part{naming("http://sumo-sim.org/xsd/routes_file.xsd")}},
-		"one that SUMO hasn't":       {parts: []part{naming("http://sumo.dlr.de/xsd/x.xsd")}, location: "r.rou.xml:2", refused: "not one of SUMO's"},
-		"a way up through SUMO's":    {parts: []part{naming("http://x/xsd/../../x.xsd")}, location: "r.rou.xml:2", refused: "not one of SUMO's"},
-		"another of the web":         {parts: []part{naming("https://example.org/routes_file.xsd")}, location: "r.rou.xml:2", refused: "not one of SUMO's"},
+		"SUMO's":        {parts: []part{naming("http://sumo.dlr.de/xsd/routes_file.xsd")}},
+		"SUMO's of old": {parts: []part{naming("http://sumo-sim.org/xsd/routes_file.xsd")}},
+		"one that SUMO hasn't": {
+			parts:    []part{naming("http://sumo.dlr.de/xsd/x.xsd")},
+			location: "r.rou.xml:2", refused: "not one of SUMO's",
+		},
+		"a way up through SUMO's": {parts: []part{naming("http://x/xsd/../../x.xsd")}, location: "r.rou.xml:2", refused: "not one of SUMO's"},
+		"another of the web": {
+			parts:    []part{naming("https://example.org/routes_file.xsd")},
+			location: "r.rou.xml:2", refused: "not one of SUMO's",
+		},
 		"another that is not used":   {settings: `<xml-validation.routes value="never"/>`, parts: []part{naming("https://example.org/x.xsd")}},
 		"a file of the machine":      {parts: []part{naming("file:///etc/x.xsd")}, location: "r.rou.xml:2", refused: "is a URL"},
 		"an absolute path":           {parts: []part{naming("/etc/x.xsd")}, location: "r.rou.xml:2", refused: "absolute path"},

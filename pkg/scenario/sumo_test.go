@@ -237,7 +237,8 @@ func TestOutputsAreWhereSUMOWritesThem(t *testing.T) {
 		settings := `
 		<route-files value="r.rou.xml"/><additional-files value="add/a.xml"/><summary value="out/s.xml"/><output-prefix value="p/x_"/>
 		<device.ssm.probability value="1"/><device.ssm.file value="ssm.xml"/><log value="log.txt"/>
-		<device.toc.probability value="1"/><device.toc.file value="toc.xml"/><device.toc.manualType value="t"/><device.toc.automatedType value="u"/>`
+		<device.toc.probability value="1"/><device.toc.file value="toc.xml"/>
+		<device.toc.manualType value="t"/><device.toc.automatedType value="u"/>`
 		if release.Compare(at.Version, "1.26") >= 0 {
 			settings += `<output-suffix value="_y"/>`
 		}
@@ -351,7 +352,7 @@ func TestUnsortedDemandIsNotedExactlyWhenSUMODropsIt(t *testing.T) {
 	}
 	line := func(element string) string { return strings.Replace(element, " id=", ` line="19" id=`, 1) }
 	container := func(id, depart string) string {
-		return fmt.Sprintf("<container id=%q depart=%q><tranship from=\"A0A1\" to=\"A1A2\" departPos=\"1\" arrivalPos=\"9\"/></container>\n", id, depart)
+		return fmt.Sprintf("<container id=%q depart=%q><tranship from='A0A1' to='A1A2' departPos='1' arrivalPos='9'/></container>\n", id, depart)
 	}
 	for name, test := range map[string]struct {
 		settings, demand string

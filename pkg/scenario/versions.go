@@ -89,6 +89,9 @@ func (d *documentReader) reliance(e xml.Element) {
 	r := &d.doc.relies
 	switch string(e.Name) {
 	case "vehicle", "trip", "flow":
+		if r.departSpeed && r.departLane && r.emissionClass && r.routing {
+			return // as most do
+		}
 		r.departSpeed = r.departSpeed || !has("departSpeed")
 		r.departLane = r.departLane || !has("departLane")
 		r.emissionClass = r.emissionClass || !has("type")

@@ -21,6 +21,7 @@ const schemasLine = "schemas:"
 
 // word is an element that SUMO knows.
 type word struct {
+	name       string
 	number     int
 	attributes map[string]bool
 	needsFile  bool // SUMO does not start when the attribute file is missing
@@ -49,7 +50,7 @@ var vocabulary = sync.OnceValue(func() dictionary {
 			d.schemas = names
 			continue
 		}
-		d.elements[fields[0]] = &word{len(d.elements), names, writers[fields[0]]}
+		d.elements[fields[0]] = &word{fields[0], len(d.elements), names, writers[fields[0]]}
 	}
 	return d
 })
@@ -72,12 +73,12 @@ func (d *documentReader) words(e xml.Element) {
 	if e.Depth == 1 {
 		return
 	}
-	w := vocabulary().elements[string(e.Name)]
+	w := d.word(e.Name)
 	if w == nil {
 		d.odd(e.Line, string(e.Name), "")
 		return
 	}
-	if _, ok := e.Lookup("file"); w.needsFile && !ok {
+	if w.needsFile && e.Attr("file") == nil {
 		d.hazard(e.Line, "<"+string(e.Name)+"> has no attribute file, and SUMO does not start without it: name the file for its results")
 	}
 	if d.shapes == nil {
@@ -95,6 +96,18 @@ func (d *documentReader) words(e xml.Element) {
 		}
 		shape = shape[n+1:]
 	}
+}
+
+// word looks up an element. Most files consist of two kinds, which take turns.
+func (d *documentReader) word(name []byte) *word {
+	for _, w := range d.recent {
+		if w != nil && w.name == string(name) {
+			return w
+		}
+	}
+	w := vocabulary().elements[string(name)]
+	d.recent[0], d.recent[1] = w, d.recent[0]
+	return w
 }
 
 // shape looks up each attribute of an element, and remembers them when all are known.
@@ -137,14 +150,14 @@ func (r *judgement) oddities(name string, doc *document) {
 			if near := nearest(s.element, slices.Sorted(maps.Keys(elements))); near != "" {
 				hint = "; did you mean <" + near + ">?"
 			}
-			r.lament(at(name, s.line), "SUMO ignores <%s>%s, because it does not know it%s", shown(s.element), times, hint)
+			r.warnStrict(at(name, s.line), "SUMO ignores <%s>%s, because it does not know it%s", shown(s.element), times, hint)
 			continue
 		}
 		hint := ""
 		if near := nearest(s.attribute, slices.Sorted(maps.Keys(elements[s.element].attributes))); near != "" {
 			hint = "; did you mean " + quote(near) + "?"
 		}
-		r.lament(at(name, s.line), "SUMO ignores the attribute %s of <%s>%s, because it does not know it%s", quote(s.attribute), shown(s.element),
-			times, hint)
+		r.warnStrict(at(name, s.line), "SUMO ignores the attribute %s of <%s>%s, because it does not know it%s", quote(s.attribute),
+			shown(s.element), times, hint)
 	}
 }

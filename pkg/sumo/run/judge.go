@@ -45,7 +45,8 @@ var interrupts = []syscall.Signal{syscall.SIGTERM, syscall.SIGINT, syscall.SIGHU
 // lateFaults are parts of SUMO's messages about inputs that it reads while simulating: it loads routes a little ahead of
 // their departure. An error in the first step or before is always about an input.
 var lateFaults = []string{
-	"no valid route", "is not known", "not accessible", "In file '", "already exists", "Another route for", "nvalid ", "nknown ", "is not defined",
+	"no valid route", "is not known", "not accessible", "In file '", "already exists", "Another route for", "nvalid ", "nknown ",
+	"is not defined",
 	"does not exist", "is not allowed", "must be",
 	"missing", "should be",
 }

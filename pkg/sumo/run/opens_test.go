@@ -12,6 +12,8 @@ import (
 
 	"github.com/sumo-k8/sumo-k8/pkg/confine"
 	"github.com/sumo-k8/sumo-k8/pkg/simulation"
+	"github.com/sumo-k8/sumo-k8/pkg/sumo/release"
+	"github.com/sumo-k8/sumo-k8/pkg/sumo/sumotest"
 	networks "github.com/sumo-k8/sumo-k8/test_networks"
 )
 
@@ -24,7 +26,7 @@ var harmless = []string{
 	"/etc/localtime",                 // the times at the head of outputs are UTC's then
 	"/proc/filesystems",              // libselinux asks whether there is SELinux
 	// The wheels bring libraries that SUMO links and does not use here.
-	"/etc/pki/tls/openssl.cnf", "/proc/sys/crypto/fips_enabled", // OpenSSL
+	"/etc/pki/tls/openssl.cnf", "/etc/pki/tls/legacy-settings", "/proc/sys/crypto/fips_enabled", // OpenSSL
 	"/proc/sys/vm/overcommit_memory", // Arrow's allocator
 }
 
@@ -36,14 +38,24 @@ func TestSUMOOpensNothingOutside(t *testing.T) {
 	if err != nil {
 		t.Skip("strace is not installed; make test installs it")
 	}
+	newest, oldest := sumotest.Newest(t), sumotest.Oldest(t)
+	type row struct {
+		sumo    release.Installation
+		network string
+	}
+	rows := []row{{oldest, networks.Ready()[0]}}
 	for _, network := range networks.Ready() {
-		t.Run(network, func(t *testing.T) {
+		rows = append(rows, row{newest, network})
+	}
+	for _, row := range rows {
+		t.Run(row.sumo.Version+" "+row.network, func(t *testing.T) {
 			t.Parallel()
+			network := row.network
 			zip, err := networks.ReadyZip(network)
 			if err != nil {
 				t.Fatal(err)
 			}
-			r := newRun(t)
+			r := newRunOf(t, row.sumo)
 			dir := filepath.Dir(r.Work)
 			r.Scenario = filepath.Join(dir, "scenario.zip")
 			if err := os.WriteFile(r.Scenario, zip, 0o644); err != nil {

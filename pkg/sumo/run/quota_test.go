@@ -102,12 +102,15 @@ func TestOutputsKeepTheirNamesUnlessTheyAreOurs(t *testing.T) {
 	t.Parallel()
 	r := folders(t)
 	results, run := filepath.Join(r.Work, resultFolder), filepath.Join(r.Work, runFolder)
-	for _, name := range []string{simulation.OutcomeFile, simulation.LogFile, "fcd/fcd.xml.gz", "tripinfo/x_tripinfo.xml", "statistics/statistics.xml"} {
+	for _, name := range []string{
+		simulation.OutcomeFile, simulation.LogFile, "fcd/fcd.xml.gz", "tripinfo/x_tripinfo.xml", "statistics/statistics.xml",
+	} {
 		mkdir(t, filepath.Dir(filepath.Join(results, name)))
 		write(t, filepath.Join(results, name), "added")
 	}
 	own := []string{
-		"own.xml", "deep/own.xml", "line\nbreak.xml", "\xff.xml", "\x01.xml", simulation.OutcomeFile, simulation.LogFile + "/x.xml", "scenario/log.txt/x.xml",
+		"own.xml", "deep/own.xml", "line\nbreak.xml", "\xff.xml", "\x01.xml", simulation.OutcomeFile,
+		simulation.LogFile + "/x.xml", "scenario/log.txt/x.xml",
 		"tripinfo.xml", "out/s.xml", "statistics.xml/x.xml", strings.Repeat(strings.Repeat("d", 240)+"/", 4) + "long.xml",
 	}
 	for _, name := range own {
@@ -135,13 +138,14 @@ func TestOutputsKeepTheirNamesUnlessTheyAreOurs(t *testing.T) {
 		t.Errorf("-want +got:\n%s", diff)
 	}
 	files := map[simulation.Output]string{
-		simulation.OutputSummary: "out/s.xml", simulation.OutputTripinfo: "sumo-k8-tripinfo.xml", simulation.OutputStatistics: "sumo-k8-statistics.xml",
+		simulation.OutputSummary: "out/s.xml", simulation.OutputTripinfo: "sumo-k8-tripinfo.xml",
+		simulation.OutputStatistics: "sumo-k8-statistics.xml",
 	}
 	if diff := cmp.Diff(files, left.files); diff != "" {
 		t.Errorf("roles (-want +got):\n%s", diff)
 	}
-	if len(left.moved) != 2 || !strings.Contains(left.moved[0], "scenario/scenario/log.txt/x.xml") {
-		t.Errorf("said of them: %q", left.moved)
+	if len(left.notes) != 2 || !strings.Contains(left.notes[0], "scenario/scenario/log.txt/x.xml") {
+		t.Errorf("said of them: %q", left.notes)
 	}
 }
 

@@ -1,13 +1,12 @@
 // Package run runs SUMO on one scenario and judges truthfully how the run ended.
 //
-// SUMO's exit code does not prove success: it is 0 for an interrupted run, for one abandoned because of teleports, for
-// one whose outputs a full disk cut off, and for one whose unsorted vehicles were dropped. So a run is judged by its
-// exit code, the reason that SUMO gives, its messages and the outputs it left (see judge).
+// SUMO's exit code does not prove success: it is 0 for an interrupted run, for one abandoned because of teleports, and for
+// one whose outputs a full disk cut off. So a run is judged by its exit code, the reason that SUMO gives, its messages and the
+// outputs it left (see judge). What SUMO drops or ignores on the way to a good end, as it does at a desk, is a warning.
 package run
 
 import (
 	"bufio"
-	"bytes"
 	"cmp"
 	"context"
 	"encoding/json"
@@ -70,12 +69,11 @@ type Run struct {
 	// Console receives each line of the log as it is written, and now and then a mark (simulation.LogMark); nil for none.
 	Console io.Writer
 
-	// Draw draws the seed of a scenario that wants a random one, where Options has none; nil for the process's own randomness.
-	Draw func() int64
-
-	// For tests: confine.Wall's LandlockABI, and how long SUMO may take to stop instead of stopGrace.
+	// For tests: confine.Wall's LandlockABI, how long SUMO may take to stop instead of stopGrace, and what draws the seed of a scenario
+	// that wants a random one.
 	landlockABI int
 	grace       time.Duration
+	draw        func() int64
 }
 
 // errTimeout is the cause with which a run's context ends when its own timeout expires.
@@ -198,8 +196,8 @@ func isOutput(folder string) bool {
 		return false
 	}
 	defer log.Close()
-	first, _ := bufio.NewReader(log).ReadBytes('\n')
-	_, ok := simulation.ParseLogStart(bytes.TrimSuffix(first, []byte("\n")))
+	first, _ := bufio.NewReader(io.LimitReader(log, int64(simulation.MaxLogStart))).ReadBytes('\n') // a part is no start
+	_, ok := simulation.ParseLogStart(first)
 	return ok
 }
 
@@ -250,10 +248,10 @@ func (r Run) simulate(ctx context.Context, unpack unpacker, log *logbook, progre
 		return outcome
 	}
 	if chosen.Random && r.Options.Seed == nil { // a run must be repeatable
-		if r.Draw == nil {
-			r.Draw = func() int64 { return int64(rand.Int32()) }
+		seed := int64(rand.Int32())
+		if r.draw != nil {
+			seed = r.draw()
 		}
-		seed := r.Draw()
 		r.Options.Seed = &seed
 	}
 	settings := settingsOf(chosen)
@@ -267,6 +265,9 @@ func (r Run) simulate(ctx context.Context, unpack unpacker, log *logbook, progre
 
 	mon := newMonitor(log, progress, settings)
 	log.line(fmt.Sprintf("sumo-run: configuration %s, seed %d%s", chosen.Path, r.seed(chosen), settings.interval()))
+	for _, w := range chosen.Warnings {
+		log.line("sumo-run: warning: " + w.String())
+	}
 	if settings.end == nil {
 		go mon.countDemand(ctx, root, settings)
 	}
@@ -294,8 +295,8 @@ func (r Run) finish(chosen scenario.Config, s settings, f fate, log *logbook) si
 		f.writeErr = err
 	}
 	if left.left > 0 {
-		log.end(fmt.Sprintf("sumo-run: the scenario wrote more than %d files, or files whose names cannot be stored; "+
-			"%d are missing from the results", maxOwnFiles, left.left))
+		left.notes = append(left.notes, fmt.Sprintf("The scenario wrote more than %d files, or files whose names cannot be stored: "+
+			"%d are missing from the results.", maxOwnFiles, left.left))
 	}
 	f.broken = incomplete(r.Out, left.names)
 	reason, message := f.judge()
@@ -307,7 +308,7 @@ func (r Run) finish(chosen scenario.Config, s settings, f fate, log *logbook) si
 			reason, message = blame(err, "The summary could not be written")
 		}
 	}
-	outcome := simulation.Outcome{Reason: reason, Message: message, Summary: summary, Confinement: &f.held, Warnings: left.moved}
+	outcome := simulation.Outcome{Reason: reason, Message: message, Summary: summary, Confinement: &f.held, Warnings: left.notes}
 	if len(left.files) > 0 {
 		outcome.Files = left.files
 	}

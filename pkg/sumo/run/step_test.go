@@ -172,8 +172,10 @@ func TestSettingsAreThoseOfTheOptions(t *testing.T) {
 	}{
 		"none": {nil, settings{stepLength: 1, scale: 1, own: none}},
 		"outputs": {[]scenario.Option{
-			{Name: "summary-output", Files: []string{"out/s.xml"}, Writes: true}, {Name: "tripinfo-output", Files: []string{os.DevNull}, Writes: true},
-			{Name: "statistic-output", Files: []string{"stats.xml"}, Writes: true}, {Name: "edgedata-output", Files: []string{"e.csv"}, Writes: true},
+			{Name: "summary-output", Files: []string{"out/s.xml"}, Writes: true},
+			{Name: "tripinfo-output", Files: []string{os.DevNull}, Writes: true},
+			{Name: "statistic-output", Files: []string{"stats.xml"}, Writes: true},
+			{Name: "edgedata-output", Files: []string{"e.csv"}, Writes: true},
 			{Name: "output-prefix", Value: "x_"}, {Name: "output-suffix", Value: "_y"}, {Name: "output.format", Value: "csv"},
 			{Name: "tripinfo-output.write-unfinished", Value: "True"},
 		}, settings{
@@ -183,7 +185,9 @@ func TestSettingsAreThoseOfTheOptions(t *testing.T) {
 			},
 		}},
 		"what is replaced": {
-			[]scenario.Option{{Name: "xml-validation", Value: "auto"}, {Name: "xml-validation.net", Value: "never"}, {Name: "remote-port", Value: "8813"}},
+			[]scenario.Option{
+				{Name: "xml-validation", Value: "auto"}, {Name: "xml-validation.net", Value: "never"}, {Name: "remote-port", Value: "8813"},
+			},
 			settings{stepLength: 1, scale: 1, own: none, autoValidation: []string{"xml-validation"}, controlled: true},
 		},
 		"all": {[]scenario.Option{

@@ -138,7 +138,7 @@ const maxOwnName = 900
 type kept struct {
 	names []string // of all outputs, below the output folder
 	files map[simulation.Output]string
-	moved []string // outputs of the scenario that could not keep their names, as sentences
+	notes []string // on outputs of the scenario that could not keep their names, or are missing
 	left  int      // of the scenario's, beyond maxOwnFiles, or with a name that cannot be stored
 }
 
@@ -176,7 +176,7 @@ func (r Run) collect(s settings) (kept, error) {
 			for target = path.Join(ownFolder, name); taken[target]; target = path.Join(ownFolder, target) {
 			}
 			taken[target] = true
-			k.moved = append(k.moved, fmt.Sprintf("The output %s is %s in the results, where %s is the run's own.", name, target, top))
+			k.notes = append(k.notes, fmt.Sprintf("The output %s is %s in the results, where %s is the run's own.", name, target, top))
 		}
 		if err := r.keep(path.Join(runFolder, name), target); err != nil {
 			return k, err

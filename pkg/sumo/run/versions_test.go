@@ -189,7 +189,8 @@ func catalogue(translations map[string]string) []byte {
 func TestACatalogueInTheScenarioDecidesNoEnd(t *testing.T) {
 	t.Parallel()
 	mo := catalogue(map[string]string{
-		"": "Content-Type: text/plain; charset=UTF-8\n", "Reason: ": "Grund: ", "Reason: %": "Grund: %", "Too many teleports.": "All vehicles have left the simulation.",
+		"": "Content-Type: text/plain; charset=UTF-8\n", "Reason: ": "Grund: ", "Reason: %": "Grund: %",
+		"Too many teleports.": "All vehicles have left the simulation.",
 	})
 	sumotest.Each(t, func(t *testing.T, sumo release.Installation) {
 		r := newRunOf(t, sumo)

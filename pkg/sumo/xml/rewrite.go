@@ -141,7 +141,8 @@ func (out *rewriter) element(e Element) error {
 }
 
 func isAttribute(name string) bool {
-	return name != "" && len(name) <= maxName && isNameStart[name[0]] && !strings.ContainsFunc(name, func(r rune) bool { return r > 'z' || !isName[r] })
+	return name != "" && len(name) <= maxName && isNameStart[name[0]] &&
+		!strings.ContainsFunc(name, func(r rune) bool { return r > 'z' || !isName[r] })
 }
 
 // value writes a value so that it can stand in quotes of both kinds.
