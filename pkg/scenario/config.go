@@ -449,7 +449,7 @@ func (r *judgement) follow(name string, f *file, location string, role role, inc
 		r.fault(name, "is not XML: name another file, or save it as XML in UTF-8")
 		return
 	case f.doc.fault != nil && included && isCut(f.doc.fault):
-		r.lament(at(name, f.doc.faultLine), "%v. SUMO reads what there is and goes on; save the file again", f.doc.fault)
+		r.warnStrict(at(name, f.doc.faultLine), "%v. SUMO reads what there is and goes on; save the file again", f.doc.fault)
 	case f.doc.fault != nil:
 		r.faultIn(name, f.doc)
 		return
