@@ -172,7 +172,7 @@ func (r *judgement) options(settings []setting) []chosen {
 			if o.kind == "TIME" {
 				r.fault(location, "the value %s of %s %s", quote(s.value), o.name, fault)
 			} else {
-				r.lament(location, "the value %s of %s %s, so SUMO ignores the option: correct it", quote(s.value), o.name, fault)
+				r.warnStrict(location, "the value %s of %s %s, so SUMO ignores the option: correct it", quote(s.value), o.name, fault)
 			}
 			continue
 		}
@@ -296,6 +296,9 @@ func (r *judgement) files(known []chosen) {
 		r.read = append(r.read, o)
 		hasNet = hasNet || role == roleNet
 	}
+	if r.values["phemlight-path"] == "" {
+		r.optional(defaultPHEMlight, nil)
+	}
 	if !hasNet {
 		r.fault(r.config, "names no network: add <net-file value=\"….net.xml\"/>")
 	}
@@ -311,6 +314,9 @@ func (r *judgement) files(known []chosen) {
 		}
 	}
 }
+
+// defaultPHEMlight is the folder of emission tables in the top folder that SUMO uses unless phemlight-path says otherwise.
+const defaultPHEMlight = "PHEMlight"
 
 // settle decides where in the scenario a placed file is: an output outside gets a name that nothing else has, an input is found under
 // the form of the name that the zip has. what is the option or element that names it as text.
@@ -378,7 +384,7 @@ func (r *judgement) apply(name, what, location string, u use, role role) {
 	}
 	f := r.inspection.files[name]
 	if u == mayRead {
-		r.optional(name, f, what, location)
+		r.optional(name, f)
 		return
 	}
 	switch {
@@ -391,7 +397,7 @@ func (r *judgement) apply(name, what, location string, u use, role role) {
 }
 
 // optional records a file that SUMO reads when it is there, or a folder of such files.
-func (r *judgement) optional(name string, f *file, what, location string) {
+func (r *judgement) optional(name string, f *file) {
 	if f == nil {
 		for _, inside := range r.names {
 			if strings.HasPrefix(inside, name+"/") {
@@ -519,7 +525,7 @@ func (r *judgement) departures(name string, d departures) {
 		if d.count > 1 {
 			others = " (one of " + strconv.Itoa(d.count) + ")"
 		}
-		r.lament(at(name, late.line), "%s departs at %g s, %g s before an earlier line%s, and SUMO drops such vehicles: "+
+		r.warnStrict(at(name, late.line), "%s departs at %g s, %g s before an earlier line%s, and SUMO drops such vehicles: "+
 			"sort the file with SUMO's tools/route/sort_routes.py, or set <route-steps value=\"0\"/>",
 			late.id, depart, float64(late.gap)/1000, others)
 		return
@@ -531,9 +537,11 @@ func (r *judgement) idle(d *Demand) {
 	switch {
 	case d.FirstDeparture == nil:
 	case *d.FirstDeparture >= r.end:
-		r.lament(r.config, "no vehicle is simulated: the first departure (%g s) is after the end (%g s); correct begin and end", *d.FirstDeparture, r.end)
+		r.warnStrict(r.config, "no vehicle is simulated: the first departure (%g s) is after the end (%g s); correct begin and end",
+			*d.FirstDeparture, r.end)
 	case *d.LastDeparture < r.begin:
-		r.lament(r.config, "no vehicle is simulated: the last departure (%g s) is before the begin (%g s); correct begin and end", *d.LastDeparture, r.begin)
+		r.warnStrict(r.config, "no vehicle is simulated: the last departure (%g s) is before the begin (%g s); correct begin and end",
+			*d.LastDeparture, r.begin)
 	}
 }
 

@@ -30,8 +30,17 @@ func (o Option) Number() (n float64, ok bool) {
 	if known := options()[o.Name]; known != nil && known.kind == "TIME" {
 		return parseTime(o.Value)
 	}
-	n, err := strconv.ParseFloat(trimStart(o.Value), 64)
-	return n, err == nil
+	return parseNumber(o.Value)
+}
+
+// parseNumber reads a number as SUMO does, with C's strtod: unlike Go's, it takes hexadecimals without an exponent, and no underscores.
+func parseNumber(text string) (n float64, ok bool) {
+	text = trimStart(text)
+	n, err := strconv.ParseFloat(text, 64)
+	if err != nil && strings.ContainsAny(text, "xX") && !strings.ContainsAny(text, "pP") {
+		n, err = strconv.ParseFloat(text+"p0", 64)
+	}
+	return n, err == nil && !strings.Contains(text, "_")
 }
 
 // Encode returns, as XML, the configuration that SUMO reads instead of the uploaded one, so that SUMO cannot read it differently

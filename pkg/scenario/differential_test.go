@@ -188,8 +188,18 @@ func compareReadings(t *testing.T, at release.Installation, network, body, addit
 		expected[slices.Index(expected, prefix.Files[0])] += "_0.00" + suffix
 	}
 
-	uploaded := unpackDeep(t, data, c.Outputs)
-	made, printed, ok := runIn(t, at, uploaded, "-c", "d/s.sumocfg")
+	if len(c.Rewrites) > 0 {
+		return false // the run reads other copies
+	}
+	// What we call otherwise, SUMO would write elsewhere: then only what it makes of our words counts.
+	renamed := slices.ContainsFunc(c.Warnings, func(w Warning) bool { return strings.Contains(w.Message, "the output is returned as") })
+	var made []string
+	var printed, uploaded string
+	ok := true
+	if !renamed {
+		uploaded = unpackDeep(t, data, c.Outputs)
+		made, printed, ok = runIn(t, at, uploaded, "-c", "d/s.sumocfg")
+	}
 	written := unpackDeep(t, data, c.Outputs)
 	text, err := c.Encode(func(file string, _ bool) string { return filepath.Join(written, file) }, func(string) bool { return false })
 	if err != nil {
@@ -201,6 +211,12 @@ func compareReadings(t *testing.T, at release.Installation, network, body, addit
 	ours, printedOurs, okOurs := runIn(t, at, written, "-c", "./d/ours.sumocfg")
 	if !ok {
 		return false // what SUMO cannot run has no reading; that nothing was left outside is checked
+	}
+	if renamed {
+		if slices.Sort(expected); okOurs && !slices.Equal(slices.Compact(expected), ours) {
+			t.Errorf("%q, %q: SUMO made %q, and we understand %q\n%s", body, additional, ours, expected, printedOurs)
+		}
+		return okOurs
 	}
 	if !okOurs {
 		t.Fatalf("%q runs, but not what we wrote:\n%s\n%s", body, text, printedOurs)

@@ -6,7 +6,6 @@ import (
 	"math"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/sumo-k8/sumo-k8/pkg/sumo/xml"
@@ -404,8 +403,8 @@ func parseTime(text string) (seconds float64, ok bool) {
 		return 0, false
 	}
 	for i, part := range parts {
-		n, err := strconv.ParseFloat(trimStart(part), 64)
-		if err != nil || math.IsNaN(n) || math.Abs(n) > 1e12 {
+		n, ok := parseNumber(part)
+		if !ok || math.IsNaN(n) || math.Abs(n) > 1e12 {
 			return 0, false
 		}
 		factor := 60.0

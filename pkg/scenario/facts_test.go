@@ -129,7 +129,8 @@ func networkBySUMO(t *testing.T, dir string) (n Network) {
 		t.Fatalf("networks %v, %v", files, err)
 	}
 	out := t.TempDir()
-	if printed, ok := sumo(t, sumotest.Newest(t), out, "netconvert", "-s", files[0], "--plain-output-prefix", "p", "--output-file", "whole.net.xml"); !ok {
+	if printed, ok := sumo(t, sumotest.Newest(t), out, "netconvert", "-s", files[0], "--plain-output-prefix", "p",
+		"--output-file", "whole.net.xml"); !ok {
 		t.Fatal(printed)
 	}
 	lanes := map[string]int{}

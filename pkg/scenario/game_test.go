@@ -1,11 +1,16 @@
 package scenario
 
 import (
+	"bytes"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/sumo-k8/sumo-k8/pkg/sumo/release"
 	"github.com/sumo-k8/sumo-k8/pkg/sumo/sumotest"
@@ -63,6 +68,71 @@ func TestNothingIsSaidOfWhatIsRight(t *testing.T) {
 				t.Fatal(err)
 			}
 			sound(t, data, release.Oldest().Version)
+		})
+	}
+}
+
+// TestSUMOsOwnScenariosAreReadAsItDoes runs each as it is, and in our words: the statistics are the same.
+func TestSUMOsOwnScenariosAreReadAsItDoes(t *testing.T) {
+	t.Parallel()
+	at := sumotest.Newest(t)
+	data := gameOf(t, at)
+	m, err := inspect(t, data, DefaultLimits())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range m.Configs {
+		if len(c.Unfit(at.Version)) > 0 {
+			continue
+		}
+		t.Run(c.Path, func(t *testing.T) {
+			t.Parallel()
+			plain, ours := t.TempDir(), t.TempDir()
+			if err := extract(t, data, plain); err != nil {
+				t.Fatal(err)
+			}
+			root, err := os.OpenRoot(ours)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer root.Close()
+			if err := Extract(t.Context(), bytes.NewReader(data), int64(len(data)), DefaultLimits(), root, c.Reads); err != nil {
+				t.Fatal(err)
+			}
+			for _, output := range c.Outputs {
+				for _, dir := range []string{plain, ours} {
+					if err := os.MkdirAll(filepath.Dir(filepath.Join(dir, output)), 0o755); err != nil {
+						t.Fatal(err)
+					}
+				}
+			}
+			text, err := c.Encode(func(file string, _ bool) string { return filepath.Join(ours, file) }, func(string) bool { return false })
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(filepath.Join(ours, "ours.sumocfg"), text, 0o644); err != nil {
+				t.Fatal(err)
+			}
+			end := 50.0
+			if c.Begin != nil {
+				end += *c.Begin
+			}
+			statistics := func(dir, config string) string {
+				out, ok := sumo(t, at, dir, "sumo", "-c", config, "--end", fmt.Sprint(end), "--no-step-log",
+					"--statistic-output", "stat.xml", "--output-prefix=")
+				if !ok {
+					t.Fatal(out)
+				}
+				text, err := os.ReadFile(filepath.Join(dir, "stat.xml"))
+				if err != nil {
+					t.Fatal(err)
+				}
+				_, text, _ = bytes.Cut(text, []byte("<statistics"))
+				return regexp.MustCompile(`<performance[^>]*>`).ReplaceAllString(string(text), "")
+			}
+			if diff := cmp.Diff(statistics(plain, c.Path), statistics(ours, "ours.sumocfg")); diff != "" {
+				t.Errorf("(-plain +ours):\n%s", diff)
+			}
 		})
 	}
 }

@@ -28,17 +28,35 @@ func TestNamesAreReadAsSUMOReadsThem(t *testing.T) {
 		outputs []string // of all
 	}{
 		// Percent signs in the configuration.
-		"an encoded way up":                 {zip: scenarioOf(t, `<fcd-output value="..%2F..%2FX.xml"/>`), files: files{"fcd-output": {"X.xml"}}, outputs: []string{"X.xml"}},
-		"an encoded way up, in small parts": {zip: scenarioOf(t, `<fcd-output value="%2e%2e%2fX.xml"/>`), files: files{"fcd-output": {"X.xml"}}, outputs: []string{"X.xml"}},
-		"an encoded absolute path":          {zip: scenarioOf(t, `<fcd-output value="%2Ftmp%2FX.xml"/>`), files: files{"fcd-output": {"X.xml"}}, outputs: []string{"X.xml"}},
-		"an encoded host":                   {zip: scenarioOf(t, `<fcd-output value="127.0.0.1%3A9999"/>`), refused: "network address"},
-		"an encoded way up as text":         {zip: scenarioOf(t, "<log>\n..%2FX.xml</log>"), files: files{"log": {"X.xml"}}, outputs: []string{"X.xml"}},
-		"an encoded way up in a string":     {zip: scenarioOf(t, `<device.ssm.file value="%2e%2e%2fX.xml"/>`), files: files{"device.ssm.file": {"X.xml"}}, outputs: []string{"X.xml"}},
-		"an encoded list":                   {zip: scenarioOf(t, `<a value="a.xml%2C/etc/passwd"/>`, good("a.xml")), refused: "contains ','"},
-		"an encoded variable":               {zip: scenarioOf(t, `<log value="%24%7BHOME%7D"/>`), files: files{"log": {"log.xml"}}, outputs: []string{"log.xml"}},
-		"an encoded home":                   {zip: scenarioOf(t, `<log value="%7E/x"/>`), files: files{"log": {"x"}}, outputs: []string{"x"}},
-		"an encoded zero":                   {zip: scenarioOf(t, `<log value="a%00b"/>`), refused: "control characters"},
-		"half a code":                       {zip: scenarioOf(t, `<log value="a%2"/>`), refused: "write %25"},
+		"an encoded way up": {
+			zip:   scenarioOf(t, `<fcd-output value="..%2F..%2FX.xml"/>`),
+			files: files{"fcd-output": {"X.xml"}}, outputs: []string{"X.xml"},
+		},
+		"an encoded way up, in small parts": {
+			zip:   scenarioOf(t, `<fcd-output value="%2e%2e%2fX.xml"/>`),
+			files: files{"fcd-output": {"X.xml"}}, outputs: []string{"X.xml"},
+		},
+		"an encoded absolute path": {
+			zip:   scenarioOf(t, `<fcd-output value="%2Ftmp%2FX.xml"/>`),
+			files: files{"fcd-output": {"X.xml"}}, outputs: []string{"X.xml"},
+		},
+		"an encoded host": {zip: scenarioOf(t, `<fcd-output value="127.0.0.1%3A9999"/>`), refused: "network address"},
+		"an encoded way up as text": {
+			zip:   scenarioOf(t, "<log>\n..%2FX.xml</log>"),
+			files: files{"log": {"X.xml"}}, outputs: []string{"X.xml"},
+		},
+		"an encoded way up in a string": {
+			zip:   scenarioOf(t, `<device.ssm.file value="%2e%2e%2fX.xml"/>`),
+			files: files{"device.ssm.file": {"X.xml"}}, outputs: []string{"X.xml"},
+		},
+		"an encoded list": {zip: scenarioOf(t, `<a value="a.xml%2C/etc/passwd"/>`, good("a.xml")), refused: "contains ','"},
+		"an encoded variable": {
+			zip:   scenarioOf(t, `<log value="%24%7BHOME%7D"/>`),
+			files: files{"log": {"log.xml"}}, outputs: []string{"log.xml"},
+		},
+		"an encoded home": {zip: scenarioOf(t, `<log value="%7E/x"/>`), files: files{"log": {"x"}}, outputs: []string{"x"}},
+		"an encoded zero": {zip: scenarioOf(t, `<log value="a%00b"/>`), refused: "control characters"},
+		"half a code":     {zip: scenarioOf(t, `<log value="a%2"/>`), refused: "write %25"},
 		"an encoded input": {
 			zip: scenarioOf(t, `<a value="%61.xml"/>`, entryOf("%61.xml", "<additional/>"), entryOf("a.xml", evil)), refused: "absolute path",
 		},
@@ -132,8 +150,11 @@ func TestNamesAreReadAsSUMOReadsThem(t *testing.T) {
 		"an element in a name": {
 			zip: scenarioOf(t, `<log>ok<additional-files/>evil.xml</log>`, entryOf("evil.xml", evil)), refused: "absolute path",
 		},
-		"text behind a blank option": {zip: scenarioOf(t, `<log> <fcd-output/>../x</log>`), files: files{"fcd-output": {"x"}}, outputs: []string{"x"}},
-		"text too long to be kept":   {zip: scenarioOf(t, "<log>"+noise(maxConfigValue)+"/../../x</log>"), refused: "too long"},
+		"text behind a blank option": {
+			zip:   scenarioOf(t, `<log> <fcd-output/>../x</log>`),
+			files: files{"fcd-output": {"x"}}, outputs: []string{"x"},
+		},
+		"text too long to be kept": {zip: scenarioOf(t, "<log>"+noise(maxConfigValue)+"/../../x</log>"), refused: "too long"},
 
 		// Parts of names.
 		"a state's suffix that goes up": {
@@ -169,10 +190,12 @@ func TestNamesAreReadAsSUMOReadsThem(t *testing.T) {
 
 		// Parameters.
 		"a swarm that logs to /": {
-			zip: within(`<tlLogic type="swarm"><param key="SWARMLOG" value="/abs/path"/></tlLogic>`), files: files{"additional-files": {"d/a.xml"}}, outputs: []string{"path"},
+			zip:   within(`<tlLogic type="swarm"><param key="SWARMLOG" value="/abs/path"/></tlLogic>`),
+			files: files{"additional-files": {"d/a.xml"}}, outputs: []string{"path"},
 		},
 		"a swarm that logs above": {
-			zip: within(`<tlLogic type="swarm"><param key="SWARMLOG" value="../path"/></tlLogic>`), files: files{"additional-files": {"d/a.xml"}}, outputs: []string{"path"},
+			zip:   within(`<tlLogic type="swarm"><param key="SWARMLOG" value="../path"/></tlLogic>`),
+			files: files{"additional-files": {"d/a.xml"}}, outputs: []string{"path"},
 		},
 		"a swarm that logs to a host": {
 			zip: within(`<tlLogic type="swarm"><param key="SWARMLOG" value="host:9"/></tlLogic>`), refused: "network address",
@@ -182,7 +205,8 @@ func TestNamesAreReadAsSUMOReadsThem(t *testing.T) {
 			outputs: []string{"log"},
 		},
 		"a signal that writes above": {
-			zip: within(`<tlLogic type="actuated"><param key="file" value="../../x"/></tlLogic>`), files: files{"additional-files": {"d/a.xml"}}, outputs: []string{"x"},
+			zip:   within(`<tlLogic type="actuated"><param key="file" value="../../x"/></tlLogic>`),
+			files: files{"additional-files": {"d/a.xml"}}, outputs: []string{"x"},
 		},
 		"a signal's file": {
 			zip: within(`<tlLogic type="actuated"><param key="file" value="../x"/></tlLogic>`), files: files{"additional-files": {"d/a.xml"}},

@@ -218,10 +218,13 @@ func TestInspectRefuses(t *testing.T) {
 			zip: scenarioOf(t, `<a value="parkings.xml"/>`, entryOf("parking.xml", "<additional/>")), location: "s.sumocfg:2",
 			message: `did you mean "parking.xml"?`,
 		},
-		"an input outside":          {zip: option(`<a value="../x.xml"/>`), location: "s.sumocfg:2", message: "outside the scenario"},
-		"an absolute input":         {zip: option(`<a value="/etc/passwd"/>`), location: "s.sumocfg:2", message: "absolute path"},
-		"an input on a drive":       {zip: option(`<a value="C:\data\x.xml"/>`), location: "s.sumocfg:2", message: "absolute path"},
-		"an input with backslashes": {zip: option(`<a value="data\x.xml"/>`), location: "s.sumocfg:2", message: `names "data/x.xml", which is not in the zip`},
+		"an input outside":    {zip: option(`<a value="../x.xml"/>`), location: "s.sumocfg:2", message: "outside the scenario"},
+		"an absolute input":   {zip: option(`<a value="/etc/passwd"/>`), location: "s.sumocfg:2", message: "absolute path"},
+		"an input on a drive": {zip: option(`<a value="C:\data\x.xml"/>`), location: "s.sumocfg:2", message: "absolute path"},
+		"an input with backslashes": {
+			zip:      option(`<a value="data\x.xml"/>`),
+			location: "s.sumocfg:2", message: `names "data/x.xml", which is not in the zip`,
+		},
 		"an input from the web": {
 			zip: option(`<a value="http://example.org/x.xml"/>`), location: "s.sumocfg:2", message: "is a URL",
 		},
@@ -359,6 +362,13 @@ func TestInspectWarns(t *testing.T) {
 			zip:      scenarioOf(t, `<a value="straßé.xml"/>`, entryOf("straßé.xml", "<additional/>")),
 			location: "s.sumocfg:2", message: "the same letters in another form",
 		},
+		"letters in another page": {
+			zip:      scenarioOf(t, `<a value="¢.xml"/>`, part{"\x9b.xml", "<additional/>", func(h *zip.FileHeader) { h.NonUTF8 = true }}),
+			location: "s.sumocfg:2", message: `"¢.xml" is read as "ø.xml"`,
+		},
+		"an include in another form": {
+			zip: additional(`<include href="d\b.xml"/>`, entryOf("d/b.xml", "<additional/>")), location: "a.add.xml:2", message: `read as "d/b.xml"`,
+		},
 		"no vehicle before the end": {
 			zip: scenarioOf(t, `<end value="9"/>`, entryOf("r.rou.xml", `<routes><trip id="a" depart="10"/></routes>`)), location: "s.sumocfg",
 			message: "the first departure (10 s) is after the end (9 s)", strict: true,
@@ -460,8 +470,14 @@ func TestInspectRefusesWhatIsUsedOnly(t *testing.T) {
 		message string
 		silent  bool // nothing is said when it is not used
 	}{
-		"a symbolic link": {odd: func(name string) []part { return []part{{name, "/etc/passwd", mode(fs.ModeSymlink | 0o777)}} }, message: "symbolic link"},
-		"a device":        {odd: func(name string) []part { return []part{{name, "", mode(fs.ModeDevice | 0o600)}} }, message: "neither a file nor a folder"},
+		"a symbolic link": {
+			odd:     func(name string) []part { return []part{{name, "/etc/passwd", mode(fs.ModeSymlink | 0o777)}} },
+			message: "symbolic link",
+		},
+		"a device": {
+			odd:     func(name string) []part { return []part{{name, "", mode(fs.ModeDevice | 0o600)}} },
+			message: "neither a file nor a folder",
+		},
 		"a folder that is a link": {odd: func(name string) []part {
 			return []part{{name + "/", "", mode(fs.ModeSymlink | 0o777)}}
 		}, message: "symbolic link"},
@@ -498,7 +514,8 @@ func TestInspectRefusesWhatIsUsedOnly(t *testing.T) {
 			}
 			_, err := inspect(t, at("r.rou.xml"), DefaultLimits())
 			p, _ := errors.AsType[*problem.Error](err)
-			if p == nil || len(p.Items) != 1 || !strings.HasPrefix(p.Items[0].Location, "r.rou.xml") || !strings.Contains(p.Items[0].Message, test.message) {
+			if p == nil || len(p.Items) != 1 || !strings.HasPrefix(p.Items[0].Location, "r.rou.xml") ||
+				!strings.Contains(p.Items[0].Message, test.message) {
 				t.Errorf("used: %v", err)
 			}
 			m, err := inspect(t, at("other.xml"), DefaultLimits())
@@ -522,6 +539,43 @@ func TestInspectRefusesWhatIsUsedOnly(t *testing.T) {
 				t.Error("it is unpacked")
 			}
 		})
+	}
+}
+
+// TestRewrites has what a run's own copies of additional files need.
+func TestRewrites(t *testing.T) {
+	t.Parallel()
+	const settings = `<a value="d/e/a.xml"/><summary value="../d/e1.xml"/><log value="/tmp/x.txt"/><message-log value="y/x.txt"/>`
+	m, err := inspect(t, scenarioOf(t, settings,
+		entryOf("d/e/a.xml", `<additional>
+			<e1Detector id="1" file="../../../d/e1.xml"/><e1Detector id="2" file="../../../d/e1.xml"/><edgeData id="3" file="C:\out\ed.xml"/>
+			<laneData id="4" file="-"/><edgeData id="5" file="stdout"/><edgeData id="6" file="../f.xml"/><edgeData id="7" file="${X}g.xml"/>
+			<vType id="8"><param key="device.ssm.file" value="/s.xml"/><param key="other" value="/s.xml"/></vType>
+			<calibrator id="9" output="../c.xml"/><include href="..\b.xml"/><include href="b.xml"/>
+		</additional>`), entryOf("d/b.xml", "<additional/>"), entryOf("d/e/b.xml", "<additional/>"), entryOf("d/e/f.xml", "<x/>")),
+		DefaultLimits())
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := m.Configs[0]
+	want := map[string][]Rewrite{"d/e/a.xml": {
+		{Element: "e1Detector", Attribute: "file", From: "../../../d/e1.xml", To: "../e1.xml"},
+		{Element: "edgeData", Attribute: "file", From: `C:\out\ed.xml`, To: "../../ed.xml"},
+		{Element: "laneData", Attribute: "file", From: "-", To: "laneData.xml"},
+		{Element: "edgeData", Attribute: "file", From: "stdout", To: "edgeData.xml"},
+		{Element: "edgeData", Attribute: "file", From: "${X}g.xml", To: "g.xml"},
+		{Element: "param", Attribute: "value", Key: "device.ssm.file", From: "/s.xml", To: "../../s.xml"},
+		{Element: "calibrator", Attribute: "output", From: "../c.xml", To: "c.xml"},
+		{Element: "include", Attribute: "href", From: `..\b.xml`, To: "../b.xml"},
+	}}
+	if diff := cmp.Diff(want, c.Rewrites); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	outputs := []string{
+		"c.xml", "d/e/edgeData.xml", "d/e/g.xml", "d/e/laneData.xml", "d/e1.xml", "d/f.xml", "ed.xml", "s.xml", "x.txt", "y/x.txt",
+	}
+	if diff := cmp.Diff(outputs, c.Outputs); diff != "" {
+		t.Errorf("outputs (-want +got):\n%s", diff)
 	}
 }
 
@@ -683,7 +737,8 @@ func TestInspectAccepts(t *testing.T) {
 
 func TestInspectDescribesTheScenario(t *testing.T) {
 	t.Parallel()
-	timed := strings.Replace(cfg, "</input>", `<begin value="0:00:01"/><end value="3600"/><summary value="out/s.xml"/><seed value="42"/><random v="on"/></input>`, 1)
+	timed := strings.Replace(cfg, "</input>", `<begin value="0:00:01"/><end value="3600"/><summary value="out/s.xml"/>`+
+		`<seed value="42"/><random v="on"/></input>`, 1)
 	open := strings.Replace(cfg, "</input>", `<end value="-1"/></input>`, 1)
 	got, err := inspect(t, zipOf(t, entryOf("city/s.sumocfg", timed), entryOf("city/n.net.xml", net),
 		entryOf("city/r.rou.xml", routes), entryOf("city/a.sumocfg", open), entryOf("city/.DS_Store", "x")), DefaultLimits())

@@ -251,6 +251,64 @@ func TestAcceptChecksAnOldScenarioThatIsSentAgain(t *testing.T) {
 	}
 }
 
+func TestConfigChecksWhatHasNotBeenChecked(t *testing.T) {
+	t.Parallel()
+	data := scenarioOf(t, "", entryOf("odd.txt", cfg), entryOf("d/bad.txt", strings.Replace(cfg, "n.net.xml", "nn.net.xml", 1)))
+	for name, test := range map[string]struct {
+		old       bool
+		requested string
+		want      string
+		code      problem.Code
+		opens     bool // the zip is read
+	}{
+		"the only one":               {want: "s.sumocfg"},
+		"by name":                    {requested: "s.sumocfg", want: "s.sumocfg"},
+		"one of another name":        {requested: "odd.txt", want: "odd.txt", opens: true},
+		"one that cannot run":        {requested: "bad.txt", code: problem.ScenarioInvalid, opens: true},
+		"a file that is none":        {requested: "n.net.xml", code: problem.ScenarioInvalid, opens: true},
+		"one that is not there":      {requested: "x.sumocfg", code: problem.Invalid},
+		"one of an earlier release":  {old: true, want: "s.sumocfg", opens: true},
+		"another of earlier release": {old: true, requested: "odd.txt", want: "odd.txt", opens: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := setupIntake()
+			s, _, err := b.Accept(t.Context(), b.tenant, bytes.NewReader(data), About{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if test.old {
+				s.Manifest.Checked = 0
+				b.records.known["t"+s.Digest] = s
+			}
+			before := b.objects.opens
+			c, err := b.Config(t.Context(), s, test.requested)
+			if problem.CodeOf(err) != test.code || test.code == "" && c.Path != test.want {
+				t.Errorf("got %q, %v", c.Path, err)
+			}
+			if opened := b.objects.opens > before; opened != test.opens {
+				t.Errorf("the zip was read: %t", opened)
+			}
+			if stored := b.records.known["t"+s.Digest]; !stored.Manifest.Current() {
+				t.Errorf("what was found is not stored: %+v", stored.Manifest)
+			}
+		})
+	}
+}
+
+func TestAcceptJudgesTheChosenConfiguration(t *testing.T) {
+	t.Parallel()
+	b := setupIntake()
+	data := zipOf(t, entryOf("s.txt", "<x><n v='n.net.xml'/></x>"), entryOf("n.net.xml", net))
+	if _, _, err := b.Accept(t.Context(), b.tenant, bytes.NewReader(data), About{}); problem.CodeOf(err) != problem.ScenarioInvalid {
+		t.Errorf("without a choice: %v", err)
+	}
+	s, _, err := b.Accept(t.Context(), b.tenant, bytes.NewReader(data), About{Config: "s.txt"})
+	if err != nil || len(s.Manifest.Configs) != 1 || s.Manifest.Configs[0].Path != "s.txt" {
+		t.Errorf("%+v, %v", s.Manifest, err)
+	}
+}
+
 func TestValidateKeepsNothing(t *testing.T) {
 	t.Parallel()
 	b := setupIntake()

@@ -166,7 +166,7 @@ func (o *option) typeFault(value string) string {
 			return "is not a whole number"
 		}
 	case "FLOAT":
-		if _, err := strconv.ParseFloat(trimStart(value), 64); err != nil {
+		if _, ok := parseNumber(value); !ok {
 			return "is not a number (use a decimal point, not a comma)"
 		}
 	case "TIME":

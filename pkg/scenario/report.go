@@ -52,8 +52,8 @@ func (r *report) warn(location, format string, args ...any) {
 	r.note(Warning{Location: location, Message: fmt.Sprintf(format, args...)})
 }
 
-// lament notes what SUMO drops or ignores in silence, which a strict run refuses.
-func (r *report) lament(location, format string, args ...any) {
+// warnStrict notes what SUMO drops or ignores in silence, which a strict run refuses.
+func (r *report) warnStrict(location, format string, args ...any) {
 	r.note(Warning{Location: location, Message: fmt.Sprintf(format, args...), Strict: true})
 }
 

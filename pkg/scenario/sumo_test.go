@@ -237,7 +237,8 @@ func TestOutputsAreWhereSUMOWritesThem(t *testing.T) {
 		settings := `
 		<route-files value="r.rou.xml"/><additional-files value="add/a.xml"/><summary value="out/s.xml"/><output-prefix value="p/x_"/>
 		<device.ssm.probability value="1"/><device.ssm.file value="ssm.xml"/><log value="log.txt"/>
-		<device.toc.probability value="1"/><device.toc.file value="toc.xml"/><device.toc.manualType value="t"/><device.toc.automatedType value="u"/>`
+		<device.toc.probability value="1"/><device.toc.file value="toc.xml"/>
+		<device.toc.manualType value="t"/><device.toc.automatedType value="u"/>`
 		if release.Compare(at.Version, "1.26") >= 0 {
 			settings += `<output-suffix value="_y"/>`
 		}
@@ -351,7 +352,7 @@ func TestUnsortedDemandIsNotedExactlyWhenSUMODropsIt(t *testing.T) {
 	}
 	line := func(element string) string { return strings.Replace(element, " id=", ` line="19" id=`, 1) }
 	container := func(id, depart string) string {
-		return fmt.Sprintf("<container id=%q depart=%q><tranship from=\"A0A1\" to=\"A1A2\" departPos=\"1\" arrivalPos=\"9\"/></container>\n", id, depart)
+		return fmt.Sprintf("<container id=%q depart=%q><tranship from='A0A1' to='A1A2' departPos='1' arrivalPos='9'/></container>\n", id, depart)
 	}
 	for name, test := range map[string]struct {
 		settings, demand string
@@ -467,6 +468,32 @@ func TestUnusualFormsAreAcceptedAsSUMODoes(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+// TestValuesAreReadAsSUMODoes has values of each type: where SUMO ignores the option, we say so.
+func TestValuesAreReadAsSUMODoes(t *testing.T) {
+	t.Parallel()
+	values := map[string][]string{
+		"scale":               {"1,5", "0x1", "0x1p1", "1e0", " 1", "1 ", "+1", "inf", "nan", "1e999", "1_0", ".5", "1.", "1f", "0x_1p0", "one"},
+		"seed":                {"1.0", "0x5", "99999999999", "-1", "+2", " 3", "3 ", "1e3", "x", "2147483647", "2147483648", "007"},
+		"ignore-route-errors": {"TRUE", "yes", "y", "On", "x", "t", "T", "-", "f", "no", "2", "1", " true", "true ", "wahr"},
+		"begin":               {"1", " 1", "1 ", "0:0:1", "1:0", "1:2:3:4", "1:2:3:4:5", "0x1", "1s", "0:0:1.5"},
+	}
+	for option, list := range values {
+		for _, value := range list {
+			t.Run(option+" "+value, func(t *testing.T) {
+				t.Parallel()
+				sumotest.Each(t, func(t *testing.T, at release.Installation) {
+					run := runReal(t, at, "<"+option+` value="`+value+`"/>`)
+					ignored := strings.Contains(run.output, "While processing option")
+					said := slices.ContainsFunc(run.strict, func(i problem.Item) bool { return strings.Contains(i.Message, "SUMO ignores the option") })
+					if run.ok != (run.refused == nil) || ignored != said {
+						t.Errorf("we say %v, %v; SUMO says\n%s", run.refused, run.strict, run.output)
+					}
+				})
+			})
+		}
 	}
 }
 

@@ -137,14 +137,14 @@ func (r *judgement) oddities(name string, doc *document) {
 			if near := nearest(s.element, slices.Sorted(maps.Keys(elements))); near != "" {
 				hint = "; did you mean <" + near + ">?"
 			}
-			r.lament(at(name, s.line), "SUMO ignores <%s>%s, because it does not know it%s", shown(s.element), times, hint)
+			r.warnStrict(at(name, s.line), "SUMO ignores <%s>%s, because it does not know it%s", shown(s.element), times, hint)
 			continue
 		}
 		hint := ""
 		if near := nearest(s.attribute, slices.Sorted(maps.Keys(elements[s.element].attributes))); near != "" {
 			hint = "; did you mean " + quote(near) + "?"
 		}
-		r.lament(at(name, s.line), "SUMO ignores the attribute %s of <%s>%s, because it does not know it%s", quote(s.attribute), shown(s.element),
-			times, hint)
+		r.warnStrict(at(name, s.line), "SUMO ignores the attribute %s of <%s>%s, because it does not know it%s", quote(s.attribute),
+			shown(s.element), times, hint)
 	}
 }

@@ -199,7 +199,8 @@ func TestUnknownWordsAreNoted(t *testing.T) {
 		"an element": {demand: "<routes>\n\n<vehicel id='t'/></routes>", want: []string{
 			`r.rou.xml:3: SUMO ignores <vehicel>, because it does not know it; did you mean <vehicle>?`,
 		}},
-		"another shape of an element": {demand: "<routes><trip id='a' depart='0'/><trip id='b' depart='1' from='e'/><trip id='c' dipart='2'/></routes>", want: []string{
+		"another shape of an element": {demand: "<routes><trip id='a' depart='0'/>" +
+			"<trip id='b' depart='1' from='e'/><trip id='c' dipart='2'/></routes>", want: []string{
 			`r.rou.xml:1: SUMO ignores the attribute "dipart" of <trip>, because it does not know it; did you mean "depart"?`,
 		}},
 		"what a schema catches": {demand: "<routes" + dlr + "><trip dipart='2'/></routes>"},

@@ -1,8 +1,8 @@
 // Package xml reads the XML files that SUMO takes and writes, as streams, and refuses whatever could make a parser misbehave. It
 // exists because encoding/xml allocates for every token: that costs minutes on the files of a large city.
 //
-// It is stricter than XML 1.0: no DTD of any kind (section 2.8), names in ASCII only (2.3), no encoding in which a byte depends on others long before it (4.3.3), at
-// most 100 nested elements, 250 attributes in a tag and 250 characters in a name. Everything it accepts,
+// It is stricter than XML 1.0: no DTD of any kind (section 2.8), names in ASCII only (2.3), no encoding in which a byte depends on
+// others long before it (4.3.3), at most 100 nested elements, 250 attributes in a tag and 250 characters in a name. Everything it accepts,
 // encoding/xml accepts too; a fuzz test holds it to that. It allocates nothing for an element.
 package xml
 
