@@ -21,10 +21,16 @@ import (
 )
 
 // edgeDataRequest is an additional file that asks for edgedata in the given file: of the option for it, not all versions of SUMO know
-// the period. Edges without traffic are left out, as they would be most of a large network's file.
-func edgeDataRequest(file string, period float64) []byte {
+// the period. Edges without traffic are left out, as they would be most of a large network's file. Where SUMO validates all files, it
+// names its schema.
+func edgeDataRequest(file string, period float64, validated bool) []byte {
 	var b bytes.Buffer
-	b.WriteString(`<additional><edgeData id="edgedata" excludeEmpty="true" period="` + strconv.FormatFloat(period, 'f', -1, 64) + `" file="`)
+	b.WriteString(`<additional`)
+	if validated {
+		b.WriteString(` xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" ` +
+			`xsi:noNamespaceSchemaLocation="http://sumo.dlr.de/xsd/additional_file.xsd"`)
+	}
+	b.WriteString(`><edgeData id="edgedata" excludeEmpty="true" period="` + strconv.FormatFloat(period, 'f', -1, 64) + `" file="`)
 	_ = xml.EscapeText(&b, []byte(file)) // a bytes.Buffer takes all
 	b.WriteString("\"/></additional>\n")
 	return b.Bytes()
@@ -88,17 +94,19 @@ func (r Run) arguments(s settings) []string {
 		// Adds each trip's emissions to tripinfo, from which the summary takes the totals.
 		args = append(args, "--device.emissions.probability=1")
 	}
-	begin, end := r.Options.Begin, r.Options.End
+	end := r.Options.End
 	if r.Options.Check {
+		// SUMO has no option that only loads. It does not run without a step either, so it gets one, before which it reads all of the
+		// route files. A state's time becomes the begin, and one step is then simulated too.
 		last := s.begin + s.stepLength
-		begin, end = &s.begin, &last
+		end = &last
 		args = append(args, "--route-steps=0")
 	}
 	for _, o := range []struct {
 		name  string
 		value *float64
 	}{
-		{"begin", begin}, {"end", end}, {"step-length", r.Options.StepLength}, {"scale", r.Options.Scale},
+		{"begin", r.Options.Begin}, {"end", end}, {"step-length", r.Options.StepLength}, {"scale", r.Options.Scale},
 	} {
 		if o.value != nil {
 			args = append(args, "--"+o.name+"="+strconv.FormatFloat(*o.value, 'f', -1, 64))
@@ -162,7 +170,9 @@ type settings struct {
 	prefix, suffix string                       // of the names of all outputs
 	format         string                       // of all outputs; empty for one that follows the name
 	unfinished     bool                         // trips count in tripinfo and means
+	loadsAll       bool                         // routes, before the first step
 	autoValidation []string                     // options of validation that may ask the web
+	validatesAll   bool                         // even files that name no schema, which fail
 	controlled     bool                         // asks for a program that controls the simulation
 }
 
@@ -194,6 +204,10 @@ func settingsOf(c scenario.Config) settings {
 			if o.Value == "auto" {
 				s.autoValidation = append(s.autoValidation, o.Name)
 			}
+			s.validatesAll = s.validatesAll || o.Name == "xml-validation" && o.Value == "always"
+		case "route-steps":
+			steps, ok := o.Number()
+			s.loadsAll = ok && steps <= 0
 		case "remote-port":
 			s.controlled = strings.TrimSpace(o.Value) != "0"
 		}

@@ -281,7 +281,7 @@ func (r Run) simulate(ctx context.Context, unpack unpacker, log *logbook, progre
 	mon.finish()
 	fate.strict = r.Options.Strict
 	if r.Options.Check {
-		return fate.checked()
+		return fate.checked(settings)
 	}
 	return r.finish(chosen, settings, fate, log)
 }
@@ -338,7 +338,7 @@ func (r Run) unpack(ctx context.Context, root *os.Root, version string) (scenari
 		return scenario.Config{}, err
 	}
 	limits := r.Limits
-	limits.Config, limits.SUMOVersion = r.Options.ConfigFile, version
+	limits.SUMOVersion, limits.Config = version, r.Options.ConfigFile
 	manifest, err := scenario.Inspect(ctx, f, info.Size(), limits)
 	if err != nil {
 		return scenario.Config{}, err
@@ -357,7 +357,7 @@ func (r Run) prepare(root *os.Root, chosen scenario.Config, s settings, args []s
 		return "", err
 	}
 	if r.adds(s, simulation.OutputEdgeData) {
-		request := edgeDataRequest(filepath.Join(r.Work, s.addedPath(simulation.OutputEdgeData)), s.edgeDataPeriod())
+		request := edgeDataRequest(filepath.Join(r.Work, s.addedPath(simulation.OutputEdgeData)), s.edgeDataPeriod(), s.validatesAll)
 		if err := os.WriteFile(filepath.Join(r.Work, edgeDataFile), request, 0o644); err != nil {
 			return "", err
 		}

@@ -1,0 +1,359 @@
+package run
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"encoding/xml"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/sumo-k8/sumo-k8/pkg/confine"
+	"github.com/sumo-k8/sumo-k8/pkg/problem"
+	"github.com/sumo-k8/sumo-k8/pkg/scenario"
+	"github.com/sumo-k8/sumo-k8/pkg/simulation"
+	"github.com/sumo-k8/sumo-k8/pkg/sumo/release"
+	"github.com/sumo-k8/sumo-k8/pkg/sumo/sumotest"
+)
+
+// TestEndingsOfEveryVersion has the endings whose texts or exit codes differ between versions, or may.
+func TestEndingsOfEveryVersion(t *testing.T) {
+	t.Parallel()
+	sumotest.Each(t, func(t *testing.T, sumo release.Installation) {
+		for name, tc := range map[string]struct {
+			options, demand string
+			outputs         []simulation.Output
+			binary          string
+			reason          simulation.Reason
+			message         string
+			warning         string
+			steps           bool    // the step lines are read
+			end             float64 // of the simulation
+		}{
+			"all vehicles have left": {demand: oneVehicle, steps: true},
+			"the end comes": {
+				options: `<time><end value="300"/></time>`, demand: `<vehicle id="v" depart="0"><route edges="AB BC"/></vehicle>` +
+					`<vehicle id="w" depart="900"><route edges="AB"/></vehicle>`,
+				steps: true, end: 300,
+			},
+			"the end comes, in hours and minutes": {
+				options: `<time><end value="0:05:00"/></time><report><human-readable-time value="true"/></report>`,
+				demand: `<vehicle id="v" depart="0"><route edges="AB BC"/></vehicle>` +
+					`<vehicle id="w" depart="0:15:00"><route edges="AB"/></vehicle>`,
+				steps: true, end: 300,
+			},
+			"the machine ends SUMO": {
+				demand: longDemand, binary: `$SUMO "$@" & begun; kill $!; wait $!`,
+				reason: simulation.Interrupted, steps: true,
+			},
+			"the machine ends SUMO while it loads": {
+				options: `<processing><route-steps value="0"/></processing>`, demand: crowd(20_000),
+				binary: `$SUMO "$@" & for i in 1 2 3 4 5 6; do sleep 0.3; kill $!; done; wait $!`, // SUMO loses one that comes at the start
+				reason: simulation.Interrupted,
+			},
+			"the machine ends SUMO twice": {
+				demand: longDemand, binary: `$SUMO "$@" & begun; for i in 1 2 3 4 5 6 7 8; do kill $!; done 2>/dev/null; wait $!`,
+				reason: simulation.Interrupted,
+			},
+			"a terminal hangs up":         {demand: longDemand, binary: `$SUMO "$@" & begun; kill -HUP $!; wait $!`, reason: simulation.Interrupted},
+			"a person quits":              {demand: longDemand, binary: `$SUMO "$@" & begun; kill -9 $!; exit 131`, reason: simulation.Interrupted},
+			"the machine limits CPU time": {demand: longDemand, binary: `$SUMO "$@" & begun; kill -XCPU $!; wait $!`, reason: simulation.DeadlineExceeded},
+			"the log has no reader, which only some versions mind": {demand: longDemand, binary: `$SUMO "$@" & begun; kill -9 $!; exit 141`, reason: simulation.Interrupted},
+			"SUMO reads memory not its own":                        {demand: longDemand, binary: `$SUMO "$@" & begun; kill -SEGV $!; wait $!`, reason: simulation.SimulationError, message: "crashed"},
+			"a full disk, of which a compressed output tells": {
+				demand: crowd(300), outputs: []simulation.Output{simulation.OutputFCD},
+				binary: `ulimit -f 20; trap '' XFSZ; exec $SUMO "$@"`, reason: simulation.DiskFull,
+			},
+			"a file that is not read": {
+				options: `<input><additional-files value="gone.xml"/></input>`, demand: oneVehicle,
+				reason: simulation.InvalidScenario, message: "gone.xml",
+			},
+			"vehicles out of order": {
+				demand:  `<vehicle id="late" depart="200"><route edges="AB"/></vehicle>` + oneVehicle,
+				warning: "ignoring 'v'",
+			},
+			"an error that SUMO goes on after": {
+				demand:  `<vType id="t" guiShape="nonsense"/>` + oneVehicle,
+				warning: "The shape 'nonsense' for vType 't' is not known.",
+			},
+			"a misspelt word where SUMO's schema is named": {
+				demand: `<vehicle id="v" dpart="0"><route edges="AB BC"/></vehicle>`,
+				reason: simulation.InvalidScenario, message: "attribute 'dpart' is not declared for element 'vehicle'",
+			},
+		} {
+			t.Run(name, func(t *testing.T) {
+				t.Parallel()
+				r := newRunOf(t, sumo)
+				r.Options.Outputs = tc.outputs
+				if tc.binary != "" {
+					r.Binary = scriptOf(t, sumo, tc.binary)
+					r.Confinement = confine.Off // a shell has child processes
+				}
+				f := road(t, tc.options, tc.demand)
+				if strings.Contains(tc.demand, "dpart") {
+					f.nameSchema()
+				}
+				var end *float64
+				if tc.end > 0 {
+					end = &tc.end
+				}
+				r.Timeout = time.Minute
+				got := perform(t.Context(), r, f, scenario.Config{End: end})
+				log := got.read(t, simulation.LogFile)
+				if got.Reason != tc.reason || !strings.Contains(got.Message, tc.message) {
+					t.Fatalf("got %q: %s\nwant %q: …%s…\n%s", got.Reason, got.Message, tc.reason, tc.message, log)
+				}
+				if said := strings.Join(got.Warnings, "\n"); !strings.Contains(said, tc.warning) || (tc.warning == "") != (said == "") {
+					t.Errorf("warnings: %q", got.Warnings)
+				}
+				if tc.steps && !strings.Contains(log, "t=0 s") {
+					t.Errorf("the steps were not read:\n%s", log)
+				}
+				if v, _ := got.Summary.Metric("end"); tc.end > 0 && v != tc.end {
+					t.Errorf("it ended at %v, want %v", v, tc.end)
+				}
+				if _, ok := got.Summary.Metric("mean_travel_time"); tc.end > 0 && !ok {
+					t.Errorf("no means: %+v", got.Summary)
+				}
+			})
+		}
+	})
+}
+
+// nameSchema makes the route file name SUMO's schema, as SUMO's own tools do.
+func (f files) nameSchema() {
+	f["road.rou.xml"] = strings.Replace(f["road.rou.xml"], "<routes>", `<routes xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" `+
+		`xsi:noNamespaceSchemaLocation="http://sumo.dlr.de/xsd/routes_file.xsd">`, 1)
+}
+
+// crowd is so many vehicles, one by one.
+func crowd(n int) string {
+	var b strings.Builder
+	for i := range n {
+		fmt.Fprintf(&b, `<vehicle id="%d" depart="%d"><route edges="AB BC"/></vehicle>`, i, i)
+	}
+	return b.String()
+}
+
+func TestAnAnswerToTheSecondSIGTERM(t *testing.T) {
+	t.Parallel()
+	r := newRun(t)
+	r.Binary, r.Confinement = script(t, "exit 15"), confine.Off // a stand-in: the real one is hard to hit
+	if got := perform(t.Context(), r, road(t, "", oneVehicle), scenario.Config{}); got.Reason != simulation.Interrupted {
+		t.Errorf("%s: %s", got.Reason, got.Message)
+	}
+}
+
+// TestRunsThatNeverEnd has a stand-in for what JuPedSim does on some networks: SUMO neither ends nor heeds SIGTERM.
+func TestRunsThatNeverEnd(t *testing.T) {
+	t.Parallel()
+	r := newRun(t)
+	r.Binary, r.Confinement = script(t, "trap '' TERM; while :; do sleep 0.1; done"), confine.Off
+	r.Timeout, r.grace = 300*time.Millisecond, 200*time.Millisecond
+	if got := perform(t.Context(), r, road(t, "", oneVehicle), scenario.Config{}); got.Reason != simulation.DeadlineExceeded {
+		t.Errorf("%s: %s", got.Reason, got.Message)
+	}
+}
+
+// catalogue is a file of translations as gettext reads them (GNU gettext manual, "The Format of GNU MO Files").
+func catalogue(translations map[string]string) []byte {
+	var b bytes.Buffer
+	u32 := func(values ...int) {
+		for _, v := range values {
+			_ = binary.Write(&b, binary.LittleEndian, uint32(v))
+		}
+	}
+	keys := slices.Sorted(maps.Keys(translations))
+	const header = 28
+	text := header + 16*len(keys)
+	u32(0x950412de, 0, len(keys), header, header+8*len(keys), 0, 0)
+	var texts bytes.Buffer
+	for _, of := range []func(string) string{func(key string) string { return key }, func(key string) string { return translations[key] }} {
+		for _, key := range keys {
+			u32(len(of(key)), text+texts.Len())
+			texts.WriteString(of(key) + "\x00")
+		}
+	}
+	return append(b.Bytes(), texts.Bytes()...)
+}
+
+// TestACatalogueInTheScenarioDecidesNoEnd has one that makes SUMO say that an interrupted or failed run has reached its end.
+func TestACatalogueInTheScenarioDecidesNoEnd(t *testing.T) {
+	t.Parallel()
+	mo := catalogue(map[string]string{
+		"": "Content-Type: text/plain; charset=UTF-8\n", "Reason: ": "Grund: ", "Reason: %": "Grund: %", "Too many teleports.": "All vehicles have left the simulation.",
+	})
+	sumotest.Each(t, func(t *testing.T, sumo release.Installation) {
+		r := newRunOf(t, sumo)
+		locale, err := filepath.Rel(filepath.Join(sumo.Home, "data", "locale"), filepath.Join(r.Work, runFolder, "forged"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		f := road(t, `<processing><ignore-route-errors value="true"/><time-to-teleport value="1"/><max-num-teleports value="0"/></processing>`,
+			oneVehicle+`<vehicle id="lost" depart="0"><route edges="AB DE"/></vehicle>`)
+		got := result{r.perform(t.Context(), func(_ context.Context, root *os.Root, _ string) (scenario.Config, error) {
+			f.unpack(t, root)
+			for _, name := range []string{"forged", "C", "C.UTF-8", "en"} {
+				if err := root.MkdirAll(name+"/LC_MESSAGES", 0o755); err != nil {
+					t.Fatal(err)
+				}
+				if err := root.WriteFile(name+"/LC_MESSAGES/sumo.mo", mo, 0o644); err != nil {
+					t.Fatal(err)
+				}
+			}
+			return scenario.Config{Path: "run.sumocfg", Options: []scenario.Option{
+				{Name: "net-file", Files: []string{"road.net.xml"}}, {Name: "route-files", Files: []string{"road.rou.xml"}},
+				{Name: "ignore-route-errors", Value: "true"}, {Name: "time-to-teleport", Value: "1"}, {Name: "max-num-teleports", Value: "0"},
+				{Name: "language", Value: locale},
+			}}, nil
+		}), r}
+		if got.Reason != simulation.TooManyTeleports {
+			t.Errorf("%s: %s\n%s", got.Reason, got.Message, got.read(t, simulation.LogFile))
+		}
+	})
+}
+
+// statistics are the numbers of a statistics output that do not depend on the machine.
+func statistics(t *testing.T, text string) (numbers map[string]string) {
+	t.Helper()
+	numbers = map[string]string{}
+	d := xml.NewDecoder(strings.NewReader(text))
+	for {
+		token, err := d.Token()
+		if token == nil {
+			return numbers
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if e, ok := token.(xml.StartElement); ok && e.Name.Local != "performance" {
+			for _, a := range e.Attr {
+				numbers[e.Name.Local+" "+a.Name.Local] = a.Value
+			}
+		}
+	}
+}
+
+// TestTheNumbersArePlainSUMOs compares runs with SUMO on the same files at a desk.
+func TestTheNumbersArePlainSUMOs(t *testing.T) {
+	t.Parallel()
+	sumotest.Each(t, func(t *testing.T, sumo release.Installation) {
+		for name, options := range map[string]string{
+			"as it is":               ``,
+			"a seed":                 `<random_number><seed value="42"/></random_number>`,
+			"threads":                `<processing><threads value="2"/></processing>`,
+			"unfinished trips":       `<output><tripinfo-output value="t.xml"/><tripinfo-output.write-unfinished value="true"/></output>`,
+			"validation":             `<report><xml-validation value="always"/></report>`,
+			"validation on its own":  `<report><xml-validation value="auto"/></report>`,
+			"clock times":            `<report><human-readable-time value="true"/></report>`,
+			"affixes":                `<output><output-prefix value="x_"/><summary-output value="s.xml"/></output>`,
+			"a devices' probability": `<processing><device.rerouting.probability value="0.5"/></processing>`,
+			"its own statistics":     `<output><statistic-output value="own.xml"/></output>`,
+		} {
+			t.Run(name, func(t *testing.T) {
+				t.Parallel()
+				f := road(t, options, `<flow id="f" begin="0" end="300" probability="0.4"><route edges="AB BC"/></flow>`+
+					`<person id="p" depart="10"><walk edges="AB"/></person>`)
+				if strings.Contains(options, "validation") {
+					f.nameSchema()
+				}
+				r := newRunOf(t, sumo)
+				r.Options.End = seconds(250)
+				r.Options.Outputs = simulation.Outputs()
+				got := perform(t.Context(), r, f, scenario.Config{End: r.Options.End})
+				if !got.Succeeded() {
+					t.Fatalf("%s: %s\n%s", got.Reason, got.Message, got.read(t, simulation.LogFile))
+				}
+				desk := t.TempDir()
+				for file, text := range f {
+					write(t, filepath.Join(desk, file), text)
+				}
+				cmd := sumotest.Command(t, sumo, "sumo", "-c", "run.sumocfg", "--end", "250", "--duration-log.statistics", "--no-step-log",
+					"--statistic-output", "desk.xml")
+				cmd.Dir = desk
+				if out, err := cmd.CombinedOutput(); err != nil {
+					t.Fatalf("%v: %s", err, out)
+				}
+				name := "desk.xml"
+				if strings.Contains(options, "prefix") {
+					name = "x_" + name
+				}
+				plain, err := os.ReadFile(filepath.Join(desk, name))
+				if err != nil {
+					t.Fatal(err)
+				}
+				if diff := cmp.Diff(statistics(t, string(plain)), statistics(t, got.read(t, got.Files[simulation.OutputStatistics]))); diff != "" {
+					t.Errorf("-plain +ours:\n%s", diff)
+				}
+			})
+		}
+	})
+}
+
+func TestChecksOfEveryVersion(t *testing.T) {
+	t.Parallel()
+	sumotest.Each(t, func(t *testing.T, sumo release.Installation) {
+		for name, tc := range map[string]struct {
+			options, demand string
+			reason          simulation.Reason
+			problems        []problem.Item
+		}{
+			"sound": {demand: longDemand},
+			"an unknown edge at the end of the routes": {
+				demand: oneVehicle + `<vehicle id="w" depart="90000"><route edges="AB XY"/></vehicle>`,
+				reason: simulation.InvalidScenario,
+				problems: []problem.Item{
+					{Message: "Error: The edge 'XY' within the route for vehicle 'w' is not known. The route can not be build."},
+				},
+			},
+			"a broken file": {
+				demand: "\n<vehicle <vehicle/>", reason: simulation.InvalidScenario,
+				problems: []problem.Item{{Location: "road.rou.xml:2:10", Message: "Error: unterminated start tag 'vehicle'"}},
+			},
+			"what SUMO goes on after when it loads routes as it goes": {
+				demand:   `<vType id="t" guiShape="nonsense"/>` + oneVehicle,
+				problems: []problem.Item{{Message: "Error: The shape 'nonsense' for vType 't' is not known."}},
+			},
+			"the same where it loads them at once": {
+				options: `<processing><route-steps value="0"/></processing>`, demand: `<vType id="t" guiShape="nonsense"/>` + oneVehicle,
+				reason:   simulation.InvalidScenario,
+				problems: []problem.Item{{Message: "Error: The shape 'nonsense' for vType 't' is not known."}},
+			},
+			"a warning": {
+				options: `<processing><step-length value="2"/></processing>`, demand: oneVehicle,
+				problems: []problem.Item{{Message: "Warning: "}},
+			},
+		} {
+			t.Run(name, func(t *testing.T) {
+				t.Parallel()
+				r := newRunOf(t, sumo)
+				r.Options.Check = true
+				r.Options.Outputs = simulation.Outputs()
+				got := perform(t.Context(), r, road(t, tc.options, tc.demand), scenario.Config{})
+				if got.Reason != tc.reason {
+					t.Errorf("%q: %s\n%s", got.Reason, got.Message, got.read(t, simulation.LogFile))
+				}
+				for i, p := range got.Problems {
+					if strings.HasPrefix(p.Message, "Warning: ") { // its words are each version's own
+						got.Problems[i].Message = "Warning: "
+					}
+				}
+				if diff := cmp.Diff(tc.problems, got.Problems); diff != "" {
+					t.Errorf("problems (-want +got):\n%s", diff)
+				}
+				entries, err := os.ReadDir(r.Out)
+				if err != nil || len(entries) != 2 || got.Summary != nil || got.Files != nil {
+					t.Errorf("it kept %v, %v, %v, %v", entries, err, got.Summary, got.Files)
+				}
+			})
+		}
+	})
+}
