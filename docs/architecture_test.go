@@ -34,7 +34,9 @@ var rules = []struct {
 	may     []string
 }{
 	{domain, append([]string{"pkg/sumo/xml", "pkg/sumo/release"}, domain...)},
-	{[]string{"pkg/sumo/xml", "pkg/sumo/release", "pkg/problem", "pkg/process", "pkg/server", "pkg/telemetry/traceparent", "templates", "migrations"}, nil},
+	{[]string{
+		"pkg/sumo/xml", "pkg/sumo/release", "pkg/problem", "pkg/process", "pkg/server", "pkg/telemetry/traceparent", "templates", "migrations",
+	}, nil},
 	{[]string{"pkg/store/postgres"}, append([]string{"migrations", "pkg/store/postgres/internal"}, domain...)},
 	{[]string{"pkg/store/s3", "pkg/view"}, domain},
 	{[]string{"pkg/kube"}, domain},

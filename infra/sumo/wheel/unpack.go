@@ -33,7 +33,7 @@ func unpack(ctx context.Context, file, dir string) error {
 	if err != nil {
 		return err
 	}
-	defer archive.Close()
+	defer func() { _ = archive.Close() }()
 	if err := os.Mkdir(dir, 0o755); err != nil {
 		return err
 	}
