@@ -22,8 +22,8 @@ func VersionFault(offer simulation.Offer, name string) string {
 	case !offered:
 		return "is not offered here; choose one of " + strings.Join(offer.Ready(), ", ")
 	case !v.Ready:
-		return fmt.Sprintf("is on offer but not installed on this machine: install it with make sumo VERSIONS=%s, or start with local --sumo %[1]s; "+
-			"or choose one of %s", name, strings.Join(offer.Ready(), ", "))
+		return fmt.Sprintf("is on offer but not installed on this machine: install it with make sumo VERSIONS=%s, or start with "+
+			"local --sumo %[1]s; or choose one of %[2]s", name, strings.Join(offer.Ready(), ", "))
 	}
 	return ""
 }
