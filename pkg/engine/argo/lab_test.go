@@ -28,8 +28,8 @@ import (
 	"github.com/sumo-k8/sumo-k8/pkg/kube"
 	"github.com/sumo-k8/sumo-k8/pkg/problem"
 	"github.com/sumo-k8/sumo-k8/pkg/simulation"
-	"github.com/sumo-k8/sumo-k8/pkg/sumo/release"
 	"github.com/sumo-k8/sumo-k8/pkg/store/s3"
+	"github.com/sumo-k8/sumo-k8/pkg/sumo/release"
 	"github.com/sumo-k8/sumo-k8/pkg/tenant"
 )
 
