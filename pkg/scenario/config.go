@@ -50,10 +50,9 @@ func (in *inspection) judgeConfig(name string) Config {
 		c.Options, c.Rewrites, c.Needs = r.read, r.rewrites, r.needs
 		c.Outputs, c.Reads = slices.Sorted(maps.Keys(r.outputs)), slices.Sorted(maps.Keys(r.reads))
 		if r.found == 0 { // with files broken or missing, the facts would mislead
-			var untimed bool
-			if c.Network, c.Demand, untimed = r.facts(); !untimed {
-				r.idle(c.Demand)
-			}
+			network, demand := r.facts()
+			c.Network, c.Demand = &network.Network, &demand.Demand
+			r.idle(demand)
 			c.Written, c.Relies = r.reliance()
 		}
 	}
@@ -533,15 +532,15 @@ func (r *judgement) departures(name string, d departures) {
 }
 
 // idle notes that no vehicle departs while the simulation runs, as far as the files say when they depart.
-func (r *judgement) idle(d *Demand) {
+func (r *judgement) idle(d departing) {
 	switch {
-	case d.FirstDeparture == nil:
-	case *d.FirstDeparture >= r.end:
+	case !d.timed, d.untimed, r.values["load-state"] != "":
+	case d.first >= r.end:
 		r.warnStrict(r.config, "no vehicle is simulated: the first departure (%g s) is after the end (%g s); correct begin and end",
-			*d.FirstDeparture, r.end)
-	case *d.LastDeparture < r.begin:
+			d.first, r.end)
+	case d.last < r.begin && !d.open:
 		r.warnStrict(r.config, "no vehicle is simulated: the last departure (%g s) is before the begin (%g s); correct begin and end",
-			*d.LastDeparture, r.begin)
+			d.last, r.begin)
 	}
 }
 
@@ -551,6 +550,7 @@ func (r *judgement) idle(d *Demand) {
 func (m Manifest) ChooseConfig(requested string) (Config, error) {
 	found := m.named(requested)
 	if requested == "" {
+		m = m.offered()
 		if found = m.topmost(sound); len(found) == 0 && len(m.Configs) > 0 {
 			return Config{}, m.unsound()
 		}
@@ -559,6 +559,16 @@ func (m Manifest) ChooseConfig(requested string) (Config, error) {
 		return Config{}, m.unclear(requested, found)
 	}
 	return found[0], invalid(found[0].Problems)
+}
+
+// offered returns m with those configurations only that may be chosen unasked: not a file that a job once named as one, while there are
+// others that are configurations by their names.
+func (m Manifest) offered() Manifest {
+	named := slices.DeleteFunc(slices.Clone(m.Configs), func(c Config) bool { return !isConfig(c.Path) })
+	if len(named) > 0 {
+		m.Configs = named
+	}
+	return m
 }
 
 // named returns the configuration at a path, or else those of that base name.

@@ -197,6 +197,8 @@ func (d *documentReader) element(e xml.Element) error {
 		d.departure(e, "depart")
 	case "flow", "personFlow", "containerFlow":
 		d.departure(e, "begin")
+	case "calibrator":
+		d.doc.demand.untimed = true
 	case "param":
 		d.param(e)
 		return nil
@@ -331,7 +333,9 @@ func (d *documentReader) departure(e xml.Element, attr string) {
 		return
 	}
 	last := seconds
-	if end, ok := e.Lookup("end"); ok {
+	end, ok := e.Lookup("end")
+	d.doc.demand.open = d.doc.demand.open || attr == "begin" && !ok
+	if ok {
 		if t, ok := parseTime(string(end.Value)); ok {
 			last = max(last, t)
 		}

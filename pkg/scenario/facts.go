@@ -91,7 +91,8 @@ const maxLaneLength = 4e7
 type departing struct {
 	Demand
 	timed       bool // first and last are known
-	untimed     bool // something departs on an event, such as a person's arrival
+	untimed     bool // something departs on an event, such as a person's arrival, or by a calibrator
+	open        bool // a flow has no end of its own
 	first, last float64
 }
 
@@ -121,16 +122,14 @@ func (d *departing) span(first, last float64) {
 func (d *departing) add(o departing) {
 	d.Vehicles, d.Flows = d.Vehicles+o.Vehicles, d.Flows+o.Flows
 	d.Persons, d.PersonFlows = d.Persons+o.Persons, d.PersonFlows+o.PersonFlows
-	d.untimed = d.untimed || o.untimed
+	d.untimed, d.open = d.untimed || o.untimed, d.open || o.open
 	if o.timed {
 		d.span(o.first, o.last)
 	}
 }
 
-// facts adds up the files that the configuration leads to; untimed reports whether something in them departs on an event.
-func (r *judgement) facts() (n *Network, d *Demand, untimed bool) {
-	var network roads
-	var demand departing
+// facts adds up the files that the configuration leads to.
+func (r *judgement) facts() (network roads, demand departing) {
 	for name := range r.visited {
 		doc := r.inspection.files[name].doc
 		switch {
@@ -147,7 +146,7 @@ func (r *judgement) facts() (n *Network, d *Demand, untimed bool) {
 	if demand.timed {
 		demand.FirstDeparture, demand.LastDeparture = &demand.first, &demand.last
 	}
-	return &network.Network, &demand.Demand, demand.untimed
+	return network, demand
 }
 
 // kilometres rounds to the metre.

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"path"
 	"slices"
 	"strings"
@@ -145,9 +146,9 @@ func (in *inspection) judge() (Manifest, error) {
 			in.warn(c.Path, "cannot run: %s", itemText(c.Problems[0]))
 		}
 	}
-	for name, f := range in.files {
-		if f.fault != "" && !in.used[name] {
-			in.warn(shown(name), "%s; it is left out, because no configuration uses it", f.fault)
+	for _, name := range slices.Sorted(maps.Keys(in.files)) {
+		if fault := in.files[name].fault; fault != "" && !in.used[name] {
+			in.warn(shown(name), "%s; it is left out, because no configuration uses it", fault)
 		}
 	}
 	for _, name := range in.names {
@@ -173,7 +174,7 @@ func (in *inspection) configs() []string {
 	for name, f := range in.files {
 		doc := f.doc
 		switch {
-		case isConfig(name), name == in.config:
+		case isConfig(name):
 			byName = append(byName, name)
 		case doc != nil && doc.namesNet():
 			byContent = append(byContent, name)
@@ -182,6 +183,9 @@ func (in *inspection) configs() []string {
 	found := byName
 	if len(found) == 0 {
 		found = byContent
+	}
+	if !slices.Contains(found, in.config) && in.files[in.config] != nil {
+		found = append(found, in.config)
 	}
 	slices.SortFunc(found, func(a, b string) int {
 		return cmp.Or(cmp.Compare(strings.Count(a, "/"), strings.Count(b, "/")), cmp.Compare(a, b))

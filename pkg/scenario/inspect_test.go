@@ -693,6 +693,8 @@ func TestInspectAccepts(t *testing.T) {
 		"documentation with a DTD":            {zip: scenarioOf(t, "", entryOf("readme.html", "<!DOCTYPE html><p>hi<br></html>"))},
 		"late vehicles that are loaded first": {zip: demand(`<route-steps value="0"/>`, late)},
 		"late vehicles before the begin":      {zip: demand(`<begin value="100"/>`, late)},
+		"a flow without an end":               {zip: demand(`<begin value="100"/>`, `<flow id="a" begin="0" period="5"/>`)},
+		"vehicles of a calibrator":            {zip: demand(`<begin value="100"/>`, `<trip id="a" depart="0"/><calibrator id="c"/>`)},
 		"late vehicles after the end":         {zip: demand(`<end value="40"/>`, `<trip id="z" depart="1"/>`+late)},
 		"vehicles that depart on events": {
 			zip: demand("", `<trip depart="10"/><trip depart="triggered"/><trip depart="now"/><trip depart="10"/>`),

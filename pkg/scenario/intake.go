@@ -167,7 +167,7 @@ func (in *Intake) Config(ctx context.Context, s Scenario, requested string) (Con
 	if err != nil && (!unjudged || problem.CodeOf(err) != problem.ScenarioInvalid) {
 		return Config{}, err
 	}
-	if err == nil && !s.Manifest.Current() {
+	if err == nil {
 		if _, err := in.Store.UpdateManifest(ctx, s.TenantID, s.Digest, found); err != nil {
 			return Config{}, err
 		}

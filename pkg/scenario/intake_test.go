@@ -289,8 +289,17 @@ func TestConfigChecksWhatHasNotBeenChecked(t *testing.T) {
 			if opened := b.objects.opens > before; opened != test.opens {
 				t.Errorf("the zip was read: %t", opened)
 			}
-			if stored := b.records.known["t"+s.Digest]; !stored.Manifest.Current() {
+			stored := b.records.known["t"+s.Digest]
+			if !stored.Manifest.Current() {
 				t.Errorf("what was found is not stored: %+v", stored.Manifest)
+			}
+			before = b.objects.opens
+			again, err := b.Config(t.Context(), stored, test.requested)
+			if problem.CodeOf(err) != test.code || again.Path != c.Path || b.objects.opens > before {
+				t.Errorf("again: %q, %v, after %d more reads", again.Path, err, b.objects.opens-before)
+			}
+			if unasked, err := b.Config(t.Context(), stored, ""); err != nil || unasked.Path != "s.sumocfg" {
+				t.Errorf("without a choice: %q, %v", unasked.Path, err)
 			}
 		})
 	}
