@@ -62,12 +62,12 @@ func (f fate) whyNone(s settings, loaded, waiting float64) string {
 	}
 	switch {
 	case waiting > 0:
-		return fmt.Sprintf("%.0f waited to depart and found no room at the end of the run. Check their departure lanes, speeds and positions, "+
+		return fmt.Sprintf("%.0f were still waiting to depart at the end. Check their departure lanes, speeds and positions, "+
 			"and max-num-vehicles.", waiting)
 	case f.dropped > 0:
 		return "SUMO dropped those of files that are not sorted by departure time."
 	case loaded > 0:
-		return fmt.Sprintf("%.0f were loaded, none departs %s. Check begin, end and scale.", loaded, interval)
+		return fmt.Sprintf("of %.0f loaded, none departs %s. Check begin, end and scale.", loaded, interval)
 	}
 	return "none departs " + interval + ". Check begin, end and the route files."
 }

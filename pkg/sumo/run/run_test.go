@@ -101,6 +101,9 @@ func perform(ctx context.Context, r Run, f files, config scenario.Config) result
 		manifest, _ := scenario.Inspect(ctx, bytes.NewReader(data), int64(len(data)), r.Limits) // its faults are what is tried
 		config.Options = append(manifest.Configs[0].Options, config.Options...)
 		for name, text := range f {
+			if err := root.MkdirAll(filepath.Dir(name), 0o755); err != nil {
+				return config, err
+			}
 			if err := root.WriteFile(name, []byte(text), 0o644); err != nil {
 				return config, err
 			}
@@ -191,7 +194,7 @@ func TestOutcome(t *testing.T) {
 		"persons only": {demand: `<person id="p" depart="0"><walk edges="AB"/></person>`},
 		"no room to depart": {
 			options: `<processing><max-num-vehicles value="0"/></processing>`, demand: oneVehicle, choose: simulation.Options{End: seconds(60)},
-			warning: "1 waited to depart",
+			warning: "1 were still waiting to depart",
 		},
 		"many trips are cut off": {
 			demand: someDemand, choose: simulation.Options{End: seconds(250)},

@@ -19,6 +19,7 @@ import (
 
 	"github.com/sumo-k8/sumo-k8/pkg/confine"
 	"github.com/sumo-k8/sumo-k8/pkg/simulation"
+	"github.com/sumo-k8/sumo-k8/pkg/sumo/sumotest"
 )
 
 // asSumoRun makes this test binary be sumo-run, so that signals and exit codes are the real thing.
@@ -92,7 +93,8 @@ func command(t *testing.T, dir, demand string, args ...string) *exec.Cmd {
 		"--scenario", in("scenario.zip"), "--work", in("work"), "--out", in("out"),
 		"--progress", in("progress"), "--termination-log", in("termination"),
 	}, args...)...)
-	cmd.Env = append(os.Environ(), asSumoRun+"=1")
+	sumo := sumotest.Newest(t)
+	cmd.Env = append(os.Environ(), asSumoRun+"=1", "SUMO_BINARY="+sumo.Binary, "SUMO_HOME="+sumo.Home, "SUMO_VERSION="+sumo.Version)
 	return cmd
 }
 
@@ -227,8 +229,10 @@ func TestSIGTERMStopsTheRunAndKeepsItsOutputs(t *testing.T) {
 func TestPrintVersion(t *testing.T) {
 	t.Parallel()
 	var stdout, stderr bytes.Buffer
-	code := execute(t.Context(), []string{"--print-version"}, func(string) string { return "" }, &stdout, &stderr)
-	if code != simulation.ExitOK || !strings.Contains(stdout.String(), ".") || strings.Count(stdout.String(), "\n") != 1 {
+	code := execute(t.Context(), []string{"--print-version"}, func(name string) string {
+		return map[string]string{"SUMO_BINARY": sumotest.Newest(t).Binary}[name]
+	}, &stdout, &stderr)
+	if code != simulation.ExitOK || !strings.HasPrefix(stdout.String(), sumotest.Newest(t).Version) || strings.Count(stdout.String(), "\n") != 1 {
 		t.Errorf("%d: %q %q", code, stdout.String(), stderr.String())
 	}
 	missing := func(name string) string { return map[string]string{"SUMO_BINARY": "/no/sumo"}[name] }

@@ -1,0 +1,219 @@
+package run
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/sumo-k8/sumo-k8/pkg/confine"
+	"github.com/sumo-k8/sumo-k8/pkg/scenario"
+	"github.com/sumo-k8/sumo-k8/pkg/simulation"
+	"github.com/sumo-k8/sumo-k8/pkg/sumo/sumotest"
+)
+
+// ownNames are the outputs in a run's output folder, without the files of every run.
+func (r result) ownNames(t *testing.T) []string {
+	t.Helper()
+	root, err := os.OpenRoot(r.run.Out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer root.Close()
+	names, err := listFiles(root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return slices.DeleteFunc(names, func(name string) bool { return ours[name] })
+}
+
+func TestOutputsAreFoundByTheirRole(t *testing.T) {
+	t.Parallel()
+	const fleet = `<vehicle id="v" depart="0"><route edges="AB BC"/></vehicle><person id="p" depart="0"><walk edges="AB"/></person>`
+	type roles = map[simulation.Output]string
+	const tripinfo, summary, statistics, fcd = simulation.OutputTripinfo, simulation.OutputSummary, simulation.OutputStatistics, simulation.OutputFCD
+	for name, tc := range map[string]struct {
+		version, options string
+		outputs          []simulation.Output
+		want             []string
+		files            roles
+		metrics          []string // that the summary has
+	}{
+		"all the scenario's own": {
+			options: `<summary-output value="out/s.xml"/><tripinfo-output value="t.xml.gz"/><statistic-output value="tripinfo.xml"/>`,
+			want:    []string{"out/s.xml", "t.xml.gz", "tripinfo.xml"},
+			files:   roles{summary: "out/s.xml", tripinfo: "t.xml.gz", statistics: "tripinfo.xml"},
+			metrics: []string{"vehicles_finished", "mean_time_loss", "persons_finished"},
+		},
+		"a name of ours for another output": {
+			options: `<vehroute-output value="tripinfo.xml"/>`,
+			want:    []string{"statistics.xml", "summary.xml", "sumo-k8-tripinfo.xml", "tripinfo.xml"},
+			files:   roles{summary: "summary.xml", tripinfo: "sumo-k8-tripinfo.xml", statistics: "statistics.xml"},
+			metrics: []string{"vehicles_finished", "mean_time_loss", "persons_finished"},
+		},
+		"thrown away": {
+			options: `<summary-output value="/dev/null"/>`,
+			want:    []string{"statistics.xml", "summary.xml", "tripinfo.xml"},
+			files:   roles{summary: "summary.xml", tripinfo: "tripinfo.xml", statistics: "statistics.xml"},
+			metrics: []string{"vehicles_finished"},
+		},
+		"a prefix that is a folder": {
+			options: `<output-prefix value="p/x_"/><summary-output value="out/s.xml"/>`, outputs: []simulation.Output{fcd},
+			want:    []string{"fcd.xml.gz", "out/p/x_s.xml", "statistics.xml", "tripinfo.xml"},
+			files:   roles{summary: "out/p/x_s.xml", tripinfo: "tripinfo.xml", statistics: "statistics.xml", fcd: "fcd.xml.gz"},
+			metrics: []string{"vehicles_finished", "mean_time_loss", "persons_finished"},
+		},
+		"the time in a suffix": {
+			options: `<output-suffix value="-TIME"/><summary-output value="s.tar.xml"/>`,
+			want:    []string{"s-DATE.tar.xml", "statistics.xml", "tripinfo.xml"},
+			files:   roles{summary: "s-DATE.tar.xml", tripinfo: "tripinfo.xml", statistics: "statistics.xml"},
+			metrics: []string{"vehicles_finished", "mean_time_loss"},
+		},
+		"CSV by name": {
+			options: `<summary-output value="s.csv"/><tripinfo-output value="t.csv.gz"/>`,
+			want:    []string{"s.csv", "statistics.xml", "t.csv.gz"},
+			files:   roles{summary: "s.csv", tripinfo: "t.csv.gz", statistics: "statistics.xml"},
+			metrics: []string{"mean_time_loss"},
+		},
+		"CSV for all": {
+			options: `<output.format value="csv"/><summary-output value="s.xml"/>`, outputs: []simulation.Output{fcd},
+			want:    []string{"fcd.csv.gz", "s.xml", "statistics.csv", "tripinfo.csv"},
+			files:   roles{summary: "s.xml", tripinfo: "tripinfo.csv", statistics: "statistics.csv", fcd: "fcd.csv.gz"},
+			metrics: []string{"vehicles_inserted", "persons_loaded"},
+		},
+		"Parquet for all": {
+			options: `<output.format value="parquet"/><summary-output value="s.parquet"/>`,
+			want:    []string{"s.parquet"},
+			files:   roles{summary: "s.parquet"},
+			metrics: []string{"vehicles_inserted", "persons_loaded"},
+		},
+		"names of Parquet, which an old version writes in XML": {
+			version: "1.18", options: `<summary-output value="s.parquet"/>`,
+			want:    []string{"s.parquet", "statistics.xml", "tripinfo.xml"},
+			files:   roles{summary: "s.parquet", tripinfo: "tripinfo.xml", statistics: "statistics.xml"},
+			metrics: []string{"vehicles_finished", "mean_time_loss"},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := newRun(t)
+			if tc.version != "" {
+				r = newRunOf(t, sumotest.Version(t, tc.version))
+			}
+			r.Options.Outputs = tc.outputs
+			got := perform(t.Context(), r, road(t, "<output>"+tc.options+"</output>", fleet), scenario.Config{})
+			if !got.Succeeded() {
+				t.Fatalf("%s: %s\n%s", got.Reason, got.Message, got.read(t, simulation.LogFile))
+			}
+			date := regexp.MustCompile(startTime)
+			names := got.ownNames(t)
+			for i, name := range names {
+				names[i] = date.ReplaceAllString(name, "DATE")
+			}
+			if diff := cmp.Diff(tc.want, names); diff != "" {
+				t.Errorf("results (-want +got):\n%s", diff)
+			}
+			files := roles{}
+			for role, name := range got.Files {
+				if _, err := os.Stat(filepath.Join(r.Out, name)); err != nil {
+					t.Error(err)
+				}
+				files[role] = date.ReplaceAllString(name, "DATE")
+			}
+			if diff := cmp.Diff(tc.files, files); diff != "" {
+				t.Errorf("roles (-want +got):\n%s", diff)
+			}
+			for _, metric := range tc.metrics {
+				if v, ok := got.Summary.Metric(metric); !ok || v == 0 && metric != "persons_finished" {
+					t.Errorf("%s = %v, %v", metric, v, ok)
+				}
+			}
+		})
+	}
+}
+
+func TestNamesOfOutputsAreRewrittenInTheRunsOwnCopy(t *testing.T) {
+	t.Parallel()
+	f := road(t, `<input><additional-files value="sub/d.add.xml"/></input>`, oneVehicle)
+	f["sub/d.add.xml"] = `<additional>
+	<inductionLoop id="d" lane="AB_0" pos="100" period="60" file="../../loop.xml"/>
+	<inductionLoop id="e" lane="AB_0" pos="200" period="60" file="kept.xml"/>
+	<include href="e.add.xml"/></additional>`
+	f["sub/e.add.xml"] = `<additional><edgeData id="x" file="edges.xml"/></additional>`
+	r := newRun(t)
+	got := perform(t.Context(), r, f, scenario.Config{
+		Outputs:  []string{"sub/made/loop.xml"},
+		Rewrites: map[string][]scenario.Rewrite{"sub/d.add.xml": {{Element: "inductionLoop", Attribute: "file", From: "../../loop.xml", To: "made/loop.xml"}}},
+	})
+	if !got.Succeeded() {
+		t.Fatalf("%s: %s\n%s", got.Reason, got.Message, got.read(t, simulation.LogFile))
+	}
+	want := []string{"statistics.xml", "sub/edges.xml", "sub/kept.xml", "sub/made/loop.xml", "summary.xml", "tripinfo.xml"}
+	if diff := cmp.Diff(want, got.ownNames(t)); diff != "" {
+		t.Errorf("results (-want +got):\n%s", diff)
+	}
+	if text, err := os.ReadFile(filepath.Join(r.Work, scenarioFolder, "sub/d.add.xml")); err != nil || string(text) != f["sub/d.add.xml"] {
+		t.Errorf("the scenario's file is now %s, %v", text, err)
+	}
+}
+
+func TestARandomScenarioIsRunWithADrawnSeed(t *testing.T) {
+	t.Parallel()
+	f := road(t, `<random_number><random value="true"/><seed value="5"/></random_number>`, oneVehicle)
+	r := newRun(t)
+	r.Draw = func() int64 { return 4711 }
+	got := perform(t.Context(), r, f, scenario.Config{Random: true})
+	if log := got.read(t, simulation.LogFile); !strings.Contains(log, "seed 4711") {
+		t.Error(log)
+	}
+	if text := got.read(t, "tripinfo.xml"); !strings.Contains(text, `<seed value="4711"/>`) {
+		t.Errorf("SUMO ran with another seed:\n%.2000s", text)
+	}
+}
+
+func TestASchemaOutsideIsNotRead(t *testing.T) {
+	t.Parallel()
+	outside := filepath.Join(t.TempDir(), "types.xsd")
+	write(t, outside, `<xsd:schema xmlns:xsd="http://www.w3.org/2001/XMLSchema"><xsd:element name="secret"/></xsd:schema>`)
+	f := road(t, "", oneVehicle)
+	f["road.rou.xml"] = strings.Replace(f["road.rou.xml"], "<routes>",
+		`<routes xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" xsi:noNamespaceSchemaLocation="file://`+outside+`">`, 1)
+	for confinement, want := range map[confine.Mode]simulation.Reason{confine.Require: "", confine.Off: simulation.InvalidScenario} {
+		r := newRun(t)
+		r.Confinement = confinement
+		// The schema knows no routes, so a SUMO that reads it refuses them.
+		if got := perform(t.Context(), r, f, scenario.Config{}); got.Reason != want {
+			t.Errorf("%s: %s: %s\n%s", confinement, got.Reason, got.Message, got.read(t, simulation.LogFile))
+		}
+	}
+}
+
+func TestAPrefixCannotMoveAnAddedOutputOutOfItsFolder(t *testing.T) {
+	t.Parallel()
+	for _, prefix := range []string{"", "x_", "a/b/", "../x_", "a/../../../b/x_"} {
+		s := settings{prefix: prefix}
+		if name := s.affixed(s.addedPath(simulation.OutputFCD)); !strings.HasPrefix(name, "results/fcd/") {
+			t.Errorf("%s makes it %s", prefix, name)
+		}
+	}
+}
+
+func TestOnlyAnEarlierAttemptIsCleared(t *testing.T) {
+	t.Parallel()
+	for log, want := range map[string]bool{simulation.LogStart(began) + "\nmore\n": false, "a diary\n": true} {
+		r := newRun(t)
+		mkdir(t, r.Out)
+		write(t, filepath.Join(r.Out, simulation.LogFile), log)
+		write(t, filepath.Join(r.Out, "mine.txt"), "")
+		if err := r.prepareFolders(); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := os.Stat(filepath.Join(r.Out, "mine.txt")); (err == nil) != want {
+			t.Errorf("beside %q: %v", log, err)
+		}
+	}
+}
