@@ -73,6 +73,12 @@ func (a *app) configs(configs []client.ScenarioConfig) {
 		rows = append(rows, row)
 	}
 	a.table(rows)
+	for _, c := range configs {
+		if c.LeastVersion != "" {
+			a.note("%s needs SUMO %s or newer.", c.Path, c.LeastVersion)
+		}
+		a.warnings(c.Warnings)
+	}
 }
 
 func seconds(s *float64) string {
