@@ -332,8 +332,8 @@ func TestTheVersionThatFitsIsChosen(t *testing.T) {
 				"SUMO 1.18.", "",
 		},
 		"a default that is not installed": {
-			by("1.30"), rural, "", "1.28", "SUMO 1.30, this tenant's default, is no longer offered: jobs that name no version run on " +
-				"SUMO 1.28.", "",
+			by("1.30"), rural, "", "1.28", "SUMO 1.30, this tenant's default, is not installed here (make sumo VERSIONS=1.30): jobs that name no " +
+				"version run on SUMO 1.28.", "",
 		},
 	} {
 		var l ledger
