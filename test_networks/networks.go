@@ -65,6 +65,17 @@ func With(name string, more map[string]string) ([]byte, error) {
 	return rewritten(name, func(_, content string) string { return content }, more)
 }
 
+// Reading returns the zip of a ready scenario with a further file, which its configuration names, so that a run has it. SUMO reads the
+// file only for positions (fcd), which the scenario does not write.
+func Reading(name, file, content string) ([]byte, error) {
+	return rewritten(name, func(in, was string) string {
+		if !strings.HasSuffix(in, ".sumocfg") {
+			return was
+		}
+		return strings.Replace(was, "</configuration>", `<fcd-output.filter-edges.input-file value="`+file+`"/></configuration>`, 1)
+	}, map[string]string{file: content})
+}
+
 func rewritten(name string, edit func(file, content string) string, more map[string]string) ([]byte, error) {
 	raw, err := ReadyZip(name)
 	if err != nil {

@@ -121,7 +121,10 @@ type LimitChange struct {
 }
 
 func (l LimitChange) patch() tenant.Patch {
-	return tenant.Patch{MaxCPU: l.MaxCPU, MaxMemoryGi: l.MaxMemoryGi, MaxConcurrentJobs: l.MaxJobs, InputBuckets: l.InputBuckets, DefaultSumoVersion: l.SumoVersion}
+	return tenant.Patch{
+		MaxCPU: l.MaxCPU, MaxMemoryGi: l.MaxMemoryGi, MaxConcurrentJobs: l.MaxJobs, InputBuckets: l.InputBuckets,
+		DefaultSumoVersion: l.SumoVersion,
+	}
 }
 
 type registerRequest struct {

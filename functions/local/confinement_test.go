@@ -44,7 +44,7 @@ func TestATakenOverSUMOReachesNothing(t *testing.T) {
 		var submitted struct {
 			ID string `json:"job_id"`
 		}
-		zip, err := networks.With("square", map[string]string{"tries.txt": strings.Join(tries, "\n")})
+		zip, err := networks.Reading("square", "tries.txt", strings.Join(tries, "\n"))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -270,7 +270,8 @@ func (s *Service) listen(address string) (err error) {
 	return nil
 }
 
-// confinement asks sumo-run, in an environment, what confines runs on this machine. Under confine.Require, insufficient confinement is an error.
+// confinement asks sumo-run, in an environment, what confines runs on this machine. Under confine.Require, insufficient confinement is
+// an error.
 func confinement(ctx context.Context, sumoRun string, env []string, mode confine.Mode) (held simulation.Confinement, err error) {
 	cmd := exec.CommandContext(ctx, sumoRun, "--print-confinement", "--confinement="+string(mode))
 	cmd.Env = env

@@ -58,7 +58,8 @@ func testCheckJob(t *testing.T, s *service) {
 	if j.Status != job.Succeeded || j.ResultFiles != nil || len(j.Problems) > 0 || !j.Options.Check {
 		t.Errorf("a check of a sound scenario is %+v", j)
 	}
-	c.post(t, [][2]string{{"scenario_id", "broken"}, {"check", "true"}, {"@sumo_files", brokenAtRunTime(t)}}).want(t, http.StatusOK).into(t, &j)
+	c.post(t, [][2]string{{"scenario_id", "broken"}, {"check", "true"}, {"@sumo_files", brokenAtRunTime(t)}}).
+		want(t, http.StatusOK).into(t, &j)
 	j = c.finish(t, j.JobID)
 	if j.Status != job.Failed || len(j.Problems) == 0 || !strings.Contains(j.Problems[0].Message, "nowhere") || j.ResultFiles != nil {
 		t.Errorf("a check of a broken scenario is %+v", j)
@@ -133,7 +134,8 @@ func TestVersionsOfOneMachineAreFoundAndSaid(t *testing.T) {
 	if _, _, err := find(none); err == nil || !strings.Contains(err.Error(), "make sumo") {
 		t.Errorf("without any SUMO: %v", err)
 	}
-	if found, says, err := find(packaged); err != nil || found.distribution != "1.15" || !strings.Contains(says, "SUMO 1.15, from this system's packages: make sumo") {
+	if found, says, err := find(packaged); err != nil || found.distribution != "1.15" ||
+		!strings.Contains(says, "SUMO 1.15, from this system's packages: make sumo") {
 		t.Errorf("with a package alone: %+v, %q, %v", found, says, err)
 	}
 	at := install("1.28")

@@ -78,7 +78,8 @@ type (
 // testViews compares the data of charts and maps with sums over SUMO's own files.
 func testViews(t *testing.T, s *service) {
 	c := s.register(t)
-	j := c.submit(t, "corridor", [2]string{"end", "900"}, [2]string{"outputs", "fcd,emission,edgedata"})
+	j := c.submit(t, "corridor", [2]string{"end", "900"}, [2]string{"outputs", "fcd,emission,edgedata"},
+		[2]string{"unfinished_trips", "true"})
 	c.call(t, "GET", "/jobs/"+j.JobID+"/series").want(t, http.StatusConflict)
 	if j = c.finish(t, j.JobID); j.Status != job.Succeeded {
 		t.Fatalf("the job ended as %s: %s", j.Status, deref(j.Error))

@@ -33,11 +33,11 @@ func shown(j job.Job, o simulation.Output) (job.ResultFile, error) {
 	case !ok:
 		return job.ResultFile{}, noOutput(j, o)
 	case table.MatchString(file.Name):
-		return job.ResultFile{}, problem.New(problem.NotFound, "The %s output of job %s is the table %s. Charts and maps are made from XML only: "+
-			"download the table from the job's results, or have SUMO write XML.", o, j.ID, file.Name)
+		return job.ResultFile{}, problem.New(problem.NotFound, "The %s output of job %s is the table %s. Charts and maps are made from "+
+			"XML only: download the table from the job's results, or have SUMO write XML.", o, j.ID, file.Name)
 	case tooLarge(file.Name, file.Size):
-		return job.ResultFile{}, problem.New(problem.TooLarge, "%s has %d MB, more than can be shown here. Download it from the job's results, "+
-			"or simulate a shorter interval.", file.Name, file.Size/1e6)
+		return job.ResultFile{}, problem.New(problem.TooLarge, "%s has %d MB, more than can be shown here. Download it from the job's "+
+			"results, or simulate a shorter interval.", file.Name, file.Size/1e6)
 	}
 	return file, nil
 }

@@ -115,7 +115,8 @@ func (f *Function) results(ctx context.Context, in *jobRequest) (*resultsAnswer,
 			return nil, err
 		}
 		out.Files = append(out.Files, ResultLink{
-			Name: file.Name, Size: file.Size, SHA256: file.SHA256, Role: string(file.Role), ContentType: artifact.ContentType(file.Name), URL: link, ExpiresAt: expires,
+			Name: file.Name, Size: file.Size, SHA256: file.SHA256, Role: string(file.Role), ContentType: artifact.ContentType(file.Name),
+			URL: link, ExpiresAt: expires,
 		})
 	}
 	return &resultsAnswer{Body: out}, nil

@@ -12,8 +12,9 @@ import (
 func (f *Function) registerVersions(api huma.API) {
 	rest.Register(api, rest.Tenant, huma.Operation{
 		OperationID: "list-versions", Method: http.MethodGet, Path: "/versions", Tags: []string{"Jobs"},
-		Summary:     "List the versions of SUMO on offer",
-		Description: "Any installed one can be a job's sumo_version. A job that names none runs on the default, or on the newest that can run it.",
+		Summary: "List the versions of SUMO on offer",
+		Description: "Any installed one can be a job's sumo_version. A job that names none runs on the default, or on the newest that can " +
+			"run it.",
 	}, f.versions)
 }
 

@@ -41,7 +41,8 @@ func TestVersionsOnOfferAreListed(t *testing.T) {
 		t.Errorf("the oldest (-want +got):\n%s", diff)
 	}
 	newest := list.Versions[len(list.Versions)-1]
-	if newest.Version != "1.28" || !newest.Installed || len(newest.CanRun) < 3 || len(newest.Architectures) != 2 || list.Versions[1].Installed {
+	if newest.Version != "1.28" || !newest.Installed || len(newest.CanRun) < 3 || len(newest.Architectures) != 2 ||
+		list.Versions[1].Installed {
 		t.Errorf("the versions are %+v", list.Versions)
 	}
 
@@ -54,7 +55,8 @@ func TestVersionsOnOfferAreListed(t *testing.T) {
 		standard, list := byDefault()
 		var dashboard status.Dashboard
 		in.get(t, "/tenants/me/dashboard").Want(t, http.StatusOK).Into(t, &dashboard)
-		if note := strings.Join(list.Notes, "\n"); standard != want.standard || !strings.Contains(note, want.note) || (note == "") != (want.note == "") {
+		note := strings.Join(list.Notes, "\n")
+		if standard != want.standard || !strings.Contains(note, want.note) || (note == "") != (want.note == "") {
 			t.Errorf("of a tenant with %s the default is %s, with the notes %q", chosen, standard, list.Notes)
 		}
 		if diff := cmp.Diff(list.Notes, dashboard.Notes); diff != "" {

@@ -102,10 +102,12 @@ func TestAJobRunsOnTheVersionThatItNamesOrThatFits(t *testing.T) {
 		want     string
 		warning  string
 	}{
-		"the newest":                 {"", func(*scenario.Config) {}, "", "1.28", ""},
-		"the one named":              {"", func(*scenario.Config) {}, `, "sumo_version": "1.18"`, "1.18", ""},
-		"the tenant's default":       {"1.18", func(*scenario.Config) {}, "", "1.18", ""},
-		"one that fits":              {"1.18", needsNewer, "", "1.28", "SUMO 1.18, this tenant's default, cannot run square.sumocfg (net.net.xml:3: names"},
+		"the newest":           {"", func(*scenario.Config) {}, "", "1.28", ""},
+		"the one named":        {"", func(*scenario.Config) {}, `, "sumo_version": "1.18"`, "1.18", ""},
+		"the tenant's default": {"1.18", func(*scenario.Config) {}, "", "1.18", ""},
+		"one that fits": {
+			"1.18", needsNewer, "", "1.28", "SUMO 1.18, this tenant's default, cannot run square.sumocfg (net.net.xml:3: names",
+		},
 		"a default that went away":   {"1.15", func(*scenario.Config) {}, "", "1.18", "SUMO 1.15, this tenant's default, is no longer offered"},
 		"one that fits in its place": {"1.15", needsNewer, "", "1.28", "the nearest to this tenant's default, cannot run"},
 	} {
@@ -114,7 +116,8 @@ func TestAJobRunsOnTheVersionThatItNamesOrThatFits(t *testing.T) {
 			in := install(t, tt.standard)
 			in.found(t, tt.found)
 			j := in.job(t, tt.more)
-			if j.Options.SumoVersion != tt.want || tt.warning == "" && len(j.Warnings) > 0 || !strings.Contains(strings.Join(j.Warnings, "\n"), tt.warning) {
+			warnings := strings.Join(j.Warnings, "\n")
+			if j.Options.SumoVersion != tt.want || (tt.warning == "") != (warnings == "") || !strings.Contains(warnings, tt.warning) {
 				t.Errorf("runs on %s with the warnings %q", j.Options.SumoVersion, j.Warnings)
 			}
 		})

@@ -48,6 +48,12 @@ type ScenarioConfig struct {
 	End     *float64 `json:"end"`
 	Network *Network `json:"network"` // nil when it was not counted
 	Demand  *Demand  `json:"demand"`
+	Seed    *int64   `json:"seed"` // nil when it does not say
+	Random  bool     `json:"random"`
+	// LeastVersion is the first SUMO that has all that it needs; empty for any.
+	LeastVersion string         `json:"least_sumo_version"`
+	Warnings     []string       `json:"warnings"`
+	Problems     []problem.Item `json:"problems"` // what keeps it from running
 }
 
 // Network is the size of the roads that a configuration uses.

@@ -151,6 +151,7 @@ func TestVersionsOnOfferAreThoseWithAnImageOrTheReleases(t *testing.T) {
 			released = append(released, r.Version)
 		}
 	}
+	all := []string{"1.9", "1.15", "1.18", "1.28"}
 	images := map[string]string{"1.28": "i", "1.9": "i", "1.15": "i", "1.18": "i"}
 	for name, tt := range map[string]struct {
 		config         Config
@@ -158,10 +159,15 @@ func TestVersionsOnOfferAreThoseWithAnImageOrTheReleases(t *testing.T) {
 		offered, ready []string
 		unsupported    []string
 	}{
-		"images":              {Config{SumoImages: images}, nil, []string{"1.9", "1.15", "1.18", "1.28"}, []string{"1.9", "1.15", "1.18", "1.28"}, []string{"1.9", "1.15"}},
-		"images, restricted":  {Config{SumoImages: images, SumoVersions: []string{"1.28", "1.15"}}, nil, []string{"1.15", "1.28"}, []string{"1.15", "1.28"}, []string{"1.15"}},
-		"installed":           {Config{}, installed("1.28"), released, []string{"1.28"}, nil},
-		"a package beside":    {Config{}, installed("1.28", "1.15"), append([]string{"1.15"}, released...), []string{"1.15", "1.28"}, []string{"1.15"}},
+		"images": {Config{SumoImages: images}, nil, all, all, []string{"1.9", "1.15"}},
+		"images, restricted": {
+			Config{SumoImages: images, SumoVersions: []string{"1.28", "1.15"}}, nil, []string{"1.15", "1.28"}, []string{"1.15", "1.28"},
+			[]string{"1.15"},
+		},
+		"installed": {Config{}, installed("1.28"), released, []string{"1.28"}, nil},
+		"a package beside": {
+			Config{}, installed("1.28", "1.15"), append([]string{"1.15"}, released...), []string{"1.15", "1.28"}, []string{"1.15"},
+		},
 		"installed, but left": {Config{SumoVersions: []string{"1.26"}}, installed("1.28"), []string{"1.26"}, nil, nil},
 	} {
 		var offered, unsupported []string
@@ -184,13 +190,14 @@ func TestARestrictionToWhatCannotRunIsRefused(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	one := map[string]string{"1.15": "i"}
 	for name, tt := range map[string]struct {
 		change func(*Config)
 		fault  string
 	}{
-		"no restriction":          {func(c *Config) { c.Engine, c.SumoImages = EngineArgo, map[string]string{"1.15": "i"} }, ""},
-		"a version with an image": {func(c *Config) { c.SumoVersions, c.SumoImages = []string{"1.15"}, map[string]string{"1.15": "i"} }, ""},
-		"one without":             {func(c *Config) { c.SumoVersions, c.SumoImages = []string{"1.18"}, map[string]string{"1.15": "i"} }, "SUMO_VERSIONS has 1.18"},
+		"no restriction":          {func(c *Config) { c.Engine, c.SumoImages = EngineArgo, one }, ""},
+		"a version with an image": {func(c *Config) { c.SumoVersions, c.SumoImages = []string{"1.15"}, one }, ""},
+		"one without":             {func(c *Config) { c.SumoVersions, c.SumoImages = []string{"1.18"}, one }, "SUMO_VERSIONS has 1.18"},
 		"one that nobody has":     {func(c *Config) { c.Engine, c.SumoVersions = EngineLocal, []string{"1.19"} }, "SUMO_VERSIONS has 1.19"},
 		"no image at all":         {func(c *Config) { c.Engine = EngineArgo }, "SUMO_IMAGES is not set"},
 	} {

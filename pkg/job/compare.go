@@ -55,8 +55,8 @@ func compareVersions(jobs []Job) []string {
 		return nil
 	}
 	slices.SortFunc(versions, release.Compare)
-	return []string{"The jobs ran on different versions of SUMO (" + strings.Join(versions, ", ") + "), whose models and defaults differ: the same " +
-		"scenario gives other numbers. To compare scenarios, run them on the same sumo_version."}
+	return []string{"The jobs ran on different versions of SUMO (" + strings.Join(versions, ", ") + "), whose models and defaults differ: " +
+		"the same scenario gives other numbers. To compare scenarios, run them on the same sumo_version."}
 }
 
 // compareMetrics lists the metrics of all finished jobs, in the order of the first that has them.

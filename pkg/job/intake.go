@@ -246,9 +246,9 @@ func (in *Intake) Retry(ctx context.Context, t tenant.Tenant, id, key string) (a
 	}
 	r := j.request()
 	var notes []string
-	if gone := r.Options.SumoVersion; gone != "" && VersionFault(in.Versions, gone) != "" {
-		r.Options.SumoVersion = in.Versions.Successor(gone)
-		notes = append(notes, goneVersion(gone, r.Options.SumoVersion))
+	if accepted := r.Options.SumoVersion; accepted != "" && VersionFault(in.Versions, accepted) != "" {
+		r.Options.SumoVersion = in.Versions.Successor(accepted)
+		notes = append(notes, goneVersion(in.Versions, accepted, r.Options.SumoVersion))
 	}
 	r, warnings, err := in.settle(ctx, t, s, r)
 	if err != nil {

@@ -289,6 +289,7 @@ func TestARetryWithAKeyMakesOneJob(t *testing.T) {
 func TestTheVersionThatFitsIsChosen(t *testing.T) {
 	t.Parallel()
 	fault := problem.Item{Location: "n.net.xml:7", Message: "names the vehicle class container."}
+	const why = "a.sumocfg: n.net.xml:7: names the vehicle class container"
 	needs := func(since, before string) scenario.Scenario {
 		c := scenario.Config{Path: "a.sumocfg", Needs: []scenario.Need{{Since: since, Before: before, Problem: fault}}}
 		return scenario.Scenario{Manifest: scenario.Manifest{Configs: []scenario.Config{c}}}
@@ -304,28 +305,47 @@ func TestTheVersionThatFitsIsChosen(t *testing.T) {
 		scenario scenario.Scenario
 		asked    string
 		want     string
-		notes    []string
+		note     string
 		refusal  string
 	}{
-		"the newest":                      {acme, rural, "", "1.28", nil, ""},
-		"the one asked for":               {by("1.18"), rural, "1.20", "1.20", nil, ""},
-		"the tenant's default":            {by("1.18"), rural, "", "1.18", nil, ""},
-		"one asked for that cannot":       {acme, needs("1.20", ""), "1.18", "", nil, "SUMO 1.18 cannot run a.sumocfg: n.net.xml:7: names the vehicle class container. These can: 1.20, 1.28. Choose one with sumo_version, or leave it out."},
-		"none that can":                   {acme, needs("1.29", ""), "", "", nil, "SUMO 1.28 cannot run a.sumocfg: n.net.xml:7: names the vehicle class container. No version that is ready here can; SUMO 1.30 can, but it is not installed on this machine: install it with make sumo VERSIONS=1.30."},
-		"a default that cannot":           {by("1.18"), needs("1.20", ""), "", "1.28", []string{"Runs on SUMO 1.28: SUMO 1.18, this tenant's default, cannot run a.sumocfg (n.net.xml:7: names the vehicle class container)."}, ""},
-		"the newest cannot any longer":    {acme, needs("", "1.28"), "", "1.20", []string{"Runs on SUMO 1.20: SUMO 1.28, the newest here, cannot run a.sumocfg (n.net.xml:7: names the vehicle class container)."}, ""},
-		"a default that is not offered":   {by("1.15"), rural, "", "1.18", []string{"SUMO 1.15, this tenant's default, is no longer offered: jobs that name no version run on SUMO 1.18."}, ""},
-		"a default that is not installed": {by("1.30"), rural, "", "1.28", []string{"SUMO 1.30, this tenant's default, is no longer offered: jobs that name no version run on SUMO 1.28."}, ""},
+		"the newest":           {acme, rural, "", "1.28", "", ""},
+		"the one asked for":    {by("1.18"), rural, "1.20", "1.20", "", ""},
+		"the tenant's default": {by("1.18"), rural, "", "1.18", "", ""},
+		"one asked for that cannot": {
+			acme, needs("1.20", ""), "1.18", "", "", "SUMO 1.18 cannot run " + why + ". These can: 1.20, 1.28. Choose one with " +
+				"sumo_version, or leave it out.",
+		},
+		"none that can": {
+			acme, needs("1.29", ""), "", "", "", "SUMO 1.28 cannot run " + why + ". No version that is ready here can; SUMO 1.30 can, " +
+				"but it is not installed on this machine: install it with make sumo VERSIONS=1.30.",
+		},
+		"a default that cannot": {
+			by("1.18"), needs("1.20", ""), "", "1.28", "Runs on SUMO 1.28: SUMO 1.18, this tenant's default, cannot run a.sumocfg (" +
+				fault.Location + ": " + "names the vehicle class container).", "",
+		},
+		"the newest cannot any longer": {
+			acme, needs("", "1.28"), "", "1.20", "Runs on SUMO 1.20: SUMO 1.28, the newest here, cannot run a.sumocfg (" +
+				fault.Location + ": " + "names the vehicle class container).", "",
+		},
+		"a default that is not offered": {
+			by("1.15"), rural, "", "1.18", "SUMO 1.15, this tenant's default, is no longer offered: jobs that name no version run on " +
+				"SUMO 1.18.", "",
+		},
+		"a default that is not installed": {
+			by("1.30"), rural, "", "1.28", "SUMO 1.30, this tenant's default, is not installed here (make sumo VERSIONS=1.30): jobs that name no " +
+				"version run on SUMO 1.28.", "",
+		},
 	} {
 		var l ledger
 		in, _ := l.intake()
 		in.Versions = offer
 		j, _, err := in.Accept(t.Context(), tt.tenant, tt.scenario, Request{Options: simulation.Options{SumoVersion: tt.asked}}, nil)
 		var p *problem.Error
-		if errors.As(err, &p) != (tt.refusal != "") || p != nil && (p.Detail != tt.refusal || p.Code != problem.ScenarioInvalid || len(p.Items) != 1) {
+		if errors.As(err, &p) != (tt.refusal != "") ||
+			p != nil && (p.Detail != tt.refusal || p.Code != problem.ScenarioInvalid || len(p.Items) != 1) {
 			t.Errorf("%s: refused with %v", name, err)
 		}
-		if diff := cmp.Diff(tt.notes, j.Warnings); j.Options.SumoVersion != tt.want || diff != "" {
+		if diff := cmp.Diff(tt.note, strings.Join(j.Warnings, "\n")); j.Options.SumoVersion != tt.want || diff != "" {
 			t.Errorf("%s: runs on %q, want %q; warnings (-want +got):\n%s", name, j.Options.SumoVersion, tt.want, diff)
 		}
 	}
@@ -452,8 +472,11 @@ func TestOutputsAreFoundByRoleOrByTheirOldNames(t *testing.T) {
 		files []ResultFile
 		want  map[simulation.Output]string
 	}{
-		"by role":                    {o.Results, map[simulation.Output]string{simulation.OutputFCD: "out/my_fcd.csv"}},
-		"of a job finished before":   {[]ResultFile{{Name: "fcd.xml.gz"}, {Name: "edgedata.xml"}}, map[simulation.Output]string{simulation.OutputFCD: "fcd.xml.gz", simulation.OutputEdgeData: "edgedata.xml"}},
+		"by role": {o.Results, map[simulation.Output]string{simulation.OutputFCD: "out/my_fcd.csv"}},
+		"of a job finished before": {
+			[]ResultFile{{Name: "fcd.xml.gz"}, {Name: "edgedata.xml"}},
+			map[simulation.Output]string{simulation.OutputFCD: "fcd.xml.gz", simulation.OutputEdgeData: "edgedata.xml"},
+		},
 		"of a job that left nothing": {nil, nil},
 	} {
 		var got map[simulation.Output]string

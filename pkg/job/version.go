@@ -22,8 +22,8 @@ func VersionFault(offer simulation.Offer, name string) string {
 	case !offered:
 		return "is not offered here; choose one of " + strings.Join(offer.Ready(), ", ")
 	case !v.Ready:
-		return fmt.Sprintf("is on offer but not installed on this machine: install it with make sumo VERSIONS=%s, or start with local --sumo %[1]s; "+
-			"or choose one of %s", name, strings.Join(offer.Ready(), ", "))
+		return fmt.Sprintf("is on offer but not installed on this machine: install it with make sumo VERSIONS=%s, or start with "+
+			"local --sumo %[1]s; or choose one of %[2]s", name, strings.Join(offer.Ready(), ", "))
 	}
 	return ""
 }
@@ -32,9 +32,17 @@ func VersionFault(offer simulation.Offer, name string) string {
 func GoneDefault(offer simulation.Offer, t tenant.Tenant) string {
 	name := t.DefaultSumoVersion
 	if successor := offer.Successor(name); name != "" && successor != name {
-		return fmt.Sprintf("SUMO %s, this tenant's default, is no longer offered: jobs that name no version run on SUMO %s.", name, successor)
+		return fmt.Sprintf("SUMO %s, this tenant's default, %s: jobs that name no version run on SUMO %s.", name, gone(offer, name), successor)
 	}
 	return ""
+}
+
+// gone says why a version that was chosen before cannot run.
+func gone(offer simulation.Offer, name string) string {
+	if _, offered := offer.Find(name); offered {
+		return "is not installed here (make sumo VERSIONS=" + name + ")"
+	}
+	return "is no longer offered"
 }
 
 // version chooses the SUMO that runs c: the one asked for, or else the tenant's default, or else the newest on offer. What was not
@@ -135,15 +143,16 @@ func (v Versioned) Start(ctx context.Context, j Job) error {
 		j.Options.SumoVersion = version
 		return v.Engine.Start(ctx, j)
 	}
-	note := goneVersion(wanted, version)
+	note := goneVersion(v.Versions, wanted, version)
 	if err := v.Record.ReplaceVersion(ctx, j.ID, version, note); err != nil {
-		return fmt.Errorf("replacing SUMO %s, which is no longer offered: %w", wanted, err)
+		return fmt.Errorf("replacing SUMO %s: %w", wanted, err)
 	}
 	zerolog.Ctx(ctx).Warn().Str("job", j.ID).Msg(note)
 	j.Options.SumoVersion, j.Warnings = version, append(slices.Clone(j.Warnings), note)
 	return v.Engine.Start(ctx, j)
 }
 
-func goneVersion(gone, version string) string {
-	return fmt.Sprintf("SUMO %s, for which the job was accepted, is no longer offered: it runs on SUMO %s.", gone, version)
+// goneVersion notes that a job runs on another version than the one for which it was accepted.
+func goneVersion(offer simulation.Offer, accepted, version string) string {
+	return fmt.Sprintf("SUMO %s, for which the job was accepted, %s: it runs on SUMO %s.", accepted, gone(offer, accepted), version)
 }

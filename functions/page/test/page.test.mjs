@@ -219,6 +219,55 @@ describe("an engineer", () => {
 		});
 	});
 
+	test("chooses a version of SUMO, and lets SUMO check a scenario", async () => {
+		const tenant = await newTenant();
+		await withTab(tenant, async (page) => {
+			await page.getByRole("link", { name: "Submit a job" }).first().click();
+			await drop(page, "square.zip", network("ready_to_use/square.zip"));
+			const versions = page.getByLabel("SUMO version");
+			await versions.getByText(/^Default \(1\.\d+\)$/).waitFor({ state: "attached" });
+			const version = await versions.locator("option").nth(1).evaluate((option) => option.value);
+			await versions.selectOption(version);
+			await page.getByLabel("Unfinished trips").check();
+			await page.getByRole("button", { name: "Check" }).click();
+
+			await heading(page, "square").waitFor();
+			await page.getByText("A check: nothing is simulated").waitFor();
+			await page.locator(".pill.succeeded").waitFor();
+			await page.getByText("SUMO loads the scenario without a complaint.").waitFor();
+			await page.getByText(new RegExp(`^${version.replace(".", "\\.")}`)).first().waitFor();
+			assert.equal(await page.getByRole("link", { name: "Results" }).count(), 0);
+
+			await page.getByRole("link", { name: "Edit and run" }).click();
+			await page.getByLabel("SUMO version").getByText(version, { exact: true }).waitFor({ state: "attached" });
+			assert.equal(await page.getByLabel("SUMO version").inputValue(), version);
+			assert.ok(await page.getByLabel("Unfinished trips").isChecked());
+			await page.getByRole("button", { name: "Submit" }).click();
+			await page.getByText("counted", { exact: true }).waitFor();
+			await page.getByRole("link", { name: "Results" }).waitFor();
+		});
+	});
+
+	test("shows a tenant whose default version is gone, and warnings of a job", async () => {
+		const tenant = await newTenant();
+		await withTab(tenant, async (page, tab) => {
+			const scenario = await service.submit(tenant, "square");
+			await tab.page.route("**/tenants/me/dashboard", async (route) => {
+				const answer = await route.fetch();
+				await route.fulfill({ response: answer, json: { ...(await answer.json()), notes: ["SUMO 1.15 is no longer offered."] } });
+			});
+			await tab.page.route(`**/jobs/${scenario.job_id}`, async (route) => {
+				const answer = await route.fetch();
+				await route.fulfill({ response: answer, json: { ...(await answer.json()), warnings: ["a.rou.xml:3: SUMO drops b"] } });
+			});
+			await tab.go("#/jobs");
+			await page.getByText("SUMO 1.15 is no longer offered.").waitFor();
+			await tab.go(`#/jobs/${scenario.job_id}`);
+			await page.getByText("1 warning", { exact: true }).waitFor();
+			await page.getByText("a.rou.xml:3: SUMO drops b").waitFor();
+		});
+	});
+
 	test("compares runs of one scenario: metrics with differences, and overlaid curves", async () => {
 		const tenant = await newTenant();
 		const jobs = await Promise.all(["1", "1.3"].map((scale) => service.submit(tenant, "cross", { scale, seed: "1" })));

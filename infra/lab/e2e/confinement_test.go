@@ -197,7 +197,7 @@ func testTakenOver(t *testing.T, c *cluster) {
 		connection.Close()
 		tries = append(tries, "tcp "+strings.Replace(address, ":", " ", 1))
 	}
-	zip, err := networks.With("square", map[string]string{"tries.txt": strings.Join(tries, "\n")})
+	zip, err := networks.Reading("square", "tries.txt", strings.Join(tries, "\n"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -46,13 +46,13 @@ func (a *app) validation(v client.Validation) {
 	if v.Valid {
 		fmt.Fprintln(a.out, "The scenario can be run.")
 		a.configs(v.Configs)
-	} else {
+		a.warnings(v.Warnings)
+	} else { // warnings would only repeat the faults
 		fmt.Fprintln(a.out, show.Printable(v.Detail))
 		a.faults(v.Detail, v.Errors, func(format string, args ...any) {
 			fmt.Fprintln(a.out, show.Printable(fmt.Sprintf(format, args...)))
 		})
 	}
-	a.warnings(v.Warnings)
 }
 
 func (a *app) warnings(list []string) {
@@ -73,6 +73,12 @@ func (a *app) configs(configs []client.ScenarioConfig) {
 		rows = append(rows, row)
 	}
 	a.table(rows)
+	for _, c := range configs {
+		if c.LeastVersion != "" {
+			a.note("%s needs SUMO %s or newer.", c.Path, c.LeastVersion)
+		}
+		a.warnings(c.Warnings)
+	}
 }
 
 func seconds(s *float64) string {

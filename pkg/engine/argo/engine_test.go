@@ -87,7 +87,7 @@ func TestAWorkflowIsATemplateWithArgumentsAndNothingElse(t *testing.T) {
 	seed, j := int64(7), aJob()
 	j.ID = "018f0000-0000-7000-8000-000000000001"
 	j.Name, j.Priority = "peak {{workflow.uid}} [x](http://evil)", job.High
-	j.Options = simulation.Options{ConfigFile: "a{{=1+1}}.sumocfg", Seed: &seed}
+	j.Options = simulation.Options{ConfigFile: "a{{=1+1}}.sumocfg", Seed: &seed, SumoVersion: "1.18"}
 	j.Traceparent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 	b.start(t, j)
 	got := b.api.workflow(j.Namespace, j.ID)
@@ -120,7 +120,7 @@ spec:
     - name: results-key
       value: results/sumo-acme/018f0000-0000-7000-8000-000000000001
     - name: options
-      value: '{"config_file":"a\u007b\u007b=1+1\u007d\u007d.sumocfg","seed":7}'
+      value: '{"config_file":"a\u007b\u007b=1+1\u007d\u007d.sumocfg","seed":7,"sumo_version":"1.18"}'
     - name: timeout
       value: 1h0m0s
     - name: deadline

@@ -29,6 +29,7 @@ import (
 	"github.com/sumo-k8/sumo-k8/pkg/problem"
 	"github.com/sumo-k8/sumo-k8/pkg/simulation"
 	"github.com/sumo-k8/sumo-k8/pkg/store/s3"
+	"github.com/sumo-k8/sumo-k8/pkg/sumo/release"
 	"github.com/sumo-k8/sumo-k8/pkg/tenant"
 )
 
@@ -95,6 +96,7 @@ func setupLab(t *testing.T) *lab {
 	if err := l.objects.EnsureBucket(t.Context()); err != nil {
 		t.Fatal(err)
 	}
+	oldest, newest := release.Oldest().Version, release.Newest().Version
 	template := func(version, image, pullPolicy string) func(string) ([]byte, error) {
 		return Template{
 			Version: version, Image: image, PullPolicy: pullPolicy, ProgressEvery: time.Second, Output: 64 << 20, Unpacked: 256 << 20,
@@ -104,7 +106,7 @@ func setupLab(t *testing.T) *lab {
 		Client: labClient(t, "auth"), Home: "sumo-k8",
 		Store: kube.ObjectStore{Endpoint: endpoint, Region: "us-east-1", Bucket: "lab-argo", AccessKey: key, SecretKey: secret},
 		Templates: []func(string) ([]byte, error){
-			template("1.15", "dev.local/sumo:1.15", ""), template("1.18", "dev.local/sumo:1.18", ""),
+			template(oldest, "dev.local/sumo:"+oldest, ""), template(newest, "dev.local/sumo:"+newest, ""),
 			template("0.0", "dev.local/no-such-image:0", "Never"),
 		},
 	}
@@ -140,6 +142,7 @@ func (l *lab) job(t *testing.T, scenario string, change func(*job.Job)) job.Job 
 	j := job.Job{
 		ID: uuid.Must(uuid.NewV7()).String(), TenantID: l.tenant.ID, Namespace: l.tenant.Namespace, Name: scenario,
 		CPURequest: 1, MemoryGi: 1, TimeoutSeconds: 600, State: job.Pending,
+		Options: simulation.Options{SumoVersion: release.Newest().Version},
 	}
 	j.ScenarioKey = artifact.ScenarioKey(j.Namespace, uuid.NewString())
 	if change != nil {
@@ -243,7 +246,7 @@ func resultNames(o job.Observation) []string {
 func TestLabRunsSUMO(t *testing.T) {
 	t.Parallel()
 	l := setupLab(t)
-	for _, version := range []string{"1.15", "1.18"} {
+	for _, version := range []string{release.Oldest().Version, release.Newest().Version} {
 		t.Run(version, func(t *testing.T) {
 			began := time.Now()
 			j := l.job(t, "ready_to_use/square.zip", func(j *job.Job) { j.Options.SumoVersion, j.Priority = version, job.High })
@@ -475,7 +478,7 @@ func TestLabAWorkflowThatVanishedIsNotObserved(t *testing.T) {
 func TestLabLogsAreThoseOfTheFile(t *testing.T) {
 	t.Parallel()
 	l := setupLab(t)
-	j := l.job(t, "ready_to_use/grid.zip", func(j *job.Job) { j.Options.SumoVersion = "1.18" })
+	j := l.job(t, "ready_to_use/grid.zip", func(j *job.Job) { j.Options.SumoVersion = release.Oldest().Version })
 	if err := l.Start(t.Context(), j); err != nil {
 		t.Fatal(err)
 	}

@@ -271,7 +271,8 @@ func addUsage(u *job.Usage, s job.State, jobs, cpu, memoryGi int64) {
 
 // ReplaceVersion implements job.VersionRecord.
 func (d *DB) ReplaceVersion(ctx context.Context, id, version, note string) error {
-	return translate(d.q.ReplaceVersion(ctx, db.ReplaceVersionParams{ID: id, Version: version, Note: note}), "replacing a job's version of SUMO")
+	err := d.q.ReplaceVersion(ctx, db.ReplaceVersionParams{ID: id, Version: version, Note: note})
+	return translate(err, "replacing a job's version of SUMO")
 }
 
 // RequestCancel marks a job for cancelling; a QUEUED one is CANCELLED at once.
