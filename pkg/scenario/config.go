@@ -1,6 +1,7 @@
 package scenario
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"maps"
@@ -18,29 +19,41 @@ import (
 // judgement is what is found about one configuration: what SUMO would read and write if it ran it.
 type judgement struct {
 	*inspection
-	report   // of this configuration
-	config   string
-	values   map[string]string // by the option's own name
-	begin    float64
-	end      float64         // +Inf when there is none
-	loadAll  bool            // all vehicles are loaded before the first step
-	prefix   string          // what SUMO puts before the names of outputs,
-	suffix   string          // and behind them
-	visited  map[string]bool // files already followed
-	active   []string        // files that include each other, outermost first
-	reads    map[string]bool
-	outputs  map[string]bool
-	moved    map[string]string // outputs outside, to the names that they get
-	rewrites map[string][]Rewrite
-	needs    []Need
-	read     []Option // the configuration's options, as we read them
+	report  // of this configuration
+	config  string
+	values  map[string]string // by the option's own name
+	begin   float64
+	end     float64         // +Inf when there is none
+	loadAll bool            // all vehicles are loaded before the first step
+	prefix  string          // what SUMO puts before the names of outputs,
+	suffix  string          // and behind them
+	visited map[string]bool // files already followed
+	active  []string        // files that include each other, outermost first
+	reads   map[string]bool
+	outputs map[string]bool
+	moved   map[string]string // outputs that cannot keep their names, to those that they get
+	numbers numbers
+	// stays are outputs that keep their names, reserved those of an earlier look: a name that moves must not take one of them.
+	stays, reserved map[string]bool
+	rewrites        map[string][]Rewrite
+	needs           []Need
+	read            []Option // the configuration's options, as we read them
 }
 
-// judgeConfig judges one configuration.
+// judgeConfig judges one configuration. Where outputs move, it looks twice, since only then the names that stay are known.
 func (in *inspection) judgeConfig(name string) Config {
+	c, r := in.judgeWith(name, nil)
+	if len(r.moved) > 0 && len(r.stays) > 0 {
+		c, _ = in.judgeWith(name, r.stays)
+	}
+	return c
+}
+
+func (in *inspection) judgeWith(name string, reserved map[string]bool) (Config, *judgement) {
 	r := &judgement{
 		inspection: in, config: name, values: map[string]string{}, visited: map[string]bool{}, reads: map[string]bool{},
-		outputs: map[string]bool{}, moved: map[string]string{}, end: math.Inf(1),
+		outputs: map[string]bool{}, moved: map[string]string{}, numbers: numbers{}, stays: map[string]bool{}, reserved: reserved,
+		end: math.Inf(1),
 	}
 	c := Config{Path: name}
 	if doc := r.configuration(); doc != nil {
@@ -59,7 +72,7 @@ func (in *inspection) judgeConfig(name string) Config {
 		}
 	}
 	c.Problems, c.Warnings = r.all(), r.warnings
-	return c
+	return c, r
 }
 
 // configuration returns the configuration's own document, nil when it cannot be one.
@@ -333,17 +346,21 @@ func (r *judgement) settle(what, location, text string, p placed, u use) string 
 		}
 		return found
 	}
-	if p.moved != "" {
-		key := what + "\x00" + p.moved // on the console, everything has its own name
-		if !streams[p.moved] && !strings.HasPrefix(p.moved, "/dev/") {
-			key = p.moved
-		}
-		if known := r.moved[key]; known != "" {
-			name = known
-		} else {
-			name = numbered(name, func(name string) bool { return r.outputs[r.affixed(name)] || r.inspection.files[name] != nil })
-			r.moved[key] = name
-		}
+	if p.moved == "" && p.note == "" {
+		r.stays[name] = true
+		return name
+	}
+	key := cmp.Or(p.moved, name+"\x00"+text)
+	if streams[p.moved] || strings.HasPrefix(p.moved, "/dev/") {
+		key = what + "\x00" + p.moved // on the console, everything has its own name
+	}
+	if known := r.moved[key]; known != "" {
+		name = known
+	} else {
+		name = r.numbers.free(name, func(name string) bool {
+			return r.reserved[name] || r.outputs[r.affixed(name)] || r.inspection.files[name] != nil
+		})
+		r.moved[key] = name
 	}
 	if p.note != "" {
 		r.warn(location, "%s: %s %s; the output is returned as %s", what, quote(text), p.note, quote(r.affixed(name)))
@@ -448,7 +465,7 @@ func (r *judgement) follow(name string, f *file, location string, role role, inc
 	case f.doc == nil:
 		r.fault(name, "is not XML: name another file, or save it as XML in UTF-8")
 		return
-	case f.doc.fault != nil && included && isCut(f.doc.fault):
+	case f.doc.fault != nil && included && role == roleRoutes && isCut(f.doc.fault):
 		r.warnStrict(at(name, f.doc.faultLine), "%v. SUMO reads what there is and goes on; save the file again", f.doc.fault)
 	case f.doc.fault != nil:
 		r.faultIn(name, f.doc)
@@ -477,6 +494,9 @@ func (r *judgement) follow(name string, f *file, location string, role role, inc
 		r.reference(name, ref, role)
 	}
 	r.active = r.active[:len(r.active)-1]
+	if f.doc.fault != nil && len(r.rewrites[name]) > 0 {
+		r.faultIn(name, f.doc) // no copy can be made of it
+	}
 }
 
 // isCut reports whether only the end of a document is missing, which SUMO forgives where a file is included.

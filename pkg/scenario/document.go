@@ -67,13 +67,14 @@ const (
 
 func (u use) writes() bool { return u >= write }
 
-// paramUses are the keys of <param> elements whose values SUMO uses as file names, in any element.
+// paramUses are the keys of <param> elements whose values SUMO uses as file names.
 var paramUses = map[string]use{
-	"file":            write, // of traffic lights: actuated, delay_based, NEMA
-	"SWARMLOG":        writeHere,
 	"device.ssm.file": writeSafety,
 	"device.toc.file": writeControl,
 }
+
+// lightUses are those that count only while SUMO reads a traffic light: of actuated, delay_based, NEMA and swarm ones.
+var lightUses = map[string]use{"file": write, "SWARMLOG": writeHere}
 
 // hazard is an attribute that no simulation needs and that must not reach SUMO.
 type hazard struct {
@@ -120,6 +121,7 @@ type documentReader struct {
 	seen   map[reference]bool
 	full   bool
 	shapes [][]byte        // see words
+	light  int             // depth of the traffic light or junction that is being read, 0 outside
 	recent [2]*word        // the words found last
 	lists  map[string]bool // of vehicle classes, that have been looked at
 
@@ -193,7 +195,14 @@ func (d *documentReader) element(e xml.Element) error {
 		d.words(e)
 	}
 	d.reliance(e)
+	if e.Depth <= d.light {
+		d.light = 0
+	}
 	switch string(e.Name) {
+	case "tlLogic", "junction": // which share a reader in SUMO
+		if d.light == 0 {
+			d.light = e.Depth
+		}
 	case "vehicle", "trip", "person", "container":
 		d.departure(e, "depart")
 	case "flow", "personFlow", "containerFlow":
@@ -226,8 +235,6 @@ func (d *documentReader) element(e xml.Element) error {
 			if string(e.Name) == "include" {
 				d.ref(e, a, include)
 			}
-		case "imgFile", "osgFile":
-			d.ref(e, a, mayRead)
 		case "edgesFile":
 			d.ref(e, a, readOther)
 		case "dest", "outfile", "output-file":
@@ -238,8 +245,7 @@ func (d *documentReader) element(e xml.Element) error {
 			switch string(e.Name) {
 			case "variableSpeedSign", "calibrator":
 				d.ref(e, a, readXML)
-			case "rerouter":
-				d.ref(e, a, mayRead)
+			case "rerouter": // which SUMO never opens
 			default:
 				d.ref(e, a, write)
 			}
@@ -270,9 +276,13 @@ func (d *documentReader) param(e xml.Element) {
 	if !ok {
 		return
 	}
-	key := e.Attr("key")
-	if u, ok := paramUses[string(key)]; ok {
-		d.keyedRef(e, value, u, string(key))
+	key := string(e.Attr("key"))
+	u, ok := paramUses[key]
+	if !ok && d.light > 0 {
+		u, ok = lightUses[key]
+	}
+	if ok {
+		d.keyedRef(e, value, u, key)
 	}
 }
 

@@ -268,13 +268,6 @@ func TestInspectRefuses(t *testing.T) {
 		"a speed sign without its file": {
 			zip: additional(`<variableSpeedSign file="v.xml"/>`), location: "a.add.xml:2", message: `names "v.xml", which is not in the zip`,
 		},
-		"a rerouter that reads outside": {
-			zip: additional(`<rerouter file="../x.xml"/>`), location: "a.add.xml:2", message: "outside the scenario",
-		},
-		"a picture outside": {zip: additional(`<poly imgFile="/x.png"/>`), location: "a.add.xml:2", message: "absolute path"},
-		"a model outside": {
-			zip: additional(`<vType osgFile="../x.obj"/>`), location: "a.add.xml:2", message: "outside the scenario",
-		},
 		"edges listed outside": {
 			zip: additional(`<edgeData file="x.xml" edgesFile="../e.txt"/>`), location: "a.add.xml:2", message: "outside the scenario",
 		},

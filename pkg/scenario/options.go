@@ -99,6 +99,8 @@ var replaced = map[string]string{
 	"save-commented":     "it only serves to write a configuration",
 	"print-options":      "the job shows its options",
 	"gui-settings-file":  "",
+	"edgedata-files":     "",
+	"selection-file":     "",
 	// SUMO would load a message catalogue from the folder of that name.
 	"language": "how a run ended is read from SUMO's log, which is kept in English",
 }
@@ -116,9 +118,6 @@ var optionUses = map[string]use{
 	"device.ssm.filter-edges.input-file": readOther,
 	"astar.all-distances":                readOther,
 	"astar.landmark-distances":           readOther,
-	"gui-settings-file":                  mayRead,
-	"edgedata-files":                     mayRead,
-	"selection-file":                     mayRead,
 	"device.fcd-replay.file":             readXML, // 1.20 to 1.26
 	"device.fcd-replay.files":            readXML, // since 1.28, which knows the older name too
 	"phemlight-path":                     mayRead,

@@ -113,17 +113,22 @@ func relative(dir, name string) string {
 	return strings.Repeat("../", len(from)) + strings.Join(to, "/")
 }
 
-// numbered returns name, or the first of its numbered variants that is not taken.
-func numbered(name string, taken func(string) bool) string {
+// numbers remembers the number that each name got last, since a scenario may have thousands of outputs with one name.
+type numbers map[string]int
+
+// free returns name, or the first of its numbered variants that is not taken.
+func (n numbers) free(name string, taken func(string) bool) string {
 	dir, base := path.Split(name)
 	stem, ext, dotted := strings.Cut(base, ".")
-	for n := 2; taken(name); n++ {
-		name = dir + stem + "-" + strconv.Itoa(n)
+	variant := name
+	for taken(variant) {
+		n[name] = max(n[name], 1) + 1
+		variant = dir + stem + "-" + strconv.Itoa(n[name])
 		if dotted {
-			name += "." + ext
+			variant += "." + ext
 		}
 	}
-	return name
+	return variant
 }
 
 // directory finds the files of a zip by the names that scenarios give them. Programs and file systems write accented letters in

@@ -17,6 +17,7 @@ type report struct {
 	items    []problem.Item
 	more     int
 	warnings []Warning
+	noted    [2]int // warnings that are not strict, and those that are
 	seen     map[string]bool
 	found    int // faults, with those that were found twice
 }
@@ -57,10 +58,22 @@ func (r *report) warnStrict(location, format string, args ...any) {
 	r.note(Warning{Location: location, Message: fmt.Sprintf(format, args...), Strict: true})
 }
 
+// note keeps a warning. Of each kind there is room for maxItems, so that harmless ones displace none that a strict run refuses.
 func (r *report) note(w Warning) {
-	if len(r.warnings) < maxItems && r.first(w.String()) {
+	if !r.fullOf(w.Strict) && r.first(w.String()) {
 		r.warnings = append(r.warnings, w)
+		r.noted[kindOf(w.Strict)]++
 	}
+}
+
+// fullOf reports whether further warnings, strict or not, are dropped.
+func (r *report) fullOf(strict bool) bool { return r.noted[kindOf(strict)] >= maxItems }
+
+func kindOf(strict bool) int {
+	if strict {
+		return 1
+	}
+	return 0
 }
 
 // all returns the faults, with a last one that counts those that did not fit.

@@ -141,6 +141,9 @@ func (d *documentReader) odd(line int, element, attribute string) {
 // oddities notes the words in a file that SUMO ignores in silence, because no schema tells it what is right.
 func (r *judgement) oddities(name string, doc *document) {
 	for _, s := range doc.oddities {
+		if r.fullOf(true) {
+			return // a hint is not cheap
+		}
 		times := ""
 		if s.count > 1 {
 			times = fmt.Sprintf(" (%d times)", s.count)
