@@ -164,6 +164,15 @@ e2e: lab-up images ## Test the whole service on the lab: Knative, Argo and S3, o
 	@set -a; source $(LAB)/run/environment; set +a; SUMO_K8_LAB_KUBECONFIG=$$KUBECONFIG $(GO) test -count=1 -parallel 1 -timeout 15m -run '^TestLab' ./pkg/engine/argo
 	@SUMO_K8_LAB=$(LAB) SUMO_K8_LAB_PROGRAM=$(abspath $(BIN)/lab) $(GO) test -count=1 -timeout 30m -v ./infra/lab/e2e
 
+.PHONY: e2e-versions
+e2e-versions: lab-up images ## Run the ready networks with every version of SUMO, on this machine and on the lab
+	@infra/sumo/install.sh all
+	@SUMO_K8_ALL_VERSIONS=1 $(GO) test -count=1 -timeout 20m -run TestEveryVersionRunsTheReadyNetworks ./functions/local
+	@$(BIN)/lab load $(LOCAL)/images/*.tar
+	@infra/deploy.sh lab-all-versions
+	@SUMO_K8_ALL_VERSIONS=1 SUMO_K8_LAB=$(LAB) SUMO_K8_LAB_PROGRAM=$(abspath $(BIN)/lab) $(GO) test -count=1 -timeout 60m -v \
+		-run '^TestTheServiceOnACluster$$/a_job_chooses_its_version' ./infra/lab/e2e
+
 .PHONY: deploy
 deploy: ## Install or update on the current cluster: make deploy OVERLAY=lab, kind, production or a folder
 	@infra/deploy.sh "$(OVERLAY)"

@@ -624,7 +624,7 @@ func TestPodsReachWhatTheyUseAndNoMore(t *testing.T) {
 		}
 		// Functions and runs share the rule for the object store's address.
 		endpoint := i.secrets(t)["sumo-k8"]["S3_ENDPOINT"]
-		if strings.HasSuffix(i.name, "/lab") {
+		if strings.HasPrefix(i.name, "/overlays/lab") {
 			endpoint = "http://10.244.0.1:7070" // of infra/lab, whose Secrets infra/deploy.sh makes
 		}
 		destinations, err := kube.ObjectStore{Endpoint: endpoint}.Destinations()

@@ -20,7 +20,7 @@ var update = flag.Bool("update", false, "write SUMO_IMAGES into the manifests ag
 // TestTheManifestsNameTheImagesOfTheVersionsOnOffer also writes them: a new version of SUMO is a line in pkg/sumo/release.
 func TestTheManifestsNameTheImagesOfTheVersionsOnOffer(t *testing.T) {
 	t.Parallel()
-	// Clusters that exist for tests and trials get two versions: an image each costs them time. Those of kind run on laptops of
+	// Clusters that exist for tests and trials get two versions unless they are asked for all: an image each costs them time. Those of kind run on laptops of
 	// either architecture.
 	lab := []release.Release{release.Oldest(), release.Newest()}
 	kind := []release.Release{release.On("arm64")[0], release.Newest()}
@@ -28,10 +28,11 @@ func TestTheManifestsNameTheImagesOfTheVersionsOnOffer(t *testing.T) {
 		versions                 []release.Release
 		repository, tag, between string
 	}{
-		"base/settings.env":                      {release.All(), "dev.local/sumo:", "", ""},
-		"overlays/lab/kustomization.yaml":        {lab, "dev.local/sumo:", "", ""},
-		"overlays/kind/kustomization.yaml":       {kind, "dev.local/sumo:", "", ""},
-		"overlays/production/kustomization.yaml": {release.All(), "registry.example.org/sumo-k8/sumo:", "-v1.0.0", "\\\n        "},
+		"base/settings.env":                            {release.All(), "dev.local/sumo:", "", ""},
+		"overlays/lab/kustomization.yaml":              {lab, "dev.local/sumo:", "", ""},
+		"overlays/lab-all-versions/kustomization.yaml": {release.All(), "dev.local/sumo:", "", ""},
+		"overlays/kind/kustomization.yaml":             {kind, "dev.local/sumo:", "", ""},
+		"overlays/production/kustomization.yaml":       {release.All(), "registry.example.org/sumo-k8/sumo:", "-v1.0.0", "\\\n        "},
 	} {
 		var images []string
 		for _, r := range c.versions {

@@ -155,7 +155,7 @@ fi
 folder=$overlay
 [[ -d deploy/overlays/$overlay ]] && folder=deploy/overlays/$overlay
 [[ -r $folder/kustomization.yaml ]] || fail "there is no overlay $overlay; deploy/overlays has $(cd deploy/overlays && echo *)"
-[[ $overlay == lab ]] && use_lab
+[[ $overlay == lab* ]] && use_lab
 check_cluster
 
 work=$(mktemp -d)
@@ -168,7 +168,7 @@ before=(-l 'app.kubernetes.io/component notin (function,schedule)')
 say "Preparing the namespace sumo-k8"
 kubectl get namespace sumo-k8 >/dev/null 2>&1 || kubectl create namespace sumo-k8 >/dev/null
 rolled=
-if [[ $overlay == lab ]]; then
+if [[ $overlay == lab* ]]; then
 	old=$(versions)
 	lab_secrets
 	[[ -z $old || $old == "$(versions)" ]] || rolled=yes
@@ -203,7 +203,7 @@ check_shared
 address=$(kubectl -n sumo-k8 get gateway sumo-k8 -o 'jsonpath={.status.addresses[0].value}' 2>/dev/null || true)
 say "SUMO-K8 is installed. The Gateway's address: ${address:-unknown}"
 case $overlay in
-lab) say "From this machine: http://10.244.0.1:30080" ;;
+lab*) say "From this machine: http://10.244.0.1:30080" ;;
 kind) say "From this machine: http://localhost:8080" ;;
 esac
 say "The admin key: kubectl -n sumo-k8 get secret sumo-k8-admin -o 'jsonpath={.data.ADMIN_KEY}' | base64 -d"

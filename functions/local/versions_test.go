@@ -18,6 +18,7 @@ import (
 	"github.com/sumo-k8/sumo-k8/pkg/simulation"
 	"github.com/sumo-k8/sumo-k8/pkg/sumo/release"
 	"github.com/sumo-k8/sumo-k8/pkg/sumo/sumotest"
+	networks "github.com/sumo-k8/sumo-k8/test_networks"
 )
 
 func testVersions(t *testing.T, s *service) {
@@ -47,6 +48,31 @@ func testVersions(t *testing.T, s *service) {
 	}
 	if loss[""] != loss[newest] || loss[oldest] == loss[newest] { // 1.27 changed how vehicles depart
 		t.Errorf("the time losses are %v", loss)
+	}
+}
+
+// TestEveryVersionRunsTheReadyNetworks is what testVersions samples: make e2e-versions runs it, and the same on a cluster.
+func TestEveryVersionRunsTheReadyNetworks(t *testing.T) {
+	t.Parallel()
+	if os.Getenv("SUMO_K8_ALL_VERSIONS") == "" {
+		t.Skip("SUMO_K8_ALL_VERSIONS is not set: make e2e-versions sets it")
+	}
+	c := startService(t).register(t, `"max_concurrent_jobs": 4`)
+	type run struct{ network, version string }
+	ids := map[run]string{}
+	for _, version := range sumotest.Versions() {
+		for _, network := range networks.Ready() {
+			fields := [][2]string{{"sumo_version", version}}
+			if network == "multi_config" {
+				fields = append(fields, [2]string{"config_file", "morning.sumocfg"})
+			}
+			ids[run{network, version}] = c.submit(t, network, fields...).JobID
+		}
+	}
+	for r, id := range ids {
+		if j := c.finish(t, id); j.Status != job.Succeeded || !strings.HasPrefix(j.Version, r.version+".") {
+			t.Errorf("%s on %s ended %s on %q: %v", r.network, r.version, j.Status, j.Version, deref(j.Error))
+		}
 	}
 }
 

@@ -23,15 +23,17 @@ const user = "65532:65532"
 
 const module = "github.com/sumo-k8/sumo-k8/"
 
-// suite is the Debian that files come from. The Go in functions knows only the bundle of authorities, and SUMO's wheels want any C
+// suite is the Debian that files come from, except where a SUMO of Debian's decides it. The Go in functions knows only the bundle of authorities, and SUMO's wheels want any C
 // library since 2.28, so any Debian would do: the newest.
 const suite = "trixie"
 
 // recipe is how one image is made.
 type recipe struct {
 	name    string // under which clusters know it
+	suite   string // of Debian
 	source  string // of files from Debian
 	sumo    string // the version of SUMO that it holds, if any
+	wheel   bool   // whether that SUMO is a wheel's; otherwise it is among the files from Debian
 	program string // our program, which is the image's entry point
 	pkg     string // the program's package in this module
 	env     []string
@@ -44,19 +46,30 @@ const title = "org.opencontainers.image.title"
 // recipesFor returns the recipes of the functions and of these versions of SUMO. The images' registry, dev.local, does not exist:
 // they are loaded into a node, and a cluster that asks a registry for them fails at once.
 func recipesFor(versions []release.Release) []recipe {
-	recipes := []recipe{{name: "dev.local/functions:dev", source: "functions", program: "functions", pkg: "functions"}}
+	recipes := []recipe{{name: "dev.local/functions:dev", suite: suite, source: "functions", program: "functions", pkg: "functions"}}
 	for _, r := range versions {
 		recipes = append(recipes, recipe{
-			name: "dev.local/sumo:" + r.Version, source: "sumo", sumo: r.Version, program: "sumo-run", pkg: sumoRun, env: sumoEnv(r.Version),
+			name: "dev.local/sumo:" + r.Version, suite: suite, source: "sumo", sumo: r.Version, wheel: true,
+			program: "sumo-run", pkg: sumoRun, env: sumoEnv(release.In(installations, r.Version)),
 		})
 	}
 	return recipes
 }
 
-// sumoEnv is what the Dockerfile says too. sumo-run looks for stdbuf in PATH.
-func sumoEnv(version string) []string {
-	sumo := release.In(installations, version)
-	return []string{"PATH=/usr/bin", "SUMO_BINARY=" + sumo.Binary, "SUMO_HOME=" + sumo.Home, "SUMO_VERSION=" + version, "LC_ALL=C.UTF-8"}
+// packaged are versions of SUMO that are no longer on offer, by the Debian that has them: tenants of earlier releases may need their
+// numbers. They are only built by name.
+var packaged = map[string]string{"1.15": "bookworm"}
+
+func packagedRecipe(version string) recipe {
+	return recipe{
+		name: "dev.local/sumo:" + version, suite: packaged[version], source: "debian-sumo", sumo: version, program: "sumo-run", pkg: sumoRun,
+		env: sumoEnv(release.Installation{Version: version, Binary: "/usr/bin/sumo", Home: "/usr/share/sumo"}),
+	}
+}
+
+// sumoEnv is what the Dockerfiles say too. sumo-run looks for stdbuf in PATH.
+func sumoEnv(sumo release.Installation) []string {
+	return []string{"PATH=/usr/bin", "SUMO_BINARY=" + sumo.Binary, "SUMO_HOME=" + sumo.Home, "SUMO_VERSION=" + sumo.Version, "LC_ALL=C.UTF-8"}
 }
 
 // file is the name of the image's archive.
@@ -80,13 +93,13 @@ func (r recipe) tagged(release string) string {
 }
 
 type builder struct {
-	out      string            // folder of the archives
-	cache    string            // folder of what comes from Debian
-	sumo     string            // folder of the installed versions of SUMO
-	versions []release.Release // to make images of
-	refresh  bool
-	mirror   func(context.Context) (mirror, error)
-	log      io.Writer
+	out     string // folder of the archives
+	cache   string // folder of what comes from Debian
+	sumo    string // folder of the installed versions of SUMO
+	recipes []recipe
+	refresh bool
+	mirror  func(context.Context) (mirror, error)
+	log     io.Writer
 }
 
 // build makes all images. It gets SUMO and Debian's packages while it compiles our programs.
@@ -103,27 +116,29 @@ func (b builder) build(ctx context.Context) error {
 		return err
 	}
 	defer unlock()
-	recipes := recipesFor(b.versions)
-	var packages, wanted, versions []string
-	for _, r := range recipes {
+	var packages, wheels []string
+	var wanted []recipe // one for each layer from Debian
+	for _, r := range b.recipes {
 		if !slices.Contains(packages, module+r.pkg) {
 			packages = append(packages, module+r.pkg)
 		}
-		if !slices.Contains(wanted, r.source) {
-			wanted = append(wanted, r.source)
+		if !slices.ContainsFunc(wanted, r.sharesLayer) {
+			wanted = append(wanted, r)
 		}
-		if r.sumo != "" {
-			versions = append(versions, r.sumo)
+		if r.wheel {
+			wheels = append(wheels, r.sumo)
 		}
 	}
 	making, stop := errgroup.WithContext(ctx)
 	making.Go(func() error { return compile(stop, programs, packages...) })
-	making.Go(func() error { return wheel.Install(stop, b.sumo, b.log, versions...) })
+	if len(wheels) > 0 {
+		making.Go(func() error { return wheel.Install(stop, b.sumo, b.log, wheels...) })
+	}
 	layers := make([]string, len(wanted))
-	for n, source := range wanted {
+	for n, r := range wanted {
 		making.Go(func() (err error) {
-			if layers[n], err = b.debian(stop, source); err != nil {
-				return fmt.Errorf("making the layer of %s: %w", source, err)
+			if layers[n], err = b.debian(stop, r); err != nil {
+				return fmt.Errorf("making the layer of %s: %w", r.source, err)
 			}
 			return nil
 		})
@@ -132,11 +147,11 @@ func (b builder) build(ctx context.Context) error {
 		return err
 	}
 	var writing errgroup.Group
-	for _, r := range recipes {
+	for _, r := range b.recipes {
 		writing.Go(func() error {
-			debian := layers[slices.Index(wanted, r.source)]
+			debian := layers[slices.IndexFunc(wanted, r.sharesLayer)]
 			var own []oci.File
-			if r.sumo != "" {
+			if r.wheel {
 				var err error
 				if own, err = sumoFiles(b.sumo, r.sumo, debian); err != nil {
 					return fmt.Errorf("making the image %s: %w", r.name, err)
@@ -158,11 +173,16 @@ func (b builder) build(ctx context.Context) error {
 	return writing.Wait()
 }
 
-// image puts what changes least into the lowest layer: Debian's files, then SUMO's, if any, then our program.
+// sharesLayer is whether another recipe takes the same files from Debian.
+func (r recipe) sharesLayer(other recipe) bool {
+	return r.suite == other.suite && r.source == other.source
+}
+
+// image puts what changes least into the lowest layer: Debian's files, then those of SUMO's wheel, if any, then our program.
 func (r recipe) image(debian string, sumo []oci.File, program string) oci.Image {
 	entry := "/usr/bin/" + r.program
 	layers := []oci.Layer{oci.Tar(debian)}
-	if r.sumo != "" {
+	if r.wheel {
 		layers = append(layers, oci.Files(sumo...))
 	}
 	return oci.Image{

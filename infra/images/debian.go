@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -30,7 +31,9 @@ type source struct {
 	files    []string
 }
 
-var sources = map[string]source{"sumo": readSource("sumo"), "functions": readSource("functions")}
+var sources = map[string]source{
+	"sumo": readSource("sumo"), "debian-sumo": readSource("debian-sumo"), "functions": readSource("functions"),
+}
 
 func readSource(name string) source {
 	packages, files := mustRead(name+".packages"), mustRead(name+".files")
@@ -69,31 +72,34 @@ func writeLayer(files []oci.File, name string) error {
 	return f.Close()
 }
 
-// debian returns the file of the layer that images take from Debian: from the cache when it is there. A list of the packages in it
+// debian returns the file of the layer that the image, and those that share it, take from Debian: from the cache when it is there. A list of the packages in it
 // is next to it.
-func (b builder) debian(ctx context.Context, source string) (string, error) {
-	key, err := cacheKey(source)
+func (b builder) debian(ctx context.Context, r recipe) (string, error) {
+	key, err := cacheKey(r.source)
 	if err != nil {
 		return "", err
 	}
-	layer := filepath.Join(b.cache, fmt.Sprintf("%s-%s-%s.tar", source, suite, key))
+	layer := filepath.Join(b.cache, fmt.Sprintf("%s-%s-%s.tar", r.source, r.suite, key))
 	info, err := os.Stat(layer)
 	if err == nil && !b.refresh {
-		fmt.Fprintf(b.log, "%-24s Debian's packages of %s are in %s\n", source, info.ModTime().Format("2 January 2006"), layer)
+		fmt.Fprintf(b.log, "%-24s Debian's packages of %s are in %s\n", r.source, info.ModTime().Format("2 January 2006"), layer)
 		return layer, nil
 	}
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return "", err
 	}
-	fmt.Fprintf(b.log, "%-24s unpacking Debian's packages, about a minute: %s\n", source, strings.Join(sources[source].packages, " "))
+	fmt.Fprintf(b.log, "%-24s unpacking Debian's packages, about a minute: %s\n", r.source, strings.Join(sources[r.source].packages, " "))
 	list := strings.TrimSuffix(layer, ".tar") + ".txt"
 	from, err := b.mirror(ctx)
 	if err != nil {
 		return "", err
 	}
-	packages, err := bootstrap(ctx, source, from, layer+".new")
+	packages, err := bootstrap(ctx, r, from, layer+".new")
 	if err != nil {
 		return "", err
+	}
+	if !r.wheel && r.sumo != "" && !slices.ContainsFunc(packages, func(p string) bool { return strings.HasPrefix(p, "sumo "+r.sumo+".") }) {
+		return "", fmt.Errorf("the SUMO of Debian %s is not %s: its packages are %s", r.suite, r.sumo, strings.Join(packages, ", "))
 	}
 	if err := os.WriteFile(list, []byte(strings.Join(packages, "\n")+"\n"), 0o644); err != nil {
 		return "", err
@@ -118,7 +124,7 @@ func cacheKey(source string) (string, error) {
 
 // bootstrap makes the layer with mmdebstrap, which gets the packages from a mirror, checks Debian's signatures and unpacks
 // them in a folder of its own. No script of a package runs. It returns the packages that the layer holds files of.
-func bootstrap(ctx context.Context, source string, from mirror, layer string) ([]string, error) {
+func bootstrap(ctx context.Context, r recipe, from mirror, layer string) ([]string, error) {
 	mmdebstrap, err := exec.LookPath("mmdebstrap")
 	if err != nil {
 		return nil, errors.New("mmdebstrap is missing: install it on Debian or Ubuntu with apt-get install mmdebstrap, " +
@@ -141,17 +147,17 @@ func bootstrap(ctx context.Context, source string, from mirror, layer string) ([
 	// hooks need goes into the folder, and the result is fetched from there, by mmdebstrap's own commands.
 	packages := filepath.Join(dir, "packages")
 	args := []string{
-		"--quiet", "--variant=extract", "--format=null", "--include=" + strings.Join(sources[source].packages, ","),
+		"--quiet", "--variant=extract", "--format=null", "--include=" + strings.Join(sources[r.source].packages, ","),
 		"--setup-hook=for d in " + strings.Join(mergedFolders, " ") + `; do mkdir -p "$1/usr/$d" && ln -s "usr/$d" "$1/$d"; done`,
 		"--extract-hook=upload " + quote(hook) + " /hook.sh",
 		"--extract-hook=upload " + quote(self) + " /images",
 		`--extract-hook=sh "$1/hook.sh" "$1"`,
-		`--extract-hook=chmod +x "$1/images" && "$1/images" slim ` + source + ` "$1" "$1/layer.tar" >"$1/packages.txt"`,
+		`--extract-hook=chmod +x "$1/images" && "$1/images" slim ` + r.source + ` "$1" "$1/layer.tar" >"$1/packages.txt"`,
 		"--extract-hook=download /layer.tar " + quote(layer),
 		"--extract-hook=download /packages.txt " + quote(packages),
-		suite, "/dev/null",
+		r.suite, "/dev/null",
 	}
-	cmd := exec.CommandContext(ctx, mmdebstrap, append(args, from.lines(suite)...)...)
+	cmd := exec.CommandContext(ctx, mmdebstrap, append(args, from.lines(r.suite)...)...)
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) } // it then removes its folder
 	if output, err := cmd.CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("mmdebstrap: %w\n%s", err, output)

@@ -2,10 +2,11 @@
 //
 //	images build [--out FOLDER] [--refresh] [VERSION...]
 //	images push --registry REGISTRY [--out FOLDER] [VERSION...]
-//	images slim sumo|functions ROOT LAYER.tar
+//	images slim sumo|debian-sumo|functions ROOT LAYER.tar
 //	images wheel VERSION INSTALLATIONS LAYER.tar
 //
-// A version of SUMO is one on offer such as 1.28, or one of the words oldest, newest and all, which is the default.
+// A version of SUMO is one on offer such as 1.28, or one of the words oldest, newest and all, which is the default. By its
+// name only there also is 1.15, from Debian, for tenants that earlier releases gave it.
 //
 // build writes one OCI archive for each image. What comes from Debian is kept in the user's cache folder, so that only
 // the first build needs a network; --refresh asks Debian again, for its security updates. The same packages and the same
@@ -26,6 +27,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"syscall"
 
 	"github.com/google/go-containerregistry/pkg/authn"
@@ -51,7 +53,7 @@ func main() {
 func run(ctx context.Context, args []string) error {
 	usage := errors.New("usage: images build [--out FOLDER] [--refresh] [VERSION...]" +
 		" | images push --registry REGISTRY [--out FOLDER] [VERSION...]" +
-		" | images slim sumo|functions ROOT LAYER.tar | images wheel VERSION INSTALLATIONS LAYER.tar")
+		" | images slim sumo|debian-sumo|functions ROOT LAYER.tar | images wheel VERSION INSTALLATIONS LAYER.tar")
 	if len(args) == 0 {
 		return usage
 	}
@@ -82,7 +84,7 @@ func run(ctx context.Context, args []string) error {
 		if err := flags.Parse(args); err != nil {
 			return err
 		}
-		versions, err := chosen(flags.Args())
+		recipes, err := chosen(flags.Args())
 		if err != nil {
 			return err
 		}
@@ -95,7 +97,7 @@ func run(ctx context.Context, args []string) error {
 			return fmt.Errorf("finding the user's cache folder: %w", err)
 		}
 		b := builder{
-			out: *out, cache: filepath.Join(cache, "sumo-k8", "images"), sumo: sumo, versions: versions, refresh: *refresh,
+			out: *out, cache: filepath.Join(cache, "sumo-k8", "images"), sumo: sumo, recipes: recipes, refresh: *refresh,
 			mirror: findMirror, log: os.Stdout,
 		}
 		return b.build(ctx)
@@ -105,14 +107,14 @@ func run(ctx context.Context, args []string) error {
 		if err := flags.Parse(args); err != nil {
 			return err
 		}
-		versions, err := chosen(flags.Args())
+		recipes, err := chosen(flags.Args())
 		if err != nil {
 			return err
 		}
 		if *registry == "" {
 			return usage
 		}
-		p := pusher{out: *out, registry: *registry, tag: *tag, versions: versions, keys: authn.DefaultKeychain, log: os.Stdout}
+		p := pusher{out: *out, registry: *registry, tag: *tag, recipes: recipes, keys: authn.DefaultKeychain, log: os.Stdout}
 		if term.IsTerminal(int(os.Stderr.Fd())) {
 			p.bars = os.Stderr
 		}
@@ -121,10 +123,28 @@ func run(ctx context.Context, args []string) error {
 	return usage
 }
 
-// chosen returns the versions that args name, all of them by default, on the machine's own architecture.
-func chosen(args []string) ([]release.Release, error) {
+// chosen returns the recipes of the functions and of the versions that args name, by default all on offer, on the machine's own
+// architecture.
+func chosen(args []string) ([]recipe, error) {
 	if len(args) == 0 {
 		args = []string{wheel.All}
 	}
-	return wheel.Choose(runtime.GOARCH, args...)
+	var offered []string
+	var others []recipe
+	for _, version := range args {
+		switch r := packagedRecipe(version); {
+		case r.suite == "":
+			offered = append(offered, version)
+		case !slices.ContainsFunc(others, r.sharesLayer):
+			others = append(others, r)
+		}
+	}
+	if len(offered) == 0 { // no wheel is wanted, so none need exist for this machine
+		return append(recipesFor(nil), others...), nil
+	}
+	releases, err := wheel.Choose(runtime.GOARCH, offered...)
+	if err != nil {
+		return nil, err
+	}
+	return append(recipesFor(releases), others...), nil
 }

@@ -21,7 +21,6 @@ import (
 	"github.com/vbauerster/mpb/v8/decor"
 
 	"github.com/sumo-k8/sumo-k8/infra/images/oci"
-	"github.com/sumo-k8/sumo-k8/pkg/sumo/release"
 )
 
 // pusher copies built images to a registry.
@@ -29,14 +28,14 @@ type pusher struct {
 	out      string // folder of the archives
 	registry string // with the path that comes before the images' names, if any
 	tag      string // of this release; empty for the tags that the images were built with
-	versions []release.Release
+	recipes  []recipe
 	keys     authn.Keychain
 	log      io.Writer // gets the name of each pushed image, with its digest
 	bars     io.Writer // gets progress bars; nil for none
 }
 
 func (p pusher) push(ctx context.Context) error {
-	for _, r := range recipesFor(p.versions) {
+	for _, r := range p.recipes {
 		if err := p.pushImage(ctx, r); err != nil {
 			return err
 		}

@@ -62,7 +62,7 @@ func TestPushedImagesArePulledWithTheDigestsThatWereBuilt(t *testing.T) {
 	}))
 	folder, digests := builtImages(t)
 	var out bytes.Buffer
-	p := pusher{out: folder, registry: address + "/traffic/", versions: release.All(), keys: authn.NewMultiKeychain(), log: &out}
+	p := pusher{out: folder, registry: address + "/traffic/", recipes: recipesFor(release.All()), keys: authn.NewMultiKeychain(), log: &out}
 	if err := p.push(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -148,7 +148,7 @@ func TestAPushThatFailsSaysWhatToDo(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			var out bytes.Buffer
-			err := pusher{out: c.folder, registry: c.registry, keys: authn.NewMultiKeychain(), log: &out}.push(t.Context())
+			err := pusher{out: c.folder, registry: c.registry, recipes: recipesFor(nil), keys: authn.NewMultiKeychain(), log: &out}.push(t.Context())
 			if err == nil || !strings.Contains(err.Error(), c.want) {
 				t.Errorf("the error is %v, want one with %q", err, c.want)
 			}

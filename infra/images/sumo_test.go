@@ -124,7 +124,33 @@ func TestImagesOfAllVersionsAreMadeByDefault(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(release.On(runtime.GOARCH), got); diff != "" {
+	if diff := cmp.Diff(recipesFor(release.On(runtime.GOARCH)), got, cmp.AllowUnexported(recipe{})); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+func TestAVersionThatIsNoLongerOnOfferIsBuiltFromDebianByItsNameOnly(t *testing.T) {
+	t.Parallel()
+	newest := recipesFor([]release.Release{release.Newest()})
+	old := recipe{
+		name: "dev.local/sumo:1.15", suite: "bookworm", source: "debian-sumo", sumo: "1.15", program: "sumo-run", pkg: sumoRun,
+		env: []string{"PATH=/usr/bin", "SUMO_BINARY=/usr/bin/sumo", "SUMO_HOME=/usr/share/sumo", "SUMO_VERSION=1.15", "LC_ALL=C.UTF-8"},
+	}
+	for versions, want := range map[string][]recipe{
+		"1.15": {newest[0], old}, "newest 1.15 1.15": append(newest, old), "newest": newest,
+	} {
+		got, err := chosen(strings.Fields(versions))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(want, got, cmp.AllowUnexported(recipe{})); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", versions, diff)
+		}
+	}
+	if _, err := chosen([]string{"1.14"}); err == nil {
+		t.Error("1.14, which nobody has, is built")
+	}
+	if n := len(old.image("", nil, "").Layers); n != 2 {
+		t.Errorf("its image has %d layers, want Debian's and our program's", n)
 	}
 }

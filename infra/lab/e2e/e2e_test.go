@@ -98,12 +98,43 @@ func testOneJob(t *testing.T, c *cluster) {
 	}
 }
 
+// testVersions runs square on each version that the cluster offers: the oldest and the newest. With SUMO_K8_ALL_VERSIONS, which make
+// e2e-versions sets, these are all, and it runs every ready network.
 func testVersions(t *testing.T, c *cluster) {
 	a := c.register(t, "")
-	for _, version := range []string{release.Oldest().Version, release.Newest().Version} {
-		j := a.submit(t, ready(t, "square"), map[string]string{"sumo_version": version})
-		if j = a.finish(t, j.JobID); j.Status != job.Succeeded || !strings.HasPrefix(j.Version, version+".") {
-			t.Errorf("ended %s, run by SUMO %q, want %s: %s", j.Status, j.Version, version, why(j))
+	want, scenarios := []string{release.Oldest().Version, release.Newest().Version}, []string{"square"}
+	if os.Getenv("SUMO_K8_ALL_VERSIONS") != "" {
+		want, scenarios = nil, networks.Ready()
+		for _, r := range release.All() {
+			want = append(want, r.Version)
+		}
+	}
+	var list struct {
+		Versions []struct {
+			Version   string
+			Installed bool
+		}
+	}
+	a.call(t, "GET", "/versions", http.StatusOK, &list)
+	var offered []string
+	for _, v := range list.Versions {
+		if v.Installed {
+			offered = append(offered, v.Version)
+		}
+	}
+	if diff := cmp.Diff(want, offered); diff != "" {
+		t.Fatalf("the cluster offers other versions (-want +got):\n%s", diff)
+	}
+	for _, version := range offered {
+		for _, network := range scenarios {
+			fields := map[string]string{"sumo_version": version}
+			if network == "multi_config" {
+				fields["config_file"] = "morning.sumocfg"
+			}
+			j := a.submit(t, ready(t, network), fields)
+			if j = a.finish(t, j.JobID); j.Status != job.Succeeded || !strings.HasPrefix(j.Version, version+".") {
+				t.Errorf("%s ended %s, run by SUMO %q, want %s: %s", network, j.Status, j.Version, version, why(j))
+			}
 		}
 	}
 }
