@@ -58,20 +58,19 @@ func TestEveryVersionRunsTheReadyNetworks(t *testing.T) {
 		t.Skip("SUMO_K8_ALL_VERSIONS is not set: make e2e-versions sets it")
 	}
 	c := startService(t).register(t, `"max_concurrent_jobs": 4`)
-	type run struct{ network, version string }
-	ids := map[run]string{}
 	for _, version := range sumotest.Versions() {
+		ids := map[string]string{}
 		for _, network := range networks.Ready() {
-			fields := [][2]string{{"sumo_version", version}}
+			fields := [][2]string{{"sumo_version", version}, {"cpu_request", "1"}, {"memory_gi", "1"}}
 			if network == "multi_config" {
 				fields = append(fields, [2]string{"config_file", "morning.sumocfg"})
 			}
-			ids[run{network, version}] = c.submit(t, network, fields...).JobID
+			ids[network] = c.submit(t, network, fields...).JobID
 		}
-	}
-	for r, id := range ids {
-		if j := c.finish(t, id); j.Status != job.Succeeded || !strings.HasPrefix(j.Version, r.version+".") {
-			t.Errorf("%s on %s ended %s on %q: %v", r.network, r.version, j.Status, j.Version, deref(j.Error))
+		for network, id := range ids {
+			if j := c.finish(t, id); j.Status != job.Succeeded || !strings.HasPrefix(j.Version, version+".") {
+				t.Errorf("%s on %s ended %s on %q: %v", network, version, j.Status, j.Version, deref(j.Error))
+			}
 		}
 	}
 }
