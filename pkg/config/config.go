@@ -58,7 +58,7 @@ type Config struct {
 	PodSpecPatch string            `env:"POD_SPEC_PATCH" doc:"YAML that is merged into the pod of every job, for what has no setting of its own, such as affinity or topology spread."`
 
 	SumoVersions []string `env:"SUMO_VERSIONS" doc:"The versions of SUMO that jobs may choose: 1.22,1.28. Empty for every version that has an image (ENGINE=argo) or is installed (ENGINE=local)."`
-	SumoVersion  string   `env:"SUMO_VERSION" doc:"The version that ran all jobs in releases that offered no choice. The migration makes it the default of the tenants that exist then, so that an upgrade changes nobody's numbers; it has no other effect. Empty for 1.15, the default of those releases. make dev takes the SUMO in PATH."`
+	SumoVersion  string   `env:"SUMO_VERSION" doc:"The version that ran all jobs in releases that offered no choice. The migration makes it the default of the tenants that exist then, so that an upgrade changes nobody's numbers. It also runs the jobs that instances of such a release submit without a version while they are being replaced. Empty for 1.15, the default of those releases. make dev takes the SUMO in PATH."`
 	SumoDir      string   `env:"SUMO_DIR" doc:"Folder with the installed versions of SUMO, with ENGINE=local; empty for sumo-k8/sumo in the user's cache folder."`
 
 	Confinement confine.Mode `env:"CONFINEMENT" doc:"Whether SUMO may run where the machine cannot restrict it to the run's own files and the system calls that it needs: require refuses, prefer runs it with what the machine offers and records what held, off does not confine it. Empty for require on one machine and prefer with ENGINE=argo, where the pod is a wall as well."`

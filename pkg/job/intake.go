@@ -185,16 +185,18 @@ func refused(items ...problem.Item) error {
 func (in *Intake) Accept(
 	ctx context.Context, t tenant.Tenant, s scenario.Scenario, r Request, idem *idempotency.Request,
 ) (j Job, created bool, err error) {
-	r, warnings, err := in.settle(ctx, t, s, r)
+	r, warnings, err := in.settle(ctx, t, s, r, "")
 	if err != nil {
 		return Job{}, false, err
 	}
 	return in.queue(ctx, in.newJob(ctx, t, s, r, warnings), idem)
 }
 
-// settle decides what r leaves open by its scenario and its tenant, so that every attempt runs the same. The warnings are those of
-// the job.
-func (in *Intake) settle(ctx context.Context, t tenant.Tenant, s scenario.Scenario, r Request) (_ Request, warnings []string, err error) {
+// settle decides what r leaves open by its scenario and its tenant, so that every attempt runs the same. accepted is the version of
+// the job that r repeats; empty for none. The warnings are those of the job.
+func (in *Intake) settle(
+	ctx context.Context, t tenant.Tenant, s scenario.Scenario, r Request, accepted string,
+) (_ Request, warnings []string, err error) {
 	o := &r.Options
 	config, err := in.Config(ctx, s, o.ConfigFile)
 	if err != nil {
@@ -207,7 +209,7 @@ func (in *Intake) settle(ctx context.Context, t tenant.Tenant, s scenario.Scenar
 		return r, nil, problem.New(problem.ScenarioInvalid, "SUMO would drop or ignore a part of this scenario, which strict refuses: %s. Fix "+
 			"what errors lists, or submit without strict.", textOfItem(items[0])).WithItems(items...)
 	}
-	version, warnings, err := in.version(t, config, o.SumoVersion)
+	version, warnings, err := in.version(t, config, o.SumoVersion, accepted)
 	if err != nil {
 		return r, nil, err
 	}
@@ -245,16 +247,12 @@ func (in *Intake) Retry(ctx context.Context, t tenant.Tenant, id, key string) (a
 		return Job{}, false, err
 	}
 	r := j.request()
-	var notes []string
-	if accepted := r.Options.SumoVersion; accepted != "" && VersionFault(in.Versions, accepted) != "" {
-		r.Options.SumoVersion = in.Versions.Successor(accepted)
-		notes = append(notes, goneVersion(in.Versions, accepted, r.Options.SumoVersion))
-	}
-	r, warnings, err := in.settle(ctx, t, s, r)
+	r.Options.SumoVersion = "" // which the caller need not have chosen
+	r, warnings, err := in.settle(ctx, t, s, r, j.Options.SumoVersion)
 	if err != nil {
 		return Job{}, false, err
 	}
-	return in.queue(ctx, in.newJob(ctx, t, s, r, append(notes, warnings...)), idem)
+	return in.queue(ctx, in.newJob(ctx, t, s, r, warnings), idem)
 }
 
 func (in *Intake) newJob(ctx context.Context, t tenant.Tenant, s scenario.Scenario, r Request, warnings []string) Job {

@@ -421,6 +421,20 @@ func TestARetryOfAVersionThatIsGoneRunsOnTheNextOne(t *testing.T) {
 	}
 }
 
+func TestARetryGivesUpAVersionThatCannotRunTheScenario(t *testing.T) {
+	t.Parallel()
+	l := ledger{jobs: map[string]Job{"old": {ID: "old", TenantID: "acme", State: Failed, Options: simulation.Options{SumoVersion: "1.15"}}}}
+	in, _ := l.intake()
+	in.Config = func(context.Context, scenario.Scenario, string) (scenario.Config, error) {
+		return scenario.Config{Path: "a.sumocfg", Needs: []scenario.Need{{Since: "1.20", Problem: problem.Item{Message: "option too new"}}}}, nil
+	}
+	again, _, err := in.Retry(t.Context(), acme, "old", "")
+	want := []string{"Runs on SUMO 1.28: SUMO 1.15, that of the job that is repeated, cannot run a.sumocfg (option too new)."}
+	if diff := cmp.Diff(want, again.Warnings); err != nil || again.Options.SumoVersion != "1.28" || diff != "" {
+		t.Errorf("runs on %q, failed with %v, warnings (-want +got):\n%s", again.Options.SumoVersion, err, diff)
+	}
+}
+
 // versionLog is an engine and a VersionRecord.
 type versionLog struct {
 	Engine

@@ -45,13 +45,18 @@ func gone(offer simulation.Offer, name string) string {
 	return "is no longer offered"
 }
 
-// version chooses the SUMO that runs c: the one asked for, or else the tenant's default, or else the newest on offer. What was not
-// asked for gives way to the newest that can run c, with a note.
-func (in *Intake) version(t tenant.Tenant, c scenario.Config, asked string) (version string, notes []string, err error) {
+// version chooses the SUMO that runs c: the one asked for, or else the one for which the job was accepted before, the tenant's
+// default, or the newest on offer. What was not asked for gives way to the newest that can run c, with a note.
+func (in *Intake) version(t tenant.Tenant, c scenario.Config, asked, accepted string) (version string, notes []string, err error) {
 	wanted, because := in.Versions.Newest(), "the newest here"
 	switch {
 	case asked != "":
 		wanted = asked
+	case accepted != "":
+		wanted, because = in.Versions.Successor(accepted), "that of the job that is repeated"
+		if wanted != accepted && wanted != "" {
+			notes, because = append(notes, goneVersion(in.Versions, accepted, wanted)), "the nearest to that"
+		}
 	case t.DefaultSumoVersion != "":
 		wanted, because = in.Versions.Successor(t.DefaultSumoVersion), "this tenant's default"
 		if note := GoneDefault(in.Versions, t); note != "" {

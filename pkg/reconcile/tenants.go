@@ -52,17 +52,35 @@ func (r *Reconciler) provision(ctx context.Context, rep *Report) error {
 			r.Log.Error().Err(err).Str("tenant", t.ID).Msg("tenant not provisioned")
 			continue
 		}
-		switch err := r.Tenants.Provisioned(ctx, t, provisionEvery); problem.CodeOf(err) {
-		case "":
-			rep.Provisioned++
-		case problem.NotFound:
-			// Its retirement may have removed the namespace before we made it again.
-			if err := r.Provisioner.Deprovision(ctx, t); err != nil {
-				return fmt.Errorf("removing what was made for the retired tenant %s: %w", t.ID, err)
-			}
-		default:
+		provisioned, err := noteProvisioned(ctx, r.Tenants, r.Provisioner, t)
+		if err != nil {
 			return err
+		}
+		if provisioned {
+			rep.Provisioned++
 		}
 	}
 	return nil
+}
+
+// Provision repairs what one tenant has on the cluster, ahead of its turn.
+func Provision(ctx context.Context, tenants Tenants, p tenant.Provisioner, t tenant.Tenant) error {
+	if err := p.Provision(ctx, t); err != nil {
+		return err
+	}
+	_, err := noteProvisioned(ctx, tenants, p, t)
+	return err
+}
+
+// noteProvisioned reports whether t still needs what was just provided for it; if it does not, that is removed.
+func noteProvisioned(ctx context.Context, tenants Tenants, p tenant.Provisioner, t tenant.Tenant) (needed bool, err error) {
+	err = tenants.Provisioned(ctx, t, provisionEvery)
+	if problem.CodeOf(err) != problem.NotFound {
+		return err == nil, err
+	}
+	// Its retirement may have removed the namespace before we made it again.
+	if err := p.Deprovision(ctx, t); err != nil {
+		return false, fmt.Errorf("removing what was made for the retired tenant %s: %w", t.ID, err)
+	}
+	return false, nil
 }

@@ -21,6 +21,7 @@ import (
 	typed "github.com/argoproj/argo-workflows/v3/pkg/client/clientset/versioned/typed/workflow/v1alpha1"
 	"github.com/rs/zerolog"
 	"golang.org/x/sync/errgroup"
+	"golang.org/x/sync/singleflight"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -38,6 +39,8 @@ type Config struct {
 	Installation string
 	// PriorityClasses name the cluster's classes of pods; a priority without one gets the cluster's default.
 	PriorityClasses map[job.Priority]string
+	// Provide brings a tenant's namespace, with the templates in it, into the state that it must have. It may be nil.
+	Provide func(ctx context.Context, namespace string) error
 }
 
 const (
@@ -61,6 +64,7 @@ type Engine struct {
 	now       func() time.Time
 	log       zerolog.Logger
 	runs      *runs
+	providing singleflight.Group // by namespace
 }
 
 var _ job.Engine = (*Engine)(nil)
@@ -196,8 +200,15 @@ func (e *Engine) touch(ctx context.Context, w *wfv1.Workflow, now time.Time) {
 	}
 }
 
-// remake makes a workflow anew that has ended before it began. If that breaks off, the job counts as lost and is started again.
+// remake makes a workflow anew that has ended before it began, once its namespace has the templates: those of versions that came with
+// an upgrade may still be missing there. If that breaks off, the job counts as lost and is started again.
 func (e *Engine) remake(ctx context.Context, ended *wfv1.Workflow) {
+	if e.cfg.Provide != nil {
+		_, err, _ := e.providing.Do(ended.Namespace, func() (any, error) { return nil, e.cfg.Provide(ctx, ended.Namespace) })
+		if err != nil {
+			e.log.Warn().Err(err).Str("job", jobOf(ended)).Str("namespace", ended.Namespace).Msg("the templates were not brought up to date")
+		}
+	}
 	ctx, cancel := context.WithTimeout(ctx, kube.CallTimeout)
 	defer cancel()
 	workflows := e.workflows.Workflows(ended.Namespace)
@@ -206,8 +217,8 @@ func (e *Engine) remake(ctx context.Context, ended *wfv1.Workflow) {
 		err = workflows.Delete(ctx, ended.Name, metav1.DeleteOptions{Preconditions: &metav1.Preconditions{UID: &ended.UID}})
 	}
 	if err == nil {
-		annotations := map[string]string{madeAnnotation: firstMade(w).UTC().Format(time.RFC3339)}
-		maps.Copy(annotations, only(w.Annotations, titleAnnotation, descriptionAnnotation, traceAnnotation))
+		annotations := map[string]string{remadeAnnotation: e.now().UTC().Format(time.RFC3339)}
+		maps.Copy(annotations, only(w.Annotations, titleAnnotation, descriptionAnnotation, traceAnnotation, remadeAnnotation))
 		w, err = workflows.Create(ctx, &wfv1.Workflow{
 			ObjectMeta: metav1.ObjectMeta{
 				Name: w.Name, Namespace: w.Namespace, Annotations: annotations,

@@ -4,10 +4,12 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -345,7 +347,15 @@ func TestAWorkflowThatCameBeforeItsTemplateIsMadeAgain(t *testing.T) {
 	t.Parallel()
 	const unknown = `{"phase":"Error","finishedAt":"2026-11-22T10:00:00Z","message":"workflowtemplates.argoproj.io \"sumo-1-18\" not found"}`
 	b, j := setup(t), aJob()
+	var provided atomic.Int32
+	b.cfg.Provide = func(_ context.Context, namespace string) error {
+		if namespace == j.Namespace {
+			provided.Add(1)
+		}
+		return errors.New("which is logged")
+	}
 	b.start(t, j)
+	b.api.age(j.Namespace, j.ID, time.Hour) // nobody has reconciled since
 	uid := func() any { return b.api.workflow(j.Namespace, j.ID)["metadata"].(map[string]any)["uid"] }
 	spec := b.api.workflow(j.Namespace, j.ID)["spec"]
 	before := uid()
@@ -356,6 +366,9 @@ func TestAWorkflowThatCameBeforeItsTemplateIsMadeAgain(t *testing.T) {
 		}
 		return uid() != before
 	})
+	if provided.Load() == 0 {
+		t.Error("the namespace was not provided with templates")
+	}
 	again := b.api.workflow(j.Namespace, j.ID)
 	if diff := cmp.Diff(spec, again["spec"]); diff != "" {
 		t.Errorf("the spec (-first +again):\n%s", diff)
@@ -364,7 +377,7 @@ func TestAWorkflowThatCameBeforeItsTemplateIsMadeAgain(t *testing.T) {
 	b.see(t, "the run", func(seen []job.Observation) bool { return len(seen) == 1 && seen[0].State == job.Running })
 
 	// A template that does not come ends the job.
-	b.now = func() time.Time { return time.Now().Add(templatePatience) }
+	b.now = func() time.Time { return time.Now().Add(patience) }
 	b.api.set(t, j.Namespace, j.ID, unknown)
 	b.see(t, "the end", func(seen []job.Observation) bool {
 		return len(seen) == 1 && seen[0].State == job.Failed && seen[0].Reason == simulation.InternalError

@@ -78,23 +78,19 @@ func missed(w *wfv1.Workflow, now time.Time) bool {
 	return w.Status.Phase == wfv1.WorkflowUnknown && now.Sub(last) > missedAfter
 }
 
-// templatePatience is how long Argo may not know a template. It takes its controller well below a second to hear of one.
-const templatePatience = 30 * time.Second
-
-// tooEarly reports whether Argo has ended w because it did not know its template yet: its controller reads templates from a
-// copy, which those of a namespace made a moment ago may not have reached.
+// tooEarly reports whether Argo has ended w because it did not know its template yet: an upgrade brings versions whose templates an
+// older namespace lacks, and Argo's controller reads templates from a copy, which a new one takes a moment to reach. Patience counts
+// from the first remake, so that time without a reconciliation costs no job.
 func tooEarly(w *wfv1.Workflow, now time.Time) bool {
 	return w.Status.Phase == wfv1.WorkflowError && len(w.Status.Nodes) == 0 && w.Spec.Shutdown == "" &&
 		strings.Contains(w.Status.Message, "workflowtemplates.argoproj.io") && strings.Contains(w.Status.Message, "not found") &&
-		now.Sub(firstMade(w)) < templatePatience
+		!exhausted(w, now)
 }
 
-// firstMade is when the first workflow of w's job was made.
-func firstMade(w *wfv1.Workflow) time.Time {
-	if made, err := time.Parse(time.RFC3339, w.Annotations[madeAnnotation]); err == nil {
-		return made
-	}
-	return w.CreationTimestamp.Time
+// exhausted reports whether a workflow has been made again for so long that its template will not come.
+func exhausted(w *wfv1.Workflow, now time.Time) bool {
+	remade, err := time.Parse(time.RFC3339, w.Annotations[remadeAnnotation])
+	return err == nil && now.Sub(remade) >= patience
 }
 
 // waiting turns Argo's words on a pod that has not started into ours.

@@ -35,8 +35,8 @@ const (
 	// touchedAnnotation says when the workflow was last changed for no other reason than that Argo should see it.
 	touchedAnnotation = "sumo-k8.io/touched"
 
-	// madeAnnotation is when the first workflow of a job was made, on one that was made again.
-	madeAnnotation = "sumo-k8.io/made"
+	// remadeAnnotation is when a job's workflow was first made again.
+	remadeAnnotation = "sumo-k8.io/remade"
 )
 
 // deadlineMargin is what a pod gets beyond sumo-run's own timeout: a quarter of an hour to fetch the scenario, and the
@@ -53,7 +53,7 @@ func slim(w *wfv1.Workflow) *wfv1.Workflow {
 	s := &wfv1.Workflow{
 		ObjectMeta: metav1.ObjectMeta{
 			Name: w.Name, Namespace: w.Namespace, UID: w.UID, ResourceVersion: w.ResourceVersion, CreationTimestamp: w.CreationTimestamp,
-			Labels: only(w.Labels, jobLabel), Annotations: only(w.Annotations, touchedAnnotation, madeAnnotation),
+			Labels: only(w.Labels, jobLabel), Annotations: only(w.Annotations, touchedAnnotation, remadeAnnotation),
 		},
 		Spec:   wfv1.WorkflowSpec{Shutdown: w.Spec.Shutdown},
 		Status: wfv1.WorkflowStatus{Phase: w.Status.Phase, Message: w.Status.Message, FinishedAt: w.Status.FinishedAt},

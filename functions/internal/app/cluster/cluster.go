@@ -3,6 +3,8 @@
 package cluster
 
 import (
+	"context"
+	"fmt"
 	"maps"
 	"slices"
 	"time"
@@ -16,6 +18,9 @@ import (
 	"github.com/sumo-k8/sumo-k8/pkg/engine/argo"
 	"github.com/sumo-k8/sumo-k8/pkg/job"
 	"github.com/sumo-k8/sumo-k8/pkg/kube"
+	"github.com/sumo-k8/sumo-k8/pkg/reconcile"
+	"github.com/sumo-k8/sumo-k8/pkg/store/postgres"
+	"github.com/sumo-k8/sumo-k8/pkg/tenant"
 )
 
 // Add adds the parts of the cluster that the selected function needs and has rights for (see deploy).
@@ -63,15 +68,31 @@ func Add(parts *app.Parts) (stop func(), err error) {
 
 // addEngine makes jobs run as workflows.
 func addEngine(parts *app.Parts, client *kube.Client) (stop func(), err error) {
-	cfg := parts.Config
-	engine, err := argo.New(argo.Config{
-		Installation: cfg.Installation, PriorityClasses: priorityClasses,
-	}, client, parts.Objects, time.Now, parts.Log)
+	settings := argo.Config{Installation: parts.Config.Installation, PriorityClasses: priorityClasses}
+	if parts.Provisioner != nil {
+		settings.Provide = provide(parts.DB, parts.Provisioner)
+	}
+	engine, err := argo.New(settings, client, parts.Objects, time.Now, parts.Log)
 	if err != nil {
 		return nil, err
 	}
 	parts.Engine = engine
 	return engine.Close, nil
+}
+
+// provide returns what provisions the tenant of a namespace ahead of its turn.
+func provide(db *postgres.DB, p tenant.Provisioner) func(ctx context.Context, namespace string) error {
+	return func(ctx context.Context, namespace string) error {
+		all, err := db.Tenants(ctx)
+		if err != nil {
+			return err
+		}
+		i := slices.IndexFunc(all, func(t tenant.Tenant) bool { return t.Namespace == namespace })
+		if i < 0 {
+			return fmt.Errorf("the namespace %s is no tenant's", namespace)
+		}
+		return reconcile.Provision(ctx, db, p, all[i])
+	}
 }
 
 // priorityClasses are those of deploy/base/priorities.yaml.
