@@ -415,7 +415,7 @@ func TestPruning(t *testing.T) {
 				"results/sumo-a/old/log.txt", "results/sumo-a/old/out/fcd.xml", "scenarios/sumo-a/orphan.zip", "uploads/sumo-a/old.zip",
 				"views/sumo-a/deleted/plots", "views/sumo-a/old/plots",
 			},
-			wantResults: 1, wantObjects: 4, wantUploads: 1,
+			wantResults: 1, wantObjects: 5, wantUploads: 1,
 		}, {
 			name: "results whose objects cannot be removed stay on record", now: noon.Add(35 * time.Minute), keep: month,
 			deleteErr: errUnreachable, wantErr: errUnreachable,
