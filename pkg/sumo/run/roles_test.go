@@ -205,18 +205,38 @@ func TestAPrefixCannotMoveAnAddedOutputOutOfItsFolder(t *testing.T) {
 	}
 }
 
+func TestAnOutputFolderHoldsNeitherScenarioNorWork(t *testing.T) {
+	t.Parallel()
+	r := newRun(t)
+	r.Out = filepath.Dir(r.Work)
+	r.Scenario = filepath.Join(r.Out, "city.zip")
+	write(t, r.Scenario, "")
+	if err := r.prepareFolders(); err == nil {
+		t.Error("accepted")
+	}
+}
+
 func TestOnlyAnEarlierAttemptIsCleared(t *testing.T) {
 	t.Parallel()
+	sums := string(simulation.FormatChecksums(map[string][]byte{"old/a.xml": make([]byte, 32)}))
 	for log, want := range map[string]bool{simulation.LogStart(began) + "\nmore\n": false, "a diary\n": true} {
 		r := newRun(t)
-		mkdir(t, r.Out)
+		r.Scenario = filepath.Join(filepath.Dir(r.Work), "city.zip")
+		mkdir(t, filepath.Join(r.Out, "old"))
+		mkdir(t, r.Work)
+		write(t, filepath.Join(r.Out, "old/a.xml"), "")
+		write(t, filepath.Join(r.Out, "killed.xml"), "")
+		write(t, filepath.Join(r.Out, simulation.ChecksumFile), sums)
+		write(t, filepath.Join(r.Work, collectedFile), r.Out+"\nkilled.xml\n")
 		write(t, filepath.Join(r.Out, simulation.LogFile), log)
 		write(t, filepath.Join(r.Out, "mine.txt"), "")
 		if err := r.prepareFolders(); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := os.Stat(filepath.Join(r.Out, "mine.txt")); (err == nil) != want {
-			t.Errorf("beside %q: %v", log, err)
+		for name, want := range map[string]bool{"mine.txt": true, "killed.xml": false, "old": want} {
+			if _, err := os.Stat(filepath.Join(r.Out, name)); (err == nil) != want {
+				t.Errorf("%s beside %q: %v", name, log, err)
+			}
 		}
 	}
 }

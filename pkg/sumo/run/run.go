@@ -13,11 +13,15 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"os/exec"
+	"path"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -159,23 +163,16 @@ func (r *Run) prepareFolders() error {
 		}
 		*p = abs
 	}
-	var stale, folders []string
+	for _, name := range []string{r.Scenario, r.Work} {
+		if within, err := filepath.Rel(r.Out, name); err == nil && filepath.IsLocal(within) {
+			return fmt.Errorf("the output folder %s holds %s: choose another", r.Out, name)
+		}
+	}
+	var folders []string
 	for _, name := range []string{scenarioFolder, copyFolder, runFolder, resultFolder} {
 		folders = append(folders, filepath.Join(r.Work, name))
 	}
-	if isOutput(r.Out) {
-		entries, err := os.ReadDir(r.Out)
-		if err != nil {
-			return err
-		}
-		for _, entry := range entries {
-			stale = append(stale, filepath.Join(r.Out, entry.Name()))
-		}
-	}
-	for name := range ours {
-		stale = append(stale, filepath.Join(r.Out, name))
-	}
-	for _, name := range append(stale, folders...) {
+	for _, name := range folders {
 		if err := os.RemoveAll(name); err != nil {
 			return err
 		}
@@ -185,11 +182,48 @@ func (r *Run) prepareFolders() error {
 			return err
 		}
 	}
-	return nil
+	return r.clearOutput()
 }
 
-// isOutput reports whether a folder is that of an earlier attempt: it has a log that begins as ours do. Of such a folder everything is
-// the attempt's, whatever names the scenario gave to its outputs; of another, nothing is.
+// clearOutput removes what an earlier attempt left in the output folder: what it listed in its checksums, or, if it was killed while it
+// moved files there, in collectedFile. Other files stay.
+func (r Run) clearOutput() error {
+	out, err := os.OpenRoot(r.Out)
+	if err != nil {
+		return err
+	}
+	defer out.Close()
+	stale := slices.Collect(maps.Keys(ours))
+	if isOutput(r.Out) {
+		sums, err := out.ReadFile(simulation.ChecksumFile)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		stale = slices.AppendSeq(stale, maps.Keys(simulation.ParseChecksums(sums)))
+	}
+	collected := filepath.Join(r.Work, collectedFile)
+	list, err := os.ReadFile(collected)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if folder, names, _ := strings.Cut(string(list), "\n"); folder == r.Out {
+		stale = append(stale, strings.Split(names, "\n")...)
+	}
+	for _, name := range stale {
+		if !filepath.IsLocal(name) {
+			continue
+		}
+		if err := out.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, syscall.ENOTDIR) {
+			return err
+		}
+		for dir := path.Dir(name); dir != "." && out.Remove(dir) == nil; dir = path.Dir(dir) { // until one that is not empty
+		}
+	}
+	return os.RemoveAll(collected)
+}
+
+// isOutput reports whether a folder is that of an earlier attempt: it has a log that begins as ours do. The checksums of another
+// folder are its owner's.
 func isOutput(folder string) bool {
 	log, err := os.Open(filepath.Join(folder, simulation.LogFile))
 	if err != nil {

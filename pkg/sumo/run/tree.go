@@ -25,6 +25,7 @@ const (
 	configFile     = "run.sumocfg"      // the configuration that SUMO reads
 	runFolder      = "run"              // where SUMO runs: links to the scenario's files, beside which it writes
 	resultFolder   = "results"          // the outputs that we ask SUMO for
+	collectedFile  = "collected.txt"    // the output folder, and the names that files get there, a line each
 )
 
 // writable are the folders in which SUMO may write.
@@ -170,6 +171,7 @@ func (r Run) collect(s settings) (kept, error) {
 		}
 	}
 	targets := map[string]string{}
+	var added, moves [][2]string // from the work folder to the output folder
 	for _, name := range own {
 		target := name
 		if top, _, _ := strings.Cut(name, "/"); ours[top] || name == ownFolder {
@@ -178,9 +180,7 @@ func (r Run) collect(s settings) (kept, error) {
 			taken[target] = true
 			k.notes = append(k.notes, fmt.Sprintf("The output %s is %s in the results, where %s is the run's own.", name, target, top))
 		}
-		if err := r.keep(path.Join(runFolder, name), target); err != nil {
-			return k, err
-		}
+		moves = append(moves, [2]string{path.Join(runFolder, name), target})
 		targets[name] = target
 		k.names = append(k.names, target)
 	}
@@ -203,13 +203,11 @@ func (r Run) collect(s settings) (kept, error) {
 			target = addedPrefix + target
 		}
 		taken[target] = true
-		if err := r.keep(path.Join(folder, found[0]), target); err != nil {
-			return k, err
-		}
+		added = append(added, [2]string{path.Join(folder, found[0]), target})
 		k.names = append(k.names, target)
 		k.files[o] = target
 	}
-	return k, nil
+	return k, r.keepAll(append(added, moves...))
 }
 
 // storable reports whether an object store accepts a file's name and can list it.
@@ -227,6 +225,20 @@ func (r Run) written(folder string) ([]string, error) {
 	files, err := listFiles(root)
 	slices.Sort(files)
 	return files, err
+}
+
+// keepAll moves files of the work folder to the output folder, and goes on after a failure. It lists them first: an attempt that is killed
+// meanwhile leaves the list to the next one.
+func (r Run) keepAll(moves [][2]string) error {
+	list := r.Out + "\n"
+	for _, m := range moves {
+		list += m[1] + "\n"
+	}
+	err := os.WriteFile(filepath.Join(r.Work, collectedFile), []byte(list), 0o644)
+	for _, m := range moves {
+		err = errors.Join(err, r.keep(m[0], m[1]))
+	}
+	return err
 }
 
 // keep moves a file of the work folder to the output folder.
