@@ -1000,13 +1000,6 @@ func corrupted(data []byte, from, to string) []byte {
 	return bytes.Replace(data, []byte(from), []byte(to), 1)
 }
 
-// withMethod changes the compression method of the first entry in the table of contents.
-func withMethod(data []byte, method uint16) []byte {
-	data = bytes.Clone(data)
-	binary.LittleEndian.PutUint16(data[bytes.Index(data, []byte("PK\x01\x02"))+10:], method)
-	return data
-}
-
 // overlapping is a zip whose first entry contains the second one.
 func overlapping(t *testing.T) []byte {
 	inner := zipOf(t, stored("b.txt", "bbbb"))

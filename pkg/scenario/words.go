@@ -1,6 +1,7 @@
 package scenario
 
 import (
+	"bytes"
 	_ "embed"
 	"fmt"
 	"maps"
@@ -90,7 +91,7 @@ func (d *documentReader) words(e xml.Element) {
 	}
 	for _, a := range e.Attrs {
 		n := len(a.Name)
-		if len(shape) <= n || shape[n] != ' ' || string(shape[:n]) != string(a.Name) {
+		if len(shape) <= n || shape[n] != ' ' || !bytes.Equal(shape[:n], a.Name) {
 			d.shape(e, w)
 			return
 		}

@@ -74,7 +74,7 @@ func (a *app) checked(j client.Job) {
 	a.warnings(j.Warnings)
 	switch {
 	case j.Status == job.Succeeded:
-		a.note("SUMO %s loads the scenario.", j.SumoVersion)
+		a.note("SUMO %s loads the scenario.", j.Options.SumoVersion)
 	case len(j.Problems) == 0:
 		a.note("The check is %s: %s", j.Status, j.Error)
 	}

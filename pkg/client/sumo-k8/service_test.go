@@ -113,7 +113,7 @@ func testVersions(t *testing.T, s *service.Server) {
 
 func testCheck(t *testing.T, s *service.Server) {
 	u := tenant(t, s)
-	says(t, u.ok("check", u.network("square", nil)).stderr, "loads the scenario.")
+	says(t, u.ok("check", u.network("square", nil)).stderr, "SUMO "+sumotest.Newest(t).Version+" loads the scenario.")
 	if results := u.ok("results", "@latest", "--list").stdout; strings.Contains(results, "tripinfo") {
 		t.Errorf("a check has the results\n%s", results)
 	}

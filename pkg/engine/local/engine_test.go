@@ -333,7 +333,7 @@ func TestARunFindsTheVersionOfItsJobAndOutputsHaveRoles(t *testing.T) {
 	for version, want := range map[string]string{"1.15": "1.15  \n", "1.28": "1.28 /opt/1.28/bin/sumo /opt/1.28\n", "": "  \n"} {
 		j := b.start(t, "on-"+version, script, func(j *job.Job) { j.Options.SumoVersion = version })
 		o := b.seeEnd(t, j.ID)
-		if got := string(b.stored(t, j)["a.txt"]); got != want {
+		if got := b.stored(t, j)["a.txt"]; got != want {
 			t.Errorf("a job on %q gets %q, want %q", version, got, want)
 		}
 		roles := map[string]simulation.Output{}

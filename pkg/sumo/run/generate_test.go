@@ -270,13 +270,15 @@ func (g *generator) demand(r road) string {
 		begin, end := g.at(depart), g.at(depart+20+g.Float64()*100)
 		switch kind := g.IntN(9); {
 		case kind == 0:
-			fmt.Fprintf(&b, "<trip id=%q depart=%q from=%q to=%q%s/>\n", g.id("trip"), begin, pick(g.Rand, r.edges), pick(g.Rand, r.edges), attributes)
+			fmt.Fprintf(&b, "<trip id=%q depart=%q from=%q to=%q%s/>\n",
+				g.id("trip"), begin, pick(g.Rand, r.edges), pick(g.Rand, r.edges), attributes)
 		case kind == 1:
 			rate := g.one(`number="5"`, `period="9"`, `vehsPerHour="400"`, `probability="0.1"`)
 			fmt.Fprintf(&b, "<flow id=%q begin=%q end=%q %s from=%q to=%q%s/>\n",
 				g.id("flow"), begin, end, rate, pick(g.Rand, r.edges), pick(g.Rand, r.edges), attributes)
 		case kind == 2 && len(r.walks) > 0:
-			fmt.Fprintf(&b, "<person id=%q depart=%q><walk from=%q to=%q/></person>\n", g.id("person"), begin, pick(g.Rand, r.walks), pick(g.Rand, r.walks))
+			fmt.Fprintf(&b, "<person id=%q depart=%q><walk from=%q to=%q/></person>\n",
+				g.id("person"), begin, pick(g.Rand, r.walks), pick(g.Rand, r.walks))
 		case kind == 3 && shared != "":
 			fmt.Fprintf(&b, "<vehicle id=%q depart=%q route=%q%s/>\n", g.id("veh"), begin, shared, attributes)
 		case kind == 4:
@@ -390,7 +392,8 @@ var encodings = []struct {
 	declared string
 	encoding encoding.Encoding
 }{
-	{"UTF-8", nil}, {"utf8", nil}, {"", nil}, {"ISO-8859-1", charmap.ISO8859_1}, {"latin1", charmap.ISO8859_1}, {"windows-1252", charmap.Windows1252},
+	{"UTF-8", nil}, {"utf8", nil}, {"", nil}, {"ISO-8859-1", charmap.ISO8859_1}, {"latin1", charmap.ISO8859_1},
+	{"windows-1252", charmap.Windows1252},
 	{"ISO-8859-15", charmap.ISO8859_15}, {"UTF-16", unicode.UTF16(unicode.LittleEndian, unicode.UseBOM)},
 	{"UTF-16", unicode.UTF16(unicode.BigEndian, unicode.UseBOM)}, {"IBM850", charmap.CodePage850},
 }

@@ -87,13 +87,13 @@ func TestManyFilesAreTooMuch(t *testing.T) {
 func TestWhoGoesOnWritingIsKilled(t *testing.T) {
 	t.Parallel()
 	r := newRun(t)
-	r.Confinement, r.Output = confine.Off, 1<<20
+	r.Confinement, r.Output, r.grace = confine.Off, 1<<20, time.Minute
 	r.Binary = script(t, `trap '' TERM
 truncate -s 1M $(seq 400)
 while :; do sleep 0.1; done`)
 	began := time.Now()
 	got := perform(t.Context(), r, road(t, "", oneVehicle), scenario.Config{})
-	if got.Reason != simulation.OutputTooLarge || time.Since(began) > stopGrace {
+	if got.Reason != simulation.OutputTooLarge || time.Since(began) > r.grace {
 		t.Errorf("after %s: %s: %s", time.Since(began), got.Reason, got.Message)
 	}
 }
