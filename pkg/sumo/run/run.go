@@ -266,7 +266,7 @@ func (r Run) simulate(ctx context.Context, unpack unpacker, log *logbook, progre
 		if err != nil {
 			return failed(blame(err, "SUMO could not be started"))
 		}
-		r.Version = shortVersion(version)
+		r.Version = release.Short(version)
 	}
 
 	chosen, err := unpack(ctx, root, r.Version)
@@ -525,11 +525,6 @@ func SUMOVersion(ctx context.Context, binary string) (string, error) {
 		return "", fmt.Errorf("asking %s for its version: it answered %.80q", binary, first)
 	}
 	return version[1], nil
-}
-
-// shortVersion is a version by the numbers that set versions apart: "1.18" of "1.18.0" and of a build from the repository.
-func shortVersion(version string) string {
-	return release.Short(strings.ReplaceAll(strings.TrimPrefix(version, "v"), "_", "."))
 }
 
 // versionLine is the first line of SUMO's answer: "Eclipse SUMO sumo Version 1.15.0", and without the word since 1.25. Builds
