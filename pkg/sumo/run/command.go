@@ -167,6 +167,7 @@ type settings struct {
 	scale      float64
 
 	own            map[simulation.Output]string // the scenario's own outputs, by path inside the scenario
+	messages       []string                     // files of messages, by path inside the scenario
 	prefix, suffix string                       // of the names of all outputs
 	format         string                       // of all outputs; empty for one that follows the name
 	unfinished     bool                         // trips count in tripinfo and means
@@ -192,6 +193,8 @@ func settingsOf(c scenario.Config) settings {
 			s.stepLength = positive(o, s.stepLength)
 		case "scale":
 			s.scale = positive(o, s.scale)
+		case "log", "message-log", "error-log":
+			s.messages = append(s.messages, o.Files...)
 		case "output-prefix":
 			s.prefix = o.Value
 		case "output-suffix":

@@ -332,7 +332,7 @@ func (r Run) finish(chosen scenario.Config, s settings, f fate, log *logbook) si
 		left.notes = append(left.notes, fmt.Sprintf("The scenario wrote more than %d files, or files whose names cannot be stored: "+
 			"%d are missing from the results.", maxOwnFiles, left.left))
 	}
-	f.broken = incomplete(r.Out, left.names)
+	f.broken = incomplete(r.Out, left.whole)
 	reason, message := f.judge()
 
 	summary := r.summarise(chosen, f, left.files)

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path"
 	"path/filepath"
@@ -32,26 +33,21 @@ const (
 var writable = []string{runFolder, resultFolder}
 
 // plant makes the folder in which SUMO runs look like the scenario: the same folders, and for each file a symbolic link
-// to the one copy, which SUMO cannot write. So SUMO writes relative names here and nowhere else. An output with the name
-// of a scenario's file replaces its link, as it would overwrite the file on a user's machine.
+// to the one copy, which SUMO cannot write. So SUMO writes relative names here and nowhere else. No output has the
+// name of a link: only what the scenario reads is unpacked, and one that writes such a file is refused.
 func (r Run) plant(root *os.Root, chosen scenario.Config, s settings) error {
 	run, err := os.OpenRoot(filepath.Join(r.Work, runFolder))
 	if err != nil {
 		return err
 	}
 	defer run.Close()
-	replaced := map[string]bool{}
-	for _, name := range chosen.Outputs {
-		replaced[path.Clean(name)] = true
-	}
-	earlier := earlierOutputs(chosen)
 	err = fs.WalkDir(root.FS(), ".", func(name string, d fs.DirEntry, err error) error {
 		switch {
 		case err != nil:
 			return err
 		case d.IsDir() && name != ".":
 			return run.Mkdir(name, 0o755)
-		case d.Type().IsRegular() && !replaced[name] && !earlier(name):
+		case d.Type().IsRegular():
 			folder := scenarioFolder
 			if rewrites := chosen.Rewrites[name]; len(rewrites) > 0 {
 				folder = copyFolder
@@ -102,32 +98,6 @@ func (r Run) rewrite(root *os.Root, name string, rewrites []scenario.Rewrite) er
 	return nil
 }
 
-// earlierOutputs returns a function that reports whether a file of the scenario is an output of an earlier run under a name that
-// SUMO generates: from the time for states, the step for vtk, the vehicle for SSM and elechybrid. Files that the configuration
-// reads never are.
-func earlierOutputs(c scenario.Config) func(name string) bool {
-	dir := path.Dir(c.Path)
-	begins := []string{"ssm_", path.Join(dir, "ssm_")}
-	read := map[string]bool{}
-	for _, o := range c.Options {
-		if o.Name == "save-state.times" || o.Name == "save-state.period" {
-			begins = append(begins, "state_", path.Join(dir, "state_"))
-		}
-		for _, name := range o.Files {
-			switch o.Name {
-			case "save-state.prefix", "vtk-output":
-				begins = append(begins, name+"_")
-			case "elechybrid-output":
-				begins = append(begins, strings.TrimSuffix(name, path.Ext(name))+"_")
-			}
-			read[name] = read[name] || !o.Writes
-		}
-	}
-	return func(name string) bool {
-		return !read[name] && slices.ContainsFunc(begins, func(begin string) bool { return strings.HasPrefix(name, begin) })
-	}
-}
-
 // maxOwnFiles bounds how many files a scenario may add to the results: each becomes an object in the store.
 const maxOwnFiles = 1000
 
@@ -137,7 +107,7 @@ const maxOwnName = 900
 
 // kept is what a run leaves in the output folder.
 type kept struct {
-	names []string // of all outputs, below the output folder
+	whole []string // below the output folder, the outputs whose end shows: all but messages
 	files map[simulation.Output]string
 	notes []string // on outputs of the scenario that could not keep their names, or are missing
 	left  int      // of the scenario's, beyond maxOwnFiles, or with a name that cannot be stored
@@ -182,8 +152,12 @@ func (r Run) collect(s settings) (kept, error) {
 		}
 		moves = append(moves, [2]string{path.Join(runFolder, name), target})
 		targets[name] = target
-		k.names = append(k.names, target)
 	}
+	cut := maps.Clone(targets)
+	for _, name := range s.messages {
+		delete(cut, s.written(own, name))
+	}
+	k.whole = slices.Sorted(maps.Values(cut))
 	for role, name := range s.own {
 		if found := s.written(own, name); found != "" {
 			k.files[role] = targets[found]
@@ -204,7 +178,7 @@ func (r Run) collect(s settings) (kept, error) {
 		}
 		taken[target] = true
 		added = append(added, [2]string{path.Join(folder, found[0]), target})
-		k.names = append(k.names, target)
+		k.whole = append(k.whole, target)
 		k.files[o] = target
 	}
 	return k, r.keepAll(append(added, moves...))
