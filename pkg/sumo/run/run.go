@@ -99,6 +99,7 @@ func (r Run) perform(ctx context.Context, unpack unpacker) simulation.Outcome {
 			outcome.Reason, outcome.Message = blame(err, "The checksums of the results could not be written")
 		}
 	}
+	outcome = outcome.Bounded()
 	outcome.StartedAt, outcome.FinishedAt = started.UTC(), time.Now().UTC()
 	if err := writeJSON(filepath.Join(r.Out, simulation.OutcomeFile), outcome); err != nil && outcome.Succeeded() {
 		outcome.Reason, outcome.Message = blame(err, "The outcome could not be written")
