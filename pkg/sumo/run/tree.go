@@ -132,26 +132,60 @@ func (r Run) collect(s settings) (kept, error) {
 	}
 	all := len(own)
 	own = slices.DeleteFunc(own, func(name string) bool { return !storable(name) })
+	role := map[string]bool{} // files that views read
+	for _, name := range s.own {
+		role[s.written(own, name)] = true
+	}
+	slices.SortStableFunc(own, func(a, b string) int { // they come first, and are kept whatever else is not
+		switch {
+		case role[a] == role[b]:
+			return 0
+		case role[a]:
+			return -1
+		}
+		return 1
+	})
 	own = own[:min(len(own), maxOwnFiles)]
 	k.left = all - len(own)
-	taken := map[string]bool{}
+	targets := map[string]string{} // in the output folder
+	taken := names{}
+	moved := map[string][]string{} // by the name of ours that they have, or have as a folder
+	var alike []string
 	for _, name := range own {
-		for ; name != "."; name = path.Dir(name) { // and its folders
-			taken[name] = true
+		if top, _, _ := strings.Cut(name, "/"); ours[folded(top)] || folded(name) == ownFolder {
+			moved[top] = append(moved[top], name)
+			continue
 		}
+		if taken[folded(name)] {
+			alike = append(alike, name)
+		}
+		taken.take(name)
+		targets[name] = name
 	}
-	targets := map[string]string{}
+	for _, top := range slices.Sorted(maps.Keys(moved)) {
+		for _, name := range moved[top] {
+			target := path.Join(ownFolder, name)
+			for taken.has(target) {
+				target = path.Join(ownFolder, target)
+			}
+			taken.take(target)
+			targets[name] = target
+		}
+		first := moved[top][0]
+		note := fmt.Sprintf("The output %s is %s in the results, where %s is the run's own", first, targets[first],
+			folded(top))
+		if more := len(moved[top]) - 1; more > 0 {
+			note += fmt.Sprintf("; %d more are there too", more)
+		}
+		k.notes = append(k.notes, note+".")
+	}
+	if len(alike) > 0 {
+		k.notes = append(k.notes, fmt.Sprintf("%s differs from another result only in case, which not all machines tell apart (%d such).",
+			alike[0], len(alike)))
+	}
 	var added, moves [][2]string // from the work folder to the output folder
 	for _, name := range own {
-		target := name
-		if top, _, _ := strings.Cut(name, "/"); ours[top] || name == ownFolder {
-			for target = path.Join(ownFolder, name); taken[target]; target = path.Join(ownFolder, target) {
-			}
-			taken[target] = true
-			k.notes = append(k.notes, fmt.Sprintf("The output %s is %s in the results, where %s is the run's own.", name, target, top))
-		}
-		moves = append(moves, [2]string{path.Join(runFolder, name), target})
-		targets[name] = target
+		moves = append(moves, [2]string{path.Join(runFolder, name), targets[name]})
 	}
 	cut := maps.Clone(targets)
 	for _, name := range s.messages {
@@ -173,15 +207,39 @@ func (r Run) collect(s settings) (kept, error) {
 			continue
 		}
 		target := s.addedName(o)
-		for taken[target] {
+		for taken.has(target) {
 			target = addedPrefix + target
 		}
-		taken[target] = true
+		taken.take(target)
 		added = append(added, [2]string{path.Join(folder, found[0]), target})
 		k.whole = append(k.whole, target)
 		k.files[o] = target
 	}
 	return k, r.keepAll(append(added, moves...))
+}
+
+// folded is a name as machines see it that do not tell upper from lower case.
+func folded(name string) string { return strings.ToLower(name) }
+
+// names are the names of files, for which it is true, and of their folders, folded.
+type names map[string]bool
+
+func (n names) take(file string) {
+	name := folded(file)
+	n[name] = true
+	for dir := path.Dir(name); dir != "."; dir = path.Dir(dir) {
+		n[dir] = n[dir] // a file stays one
+	}
+}
+
+// has reports whether a file of that name, or one that is a folder in it, is there.
+func (n names) has(file string) bool {
+	name := folded(file)
+	_, found := n[name]
+	for dir := path.Dir(name); dir != "." && !found; dir = path.Dir(dir) {
+		found = n[dir]
+	}
+	return found
 }
 
 // storable reports whether an object store accepts a file's name and can list it.
