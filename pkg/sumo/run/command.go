@@ -174,7 +174,6 @@ type settings struct {
 	loadsAll       bool                         // routes, before the first step
 	autoValidation []string                     // options of validation that may ask the web
 	validatesAll   bool                         // even files that name no schema, which fail
-	controlled     bool                         // asks for a program that controls the simulation
 }
 
 // unfinishedTrips is the option that counts trips which the end cuts off.
@@ -211,8 +210,6 @@ func settingsOf(c scenario.Config) settings {
 		case "route-steps":
 			steps, ok := o.Number()
 			s.loadsAll = ok && steps <= 0
-		case "remote-port":
-			s.controlled = strings.TrimSpace(o.Value) != "0"
 		}
 	}
 	return s

@@ -43,6 +43,7 @@ func TestOutputsAreFoundByTheirRole(t *testing.T) {
 		want             []string
 		files            roles
 		metrics          []string // that the summary has
+		warning          string
 	}{
 		"all the scenario's own": {
 			options: `<summary-output value="out/s.xml"/><tripinfo-output value="t.xml.gz"/><statistic-output value="tripinfo.xml"/>`,
@@ -87,7 +88,8 @@ func TestOutputsAreFoundByTheirRole(t *testing.T) {
 			metrics: []string{"vehicles_inserted", "persons_loaded"},
 		},
 		"Parquet for all": {
-			options: `<output.format value="parquet"/><summary-output value="s.parquet"/>`,
+			options: `<output.format value="parquet"/><summary-output value="s.parquet"/>`, outputs: []simulation.Output{fcd},
+			warning: "the scenario does not ask for them itself: tripinfo, statistics, fcd.",
 			want:    []string{"s.parquet"},
 			files:   roles{summary: "s.parquet"},
 			metrics: []string{"vehicles_inserted", "persons_loaded"},
@@ -109,6 +111,9 @@ func TestOutputsAreFoundByTheirRole(t *testing.T) {
 			got := perform(t.Context(), r, road(t, "<output>"+tc.options+"</output>", fleet), scenario.Config{})
 			if !got.Succeeded() {
 				t.Fatalf("%s: %s\n%s", got.Reason, got.Message, got.read(t, simulation.LogFile))
+			}
+			if said := strings.Join(got.Warnings, "\n"); !strings.Contains(said, tc.warning) || (said == "") != (tc.warning == "") {
+				t.Errorf("warnings: %q, want …%q…", got.Warnings, tc.warning)
 			}
 			date := regexp.MustCompile(startTime)
 			names := got.ownNames(t)

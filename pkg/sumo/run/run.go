@@ -347,7 +347,7 @@ func (r Run) finish(chosen scenario.Config, s settings, f fate, log *logbook) si
 	if len(left.files) > 0 {
 		outcome.Files = left.files
 	}
-	outcome.Warnings = append(s.remarks(chosen), append(outcome.Warnings, f.remarks(s, summary)...)...)
+	outcome.Warnings = append(r.unwritten(s), append(outcome.Warnings, f.remarks(s, summary)...)...)
 	return outcome
 }
 

@@ -291,7 +291,7 @@ func TestOutcome(t *testing.T) {
 			config: option("remote-port", "8813"),
 			demand: `<vehicle id="late" depart="200"><route edges="AB"/></vehicle>` + oneVehicle, choose: simulation.Options{Strict: true},
 			reason: simulation.InvalidScenario, message: "ignoring 'v'",
-			warning: "remote-port is ignored",
+			warning: "SUMO dropped departures",
 		},
 		"the timeout has passed": {
 			demand: longDemand, timeout: 1500 * time.Millisecond,
