@@ -108,9 +108,12 @@ func testViews(t *testing.T, s *service) {
 		t.Fatal(err)
 	}
 	count := func() (n int) {
-		prefix, _, _ := strings.Cut(strings.TrimPrefix(*j.ResultLocation, "s3://sumo-k8/"), ".views")
-		if err := store.List(t.Context(), prefix, func(artifact.Object) bool { n++; return true }); err != nil {
-			t.Fatal(err)
+		results := strings.TrimPrefix(*j.ResultLocation, "s3://sumo-k8/")
+		views := artifact.ViewPrefix + strings.TrimPrefix(results, artifact.ResultPrefix)
+		for _, prefix := range []string{results, views} {
+			if err := store.List(t.Context(), prefix, func(artifact.Object) bool { n++; return true }); err != nil {
+				t.Fatal(err)
+			}
 		}
 		return n
 	}

@@ -109,12 +109,14 @@ func InputKeyFault(key string) string {
 const (
 	ScenarioPrefix = "scenarios/"
 	ResultPrefix   = "results/"
+	// ViewPrefix is for what is derived from results. Runs write to ResultPrefix only, under names that scenarios choose.
+	ViewPrefix = "views/"
 	// UploadPrefix is for what clients put into the store themselves. Nothing there is trusted, and none of it stays.
 	UploadPrefix = "uploads/"
 )
 
 // Prefixes returns all of them.
-func Prefixes() []string { return []string{ScenarioPrefix, ResultPrefix, UploadPrefix} }
+func Prefixes() []string { return []string{ScenarioPrefix, ResultPrefix, ViewPrefix, UploadPrefix} }
 
 // ScenarioKey is where the upload called uploadID of the tenant with this namespace is kept. Content addressing happens
 // in Postgres: a digest is known only when the last byte has arrived, and S3 cannot rename.
@@ -154,10 +156,20 @@ func Disposition(name string) string {
 	return header
 }
 
-// ViewOf is where a view of a job's results is kept (see package view): beneath the job, so that it is removed with it, and in a
-// folder that no run writes to, as sumo-run puts a scenario's own files into one of their own.
-func ViewOf(namespace, jobID, name string) string {
-	return ResultsOf(namespace, jobID) + ".views/" + name
+// viewsOf is the prefix, ending in a slash, of the views of a job's results.
+func viewsOf(namespace, jobID string) string {
+	return ViewPrefix + namespace + "/" + jobID + "/"
+}
+
+// ViewOf is where a view of a job's results is kept (see package view). No run writes there.
+func ViewOf(namespace, jobID, name string) string { return viewsOf(namespace, jobID) + name }
+
+// RemoveJob deletes the results of a job and their views. Views go last: one that is made meanwhile finds no results.
+func RemoveJob(ctx context.Context, store Remover, namespace, jobID string) error {
+	if err := RemoveAll(ctx, store, ResultsOf(namespace, jobID)); err != nil {
+		return err
+	}
+	return RemoveAll(ctx, store, viewsOf(namespace, jobID))
 }
 
 // ContentType is the media type of a result file, by its name.

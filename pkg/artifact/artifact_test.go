@@ -24,6 +24,10 @@ func TestNoJobsPrefixHoldsAnothersResults(t *testing.T) {
 		if same := tenantA == tenantB && jobA == jobB; strings.HasPrefix(b, a) != same {
 			t.Errorf("%s and %s: same job is %t", a, b, same)
 		}
+		view := artifact.ViewOf(tenant.NamespaceFor(tenantB), jobB, "plots-1.json.gz")
+		if strings.HasPrefix(view, a) || !strings.HasPrefix(view, artifact.ViewPrefix) {
+			t.Errorf("the view %s stands among results, %s", view, a)
+		}
 		scenario := artifact.ScenarioKey(tenant.NamespaceFor(tenantB), jobB)
 		if strings.HasPrefix(scenario, a) || !strings.HasPrefix(scenario, artifact.ScenarioPrefix) {
 			t.Errorf("the scenario %s stands among results, %s", scenario, a)

@@ -55,7 +55,7 @@ type Observation struct {
 // End records in o how the run ended. Times and results (see Stored) are for the engine to add.
 func (o *Observation) End(outcome simulation.Outcome) {
 	o.Reason, o.Message, o.Summary, o.Confinement = outcome.Reason, outcome.Message, outcome.Summary, outcome.Confinement
-	o.Warnings, o.Problems, o.Roles = Warned(outcome.Warnings), outcome.Problems, outcome.Files
+	o.Warnings, o.Problems, o.Roles = simulation.Warned(outcome.Warnings), outcome.Problems, outcome.Files
 	switch outcome.Reason {
 	case "":
 		o.State, o.Progress = Succeeded, 1

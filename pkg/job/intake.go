@@ -267,7 +267,7 @@ func (in *Intake) newJob(ctx context.Context, t tenant.Tenant, s scenario.Scenar
 		State: Queued, SubmittedAt: in.Now(),
 		Name: r.Name, CPURequest: r.CPURequest, MemoryGi: r.MemoryGi, Priority: r.Priority, Options: r.Options,
 		TimeoutSeconds: r.TimeoutSeconds, Labels: r.Labels, TaskToken: r.TaskToken, ProgressWebhook: r.ProgressWebhook,
-		Warnings: Warned(warnings),
+		Warnings: simulation.Warned(warnings),
 	}
 	if in.Trace != nil {
 		j.Traceparent = in.Trace(ctx)

@@ -510,15 +510,3 @@ func TestOutputsAreFoundByRoleOrByTheirOldNames(t *testing.T) {
 		t.Errorf("warnings (-want +got):\n%s", diff)
 	}
 }
-
-func TestWarningsAreBounded(t *testing.T) {
-	t.Parallel()
-	var many []string
-	for i := range 250 {
-		many = append(many, fmt.Sprint(i%150))
-	}
-	got := Warned(many)
-	if len(got) != 101 || got[99] != "99" || got[100] != "… and 50 more warnings" {
-		t.Errorf("%d warnings, ending with %q", len(got), got[99:])
-	}
-}

@@ -9,7 +9,6 @@
 package job
 
 import (
-	"fmt"
 	"net/url"
 	"slices"
 	"time"
@@ -173,25 +172,6 @@ func withRoles(files []ResultFile, roles map[simulation.Output]string) []ResultF
 		}
 	}
 	return marked
-}
-
-// maxWarnings is how many warnings a job keeps of each kind: more than a person reads.
-const maxWarnings = 100
-
-// Warned returns warnings without repeats, and says how many more there are.
-func Warned(warnings []string) []string {
-	var kept []string
-	seen := map[string]bool{}
-	for _, w := range warnings {
-		if !seen[w] {
-			seen[w] = true
-			kept = append(kept, w)
-		}
-	}
-	if more := len(kept) - maxWarnings; more > 0 {
-		kept = append(kept[:maxWarnings], fmt.Sprintf("… and %d more warnings", more))
-	}
-	return kept
 }
 
 // Event is one transition of a job. Events of a job are numbered from 1 without gaps.

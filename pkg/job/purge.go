@@ -25,7 +25,7 @@ func Purge(ctx context.Context, jobs PurgeStore, objects artifact.Remover, tenan
 	if !j.State.Terminal() {
 		return Job{}, problem.New(problem.Conflict, "Job %s is %s. Cancel it first, and purge it once it has finished.", id, j.State)
 	}
-	if err := artifact.RemoveAll(ctx, objects, artifact.ResultsOf(j.Namespace, j.ID)); err != nil {
+	if err := artifact.RemoveJob(ctx, objects, j.Namespace, j.ID); err != nil {
 		return Job{}, err
 	}
 	if err := jobs.DeleteJob(ctx, tenantID, j.ID); err != nil {

@@ -60,12 +60,12 @@ func TestAJobIsForgottenOnlyOnceItsObjectsAreGone(t *testing.T) {
 		objects []string
 	}{
 		"finished":                 {job.Failed, false, true, []string{other}},
-		"running":                  {job.Running, false, false, []string{"results/ns/j/a.xml", other}},
-		"the store is unreachable": {job.Succeeded, true, false, []string{"results/ns/j/a.xml", other}},
+		"running":                  {job.Running, false, false, []string{"views/ns/j/plots", "results/ns/j/a.xml", other}},
+		"the store is unreachable": {job.Succeeded, true, false, []string{"views/ns/j/plots", "results/ns/j/a.xml", other}},
 	} {
 		k := &kept{
 			job:     &job.Job{ID: "j", Namespace: "ns", State: tt.state, Results: []job.ResultFile{{Name: "a.xml"}}},
-			objects: []string{"results/ns/j/a.xml", other}, broken: tt.broken,
+			objects: append([]string{"views/ns/j/plots"}, "results/ns/j/a.xml", other), broken: tt.broken,
 		}
 		got, err := job.Purge(t.Context(), k, k, "acme", "j")
 		if (err == nil) != tt.purged || (k.job == nil) != tt.purged || tt.purged && (!got.ResultsPruned || got.Results != nil) {

@@ -65,7 +65,7 @@ func (r *Reconciler) pruneResults(ctx context.Context, now time.Time, rep *Repor
 	var removed []string
 	var errs []error
 	for _, j := range jobs {
-		if err := artifact.RemoveAll(ctx, r.Objects, artifact.ResultsOf(j.Namespace, j.ID)); err != nil {
+		if err := artifact.RemoveJob(ctx, r.Objects, j.Namespace, j.ID); err != nil {
 			errs = append(errs, fmt.Errorf("removing expired results of job %s: %w", j.ID, err))
 			continue
 		}
@@ -108,6 +108,7 @@ func (r *Reconciler) pruneOrphans(ctx context.Context, now time.Time, rep *Repor
 	err := errors.Join(
 		r.sweep(ctx, artifact.ScenarioPrefix, before, r.Scenarios.KnownKeys, rep),
 		r.sweep(ctx, artifact.ResultPrefix, before, r.ofKnownJobs, rep),
+		r.sweep(ctx, artifact.ViewPrefix, before, r.ofKnownJobs, rep),
 		r.sweep(ctx, artifact.UploadPrefix, now.Add(-scenario.UploadLifetime), noneKnown, rep),
 		r.abortUploads(ctx, before, rep),
 	)
@@ -180,7 +181,7 @@ func (r *Reconciler) sweep(ctx context.Context, prefix string, before time.Time,
 // noneKnown is for prefixes where any object that is old enough is an orphan.
 func noneKnown(context.Context, []string) (map[string]bool, error) { return nil, nil }
 
-// ofKnownJobs returns those keys under artifact.ResultPrefix that belong to a job on record. A key that does not look
+// ofKnownJobs returns those keys under artifact.ResultPrefix or ViewPrefix that belong to a job on record. A key that does not look
 // like ours counts as known: it is not ours to delete.
 func (r *Reconciler) ofKnownJobs(ctx context.Context, keys []string) (map[string]bool, error) {
 	jobOf := make(map[string]string, len(keys))
@@ -204,11 +205,11 @@ func (r *Reconciler) ofKnownJobs(ctx context.Context, keys []string) (map[string
 	return known, nil
 }
 
-// jobID takes the id out of a key that artifact.ResultsOf begins.
+// jobID takes the id out of the key of a result or a view.
 func jobID(key string) (id string, ok bool) {
-	parts := strings.SplitN(strings.TrimPrefix(key, artifact.ResultPrefix), "/", 3)
-	if len(parts) < 3 {
+	parts := strings.SplitN(key, "/", 4) // prefix, namespace, job, name
+	if len(parts) < 4 {
 		return "", false
 	}
-	return parts[1], true
+	return parts[2], true
 }

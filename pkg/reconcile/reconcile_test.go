@@ -373,6 +373,9 @@ func TestPruning(t *testing.T) {
 			"results/sumo-a/old/out/fcd.xml":  longAgo,
 			"results/sumo-a/recent/log.txt":   yesterday,
 			"results/sumo-a/deleted/log.txt":  yesterday,
+			"views/sumo-a/old/plots":          longAgo,
+			"views/sumo-a/recent/plots":       yesterday,
+			"views/sumo-a/deleted/plots":      yesterday,
 			"results/sumo-a/deleted/x/y.xml":  yesterday,
 			"results/sumo-a/deleted/late.xml": topOfTheHour,
 			"results/not-ours":                yesterday,
@@ -401,7 +404,7 @@ func TestPruning(t *testing.T) {
 	}{
 		{
 			name: "expired results at any time", now: noon.Add(35 * time.Minute), keep: month,
-			wantRemoved: []string{"results/sumo-a/old/log.txt", "results/sumo-a/old/out/fcd.xml"},
+			wantRemoved: []string{"results/sumo-a/old/log.txt", "results/sumo-a/old/out/fcd.xml", "views/sumo-a/old/plots"},
 			wantResults: 1,
 		}, {
 			name: "results are kept for ever when so configured", now: noon,
@@ -410,8 +413,9 @@ func TestPruning(t *testing.T) {
 			wantRemoved: []string{
 				"results/sumo-a/deleted/log.txt", "results/sumo-a/deleted/x/y.xml",
 				"results/sumo-a/old/log.txt", "results/sumo-a/old/out/fcd.xml", "scenarios/sumo-a/orphan.zip", "uploads/sumo-a/old.zip",
+				"views/sumo-a/deleted/plots", "views/sumo-a/old/plots",
 			},
-			wantResults: 1, wantObjects: 4, wantUploads: 1,
+			wantResults: 1, wantObjects: 5, wantUploads: 1,
 		}, {
 			name: "results whose objects cannot be removed stay on record", now: noon.Add(35 * time.Minute), keep: month,
 			deleteErr: errUnreachable, wantErr: errUnreachable,

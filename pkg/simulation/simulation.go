@@ -11,7 +11,7 @@ import (
 // Options are the choices a user has about a run. The zero value runs the scenario as it was uploaded.
 // A nil pointer leaves the matter to the scenario's own configuration.
 type Options struct {
-	// ConfigFile is the .sumocfg to run, by its path inside the scenario; needed only when there are several.
+	// ConfigFile is the configuration to run, by its path inside the scenario or its base name; needed only when there are several.
 	ConfigFile string `json:"config_file,omitempty"`
 	// Seed of SUMO's random number generator; nil leaves it to the configuration.
 	Seed *int64 `json:"seed,omitempty"`

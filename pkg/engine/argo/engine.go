@@ -282,7 +282,7 @@ func (e *Engine) collect(ctx context.Context, w *wfv1.Workflow) ([]job.ResultFil
 		return nil, w, err
 	}
 	if stopped && slices.ContainsFunc(results, func(r job.ResultFile) bool { return r.Name == simulation.OutcomeFile }) {
-		text, err := e.read(ctx, prefix+simulation.OutcomeFile, maxOutcome)
+		text, err := e.read(ctx, prefix+simulation.OutcomeFile, simulation.MaxOutcome)
 		if err != nil {
 			return nil, w, err
 		}
@@ -298,9 +298,6 @@ func (e *Engine) busy(ctx context.Context, w *wfv1.Workflow) (busy bool, err err
 	})
 	return busy, err
 }
-
-// maxOutcome is far more than an outcome has: sumo-run bounds the messages in it.
-const maxOutcome = 1 << 20
 
 // maxChecksums is enough for the thousand files that a scenario may add, with long names.
 const maxChecksums = 4 << 20

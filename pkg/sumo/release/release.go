@@ -67,9 +67,11 @@ func Oldest() Release { return all()[0] }
 // Newest is the release that runs where nothing else is chosen.
 func Newest() Release { return all()[len(all())-1] }
 
-// Short returns the two numbers of a version that identify it, "1.28" of "1.28.0": the third counts fixes only.
+// Short returns the two numbers of a version that identify it, "1.28" of "1.28.0" and of a build from SUMO's repository, whose version
+// is such as "v1_28_0+0557-0123abcd". The third number counts fixes only.
 func Short(version string) string {
-	numbers := strings.Split(strings.TrimSpace(version), ".")
+	version = strings.ReplaceAll(strings.TrimPrefix(strings.TrimSpace(version), "v"), "_", ".")
+	numbers := strings.Split(version, ".")
 	return strings.Join(numbers[:min(2, len(numbers))], ".")
 }
 

@@ -45,6 +45,15 @@ func TestCompareLooksAtTheFirstTwoNumbersOnly(t *testing.T) {
 	}
 }
 
+func TestShortIsTheSameForAllBuildsOfAVersion(t *testing.T) {
+	t.Parallel()
+	for _, version := range []string{"1.18", " 1.18.0\n", "1.18.0-rc1", "v1_18_0+0557-0123abcd"} {
+		if got := Short(version); got != "1.18" {
+			t.Errorf("Short(%q) = %q", version, got)
+		}
+	}
+}
+
 func TestInstalledFindsUnpackedWheels(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

@@ -167,13 +167,13 @@ type settings struct {
 	scale      float64
 
 	own            map[simulation.Output]string // the scenario's own outputs, by path inside the scenario
+	messages       []string                     // files of messages, by path inside the scenario
 	prefix, suffix string                       // of the names of all outputs
 	format         string                       // of all outputs; empty for one that follows the name
 	unfinished     bool                         // trips count in tripinfo and means
 	loadsAll       bool                         // routes, before the first step
 	autoValidation []string                     // options of validation that may ask the web
 	validatesAll   bool                         // even files that name no schema, which fail
-	controlled     bool                         // asks for a program that controls the simulation
 }
 
 // unfinishedTrips is the option that counts trips which the end cuts off.
@@ -192,6 +192,8 @@ func settingsOf(c scenario.Config) settings {
 			s.stepLength = positive(o, s.stepLength)
 		case "scale":
 			s.scale = positive(o, s.scale)
+		case "log", "message-log", "error-log":
+			s.messages = append(s.messages, o.Files...)
 		case "output-prefix":
 			s.prefix = o.Value
 		case "output-suffix":
@@ -208,8 +210,6 @@ func settingsOf(c scenario.Config) settings {
 		case "route-steps":
 			steps, ok := o.Number()
 			s.loadsAll = ok && steps <= 0
-		case "remote-port":
-			s.controlled = strings.TrimSpace(o.Value) != "0"
 		}
 	}
 	return s

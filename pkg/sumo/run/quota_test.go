@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/sumo-k8/sumo-k8/pkg/confine"
 	"github.com/sumo-k8/sumo-k8/pkg/scenario"
@@ -146,6 +147,76 @@ func TestOutputsKeepTheirNamesUnlessTheyAreOurs(t *testing.T) {
 	}
 	if len(left.notes) != 2 || !strings.Contains(left.notes[0], "scenario/scenario/log.txt/x.xml") {
 		t.Errorf("said of them: %q", left.notes)
+	}
+}
+
+// foldersOfResults are folders with those in which SUMO writes what every run adds.
+func foldersOfResults(t *testing.T) Run {
+	t.Helper()
+	r := folders(t)
+	for _, o := range simulation.DefaultOutputs() {
+		mkdir(t, filepath.Join(r.Work, resultFolder, string(o)))
+	}
+	return r
+}
+
+func TestNamesOfResultsNeverMeet(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		own   []string
+		want  []string
+		files map[simulation.Output]string
+		notes int
+	}{
+		"a folder with a name of ours, and the file that makes room": {
+			own: []string{"log.txt/a.xml", "log.txt/b.xml", "scenario/log.txt", "scenario/scenario/log.txt"},
+			want: []string{
+				"scenario/log.txt", "scenario/scenario/log.txt",
+				"scenario/scenario/scenario/log.txt/a.xml", "scenario/scenario/scenario/log.txt/b.xml",
+			},
+			notes: 1,
+		},
+		"upper case": {
+			own:   []string{"OUTCOME.JSON", "Scenario", "Summary.xml", "a.xml", "A.xml"},
+			want:  []string{"A.xml", "Summary.xml", "a.xml", "scenario/OUTCOME.JSON", "scenario/Scenario", "sumo-k8-summary.xml"},
+			files: map[simulation.Output]string{simulation.OutputSummary: "sumo-k8-summary.xml"}, notes: 3,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := foldersOfResults(t)
+			for _, name := range tc.own {
+				name = filepath.Join(r.Work, runFolder, name)
+				mkdir(t, filepath.Dir(name))
+				write(t, name, "")
+			}
+			if tc.files != nil {
+				write(t, filepath.Join(r.Work, resultFolder, "summary/summary.xml"), "added")
+			}
+			left, err := r.collect(settings{})
+			if err != nil || len(left.notes) != tc.notes {
+				t.Errorf("%q, %v", left.notes, err)
+			}
+			if diff := cmp.Diff(tc.want, result{run: r}.ownNames(t)); diff != "" {
+				t.Errorf("results (-want +got):\n%s", diff)
+			}
+			if diff := cmp.Diff(tc.files, left.files, cmpopts.EquateEmpty()); diff != "" {
+				t.Errorf("roles (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestOutputsWithARoleAreKeptFirst(t *testing.T) {
+	t.Parallel()
+	r := foldersOfResults(t)
+	for n := range maxOwnFiles {
+		write(t, filepath.Join(r.Work, runFolder, fmt.Sprintf("state_%d.xml", n)), "")
+	}
+	write(t, filepath.Join(r.Work, runFolder, "trips.xml"), "")
+	left, err := r.collect(settings{own: map[simulation.Output]string{simulation.OutputTripinfo: "trips.xml"}})
+	if err != nil || left.left != 1 || left.files[simulation.OutputTripinfo] != "trips.xml" {
+		t.Errorf("%d left, %v, %v", left.left, left.files, err)
 	}
 }
 

@@ -4,22 +4,25 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/sumo-k8/sumo-k8/pkg/scenario"
 	"github.com/sumo-k8/sumo-k8/pkg/simulation"
 )
 
-// remarks say which settings of the configuration the run replaces, unless the check of the scenario says so.
-func (s settings) remarks(c scenario.Config) []string {
-	var warnings []string
-	for _, w := range c.Warnings {
-		if strings.Contains(w.Message, "remote-port") {
-			return nil
+// unwritten is a remark on the outputs that the run lacks because of their format.
+func (r Run) unwritten(s settings) []string {
+	if s.addable() {
+		return nil
+	}
+	var names []string
+	for _, o := range simulation.Outputs() {
+		if r.lacks(s, o) {
+			names = append(names, string(o))
 		}
 	}
-	if s.controlled {
-		warnings = append(warnings, c.Path+": remote-port is ignored: SUMO runs without a program that controls it.")
+	if len(names) == 0 {
+		return nil
 	}
-	return warnings
+	return []string{"Not written, because output.format is parquet and the scenario does not ask for them itself: " +
+		strings.Join(names, ", ") + ". Without output.format they are XML, and the scenario's names that end in .parquet keep their format."}
 }
 
 // unfinishedShare is the part of a run's vehicles still on the road at its end from which on means mislead.

@@ -33,16 +33,18 @@ func ownRoles(c scenario.Config) map[simulation.Output]string {
 	return roles
 }
 
-// adds reports whether the run asks SUMO for an output: one that every run needs or that the job wants, unless the scenario asks for
-// it itself.
-func (r Run) adds(s settings, o simulation.Output) bool {
-	switch {
-	case r.Options.Check:
-		return false
-	case s.format == "parquet": // the format is that of all outputs, and aborts SUMO (1.28) where persons are in tripinfo
-		return false
-	}
+// lacks reports whether every run needs an output, or the job wants it, and the scenario does not ask for it itself.
+func (r Run) lacks(s settings, o simulation.Output) bool {
 	return s.own[o] == "" && (slices.Contains(simulation.DefaultOutputs(), o) || slices.Contains(r.Options.Outputs, o))
+}
+
+// addable reports whether outputs can be added: their format is that of the scenario's, and Parquet aborts SUMO (1.28) where persons are in
+// tripinfo.
+func (s settings) addable() bool { return s.format != "parquet" }
+
+// adds reports whether the run asks SUMO for an output.
+func (r Run) adds(s settings, o simulation.Output) bool {
+	return !r.Options.Check && s.addable() && r.lacks(s, o)
 }
 
 // added are the outputs that the run asks SUMO for.

@@ -43,6 +43,7 @@ func TestOutputsAreFoundByTheirRole(t *testing.T) {
 		want             []string
 		files            roles
 		metrics          []string // that the summary has
+		warning          string
 	}{
 		"all the scenario's own": {
 			options: `<summary-output value="out/s.xml"/><tripinfo-output value="t.xml.gz"/><statistic-output value="tripinfo.xml"/>`,
@@ -87,7 +88,8 @@ func TestOutputsAreFoundByTheirRole(t *testing.T) {
 			metrics: []string{"vehicles_inserted", "persons_loaded"},
 		},
 		"Parquet for all": {
-			options: `<output.format value="parquet"/><summary-output value="s.parquet"/>`,
+			options: `<output.format value="parquet"/><summary-output value="s.parquet"/>`, outputs: []simulation.Output{fcd},
+			warning: "the scenario does not ask for them itself: tripinfo, statistics, fcd.",
 			want:    []string{"s.parquet"},
 			files:   roles{summary: "s.parquet"},
 			metrics: []string{"vehicles_inserted", "persons_loaded"},
@@ -109,6 +111,9 @@ func TestOutputsAreFoundByTheirRole(t *testing.T) {
 			got := perform(t.Context(), r, road(t, "<output>"+tc.options+"</output>", fleet), scenario.Config{})
 			if !got.Succeeded() {
 				t.Fatalf("%s: %s\n%s", got.Reason, got.Message, got.read(t, simulation.LogFile))
+			}
+			if said := strings.Join(got.Warnings, "\n"); !strings.Contains(said, tc.warning) || (said == "") != (tc.warning == "") {
+				t.Errorf("warnings: %q, want …%q…", got.Warnings, tc.warning)
 			}
 			date := regexp.MustCompile(startTime)
 			names := got.ownNames(t)
@@ -205,18 +210,38 @@ func TestAPrefixCannotMoveAnAddedOutputOutOfItsFolder(t *testing.T) {
 	}
 }
 
+func TestAnOutputFolderHoldsNeitherScenarioNorWork(t *testing.T) {
+	t.Parallel()
+	r := newRun(t)
+	r.Out = filepath.Dir(r.Work)
+	r.Scenario = filepath.Join(r.Out, "city.zip")
+	write(t, r.Scenario, "")
+	if err := r.prepareFolders(); err == nil {
+		t.Error("accepted")
+	}
+}
+
 func TestOnlyAnEarlierAttemptIsCleared(t *testing.T) {
 	t.Parallel()
+	sums := string(simulation.FormatChecksums(map[string][]byte{"old/a.xml": make([]byte, 32)}))
 	for log, want := range map[string]bool{simulation.LogStart(began) + "\nmore\n": false, "a diary\n": true} {
 		r := newRun(t)
-		mkdir(t, r.Out)
+		r.Scenario = filepath.Join(filepath.Dir(r.Work), "city.zip")
+		mkdir(t, filepath.Join(r.Out, "old"))
+		mkdir(t, r.Work)
+		write(t, filepath.Join(r.Out, "old/a.xml"), "")
+		write(t, filepath.Join(r.Out, "killed.xml"), "")
+		write(t, filepath.Join(r.Out, simulation.ChecksumFile), sums)
+		write(t, filepath.Join(r.Work, collectedFile), r.Out+"\nkilled.xml\n")
 		write(t, filepath.Join(r.Out, simulation.LogFile), log)
 		write(t, filepath.Join(r.Out, "mine.txt"), "")
 		if err := r.prepareFolders(); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := os.Stat(filepath.Join(r.Out, "mine.txt")); (err == nil) != want {
-			t.Errorf("beside %q: %v", log, err)
+		for name, want := range map[string]bool{"mine.txt": true, "killed.xml": false, "old": want} {
+			if _, err := os.Stat(filepath.Join(r.Out, name)); (err == nil) != want {
+				t.Errorf("%s beside %q: %v", name, log, err)
+			}
 		}
 	}
 }

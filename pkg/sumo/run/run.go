@@ -13,11 +13,15 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"os/exec"
+	"path"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -95,6 +99,7 @@ func (r Run) perform(ctx context.Context, unpack unpacker) simulation.Outcome {
 			outcome.Reason, outcome.Message = blame(err, "The checksums of the results could not be written")
 		}
 	}
+	outcome = outcome.Bounded()
 	outcome.StartedAt, outcome.FinishedAt = started.UTC(), time.Now().UTC()
 	if err := writeJSON(filepath.Join(r.Out, simulation.OutcomeFile), outcome); err != nil && outcome.Succeeded() {
 		outcome.Reason, outcome.Message = blame(err, "The outcome could not be written")
@@ -159,23 +164,16 @@ func (r *Run) prepareFolders() error {
 		}
 		*p = abs
 	}
-	var stale, folders []string
+	for _, name := range []string{r.Scenario, r.Work} {
+		if within, err := filepath.Rel(r.Out, name); err == nil && filepath.IsLocal(within) {
+			return fmt.Errorf("the output folder %s holds %s: choose another", r.Out, name)
+		}
+	}
+	var folders []string
 	for _, name := range []string{scenarioFolder, copyFolder, runFolder, resultFolder} {
 		folders = append(folders, filepath.Join(r.Work, name))
 	}
-	if isOutput(r.Out) {
-		entries, err := os.ReadDir(r.Out)
-		if err != nil {
-			return err
-		}
-		for _, entry := range entries {
-			stale = append(stale, filepath.Join(r.Out, entry.Name()))
-		}
-	}
-	for name := range ours {
-		stale = append(stale, filepath.Join(r.Out, name))
-	}
-	for _, name := range append(stale, folders...) {
+	for _, name := range folders {
 		if err := os.RemoveAll(name); err != nil {
 			return err
 		}
@@ -185,11 +183,48 @@ func (r *Run) prepareFolders() error {
 			return err
 		}
 	}
-	return nil
+	return r.clearOutput()
 }
 
-// isOutput reports whether a folder is that of an earlier attempt: it has a log that begins as ours do. Of such a folder everything is
-// the attempt's, whatever names the scenario gave to its outputs; of another, nothing is.
+// clearOutput removes what an earlier attempt left in the output folder: what it listed in its checksums, or, if it was killed while it
+// moved files there, in collectedFile. Other files stay.
+func (r Run) clearOutput() error {
+	out, err := os.OpenRoot(r.Out)
+	if err != nil {
+		return err
+	}
+	defer out.Close()
+	stale := slices.Collect(maps.Keys(ours))
+	if isOutput(r.Out) {
+		sums, err := out.ReadFile(simulation.ChecksumFile)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		stale = slices.AppendSeq(stale, maps.Keys(simulation.ParseChecksums(sums)))
+	}
+	collected := filepath.Join(r.Work, collectedFile)
+	list, err := os.ReadFile(collected)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if folder, names, _ := strings.Cut(string(list), "\n"); folder == r.Out {
+		stale = append(stale, strings.Split(names, "\n")...)
+	}
+	for _, name := range stale {
+		if !filepath.IsLocal(name) {
+			continue
+		}
+		if err := out.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, syscall.ENOTDIR) {
+			return err
+		}
+		for dir := path.Dir(name); dir != "." && out.Remove(dir) == nil; dir = path.Dir(dir) { // until one that is not empty
+		}
+	}
+	return os.RemoveAll(collected)
+}
+
+// isOutput reports whether a folder is that of an earlier attempt: it has a log that begins as ours do. The checksums of another
+// folder are its owner's.
 func isOutput(folder string) bool {
 	log, err := os.Open(filepath.Join(folder, simulation.LogFile))
 	if err != nil {
@@ -232,7 +267,7 @@ func (r Run) simulate(ctx context.Context, unpack unpacker, log *logbook, progre
 		if err != nil {
 			return failed(blame(err, "SUMO could not be started"))
 		}
-		r.Version = shortVersion(version)
+		r.Version = release.Short(version)
 	}
 
 	chosen, err := unpack(ctx, root, r.Version)
@@ -298,7 +333,7 @@ func (r Run) finish(chosen scenario.Config, s settings, f fate, log *logbook) si
 		left.notes = append(left.notes, fmt.Sprintf("The scenario wrote more than %d files, or files whose names cannot be stored: "+
 			"%d are missing from the results.", maxOwnFiles, left.left))
 	}
-	f.broken = incomplete(r.Out, left.names)
+	f.broken = incomplete(r.Out, left.whole)
 	reason, message := f.judge()
 
 	summary := r.summarise(chosen, f, left.files)
@@ -312,7 +347,7 @@ func (r Run) finish(chosen scenario.Config, s settings, f fate, log *logbook) si
 	if len(left.files) > 0 {
 		outcome.Files = left.files
 	}
-	outcome.Warnings = append(s.remarks(chosen), append(outcome.Warnings, f.remarks(s, summary)...)...)
+	outcome.Warnings = append(r.unwritten(s), append(outcome.Warnings, f.remarks(s, summary)...)...)
 	return outcome
 }
 
@@ -491,11 +526,6 @@ func SUMOVersion(ctx context.Context, binary string) (string, error) {
 		return "", fmt.Errorf("asking %s for its version: it answered %.80q", binary, first)
 	}
 	return version[1], nil
-}
-
-// shortVersion is a version by the numbers that set versions apart: "1.18" of "1.18.0" and of a build from the repository.
-func shortVersion(version string) string {
-	return release.Short(strings.ReplaceAll(strings.TrimPrefix(version, "v"), "_", "."))
 }
 
 // versionLine is the first line of SUMO's answer: "Eclipse SUMO sumo Version 1.15.0", and without the word since 1.25. Builds

@@ -291,7 +291,7 @@ func TestOutcome(t *testing.T) {
 			config: option("remote-port", "8813"),
 			demand: `<vehicle id="late" depart="200"><route edges="AB"/></vehicle>` + oneVehicle, choose: simulation.Options{Strict: true},
 			reason: simulation.InvalidScenario, message: "ignoring 'v'",
-			warning: "remote-port is ignored",
+			warning: "SUMO dropped departures",
 		},
 		"the timeout has passed": {
 			demand: longDemand, timeout: 1500 * time.Millisecond,
@@ -644,24 +644,37 @@ func TestScenarioOutputsAreCollected(t *testing.T) {
 	}
 }
 
-// TestEarlierOutputsAreReplaced runs a scenario that was packed with what an earlier run has left.
+// TestEarlierOutputsAreReplaced runs a scenario that was packed with what an earlier run has left, beside a file with such a name that
+// it reads.
 func TestEarlierOutputsAreReplaced(t *testing.T) {
 	t.Parallel()
-	f := road(
-		t,
-		`<save-state.period value="10"/><save-state.suffix value=".xml"/><device.ssm.probability value="1"/><vtk-output value="v"/><end value="20"/>`,
-		oneVehicle,
-	)
+	const options = `<save-state.period value="10"/><save-state.suffix value=".xml"/><device.ssm.probability value="1"/>` +
+		`<vtk-output value="v"/><end value="20"/><additional-files value="signs.add.xml"/>`
+	f := road(t, options, oneVehicle)
+	f["signs.add.xml"] = `<additional><variableSpeedSign id="s" lanes="AB_0" file="ssm_signs.xml"/></additional>`
+	f["ssm_signs.xml"] = `<vss><step time="0" speed="1"/></vss>`
 	for _, name := range []string{"state_10.00.xml", "ssm_v.xml", "v_1.vtp"} {
 		f[name] = "<earlier/>"
 	}
-	got := perform(t.Context(), newRun(t), f, scenario.Config{})
+	r := newRun(t)
+	r.Scenario = zipped(t, f)
+	got := result{r.Do(t.Context()), r}
 	if !got.Succeeded() {
 		t.Fatalf("%s: %s", got.Reason, got.Message)
 	}
-	for _, name := range []string{"state_10.00.xml", "ssm_v.xml", "v_1.vtp"} {
+	for _, name := range []string{"city/state_10.00.xml", "ssm_v.xml", "city/v_1.vtp"} { // SUMO writes SSM where it runs
 		if text := got.read(t, name); strings.Contains(text, "earlier") {
 			t.Errorf("%s has not been written", name)
+		}
+	}
+}
+
+func TestFilesOfMessagesMayBeEmpty(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{"errors.xml", "errors.csv"} {
+		got := perform(t.Context(), newRun(t), road(t, `<output-prefix value="x_"/><error-log value="`+name+`"/>`, oneVehicle), scenario.Config{})
+		if !got.Succeeded() {
+			t.Errorf("%s: %s: %s", name, got.Reason, got.Message)
 		}
 	}
 }

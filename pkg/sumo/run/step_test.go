@@ -186,9 +186,9 @@ func TestSettingsAreThoseOfTheOptions(t *testing.T) {
 		}},
 		"what is replaced": {
 			[]scenario.Option{
-				{Name: "xml-validation", Value: "auto"}, {Name: "xml-validation.net", Value: "never"}, {Name: "remote-port", Value: "8813"},
+				{Name: "xml-validation", Value: "auto"}, {Name: "xml-validation.net", Value: "never"},
 			},
-			settings{stepLength: 1, scale: 1, own: none, autoValidation: []string{"xml-validation"}, controlled: true},
+			settings{stepLength: 1, scale: 1, own: none, autoValidation: []string{"xml-validation"}},
 		},
 		"all": {[]scenario.Option{
 			{Name: "additional-files", Files: []string{"sub/a.xml", "b.xml"}}, {Name: "route-files", Files: []string{"sub/x.rou.xml"}},

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path"
 	"path/filepath"
@@ -25,32 +26,28 @@ const (
 	configFile     = "run.sumocfg"      // the configuration that SUMO reads
 	runFolder      = "run"              // where SUMO runs: links to the scenario's files, beside which it writes
 	resultFolder   = "results"          // the outputs that we ask SUMO for
+	collectedFile  = "collected.txt"    // the output folder, and the names that files get there, a line each
 )
 
 // writable are the folders in which SUMO may write.
 var writable = []string{runFolder, resultFolder}
 
 // plant makes the folder in which SUMO runs look like the scenario: the same folders, and for each file a symbolic link
-// to the one copy, which SUMO cannot write. So SUMO writes relative names here and nowhere else. An output with the name
-// of a scenario's file replaces its link, as it would overwrite the file on a user's machine.
+// to the one copy, which SUMO cannot write. So SUMO writes relative names here and nowhere else. No output has the
+// name of a link: only what the scenario reads is unpacked, and one that writes such a file is refused.
 func (r Run) plant(root *os.Root, chosen scenario.Config, s settings) error {
 	run, err := os.OpenRoot(filepath.Join(r.Work, runFolder))
 	if err != nil {
 		return err
 	}
 	defer run.Close()
-	replaced := map[string]bool{}
-	for _, name := range chosen.Outputs {
-		replaced[path.Clean(name)] = true
-	}
-	earlier := earlierOutputs(chosen)
 	err = fs.WalkDir(root.FS(), ".", func(name string, d fs.DirEntry, err error) error {
 		switch {
 		case err != nil:
 			return err
 		case d.IsDir() && name != ".":
 			return run.Mkdir(name, 0o755)
-		case d.Type().IsRegular() && !replaced[name] && !earlier(name):
+		case d.Type().IsRegular():
 			folder := scenarioFolder
 			if rewrites := chosen.Rewrites[name]; len(rewrites) > 0 {
 				folder = copyFolder
@@ -101,32 +98,6 @@ func (r Run) rewrite(root *os.Root, name string, rewrites []scenario.Rewrite) er
 	return nil
 }
 
-// earlierOutputs returns a function that reports whether a file of the scenario is an output of an earlier run under a name that
-// SUMO generates: from the time for states, the step for vtk, the vehicle for SSM and elechybrid. Files that the configuration
-// reads never are.
-func earlierOutputs(c scenario.Config) func(name string) bool {
-	dir := path.Dir(c.Path)
-	begins := []string{"ssm_", path.Join(dir, "ssm_")}
-	read := map[string]bool{}
-	for _, o := range c.Options {
-		if o.Name == "save-state.times" || o.Name == "save-state.period" {
-			begins = append(begins, "state_", path.Join(dir, "state_"))
-		}
-		for _, name := range o.Files {
-			switch o.Name {
-			case "save-state.prefix", "vtk-output":
-				begins = append(begins, name+"_")
-			case "elechybrid-output":
-				begins = append(begins, strings.TrimSuffix(name, path.Ext(name))+"_")
-			}
-			read[name] = read[name] || !o.Writes
-		}
-	}
-	return func(name string) bool {
-		return !read[name] && slices.ContainsFunc(begins, func(begin string) bool { return strings.HasPrefix(name, begin) })
-	}
-}
-
 // maxOwnFiles bounds how many files a scenario may add to the results: each becomes an object in the store.
 const maxOwnFiles = 1000
 
@@ -136,7 +107,7 @@ const maxOwnName = 900
 
 // kept is what a run leaves in the output folder.
 type kept struct {
-	names []string // of all outputs, below the output folder
+	whole []string // below the output folder, the outputs whose end shows: all but messages
 	files map[simulation.Output]string
 	notes []string // on outputs of the scenario that could not keep their names, or are missing
 	left  int      // of the scenario's, beyond maxOwnFiles, or with a name that cannot be stored
@@ -161,29 +132,66 @@ func (r Run) collect(s settings) (kept, error) {
 	}
 	all := len(own)
 	own = slices.DeleteFunc(own, func(name string) bool { return !storable(name) })
+	role := map[string]bool{} // files that views read
+	for _, name := range s.own {
+		role[s.written(own, name)] = true
+	}
+	slices.SortStableFunc(own, func(a, b string) int { // they come first, and are kept whatever else is not
+		switch {
+		case role[a] == role[b]:
+			return 0
+		case role[a]:
+			return -1
+		}
+		return 1
+	})
 	own = own[:min(len(own), maxOwnFiles)]
 	k.left = all - len(own)
-	taken := map[string]bool{}
+	targets := map[string]string{} // in the output folder
+	taken := names{}
+	moved := map[string][]string{} // by the name of ours that they have, or have as a folder
+	var alike []string
 	for _, name := range own {
-		for ; name != "."; name = path.Dir(name) { // and its folders
-			taken[name] = true
+		if top, _, _ := strings.Cut(name, "/"); ours[folded(top)] || folded(name) == ownFolder {
+			moved[top] = append(moved[top], name)
+			continue
 		}
+		if taken[folded(name)] {
+			alike = append(alike, name)
+		}
+		taken.take(name)
+		targets[name] = name
 	}
-	targets := map[string]string{}
-	for _, name := range own {
-		target := name
-		if top, _, _ := strings.Cut(name, "/"); ours[top] || name == ownFolder {
-			for target = path.Join(ownFolder, name); taken[target]; target = path.Join(ownFolder, target) {
+	for _, top := range slices.Sorted(maps.Keys(moved)) {
+		for _, name := range moved[top] {
+			target := path.Join(ownFolder, name)
+			for taken.has(target) {
+				target = path.Join(ownFolder, target)
 			}
-			taken[target] = true
-			k.notes = append(k.notes, fmt.Sprintf("The output %s is %s in the results, where %s is the run's own.", name, target, top))
+			taken.take(target)
+			targets[name] = target
 		}
-		if err := r.keep(path.Join(runFolder, name), target); err != nil {
-			return k, err
+		first := moved[top][0]
+		note := fmt.Sprintf("The output %s is %s in the results, where %s is the run's own", first, targets[first],
+			folded(top))
+		if more := len(moved[top]) - 1; more > 0 {
+			note += fmt.Sprintf("; %d more are there too", more)
 		}
-		targets[name] = target
-		k.names = append(k.names, target)
+		k.notes = append(k.notes, note+".")
 	}
+	if len(alike) > 0 {
+		k.notes = append(k.notes, fmt.Sprintf("%s differs from another result only in case, which not all machines tell apart (%d such).",
+			alike[0], len(alike)))
+	}
+	var added, moves [][2]string // from the work folder to the output folder
+	for _, name := range own {
+		moves = append(moves, [2]string{path.Join(runFolder, name), targets[name]})
+	}
+	cut := maps.Clone(targets)
+	for _, name := range s.messages {
+		delete(cut, s.written(own, name))
+	}
+	k.whole = slices.Sorted(maps.Values(cut))
 	for role, name := range s.own {
 		if found := s.written(own, name); found != "" {
 			k.files[role] = targets[found]
@@ -199,17 +207,39 @@ func (r Run) collect(s settings) (kept, error) {
 			continue
 		}
 		target := s.addedName(o)
-		for taken[target] {
+		for taken.has(target) {
 			target = addedPrefix + target
 		}
-		taken[target] = true
-		if err := r.keep(path.Join(folder, found[0]), target); err != nil {
-			return k, err
-		}
-		k.names = append(k.names, target)
+		taken.take(target)
+		added = append(added, [2]string{path.Join(folder, found[0]), target})
+		k.whole = append(k.whole, target)
 		k.files[o] = target
 	}
-	return k, nil
+	return k, r.keepAll(append(added, moves...))
+}
+
+// folded is a name as machines see it that do not tell upper from lower case.
+func folded(name string) string { return strings.ToLower(name) }
+
+// names are the names of files, for which it is true, and of their folders, folded.
+type names map[string]bool
+
+func (n names) take(file string) {
+	name := folded(file)
+	n[name] = true
+	for dir := path.Dir(name); dir != "."; dir = path.Dir(dir) {
+		n[dir] = n[dir] // a file stays one
+	}
+}
+
+// has reports whether a file of that name, or one that is a folder in it, is there.
+func (n names) has(file string) bool {
+	name := folded(file)
+	_, found := n[name]
+	for dir := path.Dir(name); dir != "." && !found; dir = path.Dir(dir) {
+		found = n[dir]
+	}
+	return found
 }
 
 // storable reports whether an object store accepts a file's name and can list it.
@@ -227,6 +257,20 @@ func (r Run) written(folder string) ([]string, error) {
 	files, err := listFiles(root)
 	slices.Sort(files)
 	return files, err
+}
+
+// keepAll moves files of the work folder to the output folder, and goes on after a failure. It lists them first: an attempt that is killed
+// meanwhile leaves the list to the next one.
+func (r Run) keepAll(moves [][2]string) error {
+	list := r.Out + "\n"
+	for _, m := range moves {
+		list += m[1] + "\n"
+	}
+	err := os.WriteFile(filepath.Join(r.Work, collectedFile), []byte(list), 0o644)
+	for _, m := range moves {
+		err = errors.Join(err, r.keep(m[0], m[1]))
+	}
+	return err
 }
 
 // keep moves a file of the work folder to the output folder.

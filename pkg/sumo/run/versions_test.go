@@ -68,7 +68,7 @@ func TestEndingsOfEveryVersion(t *testing.T) {
 			"the machine limits CPU time": {demand: longDemand, binary: `$SUMO "$@" & begun; kill -XCPU $!; wait $!`, reason: simulation.DeadlineExceeded},
 			"the log has no reader, which only some versions mind": {demand: longDemand, binary: `$SUMO "$@" & begun; kill -9 $!; exit 141`, reason: simulation.Interrupted},
 			"SUMO reads memory not its own":                        {demand: longDemand, binary: `$SUMO "$@" & begun; kill -SEGV $!; wait $!`, reason: simulation.SimulationError, message: "crashed"},
-			"a full disk, of which a compressed output tells": {
+			"a full disk under a compressed output": {
 				demand: crowd(300), outputs: []simulation.Output{simulation.OutputFCD},
 				binary: `ulimit -f 20; trap '' XFSZ; exec $SUMO "$@"`, reason: simulation.DiskFull,
 			},
