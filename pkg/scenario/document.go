@@ -3,6 +3,7 @@ package scenario
 import (
 	"bufio"
 	"bytes"
+	"errors"
 	"math"
 	"regexp"
 	"slices"
@@ -162,7 +163,9 @@ func readDocument(r *bufio.Reader, isConfig bool, b *budget) (*document, error) 
 		d.doc.written = string(m[1]) + "." + string(m[2])
 	}
 	if isConfig || isConfigRoot(rootOf(head)) {
-		s = xml.Scanner{Element: d.setting, Text: d.characters, End: d.closed, MaxValue: maxConfigValue}
+		// Another configuration may name it as an input, so it is read as one too.
+		both := func(e xml.Element) error { return errors.Join(d.setting(e), d.element(e)) }
+		s = xml.Scanner{Element: both, Text: d.characters, End: d.closed, MaxValue: maxConfigValue}
 	}
 	err := s.Scan(r)
 	if err != nil {
@@ -215,11 +218,17 @@ func (d *documentReader) element(e xml.Element) error {
 		case "id":
 			// SUMO makes file names out of ids (ssm_<id>.xml); with a folder called 'ssm_..' in the zip, the id '../../x' would leave it.
 			// Up to 1.24 it also decodes percent signs in them.
-			if leavesFolder(a.Value) {
+			switch {
+			case a.Cut:
+				d.tooLong(a)
+			case leavesFolder(a.Value):
 				d.hazard(a.Line, "the id "+quote(string(a.Value))+" contains '..' as a folder; SUMO names output files after ids: choose another id")
 			}
 		case "emissionClass":
-			if bytes.Contains(a.Value, []byte("..")) {
+			switch {
+			case a.Cut:
+				d.tooLong(a)
+			case bytes.Contains(a.Value, []byte("..")):
 				d.hazard(a.Line, "the emission class "+quote(string(a.Value))+" contains '..': use one of SUMO's classes")
 			}
 		case "href":
@@ -290,7 +299,7 @@ func (d *documentReader) ref(e xml.Element, a xml.Attr, u use) { d.keyedRef(e, a
 
 func (d *documentReader) keyedRef(e xml.Element, a xml.Attr, u use, key string) {
 	if a.Cut {
-		d.hazard(a.Line, "the attribute "+quote(string(a.Name))+" is longer than a file name can be: shorten it")
+		d.tooLong(a)
 		return
 	}
 	r := reference{element: string(e.Name), attribute: string(a.Name), key: key, value: string(a.Value), use: u}
@@ -306,6 +315,11 @@ func (d *documentReader) keyedRef(e xml.Element, a xml.Attr, u use, key string) 
 	}
 	r.line = a.Line
 	d.doc.refs = append(d.doc.refs, r)
+}
+
+// tooLong refuses an attribute of which only the beginning is known.
+func (d *documentReader) tooLong(a xml.Attr) {
+	d.hazard(a.Line, "the attribute "+quote(string(a.Name))+" is longer than a file name can be: shorten it")
 }
 
 // maxHazards of one file are reported; more would not help.

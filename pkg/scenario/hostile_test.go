@@ -179,10 +179,28 @@ func TestNamesAreReadAsSUMOReadsThem(t *testing.T) {
 			zip:     scenarioOf(t, `<device.ssm.probability value="1"/><scale value="2"/><scale-suffix value="/../../x"/>`),
 			refused: "part of files' names",
 		},
-		"a scale's suffix that is coded":  {zip: scenarioOf(t, `<scale-suffix value="%2f..%2fx"/>`), refused: "part of files' names"},
-		"a scale's suffix that is a port": {zip: scenarioOf(t, `<scale-suffix value="x:8"/>`), refused: "part of files' names"},
-		"a scale's suffix":                {zip: scenarioOf(t, `<scale-suffix value="_"/>`), files: files{"scale-suffix": nil}},
-		"an output's prefix that goes up": {zip: scenarioOf(t, `<output-prefix value="../x"/>`), files: files{"output-prefix": nil}},
+		"a scale's suffix that is coded":   {zip: scenarioOf(t, `<scale-suffix value="%2f..%2fx"/>`), refused: "part of files' names"},
+		"a scale's suffix that is a port":  {zip: scenarioOf(t, `<scale-suffix value="x:8"/>`), refused: "part of files' names"},
+		"a scale's suffix":                 {zip: scenarioOf(t, `<scale-suffix value="_"/>`), files: files{"scale-suffix": nil}},
+		"an output's prefix that goes up":  {zip: scenarioOf(t, `<output-prefix value="../x"/>`), files: files{"output-prefix": nil}},
+		"an id whose end is not looked at": {zip: within(`<vehicle id="` + strings.Repeat("x", 5000) + `/../y"/>`), refused: "longer than"},
+		"an emission class whose end is not looked at": {zip: within(`<vType emissionClass="` + strings.Repeat("x", 5000) + `/../y"/>`),
+			refused: "longer than"},
+		"an input that is a configuration by its name": {
+			zip: scenarioOf(t, `<a value="b.sumocfg"/>`, entryOf("b.sumocfg", evil)), refused: "absolute path",
+		},
+		"an input that is a configuration by its root": {
+			zip:     scenarioOf(t, `<a value="b.xml"/>`, entryOf("b.xml", strings.ReplaceAll(evil, "additional>", "fooConfiguration>"))),
+			refused: "absolute path",
+		},
+		"an include that is a configuration": {
+			zip:     within(`<include href="b.sumocfg"/>`, entryOf("d/b.sumocfg", `<additional><vehicle id="../x"/></additional>`)),
+			refused: "contains '..' as a folder",
+		},
+		"a configuration that is its own input": {
+			zip: scenarioOf(t, "", entryOf("s.sumocfg", `<fooConfiguration><n value="n.net.xml"/><a value="s.sumocfg"/>
+				<edgeData file="e.xml" edgesFile="/etc/passwd"/></fooConfiguration>`)), refused: "absolute path",
+		},
 		"an id that is coded":             {zip: within(`<vehicle id="x%2F..%2F../y"/>`), refused: "contains '..' as a folder"},
 		"an id that is coded throughout":  {zip: within(`<vehicle id="%2f%2E%2e%2f"/>`), refused: "contains '..' as a folder"},
 		"an id with percent signs":        {zip: within(`<vehicle id="100%..x%2F"/>`), files: files{"additional-files": {"d/a.xml"}}},
