@@ -177,12 +177,12 @@ func (r *judgement) options(settings []setting) []chosen {
 			}
 			continue
 		}
+		if o.name == "output-prefix" {
+			s.value = r.within(location, s.value)
+		}
 		if fault := o.valueFault(s.value); fault != "" {
 			r.fault(location, "the value %s of %s %s", quote(s.value), o.name, fault)
 			continue
-		}
-		if o.name == "output-prefix" {
-			s.value = r.within(location, s.value)
 		}
 		if o.name == "pedestrian.model" && s.value == "remote" {
 			r.fault(location, "the pedestrian model 'remote' connects to another computer, and none can be reached here: choose another model")
