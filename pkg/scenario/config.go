@@ -26,7 +26,9 @@ type judgement struct {
 	loadAll  bool            // all vehicles are loaded before the first step
 	prefix   string          // what SUMO puts before the names of outputs,
 	suffix   string          // and behind them
-	visited  map[string]bool // files already followed
+	visited  map[string]bool // files already followed,
+	visits   map[visit]bool  // in each way
+	schemata map[string]bool // files already judged as schemas
 	active   []string        // files that include each other, outermost first
 	reads    map[string]bool
 	outputs  map[string]bool
@@ -40,6 +42,7 @@ type judgement struct {
 func (in *inspection) judgeConfig(name string) Config {
 	r := &judgement{
 		inspection: in, config: name, values: map[string]string{}, visited: map[string]bool{}, reads: map[string]bool{},
+		visits: map[visit]bool{}, schemata: map[string]bool{},
 		outputs: map[string]bool{}, moved: map[string]string{}, end: math.Inf(1),
 	}
 	c := Config{Path: name}
@@ -430,6 +433,13 @@ func (r *judgement) missing(name, what, location string) {
 		quote(name), hint)
 }
 
+// visit is a way in which SUMO reads a file.
+type visit struct {
+	name      string
+	role      role
+	validated bool
+}
+
 // maxIncludes is far deeper than anyone nests files.
 const maxIncludes = 50
 
@@ -461,17 +471,22 @@ func (r *judgement) follow(name string, f *file, location string, role role, inc
 	if role == roleRoutes {
 		r.departures(name, f.doc.departs)
 	}
+	v := visit{name, role, r.validates(role, included)}
+	if r.visits[v] {
+		return
+	}
+	r.visits[v] = true
+	if v.validated && len(f.doc.schemas) > 0 {
+		r.schemas(name, "", f.doc)
+	} else if role == roleRoutes || role == roleAdditional {
+		r.oddities(name, f.doc)
+	}
 	if r.visited[name] {
 		return
 	}
 	r.visited[name] = true
 	r.hazards(name, f.doc)
 	r.classes(name, f.doc)
-	if validated := r.validates(role); validated && len(f.doc.schemas) > 0 {
-		r.schemas(name, f.doc)
-	} else if role == roleRoutes || role == roleAdditional {
-		r.oddities(name, f.doc)
-	}
 	r.active = append(r.active, name)
 	for _, ref := range f.doc.refs {
 		r.reference(name, ref, role)

@@ -259,16 +259,20 @@ func (d *documentReader) element(e xml.Element) error {
 
 // schema records where a file, or a schema, says that a schema is. xsi:schemaLocation has pairs of a namespace and a place.
 func (d *documentReader) schema(e xml.Element, a xml.Attr) {
+	if a.Cut {
+		d.tooLong(a)
+		return
+	}
 	places := []string{string(a.Value)}
 	if bytes.HasSuffix(a.Name, []byte(":schemaLocation")) {
-		places = strings.Fields(places[0])
+		places = strings.FieldsFunc(places[0], func(c rune) bool { return strings.ContainsRune(blanks, c) })
 		for i := range len(places) / 2 {
 			places[i] = places[2*i+1]
 		}
 		places = places[:len(places)/2]
 	}
 	for _, place := range places {
-		if d.budget.take(len(place)) {
+		if d.full = d.full || !d.budget.take(len(place)); !d.full {
 			d.doc.schemas = append(d.doc.schemas, reference{element: string(e.Name), attribute: string(a.Name), value: place, line: a.Line})
 		}
 	}
