@@ -19,20 +19,22 @@ import (
 // judgement is what is found about one configuration: what SUMO would read and write if it ran it.
 type judgement struct {
 	*inspection
-	report  // of this configuration
-	config  string
-	values  map[string]string // by the option's own name
-	begin   float64
-	end     float64         // +Inf when there is none
-	loadAll bool            // all vehicles are loaded before the first step
-	prefix  string          // what SUMO puts before the names of outputs,
-	suffix  string          // and behind them
-	visited map[string]bool // files already followed
-	active  []string        // files that include each other, outermost first
-	reads   map[string]bool
-	outputs map[string]bool
-	moved   map[string]string // outputs that cannot keep their names, to those that they get
-	numbers numbers
+	report   // of this configuration
+	config   string
+	values   map[string]string // by the option's own name
+	begin    float64
+	end      float64         // +Inf when there is none
+	loadAll  bool            // all vehicles are loaded before the first step
+	prefix   string          // what SUMO puts before the names of outputs,
+	suffix   string          // and behind them
+	visited  map[string]bool // files already followed,
+	visits   map[visit]bool  // in each way
+	schemata map[string]bool // files already judged as schemas
+	active   []string        // files that include each other, outermost first
+	reads    map[string]bool
+	outputs  map[string]bool
+	moved    map[string]string // outputs that cannot keep their names, to those that they get
+	numbers  numbers
 	// stays are outputs that keep their names, reserved those of an earlier look: a name that moves must not take one of them.
 	stays, reserved map[string]bool
 	rewrites        map[string][]Rewrite
@@ -52,6 +54,7 @@ func (in *inspection) judgeConfig(name string) Config {
 func (in *inspection) judgeWith(name string, reserved map[string]bool) (Config, *judgement) {
 	r := &judgement{
 		inspection: in, config: name, values: map[string]string{}, visited: map[string]bool{}, reads: map[string]bool{},
+		visits: map[visit]bool{}, schemata: map[string]bool{},
 		outputs: map[string]bool{}, moved: map[string]string{}, numbers: numbers{}, stays: map[string]bool{}, reserved: reserved,
 		end: math.Inf(1),
 	}
@@ -190,12 +193,12 @@ func (r *judgement) options(settings []setting) []chosen {
 			}
 			continue
 		}
+		if o.name == "output-prefix" {
+			s.value = r.within(location, s.value)
+		}
 		if fault := o.valueFault(s.value); fault != "" {
 			r.fault(location, "the value %s of %s %s", quote(s.value), o.name, fault)
 			continue
-		}
-		if o.name == "output-prefix" {
-			s.value = r.within(location, s.value)
 		}
 		if o.name == "pedestrian.model" && s.value == "remote" {
 			r.fault(location, "the pedestrian model 'remote' connects to another computer, and none can be reached here: choose another model")
@@ -447,6 +450,13 @@ func (r *judgement) missing(name, what, location string) {
 		quote(name), hint)
 }
 
+// visit is a way in which SUMO reads a file.
+type visit struct {
+	name      string
+	role      role
+	validated bool
+}
+
 // maxIncludes is far deeper than anyone nests files.
 const maxIncludes = 50
 
@@ -478,17 +488,22 @@ func (r *judgement) follow(name string, f *file, location string, role role, inc
 	if role == roleRoutes {
 		r.departures(name, f.doc.departs)
 	}
+	v := visit{name, role, r.validates(role, included)}
+	if r.visits[v] {
+		return
+	}
+	r.visits[v] = true
+	if v.validated && len(f.doc.schemas) > 0 {
+		r.schemas(name, "", f.doc)
+	} else if role == roleRoutes || role == roleAdditional {
+		r.oddities(name, f.doc)
+	}
 	if r.visited[name] {
 		return
 	}
 	r.visited[name] = true
 	r.hazards(name, f.doc)
 	r.classes(name, f.doc)
-	if validated := r.validates(role); validated && len(f.doc.schemas) > 0 {
-		r.schemas(name, f.doc)
-	} else if role == roleRoutes || role == roleAdditional {
-		r.oddities(name, f.doc)
-	}
 	r.active = append(r.active, name)
 	for _, ref := range f.doc.refs {
 		r.reference(name, ref, role)

@@ -3,6 +3,7 @@ package scenario
 import (
 	"bufio"
 	"bytes"
+	"errors"
 	"math"
 	"regexp"
 	"slices"
@@ -164,7 +165,9 @@ func readDocument(r *bufio.Reader, isConfig bool, b *budget) (*document, error) 
 		d.doc.written = string(m[1]) + "." + string(m[2])
 	}
 	if isConfig || isConfigRoot(rootOf(head)) {
-		s = xml.Scanner{Element: d.setting, Text: d.characters, End: d.closed, MaxValue: maxConfigValue}
+		// Another configuration may name it as an input, so it is read as one too.
+		both := func(e xml.Element) error { return errors.Join(d.setting(e), d.element(e)) }
+		s = xml.Scanner{Element: both, Text: d.characters, End: d.closed, MaxValue: maxConfigValue}
 	}
 	err := s.Scan(r)
 	if err != nil {
@@ -224,11 +227,17 @@ func (d *documentReader) element(e xml.Element) error {
 		case "id":
 			// SUMO makes file names out of ids (ssm_<id>.xml); with a folder called 'ssm_..' in the zip, the id '../../x' would leave it.
 			// Up to 1.24 it also decodes percent signs in them.
-			if leavesFolder(a.Value) {
+			switch {
+			case a.Cut:
+				d.tooLong(a)
+			case leavesFolder(a.Value):
 				d.hazard(a.Line, "the id "+quote(string(a.Value))+" contains '..' as a folder; SUMO names output files after ids: choose another id")
 			}
 		case "emissionClass":
-			if bytes.Contains(a.Value, []byte("..")) {
+			switch {
+			case a.Cut:
+				d.tooLong(a)
+			case bytes.Contains(a.Value, []byte("..")):
 				d.hazard(a.Line, "the emission class "+quote(string(a.Value))+" contains '..': use one of SUMO's classes")
 			}
 		case "href":
@@ -256,16 +265,20 @@ func (d *documentReader) element(e xml.Element) error {
 
 // schema records where a file, or a schema, says that a schema is. xsi:schemaLocation has pairs of a namespace and a place.
 func (d *documentReader) schema(e xml.Element, a xml.Attr) {
+	if a.Cut {
+		d.tooLong(a)
+		return
+	}
 	places := []string{string(a.Value)}
 	if bytes.HasSuffix(a.Name, []byte(":schemaLocation")) {
-		places = strings.Fields(places[0])
+		places = strings.FieldsFunc(places[0], func(c rune) bool { return strings.ContainsRune(blanks, c) })
 		for i := range len(places) / 2 {
 			places[i] = places[2*i+1]
 		}
 		places = places[:len(places)/2]
 	}
 	for _, place := range places {
-		if d.budget.take(len(place)) {
+		if d.full = d.full || !d.budget.take(len(place)); !d.full {
 			d.doc.schemas = append(d.doc.schemas, reference{element: string(e.Name), attribute: string(a.Name), value: place, line: a.Line})
 		}
 	}
@@ -300,7 +313,7 @@ func (d *documentReader) ref(e xml.Element, a xml.Attr, u use) { d.keyedRef(e, a
 
 func (d *documentReader) keyedRef(e xml.Element, a xml.Attr, u use, key string) {
 	if a.Cut {
-		d.hazard(a.Line, "the attribute "+quote(string(a.Name))+" is longer than a file name can be: shorten it")
+		d.tooLong(a)
 		return
 	}
 	r := reference{element: string(e.Name), attribute: string(a.Name), key: key, value: string(a.Value), use: u}
@@ -316,6 +329,11 @@ func (d *documentReader) keyedRef(e xml.Element, a xml.Attr, u use, key string) 
 	}
 	r.line = a.Line
 	d.doc.refs = append(d.doc.refs, r)
+}
+
+// tooLong refuses an attribute of which only the beginning is known.
+func (d *documentReader) tooLong(a xml.Attr) {
+	d.hazard(a.Line, "the attribute "+quote(string(a.Name))+" is longer than a file name can be: shorten it")
 }
 
 // maxHazards of one file are reported; more would not help.

@@ -1,57 +1,68 @@
 package scenario
 
 import (
+	"cmp"
 	"path"
 	"strings"
 )
 
-// validates reports whether SUMO validates files of a role by the schema that they name.
-func (r *judgement) validates(role role) bool {
-	option, otherwise := "xml-validation", "local"
-	switch role {
-	case roleNet:
-		option, otherwise = "xml-validation.net", "never"
-	case roleRoutes:
-		option = "xml-validation.routes"
-	}
-	value := r.values[option]
-	if value == "" {
-		value = otherwise
+// validates reports whether SUMO validates a file by the schema that it names. The roles have options of their own for the files that
+// the configuration names, routes only while SUMO reads them step by step; all others follow xml-validation, whatever includes them.
+func (r *judgement) validates(role role, included bool) bool {
+	all := r.values["xml-validation"]
+	value := cmp.Or(all, "local")
+	switch {
+	case included:
+	case role == roleNet:
+		value = cmp.Or(r.values["xml-validation.net"], "never")
+	case role == roleRoutes && !r.loadAll:
+		value = cmp.Or(r.values["xml-validation.routes"], value)
 	}
 	return value != "never"
 }
 
-// schemas follows the schemas that a file names. SUMO reads its own from its folder of data, whatever host the address has, fails at
-// those of any other address, and opens files.
-func (r *judgement) schemas(name string, doc *document) {
+// schemas follows the schemas that a file names. SUMO looks for a place with /xsd/ among its own schemas first, whatever stands before
+// that. It fails at any other address, and opens files: from folder, which is the top one, where runs start, for the schemas of documents,
+// and the schema's own for what it includes.
+func (r *judgement) schemas(name, folder string, doc *document) {
 	for _, s := range doc.schemas {
 		where := at(name, s.line)
-		if strings.HasPrefix(s.value, "http://") || strings.HasPrefix(s.value, "https://") {
-			if _, own, ok := strings.Cut(s.value, "/xsd/"); !ok || !vocabulary().schemas[own] {
-				r.fault(where, "the schema %s is not one of SUMO's, and SUMO loads no others from the network: remove %s, or set "+
-					"<xml-validation value=\"never\"/>", quote(s.value), shown(s.attribute))
-			}
+		_, rest, ok := strings.Cut("/"+s.value, "/xsd/")
+		own := ok && vocabulary().schemas[rest]
+		p := place(folder, s.value, readXML, "")
+		switch lower := strings.ToLower(s.value); {
+		case p.fault != "" && own: // not every SUMO has each of these, so a place in the zip counts too
 			continue
+		case strings.HasPrefix(lower, "http://"), strings.HasPrefix(lower, "https://"):
+			p.fault = "is not one of SUMO's, and SUMO loads no others from the network: remove " + shown(s.attribute)
+		case ok && leavesFolder([]byte(rest)):
+			p.fault = "contains '..' behind /xsd/, which SUMO reads as its own folder: remove " + shown(s.attribute)
+		case p.fault == "" && strings.ContainsAny(s.value, `%\#?`):
+			p.fault = `contains '%', '\', '#' or '?', which SUMO's parser reads differently: rename the file`
 		}
-		p := place(path.Dir(name), s.value, readXML, "")
 		if p.fault != "" {
 			r.fault(where, "the schema %s %s, or set <xml-validation value=\"never\"/>", quote(s.value), p.fault)
 			continue
 		}
-		file := p.name
-		f := r.inspection.files[file]
-		if f == nil || r.visited[file] { // without it, SUMO validates nothing
-			continue
-		}
-		r.visited[file] = true
-		switch {
-		case !r.usable(file, f):
-		case f.doc == nil:
-			r.fault(file, "is not XML, but %s names it as its schema", quote(name))
-		case f.doc.fault != nil:
-			r.faultIn(file, f.doc)
-		default:
-			r.schemas(file, f.doc)
-		}
+		r.schema(p.name, name)
+	}
+}
+
+// schema judges a file that the document called by names as its schema.
+func (r *judgement) schema(name, by string) {
+	f := r.inspection.files[name]
+	if f == nil || r.schemata[name] { // without it, SUMO validates nothing
+		return
+	}
+	r.schemata[name] = true
+	switch {
+	case !r.usable(name, f):
+	case f.doc == nil:
+		r.fault(name, "is not XML, but %s names it as its schema", quote(by))
+	case f.doc.fault != nil:
+		r.faultIn(name, f.doc)
+	default:
+		r.hazards(name, f.doc)
+		r.schemas(name, path.Dir(name), f.doc)
 	}
 }
