@@ -50,7 +50,10 @@ func TestNothingIsSaidOfWhatIsRight(t *testing.T) {
 		}
 		for _, c := range m.Configs {
 			for _, w := range c.Strict() {
-				t.Errorf("%s: %s", c.Path, itemText(w))
+				// Its flows have beginLane where SUMO has departLane, and its configuration turns validation off, which would find them.
+				if c.Path != "fokr_bs_demo.sumocfg" || !strings.Contains(w.Message, `the attribute "begin`) {
+					t.Errorf("%s: %s", c.Path, itemText(w))
+				}
 			}
 			for _, p := range append(c.Problems, c.Unfit(version)...) {
 				if !strings.Contains(p.Message, "osg-view") { // only a SUMO with a view in 3D has it; two of these scenarios need it

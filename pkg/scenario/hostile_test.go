@@ -185,7 +185,9 @@ func TestNamesAreReadAsSUMOReadsThem(t *testing.T) {
 		"an output's prefix that goes home":       {zip: scenarioOf(t, `<output-prefix value="/~q"/>`), refused: "home folder"},
 		"an output's prefix above that goes home": {zip: scenarioOf(t, `<output-prefix value="..\~q"/>`), refused: "home folder"},
 		"an output's prefix that goes up":         {zip: scenarioOf(t, `<output-prefix value="../x"/>`), files: files{"output-prefix": nil}},
-		"an id whose end is not looked at":        {zip: within(`<vehicle id="` + strings.Repeat("x", 5000) + `/../y"/>`), refused: "longer than"},
+		"an id whose end is not looked at": {
+			zip: within(`<vehicle id="` + strings.Repeat("x", 5000) + `/../y"/>`), refused: "longer than",
+		},
 		"an emission class whose end is not looked at": {zip: within(`<vType emissionClass="` + strings.Repeat("x", 5000) + `/../y"/>`),
 			refused: "longer than"},
 		"an input that is a configuration by its name": {

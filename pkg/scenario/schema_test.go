@@ -97,7 +97,8 @@ func TestSchemas(t *testing.T) {
 		},
 		"one of a file that a network includes": {
 			parts: []part{
-				entryOf("n.net.xml", `<net version="1.9"><include href="i.xml"/></net>`), entryOf("i.xml", `<net version="1.9" noNamespaceSchemaLocation="/x.xsd"/>`),
+				entryOf("n.net.xml", `<net version="1.9"><include href="i.xml"/></net>`),
+				entryOf("i.xml", `<net version="1.9" noNamespaceSchemaLocation="/x.xsd"/>`),
 			}, location: "i.xml:1", refused: "absolute path",
 		},
 		"one of routes that are read at once": {
