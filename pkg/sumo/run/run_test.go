@@ -679,6 +679,20 @@ func TestFilesOfMessagesMayBeEmpty(t *testing.T) {
 	}
 }
 
+func TestTheOutcomeIsBounded(t *testing.T) {
+	t.Parallel()
+	r := newRun(t)
+	r.Options.Check, r.Confinement = true, confine.Off
+	r.Binary = script(t, `long=$(head -c 4000 /dev/zero | tr '\0' x)
+for i in $(seq 100); do echo "Warning: $i $long" >&2; done
+exec $SUMO "$@"`)
+	got := perform(t.Context(), r, road(t, "", oneVehicle), scenario.Config{})
+	info, err := os.Stat(filepath.Join(r.Out, simulation.OutcomeFile))
+	if err != nil || info.Size() > simulation.MaxOutcome || !got.Succeeded() || len(got.Problems) == 0 {
+		t.Errorf("%s: %s: %d problems in %v, %v", got.Reason, got.Message, len(got.Problems), info, err)
+	}
+}
+
 func TestLogTellsTheRun(t *testing.T) {
 	t.Parallel()
 	scene := road(t, "", `<vehicle id="late" depart="200"><route edges="AB"/></vehicle>`+
