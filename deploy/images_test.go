@@ -20,8 +20,8 @@ var update = flag.Bool("update", false, "write SUMO_IMAGES into the manifests ag
 // TestTheManifestsNameTheImagesOfTheVersionsOnOffer also writes them: a new version of SUMO is a line in pkg/sumo/release.
 func TestTheManifestsNameTheImagesOfTheVersionsOnOffer(t *testing.T) {
 	t.Parallel()
-	// Clusters that exist for tests and trials get two versions unless they are asked for all: an image each costs them time. Those of kind run on laptops of
-	// either architecture.
+	// Clusters that exist for tests and trials get two versions unless they are asked for all: an image each costs them time.
+	// Those of kind run on laptops of either architecture.
 	lab := []release.Release{release.Oldest(), release.Newest()}
 	kind := []release.Release{release.On("arm64")[0], release.Newest()}
 	for name, c := range map[string]struct {

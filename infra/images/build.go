@@ -23,8 +23,8 @@ const user = "65532:65532"
 
 const module = "github.com/sumo-k8/sumo-k8/"
 
-// suite is the Debian that files come from, except where a SUMO of Debian's decides it. The Go in functions knows only the bundle of authorities, and SUMO's wheels want any C
-// library since 2.28, so any Debian would do: the newest.
+// suite is the Debian that files come from, except where a SUMO of Debian's decides it. The Go in functions knows only the bundle of
+// authorities, and SUMO's wheels want any C library since 2.28, so any Debian would do: the newest.
 const suite = "trixie"
 
 // recipe is how one image is made.

@@ -72,8 +72,8 @@ func writeLayer(files []oci.File, name string) error {
 	return f.Close()
 }
 
-// debian returns the file of the layer that the image, and those that share it, take from Debian: from the cache when it is there. A list of the packages in it
-// is next to it.
+// debian returns the file of the layer that the image, and those that share it, take from Debian: from the cache when it is there.
+// A list of the packages in it is next to it.
 func (b builder) debian(ctx context.Context, r recipe) (string, error) {
 	key, err := cacheKey(r.source)
 	if err != nil {

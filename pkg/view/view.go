@@ -1,8 +1,8 @@
 // Package view caches what is derived from a job's results, such as a chart's curves, so that it is computed once.
 //
-// A view is made on the first request for it, as a stream in bounded memory, and stored under a prefix
-// of the job (artifact.ViewOf): it is removed with the results, and no record of it is needed. Lists of results come from the job's row, so views
-// never appear in them. Two processes that make the same view at once store the same bytes twice, which is harmless.
+// A view is made on the first request for it, as a stream in bounded memory, and stored under a prefix of the job
+// (artifact.ViewOf): it is removed with the results, and no record of it is needed. Lists of results come from the job's row, so
+// views never appear in them. Two processes that make the same view at once store the same bytes twice, which is harmless.
 package view
 
 import (

@@ -228,7 +228,9 @@ func (n names) take(file string) {
 	name := folded(file)
 	n[name] = true
 	for dir := path.Dir(name); dir != "."; dir = path.Dir(dir) {
-		n[dir] = n[dir] // a file stays one
+		if !n[dir] { // a file stays one
+			n[dir] = false
+		}
 	}
 }
 
