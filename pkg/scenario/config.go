@@ -371,17 +371,20 @@ func (r *judgement) settle(what, location, text string, p placed, u use) string 
 	return name
 }
 
-// affixed is the name of an output with the prefix and suffix that SUMO adds: to the last part, the suffix before its extension.
+// affixed is the name that an output gets in the end.
 func (r *judgement) affixed(name string) string {
+	return Affixed(name, r.prefix, r.suffix)
+}
+
+// Affixed is the name of an output behind SUMO's output-prefix and output-suffix: SUMO puts the prefix before the last part of the
+// name, and the suffix before the first dot of that.
+func Affixed(name, prefix, suffix string) string {
 	dir, base := path.Split(name)
-	if r.suffix != "" {
-		stem, ext := base, ""
-		if i := strings.IndexByte(base, '.'); i >= 0 {
-			stem, ext = base[:i], base[i:]
-		}
-		base = stem + r.suffix + ext
+	stem, extension := base, ""
+	if i := strings.IndexByte(base, '.'); i >= 0 {
+		stem, extension = base[:i], base[i:]
 	}
-	return path.Clean(dir + r.prefix + base)
+	return path.Join(dir, prefix+stem+suffix+extension)
 }
 
 // base is the folder against which SUMO resolves a relative name in an XML file in dir. Runs start in the scenario's

@@ -138,7 +138,7 @@ func (d *documentReader) odd(line int, element, attribute string) {
 	}
 }
 
-// oddities notes the words in a file that SUMO ignores in silence, because no schema tells it what is right.
+// oddities notes the words in a file that SUMO ignores in silence, because the file names no schema.
 func (r *judgement) oddities(name string, doc *document) {
 	for _, s := range doc.oddities {
 		if r.fullOf(true) {

@@ -66,15 +66,9 @@ func (s settings) addedPath(o simulation.Output) string {
 	return path.Join(resultFolder, string(o), strings.Repeat("_/", strings.Count(s.prefix, "..")), s.addedName(o))
 }
 
-// affixed is an output's name with the scenario's output-prefix and output-suffix, where SUMO puts them: the prefix before the last
-// part of the path, the suffix before the first dot in it.
+// affixed is the name that an output of the scenario gets in the end.
 func (s settings) affixed(name string) string {
-	dir, base := path.Split(name)
-	stem, extension := base, ""
-	if i := strings.IndexByte(base, '.'); i >= 0 {
-		stem, extension = base[:i], base[i:]
-	}
-	return path.Join(dir, s.prefix+stem+s.suffix+extension)
+	return scenario.Affixed(name, s.prefix, s.suffix)
 }
 
 // startTime is what SUMO writes for TIME in output-prefix and output-suffix: 2026-11-29-01-10-31.
