@@ -141,19 +141,18 @@ type VersionRecord interface {
 func (v Versioned) Start(ctx context.Context, j Job) error {
 	wanted := cmp.Or(j.Options.SumoVersion, v.Unnamed)
 	version := v.Versions.Successor(wanted)
-	if version == "" || version == j.Options.SumoVersion {
+	if version == "" {
 		return v.Engine.Start(ctx, j)
 	}
-	if version == wanted {
-		j.Options.SumoVersion = version
-		return v.Engine.Start(ctx, j)
+	if version != wanted {
+		note := goneVersion(v.Versions, wanted, version)
+		if err := v.Record.ReplaceVersion(ctx, j.ID, version, note); err != nil {
+			return fmt.Errorf("replacing SUMO %s: %w", wanted, err)
+		}
+		zerolog.Ctx(ctx).Warn().Str("job", j.ID).Msg(note)
+		j.Warnings = append(slices.Clone(j.Warnings), note)
 	}
-	note := goneVersion(v.Versions, wanted, version)
-	if err := v.Record.ReplaceVersion(ctx, j.ID, version, note); err != nil {
-		return fmt.Errorf("replacing SUMO %s: %w", wanted, err)
-	}
-	zerolog.Ctx(ctx).Warn().Str("job", j.ID).Msg(note)
-	j.Options.SumoVersion, j.Warnings = version, append(slices.Clone(j.Warnings), note)
+	j.Options.SumoVersion = version
 	return v.Engine.Start(ctx, j)
 }
 
