@@ -73,7 +73,6 @@ type Config struct {
 	MaxConcurrentUploads int            `env:"MAX_CONCURRENT_UPLOADS" envDefault:"4" doc:"Scenarios that one tenant may be uploading at a time at one instance; more answer 429. 0 for no limit. Direct uploads to the object store do not count."`
 	MinUploadRateKiB     int64          `env:"MIN_UPLOAD_KIB_PER_SECOND" envDefault:"16" doc:"Lowest rate of a scenario's upload, averaged over any minute; a slower one answers 408. With 0, something must arrive in each minute."`
 	TrustedProxies       []netip.Prefix `env:"TRUSTED_PROXIES" doc:"Networks of the gateways and proxies in front of us, whose X-Forwarded-For says who the client is: 127.0.0.0/8,10.244.0.0/16. Empty trusts none: the client is the peer of the connection."`
-	WebhookHTTP          bool           `env:"WEBHOOK_HTTP" envDefault:"false" doc:"Whether webhooks may use http as well as https. Anyone on the network path can read what is sent over http."`
 	CORSOrigins          []string       `env:"CORS_ORIGINS" doc:"Web sites whose pages may call us from a browser, separated by commas: https://app.example.org. Empty for none, * for any."`
 	DefaultTimeout       time.Duration  `env:"DEFAULT_TIMEOUT" envDefault:"6h" doc:"Wall clock time of a run that names no timeout."`
 	MaxTimeout           time.Duration  `env:"MAX_TIMEOUT" envDefault:"24h" doc:"Longest timeout that a run may name."`
@@ -81,6 +80,15 @@ type Config struct {
 	StreamLimit          time.Duration  `env:"STREAM_LIMIT" envDefault:"280s" doc:"A log stream ends cleanly after this time, before a gateway cuts it (Knative: 300 s); clients resume."`
 	Retention            time.Duration  `env:"RESULT_RETENTION" envDefault:"720h" doc:"Age at which results are removed."`
 	Window               time.Duration  `env:"RECONCILE_WINDOW" envDefault:"50s" doc:"How long one reconcile call stays while jobs are active."`
+
+	Webhooks          bool     `env:"WEBHOOKS" envDefault:"true" doc:"Whether events of jobs are sent to web servers that tenants name (webhooks, webhook_url, progress_webhook_url). The reconcile function must then reach them."`
+	WebhookHTTP       bool     `env:"WEBHOOK_HTTP" envDefault:"false" doc:"Whether webhooks may use http as well as https. Anyone on the network path can read what is sent over http."`
+	WebhookAllow      []string `env:"WEBHOOK_ALLOW" doc:"Receivers of webhooks on private networks, which are otherwise refused: host names, addresses or networks, hooks.internal,10.20.0.0/16. A host name is allowed whatever it resolves to."`
+	WebhookToken      string   `env:"WEBHOOK_SHARED_TOKEN" doc:"Sent as X-Webhook-Token with progress to the hosts in WEBHOOK_TOKEN_HOSTS, as the predecessor did to all."`
+	WebhookTokenHosts []string `env:"WEBHOOK_TOKEN_HOSTS" doc:"Host names that get WEBHOOK_SHARED_TOKEN. Empty for none."`
+	TaskRegion        string   `env:"STEP_FUNCTIONS_REGION" doc:"AWS region of the state machines whose task tokens are answered. Empty refuses submissions with a task_token."`
+	TaskEndpoint      string   `env:"STEP_FUNCTIONS_ENDPOINT" doc:"URL of the Step Functions API; empty for AWS's in STEP_FUNCTIONS_REGION. Credentials come from the SDK's own chain (AWS_ACCESS_KEY_ID, IRSA, instance role, files)."`
+	LegacyCallbacks   string   `env:"LEGACY_CALLBACKS" envDefault:"refuse" doc:"What happens to a submission with a task_token or progress_webhook_url that is not enabled here: refuse answers 400, ignore accepts it with a warning."`
 
 	ReconcileURL       string   `env:"RECONCILE_URL" doc:"Where reconcile is called: by FUNCTION_TARGET=schedule, and by functions that have given it something to do. Empty leaves that to the schedule."`
 	ReconcileTokenFile string   `env:"RECONCILE_TOKEN_FILE" doc:"File with the service account's token for these calls, read anew for each. Without one they carry ADMIN_KEY."`
@@ -174,6 +182,12 @@ func (c Config) check() error {
 	if !slices.Contains([]string{"", EngineLocal, EngineArgo}, c.Engine) {
 		return fmt.Errorf("ENGINE is %q; it must be %s, %s or empty", c.Engine, EngineArgo, EngineLocal)
 	}
+	if !slices.Contains([]string{refuseCallbacks, ignoreCallbacks}, c.LegacyCallbacks) {
+		return fmt.Errorf("LEGACY_CALLBACKS is %q; it must be %s or %s", c.LegacyCallbacks, refuseCallbacks, ignoreCallbacks)
+	}
+	if c.TaskEndpoint != "" && c.TaskRegion == "" {
+		return errors.New("STEP_FUNCTIONS_ENDPOINT is set without STEP_FUNCTIONS_REGION, which enables answers to task tokens")
+	}
 	if c.DefaultTimeout > c.MaxTimeout {
 		return fmt.Errorf("DEFAULT_TIMEOUT (%s) must not exceed MAX_TIMEOUT (%s)", c.DefaultTimeout, c.MaxTimeout)
 	}
@@ -209,6 +223,19 @@ func (c Config) RunS3Keys() (access, secret string) {
 // Tracing reports whether traces are made.
 func (c Config) Tracing() bool {
 	return !c.TracingDisabled && (c.TraceEndpoint != "" || c.TracesEndpoint != "")
+}
+
+// Values of LegacyCallbacks.
+const (
+	refuseCallbacks = "refuse"
+	ignoreCallbacks = "ignore"
+)
+
+// Callbacks are the ways in which jobs report to others.
+func (c Config) Callbacks() job.Callbacks {
+	return job.Callbacks{
+		Webhooks: c.Webhooks, Plain: c.WebhookHTTP, Tasks: c.TaskRegion != "", IgnoreLegacy: c.LegacyCallbacks == ignoreCallbacks,
+	}
 }
 
 // Admission bounds what one tenant may submit.

@@ -29,6 +29,10 @@ type Request struct {
 	Labels          map[string]string
 	TaskToken       string
 	ProgressWebhook *ProgressWebhook
+	// WebhookURL is called when the job starts and ends; empty for none.
+	WebhookURL string
+	// Warnings are what the caller should know about the request itself. They become the job's.
+	Warnings []string
 }
 
 // request is what j was made from.
@@ -55,14 +59,25 @@ type Intake struct {
 	// Scenario returns one of the tenant's stored scenarios, and Config the configuration of one that a request names.
 	Scenario func(ctx context.Context, tenantID, digest string) (scenario.Scenario, error)
 	Config   func(ctx context.Context, s scenario.Scenario, requested string) (scenario.Config, error)
+	// NewSecret makes the secret of a webhook.
+	NewSecret func() string
 	// DrawSeed returns a random seed, from 0 to math.MaxInt32.
 	DrawSeed func() int64
 
 	Versions       simulation.Offer
 	Admission      Admission
-	PlainWebhooks  bool // whether webhooks may use http
+	Callbacks      Callbacks
 	DefaultTimeout time.Duration
 	MaxTimeout     time.Duration
+}
+
+// Callbacks are the ways in which jobs report to others, as far as the operator has enabled them.
+type Callbacks struct {
+	Webhooks bool // webhook_url and progress_webhook_url
+	Plain    bool // whether they may use http
+	Tasks    bool // task_token
+	// IgnoreLegacy accepts jobs with a task_token or progress_webhook_url that is not enabled, with a warning, instead of refusing them.
+	IgnoreLegacy bool
 }
 
 // Admission bounds what one tenant may submit.
@@ -141,7 +156,7 @@ func (in *Intake) checkWebhook(hook *ProgressWebhook) error {
 	if hook == nil || hook.URL == "" {
 		return nil
 	}
-	if fault := hook.Fault(in.PlainWebhooks); fault != "" {
+	if fault := hook.Fault(in.Callbacks.Plain); fault != "" {
 		return problem.New(problem.Invalid, "progress_webhook_url is %.200q; it %s.", hook.URL, fault).
 			WithItems(problem.Item{Location: "body.progress_webhook_url", Message: fault, Value: hook.URL})
 	}
@@ -268,6 +283,9 @@ func (in *Intake) newJob(ctx context.Context, t tenant.Tenant, s scenario.Scenar
 		Name: r.Name, CPURequest: r.CPURequest, MemoryGi: r.MemoryGi, Priority: r.Priority, Options: r.Options,
 		TimeoutSeconds: r.TimeoutSeconds, Labels: r.Labels, TaskToken: r.TaskToken, ProgressWebhook: r.ProgressWebhook,
 		Warnings: simulation.Warned(warnings),
+	}
+	if r.WebhookURL != "" {
+		j.Webhook = &Webhook{ID: in.NewID(), URL: r.WebhookURL, Secret: in.NewSecret()}
 	}
 	if in.Trace != nil {
 		j.Traceparent = in.Trace(ctx)

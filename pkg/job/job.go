@@ -84,9 +84,12 @@ type Job struct {
 	TimeoutSeconds int // wall clock, counted from the start of the run
 	Labels         map[string]string
 
-	// TaskToken and ProgressWebhook are kept for the caller's own bookkeeping.
+	// TaskToken is a state machine's, which waits for the job. It gets an answer if AnswersTask; otherwise it is the caller's own note.
 	TaskToken       string
+	AnswersTask     bool
 	ProgressWebhook *ProgressWebhook
+	// Webhook is the one that the submission names; nil except on the job that has just been created, since its secret is shown once.
+	Webhook *Webhook
 	// Traceparent names the trace that the submission belongs to (W3C Trace Context); empty for none.
 	Traceparent string
 
@@ -115,12 +118,23 @@ type Job struct {
 	UpdatedAt    time.Time
 }
 
+// Webhook is called when a single job starts and ends.
+type Webhook struct {
+	ID     string // UUIDv7
+	URL    string
+	Secret string // signs what is sent
+}
+
 // ProgressWebhook is where a client of the predecessor asked for reports of progress.
 type ProgressWebhook struct {
-	URL          string   `json:"url"`
-	SimulationID string   `json:"simulation_id,omitempty"`
-	StartSec     *float64 `json:"start_sec,omitempty"`
-	EndSec       *float64 `json:"end_sec,omitempty"`
+	URL          string `json:"url"`
+	SimulationID string `json:"simulation_id,omitempty"`
+	// StartSec and EndSec are the simulation times at which the client sees 0 and 100 per cent; nil for those of the run.
+	StartSec *float64 `json:"start_sec,omitempty"`
+	EndSec   *float64 `json:"end_sec,omitempty"`
+	// Begin and End are the run's own interval, filled in at submission; nil where the configuration gives none.
+	Begin *float64 `json:"begin,omitempty"`
+	End   *float64 `json:"end,omitempty"`
 }
 
 // Fault says what is wrong with the URL of h, as the end of a sentence about it; empty if nothing is. plain allows http, which

@@ -23,6 +23,7 @@ import (
 	"github.com/sumo-k8/sumo-k8/functions/status"
 	"github.com/sumo-k8/sumo-k8/functions/submit"
 	"github.com/sumo-k8/sumo-k8/pkg/config"
+	"github.com/sumo-k8/sumo-k8/pkg/delivery"
 	"github.com/sumo-k8/sumo-k8/pkg/job"
 	"github.com/sumo-k8/sumo-k8/pkg/problem"
 	"github.com/sumo-k8/sumo-k8/pkg/reconcile"
@@ -183,7 +184,8 @@ func (p Parts) submit() *submit.Function {
 	jobs := &job.Intake{
 		Jobs: p.DB, NewID: newID, Now: time.Now, Changed: p.Changed, Trace: traceparent.Of,
 		Scenario: p.DB.Scenario, Config: scenarios.Config, DrawSeed: func() int64 { return int64(mathrand.Int32()) },
-		Versions: p.offer(), Admission: cfg.Admission(), PlainWebhooks: cfg.WebhookHTTP,
+		NewSecret: delivery.NewSecret,
+		Versions: p.offer(), Admission: cfg.Admission(), Callbacks: cfg.Callbacks(),
 		DefaultTimeout: cfg.DefaultTimeout, MaxTimeout: cfg.MaxTimeout,
 	}
 	if p.Engine != nil {

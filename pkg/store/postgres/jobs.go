@@ -61,13 +61,18 @@ func (d *DB) CreateJob(
 		row, err = q.InsertJob(ctx, db.InsertJobParams{
 			ID: j.ID, TenantID: j.TenantID, Name: j.Name, ScenarioDigest: j.ScenarioDigest,
 			CPURequest: j.CPURequest, MemoryGi: j.MemoryGi, Priority: j.Priority, Options: j.Options,
-			TimeoutSeconds: j.TimeoutSeconds, Labels: j.Labels, TaskToken: j.TaskToken, ProgressWebhook: j.ProgressWebhook,
-			Traceparent: j.Traceparent, Warnings: notNil(j.Warnings), SubmittedAt: known(j.SubmittedAt),
+			TimeoutSeconds: j.TimeoutSeconds, Labels: j.Labels, TaskToken: j.TaskToken, AnswersTask: j.AnswersTask,
+			ProgressWebhook: j.ProgressWebhook, Traceparent: j.Traceparent, Warnings: notNil(j.Warnings), SubmittedAt: known(j.SubmittedAt),
 		})
 		if err != nil {
 			return orNoScenario(err, j.ScenarioDigest)
 		}
 		created = true
+		if j.Webhook != nil {
+			if err := createHookOfJob(ctx, q, j); err != nil {
+				return err
+			}
+		}
 		if idem == nil {
 			return nil
 		}
@@ -78,7 +83,11 @@ func (d *DB) CreateJob(
 	if err != nil {
 		return job.Job{}, false, translate(err, "creating a job")
 	}
-	return toJob(row), created, nil
+	stored = toJob(row)
+	if created {
+		stored.Webhook = j.Webhook
+	}
+	return stored, created, nil
 }
 
 // spendSubmission takes one of the submissions that a tenant may make in a minute. A transaction that fails gives it back.

@@ -7,6 +7,7 @@ package db
 import (
 	"time"
 
+	"github.com/sumo-k8/sumo-k8/pkg/delivery"
 	"github.com/sumo-k8/sumo-k8/pkg/job"
 	"github.com/sumo-k8/sumo-k8/pkg/problem"
 	"github.com/sumo-k8/sumo-k8/pkg/scenario"
@@ -23,6 +24,40 @@ type ApiKey struct {
 	ExpiresAt  *time.Time
 	RevokedAt  *time.Time
 	LastUsedAt *time.Time
+}
+
+type Delivery struct {
+	ID          string
+	TenantID    string
+	JobID       string
+	HookID      *string
+	Receiver    string
+	Event       delivery.Event
+	Task        *delivery.Task
+	State       delivery.State
+	Attempts    int
+	DueAt       time.Time
+	CreatedAt   time.Time
+	AttemptedAt *time.Time
+	Status      int
+	Error       string
+}
+
+type Hook struct {
+	ID        string
+	TenantID  string
+	JobID     *string
+	URL       string
+	Receiver  string
+	Events    []delivery.Type
+	Labels    map[string]string
+	Format    delivery.Format
+	Studies   bool
+	Enabled   bool
+	Remark    string
+	Secrets   []delivery.Secret
+	CreatedAt time.Time
+	UpdatedAt time.Time
 }
 
 type IdempotencyKey struct {
@@ -68,6 +103,7 @@ type Job struct {
 	Confinement     *simulation.Confinement
 	Warnings        []string
 	Problems        []problem.Item
+	AnswersTask     bool
 }
 
 type JobEvent struct {
@@ -78,6 +114,13 @@ type JobEvent struct {
 	ToState   job.State
 	Reason    simulation.Reason
 	Message   string
+}
+
+type Receiver struct {
+	TenantID     string
+	Receiver     string
+	Failures     int
+	BlockedUntil time.Time
 }
 
 type Scenario struct {
@@ -98,6 +141,14 @@ type ScenarioUpload struct {
 	ExpectedDigest string
 	Digest         string
 	CreatedAt      time.Time
+}
+
+type Signal struct {
+	JobID    string
+	Target   string
+	Percent  int
+	DueAt    time.Time
+	Failures int
 }
 
 type Tenant struct {
