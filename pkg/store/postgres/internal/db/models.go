@@ -165,3 +165,9 @@ type Tenant struct {
 	RetiredAt             *time.Time
 	DefaultSumoVersion    string
 }
+
+type WaitingReceiver struct {
+	TenantID string
+	Receiver string
+	DueAt    time.Time
+}
