@@ -177,7 +177,7 @@ func (i *inbox) setHold(hold chan struct{}) {
 // has it and before the answer is on record.
 func TestAKilledSenderLosesNothing(t *testing.T) {
 	t.Parallel()
-	times := 10
+	times := 20
 	if text := os.Getenv(kills); text != "" {
 		var err error
 		if times, err = strconv.Atoi(text); err != nil {
@@ -310,6 +310,7 @@ func BenchmarkADeadReceiver(b *testing.B) {
 				for _, server := range append(servers, hanging) {
 					server.Close()
 				}
+				s.db.Close()
 				b.StartTimer()
 			}
 		})
