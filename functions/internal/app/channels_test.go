@@ -28,10 +28,12 @@ func TestWebhooksReachWhatTheOperatorAllows(t *testing.T) {
 
 func TestChannelsAreOffUnlessEnabled(t *testing.T) {
 	t.Parallel()
-	if off := (Parts{}); off.poster() != nil {
-		t.Error("there is a poster without WEBHOOKS")
+	off := Parts{}
+	if off.poster() != nil || off.tasks() != nil {
+		t.Error("there are channels without WEBHOOKS and STEP_FUNCTIONS_REGION")
 	}
-	if on := (Parts{Config: config.Config{Webhooks: true}}); on.poster() == nil {
-		t.Error("there is no poster with WEBHOOKS")
+	on := Parts{Config: config.Config{Webhooks: true, TaskRegion: "eu-central-1"}}
+	if on.poster() == nil || on.tasks() == nil {
+		t.Error("there are no channels with WEBHOOKS and STEP_FUNCTIONS_REGION")
 	}
 }

@@ -48,6 +48,8 @@ type Config struct {
 	Now        func() time.Time
 	Roots      *x509.CertPool // that sign receivers' certificates; nil for the system's
 	Resolver   *net.Resolver  // of host names; nil for the system's
+	// Log gets what deliveries do not say to tenants.
+	Log zerolog.Logger
 }
 
 // Poster is a delivery.Poster.
@@ -86,7 +88,7 @@ func (p *Poster) Post(ctx context.Context, d delivery.Delivery) delivery.Attempt
 	case errors.Is(err, errNoSecret):
 		return delivery.Attempt{Error: "The webhook has no valid secret to sign with. Rotate its secret."}
 	case err != nil:
-		zerolog.Ctx(ctx).Error().Err(err).Str("delivery", d.ID).Msg("a delivery cannot be sent")
+		p.cfg.Log.Error().Err(err).Str("delivery", d.ID).Msg("a delivery cannot be sent")
 		return delivery.Attempt{Error: "The event could not be signed. Rotate the webhook's secret."}
 	}
 	header.Set("Content-Type", contentType)
@@ -153,7 +155,7 @@ func (p *Poster) failed(ctx context.Context, err error) delivery.Attempt {
 	default:
 		f = &failure{sentence: "The receiver closed the connection, or its answer was not HTTP."}
 	}
-	zerolog.Ctx(ctx).Debug().Err(err).Msg("a webhook was not answered")
+	p.cfg.Log.Debug().Err(err).Msg("a webhook was not answered")
 	return delivery.Attempt{Error: f.sentence, Down: true}
 }
 

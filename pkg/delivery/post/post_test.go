@@ -19,6 +19,7 @@ import (
 
 	"github.com/cloudevents/sdk-go/v2/event"
 	"github.com/google/go-cmp/cmp"
+	"github.com/rs/zerolog"
 	webhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
 	"golang.org/x/net/dns/dnsmessage"
 
@@ -93,7 +94,7 @@ func poster(change func(*Config)) *Poster {
 	roots := x509.NewCertPool()
 	roots.AddCert(s.Certificate())
 	s.Close()
-	cfg := Config{Wall: NewWall(nil, []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")}), Now: time.Now, Roots: roots}
+	cfg := Config{Wall: NewWall(nil, []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")}), Now: time.Now, Roots: roots, Log: zerolog.Nop()}
 	if change != nil {
 		change(&cfg)
 	}
