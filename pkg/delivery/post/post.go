@@ -228,7 +228,7 @@ func (p *Poster) dialTLS(ctx context.Context, network, address string) (net.Conn
 	ctx, cancel := context.WithTimeout(ctx, p.connectLimit())
 	defer cancel()
 	secure := tls.Client(conn, &tls.Config{
-		ServerName: host, RootCAs: p.cfg.Roots, NextProtos: []string{"http/1.1"}, MinVersion: tls.VersionTLS12,
+		ServerName: host, RootCAs: p.cfg.Roots, NextProtos: []string{"http/1.1"},
 	})
 	if err := secure.HandshakeContext(ctx); err != nil {
 		conn.Close()

@@ -72,7 +72,8 @@ func (m *machine) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		refuse(w, http.StatusBadRequest, "UnknownOperationException", r.Header.Get("X-Amz-Target"))
 		return
 	}
-	if !strings.HasPrefix(signature, "AWS4-HMAC-SHA256 Credential=AKIATEST/") || !strings.Contains(signature, "/eu-central-1/states/aws4_request") {
+	if !strings.HasPrefix(signature, "AWS4-HMAC-SHA256 Credential=AKIATEST/") ||
+		!strings.Contains(signature, "/eu-central-1/states/aws4_request") {
 		refuse(w, http.StatusBadRequest, "UnrecognizedClientException", "arn:aws:iam::123456789012:role/ours may not")
 		return
 	}
@@ -241,7 +242,7 @@ func TestErrorsAreFinalIfTheyAreAboutTheToken(t *testing.T) {
 			var calls atomic.Int64
 			s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 				calls.Add(1)
-				refuse(w, want.status, kind, "User: arn:aws:iam::123456789012:role/ours is not authorized")
+				refuse(w, want.status, kind, "User: arn:aws:iam::123456789012:role/ours may not")
 			}))
 			t.Cleanup(s.Close)
 			var log strings.Builder
@@ -291,7 +292,9 @@ func TestFaultsOfTheNetworkAreTriedAgain(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			c := client(tt.url, io.Discard)
-			c.limit = 2 * time.Second
+			if name == "hangs" {
+				c.limit = 2 * time.Second
+			}
 			for call, a := range map[string]delivery.Attempt{
 				"end": c.End(t.Context(), ended("t", job.Succeeded, "", "")), "heartbeat": c.Heartbeat(t.Context(), "t"),
 			} {
@@ -331,7 +334,9 @@ func TestCredentialsAreLookedUpWhenTheyAreNeeded(t *testing.T) {
 
 func TestACauseIsCutBetweenCharacters(t *testing.T) {
 	t.Parallel()
-	for s, want := range map[string]string{"": "", "abc": "abc", "abcd": "abcd", "abcde": "abcd", "abcä": "abc", "aääx": "aä", "€€": "€", "a😀": "a"} {
+	for s, want := range map[string]string{
+		"": "", "abc": "abc", "abcd": "abcd", "abcde": "abcd", "abcä": "abc", "aääx": "aä", "€€": "€", "a😀": "a",
+	} {
 		if got := cut(s, 4); got != want || !utf8.ValidString(got) {
 			t.Errorf("%q is cut to %q, want %q", s, got, want)
 		}
