@@ -188,7 +188,7 @@ func judge(status int, retryAfter string, now time.Time) delivery.Attempt {
 func pause(header string, now time.Time) time.Duration {
 	var d time.Duration
 	if seconds, err := strconv.ParseInt(header, 10, 64); err == nil {
-		d = time.Duration(min(seconds, int64(maxRetryAfter/time.Second))) * time.Second
+		d = time.Duration(min(max(seconds, 0), int64(maxRetryAfter/time.Second))) * time.Second // which would overflow unbounded
 	} else if at, err := http.ParseTime(header); err == nil {
 		d = at.Sub(now)
 	}

@@ -325,13 +325,13 @@ func TestAReceiverCostsLittle(t *testing.T) {
 		answer http.HandlerFunc
 		want   delivery.Attempt
 	}{
-		"confirms":            {answer(204), delivery.Attempt{Status: 204}},
-		"fails":               {answer(500), delivery.Attempt{
+		"confirms": {answer(204), delivery.Attempt{Status: 204}},
+		"fails": {answer(500), delivery.Attempt{
 			Status: 500, Error: "The receiver answered 500 (Internal Server Error).", Down: true,
 		}},
-		"fails strangely":     {answer(799), delivery.Attempt{Status: 799, Error: "The receiver answered 799.", Down: true}},
-		"does not know":       {answer(404), delivery.Attempt{Status: 404, Error: "The receiver answered 404 (Not Found)."}},
-		"is gone":             {answer(410), delivery.Attempt{Status: 410, Error: "The receiver answered 410 (Gone).", Gone: true, Final: true}},
+		"fails strangely": {answer(799), delivery.Attempt{Status: 799, Error: "The receiver answered 799.", Down: true}},
+		"does not know":   {answer(404), delivery.Attempt{Status: 404, Error: "The receiver answered 404 (Not Found)."}},
+		"is gone":         {answer(410), delivery.Attempt{Status: 410, Error: "The receiver answered 410 (Gone).", Gone: true, Final: true}},
 		"refuses, with a say": {answer(400, "Retry-After", "60"), delivery.Attempt{
 			Status: 400, Error: "The receiver answered 400 (Bad Request).",
 		}},
@@ -390,7 +390,7 @@ func TestAReceiverCostsLittle(t *testing.T) {
 			drip(c, "x")
 		}), delivery.Attempt{Status: 101, Error: "The receiver answered 101 (Switching Protocols)."}},
 		"closes the connection": {raw(t, func(net.Conn) {}), delivery.Attempt{Error: garbage, Down: true}},
-		"does not speak HTTP":   {raw(t, func(c net.Conn) {
+		"does not speak HTTP": {raw(t, func(c net.Conn) {
 			_, _ = io.WriteString(c, "220 mail\r\n\r\n")
 		}), delivery.Attempt{Error: garbage, Down: true}},
 		"closes amid the answer": {raw(t, func(c net.Conn) {
@@ -434,7 +434,7 @@ func TestARetryAfterMayBeADate(t *testing.T) {
 	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	for header, want := range map[string]time.Duration{
 		"Fri, 02 Jan 2026 03:05:05 GMT": time.Minute, "Fri, 02 Jan 2026 03:04:04 GMT": 0, "Fri, 02 Jan 2099 03:04:04 GMT": 24 * time.Hour,
-		"": 0, "soon": 0, "1.5": 0, "0": 0, "120": 2 * time.Minute, "9223372036854775807": 24 * time.Hour, "9223372036854775808": 0,
+		"": 0, "soon": 0, "1.5": 0, "0": 0, "-5": 0, "-9223372036854775807": 0, "-18446744073": 0, "120": 2 * time.Minute, "9223372036854775807": 24 * time.Hour, "9223372036854775808": 0,
 	} {
 		if got := pause(header, now); got != want {
 			t.Errorf("%q asks for %s, want %s", header, got, want)
