@@ -21,10 +21,8 @@ const (
 // Registry manages the hooks of tenants.
 type Registry struct {
 	Store Store
-	// Enabled is whether events are sent at all.
-	Enabled bool
-	// URLFault says why a URL cannot be that of a hook, as the end of a sentence about it; empty if it can.
-	URLFault  func(url string) string
+	// Callbacks say whether there are hooks at all, and where they may lead.
+	Callbacks job.Callbacks
 	NewID     func() string // sorts by time
 	NewSecret func() string
 	Now       func() time.Time
@@ -85,7 +83,7 @@ func (r *Registry) Change(ctx context.Context, tenantID, id string, c HookChange
 func (r *Registry) apply(h *Hook, c HookChange) error {
 	var items []problem.Item
 	if c.URL != nil {
-		if fault := r.URLFault(*c.URL); fault != "" {
+		if fault := r.Callbacks.URLFault(*c.URL); fault != "" {
 			items = append(items, problem.Item{Location: "body.url", Message: fault, Value: *c.URL})
 		}
 		h.URL = *c.URL
@@ -177,7 +175,7 @@ func (r *Registry) changed(ctx context.Context) {
 }
 
 func (r *Registry) enabled() error {
-	if r.Enabled {
+	if r.Callbacks.Webhooks {
 		return nil
 	}
 	return problem.New(problem.NotConfigured, "Webhooks are disabled in this installation. The operator enables them with WEBHOOKS=true.")
