@@ -80,7 +80,7 @@ func (f *Function) webhook(ctx context.Context, in *webhookRequest) (*webhookAns
 type deliveriesQuery struct {
 	WebhookID string         `query:"webhook_id" maxLength:"100"`
 	JobID     string         `query:"job_id" maxLength:"100"`
-	State     delivery.State `query:"state" enum:"WAITING,DELIVERED,GIVEN_UP"`
+	State     delivery.State `query:"state" enum:"WAITING,PAUSED,DELIVERED,GIVEN_UP"`
 	Limit     int            `query:"limit" minimum:"1" maximum:"200" default:"50"`
 	Cursor    string         `query:"cursor" maxLength:"200" doc:"next_cursor of the previous page."`
 }

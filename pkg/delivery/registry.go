@@ -72,7 +72,7 @@ func (r *Registry) Change(ctx context.Context, tenantID, id string, c HookChange
 	if err := r.enabled(); err != nil {
 		return Hook{}, err
 	}
-	h, err := r.Store.ChangeHook(ctx, tenantID, id, func(h *Hook) error { return r.apply(h, c) })
+	h, err := r.Store.ChangeHook(ctx, tenantID, id, r.Now(), func(h *Hook) error { return r.apply(h, c) })
 	if err == nil {
 		r.changed(ctx) // what waited for the hook may be due
 	}
@@ -125,8 +125,8 @@ func (r *Registry) Rotate(ctx context.Context, tenantID, id string, keep time.Du
 	if err := r.enabled(); err != nil {
 		return Hook{}, err
 	}
-	return r.Store.ChangeHook(ctx, tenantID, id, func(h *Hook) error {
-		now := r.Now()
+	now := r.Now()
+	return r.Store.ChangeHook(ctx, tenantID, id, now, func(h *Hook) error {
 		until := now.Add(keep)
 		secrets := []Secret{{Value: r.NewSecret()}}
 		for _, s := range h.Secrets {
@@ -152,20 +152,33 @@ func (r *Registry) Redeliver(ctx context.Context, tenantID, id string) (Delivery
 	if err != nil {
 		return Delivery{}, err
 	}
-	if d.Hook != nil {
-		if err := r.enabled(); err != nil {
-			return Delivery{}, err
-		}
+	if err := r.takesMore(ctx, d); err != nil {
+		return Delivery{}, err
 	}
-	if d.Hook != nil && !d.Hook.Enabled {
-		return Delivery{}, problem.New(problem.Conflict, "The webhook of this delivery is disabled. Enable it first: PATCH /webhooks/%s with "+
-			"enabled true.", d.Hook.ID)
-	}
-	if d, err = r.Store.Redeliver(ctx, tenantID, id); err != nil {
+	if d, err = r.Store.Redeliver(ctx, tenantID, id, r.Now()); err != nil {
 		return Delivery{}, err
 	}
 	r.changed(ctx)
 	return d, nil
+}
+
+// takesMore returns an error if nothing is sent to the hook of d.
+func (r *Registry) takesMore(ctx context.Context, d Delivery) error {
+	if d.HookID == "" {
+		return nil
+	}
+	if err := r.enabled(); err != nil {
+		return err
+	}
+	h, err := r.Store.Hook(ctx, d.TenantID, d.HookID)
+	switch {
+	case problem.CodeOf(err) == problem.NotFound:
+		return nil // a single job's, which nobody disables
+	case err == nil && !h.Enabled:
+		return problem.New(problem.Conflict, "The webhook of this delivery is disabled. Enable it, and what is paused is sent: PATCH "+
+			"/webhooks/%s with enabled true.", h.ID)
+	}
+	return err
 }
 
 func (r *Registry) changed(ctx context.Context) {

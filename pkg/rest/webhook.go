@@ -18,7 +18,7 @@ type Webhook struct {
 	Labels    map[string]string `json:"labels" doc:"Only jobs that have all of these labels are reported; empty for every job."`
 	Format    delivery.Format   `json:"format" enum:"standard,cloudevents" doc:"Form of the body: {type, timestamp, data}, or a structured CloudEvent 1.0."`
 	Studies   bool              `json:"studies" doc:"Whether a study's runs are reported too."`
-	Enabled   bool              `json:"enabled" doc:"Nothing is recorded for a disabled webhook."`
+	Enabled   bool              `json:"enabled" doc:"Nothing is recorded for a disabled webhook, and what was waiting is paused."`
 	Remark    string            `json:"remark" doc:"Why the service disabled the webhook; empty otherwise."`
 	CreatedAt time.Time         `json:"created_at"`
 	UpdatedAt time.Time         `json:"updated_at"`
@@ -51,7 +51,7 @@ type Delivery struct {
 	URL            string         `json:"url" doc:"That of the webhook."`
 	JobID          string         `json:"job_id" format:"uuid"`
 	Event          delivery.Type  `json:"event" enum:"job.queued,job.running,job.finished,job.progress"`
-	State          delivery.State `json:"state" enum:"WAITING,DELIVERED,GIVEN_UP" doc:"WAITING for the next attempt, DELIVERED when the receiver has answered 2xx, GIVEN_UP after the last attempt."`
+	State          delivery.State `json:"state" enum:"WAITING,PAUSED,DELIVERED,GIVEN_UP" doc:"WAITING for the next attempt, PAUSED while its webhook is disabled, DELIVERED when the receiver has answered 2xx, GIVEN_UP after the last attempt."`
 	Attempts       int            `json:"attempts" doc:"Made so far."`
 	CreatedAt      time.Time      `json:"created_at"`
 	NextAttemptAt  *time.Time     `json:"next_attempt_at" doc:"Null unless WAITING. A receiver in trouble may delay it."`
@@ -66,8 +66,8 @@ func DeliveryOf(d delivery.Delivery) Delivery {
 		DeliveryID: d.ID, JobID: d.JobID, Event: d.Event.Type, State: d.State, Attempts: d.Attempts, CreatedAt: d.CreatedAt.UTC(),
 		AttemptedAt: inUTC(d.AttemptedAt), ResponseStatus: d.Status, Error: d.Error,
 	}
-	if d.Hook != nil {
-		out.WebhookID, out.URL, out.MessageID = &d.Hook.ID, d.Hook.URL, d.MessageID()
+	if d.HookID != "" {
+		out.WebhookID, out.URL, out.MessageID = &d.HookID, d.URL, d.MessageID()
 	}
 	if d.State == delivery.Waiting {
 		out.NextAttemptAt = inUTC(&d.DueAt)

@@ -22,7 +22,7 @@ import (
 func (a *app) webhooksCommand() *cobra.Command {
 	return group("webhooks", "Have events of jobs sent to a web server, and see what was sent",
 		a.listWebhooksCommand(), a.addWebhookCommand(), a.showWebhookCommand(), a.setWebhookCommand(),
-		a.switchWebhookCommand("pause", "Record nothing more for a webhook", false),
+		a.switchWebhookCommand("pause", "Send nothing more to a webhook until it is resumed", false),
 		a.switchWebhookCommand("resume", "Go on sending events to a webhook that was paused or disabled", true),
 		a.rotateWebhookCommand(), a.removeWebhookCommand(), a.deliveriesCommand(), a.redeliverCommand())
 }
@@ -288,7 +288,7 @@ func (a *app) removeWebhookCommand() *cobra.Command {
 	}
 }
 
-var deliveryStates = []string{string(delivery.Waiting), string(delivery.Delivered), string(delivery.GivenUp)}
+var deliveryStates = []string{string(delivery.Waiting), string(delivery.Paused), string(delivery.Delivered), string(delivery.GivenUp)}
 
 func (a *app) deliveriesCommand() *cobra.Command {
 	var f client.DeliveryFilter
