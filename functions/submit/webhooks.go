@@ -47,7 +47,8 @@ func (f *Function) registerWebhooks(api huma.API) {
 	}, f.redeliver)
 }
 
-type webhookFields struct {
+// WebhookFields are the choices of a webhook beside its URL.
+type WebhookFields struct {
 	Events  *[]delivery.Type   `json:"events,omitempty" minItems:"1" maxItems:"20" enum:"job.queued,job.running,job.finished,job.progress" doc:"What to report. By default everything but job.progress, which is sent up to once a second."`
 	Labels  *map[string]string `json:"labels,omitempty" doc:"Report only jobs that have all of these labels."`
 	Format  *delivery.Format   `json:"format,omitempty" enum:"standard,cloudevents" doc:"standard: {type, timestamp, data}. cloudevents: a structured CloudEvent 1.0. By default standard."`
@@ -55,7 +56,7 @@ type webhookFields struct {
 	Enabled *bool              `json:"enabled,omitempty" doc:"By default true."`
 }
 
-func (w webhookFields) change(url *string) delivery.HookChange {
+func (w WebhookFields) change(url *string) delivery.HookChange {
 	return delivery.HookChange{URL: url, Events: w.Events, Labels: w.Labels, Format: w.Format, Studies: w.Studies, Enabled: w.Enabled}
 }
 
@@ -63,7 +64,7 @@ type createWebhookRequest struct {
 	IdempotencyKey string `header:"Idempotency-Key" maxLength:"255" doc:"Repeating a request with the same key returns the webhook that it created the first time, without its secret. Keys are kept for 24 hours."`
 	Body           struct {
 		URL string `json:"url" minLength:"1" maxLength:"2048" doc:"An https URL; http only where the operator allows it."`
-		webhookFields
+		WebhookFields
 	}
 }
 
@@ -98,7 +99,7 @@ type changeWebhookRequest struct {
 	ID   string `path:"id" doc:"Its webhook_id."`
 	Body struct {
 		URL *string `json:"url,omitempty" minLength:"1" maxLength:"2048" doc:"An https URL; http only where the operator allows it."`
-		webhookFields
+		WebhookFields
 	}
 }
 
