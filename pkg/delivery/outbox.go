@@ -18,7 +18,8 @@ const (
 // Outbox is what a Sender works through. Only one Sender does so at a time; if two do for a moment, receivers get some deliveries
 // twice, with the same id.
 type Outbox interface {
-	// Due returns lines in which something is due now, none of them blocked: fairly, each tenant's oldest first.
+	// Due returns lines in which something is due now, none of them blocked: fairly, each tenant's healthy and
+	// oldest ones first.
 	Due(ctx context.Context, now time.Time, w Wanted) ([]Receiving, error)
 	// DueFor returns up to most deliveries of one line that are due, oldest first, with their hooks.
 	DueFor(ctx context.Context, now time.Time, l Line, most int) ([]Delivery, error)
@@ -37,10 +38,6 @@ type Outbox interface {
 	Running(ctx context.Context, jobID string) (bool, error)
 	// Signalled records s.Sent and s.Failures. Nothing more is due for the job's target before the given time.
 	Signalled(ctx context.Context, s Signal, due time.Time) error
-
-	// PruneDeliveries removes what is older than Kept, gives up what has waited for longer than Patience, and returns how many were
-	// removed.
-	PruneDeliveries(ctx context.Context, now time.Time, limit int) (int, error)
 }
 
 // Line is what one tenant sends to one receiver. A slow receiver holds up its own lines only.

@@ -433,7 +433,7 @@ func (d *DB) Signalled(ctx context.Context, s delivery.Signal, due time.Time) er
 	}), "recording a signal")
 }
 
-// PruneDeliveries implements delivery.Outbox.
+// PruneDeliveries implements reconcile.Jobs.
 func (d *DB) PruneDeliveries(ctx context.Context, now time.Time, limit int) (pruned int, err error) {
 	const action = "removing old deliveries"
 	if _, err := d.q.GiveUpStale(ctx, db.GiveUpStaleParams{

@@ -67,10 +67,10 @@ WHERE d.id = @delivery_id AND r.tenant_id = d.tenant_id AND r.receiver = d.recei
 
 -- name: DueReceivers :many
 -- Receivers for which something is due, without those that are blocked or being served, and fairly: the first of each tenant,
--- then the second of each, and so on.
+-- then the second of each, and so on. Those that failed last come last, so that the dead ones of a tenant do not hold up the others.
 WITH ready AS (
     SELECT w.tenant_id, w.receiver, w.due_at, coalesce(r.failures, 0)::integer AS failures,
-           row_number() OVER (PARTITION BY w.tenant_id ORDER BY w.due_at) AS turn
+           row_number() OVER (PARTITION BY w.tenant_id ORDER BY coalesce(r.failures, 0), w.due_at) AS turn
     FROM waiting_receivers w
     LEFT JOIN receivers r ON r.tenant_id = w.tenant_id AND r.receiver = w.receiver
     WHERE w.due_at <= @now AND (r.blocked_until IS NULL OR r.blocked_until <= @now)
@@ -79,7 +79,7 @@ WITH ready AS (
 )
 SELECT tenant_id, receiver, failures FROM ready
 WHERE turn <= @each::integer
-ORDER BY turn, due_at LIMIT @most::integer;
+ORDER BY turn, failures, due_at LIMIT @most::integer;
 
 -- name: DueDeliveries :many
 SELECT * FROM deliveries d

@@ -261,7 +261,7 @@ func (q *Queries) DueDeliveries(ctx context.Context, arg DueDeliveriesParams) ([
 const dueReceivers = `-- name: DueReceivers :many
 WITH ready AS (
     SELECT w.tenant_id, w.receiver, w.due_at, coalesce(r.failures, 0)::integer AS failures,
-           row_number() OVER (PARTITION BY w.tenant_id ORDER BY w.due_at) AS turn
+           row_number() OVER (PARTITION BY w.tenant_id ORDER BY coalesce(r.failures, 0), w.due_at) AS turn
     FROM waiting_receivers w
     LEFT JOIN receivers r ON r.tenant_id = w.tenant_id AND r.receiver = w.receiver
     WHERE w.due_at <= $3 AND (r.blocked_until IS NULL OR r.blocked_until <= $3)
@@ -270,7 +270,7 @@ WITH ready AS (
 )
 SELECT tenant_id, receiver, failures FROM ready
 WHERE turn <= $1::integer
-ORDER BY turn, due_at LIMIT $2::integer
+ORDER BY turn, failures, due_at LIMIT $2::integer
 `
 
 type DueReceiversParams struct {
@@ -289,7 +289,7 @@ type DueReceiversRow struct {
 }
 
 // Receivers for which something is due, without those that are blocked or being served, and fairly: the first of each tenant,
-// then the second of each, and so on.
+// then the second of each, and so on. Those that failed last come last, so that the dead ones of a tenant do not hold up the others.
 func (q *Queries) DueReceivers(ctx context.Context, arg DueReceiversParams) ([]DueReceiversRow, error) {
 	rows, err := q.db.Query(ctx, dueReceivers,
 		arg.Each,
