@@ -122,25 +122,30 @@ func (in *Intake) Check(t tenant.Tenant, r Request) error {
 	if limit := seconds(in.MaxTimeout); r.TimeoutSeconds > limit {
 		refuse("timeout_seconds", r.TimeoutSeconds, "is more than the %d seconds that this service allows", limit)
 	}
-	checkLabels(r.Labels, refuse)
+	items = append(items, LabelFaults(r.Labels)...)
 	if len(items) > 0 {
 		return refused(items...)
 	}
 	return in.checkWebhook(r.ProgressWebhook)
 }
 
-func checkLabels(labels map[string]string, refuse func(field string, value any, format string, args ...any)) {
+// LabelFaults says what is wrong with labels that a request names.
+func LabelFaults(labels map[string]string) (items []problem.Item) {
+	refuse := func(value any, format string, args ...any) {
+		items = append(items, problem.Item{Location: "body.labels", Message: fmt.Sprintf(format, args...), Value: value})
+	}
 	if len(labels) > maxLabels {
-		refuse("labels", len(labels), "has more than %d entries", maxLabels)
+		refuse(len(labels), "has more than %d entries", maxLabels)
 	}
 	for _, key := range slices.Sorted(maps.Keys(labels)) {
 		switch value := labels[key]; {
 		case key == "" || utf8.RuneCountInString(key) > maxLabelLength || utf8.RuneCountInString(value) > maxLabelLength:
-			refuse("labels", key, "must have keys of 1 to %d characters and values of at most %d", maxLabelLength, maxLabelLength)
+			refuse(key, "must have keys of 1 to %d characters and values of at most %d", maxLabelLength, maxLabelLength)
 		case strings.Contains(key, "="): // a filter such as label=key=value could not say where the key ends
-			refuse("labels", key, "must have keys without =")
+			refuse(key, "must have keys without =")
 		}
 	}
+	return items
 }
 
 func (in *Intake) checkWebhook(hook *ProgressWebhook) error {
