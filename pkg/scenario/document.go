@@ -89,19 +89,11 @@ type setting struct {
 	line        int
 }
 
-// departures finds vehicles that SUMO would drop: SUMO reads a route file as simulated time advances, and ignores
-// whatever departs before a vehicle that it has already read.
+// departures finds late ones: see LateDepartures.
 type departures struct {
-	last  int64 // milliseconds, as SUMO counts
-	count int   // departures out of order
-	// The first and the latest of these: whether one matters depends on the simulated interval.
-	first, latest lateDeparture
-}
-
-type lateDeparture struct {
-	id          string
-	line        int
-	depart, gap int64 // milliseconds; gap is by how much it is out of order
+	last          int64 // milliseconds, as SUMO counts
+	count         int   // departures out of order
+	first, latest LateDeparture
 }
 
 // budget bounds what the documents of one scenario may keep in memory, in bytes.
@@ -378,11 +370,11 @@ func (d *documentReader) departure(e xml.Element, attr string) {
 		}
 		return
 	}
-	late := lateDeparture{quote(string(e.Attr("id"))), e.Line, depart, d.doc.departs.last - depart}
+	late := LateDeparture{quote(string(e.Attr("id"))), e.Line, depart, d.doc.departs.last - depart}
 	if d.doc.departs.count++; d.doc.departs.count == 1 {
 		d.doc.departs.first, d.doc.departs.latest = late, late
 	}
-	if depart > d.doc.departs.latest.depart {
+	if depart > d.doc.departs.latest.Depart {
 		d.doc.departs.latest = late
 	}
 }

@@ -115,15 +115,17 @@ func (in *Intake) Accept(ctx context.Context, t tenant.Tenant, src io.Reader, ab
 	return stored, created, nil
 }
 
-// Validate checks a zip as Accept does, but keeps nothing. Faults of the zip are the error, problem.ScenarioInvalid; the
-// scenario then has what could still be read.
+// Validate checks a zip as Accept does, but keeps nothing. What is wrong with it, or keeps a job from running it as it is, is the error,
+// problem.ScenarioInvalid; the scenario then has what could still be read.
 func (in *Intake) Validate(ctx context.Context, t tenant.Tenant, src io.Reader) (Scenario, error) {
 	s, err := in.receive(ctx, t, src)
 	if err != nil {
 		return Scenario{}, err
 	}
 	defer in.discard(ctx, s.Key)
-	s.Manifest, err = in.inspect(ctx, s, "")
+	if s.Manifest, err = in.inspect(ctx, s, ""); err == nil {
+		err = s.Manifest.contradiction()
+	}
 	return s, err
 }
 
