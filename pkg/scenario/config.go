@@ -572,7 +572,7 @@ func (m Manifest) ChooseConfig(requested string) (Config, error) {
 			found = m.topmost(sound)
 		}
 		if len(found) == 0 && len(m.Configs) > 0 {
-			return Config{}, m.unsound()
+			return Config{}, m.unsound("")
 		}
 	}
 	if len(found) != 1 {
@@ -626,13 +626,17 @@ func sound(c Config) bool { return len(c.Problems) == 0 }
 // ready reports whether it can run in its own interval.
 func ready(c Config) bool { return sound(c) && !c.Interval(nil, nil).Empty() }
 
-// unsound returns what is wrong with the topmost configurations when none at all can run.
-func (m Manifest) unsound() error {
+// unsound returns what is wrong with the configuration at a path, or else with the topmost ones, when none at all can run.
+func (m Manifest) unsound(chosen string) error {
 	if slices.ContainsFunc(m.Configs, sound) {
 		return nil
 	}
+	found := m.topmost(func(c Config) bool { return c.Path == chosen })
+	if len(found) == 0 {
+		found = m.topmost(func(Config) bool { return true })
+	}
 	var items []problem.Item
-	for _, c := range m.topmost(func(Config) bool { return true }) {
+	for _, c := range found {
 		for _, item := range c.Problems {
 			if !slices.Contains(items, item) {
 				items = append(items, item)

@@ -163,7 +163,7 @@ func (in *inspection) judge() (Manifest, error) {
 	case len(m.Configs) == 0:
 		in.noConfig()
 	default:
-		return m, m.unsound()
+		return m, m.unsound(in.config)
 	}
 	return m, in.err()
 }
