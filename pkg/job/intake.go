@@ -207,7 +207,7 @@ func (in *Intake) settle(
 		return r, nil, err
 	}
 	o.ConfigFile, o.SumoVersion, o.Seed = config.Path, version, in.seed(config, o.Seed)
-	warnings = append(warnings, scenario.Changes(config, version)...)
+	warnings = append(warnings, scenario.Changes(config, version, o.Outputs)...)
 	for _, w := range config.Remarks(interval) {
 		warnings = append(warnings, w.String())
 	}

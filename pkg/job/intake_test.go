@@ -440,6 +440,21 @@ func TestAJobIsJudgedByItsOwnInterval(t *testing.T) {
 	}
 }
 
+func TestChangedDefaultsAreNotedWhereTheJobsOutputsShowThem(t *testing.T) {
+	t.Parallel()
+	c := scenario.Config{Path: "a.sumocfg", Written: "1.18", Relies: []string{"emissionClass"}}
+	s := scenario.Scenario{Manifest: scenario.Manifest{Configs: []scenario.Config{c}}}
+	for output, noted := range map[simulation.Output]bool{simulation.OutputEmission: true, simulation.OutputFCD: false} {
+		var l ledger
+		in, _ := l.intake()
+		r := Request{Options: simulation.Options{Outputs: []simulation.Output{output}}}
+		j, _, err := in.Accept(t.Context(), acme, s, r, nil)
+		if err != nil || noted != (len(j.Warnings) == 1) {
+			t.Errorf("%s: %v, warnings %q", output, err, j.Warnings)
+		}
+	}
+}
+
 func TestARetryOfAVersionThatIsGoneRunsOnTheNextOne(t *testing.T) {
 	t.Parallel()
 	l := ledger{jobs: map[string]Job{"old": {ID: "old", TenantID: "acme", State: Failed, Options: simulation.Options{SumoVersion: "1.18"}}}}

@@ -337,7 +337,9 @@ func TestValidateKeepsNothing(t *testing.T) {
 
 func TestValidateJudgesTheConfigurationThatAJobWouldChoose(t *testing.T) {
 	t.Parallel()
-	faulty := func(option string) string { return strings.Replace(cfg, "</input>", "<"+option+` value="1"/></input>`, 1) }
+	faulty := func(option string) string {
+		return strings.Replace(cfg, "</input>", "<"+option+` value="1"/></input>`, 1)
+	}
 	mixed := scenarioOf(t, "", entryOf("d/s.sumocfg", faulty("foo")), entryOf("bad.sumocfg", faulty("bar")), entryOf("c.txt", cfg))
 	bad := zipOf(t, entryOf("a.sumocfg", faulty("foo")), entryOf("b.sumocfg", faulty("bar")), entryOf("n.net.xml", net),
 		entryOf("r.rou.xml", routes))

@@ -61,6 +61,8 @@ type Config struct {
 	// on and which have changed between versions (see Changes). Both may be empty.
 	Written string   `json:"written,omitempty"`
 	Relies  []string `json:"relies,omitempty"`
+	// Emissions is true when it makes SUMO write emissions.
+	Emissions bool `json:"emissions,omitempty"`
 	// Warnings do not keep it from running. They hold in every interval; Remarks has all.
 	Warnings []Warning `json:"warnings,omitempty"`
 	// Late are vehicles that SUMO drops, by file.
