@@ -56,6 +56,7 @@ func (in *inspection) judgeWith(name string, reserved map[string]bool) (Config, 
 		visits: map[visit]bool{}, schemata: map[string]bool{},
 		outputs: map[string]bool{}, moved: map[string]string{}, numbers: numbers{}, stays: map[string]bool{}, reserved: reserved,
 	}
+	clear(in.held)
 	c := Config{Path: name}
 	if doc := r.configuration(); doc != nil {
 		r.hazards(name, doc)
@@ -104,6 +105,7 @@ func (r *judgement) configuration() *document {
 // usable records that the configuration leads to a file in the zip, and reports whether that can be read at all.
 func (r *judgement) usable(name string, f *file) bool {
 	r.used[name], r.reads[name] = true, true
+	r.hold(name, f)
 	if f.twice {
 		r.warn(name, "is in the zip twice: the last one counts")
 	}
