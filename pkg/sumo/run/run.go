@@ -300,7 +300,7 @@ func (r Run) simulate(ctx context.Context, unpack unpacker, log *logbook, progre
 
 	mon := newMonitor(log, progress, settings)
 	log.line(fmt.Sprintf("sumo-run: configuration %s, seed %d%s", chosen.Path, r.seed(chosen), settings.interval()))
-	for _, w := range chosen.Warnings {
+	for _, w := range chosen.Remarks(chosen.Interval(r.Options.Begin, r.Options.End)) {
 		log.line("sumo-run: warning: " + w.String())
 	}
 	if settings.end == nil {
