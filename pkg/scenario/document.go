@@ -94,8 +94,8 @@ type setting struct {
 
 // departures finds late ones: see LateDepartures.
 type departures struct {
-	last          int64 // milliseconds, as SUMO counts
-	count         int   // departures out of order
+	order         Order
+	count         int // departures out of order
 	first, latest LateDeparture
 }
 
@@ -141,7 +141,7 @@ var writer = regexp.MustCompile(`by Eclipse SUMO \S+ (?:Version )?v?(\d+)[._](\d
 // readDocument reads a whole XML file, as a configuration if it is one or isConfig says so. Beside an error, which is also the
 // document's fault, it returns what was read. What exceeds the budget is left out, and the document is marked as spilled.
 func readDocument(r *bufio.Reader, isConfig bool, b *budget) (*document, error) {
-	d := &documentReader{doc: &document{departs: departures{last: math.MinInt64}}, budget: b}
+	d := &documentReader{doc: &document{}, budget: b}
 	s := xml.Scanner{Element: d.element, MaxValue: maxPathValue}
 	head, _ := r.Peek(prologue) // the next read returns the error again
 	if m := writer.FindSubmatch(head); m != nil {
@@ -358,15 +358,13 @@ func (d *documentReader) departure(e xml.Element, attr string) {
 		}
 	}
 	d.doc.demand.span(seconds, last)
-	depart := int64(math.Round(seconds * 1000))
-	if depart >= d.doc.departs.last {
-		// SUMO reads the vehicles of public transport ahead of all others.
-		if _, ok := e.Lookup("line"); !ok {
-			d.doc.departs.last = depart
-		}
+	_, transit := e.Lookup("line")
+	gap := d.doc.departs.order.Drops(seconds, transit)
+	if gap == 0 {
 		return
 	}
-	late := LateDeparture{quote(string(e.Attr("id"))), e.Line, depart, d.doc.departs.last - depart}
+	depart := int64(math.Round(seconds * 1000))
+	late := LateDeparture{quote(string(e.Attr("id"))), e.Line, depart, gap}
 	if d.doc.departs.count++; d.doc.departs.count == 1 {
 		d.doc.departs.first, d.doc.departs.latest = late, late
 	}
