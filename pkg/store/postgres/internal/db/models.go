@@ -167,3 +167,9 @@ type Tenant struct {
 	RetiredAt             *time.Time
 	DefaultSumoVersion    string
 }
+
+type WaitingReceiver struct {
+	TenantID string
+	Receiver string
+	DueAt    time.Time
+}
