@@ -236,6 +236,9 @@ func (in *Intake) Retry(ctx context.Context, t tenant.Tenant, id, key string) (a
 		return Job{}, false, problem.New(problem.Conflict, "Job %s is %s. Wait until it has finished, or cancel it, before you submit "+
 			"it again.", j.ID, j.State)
 	}
+	if j.Imported != nil {
+		return Job{}, false, j.refuseRetry()
+	}
 	// Limits may have changed since; everything else was checked when j was accepted.
 	if err := in.Check(t, Request{
 		CPURequest: j.CPURequest, MemoryGi: j.MemoryGi, TimeoutSeconds: j.TimeoutSeconds, ProgressWebhook: j.ProgressWebhook,

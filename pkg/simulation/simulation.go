@@ -84,6 +84,7 @@ const (
 	ImagePullFailed  Reason = "ImagePullFailed"  // the SUMO image could not be fetched
 	WorkflowLost     Reason = "WorkflowLost"     // the run vanished from its engine, more often than we retry
 	Preempted        Reason = "Preempted"        // the node was taken away, more often than we retry
+	NotRecorded      Reason = "NotRecorded"      // the job failed in the predecessor, which recorded a message at most
 )
 
 // Exit codes of sumo-run, one for each way out. They stay clear of 1 and 2, which Go's runtime and shells use, and of
