@@ -194,12 +194,15 @@ func (p Parts) submit() *submit.Function {
 	return &submit.Function{
 		Jobs: p.DB, Intake: jobs, Scenarios: scenarios, Objects: p.Objects, Changed: p.Changed, Now: time.Now, LinkLifetime: cfg.LinkLifetime,
 		Importer: &scenario.Importer{Intake: scenarios, Inputs: p.Objects, OwnBucket: cfg.S3Bucket},
+		Webhooks: &delivery.Registry{
+			Store: p.DB, Callbacks: cfg.Callbacks(), NewID: newID, NewSecret: delivery.NewSecret, Now: time.Now, Changed: p.Changed,
+		},
 	}
 }
 
 func (p Parts) status() *status.Function {
 	return &status.Function{
-		Jobs: p.DB, Scenarios: p.DB, Objects: p.Objects, Views: view.New(p.Objects), Limits: p.Config.Limits(), Versions: p.offer(),
+		Jobs: p.DB, Scenarios: p.DB, Webhooks: p.DB, Objects: p.Objects, Views: view.New(p.Objects), Limits: p.Config.Limits(), Versions: p.offer(),
 		LinkLifetime: p.Config.LinkLifetime, Now: time.Now,
 	}
 }

@@ -67,6 +67,7 @@ type IdempotencyKey struct {
 	JobID       *string
 	CreatedAt   time.Time
 	UploadID    *string
+	HookID      *string
 }
 
 type Job struct {
@@ -104,6 +105,8 @@ type Job struct {
 	Warnings        []string
 	Problems        []problem.Item
 	AnswersTask     bool
+	ImportedID      *string
+	Imported        *job.Imported
 }
 
 type JobEvent struct {
