@@ -41,8 +41,8 @@ const (
 type Config struct {
 	Region   string
 	Endpoint string // base URL of the API; empty for AWS's in Region
-	// Results puts the files of a job into the form of result_location and result_files.
-	Results func(namespace, jobID string, files []job.ResultFile) (location string, list any)
+	// Results puts the files of a job into the form of result_location and result_files; nil without files.
+	Results func(namespace, jobID string, files []job.ResultFile) (location *string, list any)
 	// Log gets what deliveries do not say to tenants: the names of our roles and of what they may not do.
 	Log zerolog.Logger
 }
@@ -111,7 +111,7 @@ func (c *Client) Heartbeat(ctx context.Context, token string) delivery.Attempt {
 	})
 }
 
-// output is that of a task whose job has succeeded, as the predecessor wrote it. Without results both members are null.
+// output is that of a task whose job has succeeded, as the predecessor wrote it.
 type output struct {
 	JobID          string    `json:"job_id"`
 	Status         job.State `json:"status"`
@@ -124,11 +124,7 @@ type output struct {
 func (c *Client) output(jobID string, t delivery.Task) (string, error) {
 	write := func(omitted int) ([]byte, error) {
 		o := output{JobID: jobID, Status: job.Succeeded, Omitted: omitted}
-		if len(t.Results) > 0 {
-			var location string
-			location, o.ResultFiles = c.cfg.Results(t.Namespace, jobID, t.Results[:len(t.Results)-omitted])
-			o.ResultLocation = &location
-		}
+		o.ResultLocation, o.ResultFiles = c.cfg.Results(t.Namespace, jobID, t.Results[:len(t.Results)-omitted])
 		return json.Marshal(o)
 	}
 	omitted := sort.Search(len(t.Results), func(n int) bool {

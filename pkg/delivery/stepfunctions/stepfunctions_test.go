@@ -17,6 +17,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/google/go-cmp/cmp"
 	"github.com/rs/zerolog"
 
@@ -109,9 +110,12 @@ func refuse(w http.ResponseWriter, status int, kind, message string) {
 func client(endpoint string, log io.Writer) *Client {
 	return New(Config{
 		Region: "eu-central-1", Endpoint: endpoint, Log: zerolog.New(log),
-		Results: func(namespace, jobID string, files []job.ResultFile) (string, any) {
+		Results: func(namespace, jobID string, files []job.ResultFile) (*string, any) {
+			if len(files) == 0 {
+				return nil, nil
+			}
 			prefix := "results/" + namespace + "/" + jobID + "/"
-			return "s3://bucket/" + prefix, map[string]any{"prefix": prefix, "files": files}
+			return aws.String("s3://bucket/" + prefix), map[string]any{"prefix": prefix, "files": files}
 		},
 	})
 }
