@@ -185,7 +185,7 @@ func (p Parts) submit() *submit.Function {
 		Jobs: p.DB, NewID: newID, Now: time.Now, Changed: p.Changed, Trace: traceparent.Of,
 		Scenario: p.DB.Scenario, Config: scenarios.Config, DrawSeed: func() int64 { return int64(mathrand.Int32()) },
 		NewSecret: delivery.NewSecret,
-		Versions:  p.offer(), Admission: cfg.Admission(), Callbacks: cfg.Callbacks(),
+		Versions:  p.offer(), Admission: cfg.Admission(), Callbacks: p.callbacks(),
 		DefaultTimeout: cfg.DefaultTimeout, MaxTimeout: cfg.MaxTimeout,
 	}
 	if p.Engine != nil {
@@ -221,6 +221,9 @@ func (p Parts) Reconcile() *reconcilefn.Function {
 	r := &reconcile.Reconciler{
 		Jobs: p.DB, Scenarios: p.DB, Engine: p.engine(), Objects: p.Objects, Tenants: p.DB, Provisioner: p.Provisioner,
 		Lock: p.DB.TryLock, Now: time.Now, Config: settings, Log: p.Log,
+	}
+	if poster := p.poster(); poster != nil {
+		r.Outbox = delivery.NewSender(p.DB, poster, nil, time.Now, mathrand.Float64, p.Log)
 	}
 	run := r.Run
 	var ended []func(reconcile.End)
