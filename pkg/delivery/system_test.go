@@ -120,10 +120,10 @@ func newSite(t testing.TB, tenants ...string) site {
 
 func (s site) hook(t testing.TB, tenantID, url string) {
 	t.Helper()
-	err := s.db.CreateHook(context.Background(), delivery.Hook{
+	_, _, err := s.db.CreateHook(context.Background(), delivery.Hook{
 		ID: newID(), TenantID: tenantID, URL: url, Format: delivery.Standard, Events: delivery.Types(), Enabled: true,
 		Secrets: []delivery.Secret{{Value: delivery.NewSecret()}},
-	}, 1000)
+	}, nil, 1000)
 	if err != nil {
 		t.Fatal(err)
 	}
