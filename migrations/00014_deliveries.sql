@@ -82,6 +82,11 @@ CREATE TABLE signals (
     PRIMARY KEY (job_id, target)
 );
 
+-- A key may stand for a webhook.
+ALTER TABLE idempotency_keys ADD COLUMN hook_id uuid REFERENCES hooks ON DELETE CASCADE,
+    ADD CHECK (num_nonnulls(job_id, upload_id, hook_id) <= 1);
+CREATE INDEX idempotency_keys_of_hook ON idempotency_keys (hook_id);
+
 -- Whether task_token is answered. Jobs of earlier releases have tokens that nobody promised to answer.
 ALTER TABLE jobs ADD COLUMN answers_task boolean NOT NULL DEFAULT false;
 CREATE INDEX jobs_reporting ON jobs (id) WHERE state = 'RUNNING' AND (answers_task OR progress_webhook IS NOT NULL);
@@ -163,4 +168,6 @@ DROP TABLE signals;
 DROP TABLE receivers;
 DROP VIEW waiting_receivers;
 DROP TABLE deliveries;
+DELETE FROM idempotency_keys WHERE hook_id IS NOT NULL;
+ALTER TABLE idempotency_keys DROP COLUMN hook_id;
 DROP TABLE hooks;

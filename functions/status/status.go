@@ -19,6 +19,7 @@ import (
 type Function struct {
 	Jobs         Jobs
 	Scenarios    Scenarios
+	Webhooks     Webhooks
 	Objects      Objects
 	Views        *view.Keeper
 	Limits       scenario.Limits // of the zips that networks are read from
@@ -89,6 +90,7 @@ func (f *Function) Register(api huma.API) {
 	f.registerList(api)
 	f.registerResults(api)
 	f.registerScenarios(api)
+	f.registerWebhooks(api)
 	f.registerCompare(api)
 	f.registerSeries(api)
 	f.registerNetwork(api)

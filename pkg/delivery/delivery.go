@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/sumo-k8/sumo-k8/pkg/idempotency"
 	"github.com/sumo-k8/sumo-k8/pkg/job"
 )
 
@@ -47,6 +48,9 @@ type Delivery struct {
 	Error string
 }
 
+// MessageID identifies the message in each attempt: Standard Webhooks' webhook-id.
+func (d Delivery) MessageID() string { return "msg_" + d.ID }
+
 // Task is the end of a job for the state machine that waits for it (task_token).
 type Task struct {
 	Token     string           `json:"token"`
@@ -88,8 +92,9 @@ type Tasks interface {
 
 // Store keeps hooks and deliveries for the calls of tenants.
 type Store interface {
-	// CreateHook stores h. More than most hooks of a tenant are problem.Conflict.
-	CreateHook(ctx context.Context, h Hook, most int) error
+	// CreateHook stores h. When idem is not nil, a key that is already recorded wins: the hook that it made is returned with created
+	// false, or problem.KeyReused when it was recorded for another request. More than most hooks of a tenant are problem.Conflict.
+	CreateHook(ctx context.Context, h Hook, idem *idempotency.Request, most int) (stored Hook, created bool, err error)
 	// Hooks returns the tenant's hooks, oldest first, without those of single jobs; Hook returns one of them, or problem.NotFound.
 	Hooks(ctx context.Context, tenantID string) ([]Hook, error)
 	Hook(ctx context.Context, tenantID, id string) (Hook, error)

@@ -71,15 +71,6 @@ type Intake struct {
 	MaxTimeout     time.Duration
 }
 
-// Callbacks are the ways in which jobs report to others, as far as the operator has enabled them.
-type Callbacks struct {
-	Webhooks bool // webhook_url and progress_webhook_url
-	Plain    bool // whether they may use http
-	Tasks    bool // task_token
-	// IgnoreLegacy accepts jobs with a task_token or progress_webhook_url that is not enabled, with a warning, instead of refusing them.
-	IgnoreLegacy bool
-}
-
 // Admission bounds what one tenant may submit.
 type Admission struct {
 	MaxQueued int // jobs waiting at a time
@@ -131,32 +122,37 @@ func (in *Intake) Check(t tenant.Tenant, r Request) error {
 	if limit := seconds(in.MaxTimeout); r.TimeoutSeconds > limit {
 		refuse("timeout_seconds", r.TimeoutSeconds, "is more than the %d seconds that this service allows", limit)
 	}
-	checkLabels(r.Labels, refuse)
+	items = append(items, LabelFaults(r.Labels)...)
 	if len(items) > 0 {
 		return refused(items...)
 	}
 	return in.checkWebhook(r.ProgressWebhook)
 }
 
-func checkLabels(labels map[string]string, refuse func(field string, value any, format string, args ...any)) {
+// LabelFaults says what is wrong with labels that a request names.
+func LabelFaults(labels map[string]string) (items []problem.Item) {
+	refuse := func(value any, format string, args ...any) {
+		items = append(items, problem.Item{Location: "body.labels", Message: fmt.Sprintf(format, args...), Value: value})
+	}
 	if len(labels) > maxLabels {
-		refuse("labels", len(labels), "has more than %d entries", maxLabels)
+		refuse(len(labels), "has more than %d entries", maxLabels)
 	}
 	for _, key := range slices.Sorted(maps.Keys(labels)) {
 		switch value := labels[key]; {
 		case key == "" || utf8.RuneCountInString(key) > maxLabelLength || utf8.RuneCountInString(value) > maxLabelLength:
-			refuse("labels", key, "must have keys of 1 to %d characters and values of at most %d", maxLabelLength, maxLabelLength)
+			refuse(key, "must have keys of 1 to %d characters and values of at most %d", maxLabelLength, maxLabelLength)
 		case strings.Contains(key, "="): // a filter such as label=key=value could not say where the key ends
-			refuse("labels", key, "must have keys without =")
+			refuse(key, "must have keys without =")
 		}
 	}
+	return items
 }
 
 func (in *Intake) checkWebhook(hook *ProgressWebhook) error {
 	if hook == nil || hook.URL == "" {
 		return nil
 	}
-	if fault := hook.Fault(in.Callbacks.Plain); fault != "" {
+	if fault := in.Callbacks.URLFault(hook.URL); fault != "" {
 		return problem.New(problem.Invalid, "progress_webhook_url is %.200q; it %s.", hook.URL, fault).
 			WithItems(problem.Item{Location: "body.progress_webhook_url", Message: fault, Value: hook.URL})
 	}
@@ -167,28 +163,20 @@ func (in *Intake) checkWebhook(hook *ProgressWebhook) error {
 // leaves out. SUMO would report it too, but only after it has started.
 func (r Request) checkInterval(c scenario.Config) error {
 	o := r.Options
-	var begin float64 // SUMO's default
-	switch {
-	case o.Begin != nil:
-		begin = *o.Begin
-	case c.Begin != nil:
-		begin = *c.Begin
-	}
-	end := o.End
-	if end == nil {
-		end = c.End
-	}
-	if o.Begin == nil && o.End == nil || end == nil || *end < 0 || *end > begin { // a negative end means none
+	switch i := c.Interval(o.Begin, o.End); {
+	case !i.Empty():
 		return nil
-	}
-	if o.End == nil {
+	case o.Begin == nil && o.End == nil:
+		return c.Contradiction()
+	case o.End == nil:
 		return refused(problem.Item{
-			Location: "body.begin", Message: fmt.Sprintf("must be earlier than the end of %s (%g)", c.Path, *end), Value: begin,
+			Location: "body.begin", Message: fmt.Sprintf("must be earlier than the end of %s (%g)", c.Path, i.End), Value: i.Begin,
+		})
+	default:
+		return refused(problem.Item{
+			Location: "body.end", Message: fmt.Sprintf("must be later than the begin of %s (%g)", c.Path, i.Begin), Value: i.End,
 		})
 	}
-	return refused(problem.Item{
-		Location: "body.end", Message: fmt.Sprintf("must be later than the begin of %s (%g)", c.Path, begin), Value: *end,
-	})
 }
 
 func refused(items ...problem.Item) error {
@@ -220,7 +208,8 @@ func (in *Intake) settle(
 	if err := r.checkInterval(config); err != nil {
 		return r, nil, err
 	}
-	if items := config.Strict(); o.Strict && len(items) > 0 {
+	interval := config.Interval(o.Begin, o.End)
+	if items := config.Strict(interval); o.Strict && len(items) > 0 {
 		return r, nil, problem.New(problem.ScenarioInvalid, "SUMO would drop or ignore a part of this scenario, which strict refuses: %s. Fix "+
 			"what errors lists, or submit without strict.", textOfItem(items[0])).WithItems(items...)
 	}
@@ -229,8 +218,8 @@ func (in *Intake) settle(
 		return r, nil, err
 	}
 	o.ConfigFile, o.SumoVersion, o.Seed = config.Path, version, in.seed(config, o.Seed)
-	warnings = append(warnings, scenario.Changes(config, version)...)
-	for _, w := range config.Warnings {
+	warnings = append(warnings, scenario.Changes(config, version, o.Outputs)...)
+	for _, w := range config.Remarks(interval) {
 		warnings = append(warnings, w.String())
 	}
 	return r, warnings, nil

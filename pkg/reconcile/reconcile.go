@@ -128,8 +128,8 @@ type Report struct {
 	PrunedUploads int  `json:"pruned_uploads"` // unfinished uploads that were given up
 
 	PrunedDeliveries int `json:"pruned_deliveries"` // records of deliveries removed because of their age
-	Provisioned   int  `json:"provisioned"`    // tenants whose namespace was checked, and repaired if needed
-	Unprovisioned int  `json:"unprovisioned"`  // tenants for which that failed
+	Provisioned      int `json:"provisioned"`       // tenants whose namespace was checked, and repaired if needed
+	Unprovisioned    int `json:"unprovisioned"`     // tenants for which that failed
 
 	Deliveries delivery.Sent `json:"deliveries"` // what was sent to receivers
 }

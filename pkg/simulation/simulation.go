@@ -30,7 +30,8 @@ type Options struct {
 	UnfinishedTrips bool `json:"unfinished_trips,omitempty"`
 	// Strict refuses a scenario about which there is a warning that SUMO drops or ignores part of it.
 	Strict bool `json:"strict,omitempty"`
-	// Check only lets SUMO load the scenario with all its routes: it simulates no step, and the run keeps no results.
+	// Check only lets SUMO load the scenario and examine the routes of all that departs: nothing else is simulated, and the run keeps no
+	// results.
 	Check bool `json:"check,omitempty"`
 }
 

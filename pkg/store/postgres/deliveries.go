@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/sumo-k8/sumo-k8/pkg/delivery"
+	"github.com/sumo-k8/sumo-k8/pkg/idempotency"
 	"github.com/sumo-k8/sumo-k8/pkg/job"
 	"github.com/sumo-k8/sumo-k8/pkg/problem"
 	"github.com/sumo-k8/sumo-k8/pkg/store/postgres/internal/db"
@@ -18,18 +19,32 @@ import (
 
 // createHookOfJob stores the webhook that a submission names.
 func createHookOfJob(ctx context.Context, q *db.Queries, j job.Job) error {
-	return q.InsertHook(ctx, db.InsertHookParams{
+	_, err := q.InsertHook(ctx, db.InsertHookParams{
 		ID: j.Webhook.ID, TenantID: j.TenantID, JobID: &j.ID, URL: j.Webhook.URL, Receiver: delivery.Receiver(j.Webhook.URL),
 		Events: delivery.ShortForm(), Labels: map[string]string{}, Format: delivery.Standard, Enabled: true,
 		Secrets: []delivery.Secret{{Value: j.Webhook.Secret}},
 	})
+	return err
 }
 
 // CreateHook implements delivery.Store. It holds the tenant's row, so that hooks created at once are counted too.
-func (d *DB) CreateHook(ctx context.Context, h delivery.Hook, most int) error {
-	err := d.inTx(ctx, func(q *db.Queries) error {
+func (d *DB) CreateHook(
+	ctx context.Context, h delivery.Hook, idem *idempotency.Request, most int,
+) (stored delivery.Hook, created bool, err error) {
+	var row db.Hook
+	err = d.inTx(ctx, func(q *db.Queries) (err error) {
 		if _, err := q.LockTenant(ctx, h.TenantID); err != nil {
 			return orNoTenant(err, h.TenantID)
+		}
+		if idem != nil {
+			earlier, found, err := remembered(ctx, q, h.TenantID, *idem)
+			if err != nil {
+				return err
+			}
+			if found && earlier.HookID != nil {
+				row, err = q.Hook(ctx, db.HookParams{TenantID: h.TenantID, ID: *earlier.HookID})
+				return err
+			}
 		}
 		n, err := q.CountHooks(ctx, h.TenantID)
 		if err != nil {
@@ -38,12 +53,22 @@ func (d *DB) CreateHook(ctx context.Context, h delivery.Hook, most int) error {
 		if int(n) >= most {
 			return problem.New(problem.Conflict, "You have %d webhooks, the most allowed. Remove one, or give one of them more events.", n)
 		}
-		return q.InsertHook(ctx, db.InsertHookParams{
+		row, err = q.InsertHook(ctx, db.InsertHookParams{
 			ID: h.ID, TenantID: h.TenantID, URL: h.URL, Receiver: delivery.Receiver(h.URL), Events: h.Events, Labels: notNilMap(h.Labels),
 			Format: h.Format, Studies: h.Studies, Enabled: h.Enabled, Secrets: h.Secrets,
 		})
+		created = err == nil
+		if err != nil || idem == nil {
+			return err
+		}
+		return q.InsertIdempotencyKey(ctx, db.InsertIdempotencyKeyParams{
+			TenantID: h.TenantID, Key: idem.Key, RequestHash: idem.RequestHash, HookID: &h.ID,
+		})
 	})
-	return translate(err, "creating a webhook")
+	if err != nil {
+		return delivery.Hook{}, false, translate(err, "creating a webhook")
+	}
+	return toHook(row), created, nil
 }
 
 // Hooks implements delivery.Store.

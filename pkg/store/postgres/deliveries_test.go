@@ -11,6 +11,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/sumo-k8/sumo-k8/pkg/delivery"
+	"github.com/sumo-k8/sumo-k8/pkg/idempotency"
 	"github.com/sumo-k8/sumo-k8/pkg/job"
 	"github.com/sumo-k8/sumo-k8/pkg/problem"
 	"github.com/sumo-k8/sumo-k8/pkg/simulation"
@@ -30,7 +31,7 @@ func newHook(tenantID string, edits ...func(*delivery.Hook)) delivery.Hook {
 
 func createHook(t testing.TB, d *DB, h delivery.Hook) delivery.Hook {
 	t.Helper()
-	if err := d.CreateHook(t.Context(), h, 100); err != nil {
+	if _, _, err := d.CreateHook(t.Context(), h, nil, 100); err != nil {
 		t.Fatal(err)
 	}
 	return h
@@ -446,5 +447,38 @@ func TestOldDeliveriesAreRemoved(t *testing.T) {
 	var hooks int
 	if err := d.pool.QueryRow(t.Context(), "SELECT count(*) FROM hooks").Scan(&hooks); err != nil || hooks != 1 {
 		t.Errorf("%d hooks are left, want the tenant's, %v", hooks, err)
+	}
+}
+
+func TestAnIdempotencyKeyMakesOneHook(t *testing.T) {
+	t.Parallel()
+	d := setup(t)
+	newTenant(t, d, "acme", roomy)
+	newTenant(t, d, "other", roomy)
+	create := func(tenantID, key, hash string, most int) (delivery.Hook, bool, error) {
+		return d.CreateHook(t.Context(), newHook(tenantID), &idempotency.Request{Key: key, RequestHash: []byte(hash)}, most)
+	}
+	first, created, err := create("acme", "k", "payload", 1)
+	if err != nil || !created {
+		t.Fatalf("the first is created: %t, %v", created, err)
+	}
+	again, created, err := create("acme", "k", "payload", 1) // the most there may be
+	if err != nil || created || again.ID != first.ID {
+		t.Errorf("the same key answers with %s (created %t), want %s: %v", again.ID, created, first.ID, err)
+	}
+	if _, _, err := create("acme", "k", "another payload", 2); problem.CodeOf(err) != problem.KeyReused {
+		t.Errorf("the same key for another request: %v", err)
+	}
+	if _, _, err := create("acme", "l", "payload", 1); problem.CodeOf(err) != problem.Conflict {
+		t.Errorf("one more than the most: %v", err)
+	}
+	if _, created, err := create("other", "k", "payload", 1); err != nil || !created {
+		t.Errorf("another tenant's key: created %t, %v", created, err)
+	}
+	if err := d.DeleteHook(t.Context(), "acme", first.ID); err != nil {
+		t.Fatal(err)
+	}
+	if anew, created, err := create("acme", "k", "payload", 1); err != nil || !created || anew.ID == first.ID {
+		t.Errorf("once the hook is deleted: created %t, %v", created, err)
 	}
 }

@@ -1,6 +1,7 @@
--- name: InsertHook :exec
+-- name: InsertHook :one
 INSERT INTO hooks (id, tenant_id, job_id, url, receiver, events, labels, format, studies, enabled, secrets)
-VALUES (@id, @tenant_id, @job_id, @url, @receiver, @events, @labels, @format, @studies, @enabled, @secrets);
+VALUES (@id, @tenant_id, @job_id, @url, @receiver, @events, @labels, @format, @studies, @enabled, @secrets)
+RETURNING *;
 
 -- name: CountHooks :one
 SELECT count(*) FROM hooks WHERE tenant_id = @tenant_id AND job_id IS NULL;

@@ -510,9 +510,10 @@ func (q *Queries) HooksOf(ctx context.Context, ids []string) ([]Hook, error) {
 	return items, nil
 }
 
-const insertHook = `-- name: InsertHook :exec
+const insertHook = `-- name: InsertHook :one
 INSERT INTO hooks (id, tenant_id, job_id, url, receiver, events, labels, format, studies, enabled, secrets)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+RETURNING id, tenant_id, job_id, url, receiver, events, labels, format, studies, enabled, remark, secrets, created_at, updated_at
 `
 
 type InsertHookParams struct {
@@ -529,8 +530,8 @@ type InsertHookParams struct {
 	Secrets  []delivery.Secret
 }
 
-func (q *Queries) InsertHook(ctx context.Context, arg InsertHookParams) error {
-	_, err := q.db.Exec(ctx, insertHook,
+func (q *Queries) InsertHook(ctx context.Context, arg InsertHookParams) (Hook, error) {
+	row := q.db.QueryRow(ctx, insertHook,
 		arg.ID,
 		arg.TenantID,
 		arg.JobID,
@@ -543,7 +544,24 @@ func (q *Queries) InsertHook(ctx context.Context, arg InsertHookParams) error {
 		arg.Enabled,
 		arg.Secrets,
 	)
-	return err
+	var i Hook
+	err := row.Scan(
+		&i.ID,
+		&i.TenantID,
+		&i.JobID,
+		&i.URL,
+		&i.Receiver,
+		&i.Events,
+		&i.Labels,
+		&i.Format,
+		&i.Studies,
+		&i.Enabled,
+		&i.Remark,
+		&i.Secrets,
+		&i.CreatedAt,
+		&i.UpdatedAt,
+	)
+	return i, err
 }
 
 const lockHook = `-- name: LockHook :one

@@ -550,7 +550,7 @@ func (q *Queries) ExplainOversized(ctx context.Context, arg ExplainOversizedPara
 }
 
 const idempotencyKey = `-- name: IdempotencyKey :one
-SELECT request_hash, job_id, upload_id FROM idempotency_keys
+SELECT request_hash, job_id, upload_id, hook_id FROM idempotency_keys
 WHERE tenant_id = $1 AND key = $2 AND created_at > now() - $3::interval
 `
 
@@ -564,12 +564,18 @@ type IdempotencyKeyRow struct {
 	RequestHash []byte
 	JobID       *string
 	UploadID    *string
+	HookID      *string
 }
 
 func (q *Queries) IdempotencyKey(ctx context.Context, arg IdempotencyKeyParams) (IdempotencyKeyRow, error) {
 	row := q.db.QueryRow(ctx, idempotencyKey, arg.TenantID, arg.Key, arg.Lifetime)
 	var i IdempotencyKeyRow
-	err := row.Scan(&i.RequestHash, &i.JobID, &i.UploadID)
+	err := row.Scan(
+		&i.RequestHash,
+		&i.JobID,
+		&i.UploadID,
+		&i.HookID,
+	)
 	return i, err
 }
 
@@ -692,10 +698,11 @@ func (q *Queries) ImportedJobs(ctx context.Context, ids []string) ([]ImportedJob
 }
 
 const insertIdempotencyKey = `-- name: InsertIdempotencyKey :exec
-INSERT INTO idempotency_keys (tenant_id, key, request_hash, job_id, upload_id)
-VALUES ($1, $2, $3, $4, $5)
+INSERT INTO idempotency_keys (tenant_id, key, request_hash, job_id, upload_id, hook_id)
+VALUES ($1, $2, $3, $4, $5, $6)
 ON CONFLICT (tenant_id, key) DO UPDATE
-SET request_hash = excluded.request_hash, job_id = excluded.job_id, upload_id = excluded.upload_id, created_at = excluded.created_at
+SET request_hash = excluded.request_hash, job_id = excluded.job_id, upload_id = excluded.upload_id, hook_id = excluded.hook_id,
+    created_at = excluded.created_at
 `
 
 type InsertIdempotencyKeyParams struct {
@@ -704,6 +711,7 @@ type InsertIdempotencyKeyParams struct {
 	RequestHash []byte
 	JobID       *string
 	UploadID    *string
+	HookID      *string
 }
 
 // Only an expired, not yet pruned key can conflict: the caller holds the tenant's row and has looked the key up.
@@ -714,6 +722,7 @@ func (q *Queries) InsertIdempotencyKey(ctx context.Context, arg InsertIdempotenc
 		arg.RequestHash,
 		arg.JobID,
 		arg.UploadID,
+		arg.HookID,
 	)
 	return err
 }

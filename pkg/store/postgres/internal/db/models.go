@@ -67,6 +67,7 @@ type IdempotencyKey struct {
 	JobID       *string
 	CreatedAt   time.Time
 	UploadID    *string
+	HookID      *string
 }
 
 type Job struct {
