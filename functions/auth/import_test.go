@@ -37,14 +37,17 @@ func TestTenantsAreImportedWithTheirKeysOnce(t *testing.T) {
 		}
 		return out
 	}
-	fresh := "city-a new max_cpu is 1000 instead of 900\ncity/b refused tenant_id \"city/b\" is not usab\ncity-c new It has no key: issue one with \n"
+	fresh := "city-a new max_cpu is 1000 instead of 900\n" +
+		"city/b refused tenant_id \"city/b\" is not usab\ncity-c new It has no key: issue one with \n"
 	present := "city-a present \ncity/b refused tenant_id \"city/b\" is not usab\ncity-c present \n"
 	for i, want := range []string{fresh, fresh, present, present} {
 		if diff := cmp.Diff(want, outcomes(i%2 == 0)); diff != "" {
 			t.Errorf("call %d (-want +got):\n%s", i+1, diff)
 		}
 	}
-	want := map[string]tenant.Limits{"sumo-city-a": {MaxCPU: 1000, MaxMemoryGi: 7, MaxConcurrentJobs: 3}, "sumo-city-c": {1, 1, 1}}
+	want := map[string]tenant.Limits{
+		"sumo-city-a": {MaxCPU: 1000, MaxMemoryGi: 7, MaxConcurrentJobs: 3}, "sumo-city-c": {MaxCPU: 1, MaxMemoryGi: 1, MaxConcurrentJobs: 1},
+	}
 	if diff := cmp.Diff(want, k8s.provisioned); diff != "" {
 		t.Errorf("provisioned (-want +got):\n%s", diff)
 	}

@@ -34,8 +34,9 @@ func testImport(t *testing.T, s *service) {
 	if log := c.call(t, "GET", "/jobs/"+id+"/logs").want(t, http.StatusOK); !strings.Contains(string(log.body), "ran in the predecessor") {
 		t.Errorf("its log is %s", log.body)
 	}
-	if p := c.call(t, "POST", "/jobs/"+id+"/retry").want(t, http.StatusConflict).problem(t); !strings.Contains(p.Detail, "Submit the scenario again") {
-		t.Errorf("a retry is answered %q", p.Detail)
+	retried := c.call(t, "POST", "/jobs/"+id+"/retry").want(t, http.StatusConflict).problem(t)
+	if !strings.Contains(retried.Detail, "Submit the scenario again") {
+		t.Errorf("a retry is answered %q", retried.Detail)
 	}
 	c.call(t, "DELETE", "/jobs/"+id).want(t, http.StatusConflict)
 

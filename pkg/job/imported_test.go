@@ -82,8 +82,9 @@ func TestJobsAreImportedOrRefusedOneByOne(t *testing.T) {
 			t.Fatal(err)
 		}
 		for i, r := range got {
-			if r.ID != want[i].ID || r.Outcome != want[i].Outcome || !strings.Contains(r.Reason, want[i].Reason) || (r.Reason == "") != (want[i].Reason == "") {
-				t.Errorf("%s: got %+v, want %+v", call, r, want[i])
+			w := want[i]
+			if r.ID != w.ID || r.Outcome != w.Outcome || !strings.Contains(r.Reason, w.Reason) || (r.Reason == "") != (w.Reason == "") {
+				t.Errorf("%s: got %+v, want %+v", call, r, w)
 			}
 		}
 	}
@@ -98,8 +99,11 @@ func TestJobsAreImportedOrRefusedOneByOne(t *testing.T) {
 	compare("the second run", false)
 
 	done, failed := store.jobs[id+"0"], store.jobs[id+"1"]
-	if done.Progress != 1 || done.Message != "" || done.TimeoutSeconds != 86400 || failed.Progress != 0 || failed.Reason == "" || failed.Message == "" {
-		t.Errorf("kept were %+v and %+v", done, failed)
+	if done.Progress != 1 || done.Message != "" || done.TimeoutSeconds != 86400 {
+		t.Errorf("the one that succeeded is kept as %+v", done)
+	}
+	if failed.Progress != 0 || failed.Reason == "" || failed.Message == "" {
+		t.Errorf("the one that failed is kept as %+v", failed)
 	}
 	store.broken = true
 	if _, err := Import(t.Context(), store, []Job{imported("a", "acme", nil)}, false); err == nil {

@@ -38,15 +38,17 @@ func predecessorsDatabase(t *testing.T) string {
 			k8s_namespace text NOT NULL, status text, submitted_at timestamptz, started_at timestamptz, finished_at timestamptz,
 			scenario_data jsonb, cpu_request int, memory_gi int, result_location text, result_files jsonb)`,
 		fmt.Sprintf(`INSERT INTO tenants VALUES ('old-city', 'old-city', '%s', 8, 16, 2), ('old-large', 'old-large', '%s', 1000, 9000, 500),
-			('old-sample', 'old-sample', 'key-old-12345', 10, 20, 2), ('old/city', 'old-slash', '%s', 1, 1, 1)`, oldKey("c"), oldKey("l"), oldKey("s")),
+			('old-sample', 'old-sample', 'key-old-12345', 10, 20, 2), ('old/city', 'old-slash', '%s', 1, 1, 1)`,
+			oldKey("c"), oldKey("l"), oldKey("s")),
 		fmt.Sprintf(`INSERT INTO jobs VALUES
 			('%s', 'old-city', 'sim-1', 'old-city', 'SUCCEEDED', '2025-01-02 03:00:00Z', '2025-01-02 03:01:00Z', '2025-01-02 03:02:00Z',
-			 '{"scenario_id": "peak", "config_file": "a.sumocfg", "task_token": "token"}', 2, 4, 's3://old/results/1/', '{"storage_type": "s3", "uploaded": true}'),
-			('%s', 'old-city', 'sim-2', 'old-city', 'FAILED', '2025-01-02 04:00:00Z', NULL, '2025-01-02 04:02:00Z', '{"scenario_id": "night"}', 2, 4,
-			 NULL, '{"storage_type": "s3", "uploaded": false, "error_message": "OOMKilled"}'),
+			 '{"scenario_id": "peak", "config_file": "a.sumocfg", "task_token": "token"}', 2, 4, 's3://old/results/1/',
+			 '{"storage_type": "s3", "uploaded": true}'),
+			('%s', 'old-city', 'sim-2', 'old-city', 'FAILED', '2025-01-02 04:00:00Z', NULL, '2025-01-02 04:02:00Z',
+			 '{"scenario_id": "night"}', 2, 4, NULL, '{"storage_type": "s3", "uploaded": false, "error_message": "OOMKilled"}'),
 			('%s', 'old-city', 'sim-3', 'old-city', 'RUNNING', '2025-01-02 05:00:00Z', NULL, NULL, NULL, 2, 4, NULL, NULL),
-			('f0e1d2c3-b4a5-4697-8877-000000000004', 'old/city', 'sim-4', 'old-slash', 'FAILED', '2025-01-02 05:00:00Z', NULL, '2025-01-02 06:00:00Z',
-			 NULL, NULL, NULL, NULL, NULL)`, oldDone, oldFailed, oldRunning),
+			('f0e1d2c3-b4a5-4697-8877-000000000004', 'old/city', 'sim-4', 'old-slash', 'FAILED', '2025-01-02 05:00:00Z', NULL,
+			 '2025-01-02 06:00:00Z', NULL, NULL, NULL, NULL, NULL)`, oldDone, oldFailed, oldRunning),
 	} {
 		if _, err := conn.Exec(t.Context(), statement); err != nil {
 			t.Fatal(err)
@@ -82,11 +84,13 @@ func testImport(t *testing.T, s *service.Server) {
 		"old-large: max_memory_gi is 5000 instead of 9000", "old-large: max_concurrent_jobs is 200 instead of 500",
 		"old-sample: Its key has fewer than 20 characters", "old-sample: It has no key", `old/city: Give it another id: --rename "old/city"=NEW.`,
 		oldRunning+"  old-city  RUNNING", "Its tenant was not imported.")
-	second := imports(exitOK, "--rename", "old/city=old-slash")
+	rename := []string{"--rename", "old/city=old-slash"}
+	second := imports(exitOK, rename...)
 	says(t, second, "Tenants: 1 new, 3 present, 0 refused.\n", "Jobs: 1 new, 2 present, 0 refused; 1 unfinished", "old/city    old-slash   new")
 	var third importReport
-	if err := json.Unmarshal([]byte(op.ok("import", "--rename", "old/city=old-slash", "-o", "json").stdout), &third); err != nil ||
-		third.Jobs != (jobCounts{Present: 3, Unfinished: 1}) || len(third.Tenants) != 4 || third.Unfinished[0].ID != oldRunning {
+	raw := op.ok("import", rename[0], rename[1], "-o", "json").stdout
+	if err := json.Unmarshal([]byte(raw), &third); err != nil || third.Jobs != (jobCounts{Present: 3, Unfinished: 1}) ||
+		len(third.Tenants) != 4 || third.Unfinished[0].ID != oldRunning {
 		t.Errorf("imported once more: %+v, %v", third, err)
 	}
 	limits := regexp.MustCompile(`(?m)^old-city .*$`).FindString(op.ok("tenants", "ls").stdout)
@@ -104,13 +108,14 @@ func testImport(t *testing.T, s *service.Server) {
 	u.ok("submit", u.network("square", nil), "--follow")
 	says(t, u.ok("get", "@latest").stdout, "square")
 	listed := u.ok("ls").stdout
-	if strings.Index(listed, "square") > strings.Index(listed, oldFailed) || strings.Index(listed, oldFailed) > strings.Index(listed, oldDone) {
+	newest, next, oldest := strings.Index(listed, "square"), strings.Index(listed, oldFailed), strings.Index(listed, oldDone)
+	if newest > next || next > oldest {
 		t.Errorf("the list is not by time:\n%s", listed)
 	}
 
 	op.ok("tenants", "new-key", "old-city")
 	says(t, u.ends(exitRefused, "ls").stderr, "not valid")
-	says(t, imports(exitOK, "--rename", "old/city=old-slash"), "old-city: Its imported key was replaced here")
+	says(t, imports(exitOK, rename...), "old-city: Its imported key was replaced here")
 }
 
 func TestAnImportNeedsTheDatabaseOfThePredecessor(t *testing.T) {
@@ -119,5 +124,6 @@ func TestAnImportNeedsTheDatabaseOfThePredecessor(t *testing.T) {
 	u.env[urlVariable], u.env[adminKeyVariable] = "http://127.0.0.1:1", "an admin key"
 	says(t, u.ends(exitUsage, "import").stderr, importVariable)
 	says(t, u.ends(exitTrouble, "import", "--from", localtest.Database(t, nil)).stderr, "this is not the predecessor's database")
-	says(t, u.ends(exitUsage, "import", "--from", predecessorsDatabase(t), "--rename", "nobody=somebody").stderr, "no tenant of the predecessor")
+	u.env[importVariable] = predecessorsDatabase(t)
+	says(t, u.ends(exitUsage, "import", "--rename", "nobody=somebody").stderr, "no tenant of the predecessor")
 }
