@@ -482,6 +482,13 @@ func TestOutputsAreFoundByRoleOrByTheirOldNames(t *testing.T) {
 		Warnings: []string{"a", "b", "a"},
 	})
 	o.Stored([]ResultFile{{Name: "fcd.xml.gz"}, {Name: "log.txt"}, {Name: "out/my_fcd.csv"}, {Name: "summary.xml"}})
+	var none, one, old Observation
+	none.End(simulation.OutOfMemory.Unreported())
+	none.Stored([]ResultFile{{Name: "summary.xml"}})
+	one.End(simulation.Outcome{Files: map[simulation.Output]string{simulation.OutputSummary: "all.xml", simulation.OutputTripinfo: "all.xml"}})
+	one.Stored([]ResultFile{{Name: "all.xml"}, {Name: "fcd.xml.gz"}})
+	old.End(simulation.Outcome{})
+	old.Stored([]ResultFile{{Name: "summary.xml"}})
 	for name, tt := range map[string]struct {
 		files []ResultFile
 		want  map[simulation.Output]string
@@ -491,7 +498,12 @@ func TestOutputsAreFoundByRoleOrByTheirOldNames(t *testing.T) {
 			[]ResultFile{{Name: "fcd.xml.gz"}, {Name: "edgedata.xml"}},
 			map[simulation.Output]string{simulation.OutputFCD: "fcd.xml.gz", simulation.OutputEdgeData: "edgedata.xml"},
 		},
-		"of a job that left nothing": {nil, nil},
+		"of a run that wrote no output": {none.Results, nil},
+		"several in one file": {
+			one.Results, map[simulation.Output]string{simulation.OutputSummary: "all.xml", simulation.OutputTripinfo: "all.xml"},
+		},
+		"of a run by an earlier release": {old.Results, map[simulation.Output]string{simulation.OutputSummary: "summary.xml"}},
+		"of a job that left nothing":     {nil, nil},
 	} {
 		var got map[simulation.Output]string
 		for _, output := range simulation.Outputs() {
