@@ -153,10 +153,8 @@ func (in *Intake) checkWebhook(hook *ProgressWebhook) error {
 func (r Request) checkInterval(c scenario.Config) error {
 	o := r.Options
 	switch i := c.Interval(o.Begin, o.End); {
-	case !i.Empty():
-		return nil
-	case o.Begin == nil && o.End == nil:
-		return c.Contradiction()
+	case !i.Empty(), o.Begin == nil && o.End == nil:
+		return c.Refuse(i)
 	case o.End == nil:
 		return refused(problem.Item{
 			Location: "body.begin", Message: fmt.Sprintf("must be earlier than the end of %s (%g)", c.Path, i.End), Value: i.Begin,

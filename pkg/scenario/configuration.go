@@ -225,6 +225,9 @@ var affixes = map[string]bool{
 	"scale-suffix": true, // of ids, after which SUMO names files
 }
 
+// outputAffixes are those that only outputs have: a variable in one changes no number.
+var outputAffixes = map[string]bool{"output-prefix": true, "output-suffix": true, "save-state.suffix": true}
+
 func affixFault(value string) string {
 	if strings.ContainsAny(value, `/:\%`) || !isText(value) {
 		return "becomes part of files' names and must not contain '/', ':', '%' or control characters: write a plain word"

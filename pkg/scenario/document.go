@@ -94,8 +94,9 @@ type setting struct {
 
 // departures finds late ones: see LateDepartures.
 type departures struct {
-	last          int64 // milliseconds, as SUMO counts
-	count         int   // departures out of order
+	last          int64    // milliseconds, as SUMO counts
+	trail         [4]int64 // last, as it was before the latest elements, oldest first
+	count         int      // departures out of order
 	first, latest LateDeparture
 }
 
@@ -359,6 +360,8 @@ func (d *documentReader) departure(e xml.Element, attr string) {
 	}
 	d.doc.demand.span(seconds, last)
 	depart := int64(math.Round(seconds * 1000))
+	t := &d.doc.departs.trail
+	t[0], t[1], t[2], t[3] = t[1], t[2], t[3], max(d.doc.departs.last, 0)
 	if depart >= d.doc.departs.last {
 		// SUMO reads the vehicles of public transport ahead of all others.
 		if _, ok := e.Lookup("line"); !ok {

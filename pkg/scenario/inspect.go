@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/sumo-k8/sumo-k8/pkg/problem"
 	"github.com/sumo-k8/sumo-k8/pkg/sumo/xml"
 )
 
@@ -236,16 +237,22 @@ func (in *inspection) unused(name string) {
 
 // faultIn reports why a document could not be read.
 func (r *report) faultIn(name string, doc *document) {
+	item := brokenXML(name, doc)
+	r.fault(item.Location, "%s", item.Message)
+}
+
+// brokenXML says why a document could not be read.
+func brokenXML(name string, doc *document) problem.Item {
 	location := at(name, doc.faultLine)
 	dtd, isDTD := errors.AsType[xml.DTDError](doc.fault)
 	switch {
 	case isDTD && dtd.HTML, strings.EqualFold(doc.root, "html"):
-		r.fault(name, "looks like a web page, not like SUMO's XML: download the file itself again")
+		return problem.Item{Location: name, Message: "looks like a web page, not like SUMO's XML: download the file itself again"}
 	case isDTD:
-		r.fault(location, "contains <!DOCTYPE or <!ENTITY, which is refused for safety: delete that declaration; SUMO does not need it")
-	default:
-		r.fault(location, "cannot be read as XML: %v", doc.fault)
+		return problem.Item{Location: location, Message: "contains <!DOCTYPE or <!ENTITY, which is refused for safety: delete that declaration; " +
+			"SUMO does not need it"}
 	}
+	return problem.Item{Location: location, Message: fmt.Sprintf("cannot be read as XML: %v", doc.fault)}
 }
 
 // noConfig explains, as exactly as possible, what to add to a zip without a configuration.
