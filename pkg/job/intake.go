@@ -197,8 +197,8 @@ func (in *Intake) settle(
 	}
 	interval := config.Interval(o.Begin, o.End)
 	if items := config.Strict(interval); o.Strict && len(items) > 0 {
-		return r, nil, problem.New(problem.ScenarioInvalid, "SUMO would drop or ignore a part of this scenario, which strict refuses: %s. Fix "+
-			"what errors lists, or submit without strict.", textOfItem(items[0])).WithItems(items...)
+		return r, nil, problem.New(problem.ScenarioInvalid, "SUMO would drop or ignore a part of this scenario, which strict refuses: fix what "+
+			"errors lists, or submit without strict. The first is: %s", items[0].Sentence()).WithItems(items...)
 	}
 	version, warnings, err := in.version(t, config, o.SumoVersion, accepted)
 	if err != nil {

@@ -8,7 +8,6 @@ import (
 	"math"
 	"path"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/sumo-k8/sumo-k8/pkg/problem"
@@ -129,7 +128,7 @@ func seedOf(known []chosen) (seed *int64, random bool) {
 	for _, c := range known {
 		switch c.option.name {
 		case "seed":
-			if n, err := strconv.ParseInt(trimStart(c.value), 10, 64); err == nil {
+			if n, ok := xml.Int(c.value, 64); ok {
 				seed = &n
 			}
 		case "random":
@@ -266,7 +265,7 @@ const defaultRouteSteps = 200
 // interval reads begin and end, in seconds, and what else decides which vehicles are loaded.
 func (r *judgement) interval(known []chosen) (begin, end *float64) {
 	for _, c := range known {
-		value, ok := parseTime(c.value)
+		value, ok := xml.Time(c.value)
 		if !ok {
 			continue
 		}

@@ -345,7 +345,7 @@ func (d *documentReader) departure(e xml.Element, attr string) {
 	} else if attr == "begin" {
 		text = []byte("0") // a flow without begin begins with the simulation
 	}
-	seconds, ok := parseTime(string(text))
+	seconds, ok := xml.Time(string(text))
 	if !ok { // "triggered", "now" and the like depart when something happens
 		d.doc.demand.untimed = true
 		return
@@ -354,7 +354,7 @@ func (d *documentReader) departure(e xml.Element, attr string) {
 	end, ok := e.Lookup("end")
 	d.doc.demand.open = d.doc.demand.open || attr == "begin" && !ok
 	if ok {
-		if t, ok := parseTime(string(end.Value)); ok {
+		if t, ok := xml.Time(string(end.Value)); ok {
 			last = max(last, t)
 		}
 	}
@@ -418,27 +418,4 @@ func (d *documentReader) set(value string, cut bool, line int) {
 	if d.take(len(value)) {
 		d.doc.settings = append(d.doc.settings, setting{d.item, value, line})
 	}
-}
-
-// parseTime reads a time as SUMO does: seconds, or [days:]hours:minutes:seconds.
-func parseTime(text string) (seconds float64, ok bool) {
-	parts := []string{text}
-	if strings.Contains(text, ":") {
-		parts = strings.Split(text, ":")
-	}
-	if len(parts) == 2 || len(parts) > 4 {
-		return 0, false
-	}
-	for i, part := range parts {
-		n, ok := parseNumber(part)
-		if !ok || math.IsNaN(n) || math.Abs(n) > 1e12 {
-			return 0, false
-		}
-		factor := 60.0
-		if i == 1 && len(parts) == 4 {
-			factor = 24
-		}
-		seconds = seconds*factor + n
-	}
-	return seconds, true
 }

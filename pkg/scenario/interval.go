@@ -42,6 +42,10 @@ func (c Config) refusals(i Interval) (items []problem.Item) {
 		return []problem.Item{{Location: c.Path, Message: fmt.Sprintf(
 			"the end (%g s) is not after the begin (%g s): correct them, or give the job a begin or end of its own", i.End, i.Begin)}}
 	}
+	if i.Begin < 0 {
+		items = append(items, problem.Item{Location: c.Path, Message: fmt.Sprintf(
+			"the begin (%g s) is negative, and SUMO refuses that: correct it, or give the job a begin of its own", i.Begin)})
+	}
 	for _, b := range c.Broken {
 		if i.End > b.Until {
 			items = append(items, b.Problem)
