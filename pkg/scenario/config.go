@@ -609,8 +609,8 @@ func (r *judgement) departures(name string, d departures) {
 }
 
 // ChooseConfig returns the configuration to run: the requested one, by its path or a base name that only one has, or else the only
-// sound one in the topmost folder that has any, if possible one that runs in its own interval. It answers problem.Invalid, with the configurations to choose from, when the choice is
-// ambiguous, and problem.ScenarioInvalid for one that cannot run.
+// sound one in the topmost folder that has any, if possible one that runs in its own interval. It answers problem.Invalid, with the
+// configurations to choose from, when the choice is ambiguous, and problem.ScenarioInvalid for one that cannot run.
 func (m Manifest) ChooseConfig(requested string) (Config, error) {
 	found := m.named(requested)
 	if requested == "" {

@@ -48,7 +48,13 @@ func Inspect(ctx context.Context, r io.ReaderAt, size int64, limits Limits) (Man
 		in.config, _ = uniqueBase(in.names, limits.Config)
 	}
 	every := func(string) bool { return true }
-	damaged := func(name, fault string) { in.files[name].doc, in.files[name].fault = nil, fault }
+	damaged := func(name, fault string) {
+		f := in.files[name]
+		if f.doc != nil {
+			in.forget(f.doc)
+		}
+		f.doc, f.fault = nil, fault
+	}
 	if err := a.each(ctx, &in.report, every, in.read, damaged); err != nil {
 		return Manifest{}, err
 	}
@@ -249,8 +255,8 @@ func brokenXML(name string, doc *document) problem.Item {
 	case isDTD && dtd.HTML, strings.EqualFold(doc.root, "html"):
 		return problem.Item{Location: name, Message: "looks like a web page, not like SUMO's XML: download the file itself again"}
 	case isDTD:
-		return problem.Item{Location: location, Message: "contains <!DOCTYPE or <!ENTITY, which is refused for safety: delete that declaration; " +
-			"SUMO does not need it"}
+		return problem.Item{Location: location, Message: "contains <!DOCTYPE or <!ENTITY, which is refused for safety: delete that " +
+			"declaration; SUMO does not need it"}
 	}
 	return problem.Item{Location: location, Message: fmt.Sprintf("cannot be read as XML: %v", doc.fault)}
 }
