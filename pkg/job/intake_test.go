@@ -391,7 +391,7 @@ func TestEveryAttemptHasTheSameSeed(t *testing.T) {
 func TestAStrictRunIsRefusedForWhatSUMOWouldDrop(t *testing.T) {
 	t.Parallel()
 	c := scenario.Config{Path: "a.sumocfg", Warnings: []scenario.Warning{
-		{Location: "a.rou.xml:3", Message: "SUMO drops b.", Strict: true}, {Message: "language has no effect."},
+		{Location: "a.rou.xml:3", Message: `SUMO ignores it; did you mean "vClass"?`, Strict: true}, {Message: "language has no effect."},
 	}}
 	s := scenario.Scenario{Manifest: scenario.Manifest{Configs: []scenario.Config{c}}}
 	for _, strict := range []bool{false, true} {
@@ -400,10 +400,12 @@ func TestAStrictRunIsRefusedForWhatSUMOWouldDrop(t *testing.T) {
 		j, _, err := in.Accept(t.Context(), acme, s, Request{Options: simulation.Options{Strict: strict}}, nil)
 		var p *problem.Error
 		switch {
-		case strict && (!errors.As(err, &p) || p.Code != problem.ScenarioInvalid || len(p.Items) != 1 || p.Items[0].Location != "a.rou.xml:3"):
+		case strict && (!errors.As(err, &p) || p.Code != problem.ScenarioInvalid || len(p.Items) != 1 || p.Items[0].Location != "a.rou.xml:3" ||
+			p.Detail != "SUMO would drop or ignore a part of this scenario, which strict refuses: fix what errors lists, or submit without "+
+				"strict. The first is: a.rou.xml:3: SUMO ignores it; did you mean \"vClass\"?"):
 			t.Errorf("strict: %v", err)
 		case !strict:
-			if diff := cmp.Diff([]string{"a.rou.xml:3: SUMO drops b.", "language has no effect."}, j.Warnings); err != nil || diff != "" {
+			if diff := cmp.Diff([]string{`a.rou.xml:3: SUMO ignores it; did you mean "vClass"?`, "language has no effect."}, j.Warnings); err != nil || diff != "" {
 				t.Errorf("not strict: %v, warnings (-want +got):\n%s", err, diff)
 			}
 		}
