@@ -71,15 +71,6 @@ type Intake struct {
 	MaxTimeout     time.Duration
 }
 
-// Callbacks are the ways in which jobs report to others, as far as the operator has enabled them.
-type Callbacks struct {
-	Webhooks bool // webhook_url and progress_webhook_url
-	Plain    bool // whether they may use http
-	Tasks    bool // task_token
-	// IgnoreLegacy accepts jobs with a task_token or progress_webhook_url that is not enabled, with a warning, instead of refusing them.
-	IgnoreLegacy bool
-}
-
 // Admission bounds what one tenant may submit.
 type Admission struct {
 	MaxQueued int // jobs waiting at a time
@@ -156,7 +147,7 @@ func (in *Intake) checkWebhook(hook *ProgressWebhook) error {
 	if hook == nil || hook.URL == "" {
 		return nil
 	}
-	if fault := hook.Fault(in.Callbacks.Plain); fault != "" {
+	if fault := in.Callbacks.URLFault(hook.URL); fault != "" {
 		return problem.New(problem.Invalid, "progress_webhook_url is %.200q; it %s.", hook.URL, fault).
 			WithItems(problem.Item{Location: "body.progress_webhook_url", Message: fault, Value: hook.URL})
 	}

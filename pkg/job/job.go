@@ -9,7 +9,6 @@
 package job
 
 import (
-	"net/url"
 	"slices"
 	"time"
 
@@ -135,22 +134,6 @@ type ProgressWebhook struct {
 	// Begin and End are the run's own interval, filled in at submission; nil where the configuration gives none.
 	Begin *float64 `json:"begin,omitempty"`
 	End   *float64 `json:"end,omitempty"`
-}
-
-// Fault says what is wrong with the URL of h, as the end of a sentence about it; empty if nothing is. plain allows http, which
-// only the operator can choose: anyone on the network path can read what is sent without TLS.
-func (h ProgressWebhook) Fault(plain bool) string {
-	u, err := url.Parse(h.URL)
-	switch {
-	case err != nil || u.Hostname() == "":
-		return "is not the URL of a web server; write https://host/path"
-	case u.Scheme == "https", u.Scheme == "http" && plain:
-		return ""
-	case u.Scheme == "http":
-		return "must begin with https://; an operator can allow http with WEBHOOK_HTTP"
-	default:
-		return "must begin with https://"
-	}
 }
 
 // ResultFile is one file that a run left.
