@@ -91,7 +91,13 @@ var submitErrors = []int{
 
 type submitAnswer struct {
 	Replayed string `header:"Idempotent-Replayed" doc:"true if the Idempotency-Key had already created this job."`
-	Body     rest.Job
+	Body     Submitted
+}
+
+// Submitted is a job in the answer to its submission.
+type Submitted struct {
+	rest.Job
+	WebhookSecret string `json:"webhook_secret,omitempty" doc:"Verifies the signature of what webhook_url receives. It is shown only here, when the job is created."`
 }
 
 type formRequest struct {
@@ -165,7 +171,11 @@ func (f *Function) answer(j job.Job, created bool, err error) (*submitAnswer, er
 	if err != nil {
 		return nil, err
 	}
-	return &submitAnswer{Replayed: rest.Replayed(!created), Body: rest.JobOf(j, f.Objects.URL)}, nil
+	out := &submitAnswer{Replayed: rest.Replayed(!created), Body: Submitted{Job: rest.JobOf(j, f.Objects.URL)}}
+	if created && j.Webhook != nil {
+		out.Body.WebhookSecret = j.Webhook.Secret
+	}
+	return out, nil
 }
 
 // checkSource refuses a request that gives no scenario, or more than one.
@@ -231,7 +241,7 @@ type s3RequestBody struct {
 	S3URL                *string  `json:"sumo_files_s3_url,omitempty" maxLength:"2048" doc:"s3://bucket/key of a zip."`
 	S3URLs               []string `json:"sumo_files_s3_urls,omitempty" maxItems:"1000" doc:"s3:// URLs of the scenario's files, or of one zip."`
 	Scenario             string   `json:"scenario,omitempty" maxLength:"64" doc:"Id of a stored scenario, instead of files in S3."`
-	ProgressWebhookURL   *string  `json:"progress_webhook_url,omitempty" format:"uri" maxLength:"2048" doc:"An https URL; http only where the operator allows it."`
+	ProgressWebhookURL   string   `json:"progress_webhook_url,omitempty" maxLength:"2048" doc:"An https URL that gets the progress in per cent while the job runs; http only where the operator allows it."`
 	ProgressSimulationID *string  `json:"progress_simulation_id,omitempty" maxLength:"200"`
 	ProgressStartSec     *float64 `json:"progress_start_sec,omitempty"`
 	ProgressEndSec       *float64 `json:"progress_end_sec,omitempty"`
@@ -273,10 +283,10 @@ func (b s3RequestBody) urls() ([]string, error) {
 }
 
 func (b s3RequestBody) webhook() *job.ProgressWebhook {
-	if b.ProgressWebhookURL == nil || *b.ProgressWebhookURL == "" {
+	if b.ProgressWebhookURL == "" {
 		return nil
 	}
-	hook := &job.ProgressWebhook{URL: *b.ProgressWebhookURL, StartSec: b.ProgressStartSec, EndSec: b.ProgressEndSec}
+	hook := &job.ProgressWebhook{URL: b.ProgressWebhookURL, StartSec: b.ProgressStartSec, EndSec: b.ProgressEndSec}
 	if b.ProgressSimulationID != nil {
 		hook.SimulationID = *b.ProgressSimulationID
 	}

@@ -1,6 +1,7 @@
 package job
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -35,11 +36,11 @@ type Request struct {
 	Warnings []string
 }
 
-// request is what j was made from.
+// request is what j was made from, as far as a retry repeats it.
 func (j Job) request() Request {
 	return Request{
 		Name: j.Name, CPURequest: j.CPURequest, MemoryGi: j.MemoryGi, Priority: j.Priority, Options: j.Options,
-		TimeoutSeconds: j.TimeoutSeconds, Labels: j.Labels, TaskToken: j.TaskToken, ProgressWebhook: j.ProgressWebhook,
+		TimeoutSeconds: j.TimeoutSeconds, Labels: j.Labels, ProgressWebhook: j.ProgressWebhook,
 	}
 }
 
@@ -123,10 +124,15 @@ func (in *Intake) Check(t tenant.Tenant, r Request) error {
 		refuse("timeout_seconds", r.TimeoutSeconds, "is more than the %d seconds that this service allows", limit)
 	}
 	checkLabels(r.Labels, refuse)
+	for _, c := range r.callbacks(in.Callbacks) {
+		if c.fault != "" && !(c.legacy && in.Callbacks.IgnoreLegacy) {
+			refuse(c.field, c.value, "%s", c.fault)
+		}
+	}
 	if len(items) > 0 {
 		return refused(items...)
 	}
-	return in.checkWebhook(r.ProgressWebhook)
+	return nil
 }
 
 func checkLabels(labels map[string]string, refuse func(field string, value any, format string, args ...any)) {
@@ -143,33 +149,12 @@ func checkLabels(labels map[string]string, refuse func(field string, value any, 
 	}
 }
 
-func (in *Intake) checkWebhook(hook *ProgressWebhook) error {
-	if hook == nil || hook.URL == "" {
-		return nil
-	}
-	if fault := in.Callbacks.URLFault(hook.URL); fault != "" {
-		return problem.New(problem.Invalid, "progress_webhook_url is %.200q; it %s.", hook.URL, fault).
-			WithItems(problem.Item{Location: "body.progress_webhook_url", Message: fault, Value: hook.URL})
-	}
-	return nil
-}
-
 // checkInterval reports a contradiction between the interval of r and that of its configuration, which supplies what r
 // leaves out. SUMO would report it too, but only after it has started.
 func (r Request) checkInterval(c scenario.Config) error {
 	o := r.Options
-	var begin float64 // SUMO's default
-	switch {
-	case o.Begin != nil:
-		begin = *o.Begin
-	case c.Begin != nil:
-		begin = *c.Begin
-	}
-	end := o.End
-	if end == nil {
-		end = c.End
-	}
-	if o.Begin == nil && o.End == nil || end == nil || *end < 0 || *end > begin { // a negative end means none
+	begin, end := r.interval(c)
+	if o.Begin == nil && o.End == nil || end == nil || *end > begin {
 		return nil
 	}
 	if o.End == nil {
@@ -180,6 +165,17 @@ func (r Request) checkInterval(c scenario.Config) error {
 	return refused(problem.Item{
 		Location: "body.end", Message: fmt.Sprintf("must be later than the begin of %s (%g)", c.Path, begin), Value: *end,
 	})
+}
+
+// interval is what r simulates with c; end is nil where neither says. A negative end means none.
+func (r Request) interval(c scenario.Config) (begin float64, end *float64) {
+	if at := cmp.Or(r.Options.Begin, c.Begin); at != nil { // SUMO begins at 0 by default
+		begin = *at
+	}
+	if end = cmp.Or(r.Options.End, c.End); end != nil && *end < 0 {
+		end = nil
+	}
+	return begin, end
 }
 
 func refused(items ...problem.Item) error {
@@ -215,12 +211,12 @@ func (in *Intake) settle(
 		return r, nil, problem.New(problem.ScenarioInvalid, "SUMO would drop or ignore a part of this scenario, which strict refuses: %s. Fix "+
 			"what errors lists, or submit without strict.", textOfItem(items[0])).WithItems(items...)
 	}
-	version, warnings, err := in.version(t, config, o.SumoVersion, accepted)
+	version, notes, err := in.version(t, config, o.SumoVersion, accepted)
 	if err != nil {
 		return r, nil, err
 	}
 	o.ConfigFile, o.SumoVersion, o.Seed = config.Path, version, in.seed(config, o.Seed)
-	warnings = append(warnings, scenario.Changes(config, version)...)
+	warnings = slices.Concat(r.Warnings, r.settleProgress(in.Callbacks, config), notes, scenario.Changes(config, version))
 	for _, w := range config.Warnings {
 		warnings = append(warnings, w.String())
 	}
@@ -228,7 +224,8 @@ func (in *Intake) settle(
 }
 
 // Retry queues another run of a finished job's scenario with the same options. A key makes repeating the call safe; it may
-// be empty.
+// be empty. The new job has neither a task token, which takes one answer only, nor the webhook of the first submission, whose secret
+// nobody could be shown again. Its progress goes where that of the first job went.
 func (in *Intake) Retry(ctx context.Context, t tenant.Tenant, id, key string) (again Job, created bool, err error) {
 	j, err := in.Jobs.Job(ctx, t.ID, id)
 	if err != nil {
@@ -273,7 +270,8 @@ func (in *Intake) newJob(ctx context.Context, t tenant.Tenant, s scenario.Scenar
 		State: Queued, SubmittedAt: in.Now(),
 		Name: r.Name, CPURequest: r.CPURequest, MemoryGi: r.MemoryGi, Priority: r.Priority, Options: r.Options,
 		TimeoutSeconds: r.TimeoutSeconds, Labels: r.Labels, TaskToken: r.TaskToken, ProgressWebhook: r.ProgressWebhook,
-		Warnings: simulation.Warned(warnings),
+		AnswersTask: r.TaskToken != "" && in.Callbacks.Tasks,
+		Warnings:    simulation.Warned(warnings),
 	}
 	if r.WebhookURL != "" {
 		j.Webhook = &Webhook{ID: in.NewID(), URL: r.WebhookURL, Secret: in.NewSecret()}
