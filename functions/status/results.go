@@ -224,9 +224,13 @@ func (f *Function) resultsZip(ctx context.Context, in *jobRequest) (*huma.Stream
 	}}, nil
 }
 
+// maxZipName is as many characters of a job's name as the names of files have room for.
+const maxZipName = 100
+
 // zipName is distinct for jobs of one name, and marks partial results.
 func zipName(j job.Job) string {
-	name := j.Name + "-" + j.ID[max(0, len(j.ID)-12):]
+	words := []rune(j.Name)
+	name := string(words[:min(len(words), maxZipName)]) + "-" + j.ID[max(0, len(j.ID)-12):]
 	if j.State != job.Succeeded {
 		name += "-partial"
 	}

@@ -37,7 +37,13 @@ type installation struct {
 // install starts it for a tenant with a default version of SUMO. 1.18 and 1.28 are installed, and 1.20 to 1.26 are on offer.
 func install(t *testing.T, standard string) *installation {
 	t.Helper()
+	return installWith(t, standard, func(*app.Parts) {})
+}
+
+func installWith(t *testing.T, standard string, change func(*app.Parts)) *installation {
+	t.Helper()
 	parts := served.Parts(t)
+	change(&parts)
 	in := &installation{parts: parts, Function: served.Serve(t, parts, "submit")}
 	text, stored, err := tenant.NewKey(rand.Reader, "acme", "default", time.Now())
 	if err != nil {
