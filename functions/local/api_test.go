@@ -460,7 +460,7 @@ func testTenants(t *testing.T, s *service) {
 	if len(list.Tenants) == 0 {
 		t.Error("the list is empty")
 	}
-	for _, bad := range []string{"", "[]", "{", `{"tenant_id": 7}`, `{}`, `{"tenant_id": "a/b"}`, `{"tenant_id": "x", "max_cpu": 0}`, `{"tenant_id": "x", "max_memory_gi": 5001}`,
+	for _, bad := range []string{"", "[]", "{", `{"tenant_id": true}`, `{}`, `{"tenant_id": "a/b"}`, `{"tenant_id": "x", "max_cpu": 0}`, `{"tenant_id": "x", "max_memory_gi": 5001}`,
 		`{"tenant_id": "x", "input_buckets": ["sumo-k8/"]}`, `{"tenant_id": "x", "input_buckets": ["a-bucket/../"]}`} {
 		s.admin(t, "POST", "/auth/register", bad).want(t, http.StatusBadRequest)
 	}
