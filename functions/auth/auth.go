@@ -23,7 +23,7 @@ type Function struct {
 	Nodes func(context.Context) ([]job.Node, error)
 	// Pods counts the pods that run jobs by phase; nil where there is no cluster.
 	Pods func(context.Context) (map[string]int, error)
-	// Warmer brings up nodes; nil where there is no cluster.
+	// Warmer brings up nodes; nil when this process can not.
 	Warmer job.Warmer
 	Now    func() time.Time
 }
