@@ -193,7 +193,7 @@ func all(t *testing.T) (found []installation) {
 	files := load(t)
 	err := files.WriteFile(bare+"/kustomization.yaml",
 		[]byte("resources: [../../base]\ncomponents: [../../components/ingress/kourier, ../../components/egress, "+
-			"../../components/pingsource, ../../components/monitoring]\n"))
+			"../../components/pingsource, ../../components/webhooks, ../../components/monitoring]\n"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -447,7 +447,10 @@ func TestEverySettingIsOneOfTheCode(t *testing.T) {
 }
 
 // examples are the Secrets that an overlay for a real cluster does not create itself, by name.
-var examples = map[string]string{"sumo-k8": "secret.env.example", "sumo-k8-admin": "admin.env.example", "sumo-k8-runs": "runs.env.example"}
+var examples = map[string]string{
+	"sumo-k8": "secret.env.example", "sumo-k8-admin": "admin.env.example", "sumo-k8-runs": "runs.env.example",
+	"sumo-k8-webhooks": "webhooks.env.example",
+}
 
 // secrets returns the settings in each Secret of our namespace: from the overlay itself, or from production's example files.
 func (i installation) secrets(t *testing.T) map[string]map[string]string {
@@ -478,7 +481,8 @@ func (i installation) secrets(t *testing.T) map[string]map[string]string {
 }
 
 // used are the variables from Secrets that each function's code uses.
-func (i installation) used() map[string][]string {
+func (i installation) used(t *testing.T) map[string][]string {
+	t.Helper()
 	// All of them, and the migration, use Postgres and the object store.
 	shared := []string{"DATABASE_URL", "S3_ENDPOINT", "S3_PUBLIC_ENDPOINT", "S3_REGION", "S3_BUCKET", "S3_ACCESS_KEY", "S3_SECRET_KEY"}
 	uses := map[string][]string{"job migrate": shared, "job schedule": nil}
@@ -498,13 +502,16 @@ func (i installation) used() map[string][]string {
 			}
 		}
 	}
+	if i.settings(t)["WEBHOOKS"] == "true" {
+		uses["function reconcile"] = append(uses["function reconcile"], "WEBHOOK_SHARED_TOKEN")
+	}
 	return uses
 }
 
 func TestSecretsHoldWhatTheirReadersUseAndNoMore(t *testing.T) {
 	t.Parallel()
 	for _, i := range all(t) {
-		secrets, uses := i.secrets(t), i.used()
+		secrets, uses := i.secrets(t), i.used(t)
 		for pod, spec := range i.pods() {
 			if strings.HasPrefix(pod, "deployment ") {
 				continue
@@ -596,6 +603,9 @@ func TestPodsReachWhatTheyUseAndNoMore(t *testing.T) {
 			if kind == "function" {
 				want = append(want, "allow-collector")
 			}
+			if short == "reconcile" {
+				want = append(want, "allow-webhooks")
+			}
 			container := pod.Spec.Containers[0]
 			if slices.ContainsFunc(
 				container.EnvFrom, func(from corev1.EnvFromSource) bool { return from.SecretRef != nil && from.SecretRef.Name == ours },
@@ -645,12 +655,48 @@ func TestPodsReachWhatTheyUseAndNoMore(t *testing.T) {
 		if diff := cmp.Diff(store, policies["allow-object-store"].Spec.Egress); diff != "" {
 			t.Errorf("%s: functions and runs reach the store at %q differently (-runs +functions):\n%s", i.name, endpoint, diff)
 		}
+		if diff := cmp.Diff(i.receivers(t), policies["allow-webhooks"].Spec.Egress); diff != "" {
+			t.Errorf("%s: reconcile reaches other receivers of webhooks than its settings allow (-settings +policy):\n%s", i.name, diff)
+		}
 		for _, name := range []string{"allow-postgres", "allow-api-server"} {
 			if len(policies[name].Spec.Egress) == 0 && i.name != bare {
 				t.Errorf("%s: %s allows no address", i.name, name)
 			}
 		}
 	}
+}
+
+// receivers returns what reconcile must reach to send webhooks by the installation's settings.
+func (i installation) receivers(t *testing.T) (rules []networkingv1.NetworkPolicyEgressRule) {
+	t.Helper()
+	settings := i.settings(t)
+	if settings["WEBHOOKS"] != "true" {
+		return nil
+	}
+	port := func(number int) networkingv1.NetworkPolicyPort {
+		port, tcp := intstr.FromInt(number), corev1.ProtocolTCP
+		return networkingv1.NetworkPolicyPort{Protocol: &tcp, Port: &port}
+	}
+	public, err := kube.ObjectStore{}.Destinations()
+	if err != nil {
+		t.Fatal(err)
+	}
+	open := networkingv1.NetworkPolicyEgressRule{Ports: []networkingv1.NetworkPolicyPort{port(443)}}
+	if settings["WEBHOOK_HTTP"] == "true" {
+		open.Ports = append(open.Ports, port(80))
+	}
+	for _, d := range public {
+		open.To = append(open.To, networkingv1.NetworkPolicyPeer{IPBlock: &networkingv1.IPBlock{CIDR: d.CIDR, Except: d.Except}})
+	}
+	rules = append(rules, open)
+	if allowed := settings["WEBHOOK_ALLOW"]; allowed != "" {
+		inside := networkingv1.NetworkPolicyEgressRule{Ports: []networkingv1.NetworkPolicyPort{port(8099)}} // the lab's
+		for network := range strings.SplitSeq(allowed, ",") {
+			inside.To = append(inside.To, networkingv1.NetworkPolicyPeer{IPBlock: &networkingv1.IPBlock{CIDR: network}})
+		}
+		rules = append(rules, inside)
+	}
+	return rules
 }
 
 func inNamespace(name string) networkingv1.NetworkPolicyPeer {

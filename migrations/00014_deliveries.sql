@@ -18,6 +18,7 @@ CREATE TABLE hooks (
     updated_at timestamptz NOT NULL DEFAULT now()
 );
 CREATE INDEX hooks_of_tenant ON hooks (tenant_id, id) WHERE job_id IS NULL;
+CREATE INDEX hooks_of_progress ON hooks (tenant_id) WHERE job_id IS NULL AND 'job.progress' = ANY (events);
 CREATE UNIQUE INDEX hooks_of_job ON hooks (job_id) WHERE job_id IS NOT NULL;
 
 CREATE TABLE deliveries (
@@ -28,7 +29,7 @@ CREATE TABLE deliveries (
     receiver     text        NOT NULL,                           -- that of the hook; empty for task tokens
     event        jsonb       NOT NULL,                           -- delivery.Event
     task         jsonb,                                          -- delivery.Task
-    state        text        NOT NULL DEFAULT 'WAITING' CHECK (state IN ('WAITING', 'DELIVERED', 'GIVEN_UP')),
+    state        text        NOT NULL DEFAULT 'WAITING' CHECK (state IN ('WAITING', 'PAUSED', 'DELIVERED', 'GIVEN_UP')),
     attempts     integer     NOT NULL DEFAULT 0,
     due_at       timestamptz NOT NULL DEFAULT now(),
     created_at   timestamptz NOT NULL DEFAULT clock_timestamp(),
@@ -42,7 +43,25 @@ CREATE INDEX deliveries_waiting ON deliveries (tenant_id, receiver, due_at, id) 
 CREATE INDEX deliveries_recent ON deliveries (tenant_id, created_at DESC, id DESC);
 CREATE INDEX deliveries_of_hook ON deliveries (hook_id, created_at DESC, id DESC);
 CREATE INDEX deliveries_of_job ON deliveries (job_id);
-CREATE INDEX deliveries_ended ON deliveries (created_at) WHERE state <> 'WAITING';
+CREATE INDEX deliveries_ended ON deliveries (created_at) WHERE state IN ('DELIVERED', 'GIVEN_UP');
+CREATE INDEX deliveries_open ON deliveries (created_at) WHERE state IN ('WAITING', 'PAUSED');
+
+-- Receivers for which something waits, with the time at which it is due. It jumps from receiver to receiver in the index, however much
+-- waits for one.
+CREATE VIEW waiting_receivers AS
+WITH RECURSIVE waiting AS (
+    (SELECT d.tenant_id, d.receiver, d.due_at FROM deliveries d WHERE d.state = 'WAITING'
+     ORDER BY d.tenant_id, d.receiver, d.due_at, d.id LIMIT 1)
+    UNION ALL
+    SELECT n.tenant_id, n.receiver, n.due_at
+    FROM waiting w
+    CROSS JOIN LATERAL (
+        SELECT d.tenant_id, d.receiver, d.due_at FROM deliveries d
+        WHERE d.state = 'WAITING' AND (d.tenant_id, d.receiver) > (w.tenant_id, w.receiver)
+        ORDER BY d.tenant_id, d.receiver, d.due_at, d.id LIMIT 1
+    ) AS n
+)
+SELECT tenant_id, receiver, due_at FROM waiting;
 
 -- Receivers in trouble: nothing is sent to them before the given time.
 CREATE TABLE receivers (
@@ -55,13 +74,18 @@ CREATE TABLE receivers (
 
 -- What a running job reports again and again: one row for each receiver, with the newest value that was sent.
 CREATE TABLE signals (
-    job_id  uuid        NOT NULL REFERENCES jobs ON DELETE CASCADE,
-    target  text        NOT NULL, -- a hook's id, 'progress' for progress_webhook, or 'task' for heartbeats
-    percent integer     NOT NULL,
-    due_at  timestamptz NOT NULL, -- nothing is sent earlier
+    job_id   uuid        NOT NULL REFERENCES jobs ON DELETE CASCADE,
+    target   text        NOT NULL, -- a hook's id, 'progress' for progress_webhook, or 'task' for heartbeats
+    percent  integer     NOT NULL,
+    due_at   timestamptz NOT NULL, -- nothing is sent earlier
     failures integer    NOT NULL DEFAULT 0,
     PRIMARY KEY (job_id, target)
 );
+
+-- A key may stand for a webhook.
+ALTER TABLE idempotency_keys ADD COLUMN hook_id uuid REFERENCES hooks ON DELETE CASCADE,
+    ADD CHECK (num_nonnulls(job_id, upload_id, hook_id) <= 1);
+CREATE INDEX idempotency_keys_of_hook ON idempotency_keys (hook_id);
 
 -- Whether task_token is answered. Jobs of earlier releases have tokens that nobody promised to answer.
 ALTER TABLE jobs ADD COLUMN answers_task boolean NOT NULL DEFAULT false;
@@ -88,7 +112,7 @@ BEGIN
     SELECT NEW.tenant_id, NEW.id, h.id, h.receiver, event
     FROM hooks h
     WHERE (h.job_id = NEW.id OR h.tenant_id = NEW.tenant_id AND h.job_id IS NULL)
-      AND h.enabled AND kind = ANY (h.events) AND coalesce(NEW.labels, '{}') @> h.labels;
+      AND h.enabled AND kind = ANY (h.events) AND coalesce(nullif(NEW.labels, 'null'), '{}') @> h.labels;
     IF answered THEN
         INSERT INTO deliveries (tenant_id, job_id, receiver, event, task)
         VALUES (NEW.tenant_id, NEW.id, '', event, jsonb_build_object(
@@ -112,6 +136,21 @@ CREATE FUNCTION job_for_receivers(j jobs) RETURNS jsonb LANGUAGE sql STABLE AS $
         'finished_at', j.finished_at, 'sumo_version', j.sumo_version, 'summary', j.summary)
 $$;
 -- +goose StatementEnd
+
+-- The whole per cent of a run that the client who named a progress_webhook sees (job.ProgressWebhook): the share of the client's interval
+-- that the simulation has passed. Without an interval it is the progress of the run.
+-- +goose StatementBegin
+CREATE FUNCTION reported_percent(progress double precision, hook jsonb) RETURNS integer LANGUAGE sql IMMUTABLE AS $$
+    SELECT CASE WHEN finish > start AND run_end IS NOT NULL
+        THEN floor(100 * least(1, greatest(0, (run_begin + progress * (run_end - run_begin) - start) / (finish - start))))
+        ELSE floor(100 * progress) END::integer
+    FROM (
+        SELECT run_begin, run_end, coalesce((hook ->> 'start_sec')::double precision, run_begin) AS start,
+               coalesce((hook ->> 'end_sec')::double precision, run_end) AS finish
+        FROM (SELECT coalesce((hook ->> 'begin')::double precision, 0) AS run_begin, (hook ->> 'end')::double precision AS run_end) AS run
+    ) AS interval_of
+$$;
+-- +goose StatementEnd
 CREATE TRIGGER jobs_record_first_deliveries AFTER INSERT ON jobs
     FOR EACH ROW EXECUTE FUNCTION jobs_record_deliveries();
 CREATE TRIGGER jobs_record_deliveries AFTER UPDATE OF state ON jobs
@@ -122,9 +161,13 @@ DROP TRIGGER jobs_record_deliveries ON jobs;
 DROP TRIGGER jobs_record_first_deliveries ON jobs;
 DROP FUNCTION jobs_record_deliveries();
 DROP FUNCTION job_for_receivers(jobs);
+DROP FUNCTION reported_percent(double precision, jsonb);
 DROP INDEX jobs_reporting;
 ALTER TABLE jobs DROP COLUMN answers_task;
 DROP TABLE signals;
 DROP TABLE receivers;
+DROP VIEW waiting_receivers;
 DROP TABLE deliveries;
+DELETE FROM idempotency_keys WHERE hook_id IS NOT NULL;
+ALTER TABLE idempotency_keys DROP COLUMN hook_id;
 DROP TABLE hooks;

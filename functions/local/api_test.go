@@ -61,6 +61,7 @@ func TestAPI(t *testing.T) {
 			"calls without a key are refused":            testUnauthorized,
 			"another tenant's job is not there":          testIsolation,
 			"a log stream resumes where it ended":        testStreamResumes,
+			"webhooks are kept and their deliveries":     testWebhooks,
 			"operators see everything":                   testAdmin,
 			"each version on offer runs":                 testVersions,
 			"a check finds what SUMO says":               testCheckJob,

@@ -62,6 +62,21 @@ var belongings = map[string]func(testing.TB, *tenantClient) string{
 		).want(t, http.StatusOK).into(t, &made)
 		return made.ID
 	},
+	"webhooks": func(t testing.TB, c *tenantClient) string {
+		t.Helper()
+		return c.hook(t, `"labels": {"mark": "`+markOf(c)+`"}`)
+	},
+	"deliveries": func(t testing.TB, c *tenantClient) string {
+		t.Helper()
+		hook := c.hook(t, `"events": ["job.queued"]`)
+		c.finish(t, c.submit(t, "square").JobID)
+		var list struct{ Deliveries []rest.Delivery }
+		c.call(t, "GET", "/webhooks/deliveries?webhook_id="+hook).want(t, http.StatusOK).into(t, &list)
+		if len(list.Deliveries) != 1 {
+			t.Fatalf("a webhook of one event has %d deliveries", len(list.Deliveries))
+		}
+		return list.Deliveries[0].DeliveryID
+	},
 }
 
 // notBelongings are names that look like ids but are chosen by the caller.

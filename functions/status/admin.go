@@ -99,7 +99,7 @@ func (f *Function) allJobs(ctx context.Context, in *allJobsRequest) (*allJobsAns
 	out.Body.Total = total
 	if len(jobs) > in.Limit {
 		jobs = jobs[:in.Limit]
-		out.Body.NextCursor = encodeCursor(jobs[in.Limit-1].ID)
+		out.Body.NextCursor = encodeCursor(jobs[in.Limit-1].Place())
 	}
 	for _, j := range jobs {
 		j.TaskToken = "" // a secret between the tenant and its own systems

@@ -19,6 +19,7 @@ import (
 type Function struct {
 	Jobs         Jobs
 	Scenarios    Scenarios
+	Webhooks     Webhooks
 	Objects      Objects
 	Views        *view.Keeper
 	Limits       scenario.Limits // of the zips that networks are read from
@@ -32,7 +33,7 @@ type Jobs interface {
 	Job(ctx context.Context, tenantID, id string) (job.Job, error)
 	// Events returns a job's transitions, oldest first.
 	Events(ctx context.Context, tenantID, id string) ([]job.Event, error)
-	// ListJobs returns up to limit of the tenant's jobs that f describes, newest first, after the job with the id after. An
+	// ListJobs returns up to limit of the tenant's jobs that f describes, newest first, after the place after (job.Job.Place). An
 	// empty after begins with the newest. Jobs submitted meanwhile change no later page.
 	ListJobs(ctx context.Context, tenantID string, f job.Filter, after string, limit int) ([]job.Job, error)
 	// RecentJobs returns the tenant's newest jobs, newest first.
@@ -90,6 +91,7 @@ func (f *Function) Register(api huma.API) {
 	f.registerList(api)
 	f.registerResults(api)
 	f.registerScenarios(api)
+	f.registerWebhooks(api)
 	f.registerCompare(api)
 	f.registerSeries(api)
 	f.registerNetwork(api)

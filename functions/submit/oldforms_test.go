@@ -91,7 +91,7 @@ func TestCallbacksThatAreNotEnabledAreRefusedOrIgnored(t *testing.T) {
 
 func TestCallbacksThatAreEnabledAreKept(t *testing.T) {
 	t.Parallel()
-	in := installWith(t, "", func(p *app.Parts) { p.Config.TaskRegion = "eu-central-1" })
+	in := install(t, "", func(p *app.Parts) { p.Config.TaskRegion = "eu-central-1" })
 	j := in.job(t, `, "task_token": "token", "progress_webhook_url": "https://receiver.invalid/", "progress_simulation_id": 17,
 		"progress_start_sec": "10", "end": "50"`)
 	stored, err := in.parts.DB.Job(t.Context(), "acme", j.JobID)

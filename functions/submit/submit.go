@@ -1,4 +1,4 @@
-// Package submit accepts work: it stores scenarios, makes jobs from them, and cancels jobs.
+// Package submit accepts work: it stores scenarios, makes jobs from them, cancels jobs, and keeps the webhooks that wait for jobs.
 package submit
 
 import (
@@ -11,6 +11,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/sumo-k8/sumo-k8/pkg/artifact"
+	"github.com/sumo-k8/sumo-k8/pkg/delivery"
 	"github.com/sumo-k8/sumo-k8/pkg/idempotency"
 	"github.com/sumo-k8/sumo-k8/pkg/job"
 	"github.com/sumo-k8/sumo-k8/pkg/problem"
@@ -19,13 +20,14 @@ import (
 	"github.com/sumo-k8/sumo-k8/pkg/tenant"
 )
 
-// Function answers the calls that change jobs and scenarios.
+// Function answers the calls that change jobs, scenarios and webhooks.
 type Function struct {
 	Jobs      Jobs
 	Intake    *job.Intake
 	Scenarios *scenario.Intake
 	Importer  *scenario.Importer
 	Objects   Objects
+	Webhooks  *delivery.Registry
 	// Changed reports that reconcile has work; nil where nothing listens.
 	Changed      func(context.Context)
 	Now          func() time.Time
@@ -85,6 +87,7 @@ func (f *Function) Register(api huma.API) {
 		Errors: []int{http.StatusNotFound, http.StatusConflict},
 	}, f.cancel)
 	f.registerScenarios(api)
+	f.registerWebhooks(api)
 }
 
 var submitErrors = []int{

@@ -47,6 +47,8 @@ type Job struct {
 	Warnings    []string                `json:"warnings"`
 	Problems    []problem.Item          `json:"problems"` // what SUMO says, of a check
 	Options     simulation.Options      `json:"options"`
+	// WebhookSecret verifies what is sent to Run.WebhookURL. Only the answer to Submit has it.
+	WebhookSecret string `json:"webhook_secret"`
 }
 
 // UnmarshalJSON keeps the text beside the fields, also for jobs inside a list.
@@ -77,6 +79,8 @@ type Run struct {
 	// UnfinishedTrips counts the trips of vehicles that are on the road at the end. Strict refuses what SUMO would drop or ignore. Check
 	// only lets SUMO load the scenario.
 	UnfinishedTrips, Strict, Check bool
+	// WebhookURL is called when the run starts and ends.
+	WebhookURL string
 }
 
 // fields are the form's fields that say r.
@@ -117,6 +121,7 @@ func (r Run) fields() (url.Values, error) {
 	}
 	text("priority", r.Priority)
 	whole("timeout_seconds", r.TimeoutSeconds)
+	text("webhook_url", r.WebhookURL)
 	whole("cpu_request", r.CPURequest)
 	whole("memory_gi", r.MemoryGi)
 	if len(r.Labels) > 0 {

@@ -8,6 +8,7 @@ import (
 	"maps"
 	"net/netip"
 	"net/url"
+	"regexp"
 	"runtime"
 	"slices"
 	"strings"
@@ -197,7 +198,41 @@ func (c Config) check() error {
 	if c.Engine == EngineArgo && len(c.SumoImages) == 0 {
 		return errors.New("SUMO_IMAGES is not set; with ENGINE=argo it names an image for each version of SUMO on offer")
 	}
+	if _, _, err := c.WebhookReceivers(); err != nil {
+		return err
+	}
+	for _, host := range c.WebhookTokenHosts {
+		if !hostName.MatchString(host) && !isAddress(host) {
+			return fmt.Errorf("WEBHOOK_TOKEN_HOSTS has %q; write each as a host name, without a scheme or port", host)
+		}
+	}
 	return c.checkVersions()
+}
+
+// hostName is a DNS name. Its last label has a letter, so that a mistyped address is none.
+var hostName = regexp.MustCompile(`^([\w-]+\.)*[\w-]*[A-Za-z][\w-]*\.?$`)
+
+func isAddress(s string) bool {
+	_, err := netip.ParseAddr(s)
+	return err == nil
+}
+
+// WebhookReceivers are the receivers on private networks that WEBHOOK_ALLOW names: host names, and networks with single addresses among them.
+func (c Config) WebhookReceivers() (hosts []string, networks []netip.Prefix, err error) {
+	for _, receiver := range c.WebhookAllow {
+		if addr, err := netip.ParseAddr(receiver); err == nil && addr.Zone() == "" {
+			addr = addr.Unmap()
+			networks = append(networks, netip.PrefixFrom(addr, addr.BitLen()))
+		} else if network, err := netip.ParsePrefix(receiver); err == nil && !network.Addr().Is4In6() {
+			networks = append(networks, network.Masked())
+		} else if hostName.MatchString(receiver) {
+			hosts = append(hosts, receiver)
+		} else {
+			return nil, nil, fmt.Errorf("WEBHOOK_ALLOW has %q; write each as a host name, an address or a network, without a scheme or port: "+
+				"hooks.internal,10.20.0.0/16", receiver)
+		}
+	}
+	return hosts, networks, nil
 }
 
 // checkVersions refuses a restriction to versions that nothing here can run.

@@ -56,6 +56,7 @@ func TestUnusableSettingsAreNamed(t *testing.T) {
 		"RECONCILE_URL": "reconcile", "RECONCILE_CALLERS": "sumo-k8/schedule,submit", "DATABASE_CONNECTIONS": "1",
 		"OTEL_EXPORTER_OTLP_ENDPOINT": "collector:4318", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": "/v1/traces", "SHUTDOWN_QUIET": "-1s",
 		"DATABASE_POOLED": "perhaps", "WEBHOOK_HTTP": "perhaps",
+		"WEBHOOK_ALLOW": "https://hooks.internal", "WEBHOOK_TOKEN_HOSTS": "hooks.internal:8080",
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Setenv(name, value)
@@ -209,5 +210,30 @@ func TestARestrictionToWhatCannotRunIsRefused(t *testing.T) {
 	}
 	if c := (Config{}); c.EarlierDefault() != "1.15" || (Config{SumoVersion: "1.18"}).EarlierDefault() != "1.18" {
 		t.Errorf("the earlier default is %s", c.EarlierDefault())
+	}
+}
+
+func TestReceiversAreHostNamesAddressesAndNetworks(t *testing.T) {
+	t.Parallel()
+	hosts, networks, err := Config{WebhookAllow: []string{
+		"hooks.internal", "localhost", "10.1.2.3", "10.20.30.40/16", "fd00::1", "fd00:1::/64", "::ffff:10.1.2.4", "Web-Hooks_1.example.org.",
+	}}.WebhookReceivers()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]string{"hooks.internal", "localhost", "Web-Hooks_1.example.org."}, hosts); diff != "" {
+		t.Errorf("hosts (-want +got):\n%s", diff)
+	}
+	want := []string{"10.1.2.3/32", "10.20.0.0/16", "fd00::1/128", "fd00:1::/64", "10.1.2.4/32"}
+	if diff := cmp.Diff(fmt.Sprint(want), fmt.Sprint(networks)); diff != "" {
+		t.Errorf("networks (-want +got):\n%s", diff)
+	}
+	for _, wrong := range []string{
+		"", "hooks.internal:443", "http://hooks.internal", "10.20.0.0/33", "10.20.0", "10.20.0.256", "*.internal", "hooks internal", "a..b", ".a",
+		"fe80::1%eth0", "::ffff:10.0.0.0/104", "hooks.internal/path", "[fd00::1]",
+	} {
+		if hosts, networks, err := (Config{WebhookAllow: []string{wrong}}).WebhookReceivers(); err == nil {
+			t.Errorf("%q is %v and %v", wrong, hosts, networks)
+		}
 	}
 }

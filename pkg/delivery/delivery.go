@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/sumo-k8/sumo-k8/pkg/idempotency"
 	"github.com/sumo-k8/sumo-k8/pkg/job"
 )
 
@@ -13,23 +14,30 @@ type State string
 // The states.
 const (
 	Waiting   State = "WAITING"   // for its first attempt, or the next one
+	Paused    State = "PAUSED"    // until its hook is enabled again
 	Delivered State = "DELIVERED" // the receiver has confirmed it
 	GivenUp   State = "GIVEN_UP"  // after the last attempt, or because no other would go better
 )
+
+// States lists every state of a delivery.
+func States() []State { return []State{Waiting, Paused, Delivered, GivenUp} }
 
 // Delivery is one event for one receiver.
 type Delivery struct {
 	ID       string // UUID; the webhook-id is made of it
 	TenantID string
 	JobID    string
-	// Hook is where the event goes; nil for the answer to a task token.
+	// HookID is where the event goes; empty for the answer to a task token. URL is the hook's, or empty.
+	HookID string
+	URL    string
+	// Hook is the whole hook; only set for a delivery that is to be sent.
 	Hook  *Hook
 	Event Event
 	// Task is the answer to a task token; nil for a hook.
 	Task *Task
 
 	State     State
-	Attempts  int // made so far
+	Attempts  int // made so far, since it was last ordered by hand
 	DueAt     time.Time
 	CreatedAt time.Time
 	// AttemptedAt is when the last attempt ended; nil before the first.
@@ -40,11 +48,14 @@ type Delivery struct {
 	Error string
 }
 
+// MessageID identifies the message in each attempt: Standard Webhooks' webhook-id.
+func (d Delivery) MessageID() string { return "msg_" + d.ID }
+
 // Task is the end of a job for the state machine that waits for it (task_token).
 type Task struct {
-	Token     string
-	Namespace string // of the tenant, in which the results are
-	Results   []job.ResultFile
+	Token     string           `json:"token"`
+	Namespace string           `json:"namespace"` // of the tenant, in which the results are
+	Results   []job.ResultFile `json:"results"`
 }
 
 // Attempt is how one attempt went.
@@ -81,20 +92,24 @@ type Tasks interface {
 
 // Store keeps hooks and deliveries for the calls of tenants.
 type Store interface {
-	// CreateHook stores h. More than most hooks of a tenant are problem.Conflict.
-	CreateHook(ctx context.Context, h Hook, most int) error
+	// CreateHook stores h. When idem is not nil, a key that is already recorded wins: the hook that it made is returned with created
+	// false, or problem.KeyReused when it was recorded for another request. More than most hooks of a tenant are problem.Conflict.
+	CreateHook(ctx context.Context, h Hook, idem *idempotency.Request, most int) (stored Hook, created bool, err error)
 	// Hooks returns the tenant's hooks, oldest first, without those of single jobs; Hook returns one of them, or problem.NotFound.
 	Hooks(ctx context.Context, tenantID string) ([]Hook, error)
 	Hook(ctx context.Context, tenantID, id string) (Hook, error)
-	// ChangeHook stores what change makes of a hook, in one transaction.
-	ChangeHook(ctx context.Context, tenantID, id string, change func(*Hook) error) (Hook, error)
+	// ChangeHook stores what change makes of a hook, in one transaction. What waits for a hook follows it to another URL, waits while it
+	// is disabled, and is due at the given time once it is enabled again.
+	ChangeHook(ctx context.Context, tenantID, id string, now time.Time, change func(*Hook) error) (Hook, error)
 	// DeleteHook removes a hook with its deliveries.
 	DeleteHook(ctx context.Context, tenantID, id string) error
 
 	// Deliveries returns the tenant's deliveries that f describes, newest first, up to limit, after the one with the cursor.
 	Deliveries(ctx context.Context, tenantID string, f Filter, after string, limit int) (page []Delivery, next string, err error)
-	// Redeliver makes a delivery due at once, whatever became of it, with all its attempts before it.
-	Redeliver(ctx context.Context, tenantID, id string) (Delivery, error)
+	// Delivery returns one of the tenant's deliveries, or problem.NotFound.
+	Delivery(ctx context.Context, tenantID, id string) (Delivery, error)
+	// Redeliver makes a delivery due at the given time, whatever became of it, with all its attempts before it.
+	Redeliver(ctx context.Context, tenantID, id string, now time.Time) (Delivery, error)
 }
 
 // Filter selects deliveries. Each field narrows the selection; its zero value does not.

@@ -51,3 +51,15 @@ type Job struct {
 	SumoVersion string              `json:"sumo_version"`
 	Summary     *simulation.Summary `json:"summary"`
 }
+
+// UTC returns e with its times in UTC, as they appear on the wire.
+func (e Event) UTC() Event {
+	e.At, e.Job.SubmittedAt = e.At.UTC(), e.Job.SubmittedAt.UTC()
+	for _, t := range []**time.Time{&e.Job.StartedAt, &e.Job.FinishedAt} {
+		if *t != nil {
+			u := (*t).UTC()
+			*t = &u
+		}
+	}
+	return e
+}

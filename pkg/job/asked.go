@@ -2,6 +2,7 @@ package job
 
 import (
 	"fmt"
+	"math"
 
 	"github.com/sumo-k8/sumo-k8/pkg/scenario"
 )
@@ -41,9 +42,9 @@ func (c Callbacks) webhookFault(url string) string {
 	return c.URLFault(url)
 }
 
-// settleProgress fills in the interval of r's progress webhook, and drops a webhook that is not called. It returns the warnings of all
+// settleProgress fills in the interval i of r's progress webhook, and drops a webhook that is not called. It returns the warnings of all
 // callbacks of r that are not made. Check has refused those that are not ignored.
-func (r *Request) settleProgress(c Callbacks, config scenario.Config) (warnings []string) {
+func (r *Request) settleProgress(c Callbacks, i scenario.Interval) (warnings []string) {
 	for _, asked := range r.callbacks(c) {
 		if asked.fault == "" {
 			continue
@@ -58,8 +59,10 @@ func (r *Request) settleProgress(c Callbacks, config scenario.Config) (warnings 
 		return warnings
 	}
 	filled := *r.ProgressWebhook
-	begin, end := r.interval(config)
-	filled.Begin, filled.End = &begin, end
+	filled.Begin, filled.End = &i.Begin, nil
+	if !math.IsInf(i.End, 1) {
+		filled.End = &i.End
+	}
 	r.ProgressWebhook = &filled
 	return warnings
 }

@@ -95,7 +95,8 @@ func TestAProgressWebhookKnowsTheIntervalOfItsRun(t *testing.T) {
 	} {
 		asked := &ProgressWebhook{URL: "https://example.org", StartSec: at(7)}
 		r := Request{ProgressWebhook: asked, Options: simulation.Options{Begin: tt.run[0], End: tt.run[1]}}
-		r.settleProgress(Callbacks{Webhooks: true}, scenario.Config{Begin: tt.config[0], End: tt.config[1]})
+		config := scenario.Config{Begin: tt.config[0], End: tt.config[1]}
+		r.settleProgress(Callbacks{Webhooks: true}, config.Interval(tt.run[0], tt.run[1]))
 		want := &ProgressWebhook{URL: "https://example.org", StartSec: at(7), Begin: tt.want[0], End: tt.want[1]}
 		if diff := cmp.Diff(want, r.ProgressWebhook); diff != "" || asked.Begin != nil {
 			t.Errorf("%s, and what was asked for is %+v (-want +got):\n%s", name, asked, diff)

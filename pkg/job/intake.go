@@ -1,7 +1,6 @@
 package job
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -123,7 +122,7 @@ func (in *Intake) Check(t tenant.Tenant, r Request) error {
 	if limit := seconds(in.MaxTimeout); r.TimeoutSeconds > limit {
 		refuse("timeout_seconds", r.TimeoutSeconds, "is more than the %d seconds that this service allows", limit)
 	}
-	checkLabels(r.Labels, refuse)
+	items = append(items, LabelFaults(r.Labels)...)
 	for _, c := range r.callbacks(in.Callbacks) {
 		if c.fault != "" && !(c.legacy && in.Callbacks.IgnoreLegacy) {
 			refuse(c.field, c.value, "%s", c.fault)
@@ -135,47 +134,43 @@ func (in *Intake) Check(t tenant.Tenant, r Request) error {
 	return nil
 }
 
-func checkLabels(labels map[string]string, refuse func(field string, value any, format string, args ...any)) {
+// LabelFaults says what is wrong with labels that a request names.
+func LabelFaults(labels map[string]string) (items []problem.Item) {
+	refuse := func(value any, format string, args ...any) {
+		items = append(items, problem.Item{Location: "body.labels", Message: fmt.Sprintf(format, args...), Value: value})
+	}
 	if len(labels) > maxLabels {
-		refuse("labels", len(labels), "has more than %d entries", maxLabels)
+		refuse(len(labels), "has more than %d entries", maxLabels)
 	}
 	for _, key := range slices.Sorted(maps.Keys(labels)) {
 		switch value := labels[key]; {
 		case key == "" || utf8.RuneCountInString(key) > maxLabelLength || utf8.RuneCountInString(value) > maxLabelLength:
-			refuse("labels", key, "must have keys of 1 to %d characters and values of at most %d", maxLabelLength, maxLabelLength)
+			refuse(key, "must have keys of 1 to %d characters and values of at most %d", maxLabelLength, maxLabelLength)
 		case strings.Contains(key, "="): // a filter such as label=key=value could not say where the key ends
-			refuse("labels", key, "must have keys without =")
+			refuse(key, "must have keys without =")
 		}
 	}
+	return items
 }
 
 // checkInterval reports a contradiction between the interval of r and that of its configuration, which supplies what r
 // leaves out. SUMO would report it too, but only after it has started.
 func (r Request) checkInterval(c scenario.Config) error {
 	o := r.Options
-	begin, end := r.interval(c)
-	if o.Begin == nil && o.End == nil || end == nil || *end > begin {
+	switch i := c.Interval(o.Begin, o.End); {
+	case !i.Empty():
 		return nil
-	}
-	if o.End == nil {
+	case o.Begin == nil && o.End == nil:
+		return c.Contradiction()
+	case o.End == nil:
 		return refused(problem.Item{
-			Location: "body.begin", Message: fmt.Sprintf("must be earlier than the end of %s (%g)", c.Path, *end), Value: begin,
+			Location: "body.begin", Message: fmt.Sprintf("must be earlier than the end of %s (%g)", c.Path, i.End), Value: i.Begin,
+		})
+	default:
+		return refused(problem.Item{
+			Location: "body.end", Message: fmt.Sprintf("must be later than the begin of %s (%g)", c.Path, i.Begin), Value: i.End,
 		})
 	}
-	return refused(problem.Item{
-		Location: "body.end", Message: fmt.Sprintf("must be later than the begin of %s (%g)", c.Path, begin), Value: *end,
-	})
-}
-
-// interval is what r simulates with c; end is nil where neither says. A negative end means none.
-func (r Request) interval(c scenario.Config) (begin float64, end *float64) {
-	if at := cmp.Or(r.Options.Begin, c.Begin); at != nil { // SUMO begins at 0 by default
-		begin = *at
-	}
-	if end = cmp.Or(r.Options.End, c.End); end != nil && *end < 0 {
-		end = nil
-	}
-	return begin, end
 }
 
 func refused(items ...problem.Item) error {
@@ -207,7 +202,8 @@ func (in *Intake) settle(
 	if err := r.checkInterval(config); err != nil {
 		return r, nil, err
 	}
-	if items := config.Strict(); o.Strict && len(items) > 0 {
+	interval := config.Interval(o.Begin, o.End)
+	if items := config.Strict(interval); o.Strict && len(items) > 0 {
 		return r, nil, problem.New(problem.ScenarioInvalid, "SUMO would drop or ignore a part of this scenario, which strict refuses: %s. Fix "+
 			"what errors lists, or submit without strict.", textOfItem(items[0])).WithItems(items...)
 	}
@@ -216,8 +212,8 @@ func (in *Intake) settle(
 		return r, nil, err
 	}
 	o.ConfigFile, o.SumoVersion, o.Seed = config.Path, version, in.seed(config, o.Seed)
-	warnings = slices.Concat(r.Warnings, r.settleProgress(in.Callbacks, config), notes, scenario.Changes(config, version))
-	for _, w := range config.Warnings {
+	warnings = slices.Concat(r.Warnings, r.settleProgress(in.Callbacks, interval), notes, scenario.Changes(config, version, o.Outputs))
+	for _, w := range config.Remarks(interval) {
 		warnings = append(warnings, w.String())
 	}
 	return r, warnings, nil
@@ -234,6 +230,9 @@ func (in *Intake) Retry(ctx context.Context, t tenant.Tenant, id, key string) (a
 	if !j.State.Terminal() {
 		return Job{}, false, problem.New(problem.Conflict, "Job %s is %s. Wait until it has finished, or cancel it, before you submit "+
 			"it again.", j.ID, j.State)
+	}
+	if j.Imported != nil {
+		return Job{}, false, j.refuseRetry()
 	}
 	// Limits may have changed since; everything else was checked when j was accepted.
 	if err := in.Check(t, Request{

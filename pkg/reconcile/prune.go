@@ -46,7 +46,9 @@ func (r *Reconciler) prune(ctx context.Context, rep *Report) error {
 	if !due {
 		return nil
 	}
-	err := errors.Join(r.pruneResults(ctx, now, rep), r.pruneKeys(ctx, now, rep), r.pruneUploads(ctx, now, rep))
+	err := errors.Join(
+		r.pruneResults(ctx, now, rep), r.pruneKeys(ctx, now, rep), r.pruneUploads(ctx, now, rep), r.pruneDeliveries(ctx, now, rep),
+	)
 	if sweep {
 		err = errors.Join(err, r.pruneOrphans(ctx, now, rep))
 	}
@@ -96,6 +98,15 @@ func (r *Reconciler) pruneUploads(ctx context.Context, now time.Time, rep *Repor
 		return fmt.Errorf("forgetting old uploads: %w", err)
 	}
 	rep.PrunedUploads += n
+	return nil
+}
+
+func (r *Reconciler) pruneDeliveries(ctx context.Context, now time.Time, rep *Report) error {
+	n, err := r.Jobs.PruneDeliveries(ctx, now, pruneBatch)
+	if err != nil {
+		return fmt.Errorf("removing old deliveries: %w", err)
+	}
+	rep.PrunedDeliveries += n
 	return nil
 }
 

@@ -1,5 +1,5 @@
-// Package reconcile brings the record of jobs in line with what the engine reports, starts what has room, and removes
-// what has expired.
+// Package reconcile brings the record of jobs in line with what the engine reports, starts what has room, sends what receivers wait
+// for, and removes what has expired.
 package reconcile
 
 import (
@@ -12,6 +12,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/sumo-k8/sumo-k8/pkg/artifact"
+	"github.com/sumo-k8/sumo-k8/pkg/delivery"
 	"github.com/sumo-k8/sumo-k8/pkg/job"
 	"github.com/sumo-k8/sumo-k8/pkg/tenant"
 )
@@ -22,6 +23,8 @@ type Reconciler struct {
 	Scenarios Scenarios
 	Engine    job.Engine
 	Objects   Objects
+	// Outbox sends deliveries; nil where nothing is delivered.
+	Outbox Outbox
 	// Tenants are provisioned by Provisioner, which is nil where there is nothing to provision.
 	Tenants     Tenants
 	Provisioner tenant.Provisioner
@@ -58,6 +61,9 @@ type Jobs interface {
 	MarkResultsPruned(ctx context.Context, ids []string) error
 	// PruneIdempotencyKeys removes keys recorded before the given time and returns how many.
 	PruneIdempotencyKeys(ctx context.Context, before time.Time, limit int) (int, error)
+	// PruneDeliveries removes deliveries that are too old to be looked up, gives up those that wait in vain, and returns how many were
+	// removed.
+	PruneDeliveries(ctx context.Context, now time.Time, limit int) (int, error)
 }
 
 // Scenarios is the record of scenarios and their uploads.
@@ -74,6 +80,16 @@ type Objects interface {
 	// AbortUploads frees what is left of uploads that began before the given time and were never finished, because the
 	// process that sent them was killed. It returns how many there were.
 	AbortUploads(ctx context.Context, before time.Time) (int, error)
+}
+
+// Outbox sends deliveries in the background, while runs are reconciled. It is a delivery.Sender.
+type Outbox interface {
+	// Round starts to send what is due and returns at once. Busy reports whether anything is on its way.
+	Round(ctx context.Context) (busy bool, err error)
+	// Changed delivers a value when another Round would send more.
+	Changed() <-chan struct{}
+	// Finish waits for the attempts that are on their way, which takes seconds, and counts all since the last call.
+	Finish() delivery.Sent
 }
 
 // Config bounds what is retried and kept.
@@ -110,8 +126,12 @@ type Report struct {
 	PrunedKeys    int  `json:"pruned_keys"`    // idempotency keys removed because of their age
 	PrunedObjects int  `json:"pruned_objects"` // objects removed because nothing refers to them
 	PrunedUploads int  `json:"pruned_uploads"` // unfinished uploads that were given up
-	Provisioned   int  `json:"provisioned"`    // tenants whose namespace was checked, and repaired if needed
-	Unprovisioned int  `json:"unprovisioned"`  // tenants for which that failed
+
+	PrunedDeliveries int `json:"pruned_deliveries"` // records of deliveries removed because of their age
+	Provisioned      int `json:"provisioned"`       // tenants whose namespace was checked, and repaired if needed
+	Unprovisioned    int `json:"unprovisioned"`     // tenants for which that failed
+
+	Deliveries delivery.Sent `json:"deliveries"` // what was sent to receivers
 }
 
 const (
@@ -142,9 +162,13 @@ func (r *Reconciler) Run(ctx context.Context, window time.Duration) (Report, err
 		beside.Go(func() { pruneErr = r.prune(ctx, &pruned) })
 		beside.Go(func() { provisionErr = r.provision(ctx, &provisioned) })
 		err := r.passes(ctx, window, &rep)
+		if r.Outbox != nil {
+			rep.Deliveries = r.Outbox.Finish()
+		}
 		beside.Wait()
 		rep.PrunedResults, rep.PrunedKeys = pruned.PrunedResults, pruned.PrunedKeys
 		rep.PrunedObjects, rep.PrunedUploads = pruned.PrunedObjects, pruned.PrunedUploads
+		rep.PrunedDeliveries = pruned.PrunedDeliveries
 		rep.Provisioned, rep.Unprovisioned = provisioned.Provisioned, provisioned.Unprovisioned
 		return errors.Join(err, pruneErr, provisionErr)
 	})
@@ -153,6 +177,10 @@ func (r *Reconciler) Run(ctx context.Context, window time.Duration) (Report, err
 }
 
 func (r *Reconciler) passes(ctx context.Context, window time.Duration, rep *Report) error {
+	var sendable <-chan struct{} // nil blocks for ever
+	if r.Outbox != nil {
+		sendable = r.Outbox.Changed()
+	}
 	end := time.NewTimer(window)
 	defer end.Stop()
 	for {
@@ -182,6 +210,7 @@ func (r *Reconciler) passes(ctx context.Context, window time.Duration, rep *Repo
 		case <-end.C:
 			return err
 		case <-r.Engine.Changed():
+		case <-sendable:
 		case <-time.After(max(0, tick-rest)):
 		}
 	}
@@ -207,7 +236,15 @@ func (r *Reconciler) pass(ctx context.Context, rep *Report) (busy bool, err erro
 	dispatcher := job.Dispatcher{Queue: r.Jobs, Engine: r.Engine, Log: r.Log}
 	n, dispatchErr := dispatcher.DispatchAll(ctx, maxDispatch)
 	rep.Dispatched += n
-	return busy || len(active)+len(seen)+n > 0, errors.Join(err, dispatchErr)
+	sending, sendErr := r.send(ctx)
+	return busy || sending || len(active)+len(seen)+n > 0, errors.Join(err, dispatchErr, sendErr)
+}
+
+func (r *Reconciler) send(ctx context.Context) (busy bool, err error) {
+	if r.Outbox == nil {
+		return false, nil
+	}
+	return r.Outbox.Round(ctx)
 }
 
 // observe reads the record first and the engine second, so that a run which the record holds to be running and the

@@ -24,7 +24,7 @@ type Job struct {
 
 	TenantID   string            `json:"tenant_id"`
 	ScenarioID string            `json:"scenario_id" doc:"The name given at submission."`
-	Scenario   string            `json:"scenario" doc:"SHA-256 of the scenario's zip: the same upload is stored once."`
+	Scenario   string            `json:"scenario" doc:"SHA-256 of the scenario's zip: the same upload is stored once. Empty if imported."`
 	ConfigFile string            `json:"config_file" doc:"The configuration that runs."`
 	CPURequest int               `json:"cpu_request" doc:"Cores."`
 	MemoryGi   int               `json:"memory_gi" doc:"GiB."`
@@ -46,6 +46,8 @@ type Job struct {
 
 	Options simulation.Options `json:"options" doc:"What was chosen for the run. Anything absent is left to the scenario."`
 	Labels  map[string]string  `json:"labels" doc:"As given at submission."`
+
+	Imported bool `json:"imported" doc:"True if the predecessor of this service ran the job: its scenario, log and results are not here."`
 }
 
 // Confinement is a simulation.Confinement on the wire.
@@ -74,7 +76,7 @@ func JobOf(j job.Job, url func(key string) string) Job {
 		Cancelling: j.CancelRequested, Version: j.SumoVersion, TaskToken: j.TaskToken,
 		Confinement: (*Confinement)(j.Confinement),
 		Warnings:    orEmpty(j.Warnings), Problems: orEmpty(j.Problems),
-		Options: j.Options, Labels: j.Labels,
+		Options: j.Options, Labels: j.Labels, Imported: j.Imported != nil,
 	}
 	if out.Labels == nil {
 		out.Labels = map[string]string{}
@@ -85,6 +87,10 @@ func JobOf(j job.Job, url func(key string) string) Job {
 			message = "The job ended without a message (" + string(j.Reason) + ")."
 		}
 		out.Error = &message
+	}
+	if j.Imported != nil && j.Imported.Location != "" {
+		out.ResultLocation = &j.Imported.Location
+		out.ResultFiles = importedFiles(*j.Imported)
 	}
 	if j.State.Terminal() && len(j.Results) > 0 && !j.ResultsPruned {
 		location := url(artifact.ResultsOf(j.Namespace, j.ID))

@@ -13,9 +13,9 @@ const StorageType = "s3"
 
 // ResultFiles are a job's files in the form of the predecessor, whose clients fetch them from the bucket themselves.
 type ResultFiles struct {
-	StorageType string       `json:"storage_type" enum:"s3"`
+	StorageType string       `json:"storage_type" doc:"s3, unless the predecessor of this service ran the job and stored its results elsewhere."`
 	Prefix      string       `json:"prefix" doc:"What the keys of all files begin with, in the bucket that result_location names." example:"results/sumo-acme/0198/"`
-	Uploaded    bool         `json:"uploaded" doc:"Always true: files are listed once they are stored."`
+	Uploaded    bool         `json:"uploaded" doc:"True, since files are listed once they are stored; of the predecessor's jobs, as it recorded."`
 	Files       []ResultFile `json:"files"`
 }
 
@@ -42,6 +42,15 @@ func ResultFilesOf(namespace, jobID string, files []job.ResultFile, url func(key
 	out := &ResultFiles{StorageType: StorageType, Prefix: prefix, Uploaded: true, Files: make([]ResultFile, len(files))}
 	for i, f := range files {
 		out.Files[i] = ResultFile{Name: f.Name, Size: f.Size, URL: url(prefix + f.Name), SHA256: f.SHA256, Role: f.Role}
+	}
+	return out
+}
+
+// importedFiles lists files of a job that the predecessor ran, as it recorded them.
+func importedFiles(i job.Imported) *ResultFiles {
+	out := &ResultFiles{StorageType: i.StorageType, Prefix: i.Prefix, Uploaded: i.Uploaded, Files: make([]ResultFile, len(i.Files))}
+	for n, f := range i.Files {
+		out.Files[n] = ResultFile{Name: f.Name, Size: f.Size, URL: f.URL}
 	}
 	return out
 }

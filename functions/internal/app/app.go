@@ -186,7 +186,7 @@ func (p Parts) submit() *submit.Function {
 		Jobs: p.DB, NewID: newID, Now: time.Now, Changed: p.Changed, Trace: traceparent.Of,
 		Scenario: p.DB.Scenario, Config: scenarios.Config, DrawSeed: func() int64 { return int64(mathrand.Int32()) },
 		NewSecret: delivery.NewSecret,
-		Versions:  p.offer(), Admission: cfg.Admission(), Callbacks: cfg.Callbacks(),
+		Versions:  p.offer(), Admission: cfg.Admission(), Callbacks: p.callbacks(),
 		DefaultTimeout: cfg.DefaultTimeout, MaxTimeout: cfg.MaxTimeout,
 	}
 	if p.Engine != nil {
@@ -195,12 +195,15 @@ func (p Parts) submit() *submit.Function {
 	return &submit.Function{
 		Jobs: p.DB, Intake: jobs, Scenarios: scenarios, Objects: p.Objects, Changed: p.Changed, Now: time.Now, LinkLifetime: cfg.LinkLifetime,
 		Importer: &scenario.Importer{Intake: scenarios, Inputs: p.Objects, OwnBucket: cfg.S3Bucket},
+		Webhooks: &delivery.Registry{
+			Store: p.DB, Callbacks: cfg.Callbacks(), NewID: newID, NewSecret: delivery.NewSecret, Now: time.Now, Changed: p.Changed,
+		},
 	}
 }
 
 func (p Parts) status() *status.Function {
 	return &status.Function{
-		Jobs: p.DB, Scenarios: p.DB, Objects: p.Objects, Views: view.New(p.Objects), Limits: p.Config.Limits(), Versions: p.offer(),
+		Jobs: p.DB, Scenarios: p.DB, Webhooks: p.DB, Objects: p.Objects, Views: view.New(p.Objects), Limits: p.Config.Limits(), Versions: p.offer(),
 		LinkLifetime: p.Config.LinkLifetime, Now: time.Now,
 	}
 }
@@ -219,6 +222,9 @@ func (p Parts) Reconcile() *reconcilefn.Function {
 	r := &reconcile.Reconciler{
 		Jobs: p.DB, Scenarios: p.DB, Engine: p.engine(), Objects: p.Objects, Tenants: p.DB, Provisioner: p.Provisioner,
 		Lock: p.DB.TryLock, Now: time.Now, Config: settings, Log: p.Log,
+	}
+	if poster := p.poster(); poster != nil {
+		r.Outbox = delivery.NewSender(p.DB, poster, nil, time.Now, mathrand.Float64, p.Log)
 	}
 	run := r.Run
 	var ended []func(reconcile.End)

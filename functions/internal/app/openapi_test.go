@@ -192,11 +192,13 @@ func TestEveryOperationSaysWhoMayCallItAndHowItFails(t *testing.T) {
 
 // repeatable are the POSTs that may be repeated without an Idempotency-Key, and why.
 var repeatable = map[string]string{
-	"register-tenant":   "its tenant_id is the key: a second call answers 409",
-	"regenerate-key":    "a repeated call replaces the key of the first; no key could be shown again, as only its hash is kept",
-	"complete-upload":   "the upload is the key: a second call answers with the same scenario",
-	"validate-scenario": "it stores nothing",
-	"reconcile":         "it does only what is left to do",
+	"register-tenant":       "its tenant_id is the key: a second call answers 409",
+	"regenerate-key":        "a repeated call replaces the key of the first; no key could be shown again, as only its hash is kept",
+	"complete-upload":       "the upload is the key: a second call answers with the same scenario",
+	"validate-scenario":     "it stores nothing",
+	"rotate-webhook-secret": "a repeated call adds another secret; the one that the receiver knows goes on signing",
+	"redeliver":             "what is due already stays due, and the receiver knows a repetition by its id",
+	"reconcile":             "it does only what is left to do",
 }
 
 func TestEveryPOSTThatCreatesTakesAnIdempotencyKey(t *testing.T) {

@@ -9,6 +9,7 @@ import { Compare } from "./tenant/compare";
 import { JobPage } from "./tenant/job";
 import { Jobs } from "./tenant/jobs";
 import { Submit } from "./tenant/submit";
+import { Webhooks } from "./tenant/webhooks";
 import { Announcer, Empty, Title } from "./parts";
 import { go, linkTo, route } from "./route";
 import { type Session, session, signOut } from "./session";
@@ -22,6 +23,7 @@ const sections: Record<Session["kind"], Section[]> = {
 		{ name: "jobs", title: "Jobs" },
 		{ name: "submit", title: "Submit" },
 		{ name: "compare", title: "Compare" },
+		{ name: "webhooks", title: "Webhooks" },
 	],
 	admin: [
 		{ name: "overview", title: "Overview" },
@@ -126,6 +128,7 @@ function View({ who }: { who: Session }) {
 		if (section === "jobs" && id) return <JobPage key={id} id={id} tab={tab ?? ""} />;
 		if (!section || section === "jobs") return <Jobs />;
 		if (section === "submit") return <Submit key={id} original={id} />;
+		if (section === "webhooks") return <Webhooks />;
 		if (section === "compare") return <Compare ids={id ? id.split(",") : []} />;
 	}
 	return (

@@ -268,6 +268,65 @@ describe("an engineer", () => {
 		});
 	});
 
+	test("adds a webhook, sees what is sent to it, pauses it, replaces its secret, and deletes it", async () => {
+		const tenant = await newTenant();
+		await withTab(tenant, async (page) => {
+			await page.getByRole("link", { name: "Webhooks", exact: true }).click();
+			await page.getByText("There are no webhooks yet.").waitFor();
+			await page.getByRole("button", { name: "Add a webhook" }).click();
+			const dialog = page.getByRole("dialog");
+			await dialog.getByLabel("URL").fill("http://localhost:1/sumo");
+			await dialog.getByLabel("Running").uncheck();
+			await dialog.getByLabel("Labels").fill("study=north");
+			await dialog.getByRole("button", { name: "Add" }).click();
+			await dialog.getByText("must begin with https://").first().waitFor();
+			assert.equal(await dialog.getByLabel("URL").getAttribute("aria-invalid"), "true");
+			await dialog.getByLabel("URL").fill("https://localhost:1/sumo");
+			await dialog.getByRole("button", { name: "Add" }).click();
+			const secret = await dialog.locator(".key code").textContent();
+			assert.match(secret, /^whsec_/);
+			await picture(page, "webhook-secret");
+			await dialog.getByRole("button", { name: "I have stored it" }).click();
+			await page.getByRole("row", { name: "https://localhost:1/sumo Queued, Finished study=north Enabled" }).or(page.getByRole("row", { name: "https://localhost:1/sumo Finished, Queued study=north Enabled" })).waitFor();
+
+			await service.submit(tenant, "square", { labels: JSON.stringify({ study: "north" }) });
+			await service.submit(tenant, "square"); // which has no such label
+			const deliveries = page.locator("table.deliveries");
+			await deliveries.getByRole("row", { name: /^Finished.* Waiting/ }).waitFor();
+			await deliveries.getByRole("row", { name: /^Queued.* Waiting/ }).waitFor();
+			assert.equal(await deliveries.locator("tbody tr").count(), 2);
+			await page.getByLabel("State").selectOption({ label: "Delivered" });
+			await page.getByText("No deliveries match the filter.").waitFor();
+			await page.getByLabel("State").selectOption({ label: "Any" });
+			await page.getByRole("button", { name: "Send Finished again" }).click();
+			await page.getByText("The delivery is sent again.").waitFor();
+
+			await page.getByRole("button", { name: "Pause https://localhost:1/sumo" }).click();
+			await page.locator("table.hooks").getByText("Paused").waitFor();
+			await deliveries.getByText("Paused").nth(1).waitFor();
+			await page.getByRole("button", { name: "Resume https://localhost:1/sumo" }).click();
+			await page.locator("table.hooks").getByText("Enabled").waitFor();
+
+			await page.getByRole("button", { name: "Edit https://localhost:1/sumo" }).click();
+			assert.equal(await dialog.getByLabel("Labels").inputValue(), "study=north");
+			assert.ok(!(await dialog.getByLabel("Running").isChecked()));
+			await dialog.getByLabel("CloudEvents").check();
+			await dialog.getByRole("button", { name: "Save" }).click();
+			await page.locator("table.hooks").getByText("CloudEvents").waitFor();
+
+			await page.getByRole("button", { name: "New secret for" }).click();
+			await dialog.getByRole("button", { name: "Make a new secret" }).click();
+			assert.notEqual(await dialog.locator(".key code").textContent(), secret);
+			await dialog.getByRole("button", { name: "I have stored it" }).click();
+			await page.getByText("Old secret valid until").waitFor();
+			assert.ok(!(await page.content()).includes("whsec_"));
+
+			await page.getByRole("button", { name: "Delete https://localhost:1/sumo" }).click();
+			await dialog.getByRole("button", { name: "Delete" }).click();
+			await page.getByText("There are no webhooks yet.").waitFor();
+		});
+	});
+
 	test("compares runs of one scenario: metrics with differences, and overlaid curves", async () => {
 		const tenant = await newTenant();
 		const jobs = await Promise.all(["1", "1.3"].map((scale) => service.submit(tenant, "cross", { scale, seed: "1" })));
@@ -480,6 +539,9 @@ describe("every view", () => {
 
 	before(async () => {
 		tenant = await service.register("gallery", { max_concurrent_jobs: 2 });
+		for (const [url, enabled] of [["https://localhost:1/planning/sumo-k8", true], ["https://localhost:1/archive", false]]) {
+			await service.call("POST", "/webhooks", { key: tenant.key, json: { url, enabled } });
+		}
 		const jobs = await Promise.all([
 			service.submit(tenant, "corridor", { outputs: "edgedata,fcd,emission", seed: "1" }),
 			service.submit(tenant, "corridor", { outputs: "edgedata", seed: "1", scale: "1.2" }),
@@ -522,6 +584,7 @@ describe("every view", () => {
 		failed: { hash: () => `#/jobs/${ids[2]}`, ready: (page) => page.getByText("DeadlineExceeded.").waitFor() },
 		compare: { hash: () => `#/compare/${ids[0]},${ids[1]}`, ready: (page) => page.getByRole("img", { name: /^Time loss/ }).waitFor() },
 		choose: { hash: () => "#/compare", ready: (page) => page.getByRole("checkbox").first().waitFor() },
+		webhooks: { hash: () => "#/webhooks", ready: (page) => page.locator("table.deliveries").waitFor() },
 		overview: { operator: true, hash: () => "#/overview", ready: (page) => page.getByRole("img", { name: /^In 60 minutes/ }).waitFor() },
 		tenants: { operator: true, hash: () => "#/tenants", ready: (page) => page.getByRole("cell", { name: /^gallery/ }).waitFor() },
 		create: {

@@ -99,17 +99,13 @@ func (a *app) completeRun(c *cobra.Command) {
 	must(c.RegisterFlagCompletionFunc("outputs", cobra.FixedCompletions(outputs, cobra.ShellCompDirectiveNoFileComp)))
 	priorities := []string{"low", "normal", "high"}
 	must(c.RegisterFlagCompletionFunc("priority", cobra.FixedCompletions(priorities, cobra.ShellCompDirectiveNoFileComp)))
-	noFiles(c, "seed", "begin", "end", "step-length", "scale", "label", "timeout", "cpu", "memory-gi", "idempotency-key")
+	noFiles(c, "seed", "begin", "end", "step-length", "scale", "label", "timeout", "cpu", "memory-gi", "idempotency-key", "webhook-url")
 	a.completeScenario(c)
 }
 
 // completeScenario completes the flags of addScenario.
 func (a *app) completeScenario(c *cobra.Command) {
-	scenarios := a.scenarioIDs(1)
-	must(c.RegisterFlagCompletionFunc("scenario", func(
-		cmd *cobra.Command, _ []string, given string) ([]cobra.Completion, cobra.ShellCompDirective) {
-		return scenarios(cmd, nil, given)
-	}))
+	must(c.RegisterFlagCompletionFunc("scenario", ofFlag(a.scenarioIDs(1))))
 	must(c.RegisterFlagCompletionFunc("sumo-version", a.versionNames))
 	noFiles(c, "name", "config-file")
 }
@@ -118,5 +114,12 @@ func (a *app) completeScenario(c *cobra.Command) {
 func noFiles(c *cobra.Command, flags ...string) {
 	for _, name := range flags {
 		must(c.RegisterFlagCompletionFunc(name, cobra.NoFileCompletions))
+	}
+}
+
+// ofFlag makes a completion of arguments one of a flag's value.
+func ofFlag(complete cobra.CompletionFunc) cobra.CompletionFunc {
+	return func(cmd *cobra.Command, _ []string, given string) ([]cobra.Completion, cobra.ShellCompDirective) {
+		return complete(cmd, nil, given)
 	}
 }

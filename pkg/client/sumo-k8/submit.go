@@ -52,6 +52,7 @@ func (r *runFlags) add(flags *pflag.FlagSet) {
 	flags.IntVar(&r.CPURequest, "cpu", 0, "cores (default: the service's)")
 	flags.IntVar(&r.MemoryGi, "memory-gi", 0, "GiB of memory (default: the service's)")
 	flags.BoolVar(&r.UnfinishedTrips, "unfinished-trips", false, "also count the trips of vehicles still on the road at the end")
+	flags.StringVar(&r.WebhookURL, "webhook-url", "", "report to this URL when the run starts and ends; the secret is printed once")
 	flags.StringVar(&r.key, "idempotency-key", "", "a key of your own: repeating the command with it creates no second job")
 }
 
@@ -210,6 +211,9 @@ Files and folders whose names begin with a dot are left out of a folder.`,
 
 // submitted shows a new job, and follows it if requested.
 func (a *app) submitted(ctx context.Context, api *client.Client, j client.Job, follow bool) error {
+	if j.WebhookSecret != "" && !a.asJSON() {
+		a.note("Secret of its webhook, shown only once: %s", j.WebhookSecret)
+	}
 	if follow {
 		a.note("Job %s is submitted as %s.", j.ID, j.Name)
 		a.warnings(j.Warnings)

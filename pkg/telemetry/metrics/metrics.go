@@ -43,6 +43,7 @@ type Metrics struct {
 	ended      *prometheus.CounterVec
 	confined   *prometheus.CounterVec
 	pruned     *prometheus.CounterVec
+	deliveries *prometheus.CounterVec
 }
 
 // New makes the metrics of function.
@@ -119,7 +120,13 @@ func (m *Metrics) Reconciling(queue func(context.Context) ([]job.TenantQueue, er
 		prometheus.CounterOpts{Name: prefix + "pruned_total", Help: "What was removed because of its age or because nothing refers to it."},
 		[]string{"what"},
 	)
-	m.registry.MustRegister(m.pass, m.failures, m.dispatched, m.ended, m.confined, m.pruned, &queued{queue, now})
+	m.deliveries = prometheus.NewCounterVec(
+		prometheus.CounterOpts{
+			Name: prefix + "delivery_attempts_total", Help: "Attempts to deliver events and reports of jobs, by what became of them.",
+		},
+		[]string{"outcome"},
+	)
+	m.registry.MustRegister(m.pass, m.failures, m.dispatched, m.ended, m.confined, m.pruned, m.deliveries, &queued{queue, now})
 }
 
 // Passed counts a pass of reconcile.
@@ -155,8 +162,14 @@ func (m *Metrics) Reconciled(r reconcile.Report) {
 	m.dispatched.Add(float64(r.Dispatched))
 	for what, n := range map[string]int{
 		"results": r.PrunedResults, "idempotency_keys": r.PrunedKeys, "objects": r.PrunedObjects, "uploads": r.PrunedUploads,
+		"deliveries": r.PrunedDeliveries,
 	} {
 		m.pruned.WithLabelValues(what).Add(float64(n))
+	}
+	for outcome, n := range map[string]int{
+		"delivered": r.Deliveries.Delivered, "failed": r.Deliveries.Failed, "given_up": r.Deliveries.GivenUp, "signal": r.Deliveries.Signals,
+	} {
+		m.deliveries.WithLabelValues(outcome).Add(float64(n))
 	}
 }
 

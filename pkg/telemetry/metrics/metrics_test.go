@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/sumo-k8/sumo-k8/pkg/delivery"
 	"github.com/sumo-k8/sumo-k8/pkg/job"
 	"github.com/sumo-k8/sumo-k8/pkg/reconcile"
 	"github.com/sumo-k8/sumo-k8/pkg/simulation"
@@ -57,8 +58,14 @@ func TestWhatPrometheusReads(t *testing.T) {
 		job.Job{ID: "4", State: job.Failed, Reason: simulation.DiskFull, Confinement: &simulation.Confinement{Namespace: true, Filter: true}},
 	)
 	m.Ended(job.Job{ID: "5", State: job.Succeeded, Confinement: &simulation.Confinement{}})
-	m.Reconciled(reconcile.Report{Dispatched: 4, PrunedResults: 1, PrunedObjects: 2})
+	m.Reconciled(reconcile.Report{
+		Dispatched: 4, PrunedResults: 1, PrunedObjects: 2, Deliveries: delivery.Sent{Delivered: 5, Failed: 2, GivenUp: 1, Signals: 9},
+	})
 	want := []string{
+		`sumo_k8_delivery_attempts_total{outcome="delivered"} 5`,
+		`sumo_k8_delivery_attempts_total{outcome="failed"} 2`,
+		`sumo_k8_delivery_attempts_total{outcome="given_up"} 1`,
+		`sumo_k8_delivery_attempts_total{outcome="signal"} 9`,
 		`sumo_k8_jobs{status="PENDING"} 2`,
 		`sumo_k8_jobs{status="QUEUED"} 4`,
 		`sumo_k8_jobs{status="RUNNING"} 1`,
@@ -66,6 +73,7 @@ func TestWhatPrometheusReads(t *testing.T) {
 		`sumo_k8_jobs_ended_total{reason="",status="SUCCEEDED"} 3`,
 		`sumo_k8_jobs_ended_total{reason="DiskFull",status="FAILED"} 1`,
 		`sumo_k8_jobs_ended_total{reason="OutOfMemory",status="FAILED"} 1`,
+		`sumo_k8_pruned_total{what="deliveries"} 0`,
 		`sumo_k8_pruned_total{what="idempotency_keys"} 0`,
 		`sumo_k8_pruned_total{what="objects"} 2`,
 		`sumo_k8_pruned_total{what="results"} 1`,

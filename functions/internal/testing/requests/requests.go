@@ -205,7 +205,7 @@ func plain(d *contract.Document, schema contract.Schema) any {
 		case "date-time":
 			return "2024-05-01T06:00:00Z"
 		case "uri", "uri-reference":
-			return "https://example.org/x"
+			return "https://receiver.invalid/x"
 		}
 		least, _ := schema["minLength"].(float64)
 		return strings.Repeat("x", max(1, int(least)))

@@ -5,6 +5,7 @@ import { bytes, dateTime, percent, plural } from "../format";
 import { asProblem, useLoad } from "../load";
 import { Card, Empty, Faults, Field, Loading, ProblemNotice, Title } from "../parts";
 import { go } from "../route";
+import { labelText, parseLabels } from "./labels";
 
 /** Outputs beyond those that every run writes, with their use on this page. */
 const outputs = [
@@ -76,7 +77,7 @@ function fieldsOf(job: Job): Fields {
 		memory_gi: text(job.memory_gi),
 		priority: job.priority,
 		timeout_seconds: text(job.timeout_seconds),
-		labels: Object.entries(job.labels).map(([k, v]) => `${k}=${v}`).join(", "),
+		labels: labelText(job.labels),
 	};
 }
 
@@ -255,18 +256,6 @@ function without(p: Problem, name: string): Problem | undefined {
 	const left = p.faults.filter((f) => f.location !== `body.${name}`);
 	if (left.length === p.faults.length) return p;
 	return left.length === 0 ? undefined : new Problem(p.status, p.code, p.title, p.message, left, p.requestId);
-}
-
-function parseLabels(text: string): Record<string, string> | undefined | Problem {
-	const labels: Record<string, string> = {};
-	for (const pair of text.split(",").map((s) => s.trim()).filter(Boolean)) {
-		const at = pair.indexOf("=");
-		if (at < 1) {
-			return new Problem(0, "", "Check the labels", "A label is not of the form key=value.", [{ location: "body.labels", message: `"${pair}" is not of the form key=value` }]);
-		}
-		labels[pair.slice(0, at).trim()] = pair.slice(at + 1).trim();
-	}
-	return Object.keys(labels).length > 0 ? labels : undefined;
 }
 
 const randomKey = (): string => [...crypto.getRandomValues(new Uint8Array(16))].map((b) => b.toString(16).padStart(2, "0")).join("");

@@ -7,13 +7,513 @@ package db
 
 import (
 	"context"
+	"time"
 
 	"github.com/sumo-k8/sumo-k8/pkg/delivery"
+	"github.com/sumo-k8/sumo-k8/pkg/job"
 )
 
-const insertHook = `-- name: InsertHook :exec
+const blockReceiver = `-- name: BlockReceiver :exec
+INSERT INTO receivers (tenant_id, receiver, failures, blocked_until)
+VALUES ($1, $2, $3, $4)
+ON CONFLICT (tenant_id, receiver) DO UPDATE SET failures = excluded.failures, blocked_until = excluded.blocked_until
+`
+
+type BlockReceiverParams struct {
+	TenantID     string
+	Receiver     string
+	Failures     int
+	BlockedUntil time.Time
+}
+
+func (q *Queries) BlockReceiver(ctx context.Context, arg BlockReceiverParams) error {
+	_, err := q.db.Exec(ctx, blockReceiver,
+		arg.TenantID,
+		arg.Receiver,
+		arg.Failures,
+		arg.BlockedUntil,
+	)
+	return err
+}
+
+const clearReceiver = `-- name: ClearReceiver :exec
+DELETE FROM receivers WHERE tenant_id = $1 AND receiver = $2
+`
+
+type ClearReceiverParams struct {
+	TenantID string
+	Receiver string
+}
+
+func (q *Queries) ClearReceiver(ctx context.Context, arg ClearReceiverParams) error {
+	_, err := q.db.Exec(ctx, clearReceiver, arg.TenantID, arg.Receiver)
+	return err
+}
+
+const countHooks = `-- name: CountHooks :one
+SELECT count(*) FROM hooks WHERE tenant_id = $1 AND job_id IS NULL
+`
+
+func (q *Queries) CountHooks(ctx context.Context, tenantID string) (int64, error) {
+	row := q.db.QueryRow(ctx, countHooks, tenantID)
+	var count int64
+	err := row.Scan(&count)
+	return count, err
+}
+
+const deleteHook = `-- name: DeleteHook :execrows
+DELETE FROM hooks WHERE tenant_id = $1 AND id = $2 AND job_id IS NULL
+`
+
+type DeleteHookParams struct {
+	TenantID string
+	ID       string
+}
+
+func (q *Queries) DeleteHook(ctx context.Context, arg DeleteHookParams) (int64, error) {
+	result, err := q.db.Exec(ctx, deleteHook, arg.TenantID, arg.ID)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
+const deliveries = `-- name: Deliveries :many
+SELECT d.id, d.tenant_id, d.job_id, d.hook_id, d.receiver, d.event, d.task, d.state, d.attempts, d.due_at, d.created_at, d.attempted_at, d.status, d.error, h.url
+FROM deliveries d
+LEFT JOIN hooks h ON h.id = d.hook_id
+WHERE d.tenant_id = $1
+  AND ($2::uuid IS NULL OR d.hook_id = $2)
+  AND ($3::uuid IS NULL OR d.job_id = $3)
+  AND ($4::text = '' OR d.state = $4)
+  AND ($5::timestamptz IS NULL
+       OR (d.created_at, d.id) < ($5::timestamptz, $6::uuid))
+ORDER BY d.created_at DESC, d.id DESC LIMIT $7::integer
+`
+
+type DeliveriesParams struct {
+	TenantID  string
+	HookID    *string
+	JobID     *string
+	State     string
+	AfterTime *time.Time
+	AfterID   *string
+	Most      int
+}
+
+type DeliveriesRow struct {
+	Delivery Delivery
+	URL      *string
+}
+
+// A page of a tenant's deliveries, newest first.
+func (q *Queries) Deliveries(ctx context.Context, arg DeliveriesParams) ([]DeliveriesRow, error) {
+	rows, err := q.db.Query(ctx, deliveries,
+		arg.TenantID,
+		arg.HookID,
+		arg.JobID,
+		arg.State,
+		arg.AfterTime,
+		arg.AfterID,
+		arg.Most,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []DeliveriesRow
+	for rows.Next() {
+		var i DeliveriesRow
+		if err := rows.Scan(
+			&i.Delivery.ID,
+			&i.Delivery.TenantID,
+			&i.Delivery.JobID,
+			&i.Delivery.HookID,
+			&i.Delivery.Receiver,
+			&i.Delivery.Event,
+			&i.Delivery.Task,
+			&i.Delivery.State,
+			&i.Delivery.Attempts,
+			&i.Delivery.DueAt,
+			&i.Delivery.CreatedAt,
+			&i.Delivery.AttemptedAt,
+			&i.Delivery.Status,
+			&i.Delivery.Error,
+			&i.URL,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const deliveryOfTenant = `-- name: DeliveryOfTenant :one
+SELECT d.id, d.tenant_id, d.job_id, d.hook_id, d.receiver, d.event, d.task, d.state, d.attempts, d.due_at, d.created_at, d.attempted_at, d.status, d.error, h.url
+FROM deliveries d
+LEFT JOIN hooks h ON h.id = d.hook_id
+WHERE d.tenant_id = $1 AND d.id = $2
+`
+
+type DeliveryOfTenantParams struct {
+	TenantID string
+	ID       string
+}
+
+type DeliveryOfTenantRow struct {
+	Delivery Delivery
+	URL      *string
+}
+
+func (q *Queries) DeliveryOfTenant(ctx context.Context, arg DeliveryOfTenantParams) (DeliveryOfTenantRow, error) {
+	row := q.db.QueryRow(ctx, deliveryOfTenant, arg.TenantID, arg.ID)
+	var i DeliveryOfTenantRow
+	err := row.Scan(
+		&i.Delivery.ID,
+		&i.Delivery.TenantID,
+		&i.Delivery.JobID,
+		&i.Delivery.HookID,
+		&i.Delivery.Receiver,
+		&i.Delivery.Event,
+		&i.Delivery.Task,
+		&i.Delivery.State,
+		&i.Delivery.Attempts,
+		&i.Delivery.DueAt,
+		&i.Delivery.CreatedAt,
+		&i.Delivery.AttemptedAt,
+		&i.Delivery.Status,
+		&i.Delivery.Error,
+		&i.URL,
+	)
+	return i, err
+}
+
+const disableHook = `-- name: DisableHook :exec
+UPDATE hooks SET enabled = false, remark = $1, updated_at = clock_timestamp() WHERE id = $2
+`
+
+type DisableHookParams struct {
+	Remark string
+	ID     string
+}
+
+func (q *Queries) DisableHook(ctx context.Context, arg DisableHookParams) error {
+	_, err := q.db.Exec(ctx, disableHook, arg.Remark, arg.ID)
+	return err
+}
+
+const dueDeliveries = `-- name: DueDeliveries :many
+SELECT id, tenant_id, job_id, hook_id, receiver, event, task, state, attempts, due_at, created_at, attempted_at, status, error FROM deliveries d
+WHERE d.tenant_id = $1 AND d.receiver = $2 AND d.state = 'WAITING' AND d.due_at <= $3
+ORDER BY d.due_at, d.id LIMIT $4::integer
+`
+
+type DueDeliveriesParams struct {
+	TenantID string
+	Receiver string
+	Now      time.Time
+	Most     int
+}
+
+func (q *Queries) DueDeliveries(ctx context.Context, arg DueDeliveriesParams) ([]Delivery, error) {
+	rows, err := q.db.Query(ctx, dueDeliveries,
+		arg.TenantID,
+		arg.Receiver,
+		arg.Now,
+		arg.Most,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []Delivery
+	for rows.Next() {
+		var i Delivery
+		if err := rows.Scan(
+			&i.ID,
+			&i.TenantID,
+			&i.JobID,
+			&i.HookID,
+			&i.Receiver,
+			&i.Event,
+			&i.Task,
+			&i.State,
+			&i.Attempts,
+			&i.DueAt,
+			&i.CreatedAt,
+			&i.AttemptedAt,
+			&i.Status,
+			&i.Error,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const dueReceivers = `-- name: DueReceivers :many
+WITH ready AS (
+    SELECT w.tenant_id, w.receiver, w.due_at, coalesce(r.failures, 0)::integer AS failures,
+           row_number() OVER (PARTITION BY w.tenant_id ORDER BY coalesce(r.failures, 0), w.due_at) AS turn
+    FROM waiting_receivers w
+    LEFT JOIN receivers r ON r.tenant_id = w.tenant_id AND r.receiver = w.receiver
+    WHERE w.due_at <= $3 AND (r.blocked_until IS NULL OR r.blocked_until <= $3)
+      AND ($4::boolean OR w.receiver = '') AND ($5::boolean OR w.receiver <> '')
+      AND NOT (w.tenant_id || ' ' || w.receiver = ANY ($6::text[]))
+)
+SELECT tenant_id, receiver, failures FROM ready
+WHERE turn <= $1::integer
+ORDER BY turn, failures, due_at LIMIT $2::integer
+`
+
+type DueReceiversParams struct {
+	Each  int
+	Most  int
+	Now   time.Time
+	Hooks bool
+	Tasks bool
+	Busy  []string
+}
+
+type DueReceiversRow struct {
+	TenantID string
+	Receiver string
+	Failures int
+}
+
+// Receivers for which something is due, without those that are blocked or being served, and fairly: the first of each tenant,
+// then the second of each, and so on. Those that failed last come last, so that the dead ones of a tenant do not hold up the others.
+func (q *Queries) DueReceivers(ctx context.Context, arg DueReceiversParams) ([]DueReceiversRow, error) {
+	rows, err := q.db.Query(ctx, dueReceivers,
+		arg.Each,
+		arg.Most,
+		arg.Now,
+		arg.Hooks,
+		arg.Tasks,
+		arg.Busy,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []DueReceiversRow
+	for rows.Next() {
+		var i DueReceiversRow
+		if err := rows.Scan(&i.TenantID, &i.Receiver, &i.Failures); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const giveUpStale = `-- name: GiveUpStale :execrows
+UPDATE deliveries d
+SET state = 'GIVEN_UP', error = CASE WHEN d.error = '' THEN $1 ELSE d.error END
+FROM (SELECT w.id FROM deliveries w WHERE w.state IN ('WAITING', 'PAUSED') AND w.created_at < $2 AND w.due_at < $3 LIMIT $4::integer) AS old
+WHERE d.id = old.id
+`
+
+type GiveUpStaleParams struct {
+	Error string
+	Made  time.Time
+	Due   time.Time
+	Most  int
+}
+
+// What no attempt could be made at for long, because its receiver is down, its hook disabled, or sending is not configured.
+func (q *Queries) GiveUpStale(ctx context.Context, arg GiveUpStaleParams) (int64, error) {
+	result, err := q.db.Exec(ctx, giveUpStale,
+		arg.Error,
+		arg.Made,
+		arg.Due,
+		arg.Most,
+	)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
+const hook = `-- name: Hook :one
+SELECT id, tenant_id, job_id, url, receiver, events, labels, format, studies, enabled, remark, secrets, created_at, updated_at FROM hooks WHERE tenant_id = $1 AND id = $2 AND job_id IS NULL
+`
+
+type HookParams struct {
+	TenantID string
+	ID       string
+}
+
+func (q *Queries) Hook(ctx context.Context, arg HookParams) (Hook, error) {
+	row := q.db.QueryRow(ctx, hook, arg.TenantID, arg.ID)
+	var i Hook
+	err := row.Scan(
+		&i.ID,
+		&i.TenantID,
+		&i.JobID,
+		&i.URL,
+		&i.Receiver,
+		&i.Events,
+		&i.Labels,
+		&i.Format,
+		&i.Studies,
+		&i.Enabled,
+		&i.Remark,
+		&i.Secrets,
+		&i.CreatedAt,
+		&i.UpdatedAt,
+	)
+	return i, err
+}
+
+const hookSignals = `-- name: HookSignals :many
+SELECT h.id AS hook_id, j.id AS job_id, j.tenant_id, j.updated_at, job_for_receivers(j)::jsonb AS job,
+       coalesce(s.percent, -1)::integer AS percent, coalesce(s.failures, 0)::integer AS failures
+FROM hooks h
+JOIN jobs j ON j.tenant_id = h.tenant_id AND j.state = 'RUNNING'
+LEFT JOIN signals s ON s.job_id = j.id AND s.target = h.id::text
+LEFT JOIN receivers r ON r.tenant_id = h.tenant_id AND r.receiver = h.receiver
+WHERE h.enabled AND h.job_id IS NULL AND 'job.progress' = ANY (h.events) AND coalesce(nullif(j.labels, 'null'), '{}') @> h.labels
+  AND (s.due_at IS NULL OR s.due_at <= $1) AND (r.blocked_until IS NULL OR r.blocked_until <= $1)
+  AND floor(j.progress * 100) > coalesce(s.percent, -1)
+ORDER BY s.due_at NULLS FIRST LIMIT $2::integer
+`
+
+type HookSignalsParams struct {
+	Now  time.Time
+	Most int
+}
+
+type HookSignalsRow struct {
+	HookID    string
+	JobID     string
+	TenantID  string
+	UpdatedAt time.Time
+	Job       []byte
+	Percent   int
+	Failures  int
+}
+
+func (q *Queries) HookSignals(ctx context.Context, arg HookSignalsParams) ([]HookSignalsRow, error) {
+	rows, err := q.db.Query(ctx, hookSignals, arg.Now, arg.Most)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []HookSignalsRow
+	for rows.Next() {
+		var i HookSignalsRow
+		if err := rows.Scan(
+			&i.HookID,
+			&i.JobID,
+			&i.TenantID,
+			&i.UpdatedAt,
+			&i.Job,
+			&i.Percent,
+			&i.Failures,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const hooks = `-- name: Hooks :many
+SELECT id, tenant_id, job_id, url, receiver, events, labels, format, studies, enabled, remark, secrets, created_at, updated_at FROM hooks WHERE tenant_id = $1 AND job_id IS NULL ORDER BY id
+`
+
+func (q *Queries) Hooks(ctx context.Context, tenantID string) ([]Hook, error) {
+	rows, err := q.db.Query(ctx, hooks, tenantID)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []Hook
+	for rows.Next() {
+		var i Hook
+		if err := rows.Scan(
+			&i.ID,
+			&i.TenantID,
+			&i.JobID,
+			&i.URL,
+			&i.Receiver,
+			&i.Events,
+			&i.Labels,
+			&i.Format,
+			&i.Studies,
+			&i.Enabled,
+			&i.Remark,
+			&i.Secrets,
+			&i.CreatedAt,
+			&i.UpdatedAt,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const hooksOf = `-- name: HooksOf :many
+SELECT id, tenant_id, job_id, url, receiver, events, labels, format, studies, enabled, remark, secrets, created_at, updated_at FROM hooks WHERE id = ANY ($1::uuid[])
+`
+
+func (q *Queries) HooksOf(ctx context.Context, ids []string) ([]Hook, error) {
+	rows, err := q.db.Query(ctx, hooksOf, ids)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []Hook
+	for rows.Next() {
+		var i Hook
+		if err := rows.Scan(
+			&i.ID,
+			&i.TenantID,
+			&i.JobID,
+			&i.URL,
+			&i.Receiver,
+			&i.Events,
+			&i.Labels,
+			&i.Format,
+			&i.Studies,
+			&i.Enabled,
+			&i.Remark,
+			&i.Secrets,
+			&i.CreatedAt,
+			&i.UpdatedAt,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const insertHook = `-- name: InsertHook :one
 INSERT INTO hooks (id, tenant_id, job_id, url, receiver, events, labels, format, studies, enabled, secrets)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+RETURNING id, tenant_id, job_id, url, receiver, events, labels, format, studies, enabled, remark, secrets, created_at, updated_at
 `
 
 type InsertHookParams struct {
@@ -30,8 +530,8 @@ type InsertHookParams struct {
 	Secrets  []delivery.Secret
 }
 
-func (q *Queries) InsertHook(ctx context.Context, arg InsertHookParams) error {
-	_, err := q.db.Exec(ctx, insertHook,
+func (q *Queries) InsertHook(ctx context.Context, arg InsertHookParams) (Hook, error) {
+	row := q.db.QueryRow(ctx, insertHook,
 		arg.ID,
 		arg.TenantID,
 		arg.JobID,
@@ -44,5 +544,385 @@ func (q *Queries) InsertHook(ctx context.Context, arg InsertHookParams) error {
 		arg.Enabled,
 		arg.Secrets,
 	)
+	var i Hook
+	err := row.Scan(
+		&i.ID,
+		&i.TenantID,
+		&i.JobID,
+		&i.URL,
+		&i.Receiver,
+		&i.Events,
+		&i.Labels,
+		&i.Format,
+		&i.Studies,
+		&i.Enabled,
+		&i.Remark,
+		&i.Secrets,
+		&i.CreatedAt,
+		&i.UpdatedAt,
+	)
+	return i, err
+}
+
+const lockHook = `-- name: LockHook :one
+SELECT id, tenant_id, job_id, url, receiver, events, labels, format, studies, enabled, remark, secrets, created_at, updated_at FROM hooks WHERE tenant_id = $1 AND id = $2 AND job_id IS NULL FOR UPDATE
+`
+
+type LockHookParams struct {
+	TenantID string
+	ID       string
+}
+
+func (q *Queries) LockHook(ctx context.Context, arg LockHookParams) (Hook, error) {
+	row := q.db.QueryRow(ctx, lockHook, arg.TenantID, arg.ID)
+	var i Hook
+	err := row.Scan(
+		&i.ID,
+		&i.TenantID,
+		&i.JobID,
+		&i.URL,
+		&i.Receiver,
+		&i.Events,
+		&i.Labels,
+		&i.Format,
+		&i.Studies,
+		&i.Enabled,
+		&i.Remark,
+		&i.Secrets,
+		&i.CreatedAt,
+		&i.UpdatedAt,
+	)
+	return i, err
+}
+
+const moveDeliveries = `-- name: MoveDeliveries :exec
+UPDATE deliveries SET receiver = $1 WHERE hook_id = $2 AND state = 'WAITING' AND receiver <> $1
+`
+
+type MoveDeliveriesParams struct {
+	Receiver string
+	HookID   *string
+}
+
+// What waits for a hook goes where the hook is now.
+func (q *Queries) MoveDeliveries(ctx context.Context, arg MoveDeliveriesParams) error {
+	_, err := q.db.Exec(ctx, moveDeliveries, arg.Receiver, arg.HookID)
 	return err
+}
+
+const pauseDeliveries = `-- name: PauseDeliveries :exec
+UPDATE deliveries SET state = 'PAUSED' WHERE hook_id = $1 AND state = 'WAITING'
+`
+
+func (q *Queries) PauseDeliveries(ctx context.Context, hookID *string) error {
+	_, err := q.db.Exec(ctx, pauseDeliveries, hookID)
+	return err
+}
+
+const progressSignals = `-- name: ProgressSignals :many
+SELECT j.id AS job_id, j.tenant_id, j.progress_webhook, reported_percent(j.progress, j.progress_webhook)::integer AS percent,
+       coalesce(s.percent, -1)::integer AS sent, coalesce(s.failures, 0)::integer AS failures
+FROM jobs j
+LEFT JOIN signals s ON s.job_id = j.id AND s.target = 'progress'
+WHERE j.state = 'RUNNING' AND j.progress_webhook IS NOT NULL AND (s.due_at IS NULL OR s.due_at <= $1)
+  AND reported_percent(j.progress, j.progress_webhook) > coalesce(s.percent, -1)
+ORDER BY s.due_at NULLS FIRST LIMIT $2::integer
+`
+
+type ProgressSignalsParams struct {
+	Now  time.Time
+	Most int
+}
+
+type ProgressSignalsRow struct {
+	JobID           string
+	TenantID        string
+	ProgressWebhook *job.ProgressWebhook
+	Percent         int
+	Sent            int
+	Failures        int
+}
+
+func (q *Queries) ProgressSignals(ctx context.Context, arg ProgressSignalsParams) ([]ProgressSignalsRow, error) {
+	rows, err := q.db.Query(ctx, progressSignals, arg.Now, arg.Most)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []ProgressSignalsRow
+	for rows.Next() {
+		var i ProgressSignalsRow
+		if err := rows.Scan(
+			&i.JobID,
+			&i.TenantID,
+			&i.ProgressWebhook,
+			&i.Percent,
+			&i.Sent,
+			&i.Failures,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const pruneDeliveries = `-- name: PruneDeliveries :execrows
+DELETE FROM deliveries d
+USING (
+    SELECT old.id FROM deliveries old WHERE old.state IN ('DELIVERED', 'GIVEN_UP') AND old.created_at < $1
+    ORDER BY old.created_at LIMIT $2::integer
+) AS old
+WHERE d.id = old.id
+`
+
+type PruneDeliveriesParams struct {
+	Before time.Time
+	Most   int
+}
+
+func (q *Queries) PruneDeliveries(ctx context.Context, arg PruneDeliveriesParams) (int64, error) {
+	result, err := q.db.Exec(ctx, pruneDeliveries, arg.Before, arg.Most)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
+const pruneHooksOfJobs = `-- name: PruneHooksOfJobs :execrows
+DELETE FROM hooks h
+USING (
+    SELECT old.id FROM hooks old
+    WHERE old.job_id IS NOT NULL AND old.created_at < $1
+      AND NOT EXISTS (SELECT 1 FROM deliveries d WHERE d.hook_id = old.id)
+      AND NOT EXISTS (SELECT 1 FROM jobs j WHERE j.id = old.job_id AND j.finished_at IS NULL)
+    LIMIT $2::integer
+) AS old
+WHERE h.id = old.id
+`
+
+type PruneHooksOfJobsParams struct {
+	Before time.Time
+	Most   int
+}
+
+// Hooks of single jobs, once nothing of theirs is kept.
+func (q *Queries) PruneHooksOfJobs(ctx context.Context, arg PruneHooksOfJobsParams) (int64, error) {
+	result, err := q.db.Exec(ctx, pruneHooksOfJobs, arg.Before, arg.Most)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
+const recordAttempt = `-- name: RecordAttempt :exec
+UPDATE deliveries
+SET state = $1, attempts = attempts + 1, due_at = $2, attempted_at = $3, status = $4, error = $5
+WHERE id = $6 AND state = 'WAITING' AND attempts = $7
+`
+
+type RecordAttemptParams struct {
+	State       delivery.State
+	DueAt       time.Time
+	AttemptedAt *time.Time
+	Status      int
+	Error       string
+	ID          string
+	Attempts    int
+}
+
+// A delivery that was ordered again meanwhile stays due.
+func (q *Queries) RecordAttempt(ctx context.Context, arg RecordAttemptParams) error {
+	_, err := q.db.Exec(ctx, recordAttempt,
+		arg.State,
+		arg.DueAt,
+		arg.AttemptedAt,
+		arg.Status,
+		arg.Error,
+		arg.ID,
+		arg.Attempts,
+	)
+	return err
+}
+
+const redeliver = `-- name: Redeliver :execrows
+UPDATE deliveries SET state = 'WAITING', attempts = 0, due_at = $1, error = '' WHERE tenant_id = $2 AND id = $3
+`
+
+type RedeliverParams struct {
+	Now      time.Time
+	TenantID string
+	ID       string
+}
+
+func (q *Queries) Redeliver(ctx context.Context, arg RedeliverParams) (int64, error) {
+	result, err := q.db.Exec(ctx, redeliver, arg.Now, arg.TenantID, arg.ID)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
+const resumeDeliveries = `-- name: ResumeDeliveries :exec
+UPDATE deliveries SET state = 'WAITING', due_at = $1 WHERE hook_id = $2 AND state = 'PAUSED'
+`
+
+type ResumeDeliveriesParams struct {
+	Now    time.Time
+	HookID *string
+}
+
+func (q *Queries) ResumeDeliveries(ctx context.Context, arg ResumeDeliveriesParams) error {
+	_, err := q.db.Exec(ctx, resumeDeliveries, arg.Now, arg.HookID)
+	return err
+}
+
+const running = `-- name: Running :one
+SELECT EXISTS (SELECT 1 FROM jobs WHERE id = $1 AND state = 'RUNNING')
+`
+
+func (q *Queries) Running(ctx context.Context, id string) (bool, error) {
+	row := q.db.QueryRow(ctx, running, id)
+	var exists bool
+	err := row.Scan(&exists)
+	return exists, err
+}
+
+const saveSignal = `-- name: SaveSignal :exec
+INSERT INTO signals (job_id, target, percent, due_at, failures)
+SELECT j.id, $1, $2, $3, $4 FROM jobs j WHERE j.id = $5 AND j.state = 'RUNNING'
+ON CONFLICT (job_id, target) DO UPDATE SET percent = excluded.percent, due_at = excluded.due_at, failures = excluded.failures
+`
+
+type SaveSignalParams struct {
+	Target   string
+	Percent  int
+	DueAt    time.Time
+	Failures int
+	JobID    string
+}
+
+// Nothing for a job that has ended, whose signals are gone.
+func (q *Queries) SaveSignal(ctx context.Context, arg SaveSignalParams) error {
+	_, err := q.db.Exec(ctx, saveSignal,
+		arg.Target,
+		arg.Percent,
+		arg.DueAt,
+		arg.Failures,
+		arg.JobID,
+	)
+	return err
+}
+
+const taskSignals = `-- name: TaskSignals :many
+SELECT j.id AS job_id, j.tenant_id, j.task_token, coalesce(s.failures, 0)::integer AS failures
+FROM jobs j
+LEFT JOIN signals s ON s.job_id = j.id AND s.target = 'task'
+WHERE j.state = 'RUNNING' AND j.answers_task AND (s.due_at IS NULL OR s.due_at <= $1)
+ORDER BY s.due_at NULLS FIRST LIMIT $2::integer
+`
+
+type TaskSignalsParams struct {
+	Now  time.Time
+	Most int
+}
+
+type TaskSignalsRow struct {
+	JobID     string
+	TenantID  string
+	TaskToken string
+	Failures  int
+}
+
+func (q *Queries) TaskSignals(ctx context.Context, arg TaskSignalsParams) ([]TaskSignalsRow, error) {
+	rows, err := q.db.Query(ctx, taskSignals, arg.Now, arg.Most)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []TaskSignalsRow
+	for rows.Next() {
+		var i TaskSignalsRow
+		if err := rows.Scan(
+			&i.JobID,
+			&i.TenantID,
+			&i.TaskToken,
+			&i.Failures,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const unblock = `-- name: Unblock :exec
+DELETE FROM receivers r
+USING deliveries d
+WHERE d.id = $1 AND r.tenant_id = d.tenant_id AND r.receiver = d.receiver
+`
+
+func (q *Queries) Unblock(ctx context.Context, deliveryID string) error {
+	_, err := q.db.Exec(ctx, unblock, deliveryID)
+	return err
+}
+
+const updateHook = `-- name: UpdateHook :one
+UPDATE hooks
+SET url = $1, receiver = $2, events = $3, labels = $4, format = $5, studies = $6, enabled = $7,
+    remark = $8, secrets = $9, updated_at = clock_timestamp()
+WHERE id = $10
+RETURNING id, tenant_id, job_id, url, receiver, events, labels, format, studies, enabled, remark, secrets, created_at, updated_at
+`
+
+type UpdateHookParams struct {
+	URL      string
+	Receiver string
+	Events   []delivery.Type
+	Labels   map[string]string
+	Format   delivery.Format
+	Studies  bool
+	Enabled  bool
+	Remark   string
+	Secrets  []delivery.Secret
+	ID       string
+}
+
+func (q *Queries) UpdateHook(ctx context.Context, arg UpdateHookParams) (Hook, error) {
+	row := q.db.QueryRow(ctx, updateHook,
+		arg.URL,
+		arg.Receiver,
+		arg.Events,
+		arg.Labels,
+		arg.Format,
+		arg.Studies,
+		arg.Enabled,
+		arg.Remark,
+		arg.Secrets,
+		arg.ID,
+	)
+	var i Hook
+	err := row.Scan(
+		&i.ID,
+		&i.TenantID,
+		&i.JobID,
+		&i.URL,
+		&i.Receiver,
+		&i.Events,
+		&i.Labels,
+		&i.Format,
+		&i.Studies,
+		&i.Enabled,
+		&i.Remark,
+		&i.Secrets,
+		&i.CreatedAt,
+		&i.UpdatedAt,
+	)
+	return i, err
 }

@@ -67,6 +67,7 @@ type IdempotencyKey struct {
 	JobID       *string
 	CreatedAt   time.Time
 	UploadID    *string
+	HookID      *string
 }
 
 type Job struct {
@@ -104,6 +105,8 @@ type Job struct {
 	Warnings        []string
 	Problems        []problem.Item
 	AnswersTask     bool
+	ImportedID      *string
+	Imported        *job.Imported
 }
 
 type JobEvent struct {
@@ -164,4 +167,10 @@ type Tenant struct {
 	ProvisionAt           time.Time
 	RetiredAt             *time.Time
 	DefaultSumoVersion    string
+}
+
+type WaitingReceiver struct {
+	TenantID string
+	Receiver string
+	DueAt    time.Time
 }

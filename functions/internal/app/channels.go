@@ -1,0 +1,35 @@
+package app
+
+import (
+	"time"
+
+	"github.com/sumo-k8/sumo-k8/pkg/delivery"
+	"github.com/sumo-k8/sumo-k8/pkg/delivery/post"
+	"github.com/sumo-k8/sumo-k8/pkg/job"
+)
+
+// callbacks are the ways in which jobs report to others.
+func (p Parts) callbacks() job.Callbacks {
+	c := p.Config.Callbacks()
+	c.Permits = p.wall().Permits
+	return c
+}
+
+func (p Parts) wall() *post.Wall {
+	hosts, networks, err := p.Config.WebhookReceivers()
+	if err != nil { // config.Load refuses such a configuration
+		return post.NewWall(nil, nil)
+	}
+	return post.NewWall(hosts, networks)
+}
+
+// poster sends events to webhooks; nil where they are disabled.
+func (p Parts) poster() delivery.Poster {
+	cfg := p.Config
+	if !cfg.Webhooks {
+		return nil
+	}
+	return post.New(post.Config{
+		Plain: cfg.WebhookHTTP, Wall: p.wall(), Token: cfg.WebhookToken, TokenHosts: cfg.WebhookTokenHosts, Now: time.Now,
+	})
+}

@@ -1,0 +1,126 @@
+package rest
+
+import (
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/sumo-k8/sumo-k8/pkg/delivery"
+	"github.com/sumo-k8/sumo-k8/pkg/job"
+	"github.com/sumo-k8/sumo-k8/pkg/simulation"
+)
+
+// Webhook is a delivery.Hook on the wire, without its secrets.
+type Webhook struct {
+	WebhookID string            `json:"webhook_id" format:"uuid"`
+	URL       string            `json:"url" doc:"Where events are POSTed."`
+	Events    []delivery.Type   `json:"events" enum:"job.queued,job.running,job.finished,job.progress"`
+	Labels    map[string]string `json:"labels" doc:"Only jobs that have all of these labels are reported; empty for every job."`
+	Format    delivery.Format   `json:"format" enum:"standard,cloudevents" doc:"Form of the body: {type, timestamp, data}, or a structured CloudEvent 1.0."`
+	Studies   bool              `json:"studies" doc:"Whether a study's runs are reported too."`
+	Enabled   bool              `json:"enabled" doc:"Nothing is recorded for a disabled webhook, and what was waiting is paused."`
+	Remark    string            `json:"remark" doc:"Why the service disabled the webhook; empty otherwise."`
+	CreatedAt time.Time         `json:"created_at"`
+	UpdatedAt time.Time         `json:"updated_at"`
+
+	OldSecretsUntil *time.Time `json:"old_secrets_until" doc:"When the last replaced secret stops signing; null if only the current one signs."`
+}
+
+// WebhookOf puts h on the wire, as it is at now.
+func WebhookOf(h delivery.Hook, now time.Time) Webhook {
+	out := Webhook{
+		WebhookID: h.ID, URL: h.URL, Events: orEmpty(h.Events), Labels: h.Labels, Format: h.Format, Studies: h.Studies, Enabled: h.Enabled,
+		Remark: h.Remark, CreatedAt: h.CreatedAt.UTC(), UpdatedAt: h.UpdatedAt.UTC(),
+	}
+	if out.Labels == nil {
+		out.Labels = map[string]string{}
+	}
+	for _, s := range h.Secrets {
+		if end := s.ExpiresAt; end != nil && end.After(now) && (out.OldSecretsUntil == nil || end.After(*out.OldSecretsUntil)) {
+			out.OldSecretsUntil = inUTC(end)
+		}
+	}
+	return out
+}
+
+// Delivery is a delivery.Delivery on the wire.
+type Delivery struct {
+	DeliveryID     string         `json:"delivery_id" format:"uuid"`
+	MessageID      string         `json:"message_id" doc:"The header webhook-id of every attempt; empty for the answer to a task token."`
+	WebhookID      *string        `json:"webhook_id" doc:"Null for the answer to a task token."`
+	URL            string         `json:"url" doc:"That of the webhook."`
+	JobID          string         `json:"job_id" format:"uuid"`
+	Event          delivery.Type  `json:"event" enum:"job.queued,job.running,job.finished,job.progress"`
+	State          delivery.State `json:"state" enum:"WAITING,PAUSED,DELIVERED,GIVEN_UP" doc:"WAITING for the next attempt, PAUSED while its webhook is disabled, DELIVERED when the receiver has answered 2xx, GIVEN_UP after the last attempt."`
+	Attempts       int            `json:"attempts" doc:"Made so far."`
+	CreatedAt      time.Time      `json:"created_at"`
+	NextAttemptAt  *time.Time     `json:"next_attempt_at" doc:"Null unless WAITING. A receiver in trouble may delay it."`
+	AttemptedAt    *time.Time     `json:"attempted_at" doc:"When the last attempt ended; null before the first."`
+	ResponseStatus int            `json:"response_status" doc:"HTTP status of the last attempt's answer; 0 if there was none."`
+	Error          string         `json:"error" doc:"What was wrong with the last attempt; empty if nothing was."`
+}
+
+// DeliveryOf puts d on the wire.
+func DeliveryOf(d delivery.Delivery) Delivery {
+	out := Delivery{
+		DeliveryID: d.ID, JobID: d.JobID, Event: d.Event.Type, State: d.State, Attempts: d.Attempts, CreatedAt: d.CreatedAt.UTC(),
+		AttemptedAt: inUTC(d.AttemptedAt), ResponseStatus: d.Status, Error: d.Error,
+	}
+	if d.HookID != "" {
+		out.WebhookID, out.URL, out.MessageID = &d.HookID, d.URL, d.MessageID()
+	}
+	if d.State == delivery.Waiting {
+		out.NextAttemptAt = inUTC(&d.DueAt)
+	}
+	return out
+}
+
+// WebhookMessage is the body of a webhook in the standard format.
+type WebhookMessage struct {
+	Type      delivery.Type `json:"type" enum:"job.queued,job.running,job.finished,job.progress"`
+	Timestamp time.Time     `json:"timestamp" doc:"When it happened."`
+	Data      WebhookJob    `json:"data"`
+}
+
+// WebhookJob is a delivery.Job on the wire.
+type WebhookJob struct {
+	JobID       string            `json:"job_id" format:"uuid"`
+	TenantID    string            `json:"tenant_id"`
+	ScenarioID  string            `json:"scenario_id" doc:"The name given at submission."`
+	Status      job.State         `json:"status" enum:"QUEUED,PENDING,RUNNING,SUCCEEDED,FAILED,CANCELLED"`
+	Reason      simulation.Reason `json:"reason"`
+	Message     string            `json:"message"`
+	Progress    float64           `json:"progress" minimum:"0" maximum:"1"`
+	Attempt     int               `json:"attempt"`
+	Check       bool              `json:"check" doc:"Whether the job only checks its scenario."`
+	Labels      map[string]string `json:"labels"`
+	SubmittedAt time.Time         `json:"submitted_at"`
+	StartedAt   *time.Time        `json:"started_at"`
+	FinishedAt  *time.Time        `json:"finished_at"`
+	SumoVersion string            `json:"sumo_version"`
+	Summary     *WebhookSummary   `json:"summary" doc:"Key figures of a finished run; null if there are none."`
+}
+
+// WebhookSummary is a simulation.Summary that may be null.
+type WebhookSummary simulation.Summary
+
+// Schema makes the summary nullable.
+func (WebhookSummary) Schema(r huma.Registry) *huma.Schema {
+	s := huma.SchemaFromType(r, typeOf[simulation.Summary]())
+	s.Nullable = true
+	return s
+}
+
+// WebhookMessageOf puts e on the wire.
+func WebhookMessageOf(e delivery.Event) WebhookMessage {
+	j := e.Job
+	labels := j.Labels
+	if labels == nil {
+		labels = map[string]string{}
+	}
+	return WebhookMessage{Type: e.Type, Timestamp: e.At.UTC(), Data: WebhookJob{
+		JobID: j.ID, TenantID: j.TenantID, ScenarioID: j.Name, Status: j.State, Reason: j.Reason, Message: j.Message, Progress: j.Progress,
+		Attempt: j.Attempt, Check: j.Check, Labels: labels, SubmittedAt: j.SubmittedAt.UTC(), StartedAt: inUTC(j.StartedAt),
+		FinishedAt: inUTC(j.FinishedAt), SumoVersion: j.SumoVersion, Summary: (*WebhookSummary)(j.Summary),
+	}}
+}
