@@ -237,7 +237,9 @@ func (f *Function) warmups(ctx context.Context, _ *struct{}) (*warmupsAnswer, er
 		return nil, err
 	}
 	for _, w := range list {
-		out.Body.WarmupJobs = append(out.Body.WarmupJobs, WarmupJob{Name: w.PodName, WarmupID: w.ID, Status: warmupStatus(w), CreatedAt: w.Created.UTC()})
+		out.Body.WarmupJobs = append(out.Body.WarmupJobs, WarmupJob{
+			Name: w.PodName, WarmupID: w.ID, Status: warmupStatus(w), CreatedAt: w.Created.UTC(),
+		})
 	}
 	out.Body.Message = fmt.Sprintf("%d warm-ups, %d nodes.", len(list), len(nodes))
 	return out, nil

@@ -21,7 +21,9 @@ func (c *tenantClient) change(t testing.TB, method, path, body string) answer {
 // allowed. Where a tenant has too many, the oldest goes.
 func (c *tenantClient) hook(t testing.TB, fields string) string {
 	t.Helper()
-	create := func() answer { return c.change(t, "POST", "/webhooks", `{"url": "https://localhost:1/`+markOf(c)+`", `+fields+`}`) }
+	create := func() answer {
+		return c.change(t, "POST", "/webhooks", `{"url": "https://localhost:1/`+markOf(c)+`", `+fields+`}`)
+	}
 	a := create()
 	if a.status == http.StatusConflict {
 		var list struct{ Webhooks []rest.Webhook }

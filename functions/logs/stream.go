@@ -342,7 +342,8 @@ func oldEnd(j job.Job) string {
 // from the log itself that the job goes on.
 func (s *stream) pause() error {
 	if s.old && !s.resumed {
-		s.event("", "", message{Message: "This stream ends here, but the job goes on: request the stream again, or poll GET /jobs/" + s.job.ID + "."})
+		text := "This stream ends here, but the job goes on: request the stream again, or poll GET /jobs/" + s.job.ID + "."
+		s.event("", "", message{Message: text})
 	}
 	s.write(": to be continued, send Last-Event-ID\n\n")
 	return s.out.Flush()

@@ -26,11 +26,15 @@ func TestCallbacksAreMadeRefusedOrIgnored(t *testing.T) {
 		answers   bool
 		progress  bool
 	}{
-		"all are enabled":                {Callbacks{Webhooks: true, Tasks: true}, all, nil, nil, true, true},
-		"none is":                        {Callbacks{}, all, []string{"body.task_token", "body.progress_webhook_url", "body.webhook_url"}, nil, false, false},
-		"only web hooks are":             {Callbacks{Webhooks: true}, all, []string{"body.task_token"}, nil, false, false},
-		"only tokens are":                {Callbacks{Tasks: true}, legacy, []string{"body.progress_webhook_url"}, nil, false, false},
-		"the old ones are ignored":       {Callbacks{IgnoreLegacy: true}, legacy, nil, []string{"task_token is ignored", "progress_webhook_url is ignored"}, false, false},
+		"all are enabled": {Callbacks{Webhooks: true, Tasks: true}, all, nil, nil, true, true},
+		"none is": {
+			Callbacks{}, all, []string{"body.task_token", "body.progress_webhook_url", "body.webhook_url"}, nil, false, false,
+		},
+		"only web hooks are": {Callbacks{Webhooks: true}, all, []string{"body.task_token"}, nil, false, false},
+		"only tokens are":    {Callbacks{Tasks: true}, legacy, []string{"body.progress_webhook_url"}, nil, false, false},
+		"the old ones are ignored": {
+			Callbacks{IgnoreLegacy: true}, legacy, nil, []string{"task_token is ignored", "progress_webhook_url is ignored"}, false, false,
+		},
 		"ours is never ignored":          {Callbacks{IgnoreLegacy: true}, all, []string{"body.webhook_url"}, nil, false, false},
 		"what is enabled is not ignored": {Callbacks{Webhooks: true, Tasks: true, IgnoreLegacy: true}, legacy, nil, nil, true, true},
 		"http is refused": {
@@ -41,7 +45,9 @@ func TestCallbacksAreMadeRefusedOrIgnored(t *testing.T) {
 			Callbacks{Webhooks: true, IgnoreLegacy: true}, Request{ProgressWebhook: &ProgressWebhook{URL: plain}},
 			nil, []string{"progress_webhook_url is ignored: it must begin with https://"}, false, false,
 		},
-		"http is allowed":    {Callbacks{Webhooks: true, Plain: true}, Request{ProgressWebhook: &ProgressWebhook{URL: plain}}, nil, nil, false, true},
+		"http is allowed": {
+			Callbacks{Webhooks: true, Plain: true}, Request{ProgressWebhook: &ProgressWebhook{URL: plain}}, nil, nil, false, true,
+		},
 		"empty ones are not": {Callbacks{}, Request{ProgressWebhook: &ProgressWebhook{}}, nil, nil, false, false},
 	} {
 		var l ledger
@@ -87,9 +93,11 @@ func TestAProgressWebhookKnowsTheIntervalOfItsRun(t *testing.T) {
 		run, config [2]*float64
 		want        [2]*float64
 	}{
-		"nobody says":                  {want: [2]*float64{at(0), nil}},
-		"the configuration says":       {config: [2]*float64{at(100), at(200)}, want: [2]*float64{at(100), at(200)}},
-		"the run says":                 {run: [2]*float64{at(0), at(50)}, config: [2]*float64{at(100), at(200)}, want: [2]*float64{at(0), at(50)}},
+		"nobody says":            {want: [2]*float64{at(0), nil}},
+		"the configuration says": {config: [2]*float64{at(100), at(200)}, want: [2]*float64{at(100), at(200)}},
+		"the run says": {
+			run: [2]*float64{at(0), at(50)}, config: [2]*float64{at(100), at(200)}, want: [2]*float64{at(0), at(50)},
+		},
 		"each says a part":             {run: [2]*float64{nil, at(150)}, config: [2]*float64{at(100), nil}, want: [2]*float64{at(100), at(150)}},
 		"the configuration ends never": {config: [2]*float64{nil, at(-1)}, want: [2]*float64{at(0), nil}},
 	} {

@@ -235,8 +235,9 @@ func TestAJobIsRetriedAsItWas(t *testing.T) {
 		ID: "old", TenantID: "acme", Namespace: "sumo-acme", Name: "morning", ScenarioDigest: "d", ScenarioKey: "k",
 		State: Failed, Message: "why", CPURequest: 3, MemoryGi: 5, Priority: Low, TimeoutSeconds: 77,
 		Labels: map[string]string{"a=b": "accepted by an earlier release"}, TaskToken: "t", AnswersTask: true,
-		ProgressWebhook: &ProgressWebhook{URL: "https://example.org", SimulationID: "17"}, Options: simulation.Options{ConfigFile: "a.sumocfg", SumoVersion: "1.15"},
-		Attempt: 2, Progress: 0.5, Traceparent: "00-earlier",
+		ProgressWebhook: &ProgressWebhook{URL: "https://example.org", SimulationID: "17"},
+		Options:         simulation.Options{ConfigFile: "a.sumocfg", SumoVersion: "1.15"},
+		Attempt:         2, Progress: 0.5, Traceparent: "00-earlier",
 	}
 	plain := &ProgressWebhook{URL: "http://x"}
 	alter := func(change func(*Job)) ledger {

@@ -350,7 +350,9 @@ func TestWhatIsNotThereIsAProblem(t *testing.T) {
 func TestASlashAtTheEndOfAPathIsRedirected(t *testing.T) {
 	t.Parallel()
 	mux := http.NewServeMux()
-	for _, pattern := range []string{"GET /{$}", "POST /jobs", "GET /jobs/{id}", "GET /jobs/{id}/results", "GET /jobs/{id}/results/{name...}"} {
+	for _, pattern := range []string{
+		"GET /{$}", "POST /jobs", "GET /jobs/{id}", "GET /jobs/{id}/results", "GET /jobs/{id}/results/{name...}",
+	} {
 		mux.HandleFunc(pattern, func(http.ResponseWriter, *http.Request) {})
 	}
 	handler := Handler(mux, nil, zerolog.Nop())
