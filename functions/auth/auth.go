@@ -23,7 +23,7 @@ type Function struct {
 	Nodes func(context.Context) ([]job.Node, error)
 	// Pods counts the pods that run jobs by phase; nil where there is no cluster.
 	Pods func(context.Context) (map[string]int, error)
-	// Warmer brings up nodes; nil where there is no cluster.
+	// Warmer brings up nodes; nil when this process can not.
 	Warmer job.Warmer
 	Now    func() time.Time
 }
@@ -48,13 +48,13 @@ type Jobs interface {
 // Register adds the function's operations to api.
 func (f *Function) Register(api huma.API) {
 	tags := []string{"Tenants"}
-	rest.Register(api, rest.Admin, huma.Operation{
+	rest.RegisterLenient(api, rest.Admin, huma.Operation{
 		OperationID: "register-tenant", Method: http.MethodPost, Path: "/auth/register", Tags: tags,
 		Summary:     "Register a tenant",
 		Description: "The answer contains the tenant's API key, which is shown only once: keep it.",
 		Errors:      []int{http.StatusConflict},
 	}, f.register)
-	rest.Register(api, rest.Admin, huma.Operation{
+	rest.RegisterLenient(api, rest.Admin, huma.Operation{
 		OperationID: "regenerate-key", Method: http.MethodPost, Path: "/auth/regenerate-key", Tags: tags,
 		Summary:     "Issue a new API key",
 		Description: "All earlier keys of the tenant stop working immediately.",
@@ -69,7 +69,7 @@ func (f *Function) Register(api huma.API) {
 		Summary: "Show a tenant",
 		Errors:  []int{http.StatusNotFound},
 	}, f.get)
-	rest.Register(api, rest.Admin, huma.Operation{
+	rest.RegisterLenient(api, rest.Admin, huma.Operation{
 		OperationID: "update-tenant", Method: http.MethodPatch, Path: "/auth/tenants/{id}", Tags: tags,
 		Summary:     "Change a tenant's limits and its default version of SUMO",
 		Description: "Give the new values in the query or as JSON. Running jobs continue; queued ones are subject to the new limits.",
@@ -97,6 +97,7 @@ type Tenant struct {
 	InputBuckets []string  `json:"input_buckets" doc:"Where the tenant's s3:// inputs may come from, each written bucket or bucket/prefix/."`
 	SumoVersion  string    `json:"default_sumo_version" doc:"SUMO version of jobs that name none; empty for the newest."`
 	CreatedAt    time.Time `json:"created_at"`
+	Warnings     []string  `json:"warnings,omitempty" doc:"What to know about the request that this answers, such as unknown fields that were ignored."`
 }
 
 func onWire(t tenant.Tenant, key string) Tenant {
@@ -141,7 +142,13 @@ func (f *Function) register(ctx context.Context, in *registerRequest) (*tenantAn
 	if err != nil {
 		return nil, err
 	}
-	return &tenantAnswer{Body: onWire(t, key)}, nil
+	return answer(ctx, onWire(t, key)), nil
+}
+
+// answer adds what is to be known about the request.
+func answer(ctx context.Context, t Tenant) *tenantAnswer {
+	t.Warnings = rest.WarningsOf(ctx)
+	return &tenantAnswer{Body: t}
 }
 
 type regenerateRequest struct {
@@ -155,7 +162,7 @@ func (f *Function) regenerateKey(ctx context.Context, in *regenerateRequest) (*t
 	if err != nil {
 		return nil, err
 	}
-	return &tenantAnswer{Body: onWire(t, key)}, nil
+	return answer(ctx, onWire(t, key)), nil
 }
 
 type listAnswer struct {
@@ -198,7 +205,7 @@ func (f *Function) withMaskedKey(ctx context.Context, t tenant.Tenant) (*tenantA
 	if err != nil {
 		return nil, err
 	}
-	return &tenantAnswer{Body: onWire(t, masked(hints[t.ID]))}, nil
+	return answer(ctx, onWire(t, masked(hints[t.ID]))), nil
 }
 
 type updateRequest struct {

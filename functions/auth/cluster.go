@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -29,8 +30,8 @@ func (f *Function) registerCluster(api huma.API) {
 	rest.Register(api, rest.Admin, huma.Operation{
 		OperationID: "start-warmup", Method: http.MethodPost, Path: "/admin/warmup", Tags: tags,
 		Summary: "Bring up a node before jobs need it",
-		Description: "Starts a pod that reserves a run's resources for a while and makes the node pull SUMO's image. Answers 503 " +
-			"without a cluster: a single machine needs no warm-up.",
+		Description: "Starts a pod that reserves a run's resources for a while and makes the node pull SUMO's image. Without a cluster, the " +
+			"machine is always warm: the call answers as a cluster with a warm node does, and reserves nothing.",
 		Errors: []int{http.StatusUnprocessableEntity},
 	}, f.startWarmup)
 	rest.Register(api, rest.Admin, huma.Operation{
@@ -163,8 +164,8 @@ type warmupAnswer struct {
 
 func (f *Function) startWarmup(ctx context.Context, in *warmupRequest) (*warmupAnswer, error) {
 	if f.Warmer == nil {
-		return nil, problem.New(problem.NotConfigured, "This service runs its jobs on a single machine, without a cluster, so there "+
-			"is no node to bring up. Submit jobs directly.")
+		return nil, problem.New(problem.NotConfigured, "This process brings up no nodes: it has neither a cluster nor an engine. Set "+
+			"ENGINE where the auth function runs, or submit jobs directly.")
 	}
 	key, err := idempotency.Of(in.IdempotencyKey, "start-warmup", []int{in.CPURequest, in.MemoryGi, in.KeepAliveSeconds}, "")
 	if err != nil {
@@ -174,10 +175,14 @@ func (f *Function) startWarmup(ctx context.Context, in *warmupRequest) (*warmupA
 	if err != nil {
 		return nil, err
 	}
+	message := "A node with these resources is being brought up. GET /admin/warmup/status shows when it is ready."
+	if warmupStatus(w) == "running" {
+		message = "A node with these resources is ready. Submit jobs directly."
+	}
 	return &warmupAnswer{Replayed: rest.Replayed(!started), Body: Warmup{
 		Status: "warming_up", WarmupID: w.ID, JobName: w.PodName, Namespace: w.Namespace,
 		CPURequest: in.CPURequest, MemoryGi: in.MemoryGi, KeepAliveSeconds: in.KeepAliveSeconds,
-		Message: "A node with these resources is being brought up. GET /admin/warmup/status shows when it is ready.",
+		Message: message,
 	}}, nil
 }
 
@@ -193,8 +198,16 @@ type warmupsAnswer struct {
 type WarmupJob struct {
 	Name      string    `json:"name"`
 	WarmupID  string    `json:"warmup_id"`
-	Status    string    `json:"status" doc:"The pod's phase."`
+	Status    string    `json:"status" doc:"pending, running, completed or failed."`
 	CreatedAt time.Time `json:"created_at"`
+}
+
+// warmupStatus is the phase of a warm-up's pod in the predecessor's words.
+func warmupStatus(w job.Warmup) string {
+	if w.Phase == "Succeeded" {
+		return "completed"
+	}
+	return strings.ToLower(w.Phase)
 }
 
 // SimulationNode is a node that can run jobs.
@@ -215,8 +228,8 @@ func (f *Function) warmups(ctx context.Context, _ *struct{}) (*warmupsAnswer, er
 	for i, n := range nodes {
 		out.Body.SimulationNodes[i] = SimulationNode{Name: n.Name, Ready: n.Ready, CreatedAt: created(n)}
 	}
-	out.Body.Message = "This machine runs the jobs itself and is always warm."
 	if f.Warmer == nil {
+		out.Body.Message = "This process brings up no nodes."
 		return out, nil
 	}
 	list, err := f.Warmer.List(ctx)
@@ -224,7 +237,9 @@ func (f *Function) warmups(ctx context.Context, _ *struct{}) (*warmupsAnswer, er
 		return nil, err
 	}
 	for _, w := range list {
-		out.Body.WarmupJobs = append(out.Body.WarmupJobs, WarmupJob{Name: w.PodName, WarmupID: w.ID, Status: w.Phase, CreatedAt: w.Created.UTC()})
+		out.Body.WarmupJobs = append(out.Body.WarmupJobs, WarmupJob{
+			Name: w.PodName, WarmupID: w.ID, Status: warmupStatus(w), CreatedAt: w.Created.UTC(),
+		})
 	}
 	out.Body.Message = fmt.Sprintf("%d warm-ups, %d nodes.", len(list), len(nodes))
 	return out, nil

@@ -115,7 +115,7 @@ func TestAWarmUpIsStartedOnceForItsKeyListedAndEnded(t *testing.T) {
 		SimulationNodes []auth.SimulationNode `json:"simulation_nodes"`
 	}
 	f.Admin(t, "GET", "/admin/warmup/status", "").Want(t, http.StatusOK).Into(t, &list)
-	if len(list.WarmupJobs) != 1 || list.WarmupJobs[0].Status != "Pending" ||
+	if len(list.WarmupJobs) != 1 || list.WarmupJobs[0].Status != "pending" ||
 		len(list.SimulationNodes) != 2 || !list.SimulationNodes[0].Ready {
 		t.Errorf("listed are %+v", list)
 	}
@@ -127,11 +127,11 @@ func TestAWarmUpIsStartedOnceForItsKeyListedAndEnded(t *testing.T) {
 	}, "X-Admin-Key: "+served.AdminKey)
 }
 
-func TestWithoutAClusterThereIsNothingToWarmUp(t *testing.T) {
+func TestAProcessWithoutAnEngineWarmsNothingUp(t *testing.T) {
 	t.Parallel()
 	f := served.Serve(t, served.Parts(t), "auth")
 	f.WantRefused(t, map[string]served.Refusal{
-		"starting": served.Refused("POST", "/admin/warmup", "", http.StatusServiceUnavailable, "single machine"),
+		"starting": served.Refused("POST", "/admin/warmup", "", http.StatusServiceUnavailable, "brings up no nodes"),
 		"ending":   served.Refused("DELETE", "/admin/warmup/w1", "", http.StatusNotFound, "no warm-up"),
 	}, "X-Admin-Key: "+served.AdminKey)
 	var list struct {

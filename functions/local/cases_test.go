@@ -76,7 +76,7 @@ func TestScenariosAsPeopleMakeThem(t *testing.T) {
 				t.Errorf("the job does not show seed %d", *c.Seed)
 			}
 			for _, name := range c.Results {
-				if !slices.ContainsFunc(j.ResultFiles.Files, func(f job.ResultFile) bool { return f.Name == name }) {
+				if !slices.ContainsFunc(j.ResultFiles.Files, func(f rest.ResultFile) bool { return f.Name == name }) {
 					t.Errorf("the results lack %s: %v", name, j.ResultFiles.Files)
 				}
 			}

@@ -43,7 +43,7 @@ func testS3Inputs(t *testing.T, s *service) {
 		return c.request(t, "POST", "/jobs/s3", strings.NewReader(body), "Authorization: Bearer "+c.key, "Content-Type: application/json")
 	}
 	for name, body := range map[string]string{
-		"one zip": fmt.Sprintf(`{"scenario_id": "zip", "sumo_files_s3_url": %q, "premium_sim": true, "progress_webhook_url": "https://example.org/hook",
+		"one zip": fmt.Sprintf(`{"scenario_id": "zip", "sumo_files_s3_url": %q, "premium_sim": true, "progress_webhook_url": "https://receiver.invalid/hook",
 			"progress_simulation_id": "s1", "progress_start_sec": 0, "progress_end_sec": 300}`, open),
 		"a list of files": fmt.Sprintf(`{"scenario_id": "files", "sumo_files_s3_urls": ["%s"]}`, strings.Join(files, `", "`)),
 	} {
@@ -82,10 +82,10 @@ func testS3Inputs(t *testing.T, s *service) {
 		},
 		"below an object": {`{"scenario_id": "x", "sumo_files_s3_url": "s3://traffic-data/ours/square.zip/x.zip"}`, http.StatusBadRequest},
 		"a web hook elsewhere": {
-			fmt.Sprintf(`{"scenario_id": "x", "sumo_files_s3_url": %q, "progress_webhook_url": "ftp://example.org/"}`, open), http.StatusBadRequest,
+			fmt.Sprintf(`{"scenario_id": "x", "sumo_files_s3_url": %q, "webhook_url": "ftp://example.org/"}`, open), http.StatusBadRequest,
 		},
 		"a web hook without TLS": {
-			fmt.Sprintf(`{"scenario_id": "x", "sumo_files_s3_url": %q, "progress_webhook_url": "http://example.org/"}`, open), http.StatusBadRequest,
+			fmt.Sprintf(`{"scenario_id": "x", "sumo_files_s3_url": %q, "webhook_url": "http://example.org/"}`, open), http.StatusBadRequest,
 		},
 		"no source": {`{"scenario_id": "x"}`, http.StatusBadRequest},
 		"two sources": {

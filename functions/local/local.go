@@ -89,6 +89,9 @@ func Open(ctx context.Context, s Settings) (_ *Service, err error) {
 		return nil, err
 	}
 	service.cfg.Target, service.cfg.SumoImages = "local", nil // runs are processes here
+	if os.Getenv("STREAM_LIMIT") == "" {
+		service.cfg.StreamLimit = 0 // no gateway is in front
+	}
 	if err := service.openLog(); err != nil {
 		return nil, err
 	}

@@ -111,9 +111,9 @@ func TestRegressions(t *testing.T) {
 			),
 				"Authorization: Bearer "+c.key, "Content-Type: application/json", "Idempotency-Key: hooked")
 		}
-		send("https://example.org/a").want(t, http.StatusOK)
-		send("https://example.org/a").want(t, http.StatusOK)
-		send("https://example.org/b").want(t, http.StatusUnprocessableEntity)
+		send("https://receiver.invalid/a").want(t, http.StatusOK)
+		send("https://receiver.invalid/a").want(t, http.StatusOK)
+		send("https://receiver.invalid/b").want(t, http.StatusUnprocessableEntity)
 	})
 }
 

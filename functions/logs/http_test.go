@@ -85,6 +85,7 @@ func (s *served) get(t testing.TB, path, lastID string) *http.Response {
 		t.Fatal(err)
 	}
 	r.Header.Set("Authorization", "Bearer "+s.key)
+	r.Header.Set("Accept", "text/event-stream;version=2")
 	if lastID != "" {
 		r.Header.Set("Last-Event-ID", lastID)
 	}

@@ -23,7 +23,8 @@ type Function struct {
 	Objects Objects
 	// Live reads the log of a run that has not finished; nil when this process cannot reach it.
 	Live job.LiveLogs
-	// StreamLimit is how long a stream lasts before the client has to resume, so that no gateway cuts it in the middle of a line.
+	// StreamLimit is how long a stream lasts before the client has to resume, so that no gateway cuts it in the middle of a line; 0 for
+	// as long as the job.
 	StreamLimit time.Duration
 	// Poll is how often a followed job's log is checked for new lines.
 	Poll time.Duration
@@ -60,7 +61,10 @@ func (f *Function) Register(api huma.API) {
 		Description: "Server-sent events. Each line is data: {\"message\": …} with an id; send the last id as Last-Event-ID to resume without " +
 			"loss or repetition. Messages without an id are about the log: why there is none yet, that the job was restarted and its log " +
 			"starts over (restarted: true), or that part of it is unavailable while the job runs (skipped: bytes). Progress arrives as " +
-			"event: progress. The last event carries {\"status\": …}; resume a stream that ends without one.",
+			"event: progress with {\"progress\": 0.5, \"state\": \"RUNNING\"}. With Accept: text/event-stream;version=2 the last event is event: " +
+			"end with {\"status\": …, \"reason\": …, \"message\": …}. Without, the first event is {\"pod\": …, \"phase\": …, \"message\": …}, and " +
+			"the last one has {\"status\": …, \"message\": …}, where the status is Succeeded or Failed. Resume a stream that ends without its " +
+			"last event: a gateway limits how long one lasts.",
 		Errors: []int{http.StatusNotFound},
 		Responses: map[string]*huma.Response{"200": {
 			Description: "OK", Content: map[string]*huma.MediaType{"text/event-stream": {Schema: &huma.Schema{Type: huma.TypeString}}},

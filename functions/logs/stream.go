@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"mime"
 	"net/http"
 	"strconv"
 	"strings"
@@ -69,6 +70,18 @@ type streamRequest struct {
 	LastEventID string `header:"Last-Event-ID" maxLength:"40" doc:"Resume after this event."`
 }
 
+// acceptsNew reports whether a reader asks for the present form of the stream. The predecessor's readers do not, nor do readers of
+// event streams in general, whatever their library sends.
+func acceptsNew(accept string) bool {
+	for media := range strings.SplitSeq(accept, ",") {
+		name, parameters, err := mime.ParseMediaType(media)
+		if err == nil && name == "text/event-stream" && parameters["version"] == "2" {
+			return true
+		}
+	}
+	return false
+}
+
 func (f *Function) stream(ctx context.Context, in *streamRequest) (*huma.StreamResponse, error) {
 	from, ok := parsePlace(in.LastEventID)
 	if !ok {
@@ -86,7 +99,10 @@ func (f *Function) stream(ctx context.Context, in *streamRequest) (*huma.StreamR
 		if hctx.Method() == http.MethodHead {
 			return // a HEAD only checks that there is a stream, and must not wait for its end
 		}
-		s := &stream{f: f, job: j, at: from, out: bufio.NewWriter(rest.StreamOut(hctx)), progress: -1, wrote: f.Now()}
+		s := &stream{
+			f: f, job: j, at: from, out: bufio.NewWriter(rest.StreamOut(hctx)), progress: -1, wrote: f.Now(),
+			old: !acceptsNew(hctx.Header("Accept")), resumed: in.LastEventID != "",
+		}
 		if err := s.run(hctx.Context()); err != nil && !errors.Is(err, context.Canceled) {
 			zerolog.Ctx(hctx.Context()).Info().Err(err).Str("job", j.ID).Msg("log stream ended early; the client may resume")
 		}
@@ -95,6 +111,9 @@ func (f *Function) stream(ctx context.Context, in *streamRequest) (*huma.StreamR
 
 // stream is one follower of one job's log.
 type stream struct {
+	old     bool // in the predecessor's form
+	resumed bool // by a reader who knows that streams end and go on
+
 	f         *Function
 	job       job.Job
 	at        place
@@ -106,8 +125,13 @@ type stream struct {
 
 // run follows the log until the job has finished and its whole log is sent, or until it is time for the client to resume.
 func (s *stream) run(ctx context.Context) error {
-	limit := time.NewTimer(s.f.StreamLimit)
-	defer limit.Stop()
+	var limit <-chan time.Time // never, without a limit
+	if s.f.StreamLimit > 0 {
+		timer := time.NewTimer(s.f.StreamLimit)
+		defer timer.Stop()
+		limit = timer.C
+	}
+	s.begin()
 	w := s.f.join(s.job)
 	defer s.f.leave(w)
 	for {
@@ -130,7 +154,7 @@ func (s *stream) run(ctx context.Context) error {
 		if err := s.out.Flush(); err != nil {
 			return err
 		}
-		if ended, err := s.wait(ctx, changed, limit.C); ended {
+		if ended, err := s.wait(ctx, changed, limit); ended {
 			return err
 		}
 	}
@@ -245,23 +269,59 @@ func (s *stream) explain(text string) {
 	s.event("", "", message{Message: text})
 }
 
+// begin has browsers reconnect soon when the stream ends, and sends what old readers expect first.
+func (s *stream) begin() {
+	s.write("retry: 200\n\n")
+	if !s.old || s.resumed {
+		return
+	}
+	s.event("", "", struct {
+		Pod     string `json:"pod"`
+		Phase   string `json:"phase"`
+		Message string `json:"message"`
+	}{podName(s.job), phaseOf(s.job.State), "Starting log stream..."})
+}
+
+// phaseOf is the phase of the pod that runs a job in this state, in Kubernetes' words.
+func phaseOf(state job.State) string {
+	switch state {
+	case job.Running:
+		return "Running"
+	case job.Succeeded:
+		return "Succeeded"
+	case job.Failed, job.Cancelled:
+		return "Failed"
+	default:
+		return "Pending"
+	}
+}
+
+// sendProgress sends the progress when it has changed, in a form that the predecessor's readers skip. They take every line that begins
+// with "data: " for a line of the log, and its status for the end; event streams need no blank after the colon.
 func (s *stream) sendProgress() {
 	if s.job.Progress == s.progress {
 		return
 	}
 	s.progress = s.job.Progress
-	s.event("", "progress", struct {
+	s.write("event: progress\ndata:" + encoded(struct {
 		Progress float64   `json:"progress"`
-		Status   job.State `json:"status"`
-	}{s.job.Progress, s.job.State})
+		State    job.State `json:"state"`
+	}{s.job.Progress, s.job.State}) + "\n\n")
 }
 
 func (s *stream) end() error {
+	if s.old {
+		s.event("", "", struct {
+			Status  string `json:"status"`
+			Message string `json:"message"`
+		}{phaseOf(s.job.State), oldEnd(s.job)})
+		return s.out.Flush()
+	}
 	text := s.job.Message
 	if text == "" {
 		text = "Job " + string(s.job.State)
 	}
-	s.event("", "", struct {
+	s.event("", "end", struct {
 		Message string            `json:"message"`
 		Reason  simulation.Reason `json:"reason"`
 		Status  job.State         `json:"status"`
@@ -269,9 +329,23 @@ func (s *stream) end() error {
 	return s.out.Flush()
 }
 
-// pause ends the stream so that the client reconnects for the rest; browsers do so themselves, after retry milliseconds.
+// oldEnd says how a job has ended, as the predecessor did. It knew no cancelled jobs.
+func oldEnd(j job.Job) string {
+	text := "Job " + strings.ToLower(string(j.State))
+	if j.State != job.Succeeded && j.Message != "" {
+		text += ": " + j.Message
+	}
+	return text
+}
+
+// pause ends the stream so that the client reconnects for the rest. The predecessor's streams had no end by time, so its readers learn
+// from the log itself that the job goes on.
 func (s *stream) pause() error {
-	s.write("retry: 200\n: to be continued, send Last-Event-ID\n\n")
+	if s.old && !s.resumed {
+		text := "This stream ends here, but the job goes on: request the stream again, or poll GET /jobs/" + s.job.ID + "."
+		s.event("", "", message{Message: text})
+	}
+	s.write(": to be continued, send Last-Event-ID\n\n")
 	return s.out.Flush()
 }
 
@@ -282,11 +356,12 @@ func (s *stream) event(id, kind string, data any) {
 	if kind != "" {
 		s.write("event: " + kind + "\n")
 	}
-	raw, err := json.Marshal(data)
-	if err != nil {
-		return // strings and numbers always marshal
-	}
-	s.write("data: " + string(raw) + "\n\n")
+	s.write("data: " + encoded(data) + "\n\n")
+}
+
+func encoded(data any) string {
+	raw, _ := json.Marshal(data) // strings and numbers always marshal
+	return string(raw)
 }
 
 // write leaves errors to the next Flush, which returns the first one.

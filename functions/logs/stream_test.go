@@ -93,6 +93,11 @@ func (s *scripted) follow(ctx context.Context, lastID string) (*strings.Builder,
 }
 
 func (s *scripted) followBy(ctx context.Context, f *Function, lastID string) (*strings.Builder, <-chan error) {
+	return s.followAs(ctx, f, lastID, false)
+}
+
+// followAs is followBy for a reader of the predecessor's form, or of ours.
+func (s *scripted) followAs(ctx context.Context, f *Function, lastID string, old bool) (*strings.Builder, <-chan error) {
 	out, ended := &strings.Builder{}, make(chan error, 1)
 	from, ok := parsePlace(lastID)
 	if !ok {
@@ -101,12 +106,17 @@ func (s *scripted) followBy(ctx context.Context, f *Function, lastID string) (*s
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	st := &stream{f: f, job: s.state, at: from, out: bufio.NewWriter(out), progress: s.state.Progress, wrote: time.Now()}
+	st := &stream{
+		f: f, job: s.state, at: from, out: bufio.NewWriter(out), progress: s.state.Progress, wrote: time.Now(), old: old, resumed: lastID != "",
+	}
 	go func() { ended <- st.run(ctx) }()
 	return out, ended
 }
 
-const resume = "retry: 200\n: to be continued, send Last-Event-ID\n\n"
+const (
+	begun  = "retry: 200\n\n"
+	resume = ": to be continued, send Last-Event-ID\n\n"
+)
 
 func said(end int, message string) string {
 	return fmt.Sprintf("id: 0-%d\ndata: {\"message\":%q}\n\n", end, message)
@@ -130,8 +140,8 @@ func TestAStreamSendsWholeLinesAsTheyComeAndHeartbeatsBetween(t *testing.T) {
 		if err := <-ended; !errors.Is(err, context.Canceled) {
 			t.Errorf("ended with %v", err)
 		}
-		want := said(4, "one") + said(9, "two") + strings.Repeat(": heartbeat\n\n", 2) +
-			"event: progress\ndata: {\"progress\":0.5,\"status\":\"RUNNING\"}\n\n" + ": heartbeat\n\n"
+		want := begun + said(4, "one") + said(9, "two") + strings.Repeat(": heartbeat\n\n", 2) +
+			"event: progress\ndata:{\"progress\":0.5,\"state\":\"RUNNING\"}\n\n" + ": heartbeat\n\n"
 		if diff := cmp.Diff(want, out.String()); diff != "" {
 			t.Error(diff)
 		}
@@ -149,7 +159,7 @@ func TestAStreamEndsBeforeTheGatewayCutsIt(t *testing.T) {
 			t.Error(err)
 		}
 		took := time.Since(start)
-		want := said(4, "one") + strings.Repeat(": heartbeat\n\n", 18) + resume
+		want := begun + said(4, "one") + strings.Repeat(": heartbeat\n\n", 18) + resume
 		if diff := cmp.Diff(want, out.String()); diff != "" || took != 280*time.Second {
 			t.Errorf("ended after %s: %s", took, diff)
 		}
@@ -172,7 +182,7 @@ func TestAStreamExplainsOnceWhyThereIsNoLog(t *testing.T) {
 		if err := <-ended; !errors.Is(err, context.Canceled) {
 			t.Errorf("ended with %v", err)
 		}
-		want := "data: {\"message\":\"No log yet: the job waits for room under this tenant's limits.\"}\n\n" +
+		want := begun + "data: {\"message\":\"No log yet: the job waits for room under this tenant's limits.\"}\n\n" +
 			"data: {\"message\":\"No log yet: the job is about to start.\"}\n\n" + said(4, "one")
 		if diff := cmp.Diff(want, out.String()); diff != "" {
 			t.Error(diff)
@@ -194,7 +204,7 @@ func TestAStreamWhoseStateIsUnknownAsksToBeResumed(t *testing.T) {
 		if err := <-ended; !errors.Is(err, unreachable) {
 			t.Errorf("ended with %v", err)
 		}
-		if diff := cmp.Diff(said(4, "one")+resume, out.String()); diff != "" {
+		if diff := cmp.Diff(begun+said(4, "one")+resume, out.String()); diff != "" {
 			t.Error(diff)
 		}
 	})
@@ -247,7 +257,8 @@ func eventsIn(t *testing.T, text string) (events []sent) {
 	for block := range strings.SplitSeq(text, "\n\n") {
 		var e sent
 		for line := range strings.SplitSeq(block, "\n") {
-			name, value, _ := strings.Cut(line, ": ")
+			name, value, _ := strings.Cut(line, ":")
+			value = strings.TrimPrefix(value, " ")
 			switch name {
 			case "id":
 				e.id = value
@@ -355,7 +366,7 @@ func TestAStreamReportsUnavailableParts(t *testing.T) {
 		if err := <-ended; !errors.Is(err, context.DeadlineExceeded) {
 			t.Fatal(err)
 		}
-		want := "data: {\"message\":\"Bytes 4 to 7 of the log are unavailable while the job runs. They can be read once it has " +
+		want := begun + "data: {\"message\":\"Bytes 4 to 7 of the log are unavailable while the job runs. They can be read once it has " +
 			"finished.\",\"skipped\":4}\n\n" +
 			said(14, "three")
 		if diff := cmp.Diff(want, out.String()); diff != "" {
@@ -384,7 +395,7 @@ func TestFollowersShareTheLookAtAJob(t *testing.T) {
 			if err := <-ends[i]; !errors.Is(err, context.DeadlineExceeded) {
 				t.Fatal(err)
 			}
-			if diff := cmp.Diff(said(4, "one")+said(8, "two"), outs[i].String()); diff != "" {
+			if diff := cmp.Diff(begun+said(4, "one")+said(8, "two"), outs[i].String()); diff != "" {
 				t.Fatal(diff)
 			}
 		}
@@ -405,7 +416,7 @@ func TestAStreamPausesWhenTheServerStops(t *testing.T) {
 	t.Parallel()
 	run := script(job.Running)
 	run.say("one\n")
-	begun := make(chan struct{})
+	streaming := make(chan struct{})
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -416,7 +427,7 @@ func TestAStreamPausesWhenTheServerStops(t *testing.T) {
 	handler := http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		var streamed <-chan error
 		out, streamed = run.follow(r.Context(), "")
-		close(begun)
+		close(streaming)
 		ended <- <-streamed
 	})
 	served := make(chan error, 1)
@@ -428,12 +439,12 @@ func TestAStreamPausesWhenTheServerStops(t *testing.T) {
 			response.Body.Close()
 		}
 	}()
-	<-begun
+	<-streaming
 	stop()
 	if err := errors.Join(<-ended, <-served); err != nil {
 		t.Error(err)
 	}
-	if diff := cmp.Diff(said(4, "one")+resume, out.String()); diff != "" {
+	if diff := cmp.Diff(begun+said(4, "one")+resume, out.String()); diff != "" {
 		t.Error(diff)
 	}
 }

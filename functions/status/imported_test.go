@@ -51,6 +51,12 @@ func TestAnImportedJobIsShownAsThePredecessorRecordedIt(t *testing.T) {
 		shown.ResultLocation == nil || *shown.ResultLocation != "s3://old/results/x/" || shown.ResultFiles.Files[0].Name != "tripinfo.xml" {
 		t.Errorf("shown is %+v", shown)
 	}
+	recorded := &rest.ResultFiles{StorageType: "s3", Prefix: "results/x/", Uploaded: true, Files: []rest.ResultFile{
+		{Name: "tripinfo.xml", Size: 7, URL: "s3://old/results/x/tripinfo.xml"},
+	}}
+	if diff := cmp.Diff(recorded, shown.ResultFiles); diff != "" {
+		t.Errorf("its files (-want +got):\n%s", diff)
+	}
 	var results status.Results
 	in.Call(t, "GET", "/jobs/"+imported+"/results", "", in.acme).Want(t, http.StatusOK).Into(t, &results)
 	if results.Results == nil || *results.Results != "s3://old/results/x/" || *results.ResultLocation != *results.Results ||

@@ -26,7 +26,7 @@ func (f *Function) registerList(api huma.API) {
 
 type jobsQuery struct {
 	Status          job.State `query:"status" enum:"QUEUED,PENDING,RUNNING,SUCCEEDED,FAILED,CANCELLED"`
-	ScenarioID      string    `query:"scenario_id" maxLength:"100" doc:"The name given at submission."`
+	ScenarioID      string    `query:"scenario_id" maxLength:"500" doc:"The name given at submission."`
 	Label           []string  `query:"label,explode" maxItems:"20" doc:"key=value. If given several times, a job must have all of the labels."`
 	SubmittedAfter  time.Time `query:"submitted_after"`
 	SubmittedBefore time.Time `query:"submitted_before"`

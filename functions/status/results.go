@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"path"
 	"strings"
 	"time"
 
@@ -29,8 +30,9 @@ func (f *Function) registerResults(api huma.API) {
 	}, f.results)
 	rest.Register(api, rest.Tenant, huma.Operation{
 		OperationID: "get-result", Method: http.MethodGet, Path: "/jobs/{id}/results/{name...}", Tags: tags,
-		Summary:     "Download one result file",
-		Description: "Redirects to a temporary link that needs no key.", DefaultStatus: http.StatusFound,
+		Summary: "Download one result file",
+		Description: "Redirects to a temporary link that needs no key. The name of a file in a folder may be given without the folder, " +
+			"if no other file has it.", DefaultStatus: http.StatusFound,
 		Errors: []int{http.StatusNotFound, http.StatusConflict},
 	}, f.result)
 	// The three dots are net/http's, for names with slashes; OpenAPI knows plain parameters only.
@@ -76,6 +78,7 @@ type ResultLink struct {
 	SHA256      string    `json:"sha256,omitempty" doc:"Checksum of the file in hexadecimal, where known."`
 	ContentType string    `json:"content_type"`
 	URL         string    `json:"url" format:"uri" doc:"Downloads the file; needs no key."`
+	Storage     string    `json:"storage" doc:"Where the file is, for callers with rights on the bucket." example:"s3://sumo-k8/results/sumo-acme/0198/log.txt"`
 	ExpiresAt   time.Time `json:"expires_at" doc:"When url stops working."`
 
 	Roles []simulation.Output `json:"roles,omitzero" nullable:"false" doc:"The outputs that the file has, whatever its name. Absent if the job finished before this was recorded."`
@@ -90,7 +93,7 @@ func (f *Function) results(ctx context.Context, in *jobRequest) (*resultsAnswer,
 	}
 	onWire := rest.JobOf(j, f.Objects.URL)
 	out := Results{
-		JobID: j.ID, Status: j.State, StorageType: "s3", Files: []ResultLink{},
+		JobID: j.ID, Status: j.State, StorageType: rest.StorageType, Files: []ResultLink{},
 		ResultLocation: onWire.ResultLocation, ResultFiles: onWire.ResultFiles,
 		Partial: j.State.Terminal() && j.State != job.Succeeded,
 	}
@@ -115,16 +118,15 @@ func (f *Function) results(ctx context.Context, in *jobRequest) (*resultsAnswer,
 	if j.State == job.Succeeded {
 		out.Results = onWire.ResultLocation
 	}
-	prefix := artifact.ResultsOf(j.Namespace, j.ID)
 	expires := f.Now().Add(f.LinkLifetime).UTC().Truncate(time.Second)
-	for _, file := range j.Results {
-		link, err := f.Objects.PresignGet(ctx, prefix+file.Name, file.Name, f.LinkLifetime)
+	for _, file := range onWire.ResultFiles.Files {
+		link, err := f.Objects.PresignGet(ctx, onWire.ResultFiles.Prefix+file.Name, file.Name, f.LinkLifetime)
 		if err != nil {
 			return nil, err
 		}
 		out.Files = append(out.Files, ResultLink{
 			Name: file.Name, Size: file.Size, SHA256: file.SHA256, Roles: file.Roles, ContentType: artifact.ContentType(file.Name),
-			URL: link, ExpiresAt: expires,
+			URL: link, Storage: file.URL, ExpiresAt: expires,
 		})
 	}
 	return &resultsAnswer{Body: out}, nil
@@ -161,17 +163,48 @@ func (f *Function) result(ctx context.Context, in *resultRequest) (*resultAnswer
 	if err != nil {
 		return nil, err
 	}
+	file, err := resultNamed(j, in.Name)
+	if err != nil {
+		return nil, err
+	}
+	link, err := f.Objects.PresignGet(ctx, artifact.ResultsOf(j.Namespace, j.ID)+file.Name, file.Name, f.LinkLifetime)
+	if err != nil {
+		return nil, err
+	}
+	return &resultAnswer{Location: link}, nil
+}
+
+// resultNamed returns the file called name or, as the predecessor stored files without their folders, the only one of that base name.
+func resultNamed(j job.Job, name string) (job.ResultFile, error) {
+	var found []job.ResultFile
 	for _, file := range j.Results {
-		if file.Name == in.Name {
-			link, err := f.Objects.PresignGet(ctx, artifact.ResultsOf(j.Namespace, j.ID)+file.Name, file.Name, f.LinkLifetime)
-			if err != nil {
-				return nil, err
-			}
-			return &resultAnswer{Location: link}, nil
+		if file.Name == name {
+			return file, nil
+		}
+		if path.Base(file.Name) == name {
+			found = append(found, file)
 		}
 	}
-	return nil, problem.New(problem.NotFound, "Job %s has no result file %.200q. GET /jobs/%s/results lists "+
-		"those it has.", j.ID, in.Name, j.ID)
+	switch len(found) {
+	case 1:
+		return found[0], nil
+	case 0:
+		return job.ResultFile{}, problem.New(problem.NotFound, "Job %s has no result file %.200q. GET /jobs/%s/results lists "+
+			"those it has.", j.ID, name, j.ID).WithItems(candidates(j.Results)...)
+	}
+	return job.ResultFile{}, problem.New(problem.Conflict, "Job %s has %d result files called %.200q. Ask for one of them with its "+
+		"folder: errors lists them.", j.ID, len(found), name).WithItems(candidates(found)...)
+}
+
+// maxCandidates is how many files a refusal offers.
+const maxCandidates = 20
+
+func candidates(files []job.ResultFile) []problem.Item {
+	items := make([]problem.Item, min(len(files), maxCandidates))
+	for i := range items {
+		items[i] = problem.Item{Location: "path.name", Message: "may be " + files[i].Name}
+	}
+	return items
 }
 
 func (f *Function) resultsZip(ctx context.Context, in *jobRequest) (*huma.StreamResponse, error) {
@@ -201,9 +234,13 @@ func (f *Function) resultsZip(ctx context.Context, in *jobRequest) (*huma.Stream
 	}}, nil
 }
 
+// maxZipName is as many characters of a job's name as the names of files have room for.
+const maxZipName = 100
+
 // zipName is distinct for jobs of one name, and marks partial results.
 func zipName(j job.Job) string {
-	name := j.Name + "-" + j.ID[max(0, len(j.ID)-12):]
+	words := []rune(j.Name)
+	name := string(words[:min(len(words), maxZipName)]) + "-" + j.ID[max(0, len(j.ID)-12):]
 	if j.State != job.Succeeded {
 		name += "-partial"
 	}

@@ -41,8 +41,9 @@ type Jobs interface {
 	// Usage counts the tenant's jobs by state and what its active ones hold.
 	Usage(ctx context.Context, tenantID string) (job.Usage, error)
 
-	// AllJobs returns the newest jobs of all tenants, newest first, and how many there are; an empty state means any.
-	AllJobs(ctx context.Context, state job.State, limit int) (jobs []job.Job, total int, err error)
+	// AllJobs returns up to limit jobs of all tenants, newest first, after the job with the id after, and how many there are in total; an
+	// empty state means any. An id that no page can have given is problem.Invalid.
+	AllJobs(ctx context.Context, state job.State, after string, limit int) (jobs []job.Job, total int, err error)
 	// QueueByTenant is Usage, with limits, of every tenant with queued or active jobs, the longest waiting first.
 	QueueByTenant(ctx context.Context) ([]job.TenantQueue, error)
 	// ActivitySince returns the minutes since then in which something happened, in order, and the failures among it, the

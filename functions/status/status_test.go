@@ -361,9 +361,11 @@ func TestOperatorsSeeAllTenants(t *testing.T) {
 	if all.Total != 2 || all.Jobs[0].Namespace != "sumo-acme" || strings.Contains(string(a.Body), "a secret") {
 		t.Errorf("all jobs are %s", a.Body)
 	}
-	in.Admin(t, "GET", "/admin/jobs?status=RUNNING", "").Want(t, http.StatusOK).Into(t, &all)
-	if all.Total != 0 || len(all.Jobs) != 0 {
-		t.Errorf("running are %+v", all)
+	for _, status := range []string{"RUNNING", "DONE", "running", "%00"} {
+		in.Admin(t, "GET", "/admin/jobs?status="+status, "").Want(t, http.StatusOK).Into(t, &all)
+		if all.Total != 0 || all.Jobs == nil || len(all.Jobs) != 0 {
+			t.Errorf("%s are %+v", status, all)
+		}
 	}
 	var queue status.Queue
 	in.Admin(t, "GET", "/admin/queue", "").Want(t, http.StatusOK).Into(t, &queue)
@@ -379,6 +381,51 @@ func TestOperatorsSeeAllTenants(t *testing.T) {
 	}
 	if len(stats.Buckets) != 5 || sum != 12 || !cmp.Equal(stats.Failures, []status.Failure{{Reason: simulation.InvalidScenario, Count: 1}}) {
 		t.Errorf("the statistics are %+v", stats)
+	}
+}
+
+func TestOperatorsPageThroughAllJobs(t *testing.T) {
+	t.Parallel()
+	in := install(t)
+	var want []string
+	for i := range 5 {
+		at := func(j *job.Job) { j.SubmittedAt = time.Now().Add(time.Duration(i-5) * time.Minute) }
+		if i == 0 { // while nothing else can be claimed
+			in.finish(t, failed(), at)
+			continue
+		}
+		want = append([]string{in.queue(t, at)}, want...)
+	}
+	var got []string
+	var page struct {
+		Jobs       []status.AdminJob
+		Total      int
+		NextCursor string `json:"next_cursor"`
+	}
+	for cursor := ""; ; cursor = page.NextCursor {
+		in.Admin(t, "GET", "/admin/jobs?limit=2&status=QUEUED&cursor="+cursor, "").Want(t, http.StatusOK).Into(t, &page)
+		if page.Total != 4 || len(page.Jobs) > 2 {
+			t.Errorf("a page has %d jobs, of %d", len(page.Jobs), page.Total)
+		}
+		for _, j := range page.Jobs {
+			got = append(got, j.JobID)
+		}
+		if page.NextCursor == "" {
+			break
+		}
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("the pages have (-want +got):\n%s", diff)
+	}
+	in.Admin(t, "GET", "/admin/jobs?status=FAILED", "").Want(t, http.StatusOK).Into(t, &page)
+	if len(page.Jobs) != 1 {
+		t.Fatalf("failed are %+v", page.Jobs)
+	}
+	j := page.Jobs[0]
+	want = []string{"sumo-acme", "sumo-acme", "morning", "square.sumocfg", job.RunName(j.JobID)}
+	got = []string{j.Namespace, j.K8sNamespace, j.ScenarioData.ScenarioID, j.ScenarioData.ConfigFile, j.K8sJobName}
+	if diff := cmp.Diff(want, got); diff != "" || j.OccupiesSlot || j.K8sStatus == nil || j.K8sStatus.Failed != 1 {
+		t.Errorf("a job that failed is %+v (-want +got):\n%s", j, diff)
 	}
 }
 
@@ -438,7 +485,8 @@ func TestRequestsThatAreRefused(t *testing.T) {
 	}, in.acme)
 	in.WantRefused(t, map[string]served.Refusal{
 		"too many minutes":  bad("/admin/stats?minutes=1441", "query.minutes"),
-		"an unknown status": bad("/admin/jobs?status=DONE", "query.status"),
+		"too many jobs":     bad("/admin/jobs?limit=201", "query.limit"),
+		"no cursor of ours": bad("/admin/jobs?cursor=nonsense", "cursor"),
 	}, "X-Admin-Key: "+served.AdminKey)
 }
 

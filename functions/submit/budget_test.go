@@ -28,7 +28,7 @@ func TestAPartsHeaderIsReadNoFurtherThanItsBudget(t *testing.T) {
 	}
 	r := httptest.NewRequest("POST", "/jobs", body)
 	r.Header.Set("Content-Type", "multipart/form-data; boundary=x")
-	_, _, err := formOf(t).read(r, func(part, *jobFields) error { return nil })
+	_, err := formOf(t).read(r, func(part, *jobFields) error { return nil })
 	if problem.CodeOf(err) != problem.Invalid || !strings.Contains(err.Error(), "header") {
 		t.Errorf("the error is %v", err)
 	}

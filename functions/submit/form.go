@@ -12,12 +12,12 @@ import (
 	"net/url"
 	"reflect"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/sumo-k8/sumo-k8/pkg/problem"
+	"github.com/sumo-k8/sumo-k8/pkg/rest"
 	"github.com/sumo-k8/sumo-k8/pkg/scenario"
 )
 
@@ -31,8 +31,9 @@ const (
 	maxFieldName = 100
 )
 
-// jobFields are the fields of a job's form beside the zip.
+// jobFields are the fields of a job's form beside the zip. Unknown ones are ignored, as the predecessor did.
 type jobFields struct {
+	_ struct{} `additionalProperties:"true"`
 	Run
 	S3URL    string `json:"sumo_files_s3_url,omitempty" maxLength:"2048" doc:"s3://bucket/key of the zip, instead of sumo_files."`
 	Scenario string `json:"scenario,omitempty" maxLength:"64" doc:"Id of a stored scenario, instead of sumo_files."`
@@ -78,64 +79,71 @@ type part struct {
 	name string // for people, made of the file's
 }
 
+// form is what a form contains.
+type form[T any] struct {
+	fields   T
+	uploaded bool     // whether there was a zip
+	ignored  []string // names of unknown fields
+}
+
 // read reads the form of r. When the zip arrives, accept takes it, with the fields that came before it: they are nil when a
-// required one is not among them. Uploaded reports whether there was a zip.
-func (f *formReader[T]) read(r *http.Request, accept func(zip part, before *T) error) (fields T, uploaded bool, err error) {
+// required one is not among them.
+func (f *formReader[T]) read(r *http.Request, accept func(zip part, before *T) error) (read form[T], err error) {
 	media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	switch {
 	case err == nil && media == "multipart/form-data":
 		return f.readMultipart(r, accept)
 	case err == nil && media == "application/x-www-form-urlencoded":
-		fields, err := f.readURLEncoded(r)
-		return fields, false, err
+		return f.readURLEncoded(r)
 	}
-	return fields, false, problem.New(problem.Invalid, "The request's Content-Type is %.100q. Send multipart/form-data with the "+
+	return read, problem.New(problem.Invalid, "The request's Content-Type is %.100q. Send multipart/form-data with the "+
 		"fields scenario_id and %s (a zip), or JSON to /jobs/s3.",
 		r.Header.Get("Content-Type"), fileField)
 }
 
-func (f *formReader[T]) readMultipart(r *http.Request, accept func(zip part, before *T) error) (fields T, uploaded bool, err error) {
+func (f *formReader[T]) readMultipart(r *http.Request, accept func(zip part, before *T) error) (read form[T], err error) {
 	headers := &headerBudget{ReadCloser: r.Body}
 	r.Body = headers
 	parts, err := r.MultipartReader()
 	if err != nil {
-		return fields, false, problem.Wrap(err, problem.Invalid, "The multipart body cannot be read: its Content-Type names no usable boundary.")
+		return read, problem.Wrap(err, problem.Invalid, "The multipart body cannot be read: its Content-Type names no usable boundary.")
 	}
-	values := url.Values{}
+	values, uploaded := url.Values{}, false
 	for n := 0; ; n++ {
 		p, err := nextPart(parts, headers, n)
 		if err != nil {
-			return fields, false, err
+			return read, err
 		}
 		if p == nil {
 			break
 		}
 		if p.FormName() != fileField {
 			if err := readField(p, values); err != nil {
-				return fields, false, err
+				return read, err
 			}
 			continue
 		}
 		file, err := isFile(p)
 		switch {
 		case err != nil:
-			return fields, false, err
+			return read, err
 		case !file:
 			continue
 		case uploaded:
-			return fields, false, problem.New(problem.Invalid, "The form has %s twice. Send one zip that holds everything.", fileField)
+			return read, problem.New(problem.Invalid, "The form has %s twice. Send one zip that holds everything.", fileField)
 		}
 		if err := f.offer(p, values, accept); err != nil {
-			return fields, false, err
+			return read, err
 		}
 		uploaded = true
 	}
 	// The epilogue has no meaning, but the connection can be reused only when the whole body has been read.
 	if _, err := io.CopyN(io.Discard, r.Body, maxEpilogue); err != nil && !errors.Is(err, io.EOF) {
-		return fields, false, brokenBody(err)
+		return read, brokenBody(err)
 	}
-	fields, err = f.decode(values)
-	return fields, uploaded, err
+	read, err = f.decode(values)
+	read.uploaded = uploaded
+	return read, err
 }
 
 // nextPart returns the part after the first n, or nil if there is none.
@@ -176,11 +184,11 @@ func isFile(p *multipart.Part) (bool, error) {
 func (f *formReader[T]) offer(p *multipart.Part, values url.Values, accept func(part, *T) error) error {
 	var before *T
 	if !slices.ContainsFunc(f.schema.Required, func(name string) bool { return !values.Has(name) }) {
-		fields, err := f.decode(values)
+		read, err := f.decode(values)
 		if err != nil {
 			return err
 		}
-		before = &fields
+		before = &read.fields
 	}
 	body := &trackedReader{r: p}
 	if err := accept(part{body, scenario.NameOf(p.FileName())}, before); err != nil {
@@ -192,17 +200,17 @@ func (f *formReader[T]) offer(p *multipart.Part, values url.Values, accept func(
 	return nil
 }
 
-func (f *formReader[T]) readURLEncoded(r *http.Request) (fields T, err error) {
+func (f *formReader[T]) readURLEncoded(r *http.Request) (read form[T], err error) {
 	raw, err := io.ReadAll(io.LimitReader(r.Body, maxFieldBytes+1))
 	if err != nil {
-		return fields, brokenBody(err)
+		return read, brokenBody(err)
 	}
 	if len(raw) > maxFieldBytes {
-		return fields, problem.New(problem.TooLarge, "The form is larger than %d bytes. Send files as multipart/form-data.", maxFieldBytes)
+		return read, problem.New(problem.TooLarge, "The form is larger than %d bytes. Send files as multipart/form-data.", maxFieldBytes)
 	}
 	values, err := url.ParseQuery(string(raw))
 	if err != nil {
-		return fields, problem.Wrap(err, problem.Invalid, "The form is not valid application/x-www-form-urlencoded.")
+		return read, problem.Wrap(err, problem.Invalid, "The form is not valid application/x-www-form-urlencoded.")
 	}
 	return f.decode(values)
 }
@@ -221,12 +229,16 @@ func readField(part *multipart.Part, values url.Values) error {
 }
 
 // decode turns a form's strings into typed fields, by the schema, and reports every fault.
-func (f *formReader[T]) decode(values url.Values) (fields T, err error) {
+func (f *formReader[T]) decode(values url.Values) (read form[T], err error) {
 	var items []problem.Item
 	typed := map[string]any{}
 	for _, name := range slices.Sorted(maps.Keys(values)) {
 		list := values[name]
 		schema, known := f.schema.Properties[name]
+		if !known && f.schema.AdditionalProperties == true {
+			read.ignored = append(read.ignored, name)
+			continue
+		}
 		if !known {
 			items = append(items, problem.Item{Location: "body." + name, Message: "is not a field of this form; /docs lists them"})
 			continue
@@ -255,43 +267,24 @@ func (f *formReader[T]) decode(values url.Values) (fields T, err error) {
 		}
 	}
 	if len(items) > 0 {
-		return fields, problem.New(problem.Invalid, "The form is not valid: %s %s. Fix it and send it again.",
+		return read, problem.New(problem.Invalid, "The form is not valid: %s %s. Fix it and send it again.",
 			items[0].Location, items[0].Message).WithItems(items...)
 	}
 	raw, err := json.Marshal(typed)
 	if err != nil {
-		return fields, fmt.Errorf("reading the form: %w", err)
+		return read, fmt.Errorf("reading the form: %w", err)
 	}
-	if err := json.Unmarshal(raw, &fields); err != nil {
-		return fields, problem.Wrap(err, problem.Invalid, "The form is not valid. /docs lists its fields with their types.")
+	if err := json.Unmarshal(raw, &read.fields); err != nil {
+		return read, problem.Wrap(err, problem.Invalid, "The form is not valid. /docs lists its fields with their types.")
 	}
-	return fields, nil
+	return read, nil
 }
 
 func typedValue(schema *huma.Schema, list []string) (any, error) {
 	if len(list) > 1 && schema.Type != huma.TypeArray {
 		return nil, errors.New("is given more than once")
 	}
-	text := strings.TrimSpace(list[0])
 	switch schema.Type {
-	case huma.TypeInteger:
-		n, err := strconv.ParseInt(text, 10, 64)
-		if err != nil {
-			return nil, errors.New("must be a whole number")
-		}
-		return float64(n), nil
-	case huma.TypeNumber:
-		x, err := strconv.ParseFloat(text, 64)
-		if err != nil || x-x != 0 { // x-x is not 0 for infinities and NaN, which JSON does not know
-			return nil, errors.New("must be a number")
-		}
-		return x, nil
-	case huma.TypeBoolean:
-		b, err := strconv.ParseBool(text)
-		if err != nil {
-			return nil, errors.New("must be true or false")
-		}
-		return b, nil
 	case huma.TypeArray:
 		var out []any
 		for _, entry := range list {
@@ -304,12 +297,12 @@ func typedValue(schema *huma.Schema, list []string) (any, error) {
 		return out, nil
 	case huma.TypeObject:
 		var out map[string]any
-		if err := json.Unmarshal([]byte(text), &out); err != nil {
+		if err := json.Unmarshal([]byte(list[0]), &out); err != nil {
 			return nil, errors.New("must be a JSON object")
 		}
 		return out, nil
 	default:
-		return list[0], nil
+		return rest.ParseText(schema, list[0])
 	}
 }
 

@@ -57,12 +57,13 @@ type reading struct {
 	early   []string // the runs that were shown before the upload was read
 	uploads []string // what was taken as a zip
 	stored  bool
+	ignored []string
 	err     error
 }
 
 func readAll(f *formReader[jobFields], contentType string, body io.Reader) (r reading) {
 	request := &http.Request{Method: http.MethodPost, Header: http.Header{"Content-Type": {contentType}}, Body: io.NopCloser(body)}
-	fields, uploaded, err := f.read(request, func(zip part, before *jobFields) error {
+	read, err := f.read(request, func(zip part, before *jobFields) error {
 		if before != nil {
 			r.early = append(r.early, before.ScenarioID)
 		}
@@ -71,9 +72,9 @@ func readAll(f *formReader[jobFields], contentType string, body io.Reader) (r re
 		return err
 	})
 	if err == nil {
-		err = checkSource(uploaded, fields.urls(), fields.Scenario)
+		err = checkSource(read.uploaded, read.fields.urls(), read.fields.Scenario)
 	}
-	r.fields, r.stored, r.err = fields, uploaded, err
+	r.fields, r.stored, r.ignored, r.err = read.fields, read.uploaded, read.ignored, err
 	return r
 }
 
@@ -117,6 +118,24 @@ func TestBrowsersEmptyFilesAreNoScenario(t *testing.T) {
 	}
 }
 
+func TestUnknownFieldsOfAJobAreIgnoredAndNamed(t *testing.T) {
+	t.Parallel()
+	unknown := []field{{name: "zone", value: "a"}, {name: "cpus", value: "1"}, {name: "cpus", value: "2"}, {value: "nameless"}}
+	known := []field{{name: "scenario_id", value: "x"}, {name: fileField, file: "x.zip", value: "zip"}}
+	got := readAll(formOf(t), multipartType, bytes.NewReader(multipartOf(t, append(unknown, known...)...)))
+	if diff := cmp.Diff([]string{"", "cpus", "zone"}, got.ignored); diff != "" || got.err != nil || got.fields.ScenarioID != "x" {
+		t.Errorf("read %+v; ignored (-want +got):\n%s", got, diff)
+	}
+	strict := newFormReader[struct{}](rest.NewAPI(http.NewServeMux(), rest.Keys{})) // as for our own newer calls
+	request := &http.Request{
+		Method: http.MethodPost, Header: http.Header{"Content-Type": {multipartType}},
+		Body: io.NopCloser(bytes.NewReader(multipartOf(t, append(unknown, known[1])...))),
+	}
+	if _, err := strict.read(request, func(part, *struct{}) error { return nil }); !strings.Contains(err.Error(), "is not a field") {
+		t.Errorf("a form of another call is read with %v", err)
+	}
+}
+
 func TestFormsAreRefusedWithTheirFaults(t *testing.T) {
 	t.Parallel()
 	form := formOf(t)
@@ -149,8 +168,6 @@ func TestFormsAreRefusedWithTheirFaults(t *testing.T) {
 		"labels as a list":  {[]field{id, {name: "labels", value: "[]"}, zip}, problem.Invalid, "body.labels must be a JSON object"},
 		"labels of numbers": {[]field{id, {name: "labels", value: `{"a": 1}`}, zip}, problem.Invalid, "body.labels.a"},
 		"no seed":           {[]field{id, {name: "seed", value: "-1"}, zip}, problem.Invalid, "body.seed expected number >= 0"},
-		"an unknown field":  {[]field{id, {name: "cpus", value: "1"}, zip}, problem.Invalid, "body.cpus is not a field"},
-		"a nameless field":  {[]field{id, {value: "1"}, zip}, problem.Invalid, "is not a field"},
 	} {
 		got := readAll(form, multipartType, bytes.NewReader(multipartOf(t, test.fields...)))
 		if problem.CodeOf(got.err) != test.code || !strings.Contains(got.err.Error(), test.detail) {

@@ -10,7 +10,7 @@ type Run struct {
 	ScenarioID     string              `json:"scenario_id" minLength:"1" maxLength:"100" doc:"Your name for the run."`
 	CPURequest     int                 `json:"cpu_request,omitempty" minimum:"1" maximum:"32" default:"2" doc:"Cores."`
 	MemoryGi       int                 `json:"memory_gi,omitempty" minimum:"1" maximum:"128" default:"4" doc:"GiB."`
-	TaskToken      string              `json:"task_token,omitempty" maxLength:"4096" doc:"Stored with the job and returned with it."`
+	TaskToken      string              `json:"task_token,omitempty" maxLength:"4096" doc:"Of an AWS Step Functions task: it gets SendTaskSuccess or SendTaskFailure when the job has ended. Refused unless the operator has enabled it."`
 	ConfigFile     string              `json:"config_file,omitempty" maxLength:"500" doc:"Which configuration to run, whatever its name; needed only if the zip has several that can run, or none called *.sumocfg. In a form, put it before the zip."`
 	Seed           *int64              `json:"seed,omitempty" minimum:"0" maximum:"2147483647" doc:"Seed of SUMO's random number generator."`
 	Begin          *float64            `json:"begin,omitempty" minimum:"0" maximum:"1000000000" doc:"Start of the simulated interval, in seconds."`
@@ -25,6 +25,7 @@ type Run struct {
 	Labels         map[string]string   `json:"labels,omitempty" doc:"Up to 20 key-value pairs of your own, to find the job by."`
 	Priority       string              `json:"priority,omitempty" enum:"low,normal,high" default:"normal"`
 	TimeoutSeconds int                 `json:"timeout_seconds,omitempty" minimum:"1" doc:"Wall-clock seconds that the run may take."`
+	WebhookURL     string              `json:"webhook_url,omitempty" maxLength:"2048" doc:"An https URL that is called when the job starts and when it has ended, signed with webhook_secret of the answer; http only where the operator allows it."`
 }
 
 func (r Run) request() (job.Request, error) {
@@ -34,7 +35,7 @@ func (r Run) request() (job.Request, error) {
 	}
 	return job.Request{
 		Name: r.ScenarioID, CPURequest: r.CPURequest, MemoryGi: r.MemoryGi, Priority: priority, TimeoutSeconds: r.TimeoutSeconds,
-		Labels: r.Labels, TaskToken: r.TaskToken, Options: simulation.Options{
+		Labels: r.Labels, TaskToken: r.TaskToken, WebhookURL: r.WebhookURL, Options: simulation.Options{
 			ConfigFile: r.ConfigFile, Seed: r.Seed, Begin: r.Begin, End: r.End, StepLength: r.StepLength, Scale: r.Scale,
 			SumoVersion: r.SumoVersion, Outputs: r.Outputs, UnfinishedTrips: r.Unfinished, Strict: r.Strict, Check: r.Check,
 		},

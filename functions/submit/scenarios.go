@@ -135,8 +135,8 @@ func takeZip(r *http.Request, form *formReader[struct{}], name string, take func
 		// Whatever the Content-Type: curl --data-binary calls everything a form.
 		return named(part{Reader: r.Body})
 	}
-	_, uploaded, err := form.read(r, func(zip part, _ *struct{}) error { return named(zip) })
-	if err == nil && !uploaded {
+	read, err := form.read(r, func(zip part, _ *struct{}) error { return named(zip) })
+	if err == nil && !read.uploaded {
 		err = problem.New(problem.Invalid, "The form has no zip. Send it as the file field %s, or as the body itself.", fileField).
 			WithItems(problem.Item{Location: "body." + fileField, Message: "is missing"})
 	}

@@ -3,6 +3,7 @@ package submit
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"net/http"
 	"time"
@@ -58,16 +59,18 @@ func (f *Function) Register(api huma.API) {
 		OperationID: "submit-job", Method: http.MethodPost, Path: "/jobs", Tags: tags,
 		Summary: "Submit a job with its scenario",
 		Description: "Send multipart/form-data with the zip in sumo_files, its S3 URL in sumo_files_s3_url, or the id of a stored scenario " +
-			"in scenario. A zip is checked while it arrives, and all problems found are reported together.",
+			"in scenario. A zip is checked while it arrives, and all problems found are reported together. Unknown fields are ignored, and of " +
+			"several configurations the first runs, unless config_file names one; warnings say so.",
 		Errors: submitErrors,
 	}, func(ctx context.Context, in *formRequest) (*submitAnswer, error) { return f.submitForm(ctx, form, in) })
 	// Documented only now: huma would read a body that it knows into memory.
 	api.OpenAPI().Paths["/jobs"].Post.RequestBody = form.requestBody()
-	rest.Register(api, rest.Tenant, huma.Operation{
+	rest.RegisterLenient(api, rest.Tenant, huma.Operation{
 		OperationID: "submit-job-s3", Method: http.MethodPost, Path: "/jobs/s3", Tags: tags,
 		Summary: "Submit a job whose scenario is in S3 or already stored",
 		Description: "The scenario is a zip (sumo_files_s3_url) or a list of files (sumo_files_s3_urls) in buckets that the operator has " +
-			"opened for the tenant, or a stored scenario (scenario).",
+			"opened for the tenant, or a stored scenario (scenario). Unknown fields are ignored, and of several configurations in files from S3 " +
+			"the first runs, unless config_file names one; warnings say so. Numbers may be written as strings, and strings as numbers.",
 		Errors: submitErrors,
 	}, f.submitS3)
 	rest.Register(api, rest.Tenant, huma.Operation{
@@ -94,7 +97,13 @@ var submitErrors = []int{
 
 type submitAnswer struct {
 	Replayed string `header:"Idempotent-Replayed" doc:"true if the Idempotency-Key had already created this job."`
-	Body     rest.Job
+	Body     Submitted
+}
+
+// Submitted is a job in the answer to its submission.
+type Submitted struct {
+	rest.Job
+	WebhookSecret string `json:"webhook_secret,omitempty" doc:"Verifies the signature of what webhook_url receives. It is shown only here, when the job is created."`
 }
 
 type formRequest struct {
@@ -111,7 +120,7 @@ func (in *formRequest) Resolve(ctx huma.Context) []error {
 func (f *Function) submitForm(ctx context.Context, form *formReader[jobFields], in *formRequest) (*submitAnswer, error) {
 	t := rest.TenantOf(ctx)
 	var stored scenario.Scenario
-	fields, uploaded, err := form.read(in.http, func(zip part, before *jobFields) (err error) {
+	read, err := form.read(in.http, func(zip part, before *jobFields) (err error) {
 		about := scenario.About{Name: zip.name}
 		if before != nil { // what can be refused before the upload is refused before it
 			if _, err := f.check(t, before.Run, nil); err != nil {
@@ -125,19 +134,36 @@ func (f *Function) submitForm(ctx context.Context, form *formReader[jobFields], 
 	if err != nil {
 		return nil, err
 	}
-	if err := checkSource(uploaded, fields.urls(), fields.Scenario); err != nil {
+	fields := read.fields
+	if err := checkSource(read.uploaded, fields.urls(), fields.Scenario); err != nil {
 		return nil, err
 	}
 	request, err := f.check(t, fields.Run, nil)
 	if err != nil {
 		return nil, err
 	}
-	if !uploaded {
+	if !read.uploaded {
 		if stored, err = f.source(ctx, t, fields.urls(), fields.Scenario, fields.ConfigFile); err != nil {
 			return nil, err
 		}
 	}
+	request.Warnings = rest.IgnoredFields(read.ignored)
+	if fields.Scenario == "" {
+		chooseConfig(stored, &request)
+	}
 	return f.accept(ctx, t, stored, request, fields.Run, in.IdempotencyKey)
+}
+
+// chooseConfig chooses the first configuration of several, as the predecessor did, for a request that comes with its files and names none.
+// One that names a stored scenario has seen what it contains.
+func chooseConfig(s scenario.Scenario, r *job.Request) {
+	first, others := s.Manifest.FirstConfig()
+	if r.Options.ConfigFile != "" || len(others) == 0 {
+		return
+	}
+	r.Options.ConfigFile = first.Path
+	r.Warnings = append(r.Warnings, fmt.Sprintf("The scenario has several configurations. This job runs %s, the first; choose another with "+
+		"config_file: %s.", first.Path, scenario.ListOf(others)))
 }
 
 // check returns what r asks for, or what is wrong with it.
@@ -168,7 +194,11 @@ func (f *Function) answer(j job.Job, created bool, err error) (*submitAnswer, er
 	if err != nil {
 		return nil, err
 	}
-	return &submitAnswer{Replayed: rest.Replayed(!created), Body: rest.JobOf(j, f.Objects.URL)}, nil
+	out := &submitAnswer{Replayed: rest.Replayed(!created), Body: Submitted{Job: rest.JobOf(j, f.Objects.URL)}}
+	if created && j.Webhook != nil {
+		out.Body.WebhookSecret = j.Webhook.Secret
+	}
+	return out, nil
 }
 
 // checkSource refuses a request that gives no scenario, or more than one.
@@ -231,10 +261,13 @@ type s3Request struct {
 
 type s3RequestBody struct {
 	Run
+	// ScenarioID may be longer here, since the predecessor set no limit: as long as Postgres can index whatever the characters, with
+	// the tenant's id, in the third of a page that an entry may take (2,704 bytes).
+	ScenarioID           string   `json:"scenario_id" minLength:"1" maxLength:"500" doc:"Your name for the run."`
 	S3URL                *string  `json:"sumo_files_s3_url,omitempty" maxLength:"2048" doc:"s3://bucket/key of a zip."`
 	S3URLs               []string `json:"sumo_files_s3_urls,omitempty" maxItems:"1000" doc:"s3:// URLs of the scenario's files, or of one zip."`
 	Scenario             string   `json:"scenario,omitempty" maxLength:"64" doc:"Id of a stored scenario, instead of files in S3."`
-	ProgressWebhookURL   *string  `json:"progress_webhook_url,omitempty" format:"uri" maxLength:"2048" doc:"An https URL; http only where the operator allows it."`
+	ProgressWebhookURL   string   `json:"progress_webhook_url,omitempty" maxLength:"2048" doc:"An https URL that gets the progress in per cent while the job runs; http only where the operator allows it."`
 	ProgressSimulationID *string  `json:"progress_simulation_id,omitempty" maxLength:"200"`
 	ProgressStartSec     *float64 `json:"progress_start_sec,omitempty"`
 	ProgressEndSec       *float64 `json:"progress_end_sec,omitempty"`
@@ -244,6 +277,7 @@ type s3RequestBody struct {
 func (f *Function) submitS3(ctx context.Context, in *s3Request) (*submitAnswer, error) {
 	t := rest.TenantOf(ctx)
 	b := in.Body
+	b.Run.ScenarioID = b.ScenarioID
 	urls, err := b.urls()
 	if err != nil {
 		return nil, err
@@ -262,6 +296,10 @@ func (f *Function) submitS3(ctx context.Context, in *s3Request) (*submitAnswer, 
 	if err != nil {
 		return nil, err
 	}
+	request.Warnings = rest.WarningsOf(ctx)
+	if b.Scenario == "" {
+		chooseConfig(stored, &request)
+	}
 	return f.accept(ctx, t, stored, request, b.Run, in.IdempotencyKey)
 }
 
@@ -276,10 +314,10 @@ func (b s3RequestBody) urls() ([]string, error) {
 }
 
 func (b s3RequestBody) webhook() *job.ProgressWebhook {
-	if b.ProgressWebhookURL == nil || *b.ProgressWebhookURL == "" {
+	if b.ProgressWebhookURL == "" {
 		return nil
 	}
-	hook := &job.ProgressWebhook{URL: *b.ProgressWebhookURL, StartSec: b.ProgressStartSec, EndSec: b.ProgressEndSec}
+	hook := &job.ProgressWebhook{URL: b.ProgressWebhookURL, StartSec: b.ProgressStartSec, EndSec: b.ProgressEndSec}
 	if b.ProgressSimulationID != nil {
 		hook.SimulationID = *b.ProgressSimulationID
 	}

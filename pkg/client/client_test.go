@@ -242,9 +242,9 @@ func logServer(t testing.TB, n int, next func() int) *script {
 		}
 		for i := from; i < n; i++ {
 			fmt.Fprintf(&b, "id: 2-%d\ndata: {\"message\": \"line %d ü\"}\n\nevent: progress\n"+
-				"data: {\"status\": \"RUNNING\", \"progress\": 0.5}\n\n", i+1, i)
+				"data:{\"progress\":0.5,\"state\":\"RUNNING\"}\n\n", i+1, i)
 		}
-		b.WriteString("data: {\"status\": \"FAILED\", \"reason\": \"SimulationError\", \"message\": \"it broke\"}\n\n")
+		b.WriteString("event: end\ndata: {\"status\": \"FAILED\", \"reason\": \"SimulationError\", \"message\": \"it broke\"}\n\n")
 		text := b.String()
 		_, _ = io.WriteString(w, text[:min(next(), len(text))])
 		if err := http.NewResponseController(w).Flush(); err != nil {

@@ -2,6 +2,7 @@ package client
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -10,6 +11,7 @@ import (
 	"iter"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"time"
 
@@ -94,7 +96,7 @@ type follower struct {
 func (f *follower) read(ctx context.Context, yield func(LogEvent) bool) (done bool, err error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	r := request{method: http.MethodGet, path: jobPath(f.job, "/logs/stream"), header: http.Header{"Accept": {"text/event-stream"}}}
+	r := request{method: http.MethodGet, path: jobPath(f.job, "/logs/stream"), header: http.Header{"Accept": {"text/event-stream;version=2"}}}
 	if f.after != "" {
 		r.header.Set("Last-Event-ID", f.after)
 	}
@@ -145,21 +147,22 @@ func (f *follower) understand(e event) (*LogEvent, error) {
 	var data struct {
 		Message  string            `json:"message"`
 		Status   job.State         `json:"status"`
+		State    job.State         `json:"state"` // with progress
 		Reason   simulation.Reason `json:"reason"`
 		Progress float64           `json:"progress"`
 	}
-	if e.name != defaultEvent && e.name != "progress" {
+	if !slices.Contains([]string{defaultEvent, "progress", "end"}, e.name) {
 		return nil, nil
 	}
 	if err := json.Unmarshal([]byte(e.data), &data); err != nil {
 		return nil, fmt.Errorf("event %.200q of the log stream is not JSON: %w", e.data, err)
 	}
-	next := LogEvent{ID: e.id, Message: data.Message, Status: data.Status, Reason: data.Reason, Progress: data.Progress}
+	next := LogEvent{ID: e.id, Message: data.Message, Status: cmp.Or(data.Status, data.State), Reason: data.Reason, Progress: data.Progress}
 	next.keep(json.RawMessage(e.data))
 	switch {
 	case e.name == "progress":
 		next.Kind = LogProgress
-	case data.Status.Terminal():
+	case e.name == "end":
 		next.Kind = LogEnd
 	case e.id != "":
 		next.Kind = LogLine

@@ -78,7 +78,7 @@ type Config struct {
 	DefaultTimeout       time.Duration  `env:"DEFAULT_TIMEOUT" envDefault:"6h" doc:"Wall clock time of a run that names no timeout."`
 	MaxTimeout           time.Duration  `env:"MAX_TIMEOUT" envDefault:"24h" doc:"Longest timeout that a run may name."`
 	LinkLifetime         time.Duration  `env:"LINK_LIFETIME" envDefault:"1h" doc:"How long a link for a download or a direct upload works."`
-	StreamLimit          time.Duration  `env:"STREAM_LIMIT" envDefault:"280s" doc:"A log stream ends cleanly after this time, before a gateway cuts it (Knative: 300 s); clients resume."`
+	StreamLimit          time.Duration  `env:"STREAM_LIMIT" envDefault:"280s" doc:"A log stream ends cleanly after this time, before a gateway cuts it (Knative: 300 s); clients resume. 0 for no limit, which is the default of local mode."`
 	Retention            time.Duration  `env:"RESULT_RETENTION" envDefault:"720h" doc:"Age at which results are removed."`
 	Window               time.Duration  `env:"RECONCILE_WINDOW" envDefault:"50s" doc:"How long one reconcile call stays while jobs are active."`
 
@@ -129,11 +129,14 @@ func (c Config) check() error {
 		{"MAX_UPLOAD_MIB", c.MaxUploadMiB}, {"MAX_UNPACKED_MIB", c.MaxUnpackedMiB}, {"MAX_OUTPUT_MIB", c.MaxOutputMiB},
 		{"MAX_QUEUED_JOBS", int64(c.MaxQueuedJobs)},
 		{"DEFAULT_TIMEOUT", int64(c.DefaultTimeout)}, {"MAX_TIMEOUT", int64(c.MaxTimeout)}, {"LINK_LIFETIME", int64(c.LinkLifetime)},
-		{"RESULT_RETENTION", int64(c.Retention)}, {"RECONCILE_WINDOW", int64(c.Window)}, {"STREAM_LIMIT", int64(c.StreamLimit)},
+		{"RESULT_RETENTION", int64(c.Retention)}, {"RECONCILE_WINDOW", int64(c.Window)},
 	} {
 		if d.value <= 0 {
 			return fmt.Errorf("%s must be greater than zero", d.name)
 		}
+	}
+	if c.StreamLimit < 0 {
+		return errors.New("STREAM_LIMIT must not be negative; 0 lets a stream last as long as its job")
 	}
 	if c.ShutdownQuiet < 0 {
 		return errors.New("SHUTDOWN_QUIET must not be negative")

@@ -35,11 +35,11 @@ type Request struct {
 	Warnings []string
 }
 
-// request is what j was made from.
+// request is what j was made from, as far as a retry repeats it.
 func (j Job) request() Request {
 	return Request{
 		Name: j.Name, CPURequest: j.CPURequest, MemoryGi: j.MemoryGi, Priority: j.Priority, Options: j.Options,
-		TimeoutSeconds: j.TimeoutSeconds, Labels: j.Labels, TaskToken: j.TaskToken, ProgressWebhook: j.ProgressWebhook,
+		TimeoutSeconds: j.TimeoutSeconds, Labels: j.Labels, ProgressWebhook: j.ProgressWebhook,
 	}
 }
 
@@ -123,10 +123,15 @@ func (in *Intake) Check(t tenant.Tenant, r Request) error {
 		refuse("timeout_seconds", r.TimeoutSeconds, "is more than the %d seconds that this service allows", limit)
 	}
 	items = append(items, LabelFaults(r.Labels)...)
+	for _, c := range r.callbacks(in.Callbacks) {
+		if c.fault != "" && !(c.legacy && in.Callbacks.IgnoreLegacy) {
+			refuse(c.field, c.value, "%s", c.fault)
+		}
+	}
 	if len(items) > 0 {
 		return refused(items...)
 	}
-	return in.checkWebhook(r.ProgressWebhook)
+	return nil
 }
 
 // LabelFaults says what is wrong with labels that a request names.
@@ -146,17 +151,6 @@ func LabelFaults(labels map[string]string) (items []problem.Item) {
 		}
 	}
 	return items
-}
-
-func (in *Intake) checkWebhook(hook *ProgressWebhook) error {
-	if hook == nil || hook.URL == "" {
-		return nil
-	}
-	if fault := in.Callbacks.URLFault(hook.URL); fault != "" {
-		return problem.New(problem.Invalid, "progress_webhook_url is %.200q; it %s.", hook.URL, fault).
-			WithItems(problem.Item{Location: "body.progress_webhook_url", Message: fault, Value: hook.URL})
-	}
-	return nil
 }
 
 // checkInterval reports a contradiction between the interval of r and that of its configuration, which supplies what r
@@ -211,12 +205,12 @@ func (in *Intake) settle(
 		return r, nil, problem.New(problem.ScenarioInvalid, "SUMO would drop or ignore a part of this scenario, which strict refuses: fix what "+
 			"errors lists, or submit without strict. The first is: %s", items[0].Sentence()).WithItems(items...)
 	}
-	version, warnings, err := in.version(t, config, o.SumoVersion, accepted)
+	version, notes, err := in.version(t, config, o.SumoVersion, accepted)
 	if err != nil {
 		return r, nil, err
 	}
 	o.ConfigFile, o.SumoVersion, o.Seed = config.Path, version, in.seed(config, o.Seed)
-	warnings = append(warnings, scenario.Changes(config, version, o.Outputs)...)
+	warnings = slices.Concat(r.Warnings, r.settleProgress(in.Callbacks, interval), notes, scenario.Changes(config, version, o.Outputs))
 	for _, w := range config.Remarks(interval) {
 		warnings = append(warnings, w.String())
 	}
@@ -224,7 +218,8 @@ func (in *Intake) settle(
 }
 
 // Retry queues another run of a finished job's scenario with the same options. A key makes repeating the call safe; it may
-// be empty.
+// be empty. The new job has neither a task token, which takes one answer only, nor the webhook of the first submission, whose secret
+// nobody could be shown again. Its progress goes where that of the first job went.
 func (in *Intake) Retry(ctx context.Context, t tenant.Tenant, id, key string) (again Job, created bool, err error) {
 	j, err := in.Jobs.Job(ctx, t.ID, id)
 	if err != nil {
@@ -272,7 +267,8 @@ func (in *Intake) newJob(ctx context.Context, t tenant.Tenant, s scenario.Scenar
 		State: Queued, SubmittedAt: in.Now(),
 		Name: r.Name, CPURequest: r.CPURequest, MemoryGi: r.MemoryGi, Priority: r.Priority, Options: r.Options,
 		TimeoutSeconds: r.TimeoutSeconds, Labels: r.Labels, TaskToken: r.TaskToken, ProgressWebhook: r.ProgressWebhook,
-		Warnings: simulation.Warned(warnings),
+		AnswersTask: r.TaskToken != "" && in.Callbacks.Tasks,
+		Warnings:    simulation.Warned(warnings),
 	}
 	if r.WebhookURL != "" {
 		j.Webhook = &Webhook{ID: in.NewID(), URL: r.WebhookURL, Secret: in.NewSecret()}

@@ -169,6 +169,7 @@ func (l *ledger) intake() (in *Intake, done *[]string) {
 		Changed: func(context.Context) { *done = append(*done, "changed") }, Trace: func(context.Context) string { return "00-trace" },
 		Admission: Admission{MaxQueued: 7}, DefaultTimeout: time.Hour, MaxTimeout: 2 * time.Hour, Versions: offered("1.15", "1.28"),
 		Scenario: l.scenario, Config: chosen, DrawSeed: func() int64 { return 99 },
+		Callbacks: Callbacks{Webhooks: true, Tasks: true}, NewSecret: func() string { return "whsec_x" },
 	}, done
 }
 
@@ -179,7 +180,7 @@ func TestARequestBecomesAQueuedJob(t *testing.T) {
 	seed := int64(7)
 	r := Request{
 		Name: "morning", CPURequest: 3, MemoryGi: 5, Priority: High, Labels: map[string]string{"a": "b"}, TaskToken: "t",
-		ProgressWebhook: &ProgressWebhook{URL: "https://example.org"},
+		ProgressWebhook: &ProgressWebhook{URL: "https://example.org"}, WebhookURL: "https://example.org/all", Warnings: []string{"mind this"},
 		Options: simulation.Options{Seed: &seed, Outputs: []simulation.Output{
 			simulation.OutputQueue, simulation.OutputFCD, simulation.OutputQueue,
 		}},
@@ -187,7 +188,9 @@ func TestARequestBecomesAQueuedJob(t *testing.T) {
 	key := &idempotency.Request{Key: "once"}
 	want := Job{
 		ID: "new-0", TenantID: "acme", Namespace: "sumo-acme", Name: "morning", ScenarioDigest: "d", ScenarioKey: "k", State: Queued,
-		CPURequest: 3, MemoryGi: 5, Priority: High, TimeoutSeconds: 3600, Labels: r.Labels, TaskToken: "t", ProgressWebhook: r.ProgressWebhook,
+		CPURequest: 3, MemoryGi: 5, Priority: High, TimeoutSeconds: 3600, Labels: r.Labels, TaskToken: "t", AnswersTask: true,
+		ProgressWebhook: &ProgressWebhook{URL: "https://example.org", Begin: new(float64)},
+		Webhook:         &Webhook{ID: "new-0", URL: "https://example.org/all", Secret: "whsec_x"}, Warnings: []string{"mind this"},
 		Traceparent: "00-trace", SubmittedAt: noon, Options: simulation.Options{
 			ConfigFile: "a.sumocfg", SumoVersion: "1.28", Seed: &seed, Outputs: []simulation.Output{simulation.OutputFCD, simulation.OutputQueue},
 		},
@@ -231,9 +234,10 @@ func TestAJobIsRetriedAsItWas(t *testing.T) {
 	finished := Job{
 		ID: "old", TenantID: "acme", Namespace: "sumo-acme", Name: "morning", ScenarioDigest: "d", ScenarioKey: "k",
 		State: Failed, Message: "why", CPURequest: 3, MemoryGi: 5, Priority: Low, TimeoutSeconds: 77,
-		Labels: map[string]string{"a=b": "accepted by an earlier release"}, TaskToken: "t",
-		ProgressWebhook: &ProgressWebhook{URL: "https://example.org"}, Options: simulation.Options{ConfigFile: "a.sumocfg", SumoVersion: "1.15"},
-		Attempt: 2, Progress: 0.5, Traceparent: "00-earlier",
+		Labels: map[string]string{"a=b": "accepted by an earlier release"}, TaskToken: "t", AnswersTask: true,
+		ProgressWebhook: &ProgressWebhook{URL: "https://example.org", SimulationID: "17"},
+		Options:         simulation.Options{ConfigFile: "a.sumocfg", SumoVersion: "1.15"},
+		Attempt:         2, Progress: 0.5, Traceparent: "00-earlier",
 	}
 	plain := &ProgressWebhook{URL: "http://x"}
 	alter := func(change func(*Job)) ledger {
@@ -266,6 +270,8 @@ func TestAJobIsRetriedAsItWas(t *testing.T) {
 		want := finished
 		want.ID, want.State, want.SubmittedAt, want.Traceparent = "new-1", Queued, noon, "00-trace"
 		want.Message, want.Attempt, want.Progress = "", 0, 0
+		want.TaskToken, want.AnswersTask = "", false
+		want.ProgressWebhook = &ProgressWebhook{URL: "https://example.org", SimulationID: "17", Begin: new(float64)}
 		if diff := cmp.Diff(want, got, cmpopts.EquateEmpty()); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", name, diff)
 		}

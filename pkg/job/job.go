@@ -135,7 +135,7 @@ type ProgressWebhook struct {
 	// StartSec and EndSec are the simulation times at which the client sees 0 and 100 per cent; nil for those of the run.
 	StartSec *float64 `json:"start_sec,omitempty"`
 	EndSec   *float64 `json:"end_sec,omitempty"`
-	// Begin and End are the run's own interval, filled in at submission; nil where the configuration gives none.
+	// Begin and End are the interval that the run simulates, filled in at submission; End is nil where it has none.
 	Begin *float64 `json:"begin,omitempty"`
 	End   *float64 `json:"end,omitempty"`
 }

@@ -476,7 +476,7 @@ func TestOnRealServers(t *testing.T) {
 // attempts of all jobs that have succeeded.
 func (c *client) attempts(t *testing.T) map[string]int {
 	t.Helper()
-	jobs, _, err := c.db.AllJobs(t.Context(), job.Succeeded, 100)
+	jobs, _, err := c.db.AllJobs(t.Context(), job.Succeeded, "", 100)
 	if err != nil {
 		t.Fatal(err)
 	}

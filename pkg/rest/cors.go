@@ -2,6 +2,7 @@ package rest
 
 import (
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/rs/cors"
@@ -17,12 +18,16 @@ func allowOrigins(origins []string, next http.Handler) http.Handler {
 	if len(origins) == 0 {
 		return next
 	}
+	headers := []string{
+		"Authorization", adminHeader, "Content-Type", "Idempotency-Key", "If-None-Match", "Last-Event-ID", "Range", requestIDHeader,
+	}
+	if slices.Contains(origins, "*") {
+		headers = []string{"*"} // as the predecessor; pages of unknown origin send headers that we do not know
+	}
 	return cors.New(cors.Options{
 		AllowedOrigins: origins,
 		AllowedMethods: []string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete},
-		AllowedHeaders: []string{
-			"Authorization", adminHeader, "Content-Type", "Idempotency-Key", "If-None-Match", "Last-Event-ID", "Range", requestIDHeader,
-		},
+		AllowedHeaders: headers,
 		ExposedHeaders: []string{requestIDHeader, "ETag", "Retry-After", "Content-Disposition", "Content-Range", "Idempotent-Replayed"},
 		MaxAge:         int(preflightLifetime / time.Second),
 	}).Handler(next)

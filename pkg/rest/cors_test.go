@@ -30,6 +30,7 @@ func TestPagesOfOtherSitesCallOnlyWhereTheOperatorAllowsIt(t *testing.T) {
 			[]string{app, "http://localhost:5173"}, "GET", "http://localhost:5173", false, 200, "http://localhost:5173", "X-Request-Id",
 		},
 		"any site":                   {[]string{"*"}, "GET", evil, false, 200, "*", "X-Request-Id"},
+		"any site, asking":           {[]string{"*"}, "OPTIONS", evil, true, 204, "*", ""},
 		"no site":                    {[]string{app}, "GET", "", false, 200, "", ""},
 		"an allowed site on no path": {[]string{app}, "DELETE", app, false, 405, app, "X-Request-Id"},
 	} {
@@ -66,6 +67,23 @@ func TestPagesOfOtherSitesCallOnlyWhereTheOperatorAllowsIt(t *testing.T) {
 		}
 		if test.origins != nil && test.origins[0] != "*" && !strings.Contains(strings.Join(h.Values("Vary"), ","), "Origin") {
 			t.Errorf("%s: a cache could give one site's answer to another: %v", name, h)
+		}
+	}
+}
+
+func TestPagesOfAnySiteSendAnyHeaderWhereTheOperatorAllowsAll(t *testing.T) {
+	t.Parallel()
+	for origin, want := range map[string]bool{"*": true, "https://app.example.org": false} {
+		r := httptest.NewRequest("OPTIONS", "/jobs", nil)
+		r.Header.Set("Origin", "https://app.example.org")
+		r.Header.Set("Access-Control-Request-Method", "PATCH")
+		r.Header.Set("Access-Control-Request-Headers", "x-of-their-own")
+		w := httptest.NewRecorder()
+		mux := http.NewServeMux()
+		mux.HandleFunc("PATCH /jobs", func(http.ResponseWriter, *http.Request) {})
+		Handler(mux, []string{origin}, zerolog.Nop()).ServeHTTP(w, r)
+		if got := w.Header().Get("Access-Control-Allow-Headers"); (got != "") != want {
+			t.Errorf("for %s it allows the headers %q", origin, got)
 		}
 	}
 }

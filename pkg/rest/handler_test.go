@@ -10,7 +10,9 @@ import (
 	"log"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"regexp"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -341,6 +343,52 @@ func TestWhatIsNotThereIsAProblem(t *testing.T) {
 		p := a.problem(t)
 		if a.status != test.status || p.Code != test.code || p.Instance != test.path || a.header.Get("Allow") != test.allow {
 			t.Errorf("%s answered %d, Allow %q: %+v", name, a.status, a.header.Get("Allow"), p)
+		}
+	}
+}
+
+func TestASlashAtTheEndOfAPathIsRedirected(t *testing.T) {
+	t.Parallel()
+	mux := http.NewServeMux()
+	for _, pattern := range []string{
+		"GET /{$}", "POST /jobs", "GET /jobs/{id}", "GET /jobs/{id}/results", "GET /jobs/{id}/results/{name...}",
+	} {
+		mux.HandleFunc(pattern, func(http.ResponseWriter, *http.Request) {})
+	}
+	handler := Handler(mux, nil, zerolog.Nop())
+	for request, want := range map[string]string{
+		"POST /jobs/":                      "/jobs",
+		"GET /jobs/1/?wait=5s&x=%2F":       "/jobs/1?wait=5s&x=%2F",
+		"GET /jobs/a%2Fb/":                 "/jobs/a%2Fb",
+		"GET /jobs/1/results/":             "/jobs/1/results",
+		"GET /":                            "200",
+		"POST /jobs":                       "200",
+		"GET /jobs/1/results/a/b":          "200",
+		"GET /jobs/":                       "404",
+		"DELETE /jobs/1/":                  "404",
+		"GET /nothing/":                    "404",
+		"GET /jobs/1//":                    "404",
+		"GET //example.org/jobs/1/":        "404",
+		"GET //example.org/":               "404",
+		"GET /jobs/../jobs/1/":             "404",
+		"GET /%2F/example.org/":            "404",
+		"GET /jobs/1/results/..%2f..%2fx/": "404",
+	} {
+		method, target, _ := strings.Cut(request, " ")
+		r := httptest.NewRequest(method, "http://example.com/", strings.NewReader("x"))
+		parsed, err := url.Parse("http://example.com" + target)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.URL = parsed
+		w := httptest.NewRecorder()
+		handler.ServeHTTP(w, r)
+		got := strconv.Itoa(w.Code)
+		if w.Code == http.StatusTemporaryRedirect {
+			got = w.Header().Get("Location")
+		}
+		if got != want {
+			t.Errorf("%s leads to %s, want %s", request, got, want)
 		}
 	}
 }

@@ -50,19 +50,6 @@ type Job struct {
 	Imported bool `json:"imported" doc:"True if the predecessor of this service ran the job: its scenario, log and results are not here."`
 }
 
-// ResultFiles is an object rather than a list because the predecessor's clients read its files member.
-type ResultFiles struct {
-	Files []job.ResultFile `json:"files"`
-}
-
-// Schema lets result_files be null, which huma can say of objects only this way.
-func (ResultFiles) Schema(r huma.Registry) *huma.Schema {
-	return &huma.Schema{
-		Type: huma.TypeObject, Nullable: true, Required: []string{"files"}, AdditionalProperties: false,
-		Properties: map[string]*huma.Schema{"files": r.Schema(typeOf[[]job.ResultFile](), true, "ResultFile")},
-	}
-}
-
 // Confinement is a simulation.Confinement on the wire.
 type Confinement struct {
 	Landlock  int  `json:"landlock" minimum:"0" doc:"ABI version of the kernel's Landlock that confined SUMO to its files; 0 if Landlock was not used."`
@@ -105,15 +92,7 @@ func JobOf(j job.Job, url func(key string) string) Job {
 	if j.State.Terminal() && len(j.Results) > 0 && !j.ResultsPruned {
 		location := url(artifact.ResultsOf(j.Namespace, j.ID))
 		out.ResultLocation = &location
-		out.ResultFiles = &ResultFiles{Files: j.Results}
-	}
-	return out
-}
-
-func importedFiles(i job.Imported) *ResultFiles {
-	out := &ResultFiles{Files: []job.ResultFile{}}
-	for _, f := range i.Files {
-		out.Files = append(out.Files, job.ResultFile{Name: f.Name, Size: f.Size})
+		out.ResultFiles = ResultFilesOf(j.Namespace, j.ID, j.Results, url)
 	}
 	return out
 }

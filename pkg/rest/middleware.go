@@ -38,6 +38,14 @@ type Observer func(r *http.Request, route string) (ctx context.Context, ended fu
 // for it, and recovery from a panic. Pages of the origins may call it from a browser.
 func Handler(mux *http.ServeMux, origins []string, log zerolog.Logger, observers ...Observer) http.Handler {
 	answer := allowOrigins(origins, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if to := withoutSlash(mux, r); to != "" {
+			w.Header().Set("Location", to)
+			if r.ContentLength != 0 {
+				w.Header().Set("Connection", "close") // the client sends its body to the other path; nobody reads it here
+			}
+			w.WriteHeader(http.StatusTemporaryRedirect)
+			return
+		}
 		if routeOf(r.Context()) == "" {
 			unmatched(w, r, mux)
 			return
@@ -129,6 +137,24 @@ func route(mux *http.ServeMux, r *http.Request) string {
 	}
 	_, pattern := mux.Handler(r)
 	return pattern
+}
+
+// withoutSlash is where r leads without the slash at the end of its path, if something is registered there. The predecessor redirected
+// such requests.
+func withoutSlash(mux *http.ServeMux, r *http.Request) string {
+	escaped, ok := strings.CutSuffix(r.URL.EscapedPath(), "/")
+	if !ok || escaped == "" {
+		return ""
+	}
+	bare := r.Clone(r.Context())
+	bare.URL.Path, bare.URL.RawPath = strings.TrimSuffix(r.URL.Path, "/"), strings.TrimSuffix(r.URL.RawPath, "/")
+	if route(mux, bare) == "" {
+		return ""
+	}
+	if r.URL.RawQuery != "" {
+		escaped += "?" + r.URL.RawQuery
+	}
+	return escaped
 }
 
 // cleanPath is p without "//", "." and "..", as net/http compares it.

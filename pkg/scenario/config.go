@@ -628,6 +628,35 @@ func (m Manifest) ChooseConfig(requested string) (Config, error) {
 	return found[0], invalid(found[0].Problems)
 }
 
+// FirstConfig returns the first by path of those configurations among which ChooseConfig leaves the choice to the caller, with the paths
+// of all other sound ones. All are empty if there is no choice.
+func (m Manifest) FirstConfig() (first Config, others []string) {
+	m = m.offered()
+	top := m.topmost(ready)
+	if len(top) == 0 {
+		top = m.topmost(sound)
+	}
+	if len(top) < 2 {
+		return Config{}, nil
+	}
+	first = slices.MinFunc(top, func(a, b Config) int { return strings.Compare(a.Path, b.Path) })
+	for _, c := range m.Configs {
+		if sound(c) && c.Path != first.Path {
+			others = append(others, c.Path)
+		}
+	}
+	return first, others
+}
+
+// ListOf lists paths for people, as many as they read.
+func ListOf(paths []string) string {
+	listed := slices.Clone(paths[:min(len(paths), maxListed)])
+	if len(paths) > maxListed {
+		listed = append(listed, "…")
+	}
+	return strings.Join(listed, ", ")
+}
+
 // offered returns m with those configurations only that may be chosen unasked: not a file that a job once named as one, while there are
 // others that are configurations by their names.
 func (m Manifest) offered() Manifest {
@@ -705,7 +734,7 @@ func (m Manifest) refuse() error {
 	return invalid(items)
 }
 
-// maxListed is how many configurations a refusal offers.
+// maxListed is how many configurations a message lists.
 const maxListed = 20
 
 func (m Manifest) unclear(requested string, found []Config) error {
@@ -714,13 +743,10 @@ func (m Manifest) unclear(requested string, found []Config) error {
 		listed = m.Configs
 	}
 	var paths []string
-	for _, c := range listed[:min(len(listed), maxListed)] {
+	for _, c := range listed {
 		paths = append(paths, c.Path)
 	}
-	if len(listed) > maxListed {
-		paths = append(paths, "…")
-	}
-	list := strings.Join(paths, ", ")
+	list := ListOf(paths)
 	var err *problem.Error
 	switch {
 	case len(m.Configs) == 0:

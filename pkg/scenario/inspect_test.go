@@ -939,6 +939,42 @@ func TestChooseConfig(t *testing.T) {
 	}
 }
 
+func TestTheFirstOfSeveralConfigurationsIsSoundAndTopmost(t *testing.T) {
+	t.Parallel()
+	bad := []problem.Item{{Location: "x", Message: "is bad"}}
+	for name, tt := range map[string]struct {
+		configs []Config
+		first   string
+		others  []string
+	}{
+		"the only one":        {[]Config{{Path: "d/x.sumocfg"}}, "", nil},
+		"the only one on top": {[]Config{{Path: "a/x.sumocfg"}, {Path: "y.sumocfg"}}, "", nil},
+		"the only sound one":  {[]Config{{Path: "a.sumocfg", Problems: bad}, {Path: "b.sumocfg"}}, "", nil},
+		"the first by path":   {[]Config{{Path: "b.sumocfg"}, {Path: "a.sumocfg"}}, "a.sumocfg", []string{"b.sumocfg"}},
+		"the first sound one": {
+			[]Config{{Path: "a.sumocfg", Problems: bad}, {Path: "b.sumocfg"}, {Path: "c.sumocfg"}},
+			"b.sumocfg", []string{"c.sumocfg"},
+		},
+		"the topmost of many": {
+			[]Config{{Path: "a/a.sumocfg"}, {Path: "b.sumocfg"}, {Path: "c.sumocfg"}},
+			"b.sumocfg", []string{"a/a.sumocfg", "c.sumocfg"},
+		},
+		"several below":        {[]Config{{Path: "d/b.sumocfg"}, {Path: "c/b.sumocfg"}}, "c/b.sumocfg", []string{"d/b.sumocfg"}},
+		"one by its name only": {[]Config{{Path: "a.xml"}, {Path: "b.sumocfg"}}, "", nil},
+		"the first that runs": {
+			[]Config{{Path: "a.sumocfg", End: new(float64)}, {Path: "b.sumocfg"}, {Path: "c.sumocfg"}},
+			"b.sumocfg", []string{"a.sumocfg", "c.sumocfg"},
+		},
+		"none that is sound": {[]Config{{Path: "a.sumocfg", Problems: bad}}, "", nil},
+		"none":               {nil, "", nil},
+	} {
+		first, others := Manifest{Configs: tt.configs}.FirstConfig()
+		if diff := cmp.Diff(tt.others, others); diff != "" || first.Path != tt.first {
+			t.Errorf("%s: %s is first, want %s; the others (-want +got):\n%s", name, first.Path, tt.first, diff)
+		}
+	}
+}
+
 func TestExtractWritesWhatInspectAccepts(t *testing.T) {
 	t.Parallel()
 	data := scenarioOf(t, "", entryOf("d/e/x.txt", "hello"), entryOf("out/", ""), entryOf("__MACOSX/x", "x"), entryOf("./y", "y"))

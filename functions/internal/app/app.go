@@ -67,10 +67,11 @@ type Parts struct {
 	Nodes func(context.Context) ([]job.Node, error)
 	// Pods counts the pods that run jobs by phase; nil where there is no cluster.
 	Pods func(context.Context) (map[string]int, error)
-	// Provisioner maintains the tenants' namespaces, Warmer brings up nodes, and Kubernetes returns nil when the API server
-	// answers; all are nil where there is no cluster.
+	// Warmer brings up nodes; nil when this process can not.
+	Warmer job.Warmer
+	// Provisioner maintains the tenants' namespaces, and Kubernetes returns nil when the API server answers; both are nil where there is
+	// no cluster.
 	Provisioner tenant.Provisioner
-	Warmer      job.Warmer
 	Kubernetes  func(context.Context) error
 	// Disk returns nil when this machine's disk has room; nil where nothing is stored on it.
 	Disk func() error

@@ -70,6 +70,7 @@ func (p *Parts) AddLocalEngine() (stop func(context.Context) error, err error) {
 		return nil, err
 	}
 	p.Engine, p.Live, p.Nodes = engine, engine, engine.Nodes
+	p.Warmer = &local.Warmups{Now: time.Now, NewID: newID}
 	dir := p.Config.RunsDir
 	p.Disk = func() error { return local.Room(dir) }
 	return engine.Close, nil

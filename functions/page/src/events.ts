@@ -40,7 +40,7 @@ export async function follow(path: string, take: (event: ServerEvent) => boolean
 	let pause = firstPause;
 	while (!signal.aborted) {
 		try {
-			const answer = await send(path, { headers: { Accept: "text/event-stream", ...(last && { "Last-Event-ID": last }) }, signal });
+			const answer = await send(path, { headers: { Accept: "text/event-stream;version=2", ...(last && { "Last-Event-ID": last }) }, signal });
 			connected(true);
 			const reader = answer.body!.pipeThrough(new TextDecoderStream()).getReader();
 			const parser = new EventParser();

@@ -93,10 +93,10 @@ func newFakeServer(t *testing.T) *fakeServer {
 		w.Header().Set("Content-Type", "text/event-stream")
 		switch r.Header.Get("Last-Event-ID") {
 		case "": // the first stream ends in the middle of an event
-			fmt.Fprint(w, ": hello\n\nid: 1\ndata: {\"message\": \"first line\"}\n\nevent: progress\ndata: {\"progress\": 0.5}\n\n"+
+			fmt.Fprint(w, ": hello\n\nid: 1\ndata: {\"message\": \"first line\"}\n\nevent: progress\ndata:{\"progress\":0.5}\n\n"+
 				"id: 2\ndata: {\"mess")
 		case "1":
-			fmt.Fprintf(w, "id: 2\ndata: {\"message\": \"second line\"}\n\ndata: {\"status\": %q}\n\n", s.end(r.PathValue("id")))
+			fmt.Fprintf(w, "id: 2\ndata: {\"message\": \"second line\"}\n\nevent: end\ndata: {\"status\": %q}\n\n", s.end(r.PathValue("id")))
 		default:
 			fail(w, http.StatusBadRequest, "resumed at the wrong event")
 		}

@@ -158,8 +158,8 @@ func listParams(tenantID string, f job.Filter, after string, limit int) (db.List
 		TenantID: tenantID, State: string(f.State), Name: f.Name, Most: limit,
 		SubmittedAfter: known(f.SubmittedAfter), SubmittedBefore: known(f.SubmittedBefore),
 	}
-	if after != "" && !isID(after) {
-		return p, problem.New(problem.Invalid, "The cursor is not valid. Start without a cursor.")
+	if _, err := afterID(after); err != nil {
+		return p, err
 	}
 	if !f.SubmittedAfter.IsZero() {
 		least := firstID(f.SubmittedAfter.Add(-idSlack))
@@ -180,6 +180,17 @@ func listParams(tenantID string, f job.Filter, after string, limit int) (db.List
 		}
 	}
 	return p, nil
+}
+
+// afterID is the id that a page of jobs begins after; nil for the first page.
+func afterID(after string) (*string, error) {
+	switch {
+	case after == "":
+		return nil, nil
+	case !isID(after):
+		return nil, problem.New(problem.Invalid, "The cursor is not valid. Start without a cursor.")
+	}
+	return &after, nil
 }
 
 // idSlack is far more than may lie between the time in a job's id and that of its submission, which are taken one after
@@ -209,14 +220,19 @@ func (d *DB) DeleteJob(ctx context.Context, tenantID, id string) error {
 	return nil
 }
 
-// AllJobs returns the newest jobs of all tenants, newest first. The total counts all jobs in the state, whatever the limit.
-func (d *DB) AllJobs(ctx context.Context, state job.State, limit int) (jobs []job.Job, total int, err error) {
+// AllJobs returns jobs of all tenants, newest first, after the one with the id after. The total counts all jobs in the state, whatever
+// the page.
+func (d *DB) AllJobs(ctx context.Context, state job.State, after string, limit int) (jobs []job.Job, total int, err error) {
 	var rows []db.Job
 	var count int64
+	from, err := afterID(after)
+	if err != nil {
+		return nil, 0, err
+	}
 	if state == "" {
-		rows, err = d.q.AllJobs(ctx, limit)
+		rows, err = d.q.AllJobs(ctx, db.AllJobsParams{After: from, Most: limit})
 	} else {
-		rows, err = d.q.AllJobsInState(ctx, db.AllJobsInStateParams{State: state, Most: limit})
+		rows, err = d.q.AllJobsInState(ctx, db.AllJobsInStateParams{State: state, After: from, Most: limit})
 	}
 	if err == nil && state == "" {
 		count, err = d.q.CountJobs(ctx)
@@ -383,9 +399,9 @@ func toJob(r db.Job) job.Job {
 		ScenarioDigest: r.ScenarioDigest, ScenarioKey: r.ScenarioKey,
 		State: r.State, Reason: r.Reason, Message: r.Message, Progress: r.Progress,
 		CPURequest: r.CPURequest, MemoryGi: r.MemoryGi, Priority: r.Priority, Options: r.Options,
-		TimeoutSeconds: r.TimeoutSeconds, Labels: r.Labels, TaskToken: r.TaskToken, ProgressWebhook: r.ProgressWebhook,
-		Traceparent: r.Traceparent,
-		Attempt:     r.Attempt, CancelRequested: r.CancelRequested,
+		TimeoutSeconds: r.TimeoutSeconds, Labels: r.Labels, TaskToken: r.TaskToken, AnswersTask: r.AnswersTask,
+		ProgressWebhook: r.ProgressWebhook, Traceparent: r.Traceparent,
+		Attempt: r.Attempt, CancelRequested: r.CancelRequested,
 		SumoVersion: r.SumoVersion, Summary: r.Summary, Results: r.Results, ResultsPruned: r.ResultsPruned, Confinement: r.Confinement,
 		Problems:    r.Problems,
 		SubmittedAt: r.SubmittedAt, DispatchedAt: r.DispatchedAt, StartedAt: r.StartedAt, FinishedAt: r.FinishedAt, UpdatedAt: r.UpdatedAt,

@@ -334,9 +334,9 @@ func TestListingsAreNewestFirst(t *testing.T) {
 			j, err := d.RecentJobs(ctx, "acme", 2)
 			return j, 0, err
 		}, mine[:2], 0},
-		"AllJobs":         {func(ctx context.Context) ([]job.Job, int, error) { return d.AllJobs(ctx, "", 4) }, all[:4], 6},
-		"AllJobs PENDING": {func(ctx context.Context) ([]job.Job, int, error) { return d.AllJobs(ctx, job.Pending, 1) }, claimed[:1], 2},
-		"AllJobs FAILED":  {func(ctx context.Context) ([]job.Job, int, error) { return d.AllJobs(ctx, job.Failed, 1) }, nil, 0},
+		"AllJobs":         {func(ctx context.Context) ([]job.Job, int, error) { return d.AllJobs(ctx, "", "", 4) }, all[:4], 6},
+		"AllJobs PENDING": {func(ctx context.Context) ([]job.Job, int, error) { return d.AllJobs(ctx, job.Pending, "", 1) }, claimed[:1], 2},
+		"AllJobs FAILED":  {func(ctx context.Context) ([]job.Job, int, error) { return d.AllJobs(ctx, job.Failed, "", 1) }, nil, 0},
 		"ActiveJobs, oldest first": {func(ctx context.Context) ([]job.Job, int, error) {
 			j, err := d.ActiveJobs(ctx, 5)
 			slices.Reverse(j)

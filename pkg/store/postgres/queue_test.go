@@ -250,7 +250,7 @@ func TestTogetherClaimersNeverExceedTheLimitsAndServeEveryJob(t *testing.T) {
 	for _, id := range ids {
 		replay(t, d, id, limits[id], sizes)
 	}
-	if _, total, err := d.AllJobs(t.Context(), job.Succeeded, 1); err != nil || total != jobs {
+	if _, total, err := d.AllJobs(t.Context(), job.Succeeded, "", 1); err != nil || total != jobs {
 		t.Errorf("%d of %d jobs were served, %v", total, jobs, err)
 	}
 }

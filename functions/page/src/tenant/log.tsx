@@ -45,9 +45,9 @@ export function Log({ job }: { job: Job }) {
 		follow(
 			`/jobs/${job.job_id}/logs/stream`,
 			(event) => {
+				if (event.kind === "end") return true;
 				if (event.kind !== "message") return false;
-				const data = JSON.parse(event.data) as { message?: string; status?: string; restarted?: boolean; skipped?: number };
-				if (data.status !== undefined) return true;
+				const data = JSON.parse(event.data) as { message?: string; restarted?: boolean; skipped?: number };
 				if (data.restarted) {
 					fresh = [];
 					setLog({ lines: [], left: 0 });

@@ -85,13 +85,17 @@ ORDER BY id DESC LIMIT @most::integer;
 DELETE FROM jobs WHERE tenant_id = @tenant_id AND id = @id AND finished_at IS NOT NULL;
 
 -- name: AllJobs :many
-SELECT * FROM jobs ORDER BY id DESC LIMIT @most::integer;
+SELECT * FROM jobs
+WHERE (sqlc.narg(after)::uuid IS NULL OR id < sqlc.narg(after))
+ORDER BY id DESC LIMIT @most::integer;
 
 -- name: CountJobs :one
 SELECT count(*) FROM jobs;
 
 -- name: AllJobsInState :many
-SELECT * FROM jobs WHERE state = @state ORDER BY id DESC LIMIT @most::integer;
+SELECT * FROM jobs
+WHERE state = @state AND (sqlc.narg(after)::uuid IS NULL OR id < sqlc.narg(after))
+ORDER BY id DESC LIMIT @most::integer;
 
 -- name: CountJobsInState :one
 SELECT count(*) FROM jobs WHERE state = @state;

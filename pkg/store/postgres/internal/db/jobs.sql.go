@@ -94,11 +94,18 @@ func (q *Queries) ActiveUsage(ctx context.Context, tenantID string) (ActiveUsage
 }
 
 const allJobs = `-- name: AllJobs :many
-SELECT id, tenant_id, namespace, name, scenario_digest, scenario_key, state, reason, message, progress, cpu_request, memory_gi, priority, options, timeout_seconds, labels, task_token, progress_webhook, attempt, cancel_requested, sumo_version, summary, results, results_pruned, submitted_at, dispatched_at, started_at, finished_at, updated_at, traceparent, confinement, warnings, problems, answers_task, imported_id, imported FROM jobs ORDER BY id DESC LIMIT $1::integer
+SELECT id, tenant_id, namespace, name, scenario_digest, scenario_key, state, reason, message, progress, cpu_request, memory_gi, priority, options, timeout_seconds, labels, task_token, progress_webhook, attempt, cancel_requested, sumo_version, summary, results, results_pruned, submitted_at, dispatched_at, started_at, finished_at, updated_at, traceparent, confinement, warnings, problems, answers_task, imported_id, imported FROM jobs
+WHERE ($1::uuid IS NULL OR id < $1)
+ORDER BY id DESC LIMIT $2::integer
 `
 
-func (q *Queries) AllJobs(ctx context.Context, most int) ([]Job, error) {
-	rows, err := q.db.Query(ctx, allJobs, most)
+type AllJobsParams struct {
+	After *string
+	Most  int
+}
+
+func (q *Queries) AllJobs(ctx context.Context, arg AllJobsParams) ([]Job, error) {
+	rows, err := q.db.Query(ctx, allJobs, arg.After, arg.Most)
 	if err != nil {
 		return nil, err
 	}
@@ -155,16 +162,19 @@ func (q *Queries) AllJobs(ctx context.Context, most int) ([]Job, error) {
 }
 
 const allJobsInState = `-- name: AllJobsInState :many
-SELECT id, tenant_id, namespace, name, scenario_digest, scenario_key, state, reason, message, progress, cpu_request, memory_gi, priority, options, timeout_seconds, labels, task_token, progress_webhook, attempt, cancel_requested, sumo_version, summary, results, results_pruned, submitted_at, dispatched_at, started_at, finished_at, updated_at, traceparent, confinement, warnings, problems, answers_task, imported_id, imported FROM jobs WHERE state = $1 ORDER BY id DESC LIMIT $2::integer
+SELECT id, tenant_id, namespace, name, scenario_digest, scenario_key, state, reason, message, progress, cpu_request, memory_gi, priority, options, timeout_seconds, labels, task_token, progress_webhook, attempt, cancel_requested, sumo_version, summary, results, results_pruned, submitted_at, dispatched_at, started_at, finished_at, updated_at, traceparent, confinement, warnings, problems, answers_task, imported_id, imported FROM jobs
+WHERE state = $1 AND ($2::uuid IS NULL OR id < $2)
+ORDER BY id DESC LIMIT $3::integer
 `
 
 type AllJobsInStateParams struct {
 	State job.State
+	After *string
 	Most  int
 }
 
 func (q *Queries) AllJobsInState(ctx context.Context, arg AllJobsInStateParams) ([]Job, error) {
-	rows, err := q.db.Query(ctx, allJobsInState, arg.State, arg.Most)
+	rows, err := q.db.Query(ctx, allJobsInState, arg.State, arg.After, arg.Most)
 	if err != nil {
 		return nil, err
 	}

@@ -1,0 +1,57 @@
+package rest
+
+import (
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/sumo-k8/sumo-k8/pkg/artifact"
+	"github.com/sumo-k8/sumo-k8/pkg/job"
+	"github.com/sumo-k8/sumo-k8/pkg/simulation"
+)
+
+// StorageType is where results are, in the predecessor's words.
+const StorageType = "s3"
+
+// ResultFiles are a job's files in the form of the predecessor, whose clients fetch them from the bucket themselves.
+type ResultFiles struct {
+	StorageType string       `json:"storage_type" doc:"s3, unless the predecessor of this service ran the job and stored its results elsewhere."`
+	Prefix      string       `json:"prefix" doc:"What the keys of all files begin with, in the bucket that result_location names." example:"results/sumo-acme/0198/"`
+	Uploaded    bool         `json:"uploaded" doc:"True, since files are listed once they are stored; of the predecessor's jobs, as it recorded."`
+	Files       []ResultFile `json:"files"`
+}
+
+// ResultFile is one file of a job in its bucket.
+type ResultFile struct {
+	Name   string `json:"name" doc:"Path below the job's results: the file's key is prefix and name."`
+	Size   int64  `json:"size" doc:"Bytes."`
+	URL    string `json:"url" doc:"Where the file is, for callers with rights on the bucket. GET /jobs/{id}/results has links that need none." example:"s3://sumo-k8/results/sumo-acme/0198/log.txt"`
+	SHA256 string `json:"sha256,omitempty" doc:"Checksum in hexadecimal, where known."`
+
+	Roles []simulation.Output `json:"roles,omitzero" nullable:"false" doc:"The outputs that the file has, whatever its name. Absent if the job finished before this was recorded."`
+}
+
+// Schema lets result_files be null, which huma can say of objects only this way.
+func (ResultFiles) Schema(r huma.Registry) *huma.Schema {
+	type fields ResultFiles // without this method
+	s := huma.SchemaFromType(r, typeOf[fields]())
+	s.Nullable = true
+	return s
+}
+
+// ResultFilesOf lists files of a job of the tenant with this namespace. url returns the s3:// address of an object key.
+func ResultFilesOf(namespace, jobID string, files []job.ResultFile, url func(key string) string) *ResultFiles {
+	prefix := artifact.ResultsOf(namespace, jobID)
+	out := &ResultFiles{StorageType: StorageType, Prefix: prefix, Uploaded: true, Files: make([]ResultFile, len(files))}
+	for i, f := range files {
+		out.Files[i] = ResultFile{Name: f.Name, Size: f.Size, URL: url(prefix + f.Name), SHA256: f.SHA256, Roles: f.Roles}
+	}
+	return out
+}
+
+// importedFiles lists files of a job that the predecessor ran, as it recorded them.
+func importedFiles(i job.Imported) *ResultFiles {
+	out := &ResultFiles{StorageType: i.StorageType, Prefix: i.Prefix, Uploaded: i.Uploaded, Files: make([]ResultFile, len(i.Files))}
+	for n, f := range i.Files {
+		out.Files[n] = ResultFile{Name: f.Name, Size: f.Size, URL: f.URL}
+	}
+	return out
+}
