@@ -38,8 +38,9 @@ type Tenants interface {
 	KeyHints(ctx context.Context) (map[string]string, error)
 }
 
-// Jobs counts jobs.
+// Jobs counts jobs, and keeps those of the predecessor.
 type Jobs interface {
+	job.ImportStore
 	// UsageByTenant counts the jobs of every tenant that has some.
 	UsageByTenant(ctx context.Context) (map[string]job.Usage, error)
 }
@@ -81,6 +82,7 @@ func (f *Function) Register(api huma.API) {
 			"unless force is set.",
 		Errors: []int{http.StatusNotFound, http.StatusConflict},
 	}, f.delete)
+	f.registerImport(api)
 	f.registerCluster(api)
 }
 

@@ -115,6 +115,8 @@ func (f *Function) began(ctx context.Context, key string) (time.Time, error) {
 func whyNoLog(j job.Job, err error) string {
 	var live *problem.Error
 	switch {
+	case j.Imported != nil:
+		return "There is no log here: the job ran in the predecessor of this service."
 	case j.ResultsPruned:
 		return "The log was removed together with the job's results because of its age."
 	case j.State == job.Queued:

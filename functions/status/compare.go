@@ -125,6 +125,8 @@ func comparedJob(j job.Job) ComparedJob {
 	switch {
 	case !j.State.Terminal():
 		out.Message = "Job is " + string(j.State) + ". Its numbers will be available once it has finished."
+	case j.Imported != nil:
+		out.Message = "Job ran in the predecessor of this service, which kept no numbers."
 	case j.Summary == nil:
 		out.Message = "Job ended before SUMO wrote anything to summarise: " + j.Message
 	case j.State != job.Succeeded:

@@ -65,7 +65,7 @@ func (f *Function) list(ctx context.Context, in *jobsQuery) (*jobsPage, error) {
 	out := &jobsPage{}
 	if len(jobs) > in.Limit {
 		jobs = jobs[:in.Limit]
-		out.Body.NextCursor = encodeCursor(jobs[in.Limit-1].ID)
+		out.Body.NextCursor = encodeCursor(jobs[in.Limit-1].Place())
 	}
 	out.Body.Jobs = make([]rest.Job, len(jobs))
 	for i, j := range jobs {

@@ -60,7 +60,7 @@ func (f *Function) registerResults(api huma.API) {
 type Results struct {
 	JobID          string            `json:"job_id" format:"uuid"`
 	Status         job.State         `json:"status"`
-	StorageType    string            `json:"storage_type,omitempty" enum:"s3"`
+	StorageType    string            `json:"storage_type,omitempty" doc:"s3, unless the predecessor of this service ran the job and stored its results elsewhere."`
 	ResultLocation *string           `json:"result_location"`
 	ResultFiles    *rest.ResultFiles `json:"result_files"`
 	Files          []ResultLink      `json:"files" doc:"Empty while there are none."`
@@ -94,6 +94,13 @@ func (f *Function) results(ctx context.Context, in *jobRequest) (*resultsAnswer,
 		Partial: j.State.Terminal() && j.State != job.Succeeded,
 	}
 	switch {
+	case j.Imported != nil:
+		out.Message = j.Elsewhere()
+		out.StorageType = j.Imported.StorageType
+		if j.State == job.Succeeded {
+			out.Results = onWire.ResultLocation
+		}
+		return &resultsAnswer{Body: out}, nil
 	case j.ResultsPruned:
 		out.Message = "The results were removed because of their age. Run the scenario again to get them back."
 	case !j.State.Terminal():
@@ -130,6 +137,8 @@ func (f *Function) finished(ctx context.Context, id string) (job.Job, error) {
 		return job.Job{}, err
 	case !j.State.Terminal():
 		return job.Job{}, problem.New(problem.Conflict, "Job %s is %s. Its results will be available once it has finished.", id, j.State)
+	case j.Imported != nil:
+		return job.Job{}, problem.New(problem.NotFound, "%s", j.Elsewhere())
 	case j.ResultsPruned:
 		return job.Job{}, problem.New(problem.NotFound, "The results of job %s were removed because of their age. Run the scenario "+
 			"again to get them back.", id)
@@ -244,6 +253,8 @@ func (f *Function) summary(ctx context.Context, in *jobRequest) (*summaryAnswer,
 		return nil, err
 	case !j.State.Terminal():
 		return nil, problem.New(problem.Conflict, "Job %s is %s. Its summary will be available once it has finished.", in.ID, j.State)
+	case j.Imported != nil:
+		return nil, problem.New(problem.NotFound, "%s", j.Elsewhere())
 	case j.Summary == nil:
 		return nil, problem.New(problem.NotFound, "Job %s ended before SUMO wrote anything to summarise: %s", in.ID, j.Message)
 	}

@@ -33,7 +33,7 @@ type Jobs interface {
 	Job(ctx context.Context, tenantID, id string) (job.Job, error)
 	// Events returns a job's transitions, oldest first.
 	Events(ctx context.Context, tenantID, id string) ([]job.Event, error)
-	// ListJobs returns up to limit of the tenant's jobs that f describes, newest first, after the job with the id after. An
+	// ListJobs returns up to limit of the tenant's jobs that f describes, newest first, after the place after (job.Job.Place). An
 	// empty after begins with the newest. Jobs submitted meanwhile change no later page.
 	ListJobs(ctx context.Context, tenantID string, f job.Filter, after string, limit int) ([]job.Job, error)
 	// RecentJobs returns the tenant's newest jobs, newest first.

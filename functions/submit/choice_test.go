@@ -15,6 +15,7 @@ import (
 
 	"github.com/sumo-k8/sumo-k8/functions/internal/app"
 	"github.com/sumo-k8/sumo-k8/functions/internal/testing/served"
+	"github.com/sumo-k8/sumo-k8/functions/submit"
 	"github.com/sumo-k8/sumo-k8/infra/local/localtest"
 	"github.com/sumo-k8/sumo-k8/pkg/job"
 	"github.com/sumo-k8/sumo-k8/pkg/problem"
@@ -198,6 +199,28 @@ func TestWarningsAreTheJobsAndStrictRefusesThem(t *testing.T) {
 	if body := string(a.Body); !strings.Contains(body, `"location":"a.rou.xml:3"`) || strings.Contains(body, "language") {
 		t.Errorf("strict: %s", body)
 	}
+}
+
+func TestAConfigurationIsValidatedAlone(t *testing.T) {
+	t.Parallel()
+	in := install(t, "")
+	zip, err := networks.ReadyZip("square")
+	if err != nil {
+		t.Fatal(err)
+	}
+	validate := func(query string) served.Answer {
+		return in.Call(t, "POST", "/scenarios/validate"+query, string(zip), "Content-Type: application/zip", in.key)
+	}
+	for query, fault := range map[string]string{
+		"": "", "?config_file=square.sumocfg": "", "?config_file=square.rou.xml": "is not a SUMO configuration",
+	} {
+		var v submit.Validation
+		validate(query).Want(t, http.StatusOK).Into(t, &v)
+		if v.Valid != (fault == "") || v.Valid != (len(v.Errors) == 0) || !strings.Contains(v.Detail, fault) {
+			t.Errorf("%q: %+v", query, v)
+		}
+	}
+	validate("?config_file=x.sumocfg").Want(t, http.StatusBadRequest)
 }
 
 func TestOptionsOfARunComeInEitherForm(t *testing.T) {

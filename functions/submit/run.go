@@ -21,7 +21,7 @@ type Run struct {
 	Outputs        []simulation.Output `json:"outputs,omitempty" maxItems:"20" enum:"summary,tripinfo,statistics,fcd,emission,edgedata,queue,lanechange" doc:"Output files wanted besides summary, tripinfo and statistics."`
 	Unfinished     bool                `json:"unfinished_trips,omitempty" doc:"Also counts the trips of vehicles that are still on the road at the end, in tripinfo and in the means."`
 	Strict         bool                `json:"strict,omitempty" doc:"Refuses a scenario of which SUMO would drop or ignore a part; otherwise that is a warning."`
-	Check          bool                `json:"check,omitempty" doc:"Only lets SUMO load the scenario, all routes included: no step is simulated and no results are kept. What SUMO says is in the job's problems."`
+	Check          bool                `json:"check,omitempty" doc:"Only lets SUMO load the scenario and examine all routes of the interval: nothing else is simulated and no results are kept. What SUMO says is in the job's problems. SUMO ends at the first route that is not connected. It does not see: roads that are closed for a time, speeds that are too high at a departure, routes behind a saved state or in included files that are cut off. It reports an id that is used twice even if the first vehicle would have left."`
 	Labels         map[string]string   `json:"labels,omitempty" doc:"Up to 20 key-value pairs of your own, to find the job by."`
 	Priority       string              `json:"priority,omitempty" enum:"low,normal,high" default:"normal"`
 	TimeoutSeconds int                 `json:"timeout_seconds,omitempty" minimum:"1" doc:"Wall-clock seconds that the run may take."`

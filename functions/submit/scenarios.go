@@ -143,7 +143,10 @@ func takeZip(r *http.Request, form *formReader[struct{}], name string, take func
 	return err
 }
 
-type validateRequest struct{ http *http.Request }
+type validateRequest struct {
+	ConfigFile string `query:"config_file" maxLength:"500" doc:"Only what this configuration leads to must be right, as for a job with this config_file; if left out, one configuration at least."`
+	http       *http.Request
+}
 
 // Resolve implements huma.Resolver: it keeps the request, whose body is read as it arrives.
 func (in *validateRequest) Resolve(ctx huma.Context) []error {
@@ -153,7 +156,7 @@ func (in *validateRequest) Resolve(ctx huma.Context) []error {
 
 // Validation is what was found in a zip.
 type Validation struct {
-	Valid        bool                  `json:"valid" doc:"Whether the scenario would be accepted."`
+	Valid        bool                  `json:"valid" doc:"Whether a job could run the scenario, in the interval of its configuration."`
 	Detail       string                `json:"detail" doc:"Empty if valid, otherwise a sentence on the first problem."`
 	Errors       []problem.Item        `json:"errors" doc:"Every problem found."`
 	Warnings     []string              `json:"warnings" doc:"Remarks; the scenario can still be run."`
@@ -172,7 +175,7 @@ func (f *Function) validate(ctx context.Context, form *formReader[struct{}], in 
 	var wrong *problem.Error
 	err := takeZip(in.http, form, "", func(zip part) error {
 		return f.within(in.http.ContentLength, func() error {
-			s, err := f.Scenarios.Validate(ctx, t, zip)
+			s, err := f.Scenarios.Validate(ctx, t, zip, in.ConfigFile)
 			found = rest.ScenarioOf(s)
 			if errors.As(err, &wrong) && wrong.Code == problem.ScenarioInvalid {
 				return nil

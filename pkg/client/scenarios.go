@@ -91,9 +91,14 @@ type Validation struct {
 	Files    []ScenarioFile   `json:"files"`
 }
 
-// Validate checks a scenario without storing it. Sent is as in Submission.
-func (c *Client) Validate(ctx context.Context, zip *Source, sent func(sent, total int64)) (v Validation, err error) {
-	err = c.upload(ctx, request{method: http.MethodPost, path: "/scenarios/validate", safe: true}, nil, zip, sent, &v)
+// Validate checks a scenario without storing it: the configuration that config names, as in Submission, or any if it is empty. Sent is
+// as in Submission.
+func (c *Client) Validate(ctx context.Context, zip *Source, config string, sent func(sent, total int64)) (v Validation, err error) {
+	query := url.Values{}
+	if config != "" {
+		query.Set("config_file", config)
+	}
+	err = c.upload(ctx, request{method: http.MethodPost, path: "/scenarios/validate", query: query, safe: true}, nil, zip, sent, &v)
 	return v, err
 }
 

@@ -163,28 +163,20 @@ func (in *Intake) checkWebhook(hook *ProgressWebhook) error {
 // leaves out. SUMO would report it too, but only after it has started.
 func (r Request) checkInterval(c scenario.Config) error {
 	o := r.Options
-	var begin float64 // SUMO's default
-	switch {
-	case o.Begin != nil:
-		begin = *o.Begin
-	case c.Begin != nil:
-		begin = *c.Begin
-	}
-	end := o.End
-	if end == nil {
-		end = c.End
-	}
-	if o.Begin == nil && o.End == nil || end == nil || *end < 0 || *end > begin { // a negative end means none
+	switch i := c.Interval(o.Begin, o.End); {
+	case !i.Empty():
 		return nil
-	}
-	if o.End == nil {
+	case o.Begin == nil && o.End == nil:
+		return c.Contradiction()
+	case o.End == nil:
 		return refused(problem.Item{
-			Location: "body.begin", Message: fmt.Sprintf("must be earlier than the end of %s (%g)", c.Path, *end), Value: begin,
+			Location: "body.begin", Message: fmt.Sprintf("must be earlier than the end of %s (%g)", c.Path, i.End), Value: i.Begin,
+		})
+	default:
+		return refused(problem.Item{
+			Location: "body.end", Message: fmt.Sprintf("must be later than the begin of %s (%g)", c.Path, i.Begin), Value: i.End,
 		})
 	}
-	return refused(problem.Item{
-		Location: "body.end", Message: fmt.Sprintf("must be later than the begin of %s (%g)", c.Path, begin), Value: *end,
-	})
 }
 
 func refused(items ...problem.Item) error {
@@ -216,7 +208,8 @@ func (in *Intake) settle(
 	if err := r.checkInterval(config); err != nil {
 		return r, nil, err
 	}
-	if items := config.Strict(); o.Strict && len(items) > 0 {
+	interval := config.Interval(o.Begin, o.End)
+	if items := config.Strict(interval); o.Strict && len(items) > 0 {
 		return r, nil, problem.New(problem.ScenarioInvalid, "SUMO would drop or ignore a part of this scenario, which strict refuses: %s. Fix "+
 			"what errors lists, or submit without strict.", textOfItem(items[0])).WithItems(items...)
 	}
@@ -225,8 +218,8 @@ func (in *Intake) settle(
 		return r, nil, err
 	}
 	o.ConfigFile, o.SumoVersion, o.Seed = config.Path, version, in.seed(config, o.Seed)
-	warnings = append(warnings, scenario.Changes(config, version)...)
-	for _, w := range config.Warnings {
+	warnings = append(warnings, scenario.Changes(config, version, o.Outputs)...)
+	for _, w := range config.Remarks(interval) {
 		warnings = append(warnings, w.String())
 	}
 	return r, warnings, nil
@@ -242,6 +235,9 @@ func (in *Intake) Retry(ctx context.Context, t tenant.Tenant, id, key string) (a
 	if !j.State.Terminal() {
 		return Job{}, false, problem.New(problem.Conflict, "Job %s is %s. Wait until it has finished, or cancel it, before you submit "+
 			"it again.", j.ID, j.State)
+	}
+	if j.Imported != nil {
+		return Job{}, false, j.refuseRetry()
 	}
 	// Limits may have changed since; everything else was checked when j was accepted.
 	if err := in.Check(t, Request{

@@ -27,7 +27,7 @@ func TestTheIntervalOfARunFitsItsConfiguration(t *testing.T) {
 		location               string // of the fault; empty for none
 	}{
 		"nothing is said":                   {nil, nil, nil, nil, ""},
-		"the configuration contradicts":     {nil, nil, at(100), at(50), ""}, // is its own fault, found when it was uploaded or by SUMO
+		"the configuration contradicts":     {nil, nil, at(100), at(50), "a.sumocfg"},
 		"both within":                       {at(10), at(20), at(0), at(100), ""},
 		"both elsewhere":                    {at(200), at(300), at(0), at(100), ""},
 		"end before the begin of the run":   {at(20), at(10), nil, nil, "body.end"},
@@ -406,6 +406,51 @@ func TestAStrictRunIsRefusedForWhatSUMOWouldDrop(t *testing.T) {
 			if diff := cmp.Diff([]string{"a.rou.xml:3: SUMO drops b.", "language has no effect."}, j.Warnings); err != nil || diff != "" {
 				t.Errorf("not strict: %v, warnings (-want +got):\n%s", err, diff)
 			}
+		}
+	}
+}
+
+func TestAJobIsJudgedByItsOwnInterval(t *testing.T) {
+	t.Parallel()
+	at := func(seconds float64) *float64 { return &seconds }
+	demand := scenario.Demand{FirstDeparture: at(50), LastDeparture: at(60)}
+	c := scenario.Config{Path: "a.sumocfg", Begin: at(900), End: at(100), Demand: &demand}
+	s := scenario.Scenario{Manifest: scenario.Manifest{Configs: []scenario.Config{c}}}
+	for name, tt := range map[string]struct {
+		begin, end *float64
+		strict     bool
+		code       problem.Code
+		warning    string
+	}{
+		"the configuration's is empty":       {nil, nil, false, problem.ScenarioInvalid, ""},
+		"the job's has vehicles":             {at(0), nil, true, "", ""},
+		"the job's has none":                 {at(70), nil, false, "", "a.sumocfg: no vehicle is simulated: "},
+		"the job's has none, and is strict":  {at(70), nil, true, problem.ScenarioInvalid, ""},
+		"the job's is empty with the begin":  {nil, at(800), false, problem.Invalid, ""},
+		"the job's is before the departures": {at(0), at(50), false, "", "a.sumocfg: no vehicle is simulated: "},
+	} {
+		var l ledger
+		in, _ := l.intake()
+		o := simulation.Options{Begin: tt.begin, End: tt.end, Strict: tt.strict}
+		j, _, err := in.Accept(t.Context(), acme, s, Request{Options: o}, nil)
+		if warning := strings.Join(j.Warnings, "\n"); problem.CodeOf(err) != tt.code || !strings.HasPrefix(warning, tt.warning) ||
+			(warning == "") != (tt.warning == "") {
+			t.Errorf("%s: %v, warning %q", name, err, warning)
+		}
+	}
+}
+
+func TestChangedDefaultsAreNotedWhereTheJobsOutputsShowThem(t *testing.T) {
+	t.Parallel()
+	c := scenario.Config{Path: "a.sumocfg", Written: "1.18", Relies: []string{"emissionClass"}}
+	s := scenario.Scenario{Manifest: scenario.Manifest{Configs: []scenario.Config{c}}}
+	for output, noted := range map[simulation.Output]bool{simulation.OutputEmission: true, simulation.OutputFCD: false} {
+		var l ledger
+		in, _ := l.intake()
+		r := Request{Options: simulation.Options{Outputs: []simulation.Output{output}}}
+		j, _, err := in.Accept(t.Context(), acme, s, r, nil)
+		if err != nil || noted != (len(j.Warnings) == 1) {
+			t.Errorf("%s: %v, warnings %q", output, err, j.Warnings)
 		}
 	}
 }

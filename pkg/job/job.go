@@ -60,7 +60,7 @@ func (s State) CanBecome(next State) bool {
 
 // Job is one run of one scenario.
 type Job struct {
-	ID       string // UUIDv7 (RFC 9562), so that ids sort by submission
+	ID       string // UUIDv7 (RFC 9562), so that ids sort by submission; any UUID for an imported job
 	TenantID string
 	// Namespace is the tenant's, carried along because every engine and every object key needs it.
 	Namespace string
@@ -108,6 +108,8 @@ type Job struct {
 	Confinement *simulation.Confinement
 	// ResultsPruned is true once the results were removed because of their age.
 	ResultsPruned bool
+	// Imported is nil except for a job that the predecessor ran.
+	Imported *Imported
 
 	SubmittedAt time.Time
 	// DispatchedAt is when the job was claimed for its engine.

@@ -24,7 +24,7 @@ type Job struct {
 
 	TenantID   string            `json:"tenant_id"`
 	ScenarioID string            `json:"scenario_id" doc:"The name given at submission."`
-	Scenario   string            `json:"scenario" doc:"SHA-256 of the scenario's zip: the same upload is stored once."`
+	Scenario   string            `json:"scenario" doc:"SHA-256 of the scenario's zip: the same upload is stored once. Empty if imported."`
 	ConfigFile string            `json:"config_file" doc:"The configuration that runs."`
 	CPURequest int               `json:"cpu_request" doc:"Cores."`
 	MemoryGi   int               `json:"memory_gi" doc:"GiB."`
@@ -46,6 +46,8 @@ type Job struct {
 
 	Options simulation.Options `json:"options" doc:"What was chosen for the run. Anything absent is left to the scenario."`
 	Labels  map[string]string  `json:"labels" doc:"As given at submission."`
+
+	Imported bool `json:"imported" doc:"True if the predecessor of this service ran the job: its scenario, log and results are not here."`
 }
 
 // ResultFiles is an object rather than a list because the predecessor's clients read its files member.
@@ -87,7 +89,7 @@ func JobOf(j job.Job, url func(key string) string) Job {
 		Cancelling: j.CancelRequested, Version: j.SumoVersion, TaskToken: j.TaskToken,
 		Confinement: (*Confinement)(j.Confinement),
 		Warnings:    orEmpty(j.Warnings), Problems: orEmpty(j.Problems),
-		Options: j.Options, Labels: j.Labels,
+		Options: j.Options, Labels: j.Labels, Imported: j.Imported != nil,
 	}
 	if out.Labels == nil {
 		out.Labels = map[string]string{}
@@ -99,10 +101,22 @@ func JobOf(j job.Job, url func(key string) string) Job {
 		}
 		out.Error = &message
 	}
+	if j.Imported != nil && j.Imported.Location != "" {
+		out.ResultLocation = &j.Imported.Location
+		out.ResultFiles = importedFiles(*j.Imported)
+	}
 	if j.State.Terminal() && len(j.Results) > 0 && !j.ResultsPruned {
 		location := url(artifact.ResultsOf(j.Namespace, j.ID))
 		out.ResultLocation = &location
 		out.ResultFiles = &ResultFiles{Files: j.Results}
+	}
+	return out
+}
+
+func importedFiles(i job.Imported) *ResultFiles {
+	out := &ResultFiles{Files: []job.ResultFile{}}
+	for _, f := range i.Files {
+		out.Files = append(out.Files, job.ResultFile{Name: f.Name, Size: f.Size})
 	}
 	return out
 }

@@ -59,7 +59,7 @@ func scenarioConfigsOf(m scenario.Manifest) []ScenarioConfig {
 	for i, c := range m.Configs {
 		configs[i] = ScenarioConfig{
 			Path: c.Path, Begin: c.Begin, End: c.End, Outputs: orEmpty(c.Outputs), Network: c.Network, Demand: c.Demand,
-			Seed: c.Seed, Random: c.Random, Least: c.Least(), Warnings: texts(c.Warnings), Problems: orEmpty(c.Problems),
+			Seed: c.Seed, Random: c.Random, Least: c.Least(), Warnings: texts(c.Remarks(c.Interval(nil, nil))), Problems: orEmpty(c.Problems),
 		}
 	}
 	return configs

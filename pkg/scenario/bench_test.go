@@ -20,7 +20,7 @@ func BenchmarkXML(b *testing.B) {
 	b.SetBytes(int64(text.Len()))
 	b.ReportAllocs()
 	for b.Loop() {
-		budget := memoryBudget
+		budget := budget{left: memoryBudget}
 		doc, err := readDocument(bufio.NewReaderSize(bytes.NewReader(text.Bytes()), readSize), false, &budget)
 		if err != nil || doc.root != "routes" {
 			b.Fatal(doc, err)

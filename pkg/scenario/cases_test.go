@@ -50,13 +50,15 @@ func TestCases(t *testing.T) {
 				}
 			}
 			warnings := slices.Clone(m.Warnings)
-			for _, w := range chosen.Warnings {
+			interval := chosen.Interval(nil, nil)
+			remarks := chosen.Remarks(interval)
+			for _, w := range remarks {
 				warnings = append(warnings, w.String())
 			}
 			if missing := networks.MissingFrom(warnings, c.Warnings); len(missing) > 0 || len(c.Warnings) == 0 && len(warnings) > 0 {
 				t.Errorf("warnings %q lack %+v", warnings, missing)
 			}
-			if strict := chosen.Strict(); c.Strict != (len(strict) > 0) {
+			if strict := chosen.Strict(interval); c.Strict != (len(strict) > 0) {
 				t.Errorf("a strict run is refused for %v", strict)
 			}
 			if diff := cmp.Diff(c.Seed, chosen.Seed); diff != "" {

@@ -22,15 +22,13 @@ type judgement struct {
 	report   // of this configuration
 	config   string
 	values   map[string]string // by the option's own name
-	begin    float64
-	end      float64         // +Inf when there is none
-	loadAll  bool            // all vehicles are loaded before the first step
-	prefix   string          // what SUMO puts before the names of outputs,
-	suffix   string          // and behind them
-	visited  map[string]bool // files already followed,
-	visits   map[visit]bool  // in each way
-	schemata map[string]bool // files already judged as schemas
-	active   []string        // files that include each other, outermost first
+	loadAll  bool              // all vehicles are loaded before the first step
+	prefix   string            // what SUMO puts before the names of outputs,
+	suffix   string            // and behind them
+	visited  map[string]bool   // files already followed,
+	visits   map[visit]bool    // in each way
+	schemata map[string]bool   // files already judged as schemas
+	active   []string          // files that include each other, outermost first
 	reads    map[string]bool
 	outputs  map[string]bool
 	moved    map[string]string // outputs that cannot keep their names, to those that they get
@@ -39,6 +37,7 @@ type judgement struct {
 	stays, reserved map[string]bool
 	rewrites        map[string][]Rewrite
 	needs           []Need
+	late            []LateDepartures
 	read            []Option // the configuration's options, as we read them
 }
 
@@ -56,8 +55,8 @@ func (in *inspection) judgeWith(name string, reserved map[string]bool) (Config, 
 		inspection: in, config: name, values: map[string]string{}, visited: map[string]bool{}, reads: map[string]bool{},
 		visits: map[visit]bool{}, schemata: map[string]bool{},
 		outputs: map[string]bool{}, moved: map[string]string{}, numbers: numbers{}, stays: map[string]bool{}, reserved: reserved,
-		end: math.Inf(1),
 	}
+	clear(in.held)
 	c := Config{Path: name}
 	if doc := r.configuration(); doc != nil {
 		r.hazards(name, doc)
@@ -65,13 +64,13 @@ func (in *inspection) judgeWith(name string, reserved map[string]bool) (Config, 
 		c.Begin, c.End = r.interval(known)
 		c.Seed, c.Random = seedOf(known)
 		r.files(known)
-		c.Options, c.Rewrites, c.Needs = r.read, r.rewrites, r.needs
+		c.Options, c.Rewrites, c.Needs, c.Late = r.read, r.rewrites, r.needs, r.late
 		c.Outputs, c.Reads = slices.Sorted(maps.Keys(r.outputs)), slices.Sorted(maps.Keys(r.reads))
 		if r.found == 0 { // with files broken or missing, the facts would mislead
 			network, demand := r.facts()
 			c.Network, c.Demand = &network.Network, &demand.Demand
-			r.idle(demand)
-			c.Written, c.Relies = r.reliance()
+			c.Untimed, c.Endless = demand.untimed || r.values["load-state"] != "", demand.open
+			r.reliance(&c)
 		}
 	}
 	c.Problems, c.Warnings = r.all(), r.warnings
@@ -106,6 +105,7 @@ func (r *judgement) configuration() *document {
 // usable records that the configuration leads to a file in the zip, and reports whether that can be read at all.
 func (r *judgement) usable(name string, f *file) bool {
 	r.used[name], r.reads[name] = true, true
+	r.hold(name, f)
 	if f.twice {
 		r.warn(name, "is in the zip twice: the last one counts")
 	}
@@ -261,10 +261,10 @@ func (r *judgement) interval(known []chosen) (begin, end *float64) {
 		}
 		switch c.option.name {
 		case "begin":
-			begin, r.begin = &value, value
+			begin = &value
 		case "end":
 			if value >= 0 { // SUMO's default of -1 is no end
-				end, r.end = &value, value
+				end = &value
 			}
 		case "route-steps":
 			r.loadAll = value <= 0
@@ -277,9 +277,6 @@ func (r *judgement) interval(known []chosen) (begin, end *float64) {
 		case "output-suffix":
 			r.suffix = c.value
 		}
-	}
-	if r.end <= r.begin {
-		r.fault(r.config, "the end (%g s) is not after the begin (%g s): correct them", r.end, r.begin)
 	}
 	return begin, end
 }
@@ -557,50 +554,27 @@ func (r *judgement) hazards(name string, doc *document) {
 	}
 }
 
-// departures notes vehicles that SUMO drops. Vehicles outside the simulated interval are no loss, and nothing is dropped when the
-// whole file is loaded before the first step.
+// departures records vehicles that SUMO drops; none is when the whole file is loaded before the first step.
 func (r *judgement) departures(name string, d departures) {
-	if r.loadAll || d.count == 0 {
+	known := slices.ContainsFunc(r.late, func(l LateDepartures) bool { return l.File == name })
+	if r.loadAll || d.count == 0 || known || len(r.late) == maxItems {
 		return
 	}
-	for _, late := range []lateDeparture{d.first, d.latest} {
-		depart := float64(late.depart) / 1000
-		if depart < r.begin || depart >= r.end {
-			continue
-		}
-		others := ""
-		if d.count > 1 {
-			others = " (one of " + strconv.Itoa(d.count) + ")"
-		}
-		r.warnStrict(at(name, late.line), "%s departs at %g s, %g s before an earlier line%s, and SUMO drops such vehicles: "+
-			"sort the file with SUMO's tools/route/sort_routes.py, or set <route-steps value=\"0\"/>",
-			late.id, depart, float64(late.gap)/1000, others)
-		return
-	}
-}
-
-// idle notes that no vehicle departs while the simulation runs, as far as the files say when they depart.
-func (r *judgement) idle(d departing) {
-	switch {
-	case !d.timed, d.untimed, r.values["load-state"] != "":
-	case d.first >= r.end:
-		r.warnStrict(r.config, "no vehicle is simulated: the first departure (%g s) is after the end (%g s); correct begin and end",
-			d.first, r.end)
-	case d.last < r.begin && !d.open:
-		r.warnStrict(r.config, "no vehicle is simulated: the last departure (%g s) is before the begin (%g s); correct begin and end",
-			d.last, r.begin)
-	}
+	r.late = append(r.late, LateDepartures{File: name, Count: d.count, First: d.first, Latest: d.latest})
 }
 
 // ChooseConfig returns the configuration to run: the requested one, by its path or a base name that only one has, or else the only
-// sound one in the topmost folder that has any. It answers problem.Invalid, with the configurations to choose from, when the choice is
+// sound one in the topmost folder that has any, if possible one that runs in its own interval. It answers problem.Invalid, with the configurations to choose from, when the choice is
 // ambiguous, and problem.ScenarioInvalid for one that cannot run.
 func (m Manifest) ChooseConfig(requested string) (Config, error) {
 	found := m.named(requested)
 	if requested == "" {
 		m = m.offered()
-		if found = m.topmost(sound); len(found) == 0 && len(m.Configs) > 0 {
-			return Config{}, m.unsound()
+		if found = m.topmost(ready); len(found) == 0 {
+			found = m.topmost(sound)
+		}
+		if len(found) == 0 && len(m.Configs) > 0 {
+			return Config{}, m.unsound("")
 		}
 	}
 	if len(found) != 1 {
@@ -651,18 +625,37 @@ func (m Manifest) topmost(is func(Config) bool) (found []Config) {
 // sound reports whether a configuration can run.
 func sound(c Config) bool { return len(c.Problems) == 0 }
 
-// unsound returns what is wrong with the topmost configurations when none at all can run.
-func (m Manifest) unsound() error {
+// ready reports whether it can run in its own interval.
+func ready(c Config) bool { return sound(c) && !c.Interval(nil, nil).Empty() }
+
+// unsound returns what is wrong with the configuration at a path, or else with the topmost ones, when none at all can run.
+func (m Manifest) unsound(chosen string) error {
 	if slices.ContainsFunc(m.Configs, sound) {
 		return nil
 	}
+	found := m.topmost(func(c Config) bool { return c.Path == chosen })
+	if len(found) == 0 {
+		found = m.topmost(func(Config) bool { return true })
+	}
 	var items []problem.Item
-	for _, c := range m.topmost(func(Config) bool { return true }) {
+	for _, c := range found {
 		for _, item := range c.Problems {
 			if !slices.Contains(items, item) {
 				items = append(items, item)
 			}
 		}
+	}
+	return invalid(items)
+}
+
+// contradiction returns why no configuration runs in its own interval; nil when one does.
+func (m Manifest) contradiction() error {
+	if slices.ContainsFunc(m.Configs, ready) {
+		return nil
+	}
+	var items []problem.Item
+	for _, c := range m.topmost(sound) {
+		items = append(items, c.contradictions()...)
 	}
 	return invalid(items)
 }

@@ -36,6 +36,9 @@ type document struct {
 	demand departing
 	// settings are the options of a .sumocfg.
 	settings []setting
+	network  bool // one of them is net-file
+	cost     int  // what is kept of all this, in bytes of the budget
+	spilled  bool // it is no longer kept, or was too much
 }
 
 // reference is a file that an XML file names.
@@ -89,30 +92,11 @@ type setting struct {
 	line        int
 }
 
-// departures finds vehicles that SUMO would drop: SUMO reads a route file as simulated time advances, and ignores
-// whatever departs before a vehicle that it has already read.
+// departures finds late ones: see LateDepartures.
 type departures struct {
-	last  int64 // milliseconds, as SUMO counts
-	count int   // departures out of order
-	// The first and the latest of these: whether one matters depends on the simulated interval.
-	first, latest lateDeparture
-}
-
-type lateDeparture struct {
-	id          string
-	line        int
-	depart, gap int64 // milliseconds; gap is by how much it is out of order
-}
-
-// budget bounds what the documents of one scenario may keep in memory, in bytes.
-type budget int64
-
-// memoryBudget allows some 50,000 detectors, each with a file of its own.
-const memoryBudget = budget(8 << 20)
-
-func (b *budget) take(n int) bool {
-	*b -= budget(n) + 64 // 64: the record itself
-	return *b >= 0
+	order         Order
+	count         int // departures out of order
+	first, latest LateDeparture
 }
 
 // documentReader turns the elements of one file into a document.
@@ -120,7 +104,6 @@ type documentReader struct {
 	doc    *document
 	budget *budget
 	seen   map[reference]bool
-	full   bool
 	shapes [][]byte        // see words
 	light  int             // depth of the traffic light or junction that is being read, 0 outside
 	recent [2]*word        // the words found last
@@ -156,9 +139,9 @@ var beforeRoot = regexp.MustCompile(`^\x{FEFF}?(?s:\s*<\?.*?\?>|\s*<!--.*?-->)*\
 var writer = regexp.MustCompile(`by Eclipse SUMO \S+ (?:Version )?v?(\d+)[._](\d+)`)
 
 // readDocument reads a whole XML file, as a configuration if it is one or isConfig says so. Beside an error, which is also the
-// document's fault, it returns what was read.
+// document's fault, it returns what was read. What exceeds the budget is left out, and the document is marked as spilled.
 func readDocument(r *bufio.Reader, isConfig bool, b *budget) (*document, error) {
-	d := &documentReader{doc: &document{departs: departures{last: math.MinInt64}}, budget: b}
+	d := &documentReader{doc: &document{}, budget: b}
 	s := xml.Scanner{Element: d.element, MaxValue: maxPathValue}
 	head, _ := r.Peek(prologue) // the next read returns the error again
 	if m := writer.FindSubmatch(head); m != nil {
@@ -173,11 +156,16 @@ func readDocument(r *bufio.Reader, isConfig bool, b *budget) (*document, error) 
 	if err != nil {
 		d.doc.fault, d.doc.faultLine = err, s.Line()
 	}
-	if d.full {
-		d.doc.hazards = append(d.doc.hazards, hazard{s.Line(), "the scenario names more files than can be checked: " +
-			"write the detectors' results into fewer files"})
-	}
 	return d.doc, err
+}
+
+// take takes room for a record with n bytes of text, and reports whether there is any.
+func (d *documentReader) take(n int) bool {
+	if d.doc.spilled = d.doc.spilled || !d.budget.take(n, d.doc.cost); d.doc.spilled {
+		return false
+	}
+	d.doc.cost += n + record
+	return true
 }
 
 // root takes the first element.
@@ -278,7 +266,7 @@ func (d *documentReader) schema(e xml.Element, a xml.Attr) {
 		places = places[:len(places)/2]
 	}
 	for _, place := range places {
-		if d.full = d.full || !d.budget.take(len(place)); !d.full {
+		if d.take(len(place)) {
 			d.doc.schemas = append(d.doc.schemas, reference{element: string(e.Name), attribute: string(a.Name), value: place, line: a.Line})
 		}
 	}
@@ -317,14 +305,14 @@ func (d *documentReader) keyedRef(e xml.Element, a xml.Attr, u use, key string) 
 		return
 	}
 	r := reference{element: string(e.Name), attribute: string(a.Name), key: key, value: string(a.Value), use: u}
-	if d.seen[r] || d.full {
+	if d.seen[r] || d.doc.spilled {
 		return
 	}
 	if d.seen == nil {
 		d.seen = map[reference]bool{}
 	}
 	d.seen[r] = true
-	if d.full = !d.budget.take(2 * (len(r.value) + len(r.element))); d.full {
+	if !d.take(2 * (len(r.value) + len(r.element))) {
 		return
 	}
 	r.line = a.Line
@@ -340,7 +328,7 @@ func (d *documentReader) tooLong(a xml.Attr) {
 const maxHazards = 100
 
 func (d *documentReader) hazard(line int, message string) {
-	if len(d.doc.hazards) < maxHazards {
+	if len(d.doc.hazards) < maxHazards && d.take(len(message)) {
 		d.doc.hazards = append(d.doc.hazards, hazard{line, message})
 	}
 }
@@ -370,19 +358,17 @@ func (d *documentReader) departure(e xml.Element, attr string) {
 		}
 	}
 	d.doc.demand.span(seconds, last)
-	depart := int64(math.Round(seconds * 1000))
-	if depart >= d.doc.departs.last {
-		// SUMO reads the vehicles of public transport ahead of all others.
-		if _, ok := e.Lookup("line"); !ok {
-			d.doc.departs.last = depart
-		}
+	_, transit := e.Lookup("line")
+	gap := d.doc.departs.order.Drops(seconds, transit)
+	if gap == 0 {
 		return
 	}
-	late := lateDeparture{quote(string(e.Attr("id"))), e.Line, depart, d.doc.departs.last - depart}
+	depart := int64(math.Round(seconds * 1000))
+	late := LateDeparture{quote(string(e.Attr("id"))), e.Line, depart, gap}
 	if d.doc.departs.count++; d.doc.departs.count == 1 {
 		d.doc.departs.first, d.doc.departs.latest = late, late
 	}
-	if depart > d.doc.departs.latest.depart {
+	if depart > d.doc.departs.latest.Depart {
 		d.doc.departs.latest = late
 	}
 }
@@ -414,14 +400,17 @@ func (d *documentReader) closed([]byte) {
 }
 
 func (d *documentReader) set(value string, cut bool, line int) {
-	if value == "" || d.full {
+	if value == "" {
 		return
 	}
 	if cut {
 		d.hazard(line, "the value of "+d.item+" is too long")
 		return
 	}
-	if d.full = !d.budget.take(len(value)); !d.full {
+	if o := options()[d.item]; o != nil && o.name == "net-file" {
+		d.doc.network = true
+	}
+	if d.take(len(value)) {
 		d.doc.settings = append(d.doc.settings, setting{d.item, value, line})
 	}
 }

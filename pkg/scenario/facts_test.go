@@ -51,8 +51,10 @@ func TestFactsAreThoseOfTheFilesAConfigurationUses(t *testing.T) {
 	seconds := func(s float64) *float64 { return &s }
 	roads := Network{Edges: 2, Lanes: 3, Junctions: 2, TrafficLights: 2, EdgeLengthKm: 1.5, LaneLengthKm: 2.501}
 	want := []Config{
-		{Path: "a.sumocfg", Network: &roads, Demand: &Demand{Vehicles: 3, Flows: 2, FirstDeparture: seconds(60), LastDeparture: seconds(3600)}},
-		{Path: "b.sumocfg", Network: &roads, Demand: &Demand{
+		{Path: "a.sumocfg", Network: &roads, Untimed: true, Endless: true, Demand: &Demand{
+			Vehicles: 3, Flows: 2, FirstDeparture: seconds(60), LastDeparture: seconds(3600),
+		}},
+		{Path: "b.sumocfg", Network: &roads, Untimed: true, Endless: true, Demand: &Demand{
 			Vehicles: 3, Flows: 2, Persons: 2, PersonFlows: 1, FirstDeparture: seconds(7), LastDeparture: seconds(3600),
 		}},
 		{Path: "c.sumocfg", Network: &Network{Edges: 1}, Demand: &Demand{}},

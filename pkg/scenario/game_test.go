@@ -49,7 +49,7 @@ func TestNothingIsSaidOfWhatIsRight(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, c := range m.Configs {
-			for _, w := range c.Strict() {
+			for _, w := range c.Strict(c.Interval(nil, nil)) {
 				// Its flows have beginLane where SUMO has departLane, and its configuration turns validation off, which would find them.
 				if c.Path != "fokr_bs_demo.sumocfg" || !strings.Contains(w.Message, `the attribute "begin`) {
 					t.Errorf("%s: %s", c.Path, itemText(w))

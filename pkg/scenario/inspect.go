@@ -23,8 +23,9 @@ import (
 func Inspect(ctx context.Context, r io.ReaderAt, size int64, limits Limits) (Manifest, error) {
 	in := &inspection{
 		version: limits.SUMOVersion, config: path.Clean(limits.Config), files: map[string]*file{}, used: map[string]bool{},
-		budget: memoryBudget,
+		held: map[string]bool{},
 	}
+	in.budget = budget{memoryBudget, in.spill}
 	if in.version == "" {
 		in.version = newestVersion()
 	}
@@ -36,7 +37,9 @@ func Inspect(ctx context.Context, r io.ReaderAt, size int64, limits Limits) (Man
 	for name, fault := range a.unusable {
 		in.files[name] = &file{fault: fault}
 	}
+	entries := map[string]entry{}
 	for _, e := range a.files {
+		entries[e.name] = e
 		in.names = append(in.names, e.name)
 		in.files[e.name] = &file{size: int64(e.file.UncompressedSize64), twice: e.twice}
 	}
@@ -48,6 +51,8 @@ func Inspect(ctx context.Context, r io.ReaderAt, size int64, limits Limits) (Man
 	if err := a.each(ctx, &in.report, every, in.read, damaged); err != nil {
 		return Manifest{}, err
 	}
+	in.again, a.left = true, limits.Unpacked
+	in.reload = func(name string) error { return a.one(ctx, entries[name], in.read) }
 	return in.judge()
 }
 
@@ -75,6 +80,12 @@ type inspection struct {
 	files   map[string]*file
 	used    map[string]bool // files that a configuration leads to
 	budget  budget
+	// held are the files that the current configuration leads to, whose documents must stay.
+	held   map[string]bool
+	again  bool // the zip has been read once
+	reload func(name string) error
+	reread int   // files that were read again
+	failed error // of the store, while a file was read again
 }
 
 type file struct {
@@ -122,6 +133,9 @@ func (in *inspection) read(name string, r *entryReader) error {
 	doc, err := readDocument(br, isConfig(name) || name == in.config, &in.budget)
 	if !errors.Is(err, xml.ErrNotXML) {
 		f.doc = doc
+		if doc.spilled {
+			in.forget(doc)
+		}
 	}
 	if f.doc != nil && err != nil && !errors.As(err, new(xml.SyntaxError)) && !errors.As(err, new(xml.DTDError)) {
 		f.doc.fault = errors.New("the compressed data is damaged: make the file again")
@@ -139,6 +153,9 @@ func (in *inspection) judge() (Manifest, error) {
 	slices.SortFunc(m.Files, func(a, b File) int { return cmp.Compare(a.Path, b.Path) })
 	for _, name := range in.configs() {
 		m.Configs = append(m.Configs, in.judgeConfig(name))
+	}
+	if in.failed != nil {
+		return Manifest{}, in.failed
 	}
 	slices.SortFunc(m.Configs, func(a, b Config) int { return cmp.Compare(a.Path, b.Path) })
 	for _, c := range m.Configs {
@@ -163,7 +180,7 @@ func (in *inspection) judge() (Manifest, error) {
 	case len(m.Configs) == 0:
 		in.noConfig()
 	default:
-		return m, m.unsound()
+		return m, m.unsound(in.config)
 	}
 	return m, in.err()
 }
@@ -176,7 +193,7 @@ func (in *inspection) configs() []string {
 		switch {
 		case isConfig(name):
 			byName = append(byName, name)
-		case doc != nil && doc.namesNet():
+		case doc != nil && doc.network:
 			byContent = append(byContent, name)
 		}
 	}
@@ -188,23 +205,20 @@ func (in *inspection) configs() []string {
 		found = append(found, in.config)
 	}
 	slices.SortFunc(found, func(a, b string) int {
+		switch in.config { // it is judged first, and never left out
+		case a:
+			return -1
+		case b:
+			return 1
+		}
 		return cmp.Or(cmp.Compare(strings.Count(a, "/"), strings.Count(b, "/")), cmp.Compare(a, b))
 	})
 	if len(found) > maxConfigs {
 		in.warn("", "the zip has %d configurations; only %d, those in the topmost folders, are checked: choose another with config_file",
 			len(found), maxConfigs)
-		kept := found[:maxConfigs]
-		if in.config != "" && slices.Contains(found[maxConfigs:], in.config) {
-			kept[maxConfigs-1] = in.config
-		}
-		found = kept
+		found = found[:maxConfigs]
 	}
 	return found
-}
-
-// namesNet reports whether a document sets the option net-file, as a configuration of SUMO does.
-func (d *document) namesNet() bool {
-	return slices.ContainsFunc(d.settings, func(s setting) bool { o := options()[s.name]; return o != nil && o.name == "net-file" })
 }
 
 // unused notes what is wrong with a file that no configuration uses.

@@ -115,16 +115,27 @@ func (in *Intake) Accept(ctx context.Context, t tenant.Tenant, src io.Reader, ab
 	return stored, created, nil
 }
 
-// Validate checks a zip as Accept does, but keeps nothing. Faults of the zip are the error, problem.ScenarioInvalid; the
-// scenario then has what could still be read.
-func (in *Intake) Validate(ctx context.Context, t tenant.Tenant, src io.Reader) (Scenario, error) {
+// Validate checks a zip as Accept does, but keeps nothing. What is wrong with it, or keeps a job from running it as it is, is the error,
+// problem.ScenarioInvalid; the scenario then has what could still be read. Where config names a configuration, as a job does, what is wrong
+// with others does not count; a name that none has is problem.Invalid.
+func (in *Intake) Validate(ctx context.Context, t tenant.Tenant, src io.Reader, config string) (Scenario, error) {
 	s, err := in.receive(ctx, t, src)
 	if err != nil {
 		return Scenario{}, err
 	}
 	defer in.discard(ctx, s.Key)
-	s.Manifest, err = in.inspect(ctx, s, "")
-	return s, err
+	s.Manifest, err = in.inspect(ctx, s, config)
+	switch {
+	case err != nil:
+		return s, err
+	case config == "":
+		return s, s.Manifest.contradiction()
+	}
+	chosen, err := s.Manifest.ChooseConfig(config)
+	if err != nil {
+		return s, err
+	}
+	return s, chosen.Contradiction()
 }
 
 // Delete removes a scenario that no job needs any longer.

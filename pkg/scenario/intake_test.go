@@ -322,16 +322,48 @@ func TestValidateKeepsNothing(t *testing.T) {
 	t.Parallel()
 	b := setupIntake()
 	good, broken := scenarioOf(t, ""), scenarioOf(t, `<foo value="1"/>`)
-	s, err := b.Validate(t.Context(), b.tenant, bytes.NewReader(good))
+	s, err := b.Validate(t.Context(), b.tenant, bytes.NewReader(good), "")
 	if err != nil || s.Size != int64(len(good)) || len(s.Manifest.Files) != 3 || !s.Manifest.Current() {
 		t.Errorf("%+v, %v", s, err)
 	}
-	s, err = b.Validate(t.Context(), b.tenant, bytes.NewReader(broken))
+	s, err = b.Validate(t.Context(), b.tenant, bytes.NewReader(broken), "")
 	if problem.CodeOf(err) != problem.ScenarioInvalid || s.Size != int64(len(broken)) || len(s.Manifest.Configs) != 1 {
 		t.Errorf("a broken one: %+v, %v", s, err)
 	}
 	if len(b.objects.data) != 0 || len(b.records.known) != 0 {
 		t.Errorf("left behind: %d objects, %d records", len(b.objects.data), len(b.records.known))
+	}
+}
+
+func TestValidateJudgesTheConfigurationThatAJobWouldChoose(t *testing.T) {
+	t.Parallel()
+	faulty := func(option string) string {
+		return strings.Replace(cfg, "</input>", "<"+option+` value="1"/></input>`, 1)
+	}
+	mixed := scenarioOf(t, "", entryOf("d/s.sumocfg", faulty("foo")), entryOf("bad.sumocfg", faulty("bar")), entryOf("c.txt", cfg))
+	bad := zipOf(t, entryOf("a.sumocfg", faulty("foo")), entryOf("b.sumocfg", faulty("bar")), entryOf("n.net.xml", net),
+		entryOf("r.rou.xml", routes))
+	for name, test := range map[string]struct {
+		zip     []byte
+		config  string
+		code    problem.Code
+		message string
+		items   int
+	}{
+		"any":                        {mixed, "", "", "", 0},
+		"a good one":                 {mixed, "s.sumocfg", "", "", 0},
+		"one of any name":            {mixed, "c.txt", "", "", 0},
+		"a bad one beside good ones": {mixed, "bad.sumocfg", problem.ScenarioInvalid, `"bar" is unknown`, 1},
+		"a bad one beside bad ones":  {bad, "b.sumocfg", problem.ScenarioInvalid, `"bar" is unknown`, 1},
+		"any of bad ones":            {bad, "", problem.ScenarioInvalid, `"foo" is unknown`, 2},
+		"one that is not there":      {mixed, "x.sumocfg", problem.Invalid, `no configuration "x.sumocfg"`, 1},
+	} {
+		b := setupIntake()
+		_, err := b.Validate(t.Context(), b.tenant, bytes.NewReader(test.zip), test.config)
+		p, _ := errors.AsType[*problem.Error](err)
+		if problem.CodeOf(err) != test.code || p != nil && (!strings.Contains(p.Detail, test.message) || len(p.Items) != test.items) {
+			t.Errorf("%s: %v", name, err)
+		}
 	}
 }
 

@@ -106,7 +106,7 @@ func TestHarmlessWarningsHideNoStrictOne(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if strict := m.Configs[0].Strict(); len(strict) != 1 || !strings.Contains(strict[0].Message, "colour") {
+	if strict := m.Configs[0].Strict(Interval{End: 100}); len(strict) != 1 || !strings.Contains(strict[0].Message, "colour") {
 		t.Errorf("a strict run is refused for %v", strict)
 	}
 }

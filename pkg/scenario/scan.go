@@ -28,7 +28,7 @@ func ScanNet(ctx context.Context, r io.ReaderAt, size int64, limits Limits, conf
 		if err != nil {
 			return err
 		}
-		budget := memoryBudget
+		budget := budget{left: memoryBudget}
 		doc, err := readDocument(plain, true, &budget)
 		if err != nil {
 			return err

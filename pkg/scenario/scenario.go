@@ -61,12 +61,20 @@ type Config struct {
 	// on and which have changed between versions (see Changes). Both may be empty.
 	Written string   `json:"written,omitempty"`
 	Relies  []string `json:"relies,omitempty"`
-	// Warnings do not keep it from running.
+	// Emissions is true when it makes SUMO write emissions.
+	Emissions bool `json:"emissions,omitempty"`
+	// Warnings do not keep it from running. They hold in every interval; Remarks has all.
 	Warnings []Warning `json:"warnings,omitempty"`
+	// Late are vehicles that SUMO drops, by file.
+	Late []LateDepartures `json:"late,omitempty"`
 	// Network and Demand are nil when there is a fault in what the configuration leads to, or it was stored before they
 	// were counted.
 	Network *Network `json:"network,omitempty"`
 	Demand  *Demand  `json:"demand,omitempty"`
+	// Untimed is true when something may depart at a time that Demand does not have, such as on an event or from a saved state, and
+	// Endless when a flow has no end of its own.
+	Untimed bool `json:"untimed,omitempty"`
+	Endless bool `json:"endless,omitempty"`
 
 	// The rest is found by Inspect each time, and not stored.
 
@@ -96,10 +104,10 @@ func (c Config) Unfit(version string) []problem.Item {
 	return items
 }
 
-// Strict returns what a strict run of c is refused for: what SUMO would drop or ignore.
-func (c Config) Strict() []problem.Item {
+// Strict returns what a strict run of c in an interval is refused for: what SUMO would drop or ignore.
+func (c Config) Strict(i Interval) []problem.Item {
 	var items []problem.Item
-	for _, w := range c.Warnings {
+	for _, w := range c.Remarks(i) {
 		if w.Strict {
 			items = append(items, problem.Item{Location: w.Location, Message: w.Message})
 		}
@@ -136,7 +144,7 @@ func IsDigest(s string) bool {
 }
 
 // checker numbers the checks of this package. Scenarios that were stored after other checks are checked anew when they are used.
-const checker = 1
+const checker = 2
 
 // Current reports whether the manifest was found by the checks of this release.
 func (m Manifest) Current() bool { return m.Checked == checker }

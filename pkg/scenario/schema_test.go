@@ -66,7 +66,7 @@ func TestSchemas(t *testing.T) {
 		},
 		"more names than can be remembered": {
 			parts: []part{stored("r.rou.xml", `<routes>`+strings.Repeat(`<a noNamespaceSchemaLocation="`+strings.Repeat("x", 4000)+`.xsd"/>`,
-				3000)+`</routes>`)}, location: "r.rou.xml:1", refused: "more files than can be checked",
+				3000)+`</routes>`)}, location: "r.rou.xml", refused: "more names of files than can be checked",
 		},
 		"a space that is not XML's": {
 			parts: []part{

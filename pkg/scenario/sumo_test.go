@@ -80,8 +80,9 @@ func runReal(t *testing.T, at release.Installation, settings string, more ...par
 	m, refused := inspect(t, data, limits)
 	run := realRun{refused: refused}
 	if refused == nil {
-		run.outputs, run.strict = m.Configs[0].Outputs, m.Configs[0].Strict()
-		if unfit := m.Configs[0].Unfit(at.Version); len(unfit) > 0 {
+		c := m.Configs[0]
+		run.outputs, run.strict, run.refused = c.Outputs, c.Strict(c.Interval(nil, nil)), c.Contradiction()
+		if unfit := c.Unfit(at.Version); len(unfit) > 0 {
 			run.refused = invalid(unfit)
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/sumo-k8/sumo-k8/pkg/problem"
+	"github.com/sumo-k8/sumo-k8/pkg/simulation"
 	"github.com/sumo-k8/sumo-k8/pkg/sumo/release"
 	"github.com/sumo-k8/sumo-k8/pkg/sumo/xml"
 )
@@ -117,6 +118,7 @@ type change struct {
 	exists   string // the first version that has the option; empty for an attribute
 	old, new string // values; old restores what was before there was the option
 	touches  func(r *judgement, all reliances) bool
+	shows    simulation.Output // the output that shows it, which the configuration or the job must ask for; empty for any
 	effect   string
 }
 
@@ -138,10 +140,9 @@ var changes = []change{
 	},
 	{
 		option: "emissionClass", since: "1.24", old: "HBEFA3/PC_G_EU4", new: "HBEFA4/PC_petrol_Euro-4",
-		touches: func(r *judgement, all reliances) bool {
-			return all.emissionClass && (all.emissions || r.sets("emission-output") || r.sets("device.emissions."))
-		},
-		effect: "vehicles without one emit differently (measured: CO2 -11 %, NOx -26 %)",
+		touches: func(_ *judgement, all reliances) bool { return all.emissionClass },
+		shows:   simulation.OutputEmission,
+		effect:  "vehicles without one emit differently (measured: CO2 -11 %, NOx -26 %)",
 	},
 	{
 		option: "railsignal.default-classes", since: "1.26", exists: "1.24", old: "rail,rail_fast,rail_electric,rail_urban",
@@ -204,37 +205,38 @@ func (r *judgement) tables() bool {
 	return r.sets("output.format")
 }
 
-// reliance returns the version of SUMO that wrote the network, and the options on whose defaults the scenario relies.
-func (r *judgement) reliance() (written string, relies []string) {
+// reliance records the version of SUMO that wrote the network, and the options on whose defaults the scenario relies.
+func (r *judgement) reliance(c *Config) {
 	var all reliances
 	for name := range r.visited {
 		doc := r.inspection.files[name].doc
 		all = all.or(doc.relies)
 		if doc.root == "net" {
-			written = doc.written
+			c.Written = doc.written
 		}
 	}
-	if written == "" {
-		return "", nil // nothing to compare with
+	if c.Written == "" {
+		return // nothing to compare with
 	}
-	for _, c := range changes {
-		if r.values[c.option] == "" && c.touches(r, all) {
-			relies = append(relies, c.option)
+	c.Emissions = all.emissions || r.sets("emission-output") || r.sets("device.emissions.")
+	for _, ch := range changes {
+		if r.values[ch.option] == "" && ch.touches(r, all) {
+			c.Relies = append(c.Relies, ch.option)
 		}
 	}
-	return written, relies
 }
 
 // Changes returns notes on the defaults that a configuration relies on, and that differ between the version of SUMO that wrote its
-// network and the given one, which runs: what differs, what it does, and how to have it as before.
-func Changes(c Config, version string) []string {
+// network and the given one, which runs: what differs, what it does, and how to have it as before. outputs are those that the job asks for.
+func Changes(c Config, version string, outputs []simulation.Output) []string {
 	var notes []string
 	if c.Written == "" {
 		return nil
 	}
 	for _, ch := range changes {
 		before, after := release.Compare(c.Written, ch.since) < 0, release.Compare(version, ch.since) >= 0
-		if before != after || !slices.Contains(c.Relies, ch.option) {
+		shown := ch.shows == "" || ch.shows == simulation.OutputEmission && c.Emissions || slices.Contains(outputs, ch.shows)
+		if before != after || !shown || !slices.Contains(c.Relies, ch.option) {
 			continue
 		}
 		from, to, value := ch.old, ch.new, ch.old

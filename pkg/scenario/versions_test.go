@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/sumo-k8/sumo-k8/pkg/problem"
+	"github.com/sumo-k8/sumo-k8/pkg/simulation"
 	"github.com/sumo-k8/sumo-k8/pkg/sumo/release"
 	"github.com/sumo-k8/sumo-k8/pkg/sumo/sumotest"
 )
@@ -108,6 +109,7 @@ func TestChangedDefaultsAreNoted(t *testing.T) {
 		zip     []byte
 		version string
 		want    []string // parts of each note
+		outputs []simulation.Output
 	}{
 		"the same side":     {zip: scenarioOf(t, "", written("1.20.0")), version: "1.26"},
 		"no version":        {zip: scenarioOf(t, ""), version: "1.28"},
@@ -136,6 +138,13 @@ func TestChangedDefaultsAreNoted(t *testing.T) {
 			zip: scenarioOf(t, `<emission-output value="e.xml"/>`, written("1.18.0"), explicit), version: "1.24",
 			want: []string{`give each vType emissionClass="HBEFA3/PC_G_EU4"`},
 		},
+		"emissions that the job asks for": {
+			zip: scenarioOf(t, "", written("1.18.0"), explicit), version: "1.24", outputs: []simulation.Output{simulation.OutputEmission},
+			want: []string{`give each vType emissionClass="HBEFA3/PC_G_EU4"`},
+		},
+		"emissions that nobody asks for": {
+			zip: scenarioOf(t, "", written("1.18.0"), explicit), version: "1.24", outputs: []simulation.Output{simulation.OutputFCD},
+		},
 		"tables": {
 			zip: scenarioOf(t, `<fcd-output value="f.csv"/>`, written("1.26.0"), explicit), version: "1.28",
 			want: []string{`set <output.column-header value="tag"/>`},
@@ -147,7 +156,7 @@ func TestChangedDefaultsAreNoted(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			got := Changes(m.Configs[0], test.version)
+			got := Changes(m.Configs[0], test.version, test.outputs)
 			if len(got) != len(test.want) {
 				t.Fatalf("got %q", got)
 			}

@@ -133,7 +133,7 @@ func (d *documentReader) odd(line int, element, attribute string) {
 	switch {
 	case i >= 0:
 		d.doc.oddities[i].count++
-	case len(d.doc.oddities) < maxOddities && d.budget.take(len(element)+len(attribute)):
+	case len(d.doc.oddities) < maxOddities && d.take(len(element)+len(attribute)):
 		d.doc.oddities = append(d.doc.oddities, sighting{what, line, 1})
 	}
 }

@@ -30,7 +30,8 @@ type Options struct {
 	UnfinishedTrips bool `json:"unfinished_trips,omitempty"`
 	// Strict refuses a scenario about which there is a warning that SUMO drops or ignores part of it.
 	Strict bool `json:"strict,omitempty"`
-	// Check only lets SUMO load the scenario with all its routes: it simulates no step, and the run keeps no results.
+	// Check only lets SUMO load the scenario and examine the routes of all that departs: nothing else is simulated, and the run keeps no
+	// results.
 	Check bool `json:"check,omitempty"`
 }
 
@@ -83,6 +84,7 @@ const (
 	ImagePullFailed  Reason = "ImagePullFailed"  // the SUMO image could not be fetched
 	WorkflowLost     Reason = "WorkflowLost"     // the run vanished from its engine, more often than we retry
 	Preempted        Reason = "Preempted"        // the node was taken away, more often than we retry
+	NotRecorded      Reason = "NotRecorded"      // the job failed in the predecessor, which recorded a message at most
 )
 
 // Exit codes of sumo-run, one for each way out. They stay clear of 1 and 2, which Go's runtime and shells use, and of

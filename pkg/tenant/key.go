@@ -2,6 +2,7 @@ package tenant
 
 import (
 	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"hash/crc32"
 	"io"
@@ -13,7 +14,7 @@ import (
 
 // Key is what is stored about an API key: never the key itself.
 type Key struct {
-	ID        string // part of the key, so that a look-up is one indexed read
+	ID        string // part of the key, or made from its hash, so that a look-up is one indexed read
 	TenantID  string
 	Name      string // the owner's word for it
 	Hint      string // the first characters of the key, to distinguish keys in listings
@@ -54,10 +55,18 @@ func NewKey(random io.Reader, tenantID, name string, now time.Time) (string, Key
 	}, nil
 }
 
-// ParseKey takes apart what a client sent. It answers problem.Unauthorized for anything that cannot be a key of ours.
+// ParseKey takes apart what a client sent. It answers problem.Unauthorized for anything that can be neither a key of ours nor an
+// imported one.
 func ParseKey(text string) (id string, hash []byte, err error) {
+	if len(text) != keyLength {
+		if ImportedKeyFault(text) != "" {
+			return "", nil, ErrUnknownKey()
+		}
+		digest := sha256.Sum256([]byte(text))
+		return importedKeyID(digest[:]), digest[:], nil
+	}
 	body, ok := strings.CutPrefix(text, keyPrefix)
-	if !ok || len(text) != keyLength {
+	if !ok {
 		return "", nil, ErrUnknownKey()
 	}
 	body, sum := body[:keyIDLength+secretLength], body[keyIDLength+secretLength:]
@@ -67,6 +76,48 @@ func ParseKey(text string) (id string, hash []byte, err error) {
 	}
 	digest := sha256.Sum256([]byte(text))
 	return body[:keyIDLength], digest[:], nil
+}
+
+// The predecessor's keys read <prefix><characters>, both of the operator's choosing; sk- and 32 letters and digits unless set.
+const (
+	// leastImportedKey leaves 100 random bits behind the usual prefix. The keys of the sample tenants in the predecessor's schema,
+	// which are public, are shorter.
+	leastImportedKey = 20
+	mostImportedKey  = 200
+	importedKeyName  = "imported"
+	// importedIDLength is how many bytes of the hash are the id: as unique among all keys as a UUID.
+	importedIDLength = 16
+)
+
+// ImportedKeyFault says why a key of the predecessor cannot go on working, as the end of a sentence about it; empty if it can. Its
+// length distinguishes it from ours, so that a mistyped key of ours is never looked up.
+func ImportedKeyFault(text string) string {
+	switch {
+	case len(text) < leastImportedKey:
+		return fmt.Sprintf("has fewer than %d characters, so that it could be guessed", leastImportedKey)
+	case len(text) > mostImportedKey:
+		return fmt.Sprintf("has more than %d characters", mostImportedKey)
+	case len(text) == keyLength:
+		return fmt.Sprintf("has %d characters, like the keys of this service, and could be taken for one", keyLength)
+	case strings.ContainsFunc(text, func(r rune) bool { return r <= ' ' || r > '~' }):
+		return "has a space or a character outside ASCII"
+	}
+	return ""
+}
+
+// HashImportedKey returns what is kept of a key of the predecessor: its hash, and its first characters, a quarter at most.
+func HashImportedKey(text string) (hash []byte, hint string) {
+	digest := sha256.Sum256([]byte(text))
+	return digest[:], text[:min(hintLength, len(text)/4)]
+}
+
+// ImportedKey is the record of a key of the predecessor. Its id is not part of the key, but comes from the hash.
+func ImportedKey(hash []byte, hint, tenantID string) Key {
+	return Key{ID: importedKeyID(hash), TenantID: tenantID, Name: importedKeyName, Hint: hint, Hash: hash}
+}
+
+func importedKeyID(hash []byte) string {
+	return importedKeyName + "-" + hex.EncodeToString(hash[:importedIDLength])
 }
 
 // ErrUnknownKey is the one answer to every invalid key, whatever is wrong with it.

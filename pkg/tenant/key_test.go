@@ -68,10 +68,55 @@ func TestWhatIsNoKeyIsRefusedInTheSameWords(t *testing.T) {
 	text, _ := newKey(t)
 	forged := strings.Repeat("\xff", keyIDLength+secretLength)
 	for _, bad := range []string{
-		"", "sk-", text[:len(text)-1], text + "0", " " + text, text + "\n", strings.ToUpper(text), "pk-" + text[3:], text[3:],
-		keyPrefix + forged + checksum(forged),
+		"", "sk-", text[:19], " " + text, text + "\n", strings.ToUpper(text), "pk-" + text[3:], keyPrefix + forged + checksum(forged),
+		text[:30] + " ", text[:30] + "\x00", text[:30] + "\xff", text[:30] + "ä", strings.Repeat("k", mostImportedKey+1),
 	} {
 		wantUnknown(t, bad)
+	}
+}
+
+func TestAnImportedKeyReadsBackAsWhatIsStoredOfIt(t *testing.T) {
+	t.Parallel()
+	seen := map[string]string{}
+	for _, text := range []string{
+		"sk-" + strings.Repeat("a", 32), "sk-" + strings.Repeat("a", 31) + "b", "prefix_of-ours." + strings.Repeat("Z", 32),
+		strings.Repeat("k", leastImportedKey), strings.Repeat("k", keyLength-1), strings.Repeat("k", keyLength+1),
+		strings.Repeat("k", mostImportedKey),
+	} {
+		if fault := ImportedKeyFault(text); fault != "" {
+			t.Errorf("the key %q %s", text, fault)
+		}
+		key := ImportedKey(hashed(text), hintOf(text), "acme")
+		id, hash, err := ParseKey(text)
+		if whole := sha256.Sum256([]byte(text)); err != nil || id != key.ID || !bytes.Equal(hash, key.Hash) || !bytes.Equal(hash, whole[:]) {
+			t.Errorf("ParseKey(%q) = %q, %x, %v; stored were %q, %x", text, id, hash, err, key.ID, key.Hash)
+		}
+		if other := seen[id]; other != "" || strings.Contains(id, text) {
+			t.Errorf("%q has the id %q, as has %q", text, id, other)
+		}
+		if 4*len(key.Hint) > len(text) || !strings.HasPrefix(text, key.Hint) {
+			t.Errorf("%q is shown as %q", text, key.Hint)
+		}
+		seen[id] = text
+	}
+}
+
+func hashed(text string) []byte { hash, _ := HashImportedKey(text); return hash }
+
+func hintOf(text string) string { _, hint := HashImportedKey(text); return hint }
+
+func TestAKeyThatCannotBeImportedSaysWhy(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{
+		"key-of-a-sample-123":                         "fewer than 20",
+		"sk-" + strings.Repeat("a", 45):               "has 48 characters, like the keys of this service",
+		strings.Repeat("k", 201):                      "more than 200",
+		"sk-" + strings.Repeat("a", 16) + " b":        "space",
+		"sk-" + strings.Repeat("a", 16) + "\u00fcber": "outside ASCII",
+	} {
+		if got := ImportedKeyFault(text); !strings.Contains(got, want) {
+			t.Errorf("%q: %q, want %q", text, got, want)
+		}
 	}
 }
 
@@ -122,7 +167,8 @@ func TestRandomnessIsNotBiased(t *testing.T) {
 	}
 }
 
-// FuzzParseKey holds that whatever a client sends is either refused as unauthorised, or has the form of our keys.
+// FuzzParseKey holds that whatever a client sends is either refused as unauthorised, or has the form of our keys or that of
+// imported ones.
 func FuzzParseKey(f *testing.F) {
 	text, _ := newKey(f)
 	nul := strings.Repeat("\x00", keyIDLength+secretLength)
@@ -137,6 +183,12 @@ func FuzzParseKey(f *testing.F) {
 		if err != nil {
 			if problem.CodeOf(err) != problem.Unauthorized {
 				t.Errorf("refused with %v", err)
+			}
+			return
+		}
+		if len(text) != keyLength {
+			if fault := ImportedKeyFault(text); fault != "" || id != ImportedKey(hash, "", "").ID {
+				t.Errorf("ParseKey(%q) = %q, and the key %s", text, id, fault)
 			}
 			return
 		}

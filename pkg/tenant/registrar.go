@@ -31,6 +31,10 @@ type RegistrarStore interface {
 	Tenant(ctx context.Context, id string) (Tenant, error)
 	// CreateTenant stores t with its first key, or answers problem.Exists.
 	CreateTenant(ctx context.Context, t Tenant, k Key) (Tenant, error)
+	// ImportTenant is CreateTenant for a tenant that may have no key.
+	ImportTenant(ctx context.Context, t Tenant, k *Key) (Tenant, error)
+	// KeyOwner returns the tenant that has or had the key with this id, and whether it still works, or problem.NotFound.
+	KeyOwner(ctx context.Context, id string) (tenantID string, works bool, err error)
 	// UpdateTenant applies p.
 	UpdateTenant(ctx context.Context, id string, p Patch) (Tenant, error)
 	// ReplaceKeys makes k the tenant's only key: all others stop working in the same instant.

@@ -22,6 +22,7 @@ import (
 type world struct {
 	tenants map[string]Tenant
 	keys    map[string][]byte // hash of the working key, by tenant
+	owners  map[string]string // tenant that has or had a key, by the key's id
 	objects map[string]bool
 	spaces  map[string]Limits // by namespace
 	changes int
@@ -31,7 +32,10 @@ type world struct {
 var errBroken = errors.New("unreachable")
 
 func newWorld() *world {
-	return &world{tenants: map[string]Tenant{}, keys: map[string][]byte{}, objects: map[string]bool{}, spaces: map[string]Limits{}}
+	return &world{
+		tenants: map[string]Tenant{}, keys: map[string][]byte{}, owners: map[string]string{}, objects: map[string]bool{},
+		spaces: map[string]Limits{},
+	}
 }
 
 func (w *world) fail(method string) error {
@@ -49,12 +53,28 @@ func (w *world) Tenant(_ context.Context, id string) (Tenant, error) {
 	return t, nil
 }
 
-func (w *world) CreateTenant(_ context.Context, t Tenant, k Key) (Tenant, error) {
+func (w *world) CreateTenant(ctx context.Context, t Tenant, k Key) (Tenant, error) {
+	return w.ImportTenant(ctx, t, &k)
+}
+
+func (w *world) ImportTenant(_ context.Context, t Tenant, k *Key) (Tenant, error) {
 	if _, taken := w.tenants[t.ID]; taken {
 		return Tenant{}, problem.New(problem.Exists, "Taken.")
 	}
-	w.tenants[t.ID], w.keys[t.ID] = t, k.Hash
+	w.tenants[t.ID] = t
+	if k != nil {
+		w.keys[t.ID], w.owners[k.ID] = k.Hash, t.ID
+	}
 	return t, nil
+}
+
+func (w *world) KeyOwner(_ context.Context, id string) (tenantID string, works bool, err error) {
+	tenantID, ok := w.owners[id]
+	if !ok {
+		return "", false, problem.New(problem.NotFound, "No key.")
+	}
+	hash := w.keys[tenantID]
+	return tenantID, len(hash) > 0 && ImportedKey(hash, "", "").ID == id, nil
 }
 
 func (w *world) UpdateTenant(ctx context.Context, id string, p Patch) (Tenant, error) {

@@ -18,8 +18,12 @@ func (a *app) checkCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "check FILE.zip|FOLDER|s3://BUCKET/KEY",
 		Short: "Let SUMO load a scenario and print its errors and warnings",
-		Long: `Has SUMO load a scenario with all its routes, without simulating a step, and prints what it says like a compiler, as
-file:line: message. The exit code is 0 for a scenario that loads, and 1 for one that does not. The check is a job and counts as one.`,
+		Long: `Has SUMO load a scenario and examine the routes of all that departs, without simulating more, and prints what it says like a
+compiler, as file:line: message. SUMO ends at the first route that is not connected. The check does not see what depends on time: roads
+that are closed for a while, and speeds that are too high at a departure; nor routes behind a saved state, or in included files that are
+cut off. It reports an id that is used twice even if the first vehicle would have left.
+
+The exit code is 0 for a scenario that loads, and 1 for one that does not. The check is a job and counts as one.`,
 		Example: "  sumo-k8 check city/ --sumo-version 1.28",
 		Args:    cobra.MaximumNArgs(1),
 	}

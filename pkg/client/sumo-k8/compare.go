@@ -85,17 +85,14 @@ func (a *app) comparison(c client.Comparison) {
 }
 
 func metricRow(m client.ComparedMetric) []string {
-	unit := m.Unit
-	if unit == "1" { // a bare number
-		unit = ""
-	}
-	row := []string{show.Label(m.Name), unit}
+	values := make([]*float64, len(m.Values))
 	for i, v := range m.Values {
-		if v.Value == nil {
-			row = append(row, "-")
-		} else {
-			row = append(row, show.Number(*v.Value, unit))
-		}
+		values[i] = v.Value
+	}
+	scale := show.ScaleOf(m.Unit, values...)
+	row := []string{show.Label(m.Name), scale.Unit}
+	for i, v := range m.Values {
+		row = append(row, scale.Number(v.Value))
 		switch {
 		case i == 0:
 		case v.Difference == nil:
@@ -103,7 +100,7 @@ func metricRow(m client.ComparedMetric) []string {
 		case v.Relative != nil:
 			row = append(row, fmt.Sprintf("%+.1f %%", 100**v.Relative))
 		default:
-			row = append(row, signed(show.Number(*v.Difference, unit)))
+			row = append(row, signed(scale.Number(v.Difference)))
 		}
 	}
 	return row

@@ -19,12 +19,18 @@ func (a *app) scenariosCommand() *cobra.Command {
 }
 
 func (a *app) validateCommand() *cobra.Command {
-	return &cobra.Command{
+	var config string
+	c := &cobra.Command{
 		Use: "validate FILE.zip|FOLDER", Short: "Check a scenario without keeping it", Args: cobra.ExactArgs(1),
 		Long: `Checks a scenario on the service and shows every problem with its place and its fix. Nothing is kept.
 The exit code is 0 for a scenario that can run, and 1 for one that cannot.`,
 		RunE: a.does(func(ctx context.Context, args []string) error {
-			v, err := upload(ctx, a, args[0], (*client.Client).Validate)
+			validate := func(
+				api *client.Client, ctx context.Context, zip *client.Source, sent func(sent, total int64),
+			) (client.Validation, error) {
+				return api.Validate(ctx, zip, config, sent)
+			}
+			v, err := upload(ctx, a, args[0], validate)
 			if err != nil {
 				return err
 			}
@@ -35,6 +41,9 @@ The exit code is 0 for a scenario that can run, and 1 for one that cannot.`,
 			return nil
 		}),
 	}
+	c.Flags().StringVar(&config, "config-file", "", "which .sumocfg to check, when the scenario has several")
+	noFiles(c, "config-file")
+	return c
 }
 
 // invalid is a scenario that cannot be run, which was shown already.

@@ -723,6 +723,7 @@ func testScenarios(t *testing.T, s *service.Server) {
 	}
 	u.ends(exitRefused, "scenarios", "get", id)
 	says(t, u.ok("validate", path).stdout, "The scenario can be run.\n", "grid.sumocfg")
+	says(t, u.ends(exitFailed, "validate", path, "--config-file", "grid.net.xml.gz").stdout, "is not a SUMO configuration")
 	broken, err := networks.BrokenFiles.ReadFile("broken/several_faults.zip")
 	if err != nil {
 		t.Fatal(err)

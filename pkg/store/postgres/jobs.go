@@ -115,11 +115,20 @@ func (d *DB) Job(ctx context.Context, tenantID, id string) (job.Job, error) {
 	if !isID(id) {
 		return job.Job{}, noJob(id)
 	}
-	row, err := d.q.JobOfTenant(ctx, db.JobOfTenantParams{TenantID: tenantID, ID: id})
+	row, err := d.jobRow(ctx, tenantID, id)
 	if err != nil {
 		return job.Job{}, translate(orNoJob(err, id), "reading a job")
 	}
 	return toJob(row), nil
+}
+
+// jobRow reads a job by its id, or by the one that it had in the predecessor.
+func (d *DB) jobRow(ctx context.Context, tenantID, id string) (db.Job, error) {
+	row, err := d.q.JobOfTenant(ctx, db.JobOfTenantParams{TenantID: tenantID, ID: id})
+	if errors.Is(err, pgx.ErrNoRows) {
+		return d.q.ImportedJobOfTenant(ctx, db.ImportedJobOfTenantParams{TenantID: tenantID, ID: &id})
+	}
+	return row, err
 }
 
 // RecentJobs returns the tenant's newest jobs, newest first.
@@ -131,7 +140,7 @@ func (d *DB) RecentJobs(ctx context.Context, tenantID string, limit int) ([]job.
 	return each(rows, toJob), nil
 }
 
-// ListJobs returns up to limit of the tenant's jobs that f describes, newest first, after the job with the id after.
+// ListJobs returns up to limit of the tenant's jobs that f describes, newest first, after the place after.
 func (d *DB) ListJobs(ctx context.Context, tenantID string, f job.Filter, after string, limit int) ([]job.Job, error) {
 	params, err := listParams(tenantID, f, after, limit)
 	if err != nil {
@@ -190,7 +199,7 @@ func (d *DB) DeleteJob(ctx context.Context, tenantID, id string) error {
 	if err != nil {
 		return err
 	}
-	n, err := d.q.DeleteJob(ctx, db.DeleteJobParams{TenantID: tenantID, ID: id})
+	n, err := d.q.DeleteJob(ctx, db.DeleteJobParams{TenantID: tenantID, ID: j.Place()})
 	if err != nil {
 		return translate(err, "deleting a job")
 	}
@@ -226,15 +235,18 @@ func (d *DB) Events(ctx context.Context, tenantID, id string) ([]job.Event, erro
 		return nil, noJob(id)
 	}
 	rows, err := d.q.Events(ctx, db.EventsParams{TenantID: tenantID, JobID: id})
-	if err != nil {
-		return nil, translate(err, "listing a job's events")
+	if err == nil && len(rows) == 0 { // a job has an event from its first moment on
+		var j db.Job
+		if j, err = d.q.ImportedJobOfTenant(ctx, db.ImportedJobOfTenantParams{TenantID: tenantID, ID: &id}); err == nil {
+			rows, err = d.q.Events(ctx, db.EventsParams{TenantID: tenantID, JobID: j.ID})
+		}
 	}
-	if len(rows) == 0 { // a job has an event from its first moment on
-		return nil, noJob(id)
+	if err != nil {
+		return nil, translate(orNoJob(err, id), "listing a job's events")
 	}
 	return each(rows, func(e db.JobEvent) job.Event {
 		return job.Event{
-			JobID: e.JobID, Seq: e.Seq, At: e.At, From: e.FromState, To: e.ToState, Reason: e.Reason, Message: e.Message,
+			JobID: id, Seq: e.Seq, At: e.At, From: e.FromState, To: e.ToState, Reason: e.Reason, Message: e.Message,
 		}
 	}), nil
 }
@@ -380,6 +392,10 @@ func toJob(r db.Job) job.Job {
 	}
 	if len(r.Warnings) > 0 {
 		j.Warnings = r.Warnings
+	}
+	if r.Imported != nil {
+		j.ID, j.Imported = *r.ImportedID, r.Imported
+		j.Imported.Place = r.ID
 	}
 	return j
 }

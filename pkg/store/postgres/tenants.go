@@ -15,6 +15,11 @@ import (
 
 // CreateTenant implements tenant.RegistrarStore. A zero CreatedAt becomes the database's time.
 func (d *DB) CreateTenant(ctx context.Context, t tenant.Tenant, k tenant.Key) (tenant.Tenant, error) {
+	return d.ImportTenant(ctx, t, &k)
+}
+
+// ImportTenant implements tenant.RegistrarStore. A zero CreatedAt becomes the database's time.
+func (d *DB) ImportTenant(ctx context.Context, t tenant.Tenant, k *tenant.Key) (tenant.Tenant, error) {
 	var created db.Tenant
 	err := d.inTx(ctx, func(q *db.Queries) (err error) {
 		created, err = q.InsertTenant(ctx, db.InsertTenantParams{
@@ -26,15 +31,24 @@ func (d *DB) CreateTenant(ctx context.Context, t tenant.Tenant, k tenant.Key) (t
 			return problem.Wrap(err, problem.Exists,
 				"Tenant %q exists already. Choose another tenant_id, or change this one with PATCH /auth/tenants/%s.", t.ID, t.ID)
 		}
-		if err != nil {
+		if err != nil || k == nil {
 			return err
 		}
-		return insertKey(ctx, q, t.ID, k)
+		return insertKey(ctx, q, t.ID, *k)
 	})
 	if err != nil {
 		return tenant.Tenant{}, translate(err, "creating a tenant")
 	}
 	return toTenant(created), nil
+}
+
+// KeyOwner implements tenant.RegistrarStore.
+func (d *DB) KeyOwner(ctx context.Context, id string) (tenantID string, works bool, err error) {
+	row, err := d.q.KeyOwner(ctx, id)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return "", false, problem.New(problem.NotFound, "There is no key with the id %q.", id)
+	}
+	return row.TenantID, row.Works, translate(err, "looking up the owner of an API key")
 }
 
 // Tenant returns one, or problem.NotFound.

@@ -1,38 +1,90 @@
 package run
 
 import (
+	"context"
+	"errors"
 	"regexp"
-	"slices"
 	"strconv"
+	"strings"
+	"time"
 
 	"github.com/sumo-k8/sumo-k8/pkg/problem"
 	"github.com/sumo-k8/sumo-k8/pkg/simulation"
 )
 
+// checkSteps are the steps that a check simulates: SUMO reads route files up to the first departure after the begin, and goes on in the
+// step of that departure. Everything else departs there, too, so SUMO reads on to the end of the interval, and examines all routes.
+const checkSteps = 2
+
+// checkTime bounds a check of a scenario whose routes SUMO has yet to find, which can take as long as its simulation.
+const checkTime = 10 * time.Minute
+
+// errCheckTime is the cause with which a check ends that takes longer.
+var errCheckTime = errors.New("the time for a check")
+
 // place is where SUMO says that it found a fault: "… In file 'city.rou.xml' At line/column 13/3." All versions count lines from 2.
 var place = regexp.MustCompile(`^(.*?) In file '([^']*)' At line/column (\d+)/(\d+)\.`)
 
-// passed are errors that SUMO passes when it loads routes as it goes, and gives up on when it loads them all before the first step.
-var passed = regexp.MustCompile(`^The (shape|vehicle class) '.*' for .* is not known\.`)
+var (
+	// timed is the end of messages about traffic, which a check does not simulate.
+	timed = regexp.MustCompile(`, time=[\d.:]+\.?$`)
+	// walking is the one that is about a route.
+	walking = regexp.MustCompile(`^Warning: Person .* has a disconnect`)
+	// crowded are messages about departures that depend on the time and on other traffic.
+	crowded = regexp.MustCompile(`will not be able to depart using the given velocity|^(?:Error: )?Departure speed for vehicle `)
+)
 
-// checked is the outcome of a run that only loads the scenario.
-func (f fate) checked(s settings) simulation.Outcome {
+// checked is the outcome of a check: what SUMO says about the scenario. Departures in the files of unmoved remained where they were. ctx
+// is that of the run.
+func (f fate) checked(ctx context.Context, s settings, unmoved []string) simulation.Outcome {
+	f.said = about(f.said)
+	fatal := f.code != 0 && len(f.errors) > 0 && crowded.MatchString(f.errors[len(f.errors)-1])
+	f.errors = about(f.errors)
+	var missed []string
+	switch {
+	case errors.Is(context.Cause(ctx), errCheckTime):
+		f.stop, f.code, f.signal, f.reason = "", 0, 0, reasonEnd
+		missed = append(missed, "SUMO had not found all of them after "+checkTime.String())
+	case fatal:
+		f.code, f.reason = 0, reasonEnd
+		missed = append(missed, "SUMO ended where a vehicle departs faster than its edge then allows")
+	}
+	if s.resumes {
+		missed = append(missed, "the scenario starts from a saved state")
+	}
+	if len(unmoved) > 0 {
+		missed = append(missed, strings.Join(unmoved, ", ")+" cannot be read to its end")
+	}
 	reason, message := f.judge()
 	if reason == simulation.SimulationError && f.signal == 0 && len(f.errors) > 0 {
 		reason = simulation.InvalidScenario // whatever SUMO refuses while loading is the scenario's
 	}
-	if reason == simulation.InvalidScenario && !f.strict && !s.loadsAll &&
-		!slices.ContainsFunc(f.errors, func(e string) bool { return !passed.MatchString(e) }) {
-		reason, message = "", ""
-	}
 	outcome := simulation.Outcome{Reason: reason, Message: message, Confinement: &f.held}
+	if reason == "" && len(missed) > 0 {
+		outcome.Warnings = []string{"Not all routes were examined: " + strings.Join(missed, "; ") + "."}
+	}
 	for _, message := range f.said {
 		item := problem.Item{Message: message}
 		if m := place.FindStringSubmatch(message); m != nil {
 			line, _ := strconv.Atoi(m[3]) // digits
-			item.Location, item.Message = m[2]+":"+strconv.Itoa(line-1)+":"+m[4], m[1]
+			item.Location, item.Message = m[2]+":"+strconv.Itoa(line-1), m[1]
 		}
 		outcome.Problems = append(outcome.Problems, item)
 	}
 	return outcome
+}
+
+// about are those messages that are about the scenario, not about traffic.
+func about(messages []string) []string {
+	var kept []string
+	for _, m := range messages {
+		switch {
+		case walking.MatchString(m):
+			m = timed.ReplaceAllString(m, ".")
+		case timed.MatchString(m), crowded.MatchString(m):
+			continue
+		}
+		kept = append(kept, m)
+	}
+	return kept
 }

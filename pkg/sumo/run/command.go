@@ -94,19 +94,15 @@ func (r Run) arguments(s settings) []string {
 		// Adds each trip's emissions to tripinfo, from which the summary takes the totals.
 		args = append(args, "--device.emissions.probability=1")
 	}
-	end := r.Options.End
-	if r.Options.Check {
-		// SUMO has no option that only loads. It does not run without a step either, so it gets one, before which it reads all of the
-		// route files. A state's time becomes the begin, and one step is then simulated too.
-		last := s.begin + s.stepLength
-		end = &last
-		args = append(args, "--route-steps=0")
+	if r.Options.Check && !s.resumes {
+		// Vehicles that wait for others to leave, or draw a later time, would not be examined.
+		args = append(args, "--max-num-vehicles=-1", "--random-depart-offset=0", "--eager-insert=false")
 	}
 	for _, o := range []struct {
 		name  string
 		value *float64
 	}{
-		{"begin", r.Options.Begin}, {"end", end}, {"step-length", r.Options.StepLength}, {"scale", r.Options.Scale},
+		{"begin", r.Options.Begin}, {"end", r.Options.End}, {"step-length", r.Options.StepLength}, {"scale", r.Options.Scale},
 	} {
 		if o.value != nil {
 			args = append(args, "--"+o.name+"="+strconv.FormatFloat(*o.value, 'f', -1, 64))
@@ -172,6 +168,8 @@ type settings struct {
 	format         string                       // of all outputs; empty for one that follows the name
 	unfinished     bool                         // trips count in tripinfo and means
 	loadsAll       bool                         // routes, before the first step
+	resumes        bool                         // from a state, whose time becomes the begin
+	enough         int                          // step lines after which the run may end; 0 for one that goes on to its end
 	autoValidation []string                     // options of validation that may ask the web
 	validatesAll   bool                         // even files that name no schema, which fail
 }
@@ -207,6 +205,8 @@ func settingsOf(c scenario.Config) settings {
 				s.autoValidation = append(s.autoValidation, o.Name)
 			}
 			s.validatesAll = s.validatesAll || o.Name == "xml-validation" && o.Value == "always"
+		case "load-state":
+			s.resumes = true
 		case "route-steps":
 			steps, ok := o.Number()
 			s.loadsAll = ok && steps <= 0
@@ -322,6 +322,9 @@ const (
 )
 
 func (s settings) logPeriod() int {
+	if s.enough > 0 {
+		return 1
+	}
 	if s.end == nil {
 		return openEndPeriod
 	}

@@ -28,6 +28,7 @@ type monitor struct {
 	log      *logbook
 	progress *progressFile
 	settings settings
+	enough   func() // is called when there are enough step lines; nil where that does not matter
 
 	mu       sync.Mutex
 	seen     observed
@@ -180,6 +181,9 @@ func (m *monitor) keep(list *[]string, limit int, message string) {
 // step takes a step line that arrived at now.
 func (m *monitor) step(s step, now time.Time) {
 	m.seen.steps++
+	if m.seen.steps == m.settings.enough && m.enough != nil {
+		m.enough()
+	}
 	if !s.counted {
 		m.seen.last.time = s.time
 		return

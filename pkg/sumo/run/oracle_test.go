@@ -96,6 +96,21 @@ func plain(t *testing.T, sumo release.Installation, q question) (answer, string)
 // ours asks sumo-run, which unpacks the scenario from its zip.
 func ours(t *testing.T, sumo release.Installation, q question) (answer, string) {
 	t.Helper()
+	outcome, out := carriedOut(t, sumo, q, simulation.Options{})
+	said := fmt.Sprintf("%s: %s\nwarnings: %s", outcome.Reason, outcome.Message, strings.Join(outcome.Warnings, "\n"))
+	switch outcome.Reason {
+	case "":
+		return answer{true, numbers(t, filepath.Join(out, outcome.Files[simulation.OutputStatistics]))}, said
+	case simulation.InvalidScenario, simulation.SimulationError:
+		return answer{}, said
+	}
+	t.Fatal(said)
+	return answer{}, ""
+}
+
+// carriedOut is the outcome of a run of ours, and its output folder.
+func carriedOut(t *testing.T, sumo release.Installation, q question, options simulation.Options) (simulation.Outcome, string) {
+	t.Helper()
 	dir, err := os.MkdirTemp("", "oracle") // t.TempDir has the test's name, and SUMO takes no comma in a path
 	if err != nil {
 		t.Fatal(err)
@@ -103,24 +118,16 @@ func ours(t *testing.T, sumo release.Installation, q question) (answer, string) 
 	t.Cleanup(func() { os.RemoveAll(dir) })
 	archive := filepath.Join(dir, "scenario.zip")
 	write(t, archive, zipped(t, q.files))
+	options.ConfigFile = q.config
 	r := run.Run{
 		Binary: sumo.Binary, Home: sumo.Home, Scenario: archive, Work: filepath.Join(dir, "work"), Out: filepath.Join(dir, "out"),
-		Limits: scenario.DefaultLimits(), Confinement: confine.Require, Options: simulation.Options{ConfigFile: q.config},
+		Limits: scenario.DefaultLimits(), Confinement: confine.Require, Options: options,
 	}
 	r.Limits.SUMOVersion = sumo.Version
 	if q.end > 0 {
 		r.Options.End = &q.end
 	}
-	outcome := r.Do(t.Context())
-	said := fmt.Sprintf("%s: %s\nwarnings: %s", outcome.Reason, outcome.Message, strings.Join(outcome.Warnings, "\n"))
-	switch outcome.Reason {
-	case "":
-		return answer{true, numbers(t, filepath.Join(r.Out, outcome.Files[simulation.OutputStatistics]))}, said
-	case simulation.InvalidScenario, simulation.SimulationError:
-		return answer{}, said
-	}
-	t.Fatal(said)
-	return answer{}, ""
+	return r.Do(t.Context()), r.Out
 }
 
 // numbers reads a statistics output.
@@ -155,6 +162,14 @@ func agree(t *testing.T, sumo release.Installation, q question) answer {
 		keep(t, q)
 		t.Errorf("SUMO %s and we differ on %s (-SUMO +we):\n%s\nSUMO says:\n%s\nwe say:\n%s",
 			sumo.Version, q.config, diff, clip(said), clip(weSaid))
+	}
+	checked, _ := carriedOut(t, sumo, q, simulation.Options{Check: true})
+	// A check reads all vehicles at once, also two of the same id, and no more of a file that is cut off than plain SUMO in its first steps.
+	excepted := strings.Contains(checked.Message, "already exists") || strings.Contains(said, "input ended before")
+	if (checked.Succeeded() != want.Runs || want.Runs && len(checked.Warnings) > 0) && !excepted {
+		keep(t, q)
+		t.Errorf("a check of %s by SUMO %s says: %s: %s %q\nSUMO says:\n%s",
+			q.config, sumo.Version, checked.Reason, clip(checked.Message), checked.Warnings, clip(said))
 	}
 	return want
 }

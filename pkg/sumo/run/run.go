@@ -83,6 +83,9 @@ type Run struct {
 // errTimeout is the cause with which a run's context ends when its own timeout expires.
 var errTimeout = errors.New("timeout")
 
+// errEnough is the cause with which SUMO is stopped when it has simulated enough.
+var errEnough = errors.New("enough steps")
+
 // Do carries out the run and leaves its log, its outputs, summary.json and, last of all, outcome.json in r.Out.
 // When ctx ends or the timeout expires, SUMO is asked to stop, so that what it has written is kept.
 func (r Run) Do(ctx context.Context) simulation.Outcome { return r.perform(ctx, r.unpack) }
@@ -292,6 +295,16 @@ func (r Run) simulate(ctx context.Context, unpack unpacker, log *logbook, progre
 	settings := settingsOf(chosen)
 	settings.version = r.Version
 	settings.apply(chosen, r.Options)
+	var unmoved []string
+	if r.Options.Check {
+		settings.enough = checkSteps
+		if unmoved, err = r.copyDemand(root, chosen, settings); err != nil {
+			return failed(blame(err, "The demand could not be copied"))
+		}
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeoutCause(ctx, checkTime, errCheckTime)
+		defer cancel()
+	}
 	args := r.arguments(settings)
 	config, err := r.prepare(root, chosen, settings, args)
 	if err != nil {
@@ -300,7 +313,7 @@ func (r Run) simulate(ctx context.Context, unpack unpacker, log *logbook, progre
 
 	mon := newMonitor(log, progress, settings)
 	log.line(fmt.Sprintf("sumo-run: configuration %s, seed %d%s", chosen.Path, r.seed(chosen), settings.interval()))
-	for _, w := range chosen.Warnings {
+	for _, w := range chosen.Remarks(chosen.Interval(r.Options.Begin, r.Options.End)) {
 		log.line("sumo-run: warning: " + w.String())
 	}
 	if settings.end == nil {
@@ -317,7 +330,7 @@ func (r Run) simulate(ctx context.Context, unpack unpacker, log *logbook, progre
 	mon.finish()
 	fate.strict = r.Options.Strict
 	if r.Options.Check {
-		return fate.checked(settings)
+		return fate.checked(ctx, settings, unmoved)
 	}
 	return r.finish(chosen, settings, fate, log)
 }
@@ -389,6 +402,9 @@ func (r Run) unpack(ctx context.Context, root *os.Root, version string) (scenari
 // prepare makes the folder in which SUMO runs, requests edgedata, and writes the configuration, whose path in that folder it
 // returns.
 func (r Run) prepare(root *os.Root, chosen scenario.Config, s settings, args []string) (config string, err error) {
+	if err := r.copyRenamed(root, chosen); err != nil {
+		return "", err
+	}
 	if err := r.plant(root, chosen, s); err != nil {
 		return "", err
 	}
@@ -409,6 +425,7 @@ func (r Run) execute(ctx context.Context, cmd *exec.Cmd, mon *monitor) (fate, er
 
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
+	mon.enough = func() { stop(errEnough) }
 	began := time.Now()
 	child, held, err := confine.Start(cmd, r.wall(cmd), cmp.Or(r.Confinement, confine.Prefer))
 	if err != nil {
@@ -424,7 +441,9 @@ func (r Run) execute(ctx context.Context, cmd *exec.Cmd, mon *monitor) (fate, er
 	select {
 	case <-child.Done():
 	case <-ctx.Done():
-		f.stopBy(ctx)
+		if !errors.Is(context.Cause(ctx), errEnough) {
+			f.stopBy(ctx)
+		}
 		// Not ctx, which has ended: SUMO gets its grace period.
 		_ = child.Stop(context.WithoutCancel(ctx), cmp.Or(r.grace, stopGrace))
 	}
@@ -453,6 +472,9 @@ func (r Run) execute(ctx context.Context, cmd *exec.Cmd, mon *monitor) (fate, er
 		}
 	}
 	f.observed = mon.observed()
+	if errors.Is(context.Cause(ctx), errEnough) && f.code == 0 && f.reason == reasonInterrupt {
+		f.reason = reasonEnd
+	}
 	return f, nil
 }
 

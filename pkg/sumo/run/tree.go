@@ -21,7 +21,7 @@ import (
 // Names inside the work folder. SUMO may read all of them and write into the last two.
 const (
 	scenarioFolder = "scenario"         // the unpacked zip
-	copyFolder     = "rewritten"        // the run's own copies of files in which names of outputs are changed
+	copyFolder     = "rewritten"        // the run's own copies of files that SUMO gets changed
 	edgeDataFile   = "edgedata.add.xml" // asks SUMO for the edgedata output
 	configFile     = "run.sumocfg"      // the configuration that SUMO reads
 	runFolder      = "run"              // where SUMO runs: links to the scenario's files, beside which it writes
@@ -32,9 +32,9 @@ const (
 // writable are the folders in which SUMO may write.
 var writable = []string{runFolder, resultFolder}
 
-// plant makes the folder in which SUMO runs look like the scenario: the same folders, and for each file a symbolic link
-// to the one copy, which SUMO cannot write. So SUMO writes relative names here and nowhere else. No output has the
-// name of a link: only what the scenario reads is unpacked, and one that writes such a file is refused.
+// plant makes the folder in which SUMO runs look like the scenario: the same folders, and for each file a symbolic link to the one copy,
+// which SUMO cannot write, or to the run's own. So SUMO writes relative names here and nowhere else. No output has the name of a link:
+// only what the scenario reads is unpacked, and one that writes such a file is refused.
 func (r Run) plant(root *os.Root, chosen scenario.Config, s settings) error {
 	run, err := os.OpenRoot(filepath.Join(r.Work, runFolder))
 	if err != nil {
@@ -49,11 +49,8 @@ func (r Run) plant(root *os.Root, chosen scenario.Config, s settings) error {
 			return run.Mkdir(name, 0o755)
 		case d.Type().IsRegular():
 			folder := scenarioFolder
-			if rewrites := chosen.Rewrites[name]; len(rewrites) > 0 {
+			if _, err := os.Lstat(r.copyOf(name)); err == nil {
 				folder = copyFolder
-				if err := r.rewrite(root, name, rewrites); err != nil {
-					return err
-				}
 			}
 			return run.Symlink(filepath.Join(r.Work, folder, filepath.FromSlash(name)), name)
 		}
@@ -65,22 +62,12 @@ func (r Run) plant(root *os.Root, chosen scenario.Config, s settings) error {
 	return r.makeFolders(run, chosen, s)
 }
 
-// rewrite makes the run's own copy of a file of the scenario, with other names of outputs.
-func (r Run) rewrite(root *os.Root, name string, rewrites []scenario.Rewrite) error {
-	in, err := root.Open(name)
-	if err != nil {
-		return err
-	}
-	defer in.Close()
-	copied := filepath.Join(r.Work, copyFolder, filepath.FromSlash(name))
-	if err := os.MkdirAll(filepath.Dir(copied), 0o755); err != nil {
-		return err
-	}
-	out, err := os.Create(copied)
-	if err != nil {
-		return err
-	}
-	err = xml.Rewrite(out, in, func(e xml.Element) []xml.Change {
+// change says what becomes of an element in the run's own copy of a file.
+type change func(xml.Element) []xml.Change
+
+// renamed gives outputs other names.
+func renamed(rewrites []scenario.Rewrite) change {
+	return func(e xml.Element) []xml.Change {
 		var changes []xml.Change
 		for _, w := range rewrites {
 			if string(e.Name) != w.Element || w.Key != "" && string(e.Attr("key")) != w.Key {
@@ -91,7 +78,43 @@ func (r Run) rewrite(root *os.Root, name string, rewrites []scenario.Rewrite) er
 			}
 		}
 		return changes
-	})
+	}
+}
+
+// copyOf is where the run's own copy of a file of the scenario is, if there is one.
+func (r Run) copyOf(name string) string {
+	return filepath.Join(r.Work, copyFolder, filepath.FromSlash(name))
+}
+
+// copyRenamed makes the run's own copies of the files that need other names of outputs, unless they are there.
+func (r Run) copyRenamed(root *os.Root, chosen scenario.Config) error {
+	for name, rewrites := range chosen.Rewrites {
+		if _, err := os.Lstat(r.copyOf(name)); err == nil || len(rewrites) == 0 {
+			continue
+		}
+		if err := r.rewrite(root, name, renamed(rewrites)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// rewrite makes the run's own copy of a file of the scenario.
+func (r Run) rewrite(root *os.Root, name string, change change) error {
+	in, err := root.Open(name)
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	copied := r.copyOf(name)
+	if err := os.MkdirAll(filepath.Dir(copied), 0o755); err != nil {
+		return err
+	}
+	out, err := os.Create(copied)
+	if err != nil {
+		return err
+	}
+	err = xml.Rewrite(out, in, change)
 	if err := errors.Join(err, out.Close()); err != nil {
 		return fmt.Errorf("copying %s: %w", name, err)
 	}

@@ -2,10 +2,12 @@ package run
 
 import (
 	"bytes"
+	"compress/gzip"
 	"context"
 	"encoding/binary"
 	"encoding/xml"
 	"fmt"
+	"io"
 	"maps"
 	"os"
 	"path/filepath"
@@ -301,9 +303,20 @@ func TestTheNumbersArePlainSUMOs(t *testing.T) {
 
 func TestChecksOfEveryVersion(t *testing.T) {
 	t.Parallel()
+	lost := func(depart string) string {
+		return `<vehicle id="lost" depart="` + depart + `"><route edges="AB DE"/></vehicle>`
+	}
+	disconnectedIn := func(id string) []problem.Item {
+		return []problem.Item{{Message: "Error: Vehicle '" + id + "' has no valid route. No connection between edge 'AB' and edge 'DE'."}}
+	}
+	disconnected := disconnectedIn("lost")
+	const closed = `<additional><rerouter id="r" edges="AB"><interval begin="0" end="400">` +
+		`<closingReroute id="BC" disallow="all"/><closingLaneReroute id="AB_0" disallow="all"/></interval></rerouter></additional>`
 	sumotest.Each(t, func(t *testing.T, sumo release.Installation) {
 		for name, tc := range map[string]struct {
 			options, demand string
+			change          func(files)
+			begin, end      float64
 			reason          simulation.Reason
 			problems        []problem.Item
 		}{
@@ -317,7 +330,7 @@ func TestChecksOfEveryVersion(t *testing.T) {
 			},
 			"a broken file": {
 				demand: "\n<vehicle <vehicle/>", reason: simulation.InvalidScenario,
-				problems: []problem.Item{{Location: "road.rou.xml:2:10", Message: "Error: unterminated start tag 'vehicle'"}},
+				problems: []problem.Item{{Location: "road.rou.xml:2", Message: "Error: unterminated start tag 'vehicle'"}},
 			},
 			"what SUMO goes on after when it loads routes as it goes": {
 				demand:   `<vType id="t" guiShape="nonsense"/>` + oneVehicle,
@@ -327,6 +340,87 @@ func TestChecksOfEveryVersion(t *testing.T) {
 				options: `<processing><route-steps value="0"/></processing>`, demand: `<vType id="t" guiShape="nonsense"/>` + oneVehicle,
 				reason:   simulation.InvalidScenario,
 				problems: []problem.Item{{Message: "Error: The shape 'nonsense' for vType 't' is not known."}},
+			},
+			"a route that is not connected, and departs late": {
+				demand: oneVehicle + lost("500"), reason: simulation.InvalidScenario, problems: disconnected,
+			},
+			"a route in an included file": {
+				change: func(f files) { f["more.rou.xml"] = "<routes>" + lost("500") + "</routes>" },
+				demand: oneVehicle + `<include href="more.rou.xml"/>`, reason: simulation.InvalidScenario, problems: disconnected,
+			},
+			"a route in an additional file, where order does not matter": {
+				options: `<additional-files value="more.add.xml"/>`,
+				change:  func(f files) { f["more.add.xml"] = "<additional>" + oneVehicle + lost("0") + "</additional>" },
+				demand:  `<vehicle id="w" depart="9"><route edges="AB BC"/></vehicle>`, reason: simulation.InvalidScenario, problems: disconnected,
+			},
+			"a compressed file of routes": {
+				change: func(f files) {
+					var b bytes.Buffer
+					z := gzip.NewWriter(&b)
+					if _, err := io.WriteString(z, f["road.rou.xml"]); err != nil || z.Close() != nil {
+						t.Error(err)
+					}
+					f["road.rou.xml"] = b.String()
+				},
+				demand: lost("500"), reason: simulation.InvalidScenario, problems: disconnected,
+			},
+			"behind as many vehicles as the scenario lets in": {
+				options: `<max-num-vehicles value="1"/><random-depart-offset value="99"/>`,
+				demand:  oneVehicle + lost("500"), reason: simulation.InvalidScenario, problems: disconnected,
+			},
+			"a flow by chance": {
+				demand: `<flow id="lost" begin="400" end="500" probability="0.001"><route edges="AB DE"/></flow>`,
+				reason: simulation.InvalidScenario, problems: disconnectedIn("lost.0"),
+			},
+			"a flow": {
+				demand: `<flow id="lost" begin="400" end="500" period="50"><route edges="AB DE"/></flow>`,
+				reason: simulation.InvalidScenario, problems: disconnectedIn("lost.0"),
+			},
+			"a trip to where no road leads": {
+				demand: `<trip id="lost" depart="500" from="AB" to="DE"/>`, reason: simulation.InvalidScenario,
+				problems: []problem.Item{
+					{Message: "Warning: "}, {Message: "Warning: "}, {Message: "Error: Vehicle 'lost' has no valid route."},
+				},
+			},
+			"a person's walk to where no road leads": {
+				demand: `<person id="p" depart="500"><walk from="AB" to="DE"/></person>`, reason: simulation.InvalidScenario,
+				problems: []problem.Item{
+					{Message: "Warning: "}, {Message: "Error: No connection found between edge 'AB' and edge 'DE' for person 'p'."},
+				},
+			},
+			"a vehicle that SUMO drops": {
+				demand:   `<vehicle id="w" depart="9"><route edges="AB BC"/></vehicle>` + lost("0"),
+				problems: []problem.Item{{Message: "Warning: "}},
+			},
+			"a flow that SUMO drops": {
+				demand: `<vehicle id="w" depart="9"><route edges="AB BC"/></vehicle>` +
+					`<flow id="lost" begin="0" end="5" number="2"><route edges="AB DE"/></flow>`,
+				problems: []problem.Item{{Message: "Warning: "}},
+			},
+			"what SUMO drops where it loads routes at once": {
+				options: `<route-steps value="0"/>`, demand: `<vehicle id="w" depart="9"><route edges="AB BC"/></vehicle>` + lost("0"),
+				reason: simulation.InvalidScenario, problems: disconnected,
+			},
+			"a vehicle that SUMO drops, and one that it does not": {
+				demand: `<vehicle id="w" depart="9"><route edges="AB BC"/></vehicle>` +
+					strings.Replace(lost("0"), "lost", "dropped", 1) + lost("10"),
+				reason: simulation.InvalidScenario, problems: append([]problem.Item{{Message: "Warning: "}}, disconnected...),
+			},
+			"a vehicle outside the interval":    {begin: 100, end: 500, demand: lost("99") + strings.Replace(lost("500"), "lost", "lost2", 1)},
+			"routes that need not be connected": {options: `<ignore-route-errors value="true"/>`, demand: lost("500")},
+			"a road that is closed before the vehicle departs": {
+				options: `<additional-files value="close.add.xml"/>`,
+				change:  func(f files) { f["close.add.xml"] = closed },
+				demand:  `<vehicle id="v" depart="500"><route edges="AB BC"/></vehicle>`,
+			},
+			"flows of a calibrator": {
+				options: `<additional-files value="c.add.xml"/>`,
+				change: func(f files) {
+					f["c.add.xml"] = `<additional><route id="r" edges="AB BC"/><calibrator id="c" edge="AB" pos="0" output="c.xml">` +
+						`<flow begin="0" end="10" vehsPerHour="100" route="r"/><flow begin="10" end="20" vehsPerHour="100" route="r"/>` +
+						`</calibrator></additional>`
+				},
+				demand: oneVehicle,
 			},
 			"a warning": {
 				options: `<processing><step-length value="2"/></processing>`, demand: oneVehicle,
@@ -338,9 +432,16 @@ func TestChecksOfEveryVersion(t *testing.T) {
 				r := newRunOf(t, sumo)
 				r.Options.Check = true
 				r.Options.Outputs = simulation.Outputs()
-				got := perform(t.Context(), r, road(t, tc.options, tc.demand), scenario.Config{})
-				if got.Reason != tc.reason {
-					t.Errorf("%q: %s\n%s", got.Reason, got.Message, got.read(t, simulation.LogFile))
+				scene := road(t, tc.options, tc.demand)
+				if tc.change != nil {
+					tc.change(scene)
+				}
+				if tc.begin > 0 {
+					r.Options.Begin, r.Options.End = seconds(tc.begin), seconds(tc.end)
+				}
+				got := perform(t.Context(), r, scene, scenario.Config{})
+				if got.Reason != tc.reason || len(got.Warnings) > 0 {
+					t.Errorf("%q: %s %q\n%s", got.Reason, got.Message, got.Warnings, got.read(t, simulation.LogFile))
 				}
 				for i, p := range got.Problems {
 					if strings.HasPrefix(p.Message, "Warning: ") { // its words are each version's own

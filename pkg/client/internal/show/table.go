@@ -3,13 +3,10 @@ package show
 import (
 	"fmt"
 	"io"
-	"math"
 	"slices"
 	"strings"
 
 	"github.com/mattn/go-runewidth"
-	"golang.org/x/text/language"
-	"golang.org/x/text/message"
 
 	"github.com/sumo-k8/sumo-k8/pkg/simulation"
 )
@@ -48,17 +45,22 @@ func Metrics(w io.Writer, runs []Column, all bool) {
 		rows[0] = append(rows[0], r.Title)
 	}
 	for _, m := range rowsFor(runs, all) {
-		row, known := []string{m.label, ""}, false
-		for _, r := range runs {
-			cell := "-"
-			if value, unit, ok := metric(r.Summary, m.name); ok {
-				row[1], cell, known = unit, Number(value, unit), true
+		var unit string
+		values := make([]*float64, len(runs))
+		for i, r := range runs {
+			if found, ok := metric(r.Summary, m.name); ok {
+				unit, values[i] = found.Unit, &found.Value
 			}
-			row = append(row, cell)
 		}
-		if known {
-			rows = append(rows, row)
+		if unit == "" {
+			continue
 		}
+		scale := ScaleOf(unit, values...)
+		row := []string{m.label, scale.Unit}
+		for _, value := range values {
+			row = append(row, scale.Number(value))
+		}
+		rows = append(rows, row)
 	}
 	Grid(w, rows, 2)
 }
@@ -148,28 +150,13 @@ func Grid(w io.Writer, rows [][]string, left int) {
 	}
 }
 
-func metric(s *simulation.Summary, name string) (value float64, unit string, ok bool) {
+func metric(s *simulation.Summary, name string) (m simulation.Metric, ok bool) {
 	if s == nil {
-		return 0, "", false
+		return m, false
 	}
-	for _, m := range s.Metrics {
-		if m.Name == name {
-			if m.Unit == "1" { // a bare number
-				return m.Value, "", true
-			}
-			return m.Value, m.Unit, true
-		}
+	i := slices.IndexFunc(s.Metrics, func(m simulation.Metric) bool { return m.Name == name })
+	if i < 0 {
+		return m, false
 	}
-	return 0, "", false
-}
-
-// english writes numbers with a comma between thousands.
-var english = message.NewPrinter(language.English)
-
-// Number writes counts, which are whole, without decimals, and everything else with two.
-func Number(value float64, unit string) string {
-	if value == math.Trunc(value) && (unit == "" || unit == "veh" || unit == "pers") {
-		return english.Sprintf("%.0f", value)
-	}
-	return english.Sprintf("%.2f", value)
+	return s.Metrics[i], true
 }

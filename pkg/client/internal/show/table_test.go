@@ -1,7 +1,6 @@
 package show
 
 import (
-	"fmt"
 	"strings"
 	"testing"
 
@@ -12,9 +11,45 @@ import (
 
 func TestNumbersAreGroupedByThousands(t *testing.T) {
 	t.Parallel()
-	got := fmt.Sprint(Number(0, ""), Number(999, ""), Number(1000, ""), Number(-1234567.89, "s"), Number(-12, ""))
-	if want := fmt.Sprint("0", "999", "1,000", "-1,234,567.89", "-12"); got != want {
-		t.Errorf("got %q, want %q", got, want)
+	for _, c := range []struct {
+		unit  string
+		value float64
+		want  string
+	}{
+		{"1", 0, "0"}, {"1", 999, "999"}, {"1", 1000, "1,000"}, {"veh", -12, "-12"}, {"1", 0.5, "0.50"}, {"s", -1234567.89, "-1,234,567.89"},
+	} {
+		if got := ScaleOf(c.unit, &c.value).Number(&c.value); got != c.want {
+			t.Errorf("%v %s is %q, want %q", c.value, c.unit, got, c.want)
+		}
+	}
+}
+
+// The values at which units change are those of the page, functions/page/src/format.ts.
+func TestAUnitSuitsTheLargestValueOfItsRow(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		unit   string
+		values []float64
+		want   string
+	}{
+		{"mg", []float64{999}, "mg 999.00"}, {"mg", []float64{1e3}, "g 1.00"}, {"mg", []float64{999_999}, "g 1,000.00"},
+		{"mg", []float64{-1e6}, "kg -1.00"}, {"mg", []float64{1.5e9}, "t 1.50"}, {"mg", []float64{12.5e6, 250, 0}, "kg 12.50 0.00025 0.00"},
+		{"Wh", []float64{999, 500}, "Wh 999.00 500.00"}, {"Wh", []float64{1500}, "kWh 1.50"},
+		{"m", []float64{9999}, "m 9,999.00"}, {"m", []float64{10_000}, "km 10.00"}, {"m/s", []float64{20_000}, "m/s 20,000.00"},
+		{"1", []float64{3e9}, " 3,000,000,000"},
+	} {
+		values := []*float64{nil}
+		for i := range c.values {
+			values = append(values, &c.values[i])
+		}
+		scale := ScaleOf(c.unit, values...)
+		got := []string{scale.Unit}
+		for _, v := range values[1:] {
+			got = append(got, scale.Number(v))
+		}
+		if diff := cmp.Diff(c.want, strings.Join(got, " ")); diff != "" || scale.Number(nil) != "-" {
+			t.Errorf("%v %s (-want +got):\n%s", c.values, c.unit, diff)
+		}
 	}
 }
 

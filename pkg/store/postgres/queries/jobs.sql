@@ -42,6 +42,27 @@ WHERE i.tenant_id = old.tenant_id AND i.key = old.key;
 -- name: JobOfTenant :one
 SELECT * FROM jobs WHERE tenant_id = @tenant_id AND id = @id;
 
+-- name: ImportedJobOfTenant :one
+SELECT * FROM jobs WHERE tenant_id = @tenant_id AND imported_id = @id;
+
+-- name: ImportedJobs :many
+SELECT imported_id, tenant_id FROM jobs WHERE imported_id = ANY (@ids::uuid[]);
+
+-- name: ImportJobs :many
+-- Leaves out jobs that are here already and those of tenants that are not. An event at the job's end is all that is known of its life.
+INSERT INTO jobs (id, imported_id, imported, tenant_id, namespace, name, scenario_digest, scenario_key, state, reason, message, progress,
+                  cpu_request, memory_gi, priority, options, timeout_seconds, task_token, results_pruned, submitted_at, started_at,
+                  finished_at, updated_at)
+SELECT (g ->> 'place')::uuid, (g ->> 'id')::uuid, g -> 'imported', t.id, t.namespace, g ->> 'name', '', '', g ->> 'state', g ->> 'reason',
+       g ->> 'message', (g ->> 'progress')::float8, (g ->> 'cpu_request')::integer, (g ->> 'memory_gi')::integer,
+       (g ->> 'priority')::integer, g -> 'options', (g ->> 'timeout_seconds')::integer, '', true, (g ->> 'submitted_at')::timestamptz,
+       (g ->> 'started_at')::timestamptz, (g ->> 'finished_at')::timestamptz, (g ->> 'finished_at')::timestamptz
+FROM jsonb_array_elements(@jobs::jsonb) AS g
+JOIN tenants t ON t.id = g ->> 'tenant_id' AND t.retired_at IS NULL
+ORDER BY 1
+ON CONFLICT DO NOTHING
+RETURNING imported_id;
+
 -- name: RecentJobs :many
 SELECT * FROM jobs WHERE tenant_id = @tenant_id ORDER BY id DESC LIMIT @most::integer;
 

@@ -75,6 +75,9 @@ WHERE k.id = @id
   AND k.revoked_at IS NULL
   AND (k.expires_at IS NULL OR k.expires_at > now());
 
+-- name: KeyOwner :one
+SELECT tenant_id, (revoked_at IS NULL AND (expires_at IS NULL OR expires_at > now()))::boolean AS works FROM api_keys WHERE id = @id;
+
 -- name: TouchKey :exec
 -- While another caller writes, this one has nothing to add and does not wait.
 UPDATE api_keys SET last_used_at = now()

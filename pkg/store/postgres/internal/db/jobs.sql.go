@@ -14,7 +14,7 @@ import (
 )
 
 const activeJobs = `-- name: ActiveJobs :many
-SELECT id, tenant_id, namespace, name, scenario_digest, scenario_key, state, reason, message, progress, cpu_request, memory_gi, priority, options, timeout_seconds, labels, task_token, progress_webhook, attempt, cancel_requested, sumo_version, summary, results, results_pruned, submitted_at, dispatched_at, started_at, finished_at, updated_at, traceparent, confinement, warnings, problems, answers_task FROM jobs WHERE state IN ('PENDING', 'RUNNING') ORDER BY id LIMIT $1::integer
+SELECT id, tenant_id, namespace, name, scenario_digest, scenario_key, state, reason, message, progress, cpu_request, memory_gi, priority, options, timeout_seconds, labels, task_token, progress_webhook, attempt, cancel_requested, sumo_version, summary, results, results_pruned, submitted_at, dispatched_at, started_at, finished_at, updated_at, traceparent, confinement, warnings, problems, answers_task, imported_id, imported FROM jobs WHERE state IN ('PENDING', 'RUNNING') ORDER BY id LIMIT $1::integer
 `
 
 func (q *Queries) ActiveJobs(ctx context.Context, most int) ([]Job, error) {
@@ -61,6 +61,8 @@ func (q *Queries) ActiveJobs(ctx context.Context, most int) ([]Job, error) {
 			&i.Warnings,
 			&i.Problems,
 			&i.AnswersTask,
+			&i.ImportedID,
+			&i.Imported,
 		); err != nil {
 			return nil, err
 		}
@@ -92,7 +94,7 @@ func (q *Queries) ActiveUsage(ctx context.Context, tenantID string) (ActiveUsage
 }
 
 const allJobs = `-- name: AllJobs :many
-SELECT id, tenant_id, namespace, name, scenario_digest, scenario_key, state, reason, message, progress, cpu_request, memory_gi, priority, options, timeout_seconds, labels, task_token, progress_webhook, attempt, cancel_requested, sumo_version, summary, results, results_pruned, submitted_at, dispatched_at, started_at, finished_at, updated_at, traceparent, confinement, warnings, problems, answers_task FROM jobs ORDER BY id DESC LIMIT $1::integer
+SELECT id, tenant_id, namespace, name, scenario_digest, scenario_key, state, reason, message, progress, cpu_request, memory_gi, priority, options, timeout_seconds, labels, task_token, progress_webhook, attempt, cancel_requested, sumo_version, summary, results, results_pruned, submitted_at, dispatched_at, started_at, finished_at, updated_at, traceparent, confinement, warnings, problems, answers_task, imported_id, imported FROM jobs ORDER BY id DESC LIMIT $1::integer
 `
 
 func (q *Queries) AllJobs(ctx context.Context, most int) ([]Job, error) {
@@ -139,6 +141,8 @@ func (q *Queries) AllJobs(ctx context.Context, most int) ([]Job, error) {
 			&i.Warnings,
 			&i.Problems,
 			&i.AnswersTask,
+			&i.ImportedID,
+			&i.Imported,
 		); err != nil {
 			return nil, err
 		}
@@ -151,7 +155,7 @@ func (q *Queries) AllJobs(ctx context.Context, most int) ([]Job, error) {
 }
 
 const allJobsInState = `-- name: AllJobsInState :many
-SELECT id, tenant_id, namespace, name, scenario_digest, scenario_key, state, reason, message, progress, cpu_request, memory_gi, priority, options, timeout_seconds, labels, task_token, progress_webhook, attempt, cancel_requested, sumo_version, summary, results, results_pruned, submitted_at, dispatched_at, started_at, finished_at, updated_at, traceparent, confinement, warnings, problems, answers_task FROM jobs WHERE state = $1 ORDER BY id DESC LIMIT $2::integer
+SELECT id, tenant_id, namespace, name, scenario_digest, scenario_key, state, reason, message, progress, cpu_request, memory_gi, priority, options, timeout_seconds, labels, task_token, progress_webhook, attempt, cancel_requested, sumo_version, summary, results, results_pruned, submitted_at, dispatched_at, started_at, finished_at, updated_at, traceparent, confinement, warnings, problems, answers_task, imported_id, imported FROM jobs WHERE state = $1 ORDER BY id DESC LIMIT $2::integer
 `
 
 type AllJobsInStateParams struct {
@@ -203,6 +207,8 @@ func (q *Queries) AllJobsInState(ctx context.Context, arg AllJobsInStateParams) 
 			&i.Warnings,
 			&i.Problems,
 			&i.AnswersTask,
+			&i.ImportedID,
+			&i.Imported,
 		); err != nil {
 			return nil, err
 		}
@@ -344,7 +350,7 @@ const dispatch = `-- name: Dispatch :many
 UPDATE jobs
 SET state = 'PENDING', message = '', attempt = attempt + 1, dispatched_at = now()
 WHERE id = ANY ($1::uuid[]) AND state = 'QUEUED'
-RETURNING id, tenant_id, namespace, name, scenario_digest, scenario_key, state, reason, message, progress, cpu_request, memory_gi, priority, options, timeout_seconds, labels, task_token, progress_webhook, attempt, cancel_requested, sumo_version, summary, results, results_pruned, submitted_at, dispatched_at, started_at, finished_at, updated_at, traceparent, confinement, warnings, problems, answers_task
+RETURNING id, tenant_id, namespace, name, scenario_digest, scenario_key, state, reason, message, progress, cpu_request, memory_gi, priority, options, timeout_seconds, labels, task_token, progress_webhook, attempt, cancel_requested, sumo_version, summary, results, results_pruned, submitted_at, dispatched_at, started_at, finished_at, updated_at, traceparent, confinement, warnings, problems, answers_task, imported_id, imported
 `
 
 func (q *Queries) Dispatch(ctx context.Context, ids []string) ([]Job, error) {
@@ -391,6 +397,8 @@ func (q *Queries) Dispatch(ctx context.Context, ids []string) ([]Job, error) {
 			&i.Warnings,
 			&i.Problems,
 			&i.AnswersTask,
+			&i.ImportedID,
+			&i.Imported,
 		); err != nil {
 			return nil, err
 		}
@@ -443,7 +451,7 @@ func (q *Queries) Events(ctx context.Context, arg EventsParams) ([]JobEvent, err
 }
 
 const expiredResults = `-- name: ExpiredResults :many
-SELECT id, tenant_id, namespace, name, scenario_digest, scenario_key, state, reason, message, progress, cpu_request, memory_gi, priority, options, timeout_seconds, labels, task_token, progress_webhook, attempt, cancel_requested, sumo_version, summary, results, results_pruned, submitted_at, dispatched_at, started_at, finished_at, updated_at, traceparent, confinement, warnings, problems, answers_task FROM jobs
+SELECT id, tenant_id, namespace, name, scenario_digest, scenario_key, state, reason, message, progress, cpu_request, memory_gi, priority, options, timeout_seconds, labels, task_token, progress_webhook, attempt, cancel_requested, sumo_version, summary, results, results_pruned, submitted_at, dispatched_at, started_at, finished_at, updated_at, traceparent, confinement, warnings, problems, answers_task, imported_id, imported FROM jobs
 WHERE finished_at < $1::timestamptz AND NOT results_pruned
 ORDER BY finished_at
 LIMIT $2::integer
@@ -498,6 +506,8 @@ func (q *Queries) ExpiredResults(ctx context.Context, arg ExpiredResultsParams) 
 			&i.Warnings,
 			&i.Problems,
 			&i.AnswersTask,
+			&i.ImportedID,
+			&i.Imported,
 		); err != nil {
 			return nil, err
 		}
@@ -569,6 +579,124 @@ func (q *Queries) IdempotencyKey(ctx context.Context, arg IdempotencyKeyParams) 
 	return i, err
 }
 
+const importJobs = `-- name: ImportJobs :many
+INSERT INTO jobs (id, imported_id, imported, tenant_id, namespace, name, scenario_digest, scenario_key, state, reason, message, progress,
+                  cpu_request, memory_gi, priority, options, timeout_seconds, task_token, results_pruned, submitted_at, started_at,
+                  finished_at, updated_at)
+SELECT (g ->> 'place')::uuid, (g ->> 'id')::uuid, g -> 'imported', t.id, t.namespace, g ->> 'name', '', '', g ->> 'state', g ->> 'reason',
+       g ->> 'message', (g ->> 'progress')::float8, (g ->> 'cpu_request')::integer, (g ->> 'memory_gi')::integer,
+       (g ->> 'priority')::integer, g -> 'options', (g ->> 'timeout_seconds')::integer, '', true, (g ->> 'submitted_at')::timestamptz,
+       (g ->> 'started_at')::timestamptz, (g ->> 'finished_at')::timestamptz, (g ->> 'finished_at')::timestamptz
+FROM jsonb_array_elements($1::jsonb) AS g
+JOIN tenants t ON t.id = g ->> 'tenant_id' AND t.retired_at IS NULL
+ORDER BY 1
+ON CONFLICT DO NOTHING
+RETURNING imported_id
+`
+
+// Leaves out jobs that are here already and those of tenants that are not. An event at the job's end is all that is known of its life.
+func (q *Queries) ImportJobs(ctx context.Context, jobs []byte) ([]*string, error) {
+	rows, err := q.db.Query(ctx, importJobs, jobs)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []*string
+	for rows.Next() {
+		var imported_id *string
+		if err := rows.Scan(&imported_id); err != nil {
+			return nil, err
+		}
+		items = append(items, imported_id)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const importedJobOfTenant = `-- name: ImportedJobOfTenant :one
+SELECT id, tenant_id, namespace, name, scenario_digest, scenario_key, state, reason, message, progress, cpu_request, memory_gi, priority, options, timeout_seconds, labels, task_token, progress_webhook, attempt, cancel_requested, sumo_version, summary, results, results_pruned, submitted_at, dispatched_at, started_at, finished_at, updated_at, traceparent, confinement, warnings, problems, answers_task, imported_id, imported FROM jobs WHERE tenant_id = $1 AND imported_id = $2
+`
+
+type ImportedJobOfTenantParams struct {
+	TenantID string
+	ID       *string
+}
+
+func (q *Queries) ImportedJobOfTenant(ctx context.Context, arg ImportedJobOfTenantParams) (Job, error) {
+	row := q.db.QueryRow(ctx, importedJobOfTenant, arg.TenantID, arg.ID)
+	var i Job
+	err := row.Scan(
+		&i.ID,
+		&i.TenantID,
+		&i.Namespace,
+		&i.Name,
+		&i.ScenarioDigest,
+		&i.ScenarioKey,
+		&i.State,
+		&i.Reason,
+		&i.Message,
+		&i.Progress,
+		&i.CPURequest,
+		&i.MemoryGi,
+		&i.Priority,
+		&i.Options,
+		&i.TimeoutSeconds,
+		&i.Labels,
+		&i.TaskToken,
+		&i.ProgressWebhook,
+		&i.Attempt,
+		&i.CancelRequested,
+		&i.SumoVersion,
+		&i.Summary,
+		&i.Results,
+		&i.ResultsPruned,
+		&i.SubmittedAt,
+		&i.DispatchedAt,
+		&i.StartedAt,
+		&i.FinishedAt,
+		&i.UpdatedAt,
+		&i.Traceparent,
+		&i.Confinement,
+		&i.Warnings,
+		&i.Problems,
+		&i.AnswersTask,
+		&i.ImportedID,
+		&i.Imported,
+	)
+	return i, err
+}
+
+const importedJobs = `-- name: ImportedJobs :many
+SELECT imported_id, tenant_id FROM jobs WHERE imported_id = ANY ($1::uuid[])
+`
+
+type ImportedJobsRow struct {
+	ImportedID *string
+	TenantID   string
+}
+
+func (q *Queries) ImportedJobs(ctx context.Context, ids []string) ([]ImportedJobsRow, error) {
+	rows, err := q.db.Query(ctx, importedJobs, ids)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []ImportedJobsRow
+	for rows.Next() {
+		var i ImportedJobsRow
+		if err := rows.Scan(&i.ImportedID, &i.TenantID); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const insertIdempotencyKey = `-- name: InsertIdempotencyKey :exec
 INSERT INTO idempotency_keys (tenant_id, key, request_hash, job_id, upload_id, hook_id)
 VALUES ($1, $2, $3, $4, $5, $6)
@@ -609,7 +737,7 @@ SELECT $1, t.id, t.namespace, $2, s.digest, s.object_key, 'QUEUED', $3, $4, $5,
 FROM tenants t
 JOIN scenarios s ON s.tenant_id = t.id
 WHERE t.id = $15 AND s.digest = $16
-RETURNING id, tenant_id, namespace, name, scenario_digest, scenario_key, state, reason, message, progress, cpu_request, memory_gi, priority, options, timeout_seconds, labels, task_token, progress_webhook, attempt, cancel_requested, sumo_version, summary, results, results_pruned, submitted_at, dispatched_at, started_at, finished_at, updated_at, traceparent, confinement, warnings, problems, answers_task
+RETURNING id, tenant_id, namespace, name, scenario_digest, scenario_key, state, reason, message, progress, cpu_request, memory_gi, priority, options, timeout_seconds, labels, task_token, progress_webhook, attempt, cancel_requested, sumo_version, summary, results, results_pruned, submitted_at, dispatched_at, started_at, finished_at, updated_at, traceparent, confinement, warnings, problems, answers_task, imported_id, imported
 `
 
 type InsertJobParams struct {
@@ -687,12 +815,14 @@ func (q *Queries) InsertJob(ctx context.Context, arg InsertJobParams) (Job, erro
 		&i.Warnings,
 		&i.Problems,
 		&i.AnswersTask,
+		&i.ImportedID,
+		&i.Imported,
 	)
 	return i, err
 }
 
 const jobOfTenant = `-- name: JobOfTenant :one
-SELECT id, tenant_id, namespace, name, scenario_digest, scenario_key, state, reason, message, progress, cpu_request, memory_gi, priority, options, timeout_seconds, labels, task_token, progress_webhook, attempt, cancel_requested, sumo_version, summary, results, results_pruned, submitted_at, dispatched_at, started_at, finished_at, updated_at, traceparent, confinement, warnings, problems, answers_task FROM jobs WHERE tenant_id = $1 AND id = $2
+SELECT id, tenant_id, namespace, name, scenario_digest, scenario_key, state, reason, message, progress, cpu_request, memory_gi, priority, options, timeout_seconds, labels, task_token, progress_webhook, attempt, cancel_requested, sumo_version, summary, results, results_pruned, submitted_at, dispatched_at, started_at, finished_at, updated_at, traceparent, confinement, warnings, problems, answers_task, imported_id, imported FROM jobs WHERE tenant_id = $1 AND id = $2
 `
 
 type JobOfTenantParams struct {
@@ -738,6 +868,8 @@ func (q *Queries) JobOfTenant(ctx context.Context, arg JobOfTenantParams) (Job, 
 		&i.Warnings,
 		&i.Problems,
 		&i.AnswersTask,
+		&i.ImportedID,
+		&i.Imported,
 	)
 	return i, err
 }
@@ -772,7 +904,7 @@ func (q *Queries) KnownJobs(ctx context.Context, ids []string) ([]KnownJobsRow, 
 }
 
 const listJobs = `-- name: ListJobs :many
-SELECT id, tenant_id, namespace, name, scenario_digest, scenario_key, state, reason, message, progress, cpu_request, memory_gi, priority, options, timeout_seconds, labels, task_token, progress_webhook, attempt, cancel_requested, sumo_version, summary, results, results_pruned, submitted_at, dispatched_at, started_at, finished_at, updated_at, traceparent, confinement, warnings, problems, answers_task FROM jobs
+SELECT id, tenant_id, namespace, name, scenario_digest, scenario_key, state, reason, message, progress, cpu_request, memory_gi, priority, options, timeout_seconds, labels, task_token, progress_webhook, attempt, cancel_requested, sumo_version, summary, results, results_pruned, submitted_at, dispatched_at, started_at, finished_at, updated_at, traceparent, confinement, warnings, problems, answers_task, imported_id, imported FROM jobs
 WHERE tenant_id = $1
   AND ($2::uuid IS NULL OR id < $2)
   AND ($3::uuid IS NULL OR id >= $3)
@@ -852,6 +984,8 @@ func (q *Queries) ListJobs(ctx context.Context, arg ListJobsParams) ([]Job, erro
 			&i.Warnings,
 			&i.Problems,
 			&i.AnswersTask,
+			&i.ImportedID,
+			&i.Imported,
 		); err != nil {
 			return nil, err
 		}
@@ -972,7 +1106,7 @@ func (q *Queries) QueueHead(ctx context.Context, arg QueueHeadParams) ([]QueueHe
 }
 
 const recentJobs = `-- name: RecentJobs :many
-SELECT id, tenant_id, namespace, name, scenario_digest, scenario_key, state, reason, message, progress, cpu_request, memory_gi, priority, options, timeout_seconds, labels, task_token, progress_webhook, attempt, cancel_requested, sumo_version, summary, results, results_pruned, submitted_at, dispatched_at, started_at, finished_at, updated_at, traceparent, confinement, warnings, problems, answers_task FROM jobs WHERE tenant_id = $1 ORDER BY id DESC LIMIT $2::integer
+SELECT id, tenant_id, namespace, name, scenario_digest, scenario_key, state, reason, message, progress, cpu_request, memory_gi, priority, options, timeout_seconds, labels, task_token, progress_webhook, attempt, cancel_requested, sumo_version, summary, results, results_pruned, submitted_at, dispatched_at, started_at, finished_at, updated_at, traceparent, confinement, warnings, problems, answers_task, imported_id, imported FROM jobs WHERE tenant_id = $1 ORDER BY id DESC LIMIT $2::integer
 `
 
 type RecentJobsParams struct {
@@ -1024,6 +1158,8 @@ func (q *Queries) RecentJobs(ctx context.Context, arg RecentJobsParams) ([]Job, 
 			&i.Warnings,
 			&i.Problems,
 			&i.AnswersTask,
+			&i.ImportedID,
+			&i.Imported,
 		); err != nil {
 			return nil, err
 		}
@@ -1061,7 +1197,7 @@ SET cancel_requested = true,
     message     = CASE state WHEN 'QUEUED' THEN 'Cancelled on request, before it started.' ELSE message END,
     finished_at = CASE state WHEN 'QUEUED' THEN now() ELSE finished_at END
 WHERE tenant_id = $1 AND id = $2 AND state IN ('QUEUED', 'PENDING', 'RUNNING')
-RETURNING id, tenant_id, namespace, name, scenario_digest, scenario_key, state, reason, message, progress, cpu_request, memory_gi, priority, options, timeout_seconds, labels, task_token, progress_webhook, attempt, cancel_requested, sumo_version, summary, results, results_pruned, submitted_at, dispatched_at, started_at, finished_at, updated_at, traceparent, confinement, warnings, problems, answers_task
+RETURNING id, tenant_id, namespace, name, scenario_digest, scenario_key, state, reason, message, progress, cpu_request, memory_gi, priority, options, timeout_seconds, labels, task_token, progress_webhook, attempt, cancel_requested, sumo_version, summary, results, results_pruned, submitted_at, dispatched_at, started_at, finished_at, updated_at, traceparent, confinement, warnings, problems, answers_task, imported_id, imported
 `
 
 type RequestCancelParams struct {
@@ -1108,6 +1244,8 @@ func (q *Queries) RequestCancel(ctx context.Context, arg RequestCancelParams) (J
 		&i.Warnings,
 		&i.Problems,
 		&i.AnswersTask,
+		&i.ImportedID,
+		&i.Imported,
 	)
 	return i, err
 }

@@ -105,6 +105,8 @@ type Job struct {
 	Warnings        []string
 	Problems        []problem.Item
 	AnswersTask     bool
+	ImportedID      *string
+	Imported        *job.Imported
 }
 
 type JobEvent struct {

@@ -160,6 +160,22 @@ func (q *Queries) KeyHints(ctx context.Context) ([]KeyHintsRow, error) {
 	return items, nil
 }
 
+const keyOwner = `-- name: KeyOwner :one
+SELECT tenant_id, (revoked_at IS NULL AND (expires_at IS NULL OR expires_at > now()))::boolean AS works FROM api_keys WHERE id = $1
+`
+
+type KeyOwnerRow struct {
+	TenantID string
+	Works    bool
+}
+
+func (q *Queries) KeyOwner(ctx context.Context, id string) (KeyOwnerRow, error) {
+	row := q.db.QueryRow(ctx, keyOwner, id)
+	var i KeyOwnerRow
+	err := row.Scan(&i.TenantID, &i.Works)
+	return i, err
+}
+
 const lockTenant = `-- name: LockTenant :one
 SELECT id, namespace, max_cpu, max_memory_gi, max_concurrent_jobs, input_buckets, created_at, updated_at, submissions_spent_until, provision_at, retired_at, default_sumo_version FROM tenants WHERE id = $1 FOR NO KEY UPDATE
 `

@@ -1,0 +1,118 @@
+package scenario
+
+import (
+	"fmt"
+	"math"
+	"slices"
+
+	"github.com/sumo-k8/sumo-k8/pkg/problem"
+)
+
+// Interval is what a run simulates, in seconds of simulated time. An infinite End is none.
+type Interval struct{ Begin, End float64 }
+
+// Interval returns that of a run of c for which begin and end are asked; what is nil is the configuration's, or else SUMO's default.
+func (c Config) Interval(begin, end *float64) Interval {
+	i := Interval{End: math.Inf(1)}
+	if begin == nil {
+		begin = c.Begin
+	}
+	if begin != nil {
+		i.Begin = *begin
+	}
+	if end == nil {
+		end = c.End
+	}
+	if end != nil && *end >= 0 { // a negative one is none, as SUMO's default of -1 is
+		i.End = *end
+	}
+	return i
+}
+
+// Empty reports whether SUMO refuses to simulate i.
+func (i Interval) Empty() bool { return i.End <= i.Begin }
+
+func (i Interval) has(seconds float64) bool { return seconds >= i.Begin && seconds < i.End }
+
+// Contradiction refuses a run in the interval of the configuration itself where that is empty; nil where it is not.
+func (c Config) Contradiction() error { return invalid(c.contradictions()) }
+
+func (c Config) contradictions() []problem.Item {
+	i := c.Interval(nil, nil)
+	if !i.Empty() {
+		return nil
+	}
+	return []problem.Item{{Location: c.Path, Message: fmt.Sprintf(
+		"the end (%g s) is not after the begin (%g s): correct them, or give the job a begin or end of its own", i.End, i.Begin)}}
+}
+
+// LateDepartures are vehicles of a route file that SUMO drops where it simulates their departure: it reads the file as simulated time
+// advances, and ignores whatever departs before a vehicle that it has already read.
+type LateDepartures struct {
+	File  string `json:"file"`
+	Count int    `json:"count"`
+	// The first in the file and the one that departs last. Whether one matters depends on the simulated interval.
+	First  LateDeparture `json:"first"`
+	Latest LateDeparture `json:"latest"`
+}
+
+// LateDeparture is one of them.
+type LateDeparture struct {
+	Vehicle string `json:"vehicle"` // its id, quoted
+	Line    int    `json:"line"`
+	Depart  int64  `json:"depart"` // milliseconds, as SUMO counts
+	Gap     int64  `json:"gap"`    // milliseconds by which it is out of order
+}
+
+// Remarks are the warnings of c that concern a run in the given interval.
+func (c Config) Remarks(i Interval) []Warning {
+	all := slices.Clone(c.Warnings)
+	for _, late := range c.Late {
+		if w, ok := late.remark(i); ok {
+			all = append(all, w)
+		}
+	}
+	if i.Empty() {
+		for _, item := range c.contradictions() {
+			all = append(all, Warning{Location: item.Location, Message: item.Message})
+		}
+	}
+	if text := c.idle(i); text != "" {
+		all = append(all, Warning{Location: c.Path, Message: text, Strict: true})
+	}
+	return all
+}
+
+// remark notes vehicles that SUMO drops. Those outside the simulated interval are no loss.
+func (l LateDepartures) remark(i Interval) (w Warning, ok bool) {
+	for _, late := range []LateDeparture{l.First, l.Latest} {
+		depart := float64(late.Depart) / 1000
+		if !i.has(depart) {
+			continue
+		}
+		others := ""
+		if l.Count > 1 {
+			others = fmt.Sprintf(" (one of %d)", l.Count)
+		}
+		return Warning{Location: at(l.File, late.Line), Strict: true, Message: fmt.Sprintf(
+			"%s departs at %g s, %g s before an earlier line%s, and SUMO drops such vehicles: sort the file with SUMO's "+
+				"tools/route/sort_routes.py, or set <route-steps value=\"0\"/>", late.Vehicle, depart, float64(late.Gap)/1000, others)}, true
+	}
+	return Warning{}, false
+}
+
+// idle says that no vehicle departs in an interval, as far as the files say when they depart; empty otherwise.
+func (c Config) idle(i Interval) string {
+	if i.Empty() || c.Untimed || c.Demand == nil || c.Demand.FirstDeparture == nil {
+		return ""
+	}
+	switch first, last := *c.Demand.FirstDeparture, *c.Demand.LastDeparture; {
+	case first >= i.End:
+		return fmt.Sprintf("no vehicle is simulated: the first departure (%g s) is not before the end (%g s); correct begin and end",
+			first, i.End)
+	case last < i.Begin && !c.Endless:
+		return fmt.Sprintf("no vehicle is simulated: the last departure (%g s) is before the begin (%g s); correct begin and end",
+			last, i.Begin)
+	}
+	return ""
+}

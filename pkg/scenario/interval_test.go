@@ -1,0 +1,84 @@
+package scenario
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+
+	"github.com/sumo-k8/sumo-k8/pkg/problem"
+)
+
+// A job may simulate another interval than its configuration: what matters is the one that runs.
+func TestRemarksAreThoseOfTheIntervalThatRuns(t *testing.T) {
+	t.Parallel()
+	at := func(seconds float64) *float64 { return &seconds }
+	late := `<trip id="a" depart="300"/><trip id="b" depart="50"/>`
+	for name, test := range map[string]struct {
+		settings, demand string
+		begin, end       *float64
+		want             string // empty for none
+	}{
+		"all before the configuration's begin": {`<begin value="400"/>`, `<trip id="a" depart="300"/>`, at(0), nil, ""},
+		"all before the begin of the job":      {"", `<trip id="a" depart="300"/>`, at(400), nil, "the last departure (300 s) is before the begin (400 s)"},
+		"all after the configuration's end":    {`<end value="100"/>`, `<trip id="a" depart="300"/>`, nil, at(900), ""},
+		"all after the end of the job":         {"", `<trip id="a" depart="300"/>`, nil, at(300), "the first departure (300 s) is not before the end (300 s)"},
+		"a flow that does not end":             {"", `<flow id="a" begin="0" period="5"/>`, at(400), nil, ""},
+		"a saved state":                        {`<load-state value="s.xml"/>`, `<trip id="a" depart="300"/>`, at(400), nil, ""},
+		"late outside the configuration's":     {`<begin value="100"/>`, late, at(0), nil, `"b" departs at 50 s`},
+		"late outside the job's":               {"", late, at(100), nil, ""},
+		"an empty one of the configuration":    {`<begin value="400"/><end value="100"/>`, late, at(0), at(1000), `"b" departs at 50 s`},
+		"an empty one":                         {`<begin value="400"/><end value="100"/>`, late, nil, nil, "the end (100 s) is not after the begin (400 s)"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			m, err := inspect(t, scenarioOf(t, test.settings, entryOf("r.rou.xml", "<routes>"+test.demand+"</routes>"),
+				entryOf("s.xml", "<snapshot/>")), DefaultLimits())
+			if err != nil {
+				t.Fatal(err)
+			}
+			c := m.Configs[0]
+			i := c.Interval(test.begin, test.end)
+			got := c.Remarks(i)
+			if len(got) > 1 || (len(got) == 1) != (test.want != "") || len(got) == 1 && !strings.Contains(got[0].Message, test.want) {
+				t.Errorf("remarks %v, want %q", got, test.want)
+			}
+			if strict := c.Strict(i); len(strict) > 0 != (test.want != "" && !i.Empty()) {
+				t.Errorf("a strict run is refused for %v", strict)
+			}
+		})
+	}
+}
+
+func TestAnEmptyIntervalIsRefusedUnlessTheJobHasAnother(t *testing.T) {
+	t.Parallel()
+	const empty = `<begin value="400"/><end value="100"/>`
+	backwards := strings.Replace(cfg, "</input>", empty+"</input>", 1)
+	for name, test := range map[string]struct {
+		zip         []byte
+		valid       bool
+		chosen      string
+		contradicts bool
+	}{
+		"alone":             {scenarioOf(t, empty), false, "s.sumocfg", true},
+		"beside a good one": {scenarioOf(t, "", entryOf("a.sumocfg", backwards)), true, "s.sumocfg", false},
+		"beside a bad one":  {scenarioOf(t, empty, entryOf("a.sumocfg", "<configuration/>")), false, "s.sumocfg", true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := setupIntake()
+			_, err := b.Validate(t.Context(), b.tenant, bytes.NewReader(test.zip), "")
+			if test.valid != (err == nil) || err != nil && (problem.CodeOf(err) != problem.ScenarioInvalid ||
+				!strings.Contains(err.Error(), "the end (100 s) is not after the begin (400 s)")) {
+				t.Errorf("validation: %v", err)
+			}
+			s, _, err := b.Accept(t.Context(), b.tenant, bytes.NewReader(test.zip), About{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			c, err := s.Manifest.ChooseConfig("")
+			if err != nil || c.Path != test.chosen || test.contradicts != (c.Contradiction() != nil) {
+				t.Errorf("chose %s, %v, %v", c.Path, err, c.Contradiction())
+			}
+		})
+	}
+}

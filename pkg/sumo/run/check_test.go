@@ -1,0 +1,75 @@
+package run
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/sumo-k8/sumo-k8/pkg/problem"
+	"github.com/sumo-k8/sumo-k8/pkg/simulation"
+)
+
+func TestAChecksOutcome(t *testing.T) {
+	t.Parallel()
+	const speed = "Departure speed for vehicle 'v' is too high for the departure edge 'AB'."
+	for name, tc := range map[string]struct {
+		fate     fate
+		settings settings
+		unmoved  []string
+		cause    error
+		reason   simulation.Reason
+		warning  string
+		problems []problem.Item
+	}{
+		"traffic is left out, but not the route of a walk": {
+			fate: fate{observed: observed{reason: reasonEnd, said: []string{
+				"Warning: Vehicle 'v' performs emergency braking on lane 'AB_0' with decel=9.00, time=1.00.",
+				"Warning: Person 'p' walking from edge 'AB' to edge 'DE' has a disconnect, time=0:00:01.",
+				"Error: Vehicle 'v' will not be able to depart using the given velocity (junction 'B' too close)!",
+			}}},
+			problems: []problem.Item{{Message: "Warning: Person 'p' walking from edge 'AB' to edge 'DE' has a disconnect."}},
+		},
+		"a speed that another time may allow": {
+			fate:    fate{code: 1, observed: observed{steps: 1, errors: []string{speed}, said: []string{"Error: " + speed}}},
+			warning: "a vehicle departs faster",
+		},
+		"strict": {
+			fate: fate{strict: true, observed: observed{
+				reason: reasonEnd, errors: []string{"Vehicle 'v' will not be able to depart using the given velocity!"},
+			}},
+		},
+		"SUMO did not find all routes in time": {
+			fate:    fate{signal: syscall.SIGKILL, stop: simulation.Interrupted, observed: observed{steps: 1, said: []string{"Warning: x"}}},
+			cause:   errCheckTime,
+			warning: "after 10m0s", problems: []problem.Item{{Message: "Warning: x"}},
+		},
+		"a person cancels it": {
+			fate:  fate{signal: syscall.SIGKILL, stop: simulation.Interrupted, observed: observed{steps: 1}},
+			cause: errors.New("cancelled"), reason: simulation.Interrupted,
+		},
+		"a saved state":  {fate: fate{observed: observed{reason: reasonEnd}}, settings: settings{resumes: true}, warning: "a saved state"},
+		"a cut-off file": {fate: fate{observed: observed{reason: reasonEnd}}, unmoved: []string{"a.xml"}, warning: "a.xml cannot be read"},
+		"a line of a file": {
+			fate:   fate{code: 1, observed: observed{errors: []string{"bad"}, said: []string{"Error: bad In file 'a.rou.xml' At line/column 13/3."}}},
+			reason: simulation.InvalidScenario, problems: []problem.Item{{Location: "a.rou.xml:12", Message: "Error: bad"}},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			ctx, cancel := context.WithCancelCause(t.Context())
+			cancel(tc.cause)
+			got := tc.fate.checked(ctx, tc.settings, tc.unmoved)
+			warnings := strings.Join(got.Warnings, "\n")
+			if got.Reason != tc.reason || !strings.Contains(warnings, tc.warning) || (tc.warning == "") != (warnings == "") {
+				t.Errorf("%q: %s %q", got.Reason, got.Message, got.Warnings)
+			}
+			if diff := cmp.Diff(tc.problems, got.Problems); diff != "" {
+				t.Errorf("problems (-want +got):\n%s", diff)
+			}
+		})
+	}
+}

@@ -1,0 +1,126 @@
+package run
+
+import (
+	"bytes"
+	"errors"
+	"io/fs"
+	"math"
+	"os"
+	"path"
+	"strconv"
+
+	"github.com/sumo-k8/sumo-k8/pkg/scenario"
+	"github.com/sumo-k8/sumo-k8/pkg/sumo/xml"
+)
+
+// departures moves what departs in a run to its second step: SUMO examines routes at departure only.
+type departures struct {
+	begin, end, step float64 // seconds; end may be infinite
+}
+
+// copyDemand makes the run's own copies of the files that have vehicles and persons, with moved departures. unmoved are files with a fault
+// behind which SUMO goes on: they remain as they are. A saved state begins at a time of its own, so nothing can be moved.
+func (r Run) copyDemand(root *os.Root, chosen scenario.Config, s settings) (unmoved []string, err error) {
+	if s.resumes {
+		return nil, nil
+	}
+	d := departures{begin: s.begin, end: math.Inf(1), step: s.stepLength}
+	if s.end != nil {
+		d.end = *s.end
+	}
+	c := demandCopier{Run: r, root: root, chosen: chosen, departures: d}
+	for _, name := range s.routes {
+		var order *scenario.Order
+		if !s.loadsAll {
+			order = &scenario.Order{}
+		}
+		if err := c.copy(name, order); err != nil {
+			return nil, err
+		}
+	}
+	for _, name := range s.additional { // which SUMO loads at once
+		if err := c.copy(name, nil); err != nil {
+			return nil, err
+		}
+	}
+	return c.unmoved, nil
+}
+
+type demandCopier struct {
+	Run
+	root       *os.Root
+	chosen     scenario.Config
+	departures departures
+	unmoved    []string
+}
+
+// copy copies a file and those that it includes, in the order in which SUMO reads them. order is nil where SUMO drops nothing.
+func (c *demandCopier) copy(name string, order *scenario.Order) error {
+	if _, err := os.Lstat(c.copyOf(name)); err == nil { // it is included twice
+		return nil
+	}
+	rename := renamed(c.chosen.Rewrites[name])
+	var included error
+	err := c.rewrite(c.root, name, func(e xml.Element) []xml.Change {
+		if string(e.Name) == "include" && included == nil {
+			included = c.copy(path.Join(path.Dir(name), string(e.Attr("href"))), order)
+		}
+		return append(rename(e), c.departures.move(e, order)...)
+	})
+	switch {
+	case errors.Is(err, fs.ErrNotExist): // SUMO says so
+		return nil
+	case xml.IsMalformed(err):
+		c.unmoved = append(c.unmoved, name)
+		err = os.Remove(c.copyOf(name))
+	}
+	return errors.Join(err, included)
+}
+
+// move says what becomes of an element. order is nil where SUMO drops nothing. What SUMO drops, it drops here too; what departs outside
+// the interval remains there.
+func (d departures) move(e xml.Element, order *scenario.Order) []xml.Change {
+	attribute := "depart"
+	switch string(e.Name) {
+	case "closingReroute", "closingLaneReroute":
+		// What is closed at the begin may be open at a departure.
+		return []xml.Change{{Attribute: "disallow", Remove: true}, {Attribute: "allow", Value: "all"}}
+	case "flow", "personFlow", "containerFlow":
+		attribute = "begin"
+	case "vehicle", "trip", "person", "container":
+	default:
+		return nil
+	}
+	at, ok := e.Number(attribute)
+	if _, written := e.Lookup(attribute); written && !ok || !written && attribute == "depart" || e.Depth != 2 {
+		return nil // it departs when something happens, or is a calibrator's
+	}
+	to := d.begin + d.step
+	_, transit := e.Lookup("line")
+	dropped := order != nil && order.Drops(at, transit) > 0
+	switch {
+	case at < d.begin, at >= d.end:
+		return nil
+	case dropped: // here too: it stands behind something that departs later
+		to = d.begin
+	}
+	changes := []xml.Change{{Attribute: attribute, Value: inSeconds(to)}}
+	if attribute == "depart" {
+		return changes
+	}
+	if end, ok := e.Number("end"); ok {
+		changes = append(changes, xml.Change{Attribute: "end", Value: inSeconds(end + to - at)})
+	}
+	if string(e.Name) != "flow" { // SUMO makes all of a flow's persons at once
+		return changes
+	}
+	if p, ok := e.Number("probability"); ok && p > 0 {
+		changes = append(changes, xml.Change{Attribute: "probability", Value: "1"})
+	}
+	if bytes.HasPrefix(e.Attr("period"), []byte("exp(")) {
+		changes = append(changes, xml.Change{Attribute: "period", Value: "1"})
+	}
+	return changes
+}
+
+func inSeconds(t float64) string { return strconv.FormatFloat(t, 'f', -1, 64) }
