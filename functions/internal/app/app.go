@@ -222,8 +222,8 @@ func (p Parts) Reconcile() *reconcilefn.Function {
 		Jobs: p.DB, Scenarios: p.DB, Engine: p.engine(), Objects: p.Objects, Tenants: p.DB, Provisioner: p.Provisioner,
 		Lock: p.DB.TryLock, Now: time.Now, Config: settings, Log: p.Log,
 	}
-	if poster := p.poster(); poster != nil {
-		r.Outbox = delivery.NewSender(p.DB, poster, nil, time.Now, mathrand.Float64, p.Log)
+	if poster, tasks := p.poster(), p.tasks(); poster != nil || tasks != nil {
+		r.Outbox = delivery.NewSender(p.DB, poster, tasks, time.Now, mathrand.Float64, p.Log)
 	}
 	run := r.Run
 	var ended []func(reconcile.End)

@@ -48,6 +48,7 @@ func TestAgainstTheService(t *testing.T) {
 		"login":                                testLogin,
 		"keys stay with their service":         testKeysStay,
 		"tenants":                              testTenants,
+		"import":                               testImport,
 		"the same idempotency key, one job":    testIdempotency,
 		"JSON is the service's":                testJSON,
 		"a key that does not work is reported": testWrongKey,
