@@ -210,8 +210,9 @@ func TestWhatWaitsFollowsItsHook(t *testing.T) {
 	change(func(h *delivery.Hook) { h.Enabled = false })
 	wantDue()
 	submit(t, d, "acme") // nobody hears of it
+	change(func(h *delivery.Hook) { h.URL = "https://again.example.org/jobs" })
 	change(func(h *delivery.Hook) { h.Enabled = true })
-	wantDue("https://moved.example.org:8443/jobs")
+	wantDue("https://again.example.org/jobs")
 	if n := len(all(t, d, "acme")); n != 1 {
 		t.Errorf("%d deliveries, want the first job's", n)
 	}

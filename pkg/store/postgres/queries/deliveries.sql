@@ -24,7 +24,7 @@ RETURNING *;
 
 -- name: MoveDeliveries :exec
 -- What waits for a hook goes where the hook is now.
-UPDATE deliveries SET receiver = @receiver WHERE hook_id = @hook_id AND state = 'WAITING' AND receiver <> @receiver;
+UPDATE deliveries SET receiver = @receiver WHERE hook_id = @hook_id AND state IN ('WAITING', 'PAUSED') AND receiver <> @receiver;
 
 -- name: PauseDeliveries :exec
 UPDATE deliveries SET state = 'PAUSED' WHERE hook_id = @hook_id AND state = 'WAITING';

@@ -596,7 +596,7 @@ func (q *Queries) LockHook(ctx context.Context, arg LockHookParams) (Hook, error
 }
 
 const moveDeliveries = `-- name: MoveDeliveries :exec
-UPDATE deliveries SET receiver = $1 WHERE hook_id = $2 AND state = 'WAITING' AND receiver <> $1
+UPDATE deliveries SET receiver = $1 WHERE hook_id = $2 AND state IN ('WAITING', 'PAUSED') AND receiver <> $1
 `
 
 type MoveDeliveriesParams struct {
