@@ -5,7 +5,7 @@ CREATE TABLE hooks (
     -- The job whose submission named the hook. No foreign key: what is due is sent even if the job is purged meanwhile.
     job_id     uuid,
     url        text        NOT NULL,
-    -- scheme://host:port of url: receivers are what is slow or down, not hooks.
+    -- url without its query: what is slow or down, for all hooks that name it.
     receiver   text        NOT NULL,
     events     text[]      NOT NULL,
     labels     jsonb       NOT NULL DEFAULT '{}',

@@ -58,6 +58,7 @@ func TestAPI(t *testing.T) {
 			"another tenant's scenario is not there":     testScenarioIsolation,
 			"tenants are registered and changed":         testTenants,
 			"keys are replaced":                          testKeys,
+			"the predecessor's tenants and jobs come in": testImport,
 			"calls without a key are refused":            testUnauthorized,
 			"another tenant's job is not there":          testIsolation,
 			"a log stream resumes where it ended":        testStreamResumes,

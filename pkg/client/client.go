@@ -107,7 +107,7 @@ type request struct {
 	admin  bool
 	// key makes a POST repeatable: the service does the same thing only once for it.
 	key string
-	// safe is a POST that changes nothing.
+	// safe is a POST that changes nothing, or nothing more when it is repeated.
 	safe bool
 	body *body // nil for none
 }

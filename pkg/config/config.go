@@ -189,6 +189,9 @@ func (c Config) check() error {
 	if !slices.Contains([]string{refuseCallbacks, ignoreCallbacks}, c.LegacyCallbacks) {
 		return fmt.Errorf("LEGACY_CALLBACKS is %q; it must be %s or %s", c.LegacyCallbacks, refuseCallbacks, ignoreCallbacks)
 	}
+	if u, err := url.Parse(c.TaskEndpoint); c.TaskEndpoint != "" && (err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https") {
+		return fmt.Errorf("STEP_FUNCTIONS_ENDPOINT is %q; it must be an http or https URL", c.TaskEndpoint)
+	}
 	if c.TaskEndpoint != "" && c.TaskRegion == "" {
 		return errors.New("STEP_FUNCTIONS_ENDPOINT is set without STEP_FUNCTIONS_REGION, which enables answers to task tokens")
 	}
@@ -217,7 +220,7 @@ func isAddress(s string) bool {
 	return err == nil
 }
 
-// WebhookReceivers are the receivers on private networks that WEBHOOK_ALLOW names: host names, and networks with single addresses among them.
+// WebhookReceivers are the receivers that WEBHOOK_ALLOW names: host names, and networks, with single addresses among them.
 func (c Config) WebhookReceivers() (hosts []string, networks []netip.Prefix, err error) {
 	for _, receiver := range c.WebhookAllow {
 		if addr, err := netip.ParseAddr(receiver); err == nil && addr.Zone() == "" {

@@ -237,3 +237,21 @@ func TestReceiversAreHostNamesAddressesAndNetworks(t *testing.T) {
 		}
 	}
 }
+
+func TestStepFunctionsNeedARegion(t *testing.T) {
+	for name, tt := range map[string]struct {
+		region, endpoint string
+		ok               bool
+	}{
+		"AWS":                {"eu-central-1", "", true},
+		"another endpoint":   {"eu-central-1", "https://vpce-1.states.eu-central-1.vpce.amazonaws.com", true},
+		"no region":          {"", "http://localhost:8083", false},
+		"an endpoint of TCP": {"eu-central-1", "localhost:8083", false},
+	} {
+		t.Setenv("STEP_FUNCTIONS_REGION", tt.region)
+		t.Setenv("STEP_FUNCTIONS_ENDPOINT", tt.endpoint)
+		if c, err := Load(); (err == nil) != tt.ok || tt.ok && !c.Callbacks().Tasks {
+			t.Errorf("%s: loaded with %v", name, err)
+		}
+	}
+}

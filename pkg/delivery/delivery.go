@@ -48,7 +48,7 @@ type Delivery struct {
 	Error string
 }
 
-// MessageID identifies the message in each attempt: Standard Webhooks' webhook-id.
+// MessageID is the webhook-id of d: the same in every attempt, so that a receiver recognises a repetition.
 func (d Delivery) MessageID() string { return "msg_" + d.ID }
 
 // Task is the end of a job for the state machine that waits for it (task_token).

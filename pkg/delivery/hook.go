@@ -52,13 +52,13 @@ func NewSecret() string {
 	return "whsec_" + base64.StdEncoding.EncodeToString(key[:])
 }
 
-// Receiver is the web server that a URL leads to: what is slow or down, whatever its paths.
+// Receiver is what a URL leads to, without its query: what is slow or down. Web servers serve many, so it is not the host.
 func Receiver(target string) string {
 	u, err := url.Parse(target)
 	if err != nil {
 		return ""
 	}
-	return u.Scheme + "://" + u.Host
+	return u.Scheme + "://" + u.Host + u.EscapedPath()
 }
 
 // ShortForm are the events of a hook that a submission names: its answer has said already that the job is queued.

@@ -43,7 +43,7 @@ type Outbox interface {
 // Line is what one tenant sends to one receiver. A slow receiver holds up its own lines only.
 type Line struct {
 	TenantID string
-	Receiver string // scheme://host:port; empty for answers to task tokens
+	Receiver string // a URL without its query; empty for answers to task tokens
 }
 
 // Receiving is a line in which something is due.

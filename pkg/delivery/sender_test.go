@@ -193,7 +193,7 @@ func TestASlowReceiverDelaysNobody(t *testing.T) {
 		last := map[string]time.Duration{}
 		var mu sync.Mutex
 		s := sender(m, receivers{post: func(ctx context.Context, d Delivery) Attempt {
-			if Receiver(d.URL) != "https://alive.example.org" && d.TenantID == "busy" {
+			if Receiver(d.URL) != "https://alive.example.org/" && d.TenantID == "busy" {
 				return hang(ctx)
 			}
 			mu.Lock()
@@ -203,11 +203,11 @@ func TestASlowReceiverDelaysNobody(t *testing.T) {
 		}})
 		drive(t, s, time.Minute)
 		s.Finish()
-		if got := last["https://quiet.example.org"]; got > time.Second || m.states("quiet.example.org")[Delivered] != 10 {
+		if got := last["https://quiet.example.org/"]; got > time.Second || m.states("quiet.example.org")[Delivered] != 10 {
 			t.Errorf("another tenant's deliveries take %s: %v", got, m.states("quiet.example.org"))
 		}
 		// Of the same tenant only so many go at a time, until the dead ones are known.
-		if got := last["https://alive.example.org"]; got > 25*time.Second || m.states("alive.example.org")[Delivered] != 10 {
+		if got := last["https://alive.example.org/"]; got > 25*time.Second || m.states("alive.example.org")[Delivered] != 10 {
 			t.Errorf("the same tenant's other receiver waits %s: %v", got, m.states("alive.example.org"))
 		}
 	})

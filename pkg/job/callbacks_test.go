@@ -49,7 +49,8 @@ func TestWebhooksGoToWebServersAndByTLS(t *testing.T) {
 		"https://example.org/" + strings.Repeat("x", 2028): {true, true},
 		"https://example.org/" + strings.Repeat("x", 2029): {},
 	} {
-		if byDefault, allowed := strict.URLFault(url), lenient.URLFault(url); (byDefault == "") != want.byDefault || (allowed == "") != want.allowed {
+		byDefault, allowed := strict.URLFault(url), lenient.URLFault(url)
+		if (byDefault == "") != want.byDefault || (allowed == "") != want.allowed {
 			t.Errorf("%.60q %q by default, and %q where http is allowed", url, byDefault, allowed)
 		}
 	}

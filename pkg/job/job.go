@@ -9,6 +9,7 @@
 package job
 
 import (
+	"cmp"
 	"slices"
 	"time"
 
@@ -171,6 +172,11 @@ func withRoles(files []ResultFile, roles map[simulation.Output]string) []ResultF
 		}
 	}
 	return marked
+}
+
+// ErrorText says in a sentence why a job did not succeed.
+func ErrorText(reason simulation.Reason, message string) string {
+	return cmp.Or(message, "The job ended without a message ("+string(reason)+").")
 }
 
 // Event is one transition of a job. Events of a job are numbered from 1 without gaps.

@@ -25,8 +25,10 @@ func Purge(ctx context.Context, jobs PurgeStore, objects artifact.Remover, tenan
 	if !j.State.Terminal() {
 		return Job{}, problem.New(problem.Conflict, "Job %s is %s. Cancel it first, and purge it once it has finished.", id, j.State)
 	}
-	if err := artifact.RemoveJob(ctx, objects, j.Namespace, j.ID); err != nil {
-		return Job{}, err
+	if j.Imported == nil { // what the predecessor stored is not ours to remove
+		if err := artifact.RemoveJob(ctx, objects, j.Namespace, j.ID); err != nil {
+			return Job{}, err
+		}
 	}
 	if err := jobs.DeleteJob(ctx, tenantID, j.ID); err != nil {
 		return Job{}, err

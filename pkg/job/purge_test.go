@@ -79,3 +79,12 @@ func TestAJobIsForgottenOnlyOnceItsObjectsAreGone(t *testing.T) {
 		t.Errorf("an unknown job gives %v", err)
 	}
 }
+
+func TestTheResultsOfAnImportedJobAreNotOursToRemove(t *testing.T) {
+	t.Parallel()
+	const result = "results/sumo-acme/1/a.xml"
+	k := &kept{job: &job.Job{ID: "1", Namespace: "sumo-acme", State: job.Succeeded, Imported: &job.Imported{}}, objects: []string{result}}
+	if _, err := job.Purge(t.Context(), k, k, "acme", "1"); err != nil || k.job != nil || !slices.Equal(k.objects, []string{result}) {
+		t.Errorf("purged with %v; left are %v and %v", err, k.job, k.objects)
+	}
+}

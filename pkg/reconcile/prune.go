@@ -7,6 +7,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/google/uuid"
+
 	"github.com/sumo-k8/sumo-k8/pkg/artifact"
 	"github.com/sumo-k8/sumo-k8/pkg/idempotency"
 	"github.com/sumo-k8/sumo-k8/pkg/scenario"
@@ -220,6 +222,10 @@ func (r *Reconciler) ofKnownJobs(ctx context.Context, keys []string) (map[string
 func jobID(key string) (id string, ok bool) {
 	parts := strings.SplitN(key, "/", 4) // prefix, namespace, job, name
 	if len(parts) < 4 {
+		return "", false
+	}
+	// The predecessor stored results under the same prefix. Its ids are random UUIDs, ours have a time.
+	if id, err := uuid.Parse(parts[2]); err == nil && id.Version() != 7 {
 		return "", false
 	}
 	return parts[2], true

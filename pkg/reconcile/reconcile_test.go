@@ -379,9 +379,12 @@ func TestPruning(t *testing.T) {
 			"results/sumo-a/deleted/x/y.xml":  yesterday,
 			"results/sumo-a/deleted/late.xml": topOfTheHour,
 			"results/not-ours":                yesterday,
-			"uploads/sumo-a/old.zip":          yesterday,
-			"uploads/sumo-a/fresh.zip":        topOfTheHour.Add(-23 * time.Hour),
-			"elsewhere/file":                  longAgo,
+			// The second is the predecessor's.
+			"results/sumo-a/0198f0d2-7c3e-7a51-9b1e-2f6a4c8d0e11/fcd.xml": yesterday,
+			"results/sumo-a/f0e1d2c3-b4a5-4697-8877-665544332211/fcd.xml": yesterday,
+			"uploads/sumo-a/old.zip":   yesterday,
+			"uploads/sumo-a/fresh.zip": topOfTheHour.Add(-23 * time.Hour),
+			"elsewhere/file":           longAgo,
 		}}
 	}
 	newRecord := func() *record {
@@ -411,11 +414,12 @@ func TestPruning(t *testing.T) {
 		}, {
 			name: "orphans at the top of the hour", now: topOfTheHour, keep: month,
 			wantRemoved: []string{
+				"results/sumo-a/0198f0d2-7c3e-7a51-9b1e-2f6a4c8d0e11/fcd.xml",
 				"results/sumo-a/deleted/log.txt", "results/sumo-a/deleted/x/y.xml",
 				"results/sumo-a/old/log.txt", "results/sumo-a/old/out/fcd.xml", "scenarios/sumo-a/orphan.zip", "uploads/sumo-a/old.zip",
 				"views/sumo-a/deleted/plots", "views/sumo-a/old/plots",
 			},
-			wantResults: 1, wantObjects: 5, wantUploads: 1,
+			wantResults: 1, wantObjects: 6, wantUploads: 1,
 		}, {
 			name: "results whose objects cannot be removed stay on record", now: noon.Add(35 * time.Minute), keep: month,
 			deleteErr: errUnreachable, wantErr: errUnreachable,

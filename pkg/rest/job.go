@@ -82,10 +82,7 @@ func JobOf(j job.Job, url func(key string) string) Job {
 		out.Labels = map[string]string{}
 	}
 	if j.State == job.Failed || j.State == job.Cancelled {
-		message := j.Message
-		if message == "" {
-			message = "The job ended without a message (" + string(j.Reason) + ")."
-		}
+		message := job.ErrorText(j.Reason, j.Message)
 		out.Error = &message
 	}
 	if j.Imported != nil && j.Imported.Location != "" {

@@ -209,8 +209,12 @@ func TestGuessesAreLookedUpOneAtATime(t *testing.T) {
 			}
 		}
 		var calls sync.WaitGroup
-		for range guesses {
-			calls.Go(func() { l.call(t, here, "/mine", guess()) })
+		for i := range guesses {
+			header := guess()
+			if i%2 == 0 {
+				header = header[:len("Authorization: Bearer ")+35] // as long as an imported key
+			}
+			calls.Go(func() { l.call(t, here, "/mine", header) })
 		}
 		synctest.Wait()
 		calls.Go(func() { within("a right key behind the guesses", (guesses+1)*lookUp, here, l.keys["acme"]) })

@@ -113,14 +113,15 @@ func (WebhookSummary) Schema(r huma.Registry) *huma.Schema {
 
 // WebhookMessageOf puts e on the wire.
 func WebhookMessageOf(e delivery.Event) WebhookMessage {
+	e = e.UTC()
 	j := e.Job
 	labels := j.Labels
 	if labels == nil {
 		labels = map[string]string{}
 	}
-	return WebhookMessage{Type: e.Type, Timestamp: e.At.UTC(), Data: WebhookJob{
+	return WebhookMessage{Type: e.Type, Timestamp: e.At, Data: WebhookJob{
 		JobID: j.ID, TenantID: j.TenantID, ScenarioID: j.Name, Status: j.State, Reason: j.Reason, Message: j.Message, Progress: j.Progress,
-		Attempt: j.Attempt, Check: j.Check, Labels: labels, SubmittedAt: j.SubmittedAt.UTC(), StartedAt: inUTC(j.StartedAt),
-		FinishedAt: inUTC(j.FinishedAt), SumoVersion: j.SumoVersion, Summary: (*WebhookSummary)(j.Summary),
+		Attempt: j.Attempt, Check: j.Check, Labels: labels, SubmittedAt: j.SubmittedAt, StartedAt: j.StartedAt,
+		FinishedAt: j.FinishedAt, SumoVersion: j.SumoVersion, Summary: (*WebhookSummary)(j.Summary),
 	}}
 }

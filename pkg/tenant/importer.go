@@ -44,7 +44,7 @@ func (r *Registrar) Import(ctx context.Context, i Imported, dry bool) (out Impor
 	}
 	switch t, err := r.Tenants.Tenant(ctx, i.ID); {
 	case err == nil:
-		return r.presentImport(ctx, t, i.Key)
+		return r.presentImport(ctx, t, i)
 	case problem.CodeOf(err) != problem.NotFound:
 		return out, err
 	}
@@ -78,21 +78,29 @@ func (r *Registrar) Import(ctx context.Context, i Imported, dry bool) (out Impor
 	return out, nil
 }
 
-// presentImport compares the key with those that t has. It is not added: t may be another customer who has the same name.
-func (r *Registrar) presentImport(ctx context.Context, t Tenant, k *Key) (ImportResult, error) {
+// presentImport distinguishes a tenant that was imported before from another customer with the same id, who must get neither i's key nor its
+// jobs. The first has i's key, or its time of creation.
+func (r *Registrar) presentImport(ctx context.Context, t Tenant, i Imported) (ImportResult, error) {
 	out := ImportResult{Outcome: ImportPresent}
-	if k == nil {
-		return out, nil
+	same := !i.CreatedAt.IsZero() && i.CreatedAt.Truncate(time.Microsecond).Equal(t.CreatedAt) // Postgres keeps microseconds
+	if i.Key != nil {
+		owner, works, err := r.Tenants.KeyOwner(ctx, i.Key.ID)
+		switch known := err == nil && owner == t.ID; {
+		case err != nil && problem.CodeOf(err) != problem.NotFound:
+			return ImportResult{}, err
+		case known && !works:
+			same = true
+			out.Notes = append(out.Notes, "Its imported key was replaced here since, and no longer works.")
+		case known:
+			same = true
+		case same:
+			out.Notes = append(out.Notes, "The predecessor issued a new key for it since the import, which does not work here: give the tenant one "+
+				"of ours (sumo-k8 tenants new-key).")
+		}
 	}
-	owner, works, err := r.Tenants.KeyOwner(ctx, k.ID)
-	switch {
-	case problem.CodeOf(err) == problem.NotFound || err == nil && owner != t.ID:
-		out.Notes = append(out.Notes, "It has other keys here, and that of the predecessor does not work: if it is the same tenant, give it "+
-			"a new key (sumo-k8 tenants new-key), or delete it here and import it again; if not, import it under another id.")
-	case err != nil:
-		return ImportResult{}, err
-	case !works:
-		out.Notes = append(out.Notes, "Its imported key was replaced here since, and no longer works.")
+	if !same {
+		return refusedImport(problem.New(problem.Exists, "Another tenant with this id is here, which was not imported. Import this one under "+
+			"another id (--rename %q=NEW); or, if the two are the same customer, delete the one here first.", i.ID))
 	}
 	return out, nil
 }
@@ -106,7 +114,7 @@ func refusedImport(err error) (ImportResult, error) {
 	return ImportResult{Outcome: ImportRefused, Notes: []string{p.Detail}}, nil
 }
 
-// mostLimits are the largest that a tenant may have: more than the largest clusters of today offer one customer.
+// mostLimits are the largest that a tenant may have, as in the predecessor.
 var mostLimits = Limits{MaxCPU: 1000, MaxMemoryGi: 5000, MaxConcurrentJobs: 200}
 
 // within returns l with our default for what is not known and the nearest limit for what is out of bounds, and notes on both.

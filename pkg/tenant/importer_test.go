@@ -47,7 +47,10 @@ func TestATenantIsImportedOnce(t *testing.T) {
 		note    string
 	}{
 		"its key was replaced":      {in, ImportPresent, "was replaced here"},
-		"it has another key":        {Imported{ID: "City A", Key: importedKey(key+"x", "City A")}, ImportPresent, "has other keys here"},
+		"its key changed there":     {Imported{ID: "City A", CreatedAt: created, Key: importedKey(key+"x", "City A")}, ImportPresent, "issued a new key"},
+		"it never had a key":        {Imported{ID: "City A", CreatedAt: created}, ImportPresent, ""},
+		"another of the same name":  {Imported{ID: "City A", Key: importedKey(key+"x", "City A")}, ImportRefused, `--rename "City A"=NEW`},
+		"another without a key":     {Imported{ID: "City A", CreatedAt: created.Add(1000)}, ImportRefused, "was not imported"},
 		"the key of another tenant": {Imported{ID: "City B", Key: importedKey(key, "City B")}, ImportRefused, `"City A"`},
 		"an id that we cannot use":  {Imported{ID: "City/B"}, ImportRefused, "beginning and ending with a letter or digit"},
 	} {

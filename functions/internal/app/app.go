@@ -196,7 +196,7 @@ func (p Parts) submit() *submit.Function {
 		Jobs: p.DB, Intake: jobs, Scenarios: scenarios, Objects: p.Objects, Changed: p.Changed, Now: time.Now, LinkLifetime: cfg.LinkLifetime,
 		Importer: &scenario.Importer{Intake: scenarios, Inputs: p.Objects, OwnBucket: cfg.S3Bucket},
 		Webhooks: &delivery.Registry{
-			Store: p.DB, Callbacks: cfg.Callbacks(), NewID: newID, NewSecret: delivery.NewSecret, Now: time.Now, Changed: p.Changed,
+			Store: p.DB, Callbacks: p.callbacks(), NewID: newID, NewSecret: delivery.NewSecret, Now: time.Now, Changed: p.Changed,
 		},
 	}
 }
@@ -223,8 +223,8 @@ func (p Parts) Reconcile() *reconcilefn.Function {
 		Jobs: p.DB, Scenarios: p.DB, Engine: p.engine(), Objects: p.Objects, Tenants: p.DB, Provisioner: p.Provisioner,
 		Lock: p.DB.TryLock, Now: time.Now, Config: settings, Log: p.Log,
 	}
-	if poster := p.poster(); poster != nil {
-		r.Outbox = delivery.NewSender(p.DB, poster, nil, time.Now, mathrand.Float64, p.Log)
+	if poster, tasks := p.poster(), p.tasks(); poster != nil || tasks != nil {
+		r.Outbox = delivery.NewSender(p.DB, poster, tasks, time.Now, mathrand.Float64, p.Log)
 	}
 	run := r.Run
 	var ended []func(reconcile.End)

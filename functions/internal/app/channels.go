@@ -5,7 +5,9 @@ import (
 
 	"github.com/sumo-k8/sumo-k8/pkg/delivery"
 	"github.com/sumo-k8/sumo-k8/pkg/delivery/post"
+	"github.com/sumo-k8/sumo-k8/pkg/delivery/stepfunctions"
 	"github.com/sumo-k8/sumo-k8/pkg/job"
+	"github.com/sumo-k8/sumo-k8/pkg/rest"
 )
 
 // callbacks are the ways in which jobs report to others.
@@ -30,6 +32,21 @@ func (p Parts) poster() delivery.Poster {
 		return nil
 	}
 	return post.New(post.Config{
-		Plain: cfg.WebhookHTTP, Wall: p.wall(), Token: cfg.WebhookToken, TokenHosts: cfg.WebhookTokenHosts, Now: time.Now,
+		Plain: cfg.WebhookHTTP, Wall: p.wall(), Token: cfg.WebhookToken, TokenHosts: cfg.WebhookTokenHosts, Now: time.Now, Log: p.Log,
+	})
+}
+
+// tasks answers task tokens; nil where that is disabled.
+func (p Parts) tasks() delivery.Tasks {
+	cfg := p.Config
+	if cfg.TaskRegion == "" {
+		return nil
+	}
+	return stepfunctions.New(stepfunctions.Config{
+		Region: cfg.TaskRegion, Endpoint: cfg.TaskEndpoint, Log: p.Log,
+		Results: func(namespace, jobID string, files []job.ResultFile) (location *string, list any) {
+			as := rest.JobOf(job.Job{ID: jobID, Namespace: namespace, State: job.Succeeded, Results: files}, p.Objects.URL)
+			return as.ResultLocation, as.ResultFiles
+		},
 	})
 }

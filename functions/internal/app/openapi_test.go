@@ -196,6 +196,8 @@ var repeatable = map[string]string{
 	"regenerate-key":        "a repeated call replaces the key of the first; no key could be shown again, as only its hash is kept",
 	"complete-upload":       "the upload is the key: a second call answers with the same scenario",
 	"validate-scenario":     "it stores nothing",
+	"import-tenants":        "what is imported already stays as it is",
+	"import-jobs":           "what is imported already stays as it is",
 	"rotate-webhook-secret": "a repeated call adds another secret; the one that the receiver knows goes on signing",
 	"redeliver":             "what is due already stays due, and the receiver knows a repetition by its id",
 	"reconcile":             "it does only what is left to do",

@@ -298,7 +298,7 @@ describe("an engineer", () => {
 			await page.getByLabel("State").selectOption({ label: "Delivered" });
 			await page.getByText("No deliveries match the filter.").waitFor();
 			await page.getByLabel("State").selectOption({ label: "Any" });
-			await page.getByRole("button", { name: "Send Finished again" }).click();
+			await page.getByRole("button", { name: "Send again: Finished" }).click();
 			await page.getByText("The delivery is sent again.").waitFor();
 
 			await page.getByRole("button", { name: "Pause https://localhost:1/sumo" }).click();

@@ -75,7 +75,7 @@ Wherever a job is asked for, except to cancel or remove it, @latest is the one t
 	add("jobs", a.submitCommand(), a.logsCommand(), a.listCommand(), a.getCommand(), a.resultsCommand(), a.compareCommand(),
 		a.plotCommand(), a.retryCommand(), a.cancelCommand(), a.removeCommand(), a.webhooksCommand(), a.versionsCommand())
 	add("scenarios", a.validateCommand(), a.checkCommand(), a.scenariosCommand())
-	add("operators", a.tenantsCommand())
+	add("operators", a.tenantsCommand(), a.importCommand())
 	add("setup", a.loginCommand(), a.configCommand(), a.versionCommand())
 	root.SetHelpCommandGroupID("setup")
 	root.SetCompletionCommandGroupID("setup")

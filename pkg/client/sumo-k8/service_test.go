@@ -41,12 +41,14 @@ func TestAgainstTheService(t *testing.T) {
 		"compare":                              testCompare,
 		"plots":                                testPlots,
 		"scenarios":                            testScenarios,
+		"webhooks":                             testWebhooks,
 		"versions":                             testVersions,
 		"check":                                testCheck,
 		"completion":                           testCompletion,
 		"login":                                testLogin,
 		"keys stay with their service":         testKeysStay,
 		"tenants":                              testTenants,
+		"import":                               testImport,
 		"the same idempotency key, one job":    testIdempotency,
 		"JSON is the service's":                testJSON,
 		"a key that does not work is reported": testWrongKey,
@@ -95,6 +97,61 @@ func testSubmitThenLook(t *testing.T, s *service.Server) {
 	says(t, u.ends(exitRefused, "cancel", id).stderr, "sumo-k8: Job "+id)
 	says(t, u.ok("rm", id).stdout, "is removed")
 	u.ends(exitRefused, "get", id)
+}
+
+func testWebhooks(t *testing.T, s *service.Server) {
+	u := tenant(t, s)
+	const target = "https://localhost:1/sumo" // which is not public: nothing is sent
+	says(t, u.ok("webhooks", "list").stderr, "No webhooks.")
+	o := u.ok("webhooks", "add", target, "--events", "queued,job.finished", "--label", "study=noise")
+	secret := regexp.MustCompile(`^whsec_\S+\n$`).FindString(o.stdout)
+	id := regexp.MustCompile(`of webhook (\S+)\. It is shown only once`).FindStringSubmatch(o.stderr)
+	if secret == "" || id == nil {
+		t.Fatalf("no secret of a webhook in %+v", o)
+	}
+	says(t, u.ok("webhooks", "ls").stdout, id[1]+"  "+target+"  finished,queued  study=noise  enabled\n")
+	says(t, u.ends(exitRefused, "webhooks", "add", "http://example.org").stderr, "must begin with https://")
+	says(t, u.ends(exitRefused, "webhooks", "set", id[1], "--events", "eaten").stderr, "job.finished")
+	says(t, u.ends(exitUsage, "webhooks", "set", id[1]).stderr, "nothing to change")
+	says(t, u.ok("webhooks", "set", id[1], "--to", target+"/2", "--format", "cloudevents", "--studies").stdout,
+		"url      "+target+"/2\n", "format   cloudevents\n", "studies  yes\n", "labels   study=noise\n")
+	rotated := u.ok("webhooks", "rotate", id[1], "--keep-old", "1h")
+	if rotated.stdout == secret || !strings.HasPrefix(rotated.stdout, "whsec_") {
+		t.Errorf("the new secret is %q", rotated.stdout)
+	}
+	says(t, rotated.stderr, "The old one signs until ")
+
+	u.ok("submit", u.network("square", nil), "--label", "study=noise", "--follow")
+	u.ok("submit", u.network("square", nil), "--follow")
+	list := u.ok("webhooks", "deliveries", "--webhook", id[1]).stdout
+	if rows := strings.Count(list, "job.finished") + strings.Count(list, "job.queued"); rows != 2 {
+		t.Errorf("a job that matches and one that does not have the deliveries\n%s", list)
+	}
+	says(t, u.ok("webhooks", "deliveries", "--job", "@latest").stderr, "No deliveries.")
+	says(t, u.ok("webhooks", "deliveries", "--state", "delivered").stderr, "No deliveries.")
+	var page struct {
+		Deliveries []struct {
+			ID string `json:"delivery_id"`
+		}
+	}
+	if err := json.Unmarshal([]byte(u.ok("webhooks", "deliveries", "-o", "json").stdout), &page); err != nil || len(page.Deliveries) != 2 {
+		t.Fatalf("as JSON there are %d deliveries (%v)", len(page.Deliveries), err)
+	}
+	delivery := page.Deliveries[0].ID
+	says(t, u.ok("webhooks", "redeliver", delivery).stdout, "Delivery "+delivery+" is sent again.\n")
+	says(t, u.ok("__complete", "webhooks", "show", "").stdout, id[1]+"\t"+target+"/2\n")
+	says(t, u.ok("__complete", "webhooks", "redeliver", "").stdout, delivery+"\tjob.finished ")
+
+	says(t, u.ok("webhooks", "pause", id[1]).stdout, "status            paused\n")
+	says(t, u.ends(exitRefused, "webhooks", "redeliver", delivery).stderr, "is disabled")
+	says(t, u.ok("webhooks", "resume", id[1]).stdout, "status            enabled\n")
+	shown := u.ok("webhooks", "show", id[1])
+	says(t, shown.stdout, "old secret until  ")
+	if strings.Contains(shown.stdout+list, "whsec_") {
+		t.Error("a secret is shown again")
+	}
+	says(t, u.ok("webhooks", "remove", id[1]).stdout, "is removed")
+	u.ends(exitRefused, "webhooks", "show", id[1])
 }
 
 func testVersions(t *testing.T, s *service.Server) {

@@ -20,9 +20,6 @@ import (
 // eventPrefix makes the type of a CloudEvent: the specification asks for the reversed name of a domain that is the producer's.
 const eventPrefix = "io.github.sumo-k8."
 
-// messageID is the webhook-id of d: the same in every attempt, so that a receiver recognises a repetition.
-func messageID(d delivery.Delivery) string { return "msg_" + d.ID }
-
 // encode makes the body of d, which is the same in every attempt.
 func encode(d delivery.Delivery) (body []byte, contentType string, err error) {
 	e := d.Event.UTC()
@@ -31,7 +28,7 @@ func encode(d delivery.Delivery) (body []byte, contentType string, err error) {
 		return body, "application/json", err
 	}
 	cloud := event.New()
-	cloud.SetID(messageID(d))
+	cloud.SetID(d.MessageID())
 	cloud.SetSource("/sumo-k8/tenants/" + url.PathEscape(d.TenantID))
 	cloud.SetType(eventPrefix + string(e.Type))
 	cloud.SetSubject(e.Job.ID)
@@ -56,7 +53,7 @@ func sign(h http.Header, d delivery.Delivery, body []byte, at time.Time) error {
 		if err != nil {
 			return fmt.Errorf("reading a secret of webhook %s: it is not base 64", d.Hook.ID) // err may quote it
 		}
-		signature, err := signer.Sign(messageID(d), at, body)
+		signature, err := signer.Sign(d.MessageID(), at, body)
 		if err != nil {
 			return err
 		}
@@ -65,7 +62,7 @@ func sign(h http.Header, d delivery.Delivery, body []byte, at time.Time) error {
 	if len(signatures) == 0 {
 		return errNoSecret
 	}
-	h.Set(webhooks.HeaderWebhookID, messageID(d))
+	h.Set(webhooks.HeaderWebhookID, d.MessageID())
 	h.Set(webhooks.HeaderWebhookTimestamp, strconv.FormatInt(at.Unix(), 10))
 	h.Set(webhooks.HeaderWebhookSignature, strings.Join(signatures, " "))
 	return nil

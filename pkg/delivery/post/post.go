@@ -48,6 +48,8 @@ type Config struct {
 	Now        func() time.Time
 	Roots      *x509.CertPool // that sign receivers' certificates; nil for the system's
 	Resolver   *net.Resolver  // of host names; nil for the system's
+	// Log gets what deliveries do not say to tenants.
+	Log zerolog.Logger
 }
 
 // Poster is a delivery.Poster.
@@ -86,7 +88,7 @@ func (p *Poster) Post(ctx context.Context, d delivery.Delivery) delivery.Attempt
 	case errors.Is(err, errNoSecret):
 		return delivery.Attempt{Error: "The webhook has no valid secret to sign with. Rotate its secret."}
 	case err != nil:
-		zerolog.Ctx(ctx).Error().Err(err).Str("delivery", d.ID).Msg("a delivery cannot be sent")
+		p.cfg.Log.Error().Err(err).Str("delivery", d.ID).Msg("a delivery cannot be sent")
 		return delivery.Attempt{Error: "The event could not be signed. Rotate the webhook's secret."}
 	}
 	header.Set("Content-Type", contentType)
@@ -153,7 +155,7 @@ func (p *Poster) failed(ctx context.Context, err error) delivery.Attempt {
 	default:
 		f = &failure{sentence: "The receiver closed the connection, or its answer was not HTTP."}
 	}
-	zerolog.Ctx(ctx).Debug().Err(err).Msg("a webhook was not answered")
+	p.cfg.Log.Debug().Err(err).Msg("a webhook was not answered")
 	return delivery.Attempt{Error: f.sentence, Down: true}
 }
 
@@ -186,7 +188,7 @@ func judge(status int, retryAfter string, now time.Time) delivery.Attempt {
 func pause(header string, now time.Time) time.Duration {
 	var d time.Duration
 	if seconds, err := strconv.ParseInt(header, 10, 64); err == nil {
-		d = time.Duration(min(seconds, int64(maxRetryAfter/time.Second))) * time.Second
+		d = time.Duration(min(max(seconds, 0), int64(maxRetryAfter/time.Second))) * time.Second // which would overflow unbounded
 	} else if at, err := http.ParseTime(header); err == nil {
 		d = at.Sub(now)
 	}
@@ -226,7 +228,7 @@ func (p *Poster) dialTLS(ctx context.Context, network, address string) (net.Conn
 	ctx, cancel := context.WithTimeout(ctx, p.connectLimit())
 	defer cancel()
 	secure := tls.Client(conn, &tls.Config{
-		ServerName: host, RootCAs: p.cfg.Roots, NextProtos: []string{"http/1.1"}, MinVersion: tls.VersionTLS12,
+		ServerName: host, RootCAs: p.cfg.Roots, NextProtos: []string{"http/1.1"},
 	})
 	if err := secure.HandshakeContext(ctx); err != nil {
 		conn.Close()

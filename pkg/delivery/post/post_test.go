@@ -19,6 +19,7 @@ import (
 
 	"github.com/cloudevents/sdk-go/v2/event"
 	"github.com/google/go-cmp/cmp"
+	"github.com/rs/zerolog"
 	webhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
 	"golang.org/x/net/dns/dnsmessage"
 
@@ -93,7 +94,7 @@ func poster(change func(*Config)) *Poster {
 	roots := x509.NewCertPool()
 	roots.AddCert(s.Certificate())
 	s.Close()
-	cfg := Config{Wall: NewWall(nil, []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")}), Now: time.Now, Roots: roots}
+	cfg := Config{Wall: NewWall(nil, []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")}), Now: time.Now, Roots: roots, Log: zerolog.Nop()}
 	if change != nil {
 		change(&cfg)
 	}
@@ -302,6 +303,9 @@ func drip(conn net.Conn, piece string) {
 	}
 }
 
+// slow is the error of an attempt whose limit is two seconds.
+const slow = "The receiver did not answer within 2s."
+
 func TestAReceiverCostsLittle(t *testing.T) {
 	t.Parallel()
 	var sent atomic.Int64
@@ -314,7 +318,6 @@ func TestAReceiverCostsLittle(t *testing.T) {
 		}
 	}
 	const (
-		slow     = "The receiver did not answer within 2s."
 		redirect = "Redirects are not followed: change the webhook's URL to the one that it redirects to."
 		garbage  = "The receiver closed the connection, or its answer was not HTTP."
 	)
@@ -322,12 +325,16 @@ func TestAReceiverCostsLittle(t *testing.T) {
 		answer http.HandlerFunc
 		want   delivery.Attempt
 	}{
-		"confirms":            {answer(204), delivery.Attempt{Status: 204}},
-		"fails":               {answer(500), delivery.Attempt{Status: 500, Error: "The receiver answered 500 (Internal Server Error).", Down: true}},
-		"fails strangely":     {answer(799), delivery.Attempt{Status: 799, Error: "The receiver answered 799.", Down: true}},
-		"does not know":       {answer(404), delivery.Attempt{Status: 404, Error: "The receiver answered 404 (Not Found)."}},
-		"is gone":             {answer(410), delivery.Attempt{Status: 410, Error: "The receiver answered 410 (Gone).", Gone: true, Final: true}},
-		"refuses, with a say": {answer(400, "Retry-After", "60"), delivery.Attempt{Status: 400, Error: "The receiver answered 400 (Bad Request)."}},
+		"confirms": {answer(204), delivery.Attempt{Status: 204}},
+		"fails": {answer(500), delivery.Attempt{
+			Status: 500, Error: "The receiver answered 500 (Internal Server Error).", Down: true,
+		}},
+		"fails strangely": {answer(799), delivery.Attempt{Status: 799, Error: "The receiver answered 799.", Down: true}},
+		"does not know":   {answer(404), delivery.Attempt{Status: 404, Error: "The receiver answered 404 (Not Found)."}},
+		"is gone":         {answer(410), delivery.Attempt{Status: 410, Error: "The receiver answered 410 (Gone).", Gone: true, Final: true}},
+		"refuses, with a say": {answer(400, "Retry-After", "60"), delivery.Attempt{
+			Status: 400, Error: "The receiver answered 400 (Bad Request).",
+		}},
 		"asks for a pause": {answer(429, "Retry-After", "7"), delivery.Attempt{
 			Status: 429, Error: "The receiver answered 429 (Too Many Requests).", Down: true, RetryAfter: 7 * time.Second,
 		}},
@@ -383,7 +390,9 @@ func TestAReceiverCostsLittle(t *testing.T) {
 			drip(c, "x")
 		}), delivery.Attempt{Status: 101, Error: "The receiver answered 101 (Switching Protocols)."}},
 		"closes the connection": {raw(t, func(net.Conn) {}), delivery.Attempt{Error: garbage, Down: true}},
-		"does not speak HTTP":   {raw(t, func(c net.Conn) { _, _ = io.WriteString(c, "220 mail\r\n\r\n") }), delivery.Attempt{Error: garbage, Down: true}},
+		"does not speak HTTP": {raw(t, func(c net.Conn) {
+			_, _ = io.WriteString(c, "220 mail\r\n\r\n")
+		}), delivery.Attempt{Error: garbage, Down: true}},
 		"closes amid the answer": {raw(t, func(c net.Conn) {
 			_, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nx")
 		}), delivery.Attempt{Status: 200}},
@@ -392,14 +401,16 @@ func TestAReceiverCostsLittle(t *testing.T) {
 			t.Parallel()
 			r := receive(t, tt.answer)
 			p := poster(nil)
-			p.limit = 2 * time.Second
+			if tt.want.Error == slow {
+				p.limit = 2 * time.Second
+			}
 			start := time.Now()
 			a := p.Post(t.Context(), finished(r.URL+"/hook", delivery.Standard))
 			took := time.Since(start)
 			if diff := cmp.Diff(tt.want, a); diff != "" {
 				t.Errorf("attempt (-want +got):\n%s", diff)
 			}
-			if took > 8*time.Second { // twice or thrice the limit on a machine that is busy
+			if took > p.limit+5*time.Second { // on a machine that is busy
 				t.Errorf("it took %s", took)
 			}
 			// A connection that is new is not tried twice, and no redirect is followed.
@@ -423,7 +434,7 @@ func TestARetryAfterMayBeADate(t *testing.T) {
 	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	for header, want := range map[string]time.Duration{
 		"Fri, 02 Jan 2026 03:05:05 GMT": time.Minute, "Fri, 02 Jan 2026 03:04:04 GMT": 0, "Fri, 02 Jan 2099 03:04:04 GMT": 24 * time.Hour,
-		"": 0, "soon": 0, "1.5": 0, "0": 0, "120": 2 * time.Minute, "9223372036854775807": 24 * time.Hour, "9223372036854775808": 0,
+		"": 0, "soon": 0, "1.5": 0, "0": 0, "-5": 0, "-9223372036854775807": 0, "-18446744073": 0, "120": 2 * time.Minute, "9223372036854775807": 24 * time.Hour, "9223372036854775808": 0,
 	} {
 		if got := pause(header, now); got != want {
 			t.Errorf("%q asks for %s, want %s", header, got, want)
@@ -488,7 +499,7 @@ func TestAReceiverWithoutSoundTLSGetsNothing(t *testing.T) {
 		"broken TLS":     {"https://127.0.0.1:" + broken, nil, handshake},
 		"no TLS":         {"https://127.0.0.1:" + plainPort, nil, handshake},
 		"closes at once": {"https://127.0.0.1:" + resets, nil, handshake},
-		"hangs":          {"https://127.0.0.1:" + hanging, nil, "The receiver did not answer within 2s."},
+		"hangs":          {"https://127.0.0.1:" + hanging, nil, slow},
 		"an unknown authority": {
 			r.URL, func(c *Config) { c.Roots = x509.NewCertPool() },
 			"The receiver's TLS certificate is not signed by an authority that is trusted here.",
@@ -511,7 +522,9 @@ func TestAReceiverWithoutSoundTLSGetsNothing(t *testing.T) {
 					tt.change(c)
 				}
 			})
-			p.limit = 2 * time.Second
+			if tt.want == slow {
+				p.limit = 2 * time.Second
+			}
 			a := p.Post(t.Context(), finished(tt.url, delivery.Standard))
 			if diff := cmp.Diff(delivery.Attempt{Error: tt.want, Down: true}, a); diff != "" {
 				t.Errorf("attempt (-want +got):\n%s", diff)
@@ -581,7 +594,8 @@ func names(t *testing.T, answer func(name string, n int) string) *net.Resolver {
 	}}
 }
 
-const inside = "The host leads to an address that is not public, so nothing was sent. An operator can allow such receivers with WEBHOOK_ALLOW."
+const inside = "The host leads to an address that is not public, so nothing was sent. An operator can allow such receivers with " +
+	"WEBHOOK_ALLOW."
 
 func TestANameIsCheckedWheneverItIsConnectedTo(t *testing.T) {
 	t.Parallel()

@@ -204,14 +204,14 @@ func TestWhatWaitsFollowsItsHook(t *testing.T) {
 			t.Errorf("(-want +got):\n%s", diff)
 		}
 	}
-	wantDue("https://hooks.example.org")
+	wantDue("https://hooks.example.org/jobs")
 	change(func(h *delivery.Hook) { h.URL = "https://moved.example.org:8443/jobs" })
-	wantDue("https://moved.example.org:8443")
+	wantDue("https://moved.example.org:8443/jobs")
 	change(func(h *delivery.Hook) { h.Enabled = false })
 	wantDue()
 	submit(t, d, "acme") // nobody hears of it
 	change(func(h *delivery.Hook) { h.Enabled = true })
-	wantDue("https://moved.example.org:8443")
+	wantDue("https://moved.example.org:8443/jobs")
 	if n := len(all(t, d, "acme")); n != 1 {
 		t.Errorf("%d deliveries, want the first job's", n)
 	}
@@ -254,7 +254,7 @@ func TestLinesAreFairAndBlocked(t *testing.T) {
 	if diff := cmp.Diff(map[string]int{"busy": 1, "quiet": 1}, due(delivery.Wanted{Most: 2})); diff != "" {
 		t.Errorf("two lines (-want +got):\n%s", diff)
 	}
-	line := delivery.Line{TenantID: "quiet", Receiver: "https://hooks.example.org"}
+	line := delivery.Line{TenantID: "quiet", Receiver: "https://hooks.example.org/jobs"}
 	if diff := cmp.Diff(map[string]int{"busy": 3}, due(delivery.Wanted{Most: 10, Busy: []delivery.Line{line}})); diff != "" {
 		t.Errorf("a busy line (-want +got):\n%s", diff)
 	}

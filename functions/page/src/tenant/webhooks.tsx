@@ -396,7 +396,7 @@ function Row({ delivery: d, reload }: { delivery: Delivery; reload: () => void }
 			</td>
 			<td class="acts">
 				<Action
-					label={`Send ${title} again`}
+					label={`Send again: ${title}`}
 					disabled={d.state === "PAUSED"}
 					act={async () => {
 						await call<Delivery>(`/webhooks/deliveries/${encodeURIComponent(d.delivery_id)}/redeliver`, { method: "POST" });
