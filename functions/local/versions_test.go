@@ -119,7 +119,9 @@ func testOwnOutputs(t *testing.T, s *service) {
 	}
 	roles := map[simulation.Output]string{}
 	for _, f := range j.ResultFiles.Files {
-		roles[f.Role] = f.Name
+		for _, role := range f.Roles {
+			roles[role] = f.Name
+		}
 	}
 	if roles[simulation.OutputTripinfo] != "out/my_trips.xml" || roles[simulation.OutputSummary] != "my_summary.xml" ||
 		roles[simulation.OutputStatistics] != "statistics.xml" {

@@ -76,11 +76,12 @@ type ResultLink struct {
 	Name        string    `json:"name" doc:"Path within the job's results."`
 	Size        int64     `json:"size" doc:"Bytes."`
 	SHA256      string    `json:"sha256,omitempty" doc:"Checksum of the file in hexadecimal, where known."`
-	Role        string    `json:"role,omitempty" doc:"The output that the file is, whatever its name."`
 	ContentType string    `json:"content_type"`
 	URL         string    `json:"url" format:"uri" doc:"Downloads the file; needs no key."`
 	Storage     string    `json:"storage" doc:"Where the file is, for callers with rights on the bucket." example:"s3://sumo-k8/results/sumo-acme/0198/log.txt"`
 	ExpiresAt   time.Time `json:"expires_at" doc:"When url stops working."`
+
+	Roles []simulation.Output `json:"roles,omitzero" nullable:"false" doc:"The outputs that the file has, whatever its name. Absent if the job finished before this was recorded."`
 }
 
 type resultsAnswer struct{ Body Results }
@@ -124,7 +125,7 @@ func (f *Function) results(ctx context.Context, in *jobRequest) (*resultsAnswer,
 			return nil, err
 		}
 		out.Files = append(out.Files, ResultLink{
-			Name: file.Name, Size: file.Size, SHA256: file.SHA256, Role: string(file.Role), ContentType: artifact.ContentType(file.Name),
+			Name: file.Name, Size: file.Size, SHA256: file.SHA256, Roles: file.Roles, ContentType: artifact.ContentType(file.Name),
 			URL: link, Storage: file.URL, ExpiresAt: expires,
 		})
 	}

@@ -73,7 +73,11 @@ func TestViewsFindTheirFilesByRole(t *testing.T) {
 	}
 	u := job.Update{State: job.Succeeded, Progress: 1, Warnings: []string{"SUMO dropped b"}}
 	for _, name := range []string{"out/my_summary.xml", "out/my_trips.xml", "positions.csv", "summary.xml"} {
-		u.Results = append(u.Results, job.ResultFile{Name: name, Role: named[name]})
+		file := job.ResultFile{Name: name, Roles: []simulation.Output{}}
+		if role, ok := named[name]; ok {
+			file.Roles = append(file.Roles, role)
+		}
+		u.Results = append(u.Results, file)
 	}
 	content := func(name string) string {
 		return written[strings.Replace(strings.TrimPrefix(name, "out/my_"), "trips", "tripinfo", 1)]
@@ -88,7 +92,7 @@ func TestViewsFindTheirFilesByRole(t *testing.T) {
 	}
 	var got rest.Job
 	in.get(t, "/jobs/"+id).Want(t, http.StatusOK).Into(t, &got)
-	if diff := cmp.Diff([]string{"SUMO dropped b"}, got.Warnings); diff != "" || got.ResultFiles.Files[0].Role != simulation.OutputSummary {
+	if diff := cmp.Diff([]string{"SUMO dropped b"}, got.Warnings); diff != "" || got.ResultFiles.Files[0].Roles[0] != simulation.OutputSummary {
 		t.Errorf("the files are %+v; warnings (-want +got):\n%s", got.ResultFiles, diff)
 	}
 }

@@ -158,10 +158,8 @@ func LabelFaults(labels map[string]string) (items []problem.Item) {
 func (r Request) checkInterval(c scenario.Config) error {
 	o := r.Options
 	switch i := c.Interval(o.Begin, o.End); {
-	case !i.Empty():
-		return nil
-	case o.Begin == nil && o.End == nil:
-		return c.Contradiction()
+	case !i.Empty(), o.Begin == nil && o.End == nil:
+		return c.Refuse(i)
 	case o.End == nil:
 		return refused(problem.Item{
 			Location: "body.begin", Message: fmt.Sprintf("must be earlier than the end of %s (%g)", c.Path, i.End), Value: i.Begin,
@@ -204,8 +202,8 @@ func (in *Intake) settle(
 	}
 	interval := config.Interval(o.Begin, o.End)
 	if items := config.Strict(interval); o.Strict && len(items) > 0 {
-		return r, nil, problem.New(problem.ScenarioInvalid, "SUMO would drop or ignore a part of this scenario, which strict refuses: %s. Fix "+
-			"what errors lists, or submit without strict.", textOfItem(items[0])).WithItems(items...)
+		return r, nil, problem.New(problem.ScenarioInvalid, "SUMO would drop or ignore a part of this scenario, which strict refuses: fix what "+
+			"errors lists, or submit without strict. The first is: %s", items[0].Sentence()).WithItems(items...)
 	}
 	version, notes, err := in.version(t, config, o.SumoVersion, accepted)
 	if err != nil {

@@ -397,7 +397,7 @@ func TestEveryAttemptHasTheSameSeed(t *testing.T) {
 func TestAStrictRunIsRefusedForWhatSUMOWouldDrop(t *testing.T) {
 	t.Parallel()
 	c := scenario.Config{Path: "a.sumocfg", Warnings: []scenario.Warning{
-		{Location: "a.rou.xml:3", Message: "SUMO drops b.", Strict: true}, {Message: "language has no effect."},
+		{Location: "a.rou.xml:3", Message: `SUMO ignores it; did you mean "vClass"?`, Strict: true}, {Message: "language has no effect."},
 	}}
 	s := scenario.Scenario{Manifest: scenario.Manifest{Configs: []scenario.Config{c}}}
 	for _, strict := range []bool{false, true} {
@@ -406,10 +406,12 @@ func TestAStrictRunIsRefusedForWhatSUMOWouldDrop(t *testing.T) {
 		j, _, err := in.Accept(t.Context(), acme, s, Request{Options: simulation.Options{Strict: strict}}, nil)
 		var p *problem.Error
 		switch {
-		case strict && (!errors.As(err, &p) || p.Code != problem.ScenarioInvalid || len(p.Items) != 1 || p.Items[0].Location != "a.rou.xml:3"):
+		case strict && (!errors.As(err, &p) || p.Code != problem.ScenarioInvalid || len(p.Items) != 1 || p.Items[0].Location != "a.rou.xml:3" ||
+			p.Detail != "SUMO would drop or ignore a part of this scenario, which strict refuses: fix what errors lists, or submit without "+
+				"strict. The first is: a.rou.xml:3: SUMO ignores it; did you mean \"vClass\"?"):
 			t.Errorf("strict: %v", err)
 		case !strict:
-			if diff := cmp.Diff([]string{"a.rou.xml:3: SUMO drops b.", "language has no effect."}, j.Warnings); err != nil || diff != "" {
+			if diff := cmp.Diff([]string{`a.rou.xml:3: SUMO ignores it; did you mean "vClass"?`, "language has no effect."}, j.Warnings); err != nil || diff != "" {
 				t.Errorf("not strict: %v, warnings (-want +got):\n%s", err, diff)
 			}
 		}
@@ -491,6 +493,7 @@ type versionLog struct {
 	Engine
 	started []string
 	notes   []string
+	ended   []Update
 	err     error
 }
 
@@ -500,28 +503,96 @@ func (l *versionLog) Start(_ context.Context, j Job) error {
 }
 
 func (l *versionLog) ReplaceVersion(_ context.Context, id, version, note string) error {
-	l.notes = append(l.notes, id+" "+version)
+	l.notes = append(l.notes, id+" "+version+": "+note)
 	return l.err
 }
 
-func TestAQueuedJobWhoseVersionIsGoneStartsWithTheNextOne(t *testing.T) {
+func (l *versionLog) Apply(_ context.Context, updates []Update) ([]string, error) {
+	l.ended = append(l.ended, updates...)
+	return nil, l.err
+}
+
+func TestAQueuedJobWhoseVersionIsGoneStartsWithTheNextOneThatCanRunIt(t *testing.T) {
 	t.Parallel()
-	var log versionLog
-	e := Versioned{Engine: &log, Versions: offered("1.18", "1.28"), Unnamed: "1.18", Record: &log}
-	for _, version := range []string{"1.18", "1.15", "1.20", ""} {
-		if err := e.Start(t.Context(), Job{ID: "j" + version, Options: simulation.Options{SumoVersion: version}}); err != nil {
-			t.Error(err)
+	const note = ", for which the job was accepted, is no longer offered"
+	since := func(version string) scenario.Config {
+		return scenario.Config{Path: "a.sumocfg", Needs: []scenario.Need{{Since: version, Problem: problem.Item{Message: "too new"}}}}
+	}
+	for name, tt := range map[string]struct {
+		accepted string
+		config   scenario.Config
+		invalid  error
+		want     string // empty: the job ends
+		note     string
+		message  string
+	}{
+		"it is there":           {accepted: "1.18", config: since("1.28"), want: "1.18"},
+		"none was named":        {config: since("1.28"), want: "1.18"},
+		"the nearest newer one": {accepted: "1.15", want: "1.18", note: "SUMO 1.15" + note + ": it runs on SUMO 1.18."},
+		"the nearest that can": {
+			accepted: "1.15", config: since("1.20"), want: "1.22",
+			note: "SUMO 1.15" + note + ": it runs on SUMO 1.22. SUMO 1.18 cannot run a.sumocfg (too new).",
+		},
+		"none is newer": {accepted: "1.30", want: "1.28", note: "SUMO 1.30" + note + ": it runs on SUMO 1.28."},
+		"none can": {
+			accepted: "1.20", config: scenario.Config{
+				Path: "a.sumocfg", Needs: []scenario.Need{{Before: "1.22", Problem: problem.Item{Message: "gone"}}},
+			},
+			message: "SUMO 1.20" + note + ", and no version here can run the scenario in its place. SUMO 1.22 cannot run a.sumocfg (gone). " +
+				"SUMO 1.28 cannot run a.sumocfg (gone). Ask the operator",
+		},
+		"it is refused by now": {
+			accepted: "1.15", invalid: problem.New(problem.ScenarioInvalid, "city.zip has a socket."),
+			message: "SUMO 1.15" + note + ", and its scenario cannot run on another version. city.zip has a socket.",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var log versionLog
+			e := Versioned{
+				Engine: &log, Versions: offered("1.18", "1.22", "1.28"), Unnamed: "1.18", Record: &log,
+				Config: func(context.Context, Job) (scenario.Config, error) { return tt.config, tt.invalid },
+			}
+			if err := e.Start(t.Context(), Job{ID: "j", Options: simulation.Options{SumoVersion: tt.accepted}}); err != nil {
+				t.Error(err)
+			}
+			var started, notes []string
+			if tt.want != "" {
+				started = []string{tt.want}
+			}
+			if tt.note != "" {
+				notes = []string{"j " + tt.want + ": " + tt.note}
+			}
+			if diff := cmp.Diff(started, log.started); diff != "" {
+				t.Errorf("started (-want +got):\n%s", diff)
+			}
+			if diff := cmp.Diff(notes, log.notes); diff != "" {
+				t.Errorf("noted (-want +got):\n%s", diff)
+			}
+			switch {
+			case tt.message == "" && len(log.ended) == 0:
+			case len(log.ended) != 1 || log.ended[0].State != Failed || log.ended[0].Reason != simulation.InvalidScenario ||
+				!strings.HasPrefix(log.ended[0].Message, tt.message) || tt.message == "":
+				t.Errorf("it ended %+v", log.ended)
+			}
+		})
+	}
+}
+
+func TestAJobDoesNotStartWithAnotherVersionUnlessThatIsNoted(t *testing.T) {
+	t.Parallel()
+	unreachable := errors.New("unreachable")
+	for name, tt := range map[string]struct{ record, scenario error }{
+		"the record is unreachable": {record: unreachable}, "the scenario is unreachable": {scenario: unreachable},
+	} {
+		log := versionLog{err: tt.record}
+		e := Versioned{
+			Engine: &log, Versions: offered("1.28"), Record: &log,
+			Config: func(context.Context, Job) (scenario.Config, error) { return scenario.Config{}, tt.scenario },
 		}
-	}
-	if diff := cmp.Diff([]string{"1.18", "1.18", "1.28", "1.18"}, log.started); diff != "" {
-		t.Errorf("started (-want +got):\n%s", diff)
-	}
-	if diff := cmp.Diff([]string{"j1.15 1.18", "j1.20 1.28"}, log.notes); diff != "" {
-		t.Errorf("noted (-want +got):\n%s", diff)
-	}
-	log.err = errors.New("unreachable")
-	if err := e.Start(t.Context(), Job{Options: simulation.Options{SumoVersion: "1.15"}}); err == nil || len(log.started) != 4 {
-		t.Errorf("without a note it starts: %v", err)
+		if err := e.Start(t.Context(), Job{Options: simulation.Options{SumoVersion: "1.15"}}); err == nil || len(log.started) > 0 {
+			t.Errorf("%s: it starts: %v", name, err)
+		}
 	}
 }
 
@@ -533,6 +604,13 @@ func TestOutputsAreFoundByRoleOrByTheirOldNames(t *testing.T) {
 		Warnings: []string{"a", "b", "a"},
 	})
 	o.Stored([]ResultFile{{Name: "fcd.xml.gz"}, {Name: "log.txt"}, {Name: "out/my_fcd.csv"}, {Name: "summary.xml"}})
+	var none, one, old Observation
+	none.End(simulation.OutOfMemory.Unreported())
+	none.Stored([]ResultFile{{Name: "summary.xml"}})
+	one.End(simulation.Outcome{Files: map[simulation.Output]string{simulation.OutputSummary: "all.xml", simulation.OutputTripinfo: "all.xml"}})
+	one.Stored([]ResultFile{{Name: "all.xml"}, {Name: "fcd.xml.gz"}})
+	old.End(simulation.Outcome{})
+	old.Stored([]ResultFile{{Name: "summary.xml"}})
 	for name, tt := range map[string]struct {
 		files []ResultFile
 		want  map[simulation.Output]string
@@ -542,7 +620,12 @@ func TestOutputsAreFoundByRoleOrByTheirOldNames(t *testing.T) {
 			[]ResultFile{{Name: "fcd.xml.gz"}, {Name: "edgedata.xml"}},
 			map[simulation.Output]string{simulation.OutputFCD: "fcd.xml.gz", simulation.OutputEdgeData: "edgedata.xml"},
 		},
-		"of a job that left nothing": {nil, nil},
+		"of a run that wrote no output": {none.Results, nil},
+		"several in one file": {
+			one.Results, map[simulation.Output]string{simulation.OutputSummary: "all.xml", simulation.OutputTripinfo: "all.xml"},
+		},
+		"of a run by an earlier release": {old.Results, map[simulation.Output]string{simulation.OutputSummary: "summary.xml"}},
+		"of a job that left nothing":     {nil, nil},
 	} {
 		var got map[simulation.Output]string
 		for _, output := range simulation.Outputs() {

@@ -10,6 +10,7 @@ package job
 
 import (
 	"cmp"
+	"encoding/json"
 	"slices"
 	"time"
 
@@ -145,14 +146,32 @@ type ResultFile struct {
 	Size int64  `json:"size"` // bytes
 	// SHA256 is the file's checksum, in hexadecimal; empty when it is not known.
 	SHA256 string `json:"sha256,omitempty"`
-	// Role is the output that the file is, whatever its name; empty for other files.
-	Role simulation.Output `json:"role,omitempty"`
+	// Roles are the outputs that the file has, whatever its name: several where the scenario writes them into one file. It is empty for
+	// other files, and nil if the job finished before files had roles.
+	Roles []simulation.Output `json:"roles,omitzero" nullable:"false"`
+}
+
+// UnmarshalJSON also reads what the release stored that gave a file one role.
+func (f *ResultFile) UnmarshalJSON(data []byte) error {
+	type fields ResultFile // without this method
+	var stored struct {
+		fields
+		Role simulation.Output `json:"role"`
+	}
+	if err := json.Unmarshal(data, &stored); err != nil {
+		return err
+	}
+	*f = ResultFile(stored.fields)
+	if stored.Role != "" {
+		f.Roles = []simulation.Output{stored.Role}
+	}
+	return nil
 }
 
 // Result returns the file that has an output of the run.
 func (j Job) Result(o simulation.Output) (f ResultFile, ok bool) {
-	i := slices.IndexFunc(j.Results, func(f ResultFile) bool { return f.Role == o })
-	if i < 0 && !slices.ContainsFunc(j.Results, func(f ResultFile) bool { return f.Role != "" }) {
+	i := slices.IndexFunc(j.Results, func(f ResultFile) bool { return slices.Contains(f.Roles, o) })
+	if i < 0 && !slices.ContainsFunc(j.Results, func(f ResultFile) bool { return f.Roles != nil }) {
 		// The job finished before files had roles. Outputs then had names of ours, some of them others in still earlier releases.
 		names := []string{o.File(), string(o) + ".xml"}
 		i = slices.IndexFunc(j.Results, func(f ResultFile) bool { return slices.Contains(names, f.Name) })
@@ -163,12 +182,17 @@ func (j Job) Result(o simulation.Output) (f ResultFile, ok bool) {
 	return j.Results[i], true
 }
 
-// withRoles marks the files that are outputs of the run.
+// withRoles marks the files that are outputs of the run; none if the run does not say which are.
 func withRoles(files []ResultFile, roles map[simulation.Output]string) []ResultFile {
 	marked := slices.Clone(files)
-	for _, o := range simulation.Outputs() {
-		if i := slices.IndexFunc(marked, func(f ResultFile) bool { return f.Name == roles[o] }); i >= 0 {
-			marked[i].Role = o
+	for i := range marked {
+		if roles != nil {
+			marked[i].Roles = []simulation.Output{}
+		}
+		for _, o := range simulation.Outputs() {
+			if roles[o] == marked[i].Name {
+				marked[i].Roles = append(marked[i].Roles, o)
+			}
 		}
 	}
 	return marked

@@ -3,6 +3,7 @@ package job
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -122,22 +123,27 @@ func (in *Intake) seed(c scenario.Config, asked *int64) *int64 {
 	}
 }
 
-// Versioned is an engine that starts each job with a version of SUMO that is ready: the nearest newer one in place of one that was
-// removed since the job was submitted.
+// Versioned is an engine that starts each job with a version of SUMO that is ready: in place of one that was removed since the job was
+// submitted, with the nearest newer one that can run its scenario. Where none can, the job ends.
 type Versioned struct {
 	Engine
 	Versions simulation.Offer
 	// Unnamed is the version of jobs that name none: instances of an earlier release submit such jobs while they are being replaced.
 	Unnamed string
-	Record  VersionRecord
+	// Config returns the configuration that a job runs.
+	Config func(ctx context.Context, j Job) (scenario.Config, error)
+	Record VersionRecord
 }
 
-// VersionRecord notes that a job runs on another version of SUMO than it was accepted for.
+// VersionRecord notes what becomes of jobs whose version of SUMO was removed.
 type VersionRecord interface {
+	// ReplaceVersion notes that a job runs on another version than it was accepted for.
 	ReplaceVersion(ctx context.Context, id, version, note string) error
+	// Apply records updates and returns the ids of the jobs that they change.
+	Apply(ctx context.Context, updates []Update) ([]string, error)
 }
 
-// Start implements Engine.
+// Start implements Engine. A job that no version can run has ended when it returns.
 func (v Versioned) Start(ctx context.Context, j Job) error {
 	wanted := cmp.Or(j.Options.SumoVersion, v.Unnamed)
 	version := v.Versions.Successor(wanted)
@@ -145,15 +151,52 @@ func (v Versioned) Start(ctx context.Context, j Job) error {
 		return v.Engine.Start(ctx, j)
 	}
 	if version != wanted {
-		note := goneVersion(v.Versions, wanted, version)
-		if err := v.Record.ReplaceVersion(ctx, j.ID, version, note); err != nil {
+		var note string
+		var err error
+		if version, note, err = v.replace(ctx, j, wanted); err != nil {
 			return fmt.Errorf("replacing SUMO %s: %w", wanted, err)
 		}
-		zerolog.Ctx(ctx).Warn().Str("job", j.ID).Msg(note)
+		if version == "" {
+			return nil
+		}
 		j.Warnings = append(slices.Clone(j.Warnings), note)
 	}
 	j.Options.SumoVersion = version
 	return v.Engine.Start(ctx, j)
+}
+
+// replace chooses the version that runs a job in place of wanted, and notes it. It is empty if none can: then it ends the job.
+func (v Versioned) replace(ctx context.Context, j Job, wanted string) (version, note string, err error) {
+	c, err := v.Config(ctx, j)
+	if p, ok := errors.AsType[*problem.Error](err); ok && p.Code == problem.ScenarioInvalid { // as this release checks it
+		return "", "", v.fail(ctx, j, fmt.Sprintf("SUMO %s, for which the job was accepted, %s, and its scenario cannot run on another "+
+			"version. %s", wanted, gone(v.Versions, wanted), p.Detail))
+	}
+	if err != nil {
+		return "", "", err
+	}
+	var unfit []string
+	for _, name := range v.Versions.Successors(wanted) {
+		if faults := c.Unfit(name); len(faults) > 0 {
+			unfit = append(unfit, fmt.Sprintf("SUMO %s cannot run %s (%s).", name, c.Path, textOfItem(faults[0])))
+			continue
+		}
+		note = strings.Join(append([]string{goneVersion(v.Versions, wanted, name)}, unfit...), " ")
+		zerolog.Ctx(ctx).Warn().Str("job", j.ID).Msg(note)
+		return name, note, v.Record.ReplaceVersion(ctx, j.ID, name, note)
+	}
+	return "", "", v.fail(ctx, j, fmt.Sprintf("SUMO %s, for which the job was accepted, %s, and no version here can run the scenario in its "+
+		"place. %s Ask the operator for a version that can, or change the scenario and submit it again.",
+		wanted, gone(v.Versions, wanted), strings.Join(unfit, " ")))
+}
+
+// fail ends a job that cannot be started.
+func (v Versioned) fail(ctx context.Context, j Job, message string) error {
+	zerolog.Ctx(ctx).Warn().Str("job", j.ID).Msg(message)
+	_, err := v.Record.Apply(ctx, []Update{{
+		ID: j.ID, State: Failed, Reason: simulation.InvalidScenario, Message: message, Progress: j.Progress,
+	}})
+	return err
 }
 
 // goneVersion notes that a job runs on another version than the one for which it was accepted.

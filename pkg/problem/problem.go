@@ -5,6 +5,7 @@ package problem
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -39,6 +40,18 @@ type Item struct {
 	Message string `json:"message"`
 	// Value is the offending input, shortened, when showing it helps.
 	Value any `json:"value,omitempty"`
+}
+
+// Sentence is the item on one line that ends as a sentence does.
+func (i Item) Sentence() string {
+	text := i.Message
+	if i.Location != "" {
+		text = i.Location + ": " + text
+	}
+	if !strings.HasSuffix(text, ".") && !strings.HasSuffix(text, "?") {
+		text += "."
+	}
+	return text
 }
 
 // Error is a failure with its code. Its Detail and Items are shown to users; the wrapped cause is only logged.

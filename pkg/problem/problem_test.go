@@ -52,3 +52,17 @@ func TestTheCauseIsForTheLogOnly(t *testing.T) {
 		t.Error(diff)
 	}
 }
+
+func TestAnItemIsASentence(t *testing.T) {
+	t.Parallel()
+	for want, item := range map[string]problem.Item{
+		"a.xml:3: is empty.":         {Location: "a.xml:3", Message: "is empty"},
+		"Did you mean b?":            {Message: "Did you mean b?"},
+		"a.xml: is empty. Fill it.":  {Location: "a.xml", Message: "is empty. Fill it."},
+		"a.xml: did you mean b.xml?": {Location: "a.xml", Message: "did you mean b.xml?"},
+	} {
+		if got := item.Sentence(); got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+}

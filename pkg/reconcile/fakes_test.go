@@ -74,6 +74,9 @@ func (r *record) Restart(_ context.Context, id, message string) (int, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	j := r.jobs[id]
+	if !j.State.Active() {
+		return 0, problem.New(problem.NotFound, "Job %s is not active.", id)
+	}
 	j.Attempt++
 	j.Message = message
 	r.jobs[id] = j
@@ -148,6 +151,7 @@ type engine struct {
 	runs       []job.Observation
 	noted      []string
 	startErr   error
+	starting   func(id string) // nil for nothing
 	observeErr error
 	changed    chan struct{}
 }
@@ -160,6 +164,9 @@ func (e *engine) note(what, id string) {
 
 func (e *engine) Start(_ context.Context, j job.Job) error {
 	e.note("start", j.ID)
+	if e.starting != nil {
+		e.starting(j.ID)
+	}
 	return e.startErr
 }
 

@@ -14,6 +14,7 @@ import (
 	"github.com/sumo-k8/sumo-k8/pkg/artifact"
 	"github.com/sumo-k8/sumo-k8/pkg/delivery"
 	"github.com/sumo-k8/sumo-k8/pkg/job"
+	"github.com/sumo-k8/sumo-k8/pkg/problem"
 	"github.com/sumo-k8/sumo-k8/pkg/tenant"
 )
 
@@ -321,7 +322,11 @@ func (r *Reconciler) restart(ctx context.Context, jobs []job.Job, rep *Report) e
 			continue
 		}
 		message := fmt.Sprintf("The run was lost with the machine or process it ran on. It has been started again, as attempt %d.", j.Attempt)
-		if _, err := r.Jobs.Restart(ctx, j.ID, message); err != nil {
+		_, err := r.Jobs.Restart(ctx, j.ID, message)
+		if problem.CodeOf(err) == problem.NotFound { // it has ended: no version of SUMO here can run it any longer
+			continue
+		}
+		if err != nil {
 			errs = append(errs, fmt.Errorf("counting another attempt of job %s: %w", j.ID, err))
 			continue
 		}

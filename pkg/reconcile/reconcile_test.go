@@ -116,6 +116,21 @@ func TestOnePass(t *testing.T) {
 			wantReport: reconcile.Report{Active: 1},
 			wantErr:    errUnreachable,
 		}, {
+			name: "a lost run that cannot be started again has ended",
+			job:  &job.Job{State: job.Running, Attempt: 1, StartedAt: &started},
+			prepare: func(r *record, e *engine) {
+				e.starting = func(id string) {
+					r.mu.Lock()
+					defer r.mu.Unlock()
+					j := r.jobs[id]
+					j.State = job.Failed
+					r.jobs[id] = j
+				}
+			},
+			want:       job.Job{State: job.Failed, Attempt: 1, StartedAt: &started},
+			wantCalls:  []string{"start j"},
+			wantReport: reconcile.Report{Active: 1},
+		}, {
 			name:       "a run started again does not take its record back",
 			job:        &job.Job{State: job.Running, Attempt: 2, StartedAt: &started, Progress: 0.5, Message: "was lost"},
 			run:        &job.Observation{State: job.Pending},

@@ -21,11 +21,12 @@ type ResultFiles struct {
 
 // ResultFile is one file of a job in its bucket.
 type ResultFile struct {
-	Name   string            `json:"name" doc:"Path below the job's results: the file's key is prefix and name."`
-	Size   int64             `json:"size" doc:"Bytes."`
-	URL    string            `json:"url" doc:"Where the file is, for callers with rights on the bucket. GET /jobs/{id}/results has links that need none." example:"s3://sumo-k8/results/sumo-acme/0198/log.txt"`
-	SHA256 string            `json:"sha256,omitempty" doc:"Checksum in hexadecimal, where known."`
-	Role   simulation.Output `json:"role,omitempty" doc:"The output that the file is, whatever its name."`
+	Name   string `json:"name" doc:"Path below the job's results: the file's key is prefix and name."`
+	Size   int64  `json:"size" doc:"Bytes."`
+	URL    string `json:"url" doc:"Where the file is, for callers with rights on the bucket. GET /jobs/{id}/results has links that need none." example:"s3://sumo-k8/results/sumo-acme/0198/log.txt"`
+	SHA256 string `json:"sha256,omitempty" doc:"Checksum in hexadecimal, where known."`
+
+	Roles []simulation.Output `json:"roles,omitzero" nullable:"false" doc:"The outputs that the file has, whatever its name. Absent if the job finished before this was recorded."`
 }
 
 // Schema lets result_files be null, which huma can say of objects only this way.
@@ -41,7 +42,7 @@ func ResultFilesOf(namespace, jobID string, files []job.ResultFile, url func(key
 	prefix := artifact.ResultsOf(namespace, jobID)
 	out := &ResultFiles{StorageType: StorageType, Prefix: prefix, Uploaded: true, Files: make([]ResultFile, len(files))}
 	for i, f := range files {
-		out.Files[i] = ResultFile{Name: f.Name, Size: f.Size, URL: url(prefix + f.Name), SHA256: f.SHA256, Role: f.Role}
+		out.Files[i] = ResultFile{Name: f.Name, Size: f.Size, URL: url(prefix + f.Name), SHA256: f.SHA256, Roles: f.Roles}
 	}
 	return out
 }

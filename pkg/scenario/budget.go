@@ -60,7 +60,12 @@ func (in *inspection) hold(name string, f *file) {
 		return
 	}
 	if in.reread++; in.reread <= maxAgain {
-		if err := in.reload(name); err != nil && !errors.Is(err, errTotal) {
+		before := *f.doc
+		switch err := in.reload(name); {
+		case errors.Is(err, errTotal):
+			in.forget(f.doc)
+			f.doc = &before
+		case err != nil:
 			in.failed = fmt.Errorf("reading the zip: %w", err)
 			return
 		}

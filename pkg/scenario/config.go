@@ -8,7 +8,6 @@ import (
 	"math"
 	"path"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/sumo-k8/sumo-k8/pkg/problem"
@@ -22,7 +21,6 @@ type judgement struct {
 	report   // of this configuration
 	config   string
 	values   map[string]string // by the option's own name
-	loadAll  bool              // all vehicles are loaded before the first step
 	prefix   string            // what SUMO puts before the names of outputs,
 	suffix   string            // and behind them
 	visited  map[string]bool   // files already followed,
@@ -35,9 +33,12 @@ type judgement struct {
 	numbers  numbers
 	// stays are outputs that keep their names, reserved those of an earlier look: a name that moves must not take one of them.
 	stays, reserved map[string]bool
+	spent           map[string]bool // files that SUMO has read before it opens its outputs
 	rewrites        map[string][]Rewrite
 	needs           []Need
 	late            []LateDepartures
+	brokenRoutes    []BrokenRoutes
+	routeSteps      float64  // for how many seconds vehicles are loaded at a time; all at once if it is not positive
 	read            []Option // the configuration's options, as we read them
 }
 
@@ -55,6 +56,7 @@ func (in *inspection) judgeWith(name string, reserved map[string]bool) (Config, 
 		inspection: in, config: name, values: map[string]string{}, visited: map[string]bool{}, reads: map[string]bool{},
 		visits: map[visit]bool{}, schemata: map[string]bool{},
 		outputs: map[string]bool{}, moved: map[string]string{}, numbers: numbers{}, stays: map[string]bool{}, reserved: reserved,
+		routeSteps: defaultRouteSteps,
 	}
 	clear(in.held)
 	c := Config{Path: name}
@@ -65,6 +67,7 @@ func (in *inspection) judgeWith(name string, reserved map[string]bool) (Config, 
 		c.Seed, c.Random = seedOf(known)
 		r.files(known)
 		c.Options, c.Rewrites, c.Needs, c.Late = r.read, r.rewrites, r.needs, r.late
+		c.Broken = r.brokenRoutes
 		c.Outputs, c.Reads = slices.Sorted(maps.Keys(r.outputs)), slices.Sorted(maps.Keys(r.reads))
 		if r.found == 0 { // with files broken or missing, the facts would mislead
 			network, demand := r.facts()
@@ -125,7 +128,7 @@ func seedOf(known []chosen) (seed *int64, random bool) {
 	for _, c := range known {
 		switch c.option.name {
 		case "seed":
-			if n, err := strconv.ParseInt(trimStart(c.value), 10, 64); err == nil {
+			if n, ok := xml.Int(c.value, 64); ok {
 				seed = &n
 			}
 		case "random":
@@ -193,6 +196,10 @@ func (r *judgement) options(settings []setting) []chosen {
 			}
 			continue
 		}
+		if plain := variable.ReplaceAllString(s.value, ""); plain != s.value && outputAffixes[o.name] {
+			r.warn(location, "%s: %s %s; it is read as %s", o.name, quote(s.value), variableNote, quote(plain))
+			s.value = plain
+		}
 		if o.name == "output-prefix" {
 			s.value = r.within(location, s.value)
 		}
@@ -252,10 +259,13 @@ func (r *judgement) unknown(location, name string) {
 	r.fault(location, "the option %s is unknown to every SUMO up to %s: remove it.%s", quote(name), newestVersion(), hint)
 }
 
+// defaultRouteSteps is SUMO's default of route-steps.
+const defaultRouteSteps = 200
+
 // interval reads begin and end, in seconds, and what else decides which vehicles are loaded.
 func (r *judgement) interval(known []chosen) (begin, end *float64) {
 	for _, c := range known {
-		value, ok := parseTime(c.value)
+		value, ok := xml.Time(c.value)
 		if !ok {
 			continue
 		}
@@ -267,7 +277,7 @@ func (r *judgement) interval(known []chosen) (begin, end *float64) {
 				end = &value
 			}
 		case "route-steps":
-			r.loadAll = value <= 0
+			r.routeSteps = value
 		}
 	}
 	for _, c := range known {
@@ -285,6 +295,15 @@ func (r *judgement) interval(known []chosen) (begin, end *float64) {
 func (r *judgement) files(known []chosen) {
 	dir := path.Dir(r.config)
 	hasNet := false
+	r.spent = map[string]bool{r.config: true}
+	for _, c := range known {
+		if c.option.name == "net-file" {
+			for _, n := range c.names(dir, c.value, readXML) {
+				net, _ := r.find(n.name)
+				r.spent[net] = true
+			}
+		}
+	}
 	for _, c := range known {
 		u, ok := c.use()
 		if !ok {
@@ -318,7 +337,7 @@ func (r *judgement) files(known []chosen) {
 	}
 	for _, output := range slices.Sorted(maps.Keys(r.outputs)) {
 		if r.reads[output] {
-			r.fault(r.config, "%s is read and also written: give the output another name", quote(output))
+			r.fault(r.config, "%s is read and also written, and SUMO empties it before it reads it: give the output another name", quote(output))
 		}
 		for parent := path.Dir(output); parent != "."; parent = path.Dir(parent) {
 			if r.inspection.files[parent] != nil {
@@ -331,6 +350,9 @@ func (r *judgement) files(known []chosen) {
 
 // defaultPHEMlight is the folder of emission tables in the top folder that SUMO uses unless phemlight-path says otherwise.
 const defaultPHEMlight = "PHEMlight"
+
+// logs are the outputs that SUMO opens before it reads the network.
+var logs = map[string]bool{"log": true, "message-log": true, "error-log": true}
 
 // settle decides where in the scenario a placed file is: an output outside gets a name that nothing else has, an input is found under
 // the form of the name that the zip has. what is the option or element that names it as text.
@@ -346,6 +368,9 @@ func (r *judgement) settle(what, location, text string, p placed, u use) string 
 		}
 		return found
 	}
+	if final := r.affixed(name); r.spent[final] && (final == r.config || !logs[what]) {
+		p.moved, p.note = cmp.Or(p.moved, name), cmp.Or(p.note, "is also read")
+	}
 	if p.moved == "" && p.note == "" {
 		r.stays[name] = true
 		return name
@@ -358,7 +383,7 @@ func (r *judgement) settle(what, location, text string, p placed, u use) string 
 		name = known
 	} else {
 		name = r.numbers.free(name, func(name string) bool {
-			return r.reserved[name] || r.outputs[r.affixed(name)] || r.inspection.files[name] != nil
+			return r.reserved[name] || r.outputs[r.affixed(name)] || r.spent[r.affixed(name)] || r.inspection.files[name] != nil
 		})
 		r.moved[key] = name
 	}
@@ -417,11 +442,14 @@ func (r *judgement) apply(name, what, location string, u use, role role) {
 	}
 }
 
+// tables are how the names of PHEMlight's files end.
+var tables = map[string]bool{".veh": true, ".csv": true, ".det": true, ".vma": true, ".tno": true}
+
 // optional records a file that SUMO reads when it is there, or a folder of such files.
 func (r *judgement) optional(name string, f *file) {
 	if f == nil {
 		for _, inside := range r.names {
-			if strings.HasPrefix(inside, name+"/") {
+			if tables[path.Ext(inside)] && (path.Dir(inside) == name || strings.HasPrefix(inside, name+"/")) {
 				r.usable(inside, r.inspection.files[inside])
 			}
 		}
@@ -475,9 +503,11 @@ func (r *judgement) follow(name string, f *file, location string, role role, inc
 	case f.doc == nil:
 		r.fault(name, "is not XML: name another file, or save it as XML in UTF-8")
 		return
-	case f.doc.fault != nil && included && role == roleRoutes && isCut(f.doc.fault):
+	case f.doc.fault == nil:
+	case role == roleRoutes && included && endsEveryReader(f.doc.fault):
 		r.warnStrict(at(name, f.doc.faultLine), "%v. SUMO reads what there is and goes on; save the file again", f.doc.fault)
-	case f.doc.fault != nil:
+	case role == roleRoutes && !included && r.breaks(name, f.doc):
+	default:
 		r.faultIn(name, f.doc)
 		return
 	}
@@ -514,10 +544,25 @@ func (r *judgement) follow(name string, f *file, location string, role role, inc
 	}
 }
 
-// isCut reports whether only the end of a document is missing, which SUMO forgives where a file is included.
-func isCut(fault error) bool {
+// endsEveryReader reports whether SUMO's parser reads no further than we do. It goes on behind a file that is included.
+func endsEveryReader(fault error) bool {
 	syntax, ok := errors.AsType[xml.SyntaxError](fault)
-	return ok && syntax.Cut()
+	return ok && !syntax.Own()
+}
+
+// breaks records a fault in a route file behind its first vehicles, and reports whether there are runs that do not read so far. SUMO reads
+// what departs in the next route-steps seconds, at times of its own choosing, and a few elements more.
+func (r *judgement) breaks(name string, doc *document) bool {
+	until := float64(doc.departs.trail[0])/1000 - r.routeSteps
+	if _, ok := errors.AsType[xml.SyntaxError](doc.fault); !ok || r.routeSteps <= 0 || until <= 0 {
+		return false
+	}
+	b := BrokenRoutes{Problem: brokenXML(name, doc), Until: until}
+	known := slices.Contains(r.brokenRoutes, b)
+	if !known && len(r.brokenRoutes) < maxItems {
+		r.brokenRoutes, known = append(r.brokenRoutes, b), true
+	}
+	return known
 }
 
 // reference follows a name in the file called name.
@@ -557,15 +602,15 @@ func (r *judgement) hazards(name string, doc *document) {
 // departures records vehicles that SUMO drops; none is when the whole file is loaded before the first step.
 func (r *judgement) departures(name string, d departures) {
 	known := slices.ContainsFunc(r.late, func(l LateDepartures) bool { return l.File == name })
-	if r.loadAll || d.count == 0 || known || len(r.late) == maxItems {
+	if r.routeSteps <= 0 || d.count == 0 || known || len(r.late) == maxItems {
 		return
 	}
 	r.late = append(r.late, LateDepartures{File: name, Count: d.count, First: d.first, Latest: d.latest})
 }
 
 // ChooseConfig returns the configuration to run: the requested one, by its path or a base name that only one has, or else the only
-// sound one in the topmost folder that has any, if possible one that runs in its own interval. It answers problem.Invalid, with the configurations to choose from, when the choice is
-// ambiguous, and problem.ScenarioInvalid for one that cannot run.
+// sound one in the topmost folder that has any, if possible one that runs in its own interval. It answers problem.Invalid, with the
+// configurations to choose from, when the choice is ambiguous, and problem.ScenarioInvalid for one that cannot run.
 func (m Manifest) ChooseConfig(requested string) (Config, error) {
 	found := m.named(requested)
 	if requested == "" {
@@ -655,7 +700,7 @@ func (m Manifest) topmost(is func(Config) bool) (found []Config) {
 func sound(c Config) bool { return len(c.Problems) == 0 }
 
 // ready reports whether it can run in its own interval.
-func ready(c Config) bool { return sound(c) && !c.Interval(nil, nil).Empty() }
+func ready(c Config) bool { return sound(c) && len(c.refusals(c.Interval(nil, nil))) == 0 }
 
 // unsound returns what is wrong with the configuration at a path, or else with the topmost ones, when none at all can run.
 func (m Manifest) unsound(chosen string) error {
@@ -677,14 +722,14 @@ func (m Manifest) unsound(chosen string) error {
 	return invalid(items)
 }
 
-// contradiction returns why no configuration runs in its own interval; nil when one does.
-func (m Manifest) contradiction() error {
+// refuse returns why no configuration can run in its own interval; nil when one can.
+func (m Manifest) refuse() error {
 	if slices.ContainsFunc(m.Configs, ready) {
 		return nil
 	}
 	var items []problem.Item
 	for _, c := range m.topmost(sound) {
-		items = append(items, c.contradictions()...)
+		items = append(items, c.refusals(c.Interval(nil, nil))...)
 	}
 	return invalid(items)
 }

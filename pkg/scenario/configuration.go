@@ -28,19 +28,9 @@ type Option struct {
 // Number returns the value as a number, or in seconds for an option that is a time; ok is false when it is neither.
 func (o Option) Number() (n float64, ok bool) {
 	if known := options()[o.Name]; known != nil && known.kind == "TIME" {
-		return parseTime(o.Value)
+		return xml.Time(o.Value)
 	}
-	return parseNumber(o.Value)
-}
-
-// parseNumber reads a number as SUMO does, with C's strtod: unlike Go's, it takes hexadecimals without an exponent, and no underscores.
-func parseNumber(text string) (n float64, ok bool) {
-	text = trimStart(text)
-	n, err := strconv.ParseFloat(text, 64)
-	if err != nil && strings.ContainsAny(text, "xX") && !strings.ContainsAny(text, "pP") {
-		n, err = strconv.ParseFloat(text+"p0", 64)
-	}
-	return n, err == nil && !strings.Contains(text, "_")
+	return xml.Float(o.Value)
 }
 
 // Encode returns, as XML, the configuration that SUMO reads instead of the uploaded one, so that SUMO cannot read it differently
@@ -114,9 +104,6 @@ func isText(text string) bool {
 
 // blanks are what SUMO drops around the names in a list.
 const blanks = " \t\n\r"
-
-// trimStart drops the white space that SUMO, like C, skips before a number.
-func trimStart(text string) string { return strings.TrimLeft(text, " \t\n\r\v\f") }
 
 // named is one file that the value of an option names.
 type named struct {
@@ -224,6 +211,9 @@ var affixes = map[string]bool{
 	"output-suffix": true, "save-state.suffix": true,
 	"scale-suffix": true, // of ids, after which SUMO names files
 }
+
+// outputAffixes are those that only outputs have: a variable in one changes no number.
+var outputAffixes = map[string]bool{"output-prefix": true, "output-suffix": true, "save-state.suffix": true}
 
 func affixFault(value string) string {
 	if strings.ContainsAny(value, `/:\%`) || !isText(value) {

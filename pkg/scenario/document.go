@@ -95,7 +95,8 @@ type setting struct {
 // departures finds late ones: see LateDepartures.
 type departures struct {
 	order         Order
-	count         int // departures out of order
+	trail         [4]int64 // the latest departure in order, as it was before the latest elements, oldest first; milliseconds
+	count         int      // departures out of order
 	first, latest LateDeparture
 }
 
@@ -344,7 +345,7 @@ func (d *documentReader) departure(e xml.Element, attr string) {
 	} else if attr == "begin" {
 		text = []byte("0") // a flow without begin begins with the simulation
 	}
-	seconds, ok := parseTime(string(text))
+	seconds, ok := xml.Time(string(text))
 	if !ok { // "triggered", "now" and the like depart when something happens
 		d.doc.demand.untimed = true
 		return
@@ -353,11 +354,13 @@ func (d *documentReader) departure(e xml.Element, attr string) {
 	end, ok := e.Lookup("end")
 	d.doc.demand.open = d.doc.demand.open || attr == "begin" && !ok
 	if ok {
-		if t, ok := parseTime(string(end.Value)); ok {
+		if t, ok := xml.Time(string(end.Value)); ok {
 			last = max(last, t)
 		}
 	}
 	d.doc.demand.span(seconds, last)
+	t := &d.doc.departs.trail
+	t[0], t[1], t[2], t[3] = t[1], t[2], t[3], max(d.doc.departs.order.last, 0)
 	_, transit := e.Lookup("line")
 	gap := d.doc.departs.order.Drops(seconds, transit)
 	if gap == 0 {
@@ -413,27 +416,4 @@ func (d *documentReader) set(value string, cut bool, line int) {
 	if d.take(len(value)) {
 		d.doc.settings = append(d.doc.settings, setting{d.item, value, line})
 	}
-}
-
-// parseTime reads a time as SUMO does: seconds, or [days:]hours:minutes:seconds.
-func parseTime(text string) (seconds float64, ok bool) {
-	parts := []string{text}
-	if strings.Contains(text, ":") {
-		parts = strings.Split(text, ":")
-	}
-	if len(parts) == 2 || len(parts) > 4 {
-		return 0, false
-	}
-	for i, part := range parts {
-		n, ok := parseNumber(part)
-		if !ok || math.IsNaN(n) || math.Abs(n) > 1e12 {
-			return 0, false
-		}
-		factor := 60.0
-		if i == 1 && len(parts) == 4 {
-			factor = 24
-		}
-		seconds = seconds*factor + n
-	}
-	return seconds, true
 }

@@ -2,7 +2,6 @@ package scenario
 
 import (
 	"math"
-	"strconv"
 
 	"github.com/sumo-k8/sumo-k8/pkg/sumo/xml"
 )
@@ -62,8 +61,8 @@ func (r *roads) element(e xml.Element) {
 			return
 		}
 		r.Lanes++
-		metres, err := strconv.ParseFloat(string(e.Attr("length")), 64)
-		if err != nil || !(metres >= 0 && metres < maxLaneLength) {
+		metres, ok := e.Number("length")
+		if !ok || metres < 0 || metres >= maxLaneLength {
 			return
 		}
 		r.laneMetres += metres

@@ -89,6 +89,9 @@ func TestNamesAreReadAsSUMOReadsThem(t *testing.T) {
 		"a folder that is read": {
 			zip: scenarioOf(t, `<phemlight-path value="phem/"/>`), files: files{"phemlight-path": {"phem/"}},
 		},
+		"the top folder, which is read": {
+			zip: scenarioOf(t, `<phemlight-path value="./"/>`), files: files{"phemlight-path": {"./"}},
+		},
 		"a number sign": {
 			zip: scenarioOf(t, `<a value="a#b.xml"/>`, good("a#b.xml")), files: files{"additional-files": {"a#b.xml"}},
 		},
@@ -165,7 +168,8 @@ func TestNamesAreReadAsSUMOReadsThem(t *testing.T) {
 		},
 		"a state's suffix that is coded":    {zip: scenarioOf(t, `<save-state.suffix value="%2F..%2FX.xml"/>`), refused: "part of files' names"},
 		"a state's suffix that is a port":   {zip: scenarioOf(t, `<save-state.suffix value=":80"/>`), refused: "part of files' names"},
-		"a state's suffix with a variable":  {zip: scenarioOf(t, `<save-state.suffix value="${SUMO_HOME}"/>`), refused: "variable"},
+		"a state's suffix with a variable":  {zip: scenarioOf(t, `<save-state.suffix value="${UTC}x"/>`), files: files{"save-state.suffix": nil}},
+		"a scale's suffix with a variable":  {zip: scenarioOf(t, `<scale-suffix value="${SUMO_HOME}"/>`), refused: "variable"},
 		"a state's suffix that is the home": {zip: scenarioOf(t, `<save-state.suffix value="~"/>`), refused: "home folder"},
 		"a state's suffix":                  {zip: scenarioOf(t, `<save-state.suffix value=".xml.gz"/>`), files: files{"save-state.suffix": nil}},
 		"a state's prefix that is a folder": {zip: scenarioOf(t, `<save-state.prefix value="out/"/>`), refused: "names a folder"},

@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/sumo-k8/sumo-k8/pkg/problem"
 	"github.com/sumo-k8/sumo-k8/pkg/sumo/xml"
 )
 
@@ -47,7 +48,13 @@ func Inspect(ctx context.Context, r io.ReaderAt, size int64, limits Limits) (Man
 		in.config, _ = uniqueBase(in.names, limits.Config)
 	}
 	every := func(string) bool { return true }
-	damaged := func(name, fault string) { in.files[name].doc, in.files[name].fault = nil, fault }
+	damaged := func(name, fault string) {
+		f := in.files[name]
+		if f.doc != nil {
+			in.forget(f.doc)
+		}
+		f.doc, f.fault = nil, fault
+	}
 	if err := a.each(ctx, &in.report, every, in.read, damaged); err != nil {
 		return Manifest{}, err
 	}
@@ -236,16 +243,22 @@ func (in *inspection) unused(name string) {
 
 // faultIn reports why a document could not be read.
 func (r *report) faultIn(name string, doc *document) {
+	item := brokenXML(name, doc)
+	r.fault(item.Location, "%s", item.Message)
+}
+
+// brokenXML says why a document could not be read.
+func brokenXML(name string, doc *document) problem.Item {
 	location := at(name, doc.faultLine)
 	dtd, isDTD := errors.AsType[xml.DTDError](doc.fault)
 	switch {
 	case isDTD && dtd.HTML, strings.EqualFold(doc.root, "html"):
-		r.fault(name, "looks like a web page, not like SUMO's XML: download the file itself again")
+		return problem.Item{Location: name, Message: "looks like a web page, not like SUMO's XML: download the file itself again"}
 	case isDTD:
-		r.fault(location, "contains <!DOCTYPE or <!ENTITY, which is refused for safety: delete that declaration; SUMO does not need it")
-	default:
-		r.fault(location, "cannot be read as XML: %v", doc.fault)
+		return problem.Item{Location: location, Message: "contains <!DOCTYPE or <!ENTITY, which is refused for safety: delete that " +
+			"declaration; SUMO does not need it"}
 	}
+	return problem.Item{Location: location, Message: fmt.Sprintf("cannot be read as XML: %v", doc.fault)}
 }
 
 // noConfig explains, as exactly as possible, what to add to a zip without a configuration.

@@ -16,6 +16,7 @@ import (
 	"unicode/utf16"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/sumo-k8/sumo-k8/pkg/problem"
 )
@@ -237,6 +238,7 @@ func TestInspectRefuses(t *testing.T) {
 		"an output over an input": {
 			zip: option(`<fcd-output value="r.rou.xml"/>`), location: "s.sumocfg", message: "read and also written",
 		},
+		"a log over the network": {zip: option(`<log value="n.net.xml"/>`), location: "s.sumocfg", message: "read and also written"},
 		"an output below a file": {
 			zip: option(`<fcd-output value="r.rou.xml/fcd.xml"/>`), location: "s.sumocfg", message: "not a folder",
 		},
@@ -572,6 +574,29 @@ func TestRewrites(t *testing.T) {
 	}
 	if diff := cmp.Diff(outputs, c.Outputs); diff != "" {
 		t.Errorf("outputs (-want +got):\n%s", diff)
+	}
+}
+
+func TestTablesOfEmissionsAreReadFromTheFolderThatTheConfigurationNames(t *testing.T) {
+	t.Parallel()
+	for settings, want := range map[string][]string{
+		"":                               {"PHEMlight/a.csv"},
+		`<phemlight-path value="./"/>`:   {"a.PHEMLight.veh"},
+		`<phemlight-path value="."/>`:    {"a.PHEMLight.veh"},
+		`<phemlight-path value="d"/>`:    {"d/a.csv", "d/e/a.csv"},
+		`<phemlight-path value="none"/>`: nil,
+	} {
+		m, err := inspect(t, scenarioOf(t, settings, entryOf("a.PHEMLight.veh", ""), entryOf("d/a.csv", ""), entryOf("d/e/a.csv", ""),
+			entryOf("PHEMlight/a.csv", ""), part{"d/link", "/etc/passwd", mode(fs.ModeSymlink | 0o777)}), DefaultLimits())
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := slices.DeleteFunc(m.Configs[0].Reads, func(name string) bool {
+			return slices.Contains([]string{"s.sumocfg", "n.net.xml", "r.rou.xml"}, name)
+		})
+		if diff := cmp.Diff(want, got, cmpopts.EquateEmpty()); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", settings, diff)
+		}
 	}
 }
 

@@ -129,13 +129,13 @@ func (in *Intake) Validate(ctx context.Context, t tenant.Tenant, src io.Reader, 
 	case err != nil:
 		return s, err
 	case config == "":
-		return s, s.Manifest.contradiction()
+		return s, s.Manifest.refuse()
 	}
 	chosen, err := s.Manifest.ChooseConfig(config)
 	if err != nil {
 		return s, err
 	}
-	return s, chosen.Contradiction()
+	return s, chosen.Refuse(chosen.Interval(nil, nil))
 }
 
 // Delete removes a scenario that no job needs any longer.

@@ -34,16 +34,30 @@ func (i Interval) Empty() bool { return i.End <= i.Begin }
 
 func (i Interval) has(seconds float64) bool { return seconds >= i.Begin && seconds < i.End }
 
-// Contradiction refuses a run in the interval of the configuration itself where that is empty; nil where it is not.
-func (c Config) Contradiction() error { return invalid(c.contradictions()) }
+// Refuse returns why c cannot run in an interval, as problem.ScenarioInvalid; nil where it can.
+func (c Config) Refuse(i Interval) error { return invalid(c.refusals(i)) }
 
-func (c Config) contradictions() []problem.Item {
-	i := c.Interval(nil, nil)
-	if !i.Empty() {
-		return nil
+func (c Config) refusals(i Interval) (items []problem.Item) {
+	if i.Empty() {
+		return []problem.Item{{Location: c.Path, Message: fmt.Sprintf(
+			"the end (%g s) is not after the begin (%g s): correct them, or give the job a begin or end of its own", i.End, i.Begin)}}
 	}
-	return []problem.Item{{Location: c.Path, Message: fmt.Sprintf(
-		"the end (%g s) is not after the begin (%g s): correct them, or give the job a begin or end of its own", i.End, i.Begin)}}
+	if i.Begin < 0 {
+		items = append(items, problem.Item{Location: c.Path, Message: fmt.Sprintf(
+			"the begin (%g s) is negative, and SUMO refuses that: correct it, or give the job a begin of its own", i.Begin)})
+	}
+	for _, b := range c.Broken {
+		if i.End > b.Until {
+			items = append(items, b.Problem)
+		}
+	}
+	return items
+}
+
+// BrokenRoutes is a fault in the middle of a route file. SUMO reads such files as simulated time advances.
+type BrokenRoutes struct {
+	Problem problem.Item `json:"problem"`
+	Until   float64      `json:"until"` // seconds: a run that ends by then does not read so far
 }
 
 // LateDepartures are vehicles of a route file that SUMO drops where it simulates their departure: it reads the file as simulated time
@@ -72,9 +86,12 @@ func (c Config) Remarks(i Interval) []Warning {
 			all = append(all, w)
 		}
 	}
-	if i.Empty() {
-		for _, item := range c.contradictions() {
-			all = append(all, Warning{Location: item.Location, Message: item.Message})
+	for _, item := range c.refusals(i) {
+		all = append(all, Warning{Location: item.Location, Message: item.Message})
+	}
+	for _, b := range c.Broken {
+		if i.End <= b.Until {
+			all = append(all, Warning{Location: b.Problem.Location, Message: b.Problem.Message + "; the run ends before SUMO reads so far"})
 		}
 	}
 	if text := c.idle(i); text != "" {

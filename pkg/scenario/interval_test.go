@@ -2,6 +2,9 @@ package scenario
 
 import (
 	"bytes"
+	"errors"
+	"fmt"
+	"math"
 	"strings"
 	"testing"
 
@@ -49,6 +52,31 @@ func TestRemarksAreThoseOfTheIntervalThatRuns(t *testing.T) {
 	}
 }
 
+func TestABrokenRouteFileIsRefusedWhereTheRunReadsSoFar(t *testing.T) {
+	t.Parallel()
+	var demand strings.Builder
+	for depart := range 20 {
+		fmt.Fprintf(&demand, "<trip id=\"%d\" depart=\"%d\"/>\n", depart, 100*depart)
+	}
+	m, err := inspect(t, scenarioOf(t, "", entryOf("r.rou.xml", "<routes>\n"+demand.String()+"</trip></routes>")), DefaultLimits())
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := m.Configs[0]
+	for end, refused := range map[float64]bool{100: false, 1000: false, 1500: true, math.Inf(1): true} {
+		i := Interval{End: end}
+		p, _ := errors.AsType[*problem.Error](c.Refuse(i))
+		remarks := c.Remarks(i)
+		if refused != (p != nil) || refused && p.Items[0].Location != "r.rou.xml:22" || len(remarks) != 1 ||
+			refused == strings.Contains(remarks[0].Message, "the run ends before SUMO reads so far") || len(c.Strict(i)) > 0 {
+			t.Errorf("until %g: %v, %v", end, p, remarks)
+		}
+	}
+	if _, err := m.ChooseConfig(""); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestAnEmptyIntervalIsRefusedUnlessTheJobHasAnother(t *testing.T) {
 	t.Parallel()
 	const empty = `<begin value="400"/><end value="100"/>`
@@ -76,8 +104,8 @@ func TestAnEmptyIntervalIsRefusedUnlessTheJobHasAnother(t *testing.T) {
 				t.Fatal(err)
 			}
 			c, err := s.Manifest.ChooseConfig("")
-			if err != nil || c.Path != test.chosen || test.contradicts != (c.Contradiction() != nil) {
-				t.Errorf("chose %s, %v, %v", c.Path, err, c.Contradiction())
+			if err != nil || c.Path != test.chosen || test.contradicts != (c.Refuse(c.Interval(nil, nil)) != nil) {
+				t.Errorf("chose %s, %v, %v", c.Path, err, c.Refuse(c.Interval(nil, nil)))
 			}
 		})
 	}

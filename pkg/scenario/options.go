@@ -4,11 +4,11 @@ import (
 	"embed"
 	"path"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 
 	"github.com/sumo-k8/sumo-k8/pkg/sumo/release"
+	"github.com/sumo-k8/sumo-k8/pkg/sumo/xml"
 )
 
 //go:generate ./options.sh
@@ -161,15 +161,15 @@ func (o *option) typeFault(value string) string {
 			return "is not true or false"
 		}
 	case "INT":
-		if _, err := strconv.ParseInt(trimStart(value), 10, 32); err != nil {
+		if _, ok := xml.Int(value, 32); !ok {
 			return "is not a whole number"
 		}
 	case "FLOAT":
-		if _, ok := parseNumber(value); !ok {
+		if _, ok := xml.Float(value); !ok {
 			return "is not a number (use a decimal point, not a comma)"
 		}
 	case "TIME":
-		if _, ok := parseTime(value); !ok {
+		if _, ok := xml.Time(value); !ok {
 			return "is not a time (seconds, or hours:minutes:seconds)"
 		}
 	}

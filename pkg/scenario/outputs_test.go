@@ -24,6 +24,17 @@ func TestOutputsThatMoveTakeNobodysName(t *testing.T) {
 		"two that differ in a variable": {
 			settings: `<tripinfo-output value="${A}.xml"/><summary-output value="${B}.xml"/>`, want: []string{".xml", "-2.xml"},
 		},
+		"one that is a variable":             {settings: `<summary-output value="out/${LOCALTIME}"/>`, want: []string{"out/summary-output.xml"}},
+		"one in a folder that is a variable": {settings: `<summary-output value="out/${X}/s.xml"/>`, want: []string{"out/s.xml"}},
+		"a prefix and a suffix with variables": {
+			settings: `<output-prefix value="o/${UTC}_"/><output-suffix value="-${PID}"/><summary-output value="s.xml"/>`,
+			want:     []string{"o/_s-.xml"},
+		},
+		"the network's name":       {settings: `<fcd-output value="n.net.xml"/>`, want: []string{"n-2.net.xml"}},
+		"the configuration's name": {additional: `<edgeData id="a" file="s.sumocfg"/>`, want: []string{"s-2.sumocfg"}},
+		"the network's name behind a prefix": {
+			settings: `<fcd-output value="net.xml"/><output-prefix value="n."/>`, want: []string{"n.net-2.xml"},
+		},
 		"one name twice, as SUMO has it": {
 			settings: `<tripinfo-output value="../a.xml"/><summary-output value="../a.xml"/>`, want: []string{"a.xml"},
 		},

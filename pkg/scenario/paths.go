@@ -54,7 +54,10 @@ func place(dir, value string, u use, instead string) placed {
 	if writes {
 		plain = variable.ReplaceAllString(plain, "")
 		if plain != value {
-			p.note = "contains a variable, which differs from run to run"
+			p.note = variableNote
+			if strings.HasSuffix(plain, "/") && !strings.HasSuffix(value, "/") {
+				plain += instead // the variable was the file's whole name
+			}
 		}
 		if plain == "" {
 			plain = instead
@@ -92,7 +95,7 @@ func place(dir, value string, u use, instead string) placed {
 			p.name = p.name[len("../"):]
 		}
 	}
-	if p.name == "." || p.name == ".." || p.name == "" {
+	if p.name == "." && u != mayRead || p.name == ".." || p.name == "" {
 		return fault("names a folder: name a file")
 	}
 	return p
@@ -100,6 +103,8 @@ func place(dir, value string, u use, instead string) placed {
 
 // variable is what SUMO replaces in names: environment variables, and the time and number of the process.
 var variable = regexp.MustCompile(`\$\{[^}]*\}`)
+
+const variableNote = "contains a variable, which differs from run to run"
 
 // relative returns how a file in folder dir names another one; both are inside the scenario.
 func relative(dir, name string) string {

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
-	"strings"
 
 	"github.com/sumo-k8/sumo-k8/pkg/problem"
 )
@@ -101,14 +100,7 @@ func invalid(items []problem.Item) error {
 	case len(items) > maxItems:
 		head = fmt.Sprintf("The scenario has more than %d problems; the first is: ", maxItems)
 	}
-	if items[0].Location != "" {
-		head += items[0].Location + ": "
-	}
-	head += items[0].Message
-	if !strings.HasSuffix(head, ".") && !strings.HasSuffix(head, "?") {
-		head += "."
-	}
-	return problem.New(problem.ScenarioInvalid, "%s", head).WithItems(items...)
+	return problem.New(problem.ScenarioInvalid, "%s%s", head, items[0].Sentence()).WithItems(items...)
 }
 
 // itemText is an item on one line.

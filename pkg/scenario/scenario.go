@@ -65,6 +65,8 @@ type Config struct {
 	Emissions bool `json:"emissions,omitempty"`
 	// Warnings do not keep it from running. They hold in every interval; Remarks has all.
 	Warnings []Warning `json:"warnings,omitempty"`
+	// Broken are the faults in its route files that matter only to a run that reads so far.
+	Broken []BrokenRoutes `json:"broken,omitempty"`
 	// Late are vehicles that SUMO drops, by file.
 	Late []LateDepartures `json:"late,omitempty"`
 	// Network and Demand are nil when there is a fault in what the configuration leads to, or it was stored before they

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -81,7 +82,7 @@ func runReal(t *testing.T, at release.Installation, settings string, more ...par
 	run := realRun{refused: refused}
 	if refused == nil {
 		c := m.Configs[0]
-		run.outputs, run.strict, run.refused = c.Outputs, c.Strict(c.Interval(nil, nil)), c.Contradiction()
+		run.outputs, run.strict, run.refused = c.Outputs, c.Strict(c.Interval(nil, nil)), c.Refuse(c.Interval(nil, nil))
 		if unfit := c.Unfit(at.Version); len(unfit) > 0 {
 			run.refused = invalid(unfit)
 		}
@@ -415,30 +416,44 @@ func TestUnusualFormsAreAcceptedAsSUMODoes(t *testing.T) {
 		settings string
 		parts    []part
 	}{
-		"options as text":              {"<begin> \n5</begin>", nil},
-		"options in sections":          {"<time><begin value=\"5\"/></time>", nil},
-		"the attribute v":              {`<begin v="5"/>`, nil},
-		"unknown but empty":            {`<foo value=""/>`, nil},
-		"unknown":                      {`<foo value="1"/>`, nil},
-		"a bad number":                 {`<scale value="1,5"/>`, nil},
-		"a bad time":                   {`<begin value="5 s"/>`, nil},
-		"a bad truth value":            {`<ignore-route-errors value="y"/>`, nil},
-		"a truth value in capitals":    {`<ignore-route-errors value="TRUE"/>`, nil},
-		"twice":                        {`<begin value="1"/><b value="2"/>`, nil},
-		"end before begin":             {`<begin value="500"/>`, nil},
-		"a list with spaces":           {`<a value="a.xml , b.xml"/>`, append(additional("<additional/>"), entryOf("d/b.xml", "<additional/>"))},
-		"a list without commas":        {`<a value="a.xml b.xml"/>`, append(additional("<additional/>"), entryOf("d/b.xml", "<additional/>"))},
-		"a missing file":               {use, nil},
-		"gzip called xml":              {use, additional(gzipped("<additional/>"))},
-		"an empty file":                {use, additional("")},
-		"text":                         {use, additional("hello")},
-		"Latin-1":                      {use, additional("<?xml version='1.0' encoding='ISO-8859-1'?><additional x='\xdf'/>")},
-		"two roots":                    {use, additional("<additional/><additional/>")},
-		"text behind the root":         {use, additional("<additional/>x")},
-		"attributes twice":             {use, additional("<additional a='1' a='1'/>")},
-		"a bracket too many":           {use, additional("<additional>]]></additional>")},
-		"a declaration behind a space": {use, additional("\n<?xml version='1.0'?><additional/>")},
-		"UTF-16":                       {use, additional(inUTF16(binary.LittleEndian, true, "<additional/>"))},
+		"options as text":                     {"<begin> \n5</begin>", nil},
+		"tables in the scenario's own folder": {`<phemlight-path value="./"/>`, nil},
+		"tables in its own folder":            {`<phemlight-path value="."/>`, nil},
+		"an output that is a variable":        {`<summary value="out/${LOCALTIME}"/>`, nil},
+		"a prefix with a variable":            {`<summary value="s.xml"/><output-prefix value="out/${LOCALTIME}_"/>`, nil},
+		"an output over the network":          {`<summary value="n.net.xml"/>`, nil},
+		"an output over the configuration":    {`<log value="s.sumocfg"/>`, nil},
+		"a log over the network":              {`<log value="n.net.xml"/>`, nil},
+		"an output over an input":             {`<a value="a.xml"/><summary value="a.xml"/>`, additional("<additional/>")},
+		"an output of an input over the network": {
+			use, additional(`<additional><edgeData id="x" file="n.net.xml"/></additional>`),
+		},
+		"names in other letters":          {use, additional("<additional größe='1' 数据='2' a\u0301='3'/>")},
+		"names of no letters":             {use, additional("<additional \u00d7='1'/>")},
+		"names that begin with an accent": {use, additional("<additional \u0301='1'/>")},
+		"options in sections":             {"<time><begin value=\"5\"/></time>", nil},
+		"the attribute v":                 {`<begin v="5"/>`, nil},
+		"unknown but empty":               {`<foo value=""/>`, nil},
+		"unknown":                         {`<foo value="1"/>`, nil},
+		"a bad number":                    {`<scale value="1,5"/>`, nil},
+		"a bad time":                      {`<begin value="5 s"/>`, nil},
+		"a bad truth value":               {`<ignore-route-errors value="y"/>`, nil},
+		"a truth value in capitals":       {`<ignore-route-errors value="TRUE"/>`, nil},
+		"twice":                           {`<begin value="1"/><b value="2"/>`, nil},
+		"end before begin":                {`<begin value="500"/>`, nil},
+		"a list with spaces":              {`<a value="a.xml , b.xml"/>`, append(additional("<additional/>"), entryOf("d/b.xml", "<additional/>"))},
+		"a list without commas":           {`<a value="a.xml b.xml"/>`, append(additional("<additional/>"), entryOf("d/b.xml", "<additional/>"))},
+		"a missing file":                  {use, nil},
+		"gzip called xml":                 {use, additional(gzipped("<additional/>"))},
+		"an empty file":                   {use, additional("")},
+		"text":                            {use, additional("hello")},
+		"Latin-1":                         {use, additional("<?xml version='1.0' encoding='ISO-8859-1'?><additional x='\xdf'/>")},
+		"two roots":                       {use, additional("<additional/><additional/>")},
+		"text behind the root":            {use, additional("<additional/>x")},
+		"attributes twice":                {use, additional("<additional a='1' a='1'/>")},
+		"a bracket too many":              {use, additional("<additional>]]></additional>")},
+		"a declaration behind a space":    {use, additional("\n<?xml version='1.0'?><additional/>")},
+		"UTF-16":                          {use, additional(inUTF16(binary.LittleEndian, true, "<additional/>"))},
 		"UTF-16 that says UTF-8": {use, additional(inUTF16(binary.LittleEndian, true,
 			"<?xml version='1.0' encoding='UTF-8'?><additional/>"))},
 		"bytes that are not UTF-8": {use, additional("<additional x='\xdf'/>")},
@@ -472,6 +487,60 @@ func TestUnusualFormsAreAcceptedAsSUMODoes(t *testing.T) {
 	}
 }
 
+// TestBrokenRouteFilesAreReadAsFarAsSUMODoes has faults that SUMO may never see: it stops at the simulation's end, 400 s.
+func TestBrokenRouteFilesAreReadAsFarAsSUMODoes(t *testing.T) {
+	t.Parallel()
+	routes := func(from, to, step int, tail string) string {
+		var b strings.Builder
+		b.WriteString(`<routes><route id="r` + strconv.Itoa(from) + `" edges="A0A1 A1A2"/>` + "\n")
+		for n := from; n <= to; n += step {
+			fmt.Fprintf(&b, "<vehicle id=\"%d\" depart=\"%[1]d\" route=\"r%d\"/>\n", n, from)
+		}
+		return b.String() + tail
+	}
+	const main = `<route-files value="r.xml"/>`
+	for name, test := range map[string]struct {
+		settings string
+		routes   string
+		included string // a file that the routes include
+		accepted bool   // for certain; otherwise only what SUMO runs
+	}{
+		"at the beginning":          {main, routes(0, 0, 1, "</vehicle>"), "", false},
+		"before the end":            {main, routes(0, 390, 10, "</vehicle>"), "", false},
+		"soon after the end":        {main, routes(0, 420, 10, "</vehicle>"), "", false},
+		"at a load after the end":   {main, routes(0, 605, 1, "</vehicle>"), "", false},
+		"long after the end":        {main, routes(0, 700, 10, "</vehicle>"), "", true},
+		"cut off after the end":     {main, routes(0, 700, 10, "<vehicle"), "", true},
+		"in large steps":            {main, routes(0, 3000, 500, "</vehicle>"), "", true},
+		"in small portions":         {main + `<route-steps value="1"/>`, routes(0, 450, 10, "</vehicle>"), "", true},
+		"in portions, too early":    {main + `<route-steps value="1"/>`, routes(0, 402, 1, "</vehicle>"), "", false},
+		"in large portions":         {main + `<route-steps value="1000"/>`, routes(0, 700, 10, "</vehicle>"), "", false},
+		"in long steps":             {main + `<step-length value="7"/>`, routes(0, 700, 10, "</vehicle>"), "", true},
+		"all at once":               {main + `<route-steps value="0"/>`, routes(0, 700, 10, "</vehicle>"), "", false},
+		"as an additional file":     {`<a value="r.xml"/>`, routes(0, 700, 10, "</vehicle>"), "", false},
+		"of an encoding":            {main, routes(0, 390, 10, "\xff"), "", false},
+		"included, cut off":         {main, routes(0, 10, 10, `<include href="i.xml"/></routes>`), routes(20, 100, 10, "<vehicle"), true},
+		"included, a wrong end":     {main, routes(0, 10, 10, `<include href="i.xml"/></routes>`), routes(20, 100, 10, "</vehicle></routes>"), true},
+		"included, an entity":       {main, routes(0, 10, 10, `<include href="i.xml"/></routes>`), routes(20, 100, 10, "<a>&auml;</a></routes>"), true},
+		"included, a second root":   {main, routes(0, 10, 10, `<include href="i.xml"/></routes>`), routes(20, 100, 10, "</routes><a/>"), true},
+		"included in an additional": {`<a value="r.xml"/>`, routes(0, 10, 10, `<include href="i.xml"/></routes>`), routes(20, 100, 10, "</vehicle>"), false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			parts := []part{entryOf("d/r.xml", test.routes)}
+			if test.included != "" {
+				parts = append(parts, entryOf("d/i.xml", test.included))
+			}
+			sumotest.Each(t, func(t *testing.T, at release.Installation) {
+				run := runReal(t, at, test.settings, parts...)
+				if run.refused == nil && !run.ok || test.accepted && run.refused != nil {
+					t.Errorf("we say %v, SUMO says\n%s", run.refused, run.output)
+				}
+			})
+		})
+	}
+}
+
 // TestValuesAreReadAsSUMODoes has values of each type: where SUMO ignores the option, we say so.
 func TestValuesAreReadAsSUMODoes(t *testing.T) {
 	t.Parallel()
@@ -479,7 +548,9 @@ func TestValuesAreReadAsSUMODoes(t *testing.T) {
 		"scale":               {"1,5", "0x1", "0x1p1", "1e0", " 1", "1 ", "+1", "inf", "nan", "1e999", "1_0", ".5", "1.", "1f", "0x_1p0", "one"},
 		"seed":                {"1.0", "0x5", "99999999999", "-1", "+2", " 3", "3 ", "1e3", "x", "2147483647", "2147483648", "007"},
 		"ignore-route-errors": {"TRUE", "yes", "y", "On", "x", "t", "T", "-", "f", "no", "2", "1", " true", "true ", "wahr"},
-		"begin":               {"1", " 1", "1 ", "0:0:1", "1:0", "1:2:3:4", "1:2:3:4:5", "0x1", "1s", "0:0:1.5"},
+		"begin": {"1", " 1", "1 ", "0:0:1", "1:0", "1:2:3:4", "1:2:3:4:5", "0x1", "1s", "0:0:1.5", "-1", "-0:0:1", "0:0:-1", "+0:0:0x10", "0: 0:1",
+			"0::1", "0:0:1 ", "nan", "inf", "1e999"},
+		"time-to-teleport": {"1e13", "1e16", "1:0:0:0", "1e12:0:0", "-0:0:500"},
 	}
 	for option, list := range values {
 		for _, value := range list {

@@ -76,10 +76,17 @@ func (o Offer) Newest() string {
 
 // Successor returns the version that runs in place of name: itself if it is ready, or else the nearest newer one, or else the newest.
 func (o Offer) Successor(name string) string {
-	for _, v := range o {
-		if v.Ready && release.Compare(v.Name, name) >= 0 {
-			return v.Name
-		}
+	if all := o.Successors(name); len(all) > 0 {
+		return all[0]
 	}
-	return o.Newest()
+	return ""
+}
+
+// Successors lists the versions that can run in place of name, the best first: see Successor.
+func (o Offer) Successors(name string) []string {
+	newer := slices.DeleteFunc(o.Ready(), func(ready string) bool { return release.Compare(ready, name) < 0 })
+	if newest := o.Newest(); len(newer) == 0 && newest != "" {
+		return []string{newest}
+	}
+	return newer
 }

@@ -29,6 +29,9 @@ func TestWhatRunsIsReadyAndTheNearestNewerOneFollows(t *testing.T) {
 			t.Errorf("%s is followed by %s, want %s", name, got, want)
 		}
 	}
+	if diff := cmp.Diff([]string{"1.20", "1.24", "1.30"}, offer.Successors("1.18")); diff != "" {
+		t.Errorf("1.18 is followed by (-want +got):\n%s", diff)
+	}
 	if v, ok := offer.Find("1.22"); !ok || v.Ready {
 		t.Errorf("1.22 is %+v, %t", v, ok)
 	}

@@ -165,13 +165,18 @@ type Outcome struct {
 	Summary *Summary `json:"summary,omitempty"`
 	// Confinement is what held SUMO; nil when SUMO was never started.
 	Confinement *Confinement `json:"confinement,omitempty"`
-	// Files are the names, in the output folder, of the outputs that views read, where there are any: the scenario's own
-	// names where it asks for such an output, else ours.
-	Files map[Output]string `json:"files,omitempty"`
+	// Files are the names, in the output folder, of the outputs that views read: the scenario's own names where it asks for such an
+	// output, else ours. It is nil only in an outcome that an earlier release wrote, when all names were ours.
+	Files map[Output]string `json:"files,omitzero"`
 	// Warnings say what a person should know of a run, whether or not it succeeded: what SUMO dropped, what was replaced.
 	Warnings []string `json:"warnings,omitempty"`
 	// Problems are what a check found (Options.Check), as SUMO said it.
 	Problems []problem.Item `json:"problems,omitempty"`
+}
+
+// Unreported is the outcome of a run that ended for r without leaving one.
+func (r Reason) Unreported() Outcome {
+	return Outcome{Reason: r, Message: r.Message(), Files: map[Output]string{}}
 }
 
 // Succeeded reports whether the run did all it was asked to.

@@ -181,7 +181,7 @@ func (p Parts) auth() *auth.Function {
 
 func (p Parts) submit() *submit.Function {
 	cfg := p.Config
-	scenarios := &scenario.Intake{Store: p.DB, Objects: p.Objects, Limits: cfg.Limits(), NewID: newID, Now: time.Now}
+	scenarios := p.scenarios()
 	jobs := &job.Intake{
 		Jobs: p.DB, NewID: newID, Now: time.Now, Changed: p.Changed, Trace: traceparent.Of,
 		Scenario: p.DB.Scenario, Config: scenarios.Config, DrawSeed: func() int64 { return int64(mathrand.Int32()) },
@@ -271,7 +271,18 @@ func (p Parts) engine() job.Engine {
 	}
 	return job.Versioned{
 		Engine: p.Trace.Engine(p.Engine), Versions: p.offer(), Unnamed: p.Config.EarlierDefault(), Record: p.DB,
+		Config: func(ctx context.Context, j job.Job) (scenario.Config, error) {
+			s, err := p.DB.Scenario(ctx, j.TenantID, j.ScenarioDigest)
+			if err != nil {
+				return scenario.Config{}, err
+			}
+			return p.scenarios().Config(ctx, s, j.Options.ConfigFile)
+		},
 	}
+}
+
+func (p Parts) scenarios() *scenario.Intake {
+	return &scenario.Intake{Store: p.DB, Objects: p.Objects, Limits: p.Config.Limits(), NewID: newID, Now: time.Now}
 }
 
 // newID returns a UUIDv7 (RFC 9562): ids that sort by time keep Postgres' indexes compact.

@@ -59,7 +59,7 @@ func observe(w *wfv1.Workflow, now time.Time) job.Observation {
 	if last.Phase == wfv1.NodePending {
 		o.Message = waiting(last.Message)
 		if reason := fatal(last.Message); reason != "" && now.Sub(last.StartedAt.Time) > patience {
-			o.End(simulation.Outcome{Reason: reason, Message: reason.Message()})
+			o.End(reason.Unreported())
 			o.FinishedAt = &now
 		}
 	}
@@ -188,8 +188,9 @@ func withOutcome(w *wfv1.Workflow, text string) *wfv1.Workflow {
 
 // outcomeOf is the outcome that sumo-run left; false when it could not.
 func outcomeOf(n wfv1.NodeStatus) (simulation.Outcome, bool) {
+	none := simulation.InternalError.Unreported()
 	if n.Outputs == nil {
-		return simulation.Outcome{}, false
+		return none, false
 	}
 	for _, p := range n.Outputs.Parameters {
 		if p.Name != outcomeParameter {
@@ -200,7 +201,7 @@ func outcomeOf(n wfv1.NodeStatus) (simulation.Outcome, bool) {
 			return outcome, true
 		}
 	}
-	return simulation.Outcome{}, false
+	return none, false
 }
 
 // blame finds the reason of a run that sumo-run has not judged, because it was interrupted or unable to, in what

@@ -329,20 +329,23 @@ func TestARunFindsTheVersionOfItsJobAndOutputsHaveRoles(t *testing.T) {
 		c.Installations = []release.Installation{{Version: "1.15"}, {Version: "1.28", Binary: "/opt/1.28/bin/sumo", Home: "/opt/1.28"}}
 	})
 	const script = `echo "$SUMO_VERSION $SUMO_BINARY $SUMO_HOME" >"$out/a.txt"; echo x >"$out/mine.xml"` + "\n" +
-		`echo '{"started_at":"2026-05-04T12:00:00Z","files":{"summary":"mine.xml"},"warnings":["w","w"],"problems":[{"message":"p"}]}' >"$out/outcome.json"`
+		`echo '{"started_at":"2026-05-04T12:00:00Z","files":{"summary":"mine.xml","tripinfo":"mine.xml"},"warnings":["w","w"],"problems":[{"message":"p"}]}' >"$out/outcome.json"`
 	for version, want := range map[string]string{"1.15": "1.15  \n", "1.28": "1.28 /opt/1.28/bin/sumo /opt/1.28\n", "": "  \n"} {
 		j := b.start(t, "on-"+version, script, func(j *job.Job) { j.Options.SumoVersion = version })
 		o := b.seeEnd(t, j.ID)
 		if got := b.stored(t, j)["a.txt"]; got != want {
 			t.Errorf("a job on %q gets %q, want %q", version, got, want)
 		}
-		roles := map[string]simulation.Output{}
+		roles := map[string][]simulation.Output{}
 		for _, r := range o.Results {
-			if r.Role != "" {
-				roles[r.Name] = r.Role
+			if roles[r.Name] = r.Roles; r.Roles == nil {
+				t.Errorf("%s has no roles on record", r.Name)
 			}
 		}
-		if diff := cmp.Diff(map[string]simulation.Output{"mine.xml": simulation.OutputSummary}, roles); diff != "" {
+		want := map[string][]simulation.Output{
+			"mine.xml": {simulation.OutputSummary, simulation.OutputTripinfo}, "a.txt": {}, "outcome.json": {},
+		}
+		if diff := cmp.Diff(want, roles); diff != "" {
 			t.Errorf("roles (-want +got):\n%s", diff)
 		}
 		if len(o.Warnings) != 1 || len(o.Problems) != 1 {

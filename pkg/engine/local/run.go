@@ -213,7 +213,9 @@ func (e *Engine) simulate(r *run) (outcome simulation.Outcome, ended bool) {
 
 // end is the outcome of a run that ends now, for a reason that sumo-run has not explained.
 func (e *Engine) end(reason simulation.Reason) simulation.Outcome {
-	return simulation.Outcome{Reason: reason, Message: reason.Message(), FinishedAt: e.now()}
+	outcome := reason.Unreported()
+	outcome.FinishedAt = e.now()
+	return outcome
 }
 
 // prepare makes the run's folder and fetches its scenario. It waits while the object store is unreachable.

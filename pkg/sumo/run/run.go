@@ -102,7 +102,9 @@ func (r Run) perform(ctx context.Context, unpack unpacker) simulation.Outcome {
 			outcome.Reason, outcome.Message = blame(err, "The checksums of the results could not be written")
 		}
 	}
-	outcome = outcome.Bounded()
+	if outcome = outcome.Bounded(); outcome.Files == nil {
+		outcome.Files = map[simulation.Output]string{}
+	}
 	outcome.StartedAt, outcome.FinishedAt = started.UTC(), time.Now().UTC()
 	if err := writeJSON(filepath.Join(r.Out, simulation.OutcomeFile), outcome); err != nil && outcome.Succeeded() {
 		outcome.Reason, outcome.Message = blame(err, "The outcome could not be written")
@@ -356,9 +358,8 @@ func (r Run) finish(chosen scenario.Config, s settings, f fate, log *logbook) si
 			reason, message = blame(err, "The summary could not be written")
 		}
 	}
-	outcome := simulation.Outcome{Reason: reason, Message: message, Summary: summary, Confinement: &f.held, Warnings: left.notes}
-	if len(left.files) > 0 {
-		outcome.Files = left.files
+	outcome := simulation.Outcome{
+		Reason: reason, Message: message, Summary: summary, Confinement: &f.held, Warnings: left.notes, Files: left.files,
 	}
 	outcome.Warnings = append(r.unwritten(s), append(outcome.Warnings, f.remarks(s, summary)...)...)
 	return outcome

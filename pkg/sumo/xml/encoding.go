@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"regexp"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -23,9 +24,11 @@ import (
 // sniffLength is how much of a file decides its encoding. An XML declaration is far shorter.
 const sniffLength = 512
 
-// charsets are the encodings of single bytes, or of bytes that begin with ASCII, that an XML declaration may name, by canonical. SUMO's
-// parser takes a few more: those in which the meaning of a byte depends on what came long before it (UTF-7, ISO-2022, HZ) can hide a
-// DTD from any other reader.
+// stateful are how the names of encodings begin, by canonical, in which the meaning of a byte depends on what came long before it. SUMO's
+// parser takes them, but they can hide a DTD from any other reader.
+var stateful = []string{"utf7", "iso2022", "csiso2022", "hz", "scsu", "bocu", "imap"}
+
+// charsets are the encodings of single bytes, or of bytes that begin with ASCII, that an XML declaration may name, by canonical.
 var charsets = func() map[string]encoding.Encoding {
 	all := map[string]encoding.Encoding{}
 	for names, e := range map[string]encoding.Encoding{
@@ -142,7 +145,7 @@ func decode(r *bufio.Reader) (io.Reader, int, error) {
 	}
 	m := declaration.FindSubmatch(head)
 	if m == nil {
-		return nil, 0, malformed(`the XML declaration is not understood: begin the file with <?xml version="1.0" encoding="UTF-8"?>`)
+		return nil, 0, refused(`the XML declaration is not understood: begin the file with <?xml version="1.0" encoding="UTF-8"?>`)
 	}
 	lines := bytes.Count(m[0], []byte("\n"))
 	later := string(m[1])+string(m[2]) != "0"
@@ -181,9 +184,13 @@ func declared(r *bufio.Reader, family, name string, later bool) (io.Reader, erro
 	case e != nil:
 		return decoded(r, e, later), nil
 	case key == "utf8", other != "", charsets[key] != nil, ebcdics[key] != nil:
-		return nil, malformed("the XML declaration says encoding %.40q but the file is not in it: save it as UTF-8", name)
+		return nil, refused("the XML declaration says encoding %.40q but the file is not in it: save it as UTF-8", name)
 	}
-	return nil, malformed("the encoding %.40q is not accepted: save the file as UTF-8 and say so in its first line", name)
+	if slices.ContainsFunc(stateful, func(prefix string) bool { return strings.HasPrefix(key, prefix) }) {
+		return nil, refused("the encoding %.40q is unsafe here, because it can hide a document type declaration: save the file as UTF-8 and say "+
+			"so in its first line", name)
+	}
+	return nil, refused("the encoding %.40q is not accepted: save the file as UTF-8 and say so in its first line", name)
 }
 
 // decoded reads r in the given encoding, strictly.
@@ -215,10 +222,10 @@ func (t strict) Transform(dst, src []byte, atEOF bool) (written, read int, err e
 		}
 	}
 	bad := bytes.IndexRune(src[:n], utf8.RuneError)
-	fault := malformed("the text is not in the encoding that the file declares: save the file as UTF-8")
+	fault := refused("the text is not in the encoding that the file declares: save the file as UTF-8")
 	if t.later {
 		if i := bytes.IndexAny(src[:n], "\u0085\u2028"); i >= 0 && (bad < 0 || i < bad) {
-			bad, fault = i, malformed("there is a line separator of XML 1.1: save the file as XML 1.0")
+			bad, fault = i, refused("there is a line separator of XML 1.1: save the file as XML 1.0")
 		}
 	}
 	switch {

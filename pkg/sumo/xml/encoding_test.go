@@ -53,8 +53,10 @@ func TestDocumentsInEveryEncoding(t *testing.T) {
 		"a line of a later version": {text: "<?xml version='1.1'?><a v='a\u2028b'/>", want: "line separator", bad: true},
 		"bytes that are no text":    {text: declaring("Shift_JIS", "a\x81\"/><!DOCTYPE x><!--"), want: "not in the encoding", bad: true},
 		"a character cut off":       {text: "<?xml version='1.1'?><a v='\xc3", want: "not in the encoding", bad: true},
-		"an encoding with memory":   {text: declaring("ISO-2022-JP", "x"), want: "not accepted", bad: true},
-		"UTF-7":                     {text: declaring("UTF-7", "x"), want: "not accepted", bad: true},
+		"an encoding with memory":   {text: declaring("ISO-2022-JP", "x"), want: "unsafe here", bad: true},
+		"UTF-7":                     {text: declaring("UTF-7", "x"), want: "unsafe here", bad: true},
+		"HZ":                        {text: declaring("HZ-GB-2312", "x"), want: "unsafe here", bad: true},
+		"an unknown encoding":       {text: declaring("x-mine", "x"), want: "not accepted", bad: true},
 		"a DTD in Japanese": {
 			text: text(t, japanese.EUCJP, `<?xml version="1.0" encoding="EUC-JP"?><!DOCTYPE 表><表/>`),
 			want: "document type", bad: true,

@@ -44,6 +44,9 @@ func FuzzScanner(f *testing.F) {
 			if errors.Is(err, io.EOF) {
 				break
 			}
+			if err != nil && strings.Contains(err.Error(), "invalid XML name") && bytes.ContainsFunc(text, func(r rune) bool { return r > 'z' }) {
+				return // the fifth edition has more names
+			}
 			if err != nil {
 				t.Fatalf("accepted, but encoding/xml says: %v", err)
 			}

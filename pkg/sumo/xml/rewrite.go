@@ -80,7 +80,7 @@ func (out *rewriter) Read(p []byte) (int, error) {
 	}
 	out.copyTo(done)
 	if out.held.Len() > maxTag {
-		return 0, malformed("a tag is longer than %d MiB", maxTag>>20)
+		return 0, refused("a tag is longer than %d MiB", maxTag>>20)
 	}
 	n, err := out.src.Read(p)
 	_, _ = out.held.Write(p[:n])

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"io"
 	"strconv"
+	"strings"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -107,20 +109,20 @@ func (DTDError) Error() string { return "document type declaration" }
 // cure where there is one.
 type SyntaxError struct {
 	message string
-	cut     bool
+	own     bool
 }
 
 func (e SyntaxError) Error() string { return e.message }
 
-// Cut reports whether the document is well formed as far as it goes, and only its end is missing.
-func (e SyntaxError) Cut() bool { return e.cut }
+// Own reports whether the fault may be one to this package only, such as a bound. All other faults end the reading of any XML parser.
+func (e SyntaxError) Own() bool { return e.own }
 
 func malformed(format string, args ...any) error {
 	return SyntaxError{message: fmt.Sprintf(format, args...)}
 }
 
-func cut(format string, args ...any) error {
-	return SyntaxError{message: fmt.Sprintf(format, args...), cut: true}
+func refused(format string, args ...any) error {
+	return SyntaxError{message: fmt.Sprintf(format, args...), own: true}
 }
 
 // Byte classes: the bytes at which a run of plain ones ends.
@@ -169,7 +171,7 @@ func (s *Scanner) scan(text io.Reader, line int) error {
 		case err != nil:
 			return err
 		case !ok && len(s.open) > 0:
-			return cut("the file ends inside <%s>: it is incomplete", s.names[s.open[len(s.open)-1]:])
+			return malformed("the file ends inside <%s>: it is incomplete", s.names[s.open[len(s.open)-1]:])
 		case !ok && !s.seenRoot:
 			return malformed("there is no element in it")
 		case !ok:
@@ -222,7 +224,7 @@ func (s *Scanner) fill() bool {
 			if s.fail != nil && !errors.Is(s.fail, io.EOF) {
 				return s.end > 0 // the failed read cut the rune
 			}
-			s.fail = malformed("the text is not in the encoding that the file declares: save the file as UTF-8")
+			s.fail = refused("the text is not in the encoding that the file declares: save the file as UTF-8")
 		}
 		if s.end > 0 {
 			return true
@@ -280,7 +282,7 @@ func (s *Scanner) next() (byte, error) {
 
 func (s *Scanner) ended() error {
 	if errors.Is(s.fail, io.EOF) {
-		return cut("the file ends in the middle of a tag: it is incomplete")
+		return malformed("the file ends in the middle of a tag: it is incomplete")
 	}
 	return s.fail
 }
@@ -404,7 +406,11 @@ func (s *Scanner) reference(out []byte) ([]byte, error) {
 		if s.Lenient {
 			return append(append(append(out, '&'), text...), ';'), nil
 		}
-		return nil, malformed("'&%s;' is not a character; write '&amp;' for a plain '&'", text)
+		fault := malformed
+		if strings.HasPrefix(text, "#") { // XML 1.1 has more characters
+			fault = refused
+		}
+		return nil, fault("'&%s;' is not a character; write '&amp;' for a plain '&'", text)
 	}
 }
 
@@ -423,22 +429,43 @@ func IsChar(r rune) bool {
 
 func isSpace(c byte) bool { return c == ' ' || c == '\t' || c == '\n' || c == '\r' }
 
+// nameStart are the characters beyond ASCII that can begin a name, and nameMore those that can only follow (XML 1.0, fifth edition, 2.3).
+// SUMO's parser reads them in the same way.
+var (
+	nameStart = &unicode.RangeTable{
+		R16: []unicode.Range16{
+			{0xC0, 0xD6, 1}, {0xD8, 0xF6, 1}, {0xF8, 0x2FF, 1}, {0x370, 0x37D, 1}, {0x37F, 0x1FFF, 1}, {0x200C, 0x200D, 1}, {0x2070, 0x218F, 1},
+			{0x2C00, 0x2FEF, 1}, {0x3001, 0xD7FF, 1}, {0xF900, 0xFDCF, 1}, {0xFDF0, 0xFFFD, 1},
+		},
+		R32: []unicode.Range32{{0x10000, 0xEFFFF, 1}},
+	}
+	nameMore = &unicode.RangeTable{R16: []unicode.Range16{{0xB7, 0xB7, 1}, {0x300, 0x36F, 1}, {0x203F, 0x2040, 1}}}
+)
+
 // name appends the name that begins with c to out, and returns it with the byte after it.
 func (s *Scanner) name(out []byte, c byte) ([]byte, byte, error) {
-	if !isNameStart[c] {
+	if !isNameStart[c] && c < utf8.RuneSelf {
 		return nil, 0, malformed("%q cannot begin a name; write '&lt;' for a plain '<'", rune(c))
 	}
-	start, colons := len(out), 0
-	for isName[c] {
+	start, colons, plain := len(out), 0, true
+	for isName[c] || c >= utf8.RuneSelf {
+		plain = plain && c < utf8.RuneSelf
 		if c == ':' {
 			colons++
 		}
 		if out = append(out, c); len(out)-start > maxName {
-			return nil, 0, malformed("a name is longer than %d characters", maxName)
+			return nil, 0, refused("a name is longer than %d characters", maxName)
 		}
 		var err error
 		if c, err = s.next(); err != nil {
 			return nil, 0, err
+		}
+	}
+	if !plain {
+		for i, r := range string(out[start:]) {
+			if r >= utf8.RuneSelf && !unicode.Is(nameStart, r) && (i == 0 || !unicode.Is(nameMore, r)) {
+				return nil, 0, malformed("%q cannot stand there in a name", r)
+			}
 		}
 	}
 	if colons > 1 || out[len(out)-1] == ':' {
@@ -464,7 +491,7 @@ func (s *Scanner) startTag(c byte) error {
 		return malformed("there is a second root element; a file must have one that encloses all others")
 	}
 	if len(s.open) == maxDepth {
-		return malformed("elements are nested more than %d deep", maxDepth)
+		return refused("elements are nested more than %d deep", maxDepth)
 	}
 	start := len(s.names)
 	s.tag = s.offset() - int64(len("<a"))
@@ -487,7 +514,7 @@ func (s *Scanner) startTag(c byte) error {
 			return malformed("in <%s>, a space is missing before %q", s.names[start:], rune(c))
 		}
 		if len(s.attrs) == maxAttrs {
-			return malformed("<%s> has more than %d attributes", s.names[start:], maxAttrs)
+			return refused("<%s> has more than %d attributes", s.names[start:], maxAttrs)
 		}
 		if c, err = s.attribute(c, s.names[start:]); err != nil {
 			return err

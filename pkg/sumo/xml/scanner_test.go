@@ -45,6 +45,8 @@ func TestXMLFaultsAreNamedWithTheirLine(t *testing.T) {
 		"a late declaration":        {"<a/>\n<?xml version='1.0'?>", 2, "very beginning"},
 		"an end with attributes":    {"<a></a b='1'>", 1, "not followed by '>'"},
 		"two colons":                {"<a:b:c/>", 1, "too many colons"},
+		"a name of no letters":      {"<\u00d7/>", 1, "cannot stand there"},
+		"a name with a late accent": {"<\u0301a/>", 1, "cannot stand there"},
 		"a long name":               {"<" + strings.Repeat("a", 300) + "/>", 1, "longer than"},
 		"many attributes":           {"<a" + manyAttributes(300) + "/>", 1, "more than 250 attributes"},
 		"deep nesting":              {strings.Repeat("<a>\n", 200), 101, "more than 100 deep"},
@@ -63,6 +65,34 @@ func TestXMLFaultsAreNamedWithTheirLine(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+func TestFaultsThatOtherParsersMayNotFindAreMarked(t *testing.T) {
+	t.Parallel()
+	for text, own := range map[string]bool{
+		"<a></b>": false, "<a": false, "<a>&x;</a>": false, "<a>&#1;</a>": true, "<a>\xff</a>": true, "<a" + manyAttributes(300) + "/>": true,
+		"<?xml version='1.0' encoding='UTF-7'?><a/>": true, strings.Repeat("<a>", 200): true, "<" + strings.Repeat("a", 300): true,
+	} {
+		var s Scanner
+		fault, ok := errors.AsType[SyntaxError](s.Scan(strings.NewReader(text)))
+		if !ok || fault.Own() != own {
+			t.Errorf("%.40s: %v, own %t", text, fault, fault.Own())
+		}
+	}
+}
+
+func TestNamesAreInAnyScript(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{"größe", "数据", "a·b", "x:größe", "_é", "가", "a\u0301", "😀", strings.Repeat("é", 125)} {
+		text := "<" + name + " " + name + "='1'></" + name + ">"
+		for _, src := range []io.Reader{strings.NewReader(text), iotest.OneByteReader(strings.NewReader(text))} {
+			got := ""
+			s := Scanner{Element: func(e Element) error { got = string(e.Name) + string(e.Attr(name)); return nil }}
+			if err := s.Scan(src); err != nil || got != name+"1" {
+				t.Errorf("%s is read as %s: %v", name, got, err)
+			}
+		}
 	}
 }
 

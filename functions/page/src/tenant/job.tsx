@@ -366,7 +366,7 @@ const kinds: Record<string, string> = {
 };
 
 /** What SUMO's outputs hold. */
-const roles: Record<string, string> = {
+const outputs: Record<string, string> = {
 	summary: "Vehicles and mean speed in each step",
 	tripinfo: "One line for each trip",
 	statistics: "SUMO's statistics of the run",
@@ -377,8 +377,9 @@ const roles: Record<string, string> = {
 	lanechange: "All lane changes",
 };
 
-/** Files of earlier releases have no role; their names are the outputs'. */
-function whatIs({ name, role }: { name: string; role?: string }): string {
-	const what = kinds[name] ?? roles[role ?? name.replace(/\.xml(\.gz)?$/, "")];
-	return what ?? (name.includes("/") || /\.(xml|csv|parquet|txt)(\.gz)?$/.test(name) ? "Written by the scenario itself" : "");
+/** Files of earlier releases have no roles; their names are the outputs'. */
+function whatIs({ name, roles }: { name: string; roles?: string[] }): string {
+	const has = roles ?? [name.replace(/\.xml(\.gz)?$/, "")];
+	const what = kinds[name] ?? has.flatMap((role) => outputs[role] ?? []).join(". ");
+	return what || (name.includes("/") || /\.(xml|csv|parquet|txt)(\.gz)?$/.test(name) ? "Written by the scenario itself" : "");
 }
