@@ -16,6 +16,7 @@ import (
 	"github.com/sumo-k8/sumo-k8/pkg/job"
 	"github.com/sumo-k8/sumo-k8/pkg/rest"
 	"github.com/sumo-k8/sumo-k8/pkg/simulation"
+	"github.com/sumo-k8/sumo-k8/pkg/sumo/outputs"
 	"github.com/sumo-k8/sumo-k8/pkg/sumo/release"
 	"github.com/sumo-k8/sumo-k8/pkg/sumo/sumotest"
 	networks "github.com/sumo-k8/sumo-k8/test_networks"
@@ -104,10 +105,17 @@ func testCheckJob(t *testing.T, s *service) {
 // testOwnOutputs: the scenario's own outputs keep their names, and views find them.
 func testOwnOutputs(t *testing.T, s *service) {
 	c := s.register(t)
+	for summary, tripinfo := range map[string]string{"my_summary.xml": "out/my_trips.xml", "all.xml": "all.xml"} {
+		checkOwnOutputs(t, c, summary, tripinfo)
+	}
+}
+
+func checkOwnOutputs(t *testing.T, c *tenantClient, summary, tripinfo string) {
+	t.Helper()
 	zip := edited(t, "square", func(name, content string) string {
 		if strings.HasSuffix(name, ".sumocfg") {
-			return strings.Replace(content, "</configuration>", `<output><tripinfo-output value="out/my_trips.xml"/><summary-output value="my_summary.xml"/>`+
-				`</output></configuration>`, 1)
+			return strings.Replace(content, "</configuration>", `<output><tripinfo-output value="`+tripinfo+`"/><summary-output value="`+summary+
+				`"/></output></configuration>`, 1)
 		}
 		return content
 	})
@@ -123,12 +131,21 @@ func testOwnOutputs(t *testing.T, s *service) {
 			roles[role] = f.Name
 		}
 	}
-	if roles[simulation.OutputTripinfo] != "out/my_trips.xml" || roles[simulation.OutputSummary] != "my_summary.xml" ||
+	if roles[simulation.OutputTripinfo] != tripinfo || roles[simulation.OutputSummary] != summary ||
 		roles[simulation.OutputStatistics] != "statistics.xml" {
 		t.Errorf("the roles are %v", roles)
 	}
-	for _, view := range []string{"/series", "/distributions", "/plots/speed.svg"} {
+	for _, view := range []string{"/distributions", "/plots/speed.svg", "/plots/travel_time.svg"} {
 		c.call(t, "GET", "/jobs/"+j.JobID+view).want(t, http.StatusOK)
+	}
+	var series outputs.Series
+	c.call(t, "GET", "/jobs/"+j.JobID+"/series").want(t, http.StatusOK).into(t, &series)
+	var numbers status.Summary
+	c.call(t, "GET", "/jobs/"+j.JobID+"/summary").want(t, http.StatusOK).into(t, &numbers)
+	finished, _ := numbers.Metric("vehicles_finished")
+	inserted, _ := numbers.Metric("vehicles_inserted")
+	if finished == 0 || finished != inserted || len(series.Time) == 0 {
+		t.Errorf("%s and %s: %g of %g vehicles finished, %d steps", summary, tripinfo, finished, inserted, len(series.Time))
 	}
 }
 

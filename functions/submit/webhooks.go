@@ -22,9 +22,10 @@ func (f *Function) registerWebhooks(api huma.API) {
 	}, f.createWebhook)
 	rest.Register(api, rest.Tenant, huma.Operation{
 		OperationID: "update-webhook", Method: http.MethodPatch, Path: "/webhooks/{id}", Tags: tags,
-		Summary:     "Change a webhook",
-		Description: "Fields that are left out stay as they are. To pause a webhook, disable it; what is waiting for it is sent when it is enabled again.",
-		Errors:      []int{http.StatusNotFound},
+		Summary: "Change a webhook",
+		Description: "Fields that are left out stay as they are. To pause a webhook, disable it; what is waiting for it is sent when it " +
+			"is enabled again.",
+		Errors: []int{http.StatusNotFound},
 	}, f.changeWebhook)
 	rest.Register(api, rest.Tenant, huma.Operation{
 		OperationID: "delete-webhook", Method: http.MethodDelete, Path: "/webhooks/{id}", Tags: tags,

@@ -125,7 +125,7 @@ func (r *Registry) Rotate(ctx context.Context, tenantID, id string, keep time.Du
 	if err := r.enabled(); err != nil {
 		return Hook{}, err
 	}
-	now := r.Now()
+	now := r.Now().UTC().Truncate(time.Second)
 	return r.Store.ChangeHook(ctx, tenantID, id, now, func(h *Hook) error {
 		until := now.Add(keep)
 		secrets := []Secret{{Value: r.NewSecret()}}

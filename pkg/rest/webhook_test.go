@@ -19,11 +19,14 @@ func TestAMessageIsTheEventAsItIsSent(t *testing.T) {
 	full := delivery.Job{
 		ID: "01890a5d-ac96-774b-bcce-b302099a8057", TenantID: "acme", Name: "morning", State: job.Failed, Reason: simulation.SimulationError,
 		Message: "It failed.", Progress: 0.5, Attempt: 2, Check: true, Labels: map[string]string{"study": "a"}, SubmittedAt: at, StartedAt: &at,
-		FinishedAt: &at, SumoVersion: "1.28", Summary: &simulation.Summary{Metrics: []simulation.Metric{{Name: "teleports", Value: 1, Unit: "1"}}},
+		FinishedAt: &at, SumoVersion: "1.28",
+		Summary: &simulation.Summary{Metrics: []simulation.Metric{{Name: "teleports", Value: 1, Unit: "1"}}},
 	}
 	for name, event := range map[string]delivery.Event{
 		"of a finished job": {Type: delivery.JobFinished, At: at, Job: full},
-		"of a new job":      {Type: delivery.JobQueued, At: at, Job: delivery.Job{State: job.Queued, Labels: map[string]string{}, SubmittedAt: at}},
+		"of a new job": {
+			Type: delivery.JobQueued, At: at, Job: delivery.Job{State: job.Queued, Labels: map[string]string{}, SubmittedAt: at},
+		},
 	} {
 		want, got := asJSON(t, event), asJSON(t, WebhookMessageOf(event))
 		if diff := cmp.Diff(want, got); diff != "" {

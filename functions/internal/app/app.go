@@ -203,8 +203,8 @@ func (p Parts) submit() *submit.Function {
 
 func (p Parts) status() *status.Function {
 	return &status.Function{
-		Jobs: p.DB, Scenarios: p.DB, Webhooks: p.DB, Objects: p.Objects, Views: view.New(p.Objects), Limits: p.Config.Limits(), Versions: p.offer(),
-		LinkLifetime: p.Config.LinkLifetime, Now: time.Now,
+		Jobs: p.DB, Scenarios: p.DB, Webhooks: p.DB, Objects: p.Objects, Views: view.New(p.Objects), Limits: p.Config.Limits(),
+		Versions: p.offer(), LinkLifetime: p.Config.LinkLifetime, Now: time.Now,
 	}
 }
 

@@ -123,6 +123,13 @@ func publicAddress(t *testing.T, port string) (address string) {
 		}
 	})
 	address = net.JoinHostPort(ip, port)
+	listen(t, address)
+	return address
+}
+
+// listen accepts connections at an address of this machine until the test ends.
+func listen(t *testing.T, address string) {
+	t.Helper()
 	listener, err := net.Listen("tcp", address)
 	if err != nil {
 		t.Fatal(err)
@@ -137,7 +144,6 @@ func publicAddress(t *testing.T, port string) (address string) {
 			connection.Close()
 		}
 	}()
-	return address
 }
 
 // testReachOfRuns tests what pods reach in tenants' namespaces that were made for stores at different addresses.
@@ -192,7 +198,10 @@ func testReachOfFunctions(t *testing.T, c *cluster) {
 	postgres, _, _ := strings.Cut(rest, "/")
 	host, _, _ := strings.Cut(postgres, ":")
 	dns := c.podIP(t, "kube-system", "k8s-app=kube-dns")
+	receiver := host + ":8099" // the port that the overlay opens for reconcile
+	listen(t, receiver)
 	places := map[string]string{
+		"a receiver":        receiver,
 		"Postgres":          postgres,
 		"S3":                strings.TrimPrefix(c.settings["S3_ENDPOINT"], "http://"),
 		"names":             dns + ":53",
@@ -208,7 +217,7 @@ func testReachOfFunctions(t *testing.T, c *cluster) {
 		"submit":    {"Postgres", "S3", "names", "the API server", "Knative's ingress"},
 		"status":    {"Postgres", "S3", "names", "Knative's ingress"},
 		"logs":      {"Postgres", "S3", "names", "the API server"},
-		"reconcile": {"Postgres", "S3", "names", "the API server"},
+		"reconcile": {"Postgres", "S3", "names", "the API server", "a receiver"},
 	}
 	visitors := []visitor{
 		{

@@ -211,7 +211,7 @@ Files and folders whose names begin with a dot are left out of a folder.`,
 
 // submitted shows a new job, and follows it if requested.
 func (a *app) submitted(ctx context.Context, api *client.Client, j client.Job, follow bool) error {
-	if j.WebhookSecret != "" && !a.asJSON() {
+	if j.WebhookSecret != "" && (follow || !a.asJSON()) { // the answer as JSON has it
 		a.note("Secret of its webhook, shown only once: %s", j.WebhookSecret)
 	}
 	if follow {

@@ -3,6 +3,8 @@ package run
 import (
 	"context"
 	"errors"
+	"io/fs"
+	"os"
 	"regexp"
 	"strconv"
 	"strings"
@@ -16,11 +18,35 @@ import (
 // step of that departure. Everything else departs there, too, so SUMO reads on to the end of the interval, and examines all routes.
 const checkSteps = 2
 
-// checkTime bounds a check of a scenario whose routes SUMO has yet to find, which can take as long as its simulation.
-const checkTime = 10 * time.Minute
+// A check takes about as long as loading, which these exceed three times. But where SUMO has yet to find routes, as for trips, it takes
+// as long as that, and may find only some of them.
+const (
+	checkLeast  = 30 * time.Second
+	checkPerMiB = 3 * time.Second // of the scenario's files
+)
 
-// errCheckTime is the cause with which a check ends that takes longer.
-var errCheckTime = errors.New("the time for a check")
+// checkTooLong is the cause with which a check ends that has taken this long.
+type checkTooLong time.Duration
+
+func (c checkTooLong) Error() string { return "no check takes more than " + time.Duration(c).String() }
+
+// boundCheck ends the context of a check when it has taken too long for a scenario in root.
+func boundCheck(ctx context.Context, root *os.Root) (context.Context, context.CancelFunc, error) {
+	var size int64
+	err := fs.WalkDir(root.FS(), ".", func(_ string, d fs.DirEntry, err error) error {
+		if err != nil || !d.Type().IsRegular() {
+			return err
+		}
+		info, err := d.Info()
+		if err == nil {
+			size += info.Size()
+		}
+		return err
+	})
+	limit := checkLeast + time.Duration(size>>20)*checkPerMiB
+	ctx, cancel := context.WithTimeoutCause(ctx, limit, checkTooLong(limit))
+	return ctx, cancel, err
+}
 
 // place is where SUMO says that it found a fault: "… In file 'city.rou.xml' At line/column 13/3." All versions count lines from 2.
 var place = regexp.MustCompile(`^(.*?) In file '([^']*)' At line/column (\d+)/(\d+)\.`)
@@ -41,10 +67,10 @@ func (f fate) checked(ctx context.Context, s settings, unmoved []string) simulat
 	fatal := f.code != 0 && len(f.errors) > 0 && crowded.MatchString(f.errors[len(f.errors)-1])
 	f.errors = about(f.errors)
 	var missed []string
-	switch {
-	case errors.Is(context.Cause(ctx), errCheckTime):
+	switch long, ok := errors.AsType[checkTooLong](context.Cause(ctx)); {
+	case ok && f.stop != "":
 		f.stop, f.code, f.signal, f.reason = "", 0, 0, reasonEnd
-		missed = append(missed, "SUMO had not found all of them after "+checkTime.String())
+		missed = append(missed, "SUMO had not found all of them after "+time.Duration(long).String())
 	case fatal:
 		f.code, f.reason = 0, reasonEnd
 		missed = append(missed, "SUMO ended where a vehicle departs faster than its edge then allows")

@@ -3,9 +3,12 @@ package run
 import (
 	"context"
 	"errors"
+	"os"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -44,8 +47,8 @@ func TestAChecksOutcome(t *testing.T) {
 		},
 		"SUMO did not find all routes in time": {
 			fate:    fate{signal: syscall.SIGKILL, stop: simulation.Interrupted, observed: observed{steps: 1, said: []string{"Warning: x"}}},
-			cause:   errCheckTime,
-			warning: "after 10m0s", problems: []problem.Item{{Message: "Warning: x"}},
+			cause:   checkTooLong(time.Minute),
+			warning: "after 1m0s", problems: []problem.Item{{Message: "Warning: x"}},
 		},
 		"a person cancels it": {
 			fate:  fate{signal: syscall.SIGKILL, stop: simulation.Interrupted, observed: observed{steps: 1}},
@@ -71,5 +74,22 @@ func TestAChecksOutcome(t *testing.T) {
 				t.Errorf("problems (-want +got):\n%s", diff)
 			}
 		})
+	}
+}
+
+func TestAChecksTimeGrowsWithTheScenario(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	write(t, filepath.Join(dir, "a.net.xml"), strings.Repeat("x", 2<<20))
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer root.Close()
+	ctx, cancel, err := boundCheck(t.Context(), root)
+	defer cancel()
+	deadline, _ := ctx.Deadline()
+	if left := time.Until(deadline); err != nil || left > 36*time.Second || left < 31*time.Second {
+		t.Errorf("it ends in %v, %v", left, err)
 	}
 }

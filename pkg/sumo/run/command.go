@@ -97,6 +97,9 @@ func (r Run) arguments(s settings) []string {
 	if r.Options.Check && !s.resumes {
 		// Vehicles that wait for others to leave, or draw a later time, would not be examined.
 		args = append(args, "--max-num-vehicles=-1", "--random-depart-offset=0", "--eager-insert=false")
+		if !s.chosenRouter {
+			args = append(args, "--routing-algorithm=astar") // finds a route where Dijkstra's does, in half the time
+		}
 	}
 	for _, o := range []struct {
 		name  string
@@ -169,6 +172,7 @@ type settings struct {
 	unfinished     bool                         // trips count in tripinfo and means
 	loadsAll       bool                         // routes, before the first step
 	resumes        bool                         // from a state, whose time becomes the begin
+	chosenRouter   bool                         // the scenario names its routing algorithm
 	enough         int                          // step lines after which the run may end; 0 for one that goes on to its end
 	autoValidation []string                     // options of validation that may ask the web
 	validatesAll   bool                         // even files that name no schema, which fail
@@ -205,6 +209,8 @@ func settingsOf(c scenario.Config) settings {
 				s.autoValidation = append(s.autoValidation, o.Name)
 			}
 			s.validatesAll = s.validatesAll || o.Name == "xml-validation" && o.Value == "always"
+		case "routing-algorithm":
+			s.chosenRouter = true
 		case "load-state":
 			s.resumes = true
 		case "route-steps":

@@ -51,6 +51,12 @@ func TestOutputsAreFoundByTheirRole(t *testing.T) {
 			files:   roles{summary: "out/s.xml", tripinfo: "t.xml.gz", statistics: "tripinfo.xml"},
 			metrics: []string{"vehicles_finished", "mean_time_loss", "persons_finished"},
 		},
+		"all in one file": {
+			options: `<summary-output value="all.xml"/><tripinfo-output value="all.xml"/><statistic-output value="all.xml"/>`,
+			want:    []string{"all.xml"},
+			files:   roles{summary: "all.xml", tripinfo: "all.xml", statistics: "all.xml"},
+			metrics: []string{"vehicles_finished", "mean_time_loss", "persons_finished"},
+		},
 		"a name of ours for another output": {
 			options: `<vehroute-output value="tripinfo.xml"/>`,
 			want:    []string{"statistics.xml", "summary.xml", "sumo-k8-tripinfo.xml", "tripinfo.xml"},
@@ -139,6 +145,22 @@ func TestOutputsAreFoundByTheirRole(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestTheLastStepIsFoundBeforeManyTrips has the trips of vehicles that are still on the road behind the last step, in the same file.
+func TestTheLastStepIsFoundBeforeManyTrips(t *testing.T) {
+	t.Parallel()
+	r := newRun(t)
+	r.Options.UnfinishedTrips, r.Options.End = true, seconds(200)
+	const demand = `<flow id="f" begin="0" end="200" number="200"><route edges="AB BC"/></flow>`
+	got := perform(t.Context(), r, road(t, `<summary-output value="all.xml"/><tripinfo-output value="all.xml"/>`, demand), scenario.Config{})
+	text := got.read(t, "all.xml")
+	if behind := len(text) - strings.LastIndex(text, "<step "); behind <= lastSteps {
+		t.Fatalf("only %d bytes are behind the last step", behind)
+	}
+	if finished, ok := got.Summary.Metric("vehicles_finished"); !got.Succeeded() || !ok || finished == 0 {
+		t.Errorf("%s: %g vehicles finished, %v", got.Message, finished, ok)
 	}
 }
 

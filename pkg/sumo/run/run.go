@@ -304,8 +304,11 @@ func (r Run) simulate(ctx context.Context, unpack unpacker, log *logbook, progre
 			return failed(blame(err, "The demand could not be copied"))
 		}
 		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeoutCause(ctx, checkTime, errCheckTime)
+		ctx, cancel, err = boundCheck(ctx, root)
 		defer cancel()
+		if err != nil {
+			return failed(blame(err, "The scenario's size could not be measured"))
+		}
 	}
 	args := r.arguments(settings)
 	config, err := r.prepare(root, chosen, settings, args)

@@ -175,9 +175,12 @@ func readLastStep(folder, name string) tags {
 	if _, err := f.ReadAt(end, info.Size()-int64(len(end))); err != nil && !errors.Is(err, io.EOF) {
 		return t
 	}
-	if first := bytes.Index(end, []byte("<step ")); first >= 0 {
-		t.scan(io.MultiReader(strings.NewReader("<summary>"), bytes.NewReader(end[first:])))
+	first := bytes.Index(end, []byte("<step "))
+	if first < 0 { // trips in the same file can follow the steps
+		t.scan(plain)
+		return t
 	}
+	t.scan(io.MultiReader(strings.NewReader("<summary>"), bytes.NewReader(end[first:])))
 	return t
 }
 
