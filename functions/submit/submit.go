@@ -76,7 +76,7 @@ func (f *Function) Register(api huma.API) {
 	rest.Register(api, rest.Tenant, huma.Operation{
 		OperationID: "retry-job", Method: http.MethodPost, Path: "/jobs/{id}/retry", Tags: tags,
 		Summary:     "Submit a finished job again",
-		Description: "Creates a new job from the same scenario with the same options.",
+		Description: "Creates a new job from the same scenario with the same options, but without its task_token and webhook_url.",
 		Errors:      []int{http.StatusNotFound, http.StatusConflict, http.StatusUnprocessableEntity, http.StatusTooManyRequests},
 	}, f.retry)
 	rest.Register(api, rest.Tenant, huma.Operation{
