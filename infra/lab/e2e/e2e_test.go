@@ -28,6 +28,7 @@ func TestTheServiceOnACluster(t *testing.T) {
 	}{
 		{"a job runs while nothing else does", testFromZero},
 		{"a job's log is read and its results are fetched", testOneJob},
+		{"the end of a job reaches a webhook", testWebhooks},
 		{"a job chooses its version of SUMO", testVersions},
 		{"a failing scenario says why", testFailure},
 		{"a cancelled run keeps what it wrote", testCancel},
