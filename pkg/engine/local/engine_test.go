@@ -329,7 +329,8 @@ func TestARunFindsTheVersionOfItsJobAndOutputsHaveRoles(t *testing.T) {
 		c.Installations = []release.Installation{{Version: "1.15"}, {Version: "1.28", Binary: "/opt/1.28/bin/sumo", Home: "/opt/1.28"}}
 	})
 	const script = `echo "$SUMO_VERSION $SUMO_BINARY $SUMO_HOME" >"$out/a.txt"; echo x >"$out/mine.xml"` + "\n" +
-		`echo '{"started_at":"2026-05-04T12:00:00Z","files":{"summary":"mine.xml","tripinfo":"mine.xml"},"warnings":["w","w"],"problems":[{"message":"p"}]}' >"$out/outcome.json"`
+		`echo '{"started_at":"2026-05-04T12:00:00Z","files":{"summary":"mine.xml","tripinfo":"mine.xml"},` +
+		`"warnings":["w","w"],"problems":[{"message":"p"}]}' >"$out/outcome.json"`
 	for version, want := range map[string]string{"1.15": "1.15  \n", "1.28": "1.28 /opt/1.28/bin/sumo /opt/1.28\n", "": "  \n"} {
 		j := b.start(t, "on-"+version, script, func(j *job.Job) { j.Options.SumoVersion = version })
 		o := b.seeEnd(t, j.ID)

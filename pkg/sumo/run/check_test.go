@@ -57,7 +57,9 @@ func TestAChecksOutcome(t *testing.T) {
 		"a saved state":  {fate: fate{observed: observed{reason: reasonEnd}}, settings: settings{resumes: true}, warning: "a saved state"},
 		"a cut-off file": {fate: fate{observed: observed{reason: reasonEnd}}, unmoved: []string{"a.xml"}, warning: "a.xml cannot be read"},
 		"a line of a file": {
-			fate:   fate{code: 1, observed: observed{errors: []string{"bad"}, said: []string{"Error: bad In file 'a.rou.xml' At line/column 13/3."}}},
+			fate: fate{code: 1, observed: observed{
+				errors: []string{"bad"}, said: []string{"Error: bad In file 'a.rou.xml' At line/column 13/3."},
+			}},
 			reason: simulation.InvalidScenario, problems: []problem.Item{{Location: "a.rou.xml:12", Message: "Error: bad"}},
 		},
 	} {
