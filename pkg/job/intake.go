@@ -124,7 +124,7 @@ func (in *Intake) Check(t tenant.Tenant, r Request) error {
 	}
 	items = append(items, LabelFaults(r.Labels)...)
 	for _, c := range r.callbacks(in.Callbacks) {
-		if c.fault != "" && !(c.legacy && in.Callbacks.IgnoreLegacy) {
+		if c.fault != "" && (!c.legacy || !in.Callbacks.IgnoreLegacy) {
 			refuse(c.field, c.value, "%s", c.fault)
 		}
 	}

@@ -60,11 +60,13 @@ func TestSchemas(t *testing.T) {
 		},
 		"a way up from SUMO's": {parts: []part{naming("a/xsd/../x.xsd")}, location: "r.rou.xml:2", refused: "behind /xsd/"},
 		"a coded blank":        {parts: []part{naming("a%20b.xsd"), schema("a b.xsd", ""), schema("a%20b.xsd", "")}, reads: []string{"a b.xsd"}},
-		"another coded sign":   {parts: []part{naming("a%2Fb.xsd"), schema("a/b.xsd", ""), schema("a%2Fb.xsd", "")}, reads: []string{"a%2Fb.xsd"}},
-		"a percent sign":       {parts: []part{naming("a%.xsd"), schema("a%.xsd", "")}, reads: []string{"a%.xsd"}},
-		"a number sign":        {parts: []part{naming("a#b.xsd"), schema("a#b.xsd", ""), schema("a", "")}, reads: []string{"a#b.xsd"}},
-		"a name of Windows":    {parts: []part{naming(`a\b.xsd`), schema("a/b.xsd", ""), schema("a_b.xsd", "")}},
-		"a way up of Windows":  {parts: []part{naming(`..\b.xsd`)}},
+		"another coded sign": {
+			parts: []part{naming("a%2Fb.xsd"), schema("a/b.xsd", ""), schema("a%2Fb.xsd", "")}, reads: []string{"a%2Fb.xsd"},
+		},
+		"a percent sign":      {parts: []part{naming("a%.xsd"), schema("a%.xsd", "")}, reads: []string{"a%.xsd"}},
+		"a number sign":       {parts: []part{naming("a#b.xsd"), schema("a#b.xsd", ""), schema("a", "")}, reads: []string{"a#b.xsd"}},
+		"a name of Windows":   {parts: []part{naming(`a\b.xsd`), schema("a/b.xsd", ""), schema("a_b.xsd", "")}},
+		"a way up of Windows": {parts: []part{naming(`..\b.xsd`)}},
 		"a coded way up": {
 			parts: []part{naming("..%2Fb.xsd"), schema("..%2Fb.xsd", "")}, reads: []string{"..%2Fb.xsd"},
 		},

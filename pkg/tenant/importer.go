@@ -78,8 +78,8 @@ func (r *Registrar) Import(ctx context.Context, i Imported, dry bool) (out Impor
 	return out, nil
 }
 
-// presentImport distinguishes a tenant that was imported before from another customer with the same id, who must get neither i's key nor its
-// jobs. The first has i's key, or its time of creation.
+// presentImport distinguishes a tenant that was imported before from another customer with the same id, who must get neither i's key
+// nor its jobs. The first has i's key, or its time of creation.
 func (r *Registrar) presentImport(ctx context.Context, t Tenant, i Imported) (ImportResult, error) {
 	out := ImportResult{Outcome: ImportPresent}
 	same := !i.CreatedAt.IsZero() && i.CreatedAt.Truncate(time.Microsecond).Equal(t.CreatedAt) // Postgres keeps microseconds

@@ -46,15 +46,18 @@ func TestATenantIsImportedOnce(t *testing.T) {
 		outcome ImportOutcome
 		note    string
 	}{
-		"its key was replaced":      {in, ImportPresent, "was replaced here"},
-		"its key changed there":     {Imported{ID: "City A", CreatedAt: created, Key: importedKey(key+"x", "City A")}, ImportPresent, "issued a new key"},
+		"its key was replaced": {in, ImportPresent, "was replaced here"},
+		"its key changed there": {
+			Imported{ID: "City A", CreatedAt: created, Key: importedKey(key+"x", "City A")}, ImportPresent, "issued a new key",
+		},
 		"it never had a key":        {Imported{ID: "City A", CreatedAt: created}, ImportPresent, ""},
 		"another of the same name":  {Imported{ID: "City A", Key: importedKey(key+"x", "City A")}, ImportRefused, `--rename "City A"=NEW`},
 		"another without a key":     {Imported{ID: "City A", CreatedAt: created.Add(1000)}, ImportRefused, "was not imported"},
 		"the key of another tenant": {Imported{ID: "City B", Key: importedKey(key, "City B")}, ImportRefused, `"City A"`},
 		"an id that we cannot use":  {Imported{ID: "City/B"}, ImportRefused, "beginning and ending with a letter or digit"},
 	} {
-		if got, err := r.Import(t.Context(), c.in, false); err != nil || got.Outcome != c.outcome || !strings.Contains(strings.Join(got.Notes, " "), c.note) {
+		got, err := r.Import(t.Context(), c.in, false)
+		if err != nil || got.Outcome != c.outcome || !strings.Contains(strings.Join(got.Notes, " "), c.note) {
 			t.Errorf("%s: %+v, %v", name, got, err)
 		}
 	}

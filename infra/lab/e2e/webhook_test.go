@@ -52,7 +52,7 @@ func testWebhooks(t *testing.T, c *cluster) {
 		}
 	})}
 	go func() { _ = server.Serve(listener) }()
-	t.Cleanup(func() { server.Close() })
+	t.Cleanup(func() { _ = server.Close() })
 
 	a := c.register(t, "")
 	authorised := map[string]string{"Authorization": "Bearer " + a.key, "Content-Type": "application/json"}

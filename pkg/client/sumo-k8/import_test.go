@@ -86,7 +86,9 @@ func testImport(t *testing.T, s *service.Server) {
 		oldRunning+"  old-city  RUNNING", "Its tenant was not imported.")
 	rename := []string{"--rename", "old/city=old-slash"}
 	second := imports(exitOK, rename...)
-	says(t, second, "Tenants: 1 new, 3 present, 0 refused.\n", "Jobs: 1 new, 2 present, 0 refused; 1 unfinished", "old/city    old-slash   new")
+	says(
+		t, second, "Tenants: 1 new, 3 present, 0 refused.\n", "Jobs: 1 new, 2 present, 0 refused; 1 unfinished", "old/city    old-slash   new",
+	)
 	var third importReport
 	raw := op.ok("import", rename[0], rename[1], "-o", "json").stdout
 	if err := json.Unmarshal([]byte(raw), &third); err != nil || third.Jobs != (jobCounts{Present: 3, Unfinished: 1}) ||

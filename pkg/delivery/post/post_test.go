@@ -434,7 +434,8 @@ func TestARetryAfterMayBeADate(t *testing.T) {
 	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	for header, want := range map[string]time.Duration{
 		"Fri, 02 Jan 2026 03:05:05 GMT": time.Minute, "Fri, 02 Jan 2026 03:04:04 GMT": 0, "Fri, 02 Jan 2099 03:04:04 GMT": 24 * time.Hour,
-		"": 0, "soon": 0, "1.5": 0, "0": 0, "-5": 0, "-9223372036854775807": 0, "-18446744073": 0, "120": 2 * time.Minute, "9223372036854775807": 24 * time.Hour, "9223372036854775808": 0,
+		"": 0, "soon": 0, "1.5": 0, "0": 0, "-5": 0, "-9223372036854775807": 0, "-18446744073": 0, "120": 2 * time.Minute,
+		"9223372036854775807": 24 * time.Hour, "9223372036854775808": 0,
 	} {
 		if got := pause(header, now); got != want {
 			t.Errorf("%q asks for %s, want %s", header, got, want)
@@ -558,7 +559,7 @@ func names(t *testing.T, answer func(name string, n int) string) *net.Resolver {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { server.Close() })
+	t.Cleanup(func() { _ = server.Close() })
 	go func() {
 		asked := map[string]int{}
 		for buffer := make([]byte, 1500); ; {

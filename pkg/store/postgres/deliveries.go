@@ -335,7 +335,7 @@ func (d *DB) hooks(ctx context.Context, ids []string) (map[string]delivery.Hook,
 }
 
 // Attempted implements delivery.Outbox.
-func (d *DB) Attempted(ctx context.Context, before delivery.Delivery, after delivery.Delivery) error {
+func (d *DB) Attempted(ctx context.Context, before, after delivery.Delivery) error {
 	return translate(d.q.RecordAttempt(ctx, db.RecordAttemptParams{
 		ID: before.ID, Attempts: before.Attempts, State: after.State, DueAt: after.DueAt, AttemptedAt: after.AttemptedAt,
 		Status: after.Status, Error: storable(after.Error),

@@ -45,8 +45,9 @@ func TestAnImportedJobIsListedByItsTimeAndFoundByItsOldID(t *testing.T) {
 			t.Fatalf("kept (-want +got):\n%s%v", diff, err)
 		}
 	}
-	if got, err := d.ImportedJobs(t.Context(), []string{importedID, ours.ID}); err != nil || !cmp.Equal(got, map[string]string{importedID: "acme"}) {
-		t.Errorf("imported are %v, %v", got, err)
+	imported, err := d.ImportedJobs(t.Context(), []string{importedID, ours.ID})
+	if err != nil || !cmp.Equal(imported, map[string]string{importedID: "acme"}) {
+		t.Errorf("imported are %v, %v", imported, err)
 	}
 
 	got := read(t, d, "acme", importedID)
