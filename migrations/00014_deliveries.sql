@@ -5,7 +5,7 @@ CREATE TABLE hooks (
     -- The job whose submission named the hook. No foreign key: what is due is sent even if the job is purged meanwhile.
     job_id     uuid,
     url        text        NOT NULL,
-    -- url without its query: what is slow or down, for all hooks that name it.
+    -- What is slow or down: url without its query, or the host alone of a hook of one job.
     receiver   text        NOT NULL,
     events     text[]      NOT NULL,
     labels     jsonb       NOT NULL DEFAULT '{}',
@@ -31,6 +31,7 @@ CREATE TABLE deliveries (
     task         jsonb,                                          -- delivery.Task
     state        text        NOT NULL DEFAULT 'WAITING' CHECK (state IN ('WAITING', 'PAUSED', 'DELIVERED', 'GIVEN_UP')),
     attempts     integer     NOT NULL DEFAULT 0,
+    round        integer     NOT NULL DEFAULT 0,                 -- how often it was ordered again
     due_at       timestamptz NOT NULL DEFAULT now(),
     created_at   timestamptz NOT NULL DEFAULT clock_timestamp(),
     attempted_at timestamptz,
@@ -43,25 +44,40 @@ CREATE INDEX deliveries_waiting ON deliveries (tenant_id, receiver, due_at, id) 
 CREATE INDEX deliveries_recent ON deliveries (tenant_id, created_at DESC, id DESC);
 CREATE INDEX deliveries_of_hook ON deliveries (hook_id, created_at DESC, id DESC);
 CREATE INDEX deliveries_of_job ON deliveries (job_id);
-CREATE INDEX deliveries_ended ON deliveries (created_at) WHERE state IN ('DELIVERED', 'GIVEN_UP');
-CREATE INDEX deliveries_open ON deliveries (created_at) WHERE state IN ('WAITING', 'PAUSED');
+CREATE INDEX deliveries_ended ON deliveries (created_at) WHERE state <> 'WAITING';
+CREATE INDEX deliveries_open ON deliveries (created_at) WHERE state = 'WAITING';
 
--- Receivers for which something waits, with the time at which it is due. It jumps from receiver to receiver in the index, however much
--- waits for one.
-CREATE VIEW waiting_receivers AS
-WITH RECURSIVE waiting AS (
-    (SELECT d.tenant_id, d.receiver, d.due_at FROM deliveries d WHERE d.state = 'WAITING'
-     ORDER BY d.tenant_id, d.receiver, d.due_at, d.id LIMIT 1)
-    UNION ALL
-    SELECT n.tenant_id, n.receiver, n.due_at
+-- The delivery that is due first in each line in which something waits. It jumps through the index from tenant to tenant and from receiver to
+-- receiver, however much waits for one. A tenant has twenty webhooks; beside them, submissions may name any number of hosts, and the limit
+-- keeps such a tenant from slowing down the others.
+-- +goose StatementBegin
+CREATE FUNCTION waiting_lines() RETURNS SETOF uuid LANGUAGE sql STABLE AS $$
+    WITH RECURSIVE waiting AS (
+        (SELECT d.tenant_id FROM deliveries d WHERE d.state = 'WAITING' ORDER BY d.tenant_id LIMIT 1)
+        UNION ALL
+        SELECT (SELECT d.tenant_id FROM deliveries d WHERE d.state = 'WAITING' AND d.tenant_id > w.tenant_id ORDER BY d.tenant_id LIMIT 1)
+        FROM waiting w
+        WHERE w.tenant_id IS NOT NULL
+    )
+    SELECT l.id
     FROM waiting w
     CROSS JOIN LATERAL (
-        SELECT d.tenant_id, d.receiver, d.due_at FROM deliveries d
-        WHERE d.state = 'WAITING' AND (d.tenant_id, d.receiver) > (w.tenant_id, w.receiver)
-        ORDER BY d.tenant_id, d.receiver, d.due_at, d.id LIMIT 1
-    ) AS n
-)
-SELECT tenant_id, receiver, due_at FROM waiting;
+        WITH RECURSIVE lines AS (
+            (SELECT d.id, d.receiver FROM deliveries d WHERE d.state = 'WAITING' AND d.tenant_id = w.tenant_id
+             ORDER BY d.receiver, d.due_at, d.id LIMIT 1)
+            UNION ALL
+            SELECT n.id, n.receiver
+            FROM lines
+            CROSS JOIN LATERAL (
+                SELECT d.id, d.receiver FROM deliveries d
+                WHERE d.state = 'WAITING' AND d.tenant_id = w.tenant_id AND d.receiver > lines.receiver
+                ORDER BY d.receiver, d.due_at, d.id LIMIT 1
+            ) AS n
+        )
+        SELECT id FROM lines LIMIT 300
+    ) AS l
+$$;
+-- +goose StatementEnd
 
 -- Receivers in trouble: nothing is sent to them before the given time.
 CREATE TABLE receivers (
@@ -138,10 +154,10 @@ $$;
 -- +goose StatementEnd
 
 -- The whole per cent of a run that the client who named a progress_webhook sees (job.ProgressWebhook): the share of the client's interval
--- that the simulation has passed. Without an interval it is the progress of the run.
+-- that the simulation has passed. Without an interval, or with one of which numbers would overflow, it is the progress of the run.
 -- +goose StatementBegin
 CREATE FUNCTION reported_percent(progress double precision, hook jsonb) RETURNS integer LANGUAGE sql IMMUTABLE AS $$
-    SELECT CASE WHEN finish > start AND run_end IS NOT NULL
+    SELECT CASE WHEN greatest(abs(start), abs(finish), abs(run_begin), abs(run_end)) <= 1e9 AND finish - start >= 0.001
         THEN floor(100 * least(1, greatest(0, (run_begin + progress * (run_end - run_begin) - start) / (finish - start))))
         ELSE floor(100 * progress) END::integer
     FROM (
@@ -165,8 +181,8 @@ DROP FUNCTION reported_percent(double precision, jsonb);
 DROP INDEX jobs_reporting;
 ALTER TABLE jobs DROP COLUMN answers_task;
 DROP TABLE signals;
+DROP FUNCTION waiting_lines();
 DROP TABLE receivers;
-DROP VIEW waiting_receivers;
 DROP TABLE deliveries;
 DELETE FROM idempotency_keys WHERE hook_id IS NOT NULL;
 ALTER TABLE idempotency_keys DROP COLUMN hook_id;

@@ -38,6 +38,7 @@ type Delivery struct {
 
 	State     State
 	Attempts  int // made so far, since it was last ordered by hand
+	Round     int // how often it was ordered again by hand
 	DueAt     time.Time
 	CreatedAt time.Time
 	// AttemptedAt is when the last attempt ended; nil before the first.

@@ -52,13 +52,23 @@ func NewSecret() string {
 	return "whsec_" + base64.StdEncoding.EncodeToString(key[:])
 }
 
-// Receiver is what a URL leads to, without its query: what is slow or down. Web servers serve many, so it is not the host.
+// Receiver is what a URL leads to, without its query: what is slow or down. A web server serves many, so it is not the host.
 func Receiver(target string) string {
 	u, err := url.Parse(target)
 	if err != nil {
 		return ""
 	}
-	return u.Scheme + "://" + u.Host + u.EscapedPath()
+	return HostOf(target) + u.EscapedPath()
+}
+
+// HostOf is the web server that a URL leads to. Hooks of single jobs share a line for each host: their URLs are too many to look after
+// each.
+func HostOf(target string) string {
+	u, err := url.Parse(target)
+	if err != nil {
+		return ""
+	}
+	return u.Scheme + "://" + u.Host
 }
 
 // ShortForm are the events of a hook that a submission names: its answer has said already that the job is queued.

@@ -23,6 +23,9 @@ type Outbox interface {
 	Due(ctx context.Context, now time.Time, w Wanted) ([]Receiving, error)
 	// DueFor returns up to most deliveries of one line that are due, oldest first, with their hooks.
 	DueFor(ctx context.Context, now time.Time, l Line, most int) ([]Delivery, error)
+	// Current returns a delivery as it is now, with its hook as it is now; ok is false if it is not due any longer, or its hook is
+	// disabled.
+	Current(ctx context.Context, id string, now time.Time) (d Delivery, ok bool, err error)
 	// Attempted records how an attempt went: after is before with another State, DueAt, AttemptedAt, Status and Error. A delivery that
 	// was ordered again meanwhile stays due.
 	Attempted(ctx context.Context, before, after Delivery) error
@@ -32,7 +35,8 @@ type Outbox interface {
 	// DisableHook sends nothing more to a hook until its tenant enables it.
 	DisableHook(ctx context.Context, id, remark string) error
 
-	// Signals returns what running jobs should report now: heartbeats, and progress that is higher than what was sent last.
+	// Signals returns what running jobs should report now: heartbeats, and progress that is higher than what was sent last; up to w.Each
+	// of each kind of a tenant. Beside an error it returns what could be read.
 	Signals(ctx context.Context, now time.Time, w Wanted) ([]Signal, error)
 	// Running reports whether a job is running.
 	Running(ctx context.Context, jobID string) (bool, error)
@@ -43,7 +47,7 @@ type Outbox interface {
 // Line is what one tenant sends to one receiver. A slow receiver holds up its own lines only.
 type Line struct {
 	TenantID string
-	Receiver string // a URL without its query; empty for answers to task tokens
+	Receiver string // see Receiver and HostOf; empty for answers to task tokens
 }
 
 // Receiving is a line in which something is due.
@@ -55,8 +59,9 @@ type Receiving struct {
 // Wanted narrows what an Outbox returns.
 type Wanted struct {
 	Hooks, Tasks bool
-	Busy         []Line // not these
-	Each         int    // most lines of a tenant
+	Busy         []Line   // not these lines
+	Full         []string // not these tenants
+	Each         int      // most of a tenant
 	Most         int
 }
 

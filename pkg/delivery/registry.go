@@ -164,6 +164,9 @@ func (r *Registry) Redeliver(ctx context.Context, tenantID, id string) (Delivery
 
 // takesMore returns an error if nothing is sent to the hook of d.
 func (r *Registry) takesMore(ctx context.Context, d Delivery) error {
+	if d.HookID == "" && d.Task == nil {
+		return problem.New(problem.Conflict, "This delivery has arrived: the state machine has its answer, and the token was forgotten.")
+	}
 	if d.HookID == "" {
 		return nil
 	}
@@ -173,7 +176,7 @@ func (r *Registry) takesMore(ctx context.Context, d Delivery) error {
 	h, err := r.Store.Hook(ctx, d.TenantID, d.HookID)
 	switch {
 	case problem.CodeOf(err) == problem.NotFound:
-		return nil // a single job's, which nobody disables
+		return nil // a single job's, which cannot be disabled
 	case err == nil && !h.Enabled:
 		return problem.New(problem.Conflict, "The webhook of this delivery is disabled. Enable it, and what is paused is sent: PATCH "+
 			"/webhooks/%s with enabled true.", h.ID)

@@ -36,12 +36,13 @@ type signalKey struct{ tenant, job, target string }
 
 const (
 	// maxLines, maxOfTenant and maxPerLine bound what is on its way at a time: so many lines, so many of one tenant, and so many
-	// deliveries of one line.
-	maxLines    = 32
+	// deliveries of one line. Sixteen tenants must have nothing but slow receivers before others wait.
+	maxLines    = 128
 	maxOfTenant = 8
 	maxPerLine  = 4
-	// batch is how much of a line is sent before others have their turn.
-	batch = 64
+	// batch and batchTime bound what is sent of a line before others have their turn.
+	batch     = 64
+	batchTime = 2 * time.Second
 	// maxSignals bounds the reports of running jobs that are on their way, and maxSignalsOfTenant those of one tenant.
 	maxSignals         = 64
 	maxSignalsOfTenant = 16
@@ -71,29 +72,30 @@ func (s *Sender) Changed() <-chan struct{} { return s.changed }
 
 // Round starts to send what is due and returns at once. Busy reports whether anything is on its way.
 func (s *Sender) Round(ctx context.Context) (busy bool, err error) {
-	err = errors.Join(s.startLines(ctx), s.startSignals(ctx))
+	if !s.stopped(ctx) {
+		err = errors.Join(s.startLines(ctx), s.startSignals(ctx))
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return len(s.lines)+len(s.signals) > 0, err
 }
 
-// Finish waits for the attempts that are on their way, which takes seconds, and starts no others before the next Round. It returns the
-// counts since it was last called.
+// Stop makes rounds start nothing more, until Finish. What is on its way takes seconds.
+func (s *Sender) Stop() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.stopping = true
+}
+
+// Finish stops, waits for the attempts that are on their way, and returns the counts since it was last called.
 func (s *Sender) Finish() Sent {
-	s.stop(true)
+	s.Stop()
 	s.working.Wait()
-	s.stop(false)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	sent := s.sent
-	s.sent = Sent{}
+	s.sent, s.stopping = Sent{}, false
 	return sent
-}
-
-func (s *Sender) stop(stopping bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.stopping = stopping
 }
 
 func (s *Sender) stopped(ctx context.Context) bool {
@@ -115,6 +117,11 @@ func (s *Sender) startLines(ctx context.Context) error {
 	}
 	w.Most = maxLines - len(s.lines)
 	s.mu.Unlock()
+	for tenant, n := range ofTenant {
+		if n >= maxOfTenant {
+			w.Full = append(w.Full, tenant)
+		}
+	}
 	if w.Most <= 0 || !w.Hooks && !w.Tasks {
 		return nil
 	}
@@ -149,73 +156,130 @@ func (s *Sender) more() {
 
 // serve sends a batch of a line. When the receiver turns out to be in trouble it leaves the rest for later.
 func (s *Sender) serve(ctx context.Context, r Receiving) {
-	log := s.log.With().Str("tenant", r.TenantID).Str("receiver", r.Receiver).Logger()
-	due, err := s.outbox.DueFor(ctx, s.now(), r.Line, batch)
+	log := s.log.With().Str("tenant", r.TenantID).Str("receiver", HostOf(r.Receiver)).Logger() // a path may be a secret
+	began := s.now()
+	due, err := s.outbox.DueFor(ctx, began, r.Line, batch)
 	if err != nil {
 		log.Warn().Err(err).Msg("deliveries could not be read")
 		return
 	}
-	workers := maxPerLine
+	line := course{workers: maxPerLine}
 	if r.Failures > 0 {
-		workers = 1 // one attempt shows whether the receiver is back
+		line.workers = 1 // one attempt shows whether the receiver is back
 	}
 	var next atomic.Int64
-	var down, answered atomic.Bool
 	var all sync.WaitGroup
-	for range workers {
+	for range line.workers {
 		all.Go(func() {
-			for i := next.Add(1) - 1; i < int64(len(due)) && !down.Load() && !s.stopped(ctx); i = next.Add(1) - 1 {
-				if s.deliver(ctx, due[i], log).Down {
-					down.Store(true)
-				} else {
-					answered.Store(true)
+			for i := next.Add(1) - 1; i < int64(len(due)); i = next.Add(1) - 1 {
+				if line.ended() || s.stopped(ctx) || s.now().Sub(began) > batchTime {
+					return
+				}
+				if a, made := s.deliver(ctx, due[i], log); made {
+					line.note(a)
 				}
 			}
 		})
 	}
 	all.Wait()
-	switch {
-	case ctx.Err() != nil:
+	if ctx.Err() != nil {
 		return
-	case down.Load():
-		until := s.now().Add(spread(pause(r.Failures+1), s.jitter()))
-		err = s.outbox.Block(ctx, r.Line, r.Failures+1, until)
-	case answered.Load() && r.Failures > 0:
-		err = s.outbox.Unblock(ctx, r.Line)
 	}
-	if err != nil {
+	if err := s.conclude(ctx, r, &line); err != nil {
 		log.Warn().Err(err).Msg("the state of a receiver could not be recorded")
 	}
 }
 
-// deliver makes one attempt and records how it went. An attempt that our own end interrupts is not recorded: it is made again.
-func (s *Sender) deliver(ctx context.Context, d Delivery, log zerolog.Logger) Attempt {
+// conclude records what the attempts of a batch have shown of the receiver.
+func (s *Sender) conclude(ctx context.Context, r Receiving, line *course) error {
+	switch {
+	case line.inTrouble():
+		failures := r.Failures + 1
+		if line.answered > 0 {
+			failures = 1 // it works at times
+		}
+		wait := max(spread(pause(failures), s.jitter()), min(line.retryAfter, delays[len(delays)-1]))
+		return s.outbox.Block(ctx, r.Line, failures, s.now().Add(wait))
+	case line.answered > 0 && r.Failures > 0:
+		return s.outbox.Unblock(ctx, r.Line)
+	}
+	return nil
+}
+
+// course is how a batch goes.
+type course struct {
+	workers int
+
+	mu         sync.Mutex
+	answered   int
+	down       int // in a row
+	gone       bool
+	retryAfter time.Duration
+}
+
+func (c *course) note(a Attempt) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.gone = c.gone || a.Gone
+	c.retryAfter = max(c.retryAfter, a.RetryAfter)
+	if a.Down {
+		c.down++
+		return
+	}
+	c.answered, c.down = c.answered+1, 0
+}
+
+// inTrouble reports whether the receiver has failed as often in a row as attempts are made at once. One that fails now and then is not in
+// trouble: only what failed is tried again.
+func (c *course) inTrouble() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.down >= c.workers || c.retryAfter > 0
+}
+
+func (c *course) ended() bool {
+	c.mu.Lock()
+	gone := c.gone
+	c.mu.Unlock()
+	return gone || c.inTrouble()
+}
+
+// deliver makes one attempt, if the delivery is still due, and records how it went. An attempt that our own end interrupts is not recorded:
+// it is made again.
+func (s *Sender) deliver(ctx context.Context, d Delivery, log zerolog.Logger) (a Attempt, made bool) {
 	log = log.With().Str("delivery", d.ID).Str("job", d.JobID).Str("event", string(d.Event.Type)).Logger()
 	if d.Event.Type == JobFinished {
-		s.awaitSignals(d.JobID)
+		s.awaitSignals(d)
 	}
-	var a Attempt
+	// The hook may have been changed, disabled or given a new secret since the batch was read.
+	d, due, err := s.outbox.Current(ctx, d.ID, s.now())
+	if err != nil {
+		log.Warn().Err(err).Msg("a delivery could not be read again")
+	}
+	if err != nil || !due {
+		return Attempt{}, false
+	}
 	if d.Task != nil {
 		a = s.tasks.End(ctx, d)
 	} else {
 		a = s.poster.Post(ctx, d)
 	}
 	if ctx.Err() != nil {
-		return a
+		return a, false
 	}
 	after := d.After(a, s.now(), s.jitter())
 	if err := s.outbox.Attempted(ctx, d, after); err != nil {
 		log.Warn().Err(err).Msg("an attempt could not be recorded; it will be repeated")
-		return a
+		return a, true
 	}
-	if a.Gone && d.Hook != nil {
+	if a.Gone && d.Hook != nil && d.Hook.JobID == "" { // the few events of one job are each tried
 		if err := s.outbox.DisableHook(ctx, d.Hook.ID, "The receiver answered 410 Gone: it wants nothing more."); err != nil {
 			log.Warn().Err(err).Msg("a webhook whose receiver is gone could not be disabled")
 		}
 	}
 	s.count(after)
 	log.Debug().Int("attempt", after.Attempts).Int("status", a.Status).Str("error", a.Error).Str("state", string(after.State)).Msg("delivery")
-	return a
+	return a, true
 }
 
 func (s *Sender) count(d Delivery) {
@@ -231,24 +295,23 @@ func (s *Sender) count(d Delivery) {
 	}
 }
 
-// awaitSignals waits until no progress of a job is on its way any longer, so that none arrives behind the job's end.
-func (s *Sender) awaitSignals(jobID string) {
-	s.mu.Lock()
-	var sending []chan struct{}
-	for key, done := range s.signals {
-		if key.job == jobID {
-			sending = append(sending, done)
-		}
+// awaitSignals waits until no progress of d's job is on its way to the same receiver, so that none arrives behind the job's end.
+func (s *Sender) awaitSignals(d Delivery) {
+	target := d.HookID
+	if d.Task != nil {
+		target = TargetTask
 	}
+	s.mu.Lock()
+	sending := s.signals[signalKey{d.TenantID, d.JobID, target}]
 	s.mu.Unlock()
-	for _, done := range sending {
-		<-done
+	if sending != nil {
+		<-sending
 	}
 }
 
 func (s *Sender) startSignals(ctx context.Context) error {
 	w := s.wanted()
-	w.Most = maxReports
+	w.Most, w.Each = maxReports, maxSignalsOfTenant
 	now := s.now()
 	ofTenant := map[string]int{}
 	s.mu.Lock()
@@ -266,7 +329,7 @@ func (s *Sender) startSignals(ctx context.Context) error {
 	}
 	due, err := s.outbox.Signals(ctx, now, w)
 	if err != nil {
-		return fmt.Errorf("looking for progress to report: %w", err)
+		err = fmt.Errorf("looking for progress to report: %w", err) // of one kind; the others are sent
 	}
 	for _, one := range due {
 		if free == 0 || ofTenant[one.TenantID] == maxSignalsOfTenant {
@@ -294,7 +357,7 @@ func (s *Sender) startSignals(ctx context.Context) error {
 			s.more()
 		})
 	}
-	return nil
+	return err
 }
 
 // signal sends a report, unless its job has ended by now, and records it.

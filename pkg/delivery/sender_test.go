@@ -4,7 +4,9 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -35,13 +37,19 @@ func (m *memory) Due(_ context.Context, now time.Time, w Wanted) (due []Receivin
 	for _, d := range m.deliveries {
 		l := m.line(d)
 		seen := slices.ContainsFunc(due, func(r Receiving) bool { return r.Line == l })
-		if d.State == Waiting && !d.DueAt.After(now) && !seen && !slices.Contains(w.Busy, l) && !m.blocked[l].After(now) {
+		busy := slices.Contains(w.Full, d.TenantID) || slices.Contains(w.Busy, l) || m.blocked[l].After(now)
+		if d.State == Waiting && !d.DueAt.After(now) && !seen && !busy {
 			due = append(due, Receiving{Line: l, Failures: m.failures[l]})
 		}
 	}
 	slices.SortStableFunc(due, func(a, b Receiving) int { return a.Failures - b.Failures })
-	ofTenant := map[string]int{}
-	due = slices.DeleteFunc(due, func(r Receiving) bool { ofTenant[r.TenantID]++; return ofTenant[r.TenantID] > w.Each })
+	ofTenant, turn := map[string]int{}, map[Line]int{}
+	for _, r := range due {
+		ofTenant[r.TenantID]++
+		turn[r.Line] = ofTenant[r.TenantID]
+	}
+	due = slices.DeleteFunc(due, func(r Receiving) bool { return turn[r.Line] > w.Each })
+	slices.SortStableFunc(due, func(a, b Receiving) int { return turn[a.Line] - turn[b.Line] })
 	due = due[:min(len(due), w.Most)]
 	return due, nil
 }
@@ -55,6 +63,14 @@ func (m *memory) DueFor(_ context.Context, now time.Time, l Line, most int) (due
 		}
 	}
 	return due, nil
+}
+
+func (m *memory) Current(_ context.Context, id string, now time.Time) (Delivery, bool, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	i := slices.IndexFunc(m.deliveries, func(d Delivery) bool { return d.ID == id })
+	d := m.deliveries[i]
+	return d, d.State == Waiting && !d.DueAt.After(now), nil
 }
 
 func (m *memory) Attempted(_ context.Context, before, after Delivery) error {
@@ -84,6 +100,11 @@ func (m *memory) DisableHook(_ context.Context, id, _ string) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.disabled = append(m.disabled, id)
+	for i := range m.deliveries {
+		if m.deliveries[i].Hook.ID == id && m.deliveries[i].State == Waiting {
+			m.deliveries[i].State = Paused
+		}
+	}
 	return nil
 }
 
@@ -213,6 +234,82 @@ func TestASlowReceiverDelaysNobody(t *testing.T) {
 	})
 }
 
+func TestSlowReceiversOfManyTenantsDelayNobody(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		m := newMemory()
+		for tenant := range 15 {
+			for i := range 10 {
+				m.add(fmt.Sprint("slow", tenant), fmt.Sprintf("slow%d-%d.example.org", tenant, i), 5)
+			}
+		}
+		var arrived time.Duration
+		start := time.Now()
+		s := sender(m, receivers{post: func(_ context.Context, d Delivery) Attempt {
+			if d.TenantID == "quick" {
+				arrived = time.Since(start)
+			} else {
+				time.Sleep(9 * time.Second)
+			}
+			return Attempt{Status: 200}
+		}})
+		go func() {
+			time.Sleep(15 * time.Second)
+			m.mu.Lock()
+			defer m.mu.Unlock()
+			m.add("quick", "quick.example.org", 1)
+		}()
+		drive(t, s, time.Minute)
+		s.Finish()
+		if arrived == 0 || arrived > 16*time.Second {
+			t.Errorf("a delivery that is due after 15 s arrives after %s", arrived)
+		}
+	})
+}
+
+// TestAReceiverThatFailsNowAndThenIsNotInTrouble has one that answers 500 to each tenth request.
+func TestAReceiverThatFailsNowAndThenIsNotInTrouble(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		m := newMemory()
+		m.add("acme", "a.example.org", 1000)
+		var n atomic.Int64
+		s := sender(m, receivers{post: func(context.Context, Delivery) Attempt {
+			time.Sleep(10 * time.Millisecond)
+			if n.Add(1)%10 == 0 {
+				return Attempt{Status: 500, Error: "The receiver answered 500.", Down: true}
+			}
+			return Attempt{Status: 200}
+		}})
+		drive(t, s, 10*time.Second)
+		s.Finish()
+		if got := m.states("a.example.org"); got[Delivered] < 900 {
+			t.Errorf("after ten seconds %v", got)
+		}
+	})
+}
+
+func TestALineWaitsAsLongAsItsReceiverAsks(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		m := newMemory()
+		m.add("acme", "a.example.org", 50)
+		attempts := 0
+		var mu sync.Mutex
+		s := sender(m, receivers{post: func(context.Context, Delivery) Attempt {
+			mu.Lock()
+			defer mu.Unlock()
+			attempts++
+			return Attempt{Status: 429, Error: "The receiver answered 429.", Down: true, RetryAfter: time.Hour}
+		}})
+		drive(t, s, 50*time.Minute)
+		s.Finish()
+		if attempts > maxPerLine {
+			t.Errorf("%d attempts within the hour that the receiver asks for", attempts)
+		}
+	})
+}
+
 func TestAReceiverInTroubleIsProbedAndCatchesUp(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -289,24 +386,40 @@ func TestAnInterruptedAttemptIsMadeAgain(t *testing.T) {
 
 func TestAReceiverThatIsGoneIsDisabled(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		m := newMemory()
-		m.add("acme", "a.example.org", 1)
-		s := sender(m, receivers{post: func(context.Context, Delivery) Attempt {
-			return Attempt{Status: 410, Error: "The receiver answered 410.", Gone: true, Final: true}
-		}})
-		drive(t, s, time.Second)
-		if diff := cmp.Diff([]string{"a.example.org"}, m.disabled); diff != "" || m.deliveries[0].State != GivenUp {
-			t.Errorf("%+v (-want +got):\n%s", m.deliveries[0], diff)
-		}
-	})
+	for name, ofJob := range map[string]bool{"of the tenant": false, "of one job": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				m := newMemory()
+				m.add("acme", "a.example.org", 50)
+				if ofJob {
+					for i := range m.deliveries {
+						m.deliveries[i].Hook.JobID = "j"
+					}
+				}
+				s := sender(m, receivers{post: func(context.Context, Delivery) Attempt {
+					time.Sleep(time.Millisecond)
+					return Attempt{Status: 410, Error: "The receiver answered 410.", Gone: true, Final: true}
+				}})
+				drive(t, s, 20*time.Second)
+				s.Finish()
+				got := m.states("a.example.org")
+				if ofJob && (len(m.disabled) > 0 || got[GivenUp] != 50) {
+					t.Errorf("hooks %v are disabled; %v", m.disabled, got)
+				}
+				if !ofJob && (!slices.Contains(m.disabled, "a.example.org") || got[GivenUp] > maxPerLine || got[Waiting] > 0) {
+					t.Errorf("hooks %v are disabled; %v", m.disabled, got)
+				}
+			})
+		})
+	}
 }
 
 func TestProgressIsTheNewestOnceASecondAndNeverBehindTheEnd(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		m := newMemory()
-		m.reports = []Signal{{JobID: "j", TenantID: "acme", Target: TargetProgress, Sent: -1, Progress: &job.ProgressWebhook{}}}
+		m.reports = []Signal{{JobID: "j", TenantID: "acme", Target: "a.example.org", Sent: -1, Hook: &Hook{ID: "a.example.org"}}}
 		var got []string
 		var mu sync.Mutex
 		note := func(format string, args ...any) {
@@ -315,12 +428,15 @@ func TestProgressIsTheNewestOnceASecondAndNeverBehindTheEnd(t *testing.T) {
 			got = append(got, fmt.Sprintf(format, args...))
 		}
 		s := sender(m, receivers{
-			progress: func(percent int) Attempt {
+			post: func(_ context.Context, d Delivery) Attempt {
+				if d.Event.Type == JobFinished {
+					note("end")
+					return Attempt{Status: 200}
+				}
 				time.Sleep(700 * time.Millisecond)
-				note("%d", percent)
+				note("%s", d.ID[strings.LastIndex(d.ID, "_")+1:])
 				return Attempt{Status: 200}
 			},
-			post: func(context.Context, Delivery) Attempt { note("end"); return Attempt{Status: 200} },
 		})
 		go func() { // 10 per cent a second, for six seconds
 			for range 60 {
@@ -333,7 +449,7 @@ func TestProgressIsTheNewestOnceASecondAndNeverBehindTheEnd(t *testing.T) {
 			defer m.mu.Unlock()
 			m.ended["j"] = true
 			m.add("acme", "a.example.org", 1)
-			m.deliveries[0].JobID, m.deliveries[0].Event.Type = "j", JobFinished
+			m.deliveries[0].JobID, m.deliveries[0].HookID, m.deliveries[0].Event.Type = "j", "a.example.org", JobFinished
 		}()
 		drive(t, s, 20*time.Second)
 		s.Finish()

@@ -34,7 +34,7 @@ func (r *record) ActiveJobs(context.Context, int) ([]job.Job, error) {
 	return r.where(func(j job.Job) bool { return j.State.Active() }), r.activeErr
 }
 
-func (r *record) PruneDeliveries(context.Context, time.Time, int) (int, error) { return 0, nil }
+func (r *record) PruneDeliveries(context.Context, time.Time, int) (int, int, error) { return 0, 0, nil }
 
 func (r *record) where(is func(job.Job) bool) []job.Job {
 	var found []job.Job

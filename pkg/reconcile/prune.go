@@ -104,11 +104,12 @@ func (r *Reconciler) pruneUploads(ctx context.Context, now time.Time, rep *Repor
 }
 
 func (r *Reconciler) pruneDeliveries(ctx context.Context, now time.Time, rep *Report) error {
-	n, err := r.Jobs.PruneDeliveries(ctx, now, pruneBatch)
+	pruned, givenUp, err := r.Jobs.PruneDeliveries(ctx, now, pruneBatch)
+	rep.PrunedDeliveries += pruned
+	rep.Deliveries.GivenUp += givenUp
 	if err != nil {
 		return fmt.Errorf("removing old deliveries: %w", err)
 	}
-	rep.PrunedDeliveries += n
 	return nil
 }
 

@@ -62,9 +62,8 @@ type Jobs interface {
 	MarkResultsPruned(ctx context.Context, ids []string) error
 	// PruneIdempotencyKeys removes keys recorded before the given time and returns how many.
 	PruneIdempotencyKeys(ctx context.Context, before time.Time, limit int) (int, error)
-	// PruneDeliveries removes deliveries that are too old to be looked up, gives up those that wait in vain, and returns how many were
-	// removed.
-	PruneDeliveries(ctx context.Context, now time.Time, limit int) (int, error)
+	// PruneDeliveries removes deliveries that are too old to be looked up, and gives up those that wait in vain.
+	PruneDeliveries(ctx context.Context, now time.Time, limit int) (pruned, givenUp int, err error)
 }
 
 // Scenarios is the record of scenarios and their uploads.
@@ -89,7 +88,9 @@ type Outbox interface {
 	Round(ctx context.Context) (busy bool, err error)
 	// Changed delivers a value when another Round would send more.
 	Changed() <-chan struct{}
-	// Finish waits for the attempts that are on their way, which takes seconds, and counts all since the last call.
+	// Stop makes rounds start nothing more. Finish waits for the attempts that are on their way, which takes seconds, and counts all
+	// since the last call.
+	Stop()
 	Finish() delivery.Sent
 }
 
@@ -167,6 +168,7 @@ func (r *Reconciler) Run(ctx context.Context, window time.Duration) (Report, err
 			rep.Deliveries = r.Outbox.Finish()
 		}
 		beside.Wait()
+		rep.Deliveries.GivenUp += pruned.Deliveries.GivenUp
 		rep.PrunedResults, rep.PrunedKeys = pruned.PrunedResults, pruned.PrunedKeys
 		rep.PrunedObjects, rep.PrunedUploads = pruned.PrunedObjects, pruned.PrunedUploads
 		rep.PrunedDeliveries = pruned.PrunedDeliveries
@@ -184,9 +186,10 @@ func (r *Reconciler) passes(ctx context.Context, window time.Duration, rep *Repo
 	}
 	end := time.NewTimer(window)
 	defer end.Stop()
+	ending := false // only what is being sent is still waited for
 	for {
 		began := time.Now()
-		busy, err := r.pass(ctx, rep)
+		busy, sending, err := r.pass(ctx, rep)
 		stopped := errors.Is(ctx.Err(), context.Canceled) // what an orderly stop interrupts has not failed
 		if r.Passed != nil && !stopped {
 			r.Passed(time.Since(began), err)
@@ -194,7 +197,7 @@ func (r *Reconciler) passes(ctx context.Context, window time.Duration, rep *Repo
 		if err != nil && !stopped {
 			r.Log.Warn().Err(err).Msg("reconciling failed in part")
 		}
-		if !busy {
+		if !busy || ending && !sending {
 			return err
 		}
 		rest := max(time.Since(began), leastRest)
@@ -202,14 +205,20 @@ func (r *Reconciler) passes(ctx context.Context, window time.Duration, rep *Repo
 		case <-ctx.Done():
 			return errors.Join(err, ctx.Err())
 		case <-end.C:
-			return err
+			if ending = sending; !ending {
+				return err
+			}
+			r.Outbox.Stop()
 		case <-time.After(rest):
 		}
 		select {
 		case <-ctx.Done():
 			return errors.Join(err, ctx.Err())
 		case <-end.C:
-			return err
+			if ending = sending; !ending {
+				return err
+			}
+			r.Outbox.Stop()
 		case <-r.Engine.Changed():
 		case <-sendable:
 		case <-time.After(max(0, tick-rest)):
@@ -218,8 +227,9 @@ func (r *Reconciler) passes(ctx context.Context, window time.Duration, rep *Repo
 }
 
 // pass compares record and engine once and acts on what it finds. Every step can be repeated; one that fails does not
-// keep the others from being done. Busy reports whether there is, or may be, something to wait for.
-func (r *Reconciler) pass(ctx context.Context, rep *Report) (busy bool, err error) {
+// keep the others from being done. Busy reports whether there is, or may be, something to wait for, and sending whether
+// deliveries are on their way.
+func (r *Reconciler) pass(ctx context.Context, rep *Report) (busy, sending bool, err error) {
 	rep.Passes++
 	active, seen, err := r.observe(ctx)
 	if err != nil {
@@ -238,7 +248,7 @@ func (r *Reconciler) pass(ctx context.Context, rep *Report) (busy bool, err erro
 	n, dispatchErr := dispatcher.DispatchAll(ctx, maxDispatch)
 	rep.Dispatched += n
 	sending, sendErr := r.send(ctx)
-	return busy || sending || len(active)+len(seen)+n > 0, errors.Join(err, dispatchErr, sendErr)
+	return busy || sending || len(active)+len(seen)+n > 0, sending, errors.Join(err, dispatchErr, sendErr)
 }
 
 func (r *Reconciler) send(ctx context.Context) (busy bool, err error) {

@@ -3,7 +3,6 @@ package postgres
 import (
 	"context"
 	"errors"
-	"fmt"
 	"strings"
 	"time"
 
@@ -20,7 +19,7 @@ import (
 // createHookOfJob stores the webhook that a submission names.
 func createHookOfJob(ctx context.Context, q *db.Queries, j job.Job) error {
 	_, err := q.InsertHook(ctx, db.InsertHookParams{
-		ID: j.Webhook.ID, TenantID: j.TenantID, JobID: &j.ID, URL: j.Webhook.URL, Receiver: delivery.Receiver(j.Webhook.URL),
+		ID: j.Webhook.ID, TenantID: j.TenantID, JobID: &j.ID, URL: j.Webhook.URL, Receiver: delivery.HostOf(j.Webhook.URL),
 		Events: delivery.ShortForm(), Labels: map[string]string{}, Format: delivery.Standard, Enabled: true,
 		Secrets: []delivery.Secret{{Value: j.Webhook.Secret}},
 	})
@@ -234,8 +233,8 @@ func toHook(h db.Hook) delivery.Hook {
 
 func toDelivery(d db.Delivery, url *string) delivery.Delivery {
 	out := delivery.Delivery{
-		ID: d.ID, TenantID: d.TenantID, JobID: d.JobID, Event: d.Event, Task: d.Task, State: d.State, Attempts: d.Attempts, DueAt: d.DueAt,
-		CreatedAt: d.CreatedAt, AttemptedAt: d.AttemptedAt, Status: d.Status, Error: d.Error,
+		ID: d.ID, TenantID: d.TenantID, JobID: d.JobID, Event: d.Event, Task: d.Task, State: d.State, Attempts: d.Attempts, Round: d.Round,
+		DueAt: d.DueAt, CreatedAt: d.CreatedAt, AttemptedAt: d.AttemptedAt, Status: d.Status, Error: d.Error,
 	}
 	if d.HookID != nil {
 		out.HookID = *d.HookID
@@ -277,7 +276,7 @@ func (d *DB) Due(ctx context.Context, now time.Time, w delivery.Wanted) ([]deliv
 		busy[i] = b.TenantID + " " + b.Receiver
 	}
 	rows, err := d.q.DueReceivers(ctx, db.DueReceiversParams{
-		Now: now, Hooks: w.Hooks, Tasks: w.Tasks, Busy: busy, Each: w.Each, Most: w.Most,
+		Now: now, Hooks: w.Hooks, Tasks: w.Tasks, Busy: busy, Tenants: notNil(w.Full), Each: w.Each, Most: w.Most,
 	})
 	if err != nil {
 		return nil, translate(err, "looking for deliveries that are due")
@@ -334,12 +333,39 @@ func (d *DB) hooks(ctx context.Context, ids []string) (map[string]delivery.Hook,
 	return hooks, nil
 }
 
+// Current implements delivery.Outbox. What was recorded while its hook was being disabled is paused now.
+func (d *DB) Current(ctx context.Context, id string, now time.Time) (current delivery.Delivery, ok bool, err error) {
+	const action = "reading a delivery that is due"
+	row, err := d.q.DeliveryToSend(ctx, db.DeliveryToSendParams{ID: id, Now: now})
+	if err != nil {
+		return delivery.Delivery{}, false, translate(orNone(err, nil), action)
+	}
+	current = toDelivery(row, nil)
+	if row.HookID == nil {
+		return current, current.Task != nil, nil
+	}
+	hooks, err := d.hooks(ctx, []string{*row.HookID})
+	if err != nil {
+		return delivery.Delivery{}, false, translate(err, action)
+	}
+	h, exists := hooks[*row.HookID]
+	if exists && !h.Enabled {
+		return delivery.Delivery{}, false, translate(d.q.PauseDeliveries(ctx, row.HookID), "pausing deliveries")
+	}
+	current.Hook, current.URL = &h, h.URL
+	return current, exists, nil
+}
+
 // Attempted implements delivery.Outbox.
 func (d *DB) Attempted(ctx context.Context, before, after delivery.Delivery) error {
-	return translate(d.q.RecordAttempt(ctx, db.RecordAttemptParams{
-		ID: before.ID, Attempts: before.Attempts, State: after.State, DueAt: after.DueAt, AttemptedAt: after.AttemptedAt,
+	const action = "recording an attempt at a delivery"
+	if err := d.q.RecordAttempt(ctx, db.RecordAttemptParams{
+		ID: before.ID, Round: before.Round, State: string(after.State), DueAt: after.DueAt, AttemptedAt: after.AttemptedAt,
 		Status: after.Status, Error: storable(after.Error),
-	}), "recording an attempt at a delivery")
+	}); err != nil || after.State == delivery.Waiting {
+		return translate(err, action)
+	}
+	return translate(d.q.ForgetDelivery(ctx, before.ID), action)
 }
 
 // Block implements delivery.Outbox.
@@ -367,42 +393,50 @@ func (d *DB) DisableHook(ctx context.Context, id, remark string) error {
 }
 
 // Signals implements delivery.Outbox.
-func (d *DB) Signals(ctx context.Context, now time.Time, w delivery.Wanted) ([]delivery.Signal, error) {
-	const action = "looking for running jobs that report"
-	var signals []delivery.Signal
-	if w.Tasks {
-		rows, err := d.q.TaskSignals(ctx, db.TaskSignalsParams{Now: now, Most: w.Most})
-		if err != nil {
-			return nil, translate(err, action)
+func (d *DB) Signals(ctx context.Context, now time.Time, w delivery.Wanted) (signals []delivery.Signal, err error) {
+	var failed []error
+	for _, read := range []struct {
+		wanted bool
+		of     func(context.Context, time.Time, delivery.Wanted) ([]delivery.Signal, error)
+	}{{w.Tasks, d.taskSignals}, {w.Hooks, d.progressSignals}, {w.Hooks, d.hookSignals}} {
+		if !read.wanted {
+			continue
 		}
-		for _, r := range rows {
-			signals = append(signals, delivery.Signal{
-				JobID: r.JobID, TenantID: r.TenantID, Target: delivery.TargetTask, TaskToken: r.TaskToken, Failures: r.Failures,
-			})
+		some, err := read.of(ctx, now, w)
+		signals, failed = append(signals, some...), append(failed, translate(err, "looking for running jobs that report"))
+	}
+	return signals, errors.Join(failed...)
+}
+
+func (d *DB) taskSignals(ctx context.Context, now time.Time, w delivery.Wanted) ([]delivery.Signal, error) {
+	rows, err := d.q.TaskSignals(ctx, db.TaskSignalsParams{Now: now, Each: w.Each, Most: w.Most})
+	return each(rows, func(r db.TaskSignalsRow) delivery.Signal {
+		return delivery.Signal{
+			JobID: r.JobID, TenantID: r.TenantID, Target: delivery.TargetTask, TaskToken: r.TaskToken, Failures: r.Failures,
 		}
-	}
-	if !w.Hooks {
-		return signals, nil
-	}
-	progress, err := d.q.ProgressSignals(ctx, db.ProgressSignalsParams{Now: now, Most: w.Most})
-	if err != nil {
-		return nil, translate(err, action)
-	}
-	for _, r := range progress {
-		signals = append(signals, delivery.Signal{
+	}), err
+}
+
+func (d *DB) progressSignals(ctx context.Context, now time.Time, w delivery.Wanted) ([]delivery.Signal, error) {
+	rows, err := d.q.ProgressSignals(ctx, db.ProgressSignalsParams{Now: now, Each: w.Each, Most: w.Most})
+	return each(rows, func(r db.ProgressSignalsRow) delivery.Signal {
+		return delivery.Signal{
 			JobID: r.JobID, TenantID: r.TenantID, Target: delivery.TargetProgress, Progress: r.ProgressWebhook, Sent: r.Sent,
 			Percent: r.Percent, Failures: r.Failures,
-		})
-	}
-	rows, err := d.q.HookSignals(ctx, db.HookSignalsParams{Now: now, Most: w.Most})
+		}
+	}), err
+}
+
+func (d *DB) hookSignals(ctx context.Context, now time.Time, w delivery.Wanted) ([]delivery.Signal, error) {
+	rows, err := d.q.HookSignals(ctx, db.HookSignalsParams{Now: now, Each: w.Each, Most: w.Most})
 	if err != nil {
-		return nil, translate(err, action)
+		return nil, err
 	}
-	ids := each(rows, func(r db.HookSignalsRow) string { return r.HookID })
-	hooks, err := d.hooks(ctx, ids)
+	hooks, err := d.hooks(ctx, each(rows, func(r db.HookSignalsRow) string { return r.HookID }))
 	if err != nil {
-		return nil, translate(err, action)
+		return nil, err
 	}
+	var signals []delivery.Signal
 	for _, r := range rows {
 		h, ok := hooks[r.HookID]
 		if !ok {
@@ -410,7 +444,7 @@ func (d *DB) Signals(ctx context.Context, now time.Time, w delivery.Wanted) ([]d
 		}
 		event := delivery.Event{Type: delivery.JobProgress, At: r.UpdatedAt}
 		if err := jsonv2.Unmarshal(r.Job, &event.Job); err != nil {
-			return nil, fmt.Errorf("%s: %w", action, err)
+			return nil, err
 		}
 		signals = append(signals, delivery.Signal{
 			JobID: r.JobID, TenantID: r.TenantID, Target: r.HookID, Hook: &h, Event: event, Sent: r.Percent,
@@ -434,18 +468,22 @@ func (d *DB) Signalled(ctx context.Context, s delivery.Signal, due time.Time) er
 }
 
 // PruneDeliveries implements reconcile.Jobs.
-func (d *DB) PruneDeliveries(ctx context.Context, now time.Time, limit int) (pruned int, err error) {
+func (d *DB) PruneDeliveries(ctx context.Context, now time.Time, limit int) (pruned, givenUp int, err error) {
 	const action = "removing old deliveries"
-	if _, err := d.q.GiveUpStale(ctx, db.GiveUpStaleParams{
+	stale, err := d.q.GiveUpStale(ctx, db.GiveUpStaleParams{
 		Made: now.Add(-delivery.Patience), Due: now.Add(-delivery.Patience / 3), Most: limit,
-		Error: "Nothing could be sent for days: the receiver was down, the webhook disabled, or sending is not configured here.",
-	}); err != nil {
-		return 0, translate(err, action)
+		Error: "Nothing could be sent for days: the receiver was down, or sending is not configured here.",
+	})
+	if err != nil {
+		return 0, 0, translate(err, action)
 	}
 	n, err := d.q.PruneDeliveries(ctx, db.PruneDeliveriesParams{Before: now.Add(-delivery.Kept), Most: limit})
 	if err != nil {
-		return 0, translate(err, action)
+		return 0, int(stale), translate(err, action)
 	}
 	hooks, err := d.q.PruneHooksOfJobs(ctx, db.PruneHooksOfJobsParams{Before: now.Add(-delivery.Kept), Most: limit})
-	return int(n + hooks), translate(err, action)
+	if err == nil {
+		err = d.q.PruneReceivers(ctx, now.Add(-time.Hour))
+	}
+	return int(n + hooks), int(stale), translate(err, action)
 }

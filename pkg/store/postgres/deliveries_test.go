@@ -292,16 +292,18 @@ func TestAttemptsAreRecordedUnlessOrderedAgain(t *testing.T) {
 	if diff := cmp.Diff(failed, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
-	again, err := d.Redeliver(t.Context(), "acme", before.ID, now)
-	if err != nil || again.State != delivery.Waiting || again.Attempts != 0 {
-		t.Errorf("%+v, %v", again, err)
-	}
-	// The answer to an attempt that began before it was ordered again comes late.
-	if err := d.Attempted(t.Context(), failed, failed.After(delivery.Attempt{Status: 200}, now, 0.5)); err != nil {
-		t.Fatal(err)
-	}
-	if got := all(t, d, "acme")[0]; got.State != delivery.Waiting {
-		t.Errorf("the delivery is %s", got.State)
+	for _, attempt := range []delivery.Delivery{failed, before} { // the second attempt, and the first one of the order
+		again, err := d.Redeliver(t.Context(), "acme", before.ID, now)
+		if err != nil || again.State != delivery.Waiting || again.Attempts != 0 {
+			t.Errorf("%+v, %v", again, err)
+		}
+		// The answer to an attempt that began before it was ordered again comes late.
+		if err := d.Attempted(t.Context(), attempt, attempt.After(delivery.Attempt{Status: 200}, now, 0.5)); err != nil {
+			t.Fatal(err)
+		}
+		if got := all(t, d, "acme")[0]; got.State != delivery.Waiting {
+			t.Errorf("the delivery is %s", got.State)
+		}
 	}
 	if _, err := d.Redeliver(t.Context(), "other", before.ID, now); problem.CodeOf(err) != problem.NotFound {
 		t.Errorf("another tenant orders it again: %v", err)
@@ -361,7 +363,7 @@ func TestRunningJobsReport(t *testing.T) {
 	now := time.Now()
 	signals := func() map[string]int {
 		t.Helper()
-		got, err := d.Signals(t.Context(), now, delivery.Wanted{Hooks: true, Tasks: true, Most: 10})
+		got, err := d.Signals(t.Context(), now, delivery.Wanted{Hooks: true, Tasks: true, Each: 10, Most: 10})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -414,7 +416,7 @@ func TestOldDeliveriesAreRemoved(t *testing.T) {
 	t.Parallel()
 	d := setup(t)
 	newTenant(t, d, "acme", roomy)
-	createHook(t, d, newHook("acme"))
+	paused := createHook(t, d, newHook("acme"))
 	submit(t, d, "acme")
 	one := submit(t, d, "acme", func(j *job.Job) {
 		j.Webhook = &job.Webhook{ID: uuid.Must(uuid.NewV7()).String(), URL: "https://once.example.org", Secret: "x"}
@@ -429,7 +431,7 @@ func TestOldDeliveriesAreRemoved(t *testing.T) {
 	}
 	prune := func(later time.Duration) {
 		t.Helper()
-		if _, err := d.PruneDeliveries(t.Context(), time.Now().Add(later), 100); err != nil {
+		if _, _, err := d.PruneDeliveries(t.Context(), time.Now().Add(later), 100); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -437,8 +439,14 @@ func TestOldDeliveriesAreRemoved(t *testing.T) {
 	if diff := cmp.Diff(map[delivery.State]int{delivery.Waiting: 4}, states()); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
+	if _, err := d.ChangeHook(t.Context(), "acme", paused.ID, time.Now(), func(h *delivery.Hook) error {
+		h.Enabled = false
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
 	prune(delivery.Patience + time.Minute)
-	if diff := cmp.Diff(map[delivery.State]int{delivery.GivenUp: 4}, states()); diff != "" {
+	if diff := cmp.Diff(map[delivery.State]int{delivery.GivenUp: 1, delivery.Paused: 3}, states()); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 	prune(delivery.Kept + time.Minute)
@@ -481,5 +489,116 @@ func TestAnIdempotencyKeyMakesOneHook(t *testing.T) {
 	}
 	if anew, created, err := create("acme", "k", "payload", 1); err != nil || !created || anew.ID == first.ID {
 		t.Errorf("once the hook is deleted: created %t, %v", created, err)
+	}
+}
+
+func TestWhatIsDueIsReadAgainBeforeItIsSent(t *testing.T) {
+	t.Parallel()
+	d := setup(t)
+	newTenant(t, d, "acme", roomy)
+	h := createHook(t, d, newHook("acme"))
+	submit(t, d, "acme")
+	line := delivery.Line{TenantID: "acme", Receiver: "https://hooks.example.org/jobs"}
+	due, err := d.DueFor(t.Context(), time.Now(), line, 10)
+	if err != nil || len(due) != 1 {
+		t.Fatalf("%d due, %v", len(due), err)
+	}
+	change := func(edit func(*delivery.Hook)) {
+		t.Helper()
+		if _, err := d.ChangeHook(t.Context(), "acme", h.ID, time.Now(), func(h *delivery.Hook) error { edit(h); return nil }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	change(func(h *delivery.Hook) {
+		h.URL, h.Secrets = "https://new.example.org", []delivery.Secret{{Value: "new"}}
+	})
+	got, ok, err := d.Current(t.Context(), due[0].ID, time.Now())
+	if err != nil || !ok || got.URL != "https://new.example.org" || got.Hook.Secrets[0].Value != "new" {
+		t.Errorf("%+v, %t, %v", got, ok, err)
+	}
+	// A transition that commits just behind the disabling leaves a delivery that waits.
+	if _, err := d.pool.Exec(t.Context(), "UPDATE hooks SET enabled = false"); err != nil {
+		t.Fatal(err)
+	}
+	if _, ok, err = d.Current(t.Context(), due[0].ID, time.Now()); ok || err != nil {
+		t.Errorf("the hook is disabled: %t, %v", ok, err)
+	}
+	if got := all(t, d, "acme")[0]; got.State != delivery.Paused {
+		t.Errorf("the delivery is %s", got.State)
+	}
+	// An attempt that was made before the pause counts.
+	if err := d.Attempted(t.Context(), due[0], due[0].After(delivery.Attempt{Status: 200}, time.Now(), 0.5)); err != nil {
+		t.Fatal(err)
+	}
+	if got := all(t, d, "acme")[0]; got.State != delivery.Delivered || got.Attempts != 1 {
+		t.Errorf("the delivery is %s after %d attempts", got.State, got.Attempts)
+	}
+}
+
+func TestAPurgedJobLeavesNothingOnceItsEventsAreSent(t *testing.T) {
+	t.Parallel()
+	d := setup(t)
+	newTenant(t, d, "acme", roomy)
+	createHook(t, d, newHook("acme"))
+	j := submit(t, d, "acme", func(j *job.Job) { j.TaskToken, j.AnswersTask = "token", true })
+	advance(t, d, j.ID, job.Succeeded)
+	end := func(one delivery.Delivery) {
+		t.Helper()
+		if err := d.Attempted(t.Context(), one, one.After(delivery.Attempt{Status: 200}, time.Now(), 0.5)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	waiting := all(t, d, "acme") // job.queued and job.finished for the hook, and the answer to the token
+	for _, one := range waiting {
+		if one.Task != nil {
+			end(one)
+			if got, err := d.Delivery(t.Context(), "acme", one.ID); err != nil || got.Task != nil {
+				t.Errorf("the token is kept: %+v, %v", got.Task, err)
+			}
+			_, err := d.Redeliver(t.Context(), "acme", one.ID, time.Now())
+			wantCode(t, err, problem.NotFound)
+		}
+	}
+	if err := d.DeleteJob(t.Context(), "acme", j.ID); err != nil {
+		t.Fatal(err)
+	}
+	left := all(t, d, "acme")
+	if len(waiting) != 3 || len(left) != 2 {
+		t.Fatalf("%d deliveries, %d after the purge", len(waiting), len(left))
+	}
+	for _, one := range left {
+		end(one)
+	}
+	if left = all(t, d, "acme"); len(left) > 0 {
+		t.Errorf("%d deliveries are left", len(left))
+	}
+}
+
+// TestNumbersOfAClientBreakNobodysSignals has an interval of which the share overflows.
+func TestNumbersOfAClientBreakNobodysSignals(t *testing.T) {
+	t.Parallel()
+	d := setup(t)
+	newTenant(t, d, "acme", roomy)
+	number := func(n float64) *float64 { return &n }
+	var ids []string
+	for _, interval := range [][2]float64{{0, 1e-307}, {-1.7e308, 1.7e308}, {5, 5}, {1e300, 0}} {
+		j := submit(t, d, "acme", func(j *job.Job) {
+			j.ProgressWebhook = &job.ProgressWebhook{
+				URL: "https://old.example.org", StartSec: number(interval[0]), EndSec: number(interval[1]), End: number(100),
+			}
+		})
+		ids = append(ids, j.ID)
+	}
+	for _, id := range ids {
+		advance(t, d, id, job.Running, func(u *job.Update) { u.Progress = 0.4 })
+	}
+	got, err := d.Signals(t.Context(), time.Now(), delivery.Wanted{Hooks: true, Tasks: true, Each: 10, Most: 10})
+	if err != nil || len(got) != len(ids) {
+		t.Fatalf("%d signals, %v", len(got), err)
+	}
+	for _, s := range got {
+		if s.Percent != 40 {
+			t.Errorf("%d per cent", s.Percent)
+		}
 	}
 }

@@ -210,7 +210,14 @@ func (d *DB) DeleteJob(ctx context.Context, tenantID, id string) error {
 	if err != nil {
 		return err
 	}
-	n, err := d.q.DeleteJob(ctx, db.DeleteJobParams{TenantID: tenantID, ID: j.Place()})
+	var n int64
+	err = d.inTx(ctx, func(q *db.Queries) error {
+		if n, err = q.DeleteJob(ctx, db.DeleteJobParams{TenantID: tenantID, ID: j.Place()}); err != nil || n == 0 {
+			return err
+		}
+		// What still waits is sent, and forgotten then.
+		return q.ForgetDeliveriesOfJob(ctx, j.Place())
+	})
 	if err != nil {
 		return translate(err, "deleting a job")
 	}

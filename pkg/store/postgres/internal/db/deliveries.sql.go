@@ -79,7 +79,7 @@ func (q *Queries) DeleteHook(ctx context.Context, arg DeleteHookParams) (int64, 
 }
 
 const deliveries = `-- name: Deliveries :many
-SELECT d.id, d.tenant_id, d.job_id, d.hook_id, d.receiver, d.event, d.task, d.state, d.attempts, d.due_at, d.created_at, d.attempted_at, d.status, d.error, h.url
+SELECT d.id, d.tenant_id, d.job_id, d.hook_id, d.receiver, d.event, d.task, d.state, d.attempts, d.round, d.due_at, d.created_at, d.attempted_at, d.status, d.error, h.url
 FROM deliveries d
 LEFT JOIN hooks h ON h.id = d.hook_id
 WHERE d.tenant_id = $1
@@ -134,6 +134,7 @@ func (q *Queries) Deliveries(ctx context.Context, arg DeliveriesParams) ([]Deliv
 			&i.Delivery.Task,
 			&i.Delivery.State,
 			&i.Delivery.Attempts,
+			&i.Delivery.Round,
 			&i.Delivery.DueAt,
 			&i.Delivery.CreatedAt,
 			&i.Delivery.AttemptedAt,
@@ -152,7 +153,7 @@ func (q *Queries) Deliveries(ctx context.Context, arg DeliveriesParams) ([]Deliv
 }
 
 const deliveryOfTenant = `-- name: DeliveryOfTenant :one
-SELECT d.id, d.tenant_id, d.job_id, d.hook_id, d.receiver, d.event, d.task, d.state, d.attempts, d.due_at, d.created_at, d.attempted_at, d.status, d.error, h.url
+SELECT d.id, d.tenant_id, d.job_id, d.hook_id, d.receiver, d.event, d.task, d.state, d.attempts, d.round, d.due_at, d.created_at, d.attempted_at, d.status, d.error, h.url
 FROM deliveries d
 LEFT JOIN hooks h ON h.id = d.hook_id
 WHERE d.tenant_id = $1 AND d.id = $2
@@ -181,12 +182,45 @@ func (q *Queries) DeliveryOfTenant(ctx context.Context, arg DeliveryOfTenantPara
 		&i.Delivery.Task,
 		&i.Delivery.State,
 		&i.Delivery.Attempts,
+		&i.Delivery.Round,
 		&i.Delivery.DueAt,
 		&i.Delivery.CreatedAt,
 		&i.Delivery.AttemptedAt,
 		&i.Delivery.Status,
 		&i.Delivery.Error,
 		&i.URL,
+	)
+	return i, err
+}
+
+const deliveryToSend = `-- name: DeliveryToSend :one
+SELECT id, tenant_id, job_id, hook_id, receiver, event, task, state, attempts, round, due_at, created_at, attempted_at, status, error FROM deliveries WHERE id = $1 AND state = 'WAITING' AND due_at <= $2
+`
+
+type DeliveryToSendParams struct {
+	ID  string
+	Now time.Time
+}
+
+func (q *Queries) DeliveryToSend(ctx context.Context, arg DeliveryToSendParams) (Delivery, error) {
+	row := q.db.QueryRow(ctx, deliveryToSend, arg.ID, arg.Now)
+	var i Delivery
+	err := row.Scan(
+		&i.ID,
+		&i.TenantID,
+		&i.JobID,
+		&i.HookID,
+		&i.Receiver,
+		&i.Event,
+		&i.Task,
+		&i.State,
+		&i.Attempts,
+		&i.Round,
+		&i.DueAt,
+		&i.CreatedAt,
+		&i.AttemptedAt,
+		&i.Status,
+		&i.Error,
 	)
 	return i, err
 }
@@ -206,7 +240,7 @@ func (q *Queries) DisableHook(ctx context.Context, arg DisableHookParams) error 
 }
 
 const dueDeliveries = `-- name: DueDeliveries :many
-SELECT id, tenant_id, job_id, hook_id, receiver, event, task, state, attempts, due_at, created_at, attempted_at, status, error FROM deliveries d
+SELECT id, tenant_id, job_id, hook_id, receiver, event, task, state, attempts, round, due_at, created_at, attempted_at, status, error FROM deliveries d
 WHERE d.tenant_id = $1 AND d.receiver = $2 AND d.state = 'WAITING' AND d.due_at <= $3
 ORDER BY d.due_at, d.id LIMIT $4::integer
 `
@@ -242,6 +276,7 @@ func (q *Queries) DueDeliveries(ctx context.Context, arg DueDeliveriesParams) ([
 			&i.Task,
 			&i.State,
 			&i.Attempts,
+			&i.Round,
 			&i.DueAt,
 			&i.CreatedAt,
 			&i.AttemptedAt,
@@ -262,11 +297,11 @@ const dueReceivers = `-- name: DueReceivers :many
 WITH ready AS (
     SELECT w.tenant_id, w.receiver, w.due_at, coalesce(r.failures, 0)::integer AS failures,
            row_number() OVER (PARTITION BY w.tenant_id ORDER BY coalesce(r.failures, 0), w.due_at) AS turn
-    FROM waiting_receivers w
+    FROM deliveries w
     LEFT JOIN receivers r ON r.tenant_id = w.tenant_id AND r.receiver = w.receiver
-    WHERE w.due_at <= $3 AND (r.blocked_until IS NULL OR r.blocked_until <= $3)
+    WHERE w.id IN (SELECT waiting_lines()) AND w.due_at <= $3 AND (r.blocked_until IS NULL OR r.blocked_until <= $3)
       AND ($4::boolean OR w.receiver = '') AND ($5::boolean OR w.receiver <> '')
-      AND NOT (w.tenant_id || ' ' || w.receiver = ANY ($6::text[]))
+      AND NOT w.tenant_id = ANY ($6::text[]) AND NOT (w.tenant_id || ' ' || w.receiver = ANY ($7::text[]))
 )
 SELECT tenant_id, receiver, failures FROM ready
 WHERE turn <= $1::integer
@@ -274,12 +309,13 @@ ORDER BY turn, failures, due_at LIMIT $2::integer
 `
 
 type DueReceiversParams struct {
-	Each  int
-	Most  int
-	Now   time.Time
-	Hooks bool
-	Tasks bool
-	Busy  []string
+	Each    int
+	Most    int
+	Now     time.Time
+	Hooks   bool
+	Tasks   bool
+	Tenants []string
+	Busy    []string
 }
 
 type DueReceiversRow struct {
@@ -297,6 +333,7 @@ func (q *Queries) DueReceivers(ctx context.Context, arg DueReceiversParams) ([]D
 		arg.Now,
 		arg.Hooks,
 		arg.Tasks,
+		arg.Tenants,
 		arg.Busy,
 	)
 	if err != nil {
@@ -317,10 +354,30 @@ func (q *Queries) DueReceivers(ctx context.Context, arg DueReceiversParams) ([]D
 	return items, nil
 }
 
+const forgetDeliveriesOfJob = `-- name: ForgetDeliveriesOfJob :exec
+DELETE FROM deliveries WHERE job_id = $1 AND state IN ('DELIVERED', 'GIVEN_UP')
+`
+
+func (q *Queries) ForgetDeliveriesOfJob(ctx context.Context, jobID string) error {
+	_, err := q.db.Exec(ctx, forgetDeliveriesOfJob, jobID)
+	return err
+}
+
+const forgetDelivery = `-- name: ForgetDelivery :exec
+DELETE FROM deliveries d
+WHERE d.id = $1 AND d.state IN ('DELIVERED', 'GIVEN_UP') AND NOT EXISTS (SELECT 1 FROM jobs j WHERE j.id = d.job_id)
+`
+
+// Of a purged job nothing is kept once it is sent.
+func (q *Queries) ForgetDelivery(ctx context.Context, id string) error {
+	_, err := q.db.Exec(ctx, forgetDelivery, id)
+	return err
+}
+
 const giveUpStale = `-- name: GiveUpStale :execrows
 UPDATE deliveries d
 SET state = 'GIVEN_UP', error = CASE WHEN d.error = '' THEN $1 ELSE d.error END
-FROM (SELECT w.id FROM deliveries w WHERE w.state IN ('WAITING', 'PAUSED') AND w.created_at < $2 AND w.due_at < $3 LIMIT $4::integer) AS old
+FROM (SELECT w.id FROM deliveries w WHERE w.state = 'WAITING' AND w.created_at < $2 AND w.due_at < $3 LIMIT $4::integer) AS old
 WHERE d.id = old.id
 `
 
@@ -331,7 +388,7 @@ type GiveUpStaleParams struct {
 	Most  int
 }
 
-// What no attempt could be made at for long, because its receiver is down, its hook disabled, or sending is not configured.
+// What no attempt could be made at for long, because its receiver is down, or sending is not configured.
 func (q *Queries) GiveUpStale(ctx context.Context, arg GiveUpStaleParams) (int64, error) {
 	result, err := q.db.Exec(ctx, giveUpStale,
 		arg.Error,
@@ -377,20 +434,26 @@ func (q *Queries) Hook(ctx context.Context, arg HookParams) (Hook, error) {
 }
 
 const hookSignals = `-- name: HookSignals :many
-SELECT h.id AS hook_id, j.id AS job_id, j.tenant_id, j.updated_at, job_for_receivers(j)::jsonb AS job,
-       coalesce(s.percent, -1)::integer AS percent, coalesce(s.failures, 0)::integer AS failures
-FROM hooks h
-JOIN jobs j ON j.tenant_id = h.tenant_id AND j.state = 'RUNNING'
-LEFT JOIN signals s ON s.job_id = j.id AND s.target = h.id::text
-LEFT JOIN receivers r ON r.tenant_id = h.tenant_id AND r.receiver = h.receiver
-WHERE h.enabled AND h.job_id IS NULL AND 'job.progress' = ANY (h.events) AND coalesce(nullif(j.labels, 'null'), '{}') @> h.labels
-  AND (s.due_at IS NULL OR s.due_at <= $1) AND (r.blocked_until IS NULL OR r.blocked_until <= $1)
-  AND floor(j.progress * 100) > coalesce(s.percent, -1)
-ORDER BY s.due_at NULLS FIRST LIMIT $2::integer
+SELECT hook_id, job_id, tenant_id, updated_at, job, percent, failures
+FROM (
+    SELECT h.id AS hook_id, j.id AS job_id, j.tenant_id, j.updated_at, job_for_receivers(j)::jsonb AS job,
+           coalesce(s.percent, -1)::integer AS percent, coalesce(s.failures, 0)::integer AS failures, s.due_at,
+           row_number() OVER (PARTITION BY j.tenant_id ORDER BY s.due_at NULLS FIRST) AS turn
+    FROM hooks h
+    JOIN jobs j ON j.tenant_id = h.tenant_id AND j.state = 'RUNNING'
+    LEFT JOIN signals s ON s.job_id = j.id AND s.target = h.id::text
+    LEFT JOIN receivers r ON r.tenant_id = h.tenant_id AND r.receiver = h.receiver
+    WHERE h.enabled AND h.job_id IS NULL AND 'job.progress' = ANY (h.events) AND coalesce(nullif(j.labels, 'null'), '{}') @> h.labels
+      AND (s.due_at IS NULL OR s.due_at <= $1) AND (r.blocked_until IS NULL OR r.blocked_until <= $1)
+      AND floor(j.progress * 100) > coalesce(s.percent, -1)
+) AS due
+WHERE turn <= $2::integer
+ORDER BY turn, due_at NULLS FIRST LIMIT $3::integer
 `
 
 type HookSignalsParams struct {
 	Now  time.Time
+	Each int
 	Most int
 }
 
@@ -405,7 +468,7 @@ type HookSignalsRow struct {
 }
 
 func (q *Queries) HookSignals(ctx context.Context, arg HookSignalsParams) ([]HookSignalsRow, error) {
-	rows, err := q.db.Query(ctx, hookSignals, arg.Now, arg.Most)
+	rows, err := q.db.Query(ctx, hookSignals, arg.Now, arg.Each, arg.Most)
 	if err != nil {
 		return nil, err
 	}
@@ -620,17 +683,23 @@ func (q *Queries) PauseDeliveries(ctx context.Context, hookID *string) error {
 }
 
 const progressSignals = `-- name: ProgressSignals :many
-SELECT j.id AS job_id, j.tenant_id, j.progress_webhook, reported_percent(j.progress, j.progress_webhook)::integer AS percent,
-       coalesce(s.percent, -1)::integer AS sent, coalesce(s.failures, 0)::integer AS failures
-FROM jobs j
-LEFT JOIN signals s ON s.job_id = j.id AND s.target = 'progress'
-WHERE j.state = 'RUNNING' AND j.progress_webhook IS NOT NULL AND (s.due_at IS NULL OR s.due_at <= $1)
-  AND reported_percent(j.progress, j.progress_webhook) > coalesce(s.percent, -1)
-ORDER BY s.due_at NULLS FIRST LIMIT $2::integer
+SELECT job_id, tenant_id, progress_webhook, percent, sent, failures
+FROM (
+    SELECT j.id AS job_id, j.tenant_id, j.progress_webhook, reported_percent(j.progress, j.progress_webhook)::integer AS percent,
+           coalesce(s.percent, -1)::integer AS sent, coalesce(s.failures, 0)::integer AS failures, s.due_at,
+           row_number() OVER (PARTITION BY j.tenant_id ORDER BY s.due_at NULLS FIRST) AS turn
+    FROM jobs j
+    LEFT JOIN signals s ON s.job_id = j.id AND s.target = 'progress'
+    WHERE j.state = 'RUNNING' AND j.progress_webhook IS NOT NULL AND (s.due_at IS NULL OR s.due_at <= $1)
+      AND reported_percent(j.progress, j.progress_webhook) > coalesce(s.percent, -1)
+) AS due
+WHERE turn <= $2::integer
+ORDER BY turn, due_at NULLS FIRST LIMIT $3::integer
 `
 
 type ProgressSignalsParams struct {
 	Now  time.Time
+	Each int
 	Most int
 }
 
@@ -644,7 +713,7 @@ type ProgressSignalsRow struct {
 }
 
 func (q *Queries) ProgressSignals(ctx context.Context, arg ProgressSignalsParams) ([]ProgressSignalsRow, error) {
-	rows, err := q.db.Query(ctx, progressSignals, arg.Now, arg.Most)
+	rows, err := q.db.Query(ctx, progressSignals, arg.Now, arg.Each, arg.Most)
 	if err != nil {
 		return nil, err
 	}
@@ -673,7 +742,7 @@ func (q *Queries) ProgressSignals(ctx context.Context, arg ProgressSignalsParams
 const pruneDeliveries = `-- name: PruneDeliveries :execrows
 DELETE FROM deliveries d
 USING (
-    SELECT old.id FROM deliveries old WHERE old.state IN ('DELIVERED', 'GIVEN_UP') AND old.created_at < $1
+    SELECT old.id FROM deliveries old WHERE old.state <> 'WAITING' AND old.created_at < $1
     ORDER BY old.created_at LIMIT $2::integer
 ) AS old
 WHERE d.id = old.id
@@ -696,9 +765,9 @@ const pruneHooksOfJobs = `-- name: PruneHooksOfJobs :execrows
 DELETE FROM hooks h
 USING (
     SELECT old.id FROM hooks old
-    WHERE old.job_id IS NOT NULL AND old.created_at < $1
+    LEFT JOIN jobs j ON j.id = old.job_id
+    WHERE old.job_id IS NOT NULL AND (j.id IS NULL OR j.finished_at IS NOT NULL AND old.created_at < $1)
       AND NOT EXISTS (SELECT 1 FROM deliveries d WHERE d.hook_id = old.id)
-      AND NOT EXISTS (SELECT 1 FROM jobs j WHERE j.id = old.job_id AND j.finished_at IS NULL)
     LIMIT $2::integer
 ) AS old
 WHERE h.id = old.id
@@ -709,7 +778,7 @@ type PruneHooksOfJobsParams struct {
 	Most   int
 }
 
-// Hooks of single jobs, once nothing of theirs is kept.
+// Hooks of single jobs, once nothing of theirs is kept: those of purged jobs at once.
 func (q *Queries) PruneHooksOfJobs(ctx context.Context, arg PruneHooksOfJobsParams) (int64, error) {
 	result, err := q.db.Exec(ctx, pruneHooksOfJobs, arg.Before, arg.Most)
 	if err != nil {
@@ -718,23 +787,38 @@ func (q *Queries) PruneHooksOfJobs(ctx context.Context, arg PruneHooksOfJobsPara
 	return result.RowsAffected(), nil
 }
 
+const pruneReceivers = `-- name: PruneReceivers :exec
+DELETE FROM receivers r
+WHERE r.blocked_until < $1
+  AND NOT EXISTS (SELECT 1 FROM deliveries d WHERE d.tenant_id = r.tenant_id AND d.receiver = r.receiver AND d.state = 'WAITING')
+`
+
+// Trouble that is past, and of which nothing waits any longer.
+func (q *Queries) PruneReceivers(ctx context.Context, before time.Time) error {
+	_, err := q.db.Exec(ctx, pruneReceivers, before)
+	return err
+}
+
 const recordAttempt = `-- name: RecordAttempt :exec
 UPDATE deliveries
-SET state = $1, attempts = attempts + 1, due_at = $2, attempted_at = $3, status = $4, error = $5
-WHERE id = $6 AND state = 'WAITING' AND attempts = $7
+SET state = CASE WHEN state = 'PAUSED' AND $1::text = 'WAITING' THEN 'PAUSED' ELSE $1::text END,
+    attempts = attempts + 1, due_at = $2, attempted_at = $3, status = $4, error = $5,
+    task = CASE WHEN $1::text = 'DELIVERED' THEN NULL ELSE task END
+WHERE id = $6 AND state IN ('WAITING', 'PAUSED') AND round = $7
 `
 
 type RecordAttemptParams struct {
-	State       delivery.State
+	State       string
 	DueAt       time.Time
 	AttemptedAt *time.Time
 	Status      int
 	Error       string
 	ID          string
-	Attempts    int
+	Round       int
 }
 
-// A delivery that was ordered again meanwhile stays due.
+// A delivery that was ordered again meanwhile stays due, and one that was paused stays paused until it has arrived or is given up. A task's
+// token is kept no longer than it is needed.
 func (q *Queries) RecordAttempt(ctx context.Context, arg RecordAttemptParams) error {
 	_, err := q.db.Exec(ctx, recordAttempt,
 		arg.State,
@@ -743,13 +827,14 @@ func (q *Queries) RecordAttempt(ctx context.Context, arg RecordAttemptParams) er
 		arg.Status,
 		arg.Error,
 		arg.ID,
-		arg.Attempts,
+		arg.Round,
 	)
 	return err
 }
 
 const redeliver = `-- name: Redeliver :execrows
-UPDATE deliveries SET state = 'WAITING', attempts = 0, due_at = $1, error = '' WHERE tenant_id = $2 AND id = $3
+UPDATE deliveries SET state = 'WAITING', attempts = 0, round = round + 1, due_at = $1, error = ''
+WHERE tenant_id = $2 AND id = $3 AND (hook_id IS NOT NULL OR task IS NOT NULL)
 `
 
 type RedeliverParams struct {
@@ -758,6 +843,7 @@ type RedeliverParams struct {
 	ID       string
 }
 
+// An answer to a task token that has arrived is without its token, and not sent again.
 func (q *Queries) Redeliver(ctx context.Context, arg RedeliverParams) (int64, error) {
 	result, err := q.db.Exec(ctx, redeliver, arg.Now, arg.TenantID, arg.ID)
 	if err != nil {
@@ -818,15 +904,21 @@ func (q *Queries) SaveSignal(ctx context.Context, arg SaveSignalParams) error {
 }
 
 const taskSignals = `-- name: TaskSignals :many
-SELECT j.id AS job_id, j.tenant_id, j.task_token, coalesce(s.failures, 0)::integer AS failures
-FROM jobs j
-LEFT JOIN signals s ON s.job_id = j.id AND s.target = 'task'
-WHERE j.state = 'RUNNING' AND j.answers_task AND (s.due_at IS NULL OR s.due_at <= $1)
-ORDER BY s.due_at NULLS FIRST LIMIT $2::integer
+SELECT job_id, tenant_id, task_token, failures
+FROM (
+    SELECT j.id AS job_id, j.tenant_id, j.task_token, coalesce(s.failures, 0)::integer AS failures, s.due_at,
+           row_number() OVER (PARTITION BY j.tenant_id ORDER BY s.due_at NULLS FIRST) AS turn
+    FROM jobs j
+    LEFT JOIN signals s ON s.job_id = j.id AND s.target = 'task'
+    WHERE j.state = 'RUNNING' AND j.answers_task AND (s.due_at IS NULL OR s.due_at <= $1)
+) AS due
+WHERE turn <= $2::integer
+ORDER BY turn, due_at NULLS FIRST LIMIT $3::integer
 `
 
 type TaskSignalsParams struct {
 	Now  time.Time
+	Each int
 	Most int
 }
 
@@ -838,7 +930,7 @@ type TaskSignalsRow struct {
 }
 
 func (q *Queries) TaskSignals(ctx context.Context, arg TaskSignalsParams) ([]TaskSignalsRow, error) {
-	rows, err := q.db.Query(ctx, taskSignals, arg.Now, arg.Most)
+	rows, err := q.db.Query(ctx, taskSignals, arg.Now, arg.Each, arg.Most)
 	if err != nil {
 		return nil, err
 	}

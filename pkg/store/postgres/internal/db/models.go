@@ -36,6 +36,7 @@ type Delivery struct {
 	Task        *delivery.Task
 	State       delivery.State
 	Attempts    int
+	Round       int
 	DueAt       time.Time
 	CreatedAt   time.Time
 	AttemptedAt *time.Time
@@ -167,10 +168,4 @@ type Tenant struct {
 	ProvisionAt           time.Time
 	RetiredAt             *time.Time
 	DefaultSumoVersion    string
-}
-
-type WaitingReceiver struct {
-	TenantID string
-	Receiver string
-	DueAt    time.Time
 }
