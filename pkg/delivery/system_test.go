@@ -11,7 +11,6 @@ import (
 	"net/netip"
 	"os"
 	"os/exec"
-	"strconv"
 	"sync"
 	"testing"
 	"time"
@@ -32,9 +31,6 @@ import (
 
 // asSender makes this test binary send what is due in the database that it names, until it is killed.
 const asSender = "DELIVERY_TEST_DATABASE"
-
-// kills overrides how often a sender is killed.
-const kills = "SUMO_K8_KILLS"
 
 func TestMain(m *testing.M) {
 	if url := os.Getenv(asSender); url != "" {
@@ -177,13 +173,7 @@ func (i *inbox) setHold(hold chan struct{}) {
 // has it and before the answer is on record.
 func TestAKilledSenderLosesNothing(t *testing.T) {
 	t.Parallel()
-	times := 20
-	if text := os.Getenv(kills); text != "" {
-		var err error
-		if times, err = strconv.Atoi(text); err != nil {
-			t.Fatal(err)
-		}
-	}
+	const times = 100
 	s := newSite(t, "acme")
 	in := &inbox{ids: map[string][]string{}, came: make(chan struct{}, 1)}
 	server := httptest.NewServer(in)
