@@ -157,7 +157,7 @@ func LabelFaults(labels map[string]string) (items []problem.Item) {
 // leaves out. SUMO would report it too, but only after it has started.
 func (r Request) checkInterval(c scenario.Config) error {
 	o := r.Options
-	switch i := c.Interval(o.Begin, o.End); {
+	switch i := r.interval(c); {
 	case !i.Empty(), o.Begin == nil && o.End == nil:
 		return c.Refuse(i)
 	case o.End == nil:
@@ -169,6 +169,13 @@ func (r Request) checkInterval(c scenario.Config) error {
 			Location: "body.end", Message: fmt.Sprintf("must be later than the begin of %s (%g)", c.Path, i.Begin), Value: i.End,
 		})
 	}
+}
+
+// interval is what a run of c simulates.
+func (r Request) interval(c scenario.Config) scenario.Interval {
+	i := c.Interval(r.Options.Begin, r.Options.End)
+	i.Scaled = r.Options.Scale != nil && *r.Options.Scale != 1
+	return i
 }
 
 func refused(items ...problem.Item) error {
@@ -200,7 +207,7 @@ func (in *Intake) settle(
 	if err := r.checkInterval(config); err != nil {
 		return r, nil, err
 	}
-	interval := config.Interval(o.Begin, o.End)
+	interval := r.interval(config)
 	if items := config.Strict(interval); o.Strict && len(items) > 0 {
 		return r, nil, problem.New(problem.ScenarioInvalid, "SUMO would drop or ignore a part of this scenario, which strict refuses: fix what "+
 			"errors lists, or submit without strict. The first is: %s", items[0].Sentence()).WithItems(items...)

@@ -66,6 +66,7 @@ func (in *inspection) judgeWith(name string, reserved map[string]bool) (Config, 
 		c.Begin, c.End = r.interval(known)
 		c.Seed, c.Random = seedOf(known)
 		r.files(known)
+		r.doubtBroken()
 		c.Options, c.Rewrites, c.Needs, c.Late = r.read, r.rewrites, r.needs, r.late
 		c.Broken = r.brokenRoutes
 		c.Outputs, c.Reads = slices.Sorted(maps.Keys(r.outputs)), slices.Sorted(maps.Keys(r.reads))
@@ -551,10 +552,11 @@ func endsEveryReader(fault error) bool {
 }
 
 // breaks records a fault in a route file behind its first vehicles, and reports whether there are runs that do not read so far. SUMO reads
-// what departs in the next route-steps seconds, at times of its own choosing, and a few elements more.
+// what departs in the next route-steps seconds, at times of its own choosing, and a few elements more. Where only we stop at the fault,
+// that estimate must not decide what reaches SUMO.
 func (r *judgement) breaks(name string, doc *document) bool {
 	until := float64(doc.departs.trail[0])/1000 - r.routeSteps
-	if _, ok := errors.AsType[xml.SyntaxError](doc.fault); !ok || r.routeSteps <= 0 || until <= 0 {
+	if !endsEveryReader(doc.fault) || r.routeSteps <= 0 || until <= 0 {
 		return false
 	}
 	b := BrokenRoutes{Problem: brokenXML(name, doc), Until: until}
@@ -563,6 +565,23 @@ func (r *judgement) breaks(name string, doc *document) bool {
 		r.brokenRoutes, known = append(r.brokenRoutes, b), true
 	}
 	return known
+}
+
+// doubtBroken refuses broken route files where the departures before the fault do not say when SUMO reads on: it passes by those that it
+// does not insert, and a saved state begins at a time of its own.
+func (r *judgement) doubtBroken() {
+	scale, scaled := xml.Float(r.values["scale"])
+	doubtful := scaled && scale != 1 || r.values["load-state"] != "" || isTrue(r.values["ignore-route-errors"])
+	for name := range r.visited {
+		doubtful = doubtful || r.inspection.files[name].doc.departs.scaled
+	}
+	if !doubtful {
+		return
+	}
+	for _, b := range r.brokenRoutes {
+		r.fault(b.Problem.Location, "%s", b.Problem.Message)
+	}
+	r.brokenRoutes = nil
 }
 
 // reference follows a name in the file called name.

@@ -95,7 +95,9 @@ type setting struct {
 // departures finds late ones: see LateDepartures.
 type departures struct {
 	order         Order
-	trail         [4]int64 // the latest departure in order, as it was before the latest elements, oldest first; milliseconds
+	sure          int64    // the latest departure in order of a single vehicle, which SUMO surely takes; milliseconds
+	trail         [4]int64 // sure, as it was before the latest elements, oldest first
+	scaled        bool     // a vehicle type has a scale
 	count         int      // departures out of order
 	first, latest LateDeparture
 }
@@ -201,6 +203,9 @@ func (d *documentReader) element(e xml.Element) error {
 		d.departure(e, "begin")
 	case "calibrator":
 		d.doc.demand.untimed = true
+	case "vType":
+		_, scaled := e.Lookup("scale")
+		d.doc.departs.scaled = d.doc.departs.scaled || scaled
 	case "param":
 		d.param(e)
 		return nil
@@ -360,13 +365,16 @@ func (d *documentReader) departure(e xml.Element, attr string) {
 	}
 	d.doc.demand.span(seconds, last)
 	t := &d.doc.departs.trail
-	t[0], t[1], t[2], t[3] = t[1], t[2], t[3], max(d.doc.departs.order.last, 0)
+	t[0], t[1], t[2], t[3] = t[1], t[2], t[3], d.doc.departs.sure
 	_, transit := e.Lookup("line")
 	gap := d.doc.departs.order.Drops(seconds, transit)
+	depart := int64(math.Round(seconds * 1000))
 	if gap == 0 {
+		if kind := string(e.Name); !transit && (kind == "vehicle" || kind == "trip") {
+			d.doc.departs.sure = max(d.doc.departs.sure, depart)
+		}
 		return
 	}
-	depart := int64(math.Round(seconds * 1000))
 	late := LateDeparture{quote(string(e.Attr("id"))), e.Line, depart, gap}
 	if d.doc.departs.count++; d.doc.departs.count == 1 {
 		d.doc.departs.first, d.doc.departs.latest = late, late

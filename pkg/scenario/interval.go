@@ -9,7 +9,11 @@ import (
 )
 
 // Interval is what a run simulates, in seconds of simulated time. An infinite End is none.
-type Interval struct{ Begin, End float64 }
+type Interval struct {
+	Begin, End float64
+	// Scaled is true if the run has an option of its own that multiplies the demand: then departures do not say when SUMO reads on.
+	Scaled bool
+}
 
 // Interval returns that of a run of c for which begin and end are asked; what is nil is the configuration's, or else SUMO's default.
 func (c Config) Interval(begin, end *float64) Interval {
@@ -47,7 +51,7 @@ func (c Config) refusals(i Interval) (items []problem.Item) {
 			"the begin (%g s) is negative, and SUMO refuses that: correct it, or give the job a begin of its own", i.Begin)})
 	}
 	for _, b := range c.Broken {
-		if i.End > b.Until {
+		if i.End > b.Until || i.Scaled {
 			items = append(items, b.Problem)
 		}
 	}
@@ -90,7 +94,7 @@ func (c Config) Remarks(i Interval) []Warning {
 		all = append(all, Warning{Location: item.Location, Message: item.Message})
 	}
 	for _, b := range c.Broken {
-		if i.End <= b.Until {
+		if i.End <= b.Until && !i.Scaled {
 			all = append(all, Warning{Location: b.Problem.Location, Message: b.Problem.Message + "; the run ends before SUMO reads so far"})
 		}
 	}

@@ -72,6 +72,9 @@ func TestABrokenRouteFileIsRefusedWhereTheRunReadsSoFar(t *testing.T) {
 			t.Errorf("until %g: %v, %v", end, p, remarks)
 		}
 	}
+	if c.Refuse(Interval{End: 100, Scaled: true}) == nil {
+		t.Error("a run that may insert no vehicle is accepted")
+	}
 	if _, err := m.ChooseConfig(""); err != nil {
 		t.Error(err)
 	}

@@ -541,6 +541,47 @@ func TestBrokenRouteFilesAreReadAsFarAsSUMODoes(t *testing.T) {
 	}
 }
 
+// TestContentBehindABoundOfOursNeverReachesSUMO has a path that leads outside behind what we refuse to read and SUMO does not. At a real
+// fault SUMO ends, however soon it comes there.
+func TestContentBehindABoundOfOursNeverReachesSUMO(t *testing.T) {
+	t.Parallel()
+	const outside = `<vType id="late"><param key="device.ssm.file" value="../outside.xml"/></vType></routes>`
+	var crowd strings.Builder
+	for n := range 300 {
+		fmt.Fprintf(&crowd, ` a%d="1"`, n)
+	}
+	many := func(element string) string {
+		var b strings.Builder
+		b.WriteString(`<routes><vType id="none" scale="0"/><route id="r" edges="A0A1 A1A2"/>` + "\n")
+		for n := 0; n <= 700; n += 10 {
+			fmt.Fprintf(&b, element+"\n", n)
+		}
+		return b.String()
+	}
+	const vehicle, main = `<vehicle id="%d" depart="%[1]d" route="r"/>`, `<route-files value="r.xml"/>`
+	for name, test := range map[string]struct{ settings, routes string }{
+		"attributes":             {main, strings.Replace(many(vehicle), `scale="0"`, "", 1) + "<x" + crowd.String() + "/>"},
+		"names":                  {main, strings.Replace(many(vehicle), `scale="0"`, "", 1) + "<x" + strings.Repeat("x", 300) + "/>"},
+		"flows without vehicles": {main, strings.Replace(many(`<flow id="%d" begin="%[1]d" end="9000" number="0" route="r"/>`), `scale="0"`, "", 1)},
+		"a vehicle type's scale": {main, many(strings.Replace(vehicle, "/>", ` type="none"/>`, 1))},
+		"a scale":                {main + `<scale value="0"/>`, strings.Replace(many(vehicle), `scale="0"`, "", 1)},
+		"a saved state":          {main + `<load-state value="state.xml"/>`, strings.Replace(many(vehicle), `scale="0"`, "", 1)},
+	} {
+		for fault, broken := range map[string]string{"a bound": "<x" + crowd.String() + "/>", "a fault": "</x>"} {
+			t.Run(name+" and "+fault, func(t *testing.T) {
+				t.Parallel()
+				sumotest.Each(t, func(t *testing.T, at release.Installation) {
+					run := runReal(t, at, test.settings, entryOf("d/state.xml", "<snapshot/>"),
+						entryOf("d/r.xml", test.routes+broken+outside))
+					if run.refused == nil && (!run.ok || fault == "a bound") {
+						t.Errorf("we accept it, SUMO says\n%s", run.output)
+					}
+				})
+			})
+		}
+	}
+}
+
 // TestValuesAreReadAsSUMODoes has values of each type: where SUMO ignores the option, we say so.
 func TestValuesAreReadAsSUMODoes(t *testing.T) {
 	t.Parallel()
