@@ -111,8 +111,8 @@ func (in *Intake) Check(t tenant.Tenant, r Request) error {
 			"the limit", t.Limits.MaxMemoryGi)
 	}
 	o := r.Options
-	if o.Begin != nil && o.End != nil && *o.End <= *o.Begin {
-		refuse("end", *o.End, "must be later than begin (%g)", *o.Begin)
+	if o.Begin != nil && o.End != nil && *o.End < *o.Begin {
+		refuse("end", *o.End, "must not be earlier than begin (%g)", *o.Begin)
 	}
 	if o.SumoVersion != "" {
 		if fault := VersionFault(in.Versions, o.SumoVersion); fault != "" {
@@ -162,11 +162,11 @@ func (r Request) checkInterval(c scenario.Config) error {
 		return c.Refuse(i)
 	case o.End == nil:
 		return refused(problem.Item{
-			Location: "body.begin", Message: fmt.Sprintf("must be earlier than the end of %s (%g)", c.Path, i.End), Value: i.Begin,
+			Location: "body.begin", Message: fmt.Sprintf("must not be later than the end of %s (%g)", c.Path, i.End), Value: i.Begin,
 		})
 	default:
 		return refused(problem.Item{
-			Location: "body.end", Message: fmt.Sprintf("must be later than the begin of %s (%g)", c.Path, i.Begin), Value: i.End,
+			Location: "body.end", Message: fmt.Sprintf("must not be earlier than the begin of %s (%g)", c.Path, i.Begin), Value: i.End,
 		})
 	}
 }

@@ -274,7 +274,7 @@ func (r *judgement) interval(known []chosen) (begin, end *float64) {
 		case "begin":
 			begin = &value
 		case "end":
-			if value >= 0 { // SUMO's default of -1 is no end
+			if !unending(value) {
 				end = &value
 			}
 		case "route-steps":

@@ -15,6 +15,9 @@ type Interval struct {
 	Scaled bool
 }
 
+// unending reports whether an end stands for none, as SUMO's default does. SUMO refuses all others before the begin.
+func unending(end float64) bool { return math.Round(end*1000) == -1000 }
+
 // Interval returns that of a run of c for which begin and end are asked; what is nil is the configuration's, or else SUMO's default.
 func (c Config) Interval(begin, end *float64) Interval {
 	i := Interval{End: math.Inf(1)}
@@ -27,16 +30,19 @@ func (c Config) Interval(begin, end *float64) Interval {
 	if end == nil {
 		end = c.End
 	}
-	if end != nil && *end >= 0 { // a negative one is none, as SUMO's default of -1 is
+	if end != nil && !unending(*end) {
 		i.End = *end
 	}
 	return i
 }
 
 // Empty reports whether SUMO refuses to simulate i.
-func (i Interval) Empty() bool { return i.End <= i.Begin }
+func (i Interval) Empty() bool { return i.End < i.Begin }
 
-func (i Interval) has(seconds float64) bool { return seconds >= i.Begin && seconds < i.End }
+// has reports whether a departure is simulated: that at the begin always is, as SUMO simulates one step even if it ends there.
+func (i Interval) has(seconds float64) bool {
+	return seconds == i.Begin || seconds > i.Begin && seconds < i.End
+}
 
 // Refuse returns why c cannot run in an interval, as problem.ScenarioInvalid; nil where it can.
 func (c Config) Refuse(i Interval) error { return invalid(c.refusals(i)) }
@@ -44,7 +50,7 @@ func (c Config) Refuse(i Interval) error { return invalid(c.refusals(i)) }
 func (c Config) refusals(i Interval) (items []problem.Item) {
 	if i.Empty() {
 		return []problem.Item{{Location: c.Path, Message: fmt.Sprintf(
-			"the end (%g s) is not after the begin (%g s): correct them, or give the job a begin or end of its own", i.End, i.Begin)}}
+			"the end (%g s) is before the begin (%g s): correct them, or give the job a begin or end of its own", i.End, i.Begin)}}
 	}
 	if i.Begin < 0 {
 		items = append(items, problem.Item{Location: c.Path, Message: fmt.Sprintf(
@@ -128,7 +134,7 @@ func (c Config) idle(i Interval) string {
 		return ""
 	}
 	switch first, last := *c.Demand.FirstDeparture, *c.Demand.LastDeparture; {
-	case first >= i.End:
+	case first >= i.End && !i.has(first):
 		return fmt.Sprintf("no vehicle is simulated: the first departure (%g s) is not before the end (%g s); correct begin and end",
 			first, i.End)
 	case last < i.Begin && !c.Endless:

@@ -30,7 +30,11 @@ func TestRemarksAreThoseOfTheIntervalThatRuns(t *testing.T) {
 		"late outside the configuration's":     {`<begin value="100"/>`, late, at(0), nil, `"b" departs at 50 s`},
 		"late outside the job's":               {"", late, at(100), nil, ""},
 		"an empty one of the configuration":    {`<begin value="400"/><end value="100"/>`, late, at(0), at(1000), `"b" departs at 50 s`},
-		"an empty one":                         {`<begin value="400"/><end value="100"/>`, late, nil, nil, "the end (100 s) is not after the begin (400 s)"},
+		"one step at a departure":              {"", `<trip id="a" depart="300"/>`, at(300), at(300), ""},
+		"one step before a departure":          {"", `<trip id="a" depart="301"/>`, at(300), at(300), "the first departure (301 s) is not before"},
+		"no end":                               {`<end value="-1"/>`, late, nil, nil, `"b" departs at 50 s`},
+		"late in the only step":                {"", late, at(50), at(50), `"b" departs at 50 s`},
+		"an empty one":                         {`<begin value="400"/><end value="100"/>`, late, nil, nil, "the end (100 s) is before the begin (400 s)"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -99,7 +103,7 @@ func TestAnEmptyIntervalIsRefusedUnlessTheJobHasAnother(t *testing.T) {
 			b := setupIntake()
 			_, err := b.Validate(t.Context(), b.tenant, bytes.NewReader(test.zip), "")
 			if test.valid != (err == nil) || err != nil && (problem.CodeOf(err) != problem.ScenarioInvalid ||
-				!strings.Contains(err.Error(), "the end (100 s) is not after the begin (400 s)")) {
+				!strings.Contains(err.Error(), "the end (100 s) is before the begin (400 s)")) {
 				t.Errorf("validation: %v", err)
 			}
 			s, _, err := b.Accept(t.Context(), b.tenant, bytes.NewReader(test.zip), About{})

@@ -73,8 +73,12 @@ type realRun struct {
 // runReal extracts a scenario with a real network and runs it as at a desk, but in its top folder, as runs are started.
 func runReal(t *testing.T, at release.Installation, settings string, more ...part) realRun {
 	t.Helper()
+	end := ""
+	if !strings.Contains(settings, "<end ") {
+		end = `<end value="400"/>`
+	}
 	parts := append([]part{entryOf("d/n.net.xml", realNet(t)), entryOf("d/out/", "")}, more...)
-	parts = append(parts, entryOf("d/s.sumocfg", `<configuration><net-file value="n.net.xml"/><end value="400"/>`+settings+`</configuration>`))
+	parts = append(parts, entryOf("d/s.sumocfg", `<configuration><net-file value="n.net.xml"/>`+end+settings+`</configuration>`))
 	data := zipOf(t, parts...)
 	limits := DefaultLimits()
 	limits.SUMOVersion = at.Version
@@ -591,6 +595,7 @@ func TestValuesAreReadAsSUMODoes(t *testing.T) {
 		"ignore-route-errors": {"TRUE", "yes", "y", "On", "x", "t", "T", "-", "f", "no", "2", "1", " true", "true ", "wahr"},
 		"begin": {"1", " 1", "1 ", "0:0:1", "1:0", "1:2:3:4", "1:2:3:4:5", "0x1", "1s", "0:0:1.5", "-1", "-0:0:1", "0:0:-1", "+0:0:0x10",
 			"0: 0:1", "0::1", "0:0:1 ", "nan", "inf", "1e999"},
+		"end":              {"0", "-1", "-1.0004", "-0:0:1", "-5", "-0.5", "0:0:-1"},
 		"time-to-teleport": {"1e13", "1e16", "1:0:0:0", "1e12:0:0", "-0:0:500"},
 	}
 	for option, list := range values {

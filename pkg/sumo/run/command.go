@@ -292,17 +292,9 @@ func withFile(options []scenario.Option, name, file string) []scenario.Option {
 
 // apply sets the interval that will be simulated: the options', else the configuration's.
 func (s *settings) apply(c scenario.Config, o simulation.Options) {
-	if c.Begin != nil {
-		s.begin = *c.Begin
-	}
-	if o.Begin != nil {
-		s.begin = *o.Begin
-	}
-	if s.end = c.End; o.End != nil {
-		s.end = o.End
-	}
-	if s.end != nil && *s.end < 0 { // SUMO's -1: no end
-		s.end = nil
+	i := c.Interval(o.Begin, o.End)
+	if s.begin, s.end = i.Begin, nil; !math.IsInf(i.End, 1) {
+		s.end = &i.End
 	}
 	if o.StepLength != nil {
 		s.stepLength = *o.StepLength
