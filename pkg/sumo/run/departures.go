@@ -91,9 +91,18 @@ func (d departures) move(e xml.Element, order *scenario.Order) []xml.Change {
 	default:
 		return nil
 	}
-	at, ok := e.Number(attribute)
-	if _, written := e.Lookup(attribute); written && !ok || !written && attribute == "depart" || e.Depth != 2 {
-		return nil // it departs when something happens, or is a calibrator's
+	if e.Depth != 2 {
+		return nil // a calibrator's
+	}
+	at := d.begin
+	switch a, written := e.Lookup(attribute); {
+	case written:
+		var ok bool
+		if at, ok = xml.Time(string(a.Value)); !ok {
+			return nil // it departs when something happens, or SUMO refuses it
+		}
+	case attribute == "depart": // SUMO says so
+		return nil
 	}
 	to := d.begin + d.step
 	_, transit := e.Lookup("line")
@@ -108,7 +117,7 @@ func (d departures) move(e xml.Element, order *scenario.Order) []xml.Change {
 	if attribute == "depart" {
 		return changes
 	}
-	if end, ok := e.Number("end"); ok {
+	if end, ok := xml.Time(string(e.Attr("end"))); ok {
 		changes = append(changes, xml.Change{Attribute: "end", Value: inSeconds(end + to - at)})
 	}
 	if string(e.Name) != "flow" { // SUMO makes all of a flow's persons at once

@@ -376,6 +376,23 @@ func TestChecksOfEveryVersion(t *testing.T) {
 				demand: `<flow id="lost" begin="400" end="500" period="50"><route edges="AB DE"/></flow>`,
 				reason: simulation.InvalidScenario, problems: disconnectedIn("lost.0"),
 			},
+			"a time that SUMO does not read": {
+				demand: `<vehicle id="v" depart="5 "><route edges="AB BC"/></vehicle>`, reason: simulation.InvalidScenario,
+				problems: []problem.Item{{Message: "Error: "}},
+			},
+			"a flow's end that SUMO does not read": {
+				demand: `<flow id="f" begin="5" end="9 " period="1"><route edges="AB BC"/></flow>`, reason: simulation.InvalidScenario,
+				problems: []problem.Item{{Message: "Error: "}},
+			},
+			"a flow without begin": {
+				begin: 100, end: 500, demand: `<flow id="lost" end="300" probability="0.001"><route edges="AB DE"/></flow>`,
+				reason: simulation.InvalidScenario, problems: disconnectedIn("lost.0"),
+			},
+			"a flow without begin that SUMO drops": {
+				begin: 100, end: 500, demand: `<vehicle id="w" depart="150"><route edges="AB BC"/></vehicle>` +
+					`<flow id="lost" end="300" period="50"><route edges="AB DE"/></flow>`,
+				problems: []problem.Item{{Message: "Warning: "}},
+			},
 			"a trip to where no road leads": {
 				demand: `<trip id="lost" depart="500" from="AB" to="DE"/>`, reason: simulation.InvalidScenario,
 				problems: []problem.Item{
@@ -444,8 +461,10 @@ func TestChecksOfEveryVersion(t *testing.T) {
 					t.Errorf("%q: %s %q\n%s", got.Reason, got.Message, got.Warnings, got.read(t, simulation.LogFile))
 				}
 				for i, p := range got.Problems {
-					if strings.HasPrefix(p.Message, "Warning: ") { // its words are each version's own
-						got.Problems[i].Message = "Warning: "
+					for _, kind := range []string{"Warning: ", "Error: "} { // its words are each version's own
+						if i < len(tc.problems) && tc.problems[i].Message == kind && strings.HasPrefix(p.Message, kind) {
+							got.Problems[i].Message = kind
+						}
 					}
 				}
 				if diff := cmp.Diff(tc.problems, got.Problems); diff != "" {
