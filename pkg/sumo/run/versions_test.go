@@ -376,6 +376,13 @@ func TestChecksOfEveryVersion(t *testing.T) {
 				demand: `<flow id="lost" begin="400" end="500" period="50"><route edges="AB DE"/></flow>`,
 				reason: simulation.InvalidScenario, problems: disconnectedIn("lost.0"),
 			},
+			"a speed that no vehicle of its type has": {
+				demand: `<vType id="t" speedDev="0"/><vehicle id="v" type="t" depart="5" departSpeed="100"><route edges="AB BC"/></vehicle>`,
+				reason: simulation.InvalidScenario,
+				problems: []problem.Item{
+					{Message: "Error: Departure speed for vehicle 'v' is too high for the vehicle type 't'."},
+				},
+			},
 			"a time that SUMO does not read": {
 				demand: `<vehicle id="v" depart="5 "><route edges="AB BC"/></vehicle>`, reason: simulation.InvalidScenario,
 				problems: []problem.Item{{Message: "Error: "}},
