@@ -56,7 +56,7 @@ func (in *inspection) judgeWith(name string, reserved map[string]bool) (Config, 
 		inspection: in, config: name, values: map[string]string{}, visited: map[string]bool{}, reads: map[string]bool{},
 		visits: map[visit]bool{}, schemata: map[string]bool{},
 		outputs: map[string]bool{}, moved: map[string]string{}, numbers: numbers{}, stays: map[string]bool{}, reserved: reserved,
-		routeSteps: defaultRouteSteps,
+		routeSteps: DefaultRouteSteps,
 	}
 	clear(in.held)
 	c := Config{Path: name}
@@ -260,8 +260,8 @@ func (r *judgement) unknown(location, name string) {
 	r.fault(location, "the option %s is unknown to every SUMO up to %s: remove it.%s", quote(name), newestVersion(), hint)
 }
 
-// defaultRouteSteps is SUMO's default of route-steps.
-const defaultRouteSteps = 200
+// DefaultRouteSteps is SUMO's default of route-steps, in seconds.
+const DefaultRouteSteps = 200
 
 // interval reads begin and end, in seconds, and what else decides which vehicles are loaded.
 func (r *judgement) interval(known []chosen) (begin, end *float64) {

@@ -113,6 +113,7 @@ func passing(message string) bool {
 func about(messages []string) []string {
 	var kept []string
 	for _, m := range messages {
+		m = againText.ReplaceAllString(m, "")
 		switch {
 		case walking.MatchString(m), speeding.MatchString(m):
 			m = timed.ReplaceAllString(m, ".")

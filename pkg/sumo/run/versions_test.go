@@ -310,6 +310,10 @@ func TestChecksOfEveryVersion(t *testing.T) {
 		return []problem.Item{{Message: "Error: Vehicle '" + id + "' has no valid route. No connection between edge 'AB' and edge 'DE'."}}
 	}
 	disconnected := disconnectedIn("lost")
+	twice := func(elements string) string { // long after they have left, and somebody else departs between
+		const between = `<vehicle id="between" depart="500"><route edges="AB BC"/></vehicle>`
+		return fmt.Sprintf(elements, 0) + between + fmt.Sprintf(elements, 1000)
+	}
 	const closed = `<additional><rerouter id="r" edges="AB"><interval begin="0" end="400">` +
 		`<closingReroute id="BC" disallow="all"/><closingLaneReroute id="AB_0" disallow="all"/></interval></rerouter></additional>`
 	sumotest.Each(t, func(t *testing.T, sumo release.Installation) {
@@ -375,6 +379,23 @@ func TestChecksOfEveryVersion(t *testing.T) {
 			"a flow": {
 				demand: `<flow id="lost" begin="400" end="500" period="50"><route edges="AB DE"/></flow>`,
 				reason: simulation.InvalidScenario, problems: disconnectedIn("lost.0"),
+			},
+			"ids that are used again": {
+				demand: twice(`<vehicle id="v" depart="%[1]d"><route edges="AB BC"/></vehicle>` +
+					`<person id="v" depart="%[1]d"><walk edges="AB BC"/></person>`),
+			},
+			"an id of a route that is not connected, used again": {
+				demand: oneVehicle + `<vehicle id="w" depart="500"><route edges="AB BC"/></vehicle>` +
+					strings.Replace(lost("1000"), "lost", "v", 1),
+				reason: simulation.InvalidScenario, problems: disconnectedIn("v"),
+			},
+			"an id of two vehicles that SUMO reads at once": {
+				demand: oneVehicle + oneVehicle, reason: simulation.InvalidScenario,
+				problems: []problem.Item{{Message: "Error: "}},
+			},
+			"an id of two flows": {
+				demand: `<route id="r" edges="AB BC"/>` + twice(`<flow id="f" begin="%[1]d" end="%[1]d9" number="1" route="r"/>`), reason: simulation.InvalidScenario,
+				problems: []problem.Item{{Message: "Error: "}},
 			},
 			"a speed that no vehicle of its type has": {
 				demand: `<vType id="t" speedDev="0"/><vehicle id="v" type="t" depart="5" departSpeed="100"><route edges="AB BC"/></vehicle>`,
