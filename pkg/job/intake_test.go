@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -493,17 +494,20 @@ type versionLog struct {
 	Engine
 	started []string
 	notes   []string
+	stale   []string
+	warned  []string
 	ended   []Update
 	err     error
 }
 
 func (l *versionLog) Start(_ context.Context, j Job) error {
-	l.started = append(l.started, j.Options.SumoVersion)
+	l.started, l.warned = append(l.started, j.Options.SumoVersion), j.Warnings
 	return nil
 }
 
-func (l *versionLog) ReplaceVersion(_ context.Context, id, version, note string) error {
-	l.notes = append(l.notes, id+" "+version+": "+note)
+func (l *versionLog) ReplaceVersion(_ context.Context, id, version string, stale, notes []string) error {
+	l.notes = append(l.notes, id+" "+version+": "+strings.Join(notes, "; "))
+	l.stale = append(l.stale, stale...)
 	return l.err
 }
 
@@ -576,6 +580,30 @@ func TestAQueuedJobWhoseVersionIsGoneStartsWithTheNextOneThatCanRunIt(t *testing
 				t.Errorf("it ended %+v", log.ended)
 			}
 		})
+	}
+}
+
+func TestAJobThatMovesToAnotherVersionIsNotedTheDefaultsOfThatOne(t *testing.T) {
+	t.Parallel()
+	var log versionLog
+	c := scenario.Config{Path: "a.sumocfg", Written: "1.20", Relies: []string{"weights.turnaround-penalty", "default.departspeed"}}
+	e := Versioned{
+		Engine: &log, Versions: offered("1.28"), Record: &log, Config: func(context.Context, Job) (scenario.Config, error) { return c, nil },
+	}
+	before, after := scenario.Changes(c, "1.22", nil), scenario.Changes(c, "1.28", nil)
+	if len(before) != 1 || len(after) != 2 {
+		t.Fatalf("notes %q, %q", before, after)
+	}
+	j := Job{ID: "j", Options: simulation.Options{SumoVersion: "1.22"}, Warnings: []string{"A line is odd.", before[0]}}
+	if err := e.Start(t.Context(), j); err != nil {
+		t.Fatal(err)
+	}
+	const note = "SUMO 1.22, for which the job was accepted, is no longer offered: it runs on SUMO 1.28."
+	if diff := cmp.Diff([]string{"A line is odd.", note, after[0], after[1]}, log.warned); diff != "" {
+		t.Errorf("warnings (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff([]string{"j 1.28: " + note + "; " + after[0] + "; " + after[1]}, log.notes); diff != "" || !slices.Equal(log.stale, before) {
+		t.Errorf("recorded in place of %q (-want +got):\n%s", log.stale, diff)
 	}
 }
 
