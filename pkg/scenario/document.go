@@ -145,7 +145,7 @@ var writer = regexp.MustCompile(`by Eclipse SUMO \S+ (?:Version )?v?(\d+)[._](\d
 // document's fault, it returns what was read. What exceeds the budget is left out, and the document is marked as spilled.
 func readDocument(r *bufio.Reader, isConfig bool, b *budget) (*document, error) {
 	d := &documentReader{doc: &document{}, budget: b}
-	s := xml.Scanner{Element: d.element, MaxValue: maxPathValue}
+	s := xml.Scanner{Element: d.element, MaxValue: maxPathValue, Namespaces: true}
 	head, _ := r.Peek(prologue) // the next read returns the error again
 	if m := writer.FindSubmatch(head); m != nil {
 		d.doc.written = string(m[1]) + "." + string(m[2])

@@ -586,6 +586,40 @@ func TestContentBehindABoundOfOursNeverReachesSUMO(t *testing.T) {
 	}
 }
 
+func TestPrefixesAreReadAsSUMODoes(t *testing.T) {
+	t.Parallel()
+	const main, vehicle = `<route-files value="r.xml"/>`, `<route id="r" edges="A0A1 A1A2"/><vehicle id="a" depart="1" route="r"/>`
+	for name, test := range map[string]struct {
+		settings, routes, included string
+		runs                       bool
+	}{
+		"of an element":                {main, `<routes>` + vehicle + `<q:a/></routes>`, "", false},
+		"of an attribute":              {main, `<routes q:a="1">` + vehicle + `</routes>`, "", false},
+		"declared":                     {main, `<routes xmlns:q="u" q:a="1">` + vehicle + `<q:a><q:b/></q:a><q:c/></routes>`, "", true},
+		"declared beside":              {main, `<routes><x xmlns:q="u"><q:a/></x>` + vehicle + `<q:a/></routes>`, "", false},
+		"declared again inside":        {main, `<routes xmlns:q="u"><x xmlns:q="v"><q:a/></x>` + vehicle + `<q:a/></routes>`, "", true},
+		"xml's own":                    {main, `<routes xml:lang="en">` + vehicle + `</routes>`, "", true},
+		"in an included file":          {main, `<routes>` + vehicle + `<include href="i.xml"/></routes>`, "<routes><q:a/></routes>", true},
+		"in an additional file":        {`<a value="r.xml"/>`, `<additional><q:a/></additional>`, "", false},
+		"of an option":                 {`<q:a value="1"/>`, "<routes/>", "", false},
+		"of an attribute of an option": {`<seed q:a="1" value="1"/>`, "<routes/>", "", true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			parts := []part{entryOf("d/r.xml", test.routes)}
+			if test.included != "" {
+				parts = append(parts, entryOf("d/i.xml", test.included))
+			}
+			sumotest.Each(t, func(t *testing.T, at release.Installation) {
+				run := runReal(t, at, test.settings, parts...)
+				if run.ok != test.runs || (run.refused == nil) != test.runs || test.included != "" && len(run.strict) == 0 {
+					t.Errorf("we say %v, %v; SUMO says\n%s", run.refused, run.strict, run.output)
+				}
+			})
+		})
+	}
+}
+
 // TestValuesAreReadAsSUMODoes has values of each type: where SUMO ignores the option, we say so.
 func TestValuesAreReadAsSUMODoes(t *testing.T) {
 	t.Parallel()
