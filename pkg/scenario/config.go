@@ -621,10 +621,14 @@ func (r *judgement) hazards(name string, doc *document) {
 // departures records vehicles that SUMO drops; none is when the whole file is loaded before the first step.
 func (r *judgement) departures(name string, d departures) {
 	known := slices.ContainsFunc(r.late, func(l LateDepartures) bool { return l.File == name })
-	if r.routeSteps <= 0 || d.count == 0 || known || len(r.late) == maxItems {
+	if r.routeSteps <= 0 || len(d.late.spans) == 0 && d.late.atBegin.Count == 0 || known || len(r.late) == maxItems {
 		return
 	}
-	r.late = append(r.late, LateDepartures{File: name, Count: d.count, First: d.first, Latest: d.latest})
+	late := LateDepartures{File: name, Spans: d.late.spans}
+	if d.late.atBegin.Count > 0 {
+		late.AtBegin = &d.late.atBegin
+	}
+	r.late = append(r.late, late)
 }
 
 // ChooseConfig returns the configuration to run: the requested one, by its path or a base name that only one has, or else the only

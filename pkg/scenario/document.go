@@ -94,12 +94,11 @@ type setting struct {
 
 // departures finds late ones: see LateDepartures.
 type departures struct {
-	order         Order
-	sure          int64    // the latest departure in order of a single vehicle, which SUMO surely takes; milliseconds
-	trail         [4]int64 // sure, as it was before the latest elements, oldest first
-	scaled        bool     // a vehicle type has a scale
-	count         int      // departures out of order
-	first, latest LateDeparture
+	order  Order
+	sure   int64    // the latest departure in order of a single vehicle, which SUMO surely takes; milliseconds
+	trail  [4]int64 // sure, as it was before the latest elements, oldest first
+	scaled bool     // a vehicle type has a scale
+	late   lateSpans
 }
 
 // documentReader turns the elements of one file into a document.
@@ -345,10 +344,9 @@ func (d *documentReader) departure(e xml.Element, attr string) {
 	}
 	d.doc.demand.count(string(e.Name))
 	var text []byte
-	if a, ok := e.Lookup(attr); ok {
-		text = a.Value
-	} else if attr == "begin" {
-		text = []byte("0") // a flow without begin begins with the simulation
+	a, timed := e.Lookup(attr)
+	if text = a.Value; !timed && attr == "begin" {
+		text = []byte("0") // a flow without begin begins with the simulation, which is not before
 	}
 	seconds, ok := xml.Time(string(text))
 	if !ok { // "triggered", "now" and the like depart when something happens
@@ -376,11 +374,12 @@ func (d *documentReader) departure(e xml.Element, attr string) {
 		return
 	}
 	late := LateDeparture{quote(string(e.Attr("id"))), e.Line, depart, gap}
-	if d.doc.departs.count++; d.doc.departs.count == 1 {
-		d.doc.departs.first, d.doc.departs.latest = late, late
-	}
-	if depart > d.doc.departs.latest.Depart {
-		d.doc.departs.latest = late
+	switch {
+	case d.doc.spilled:
+	case !timed:
+		d.doc.departs.late.addAtBegin(late)
+	case d.doc.departs.late.add(late):
+		d.take(len(late.Vehicle))
 	}
 }
 

@@ -41,7 +41,9 @@ func (r Run) copyDemand(root *os.Root, chosen scenario.Config, s settings) (unmo
 	if s.resumes {
 		return nil, nil
 	}
-	d := departures{begin: s.begin, end: math.Inf(1), step: s.stepLength, ahead: s.routeSteps, seen: map[uint64]bool{}, seed: maphash.MakeSeed()}
+	d := departures{
+		begin: s.begin, end: math.Inf(1), step: s.stepLength, ahead: s.routeSteps, seen: map[uint64]bool{}, seed: maphash.MakeSeed(),
+	}
 	if s.end != nil {
 		d.end = *s.end
 	}

@@ -583,7 +583,8 @@ func (s *Scanner) known(name []byte) error {
 	}
 	prefix := name[:colon]
 	if s.declared[string(prefix)] == 0 && string(prefix) != "xml" && string(prefix) != "xmlns" {
-		return malformed("in %q, nothing declares the prefix: remove %q, or add xmlns:%s=\"…\" to the root element", name, name[:colon+1], prefix)
+		return malformed("in %q, nothing declares the prefix: remove %q, or add xmlns:%s=\"…\" to the root element",
+			name, name[:colon+1], prefix)
 	}
 	return nil
 }
