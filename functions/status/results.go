@@ -82,6 +82,7 @@ type ResultLink struct {
 	ExpiresAt   time.Time `json:"expires_at" doc:"When url stops working."`
 
 	Roles []simulation.Output `json:"roles,omitzero" nullable:"false" doc:"The outputs that the file has, whatever its name. Absent if the job finished before this was recorded."`
+	Role  simulation.Output   `json:"role,omitempty" deprecated:"true" doc:"The first of roles, for clients that know only one."`
 }
 
 type resultsAnswer struct{ Body Results }
@@ -125,7 +126,7 @@ func (f *Function) results(ctx context.Context, in *jobRequest) (*resultsAnswer,
 			return nil, err
 		}
 		out.Files = append(out.Files, ResultLink{
-			Name: file.Name, Size: file.Size, SHA256: file.SHA256, Roles: file.Roles, ContentType: artifact.ContentType(file.Name),
+			Name: file.Name, Size: file.Size, SHA256: file.SHA256, Roles: file.Roles, Role: file.Role, ContentType: artifact.ContentType(file.Name),
 			URL: link, Storage: file.URL, ExpiresAt: expires,
 		})
 	}

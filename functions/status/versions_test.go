@@ -94,6 +94,13 @@ func TestViewsFindTheirFilesByRole(t *testing.T) {
 	var got rest.Job
 	in.get(t, "/jobs/"+id).Want(t, http.StatusOK).Into(t, &got)
 	first := got.ResultFiles.Files[0].Roles
+	var listed status.Results
+	in.get(t, "/jobs/"+id+"/results").Want(t, http.StatusOK).Into(t, &listed)
+	for i, f := range got.ResultFiles.Files { // for clients that know one role
+		if len(f.Roles) > 0 && (f.Role != f.Roles[0] || listed.Files[i].Role != f.Role) || len(f.Roles) == 0 && f.Role != "" {
+			t.Errorf("%s has the roles %v, and the role %q, %q", f.Name, f.Roles, f.Role, listed.Files[i].Role)
+		}
+	}
 	if diff := cmp.Diff([]string{"SUMO dropped b"}, got.Warnings); diff != "" || !slices.Contains(first, simulation.OutputSummary) {
 		t.Errorf("the files are %+v; warnings (-want +got):\n%s", got.ResultFiles, diff)
 	}

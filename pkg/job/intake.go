@@ -111,8 +111,8 @@ func (in *Intake) Check(t tenant.Tenant, r Request) error {
 			"the limit", t.Limits.MaxMemoryGi)
 	}
 	o := r.Options
-	if o.Begin != nil && o.End != nil && *o.End <= *o.Begin {
-		refuse("end", *o.End, "must be later than begin (%g)", *o.Begin)
+	if o.Begin != nil && o.End != nil && *o.End < *o.Begin {
+		refuse("end", *o.End, "must not be earlier than begin (%g)", *o.Begin)
 	}
 	if o.SumoVersion != "" {
 		if fault := VersionFault(in.Versions, o.SumoVersion); fault != "" {
@@ -157,18 +157,25 @@ func LabelFaults(labels map[string]string) (items []problem.Item) {
 // leaves out. SUMO would report it too, but only after it has started.
 func (r Request) checkInterval(c scenario.Config) error {
 	o := r.Options
-	switch i := c.Interval(o.Begin, o.End); {
+	switch i := r.interval(c); {
 	case !i.Empty(), o.Begin == nil && o.End == nil:
 		return c.Refuse(i)
 	case o.End == nil:
 		return refused(problem.Item{
-			Location: "body.begin", Message: fmt.Sprintf("must be earlier than the end of %s (%g)", c.Path, i.End), Value: i.Begin,
+			Location: "body.begin", Message: fmt.Sprintf("must not be later than the end of %s (%g)", c.Path, i.End), Value: i.Begin,
 		})
 	default:
 		return refused(problem.Item{
-			Location: "body.end", Message: fmt.Sprintf("must be later than the begin of %s (%g)", c.Path, i.Begin), Value: i.End,
+			Location: "body.end", Message: fmt.Sprintf("must not be earlier than the begin of %s (%g)", c.Path, i.Begin), Value: i.End,
 		})
 	}
+}
+
+// interval is what a run of c simulates.
+func (r Request) interval(c scenario.Config) scenario.Interval {
+	i := c.Interval(r.Options.Begin, r.Options.End)
+	i.Scaled = r.Options.Scale != nil && *r.Options.Scale != 1
+	return i
 }
 
 func refused(items ...problem.Item) error {
@@ -200,7 +207,7 @@ func (in *Intake) settle(
 	if err := r.checkInterval(config); err != nil {
 		return r, nil, err
 	}
-	interval := config.Interval(o.Begin, o.End)
+	interval := r.interval(config)
 	if items := config.Strict(interval); o.Strict && len(items) > 0 {
 		return r, nil, problem.New(problem.ScenarioInvalid, "SUMO would drop or ignore a part of this scenario, which strict refuses: fix what "+
 			"errors lists, or submit without strict. The first is: %s", items[0].Sentence()).WithItems(items...)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -32,8 +33,8 @@ func TestTheIntervalOfARunFitsItsConfiguration(t *testing.T) {
 		"both elsewhere":                    {at(200), at(300), at(0), at(100), ""},
 		"end before the begin of the run":   {at(20), at(10), nil, nil, "body.end"},
 		"end before the configuration's":    {nil, at(3600), at(7200), at(9000), "body.end"},
-		"end at the configuration's begin":  {nil, at(7200), at(7200), nil, "body.end"},
-		"end at SUMO's begin":               {nil, at(0), nil, nil, "body.end"},
+		"end at the configuration's begin":  {nil, at(7200), at(7200), nil, ""},
+		"end at SUMO's begin":               {nil, at(0), nil, nil, ""},
 		"begin behind the configuration's":  {at(9000), nil, at(0), at(3600), "body.begin"},
 		"begin where it does not end":       {at(9000), nil, at(0), nil, ""},
 		"begin where it ends never, by -1":  {at(9000), nil, at(0), at(-1), ""},
@@ -78,7 +79,7 @@ func TestARunIsHeldAgainstTheLimits(t *testing.T) {
 		"labels of characters, not of bytes": {Request{Labels: map[string]string{strings.Repeat("ü", 100): strings.Repeat("🚦", 100)}}, nil},
 		"everything at once": {Request{
 			CPURequest: 5, MemoryGi: 9, TimeoutSeconds: 3601,
-			Options: simulation.Options{SumoVersion: "1.1", Begin: at(1), End: at(1)}, Labels: labels(21),
+			Options: simulation.Options{SumoVersion: "1.1", Begin: at(2), End: at(1)}, Labels: labels(21),
 		}, []string{"body.cpu_request", "body.memory_gi", "body.end", "body.sumo_version", "body.timeout_seconds", "body.labels"}},
 		"a label without a key":               {Request{Labels: map[string]string{"": "x"}}, []string{"body.labels"}},
 		"a label's key that is too long":      {Request{Labels: map[string]string{strings.Repeat("ü", 101): ""}}, []string{"body.labels"}},
@@ -493,17 +494,20 @@ type versionLog struct {
 	Engine
 	started []string
 	notes   []string
+	stale   []string
+	warned  []string
 	ended   []Update
 	err     error
 }
 
 func (l *versionLog) Start(_ context.Context, j Job) error {
-	l.started = append(l.started, j.Options.SumoVersion)
+	l.started, l.warned = append(l.started, j.Options.SumoVersion), j.Warnings
 	return nil
 }
 
-func (l *versionLog) ReplaceVersion(_ context.Context, id, version, note string) error {
-	l.notes = append(l.notes, id+" "+version+": "+note)
+func (l *versionLog) ReplaceVersion(_ context.Context, id, version string, stale, notes []string) error {
+	l.notes = append(l.notes, id+" "+version+": "+strings.Join(notes, "; "))
+	l.stale = append(l.stale, stale...)
 	return l.err
 }
 
@@ -576,6 +580,30 @@ func TestAQueuedJobWhoseVersionIsGoneStartsWithTheNextOneThatCanRunIt(t *testing
 				t.Errorf("it ended %+v", log.ended)
 			}
 		})
+	}
+}
+
+func TestAJobThatMovesToAnotherVersionIsNotedTheDefaultsOfThatOne(t *testing.T) {
+	t.Parallel()
+	var log versionLog
+	c := scenario.Config{Path: "a.sumocfg", Written: "1.20", Relies: []string{"weights.turnaround-penalty", "default.departspeed"}}
+	e := Versioned{
+		Engine: &log, Versions: offered("1.28"), Record: &log, Config: func(context.Context, Job) (scenario.Config, error) { return c, nil },
+	}
+	before, after := scenario.Changes(c, "1.22", nil), scenario.Changes(c, "1.28", nil)
+	if len(before) != 1 || len(after) != 2 {
+		t.Fatalf("notes %q, %q", before, after)
+	}
+	j := Job{ID: "j", Options: simulation.Options{SumoVersion: "1.22"}, Warnings: []string{"A line is odd.", before[0]}}
+	if err := e.Start(t.Context(), j); err != nil {
+		t.Fatal(err)
+	}
+	const note = "SUMO 1.22, for which the job was accepted, is no longer offered: it runs on SUMO 1.28."
+	if diff := cmp.Diff([]string{"A line is odd.", note, after[0], after[1]}, log.warned); diff != "" {
+		t.Errorf("warnings (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff([]string{"j 1.28: " + note + "; " + after[0] + "; " + after[1]}, log.notes); diff != "" || !slices.Equal(log.stale, before) {
+		t.Errorf("recorded in place of %q (-want +got):\n%s", log.stale, diff)
 	}
 }
 

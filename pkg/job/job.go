@@ -151,18 +151,36 @@ type ResultFile struct {
 	Roles []simulation.Output `json:"roles,omitzero" nullable:"false"`
 }
 
-// UnmarshalJSON also reads what the release stored that gave a file one role.
-func (f *ResultFile) UnmarshalJSON(data []byte) error {
-	type fields ResultFile // without this method
-	var stored struct {
-		fields
-		Role simulation.Output `json:"role"`
+// Role is the first of Roles, empty if there is none: what clients and instances of the release know that gave a file one role.
+func (f ResultFile) Role() simulation.Output {
+	if len(f.Roles) == 0 {
+		return ""
 	}
+	return f.Roles[0]
+}
+
+// resultFields are the fields of a ResultFile without its methods, and storedFile what stands in a row.
+type (
+	resultFields ResultFile
+	storedFile   struct {
+		resultFields
+		Role simulation.Output `json:"role,omitempty"`
+	}
+)
+
+// MarshalJSON also writes what the release reads that gave a file one role: during an upgrade, its instances run beside ours.
+func (f ResultFile) MarshalJSON() ([]byte, error) {
+	return json.Marshal(storedFile{resultFields(f), f.Role()})
+}
+
+// UnmarshalJSON also reads what that release stored.
+func (f *ResultFile) UnmarshalJSON(data []byte) error {
+	var stored storedFile
 	if err := json.Unmarshal(data, &stored); err != nil {
 		return err
 	}
-	*f = ResultFile(stored.fields)
-	if stored.Role != "" {
+	*f = ResultFile(stored.resultFields)
+	if f.Roles == nil && stored.Role != "" {
 		f.Roles = []simulation.Output{stored.Role}
 	}
 	return nil

@@ -16,7 +16,10 @@ func TestFilesAreReadAsEachReleaseStoredThem(t *testing.T) {
 		`{"name":"a.xml","size":7,"sha256":"f0"}`:                  {Name: "a.xml", Size: 7, SHA256: "f0"},
 		`{"name":"a.xml","size":7,"role":"summary"}`:               {Name: "a.xml", Size: 7, Roles: []simulation.Output{"summary"}},
 		`{"name":"a.xml","size":7,"roles":["summary","tripinfo"]}`: {Name: "a.xml", Size: 7, Roles: []simulation.Output{"summary", "tripinfo"}},
-		`{"name":"log.txt","size":7,"sha256":"f0","roles":[]}`:     {Name: "log.txt", Size: 7, SHA256: "f0", Roles: []simulation.Output{}},
+		`{"name":"a.xml","size":7,"roles":["summary","tripinfo"],"role":"summary"}`: {
+			Name: "a.xml", Size: 7, Roles: []simulation.Output{"summary", "tripinfo"},
+		},
+		`{"name":"log.txt","size":7,"sha256":"f0","roles":[]}`: {Name: "log.txt", Size: 7, SHA256: "f0", Roles: []simulation.Output{}},
 	} {
 		var got job.ResultFile
 		if err := json.Unmarshal([]byte(stored), &got); err != nil {
@@ -25,7 +28,13 @@ func TestFilesAreReadAsEachReleaseStoredThem(t *testing.T) {
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", stored, diff)
 		}
+		var before struct { // as the release reads it that gave a file one role
+			Role simulation.Output `json:"role"`
+		}
 		again, err := json.Marshal(got)
+		if err := json.Unmarshal(again, &before); err != nil || before.Role != got.Role() || (got.Role() != "") != (len(want.Roles) > 0) {
+			t.Errorf("%s is stored as %s: role %q, %v", stored, again, before.Role, err)
+		}
 		var back job.ResultFile
 		if err != nil || json.Unmarshal(again, &back) != nil || !cmp.Equal(got, back) {
 			t.Errorf("%s is stored as %s: %v", stored, again, err)

@@ -137,8 +137,8 @@ type Versioned struct {
 
 // VersionRecord notes what becomes of jobs whose version of SUMO was removed.
 type VersionRecord interface {
-	// ReplaceVersion notes that a job runs on another version than it was accepted for.
-	ReplaceVersion(ctx context.Context, id, version, note string) error
+	// ReplaceVersion records that a job runs on another version than it was accepted for: its warnings lose stale and get notes.
+	ReplaceVersion(ctx context.Context, id, version string, stale, notes []string) error
 	// Apply records updates and returns the ids of the jobs that they change.
 	Apply(ctx context.Context, updates []Update) ([]string, error)
 }
@@ -151,29 +151,31 @@ func (v Versioned) Start(ctx context.Context, j Job) error {
 		return v.Engine.Start(ctx, j)
 	}
 	if version != wanted {
-		var note string
+		var stale, notes []string
 		var err error
-		if version, note, err = v.replace(ctx, j, wanted); err != nil {
+		if version, stale, notes, err = v.replace(ctx, j, wanted); err != nil {
 			return fmt.Errorf("replacing SUMO %s: %w", wanted, err)
 		}
 		if version == "" {
 			return nil
 		}
-		j.Warnings = append(slices.Clone(j.Warnings), note)
+		kept := slices.DeleteFunc(slices.Clone(j.Warnings), func(w string) bool { return slices.Contains(stale, w) })
+		j.Warnings = append(kept, notes...)
 	}
 	j.Options.SumoVersion = version
 	return v.Engine.Start(ctx, j)
 }
 
-// replace chooses the version that runs a job in place of wanted, and notes it. It is empty if none can: then it ends the job.
-func (v Versioned) replace(ctx context.Context, j Job, wanted string) (version, note string, err error) {
+// replace chooses the version that runs a job in place of wanted, and records it with notes that take the place of stale ones. It is empty
+// if none can: then it ends the job.
+func (v Versioned) replace(ctx context.Context, j Job, wanted string) (version string, stale, notes []string, err error) {
 	c, err := v.Config(ctx, j)
 	if p, ok := errors.AsType[*problem.Error](err); ok && p.Code == problem.ScenarioInvalid { // as this release checks it
-		return "", "", v.fail(ctx, j, fmt.Sprintf("SUMO %s, for which the job was accepted, %s, and its scenario cannot run on another "+
+		return "", nil, nil, v.fail(ctx, j, fmt.Sprintf("SUMO %s, for which the job was accepted, %s, and its scenario cannot run on another "+
 			"version. %s", wanted, gone(v.Versions, wanted), p.Detail))
 	}
 	if err != nil {
-		return "", "", err
+		return "", nil, nil, err
 	}
 	var unfit []string
 	for _, name := range v.Versions.Successors(wanted) {
@@ -181,12 +183,14 @@ func (v Versioned) replace(ctx context.Context, j Job, wanted string) (version, 
 			unfit = append(unfit, fmt.Sprintf("SUMO %s cannot run %s (%s).", name, c.Path, textOfItem(faults[0])))
 			continue
 		}
-		note = strings.Join(append([]string{goneVersion(v.Versions, wanted, name)}, unfit...), " ")
+		note := strings.Join(append([]string{goneVersion(v.Versions, wanted, name)}, unfit...), " ")
 		zerolog.Ctx(ctx).Warn().Str("job", j.ID).Msg(note)
-		return name, note, v.Record.ReplaceVersion(ctx, j.ID, name, note)
+		stale = scenario.Changes(c, wanted, j.Options.Outputs)
+		notes = append([]string{note}, scenario.Changes(c, name, j.Options.Outputs)...)
+		return name, stale, notes, v.Record.ReplaceVersion(ctx, j.ID, name, stale, notes)
 	}
-	return "", "", v.fail(ctx, j, fmt.Sprintf("SUMO %s, for which the job was accepted, %s, and no version here can run the scenario in its "+
-		"place. %s Ask the operator for a version that can, or change the scenario and submit it again.",
+	return "", nil, nil, v.fail(ctx, j, fmt.Sprintf("SUMO %s, for which the job was accepted, %s, and no version here can run the scenario "+
+		"in its place. %s Ask the operator for a version that can, or change the scenario and submit it again.",
 		wanted, gone(v.Versions, wanted), strings.Join(unfit, " ")))
 }
 

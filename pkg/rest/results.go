@@ -27,6 +27,7 @@ type ResultFile struct {
 	SHA256 string `json:"sha256,omitempty" doc:"Checksum in hexadecimal, where known."`
 
 	Roles []simulation.Output `json:"roles,omitzero" nullable:"false" doc:"The outputs that the file has, whatever its name. Absent if the job finished before this was recorded."`
+	Role  simulation.Output   `json:"role,omitempty" deprecated:"true" doc:"The first of roles, for clients that know only one."`
 }
 
 // Schema lets result_files be null, which huma can say of objects only this way.
@@ -42,7 +43,7 @@ func ResultFilesOf(namespace, jobID string, files []job.ResultFile, url func(key
 	prefix := artifact.ResultsOf(namespace, jobID)
 	out := &ResultFiles{StorageType: StorageType, Prefix: prefix, Uploaded: true, Files: make([]ResultFile, len(files))}
 	for i, f := range files {
-		out.Files[i] = ResultFile{Name: f.Name, Size: f.Size, URL: url(prefix + f.Name), SHA256: f.SHA256, Roles: f.Roles}
+		out.Files[i] = ResultFile{Name: f.Name, Size: f.Size, URL: url(prefix + f.Name), SHA256: f.SHA256, Roles: f.Roles, Role: f.Role()}
 	}
 	return out
 }

@@ -50,6 +50,7 @@ func (in *inspection) spill(own int) bool {
 
 func (in *inspection) forget(d *document) {
 	in.budget.left += d.cost
+	d.departs.late = lateSpans{}
 	d.refs, d.hazards, d.schemas, d.oddities, d.settings, d.cost, d.spilled = nil, nil, nil, nil, nil, 0, true
 }
 

@@ -56,7 +56,7 @@ func (in *inspection) judgeWith(name string, reserved map[string]bool) (Config, 
 		inspection: in, config: name, values: map[string]string{}, visited: map[string]bool{}, reads: map[string]bool{},
 		visits: map[visit]bool{}, schemata: map[string]bool{},
 		outputs: map[string]bool{}, moved: map[string]string{}, numbers: numbers{}, stays: map[string]bool{}, reserved: reserved,
-		routeSteps: defaultRouteSteps,
+		routeSteps: DefaultRouteSteps,
 	}
 	clear(in.held)
 	c := Config{Path: name}
@@ -66,6 +66,7 @@ func (in *inspection) judgeWith(name string, reserved map[string]bool) (Config, 
 		c.Begin, c.End = r.interval(known)
 		c.Seed, c.Random = seedOf(known)
 		r.files(known)
+		r.doubtBroken()
 		c.Options, c.Rewrites, c.Needs, c.Late = r.read, r.rewrites, r.needs, r.late
 		c.Broken = r.brokenRoutes
 		c.Outputs, c.Reads = slices.Sorted(maps.Keys(r.outputs)), slices.Sorted(maps.Keys(r.reads))
@@ -259,8 +260,8 @@ func (r *judgement) unknown(location, name string) {
 	r.fault(location, "the option %s is unknown to every SUMO up to %s: remove it.%s", quote(name), newestVersion(), hint)
 }
 
-// defaultRouteSteps is SUMO's default of route-steps.
-const defaultRouteSteps = 200
+// DefaultRouteSteps is SUMO's default of route-steps, in seconds.
+const DefaultRouteSteps = 200
 
 // interval reads begin and end, in seconds, and what else decides which vehicles are loaded.
 func (r *judgement) interval(known []chosen) (begin, end *float64) {
@@ -273,7 +274,7 @@ func (r *judgement) interval(known []chosen) (begin, end *float64) {
 		case "begin":
 			begin = &value
 		case "end":
-			if value >= 0 { // SUMO's default of -1 is no end
+			if !unending(value) {
 				end = &value
 			}
 		case "route-steps":
@@ -551,10 +552,11 @@ func endsEveryReader(fault error) bool {
 }
 
 // breaks records a fault in a route file behind its first vehicles, and reports whether there are runs that do not read so far. SUMO reads
-// what departs in the next route-steps seconds, at times of its own choosing, and a few elements more.
+// what departs in the next route-steps seconds, at times of its own choosing, and a few elements more. Where only we stop at the fault,
+// that estimate must not decide what reaches SUMO.
 func (r *judgement) breaks(name string, doc *document) bool {
 	until := float64(doc.departs.trail[0])/1000 - r.routeSteps
-	if _, ok := errors.AsType[xml.SyntaxError](doc.fault); !ok || r.routeSteps <= 0 || until <= 0 {
+	if !endsEveryReader(doc.fault) || r.routeSteps <= 0 || until <= 0 {
 		return false
 	}
 	b := BrokenRoutes{Problem: brokenXML(name, doc), Until: until}
@@ -563,6 +565,23 @@ func (r *judgement) breaks(name string, doc *document) bool {
 		r.brokenRoutes, known = append(r.brokenRoutes, b), true
 	}
 	return known
+}
+
+// doubtBroken refuses broken route files where the departures before the fault do not say when SUMO reads on: it passes by those that it
+// does not insert, and a saved state begins at a time of its own.
+func (r *judgement) doubtBroken() {
+	scale, scaled := xml.Float(r.values["scale"])
+	doubtful := scaled && scale != 1 || r.values["load-state"] != "" || isTrue(r.values["ignore-route-errors"])
+	for name := range r.visited {
+		doubtful = doubtful || r.inspection.files[name].doc.departs.scaled
+	}
+	if !doubtful {
+		return
+	}
+	for _, b := range r.brokenRoutes {
+		r.fault(b.Problem.Location, "%s", b.Problem.Message)
+	}
+	r.brokenRoutes = nil
 }
 
 // reference follows a name in the file called name.
@@ -602,10 +621,14 @@ func (r *judgement) hazards(name string, doc *document) {
 // departures records vehicles that SUMO drops; none is when the whole file is loaded before the first step.
 func (r *judgement) departures(name string, d departures) {
 	known := slices.ContainsFunc(r.late, func(l LateDepartures) bool { return l.File == name })
-	if r.routeSteps <= 0 || d.count == 0 || known || len(r.late) == maxItems {
+	if r.routeSteps <= 0 || len(d.late.spans) == 0 && d.late.atBegin.Count == 0 || known || len(r.late) == maxItems {
 		return
 	}
-	r.late = append(r.late, LateDepartures{File: name, Count: d.count, First: d.first, Latest: d.latest})
+	late := LateDepartures{File: name, Spans: d.late.spans}
+	if d.late.atBegin.Count > 0 {
+		late.AtBegin = &d.late.atBegin
+	}
+	r.late = append(r.late, late)
 }
 
 // ChooseConfig returns the configuration to run: the requested one, by its path or a base name that only one has, or else the only

@@ -94,10 +94,11 @@ type setting struct {
 
 // departures finds late ones: see LateDepartures.
 type departures struct {
-	order         Order
-	trail         [4]int64 // the latest departure in order, as it was before the latest elements, oldest first; milliseconds
-	count         int      // departures out of order
-	first, latest LateDeparture
+	order  Order
+	sure   int64    // the latest departure in order of a single vehicle, which SUMO surely takes; milliseconds
+	trail  [4]int64 // sure, as it was before the latest elements, oldest first
+	scaled bool     // a vehicle type has a scale
+	late   lateSpans
 }
 
 // documentReader turns the elements of one file into a document.
@@ -143,7 +144,7 @@ var writer = regexp.MustCompile(`by Eclipse SUMO \S+ (?:Version )?v?(\d+)[._](\d
 // document's fault, it returns what was read. What exceeds the budget is left out, and the document is marked as spilled.
 func readDocument(r *bufio.Reader, isConfig bool, b *budget) (*document, error) {
 	d := &documentReader{doc: &document{}, budget: b}
-	s := xml.Scanner{Element: d.element, MaxValue: maxPathValue}
+	s := xml.Scanner{Element: d.element, MaxValue: maxPathValue, Namespaces: true}
 	head, _ := r.Peek(prologue) // the next read returns the error again
 	if m := writer.FindSubmatch(head); m != nil {
 		d.doc.written = string(m[1]) + "." + string(m[2])
@@ -201,6 +202,9 @@ func (d *documentReader) element(e xml.Element) error {
 		d.departure(e, "begin")
 	case "calibrator":
 		d.doc.demand.untimed = true
+	case "vType":
+		_, scaled := e.Lookup("scale")
+		d.doc.departs.scaled = d.doc.departs.scaled || scaled
 	case "param":
 		d.param(e)
 		return nil
@@ -340,10 +344,9 @@ func (d *documentReader) departure(e xml.Element, attr string) {
 	}
 	d.doc.demand.count(string(e.Name))
 	var text []byte
-	if a, ok := e.Lookup(attr); ok {
-		text = a.Value
-	} else if attr == "begin" {
-		text = []byte("0") // a flow without begin begins with the simulation
+	a, timed := e.Lookup(attr)
+	if text = a.Value; !timed && attr == "begin" {
+		text = []byte("0") // a flow without begin begins with the simulation, which is not before
 	}
 	seconds, ok := xml.Time(string(text))
 	if !ok { // "triggered", "now" and the like depart when something happens
@@ -360,19 +363,23 @@ func (d *documentReader) departure(e xml.Element, attr string) {
 	}
 	d.doc.demand.span(seconds, last)
 	t := &d.doc.departs.trail
-	t[0], t[1], t[2], t[3] = t[1], t[2], t[3], max(d.doc.departs.order.last, 0)
+	t[0], t[1], t[2], t[3] = t[1], t[2], t[3], d.doc.departs.sure
 	_, transit := e.Lookup("line")
 	gap := d.doc.departs.order.Drops(seconds, transit)
+	depart := int64(math.Round(seconds * 1000))
 	if gap == 0 {
+		if kind := string(e.Name); !transit && (kind == "vehicle" || kind == "trip") {
+			d.doc.departs.sure = max(d.doc.departs.sure, depart)
+		}
 		return
 	}
-	depart := int64(math.Round(seconds * 1000))
 	late := LateDeparture{quote(string(e.Attr("id"))), e.Line, depart, gap}
-	if d.doc.departs.count++; d.doc.departs.count == 1 {
-		d.doc.departs.first, d.doc.departs.latest = late, late
-	}
-	if depart > d.doc.departs.latest.Depart {
-		d.doc.departs.latest = late
+	switch {
+	case d.doc.spilled:
+	case !timed:
+		d.doc.departs.late.addAtBegin(late)
+	case d.doc.departs.late.add(late):
+		d.take(len(late.Vehicle))
 	}
 }
 

@@ -365,9 +365,12 @@ func TestInspectWarns(t *testing.T) {
 			zip: scenarioOf(t, `<end value="9"/>`, entryOf("r.rou.xml", `<routes><trip id="a" depart="10"/></routes>`)), location: "s.sumocfg",
 			message: "the first departure (10 s) is not before the end (9 s)", strict: true,
 		},
-		"an end not after the begin": {
-			zip: option(`<begin value="100"/><end value="0:01:40"/>`), location: "s.sumocfg",
-			message: "the end (100 s) is not after the begin (100 s)",
+		"an end before the begin": {
+			zip: option(`<begin value="101"/><end value="0:01:40"/>`), location: "s.sumocfg",
+			message: "the end (100 s) is before the begin (101 s)",
+		},
+		"a negative end": {
+			zip: option(`<end value="-5"/>`), location: "s.sumocfg", message: "the end (-5 s) is before the begin (0 s)",
 		},
 		"no vehicle after the begin": {
 			zip: option(`<begin value="9"/>`), location: "s.sumocfg", message: "the last departure (5 s) is before the begin (9 s)", strict: true,

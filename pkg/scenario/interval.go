@@ -1,6 +1,7 @@
 package scenario
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"slices"
@@ -9,7 +10,14 @@ import (
 )
 
 // Interval is what a run simulates, in seconds of simulated time. An infinite End is none.
-type Interval struct{ Begin, End float64 }
+type Interval struct {
+	Begin, End float64
+	// Scaled is true if the run has an option of its own that multiplies the demand: then departures do not say when SUMO reads on.
+	Scaled bool
+}
+
+// unending reports whether an end stands for none, as SUMO's default does. SUMO refuses all others before the begin.
+func unending(end float64) bool { return math.Round(end*1000) == -1000 }
 
 // Interval returns that of a run of c for which begin and end are asked; what is nil is the configuration's, or else SUMO's default.
 func (c Config) Interval(begin, end *float64) Interval {
@@ -23,16 +31,19 @@ func (c Config) Interval(begin, end *float64) Interval {
 	if end == nil {
 		end = c.End
 	}
-	if end != nil && *end >= 0 { // a negative one is none, as SUMO's default of -1 is
+	if end != nil && !unending(*end) {
 		i.End = *end
 	}
 	return i
 }
 
 // Empty reports whether SUMO refuses to simulate i.
-func (i Interval) Empty() bool { return i.End <= i.Begin }
+func (i Interval) Empty() bool { return i.End < i.Begin }
 
-func (i Interval) has(seconds float64) bool { return seconds >= i.Begin && seconds < i.End }
+// has reports whether a departure is simulated: that at the begin always is, as SUMO simulates one step even if it ends there.
+func (i Interval) has(seconds float64) bool {
+	return seconds == i.Begin || seconds > i.Begin && seconds < i.End
+}
 
 // Refuse returns why c cannot run in an interval, as problem.ScenarioInvalid; nil where it can.
 func (c Config) Refuse(i Interval) error { return invalid(c.refusals(i)) }
@@ -40,14 +51,14 @@ func (c Config) Refuse(i Interval) error { return invalid(c.refusals(i)) }
 func (c Config) refusals(i Interval) (items []problem.Item) {
 	if i.Empty() {
 		return []problem.Item{{Location: c.Path, Message: fmt.Sprintf(
-			"the end (%g s) is not after the begin (%g s): correct them, or give the job a begin or end of its own", i.End, i.Begin)}}
+			"the end (%g s) is before the begin (%g s): correct them, or give the job a begin or end of its own", i.End, i.Begin)}}
 	}
 	if i.Begin < 0 {
 		items = append(items, problem.Item{Location: c.Path, Message: fmt.Sprintf(
 			"the begin (%g s) is negative, and SUMO refuses that: correct it, or give the job a begin of its own", i.Begin)})
 	}
 	for _, b := range c.Broken {
-		if i.End > b.Until {
+		if i.End > b.Until || i.Scaled {
 			items = append(items, b.Problem)
 		}
 	}
@@ -63,11 +74,17 @@ type BrokenRoutes struct {
 // LateDepartures are vehicles of a route file that SUMO drops where it simulates their departure: it reads the file as simulated time
 // advances, and ignores whatever departs before a vehicle that it has already read.
 type LateDepartures struct {
-	File  string `json:"file"`
-	Count int    `json:"count"`
-	// The first in the file and the one that departs last. Whether one matters depends on the simulated interval.
-	First  LateDeparture `json:"first"`
-	Latest LateDeparture `json:"latest"`
+	File  string     `json:"file"`
+	Spans []LateSpan `json:"spans,omitempty"` // by the time of departure
+	// AtBegin are flows that begin with the simulation. Their Depart is 0, and First and Last have the least and the largest Gap.
+	AtBegin *LateSpan `json:"at_begin,omitempty"`
+}
+
+// LateSpan is departures close to each other in time. Whether they matter depends on the simulated interval.
+type LateSpan struct {
+	Count int           `json:"count"`
+	First LateDeparture `json:"first"`
+	Last  LateDeparture `json:"last"`
 }
 
 // LateDeparture is one of them.
@@ -77,6 +94,67 @@ type LateDeparture struct {
 	Depart  int64  `json:"depart"` // milliseconds, as SUMO counts
 	Gap     int64  `json:"gap"`    // milliseconds by which it is out of order
 }
+
+// maxSpans of a file are kept. The more late departures there are, and the longer the time, the wider they become.
+const maxSpans = 64
+
+// lateSpans keeps late departures in spans, each of width milliseconds at most.
+type lateSpans struct {
+	spans   []LateSpan
+	width   int64
+	atBegin LateSpan
+}
+
+// add takes in a departure, and reports whether it needs a new span.
+func (s *lateSpans) add(d LateDeparture) bool {
+	s.width = max(s.width, 1000)
+	i, found := slices.BinarySearchFunc(s.spans, s.slot(d), func(span LateSpan, slot int64) int {
+		return cmp.Compare(s.slot(span.First), slot)
+	})
+	if found {
+		s.spans[i].merge(LateSpan{1, d, d}, LateDeparture.departsBefore)
+		return false
+	}
+	s.spans = slices.Insert(s.spans, i, LateSpan{1, d, d})
+	for len(s.spans) > maxSpans {
+		s.width *= 2
+		wider := s.spans[:1]
+		for _, span := range s.spans[1:] {
+			if last := &wider[len(wider)-1]; s.slot(last.First) == s.slot(span.First) {
+				last.merge(span, LateDeparture.departsBefore)
+			} else {
+				wider = append(wider, span)
+			}
+		}
+		s.spans = wider
+	}
+	return true
+}
+
+// addAtBegin takes in a flow that begins with the simulation.
+func (s *lateSpans) addAtBegin(d LateDeparture) {
+	if s.atBegin.Count == 0 {
+		s.atBegin = LateSpan{1, d, d}
+		return
+	}
+	s.atBegin.merge(LateSpan{1, d, d}, func(a, b LateDeparture) bool { return a.Gap < b.Gap })
+}
+
+func (s *lateSpans) slot(d LateDeparture) int64 {
+	return int64(math.Floor(float64(d.Depart) / float64(s.width)))
+}
+
+func (l *LateSpan) merge(other LateSpan, less func(a, b LateDeparture) bool) {
+	l.Count += other.Count
+	if less(other.First, l.First) {
+		l.First = other.First
+	}
+	if less(l.Last, other.Last) {
+		l.Last = other.Last
+	}
+}
+
+func (d LateDeparture) departsBefore(other LateDeparture) bool { return d.Depart < other.Depart }
 
 // Remarks are the warnings of c that concern a run in the given interval.
 func (c Config) Remarks(i Interval) []Warning {
@@ -90,7 +168,7 @@ func (c Config) Remarks(i Interval) []Warning {
 		all = append(all, Warning{Location: item.Location, Message: item.Message})
 	}
 	for _, b := range c.Broken {
-		if i.End <= b.Until {
+		if i.End <= b.Until && !i.Scaled {
 			all = append(all, Warning{Location: b.Problem.Location, Message: b.Problem.Message + "; the run ends before SUMO reads so far"})
 		}
 	}
@@ -102,20 +180,46 @@ func (c Config) Remarks(i Interval) []Warning {
 
 // remark notes vehicles that SUMO drops. Those outside the simulated interval are no loss.
 func (l LateDepartures) remark(i Interval) (w Warning, ok bool) {
-	for _, late := range []LateDeparture{l.First, l.Latest} {
-		depart := float64(late.Depart) / 1000
-		if !i.has(depart) {
-			continue
+	var first LateDeparture
+	count, exact := 0, true
+	take := func(span LateSpan, inside func(LateDeparture) bool) {
+		in := slices.DeleteFunc([]LateDeparture{span.First, span.Last}, func(d LateDeparture) bool { return !inside(d) })
+		if len(in) == 0 {
+			return
 		}
-		others := ""
-		if l.Count > 1 {
-			others = fmt.Sprintf(" (one of %d)", l.Count)
+		if count == 0 {
+			first = in[0]
 		}
-		return Warning{Location: at(l.File, late.Line), Strict: true, Message: fmt.Sprintf(
-			"%s departs at %g s, %g s before an earlier line%s, and SUMO drops such vehicles: sort the file with SUMO's "+
-				"tools/route/sort_routes.py, or set <route-steps value=\"0\"/>", late.Vehicle, depart, float64(late.Gap)/1000, others)}, true
+		if len(in) == 2 {
+			count += span.Count
+			return
+		}
+		count++
+		exact = exact && span.Count == 2
 	}
-	return Warning{}, false
+	for _, span := range l.Spans {
+		take(span, func(d LateDeparture) bool { return i.has(float64(d.Depart) / 1000) })
+	}
+	if begin := int64(math.Round(i.Begin * 1000)); l.AtBegin != nil && !i.Empty() {
+		late := *l.AtBegin
+		for _, d := range []*LateDeparture{&late.First, &late.Last} {
+			d.Depart, d.Gap = begin, d.Gap-begin
+		}
+		take(late, func(d LateDeparture) bool { return d.Gap > 0 })
+	}
+	others := ""
+	switch {
+	case count == 0:
+		return Warning{}, false
+	case !exact:
+		others = fmt.Sprintf(" (one of at least %d)", count)
+	case count > 1:
+		others = fmt.Sprintf(" (one of %d)", count)
+	}
+	return Warning{Location: at(l.File, first.Line), Strict: true, Message: fmt.Sprintf(
+		"%s departs at %g s, %g s before an earlier line%s, and SUMO drops such vehicles: sort the file with SUMO's "+
+			"tools/route/sort_routes.py, or set <route-steps value=\"0\"/>",
+		first.Vehicle, float64(first.Depart)/1000, float64(first.Gap)/1000, others)}, true
 }
 
 // idle says that no vehicle departs in an interval, as far as the files say when they depart; empty otherwise.
@@ -124,7 +228,7 @@ func (c Config) idle(i Interval) string {
 		return ""
 	}
 	switch first, last := *c.Demand.FirstDeparture, *c.Demand.LastDeparture; {
-	case first >= i.End:
+	case first >= i.End && !i.has(first):
 		return fmt.Sprintf("no vehicle is simulated: the first departure (%g s) is not before the end (%g s); correct begin and end",
 			first, i.End)
 	case last < i.Begin && !c.Endless:

@@ -16,6 +16,9 @@ func TestRemarksAreThoseOfTheIntervalThatRuns(t *testing.T) {
 	t.Parallel()
 	at := func(seconds float64) *float64 { return &seconds }
 	late := `<trip id="a" depart="300"/><trip id="b" depart="50"/>`
+	many := `<trip id="a" depart="50"/><trip id="b" depart="10"/><trip id="c" depart="400"/><trip id="d" depart="300"/>` +
+		`<trip id="e" depart="10000"/><trip id="f" depart="9000"/>`
+	flow := `<trip id="a" depart="100"/><flow id="f" end="900" period="5"/>`
 	for name, test := range map[string]struct {
 		settings, demand string
 		begin, end       *float64
@@ -30,7 +33,16 @@ func TestRemarksAreThoseOfTheIntervalThatRuns(t *testing.T) {
 		"late outside the configuration's":     {`<begin value="100"/>`, late, at(0), nil, `"b" departs at 50 s`},
 		"late outside the job's":               {"", late, at(100), nil, ""},
 		"an empty one of the configuration":    {`<begin value="400"/><end value="100"/>`, late, at(0), at(1000), `"b" departs at 50 s`},
-		"an empty one":                         {`<begin value="400"/><end value="100"/>`, late, nil, nil, "the end (100 s) is not after the begin (400 s)"},
+		"one step at a departure":              {"", `<trip id="a" depart="300"/>`, at(300), at(300), ""},
+		"one step before a departure":          {"", `<trip id="a" depart="301"/>`, at(300), at(300), "the first departure (301 s) is not before"},
+		"late among others outside":            {"", many, at(100), at(1000), `"d" departs at 300 s, 100 s before an earlier line, and`},
+		"late outside, on both sides":          {"", many, at(500), at(1000), ""},
+		"late, several":                        {"", many, at(0), at(1000), `"b" departs at 10 s, 40 s before an earlier line (one of 2)`},
+		"a flow at the begin":                  {"", flow, at(50), nil, `"f" departs at 50 s, 50 s before an earlier line, and`},
+		"a flow at a begin that is not late":   {"", flow, at(100), nil, ""},
+		"no end":                               {`<end value="-1"/>`, late, nil, nil, `"b" departs at 50 s`},
+		"late in the only step":                {"", late, at(50), at(50), `"b" departs at 50 s`},
+		"an empty one":                         {`<begin value="400"/><end value="100"/>`, late, nil, nil, "the end (100 s) is before the begin (400 s)"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -49,6 +61,33 @@ func TestRemarksAreThoseOfTheIntervalThatRuns(t *testing.T) {
 				t.Errorf("a strict run is refused for %v", strict)
 			}
 		})
+	}
+}
+
+func TestLateDeparturesAreKeptInFewSpans(t *testing.T) {
+	t.Parallel()
+	var demand strings.Builder
+	demand.WriteString(`<trip id="last" depart="90000"/>`)
+	for depart := range 50_000 {
+		fmt.Fprintf(&demand, "\n<trip id=\"%d\" depart=\"%d\"/>", depart, depart*7919%86_400)
+	}
+	m, err := inspect(t, scenarioOf(t, "", entryOf("r.rou.xml", "<routes>"+demand.String()+"</routes>")), DefaultLimits())
+	if err != nil {
+		t.Fatal(err)
+	}
+	late := m.Configs[0].Late
+	total := 0
+	for _, span := range late[0].Spans {
+		total += span.Count
+	}
+	if len(late[0].Spans) > maxSpans || total != 50_000 {
+		t.Errorf("%d spans of %d departures", len(late[0].Spans), total)
+	}
+	for _, i := range []Interval{{Begin: 0, End: 86_400}, {Begin: 0, End: 10}, {Begin: 40_000, End: 43_000}, {Begin: 86_400, End: 90_000}} {
+		w := m.Configs[0].Strict(i)
+		if (len(w) > 0) != (i.Begin < 86_400) {
+			t.Errorf("%v: %v", i, w)
+		}
 	}
 }
 
@@ -71,6 +110,9 @@ func TestABrokenRouteFileIsRefusedWhereTheRunReadsSoFar(t *testing.T) {
 			refused == strings.Contains(remarks[0].Message, "the run ends before SUMO reads so far") || len(c.Strict(i)) > 0 {
 			t.Errorf("until %g: %v, %v", end, p, remarks)
 		}
+	}
+	if c.Refuse(Interval{End: 100, Scaled: true}) == nil {
+		t.Error("a run that may insert no vehicle is accepted")
 	}
 	if _, err := m.ChooseConfig(""); err != nil {
 		t.Error(err)
@@ -96,7 +138,7 @@ func TestAnEmptyIntervalIsRefusedUnlessTheJobHasAnother(t *testing.T) {
 			b := setupIntake()
 			_, err := b.Validate(t.Context(), b.tenant, bytes.NewReader(test.zip), "")
 			if test.valid != (err == nil) || err != nil && (problem.CodeOf(err) != problem.ScenarioInvalid ||
-				!strings.Contains(err.Error(), "the end (100 s) is not after the begin (400 s)")) {
+				!strings.Contains(err.Error(), "the end (100 s) is before the begin (400 s)")) {
 				t.Errorf("validation: %v", err)
 			}
 			s, _, err := b.Accept(t.Context(), b.tenant, bytes.NewReader(test.zip), About{})

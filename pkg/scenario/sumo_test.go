@@ -73,8 +73,12 @@ type realRun struct {
 // runReal extracts a scenario with a real network and runs it as at a desk, but in its top folder, as runs are started.
 func runReal(t *testing.T, at release.Installation, settings string, more ...part) realRun {
 	t.Helper()
+	end := ""
+	if !strings.Contains(settings, "<end ") {
+		end = `<end value="400"/>`
+	}
 	parts := append([]part{entryOf("d/n.net.xml", realNet(t)), entryOf("d/out/", "")}, more...)
-	parts = append(parts, entryOf("d/s.sumocfg", `<configuration><net-file value="n.net.xml"/><end value="400"/>`+settings+`</configuration>`))
+	parts = append(parts, entryOf("d/s.sumocfg", `<configuration><net-file value="n.net.xml"/>`+end+settings+`</configuration>`))
 	data := zipOf(t, parts...)
 	limits := DefaultLimits()
 	limits.SUMOVersion = at.Version
@@ -541,6 +545,81 @@ func TestBrokenRouteFilesAreReadAsFarAsSUMODoes(t *testing.T) {
 	}
 }
 
+// TestContentBehindABoundOfOursNeverReachesSUMO has a path that leads outside behind what we refuse to read and SUMO does not. At a real
+// fault SUMO ends, however soon it comes there.
+func TestContentBehindABoundOfOursNeverReachesSUMO(t *testing.T) {
+	t.Parallel()
+	const outside = `<vType id="late"><param key="device.ssm.file" value="../outside.xml"/></vType></routes>`
+	var crowd strings.Builder
+	for n := range 300 {
+		fmt.Fprintf(&crowd, ` a%d="1"`, n)
+	}
+	many := func(element string) string {
+		var b strings.Builder
+		b.WriteString(`<routes><vType id="none" scale="0"/><route id="r" edges="A0A1 A1A2"/>` + "\n")
+		for n := 0; n <= 700; n += 10 {
+			fmt.Fprintf(&b, element+"\n", n)
+		}
+		return b.String()
+	}
+	const vehicle, main = `<vehicle id="%d" depart="%[1]d" route="r"/>`, `<route-files value="r.xml"/>`
+	for name, test := range map[string]struct{ settings, routes string }{
+		"attributes":             {main, strings.Replace(many(vehicle), `scale="0"`, "", 1) + "<x" + crowd.String() + "/>"},
+		"names":                  {main, strings.Replace(many(vehicle), `scale="0"`, "", 1) + "<x" + strings.Repeat("x", 300) + "/>"},
+		"flows without vehicles": {main, strings.Replace(many(`<flow id="%d" begin="%[1]d" end="9000" number="0" route="r"/>`), `scale="0"`, "", 1)},
+		"a vehicle type's scale": {main, many(strings.Replace(vehicle, "/>", ` type="none"/>`, 1))},
+		"a scale":                {main + `<scale value="0"/>`, strings.Replace(many(vehicle), `scale="0"`, "", 1)},
+		"a saved state":          {main + `<load-state value="state.xml"/>`, strings.Replace(many(vehicle), `scale="0"`, "", 1)},
+	} {
+		for fault, broken := range map[string]string{"a bound": "<x" + crowd.String() + "/>", "a fault": "</x>"} {
+			t.Run(name+" and "+fault, func(t *testing.T) {
+				t.Parallel()
+				sumotest.Each(t, func(t *testing.T, at release.Installation) {
+					run := runReal(t, at, test.settings, entryOf("d/state.xml", "<snapshot/>"),
+						entryOf("d/r.xml", test.routes+broken+outside))
+					if run.refused == nil && (!run.ok || fault == "a bound") {
+						t.Errorf("we accept it, SUMO says\n%s", run.output)
+					}
+				})
+			})
+		}
+	}
+}
+
+func TestPrefixesAreReadAsSUMODoes(t *testing.T) {
+	t.Parallel()
+	const main, vehicle = `<route-files value="r.xml"/>`, `<route id="r" edges="A0A1 A1A2"/><vehicle id="a" depart="1" route="r"/>`
+	for name, test := range map[string]struct {
+		settings, routes, included string
+		runs                       bool
+	}{
+		"of an element":                {main, `<routes>` + vehicle + `<q:a/></routes>`, "", false},
+		"of an attribute":              {main, `<routes q:a="1">` + vehicle + `</routes>`, "", false},
+		"declared":                     {main, `<routes xmlns:q="u" q:a="1">` + vehicle + `<q:a><q:b/></q:a><q:c/></routes>`, "", true},
+		"declared beside":              {main, `<routes><x xmlns:q="u"><q:a/></x>` + vehicle + `<q:a/></routes>`, "", false},
+		"declared again inside":        {main, `<routes xmlns:q="u"><x xmlns:q="v"><q:a/></x>` + vehicle + `<q:a/></routes>`, "", true},
+		"xml's own":                    {main, `<routes xml:lang="en">` + vehicle + `</routes>`, "", true},
+		"in an included file":          {main, `<routes>` + vehicle + `<include href="i.xml"/></routes>`, "<routes><q:a/></routes>", true},
+		"in an additional file":        {`<a value="r.xml"/>`, `<additional><q:a/></additional>`, "", false},
+		"of an option":                 {`<q:a value="1"/>`, "<routes/>", "", false},
+		"of an attribute of an option": {`<seed q:a="1" value="1"/>`, "<routes/>", "", true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			parts := []part{entryOf("d/r.xml", test.routes)}
+			if test.included != "" {
+				parts = append(parts, entryOf("d/i.xml", test.included))
+			}
+			sumotest.Each(t, func(t *testing.T, at release.Installation) {
+				run := runReal(t, at, test.settings, parts...)
+				if run.ok != test.runs || (run.refused == nil) != test.runs || test.included != "" && len(run.strict) == 0 {
+					t.Errorf("we say %v, %v; SUMO says\n%s", run.refused, run.strict, run.output)
+				}
+			})
+		})
+	}
+}
+
 // TestValuesAreReadAsSUMODoes has values of each type: where SUMO ignores the option, we say so.
 func TestValuesAreReadAsSUMODoes(t *testing.T) {
 	t.Parallel()
@@ -550,6 +629,7 @@ func TestValuesAreReadAsSUMODoes(t *testing.T) {
 		"ignore-route-errors": {"TRUE", "yes", "y", "On", "x", "t", "T", "-", "f", "no", "2", "1", " true", "true ", "wahr"},
 		"begin": {"1", " 1", "1 ", "0:0:1", "1:0", "1:2:3:4", "1:2:3:4:5", "0x1", "1s", "0:0:1.5", "-1", "-0:0:1", "0:0:-1", "+0:0:0x10",
 			"0: 0:1", "0::1", "0:0:1 ", "nan", "inf", "1e999"},
+		"end":              {"0", "-1", "-1.0004", "-0:0:1", "-5", "-0.5", "0:0:-1"},
 		"time-to-teleport": {"1e13", "1e16", "1:0:0:0", "1e12:0:0", "-0:0:500"},
 	}
 	for option, list := range values {

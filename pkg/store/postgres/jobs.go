@@ -314,8 +314,8 @@ func addUsage(u *job.Usage, s job.State, jobs, cpu, memoryGi int64) {
 }
 
 // ReplaceVersion implements job.VersionRecord.
-func (d *DB) ReplaceVersion(ctx context.Context, id, version, note string) error {
-	err := d.q.ReplaceVersion(ctx, db.ReplaceVersionParams{ID: id, Version: version, Note: note})
+func (d *DB) ReplaceVersion(ctx context.Context, id, version string, stale, notes []string) error {
+	err := d.q.ReplaceVersion(ctx, db.ReplaceVersionParams{ID: id, Version: version, Stale: stale, Notes: notes})
 	return translate(err, "replacing a job's version of SUMO")
 }
 

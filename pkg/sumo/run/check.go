@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -56,16 +57,16 @@ var (
 	timed = regexp.MustCompile(`, time=[\d.:]+\.?$`)
 	// walking is the one that is about a route.
 	walking = regexp.MustCompile(`^Warning: Person .* has a disconnect`)
-	// crowded are messages about departures that depend on the time and on other traffic.
-	crowded = regexp.MustCompile(`will not be able to depart using the given velocity|^(?:Error: )?Departure speed for vehicle `)
+	// crowded are messages about departures that depend on other traffic, and speeding is the one about a limit that depends on the time.
+	crowded  = regexp.MustCompile(`will not be able to depart using the given velocity`)
+	speeding = regexp.MustCompile(`^(?:Error: )?Departure speed for vehicle .* is too high for the departure edge `)
 )
 
 // checked is the outcome of a check: what SUMO says about the scenario. Departures in the files of unmoved remained where they were. ctx
 // is that of the run.
 func (f fate) checked(ctx context.Context, s settings, unmoved []string) simulation.Outcome {
-	f.said = about(f.said)
-	fatal := f.code != 0 && len(f.errors) > 0 && crowded.MatchString(f.errors[len(f.errors)-1])
-	f.errors = about(f.errors)
+	fatal := f.code != 0 && len(f.errors) > 0 && passing(f.errors[len(f.errors)-1])
+	f.said, f.errors = about(f.said), slices.DeleteFunc(about(f.errors), speeding.MatchString)
 	var missed []string
 	switch long, ok := errors.AsType[checkTooLong](context.Cause(ctx)); {
 	case ok && f.stop != "":
@@ -90,6 +91,9 @@ func (f fate) checked(ctx context.Context, s settings, unmoved []string) simulat
 		outcome.Warnings = []string{"Not all routes were examined: " + strings.Join(missed, "; ") + "."}
 	}
 	for _, message := range f.said {
+		if speeding.MatchString(message) {
+			message += " A check moves departures: at the vehicle's own time, the edge may allow it."
+		}
 		item := problem.Item{Message: message}
 		if m := place.FindStringSubmatch(message); m != nil {
 			line, _ := strconv.Atoi(m[3]) // digits
@@ -100,12 +104,18 @@ func (f fate) checked(ctx context.Context, s settings, unmoved []string) simulat
 	return outcome
 }
 
+// passing reports whether a message may not come at the departures' own times.
+func passing(message string) bool {
+	return crowded.MatchString(message) || speeding.MatchString(message)
+}
+
 // about are those messages that are about the scenario, not about traffic.
 func about(messages []string) []string {
 	var kept []string
 	for _, m := range messages {
+		m = againText.ReplaceAllString(m, "")
 		switch {
-		case walking.MatchString(m):
+		case walking.MatchString(m), speeding.MatchString(m):
 			m = timed.ReplaceAllString(m, ".")
 		case timed.MatchString(m), crowded.MatchString(m):
 			continue

@@ -39,6 +39,15 @@ func TestAChecksOutcome(t *testing.T) {
 		"a speed that another time may allow": {
 			fate:    fate{code: 1, observed: observed{steps: 1, errors: []string{speed}, said: []string{"Error: " + speed}}},
 			warning: "a vehicle departs faster",
+			problems: []problem.Item{{
+				Message: "Error: " + speed + " A check moves departures: at the vehicle's own time, the edge may allow it.",
+			}},
+		},
+		"the same with its time": {
+			fate: fate{observed: observed{reason: reasonEnd, said: []string{"Error: " + strings.Replace(speed, "'.", "', time=1.00.", 1)}}},
+			problems: []problem.Item{{
+				Message: "Error: " + speed + " A check moves departures: at the vehicle's own time, the edge may allow it.",
+			}},
 		},
 		"strict": {
 			fate: fate{strict: true, observed: observed{

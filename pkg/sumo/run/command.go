@@ -170,7 +170,7 @@ type settings struct {
 	prefix, suffix string                       // of the names of all outputs
 	format         string                       // of all outputs; empty for one that follows the name
 	unfinished     bool                         // trips count in tripinfo and means
-	loadsAll       bool                         // routes, before the first step
+	routeSteps     float64                      // for how many seconds SUMO reads routes ahead; all before the first step if not positive
 	resumes        bool                         // from a state, whose time becomes the begin
 	chosenRouter   bool                         // the scenario names its routing algorithm
 	enough         int                          // step lines after which the run may end; 0 for one that goes on to its end
@@ -183,7 +183,7 @@ const unfinishedTrips = "tripinfo-output.write-unfinished"
 
 // settingsOf reads the settings from a configuration's options. SUMO reports values that it rejects.
 func settingsOf(c scenario.Config) settings {
-	s := settings{stepLength: 1, scale: 1, own: ownRoles(c)}
+	s := settings{stepLength: 1, scale: 1, routeSteps: scenario.DefaultRouteSteps, own: ownRoles(c)}
 	for _, o := range c.Options {
 		switch o.Name {
 		case additionalFiles:
@@ -214,8 +214,9 @@ func settingsOf(c scenario.Config) settings {
 		case "load-state":
 			s.resumes = true
 		case "route-steps":
-			steps, ok := o.Number()
-			s.loadsAll = ok && steps <= 0
+			if steps, ok := o.Number(); ok {
+				s.routeSteps = steps
+			}
 		}
 	}
 	return s
@@ -292,17 +293,9 @@ func withFile(options []scenario.Option, name, file string) []scenario.Option {
 
 // apply sets the interval that will be simulated: the options', else the configuration's.
 func (s *settings) apply(c scenario.Config, o simulation.Options) {
-	if c.Begin != nil {
-		s.begin = *c.Begin
-	}
-	if o.Begin != nil {
-		s.begin = *o.Begin
-	}
-	if s.end = c.End; o.End != nil {
-		s.end = o.End
-	}
-	if s.end != nil && *s.end < 0 { // SUMO's -1: no end
-		s.end = nil
+	i := c.Interval(o.Begin, o.End)
+	if s.begin, s.end = i.Begin, nil; !math.IsInf(i.End, 1) {
+		s.end = &i.End
 	}
 	if o.StepLength != nil {
 		s.stepLength = *o.StepLength

@@ -3,10 +3,12 @@ package run
 import (
 	"bytes"
 	"errors"
+	"hash/maphash"
 	"io/fs"
 	"math"
 	"os"
 	"path"
+	"regexp"
 	"strconv"
 
 	"github.com/sumo-k8/sumo-k8/pkg/scenario"
@@ -16,7 +18,22 @@ import (
 // departures moves what departs in a run to its second step: SUMO examines routes at departure only.
 type departures struct {
 	begin, end, step float64 // seconds; end may be infinite
+	ahead            float64 // for how many seconds SUMO reads route files before the first step
+	seen             map[uint64]bool
+	seed             maphash.Seed
+	again            int // ids that have been used again
 }
+
+// route is a route file that SUMO reads as time advances, with those that it includes.
+type route struct {
+	scenario.Order
+	read float64 // seconds: the latest departure so far
+}
+
+// SUMO takes an id again when the first that had it has left. Moved to one time, both are there, so the run's copy has another id.
+const again = ".sumo-k8-again-"
+
+var againText = regexp.MustCompile(regexp.QuoteMeta(again) + `\d+`)
 
 // copyDemand makes the run's own copies of the files that have vehicles and persons, with moved departures. unmoved are files with a fault
 // behind which SUMO goes on: they remain as they are. A saved state begins at a time of its own, so nothing can be moved.
@@ -24,15 +41,17 @@ func (r Run) copyDemand(root *os.Root, chosen scenario.Config, s settings) (unmo
 	if s.resumes {
 		return nil, nil
 	}
-	d := departures{begin: s.begin, end: math.Inf(1), step: s.stepLength}
+	d := departures{
+		begin: s.begin, end: math.Inf(1), step: s.stepLength, ahead: s.routeSteps, seen: map[uint64]bool{}, seed: maphash.MakeSeed(),
+	}
 	if s.end != nil {
 		d.end = *s.end
 	}
-	c := demandCopier{Run: r, root: root, chosen: chosen, departures: d}
+	c := demandCopier{Run: r, root: root, chosen: chosen, departures: &d}
 	for _, name := range s.routes {
-		var order *scenario.Order
-		if !s.loadsAll {
-			order = &scenario.Order{}
+		var order *route
+		if s.routeSteps > 0 {
+			order = &route{}
 		}
 		if err := c.copy(name, order); err != nil {
 			return nil, err
@@ -50,12 +69,12 @@ type demandCopier struct {
 	Run
 	root       *os.Root
 	chosen     scenario.Config
-	departures departures
+	departures *departures
 	unmoved    []string
 }
 
 // copy copies a file and those that it includes, in the order in which SUMO reads them. order is nil where SUMO drops nothing.
-func (c *demandCopier) copy(name string, order *scenario.Order) error {
+func (c *demandCopier) copy(name string, order *route) error {
 	if _, err := os.Lstat(c.copyOf(name)); err == nil { // it is included twice
 		return nil
 	}
@@ -79,7 +98,7 @@ func (c *demandCopier) copy(name string, order *scenario.Order) error {
 
 // move says what becomes of an element. order is nil where SUMO drops nothing. What SUMO drops, it drops here too; what departs outside
 // the interval remains there.
-func (d departures) move(e xml.Element, order *scenario.Order) []xml.Change {
+func (d *departures) move(e xml.Element, order *route) []xml.Change {
 	attribute := "depart"
 	switch string(e.Name) {
 	case "closingReroute", "closingLaneReroute":
@@ -91,9 +110,18 @@ func (d departures) move(e xml.Element, order *scenario.Order) []xml.Change {
 	default:
 		return nil
 	}
-	at, ok := e.Number(attribute)
-	if _, written := e.Lookup(attribute); written && !ok || !written && attribute == "depart" || e.Depth != 2 {
-		return nil // it departs when something happens, or is a calibrator's
+	if e.Depth != 2 {
+		return nil // a calibrator's
+	}
+	at := d.begin
+	switch a, written := e.Lookup(attribute); {
+	case written:
+		var ok bool
+		if at, ok = xml.Time(string(a.Value)); !ok {
+			return nil // it departs when something happens, or SUMO refuses it
+		}
+	case attribute == "depart": // SUMO says so
+		return nil
 	}
 	to := d.begin + d.step
 	_, transit := e.Lookup("line")
@@ -105,10 +133,16 @@ func (d departures) move(e xml.Element, order *scenario.Order) []xml.Change {
 		to = d.begin
 	}
 	changes := []xml.Change{{Attribute: attribute, Value: inSeconds(to)}}
+	if !dropped {
+		changes = append(changes, d.rename(e, order)...)
+	}
+	if order != nil && !transit && !dropped {
+		order.read = at
+	}
 	if attribute == "depart" {
 		return changes
 	}
-	if end, ok := e.Number("end"); ok {
+	if end, ok := xml.Time(string(e.Attr("end"))); ok {
 		changes = append(changes, xml.Change{Attribute: "end", Value: inSeconds(end + to - at)})
 	}
 	if string(e.Name) != "flow" { // SUMO makes all of a flow's persons at once
@@ -121,6 +155,26 @@ func (d departures) move(e xml.Element, order *scenario.Order) []xml.Change {
 		changes = append(changes, xml.Change{Attribute: "period", Value: "1"})
 	}
 	return changes
+}
+
+// rename gives another id to what has one that was there before, unless SUMO reads both before the first step. It never takes the id of a
+// flow again.
+func (d *departures) rename(e xml.Element, order *route) []xml.Change {
+	kind := string(e.Name)
+	switch kind {
+	case "flow":
+		return nil
+	case "trip":
+		kind = "vehicle"
+	}
+	id := string(e.Attr("id"))
+	key := maphash.String(d.seed, kind+" "+id) // a million ids would take much memory
+	if !d.seen[key] || order == nil || order.read <= d.begin+d.ahead {
+		d.seen[key] = true
+		return nil
+	}
+	d.again++
+	return []xml.Change{{Attribute: "id", Value: id + again + strconv.Itoa(d.again)}}
 }
 
 func inSeconds(t float64) string { return strconv.FormatFloat(t, 'f', -1, 64) }

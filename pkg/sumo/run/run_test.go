@@ -729,6 +729,16 @@ func TestLogTellsTheRun(t *testing.T) {
 	}
 }
 
+func TestARunThatEndsWhereItBeginsHasOneStep(t *testing.T) {
+	t.Parallel()
+	r := newRun(t)
+	r.Options.Begin, r.Options.End = seconds(5), seconds(5)
+	got := perform(t.Context(), r, road(t, "", strings.Replace(oneVehicle, `depart="0"`, `depart="5"`, 1)), scenario.Config{})
+	if !got.Succeeded() || !strings.Contains(got.read(t, simulation.LogFile), " Inserted: 1\n") {
+		t.Errorf("%s: %s\n%s", got.Reason, got.Message, got.read(t, simulation.LogFile))
+	}
+}
+
 func TestASecondAttemptLeavesNothingOfTheFirst(t *testing.T) {
 	t.Parallel()
 	r := newRun(t)

@@ -310,6 +310,10 @@ func TestChecksOfEveryVersion(t *testing.T) {
 		return []problem.Item{{Message: "Error: Vehicle '" + id + "' has no valid route. No connection between edge 'AB' and edge 'DE'."}}
 	}
 	disconnected := disconnectedIn("lost")
+	twice := func(elements string) string { // long after they have left, and somebody else departs between
+		const between = `<vehicle id="between" depart="500"><route edges="AB BC"/></vehicle>`
+		return fmt.Sprintf(elements, 0) + between + fmt.Sprintf(elements, 1000)
+	}
 	const closed = `<additional><rerouter id="r" edges="AB"><interval begin="0" end="400">` +
 		`<closingReroute id="BC" disallow="all"/><closingLaneReroute id="AB_0" disallow="all"/></interval></rerouter></additional>`
 	sumotest.Each(t, func(t *testing.T, sumo release.Installation) {
@@ -375,6 +379,47 @@ func TestChecksOfEveryVersion(t *testing.T) {
 			"a flow": {
 				demand: `<flow id="lost" begin="400" end="500" period="50"><route edges="AB DE"/></flow>`,
 				reason: simulation.InvalidScenario, problems: disconnectedIn("lost.0"),
+			},
+			"ids that are used again": {
+				demand: twice(`<vehicle id="v" depart="%[1]d"><route edges="AB BC"/></vehicle>` +
+					`<person id="v" depart="%[1]d"><walk edges="AB BC"/></person>`),
+			},
+			"an id of a route that is not connected, used again": {
+				demand: oneVehicle + `<vehicle id="w" depart="500"><route edges="AB BC"/></vehicle>` +
+					strings.Replace(lost("1000"), "lost", "v", 1),
+				reason: simulation.InvalidScenario, problems: disconnectedIn("v"),
+			},
+			"an id of two vehicles that SUMO reads at once": {
+				demand: oneVehicle + oneVehicle, reason: simulation.InvalidScenario,
+				problems: []problem.Item{{Message: "Error: "}},
+			},
+			"an id of two flows": {
+				demand: `<route id="r" edges="AB BC"/>` + twice(`<flow id="f" begin="%[1]d" end="%[1]d9" number="1" route="r"/>`), reason: simulation.InvalidScenario,
+				problems: []problem.Item{{Message: "Error: "}},
+			},
+			"a speed that no vehicle of its type has": {
+				demand: `<vType id="t" speedDev="0"/><vehicle id="v" type="t" depart="5" departSpeed="100"><route edges="AB BC"/></vehicle>`,
+				reason: simulation.InvalidScenario,
+				problems: []problem.Item{
+					{Message: "Error: Departure speed for vehicle 'v' is too high for the vehicle type 't'."},
+				},
+			},
+			"a time that SUMO does not read": {
+				demand: `<vehicle id="v" depart="5 "><route edges="AB BC"/></vehicle>`, reason: simulation.InvalidScenario,
+				problems: []problem.Item{{Message: "Error: "}},
+			},
+			"a flow's end that SUMO does not read": {
+				demand: `<flow id="f" begin="5" end="9 " period="1"><route edges="AB BC"/></flow>`, reason: simulation.InvalidScenario,
+				problems: []problem.Item{{Message: "Error: "}},
+			},
+			"a flow without begin": {
+				begin: 100, end: 500, demand: `<flow id="lost" end="300" probability="0.001"><route edges="AB DE"/></flow>`,
+				reason: simulation.InvalidScenario, problems: disconnectedIn("lost.0"),
+			},
+			"a flow without begin that SUMO drops": {
+				begin: 100, end: 500, demand: `<vehicle id="w" depart="150"><route edges="AB BC"/></vehicle>` +
+					`<flow id="lost" end="300" period="50"><route edges="AB DE"/></flow>`,
+				problems: []problem.Item{{Message: "Warning: "}},
 			},
 			"a trip to where no road leads": {
 				demand: `<trip id="lost" depart="500" from="AB" to="DE"/>`, reason: simulation.InvalidScenario,
@@ -444,8 +489,10 @@ func TestChecksOfEveryVersion(t *testing.T) {
 					t.Errorf("%q: %s %q\n%s", got.Reason, got.Message, got.Warnings, got.read(t, simulation.LogFile))
 				}
 				for i, p := range got.Problems {
-					if strings.HasPrefix(p.Message, "Warning: ") { // its words are each version's own
-						got.Problems[i].Message = "Warning: "
+					for _, kind := range []string{"Warning: ", "Error: "} { // its words are each version's own
+						if i < len(tc.problems) && tc.problems[i].Message == kind && strings.HasPrefix(p.Message, kind) {
+							got.Problems[i].Message = kind
+						}
 					}
 				}
 				if diff := cmp.Diff(tc.problems, got.Problems); diff != "" {

@@ -26,6 +26,8 @@ type Scanner struct {
 	MaxValue int
 	// Lenient takes '<' and a bare '&' in values as they stand. SUMO writes some texts, such as a stop's actType, as they came.
 	Lenient bool
+	// Namespaces refuses prefixes that nothing declares (Namespaces in XML 1.0, 5). SUMO does so everywhere but in configurations.
+	Namespaces bool
 
 	src  io.Reader // UTF-8
 	buf  []byte
@@ -43,8 +45,16 @@ type Scanner struct {
 	values   []byte
 	scratch  []byte
 	seenRoot bool
+	declared map[string]int // prefixes, and by how many of the open elements
+	scopes   []scope        // of these, innermost last
 
 	tag int64 // where the start tag begins that is being read; noTag between tags
+}
+
+// scope is where a prefix is declared.
+type scope struct {
+	prefix string
+	depth  int // of the element
 }
 
 // noTag is Scanner.tag between tags.
@@ -520,6 +530,11 @@ func (s *Scanner) startTag(c byte) error {
 			return err
 		}
 	}
+	if s.Namespaces {
+		if err := s.resolve(s.names[start:]); err != nil {
+			return err
+		}
+	}
 	if s.Element != nil {
 		if err := s.Element(Element{Name: s.names[start:], Attrs: s.attrs, Depth: len(s.open), Line: line}); err != nil {
 			return err
@@ -536,6 +551,41 @@ func (s *Scanner) startTag(c byte) error {
 		return malformed("in <%s>, '/' is not followed by '>'", s.names[start:])
 	}
 	s.close()
+	return nil
+}
+
+// resolve takes the prefixes that a start tag declares, and refuses those that nothing declares.
+func (s *Scanner) resolve(element []byte) error {
+	for _, a := range s.attrs {
+		if prefix, ok := bytes.CutPrefix(a.Name, []byte("xmlns:")); ok {
+			if s.declared == nil {
+				s.declared = map[string]int{}
+			}
+			s.declared[string(prefix)]++
+			s.scopes = append(s.scopes, scope{string(prefix), len(s.open)})
+		}
+	}
+	if err := s.known(element); err != nil {
+		return err
+	}
+	for _, a := range s.attrs {
+		if err := s.known(a.Name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *Scanner) known(name []byte) error {
+	colon := bytes.IndexByte(name, ':')
+	if colon < 0 {
+		return nil
+	}
+	prefix := name[:colon]
+	if s.declared[string(prefix)] == 0 && string(prefix) != "xml" && string(prefix) != "xmlns" {
+		return malformed("in %q, nothing declares the prefix: remove %q, or add xmlns:%s=\"…\" to the root element",
+			name, name[:colon+1], prefix)
+	}
 	return nil
 }
 
@@ -653,6 +703,10 @@ func (s *Scanner) close() {
 		s.End(s.names[start:])
 	}
 	s.names, s.open = s.names[:start], s.open[:last]
+	for n := len(s.scopes) - 1; n >= 0 && s.scopes[n].depth > last; n-- {
+		s.declared[s.scopes[n].prefix]--
+		s.scopes = s.scopes[:n]
+	}
 }
 
 // declaration reads what begins with "<!": a comment, or CDATA inside an element. Everything else is a DTD or part of

@@ -258,7 +258,7 @@ RETURNING attempt;
 -- name: ReplaceVersion :exec
 UPDATE jobs
 SET options  = options || jsonb_build_object('sumo_version', @version::text),
-    warnings = CASE WHEN warnings @> to_jsonb(@note::text) THEN warnings ELSE warnings || to_jsonb(@note::text) END
+    warnings = (warnings - coalesce(@stale::text[], '{}') - @notes::text[]) || to_jsonb(@notes::text[])
 WHERE id = @id AND finished_at IS NULL;
 
 -- name: ExpiredResults :many

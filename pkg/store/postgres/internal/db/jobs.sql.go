@@ -1184,18 +1184,24 @@ func (q *Queries) RecentJobs(ctx context.Context, arg RecentJobsParams) ([]Job, 
 const replaceVersion = `-- name: ReplaceVersion :exec
 UPDATE jobs
 SET options  = options || jsonb_build_object('sumo_version', $1::text),
-    warnings = CASE WHEN warnings @> to_jsonb($2::text) THEN warnings ELSE warnings || to_jsonb($2::text) END
-WHERE id = $3 AND finished_at IS NULL
+    warnings = (warnings - coalesce($2::text[], '{}') - $3::text[]) || to_jsonb($3::text[])
+WHERE id = $4 AND finished_at IS NULL
 `
 
 type ReplaceVersionParams struct {
 	Version string
-	Note    string
+	Stale   []string
+	Notes   []string
 	ID      string
 }
 
 func (q *Queries) ReplaceVersion(ctx context.Context, arg ReplaceVersionParams) error {
-	_, err := q.db.Exec(ctx, replaceVersion, arg.Version, arg.Note, arg.ID)
+	_, err := q.db.Exec(ctx, replaceVersion,
+		arg.Version,
+		arg.Stale,
+		arg.Notes,
+		arg.ID,
+	)
 	return err
 }
 
