@@ -12,10 +12,12 @@ import (
 	"maps"
 	"math"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -30,6 +32,8 @@ import (
 
 func TestMain(m *testing.M) {
 	confine.Enter()
+	// Under nohup this process ignores hang-ups, and so would SUMO, unless we catch them.
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGHUP)
 	clean, err := sumotest.Reachable()
 	if err != nil {
 		panic(err)
