@@ -6,11 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net"
 	"net/netip"
 	"net/url"
 	"regexp"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -85,8 +87,8 @@ type Config struct {
 	Webhooks          bool     `env:"WEBHOOKS" envDefault:"true" doc:"Whether events of jobs are sent to web servers that tenants name (webhooks, webhook_url, progress_webhook_url). The reconcile function must then reach them."`
 	WebhookHTTP       bool     `env:"WEBHOOK_HTTP" envDefault:"false" doc:"Whether webhooks may use http as well as https. Anyone on the network path can read what is sent over http."`
 	WebhookAllow      []string `env:"WEBHOOK_ALLOW" doc:"Receivers of webhooks on private networks, which are otherwise refused: host names, addresses or networks, hooks.internal,10.20.0.0/16. A host name is allowed whatever it resolves to."`
-	WebhookToken      string   `env:"WEBHOOK_SHARED_TOKEN" doc:"Sent as X-Webhook-Token with progress to the hosts in WEBHOOK_TOKEN_HOSTS, as the predecessor did to all."`
-	WebhookTokenHosts []string `env:"WEBHOOK_TOKEN_HOSTS" doc:"Host names that get WEBHOOK_SHARED_TOKEN. Empty for none."`
+	WebhookToken      string   `env:"WEBHOOK_SHARED_TOKEN" doc:"Sent as X-Webhook-Token with progress to the hosts in WEBHOOK_TOKEN_HOSTS, by https only. The predecessor sent it to any host."`
+	WebhookTokenHosts []string `env:"WEBHOOK_TOKEN_HOSTS" doc:"Receivers that get WEBHOOK_SHARED_TOKEN: hooks.example.org,hooks.internal:8443. A host without a port gets it on port 443 only. Empty for none."`
 	TaskRegion        string   `env:"STEP_FUNCTIONS_REGION" doc:"AWS region of the state machines whose task tokens are answered. Empty refuses submissions with a task_token."`
 	TaskEndpoint      string   `env:"STEP_FUNCTIONS_ENDPOINT" doc:"URL of the Step Functions API; empty for AWS's in STEP_FUNCTIONS_REGION. Credentials come from the SDK's own chain (AWS_ACCESS_KEY_ID, IRSA, instance role, files)."`
 	LegacyCallbacks   string   `env:"LEGACY_CALLBACKS" envDefault:"refuse" doc:"What happens to a submission with a task_token or progress_webhook_url that is not enabled here: refuse answers 400, ignore accepts it with a warning."`
@@ -204,10 +206,8 @@ func (c Config) check() error {
 	if _, _, err := c.WebhookReceivers(); err != nil {
 		return err
 	}
-	for _, host := range c.WebhookTokenHosts {
-		if !hostName.MatchString(host) && !isAddress(host) {
-			return fmt.Errorf("WEBHOOK_TOKEN_HOSTS has %q; write each as a host name, without a scheme or port", host)
-		}
+	if _, err := c.TokenReceivers(); err != nil {
+		return err
 	}
 	return c.checkVersions()
 }
@@ -236,6 +236,24 @@ func (c Config) WebhookReceivers() (hosts []string, networks []netip.Prefix, err
 		}
 	}
 	return hosts, networks, nil
+}
+
+// TokenReceivers are the receivers that WEBHOOK_TOKEN_HOSTS names, each with its port.
+func (c Config) TokenReceivers() ([]string, error) {
+	receivers := make([]string, len(c.WebhookTokenHosts))
+	for i, receiver := range c.WebhookTokenHosts {
+		host, port, err := net.SplitHostPort(receiver)
+		if err != nil || isAddress(receiver) {
+			host, port = receiver, "443"
+		}
+		number, err := strconv.ParseUint(port, 10, 16)
+		if err != nil || number == 0 || !hostName.MatchString(host) && !isAddress(host) {
+			return nil, fmt.Errorf("WEBHOOK_TOKEN_HOSTS has %q; write each as a host, or a host and a port, without a scheme: "+
+				"hooks.example.org,hooks.internal:8443", receiver)
+		}
+		receivers[i] = net.JoinHostPort(host, strconv.FormatUint(number, 10))
+	}
+	return receivers, nil
 }
 
 // checkVersions refuses a restriction to versions that nothing here can run.

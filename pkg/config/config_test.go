@@ -56,7 +56,7 @@ func TestUnusableSettingsAreNamed(t *testing.T) {
 		"RECONCILE_URL": "reconcile", "RECONCILE_CALLERS": "sumo-k8/schedule,submit", "DATABASE_CONNECTIONS": "1",
 		"OTEL_EXPORTER_OTLP_ENDPOINT": "collector:4318", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": "/v1/traces", "SHUTDOWN_QUIET": "-1s",
 		"DATABASE_POOLED": "perhaps", "WEBHOOK_HTTP": "perhaps",
-		"WEBHOOK_ALLOW": "https://hooks.internal", "WEBHOOK_TOKEN_HOSTS": "hooks.internal:8080",
+		"WEBHOOK_ALLOW": "https://hooks.internal", "WEBHOOK_TOKEN_HOSTS": "https://hooks.internal",
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Setenv(name, value)
@@ -234,6 +234,31 @@ func TestReceiversAreHostNamesAddressesAndNetworks(t *testing.T) {
 	} {
 		if hosts, networks, err := (Config{WebhookAllow: []string{wrong}}).WebhookReceivers(); err == nil {
 			t.Errorf("%q is %v and %v", wrong, hosts, networks)
+		}
+	}
+}
+
+func TestReceiversOfTheTokenAreHostsAndPorts(t *testing.T) {
+	t.Parallel()
+	got, err := Config{WebhookTokenHosts: []string{
+		"hooks.internal", "hooks.internal:8443", "Web-Hooks_1.example.org.", "10.1.2.3", "10.1.2.3:08443", "fd00::1", "[fd00::1]:8443",
+	}}.TokenReceivers()
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []string{
+		"hooks.internal:443", "hooks.internal:8443", "Web-Hooks_1.example.org.:443", "10.1.2.3:443", "10.1.2.3:8443", "[fd00::1]:443",
+		"[fd00::1]:8443",
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("receivers (-want +got):\n%s", diff)
+	}
+	for _, wrong := range []string{
+		"", "https://hooks.internal", "hooks.internal/path", "*.internal", "hooks.internal:", "hooks.internal:0", "hooks.internal:65536",
+		"hooks.internal:https", ":8443", "[fd00::1]", "10.20.0.0/16",
+	} {
+		if got, err := (Config{WebhookTokenHosts: []string{wrong}}).TokenReceivers(); err == nil {
+			t.Errorf("%q is %q", wrong, got)
 		}
 	}
 }

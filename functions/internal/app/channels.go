@@ -31,8 +31,9 @@ func (p Parts) poster() delivery.Poster {
 	if !cfg.Webhooks {
 		return nil
 	}
+	listed, _ := cfg.TokenReceivers() // config.Load refuses a configuration with an error
 	return post.New(post.Config{
-		Plain: cfg.WebhookHTTP, Wall: p.wall(), Token: cfg.WebhookToken, TokenHosts: cfg.WebhookTokenHosts, Now: time.Now, Log: p.Log,
+		Plain: cfg.WebhookHTTP, Wall: p.wall(), Token: cfg.WebhookToken, TokenReceivers: listed, Now: time.Now, Log: p.Log,
 	})
 }
 

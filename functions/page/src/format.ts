@@ -45,8 +45,10 @@ export function clock(seconds: number, hours = false): string {
 }
 
 export function dateTime(at: Date): string {
-	const today = at.toDateString() === new Date().toDateString();
-	return at.toLocaleString(locale, today ? { hour: "2-digit", minute: "2-digit", second: "2-digit" } : { day: "2-digit", month: "short", hour: "2-digit", minute: "2-digit" });
+	const now = new Date();
+	if (at.toDateString() === now.toDateString()) return at.toLocaleString(locale, { hour: "2-digit", minute: "2-digit", second: "2-digit" });
+	const year = at.getFullYear() === now.getFullYear() ? undefined : "numeric";
+	return at.toLocaleString(locale, { year, day: "2-digit", month: "short", hour: "2-digit", minute: "2-digit" });
 }
 
 export const utc = (at: Date): string => at.toISOString().replace("T", " ").replace(/\.\d+Z$/, " UTC");

@@ -49,6 +49,26 @@ async function drop(page, name, content) {
 	await page.dispatchEvent(".dropzone", "drop", { dataTransfer: transfer });
 }
 
+/** A job of the predecessor's records, and where its results are. */
+async function importJob(tenant) {
+	const id = crypto.randomUUID();
+	const where = `s3://old-bucket/results/${id}/`;
+	const { jobs } = await service.call("POST", "/admin/import/jobs", {
+		json: {
+			jobs: [
+				{
+					job_id: id, tenant_id: tenant.id, scenario_id: "old-run", status: "SUCCEEDED", cpu_request: 2, memory_gi: 4,
+					submitted_at: "2025-03-01T08:00:00Z", started_at: "2025-03-01T08:01:00Z", finished_at: "2025-03-01T09:00:00Z",
+					result_location: where, storage_type: "s3", prefix: `results/${id}/`, uploaded: true,
+					files: [{ name: "tripinfo.xml", size: 4096, url: `${where}tripinfo.xml` }],
+				},
+			],
+		},
+	});
+	assert.equal(jobs[0].outcome, "new", jobs[0].reason);
+	return { id, where };
+}
+
 const heading = (page, name) => page.getByRole("heading", { level: 1, name });
 
 describe("signing in", () => {
@@ -327,6 +347,63 @@ describe("an engineer", () => {
 		});
 	});
 
+	test("edits a webhook without changing its labels, and labels with commas", async () => {
+		const tenant = await newTenant();
+		const url = "https://localhost:1/sumo";
+		const labels = { study: "a,b=c", stage: "1" };
+		await service.call("POST", "/webhooks", { key: tenant.key, json: { url, labels } });
+		const now = async () => (await service.call("GET", "/webhooks", { key: tenant.key })).webhooks[0];
+		await withTab(tenant, async (page, tab) => {
+			await tab.go("#/webhooks");
+			await page.getByText('study="a,b=c"').waitFor();
+			const dialog = page.getByRole("dialog");
+			const change = async (use) => {
+				await page.getByRole("button", { name: `Edit ${url}` }).click();
+				await use();
+				await dialog.getByRole("button", { name: "Save" }).click();
+				await dialog.waitFor({ state: "detached" });
+			};
+			await change(async () => {
+				await dialog.getByLabel("CloudEvents").check();
+				await picture(page, "webhook-labels");
+			});
+			assert.deepEqual((await now()).labels, labels);
+			assert.equal((await now()).format, "cloudevents");
+			await change(() => dialog.getByLabel("Labels").fill('study="a,b"'));
+			assert.deepEqual((await now()).labels, { study: "a,b" });
+			await change(() => dialog.getByLabel("Labels").fill(""));
+			assert.deepEqual((await now()).labels, {});
+		});
+	});
+
+	test("shows what there is of a job that the predecessor ran", async () => {
+		const tenant = await newTenant();
+		const { where } = await importJob(tenant);
+		await withTab(tenant, async (page) => {
+			assert.ok(await page.getByLabel("Compare old-run").isDisabled());
+			const missing = [];
+			page.on("response", (answer) => answer.status() >= 400 && missing.push(answer.url()));
+			await page.getByRole("link", { name: "old-run" }).click();
+			await page.getByText("Run by the predecessor of this service").waitFor();
+			await page.getByText(where, { exact: true }).waitFor();
+			await page.getByRole("row", { name: `tripinfo.xml ${where}tripinfo.xml` }).waitFor();
+			await page.getByText("More details").click();
+			await picture(page, "imported");
+			assert.ok((await page.locator("dd").allTextContents()).every((fact) => fact !== "" && fact !== "…"));
+			assert.equal(await page.getByRole("button", { name: "Run again" }).count(), 0);
+			for (const view of ["plots", "map", "log", "summary", "events"]) {
+				await page.evaluate((view) => (location.hash = location.hash.replace(/(jobs\/[^/]+).*/, `$1/${view}`)), view);
+				await page.getByText(where, { exact: true }).waitFor();
+			}
+			assert.deepEqual(missing, []);
+			await page.getByRole("button", { name: "Delete…" }).click();
+			await page.getByText("Its result files stay where they are.").waitFor();
+			await page.getByRole("dialog").getByRole("button", { name: "Delete" }).click();
+			await heading(page, "Jobs").waitFor();
+			await page.getByText("There are no jobs yet.").waitFor();
+		});
+	});
+
 	test("compares runs of one scenario: metrics with differences, and overlaid curves", async () => {
 		const tenant = await newTenant();
 		const jobs = await Promise.all(["1", "1.3"].map((scale) => service.submit(tenant, "cross", { scale, seed: "1" })));
@@ -536,12 +613,14 @@ describe("an operator", () => {
 describe("every view", () => {
 	let tenant;
 	let ids;
+	let old;
 
 	before(async () => {
 		tenant = await service.register("gallery", { max_concurrent_jobs: 2 });
 		for (const [url, enabled] of [["https://localhost:1/planning/sumo-k8", true], ["https://localhost:1/archive", false]]) {
 			await service.call("POST", "/webhooks", { key: tenant.key, json: { url, enabled } });
 		}
+		old = await importJob(tenant);
 		const jobs = await Promise.all([
 			service.submit(tenant, "corridor", { outputs: "edgedata,fcd,emission", seed: "1" }),
 			service.submit(tenant, "corridor", { outputs: "edgedata", seed: "1", scale: "1.2" }),
@@ -582,6 +661,7 @@ describe("every view", () => {
 		results: { hash: () => `#/jobs/${ids[0]}/results`, ready: (page) => page.getByRole("link", { name: "fcd.xml.gz" }).waitFor() },
 		events: { hash: () => `#/jobs/${ids[0]}/events`, ready: (page) => page.getByRole("cell", { name: "Queued" }).waitFor() },
 		failed: { hash: () => `#/jobs/${ids[2]}`, ready: (page) => page.getByText("DeadlineExceeded.").waitFor() },
+		imported: { hash: () => `#/jobs/${old.id}`, ready: (page) => page.getByText(old.where, { exact: true }).waitFor() },
 		compare: { hash: () => `#/compare/${ids[0]},${ids[1]}`, ready: (page) => page.getByRole("img", { name: /^Time loss/ }).waitFor() },
 		choose: { hash: () => "#/compare", ready: (page) => page.getByRole("checkbox").first().waitFor() },
 		webhooks: { hash: () => "#/webhooks", ready: (page) => page.locator("table.deliveries").waitFor() },

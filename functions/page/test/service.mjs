@@ -24,11 +24,11 @@ export async function eventually(what, check, wait = patience) {
 	}
 }
 
-export async function startService() {
+export async function startService(settings = {}) {
 	const program = join(root, ".local", "bin", "local");
 	if (!existsSync(program)) throw new Error(`there is no ${program}: run make build`);
 	const data = mkdtempSync(join(tmpdir(), "sumo-k8-page-"));
-	const child = spawn(program, ["--data", data, "--slots", "2"], { stdio: ["ignore", "ignore", "inherit"] });
+	const child = spawn(program, ["--data", data, "--slots", "2"], { stdio: ["ignore", "ignore", "inherit"], env: { ...process.env, ...settings } });
 	const ended = new Promise((resolve) => child.once("exit", resolve));
 	const file = join(data, "endpoint.json");
 	await eventually("the service", () => {

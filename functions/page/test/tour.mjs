@@ -1,5 +1,6 @@
 // Takes the pictures of docs/tour.md: real runs on the real page.
 import { mkdirSync, writeFileSync } from "node:fs";
+import { createServer } from "node:http";
 import { join } from "node:path";
 import { looks, openTab, startBrowser } from "./browser.mjs";
 import { eventually, network, root, startService } from "./service.mjs";
@@ -8,8 +9,16 @@ const folder = join(root, "docs", "tour");
 const maxBytes = 150_000; // keeps the tour quick to open
 const wide = { viewport: { width: 1200, height: 800 } };
 
-const service = await startService();
+const service = await startService({ WEBHOOK_HTTP: "true", WEBHOOK_ALLOW: "localhost" });
 const browser = await startBrowser();
+
+/** A receiver of webhooks, one path of which is out of order. */
+const receiver = createServer((request, answer) => {
+	request.resume();
+	answer.writeHead(request.url === "/archive" ? 503 : 204).end();
+});
+await new Promise((resolve) => receiver.listen(0, "localhost", resolve));
+const receiving = `http://localhost:${receiver.address().port}`;
 
 async function take(page, name) {
 	await page.evaluate(() => document.activeElement?.blur());
@@ -40,9 +49,14 @@ async function plotted(page) {
 try {
 	mkdirSync(folder, { recursive: true });
 	const tenant = await service.register("north-study", { max_concurrent_jobs: 2, max_cpu: 8, max_memory_gi: 16 });
+	const labels = '{"study": "north"}';
+	const hook = (path, fields) => service.call("POST", "/webhooks", { key: tenant.key, json: { url: receiving + path, labels: JSON.parse(labels), ...fields } });
+	await hook("/planning", {});
+	await hook("/archive", { events: ["job.finished"], format: "cloudevents" });
+	await hook("/display", { events: ["job.running", "job.progress"], enabled: false });
 	const outputs = "edgedata,fcd,emission";
 	const [base, more, grid] = [
-		await service.submit(tenant, "corridor", { outputs, seed: "1" }),
+		await service.submit(tenant, "corridor", { outputs, seed: "1", labels }),
 		await service.submit(tenant, "corridor", { outputs, seed: "1", scale: "1.25" }),
 		await service.submit(tenant, "grid", { outputs: "edgedata,fcd" }),
 	].map((j) => j.job_id);
@@ -57,7 +71,12 @@ try {
 		await page.evaluate(() => scrollTo(0, 0));
 		await take(page, "submit");
 
-		const running = await service.submit(tenant, "grid", { scenario_id: "evening-peak", ...slow, end: "1200", labels: '{"study": "north"}' });
+		await go("#/webhooks");
+		await page.getByRole("row", { name: /^Finished.*planning Delivered/ }).waitFor();
+		await page.getByRole("row", { name: /^Finished.*archive Waiting.* 503/ }).waitFor();
+		await take(page, "webhooks");
+
+		const running = await service.submit(tenant, "grid", { scenario_id: "evening-peak", ...slow, end: "1200", labels });
 		await service.submit(tenant, "grid", { scenario_id: "morning-peak", ...slow });
 		await service.submit(tenant, "grid", { scenario_id: "night", ...slow });
 		await go(`#/jobs/${running.job_id}`);
@@ -111,4 +130,5 @@ try {
 } finally {
 	await browser.close();
 	await service.stop();
+	receiver.close();
 }

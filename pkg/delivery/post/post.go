@@ -4,6 +4,7 @@ package post
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -42,31 +43,34 @@ const (
 type Config struct {
 	Plain bool // whether http is allowed as well as https
 	Wall  *Wall
-	// Token is sent as X-Webhook-Token with progress to TokenHosts, and to no other host.
-	Token      string
-	TokenHosts []string
-	Now        func() time.Time
-	Roots      *x509.CertPool // that sign receivers' certificates; nil for the system's
-	Resolver   *net.Resolver  // of host names; nil for the system's
+	// Token is sent as X-Webhook-Token with progress to TokenReceivers, each a host:port, by https. All tenants share it: anyone who
+	// reads it can forge the progress of any job.
+	Token          string
+	TokenReceivers []string
+	Now            func() time.Time
+	Roots          *x509.CertPool // that sign receivers' certificates; nil for the system's
+	Resolver       *net.Resolver  // of host names; nil for the system's
 	// Log gets what deliveries do not say to tenants.
 	Log zerolog.Logger
 }
 
 // Poster is a delivery.Poster.
 type Poster struct {
-	cfg        Config
-	tokenHosts map[string]bool
-	transport  *http.Transport
-	limit      time.Duration
+	cfg            Config
+	tokenReceivers map[string]bool
+	transport      *http.Transport
+	limit          time.Duration
 }
 
 var _ delivery.Poster = (*Poster)(nil)
 
 // New makes a Poster.
 func New(cfg Config) *Poster {
-	p := &Poster{cfg: cfg, tokenHosts: map[string]bool{}, limit: attemptLimit}
-	for _, h := range cfg.TokenHosts {
-		p.tokenHosts[hostKey(h)] = true
+	p := &Poster{cfg: cfg, tokenReceivers: map[string]bool{}, limit: attemptLimit}
+	for _, r := range cfg.TokenReceivers {
+		if host, port, err := net.SplitHostPort(r); err == nil {
+			p.tokenReceivers[net.JoinHostPort(hostKey(host), port)] = true
+		}
 	}
 	// Its own transport rather than http.DefaultTransport: no proxy of the environment, which would resolve host names behind the wall.
 	p.transport = &http.Transport{
@@ -102,10 +106,16 @@ func (p *Poster) Progress(ctx context.Context, hook job.ProgressWebhook, percent
 		return delivery.Attempt{Error: "The progress could not be written as JSON.", Final: true}
 	}
 	header := http.Header{"Content-Type": {"application/json"}}
-	if u, err := url.Parse(hook.URL); err == nil && p.cfg.Token != "" && p.tokenHosts[hostKey(u.Hostname())] {
+	if p.cfg.Token != "" && p.getsToken(hook.URL) {
 		header.Set("X-Webhook-Token", p.cfg.Token)
 	}
 	return p.send(ctx, hook.URL, header, body)
+}
+
+// getsToken reports whether the operator listed the receiver at target, and it proves to be that one before anything is sent.
+func (p *Poster) getsToken(target string) bool {
+	u, err := url.Parse(target)
+	return err == nil && u.Scheme == "https" && p.tokenReceivers[net.JoinHostPort(hostKey(u.Hostname()), cmp.Or(u.Port(), "443"))]
 }
 
 // send makes one attempt to post body.

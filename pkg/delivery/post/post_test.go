@@ -249,15 +249,20 @@ func TestACloudEventIsSigned(t *testing.T) {
 func TestProgressIsThePredecessors(t *testing.T) {
 	t.Parallel()
 	r := receive(t, nil)
-	listed := poster(func(c *Config) { c.Token, c.TokenHosts = "shared", []string{"127.0.0.1"} })
-	other := poster(func(c *Config) { c.Token, c.TokenHosts = "shared", []string{"example.com", "127.0.0.11"} })
+	here := r.Listener.Addr().String()
+	_, port, err := net.SplitHostPort(here)
+	if err != nil {
+		t.Fatal(err)
+	}
+	listed := poster(func(c *Config) { c.Token, c.TokenReceivers = "shared", []string{here} })
+	other := poster(func(c *Config) { c.Token, c.TokenReceivers = "shared", []string{"127.0.0.1:443", "127.0.0.11:" + port} })
 	for i, tt := range []struct {
 		poster          *Poster
 		id, sent, token string
 	}{
 		{listed, "17", `17`, "shared"},
 		{other, "17", `17`, ""},
-		{poster(func(c *Config) { c.TokenHosts = []string{"127.0.0.1"} }), "0", `0`, ""},
+		{poster(func(c *Config) { c.TokenReceivers = []string{here} }), "0", `0`, ""},
 		{other, "007", `7`, ""},
 		{other, "123456789012345678901234567890", `123456789012345678901234567890`, ""},
 		{other, "-1", `"-1"`, ""},
@@ -277,6 +282,51 @@ func TestProgressIsThePredecessors(t *testing.T) {
 		if tt.token != g.header.Get("X-Webhook-Token") || g.header.Get("Content-Type") != "application/json" {
 			t.Errorf("%s: headers are %v, want the token %q", tt.id, g.header, tt.token)
 		}
+	}
+}
+
+func TestTheTokenGoesToListedReceiversOnly(t *testing.T) {
+	t.Parallel()
+	p := poster(func(c *Config) {
+		c.Plain, c.Token, c.TokenReceivers = true, "shared", []string{"Hooks.example.org.:443", "hooks.internal:8443", "[fd00::1]:443"}
+	})
+	for target, want := range map[string]bool{
+		"https://hooks.example.org/x":       true,
+		"https://hooks.example.org:443/x":   true,
+		"HTTPS://HOOKS.example.org./x":      true,
+		"https://hooks.internal:8443":       true,
+		"https://[fd00::1]/x":               true,
+		"https://hooks.example.org:8443/x":  false,
+		"https://hooks.internal/x":          false,
+		"https://hooks.internal:443/x":      false,
+		"https://x.hooks.example.org/x":     false,
+		"http://hooks.example.org/x":        false,
+		"http://hooks.example.org:443/x":    false,
+		"http://hooks.internal:8443/x":      false,
+		"https://a.example?hooks.internal:": false,
+		"hooks.example.org":                 false,
+		"%":                                 false,
+	} {
+		if got := p.getsToken(target); got != want {
+			t.Errorf("%s gets the token: %t", target, got)
+		}
+	}
+}
+
+// TestTheTokenIsNotSentInClearText has a listed receiver, called by http.
+func TestTheTokenIsNotSentInClearText(t *testing.T) {
+	t.Parallel()
+	headers := make(chan http.Header, 1)
+	s := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, req *http.Request) { headers <- req.Header }))
+	t.Cleanup(s.Close)
+	p := poster(func(c *Config) {
+		c.Plain, c.Token, c.TokenReceivers = true, "shared", []string{s.Listener.Addr().String()}
+	})
+	if diff := cmp.Diff(delivery.Attempt{Status: 200}, p.Progress(t.Context(), job.ProgressWebhook{URL: s.URL}, 42)); diff != "" {
+		t.Fatalf("attempt (-want +got):\n%s", diff)
+	}
+	if h := <-headers; len(h.Values("X-Webhook-Token")) > 0 {
+		t.Errorf("headers are %v", h)
 	}
 }
 

@@ -18,15 +18,16 @@ export function Compare({ ids }: { ids: string[] }) {
 function Choose() {
 	const jobs = useLoad("succeeded", (signal) => get<"/jobs">("/jobs?status=SUCCEEDED&limit=50", signal));
 	const [chosen, setChosen] = useState<string[]>([]);
+	const comparable = jobs.data?.jobs.filter((j) => !j.imported);
 	return (
 		<>
 			<Title>Compare jobs</Title>
 			<Card title={`Choose 2 to ${maxCompared} jobs`}>
 				{jobs.problem && <ProblemNotice problem={jobs.problem} retry={jobs.reload} />}
 				{jobs.loading && <Loading what="jobs" />}
-				{jobs.data?.jobs.length === 0 && <Empty>No jobs have succeeded yet, so there is nothing to compare.</Empty>}
+				{comparable?.length === 0 && <Empty>No jobs have succeeded yet, so there is nothing to compare.</Empty>}
 				<ul class="choices">
-					{jobs.data?.jobs.map((j) => (
+					{comparable?.map((j) => (
 						<li key={j.job_id}>
 							<label>
 								<input

@@ -7,6 +7,7 @@ import { useLoad } from "../load";
 import { Action, Card, Copy, Dialog, Elapsed, Faults, Loading, ProblemNotice, Progress, announce, StatePill, Tabs, Time, Title } from "../parts";
 import { bytes, duration, metricName, plural, quantity } from "../format";
 import { go, linkTo } from "../route";
+import { labelText } from "./labels";
 import { Log } from "./log";
 import { Plots } from "./plots";
 
@@ -26,7 +27,8 @@ export function JobPage({ id, tab }: { id: string; tab: string }) {
 	const j = job.data;
 	const finished = isFinished(j.status);
 	const check = Boolean(j.options.check);
-	const shown = tab || (check ? (finished ? "problems" : "log") : finished && j.status === "SUCCEEDED" ? "summary" : "log");
+	const views = viewsOf(j);
+	const shown = views.includes(tab) ? tab : j.imported ? "results" : check ? (finished ? "problems" : "log") : j.status === "SUCCEEDED" ? "summary" : "log";
 	return (
 		<>
 			<Title beside={<Actions job={j} changed={job.reload} />}>{j.scenario_id}</Title>
@@ -35,17 +37,22 @@ export function JobPage({ id, tab }: { id: string; tab: string }) {
 			<Tabs
 				label="Views of this job"
 				at={shown}
-				tabs={(check ? ["problems", "log", "events"] : ["summary", "log", "plots", "map", "results", "events"]).map((name) => ({ name, title: name[0]!.toUpperCase() + name.slice(1) })).map((t) => ({ ...t, href: linkTo("jobs", id, t.name) }))}
+				tabs={views.map((name) => ({ name, title: name[0]!.toUpperCase() + name.slice(1), href: linkTo("jobs", id, name) }))}
 			/>
 			{shown === "log" && <Log job={j} />}
 			{shown === "problems" && (finished ? <Problems job={j} /> : <NotYet what="The list of problems" />)}
 			{shown === "events" && <Events job={j} />}
 			{shown === "summary" && (finished ? <Summary job={j} /> : <NotYet what="The summary" />)}
-			{shown === "results" && (finished ? <Results job={j} /> : <NotYet what="The list of files" />)}
+			{shown === "results" && (j.imported ? <Elsewhere job={j} /> : finished ? <Results job={j} /> : <NotYet what="The list of files" />)}
 			{shown === "plots" && (finished ? <Plots job={j} /> : <NotYet what="Plots" />)}
 			{shown === "map" && <MapView job={j} />}
 		</>
 	);
+}
+
+function viewsOf(job: Job): string[] {
+	if (job.imported) return ["results"]; // its only event is the import
+	return job.options.check ? ["problems", "log", "events"] : ["summary", "log", "plots", "map", "results", "events"];
 }
 
 /** What SUMO said about a scenario that was only checked. */
@@ -81,24 +88,28 @@ function Actions({ job, changed }: { job: Job; changed: () => void }) {
 	}
 	return (
 		<span class="actions">
-			<Action
-				act={async () => {
-					const again = await call<Job>(`${path}/retry`, { method: "POST" });
-					announce("Submitted again.");
-					go("jobs", again.job_id);
-				}}
-			>
-				Run again
-			</Action>
-			<a class="button" href={linkTo("submit", job.job_id)}>
-				Edit and run…
-			</a>
+			{!job.imported && (
+				<>
+					<Action
+						act={async () => {
+							const again = await call<Job>(`${path}/retry`, { method: "POST" });
+							announce("Submitted again.");
+							go("jobs", again.job_id);
+						}}
+					>
+						Run again
+					</Action>
+					<a class="button" href={linkTo("submit", job.job_id)}>
+						Edit and run…
+					</a>
+				</>
+			)}
 			<button type="button" class="quiet" onClick={() => setAsking(true)}>
 				Delete…
 			</button>
 			{asking && (
 				<Dialog title="Delete this job?" close={() => setAsking(false)}>
-					<p>This permanently deletes {job.scenario_id} and all its result files.</p>
+					<p>{job.imported ? `This permanently deletes the record of ${job.scenario_id}. Its result files stay where they are.` : `This permanently deletes ${job.scenario_id} and all its result files.`}</p>
 					<div class="buttons">
 						<button type="button" onClick={() => setAsking(false)}>
 							Keep it
@@ -155,9 +166,14 @@ function Facts({ job }: { job: Job }) {
 					</Fact>
 				)}
 				{job.options.check && <Fact name="Kind">A check: nothing is simulated</Fact>}
+				{job.imported && <Fact name="Kind">Run by the predecessor of this service</Fact>}
 				<Fact name="Configuration">{job.config_file || "–"}</Fact>
-				<Fact name="SUMO">{job.sumo_version || job.options.sumo_version || "–"}</Fact>
-				<Fact name="Seed">{job.seed ?? "SUMO's default"}</Fact>
+				{!job.imported && (
+					<>
+						<Fact name="SUMO">{job.sumo_version || job.options.sumo_version || "–"}</Fact>
+						<Fact name="Seed">{job.seed ?? "SUMO's default"}</Fact>
+					</>
+				)}
 				{options(job).map(([name, value]) => (
 					<Fact key={name} name={name}>
 						{value}
@@ -171,14 +187,16 @@ function Facts({ job }: { job: Job }) {
 					{plural(job.cpu_request, "core")}, {job.memory_gi} GiB
 				</Fact>
 				<Fact name="Priority">{job.priority}</Fact>
-				<Fact name="Time limit">{duration(job.timeout_seconds)}</Fact>
+				{!job.imported && <Fact name="Time limit">{duration(job.timeout_seconds)}</Fact>}
 				{job.attempt > 1 && <Fact name="Attempts">{job.attempt}</Fact>}
 				<Fact name="Job" full>
 					<code class="wrap">{job.job_id}</code> <Copy text={job.job_id} what="the job's id" />
 				</Fact>
-				<Fact name="Scenario">
-					<code title={job.scenario}>{job.scenario.slice(0, 12)}…</code>
-				</Fact>
+				{!job.imported && (
+					<Fact name="Scenario">
+						<code title={job.scenario}>{job.scenario.slice(0, 12)}…</code>
+					</Fact>
+				)}
 				</dl>
 			</details>
 		</Card>
@@ -212,8 +230,7 @@ function options(job: Job): [string, string][] {
 	if (o.unfinished_trips) chosen.push(["Unfinished trips", "counted"]);
 	if (o.strict) chosen.push(["Strict", "yes"]);
 	if (o.outputs?.length) chosen.push(["Additional outputs", o.outputs.join(", ")]);
-	const labels = Object.entries(job.labels);
-	if (labels.length > 0) chosen.push(["Labels", labels.map(([k, v]) => `${k}=${v}`).join(", ")]);
+	if (Object.keys(job.labels).length > 0) chosen.push(["Labels", labelText(job.labels)]);
 	return chosen;
 }
 
@@ -353,6 +370,43 @@ function Results({ job }: { job: Job }) {
 				<p class="small muted">
 					Links work without a key until <Time at={files[0].expires_at} />; reload the page for new ones.
 				</p>
+			)}
+		</Card>
+	);
+}
+
+/** What the predecessor recorded of the results of a job that it ran. */
+function Elsewhere({ job }: { job: Job }) {
+	const files = job.result_files?.files ?? [];
+	return (
+		<Card title="Results">
+			<p>
+				The predecessor of this service ran this job. {job.result_location ? "Its results are where that stored them; fetch them from there:" : "It recorded no place of its results."}
+			</p>
+			{job.result_location && (
+				<p>
+					<code class="wrap">{job.result_location}</code> <Copy text={job.result_location} what="the address of the results" />
+				</p>
+			)}
+			{files.length > 0 && (
+				<table class="list stack">
+					<thead>
+						<tr>
+							<th>File</th>
+							<th>Address</th>
+							<th class="right">Size</th>
+						</tr>
+					</thead>
+					<tbody>
+						{files.map((f) => (
+							<tr key={f.name}>
+								<td class="name">{f.name}</td>
+								<td class="grow">{f.url ? <code class="wrap">{f.url}</code> : <span class="muted idle">–</span>}</td>
+								<td class="right figure">{bytes(f.size)}</td>
+							</tr>
+						))}
+					</tbody>
+				</table>
 			)}
 		</Card>
 	);

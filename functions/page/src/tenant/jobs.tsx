@@ -189,15 +189,16 @@ function List() {
 }
 
 function Row({ job, chosen, full, toggle }: { job: Job; chosen: boolean; full: boolean; toggle: () => void }) {
-	const done = job.status === "SUCCEEDED";
+	const comparable = job.status === "SUCCEEDED" && !job.imported;
+	const use = job.imported ? "Its numbers are not here: the predecessor of this service ran it" : "Only succeeded jobs can be compared";
 	return (
 		<tr>
 			<td class="choose">
 				<input
 					type="checkbox"
 					aria-label={`Compare ${job.scenario_id}`}
-					title={done ? (full && !chosen ? `At most ${maxCompared} can be compared` : "Select to compare") : "Only succeeded jobs can be compared"}
-					disabled={!done || (full && !chosen)}
+					title={comparable ? (full && !chosen ? `At most ${maxCompared} can be compared` : "Select to compare") : use}
+					disabled={!comparable || (full && !chosen)}
 					checked={chosen}
 					onChange={toggle}
 				/>
@@ -219,7 +220,7 @@ function Row({ job, chosen, full, toggle }: { job: Job; chosen: boolean; full: b
 			<td class="right figure" data-label="duration">
 				<Elapsed from={job.started_at} to={job.finished_at} />
 			</td>
-			<td class="right figure" data-label="seed">{job.seed ?? <span class="muted">default</span>}</td>
+			<td class="right figure" data-label="seed">{job.imported ? <span class="muted idle">–</span> : job.seed ?? <span class="muted">default</span>}</td>
 		</tr>
 	);
 }

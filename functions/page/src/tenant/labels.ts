@@ -1,16 +1,33 @@
-// Labels as people write them: key=value, comma-separated.
+// Labels as people write them: key=value, comma-separated. A key or value that would not read back as it is stands in quotes, as JSON
+// writes a string.
 import { Problem } from "../api";
 
-export const labelText = (labels: Record<string, string>): string => Object.entries(labels).map(([k, v]) => `${k}=${v}`).join(", ");
+const plain = (s: string): boolean => !/^["\s]|[,\p{Cc}]|\s$/u.test(s);
+const quote = (s: string, isPlain: boolean): string => (isPlain ? s : JSON.stringify(s));
+
+export const labelText = (labels: Record<string, string>): string =>
+	Object.entries(labels)
+		.map(([k, v]) => `${quote(k, k !== "" && !k.includes("=") && plain(k))}=${quote(v, plain(v))}`)
+		.join(", ");
+
+const quoted = String.raw`"(?:[^"\\]|\\.)*"`;
+const nextLabel = new RegExp(String.raw`[\s,]*(${quoted}|[^"\s=,][^=,]*)\s*=\s*(${quoted}|[^"\s,][^,]*|)\s*(?:,|$)`, "y");
+
+const textOf = (written: string): string => (written.startsWith('"') ? (JSON.parse(written) as string) : written.trim());
 
 export function parseLabels(text: string): Record<string, string> | undefined | Problem {
-	const labels: Record<string, string> = {};
-	for (const pair of text.split(",").map((s) => s.trim()).filter(Boolean)) {
-		const at = pair.indexOf("=");
-		if (at < 1) {
-			return new Problem(0, "", "Check the labels", "A label is not of the form key=value.", [{ location: "body.labels", message: `"${pair}" is not of the form key=value` }]);
+	const labels: [string, string][] = [];
+	for (let at = 0; /[^\s,]/.test(text.slice(at)); at = nextLabel.lastIndex) {
+		nextLabel.lastIndex = at;
+		const rest = text.slice(at).replace(/^[\s,]+/, "");
+		const refused = (message: string) => new Problem(0, "", "Check the labels", message, [{ location: "body.labels", message: `the text from ${rest} is not of the form key=value` }]);
+		const found = nextLabel.exec(text);
+		if (!found) return refused("A label is not of the form key=value.");
+		try {
+			labels.push([textOf(found[1]!), textOf(found[2]!)]);
+		} catch {
+			return refused("A label in quotes is not a string of JSON.");
 		}
-		labels[pair.slice(0, at).trim()] = pair.slice(at + 1).trim();
 	}
-	return Object.keys(labels).length > 0 ? labels : undefined;
+	return labels.length > 0 ? Object.fromEntries(labels) : undefined; // which takes __proto__ for a key like others
 }

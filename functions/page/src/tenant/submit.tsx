@@ -221,7 +221,7 @@ function Form({ original }: { original?: Job }) {
 						)}
 					</Field>
 					{text("timeout_seconds", "Time limit (s)", "Wall clock; empty for the default.", { inputMode: "numeric" })}
-					{text("labels", "Labels", "key=value, comma-separated.", { spellcheck: false, autocomplete: "off", placeholder: "study=north, variant=b" })}
+					{text("labels", "Labels", "key=value, comma-separated. Put a value with commas in quotes.", { spellcheck: false, autocomplete: "off", placeholder: "study=north, variant=b" })}
 				</div>
 			</Card>
 

@@ -146,7 +146,8 @@ export function Webhooks() {
 
 function HookForm({ hook, send, label, cancel, done }: { hook?: Webhook; send: (fields: Record<string, unknown>) => Promise<NewWebhook>; label: string; cancel: () => void; done: (h: NewWebhook) => void }) {
 	const [url, setUrl] = useState(hook?.url ?? "");
-	const [labels, setLabels] = useState(labelText(hook?.labels ?? {}));
+	const [written] = useState(labelText(hook?.labels ?? {}));
+	const [labels, setLabels] = useState(written);
 	const [events, setEvents] = useState<string[]>(hook?.events ?? ["job.queued", "job.running", "job.finished"]);
 	const [cloud, setCloud] = useState(hook?.format === "cloudevents");
 	const [studies, setStudies] = useState(hook?.studies ?? false);
@@ -154,12 +155,16 @@ function HookForm({ hook, send, label, cancel, done }: { hook?: Webhook; send: (
 	const [busy, setBusy] = useState(false);
 	const submit = async (e: Event) => {
 		e.preventDefault();
-		const parsed = parseLabels(labels);
-		if (parsed instanceof Problem) return setProblem(parsed);
+		const fields: Record<string, unknown> = { url: url.trim(), events, format: cloud ? "cloudevents" : "standard", studies };
+		if (labels !== written) {
+			const parsed = parseLabels(labels);
+			if (parsed instanceof Problem) return setProblem(parsed);
+			fields.labels = parsed ?? {};
+		}
 		setBusy(true);
 		setProblem(undefined);
 		try {
-			done(await send({ url: url.trim(), labels: parsed ?? {}, events, format: cloud ? "cloudevents" : "standard", studies }));
+			done(await send(fields));
 		} catch (error) {
 			setProblem(asProblem(error));
 			setBusy(false);
@@ -183,7 +188,7 @@ function HookForm({ hook, send, label, cancel, done }: { hook?: Webhook; send: (
 				<legend>Events</legend>
 				{eventNames.map((e) => check(events.includes(e.name), (on) => setEvents(on ? [...events, e.name] : events.filter((x) => x !== e.name)), e.title, e.use))}
 			</fieldset>
-			<Field label="Labels" hint="Only jobs with all of them: key=value, comma-separated." fault={faultOf("labels")}>
+			<Field label="Labels" hint="Only jobs with all of them: key=value, comma-separated. Put a value with commas in quotes." fault={faultOf("labels")}>
 				{(props) => <input {...props} spellcheck={false} autocomplete="off" placeholder="any job" value={labels} onInput={(e) => setLabels(e.currentTarget.value)} />}
 			</Field>
 			<fieldset class="outputs">
