@@ -541,7 +541,7 @@ func (r *judgement) follow(name string, f *file, location string, role role, inc
 	}
 	r.active = r.active[:len(r.active)-1]
 	if f.doc.fault != nil && len(r.rewrites[name]) > 0 {
-		r.faultIn(name, f.doc) // no copy can be made of it
+		r.uncopied(name, f.doc)
 	}
 }
 
@@ -565,6 +565,15 @@ func (r *judgement) breaks(name string, doc *document) bool {
 		r.brokenRoutes, known = append(r.brokenRoutes, b), true
 	}
 	return known
+}
+
+// uncopied refuses a broken file of which the run needs a copy with other names, though SUMO reads it as far as it goes.
+func (r *judgement) uncopied(name string, doc *document) {
+	where, first := at(name, doc.faultLine), r.rewrites[name][0]
+	r.brokenRoutes = slices.DeleteFunc(r.brokenRoutes, func(b BrokenRoutes) bool { return b.Problem.Location == where })
+	r.warnings = slices.DeleteFunc(r.warnings, func(w Warning) bool { return w.Location == where })
+	r.fault(where, "%s. SUMO reads it up to there, but %s in it must be read as %s, which needs a file without faults: save the file again, "+
+		"or correct that name", brokenXML(name, doc).Message, quote(first.From), quote(first.To))
 }
 
 // doubtBroken refuses broken route files where the departures before the fault do not say when SUMO reads on: it passes by those that it

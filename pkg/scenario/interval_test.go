@@ -119,6 +119,32 @@ func TestABrokenRouteFileIsRefusedWhereTheRunReadsSoFar(t *testing.T) {
 	}
 }
 
+func TestABrokenRouteFileThatMustBeCopiedIsRefusedForThat(t *testing.T) {
+	t.Parallel()
+	const outside = `<vType id="t"><param key="device.ssm.file" value="../ssm.xml"/></vType>`
+	var demand strings.Builder
+	for depart := range 20 {
+		fmt.Fprintf(&demand, "<trip id=\"%d\" depart=\"%d\"/>\n", depart, 100*depart)
+	}
+	for name, entries := range map[string][]part{
+		"r.rou.xml:21": {entryOf("r.rou.xml", "<routes>"+outside+demand.String()+"</trip></routes>")},
+		"i.rou.xml:1": {
+			entryOf("r.rou.xml", `<routes><include href="i.rou.xml"/></routes>`), entryOf("i.rou.xml", "<routes>"+outside+"</trip></routes>"),
+		},
+	} {
+		m, _ := inspect(t, scenarioOf(t, `<end value="400"/>`, entries...), DefaultLimits())
+		c := m.Configs[0]
+		if len(c.Problems) != 1 || c.Problems[0].Location != name || !strings.Contains(c.Problems[0].Message, `"../ssm.xml" in it must be read as`) {
+			t.Errorf("%s: %v", name, c.Problems)
+		}
+		for _, w := range c.Remarks(c.Interval(nil, nil)) {
+			if w.Location == name {
+				t.Errorf("%s: also %v", name, w)
+			}
+		}
+	}
+}
+
 func TestAnEmptyIntervalIsRefusedUnlessTheJobHasAnother(t *testing.T) {
 	t.Parallel()
 	const empty = `<begin value="400"/><end value="100"/>`
