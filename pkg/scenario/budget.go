@@ -50,7 +50,7 @@ func (in *inspection) spill(own int) bool {
 
 func (in *inspection) forget(d *document) {
 	in.budget.left += d.cost
-	d.departs.late = lateSpans{}
+	d.departs.late, d.departs.segments = lateSpans{}, nil
 	d.refs, d.hazards, d.schemas, d.oddities, d.settings, d.cost, d.spilled = nil, nil, nil, nil, nil, 0, true
 }
 

@@ -37,6 +37,7 @@ type judgement struct {
 	rewrites        map[string][]Rewrite
 	needs           []Need
 	late            []LateDepartures
+	carried         int
 	brokenRoutes    []BrokenRoutes
 	routeSteps      float64  // for how many seconds vehicles are loaded at a time; all at once if it is not positive
 	read            []Option // the configuration's options, as we read them
@@ -67,6 +68,7 @@ func (in *inspection) judgeWith(name string, reserved map[string]bool) (Config, 
 		c.Seed, c.Random = seedOf(known)
 		r.files(known)
 		r.doubtBroken()
+		r.carryAll(name, known)
 		c.Options, c.Rewrites, c.Needs, c.Late = r.read, r.rewrites, r.needs, r.late
 		c.Broken = r.brokenRoutes
 		c.Outputs, c.Reads = slices.Sorted(maps.Keys(r.outputs)), slices.Sorted(maps.Keys(r.reads))
@@ -541,7 +543,7 @@ func (r *judgement) follow(name string, f *file, location string, role role, inc
 	}
 	r.active = r.active[:len(r.active)-1]
 	if f.doc.fault != nil && len(r.rewrites[name]) > 0 {
-		r.faultIn(name, f.doc) // no copy can be made of it
+		r.uncopied(name, f.doc)
 	}
 }
 
@@ -565,6 +567,15 @@ func (r *judgement) breaks(name string, doc *document) bool {
 		r.brokenRoutes, known = append(r.brokenRoutes, b), true
 	}
 	return known
+}
+
+// uncopied refuses a broken file of which the run needs a copy with other names, though SUMO reads it as far as it goes.
+func (r *judgement) uncopied(name string, doc *document) {
+	where, first := at(name, doc.faultLine), r.rewrites[name][0]
+	r.brokenRoutes = slices.DeleteFunc(r.brokenRoutes, func(b BrokenRoutes) bool { return b.Problem.Location == where })
+	r.warnings = slices.DeleteFunc(r.warnings, func(w Warning) bool { return w.Location == where })
+	r.fault(where, "%s. SUMO reads it up to there, but %s in it must be read as %s, which needs a file without faults: save the file again, "+
+		"or correct that name", brokenXML(name, doc).Message, quote(first.From), quote(first.To))
 }
 
 // doubtBroken refuses broken route files where the departures before the fault do not say when SUMO reads on: it passes by those that it
@@ -629,6 +640,63 @@ func (r *judgement) departures(name string, d departures) {
 		late.AtBegin = &d.late.atBegin
 	}
 	r.late = append(r.late, late)
+}
+
+// carryAll finds the vehicles that SUMO drops because of one in another file: it reads a file that is included in place of the element.
+func (r *judgement) carryAll(config string, known []chosen) {
+	if r.found > 0 || r.routeSteps <= 0 {
+		return
+	}
+	for _, c := range known {
+		if c.option.name != "route-files" {
+			continue
+		}
+		for _, n := range c.names(path.Dir(config), c.value, readXML) {
+			name, _ := r.find(n.name)
+			r.carry(name, Order{})
+		}
+	}
+}
+
+// maxCarried is far more often than anyone includes files.
+const maxCarried = 10_000
+
+// carry follows the order of departures from before a file to behind it. Of each segment between two included files, it notes the first
+// vehicle that is late only because of another file.
+func (r *judgement) carry(name string, order Order) Order {
+	f := r.inspection.files[name]
+	if r.carried++; r.carried > maxCarried || f == nil || f.doc == nil {
+		return order
+	}
+	departs := f.doc.departs
+	departs.segment.order = departs.order
+	for _, s := range append(slices.Clone(departs.segments), departs.segment) {
+		if gap := order.last - s.first.Depart; s.known && order.begun && gap > 0 {
+			s.first.Gap = gap
+			r.addLate(name, LateSpan{1, s.first, s.first})
+		}
+		if s.order.begun && (!order.begun || s.order.last > order.last) {
+			order = s.order
+		}
+		if s.include != "" {
+			p := place(r.base(path.Dir(name), include), s.include, include, "include.xml")
+			included, _ := r.find(p.name)
+			order = r.carry(included, order)
+		}
+	}
+	return order
+}
+
+// addLate records another late vehicle of a file.
+func (r *judgement) addLate(name string, span LateSpan) {
+	i := slices.IndexFunc(r.late, func(l LateDepartures) bool { return l.File == name })
+	switch {
+	case i < 0 && len(r.late) == maxItems:
+	case i < 0:
+		r.late = append(r.late, LateDepartures{File: name, Spans: []LateSpan{span}})
+	case !slices.ContainsFunc(r.late[i].Spans, func(s LateSpan) bool { return s.First.Line == span.First.Line }):
+		r.late[i].Spans = append(slices.Clone(r.late[i].Spans), span)
+	}
 }
 
 // ChooseConfig returns the configuration to run: the requested one, by its path or a base name that only one has, or else the only

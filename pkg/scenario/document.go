@@ -94,11 +94,21 @@ type setting struct {
 
 // departures finds late ones: see LateDepartures.
 type departures struct {
-	order  Order
-	sure   int64    // the latest departure in order of a single vehicle, which SUMO surely takes; milliseconds
-	trail  [4]int64 // sure, as it was before the latest elements, oldest first
-	scaled bool     // a vehicle type has a scale
-	late   lateSpans
+	order    Order
+	sure     int64    // the latest departure in order of a single vehicle, which SUMO surely takes; milliseconds
+	trail    [4]int64 // sure, as it was before the latest elements, oldest first
+	scaled   bool     // a vehicle type has a scale
+	late     lateSpans
+	segments []segment // up to each include, and
+	segment  segment   // behind the last one
+}
+
+// segment is the departures of a file between two files that it includes.
+type segment struct {
+	known   bool
+	first   LateDeparture // that is in order in its file, if it is known
+	order   Order         // at the end of the segment
+	include string        // the file that follows, as it is named
 }
 
 // documentReader turns the elements of one file into a document.
@@ -236,6 +246,10 @@ func (d *documentReader) element(e xml.Element) error {
 		case "href":
 			if string(e.Name) == "include" {
 				d.ref(e, a, include)
+				if departs := &d.doc.departs; !a.Cut && d.take(len(a.Value)) {
+					departs.segment.order, departs.segment.include = departs.order, string(a.Value)
+					departs.segments, departs.segment = append(departs.segments, departs.segment), segment{}
+				}
 			}
 		case "edgesFile":
 			d.ref(e, a, readOther)
@@ -368,6 +382,9 @@ func (d *documentReader) departure(e xml.Element, attr string) {
 	gap := d.doc.departs.order.Drops(seconds, transit)
 	depart := int64(math.Round(seconds * 1000))
 	if gap == 0 {
+		if s := &d.doc.departs.segment; !s.known && timed {
+			s.known, s.first = true, LateDeparture{Vehicle: quote(string(e.Attr("id"))), Line: e.Line, Depart: depart}
+		}
 		if kind := string(e.Name); !transit && (kind == "vehicle" || kind == "trip") {
 			d.doc.departs.sure = max(d.doc.departs.sure, depart)
 		}

@@ -64,6 +64,33 @@ func TestRemarksAreThoseOfTheIntervalThatRuns(t *testing.T) {
 	}
 }
 
+func TestAVehicleIsLateBecauseOfAnotherFile(t *testing.T) {
+	t.Parallel()
+	trip := func(id string, depart int) string { return fmt.Sprintf("\n<trip id=%q depart=\"%d\"/>", id, depart) }
+	const include = `<include href="b.rou.xml"/>`
+	for name, test := range map[string]struct {
+		settings, routes, included string
+		want                       string // the location; empty for none
+	}{
+		"in order":                {"", trip("a", 100) + include + trip("c", 200), trip("b", 150), ""},
+		"the included":            {"", trip("a", 100) + include, trip("b", 50), "b.rou.xml:2"},
+		"the includer":            {"", include + trip("c", 50), trip("b", 100), "r.rou.xml:2"},
+		"included twice":          {"", include + trip("a", 100) + include, trip("b", 100), ""},
+		"included twice and late": {"", include + trip("a", 200) + include, trip("b", 100), "b.rou.xml:2"},
+		"loaded at once":          {`<route-steps value="0"/>`, trip("a", 100) + include, trip("b", 50), ""},
+	} {
+		m, err := inspect(t, scenarioOf(t, test.settings, entryOf("r.rou.xml", "<routes>"+test.routes+"</routes>"),
+			entryOf("b.rou.xml", "<routes>"+test.included+"</routes>")), DefaultLimits())
+		if err != nil {
+			t.Fatal(err)
+		}
+		late := m.Configs[0].Strict(Interval{End: 1000})
+		if len(late) > 1 || (len(late) == 1) != (test.want != "") || len(late) == 1 && late[0].Location != test.want {
+			t.Errorf("%s: %v", name, late)
+		}
+	}
+}
+
 func TestLateDeparturesAreKeptInFewSpans(t *testing.T) {
 	t.Parallel()
 	var demand strings.Builder
@@ -116,6 +143,32 @@ func TestABrokenRouteFileIsRefusedWhereTheRunReadsSoFar(t *testing.T) {
 	}
 	if _, err := m.ChooseConfig(""); err != nil {
 		t.Error(err)
+	}
+}
+
+func TestABrokenRouteFileThatMustBeCopiedIsRefusedForThat(t *testing.T) {
+	t.Parallel()
+	const outside = `<vType id="t"><param key="device.ssm.file" value="../ssm.xml"/></vType>`
+	var demand strings.Builder
+	for depart := range 20 {
+		fmt.Fprintf(&demand, "<trip id=\"%d\" depart=\"%d\"/>\n", depart, 100*depart)
+	}
+	for name, entries := range map[string][]part{
+		"r.rou.xml:21": {entryOf("r.rou.xml", "<routes>"+outside+demand.String()+"</trip></routes>")},
+		"i.rou.xml:1": {
+			entryOf("r.rou.xml", `<routes><include href="i.rou.xml"/></routes>`), entryOf("i.rou.xml", "<routes>"+outside+"</trip></routes>"),
+		},
+	} {
+		m, _ := inspect(t, scenarioOf(t, `<end value="400"/>`, entries...), DefaultLimits())
+		c := m.Configs[0]
+		if len(c.Problems) != 1 || c.Problems[0].Location != name || !strings.Contains(c.Problems[0].Message, `"../ssm.xml" in it must be read as`) {
+			t.Errorf("%s: %v", name, c.Problems)
+		}
+		for _, w := range c.Remarks(c.Interval(nil, nil)) {
+			if w.Location == name {
+				t.Errorf("%s: also %v", name, w)
+			}
+		}
 	}
 }
 

@@ -20,8 +20,8 @@ type Change struct {
 const maxTag = 64 << 20
 
 // Rewrite copies a document with changed attributes. change is called for each start tag. Everything else is copied byte for byte and
-// no line moves, except that the result is UTF-8, says so, and is not compressed. The document is read as Scanner reads it, and
-// refused where Scanner refuses it; w has then received a part. Memory does not grow with the document.
+// no line moves, except that the result is UTF-8, says so, and is not compressed. The document is read as Scanner reads it with
+// Namespaces, and refused where Scanner refuses it; w has then received a part. Memory does not grow with the document.
 func Rewrite(w io.Writer, r io.Reader, change func(Element) []Change) error {
 	plain, err := Unpack(r)
 	if err != nil {
@@ -34,7 +34,7 @@ func Rewrite(w io.Writer, r io.Reader, change func(Element) []Change) error {
 	}
 	out := &rewriter{w: bufio.NewWriterSize(w, window), src: text, change: change}
 	_, _ = out.w.WriteString(prolog(head, lines)) // Flush returns a failure
-	out.scanner = Scanner{Element: out.element}
+	out.scanner = Scanner{Element: out.element, Namespaces: true}
 	if err := out.scanner.scan(out, 1+lines); err != nil {
 		return err
 	}

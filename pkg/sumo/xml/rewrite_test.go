@@ -92,6 +92,7 @@ func TestRewritingRefusesWhatScanningRefuses(t *testing.T) {
 		"":                 nil,
 		"<!DOCTYPE a><a/>": new(DTDError),
 		"<a>":              new(SyntaxError),
+		"<a><q:b/></a>":    new(SyntaxError),
 		"<a b='" + strings.Repeat("x", maxTag+2*window) + "'/>": new(SyntaxError),
 	} {
 		_, err := rewritten(strings.NewReader(in), nothing)
