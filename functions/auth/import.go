@@ -127,6 +127,7 @@ type JobImport struct {
 	JobID   string               `json:"job_id"`
 	Outcome tenant.ImportOutcome `json:"outcome" enum:"new,present,refused"`
 	Reason  string               `json:"reason" doc:"Why it was refused; empty otherwise."`
+	Notes   []string             `json:"notes" doc:"What was changed about it."`
 }
 
 type importJobsAnswer struct {
@@ -147,7 +148,7 @@ func (f *Function) importJobs(ctx context.Context, in *importJobsRequest) (*impo
 	out := &importJobsAnswer{}
 	out.Body.Jobs = make([]JobImport, len(results))
 	for i, r := range results {
-		out.Body.Jobs[i] = JobImport{JobID: r.ID, Outcome: r.Outcome, Reason: r.Reason}
+		out.Body.Jobs[i] = JobImport{JobID: r.ID, Outcome: r.Outcome, Reason: r.Reason, Notes: append([]string{}, r.Notes...)}
 	}
 	return out, nil
 }

@@ -118,6 +118,6 @@ func TestAnImportedJobThatFailedHasTheRecordedError(t *testing.T) {
 		t.Errorf("shown is %s", raw)
 	}
 	in.WantRefused(t, map[string]served.Refusal{
-		"a file": served.Refused("GET", "/jobs/"+imported+"/results/a.xml", "", http.StatusNotFound, "recorded no place"),
+		"a file": served.Refused("GET", "/jobs/"+imported+"/results/a.xml", "", http.StatusNotFound, "did not record where"),
 	}, in.acme)
 }

@@ -75,6 +75,7 @@ type JobImport struct {
 	ID      string               `json:"job_id"`
 	Outcome tenant.ImportOutcome `json:"outcome"`
 	Reason  string               `json:"reason"`
+	Notes   []string             `json:"notes"`
 }
 
 // ImportJobs imports up to MaxImportedJobs of the predecessor's finished jobs, in at most a MiB of JSON. Those that are there already

@@ -90,6 +90,10 @@ type IntakeStore interface {
 	CreateJob(ctx context.Context, j Job, idem *idempotency.Request, limits Admission) (stored Job, created bool, err error)
 }
 
+// MaxName bounds the name of a job, in characters: Postgres can index as many whatever the characters, with the tenant's id, in the
+// third of a page that an entry may take (2,704 bytes).
+const MaxName = 500
+
 const (
 	maxLabels      = 20
 	maxLabelLength = 100 // characters, of a key or a value

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 
@@ -25,7 +24,6 @@ const (
 	// jobBatchBytes is well below the 1 MiB that the service accepts.
 	jobBatchBytes = 512 << 10
 	// The service keeps no more of a job.
-	maxImportedError = 4000
 	maxImportedFiles = 1000
 	// listedJobs is how many jobs the report lists of a kind; with -o json it lists all.
 	listedJobs = 50
@@ -90,6 +88,7 @@ type importReport struct {
 	Tenants    []tenantReport  `json:"tenants"`
 	Jobs       jobCounts       `json:"jobs"`
 	Refused    []jobReport     `json:"refused_jobs"`
+	Changed    []changedJob    `json:"changed_jobs"`
 	Unfinished []unfinishedJob `json:"unfinished_jobs"`
 }
 
@@ -111,6 +110,13 @@ type jobReport struct {
 	ID       string `json:"job_id"`
 	TenantID string `json:"old_tenant_id"`
 	Reason   string `json:"reason"`
+}
+
+// changedJob was imported, or would be, without a part of what the predecessor recorded.
+type changedJob struct {
+	ID       string   `json:"job_id"`
+	TenantID string   `json:"old_tenant_id"`
+	Notes    []string `json:"notes"`
 }
 
 type unfinishedJob struct {
@@ -205,12 +211,11 @@ func (i *importer) jobs(ctx context.Context) error {
 	}
 	bar := show.NewCount(i.a.err, "jobs", total)
 	defer bar.Close()
-	var batch []client.ImportedJob
-	var owners []string // the old ids of their tenants
+	var batch jobBatch
 	size, done := 0, int64(0)
 	flush := func() error {
-		err := i.send(ctx, batch, owners)
-		batch, owners, size = nil, nil, 0
+		err := i.send(ctx, batch)
+		batch, size = jobBatch{}, 0
 		bar.At(done)
 		return err
 	}
@@ -234,12 +239,17 @@ func (i *importer) jobs(ctx context.Context) error {
 		if err != nil {
 			return fmt.Errorf("writing job %s: %w", j.ID, err)
 		}
-		if len(batch) == client.MaxImportedJobs || size+len(raw) > jobBatchBytes {
+		if len(raw) > jobBatchBytes {
+			i.refused(j.ID, j.TenantID, fmt.Sprintf("Its record has more than %d KiB.", jobBatchBytes>>10))
+			continue
+		}
+		if len(batch.jobs) == client.MaxImportedJobs || size+len(raw) > jobBatchBytes {
 			if err := flush(); err != nil {
 				return err
 			}
 		}
-		batch, owners, size = append(batch, sent), append(owners, j.TenantID), size+len(raw)
+		batch.add(sent, j.TenantID)
+		size += len(raw)
 	}
 	return flush()
 }
@@ -249,25 +259,38 @@ func (i *importer) refused(id, tenantID, reason string) {
 	i.report.Refused = append(i.report.Refused, jobReport{id, tenantID, reason})
 }
 
-func (i *importer) send(ctx context.Context, batch []client.ImportedJob, owners []string) error {
-	if len(batch) == 0 {
+// jobBatch is what one call imports.
+type jobBatch struct {
+	jobs   []client.ImportedJob
+	owners []string // the old ids of their tenants
+}
+
+func (b *jobBatch) add(j client.ImportedJob, owner string) {
+	b.jobs, b.owners = append(b.jobs, j), append(b.owners, owner)
+}
+
+func (i *importer) send(ctx context.Context, batch jobBatch) error {
+	if len(batch.jobs) == 0 {
 		return nil
 	}
-	results, err := i.api.ImportJobs(ctx, batch, i.report.DryRun)
+	results, err := i.api.ImportJobs(ctx, batch.jobs, i.report.DryRun)
 	if err != nil {
 		return err
 	}
-	if len(results) != len(batch) {
-		return fmt.Errorf("the service answered for %d of %d jobs", len(results), len(batch))
+	if len(results) != len(batch.jobs) {
+		return fmt.Errorf("the service answered for %d of %d jobs", len(results), len(batch.jobs))
 	}
 	for k, r := range results {
 		switch r.Outcome {
 		case domain.ImportNew:
 			i.report.Jobs.New++
+			if len(r.Notes) > 0 {
+				i.report.Changed = append(i.report.Changed, changedJob{r.ID, batch.owners[k], r.Notes})
+			}
 		case domain.ImportPresent:
 			i.report.Jobs.Present++
 		default:
-			i.refused(r.ID, owners[k], r.Reason)
+			i.refused(r.ID, batch.owners[k], r.Reason)
 		}
 	}
 	return nil
@@ -283,7 +306,7 @@ func importedJob(j predecessor.Job, tenantID string) client.ImportedJob {
 		FinishedAt: cmp.Or(finished, started, submitted),
 		CPURequest: cmp.Or(int(j.CPURequest), predecessorCPU), MemoryGi: cmp.Or(int(j.MemoryGi), predecessorMemoryGi),
 		Premium: scenario.Premium, ConfigFile: string(scenario.ConfigFile),
-		Error:          shortened(cmp.Or(string(results.Error), j.Error), maxImportedError),
+		Error:          cmp.Or(string(results.Error), j.Error),
 		ResultLocation: j.ResultLocation, StorageType: string(results.StorageType), Prefix: string(results.Prefix), Uploaded: results.Uploaded,
 	}
 	if at := cmp.Or(submitted, started, finished); at != nil {
@@ -294,17 +317,6 @@ func importedJob(j predecessor.Job, tenantID string) client.ImportedJob {
 		out.Files = append(out.Files, client.ImportedFile{Name: f.Name, Size: max(f.Size, 0), URL: f.URL})
 	}
 	return out
-}
-
-// shortened is text cut to most bytes, at a character.
-func shortened(text string, most int) string {
-	if len(text) <= most {
-		return text
-	}
-	for most > 0 && !utf8.RuneStart(text[most]) {
-		most--
-	}
-	return text[:most]
 }
 
 // show prints the report. Its error says that something was refused, which the report lists.
@@ -342,6 +354,9 @@ func (i *importer) words(r importReport) {
 	fmt.Fprintln(i.a.out)
 	i.list("JOB NOT IMPORTED", "REASON", len(r.Refused), func(k int) []string {
 		return []string{r.Refused[k].ID, r.Refused[k].TenantID, r.Refused[k].Reason}
+	})
+	i.list("JOB CHANGED", "NOTES", len(r.Changed), func(k int) []string {
+		return []string{r.Changed[k].ID, r.Changed[k].TenantID, strings.Join(r.Changed[k].Notes, " ")}
 	})
 	i.list("JOB UNFINISHED", "STATUS", len(r.Unfinished), func(k int) []string {
 		return []string{r.Unfinished[k].ID, r.Unfinished[k].TenantID, r.Unfinished[k].Status}
