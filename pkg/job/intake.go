@@ -236,10 +236,9 @@ func (in *Intake) Retry(ctx context.Context, t tenant.Tenant, id, key string) (a
 	if j.Imported != nil {
 		return Job{}, false, j.refuseRetry()
 	}
-	// Limits may have changed since; everything else was checked when j was accepted.
-	if err := in.Check(t, Request{
-		CPURequest: j.CPURequest, MemoryGi: j.MemoryGi, TimeoutSeconds: j.TimeoutSeconds, ProgressWebhook: j.ProgressWebhook,
-	}); err != nil {
+	// Limits may have changed since; everything else was checked when j was accepted. A progress webhook that is not enabled any more
+	// is dropped with a warning: the caller of a retry cannot leave it out.
+	if err := in.Check(t, Request{CPURequest: j.CPURequest, MemoryGi: j.MemoryGi, TimeoutSeconds: j.TimeoutSeconds}); err != nil {
 		return Job{}, false, err
 	}
 	idem, err := idempotency.Of(key, "retry", nil, j.ID)
