@@ -37,7 +37,7 @@ func (in *installation) upload(t *testing.T, zip []byte, fields ...[2]string) se
 	return in.Call(t, "POST", "/jobs", body.String(), "Content-Type: "+w.FormDataContentType(), in.key)
 }
 
-func TestTheSecretOfAWebhookIsShownOnce(t *testing.T) {
+func TestTheSecretOfAWebhookIsShownToWhoSubmits(t *testing.T) {
 	t.Parallel()
 	in := install(t, "")
 	send := func() (j submit.Submitted) {
@@ -47,7 +47,7 @@ func TestTheSecretOfAWebhookIsShownOnce(t *testing.T) {
 		return j
 	}
 	first, again := send(), send()
-	if !strings.HasPrefix(first.WebhookSecret, "whsec_") || again.WebhookSecret != "" || again.JobID != first.JobID {
+	if !strings.HasPrefix(first.WebhookSecret, "whsec_") || again.WebhookSecret != first.WebhookSecret || again.JobID != first.JobID {
 		t.Errorf("shown are %q, then %q of another job %t", first.WebhookSecret, again.WebhookSecret, again.JobID != first.JobID)
 	}
 	zip, err := networks.ReadyZip("square")

@@ -103,7 +103,7 @@ type submitAnswer struct {
 // Submitted is a job in the answer to its submission.
 type Submitted struct {
 	rest.Job
-	WebhookSecret string `json:"webhook_secret,omitempty" doc:"Verifies the signature of what webhook_url receives. It is shown only here, when the job is created."`
+	WebhookSecret string `json:"webhook_secret,omitempty" doc:"Verifies the signature of what webhook_url receives. It is shown only here, again if the request is repeated with its Idempotency-Key."`
 }
 
 type formRequest struct {
@@ -195,7 +195,7 @@ func (f *Function) answer(j job.Job, created bool, err error) (*submitAnswer, er
 		return nil, err
 	}
 	out := &submitAnswer{Replayed: rest.Replayed(!created), Body: Submitted{Job: rest.JobOf(j, f.Objects.URL)}}
-	if created && j.Webhook != nil {
+	if j.Webhook != nil { // also for a repeated request: the first answer may have been lost
 		out.Body.WebhookSecret = j.Webhook.Secret
 	}
 	return out, nil
@@ -261,8 +261,7 @@ type s3Request struct {
 
 type s3RequestBody struct {
 	Run
-	// ScenarioID may be longer here, since the predecessor set no limit: as long as Postgres can index whatever the characters, with
-	// the tenant's id, in the third of a page that an entry may take (2,704 bytes).
+	// ScenarioID may be longer here, since the predecessor set no limit: up to job.MaxName.
 	ScenarioID           string   `json:"scenario_id" minLength:"1" maxLength:"500" doc:"Your name for the run."`
 	S3URL                *string  `json:"sumo_files_s3_url,omitempty" maxLength:"2048" doc:"s3://bucket/key of a zip."`
 	S3URLs               []string `json:"sumo_files_s3_urls,omitempty" maxItems:"1000" doc:"s3:// URLs of the scenario's files, or of one zip."`
