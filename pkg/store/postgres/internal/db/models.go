@@ -167,6 +167,7 @@ type Tenant struct {
 	ProvisionAt           time.Time
 	RetiredAt             *time.Time
 	DefaultSumoVersion    string
+	Imported              bool
 }
 
 type WaitingReceiver struct {
