@@ -8,10 +8,11 @@ import (
 	"github.com/sumo-k8/sumo-k8/pkg/tenant"
 )
 
-// The most that one call imports.
+// The most that one call imports, and the most files of a job.
 const (
 	MaxImportedTenants = 20
 	MaxImportedJobs    = 200
+	MaxImportedFiles   = 1000
 )
 
 // ImportedTenant is a tenant of the predecessor. What is not known is zero.

@@ -121,6 +121,8 @@ const (
 	predecessorTimeout = 24 * time.Hour
 	// maxImportedText bounds places and messages, in characters. The predecessor had no bound.
 	maxImportedText = 4000
+	// maxImportedRequest is far beyond what a job could ask the predecessor for.
+	maxImportedRequest = 100_000
 )
 
 var uuidPattern = regexp.MustCompile(`^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`)
@@ -134,8 +136,8 @@ func (j Job) importFault() string {
 		return fmt.Sprintf("It is %s. Only jobs that are SUCCEEDED or FAILED are kept for the record.", j.State)
 	case j.SubmittedAt.IsZero() || j.FinishedAt == nil:
 		return "The time of its submission or its end is not recorded."
-	case j.CPURequest < 1 || j.MemoryGi < 1:
-		return "It has no cpu_request or memory_gi."
+	case j.CPURequest < 1 || j.MemoryGi < 1 || j.CPURequest > maxImportedRequest || j.MemoryGi > maxImportedRequest:
+		return fmt.Sprintf("Its cpu_request or memory_gi is not a number from 1 to %d.", maxImportedRequest)
 	case utf8.RuneCountInString(j.Imported.Location) > maxImportedText:
 		return fmt.Sprintf("Its result_location has more than %d characters.", maxImportedText)
 	}

@@ -64,6 +64,7 @@ func TestJobsAreImportedOrRefusedOneByOne(t *testing.T) {
 		imported("6", "acme", func(j *Job) { j.SubmittedAt = time.Time{} }),
 		imported("7", "acme", func(j *Job) { j.CPURequest = 0 }),
 		imported("8", "acme", func(j *Job) { j.Imported.Location = strings.Repeat("x", maxImportedText+1) }),
+		imported("a", "acme", func(j *Job) { j.MemoryGi = 1 << 40 }),
 		imported("X", "acme", nil),
 		imported("9", "rival", nil),
 	}
@@ -75,7 +76,8 @@ func TestJobsAreImportedOrRefusedOneByOne(t *testing.T) {
 		result("0", tenant.ImportNew, ""), result("1", tenant.ImportNew, ""), result("2", tenant.ImportRefused, "There is no tenant"),
 		result("3", tenant.ImportRefused, "It is RUNNING"), result("4", tenant.ImportRefused, "It is CANCELLED"),
 		result("5", tenant.ImportRefused, "The time of"), result("6", tenant.ImportRefused, "The time of"),
-		result("7", tenant.ImportRefused, "It has no cpu_request"), result("8", tenant.ImportRefused, "Its result_location"),
+		result("7", tenant.ImportRefused, "Its cpu_request or memory_gi is not"), result("8", tenant.ImportRefused, "Its result_location"),
+		result("a", tenant.ImportRefused, "Its cpu_request or memory_gi is not"),
 		result("X", tenant.ImportRefused, "Its id is not a UUID"), result("9", tenant.ImportRefused, `one of tenant "acme"`),
 	}
 	compare := func(call string, dry bool) {
@@ -109,7 +111,7 @@ func TestJobsAreImportedOrRefusedOneByOne(t *testing.T) {
 		t.Errorf("the one that failed is kept as %+v", failed)
 	}
 	store.broken = true
-	if _, err := Import(t.Context(), store, []Job{imported("a", "acme", nil)}, false); err == nil {
+	if _, err := Import(t.Context(), store, []Job{imported("b", "acme", nil)}, false); err == nil {
 		t.Error("a broken store goes unnoticed")
 	}
 }

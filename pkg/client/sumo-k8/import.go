@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -23,8 +24,8 @@ const (
 	tenantBatch = client.MaxImportedTenants / 4
 	// jobBatchBytes is well below the 1 MiB that the service accepts.
 	jobBatchBytes = 512 << 10
-	// The service keeps no more of a job.
-	maxImportedFiles = 1000
+	// namedDrops is how many values that were left out of a job the report names.
+	namedDrops = 10
 	// listedJobs is how many jobs the report lists of a kind; with -o json it lists all.
 	listedJobs = 50
 	// The predecessor's defaults, for jobs that do not say what they asked for.
@@ -137,9 +138,12 @@ type importer struct {
 }
 
 func (i *importer) tenants(ctx context.Context) error {
-	found, err := i.db.Tenants(ctx)
+	found, unread, err := i.db.Tenants(ctx)
 	if err != nil {
 		return err
+	}
+	for _, row := range unread {
+		i.report.Tenants = append(i.report.Tenants, tenantReport{Old: row.ID, Outcome: domain.ImportRefused, Notes: []string{row.Reason}})
 	}
 	i.accepted = map[string]string{}
 	for old := range i.renames {
@@ -220,12 +224,16 @@ func (i *importer) jobs(ctx context.Context) error {
 		return err
 	}
 	for j, err := range i.db.Jobs(ctx) {
-		if err != nil {
+		var row *predecessor.RowError
+		if err != nil && !errors.As(err, &row) {
 			return err
 		}
 		done++
 		id, accepted := i.accepted[j.TenantID]
 		switch {
+		case row != nil:
+			i.refused(row.ID, j.TenantID, row.Reason)
+			continue
 		case !j.Finished():
 			i.report.Jobs.Unfinished++
 			i.report.Unfinished = append(i.report.Unfinished, unfinishedJob{j.ID, j.TenantID, j.Status})
@@ -234,7 +242,7 @@ func (i *importer) jobs(ctx context.Context) error {
 			i.refused(j.ID, j.TenantID, "Its tenant was not imported.")
 			continue
 		}
-		sent := importedJob(j, id)
+		sent, notes := importedJob(j, id)
 		raw, err := json.Marshal(sent)
 		if err != nil {
 			return fmt.Errorf("writing job %s: %w", j.ID, err)
@@ -248,7 +256,7 @@ func (i *importer) jobs(ctx context.Context) error {
 				return err
 			}
 		}
-		batch.add(sent, j.TenantID)
+		batch.add(sent, j.TenantID, notes)
 		size += len(raw)
 	}
 	return flush()
@@ -262,11 +270,12 @@ func (i *importer) refused(id, tenantID, reason string) {
 // jobBatch is what one call imports.
 type jobBatch struct {
 	jobs   []client.ImportedJob
-	owners []string // the old ids of their tenants
+	owners []string   // the old ids of their tenants
+	notes  [][]string // what is not sent of each
 }
 
-func (b *jobBatch) add(j client.ImportedJob, owner string) {
-	b.jobs, b.owners = append(b.jobs, j), append(b.owners, owner)
+func (b *jobBatch) add(j client.ImportedJob, owner string, notes []string) {
+	b.jobs, b.owners, b.notes = append(b.jobs, j), append(b.owners, owner), append(b.notes, notes)
 }
 
 func (i *importer) send(ctx context.Context, batch jobBatch) error {
@@ -284,8 +293,8 @@ func (i *importer) send(ctx context.Context, batch jobBatch) error {
 		switch r.Outcome {
 		case domain.ImportNew:
 			i.report.Jobs.New++
-			if len(r.Notes) > 0 {
-				i.report.Changed = append(i.report.Changed, changedJob{r.ID, batch.owners[k], r.Notes})
+			if notes := slices.Concat(batch.notes[k], r.Notes); len(notes) > 0 {
+				i.report.Changed = append(i.report.Changed, changedJob{r.ID, batch.owners[k], notes})
 			}
 		case domain.ImportPresent:
 			i.report.Jobs.Present++
@@ -296,27 +305,38 @@ func (i *importer) send(ctx context.Context, batch jobBatch) error {
 	return nil
 }
 
-// importedJob is j as it is sent, for the tenant with an id of ours. A time that the predecessor did not record is the nearest that it
-// did.
-func importedJob(j predecessor.Job, tenantID string) client.ImportedJob {
+// importedJob is j as it is sent, for the tenant with an id of ours, and notes on what is not sent of it. A time that the predecessor did
+// not record is the nearest that it did.
+func importedJob(j predecessor.Job, tenantID string) (out client.ImportedJob, notes []string) {
 	scenario, results := j.Scenario.Value, j.Results.Value
 	submitted, started, finished := j.SubmittedAt.At(), j.StartedAt.At(), j.FinishedAt.At()
-	out := client.ImportedJob{
-		ID: j.ID, TenantID: tenantID, Name: cmp.Or(string(scenario.ScenarioID), j.ScenarioID), Status: j.Status, StartedAt: started,
+	out = client.ImportedJob{
+		ID: j.ID, TenantID: tenantID, Name: string(cmp.Or(scenario.ScenarioID, j.ScenarioID)), Status: j.Status, StartedAt: started,
 		FinishedAt: cmp.Or(finished, started, submitted),
 		CPURequest: cmp.Or(int(j.CPURequest), predecessorCPU), MemoryGi: cmp.Or(int(j.MemoryGi), predecessorMemoryGi),
-		Premium: scenario.Premium, ConfigFile: string(scenario.ConfigFile),
-		Error:          cmp.Or(string(results.Error), j.Error),
-		ResultLocation: j.ResultLocation, StorageType: string(results.StorageType), Prefix: string(results.Prefix), Uploaded: results.Uploaded,
+		Premium: bool(scenario.Premium), ConfigFile: string(scenario.ConfigFile), Error: string(cmp.Or(results.Error, j.Error)),
+		ResultLocation: string(j.ResultLocation), StorageType: string(results.StorageType), Prefix: string(results.Prefix),
+		Uploaded: bool(results.Uploaded),
 	}
 	if at := cmp.Or(submitted, started, finished); at != nil {
 		out.SubmittedAt = *at
 	}
-	files := results.Files.Value
-	for _, f := range files[:min(len(files), maxImportedFiles)] {
-		out.Files = append(out.Files, client.ImportedFile{Name: f.Name, Size: max(f.Size, 0), URL: f.URL})
+	files := results.Files.List
+	if len(files) > client.MaxImportedFiles {
+		notes = append(notes, fmt.Sprintf("It has %d result files; the first %d are kept.", len(files), client.MaxImportedFiles))
+		files = files[:client.MaxImportedFiles]
 	}
-	return out
+	for _, f := range files {
+		out.Files = append(out.Files, client.ImportedFile{Name: string(f.Name), Size: max(int64(f.Size), 0), URL: string(f.URL)})
+	}
+	if dropped := j.Dropped(); len(dropped) > 0 {
+		names := strings.Join(dropped[:min(len(dropped), namedDrops)], ", ")
+		if more := len(dropped) - namedDrops; more > 0 {
+			names += fmt.Sprintf(" and %d more", more)
+		}
+		notes = append(notes, "Left out, because of an unexpected type: "+names+".")
+	}
+	return out, notes
 }
 
 // show prints the report. Its error says that something was refused, which the report lists.
