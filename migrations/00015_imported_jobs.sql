@@ -7,7 +7,8 @@ ALTER TABLE jobs ADD COLUMN imported jsonb;
 ALTER TABLE jobs ADD CONSTRAINT jobs_imported CHECK (
     (imported_id IS NULL) = (imported IS NULL) AND (imported_id IS NULL OR finished_at IS NOT NULL)
 ) NOT VALID; -- holds for all rows, whose new columns are null; validating would read them all
-CREATE UNIQUE INDEX jobs_by_imported_id ON jobs (imported_id) WHERE imported_id IS NOT NULL;
+-- Whether the tenant was imported, and is not another one of the same id that was registered here.
+ALTER TABLE tenants ADD COLUMN imported boolean NOT NULL DEFAULT false;
 
 -- The end of an imported job is no news.
 DROP TRIGGER jobs_record_first_deliveries ON jobs;
@@ -21,3 +22,4 @@ CREATE TRIGGER jobs_record_first_deliveries AFTER INSERT ON jobs
 -- Nothing else knows what to do with them.
 DELETE FROM jobs WHERE imported_id IS NOT NULL;
 ALTER TABLE jobs DROP COLUMN imported, DROP COLUMN imported_id;
+ALTER TABLE tenants DROP COLUMN imported;

@@ -33,7 +33,7 @@ func (f *Function) registerImport(api huma.API) {
 
 // ImportedTenant is a tenant of the predecessor on the wire.
 type ImportedTenant struct {
-	TenantID    string    `json:"tenant_id" maxLength:"1000"`
+	TenantID    string    `json:"tenant_id"`
 	MaxCPU      int       `json:"max_cpu,omitempty" doc:"Absent if not known."`
 	MaxMemoryGi int       `json:"max_memory_gi,omitempty" doc:"Absent if not known."`
 	MaxJobs     int       `json:"max_concurrent_jobs,omitempty" doc:"Absent if not known."`
@@ -87,22 +87,23 @@ func (t ImportedTenant) domain() tenant.Imported {
 	return out
 }
 
-// ImportedJob is a finished job of the predecessor on the wire.
+// ImportedJob is a finished job of the predecessor on the wire. It has no bounds of its own: one that is out of bounds is refused alone, and
+// not the call with all others.
 type ImportedJob struct {
-	JobID          string         `json:"job_id" maxLength:"100"`
-	TenantID       string         `json:"tenant_id" maxLength:"1000"`
+	JobID          string         `json:"job_id"`
+	TenantID       string         `json:"tenant_id"`
 	ScenarioID     string         `json:"scenario_id,omitempty"`
-	Status         string         `json:"status" maxLength:"100"`
+	Status         string         `json:"status"`
 	SubmittedAt    time.Time      `json:"submitted_at"`
 	StartedAt      *time.Time     `json:"started_at,omitempty"`
 	FinishedAt     *time.Time     `json:"finished_at,omitempty"`
-	CPURequest     int            `json:"cpu_request" minimum:"0" maximum:"10000"`
-	MemoryGi       int            `json:"memory_gi" minimum:"0" maximum:"100000"`
+	CPURequest     int            `json:"cpu_request"`
+	MemoryGi       int            `json:"memory_gi"`
 	Premium        bool           `json:"premium_sim,omitempty"`
 	ConfigFile     string         `json:"config_file,omitempty"`
 	Error          string         `json:"error,omitempty"`
 	ResultLocation string         `json:"result_location,omitempty"`
-	StorageType    string         `json:"storage_type,omitempty" maxLength:"100"`
+	StorageType    string         `json:"storage_type,omitempty"`
 	Prefix         string         `json:"prefix,omitempty"`
 	Uploaded       bool           `json:"uploaded,omitempty"`
 	Files          []ImportedFile `json:"files,omitempty" maxItems:"1000"`
@@ -127,6 +128,7 @@ type JobImport struct {
 	JobID   string               `json:"job_id"`
 	Outcome tenant.ImportOutcome `json:"outcome" enum:"new,present,refused"`
 	Reason  string               `json:"reason" doc:"Why it was refused; empty otherwise."`
+	Notes   []string             `json:"notes" doc:"What was changed about it."`
 }
 
 type importJobsAnswer struct {
@@ -147,7 +149,7 @@ func (f *Function) importJobs(ctx context.Context, in *importJobsRequest) (*impo
 	out := &importJobsAnswer{}
 	out.Body.Jobs = make([]JobImport, len(results))
 	for i, r := range results {
-		out.Body.Jobs[i] = JobImport{JobID: r.ID, Outcome: r.Outcome, Reason: r.Reason}
+		out.Body.Jobs[i] = JobImport{JobID: r.ID, Outcome: r.Outcome, Reason: r.Reason, Notes: append([]string{}, r.Notes...)}
 	}
 	return out, nil
 }

@@ -27,7 +27,8 @@ func TestTenantsAreImportedWithTheirKeysOnce(t *testing.T) {
 	body := fmt.Sprintf(`{"dry_run": %%t, "tenants": [
 		{"tenant_id": "city-a", "max_cpu": 9000, "max_memory_gi": 7, "max_concurrent_jobs": 3, "created_at": "2025-01-02T03:04:05Z",
 		 "api_key_sha256": %q, "api_key_hint": "sk-xxxxx"},
-		{"tenant_id": "city/b"}, {"tenant_id": "city-c", "created_at": "2025-01-02T03:04:05.123456Z", "max_cpu": 1, "max_memory_gi": 1, "max_concurrent_jobs": 1}]}`, hex.EncodeToString(sum[:]))
+		{"tenant_id": "city/b"}, {"tenant_id": "city-c", "created_at": "2025-01-02T03:04:05.123456Z", "max_cpu": 1, "max_memory_gi": 1, "max_concurrent_jobs": 1},
+		{"tenant_id": "city-d", "max_cpu": 1, "max_memory_gi": 1, "max_concurrent_jobs": 1}]}`, hex.EncodeToString(sum[:]))
 	outcomes := func(dry bool) string {
 		var got struct{ Tenants []auth.TenantImport }
 		f.Admin(t, "POST", "/admin/import/tenants", fmt.Sprintf(body, dry)).Want(t, http.StatusOK).Into(t, &got)
@@ -38,8 +39,9 @@ func TestTenantsAreImportedWithTheirKeysOnce(t *testing.T) {
 		return out
 	}
 	fresh := "city-a new max_cpu is 1000 instead of 900\n" +
-		"city/b refused tenant_id \"city/b\" is not usab\ncity-c new It has no key: issue one with \n"
-	present := "city-a present \ncity/b refused tenant_id \"city/b\" is not usab\ncity-c present \n"
+		"city/b refused tenant_id \"city/b\" is not usab\ncity-c new It has no key: issue one with \n" +
+		"city-d new It has no key: issue one with \n"
+	present := "city-a present \ncity/b refused tenant_id \"city/b\" is not usab\ncity-c present \ncity-d present \n"
 	for i, want := range []string{fresh, fresh, present, present} {
 		if diff := cmp.Diff(want, outcomes(i%2 == 0)); diff != "" {
 			t.Errorf("call %d (-want +got):\n%s", i+1, diff)
@@ -47,6 +49,7 @@ func TestTenantsAreImportedWithTheirKeysOnce(t *testing.T) {
 	}
 	want := map[string]tenant.Limits{
 		"sumo-city-a": {MaxCPU: 1000, MaxMemoryGi: 7, MaxConcurrentJobs: 3}, "sumo-city-c": {MaxCPU: 1, MaxMemoryGi: 1, MaxConcurrentJobs: 1},
+		"sumo-city-d": {MaxCPU: 1, MaxMemoryGi: 1, MaxConcurrentJobs: 1},
 	}
 	if diff := cmp.Diff(want, k8s.provisioned); diff != "" {
 		t.Errorf("provisioned (-want +got):\n%s", diff)

@@ -60,8 +60,14 @@ func TestAnImportedJobIsShownAsThePredecessorRecordedIt(t *testing.T) {
 	var results status.Results
 	in.Call(t, "GET", "/jobs/"+imported+"/results", "", in.acme).Want(t, http.StatusOK).Into(t, &results)
 	if results.Results == nil || *results.Results != "s3://old/results/x/" || *results.ResultLocation != *results.Results ||
-		len(results.Files) > 0 || !strings.Contains(results.Message, "results are where that stored them: s3://old/results/x/. Fetch") {
+		results.StorageType != "s3" || !strings.Contains(results.Message, "results are where that stored them: s3://old/results/x/. Fetch") {
 		t.Errorf("the results are %+v", results)
+	}
+	links := []status.ResultLink{{
+		Name: "tripinfo.xml", Size: 7, ContentType: "application/xml", URL: "s3://old/results/x/tripinfo.xml", Storage: "s3://old/results/x/tripinfo.xml",
+	}}
+	if diff := cmp.Diff(links, results.Files); diff != "" {
+		t.Errorf("the results' files (-want +got):\n%s", diff)
 	}
 	in.WantRefused(t, map[string]served.Refusal{
 		"a file":        served.Refused("GET", "/jobs/"+imported+"/results/tripinfo.xml", "", http.StatusNotFound, "s3://old/results/x/"),
@@ -118,6 +124,33 @@ func TestAnImportedJobThatFailedHasTheRecordedError(t *testing.T) {
 		t.Errorf("shown is %s", raw)
 	}
 	in.WantRefused(t, map[string]served.Refusal{
-		"a file": served.Refused("GET", "/jobs/"+imported+"/results/a.xml", "", http.StatusNotFound, "recorded no place"),
+		"a file": served.Refused("GET", "/jobs/"+imported+"/results/a.xml", "", http.StatusNotFound, "did not record where"),
 	}, in.acme)
+}
+
+func TestWhatThePredecessorRecordedOfResultsIsShownInPart(t *testing.T) {
+	t.Parallel()
+	in := install(t)
+	files := []job.ImportedFile{{Name: "a.xml", Size: 1}}
+	for id, c := range map[string]struct {
+		recorded job.Imported
+		storage  string
+		files    int
+	}{
+		"1": {job.Imported{Files: files}, "", 1},
+		"2": {job.Imported{Location: "s3://old/x/"}, "s3", 0},
+		"3": {job.Imported{Location: "/data/x/", StorageType: "pvc", Files: files}, "pvc", 1},
+		"4": {job.Imported{Location: "/data/x/"}, "", 0},
+	} {
+		id = imported[:len(imported)-1] + id
+		in.importJob(t, func(j *job.Job) { j.ID, j.Imported = id, &c.recorded })
+		var shown rest.Job
+		in.Call(t, "GET", "/jobs/"+id, "", in.acme).Want(t, http.StatusOK).Into(t, &shown)
+		var results status.Results
+		in.Call(t, "GET", "/jobs/"+id+"/results", "", in.acme).Want(t, http.StatusOK).Into(t, &results)
+		if shown.ResultFiles == nil || len(shown.ResultFiles.Files) != c.files || len(results.Files) != c.files ||
+			shown.ResultFiles.StorageType != c.storage || results.StorageType != c.storage {
+			t.Errorf("of %+v are shown %+v and %+v", c.recorded, shown.ResultFiles, results)
+		}
+	}
 }

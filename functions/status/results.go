@@ -77,9 +77,9 @@ type ResultLink struct {
 	Size        int64     `json:"size" doc:"Bytes."`
 	SHA256      string    `json:"sha256,omitempty" doc:"Checksum of the file in hexadecimal, where known."`
 	ContentType string    `json:"content_type"`
-	URL         string    `json:"url" format:"uri" doc:"Downloads the file; needs no key."`
+	URL         string    `json:"url" doc:"Downloads the file; needs no key. Of an imported job, as the predecessor recorded it."`
 	Storage     string    `json:"storage" doc:"Where the file is, for callers with rights on the bucket." example:"s3://sumo-k8/results/sumo-acme/0198/log.txt"`
-	ExpiresAt   time.Time `json:"expires_at" doc:"When url stops working."`
+	ExpiresAt   time.Time `json:"expires_at,omitzero" doc:"When url stops working. Absent if the job is imported."`
 
 	Roles []simulation.Output `json:"roles,omitzero" nullable:"false" doc:"The outputs that the file has, whatever its name. Absent if the job finished before this was recorded."`
 	Role  simulation.Output   `json:"role,omitempty" deprecated:"true" doc:"The first of roles, for clients that know only one."`
@@ -104,6 +104,9 @@ func (f *Function) results(ctx context.Context, in *jobRequest) (*resultsAnswer,
 		out.StorageType = j.Imported.StorageType
 		if j.State == job.Succeeded {
 			out.Results = onWire.ResultLocation
+		}
+		if onWire.ResultFiles != nil {
+			out.StorageType, out.Files = onWire.ResultFiles.StorageType, recordedFiles(onWire.ResultFiles.Files)
 		}
 		return &resultsAnswer{Body: out}, nil
 	case j.ResultsPruned:
@@ -131,6 +134,15 @@ func (f *Function) results(ctx context.Context, in *jobRequest) (*resultsAnswer,
 		})
 	}
 	return &resultsAnswer{Body: out}, nil
+}
+
+// recordedFiles lists files that are with the predecessor, of which nothing but the record is here.
+func recordedFiles(files []rest.ResultFile) []ResultLink {
+	out := make([]ResultLink, len(files))
+	for i, f := range files {
+		out[i] = ResultLink{Name: f.Name, Size: f.Size, ContentType: artifact.ContentType(f.Name), URL: f.URL, Storage: f.URL}
+	}
+	return out
 }
 
 // finished returns a job whose results are available, or an error that says why they are not.

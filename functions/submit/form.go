@@ -26,8 +26,8 @@ const (
 	// maxFields and maxFieldBytes bound what is kept in memory; the zip is not.
 	maxFields     = 64
 	maxFieldBytes = 64 << 10
-	// maxFieldName is ample for every field there is. Names are kept, and repeated to who misspelt them; the multipart
-	// package itself would take ten megabytes for one.
+	// maxFieldName is ample for every field there is, in bytes. Names are kept, and repeated to who misspelt them; those of ignored
+	// fields are cut to it.
 	maxFieldName = 100
 )
 
@@ -39,23 +39,24 @@ type jobFields struct {
 	Scenario string `json:"scenario,omitempty" maxLength:"64" doc:"Id of a stored scenario, instead of sumo_files."`
 }
 
-func (j jobFields) urls() []string {
-	if j.S3URL == "" {
-		return nil
-	}
-	return []string{j.S3URL}
-}
+func (j jobFields) urls() []string { return addresses(j.S3URL) }
 
 // formReader reads a form part by part and checks its fields, which are T's, by the same schema that documents them.
 type formReader[T any] struct {
 	registry huma.Registry
 	schema   *huma.Schema
+	skipped  int64 // the most bytes in all that unknown fields may have where they are ignored
 }
 
-func newFormReader[T any](api huma.API) *formReader[T] {
+func newFormReader[T any](api huma.API, skipped int64) *formReader[T] {
 	registry := api.OpenAPI().Components.Schemas
 	schema := huma.SchemaFromType(registry, reflect.TypeFor[T]())
-	return &formReader[T]{registry: registry, schema: schema}
+	return &formReader[T]{registry: registry, schema: schema, skipped: skipped}
+}
+
+// ignores reports whether a field has no meaning, and is no fault.
+func (f *formReader[T]) ignores(name string) bool {
+	return f.schema.AdditionalProperties == true && f.schema.Properties[name] == nil
 }
 
 // requestBody documents the form: its fields and the zip.
@@ -109,6 +110,7 @@ func (f *formReader[T]) readMultipart(r *http.Request, accept func(zip part, bef
 		return read, problem.Wrap(err, problem.Invalid, "The multipart body cannot be read: its Content-Type names no usable boundary.")
 	}
 	values, uploaded := url.Values{}, false
+	ignored, skipped := map[string]bool{}, int64(0)
 	for n := 0; ; n++ {
 		p, err := nextPart(parts, headers, n)
 		if err != nil {
@@ -117,7 +119,24 @@ func (f *formReader[T]) readMultipart(r *http.Request, accept func(zip part, bef
 		if p == nil {
 			break
 		}
-		if p.FormName() != fileField {
+		name := p.FormName()
+		if name != fileField && f.ignores(name) {
+			n, err := skip(p, f.skipped-skipped)
+			if err != nil {
+				return read, err
+			}
+			skipped += n
+			if len(name) > maxFieldName {
+				name = strings.ToValidUTF8(name[:maxFieldName], "") + "…"
+			}
+			ignored[name] = true
+			continue
+		}
+		if len(name) > maxFieldName {
+			return read, problem.New(problem.Invalid, "The form has a field whose name is longer than %d characters. /docs lists "+
+				"the fields.", maxFieldName)
+		}
+		if name != fileField {
 			if err := readField(p, values); err != nil {
 				return read, err
 			}
@@ -142,7 +161,7 @@ func (f *formReader[T]) readMultipart(r *http.Request, accept func(zip part, bef
 		return read, brokenBody(err)
 	}
 	read, err = f.decode(values)
-	read.uploaded = uploaded
+	read.uploaded, read.ignored = uploaded, slices.Sorted(maps.Keys(ignored))
 	return read, err
 }
 
@@ -161,9 +180,6 @@ func nextPart(parts *multipart.Reader, headers *headerBudget, n int) (*multipart
 		return nil, brokenBody(err)
 	case n >= maxFields:
 		return nil, problem.New(problem.Invalid, "The form has more than %d fields.", maxFields)
-	case len(p.FormName()) > maxFieldName:
-		return nil, problem.New(problem.Invalid, "The form has a field whose name is longer than %d characters. /docs lists "+
-			"the fields.", maxFieldName)
 	}
 	return p, nil
 }
@@ -215,6 +231,19 @@ func (f *formReader[T]) readURLEncoded(r *http.Request) (read form[T], err error
 	return f.decode(values)
 }
 
+// skip reads past a part of at most the given size.
+func skip(part *multipart.Part, most int64) (n int64, err error) {
+	n, err = io.CopyN(io.Discard, part, most+1)
+	switch {
+	case err == nil:
+		return n, problem.New(problem.TooLarge, "The form has fields that this service does not know, %.100q the last of them, with more "+
+			"bytes than a scenario may have. Leave them out.", part.FormName())
+	case !errors.Is(err, io.EOF):
+		return n, brokenBody(err)
+	}
+	return n, nil
+}
+
 func readField(part *multipart.Part, values url.Values) error {
 	raw, err := io.ReadAll(io.LimitReader(part, maxFieldBytes+1))
 	if err != nil {
@@ -235,7 +264,7 @@ func (f *formReader[T]) decode(values url.Values) (read form[T], err error) {
 	for _, name := range slices.Sorted(maps.Keys(values)) {
 		list := values[name]
 		schema, known := f.schema.Properties[name]
-		if !known && f.schema.AdditionalProperties == true {
+		if f.ignores(name) {
 			read.ignored = append(read.ignored, name)
 			continue
 		}

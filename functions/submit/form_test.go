@@ -18,9 +18,12 @@ import (
 	"github.com/sumo-k8/sumo-k8/pkg/simulation"
 )
 
+// mostSkipped is what unknown fields may have.
+const mostSkipped = 1 << 20
+
 func formOf(tb testing.TB) *formReader[jobFields] {
 	tb.Helper()
-	return newFormReader[jobFields](rest.NewAPI(http.NewServeMux(), rest.Keys{}))
+	return newFormReader[jobFields](rest.NewAPI(http.NewServeMux(), rest.Keys{}), mostSkipped)
 }
 
 // field is one part of a form; a file name makes it a file.
@@ -84,7 +87,7 @@ func TestAFormBecomesTypedFields(t *testing.T) {
 	t.Parallel()
 	form := formOf(t)
 	got := readAll(form, multipartType, bytes.NewReader(multipartOf(t,
-		field{name: "scenario_id", value: "morning"}, field{name: "cpu_request", value: " 3 "}, field{name: "seed", value: "7"},
+		field{name: "scenario_id", value: "morning"}, field{name: "cpu_request", value: " 3.0 "}, field{name: "seed", value: "7"},
 		field{name: "end", value: "3600.5"},
 		field{name: "outputs", value: "fcd, queue"}, field{name: "outputs", value: "emission"}, field{name: "labels", value: `{"team": "a"}`},
 		field{name: "config_file", value: ""}, field{name: fileField, file: "x.zip", value: "the zip"}, field{name: "priority", value: "high"},
@@ -111,25 +114,55 @@ func TestAFormBecomesTypedFields(t *testing.T) {
 func TestBrowsersEmptyFilesAreNoScenario(t *testing.T) {
 	t.Parallel()
 	got := readAll(formOf(t), multipartType, bytes.NewReader(multipartOf(t,
-		field{name: fileField}, field{name: "scenario_id", value: "x"}, field{name: "sumo_files_s3_url", value: "s3://b/k.zip"},
+		field{name: fileField}, field{name: "scenario_id", value: "x"}, field{name: "sumo_files_s3_url", value: " "},
+		field{name: "scenario", value: "ab"},
 	)))
-	if got.err != nil || got.stored || got.fields.S3URL != "s3://b/k.zip" {
+	if got.err != nil || got.stored || got.fields.Scenario != "ab" {
 		t.Errorf("read %+v", got)
+	}
+}
+
+func TestAddressesAreReadAsThePredecessorReadThem(t *testing.T) {
+	t.Parallel()
+	at := func(address string) *string { return &address }
+	for name, c := range map[string]struct {
+		body s3RequestBody
+		want []string
+	}{
+		"blanks around one":   {s3RequestBody{S3URL: at(" s3://b/k.zip\n")}, []string{"s3://b/k.zip"}},
+		"blanks around many":  {s3RequestBody{S3URLs: []string{"", " s3://b/a", "\t", "s3://b/b "}}, []string{"s3://b/a", "s3://b/b"}},
+		"one and only blanks": {s3RequestBody{S3URL: at("s3://b/k.zip"), S3URLs: []string{" "}}, []string{"s3://b/k.zip"}},
+		"only blanks":         {s3RequestBody{S3URL: at(" "), S3URLs: []string{""}}, nil},
+	} {
+		if got, err := c.body.urls(); err != nil || !cmp.Equal(c.want, got) {
+			t.Errorf("%s: %q, %v", name, got, err)
+		}
+	}
+	if _, err := (s3RequestBody{S3URL: at("s3://b/k.zip"), S3URLs: []string{"s3://b/a"}}).urls(); problem.CodeOf(err) != problem.Invalid {
+		t.Errorf("both kinds: %v", err)
+	}
+	for text, want := range map[string]string{"17": "17", "17.0": "17", "-3.00": "-3", "17.5": "17.5", "1.0.0": "1.0.0", "a.0": "a.0", ".0": ".0"} {
+		if got := wholeNumber(text); got != want {
+			t.Errorf("the number of %q is %q", text, got)
+		}
 	}
 }
 
 func TestUnknownFieldsOfAJobAreIgnoredAndNamed(t *testing.T) {
 	t.Parallel()
-	unknown := []field{{name: "zone", value: "a"}, {name: "cpus", value: "1"}, {name: "cpus", value: "2"}, {value: "nameless"}}
+	unknown := []field{
+		{name: "zone", value: "a"}, {name: "cpus", value: "1"}, {name: "cpus", value: "2"}, {value: "nameless"},
+		{name: "big", value: strings.Repeat("x", mostSkipped/2)}, {name: "map", file: "map.png", value: "png"}, {name: strings.Repeat("n", 120)},
+	}
 	known := []field{{name: "scenario_id", value: "x"}, {name: fileField, file: "x.zip", value: "zip"}}
 	got := readAll(formOf(t), multipartType, bytes.NewReader(multipartOf(t, append(unknown, known...)...)))
-	if diff := cmp.Diff([]string{"", "cpus", "zone"}, got.ignored); diff != "" || got.err != nil || got.fields.ScenarioID != "x" {
+	if diff := cmp.Diff([]string{"", "big", "cpus", "map", strings.Repeat("n", maxFieldName) + "…", "zone"}, got.ignored); diff != "" || got.err != nil || got.fields.ScenarioID != "x" {
 		t.Errorf("read %+v; ignored (-want +got):\n%s", got, diff)
 	}
-	strict := newFormReader[struct{}](rest.NewAPI(http.NewServeMux(), rest.Keys{})) // as for our own newer calls
+	strict := newFormReader[struct{}](rest.NewAPI(http.NewServeMux(), rest.Keys{}), 0) // as for our own newer calls
 	request := &http.Request{
 		Method: http.MethodPost, Header: http.Header{"Content-Type": {multipartType}},
-		Body: io.NopCloser(bytes.NewReader(multipartOf(t, append(unknown, known[1])...))),
+		Body: io.NopCloser(bytes.NewReader(multipartOf(t, unknown[0], known[1]))),
 	}
 	if _, err := strict.read(request, func(part, *struct{}) error { return nil }); !strings.Contains(err.Error(), "is not a field") {
 		t.Errorf("a form of another call is read with %v", err)
@@ -159,6 +192,10 @@ func TestFormsAreRefusedWithTheirFaults(t *testing.T) {
 		"neither":         {[]field{id}, problem.Invalid, "No scenario"},
 		"too many fields": {many, problem.Invalid, "more than 64 fields"},
 		"a huge field":    {[]field{{name: "task_token", value: strings.Repeat("x", maxFieldBytes+1)}, zip}, problem.TooLarge, "task_token"},
+		"unknown fields without end": {
+			[]field{id, zip, {name: "a", value: strings.Repeat("x", mostSkipped/2)}, {name: "b", value: strings.Repeat("x", mostSkipped)}},
+			problem.TooLarge, `"b" the last`,
+		},
 		"a fraction of cores": {
 			[]field{id, {name: "cpu_request", value: "1.5"}, zip}, problem.Invalid, "body.cpu_request must be a whole number",
 		},

@@ -37,7 +37,7 @@ func (in *installation) upload(t *testing.T, zip []byte, fields ...[2]string) se
 	return in.Call(t, "POST", "/jobs", body.String(), "Content-Type: "+w.FormDataContentType(), in.key)
 }
 
-func TestTheSecretOfAWebhookIsShownOnce(t *testing.T) {
+func TestTheSecretOfAWebhookIsShownToWhoSubmits(t *testing.T) {
 	t.Parallel()
 	in := install(t, "")
 	send := func() (j submit.Submitted) {
@@ -47,7 +47,7 @@ func TestTheSecretOfAWebhookIsShownOnce(t *testing.T) {
 		return j
 	}
 	first, again := send(), send()
-	if !strings.HasPrefix(first.WebhookSecret, "whsec_") || again.WebhookSecret != "" || again.JobID != first.JobID {
+	if !strings.HasPrefix(first.WebhookSecret, "whsec_") || again.WebhookSecret != first.WebhookSecret || again.JobID != first.JobID {
 		t.Errorf("shown are %q, then %q of another job %t", first.WebhookSecret, again.WebhookSecret, again.JobID != first.JobID)
 	}
 	zip, err := networks.ReadyZip("square")
@@ -92,7 +92,7 @@ func TestCallbacksThatAreNotEnabledAreRefusedOrIgnored(t *testing.T) {
 func TestCallbacksThatAreEnabledAreKept(t *testing.T) {
 	t.Parallel()
 	in := install(t, "", func(p *app.Parts) { p.Config.TaskRegion = "eu-central-1" })
-	j := in.job(t, `, "task_token": "token", "progress_webhook_url": "https://receiver.invalid/", "progress_simulation_id": 17,
+	j := in.job(t, `, "task_token": "token", "progress_webhook_url": "https://receiver.invalid/", "progress_simulation_id": 17.0,
 		"progress_start_sec": "10", "end": "50"`)
 	stored, err := in.parts.DB.Job(t.Context(), "acme", j.JobID)
 	if err != nil || !stored.AnswersTask || stored.ProgressWebhook == nil || len(j.Warnings) > 0 {
@@ -148,6 +148,10 @@ func TestOldClientsWriteNumbersAndTextsAsTheyLike(t *testing.T) {
 		len(j.Warnings) != 1 || !strings.Contains(j.Warnings[0], `"zone"`) {
 		t.Errorf("read as %+v", j)
 	}
+	send(body("s", `, "cpu_request": 2.5`)).Want(t, http.StatusOK).Into(t, &j)
+	if j.CPURequest != 2 || len(j.Warnings) != 1 || !strings.Contains(j.Warnings[0], "2.5 is read as 2") {
+		t.Errorf("a part of a core is read as %+v", j)
+	}
 	for length, status := range map[int]int{0: http.StatusBadRequest, 101: http.StatusOK, 500: http.StatusOK, 501: http.StatusBadRequest} {
 		name := strings.Repeat("\U0010FFFF", length) // as many bytes as there can be
 		if a := send(body(name, "")); a.Status != status {
@@ -166,7 +170,7 @@ func TestOldClientsWriteNumbersAndTextsAsTheyLike(t *testing.T) {
 		"both addresses":      `, "sumo_files_s3_url": "s3://b/k.zip", "sumo_files_s3_urls": ["s3://b/k.zip"]`,
 		"two sources":         `, "sumo_files_s3_urls": ["s3://b/k.zip"]`,
 		"words for a number":  `, "cpu_request": "two"`,
-		"a part of a core":    `, "cpu_request": 1.5`,
+		"less than a core":    `, "cpu_request": 0.5`,
 		"too many, as a text": `, "cpu_request": "33"`,
 	} {
 		if a := send(body("s", more)); a.Status != http.StatusBadRequest {

@@ -22,7 +22,7 @@ var uploadErrors = []int{
 
 func (f *Function) registerScenarios(api huma.API) {
 	tags := []string{"Scenarios"}
-	form := newFormReader[struct{}](api)
+	form := newFormReader[struct{}](api, 0)
 	store := func(ctx context.Context, in *storeRequest) (*storeAnswer, error) {
 		return f.storeScenario(ctx, form, in)
 	}

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -54,7 +56,7 @@ type Objects interface {
 // Register adds the function's operations to api.
 func (f *Function) Register(api huma.API) {
 	tags := []string{"Jobs"}
-	form := newFormReader[jobFields](api)
+	form := newFormReader[jobFields](api, f.Scenarios.Limits.Upload)
 	rest.Register(api, rest.Tenant, huma.Operation{
 		OperationID: "submit-job", Method: http.MethodPost, Path: "/jobs", Tags: tags,
 		Summary: "Submit a job with its scenario",
@@ -103,7 +105,7 @@ type submitAnswer struct {
 // Submitted is a job in the answer to its submission.
 type Submitted struct {
 	rest.Job
-	WebhookSecret string `json:"webhook_secret,omitempty" doc:"Verifies the signature of what webhook_url receives. It is shown only here, when the job is created."`
+	WebhookSecret string `json:"webhook_secret,omitempty" doc:"Verifies the signature of what webhook_url receives. It is shown only here, again if the request is repeated with its Idempotency-Key."`
 }
 
 type formRequest struct {
@@ -195,7 +197,7 @@ func (f *Function) answer(j job.Job, created bool, err error) (*submitAnswer, er
 		return nil, err
 	}
 	out := &submitAnswer{Replayed: rest.Replayed(!created), Body: Submitted{Job: rest.JobOf(j, f.Objects.URL)}}
-	if created && j.Webhook != nil {
+	if j.Webhook != nil { // also for a repeated request: the first answer may have been lost
 		out.Body.WebhookSecret = j.Webhook.Secret
 	}
 	return out, nil
@@ -261,8 +263,7 @@ type s3Request struct {
 
 type s3RequestBody struct {
 	Run
-	// ScenarioID may be longer here, since the predecessor set no limit: as long as Postgres can index whatever the characters, with
-	// the tenant's id, in the third of a page that an entry may take (2,704 bytes).
+	// ScenarioID may be longer here, since the predecessor set no limit: up to job.MaxName.
 	ScenarioID           string   `json:"scenario_id" minLength:"1" maxLength:"500" doc:"Your name for the run."`
 	S3URL                *string  `json:"sumo_files_s3_url,omitempty" maxLength:"2048" doc:"s3://bucket/key of a zip."`
 	S3URLs               []string `json:"sumo_files_s3_urls,omitempty" maxItems:"1000" doc:"s3:// URLs of the scenario's files, or of one zip."`
@@ -304,13 +305,25 @@ func (f *Function) submitS3(ctx context.Context, in *s3Request) (*submitAnswer, 
 }
 
 func (b s3RequestBody) urls() ([]string, error) {
-	switch {
-	case b.S3URL == nil || *b.S3URL == "":
-		return b.S3URLs, nil
-	case len(b.S3URLs) > 0:
+	var one []string
+	if b.S3URL != nil {
+		one = addresses(*b.S3URL)
+	}
+	many := addresses(b.S3URLs...)
+	if len(one) > 0 && len(many) > 0 {
 		return nil, problem.New(problem.Invalid, "Both sumo_files_s3_url and sumo_files_s3_urls are given. Keep one of them.")
 	}
-	return []string{*b.S3URL}, nil
+	return append(one, many...), nil
+}
+
+// addresses are those given, without blanks around them, and without those that say nothing: the predecessor read them like this.
+func addresses(given ...string) (out []string) {
+	for _, address := range given {
+		if address = strings.TrimSpace(address); address != "" {
+			out = append(out, address)
+		}
+	}
+	return out
 }
 
 func (b s3RequestBody) webhook() *job.ProgressWebhook {
@@ -319,9 +332,18 @@ func (b s3RequestBody) webhook() *job.ProgressWebhook {
 	}
 	hook := &job.ProgressWebhook{URL: b.ProgressWebhookURL, StartSec: b.ProgressStartSec, EndSec: b.ProgressEndSec}
 	if b.ProgressSimulationID != nil {
-		hook.SimulationID = *b.ProgressSimulationID
+		hook.SimulationID = wholeNumber(*b.ProgressSimulationID)
 	}
 	return hook
+}
+
+// wholeNumber is text without the fraction that a client's JSON library may write after a whole number: 17.0 is 17.
+func wholeNumber(text string) string {
+	whole, fraction, _ := strings.Cut(text, ".")
+	if _, err := strconv.ParseInt(whole, 10, 64); err == nil && strings.Trim(fraction, "0") == "" {
+		return whole
+	}
+	return text
 }
 
 type retryRequest struct {

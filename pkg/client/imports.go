@@ -8,10 +8,11 @@ import (
 	"github.com/sumo-k8/sumo-k8/pkg/tenant"
 )
 
-// The most that one call imports.
+// The most that one call imports, and the most files of a job.
 const (
 	MaxImportedTenants = 20
 	MaxImportedJobs    = 200
+	MaxImportedFiles   = 1000
 )
 
 // ImportedTenant is a tenant of the predecessor. What is not known is zero.
@@ -75,6 +76,7 @@ type JobImport struct {
 	ID      string               `json:"job_id"`
 	Outcome tenant.ImportOutcome `json:"outcome"`
 	Reason  string               `json:"reason"`
+	Notes   []string             `json:"notes"`
 }
 
 // ImportJobs imports up to MaxImportedJobs of the predecessor's finished jobs, in at most a MiB of JSON. Those that are there already

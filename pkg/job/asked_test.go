@@ -118,10 +118,19 @@ func TestARetryAnswersNoTokenAndCallsNoWebhookAgain(t *testing.T) {
 		ID: "old", TenantID: "acme", State: Failed, CPURequest: 1, MemoryGi: 1, TaskToken: "token", AnswersTask: true,
 		Webhook: &Webhook{ID: "h", URL: "https://example.org", Secret: "s"},
 	}}}
+	withProgress := l.jobs["old"]
+	withProgress.ID, withProgress.ProgressWebhook = "progress", &ProgressWebhook{URL: "https://example.org"}
+	l.jobs["progress"] = withProgress
+	withPlain := withProgress
+	withPlain.ID, withPlain.ProgressWebhook = "plain", &ProgressWebhook{URL: "http://example.org"}
+	l.jobs["plain"] = withPlain
 	in, _ := l.intake()
 	in.Callbacks = Callbacks{} // and what is not repeated need not be enabled
-	got, _, err := in.Retry(t.Context(), tenant.Tenant{ID: "acme", Limits: acme.Limits}, "old", "")
-	if err != nil || got.TaskToken != "" || got.AnswersTask || got.Webhook != nil || len(got.Warnings) > 0 {
-		t.Errorf("retried as %+v, %v", got, err)
+	for id, warnings := range map[string]int{"old": 0, "progress": 1, "plain": 1} {
+		got, _, err := in.Retry(t.Context(), tenant.Tenant{ID: "acme", Limits: acme.Limits}, id, "")
+		if err != nil || got.TaskToken != "" || got.AnswersTask || got.Webhook != nil || got.ProgressWebhook != nil ||
+			len(got.Warnings) != warnings {
+			t.Errorf("%s is retried as %+v, %v", id, got, err)
+		}
 	}
 }

@@ -43,7 +43,7 @@ func (j Job) Place() string {
 // Elsewhere says where the results of an imported job are, as one sentence or two.
 func (j Job) Elsewhere() string {
 	if j.Imported.Location == "" {
-		return fmt.Sprintf("Job %s ran in the predecessor of this service, which recorded no place of its results.", j.ID)
+		return fmt.Sprintf("Job %s ran in the predecessor of this service, which did not record where its results are.", j.ID)
 	}
 	return fmt.Sprintf("Job %s ran in the predecessor of this service, and its results are where that stored them: %s. Fetch them from there.",
 		j.ID, j.Imported.Location)
@@ -62,7 +62,8 @@ type ImportStore interface {
 type ImportResult struct {
 	ID      string
 	Outcome tenant.ImportOutcome
-	Reason  string // why it was refused
+	Reason  string   // why it was refused
+	Notes   []string // what was changed about it
 }
 
 // Import keeps jobs of the predecessor, and says of each what it made of it, in their order. Jobs that are here already stay as they
@@ -89,7 +90,8 @@ func Import(ctx context.Context, store ImportStore, jobs []Job, dry bool) ([]Imp
 			out[i].Reason = fmt.Sprintf("It was imported as one of tenant %q.", owner)
 		default:
 			out[i].Outcome = tenant.ImportNew
-			fresh = append(fresh, j.settled())
+			j, out[i].Notes = j.settled()
+			fresh = append(fresh, j)
 		}
 	}
 	if dry || len(fresh) == 0 {
@@ -105,8 +107,10 @@ func Import(ctx context.Context, store ImportStore, jobs []Job, dry bool) ([]Imp
 	}
 	for i, j := range jobs {
 		if out[i].Outcome == tenant.ImportNew && !isKept[j.ID] {
-			out[i].Outcome = tenant.ImportRefused
-			out[i].Reason = fmt.Sprintf("There is no tenant %q, or the job is being imported by somebody else.", j.TenantID)
+			out[i] = ImportResult{
+				ID: j.ID, Outcome: tenant.ImportRefused,
+				Reason: fmt.Sprintf("There is no tenant %q, or the job is being imported by another call.", j.TenantID),
+			}
 		}
 	}
 	return out, nil
@@ -115,8 +119,10 @@ func Import(ctx context.Context, store ImportStore, jobs []Job, dry bool) ([]Imp
 const (
 	// predecessorTimeout is the one that the predecessor gave all runs unless its operator chose another, which it does not record.
 	predecessorTimeout = 24 * time.Hour
-	// maxImportedText bounds names, places and messages, in characters. The predecessor had no bound.
+	// maxImportedText bounds places and messages, in characters. The predecessor had no bound.
 	maxImportedText = 4000
+	// maxImportedRequest is far beyond what a job could ask the predecessor for.
+	maxImportedRequest = 100_000
 )
 
 var uuidPattern = regexp.MustCompile(`^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`)
@@ -130,29 +136,37 @@ func (j Job) importFault() string {
 		return fmt.Sprintf("It is %s. Only jobs that are SUCCEEDED or FAILED are kept for the record.", j.State)
 	case j.SubmittedAt.IsZero() || j.FinishedAt == nil:
 		return "The time of its submission or its end is not recorded."
-	case j.CPURequest < 1 || j.MemoryGi < 1:
-		return "It has no cpu_request or memory_gi."
-	case utf8.RuneCountInString(j.Name) > maxImportedText || utf8.RuneCountInString(j.Imported.Location) > maxImportedText:
-		return fmt.Sprintf("Its scenario_id or result_location has more than %d characters.", maxImportedText)
+	case j.CPURequest < 1 || j.MemoryGi < 1 || j.CPURequest > maxImportedRequest || j.MemoryGi > maxImportedRequest:
+		return fmt.Sprintf("Its cpu_request or memory_gi is not a number from 1 to %d.", maxImportedRequest)
+	case utf8.RuneCountInString(j.Imported.Location) > maxImportedText:
+		return fmt.Sprintf("Its result_location has more than %d characters.", maxImportedText)
 	}
 	return ""
 }
 
-// settled is j with what the predecessor did not record.
-func (j Job) settled() Job {
+// settled is j with what the predecessor did not record, and within our bounds. The notes say what was cut.
+func (j Job) settled() (_ Job, notes []string) {
+	j.Name, notes = cut("scenario_id", j.Name, MaxName)
 	j.TimeoutSeconds = seconds(predecessorTimeout)
 	if j.State == Succeeded {
 		j.Progress = 1
-		return j
+		return j, notes
 	}
 	j.Reason = simulation.NotRecorded
-	if runes := []rune(j.Message); len(runes) > maxImportedText {
-		j.Message = string(runes[:maxImportedText-1]) + "…"
-	}
-	if j.Message == "" {
+	message, more := cut("error", j.Message, maxImportedText)
+	if j.Message = message; message == "" {
 		j.Message = "The job ran in the predecessor of this service, which recorded no reason for its failure."
 	}
-	return j
+	return j, append(notes, more...)
+}
+
+// cut is text with at most the given number of characters, and a note if that cut it.
+func cut(field, text string, most int) (string, []string) {
+	runes := []rune(text)
+	if len(runes) <= most {
+		return text, nil
+	}
+	return string(runes[:most-1]) + "…", []string{fmt.Sprintf("Its %s has %d characters; the first %d are kept.", field, len(runes), most-1)}
 }
 
 // refuseRetry answers a retry of an imported job.

@@ -63,17 +63,22 @@ func TestJobsAreImportedOrRefusedOneByOne(t *testing.T) {
 		imported("5", "acme", func(j *Job) { j.FinishedAt = nil }),
 		imported("6", "acme", func(j *Job) { j.SubmittedAt = time.Time{} }),
 		imported("7", "acme", func(j *Job) { j.CPURequest = 0 }),
-		imported("8", "acme", func(j *Job) { j.Name = strings.Repeat("x", maxImportedText+1) }),
+		imported("8", "acme", func(j *Job) { j.Imported.Location = strings.Repeat("x", maxImportedText+1) }),
+		imported("a", "acme", func(j *Job) { j.MemoryGi = 1 << 40 }),
 		imported("X", "acme", nil),
 		imported("9", "rival", nil),
 	}
 	store := &imports{jobs: map[string]Job{id + "9": {TenantID: "acme"}}}
+	result := func(last string, outcome tenant.ImportOutcome, reason string) ImportResult {
+		return ImportResult{ID: id + last, Outcome: outcome, Reason: reason}
+	}
 	want := []ImportResult{
-		{id + "0", tenant.ImportNew, ""}, {id + "1", tenant.ImportNew, ""}, {id + "2", tenant.ImportRefused, "There is no tenant"},
-		{id + "3", tenant.ImportRefused, "It is RUNNING"}, {id + "4", tenant.ImportRefused, "It is CANCELLED"},
-		{id + "5", tenant.ImportRefused, "The time of"}, {id + "6", tenant.ImportRefused, "The time of"},
-		{id + "7", tenant.ImportRefused, "It has no cpu_request"}, {id + "8", tenant.ImportRefused, "Its scenario_id"},
-		{id + "X", tenant.ImportRefused, "Its id is not a UUID"}, {id + "9", tenant.ImportRefused, `one of tenant "acme"`},
+		result("0", tenant.ImportNew, ""), result("1", tenant.ImportNew, ""), result("2", tenant.ImportRefused, "There is no tenant"),
+		result("3", tenant.ImportRefused, "It is RUNNING"), result("4", tenant.ImportRefused, "It is CANCELLED"),
+		result("5", tenant.ImportRefused, "The time of"), result("6", tenant.ImportRefused, "The time of"),
+		result("7", tenant.ImportRefused, "Its cpu_request or memory_gi is not"), result("8", tenant.ImportRefused, "Its result_location"),
+		result("a", tenant.ImportRefused, "Its cpu_request or memory_gi is not"),
+		result("X", tenant.ImportRefused, "Its id is not a UUID"), result("9", tenant.ImportRefused, `one of tenant "acme"`),
 	}
 	compare := func(call string, dry bool) {
 		t.Helper()
@@ -88,12 +93,12 @@ func TestJobsAreImportedOrRefusedOneByOne(t *testing.T) {
 			}
 		}
 	}
-	want[2] = ImportResult{id + "2", tenant.ImportNew, ""} // a dry run takes tenants for imported
+	want[2] = result("2", tenant.ImportNew, "") // a dry run takes tenants for imported
 	compare("a dry run", true)
 	if len(store.jobs) != 1 {
 		t.Errorf("a dry run kept %v", store.jobs)
 	}
-	want[2] = ImportResult{id + "2", tenant.ImportRefused, "There is no tenant"}
+	want[2] = result("2", tenant.ImportRefused, "There is no tenant")
 	compare("the first run", false)
 	want[0].Outcome, want[1].Outcome = tenant.ImportPresent, tenant.ImportPresent
 	compare("the second run", false)
@@ -106,7 +111,7 @@ func TestJobsAreImportedOrRefusedOneByOne(t *testing.T) {
 		t.Errorf("the one that failed is kept as %+v", failed)
 	}
 	store.broken = true
-	if _, err := Import(t.Context(), store, []Job{imported("a", "acme", nil)}, false); err == nil {
+	if _, err := Import(t.Context(), store, []Job{imported("b", "acme", nil)}, false); err == nil {
 		t.Error("a broken store goes unnoticed")
 	}
 }
@@ -117,7 +122,7 @@ func TestAnImportedJobStandsWhereItWasSubmitted(t *testing.T) {
 	if diff := cmp.Diff([]string{"a", "c"}, []string{ours.Place(), theirs.Place()}); diff != "" {
 		t.Error(diff)
 	}
-	if got := theirs.Elsewhere(); !strings.Contains(got, "no place of its results") {
+	if got := theirs.Elsewhere(); !strings.Contains(got, "did not record where its results are") {
 		t.Errorf("without a place its results are %q", got)
 	}
 }

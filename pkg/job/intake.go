@@ -90,6 +90,10 @@ type IntakeStore interface {
 	CreateJob(ctx context.Context, j Job, idem *idempotency.Request, limits Admission) (stored Job, created bool, err error)
 }
 
+// MaxName bounds the name of a job, in characters: Postgres can index as many whatever the characters, with the tenant's id, in the
+// third of a page that an entry may take (2,704 bytes).
+const MaxName = 500
+
 const (
 	maxLabels      = 20
 	maxLabelLength = 100 // characters, of a key or a value
@@ -239,10 +243,9 @@ func (in *Intake) Retry(ctx context.Context, t tenant.Tenant, id, key string) (a
 	if j.Imported != nil {
 		return Job{}, false, j.refuseRetry()
 	}
-	// Limits may have changed since; everything else was checked when j was accepted.
-	if err := in.Check(t, Request{
-		CPURequest: j.CPURequest, MemoryGi: j.MemoryGi, TimeoutSeconds: j.TimeoutSeconds, ProgressWebhook: j.ProgressWebhook,
-	}); err != nil {
+	// Limits may have changed since; everything else was checked when j was accepted. A progress webhook that is not enabled any more
+	// is dropped with a warning: the caller of a retry cannot leave it out.
+	if err := in.Check(t, Request{CPURequest: j.CPURequest, MemoryGi: j.MemoryGi, TimeoutSeconds: j.TimeoutSeconds}); err != nil {
 		return Job{}, false, err
 	}
 	idem, err := idempotency.Of(key, "retry", nil, j.ID)

@@ -89,7 +89,7 @@ type Job struct {
 	TaskToken       string
 	AnswersTask     bool
 	ProgressWebhook *ProgressWebhook
-	// Webhook is the one that the submission names; nil except on the job that has just been created, since its secret is shown once.
+	// Webhook is the one that the submission names; nil except in the answer to a submission or its repetition, which shows the secret.
 	Webhook *Webhook
 	// Traceparent names the trace that the submission belongs to (W3C Trace Context); empty for none.
 	Traceparent string

@@ -85,9 +85,11 @@ func JobOf(j job.Job, url func(key string) string) Job {
 		message := job.ErrorText(j.Reason, j.Message)
 		out.Error = &message
 	}
-	if j.Imported != nil && j.Imported.Location != "" {
-		out.ResultLocation = &j.Imported.Location
-		out.ResultFiles = importedFiles(*j.Imported)
+	if i := j.Imported; i != nil {
+		out.ResultFiles = importedFiles(*i)
+		if i.Location != "" {
+			out.ResultLocation = &i.Location
+		}
 	}
 	if j.State.Terminal() && len(j.Results) > 0 && !j.ResultsPruned {
 		location := url(artifact.ResultsOf(j.Namespace, j.ID))

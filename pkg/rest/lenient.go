@@ -18,7 +18,8 @@ import (
 )
 
 // RegisterLenient is Register for a call of the predecessor. Its JSON is read as the predecessor read it: unknown fields are ignored, with
-// a warning in WarningsOf, and numbers may be strings and the other way round where only one reading is possible.
+// a warning in WarningsOf, as are fractions of whole numbers; numbers may be strings and the other way round where only one reading is
+// possible, and a string a list of one.
 func RegisterLenient[I, O any](api huma.API, access Access, op huma.Operation, handler func(context.Context, *I) (*O, error)) {
 	var schema *huma.Schema
 	op.Middlewares = append(op.Middlewares, func(ctx huma.Context, next func(huma.Context)) {
@@ -49,7 +50,7 @@ func WarningsOf(ctx context.Context) []string {
 	if !ok {
 		return nil
 	}
-	return IgnoredFields(body.ignored)
+	return append(IgnoredFields(body.ignored), body.rounded...)
 }
 
 // maxIgnored is how many unknown fields a warning names.
@@ -79,6 +80,7 @@ type lenientBody struct {
 
 	read    io.Reader // nil before the first call of Read
 	ignored []string  // unknown fields
+	rounded []string  // warnings about numbers that are not whole
 }
 
 func (b *lenientBody) Read(p []byte) (int, error) {
@@ -112,6 +114,10 @@ func (b *lenientBody) loosen(raw []byte) []byte {
 			delete(fields, name)
 			continue
 		}
+		if x, cut := withoutFraction(property, value); cut {
+			b.rounded = append(b.rounded, fmt.Sprintf("%.100s is a whole number: %s is read as %s.", name, value, x))
+			value = x
+		}
 		if fields[name] = loosened(property, value); fields[name] == nil {
 			if required {
 				fields[name] = value
@@ -121,6 +127,7 @@ func (b *lenientBody) loosen(raw []byte) []byte {
 		}
 	}
 	slices.Sort(b.ignored)
+	slices.Sort(b.rounded)
 	var out bytes.Buffer
 	encoder := json.NewEncoder(&out)
 	encoder.SetEscapeHTML(false) // which would make the body longer
@@ -140,6 +147,18 @@ func (b *lenientBody) property(name string) (property *huma.Schema, required boo
 	return nil, false
 }
 
+// withoutFraction cuts the fraction of a number where only whole ones are known, as the predecessor did. A text is not cut.
+func withoutFraction(schema *huma.Schema, value json.RawMessage) (whole json.RawMessage, cut bool) {
+	x, err := strconv.ParseFloat(string(value), 64)
+	if schema.Type != huma.TypeInteger || err != nil || x == math.Trunc(x) || math.Abs(x) >= exact {
+		return value, false
+	}
+	return strconv.AppendInt(nil, int64(x), 10), true
+}
+
+// exact bounds the whole numbers that a float holds.
+const exact = 1 << 53
+
 // loosened is a value as the schema wants it, or unchanged where that is not certain; nil for a text that says nothing.
 func loosened(schema *huma.Schema, value json.RawMessage) json.RawMessage {
 	var scalar any
@@ -155,7 +174,11 @@ func loosened(schema *huma.Schema, value json.RawMessage) json.RawMessage {
 		if given == "" && (schema.Type != huma.TypeString || len(schema.Enum) > 0) {
 			return nil
 		}
-		wanted, err = ParseText(schema, given)
+		if schema.Type == huma.TypeArray { // one for a list of one
+			wanted = []string{given}
+		} else {
+			wanted, err = ParseText(schema, given)
+		}
 	case json.Number:
 		wanted, err = fromNumber(schema, given)
 	default:
@@ -176,7 +199,6 @@ func fromNumber(schema *huma.Schema, given json.Number) (any, error) {
 	case huma.TypeString:
 		return given.String(), nil
 	case huma.TypeInteger:
-		const exact = 1 << 53 // beyond it not every whole number has a float
 		if x, err := given.Float64(); err == nil && x == math.Trunc(x) && math.Abs(x) < exact {
 			return int64(x), nil
 		}
@@ -193,11 +215,14 @@ func ParseText(schema *huma.Schema, text string) (any, error) {
 	trimmed := strings.TrimSpace(text)
 	switch schema.Type {
 	case huma.TypeInteger:
-		n, err := strconv.ParseInt(trimmed, 10, 64)
-		if err != nil {
+		if n, err := strconv.ParseInt(trimmed, 10, 64); err == nil {
+			return float64(n), nil
+		}
+		x, err := strconv.ParseFloat(trimmed, 64)
+		if err != nil || x != math.Trunc(x) || math.Abs(x) >= exact {
 			return nil, errors.New("must be a whole number")
 		}
-		return float64(n), nil
+		return x, nil
 	case huma.TypeNumber:
 		x, err := strconv.ParseFloat(trimmed, 64)
 		if err != nil || x-x != 0 { // x-x is not 0 for infinities and NaN, which JSON does not know

@@ -1,6 +1,8 @@
 package rest
 
 import (
+	"strings"
+
 	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/sumo-k8/sumo-k8/pkg/artifact"
@@ -48,9 +50,15 @@ func ResultFilesOf(namespace, jobID string, files []job.ResultFile, url func(key
 	return out
 }
 
-// importedFiles lists files of a job that the predecessor ran, as it recorded them.
+// importedFiles lists files of a job that the predecessor ran, as it recorded them; nil if it recorded neither them nor a place.
 func importedFiles(i job.Imported) *ResultFiles {
+	if i.Location == "" && len(i.Files) == 0 {
+		return nil
+	}
 	out := &ResultFiles{StorageType: i.StorageType, Prefix: i.Prefix, Uploaded: i.Uploaded, Files: make([]ResultFile, len(i.Files))}
+	if out.StorageType == "" && strings.HasPrefix(i.Location, "s3://") {
+		out.StorageType = StorageType
+	}
 	for n, f := range i.Files {
 		out.Files[n] = ResultFile{Name: f.Name, Size: f.Size, URL: f.URL}
 	}

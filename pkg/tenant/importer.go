@@ -48,7 +48,7 @@ func (r *Registrar) Import(ctx context.Context, i Imported, dry bool) (out Impor
 	case problem.CodeOf(err) != problem.NotFound:
 		return out, err
 	}
-	t := Tenant{ID: i.ID, Namespace: NamespaceFor(i.ID), CreatedAt: i.CreatedAt}
+	t := Tenant{ID: i.ID, Namespace: NamespaceFor(i.ID), Imported: true, CreatedAt: i.CreatedAt}
 	if t.CreatedAt.IsZero() {
 		t.CreatedAt = r.Now()
 	}
@@ -79,11 +79,11 @@ func (r *Registrar) Import(ctx context.Context, i Imported, dry bool) (out Impor
 }
 
 // presentImport distinguishes a tenant that was imported before from another customer with the same id, who must get neither i's key
-// nor its jobs. The first has i's key, or its time of creation.
+// nor its jobs. The first has i's key, or its time of creation; one that had neither has at least been imported.
 func (r *Registrar) presentImport(ctx context.Context, t Tenant, i Imported) (ImportResult, error) {
 	out := ImportResult{Outcome: ImportPresent}
-	same := !i.CreatedAt.IsZero() && i.CreatedAt.Truncate(time.Microsecond).Equal(t.CreatedAt) // Postgres keeps microseconds
-	if i.Key != nil {
+	same := i.Key == nil && i.CreatedAt.IsZero() || i.CreatedAt.Truncate(time.Microsecond).Equal(t.CreatedAt) // Postgres keeps microseconds
+	if i.Key != nil && t.Imported {
 		owner, works, err := r.Tenants.KeyOwner(ctx, i.Key.ID)
 		switch known := err == nil && owner == t.ID; {
 		case err != nil && problem.CodeOf(err) != problem.NotFound:
@@ -98,9 +98,13 @@ func (r *Registrar) presentImport(ctx context.Context, t Tenant, i Imported) (Im
 				"of ours (sumo-k8 tenants new-key).")
 		}
 	}
-	if !same {
+	switch {
+	case !t.Imported:
 		return refusedImport(problem.New(problem.Exists, "Another tenant with this id is here, which was not imported. Import this one under "+
 			"another id (--rename %q=NEW); or, if the two are the same customer, delete the one here first.", i.ID))
+	case !same:
+		return refusedImport(problem.New(problem.Exists, "A tenant with this id was imported, but with another key and time of creation. Import "+
+			"this one under another id (--rename %q=NEW); or, if the two are the same customer, delete the one here first.", i.ID))
 	}
 	return out, nil
 }

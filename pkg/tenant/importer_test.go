@@ -31,7 +31,7 @@ func TestATenantIsImportedOnce(t *testing.T) {
 		if got, err := r.Import(t.Context(), in, false); err != nil || got.Outcome != want || got.Notes != nil {
 			t.Fatalf("got %+v, %v; want %s", got, err, want)
 		}
-		wantTenant := Tenant{ID: "City A", Namespace: NamespaceFor("City A"), Limits: limits, CreatedAt: created}
+		wantTenant := Tenant{ID: "City A", Namespace: NamespaceFor("City A"), Limits: limits, Imported: true, CreatedAt: created}
 		if diff := cmp.Diff(wantTenant, w.tenants["City A"]); diff != "" || w.spaces[wantTenant.Namespace] != limits {
 			t.Errorf("provisioned were %v (-want +got):\n%s", w.spaces, diff)
 		}
@@ -52,7 +52,7 @@ func TestATenantIsImportedOnce(t *testing.T) {
 		},
 		"it never had a key":        {Imported{ID: "City A", CreatedAt: created}, ImportPresent, ""},
 		"another of the same name":  {Imported{ID: "City A", Key: importedKey(key+"x", "City A")}, ImportRefused, `--rename "City A"=NEW`},
-		"another without a key":     {Imported{ID: "City A", CreatedAt: created.Add(1000)}, ImportRefused, "was not imported"},
+		"another without a key":     {Imported{ID: "City A", CreatedAt: created.Add(1000)}, ImportRefused, "with another key"},
 		"the key of another tenant": {Imported{ID: "City B", Key: importedKey(key, "City B")}, ImportRefused, `"City A"`},
 		"an id that we cannot use":  {Imported{ID: "City/B"}, ImportRefused, "beginning and ending with a letter or digit"},
 	} {
@@ -61,6 +61,15 @@ func TestATenantIsImportedOnce(t *testing.T) {
 			t.Errorf("%s: %+v, %v", name, got, err)
 		}
 	}
+	plain := w.tenants["City A"]
+	plain.ID, plain.Imported = "City C", false
+	w.tenants["City C"] = plain
+	for _, i := range []Imported{{ID: "City C"}, {ID: "City C", CreatedAt: created}} {
+		if got, err := r.Import(t.Context(), i, false); err != nil || got.Outcome != ImportRefused || !strings.Contains(got.Notes[0], "was not imported") {
+			t.Errorf("one that was registered here: %+v, %v", got, err)
+		}
+	}
+	delete(w.tenants, "City C")
 	if len(w.tenants) != 1 {
 		t.Errorf("there are %v", w.tenants)
 	}
@@ -90,9 +99,13 @@ func TestLimitsOutOfBoundsAreImportedAsTheNearestWithANote(t *testing.T) {
 func TestAnImportedTenantWithoutAKeyGetsOneLater(t *testing.T) {
 	t.Parallel()
 	w := newWorld()
-	got, err := w.registrar().Import(t.Context(), Imported{ID: "acme", Limits: Limits{1, 1, 1}}, false)
+	in := Imported{ID: "acme", Limits: Limits{1, 1, 1}}
+	got, err := w.registrar().Import(t.Context(), in, false)
 	if err != nil || len(got.Notes) != 1 || !strings.Contains(got.Notes[0], "has no key") {
 		t.Fatalf("got %+v, %v", got, err)
+	}
+	if again, err := w.registrar().Import(t.Context(), in, false); err != nil || again.Outcome != ImportPresent {
+		t.Errorf("a second time without a key or a time of creation: %+v, %v", again, err)
 	}
 	if _, key, err := w.registrar().ReplaceKey(t.Context(), "acme"); err != nil || key == "" {
 		t.Errorf("no key is issued: %v", err)

@@ -31,8 +31,10 @@ type Tenant struct {
 	InputBuckets []string
 	// DefaultSumoVersion runs the jobs that name no version of SUMO; empty for the newest.
 	DefaultSumoVersion string
-	CreatedAt          time.Time
-	UpdatedAt          time.Time
+	// Imported says that it comes from the predecessor, and is not another one of the same id.
+	Imported  bool
+	CreatedAt time.Time
+	UpdatedAt time.Time
 }
 
 // Patch changes the fields that are not nil.

@@ -5,10 +5,10 @@ import (
 	"context"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 
@@ -24,9 +24,8 @@ const (
 	tenantBatch = client.MaxImportedTenants / 4
 	// jobBatchBytes is well below the 1 MiB that the service accepts.
 	jobBatchBytes = 512 << 10
-	// The service keeps no more of a job.
-	maxImportedError = 4000
-	maxImportedFiles = 1000
+	// namedDrops is how many values that were left out of a job the report names.
+	namedDrops = 10
 	// listedJobs is how many jobs the report lists of a kind; with -o json it lists all.
 	listedJobs = 50
 	// The predecessor's defaults, for jobs that do not say what they asked for.
@@ -90,6 +89,7 @@ type importReport struct {
 	Tenants    []tenantReport  `json:"tenants"`
 	Jobs       jobCounts       `json:"jobs"`
 	Refused    []jobReport     `json:"refused_jobs"`
+	Changed    []changedJob    `json:"changed_jobs"`
 	Unfinished []unfinishedJob `json:"unfinished_jobs"`
 }
 
@@ -113,6 +113,13 @@ type jobReport struct {
 	Reason   string `json:"reason"`
 }
 
+// changedJob was imported, or would be, without a part of what the predecessor recorded.
+type changedJob struct {
+	ID       string   `json:"job_id"`
+	TenantID string   `json:"old_tenant_id"`
+	Notes    []string `json:"notes"`
+}
+
 type unfinishedJob struct {
 	ID       string `json:"job_id"`
 	TenantID string `json:"old_tenant_id"`
@@ -131,9 +138,12 @@ type importer struct {
 }
 
 func (i *importer) tenants(ctx context.Context) error {
-	found, err := i.db.Tenants(ctx)
+	found, unread, err := i.db.Tenants(ctx)
 	if err != nil {
 		return err
+	}
+	for _, row := range unread {
+		i.report.Tenants = append(i.report.Tenants, tenantReport{Old: row.ID, Outcome: domain.ImportRefused, Notes: []string{row.Reason}})
 	}
 	i.accepted = map[string]string{}
 	for old := range i.renames {
@@ -205,22 +215,25 @@ func (i *importer) jobs(ctx context.Context) error {
 	}
 	bar := show.NewCount(i.a.err, "jobs", total)
 	defer bar.Close()
-	var batch []client.ImportedJob
-	var owners []string // the old ids of their tenants
+	var batch jobBatch
 	size, done := 0, int64(0)
 	flush := func() error {
-		err := i.send(ctx, batch, owners)
-		batch, owners, size = nil, nil, 0
+		err := i.send(ctx, batch)
+		batch, size = jobBatch{}, 0
 		bar.At(done)
 		return err
 	}
 	for j, err := range i.db.Jobs(ctx) {
-		if err != nil {
+		var row *predecessor.RowError
+		if err != nil && !errors.As(err, &row) {
 			return err
 		}
 		done++
 		id, accepted := i.accepted[j.TenantID]
 		switch {
+		case row != nil:
+			i.refused(row.ID, j.TenantID, row.Reason)
+			continue
 		case !j.Finished():
 			i.report.Jobs.Unfinished++
 			i.report.Unfinished = append(i.report.Unfinished, unfinishedJob{j.ID, j.TenantID, j.Status})
@@ -229,17 +242,22 @@ func (i *importer) jobs(ctx context.Context) error {
 			i.refused(j.ID, j.TenantID, "Its tenant was not imported.")
 			continue
 		}
-		sent := importedJob(j, id)
+		sent, notes := importedJob(j, id)
 		raw, err := json.Marshal(sent)
 		if err != nil {
 			return fmt.Errorf("writing job %s: %w", j.ID, err)
 		}
-		if len(batch) == client.MaxImportedJobs || size+len(raw) > jobBatchBytes {
+		if len(raw) > jobBatchBytes {
+			i.refused(j.ID, j.TenantID, fmt.Sprintf("Its record has more than %d KiB.", jobBatchBytes>>10))
+			continue
+		}
+		if len(batch.jobs) == client.MaxImportedJobs || size+len(raw) > jobBatchBytes {
 			if err := flush(); err != nil {
 				return err
 			}
 		}
-		batch, owners, size = append(batch, sent), append(owners, j.TenantID), size+len(raw)
+		batch.add(sent, j.TenantID, notes)
+		size += len(raw)
 	}
 	return flush()
 }
@@ -249,62 +267,76 @@ func (i *importer) refused(id, tenantID, reason string) {
 	i.report.Refused = append(i.report.Refused, jobReport{id, tenantID, reason})
 }
 
-func (i *importer) send(ctx context.Context, batch []client.ImportedJob, owners []string) error {
-	if len(batch) == 0 {
+// jobBatch is what one call imports.
+type jobBatch struct {
+	jobs   []client.ImportedJob
+	owners []string   // the old ids of their tenants
+	notes  [][]string // what is not sent of each
+}
+
+func (b *jobBatch) add(j client.ImportedJob, owner string, notes []string) {
+	b.jobs, b.owners, b.notes = append(b.jobs, j), append(b.owners, owner), append(b.notes, notes)
+}
+
+func (i *importer) send(ctx context.Context, batch jobBatch) error {
+	if len(batch.jobs) == 0 {
 		return nil
 	}
-	results, err := i.api.ImportJobs(ctx, batch, i.report.DryRun)
+	results, err := i.api.ImportJobs(ctx, batch.jobs, i.report.DryRun)
 	if err != nil {
 		return err
 	}
-	if len(results) != len(batch) {
-		return fmt.Errorf("the service answered for %d of %d jobs", len(results), len(batch))
+	if len(results) != len(batch.jobs) {
+		return fmt.Errorf("the service answered for %d of %d jobs", len(results), len(batch.jobs))
 	}
 	for k, r := range results {
 		switch r.Outcome {
 		case domain.ImportNew:
 			i.report.Jobs.New++
+			if notes := slices.Concat(batch.notes[k], r.Notes); len(notes) > 0 {
+				i.report.Changed = append(i.report.Changed, changedJob{r.ID, batch.owners[k], notes})
+			}
 		case domain.ImportPresent:
 			i.report.Jobs.Present++
 		default:
-			i.refused(r.ID, owners[k], r.Reason)
+			i.refused(r.ID, batch.owners[k], r.Reason)
 		}
 	}
 	return nil
 }
 
-// importedJob is j as it is sent, for the tenant with an id of ours. A time that the predecessor did not record is the nearest that it
-// did.
-func importedJob(j predecessor.Job, tenantID string) client.ImportedJob {
+// importedJob is j as it is sent, for the tenant with an id of ours, and notes on what is not sent of it. A time that the predecessor did
+// not record is the nearest that it did.
+func importedJob(j predecessor.Job, tenantID string) (out client.ImportedJob, notes []string) {
 	scenario, results := j.Scenario.Value, j.Results.Value
 	submitted, started, finished := j.SubmittedAt.At(), j.StartedAt.At(), j.FinishedAt.At()
-	out := client.ImportedJob{
-		ID: j.ID, TenantID: tenantID, Name: cmp.Or(string(scenario.ScenarioID), j.ScenarioID), Status: j.Status, StartedAt: started,
+	out = client.ImportedJob{
+		ID: j.ID, TenantID: tenantID, Name: string(cmp.Or(scenario.ScenarioID, j.ScenarioID)), Status: j.Status, StartedAt: started,
 		FinishedAt: cmp.Or(finished, started, submitted),
 		CPURequest: cmp.Or(int(j.CPURequest), predecessorCPU), MemoryGi: cmp.Or(int(j.MemoryGi), predecessorMemoryGi),
-		Premium: scenario.Premium, ConfigFile: string(scenario.ConfigFile),
-		Error:          shortened(cmp.Or(string(results.Error), j.Error), maxImportedError),
-		ResultLocation: j.ResultLocation, StorageType: string(results.StorageType), Prefix: string(results.Prefix), Uploaded: results.Uploaded,
+		Premium: bool(scenario.Premium), ConfigFile: string(scenario.ConfigFile), Error: string(cmp.Or(results.Error, j.Error)),
+		ResultLocation: string(j.ResultLocation), StorageType: string(results.StorageType), Prefix: string(results.Prefix),
+		Uploaded: bool(results.Uploaded),
 	}
 	if at := cmp.Or(submitted, started, finished); at != nil {
 		out.SubmittedAt = *at
 	}
-	files := results.Files.Value
-	for _, f := range files[:min(len(files), maxImportedFiles)] {
-		out.Files = append(out.Files, client.ImportedFile{Name: f.Name, Size: max(f.Size, 0), URL: f.URL})
+	files := results.Files.List
+	if len(files) > client.MaxImportedFiles {
+		notes = append(notes, fmt.Sprintf("It has %d result files; the first %d are kept.", len(files), client.MaxImportedFiles))
+		files = files[:client.MaxImportedFiles]
 	}
-	return out
-}
-
-// shortened is text cut to most bytes, at a character.
-func shortened(text string, most int) string {
-	if len(text) <= most {
-		return text
+	for _, f := range files {
+		out.Files = append(out.Files, client.ImportedFile{Name: string(f.Name), Size: max(int64(f.Size), 0), URL: string(f.URL)})
 	}
-	for most > 0 && !utf8.RuneStart(text[most]) {
-		most--
+	if dropped := j.Dropped(); len(dropped) > 0 {
+		names := strings.Join(dropped[:min(len(dropped), namedDrops)], ", ")
+		if more := len(dropped) - namedDrops; more > 0 {
+			names += fmt.Sprintf(" and %d more", more)
+		}
+		notes = append(notes, "Left out, because of an unexpected type: "+names+".")
 	}
-	return text[:most]
+	return out, notes
 }
 
 // show prints the report. Its error says that something was refused, which the report lists.
@@ -342,6 +374,9 @@ func (i *importer) words(r importReport) {
 	fmt.Fprintln(i.a.out)
 	i.list("JOB NOT IMPORTED", "REASON", len(r.Refused), func(k int) []string {
 		return []string{r.Refused[k].ID, r.Refused[k].TenantID, r.Refused[k].Reason}
+	})
+	i.list("JOB CHANGED", "NOTES", len(r.Changed), func(k int) []string {
+		return []string{r.Changed[k].ID, r.Changed[k].TenantID, strings.Join(r.Changed[k].Notes, " ")}
 	})
 	i.list("JOB UNFINISHED", "STATUS", len(r.Unfinished), func(k int) []string {
 		return []string{r.Unfinished[k].ID, r.Unfinished[k].TenantID, r.Unfinished[k].Status}

@@ -26,6 +26,18 @@ func createHookOfJob(ctx context.Context, q *db.Queries, j job.Job) error {
 	return err
 }
 
+// hookOfJob returns the webhook that the submission of a job named, with its first secret, or nil if there is none (any more).
+func hookOfJob(ctx context.Context, q *db.Queries, tenantID, id string) (*job.Webhook, error) {
+	row, err := q.HookOfJob(ctx, db.HookOfJobParams{TenantID: tenantID, JobID: &id})
+	switch {
+	case errors.Is(err, pgx.ErrNoRows):
+		return nil, nil
+	case err != nil:
+		return nil, err
+	}
+	return &job.Webhook{ID: row.ID, URL: row.URL, Secret: row.Secrets[0].Value}, nil
+}
+
 // CreateHook implements delivery.Store. It holds the tenant's row, so that hooks created at once are counted too.
 func (d *DB) CreateHook(
 	ctx context.Context, h delivery.Hook, idem *idempotency.Request, most int,

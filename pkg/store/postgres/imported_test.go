@@ -1,9 +1,11 @@
 package postgres
 
 import (
+	"math/rand/v2"
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
@@ -106,6 +108,33 @@ func TestAnImportedJobIsListedByItsTimeAndFoundByItsOldID(t *testing.T) {
 	}
 	_, err = d.Events(t.Context(), "acme", importedID)
 	wantCode(t, err, problem.NotFound)
+}
+
+func TestALongNameIsShortenedToWhatAnIndexHolds(t *testing.T) {
+	t.Parallel()
+	d := setup(t)
+	newTenant(t, d, "acme", roomy)
+	letters := rand.New(rand.NewPCG(1, 2)) // Postgres compresses what repeats
+	name := make([]rune, 3900)
+	for i := range name {
+		name[i] = 0x10000 + letters.Int32N(0xffff) // of four bytes, the most that a character takes
+	}
+	long := failedElsewhere("acme", time.Now())
+	long.Name = string(name)
+	short := failedElsewhere("acme", time.Now())
+	short.ID = strings.Replace(importedID, "f0", "f1", 1)
+	got, err := job.Import(t.Context(), d, []job.Job{long, short}, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, notes := range []int{1, 0} {
+		if got[i].Outcome != tenant.ImportNew || len(got[i].Notes) != notes {
+			t.Errorf("got %+v", got[i])
+		}
+	}
+	if kept := read(t, d, "acme", long.ID).Name; kept != string(name[:job.MaxName-1])+"…" {
+		t.Errorf("its name has %d characters", utf8.RuneCountInString(kept))
+	}
 }
 
 func TestAnImportedKeyOpensItsTenantUntilItIsReplaced(t *testing.T) {

@@ -33,6 +33,7 @@ func (d *DB) CreateJob(
 		return job.Job{}, false, fmt.Errorf("creating a job: id %q is not a UUID", j.ID)
 	}
 	var row db.Job
+	hook := j.Webhook
 	err = d.inTx(ctx, func(q *db.Queries) (err error) {
 		if _, err := q.LockTenant(ctx, j.TenantID); err != nil {
 			return orNoTenant(err, j.TenantID)
@@ -43,6 +44,9 @@ func (d *DB) CreateJob(
 				return err
 			}
 			if found && earlier.JobID != nil {
+				if hook, err = hookOfJob(ctx, q, j.TenantID, *earlier.JobID); err != nil {
+					return err
+				}
 				row, err = q.JobOfTenant(ctx, db.JobOfTenantParams{TenantID: j.TenantID, ID: *earlier.JobID})
 				return err
 			}
@@ -84,9 +88,7 @@ func (d *DB) CreateJob(
 		return job.Job{}, false, translate(err, "creating a job")
 	}
 	stored = toJob(row)
-	if created {
-		stored.Webhook = j.Webhook
-	}
+	stored.Webhook = hook
 	return stored, created, nil
 }
 

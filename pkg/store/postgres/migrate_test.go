@@ -2,6 +2,8 @@ package postgres
 
 import (
 	"context"
+	"io/fs"
+	"regexp"
 	"testing"
 	"time"
 
@@ -10,6 +12,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/sumo-k8/sumo-k8/infra/local/localtest"
+	"github.com/sumo-k8/sumo-k8/migrations"
 	"github.com/sumo-k8/sumo-k8/pkg/job"
 )
 
@@ -92,6 +95,56 @@ func TestAMigrationThatWaitsForATableDoesNotBlockOthers(t *testing.T) {
 	}
 	if err := Migrate(ctx, url); err != nil {
 		t.Errorf("afterwards: %v", err)
+	}
+}
+
+func TestIndexesOfLargeTablesAreBuiltWhileOthersWrite(t *testing.T) {
+	t.Parallel()
+	const released = "00013" // and not to be changed any more
+	files, err := fs.Glob(migrations.FS, "*.sql")
+	if err != nil {
+		t.Fatal(err)
+	}
+	blocking := regexp.MustCompile(`CREATE (UNIQUE )?INDEX (IF NOT EXISTS )?\w+ ON (jobs|job_events|idempotency_keys)\b`)
+	for _, name := range files {
+		text, err := fs.ReadFile(migrations.FS, name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if found := blocking.Find(text); name[:len(released)] > released && found != nil {
+			t.Errorf("%s: %s blocks all writers until it has read the table: write CONCURRENTLY", name, found)
+		}
+	}
+}
+
+func TestAnIndexThatBrokeOffIsBuiltAgain(t *testing.T) {
+	t.Parallel()
+	url := localtest.Database(t, Migrate)
+	if err := withMigrations(url, "", func(p *goose.Provider) error {
+		_, err := p.DownTo(t.Context(), 15)
+		return err
+	}); err != nil {
+		t.Fatal(err)
+	}
+	conn, err := pgx.Connect(t.Context(), url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close(context.WithoutCancel(t.Context()))
+	for _, statement := range []string{
+		"CREATE UNIQUE INDEX jobs_by_imported_id ON jobs (imported_id)",
+		"UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'jobs_by_imported_id'::regclass",
+	} {
+		if _, err := conn.Exec(t.Context(), statement); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := Migrate(t.Context(), url); err != nil {
+		t.Fatal(err)
+	}
+	var broken int
+	if err := conn.QueryRow(t.Context(), "SELECT count(*) FROM pg_index WHERE NOT indisvalid").Scan(&broken); err != nil || broken > 0 {
+		t.Errorf("%d indexes are not valid, %v", broken, err)
 	}
 }
 

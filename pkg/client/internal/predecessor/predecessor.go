@@ -5,7 +5,6 @@ package predecessor
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"iter"
@@ -36,9 +35,9 @@ type Job struct {
 	FinishedAt     *Timestamp      `json:"finished_at"`
 	CPURequest     Number          `json:"cpu_request"`
 	MemoryGi       Number          `json:"memory_gi"`
-	ResultLocation string          `json:"result_location"`
-	ScenarioID     string          `json:"scenario_id"` // a column of its own in some installations
-	Error          string          `json:"error"`       // likewise
+	ResultLocation Text            `json:"result_location"`
+	ScenarioID     Text            `json:"scenario_id"` // a column of its own in some installations
+	Error          Text            `json:"error"`       // likewise
 	Scenario       Loose[Scenario] `json:"scenario_data"`
 	Results        Loose[Results]  `json:"result_files"`
 }
@@ -47,24 +46,46 @@ type Job struct {
 type Scenario struct {
 	ScenarioID Text `json:"scenario_id"`
 	ConfigFile Text `json:"config_file"`
-	Premium    bool `json:"premium_sim"`
+	Premium    Flag `json:"premium_sim"`
 }
 
 // Results are what a job left.
 type Results struct {
-	StorageType Text          `json:"storage_type"`
-	Uploaded    bool          `json:"uploaded"`
-	Prefix      Text          `json:"prefix"`
-	Error       Text          `json:"error_message"`
-	Files       Loose[[]File] `json:"files"`
+	StorageType Text  `json:"storage_type"`
+	Uploaded    Flag  `json:"uploaded"`
+	Prefix      Text  `json:"prefix"`
+	Error       Text  `json:"error_message"`
+	Files       Files `json:"files"`
 }
 
 // File is a result file.
 type File struct {
-	Name string `json:"name"`
-	Size int64  `json:"size"`
-	URL  string `json:"url"`
+	Name Text   `json:"name"`
+	Size Number `json:"size"`
+	URL  Text   `json:"url"`
 }
+
+// Dropped names what is left out of j's documents, because it has another form than expected.
+func (j Job) Dropped() (names []string) {
+	name := func(column string, dropped []string) {
+		for _, field := range dropped {
+			names = append(names, strings.TrimSuffix(column+"."+field, "."))
+		}
+	}
+	name("scenario_data", j.Scenario.Dropped)
+	name("result_files", j.Results.Dropped)
+	name("result_files", j.Results.Value.Files.Dropped)
+	return names
+}
+
+// RowError says that a row cannot be read.
+type RowError struct {
+	ID     string // the row's
+	Reason string // a sentence without the value, which may be a key
+}
+
+// Error implements error.
+func (e *RowError) Error() string { return "row " + e.ID + ": " + e.Reason }
 
 // Finished reports whether j ended.
 func (j Job) Finished() bool { return j.Status == "SUCCEEDED" || j.Status == "FAILED" }
@@ -165,16 +186,20 @@ func (d *Database) inspect(ctx context.Context, t table) error {
 	return nil
 }
 
-// Tenants reads all tenants, by id.
-func (d *Database) Tenants(ctx context.Context) ([]Tenant, error) {
-	var out []Tenant
+// Tenants reads all tenants, by id, except those in rows that cannot be read.
+func (d *Database) Tenants(ctx context.Context) (all []Tenant, unread []*RowError, err error) {
 	for t, err := range read[Tenant](ctx, d, tenants.name, "tenant_id") {
-		if err != nil {
-			return nil, err
+		var row *RowError
+		switch {
+		case errors.As(err, &row):
+			unread = append(unread, row)
+		case err != nil:
+			return nil, nil, err
+		default:
+			all = append(all, t)
 		}
-		out = append(out, t)
 	}
-	return out, nil
+	return all, unread, nil
 }
 
 // CountJobs counts all jobs.
@@ -188,7 +213,8 @@ func (d *Database) CountJobs(ctx context.Context) (n int64, err error) {
 	return n, nil
 }
 
-// Jobs reads all jobs one after the other, by id. The database is busy until the loop ends.
+// Jobs reads all jobs one after the other, by id. The database is busy until the loop ends. A *RowError stands for a row that cannot be
+// read, and with it comes what else the row has; other rows follow.
 func (d *Database) Jobs(ctx context.Context) iter.Seq2[Job, error] {
 	return read[Job](ctx, d, jobs.name, "job_id")
 }
@@ -202,7 +228,7 @@ func read[T any](ctx context.Context, d *Database, name, order string) iter.Seq2
 			return
 		}
 		rows, err := d.conn.Query(ctx, fmt.Sprintf(
-			"SELECT %[3]s::text, row_to_json(r)::text FROM (SELECT %[1]s FROM %[2]s) AS r ORDER BY %[3]s", strings.Join(columns, ", "), name, order,
+			"SELECT coalesce(%[3]s::text, ''), row_to_json(r)::text FROM (SELECT %[1]s FROM %[2]s) AS r ORDER BY %[3]s", strings.Join(columns, ", "), name, order,
 		))
 		if err != nil {
 			yield(none, fmt.Errorf("reading the predecessor's %s: %w", name, err))
@@ -211,17 +237,16 @@ func read[T any](ctx context.Context, d *Database, name, order string) iter.Seq2
 		defer rows.Close()
 		for rows.Next() {
 			var id, text string
-			var row T
-			if err = rows.Scan(&id, &text); err == nil {
-				if err = json.Unmarshal([]byte(text), &row); err != nil {
-					err = fmt.Errorf("row %s: %w", id, withoutValue(err))
-				}
-			}
-			if err != nil {
+			if err := rows.Scan(&id, &text); err != nil {
 				yield(none, fmt.Errorf("reading the predecessor's %s: %w", name, err))
 				return
 			}
-			if !yield(row, nil) {
+			var row T
+			faults, err := readFields([]byte(text), &row)
+			if len(faults) > 0 {
+				err = &RowError{ID: id, Reason: fmt.Sprintf("Its %s %s.", faults[0].name, faults[0].err)}
+			}
+			if !yield(row, err) {
 				return
 			}
 		}
@@ -229,13 +254,4 @@ func read[T any](ctx context.Context, d *Database, name, order string) iter.Seq2
 			yield(none, fmt.Errorf("reading the predecessor's %s: %w", name, err))
 		}
 	}
-}
-
-// withoutValue names the column that cannot be read, and not its value, which may be a key.
-func withoutValue(err error) error {
-	var mismatch *json.UnmarshalTypeError
-	if errors.As(err, &mismatch) {
-		return fmt.Errorf("its %s is of another type than expected", mismatch.Field)
-	}
-	return err
 }

@@ -57,9 +57,9 @@ func at(text string) *Timestamp {
 
 func readAll(t *testing.T, d *Database) (tenants []Tenant, jobs []Job) {
 	t.Helper()
-	tenants, err := d.Tenants(t.Context())
-	if err != nil {
-		t.Fatal(err)
+	tenants, unread, err := d.Tenants(t.Context())
+	if err != nil || len(unread) > 0 {
+		t.Fatal(unread, err)
 	}
 	for j, err := range d.Jobs(t.Context()) {
 		if err != nil {
@@ -95,9 +95,9 @@ func TestItsTenantsAndJobsAreRead(t *testing.T) {
 	}
 	wantJobs := []Job{{
 		ID: id, TenantID: "b", Status: "SUCCEEDED", SubmittedAt: at(early), FinishedAt: at("2025-01-02 04:00:00+00"), CPURequest: 2, MemoryGi: 4,
-		ResultLocation: "results/b/x/", Scenario: Loose[Scenario]{Scenario{ScenarioID: "peak", ConfigFile: "a.sumocfg", Premium: true}},
-		Results: Loose[Results]{Results{
-			StorageType: "s3", Uploaded: true, Prefix: "results/b/x/", Files: Loose[[]File]{[]File{{Name: "a.xml", Size: 7, URL: "s3://o/a.xml"}}},
+		ResultLocation: "results/b/x/", Scenario: Loose[Scenario]{Value: Scenario{ScenarioID: "peak", ConfigFile: "a.sumocfg", Premium: true}},
+		Results: Loose[Results]{Value: Results{
+			StorageType: "s3", Uploaded: true, Prefix: "results/b/x/", Files: Files{List: []File{{Name: "a.xml", Size: 7, URL: "s3://o/a.xml"}}},
 		}},
 	}}
 	if diff := cmp.Diff(wantTenants, tenants) + cmp.Diff(wantJobs, jobs) + cmp.Diff([]string(nil), d.Missing); diff != "" {
@@ -122,8 +122,11 @@ func TestOtherTypesAndMissingColumnsDoNoHarm(t *testing.T) {
 		ID: "a", APIKey: "sk-a" + strings.Repeat(" ", 36), MaxCPU: 10, MaxMemoryGi: 20, CreatedAt: at("2025-01-02 03:04:05+00"),
 	}}
 	wantJobs := []Job{
-		{ID: "1", TenantID: "a", Status: "FAILED", ScenarioID: "peak", Error: "too hot", Scenario: Loose[Scenario]{Scenario{ScenarioID: "17"}}},
-		{ID: "2", TenantID: "a", Status: "RUNNING", Results: Loose[Results]{Results{Error: "burnt"}}},
+		{ID: "1", TenantID: "a", Status: "FAILED", ScenarioID: "peak", Error: "too hot", Scenario: Loose[Scenario]{Value: Scenario{ScenarioID: "17"}}},
+		{
+			ID: "2", TenantID: "a", Status: "RUNNING", Scenario: Loose[Scenario]{Dropped: []string{""}},
+			Results: Loose[Results]{Value: Results{Error: "burnt"}, Dropped: []string{"files"}},
+		},
 	}
 	wantMissing := []string{
 		"There is no column tenants.max_concurrent_jobs.", "There is no column jobs.submitted_at.", "There is no column jobs.started_at.",
@@ -144,22 +147,82 @@ func TestOtherTypesAndMissingColumnsDoNoHarm(t *testing.T) {
 	}
 }
 
-func TestWhatCannotBeReadIsNamedWithoutItsValue(t *testing.T) {
+func TestAValueOfAnotherTypeIsLeftOutAlone(t *testing.T) {
+	t.Parallel()
+	url, _ := database(
+		t, `CREATE TABLE tenants (tenant_id text)`,
+		`CREATE TABLE jobs (job_id text, tenant_id text, status text, submitted_at text, error jsonb, scenario_data jsonb, result_files jsonb)`,
+		`INSERT INTO jobs VALUES
+			('1', 'a', 'FAILED', '2025-01-02 03:04:05.678901', '{"code": 7}', '{"scenario_id": "peak", "config_file": "a.sumocfg", "premium_sim": "true"}',
+			 '{"storage_type": "s3", "uploaded": "yes", "files": [{"name": "a.xml", "size": "12"}, {"name": "b.xml", "size": 1.5}]}'),
+			('2', 'a', 'FAILED', '2025-01-02 03:04:05.678901+00', NULL, '{"scenario_id": "peak", "premium_sim": "perhaps"}',
+			 '{"prefix": "p/", "uploaded": {}, "files": [{"name": "a.xml", "size": "large"}, "b.xml", {"size": 1}, {"name": "c.xml", "size": 5000000000}]}')`,
+	)
+	_, jobs := readAll(t, opened(t, url))
+	want := []Job{
+		{
+			ID: "1", TenantID: "a", Status: "FAILED", SubmittedAt: at(early), Error: `{"code":7}`,
+			Scenario: Loose[Scenario]{Value: Scenario{ScenarioID: "peak", ConfigFile: "a.sumocfg", Premium: true}},
+			Results: Loose[Results]{Value: Results{
+				StorageType: "s3", Uploaded: true, Files: Files{List: []File{{Name: "a.xml", Size: 12}, {Name: "b.xml", Size: 1}}},
+			}},
+		},
+		{
+			ID: "2", TenantID: "a", Status: "FAILED", SubmittedAt: at(early),
+			Scenario: Loose[Scenario]{Value: Scenario{ScenarioID: "peak"}, Dropped: []string{"premium_sim"}},
+			Results: Loose[Results]{Dropped: []string{"uploaded"}, Value: Results{Prefix: "p/", Files: Files{
+				List:    []File{{Name: "a.xml"}, {Name: "c.xml", Size: 5e9}},
+				Dropped: []string{"files[0].size", "files[1]", "files[2]"},
+			}}},
+		},
+	}
+	withoutBlanks := cmp.Transformer("", func(x Text) string { return strings.ReplaceAll(string(x), ": ", ":") })
+	if diff := cmp.Diff(want, jobs, withoutBlanks); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+	dropped := []string{
+		"scenario_data.premium_sim", "result_files.uploaded", "result_files.files[0].size", "result_files.files[1]", "result_files.files[2]",
+	}
+	if diff := cmp.Diff(dropped, jobs[1].Dropped()); diff != "" {
+		t.Errorf("dropped (-want +got):\n%s", diff)
+	}
+}
+
+func TestARowThatCannotBeReadIsNamedAndOthersAreRead(t *testing.T) {
+	t.Parallel()
+	url, _ := database(
+		t, `CREATE TABLE tenants (tenant_id text, api_key jsonb)`, `INSERT INTO tenants VALUES ('a', '{"key": "sk-secret"}'), ('b', '"sk-b"')`,
+		`CREATE TABLE jobs (job_id text, tenant_id text, status text, submitted_at text, cpu_request text)`,
+		`INSERT INTO jobs VALUES ('1', 'a', 'FAILED', 'yesterday', '2'), ('2', 'a', 'FAILED', NULL, '2Gi'), ('3', 'a', 'FAILED', NULL, '2')`,
+	)
+	d := opened(t, url)
+	tenants, unread, err := d.Tenants(t.Context())
+	if err != nil || len(tenants) != 1 || tenants[0].APIKey != "sk-b" {
+		t.Errorf("read are %v, %v", tenants, err)
+	}
+	if diff := cmp.Diff([]*RowError{{ID: "a", Reason: "Its api_key is of another type than expected."}}, unread); diff != "" {
+		t.Errorf("tenants that are not read (-want +got):\n%s", diff)
+	}
+	var got []string
+	for j, err := range d.Jobs(t.Context()) {
+		got = append(got, fmt.Sprint(j.ID, j.TenantID, " ", err))
+	}
+	want := []string{"1a row 1: Its submitted_at is not a time.", "2a row 2: Its cpu_request is not a number.", "3a <nil>"}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("jobs (-want +got):\n%s", diff)
+	}
+}
+
+func TestADatabaseThatCannotBeReadIsNamedWithoutItsPassword(t *testing.T) {
 	t.Parallel()
 	empty, _ := database(t)
-	keyed, _ := database(t, `CREATE TABLE tenants (tenant_id text, api_key jsonb)`, `INSERT INTO tenants VALUES ('a', '{"key": "sk-secret"}')`)
 	for name, c := range map[string]struct{ url, want string }{
 		"an empty database": {empty, "there is no column tenants.tenant_id"},
-		"an odd key":        {keyed, "row a: its api_key is of another type"},
 		"no server":         {"postgres://user:hush@127.0.0.1:1/db", "connecting to the predecessor's database"},
 		"no address":        {"postgres://user:hush@[/db", "reading the address"},
 	} {
-		d, err := Open(t.Context(), c.url)
-		if err == nil {
-			_, err = d.Tenants(t.Context())
-			d.Close()
-		}
-		if text := fmt.Sprint(err); !strings.Contains(text, c.want) || strings.Contains(text, "secret") || strings.Contains(text, "hush") {
+		_, err := Open(t.Context(), c.url)
+		if text := fmt.Sprint(err); !strings.Contains(text, c.want) || strings.Contains(text, "hush") {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

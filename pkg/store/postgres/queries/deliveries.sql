@@ -3,6 +3,9 @@ INSERT INTO hooks (id, tenant_id, job_id, url, receiver, events, labels, format,
 VALUES (@id, @tenant_id, @job_id, @url, @receiver, @events, @labels, @format, @studies, @enabled, @secrets)
 RETURNING *;
 
+-- name: HookOfJob :one
+SELECT * FROM hooks WHERE tenant_id = @tenant_id AND job_id = @job_id;
+
 -- name: CountHooks :one
 SELECT count(*) FROM hooks WHERE tenant_id = @tenant_id AND job_id IS NULL;
 

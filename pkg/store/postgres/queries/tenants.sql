@@ -1,6 +1,7 @@
 -- name: InsertTenant :one
-INSERT INTO tenants (id, namespace, max_cpu, max_memory_gi, max_concurrent_jobs, input_buckets, default_sumo_version, created_at)
-VALUES (@id, @namespace, @max_cpu, @max_memory_gi, @max_concurrent_jobs, @input_buckets, @default_sumo_version,
+INSERT INTO tenants (id, namespace, max_cpu, max_memory_gi, max_concurrent_jobs, input_buckets, default_sumo_version, imported,
+                     created_at)
+VALUES (@id, @namespace, @max_cpu, @max_memory_gi, @max_concurrent_jobs, @input_buckets, @default_sumo_version, @imported,
         coalesce(sqlc.narg(created_at)::timestamptz, now()))
 RETURNING *;
 

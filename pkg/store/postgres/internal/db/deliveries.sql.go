@@ -433,6 +433,37 @@ func (q *Queries) Hook(ctx context.Context, arg HookParams) (Hook, error) {
 	return i, err
 }
 
+const hookOfJob = `-- name: HookOfJob :one
+SELECT id, tenant_id, job_id, url, receiver, events, labels, format, studies, enabled, remark, secrets, created_at, updated_at FROM hooks WHERE tenant_id = $1 AND job_id = $2
+`
+
+type HookOfJobParams struct {
+	TenantID string
+	JobID    *string
+}
+
+func (q *Queries) HookOfJob(ctx context.Context, arg HookOfJobParams) (Hook, error) {
+	row := q.db.QueryRow(ctx, hookOfJob, arg.TenantID, arg.JobID)
+	var i Hook
+	err := row.Scan(
+		&i.ID,
+		&i.TenantID,
+		&i.JobID,
+		&i.URL,
+		&i.Receiver,
+		&i.Events,
+		&i.Labels,
+		&i.Format,
+		&i.Studies,
+		&i.Enabled,
+		&i.Remark,
+		&i.Secrets,
+		&i.CreatedAt,
+		&i.UpdatedAt,
+	)
+	return i, err
+}
+
 const hookSignals = `-- name: HookSignals :many
 SELECT hook_id, job_id, tenant_id, updated_at, job, percent, failures
 FROM (

@@ -168,4 +168,5 @@ type Tenant struct {
 	ProvisionAt           time.Time
 	RetiredAt             *time.Time
 	DefaultSumoVersion    string
+	Imported              bool
 }

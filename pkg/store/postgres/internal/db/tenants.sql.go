@@ -29,7 +29,7 @@ WHERE id = (
     LIMIT 1
     FOR NO KEY UPDATE SKIP LOCKED
 )
-RETURNING id, namespace, max_cpu, max_memory_gi, max_concurrent_jobs, input_buckets, created_at, updated_at, submissions_spent_until, provision_at, retired_at, default_sumo_version
+RETURNING id, namespace, max_cpu, max_memory_gi, max_concurrent_jobs, input_buckets, created_at, updated_at, submissions_spent_until, provision_at, retired_at, default_sumo_version, imported
 `
 
 // Concurrent callers get different tenants.
@@ -49,6 +49,7 @@ func (q *Queries) DueTenant(ctx context.Context, retry time.Duration) (Tenant, e
 		&i.ProvisionAt,
 		&i.RetiredAt,
 		&i.DefaultSumoVersion,
+		&i.Imported,
 	)
 	return i, err
 }
@@ -82,10 +83,11 @@ func (q *Queries) InsertKey(ctx context.Context, arg InsertKeyParams) error {
 }
 
 const insertTenant = `-- name: InsertTenant :one
-INSERT INTO tenants (id, namespace, max_cpu, max_memory_gi, max_concurrent_jobs, input_buckets, default_sumo_version, created_at)
-VALUES ($1, $2, $3, $4, $5, $6, $7,
-        coalesce($8::timestamptz, now()))
-RETURNING id, namespace, max_cpu, max_memory_gi, max_concurrent_jobs, input_buckets, created_at, updated_at, submissions_spent_until, provision_at, retired_at, default_sumo_version
+INSERT INTO tenants (id, namespace, max_cpu, max_memory_gi, max_concurrent_jobs, input_buckets, default_sumo_version, imported,
+                     created_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8,
+        coalesce($9::timestamptz, now()))
+RETURNING id, namespace, max_cpu, max_memory_gi, max_concurrent_jobs, input_buckets, created_at, updated_at, submissions_spent_until, provision_at, retired_at, default_sumo_version, imported
 `
 
 type InsertTenantParams struct {
@@ -96,6 +98,7 @@ type InsertTenantParams struct {
 	MaxConcurrentJobs  int
 	InputBuckets       []string
 	DefaultSumoVersion string
+	Imported           bool
 	CreatedAt          *time.Time
 }
 
@@ -108,6 +111,7 @@ func (q *Queries) InsertTenant(ctx context.Context, arg InsertTenantParams) (Ten
 		arg.MaxConcurrentJobs,
 		arg.InputBuckets,
 		arg.DefaultSumoVersion,
+		arg.Imported,
 		arg.CreatedAt,
 	)
 	var i Tenant
@@ -124,6 +128,7 @@ func (q *Queries) InsertTenant(ctx context.Context, arg InsertTenantParams) (Ten
 		&i.ProvisionAt,
 		&i.RetiredAt,
 		&i.DefaultSumoVersion,
+		&i.Imported,
 	)
 	return i, err
 }
@@ -177,7 +182,7 @@ func (q *Queries) KeyOwner(ctx context.Context, id string) (KeyOwnerRow, error) 
 }
 
 const lockTenant = `-- name: LockTenant :one
-SELECT id, namespace, max_cpu, max_memory_gi, max_concurrent_jobs, input_buckets, created_at, updated_at, submissions_spent_until, provision_at, retired_at, default_sumo_version FROM tenants WHERE id = $1 FOR NO KEY UPDATE
+SELECT id, namespace, max_cpu, max_memory_gi, max_concurrent_jobs, input_buckets, created_at, updated_at, submissions_spent_until, provision_at, retired_at, default_sumo_version, imported FROM tenants WHERE id = $1 FOR NO KEY UPDATE
 `
 
 // NO KEY: the row's id does not change, so rows that refer to it can still be inserted and deleted.
@@ -197,6 +202,7 @@ func (q *Queries) LockTenant(ctx context.Context, id string) (Tenant, error) {
 		&i.ProvisionAt,
 		&i.RetiredAt,
 		&i.DefaultSumoVersion,
+		&i.Imported,
 	)
 	return i, err
 }
@@ -280,7 +286,7 @@ func (q *Queries) SpendSubmission(ctx context.Context, arg SpendSubmissionParams
 }
 
 const tenant = `-- name: Tenant :one
-SELECT id, namespace, max_cpu, max_memory_gi, max_concurrent_jobs, input_buckets, created_at, updated_at, submissions_spent_until, provision_at, retired_at, default_sumo_version FROM tenants WHERE id = $1
+SELECT id, namespace, max_cpu, max_memory_gi, max_concurrent_jobs, input_buckets, created_at, updated_at, submissions_spent_until, provision_at, retired_at, default_sumo_version, imported FROM tenants WHERE id = $1
 `
 
 func (q *Queries) Tenant(ctx context.Context, id string) (Tenant, error) {
@@ -299,12 +305,13 @@ func (q *Queries) Tenant(ctx context.Context, id string) (Tenant, error) {
 		&i.ProvisionAt,
 		&i.RetiredAt,
 		&i.DefaultSumoVersion,
+		&i.Imported,
 	)
 	return i, err
 }
 
 const tenantByKey = `-- name: TenantByKey :one
-SELECT t.id, t.namespace, t.max_cpu, t.max_memory_gi, t.max_concurrent_jobs, t.input_buckets, t.created_at, t.updated_at, t.submissions_spent_until, t.provision_at, t.retired_at, t.default_sumo_version, k.hash,
+SELECT t.id, t.namespace, t.max_cpu, t.max_memory_gi, t.max_concurrent_jobs, t.input_buckets, t.created_at, t.updated_at, t.submissions_spent_until, t.provision_at, t.retired_at, t.default_sumo_version, t.imported, k.hash,
        (k.last_used_at IS NULL OR k.last_used_at < now() - interval '1 minute')::boolean AS use_unrecorded
 FROM api_keys k
 JOIN tenants t ON t.id = k.tenant_id
@@ -335,6 +342,7 @@ func (q *Queries) TenantByKey(ctx context.Context, id string) (TenantByKeyRow, e
 		&i.Tenant.ProvisionAt,
 		&i.Tenant.RetiredAt,
 		&i.Tenant.DefaultSumoVersion,
+		&i.Tenant.Imported,
 		&i.Hash,
 		&i.UseUnrecorded,
 	)
@@ -342,7 +350,7 @@ func (q *Queries) TenantByKey(ctx context.Context, id string) (TenantByKeyRow, e
 }
 
 const tenants = `-- name: Tenants :many
-SELECT id, namespace, max_cpu, max_memory_gi, max_concurrent_jobs, input_buckets, created_at, updated_at, submissions_spent_until, provision_at, retired_at, default_sumo_version FROM tenants ORDER BY id
+SELECT id, namespace, max_cpu, max_memory_gi, max_concurrent_jobs, input_buckets, created_at, updated_at, submissions_spent_until, provision_at, retired_at, default_sumo_version, imported FROM tenants ORDER BY id
 `
 
 func (q *Queries) Tenants(ctx context.Context) ([]Tenant, error) {
@@ -367,6 +375,7 @@ func (q *Queries) Tenants(ctx context.Context) ([]Tenant, error) {
 			&i.ProvisionAt,
 			&i.RetiredAt,
 			&i.DefaultSumoVersion,
+			&i.Imported,
 		); err != nil {
 			return nil, err
 		}
@@ -403,7 +412,7 @@ SET max_cpu              = coalesce($1, max_cpu),
     updated_at           = now(),
     provision_at         = now()
 WHERE id = $6
-RETURNING id, namespace, max_cpu, max_memory_gi, max_concurrent_jobs, input_buckets, created_at, updated_at, submissions_spent_until, provision_at, retired_at, default_sumo_version
+RETURNING id, namespace, max_cpu, max_memory_gi, max_concurrent_jobs, input_buckets, created_at, updated_at, submissions_spent_until, provision_at, retired_at, default_sumo_version, imported
 `
 
 type UpdateTenantParams struct {
@@ -438,6 +447,7 @@ func (q *Queries) UpdateTenant(ctx context.Context, arg UpdateTenantParams) (Ten
 		&i.ProvisionAt,
 		&i.RetiredAt,
 		&i.DefaultSumoVersion,
+		&i.Imported,
 	)
 	return i, err
 }
