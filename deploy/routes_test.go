@@ -16,6 +16,7 @@ import (
 	"github.com/sumo-k8/sumo-k8/functions/status"
 	"github.com/sumo-k8/sumo-k8/functions/submit"
 	"github.com/sumo-k8/sumo-k8/pkg/rest"
+	"github.com/sumo-k8/sumo-k8/pkg/scenario"
 )
 
 // operation is one that a function serves.
@@ -29,7 +30,7 @@ type operation struct {
 func operations() map[[2]string]operation {
 	served := map[[2]string]operation{}
 	for name, register := range map[string]func(huma.API){
-		"auth": (&auth.Function{}).Register, "submit": (&submit.Function{}).Register, "status": (&status.Function{}).Register,
+		"auth": (&auth.Function{}).Register, "submit": (&submit.Function{Scenarios: &scenario.Intake{}}).Register, "status": (&status.Function{}).Register,
 		"logs": (&logs.Function{}).Register, "reconcile": (&reconcile.Function{}).Register,
 	} {
 		api := rest.NewAPI(http.NewServeMux(), rest.Keys{})
