@@ -30,8 +30,8 @@ type operation struct {
 func operations() map[[2]string]operation {
 	served := map[[2]string]operation{}
 	for name, register := range map[string]func(huma.API){
-		"auth": (&auth.Function{}).Register, "submit": (&submit.Function{Scenarios: &scenario.Intake{}}).Register, "status": (&status.Function{}).Register,
-		"logs": (&logs.Function{}).Register, "reconcile": (&reconcile.Function{}).Register,
+		"auth": (&auth.Function{}).Register, "submit": (&submit.Function{Scenarios: &scenario.Intake{}}).Register,
+		"status": (&status.Function{}).Register, "logs": (&logs.Function{}).Register, "reconcile": (&reconcile.Function{}).Register,
 	} {
 		api := rest.NewAPI(http.NewServeMux(), rest.Keys{})
 		register(api)
