@@ -131,8 +131,12 @@ func TestNamesAreReadAsSUMOReadsThem(t *testing.T) {
 		"an option of a namespace": {
 			zip: scenarioOf(t, `<x:additional-files value="evil.xml"/>`, entryOf("evil.xml", evil)), refused: "unknown",
 		},
+		"an href of a namespace that nothing declares": {
+			zip:     within(`<include x:href="evil.xml" href="ok.xml"/>`, entryOf("d/evil.xml", evil), good("d/ok.xml")),
+			refused: "nothing declares the prefix",
+		},
 		"an href of a namespace": {
-			zip:   within(`<include x:href="evil.xml" href="ok.xml"/>`, entryOf("d/evil.xml", evil), good("d/ok.xml")),
+			zip:   within(`<include xmlns:x="u" x:href="evil.xml" href="ok.xml"/>`, entryOf("d/evil.xml", evil), good("d/ok.xml")),
 			files: files{"additional-files": {"d/a.xml"}},
 		},
 		"both forms of a value": {zip: scenarioOf(t, `<log value="a" v="b"/>`), refused: "set twice"},

@@ -965,7 +965,7 @@ func TestTheFirstOfSeveralConfigurationsIsSoundAndTopmost(t *testing.T) {
 		"several below":        {[]Config{{Path: "d/b.sumocfg"}, {Path: "c/b.sumocfg"}}, "c/b.sumocfg", []string{"d/b.sumocfg"}},
 		"one by its name only": {[]Config{{Path: "a.xml"}, {Path: "b.sumocfg"}}, "", nil},
 		"the first that runs": {
-			[]Config{{Path: "a.sumocfg", End: new(float64)}, {Path: "b.sumocfg"}, {Path: "c.sumocfg"}},
+			[]Config{{Path: "a.sumocfg", Begin: new(1.0), End: new(float64)}, {Path: "b.sumocfg"}, {Path: "c.sumocfg"}},
 			"b.sumocfg", []string{"a.sumocfg", "c.sumocfg"},
 		},
 		"none that is sound": {[]Config{{Path: "a.sumocfg", Problems: bad}}, "", nil},

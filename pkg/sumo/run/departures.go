@@ -17,9 +17,9 @@ import (
 
 // departures moves what departs in a run to its second step: SUMO examines routes at departure only.
 type departures struct {
-	begin, end, step float64 // seconds; end may be infinite
-	ahead            float64 // for how many seconds SUMO reads route files before the first step
-	seen             map[uint64]bool
+	begin, end, step float64            // seconds; end may be infinite
+	ahead            float64            // for how many seconds SUMO reads route files ahead
+	seen             map[uint64]float64 // when vehicles and persons depart, by a sum of their ids, as a million ids take much memory
 	seed             maphash.Seed
 	again            int // ids that have been used again
 }
@@ -27,7 +27,9 @@ type departures struct {
 // route is a route file that SUMO reads as time advances, with those that it includes.
 type route struct {
 	scenario.Order
-	read float64 // seconds: the latest departure so far
+	// at is when SUMO reads what comes next: when it has read a departure after until, which is the begin at first, it goes on as that
+	// departs. Both are in seconds.
+	at, until float64
 }
 
 // SUMO takes an id again when the first that had it has left. Moved to one time, both are there, so the run's copy has another id.
@@ -42,7 +44,7 @@ func (r Run) copyDemand(root *os.Root, chosen scenario.Config, s settings) (unmo
 		return nil, nil
 	}
 	d := departures{
-		begin: s.begin, end: math.Inf(1), step: s.stepLength, ahead: s.routeSteps, seen: map[uint64]bool{}, seed: maphash.MakeSeed(),
+		begin: s.begin, end: math.Inf(1), step: s.stepLength, ahead: s.routeSteps, seen: map[uint64]float64{}, seed: maphash.MakeSeed(),
 	}
 	if s.end != nil {
 		d.end = *s.end
@@ -51,7 +53,7 @@ func (r Run) copyDemand(root *os.Root, chosen scenario.Config, s settings) (unmo
 	for _, name := range s.routes {
 		var order *route
 		if s.routeSteps > 0 {
-			order = &route{}
+			order = &route{at: d.begin, until: d.begin}
 		}
 		if err := c.copy(name, order); err != nil {
 			return nil, err
@@ -134,10 +136,10 @@ func (d *departures) move(e xml.Element, order *route) []xml.Change {
 	}
 	changes := []xml.Change{{Attribute: attribute, Value: inSeconds(to)}}
 	if !dropped {
-		changes = append(changes, d.rename(e, order)...)
+		changes = append(changes, d.rename(e, at, order)...)
 	}
-	if order != nil && !transit && !dropped {
-		order.read = at
+	if order != nil && !transit && !dropped && at > order.until {
+		order.at, order.until = at, at+d.ahead
 	}
 	if attribute == "depart" {
 		return changes
@@ -157,9 +159,8 @@ func (d *departures) move(e xml.Element, order *route) []xml.Change {
 	return changes
 }
 
-// rename gives another id to what has one that was there before, unless SUMO reads both before the first step. It never takes the id of a
-// flow again.
-func (d *departures) rename(e xml.Element, order *route) []xml.Change {
+// rename gives another id to what has one again, where SUMO reads it after the first has departed. It never takes the id of a flow again.
+func (d *departures) rename(e xml.Element, at float64, order *route) []xml.Change {
 	kind := string(e.Name)
 	switch kind {
 	case "flow":
@@ -168,9 +169,10 @@ func (d *departures) rename(e xml.Element, order *route) []xml.Change {
 		kind = "vehicle"
 	}
 	id := string(e.Attr("id"))
-	key := maphash.String(d.seed, kind+" "+id) // a million ids would take much memory
-	if !d.seen[key] || order == nil || order.read <= d.begin+d.ahead {
-		d.seen[key] = true
+	key := maphash.String(d.seed, kind+" "+id)
+	before, there := d.seen[key]
+	d.seen[key] = at
+	if !there || order == nil || order.at <= before {
 		return nil
 	}
 	d.again++

@@ -164,8 +164,8 @@ func agree(t *testing.T, sumo release.Installation, q question) answer {
 			sumo.Version, q.config, diff, clip(said), clip(weSaid))
 	}
 	checked, _ := carriedOut(t, sumo, q, simulation.Options{Check: true})
-	// A check reads no more of a file that is cut off than plain SUMO in its first steps.
-	excepted := strings.Contains(said, "input ended before")
+	// A check reads all vehicles at once, also two of the same id, and no more of a file that is cut off than plain SUMO in its first steps.
+	excepted := strings.Contains(checked.Message, "already exists") || strings.Contains(said, "input ended before")
 	if (checked.Succeeded() != want.Runs || want.Runs && len(checked.Warnings) > 0) && !excepted {
 		keep(t, q)
 		t.Errorf("a check of %s by SUMO %s says: %s: %s %q\nSUMO says:\n%s",

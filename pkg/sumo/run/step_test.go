@@ -170,7 +170,7 @@ func TestSettingsAreThoseOfTheOptions(t *testing.T) {
 		options []scenario.Option
 		want    settings
 	}{
-		"none": {nil, settings{stepLength: 1, scale: 1, own: none}},
+		"none": {nil, settings{stepLength: 1, scale: 1, routeSteps: 200, own: none}},
 		"outputs": {[]scenario.Option{
 			{Name: "summary-output", Files: []string{"out/s.xml"}, Writes: true},
 			{Name: "tripinfo-output", Files: []string{os.DevNull}, Writes: true},
@@ -179,7 +179,7 @@ func TestSettingsAreThoseOfTheOptions(t *testing.T) {
 			{Name: "output-prefix", Value: "x_"}, {Name: "output-suffix", Value: "_y"}, {Name: "output.format", Value: "csv"},
 			{Name: "tripinfo-output.write-unfinished", Value: "True"},
 		}, settings{
-			stepLength: 1, scale: 1, prefix: "x_", suffix: "_y", format: "csv", unfinished: true,
+			stepLength: 1, scale: 1, routeSteps: 200, prefix: "x_", suffix: "_y", format: "csv", unfinished: true,
 			own: map[simulation.Output]string{
 				simulation.OutputSummary: "out/s.xml", simulation.OutputStatistics: "stats.xml", simulation.OutputEdgeData: "e.csv",
 			},
@@ -188,14 +188,17 @@ func TestSettingsAreThoseOfTheOptions(t *testing.T) {
 			[]scenario.Option{
 				{Name: "xml-validation", Value: "auto"}, {Name: "xml-validation.net", Value: "never"},
 			},
-			settings{stepLength: 1, scale: 1, own: none, autoValidation: []string{"xml-validation"}},
+			settings{stepLength: 1, scale: 1, routeSteps: 200, own: none, autoValidation: []string{"xml-validation"}},
 		},
 		"all": {[]scenario.Option{
 			{Name: "additional-files", Files: []string{"sub/a.xml", "b.xml"}}, {Name: "route-files", Files: []string{"sub/x.rou.xml"}},
 			{Name: "step-length", Value: "0:00:00.5"}, {Name: "scale", Value: " 2"}, {Name: "threads", Value: "3"},
-		}, settings{additional: []string{"sub/a.xml", "b.xml"}, routes: []string{"sub/x.rou.xml"}, stepLength: 0.5, scale: 2, own: none}},
+			{Name: "route-steps", Value: "100"},
+		}, settings{additional: []string{"sub/a.xml", "b.xml"}, routes: []string{"sub/x.rou.xml"}, stepLength: 0.5, scale: 2, routeSteps: 100,
+			own: none}},
 		"nonsense is left to SUMO": {
-			[]scenario.Option{{Name: "step-length", Value: "long"}, {Name: "scale", Value: "-1"}}, settings{stepLength: 1, scale: 1, own: none},
+			[]scenario.Option{{Name: "step-length", Value: "long"}, {Name: "scale", Value: "-1"}, {Name: "route-steps", Value: "x"}},
+			settings{stepLength: 1, scale: 1, routeSteps: 200, own: none},
 		},
 	} {
 		if diff := cmp.Diff(tc.want, settingsOf(scenario.Config{Options: tc.options}), cmp.AllowUnexported(settings{})); diff != "" {

@@ -310,6 +310,12 @@ func TestChecksOfEveryVersion(t *testing.T) {
 		return []problem.Item{{Message: "Error: Vehicle '" + id + "' has no valid route. No connection between edge 'AB' and edge 'DE'."}}
 	}
 	disconnected := disconnectedIn("lost")
+	repeated := func(departs ...int) (demand string) { // of vehicles that the first of them has as its id, and the last
+		for i, depart := range departs {
+			demand += fmt.Sprintf(`<vehicle id="%d" depart="%d"><route edges="AB"/></vehicle>`, i%(len(departs)-1), depart)
+		}
+		return demand
+	}
 	twice := func(elements string) string { // long after they have left, and somebody else departs between
 		const between = `<vehicle id="between" depart="500"><route edges="AB BC"/></vehicle>`
 		return fmt.Sprintf(elements, 0) + between + fmt.Sprintf(elements, 1000)
@@ -392,6 +398,10 @@ func TestChecksOfEveryVersion(t *testing.T) {
 			"an id of two vehicles that SUMO reads at once": {
 				demand: oneVehicle + oneVehicle, reason: simulation.InvalidScenario,
 				problems: []problem.Item{{Message: "Error: "}},
+			},
+			"an id that SUMO reads again when the first has departed": {demand: repeated(0, 300, 301)},
+			"an id that SUMO reads again before the first departs": {
+				demand: repeated(300, 500, 501), reason: simulation.InvalidScenario, problems: []problem.Item{{Message: "Error: "}},
 			},
 			"an id of two flows": {
 				demand: `<route id="r" edges="AB BC"/>` + twice(`<flow id="f" begin="%[1]d" end="%[1]d9" number="1" route="r"/>`), reason: simulation.InvalidScenario,
