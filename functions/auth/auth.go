@@ -145,7 +145,7 @@ func (f *Function) register(ctx context.Context, in *registerRequest) (*tenantAn
 	return answer(ctx, onWire(t, key)), nil
 }
 
-// answer adds what is to be known about the request.
+// answer adds the request's warnings.
 func answer(ctx context.Context, t Tenant) *tenantAnswer {
 	t.Warnings = rest.WarningsOf(ctx)
 	return &tenantAnswer{Body: t}

@@ -384,7 +384,7 @@ func (s *script) testOverviews(t *testing.T) {
 	has(t, "the activity", activity, "timestamp nodes pods k8s_jobs db_jobs")
 }
 
-// The Python client tells jobs from tenants by the words of a refusal.
+// The Python client distinguishes jobs from tenants by the words of a refusal.
 func (s *script) testRefusals(t *testing.T) {
 	const unknown = "01890a5d-ac96-774b-bcce-b302099a8057"
 	zip := zipOf(t, "square")

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"regexp"
 	"strconv"
 	"strings"
 	"testing"
@@ -152,6 +153,29 @@ func TestAStreamThatIsCutAnywhereLosesAndRepeatsNothing(t *testing.T) {
 	}
 	if cuts < 20 {
 		t.Errorf("the stream was cut only %d times", cuts)
+	}
+}
+
+// A browser that has read the end reconnects, and stops once the answer has no content. One that has missed the end gets it.
+func TestAReaderOfTheWholeStreamStops(t *testing.T) {
+	t.Parallel()
+	s := serve(t, job.Running)
+	s.say("one\n")
+	s.finish(t)
+	response := s.get(t, "/stream", "")
+	text, err := io.ReadAll(response.Body)
+	response.Body.Close()
+	if err != nil || strings.Contains(string(text), "retry: 200") || !strings.Contains(string(text), "retry: 3000\n") {
+		t.Errorf("the stream is %s, %v", text, err)
+	}
+	ids := regexp.MustCompile(`(?m)^id: (.*)$`).FindAllStringSubmatch(string(text), -1)
+	for i, want := range []int{http.StatusOK, http.StatusNoContent} { // after the last line, and after the end
+		response := s.get(t, "/stream", ids[len(ids)-2+i][1])
+		text, err := io.ReadAll(response.Body)
+		response.Body.Close()
+		if err != nil || response.StatusCode != want || strings.Contains(string(text), "event: end") != (want == http.StatusOK) {
+			t.Errorf("after %s the answer is %d: %s, %v", ids[len(ids)-2+i][1], response.StatusCode, text, err)
+		}
 	}
 }
 

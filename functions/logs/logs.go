@@ -64,11 +64,14 @@ func (f *Function) Register(api huma.API) {
 			"event: progress with {\"progress\": 0.5, \"state\": \"RUNNING\"}. With Accept: text/event-stream;version=2 the last event is event: " +
 			"end with {\"status\": …, \"reason\": …, \"message\": …}. Without, the first event is {\"pod\": …, \"phase\": …, \"message\": …}, and " +
 			"the last one has {\"status\": …, \"message\": …}, where the status is Succeeded or Failed. Resume a stream that ends without its " +
-			"last event: a gateway limits how long one lasts.",
+			"last event: a gateway limits how long one lasts. The id after the last event is answered with 204.",
 		Errors: []int{http.StatusNotFound},
-		Responses: map[string]*huma.Response{"200": {
-			Description: "OK", Content: map[string]*huma.MediaType{"text/event-stream": {Schema: &huma.Schema{Type: huma.TypeString}}},
-		}},
+		Responses: map[string]*huma.Response{
+			"200": {
+				Description: "OK", Content: map[string]*huma.MediaType{"text/event-stream": {Schema: &huma.Schema{Type: huma.TypeString}}},
+			},
+			"204": {Description: "The job has finished, and Last-Event-ID is the last of its stream."},
+		},
 	}, f.stream)
 }
 

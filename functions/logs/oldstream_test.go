@@ -157,7 +157,7 @@ func TestOldReadersLearnThatAStreamEndsBeforeTheirJob(t *testing.T) {
 		if !strings.HasSuffix(out.String(), resume) {
 			t.Errorf("the stream is %s", out)
 		}
-		// Who resumes knows, and reads only lines of the log.
+		// A reader that resumes knows this, and reads only lines of the log.
 		out, ended = run.followAs(t.Context(), run.function(), "0-4", true)
 		if err := <-ended; err != nil {
 			t.Error(err)
@@ -181,8 +181,9 @@ func TestTheLastEventHasANameForNewReaders(t *testing.T) {
 		if err := <-ended; err != nil {
 			t.Error(err)
 		}
-		want := begun + said(4, "one") +
-			"event: end\ndata: {\"message\":\"It broke.\",\"reason\":\"SimulationError\",\"status\":\"FAILED\"}\n\n"
+		want := begun + said(4, "one") + seldom +
+			"event: end\ndata: {\"message\":\"It broke.\",\"reason\":\"SimulationError\",\"status\":\"FAILED\"}\n\n" +
+			"id: 0-4-end\n\n"
 		if diff := cmp.Diff(want, out.String()); diff != "" {
 			t.Errorf("-want +got:\n%s", diff)
 		}

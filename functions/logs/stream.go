@@ -65,6 +65,9 @@ func parsePlace(id string) (p place, ok bool) {
 	return p, err == nil && err2 == nil
 }
 
+// endMark ends the id that follows the last event. A browser that has read it reconnects all the same, until an answer has no content.
+const endMark = "-end"
+
 type streamRequest struct {
 	ID          string `path:"id"`
 	LastEventID string `header:"Last-Event-ID" maxLength:"40" doc:"Resume after this event."`
@@ -83,7 +86,8 @@ func acceptsNew(accept string) bool {
 }
 
 func (f *Function) stream(ctx context.Context, in *streamRequest) (*huma.StreamResponse, error) {
-	from, ok := parsePlace(in.LastEventID)
+	last, ended := strings.CutSuffix(in.LastEventID, endMark)
+	from, ok := parsePlace(last)
 	if !ok {
 		return nil, problem.New(problem.Invalid, "Last-Event-ID %q is not the id of an event of this stream. Leave the header out to "+
 			"begin at the start.", in.LastEventID)
@@ -91,6 +95,9 @@ func (f *Function) stream(ctx context.Context, in *streamRequest) (*huma.StreamR
 	j, err := f.Jobs.Job(ctx, rest.TenantOf(ctx).ID, in.ID)
 	if err != nil {
 		return nil, err
+	}
+	if ended && j.State.Terminal() {
+		return &huma.StreamResponse{Body: func(hctx huma.Context) { hctx.SetStatus(http.StatusNoContent) }}, nil
 	}
 	return &huma.StreamResponse{Body: func(hctx huma.Context) {
 		hctx.SetHeader("Content-Type", "text/event-stream")
@@ -269,9 +276,11 @@ func (s *stream) explain(text string) {
 	s.event("", "", message{Message: text})
 }
 
-// begin has browsers reconnect soon when the stream ends, and sends what old readers expect first.
+// begin has browsers reconnect soon when the stream ends before the job, and sends what old readers expect first.
 func (s *stream) begin() {
-	s.write("retry: 200\n\n")
+	if !s.job.State.Terminal() {
+		s.write("retry: 200\n\n")
+	}
 	if !s.old || s.resumed {
 		return
 	}
@@ -309,23 +318,27 @@ func (s *stream) sendProgress() {
 	}{s.job.Progress, s.job.State}) + "\n\n")
 }
 
+// end sends how the job has ended, and then an id by which a reader who reconnects all the same says so. It stands alone, because only
+// lines of the log have ids. Readers that know no end are to reconnect seldom.
 func (s *stream) end() error {
+	s.write("retry: 3000\n\n")
 	if s.old {
 		s.event("", "", struct {
 			Status  string `json:"status"`
 			Message string `json:"message"`
 		}{phaseOf(s.job.State), oldEnd(s.job)})
-		return s.out.Flush()
+	} else {
+		text := s.job.Message
+		if text == "" {
+			text = "Job " + string(s.job.State)
+		}
+		s.event("", "end", struct {
+			Message string            `json:"message"`
+			Reason  simulation.Reason `json:"reason"`
+			Status  job.State         `json:"status"`
+		}{text, s.job.Reason, s.job.State})
 	}
-	text := s.job.Message
-	if text == "" {
-		text = "Job " + string(s.job.State)
-	}
-	s.event("", "end", struct {
-		Message string            `json:"message"`
-		Reason  simulation.Reason `json:"reason"`
-		Status  job.State         `json:"status"`
-	}{text, s.job.Reason, s.job.State})
+	s.write("id: " + s.at.String() + endMark + "\n\n")
 	return s.out.Flush()
 }
 

@@ -115,6 +115,7 @@ func (s *scripted) followAs(ctx context.Context, f *Function, lastID string, old
 
 const (
 	begun  = "retry: 200\n\n"
+	seldom = "retry: 3000\n\n"
 	resume = ": to be continued, send Last-Event-ID\n\n"
 )
 
@@ -268,7 +269,7 @@ func eventsIn(t *testing.T, text string) (events []sent) {
 				}
 			}
 		}
-		if e != (sent{}) {
+		if strings.Contains("\n"+block, "\ndata:") && e != (sent{}) { // an id alone is no event
 			events = append(events, e)
 		}
 	}

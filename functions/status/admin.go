@@ -15,16 +15,35 @@ import (
 func (f *Function) registerAdmin(api huma.API) {
 	rest.Register(api, rest.Admin, huma.Operation{
 		OperationID: "list-all-jobs", Method: http.MethodGet, Path: "/admin/jobs", Tags: []string{"Operators"},
-		Summary:     "List the jobs of all tenants, newest first",
-		Description: "Pass next_cursor as cursor to get the next page, until it is empty. A status that no job can have lists none.",
+		Summary: "List the jobs of all tenants, newest first",
+		Description: "Pass next_cursor as cursor to get the next page, until it is empty. A status that no job can have lists none. A status without " +
+			"cursor and limit lists up to 10,000 jobs at once.",
 	}, f.allJobs)
 }
 
-// By default an operator sees as many jobs at once as the predecessor showed. Its clients may ask for any status.
 type allJobsRequest struct {
+	// Clients of the predecessor may ask for any status.
 	Status string `query:"status" maxLength:"50" doc:"QUEUED, PENDING, RUNNING, SUCCEEDED, FAILED or CANCELLED; all jobs without it."`
-	Limit  int    `query:"limit" minimum:"1" maximum:"200" default:"100"`
+	Limit  int    `query:"limit" minimum:"1" maximum:"200" doc:"100 by default."`
 	Cursor string `query:"cursor" maxLength:"200" doc:"next_cursor of the previous page."`
+}
+
+// By default an operator sees as many jobs at once as the predecessor showed. Of one status it showed all, to clients that know no
+// cursor; ours are bounded by what an instance can hold in memory.
+const (
+	defaultJobs    = 100
+	defaultOfState = 10_000
+)
+
+// limit is the most jobs of a page.
+func (in allJobsRequest) limit() int {
+	switch {
+	case in.Limit > 0:
+		return in.Limit
+	case in.Status != "" && in.Cursor == "":
+		return defaultOfState
+	}
+	return defaultJobs
 }
 
 // AdminJob is a job as operators see it, with the columns of the predecessor's table.
@@ -92,14 +111,15 @@ func (f *Function) allJobs(ctx context.Context, in *allJobsRequest) (*allJobsAns
 		return out, nil
 	}
 	// One more than requested shows whether there is another page.
-	jobs, total, err := f.Jobs.AllJobs(ctx, state, after, in.Limit+1)
+	limit := in.limit()
+	jobs, total, err := f.Jobs.AllJobs(ctx, state, after, limit+1)
 	if err != nil {
 		return nil, err
 	}
 	out.Body.Total = total
-	if len(jobs) > in.Limit {
-		jobs = jobs[:in.Limit]
-		out.Body.NextCursor = encodeCursor(jobs[in.Limit-1].Place())
+	if len(jobs) > limit {
+		jobs = jobs[:limit]
+		out.Body.NextCursor = encodeCursor(jobs[limit-1].Place())
 	}
 	for _, j := range jobs {
 		j.TaskToken = "" // a secret between the tenant and its own systems

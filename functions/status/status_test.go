@@ -384,6 +384,42 @@ func TestOperatorsSeeAllTenants(t *testing.T) {
 	}
 }
 
+func TestOldClientsSeeAllJobsOfAStatusAtOnce(t *testing.T) {
+	t.Parallel()
+	in := install(t)
+	const many = 101 // more than a page
+	submitted := time.Now().Add(-time.Hour)
+	jobs := make([]job.Job, many)
+	for i := range jobs {
+		jobs[i] = job.Job{
+			ID: fmt.Sprintf("f0e1d2c3-b4a5-4697-8877-%012d", i), TenantID: "acme", State: job.Succeeded, CPURequest: 1, MemoryGi: 1,
+			SubmittedAt: submitted, FinishedAt: &submitted, Imported: &job.Imported{},
+		}
+	}
+	if _, err := job.Import(t.Context(), in.parts.DB, jobs, false); err != nil {
+		t.Fatal(err)
+	}
+	for query, want := range map[string]int{"": 100, "?status=SUCCEEDED": many, "?status=SUCCEEDED&limit=100": 100} {
+		var page struct {
+			Jobs       []status.AdminJob
+			Total      int
+			NextCursor string `json:"next_cursor"`
+		}
+		in.Admin(t, "GET", "/admin/jobs"+query, "").Want(t, http.StatusOK).Into(t, &page)
+		if len(page.Jobs) != want || page.Total != many || (page.NextCursor == "") != (want == many) {
+			t.Errorf("%q lists %d of %d jobs, and then %q", query, len(page.Jobs), page.Total, page.NextCursor)
+		}
+		if page.NextCursor == "" {
+			continue
+		}
+		sign := map[bool]string{true: "?", false: query + "&"}[query == ""]
+		in.Admin(t, "GET", "/admin/jobs"+sign+"cursor="+page.NextCursor, "").Want(t, http.StatusOK).Into(t, &page)
+		if len(page.Jobs) != many-want || page.NextCursor != "" {
+			t.Errorf("%q lists %d jobs on its second page", query, len(page.Jobs))
+		}
+	}
+}
+
 func TestOperatorsPageThroughAllJobs(t *testing.T) {
 	t.Parallel()
 	in := install(t)

@@ -44,7 +44,7 @@ working, and their limits stay. Only hashes of the keys are sent. Finished jobs 
 and sumo-k8 get show them, and their results stay where they are. Unfinished jobs are listed.
 
 Nothing is written to the predecessor's database. What is here already stays as it is, so the command can be repeated,
-for example after the clients were switched over. docs/migration.md walks through it.
+for example after the clients have moved. docs/migration.md walks through it.
 
 The address of the database is a URL, postgres://user:password@host/database; as ` + importVariable + ` it is not
 seen in the list of processes.`,
