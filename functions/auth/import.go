@@ -87,8 +87,8 @@ func (t ImportedTenant) domain() tenant.Imported {
 	return out
 }
 
-// ImportedJob is a finished job of the predecessor on the wire. It has no bounds of its own: one that is out of bounds is refused alone, and
-// not the call with all others.
+// ImportedJob is a finished job of the predecessor on the wire. It has no bounds of its own: one that is out of bounds is refused alone,
+// and not the call with all others.
 type ImportedJob struct {
 	JobID          string         `json:"job_id"`
 	TenantID       string         `json:"tenant_id"`

@@ -16,8 +16,8 @@ func (f *Function) registerAdmin(api huma.API) {
 	rest.Register(api, rest.Admin, huma.Operation{
 		OperationID: "list-all-jobs", Method: http.MethodGet, Path: "/admin/jobs", Tags: []string{"Operators"},
 		Summary: "List the jobs of all tenants, newest first",
-		Description: "Pass next_cursor as cursor to get the next page, until it is empty. A status that no job can have lists none. A status without " +
-			"cursor and limit lists up to 10,000 jobs at once.",
+		Description: "Pass next_cursor as cursor to get the next page, until it is empty. A status that no job can have lists none. A status " +
+			"without cursor and limit lists up to 10,000 jobs at once.",
 	}, f.allJobs)
 }
 

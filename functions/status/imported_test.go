@@ -64,7 +64,8 @@ func TestAnImportedJobIsShownAsThePredecessorRecordedIt(t *testing.T) {
 		t.Errorf("the results are %+v", results)
 	}
 	links := []status.ResultLink{{
-		Name: "tripinfo.xml", Size: 7, ContentType: "application/xml", URL: "s3://old/results/x/tripinfo.xml", Storage: "s3://old/results/x/tripinfo.xml",
+		Name: "tripinfo.xml", Size: 7, ContentType: "application/xml",
+		URL: "s3://old/results/x/tripinfo.xml", Storage: "s3://old/results/x/tripinfo.xml",
 	}}
 	if diff := cmp.Diff(links, results.Files); diff != "" {
 		t.Errorf("the results' files (-want +got):\n%s", diff)

@@ -141,7 +141,9 @@ func TestAddressesAreReadAsThePredecessorReadThem(t *testing.T) {
 	if _, err := (s3RequestBody{S3URL: at("s3://b/k.zip"), S3URLs: []string{"s3://b/a"}}).urls(); problem.CodeOf(err) != problem.Invalid {
 		t.Errorf("both kinds: %v", err)
 	}
-	for text, want := range map[string]string{"17": "17", "17.0": "17", "-3.00": "-3", "17.5": "17.5", "1.0.0": "1.0.0", "a.0": "a.0", ".0": ".0"} {
+	for text, want := range map[string]string{
+		"17": "17", "17.0": "17", "-3.00": "-3", "17.5": "17.5", "1.0.0": "1.0.0", "a.0": "a.0", ".0": ".0",
+	} {
 		if got := wholeNumber(text); got != want {
 			t.Errorf("the number of %q is %q", text, got)
 		}
@@ -156,7 +158,8 @@ func TestUnknownFieldsOfAJobAreIgnoredAndNamed(t *testing.T) {
 	}
 	known := []field{{name: "scenario_id", value: "x"}, {name: fileField, file: "x.zip", value: "zip"}}
 	got := readAll(formOf(t), multipartType, bytes.NewReader(multipartOf(t, append(unknown, known...)...)))
-	if diff := cmp.Diff([]string{"", "big", "cpus", "map", strings.Repeat("n", maxFieldName) + "…", "zone"}, got.ignored); diff != "" || got.err != nil || got.fields.ScenarioID != "x" {
+	ignored := []string{"", "big", "cpus", "map", strings.Repeat("n", maxFieldName) + "…", "zone"}
+	if diff := cmp.Diff(ignored, got.ignored); diff != "" || got.err != nil || got.fields.ScenarioID != "x" {
 		t.Errorf("read %+v; ignored (-want +got):\n%s", got, diff)
 	}
 	strict := newFormReader[struct{}](rest.NewAPI(http.NewServeMux(), rest.Keys{}), 0) // as for our own newer calls

@@ -228,7 +228,8 @@ func read[T any](ctx context.Context, d *Database, name, order string) iter.Seq2
 			return
 		}
 		rows, err := d.conn.Query(ctx, fmt.Sprintf(
-			"SELECT coalesce(%[3]s::text, ''), row_to_json(r)::text FROM (SELECT %[1]s FROM %[2]s) AS r ORDER BY %[3]s", strings.Join(columns, ", "), name, order,
+			"SELECT coalesce(%[3]s::text, ''), row_to_json(r)::text FROM (SELECT %[1]s FROM %[2]s) AS r ORDER BY %[3]s",
+			strings.Join(columns, ", "), name, order,
 		))
 		if err != nil {
 			yield(none, fmt.Errorf("reading the predecessor's %s: %w", name, err))
