@@ -27,7 +27,8 @@ func TestTenantsAreImportedWithTheirKeysOnce(t *testing.T) {
 	body := fmt.Sprintf(`{"dry_run": %%t, "tenants": [
 		{"tenant_id": "city-a", "max_cpu": 9000, "max_memory_gi": 7, "max_concurrent_jobs": 3, "created_at": "2025-01-02T03:04:05Z",
 		 "api_key_sha256": %q, "api_key_hint": "sk-xxxxx"},
-		{"tenant_id": "city/b"}, {"tenant_id": "city-c", "created_at": "2025-01-02T03:04:05.123456Z", "max_cpu": 1, "max_memory_gi": 1, "max_concurrent_jobs": 1},
+		{"tenant_id": "city/b"},
+		{"tenant_id": "city-c", "created_at": "2025-01-02T03:04:05.123456Z", "max_cpu": 1, "max_memory_gi": 1, "max_concurrent_jobs": 1},
 		{"tenant_id": "city-d", "max_cpu": 1, "max_memory_gi": 1, "max_concurrent_jobs": 1}]}`, hex.EncodeToString(sum[:]))
 	outcomes := func(dry bool) string {
 		var got struct{ Tenants []auth.TenantImport }

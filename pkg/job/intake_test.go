@@ -600,7 +600,8 @@ func TestAJobThatMovesToAnotherVersionIsNotedTheDefaultsOfThatOne(t *testing.T) 
 	if diff := cmp.Diff([]string{"A line is odd.", note, after[0], after[1]}, log.warned); diff != "" {
 		t.Errorf("warnings (-want +got):\n%s", diff)
 	}
-	if diff := cmp.Diff([]string{"j 1.28: " + note + "; " + after[0] + "; " + after[1]}, log.notes); diff != "" || !slices.Equal(log.stale, before) {
+	diff := cmp.Diff([]string{"j 1.28: " + note + "; " + after[0] + "; " + after[1]}, log.notes)
+	if diff != "" || !slices.Equal(log.stale, before) {
 		t.Errorf("recorded in place of %q (-want +got):\n%s", log.stale, diff)
 	}
 }

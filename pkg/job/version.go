@@ -159,8 +159,8 @@ func (v Versioned) Start(ctx context.Context, j Job) error {
 		if version == "" {
 			return nil
 		}
-		kept := slices.DeleteFunc(slices.Clone(j.Warnings), func(w string) bool { return slices.Contains(stale, w) })
-		j.Warnings = append(kept, notes...)
+		j.Warnings = slices.DeleteFunc(slices.Clone(j.Warnings), func(w string) bool { return slices.Contains(stale, w) })
+		j.Warnings = append(j.Warnings, notes...)
 	}
 	j.Options.SumoVersion = version
 	return v.Engine.Start(ctx, j)

@@ -65,7 +65,8 @@ func TestATenantIsImportedOnce(t *testing.T) {
 	plain.ID, plain.Imported = "City C", false
 	w.tenants["City C"] = plain
 	for _, i := range []Imported{{ID: "City C"}, {ID: "City C", CreatedAt: created}} {
-		if got, err := r.Import(t.Context(), i, false); err != nil || got.Outcome != ImportRefused || !strings.Contains(got.Notes[0], "was not imported") {
+		got, err := r.Import(t.Context(), i, false)
+		if err != nil || got.Outcome != ImportRefused || !strings.Contains(got.Notes[0], "was not imported") {
 			t.Errorf("one that was registered here: %+v, %v", got, err)
 		}
 	}

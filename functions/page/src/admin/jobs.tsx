@@ -11,7 +11,7 @@ const interval = 3000;
 
 export function AllJobs() {
 	const [status, setStatus] = useState("");
-	const jobs = useLoad(`jobs ${status}`, (signal) => get<"/admin/jobs">(`/admin/jobs${status && `?status=${status}`}`, signal), () => interval);
+	const jobs = useLoad(`jobs ${status}`, (signal) => get<"/admin/jobs">(`/admin/jobs?limit=100${status && `&status=${status}`}`, signal), () => interval);
 	return (
 		<>
 			<Title>Jobs of all tenants</Title>

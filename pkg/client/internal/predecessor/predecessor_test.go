@@ -122,7 +122,10 @@ func TestOtherTypesAndMissingColumnsDoNoHarm(t *testing.T) {
 		ID: "a", APIKey: "sk-a" + strings.Repeat(" ", 36), MaxCPU: 10, MaxMemoryGi: 20, CreatedAt: at("2025-01-02 03:04:05+00"),
 	}}
 	wantJobs := []Job{
-		{ID: "1", TenantID: "a", Status: "FAILED", ScenarioID: "peak", Error: "too hot", Scenario: Loose[Scenario]{Value: Scenario{ScenarioID: "17"}}},
+		{
+			ID: "1", TenantID: "a", Status: "FAILED", ScenarioID: "peak", Error: "too hot",
+			Scenario: Loose[Scenario]{Value: Scenario{ScenarioID: "17"}},
+		},
 		{
 			ID: "2", TenantID: "a", Status: "RUNNING", Scenario: Loose[Scenario]{Dropped: []string{""}},
 			Results: Loose[Results]{Value: Results{Error: "burnt"}, Dropped: []string{"files"}},
@@ -153,7 +156,8 @@ func TestAValueOfAnotherTypeIsLeftOutAlone(t *testing.T) {
 		t, `CREATE TABLE tenants (tenant_id text)`,
 		`CREATE TABLE jobs (job_id text, tenant_id text, status text, submitted_at text, error jsonb, scenario_data jsonb, result_files jsonb)`,
 		`INSERT INTO jobs VALUES
-			('1', 'a', 'FAILED', '2025-01-02 03:04:05.678901', '{"code": 7}', '{"scenario_id": "peak", "config_file": "a.sumocfg", "premium_sim": "true"}',
+			('1', 'a', 'FAILED', '2025-01-02 03:04:05.678901', '{"code": 7}',
+				'{"scenario_id": "peak", "config_file": "a.sumocfg", "premium_sim": "true"}',
 			 '{"storage_type": "s3", "uploaded": "yes", "files": [{"name": "a.xml", "size": "12"}, {"name": "b.xml", "size": 1.5}]}'),
 			('2', 'a', 'FAILED', '2025-01-02 03:04:05.678901+00', NULL, '{"scenario_id": "peak", "premium_sim": "perhaps"}',
 			 '{"prefix": "p/", "uploaded": {}, "files": [{"name": "a.xml", "size": "large"}, "b.xml", {"size": 1}, {"name": "c.xml", "size": 5000000000}]}')`,
