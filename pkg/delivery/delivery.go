@@ -19,9 +19,6 @@ const (
 	GivenUp   State = "GIVEN_UP"  // after the last attempt, or because no other would go better
 )
 
-// States lists every state of a delivery.
-func States() []State { return []State{Waiting, Paused, Delivered, GivenUp} }
-
 // Delivery is one event for one receiver.
 type Delivery struct {
 	ID       string // UUID; the webhook-id is made of it
