@@ -362,7 +362,6 @@ func testForms(t *testing.T, s *service) {
 		"an unknown output":     {[][2]string{{"scenario_id", "x"}, {"outputs", "fcd,video"}, square}, "body.outputs[1]"},
 		"an unknown SUMO":       {[][2]string{{"scenario_id", "x"}, {"sumo_version", "0.1"}, square}, "body.sumo_version"},
 		"end before begin":      {[][2]string{{"scenario_id", "x"}, {"begin", "10"}, {"end", "5"}, square}, "body.end"},
-		"end at the beginning":  {[][2]string{{"scenario_id", "x"}, {"end", "0"}, square}, "body.end"},
 		"neither zip nor URL":   {[][2]string{{"scenario_id", "x"}}, "body.sumo_files"},
 		"fields behind the zip": {[][2]string{square, {"scenario_id", "x"}, {"cpu_request", "33"}}, "body.cpu_request"},
 	} {

@@ -42,6 +42,7 @@ func (c *tenantClient) events(t *testing.T, id, lastID string, enough func(event
 	}
 	var all []event
 	var e event
+	complete := false // an id alone is for resuming, and no event
 	lines := bufio.NewScanner(response.Body)
 	for lines.Scan() {
 		field, value, _ := strings.Cut(lines.Text(), ":")
@@ -55,15 +56,18 @@ func (c *tenantClient) events(t *testing.T, id, lastID string, enough func(event
 			if err := json.Unmarshal([]byte(value), &e); err != nil {
 				t.Fatalf("event data %s: %v", value, err)
 			}
+			complete = true
 		case "":
-			if lines.Text() != "" || e == (event{}) {
-				continue // a comment, or nothing but the time to wait
+			if lines.Text() != "" {
+				continue // a comment
 			}
-			all = append(all, e)
-			if enough != nil && enough(e) {
-				return all
+			if complete {
+				all = append(all, e)
+				if enough != nil && enough(e) {
+					return all
+				}
 			}
-			e = event{}
+			e, complete = event{}, false
 		}
 	}
 	if err := lines.Err(); err != nil {
