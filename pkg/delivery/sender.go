@@ -70,14 +70,29 @@ func NewSender(outbox Outbox, poster Poster, tasks Tasks, now func() time.Time, 
 // Changed delivers a value when another Round would send more.
 func (s *Sender) Changed() <-chan struct{} { return s.changed }
 
-// Round starts to send what is due and returns at once. Busy reports whether anything is on its way.
+// Round starts to send what is due and returns at once. Busy reports whether anything is on its way, or about to be due.
 func (s *Sender) Round(ctx context.Context) (busy bool, err error) {
-	if !s.stopped(ctx) {
-		err = errors.Join(s.startLines(ctx), s.startSignals(ctx))
+	if s.stopped(ctx) {
+		return s.sending(), nil
 	}
+	err = errors.Join(s.startLines(ctx), s.startSignals(ctx))
+	return s.sending() || s.sendingSoon(ctx), err
+}
+
+func (s *Sender) sending() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return len(s.lines)+len(s.signals) > 0, err
+	return len(s.lines)+len(s.signals) > 0
+}
+
+// sendingSoon reports whether something will be due so soon that it is worth staying for: the second attempt, five seconds after the first,
+// rather than the schedule's next call.
+func (s *Sender) sendingSoon(ctx context.Context) bool {
+	const soon = 8 * time.Second
+	w := s.wanted()
+	w.Each, w.Most = 1, 1
+	due, err := s.outbox.Due(ctx, s.now().Add(soon), w)
+	return err == nil && len(due) > 0
 }
 
 // Stop makes rounds start nothing more, until Finish. What is on its way takes seconds.

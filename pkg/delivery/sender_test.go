@@ -338,6 +338,31 @@ func TestAReceiverInTroubleIsProbedAndCatchesUp(t *testing.T) {
 	})
 }
 
+func TestASenderStaysForTheSecondAttempt(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		m := newMemory()
+		m.add("acme", "a.example.org", 1)
+		attempts := 0
+		s := sender(m, receivers{post: func(context.Context, Delivery) Attempt {
+			attempts++
+			return Attempt{Status: 400, Error: "The receiver answered 400."}
+		}})
+		began := time.Now()
+		for busy := true; busy; time.Sleep(time.Second) {
+			var err error
+			if busy, err = s.Round(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			synctest.Wait()
+		}
+		s.Finish()
+		if took := time.Since(began); attempts != 2 || took > 15*time.Second {
+			t.Errorf("%d attempts in %s; the third is five minutes later", attempts, took)
+		}
+	})
+}
+
 func TestFinishWaitsForAttemptsAndStartsNoOthers(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -84,7 +84,7 @@ type Objects interface {
 
 // Outbox sends deliveries in the background, while runs are reconciled. It is a delivery.Sender.
 type Outbox interface {
-	// Round starts to send what is due and returns at once. Busy reports whether anything is on its way.
+	// Round starts to send what is due and returns at once. Busy reports whether anything is on its way, or about to be due.
 	Round(ctx context.Context) (busy bool, err error)
 	// Changed delivers a value when another Round would send more.
 	Changed() <-chan struct{}
