@@ -118,8 +118,8 @@ func refusedImport(err error) (ImportResult, error) {
 	return ImportResult{Outcome: ImportRefused, Notes: []string{p.Detail}}, nil
 }
 
-// mostLimits are the largest that a tenant may have, as in the predecessor.
-var mostLimits = Limits{MaxCPU: 1000, MaxMemoryGi: 5000, MaxConcurrentJobs: 200}
+// MostLimits are the largest that a tenant may have, as in the predecessor.
+var MostLimits = Limits{MaxCPU: 1000, MaxMemoryGi: 5000, MaxConcurrentJobs: 200}
 
 // within returns l with our default for what is not known and the nearest limit for what is out of bounds, and notes on both.
 func (l Limits) within() (Limits, []string) {
@@ -129,9 +129,9 @@ func (l Limits) within() (Limits, []string) {
 		value           *int
 		otherwise, most int
 	}{
-		{"max_cpu", &l.MaxCPU, DefaultLimits().MaxCPU, mostLimits.MaxCPU},
-		{"max_memory_gi", &l.MaxMemoryGi, DefaultLimits().MaxMemoryGi, mostLimits.MaxMemoryGi},
-		{"max_concurrent_jobs", &l.MaxConcurrentJobs, DefaultLimits().MaxConcurrentJobs, mostLimits.MaxConcurrentJobs},
+		{"max_cpu", &l.MaxCPU, DefaultLimits().MaxCPU, MostLimits.MaxCPU},
+		{"max_memory_gi", &l.MaxMemoryGi, DefaultLimits().MaxMemoryGi, MostLimits.MaxMemoryGi},
+		{"max_concurrent_jobs", &l.MaxConcurrentJobs, DefaultLimits().MaxConcurrentJobs, MostLimits.MaxConcurrentJobs},
 	} {
 		switch was := *limit.value; {
 		case was == 0:

@@ -6,6 +6,7 @@ import (
 
 	"github.com/sumo-k8/sumo-k8/pkg/client"
 	"github.com/sumo-k8/sumo-k8/pkg/job"
+	"github.com/sumo-k8/sumo-k8/pkg/tenant"
 )
 
 // The tags of Go's structs cannot name constants, so some bounds stand in both.
@@ -17,6 +18,7 @@ func TestTheDocumentHasTheBoundsOfTheCode(t *testing.T) {
 				Properties map[string]struct {
 					MaxItems  int `json:"maxItems"`
 					MaxLength int `json:"maxLength"`
+					Maximum   int `json:"maximum"`
 				}
 			}
 		}
@@ -30,8 +32,13 @@ func TestTheDocumentHasTheBoundsOfTheCode(t *testing.T) {
 	}{
 		{"S3RequestBody", "scenario_id", job.MaxName}, {"ImportTenantsRequestBody", "tenants", client.MaxImportedTenants},
 		{"ImportJobsRequestBody", "jobs", client.MaxImportedJobs}, {"ImportedJob", "files", client.MaxImportedFiles},
+		{"RegisterRequestBody", "max_cpu", tenant.MostLimits.MaxCPU}, {"LimitChange", "max_cpu", tenant.MostLimits.MaxCPU},
+		{"RegisterRequestBody", "max_memory_gi", tenant.MostLimits.MaxMemoryGi},
+		{"LimitChange", "max_memory_gi", tenant.MostLimits.MaxMemoryGi},
+		{"RegisterRequestBody", "max_concurrent_jobs", tenant.MostLimits.MaxConcurrentJobs},
+		{"LimitChange", "max_concurrent_jobs", tenant.MostLimits.MaxConcurrentJobs},
 	} {
-		if p := document.Components.Schemas[c.schema].Properties[c.property]; max(p.MaxItems, p.MaxLength) != c.want {
+		if p := document.Components.Schemas[c.schema].Properties[c.property]; max(p.MaxItems, p.MaxLength, p.Maximum) != c.want {
 			t.Errorf("%s.%s has the bounds %+v, want %d", c.schema, c.property, p, c.want)
 		}
 	}
