@@ -21,7 +21,7 @@ type Outbox interface {
 	// Due returns lines in which something is due now, none of them blocked: fairly, each tenant's healthy and
 	// oldest ones first.
 	Due(ctx context.Context, now time.Time, w Wanted) ([]Receiving, error)
-	// DueFor returns up to most deliveries of one line that are due, oldest first, with their hooks.
+	// DueFor returns up to most deliveries of one line that are due, oldest first. Current adds their hooks.
 	DueFor(ctx context.Context, now time.Time, l Line, most int) ([]Delivery, error)
 	// Current returns a delivery as it is now, with its hook as it is now; ok is false if it is not due any longer, or its hook is
 	// disabled.

@@ -300,34 +300,11 @@ func (d *DB) Due(ctx context.Context, now time.Time, w delivery.Wanted) ([]deliv
 
 // DueFor implements delivery.Outbox.
 func (d *DB) DueFor(ctx context.Context, now time.Time, l delivery.Line, most int) ([]delivery.Delivery, error) {
-	const action = "reading deliveries that are due"
 	rows, err := d.q.DueDeliveries(ctx, db.DueDeliveriesParams{TenantID: l.TenantID, Receiver: l.Receiver, Now: now, Most: most})
 	if err != nil {
-		return nil, translate(err, action)
+		return nil, translate(err, "reading deliveries that are due")
 	}
-	var ids []string
-	for _, r := range rows {
-		if r.HookID != nil {
-			ids = append(ids, *r.HookID)
-		}
-	}
-	hooks, err := d.hooks(ctx, ids)
-	if err != nil {
-		return nil, translate(err, action)
-	}
-	var due []delivery.Delivery
-	for _, r := range rows {
-		one := toDelivery(r, nil)
-		if r.HookID != nil {
-			h, ok := hooks[*r.HookID]
-			if !ok {
-				continue // deleted this moment, with its deliveries
-			}
-			one.Hook, one.URL = &h, h.URL
-		}
-		due = append(due, one)
-	}
-	return due, nil
+	return each(rows, func(r db.Delivery) delivery.Delivery { return toDelivery(r, nil) }), nil
 }
 
 func (d *DB) hooks(ctx context.Context, ids []string) (map[string]delivery.Hook, error) {
