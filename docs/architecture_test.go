@@ -24,7 +24,7 @@ const module = "github.com/sumo-k8/sumo-k8/"
 
 // domain lists the packages that say what the service is about. They know no technology.
 var domain = []string{
-	"pkg/tenant", "pkg/scenario", "pkg/job", "pkg/simulation", "pkg/artifact", "pkg/idempotency", "pkg/problem",
+	"pkg/tenant", "pkg/scenario", "pkg/job", "pkg/study", "pkg/chunk", "pkg/simulation", "pkg/artifact", "pkg/idempotency", "pkg/problem",
 	"pkg/delivery",
 }
 

@@ -113,10 +113,31 @@ const (
 	ViewPrefix = "views/"
 	// UploadPrefix is for what clients put into the store themselves. Nothing there is trusted, and none of it stays.
 	UploadPrefix = "uploads/"
+	// ChunkPrefix is for what a chunk of runs is to do (see package chunk), and StatePrefix for how it stands. Only chunks at work have
+	// anything there.
+	ChunkPrefix = "chunks/"
+	StatePrefix = "states/"
 )
 
+// ChunkState is where a chunk's keeper says how its runs stand.
+func ChunkState(namespace, chunkID string) string {
+	return StatePrefix + namespace + "/" + chunkID + ".json.gz"
+}
+
+// ChunkList is where the list of a chunk's runs is kept.
+func ChunkList(namespace, chunkID string) string {
+	return ChunkPrefix + namespace + "/" + chunkID + "/runs.json"
+}
+
+// ChunkCancelled is where the runs of a chunk that are to be stopped are named.
+func ChunkCancelled(namespace, chunkID string) string {
+	return ChunkPrefix + namespace + "/" + chunkID + "/cancelled.json"
+}
+
 // Prefixes returns all of them.
-func Prefixes() []string { return []string{ScenarioPrefix, ResultPrefix, ViewPrefix, UploadPrefix} }
+func Prefixes() []string {
+	return []string{ScenarioPrefix, ResultPrefix, ViewPrefix, UploadPrefix, ChunkPrefix, StatePrefix}
+}
 
 // ScenarioKey is where the upload called uploadID of the tenant with this namespace is kept. Content addressing happens
 // in Postgres: a digest is known only when the last byte has arrived, and S3 cannot rename.
@@ -133,6 +154,20 @@ func UploadKey(namespace, id string) string {
 func ResultsOf(namespace, jobID string) string {
 	return ResultPrefix + namespace + "/" + jobID + "/"
 }
+
+// ResultsOfRun is the prefix, ending in a slash, of all that a run of a study wrote. It begins with StudyResults.
+func ResultsOfRun(namespace, studyID, jobID string) string {
+	return StudyResults(namespace, studyID) + jobID + "/"
+}
+
+// StudyResults is the prefix, ending in a slash, of all that the runs of a study wrote.
+func StudyResults(namespace, studyID string) string {
+	return ResultPrefix + namespace + "/" + studyID + "/"
+}
+
+// PackFile is the object, beside the other results of a job, that holds its small files: a zip without compression, so that each of them
+// is a range of it. Runs of a study have one, since S3 has no request that stores several objects.
+const PackFile = "files.zip"
 
 // Disposition is the Content-Disposition header with which a browser saves a download as name, whatever characters it has.
 func Disposition(name string) string {

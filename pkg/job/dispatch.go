@@ -17,16 +17,17 @@ type Dispatcher struct {
 
 // Queue is where jobs wait for room under their tenants' limits.
 type Queue interface {
-	// Claim moves the jobs of one tenant that fit under its limits, at most max, from QUEUED to PENDING and returns them. It
-	// holds the tenant's row while it decides, so that any number of callers together never exceed the limits.
-	Claim(ctx context.Context, tenantID string, max int) ([]Job, error)
-	// TenantsWithQueue lists the tenants that have QUEUED jobs, those that hold least of their limits first.
+	// Claim moves what fits under the limits of one tenant, at most max chunks, to PENDING and returns it: jobs that are QUEUED, and runs
+	// of studies that have none yet. It holds the tenant's row while it decides, so that any number of callers together never exceed the
+	// limits.
+	Claim(ctx context.Context, tenantID string, max int) ([]Chunk, error)
+	// TenantsWithQueue lists the tenants that have QUEUED jobs or studies with runs to start, those that hold least of their limits first.
 	TenantsWithQueue(ctx context.Context) ([]string, error)
 }
 
 // Starter is the part of an Engine that starts runs.
 type Starter interface {
-	Start(ctx context.Context, j Job) error
+	Start(ctx context.Context, c Chunk) error
 }
 
 // claimBatch is how many jobs one tenant gets before the next has its turn. Ten are few enough that nobody waits
@@ -71,14 +72,14 @@ func (d Dispatcher) DispatchAll(ctx context.Context, limit int) (claimed int, er
 // dispatch claims and starts one batch. A job that cannot be started stays PENDING, with its claim on the limits:
 // reconcile finds that the engine does not have it and starts it again.
 func (d Dispatcher) dispatch(ctx context.Context, tenantID string) (claimed int, err error) {
-	jobs, err := d.Queue.Claim(ctx, tenantID, claimBatch)
+	chunks, err := d.Queue.Claim(ctx, tenantID, claimBatch)
 	if err != nil {
 		return 0, fmt.Errorf("claiming queued jobs of tenant %s: %w", tenantID, err)
 	}
-	for _, j := range jobs {
-		if err := d.Engine.Start(ctx, j); err != nil {
-			d.Log.Warn().Err(err).Str("job", j.ID).Str("tenant", tenantID).Msg("job not started; it will be tried again")
+	for _, c := range chunks {
+		if err := d.Engine.Start(ctx, c); err != nil {
+			d.Log.Warn().Err(err).Str("chunk", c.ID).Str("tenant", tenantID).Msg("chunk not started; it will be tried again")
 		}
 	}
-	return len(jobs), nil
+	return len(chunks), nil
 }

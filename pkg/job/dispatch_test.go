@@ -25,17 +25,17 @@ type queues struct {
 
 func (q *queues) TenantsWithQueue(context.Context) ([]string, error) { return q.tenants, nil }
 
-func (q *queues) Claim(_ context.Context, tenantID string, most int) ([]job.Job, error) {
+func (q *queues) Claim(_ context.Context, tenantID string, most int) ([]job.Chunk, error) {
 	if q.claimErr != nil {
 		return nil, q.claimErr
 	}
 	n := min(most, q.waiting[tenantID])
 	q.waiting[tenantID] -= n
-	return slices.Repeat([]job.Job{{TenantID: tenantID}}, n), nil
+	return slices.Repeat([]job.Chunk{job.Single(job.Job{TenantID: tenantID})}, n), nil
 }
 
-func (q *queues) Start(_ context.Context, j job.Job) error {
-	q.started = append(q.started, j.TenantID)
+func (q *queues) Start(_ context.Context, c job.Chunk) error {
+	q.started = append(q.started, c.Jobs[0].TenantID)
 	return q.startErr
 }
 

@@ -14,22 +14,22 @@ import (
 // The database is the record and the engine may forget: after a crash it need not know a run that was under way. Reconcile
 // then starts it again, so every call here can be repeated.
 type Engine interface {
-	// Start hands a job over. Starting one that the engine already has is no error and changes nothing.
-	Start(ctx context.Context, j Job) error
-	// Stop ends a run gracefully, keeping what it has written. It returns at once; Observe reports when the run has
-	// ended. A job the engine does not have is no error.
-	Stop(ctx context.Context, id string) error
+	// Start hands a chunk over. Starting one that the engine already has is no error and changes nothing.
+	Start(ctx context.Context, c Chunk) error
+	// Stop ends runs of a chunk gracefully, keeping what they have written; without any jobs, the whole chunk. It returns at once; Observe
+	// reports when they have ended. What the engine does not have is no error.
+	Stop(ctx context.Context, chunkID string, jobs ...string) error
 	// Observe returns what the engine has, in no order.
-	Observe(ctx context.Context) ([]Observation, error)
+	Observe(ctx context.Context) ([]Sight, error)
 	// Changed delivers a value soon after something about a run has changed. It may merge many changes into one, but
 	// misses none.
 	Changed() <-chan struct{}
-	// Forget removes everything that the engine keeps of finished runs whose end is recorded.
-	Forget(ctx context.Context, ids []string) error
+	// Forget removes everything that the engine keeps of chunks that have ended and whose jobs' ends are recorded.
+	Forget(ctx context.Context, chunkIDs []string) error
 }
 
-// RunName names the run of a job where runs have names: its workflow on a cluster.
-func RunName(id string) string { return "sumo-" + id }
+// RunName names a chunk where chunks have names: its workflow on a cluster.
+func RunName(chunkID string) string { return "sumo-" + chunkID }
 
 // Observation is the state of one run as its engine sees it.
 type Observation struct {

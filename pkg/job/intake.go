@@ -11,6 +11,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"github.com/sumo-k8/sumo-k8/pkg/artifact"
 	"github.com/sumo-k8/sumo-k8/pkg/idempotency"
 	"github.com/sumo-k8/sumo-k8/pkg/problem"
 	"github.com/sumo-k8/sumo-k8/pkg/scenario"
@@ -272,9 +273,10 @@ func (in *Intake) newJob(ctx context.Context, t tenant.Tenant, s scenario.Scenar
 	outputs := slices.Clone(r.Options.Outputs)
 	slices.Sort(outputs)
 	r.Options.Outputs = slices.Compact(outputs)
+	id := in.NewID()
 	j := Job{
-		ID: in.NewID(), TenantID: t.ID, Namespace: t.Namespace, ScenarioDigest: s.Digest, ScenarioKey: s.Key,
-		State: Queued, SubmittedAt: in.Now(),
+		ID: id, TenantID: t.ID, Namespace: t.Namespace, ScenarioDigest: s.Digest, ScenarioKey: s.Key,
+		ResultsKey: artifact.ResultsOf(t.Namespace, id), State: Queued, SubmittedAt: in.Now(),
 		Name: r.Name, CPURequest: r.CPURequest, MemoryGi: r.MemoryGi, Priority: r.Priority, Options: r.Options,
 		TimeoutSeconds: r.TimeoutSeconds, Labels: r.Labels, TaskToken: r.TaskToken, ProgressWebhook: r.ProgressWebhook,
 		AnswersTask: r.TaskToken != "" && in.Callbacks.Tasks,

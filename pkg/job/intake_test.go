@@ -188,7 +188,8 @@ func TestARequestBecomesAQueuedJob(t *testing.T) {
 	}
 	key := &idempotency.Request{Key: "once"}
 	want := Job{
-		ID: "new-0", TenantID: "acme", Namespace: "sumo-acme", Name: "morning", ScenarioDigest: "d", ScenarioKey: "k", State: Queued,
+		ID: "new-0", TenantID: "acme", Namespace: "sumo-acme", Name: "morning", ScenarioDigest: "d", ScenarioKey: "k",
+		ResultsKey: "results/sumo-acme/new-0/", State: Queued,
 		CPURequest: 3, MemoryGi: 5, Priority: High, TimeoutSeconds: 3600, Labels: r.Labels, TaskToken: "t", AnswersTask: true,
 		ProgressWebhook: &ProgressWebhook{URL: "https://example.org", Begin: new(float64)},
 		Webhook:         &Webhook{ID: "new-0", URL: "https://example.org/all", Secret: "whsec_x"}, Warnings: []string{"mind this"},
@@ -268,6 +269,7 @@ func TestAJobIsRetriedAsItWas(t *testing.T) {
 		}
 		want := finished
 		want.ID, want.State, want.SubmittedAt, want.Traceparent = "new-1", Queued, noon, "00-trace"
+		want.ResultsKey = "results/sumo-acme/new-1/"
 		want.Message, want.Attempt, want.Progress = "", 0, 0
 		want.TaskToken, want.AnswersTask = "", false
 		want.ProgressWebhook = &ProgressWebhook{URL: "https://example.org", SimulationID: "17", Begin: new(float64)}
@@ -498,8 +500,8 @@ type versionLog struct {
 	err     error
 }
 
-func (l *versionLog) Start(_ context.Context, j Job) error {
-	l.started, l.warned = append(l.started, j.Options.SumoVersion), j.Warnings
+func (l *versionLog) Start(_ context.Context, c Chunk) error {
+	l.started, l.warned = append(l.started, c.Jobs[0].Options.SumoVersion), c.Jobs[0].Warnings
 	return nil
 }
 
@@ -555,7 +557,7 @@ func TestAQueuedJobWhoseVersionIsGoneStartsWithTheNextOneThatCanRunIt(t *testing
 				Engine: &log, Versions: offered("1.18", "1.22", "1.28"), Unnamed: "1.18", Record: &log,
 				Config: func(context.Context, Job) (scenario.Config, error) { return tt.config, tt.invalid },
 			}
-			if err := e.Start(t.Context(), Job{ID: "j", Options: simulation.Options{SumoVersion: tt.accepted}}); err != nil {
+			if err := e.Start(t.Context(), Single(Job{ID: "j", Options: simulation.Options{SumoVersion: tt.accepted}})); err != nil {
 				t.Error(err)
 			}
 			var started, notes []string
@@ -593,7 +595,7 @@ func TestAJobThatMovesToAnotherVersionIsNotedTheDefaultsOfThatOne(t *testing.T) 
 		t.Fatalf("notes %q, %q", before, after)
 	}
 	j := Job{ID: "j", Options: simulation.Options{SumoVersion: "1.22"}, Warnings: []string{"A line is odd.", before[0]}}
-	if err := e.Start(t.Context(), j); err != nil {
+	if err := e.Start(t.Context(), Single(j)); err != nil {
 		t.Fatal(err)
 	}
 	const note = "SUMO 1.22, for which the job was accepted, is no longer offered: it runs on SUMO 1.28."
@@ -617,7 +619,7 @@ func TestAJobDoesNotStartWithAnotherVersionUnlessThatIsNoted(t *testing.T) {
 			Engine: &log, Versions: offered("1.28"), Record: &log,
 			Config: func(context.Context, Job) (scenario.Config, error) { return scenario.Config{}, tt.scenario },
 		}
-		if err := e.Start(t.Context(), Job{Options: simulation.Options{SumoVersion: "1.15"}}); err == nil || len(log.started) > 0 {
+		if err := e.Start(t.Context(), Single(Job{Options: simulation.Options{SumoVersion: "1.15"}})); err == nil || len(log.started) > 0 {
 			t.Errorf("%s: it starts: %v", name, err)
 		}
 	}

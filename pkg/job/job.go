@@ -70,8 +70,13 @@ type Job struct {
 	Name string
 	// ScenarioDigest is the SHA-256 of the scenario's zip, in hexadecimal.
 	ScenarioDigest string
-	// ScenarioKey is the object that holds the zip.
-	ScenarioKey string
+	// ScenarioKey is the object that holds the zip, and OverlayKey the one with the files that a derived scenario has in place of those in
+	// the zip; empty for other scenarios.
+	ScenarioKey, OverlayKey string
+	// ResultsKey is what the keys of all its results begin with; it ends in a slash.
+	ResultsKey string
+	// Study is what a study's run answers; nil for other jobs.
+	Study *StudyRun
 
 	State    State
 	Reason   simulation.Reason
@@ -121,6 +126,16 @@ type Job struct {
 	UpdatedAt    time.Time
 }
 
+// StudyRun is the place of a job in its study.
+type StudyRun struct {
+	ID string // of the study
+	// Point and Replication are numbered from 0. Runs of one point differ in their seeds only, and a replication has the same seed at
+	// all points.
+	Point, Replication int
+	// Chunk is the id of the chunk in which it was started last.
+	Chunk string
+}
+
 // Webhook is called when a single job starts and ends.
 type Webhook struct {
 	ID     string // UUIDv7
@@ -144,6 +159,8 @@ type ProgressWebhook struct {
 type ResultFile struct {
 	Name string `json:"name"` // its path below the job's results, with slashes
 	Size int64  `json:"size"` // bytes
+	// Offset is where the file begins in artifact.PackFile of the job's results, if it is kept in there; 0 for one that is an object.
+	Offset int64 `json:"offset,omitempty"`
 	// SHA256 is the file's checksum, in hexadecimal; empty when it is not known.
 	SHA256 string `json:"sha256,omitempty"`
 	// Roles are the outputs that the file has, whatever its name: several where the scenario writes them into one file. It is empty for

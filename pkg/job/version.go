@@ -143,27 +143,44 @@ type VersionRecord interface {
 	Apply(ctx context.Context, updates []Update) ([]string, error)
 }
 
-// Start implements Engine. A job that no version can run has ended when it returns.
-func (v Versioned) Start(ctx context.Context, j Job) error {
+// Start implements Engine. Jobs that no version can run have ended when it returns, and jobs of one chunk get the same version.
+func (v Versioned) Start(ctx context.Context, c Chunk) error {
+	started := Chunk{ID: c.ID, Parallel: c.Parallel}
+	for _, j := range c.Jobs {
+		j, ok, err := v.settle(ctx, j)
+		if err != nil {
+			return err
+		}
+		if ok {
+			started.Jobs = append(started.Jobs, j)
+		}
+	}
+	if len(started.Jobs) == 0 {
+		return nil
+	}
+	return v.Engine.Start(ctx, started)
+}
+
+// settle gives j a version that is ready; false if there is none, and j has ended.
+func (v Versioned) settle(ctx context.Context, j Job) (_ Job, ok bool, err error) {
 	wanted := cmp.Or(j.Options.SumoVersion, v.Unnamed)
 	version := v.Versions.Successor(wanted)
 	if version == "" {
-		return v.Engine.Start(ctx, j)
+		return j, true, nil
 	}
 	if version != wanted {
 		var stale, notes []string
-		var err error
 		if version, stale, notes, err = v.replace(ctx, j, wanted); err != nil {
-			return fmt.Errorf("replacing SUMO %s: %w", wanted, err)
+			return j, false, fmt.Errorf("replacing SUMO %s: %w", wanted, err)
 		}
 		if version == "" {
-			return nil
+			return j, false, nil
 		}
 		j.Warnings = slices.DeleteFunc(slices.Clone(j.Warnings), func(w string) bool { return slices.Contains(stale, w) })
 		j.Warnings = append(j.Warnings, notes...)
 	}
 	j.Options.SumoVersion = version
-	return v.Engine.Start(ctx, j)
+	return j, true, nil
 }
 
 // replace chooses the version that runs a job in place of wanted, and records it with notes that take the place of stale ones. It is empty

@@ -11,24 +11,28 @@ import (
 
 // differences are what a pass has to act on.
 type differences struct {
-	updates  []job.Update      // for the record
-	ends     map[string]End    // of those jobs that end with an update, without the time of its recording
-	finished []string          // runs the engine may forget once the updates are written
-	stop     []string          // runs of jobs whose cancellation is requested
-	restart  []job.Job         // jobs whose run is lost
-	strays   []job.Observation // runs of jobs that are not active
+	updates  []job.Update        // for the record
+	ends     map[string]End      // of those jobs that end with an update, without the time of its recording
+	finished []string            // chunks the engine may forget once the updates are written
+	stop     map[string][]string // by chunk, its jobs whose cancellation is requested
+	restart  []job.Job           // jobs whose run is lost
+	strays   []job.Sight         // chunks without active jobs
 }
 
-// compare decides what to do about each job that is active on record and each run that the engine has.
-func (c Config) compare(now time.Time, active []job.Job, seen []job.Observation) differences {
-	runs := make(map[string]job.Observation, len(seen))
-	for _, o := range seen {
-		runs[o.JobID] = o
+// compare decides what to do about each job that is active on record and each chunk that the engine has.
+func (c Config) compare(now time.Time, active []job.Job, seen []job.Sight) differences {
+	sights := make(map[string]job.Sight, len(seen))
+	for _, s := range seen {
+		sights[s.ChunkID] = s
 	}
-	d := differences{ends: map[string]End{}}
+	d := differences{ends: map[string]End{}, stop: map[string][]string{}}
+	used := map[string]bool{}
+	open := map[string]bool{} // chunks with jobs that go on
 	for _, j := range active {
-		o, known := runs[j.ID]
-		delete(runs, j.ID)
+		id := j.ChunkID()
+		s, known := sights[id]
+		used[id] = true
+		o := s.Of(j.ID)
 		switch {
 		case !known:
 			c.compareLost(now, j, &d)
@@ -38,19 +42,24 @@ func (c Config) compare(now time.Time, active []job.Job, seen []job.Observation)
 				u.Results = nil // its log stays readable
 			}
 			d.update(j, u, o.StoredAt)
-			d.finished = append(d.finished, j.ID)
+		case s.Ended:
+			// It ended without this job. Once the engine has forgotten it, the job counts as lost.
 		default:
+			open[id] = true
 			if differs(j, o) {
 				d.update(j, updateFrom(o), nil)
 			}
 			if j.CancelRequested {
-				d.stop = append(d.stop, j.ID)
+				d.stop[id] = append(d.stop[id], j.ID)
 			}
 		}
 	}
-	for _, o := range seen {
-		if _, stray := runs[o.JobID]; stray {
-			d.strays = append(d.strays, o)
+	for _, s := range seen {
+		switch {
+		case !used[s.ChunkID]:
+			d.strays = append(d.strays, s)
+		case s.Ended && !open[s.ChunkID]:
+			d.finished = append(d.finished, s.ChunkID)
 		}
 	}
 	return d

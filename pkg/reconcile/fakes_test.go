@@ -94,16 +94,29 @@ func (r *record) TenantsWithQueue(context.Context) ([]string, error) {
 	return slices.Compact(ids), nil
 }
 
-func (r *record) Claim(_ context.Context, tenantID string, most int) ([]job.Job, error) {
+func (r *record) Claim(_ context.Context, tenantID string, most int) ([]job.Chunk, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	waiting := r.where(func(j job.Job) bool { return j.State == job.Queued && j.TenantID == tenantID })
-	waiting = waiting[:min(most, len(waiting))]
-	for i := range waiting {
-		waiting[i].State, waiting[i].Attempt = job.Pending, 1
-		r.jobs[waiting[i].ID] = waiting[i]
+	var chunks []job.Chunk
+	for _, j := range waiting[:min(most, len(waiting))] {
+		j.State, j.Attempt = job.Pending, 1
+		r.jobs[j.ID] = j
+		chunks = append(chunks, job.Single(j))
 	}
-	return waiting, nil
+	return chunks, nil
+}
+
+func (r *record) ActiveChunks(_ context.Context, ids []string) (map[string]bool, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	active := map[string]bool{}
+	for _, id := range ids {
+		if j, exists := r.jobs[id]; exists && !j.State.Terminal() {
+			active[id] = true
+		}
+	}
+	return active, nil
 }
 
 func (r *record) KnownJobs(_ context.Context, ids []string) (map[string]job.State, error) {
@@ -162,15 +175,15 @@ func (e *engine) note(what, id string) {
 	e.noted = append(e.noted, what+" "+id)
 }
 
-func (e *engine) Start(_ context.Context, j job.Job) error {
-	e.note("start", j.ID)
+func (e *engine) Start(_ context.Context, c job.Chunk) error {
+	e.note("start", c.ID)
 	if e.starting != nil {
-		e.starting(j.ID)
+		e.starting(c.ID)
 	}
 	return e.startErr
 }
 
-func (e *engine) Stop(_ context.Context, id string) error {
+func (e *engine) Stop(_ context.Context, id string, _ ...string) error {
 	e.note("stop", id)
 	return nil
 }
@@ -182,10 +195,10 @@ func (e *engine) Forget(_ context.Context, ids []string) error {
 	return nil
 }
 
-func (e *engine) Observe(context.Context) ([]job.Observation, error) {
+func (e *engine) Observe(context.Context) ([]job.Sight, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	return slices.Clone(e.runs), e.observeErr
+	return sights(e.runs...), e.observeErr
 }
 
 func (e *engine) set(runs ...job.Observation) {
@@ -193,6 +206,15 @@ func (e *engine) set(runs ...job.Observation) {
 	e.runs = runs
 	e.mu.Unlock()
 	e.changed <- struct{}{}
+}
+
+// sights are those of chunks of single jobs.
+func sights(runs ...job.Observation) []job.Sight {
+	seen := make([]job.Sight, len(runs))
+	for i, o := range runs {
+		seen[i] = job.Sight{ChunkID: o.JobID, Runs: []job.Observation{o}, Ended: o.State.Terminal()}
+	}
+	return seen
 }
 
 func (e *engine) Changed() <-chan struct{} { return e.changed }

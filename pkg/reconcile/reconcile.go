@@ -6,6 +6,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -54,6 +56,8 @@ type Jobs interface {
 	Apply(ctx context.Context, updates []job.Update) (changed []string, err error)
 	// Restart counts another attempt of an active job whose run was lost, and returns the new count.
 	Restart(ctx context.Context, id string, message string) (attempt int, err error)
+	// ActiveChunks returns those of ids that are chunks with jobs that are QUEUED, PENDING or RUNNING.
+	ActiveChunks(ctx context.Context, ids []string) (map[string]bool, error)
 	// KnownJobs returns those of ids that exist.
 	KnownJobs(ctx context.Context, ids []string) (map[string]job.State, error)
 	// ExpiredResults returns finished jobs whose results are older than before and not yet pruned.
@@ -260,7 +264,7 @@ func (r *Reconciler) send(ctx context.Context) (busy bool, err error) {
 
 // observe reads the record first and the engine second, so that a run which the record holds to be running and the
 // engine does not have is really lost: nobody but us removes runs whose end is on record.
-func (r *Reconciler) observe(ctx context.Context) ([]job.Job, []job.Observation, error) {
+func (r *Reconciler) observe(ctx context.Context) ([]job.Job, []job.Sight, error) {
 	active, err := r.Jobs.ActiveJobs(ctx, maxActive)
 	if err != nil {
 		return nil, nil, fmt.Errorf("reading active jobs: %w", err)
@@ -309,65 +313,73 @@ func (r *Reconciler) forget(ctx context.Context, ids []string, rep *Report) erro
 	return nil
 }
 
-func (r *Reconciler) stop(ctx context.Context, ids []string, rep *Report) error {
+func (r *Reconciler) stop(ctx context.Context, chunks map[string][]string, rep *Report) error {
 	var errs []error
-	for _, id := range ids {
-		if err := r.Engine.Stop(ctx, id); err != nil {
-			errs = append(errs, fmt.Errorf("stopping run %s: %w", id, err))
+	for _, id := range slices.Sorted(maps.Keys(chunks)) {
+		if err := r.Engine.Stop(ctx, id, chunks[id]...); err != nil {
+			errs = append(errs, fmt.Errorf("stopping chunk %s: %w", id, err))
 			continue
 		}
-		rep.Stopped++
+		rep.Stopped += max(1, len(chunks[id]))
 	}
 	return errors.Join(errs...)
 }
 
-// restart starts lost runs again. A start is counted after it was made: while the engine is unreachable, jobs wait for it and
-// do not use up their attempts.
+// restart starts lost runs again, those of a chunk together. A start is counted after it was made: while the engine is unreachable, jobs
+// wait for it and do not use up their attempts.
 func (r *Reconciler) restart(ctx context.Context, jobs []job.Job, rep *Report) error {
-	var errs []error
+	chunks := map[string][]job.Job{}
 	for _, j := range jobs[:min(len(jobs), maxRestarts)] {
 		j.Attempt++
-		if err := r.Engine.Start(ctx, j); err != nil {
-			errs = append(errs, fmt.Errorf("starting job %s again: %w", j.ID, err))
+		chunks[j.ChunkID()] = append(chunks[j.ChunkID()], j)
+	}
+	var errs []error
+	for _, id := range slices.Sorted(maps.Keys(chunks)) {
+		c := job.Chunk{ID: id, Jobs: chunks[id], Parallel: 1}
+		if err := r.Engine.Start(ctx, c); err != nil {
+			errs = append(errs, fmt.Errorf("starting chunk %s again: %w", id, err))
 			continue
 		}
-		message := fmt.Sprintf("The run was lost with the machine or process it ran on. It has been started again, as attempt %d.", j.Attempt)
-		_, err := r.Jobs.Restart(ctx, j.ID, message)
-		if problem.CodeOf(err) == problem.NotFound { // it has ended: no version of SUMO here can run it any longer
-			continue
+		for _, j := range c.Jobs {
+			message := fmt.Sprintf("The run was lost with the machine or process it ran on. It has been started again, as attempt %d.", j.Attempt)
+			_, err := r.Jobs.Restart(ctx, j.ID, message)
+			if problem.CodeOf(err) == problem.NotFound { // it has ended: no version of SUMO here can run it any longer
+				continue
+			}
+			if err != nil {
+				errs = append(errs, fmt.Errorf("counting another attempt of job %s: %w", j.ID, err))
+				continue
+			}
+			rep.Restarted++
+			r.Log.Warn().Str("job", j.ID).Int("attempt", j.Attempt).Msg("lost run started again")
 		}
-		if err != nil {
-			errs = append(errs, fmt.Errorf("counting another attempt of job %s: %w", j.ID, err))
-			continue
-		}
-		rep.Restarted++
-		r.Log.Warn().Str("job", j.ID).Int("attempt", j.Attempt).Msg("lost run started again")
 	}
 	return errors.Join(errs...)
 }
 
-// clear ends runs of jobs that are finished or deleted. A run may also be of a job that was claimed since the record
-// was read, and is left alone.
-func (r *Reconciler) clear(ctx context.Context, strays []job.Observation, rep *Report) error {
+// clear ends chunks whose jobs are finished or deleted. A chunk may also be of a job that was claimed since the record was read, and is
+// left alone; so is one whose runs have all ended, until it has ended too.
+func (r *Reconciler) clear(ctx context.Context, strays []job.Sight, rep *Report) error {
 	if len(strays) == 0 {
 		return nil
 	}
 	ids := make([]string, len(strays))
-	for i, o := range strays {
-		ids[i] = o.JobID
+	for i, s := range strays {
+		ids[i] = s.ChunkID
 	}
-	known, err := r.Jobs.KnownJobs(ctx, ids)
+	active, err := r.Jobs.ActiveChunks(ctx, ids)
 	if err != nil {
-		return fmt.Errorf("looking up jobs of unexpected runs: %w", err)
+		return fmt.Errorf("looking up jobs of unexpected chunks: %w", err)
 	}
-	var stop, forget []string
-	for _, o := range strays {
-		switch state, exists := known[o.JobID]; {
-		case exists && !state.Terminal():
-		case o.State.Terminal():
-			forget = append(forget, o.JobID)
-		default:
-			stop = append(stop, o.JobID)
+	stop := map[string][]string{}
+	var forget []string
+	for _, s := range strays {
+		switch {
+		case active[s.ChunkID]:
+		case s.Ended:
+			forget = append(forget, s.ChunkID)
+		case s.AtWork():
+			stop[s.ChunkID] = nil
 		}
 	}
 	return errors.Join(r.stop(ctx, stop, rep), r.forget(ctx, forget, rep))

@@ -496,7 +496,7 @@ func (s stopping) Provision(ctx context.Context, _ tenant.Tenant) error {
 	return ctx.Err()
 }
 
-func (s stopping) Observe(ctx context.Context) ([]job.Observation, error) {
+func (s stopping) Observe(ctx context.Context) ([]job.Sight, error) {
 	s.stop()
 	return nil, ctx.Err()
 }

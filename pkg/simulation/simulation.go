@@ -28,6 +28,10 @@ type Options struct {
 	Outputs []Output `json:"outputs,omitempty"`
 	// UnfinishedTrips counts the trips of vehicles that are still on the road at the end, in tripinfo and in the means.
 	UnfinishedTrips bool `json:"unfinished_trips,omitempty"`
+	// SUMOOptions are further options of SUMO by name, as a study sets them ("time-to-teleport": "-1").
+	SUMOOptions map[string]string `json:"sumo_options,omitempty"`
+	// Attributes are changed in the run's own copies of the scenario's files, in this order.
+	Attributes []Attribute `json:"attributes,omitempty"`
 	// Strict refuses a scenario about which there is a warning that SUMO drops or ignores part of it.
 	Strict bool `json:"strict,omitempty"`
 	// Check only lets SUMO load the scenario and examine the routes of all that departs: nothing else is simulated, and the run keeps no

@@ -87,7 +87,16 @@ func (e *Engine) Close() { e.runs.close() }
 func (e *Engine) Changed() <-chan struct{} { return e.runs.changed }
 
 // Start implements job.Engine.
-func (e *Engine) Start(ctx context.Context, j job.Job) error {
+func (e *Engine) Start(ctx context.Context, c job.Chunk) error {
+	for _, j := range c.Jobs {
+		if err := e.start(ctx, j); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (e *Engine) start(ctx context.Context, j job.Job) error {
 	w, err := e.cfg.workflowOf(j)
 	if err != nil {
 		return err
@@ -111,7 +120,7 @@ func (e *Engine) Start(ctx context.Context, j job.Job) error {
 }
 
 // Stop implements job.Engine. Argo signals sumo-run, which closes SUMO's outputs, and its executor stores what there is.
-func (e *Engine) Stop(ctx context.Context, id string) error {
+func (e *Engine) Stop(ctx context.Context, id string, _ ...string) error {
 	ctx, cancel := context.WithTimeout(ctx, kube.CallTimeout)
 	defer cancel()
 	w, err := e.find(ctx, id)
@@ -144,7 +153,7 @@ func (e *Engine) find(ctx context.Context, id string) (*wfv1.Workflow, error) {
 }
 
 // Observe implements job.Engine.
-func (e *Engine) Observe(ctx context.Context) ([]job.Observation, error) {
+func (e *Engine) Observe(ctx context.Context) ([]job.Sight, error) {
 	all, err := e.runs.observe(ctx)
 	if err != nil {
 		return nil, kube.Failed(err, "list workflows")
@@ -184,7 +193,11 @@ func (e *Engine) Observe(ctx context.Context) ([]job.Observation, error) {
 		})
 	}
 	_ = work.Wait() // each leaves its own observation
-	return seen, ctx.Err()
+	sights := make([]job.Sight, len(seen))
+	for i, o := range seen {
+		sights[i] = job.Sight{ChunkID: o.JobID, Runs: []job.Observation{o}, Ended: o.State.Terminal()}
+	}
+	return sights, ctx.Err()
 }
 
 // touch changes a workflow that Argo has missed. Argo's controller writes what it has worked on into its own cache as well; when

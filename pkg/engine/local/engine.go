@@ -194,20 +194,23 @@ func (e *Engine) errIfClosed() error {
 		WithRetryAfter(5 * time.Second)
 }
 
-// Start queues j until a slot is free. Among waiting jobs the highest priority goes first, then the first submitted.
-func (e *Engine) Start(_ context.Context, j job.Job) error {
-	if !isFolderName(j.ID) {
-		return fmt.Errorf("job id %q cannot name a folder", j.ID)
+// Start queues the jobs of c until slots are free. Among waiting jobs the highest priority goes first, then the first submitted.
+func (e *Engine) Start(_ context.Context, c job.Chunk) error {
+	for _, j := range c.Jobs {
+		if !isFolderName(j.ID) {
+			return fmt.Errorf("job id %q cannot name a folder", j.ID)
+		}
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if err := e.errIfClosed(); err != nil {
 		return err
 	}
-	if e.runs[j.ID] != nil {
-		return nil
+	for _, j := range c.Jobs {
+		if e.runs[j.ID] == nil {
+			e.enqueue(e.add(j))
+		}
 	}
-	e.enqueue(e.add(j))
 	e.fillSlots()
 	e.notify()
 	return nil
@@ -258,35 +261,45 @@ func (e *Engine) releaseSlot() {
 	e.fillSlots()
 }
 
-// Stop ends a run, or takes it out of the queue. A run whose results are being stored has finished and stays as it is, unless it
+// Stop ends runs, or takes them out of the queue. A run whose results are being stored has finished and stays as it is, unless it
 // waits for the object store: then it ends with what has been stored.
-func (e *Engine) Stop(_ context.Context, id string) error {
+func (e *Engine) Stop(_ context.Context, chunkID string, jobs ...string) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	r := e.runs[id]
-	if r == nil {
-		return nil
-	}
-	r.stop(errStopped)
-	if at := slices.Index(e.queue, r); at >= 0 {
-		e.queue = slices.Delete(e.queue, at, at+1)
-		r.finish(e.end(simulation.Cancelled), nil)
-		e.notify()
+	for id, r := range e.runs {
+		if r.job.ChunkID() != chunkID || len(jobs) > 0 && !slices.Contains(jobs, id) {
+			continue
+		}
+		r.stop(errStopped)
+		if at := slices.Index(e.queue, r); at >= 0 {
+			e.queue = slices.Delete(e.queue, at, at+1)
+			r.finish(e.end(simulation.Cancelled), nil)
+			e.notify()
+		}
 	}
 	return nil
 }
 
-// Observe returns every run that has not been forgotten. A closed engine answers problem.Unavailable, for it cannot
+// Observe returns every chunk that has not been forgotten. A closed engine answers problem.Unavailable, for it cannot
 // distinguish a run that it has interrupted from one that it never had.
-func (e *Engine) Observe(context.Context) ([]job.Observation, error) {
+func (e *Engine) Observe(context.Context) ([]job.Sight, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if err := e.errIfClosed(); err != nil {
 		return nil, err
 	}
-	seen := make([]job.Observation, 0, len(e.runs))
+	chunks := map[string]*job.Sight{}
 	for _, r := range e.runs {
-		seen = append(seen, r.seen)
+		id := r.job.ChunkID()
+		if chunks[id] == nil {
+			chunks[id] = &job.Sight{ChunkID: id, Ended: true}
+		}
+		chunks[id].Runs = append(chunks[id].Runs, r.seen)
+		chunks[id].Ended = chunks[id].Ended && r.seen.State.Terminal()
+	}
+	seen := make([]job.Sight, 0, len(chunks))
+	for _, s := range chunks {
+		seen = append(seen, *s)
 	}
 	return seen, nil
 }
@@ -302,19 +315,20 @@ func (e *Engine) notify() {
 }
 
 // Forget removes the folders of finished runs. Ids of others are ignored.
-func (e *Engine) Forget(_ context.Context, ids []string) error {
-	var errs []error
-	for _, id := range ids {
-		e.mu.Lock()
-		r := e.runs[id]
-		finished := r != nil && r.seen.State.Terminal()
-		e.mu.Unlock()
-		if !finished {
-			continue
+func (e *Engine) Forget(_ context.Context, chunkIDs []string) error {
+	e.mu.Lock()
+	var finished []*run
+	for _, r := range e.runs {
+		if r.seen.State.Terminal() && slices.Contains(chunkIDs, r.job.ChunkID()) {
+			finished = append(finished, r)
 		}
+	}
+	e.mu.Unlock()
+	var errs []error
+	for _, r := range finished {
 		// The run leaves the map last: as long as it is in there, nobody starts another in its folder.
 		if err := removeRun(r.dir); err != nil {
-			errs = append(errs, fmt.Errorf("removing the folder of run %s: %w", id, err))
+			errs = append(errs, fmt.Errorf("removing the folder of run %s: %w", r.job.ID, err))
 			continue
 		}
 		e.drop(r)

@@ -61,6 +61,9 @@ const (
 type record struct {
 	ID        string `json:"id"`
 	Namespace string `json:"namespace"`
+	// Study and ResultsKey are those of the job; earlier releases wrote neither.
+	Study      *job.StudyRun `json:"study,omitempty"`
+	ResultsKey string        `json:"results_key,omitempty"`
 	// Job is set by an orderly Close, for a run that has not come to its end and shall begin again.
 	Job *job.Job `json:"job,omitempty"`
 	// Interrupted is true when it had begun.
@@ -90,7 +93,10 @@ func (e *Engine) resume() error {
 		unfinished := readJSON(filepath.Join(dir, outFolder, simulation.OutcomeFile), &outcome) != nil || outcome.Reason == simulation.Interrupted
 		switch {
 		case !unfinished:
-			r := e.add(job.Job{ID: rec.ID, Namespace: rec.Namespace})
+			r := e.add(job.Job{
+				ID: rec.ID, Namespace: rec.Namespace, Study: rec.Study,
+				ResultsKey: cmp.Or(rec.ResultsKey, artifact.ResultsOf(rec.Namespace, rec.ID)),
+			})
 			r.seen.State, r.seen.StartedAt, r.seen.Progress = job.Running, &outcome.StartedAt, r.progress()
 			e.work.Go(func() { e.deliver(r, outcome) })
 		case rec.Job != nil && rec.Job.ID == rec.ID && e.cfg.has(rec.Job.Options.SumoVersion):
@@ -115,7 +121,7 @@ func (e *Engine) keep(r *run) {
 	kept.TaskToken, kept.ProgressWebhook = "", nil // secrets of the tenant's, of no use to a run
 	err := clearRun(r.dir)
 	if err == nil {
-		err = r.writeJSON(r.file(recordFile), record{ID: r.job.ID, Namespace: r.job.Namespace, Job: &kept, Interrupted: r.again})
+		err = r.writeJSON(r.file(recordFile), record{ID: r.job.ID, Namespace: r.job.Namespace, Study: r.job.Study, ResultsKey: r.job.ResultsKey, Job: &kept, Interrupted: r.again})
 	}
 	if err != nil {
 		e.log.Warn().Err(err).Str("job", r.job.ID).Msg("run not kept for the next start; it will count as lost")
@@ -228,7 +234,7 @@ func (e *Engine) prepare(r *run) error {
 			return fmt.Errorf("making the run's folder: %w", err)
 		}
 	}
-	if err := r.writeJSON(r.file(recordFile), record{ID: r.job.ID, Namespace: r.job.Namespace}); err != nil {
+	if err := r.writeJSON(r.file(recordFile), record{ID: r.job.ID, Namespace: r.job.Namespace, Study: r.job.Study, ResultsKey: r.job.ResultsKey}); err != nil {
 		return err
 	}
 	return e.persist(r.wanted, r, "The run waits for the object store to hand out its scenario.", func(ctx context.Context) error {
@@ -570,7 +576,7 @@ func (e *Engine) put(ctx context.Context, r *run, name string) (job.ResultFile, 
 	}
 	defer f.Close()
 	sum := sha256.New()
-	size, err := e.objects.Put(ctx, artifact.ResultsOf(r.job.Namespace, r.job.ID)+name, io.TeeReader(f, sum), artifact.ContentType(name))
+	size, err := e.objects.Put(ctx, r.job.ResultsKey+name, io.TeeReader(f, sum), artifact.ContentType(name))
 	return job.ResultFile{Name: name, Size: size, SHA256: hex.EncodeToString(sum.Sum(nil))}, err
 }
 

@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -10,6 +11,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
+	"github.com/sumo-k8/sumo-k8/pkg/artifact"
 	"github.com/sumo-k8/sumo-k8/pkg/idempotency"
 	"github.com/sumo-k8/sumo-k8/pkg/job"
 	"github.com/sumo-k8/sumo-k8/pkg/problem"
@@ -63,7 +65,7 @@ func (d *DB) CreateJob(
 			return err
 		}
 		row, err = q.InsertJob(ctx, db.InsertJobParams{
-			ID: j.ID, TenantID: j.TenantID, Name: j.Name, ScenarioDigest: j.ScenarioDigest,
+			ID: j.ID, TenantID: j.TenantID, Name: j.Name, ScenarioDigest: j.ScenarioDigest, ResultsKey: j.ResultsKey,
 			CPURequest: j.CPURequest, MemoryGi: j.MemoryGi, Priority: j.Priority, Options: j.Options,
 			TimeoutSeconds: j.TimeoutSeconds, Labels: j.Labels, TaskToken: j.TaskToken, AnswersTask: j.AnswersTask,
 			ProgressWebhook: j.ProgressWebhook, Traceparent: j.Traceparent, Warnings: notNil(j.Warnings), SubmittedAt: known(j.SubmittedAt),
@@ -361,6 +363,19 @@ func (d *DB) PruneIdempotencyKeys(ctx context.Context, before time.Time, limit i
 	return int(n), translate(err, "pruning idempotency keys")
 }
 
+// ActiveChunks implements reconcile.Jobs.
+func (d *DB) ActiveChunks(ctx context.Context, ids []string) (map[string]bool, error) {
+	found, err := d.q.ActiveChunks(ctx, onlyIDs(ids))
+	if err != nil {
+		return nil, translate(err, "looking up chunks")
+	}
+	active := make(map[string]bool, len(found))
+	for _, id := range found {
+		active[id] = true
+	}
+	return active, nil
+}
+
 // KnownJobs implements reconcile.Jobs.
 func (d *DB) KnownJobs(ctx context.Context, ids []string) (map[string]job.State, error) {
 	rows, err := d.q.KnownJobs(ctx, onlyIDs(ids))
@@ -405,8 +420,9 @@ func orNoJob(err error, id string) error {
 func toJob(r db.Job) job.Job {
 	j := job.Job{
 		ID: r.ID, TenantID: r.TenantID, Namespace: r.Namespace, Name: r.Name,
-		ScenarioDigest: r.ScenarioDigest, ScenarioKey: r.ScenarioKey,
-		State: r.State, Reason: r.Reason, Message: r.Message, Progress: r.Progress,
+		ScenarioDigest: r.ScenarioDigest, ScenarioKey: r.ScenarioKey, OverlayKey: r.OverlayKey,
+		ResultsKey: cmp.Or(r.ResultsKey, artifact.ResultsOf(r.Namespace, r.ID)),
+		State:      r.State, Reason: r.Reason, Message: r.Message, Progress: r.Progress,
 		CPURequest: r.CPURequest, MemoryGi: r.MemoryGi, Priority: r.Priority, Options: r.Options,
 		TimeoutSeconds: r.TimeoutSeconds, Labels: r.Labels, TaskToken: r.TaskToken, AnswersTask: r.AnswersTask,
 		ProgressWebhook: r.ProgressWebhook, Traceparent: r.Traceparent,
@@ -414,6 +430,12 @@ func toJob(r db.Job) job.Job {
 		SumoVersion: r.SumoVersion, Summary: r.Summary, Results: r.Results, ResultsPruned: r.ResultsPruned, Confinement: r.Confinement,
 		Problems:    r.Problems,
 		SubmittedAt: r.SubmittedAt, DispatchedAt: r.DispatchedAt, StartedAt: r.StartedAt, FinishedAt: r.FinishedAt, UpdatedAt: r.UpdatedAt,
+	}
+	if r.StudyID != nil {
+		j.Study = &job.StudyRun{ID: *r.StudyID, Point: *r.Point, Replication: *r.Replication}
+		if r.ChunkID != nil {
+			j.Study.Chunk = *r.ChunkID
+		}
 	}
 	if len(r.Warnings) > 0 {
 		j.Warnings = r.Warnings

@@ -26,7 +26,7 @@ const (
 // Claim implements job.Queue. Jobs are considered by priority, then by submission. One that does not fit now is
 // skipped, until it has waited for reserveAfter: then nothing behind it overtakes it. One that is larger than the
 // tenant's limits altogether never holds others up, and its message says why it waits.
-func (d *DB) Claim(ctx context.Context, tenantID string, atMost int) ([]job.Job, error) {
+func (d *DB) Claim(ctx context.Context, tenantID string, atMost int) ([]job.Chunk, error) {
 	var rows []db.Job
 	var order []string
 	err := d.inTx(ctx, func(q *db.Queries) error {
@@ -66,7 +66,7 @@ func (d *DB) Claim(ctx context.Context, tenantID string, atMost int) ([]job.Job,
 		return nil, translate(err, "claiming jobs")
 	}
 	slices.SortFunc(rows, func(a, b db.Job) int { return slices.Index(order, a.ID) - slices.Index(order, b.ID) })
-	return each(rows, toJob), nil
+	return each(rows, func(r db.Job) job.Chunk { return job.Single(toJob(r)) }), nil
 }
 
 // choose returns the ids of the waiting jobs that start now, in their order.

@@ -116,7 +116,7 @@ func statementName(sql string) string {
 	return name
 }
 
-// Engine makes a span of each start of a run, in its job's trace.
+// Engine makes a span of each start of a chunk, in the trace of its first job.
 func (t *Tracer) Engine(e job.Engine) job.Engine {
 	if t == nil || e == nil {
 		return e
@@ -130,13 +130,14 @@ type engine struct {
 }
 
 // Start implements job.Engine.
-func (e engine) Start(ctx context.Context, j job.Job) error {
+func (e engine) Start(ctx context.Context, c job.Chunk) error {
+	j := c.Jobs[0]
 	if j.Traceparent == "" {
-		return e.Engine.Start(ctx, j)
+		return e.Engine.Start(ctx, c)
 	}
 	ctx, span := e.tracer.Start(traceparent.With(ctx, j.Traceparent), "start run", trace.WithAttributes(about(j)...))
 	defer span.End()
-	err := e.Engine.Start(ctx, j)
+	err := e.Engine.Start(ctx, c)
 	if err != nil {
 		span.RecordError(err)
 		span.SetStatus(codes.Error, "the engine did not take the run")

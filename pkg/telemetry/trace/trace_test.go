@@ -105,7 +105,7 @@ type runs struct {
 	err   error
 }
 
-func (r *runs) Start(ctx context.Context, _ job.Job) error {
+func (r *runs) Start(ctx context.Context, _ job.Chunk) error {
 	r.asked = append(r.asked, traceparent.ID(ctx))
 	return r.err
 }
@@ -117,7 +117,7 @@ func TestAStartBelongsToTheTraceOfItsJob(t *testing.T) {
 	engine := tracer.Engine(unreachable)
 	caller := traceparent.With(t.Context(), "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")
 	for _, j := range []job.Job{{ID: "with", Traceparent: sampled}, {ID: "without"}} {
-		if err := engine.Start(caller, j); !errors.Is(err, unreachable.err) {
+		if err := engine.Start(caller, job.Single(j)); !errors.Is(err, unreachable.err) {
 			t.Errorf("%s: %v", j.ID, err)
 		}
 	}

@@ -1,9 +1,9 @@
 -- name: InsertJob :one
 -- No row when the tenant does not have the scenario.
-INSERT INTO jobs (id, tenant_id, namespace, name, scenario_digest, scenario_key, state, cpu_request, memory_gi, priority,
+INSERT INTO jobs (id, tenant_id, namespace, name, scenario_digest, scenario_key, results_key, state, cpu_request, memory_gi, priority,
                   options, timeout_seconds, labels, task_token, answers_task, progress_webhook, traceparent, warnings,
                   submitted_at, updated_at)
-SELECT @id, t.id, t.namespace, @name, s.digest, s.object_key, 'QUEUED', @cpu_request, @memory_gi, @priority,
+SELECT @id, t.id, t.namespace, @name, s.digest, s.object_key, @results_key, 'QUEUED', @cpu_request, @memory_gi, @priority,
        @options, @timeout_seconds, @labels, @task_token, @answers_task, @progress_webhook, @traceparent, @warnings,
        coalesce(sqlc.narg(submitted_at)::timestamptz, now()), now()
 FROM tenants t
@@ -270,6 +270,13 @@ LIMIT @most::integer;
 -- name: MarkResultsPruned :exec
 UPDATE jobs SET results_pruned = true
 WHERE id = ANY (@ids::uuid[]) AND finished_at IS NOT NULL AND NOT results_pruned;
+
+-- name: ActiveChunks :many
+SELECT j.id FROM jobs j
+WHERE j.id = ANY (@ids::uuid[]) AND j.study_id IS NULL AND j.state IN ('QUEUED', 'PENDING', 'RUNNING')
+UNION ALL
+SELECT DISTINCT j.chunk_id::uuid FROM jobs j
+WHERE j.chunk_id = ANY (@ids::uuid[]) AND j.state IN ('PENDING', 'RUNNING');
 
 -- name: KnownJobs :many
 SELECT id, state FROM jobs WHERE id = ANY (@ids::uuid[]);

@@ -13,8 +13,36 @@ import (
 	"github.com/sumo-k8/sumo-k8/pkg/simulation"
 )
 
+const activeChunks = `-- name: ActiveChunks :many
+SELECT j.id FROM jobs j
+WHERE j.id = ANY ($1::uuid[]) AND j.study_id IS NULL AND j.state IN ('QUEUED', 'PENDING', 'RUNNING')
+UNION ALL
+SELECT DISTINCT j.chunk_id::uuid FROM jobs j
+WHERE j.chunk_id = ANY ($1::uuid[]) AND j.state IN ('PENDING', 'RUNNING')
+`
+
+func (q *Queries) ActiveChunks(ctx context.Context, ids []string) ([]string, error) {
+	rows, err := q.db.Query(ctx, activeChunks, ids)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []string
+	for rows.Next() {
+		var id string
+		if err := rows.Scan(&id); err != nil {
+			return nil, err
+		}
+		items = append(items, id)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const activeJobs = `-- name: ActiveJobs :many
-SELECT id, tenant_id, namespace, name, scenario_digest, scenario_key, state, reason, message, progress, cpu_request, memory_gi, priority, options, timeout_seconds, labels, task_token, progress_webhook, attempt, cancel_requested, sumo_version, summary, results, results_pruned, submitted_at, dispatched_at, started_at, finished_at, updated_at, traceparent, confinement, warnings, problems, answers_task, imported_id, imported FROM jobs WHERE state IN ('PENDING', 'RUNNING') ORDER BY id LIMIT $1::integer
+SELECT id, tenant_id, namespace, name, scenario_digest, scenario_key, state, reason, message, progress, cpu_request, memory_gi, priority, options, timeout_seconds, labels, task_token, progress_webhook, attempt, cancel_requested, sumo_version, summary, results, results_pruned, submitted_at, dispatched_at, started_at, finished_at, updated_at, traceparent, confinement, warnings, problems, answers_task, imported_id, imported, study_id, point, replication, chunk_id, superseded, results_key, metrics, overlay_key FROM jobs WHERE state IN ('PENDING', 'RUNNING') ORDER BY id LIMIT $1::integer
 `
 
 func (q *Queries) ActiveJobs(ctx context.Context, most int) ([]Job, error) {
@@ -63,6 +91,14 @@ func (q *Queries) ActiveJobs(ctx context.Context, most int) ([]Job, error) {
 			&i.AnswersTask,
 			&i.ImportedID,
 			&i.Imported,
+			&i.StudyID,
+			&i.Point,
+			&i.Replication,
+			&i.ChunkID,
+			&i.Superseded,
+			&i.ResultsKey,
+			&i.Metrics,
+			&i.OverlayKey,
 		); err != nil {
 			return nil, err
 		}
@@ -94,7 +130,7 @@ func (q *Queries) ActiveUsage(ctx context.Context, tenantID string) (ActiveUsage
 }
 
 const allJobs = `-- name: AllJobs :many
-SELECT id, tenant_id, namespace, name, scenario_digest, scenario_key, state, reason, message, progress, cpu_request, memory_gi, priority, options, timeout_seconds, labels, task_token, progress_webhook, attempt, cancel_requested, sumo_version, summary, results, results_pruned, submitted_at, dispatched_at, started_at, finished_at, updated_at, traceparent, confinement, warnings, problems, answers_task, imported_id, imported FROM jobs
+SELECT id, tenant_id, namespace, name, scenario_digest, scenario_key, state, reason, message, progress, cpu_request, memory_gi, priority, options, timeout_seconds, labels, task_token, progress_webhook, attempt, cancel_requested, sumo_version, summary, results, results_pruned, submitted_at, dispatched_at, started_at, finished_at, updated_at, traceparent, confinement, warnings, problems, answers_task, imported_id, imported, study_id, point, replication, chunk_id, superseded, results_key, metrics, overlay_key FROM jobs
 WHERE ($1::uuid IS NULL OR id < $1)
 ORDER BY id DESC LIMIT $2::integer
 `
@@ -150,6 +186,14 @@ func (q *Queries) AllJobs(ctx context.Context, arg AllJobsParams) ([]Job, error)
 			&i.AnswersTask,
 			&i.ImportedID,
 			&i.Imported,
+			&i.StudyID,
+			&i.Point,
+			&i.Replication,
+			&i.ChunkID,
+			&i.Superseded,
+			&i.ResultsKey,
+			&i.Metrics,
+			&i.OverlayKey,
 		); err != nil {
 			return nil, err
 		}
@@ -162,7 +206,7 @@ func (q *Queries) AllJobs(ctx context.Context, arg AllJobsParams) ([]Job, error)
 }
 
 const allJobsInState = `-- name: AllJobsInState :many
-SELECT id, tenant_id, namespace, name, scenario_digest, scenario_key, state, reason, message, progress, cpu_request, memory_gi, priority, options, timeout_seconds, labels, task_token, progress_webhook, attempt, cancel_requested, sumo_version, summary, results, results_pruned, submitted_at, dispatched_at, started_at, finished_at, updated_at, traceparent, confinement, warnings, problems, answers_task, imported_id, imported FROM jobs
+SELECT id, tenant_id, namespace, name, scenario_digest, scenario_key, state, reason, message, progress, cpu_request, memory_gi, priority, options, timeout_seconds, labels, task_token, progress_webhook, attempt, cancel_requested, sumo_version, summary, results, results_pruned, submitted_at, dispatched_at, started_at, finished_at, updated_at, traceparent, confinement, warnings, problems, answers_task, imported_id, imported, study_id, point, replication, chunk_id, superseded, results_key, metrics, overlay_key FROM jobs
 WHERE state = $1 AND ($2::uuid IS NULL OR id < $2)
 ORDER BY id DESC LIMIT $3::integer
 `
@@ -219,6 +263,14 @@ func (q *Queries) AllJobsInState(ctx context.Context, arg AllJobsInStateParams) 
 			&i.AnswersTask,
 			&i.ImportedID,
 			&i.Imported,
+			&i.StudyID,
+			&i.Point,
+			&i.Replication,
+			&i.ChunkID,
+			&i.Superseded,
+			&i.ResultsKey,
+			&i.Metrics,
+			&i.OverlayKey,
 		); err != nil {
 			return nil, err
 		}
@@ -360,7 +412,7 @@ const dispatch = `-- name: Dispatch :many
 UPDATE jobs
 SET state = 'PENDING', message = '', attempt = attempt + 1, dispatched_at = now()
 WHERE id = ANY ($1::uuid[]) AND state = 'QUEUED'
-RETURNING id, tenant_id, namespace, name, scenario_digest, scenario_key, state, reason, message, progress, cpu_request, memory_gi, priority, options, timeout_seconds, labels, task_token, progress_webhook, attempt, cancel_requested, sumo_version, summary, results, results_pruned, submitted_at, dispatched_at, started_at, finished_at, updated_at, traceparent, confinement, warnings, problems, answers_task, imported_id, imported
+RETURNING id, tenant_id, namespace, name, scenario_digest, scenario_key, state, reason, message, progress, cpu_request, memory_gi, priority, options, timeout_seconds, labels, task_token, progress_webhook, attempt, cancel_requested, sumo_version, summary, results, results_pruned, submitted_at, dispatched_at, started_at, finished_at, updated_at, traceparent, confinement, warnings, problems, answers_task, imported_id, imported, study_id, point, replication, chunk_id, superseded, results_key, metrics, overlay_key
 `
 
 func (q *Queries) Dispatch(ctx context.Context, ids []string) ([]Job, error) {
@@ -409,6 +461,14 @@ func (q *Queries) Dispatch(ctx context.Context, ids []string) ([]Job, error) {
 			&i.AnswersTask,
 			&i.ImportedID,
 			&i.Imported,
+			&i.StudyID,
+			&i.Point,
+			&i.Replication,
+			&i.ChunkID,
+			&i.Superseded,
+			&i.ResultsKey,
+			&i.Metrics,
+			&i.OverlayKey,
 		); err != nil {
 			return nil, err
 		}
@@ -461,7 +521,7 @@ func (q *Queries) Events(ctx context.Context, arg EventsParams) ([]JobEvent, err
 }
 
 const expiredResults = `-- name: ExpiredResults :many
-SELECT id, tenant_id, namespace, name, scenario_digest, scenario_key, state, reason, message, progress, cpu_request, memory_gi, priority, options, timeout_seconds, labels, task_token, progress_webhook, attempt, cancel_requested, sumo_version, summary, results, results_pruned, submitted_at, dispatched_at, started_at, finished_at, updated_at, traceparent, confinement, warnings, problems, answers_task, imported_id, imported FROM jobs
+SELECT id, tenant_id, namespace, name, scenario_digest, scenario_key, state, reason, message, progress, cpu_request, memory_gi, priority, options, timeout_seconds, labels, task_token, progress_webhook, attempt, cancel_requested, sumo_version, summary, results, results_pruned, submitted_at, dispatched_at, started_at, finished_at, updated_at, traceparent, confinement, warnings, problems, answers_task, imported_id, imported, study_id, point, replication, chunk_id, superseded, results_key, metrics, overlay_key FROM jobs
 WHERE finished_at < $1::timestamptz AND NOT results_pruned
 ORDER BY finished_at
 LIMIT $2::integer
@@ -518,6 +578,14 @@ func (q *Queries) ExpiredResults(ctx context.Context, arg ExpiredResultsParams) 
 			&i.AnswersTask,
 			&i.ImportedID,
 			&i.Imported,
+			&i.StudyID,
+			&i.Point,
+			&i.Replication,
+			&i.ChunkID,
+			&i.Superseded,
+			&i.ResultsKey,
+			&i.Metrics,
+			&i.OverlayKey,
 		); err != nil {
 			return nil, err
 		}
@@ -626,7 +694,7 @@ func (q *Queries) ImportJobs(ctx context.Context, jobs []byte) ([]*string, error
 }
 
 const importedJobOfTenant = `-- name: ImportedJobOfTenant :one
-SELECT id, tenant_id, namespace, name, scenario_digest, scenario_key, state, reason, message, progress, cpu_request, memory_gi, priority, options, timeout_seconds, labels, task_token, progress_webhook, attempt, cancel_requested, sumo_version, summary, results, results_pruned, submitted_at, dispatched_at, started_at, finished_at, updated_at, traceparent, confinement, warnings, problems, answers_task, imported_id, imported FROM jobs WHERE tenant_id = $1 AND imported_id = $2
+SELECT id, tenant_id, namespace, name, scenario_digest, scenario_key, state, reason, message, progress, cpu_request, memory_gi, priority, options, timeout_seconds, labels, task_token, progress_webhook, attempt, cancel_requested, sumo_version, summary, results, results_pruned, submitted_at, dispatched_at, started_at, finished_at, updated_at, traceparent, confinement, warnings, problems, answers_task, imported_id, imported, study_id, point, replication, chunk_id, superseded, results_key, metrics, overlay_key FROM jobs WHERE tenant_id = $1 AND imported_id = $2
 `
 
 type ImportedJobOfTenantParams struct {
@@ -674,6 +742,14 @@ func (q *Queries) ImportedJobOfTenant(ctx context.Context, arg ImportedJobOfTena
 		&i.AnswersTask,
 		&i.ImportedID,
 		&i.Imported,
+		&i.StudyID,
+		&i.Point,
+		&i.Replication,
+		&i.ChunkID,
+		&i.Superseded,
+		&i.ResultsKey,
+		&i.Metrics,
+		&i.OverlayKey,
 	)
 	return i, err
 }
@@ -738,21 +814,22 @@ func (q *Queries) InsertIdempotencyKey(ctx context.Context, arg InsertIdempotenc
 }
 
 const insertJob = `-- name: InsertJob :one
-INSERT INTO jobs (id, tenant_id, namespace, name, scenario_digest, scenario_key, state, cpu_request, memory_gi, priority,
+INSERT INTO jobs (id, tenant_id, namespace, name, scenario_digest, scenario_key, results_key, state, cpu_request, memory_gi, priority,
                   options, timeout_seconds, labels, task_token, answers_task, progress_webhook, traceparent, warnings,
                   submitted_at, updated_at)
-SELECT $1, t.id, t.namespace, $2, s.digest, s.object_key, 'QUEUED', $3, $4, $5,
-       $6, $7, $8, $9, $10, $11, $12, $13,
-       coalesce($14::timestamptz, now()), now()
+SELECT $1, t.id, t.namespace, $2, s.digest, s.object_key, $3, 'QUEUED', $4, $5, $6,
+       $7, $8, $9, $10, $11, $12, $13, $14,
+       coalesce($15::timestamptz, now()), now()
 FROM tenants t
 JOIN scenarios s ON s.tenant_id = t.id
-WHERE t.id = $15 AND s.digest = $16
-RETURNING id, tenant_id, namespace, name, scenario_digest, scenario_key, state, reason, message, progress, cpu_request, memory_gi, priority, options, timeout_seconds, labels, task_token, progress_webhook, attempt, cancel_requested, sumo_version, summary, results, results_pruned, submitted_at, dispatched_at, started_at, finished_at, updated_at, traceparent, confinement, warnings, problems, answers_task, imported_id, imported
+WHERE t.id = $16 AND s.digest = $17
+RETURNING id, tenant_id, namespace, name, scenario_digest, scenario_key, state, reason, message, progress, cpu_request, memory_gi, priority, options, timeout_seconds, labels, task_token, progress_webhook, attempt, cancel_requested, sumo_version, summary, results, results_pruned, submitted_at, dispatched_at, started_at, finished_at, updated_at, traceparent, confinement, warnings, problems, answers_task, imported_id, imported, study_id, point, replication, chunk_id, superseded, results_key, metrics, overlay_key
 `
 
 type InsertJobParams struct {
 	ID              string
 	Name            string
+	ResultsKey      string
 	CPURequest      int
 	MemoryGi        int
 	Priority        job.Priority
@@ -774,6 +851,7 @@ func (q *Queries) InsertJob(ctx context.Context, arg InsertJobParams) (Job, erro
 	row := q.db.QueryRow(ctx, insertJob,
 		arg.ID,
 		arg.Name,
+		arg.ResultsKey,
 		arg.CPURequest,
 		arg.MemoryGi,
 		arg.Priority,
@@ -827,12 +905,20 @@ func (q *Queries) InsertJob(ctx context.Context, arg InsertJobParams) (Job, erro
 		&i.AnswersTask,
 		&i.ImportedID,
 		&i.Imported,
+		&i.StudyID,
+		&i.Point,
+		&i.Replication,
+		&i.ChunkID,
+		&i.Superseded,
+		&i.ResultsKey,
+		&i.Metrics,
+		&i.OverlayKey,
 	)
 	return i, err
 }
 
 const jobOfTenant = `-- name: JobOfTenant :one
-SELECT id, tenant_id, namespace, name, scenario_digest, scenario_key, state, reason, message, progress, cpu_request, memory_gi, priority, options, timeout_seconds, labels, task_token, progress_webhook, attempt, cancel_requested, sumo_version, summary, results, results_pruned, submitted_at, dispatched_at, started_at, finished_at, updated_at, traceparent, confinement, warnings, problems, answers_task, imported_id, imported FROM jobs WHERE tenant_id = $1 AND id = $2
+SELECT id, tenant_id, namespace, name, scenario_digest, scenario_key, state, reason, message, progress, cpu_request, memory_gi, priority, options, timeout_seconds, labels, task_token, progress_webhook, attempt, cancel_requested, sumo_version, summary, results, results_pruned, submitted_at, dispatched_at, started_at, finished_at, updated_at, traceparent, confinement, warnings, problems, answers_task, imported_id, imported, study_id, point, replication, chunk_id, superseded, results_key, metrics, overlay_key FROM jobs WHERE tenant_id = $1 AND id = $2
 `
 
 type JobOfTenantParams struct {
@@ -880,6 +966,14 @@ func (q *Queries) JobOfTenant(ctx context.Context, arg JobOfTenantParams) (Job, 
 		&i.AnswersTask,
 		&i.ImportedID,
 		&i.Imported,
+		&i.StudyID,
+		&i.Point,
+		&i.Replication,
+		&i.ChunkID,
+		&i.Superseded,
+		&i.ResultsKey,
+		&i.Metrics,
+		&i.OverlayKey,
 	)
 	return i, err
 }
@@ -914,7 +1008,7 @@ func (q *Queries) KnownJobs(ctx context.Context, ids []string) ([]KnownJobsRow, 
 }
 
 const listJobs = `-- name: ListJobs :many
-SELECT id, tenant_id, namespace, name, scenario_digest, scenario_key, state, reason, message, progress, cpu_request, memory_gi, priority, options, timeout_seconds, labels, task_token, progress_webhook, attempt, cancel_requested, sumo_version, summary, results, results_pruned, submitted_at, dispatched_at, started_at, finished_at, updated_at, traceparent, confinement, warnings, problems, answers_task, imported_id, imported FROM jobs
+SELECT id, tenant_id, namespace, name, scenario_digest, scenario_key, state, reason, message, progress, cpu_request, memory_gi, priority, options, timeout_seconds, labels, task_token, progress_webhook, attempt, cancel_requested, sumo_version, summary, results, results_pruned, submitted_at, dispatched_at, started_at, finished_at, updated_at, traceparent, confinement, warnings, problems, answers_task, imported_id, imported, study_id, point, replication, chunk_id, superseded, results_key, metrics, overlay_key FROM jobs
 WHERE tenant_id = $1
   AND ($2::uuid IS NULL OR id < $2)
   AND ($3::uuid IS NULL OR id >= $3)
@@ -996,6 +1090,14 @@ func (q *Queries) ListJobs(ctx context.Context, arg ListJobsParams) ([]Job, erro
 			&i.AnswersTask,
 			&i.ImportedID,
 			&i.Imported,
+			&i.StudyID,
+			&i.Point,
+			&i.Replication,
+			&i.ChunkID,
+			&i.Superseded,
+			&i.ResultsKey,
+			&i.Metrics,
+			&i.OverlayKey,
 		); err != nil {
 			return nil, err
 		}
@@ -1116,7 +1218,7 @@ func (q *Queries) QueueHead(ctx context.Context, arg QueueHeadParams) ([]QueueHe
 }
 
 const recentJobs = `-- name: RecentJobs :many
-SELECT id, tenant_id, namespace, name, scenario_digest, scenario_key, state, reason, message, progress, cpu_request, memory_gi, priority, options, timeout_seconds, labels, task_token, progress_webhook, attempt, cancel_requested, sumo_version, summary, results, results_pruned, submitted_at, dispatched_at, started_at, finished_at, updated_at, traceparent, confinement, warnings, problems, answers_task, imported_id, imported FROM jobs WHERE tenant_id = $1 ORDER BY id DESC LIMIT $2::integer
+SELECT id, tenant_id, namespace, name, scenario_digest, scenario_key, state, reason, message, progress, cpu_request, memory_gi, priority, options, timeout_seconds, labels, task_token, progress_webhook, attempt, cancel_requested, sumo_version, summary, results, results_pruned, submitted_at, dispatched_at, started_at, finished_at, updated_at, traceparent, confinement, warnings, problems, answers_task, imported_id, imported, study_id, point, replication, chunk_id, superseded, results_key, metrics, overlay_key FROM jobs WHERE tenant_id = $1 ORDER BY id DESC LIMIT $2::integer
 `
 
 type RecentJobsParams struct {
@@ -1170,6 +1272,14 @@ func (q *Queries) RecentJobs(ctx context.Context, arg RecentJobsParams) ([]Job, 
 			&i.AnswersTask,
 			&i.ImportedID,
 			&i.Imported,
+			&i.StudyID,
+			&i.Point,
+			&i.Replication,
+			&i.ChunkID,
+			&i.Superseded,
+			&i.ResultsKey,
+			&i.Metrics,
+			&i.OverlayKey,
 		); err != nil {
 			return nil, err
 		}
@@ -1213,7 +1323,7 @@ SET cancel_requested = true,
     message     = CASE state WHEN 'QUEUED' THEN 'Cancelled on request, before it started.' ELSE message END,
     finished_at = CASE state WHEN 'QUEUED' THEN now() ELSE finished_at END
 WHERE tenant_id = $1 AND id = $2 AND state IN ('QUEUED', 'PENDING', 'RUNNING')
-RETURNING id, tenant_id, namespace, name, scenario_digest, scenario_key, state, reason, message, progress, cpu_request, memory_gi, priority, options, timeout_seconds, labels, task_token, progress_webhook, attempt, cancel_requested, sumo_version, summary, results, results_pruned, submitted_at, dispatched_at, started_at, finished_at, updated_at, traceparent, confinement, warnings, problems, answers_task, imported_id, imported
+RETURNING id, tenant_id, namespace, name, scenario_digest, scenario_key, state, reason, message, progress, cpu_request, memory_gi, priority, options, timeout_seconds, labels, task_token, progress_webhook, attempt, cancel_requested, sumo_version, summary, results, results_pruned, submitted_at, dispatched_at, started_at, finished_at, updated_at, traceparent, confinement, warnings, problems, answers_task, imported_id, imported, study_id, point, replication, chunk_id, superseded, results_key, metrics, overlay_key
 `
 
 type RequestCancelParams struct {
@@ -1262,6 +1372,14 @@ func (q *Queries) RequestCancel(ctx context.Context, arg RequestCancelParams) (J
 		&i.AnswersTask,
 		&i.ImportedID,
 		&i.Imported,
+		&i.StudyID,
+		&i.Point,
+		&i.Replication,
+		&i.ChunkID,
+		&i.Superseded,
+		&i.ResultsKey,
+		&i.Metrics,
+		&i.OverlayKey,
 	)
 	return i, err
 }

@@ -7,11 +7,13 @@ package db
 import (
 	"time"
 
+	"github.com/jackc/pgx/v5/pgtype"
 	"github.com/sumo-k8/sumo-k8/pkg/delivery"
 	"github.com/sumo-k8/sumo-k8/pkg/job"
 	"github.com/sumo-k8/sumo-k8/pkg/problem"
 	"github.com/sumo-k8/sumo-k8/pkg/scenario"
 	"github.com/sumo-k8/sumo-k8/pkg/simulation"
+	"github.com/sumo-k8/sumo-k8/pkg/study"
 )
 
 type ApiKey struct {
@@ -24,6 +26,16 @@ type ApiKey struct {
 	ExpiresAt  *time.Time
 	RevokedAt  *time.Time
 	LastUsedAt *time.Time
+}
+
+type Chunk struct {
+	ID        string
+	TenantID  string
+	StudyID   string
+	Parallel  int
+	CPU       int
+	MemoryGi  int
+	CreatedAt time.Time
 }
 
 type Delivery struct {
@@ -69,6 +81,7 @@ type IdempotencyKey struct {
 	CreatedAt   time.Time
 	UploadID    *string
 	HookID      *string
+	StudyID     *string
 }
 
 type Job struct {
@@ -108,6 +121,14 @@ type Job struct {
 	AnswersTask     bool
 	ImportedID      *string
 	Imported        *job.Imported
+	StudyID         *string
+	Point           *int
+	Replication     *int
+	ChunkID         *string
+	Superseded      bool
+	ResultsKey      string
+	Metrics         []float64
+	OverlayKey      string
 }
 
 type JobEvent struct {
@@ -153,6 +174,51 @@ type Signal struct {
 	Percent  int
 	DueAt    time.Time
 	Failures int
+}
+
+type Study struct {
+	ID              string
+	TenantID        string
+	Name            string
+	State           study.State
+	Message         string
+	Plan            study.Plan
+	Priority        job.Priority
+	Labels          map[string]string
+	Seeds           []int64
+	MaxParallel     int
+	StopShare       float64
+	MetricNames     []string
+	Traceparent     string
+	CancelRequested bool
+	Unplaced        bool
+	Runs            int
+	Succeeded       int
+	Failed          int
+	Cancelled       int
+	Active          int
+	CoreSeconds     float64
+	Version         int64
+	CreatedAt       time.Time
+	StartedAt       *time.Time
+	FinishedAt      *time.Time
+	UpdatedAt       time.Time
+}
+
+type StudyPoint struct {
+	StudyID        string
+	Point          int
+	Variant        string
+	Setting        study.Setting
+	ScenarioDigest string
+	ScenarioKey    string
+	OverlayKey     string
+	CPURequest     int
+	MemoryGi       int
+	Options        simulation.Options
+	TimeoutSeconds int
+	Warnings       []string
+	CoreSeconds    pgtype.Float8
 }
 
 type Tenant struct {

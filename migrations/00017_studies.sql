@@ -1,0 +1,107 @@
+-- +goose Up
+CREATE TABLE studies (
+    id               uuid             PRIMARY KEY, -- UUIDv7
+    tenant_id        text             NOT NULL REFERENCES tenants ON DELETE CASCADE,
+    name             text             NOT NULL,
+    state            text             NOT NULL CHECK (state IN ('RUNNING', 'SUCCEEDED', 'INCOMPLETE', 'FAILED', 'CANCELLED')),
+    message          text             NOT NULL DEFAULT '',
+    plan             jsonb            NOT NULL, -- study.Plan, as it was asked for
+    priority         integer          NOT NULL CHECK (priority IN (-10, 0, 10)),
+    labels           jsonb            NOT NULL DEFAULT '{}',
+    seeds            bigint[]         NOT NULL, -- by replication; a sequential study gets more of them
+    max_parallel     integer          NOT NULL CHECK (max_parallel > 0),
+    stop_share       double precision NOT NULL, -- of the runs: when more have failed, the rest is not started; 1 never stops
+    metric_names     text[]           NOT NULL, -- of the numbers in jobs.metrics
+    traceparent      text             NOT NULL DEFAULT '',
+    cancel_requested boolean          NOT NULL DEFAULT false,
+    -- False once all runs have a row in jobs. It saves looking for those that lack one.
+    unplaced         boolean          NOT NULL DEFAULT true,
+    -- What had become of the runs when the study was last looked at.
+    runs             integer          NOT NULL,
+    succeeded        integer          NOT NULL DEFAULT 0,
+    failed           integer          NOT NULL DEFAULT 0,
+    cancelled        integer          NOT NULL DEFAULT 0,
+    active           integer          NOT NULL DEFAULT 0,
+    core_seconds     double precision NOT NULL DEFAULT 0, -- used by the runs that have ended
+    version          bigint           NOT NULL DEFAULT 1, -- grows with each change, for those who follow
+    created_at       timestamptz      NOT NULL DEFAULT now(),
+    started_at       timestamptz,
+    finished_at      timestamptz,
+    updated_at       timestamptz      NOT NULL DEFAULT now(),
+    CHECK ((state = 'RUNNING') = (finished_at IS NULL))
+)
+WITH (fillfactor = 85);
+CREATE INDEX studies_recent ON studies (tenant_id, id DESC);
+-- What reconcile goes through.
+CREATE INDEX studies_active ON studies (tenant_id, priority DESC, id) WHERE state = 'RUNNING';
+
+-- A variant with one value of each axis. Every run of the study is a point and a replication.
+CREATE TABLE study_points (
+    study_id        uuid    NOT NULL REFERENCES studies ON DELETE CASCADE,
+    point           integer NOT NULL CHECK (point >= 0),
+    variant         text    NOT NULL,
+    setting         jsonb   NOT NULL, -- the values of the axes, in their order: study.Setting
+    scenario_digest text    NOT NULL,
+    scenario_key    text    NOT NULL,
+    overlay_key     text    NOT NULL DEFAULT '',
+    cpu_request     integer NOT NULL CHECK (cpu_request > 0),
+    memory_gi       integer NOT NULL CHECK (memory_gi > 0),
+    options         jsonb   NOT NULL, -- simulation.Options of its runs, without the seed
+    timeout_seconds integer NOT NULL CHECK (timeout_seconds > 0),
+    warnings        jsonb   NOT NULL DEFAULT '[]',
+    -- What is expected of one run, from earlier ones; null while nothing is known.
+    core_seconds    double precision,
+    PRIMARY KEY (study_id, point)
+);
+CREATE INDEX study_points_of_scenario ON study_points (scenario_digest);
+
+-- What was started together: one process or pod. It holds its share of the tenant's limits while any job in it is active.
+CREATE TABLE chunks (
+    id         uuid        PRIMARY KEY, -- UUIDv7
+    tenant_id  text        NOT NULL REFERENCES tenants ON DELETE CASCADE,
+    study_id   uuid        NOT NULL REFERENCES studies ON DELETE CASCADE,
+    parallel   integer     NOT NULL CHECK (parallel > 0), -- runs side by side
+    cpu        integer     NOT NULL,                      -- cores of all of them
+    memory_gi  integer     NOT NULL,                      -- GiB of all of them
+    created_at timestamptz NOT NULL DEFAULT now()
+);
+CREATE INDEX chunks_of_study ON chunks (study_id);
+CREATE INDEX chunks_of_tenant ON chunks (tenant_id);
+
+-- The place of a run in its study, and the chunk in which it was started last; null for jobs that belong to no study. A run that was ordered
+-- again after it had failed is superseded.
+ALTER TABLE jobs ADD COLUMN study_id uuid, ADD COLUMN point integer, ADD COLUMN replication integer, ADD COLUMN chunk_id uuid,
+    ADD COLUMN superseded boolean NOT NULL DEFAULT false;
+ALTER TABLE jobs ADD CONSTRAINT jobs_study FOREIGN KEY (study_id) REFERENCES studies ON DELETE CASCADE NOT VALID;
+ALTER TABLE jobs ADD CONSTRAINT jobs_place CHECK (
+    (study_id IS NULL) = (point IS NULL) AND (study_id IS NULL) = (replication IS NULL)
+) NOT VALID; -- holds for all rows, whose new columns are null; validating would read them all
+-- What the keys of the results begin with; empty for jobs of earlier releases, where it follows from the id.
+ALTER TABLE jobs ADD COLUMN results_key text NOT NULL DEFAULT '';
+-- The run's metrics in the order of the study's metric_names, null where the run does not have one. They survive the pruning of results.
+ALTER TABLE jobs ADD COLUMN metrics double precision[];
+-- The files that a derived scenario has in place of its base's.
+ALTER TABLE jobs ADD COLUMN overlay_key text NOT NULL DEFAULT '';
+
+ALTER TABLE idempotency_keys ADD COLUMN study_id uuid REFERENCES studies ON DELETE CASCADE,
+    ADD CHECK (num_nonnulls(job_id, upload_id, hook_id, study_id) <= 1) NOT VALID;
+
+-- Numbers of a run by name, from its summary.
+-- +goose StatementBegin
+CREATE FUNCTION metrics_of(summary jsonb, names text[]) RETURNS double precision[] LANGUAGE sql IMMUTABLE AS $$
+    SELECT array_agg((m ->> 'value')::double precision ORDER BY n.place)
+    FROM unnest(names) WITH ORDINALITY AS n (name, place)
+    LEFT JOIN jsonb_array_elements(summary -> 'metrics') AS m ON m ->> 'name' = n.name
+$$;
+-- +goose StatementEnd
+
+-- +goose Down
+DROP FUNCTION metrics_of(jsonb, text[]);
+DELETE FROM idempotency_keys WHERE study_id IS NOT NULL;
+ALTER TABLE idempotency_keys DROP COLUMN study_id;
+DELETE FROM jobs WHERE study_id IS NOT NULL;
+ALTER TABLE jobs DROP COLUMN overlay_key, DROP COLUMN metrics, DROP COLUMN results_key, DROP COLUMN superseded, DROP COLUMN chunk_id,
+    DROP COLUMN replication, DROP COLUMN point, DROP COLUMN study_id;
+DROP TABLE chunks;
+DROP TABLE study_points;
+DROP TABLE studies;

@@ -1,0 +1,55 @@
+package job
+
+import "slices"
+
+// Chunk is what an engine carries out in one process or pod: jobs of one study with the same scenario, version of SUMO and resources, or a
+// single job, whose id it has.
+type Chunk struct {
+	ID   string
+	Jobs []Job // at least one
+	// Parallel is how many of them go on at a time. Each has the CPU and the memory that it asks for.
+	Parallel int
+}
+
+// Single is the chunk of one job that belongs to no study.
+func Single(j Job) Chunk { return Chunk{ID: j.ID, Jobs: []Job{j}, Parallel: 1} }
+
+// ChunkID is the id of the chunk in which j was started last.
+func (j Job) ChunkID() string {
+	if j.Study != nil {
+		return j.Study.Chunk
+	}
+	return j.ID
+}
+
+// Packed reports whether small results of j are kept in artifact.PackFile.
+func (j Job) Packed() bool { return j.Study != nil }
+
+// Sight is the state of one chunk as its engine sees it.
+type Sight struct {
+	ChunkID string
+	// Runs are observations of jobs of the chunk.
+	Runs []Observation
+	// Others is what holds for its other jobs: that they wait, or, once the chunk has ended without them, how they ended. Its JobID is
+	// empty.
+	Others Observation
+	// Ended is true when the engine does nothing more for the chunk. It may end later than its jobs.
+	Ended bool
+}
+
+// Of returns what is seen of one job of the chunk.
+func (s Sight) Of(jobID string) Observation {
+	for _, o := range s.Runs {
+		if o.JobID == jobID {
+			return o
+		}
+	}
+	o := s.Others
+	o.JobID = jobID
+	return o
+}
+
+// AtWork reports whether anything of the chunk is still to end.
+func (s Sight) AtWork() bool {
+	return s.Others.State.Active() || slices.ContainsFunc(s.Runs, func(o Observation) bool { return o.State.Active() })
+}
