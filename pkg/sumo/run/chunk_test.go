@@ -1,18 +1,23 @@
 package run
 
 import (
+	gocmp "cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/sumo-k8/sumo-k8/pkg/chunk"
+	"github.com/sumo-k8/sumo-k8/pkg/confine"
 	"github.com/sumo-k8/sumo-k8/pkg/simulation"
 	"github.com/sumo-k8/sumo-k8/pkg/sumo/release"
 	"github.com/sumo-k8/sumo-k8/pkg/sumo/sumotest"
@@ -176,6 +181,185 @@ func TestAChunkHandsOverEachOfItsRuns(t *testing.T) {
 		}
 		if left, err := os.ReadDir(filepath.Join(c.Common.Work, runsFolder)); len(left) > 0 {
 			t.Errorf("left in the work folder: %v, %v", left, err)
+		}
+	})
+}
+
+// several is a scenario with a configuration for each way to end. Each writes its loop.xml, by an additional file.
+func several(t *testing.T) files {
+	t.Helper()
+	f := road(t, "", someDemand)
+	f["loop.add.xml"] = `<additional><inductionLoop id="d" lane="AB_0" pos="1" period="60" file="loop.xml"/></additional>`
+	for name, demand := range map[string]string{
+		"good": "", "broken": oneVehicle + `<vehicle id="lost" depart="0"><route edges="AB DE"/></vehicle>`, "long": longDemand,
+		"hungry": `<flow id="f" begin="0" end="1" number="200000"><route edges="AB BC"/></flow>`, "dump": longDemand,
+	} {
+		routes, extra := "road.rou.xml", ""
+		if demand != "" {
+			routes = name + ".rou.xml"
+			f[routes] = "<routes>" + demand + "</routes>"
+		}
+		if name == "dump" {
+			extra = `<output><netstate-dump value="dump.xml"/></output>`
+		}
+		f[name+".sumocfg"] = `<configuration><input><net-file value="road.net.xml"/><route-files value="` + routes + `"/>` +
+			`<additional-files value="loop.add.xml"/></input>` + extra + `</configuration>`
+	}
+	delete(f, "run.sumocfg")
+	return f
+}
+
+// TestOneRunsEndLeavesTheOthersUntouched has a run for each way to end, beside others that succeed as if they were alone.
+func TestOneRunsEndLeavesTheOthersUntouched(t *testing.T) {
+	t.Parallel()
+	sumotest.Each(t, func(t *testing.T, sumo release.Installation) {
+		zip := zipped(t, several(t))
+		table := []struct {
+			config  string
+			change  func(*chunk.Run)
+			cancel  bool
+			reason  simulation.Reason
+			message string
+		}{
+			{config: "good"},
+			{config: "broken", reason: simulation.InvalidScenario, message: "'lost' has no valid route"},
+			{config: "long", cancel: true, reason: simulation.Cancelled, message: "Cancelled on request. The simulation was at"},
+			{config: "good"},
+			{
+				config: "long", change: func(r *chunk.Run) { r.TimeoutSeconds = 2 },
+				reason: simulation.DeadlineExceeded, message: "longer timeout_seconds",
+			},
+			{config: "hungry", change: func(r *chunk.Run) { r.Memory = 1 }, reason: simulation.OutOfMemory, message: "memory_gi"},
+			{config: "dump", reason: simulation.OutputTooLarge, message: "MiB were in city/dump.xml"},
+			{config: "good"},
+		}
+		c, k := chunkWith(t, sumo, zip, len(table), 4)
+		c.Common.Output = 16 << 20
+		cancelled := ""
+		for i, row := range table {
+			run := &c.List.Runs[i]
+			run.Options.ConfigFile = "city/" + row.config + ".sumocfg"
+			if row.change != nil {
+				row.change(run)
+			}
+			if row.cancel {
+				cancelled = run.ID
+			}
+		}
+		go func() { // as soon as it simulates
+			log := filepath.Join(c.Common.Out, cancelled, simulation.LogFile)
+			for t.Context().Err() == nil {
+				if text, _ := os.ReadFile(log); strings.Contains(string(text), "\n[") {
+					k.cancel(cancelled)
+					return
+				}
+				time.Sleep(10 * time.Millisecond)
+			}
+		}()
+		if outcome := k.do(c); !outcome.Succeeded() {
+			t.Fatalf("%s: %s", outcome.Reason, outcome.Message)
+		}
+		for i, row := range table {
+			run := c.List.Runs[i]
+			got := k.stored[run.ID]
+			if outcome := got.outcome(t); outcome.Reason != row.reason || !strings.Contains(outcome.Message, row.message) {
+				t.Errorf("%s %s: %s: %s", run.ID, row.config, outcome.Reason, outcome.Message)
+			}
+			if row.reason != "" {
+				continue
+			}
+			alone := newRunOf(t, sumo)
+			alone.Scenario, alone.Options = zip, run.Options
+			if outcome := alone.Do(t.Context()); !outcome.Succeeded() {
+				t.Fatalf("%s: %s", outcome.Reason, outcome.Message)
+			}
+			for _, name := range []string{"tripinfo.xml", "summary.xml", "city/loop.xml"} {
+				text, err := os.ReadFile(filepath.Join(alone.Out, name))
+				if err != nil {
+					t.Fatal(err)
+				}
+				if diff := cmp.Diff(body(string(text)), body(got[name])); diff != "" {
+					t.Errorf("%s of %s (-alone +in the chunk):\n%s", name, run.ID, diff)
+				}
+			}
+		}
+	})
+}
+
+// duration is what a step of the summary took, of wall-clock time.
+var duration = regexp.MustCompile(` duration="\d+"`)
+
+// body is an output without what differs between two equal runs: the comment with date and paths, and times of the wall clock.
+func body(text string) string {
+	if _, rest, ok := strings.Cut(text, "-->"); ok {
+		text = rest
+	}
+	return duration.ReplaceAllString(text, "")
+}
+
+// noted is SUMO, which says in a warning when it does not validate.
+func noted(t *testing.T, sumo release.Installation) string {
+	t.Helper()
+	return scriptOf(t, sumo, `case "$*" in *--xml-validation.routes=never*) echo "Warning: unvalidated" >&2 ;; esac; exec $SUMO "$@"`)
+}
+
+func TestXMLIsValidatedOnce(t *testing.T) {
+	t.Parallel()
+	const schema = ` xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" xsi:noNamespaceSchemaLocation="http://sumo.dlr.de/xsd/routes_file.xsd"`
+	end := 200.0
+	sumotest.Each(t, func(t *testing.T, sumo release.Installation) {
+		for name, tc := range map[string]struct {
+			options string // of the configuration
+			demand  string // in place of someDemand
+			change  func(c *Chunk)
+			without []bool // which of the runs SUMO does not validate
+			reason  simulation.Reason
+			message string
+		}{
+			"one point": {without: []bool{false, true, true}},
+			"a run that is known to be valid": {
+				change: func(c *Chunk) { c.List.Runs[0].Valid = true }, without: []bool{true, false, true},
+			},
+			"a run that reads more or less": {
+				change: func(c *Chunk) { c.List.Runs[1].Options.End = &end }, without: []bool{false, false, true},
+			},
+			"a fault against the schema": {
+				demand:  strings.ReplaceAll(someDemand, "<flow ", `<flow flown="1" `),
+				without: []bool{false, false, false}, reason: simulation.InvalidScenario, message: "'flown'",
+			},
+			"blanks that only validation removes": {
+				demand: `<vType id="t" length=" 4 "/>` + strings.ReplaceAll(someDemand, "<flow ", `<flow type="t" `),
+				change: func(c *Chunk) {
+					for i := range c.List.Runs {
+						c.List.Runs[i].Valid = true
+					}
+				},
+				without: []bool{false, false, false},
+			},
+			"a scenario that decides itself": {options: `<xml-validation value="local"/>`, without: []bool{false, false, false}},
+		} {
+			t.Run(name, func(t *testing.T) {
+				t.Parallel()
+				scene := road(t, tc.options, gocmp.Or(tc.demand, someDemand))
+				scene["road.rou.xml"] = strings.Replace(scene["road.rou.xml"], "<routes", "<routes"+schema, 1)
+				c, k := chunkWith(t, sumo, zipped(t, scene), 3, 1)
+				c.Common.Binary, c.Common.Confinement = noted(t, sumo), confine.Off
+				if tc.change != nil {
+					tc.change(&c)
+				}
+				if outcome := k.do(c); !outcome.Succeeded() {
+					t.Fatalf("%s: %s", outcome.Reason, outcome.Message)
+				}
+				for i, run := range c.List.Runs {
+					got := k.stored[run.ID]
+					if outcome := got.outcome(t); outcome.Reason != tc.reason || !strings.Contains(outcome.Message, tc.message) {
+						t.Errorf("%s: %s: %s", run.ID, outcome.Reason, outcome.Message)
+					}
+					if without := strings.Contains(got[simulation.LogFile], "unvalidated"); without != tc.without[i] {
+						t.Errorf("%s without validation: %v\n%s", run.ID, without, got[simulation.LogFile])
+					}
+				}
+			})
 		}
 	})
 }
