@@ -37,23 +37,31 @@ const (
 
 // carryOut has a sumo-run go through the runs of t that are left.
 func (e *Engine) carryOut(t *task) {
-	e.mu.Lock()
-	runs := t.left()
-	e.mu.Unlock()
-	err := e.prepare(t)
-	if err == nil && len(runs) > 0 {
-		scenario := e.scenarios.take(runs[0].job)
-		defer e.scenarios.leave(scenario)
-		t.scenario = scenario
-		if err = e.fetch(t, scenario, runs[0].job); err == nil {
-			err = e.process(t, scenario)
-		}
-	}
-	if err != nil && context.Cause(t.wanted) != errClosing {
+	if err := e.attempt(t); err != nil && context.Cause(t.wanted) != errClosing {
 		e.fail(t, err)
 		e.deliver(t)
 	}
 	e.goOn(t)
+}
+
+// attempt is carryOut as far as it may fail.
+func (e *Engine) attempt(t *task) error {
+	e.mu.Lock()
+	left := t.left()
+	e.mu.Unlock()
+	if len(left) == 0 {
+		return nil
+	}
+	if err := e.prepare(t); err != nil {
+		return err
+	}
+	first := left[0].job
+	t.scenario = e.scenarios.take(first)
+	defer e.scenarios.leave(t.scenario)
+	if err := e.fetch(t, first); err != nil {
+		return err
+	}
+	return e.process(t)
 }
 
 // goOn gives back the slots of t, and queues it again if runs are left: because their sumo-run was killed before their turn. Otherwise t
@@ -103,10 +111,10 @@ func (e *Engine) prepare(t *task) error {
 }
 
 // fetch gets the scenario. It waits while the object store is unreachable, and as long as it has refused for RefusalPatience.
-func (e *Engine) fetch(t *task, scenario *shared, j job.Job) error {
+func (e *Engine) fetch(t *task, j job.Job) error {
 	var refusedSince time.Time
 	for delay := firstRetry; ; delay = min(2*delay, lastRetry) {
-		err := scenario.fetch(t.wanted, e.objects, j)
+		err := t.scenario.fetch(t.wanted, e.objects, j)
 		switch {
 		case problem.CodeOf(err) == problem.Unavailable:
 			refusedSince = time.Time{}
@@ -302,7 +310,7 @@ func (e *Engine) report(t *task, s chunk.State) {
 			r.running(chunk.RunState{StartedAt: state.StartedAt, Progress: state.Progress})
 			r.seen.Message = ""
 			r.end(*state.Outcome, state.Results, state.StoredAt)
-			if !r.Valid && showsValid(*state.Outcome) {
+			if !r.Valid && t.scenario != nil && showsValid(*state.Outcome) {
 				e.scenarios.validated(t.scenario, r.form())
 			}
 			news = true
@@ -353,7 +361,7 @@ func (e *Engine) simulated(t *task, key string) {
 }
 
 // process has a sumo-run go through the runs of t that are left, and stores each when it has ended.
-func (e *Engine) process(t *task, scenario *shared) error {
+func (e *Engine) process(t *task) error {
 	e.mu.Lock()
 	runs, slots := t.left(), t.slots
 	e.mu.Unlock()
@@ -361,7 +369,7 @@ func (e *Engine) process(t *task, scenario *shared) error {
 		return nil
 	}
 	for _, r := range runs {
-		r.Valid = e.scenarios.isValid(scenario, r.form())
+		r.Valid = e.scenarios.isValid(t.scenario, r.form())
 		for _, left := range []string{t.out(r, ""), t.desk(chunk.StoredFolder, r.ID)} { // by an interruption
 			if err := os.RemoveAll(left); err != nil {
 				return fmt.Errorf("clearing the run's folder: %w", err)
@@ -382,7 +390,7 @@ func (e *Engine) process(t *task, scenario *shared) error {
 		keepErr = k.Run(ctx)
 		close(kept)
 	}()
-	p, err := e.startProcess(t, scenario, runs[0].job)
+	p, err := e.startProcess(t, runs[0].job)
 	if err != nil {
 		cancel()
 		<-kept
@@ -491,7 +499,7 @@ func (w *watch) onlyWaits() bool {
 	return err == nil && len(atWork) == 0
 }
 
-func (e *Engine) startProcess(t *task, scenario *shared, j job.Job) (*process.Process, error) {
+func (e *Engine) startProcess(t *task, j job.Job) (*process.Process, error) {
 	sumo, err := e.cfg.sumo(j.Options.SumoVersion)
 	if err != nil {
 		return nil, err
@@ -503,8 +511,8 @@ func (e *Engine) startProcess(t *task, scenario *shared, j job.Job) (*process.Pr
 	defer console.Close()
 	args := []string{
 		"--runs", t.file(listFile),
-		"--scenario", scenario.file(scenarioFile),
-		"--unpacked", scenario.file(unpackedFolder),
+		"--scenario", t.scenario.file(scenarioFile),
+		"--unpacked", t.scenario.file(unpackedFolder),
 		"--work", t.file(workFolder),
 		"--out", t.file(outFolder),
 		"--desk", t.file(deskFolder),
@@ -513,7 +521,7 @@ func (e *Engine) startProcess(t *task, scenario *shared, j job.Job) (*process.Pr
 		"--output", strconv.FormatInt(e.cfg.MaxOutput, 10),
 	}
 	if j.OverlayKey != "" {
-		args = append(args, "--overlay", scenario.file(overlayFile))
+		args = append(args, "--overlay", t.scenario.file(overlayFile))
 	}
 	cmd := exec.Command(e.cfg.SumoRun, args...)
 	cmd.Dir = t.dir
@@ -588,7 +596,7 @@ func (e *Engine) conclude(t *task, runs []*run, exit error, late bool) {
 			outcome := e.outcome(simulation.DeadlineExceeded)
 			outcome.Message += fmt.Sprintf(" Its timeout was %s.", time.Duration(r.TimeoutSeconds)*time.Second)
 			e.settle(t, r, outcome)
-		case t.single() || nothing:
+		case t.single || nothing:
 			if outcome := e.silentEnd(t, r, exit); outcome.Reason != simulation.Interrupted {
 				e.settle(t, r, outcome)
 				continue

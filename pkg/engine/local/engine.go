@@ -215,7 +215,8 @@ func (e *Engine) Start(_ context.Context, c job.Chunk) error {
 		return nil
 	}
 	t := e.add(c.ID, c.Jobs[0].Namespace, runsOf(c))
-	t.parallel = c.Parallel
+	t.parallel, t.single = c.Parallel, c.Jobs[0].Study == nil
+	t.urge(c.Jobs[0])
 	e.queue.add(t)
 	e.fillSlots()
 	e.notify()

@@ -11,15 +11,26 @@ type queue map[string][]*task
 // inOrder compares chunks of one namespace: the highest priority goes first, then a single job before a study, whose runs would keep it
 // waiting for long, then the first submitted.
 func inOrder(a, b *task) int {
-	return cmp.Or(cmp.Compare(b.priority(), a.priority()), byAge(a, b))
+	return cmp.Or(cmp.Compare(b.priority, a.priority), byAge(a, b))
 }
 
 func byAge(a, b *task) int {
 	return cmp.Or(
-		cmp.Compare(a.ofStudy(), b.ofStudy()),
-		a.runs[0].job.SubmittedAt.Compare(b.runs[0].job.SubmittedAt),
+		compareBool(b.single, a.single),
+		a.submitted.Compare(b.submitted),
 		cmp.Compare(a.id, b.id),
 	)
+}
+
+// compareBool orders false before true.
+func compareBool(a, b bool) int {
+	switch {
+	case a == b:
+		return 0
+	case b:
+		return -1
+	}
+	return 1
 }
 
 func (q queue) add(t *task) {
@@ -46,7 +57,7 @@ func (q queue) next(atWork map[string]int) *task {
 	for _, waiting := range q {
 		t := waiting[0]
 		if first == nil || cmp.Or(
-			cmp.Compare(first.priority(), t.priority()),
+			cmp.Compare(first.priority, t.priority),
 			cmp.Compare(atWork[t.namespace], atWork[first.namespace]),
 			byAge(t, first),
 		) < 0 {

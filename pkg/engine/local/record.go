@@ -84,7 +84,10 @@ func (e *Engine) take(rec record) error {
 		}
 	}
 	t := e.add(rec.List.ID, rec.Namespace, runs)
-	t.parallel, t.made = rec.List.Parallel, true
+	t.parallel, t.single, t.made = rec.List.Parallel, rec.List.Single, true
+	if len(rec.Jobs) > 0 {
+		t.urge(rec.Jobs[0])
+	}
 	unstored := false
 	for _, r := range runs {
 		var stored chunk.RunState

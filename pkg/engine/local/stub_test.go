@@ -42,6 +42,7 @@ type stub struct {
 	list                                              chunk.List
 	scenario, work, out, desk, words, confine, output string
 	stopped                                           chan struct{}
+	handed                                            sync.WaitGroup // the runs that have ended, over to the keeper
 }
 
 func runStub() int {
@@ -129,6 +130,7 @@ func (s *stub) perform() int {
 	}
 	close(turns)
 	work.Wait()
+	s.handed.Wait()
 	if s.isStopped() {
 		return simulation.ExitInterrupted
 	}
@@ -140,7 +142,7 @@ func (s *stub) perform() int {
 
 func (s *stub) cancelled(r chunk.Run) bool { return exists(s.desk, chunk.CancelFolder, r.ID) }
 
-// run carries out one run, and returns its exit code when its results are stored.
+// run carries out one run and returns its exit code.
 func (s *stub) run(r chunk.Run) int {
 	if s.isStopped() || s.cancelled(r) {
 		return simulation.ExitOK
@@ -211,12 +213,14 @@ func (s *stub) run(r chunk.Run) int {
 		os.Exit(2)
 	}
 	_ = os.Remove(out + chunk.ProgressSuffix)
-	for !exists(s.desk, chunk.StoredFolder, r.ID) {
-		time.Sleep(2 * time.Millisecond)
-	}
-	if err := os.RemoveAll(out); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(2)
-	}
+	s.handed.Go(func() {
+		for !exists(s.desk, chunk.StoredFolder, r.ID) {
+			time.Sleep(2 * time.Millisecond)
+		}
+		if err := os.RemoveAll(out); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(2)
+		}
+	})
 	return o.Reason.ExitCode()
 }

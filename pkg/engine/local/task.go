@@ -15,6 +15,9 @@ import (
 type task struct {
 	id, namespace string
 	dir           string
+	single        bool
+	priority      job.Priority
+	submitted     time.Time
 	parallel      int // runs that may go on at a time
 	runs          []*run
 	byID          map[string]*run
@@ -65,21 +68,12 @@ func (t *task) file(name string) string { return filepath.Join(t.dir, name) }
 // out is the path of a file that a run leaves.
 func (t *task) out(r *run, name string) string { return filepath.Join(t.dir, outFolder, r.ID, name) }
 
-func (t *task) priority() job.Priority { return t.runs[0].job.Priority }
-
-func (t *task) single() bool { return t.runs[0].job.Study == nil }
-
-// ofStudy orders chunks of studies after single jobs.
-func (t *task) ofStudy() int {
-	if t.single() {
-		return 0
-	}
-	return 1
-}
+// urge takes over what decides when it is the turn of a chunk with job j.
+func (t *task) urge(j job.Job) { t.priority, t.submitted = j.Priority, j.SubmittedAt }
 
 // list is what is to be done for some of t's runs.
 func (t *task) list(runs []*run) chunk.List {
-	l := chunk.List{Generation: chunk.Generation, ID: t.id, Parallel: max(1, t.parallel), Single: t.single()}
+	l := chunk.List{Generation: chunk.Generation, ID: t.id, Parallel: max(1, t.parallel), Single: t.single}
 	for _, r := range runs {
 		l.Runs = append(l.Runs, r.Run)
 	}
