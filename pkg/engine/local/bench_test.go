@@ -30,9 +30,6 @@ import (
 // sumoRun builds sumo-run.
 func sumoRun(t testing.TB) string {
 	t.Helper()
-	if x := os.Getenv("DEV_SUMO_RUN"); x != "" {
-		return x
-	}
 	program := filepath.Join(t.TempDir(), "sumo-run")
 	if out, err := exec.Command("go", "build", "-o", program, "../../sumo/sumo-run").CombinedOutput(); err != nil {
 		t.Fatalf("building sumo-run: %v: %s", err, out)
