@@ -2,6 +2,7 @@ package local_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -36,6 +37,17 @@ import (
 func TestMain(m *testing.M) {
 	if os.Getenv(asStub) != "" {
 		os.Exit(runStub())
+	}
+	if text := os.Getenv(asEngine); text != "" {
+		var d deployment
+		err := json.Unmarshal([]byte(text), &d)
+		if err == nil {
+			err = d.serve(context.Background())
+		}
+		if err != nil {
+			panic(err)
+		}
+		return
 	}
 	localtest.Main(m)
 }
