@@ -3,6 +3,7 @@ package rest
 import (
 	"io"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -32,6 +33,23 @@ func StreamOut(ctx huma.Context) io.Writer {
 	_, w := humago.Unwrap(ctx)
 	return &patientWriter{w: w, control: http.NewResponseController(w)}
 }
+
+// ServeContent answers with content, or the range of it that is asked for, as http.ServeContent does. Content-Type and ETag are set before.
+func ServeContent(ctx huma.Context, content io.ReadSeeker) {
+	r, w := humago.Unwrap(ctx)
+	if strings.Contains(r.Header.Get("Range"), ",") {
+		r.Header.Del("Range") // a server may answer with the whole (RFC 9110, section 14.2), and few clients read several parts
+	}
+	http.ServeContent(streamed{w, StreamOut(ctx)}, r, "", time.Time{}, content)
+}
+
+// streamed writes an answer's body to out.
+type streamed struct {
+	http.ResponseWriter
+	out io.Writer
+}
+
+func (s streamed) Write(b []byte) (int, error) { return s.out.Write(b) }
 
 type patientWriter struct {
 	w       http.ResponseWriter
