@@ -220,15 +220,19 @@ func (d *duty) perform() error {
 	}
 	poll := time.NewTicker(pollEvery)
 	defer poll.Stop()
-	for {
-		// Whether it still runs is found out first: what it left is then seen by looking.
-		_, closed := d.wanted()
-		gone := closed && !d.held()
-		if err := d.look(); err != nil {
-			return err
-		}
-		if gone {
-			d.dropUnfinished()
+	closed, gone := false, false // whether Close was called, and sumo-run has ended
+	for news := true; ; {
+		if news {
+			// Whether it still runs is found out first: what it left is then seen by looking.
+			_, closed = d.wanted()
+			gone = closed && !d.held()
+			if err := d.look(); err != nil {
+				return err
+			}
+			if gone {
+				d.dropUnfinished()
+			}
+			news = false
 		}
 		if d.left == 0 && !d.busy || gone && !d.unstored() && !d.busy && !d.changed {
 			return nil
@@ -240,7 +244,9 @@ func (d *duty) perform() error {
 		case <-d.ctx.Done():
 			return d.ctx.Err()
 		case <-poll.C:
+			news = true
 		case <-d.wake:
+			news = true
 			if _, now := d.wanted(); now && !closed {
 				d.work.Go(d.ask) // it may be the reason why sumo-run ends
 			}

@@ -91,12 +91,19 @@ func execute(ctx context.Context, args []string, terminated <-chan os.Signal, lo
 	k.Cancelled = func(ctx context.Context) ([]string, error) {
 		return cancelled(ctx, objects, artifact.ChunkCancelled(*namespace, k.List.ID))
 	}
+	beginning, abandon := context.WithCancel(ctx)
+	defer abandon()
 	go func() {
 		for range terminated {
+			abandon()
 			k.Close()
 		}
 	}()
-	if k.Known, err = known(ctx, objects, state, k.Log); err != nil {
+	k.Known, err = known(beginning, objects, state, k.Log)
+	switch {
+	case beginning.Err() != nil:
+		return nil // no run has begun
+	case err != nil:
 		return err
 	}
 	return k.Run(ctx)
@@ -104,7 +111,7 @@ func execute(ctx context.Context, args []string, terminated <-chan os.Signal, lo
 
 // known returns what an earlier keeper of the chunk has stored. It waits while the store is unreachable.
 func known(ctx context.Context, objects *s3.Store, key string, log zerolog.Logger) (map[string]chunk.RunState, error) {
-	for {
+	for ctx.Err() == nil {
 		body, err := objects.Open(ctx, key, 0, -1)
 		var s chunk.State
 		if err == nil {
@@ -119,8 +126,12 @@ func known(ctx context.Context, objects *s3.Store, key string, log zerolog.Logge
 			return s.Runs, err
 		}
 		log.Warn().Err(err).Msg("object store failed")
-		time.Sleep(retryEvery)
+		select {
+		case <-time.After(retryEvery):
+		case <-ctx.Done():
+		}
 	}
+	return nil, ctx.Err()
 }
 
 // cancelled reads which runs are to be stopped.
