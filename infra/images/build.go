@@ -30,11 +30,11 @@ const suite = "trixie"
 
 // recipe is how one image is made.
 type recipe struct {
-	name    string // under which clusters know it
-	suite   string // of Debian
-	source  string // of files from Debian
-	sumo    string // the version of SUMO that it holds, if any
-	wheel   bool   // whether that SUMO is a wheel's; otherwise it is among the files from Debian
+	name   string // under which clusters know it
+	suite  string // of Debian
+	source string // of files from Debian
+	sumo   string // the version of SUMO that it holds, if any
+	wheel  bool   // whether that SUMO is a wheel's; otherwise it is among the files from Debian
 	// programs are the packages of our programs in this module. The first one is the image's entry point.
 	programs []string
 	env      []string

@@ -226,7 +226,7 @@ func (p *Provisioner) objects(t tenant.Tenant, apiServer []Destination) ([]objec
 		Store                  ObjectStore
 		Repository             string
 	}{
-		Tenant:    t,
+		Tenant: t,
 		// Twice what the gate admits: the end of a run is on record some seconds before its pod is gone, and the next may start.
 		CPU:       fmt.Sprintf("%dm", 2*(t.Limits.MaxCPU*1000+jobs*besideSUMO*agentMilliCPU)),
 		Memory:    fmt.Sprintf("%dMi", 2*(t.Limits.MaxMemoryGi<<10+jobs*besideSUMO*agentMebibytes)),
