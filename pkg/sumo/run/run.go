@@ -73,6 +73,8 @@ type Run struct {
 	// Console receives each line of the log as it is written, and now and then a mark (simulation.LogMark); nil for none.
 	Console io.Writer
 
+	setters map[string]*scenario.Setter // by file, of the attributes that a study sets
+
 	// For tests: confine.Wall's LandlockABI, how long SUMO may take to stop instead of stopGrace, and what draws the seed of a scenario
 	// that wants a random one.
 	landlockABI int
@@ -294,6 +296,9 @@ func (r Run) simulate(ctx context.Context, unpack unpacker, log *logbook, progre
 		}
 		r.Options.Seed = &seed
 	}
+	if chosen, err = r.adopt(root, chosen); err != nil {
+		return failed(blame(err, "The values of the study could not be set"))
+	}
 	settings := settingsOf(chosen)
 	settings.version = r.Version
 	settings.apply(chosen, r.Options)
@@ -406,7 +411,7 @@ func (r Run) unpack(ctx context.Context, root *os.Root, version string) (scenari
 // prepare makes the folder in which SUMO runs, requests edgedata, and writes the configuration, whose path in that folder it
 // returns.
 func (r Run) prepare(root *os.Root, chosen scenario.Config, s settings, args []string) (config string, err error) {
-	if err := r.copyRenamed(root, chosen); err != nil {
+	if err := r.copySet(root, chosen); err != nil {
 		return "", err
 	}
 	if err := r.plant(root, chosen, s); err != nil {
