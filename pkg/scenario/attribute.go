@@ -14,9 +14,14 @@ import (
 // that lacks the attribute gets it, if SUMO knows it there.
 type Setter struct {
 	attributes []simulation.Attribute
-	set        []int    // elements, by each
-	added      []int    // those of them that had no such attribute
-	faults     []string // the first of each
+	tallies    []tally // of each
+}
+
+// tally is what a Setter has seen for one attribute.
+type tally struct {
+	set, added int    // elements, and those of them that had no such attribute
+	number     string // a number that became another text
+	fault      string // the first one
 }
 
 // NewSetter returns a Setter for those of the attributes that are in a file; nil when none is.
@@ -27,50 +32,66 @@ func NewSetter(file string, attributes []simulation.Attribute) *Setter {
 			s.attributes = append(s.attributes, a)
 		}
 	}
-	n := len(s.attributes)
-	if n == 0 {
+	if len(s.attributes) == 0 {
 		return nil
 	}
-	s.set, s.added, s.faults = make([]int, n), make([]int, n), make([]string, n)
+	s.tallies = make([]tally, len(s.attributes))
 	return s
 }
 
-// Set returns an element as it becomes, and the changes to it. The last of several values for one attribute counts.
+// Set returns an element as it becomes, and the changes to it.
 func (s *Setter) Set(e xml.Element) (xml.Element, []xml.Change) {
 	var changes []xml.Change
 	original := e
-	for i := len(s.attributes) - 1; i >= 0; i-- {
-		a := s.attributes[i]
+	for i, a := range s.attributes {
 		if !selects(a, original) {
 			continue
 		}
-		_, has := original.Lookup(a.Name)
+		before, has := original.Lookup(a.Name)
 		if !has && !understands(a.Element, a.Name) {
 			continue
 		}
-		s.set[i]++
-		if !has {
-			s.added[i]++
-		}
-		if s.faults[i] == "" {
-			s.faults[i] = settingFault(a, original)
-		}
+		s.tallies[i].take(a, original, before, has)
 		if slices.ContainsFunc(changes, func(c xml.Change) bool { return c.Attribute == a.Name }) {
+			s.tallies[i].fault = "another value of the study is for the same attribute of the same elements: remove one"
 			continue
 		}
 		if changes == nil {
 			e.Attrs = slices.Clone(e.Attrs) // they are the scanner's
 		}
 		changes = append(changes, xml.Change{Attribute: a.Name, Value: a.Value})
-		value := xml.Attr{Name: []byte(a.Name), Value: []byte(a.Value), Line: e.Line}
-		if i := slices.IndexFunc(e.Attrs, func(other xml.Attr) bool { return string(other.Name) == a.Name }); i >= 0 {
-			value.Line = e.Attrs[i].Line
-			e.Attrs[i] = value
+		after := xml.Attr{Name: []byte(a.Name), Value: []byte(a.Value), Line: e.Line}
+		if n := slices.IndexFunc(e.Attrs, func(other xml.Attr) bool { return string(other.Name) == a.Name }); n >= 0 {
+			after.Line = e.Attrs[n].Line
+			e.Attrs[n] = after
 		} else {
-			e.Attrs = append(e.Attrs, value)
+			e.Attrs = append(e.Attrs, after)
 		}
 	}
 	return e, changes
+}
+
+// take counts an element whose attribute changes.
+func (t *tally) take(a simulation.Attribute, e xml.Element, before xml.Attr, has bool) {
+	t.set++
+	if !has {
+		t.added++
+	}
+	if t.fault == "" {
+		t.fault = settingFault(a, e)
+	}
+	if t.number == "" && has && isNumber(string(before.Value)) && !isNumber(a.Value) {
+		t.number = string(before.Value)
+	}
+}
+
+// isNumber reports whether SUMO can read a text as a number or a time.
+func isNumber(text string) bool {
+	_, ok := xml.Float(text)
+	if !ok {
+		_, ok = xml.Time(text)
+	}
+	return ok
 }
 
 // understands reports whether SUMO knows an attribute of an element in routes and additional files.
@@ -83,14 +104,20 @@ func understands(element, attribute string) bool {
 func (s *Setter) Err() error {
 	var items []problem.Item
 	for i, a := range s.attributes {
-		switch {
-		case s.faults[i] != "":
-			items = append(items, problem.Item{Message: s.faults[i], Value: a.String()})
-		case s.set[i] == 0:
-			items = append(items, problem.Item{Message: "no element matches " + quote(a.String()), Value: a.String()})
+		fault := s.tallies[i].fault
+		if s.tallies[i].set == 0 {
+			fault = "no element matches"
+		}
+		if fault != "" {
+			items = append(items, settingItem(a, fault))
 		}
 	}
 	return invalidSettings(items)
+}
+
+// settingItem says what is wrong with a value for a.
+func settingItem(a simulation.Attribute, fault string) problem.Item {
+	return problem.Item{Message: shown(a.String()) + ": " + fault, Value: a.String()}
 }
 
 // invalidSettings returns what is wrong with a study's values as one problem, or nil when nothing is.

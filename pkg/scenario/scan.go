@@ -29,7 +29,7 @@ func ScanNet(ctx context.Context, r io.ReaderAt, size int64, limits Limits, conf
 			return err
 		}
 		budget := budget{left: memoryBudget}
-		doc, err := readDocument(plain, true, &budget)
+		doc, err := readDocument(plain, true, nil, &budget)
 		if err != nil {
 			return err
 		}

@@ -101,8 +101,8 @@ func TestValuesOfAStudyGiveTheNumbersOfARewrittenScenario(t *testing.T) {
 			simulation.Options{SUMOOptions: map[string]string{"time-to-teleport": "20"}}, option(`<time-to-teleport value="20"/>`),
 		},
 		"others": {
-			simulation.Options{SUMOOptions: map[string]string{"default.carfollowmodel": "IDM", "time-to-impatience": "0:01:00", "lateral-resolution": "0.8"}},
-			option(`<time-to-teleport value="300"/><default.carfollowmodel value="IDM"/><time-to-impatience value="60"/><lateral-resolution value="0.8"/>`),
+			simulation.Options{SUMOOptions: map[string]string{"default.carfollowmodel": "IDM", "time-to-impatience": "0:01:00"}},
+			option(`<time-to-teleport value="300"/><default.carfollowmodel value="IDM"/><time-to-impatience value="60"/>`),
 		},
 	}
 	asItIs := func(_, text string) string { return text }
