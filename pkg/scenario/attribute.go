@@ -15,13 +15,19 @@ import (
 type Setter struct {
 	attributes []simulation.Attribute
 	tallies    []tally // of each
+
+	// Reused for each element.
+	attrs   []xml.Attr
+	changes []xml.Change
 }
 
 // tally is what a Setter has seen for one attribute.
 type tally struct {
-	set, added int    // elements, and those of them that had no such attribute
-	number     string // a number that became another text
-	fault      string // the first one
+	name, value []byte
+	numeric     bool   // the value is a number
+	set, added  int    // elements, and those of them that had no such attribute
+	number      string // one that became another text
+	fault       string // the first one
 }
 
 // NewSetter returns a Setter for those of the attributes that are in a file; nil when none is.
@@ -30,19 +36,19 @@ func NewSetter(file string, attributes []simulation.Attribute) *Setter {
 	for _, a := range attributes {
 		if a.File == file {
 			s.attributes = append(s.attributes, a)
+			s.tallies = append(s.tallies, tally{name: []byte(a.Name), value: []byte(a.Value), numeric: isNumber(a.Value)})
 		}
 	}
 	if len(s.attributes) == 0 {
 		return nil
 	}
-	s.tallies = make([]tally, len(s.attributes))
 	return s
 }
 
-// Set returns an element as it becomes, and the changes to it.
+// Set returns an element as it becomes, and the changes to it. Both are valid until the next call.
 func (s *Setter) Set(e xml.Element) (xml.Element, []xml.Change) {
-	var changes []xml.Change
 	original := e
+	s.changes = s.changes[:0]
 	for i, a := range s.attributes {
 		if !selects(a, original) {
 			continue
@@ -51,16 +57,18 @@ func (s *Setter) Set(e xml.Element) (xml.Element, []xml.Change) {
 		if !has && !understands(a.Element, a.Name) {
 			continue
 		}
-		s.tallies[i].take(a, original, before, has)
-		if slices.ContainsFunc(changes, func(c xml.Change) bool { return c.Attribute == a.Name }) {
-			s.tallies[i].fault = "another value of the study is for the same attribute of the same elements: remove one"
+		t := &s.tallies[i]
+		t.take(a, original, before, has)
+		if slices.ContainsFunc(s.changes, func(c xml.Change) bool { return c.Attribute == a.Name }) {
+			t.fault = "another value of the study is for the same attribute of the same elements: remove one"
 			continue
 		}
-		if changes == nil {
-			e.Attrs = slices.Clone(e.Attrs) // they are the scanner's
+		if len(s.changes) == 0 { // the element's own are the scanner's
+			s.attrs = append(s.attrs[:0], e.Attrs...)
+			e.Attrs = s.attrs
 		}
-		changes = append(changes, xml.Change{Attribute: a.Name, Value: a.Value})
-		after := xml.Attr{Name: []byte(a.Name), Value: []byte(a.Value), Line: e.Line}
+		s.changes = append(s.changes, xml.Change{Attribute: a.Name, Value: a.Value})
+		after := xml.Attr{Name: t.name, Value: t.value, Line: e.Line}
 		if n := slices.IndexFunc(e.Attrs, func(other xml.Attr) bool { return string(other.Name) == a.Name }); n >= 0 {
 			after.Line = e.Attrs[n].Line
 			e.Attrs[n] = after
@@ -68,7 +76,7 @@ func (s *Setter) Set(e xml.Element) (xml.Element, []xml.Change) {
 			e.Attrs = append(e.Attrs, after)
 		}
 	}
-	return e, changes
+	return e, s.changes
 }
 
 // take counts an element whose attribute changes.
@@ -77,10 +85,10 @@ func (t *tally) take(a simulation.Attribute, e xml.Element, before xml.Attr, has
 	if !has {
 		t.added++
 	}
-	if t.fault == "" {
+	if t.fault == "" && (t.set == 1 || e.Depth == 1 || a.Element == "param") { // the others have the fault of the first
 		t.fault = settingFault(a, e)
 	}
-	if t.number == "" && has && isNumber(string(before.Value)) && !isNumber(a.Value) {
+	if !t.numeric && t.number == "" && has && isNumber(string(before.Value)) {
 		t.number = string(before.Value)
 	}
 }

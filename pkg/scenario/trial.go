@@ -204,7 +204,7 @@ const mostNear = 5
 
 // near returns what a may have meant, by edit distance: other elements with that attribute, or other attributes of such elements.
 func (t *Trial) near(a simulation.Attribute) ([]string, error) {
-	n := nearby{want: a}
+	n := nearby{want: a, text: selector(a)}
 	err := t.in.reopen(a.File, func(_ string, r *entryReader) error {
 		br, err := unpacked(bufio.NewReaderSize(r, readSize), r)
 		if err != nil {
@@ -213,7 +213,7 @@ func (t *Trial) near(a simulation.Attribute) ([]string, error) {
 		s := xml.Scanner{Element: n.element, MaxValue: maxPathValue, Namespaces: true}
 		return s.Scan(br)
 	})
-	if err != nil {
+	if err != nil && !errors.Is(err, errNear) {
 		return nil, fmt.Errorf("reading %s of the scenario: %w", a.File, err)
 	}
 	var found []string
@@ -226,7 +226,20 @@ func (t *Trial) near(a simulation.Attribute) ([]string, error) {
 // nearby collects the attributes that are nearest to one that is not there.
 type nearby struct {
 	want simulation.Attribute
+	text string
 	best []candidate
+}
+
+// errNear ends the search when all that it has found are nearEnough.
+var errNear = errors.New("near enough")
+
+// nearEnough is a distance at which others are no better guess.
+const nearEnough = 2
+
+// selector is a without its file.
+func selector(a simulation.Attribute) string {
+	a.File = ""
+	return strings.TrimPrefix(a.String(), "#")
 }
 
 type candidate struct {
@@ -244,26 +257,26 @@ func (n *nearby) element(e xml.Element) error {
 	}
 	if _, ok := e.Lookup(c.Name); ok || understands(c.Element, c.Name) {
 		n.offer(c, e)
-		return nil
-	}
-	if c.Element == n.want.Element {
+	} else if c.Element == n.want.Element {
 		for _, a := range e.Attrs {
 			c.Name = string(a.Name)
 			n.offer(c, e)
 		}
+	}
+	if len(n.best) == mostNear && n.best[mostNear-1].distance <= nearEnough {
+		return errNear
 	}
 	return nil
 }
 
 // offer takes in an attribute of an element if it is among the nearest.
 func (n *nearby) offer(c simulation.Attribute, e xml.Element) {
-	text := strings.TrimPrefix(c.String(), "#")
+	text := selector(c)
 	worst := maxSegment
 	if len(n.best) == mostNear {
 		worst = n.best[mostNear-1].distance - 1
 	}
-	d := distance(text, strings.TrimPrefix(simulation.Attribute{
-		Element: n.want.Element, Key: n.want.Key, Equals: n.want.Equals, Name: n.want.Name}.String(), "#"), worst)
+	d := distance(text, n.text, worst)
 	if d > worst || slices.ContainsFunc(n.best, func(o candidate) bool { return o.text == text }) || settingFault(c, e) != "" {
 		return
 	}
