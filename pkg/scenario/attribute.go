@@ -198,7 +198,8 @@ func paramFault(a simulation.Attribute, key string) string {
 	case names, inLights, namesFile(key):
 		return fmt.Sprintf("the <param> %s names a file, and may not differ between the points of a study%s", quote(key), deriveInstead)
 	case slices.ContainsFunc(outputDevices, device):
-		return fmt.Sprintf("the <param> %s changes what a run writes, which may not differ between the points of a study%s", quote(key), deriveInstead)
+		return fmt.Sprintf("the <param> %s changes what a run writes, which may not differ between the points of a study%s", quote(key),
+			deriveInstead)
 	}
 	return ""
 }
