@@ -7,7 +7,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"maps"
 	"path"
 	"slices"
@@ -17,11 +16,10 @@ import (
 	"github.com/sumo-k8/sumo-k8/pkg/sumo/xml"
 )
 
-// Inspect reads the whole zip of size bytes, each entry once, and describes it, with what is wrong with each of its configurations. A
-// zip that must not be read, or in which no configuration is sound, is problem.ScenarioInvalid with an item for every fault; one over
+// Inspect reads the whole scenario, each file once, and describes it, with what is wrong with each of its configurations. A zip that must not be read, or in which no configuration is sound, is problem.ScenarioInvalid with an item for every fault; one over
 // limits.Upload is problem.TooLarge.
-// Memory is bounded whatever the zip claims or contains; r may be slow, such as ranged reads from an object store.
-func Inspect(ctx context.Context, r io.ReaderAt, size int64, limits Limits) (Manifest, error) {
+// Memory is bounded whatever the zip claims or contains; c may be slow, such as ranged reads from an object store.
+func Inspect(ctx context.Context, c Content, limits Limits) (Manifest, error) {
 	in := &inspection{
 		version: limits.SUMOVersion, config: path.Clean(limits.Config), files: map[string]*file{}, used: map[string]bool{},
 		held: map[string]bool{},
@@ -30,9 +28,12 @@ func Inspect(ctx context.Context, r io.ReaderAt, size int64, limits Limits) (Man
 	if in.version == "" {
 		in.version = newestVersion()
 	}
-	a, err := openArchive(r, size, limits, &in.report)
+	a, err := openArchive(ctx, c, limits, &in.report)
 	if err != nil {
 		return Manifest{}, err
+	}
+	if len(a.files)+len(a.unusable) == 0 && len(in.items) == 0 {
+		in.fault("", "the zip is empty: put a .sumocfg file and the files that it names into it")
 	}
 	in.directory = a.directory()
 	for name, fault := range a.unusable {
