@@ -41,7 +41,7 @@ func BenchmarkInspect(b *testing.B) {
 	b.SetBytes(int64(text.Len()))
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, err := Inspect(b.Context(), NewReaderAt(b.Context(), store, "k", int64(len(data))), int64(len(data)), DefaultLimits()); err != nil {
+		if _, err := Inspect(b.Context(), Zip(NewReaderAt(b.Context(), store, "k", int64(len(data))), int64(len(data))), DefaultLimits()); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -7,7 +7,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"maps"
 	"path"
 	"slices"
@@ -17,20 +16,20 @@ import (
 	"github.com/sumo-k8/sumo-k8/pkg/sumo/xml"
 )
 
-// Inspect reads the whole zip of size bytes, each entry once, and describes it, with what is wrong with each of its configurations. A
-// zip that must not be read, or in which no configuration is sound, is problem.ScenarioInvalid with an item for every fault; one over
-// limits.Upload is problem.TooLarge.
-// Memory is bounded whatever the zip claims or contains; r may be slow, such as ranged reads from an object store.
-func Inspect(ctx context.Context, r io.ReaderAt, size int64, limits Limits) (Manifest, error) {
-	in, err := readAll(ctx, r, size, limits)
+// Inspect reads the whole scenario, each file once, and describes it, with what is wrong with each of its configurations. A zip that must
+// not be read, or in which no configuration is sound, is problem.ScenarioInvalid with an item for every fault; one over limits.Upload is
+// problem.TooLarge.
+// Memory is bounded whatever the zip claims or contains; c may be slow, such as ranged reads from an object store.
+func Inspect(ctx context.Context, c Content, limits Limits) (Manifest, error) {
+	in, err := readAll(ctx, c, limits)
 	if err != nil {
 		return Manifest{}, err
 	}
 	return in.judge()
 }
 
-// readAll reads the whole zip, each entry once.
-func readAll(ctx context.Context, r io.ReaderAt, size int64, limits Limits) (*inspection, error) {
+// readAll reads the whole scenario, each file once.
+func readAll(ctx context.Context, c Content, limits Limits) (*inspection, error) {
 	in := &inspection{
 		version: limits.SUMOVersion, config: path.Clean(limits.Config), files: map[string]*file{}, used: map[string]bool{},
 		held: map[string]bool{},
@@ -39,9 +38,12 @@ func readAll(ctx context.Context, r io.ReaderAt, size int64, limits Limits) (*in
 	if in.version == "" {
 		in.version = newestVersion()
 	}
-	a, err := openArchive(r, size, limits, &in.report)
+	a, err := openArchive(ctx, c, limits, &in.report)
 	if err != nil {
 		return nil, err
+	}
+	if len(a.files)+len(a.unusable) == 0 && len(in.items) == 0 {
+		in.fault("", "the zip is empty: put a .sumocfg file and the files that it names into it")
 	}
 	in.directory = a.directory()
 	for name, fault := range a.unusable {
@@ -141,7 +143,7 @@ func (in *inspection) read(name string, r *entryReader) error {
 		f.pointer = true
 		return nil
 	}
-	br, err := unpacked(br, r)
+	br, err := withoutGzip(br, r)
 	if err != nil {
 		f.doc = &document{fault: errors.New("the gzip data is damaged: compress the file again")}
 		return nil
@@ -159,8 +161,8 @@ func (in *inspection) read(name string, r *entryReader) error {
 	return nil
 }
 
-// unpacked returns what is in br, the beginning of an entry, without gzip.
-func unpacked(br *bufio.Reader, r *entryReader) (*bufio.Reader, error) {
+// withoutGzip returns what is in br, the beginning of an entry, without gzip.
+func withoutGzip(br *bufio.Reader, r *entryReader) (*bufio.Reader, error) {
 	if !xml.IsGzip(br) {
 		return br, nil
 	}

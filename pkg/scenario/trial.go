@@ -33,7 +33,7 @@ func (in *Intake) Trial(ctx context.Context, s Scenario, requested string) (*Tri
 	}
 	limits := in.Limits
 	limits.Config = chosen.Path
-	read, err := readAll(ctx, NewReaderAt(ctx, in.Objects, s.Key, s.Size), s.Size, limits)
+	read, err := readAll(ctx, s.Content(ctx, in.Objects), limits)
 	if err != nil {
 		return nil, err
 	}
@@ -206,7 +206,7 @@ const mostNear = 5
 func (t *Trial) near(a simulation.Attribute) ([]string, error) {
 	n := nearby{want: a, text: selector(a)}
 	err := t.in.reopen(a.File, func(_ string, r *entryReader) error {
-		br, err := unpacked(bufio.NewReaderSize(r, readSize), r)
+		br, err := withoutGzip(bufio.NewReaderSize(r, readSize), r)
 		if err != nil {
 			return err
 		}

@@ -438,7 +438,7 @@ func (r Run) unpack(ctx context.Context, root *os.Root, version string) (scenari
 	}
 	limits := r.Limits
 	limits.SUMOVersion, limits.Config = version, r.Options.ConfigFile
-	manifest, err := scenario.Inspect(ctx, f, info.Size(), limits)
+	manifest, err := scenario.Inspect(ctx, scenario.Zip(f, info.Size()), limits)
 	if err != nil {
 		return scenario.Config{}, err
 	}
@@ -446,7 +446,7 @@ func (r Run) unpack(ctx context.Context, root *os.Root, version string) (scenari
 	if err != nil {
 		return scenario.Config{}, err
 	}
-	return chosen, scenario.Extract(ctx, f, info.Size(), limits, root, chosen.Reads)
+	return chosen, scenario.Extract(ctx, scenario.Zip(f, info.Size()), limits, root, chosen.Reads)
 }
 
 // prepare makes the folder in which SUMO runs, requests edgedata, and writes the configuration, whose path in that folder it
