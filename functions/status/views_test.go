@@ -250,11 +250,11 @@ func TestAViewOfAScenarioThatIsGoneIsExplained(t *testing.T) {
 	t.Parallel()
 	in := install(t)
 	id := in.finish(t, succeeded())
-	gone, err := in.parts.DB.DeleteScenario(t.Context(), "acme", in.digest)
+	_, unneeded, err := in.parts.DB.DeleteScenario(t.Context(), "acme", in.digest)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := in.parts.Objects.Delete(t.Context(), gone.Key); err != nil {
+	if err := in.parts.Objects.Delete(t.Context(), unneeded...); err != nil {
 		t.Fatal(err)
 	}
 	a := in.get(t, "/jobs/"+id+"/network").Want(t, http.StatusNotFound)

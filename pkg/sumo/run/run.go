@@ -80,6 +80,8 @@ type Run struct {
 	slot   int
 	heard  func(thousandths int)
 
+	setters map[string]*scenario.Setter // by file, of the attributes that a study sets
+
 	// For tests: confine.Wall's LandlockABI, how long SUMO may take to stop instead of stopGrace, and what draws the seed of a scenario
 	// that wants a random one.
 	landlockABI int
@@ -334,6 +336,9 @@ func (r Run) simulate(
 		}
 		r.Options.Seed = &seed
 	}
+	if chosen, err = r.adopt(root, chosen); err != nil {
+		return failed(blame(err, "The values of the study could not be set")), false
+	}
 	settings := settingsOf(chosen)
 	settings.version = r.Version
 	settings.apply(chosen, r.Options)
@@ -433,7 +438,7 @@ func (r Run) unpack(ctx context.Context, root *os.Root, version string) (scenari
 	}
 	limits := r.Limits
 	limits.SUMOVersion, limits.Config = version, r.Options.ConfigFile
-	manifest, err := scenario.Inspect(ctx, f, info.Size(), limits)
+	manifest, err := scenario.Inspect(ctx, scenario.Zip(f, info.Size()), limits)
 	if err != nil {
 		return scenario.Config{}, err
 	}
@@ -441,13 +446,13 @@ func (r Run) unpack(ctx context.Context, root *os.Root, version string) (scenari
 	if err != nil {
 		return scenario.Config{}, err
 	}
-	return chosen, scenario.Extract(ctx, f, info.Size(), limits, root, chosen.Reads)
+	return chosen, scenario.Extract(ctx, scenario.Zip(f, info.Size()), limits, root, chosen.Reads)
 }
 
 // prepare makes the folder in which SUMO runs, requests edgedata, and writes the configuration, whose path in that folder it
 // returns.
 func (r Run) prepare(root *os.Root, chosen scenario.Config, s settings, args []string) (config string, err error) {
-	if err := r.copyRenamed(root, chosen); err != nil {
+	if err := r.copySet(root, chosen); err != nil {
 		return "", err
 	}
 	if err := r.plant(root, chosen, s); err != nil {
