@@ -21,7 +21,7 @@ func BenchmarkXML(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		budget := budget{left: memoryBudget}
-		doc, err := readDocument(bufio.NewReaderSize(bytes.NewReader(text.Bytes()), readSize), false, &budget)
+		doc, err := readDocument(bufio.NewReaderSize(bytes.NewReader(text.Bytes()), readSize), false, nil, &budget)
 		if err != nil || doc.root != "routes" {
 			b.Fatal(doc, err)
 		}

@@ -59,8 +59,8 @@ func (b intakeBundle) mustDerive(t testing.TB, from string, changes []byte, dele
 	return s
 }
 
-// unpacked returns what Extract writes of c, in a folder of its own below dir: its files with their texts, and its folders.
-func unpacked(t testing.TB, dir string, c Content) (tree map[string]string, err error) {
+// extracted returns what Extract writes of c, in a folder of its own below dir: its files with their texts, and its folders.
+func extracted(t testing.TB, dir string, c Content) (tree map[string]string, err error) {
 	t.Helper()
 	into, failed := os.MkdirTemp(dir, "")
 	root, opened := os.OpenRoot(into)
@@ -161,8 +161,8 @@ func TestADerivedScenarioIsTheSameFilesInOneZip(t *testing.T) {
 			if diff := cmp.Diff(want, s.Manifest, cmpopts.EquateEmpty()); diff != "" {
 				t.Errorf("manifest (-one zip +derived):\n%s", diff)
 			}
-			tree, err := unpacked(t, t.TempDir(), Zip(bytes.NewReader(tc.want), int64(len(tc.want))))
-			got, gotErr := unpacked(t, t.TempDir(), s.Content(t.Context(), b.objects))
+			tree, err := extracted(t, t.TempDir(), Zip(bytes.NewReader(tc.want), int64(len(tc.want))))
+			got, gotErr := extracted(t, t.TempDir(), s.Content(t.Context(), b.objects))
 			if diff := cmp.Diff(tree, got); diff != "" || err != nil || gotErr != nil {
 				t.Errorf("tree, %v, %v (-one zip +derived):\n%s", err, gotErr, diff)
 			}
@@ -374,8 +374,8 @@ func TestLayersReadAsOneZip(t *testing.T) {
 		if diff := cmp.Diff(fmt.Sprintf("%+v", wantErr), fmt.Sprintf("%+v", gotErr)); diff != "" {
 			r.Fatalf("faults (-one zip +layers):\n%s", diff)
 		}
-		wantTree, wantErr := unpacked(t, dir, Zip(bytes.NewReader(whole), int64(len(whole))))
-		gotTree, gotErr := unpacked(t, dir, layers)
+		wantTree, wantErr := extracted(t, dir, Zip(bytes.NewReader(whole), int64(len(whole))))
+		gotTree, gotErr := extracted(t, dir, layers)
 		if diff := cmp.Diff(wantTree, gotTree); diff != "" || (wantErr == nil) != (gotErr == nil) {
 			r.Fatalf("tree, %v, %v (-one zip +layers):\n%s", wantErr, gotErr, diff)
 		}

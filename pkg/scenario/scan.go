@@ -28,7 +28,7 @@ func ScanNet(ctx context.Context, c Content, limits Limits, config string, visit
 			return err
 		}
 		budget := budget{left: memoryBudget}
-		doc, err := readDocument(plain, true, &budget)
+		doc, err := readDocument(plain, true, nil, &budget)
 		if err != nil {
 			return err
 		}

@@ -75,12 +75,12 @@ type result struct {
 }
 
 // newRun is a Run of the newest SUMO in fresh folders.
-func newRun(t *testing.T) Run {
+func newRun(t testing.TB) Run {
 	t.Helper()
 	return newRunOf(t, sumotest.Newest(t))
 }
 
-func newRunOf(t *testing.T, sumo release.Installation) Run {
+func newRunOf(t testing.TB, sumo release.Installation) Run {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "run") // t.TempDir has the test's name, and SUMO takes no comma in a path
 	if err != nil {
