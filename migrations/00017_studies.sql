@@ -28,12 +28,15 @@ CREATE TABLE studies (
     started_at       timestamptz,
     finished_at      timestamptz,
     updated_at       timestamptz      NOT NULL DEFAULT now(),
+    results_pruned   boolean          NOT NULL DEFAULT false, -- whether all results were removed because of their age
     CHECK ((state = 'RUNNING') = (finished_at IS NULL))
 )
 WITH (fillfactor = 85);
 CREATE INDEX studies_recent ON studies (tenant_id, id DESC);
 -- What reconcile goes through.
 CREATE INDEX studies_active ON studies (tenant_id, priority DESC, id) WHERE state = 'RUNNING';
+-- Results that age.
+CREATE INDEX studies_with_results ON studies (finished_at) WHERE finished_at IS NOT NULL AND NOT results_pruned;
 
 -- A variant with one value of each axis. Every run of the study is a point and a replication.
 CREATE TABLE study_points (
@@ -55,15 +58,18 @@ CREATE TABLE study_points (
 );
 CREATE INDEX study_points_of_scenario ON study_points (scenario_digest);
 
--- What was started together: one process or pod. It holds its share of the tenant's limits while any job in it is active.
+-- What was started together: one process or pod. It holds its share of the tenant's limits while any job in it is active, and is removed
+-- soon after.
 CREATE TABLE chunks (
-    id         uuid        PRIMARY KEY, -- UUIDv7
-    tenant_id  text        NOT NULL REFERENCES tenants ON DELETE CASCADE,
-    study_id   uuid        NOT NULL REFERENCES studies ON DELETE CASCADE,
-    parallel   integer     NOT NULL CHECK (parallel > 0), -- runs side by side
-    cpu        integer     NOT NULL,                      -- cores of all of them
-    memory_gi  integer     NOT NULL,                      -- GiB of all of them
-    created_at timestamptz NOT NULL DEFAULT now()
+    id              uuid        PRIMARY KEY, -- UUIDv7
+    tenant_id       text        NOT NULL REFERENCES tenants ON DELETE CASCADE,
+    study_id        uuid        NOT NULL REFERENCES studies ON DELETE CASCADE,
+    scenario_digest text        NOT NULL,
+    runs            integer     NOT NULL CHECK (runs > 0),     -- how many jobs it began with
+    parallel        integer     NOT NULL CHECK (parallel > 0), -- runs side by side
+    cpu             integer     NOT NULL,                      -- cores of all of them
+    memory_gi       integer     NOT NULL,                      -- GiB of all of them
+    created_at      timestamptz NOT NULL DEFAULT now()
 );
 CREATE INDEX chunks_of_study ON chunks (study_id);
 CREATE INDEX chunks_of_tenant ON chunks (tenant_id);
@@ -86,6 +92,25 @@ ALTER TABLE jobs ADD COLUMN overlay_key text NOT NULL DEFAULT '';
 ALTER TABLE idempotency_keys ADD COLUMN study_id uuid REFERENCES studies ON DELETE CASCADE,
     ADD CHECK (num_nonnulls(job_id, upload_id, hook_id, study_id) <= 1) NOT VALID;
 
+-- What holds a part of a tenant's limits: each row counts as one job.
+CREATE VIEW held AS
+    SELECT j.tenant_id, j.cpu_request AS cpu, j.memory_gi FROM jobs j WHERE j.state IN ('PENDING', 'RUNNING') AND j.study_id IS NULL
+    UNION ALL
+    SELECT c.tenant_id, c.cpu, c.memory_gi FROM chunks c
+    WHERE EXISTS (SELECT 1 FROM jobs j WHERE j.chunk_id = c.id AND j.state IN ('PENDING', 'RUNNING'));
+
+-- The name of a run of a study: "signal plans / base, demand 0.8 / seed 3", 500 characters at most (job.MaxName).
+-- +goose StatementBegin
+CREATE FUNCTION run_name(study text, variant text, setting jsonb, seed bigint) RETURNS text LANGUAGE sql IMMUTABLE AS $$
+    SELECT left(left(study, greatest(1, 500 - length(place))) || place, 500)
+    FROM (
+        SELECT ' / ' || variant || coalesce(string_agg(', ' || (v.value ->> 'axis') || ' ' || (v.value ->> 'value'), '' ORDER BY v.n), '')
+            || ' / seed ' || seed AS place
+        FROM jsonb_array_elements(CASE jsonb_typeof(setting) WHEN 'array' THEN setting ELSE '[]' END) WITH ORDINALITY AS v (value, n)
+    ) AS words
+$$;
+-- +goose StatementEnd
+
 -- Numbers of a run by name, from its summary.
 -- +goose StatementBegin
 CREATE FUNCTION metrics_of(summary jsonb, names text[]) RETURNS double precision[] LANGUAGE sql IMMUTABLE AS $$
@@ -97,6 +122,8 @@ $$;
 
 -- +goose Down
 DROP FUNCTION metrics_of(jsonb, text[]);
+DROP FUNCTION run_name(text, text, jsonb, bigint);
+DROP VIEW held;
 DELETE FROM idempotency_keys WHERE study_id IS NOT NULL;
 ALTER TABLE idempotency_keys DROP COLUMN study_id;
 DELETE FROM jobs WHERE study_id IS NOT NULL;

@@ -25,10 +25,11 @@ const (
 
 // Claim implements job.Queue. Jobs are considered by priority, then by submission. One that does not fit now is
 // skipped, until it has waited for reserveAfter: then nothing behind it overtakes it. One that is larger than the
-// tenant's limits altogether never holds others up, and its message says why it waits.
+// tenant's limits altogether never holds others up, and its message says why it waits. Studies follow the jobs of their priority.
 func (d *DB) Claim(ctx context.Context, tenantID string, atMost int) ([]job.Chunk, error) {
 	var rows []db.Job
 	var order []string
+	var chunks []chunkOfRuns
 	err := d.inTx(ctx, func(q *db.Queries) error {
 		t, err := q.LockTenant(ctx, tenantID)
 		if err != nil {
@@ -55,8 +56,19 @@ func (d *DB) Claim(ctx context.Context, tenantID string, atMost int) ([]job.Chun
 		if err != nil {
 			return err
 		}
-		if order = choose(waiting, free); len(order) == 0 {
+		studies, further, err := studiesWaiting(ctx, q, t)
+		if err != nil {
+			return err
+		}
+		if order, chunks = choose(waiting, studies, free, further); len(order)+len(chunks) == 0 {
 			return nil
+		}
+		if len(chunks) > 0 {
+			runs, err := place(ctx, q, t, chunks)
+			if err != nil {
+				return err
+			}
+			order = append(order, runs...)
 		}
 		// A job that was cancelled since it was read is no longer QUEUED and is not returned.
 		rows, err = q.Dispatch(ctx, order)
@@ -65,28 +77,30 @@ func (d *DB) Claim(ctx context.Context, tenantID string, atMost int) ([]job.Chun
 	if err != nil {
 		return nil, translate(err, "claiming jobs")
 	}
-	slices.SortFunc(rows, func(a, b db.Job) int { return slices.Index(order, a.ID) - slices.Index(order, b.ID) })
-	return each(rows, func(r db.Job) job.Chunk { return job.Single(toJob(r)) }), nil
+	place := make(map[string]int, len(order))
+	for i, id := range order {
+		place[id] = i
+	}
+	slices.SortFunc(rows, func(a, b db.Job) int { return place[a.ID] - place[b.ID] })
+	return inChunks(each(rows, toJob), chunks), nil
 }
 
-// choose returns the ids of the waiting jobs that start now, in their order.
-func choose(waiting []db.QueueHeadRow, free tenant.Limits) []string {
-	var chosen []string
-	for _, w := range waiting {
-		if len(chosen) == free.MaxConcurrentJobs {
-			break
-		}
-		if w.CPURequest > free.MaxCPU || w.MemoryGi > free.MaxMemoryGi {
-			if w.Overdue {
-				break
-			}
+// inChunks groups claimed jobs, in their order.
+func inChunks(jobs []job.Job, chunks []chunkOfRuns) []job.Chunk {
+	var all []job.Chunk
+	for _, j := range jobs {
+		if j.Study == nil {
+			all = append(all, job.Single(j))
 			continue
 		}
-		free.MaxCPU -= w.CPURequest
-		free.MaxMemoryGi -= w.MemoryGi
-		chosen = append(chosen, w.ID)
+		if last := len(all) - 1; last < 0 || all[last].ID != j.Study.Chunk {
+			i := slices.IndexFunc(chunks, func(c chunkOfRuns) bool { return c.ID == j.Study.Chunk })
+			all = append(all, job.Chunk{ID: j.Study.Chunk, Parallel: chunks[i].Parallel})
+		}
+		c := &all[len(all)-1]
+		c.Jobs = append(c.Jobs, j)
 	}
-	return chosen
+	return all
 }
 
 // TenantsWithQueue implements job.Queue. Tenants that hold equal shares come in the order in which their next jobs were

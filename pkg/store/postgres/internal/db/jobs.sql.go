@@ -111,9 +111,9 @@ func (q *Queries) ActiveJobs(ctx context.Context, most int) ([]Job, error) {
 }
 
 const activeUsage = `-- name: ActiveUsage :one
-SELECT count(*) AS jobs, coalesce(sum(cpu_request), 0)::bigint AS cpu, coalesce(sum(memory_gi), 0)::bigint AS memory_gi
-FROM jobs
-WHERE tenant_id = $1 AND state IN ('PENDING', 'RUNNING')
+SELECT count(*) AS jobs, coalesce(sum(cpu), 0)::bigint AS cpu, coalesce(sum(memory_gi), 0)::bigint AS memory_gi
+FROM held
+WHERE tenant_id = $1
 `
 
 type ActiveUsageRow struct {
@@ -1163,7 +1163,7 @@ func (q *Queries) QueueDepth(ctx context.Context, arg QueueDepthParams) (int64, 
 }
 
 const queueHead = `-- name: QueueHead :many
-SELECT id, cpu_request, memory_gi, (submitted_at < now() - $1::interval)::boolean AS overdue
+SELECT id, priority, cpu_request, memory_gi, (submitted_at < now() - $1::interval)::boolean AS overdue
 FROM jobs
 WHERE tenant_id = $2 AND state = 'QUEUED' AND cpu_request <= $3 AND memory_gi <= $4
 ORDER BY priority DESC, submitted_at, id
@@ -1180,6 +1180,7 @@ type QueueHeadParams struct {
 
 type QueueHeadRow struct {
 	ID         string
+	Priority   job.Priority
 	CPURequest int
 	MemoryGi   int
 	Overdue    bool
@@ -1203,6 +1204,7 @@ func (q *Queries) QueueHead(ctx context.Context, arg QueueHeadParams) ([]QueueHe
 		var i QueueHeadRow
 		if err := rows.Scan(
 			&i.ID,
+			&i.Priority,
 			&i.CPURequest,
 			&i.MemoryGi,
 			&i.Overdue,
@@ -1422,19 +1424,23 @@ const tenantsWithQueue = `-- name: TenantsWithQueue :many
 SELECT t.id
 FROM tenants t
 CROSS JOIN LATERAL (
-    SELECT q.submitted_at FROM jobs q
-    WHERE q.tenant_id = t.id AND q.state = 'QUEUED'
-    ORDER BY q.priority DESC, q.submitted_at, q.id
-    LIMIT 1
-) AS next
+    SELECT least(
+        (SELECT q.submitted_at FROM jobs q WHERE q.tenant_id = t.id AND q.state = 'QUEUED'
+         ORDER BY q.priority DESC, q.submitted_at, q.id LIMIT 1),
+        (SELECT s.created_at FROM studies s
+         WHERE s.tenant_id = t.id AND s.state = 'RUNNING' AND s.unplaced AND NOT s.cancel_requested
+         ORDER BY s.priority DESC, s.id LIMIT 1)
+    ) AS since
+) AS waiting
 CROSS JOIN LATERAL (
     SELECT greatest(count(*)::float8 / t.max_concurrent_jobs,
-                    coalesce(sum(a.cpu_request), 0)::float8 / t.max_cpu,
-                    coalesce(sum(a.memory_gi), 0)::float8 / t.max_memory_gi) AS share
-    FROM jobs a
-    WHERE a.tenant_id = t.id AND a.state IN ('PENDING', 'RUNNING')
-) AS held
-ORDER BY held.share, next.submitted_at, t.id
+                    coalesce(sum(h.cpu), 0)::float8 / t.max_cpu,
+                    coalesce(sum(h.memory_gi), 0)::float8 / t.max_memory_gi) AS share
+    FROM held h
+    WHERE h.tenant_id = t.id
+) AS used
+WHERE waiting.since IS NOT NULL
+ORDER BY used.share, waiting.since, t.id
 `
 
 // A tenant's share is its use of the limit that it uses most.

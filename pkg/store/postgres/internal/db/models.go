@@ -29,13 +29,15 @@ type ApiKey struct {
 }
 
 type Chunk struct {
-	ID        string
-	TenantID  string
-	StudyID   string
-	Parallel  int
-	CPU       int
-	MemoryGi  int
-	CreatedAt time.Time
+	ID             string
+	TenantID       string
+	StudyID        string
+	ScenarioDigest string
+	Runs           int
+	Parallel       int
+	CPU            int
+	MemoryGi       int
+	CreatedAt      time.Time
 }
 
 type Delivery struct {
@@ -54,6 +56,12 @@ type Delivery struct {
 	AttemptedAt *time.Time
 	Status      int
 	Error       string
+}
+
+type Held struct {
+	TenantID string
+	CPU      int
+	MemoryGi int
 }
 
 type Hook struct {
@@ -203,6 +211,7 @@ type Study struct {
 	StartedAt       *time.Time
 	FinishedAt      *time.Time
 	UpdatedAt       time.Time
+	ResultsPruned   bool
 }
 
 type StudyPoint struct {
