@@ -111,6 +111,65 @@ CREATE FUNCTION run_name(study text, variant text, setting jsonb, seed bigint) R
 $$;
 -- +goose StatementEnd
 
+-- An event is about a job or a study.
+ALTER TABLE deliveries ALTER COLUMN job_id DROP NOT NULL, ADD COLUMN study_id uuid,
+    ADD CONSTRAINT deliveries_subject CHECK (num_nonnulls(job_id, study_id) = 1) NOT VALID; -- holds for all rows
+
+-- As in the migration of deliveries, except that webhooks ask for the runs of studies (hooks.studies).
+-- +goose StatementBegin
+CREATE OR REPLACE FUNCTION jobs_record_deliveries() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+    kind text := CASE NEW.state WHEN 'QUEUED' THEN 'job.queued' WHEN 'RUNNING' THEN 'job.running'
+                 WHEN 'SUCCEEDED' THEN 'job.finished' WHEN 'FAILED' THEN 'job.finished' WHEN 'CANCELLED' THEN 'job.finished' END;
+    answered boolean := NEW.answers_task AND kind = 'job.finished';
+    event jsonb;
+BEGIN
+    IF kind IS NULL OR NOT answered AND NOT EXISTS (
+        SELECT 1 FROM hooks h WHERE h.tenant_id = NEW.tenant_id AND h.job_id IS NULL AND h.enabled AND (h.studies OR NEW.study_id IS NULL)
+        UNION ALL
+        SELECT 1 FROM hooks h WHERE h.job_id = NEW.id
+    ) THEN
+        RETURN NULL; -- as almost always; what follows costs more
+    END IF;
+    event := jsonb_build_object('type', kind, 'timestamp', NEW.updated_at, 'data', job_for_receivers(NEW));
+    INSERT INTO deliveries (tenant_id, job_id, hook_id, receiver, event)
+    SELECT NEW.tenant_id, NEW.id, h.id, h.receiver, event
+    FROM hooks h
+    WHERE (h.job_id = NEW.id OR h.tenant_id = NEW.tenant_id AND h.job_id IS NULL AND (h.studies OR NEW.study_id IS NULL))
+      AND h.enabled AND kind = ANY (h.events) AND coalesce(nullif(NEW.labels, 'null'), '{}') @> h.labels;
+    IF answered THEN
+        INSERT INTO deliveries (tenant_id, job_id, receiver, event, task)
+        VALUES (NEW.tenant_id, NEW.id, '', event, jsonb_build_object(
+            'token', NEW.task_token, 'namespace', NEW.namespace, 'results', coalesce(NEW.results, '[]')));
+    END IF;
+    IF kind = 'job.finished' THEN
+        DELETE FROM signals WHERE job_id = NEW.id;
+    END IF;
+    RETURN NULL;
+END
+$$;
+-- +goose StatementEnd
+
+-- The end of a study becomes deliveries too. The data is delivery.Study.
+-- +goose StatementBegin
+CREATE FUNCTION studies_record_deliveries() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO deliveries (tenant_id, study_id, hook_id, receiver, event)
+    SELECT NEW.tenant_id, NEW.id, h.id, h.receiver, jsonb_build_object(
+        'type', 'study.finished', 'timestamp', NEW.updated_at, 'data', jsonb_build_object(
+            'study_id', NEW.id, 'tenant_id', NEW.tenant_id, 'name', NEW.name, 'status', NEW.state, 'message', NEW.message,
+            'runs', jsonb_build_object(
+                'planned', NEW.runs, 'succeeded', NEW.succeeded, 'failed', NEW.failed, 'cancelled', NEW.cancelled),
+            'labels', NEW.labels, 'created_at', NEW.created_at, 'started_at', NEW.started_at, 'finished_at', NEW.finished_at))
+    FROM hooks h
+    WHERE h.tenant_id = NEW.tenant_id AND h.job_id IS NULL AND h.enabled AND 'study.finished' = ANY (h.events) AND NEW.labels @> h.labels;
+    RETURN NULL;
+END
+$$;
+-- +goose StatementEnd
+CREATE TRIGGER studies_record_deliveries AFTER UPDATE OF state ON studies
+    FOR EACH ROW WHEN (OLD.state = 'RUNNING' AND NEW.state <> 'RUNNING') EXECUTE FUNCTION studies_record_deliveries();
+
 -- Numbers of a run by name, from its summary.
 -- +goose StatementBegin
 CREATE FUNCTION metrics_of(summary jsonb, names text[]) RETURNS double precision[] LANGUAGE sql IMMUTABLE AS $$
@@ -123,6 +182,43 @@ $$;
 -- +goose Down
 DROP FUNCTION metrics_of(jsonb, text[]);
 DROP FUNCTION run_name(text, text, jsonb, bigint);
+DROP TRIGGER studies_record_deliveries ON studies;
+DROP FUNCTION studies_record_deliveries();
+DELETE FROM deliveries WHERE study_id IS NOT NULL;
+ALTER TABLE deliveries DROP COLUMN study_id, ALTER COLUMN job_id SET NOT NULL;
+-- +goose StatementBegin
+CREATE OR REPLACE FUNCTION jobs_record_deliveries() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+    kind text := CASE NEW.state WHEN 'QUEUED' THEN 'job.queued' WHEN 'RUNNING' THEN 'job.running'
+                 WHEN 'SUCCEEDED' THEN 'job.finished' WHEN 'FAILED' THEN 'job.finished' WHEN 'CANCELLED' THEN 'job.finished' END;
+    answered boolean := NEW.answers_task AND kind = 'job.finished';
+    event jsonb;
+BEGIN
+    IF kind IS NULL OR NOT answered AND NOT EXISTS (
+        SELECT 1 FROM hooks h WHERE h.tenant_id = NEW.tenant_id AND h.job_id IS NULL AND h.enabled
+        UNION ALL
+        SELECT 1 FROM hooks h WHERE h.job_id = NEW.id
+    ) THEN
+        RETURN NULL; -- as almost always; what follows costs more
+    END IF;
+    event := jsonb_build_object('type', kind, 'timestamp', NEW.updated_at, 'data', job_for_receivers(NEW));
+    INSERT INTO deliveries (tenant_id, job_id, hook_id, receiver, event)
+    SELECT NEW.tenant_id, NEW.id, h.id, h.receiver, event
+    FROM hooks h
+    WHERE (h.job_id = NEW.id OR h.tenant_id = NEW.tenant_id AND h.job_id IS NULL)
+      AND h.enabled AND kind = ANY (h.events) AND coalesce(nullif(NEW.labels, 'null'), '{}') @> h.labels;
+    IF answered THEN
+        INSERT INTO deliveries (tenant_id, job_id, receiver, event, task)
+        VALUES (NEW.tenant_id, NEW.id, '', event, jsonb_build_object(
+            'token', NEW.task_token, 'namespace', NEW.namespace, 'results', coalesce(NEW.results, '[]')));
+    END IF;
+    IF kind = 'job.finished' THEN
+        DELETE FROM signals WHERE job_id = NEW.id;
+    END IF;
+    RETURN NULL;
+END
+$$;
+-- +goose StatementEnd
 DROP VIEW held;
 DELETE FROM idempotency_keys WHERE study_id IS NOT NULL;
 ALTER TABLE idempotency_keys DROP COLUMN study_id;

@@ -39,9 +39,12 @@ DROP INDEX CONCURRENTLY IF EXISTS jobs_of_chunk;
 CREATE INDEX CONCURRENTLY jobs_of_chunk ON jobs (chunk_id, state) WHERE state IN ('PENDING', 'RUNNING') AND chunk_id IS NOT NULL;
 DROP INDEX CONCURRENTLY IF EXISTS idempotency_keys_of_study;
 CREATE INDEX CONCURRENTLY idempotency_keys_of_study ON idempotency_keys (study_id);
+DROP INDEX CONCURRENTLY IF EXISTS deliveries_of_study;
+CREATE INDEX CONCURRENTLY deliveries_of_study ON deliveries (study_id) WHERE study_id IS NOT NULL;
 RESET lock_timeout;
 
 -- +goose Down
+DROP INDEX CONCURRENTLY IF EXISTS deliveries_of_study;
 DROP INDEX CONCURRENTLY IF EXISTS idempotency_keys_of_study;
 CREATE INDEX CONCURRENTLY IF NOT EXISTS jobs_of_scenario ON jobs (tenant_id, scenario_digest);
 DROP INDEX CONCURRENTLY IF EXISTS jobs_of_scenario_recent;

@@ -2,14 +2,10 @@ package postgres
 
 import (
 	"context"
-	"errors"
 	"slices"
 	"time"
 
-	"github.com/jackc/pgx/v5"
-
 	"github.com/sumo-k8/sumo-k8/pkg/job"
-	"github.com/sumo-k8/sumo-k8/pkg/problem"
 	"github.com/sumo-k8/sumo-k8/pkg/store/postgres/internal/db"
 	"github.com/sumo-k8/sumo-k8/pkg/tenant"
 )
@@ -119,21 +115,8 @@ func (d *DB) ActiveJobs(ctx context.Context, limit int) ([]job.Job, error) {
 	return each(rows, toJob), nil
 }
 
-// Restart implements reconcile.Jobs. For a queued or finished job it answers problem.Conflict.
-func (d *DB) Restart(ctx context.Context, id, message string) (attempt int, err error) {
-	if !isID(id) {
-		return 0, noJob(id)
-	}
-	attempt, err = d.q.Restart(ctx, db.RestartParams{ID: id, Message: storable(message)})
-	if err == nil || !errors.Is(err, pgx.ErrNoRows) {
-		return attempt, translate(err, "restarting a job")
-	}
-	found, err := d.KnownJobs(ctx, []string{id})
-	if err != nil {
-		return 0, err
-	}
-	if state, ok := found[id]; ok {
-		return 0, problem.New(problem.Conflict, "Job %s is %s. Only a job that is PENDING or RUNNING can be restarted.", id, state)
-	}
-	return 0, noJob(id)
+// Restart implements reconcile.Jobs.
+func (d *DB) Restart(ctx context.Context, ids []string, message string) (restarted []string, err error) {
+	restarted, err = d.q.Restart(ctx, db.RestartParams{Ids: onlyIDs(ids), Message: storable(message)})
+	return restarted, translate(err, "restarting jobs")
 }

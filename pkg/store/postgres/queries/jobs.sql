@@ -240,7 +240,9 @@ WITH observed AS (
             SELECT jsonb_agg(w.text ORDER BY w.place) FROM jsonb_array_elements(o.warnings) WITH ORDINALITY AS w (text, place)
             WHERE NOT j.warnings @> w.text
         ), '[]'::jsonb),
-        problems     = coalesce(o.problems, j.problems)
+        problems     = coalesce(o.problems, j.problems),
+        metrics      = CASE WHEN o.summary IS NULL THEN j.metrics
+                            ELSE (SELECT metrics_of(o.summary, s.metric_names) FROM studies s WHERE s.id = j.study_id) END
     FROM observed o
     JOIN locked l ON l.id = o.id
     WHERE j.id = o.id
@@ -253,11 +255,11 @@ WITH observed AS (
 )
 SELECT id FROM written WHERE moved ORDER BY id;
 
--- name: Restart :one
--- No row when there is no such job, or it is not active.
+-- name: Restart :many
+-- Leaves out jobs that are not active.
 UPDATE jobs SET attempt = attempt + 1, message = @message
-WHERE id = @id AND state IN ('PENDING', 'RUNNING')
-RETURNING attempt;
+WHERE id = ANY (@ids::uuid[]) AND state IN ('PENDING', 'RUNNING')
+RETURNING id;
 
 -- name: ReplaceVersion :exec
 UPDATE jobs
@@ -266,8 +268,9 @@ SET options  = options || jsonb_build_object('sumo_version', @version::text),
 WHERE id = @id AND finished_at IS NULL;
 
 -- name: ExpiredResults :many
+-- Leaves out the runs of studies, whose results are removed together.
 SELECT * FROM jobs
-WHERE finished_at < @before::timestamptz AND NOT results_pruned
+WHERE finished_at < @before::timestamptz AND NOT results_pruned AND study_id IS NULL
 ORDER BY finished_at
 LIMIT @most::integer;
 

@@ -324,7 +324,9 @@ WITH observed AS (
             SELECT jsonb_agg(w.text ORDER BY w.place) FROM jsonb_array_elements(o.warnings) WITH ORDINALITY AS w (text, place)
             WHERE NOT j.warnings @> w.text
         ), '[]'::jsonb),
-        problems     = coalesce(o.problems, j.problems)
+        problems     = coalesce(o.problems, j.problems),
+        metrics      = CASE WHEN o.summary IS NULL THEN j.metrics
+                            ELSE (SELECT metrics_of(o.summary, s.metric_names) FROM studies s WHERE s.id = j.study_id) END
     FROM observed o
     JOIN locked l ON l.id = o.id
     WHERE j.id = o.id
@@ -522,7 +524,7 @@ func (q *Queries) Events(ctx context.Context, arg EventsParams) ([]JobEvent, err
 
 const expiredResults = `-- name: ExpiredResults :many
 SELECT id, tenant_id, namespace, name, scenario_digest, scenario_key, state, reason, message, progress, cpu_request, memory_gi, priority, options, timeout_seconds, labels, task_token, progress_webhook, attempt, cancel_requested, sumo_version, summary, results, results_pruned, submitted_at, dispatched_at, started_at, finished_at, updated_at, traceparent, confinement, warnings, problems, answers_task, imported_id, imported, study_id, point, replication, chunk_id, superseded, results_key, metrics, overlay_key FROM jobs
-WHERE finished_at < $1::timestamptz AND NOT results_pruned
+WHERE finished_at < $1::timestamptz AND NOT results_pruned AND study_id IS NULL
 ORDER BY finished_at
 LIMIT $2::integer
 `
@@ -532,6 +534,7 @@ type ExpiredResultsParams struct {
 	Most   int
 }
 
+// Leaves out the runs of studies, whose results are removed together.
 func (q *Queries) ExpiredResults(ctx context.Context, arg ExpiredResultsParams) ([]Job, error) {
 	rows, err := q.db.Query(ctx, expiredResults, arg.Before, arg.Most)
 	if err != nil {
@@ -1401,23 +1404,36 @@ func (q *Queries) RequestCancelOfTenant(ctx context.Context, tenantID string) er
 	return err
 }
 
-const restart = `-- name: Restart :one
+const restart = `-- name: Restart :many
 UPDATE jobs SET attempt = attempt + 1, message = $1
-WHERE id = $2 AND state IN ('PENDING', 'RUNNING')
-RETURNING attempt
+WHERE id = ANY ($2::uuid[]) AND state IN ('PENDING', 'RUNNING')
+RETURNING id
 `
 
 type RestartParams struct {
 	Message string
-	ID      string
+	Ids     []string
 }
 
-// No row when there is no such job, or it is not active.
-func (q *Queries) Restart(ctx context.Context, arg RestartParams) (int, error) {
-	row := q.db.QueryRow(ctx, restart, arg.Message, arg.ID)
-	var attempt int
-	err := row.Scan(&attempt)
-	return attempt, err
+// Leaves out jobs that are not active.
+func (q *Queries) Restart(ctx context.Context, arg RestartParams) ([]string, error) {
+	rows, err := q.db.Query(ctx, restart, arg.Message, arg.Ids)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []string
+	for rows.Next() {
+		var id string
+		if err := rows.Scan(&id); err != nil {
+			return nil, err
+		}
+		items = append(items, id)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }
 
 const tenantsWithQueue = `-- name: TenantsWithQueue :many

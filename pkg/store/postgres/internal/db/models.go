@@ -43,7 +43,7 @@ type Chunk struct {
 type Delivery struct {
 	ID          string
 	TenantID    string
-	JobID       string
+	JobID       *string
 	HookID      *string
 	Receiver    string
 	Event       delivery.Event
@@ -56,6 +56,7 @@ type Delivery struct {
 	AttemptedAt *time.Time
 	Status      int
 	Error       string
+	StudyID     *string
 }
 
 type Held struct {
