@@ -207,6 +207,14 @@ func RemoveJob(ctx context.Context, store Remover, namespace, jobID string) erro
 	return RemoveAll(ctx, store, viewsOf(namespace, jobID))
 }
 
+// RemoveStudy deletes the results of all runs of a study, and then their views.
+func RemoveStudy(ctx context.Context, store Remover, namespace, studyID string) error {
+	if err := RemoveAll(ctx, store, StudyResults(namespace, studyID)); err != nil {
+		return err
+	}
+	return RemoveAll(ctx, store, viewsOf(namespace, studyID))
+}
+
 // ContentType is the media type of a result file, by its name.
 func ContentType(name string) string {
 	switch strings.ToLower(path.Ext(name)) {

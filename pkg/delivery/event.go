@@ -113,15 +113,15 @@ type Study struct {
 	Name       string            `json:"name"`
 	State      study.State       `json:"status"`
 	Message    string            `json:"message"`
-	Runs       StudyRuns         `json:"runs"`
+	Runs       RunCounts         `json:"runs"`
 	Labels     map[string]string `json:"labels"`
 	CreatedAt  time.Time         `json:"created_at"`
 	StartedAt  *time.Time        `json:"started_at"`
 	FinishedAt *time.Time        `json:"finished_at"`
 }
 
-// StudyRuns are what has become of the runs of a study.
-type StudyRuns struct {
+// RunCounts are what has become of the runs of a study.
+type RunCounts struct {
 	Planned   int `json:"planned"`
 	Succeeded int `json:"succeeded"`
 	Failed    int `json:"failed"`

@@ -207,6 +207,7 @@ func (in *Intake) Settle(ctx context.Context, t tenant.Tenant, s scenario.Scenar
 	if err != nil {
 		return r, err
 	}
+	config = config.Set(o.SUMOOptions)
 	if err := r.checkInterval(config); err != nil {
 		return r, err
 	}

@@ -129,7 +129,7 @@ type WebhookStudy struct {
 	Name       string             `json:"name"`
 	Status     study.State        `json:"status" enum:"RUNNING,SUCCEEDED,INCOMPLETE,FAILED,CANCELLED"`
 	Message    string             `json:"message"`
-	Runs       delivery.StudyRuns `json:"runs"`
+	Runs       delivery.RunCounts `json:"runs"`
 	Labels     map[string]string  `json:"labels"`
 	CreatedAt  time.Time          `json:"created_at"`
 	StartedAt  *time.Time         `json:"started_at"`

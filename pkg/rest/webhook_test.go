@@ -30,7 +30,7 @@ func TestAMessageIsTheEventAsItIsSent(t *testing.T) {
 		},
 		"of a finished study": {Type: delivery.StudyFinished, At: at, Study: &delivery.Study{
 			ID: "01890a5d-ac96-774b-bcce-b302099a8058", TenantID: "acme", Name: "signals", State: study.Incomplete, Message: "One run failed.",
-			Runs: delivery.StudyRuns{Planned: 20, Succeeded: 18, Failed: 1, Cancelled: 1}, Labels: map[string]string{"for": "b"}, CreatedAt: at,
+			Runs: delivery.RunCounts{Planned: 20, Succeeded: 18, Failed: 1, Cancelled: 1}, Labels: map[string]string{"for": "b"}, CreatedAt: at,
 			StartedAt: &at, FinishedAt: &at,
 		}},
 	} {

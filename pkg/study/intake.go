@@ -3,7 +3,6 @@ package study
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"reflect"
@@ -51,6 +50,8 @@ type IntakeStore interface {
 	Study(ctx context.Context, tenantID, id string) (Study, error)
 	// Points returns the points of a study in their order, with what has become of their runs.
 	Points(ctx context.Context, tenantID, id string) ([]Point, error)
+	// StudyOf returns the id of the study that idem stands for, empty if it stands for nothing yet.
+	StudyOf(ctx context.Context, tenantID string, idem idempotency.Request) (id string, err error)
 	// ExtendStudy stores what after has beyond before, and makes the study RUNNING. A study that was extended by another call meanwhile is
 	// problem.Conflict. An idem that is recorded already changes nothing.
 	ExtendStudy(ctx context.Context, before, after Study, added []Point, idem *idempotency.Request) (Study, error)
@@ -76,7 +77,7 @@ func (in *Intake) Plan(ctx context.Context, t tenant.Tenant, r Request) (Study, 
 	if r.Plan.Replications.Until != nil {
 		return Study{}, nil, errSequential()
 	}
-	points, err := in.settle(ctx, t, r.Plan, r.Plan.places())
+	points, err := in.settle(ctx, t, r.Plan, r.Plan.places(), f)
 	if err != nil {
 		return Study{}, nil, err
 	}
@@ -167,9 +168,9 @@ type checkedAttribute struct {
 	err            error
 }
 
-// settle makes the points at places. It reports every fault of every point.
-func (in *Intake) settle(ctx context.Context, t tenant.Tenant, p Plan, places []place) ([]Point, error) {
-	w := settler{Intake: in, jobs: *in.Jobs, tenant: t, plan: p, scenarios: map[string]scenario.Scenario{}}
+// settle makes the points at places. It reports every fault of every point, in f.
+func (in *Intake) settle(ctx context.Context, t tenant.Tenant, p Plan, places []place, f faults) ([]Point, error) {
+	w := settler{Intake: in, jobs: *in.Jobs, tenant: t, plan: p, faults: f, scenarios: map[string]scenario.Scenario{}}
 	w.jobs.Config = remembered(in.Jobs.Config)
 	if err := w.findScenarios(ctx); err != nil {
 		return nil, err
@@ -241,7 +242,7 @@ func (w *settler) findScenarios(ctx context.Context) error {
 		s, err := w.jobs.Scenario(ctx, w.tenant.ID, v.Scenario)
 		if problem.CodeOf(err) == problem.NotFound {
 			missing = append(missing, problem.Item{
-				Location: fmt.Sprintf("body.variants[%d].scenario", i), Message: "is not a scenario of this tenant", Value: v.Scenario,
+				Location: w.faults.where(fmt.Sprintf("body.variants[%d].scenario", i)), Message: "is not a scenario of this tenant", Value: v.Scenario,
 			})
 			continue
 		}
@@ -295,9 +296,6 @@ func (w *settler) point(ctx context.Context, at place) (Point, error) {
 		return point, nil
 	}
 	wrong := w.settings(at, label, &r.Options)
-	if threads, ok := r.Options.SUMOOptions["threads"]; ok {
-		r.CPURequest = max(r.CPURequest, atoi(threads)) // SUMO keeps that many cores busy
-	}
 	r.Options.Seed = new(int64) // so that none is drawn
 	s := w.scenarios[v.Scenario]
 	err := w.jobs.Check(w.tenant, r)
@@ -325,12 +323,6 @@ func (w *settler) point(ctx context.Context, at place) (Point, error) {
 	return point, err
 }
 
-// atoi is a number of SUMO's, or 0 for anything else.
-func atoi(text string) (n int) {
-	_ = json.Unmarshal([]byte(text), &n)
-	return n
-}
-
 // settings puts the options and attributes of a point into o; it reports whether one of them is wrong.
 func (w *settler) settings(at place, label string, o *simulation.Options) (wrong bool) {
 	for i, a := range w.plan.Axes {
@@ -340,17 +332,16 @@ func (w *settler) settings(at place, label string, o *simulation.Options) (wrong
 				w.faults.at(label, problem.Item{Location: fmt.Sprintf("body.axes[%d].values[%d]", i, at.values[i]), Message: fault, Value: text})
 				wrong = true
 			}
+			if own, ok := scenario.OptionName(name); ok {
+				name = own
+			}
 			if o.SUMOOptions == nil {
 				o.SUMOOptions = map[string]string{}
 			}
 			o.SUMOOptions[name] = text
 		}
 		if path, ok := strings.CutPrefix(a.Set, attributePrefix); ok {
-			attribute, err := simulation.ParseAttribute(path)
-			if err != nil {
-				w.faults.at(label, problem.Item{Location: fmt.Sprintf("body.axes[%d].set", i), Message: err.Error(), Value: a.Set})
-				wrong = true
-			}
+			attribute, _ := simulation.ParseAttribute(path) // the plan has been checked
 			attribute.Value = text
 			o.Attributes = append(o.Attributes, attribute)
 		}

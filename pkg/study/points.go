@@ -3,6 +3,7 @@ package study
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -54,6 +55,8 @@ type faults struct {
 	items []problem.Item
 	of    map[[2]string]*pointFault // by location and message
 	order [][2]string
+	// moved is where the request has what the plan has at a location; nil if they are the same.
+	moved func(location string) string
 }
 
 type pointFault struct {
@@ -62,12 +65,20 @@ type pointFault struct {
 	points int
 }
 
+func (f *faults) where(location string) string {
+	if f.moved == nil {
+		return location
+	}
+	return f.moved(location)
+}
+
 func (f *faults) add(location string, value any, format string, args ...any) {
-	f.items = append(f.items, problem.Item{Location: location, Message: fmt.Sprintf(format, args...), Value: value})
+	f.items = append(f.items, problem.Item{Location: f.where(location), Message: fmt.Sprintf(format, args...), Value: value})
 }
 
 func (f *faults) at(label string, i problem.Item) {
-	key := [2]string{i.Location, i.Message}
+	i.Location = f.where(i.Location)
+	key := [2]string{i.Location, strings.TrimSuffix(i.Message, ".")}
 	if f.of == nil {
 		f.of = map[[2]string]*pointFault{}
 	}
@@ -187,7 +198,14 @@ func (a Axis) fault() string {
 		}
 		return ""
 	}
-	if strings.HasPrefix(a.Set, attributePrefix) {
+	if path, ok := strings.CutPrefix(a.Set, attributePrefix); ok {
+		if _, err := simulation.ParseAttribute(path); err != nil {
+			var p *problem.Error
+			if errors.As(err, &p) {
+				return "names no attribute. " + p.Detail
+			}
+			return err.Error()
+		}
 		return ""
 	}
 	switch {
