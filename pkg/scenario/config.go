@@ -43,12 +43,12 @@ type judgement struct {
 }
 
 // judgeConfig judges one configuration. Where outputs move, it looks twice, since only then the names that stay are known.
-func (in *inspection) judgeConfig(name string) Config {
+func (in *inspection) judgeConfig(name string) (Config, *judgement) {
 	c, r := in.judgeWith(name, nil)
 	if len(r.moved) > 0 && len(r.stays) > 0 {
-		c, _ = in.judgeWith(name, r.stays)
+		return in.judgeWith(name, r.stays)
 	}
-	return c
+	return c, r
 }
 
 func (in *inspection) judgeWith(name string, reserved map[string]bool) (Config, *judgement) {

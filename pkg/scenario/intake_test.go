@@ -64,13 +64,13 @@ func (o *objects) Delete(ctx context.Context, keys ...string) error {
 	return ctx.Err()
 }
 
-// records is a Store in memory. Methods that intake does not call are left to the nil interface. before, if not nil, runs
-// ahead of each PutScenario.
+// records is a Store in memory. Methods that intake does not call are left to the nil interface. before and beforeDerived, if not nil,
+// run ahead of each PutScenario and PutDerived.
 type records struct {
 	Store
-	known  map[string]Scenario
-	before func()
-	err    error
+	known                 map[string]Scenario
+	before, beforeDerived func()
+	err                   error
 }
 
 func (r *records) PutScenario(_ context.Context, s Scenario) (Scenario, bool, error) {

@@ -111,7 +111,11 @@ func (c Config) Set(values map[string]string) Config {
 		} else {
 			c.Options = append(c.Options, set)
 		}
-		c.Needs = append(c.Needs, o.needs("")...)
+		for _, need := range o.needs("") {
+			if !slices.ContainsFunc(c.Needs, func(n Need) bool { return n.Problem.Message == need.Problem.Message }) {
+				c.Needs = append(c.Needs, need)
+			}
+		}
 		c.Relies = slices.DeleteFunc(c.Relies, func(option string) bool { return option == o.name })
 	}
 	return c

@@ -75,12 +75,12 @@ type result struct {
 }
 
 // newRun is a Run of the newest SUMO in fresh folders.
-func newRun(t *testing.T) Run {
+func newRun(t testing.TB) Run {
 	t.Helper()
 	return newRunOf(t, sumotest.Newest(t))
 }
 
-func newRunOf(t *testing.T, sumo release.Installation) Run {
+func newRunOf(t testing.TB, sumo release.Installation) Run {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "run") // t.TempDir has the test's name, and SUMO takes no comma in a path
 	if err != nil {
@@ -102,7 +102,7 @@ func perform(ctx context.Context, r Run, f files, config scenario.Config) result
 		if err != nil {
 			return config, err
 		}
-		manifest, _ := scenario.Inspect(ctx, bytes.NewReader(data), int64(len(data)), r.Limits) // its faults are what is tried
+		manifest, _ := scenario.Inspect(ctx, scenario.Zip(bytes.NewReader(data), int64(len(data))), r.Limits) // its faults are what is tried
 		config.Options = append(manifest.Configs[0].Options, config.Options...)
 		for name, text := range f {
 			if err := root.MkdirAll(filepath.Dir(name), 0o755); err != nil {

@@ -1,6 +1,7 @@
 package run
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -29,6 +30,9 @@ const (
 	collectedFile  = "collected.txt"    // the output folder, and the names that files get there, a line each
 )
 
+// scenario is the folder of the unpacked zip.
+func (r Run) scenario() string { return cmp.Or(r.shared, filepath.Join(r.Work, scenarioFolder)) }
+
 // writable are the folders in which SUMO may write.
 var writable = []string{runFolder, resultFolder}
 
@@ -48,11 +52,11 @@ func (r Run) plant(root *os.Root, chosen scenario.Config, s settings) error {
 		case d.IsDir() && name != ".":
 			return run.Mkdir(name, 0o755)
 		case d.Type().IsRegular():
-			folder := scenarioFolder
-			if _, err := os.Lstat(r.copyOf(name)); err == nil {
-				folder = copyFolder
+			target := r.copyOf(name)
+			if _, err := os.Lstat(target); err != nil {
+				target = filepath.Join(r.scenario(), filepath.FromSlash(name))
 			}
-			return run.Symlink(filepath.Join(r.Work, folder, filepath.FromSlash(name)), name)
+			return run.Symlink(target, name)
 		}
 		return nil
 	})
@@ -84,19 +88,6 @@ func renamed(rewrites []scenario.Rewrite) change {
 // copyOf is where the run's own copy of a file of the scenario is, if there is one.
 func (r Run) copyOf(name string) string {
 	return filepath.Join(r.Work, copyFolder, filepath.FromSlash(name))
-}
-
-// copyRenamed makes the run's own copies of the files that need other names of outputs, unless they are there.
-func (r Run) copyRenamed(root *os.Root, chosen scenario.Config) error {
-	for name, rewrites := range chosen.Rewrites {
-		if _, err := os.Lstat(r.copyOf(name)); err == nil || len(rewrites) == 0 {
-			continue
-		}
-		if err := r.rewrite(root, name, renamed(rewrites)); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // rewrite makes the run's own copy of a file of the scenario.
