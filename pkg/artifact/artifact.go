@@ -212,7 +212,7 @@ func RemoveJob(ctx context.Context, store Remover, namespace, jobID string) erro
 	return RemoveAll(ctx, store, viewsOf(namespace, jobID))
 }
 
-// RemoveStudy deletes the results of all runs of a study, and then their views.
+// RemoveStudy deletes the results of all runs of a study and their views, which go last.
 func RemoveStudy(ctx context.Context, store Remover, namespace, studyID string) error {
 	if err := RemoveAll(ctx, store, StudyResults(namespace, studyID)); err != nil {
 		return err

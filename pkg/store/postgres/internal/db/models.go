@@ -28,19 +28,21 @@ type ApiKey struct {
 }
 
 type Chunk struct {
-	ID        string
-	TenantID  string
-	StudyID   string
-	Parallel  int
-	CPU       int
-	MemoryGi  int
-	CreatedAt time.Time
+	ID             string
+	TenantID       string
+	StudyID        string
+	ScenarioDigest string
+	Runs           int
+	Parallel       int
+	CPU            int
+	MemoryGi       int
+	CreatedAt      time.Time
 }
 
 type Delivery struct {
 	ID          string
 	TenantID    string
-	JobID       string
+	JobID       *string
 	HookID      *string
 	Receiver    string
 	Event       delivery.Event
@@ -53,6 +55,13 @@ type Delivery struct {
 	AttemptedAt *time.Time
 	Status      int
 	Error       string
+	StudyID     *string
+}
+
+type Held struct {
+	TenantID string
+	CPU      int
+	MemoryGi int
 }
 
 type Hook struct {
@@ -208,6 +217,7 @@ type Study struct {
 	StartedAt       *time.Time
 	FinishedAt      *time.Time
 	UpdatedAt       time.Time
+	ResultsPruned   bool
 }
 
 type StudyPoint struct {

@@ -18,7 +18,7 @@ UPDATE studies
 SET cancel_requested = true, version = version + (NOT cancel_requested)::integer,
     updated_at = CASE WHEN cancel_requested THEN updated_at ELSE now() END
 WHERE tenant_id = $1 AND id = $2 AND state = 'RUNNING'
-RETURNING id, tenant_id, name, state, message, plan, priority, labels, seeds, max_parallel, stop_share, metric_names, traceparent, cancel_requested, unplaced, runs, succeeded, failed, cancelled, active, core_seconds, version, created_at, started_at, finished_at, updated_at
+RETURNING id, tenant_id, name, state, message, plan, priority, labels, seeds, max_parallel, stop_share, metric_names, traceparent, cancel_requested, unplaced, runs, succeeded, failed, cancelled, active, core_seconds, version, created_at, started_at, finished_at, updated_at, results_pruned
 `
 
 type CancelStudyParams struct {
@@ -57,6 +57,7 @@ func (q *Queries) CancelStudy(ctx context.Context, arg CancelStudyParams) (Study
 		&i.StartedAt,
 		&i.FinishedAt,
 		&i.UpdatedAt,
+		&i.ResultsPruned,
 	)
 	return i, err
 }
@@ -166,7 +167,7 @@ SET plan = $1, seeds = $2, runs = $3, max_parallel = $4, stop_share = $5,
     version = version + 1, updated_at = now()
 WHERE tenant_id = $6 AND id = $7 AND plan = $8 AND seeds = $9 AND NOT cancel_requested
   AND state IN ('RUNNING', 'SUCCEEDED', 'INCOMPLETE')
-RETURNING id, tenant_id, name, state, message, plan, priority, labels, seeds, max_parallel, stop_share, metric_names, traceparent, cancel_requested, unplaced, runs, succeeded, failed, cancelled, active, core_seconds, version, created_at, started_at, finished_at, updated_at
+RETURNING id, tenant_id, name, state, message, plan, priority, labels, seeds, max_parallel, stop_share, metric_names, traceparent, cancel_requested, unplaced, runs, succeeded, failed, cancelled, active, core_seconds, version, created_at, started_at, finished_at, updated_at, results_pruned
 `
 
 type ExtendStudyParams struct {
@@ -222,6 +223,7 @@ func (q *Queries) ExtendStudy(ctx context.Context, arg ExtendStudyParams) (Study
 		&i.StartedAt,
 		&i.FinishedAt,
 		&i.UpdatedAt,
+		&i.ResultsPruned,
 	)
 	return i, err
 }
@@ -262,7 +264,7 @@ func (q *Queries) InsertPoints(ctx context.Context, arg InsertPointsParams) (int
 const insertStudy = `-- name: InsertStudy :one
 INSERT INTO studies (id, tenant_id, name, state, plan, priority, labels, seeds, max_parallel, stop_share, metric_names, traceparent, runs)
 VALUES ($1, $2, $3, 'RUNNING', $4, $5, $6, $7, $8, $9, $10, $11, $12)
-RETURNING id, tenant_id, name, state, message, plan, priority, labels, seeds, max_parallel, stop_share, metric_names, traceparent, cancel_requested, unplaced, runs, succeeded, failed, cancelled, active, core_seconds, version, created_at, started_at, finished_at, updated_at
+RETURNING id, tenant_id, name, state, message, plan, priority, labels, seeds, max_parallel, stop_share, metric_names, traceparent, cancel_requested, unplaced, runs, succeeded, failed, cancelled, active, core_seconds, version, created_at, started_at, finished_at, updated_at, results_pruned
 `
 
 type InsertStudyParams struct {
@@ -323,6 +325,7 @@ func (q *Queries) InsertStudy(ctx context.Context, arg InsertStudyParams) (Study
 		&i.StartedAt,
 		&i.FinishedAt,
 		&i.UpdatedAt,
+		&i.ResultsPruned,
 	)
 	return i, err
 }
@@ -418,7 +421,7 @@ func (q *Queries) ListStudies(ctx context.Context, arg ListStudiesParams) ([]Lis
 }
 
 const lockStudy = `-- name: LockStudy :one
-SELECT id, tenant_id, name, state, message, plan, priority, labels, seeds, max_parallel, stop_share, metric_names, traceparent, cancel_requested, unplaced, runs, succeeded, failed, cancelled, active, core_seconds, version, created_at, started_at, finished_at, updated_at FROM studies WHERE tenant_id = $1 AND id = $2 FOR UPDATE
+SELECT id, tenant_id, name, state, message, plan, priority, labels, seeds, max_parallel, stop_share, metric_names, traceparent, cancel_requested, unplaced, runs, succeeded, failed, cancelled, active, core_seconds, version, created_at, started_at, finished_at, updated_at, results_pruned FROM studies WHERE tenant_id = $1 AND id = $2 FOR UPDATE
 `
 
 type LockStudyParams struct {
@@ -456,6 +459,7 @@ func (q *Queries) LockStudy(ctx context.Context, arg LockStudyParams) (Study, er
 		&i.StartedAt,
 		&i.FinishedAt,
 		&i.UpdatedAt,
+		&i.ResultsPruned,
 	)
 	return i, err
 }
@@ -577,7 +581,7 @@ const resumeStudy = `-- name: ResumeStudy :one
 UPDATE studies
 SET state = 'RUNNING', finished_at = NULL, message = '', cancel_requested = false, unplaced = true, version = version + 1, updated_at = now()
 WHERE id = $1
-RETURNING id, tenant_id, name, state, message, plan, priority, labels, seeds, max_parallel, stop_share, metric_names, traceparent, cancel_requested, unplaced, runs, succeeded, failed, cancelled, active, core_seconds, version, created_at, started_at, finished_at, updated_at
+RETURNING id, tenant_id, name, state, message, plan, priority, labels, seeds, max_parallel, stop_share, metric_names, traceparent, cancel_requested, unplaced, runs, succeeded, failed, cancelled, active, core_seconds, version, created_at, started_at, finished_at, updated_at, results_pruned
 `
 
 func (q *Queries) ResumeStudy(ctx context.Context, id string) (Study, error) {
@@ -610,12 +614,13 @@ func (q *Queries) ResumeStudy(ctx context.Context, id string) (Study, error) {
 		&i.StartedAt,
 		&i.FinishedAt,
 		&i.UpdatedAt,
+		&i.ResultsPruned,
 	)
 	return i, err
 }
 
 const studyOfTenant = `-- name: StudyOfTenant :one
-SELECT s.id, s.tenant_id, s.name, s.state, s.message, s.plan, s.priority, s.labels, s.seeds, s.max_parallel, s.stop_share, s.metric_names, s.traceparent, s.cancel_requested, s.unplaced, s.runs, s.succeeded, s.failed, s.cancelled, s.active, s.core_seconds, s.version, s.created_at, s.started_at, s.finished_at, s.updated_at, t.namespace FROM studies s JOIN tenants t ON t.id = s.tenant_id WHERE s.tenant_id = $1 AND s.id = $2
+SELECT s.id, s.tenant_id, s.name, s.state, s.message, s.plan, s.priority, s.labels, s.seeds, s.max_parallel, s.stop_share, s.metric_names, s.traceparent, s.cancel_requested, s.unplaced, s.runs, s.succeeded, s.failed, s.cancelled, s.active, s.core_seconds, s.version, s.created_at, s.started_at, s.finished_at, s.updated_at, s.results_pruned, t.namespace FROM studies s JOIN tenants t ON t.id = s.tenant_id WHERE s.tenant_id = $1 AND s.id = $2
 `
 
 type StudyOfTenantParams struct {
@@ -658,6 +663,7 @@ func (q *Queries) StudyOfTenant(ctx context.Context, arg StudyOfTenantParams) (S
 		&i.Study.StartedAt,
 		&i.Study.FinishedAt,
 		&i.Study.UpdatedAt,
+		&i.Study.ResultsPruned,
 		&i.Namespace,
 	)
 	return i, err
