@@ -631,7 +631,7 @@ func (q *Queries) ExplainOversized(ctx context.Context, arg ExplainOversizedPara
 }
 
 const idempotencyKey = `-- name: IdempotencyKey :one
-SELECT request_hash, job_id, upload_id, hook_id FROM idempotency_keys
+SELECT request_hash, job_id, upload_id, hook_id, study_id FROM idempotency_keys
 WHERE tenant_id = $1 AND key = $2 AND created_at > now() - $3::interval
 `
 
@@ -646,6 +646,7 @@ type IdempotencyKeyRow struct {
 	JobID       *string
 	UploadID    *string
 	HookID      *string
+	StudyID     *string
 }
 
 func (q *Queries) IdempotencyKey(ctx context.Context, arg IdempotencyKeyParams) (IdempotencyKeyRow, error) {
@@ -656,6 +657,7 @@ func (q *Queries) IdempotencyKey(ctx context.Context, arg IdempotencyKeyParams) 
 		&i.JobID,
 		&i.UploadID,
 		&i.HookID,
+		&i.StudyID,
 	)
 	return i, err
 }
@@ -787,11 +789,11 @@ func (q *Queries) ImportedJobs(ctx context.Context, ids []string) ([]ImportedJob
 }
 
 const insertIdempotencyKey = `-- name: InsertIdempotencyKey :exec
-INSERT INTO idempotency_keys (tenant_id, key, request_hash, job_id, upload_id, hook_id)
-VALUES ($1, $2, $3, $4, $5, $6)
+INSERT INTO idempotency_keys (tenant_id, key, request_hash, job_id, upload_id, hook_id, study_id)
+VALUES ($1, $2, $3, $4, $5, $6, $7)
 ON CONFLICT (tenant_id, key) DO UPDATE
 SET request_hash = excluded.request_hash, job_id = excluded.job_id, upload_id = excluded.upload_id, hook_id = excluded.hook_id,
-    created_at = excluded.created_at
+    study_id = excluded.study_id, created_at = excluded.created_at
 `
 
 type InsertIdempotencyKeyParams struct {
@@ -801,6 +803,7 @@ type InsertIdempotencyKeyParams struct {
 	JobID       *string
 	UploadID    *string
 	HookID      *string
+	StudyID     *string
 }
 
 // Only an expired, not yet pruned key can conflict: the caller holds the tenant's row and has looked the key up.
@@ -812,6 +815,7 @@ func (q *Queries) InsertIdempotencyKey(ctx context.Context, arg InsertIdempotenc
 		arg.JobID,
 		arg.UploadID,
 		arg.HookID,
+		arg.StudyID,
 	)
 	return err
 }

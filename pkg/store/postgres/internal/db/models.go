@@ -7,7 +7,6 @@ package db
 import (
 	"time"
 
-	"github.com/jackc/pgx/v5/pgtype"
 	"github.com/sumo-k8/sumo-k8/pkg/delivery"
 	"github.com/sumo-k8/sumo-k8/pkg/job"
 	"github.com/sumo-k8/sumo-k8/pkg/problem"
@@ -240,7 +239,7 @@ type StudyPoint struct {
 	Options        simulation.Options
 	TimeoutSeconds int
 	Warnings       []string
-	CoreSeconds    pgtype.Float8
+	CoreSeconds    *float64
 }
 
 type Tenant struct {
