@@ -226,16 +226,27 @@ func (s settings) fraction(at step, demand float64) float64 {
 	return math.Max(0, math.Min(done, 1))
 }
 
-// countDemand counts the vehicles in the scenario's route files, while SUMO is already loading. It is an estimate, for
-// progress only.
-func (m *monitor) countDemand(ctx context.Context, root *os.Root, s settings) {
-	total := 0
-	for _, name := range append(append([]string(nil), s.routes...), s.additional...) {
-		n, err := countVehicles(ctx, root, name)
-		if err != nil {
-			return // progress stays unknown
+// countDemand counts the vehicles in the scenario's route files, while SUMO is already loading, unless another run of the configuration
+// has. It is an estimate, for progress only.
+func (m *monitor) countDemand(ctx context.Context, root *os.Root, s settings, counted *sync.Map, config string) {
+	total, known := 0, false
+	if counted != nil {
+		var n any
+		if n, known = counted.Load(config); known {
+			total = n.(int)
 		}
-		total += n
+	}
+	if !known {
+		for _, name := range append(append([]string(nil), s.routes...), s.additional...) {
+			n, err := countVehicles(ctx, root, name)
+			if err != nil {
+				return // progress stays unknown
+			}
+			total += n
+		}
+		if counted != nil {
+			counted.Store(config, total)
+		}
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -23,6 +23,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -74,11 +75,14 @@ type Run struct {
 	Console io.Writer
 
 	// In a chunk: where the unpacked scenario is, instead of in Work; whether its XML is known to be valid, so that SUMO need not validate it;
-	// which of the runs that go on at the same time this is; and who else hears of the progress, in thousandths.
-	shared string
-	valid  bool
-	slot   int
-	heard  func(thousandths int)
+	// which of the runs that go on at the same time this is, and whether there are others; the vehicles that other runs have counted, by
+	// configuration; and who else hears of the progress, in thousandths.
+	shared  string
+	valid   bool
+	slot    int
+	many    bool
+	counted *sync.Map
+	heard   func(thousandths int)
 
 	// For tests: confine.Wall's LandlockABI, how long SUMO may take to stop instead of stopGrace, and what draws the seed of a scenario
 	// that wants a random one.
@@ -362,7 +366,7 @@ func (r Run) simulate(
 		log.line("sumo-run: warning: " + w.String())
 	}
 	if settings.end == nil {
-		go mon.countDemand(ctx, root, settings)
+		go mon.countDemand(ctx, root, settings, r.counted, chosen.Path)
 	}
 	cmd, err := r.command(config, args)
 	if err != nil {
