@@ -94,7 +94,7 @@ type execution struct {
 	library  *library
 	progress *overall
 	proofs   proofs
-	counted  sync.Map // vehicles, by configuration
+	counted  demandCounts
 
 	skip     map[string]bool
 	next     int // the first run that has not been looked at
