@@ -495,7 +495,7 @@ func TestAStoreThatFails(t *testing.T) {
 	}{
 		"unreachable for a while": {
 			fail: func(_ string, tries int) error {
-				if tries < 3 {
+				if tries < 2 {
 					return unreachable
 				}
 				return nil

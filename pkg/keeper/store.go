@@ -207,18 +207,21 @@ func (d *duty) send(r *run, outcome simulation.Outcome, stored map[string]job.Re
 			}
 		})
 	}
-	var packed []file
+	var packed, single []file
 	for _, f := range files {
 		switch {
 		case stored[f.name].Name != "":
 		case r.Pack && (f.info.Size() < artifact.PackBelow || f.name == artifact.PackFile): // the name is the pack's
 			packed = append(packed, f)
 		default:
-			put(f.name, func() (map[string]job.ResultFile, error) {
-				sent, err := d.sendFile(r, f)
-				return map[string]job.ResultFile{f.name: sent}, err
-			})
+			single = append(single, f)
 		}
+	}
+	for _, f := range single {
+		put(f.name, func() (map[string]job.ResultFile, error) {
+			sent, err := d.sendFile(r, f)
+			return map[string]job.ResultFile{f.name: sent}, err
+		})
 	}
 	work.Wait()
 	if len(packed) > 0 {
