@@ -597,11 +597,13 @@ func (e *Engine) conclude(t *task, runs []*run, exit error, late bool) {
 			outcome.Message += fmt.Sprintf(" Its timeout was %s.", time.Duration(r.TimeoutSeconds)*time.Second)
 			e.settle(t, r, outcome)
 		case t.single || nothing:
-			if outcome := e.silentEnd(t, r, exit); outcome.Reason != simulation.Interrupted {
-				e.settle(t, r, outcome)
+			outcome := e.silentEnd(t, r, exit)
+			// Where none of several runs has begun, no run has taken the memory.
+			if outcome.Reason == simulation.Interrupted || outcome.Reason == simulation.OutOfMemory && !t.single {
+				e.loseRun(r)
 				continue
 			}
-			e.loseRun(r)
+			e.settle(t, r, outcome)
 		case was.begun:
 			e.log.Warn().Str("chunk", t.id).Str("job", r.ID).AnErr("exit", exit).Bytes("console", tail(t.file(consoleFile))).Msg("run lost")
 			e.loseRun(r)

@@ -1,4 +1,4 @@
-// Package local carries out chunks of jobs as sumo-run processes on this machine.
+// Package local carries out chunks of jobs on this machine, each by a sumo-run process.
 //
 // Every chunk has a folder of its own, and a sumo-run that goes through its runs (see package chunk):
 //
