@@ -30,14 +30,11 @@ func (f *Function) registerLinks(api huma.API) {
 		Summary: "Download a small file of a study's run by its temporary link",
 		Description: "Lists of results have such links; the token is the only key that is needed. Answers to HEAD, Range (one range) and " +
 			"If-None-Match are those of the object store for other files.",
-		Errors: []int{http.StatusForbidden, http.StatusNotFound},
+		Errors: []int{http.StatusForbidden, http.StatusNotFound, http.StatusRequestedRangeNotSatisfiable},
 		Responses: map[string]*huma.Response{
 			"200": {Description: "OK", Content: binary},
 			"206": {Description: "Partial Content", Content: binary},
 			"304": {Description: "Not Modified"},
-			"416": {Description: "Range Not Satisfiable", Content: map[string]*huma.MediaType{
-				"text/plain": {Schema: &huma.Schema{Type: huma.TypeString}},
-			}},
 		},
 	}, f.linked)
 }

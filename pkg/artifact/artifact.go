@@ -213,6 +213,11 @@ func ViewOf(results, name string) string {
 
 // RemoveResults deletes the results under a prefix and their views. Views go last: one that is made meanwhile finds no results.
 func RemoveResults(ctx context.Context, store Remover, results string) error {
+	// A shorter prefix is that of many jobs, or of everything.
+	if !strings.HasPrefix(results, ResultPrefix) || !strings.HasSuffix(results, "/") || strings.Contains(results, "//") ||
+		strings.Count(results, "/") < strings.Count(ResultsOf("namespace", "job"), "/") {
+		return fmt.Errorf("%q is not what the keys of a job's results begin with", results)
+	}
 	if err := RemoveAll(ctx, store, results); err != nil {
 		return err
 	}

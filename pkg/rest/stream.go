@@ -40,16 +40,33 @@ func ServeContent(ctx huma.Context, content io.ReadSeeker) {
 	if strings.Contains(r.Header.Get("Range"), ",") {
 		r.Header.Del("Range") // a server may answer with the whole (RFC 9110, section 14.2), and few clients read several parts
 	}
-	http.ServeContent(streamed{w, StreamOut(ctx)}, r, "", time.Time{}, content)
+	http.ServeContent(&streamed{ResponseWriter: w, path: r.URL.EscapedPath(), out: StreamOut(ctx)}, r, "", time.Time{}, content)
 }
 
-// streamed writes an answer's body to out.
+// streamed writes an answer's body to out, and refuses a range in our form.
 type streamed struct {
 	http.ResponseWriter
-	out io.Writer
+	path    string
+	out     io.Writer
+	refused bool
 }
 
-func (s streamed) Write(b []byte) (int, error) { return s.out.Write(b) }
+func (s *streamed) WriteHeader(status int) {
+	if s.refused = status == http.StatusRequestedRangeNotSatisfiable; !s.refused {
+		s.ResponseWriter.WriteHeader(status)
+		return
+	}
+	p := newProblem(status, problem.Invalid, "The file has no such range. Ask for bytes that it has, or for all of it.")
+	p.Instance = s.path
+	write(s.ResponseWriter, p)
+}
+
+func (s *streamed) Write(b []byte) (int, error) {
+	if s.refused {
+		return len(b), nil
+	}
+	return s.out.Write(b)
+}
 
 type patientWriter struct {
 	w       http.ResponseWriter
