@@ -24,6 +24,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"strings"
 	"syscall"
 	"time"
@@ -43,6 +44,9 @@ const (
 
 func main() {
 	confine.Enter()
+	// Of a run of 50 ms, collecting garbage at each doubling of a few MB takes one.
+	debug.SetGCPercent(400)
+	debug.SetMemoryLimit(run.OwnMemory / 4 * 3)
 	syscall.Umask(0o022) // SUMO may run as a user of its own, which reads our files; the folders above keep others out
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	context.AfterFunc(ctx, func() {
@@ -63,6 +67,7 @@ func execute(ctx context.Context, args []string, getenv func(string) string, std
 	flags := flag.NewFlagSet("sumo-run", flag.ContinueOnError)
 	flags.SetOutput(stderr)
 	flags.StringVar(&r.Scenario, "scenario", "", "the scenario's zip `file`")
+	flags.StringVar(&r.Overlay, "overlay", "", "`file` with what a derived scenario has in place of files in that zip; empty for none")
 	flags.StringVar(&r.Work, "work", "", "`folder` in which to unpack and run it")
 	flags.StringVar(&r.Out, "out", "", "`folder` for log, outputs and outcome")
 	flags.DurationVar(&r.Timeout, "timeout", 0, "stop SUMO after this wall-clock time; 0 sets no limit")
@@ -75,7 +80,7 @@ func execute(ctx context.Context, args []string, getenv func(string) string, std
 	lastWords := flags.String("termination-log", defaultTerminationLog(), "`file` that receives the reason for a failure")
 	list := flags.String("runs", "", "`file` with the runs of a chunk, which replaces --options, --timeout and --memory")
 	desk := flags.String("desk", "", "`folder` in which the keeper of a chunk's results leaves its signs")
-	kept := flags.String("unpacked", "", "`folder`, of this scenario only, in which it stays unpacked for later chunks")
+	kept := flags.String("unpacked", "", "`folder`, of this scenario and overlay only, in which it stays unpacked for later chunks")
 	generation := flags.Bool("print-generation", false, "print the generation of the lists that this program understands, and exit")
 	hold := flags.Duration("hold", 0, "only wait this long, or until a signal, and exit: reserves room on a machine")
 	version := flags.Bool("print-version", false, "print SUMO's version and exit")
