@@ -275,7 +275,7 @@ func (in *Intake) newJob(ctx context.Context, t tenant.Tenant, s scenario.Scenar
 	r.Options.Outputs = slices.Compact(outputs)
 	id := in.NewID()
 	j := Job{
-		ID: id, TenantID: t.ID, Namespace: t.Namespace, ScenarioDigest: s.Digest, ScenarioKey: s.Key,
+		ID: id, TenantID: t.ID, Namespace: t.Namespace, ScenarioDigest: s.Digest, ScenarioKey: s.Key, OverlayKey: s.OverlayKey,
 		ResultsKey: artifact.ResultsOf(t.Namespace, id), State: Queued, SubmittedAt: in.Now(),
 		Name: r.Name, CPURequest: r.CPURequest, MemoryGi: r.MemoryGi, Priority: r.Priority, Options: r.Options,
 		TimeoutSeconds: r.TimeoutSeconds, Labels: r.Labels, TaskToken: r.TaskToken, ProgressWebhook: r.ProgressWebhook,

@@ -23,7 +23,7 @@ type Job struct {
 
 	TenantID   string            `json:"tenant_id"`
 	ScenarioID string            `json:"scenario_id" doc:"The name given at submission."`
-	Scenario   string            `json:"scenario" doc:"SHA-256 of the scenario's zip: the same upload is stored once. Empty if imported."`
+	Scenario   string            `json:"scenario" doc:"Id of the scenario. Empty if imported."`
 	ConfigFile string            `json:"config_file" doc:"The configuration that runs."`
 	CPURequest int               `json:"cpu_request" doc:"Cores."`
 	MemoryGi   int               `json:"memory_gi" doc:"GiB."`

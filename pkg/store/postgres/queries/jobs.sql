@@ -1,9 +1,9 @@
 -- name: InsertJob :one
 -- No row when the tenant does not have the scenario.
-INSERT INTO jobs (id, tenant_id, namespace, name, scenario_digest, scenario_key, results_key, state, cpu_request, memory_gi, priority,
-                  options, timeout_seconds, labels, task_token, answers_task, progress_webhook, traceparent, warnings,
+INSERT INTO jobs (id, tenant_id, namespace, name, scenario_digest, scenario_key, overlay_key, results_key, state, cpu_request, memory_gi,
+                  priority, options, timeout_seconds, labels, task_token, answers_task, progress_webhook, traceparent, warnings,
                   submitted_at, updated_at)
-SELECT @id, t.id, t.namespace, @name, s.digest, s.object_key, @results_key, 'QUEUED', @cpu_request, @memory_gi, @priority,
+SELECT @id, t.id, t.namespace, @name, s.digest, s.object_key, s.overlay_key, @results_key, 'QUEUED', @cpu_request, @memory_gi, @priority,
        @options, @timeout_seconds, @labels, @task_token, @answers_task, @progress_webhook, @traceparent, @warnings,
        coalesce(sqlc.narg(submitted_at)::timestamptz, now()), now()
 FROM tenants t

@@ -814,10 +814,10 @@ func (q *Queries) InsertIdempotencyKey(ctx context.Context, arg InsertIdempotenc
 }
 
 const insertJob = `-- name: InsertJob :one
-INSERT INTO jobs (id, tenant_id, namespace, name, scenario_digest, scenario_key, results_key, state, cpu_request, memory_gi, priority,
-                  options, timeout_seconds, labels, task_token, answers_task, progress_webhook, traceparent, warnings,
+INSERT INTO jobs (id, tenant_id, namespace, name, scenario_digest, scenario_key, overlay_key, results_key, state, cpu_request, memory_gi,
+                  priority, options, timeout_seconds, labels, task_token, answers_task, progress_webhook, traceparent, warnings,
                   submitted_at, updated_at)
-SELECT $1, t.id, t.namespace, $2, s.digest, s.object_key, $3, 'QUEUED', $4, $5, $6,
+SELECT $1, t.id, t.namespace, $2, s.digest, s.object_key, s.overlay_key, $3, 'QUEUED', $4, $5, $6,
        $7, $8, $9, $10, $11, $12, $13, $14,
        coalesce($15::timestamptz, now()), now()
 FROM tenants t

@@ -149,13 +149,19 @@ type Receiver struct {
 }
 
 type Scenario struct {
-	TenantID  string
-	Digest    string
-	ObjectKey string
-	Size      int64
-	Manifest  scenario.Manifest
-	CreatedAt time.Time
-	Name      string
+	TenantID    string
+	Digest      string
+	ObjectKey   string
+	Size        int64
+	Manifest    scenario.Manifest
+	CreatedAt   time.Time
+	Name        string
+	BaseDigest  string
+	OverlayKey  string
+	OverlaySize int64
+	Changed     []string
+	Added       []string
+	Deleted     []string
 }
 
 type ScenarioUpload struct {
