@@ -24,11 +24,11 @@ func installingWith(t *testing.T, failing, generation string) (output string, er
 	folder := t.TempDir()
 	kubectl := `#!/bin/sh
 case "$*" in
+*"` + failing + `"*) echo "it is refused" >&2; exit 1 ;;
 "kustomize "*) echo "  SUMO_IMAGES: 1.18=r/sumo:1.18,1.28=r/sumo:1.28" ;;
 *" get pod check-sumo-"*) printf Succeeded ;;
 *" logs check-sumo-1-18") echo ` + strconv.Itoa(chunk.Generation) + ` ;;
 *" logs check-sumo-1-28") echo "` + generation + `" ;;
-*"` + failing + `"*) echo "it is refused" >&2; exit 1 ;;
 "create --dry-run=client "*) printf dev.local/functions:v1 ;;
 *" get job migrate "*) printf "Complete " ;;
 *" get secret sumo-k8 "*go-template=*) printf "ADMIN_KEY DATABASE_URL S3_ENDPOINT " ;;
