@@ -22,6 +22,7 @@ import (
 	"github.com/rs/zerolog"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 
@@ -756,5 +757,84 @@ func TestLabWhatIsKilledOfAChunkIsRepeated(t *testing.T) {
 			}
 			t.Logf("%d of %d runs had ended when it was killed; all after %.1fs", before, runs, time.Since(began).Seconds())
 		})
+	}
+}
+
+// startFirst starts j by the template of the release that knew the first generation only.
+func (l *lab) startFirst(t *testing.T, j job.Job) {
+	t.Helper()
+	text, err := os.ReadFile("testdata/first-generation.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	version := j.Options.SumoVersion
+	manifest := strings.NewReplacer("sumo-1-18", "sumo-"+strings.ReplaceAll(version, ".", "-"), "sumo-acme", j.Namespace,
+		"registry.example/sumo:1.18", "dev.local/sumo:"+version).Replace(string(text))
+	name := "/apis/argoproj.io/v1alpha1/namespaces/" + j.Namespace + "/workflowtemplates/sumo-" + strings.ReplaceAll(version, ".", "-")
+	if err := l.admin.Patch(types.ApplyYAMLPatchType).AbsPath(name).Param("fieldManager", "sumo-k8").Param("force", "true").
+		Body([]byte(manifest)).Do(t.Context()).Error(); err != nil {
+		t.Fatal(err)
+	}
+	options, err := json.Marshal(j.Options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := &wfv1.Workflow{ObjectMeta: metav1.ObjectMeta{
+		Name: job.RunName(j.ID), Namespace: j.Namespace,
+		Labels: map[string]string{jobLabel: j.ID, kube.TenantLabel: j.Namespace, installationLabel: l.cfg.Installation},
+	}}
+	w.Spec.WorkflowTemplateRef = &wfv1.WorkflowTemplateRef{Name: "sumo-" + strings.ReplaceAll(version, ".", "-")}
+	for name, value := range map[string]string{
+		"scenario-key": j.ScenarioKey, "results-key": strings.TrimSuffix(j.ResultsKey, "/"), "options": string(options),
+		"timeout": "10m", "deadline": "2100", "cpu": "1", "memory": "1Gi", "memory-bytes": "1073741824", "priority-class": "",
+	} {
+		w.Spec.Arguments.Parameters = append(w.Spec.Arguments.Parameters, wfv1.Parameter{Name: name, Value: wfv1.AnyStringPtr(value)})
+	}
+	if _, err := l.workflows.Workflows(j.Namespace).Create(t.Context(), w, metav1.CreateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestLabWorkflowsOfTheFirstGenerationEndAfterAnUpgrade has one that has ended, one that runs and one that waits when this release begins.
+func TestLabWorkflowsOfTheFirstGenerationEndAfterAnUpgrade(t *testing.T) {
+	t.Parallel()
+	l := setupLab(t)
+	finished, running, waiting := l.job(t, "ready_to_use/square.zip", nil), l.job(t, "ready_to_use/grid.zip", endless),
+		l.job(t, "ready_to_use/square.zip", nil)
+	l.startFirst(t, finished)
+	for { // until it has ended, though nobody has observed that
+		w, err := l.workflows.Workflows(finished.Namespace).Get(t.Context(), job.RunName(finished.ID), metav1.GetOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if w.Status.Phase.Completed() {
+			break
+		}
+		time.Sleep(500 * time.Millisecond)
+	}
+	l.startFirst(t, running)
+	l.await(t, running, "progress", func(o job.Observation) bool { return o.State == job.Running && o.Progress > 0 })
+	l.startFirst(t, waiting)
+	queued := l.job(t, "ready_to_use/square.zip", nil)
+	if err := l.Start(t.Context(), job.Single(queued)); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.Stop(t.Context(), running.ID, running.ID); err != nil {
+		t.Fatal(err)
+	}
+	for _, j := range []job.Job{finished, waiting, queued} {
+		if o := l.endsAs(t, j, verdict{State: job.Succeeded}); len(o.Results) != 7 || o.Summary == nil || o.Results[0].SHA256 == "" {
+			t.Errorf("the results are %+v", o.Results)
+		}
+	}
+	o := l.endsAs(t, running, verdict{job.Cancelled, simulation.Cancelled})
+	if o.Summary == nil || !o.Summary.Partial {
+		t.Errorf("the summary of the run that was stopped is %+v", o.Summary)
+	}
+	if err := l.Forget(t.Context(), []string{finished.ID, running.ID, waiting.ID, queued.ID}); err != nil {
+		t.Fatal(err)
+	}
+	if seen, err := l.Observe(t.Context()); err != nil || len(seen) > 0 {
+		t.Errorf("after all are forgotten %+v is seen (%v)", seen, err)
 	}
 }
