@@ -30,6 +30,8 @@ const (
 	// pruneBatch bounds the jobs and keys that one pruning removes, and objectBatch the keys of one look-up.
 	pruneBatch  = 200
 	objectBatch = 1_000
+	// pruneStudies bounds the studies whose results one pruning removes: there may be ten thousand runs in each.
+	pruneStudies = 5
 )
 
 // prune removes what has expired. Each part is bounded; the next call continues where this one stopped.
@@ -50,7 +52,7 @@ func (r *Reconciler) prune(ctx context.Context, rep *Report) error {
 		return nil
 	}
 	err := errors.Join(
-		r.pruneResults(ctx, now, rep), r.pruneKeys(ctx, now, rep), r.pruneUploads(ctx, now, rep), r.pruneDeliveries(ctx, now, rep),
+		r.pruneResults(ctx, now, rep), r.pruneResultsOfStudies(ctx, now, rep), r.pruneKeys(ctx, now, rep), r.pruneUploads(ctx, now, rep), r.pruneDeliveries(ctx, now, rep),
 	)
 	if sweep {
 		err = errors.Join(err, r.pruneOrphans(ctx, now, rep))
@@ -81,6 +83,31 @@ func (r *Reconciler) pruneResults(ctx context.Context, now time.Time, rep *Repor
 			return errors.Join(append(errs, fmt.Errorf("recording removed results: %w", err))...)
 		}
 		rep.PrunedResults += len(removed)
+	}
+	return errors.Join(errs...)
+}
+
+// pruneResultsOfStudies removes the results of all runs of a study at once.
+func (r *Reconciler) pruneResultsOfStudies(ctx context.Context, now time.Time, rep *Report) error {
+	if r.Config.KeepResults == 0 {
+		return nil
+	}
+	before := now.Add(-r.Config.KeepResults)
+	studies, err := r.Jobs.ExpiredStudies(ctx, before, pruneStudies)
+	if err != nil {
+		return fmt.Errorf("looking for studies with expired results: %w", err)
+	}
+	var errs []error
+	for _, s := range studies {
+		if err := artifact.RemoveResults(ctx, r.Objects, artifact.StudyResults(s.Namespace, s.ID)); err != nil {
+			errs = append(errs, fmt.Errorf("removing expired results of study %s: %w", s.ID, err))
+			continue
+		}
+		if err := r.Jobs.MarkStudyPruned(ctx, s.ID, before); err != nil {
+			errs = append(errs, fmt.Errorf("recording removed results of study %s: %w", s.ID, err))
+			continue
+		}
+		rep.PrunedStudies++
 	}
 	return errors.Join(errs...)
 }
