@@ -67,7 +67,7 @@ func packagedRecipe(version string) recipe {
 	}
 }
 
-// sumoEnv is what the Dockerfiles say too. sumo-run looks for stdbuf in PATH.
+// sumoEnv is what the Dockerfiles say too.
 func sumoEnv(sumo release.Installation) []string {
 	return []string{"PATH=/usr/bin", "SUMO_BINARY=" + sumo.Binary, "SUMO_HOME=" + sumo.Home, "SUMO_VERSION=" + sumo.Version, "LC_ALL=C.UTF-8"}
 }

@@ -62,7 +62,7 @@ const SUMO Profile = "sumo"
 // Wall is what a program may reach and use.
 type Wall struct {
 	Profile Profile `json:"profile"`
-	// Program is the path of the program that finally runs, where cmd is a launcher such as stdbuf. The dynamic loader finds
+	// Program is the path of the program that finally runs, where cmd is a launcher. The dynamic loader finds
 	// libraries beside a program by /proc/self/exe, which in a mount namespace is a link to this path.
 	Program string `json:"program"`
 	// Read lists the files and folders that the program may read and execute, with everything below them. Missing ones are
@@ -71,10 +71,15 @@ type Wall struct {
 	// Write lists the folders in which the program may also create and write files, at any depth.
 	Write  []string `json:"write"`
 	Limits Limits   `json:"limits"`
+	// Slot distinguishes programs that this process runs at the same time: each has a user of its own. It is less than Slots.
+	Slot int `json:"-"`
 	// LandlockABI is the newest Landlock ABI to use; 0 sets no bound, and NoLandlock uses none. Tests set it to try an older
 	// kernel's wall on a newer kernel.
 	LandlockABI int `json:"-"`
 }
+
+// Slots bounds Wall.Slot.
+const Slots = 32
 
 // NoLandlock stands for a kernel without Landlock, as Wall.LandlockABI.
 const NoLandlock = -1
@@ -162,7 +167,7 @@ const marker = "sumo-k8-confine"
 func (w Wall) start(cmd *exec.Cmd, plan simulation.Confinement) (*process.Process, error) {
 	o := order{
 		Wall: w, Plan: plan, Path: cmd.Path, Args: cmd.Args, Env: cmd.Env, Dir: cmd.Dir,
-		User: ownUser(), Threads: allThreads(), Parent: os.Getpid(),
+		User: w.ownUser(), Threads: allThreads(), Parent: os.Getpid(),
 	}
 	if plan.User {
 		if err := give(w.Write, o.User); err != nil {

@@ -21,8 +21,8 @@ type abilities struct {
 	otherUser bool // whether we may start programs as another user, signal them, give files to them and take theirs
 }
 
-// host returns the abilities of this process and its kernel.
-func host() abilities {
+// host returns the abilities of this process and its kernel; user is the one that programs get.
+func host(user int) abilities {
 	var a abilities
 	if version, err := llsys.LandlockGetABIVersion(); err == nil {
 		a.landlock = version
@@ -39,16 +39,19 @@ func host() abilities {
 	has := func(capability int) bool { return data[capability/32].Effective&(1<<(capability%32)) != 0 }
 	a.mount = has(unix.CAP_SYS_ADMIN)
 	a.otherUser = has(unix.CAP_SETUID) && has(unix.CAP_SETGID) && has(unix.CAP_CHOWN) && has(unix.CAP_KILL) && has(unix.CAP_DAC_OVERRIDE) &&
-		mapped(ownUser())
+		mapped(user)
 	return a
 }
 
 // firstOwnUser begins the range that systemd's list of user ids leaves free for good, 0x70000000 to 0x7ffffffe
-// (https://systemd.io/UIDS-GIDS). Process ids take 22 bits at most.
-const firstOwnUser = 0x70000000
+// (https://systemd.io/UIDS-GIDS). Process ids take 22 bits at most, and Slots the 5 bits above.
+const (
+	firstOwnUser = 0x70000000
+	processBits  = 22
+)
 
-// ownUser is the user and group for programs that this process starts: no other living process derives the same id.
-func ownUser() int { return firstOwnUser + os.Getpid() }
+// ownUser is the user and group for a program that this process starts: no other living process derives the same id.
+func (w Wall) ownUser() int { return firstOwnUser + w.Slot<<processBits + os.Getpid() }
 
 // allThreads is how many threads the machine has, or 0 when unknown.
 func allThreads() int {
@@ -82,7 +85,7 @@ func mapped(id int) bool {
 
 // abilities are the host's, limited to what w may use.
 func (w Wall) abilities() abilities {
-	a := host()
+	a := host(w.ownUser())
 	switch {
 	case w.LandlockABI == NoLandlock:
 		a.landlock = 0

@@ -148,6 +148,9 @@ func IsDigest(s string) bool {
 // checker numbers the checks of this package. Scenarios that were stored after other checks are checked anew when they are used.
 const checker = 3
 
+// Checker is the number of the checks of this release.
+func Checker() int { return checker }
+
 // Current reports whether the manifest was found by the checks of this release.
 func (m Manifest) Current() bool { return m.Checked == checker }
 

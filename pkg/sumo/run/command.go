@@ -79,6 +79,11 @@ func (r Run) arguments(s settings) []string {
 	for _, option := range s.autoValidation {
 		args = append(args, "--"+option+"=local") // auto is the same, but asks the web for schemas
 	}
+	if r.valid && !s.validates {
+		for _, option := range validation {
+			args = append(args, "--"+option+"=never")
+		}
+	}
 	if r.Options.Seed != nil {
 		args = append(args, "--random=false", "--seed="+strconv.FormatInt(*r.Options.Seed, 10))
 	}
@@ -133,25 +138,35 @@ func (r Run) binary() (string, error) {
 	return filepath.Abs(binary)
 }
 
+// lineBuffer, in bytes, is how much SUMO may hold back of its step lines, of some 90 bytes each. SUMO writes them in four parts: without a
+// buffer these are 1,200 writes, and as many wake-ups of ours, in a run of 300 steps that takes 20 ms.
+const lineBuffer = 256
+
+// buffering is the environment that sets the buffer of SUMO's step lines. SUMO writes them through C's stdout, which is fully buffered on
+// a pipe: they would arrive some forty at a time, and a slow run would look dead for minutes. A terminal does not help (its buffer holds
+// eleven lines). coreutils' library sets the buffer, as its program stdbuf has it do. Without that library only the progress is coarser.
+func (r Run) buffering() []string {
+	library := filepath.Join(bufferLibrary, "libstdbuf.so")
+	if _, err := os.Stat(library); err != nil {
+		return nil
+	}
+	size := lineBuffer
+	if r.Options.Check {
+		size = 0 // it ends after the second line
+	}
+	return []string{"LD_PRELOAD=" + library, "_STDBUF_O=" + strconv.Itoa(size)}
+}
+
 // program calls SUMO in the run's folder.
 func (r Run) program(args ...string) (*exec.Cmd, error) {
 	binary, err := r.binary()
 	if err != nil {
 		return nil, err
 	}
-	// SUMO writes its step lines through C's stdout, which is fully buffered on a pipe: they would arrive some forty at a
-	// time, and a slow run would look dead for minutes. A terminal does not help (its buffer holds eleven lines).
-	// stdbuf, of coreutils, sets the buffer through a preloaded library and becomes SUMO by exec, so there is no further
-	// process. Measured over 23,000 step lines: each arrives alone, and the run takes no longer than with a terminal.
-	// Without stdbuf only the progress is coarser.
-	if stdbuf, err := exec.LookPath("stdbuf"); err == nil {
-		args = append([]string{"-o0", binary}, args...)
-		binary = stdbuf
-	}
 	cmd := exec.Command(binary, args...)
 	cmd.Dir = filepath.Join(r.Work, runFolder)
 	// Nothing of our own environment, which may hold credentials, reaches a program that reads untrusted files.
-	cmd.Env = []string{"SUMO_HOME=" + r.Home, "LC_ALL=C.UTF-8"}
+	cmd.Env = append([]string{"SUMO_HOME=" + r.Home, "LC_ALL=C.UTF-8"}, r.buffering()...)
 	return cmd, nil
 }
 
@@ -175,8 +190,13 @@ type settings struct {
 	chosenRouter   bool                         // the scenario names its routing algorithm
 	enough         int                          // step lines after which the run may end; 0 for one that goes on to its end
 	autoValidation []string                     // options of validation that may ask the web
+	validates      bool                         // as the scenario wants
 	validatesAll   bool                         // even files that name no schema, which fail
 }
+
+// validation are the options that say which files SUMO validates against their schemas, in this order: networks and routes are not among
+// those of the first.
+var validation = [...]string{"xml-validation", "xml-validation.net", "xml-validation.routes"}
 
 // unfinishedTrips is the option that counts trips which the end cuts off.
 const unfinishedTrips = "tripinfo-output.write-unfinished"
@@ -204,7 +224,8 @@ func settingsOf(c scenario.Config) settings {
 			s.format = o.Value
 		case unfinishedTrips:
 			s.unfinished = isTrue(o.Value)
-		case "xml-validation", "xml-validation.net", "xml-validation.routes":
+		case validation[0], validation[1], validation[2]:
+			s.validates = true
 			if o.Value == "auto" {
 				s.autoValidation = append(s.autoValidation, o.Name)
 			}

@@ -383,7 +383,7 @@ func (e escape) letLoose(t *testing.T, r Run) (string, simulation.Confinement) {
 	if err := r.prepareFolders(); err != nil {
 		t.Fatal(err)
 	}
-	root, err := os.OpenRoot(filepath.Join(r.Work, scenarioFolder))
+	root, err := os.OpenRoot(r.scenario())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -399,7 +399,7 @@ func (e escape) letLoose(t *testing.T, r Run) (string, simulation.Confinement) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	progress, err := openProgress("")
+	progress, err := openProgress("", nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -130,12 +130,17 @@ func (f fate) stopMessage() string {
 		what = "The run was stopped because its time limit expired"
 	case simulation.OutputTooLarge:
 		what = "The run was stopped because it exceeded its output limit"
+	case simulation.Cancelled:
+		what = "Cancelled on request"
 	}
 	kept := "What SUMO had written by then is kept."
 	if f.signal == syscall.SIGKILL {
 		kept = "SUMO had to be killed, so its outputs may be cut off."
 	}
-	return fmt.Sprintf("%s.%s %s %s", what, f.where(), f.stopAdvice, kept)
+	if f.stopAdvice != "" {
+		kept = f.stopAdvice + " " + kept
+	}
+	return fmt.Sprintf("%s.%s %s", what, f.where(), kept)
 }
 
 // where says how far the simulation got, as a sentence to append.

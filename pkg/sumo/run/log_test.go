@@ -160,7 +160,7 @@ func TestMessagesDifferOnlyInNamesAndNumbersAreOfOneKind(t *testing.T) {
 func TestProgressNeverGoesBackAndIsWholeOnlyWhenDone(t *testing.T) {
 	t.Parallel()
 	name := filepath.Join(t.TempDir(), "progress")
-	p, err := openProgress(name)
+	p, err := openProgress(name, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -3,6 +3,7 @@ package run
 import (
 	"os"
 	"strconv"
+	"sync"
 	"time"
 )
 
@@ -12,15 +13,22 @@ const (
 	progressEvery = 250 * time.Millisecond
 )
 
-// progressFile reports the progress as "N/1000" to Argo or the local engine.
+// progressFile reports the progress as "N/M" to Argo, the local engine or a keeper.
 type progressFile struct {
-	file *os.File // nil when none was requested
-	last int
-	at   time.Time
+	file  *os.File              // nil when none was requested
+	all   int                   // M
+	heard func(thousandths int) // nil for nobody
+	last  int
+	at    time.Time
 }
 
-func openProgress(name string) (*progressFile, error) {
-	p := &progressFile{}
+// openProgress begins the progress of one run.
+func openProgress(name string, heard func(thousandths int)) (*progressFile, error) {
+	return openProgressOf(name, progressTotal, heard)
+}
+
+func openProgressOf(name string, all int, heard func(int)) (*progressFile, error) {
+	p := &progressFile{all: all, heard: heard}
 	if name == "" {
 		return p, nil
 	}
@@ -35,26 +43,62 @@ func openProgress(name string) (*progressFile, error) {
 
 // set records the fraction that is done at now. It never decreases, and only done completes it.
 func (p *progressFile) set(fraction float64, now time.Time) {
-	n := min(int(fraction*progressTotal), progressTotal-1)
+	p.reach(min(int(fraction*progressTotal), progressTotal-1), now)
+}
+
+// reach records n, unless there is more already or it was recorded just before.
+func (p *progressFile) reach(n int, now time.Time) {
 	if n > p.last && now.Sub(p.at) >= progressEvery {
 		p.write(n)
 		p.at = now
 	}
 }
 
-func (p *progressFile) done() { p.write(progressTotal) }
+func (p *progressFile) done() { p.write(p.all) }
 
 // write replaces the content in one call. It never gets shorter, so a reader sees the old or the new, never a part. An
 // error only hides the progress, which is no reason to end the run.
 func (p *progressFile) write(n int) {
 	p.last = n
+	if p.heard != nil {
+		p.heard(n)
+	}
 	if p.file != nil {
-		_, _ = p.file.WriteAt([]byte(strconv.Itoa(n)+"/"+strconv.Itoa(progressTotal)), 0)
+		_, _ = p.file.WriteAt([]byte(strconv.Itoa(n)+"/"+strconv.Itoa(p.all)), 0)
 	}
 }
 
 func (p *progressFile) close() {
 	if p.file != nil {
 		_ = p.file.Close()
+	}
+}
+
+// overall is the progress of a chunk: the sum over its runs.
+type overall struct {
+	mu   sync.Mutex
+	file *progressFile
+	runs map[string]int // thousandths
+	sum  int
+}
+
+// set records how far a run is.
+func (o *overall) set(run string, thousandths int) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.sum += thousandths - o.runs[run]
+	o.runs[run] = thousandths
+	o.file.reach(o.sum, time.Now())
+}
+
+// settle records that nothing more will come of a run, done or not.
+func (o *overall) settle(run string, done bool) {
+	if done {
+		o.set(run, progressTotal)
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.sum > o.file.last {
+		o.file.write(o.sum)
 	}
 }

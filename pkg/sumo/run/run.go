@@ -73,6 +73,13 @@ type Run struct {
 	// Console receives each line of the log as it is written, and now and then a mark (simulation.LogMark); nil for none.
 	Console io.Writer
 
+	// In a chunk: where the unpacked scenario is, instead of in Work; whether its XML is known to be valid, so that SUMO need not validate it;
+	// which of the runs that go on at the same time this is; and who else hears of the progress, in thousandths.
+	shared string
+	valid  bool
+	slot   int
+	heard  func(thousandths int)
+
 	// For tests: confine.Wall's LandlockABI, how long SUMO may take to stop instead of stopGrace, and what draws the seed of a scenario
 	// that wants a random one.
 	landlockABI int
@@ -82,6 +89,9 @@ type Run struct {
 
 // errTimeout is the cause with which a run's context ends when its own timeout expires.
 var errTimeout = errors.New("timeout")
+
+// errCancelled is the cause with which a run's context ends when the service no longer wants the run.
+var errCancelled = errors.New("cancelled")
 
 // errEnough is the cause with which SUMO is stopped when it has simulated enough.
 var errEnough = errors.New("enough steps")
@@ -94,9 +104,31 @@ func (r Run) Do(ctx context.Context) simulation.Outcome { return r.perform(ctx, 
 // how SUMO treats bad scenarios must bypass the check.
 type unpacker func(ctx context.Context, root *os.Root, version string) (scenario.Config, error)
 
+// opener opens the unpacked scenario of r, whose folders are prepared.
+type opener func(ctx context.Context, r Run) (*os.Root, scenario.Config, error)
+
+// unpacked opens a scenario that is unpacked into the work folder.
+func unpacked(unpack unpacker) opener {
+	return func(ctx context.Context, r Run) (*os.Root, scenario.Config, error) {
+		root, err := os.OpenRoot(r.scenario())
+		if err != nil {
+			return nil, scenario.Config{}, err
+		}
+		chosen, err := unpack(ctx, root, r.Version)
+		return root, chosen, err
+	}
+}
+
 func (r Run) perform(ctx context.Context, unpack unpacker) simulation.Outcome {
+	outcome, _ := r.carryOut(ctx, unpacked(unpack))
+	return r.conclude(outcome)
+}
+
+// carryOut is perform without outcome.json. clean is true when SUMO reached its end without any error, so that the XML that it has read is
+// valid if it validated that.
+func (r Run) carryOut(ctx context.Context, open opener) (outcome simulation.Outcome, clean bool) {
 	started := time.Now()
-	outcome := r.attempt(ctx, started, unpack)
+	outcome, clean = r.attempt(ctx, started, open)
 	if !r.Options.Check {
 		if err := writeChecksums(r.Out); err != nil && outcome.Succeeded() {
 			outcome.Reason, outcome.Message = blame(err, "The checksums of the results could not be written")
@@ -106,14 +138,19 @@ func (r Run) perform(ctx context.Context, unpack unpacker) simulation.Outcome {
 		outcome.Files = map[simulation.Output]string{}
 	}
 	outcome.StartedAt, outcome.FinishedAt = started.UTC(), time.Now().UTC()
+	return outcome, clean
+}
+
+// conclude writes outcome.json.
+func (r Run) conclude(outcome simulation.Outcome) simulation.Outcome {
 	if err := writeJSON(filepath.Join(r.Out, simulation.OutcomeFile), outcome); err != nil && outcome.Succeeded() {
 		outcome.Reason, outcome.Message = blame(err, "The outcome could not be written")
 	}
 	return outcome
 }
 
-// attempt is perform without the times and outcome.json.
-func (r Run) attempt(ctx context.Context, started time.Time, unpack unpacker) simulation.Outcome {
+// attempt is carryOut without checksums and times.
+func (r Run) attempt(ctx context.Context, started time.Time, open opener) (outcome simulation.Outcome, clean bool) {
 	// The cause says later whether the timeout or the caller ended the run.
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -122,26 +159,26 @@ func (r Run) attempt(ctx context.Context, started time.Time, unpack unpacker) si
 		defer timer.Stop()
 	}
 	if err := r.prepareFolders(); err != nil {
-		return failed(blame(err, "The run's folders could not be prepared"))
+		return failed(blame(err, "The run's folders could not be prepared")), false
 	}
 	leave, err := r.findName()
 	if err != nil {
-		return failed(blame(err, "The run's folders could not be prepared"))
+		return failed(blame(err, "The run's folders could not be prepared")), false
 	}
 	defer leave()
 	log, err := openLogbook(filepath.Join(r.Out, simulation.LogFile), started, r.Console, strings.NewReplacer(
-		filepath.Join(r.Work, scenarioFolder)+"/", "", filepath.Join(r.Work, runFolder)+"/", "",
+		r.scenario()+"/", "", filepath.Join(r.Work, runFolder)+"/", "",
 		filepath.Join(r.Work, copyFolder)+"/", "", r.Out+"/", "", r.Work+"/", ""))
 	if err != nil {
-		return failed(blame(err, "The log could not be opened"))
+		return failed(blame(err, "The log could not be opened")), false
 	}
-	progress, err := openProgress(r.ProgressFile)
+	progress, err := openProgress(r.ProgressFile, r.heard)
 	if err != nil {
-		return failed(blame(err, "The progress file could not be opened"))
+		return failed(blame(err, "The progress file could not be opened")), false
 	}
 	defer progress.close()
 
-	outcome := r.simulate(ctx, unpack, log, progress)
+	outcome, clean = r.simulate(ctx, open, log, progress)
 	for _, warning := range outcome.Warnings {
 		log.end("sumo-run: warning: " + warning)
 	}
@@ -156,7 +193,7 @@ func (r Run) attempt(ctx context.Context, started time.Time, unpack unpacker) si
 	if outcome.Succeeded() {
 		progress.done()
 	}
-	return outcome
+	return outcome, clean
 }
 
 // prepareFolders makes the paths absolute, as SUMO runs in another folder, and clears what an earlier attempt left: a
@@ -175,8 +212,11 @@ func (r *Run) prepareFolders() error {
 		}
 	}
 	var folders []string
-	for _, name := range []string{scenarioFolder, copyFolder, runFolder, resultFolder} {
+	for _, name := range []string{copyFolder, runFolder, resultFolder} {
 		folders = append(folders, filepath.Join(r.Work, name))
+	}
+	if r.shared == "" {
+		folders = append(folders, r.scenario())
 	}
 	for _, name := range folders {
 		if err := os.RemoveAll(name); err != nil {
@@ -261,31 +301,31 @@ func (r *Run) findName() (leave func(), err error) {
 }
 
 // simulate unpacks, runs, judges and collects.
-func (r Run) simulate(ctx context.Context, unpack unpacker, log *logbook, progress *progressFile) simulation.Outcome {
-	root, err := os.OpenRoot(filepath.Join(r.Work, scenarioFolder))
-	if err != nil {
-		return failed(blame(err, "The work folder could not be opened"))
-	}
-	defer root.Close()
+func (r Run) simulate(
+	ctx context.Context, open opener, log *logbook, progress *progressFile,
+) (outcome simulation.Outcome, clean bool) {
 	if r.Version == "" {
 		version, err := SUMOVersion(ctx, r.Binary)
 		if err != nil {
-			return failed(blame(err, "SUMO could not be started"))
+			return failed(blame(err, "SUMO could not be started")), false
 		}
 		r.Version = release.Short(version)
 	}
 
-	chosen, err := unpack(ctx, root, r.Version)
+	root, chosen, err := open(ctx, r)
+	if root != nil {
+		defer root.Close()
+	}
 	if err != nil {
 		if ctx.Err() != nil {
 			reason, advice := stopped(ctx)
-			return failed(reason, "The run was stopped while the scenario was being unpacked. "+advice)
+			return failed(reason, "The run was stopped while the scenario was being unpacked. "+advice), false
 		}
 		outcome := failed(blame(err, "The scenario could not be unpacked"))
 		if p, ok := errors.AsType[*problem.Error](err); ok && r.Options.Check {
 			outcome.Problems = p.Items
 		}
-		return outcome
+		return outcome, false
 	}
 	if chosen.Random && r.Options.Seed == nil { // a run must be repeatable
 		seed := int64(rand.Int32())
@@ -301,19 +341,19 @@ func (r Run) simulate(ctx context.Context, unpack unpacker, log *logbook, progre
 	if r.Options.Check {
 		settings.enough = checkSteps
 		if unmoved, err = r.copyDemand(root, chosen, settings); err != nil {
-			return failed(blame(err, "The demand could not be copied"))
+			return failed(blame(err, "The demand could not be copied")), false
 		}
 		var cancel context.CancelFunc
 		ctx, cancel, err = boundCheck(ctx, root)
 		defer cancel()
 		if err != nil {
-			return failed(blame(err, "The scenario's size could not be measured"))
+			return failed(blame(err, "The scenario's size could not be measured")), false
 		}
 	}
 	args := r.arguments(settings)
 	config, err := r.prepare(root, chosen, settings, args)
 	if err != nil {
-		return failed(blame(err, "The folder of the run could not be prepared"))
+		return failed(blame(err, "The folder of the run could not be prepared")), false
 	}
 
 	mon := newMonitor(log, progress, settings)
@@ -326,18 +366,19 @@ func (r Run) simulate(ctx context.Context, unpack unpacker, log *logbook, progre
 	}
 	cmd, err := r.command(config, args)
 	if err != nil {
-		return failed(blame(err, "SUMO could not be started"))
+		return failed(blame(err, "SUMO could not be started")), false
 	}
 	fate, err := r.execute(ctx, cmd, mon)
 	if err != nil {
-		return failed(blame(err, "SUMO could not be started"))
+		return failed(blame(err, "SUMO could not be started")), false
 	}
 	mon.finish()
 	fate.strict = r.Options.Strict
+	clean = fate.code == 0 && fate.signal == 0 && fate.stop == "" && len(fate.errors) == 0
 	if r.Options.Check {
-		return fate.checked(ctx, settings, unmoved)
+		return fate.checked(ctx, settings, unmoved), clean
 	}
-	return r.finish(chosen, settings, fate, log)
+	return r.finish(chosen, settings, fate, log), clean
 }
 
 // finish keeps, judges and summarises what SUMO has left.
@@ -493,6 +534,9 @@ func stopped(ctx context.Context) (reason simulation.Reason, advice string) {
 	}
 	if errors.Is(cause, errTimeout) {
 		return simulation.DeadlineExceeded, "Give the job a longer timeout_seconds, or simulate a shorter interval."
+	}
+	if errors.Is(cause, errCancelled) {
+		return simulation.Cancelled, ""
 	}
 	return simulation.Interrupted, "It can be resubmitted unchanged."
 }

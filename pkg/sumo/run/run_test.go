@@ -32,6 +32,9 @@ import (
 
 func TestMain(m *testing.M) {
 	confine.Enter()
+	if name := os.Getenv(asChunk); name != "" {
+		os.Exit(beChunk(name))
+	}
 	// Under nohup this process ignores hang-ups, and so would SUMO, unless we catch them.
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGHUP)
 	clean, err := sumotest.Reachable()
@@ -75,12 +78,12 @@ type result struct {
 }
 
 // newRun is a Run of the newest SUMO in fresh folders.
-func newRun(t *testing.T) Run {
+func newRun(t testing.TB) Run {
 	t.Helper()
 	return newRunOf(t, sumotest.Newest(t))
 }
 
-func newRunOf(t *testing.T, sumo release.Installation) Run {
+func newRunOf(t testing.TB, sumo release.Installation) Run {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "run") // t.TempDir has the test's name, and SUMO takes no comma in a path
 	if err != nil {

@@ -188,7 +188,7 @@ func TestSettingsAreThoseOfTheOptions(t *testing.T) {
 			[]scenario.Option{
 				{Name: "xml-validation", Value: "auto"}, {Name: "xml-validation.net", Value: "never"},
 			},
-			settings{stepLength: 1, scale: 1, routeSteps: 200, own: none, autoValidation: []string{"xml-validation"}},
+			settings{stepLength: 1, scale: 1, routeSteps: 200, own: none, autoValidation: []string{"xml-validation"}, validates: true},
 		},
 		"all": {[]scenario.Option{
 			{Name: "additional-files", Files: []string{"sub/a.xml", "b.xml"}}, {Name: "route-files", Files: []string{"sub/x.rou.xml"}},

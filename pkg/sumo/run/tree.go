@@ -1,6 +1,7 @@
 package run
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -29,6 +30,9 @@ const (
 	collectedFile  = "collected.txt"    // the output folder, and the names that files get there, a line each
 )
 
+// scenario is the folder of the unpacked zip.
+func (r Run) scenario() string { return cmp.Or(r.shared, filepath.Join(r.Work, scenarioFolder)) }
+
 // writable are the folders in which SUMO may write.
 var writable = []string{runFolder, resultFolder}
 
@@ -48,11 +52,11 @@ func (r Run) plant(root *os.Root, chosen scenario.Config, s settings) error {
 		case d.IsDir() && name != ".":
 			return run.Mkdir(name, 0o755)
 		case d.Type().IsRegular():
-			folder := scenarioFolder
-			if _, err := os.Lstat(r.copyOf(name)); err == nil {
-				folder = copyFolder
+			target := r.copyOf(name)
+			if _, err := os.Lstat(target); err != nil {
+				target = filepath.Join(r.scenario(), filepath.FromSlash(name))
 			}
-			return run.Symlink(filepath.Join(r.Work, folder, filepath.FromSlash(name)), name)
+			return run.Symlink(target, name)
 		}
 		return nil
 	})

@@ -17,7 +17,7 @@ import (
 // encodings, and everything else that SUMO loads. Some of Debian's libraries are links through /etc/alternatives.
 var systemLibraries = []string{"/lib", "/lib64", "/usr/lib", "/usr/lib64", "/etc/alternatives", "/etc/ld.so.cache"}
 
-// bufferLibrary is where coreutils keeps the library that stdbuf preloads.
+// bufferLibrary is where coreutils keeps the library of stdbuf, which SUMO preloads.
 const bufferLibrary = "/usr/libexec/coreutils"
 
 // wall is what SUMO may reach: its own installation and the system's libraries, the scenario, and the run's two folders
@@ -27,13 +27,15 @@ func (r Run) wall(cmd *exec.Cmd) confine.Wall {
 		Profile:     confine.SUMO,
 		Read:        append([]string{r.Home, bufferLibrary, cmd.Path}, systemLibraries...),
 		LandlockABI: r.landlockABI,
+		Slot:        r.slot,
 		Limits:      confine.Limits{Data: r.Memory, FileSize: r.fileLimit()},
 	}
 	if binary, err := r.binary(); err == nil { // as it was for cmd
 		w.Program = binary
 		w.Read = append(w.Read, binary, ownLibraries(binary))
 	}
-	for _, name := range []string{scenarioFolder, copyFolder, edgeDataFile, configFile} {
+	w.Read = append(w.Read, r.scenario())
+	for _, name := range []string{copyFolder, edgeDataFile, configFile} {
 		w.Read = append(w.Read, filepath.Join(r.Work, name))
 	}
 	for _, name := range writable {

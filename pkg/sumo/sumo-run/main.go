@@ -1,9 +1,17 @@
-// Command sumo-run carries out one SUMO run: the entry point of a run's container, and of a run on one machine.
+// Command sumo-run carries out SUMO runs: the entry point of a run's container, and of runs on one machine.
+//
+//	sumo-run --runs LIST.json --scenario FILE.zip --work DIR --out DIR --desk DIR [--unpacked DIR]
+//
+// goes through the runs of a chunk, each with its own options and limits, and hands their results to the keeper at the desk, as package
+// chunk describes. It ends with 0 when each run is stored or not wanted, and with the code of Interrupted when some are to be repeated. A
+// single run that belongs to no study ends with the exit code of its outcome's reason.
 //
 //	sumo-run --scenario FILE.zip --work DIR --out DIR [--options JSON] [--timeout DURATION]
 //
-// It leaves log.txt, SUMO's outputs, summary.json and, last, outcome.json in the output folder, and ends with the exit
-// code of the outcome's reason. SIGTERM and SIGINT stop it gracefully, a second SIGINT at once.
+// is one run at a shell. It leaves log.txt, SUMO's outputs, summary.json and, last, outcome.json in the output folder, and ends with
+// the exit code of the outcome's reason.
+//
+// SIGTERM and SIGINT stop both gracefully, a second SIGINT at once.
 package main
 
 import (
@@ -20,18 +28,12 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/sumo-k8/sumo-k8/pkg/chunk"
 	"github.com/sumo-k8/sumo-k8/pkg/confine"
 	"github.com/sumo-k8/sumo-k8/pkg/scenario"
 	"github.com/sumo-k8/sumo-k8/pkg/simulation"
 	"github.com/sumo-k8/sumo-k8/pkg/sumo/run"
 )
-
-// closingTime bounds checking and keeping the outputs after a stop, so that a run never hangs.
-const closingTime = 5 * time.Minute
-
-// ownMemory, in bytes, is the part of a run's memory that sumo-run keeps for itself: it takes some 30 MB to check a scenario
-// with a large network.
-const ownMemory = 64 << 20
 
 // terminationLog is where Kubernetes reads a container's last words, of which it keeps maxTermination bytes.
 const (
@@ -71,6 +73,10 @@ func execute(ctx context.Context, args []string, getenv func(string) string, std
 	flags.StringVar(&r.ProgressFile, "progress", getenv("ARGO_PROGRESS_FILE"), "`file` that receives the progress as N/1000")
 	options := flags.String("options", "{}", "the run's options as `JSON`")
 	lastWords := flags.String("termination-log", defaultTerminationLog(), "`file` that receives the reason for a failure")
+	list := flags.String("runs", "", "`file` with the runs of a chunk, which replaces --options, --timeout and --memory")
+	desk := flags.String("desk", "", "`folder` in which the keeper of a chunk's results leaves its signs")
+	kept := flags.String("unpacked", "", "`folder`, of this scenario only, in which it stays unpacked for later chunks")
+	generation := flags.Bool("print-generation", false, "print the generation of the lists that this program understands, and exit")
 	hold := flags.Duration("hold", 0, "only wait this long, or until a signal, and exit: reserves room on a machine")
 	version := flags.Bool("print-version", false, "print SUMO's version and exit")
 	confinement := flags.Bool("print-confinement", false, "print as JSON what confines SUMO on this machine, and exit")
@@ -78,6 +84,11 @@ func execute(ctx context.Context, args []string, getenv func(string) string, std
 		return simulation.ExitOK
 	} else if err != nil {
 		return simulation.ExitInternalError
+	}
+
+	if *generation {
+		fmt.Fprintln(stdout, chunk.Generation)
+		return simulation.ExitOK
 	}
 
 	if *version {
@@ -99,9 +110,7 @@ func execute(ctx context.Context, args []string, getenv func(string) string, std
 		_ = json.NewEncoder(stdout).Encode(held) // a struct of numbers and booleans
 		return simulation.ExitOK
 	}
-	if *memory > 0 {
-		r.Memory = max(*memory-ownMemory, ownMemory)
-	}
+	r.Memory = run.ForSUMO(*memory)
 
 	if *hold > 0 {
 		fmt.Fprintln(stdout, "sumo-run: holding for", *hold)
@@ -113,15 +122,20 @@ func execute(ctx context.Context, args []string, getenv func(string) string, std
 	}
 
 	outcome := simulation.Outcome{Reason: simulation.InternalError}
-	if err := parse(*options, &r); err != nil {
+	c := run.Chunk{Common: r, Desk: *desk, Unpacked: *kept}
+	if err := parse(*options, *list, &c); err != nil {
 		outcome.Message = err.Error()
 		fmt.Fprintln(stderr, "sumo-run:", err)
-	} else {
-		context.AfterFunc(ctx, func() { time.AfterFunc(closingTime, giveUp) })
-		if r.Timeout > 0 {
-			time.AfterFunc(r.Timeout+closingTime, giveUp)
+	} else if *list != "" {
+		if outcome = c.Do(ctx); !outcome.Succeeded() && !c.List.Single { // a single run has said it
+			fmt.Fprintln(stderr, "sumo-run:", outcome.Message)
 		}
-		outcome = r.Do(ctx)
+	} else {
+		context.AfterFunc(ctx, func() { time.AfterFunc(run.ClosingTime, giveUp) })
+		if c.Common.Timeout > 0 {
+			time.AfterFunc(c.Common.Timeout+run.ClosingTime, giveUp)
+		}
+		outcome = c.Common.Do(ctx)
 	}
 	if !outcome.Succeeded() && *lastWords != "" {
 		words := simulation.LastWords(outcome.Reason, outcome.Message)
@@ -133,21 +147,54 @@ func execute(ctx context.Context, args []string, getenv func(string) string, std
 	return outcome.Reason.ExitCode()
 }
 
-// parse reads the options and checks that the required flags are set.
-func parse(options string, r *run.Run) error {
-	for _, f := range []struct{ name, value string }{{"scenario", r.Scenario}, {"work", r.Work}, {"out", r.Out}} {
+// parse reads the options, or the list of runs, and checks that the required flags are set.
+func parse(options, list string, c *run.Chunk) error {
+	r := &c.Common
+	required := []struct{ name, value string }{{"scenario", r.Scenario}, {"work", r.Work}, {"out", r.Out}}
+	if list != "" {
+		required = append(required, struct{ name, value string }{"desk", c.Desk})
+	}
+	for _, f := range required {
 		if f.value == "" {
 			return fmt.Errorf("--%s is missing", f.name)
 		}
 	}
-	d := json.NewDecoder(bytes.NewReader([]byte(options)))
-	d.DisallowUnknownFields()
-	if err := d.Decode(&r.Options); err != nil {
+	if list != "" {
+		text, err := os.ReadFile(list)
+		if err != nil {
+			return fmt.Errorf("--runs: %w", err)
+		}
+		if err := decode(text, &c.List); err != nil {
+			return fmt.Errorf("--runs: %w", err)
+		}
+		for _, run := range c.List.Runs {
+			if err := check(run.Options); err != nil {
+				return fmt.Errorf("--runs: %s: %w", run.ID, err)
+			}
+		}
+		return nil
+	}
+	if err := decode([]byte(options), &r.Options); err != nil {
 		return fmt.Errorf("--options: %w", err)
 	}
-	for _, o := range r.Options.Outputs {
-		if !o.Valid() {
-			return fmt.Errorf("--options: unknown output %q", o)
+	if err := check(r.Options); err != nil {
+		return fmt.Errorf("--options: %w", err)
+	}
+	return nil
+}
+
+// decode reads what the service wants, all of which must be understood.
+func decode(text []byte, v any) error {
+	d := json.NewDecoder(bytes.NewReader(text))
+	d.DisallowUnknownFields()
+	return d.Decode(v)
+}
+
+// check refuses options that no run can have.
+func check(o simulation.Options) error {
+	for _, output := range o.Outputs {
+		if !output.Valid() {
+			return fmt.Errorf("unknown output %q", output)
 		}
 	}
 	return nil

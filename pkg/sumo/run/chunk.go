@@ -1,0 +1,485 @@
+package run
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/gofrs/flock"
+
+	"github.com/sumo-k8/sumo-k8/pkg/chunk"
+	"github.com/sumo-k8/sumo-k8/pkg/confine"
+	"github.com/sumo-k8/sumo-k8/pkg/simulation"
+	"github.com/sumo-k8/sumo-k8/pkg/sumo/release"
+)
+
+// Chunk is the runs of a list, which one process carries out. Their results are handed to a keeper: see package chunk.
+type Chunk struct {
+	List chunk.List
+	// Common is what all runs have in common. Its folders Work and Out hold one for each run, its ProgressFile receives the sum of all, and
+	// its Console a line when a run begins or ends. A single run writes its log and its progress there as without a chunk.
+	Common Run
+	// Desk is the folder that the keeper writes.
+	Desk string
+	// Unpacked is the folder in which the unpacked scenario is left for later chunks of the same one; empty for none.
+	Unpacked string
+
+	patience time.Duration // for tests: in place of chunk.SilentAfter
+}
+
+// Names inside the work folder of a chunk.
+const (
+	runsFolder     = "runs"
+	unpackedFolder = "scenarios"
+)
+
+// lockFile, in the output folder, is locked as long as the process lives.
+const lockFile = "lock"
+
+// lockPatience bounds the wait for the lock, which a keeper may hold for a moment.
+const lockPatience = 10 * time.Second
+
+// maxUnstored is how many runs that have ended may wait for the keeper: they take disk space that nothing else bounds.
+const maxUnstored = 16
+
+// ClosingTime bounds checking and keeping the outputs after a stop, so that a run never hangs.
+const ClosingTime = 5 * time.Minute
+
+// ownMemory, in bytes, is the part of a run's memory that sumo-run keeps for itself: it takes some 30 MB to check a scenario
+// with a large network.
+const ownMemory = 64 << 20
+
+// ForSUMO is the part of a run's memory that is SUMO's, in bytes; zero sets no limit.
+func ForSUMO(memory int64) int64 {
+	if memory <= 0 {
+		return 0
+	}
+	return max(memory-ownMemory, ownMemory)
+}
+
+// Do carries out the runs and returns when each of them is stored or not wanted. Its outcome is that of a single run. Of several, it is a
+// success, or Interrupted if it is to be repeated with those that are left: ctx has ended or the keeper is silent.
+func (c Chunk) Do(ctx context.Context) simulation.Outcome {
+	x, err := c.open(ctx)
+	switch {
+	case err == nil:
+		defer x.close()
+		return x.goOn(ctx)
+	case ctx.Err() != nil, errors.Is(err, errSilent):
+		return interrupted(err)
+	}
+	return failed(blame(err, "The chunk could not be begun"))
+}
+
+// interrupted is the outcome of a chunk that is to be repeated.
+func interrupted(why error) simulation.Outcome {
+	return failed(simulation.Interrupted, fmt.Sprintf("The chunk was stopped before its end: %v.", why))
+}
+
+// execution is a chunk on its way. What has no lock belongs to the goroutine of goOn.
+type execution struct {
+	Chunk
+	lock     *flock.Flock
+	desk     *desk
+	library  *library
+	progress *overall
+	proofs   proofs
+
+	skip     map[string]bool
+	next     int // the first run that has not been looked at
+	left     int // runs that were begun, and are to be repeated
+	running  map[string]*running
+	unstored []string // runs that have ended
+	outcome  simulation.Outcome
+	ends     chan end
+}
+
+// running is a run that goes on.
+type running struct {
+	slot     int
+	cancel   context.CancelCauseFunc
+	deadline time.Time // by when it has ended whatever happens; zero for never
+}
+
+// end is the end of a run.
+type end struct {
+	run     string
+	outcome simulation.Outcome
+	kept    bool // whether it is a result of the run, which is not to be repeated
+}
+
+// open checks the list, prepares the folders, and waits for the keeper.
+func (c Chunk) open(ctx context.Context) (*execution, error) {
+	if err := c.check(); err != nil {
+		return nil, err
+	}
+	for _, p := range []*string{&c.Common.Work, &c.Common.Out, &c.Desk, &c.Unpacked} {
+		if *p == "" {
+			continue
+		}
+		abs, err := filepath.Abs(*p)
+		if err != nil {
+			return nil, err
+		}
+		*p = abs
+	}
+	if err := os.MkdirAll(c.Common.Out, 0o755); err != nil {
+		return nil, err
+	}
+	lock, err := lockOf(ctx, c.Common.Out)
+	if err != nil {
+		return nil, err
+	}
+	x := &execution{
+		Chunk: c, lock: lock, desk: newDesk(c.Desk), library: &library{folder: cmp.Or(c.Unpacked, filepath.Join(c.Common.Work, unpackedFolder))},
+		progress: &overall{runs: map[string]int{}}, skip: map[string]bool{}, running: map[string]*running{},
+		ends: make(chan end, len(c.List.Runs)),
+	}
+	if err := x.prepare(ctx); err != nil {
+		x.close()
+		return nil, err
+	}
+	return x, nil
+}
+
+// check refuses a list that this program does not understand.
+func (c Chunk) check() error {
+	if c.List.Generation != chunk.Generation {
+		return fmt.Errorf("the list of runs is of generation %d, and this program of %d", c.List.Generation, chunk.Generation)
+	}
+	if n := len(c.List.Runs); n == 0 || n > chunk.MostRuns || c.List.Single && n > 1 {
+		return fmt.Errorf("the list has %d runs", n)
+	}
+	seen := map[string]bool{lockFile: true, simulation.OutcomeFile: true}
+	for _, r := range c.List.Runs {
+		if r.ID != filepath.Base(r.ID) || !filepath.IsLocal(r.ID) || r.ID == "." || strings.HasSuffix(r.ID, chunk.ProgressSuffix) || seen[r.ID] {
+			return fmt.Errorf("the list has a run with the id %q", r.ID)
+		}
+		seen[r.ID] = true
+	}
+	return nil
+}
+
+// lockOf locks the output folder for as long as this process lives, by which the keeper sees that.
+func lockOf(ctx context.Context, out string) (*flock.Flock, error) {
+	ctx, cancel := context.WithTimeout(ctx, lockPatience)
+	defer cancel()
+	lock := flock.New(filepath.Join(out, lockFile))
+	if _, err := lock.TryLockContext(ctx, lookEvery); err != nil {
+		return nil, fmt.Errorf("locking the output folder, which another process may use: %w", err)
+	}
+	return lock, nil
+}
+
+// prepare clears what a killed process has left, and waits for the keeper.
+func (x *execution) prepare(ctx context.Context) error {
+	if err := os.RemoveAll(filepath.Join(x.Common.Work, runsFolder)); err != nil {
+		return err
+	}
+	if x.Unpacked == "" {
+		if err := os.RemoveAll(x.library.folder); err != nil {
+			return err
+		}
+	}
+	if err := os.MkdirAll(x.library.folder, 0o755); err != nil {
+		return err
+	}
+	file, err := openProgressOf(x.Common.ProgressFile, progressTotal*len(x.List.Runs), nil)
+	if err != nil {
+		return err
+	}
+	x.progress.file = file
+	ready, err := x.desk.ready(ctx, x.silentAfter())
+	if err != nil {
+		return err
+	}
+	for _, id := range ready.Skip {
+		x.skip[id] = true
+	}
+	if x.Common.Version == "" {
+		// Without an answer, each run fails for that reason.
+		if version, err := SUMOVersion(ctx, x.Common.Binary); err == nil {
+			x.Common.Version = release.Short(version)
+		}
+	}
+	return nil
+}
+
+func (x *execution) silentAfter() time.Duration { return cmp.Or(x.patience, chunk.SilentAfter) }
+
+func (x *execution) close() {
+	if x.progress.file != nil {
+		x.progress.file.close()
+	}
+	_ = x.lock.Close() // the kernel releases it at the latest
+}
+
+// goOn carries out the runs that are left.
+func (x *execution) goOn(ctx context.Context) simulation.Outcome {
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	look := time.NewTicker(lookEvery)
+	defer look.Stop()
+	ended := ctx.Done()
+	var closing time.Time // by when all is handed over, or is not to be
+	for {
+		x.begin(ctx)
+		switch silent := errors.Is(context.Cause(ctx), errSilent); {
+		case len(x.running) > 0, len(x.unstored) > 0 && !silent:
+		case x.left > 0, x.next < len(x.List.Runs), len(x.unstored) > 0:
+			return interrupted(context.Cause(ctx))
+		default:
+			return x.outcome
+		}
+		select {
+		case e := <-x.ends:
+			x.end(e)
+		case <-ended:
+			ended, closing = nil, time.Now().Add(ClosingTime)
+		case now := <-look.C:
+			x.look()
+			if x.desk.silent(now) > x.silentAfter() {
+				stop(errSilent)
+			}
+			if x.hang(now) || !closing.IsZero() && now.After(closing) {
+				return interrupted(errors.New("it could not be finished in time"))
+			}
+		}
+	}
+}
+
+// hang reports whether a run goes on that should have ended long ago.
+func (x *execution) hang(now time.Time) bool {
+	for _, r := range x.running {
+		if !r.deadline.IsZero() && now.After(r.deadline) {
+			return true
+		}
+	}
+	return false
+}
+
+// begin begins runs, in the order of the list, as long as there is room. After a stop it only passes over those that are not wanted.
+func (x *execution) begin(ctx context.Context) {
+	for ; x.next < len(x.List.Runs); x.next++ {
+		room := len(x.running) < max(x.List.Parallel, 1) && len(x.unstored) < maxUnstored
+		if ctx.Err() == nil && !room {
+			return
+		}
+		run := x.List.Runs[x.next]
+		if outcome, ok := x.finished(run.ID); ok && !x.skip[run.ID] {
+			x.ended(run.ID, outcome)
+			continue
+		}
+		if x.skip[run.ID] || x.desk.stored(run.ID) || x.desk.cancelled(run.ID) {
+			x.progress.settle(run.ID, true)
+			x.remove(run.ID)
+			continue
+		}
+		if ctx.Err() != nil {
+			return
+		}
+		r := &running{slot: x.freeSlot()}
+		if timeout := lasting(run.TimeoutSeconds); timeout > 0 {
+			r.deadline = time.Now().Add(timeout + ClosingTime)
+		}
+		var runContext context.Context
+		runContext, r.cancel = context.WithCancelCause(ctx)
+		x.running[run.ID] = r
+		x.say(run.ID, "begins")
+		go func() { x.ends <- x.carryOut(runContext, run, r.slot) }()
+	}
+}
+
+func lasting(seconds int) time.Duration { return time.Duration(seconds) * time.Second }
+
+// freeSlot is the first that no run has.
+func (x *execution) freeSlot() int {
+	taken := map[int]bool{}
+	for _, r := range x.running {
+		taken[r.slot] = true
+	}
+	slot := 0
+	for taken[slot] {
+		slot++
+	}
+	return slot % confine.Slots
+}
+
+// finished is the outcome of a run that has ended in a process that was killed before its results were stored.
+func (x *execution) finished(id string) (simulation.Outcome, bool) {
+	var outcome simulation.Outcome
+	text, err := os.ReadFile(filepath.Join(x.Common.Out, id, simulation.OutcomeFile))
+	if err != nil || json.Unmarshal(text, &outcome) != nil {
+		return simulation.Outcome{}, false
+	}
+	return outcome, true
+}
+
+// look looks at what the keeper wants and has stored.
+func (x *execution) look() {
+	for id, r := range x.running {
+		if x.desk.cancelled(id) {
+			r.cancel(errCancelled)
+		}
+	}
+	x.unstored = slices.DeleteFunc(x.unstored, func(id string) bool {
+		if !x.desk.stored(id) {
+			return false
+		}
+		if x.List.Single {
+			if err := writeJSON(filepath.Join(x.Common.Out, simulation.OutcomeFile), x.outcome); err != nil {
+				x.say(id, "the copy of its outcome could not be written: "+err.Error())
+			}
+		}
+		x.remove(id)
+		return true
+	})
+}
+
+// remove removes what a run has left in the output folder.
+func (x *execution) remove(id string) {
+	if err := errors.Join(os.RemoveAll(filepath.Join(x.Common.Out, id)), removed(x.progressOf(id))); err != nil {
+		x.say(id, "its folder could not be removed: "+err.Error())
+	}
+}
+
+// removed removes a file that may be missing.
+func removed(name string) error {
+	err := os.Remove(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
+}
+
+func (x *execution) progressOf(id string) string {
+	return filepath.Join(x.Common.Out, id+chunk.ProgressSuffix)
+}
+
+// end records the end of a run.
+func (x *execution) end(e end) {
+	x.running[e.run].cancel(nil)
+	delete(x.running, e.run)
+	if !e.kept {
+		x.left++
+		x.say(e.run, "is interrupted")
+		return
+	}
+	said := "succeeded"
+	if !e.outcome.Succeeded() {
+		first, _, _ := strings.Cut(e.outcome.Message, "\n")
+		said = string(e.outcome.Reason) + ": " + first
+	}
+	x.say(e.run, said)
+	x.ended(e.run, e.outcome)
+}
+
+// ended records that a run waits for the keeper.
+func (x *execution) ended(id string, outcome simulation.Outcome) {
+	x.progress.settle(id, !x.List.Single || outcome.Succeeded())
+	x.unstored = append(x.unstored, id)
+	if x.List.Single {
+		x.outcome = outcome
+	}
+}
+
+// say writes a line about a run to the console, where its log is not.
+func (x *execution) say(id, what string) {
+	if x.Common.Console != nil && !x.List.Single {
+		_, _ = io.WriteString(x.Common.Console, clean("sumo-run: "+id+" "+what)+"\n")
+	}
+}
+
+// carryOut carries out one run.
+func (x *execution) carryOut(ctx context.Context, run chunk.Run, slot int) end {
+	r := x.Common
+	r.Work, r.Out = filepath.Join(x.Common.Work, runsFolder, run.ID), filepath.Join(x.Common.Out, run.ID)
+	r.Options, r.Timeout, r.Memory = run.Options, lasting(run.TimeoutSeconds), ForSUMO(run.Memory)
+	r.ProgressFile, r.heard = x.progressOf(run.ID), func(n int) { x.progress.set(run.ID, n) }
+	r.shared, r.slot = x.library.files(r), slot
+	if !x.List.Single {
+		r.Console = nil
+	}
+	e := end{run: run.ID, kept: true}
+	if err := os.RemoveAll(r.Out); err != nil { // of a process that was killed
+		e.outcome = failed(blame(err, "The run's folders could not be prepared"))
+	} else {
+		e.outcome = x.proofs.carryOut(ctx, r, run.Valid, x.library.open)
+	}
+	if ctx.Err() != nil && !errors.Is(context.Cause(ctx), errCancelled) &&
+		(e.outcome.Reason == simulation.Interrupted || e.outcome.Reason == simulation.InternalError) {
+		switch { // a stop comes with a cancellation, or to a machine that goes down
+		case x.desk.cancelled(run.ID):
+			e.outcome.Reason, e.outcome.Message = simulation.Cancelled, simulation.Cancelled.Message()
+		case !x.List.Single:
+			e.kept = false
+		}
+	}
+	if e.kept {
+		e.outcome = r.conclude(e.outcome)
+	}
+	// What cannot be removed is in nobody's way.
+	_ = os.Remove(r.ProgressFile)
+	_ = os.RemoveAll(r.Work)
+	if !e.kept {
+		_ = os.RemoveAll(r.Out)
+	}
+	return e
+}
+
+// proofs say of which runs the XML is known to be valid. SUMO validates it against schemas, which takes longer than many a run. A run
+// reads what an earlier one has read if it differs only in what is left out here.
+type proofs struct {
+	mu    sync.Mutex
+	valid map[string]bool // false where a run fails unless SUMO validates, and so normalises, its XML
+}
+
+func (p *proofs) name(o simulation.Options) string {
+	text, _ := json.Marshal([]any{ // strings and finite numbers
+		o.ConfigFile, o.Begin, o.End, o.StepLength, o.SUMOOptions, o.Attributes, o.Check,
+	})
+	return string(text)
+}
+
+// carryOut carries out a run, without validation if its XML is known to be valid. If SUMO then complains, it goes the usual way:
+// blanks around a number, which validation removes, are a fault without it.
+func (p *proofs) carryOut(ctx context.Context, r Run, valid bool, open opener) simulation.Outcome {
+	name := p.name(r.Options)
+	p.mu.Lock()
+	proven, known := p.valid[name]
+	p.mu.Unlock()
+	r.valid = proven || valid && !known
+	outcome, clean := r.carryOut(ctx, open)
+	switch {
+	case !r.valid && clean && outcome.Succeeded() && !known:
+		p.record(name, true)
+	case r.valid && !clean && (outcome.Succeeded() ||
+		outcome.Reason == simulation.InvalidScenario || outcome.Reason == simulation.SimulationError):
+		r.valid = false
+		if outcome, clean = r.carryOut(ctx, open); clean {
+			p.record(name, false)
+		}
+	}
+	return outcome
+}
+
+func (p *proofs) record(name string, valid bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.valid == nil {
+		p.valid = map[string]bool{}
+	}
+	if was, known := p.valid[name]; !known || was {
+		p.valid[name] = valid
+	}
+}
