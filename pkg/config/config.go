@@ -80,6 +80,7 @@ type Config struct {
 	DefaultTimeout       time.Duration  `env:"DEFAULT_TIMEOUT" envDefault:"6h" doc:"Wall clock time of a run that names no timeout."`
 	MaxTimeout           time.Duration  `env:"MAX_TIMEOUT" envDefault:"24h" doc:"Longest timeout that a run may name."`
 	LinkLifetime         time.Duration  `env:"LINK_LIFETIME" envDefault:"1h" doc:"How long a link for a download or a direct upload works."`
+	PublicURL            string         `env:"PUBLIC_URL" doc:"URL by which clients reach the service, https://sumo.example.org: links to small results of a study's runs begin with it. Empty takes it from each request (X-Forwarded-Host, X-Forwarded-Proto, Host)."`
 	StreamLimit          time.Duration  `env:"STREAM_LIMIT" envDefault:"280s" doc:"A log stream ends cleanly after this time, before a gateway cuts it (Knative: 300 s); clients resume. 0 for no limit, which is the default of local mode."`
 	Retention            time.Duration  `env:"RESULT_RETENTION" envDefault:"720h" doc:"Age at which results are removed."`
 	Window               time.Duration  `env:"RECONCILE_WINDOW" envDefault:"50s" doc:"How long one reconcile call stays while jobs are active."`
@@ -151,6 +152,9 @@ func (c Config) check() error {
 		if value < 0 {
 			return fmt.Errorf("%s must not be negative; 0 switches the limit off", name)
 		}
+	}
+	if u, err := url.Parse(c.PublicURL); c.PublicURL != "" && (err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https") {
+		return fmt.Errorf("PUBLIC_URL is %q; it must be an http or https URL, such as https://sumo.example.org", c.PublicURL)
 	}
 	for _, caller := range c.ReconcileCallers {
 		if namespace, name, ok := strings.Cut(caller, "/"); !ok || namespace == "" || name == "" || strings.Contains(name, "/") {

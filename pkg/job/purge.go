@@ -30,7 +30,7 @@ func Purge(ctx context.Context, jobs PurgeStore, objects artifact.Remover, tenan
 		return Job{}, problem.New(problem.Conflict, "Job %s is %s. Cancel it first, and purge it once it has finished.", id, j.State)
 	}
 	if j.Imported == nil { // what the predecessor stored is not ours to remove
-		if err := artifact.RemoveJob(ctx, objects, j.Namespace, j.ID); err != nil {
+		if err := artifact.RemoveResults(ctx, objects, j.ResultsKey); err != nil {
 			return Job{}, err
 		}
 	}

@@ -23,6 +23,7 @@ var errUnreachable = errors.New("unreachable")
 type record struct {
 	mu          sync.Mutex
 	jobs        map[string]job.Job
+	chunks      map[string]bool // at work, besides those of single jobs
 	applyErr    error
 	activeErr   error
 	keysBefore  time.Time
@@ -143,6 +144,7 @@ func (r *record) ActiveChunks(_ context.Context, ids []string) (map[string]bool,
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	active := map[string]bool{}
+	maps.Copy(active, r.chunks)
 	for _, id := range ids {
 		if j, exists := r.jobs[id]; exists && !j.State.Terminal() {
 			active[id] = true

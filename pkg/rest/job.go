@@ -5,7 +5,6 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
-	"github.com/sumo-k8/sumo-k8/pkg/artifact"
 	"github.com/sumo-k8/sumo-k8/pkg/job"
 	"github.com/sumo-k8/sumo-k8/pkg/problem"
 	"github.com/sumo-k8/sumo-k8/pkg/simulation"
@@ -98,9 +97,9 @@ func JobOf(j job.Job, url func(key string) string) Job {
 		}
 	}
 	if j.State.Terminal() && len(j.Results) > 0 && !j.ResultsPruned {
-		location := url(artifact.ResultsOf(j.Namespace, j.ID))
+		location := url(j.ResultsKey)
 		out.ResultLocation = &location
-		out.ResultFiles = ResultFilesOf(j.Namespace, j.ID, j.Results, url)
+		out.ResultFiles = resultFiles(j, url)
 	}
 	return out
 }

@@ -209,7 +209,7 @@ func Purge(ctx context.Context, studies PurgeStore, objects artifact.Remover, te
 	if !s.State.Terminal() {
 		return Study{}, problem.New(problem.Conflict, "Study %s is %s. Cancel it first, and purge it once it has finished.", id, s.State)
 	}
-	if err := artifact.RemoveStudy(ctx, objects, s.Namespace, s.ID); err != nil {
+	if err := artifact.RemoveResults(ctx, objects, artifact.StudyResults(s.Namespace, s.ID)); err != nil {
 		return Study{}, err
 	}
 	for n := purgeBatch; n == purgeBatch; {

@@ -204,8 +204,16 @@ func (p Parts) submit() *submit.Function {
 func (p Parts) status() *status.Function {
 	return &status.Function{
 		Jobs: p.DB, Studies: p.DB, Scenarios: p.DB, Webhooks: p.DB, Objects: p.Objects, Views: view.New(p.Objects), Limits: p.Config.Limits(),
-		Versions: p.offer(), LinkLifetime: p.Config.LinkLifetime, Now: time.Now,
+		Versions: p.offer(), LinkLifetime: p.Config.LinkLifetime, LinkSecret: p.linkSecret, PublicURL: p.Config.PublicURL, Now: time.Now,
 	}
+}
+
+func (p Parts) linkSecret(ctx context.Context) ([]byte, error) {
+	return p.DB.LinkSecret(ctx, func() []byte {
+		secret := make([]byte, 32)
+		_, _ = rand.Read(secret) // never fails
+		return secret
+	})
 }
 
 // logPoll is how often a stream checks for new lines: often enough to feel live, and one stat of a file each time.

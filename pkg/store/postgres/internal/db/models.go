@@ -182,6 +182,12 @@ type ScenarioUpload struct {
 	CreatedAt      time.Time
 }
 
+type Secret struct {
+	Name      string
+	Value     []byte
+	CreatedAt time.Time
+}
+
 type Signal struct {
 	JobID    string
 	Target   string
