@@ -174,6 +174,9 @@ func StudyResults(namespace, studyID string) string {
 // is a range of it. Runs of a study have one, since S3 has no request that stores several objects.
 const PackFile = "files.zip"
 
+// PackBelow is the size, in bytes, from which a file is an object of its own. Below it, a request costs more than the bytes.
+const PackBelow = 1 << 20
+
 // Disposition is the Content-Disposition header with which a browser saves a download as name, whatever characters it has.
 func Disposition(name string) string {
 	plain := strings.Map(func(r rune) rune {

@@ -6,6 +6,7 @@
 //
 //	out/<run>/            what a run leaves, written by sumo-run; outcome.json is moved there last, and nothing changes afterwards
 //	out/<run>.progress    "N/1000", while the run goes on
+//	out/lock              held exclusively (flock) as long as sumo-run lives
 //	desk/ready            a Ready, written by the keeper once; no run begins before
 //	desk/alive            touched by the keeper every AliveEvery
 //	desk/cancel/<run>     the run is to be stopped, or not begun
@@ -90,6 +91,7 @@ const (
 	CancelFolder   = "cancel"
 	StoredFolder   = "stored"
 	ProgressSuffix = ".progress" // of a file beside a run's folder
+	LockFile       = "lock"
 )
 
 const (

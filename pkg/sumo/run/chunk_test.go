@@ -687,7 +687,10 @@ func TestAnUnpackedScenarioIsKept(t *testing.T) {
 				c, k := chunkOf(t, zip, 2, 2)
 				c.Unpacked = shelf
 				for i := range c.List.Runs {
-					c.List.Runs[i].Options.ConfigFile, c.List.Runs[i].Options.End = config, &end
+					c.List.Runs[i].Options.ConfigFile = config
+					if name == "grid" { // which takes long
+						c.List.Runs[i].Options.End = &end
+					}
 				}
 				if outcome := k.do(c); !outcome.Succeeded() {
 					t.Fatalf("%s: %s", outcome.Reason, outcome.Message)
