@@ -485,7 +485,8 @@ func forgetJobs(t *testing.T, path string) {
 func TestAChunkThatWaitedAtAnOrderlyCloseIsStillThere(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, func(c *local.Config) { c.Slots = 1 })
-	b.start(t, "first", `trap 'finish Interrupted; exit 31' TERM; : >"$SCRATCH/up"; until [ -e "$SCRATCH/go" ]; do sleep 0.01; done; finish ""`, nil)
+	b.start(t, "first", `trap 'finish Interrupted; exit 31' TERM; : >"$SCRATCH/up"
+		until [ -e "$SCRATCH/go" ]; do sleep 0.01; done; finish ""`, nil)
 	c := chunkOf("c", 3, 1)
 	b.startChunk(t, c, `finish ""`)
 	if err := b.Stop(t.Context(), c.ID, "c-1"); err != nil {
@@ -557,7 +558,8 @@ func TestFoldersOfTheReleaseBeforeChunksAreTakenUp(t *testing.T) {
 
 	b.open(t)
 	o := b.seeEnd(t, ended)
-	if o.State != job.Failed || o.Reason != simulation.TooManyTeleports || !o.FinishedAt.Equal(time.Date(2026, 5, 4, 12, 0, 1, 0, time.UTC)) {
+	at := time.Date(2026, 5, 4, 12, 0, 1, 0, time.UTC)
+	if o.State != job.Failed || o.Reason != simulation.TooManyTeleports || !o.FinishedAt.Equal(at) {
 		t.Errorf("the run that had ended is %+v", o)
 	}
 	want := map[string]string{"log.txt": "the whole log", "scenario/own.xml": "<own/>"}
