@@ -383,7 +383,9 @@ func TestASumoRunThatHangsIsKilledAndTheOtherRunsGoOn(t *testing.T) {
 
 func TestASumoRunThatEndsBeforeTheFirstRunFailsTheChunkAndOneThatIsKilledLosesIt(t *testing.T) {
 	t.Parallel()
-	for script, want := range map[string]job.State{"exit 70": job.Failed, "exit 0": job.Failed, "kill -9 $$": "", "kill $$": "", "exit 31": ""} {
+	for script, want := range map[string]job.State{
+		"exit 70": job.Failed, "exit 0": job.Failed, "kill -9 $$": "", "kill $$": "", "exit 31": "",
+	} {
 		program := filepath.Join(t.TempDir(), "sumo-run")
 		if err := os.WriteFile(program, []byte("#!/bin/sh\n"+script+"\n"), 0o755); err != nil {
 			t.Fatal(err)
