@@ -9,9 +9,11 @@ import (
 
 // Filter selects jobs. Each field narrows the selection; its zero value does not.
 type Filter struct {
-	State           State
-	Name            string
-	Labels          map[string]string // all of them must be on the job
+	State  State
+	Name   string
+	Labels map[string]string // all of them must be on the job
+	// Study is the id of one whose runs are wanted. Empty leaves out the runs of all studies.
+	Study           string
 	SubmittedAfter  time.Time
 	SubmittedBefore time.Time
 }

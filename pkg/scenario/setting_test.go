@@ -1,10 +1,17 @@
 package scenario
 
 import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/sumo-k8/sumo-k8/pkg/sumo/release"
+	"github.com/sumo-k8/sumo-k8/pkg/sumo/sumotest"
 )
 
 func TestOptionFault(t *testing.T) {
@@ -29,6 +36,8 @@ func TestOptionFault(t *testing.T) {
 		"default.carfollowmodel=${MODEL}":     "contains a variable",
 		"default.carfollowmodel=a\x00":        "control characters",
 		"default.carfollowmodel=~x":           "home folder",
+		"routing-algorithm=CH":                "",
+		"routing-algorithm=ch":                "is not one of dijkstra, astar, CH, CHWrapper, CCH",
 		"pedestrian.model=remote":             "connects to another computer",
 		"pedestrian.remote.address=host:1":    "is not allowed",
 		"teim-to-teleport=1":                  "did you mean time-to-teleport?",
@@ -101,6 +110,41 @@ func TestNoSettableOptionNamesFiles(t *testing.T) {
 			t.Errorf("no option has the topic %s", topic)
 		}
 	}
+}
+
+// TestChoicesAreThoseOfSUMO holds the values of options to what each SUMO lists: all in the newest, no others in any.
+func TestChoicesAreThoseOfSUMO(t *testing.T) {
+	t.Parallel()
+	list := regexp.MustCompile(`<(\S+) value="[^"]*"[^>]* type="STR" help="[^"]*[[(]([^])"]*[|,][^])"]*)[])]"`)
+	sumotest.Each(t, func(t *testing.T, at release.Installation) {
+		dir := t.TempDir()
+		if out, ok := sumo(t, at, dir, "sumo", "--save-template", "t.xml"); !ok {
+			t.Fatal(out)
+		}
+		template, err := os.ReadFile(filepath.Join(dir, "t.xml"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		found := map[string][]string{}
+		for _, m := range list.FindAllStringSubmatch(string(template), -1) {
+			if choices[m[1]] != nil {
+				found[m[1]] = strings.FieldsFunc(strings.NewReplacer("&apos;", "", " or ", " ").Replace(m[2]),
+					func(r rune) bool { return strings.ContainsRune("|, ", r) })
+			}
+		}
+		for name, values := range choices {
+			for _, value := range values {
+				if at.Version == sumotest.Newest(t).Version && !slices.Contains(found[name], value) {
+					t.Errorf("%s is not among the values of %s: %v", value, name, found[name])
+				}
+			}
+			for _, value := range found[name] {
+				if !slices.Contains(values, value) && value != "remote" && value != "traci" {
+					t.Errorf("%s has the value %s, too", name, value)
+				}
+			}
+		}
+	})
 }
 
 func TestOptionName(t *testing.T) {

@@ -215,12 +215,13 @@ func (d *DB) DeleteJob(ctx context.Context, tenantID, id string) error {
 		return err
 	}
 	var n int64
+	place := j.Place()
 	err = d.inTx(ctx, func(q *db.Queries) error {
-		if n, err = q.DeleteJob(ctx, db.DeleteJobParams{TenantID: tenantID, ID: j.Place()}); err != nil || n == 0 {
+		if n, err = q.DeleteJob(ctx, db.DeleteJobParams{TenantID: tenantID, ID: place}); err != nil || n == 0 {
 			return err
 		}
 		// What still waits is sent, and forgotten then.
-		return q.ForgetDeliveriesOfJob(ctx, j.Place())
+		return q.ForgetDeliveriesOfJob(ctx, &place)
 	})
 	if err != nil {
 		return translate(err, "deleting a job")

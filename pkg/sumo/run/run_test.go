@@ -32,6 +32,9 @@ import (
 
 func TestMain(m *testing.M) {
 	confine.Enter()
+	if name := os.Getenv(asChunk); name != "" {
+		os.Exit(beChunk(name))
+	}
 	// Under nohup this process ignores hang-ups, and so would SUMO, unless we catch them.
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGHUP)
 	clean, err := sumotest.Reachable()

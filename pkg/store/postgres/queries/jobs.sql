@@ -18,16 +18,16 @@ SELECT count(*) FROM (
 ) AS waiting;
 
 -- name: IdempotencyKey :one
-SELECT request_hash, job_id, upload_id, hook_id FROM idempotency_keys
+SELECT request_hash, job_id, upload_id, hook_id, study_id FROM idempotency_keys
 WHERE tenant_id = @tenant_id AND key = @key AND created_at > now() - @lifetime::interval;
 
 -- name: InsertIdempotencyKey :exec
 -- Only an expired, not yet pruned key can conflict: the caller holds the tenant's row and has looked the key up.
-INSERT INTO idempotency_keys (tenant_id, key, request_hash, job_id, upload_id, hook_id)
-VALUES (@tenant_id, @key, @request_hash, sqlc.narg(job_id), sqlc.narg(upload_id), sqlc.narg(hook_id))
+INSERT INTO idempotency_keys (tenant_id, key, request_hash, job_id, upload_id, hook_id, study_id)
+VALUES (@tenant_id, @key, @request_hash, sqlc.narg(job_id), sqlc.narg(upload_id), sqlc.narg(hook_id), sqlc.narg(study_id))
 ON CONFLICT (tenant_id, key) DO UPDATE
 SET request_hash = excluded.request_hash, job_id = excluded.job_id, upload_id = excluded.upload_id, hook_id = excluded.hook_id,
-    created_at = excluded.created_at;
+    study_id = excluded.study_id, created_at = excluded.created_at;
 
 -- name: PruneIdempotencyKeys :execrows
 DELETE FROM idempotency_keys i
@@ -138,13 +138,13 @@ SET cancel_requested = true,
 WHERE tenant_id = @tenant_id AND state IN ('QUEUED', 'PENDING', 'RUNNING');
 
 -- name: ActiveUsage :one
-SELECT count(*) AS jobs, coalesce(sum(cpu_request), 0)::bigint AS cpu, coalesce(sum(memory_gi), 0)::bigint AS memory_gi
-FROM jobs
-WHERE tenant_id = @tenant_id AND state IN ('PENDING', 'RUNNING');
+SELECT count(*) AS jobs, coalesce(sum(cpu), 0)::bigint AS cpu, coalesce(sum(memory_gi), 0)::bigint AS memory_gi
+FROM held
+WHERE tenant_id = @tenant_id;
 
 -- name: QueueHead :many
 -- Leaves out jobs that exceed the tenant's limits on their own; ExplainOversized covers those.
-SELECT id, cpu_request, memory_gi, (submitted_at < now() - @reserve_after::interval)::boolean AS overdue
+SELECT id, priority, cpu_request, memory_gi, (submitted_at < now() - @reserve_after::interval)::boolean AS overdue
 FROM jobs
 WHERE tenant_id = @tenant_id AND state = 'QUEUED' AND cpu_request <= @max_cpu AND memory_gi <= @max_memory_gi
 ORDER BY priority DESC, submitted_at, id
@@ -176,19 +176,23 @@ UPDATE jobs SET message = '' WHERE tenant_id = @tenant_id AND state = 'QUEUED' A
 SELECT t.id
 FROM tenants t
 CROSS JOIN LATERAL (
-    SELECT q.submitted_at FROM jobs q
-    WHERE q.tenant_id = t.id AND q.state = 'QUEUED'
-    ORDER BY q.priority DESC, q.submitted_at, q.id
-    LIMIT 1
-) AS next
+    SELECT least(
+        (SELECT q.submitted_at FROM jobs q WHERE q.tenant_id = t.id AND q.state = 'QUEUED'
+         ORDER BY q.priority DESC, q.submitted_at, q.id LIMIT 1),
+        (SELECT s.created_at FROM studies s
+         WHERE s.tenant_id = t.id AND s.state = 'RUNNING' AND s.unplaced AND NOT s.cancel_requested
+         ORDER BY s.priority DESC, s.id LIMIT 1)
+    ) AS since
+) AS waiting
 CROSS JOIN LATERAL (
     SELECT greatest(count(*)::float8 / t.max_concurrent_jobs,
-                    coalesce(sum(a.cpu_request), 0)::float8 / t.max_cpu,
-                    coalesce(sum(a.memory_gi), 0)::float8 / t.max_memory_gi) AS share
-    FROM jobs a
-    WHERE a.tenant_id = t.id AND a.state IN ('PENDING', 'RUNNING')
-) AS held
-ORDER BY held.share, next.submitted_at, t.id;
+                    coalesce(sum(h.cpu), 0)::float8 / t.max_cpu,
+                    coalesce(sum(h.memory_gi), 0)::float8 / t.max_memory_gi) AS share
+    FROM held h
+    WHERE h.tenant_id = t.id
+) AS used
+WHERE waiting.since IS NOT NULL
+ORDER BY used.share, waiting.since, t.id;
 
 -- name: ActiveJobs :many
 SELECT * FROM jobs WHERE state IN ('PENDING', 'RUNNING') ORDER BY id LIMIT @most::integer;
@@ -236,7 +240,9 @@ WITH observed AS (
             SELECT jsonb_agg(w.text ORDER BY w.place) FROM jsonb_array_elements(o.warnings) WITH ORDINALITY AS w (text, place)
             WHERE NOT j.warnings @> w.text
         ), '[]'::jsonb),
-        problems     = coalesce(o.problems, j.problems)
+        problems     = coalesce(o.problems, j.problems),
+        metrics      = CASE WHEN o.summary IS NULL THEN j.metrics
+                            ELSE (SELECT metrics_of(o.summary, s.metric_names) FROM studies s WHERE s.id = j.study_id) END
     FROM observed o
     JOIN locked l ON l.id = o.id
     WHERE j.id = o.id
@@ -249,11 +255,11 @@ WITH observed AS (
 )
 SELECT id FROM written WHERE moved ORDER BY id;
 
--- name: Restart :one
--- No row when there is no such job, or it is not active.
+-- name: Restart :many
+-- Leaves out jobs that are not active.
 UPDATE jobs SET attempt = attempt + 1, message = @message
-WHERE id = @id AND state IN ('PENDING', 'RUNNING')
-RETURNING attempt;
+WHERE id = ANY (@ids::uuid[]) AND state IN ('PENDING', 'RUNNING')
+RETURNING id;
 
 -- name: ReplaceVersion :exec
 UPDATE jobs
@@ -262,8 +268,9 @@ SET options  = options || jsonb_build_object('sumo_version', @version::text),
 WHERE id = @id AND finished_at IS NULL;
 
 -- name: ExpiredResults :many
+-- Leaves out the runs of studies, whose results are removed together.
 SELECT * FROM jobs
-WHERE finished_at < @before::timestamptz AND NOT results_pruned
+WHERE finished_at < @before::timestamptz AND NOT results_pruned AND study_id IS NULL
 ORDER BY finished_at
 LIMIT @most::integer;
 
