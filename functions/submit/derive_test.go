@@ -65,6 +65,8 @@ func (in *installation) objects(t *testing.T) (keys []string) {
 	return keys
 }
 
+var roomy = tenant.Limits{MaxCPU: 8, MaxMemoryGi: 16, MaxConcurrentJobs: 2}
+
 const noTraffic = "<routes/>\n"
 
 func TestAScenarioIsDerived(t *testing.T) {
@@ -76,7 +78,8 @@ func TestAScenarioIsDerived(t *testing.T) {
 		Base: in.scenario.Digest, Changed: []string{"square.rou.xml"}, Added: []string{"notes, old.txt"}, Deleted: []string{}, Differences: 2,
 		AddedSize: first.Size - in.scenario.Size,
 	}
-	if diff := cmp.Diff(want, first.Derived); diff != "" || !first.Created || first.Name != "no traffic" || first.Configs[0].Demand.Vehicles != 0 {
+	if diff := cmp.Diff(want, first.Derived); diff != "" || !first.Created || first.Name != "no traffic" ||
+		first.Configs[0].Demand.Vehicles != 0 {
 		t.Errorf("derived %+v (-want +got):\n%s", first, diff)
 	}
 	var form bytes.Buffer
@@ -157,11 +160,12 @@ func TestADerivedScenarioIsNobodyElses(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	other := tenant.Tenant{ID: "other", Namespace: tenant.NamespaceFor("other"), Limits: tenant.Limits{MaxCPU: 8, MaxMemoryGi: 16, MaxConcurrentJobs: 2}}
+	other := tenant.Tenant{ID: "other", Namespace: tenant.NamespaceFor("other"), Limits: roomy}
 	if _, err := in.parts.DB.CreateTenant(t.Context(), other, stored); err != nil {
 		t.Fatal(err)
 	}
-	in.Call(t, "POST", "/scenarios/"+in.scenario.Digest+"/derive", zipped(t, "x", "x"), "Authorization: Bearer "+text).Want(t, http.StatusNotFound)
+	in.key = "Authorization: Bearer " + text
+	in.derive(t, in.scenario.Digest, "", zipped(t, "x", "x")).Want(t, http.StatusNotFound)
 }
 
 func TestAJobOfADerivedScenarioHasBothParts(t *testing.T) {

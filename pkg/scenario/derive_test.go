@@ -194,7 +194,7 @@ func TestADerivationOfADerivationIsOneOverlay(t *testing.T) {
 		t.Errorf("by two steps %+v, by one %+v", second, direct)
 	}
 	back := b.mustDerive(t, second.Digest, zipOf(t, entryOf("y", "y")))
-	if want := []string{"x", "z"}; !slices.Equal(slices.Concat(back.Derived.Changed, back.Derived.Added), want) || back.Derived.Deleted != nil {
+	if d, want := back.Derived, []string{"x", "z"}; !slices.Equal(slices.Concat(d.Changed, d.Added), want) || d.Deleted != nil {
 		t.Errorf("y is back: %+v", back.Derived)
 	}
 	for _, known := range []bool{true, false} {
@@ -224,18 +224,22 @@ func TestADerivationIsRefused(t *testing.T) {
 		code    problem.Code
 		says    string
 	}{
-		"nothing":                   {code: problem.Invalid, says: "Nothing would change"},
-		"the same file":             {changes: zipOf(t, entryOf("n.net.xml", net)), code: problem.Invalid, says: "Nothing would change"},
-		"an empty zip":              {changes: zipOf(t), code: problem.Invalid, says: "Nothing would change"},
-		"an unknown file":           {deleted: []string{"q.xml"}, code: problem.Invalid, says: `"q.xml" is no file or folder`},
-		"the scenario":              {deleted: []string{"."}, code: problem.Invalid, says: `"." is no file or folder`},
-		"the beginning of a name":   {deleted: []string{"n.net"}, code: problem.Invalid, says: `"n.net" is no file or folder`},
-		"sent and deleted":          {changes: zipOf(t, entryOf("x", "x")), deleted: []string{"x"}, code: problem.Invalid, says: `"x" is in the zip and`},
-		"the configuration":         {deleted: []string{"s.sumocfg"}, code: problem.ScenarioInvalid, says: "no .sumocfg"},
-		"what the scenario needs":   {deleted: []string{"n.net.xml"}, code: problem.ScenarioInvalid, says: "n.net.xml"},
-		"everything":                {deleted: []string{"n.net.xml", "s.sumocfg", "r.rou.xml"}, code: problem.ScenarioInvalid, says: "is empty"},
-		"no zip":                    {changes: []byte("no zip"), code: problem.ScenarioInvalid, says: "not a zip"},
-		"a link":                    {changes: zipOf(t, part{name: "x", text: "y", change: mode(0o777 | fs.ModeSymlink)}), code: problem.ScenarioInvalid, says: "link"},
+		"nothing":                 {code: problem.Invalid, says: "Nothing would change"},
+		"the same file":           {changes: zipOf(t, entryOf("n.net.xml", net)), code: problem.Invalid, says: "Nothing would change"},
+		"an empty zip":            {changes: zipOf(t), code: problem.Invalid, says: "Nothing would change"},
+		"an unknown file":         {deleted: []string{"q.xml"}, code: problem.Invalid, says: `"q.xml" is no file or folder`},
+		"the scenario":            {deleted: []string{"."}, code: problem.Invalid, says: `"." is no file or folder`},
+		"the beginning of a name": {deleted: []string{"n.net"}, code: problem.Invalid, says: `"n.net" is no file or folder`},
+		"sent and deleted": {
+			changes: zipOf(t, entryOf("x", "x")), deleted: []string{"x"}, code: problem.Invalid, says: `"x" is in the zip and`,
+		},
+		"the configuration":       {deleted: []string{"s.sumocfg"}, code: problem.ScenarioInvalid, says: "no .sumocfg"},
+		"what the scenario needs": {deleted: []string{"n.net.xml"}, code: problem.ScenarioInvalid, says: "n.net.xml"},
+		"everything":              {deleted: []string{"n.net.xml", "s.sumocfg", "r.rou.xml"}, code: problem.ScenarioInvalid, says: "is empty"},
+		"no zip":                  {changes: []byte("no zip"), code: problem.ScenarioInvalid, says: "not a zip"},
+		"a link": {
+			changes: zipOf(t, part{name: "x", text: "y", change: mode(0o777 | fs.ModeSymlink)}), code: problem.ScenarioInvalid, says: "link",
+		},
 		"a name outside":            {changes: zipOf(t, entryOf("../x", "x")), code: problem.ScenarioInvalid, says: ".."},
 		"the name of the list":      {changes: zipOf(t, entryOf(deltaName, "{}")), code: problem.ScenarioInvalid, says: "absolute"},
 		"a file that is no network": {changes: zipOf(t, entryOf("n.net.xml", "<x/>")), code: problem.ScenarioInvalid, says: "n.net.xml"},
@@ -248,8 +252,9 @@ func TestADerivationIsRefused(t *testing.T) {
 			code: problem.ScenarioInvalid, says: "5 files and folders",
 		},
 		"too many bytes": {
-			changes: zipOf(t, stored("x", rand.Text()+rand.Text())), limits: func(l *Limits) { l.Upload = int64(len(scenarioOf(t, ""))) + 50 },
-			code: problem.TooLarge, says: "at most",
+			changes: zipOf(t, stored("x", rand.Text()+rand.Text())),
+			limits:  func(l *Limits) { l.Upload = int64(len(scenarioOf(t, ""))) + 50 },
+			code:    problem.TooLarge, says: "at most",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -283,6 +288,28 @@ func TestWhatAnOverlayReplacesDoesNotCount(t *testing.T) {
 	base := b.accept(t, scenarioOf(t, "", stored("x", strings.Repeat("x", 4000))))
 	b.Limits.Upload = base.Size
 	b.mustDerive(t, base.Digest, zipOf(t, stored("x", strings.Repeat("y", 3000))))
+}
+
+// The base is read once, but for what is replaced, and its end, where the table of contents is, twice more: before the changes are
+// settled, and when the whole is opened.
+func TestADerivationReadsNoMoreOfItsBaseThanACheckNeeds(t *testing.T) {
+	t.Parallel()
+	b := setupIntake()
+	noise := func(n int) string {
+		raw := make([]byte, n)
+		_, _ = rand.Read(raw)
+		return string(raw)
+	}
+	parts := []part{stored("first.bin", noise(5*blockSize)), stored("second.bin", noise(5*blockSize)), stored("third.bin", noise(5*blockSize))}
+	base := b.accept(t, scenarioOf(t, "", parts...))
+	for name, replaced := range map[string]int64{"small.txt": 0, "first.bin": 5, "second.bin": 5, "third.bin": 5} {
+		b.objects.read = map[string]int64{}
+		b.mustDerive(t, base.Digest, zipOf(t, entryOf(name, "another")))
+		most := base.Size + (2+2-replaced)*blockSize // what is replaced begins and ends within blocks
+		if got := b.objects.read[base.Key]; got > most {
+			t.Errorf("with another %s, %.1f of %.1f MiB were read", name, float64(got)/(1<<20), float64(base.Size)/(1<<20))
+		}
+	}
 }
 
 func TestADerivationYieldsToADeletedBase(t *testing.T) {

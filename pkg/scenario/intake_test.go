@@ -27,6 +27,7 @@ type objects struct {
 	mu    sync.Mutex
 	data  map[string][]byte
 	opens int
+	read  map[string]int64 // bytes that were asked for, by key
 }
 
 func (o *objects) Put(ctx context.Context, key string, r io.Reader, _ string) (int64, error) {
@@ -51,6 +52,9 @@ func (o *objects) Open(ctx context.Context, key string, offset, length int64) (i
 	end := int64(len(data))
 	if length >= 0 {
 		end = min(offset+length, end)
+	}
+	if o.read != nil {
+		o.read[key] += end - offset
 	}
 	return io.NopCloser(bytes.NewReader(data[offset:end])), ctx.Err()
 }

@@ -71,7 +71,9 @@ func TestADerivedScenarioIsStoredAsItsParts(t *testing.T) {
 
 func TestAZipIsUnneededWithTheLastScenarioOfIt(t *testing.T) {
 	t.Parallel()
-	for name, order := range map[string][]string{"the base first": {digest, "a", "b"}, "the base last": {"a", "b", digest}, "between": {"b", digest, "a"}} {
+	for name, order := range map[string][]string{
+		"the base first": {digest, "a", "b"}, "the base last": {"a", "b", digest}, "between": {"b", digest, "a"},
+	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			d := setup(t)
@@ -135,8 +137,8 @@ func TestAScenarioIsNotDeletedWhileAStudyNeedsIt(t *testing.T) {
 	}
 	exec(`INSERT INTO studies (id, tenant_id, name, state, plan, priority, seeds, max_parallel, stop_share, metric_names, runs)
 		VALUES ($1, 'acme', 'signal plans', 'RUNNING', '{}', 0, '{1}', 1, 1, '{}', 1)`, id)
-	exec(`INSERT INTO study_points (study_id, point, variant, setting, scenario_digest, scenario_key, cpu_request, memory_gi, options, timeout_seconds)
-		VALUES ($1, 0, 'base', '[]', $2, 'k', 1, 1, '{}', 60)`, id, digest)
+	exec(`INSERT INTO study_points (study_id, point, variant, setting, scenario_digest, scenario_key, cpu_request, memory_gi, options,
+		timeout_seconds) VALUES ($1, 0, 'base', '[]', $2, 'k', 1, 1, '{}', 60)`, id, digest)
 	_, _, err := d.DeleteScenario(t.Context(), "acme", digest)
 	wantCode(t, err, problem.Conflict)
 	if text := err.Error(); !strings.Contains(text, id) || !strings.Contains(text, "signal plans") {
