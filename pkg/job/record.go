@@ -9,11 +9,13 @@ import (
 
 // Filter selects jobs. Each field narrows the selection; its zero value does not.
 type Filter struct {
-	State  State
-	Name   string
-	Labels map[string]string // all of them must be on the job
-	// Study is the id of one whose runs are wanted. Empty leaves out the runs of all studies.
+	// Study selects the runs of a study, and Point and Variant some of these. Without it, jobs are selected that belong to none.
 	Study           string
+	Point           *int
+	Variant         string
+	State           State
+	Name            string
+	Labels          map[string]string // all of them must be on the job
 	SubmittedAfter  time.Time
 	SubmittedBefore time.Time
 }

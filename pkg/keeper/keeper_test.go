@@ -667,6 +667,31 @@ func TestReportsAreSpacedOut(t *testing.T) {
 	}
 }
 
+// sumo-run begins nothing while many runs wait, so a keeper does not wait for its time then.
+func TestManyEndsAreReportedAtOnce(t *testing.T) {
+	t.Parallel()
+	ids := []string{"first", "unfinished"}
+	for n := range chunk.MostUnstored / 2 {
+		ids = append(ids, fmt.Sprint("p", n))
+	}
+	b := newBench(t, ids...)
+	b.ReportEvery = time.Hour
+	b.start(t)
+	end := func(id string) {
+		b.begin(t, id, map[string]string{"log.txt": "log"})
+		b.end(t, id, simulation.Outcome{})
+	}
+	end("first")
+	b.await(t, "the first report", func() bool { return len(b.last().Runs) == 1 })
+	for _, id := range ids[2:] {
+		end(id)
+	}
+	b.await(t, "as many are stored", func() bool {
+		stored, err := os.ReadDir(filepath.Join(b.Desk, chunk.StoredFolder))
+		return err == nil && len(stored) >= chunk.MostUnstored/2
+	})
+}
+
 func TestTheKeeperShowsThatItLives(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, "single")

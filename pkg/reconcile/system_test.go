@@ -428,7 +428,7 @@ func TestOnRealServers(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				if u.Active() > limits.MaxConcurrentJobs || u.CPU > limits.MaxCPU {
+				if u.Held > limits.MaxConcurrentJobs || u.CPU > limits.MaxCPU {
 					t.Fatalf("in use are %+v, beyond %+v", u, limits)
 				}
 				return j.State == job.Succeeded

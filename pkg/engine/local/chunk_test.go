@@ -339,15 +339,22 @@ func TestASumoRunThatIsKilledLosesTheRunsAtWorkOnly(t *testing.T) {
 	}
 }
 
-func TestASumoRunThatCannotBeginFailsAllRunsOfItsChunk(t *testing.T) {
+func TestASumoRunThatEndsBeforeTheFirstRunFailsTheChunkAndOneThatIsKilledLosesIt(t *testing.T) {
 	t.Parallel()
-	b := newBench(t, func(c *local.Config) { c.SumoRun = "/bin/false" })
-	c := chunkOf("c", 3, 2)
-	b.startChunk(t, c, "")
-	s := b.seeEnded(t, c.ID)
-	for _, j := range c.Jobs {
-		if o := s.Of(j.ID); o.State != job.Failed || o.Reason != simulation.InternalError || len(o.Results) != 1 {
-			t.Errorf("%s ended as %+v", j.ID, o)
+	for script, want := range map[string]job.State{"exit 70": job.Failed, "exit 0": job.Failed, "kill -9 $$": "", "kill $$": "", "exit 31": ""} {
+		program := filepath.Join(t.TempDir(), "sumo-run")
+		if err := os.WriteFile(program, []byte("#!/bin/sh\n"+script+"\n"), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		b := newBench(t, func(c *local.Config) { c.SumoRun = program })
+		c := chunkOf("c", 3, 2)
+		b.startChunk(t, c, "")
+		s := b.seeEnded(t, c.ID)
+		for _, j := range c.Jobs {
+			o := s.Of(j.ID)
+			if o.State != want || want == job.Failed && (o.Reason != simulation.InternalError || len(o.Results) != 1) {
+				t.Errorf("%s: %s ended as %+v", script, j.ID, o)
+			}
 		}
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/sumo-k8/sumo-k8/pkg/job"
+	"github.com/sumo-k8/sumo-k8/pkg/problem"
 	"github.com/sumo-k8/sumo-k8/pkg/simulation"
 	"github.com/sumo-k8/sumo-k8/pkg/store/postgres/internal/db"
 	"github.com/sumo-k8/sumo-k8/pkg/tenant"
@@ -319,4 +320,88 @@ func TestFurtherChunksOfATenant(t *testing.T) {
 			t.Errorf("with %d at work and %d that wait: %d, want %d", c.begun, c.waiting, got, c.want)
 		}
 	}
+}
+
+// What a chunk holds, and how many jobs it counts as, wherever that is shown; and which lists have its jobs.
+func TestAChunkCountsAsOneJob(t *testing.T) {
+	t.Parallel()
+	d := setup(t)
+	newTenant(t, d, "acme", tenant.Limits{MaxCPU: 7, MaxMemoryGi: 50, MaxConcurrentJobs: 9})
+	newTenant(t, d, "initech", roomy)
+	id := newStudy(t, d, "acme", testStudy{points: 3, seeds: 10, cpu: 2, memory: 3, coreSeconds: 3})
+	single := submit(t, d, "acme")
+	chunks, _ := claimed(t, d, "acme", 9)
+	if len(chunks) != 2 || len(chunks[1].Jobs) != 10 {
+		t.Fatalf("%+v start", chunks)
+	}
+	submit(t, d, "acme", func(j *job.Job) { j.CPURequest = 7 })
+	stepStudies(t, d)
+	want := job.Usage{
+		ByState: map[job.State]int{job.Queued: 1, job.Pending: 11, job.Running: 0}, Held: 2, CPU: 7, MemoryGi: 10,
+	}
+	queues, err := d.QueueByTenant(t.Context())
+	if err != nil || len(queues) != 1 || queues[0].Studies != 1 || queues[0].Unstarted != 20 {
+		t.Fatalf("%+v, %v", queues, err)
+	}
+	if diff := cmp.Diff(want, queues[0].Usage); diff != "" {
+		t.Errorf("in the queue, -want +got:\n%s", diff)
+	}
+	delete(want.ByState, job.Running)
+	usage, err := d.Usage(t.Context(), "acme")
+	if diff := cmp.Diff(want, usage); err != nil || diff != "" {
+		t.Errorf("%v, of one tenant, -want +got:\n%s", err, diff)
+	}
+	usages, err := d.UsageByTenant(t.Context())
+	if diff := cmp.Diff(map[string]job.Usage{"acme": want}, usages); err != nil || diff != "" {
+		t.Errorf("%v, of each, -want +got:\n%s", err, diff)
+	}
+
+	point := 2
+	for name, c := range map[string]struct {
+		f    job.Filter
+		want int
+	}{
+		"none of a study":    {job.Filter{}, 2},
+		"in a state":         {job.Filter{State: job.Pending}, 1},
+		"of a study":         {job.Filter{Study: id}, 10},
+		"at a point":         {job.Filter{Study: id, Point: &point}, 3},
+		"of a variant":       {job.Filter{Study: id, Variant: "base", State: job.Pending}, 10},
+		"of none":            {job.Filter{Study: id, Variant: "other"}, 0},
+		"of another":         {job.Filter{Study: mustID(t)}, 0},
+		"with a label":       {job.Filter{Labels: map[string]string{"project": "ring"}}, 0},
+		"with a label in it": {job.Filter{Study: id, Labels: map[string]string{"project": "ring"}}, 10},
+	} {
+		jobs, err := d.ListJobs(t.Context(), "acme", c.f, "", 100)
+		if err != nil || len(jobs) != c.want {
+			t.Errorf("%s: %d jobs, %v; want %d", name, len(jobs), err, c.want)
+		}
+	}
+	if jobs, err := d.ListJobs(t.Context(), "initech", job.Filter{Study: id}, "", 9); err != nil || len(jobs) > 0 {
+		t.Errorf("another tenant sees %d, %v", len(jobs), err)
+	}
+	for _, f := range []job.Filter{{Point: &point}, {Variant: "base"}, {Study: "1"}} {
+		_, err := d.ListJobs(t.Context(), "acme", f, "", 9)
+		wantCode(t, err, problem.Invalid)
+	}
+	if jobs, err := d.RecentJobs(t.Context(), "acme", 9); err != nil || len(jobs) != 2 {
+		t.Errorf("%d jobs are recent, %v", len(jobs), err)
+	}
+	for state, n := range map[job.State]int{"": 2, job.Pending: 1} {
+		if jobs, total, err := d.AllJobs(t.Context(), state, "", 9); err != nil || len(jobs) != n || total != n {
+			t.Errorf("operators see %d of %d, %v", len(jobs), total, err)
+		}
+	}
+
+	// It holds all until its last job has ended.
+	end(t, d, job.Succeeded, 1, single)
+	end(t, d, job.Succeeded, 1, chunks[1].Jobs[1:]...)
+	if usage, err := d.Usage(t.Context(), "acme"); err != nil || usage.Held != 1 || usage.CPU != 6 || usage.MemoryGi != 9 {
+		t.Errorf("with one job left it holds %+v, %v", usage, err)
+	}
+	end(t, d, job.Failed, 1, chunks[1].Jobs[0])
+	if usage, err := d.Usage(t.Context(), "acme"); err != nil || usage.Held+usage.CPU+usage.MemoryGi != 0 {
+		t.Errorf("at its end it holds %+v, %v", usage, err)
+	}
+	_, err = job.Purge(t.Context(), d, nil, "acme", chunks[1].Jobs[0].ID)
+	wantCode(t, err, problem.Conflict)
 }

@@ -216,7 +216,7 @@ func TestTogetherClaimersNeverExceedTheLimitsAndServeEveryJob(t *testing.T) {
 				return
 			}
 			for id, u := range usages {
-				if l := limits[id]; u.CPU > l.MaxCPU || u.MemoryGi > l.MaxMemoryGi || u.Active() > l.MaxConcurrentJobs {
+				if l := limits[id]; u.CPU > l.MaxCPU || u.MemoryGi > l.MaxMemoryGi || u.Held > l.MaxConcurrentJobs {
 					t.Errorf("%s holds %+v, more than %+v", id, u, l)
 				}
 			}

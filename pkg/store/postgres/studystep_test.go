@@ -14,6 +14,7 @@ import (
 	"github.com/sumo-k8/sumo-k8/infra/local/localtest"
 	"github.com/sumo-k8/sumo-k8/pkg/delivery"
 	"github.com/sumo-k8/sumo-k8/pkg/job"
+	"github.com/sumo-k8/sumo-k8/pkg/problem"
 	"github.com/sumo-k8/sumo-k8/pkg/simulation"
 	"github.com/sumo-k8/sumo-k8/pkg/tenant"
 )
@@ -342,7 +343,7 @@ func TestATenantWithAStudyIsRetiredByForceOnly(t *testing.T) {
 	newTenant(t, d, "acme", roomy)
 	id := newStudy(t, d, "acme", testStudy{seeds: 2})
 	_, err := d.RetireTenant(t.Context(), "acme", false)
-	wantCode(t, err, "conflict")
+	wantCode(t, err, problem.Conflict)
 	if _, err := d.RetireTenant(t.Context(), "acme", true); err != nil {
 		t.Fatal(err)
 	}

@@ -49,9 +49,6 @@ const lockFile = "lock"
 // lockPatience bounds the wait for the lock, which a keeper may hold for a moment.
 const lockPatience = 10 * time.Second
 
-// maxUnstored is how many runs that have ended may wait for the keeper: they take disk space that nothing else bounds.
-const maxUnstored = 16
-
 // ClosingTime bounds checking and keeping the outputs after a stop, so that a run never hangs.
 const ClosingTime = 5 * time.Minute
 
@@ -271,7 +268,7 @@ func (x *execution) hang(now time.Time) bool {
 // begin begins runs, in the order of the list, as long as there is room. After a stop it only passes over those that are not wanted.
 func (x *execution) begin(ctx context.Context) {
 	for ; x.next < len(x.List.Runs); x.next++ {
-		room := len(x.running) < max(x.List.Parallel, 1) && len(x.unstored) < maxUnstored
+		room := len(x.running) < max(x.List.Parallel, 1) && len(x.unstored) < chunk.MostUnstored
 		if ctx.Err() == nil && !room {
 			return
 		}

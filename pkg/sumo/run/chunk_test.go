@@ -592,18 +592,18 @@ func TestAChunkWaitsForItsKeeper(t *testing.T) {
 	})
 	t.Run("which cannot store", func(t *testing.T) {
 		t.Parallel()
-		c, k := chunkOf(t, zipped(t, road(t, "", oneVehicle)), maxUnstored+5, 2)
+		c, k := chunkOf(t, zipped(t, road(t, "", oneVehicle)), chunk.MostUnstored+5, 2)
 		c.List.Single = false
 		most := 0
 		k.refuses = func(string) bool {
 			waiting, _ := filepath.Glob(filepath.Join(c.Common.Out, "*", simulation.OutcomeFile))
 			most = max(most, len(waiting))
-			return len(k.stored) == 0 && len(waiting) < maxUnstored
+			return len(k.stored) == 0 && len(waiting) < chunk.MostUnstored
 		}
 		if outcome := k.do(c); !outcome.Succeeded() || len(k.stored) != len(c.List.Runs) {
 			t.Errorf("%s: %s, and %v", outcome.Reason, outcome.Message, k.runs())
 		}
-		if most < maxUnstored || most > maxUnstored+c.List.Parallel {
+		if most < chunk.MostUnstored || most > chunk.MostUnstored+c.List.Parallel {
 			t.Errorf("%d runs waited", most)
 		}
 	})

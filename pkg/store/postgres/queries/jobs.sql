@@ -64,13 +64,19 @@ ON CONFLICT DO NOTHING
 RETURNING imported_id;
 
 -- name: RecentJobs :many
-SELECT * FROM jobs WHERE tenant_id = @tenant_id ORDER BY id DESC LIMIT @most::integer;
+-- Without the runs of studies.
+SELECT * FROM jobs WHERE tenant_id = @tenant_id AND study_id IS NULL ORDER BY id DESC LIMIT @most::integer;
 
 -- name: ListJobs :many
 -- A page of a tenant's jobs, newest first. Ids grow with time (UUIDv7), so that new rows sort before the pages already
--- read and shift none of them.
+-- read and shift none of them. The runs of a study are listed only for that study.
 SELECT * FROM jobs
 WHERE tenant_id = @tenant_id
+  AND (sqlc.narg(study_id)::uuid IS NOT NULL OR study_id IS NULL)
+  AND (sqlc.narg(study_id)::uuid IS NULL OR study_id = sqlc.narg(study_id))
+  AND (sqlc.narg(point)::integer IS NULL OR point = sqlc.narg(point))
+  AND (@variant::text = '' OR point IN (
+      SELECT p.point FROM study_points p WHERE p.study_id = sqlc.narg(study_id) AND p.variant = @variant))
   AND (sqlc.narg(after)::uuid IS NULL OR id < sqlc.narg(after))
   AND (sqlc.narg(least)::uuid IS NULL OR id >= sqlc.narg(least))
   AND (@state::text = '' OR state = @state)
@@ -85,20 +91,21 @@ ORDER BY id DESC LIMIT @most::integer;
 DELETE FROM jobs WHERE tenant_id = @tenant_id AND id = @id AND finished_at IS NOT NULL;
 
 -- name: AllJobs :many
+-- Without the runs of studies, as the other statements for operators' lists.
 SELECT * FROM jobs
-WHERE (sqlc.narg(after)::uuid IS NULL OR id < sqlc.narg(after))
+WHERE study_id IS NULL AND (sqlc.narg(after)::uuid IS NULL OR id < sqlc.narg(after))
 ORDER BY id DESC LIMIT @most::integer;
 
 -- name: CountJobs :one
-SELECT count(*) FROM jobs;
+SELECT count(*) FROM jobs WHERE study_id IS NULL;
 
 -- name: AllJobsInState :many
 SELECT * FROM jobs
-WHERE state = @state AND (sqlc.narg(after)::uuid IS NULL OR id < sqlc.narg(after))
+WHERE state = @state AND study_id IS NULL AND (sqlc.narg(after)::uuid IS NULL OR id < sqlc.narg(after))
 ORDER BY id DESC LIMIT @most::integer;
 
 -- name: CountJobsInState :one
-SELECT count(*) FROM jobs WHERE state = @state;
+SELECT count(*) FROM jobs WHERE state = @state AND study_id IS NULL;
 
 -- name: Events :many
 SELECT e.* FROM job_events e
@@ -107,15 +114,24 @@ WHERE j.tenant_id = @tenant_id AND j.id = @job_id
 ORDER BY e.seq;
 
 -- name: Usage :many
-SELECT state, count(*) AS jobs, sum(cpu_request)::bigint AS cpu, sum(memory_gi)::bigint AS memory_gi
-FROM jobs
-WHERE tenant_id = @tenant_id
-GROUP BY state;
+SELECT j.state, count(*) AS jobs, h.jobs AS held, h.cpu, h.memory_gi
+FROM jobs j
+CROSS JOIN (
+    SELECT count(*) AS jobs, coalesce(sum(u.cpu), 0)::bigint AS cpu, coalesce(sum(u.memory_gi), 0)::bigint AS memory_gi
+    FROM held u
+    WHERE u.tenant_id = @tenant_id
+) AS h
+WHERE j.tenant_id = @tenant_id
+GROUP BY j.state, h.jobs, h.cpu, h.memory_gi;
 
 -- name: UsageByTenant :many
-SELECT tenant_id, state, count(*) AS jobs, sum(cpu_request)::bigint AS cpu, sum(memory_gi)::bigint AS memory_gi
-FROM jobs
-GROUP BY tenant_id, state;
+SELECT j.tenant_id, j.state, count(*) AS jobs, coalesce(h.jobs, 0)::bigint AS held, coalesce(h.cpu, 0)::bigint AS cpu,
+       coalesce(h.memory_gi, 0)::bigint AS memory_gi
+FROM jobs j
+LEFT JOIN (
+    SELECT u.tenant_id, count(*) AS jobs, sum(u.cpu)::bigint AS cpu, sum(u.memory_gi)::bigint AS memory_gi FROM held u GROUP BY u.tenant_id
+) AS h ON h.tenant_id = j.tenant_id
+GROUP BY j.tenant_id, j.state, h.jobs, h.cpu, h.memory_gi;
 
 -- name: RequestCancel :one
 -- No row when there is no such job, or it has finished.

@@ -5,10 +5,10 @@ RETURNING *;
 
 -- name: InsertPoints :execrows
 -- No row for a point whose scenario the tenant does not have.
-INSERT INTO study_points (study_id, point, variant, setting, scenario_digest, scenario_key, cpu_request, memory_gi, options,
-                          timeout_seconds, warnings, core_seconds)
-SELECT @study_id, (p ->> 'point')::integer, p ->> 'variant', p -> 'setting', s.digest, s.object_key, (p ->> 'cpu_request')::integer,
-       (p ->> 'memory_gi')::integer, p -> 'options', (p ->> 'timeout_seconds')::integer, p -> 'warnings', (p ->> 'core_seconds')::float8
+INSERT INTO study_points (study_id, point, variant, setting, scenario_digest, scenario_key, overlay_key, cpu_request, memory_gi,
+                          options, timeout_seconds, warnings, core_seconds)
+SELECT @study_id, (p ->> 'point')::integer, p ->> 'variant', p -> 'setting', s.digest, s.object_key, s.overlay_key,
+       (p ->> 'cpu_request')::integer, (p ->> 'memory_gi')::integer, p -> 'options', (p ->> 'timeout_seconds')::integer, p -> 'warnings', (p ->> 'core_seconds')::float8
 FROM jsonb_array_elements(@points::jsonb) AS p
 JOIN scenarios s ON s.tenant_id = @tenant_id AND s.digest = p ->> 'scenario';
 

@@ -131,7 +131,7 @@ func (q *Queries) ActiveUsage(ctx context.Context, tenantID string) (ActiveUsage
 
 const allJobs = `-- name: AllJobs :many
 SELECT id, tenant_id, namespace, name, scenario_digest, scenario_key, state, reason, message, progress, cpu_request, memory_gi, priority, options, timeout_seconds, labels, task_token, progress_webhook, attempt, cancel_requested, sumo_version, summary, results, results_pruned, submitted_at, dispatched_at, started_at, finished_at, updated_at, traceparent, confinement, warnings, problems, answers_task, imported_id, imported, study_id, point, replication, chunk_id, superseded, results_key, metrics, overlay_key FROM jobs
-WHERE ($1::uuid IS NULL OR id < $1)
+WHERE study_id IS NULL AND ($1::uuid IS NULL OR id < $1)
 ORDER BY id DESC LIMIT $2::integer
 `
 
@@ -140,6 +140,7 @@ type AllJobsParams struct {
 	Most  int
 }
 
+// Without the runs of studies, as the other statements for operators' lists.
 func (q *Queries) AllJobs(ctx context.Context, arg AllJobsParams) ([]Job, error) {
 	rows, err := q.db.Query(ctx, allJobs, arg.After, arg.Most)
 	if err != nil {
@@ -207,7 +208,7 @@ func (q *Queries) AllJobs(ctx context.Context, arg AllJobsParams) ([]Job, error)
 
 const allJobsInState = `-- name: AllJobsInState :many
 SELECT id, tenant_id, namespace, name, scenario_digest, scenario_key, state, reason, message, progress, cpu_request, memory_gi, priority, options, timeout_seconds, labels, task_token, progress_webhook, attempt, cancel_requested, sumo_version, summary, results, results_pruned, submitted_at, dispatched_at, started_at, finished_at, updated_at, traceparent, confinement, warnings, problems, answers_task, imported_id, imported, study_id, point, replication, chunk_id, superseded, results_key, metrics, overlay_key FROM jobs
-WHERE state = $1 AND ($2::uuid IS NULL OR id < $2)
+WHERE state = $1 AND study_id IS NULL AND ($2::uuid IS NULL OR id < $2)
 ORDER BY id DESC LIMIT $3::integer
 `
 
@@ -371,7 +372,7 @@ func (q *Queries) ClearQueueMessages(ctx context.Context, tenantID string) error
 }
 
 const countJobs = `-- name: CountJobs :one
-SELECT count(*) FROM jobs
+SELECT count(*) FROM jobs WHERE study_id IS NULL
 `
 
 func (q *Queries) CountJobs(ctx context.Context) (int64, error) {
@@ -382,7 +383,7 @@ func (q *Queries) CountJobs(ctx context.Context) (int64, error) {
 }
 
 const countJobsInState = `-- name: CountJobsInState :one
-SELECT count(*) FROM jobs WHERE state = $1
+SELECT count(*) FROM jobs WHERE state = $1 AND study_id IS NULL
 `
 
 func (q *Queries) CountJobsInState(ctx context.Context, state job.State) (int64, error) {
@@ -1017,18 +1018,26 @@ func (q *Queries) KnownJobs(ctx context.Context, ids []string) ([]KnownJobsRow, 
 const listJobs = `-- name: ListJobs :many
 SELECT id, tenant_id, namespace, name, scenario_digest, scenario_key, state, reason, message, progress, cpu_request, memory_gi, priority, options, timeout_seconds, labels, task_token, progress_webhook, attempt, cancel_requested, sumo_version, summary, results, results_pruned, submitted_at, dispatched_at, started_at, finished_at, updated_at, traceparent, confinement, warnings, problems, answers_task, imported_id, imported, study_id, point, replication, chunk_id, superseded, results_key, metrics, overlay_key FROM jobs
 WHERE tenant_id = $1
-  AND ($2::uuid IS NULL OR id < $2)
-  AND ($3::uuid IS NULL OR id >= $3)
-  AND ($4::text = '' OR state = $4)
-  AND ($5::text = '' OR name = $5)
-  AND ($6::jsonb IS NULL OR labels @> $6)
-  AND ($7::timestamptz IS NULL OR submitted_at > $7)
-  AND ($8::timestamptz IS NULL OR submitted_at < $8)
-ORDER BY id DESC LIMIT $9::integer
+  AND ($2::uuid IS NOT NULL OR study_id IS NULL)
+  AND ($2::uuid IS NULL OR study_id = $2)
+  AND ($3::integer IS NULL OR point = $3)
+  AND ($4::text = '' OR point IN (
+      SELECT p.point FROM study_points p WHERE p.study_id = $2 AND p.variant = $4))
+  AND ($5::uuid IS NULL OR id < $5)
+  AND ($6::uuid IS NULL OR id >= $6)
+  AND ($7::text = '' OR state = $7)
+  AND ($8::text = '' OR name = $8)
+  AND ($9::jsonb IS NULL OR labels @> $9)
+  AND ($10::timestamptz IS NULL OR submitted_at > $10)
+  AND ($11::timestamptz IS NULL OR submitted_at < $11)
+ORDER BY id DESC LIMIT $12::integer
 `
 
 type ListJobsParams struct {
 	TenantID        string
+	StudyID         *string
+	Point           *int
+	Variant         string
 	After           *string
 	Least           *string
 	State           string
@@ -1040,10 +1049,13 @@ type ListJobsParams struct {
 }
 
 // A page of a tenant's jobs, newest first. Ids grow with time (UUIDv7), so that new rows sort before the pages already
-// read and shift none of them.
+// read and shift none of them. The runs of a study are listed only for that study.
 func (q *Queries) ListJobs(ctx context.Context, arg ListJobsParams) ([]Job, error) {
 	rows, err := q.db.Query(ctx, listJobs,
 		arg.TenantID,
+		arg.StudyID,
+		arg.Point,
+		arg.Variant,
 		arg.After,
 		arg.Least,
 		arg.State,
@@ -1227,7 +1239,7 @@ func (q *Queries) QueueHead(ctx context.Context, arg QueueHeadParams) ([]QueueHe
 }
 
 const recentJobs = `-- name: RecentJobs :many
-SELECT id, tenant_id, namespace, name, scenario_digest, scenario_key, state, reason, message, progress, cpu_request, memory_gi, priority, options, timeout_seconds, labels, task_token, progress_webhook, attempt, cancel_requested, sumo_version, summary, results, results_pruned, submitted_at, dispatched_at, started_at, finished_at, updated_at, traceparent, confinement, warnings, problems, answers_task, imported_id, imported, study_id, point, replication, chunk_id, superseded, results_key, metrics, overlay_key FROM jobs WHERE tenant_id = $1 ORDER BY id DESC LIMIT $2::integer
+SELECT id, tenant_id, namespace, name, scenario_digest, scenario_key, state, reason, message, progress, cpu_request, memory_gi, priority, options, timeout_seconds, labels, task_token, progress_webhook, attempt, cancel_requested, sumo_version, summary, results, results_pruned, submitted_at, dispatched_at, started_at, finished_at, updated_at, traceparent, confinement, warnings, problems, answers_task, imported_id, imported, study_id, point, replication, chunk_id, superseded, results_key, metrics, overlay_key FROM jobs WHERE tenant_id = $1 AND study_id IS NULL ORDER BY id DESC LIMIT $2::integer
 `
 
 type RecentJobsParams struct {
@@ -1235,6 +1247,7 @@ type RecentJobsParams struct {
 	Most     int
 }
 
+// Without the runs of studies.
 func (q *Queries) RecentJobs(ctx context.Context, arg RecentJobsParams) ([]Job, error) {
 	rows, err := q.db.Query(ctx, recentJobs, arg.TenantID, arg.Most)
 	if err != nil {
@@ -1485,15 +1498,21 @@ func (q *Queries) TenantsWithQueue(ctx context.Context) ([]string, error) {
 }
 
 const usage = `-- name: Usage :many
-SELECT state, count(*) AS jobs, sum(cpu_request)::bigint AS cpu, sum(memory_gi)::bigint AS memory_gi
-FROM jobs
-WHERE tenant_id = $1
-GROUP BY state
+SELECT j.state, count(*) AS jobs, h.jobs AS held, h.cpu, h.memory_gi
+FROM jobs j
+CROSS JOIN (
+    SELECT count(*) AS jobs, coalesce(sum(u.cpu), 0)::bigint AS cpu, coalesce(sum(u.memory_gi), 0)::bigint AS memory_gi
+    FROM held u
+    WHERE u.tenant_id = $1
+) AS h
+WHERE j.tenant_id = $1
+GROUP BY j.state, h.jobs, h.cpu, h.memory_gi
 `
 
 type UsageRow struct {
 	State    job.State
 	Jobs     int64
+	Held     int64
 	CPU      int64
 	MemoryGi int64
 }
@@ -1510,6 +1529,7 @@ func (q *Queries) Usage(ctx context.Context, tenantID string) ([]UsageRow, error
 		if err := rows.Scan(
 			&i.State,
 			&i.Jobs,
+			&i.Held,
 			&i.CPU,
 			&i.MemoryGi,
 		); err != nil {
@@ -1524,15 +1544,20 @@ func (q *Queries) Usage(ctx context.Context, tenantID string) ([]UsageRow, error
 }
 
 const usageByTenant = `-- name: UsageByTenant :many
-SELECT tenant_id, state, count(*) AS jobs, sum(cpu_request)::bigint AS cpu, sum(memory_gi)::bigint AS memory_gi
-FROM jobs
-GROUP BY tenant_id, state
+SELECT j.tenant_id, j.state, count(*) AS jobs, coalesce(h.jobs, 0)::bigint AS held, coalesce(h.cpu, 0)::bigint AS cpu,
+       coalesce(h.memory_gi, 0)::bigint AS memory_gi
+FROM jobs j
+LEFT JOIN (
+    SELECT u.tenant_id, count(*) AS jobs, sum(u.cpu)::bigint AS cpu, sum(u.memory_gi)::bigint AS memory_gi FROM held u GROUP BY u.tenant_id
+) AS h ON h.tenant_id = j.tenant_id
+GROUP BY j.tenant_id, j.state, h.jobs, h.cpu, h.memory_gi
 `
 
 type UsageByTenantRow struct {
 	TenantID string
 	State    job.State
 	Jobs     int64
+	Held     int64
 	CPU      int64
 	MemoryGi int64
 }
@@ -1550,6 +1575,7 @@ func (q *Queries) UsageByTenant(ctx context.Context) ([]UsageByTenantRow, error)
 			&i.TenantID,
 			&i.State,
 			&i.Jobs,
+			&i.Held,
 			&i.CPU,
 			&i.MemoryGi,
 		); err != nil {
