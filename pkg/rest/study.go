@@ -84,6 +84,11 @@ func PointRunsOf(c study.Counts) PointRuns {
 // Setting is the value of each axis, by the axis.
 type Setting map[string]json.RawMessage
 
+// Schema makes a setting nullable.
+func (Setting) Schema(huma.Registry) *huma.Schema {
+	return &huma.Schema{Type: huma.TypeObject, AdditionalProperties: &huma.Schema{}, Nullable: true}
+}
+
 // SettingOf puts s on the wire.
 func SettingOf(s study.Setting) Setting {
 	out := Setting{}
