@@ -60,7 +60,9 @@ func TestAStudyIsFollowedToItsEndAndResumed(t *testing.T) {
 		points: []study.Point{{Number: 0, CPURequest: 1, MemoryGi: 1}, {Number: 1, CPURequest: 1, MemoryGi: 1}},
 		steps: []func(*progressing){
 			func(p *progressing) { p.points[1].Counts.Succeeded = 2 },
-			func(p *progressing) { p.points[0].Counts.Failed, p.study.State, p.study.Message = 2, study.Incomplete, "2 runs failed." },
+			func(p *progressing) {
+				p.points[0].Counts.Failed, p.study.State, p.study.Message = 2, study.Incomplete, "2 runs failed."
+			},
 		},
 	}
 	text, key, err := tenant.NewKey(strings.NewReader(strings.Repeat("some bytes of no randomness. ", 9)), "acme", "default", time.Now())

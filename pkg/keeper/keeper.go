@@ -417,7 +417,8 @@ func (d *duty) report(gone bool) {
 		}
 	}
 	many := len(d.reporting) >= chunk.MostUnstored/2
-	if !(d.changed && (last || many || since >= d.ReportEvery) || d.moved && since >= d.ProgressEvery) {
+	due := d.changed && (last || many || since >= d.ReportEvery) || d.moved && since >= d.ProgressEvery
+	if !due {
 		return
 	}
 	d.busy, d.changed, d.moved, d.lastReport = true, false, false, now

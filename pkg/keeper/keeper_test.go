@@ -397,6 +397,37 @@ func TestFilesThatChangeWhileTheyAreReadDoNotSpoilThePack(t *testing.T) {
 	}
 }
 
+// One file that cannot be read costs the run its success, and none of its other files.
+func TestAFileThatCannotBeReadIsMissingAlone(t *testing.T) {
+	t.Parallel()
+	for _, id := range []string{"packed", "single"} {
+		b := newBench(t, id)
+		b.begin(t, id, map[string]string{"a": "a", "gone": "gone", "z": "z"})
+		var once sync.Once
+		b.Objects = faults{Objects: b.objects, seen: func(_ string, r io.Reader) io.Reader {
+			once.Do(func() {
+				if err := os.Remove(filepath.Join(b.Out, id, "gone")); err != nil {
+					t.Error(err)
+				}
+			})
+			return r
+		}}
+		b.Uploads = make(chan struct{}, 1)
+		b.end(t, id, simulation.Outcome{})
+		b.start(t)
+		b.finished(t)
+		s := b.last().Runs[id]
+		var names []string
+		for _, f := range s.Results {
+			stored(t, b.objects, "results/ns/"+id+"/", f)
+			names = append(names, f.Name)
+		}
+		if !slices.Equal(names, []string{"a", "outcome.json", "z"}) || s.Outcome.Reason != simulation.InternalError {
+			t.Errorf("%s ended as %+v with %q", id, s.Outcome, names)
+		}
+	}
+}
+
 func TestWhatIsStoredAlreadyIsSkipped(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, "known", "interrupted", "begun", "left")
@@ -495,7 +526,7 @@ func TestAStoreThatFails(t *testing.T) {
 	}{
 		"unreachable for a while": {
 			fail: func(_ string, tries int) error {
-				if tries < 3 {
+				if tries < 2 {
 					return unreachable
 				}
 				return nil

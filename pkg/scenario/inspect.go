@@ -143,7 +143,7 @@ func (in *inspection) read(name string, r *entryReader) error {
 		f.pointer = true
 		return nil
 	}
-	br, err := unpacked(br, r)
+	br, err := withoutGzip(br, r)
 	if err != nil {
 		f.doc = &document{fault: errors.New("the gzip data is damaged: compress the file again")}
 		return nil
@@ -161,8 +161,8 @@ func (in *inspection) read(name string, r *entryReader) error {
 	return nil
 }
 
-// unpacked returns what is in br, the beginning of an entry, without gzip.
-func unpacked(br *bufio.Reader, r *entryReader) (*bufio.Reader, error) {
+// withoutGzip returns what is in br, the beginning of an entry, without gzip.
+func withoutGzip(br *bufio.Reader, r *entryReader) (*bufio.Reader, error) {
 	if !xml.IsGzip(br) {
 		return br, nil
 	}

@@ -32,6 +32,21 @@ var fixed = map[string]string{
 	"emissions.volumetric-fuel": "changes units of outputs: set it in the configuration",
 }
 
+// choices are the values of options that have a few. SUMO ends at some others, and ignores the rest until it needs the option.
+var choices = map[string][]string{
+	"collision.action":              {"none", "warn", "teleport", "remove"},
+	"intermodal-collision.action":   {"none", "warn", "teleport", "remove"},
+	"pedestrian.model":              {"nonInteracting", "striping", "jupedsim"}, // see remotePedestrians
+	"pedestrian.jupedsim.model":     {"CollisionFreeSpeed", "CollisionFreeSpeedV2", "GeneralizedCentrifugalForce", "SocialForce"},
+	"routing-algorithm":             {"dijkstra", "astar", "CH", "CHWrapper", "CCH"},
+	"person-device.rerouting.scope": {"stage", "sequence", "trip"},
+	// Nobody controls taxis from outside, for which there is "traci".
+	"device.taxi.dispatch-algorithm":        {"greedy", "greedyClosest", "greedyShared", "routeExtension"},
+	"device.taxi.idle-algorithm":            {"stop", "randomCircling", "taxistand"},
+	"device.stationfinder.rescueAction":     {"none", "remove", "tow"},
+	"device.stationfinder.chargingStrategy": {"none", "balanced", "latest"},
+}
+
 const seedsOfStudy = "comes with each replication: give the seeds in replications"
 
 func fieldOfRun(name string) string { return "is a field of the run: set " + name + " instead" }
@@ -72,6 +87,8 @@ func OptionFault(name, value string) string {
 		fault = "is not finite"
 	case o.name == "pedestrian.model" && value == "remote":
 		return remotePedestrians
+	case choices[o.name] != nil && !slices.Contains(choices[o.name], value):
+		fault = "is not one of " + strings.Join(choices[o.name], ", ")
 	default:
 		fault = o.valueFault(value)
 	}

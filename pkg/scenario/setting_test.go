@@ -1,10 +1,17 @@
 package scenario
 
 import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/sumo-k8/sumo-k8/pkg/sumo/release"
+	"github.com/sumo-k8/sumo-k8/pkg/sumo/sumotest"
 )
 
 func TestOptionFault(t *testing.T) {
@@ -29,6 +36,8 @@ func TestOptionFault(t *testing.T) {
 		"default.carfollowmodel=${MODEL}":     "contains a variable",
 		"default.carfollowmodel=a\x00":        "control characters",
 		"default.carfollowmodel=~x":           "home folder",
+		"routing-algorithm=CH":                "",
+		"routing-algorithm=ch":                "is not one of dijkstra, astar, CH, CHWrapper, CCH",
 		"pedestrian.model=remote":             "connects to another computer",
 		"pedestrian.remote.address=host:1":    "is not allowed",
 		"teim-to-teleport=1":                  "did you mean time-to-teleport?",
@@ -103,6 +112,41 @@ func TestNoSettableOptionNamesFiles(t *testing.T) {
 	}
 }
 
+// TestChoicesAreThoseOfSUMO holds the values of options to what each SUMO lists: all in the newest, no others in any.
+func TestChoicesAreThoseOfSUMO(t *testing.T) {
+	t.Parallel()
+	list := regexp.MustCompile(`<(\S+) value="[^"]*"[^>]* type="STR" help="[^"]*[[(]([^])"]*[|,][^])"]*)[])]"`)
+	sumotest.Each(t, func(t *testing.T, at release.Installation) {
+		dir := t.TempDir()
+		if out, ok := sumo(t, at, dir, "sumo", "--save-template", "t.xml"); !ok {
+			t.Fatal(out)
+		}
+		template, err := os.ReadFile(filepath.Join(dir, "t.xml"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		found := map[string][]string{}
+		for _, m := range list.FindAllStringSubmatch(string(template), -1) {
+			if choices[m[1]] != nil {
+				found[m[1]] = strings.FieldsFunc(strings.NewReplacer("&apos;", "", " or ", " ").Replace(m[2]),
+					func(r rune) bool { return strings.ContainsRune("|, ", r) })
+			}
+		}
+		for name, values := range choices {
+			for _, value := range values {
+				if at.Version == sumotest.Newest(t).Version && !slices.Contains(found[name], value) {
+					t.Errorf("%s is not among the values of %s: %v", value, name, found[name])
+				}
+			}
+			for _, value := range found[name] {
+				if !slices.Contains(values, value) && value != "remote" && value != "traci" {
+					t.Errorf("%s has the value %s, too", name, value)
+				}
+			}
+		}
+	})
+}
+
 func TestOptionName(t *testing.T) {
 	t.Parallel()
 	for name, want := range map[string]string{"end": "end", "e": "end", "x": "weight-attribute", "nothing": ""} {
@@ -126,7 +170,10 @@ func TestOptionsOfAStudyAreThoseOfTheConfiguration(t *testing.T) {
 	if diff := cmp.Diff([]string{"default.departlane"}, set.Relies); diff != "" {
 		t.Error(diff)
 	}
-	if fit, unfit := set.Unfit("1.24"), set.Unfit("1.22"); len(fit) != 0 || len(unfit) != 1 || base.Options[1].Value != "300" || len(base.Relies) != 2 {
-		t.Errorf("fit: %v, unfit: %v, base: %+v", fit, unfit, base)
+	if fit, unfit := set.Unfit("1.24"), set.Unfit("1.22"); len(fit) != 0 || len(unfit) != 1 {
+		t.Errorf("fit: %v, unfit: %v", fit, unfit)
+	}
+	if base.Options[1].Value != "300" || len(base.Relies) != 2 {
+		t.Errorf("the base has changed: %+v", base)
 	}
 }

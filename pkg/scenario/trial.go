@@ -47,7 +47,7 @@ func (in *Intake) Trial(ctx context.Context, s Scenario, requested string) (*Tri
 	return &Trial{config, read, slices.Sorted(maps.Keys(judged.visited))}, nil
 }
 
-// CheckAttributes is a Trial of one set of values: warnings are those that the scenario does not have without them.
+// CheckAttributes is the Check of a Trial of its own: the scenario is read for it.
 func (in *Intake) CheckAttributes(
 	ctx context.Context, s Scenario, requested string, attributes []simulation.Attribute,
 ) (warnings []string, err error) {
@@ -55,6 +55,11 @@ func (in *Intake) CheckAttributes(
 	if err != nil {
 		return nil, err
 	}
+	return t.Check(attributes)
+}
+
+// Check is With for those who need no configuration: warnings are those that the scenario does not have without these values.
+func (t *Trial) Check(attributes []simulation.Attribute) (warnings []string, err error) {
 	c, err := t.With(attributes)
 	if err != nil {
 		return nil, err
@@ -122,8 +127,11 @@ func (t *Trial) fault(a simulation.Attribute) string {
 		if near := nearest(a.File, t.settable); near != "" {
 			hint = "; did you mean " + quote(near) + "?"
 		}
-		return fmt.Sprintf("the configuration %s does not read %s: choose one of %s%s", shown(t.Config.Path), quote(a.File),
-			shown(ListOf(t.settable)), hint)
+		var files []string
+		for _, name := range t.settable {
+			files = append(files, shown(name))
+		}
+		return fmt.Sprintf("the configuration %s does not read %s: choose one of %s%s", shown(t.Config.Path), quote(a.File), ListOf(files), hint)
 	case len(a.Value) > simulation.MaxAttributeText:
 		return fmt.Sprintf("the value is longer than %d bytes: shorten it", simulation.MaxAttributeText)
 	case !utf8.ValidString(a.Value), strings.ContainsFunc(a.Value, func(r rune) bool { return !xml.IsChar(r) }):
@@ -206,7 +214,7 @@ const mostNear = 5
 func (t *Trial) near(a simulation.Attribute) ([]string, error) {
 	n := nearby{want: a, text: selector(a)}
 	err := t.in.reopen(a.File, func(_ string, r *entryReader) error {
-		br, err := unpacked(bufio.NewReaderSize(r, readSize), r)
+		br, err := withoutGzip(bufio.NewReaderSize(r, readSize), r)
 		if err != nil {
 			return err
 		}
