@@ -56,7 +56,9 @@ func (p *progressing) StudyVersion(context.Context, string, string) (int64, erro
 func TestAStudyIsFollowedToItsEndAndResumed(t *testing.T) {
 	t.Parallel()
 	p := &progressing{
-		study:  study.Study{ID: "s", TenantID: "acme", State: study.Running, Version: 4, Seeds: []int64{1, 2}, MaxParallel: 9, Counts: study.Counts{Runs: 4}},
+		study: study.Study{
+			ID: "s", TenantID: "acme", State: study.Running, Version: 4, Seeds: []int64{1, 2}, MaxParallel: 9, Counts: study.Counts{Runs: 4},
+		},
 		points: []study.Point{{Number: 0, CPURequest: 1, MemoryGi: 1}, {Number: 1, CPURequest: 1, MemoryGi: 1}},
 		steps: []func(*progressing){
 			func(p *progressing) { p.points[1].Counts.Succeeded = 2 },
@@ -114,7 +116,7 @@ func TestAStudyIsFollowedToItsEndAndResumed(t *testing.T) {
 		}
 		at += i
 	}
-	if rest := get("s", "5", http.StatusOK); strings.Contains(rest, "id: 5\n") || !strings.Contains(rest, "id: 6\n") || !strings.Contains(rest, "event: end") {
+	if rest := get("s", "5", http.StatusOK); strings.Contains(rest, "id: 5\n") || !strings.Contains(rest, "id: 6\nevent: progress") {
 		t.Errorf("resumed after 5:\n%s", rest)
 	}
 	if rest := get("s", "6", http.StatusOK); strings.Contains(rest, "progress") || !strings.Contains(rest, "event: end") {

@@ -520,7 +520,8 @@ func moreValues(s client.Study, given []string) (map[string][]json.RawMessage, e
 
 func (a *app) retryStudyCommand() *cobra.Command {
 	var follow bool
-	c := a.oneStudy("retry STUDY", "Run the failed and cancelled runs of a study again", func(ctx context.Context, api *client.Client, id string) error {
+	const short = "Run the failed and cancelled runs of a study again"
+	c := a.oneStudy("retry STUDY", short, func(ctx context.Context, api *client.Client, id string) error {
 		r, err := api.RetryStudy(ctx, id)
 		if err != nil {
 			return err

@@ -21,7 +21,8 @@ func testStudies(t *testing.T, s *service.Server) {
 	if left := u.ok("study", "ls"); left.stdout != "" {
 		t.Errorf("a dry run left %s", left.stdout)
 	}
-	o := u.ok("study", "run", "base="+square, "--axis", "demand=scale:0.5,1", "--seeds", "1:3", "--name", "demand", "--baseline", "base", "--follow")
+	o := u.ok("study", "run", "base="+square, "--axis", "demand=scale:0.5,1", "--seeds", "1:3", "--name", "demand", "--baseline", "base",
+		"--follow")
 	says(t, o.stderr, "2 points, 6 runs", "6/6 done", "is SUCCEEDED")
 	id := regexp.MustCompile(`Study (\S+) has`).FindStringSubmatch(o.stderr)[1]
 	says(t, u.ok("study", "ls").stdout, id, "demand", "SUCCEEDED")
