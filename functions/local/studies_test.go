@@ -14,33 +14,6 @@ import (
 	"github.com/sumo-k8/sumo-k8/pkg/study"
 )
 
-// study asks for one whose variants name SCENARIO.
-func (c *tenantClient) study(t testing.TB, scenario, body string) (s rest.Study) {
-	t.Helper()
-	c.sendJSON(t, "/studies", strings.ReplaceAll(body, "SCENARIO", scenario)).want(t, http.StatusOK).into(t, &s)
-	return s
-}
-
-func (c *tenantClient) studyOf(t testing.TB, id string) (s rest.Study) {
-	t.Helper()
-	c.call(t, "GET", "/studies/"+id).want(t, http.StatusOK).into(t, &s)
-	return s
-}
-
-// studyEnd polls until a study has finished.
-func (c *tenantClient) studyEnd(t testing.TB, id string) rest.Study {
-	t.Helper()
-	for deadline := time.Now().Add(patience); ; time.Sleep(100 * time.Millisecond) {
-		s := c.studyOf(t, id)
-		if s.Status.Terminal() {
-			return s
-		}
-		if time.Now().After(deadline) {
-			t.Fatalf("study %s is still %s after %s: %+v", id, s.Status, patience, s.Runs)
-		}
-	}
-}
-
 // runsOf lists the runs of a study.
 func (c *tenantClient) runsOf(t testing.TB, id, filter string) []rest.Job {
 	t.Helper()
@@ -54,11 +27,11 @@ func TestAStudyRunsEachPointWithEachSeed(t *testing.T) {
 	s := startService(t)
 	c, rival := s.register(t), s.register(t)
 	square := c.store(t, zipOf(t, "square")).ID
-	made := c.study(t, square, `{"name": "demand", "variants": [{"name": "base", "scenario": "SCENARIO"}], "run": {"labels": {"for": "north"}},
+	made := c.ask(t, square, `"run": {"labels": {"for": "north"}},
 		"axes": [{"name": "demand", "set": "scale", "values": [0.5, 1]}, {"name": "teleport", "set": "option:time-to-teleport", "values": [120]}],
-		"replications": {"seeds": "3:5"}}`)
+		"replications": {"seeds": "3:5"}`)
 	events := c.followStudy(t, made.StudyID)
-	ended := c.studyEnd(t, made.StudyID)
+	ended := c.answered(t, made.StudyID)
 	if ended.Status != study.Succeeded || ended.Runs.Succeeded != 6 || ended.Runs.Done != 6 || ended.FinishedAt == nil || ended.ETA != nil {
 		t.Fatalf("the study ended %+v", ended.StudySummary)
 	}
@@ -108,7 +81,7 @@ func TestAStudyRunsEachPointWithEachSeed(t *testing.T) {
 	if longer.Status != study.Running || longer.Runs.Planned != 12 || longer.Estimate.Forecast == nil {
 		t.Errorf("extended: %+v, estimate %v", longer.StudySummary, longer.Estimate.Forecast)
 	}
-	if ended = c.studyEnd(t, made.StudyID); ended.Runs.Succeeded != 12 {
+	if ended = c.answered(t, made.StudyID); ended.Runs.Succeeded != 12 {
 		t.Errorf("the longer study ended %+v", ended.StudySummary)
 	}
 	c.call(t, "DELETE", "/studies/"+made.StudyID+"?purge=true").want(t, http.StatusOK)
@@ -169,15 +142,14 @@ func TestFailedRunsOfAStudyAreRunAgainAndACancelledStudyGoesOn(t *testing.T) {
 	s := startService(t)
 	c := s.register(t)
 	corridor := c.store(t, zipOf(t, "corridor")).ID
-	made := c.study(t, corridor, `{"name": "long", "run": {"step_length": 0.01, "end": 100000}, "max_parallel": 1,
-		"variants": [{"name": "base", "scenario": "SCENARIO"}], "replications": {"seeds": "1:4"}}`)
-	for deadline := time.Now().Add(patience); c.studyOf(t, made.StudyID).Runs.Active == 0; time.Sleep(50 * time.Millisecond) {
+	made := c.ask(t, corridor, `"run": {"step_length": 0.01, "end": 100000}, "max_parallel": 1, "replications": {"seeds": "1:4"}`)
+	for deadline := time.Now().Add(patience); c.study(t, made.StudyID).Runs.Active == 0; time.Sleep(50 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatal("no run has started")
 		}
 	}
 	c.call(t, "DELETE", "/studies/"+made.StudyID).want(t, http.StatusOK)
-	ended := c.studyEnd(t, made.StudyID)
+	ended := c.answered(t, made.StudyID)
 	if ended.Status != study.Cancelled || ended.Runs.Cancelled == 0 || ended.Runs.Active != 0 {
 		t.Fatalf("cancelled: %+v", ended.StudySummary)
 	}
@@ -189,13 +161,13 @@ func TestFailedRunsOfAStudyAreRunAgainAndACancelledStudyGoesOn(t *testing.T) {
 	if again.Status != study.Running || again.Again != 4 {
 		t.Errorf("retried: %+v", again)
 	}
-	for deadline := time.Now().Add(patience); c.studyOf(t, made.StudyID).Runs.Active == 0; time.Sleep(50 * time.Millisecond) {
+	for deadline := time.Now().Add(patience); c.study(t, made.StudyID).Runs.Active == 0; time.Sleep(50 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatal("no run has started again")
 		}
 	}
 	c.call(t, "DELETE", "/studies/"+made.StudyID).want(t, http.StatusOK)
-	if ended = c.studyEnd(t, made.StudyID); ended.Status != study.Cancelled {
+	if ended = c.answered(t, made.StudyID); ended.Status != study.Cancelled {
 		t.Errorf("cancelled again: %+v", ended.StudySummary)
 	}
 	raw, _ := json.Marshal(ended.Points[0].Runs)
