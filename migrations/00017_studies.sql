@@ -170,6 +170,19 @@ $$;
 CREATE TRIGGER studies_record_deliveries AFTER UPDATE OF state ON studies
     FOR EACH ROW WHEN (OLD.state = 'RUNNING' AND NEW.state <> 'RUNNING') EXECUTE FUNCTION studies_record_deliveries();
 
+-- What the latest runs of a scenario have used on average; null if there are none. Runs that only check are much shorter.
+-- +goose StatementBegin
+CREATE FUNCTION recent_core_seconds(of_tenant text, digest text) RETURNS double precision LANGUAGE sql STABLE AS $$
+    SELECT avg(extract(epoch FROM r.finished_at - r.started_at) * r.cpu_request)::double precision
+    FROM (
+        SELECT j.started_at, j.finished_at, j.cpu_request FROM jobs j
+        WHERE j.tenant_id = of_tenant AND j.scenario_digest = digest AND j.state = 'SUCCEEDED' AND j.started_at IS NOT NULL
+          AND NOT coalesce((j.options ->> 'check')::boolean, false)
+        ORDER BY j.id DESC LIMIT 20
+    ) AS r
+$$;
+-- +goose StatementEnd
+
 -- Numbers of a run by name, from its summary.
 -- +goose StatementBegin
 CREATE FUNCTION metrics_of(summary jsonb, names text[]) RETURNS double precision[] LANGUAGE sql IMMUTABLE AS $$
@@ -181,6 +194,7 @@ $$;
 
 -- +goose Down
 DROP FUNCTION metrics_of(jsonb, text[]);
+DROP FUNCTION recent_core_seconds(text, text);
 DROP FUNCTION run_name(text, text, jsonb, bigint);
 DROP TRIGGER studies_record_deliveries ON studies;
 DROP FUNCTION studies_record_deliveries();

@@ -1,4 +1,4 @@
-// Package logs serves the log of a run, as it stands or live as a stream.
+// Package logs serves what is followed live: the log of a run, as a stream or as it stands, and the progress of a study.
 package logs
 
 import (
@@ -18,9 +18,10 @@ import (
 	"github.com/sumo-k8/sumo-k8/pkg/simulation"
 )
 
-// Function answers the calls for logs.
+// Function answers the calls for logs and streams.
 type Function struct {
 	Jobs    Jobs
+	Studies Studies
 	Objects Objects
 	// Live reads the log of a run that has not finished; nil when this process cannot reach it.
 	Live job.LiveLogs
@@ -74,6 +75,7 @@ func (f *Function) Register(api huma.API) {
 			"204": {Description: "The job has finished, and Last-Event-ID is the last of its stream."},
 		},
 	}, f.stream)
+	f.registerStudies(api)
 }
 
 // open reads a job's log from a byte offset: live while it runs, from the store afterwards.

@@ -60,7 +60,7 @@ type ComparedValue struct {
 
 // ComparedSetting is a choice about the runs.
 type ComparedSetting struct {
-	Name   string           `json:"name" doc:"The field's name at submission; scenario is the SHA-256 of the zip."`
+	Name   string           `json:"name" doc:"The field's name at submission; scenario is its id."`
 	Values []ComparedChoice `json:"values" doc:"One per job, in the order of jobs."`
 }
 

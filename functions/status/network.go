@@ -34,7 +34,7 @@ var (
 )
 
 func (f *Function) makeNetwork(ctx context.Context, j job.Job) (roadnet.Geometry, error) {
-	zip, err := f.Objects.Stat(ctx, j.ScenarioKey)
+	content, err := f.contentOf(ctx, j)
 	if problem.CodeOf(err) == problem.NotFound {
 		return roadnet.Geometry{}, problem.New(problem.NotFound, "The scenario of job %s was removed, and its network with it.", j.ID)
 	}
@@ -42,11 +42,27 @@ func (f *Function) makeNetwork(ctx context.Context, j job.Job) (roadnet.Geometry
 		return roadnet.Geometry{}, err
 	}
 	var r roadnet.Reader
-	err = scenario.ScanNet(ctx, scenario.NewReaderAt(ctx, f.Objects, zip.Key, zip.Size), zip.Size, f.Limits, j.Options.ConfigFile, r.Element)
-	if err != nil {
+	if err := scenario.ScanNet(ctx, content, f.Limits, j.Options.ConfigFile, r.Element); err != nil {
 		return roadnet.Geometry{}, err
 	}
 	return r.Geometry(), nil
+}
+
+// contentOf opens the scenario of a job, which may have been deleted since: problem.NotFound.
+func (f *Function) contentOf(ctx context.Context, j job.Job) (scenario.Content, error) {
+	zip, err := f.Objects.Stat(ctx, j.ScenarioKey)
+	if err != nil {
+		return scenario.Content{}, err
+	}
+	s := scenario.Scenario{Key: j.ScenarioKey, Size: zip.Size}
+	if j.OverlayKey != "" {
+		overlay, err := f.Objects.Stat(ctx, j.OverlayKey)
+		if err != nil {
+			return scenario.Content{}, err
+		}
+		s.OverlayKey, s.OverlaySize = j.OverlayKey, overlay.Size
+	}
+	return s.Content(ctx, f.Objects), nil
 }
 
 func (f *Function) makeEdgeData(ctx context.Context, j job.Job) (outputs.EdgeData, error) {

@@ -85,7 +85,7 @@ func decodePlace(cursor string) (scenario.Place, error) {
 }
 
 type scenarioRequest struct {
-	ID string `path:"id" doc:"SHA-256 of the scenario's zip."`
+	ID string `path:"id" doc:"Id of the scenario."`
 }
 
 type scenarioAnswer struct{ Body rest.Scenario }

@@ -18,6 +18,7 @@ import (
 // Function answers the reading calls.
 type Function struct {
 	Jobs         Jobs
+	Studies      Studies
 	Scenarios    Scenarios
 	Webhooks     Webhooks
 	Objects      Objects
@@ -94,6 +95,7 @@ func (f *Function) Register(api huma.API) {
 	}, f.dashboard)
 	f.registerVersions(api)
 	f.registerList(api)
+	f.registerStudies(api)
 	f.registerResults(api)
 	f.registerLinks(api)
 	f.registerScenarios(api)

@@ -78,11 +78,25 @@ func (in *installation) scenario(t testing.TB, tenantID, network string) string 
 	if err != nil {
 		t.Fatal(err)
 	}
-	intake := scenario.Intake{
+	owner := tenant.Tenant{ID: tenantID, Namespace: tenant.NamespaceFor(tenantID)}
+	s, _, err := in.intake().Accept(t.Context(), owner, bytes.NewReader(zip), scenario.About{Name: network})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s.Digest
+}
+
+func (in *installation) intake() *scenario.Intake {
+	return &scenario.Intake{
 		Store: in.parts.DB, Objects: in.parts.Objects, Limits: scenario.DefaultLimits(), NewID: uuid.NewString, Now: time.Now,
 	}
-	owner := tenant.Tenant{ID: tenantID, Namespace: tenant.NamespaceFor(tenantID)}
-	s, _, err := intake.Accept(t.Context(), owner, bytes.NewReader(zip), scenario.About{Name: network})
+}
+
+// derive stores a scenario of acme's that has the files of a zip beside those of another, without the deleted ones.
+func (in *installation) derive(t testing.TB, from string, zip []byte, deleted ...string) string {
+	t.Helper()
+	owner := tenant.Tenant{ID: "acme", Namespace: tenant.NamespaceFor("acme")}
+	s, _, err := in.intake().Derive(t.Context(), owner, scenario.Derivation{From: from, Files: bytes.NewReader(zip), Delete: deleted})
 	if err != nil {
 		t.Fatal(err)
 	}

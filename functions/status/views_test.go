@@ -15,9 +15,11 @@ import (
 
 	"github.com/sumo-k8/sumo-k8/functions/status"
 	"github.com/sumo-k8/sumo-k8/pkg/job"
+	"github.com/sumo-k8/sumo-k8/pkg/rest"
 	"github.com/sumo-k8/sumo-k8/pkg/simulation"
 	"github.com/sumo-k8/sumo-k8/pkg/sumo/outputs"
 	"github.com/sumo-k8/sumo-k8/pkg/sumo/roadnet"
+	networks "github.com/sumo-k8/sumo-k8/test_networks"
 )
 
 func TestResultsAreListedWithLinksThatNeedNoKey(t *testing.T) {
@@ -246,15 +248,40 @@ func TestViewsAreKeptByTheirReader(t *testing.T) {
 	}
 }
 
+func TestTheNetworkOfADerivedScenarioIsItsOwn(t *testing.T) {
+	t.Parallel()
+	in := install(t)
+	edges := func(digest, config string) []roadnet.Edge {
+		t.Helper()
+		id := in.finish(t, succeeded(), func(j *job.Job) { j.ScenarioDigest, j.Options.ConfigFile = digest, config })
+		var network roadnet.Geometry
+		in.get(t, "/jobs/"+id+"/network").Want(t, http.StatusOK).Into(t, &network)
+		return network.Edges
+	}
+	cross, err := networks.ReadyZip("cross")
+	if err != nil {
+		t.Fatal(err)
+	}
+	derived := in.derive(t, in.digest, cross, "square.net.xml", "square.sumocfg")
+	if diff := cmp.Diff(edges(in.scenario(t, "acme", "cross"), "cross.sumocfg"), edges(derived, "cross.sumocfg")); diff != "" {
+		t.Errorf("its edges (-want +got):\n%s", diff)
+	}
+	var shown rest.Scenario
+	in.get(t, "/scenarios/"+derived).Want(t, http.StatusOK).Into(t, &shown)
+	if d := shown.Derived; d == nil || d.Base != in.digest || !slices.Equal(d.Deleted, []string{"square.net.xml", "square.sumocfg"}) {
+		t.Errorf("it is shown as %+v", shown)
+	}
+}
+
 func TestAViewOfAScenarioThatIsGoneIsExplained(t *testing.T) {
 	t.Parallel()
 	in := install(t)
 	id := in.finish(t, succeeded())
-	gone, err := in.parts.DB.DeleteScenario(t.Context(), "acme", in.digest)
+	_, unneeded, err := in.parts.DB.DeleteScenario(t.Context(), "acme", in.digest)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := in.parts.Objects.Delete(t.Context(), gone.Key); err != nil {
+	if err := in.parts.Objects.Delete(t.Context(), unneeded...); err != nil {
 		t.Fatal(err)
 	}
 	a := in.get(t, "/jobs/"+id+"/network").Want(t, http.StatusNotFound)

@@ -42,15 +42,30 @@ func (f *Function) registerScenarios(api huma.API) {
 	}, func(ctx context.Context, in *validateRequest) (*validateAnswer, error) {
 		return f.validate(ctx, form, in)
 	})
+	rest.Register(api, rest.Tenant, huma.Operation{
+		OperationID: "derive-scenario", Method: http.MethodPost, Path: "/scenarios/{id}/derive", Tags: tags,
+		Summary: "Make a scenario from another by changing some of its files",
+		Description: "Send a zip of the changed and added files as to /scenarios, by their paths in the scenario, and name in delete what is " +
+			"left out; for deletions only, send no body. The new scenario shares all else with the other one, and is checked as a whole, as if " +
+			"it had been uploaded in one zip. Either can be deleted without harm to the other. The same changes to the same zip, in one step " +
+			"or several, are the same scenario.",
+		Errors: append([]int{http.StatusNotFound}, uploadErrors...),
+	}, func(ctx context.Context, in *deriveRequest) (*storeAnswer, error) {
+		return f.derive(ctx, form, in)
+	})
 	// Documented only now: huma would read a body that it knows into memory.
 	paths, body := api.OpenAPI().Paths, zipBody(form)
+	changes := *body
+	changes.Required, changes.Description = false, "The changed and added files."
+	paths["/scenarios/{id}/derive"].Post.RequestBody = &changes
 	paths["/scenarios"].Post.RequestBody, paths["/scenarios"].Put.RequestBody = body, body
 	paths["/scenarios/validate"].Post.RequestBody = body
 	rest.Register(api, rest.Tenant, huma.Operation{
 		OperationID: "delete-scenario", Method: http.MethodDelete, Path: "/scenarios/{id}", Tags: tags,
-		Summary:     "Delete a scenario",
-		Description: "Refused while an unfinished job needs it. Finished jobs keep their results but cannot be retried.",
-		Errors:      []int{http.StatusNotFound, http.StatusConflict},
+		Summary: "Delete a scenario",
+		Description: "Refused while an unfinished job or study needs it. Finished jobs keep their results but cannot be retried. Scenarios " +
+			"that were derived from it stay as they are.",
+		Errors: []int{http.StatusNotFound, http.StatusConflict},
 	}, f.deleteScenario)
 
 	rest.Register(api, rest.Tenant, huma.Operation{
@@ -105,17 +120,57 @@ func (f *Function) storeScenario(ctx context.Context, form *formReader[struct{}]
 	out := &storeAnswer{}
 	err := takeZip(in.http, form, in.Name, func(zip part) error {
 		s, created, err := f.acceptUpload(ctx, t, zip, in.http.ContentLength, scenario.About{
-			Name: zip.name,
-			Check: func(ctx context.Context, digest string) error {
-				idem, err := idempotency.Of(in.IdempotencyKey, "store-scenario", nil, digest)
-				if idem == nil {
-					return err
-				}
-				return f.Scenarios.Store.Remember(ctx, t.ID, *idem)
-			},
+			Name:  zip.name,
+			Check: f.remember(t.ID, in.IdempotencyKey, "store-scenario"),
 		})
 		out.Body = StoredScenario{Scenario: rest.ScenarioOf(s), Created: created}
 		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+// remember refuses a scenario whose request has a key that came with another one.
+func (f *Function) remember(tenantID, key, operation string) func(ctx context.Context, digest string) error {
+	return func(ctx context.Context, digest string) error {
+		idem, err := idempotency.Of(key, operation, nil, digest)
+		if idem == nil {
+			return err
+		}
+		return f.Scenarios.Store.Remember(ctx, tenantID, *idem)
+	}
+}
+
+type deriveRequest struct {
+	ID             string   `path:"id" doc:"Id of the scenario to derive from."`
+	Delete         []string `query:"delete,explode" maxItems:"1000" doc:"A file, or a folder with all its files, to leave out. It may be given several times. What is sent comes afterwards, so a folder may be deleted and filled again."`
+	Name           string   `query:"name" maxLength:"200" doc:"A display name; defaults to that of the other scenario."`
+	IdempotencyKey string   `header:"Idempotency-Key" maxLength:"255" doc:"Optional, since the same changes are always the same scenario; a key already used for other changes is refused."`
+	http           *http.Request
+}
+
+// Resolve implements huma.Resolver: it keeps the request, whose body is read as it arrives.
+func (in *deriveRequest) Resolve(ctx huma.Context) []error {
+	in.http = rest.StreamIn(ctx)
+	return nil
+}
+
+func (f *Function) derive(ctx context.Context, form *formReader[struct{}], in *deriveRequest) (*storeAnswer, error) {
+	t := rest.TenantOf(ctx)
+	out := &storeAnswer{}
+	err := takeZip(in.http, form, "", func(zip part) error {
+		return f.within(in.http.ContentLength, func() error {
+			s, created, err := f.Scenarios.Derive(ctx, t, scenario.Derivation{
+				From: in.ID, Files: zip, Delete: in.Delete,
+				About: scenario.About{
+					Name: scenario.PrintableName(in.Name), Check: f.remember(t.ID, in.IdempotencyKey, "derive-scenario"),
+				},
+			})
+			out.Body = StoredScenario{Scenario: rest.ScenarioOf(s), Created: created}
+			return err
+		})
 	})
 	if err != nil {
 		return nil, err
@@ -197,7 +252,7 @@ func (f *Function) validate(ctx context.Context, form *formReader[struct{}], in 
 }
 
 type scenarioRequest struct {
-	ID string `path:"id" doc:"SHA-256 of the scenario's zip."`
+	ID string `path:"id" doc:"Id of the scenario."`
 }
 
 type deleteScenarioAnswer struct {

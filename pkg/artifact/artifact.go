@@ -157,6 +157,11 @@ func ScenarioKey(namespace, uploadID string) string {
 	return ScenarioPrefix + namespace + "/" + uploadID + ".zip"
 }
 
+// OverlayKey is where the files are kept that a derived scenario has in place of those of its base, under an id like that of an upload.
+func OverlayKey(namespace, id string) string {
+	return ScenarioPrefix + namespace + "/" + id + ".overlay.zip"
+}
+
 // UploadKey is where a client puts the upload called id.
 func UploadKey(namespace, id string) string {
 	return UploadPrefix + namespace + "/" + id + ".zip"

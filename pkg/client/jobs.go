@@ -29,7 +29,7 @@ type Job struct {
 	StartedAt       *time.Time        `json:"started_at"`
 	FinishedAt      *time.Time        `json:"finished_at"`
 	TenantID        string            `json:"tenant_id"`
-	Scenario        string            `json:"scenario"` // its id, the SHA-256 of its zip
+	Scenario        string            `json:"scenario"` // its id
 	ConfigFile      string            `json:"config_file"`
 	CPURequest      int               `json:"cpu_request"` // cores
 	MemoryGi        int               `json:"memory_gi"`   // GiB

@@ -14,15 +14,27 @@ import (
 // Scenario is a stored scenario.
 type Scenario struct {
 	Document
-	ID           string           `json:"id"` // SHA-256 of its zip
+	ID           string           `json:"id"` // SHA-256 of its zip or, of a derived one, of a list of its changes
 	Name         string           `json:"name"`
-	Size         int64            `json:"size"`          // bytes of the zip
+	Size         int64            `json:"size"`          // bytes stored, with those that it shares
 	UnpackedSize int64            `json:"unpacked_size"` // bytes of its files
 	Configs      []ScenarioConfig `json:"configs"`
 	Warnings     []string         `json:"warnings"`
 	CreatedAt    time.Time        `json:"created_at"`
 	Created      bool             `json:"created"` // by the upload that this is the answer to; otherwise it was there already
 	Files        []ScenarioFile   `json:"files"`   // empty in lists
+	Derived      *Derived         `json:"derived"` // nil if it was uploaded
+}
+
+// Derived is how a derived scenario differs from its base.
+type Derived struct {
+	Base string `json:"base"` // its id; the scenario may have been deleted
+	// In lists of scenarios these are only the first paths of each kind, and Differences is how many there are of all.
+	Changed     []string `json:"changed"`
+	Added       []string `json:"added"`
+	Deleted     []string `json:"deleted"`
+	Differences int      `json:"differences"`
+	AddedSize   int64    `json:"added_size"` // bytes stored for it, besides the base's
 }
 
 // UnmarshalJSON keeps the text beside the fields, also for scenarios inside a list.
@@ -77,6 +89,28 @@ type Demand struct {
 // Store uploads a scenario, to run it once or often. Sent is as in Submission.
 func (c *Client) Store(ctx context.Context, zip *Source, sent func(sent, total int64)) (s Scenario, err error) {
 	err = c.upload(ctx, request{method: http.MethodPost, path: "/scenarios", key: keyOr("")}, nil, zip, sent, &s)
+	return s, err
+}
+
+// Derivation is what a scenario is to have differently from another.
+type Derivation struct {
+	Changes *Source  // a zip of the changed and added files, by their paths in the scenario; nil for none
+	Delete  []string // files and folders that are left out
+	Name    string   // for people; empty for the other scenario's
+}
+
+// Derive makes a scenario that shares with the stored one called id all that d does not change. Sent is as in Submission.
+func (c *Client) Derive(ctx context.Context, id string, d Derivation, sent func(sent, total int64)) (s Scenario, err error) {
+	query := url.Values{"delete": d.Delete}
+	if d.Name != "" {
+		query.Set("name", d.Name)
+	}
+	r := request{method: http.MethodPost, path: "/scenarios/" + url.PathEscape(id) + "/derive", query: query, key: keyOr("")}
+	if d.Changes == nil {
+		err = c.call(ctx, r, &s)
+	} else {
+		err = c.upload(ctx, r, nil, d.Changes, sent, &s)
+	}
 	return s, err
 }
 

@@ -9,13 +9,24 @@ import (
 
 // ScenarioSummary is a scenario in a list.
 type ScenarioSummary struct {
-	ID           string           `json:"id" doc:"SHA-256 of the zip: the same upload is stored once."`
+	ID           string           `json:"id" doc:"SHA-256 of the zip: the same upload is stored once. Of a derived scenario, SHA-256 of a list of its base, its changed and added files with their content, and its deleted files: the same changes are stored once."`
 	Name         string           `json:"name" doc:"Given with the first upload; may be empty."`
-	Size         int64            `json:"size" doc:"Size of the zip in bytes."`
+	Size         int64            `json:"size" doc:"Size of the zip in bytes; for a derived scenario, with what it adds to its base's."`
 	UnpackedSize int64            `json:"unpacked_size" doc:"Total size of the files in bytes."`
 	Configs      []ScenarioConfig `json:"configs" doc:"What can be run: one entry per .sumocfg."`
 	Warnings     []string         `json:"warnings" doc:"Remarks; the scenario can still be run."`
 	CreatedAt    time.Time        `json:"created_at"`
+	Derived      *Derived         `json:"derived,omitempty" doc:"How it differs from its base; absent if it was uploaded."`
+}
+
+// Derived is how a derived scenario differs from its base.
+type Derived struct {
+	Base        string   `json:"base" doc:"Id of the uploaded scenario that it was derived from, in one step or several. It may have been deleted."`
+	Changed     []string `json:"changed" doc:"Files that are other ones than in the base."`
+	Added       []string `json:"added" doc:"Files that the base does not have."`
+	Deleted     []string `json:"deleted" doc:"Files of the base that it does not have."`
+	Differences int      `json:"differences" doc:"How many files these are. Lists of scenarios name the first 10 of each kind."`
+	AddedSize   int64    `json:"added_size" doc:"Bytes stored for it, besides the base's zip."`
 }
 
 // Scenario is a scenario with its files.
@@ -44,8 +55,20 @@ type ScenarioConfig struct {
 // ScenarioSummaryOf puts s on the wire, without its files.
 func ScenarioSummaryOf(s scenario.Scenario) ScenarioSummary {
 	return ScenarioSummary{
-		ID: s.Digest, Name: s.Name, Size: s.Size, UnpackedSize: s.Manifest.Unpacked, CreatedAt: s.CreatedAt.UTC(),
+		ID: s.Digest, Name: s.Name, Size: s.Size + s.OverlaySize, UnpackedSize: s.Manifest.Unpacked, CreatedAt: s.CreatedAt.UTC(),
+		Derived: derivedOf(s),
 		Configs: scenarioConfigsOf(s.Manifest), Warnings: orEmpty(s.Manifest.Warnings),
+	}
+}
+
+func derivedOf(s scenario.Scenario) *Derived {
+	d := s.Derived
+	if d.Base == "" {
+		return nil
+	}
+	return &Derived{
+		Base: d.Base, Changed: orEmpty(d.Changed), Added: orEmpty(d.Added), Deleted: orEmpty(d.Deleted), Differences: d.Total,
+		AddedSize: s.OverlaySize,
 	}
 }
 

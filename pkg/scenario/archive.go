@@ -2,6 +2,7 @@ package scenario
 
 import (
 	"archive/zip"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -22,21 +23,27 @@ import (
 // readSize is how much of a file is read at a time.
 const readSize = 64 << 10
 
-// archive is an opened zip whose table of contents has been checked. Contents are checked as they are read.
+// archive is an opened scenario whose table of contents has been checked. Contents are checked as they are read.
 type archive struct {
-	limits Limits
-	src    *source
-	files  []entry
-	dirs   []string
+	limits  Limits
+	sources []*source
+	files   []entry
+	dirs    []string
 	// unusable are the entries that no run may have, by name, each with the reason.
 	unusable map[string]string
 	left     int64 // bytes that may still be unpacked
 }
 
 type entry struct {
-	file *zip.File
+	packed
 	entryName
 	twice bool // an earlier entry has the same name
+}
+
+// packed is an entry of one of the zips that an archive consists of.
+type packed struct {
+	file  *zip.File
+	layer int // 0, or 1 in an overlay
 }
 
 const (
@@ -80,29 +87,65 @@ func (s *source) ReadAt(p []byte, off int64) (int, error) {
 	return n, err
 }
 
-// openArchive reads the table of contents. Faults go to rep; the error is for a zip that cannot be examined at all.
-func openArchive(r io.ReaderAt, size int64, limits Limits, rep *report) (*archive, error) {
-	if size > limits.Upload {
-		return nil, tooLarge(bytesText(size), limits)
-	}
+// openArchive reads the table of contents. Faults go to rep; the error is for a scenario that cannot be examined at all.
+func openArchive(ctx context.Context, c Content, limits Limits, rep *report) (*archive, error) {
 	a := &archive{limits: limits, left: limits.Unpacked, unusable: map[string]string{}}
-	a.src = &source{ReaderAt: r, left: directoryBase + int64(limits.Entries)*directoryPerEntry}
-	z, err := zip.NewReader(a.src, size)
-	a.src.left = -1
+	if c.zip.size > limits.Upload {
+		return nil, tooLarge(bytesText(c.zip.size), limits)
+	}
+	files, err := a.contents(c.zip)
+	if err != nil {
+		return nil, err
+	}
+	if c.overlay.ReaderAt != nil {
+		o, err := a.openOverlay(ctx, c.overlay)
+		if err != nil {
+			return nil, err
+		}
+		var saved int64
+		files, saved = o.over(files)
+		// What is saved may be made up, but is no more than there is.
+		if size := c.zip.size - min(saved, c.zip.size) + c.overlay.size; size > limits.Upload {
+			return nil, tooLarge(bytesText(size), limits)
+		}
+	}
+	a.list(files, rep)
+	return a, nil
+}
+
+// contents reads the table of contents of one zip. Failures of the store come first: they make it look like no zip.
+func (a *archive) contents(l layer) ([]packed, error) {
+	src := &source{ReaderAt: l.ReaderAt, left: directoryBase + int64(a.limits.Entries)*directoryPerEntry}
+	z, err := zip.NewReader(src, l.size)
+	src.left = -1
 	switch {
-	case a.src.err != nil:
-		return nil, fmt.Errorf("reading the zip: %w", a.src.err)
+	case src.err != nil:
+		return nil, fmt.Errorf("reading the zip: %w", src.err)
 	case errors.Is(err, errDirectoryTooLarge):
 		return nil, unreadable(err, "The zip's table of contents is too large: at most %d files and folders are accepted. "+
-			"Leave out what the simulation does not need.", limits.Entries)
-	case err != nil && size == 0:
+			"Leave out what the simulation does not need.", a.limits.Entries)
+	case err != nil && l.size == 0:
 		return nil, unreadable(err, "The upload is empty. Send a zip with a .sumocfg file and the files that it names.")
 	case err != nil:
 		return nil, unreadable(err, "The upload is not a zip, or its end is missing. "+
 			"Send a complete .zip (not .7z, .rar or .tar.gz) with a .sumocfg file and the files that it names.")
 	}
-	a.list(z, rep)
-	return a, nil
+	files := make([]packed, len(z.File))
+	for i, f := range z.File {
+		files[i] = packed{f, len(a.sources)}
+	}
+	a.sources = append(a.sources, src)
+	return files, nil
+}
+
+// failed returns the store's failure, if there was one.
+func (a *archive) failed() error {
+	for _, src := range a.sources {
+		if src.err != nil {
+			return fmt.Errorf("reading the zip: %w", src.err)
+		}
+	}
+	return nil
 }
 
 // unreadable is the only problem reported for an upload that cannot be examined.
@@ -121,15 +164,16 @@ func tooLarge(size string, limits Limits) error {
 
 // list sorts the entries into those that a run may have and the others. Only what endangers the reader itself is a fault of the
 // whole zip; everything else is one when a configuration leads to it.
-func (a *archive) list(z *zip.Reader, rep *report) {
-	if len(z.File) > a.limits.Entries {
+func (a *archive) list(files []packed, rep *report) {
+	if len(files) > a.limits.Entries {
 		rep.fault("", "the zip has %d files and folders; at most %d are accepted: leave out what the simulation does not need",
-			len(z.File), a.limits.Entries)
+			len(files), a.limits.Entries)
 		return
 	}
 	found := map[string]entry{}
 	var claimed uint64
-	for _, f := range z.File {
+	for _, p := range files {
+		f := p.file
 		name, fault, hostile := nameOf(f)
 		if hostile {
 			rep.fault(shown(f.Name), "%s", fault)
@@ -152,7 +196,7 @@ func (a *archive) list(z *zip.Reader, rep *report) {
 		}
 		_, twice := found[name.name]
 		delete(a.unusable, name.name)
-		found[name.name] = entry{f, name, twice} // unzip leaves the last one, too
+		found[name.name] = entry{p, name, twice} // unzip leaves the last one, too
 		// Sizes that overflow 64 bits exceed any limit.
 		if claimed += f.UncompressedSize64; claimed < f.UncompressedSize64 || claimed > uint64(a.limits.Unpacked) {
 			rep.fault("", "the files unpack to more than %s, which is the limit: leave out what the simulation does not need",
@@ -161,10 +205,10 @@ func (a *archive) list(z *zip.Reader, rep *report) {
 		}
 	}
 	folded := map[string]string{}
-	for _, f := range z.File { // in the order of the zip
-		name, _, _ := nameOf(f)
+	for _, p := range files { // in the order of the zip
+		name, _, _ := nameOf(p.file)
 		e, ok := found[name.name]
-		if !ok || e.file != f {
+		if !ok || e.packed != p {
 			continue
 		}
 		if parent := parentIn(name.name, func(parent string) bool { _, is := found[parent]; return is }); parent != "" {
@@ -181,10 +225,22 @@ func (a *archive) list(z *zip.Reader, rep *report) {
 		isFile := func(name string) bool { _, is := found[name]; return is }
 		return isFile(dir) || parentIn(dir, isFile) != ""
 	})
-	if len(a.files)+len(a.unusable) == 0 && len(rep.items) == 0 {
-		rep.fault("", "the zip is empty: put a .sumocfg file and the files that it names into it")
-	}
 }
+
+// byName returns all entries but folders. Those that are unusable have no file.
+func (a *archive) byName() map[string]entry {
+	entries := make(map[string]entry, len(a.files)+len(a.unusable))
+	for name := range a.unusable {
+		entries[name] = entry{entryName: entryName{name: name}}
+	}
+	for _, e := range a.files {
+		entries[e.name] = e
+	}
+	return entries
+}
+
+// there reports whether e is an entry, usable or not; the zero entry is none.
+func (e entry) there() bool { return e.name != "" }
 
 // parentIn returns the outermost folder of name for which is holds, or "".
 func parentIn(name string, is func(parent string) bool) (outermost string) {
@@ -349,6 +405,7 @@ func (a *archive) each(
 	damaged func(name, fault string),
 ) error {
 	type extent struct {
+		layer    int
 		from, to int64
 		name     string
 	}
@@ -356,14 +413,15 @@ func (a *archive) each(
 	for _, e := range a.files {
 		offset, err := e.file.DataOffset()
 		if err == nil {
-			extents = append(extents, extent{offset, offset + int64(e.file.CompressedSize64), e.name})
+			extents = append(extents, extent{e.layer, offset, offset + int64(e.file.CompressedSize64), e.name})
 			if wanted(e.name) {
 				err = a.one(ctx, e, visit)
 			}
 		}
+		failed := a.failed()
 		switch {
-		case a.src.err != nil:
-			return fmt.Errorf("reading the zip: %w", a.src.err)
+		case failed != nil:
+			return failed
 		case ctx.Err() != nil:
 			return ctx.Err()
 		case err == nil:
@@ -380,9 +438,9 @@ func (a *archive) each(
 				strings.TrimPrefix(err.Error(), "zip: ")))
 		}
 	}
-	slices.SortFunc(extents, func(x, y extent) int { return int(min(max(x.from-y.from, -1), 1)) })
+	slices.SortFunc(extents, func(x, y extent) int { return cmp.Or(cmp.Compare(x.layer, y.layer), cmp.Compare(x.from, y.from)) })
 	for i := 1; i < len(extents); i++ {
-		if extents[i].from < extents[i-1].to {
+		if extents[i].layer == extents[i-1].layer && extents[i].from < extents[i-1].to {
 			rep.fault(extents[i].name, "overlaps %s in the zip, as only a zip bomb does: make the zip again", extents[i-1].name)
 			break // such bombs consist of hundreds
 		}
@@ -413,12 +471,12 @@ func (a *archive) one(ctx context.Context, e entry, visit func(string, *entryRea
 	return err
 }
 
-// Extract unpacks those of the files in the zip of size bytes that are in files, such as Config.Reads, into dst, which should be
-// empty; nil stands for all that are usable, with their folders. It applies Inspect's rules for archives while it writes. It answers
+// Extract unpacks those of the files in c that are in files, such as Config.Reads, into dst, which should be empty; nil stands for all
+// that are usable, with their folders. It applies Inspect's rules for archives while it writes. It answers
 // problem.ScenarioInvalid or problem.TooLarge for what Inspect would refuse too, and may then leave some of the files behind.
-func Extract(ctx context.Context, r io.ReaderAt, size int64, limits Limits, dst *os.Root, files []string) error {
+func Extract(ctx context.Context, c Content, limits Limits, dst *os.Root, files []string) error {
 	var rep report
-	a, err := openArchive(r, size, limits, &rep)
+	a, err := openArchive(ctx, c, limits, &rep)
 	if err != nil {
 		return err
 	}

@@ -21,7 +21,7 @@ func BenchmarkXML(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		budget := budget{left: memoryBudget}
-		doc, err := readDocument(bufio.NewReaderSize(bytes.NewReader(text.Bytes()), readSize), false, &budget)
+		doc, err := readDocument(bufio.NewReaderSize(bytes.NewReader(text.Bytes()), readSize), false, nil, &budget)
 		if err != nil || doc.root != "routes" {
 			b.Fatal(doc, err)
 		}
@@ -41,7 +41,7 @@ func BenchmarkInspect(b *testing.B) {
 	b.SetBytes(int64(text.Len()))
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, err := Inspect(b.Context(), NewReaderAt(b.Context(), store, "k", int64(len(data))), int64(len(data)), DefaultLimits()); err != nil {
+		if _, err := Inspect(b.Context(), Zip(NewReaderAt(b.Context(), store, "k", int64(len(data))), int64(len(data))), DefaultLimits()); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -62,7 +62,7 @@ func (in *inspection) hold(name string, f *file) {
 	}
 	if in.reread++; in.reread <= maxAgain {
 		before := *f.doc
-		switch err := in.reload(name); {
+		switch err := in.reopen(name, in.read); {
 		case errors.Is(err, errTotal):
 			in.forget(f.doc)
 			f.doc = &before

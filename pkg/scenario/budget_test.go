@@ -105,7 +105,7 @@ func TestFilesAreReadAgainWithinLimits(t *testing.T) {
 	limits := DefaultLimits()
 	limits.Unpacked = 8 << 20
 	counted := &counting{r: bytes.NewReader(data)}
-	m, err := Inspect(t.Context(), counted, int64(len(data)), limits)
+	m, err := Inspect(t.Context(), Zip(counted, int64(len(data))), limits)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -131,11 +131,11 @@ func TestAStoreThatFailsWhenAFileIsReadAgainIsNoFaultOfTheZip(t *testing.T) {
 	data := scenarioOf(t, `<a value="a.xml"/>`, stored("a.xml", detectors("a", 70)), stored("b.xml", detectors("b", 60)))
 	away := errors.New("the store is unreachable")
 	all := &counting{r: bytes.NewReader(data)}
-	if _, err := Inspect(t.Context(), all, int64(len(data)), DefaultLimits()); err != nil {
+	if _, err := Inspect(t.Context(), Zip(all, int64(len(data))), DefaultLimits()); err != nil {
 		t.Fatal(err)
 	}
 	for left := all.n - 100<<10; left < all.n; left += 20 << 10 {
-		_, err := Inspect(t.Context(), &exhausted{bytes.NewReader(data), left, away}, int64(len(data)), DefaultLimits())
+		_, err := Inspect(t.Context(), Zip(&exhausted{bytes.NewReader(data), left, away}, int64(len(data))), DefaultLimits())
 		if !errors.Is(err, away) || problem.CodeOf(err) == problem.ScenarioInvalid {
 			t.Errorf("got %v", err)
 		}

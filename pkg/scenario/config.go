@@ -3,7 +3,6 @@ package scenario
 import (
 	"cmp"
 	"errors"
-	"fmt"
 	"maps"
 	"math"
 	"path"
@@ -44,12 +43,12 @@ type judgement struct {
 }
 
 // judgeConfig judges one configuration. Where outputs move, it looks twice, since only then the names that stay are known.
-func (in *inspection) judgeConfig(name string) Config {
+func (in *inspection) judgeConfig(name string) (Config, *judgement) {
 	c, r := in.judgeWith(name, nil)
 	if len(r.moved) > 0 && len(r.stays) > 0 {
-		c, _ = in.judgeWith(name, r.stays)
+		return in.judgeWith(name, r.stays)
 	}
-	return c
+	return c, r
 }
 
 func (in *inspection) judgeWith(name string, reserved map[string]bool) (Config, *judgement) {
@@ -184,7 +183,7 @@ func (r *judgement) options(settings []setting) []chosen {
 			continue
 		}
 		r.values[o.name] = s.value
-		r.need(o, location)
+		r.needs = append(r.needs, o.needs(location)...)
 		if reason, ok := replaced[o.name]; ok {
 			if reason != "" {
 				r.warn(location, "%s has no effect: %s", o.name, reason)
@@ -211,26 +210,11 @@ func (r *judgement) options(settings []setting) []chosen {
 			continue
 		}
 		if o.name == "pedestrian.model" && s.value == "remote" {
-			r.fault(location, "the pedestrian model 'remote' connects to another computer, and none can be reached here: choose another model")
+			r.fault(location, "%s", remotePedestrians)
 		}
 		known = append(known, chosen{o, s})
 	}
 	return known
-}
-
-// need records the versions that have an option.
-func (r *judgement) need(o *option, location string) {
-	item := func(format string, args ...any) problem.Item {
-		return problem.Item{Location: location, Message: fmt.Sprintf(format, args...)}
-	}
-	if o.since != knownVersions()[0] {
-		r.needs = append(r.needs, Need{Since: o.since, Problem: item("the option %s came with SUMO %s: remove it, or choose that version "+
-			"or a newer one", o.name, o.since)})
-	}
-	if o.before != "" {
-		r.needs = append(r.needs, Need{Before: o.before, Problem: item("SUMO %s and later no longer have the option %s: remove it, or "+
-			"choose an older version", o.before, o.name)})
-	}
 }
 
 // within brings a prefix of outputs' names inside the scenario: its folders may lead nowhere else.
@@ -248,14 +232,7 @@ func (r *judgement) within(location, prefix string) string {
 func (r *judgement) unknown(location, name string) {
 	hint := ""
 	if !r.full() {
-		var names []string
-		for candidate := range options() {
-			if len(candidate) > 3 {
-				names = append(names, candidate)
-			}
-		}
-		slices.Sort(names)
-		if near := nearest(name, names); near != "" {
+		if near := nearestOption(name); near != "" {
 			hint = " Did you mean " + near + "?"
 		}
 	}

@@ -151,8 +151,9 @@ var beforeRoot = regexp.MustCompile(`^\x{FEFF}?(?s:\s*<\?.*?\?>|\s*<!--.*?-->)*\
 var writer = regexp.MustCompile(`by Eclipse SUMO \S+ (?:Version )?v?(\d+)[._](\d+)`)
 
 // readDocument reads a whole XML file, as a configuration if it is one or isConfig says so. Beside an error, which is also the
-// document's fault, it returns what was read. What exceeds the budget is left out, and the document is marked as spilled.
-func readDocument(r *bufio.Reader, isConfig bool, b *budget) (*document, error) {
+// document's fault, it returns what was read. What exceeds the budget is left out, and the document is marked as spilled. Elements are
+// read as set changes them, which may be nil.
+func readDocument(r *bufio.Reader, isConfig bool, set *Setter, b *budget) (*document, error) {
 	d := &documentReader{doc: &document{}, budget: b}
 	s := xml.Scanner{Element: d.element, MaxValue: maxPathValue, Namespaces: true}
 	head, _ := r.Peek(prologue) // the next read returns the error again
@@ -163,6 +164,13 @@ func readDocument(r *bufio.Reader, isConfig bool, b *budget) (*document, error) 
 		// Another configuration may name it as an input, so it is read as one too.
 		both := func(e xml.Element) error { return errors.Join(d.setting(e), d.element(e)) }
 		s = xml.Scanner{Element: both, Text: d.characters, End: d.closed, MaxValue: maxConfigValue}
+	}
+	if set != nil {
+		element := s.Element
+		s.Element = func(e xml.Element) error {
+			e, _ = set.Set(e)
+			return element(e)
+		}
 	}
 	err := s.Scan(r)
 	if err != nil {

@@ -27,7 +27,7 @@ func FuzzInspect(f *testing.F) {
 	limits := Limits{Upload: 1 << 20, Unpacked: 8 << 20, Entries: 50, Ratio: 200}
 	f.Fuzz(func(t *testing.T, data []byte) {
 		size := int64(len(data))
-		m, err := Inspect(t.Context(), bytes.NewReader(data), size, limits)
+		m, err := Inspect(t.Context(), Zip(bytes.NewReader(data), size), limits)
 		if err != nil {
 			checkProblem(t, err)
 			return
@@ -55,7 +55,7 @@ func FuzzInspect(f *testing.F) {
 				reads = append(reads, c.Reads...)
 			}
 		}
-		if err := Extract(t.Context(), bytes.NewReader(data), size, limits, root, reads); err != nil {
+		if err := Extract(t.Context(), Zip(bytes.NewReader(data), size), limits, root, reads); err != nil {
 			t.Errorf("accepted, but not extracted: %v", err)
 		}
 		for _, file := range m.Files {

@@ -99,7 +99,7 @@ func TestSUMOsOwnScenariosAreReadAsItDoes(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer root.Close()
-			if err := Extract(t.Context(), bytes.NewReader(data), int64(len(data)), DefaultLimits(), root, c.Reads); err != nil {
+			if err := Extract(t.Context(), Zip(bytes.NewReader(data), int64(len(data))), DefaultLimits(), root, c.Reads); err != nil {
 				t.Fatal(err)
 			}
 			for _, output := range c.Outputs {

@@ -7,7 +7,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"maps"
 	"path"
 	"slices"
@@ -17,11 +16,20 @@ import (
 	"github.com/sumo-k8/sumo-k8/pkg/sumo/xml"
 )
 
-// Inspect reads the whole zip of size bytes, each entry once, and describes it, with what is wrong with each of its configurations. A
-// zip that must not be read, or in which no configuration is sound, is problem.ScenarioInvalid with an item for every fault; one over
-// limits.Upload is problem.TooLarge.
-// Memory is bounded whatever the zip claims or contains; r may be slow, such as ranged reads from an object store.
-func Inspect(ctx context.Context, r io.ReaderAt, size int64, limits Limits) (Manifest, error) {
+// Inspect reads the whole scenario, each file once, and describes it, with what is wrong with each of its configurations. A zip that must
+// not be read, or in which no configuration is sound, is problem.ScenarioInvalid with an item for every fault; one over limits.Upload is
+// problem.TooLarge.
+// Memory is bounded whatever the zip claims or contains; c may be slow, such as ranged reads from an object store.
+func Inspect(ctx context.Context, c Content, limits Limits) (Manifest, error) {
+	in, err := readAll(ctx, c, limits)
+	if err != nil {
+		return Manifest{}, err
+	}
+	return in.judge()
+}
+
+// readAll reads the whole scenario, each file once.
+func readAll(ctx context.Context, c Content, limits Limits) (*inspection, error) {
 	in := &inspection{
 		version: limits.SUMOVersion, config: path.Clean(limits.Config), files: map[string]*file{}, used: map[string]bool{},
 		held: map[string]bool{},
@@ -30,9 +38,12 @@ func Inspect(ctx context.Context, r io.ReaderAt, size int64, limits Limits) (Man
 	if in.version == "" {
 		in.version = newestVersion()
 	}
-	a, err := openArchive(r, size, limits, &in.report)
+	a, err := openArchive(ctx, c, limits, &in.report)
 	if err != nil {
-		return Manifest{}, err
+		return nil, err
+	}
+	if len(a.files)+len(a.unusable) == 0 && len(in.items) == 0 {
+		in.fault("", "the zip is empty: put a .sumocfg file and the files that it names into it")
 	}
 	in.directory = a.directory()
 	for name, fault := range a.unusable {
@@ -56,11 +67,15 @@ func Inspect(ctx context.Context, r io.ReaderAt, size int64, limits Limits) (Man
 		f.doc, f.fault = nil, fault
 	}
 	if err := a.each(ctx, &in.report, every, in.read, damaged); err != nil {
-		return Manifest{}, err
+		return nil, err
 	}
-	in.again, a.left = true, limits.Unpacked
-	in.reload = func(name string) error { return a.one(ctx, entries[name], in.read) }
-	return in.judge()
+	in.again = true
+	in.rewind = func() { in.reread, a.left = 0, limits.Unpacked }
+	in.rewind()
+	in.reopen = func(name string, visit func(string, *entryReader) error) error {
+		return a.one(ctx, entries[name], visit)
+	}
+	return in, nil
 }
 
 // uniqueBase returns the only one of names whose last part is base.
@@ -90,9 +105,12 @@ type inspection struct {
 	// held are the files that the current configuration leads to, whose documents must stay.
 	held   map[string]bool
 	again  bool // the zip has been read once
-	reload func(name string) error
-	reread int   // files that were read again
-	failed error // of the store, while a file was read again
+	reopen func(name string, visit func(name string, r *entryReader) error) error
+	rewind func() // allows as much to be read again as the limits say
+	reread int    // files that were read again
+	failed error  // of the store, while a file was read again
+
+	setters map[string]*Setter // by file, of values that are tried
 }
 
 type file struct {
@@ -125,19 +143,12 @@ func (in *inspection) read(name string, r *entryReader) error {
 		f.pointer = true
 		return nil
 	}
-	if xml.IsGzip(br) {
-		z, err := gzip.NewReader(br)
-		if err != nil {
-			f.doc = &document{fault: errors.New("the gzip data is damaged: compress the file again")}
-			return nil
-		}
-		br = bufio.NewReaderSize(&entryReader{
-			ctx: r.ctx, src: z, archive: r.archive,
-			packed: func() int64 { return r.unpacked },
-			fail:   func(err error) { r.err = err },
-		}, readSize)
+	br, err := withoutGzip(br, r)
+	if err != nil {
+		f.doc = &document{fault: errors.New("the gzip data is damaged: compress the file again")}
+		return nil
 	}
-	doc, err := readDocument(br, isConfig(name) || name == in.config, &in.budget)
+	doc, err := readDocument(br, isConfig(name) || name == in.config, in.setters[name], &in.budget)
 	if !errors.Is(err, xml.ErrNotXML) {
 		f.doc = doc
 		if doc.spilled {
@@ -150,6 +161,22 @@ func (in *inspection) read(name string, r *entryReader) error {
 	return nil
 }
 
+// withoutGzip returns what is in br, the beginning of an entry, without gzip.
+func withoutGzip(br *bufio.Reader, r *entryReader) (*bufio.Reader, error) {
+	if !xml.IsGzip(br) {
+		return br, nil
+	}
+	z, err := gzip.NewReader(br)
+	if err != nil {
+		return nil, err
+	}
+	return bufio.NewReaderSize(&entryReader{
+		ctx: r.ctx, src: z, archive: r.archive,
+		packed: func() int64 { return r.unpacked },
+		fail:   func(err error) { r.err = err },
+	}, readSize), nil
+}
+
 // judge combines what the files say.
 func (in *inspection) judge() (Manifest, error) {
 	m := Manifest{Checked: checker}
@@ -159,7 +186,8 @@ func (in *inspection) judge() (Manifest, error) {
 	}
 	slices.SortFunc(m.Files, func(a, b File) int { return cmp.Compare(a.Path, b.Path) })
 	for _, name := range in.configs() {
-		m.Configs = append(m.Configs, in.judgeConfig(name))
+		c, _ := in.judgeConfig(name)
+		m.Configs = append(m.Configs, c)
 	}
 	if in.failed != nil {
 		return Manifest{}, in.failed

@@ -96,7 +96,7 @@ func mode(m fs.FileMode) func(*zip.FileHeader) { return func(h *zip.FileHeader) 
 
 func inspect(t testing.TB, data []byte, limits Limits) (Manifest, error) {
 	t.Helper()
-	return Inspect(t.Context(), bytes.NewReader(data), int64(len(data)), limits)
+	return Inspect(t.Context(), Zip(bytes.NewReader(data), int64(len(data))), limits)
 }
 
 func TestInspectRefuses(t *testing.T) {
@@ -533,7 +533,7 @@ func TestInspectRefusesWhatIsUsedOnly(t *testing.T) {
 			}
 			defer root.Close()
 			data := at("other.xml")
-			if err := Extract(t.Context(), bytes.NewReader(data), int64(len(data)), DefaultLimits(), root, m.Configs[0].Reads); err != nil {
+			if err := Extract(t.Context(), Zip(bytes.NewReader(data), int64(len(data))), DefaultLimits(), root, m.Configs[0].Reads); err != nil {
 				t.Error(err)
 			}
 			if _, err := root.Stat("other.xml"); err == nil {
@@ -873,7 +873,7 @@ func TestInspectPassesOnFailuresOfTheStore(t *testing.T) {
 	away := problem.New(problem.Unavailable, "away")
 	data := scenarioOf(t, "", stored("big", noise(1<<20)))
 	for _, good := range []int64{0, 1000, 2 << 10} { // bytes at the end that can be read
-		_, err := Inspect(t.Context(), failing{bytes.NewReader(data), int64(len(data)) - good, away}, int64(len(data)), DefaultLimits())
+		_, err := Inspect(t.Context(), Zip(failing{bytes.NewReader(data), int64(len(data)) - good, away}, int64(len(data))), DefaultLimits())
 		if !errors.Is(err, away) {
 			t.Errorf("with %d bytes: %v", good, err)
 		}
@@ -1038,7 +1038,7 @@ func extract(t testing.TB, data []byte, dir string) error {
 		t.Fatal(err)
 	}
 	defer root.Close()
-	return Extract(t.Context(), bytes.NewReader(data), int64(len(data)), DefaultLimits(), root, nil)
+	return Extract(t.Context(), Zip(bytes.NewReader(data), int64(len(data))), DefaultLimits(), root, nil)
 }
 
 // Archives that no ordinary program makes.

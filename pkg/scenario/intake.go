@@ -34,8 +34,12 @@ type Store interface {
 	Scenario(ctx context.Context, tenantID, digest string) (Scenario, error)
 	// UpdateManifest replaces what was found in a scenario's zip.
 	UpdateManifest(ctx context.Context, tenantID, digest string, m Manifest) (Scenario, error)
-	// DeleteScenario forgets one and returns it. While an unfinished job needs it, that is problem.Conflict.
-	DeleteScenario(ctx context.Context, tenantID, digest string) (Scenario, error)
+	// PutDerived stores s, which shares its zip with the scenario called from, as PutScenario does. When that one is gone it is
+	// problem.NotFound.
+	PutDerived(ctx context.Context, s Scenario, from string) (stored Scenario, created bool, err error)
+	// DeleteScenario forgets one and returns it, with the keys of its objects that no other scenario needs. While an unfinished job or
+	// study needs it, that is problem.Conflict.
+	DeleteScenario(ctx context.Context, tenantID, digest string) (s Scenario, unneeded []string, err error)
 	// Remember records idem, or answers problem.KeyReused when its key came with another request before.
 	Remember(ctx context.Context, tenantID string, idem idempotency.Request) error
 
@@ -86,17 +90,8 @@ func (in *Intake) Accept(ctx context.Context, t tenant.Tenant, src io.Reader, ab
 			return Scenario{}, false, err
 		}
 	}
-	known, err := in.Store.Scenario(ctx, t.ID, s.Digest)
-	switch {
-	case err == nil && known.Manifest.Current() || err != nil && problem.CodeOf(err) != problem.NotFound:
+	if known, found, err := in.known(ctx, t, s.Digest, about.Config); found || err != nil {
 		in.discard(ctx, s.Key)
-		return known, false, err
-	case err == nil:
-		defer in.discard(ctx, s.Key)
-		if known.Manifest, err = in.inspect(ctx, s, about.Config); err != nil {
-			return Scenario{}, false, err
-		}
-		known, err = in.Store.UpdateManifest(ctx, t.ID, known.Digest, known.Manifest)
 		return known, false, err
 	}
 	if s.Manifest, err = in.inspect(ctx, s, about.Config); err != nil {
@@ -113,6 +108,25 @@ func (in *Intake) Accept(ctx context.Context, t tenant.Tenant, src io.Reader, ab
 		in.discard(ctx, s.Key)
 	}
 	return stored, created, nil
+}
+
+// known returns the tenant's scenario with this digest, if there is one. It is checked anew when an older release checked it.
+func (in *Intake) known(ctx context.Context, t tenant.Tenant, digest, config string) (s Scenario, found bool, err error) {
+	s, err = in.Store.Scenario(ctx, t.ID, digest)
+	switch {
+	case problem.CodeOf(err) == problem.NotFound:
+		return Scenario{}, false, nil
+	case err != nil:
+		return Scenario{}, false, err
+	case s.Manifest.Current():
+		return s, true, nil
+	}
+	m, err := in.inspect(ctx, s, config)
+	if err != nil {
+		return Scenario{}, true, err
+	}
+	s, err = in.Store.UpdateManifest(ctx, t.ID, digest, m)
+	return s, true, err
 }
 
 // Validate checks a zip as Accept does, but keeps nothing. What is wrong with it, or keeps a job from running it as it is, is the error,
@@ -138,13 +152,13 @@ func (in *Intake) Validate(ctx context.Context, t tenant.Tenant, src io.Reader, 
 	return s, chosen.Refuse(chosen.Interval(nil, nil))
 }
 
-// Delete removes a scenario that no job needs any longer.
+// Delete removes a scenario that no job needs any longer. What it shares with others stays until the last of them is deleted.
 func (in *Intake) Delete(ctx context.Context, t tenant.Tenant, digest string) (Scenario, error) {
-	s, err := in.Store.DeleteScenario(ctx, t.ID, digest)
+	s, unneeded, err := in.Store.DeleteScenario(ctx, t.ID, digest)
 	if err != nil {
 		return Scenario{}, err
 	}
-	in.discard(ctx, s.Key)
+	in.discard(ctx, unneeded...)
 	return s, nil
 }
 
@@ -193,18 +207,18 @@ func (m Manifest) has(requested string) bool {
 	})
 }
 
-// inspect reads a stored zip in ranges. config is judged whatever its name.
+// inspect reads a stored scenario in ranges. config is judged whatever its name.
 func (in *Intake) inspect(ctx context.Context, s Scenario, config string) (Manifest, error) {
 	limits := in.Limits
 	limits.Config = config
-	return Inspect(ctx, NewReaderAt(ctx, in.Objects, s.Key, s.Size), s.Size, limits)
+	return Inspect(ctx, s.Content(ctx, in.Objects), limits)
 }
 
-// discard removes an object that nothing refers to. If that fails, pruning finds it later.
-func (in *Intake) discard(ctx context.Context, key string) {
+// discard removes objects that nothing refers to. If that fails, pruning finds them later.
+func (in *Intake) discard(ctx context.Context, keys ...string) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupTime)
 	defer cancel()
-	_ = in.Objects.Delete(ctx, key)
+	_ = in.Objects.Delete(ctx, keys...)
 }
 
 // upload counts and hashes what passes through, and fails over the limit so that nothing becomes visible in the store.

@@ -27,6 +27,7 @@ type objects struct {
 	mu    sync.Mutex
 	data  map[string][]byte
 	opens int
+	read  map[string]int64 // bytes that were asked for, by key
 }
 
 func (o *objects) Put(ctx context.Context, key string, r io.Reader, _ string) (int64, error) {
@@ -52,6 +53,9 @@ func (o *objects) Open(ctx context.Context, key string, offset, length int64) (i
 	if length >= 0 {
 		end = min(offset+length, end)
 	}
+	if o.read != nil {
+		o.read[key] += end - offset
+	}
 	return io.NopCloser(bytes.NewReader(data[offset:end])), ctx.Err()
 }
 
@@ -64,13 +68,13 @@ func (o *objects) Delete(ctx context.Context, keys ...string) error {
 	return ctx.Err()
 }
 
-// records is a Store in memory. Methods that intake does not call are left to the nil interface. before, if not nil, runs
-// ahead of each PutScenario.
+// records is a Store in memory. Methods that intake does not call are left to the nil interface. before and beforeDerived, if not nil,
+// run ahead of each PutScenario and PutDerived.
 type records struct {
 	Store
-	known  map[string]Scenario
-	before func()
-	err    error
+	known                 map[string]Scenario
+	before, beforeDerived func()
+	err                   error
 }
 
 func (r *records) PutScenario(_ context.Context, s Scenario) (Scenario, bool, error) {

@@ -2,11 +2,13 @@ package scenario
 
 import (
 	"embed"
+	"fmt"
 	"path"
 	"slices"
 	"strings"
 	"sync"
 
+	"github.com/sumo-k8/sumo-k8/pkg/problem"
 	"github.com/sumo-k8/sumo-k8/pkg/sumo/release"
 	"github.com/sumo-k8/sumo-k8/pkg/sumo/xml"
 )
@@ -22,6 +24,7 @@ var optionFiles embed.FS
 type option struct {
 	name  string // as SUMO lists it; synonyms lead here
 	kind  string // BOOL, INT, FLOAT, TIME, STR, STR[] or FILE
+	topic string // under which the newest version that has it lists it
 	since string // the first version known to have it
 	// before is the first version that no longer has it; empty while the newest does.
 	before string
@@ -61,7 +64,8 @@ func loadOptions() (map[string]*option, []string) {
 			if o == nil {
 				o = &option{name: fields[0], kind: fields[1], since: version}
 			}
-			for _, name := range append(fields[2:], fields[0]) {
+			o.topic = fields[2]
+			for _, name := range append(fields[3:], fields[0]) {
 				if all[name] == nil {
 					all[name] = o
 				}
@@ -78,6 +82,34 @@ func loadOptions() (map[string]*option, []string) {
 		}
 	}
 	return all, versions
+}
+
+// nearestOption guesses which option was meant by a name that none has, or returns "".
+func nearestOption(name string) string {
+	var names []string
+	for candidate := range options() {
+		if len(candidate) > 3 {
+			names = append(names, candidate)
+		}
+	}
+	slices.Sort(names)
+	return nearest(name, names)
+}
+
+// needs are what an option that is set at location needs of SUMO's version.
+func (o *option) needs(location string) (needs []Need) {
+	item := func(format string, args ...any) problem.Item {
+		return problem.Item{Location: location, Message: fmt.Sprintf(format, args...)}
+	}
+	if o.since != knownVersions()[0] {
+		needs = append(needs, Need{Since: o.since, Problem: item("the option %s came with SUMO %s: remove it, or choose that version "+
+			"or a newer one", o.name, o.since)})
+	}
+	if o.before != "" {
+		needs = append(needs, Need{Before: o.before, Problem: item("SUMO %s and later no longer have the option %s: remove it, or "+
+			"choose an older version", o.before, o.name)})
+	}
+	return needs
 }
 
 // forbidden are options that no scenario may set, each with the reason.
@@ -132,6 +164,9 @@ func (o *option) use() (u use, ok bool) {
 	}
 	return write, o.kind == "FILE"
 }
+
+// remotePedestrians is why a model of pedestrians is refused.
+const remotePedestrians = "the pedestrian model 'remote' connects to another computer, and none can be reached here: choose another model"
 
 // valueFault says why a value must not reach SUMO, or "".
 func (o *option) valueFault(value string) string {

@@ -11,11 +11,10 @@ import (
 	"github.com/sumo-k8/sumo-k8/pkg/sumo/xml"
 )
 
-// ScanNet scans the network that a configuration names, in the zip of size bytes. It answers problem.NotFound when the
-// zip does not lead to one.
-func ScanNet(ctx context.Context, r io.ReaderAt, size int64, limits Limits, config string, visit func(xml.Element) error) error {
+// ScanNet scans the network that a configuration of c names. It answers problem.NotFound when c does not lead to one.
+func ScanNet(ctx context.Context, c Content, limits Limits, config string, visit func(xml.Element) error) error {
 	var rep report
-	a, err := openArchive(r, size, limits, &rep)
+	a, err := openArchive(ctx, c, limits, &rep)
 	if err != nil {
 		return err
 	}
@@ -29,7 +28,7 @@ func ScanNet(ctx context.Context, r io.ReaderAt, size int64, limits Limits, conf
 			return err
 		}
 		budget := budget{left: memoryBudget}
-		doc, err := readDocument(plain, true, &budget)
+		doc, err := readDocument(plain, true, nil, &budget)
 		if err != nil {
 			return err
 		}
@@ -53,11 +52,12 @@ func (a *archive) open(ctx context.Context, name string, use func(io.Reader) err
 			continue
 		}
 		err := a.one(ctx, e, func(_ string, r *entryReader) error { return use(r) })
+		failed := a.failed()
 		switch {
 		case err == nil, ctx.Err() != nil:
 			return err
-		case a.src.err != nil:
-			return fmt.Errorf("reading the zip: %w", a.src.err)
+		case failed != nil:
+			return failed
 		case errors.As(err, new(*visitError)):
 			err = errors.Unwrap(err)
 		}

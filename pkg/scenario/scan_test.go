@@ -39,7 +39,7 @@ func TestTheNetworkOfAConfigurationIsFoundAndRead(t *testing.T) {
 		"no configuration": {zipOf(t, entryOf("d/other.sumocfg", named(`<net-file value="n.net.xml"/>`))), nil, problem.NotFound},
 	} {
 		var got []string
-		err := ScanNet(t.Context(), bytes.NewReader(tc.zip), int64(len(tc.zip)), DefaultLimits(), "d/s.sumocfg", func(e xml.Element) error {
+		err := ScanNet(t.Context(), Zip(bytes.NewReader(tc.zip), int64(len(tc.zip))), DefaultLimits(), "d/s.sumocfg", func(e xml.Element) error {
 			if string(e.Name) == "edge" && e.Depth == 2 {
 				got = append(got, string(e.Attr("id")))
 			}

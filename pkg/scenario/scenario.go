@@ -11,16 +11,36 @@ import (
 	"github.com/sumo-k8/sumo-k8/pkg/sumo/release"
 )
 
-// Scenario is one stored upload. The same bytes uploaded again by the same tenant are the same scenario.
+// Scenario is one stored upload, or one derived from it. The same bytes uploaded again by the same tenant are the same scenario, and so
+// are the same changes to them.
 type Scenario struct {
-	TenantID  string
-	Digest    string // SHA-256 of the zip, in hexadecimal
-	Name      string // for people, from the first upload; may be empty
-	Key       string // the object that holds the zip
-	Size      int64  // bytes of the zip
-	Manifest  Manifest
-	CreatedAt time.Time
+	TenantID string
+	// Digest is the SHA-256 of the zip, in hexadecimal, or, of a derived scenario, that of the list of its differences (see Derive).
+	Digest string
+	Name   string // for people, from the first upload; may be empty
+	Key    string // the object that holds the zip
+	Size   int64  // bytes of the zip
+	// OverlayKey is the object that holds the files that a derived scenario has in place of those in the zip, and OverlaySize its bytes.
+	// A derivation of a derived scenario is another overlay for the same zip. Empty for a scenario that was uploaded.
+	OverlayKey  string
+	OverlaySize int64
+	Derived     Differences
+	Manifest    Manifest
+	CreatedAt   time.Time
 }
+
+// Differences are what a derived scenario has differently from its base. The paths are sorted.
+type Differences struct {
+	Base    string // the digest of the base; empty for a scenario that was uploaded
+	Changed []string
+	Added   []string
+	Deleted []string
+	// Total is how many paths there are. Lists of scenarios have only the first of them.
+	Total int
+}
+
+// ListedPaths is how many paths of each kind the Differences of a scenario in a list have.
+const ListedPaths = 10
 
 // Manifest is what was found in the zip.
 type Manifest struct {

@@ -15,7 +15,7 @@ import (
 
 func (a *app) scenariosCommand() *cobra.Command {
 	return group("scenarios", "Keep scenarios on the service, to run them often",
-		a.storeCommand(), a.listScenariosCommand(), a.getScenarioCommand(), a.removeScenarioCommand())
+		a.storeCommand(), a.deriveCommand(), a.listScenariosCommand(), a.getScenarioCommand(), a.removeScenarioCommand())
 }
 
 func (a *app) validateCommand() *cobra.Command {
@@ -136,6 +136,75 @@ func (a *app) storeCommand() *cobra.Command {
 	}
 }
 
+func (a *app) deriveCommand() *cobra.Command {
+	var d client.Derivation
+	c := &cobra.Command{
+		Use:   "derive SCENARIO [FILE.zip|FOLDER]",
+		Short: "Make a scenario from a stored one by changing some of its files, and print its id",
+		Long: `Makes a scenario that has the files of a stored one, but for those in the zip or folder, which replace the ones of
+the same path or are added, and those deleted. Only the changes are sent and stored; the scenario is checked as a
+whole. The same changes are the same scenario. Files and folders whose names begin with a dot are left out of a folder.`,
+		Example: `  sumo-k8 scenarios derive $SCENARIO changed/
+  sumo-k8 scenarios derive $SCENARIO --delete parking.add.xml --delete detectors/`,
+		Args: cobra.RangeArgs(1, 2),
+	}
+	c.ValidArgsFunction = func(cmd *cobra.Command, args []string, word string) ([]string, cobra.ShellCompDirective) {
+		if len(args) > 0 {
+			return nil, cobra.ShellCompDirectiveDefault
+		}
+		return a.scenarioIDs(1)(cmd, args, word)
+	}
+	flags := c.Flags()
+	flags.StringArrayVar(&d.Delete, "delete", nil, "a file or a folder of the scenario to leave out; repeatable")
+	flags.StringVar(&d.Name, "name", "", "what to call it; if left out, like the other")
+	noFiles(c, "delete", "name")
+	c.RunE = a.does(func(ctx context.Context, args []string) error {
+		send := func(api *client.Client, ctx context.Context, changes *client.Source, sent func(sent, total int64)) (client.Scenario, error) {
+			d.Changes = changes
+			return api.Derive(ctx, args[0], d, sent)
+		}
+		var s client.Scenario
+		var err error
+		if len(args) == 2 {
+			s, err = upload(ctx, a, args[1], send)
+		} else {
+			api, failed := a.tenant()
+			if failed != nil {
+				return failed
+			}
+			s, err = send(api, ctx, nil, nil)
+		}
+		if err != nil {
+			return err
+		}
+		a.print(s, func() {
+			fmt.Fprintln(a.out, s.ID)
+			a.derived(s.Derived, func(line string) { a.note("%s", line) })
+			if !s.Created {
+				a.note("It was stored already.")
+			}
+			a.warnings(s.Warnings)
+		})
+		return nil
+	})
+	return c
+}
+
+// derived shows how a scenario differs from its base, if it has one.
+func (a *app) derived(d *client.Derived, line func(string)) {
+	if d == nil {
+		return
+	}
+	for _, kind := range []struct {
+		name  string
+		paths []string
+	}{{"Changed", d.Changed}, {"Added", d.Added}, {"Deleted", d.Deleted}} {
+		if len(kind.paths) > 0 {
+			line(kind.name + ": " + strings.Join(kind.paths, ", "))
+		}
+	}
+}
+
 func (a *app) listScenariosCommand() *cobra.Command {
 	var most int
 	c := &cobra.Command{
@@ -159,12 +228,16 @@ func (a *app) listScenariosCommand() *cobra.Command {
 
 func (a *app) listScenarios(ctx context.Context, api *client.Client, most int) error {
 	raw := []json.RawMessage{}
-	rows := [][]string{{"SCENARIO", "NAME", "SIZE", "CONFIGURATIONS", "STORED"}}
+	rows := [][]string{{"SCENARIO", "NAME", "SIZE", "CONFIGURATIONS", "STORED", "DERIVED FROM"}}
 	next, err := pages(most, func(cursor string, limit int) (int, string, error) {
 		page, err := api.Scenarios(ctx, cursor, limit)
 		for _, s := range page.Scenarios {
 			raw = append(raw, s.JSON())
-			rows = append(rows, []string{s.ID, s.Name, size(s.Size), strconv.Itoa(len(s.Configs)), clock(&s.CreatedAt)})
+			from := "-"
+			if s.Derived != nil {
+				from = s.Derived.Base
+			}
+			rows = append(rows, []string{s.ID, s.Name, size(s.Size), strconv.Itoa(len(s.Configs)), clock(&s.CreatedAt), from})
 		}
 		return len(page.Scenarios), page.NextCursor, err
 	})
@@ -198,12 +271,17 @@ func (a *app) getScenarioCommand() *cobra.Command {
 				return err
 			}
 			a.print(s, func() {
-				a.table([][]string{{"scenario", s.ID}, {"name", s.Name}, {"size", size(s.Size) + ", unpacked " + size(s.UnpackedSize)}, {"stored",
-					clock(&s.CreatedAt)}})
+				rows := [][]string{{"scenario", s.ID}, {"name", s.Name}, {"size", size(s.Size) + ", unpacked " + size(s.UnpackedSize)}, {"stored",
+					clock(&s.CreatedAt)}}
+				if s.Derived != nil {
+					rows = append(rows, []string{"derived from", s.Derived.Base + ", " + size(s.Derived.AddedSize) + " of its own"})
+				}
+				a.table(rows)
+				a.derived(s.Derived, func(line string) { fmt.Fprintln(a.out, show.Printable(line)) })
 				fmt.Fprintln(a.out)
 				a.configs(s.Configs)
 				fmt.Fprintln(a.out)
-				rows := [][]string{{"FILE", "SIZE"}}
+				rows = [][]string{{"FILE", "SIZE"}}
 				for _, f := range s.Files {
 					rows = append(rows, []string{f.Path, size(f.Size)})
 				}

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"net"
 	"os"
@@ -699,6 +700,30 @@ func testPlots(t *testing.T, s *service.Server) {
 	}
 }
 
+// derives derives a scenario from the one called id and returns it with the folder of its changes.
+func (u *user) derives(t *testing.T, id string) (derived, changes string) {
+	t.Helper()
+	changes = filepath.Join(u.dir, "changed")
+	for name, text := range map[string]string{"parking/new.add.xml": "<additional/>\n", ".hidden": ""} {
+		file := filepath.Join(changes, name)
+		if err := errors.Join(os.MkdirAll(filepath.Dir(file), 0o755), os.WriteFile(file, []byte(text), 0o600)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	made := u.ok("scenarios", "derive", id, changes, "--name", "with parking")
+	derived = strings.TrimSpace(made.stdout)
+	says(t, made.stderr, "Added: parking/new.add.xml\n")
+	says(t, u.ok("scenarios", "ls").stdout, derived+"  with parking  ", "  "+id+"\n")
+	says(t, u.ok("scenarios", "get", derived).stdout, "derived from  "+id+", ", "Added: parking/new.add.xml", "grid.net.xml.gz")
+	back := u.ok("scenarios", "derive", derived, "--delete", "parking/")
+	if strings.TrimSpace(back.stdout) != id {
+		t.Errorf("without its changes it is scenario %s, want %s", back.stdout, id)
+	}
+	says(t, back.stderr, "It was stored already.")
+	says(t, u.ends(exitRefused, "scenarios", "derive", id, "--delete", "x.xml").stderr, `"x.xml" is no file or folder of the scenario`)
+	return derived, changes
+}
+
 func testScenarios(t *testing.T, s *service.Server) {
 	u := tenant(t, s)
 	path := u.network("grid", nil)
@@ -716,8 +741,26 @@ func testScenarios(t *testing.T, s *service.Server) {
 	}
 	u.ok("logs", "-f", "@latest")
 	says(t, u.ok("ls").stdout, " "+id[:shortID]+" ")
+	changes := filepath.Join(u.dir, "changed")
+	for name, text := range map[string]string{"parking/new.add.xml": "<additional/>\n", ".hidden": ""} {
+		file := filepath.Join(changes, name)
+		if err := errors.Join(os.MkdirAll(filepath.Dir(file), 0o755), os.WriteFile(file, []byte(text), 0o600)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	made := u.ok("scenarios", "derive", id, changes, "--name", "with parking")
+	derived := strings.TrimSpace(made.stdout)
+	says(t, made.stderr, "Added: parking/new.add.xml\n")
+	says(t, u.ok("scenarios", "ls").stdout, derived+"  with parking  ", "  "+id+"\n")
+	says(t, u.ok("scenarios", "get", derived).stdout, "derived from  "+id+", ", "Added: parking/new.add.xml", "grid.net.xml.gz")
+	back := u.ok("scenarios", "derive", derived, "--delete", "parking/")
+	if strings.TrimSpace(back.stdout) != id {
+		t.Errorf("without its changes it is scenario %s, want %s", back.stdout, id)
+	}
+	says(t, back.stderr, "It was stored already.")
+	says(t, u.ends(exitRefused, "scenarios", "derive", id, "--delete", "x.xml").stderr, `"x.xml" is no file or folder of the scenario`)
 	for _, args := range [][]string{{"scenarios", "upload", path}, {"scenarios", "get", id}, {"scenarios", "ls"}, {"validate", path},
-		{"scenarios", "rm", id}} {
+		{"scenarios", "derive", id, changes}, {"scenarios", "rm", id}, {"scenarios", "rm", derived}} {
 		if o := u.ok(append(args, "-o", "json")...); !json.Valid([]byte(o.stdout)) {
 			t.Errorf("%q prints %s", args, o.stdout)
 		}

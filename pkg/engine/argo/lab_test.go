@@ -96,15 +96,17 @@ func setupLab(t *testing.T) *lab {
 	if err := l.objects.EnsureBucket(t.Context()); err != nil {
 		t.Fatal(err)
 	}
+	store := kube.ObjectStore{Endpoint: endpoint, Region: "us-east-1", Bucket: "lab-argo", AccessKey: key, SecretKey: secret}
 	oldest, newest := release.Oldest().Version, release.Newest().Version
 	template := func(version, image, pullPolicy string) func(string) ([]byte, error) {
 		return Template{
 			Version: version, Image: image, PullPolicy: pullPolicy, ProgressEvery: time.Second, Output: 64 << 20, Unpacked: 256 << 20,
+			Store: store,
 		}.Manifest
 	}
 	provisioner := &kube.Provisioner{
 		Client: labClient(t, "auth"), Home: "sumo-k8",
-		Store: kube.ObjectStore{Endpoint: endpoint, Region: "us-east-1", Bucket: "lab-argo", AccessKey: key, SecretKey: secret},
+		Store: store,
 		Templates: []func(string) ([]byte, error){
 			template(oldest, "dev.local/sumo:"+oldest, ""), template(newest, "dev.local/sumo:"+newest, ""),
 			template("0.0", "dev.local/no-such-image:0", "Never"),
@@ -144,6 +146,7 @@ func (l *lab) job(t *testing.T, scenario string, change func(*job.Job)) job.Job 
 		CPURequest: 1, MemoryGi: 1, TimeoutSeconds: 600, State: job.Pending,
 		Options: simulation.Options{SumoVersion: release.Newest().Version},
 	}
+	j.ResultsKey = artifact.ResultsOf(j.Namespace, j.ID)
 	j.ScenarioKey = artifact.ScenarioKey(j.Namespace, uuid.NewString())
 	if change != nil {
 		change(&j)
@@ -166,11 +169,11 @@ func (l *lab) await(t *testing.T, j job.Job, what string, is func(job.Observatio
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, o := range seen {
-			if o.JobID == j.ID {
-				last = o
-				if is(o) {
-					return o
+		for _, s := range seen {
+			if s.ChunkID == j.ChunkID() {
+				last = s.Of(j.ID)
+				if is(last) {
+					return last
 				}
 			}
 		}
@@ -184,7 +187,7 @@ func (l *lab) await(t *testing.T, j job.Job, what string, is func(job.Observatio
 }
 
 func workflowPath(j job.Job) string {
-	return "/apis/argoproj.io/v1alpha1/namespaces/" + j.Namespace + "/workflows/" + job.RunName(j.ID)
+	return "/apis/argoproj.io/v1alpha1/namespaces/" + j.Namespace + "/workflows/" + job.RunName(j.ChunkID())
 }
 
 func (l *lab) workflowText(t *testing.T, j job.Job) []byte {
@@ -250,10 +253,10 @@ func TestLabRunsSUMO(t *testing.T) {
 		t.Run(version, func(t *testing.T) {
 			began := time.Now()
 			j := l.job(t, "ready_to_use/square.zip", func(j *job.Job) { j.Options.SumoVersion, j.Priority = version, job.High })
-			if err := l.Start(t.Context(), j); err != nil {
+			if err := l.Start(t.Context(), job.Single(j)); err != nil {
 				t.Fatal(err)
 			}
-			if err := l.Start(t.Context(), j); err != nil {
+			if err := l.Start(t.Context(), job.Single(j)); err != nil {
 				t.Fatalf("starting it again: %v", err)
 			}
 			l.await(t, j, "its start", func(o job.Observation) bool { return o.State != job.Pending })
@@ -273,7 +276,7 @@ func TestLabRunsSUMO(t *testing.T) {
 				t.Fatal(err)
 			}
 			seen, err := l.Observe(t.Context())
-			if err != nil || slices.ContainsFunc(seen, func(o job.Observation) bool { return o.JobID == j.ID }) {
+			if err != nil || slices.ContainsFunc(seen, func(s job.Sight) bool { return s.ChunkID == j.ID }) {
 				t.Errorf("after it was forgotten it is still seen: %v %v", seen, err)
 			}
 		})
@@ -302,8 +305,8 @@ func TestLabReportsWhyRunsFail(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			j := l.job(t, tt.scenario, tt.change)
-			w, err := l.cfg.workflowOf(j)
-			if err != nil {
+			w := l.cfg.workflowOf(job.Single(j))
+			if err := l.putObjects(t.Context(), j.Namespace, job.Single(j)); err != nil {
 				t.Fatal(err)
 			}
 			for i, p := range w.Spec.Arguments.Parameters {
@@ -328,7 +331,7 @@ func TestLabImageMissing(t *testing.T) {
 	t.Parallel()
 	l := setupLab(t)
 	j := l.job(t, "ready_to_use/square.zip", func(j *job.Job) { j.Options.SumoVersion = "0.0" })
-	if err := l.Start(t.Context(), j); err != nil {
+	if err := l.Start(t.Context(), job.Single(j)); err != nil {
 		t.Fatal(err)
 	}
 	for { // until its pod waits for the image
@@ -336,7 +339,7 @@ func TestLabImageMissing(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if len(seen) == 1 && seen[0].Message != "" {
+		if len(seen) == 1 && seen[0].Of(j.ID).Message != "" {
 			break
 		}
 		time.Sleep(100 * time.Millisecond)
@@ -353,7 +356,7 @@ func TestLabImageMissing(t *testing.T) {
 func (l *lab) pods(t *testing.T, j job.Job) []*corev1.Pod {
 	t.Helper()
 	var running []*corev1.Pod
-	err := kube.EachPodOf(t.Context(), l.admin, j.Namespace, j.ID, func(p *corev1.Pod) {
+	err := kube.EachPodOf(t.Context(), l.admin, j.Namespace, j.ChunkID(), func(p *corev1.Pod) {
 		if p.Status.Phase == corev1.PodRunning {
 			running = append(running, p)
 		}
@@ -374,7 +377,7 @@ func TestLabStopKeepsWhatWasWritten(t *testing.T) {
 	t.Parallel()
 	l := setupLab(t)
 	j := l.job(t, "ready_to_use/grid.zip", endless)
-	if err := l.Start(t.Context(), j); err != nil {
+	if err := l.Start(t.Context(), job.Single(j)); err != nil {
 		t.Fatal(err)
 	}
 	l.await(t, j, "progress", func(o job.Observation) bool { return running(o) && o.Progress > 0 })
@@ -420,7 +423,7 @@ func TestLabLostPodsAreRepeated(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			j := l.job(t, "ready_to_use/grid.zip", func(j *job.Job) { step := 0.04; j.Options.StepLength = &step })
-			if err := l.Start(t.Context(), j); err != nil {
+			if err := l.Start(t.Context(), job.Single(j)); err != nil {
 				t.Fatal(err)
 			}
 			var first, second []*corev1.Pod
@@ -449,7 +452,7 @@ func TestLabAWorkflowThatVanishedIsNotObserved(t *testing.T) {
 	t.Parallel()
 	l := setupLab(t)
 	j := l.job(t, "ready_to_use/grid.zip", endless)
-	if err := l.Start(t.Context(), j); err != nil {
+	if err := l.Start(t.Context(), job.Single(j)); err != nil {
 		t.Fatal(err)
 	}
 	l.await(t, j, "its start", running)
@@ -461,7 +464,7 @@ func TestLabAWorkflowThatVanishedIsNotObserved(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if !slices.ContainsFunc(seen, func(o job.Observation) bool { return o.JobID == j.ID }) {
+		if !slices.ContainsFunc(seen, func(s job.Sight) bool { return s.ChunkID == j.ID }) {
 			break
 		}
 		if time.Now().After(deadline) {
@@ -469,7 +472,7 @@ func TestLabAWorkflowThatVanishedIsNotObserved(t *testing.T) {
 		}
 		<-l.Changed()
 	}
-	if err := l.Start(t.Context(), j); err != nil {
+	if err := l.Start(t.Context(), job.Single(j)); err != nil {
 		t.Fatalf("starting it again: %v", err)
 	}
 	l.await(t, j, "its second start", running)
@@ -479,7 +482,7 @@ func TestLabLogsAreThoseOfTheFile(t *testing.T) {
 	t.Parallel()
 	l := setupLab(t)
 	j := l.job(t, "ready_to_use/grid.zip", func(j *job.Job) { j.Options.SumoVersion = release.Oldest().Version })
-	if err := l.Start(t.Context(), j); err != nil {
+	if err := l.Start(t.Context(), job.Single(j)); err != nil {
 		t.Fatal(err)
 	}
 	// Read by pieces while it runs, as a follower does; what comes must be the beginning of the file.
@@ -499,7 +502,7 @@ func TestLabLogsAreThoseOfTheFile(t *testing.T) {
 		}
 		body.Close()
 	}
-	file, err := l.objects.Open(t.Context(), artifact.ResultsOf(j.Namespace, j.ID)+simulation.LogFile, 0, -1)
+	file, err := l.objects.Open(t.Context(), j.ResultsKey+simulation.LogFile, 0, -1)
 	if err != nil {
 		t.Fatal(err)
 	}

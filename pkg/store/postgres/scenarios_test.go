@@ -76,7 +76,7 @@ func TestScenariosOfOthersAreNotFound(t *testing.T) {
 	for _, id := range []string{digest + "0", strings.ToUpper(digest), "no id", "\x00", strings.Repeat("f", 64)} {
 		_, err := d.Scenario(t.Context(), "acme", id)
 		wantCode(t, err, problem.NotFound)
-		_, err = d.DeleteScenario(t.Context(), "acme", id)
+		_, _, err = d.DeleteScenario(t.Context(), "acme", id)
 		wantCode(t, err, problem.NotFound)
 	}
 	_, _, err := d.PutScenario(t.Context(), scenario.Scenario{TenantID: "acme", Digest: strings.Repeat("ab", 32), Key: "mine"})
@@ -85,7 +85,7 @@ func TestScenariosOfOthersAreNotFound(t *testing.T) {
 	}
 	_, err = d.Scenario(t.Context(), "other", strings.Repeat("ab", 32))
 	wantCode(t, err, problem.NotFound)
-	_, err = d.DeleteScenario(t.Context(), "other", strings.Repeat("ab", 32))
+	_, _, err = d.DeleteScenario(t.Context(), "other", strings.Repeat("ab", 32))
 	wantCode(t, err, problem.NotFound)
 	_, err = d.UpdateManifest(t.Context(), "other", strings.Repeat("ab", 32), scenario.Manifest{})
 	wantCode(t, err, problem.NotFound)
@@ -139,7 +139,7 @@ func TestScenariosAreListedInPagesThatStayAsTheyAre(t *testing.T) {
 		}
 		last := page[len(page)-1]
 		place = scenario.Place{CreatedAt: last.CreatedAt, Digest: last.Digest}
-		if _, err := d.DeleteScenario(t.Context(), "acme", last.Digest); err != nil {
+		if _, _, err := d.DeleteScenario(t.Context(), "acme", last.Digest); err != nil {
 			t.Fatal(err)
 		}
 		if _, _, err := d.PutScenario(
@@ -161,7 +161,7 @@ func TestAScenarioIsDeletedOnlyWhenNoJobNeedsIt(t *testing.T) {
 			d := setup(t)
 			newTenant(t, d, "acme", roomy)
 			j := inState(t, d, "acme", state)
-			deleted, err := d.DeleteScenario(t.Context(), "acme", digest)
+			deleted, _, err := d.DeleteScenario(t.Context(), "acme", digest)
 			if !state.Terminal() {
 				wantCode(t, err, problem.Conflict)
 				if !strings.Contains(err.Error(), j.ID) {
@@ -189,7 +189,7 @@ func TestDeletingAScenarioAndMakingAJobDoNotOverlookEachOther(t *testing.T) {
 	for _, id := range putMany(t, d, 20) {
 		var group errgroup.Group
 		var deleted, made error
-		group.Go(func() error { _, deleted = d.DeleteScenario(t.Context(), "acme", id); return nil })
+		group.Go(func() error { _, _, deleted = d.DeleteScenario(t.Context(), "acme", id); return nil })
 		group.Go(func() error {
 			_, _, made = d.CreateJob(t.Context(), newJob("acme", func(j *job.Job) { j.ScenarioDigest = id }), nil, job.Admission{MaxQueued: 100})
 			return nil

@@ -188,6 +188,7 @@ type settings struct {
 	routeSteps     float64                      // for how many seconds SUMO reads routes ahead; all before the first step if not positive
 	resumes        bool                         // from a state, whose time becomes the begin
 	chosenRouter   bool                         // the scenario names its routing algorithm
+	attributes     []simulation.Attribute       // that are set in the run's own copies of files
 	enough         int                          // step lines after which the run may end; 0 for one that goes on to its end
 	autoValidation []string                     // options of validation that may ask the web
 	validates      bool                         // as the scenario wants
@@ -325,6 +326,7 @@ func (s *settings) apply(c scenario.Config, o simulation.Options) {
 		s.scale = *o.Scale
 	}
 	s.unfinished = s.unfinished || o.UnfinishedTrips
+	s.attributes = o.Attributes
 }
 
 func (s settings) interval() string {

@@ -82,12 +82,12 @@ func (c *demandCopier) copy(name string, order *route) error {
 	}
 	rename := renamed(c.chosen.Rewrites[name])
 	var included error
-	err := c.rewrite(c.root, name, func(e xml.Element) []xml.Change {
+	err := c.rewrite(c.root, name, c.behind(name, func(e xml.Element) []xml.Change {
 		if string(e.Name) == "include" && included == nil {
 			included = c.copy(path.Join(path.Dir(name), string(e.Attr("href"))), order)
 		}
 		return append(rename(e), c.departures.move(e, order)...)
-	})
+	}))
 	switch {
 	case errors.Is(err, fs.ErrNotExist): // SUMO says so
 		return nil

@@ -142,13 +142,13 @@ func TestSUMONeverOpensTheUploadedConfiguration(t *testing.T) {
 		if err != nil {
 			return scenario.Config{}, err
 		}
-		manifest, _ := scenario.Inspect(ctx, bytes.NewReader(data), int64(len(data)), r.Limits) // the other configuration is no good
+		manifest, _ := scenario.Inspect(ctx, scenario.Zip(bytes.NewReader(data), int64(len(data))), r.Limits) // the other configuration is no good
 		chosen, err := manifest.ChooseConfig(r.Options.ConfigFile)
 		if err != nil {
 			return chosen, err
 		}
 		zip := bytes.NewReader(data)
-		return chosen, errors.Join(scenario.Extract(ctx, zip, zip.Size(), r.Limits, root, nil), root.Remove("city/run.sumocfg"))
+		return chosen, errors.Join(scenario.Extract(ctx, scenario.Zip(zip, zip.Size()), r.Limits, root, nil), root.Remove("city/run.sumocfg"))
 	}), r}
 	if !got.Succeeded() {
 		t.Fatalf("%s: %s", got.Reason, got.Message)

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/sumo-k8/sumo-k8/pkg/scenario"
 	"github.com/sumo-k8/sumo-k8/pkg/sumo/xml"
 )
 
@@ -231,7 +232,7 @@ func (s settings) fraction(at step, demand float64) float64 {
 func (m *monitor) countDemand(ctx context.Context, root *os.Root, s settings) {
 	total := 0
 	for _, name := range append(append([]string(nil), s.routes...), s.additional...) {
-		n, err := countVehicles(ctx, root, name)
+		n, err := countVehicles(ctx, root, name, scenario.NewSetter(name, s.attributes))
 		if err != nil {
 			return // progress stays unknown
 		}
@@ -264,7 +265,8 @@ func flowSize(e xml.Element) (float64, bool) {
 	return (*end - *begin) * perSecond, perSecond > 0 && *end > *begin
 }
 
-func countVehicles(ctx context.Context, root *os.Root, name string) (int, error) {
+// countVehicles counts those of a file with the values that set gives it, which may be nil.
+func countVehicles(ctx context.Context, root *os.Root, name string, set *scenario.Setter) (int, error) {
 	f, err := root.Open(name)
 	if err != nil {
 		return 0, err
@@ -276,6 +278,9 @@ func countVehicles(ctx context.Context, root *os.Root, name string) (int, error)
 		return 0, err
 	}
 	s := xml.Scanner{MaxValue: maxNumber, Element: func(e xml.Element) error {
+		if set != nil {
+			e, _ = set.Set(e)
+		}
 		switch string(e.Name) {
 		case "vehicle", "trip":
 			n++

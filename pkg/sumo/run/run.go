@@ -58,6 +58,7 @@ type Run struct {
 	Home     string // SUMO_HOME
 	Version  string // of SUMO, such as "1.28"; empty: the program is asked
 	Scenario string // the scenario's zip file
+	Overlay  string // the file with what a derived scenario has in place of files in the zip; empty for none
 	Work     string // a folder for the unpacked scenario; created when missing
 	Out      string // the folder for logs, outputs and outcome; created when missing
 	Options  simulation.Options
@@ -79,6 +80,8 @@ type Run struct {
 	valid  bool
 	slot   int
 	heard  func(thousandths int)
+
+	setters map[string]*scenario.Setter // by file, of the attributes that a study sets
 
 	// For tests: confine.Wall's LandlockABI, how long SUMO may take to stop instead of stopGrace, and what draws the seed of a scenario
 	// that wants a random one.
@@ -199,15 +202,18 @@ func (r Run) attempt(ctx context.Context, started time.Time, open opener) (outco
 // prepareFolders makes the paths absolute, as SUMO runs in another folder, and clears what an earlier attempt left: a
 // pod's volumes outlive its containers.
 func (r *Run) prepareFolders() error {
-	for _, p := range []*string{&r.Work, &r.Out, &r.Scenario} {
+	for _, p := range []*string{&r.Work, &r.Out, &r.Scenario, &r.Overlay} {
+		if *p == "" {
+			continue
+		}
 		abs, err := filepath.Abs(*p)
 		if err != nil {
 			return err
 		}
 		*p = abs
 	}
-	for _, name := range []string{r.Scenario, r.Work} {
-		if within, err := filepath.Rel(r.Out, name); err == nil && filepath.IsLocal(within) {
+	for _, name := range []string{r.Scenario, r.Overlay, r.Work} {
+		if within, err := filepath.Rel(r.Out, name); name != "" && err == nil && filepath.IsLocal(within) {
 			return fmt.Errorf("the output folder %s holds %s: choose another", r.Out, name)
 		}
 	}
@@ -334,6 +340,9 @@ func (r Run) simulate(
 		}
 		r.Options.Seed = &seed
 	}
+	if chosen, err = r.adopt(root, chosen); err != nil {
+		return failed(blame(err, "The values of the study could not be set")), false
+	}
 	settings := settingsOf(chosen)
 	settings.version = r.Version
 	settings.apply(chosen, r.Options)
@@ -420,20 +429,25 @@ func (r Run) seed(chosen scenario.Config) int64 {
 	return simulation.DefaultSeed
 }
 
-// unpack checks the zip again, since the service that accepted it may be another release, and extracts it.
+// unpack checks the scenario again, since the service that accepted it may be another release, and extracts it.
 func (r Run) unpack(ctx context.Context, root *os.Root, version string) (scenario.Config, error) {
-	f, err := os.Open(r.Scenario)
+	zip, size, err := openZip(r.Scenario)
 	if err != nil {
 		return scenario.Config{}, err
 	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return scenario.Config{}, err
+	defer zip.Close()
+	content := scenario.Zip(zip, size)
+	if r.Overlay != "" {
+		overlay, size, err := openZip(r.Overlay)
+		if err != nil {
+			return scenario.Config{}, err
+		}
+		defer overlay.Close()
+		content = content.Overlaid(overlay, size)
 	}
 	limits := r.Limits
 	limits.SUMOVersion, limits.Config = version, r.Options.ConfigFile
-	manifest, err := scenario.Inspect(ctx, f, info.Size(), limits)
+	manifest, err := scenario.Inspect(ctx, content, limits)
 	if err != nil {
 		return scenario.Config{}, err
 	}
@@ -441,13 +455,26 @@ func (r Run) unpack(ctx context.Context, root *os.Root, version string) (scenari
 	if err != nil {
 		return scenario.Config{}, err
 	}
-	return chosen, scenario.Extract(ctx, f, info.Size(), limits, root, chosen.Reads)
+	return chosen, scenario.Extract(ctx, content, limits, root, chosen.Reads)
+}
+
+func openZip(name string) (*os.File, int64, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, 0, err
+	}
+	info, err := f.Stat()
+	if err != nil {
+		f.Close()
+		return nil, 0, err
+	}
+	return f, info.Size(), nil
 }
 
 // prepare makes the folder in which SUMO runs, requests edgedata, and writes the configuration, whose path in that folder it
 // returns.
 func (r Run) prepare(root *os.Root, chosen scenario.Config, s settings, args []string) (config string, err error) {
-	if err := r.copyRenamed(root, chosen); err != nil {
+	if err := r.copySet(root, chosen); err != nil {
 		return "", err
 	}
 	if err := r.plant(root, chosen, s); err != nil {

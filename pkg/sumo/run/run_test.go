@@ -105,7 +105,7 @@ func perform(ctx context.Context, r Run, f files, config scenario.Config) result
 		if err != nil {
 			return config, err
 		}
-		manifest, _ := scenario.Inspect(ctx, bytes.NewReader(data), int64(len(data)), r.Limits) // its faults are what is tried
+		manifest, _ := scenario.Inspect(ctx, scenario.Zip(bytes.NewReader(data), int64(len(data))), r.Limits) // its faults are what is tried
 		config.Options = append(manifest.Configs[0].Options, config.Options...)
 		for name, text := range f {
 			if err := root.MkdirAll(filepath.Dir(name), 0o755); err != nil {

@@ -254,12 +254,12 @@ func TestCountVehicles(t *testing.T) {
 		"empty.xml":    "",
 	})
 	for name, want := range map[string]int{"mixed.xml": 3, "flows.xml": 22, "trips.xml.gz": 2, "empty.xml": 0} {
-		if got, err := countVehicles(t.Context(), root, name); err != nil || got != want {
+		if got, err := countVehicles(t.Context(), root, name, nil); err != nil || got != want {
 			t.Errorf("%s: %d, %v, want %d", name, got, err, want)
 		}
 	}
 	for _, name := range []string{"endless.xml", "missing.xml"} {
-		if got, err := countVehicles(t.Context(), root, name); err == nil {
+		if got, err := countVehicles(t.Context(), root, name, nil); err == nil {
 			t.Errorf("%s: counted %d", name, got)
 		}
 	}

@@ -90,19 +90,6 @@ func (r Run) copyOf(name string) string {
 	return filepath.Join(r.Work, copyFolder, filepath.FromSlash(name))
 }
 
-// copyRenamed makes the run's own copies of the files that need other names of outputs, unless they are there.
-func (r Run) copyRenamed(root *os.Root, chosen scenario.Config) error {
-	for name, rewrites := range chosen.Rewrites {
-		if _, err := os.Lstat(r.copyOf(name)); err == nil || len(rewrites) == 0 {
-			continue
-		}
-		if err := r.rewrite(root, name, renamed(rewrites)); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // rewrite makes the run's own copy of a file of the scenario.
 func (r Run) rewrite(root *os.Root, name string, change change) error {
 	in, err := root.Open(name)

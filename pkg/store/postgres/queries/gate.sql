@@ -34,15 +34,7 @@ WITH placed AS (
     GROUP BY p.study_id, p.scenario_digest, p.overlay_key, p.options -> 'sumo_version', p.cpu_request, p.memory_gi, p.timeout_seconds
 )
 SELECT k.study_id, k.scenario_digest, k.cpu_request, k.memory_gi, k.point, k.points, k.placed, k.runs,
-       coalesce(k.core_seconds, (
-           SELECT avg(extract(epoch FROM r.finished_at - r.started_at) * r.cpu_request)
-           FROM (
-               SELECT j.started_at, j.finished_at, j.cpu_request FROM jobs j
-               WHERE j.tenant_id = @tenant_id AND j.scenario_digest = k.scenario_digest AND j.state = 'SUCCEEDED'
-                 AND NOT coalesce((j.options ->> 'check')::boolean, false)
-               ORDER BY j.id DESC LIMIT 20
-           ) AS r
-       ), -1)::float8 AS core_seconds
+       coalesce(k.core_seconds, recent_core_seconds(@tenant_id, k.scenario_digest), -1)::float8 AS core_seconds
 FROM kinds k
 WHERE k.runs > 0
 ORDER BY k.study_id, k.point;

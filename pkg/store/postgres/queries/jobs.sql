@@ -1,9 +1,9 @@
 -- name: InsertJob :one
 -- No row when the tenant does not have the scenario.
-INSERT INTO jobs (id, tenant_id, namespace, name, scenario_digest, scenario_key, results_key, state, cpu_request, memory_gi, priority,
-                  options, timeout_seconds, labels, task_token, answers_task, progress_webhook, traceparent, warnings,
+INSERT INTO jobs (id, tenant_id, namespace, name, scenario_digest, scenario_key, overlay_key, results_key, state, cpu_request, memory_gi,
+                  priority, options, timeout_seconds, labels, task_token, answers_task, progress_webhook, traceparent, warnings,
                   submitted_at, updated_at)
-SELECT @id, t.id, t.namespace, @name, s.digest, s.object_key, @results_key, 'QUEUED', @cpu_request, @memory_gi, @priority,
+SELECT @id, t.id, t.namespace, @name, s.digest, s.object_key, s.overlay_key, @results_key, 'QUEUED', @cpu_request, @memory_gi, @priority,
        @options, @timeout_seconds, @labels, @task_token, @answers_task, @progress_webhook, @traceparent, @warnings,
        coalesce(sqlc.narg(submitted_at)::timestamptz, now()), now()
 FROM tenants t
@@ -18,16 +18,16 @@ SELECT count(*) FROM (
 ) AS waiting;
 
 -- name: IdempotencyKey :one
-SELECT request_hash, job_id, upload_id, hook_id FROM idempotency_keys
+SELECT request_hash, job_id, upload_id, hook_id, study_id FROM idempotency_keys
 WHERE tenant_id = @tenant_id AND key = @key AND created_at > now() - @lifetime::interval;
 
 -- name: InsertIdempotencyKey :exec
 -- Only an expired, not yet pruned key can conflict: the caller holds the tenant's row and has looked the key up.
-INSERT INTO idempotency_keys (tenant_id, key, request_hash, job_id, upload_id, hook_id)
-VALUES (@tenant_id, @key, @request_hash, sqlc.narg(job_id), sqlc.narg(upload_id), sqlc.narg(hook_id))
+INSERT INTO idempotency_keys (tenant_id, key, request_hash, job_id, upload_id, hook_id, study_id)
+VALUES (@tenant_id, @key, @request_hash, sqlc.narg(job_id), sqlc.narg(upload_id), sqlc.narg(hook_id), sqlc.narg(study_id))
 ON CONFLICT (tenant_id, key) DO UPDATE
 SET request_hash = excluded.request_hash, job_id = excluded.job_id, upload_id = excluded.upload_id, hook_id = excluded.hook_id,
-    created_at = excluded.created_at;
+    study_id = excluded.study_id, created_at = excluded.created_at;
 
 -- name: PruneIdempotencyKeys :execrows
 DELETE FROM idempotency_keys i

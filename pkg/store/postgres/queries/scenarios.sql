@@ -1,7 +1,7 @@
 -- name: InsertScenario :one
 -- No row when the tenant already has the digest.
-INSERT INTO scenarios (tenant_id, digest, name, object_key, size, manifest)
-VALUES (@tenant_id, @digest, @name, @object_key, @size, @manifest)
+INSERT INTO scenarios (tenant_id, digest, name, object_key, size, manifest, base_digest, overlay_key, overlay_size, changed, added, deleted)
+VALUES (@tenant_id, @digest, @name, @object_key, @size, @manifest, @base_digest, @overlay_key, @overlay_size, @changed, @added, @deleted)
 ON CONFLICT (tenant_id, digest) DO NOTHING
 RETURNING *;
 
@@ -13,8 +13,11 @@ RETURNING *;
 SELECT * FROM scenarios WHERE tenant_id = @tenant_id AND digest = @digest;
 
 -- name: ListScenarios :many
--- A page of a tenant's scenarios, newest first, without their lists of files, which may be long.
-SELECT tenant_id, digest, object_key, size, (manifest - 'files')::jsonb AS manifest, created_at, name
+-- A page of a tenant's scenarios, newest first, without their lists of files, which may be long: of those that differ from a base, the
+-- first.
+SELECT tenant_id, digest, object_key, size, (manifest - 'files')::jsonb AS manifest, created_at, name, base_digest, overlay_key, overlay_size,
+       changed[:@listed::integer]::text[] AS changed, added[:@listed]::text[] AS added, deleted[:@listed]::text[] AS deleted,
+       (cardinality(changed) + cardinality(added) + cardinality(deleted))::integer AS differences
 FROM scenarios
 WHERE tenant_id = @tenant_id
   AND (sqlc.narg(before)::timestamptz IS NULL OR (created_at, digest) < (sqlc.narg(before), @before_digest::text))
@@ -30,8 +33,17 @@ SELECT id, state FROM jobs
 WHERE tenant_id = @tenant_id AND scenario_digest = @digest AND state IN ('QUEUED', 'PENDING', 'RUNNING')
 ORDER BY id LIMIT @most::integer;
 
+-- name: StudiesNeedingScenario :many
+-- Running studies, oldest first.
+SELECT s.id, s.name FROM studies s
+WHERE s.tenant_id = @tenant_id AND s.state = 'RUNNING'
+  AND EXISTS (SELECT 1 FROM study_points p WHERE p.study_id = s.id AND p.scenario_digest = @digest)
+ORDER BY s.id LIMIT @most::integer;
+
 -- name: KnownScenarioKeys :many
-SELECT object_key FROM scenarios WHERE object_key = ANY (@keys::text[]);
+SELECT object_key FROM scenarios WHERE object_key = ANY (@keys::text[])
+UNION
+SELECT overlay_key FROM scenarios WHERE overlay_key = ANY (@keys) AND overlay_key <> '';
 
 -- name: InsertUpload :one
 INSERT INTO scenario_uploads (id, tenant_id, name, size, expected_digest)

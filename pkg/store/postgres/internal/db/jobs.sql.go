@@ -632,7 +632,7 @@ func (q *Queries) ExplainOversized(ctx context.Context, arg ExplainOversizedPara
 }
 
 const idempotencyKey = `-- name: IdempotencyKey :one
-SELECT request_hash, job_id, upload_id, hook_id FROM idempotency_keys
+SELECT request_hash, job_id, upload_id, hook_id, study_id FROM idempotency_keys
 WHERE tenant_id = $1 AND key = $2 AND created_at > now() - $3::interval
 `
 
@@ -647,6 +647,7 @@ type IdempotencyKeyRow struct {
 	JobID       *string
 	UploadID    *string
 	HookID      *string
+	StudyID     *string
 }
 
 func (q *Queries) IdempotencyKey(ctx context.Context, arg IdempotencyKeyParams) (IdempotencyKeyRow, error) {
@@ -657,6 +658,7 @@ func (q *Queries) IdempotencyKey(ctx context.Context, arg IdempotencyKeyParams) 
 		&i.JobID,
 		&i.UploadID,
 		&i.HookID,
+		&i.StudyID,
 	)
 	return i, err
 }
@@ -788,11 +790,11 @@ func (q *Queries) ImportedJobs(ctx context.Context, ids []string) ([]ImportedJob
 }
 
 const insertIdempotencyKey = `-- name: InsertIdempotencyKey :exec
-INSERT INTO idempotency_keys (tenant_id, key, request_hash, job_id, upload_id, hook_id)
-VALUES ($1, $2, $3, $4, $5, $6)
+INSERT INTO idempotency_keys (tenant_id, key, request_hash, job_id, upload_id, hook_id, study_id)
+VALUES ($1, $2, $3, $4, $5, $6, $7)
 ON CONFLICT (tenant_id, key) DO UPDATE
 SET request_hash = excluded.request_hash, job_id = excluded.job_id, upload_id = excluded.upload_id, hook_id = excluded.hook_id,
-    created_at = excluded.created_at
+    study_id = excluded.study_id, created_at = excluded.created_at
 `
 
 type InsertIdempotencyKeyParams struct {
@@ -802,6 +804,7 @@ type InsertIdempotencyKeyParams struct {
 	JobID       *string
 	UploadID    *string
 	HookID      *string
+	StudyID     *string
 }
 
 // Only an expired, not yet pruned key can conflict: the caller holds the tenant's row and has looked the key up.
@@ -813,15 +816,16 @@ func (q *Queries) InsertIdempotencyKey(ctx context.Context, arg InsertIdempotenc
 		arg.JobID,
 		arg.UploadID,
 		arg.HookID,
+		arg.StudyID,
 	)
 	return err
 }
 
 const insertJob = `-- name: InsertJob :one
-INSERT INTO jobs (id, tenant_id, namespace, name, scenario_digest, scenario_key, results_key, state, cpu_request, memory_gi, priority,
-                  options, timeout_seconds, labels, task_token, answers_task, progress_webhook, traceparent, warnings,
+INSERT INTO jobs (id, tenant_id, namespace, name, scenario_digest, scenario_key, overlay_key, results_key, state, cpu_request, memory_gi,
+                  priority, options, timeout_seconds, labels, task_token, answers_task, progress_webhook, traceparent, warnings,
                   submitted_at, updated_at)
-SELECT $1, t.id, t.namespace, $2, s.digest, s.object_key, $3, 'QUEUED', $4, $5, $6,
+SELECT $1, t.id, t.namespace, $2, s.digest, s.object_key, s.overlay_key, $3, 'QUEUED', $4, $5, $6,
        $7, $8, $9, $10, $11, $12, $13, $14,
        coalesce($15::timestamptz, now()), now()
 FROM tenants t

@@ -7,7 +7,6 @@ package db
 import (
 	"time"
 
-	"github.com/jackc/pgx/v5/pgtype"
 	"github.com/sumo-k8/sumo-k8/pkg/delivery"
 	"github.com/sumo-k8/sumo-k8/pkg/job"
 	"github.com/sumo-k8/sumo-k8/pkg/problem"
@@ -158,13 +157,19 @@ type Receiver struct {
 }
 
 type Scenario struct {
-	TenantID  string
-	Digest    string
-	ObjectKey string
-	Size      int64
-	Manifest  scenario.Manifest
-	CreatedAt time.Time
-	Name      string
+	TenantID    string
+	Digest      string
+	ObjectKey   string
+	Size        int64
+	Manifest    scenario.Manifest
+	CreatedAt   time.Time
+	Name        string
+	BaseDigest  string
+	OverlayKey  string
+	OverlaySize int64
+	Changed     []string
+	Added       []string
+	Deleted     []string
 }
 
 type ScenarioUpload struct {
@@ -234,7 +239,7 @@ type StudyPoint struct {
 	Options        simulation.Options
 	TimeoutSeconds int
 	Warnings       []string
-	CoreSeconds    pgtype.Float8
+	CoreSeconds    *float64
 }
 
 type Tenant struct {

@@ -15,7 +15,7 @@ import (
 
 const deleteScenario = `-- name: DeleteScenario :one
 DELETE FROM scenarios WHERE tenant_id = $1 AND digest = $2
-RETURNING tenant_id, digest, object_key, size, manifest, created_at, name
+RETURNING tenant_id, digest, object_key, size, manifest, created_at, name, base_digest, overlay_key, overlay_size, changed, added, deleted
 `
 
 type DeleteScenarioParams struct {
@@ -34,6 +34,12 @@ func (q *Queries) DeleteScenario(ctx context.Context, arg DeleteScenarioParams) 
 		&i.Manifest,
 		&i.CreatedAt,
 		&i.Name,
+		&i.BaseDigest,
+		&i.OverlayKey,
+		&i.OverlaySize,
+		&i.Changed,
+		&i.Added,
+		&i.Deleted,
 	)
 	return i, err
 }
@@ -74,19 +80,25 @@ func (q *Queries) FinishUpload(ctx context.Context, arg FinishUploadParams) (int
 }
 
 const insertScenario = `-- name: InsertScenario :one
-INSERT INTO scenarios (tenant_id, digest, name, object_key, size, manifest)
-VALUES ($1, $2, $3, $4, $5, $6)
+INSERT INTO scenarios (tenant_id, digest, name, object_key, size, manifest, base_digest, overlay_key, overlay_size, changed, added, deleted)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
 ON CONFLICT (tenant_id, digest) DO NOTHING
-RETURNING tenant_id, digest, object_key, size, manifest, created_at, name
+RETURNING tenant_id, digest, object_key, size, manifest, created_at, name, base_digest, overlay_key, overlay_size, changed, added, deleted
 `
 
 type InsertScenarioParams struct {
-	TenantID  string
-	Digest    string
-	Name      string
-	ObjectKey string
-	Size      int64
-	Manifest  scenario.Manifest
+	TenantID    string
+	Digest      string
+	Name        string
+	ObjectKey   string
+	Size        int64
+	Manifest    scenario.Manifest
+	BaseDigest  string
+	OverlayKey  string
+	OverlaySize int64
+	Changed     []string
+	Added       []string
+	Deleted     []string
 }
 
 // No row when the tenant already has the digest.
@@ -98,6 +110,12 @@ func (q *Queries) InsertScenario(ctx context.Context, arg InsertScenarioParams) 
 		arg.ObjectKey,
 		arg.Size,
 		arg.Manifest,
+		arg.BaseDigest,
+		arg.OverlayKey,
+		arg.OverlaySize,
+		arg.Changed,
+		arg.Added,
+		arg.Deleted,
 	)
 	var i Scenario
 	err := row.Scan(
@@ -108,6 +126,12 @@ func (q *Queries) InsertScenario(ctx context.Context, arg InsertScenarioParams) 
 		&i.Manifest,
 		&i.CreatedAt,
 		&i.Name,
+		&i.BaseDigest,
+		&i.OverlayKey,
+		&i.OverlaySize,
+		&i.Changed,
+		&i.Added,
+		&i.Deleted,
 	)
 	return i, err
 }
@@ -187,6 +211,8 @@ func (q *Queries) JobsNeedingScenario(ctx context.Context, arg JobsNeedingScenar
 
 const knownScenarioKeys = `-- name: KnownScenarioKeys :many
 SELECT object_key FROM scenarios WHERE object_key = ANY ($1::text[])
+UNION
+SELECT overlay_key FROM scenarios WHERE overlay_key = ANY ($1) AND overlay_key <> ''
 `
 
 func (q *Queries) KnownScenarioKeys(ctx context.Context, keys []string) ([]string, error) {
@@ -210,14 +236,17 @@ func (q *Queries) KnownScenarioKeys(ctx context.Context, keys []string) ([]strin
 }
 
 const listScenarios = `-- name: ListScenarios :many
-SELECT tenant_id, digest, object_key, size, (manifest - 'files')::jsonb AS manifest, created_at, name
+SELECT tenant_id, digest, object_key, size, (manifest - 'files')::jsonb AS manifest, created_at, name, base_digest, overlay_key, overlay_size,
+       changed[:$1::integer]::text[] AS changed, added[:$1]::text[] AS added, deleted[:$1]::text[] AS deleted,
+       (cardinality(changed) + cardinality(added) + cardinality(deleted))::integer AS differences
 FROM scenarios
-WHERE tenant_id = $1
-  AND ($2::timestamptz IS NULL OR (created_at, digest) < ($2, $3::text))
-ORDER BY created_at DESC, digest DESC LIMIT $4::integer
+WHERE tenant_id = $2
+  AND ($3::timestamptz IS NULL OR (created_at, digest) < ($3, $4::text))
+ORDER BY created_at DESC, digest DESC LIMIT $5::integer
 `
 
 type ListScenariosParams struct {
+	Listed       int
 	TenantID     string
 	Before       *time.Time
 	BeforeDigest string
@@ -225,18 +254,27 @@ type ListScenariosParams struct {
 }
 
 type ListScenariosRow struct {
-	TenantID  string
-	Digest    string
-	ObjectKey string
-	Size      int64
-	Manifest  []byte
-	CreatedAt time.Time
-	Name      string
+	TenantID    string
+	Digest      string
+	ObjectKey   string
+	Size        int64
+	Manifest    []byte
+	CreatedAt   time.Time
+	Name        string
+	BaseDigest  string
+	OverlayKey  string
+	OverlaySize int64
+	Changed     []string
+	Added       []string
+	Deleted     []string
+	Differences int
 }
 
-// A page of a tenant's scenarios, newest first, without their lists of files, which may be long.
+// A page of a tenant's scenarios, newest first, without their lists of files, which may be long: of those that differ from a base, the
+// first.
 func (q *Queries) ListScenarios(ctx context.Context, arg ListScenariosParams) ([]ListScenariosRow, error) {
 	rows, err := q.db.Query(ctx, listScenarios,
+		arg.Listed,
 		arg.TenantID,
 		arg.Before,
 		arg.BeforeDigest,
@@ -257,6 +295,13 @@ func (q *Queries) ListScenarios(ctx context.Context, arg ListScenariosParams) ([
 			&i.Manifest,
 			&i.CreatedAt,
 			&i.Name,
+			&i.BaseDigest,
+			&i.OverlayKey,
+			&i.OverlaySize,
+			&i.Changed,
+			&i.Added,
+			&i.Deleted,
+			&i.Differences,
 		); err != nil {
 			return nil, err
 		}
@@ -322,7 +367,7 @@ func (q *Queries) PruneUploads(ctx context.Context, arg PruneUploadsParams) (int
 }
 
 const scenarioOfTenant = `-- name: ScenarioOfTenant :one
-SELECT tenant_id, digest, object_key, size, manifest, created_at, name FROM scenarios WHERE tenant_id = $1 AND digest = $2
+SELECT tenant_id, digest, object_key, size, manifest, created_at, name, base_digest, overlay_key, overlay_size, changed, added, deleted FROM scenarios WHERE tenant_id = $1 AND digest = $2
 `
 
 type ScenarioOfTenantParams struct {
@@ -341,13 +386,58 @@ func (q *Queries) ScenarioOfTenant(ctx context.Context, arg ScenarioOfTenantPara
 		&i.Manifest,
 		&i.CreatedAt,
 		&i.Name,
+		&i.BaseDigest,
+		&i.OverlayKey,
+		&i.OverlaySize,
+		&i.Changed,
+		&i.Added,
+		&i.Deleted,
 	)
 	return i, err
 }
 
+const studiesNeedingScenario = `-- name: StudiesNeedingScenario :many
+SELECT s.id, s.name FROM studies s
+WHERE s.tenant_id = $1 AND s.state = 'RUNNING'
+  AND EXISTS (SELECT 1 FROM study_points p WHERE p.study_id = s.id AND p.scenario_digest = $2)
+ORDER BY s.id LIMIT $3::integer
+`
+
+type StudiesNeedingScenarioParams struct {
+	TenantID string
+	Digest   string
+	Most     int
+}
+
+type StudiesNeedingScenarioRow struct {
+	ID   string
+	Name string
+}
+
+// Running studies, oldest first.
+func (q *Queries) StudiesNeedingScenario(ctx context.Context, arg StudiesNeedingScenarioParams) ([]StudiesNeedingScenarioRow, error) {
+	rows, err := q.db.Query(ctx, studiesNeedingScenario, arg.TenantID, arg.Digest, arg.Most)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []StudiesNeedingScenarioRow
+	for rows.Next() {
+		var i StudiesNeedingScenarioRow
+		if err := rows.Scan(&i.ID, &i.Name); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const updateManifest = `-- name: UpdateManifest :one
 UPDATE scenarios SET manifest = $1 WHERE tenant_id = $2 AND digest = $3
-RETURNING tenant_id, digest, object_key, size, manifest, created_at, name
+RETURNING tenant_id, digest, object_key, size, manifest, created_at, name, base_digest, overlay_key, overlay_size, changed, added, deleted
 `
 
 type UpdateManifestParams struct {
@@ -367,6 +457,12 @@ func (q *Queries) UpdateManifest(ctx context.Context, arg UpdateManifestParams) 
 		&i.Manifest,
 		&i.CreatedAt,
 		&i.Name,
+		&i.BaseDigest,
+		&i.OverlayKey,
+		&i.OverlaySize,
+		&i.Changed,
+		&i.Added,
+		&i.Deleted,
 	)
 	return i, err
 }
