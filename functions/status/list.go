@@ -28,6 +28,8 @@ type jobsQuery struct {
 	Status          job.State `query:"status" enum:"QUEUED,PENDING,RUNNING,SUCCEEDED,FAILED,CANCELLED"`
 	ScenarioID      string    `query:"scenario_id" maxLength:"500" doc:"The name given at submission."`
 	Study           string    `query:"study" maxLength:"100" doc:"Only the runs of this study, by its study_id. Without it the runs of studies are left out."`
+	Point           int       `query:"point" minimum:"-1" maximum:"999" default:"-1" doc:"With study: only the runs of the point of this number; -1 for all."`
+	Variant         string    `query:"variant" maxLength:"100" doc:"With study: only the runs of this variant."`
 	Label           []string  `query:"label,explode" maxItems:"20" doc:"key=value. If given several times, a job must have all of the labels."`
 	SubmittedAfter  time.Time `query:"submitted_after"`
 	SubmittedBefore time.Time `query:"submitted_before"`
@@ -49,7 +51,10 @@ func (f *Function) list(ctx context.Context, in *jobsQuery) (*jobsPage, error) {
 	}
 	filter := job.Filter{
 		State: in.Status, Name: in.ScenarioID, Study: in.Study, Labels: labels, SubmittedAfter: in.SubmittedAfter,
-		SubmittedBefore: in.SubmittedBefore,
+		SubmittedBefore: in.SubmittedBefore, Variant: in.Variant,
+	}
+	if in.Point >= 0 {
+		filter.Point = &in.Point
 	}
 	after, err := decodeCursor(in.Cursor)
 	if err != nil {

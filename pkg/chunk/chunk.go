@@ -106,6 +106,10 @@ const (
 	CancelEvery = 2 * time.Second
 )
 
+// MostUnstored is how many runs that have ended may wait for the keeper: they take disk space that nothing else bounds. sumo-run begins no
+// further ones, so a keeper reports before that many wait.
+const MostUnstored = 16
+
 // MostRuns bounds the runs of a chunk: with more, the State, of which each run takes some 4 KB before compression, is not small any longer.
 const MostRuns = 200
 

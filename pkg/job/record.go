@@ -9,7 +9,7 @@ import (
 
 // Filter selects jobs. Each field narrows the selection; its zero value does not.
 type Filter struct {
-	// Study is the id of one whose runs are wanted, and Point and Variant narrow them. Empty leaves out the runs of all studies.
+	// Study selects the runs of a study, and Point and Variant some of these. Without it, jobs are selected that belong to none.
 	Study           string
 	Point           *int
 	Variant         string

@@ -397,6 +397,37 @@ func TestFilesThatChangeWhileTheyAreReadDoNotSpoilThePack(t *testing.T) {
 	}
 }
 
+// One file that cannot be read costs the run its success, and none of its other files.
+func TestAFileThatCannotBeReadIsMissingAlone(t *testing.T) {
+	t.Parallel()
+	for _, id := range []string{"packed", "single"} {
+		b := newBench(t, id)
+		b.begin(t, id, map[string]string{"a": "a", "gone": "gone", "z": "z"})
+		var once sync.Once
+		b.Objects = faults{Objects: b.objects, seen: func(_ string, r io.Reader) io.Reader {
+			once.Do(func() {
+				if err := os.Remove(filepath.Join(b.Out, id, "gone")); err != nil {
+					t.Error(err)
+				}
+			})
+			return r
+		}}
+		b.Uploads = make(chan struct{}, 1)
+		b.end(t, id, simulation.Outcome{})
+		b.start(t)
+		b.finished(t)
+		s := b.last().Runs[id]
+		var names []string
+		for _, f := range s.Results {
+			stored(t, b.objects, "results/ns/"+id+"/", f)
+			names = append(names, f.Name)
+		}
+		if !slices.Equal(names, []string{"a", "outcome.json", "z"}) || s.Outcome.Reason != simulation.InternalError {
+			t.Errorf("%s ended as %+v with %q", id, s.Outcome, names)
+		}
+	}
+}
+
 func TestWhatIsStoredAlreadyIsSkipped(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, "known", "interrupted", "begun", "left")
@@ -495,7 +526,7 @@ func TestAStoreThatFails(t *testing.T) {
 	}{
 		"unreachable for a while": {
 			fail: func(_ string, tries int) error {
-				if tries < 3 {
+				if tries < 2 {
 					return unreachable
 				}
 				return nil
@@ -665,6 +696,31 @@ func TestReportsAreSpacedOut(t *testing.T) {
 	if len(b.reported) > 2 || len(b.last().Runs) != len(ids) {
 		t.Errorf("%d reports, the last of %d runs", len(b.reported), len(b.last().Runs))
 	}
+}
+
+// sumo-run begins nothing while many runs wait, so a keeper does not wait for its time then.
+func TestManyEndsAreReportedAtOnce(t *testing.T) {
+	t.Parallel()
+	ids := []string{"first", "unfinished"}
+	for n := range chunk.MostUnstored / 2 {
+		ids = append(ids, fmt.Sprint("p", n))
+	}
+	b := newBench(t, ids...)
+	b.ReportEvery = time.Hour
+	b.start(t)
+	end := func(id string) {
+		b.begin(t, id, map[string]string{"log.txt": "log"})
+		b.end(t, id, simulation.Outcome{})
+	}
+	end("first")
+	b.await(t, "the first report", func() bool { return len(b.last().Runs) == 1 })
+	for _, id := range ids[2:] {
+		end(id)
+	}
+	b.await(t, "as many are stored", func() bool {
+		stored, err := os.ReadDir(filepath.Join(b.Desk, chunk.StoredFolder))
+		return err == nil && len(stored) >= chunk.MostUnstored/2
+	})
 }
 
 func TestTheKeeperShowsThatItLives(t *testing.T) {

@@ -180,7 +180,7 @@ func (d *duty) send(r *run, outcome simulation.Outcome, stored map[string]job.Re
 		refused []error
 		work    sync.WaitGroup
 	)
-	put := func(names string, put func() (map[string]job.ResultFile, error)) {
+	put := func(what string, put func() (sent []job.ResultFile, err error)) {
 		select {
 		case d.Uploads <- struct{}{}:
 		case <-d.ctx.Done():
@@ -197,32 +197,39 @@ func (d *duty) send(r *run, outcome simulation.Outcome, stored map[string]job.Re
 			sent, err := put()
 			mu.Lock()
 			defer mu.Unlock()
+			if what == artifact.PackFile && sent != nil { // it takes the place of an earlier one
+				maps.DeleteFunc(stored, func(_ string, f job.ResultFile) bool { return f.Packed() })
+			}
+			for _, f := range sent {
+				stored[f.Name] = f
+			}
 			switch {
 			case err == nil:
-				maps.Copy(stored, sent)
 			case problem.CodeOf(err) == problem.Unavailable:
-				outage = fmt.Errorf("storing %s: %w", names, err)
+				outage = fmt.Errorf("storing %s: %w", what, err)
 			default:
-				refused = append(refused, fmt.Errorf("storing %s: %w", names, err))
+				refused = append(refused, fmt.Errorf("storing %s: %w", what, err))
 			}
 		})
 	}
-	var packed []file
+	var packed, single []file
+	missing := false // from the pack
 	for _, f := range files {
+		_, done := stored[f.name]
 		switch {
-		case stored[f.name].Name != "":
 		case r.Pack && (f.info.Size() < artifact.PackBelow || f.name == artifact.PackFile): // the name is the pack's
 			packed = append(packed, f)
-		default:
-			put(f.name, func() (map[string]job.ResultFile, error) {
-				sent, err := d.sendFile(r, f)
-				return map[string]job.ResultFile{f.name: sent}, err
-			})
+			missing = missing || !done
+		case !done:
+			single = append(single, f)
 		}
 	}
+	for _, f := range single {
+		put(f.name, func() ([]job.ResultFile, error) { return d.sendFile(r, f) })
+	}
 	work.Wait()
-	if len(packed) > 0 {
-		put(artifact.PackFile, func() (map[string]job.ResultFile, error) { return d.sendPack(r, packed, outcome.FinishedAt) })
+	if missing {
+		put(artifact.PackFile, func() ([]job.ResultFile, error) { return d.sendPack(r, packed, outcome.FinishedAt) })
 		work.Wait()
 	}
 	return cmp.Or(outage, errors.Join(refused...), d.ctx.Err())
@@ -297,42 +304,49 @@ func readFile(root *os.Root, name string, limit int64) ([]byte, error) {
 }
 
 // sendFile stores a file as an object.
-func (d *duty) sendFile(r *run, f file) (job.ResultFile, error) {
+func (d *duty) sendFile(r *run, f file) ([]job.ResultFile, error) {
 	opened, err := d.open(r, f)
 	if err != nil {
-		return job.ResultFile{}, err
+		return nil, err
 	}
 	defer opened.Close()
 	sum := sha256.New()
 	size, err := d.Objects.Put(d.ctx, r.Results+f.name, io.TeeReader(opened, sum), artifact.ContentType(f.name))
-	return job.ResultFile{Name: f.name, Size: size, SHA256: hex.EncodeToString(sum.Sum(nil))}, err
+	if err != nil {
+		return nil, err
+	}
+	return []job.ResultFile{{Name: f.name, Size: size, SHA256: hex.EncodeToString(sum.Sum(nil))}}, nil
 }
 
-// sendPack stores files together. Their sizes are what was read, whatever they were when they were listed.
-func (d *duty) sendPack(r *run, files []file, modified time.Time) (map[string]job.ResultFile, error) {
-	packed := make(map[string]job.ResultFile, len(files))
+// sendPack stores files together. Their sizes are what was read, whatever they were when they were listed. A file that cannot be opened is
+// left out, with an error beside the others.
+func (d *duty) sendPack(r *run, files []file, modified time.Time) (sent []job.ResultFile, err error) {
 	body, w := io.Pipe()
+	var left []error
 	written := make(chan error, 1)
 	go func() {
-		err := d.writePack(w, r, files, modified, packed)
+		var err error
+		sent, left, err = d.writePack(w, r, files, modified)
 		w.CloseWithError(err) // a nil error is the proper end
 		written <- err
 	}()
-	_, err := d.Objects.Put(d.ctx, r.Results+artifact.PackFile, body, artifact.ContentType(artifact.PackFile))
+	_, err = d.Objects.Put(d.ctx, r.Results+artifact.PackFile, body, artifact.ContentType(artifact.PackFile))
 	body.CloseWithError(cmp.Or(err, io.ErrClosedPipe)) // a writer still at work must not block for ever
-	if failed := <-written; failed != nil && err == nil {
-		err = failed
+	if err := cmp.Or(err, <-written); err != nil {
+		return nil, err
 	}
-	return packed, err
+	return sent, errors.Join(left...)
 }
 
-func (d *duty) writePack(w io.Writer, r *run, files []file, modified time.Time, packed map[string]job.ResultFile) error {
+func (d *duty) writePack(w io.Writer, r *run, files []file, modified time.Time) (sent []job.ResultFile, left []error, err error) {
 	counted := &counter{w: w}
 	pack := zip.NewWriter(counted)
+	sent = []job.ResultFile{}
 	for _, f := range files {
 		opened, err := d.open(r, f)
 		if err != nil {
-			return err
+			left = append(left, fmt.Errorf("opening %s: %w", f.name, err))
+			continue
 		}
 		entry, err := pack.CreateHeader(&zip.FileHeader{Name: f.name, Method: zip.Store, Modified: modified})
 		if err == nil {
@@ -345,11 +359,11 @@ func (d *duty) writePack(w io.Writer, r *run, files []file, modified time.Time, 
 		}
 		opened.Close()
 		if err != nil {
-			return fmt.Errorf("packing %s: %w", f.name, err)
+			return nil, nil, fmt.Errorf("packing %s: %w", f.name, err)
 		}
-		packed[f.name] = job.ResultFile{Name: f.name, Size: size, Offset: offset, SHA256: hex.EncodeToString(sum.Sum(nil))}
+		sent = append(sent, job.ResultFile{Name: f.name, Size: size, Offset: offset, SHA256: hex.EncodeToString(sum.Sum(nil))})
 	}
-	return pack.Close()
+	return sent, left, pack.Close()
 }
 
 // counter counts what is written.

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"reflect"
 	"slices"
 	"strings"
 
@@ -31,9 +30,9 @@ type Intake struct {
 	Jobs *job.Intake
 	// Read turns fields of a submission into a request, and reports those that cannot be. Their locations are "body.FIELD".
 	Read func(Fields) (job.Request, []problem.Item)
-	// CheckAttributes reports what is wrong with changing attributes of a scenario that runs with a configuration, or what to know about it.
-	CheckAttributes func(ctx context.Context, s scenario.Scenario, configFile string, attributes []simulation.Attribute) ([]string, error)
-	NewID           func() string // sorts by time
+	// Trial judges a configuration of a scenario with other values in its files.
+	Trial func(ctx context.Context, s scenario.Scenario, configFile string) (*scenario.Trial, error)
+	NewID func() string // sorts by time
 	// Changed reports that reconcile has work; nil where nothing listens.
 	Changed func(context.Context)
 }
@@ -157,20 +156,33 @@ type settler struct {
 	faults    faults
 	invalid   *problem.Error // the first fault that a scenario has
 	scenarios map[string]scenario.Scenario
-	checked   []checkedAttribute
+	trials    map[[2]string]*trial // by scenario and configuration
 }
 
-// checkedAttribute is the result of checking one attribute of a configuration.
-type checkedAttribute struct {
-	digest, config string
-	attribute      simulation.Attribute
-	warnings       []string
-	err            error
+// trial judges the values that axes set in the files of one configuration, each once.
+type trial struct {
+	*scenario.Trial
+	judged map[simulation.Attribute]judgement
+}
+
+type judgement struct {
+	config scenario.Config
+	err    error
+}
+
+func (t *trial) with(a simulation.Attribute) (scenario.Config, error) {
+	j, known := t.judged[a]
+	if !known {
+		j.config, j.err = t.With([]simulation.Attribute{a})
+		t.judged[a] = j
+	}
+	return j.config, j.err
 }
 
 // settle makes the points at places. It reports every fault of every point, in f.
 func (in *Intake) settle(ctx context.Context, t tenant.Tenant, p Plan, places []place, f faults) ([]Point, error) {
-	w := settler{Intake: in, jobs: *in.Jobs, tenant: t, plan: p, faults: f, scenarios: map[string]scenario.Scenario{}}
+	w := settler{Intake: in, jobs: *in.Jobs, tenant: t, plan: p, faults: f, scenarios: map[string]scenario.Scenario{},
+		trials: map[[2]string]*trial{}}
 	w.jobs.Config = remembered(in.Jobs.Config)
 	if err := w.findScenarios(ctx); err != nil {
 		return nil, err
@@ -317,7 +329,7 @@ func (w *settler) point(ctx context.Context, at place) (Point, error) {
 		return point, nil
 	}
 	r.Options.Seed = nil
-	point.ScenarioDigest, point.ScenarioKey = s.Digest, s.Key
+	point.ScenarioDigest, point.ScenarioKey, point.OverlayKey = s.Digest, s.Key, s.OverlayKey
 	point.CPURequest, point.MemoryGi, point.TimeoutSeconds = r.CPURequest, r.MemoryGi, r.TimeoutSeconds
 	point.Options, point.Warnings = r.Options, r.Warnings
 	return point, err
@@ -349,37 +361,66 @@ func (w *settler) settings(at place, label string, o *simulation.Options) (wrong
 	return wrong
 }
 
-// attributes checks those of a settled request, and returns its warnings with those of the check. Each value is checked by itself, because
+// attributes checks those of a settled request, and returns its warnings with those of the check. Each value is judged by itself, because
 // the points of a study are too many to read a large scenario for each of them.
 func (w *settler) attributes(ctx context.Context, s scenario.Scenario, r job.Request, at place) ([]string, error) {
+	if len(r.Options.Attributes) == 0 {
+		return r.Warnings, nil
+	}
+	of := [2]string{s.Digest, r.Options.ConfigFile}
+	t := w.trials[of]
+	if t == nil {
+		begun, err := w.Trial(ctx, s, r.Options.ConfigFile)
+		if err != nil {
+			return nil, err
+		}
+		t = &trial{begun, map[simulation.Attribute]judgement{}}
+		w.trials[of] = t
+	}
 	warnings := r.Warnings
 	var items []problem.Item
+	interval := t.Config.Interval(r.Options.Begin, r.Options.End)
+	known := t.Config.Remarks(interval)
 	for _, a := range r.Options.Attributes {
-		i := slices.IndexFunc(w.checked, func(c checkedAttribute) bool {
-			return c.digest == s.Digest && c.config == r.Options.ConfigFile && reflect.DeepEqual(c.attribute, a)
-		})
-		if i < 0 {
-			c := checkedAttribute{digest: s.Digest, config: r.Options.ConfigFile, attribute: a}
-			c.warnings, c.err = w.CheckAttributes(ctx, s, r.Options.ConfigFile, []simulation.Attribute{a})
-			w.checked = append(w.checked, c)
-			i = len(w.checked) - 1
+		c, err := t.with(a)
+		if p, ok := errors.AsType[*problem.Error](err); ok && p.Code == problem.ScenarioInvalid {
+			items = append(items, w.located(a, at, p)...)
+			continue
 		}
-		c := w.checked[i]
-		p, ok := errors.AsType[*problem.Error](c.err)
-		switch {
-		case c.err != nil && !ok:
-			return nil, c.err
-		case c.err != nil && p.Code != problem.Invalid && p.Code != problem.ScenarioInvalid:
-			return nil, c.err
-		case c.err != nil && len(p.Items) == 0:
-			items = append(items, problem.Item{Message: p.Detail})
-		case c.err != nil:
-			items = append(items, p.Items...)
+		if err != nil {
+			return nil, err
 		}
-		warnings = append(warnings, c.warnings...)
+		items = append(items, c.Unfit(r.Options.SumoVersion)...)
+		for _, remark := range c.Remarks(interval) {
+			if !slices.Contains(known, remark) {
+				warnings = append(warnings, remark.String())
+			}
+		}
 	}
 	if len(items) > 0 {
 		return nil, problem.New(problem.ScenarioInvalid, "%s", items[0].Sentence()).WithItems(items...)
 	}
 	return simulation.Warned(warnings), nil
+}
+
+// located are the faults of a value, those about the value itself where the request has it.
+func (w *settler) located(a simulation.Attribute, at place, p *problem.Error) []problem.Item {
+	if len(p.Items) == 0 {
+		p = p.WithItems(problem.Item{Message: p.Detail})
+	}
+	items := slices.Clone(p.Items)
+	named := a
+	named.Value = ""
+	for n, axis := range w.plan.Axes {
+		path, ok := strings.CutPrefix(axis.Set, attributePrefix)
+		if set, err := simulation.ParseAttribute(path); !ok || err != nil || set != named {
+			continue
+		}
+		for i := range items {
+			if items[i].Location == "" {
+				items[i].Location = fmt.Sprintf("body.axes[%d].values[%d]", n, at.values[n])
+			}
+		}
+	}
+	return items
 }

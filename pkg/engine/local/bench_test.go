@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/rs/zerolog"
+	"golang.org/x/sys/unix"
 
 	"github.com/sumo-k8/sumo-k8/infra/local/localtest"
 	"github.com/sumo-k8/sumo-k8/pkg/artifact"
@@ -126,6 +127,7 @@ func BenchmarkStudy(b *testing.B) {
 				}
 				r := newReal(b, tt.network, objects)
 				runs, repetition := 0, 0
+				engine, below := cpu(b, unix.RUSAGE_SELF), cpu(b, unix.RUSAGE_CHILDREN)
 				for b.Loop() {
 					repetition++
 					runs = 0
@@ -140,8 +142,13 @@ func BenchmarkStudy(b *testing.B) {
 					r.finish(b, ids, runs)
 				}
 				ours := b.Elapsed() / time.Duration(b.N)
+				perRun := func(total time.Duration, runs int) float64 { return total.Seconds() * 1000 / float64(runs) }
+				b.ReportMetric(perRun(cpu(b, unix.RUSAGE_SELF)-engine, runs*b.N), "engine-CPU-ms/run")
+				b.ReportMetric(perRun(cpu(b, unix.RUSAGE_CHILDREN)-below, runs*b.N), "sumo-run-CPU-ms/run")
 				validating := underXargs(b, r.sumo, tt.network, runs)
+				below = cpu(b, unix.RUSAGE_CHILDREN)
 				never := underXargs(b, r.sumo, tt.network, runs, "-X", "never", "--xml-validation.net", "never", "--xml-validation.routes", "never")
+				b.ReportMetric(perRun(cpu(b, unix.RUSAGE_CHILDREN)-below, runs), "xargs-X-never-CPU-ms/run")
 				b.ReportMetric(validating.Seconds(), "s/xargs")
 				b.ReportMetric(never.Seconds(), "s/xargs-X-never")
 				b.ReportMetric(ours.Seconds()/validating.Seconds(), "times-xargs")
@@ -149,6 +156,16 @@ func BenchmarkStudy(b *testing.B) {
 			})
 		}
 	}
+}
+
+// cpu is the processor time of this process, with the keeper in it, or of those below it that have ended: sumo-run and SUMO.
+func cpu(b *testing.B, who int) time.Duration {
+	b.Helper()
+	var used unix.Rusage
+	if err := unix.Getrusage(who, &used); err != nil {
+		b.Fatal(err)
+	}
+	return time.Duration(used.Utime.Nano() + used.Stime.Nano())
 }
 
 // finish waits until all runs of some chunks have succeeded, and forgets these.

@@ -55,10 +55,9 @@ func (e *Engine) attempt(t *task) error {
 	if err := e.prepare(t); err != nil {
 		return err
 	}
-	first := left[0].job
-	t.scenario = e.scenarios.take(first)
+	t.scenario = e.scenarios.take(left)
 	defer e.scenarios.leave(t.scenario)
-	if err := e.fetch(t, first); err != nil {
+	if err := e.fetch(t, left[0].job); err != nil {
 		return err
 	}
 	return e.process(t)
@@ -67,14 +66,15 @@ func (e *Engine) attempt(t *task) error {
 // goOn gives back the slots of t, and queues it again if runs are left: because their sumo-run was killed before their turn. Otherwise t
 // has ended.
 func (e *Engine) goOn(t *task) {
-	if e.alive.Err() != nil {
-		e.keep(t)
-		return
-	}
 	if err := os.RemoveAll(t.file(workFolder)); err != nil {
 		e.log.Warn().Err(err).Str("chunk", t.id).Msg("work folder not removed")
 	}
 	e.mu.Lock()
+	if e.alive.Err() != nil {
+		e.mu.Unlock()
+		e.keep(t)
+		return
+	}
 	defer e.mu.Unlock()
 	for _, r := range t.runs {
 		if r.cancelled && !r.finished() && !r.lost { // before its turn
@@ -311,7 +311,7 @@ func (e *Engine) report(t *task, s chunk.State) {
 			r.seen.Message = ""
 			r.end(*state.Outcome, state.Results, state.StoredAt)
 			if !r.Valid && t.scenario != nil && showsValid(*state.Outcome) {
-				e.scenarios.validated(t.scenario, r.form())
+				t.scenario.validated(r.form())
 			}
 			news = true
 		}
@@ -369,7 +369,7 @@ func (e *Engine) process(t *task) error {
 		return nil
 	}
 	for _, r := range runs {
-		r.Valid = e.scenarios.isValid(t.scenario, r.form())
+		r.Valid = t.scenario.isValid(r.form())
 		for _, left := range []string{t.out(r, ""), t.desk(chunk.StoredFolder, r.ID)} { // by an interruption
 			if err := os.RemoveAll(left); err != nil {
 				return fmt.Errorf("clearing the run's folder: %w", err)
@@ -429,7 +429,7 @@ func (w *watch) until(limit time.Duration) {
 		defer timer.Stop()
 		overdue = timer.C
 	}
-	grace := time.NewTimer(time.Hour)
+	grace := time.NewTimer(w.cfg.StopGrace) // counts once there is something to stop
 	defer grace.Stop()
 	closing, killed, kept := w.alive.Done(), w.hard.Done(), w.kept
 	var idle <-chan time.Time
@@ -439,12 +439,9 @@ func (w *watch) until(limit time.Duration) {
 			return
 		case <-w.task.wake:
 			w.keeper.Cancel(w.cancelled(w.task)...)
-			if ungraceful == nil {
-				grace.Reset(w.cfg.StopGrace)
-				ungraceful = grace.C
-			}
+			grace.Reset(w.cfg.StopGrace)
+			ungraceful = grace.C
 		case <-ungraceful:
-			ungraceful = nil
 			if closing == nil || w.unstopped() {
 				w.process.Kill()
 			}
@@ -452,7 +449,7 @@ func (w *watch) until(limit time.Duration) {
 			w.late = true
 			w.process.Kill()
 		case <-kept: // all is stored, or nothing can be
-			if kept = nil; !w.allFinished() {
+			if kept = nil; w.unstored() {
 				w.process.Kill()
 			}
 		case <-closing:
@@ -481,10 +478,10 @@ func (w *watch) unstopped() bool {
 	return slices.ContainsFunc(w.task.runs, func(r *run) bool { return r.cancelled && !r.finished() && !r.simulated })
 }
 
-func (w *watch) allFinished() bool {
+func (w *watch) unstored() bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return w.task.unfinished() == 0
+	return slices.ContainsFunc(w.task.runs, func(r *run) bool { return !r.finished() && !r.lost })
 }
 
 // onlyWaits reports whether nothing goes on but waiting for an object store that fails. The next engine stores what has ended.
@@ -597,11 +594,13 @@ func (e *Engine) conclude(t *task, runs []*run, exit error, late bool) {
 			outcome.Message += fmt.Sprintf(" Its timeout was %s.", time.Duration(r.TimeoutSeconds)*time.Second)
 			e.settle(t, r, outcome)
 		case t.single || nothing:
-			if outcome := e.silentEnd(t, r, exit); outcome.Reason != simulation.Interrupted {
-				e.settle(t, r, outcome)
+			outcome := e.silentEnd(t, r, exit)
+			// Where none of several runs has begun, no run has taken the memory.
+			if outcome.Reason == simulation.Interrupted || outcome.Reason == simulation.OutOfMemory && !t.single {
+				e.loseRun(r)
 				continue
 			}
-			e.loseRun(r)
+			e.settle(t, r, outcome)
 		case was.begun:
 			e.log.Warn().Str("chunk", t.id).Str("job", r.ID).AnErr("exit", exit).Bytes("console", tail(t.file(consoleFile))).Msg("run lost")
 			e.loseRun(r)

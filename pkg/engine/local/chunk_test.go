@@ -222,7 +222,7 @@ func TestStoppingRunsOfAChunkLeavesTheOthersAlone(t *testing.T) {
 	b.startChunk(t, c, `trap 'finish Interrupted; exit 31' TERM; echo part >"$out/log.txt"; echo $id >>"$SCRATCH/begun"
 		until [ -e "$SCRATCH/go" ]; do sleep 0.01; done; finish ""`)
 	b.seeRun(t, c.ID, "c-0", running)
-	b.seeRun(t, c.ID, "c-1", running)
+	b.traceLines(t, "begun", 2) // after the trap
 	if err := b.Stop(t.Context(), c.ID, "c-0", "c-4"); err != nil {
 		t.Fatal(err)
 	}
@@ -339,15 +339,64 @@ func TestASumoRunThatIsKilledLosesTheRunsAtWorkOnly(t *testing.T) {
 	}
 }
 
-func TestASumoRunThatCannotBeginFailsAllRunsOfItsChunk(t *testing.T) {
+func TestASumoRunThatHangsIsKilledAndTheOtherRunsGoOn(t *testing.T) {
 	t.Parallel()
-	b := newBench(t, func(c *local.Config) { c.SumoRun = "/bin/false" })
-	c := chunkOf("c", 3, 2)
-	b.startChunk(t, c, "")
-	s := b.seeEnded(t, c.ID)
-	for _, j := range c.Jobs {
-		if o := s.Of(j.ID); o.State != job.Failed || o.Reason != simulation.InternalError || len(o.Results) != 1 {
-			t.Errorf("%s ended as %+v", j.ID, o)
+	const script = `case $id in c-0|c-1) trap '' TERM; : >"$SCRATCH/$id"; sleep 60;; esac; finish ""`
+	for name, tt := range map[string]struct {
+		stop []string
+		want map[string]job.State
+	}{
+		"past all timeouts": {nil, map[string]job.State{"c-0": job.Failed, "c-1": job.Failed, "c-2": job.Succeeded}},
+		"when one of its runs is cancelled": {
+			[]string{"c-0"}, map[string]job.State{"c-0": job.Cancelled, "c-1": "", "c-2": job.Succeeded},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := newBench(t, func(c *local.Config) { c.StopGrace = 50 * time.Millisecond })
+			c := chunkOf("c", 3, 2)
+			for i := range c.Jobs {
+				c.Jobs[i].TimeoutSeconds = 1
+				if tt.stop != nil {
+					c.Jobs[i].TimeoutSeconds = 600
+				}
+			}
+			b.startChunk(t, c, script)
+			b.trace(t, "c-0")
+			b.trace(t, "c-1")
+			if tt.stop != nil {
+				b.seeRun(t, c.ID, "c-0", running)
+				if err := b.Stop(t.Context(), c.ID, tt.stop...); err != nil {
+					t.Fatal(err)
+				}
+			}
+			s := b.seeEnded(t, c.ID)
+			for id, want := range tt.want {
+				o := s.Of(id)
+				if o.State != want || want == job.Failed && o.Reason != simulation.DeadlineExceeded {
+					t.Errorf("%s ended as %+v, want %q", id, o, want)
+				}
+			}
+		})
+	}
+}
+
+func TestASumoRunThatEndsBeforeTheFirstRunFailsTheChunkAndOneThatIsKilledLosesIt(t *testing.T) {
+	t.Parallel()
+	for script, want := range map[string]job.State{"exit 70": job.Failed, "exit 0": job.Failed, "kill -9 $$": "", "kill $$": "", "exit 31": ""} {
+		program := filepath.Join(t.TempDir(), "sumo-run")
+		if err := os.WriteFile(program, []byte("#!/bin/sh\n"+script+"\n"), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		b := newBench(t, func(c *local.Config) { c.SumoRun = program })
+		c := chunkOf("c", 3, 2)
+		b.startChunk(t, c, "")
+		s := b.seeEnded(t, c.ID)
+		for _, j := range c.Jobs {
+			o := s.Of(j.ID)
+			if o.State != want || want == job.Failed && (o.Reason != simulation.InternalError || len(o.Results) != 1) {
+				t.Errorf("%s: %s ended as %+v", script, j.ID, o)
+			}
 		}
 	}
 }

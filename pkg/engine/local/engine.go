@@ -1,4 +1,4 @@
-// Package local carries out chunks of jobs as sumo-run processes on this machine.
+// Package local carries out chunks of jobs on this machine, each by a sumo-run process.
 //
 // Every chunk has a folder of its own, and a sumo-run that goes through its runs (see package chunk):
 //
@@ -279,15 +279,18 @@ func (e *Engine) Stop(_ context.Context, chunkID string, jobs ...string) error {
 	if t == nil {
 		return nil
 	}
-	waiting := e.queue.has(t)
+	waiting, news := e.queue.has(t), false
 	for _, r := range t.runs {
 		if r.finished() || r.cancelled || len(jobs) > 0 && !slices.Contains(jobs, r.ID) {
 			continue
 		}
-		r.cancelled = true
+		r.cancelled, news = true, true
 		if waiting {
 			r.end(e.outcome(simulation.Cancelled), nil, e.now())
 		}
+	}
+	if !news {
+		return nil
 	}
 	if !slices.ContainsFunc(t.runs, func(r *run) bool { return !r.finished() && !r.cancelled }) {
 		t.stop(errStopped)

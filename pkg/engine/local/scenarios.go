@@ -64,7 +64,9 @@ type shared struct {
 	size  int64           // bytes
 	grown bool            // size is out of date
 	forms map[string]bool // configurations and versions of SUMO for which it was used
-	valid map[string]bool // those, with rewritten values, that are known to be valid XML
+
+	mu    sync.Mutex      // not that of scenarios, which is held while files are removed
+	valid map[string]bool // forms of runs that have shown the XML to be valid
 }
 
 // openScenarios removes what an earlier engine left in dir.
@@ -87,11 +89,11 @@ func (s *scenarios) close() {
 	}
 }
 
-// take returns the scenario of j, which stays until as many calls of leave.
-func (s *scenarios) take(j job.Job) *shared {
+// take returns the scenario of runs, which stays until leave is called as often.
+func (s *scenarios) take(runs []*run) *shared {
+	j := runs[0].job
 	sum := sha256.Sum256([]byte(j.ScenarioKey + "\x00" + j.OverlayKey))
 	name := hex.EncodeToString(sum[:16])
-	form := j.Options.ConfigFile + "\x00" + j.Options.SumoVersion
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	x := s.kept[name]
@@ -102,8 +104,11 @@ func (s *scenarios) take(j job.Job) *shared {
 		s.kept[name] = x
 	}
 	x.users++
-	x.grown = x.grown || !x.forms[form]
-	x.forms[form] = true
+	for _, r := range runs {
+		form := r.Options.ConfigFile + "\x00" + r.Options.SumoVersion
+		x.grown = x.grown || !x.forms[form]
+		x.forms[form] = true
+	}
 	return x
 }
 
@@ -216,15 +221,15 @@ func fetch(ctx context.Context, objects artifact.Store, key, name string) error 
 	return nil
 }
 
-// validated records that a run of form (see formOf) has shown the XML to be valid.
-func (s *scenarios) validated(x *shared, form string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+// validated records that a run of form (see run.form) has shown the XML to be valid.
+func (x *shared) validated(form string) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
 	x.valid[form] = true
 }
 
-func (s *scenarios) isValid(x *shared, form string) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+func (x *shared) isValid(form string) bool {
+	x.mu.Lock()
+	defer x.mu.Unlock()
 	return x.valid[form]
 }

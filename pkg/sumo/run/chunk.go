@@ -49,22 +49,19 @@ const lockFile = "lock"
 // lockPatience bounds the wait for the lock, which a keeper may hold for a moment.
 const lockPatience = 10 * time.Second
 
-// maxUnstored is how many runs that have ended may wait for the keeper: they take disk space that nothing else bounds.
-const maxUnstored = 16
-
 // ClosingTime bounds checking and keeping the outputs after a stop, so that a run never hangs.
 const ClosingTime = 5 * time.Minute
 
-// ownMemory, in bytes, is the part of a run's memory that sumo-run keeps for itself: it takes some 30 MB to check a scenario
+// OwnMemory, in bytes, is the part of a run's memory that sumo-run keeps for itself: it takes some 30 MB to check a scenario
 // with a large network.
-const ownMemory = 64 << 20
+const OwnMemory = 64 << 20
 
 // ForSUMO is the part of a run's memory that is SUMO's, in bytes; zero sets no limit.
 func ForSUMO(memory int64) int64 {
 	if memory <= 0 {
 		return 0
 	}
-	return max(memory-ownMemory, ownMemory)
+	return max(memory-OwnMemory, OwnMemory)
 }
 
 // Do carries out the runs and returns when each of them is stored or not wanted. Its outcome is that of a single run. Of several, it is a
@@ -94,6 +91,7 @@ type execution struct {
 	library  *library
 	progress *overall
 	proofs   proofs
+	counted  demandCounts
 
 	skip     map[string]bool
 	next     int // the first run that has not been looked at
@@ -206,8 +204,11 @@ func (x *execution) prepare(ctx context.Context) error {
 	for _, id := range ready.Skip {
 		x.skip[id] = true
 	}
+	// Without an answer to these, each run fails for that reason.
+	if binary, err := x.Common.binary(); err == nil {
+		x.Common.Binary = binary
+	}
 	if x.Common.Version == "" {
-		// Without an answer, each run fails for that reason.
 		if version, err := SUMOVersion(ctx, x.Common.Binary); err == nil {
 			x.Common.Version = release.Short(version)
 		}
@@ -271,7 +272,7 @@ func (x *execution) hang(now time.Time) bool {
 // begin begins runs, in the order of the list, as long as there is room. After a stop it only passes over those that are not wanted.
 func (x *execution) begin(ctx context.Context) {
 	for ; x.next < len(x.List.Runs); x.next++ {
-		room := len(x.running) < max(x.List.Parallel, 1) && len(x.unstored) < maxUnstored
+		room := len(x.running) < max(x.List.Parallel, 1) && len(x.unstored) < chunk.MostUnstored
 		if ctx.Err() == nil && !room {
 			return
 		}
@@ -406,9 +407,9 @@ func (x *execution) carryOut(ctx context.Context, run chunk.Run, slot int) end {
 	r.Work, r.Out = filepath.Join(x.Common.Work, runsFolder, run.ID), filepath.Join(x.Common.Out, run.ID)
 	r.Options, r.Timeout, r.Memory = run.Options, lasting(run.TimeoutSeconds), ForSUMO(run.Memory)
 	r.ProgressFile, r.heard = x.progressOf(run.ID), func(n int) { x.progress.set(run.ID, n) }
-	r.shared, r.slot = x.library.files(r), slot
+	r.shared, r.slot, r.counted = x.library.files(r), slot, &x.counted
 	if !x.List.Single {
-		r.Console = nil
+		r.many, r.Console = true, nil
 	}
 	e := end{run: run.ID, kept: true}
 	if err := os.RemoveAll(r.Out); err != nil { // of a process that was killed

@@ -138,9 +138,13 @@ func (r Run) binary() (string, error) {
 	return filepath.Abs(binary)
 }
 
-// lineBuffer, in bytes, is how much SUMO may hold back of its step lines, of some 90 bytes each. SUMO writes them in four parts: without a
-// buffer these are 1,200 writes, and as many wake-ups of ours, in a run of 300 steps that takes 20 ms.
-const lineBuffer = 256
+// lineBuffer and manyBuffer, in bytes, are how much SUMO may hold back of its step lines, of some 90 bytes each: alone, and as one of
+// several runs. SUMO writes them in four parts: without a buffer these are 1,200 writes, and as many wake-ups of ours, in a run of 300
+// steps that takes 20 ms. A thousandth of a run is one line at least.
+const (
+	lineBuffer = 256
+	manyBuffer = 1024
+)
 
 // buffering is the environment that sets the buffer of SUMO's step lines. SUMO writes them through C's stdout, which is fully buffered on
 // a pipe: they would arrive some forty at a time, and a slow run would look dead for minutes. A terminal does not help (its buffer holds
@@ -151,8 +155,11 @@ func (r Run) buffering() []string {
 		return nil
 	}
 	size := lineBuffer
-	if r.Options.Check {
-		size = 0 // it ends after the second line
+	switch {
+	case r.Options.Check: // it ends after the second line
+		size = 0
+	case r.many:
+		size = manyBuffer
 	}
 	return []string{"LD_PRELOAD=" + library, "_STDBUF_O=" + strconv.Itoa(size)}
 }

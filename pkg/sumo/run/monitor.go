@@ -2,6 +2,7 @@ package run
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"math"
@@ -227,16 +228,41 @@ func (s settings) fraction(at step, demand float64) float64 {
 	return math.Max(0, math.Min(done, 1))
 }
 
+// demandCounts are the vehicles that the runs of a chunk have counted: equal runs need not count them again. Nil keeps nothing.
+type demandCounts struct{ known sync.Map }
+
+// of is what count says of the vehicles that a run's files send.
+func (d *demandCounts) of(r Run, config string, count func() (int, error)) (int, error) {
+	if d == nil {
+		return count()
+	}
+	key, _ := json.Marshal([]any{config, r.Options.Attributes}) // strings
+	if n, ok := d.known.Load(string(key)); ok {
+		return n.(int), nil
+	}
+	n, err := count()
+	if err == nil {
+		d.known.Store(string(key), n)
+	}
+	return n, err
+}
+
 // countDemand counts the vehicles in the scenario's route files, while SUMO is already loading. It is an estimate, for
 // progress only.
-func (m *monitor) countDemand(ctx context.Context, root *os.Root, s settings) {
-	total := 0
-	for _, name := range append(append([]string(nil), s.routes...), s.additional...) {
-		n, err := countVehicles(ctx, root, name, scenario.NewSetter(name, s.attributes))
-		if err != nil {
-			return // progress stays unknown
+func (m *monitor) countDemand(ctx context.Context, root *os.Root, s settings, r Run, config string) {
+	total, err := r.counted.of(r, config, func() (int, error) {
+		total := 0
+		for _, name := range append(append([]string(nil), s.routes...), s.additional...) {
+			n, err := countVehicles(ctx, root, name, scenario.NewSetter(name, s.attributes))
+			if err != nil {
+				return 0, err
+			}
+			total += n
 		}
-		total += n
+		return total, nil
+	})
+	if err != nil {
+		return // progress stays unknown
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()

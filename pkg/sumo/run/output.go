@@ -60,8 +60,9 @@ type ends struct{ head, tail []byte }
 
 // The head must reach past the comment with SUMO's whole configuration; the tail must hold the last tag.
 const (
-	maxHead = 1 << 20
-	maxTail = 4 << 10
+	usualHead = 16 << 10
+	maxHead   = 1 << 20
+	maxTail   = 4 << 10
 )
 
 func readEnds(name string, compressed bool) (*ends, error) {
@@ -79,14 +80,22 @@ func readEnds(name string, compressed bool) (*ends, error) {
 		_, err = io.Copy(e, z) // a cut shows only at the very end
 		return e, err
 	}
-	if _, err := io.Copy(e, io.LimitReader(f, maxHead)); err != nil {
-		return nil, err
-	}
 	info, err := f.Stat()
 	if err != nil {
 		return nil, err
 	}
-	_, err = io.Copy(e, io.NewSectionReader(f, max(maxHead, info.Size()-maxTail), maxTail))
+	// The root is mostly near the begin.
+	for _, size := range []int64{usualHead, maxHead} {
+		e.head = make([]byte, min(size, info.Size()))
+		if _, err := f.ReadAt(e.head, 0); err != nil {
+			return nil, err
+		}
+		if size >= info.Size() || rootName(e.head) != "" {
+			break
+		}
+	}
+	e.tail = make([]byte, min(maxTail, info.Size()))
+	_, err = f.ReadAt(e.tail, info.Size()-int64(len(e.tail)))
 	return e, err
 }
 
@@ -134,23 +143,26 @@ func writeChecksums(out string) error {
 	if err != nil {
 		return err
 	}
-	sums := map[string][]byte{}
+	sums, buf := map[string][]byte{}, make([]byte, copyBuffer)
 	for _, name := range files {
-		if sums[name], err = checksum(root, name); err != nil {
+		if sums[name], err = checksum(root, name, buf); err != nil {
 			return err
 		}
 	}
 	return root.WriteFile(simulation.ChecksumFile, simulation.FormatChecksums(sums), 0o644)
 }
 
-func checksum(root *os.Root, name string) ([]byte, error) {
+// copyBuffer is what io.Copy allocates for each file.
+const copyBuffer = 32 << 10
+
+func checksum(root *os.Root, name string, buf []byte) ([]byte, error) {
 	f, err := root.Open(name)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
 	h := sha256.New()
-	_, err = io.Copy(h, f)
+	_, err = io.CopyBuffer(h, struct{ io.Reader }{f}, buf) // else the file allocates one
 	return h.Sum(nil), err
 }
 

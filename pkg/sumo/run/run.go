@@ -75,11 +75,14 @@ type Run struct {
 	Console io.Writer
 
 	// In a chunk: where the unpacked scenario is, instead of in Work; whether its XML is known to be valid, so that SUMO need not validate it;
-	// which of the runs that go on at the same time this is; and who else hears of the progress, in thousandths.
-	shared string
-	valid  bool
-	slot   int
-	heard  func(thousandths int)
+	// which of the runs that go on at the same time this is, and whether there are others; what its runs have counted; and who else hears
+	// of the progress, in thousandths.
+	shared  string
+	valid   bool
+	slot    int
+	many    bool
+	counted *demandCounts
+	heard   func(thousandths int)
 
 	setters map[string]*scenario.Setter // by file, of the attributes that a study sets
 
@@ -371,7 +374,7 @@ func (r Run) simulate(
 		log.line("sumo-run: warning: " + w.String())
 	}
 	if settings.end == nil {
-		go mon.countDemand(ctx, root, settings)
+		go mon.countDemand(ctx, root, settings, r, chosen.Path)
 	}
 	cmd, err := r.command(config, args)
 	if err != nil {

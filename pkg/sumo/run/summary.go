@@ -272,7 +272,7 @@ func readTrips(folder, name string, persons bool) (trips, error) {
 
 // contains reports whether word occurs in what r reads.
 func contains(r io.Reader, word string) (bool, error) {
-	buf := make([]byte, 256<<10)
+	buf := make([]byte, copyBuffer)
 	kept := 0 // bytes at the beginning that may begin word
 	for {
 		n, err := r.Read(buf[kept:])

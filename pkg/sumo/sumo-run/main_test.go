@@ -5,6 +5,7 @@ import (
 	"bufio"
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -17,6 +18,7 @@ import (
 
 	"github.com/elastic/go-seccomp-bpf"
 
+	"github.com/sumo-k8/sumo-k8/pkg/chunk"
 	"github.com/sumo-k8/sumo-k8/pkg/confine"
 	"github.com/sumo-k8/sumo-k8/pkg/simulation"
 	"github.com/sumo-k8/sumo-k8/pkg/sumo/sumotest"
@@ -265,5 +267,86 @@ func TestHoldWaitsAndEndsWellOnSIGTERM(t *testing.T) {
 	}
 	if err := cmd.Wait(); err != nil {
 		t.Errorf("on SIGTERM it fails: %v", err)
+	}
+}
+
+// TestAListOfRuns has a keeper that stores everything at once.
+func TestAListOfRuns(t *testing.T) {
+	t.Parallel()
+	const vehicle = `<vehicle id="v" depart="0"><route edges="AB"/></vehicle>`
+	single := chunk.List{Generation: chunk.Generation, ID: "r1", Parallel: 1, Runs: []chunk.Run{{ID: "r1"}}, Single: true}
+	several := single
+	several.Single, several.Runs = false, []chunk.Run{{ID: "r1"}, {ID: "r2"}}
+	for name, tc := range map[string]struct {
+		demand string
+		list   any
+		args   []string
+		code   int
+		words  string // in the termination log
+		copied bool   // whether the outcome is in the output folder
+	}{
+		"a single run": {demand: vehicle, list: single, copied: true},
+		"a single run that fails": {
+			demand: vehicle + vehicle, list: single, code: simulation.ExitInvalidScenario, words: "InvalidScenario: ", copied: true,
+		},
+		"several runs that fail": {demand: vehicle + vehicle, list: several},
+		"no desk":                {list: several, args: []string{"--desk", ""}, code: simulation.ExitInternalError, words: "--desk is missing"},
+		"an unknown wish": {
+			list: map[string]any{"generation": chunk.Generation, "colour": "red"}, code: simulation.ExitInternalError, words: "colour",
+		},
+		"another generation": {list: chunk.List{Generation: 1}, code: simulation.ExitInternalError, words: "generation 1"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dir := t.TempDir()
+			text, err := json.Marshal(tc.list)
+			if err != nil {
+				t.Fatal(err)
+			}
+			desk := filepath.Join(dir, "desk")
+			stored := filepath.Join(desk, chunk.StoredFolder)
+			if err := errors.Join(
+				os.MkdirAll(stored, 0o755), os.WriteFile(filepath.Join(dir, "list.json"), text, 0o644),
+				os.WriteFile(filepath.Join(desk, chunk.ReadyFile), []byte(`{"skip":[]}`), 0o644),
+			); err != nil {
+				t.Fatal(err)
+			}
+			ended := make(chan struct{})
+			go func() {
+				for {
+					found, _ := filepath.Glob(filepath.Join(dir, "out", "*", simulation.OutcomeFile))
+					for _, name := range found {
+						_ = os.WriteFile(filepath.Join(stored, filepath.Base(filepath.Dir(name))), nil, 0o644)
+					}
+					select {
+					case <-ended:
+						return
+					case <-time.After(10 * time.Millisecond):
+					}
+				}
+			}()
+			cmd := command(t, dir, tc.demand, append([]string{"--runs", filepath.Join(dir, "list.json"), "--desk", desk}, tc.args...)...)
+			out, _ := cmd.CombinedOutput()
+			close(ended)
+			if code := cmd.ProcessState.ExitCode(); code != tc.code {
+				t.Errorf("exit code %d, want %d:\n%s", code, tc.code, out)
+			}
+			words, _ := os.ReadFile(filepath.Join(dir, "termination"))
+			if !strings.Contains(string(words), tc.words) || (tc.words == "") != (len(words) == 0) {
+				t.Errorf("the termination log says %q\n%s", words, out)
+			}
+			if _, err := os.Stat(filepath.Join(dir, "out", simulation.OutcomeFile)); (err == nil) != tc.copied {
+				t.Errorf("a copy of the outcome: %v\n%s", err, out)
+			}
+		})
+	}
+}
+
+func TestPrintGeneration(t *testing.T) {
+	t.Parallel()
+	var stdout, stderr bytes.Buffer
+	code := execute(t.Context(), []string{"--print-generation"}, func(string) string { return "" }, &stdout, &stderr)
+	if code != simulation.ExitOK || stdout.String() != strconv.Itoa(chunk.Generation)+"\n" {
+		t.Errorf("%d: %q %q", code, stdout.String(), stderr.String())
 	}
 }

@@ -236,8 +236,7 @@ const insertPoints = `-- name: InsertPoints :execrows
 INSERT INTO study_points (study_id, point, variant, setting, scenario_digest, scenario_key, overlay_key, cpu_request, memory_gi,
                           options, timeout_seconds, warnings, core_seconds)
 SELECT $1, (p ->> 'point')::integer, p ->> 'variant', p -> 'setting', s.digest, s.object_key, s.overlay_key,
-       (p ->> 'cpu_request')::integer, (p ->> 'memory_gi')::integer, p -> 'options', (p ->> 'timeout_seconds')::integer, p -> 'warnings',
-       (p ->> 'core_seconds')::float8
+       (p ->> 'cpu_request')::integer, (p ->> 'memory_gi')::integer, p -> 'options', (p ->> 'timeout_seconds')::integer, p -> 'warnings', (p ->> 'core_seconds')::float8
 FROM jsonb_array_elements($2::jsonb) AS p
 JOIN scenarios s ON s.tenant_id = $3 AND s.digest = p ->> 'scenario'
 `
