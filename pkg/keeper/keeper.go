@@ -376,7 +376,7 @@ const maxProgress = 64
 func (d *duty) held() bool {
 	f, err := d.out.OpenFile(chunk.LockFile, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
-		return false
+		return !errors.Is(err, fs.ErrNotExist) // what cannot be looked at may be held
 	}
 	defer f.Close() // and releases the lock
 	return errors.Is(syscall.Flock(int(f.Fd()), syscall.LOCK_SH|syscall.LOCK_NB), syscall.EWOULDBLOCK)

@@ -131,12 +131,14 @@ func TestEachRunOfAChunkIsSeenByItself(t *testing.T) {
 	if diff := cmp.Diff([]job.State{job.Succeeded, job.Failed, job.Running, job.Pending}, got); diff != "" || s.Ended {
 		t.Errorf("ended: %t; -want +got:\n%s", s.Ended, diff)
 	}
-	// The pod is lost: what it had not stored is started again, as reconcile sees from the end of the chunk.
-	b.api.set(t, ns, c.ID, statusEvicted)
-	s = b.sees(t, "the chunk's end", func(s job.Sight) bool { return s.Ended })
-	got = []job.State{s.Of(id(0)).State, s.Of(id(1)).State, s.Of(id(2)).State, s.Of(id(3)).State}
-	if diff := cmp.Diff([]job.State{job.Succeeded, job.Failed, "", ""}, got); diff != "" {
-		t.Errorf("-want +got:\n%s", diff)
+	// The pod is lost, or has left something out: what it has not stored is started again, as reconcile sees from the end of the chunk.
+	for _, status := range []string{statusEvicted, statusDone} {
+		b.api.set(t, ns, c.ID, status)
+		s = b.sees(t, "the chunk's end", func(s job.Sight) bool { return s.Ended })
+		got = []job.State{s.Of(id(0)).State, s.Of(id(1)).State, s.Of(id(2)).State, s.Of(id(3)).State}
+		if diff := cmp.Diff([]job.State{job.Succeeded, job.Failed, "", ""}, got); diff != "" {
+			t.Errorf("-want +got:\n%s", diff)
+		}
 	}
 }
 

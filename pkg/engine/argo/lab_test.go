@@ -542,6 +542,7 @@ func (l *lab) follow(t *testing.T, c job.Chunk, see func(job.Sight)) map[string]
 	t.Helper()
 	ends := map[string]job.Observation{}
 	var last job.Sight
+	current := c.Jobs // of the chunk as it was started last
 	for deadline := time.Now().Add(2 * patienceOnLab); time.Now().Before(deadline); {
 		seen, err := l.Observe(t.Context())
 		if err != nil {
@@ -559,12 +560,13 @@ func (l *lab) follow(t *testing.T, c job.Chunk, see func(job.Sight)) map[string]
 			if len(left.Jobs) == 0 {
 				return ends
 			}
+			current = left.Jobs
 			if err := l.Start(t.Context(), left); err != nil && problem.CodeOf(err) != problem.Unavailable {
 				t.Fatal(err)
 			}
 		} else {
 			last = seen[i]
-			for _, j := range c.Jobs {
+			for _, j := range current {
 				o := last.Of(j.ID)
 				first, ended := ends[j.ID]
 				switch {

@@ -65,6 +65,7 @@ func sight(w *wfv1.Workflow, o job.Observation, state chunk.State, last bool) jo
 		if o.State == job.Pending {
 			s.Others.Message = o.Message
 		}
+	case w.Status.Phase == wfv1.WorkflowSucceeded: // and left something out
 	case o.Reason == simulation.ImagePullFailed, o.Reason == simulation.InternalError:
 		s.Others = o
 		s.Others.JobID = ""

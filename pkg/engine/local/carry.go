@@ -213,7 +213,7 @@ func (e *Engine) deliver(t *task) {
 	e.mu.Lock()
 	var ended []*run
 	for _, r := range t.runs {
-		if r.simulated && !r.finished() {
+		if r.simulated && !r.finished() && !r.lost {
 			ended = append(ended, r)
 		}
 	}
@@ -384,12 +384,8 @@ func (e *Engine) process(t *task) error {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	k := e.keeper(t, runs)
-	var keepErr error
-	kept := make(chan struct{})
-	go func() {
-		keepErr = k.Run(ctx)
-		close(kept)
-	}()
+	kept := make(chan error, 1)
+	go func() { kept <- k.Run(ctx) }()
 	p, err := e.startProcess(t, runs[0].job)
 	if err != nil {
 		cancel()
@@ -406,8 +402,11 @@ func (e *Engine) process(t *task) error {
 	defer context.AfterFunc(e.alive, cancel)()
 	defer e.relay(t, k)()
 	k.Close()
-	<-kept
-	e.kept(t, keepErr)
+	if w.kept != nil {
+		w.keepErr = <-w.kept
+	}
+	e.kept(t, w.keepErr)
+	e.deliver(t) // what the keeper, which ended before sumo-run, has not seen
 	return nil
 }
 
@@ -417,8 +416,9 @@ type watch struct {
 	task    *task
 	process *process.Process
 	keeper  *keeper.Keeper
-	kept    <-chan struct{} // closed when the keeper has ended
-	late    bool            // it was killed since it did not end in time
+	kept    <-chan error // of the keeper; nil once it has ended, with keepErr
+	keepErr error
+	late    bool // it was killed since it did not end in time
 }
 
 // until returns when sumo-run has ended. It keeps timeouts itself; that of all its runs together is for one that hangs.
@@ -431,7 +431,7 @@ func (w *watch) until(limit time.Duration) {
 	}
 	grace := time.NewTimer(w.cfg.StopGrace) // counts once there is something to stop
 	defer grace.Stop()
-	closing, killed, kept := w.alive.Done(), w.hard.Done(), w.kept
+	closing, killed := w.alive.Done(), w.hard.Done()
 	var idle <-chan time.Time
 	for {
 		select {
@@ -448,8 +448,8 @@ func (w *watch) until(limit time.Duration) {
 		case <-overdue:
 			w.late = true
 			w.process.Kill()
-		case <-kept: // all is stored, or nothing can be
-			if kept = nil; w.unstored() {
+		case w.keepErr = <-w.kept: // all is stored, or nothing can be
+			if w.kept = nil; w.keepErr != nil {
 				w.process.Kill()
 			}
 		case <-closing:
@@ -476,12 +476,6 @@ func (w *watch) unstopped() bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return slices.ContainsFunc(w.task.runs, func(r *run) bool { return r.cancelled && !r.finished() && !r.simulated })
-}
-
-func (w *watch) unstored() bool {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return slices.ContainsFunc(w.task.runs, func(r *run) bool { return !r.finished() && !r.lost })
 }
 
 // onlyWaits reports whether nothing goes on but waiting for an object store that fails. The next engine stores what has ended.

@@ -383,7 +383,9 @@ func TestASumoRunThatHangsIsKilledAndTheOtherRunsGoOn(t *testing.T) {
 
 func TestASumoRunThatEndsBeforeTheFirstRunFailsTheChunkAndOneThatIsKilledLosesIt(t *testing.T) {
 	t.Parallel()
-	for script, want := range map[string]job.State{"exit 70": job.Failed, "exit 0": job.Failed, "kill -9 $$": "", "kill $$": "", "exit 31": ""} {
+	for script, want := range map[string]job.State{
+		"exit 70": job.Failed, "exit 0": job.Failed, "kill -9 $$": "", "kill $$": "", "exit 31": "",
+	} {
 		program := filepath.Join(t.TempDir(), "sumo-run")
 		if err := os.WriteFile(program, []byte("#!/bin/sh\n"+script+"\n"), 0o755); err != nil {
 			t.Fatal(err)
@@ -485,7 +487,8 @@ func forgetJobs(t *testing.T, path string) {
 func TestAChunkThatWaitedAtAnOrderlyCloseIsStillThere(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, func(c *local.Config) { c.Slots = 1 })
-	b.start(t, "first", `trap 'finish Interrupted; exit 31' TERM; : >"$SCRATCH/up"; until [ -e "$SCRATCH/go" ]; do sleep 0.01; done; finish ""`, nil)
+	b.start(t, "first", `trap 'finish Interrupted; exit 31' TERM; : >"$SCRATCH/up"
+		until [ -e "$SCRATCH/go" ]; do sleep 0.01; done; finish ""`, nil)
 	c := chunkOf("c", 3, 1)
 	b.startChunk(t, c, `finish ""`)
 	if err := b.Stop(t.Context(), c.ID, "c-1"); err != nil {
@@ -557,7 +560,8 @@ func TestFoldersOfTheReleaseBeforeChunksAreTakenUp(t *testing.T) {
 
 	b.open(t)
 	o := b.seeEnd(t, ended)
-	if o.State != job.Failed || o.Reason != simulation.TooManyTeleports || !o.FinishedAt.Equal(time.Date(2026, 5, 4, 12, 0, 1, 0, time.UTC)) {
+	at := time.Date(2026, 5, 4, 12, 0, 1, 0, time.UTC)
+	if o.State != job.Failed || o.Reason != simulation.TooManyTeleports || !o.FinishedAt.Equal(at) {
 		t.Errorf("the run that had ended is %+v", o)
 	}
 	want := map[string]string{"log.txt": "the whole log", "scenario/own.xml": "<own/>"}

@@ -132,7 +132,7 @@ func execute(ctx context.Context, args []string, getenv func(string) string, std
 		outcome.Message = err.Error()
 		fmt.Fprintln(stderr, "sumo-run:", err)
 	} else if *list != "" {
-		if outcome = c.Do(ctx); !outcome.Succeeded() && !c.List.Single { // a single run has said it
+		if outcome = c.Do(ctx); !outcome.Succeeded() && outcome.StartedAt.IsZero() { // a run has said it
 			fmt.Fprintln(stderr, "sumo-run:", outcome.Message)
 		}
 	} else {

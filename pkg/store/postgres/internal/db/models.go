@@ -135,7 +135,7 @@ type Job struct {
 	ChunkID         *string
 	Superseded      bool
 	ResultsKey      string
-	Metrics         []float64
+	Metrics         []*float64
 	OverlayKey      string
 }
 
