@@ -74,8 +74,8 @@ CREATE TABLE chunks (
 CREATE INDEX chunks_of_study ON chunks (study_id);
 CREATE INDEX chunks_of_tenant ON chunks (tenant_id);
 
--- The place of a run in its study, and the chunk in which it was started last; null for jobs that belong to no study. A run that was ordered
--- again after it had failed is superseded.
+-- The place of a run in its study, and the chunk in which it was started last; null for jobs that belong to no study. A run that was
+-- ordered again after it had failed is superseded.
 ALTER TABLE jobs ADD COLUMN study_id uuid, ADD COLUMN point integer, ADD COLUMN replication integer, ADD COLUMN chunk_id uuid,
     ADD COLUMN superseded boolean NOT NULL DEFAULT false;
 ALTER TABLE jobs ADD CONSTRAINT jobs_study FOREIGN KEY (study_id) REFERENCES studies ON DELETE CASCADE NOT VALID;

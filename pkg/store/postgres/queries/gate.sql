@@ -15,8 +15,8 @@ ORDER BY s.priority DESC, s.id
 LIMIT @most::integer;
 
 -- name: RunsWaiting :many
--- Runs that have no job yet, by what they need: those in one row may go into one chunk. Points of equal needs are known by the first of them.
--- What a run is expected to take is known from its point, or else from the latest runs of its scenario; -1 if nothing is known.
+-- Runs that have no job yet, by what they need: those in one row may go into one chunk. Points of equal needs are known by the first of
+-- them. What a run is expected to take is known from its point, or else from the latest runs of its scenario; -1 if nothing is known.
 WITH placed AS (
     SELECT j.study_id, j.point, count(*) AS runs
     FROM jobs j
@@ -80,7 +80,8 @@ INSERT INTO jobs (id, tenant_id, namespace, name, scenario_digest, scenario_key,
                   submitted_at, updated_at)
 SELECT (@ids::uuid[])[r.n], t.id, t.namespace, run_name(s.name, p.variant, p.setting, s.seeds[r.replication + 1]), p.scenario_digest,
        p.scenario_key, p.overlay_key, r.results || (@ids::uuid[])[r.n] || '/', s.id, p.point, r.replication, r.chunk_id,
-       'QUEUED', p.cpu_request, p.memory_gi, s.priority, p.options || jsonb_build_object('seed', s.seeds[r.replication + 1]), p.timeout_seconds, s.labels, '', s.traceparent,
+       'QUEUED', p.cpu_request, p.memory_gi, s.priority, p.options || jsonb_build_object('seed', s.seeds[r.replication + 1]),
+       p.timeout_seconds, s.labels, '', s.traceparent,
        coalesce(nullif(p.warnings, 'null'), '[]'), now(), now()
 FROM runs r
 JOIN studies s ON s.id = r.study_id

@@ -106,7 +106,8 @@ INSERT INTO jobs (id, tenant_id, namespace, name, scenario_digest, scenario_key,
                   submitted_at, updated_at)
 SELECT ($1::uuid[])[r.n], t.id, t.namespace, run_name(s.name, p.variant, p.setting, s.seeds[r.replication + 1]), p.scenario_digest,
        p.scenario_key, p.overlay_key, r.results || ($1::uuid[])[r.n] || '/', s.id, p.point, r.replication, r.chunk_id,
-       'QUEUED', p.cpu_request, p.memory_gi, s.priority, p.options || jsonb_build_object('seed', s.seeds[r.replication + 1]), p.timeout_seconds, s.labels, '', s.traceparent,
+       'QUEUED', p.cpu_request, p.memory_gi, s.priority, p.options || jsonb_build_object('seed', s.seeds[r.replication + 1]),
+       p.timeout_seconds, s.labels, '', s.traceparent,
        coalesce(nullif(p.warnings, 'null'), '[]'), now(), now()
 FROM runs r
 JOIN studies s ON s.id = r.study_id
@@ -186,8 +187,8 @@ type RunsWaitingRow struct {
 	CoreSeconds    float64
 }
 
-// Runs that have no job yet, by what they need: those in one row may go into one chunk. Points of equal needs are known by the first of them.
-// What a run is expected to take is known from its point, or else from the latest runs of its scenario; -1 if nothing is known.
+// Runs that have no job yet, by what they need: those in one row may go into one chunk. Points of equal needs are known by the first of
+// them. What a run is expected to take is known from its point, or else from the latest runs of its scenario; -1 if nothing is known.
 func (q *Queries) RunsWaiting(ctx context.Context, arg RunsWaitingParams) ([]RunsWaitingRow, error) {
 	rows, err := q.db.Query(ctx, runsWaiting,
 		arg.TenantID,
