@@ -58,6 +58,11 @@ type kindOfRuns struct {
 // known reports whether anything is known of what a run takes.
 func (k kindOfRuns) known() bool { return k.CoreSeconds >= 0 }
 
+// before reports whether k comes before other: fewer replications of its points are started, or as many and it is of an earlier point.
+func (k kindOfRuns) before(other kindOfRuns) bool {
+	return cmp.Or(cmp.Compare(k.Started*other.Points, other.Started*k.Points), cmp.Compare(k.Point, other.Point)) < 0
+}
+
 // chunkOfRuns is a chunk that is to be started. Its JSON is what the statements that record it read.
 type chunkOfRuns struct {
 	ID       string `json:"id"`
@@ -192,15 +197,15 @@ func (s *waitingStudy) take(free *tenant.Limits, most int) (chunks []chunkOfRuns
 	return chunks
 }
 
-// next is the kind of runs that a study goes on with: the one whose points have the fewest replications started; -1 if none can start. Where
-// nothing is known of a scenario, no other run of it starts before its probes have ended.
+// next is the kind of runs that a study goes on with: the one whose points have the fewest replications started; -1 if none can start.
+// Where nothing is known of a scenario, no other run of it starts before its probes have ended.
 func (s *waitingStudy) next(free tenant.Limits) int {
 	best := -1
 	for i, k := range s.Kinds {
 		if k.Waiting == 0 || k.CPU > free.MaxCPU || k.MemoryGi > free.MaxMemoryGi || !k.known() && s.Probed[k.Scenario] {
 			continue
 		}
-		if best < 0 || cmp.Or(cmp.Compare(k.Started*s.Kinds[best].Points, s.Kinds[best].Started*k.Points), cmp.Compare(k.Point, s.Kinds[best].Point)) < 0 {
+		if best < 0 || k.before(s.Kinds[best]) {
 			best = i
 		}
 	}
