@@ -410,3 +410,28 @@ func TestAChunkCountsAsOneJob(t *testing.T) {
 	_, err = job.Purge(t.Context(), d, nil, "acme", chunks[1].Jobs[0].ID)
 	wantCode(t, err, problem.Conflict)
 }
+
+func TestAChunkFitsOnOneMachine(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		limits        job.ChunkLimits
+		cpu, memoryGi int
+		want          int
+	}{
+		"no limits":                          {cpu: 1, memoryGi: 1, want: 8},
+		"its cores":                          {limits: job.ChunkLimits{Cores: 4}, cpu: 1, memoryGi: 1, want: 4},
+		"its memory":                         {limits: job.ChunkLimits{Cores: 4, MemoryGi: 8}, cpu: 1, memoryGi: 4, want: 2},
+		"a run of several cores":             {limits: job.ChunkLimits{Cores: 4}, cpu: 3, memoryGi: 1, want: 1},
+		"a run that is larger than a chunk":  {limits: job.ChunkLimits{Cores: 4}, cpu: 8, memoryGi: 1, want: 1},
+		"one that needs more memory as well": {limits: job.ChunkLimits{Cores: 4, MemoryGi: 8}, cpu: 1, memoryGi: 9, want: 1},
+	} {
+		s := waitingStudy{
+			Parallel: 100, Limits: tt.limits, Probed: map[string]bool{},
+			Kinds: []kindOfRuns{{CPU: tt.cpu, MemoryGi: tt.memoryGi, Points: 1, Waiting: 100, CoreSeconds: 1}},
+		}
+		free := tenant.Limits{MaxCPU: 64, MaxMemoryGi: 256, MaxConcurrentJobs: 10}
+		if chunks := s.take(&free, 1); len(chunks) != 1 || chunks[0].Parallel != tt.want || chunks[0].CPU != tt.want*tt.cpu {
+			t.Errorf("%s: %+v, want %d side by side", name, chunks, tt.want)
+		}
+	}
+}
