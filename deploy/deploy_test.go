@@ -861,6 +861,8 @@ func TestThePolicyOfTheRunsKeyAllowsWhatRunsDo(t *testing.T) {
 	want := map[string]string{
 		"arn:aws:s3:::BUCKET/" + artifact.ScenarioPrefix + "*": "s3:GetObject",
 		"arn:aws:s3:::BUCKET/" + artifact.ResultPrefix + "*":   "[s3:PutObject s3:AbortMultipartUpload]",
+		"arn:aws:s3:::BUCKET/" + artifact.ChunkPrefix + "*":    "s3:GetObject",
+		"arn:aws:s3:::BUCKET/" + artifact.StatePrefix + "*":    "[s3:GetObject s3:PutObject]",
 	}
 	if diff := cmp.Diff(want, allowed); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)

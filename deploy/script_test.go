@@ -4,18 +4,31 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/sumo-k8/sumo-k8/pkg/chunk"
 )
 
 // installing runs infra/deploy.sh with a kubectl that answers like a cluster on which SUMO-K8 is installed already, and fails
 // when its arguments contain failing. A real cluster cannot be made to refuse just one thing.
 func installing(t *testing.T, failing string) (output string, err error) {
 	t.Helper()
+	return installingWith(t, failing, strconv.Itoa(chunk.Generation))
+}
+
+// installingWith is installing where SUMO's images print this when they are asked for their generation.
+func installingWith(t *testing.T, failing, generation string) (output string, err error) {
+	t.Helper()
 	folder := t.TempDir()
 	kubectl := `#!/bin/sh
 case "$*" in
 *"` + failing + `"*) echo "it is refused" >&2; exit 1 ;;
+"kustomize "*) echo "  SUMO_IMAGES: 1.18=r/sumo:1.18,1.28=r/sumo:1.28" ;;
+*" get pod check-sumo-"*) printf Succeeded ;;
+*" logs check-sumo-1-18") echo ` + strconv.Itoa(chunk.Generation) + ` ;;
+*" logs check-sumo-1-28") echo "` + generation + `" ;;
 "create --dry-run=client "*) printf dev.local/functions:v1 ;;
 *" get job migrate "*) printf "Complete " ;;
 *" get secret sumo-k8 "*go-template=*) printf "ADMIN_KEY DATABASE_URL S3_ENDPOINT " ;;
@@ -43,10 +56,21 @@ func TestAnInstallationThatIsRefusedFails(t *testing.T) {
 	}
 	for _, failing := range []string{
 		"apply -f", "kustomize ", "get crd httproutes", "get secret sumo-k8", "get secret sumo-k8-admin",
-		"get services.serving.knative.dev status",
+		"get services.serving.knative.dev status", "create -f",
 	} {
 		if output, err := installing(t, failing); err == nil || strings.Contains(output, "is installed") {
 			t.Errorf("when `kubectl %s…` fails, the script says:\n%s", failing, output)
+		}
+	}
+}
+
+// Templates of this release and images of another would fail every run.
+func TestImagesOfAnotherReleaseAreRefusedBeforeAnythingChanges(t *testing.T) {
+	t.Parallel()
+	for name, said := range map[string]string{"a later one": "99", "one without generations": "flag provided but not defined"} {
+		output, err := installingWith(t, "nothing of this kind", said)
+		if err == nil || !strings.Contains(output, "SUMO 1.28, r/sumo:1.28, is not of this release") || strings.Contains(output, "Migrating") {
+			t.Errorf("%s: %v\n%s", name, err, output)
 		}
 	}
 }

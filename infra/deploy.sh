@@ -16,7 +16,8 @@ usage() {
 		OVERLAY  a folder in deploy/overlays, or any folder with a kustomization
 		roll     creates a new revision of every function, which reads the Secrets again
 
-		PATIENCE is the number of seconds to wait for each step (300).
+		PATIENCE is the number of seconds to wait for each step (300). CHECK_IMAGES=no leaves out the check that SUMO's images are of
+		this release, which runs a pod of each for a moment.
 	END
 }
 
@@ -74,6 +75,77 @@ check_secrets() {
 			kubectl -n sumo-k8 get secret "$name" >/dev/null 2>&1 ||
 			fail "the Secret $name is missing in the namespace sumo-k8: copy deploy/overlays/production/${pair#*:}.example, fill it in, and create the Secret with the command in its first lines"
 	done
+}
+
+# setting NAME prints a setting of the overlay.
+setting() { sed -n "/^  $1: */{s///;s/[\"']//g;p;q}" "$work/all.yaml"; }
+
+# architecture VERSION prints the architecture that the image of a SUMO needs, if not every node will do.
+architecture() {
+	local chosen
+	chosen=$(setting NODE_SELECTOR | tr , '\n' | sed -n 's,^kubernetes.io/arch=,,p')
+	if [[ -n $chosen ]]; then
+		printf '%s' "$chosen"
+	elif grep -q "^$1\.[0-9]* [0-9a-f]* -$" pkg/sumo/release/releases.txt; then
+		printf amd64
+	fi
+}
+
+# check_pod VERSION IMAGE prints a pod that prints the generation of the image. Any node of its architecture will do.
+check_pod() {
+	local arch
+	arch=$(architecture "$1")
+	cat <<-END
+		apiVersion: v1
+		kind: Pod
+		metadata:
+		  name: check-sumo-${1//./-}
+		  namespace: sumo-k8
+		  labels: {app.kubernetes.io/part-of: sumo-k8, app.kubernetes.io/component: check-images}
+		spec:
+		  restartPolicy: Never
+		  automountServiceAccountToken: false
+		  nodeSelector: {${arch:+kubernetes.io/arch: $arch}}
+		  containers:
+		    - name: check
+		      image: $2
+		      imagePullPolicy: $(setting IMAGE_PULL_POLICY | grep . || echo IfNotPresent)
+		      command: [sumo-run, --print-generation]
+		      resources: {requests: {cpu: 10m, memory: 32Mi}, limits: {memory: 128Mi}}
+		      securityContext:
+		        allowPrivilegeEscalation: false
+		        capabilities: {drop: [ALL]}
+		        readOnlyRootFilesystem: true
+		        runAsNonRoot: true
+		        seccompProfile: {type: RuntimeDefault}
+		---
+	END
+}
+
+# check_images fails, before anything changes, if an image in SUMO_IMAGES is of another generation than this release's templates.
+check_images() {
+	local generation pair version name phase said deadline=$((SECONDS + patience)) pairs pods=(-n sumo-k8 -l app.kubernetes.io/component=check-images)
+	generation=$(sed -n 's/^const Generation = //p' pkg/chunk/chunk.go)
+	IFS=, read -ra pairs <<<"$(setting SUMO_IMAGES)"
+	((${#pairs[@]} > 0)) || return 0
+	kubectl delete pods "${pods[@]}" --ignore-not-found --wait >/dev/null
+	for pair in "${pairs[@]}"; do check_pod "${pair%%=*}" "${pair#*=}"; done >"$work/check.yaml"
+	kubectl create -f "$work/check.yaml" >/dev/null
+	for pair in "${pairs[@]}"; do
+		version=${pair%%=*} name=check-sumo-${pair%%=*}
+		name=${name//./-}
+		while phase=$(kubectl -n sumo-k8 get pod "$name" -o 'jsonpath={.status.phase}'); [[ $phase != Succeeded && $phase != Failed ]]; do
+			if ((SECONDS >= deadline)); then
+				kubectl get "${pods[@]}" >&2 || true
+				fail "the image of SUMO $version, ${pair#*=}, was not started within $patience s. Nothing is changed; CHECK_IMAGES=no leaves out this check"
+			fi
+			sleep 0.5
+		done
+		said=$(kubectl -n sumo-k8 logs "$name" 2>/dev/null || true)
+		[[ $said == "$generation" ]] ||
+			fail "the image of SUMO $version, ${pair#*=}, is not of this release. Nothing is changed; build and push it again: docs/production.md, \"Upgrade\""
+	done
+	kubectl delete pods "${pods[@]}" --wait=false >/dev/null
 }
 
 # check_shared warns about keys that every function gets but few use. Earlier releases kept them in the Secret sumo-k8.
@@ -174,6 +246,10 @@ if [[ $overlay == lab* ]]; then
 	[[ -z $old || $old == "$(versions)" ]] || rolled=yes
 fi
 check_secrets
+if [[ ${CHECK_IMAGES:-} != no ]]; then
+	say "Checking SUMO's images"
+	check_images
+fi
 
 # A Job is immutable, and one that succeeded may have used another database, or another image with the same tag. A migration with
 # nothing to do takes seconds.

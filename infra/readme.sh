@@ -32,7 +32,7 @@ answers=$(bash -euxo pipefail -c "$commands" 2>&1) || { echo "$answers"; exit 1;
 echo "$answers"
 # What the steps must have printed; grep -q would close the pipe early.
 for expected in '"status":"SUCCEEDED"' '"to":"SUCCEEDED"' 'vehicles_inserted' '"code":"scenario_invalid"' '"code":"conflict"' \
-	'"edge_length_km"' '"name":"mean_speed"' '"junctions"' '<svg width' '"oldest_wait_seconds"' '"upload_id"' '"status":"deleted"' '"valid":false' '"plan_limits"' '"max_cpu":64' '"status":"healthy"' 's3://traffic-data/acme/city.zip' \
+	'"edge_length_km"' '"changed":["roundabout.sumocfg"]' 'Changed: cross.add.xml' '"name":"mean_speed"' '"junctions"' '<svg width' '"oldest_wait_seconds"' '"upload_id"' '"status":"deleted"' '"valid":false' '"plan_limits"' '"max_cpu":64' '"status":"healthy"' 's3://traffic-data/acme/city.zip' \
 	' 100 % SUCCEEDED' 'DIFFERENT OPTIONS' '2 plots in ' '"old_secrets_until"' '"deliveries"'; do
 	grep -F -- "$expected" <<<"$answers" >/dev/null || { echo "readme.sh: no output contains $expected" >&2; exit 1; }
 done

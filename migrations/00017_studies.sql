@@ -28,12 +28,15 @@ CREATE TABLE studies (
     started_at       timestamptz,
     finished_at      timestamptz,
     updated_at       timestamptz      NOT NULL DEFAULT now(),
+    results_pruned   boolean          NOT NULL DEFAULT false, -- whether all results were removed because of their age
     CHECK ((state = 'RUNNING') = (finished_at IS NULL))
 )
 WITH (fillfactor = 85);
 CREATE INDEX studies_recent ON studies (tenant_id, id DESC);
 -- What reconcile goes through.
 CREATE INDEX studies_active ON studies (tenant_id, priority DESC, id) WHERE state = 'RUNNING';
+-- Results that age.
+CREATE INDEX studies_with_results ON studies (finished_at) WHERE finished_at IS NOT NULL AND NOT results_pruned;
 
 -- A variant with one value of each axis. Every run of the study is a point and a replication.
 CREATE TABLE study_points (
@@ -55,21 +58,24 @@ CREATE TABLE study_points (
 );
 CREATE INDEX study_points_of_scenario ON study_points (scenario_digest);
 
--- What was started together: one process or pod. It holds its share of the tenant's limits while any job in it is active.
+-- What was started together: one process or pod. It holds its share of the tenant's limits while any job in it is active, and is removed
+-- soon after.
 CREATE TABLE chunks (
-    id         uuid        PRIMARY KEY, -- UUIDv7
-    tenant_id  text        NOT NULL REFERENCES tenants ON DELETE CASCADE,
-    study_id   uuid        NOT NULL REFERENCES studies ON DELETE CASCADE,
-    parallel   integer     NOT NULL CHECK (parallel > 0), -- runs side by side
-    cpu        integer     NOT NULL,                      -- cores of all of them
-    memory_gi  integer     NOT NULL,                      -- GiB of all of them
-    created_at timestamptz NOT NULL DEFAULT now()
+    id              uuid        PRIMARY KEY, -- UUIDv7
+    tenant_id       text        NOT NULL REFERENCES tenants ON DELETE CASCADE,
+    study_id        uuid        NOT NULL REFERENCES studies ON DELETE CASCADE,
+    scenario_digest text        NOT NULL,
+    runs            integer     NOT NULL CHECK (runs > 0),     -- how many jobs it began with
+    parallel        integer     NOT NULL CHECK (parallel > 0), -- runs side by side
+    cpu             integer     NOT NULL,                      -- cores of all of them
+    memory_gi       integer     NOT NULL,                      -- GiB of all of them
+    created_at      timestamptz NOT NULL DEFAULT now()
 );
 CREATE INDEX chunks_of_study ON chunks (study_id);
 CREATE INDEX chunks_of_tenant ON chunks (tenant_id);
 
--- The place of a run in its study, and the chunk in which it was started last; null for jobs that belong to no study. A run that was ordered
--- again after it had failed is superseded.
+-- The place of a run in its study, and the chunk in which it was started last; null for jobs that belong to no study. A run that was
+-- ordered again after it had failed is superseded.
 ALTER TABLE jobs ADD COLUMN study_id uuid, ADD COLUMN point integer, ADD COLUMN replication integer, ADD COLUMN chunk_id uuid,
     ADD COLUMN superseded boolean NOT NULL DEFAULT false;
 ALTER TABLE jobs ADD CONSTRAINT jobs_study FOREIGN KEY (study_id) REFERENCES studies ON DELETE CASCADE NOT VALID;
@@ -86,6 +92,97 @@ ALTER TABLE jobs ADD COLUMN overlay_key text NOT NULL DEFAULT '';
 ALTER TABLE idempotency_keys ADD COLUMN study_id uuid REFERENCES studies ON DELETE CASCADE,
     ADD CHECK (num_nonnulls(job_id, upload_id, hook_id, study_id) <= 1) NOT VALID;
 
+-- What holds a part of a tenant's limits: each row counts as one job.
+CREATE VIEW held AS
+    SELECT j.tenant_id, j.cpu_request AS cpu, j.memory_gi FROM jobs j WHERE j.state IN ('PENDING', 'RUNNING') AND j.study_id IS NULL
+    UNION ALL
+    SELECT c.tenant_id, c.cpu, c.memory_gi FROM chunks c
+    WHERE EXISTS (SELECT 1 FROM jobs j WHERE j.chunk_id = c.id AND j.state IN ('PENDING', 'RUNNING'));
+
+-- The name of a run of a study: "signal plans / base, demand 0.8 / seed 3", 500 characters at most (job.MaxName).
+-- +goose StatementBegin
+CREATE FUNCTION run_name(study text, variant text, setting jsonb, seed bigint) RETURNS text LANGUAGE sql IMMUTABLE AS $$
+    SELECT left(left(study, greatest(1, 500 - length(place))) || place, 500)
+    FROM (
+        SELECT ' / ' || variant || coalesce(string_agg(', ' || (v.value ->> 'axis') || ' ' || (v.value ->> 'value'), '' ORDER BY v.n), '')
+            || ' / seed ' || seed AS place
+        FROM jsonb_array_elements(CASE jsonb_typeof(setting) WHEN 'array' THEN setting ELSE '[]' END) WITH ORDINALITY AS v (value, n)
+    ) AS words
+$$;
+-- +goose StatementEnd
+
+-- An event is about a job or a study.
+ALTER TABLE deliveries ALTER COLUMN job_id DROP NOT NULL, ADD COLUMN study_id uuid,
+    ADD CONSTRAINT deliveries_subject CHECK (num_nonnulls(job_id, study_id) = 1) NOT VALID; -- holds for all rows
+
+-- As in the migration of deliveries, except that webhooks ask for the runs of studies (hooks.studies).
+-- +goose StatementBegin
+CREATE OR REPLACE FUNCTION jobs_record_deliveries() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+    kind text := CASE NEW.state WHEN 'QUEUED' THEN 'job.queued' WHEN 'RUNNING' THEN 'job.running'
+                 WHEN 'SUCCEEDED' THEN 'job.finished' WHEN 'FAILED' THEN 'job.finished' WHEN 'CANCELLED' THEN 'job.finished' END;
+    answered boolean := NEW.answers_task AND kind = 'job.finished';
+    event jsonb;
+BEGIN
+    IF kind IS NULL OR NOT answered AND NOT EXISTS (
+        SELECT 1 FROM hooks h WHERE h.tenant_id = NEW.tenant_id AND h.job_id IS NULL AND h.enabled AND (h.studies OR NEW.study_id IS NULL)
+        UNION ALL
+        SELECT 1 FROM hooks h WHERE h.job_id = NEW.id
+    ) THEN
+        RETURN NULL; -- as almost always; what follows costs more
+    END IF;
+    event := jsonb_build_object('type', kind, 'timestamp', NEW.updated_at, 'data', job_for_receivers(NEW));
+    INSERT INTO deliveries (tenant_id, job_id, hook_id, receiver, event)
+    SELECT NEW.tenant_id, NEW.id, h.id, h.receiver, event
+    FROM hooks h
+    WHERE (h.job_id = NEW.id OR h.tenant_id = NEW.tenant_id AND h.job_id IS NULL AND (h.studies OR NEW.study_id IS NULL))
+      AND h.enabled AND kind = ANY (h.events) AND coalesce(nullif(NEW.labels, 'null'), '{}') @> h.labels;
+    IF answered THEN
+        INSERT INTO deliveries (tenant_id, job_id, receiver, event, task)
+        VALUES (NEW.tenant_id, NEW.id, '', event, jsonb_build_object(
+            'token', NEW.task_token, 'namespace', NEW.namespace, 'results', coalesce(NEW.results, '[]')));
+    END IF;
+    IF kind = 'job.finished' THEN
+        DELETE FROM signals WHERE job_id = NEW.id;
+    END IF;
+    RETURN NULL;
+END
+$$;
+-- +goose StatementEnd
+
+-- The end of a study becomes deliveries too. The data is delivery.Study.
+-- +goose StatementBegin
+CREATE FUNCTION studies_record_deliveries() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO deliveries (tenant_id, study_id, hook_id, receiver, event)
+    SELECT NEW.tenant_id, NEW.id, h.id, h.receiver, jsonb_build_object(
+        'type', 'study.finished', 'timestamp', NEW.updated_at, 'data', jsonb_build_object(
+            'study_id', NEW.id, 'tenant_id', NEW.tenant_id, 'name', NEW.name, 'status', NEW.state, 'message', NEW.message,
+            'runs', jsonb_build_object(
+                'planned', NEW.runs, 'succeeded', NEW.succeeded, 'failed', NEW.failed, 'cancelled', NEW.cancelled),
+            'labels', NEW.labels, 'created_at', NEW.created_at, 'started_at', NEW.started_at, 'finished_at', NEW.finished_at))
+    FROM hooks h
+    WHERE h.tenant_id = NEW.tenant_id AND h.job_id IS NULL AND h.enabled AND 'study.finished' = ANY (h.events) AND NEW.labels @> h.labels;
+    RETURN NULL;
+END
+$$;
+-- +goose StatementEnd
+CREATE TRIGGER studies_record_deliveries AFTER UPDATE OF state ON studies
+    FOR EACH ROW WHEN (OLD.state = 'RUNNING' AND NEW.state <> 'RUNNING') EXECUTE FUNCTION studies_record_deliveries();
+
+-- What the latest runs of a scenario have used on average; null if there are none. Runs that only check are much shorter.
+-- +goose StatementBegin
+CREATE FUNCTION recent_core_seconds(of_tenant text, digest text) RETURNS double precision LANGUAGE sql STABLE AS $$
+    SELECT avg(extract(epoch FROM r.finished_at - r.started_at) * r.cpu_request)::double precision
+    FROM (
+        SELECT j.started_at, j.finished_at, j.cpu_request FROM jobs j
+        WHERE j.tenant_id = of_tenant AND j.scenario_digest = digest AND j.state = 'SUCCEEDED' AND j.started_at IS NOT NULL
+          AND NOT coalesce((j.options ->> 'check')::boolean, false)
+        ORDER BY j.id DESC LIMIT 20
+    ) AS r
+$$;
+-- +goose StatementEnd
+
 -- Numbers of a run by name, from its summary.
 -- +goose StatementBegin
 CREATE FUNCTION metrics_of(summary jsonb, names text[]) RETURNS double precision[] LANGUAGE sql IMMUTABLE AS $$
@@ -97,6 +194,46 @@ $$;
 
 -- +goose Down
 DROP FUNCTION metrics_of(jsonb, text[]);
+DROP FUNCTION recent_core_seconds(text, text);
+DROP FUNCTION run_name(text, text, jsonb, bigint);
+DROP TRIGGER studies_record_deliveries ON studies;
+DROP FUNCTION studies_record_deliveries();
+DELETE FROM deliveries WHERE study_id IS NOT NULL;
+ALTER TABLE deliveries DROP COLUMN study_id, ALTER COLUMN job_id SET NOT NULL;
+-- +goose StatementBegin
+CREATE OR REPLACE FUNCTION jobs_record_deliveries() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+    kind text := CASE NEW.state WHEN 'QUEUED' THEN 'job.queued' WHEN 'RUNNING' THEN 'job.running'
+                 WHEN 'SUCCEEDED' THEN 'job.finished' WHEN 'FAILED' THEN 'job.finished' WHEN 'CANCELLED' THEN 'job.finished' END;
+    answered boolean := NEW.answers_task AND kind = 'job.finished';
+    event jsonb;
+BEGIN
+    IF kind IS NULL OR NOT answered AND NOT EXISTS (
+        SELECT 1 FROM hooks h WHERE h.tenant_id = NEW.tenant_id AND h.job_id IS NULL AND h.enabled
+        UNION ALL
+        SELECT 1 FROM hooks h WHERE h.job_id = NEW.id
+    ) THEN
+        RETURN NULL; -- as almost always; what follows costs more
+    END IF;
+    event := jsonb_build_object('type', kind, 'timestamp', NEW.updated_at, 'data', job_for_receivers(NEW));
+    INSERT INTO deliveries (tenant_id, job_id, hook_id, receiver, event)
+    SELECT NEW.tenant_id, NEW.id, h.id, h.receiver, event
+    FROM hooks h
+    WHERE (h.job_id = NEW.id OR h.tenant_id = NEW.tenant_id AND h.job_id IS NULL)
+      AND h.enabled AND kind = ANY (h.events) AND coalesce(nullif(NEW.labels, 'null'), '{}') @> h.labels;
+    IF answered THEN
+        INSERT INTO deliveries (tenant_id, job_id, receiver, event, task)
+        VALUES (NEW.tenant_id, NEW.id, '', event, jsonb_build_object(
+            'token', NEW.task_token, 'namespace', NEW.namespace, 'results', coalesce(NEW.results, '[]')));
+    END IF;
+    IF kind = 'job.finished' THEN
+        DELETE FROM signals WHERE job_id = NEW.id;
+    END IF;
+    RETURN NULL;
+END
+$$;
+-- +goose StatementEnd
+DROP VIEW held;
 DELETE FROM idempotency_keys WHERE study_id IS NOT NULL;
 ALTER TABLE idempotency_keys DROP COLUMN study_id;
 DELETE FROM jobs WHERE study_id IS NOT NULL;

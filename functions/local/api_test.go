@@ -55,6 +55,7 @@ func TestAPI(t *testing.T) {
 			"a zip is checked without keeping it":        testScenarioValidation,
 			"large zips go to the store directly":        testDirectUploads,
 			"one of many identical requests acts":        testManyAtOnce,
+			"a derived scenario runs like a whole one":   testDerivedScenarios,
 			"another tenant's scenario is not there":     testScenarioIsolation,
 			"tenants are registered and changed":         testTenants,
 			"keys are replaced":                          testKeys,

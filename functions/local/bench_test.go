@@ -274,14 +274,16 @@ func BenchmarkLogFollow(b *testing.B) {
 			began := time.Now()
 			program := filepath.Join(b.TempDir(), "sumo-run")
 			script := "#!/bin/sh\ncase $1 in --print-version) echo 1.15.0; exit ;; esac\n" +
-				"while [ \"$1\" != --out ]; do shift; done\necho '" + simulation.LogStart(began) + "' >\"$2/log.txt\"\nexec sleep 3600\n"
+				`run=$(sed 's/.*"runs":\[{"id":"\([^"]*\)".*/\1/' "$2")` + "\n" + // of --runs, the first argument
+				"while [ \"$1\" != --out ]; do shift; done\nmkdir \"$2/$run\"\n" +
+				"echo '" + simulation.LogStart(began) + "' >\"$2/$run/log.txt\"\nexec sleep 3600\n"
 			if err := os.WriteFile(program, []byte(script), 0o755); err != nil {
 				b.Fatal(err)
 			}
 			pid, dir, c := benchService(b, func(s *Settings) { s.SumoRun = program })
 			id := c.submit(b, "square").JobID
 			c.await(b, id, running)
-			log, err := os.OpenFile(filepath.Join(dir, "runs", id, "out", simulation.LogFile), os.O_APPEND|os.O_WRONLY, 0)
+			log, err := os.OpenFile(filepath.Join(dir, "runs", id, "out", id, simulation.LogFile), os.O_APPEND|os.O_WRONLY, 0)
 			if err != nil {
 				b.Fatal(err)
 			}

@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -25,6 +26,7 @@ import (
 	"github.com/sumo-k8/sumo-k8/pkg/job"
 	"github.com/sumo-k8/sumo-k8/pkg/problem"
 	"github.com/sumo-k8/sumo-k8/pkg/rest"
+	"github.com/sumo-k8/sumo-k8/pkg/simulation"
 	"github.com/sumo-k8/sumo-k8/pkg/store/s3"
 	networks "github.com/sumo-k8/sumo-k8/test_networks"
 )
@@ -455,6 +457,42 @@ func testManyAtOnce(t *testing.T, s *service) {
 	}
 	patiently(func() answer { return c.call(t, "GET", "/scenarios/"+digestOf(zipOf(t, "cross"))) }).want(t, http.StatusNotFound)
 	patiently(func() answer { return c.call(t, "DELETE", "/jobs/"+blocker.JobID) }).want(t, http.StatusOK)
+}
+
+// A derived scenario runs as the same files uploaded whole, also when the one that it was derived from is gone.
+func testDerivedScenarios(t *testing.T, s *service) {
+	c := s.register(t)
+	corridor := zipOf(t, "corridor")
+	whole, base := c.store(t, corridor), c.store(t, squareWith(t, "to derive from"))
+	var derived submit.StoredScenario
+	c.send(
+		t, "POST", "/scenarios/"+base.ID+"/derive?delete=square.sumocfg&delete=square.net.xml&delete=square.rou.xml", strings.NewReader(corridor),
+	).want(t, http.StatusOK).into(t, &derived)
+	if d := derived.Derived; d == nil || d.Base != base.ID || len(d.Added) != len(whole.Files) || len(d.Deleted) != 3 {
+		t.Errorf("derived %+v", derived)
+	}
+	c.call(t, "DELETE", "/scenarios/"+base.ID).want(t, http.StatusOK)
+	var summaries [2]map[string]float64
+	for i, id := range []string{whole.ID, derived.ID} {
+		var j rest.Job
+		c.sendJSON(
+			t, "/jobs/s3", fmt.Sprintf(`{"scenario_id": "a", "cpu_request": 1, "seed": 7, "scenario": %q}`, id),
+		).want(t, http.StatusOK).into(t, &j)
+		if j = c.finish(t, j.JobID); j.Status != job.Succeeded || j.Scenario != id {
+			t.Fatalf("the job of %s ended %s: %s", j.Scenario, j.Status, deref(j.Error))
+		}
+		var summary simulation.Summary
+		c.call(t, "GET", "/jobs/"+j.JobID+"/summary").want(t, http.StatusOK).into(t, &summary)
+		summaries[i] = map[string]float64{}
+		for _, m := range summary.Metrics {
+			if !slices.Contains([]string{"real_time_factor", "vehicle_updates_per_second", "wall_time"}, m.Name) {
+				summaries[i][m.Name] = m.Value
+			}
+		}
+	}
+	if diff := cmp.Diff(summaries[0], summaries[1]); diff != "" || len(summaries[0]) < 5 {
+		t.Errorf("(-uploaded whole +derived):\n%s", diff)
+	}
 }
 
 func testScenarioIsolation(t *testing.T, s *service) {

@@ -51,7 +51,7 @@ func serve(t testing.TB, state job.State) *served {
 		t.Fatal(err)
 	}
 	s := &served{scripted: script(state), objects: store, key: text}
-	s.state.Namespace = "sumo-acme"
+	s.state.ResultsKey = artifact.ResultsOf("sumo-acme", s.state.ID)
 	f := s.function()
 	f.Objects, f.Poll = store, 5*time.Millisecond
 	mux := http.NewServeMux()
@@ -72,7 +72,7 @@ func (s *served) finish(t testing.TB) {
 	t.Helper()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	key := artifact.ResultsOf(s.state.Namespace, s.state.ID) + simulation.LogFile
+	key := s.state.ResultsKey + simulation.LogFile
 	if _, err := s.objects.Put(context.Background(), key, strings.NewReader(*s.log), "text/plain"); err != nil {
 		t.Error(err)
 	}

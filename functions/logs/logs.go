@@ -1,4 +1,4 @@
-// Package logs serves the log of a run, as it stands or live as a stream.
+// Package logs serves what is followed live: the log of a run, as a stream or as it stands, and the progress of a study.
 package logs
 
 import (
@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -17,9 +18,10 @@ import (
 	"github.com/sumo-k8/sumo-k8/pkg/simulation"
 )
 
-// Function answers the calls for logs.
+// Function answers the calls for logs and streams.
 type Function struct {
 	Jobs    Jobs
+	Studies Studies
 	Objects Objects
 	// Live reads the log of a run that has not finished; nil when this process cannot reach it.
 	Live job.LiveLogs
@@ -73,6 +75,7 @@ func (f *Function) Register(api huma.API) {
 			"204": {Description: "The job has finished, and Last-Event-ID is the last of its stream."},
 		},
 	}, f.stream)
+	f.registerStudies(api)
 }
 
 // open reads a job's log from a byte offset: live while it runs, from the store afterwards.
@@ -86,26 +89,41 @@ func (f *Function) open(ctx context.Context, j job.Job, offset int64) (*job.Log,
 		}
 		return f.Live.OpenLog(ctx, j, offset)
 	}
-	key := artifact.ResultsOf(j.Namespace, j.ID) + simulation.LogFile
-	object, err := f.Objects.Stat(ctx, key)
+	key, start, size, err := f.stored(ctx, j)
 	if err != nil {
 		return nil, err
 	}
-	began, err := f.began(ctx, key)
+	began, err := f.began(ctx, key, start)
 	if err != nil {
 		return nil, err
 	}
-	offset = min(offset, object.Size)
-	body, err := f.Objects.Open(ctx, key, offset, object.Size-offset)
+	offset = min(offset, size)
+	body, err := f.Objects.Open(ctx, key, start+offset, size-offset)
 	if err != nil {
 		return nil, err
 	}
-	return &job.Log{ReadCloser: body, Began: began, Offset: offset, Size: object.Size}, nil
+	return &job.Log{ReadCloser: body, Began: began, Offset: offset, Size: size}, nil
 }
 
-// began returns when the run that wrote a stored log began.
-func (f *Function) began(ctx context.Context, key string) (time.Time, error) {
-	head, err := f.Objects.Open(ctx, key, 0, int64(simulation.MaxLogStart))
+// stored finds the log of a job that has finished. Where it is no part of a pack, its size is that of the object: a run that was lost may
+// have left a log without a record of it.
+func (f *Function) stored(ctx context.Context, j job.Job) (key string, start, size int64, err error) {
+	log := job.ResultFile{Name: simulation.LogFile}
+	if i := slices.IndexFunc(j.Results, func(f job.ResultFile) bool { return f.Name == log.Name }); i >= 0 {
+		log = j.Results[i]
+	}
+	key, start, size = j.Locate(log)
+	if size < 0 {
+		var object artifact.Object
+		object, err = f.Objects.Stat(ctx, key)
+		size = object.Size
+	}
+	return key, start, size, err
+}
+
+// began returns when the run began that wrote the log which starts there.
+func (f *Function) began(ctx context.Context, key string, start int64) (time.Time, error) {
+	head, err := f.Objects.Open(ctx, key, start, int64(simulation.MaxLogStart))
 	if err != nil {
 		return time.Time{}, err
 	}

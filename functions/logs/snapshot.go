@@ -215,5 +215,5 @@ func podName(j job.Job) string {
 	if j.State == job.Queued || j.Attempt == 0 {
 		return ""
 	}
-	return job.RunName(j.ID)
+	return job.RunName(j.ChunkID())
 }

@@ -124,7 +124,7 @@ func (f *Function) allJobs(ctx context.Context, in *allJobsRequest) (*allJobsAns
 	for _, j := range jobs {
 		j.TaskToken = "" // a secret between the tenant and its own systems
 		out.Body.Jobs = append(out.Body.Jobs, AdminJob{
-			Job: rest.JobOf(j, f.Objects.URL), Namespace: j.Namespace, K8sNamespace: j.Namespace, K8sJobName: job.RunName(j.ID),
+			Job: rest.JobOf(j, f.Objects.URL), Namespace: j.Namespace, K8sNamespace: j.Namespace, K8sJobName: job.RunName(j.ChunkID()),
 			K8sStatus: countsOf(j.State), OccupiesSlot: j.State.Active(),
 			ScenarioData: ScenarioData{ScenarioID: j.Name, ConfigFile: j.Options.ConfigFile},
 		})

@@ -69,7 +69,7 @@ func (f *Function) dashboard(ctx context.Context, _ *struct{}) (*dashboardAnswer
 	n := usage.ByState
 	out := Dashboard{
 		TenantID: t.ID, PlanLimits: t.Limits,
-		CurrentUsage: Usage{RequestsCPU: cpu, RequestsMemory: memory, LimitsCPU: cpu, LimitsMemory: memory, ConcurrentJobs: usage.Active()},
+		CurrentUsage: Usage{RequestsCPU: cpu, RequestsMemory: memory, LimitsCPU: cpu, LimitsMemory: memory, ConcurrentJobs: usage.Held},
 		RunningPods:  n[job.Running],
 		RecentJobs:   make([]RecentJob, len(jobs)),
 		Notes:        f.notes(t),

@@ -27,6 +27,9 @@ func (f *Function) registerList(api huma.API) {
 type jobsQuery struct {
 	Status          job.State `query:"status" enum:"QUEUED,PENDING,RUNNING,SUCCEEDED,FAILED,CANCELLED"`
 	ScenarioID      string    `query:"scenario_id" maxLength:"500" doc:"The name given at submission."`
+	Study           string    `query:"study" maxLength:"100" doc:"Only the runs of this study, by its study_id. Without it the runs of studies are left out."`
+	Point           int       `query:"point" minimum:"-1" maximum:"999" default:"-1" doc:"With study: only the runs of the point of this number; -1 for all."`
+	Variant         string    `query:"variant" maxLength:"100" doc:"With study: only the runs of this variant."`
 	Label           []string  `query:"label,explode" maxItems:"20" doc:"key=value. If given several times, a job must have all of the labels."`
 	SubmittedAfter  time.Time `query:"submitted_after"`
 	SubmittedBefore time.Time `query:"submitted_before"`
@@ -42,16 +45,16 @@ type jobsPage struct {
 }
 
 func (f *Function) list(ctx context.Context, in *jobsQuery) (*jobsPage, error) {
-	filter := job.Filter{State: in.Status, Name: in.ScenarioID, SubmittedAfter: in.SubmittedAfter, SubmittedBefore: in.SubmittedBefore}
-	for _, label := range in.Label {
-		key, value, ok := strings.Cut(label, "=")
-		if !ok || key == "" {
-			return nil, problem.New(problem.Invalid, "label %.100q is not of the form key=value.", label)
-		}
-		if filter.Labels == nil {
-			filter.Labels = map[string]string{}
-		}
-		filter.Labels[key] = value
+	labels, err := labelsOf(in.Label)
+	if err != nil {
+		return nil, err
+	}
+	filter := job.Filter{
+		State: in.Status, Name: in.ScenarioID, Study: in.Study, Labels: labels, SubmittedAfter: in.SubmittedAfter,
+		SubmittedBefore: in.SubmittedBefore, Variant: in.Variant,
+	}
+	if in.Point >= 0 {
+		filter.Point = &in.Point
 	}
 	after, err := decodeCursor(in.Cursor)
 	if err != nil {
@@ -68,10 +71,30 @@ func (f *Function) list(ctx context.Context, in *jobsQuery) (*jobsPage, error) {
 		out.Body.NextCursor = encodeCursor(jobs[in.Limit-1].Place())
 	}
 	out.Body.Jobs = make([]rest.Job, len(jobs))
+	names, err := f.Studies.PointNames(ctx, rest.TenantOf(ctx).ID, jobs)
+	if err != nil {
+		return nil, err
+	}
 	for i, j := range jobs {
-		out.Body.Jobs[i] = rest.JobOf(j, f.Objects.URL)
+		out.Body.Jobs[i] = f.wire(j, names)
 	}
 	return out, nil
+}
+
+// labelsOf reads label=key=value parameters; nil if there are none.
+func labelsOf(given []string) (map[string]string, error) {
+	var labels map[string]string
+	for _, label := range given {
+		key, value, ok := strings.Cut(label, "=")
+		if !ok || key == "" {
+			return nil, problem.New(problem.Invalid, "label %.100q is not of the form key=value.", label)
+		}
+		if labels == nil {
+			labels = map[string]string{}
+		}
+		labels[key] = value
+	}
+	return labels, nil
 }
 
 // Cursors are opaque, so that their contents may change.

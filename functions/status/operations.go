@@ -30,7 +30,7 @@ func (f *Function) registerOperations(api huma.API) {
 type Queue struct {
 	Queued     int           `json:"queued" doc:"Queued jobs of all tenants."`
 	OldestWait float64       `json:"oldest_wait_seconds" doc:"How long the oldest of them has waited; 0 if none is queued."`
-	Tenants    []TenantQueue `json:"tenants" doc:"Tenants with queued or running jobs, the longest waiting first."`
+	Tenants    []TenantQueue `json:"tenants" doc:"Tenants with queued or running jobs or studies, the longest waiting first."`
 }
 
 // TenantQueue is one tenant's queued and active jobs, with its limits.
@@ -39,8 +39,11 @@ type TenantQueue struct {
 	Queued     int     `json:"queued"`
 	Pending    int     `json:"pending"`
 	Running    int     `json:"running"`
+	Held       int     `json:"concurrent_jobs_in_use" doc:"Pending and running jobs, with each chunk of a study's runs as one."`
 	CPU        int     `json:"cpu_in_use" doc:"Cores held by pending and running jobs."`
 	MemoryGi   int     `json:"memory_gi_in_use" doc:"GiB held by pending and running jobs."`
+	Studies    int     `json:"studies" doc:"Studies that go on."`
+	Unstarted  int     `json:"study_runs_unstarted" doc:"Their runs that have not been started. They are no jobs yet, and not among those queued."`
 	OldestWait float64 `json:"oldest_wait_seconds"`
 	tenant.Limits
 }
@@ -58,7 +61,7 @@ func (f *Function) queue(ctx context.Context, _ *struct{}) (*queueAnswer, error)
 		n := t.ByState
 		out.Tenants[i] = TenantQueue{
 			TenantID: t.TenantID, Queued: n[job.Queued], Pending: n[job.Pending], Running: n[job.Running],
-			CPU: t.CPU, MemoryGi: t.MemoryGi, Limits: t.Limits,
+			Held: t.Held, CPU: t.CPU, MemoryGi: t.MemoryGi, Studies: t.Studies, Unstarted: t.Unstarted, Limits: t.Limits,
 		}
 		if !t.Oldest.IsZero() {
 			// Another machine's clock may be slightly ahead.

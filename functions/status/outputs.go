@@ -6,7 +6,6 @@ import (
 	"regexp"
 	"strings"
 
-	"github.com/sumo-k8/sumo-k8/pkg/artifact"
 	"github.com/sumo-k8/sumo-k8/pkg/job"
 	"github.com/sumo-k8/sumo-k8/pkg/problem"
 	"github.com/sumo-k8/sumo-k8/pkg/simulation"
@@ -51,7 +50,13 @@ func (f *Function) output(ctx context.Context, j job.Job, o simulation.Output) (
 	if err != nil {
 		return nil, err
 	}
-	return f.Objects.Open(ctx, artifact.ResultsOf(j.Namespace, j.ID)+file.Name, 0, -1)
+	return f.open(ctx, j, file)
+}
+
+// open reads a result.
+func (f *Function) open(ctx context.Context, j job.Job, file job.ResultFile) (io.ReadCloser, error) {
+	key, offset, length := j.Locate(file)
+	return f.Objects.Open(ctx, key, offset, length)
 }
 
 // noOutput says what to do about an output that a run does not have.

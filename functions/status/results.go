@@ -79,6 +79,7 @@ type ResultLink struct {
 	ContentType string    `json:"content_type"`
 	URL         string    `json:"url" doc:"Downloads the file; needs no key. Of an imported job, as the predecessor recorded it."`
 	Storage     string    `json:"storage" doc:"Where the file is, for callers with rights on the bucket." example:"s3://sumo-k8/results/sumo-acme/0198/log.txt"`
+	Offset      int64     `json:"offset,omitempty" doc:"Byte at which the file begins in the object at storage, an uncompressed zip in which a study's run keeps its small files. Absent for a file that is an object."`
 	ExpiresAt   time.Time `json:"expires_at,omitzero" doc:"When url stops working. Absent if the job is imported."`
 
 	Roles []simulation.Output `json:"roles,omitzero" nullable:"false" doc:"The outputs that the file has, whatever its name. Absent if the job finished before this was recorded."`
@@ -87,7 +88,13 @@ type ResultLink struct {
 
 type resultsAnswer struct{ Body Results }
 
-func (f *Function) results(ctx context.Context, in *jobRequest) (*resultsAnswer, error) {
+// resultsRequest is a jobRequest for links.
+type resultsRequest struct {
+	ID string `path:"id"`
+	rest.Address
+}
+
+func (f *Function) results(ctx context.Context, in *resultsRequest) (*resultsAnswer, error) {
 	j, err := f.Jobs.Job(ctx, rest.TenantOf(ctx).ID, in.ID)
 	if err != nil {
 		return nil, err
@@ -123,14 +130,14 @@ func (f *Function) results(ctx context.Context, in *jobRequest) (*resultsAnswer,
 		out.Results = onWire.ResultLocation
 	}
 	expires := f.Now().Add(f.LinkLifetime).UTC().Truncate(time.Second)
-	for _, file := range onWire.ResultFiles.Files {
-		link, err := f.Objects.PresignGet(ctx, onWire.ResultFiles.Prefix+file.Name, file.Name, f.LinkLifetime)
+	for i, file := range onWire.ResultFiles.Files {
+		link, err := f.link(ctx, j, j.Results[i], in.Or(f.PublicURL))
 		if err != nil {
 			return nil, err
 		}
 		out.Files = append(out.Files, ResultLink{
 			Name: file.Name, Size: file.Size, SHA256: file.SHA256, Roles: file.Roles, Role: file.Role, ContentType: artifact.ContentType(file.Name),
-			URL: link, Storage: file.URL, ExpiresAt: expires,
+			URL: link, Storage: file.URL, Offset: file.Offset, ExpiresAt: expires,
 		})
 	}
 	return &resultsAnswer{Body: out}, nil
@@ -180,7 +187,7 @@ func (f *Function) result(ctx context.Context, in *resultRequest) (*resultAnswer
 	if err != nil {
 		return nil, err
 	}
-	link, err := f.Objects.PresignGet(ctx, artifact.ResultsOf(j.Namespace, j.ID)+file.Name, file.Name, f.LinkLifetime)
+	link, err := f.link(ctx, j, file, "") // a path is enough for a redirect
 	if err != nil {
 		return nil, err
 	}
@@ -229,7 +236,8 @@ func (f *Function) resultsZip(ctx context.Context, in *jobRequest) (*huma.Stream
 		return nil, problem.New(problem.NotFound, "Job %s has no result files: %s", j.ID, j.Message)
 	}
 	// Once the zip has begun, an unreachable store can only break it.
-	if _, err := f.Objects.Stat(ctx, artifact.ResultsOf(j.Namespace, j.ID)+j.Results[0].Name); err != nil {
+	first, _, _ := j.Locate(j.Results[0])
+	if _, err := f.Objects.Stat(ctx, first); err != nil {
 		return nil, err
 	}
 	return &huma.StreamResponse{Body: func(hctx huma.Context) {
@@ -272,7 +280,7 @@ func (f *Function) writeZip(ctx context.Context, w io.Writer, j job.Job) error {
 		if err != nil {
 			return err
 		}
-		body, err := f.Objects.Open(ctx, artifact.ResultsOf(j.Namespace, j.ID)+file.Name, 0, -1)
+		body, err := f.open(ctx, j, file)
 		if err != nil {
 			return err
 		}

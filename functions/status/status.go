@@ -18,6 +18,7 @@ import (
 // Function answers the reading calls.
 type Function struct {
 	Jobs         Jobs
+	Studies      Studies
 	Scenarios    Scenarios
 	Webhooks     Webhooks
 	Objects      Objects
@@ -25,7 +26,12 @@ type Function struct {
 	Limits       scenario.Limits // of the zips that networks are read from
 	Versions     simulation.Offer
 	LinkLifetime time.Duration
-	Now          func() time.Time
+	// LinkSecret reads what signs links to ourselves, and PublicURL is what they begin with; if empty, the address of each request.
+	LinkSecret func(context.Context) ([]byte, error)
+	PublicURL  string
+	Now        func() time.Time
+
+	secrets secrets
 }
 
 // Jobs is the record of jobs. Calls that name a tenant see that tenant's jobs only; another tenant's is problem.NotFound.
@@ -89,7 +95,9 @@ func (f *Function) Register(api huma.API) {
 	}, f.dashboard)
 	f.registerVersions(api)
 	f.registerList(api)
+	f.registerStudies(api)
 	f.registerResults(api)
+	f.registerLinks(api)
 	f.registerScenarios(api)
 	f.registerWebhooks(api)
 	f.registerCompare(api)

@@ -110,7 +110,7 @@ func (f *Function) vehicles(ctx context.Context, in *vehiclesRequest) (*huma.Str
 
 // part reads one part of the recording.
 func (f *Function) part(ctx context.Context, j job.Job, p outputs.Part) (frames outputs.Frames, err error) {
-	body, err := f.Objects.Open(ctx, artifact.ViewOf(j.Namespace, j.ID, framesParts), p.Offset, p.Size)
+	body, err := f.Objects.Open(ctx, artifact.ViewOf(j.ResultsKey, framesParts), p.Offset, p.Size)
 	if err != nil {
 		return frames, err
 	}
@@ -132,7 +132,7 @@ func (f *Function) makeFrames(ctx context.Context, j job.Job) (index outputs.Fra
 		return index, err
 	}
 	defer fcd.Close()
-	err = view.Store(ctx, f.Objects, artifact.ViewOf(j.Namespace, j.ID, framesParts), func(w io.Writer) error {
+	err = view.Store(ctx, f.Objects, artifact.ViewOf(j.ResultsKey, framesParts), func(w io.Writer) error {
 		index, err = outputs.SplitFrames(fcd, w)
 		return err
 	})

@@ -27,7 +27,7 @@ type viewKind[T any] struct {
 // open returns the JSON of a view, in gzip.
 func (k viewKind[T]) open(ctx context.Context, f *Function, j job.Job) (io.ReadCloser, error) {
 	write := view.JSON(func(ctx context.Context) (T, error) { return k.make(f, ctx, j) })
-	return f.Views.Open(ctx, artifact.ViewOf(j.Namespace, j.ID, k.name), write)
+	return f.Views.Open(ctx, artifact.ViewOf(j.ResultsKey, k.name), write)
 }
 
 // load returns a view itself.

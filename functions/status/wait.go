@@ -53,7 +53,11 @@ func (f *Function) job(ctx context.Context, in *getJobRequest) (*jobAnswer, erro
 	tag := etag(j)
 	out := &jobAnswer{Status: http.StatusNotModified, ETag: tag, CacheControl: revalidate}
 	if !matches(in.IfNoneMatch, tag) {
-		wire := rest.JobOf(j, f.Objects.URL)
+		names, err := f.Studies.PointNames(ctx, tenantID, []job.Job{j})
+		if err != nil {
+			return nil, err
+		}
+		wire := f.wire(j, names)
 		out.Status, out.Body = http.StatusOK, &wire
 	}
 	return out, nil

@@ -48,7 +48,7 @@ func install(t *testing.T, standard string, edits ...func(*app.Parts)) *installa
 		t.Fatal(err)
 	}
 	acme := tenant.Tenant{
-		ID: "acme", Namespace: tenant.NamespaceFor("acme"), Limits: tenant.Limits{MaxCPU: 8, MaxMemoryGi: 16, MaxConcurrentJobs: 2},
+		ID: "acme", Namespace: tenant.NamespaceFor("acme"), Limits: roomy,
 		DefaultSumoVersion: standard,
 	}
 	if _, err := parts.DB.CreateTenant(t.Context(), acme, stored); err != nil {

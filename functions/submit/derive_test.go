@@ -65,6 +65,8 @@ func (in *installation) objects(t *testing.T) (keys []string) {
 	return keys
 }
 
+var roomy = tenant.Limits{MaxCPU: 8, MaxMemoryGi: 16, MaxConcurrentJobs: 2}
+
 const noTraffic = "<routes/>\n"
 
 func TestAScenarioIsDerived(t *testing.T) {
@@ -158,7 +160,7 @@ func TestADerivedScenarioIsNobodyElses(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	other := tenant.Tenant{ID: "other", Namespace: tenant.NamespaceFor("other"), Limits: tenant.Limits{MaxCPU: 8}}
+	other := tenant.Tenant{ID: "other", Namespace: tenant.NamespaceFor("other"), Limits: roomy}
 	if _, err := in.parts.DB.CreateTenant(t.Context(), other, stored); err != nil {
 		t.Fatal(err)
 	}

@@ -1,4 +1,5 @@
-// Package submit accepts work: it stores scenarios, makes jobs from them, cancels jobs, and keeps the webhooks that wait for jobs.
+// Package submit accepts work: it stores scenarios, makes jobs and studies from them, cancels them, and keeps the webhooks that wait for
+// them.
 package submit
 
 import (
@@ -22,10 +23,11 @@ import (
 	"github.com/sumo-k8/sumo-k8/pkg/tenant"
 )
 
-// Function answers the calls that change jobs, scenarios and webhooks.
+// Function answers the calls that change jobs, studies, scenarios and webhooks.
 type Function struct {
 	Jobs      Jobs
 	Intake    *job.Intake
+	Studies   Studies
 	Scenarios *scenario.Intake
 	Importer  *scenario.Importer
 	Objects   Objects
@@ -85,10 +87,11 @@ func (f *Function) Register(api huma.API) {
 		OperationID: "cancel-job", Method: http.MethodDelete, Path: "/jobs/{id}", Tags: tags,
 		Summary: "Cancel or purge a job",
 		Description: "A running simulation is stopped gracefully and keeps what it has written. The call may be repeated. " +
-			"With purge=true, a finished job is deleted together with its results.",
+			"With purge=true, a finished job is deleted together with its results; a run of a study is purged with its study.",
 		Errors: []int{http.StatusNotFound, http.StatusConflict},
 	}, f.cancel)
 	f.registerScenarios(api)
+	f.registerStudies(api)
 	f.registerWebhooks(api)
 }
 

@@ -50,10 +50,10 @@ func (f *Function) registerWebhooks(api huma.API) {
 
 // WebhookFields are the choices of a webhook beside its URL.
 type WebhookFields struct {
-	Events  *[]delivery.Type   `json:"events,omitempty" minItems:"1" maxItems:"20" enum:"job.queued,job.running,job.finished,job.progress" doc:"What to report. By default everything but job.progress, which is sent up to once a second."`
+	Events  *[]delivery.Type   `json:"events,omitempty" minItems:"1" maxItems:"20" enum:"job.queued,job.running,job.finished,job.progress,study.finished" doc:"What to report. By default everything but job.progress, which is sent up to once a second."`
 	Labels  *map[string]string `json:"labels,omitempty" doc:"Report only jobs that have all of these labels."`
 	Format  *delivery.Format   `json:"format,omitempty" enum:"standard,cloudevents" doc:"standard: {type, timestamp, data}. cloudevents: a structured CloudEvent 1.0. By default standard."`
-	Studies *bool              `json:"studies,omitempty" doc:"Report a study's runs too; by default they are not."`
+	Studies *bool              `json:"studies,omitempty" doc:"Report a study's runs too; by default they are not. study.finished does not need it."`
 	Enabled *bool              `json:"enabled,omitempty" doc:"By default true."`
 }
 

@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"path"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -29,28 +30,28 @@ const suite = "trixie"
 
 // recipe is how one image is made.
 type recipe struct {
-	name    string // under which clusters know it
-	suite   string // of Debian
-	source  string // of files from Debian
-	sumo    string // the version of SUMO that it holds, if any
-	wheel   bool   // whether that SUMO is a wheel's; otherwise it is among the files from Debian
-	program string // our program, which is the image's entry point
-	pkg     string // the program's package in this module
-	env     []string
+	name   string // under which clusters know it
+	suite  string // of Debian
+	source string // of files from Debian
+	sumo   string // the version of SUMO that it holds, if any
+	wheel  bool   // whether that SUMO is a wheel's; otherwise it is among the files from Debian
+	// programs are the packages of our programs in this module. The first one is the image's entry point.
+	programs []string
+	env      []string
 }
 
-const sumoRun = "pkg/sumo/sumo-run"
+var runPrograms = []string{"pkg/sumo/sumo-run", "pkg/keeper/sumo-keeper"}
 
 const title = "org.opencontainers.image.title"
 
 // recipesFor returns the recipes of the functions and of these versions of SUMO. The images' registry, dev.local, does not exist:
 // they are loaded into a node, and a cluster that asks a registry for them fails at once.
 func recipesFor(versions []release.Release) []recipe {
-	recipes := []recipe{{name: "dev.local/functions:dev", suite: suite, source: "functions", program: "functions", pkg: "functions"}}
+	recipes := []recipe{{name: "dev.local/functions:dev", suite: suite, source: "functions", programs: []string{"functions"}}}
 	for _, r := range versions {
 		recipes = append(recipes, recipe{
 			name: "dev.local/sumo:" + r.Version, suite: suite, source: "sumo", sumo: r.Version, wheel: true,
-			program: "sumo-run", pkg: sumoRun, env: sumoEnv(release.In(installations, r.Version)),
+			programs: runPrograms, env: sumoEnv(release.In(installations, r.Version)),
 		})
 	}
 	return recipes
@@ -62,7 +63,7 @@ var packaged = map[string]string{"1.15": "bookworm"}
 
 func packagedRecipe(version string) recipe {
 	return recipe{
-		name: "dev.local/sumo:" + version, suite: packaged[version], source: "debian-sumo", sumo: version, program: "sumo-run", pkg: sumoRun,
+		name: "dev.local/sumo:" + version, suite: packaged[version], source: "debian-sumo", sumo: version, programs: runPrograms,
 		env: sumoEnv(release.Installation{Version: version, Binary: "/usr/bin/sumo", Home: "/usr/share/sumo"}),
 	}
 }
@@ -119,8 +120,10 @@ func (b builder) build(ctx context.Context) error {
 	var packages, wheels []string
 	var wanted []recipe // one for each layer from Debian
 	for _, r := range b.recipes {
-		if !slices.Contains(packages, module+r.pkg) {
-			packages = append(packages, module+r.pkg)
+		for _, pkg := range r.programs {
+			if !slices.Contains(packages, module+pkg) {
+				packages = append(packages, module+pkg)
+			}
 		}
 		if !slices.ContainsFunc(wanted, r.sharesLayer) {
 			wanted = append(wanted, r)
@@ -158,7 +161,7 @@ func (b builder) build(ctx context.Context) error {
 				}
 			}
 			archive := filepath.Join(b.out, r.file())
-			digest, err := r.image(debian, own, filepath.Join(programs, r.program)).WriteFile(archive)
+			digest, err := r.image(debian, own, programs).WriteFile(archive)
 			if err != nil {
 				return err
 			}
@@ -178,21 +181,26 @@ func (r recipe) sharesLayer(other recipe) bool {
 	return r.suite == other.suite && r.source == other.source
 }
 
-// image puts what changes least into the lowest layer: Debian's files, then those of SUMO's wheel, if any, then our program.
-func (r recipe) image(debian string, sumo []oci.File, program string) oci.Image {
-	entry := "/usr/bin/" + r.program
+// image puts what changes least into the lowest layer: Debian's files, then those of SUMO's wheel, if any, then our programs, which are
+// taken from a folder.
+func (r recipe) image(debian string, sumo []oci.File, programs string) oci.Image {
 	layers := []oci.Layer{oci.Tar(debian)}
 	if r.wheel {
 		layers = append(layers, oci.Files(sumo...))
+	}
+	var own []oci.File
+	for _, pkg := range r.programs {
+		name := path.Base(pkg)
+		own = append(own, oci.File{Path: "/usr/bin/" + name, Mode: 0o755, Source: filepath.Join(programs, name)})
 	}
 	return oci.Image{
 		Name:         r.name,
 		Architecture: runtime.GOARCH,
 		User:         user,
-		Entrypoint:   []string{entry},
+		Entrypoint:   []string{own[0].Path},
 		Env:          r.env,
-		Labels:       map[string]string{title: r.program},
-		Layers:       append(layers, oci.Files(oci.File{Path: entry, Mode: 0o755, Source: program})),
+		Labels:       map[string]string{title: path.Base(r.programs[0])},
+		Layers:       append(layers, oci.Files(own...)),
 	}
 }
 

@@ -41,7 +41,7 @@ func TestTheDockerfilesMakeTheSameImages(t *testing.T) {
 				t.Errorf("the image's settings (-ours +%s.Dockerfile):\n%s", r.source, diff)
 			}
 			for _, part := range []string{
-				"-o /out" + i.Entrypoint[0] + " ./" + r.pkg + " ",
+				"-o /out/usr/bin/ ./" + strings.Join(r.programs, " ./") + " ",
 				"COPY infra/images/" + r.source + ".packages /packages\n",
 				"/images slim " + r.source + " / /layer.tar",
 				"docker build -f infra/images/" + r.source + ".Dockerfile",
@@ -80,9 +80,11 @@ func TestTheSameProgramAndLayerGiveTheSameDigestInEveryFolder(t *testing.T) {
 	var digests [2]string
 	for n := range digests {
 		dir := t.TempDir()
-		layer, program := filepath.Join(dir, "layer.tar"), filepath.Join(dir, r.program)
-		if err := compile(t.Context(), dir, module+r.pkg); err != nil {
-			t.Fatal(err)
+		layer := filepath.Join(dir, "layer.tar")
+		for _, pkg := range r.programs {
+			if err := compile(t.Context(), dir, module+pkg); err != nil {
+				t.Fatal(err)
+			}
 		}
 		f, err := os.Create(layer)
 		if err != nil {
@@ -92,7 +94,7 @@ func TestTheSameProgramAndLayerGiveTheSameDigestInEveryFolder(t *testing.T) {
 		if err := oci.WriteLayer(f, oci.Files(oci.File{Path: "/usr/bin/sumo", Mode: 0o755, Data: []byte("code")})); err != nil {
 			t.Fatal(err)
 		}
-		digest, err := r.image(layer, nil, program).WriteFile(filepath.Join(dir, r.file()))
+		digest, err := r.image(layer, nil, dir).WriteFile(filepath.Join(dir, r.file()))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -10,7 +10,7 @@ COPY migrations migrations
 COPY pkg pkg
 COPY templates templates
 ENV CGO_ENABLED=0
-RUN go build -trimpath -buildvcs=false -ldflags '-s -w -buildid=' -o /out/usr/bin/functions ./functions && \
+RUN go build -trimpath -buildvcs=false -ldflags '-s -w -buildid=' -o /out/usr/bin/ ./functions && \
     go build -trimpath -o /images ./infra/images
 
 FROM debian:trixie AS debian

@@ -31,7 +31,7 @@ func builtImages(t *testing.T) (folder string, digests map[string]string) {
 		i := r.image("", nil, "")
 		i.Layers = []oci.Layer{
 			oci.Files(oci.File{Path: "/etc/name", Mode: 0o644, Data: []byte(r.name)}),
-			oci.Files(oci.File{Path: i.Entrypoint[0], Mode: 0o755, Data: []byte(r.program)}),
+			oci.Files(oci.File{Path: i.Entrypoint[0], Mode: 0o755, Data: []byte(r.programs[0])}),
 		}
 		digest, err := i.WriteFile(filepath.Join(folder, r.file()))
 		if err != nil {

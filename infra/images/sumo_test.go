@@ -133,7 +133,7 @@ func TestAVersionThatIsNoLongerOnOfferIsBuiltFromDebianByItsNameOnly(t *testing.
 	t.Parallel()
 	newest := recipesFor([]release.Release{release.Newest()})
 	old := recipe{
-		name: "dev.local/sumo:1.15", suite: "bookworm", source: "debian-sumo", sumo: "1.15", program: "sumo-run", pkg: sumoRun,
+		name: "dev.local/sumo:1.15", suite: "bookworm", source: "debian-sumo", sumo: "1.15", programs: runPrograms,
 		env: []string{"PATH=/usr/bin", "SUMO_BINARY=/usr/bin/sumo", "SUMO_HOME=/usr/share/sumo", "SUMO_VERSION=1.15", "LC_ALL=C.UTF-8"},
 	}
 	for versions, want := range map[string][]recipe{
@@ -151,6 +151,6 @@ func TestAVersionThatIsNoLongerOnOfferIsBuiltFromDebianByItsNameOnly(t *testing.
 		t.Error("1.14, which nobody has, is built")
 	}
 	if n := len(old.image("", nil, "").Layers); n != 2 {
-		t.Errorf("its image has %d layers, want Debian's and our program's", n)
+		t.Errorf("its image has %d layers, want Debian's and that of our programs", n)
 	}
 }

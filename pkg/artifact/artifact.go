@@ -3,6 +3,7 @@
 package artifact
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -119,9 +120,11 @@ const (
 	StatePrefix = "states/"
 )
 
+const stateSuffix = ".json.gz"
+
 // ChunkState is where a chunk's keeper says how its runs stand.
 func ChunkState(namespace, chunkID string) string {
-	return StatePrefix + namespace + "/" + chunkID + ".json.gz"
+	return StatePrefix + namespace + "/" + chunkID + stateSuffix
 }
 
 // ChunkList is where the list of a chunk's runs is kept.
@@ -132,6 +135,15 @@ func ChunkList(namespace, chunkID string) string {
 // ChunkCancelled is where the runs of a chunk that are to be stopped are named.
 func ChunkCancelled(namespace, chunkID string) string {
 	return ChunkPrefix + namespace + "/" + chunkID + "/cancelled.json"
+}
+
+// ChunkOf returns the id of the chunk that an object under ChunkPrefix or StatePrefix belongs to; empty if it is none of ours.
+func ChunkOf(key string) string {
+	parts := strings.SplitN(key, "/", 4) // prefix, namespace, chunk, name
+	if len(parts) < 3 {
+		return ""
+	}
+	return strings.TrimSuffix(parts[2], stateSuffix)
 }
 
 // Prefixes returns all of them.
@@ -174,6 +186,9 @@ func StudyResults(namespace, studyID string) string {
 // is a range of it. Runs of a study have one, since S3 has no request that stores several objects.
 const PackFile = "files.zip"
 
+// PackBelow is the size, in bytes, from which a file is an object of its own. Below it, a request costs more than the bytes.
+const PackBelow = 1 << 20
+
 // Disposition is the Content-Disposition header with which a browser saves a download as name, whatever characters it has.
 func Disposition(name string) string {
 	plain := strings.Map(func(r rune) rune {
@@ -196,38 +211,44 @@ func Disposition(name string) string {
 	return header
 }
 
-// viewsOf is the prefix, ending in a slash, of the views of a job's results.
-func viewsOf(namespace, jobID string) string {
-	return ViewPrefix + namespace + "/" + jobID + "/"
+// ViewOf is where a view of the results under a prefix is kept (see package view). No run writes there.
+func ViewOf(results, name string) string {
+	return ViewPrefix + strings.TrimPrefix(results, ResultPrefix) + name
 }
 
-// ViewOf is where a view of a job's results is kept (see package view). No run writes there.
-func ViewOf(namespace, jobID, name string) string { return viewsOf(namespace, jobID) + name }
-
-// RemoveJob deletes the results of a job and their views. Views go last: one that is made meanwhile finds no results.
-func RemoveJob(ctx context.Context, store Remover, namespace, jobID string) error {
-	if err := RemoveAll(ctx, store, ResultsOf(namespace, jobID)); err != nil {
+// RemoveResults deletes the results under a prefix and their views. Views go last: one that is made meanwhile finds no results.
+func RemoveResults(ctx context.Context, store Remover, results string) error {
+	// A shorter prefix is that of many jobs, or of everything.
+	if !strings.HasPrefix(results, ResultPrefix) || !strings.HasSuffix(results, "/") || strings.Contains(results, "//") ||
+		strings.Count(results, "/") < strings.Count(ResultsOf("namespace", "job"), "/") {
+		return fmt.Errorf("%q is not what the keys of a job's results begin with", results)
+	}
+	if err := RemoveAll(ctx, store, results); err != nil {
 		return err
 	}
-	return RemoveAll(ctx, store, viewsOf(namespace, jobID))
+	return RemoveAll(ctx, store, ViewOf(results, ""))
 }
+
+// contentTypes are the media types of result files by the ends of their names, and otherType that of all others.
+var contentTypes = map[string]string{
+	".xml": "application/xml", ".json": "application/json", ".gz": "application/gzip", ".zip": "application/zip",
+	".csv": "text/csv; charset=utf-8", ".txt": "text/plain; charset=utf-8", ".log": "text/plain; charset=utf-8",
+}
+
+const otherType = "application/octet-stream"
 
 // ContentType is the media type of a result file, by its name.
 func ContentType(name string) string {
-	switch strings.ToLower(path.Ext(name)) {
-	case ".xml":
-		return "application/xml"
-	case ".json":
-		return "application/json"
-	case ".gz":
-		return "application/gzip"
-	case ".zip":
-		return "application/zip"
-	case ".csv":
-		return "text/csv; charset=utf-8"
-	case ".txt", ".log":
-		return "text/plain; charset=utf-8"
-	default:
-		return "application/octet-stream"
+	return cmp.Or(contentTypes[strings.ToLower(path.Ext(name))], otherType)
+}
+
+// ContentTypes are all media types of result files, without parameters.
+func ContentTypes() []string {
+	types := []string{otherType}
+	for _, t := range contentTypes {
+		t, _, _ = strings.Cut(t, ";")
+		types = append(types, t)
 	}
+	slices.Sort(types)
+	return slices.Compact(types)
 }

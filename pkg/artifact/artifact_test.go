@@ -24,7 +24,7 @@ func TestNoJobsPrefixHoldsAnothersResults(t *testing.T) {
 		if same := tenantA == tenantB && jobA == jobB; strings.HasPrefix(b, a) != same {
 			t.Errorf("%s and %s: same job is %t", a, b, same)
 		}
-		view := artifact.ViewOf(tenant.NamespaceFor(tenantB), jobB, "plots-1.json.gz")
+		view := artifact.ViewOf(artifact.ResultsOf(tenant.NamespaceFor(tenantB), jobB), "plots-1.json.gz")
 		if strings.HasPrefix(view, a) || !strings.HasPrefix(view, artifact.ViewPrefix) {
 			t.Errorf("the view %s stands among results, %s", view, a)
 		}

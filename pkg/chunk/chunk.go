@@ -6,6 +6,7 @@
 //
 //	out/<run>/            what a run leaves, written by sumo-run; outcome.json is moved there last, and nothing changes afterwards
 //	out/<run>.progress    "N/1000", while the run goes on
+//	out/lock              held exclusively (flock) as long as sumo-run lives
 //	desk/ready            a Ready, written by the keeper once; no run begins before
 //	desk/alive            touched by the keeper every AliveEvery
 //	desk/cancel/<run>     the run is to be stopped, or not begun
@@ -90,6 +91,7 @@ const (
 	CancelFolder   = "cancel"
 	StoredFolder   = "stored"
 	ProgressSuffix = ".progress" // of a file beside a run's folder
+	LockFile       = "lock"
 )
 
 const (
@@ -103,6 +105,10 @@ const (
 	// CancelEvery is how often Cancelled is read.
 	CancelEvery = 2 * time.Second
 )
+
+// MostUnstored is how many runs that have ended may wait for the keeper: they take disk space that nothing else bounds. sumo-run begins no
+// further ones, so a keeper reports before that many wait.
+const MostUnstored = 16
 
 // MostRuns bounds the runs of a chunk: with more, the State, of which each run takes some 4 KB before compression, is not small any longer.
 const MostRuns = 200

@@ -47,6 +47,12 @@ type Job struct {
 	Warnings    []string                `json:"warnings"`
 	Problems    []problem.Item          `json:"problems"` // what SUMO says, of a check
 	Options     simulation.Options      `json:"options"`
+	// StudyID is the study that the job is a run of, of the point with this number and setting; empty and nil for other jobs.
+	StudyID     string                     `json:"study_id"`
+	Point       *int                       `json:"point"`
+	Replication *int                       `json:"replication"`
+	Variant     string                     `json:"variant"`
+	Setting     map[string]json.RawMessage `json:"setting"`
 	// WebhookSecret verifies what is sent to Run.WebhookURL. Only the answer to Submit has it.
 	WebhookSecret string `json:"webhook_secret"`
 }
@@ -181,8 +187,9 @@ func (c *Client) Job(ctx context.Context, id string) (j Job, err error) {
 	return j, err
 }
 
-// Filter chooses jobs. Its zero value chooses all.
+// Filter chooses jobs. Its zero value chooses all but the runs of studies.
 type Filter struct {
+	Study           string // the runs of this one, by its id
 	Status          job.State
 	Name            string
 	Labels          map[string]string
@@ -207,6 +214,7 @@ func (c *Client) Jobs(ctx context.Context, f Filter) (page JobPage, err error) {
 			query.Set(name, value)
 		}
 	}
+	set("study", f.Study)
 	set("status", string(f.Status))
 	set("scenario_id", f.Name)
 	set("cursor", f.Cursor)

@@ -64,43 +64,72 @@ type LogEvent struct {
 // is lost or repeated. An error is yielded last.
 func (c *Client) Follow(ctx context.Context, id, after string) iter.Seq2[LogEvent, error] {
 	return func(yield func(LogEvent, error) bool) {
-		f := follower{c: c, job: id, after: after, patience: c.patience(true), resume: c.firstPause}
-		for {
-			done, err := f.read(ctx, func(e LogEvent) bool { return yield(e, nil) })
-			if done {
-				return
+		f := follower{stream: c.stream("log", jobPath(id, "/logs/stream"), after)}
+		err := f.follow(ctx, func(e event) (done bool, err error) {
+			next, err := f.understand(e)
+			if err != nil || next == nil {
+				return false, err
 			}
-			if err == nil {
-				err = sleep(ctx, f.resume)
-			} else {
-				err = f.patience.wait(ctx, err)
+			if !yield(*next, nil) {
+				return true, nil
 			}
-			if err != nil {
-				yield(LogEvent{}, err)
-				return
+			if next.Kind == LogLine {
+				f.after, f.note = next.ID, ""
 			}
+			return next.Kind == LogEnd, nil
+		})
+		if err != nil {
+			yield(LogEvent{}, err)
 		}
 	}
 }
 
 type follower struct {
+	stream
+	note string // the last explanation, which a new stream repeats
+}
+
+// stream reads the events of one address, which it opens again until one of them is the last.
+type stream struct {
 	c        *Client
-	job      string
-	after    string // id of the last line
-	note     string // the last explanation, which a new stream repeats
+	what     string // is streamed, for messages
+	path     string
+	after    string // id of the last event
 	patience *patience
 	resume   time.Duration // pause before a stream that ended is resumed
 }
 
-// read reads one stream. It is done when the job has ended or yield has returned false.
-func (f *follower) read(ctx context.Context, yield func(LogEvent) bool) (done bool, err error) {
+func (c *Client) stream(what, path, after string) stream {
+	return stream{c: c, what: what, path: path, after: after, patience: c.patience(true), resume: c.firstPause}
+}
+
+// follow hands events to take until it is done. Streams that end early or break are resumed behind the event after, which take sets.
+func (s *stream) follow(ctx context.Context, take func(event) (done bool, err error)) error {
+	for {
+		done, err := s.read(ctx, take)
+		if done {
+			return nil
+		}
+		if err == nil {
+			err = sleep(ctx, s.resume)
+		} else {
+			err = s.patience.wait(ctx, err)
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// read reads one stream.
+func (s *stream) read(ctx context.Context, take func(event) (done bool, err error)) (done bool, err error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	r := request{method: http.MethodGet, path: jobPath(f.job, "/logs/stream"), header: http.Header{"Accept": {"text/event-stream;version=2"}}}
-	if f.after != "" {
-		r.header.Set("Last-Event-ID", f.after)
+	r := request{method: http.MethodGet, path: s.path, header: http.Header{"Accept": {"text/event-stream;version=2"}}}
+	if s.after != "" {
+		r.header.Set("Last-Event-ID", s.after)
 	}
-	resp, err := f.c.send(ctx, r)
+	resp, err := s.c.send(ctx, r)
 	if err != nil {
 		return false, err
 	}
@@ -110,34 +139,21 @@ func (f *follower) read(ctx context.Context, yield func(LogEvent) bool) (done bo
 	reader := &eventReader{}
 	for e, err := range reader.events(body) {
 		if errors.Is(err, bufio.ErrTooLong) {
-			return false, fmt.Errorf("a line of the log is longer than %d bytes", maxEventLine)
+			return false, fmt.Errorf("a line of the %s stream is longer than %d bytes", s.what, maxEventLine)
 		}
 		if err != nil {
-			return false, f.c.unreachable(ctx, resp.Request, fmt.Errorf("the log stream broke off: %w", err))
+			return false, s.c.unreachable(ctx, resp.Request, fmt.Errorf("the %s stream broke off: %w", s.what, err))
 		}
-		f.patience.rewarded()
-		next, err := f.understand(e)
-		if err != nil {
-			return false, err
-		}
-		if next == nil {
-			continue
-		}
-		if !yield(*next) {
-			return true, nil
-		}
-		if next.Kind == LogLine {
-			f.after, f.note = next.ID, ""
-		}
-		if next.Kind == LogEnd {
-			return true, nil
+		s.patience.rewarded()
+		if done, err := take(e); done || err != nil {
+			return done, err
 		}
 	}
 	if reader.retry > 0 {
-		f.resume = reader.retry
+		s.resume = reader.retry
 	}
 	if body.count == 0 {
-		return false, f.c.unreachable(ctx, resp.Request, errors.New("the log stream ended before it began"))
+		return false, s.c.unreachable(ctx, resp.Request, fmt.Errorf("the %s stream ended before it began", s.what))
 	}
 	return false, nil
 }

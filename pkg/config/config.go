@@ -69,7 +69,7 @@ type Config struct {
 	MaxUploadMiB         int64          `env:"MAX_UPLOAD_MIB" envDefault:"2048" doc:"Largest scenario zip, in MiB."`
 	MaxUnpackedMiB       int64          `env:"MAX_UNPACKED_MIB" envDefault:"16384" doc:"Largest scenario once unpacked, in MiB."`
 	MaxOutputMiB         int64          `env:"MAX_OUTPUT_MIB" envDefault:"16384" doc:"Disk space that one run may write, in MiB; beyond it the run ends FAILED with reason OutputTooLarge."`
-	MaxQueuedJobs        int            `env:"MAX_QUEUED_JOBS" envDefault:"1000" doc:"Jobs that one tenant may have waiting; more answer 429."`
+	MaxQueuedJobs        int            `env:"MAX_QUEUED_JOBS" envDefault:"1000" doc:"Jobs that one tenant may have waiting, and unfinished studies; more answer 429."`
 	SubmissionsPerMinute int            `env:"SUBMISSIONS_PER_MINUTE" envDefault:"600" doc:"Jobs that one tenant may submit in a minute, over all instances together; more answer 429. 0 for no limit."`
 	CallsPerSecond       int            `env:"CALLS_PER_SECOND" envDefault:"100" doc:"Calls that one tenant may make each second at one instance of a function, twice as many in a burst; more answer 429. 0 for no limit."`
 	WrongKeysPerMinute   int            `env:"WRONG_KEYS_PER_MINUTE" envDefault:"60" doc:"Invalid keys that one client address may try in a minute at one instance; more answer 429 instead of 401. A valid key still works. 0 for no limit."`
@@ -80,6 +80,7 @@ type Config struct {
 	DefaultTimeout       time.Duration  `env:"DEFAULT_TIMEOUT" envDefault:"6h" doc:"Wall clock time of a run that names no timeout."`
 	MaxTimeout           time.Duration  `env:"MAX_TIMEOUT" envDefault:"24h" doc:"Longest timeout that a run may name."`
 	LinkLifetime         time.Duration  `env:"LINK_LIFETIME" envDefault:"1h" doc:"How long a link for a download or a direct upload works."`
+	PublicURL            string         `env:"PUBLIC_URL" doc:"URL by which clients reach the service, https://sumo.example.org: links to small results of a study's runs begin with it. Empty takes it from each request (X-Forwarded-Host, X-Forwarded-Proto, Host)."`
 	StreamLimit          time.Duration  `env:"STREAM_LIMIT" envDefault:"280s" doc:"A log stream ends cleanly after this time, before a gateway cuts it (Knative: 300 s); clients resume. 0 for no limit, which is the default of local mode."`
 	Retention            time.Duration  `env:"RESULT_RETENTION" envDefault:"720h" doc:"Age at which results are removed."`
 	Window               time.Duration  `env:"RECONCILE_WINDOW" envDefault:"50s" doc:"How long one reconcile call stays while jobs are active."`
@@ -151,6 +152,9 @@ func (c Config) check() error {
 		if value < 0 {
 			return fmt.Errorf("%s must not be negative; 0 switches the limit off", name)
 		}
+	}
+	if u, err := url.Parse(c.PublicURL); c.PublicURL != "" && (err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https") {
+		return fmt.Errorf("PUBLIC_URL is %q; it must be an http or https URL, such as https://sumo.example.org", c.PublicURL)
 	}
 	for _, caller := range c.ReconcileCallers {
 		if namespace, name, ok := strings.Cut(caller, "/"); !ok || namespace == "" || name == "" || strings.Contains(name, "/") {

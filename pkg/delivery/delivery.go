@@ -23,7 +23,7 @@ const (
 type Delivery struct {
 	ID       string // UUID; the webhook-id is made of it
 	TenantID string
-	JobID    string
+	JobID    string // empty if the event is about a study
 	// HookID is where the event goes; empty for the answer to a task token. URL is the hook's, or empty.
 	HookID string
 	URL    string

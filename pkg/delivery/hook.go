@@ -18,7 +18,7 @@ type Hook struct {
 	// Labels narrow the hook to jobs that have all of them.
 	Labels map[string]string
 	Format Format
-	// Studies also wants the events of a study's runs.
+	// Studies also wants the events of a study's runs. Those of the study itself come without.
 	Studies bool
 	Enabled bool
 	// Remark says why the hook was disabled by us; empty otherwise.

@@ -192,41 +192,47 @@ func refused(items ...problem.Item) error {
 func (in *Intake) Accept(
 	ctx context.Context, t tenant.Tenant, s scenario.Scenario, r Request, idem *idempotency.Request,
 ) (j Job, created bool, err error) {
-	r, warnings, err := in.settle(ctx, t, s, r, "")
+	r, err = in.Settle(ctx, t, s, r, "")
 	if err != nil {
 		return Job{}, false, err
 	}
-	return in.queue(ctx, in.newJob(ctx, t, s, r, warnings), idem)
+	return in.queue(ctx, in.newJob(ctx, t, s, r), idem)
 }
 
-// settle decides what r leaves open by its scenario and its tenant, so that every attempt runs the same. accepted is the version of
-// the job that r repeats; empty for none. The warnings are those of the job.
-func (in *Intake) settle(
-	ctx context.Context, t tenant.Tenant, s scenario.Scenario, r Request, accepted string,
-) (_ Request, warnings []string, err error) {
+// Settle decides what r leaves open by its scenario and its tenant, so that every attempt runs the same. accepted is the version of
+// the job that r repeats; empty for none. The warnings of the result are all those of the job. The caller has checked r.
+func (in *Intake) Settle(ctx context.Context, t tenant.Tenant, s scenario.Scenario, r Request, accepted string) (Request, error) {
 	o := &r.Options
 	config, err := in.Config(ctx, s, o.ConfigFile)
 	if err != nil {
-		return r, nil, err
+		return r, err
 	}
+	config = config.Set(o.SUMOOptions)
 	if err := r.checkInterval(config); err != nil {
-		return r, nil, err
+		return r, err
 	}
 	interval := r.interval(config)
 	if items := config.Strict(interval); o.Strict && len(items) > 0 {
-		return r, nil, problem.New(problem.ScenarioInvalid, "SUMO would drop or ignore a part of this scenario, which strict refuses: fix what "+
+		return r, problem.New(problem.ScenarioInvalid, "SUMO would drop or ignore a part of this scenario, which strict refuses: fix what "+
 			"errors lists, or submit without strict. The first is: %s", items[0].Sentence()).WithItems(items...)
 	}
 	version, notes, err := in.version(t, config, o.SumoVersion, accepted)
 	if err != nil {
-		return r, nil, err
+		return r, err
 	}
 	o.ConfigFile, o.SumoVersion, o.Seed = config.Path, version, in.seed(config, o.Seed)
-	warnings = slices.Concat(r.Warnings, r.settleProgress(in.Callbacks, interval), notes, scenario.Changes(config, version, o.Outputs))
+	outputs := slices.Clone(o.Outputs)
+	slices.Sort(outputs)
+	o.Outputs = slices.Compact(outputs)
+	if r.TimeoutSeconds == 0 {
+		r.TimeoutSeconds = seconds(in.DefaultTimeout)
+	}
+	warnings := slices.Concat(r.Warnings, r.settleProgress(in.Callbacks, interval), notes, scenario.Changes(config, version, o.Outputs))
 	for _, w := range config.Remarks(interval) {
 		warnings = append(warnings, w.String())
 	}
-	return r, warnings, nil
+	r.Warnings = simulation.Warned(warnings)
+	return r, nil
 }
 
 // Retry queues another run of a finished job's scenario with the same options. A key makes repeating the call safe; it may
@@ -244,6 +250,10 @@ func (in *Intake) Retry(ctx context.Context, t tenant.Tenant, id, key string) (a
 	if j.Imported != nil {
 		return Job{}, false, j.refuseRetry()
 	}
+	if j.Study != nil {
+		return Job{}, false, problem.New(problem.Conflict, "Job %s is a run of study %s. POST /studies/{id}/retry runs those of its runs again "+
+			"that have failed; to run this one by itself, submit a job with its scenario and options.", j.ID, j.Study.ID)
+	}
 	// Limits may have changed since; everything else was checked when j was accepted. A progress webhook that is not enabled any more
 	// is dropped with a warning: the caller of a retry cannot leave it out.
 	if err := in.Check(t, Request{CPURequest: j.CPURequest, MemoryGi: j.MemoryGi, TimeoutSeconds: j.TimeoutSeconds}); err != nil {
@@ -259,20 +269,14 @@ func (in *Intake) Retry(ctx context.Context, t tenant.Tenant, id, key string) (a
 	}
 	r := j.request()
 	r.Options.SumoVersion = "" // which the caller need not have chosen
-	r, warnings, err := in.settle(ctx, t, s, r, j.Options.SumoVersion)
-	if err != nil {
+	if r, err = in.Settle(ctx, t, s, r, j.Options.SumoVersion); err != nil {
 		return Job{}, false, err
 	}
-	return in.queue(ctx, in.newJob(ctx, t, s, r, warnings), idem)
+	return in.queue(ctx, in.newJob(ctx, t, s, r), idem)
 }
 
-func (in *Intake) newJob(ctx context.Context, t tenant.Tenant, s scenario.Scenario, r Request, warnings []string) Job {
-	if r.TimeoutSeconds == 0 {
-		r.TimeoutSeconds = seconds(in.DefaultTimeout)
-	}
-	outputs := slices.Clone(r.Options.Outputs)
-	slices.Sort(outputs)
-	r.Options.Outputs = slices.Compact(outputs)
+// newJob is the job of a settled request.
+func (in *Intake) newJob(ctx context.Context, t tenant.Tenant, s scenario.Scenario, r Request) Job {
 	id := in.NewID()
 	j := Job{
 		ID: id, TenantID: t.ID, Namespace: t.Namespace, ScenarioDigest: s.Digest, ScenarioKey: s.Key, OverlayKey: s.OverlayKey,
@@ -280,7 +284,7 @@ func (in *Intake) newJob(ctx context.Context, t tenant.Tenant, s scenario.Scenar
 		Name: r.Name, CPURequest: r.CPURequest, MemoryGi: r.MemoryGi, Priority: r.Priority, Options: r.Options,
 		TimeoutSeconds: r.TimeoutSeconds, Labels: r.Labels, TaskToken: r.TaskToken, ProgressWebhook: r.ProgressWebhook,
 		AnswersTask: r.TaskToken != "" && in.Callbacks.Tasks,
-		Warnings:    simulation.Warned(warnings),
+		Warnings:    r.Warnings,
 	}
 	if r.WebhookURL != "" {
 		j.Webhook = &Webhook{ID: in.NewID(), URL: r.WebhookURL, Secret: in.NewSecret()}

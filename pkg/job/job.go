@@ -14,6 +14,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/sumo-k8/sumo-k8/pkg/artifact"
 	"github.com/sumo-k8/sumo-k8/pkg/problem"
 	"github.com/sumo-k8/sumo-k8/pkg/simulation"
 )
@@ -155,6 +156,14 @@ type ProgressWebhook struct {
 	End   *float64 `json:"end,omitempty"`
 }
 
+// Locate returns where a result of j is stored: its object and the range there; a negative length is the rest of the object.
+func (j Job) Locate(f ResultFile) (key string, offset, length int64) {
+	if f.Packed() {
+		return j.ResultsKey + artifact.PackFile, f.Offset, f.Size
+	}
+	return j.ResultsKey + f.Name, 0, -1
+}
+
 // ResultFile is one file that a run left.
 type ResultFile struct {
 	Name string `json:"name"` // its path below the job's results, with slashes
@@ -167,6 +176,9 @@ type ResultFile struct {
 	// other files, and nil if the job finished before files had roles.
 	Roles []simulation.Output `json:"roles,omitzero" nullable:"false"`
 }
+
+// Packed reports whether the file is kept in artifact.PackFile.
+func (f ResultFile) Packed() bool { return f.Offset > 0 }
 
 // Role is the first of Roles, empty if there is none: what clients and instances of the release know that gave a file one role.
 func (f ResultFile) Role() simulation.Output {

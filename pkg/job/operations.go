@@ -9,13 +9,12 @@ import (
 
 // Usage is what a tenant has queued and active.
 type Usage struct {
-	ByState  map[State]int
-	CPU      int // cores held by active jobs
-	MemoryGi int // GiB held by active jobs
+	ByState map[State]int // of jobs, runs of studies among them
+	// Held is how many of its concurrent jobs the tenant uses: a chunk of a study's runs counts as one.
+	Held     int
+	CPU      int // cores held by active jobs and chunks
+	MemoryGi int // GiB held by active jobs and chunks
 }
-
-// Active is how many jobs hold a part of the limits.
-func (u Usage) Active() int { return u.ByState[Pending] + u.ByState[Running] }
 
 // TenantQueue is what one tenant has queued and active, against its limits.
 type TenantQueue struct {
@@ -24,6 +23,8 @@ type TenantQueue struct {
 	Usage
 	// Oldest is when the job that has waited longest was submitted; zero when none is queued.
 	Oldest time.Time
+	// Studies is how many of its studies go on, and Unstarted how many runs of theirs have not been started. Those are not jobs yet.
+	Studies, Unstarted int
 }
 
 // Activity counts the events of one minute.

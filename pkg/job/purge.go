@@ -22,11 +22,15 @@ func Purge(ctx context.Context, jobs PurgeStore, objects artifact.Remover, tenan
 	if err != nil {
 		return Job{}, err
 	}
+	if j.Study != nil {
+		return Job{}, problem.New(problem.Conflict, "Job %s is a run of study %s, which would be incomplete without it. Purge the study: DELETE "+
+			"/studies/%s?purge=true.", id, j.Study.ID, j.Study.ID)
+	}
 	if !j.State.Terminal() {
 		return Job{}, problem.New(problem.Conflict, "Job %s is %s. Cancel it first, and purge it once it has finished.", id, j.State)
 	}
 	if j.Imported == nil { // what the predecessor stored is not ours to remove
-		if err := artifact.RemoveJob(ctx, objects, j.Namespace, j.ID); err != nil {
+		if err := artifact.RemoveResults(ctx, objects, j.ResultsKey); err != nil {
 			return Job{}, err
 		}
 	}

@@ -64,7 +64,7 @@ func TestAJobIsForgottenOnlyOnceItsObjectsAreGone(t *testing.T) {
 		"the store is unreachable": {job.Succeeded, true, false, []string{"views/ns/j/plots", "results/ns/j/a.xml", other}},
 	} {
 		k := &kept{
-			job:     &job.Job{ID: "j", Namespace: "ns", State: tt.state, Results: []job.ResultFile{{Name: "a.xml"}}},
+			job:     &job.Job{ID: "j", ResultsKey: "results/ns/j/", State: tt.state, Results: []job.ResultFile{{Name: "a.xml"}}},
 			objects: append([]string{"views/ns/j/plots"}, "results/ns/j/a.xml", other), broken: tt.broken,
 		}
 		got, err := job.Purge(t.Context(), k, k, "acme", "j")
@@ -73,6 +73,13 @@ func TestAJobIsForgottenOnlyOnceItsObjectsAreGone(t *testing.T) {
 		}
 		if diff := cmp.Diff(tt.objects, k.objects); diff != "" {
 			t.Errorf("%s: objects (-want +got):\n%s", name, diff)
+		}
+	}
+	// What names no results would be all of them.
+	for _, prefix := range []string{"", "results/", "results/ns/", "results/ns/j", "results/ns//", "views/ns/j/"} {
+		k := &kept{job: &job.Job{ID: "j", ResultsKey: prefix, State: job.Failed}, objects: []string{"results/ns/j/a.xml"}}
+		if _, err := job.Purge(t.Context(), k, k, "acme", "j"); err == nil || len(k.objects) == 0 {
+			t.Errorf("results under %q are removed: %v", prefix, err)
 		}
 	}
 	if _, err := job.Purge(t.Context(), &kept{}, &kept{}, "acme", "j"); problem.CodeOf(err) != problem.NotFound {

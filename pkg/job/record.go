@@ -9,6 +9,10 @@ import (
 
 // Filter selects jobs. Each field narrows the selection; its zero value does not.
 type Filter struct {
+	// Study selects the runs of a study, and Point and Variant some of these. Without it, jobs are selected that belong to none.
+	Study           string
+	Point           *int
+	Variant         string
 	State           State
 	Name            string
 	Labels          map[string]string // all of them must be on the job

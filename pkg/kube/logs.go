@@ -85,6 +85,9 @@ type tail struct {
 
 // OpenLog implements job.LiveLogs.
 func (l *Logs) OpenLog(ctx context.Context, j job.Job, offset int64) (*job.Log, error) {
+	if j.Study != nil {
+		return nil, problem.New(problem.NotFound, "Runs of a study share a pod: the log of one can be read once it has ended.")
+	}
 	offset = max(offset, 0)
 	t := l.tail(j)
 	select {

@@ -154,6 +154,19 @@ func (k *kubelet) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
+// Runs that share a pod share its console, which has a line for each of them.
+func TestTheLogOfAStudysRunIsReadOnceItHasEnded(t *testing.T) {
+	t.Parallel()
+	k, logs := newKubelet(t)
+	_, err := logs.OpenLog(t.Context(), job.Job{ID: "j", Namespace: "n", Study: &job.StudyRun{Chunk: "c"}}, 0)
+	if problem.CodeOf(err) != problem.NotFound || !strings.Contains(err.Error(), "once it has ended") {
+		t.Errorf("it answers %v", err)
+	}
+	if k.asked != 0 {
+		t.Error("its pod was looked for")
+	}
+}
+
 // read is what the log has from offset on.
 func readLog(t testing.TB, logs *Logs, offset int64) string {
 	t.Helper()

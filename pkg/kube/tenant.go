@@ -226,10 +226,11 @@ func (p *Provisioner) objects(t tenant.Tenant, apiServer []Destination) ([]objec
 		Store                  ObjectStore
 		Repository             string
 	}{
-		Tenant:    t,
-		CPU:       fmt.Sprintf("%dm", t.Limits.MaxCPU*1000+jobs*agentMilliCPU),
-		Memory:    fmt.Sprintf("%dMi", t.Limits.MaxMemoryGi<<10+jobs*agentMebibytes),
-		Pods:      strconv.Itoa(2 * jobs), // while one ends, the next may start
+		Tenant: t,
+		// Twice what the gate admits: the end of a run is on record some seconds before its pod is gone, and the next may start.
+		CPU:       fmt.Sprintf("%dm", 2*(t.Limits.MaxCPU*1000+jobs*besideSUMO*agentMilliCPU)),
+		Memory:    fmt.Sprintf("%dMi", 2*(t.Limits.MaxMemoryGi<<10+jobs*besideSUMO*agentMebibytes)),
+		Pods:      strconv.Itoa(2 * jobs),
 		Home:      p.Home,
 		Functions: functions,
 		APIServer: apiServer, ObjectStore: destinations, Store: p.Store, Repository: repository,
@@ -248,14 +249,15 @@ func (p *Provisioner) objects(t tenant.Tenant, apiServer []Destination) ([]objec
 	return parse(manifest.Bytes())
 }
 
-// What one job's pod needs beside SUMO's container, which Argo's two containers get. One of them downloads or uploads in parts of
-// a few MiB and needs some 50 MiB itself; the tenth of a core keeps a gigabit line busy.
+// What each container beside SUMO's needs: Argo's two, of which one has ended when the others begin, and the keeper of results. One of them
+// downloads or uploads in parts of a few MiB and needs some 50 MiB itself; the tenth of a core keeps a gigabit line busy.
 const (
+	besideSUMO     = 2
 	agentMilliCPU  = 100
 	agentMebibytes = 256
 )
 
-// AgentCPU is the CPU request of each of Argo's containers in a job's pod, in Kubernetes' notation.
+// AgentCPU is the CPU request of each container beside SUMO's, in Kubernetes' notation.
 func AgentCPU() string { return fmt.Sprintf("%dm", agentMilliCPU) }
 
 // AgentMemory is their memory request.

@@ -223,7 +223,7 @@ func TestTheQuotaHoldsWhatTheRecordAdmits(t *testing.T) {
 		t.Fatal(err)
 	}
 	cpu, memory := quota.Spec.Hard["limits.cpu"], quota.Spec.Hard["limits.memory"]
-	if cpu.String() != "32400m" || memory.String() != "129Gi" { // 4 jobs with 100m and 256Mi beside 32 cores and 128 GiB
+	if cpu.String() != "65600m" || memory.String() != "260Gi" { // twice 4 jobs with 200m and 512Mi beside 32 cores and 128 GiB
 		t.Errorf("the quota is %s and %s", cpu.String(), memory.String())
 	}
 }

@@ -23,6 +23,7 @@ const (
 	Conflict        Code = "conflict"             // the resource's state forbids it
 	TooLarge        Code = "payload_too_large"    // a body above the limit
 	ScenarioInvalid Code = "scenario_invalid"     // SUMO could not run, or must not run, what was uploaded
+	Unsupported     Code = "unsupported"          // well formed, but not carried out by this release
 	KeyReused       Code = "idempotency_key_used" // same Idempotency-Key, other payload
 	QueueFull       Code = "queue_full"           // the tenant has too many jobs waiting
 	RateLimited     Code = "rate_limited"         // too many requests

@@ -13,6 +13,7 @@ import (
 	"github.com/sumo-k8/sumo-k8/pkg/artifact"
 	"github.com/sumo-k8/sumo-k8/pkg/job"
 	"github.com/sumo-k8/sumo-k8/pkg/problem"
+	"github.com/sumo-k8/sumo-k8/pkg/study"
 	"github.com/sumo-k8/sumo-k8/pkg/tenant"
 )
 
@@ -22,10 +23,15 @@ var errUnreachable = errors.New("unreachable")
 type record struct {
 	mu          sync.Mutex
 	jobs        map[string]job.Job
+	chunks      map[string]bool // at work, besides those of single jobs
 	applyErr    error
 	activeErr   error
 	keysBefore  time.Time
 	applyCalled int
+	parallel    int // of every chunk
+	steps       int // how often studies were brought in line
+	stepErr     error
+	studies     []study.Study // that have finished, with results
 }
 
 func (r *record) ActiveJobs(context.Context, int) ([]job.Job, error) {
@@ -70,17 +76,44 @@ func (r *record) Apply(_ context.Context, updates []job.Update) ([]string, error
 	return changed, nil
 }
 
-func (r *record) Restart(_ context.Context, id, message string) (int, error) {
+func (r *record) Restart(_ context.Context, ids []string, message string) (restarted []string, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	j := r.jobs[id]
-	if !j.State.Active() {
-		return 0, problem.New(problem.NotFound, "Job %s is not active.", id)
+	for _, id := range ids {
+		j := r.jobs[id]
+		if !j.State.Active() {
+			continue
+		}
+		j.Attempt++
+		j.Message = message
+		r.jobs[id] = j
+		restarted = append(restarted, id)
 	}
-	j.Attempt++
-	j.Message = message
-	r.jobs[id] = j
-	return j.Attempt, nil
+	return restarted, nil
+}
+
+func (r *record) Parallel(_ context.Context, chunkIDs []string) (map[string]int, error) {
+	parallel := map[string]int{}
+	for _, id := range chunkIDs {
+		parallel[id] = r.parallel
+	}
+	return parallel, nil
+}
+
+func (r *record) StepStudies(context.Context) (int, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.steps++
+	return 0, r.stepErr
+}
+
+func (r *record) ExpiredStudies(_ context.Context, before time.Time, _ int) ([]study.Study, error) {
+	return slices.DeleteFunc(slices.Clone(r.studies), func(s study.Study) bool { return !s.FinishedAt.Before(before) }), nil
+}
+
+func (r *record) MarkStudyPruned(_ context.Context, id string, _ time.Time) error {
+	r.studies = slices.DeleteFunc(r.studies, func(s study.Study) bool { return s.ID == id })
+	return nil
 }
 
 func (r *record) TenantsWithQueue(context.Context) ([]string, error) {
@@ -111,6 +144,7 @@ func (r *record) ActiveChunks(_ context.Context, ids []string) (map[string]bool,
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	active := map[string]bool{}
+	maps.Copy(active, r.chunks)
 	for _, id := range ids {
 		if j, exists := r.jobs[id]; exists && !j.State.Terminal() {
 			active[id] = true

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -29,6 +30,8 @@ const (
 	// pruneBatch bounds the jobs and keys that one pruning removes, and objectBatch the keys of one look-up.
 	pruneBatch  = 200
 	objectBatch = 1_000
+	// pruneStudies bounds the studies whose results one pruning removes: there may be ten thousand runs in each.
+	pruneStudies = 5
 )
 
 // prune removes what has expired. Each part is bounded; the next call continues where this one stopped.
@@ -49,7 +52,8 @@ func (r *Reconciler) prune(ctx context.Context, rep *Report) error {
 		return nil
 	}
 	err := errors.Join(
-		r.pruneResults(ctx, now, rep), r.pruneKeys(ctx, now, rep), r.pruneUploads(ctx, now, rep), r.pruneDeliveries(ctx, now, rep),
+		r.pruneResults(ctx, now, rep), r.pruneResultsOfStudies(ctx, now, rep), r.pruneKeys(ctx, now, rep),
+		r.pruneUploads(ctx, now, rep), r.pruneDeliveries(ctx, now, rep),
 	)
 	if sweep {
 		err = errors.Join(err, r.pruneOrphans(ctx, now, rep))
@@ -69,7 +73,7 @@ func (r *Reconciler) pruneResults(ctx context.Context, now time.Time, rep *Repor
 	var removed []string
 	var errs []error
 	for _, j := range jobs {
-		if err := artifact.RemoveJob(ctx, r.Objects, j.Namespace, j.ID); err != nil {
+		if err := artifact.RemoveResults(ctx, r.Objects, j.ResultsKey); err != nil {
 			errs = append(errs, fmt.Errorf("removing expired results of job %s: %w", j.ID, err))
 			continue
 		}
@@ -80,6 +84,31 @@ func (r *Reconciler) pruneResults(ctx context.Context, now time.Time, rep *Repor
 			return errors.Join(append(errs, fmt.Errorf("recording removed results: %w", err))...)
 		}
 		rep.PrunedResults += len(removed)
+	}
+	return errors.Join(errs...)
+}
+
+// pruneResultsOfStudies removes the results of all runs of a study at once.
+func (r *Reconciler) pruneResultsOfStudies(ctx context.Context, now time.Time, rep *Report) error {
+	if r.Config.KeepResults == 0 {
+		return nil
+	}
+	before := now.Add(-r.Config.KeepResults)
+	studies, err := r.Jobs.ExpiredStudies(ctx, before, pruneStudies)
+	if err != nil {
+		return fmt.Errorf("looking for studies with expired results: %w", err)
+	}
+	var errs []error
+	for _, s := range studies {
+		if err := artifact.RemoveResults(ctx, r.Objects, artifact.StudyResults(s.Namespace, s.ID)); err != nil {
+			errs = append(errs, fmt.Errorf("removing expired results of study %s: %w", s.ID, err))
+			continue
+		}
+		if err := r.Jobs.MarkStudyPruned(ctx, s.ID, before); err != nil {
+			errs = append(errs, fmt.Errorf("recording removed results of study %s: %w", s.ID, err))
+			continue
+		}
+		rep.PrunedStudies++
 	}
 	return errors.Join(errs...)
 }
@@ -124,6 +153,8 @@ func (r *Reconciler) pruneOrphans(ctx context.Context, now time.Time, rep *Repor
 		r.sweep(ctx, artifact.ResultPrefix, before, r.ofKnownJobs, rep),
 		r.sweep(ctx, artifact.ViewPrefix, before, r.ofKnownJobs, rep),
 		r.sweep(ctx, artifact.UploadPrefix, now.Add(-scenario.UploadLifetime), noneKnown, rep),
+		r.sweep(ctx, artifact.ChunkPrefix, before, r.ofActiveChunks, rep),
+		r.sweep(ctx, artifact.StatePrefix, before, r.ofActiveChunks, rep),
 		r.abortUploads(ctx, before, rep),
 	)
 	if errors.Is(context.Cause(ctx), errSweepTime) {
@@ -198,36 +229,57 @@ func noneKnown(context.Context, []string) (map[string]bool, error) { return nil,
 // ofKnownJobs returns those keys under artifact.ResultPrefix or ViewPrefix that belong to a job on record. A key that does not look
 // like ours counts as known: it is not ours to delete.
 func (r *Reconciler) ofKnownJobs(ctx context.Context, keys []string) (map[string]bool, error) {
-	jobOf := make(map[string]string, len(keys))
 	var ids []string
 	for _, key := range keys {
-		id, ok := jobID(key)
-		if ok && (len(ids) == 0 || ids[len(ids)-1] != id) { // keys of one job stand together
-			ids = append(ids, id)
+		for _, id := range jobIDs(key) {
+			if !slices.Contains(ids[max(0, len(ids)-2):], id) { // keys of one job stand together
+				ids = append(ids, id)
+			}
 		}
-		jobOf[key] = id
 	}
 	jobs, err := r.Jobs.KnownJobs(ctx, ids)
 	if err != nil {
 		return nil, err
 	}
 	known := make(map[string]bool, len(keys))
-	for key, id := range jobOf {
-		_, exists := jobs[id]
-		known[key] = exists || id == ""
+	for _, key := range keys {
+		ids := jobIDs(key)
+		known[key] = len(ids) == 0 || slices.ContainsFunc(ids, func(id string) bool { _, exists := jobs[id]; return exists })
 	}
 	return known, nil
 }
 
-// jobID takes the id out of the key of a result or a view.
-func jobID(key string) (id string, ok bool) {
-	parts := strings.SplitN(key, "/", 4) // prefix, namespace, job, name
+// jobIDs takes the ids out of the key of a result or a view that may be those of its job: what follows the namespace is a job, or a study
+// with one of its runs.
+func jobIDs(key string) (ids []string) {
+	parts := strings.SplitN(key, "/", 5) // prefix, namespace, job or study, run or a part of the name, name
 	if len(parts) < 4 {
-		return "", false
+		return nil
 	}
 	// The predecessor stored results under the same prefix. Its ids are random UUIDs, ours have a time.
 	if id, err := uuid.Parse(parts[2]); err == nil && id.Version() != 7 {
-		return "", false
+		return nil
 	}
-	return parts[2], true
+	ids = parts[2:3]
+	if len(parts) == 5 && uuid.Validate(parts[3]) == nil {
+		ids = parts[2:4]
+	}
+	return ids
+}
+
+// ofActiveChunks returns those keys under artifact.ChunkPrefix or StatePrefix that belong to a chunk at work.
+func (r *Reconciler) ofActiveChunks(ctx context.Context, keys []string) (map[string]bool, error) {
+	ids := make([]string, len(keys))
+	for i, key := range keys {
+		ids[i] = artifact.ChunkOf(key)
+	}
+	active, err := r.Jobs.ActiveChunks(ctx, slices.Compact(slices.Clone(ids)))
+	if err != nil {
+		return nil, err
+	}
+	known := make(map[string]bool, len(keys))
+	for i, key := range keys {
+		known[key] = active[ids[i]]
+	}
+	return known, nil
 }

@@ -16,7 +16,7 @@ import (
 	"github.com/sumo-k8/sumo-k8/pkg/artifact"
 	"github.com/sumo-k8/sumo-k8/pkg/delivery"
 	"github.com/sumo-k8/sumo-k8/pkg/job"
-	"github.com/sumo-k8/sumo-k8/pkg/problem"
+	"github.com/sumo-k8/sumo-k8/pkg/study"
 	"github.com/sumo-k8/sumo-k8/pkg/tenant"
 )
 
@@ -54,8 +54,13 @@ type Jobs interface {
 	// Apply writes what was observed of many jobs in one statement. An update that would move a job backwards, or that
 	// concerns a finished job, changes nothing. It returns the ids whose state changed.
 	Apply(ctx context.Context, updates []job.Update) (changed []string, err error)
-	// Restart counts another attempt of an active job whose run was lost, and returns the new count.
-	Restart(ctx context.Context, id string, message string) (attempt int, err error)
+	// Restart counts another attempt of jobs whose runs were lost, and returns those of them that are active.
+	Restart(ctx context.Context, ids []string, message string) (restarted []string, err error)
+	// Parallel returns how many runs go on side by side in each of the chunks of studies with the given ids.
+	Parallel(ctx context.Context, chunkIDs []string) (map[string]int, error)
+	// StepStudies brings the studies that go on in line with their runs: it counts them, stops those of a study that is cancelled or in
+	// which too many have failed, and ends a study when its last run has ended. It returns how many studies have changed.
+	StepStudies(ctx context.Context) (changed int, err error)
 	// ActiveChunks returns those of ids that are chunks with jobs that are QUEUED, PENDING or RUNNING.
 	ActiveChunks(ctx context.Context, ids []string) (map[string]bool, error)
 	// KnownJobs returns those of ids that exist.
@@ -64,6 +69,11 @@ type Jobs interface {
 	ExpiredResults(ctx context.Context, before time.Time, limit int) ([]job.Job, error)
 	// MarkResultsPruned records that the results of these jobs are removed.
 	MarkResultsPruned(ctx context.Context, ids []string) error
+	// ExpiredStudies returns studies that finished before the given time and whose results are not yet pruned. ExpiredResults leaves out
+	// their runs.
+	ExpiredStudies(ctx context.Context, before time.Time, limit int) ([]study.Study, error)
+	// MarkStudyPruned records that the results of a study's runs that ended before the given time are removed.
+	MarkStudyPruned(ctx context.Context, id string, before time.Time) error
 	// PruneIdempotencyKeys removes keys recorded before the given time and returns how many.
 	PruneIdempotencyKeys(ctx context.Context, before time.Time, limit int) (int, error)
 	// PruneDeliveries removes deliveries that are too old to be looked up, and gives up those that wait in vain.
@@ -129,6 +139,7 @@ type Report struct {
 	Restarted     int  `json:"restarted"`      // lost runs started again
 	Forgotten     int  `json:"forgotten"`      // finished runs that the engine may forget
 	PrunedResults int  `json:"pruned_results"` // jobs whose results were removed because of their age
+	PrunedStudies int  `json:"pruned_studies"` // studies of which the same is true
 	PrunedKeys    int  `json:"pruned_keys"`    // idempotency keys removed because of their age
 	PrunedObjects int  `json:"pruned_objects"` // objects removed because nothing refers to them
 	PrunedUploads int  `json:"pruned_uploads"` // unfinished uploads that were given up
@@ -144,7 +155,7 @@ const (
 	lockName = "reconcile"
 	// maxActive bounds the jobs that one pass looks at. The rest have their turn when older ones have ended.
 	maxActive = 20_000
-	// maxDispatch and maxRestarts bound what one pass starts; the next pass continues.
+	// maxDispatch and maxRestarts bound the chunks that one pass starts; the next pass continues.
 	maxDispatch = 1_000
 	maxRestarts = 200
 	// tick is how often a pass is made while the engine reports no change.
@@ -173,7 +184,7 @@ func (r *Reconciler) Run(ctx context.Context, window time.Duration) (Report, err
 		}
 		beside.Wait()
 		rep.Deliveries.GivenUp += pruned.Deliveries.GivenUp
-		rep.PrunedResults, rep.PrunedKeys = pruned.PrunedResults, pruned.PrunedKeys
+		rep.PrunedResults, rep.PrunedStudies, rep.PrunedKeys = pruned.PrunedResults, pruned.PrunedStudies, pruned.PrunedKeys
 		rep.PrunedObjects, rep.PrunedUploads = pruned.PrunedObjects, pruned.PrunedUploads
 		rep.PrunedDeliveries = pruned.PrunedDeliveries
 		rep.Provisioned, rep.Unprovisioned = provisioned.Provisioned, provisioned.Unprovisioned
@@ -247,6 +258,9 @@ func (r *Reconciler) pass(ctx context.Context, rep *Report) (busy, sending bool,
 			r.clear(ctx, todo.strays, rep),
 		)
 		rep.Active = len(active)
+	}
+	if _, stepErr := r.Jobs.StepStudies(ctx); stepErr != nil {
+		err = errors.Join(err, fmt.Errorf("bringing studies in line with their runs: %w", stepErr))
 	}
 	dispatcher := job.Dispatcher{Queue: r.Jobs, Engine: r.Engine, Log: r.Log}
 	n, dispatchErr := dispatcher.DispatchAll(ctx, maxDispatch)
@@ -328,30 +342,69 @@ func (r *Reconciler) stop(ctx context.Context, chunks map[string][]string, rep *
 // restart starts lost runs again, those of a chunk together. A start is counted after it was made: while the engine is unreachable, jobs
 // wait for it and do not use up their attempts.
 func (r *Reconciler) restart(ctx context.Context, jobs []job.Job, rep *Report) error {
-	chunks := map[string][]job.Job{}
-	for _, j := range jobs[:min(len(jobs), maxRestarts)] {
-		j.Attempt++
-		chunks[j.ChunkID()] = append(chunks[j.ChunkID()], j)
+	chunks, err := r.lostChunks(ctx, jobs)
+	if err != nil {
+		return err
 	}
 	var errs []error
-	for _, id := range slices.Sorted(maps.Keys(chunks)) {
-		c := job.Chunk{ID: id, Jobs: chunks[id], Parallel: 1}
+	for _, c := range chunks {
 		if err := r.Engine.Start(ctx, c); err != nil {
-			errs = append(errs, fmt.Errorf("starting chunk %s again: %w", id, err))
+			errs = append(errs, fmt.Errorf("starting chunk %s again: %w", c.ID, err))
 			continue
 		}
-		for _, j := range c.Jobs {
-			message := fmt.Sprintf("The run was lost with the machine or process it ran on. It has been started again, as attempt %d.", j.Attempt)
-			_, err := r.Jobs.Restart(ctx, j.ID, message)
-			if problem.CodeOf(err) == problem.NotFound { // it has ended: no version of SUMO here can run it any longer
-				continue
-			}
-			if err != nil {
-				errs = append(errs, fmt.Errorf("counting another attempt of job %s: %w", j.ID, err))
-				continue
-			}
-			rep.Restarted++
-			r.Log.Warn().Str("job", j.ID).Int("attempt", j.Attempt).Msg("lost run started again")
+		errs = append(errs, r.countAttempts(ctx, c.Jobs, rep))
+	}
+	return errors.Join(errs...)
+}
+
+// lostChunks makes chunks of lost jobs, as many as one pass starts again.
+func (r *Reconciler) lostChunks(ctx context.Context, jobs []job.Job) ([]job.Chunk, error) {
+	byID := map[string][]job.Job{}
+	var studies []string
+	for _, j := range jobs {
+		j.Attempt++
+		id := j.ChunkID()
+		if j.Study != nil && byID[id] == nil {
+			studies = append(studies, id)
+		}
+		byID[id] = append(byID[id], j)
+	}
+	parallel := map[string]int{}
+	if len(studies) > 0 {
+		var err error
+		if parallel, err = r.Jobs.Parallel(ctx, studies); err != nil {
+			return nil, fmt.Errorf("looking up how many lost runs go on side by side: %w", err)
+		}
+	}
+	var chunks []job.Chunk
+	for n, id := range slices.Sorted(maps.Keys(byID)) {
+		if n == maxRestarts {
+			break
+		}
+		lost := byID[id]
+		chunks = append(chunks, job.Chunk{ID: id, Jobs: lost, Parallel: max(1, min(parallel[id], len(lost)))})
+	}
+	return chunks, nil
+}
+
+// countAttempts records that jobs were started again. Those that have ended meanwhile, because no version of SUMO here can run them any
+// longer, are left out.
+func (r *Reconciler) countAttempts(ctx context.Context, jobs []job.Job, rep *Report) error {
+	byAttempt := map[int][]string{}
+	for _, j := range jobs {
+		byAttempt[j.Attempt] = append(byAttempt[j.Attempt], j.ID)
+	}
+	var errs []error
+	for _, attempt := range slices.Sorted(maps.Keys(byAttempt)) {
+		message := fmt.Sprintf("The run was lost with the machine or process it ran on. It has been started again, as attempt %d.", attempt)
+		restarted, err := r.Jobs.Restart(ctx, byAttempt[attempt], message)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("counting attempt %d of jobs: %w", attempt, err))
+			continue
+		}
+		rep.Restarted += len(restarted)
+		for _, id := range restarted {
+			r.Log.Warn().Str("job", id).Int("attempt", attempt).Msg("lost run started again")
 		}
 	}
 	return errors.Join(errs...)

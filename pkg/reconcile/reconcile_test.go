@@ -378,6 +378,8 @@ func TestTenantsAreProvisioned(t *testing.T) {
 func TestPruning(t *testing.T) {
 	t.Parallel()
 	topOfTheHour := noon.Add(30 * time.Minute)
+	// A study with one of its runs, and one that is not on record.
+	const study, run, gone = "0198f0d2-0000-7a51-9b1e-2f6a4c8d0e11", "0198f0d2-1111-7a51-9b1e-2f6a4c8d0e11", "0198f0d2-2222-7a51-9b1e-2f6a4c8d0e11"
 	longAgo, yesterday := topOfTheHour.Add(-31*24*time.Hour), topOfTheHour.Add(-25*time.Hour)
 	newStore := func() *objects {
 		return &objects{modified: map[string]time.Time{
@@ -397,15 +399,26 @@ func TestPruning(t *testing.T) {
 			// The second is the predecessor's.
 			"results/sumo-a/0198f0d2-7c3e-7a51-9b1e-2f6a4c8d0e11/fcd.xml": yesterday,
 			"results/sumo-a/f0e1d2c3-b4a5-4697-8877-665544332211/fcd.xml": yesterday,
-			"uploads/sumo-a/old.zip":   yesterday,
-			"uploads/sumo-a/fresh.zip": topOfTheHour.Add(-23 * time.Hour),
-			"elsewhere/file":           longAgo,
+			"results/sumo-a/" + study + "/" + run + "/files.zip":          yesterday,
+			"results/sumo-a/" + study + "/" + run + "/x/y.xml":            yesterday,
+			"results/sumo-a/" + study + "/" + gone + "/files.zip":         yesterday,
+			"views/sumo-a/" + study + "/" + run + "/series-1.json":        yesterday,
+			"views/sumo-a/" + study + "/" + gone + "/series-1.json":       yesterday,
+			"chunks/sumo-a/active/runs.json":                              yesterday,
+			"chunks/sumo-a/gone/runs.json":                                yesterday,
+			"chunks/sumo-a/gone/cancelled.json":                           topOfTheHour,
+			"states/sumo-a/active.json.gz":                                yesterday,
+			"states/sumo-a/gone.json.gz":                                  yesterday,
+			"uploads/sumo-a/old.zip":                                      yesterday,
+			"uploads/sumo-a/fresh.zip":                                    topOfTheHour.Add(-23 * time.Hour),
+			"elsewhere/file":                                              longAgo,
 		}}
 	}
 	newRecord := func() *record {
-		return &record{jobs: map[string]job.Job{
-			"old":    {ID: "old", Namespace: "sumo-a", State: job.Succeeded, FinishedAt: &longAgo},
-			"recent": {ID: "recent", Namespace: "sumo-a", State: job.Failed, FinishedAt: &yesterday},
+		return &record{chunks: map[string]bool{"active": true}, jobs: map[string]job.Job{
+			"old":    {ID: "old", ResultsKey: "results/sumo-a/old/", State: job.Succeeded, FinishedAt: &longAgo},
+			"recent": {ID: "recent", ResultsKey: "results/sumo-a/recent/", State: job.Failed, FinishedAt: &yesterday},
+			run:      {ID: run, ResultsKey: "results/sumo-a/" + study + "/" + run + "/", State: job.Succeeded, FinishedAt: &yesterday},
 		}}
 	}
 	const month = 30 * 24 * time.Hour
@@ -429,12 +442,14 @@ func TestPruning(t *testing.T) {
 		}, {
 			name: "orphans at the top of the hour", now: topOfTheHour, keep: month,
 			wantRemoved: []string{
-				"results/sumo-a/0198f0d2-7c3e-7a51-9b1e-2f6a4c8d0e11/fcd.xml",
+				"chunks/sumo-a/gone/runs.json",
+				"results/sumo-a/" + study + "/" + gone + "/files.zip", "results/sumo-a/0198f0d2-7c3e-7a51-9b1e-2f6a4c8d0e11/fcd.xml",
 				"results/sumo-a/deleted/log.txt", "results/sumo-a/deleted/x/y.xml",
-				"results/sumo-a/old/log.txt", "results/sumo-a/old/out/fcd.xml", "scenarios/sumo-a/orphan.zip", "uploads/sumo-a/old.zip",
-				"views/sumo-a/deleted/plots", "views/sumo-a/old/plots",
+				"results/sumo-a/old/log.txt", "results/sumo-a/old/out/fcd.xml", "scenarios/sumo-a/orphan.zip", "states/sumo-a/gone.json.gz",
+				"uploads/sumo-a/old.zip", "views/sumo-a/" + study + "/" + gone + "/series-1.json", "views/sumo-a/deleted/plots",
+				"views/sumo-a/old/plots",
 			},
-			wantResults: 1, wantObjects: 6, wantUploads: 1,
+			wantResults: 1, wantObjects: 10, wantUploads: 1,
 		}, {
 			name: "results whose objects cannot be removed stay on record", now: noon.Add(35 * time.Minute), keep: month,
 			deleteErr: errUnreachable, wantErr: errUnreachable,

@@ -5,7 +5,6 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
-	"github.com/sumo-k8/sumo-k8/pkg/artifact"
 	"github.com/sumo-k8/sumo-k8/pkg/job"
 	"github.com/sumo-k8/sumo-k8/pkg/problem"
 	"github.com/sumo-k8/sumo-k8/pkg/simulation"
@@ -47,6 +46,12 @@ type Job struct {
 	Options simulation.Options `json:"options" doc:"What was chosen for the run. Anything absent is left to the scenario."`
 	Labels  map[string]string  `json:"labels" doc:"As given at submission."`
 
+	StudyID     *string `json:"study_id" format:"uuid" doc:"The study that the job is a run of; null for other jobs."`
+	Point       *int    `json:"point" minimum:"0" doc:"The study's point; null for jobs of no study."`
+	Replication *int    `json:"replication" minimum:"0" doc:"The place of the seed among those of the study; null for jobs of no study."`
+	Variant     *string `json:"variant" doc:"Name of the point's variant. GET /jobs and GET /jobs/{id} have it; null elsewhere, and for jobs of no study."`
+	Setting     Setting `json:"setting" doc:"The value of each axis at the point, where variant is given; otherwise null."`
+
 	Imported bool `json:"imported" doc:"True if the predecessor of this service ran the job: its scenario, log and results are not here."`
 }
 
@@ -76,10 +81,10 @@ func JobOf(j job.Job, url func(key string) string) Job {
 		Cancelling: j.CancelRequested, Version: j.SumoVersion, TaskToken: j.TaskToken,
 		Confinement: (*Confinement)(j.Confinement),
 		Warnings:    orEmpty(j.Warnings), Problems: orEmpty(j.Problems),
-		Options: j.Options, Labels: j.Labels, Imported: j.Imported != nil,
+		Options: j.Options, Labels: labelsOf(j.Labels), Imported: j.Imported != nil,
 	}
-	if out.Labels == nil {
-		out.Labels = map[string]string{}
+	if run := j.Study; run != nil {
+		out.StudyID, out.Point, out.Replication = &run.ID, &run.Point, &run.Replication
 	}
 	if j.State == job.Failed || j.State == job.Cancelled {
 		message := job.ErrorText(j.Reason, j.Message)
@@ -92,9 +97,9 @@ func JobOf(j job.Job, url func(key string) string) Job {
 		}
 	}
 	if j.State.Terminal() && len(j.Results) > 0 && !j.ResultsPruned {
-		location := url(artifact.ResultsOf(j.Namespace, j.ID))
+		location := url(j.ResultsKey)
 		out.ResultLocation = &location
-		out.ResultFiles = ResultFilesOf(j.Namespace, j.ID, j.Results, url)
+		out.ResultFiles = resultFiles(j, url)
 	}
 	return out
 }

@@ -34,7 +34,7 @@ func statusOf(code problem.Code) int {
 		return http.StatusRequestEntityTooLarge
 	case unsupportedMediaType:
 		return http.StatusUnsupportedMediaType
-	case problem.ScenarioInvalid, problem.KeyReused:
+	case problem.ScenarioInvalid, problem.Unsupported, problem.KeyReused:
 		return http.StatusUnprocessableEntity
 	case problem.QueueFull, problem.RateLimited:
 		return http.StatusTooManyRequests

@@ -5,7 +5,6 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
-	"github.com/sumo-k8/sumo-k8/pkg/artifact"
 	"github.com/sumo-k8/sumo-k8/pkg/job"
 	"github.com/sumo-k8/sumo-k8/pkg/simulation"
 )
@@ -23,9 +22,10 @@ type ResultFiles struct {
 
 // ResultFile is one file of a job in its bucket.
 type ResultFile struct {
-	Name   string `json:"name" doc:"Path below the job's results: the file's key is prefix and name."`
+	Name   string `json:"name" doc:"Path below the job's results: the file's key is prefix and name, unless it has an offset."`
 	Size   int64  `json:"size" doc:"Bytes."`
 	URL    string `json:"url" doc:"Where the file is, for callers with rights on the bucket. GET /jobs/{id}/results has links that need none." example:"s3://sumo-k8/results/sumo-acme/0198/log.txt"`
+	Offset int64  `json:"offset,omitempty" doc:"Byte at which the file begins in the object at url, an uncompressed zip in which a study's run keeps its small files. Absent for a file that is an object."`
 	SHA256 string `json:"sha256,omitempty" doc:"Checksum in hexadecimal, where known."`
 
 	Roles []simulation.Output `json:"roles,omitzero" nullable:"false" doc:"The outputs that the file has, whatever its name. Absent if the job finished before this was recorded."`
@@ -40,12 +40,12 @@ func (ResultFiles) Schema(r huma.Registry) *huma.Schema {
 	return s
 }
 
-// ResultFilesOf lists files of a job of the tenant with this namespace. url returns the s3:// address of an object key.
-func ResultFilesOf(namespace, jobID string, files []job.ResultFile, url func(key string) string) *ResultFiles {
-	prefix := artifact.ResultsOf(namespace, jobID)
-	out := &ResultFiles{StorageType: StorageType, Prefix: prefix, Uploaded: true, Files: make([]ResultFile, len(files))}
-	for i, f := range files {
-		out.Files[i] = ResultFile{Name: f.Name, Size: f.Size, URL: url(prefix + f.Name), SHA256: f.SHA256, Roles: f.Roles, Role: f.Role()}
+// resultFiles lists the files of a job. url returns the s3:// address of an object key.
+func resultFiles(j job.Job, url func(key string) string) *ResultFiles {
+	out := &ResultFiles{StorageType: StorageType, Prefix: j.ResultsKey, Uploaded: true, Files: make([]ResultFile, len(j.Results))}
+	for i, f := range j.Results {
+		key, offset, _ := j.Locate(f)
+		out.Files[i] = ResultFile{Name: f.Name, Size: f.Size, URL: url(key), Offset: offset, SHA256: f.SHA256, Roles: f.Roles, Role: f.Role()}
 	}
 	return out
 }

@@ -3,6 +3,7 @@ package rest
 import (
 	"io"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -31,6 +32,40 @@ func (b sentBody) Read(p []byte) (int, error) {
 func StreamOut(ctx huma.Context) io.Writer {
 	_, w := humago.Unwrap(ctx)
 	return &patientWriter{w: w, control: http.NewResponseController(w)}
+}
+
+// ServeContent answers with content, or the range of it that is asked for, as http.ServeContent does. Content-Type and ETag are set before.
+func ServeContent(ctx huma.Context, content io.ReadSeeker) {
+	r, w := humago.Unwrap(ctx)
+	if strings.Contains(r.Header.Get("Range"), ",") {
+		r.Header.Del("Range") // a server may answer with the whole (RFC 9110, section 14.2), and few clients read several parts
+	}
+	http.ServeContent(&streamed{ResponseWriter: w, path: r.URL.EscapedPath(), out: StreamOut(ctx)}, r, "", time.Time{}, content)
+}
+
+// streamed writes an answer's body to out, and refuses a range in our form.
+type streamed struct {
+	http.ResponseWriter
+	path    string
+	out     io.Writer
+	refused bool
+}
+
+func (s *streamed) WriteHeader(status int) {
+	if s.refused = status == http.StatusRequestedRangeNotSatisfiable; !s.refused {
+		s.ResponseWriter.WriteHeader(status)
+		return
+	}
+	p := newProblem(status, problem.Invalid, "The file has no such range. Ask for bytes that it has, or for all of it.")
+	p.Instance = s.path
+	write(s.ResponseWriter, p)
+}
+
+func (s *streamed) Write(b []byte) (int, error) {
+	if s.refused {
+		return len(b), nil
+	}
+	return s.out.Write(b)
 }
 
 type patientWriter struct {

@@ -1,6 +1,7 @@
 package rest
 
 import (
+	"encoding/json"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -8,13 +9,14 @@ import (
 	"github.com/sumo-k8/sumo-k8/pkg/delivery"
 	"github.com/sumo-k8/sumo-k8/pkg/job"
 	"github.com/sumo-k8/sumo-k8/pkg/simulation"
+	"github.com/sumo-k8/sumo-k8/pkg/study"
 )
 
 // Webhook is a delivery.Hook on the wire, without its secrets.
 type Webhook struct {
 	WebhookID string            `json:"webhook_id" format:"uuid"`
 	URL       string            `json:"url" doc:"Where events are POSTed."`
-	Events    []delivery.Type   `json:"events" enum:"job.queued,job.running,job.finished,job.progress"`
+	Events    []delivery.Type   `json:"events" enum:"job.queued,job.running,job.finished,job.progress,study.finished"`
 	Labels    map[string]string `json:"labels" doc:"Only jobs that have all of these labels are reported; empty for every job."`
 	Format    delivery.Format   `json:"format" enum:"standard,cloudevents" doc:"Form of the body: {type, timestamp, data}, or a structured CloudEvent 1.0."`
 	Studies   bool              `json:"studies" doc:"Whether a study's runs are reported too."`
@@ -29,11 +31,8 @@ type Webhook struct {
 // WebhookOf puts h on the wire, as it is at now.
 func WebhookOf(h delivery.Hook, now time.Time) Webhook {
 	out := Webhook{
-		WebhookID: h.ID, URL: h.URL, Events: orEmpty(h.Events), Labels: h.Labels, Format: h.Format, Studies: h.Studies, Enabled: h.Enabled,
+		WebhookID: h.ID, URL: h.URL, Events: orEmpty(h.Events), Labels: labelsOf(h.Labels), Format: h.Format, Studies: h.Studies, Enabled: h.Enabled,
 		Remark: h.Remark, CreatedAt: h.CreatedAt.UTC(), UpdatedAt: h.UpdatedAt.UTC(),
-	}
-	if out.Labels == nil {
-		out.Labels = map[string]string{}
 	}
 	for _, s := range h.Secrets {
 		if end := s.ExpiresAt; end != nil && end.After(now) && (out.OldSecretsUntil == nil || end.After(*out.OldSecretsUntil)) {
@@ -49,8 +48,9 @@ type Delivery struct {
 	MessageID      string         `json:"message_id" doc:"The header webhook-id of every attempt; empty for the answer to a task token."`
 	WebhookID      *string        `json:"webhook_id" doc:"Null for the answer to a task token."`
 	URL            string         `json:"url" doc:"That of the webhook."`
-	JobID          string         `json:"job_id" format:"uuid"`
-	Event          delivery.Type  `json:"event" enum:"job.queued,job.running,job.finished,job.progress"`
+	JobID          string         `json:"job_id" doc:"Empty if the event is about a study."`
+	StudyID        string         `json:"study_id,omitempty" format:"uuid" doc:"Absent if the event is about a job."`
+	Event          delivery.Type  `json:"event" enum:"job.queued,job.running,job.finished,job.progress,study.finished"`
 	State          delivery.State `json:"state" enum:"WAITING,PAUSED,DELIVERED,GIVEN_UP" doc:"WAITING for the next attempt, PAUSED while its webhook is disabled, DELIVERED when the receiver has answered 2xx, GIVEN_UP after the last attempt."`
 	Attempts       int            `json:"attempts" doc:"Made so far."`
 	CreatedAt      time.Time      `json:"created_at"`
@@ -63,8 +63,13 @@ type Delivery struct {
 // DeliveryOf puts d on the wire.
 func DeliveryOf(d delivery.Delivery) Delivery {
 	out := Delivery{
-		DeliveryID: d.ID, JobID: d.JobID, Event: d.Event.Type, State: d.State, Attempts: d.Attempts, CreatedAt: d.CreatedAt.UTC(),
+		DeliveryID: d.ID, Event: d.Event.Type, State: d.State, Attempts: d.Attempts, CreatedAt: d.CreatedAt.UTC(),
 		AttemptedAt: inUTC(d.AttemptedAt), ResponseStatus: d.Status, Error: d.Error,
+	}
+	if s := d.Event.Study; s != nil {
+		out.StudyID = s.ID
+	} else {
+		out.JobID = d.JobID
 	}
 	if d.HookID != "" {
 		out.WebhookID, out.URL, out.MessageID = &d.HookID, d.URL, d.MessageID()
@@ -77,9 +82,58 @@ func DeliveryOf(d delivery.Delivery) Delivery {
 
 // WebhookMessage is the body of a webhook in the standard format.
 type WebhookMessage struct {
-	Type      delivery.Type `json:"type" enum:"job.queued,job.running,job.finished,job.progress"`
+	Type      delivery.Type `json:"type" enum:"job.queued,job.running,job.finished,job.progress,study.finished"`
 	Timestamp time.Time     `json:"timestamp" doc:"When it happened."`
-	Data      WebhookJob    `json:"data"`
+	Data      WebhookData   `json:"data"`
+}
+
+// WebhookData is what an event is about: a study, or else a job.
+type WebhookData struct {
+	WebhookJob
+	Study *WebhookStudy
+}
+
+// Schema says that data is one or the other.
+func (WebhookData) Schema(r huma.Registry) *huma.Schema {
+	return &huma.Schema{OneOf: []*huma.Schema{
+		r.Schema(typeOf[WebhookJob](), true, "WebhookJob"), r.Schema(typeOf[WebhookStudy](), true, "WebhookStudy"),
+	}}
+}
+
+// MarshalJSON writes the one that it is.
+func (d WebhookData) MarshalJSON() ([]byte, error) {
+	if d.Study != nil {
+		return json.Marshal(d.Study)
+	}
+	return json.Marshal(d.WebhookJob)
+}
+
+// UnmarshalJSON reads the one that it is.
+func (d *WebhookData) UnmarshalJSON(raw []byte) error {
+	var is struct {
+		StudyID string `json:"study_id"`
+	}
+	if err := json.Unmarshal(raw, &is); err != nil {
+		return err
+	}
+	if is.StudyID != "" {
+		return json.Unmarshal(raw, &d.Study)
+	}
+	return json.Unmarshal(raw, &d.WebhookJob)
+}
+
+// WebhookStudy is a delivery.Study on the wire.
+type WebhookStudy struct {
+	StudyID    string             `json:"study_id" format:"uuid"`
+	TenantID   string             `json:"tenant_id"`
+	Name       string             `json:"name"`
+	Status     study.State        `json:"status" enum:"RUNNING,SUCCEEDED,INCOMPLETE,FAILED,CANCELLED"`
+	Message    string             `json:"message"`
+	Runs       delivery.RunCounts `json:"runs"`
+	Labels     map[string]string  `json:"labels"`
+	CreatedAt  time.Time          `json:"created_at"`
+	StartedAt  *time.Time         `json:"started_at"`
+	FinishedAt *time.Time         `json:"finished_at"`
 }
 
 // WebhookJob is a delivery.Job on the wire.
@@ -114,14 +168,27 @@ func (WebhookSummary) Schema(r huma.Registry) *huma.Schema {
 // WebhookMessageOf puts e on the wire.
 func WebhookMessageOf(e delivery.Event) WebhookMessage {
 	e = e.UTC()
-	j := e.Job
-	labels := j.Labels
-	if labels == nil {
-		labels = map[string]string{}
+	out := WebhookMessage{Type: e.Type, Timestamp: e.At}
+	if s := e.Study; s != nil {
+		out.Data.Study = &WebhookStudy{
+			StudyID: s.ID, TenantID: s.TenantID, Name: s.Name, Status: s.State, Message: s.Message, Runs: s.Runs, Labels: labelsOf(s.Labels),
+			CreatedAt: s.CreatedAt, StartedAt: s.StartedAt, FinishedAt: s.FinishedAt,
+		}
+		return out
 	}
-	return WebhookMessage{Type: e.Type, Timestamp: e.At, Data: WebhookJob{
+	j := e.Job
+	out.Data.WebhookJob = WebhookJob{
 		JobID: j.ID, TenantID: j.TenantID, ScenarioID: j.Name, Status: j.State, Reason: j.Reason, Message: j.Message, Progress: j.Progress,
-		Attempt: j.Attempt, Check: j.Check, Labels: labels, SubmittedAt: j.SubmittedAt, StartedAt: j.StartedAt,
+		Attempt: j.Attempt, Check: j.Check, Labels: labelsOf(j.Labels), SubmittedAt: j.SubmittedAt, StartedAt: j.StartedAt,
 		FinishedAt: j.FinishedAt, SumoVersion: j.SumoVersion, Summary: (*WebhookSummary)(j.Summary),
-	}}
+	}
+	return out
+}
+
+// labelsOf is an object on the wire, even where there are none.
+func labelsOf(labels map[string]string) map[string]string {
+	if labels == nil {
+		return map[string]string{}
+	}
+	return labels
 }

@@ -33,10 +33,6 @@ type Derivation struct {
 // steps they came about; none at all are the zip itself. Requests that change nothing, or delete what is not there, are
 // problem.Invalid.
 func (in *Intake) Derive(ctx context.Context, t tenant.Tenant, d Derivation) (s Scenario, created bool, err error) {
-	parent, err := in.Store.Scenario(ctx, t.ID, d.From)
-	if err != nil {
-		return Scenario{}, false, err
-	}
 	var changes layer
 	if d.Files != nil {
 		sent, err := in.receive(ctx, t, d.Files)
@@ -47,6 +43,10 @@ func (in *Intake) Derive(ctx context.Context, t tenant.Tenant, d Derivation) (s 
 		if sent.Size > 0 {
 			changes = layer{NewReaderAt(ctx, in.Objects, sent.Key, sent.Size), sent.Size}
 		}
+	}
+	parent, err := in.Store.Scenario(ctx, t.ID, d.From)
+	if err != nil {
+		return Scenario{}, false, err
 	}
 	next, err := in.derivation(ctx, parent, changes, d.Delete)
 	if err != nil {

@@ -170,7 +170,10 @@ func TestOptionsOfAStudyAreThoseOfTheConfiguration(t *testing.T) {
 	if diff := cmp.Diff([]string{"default.departlane"}, set.Relies); diff != "" {
 		t.Error(diff)
 	}
-	if fit, unfit := set.Unfit("1.24"), set.Unfit("1.22"); len(fit) != 0 || len(unfit) != 1 || base.Options[1].Value != "300" || len(base.Relies) != 2 {
-		t.Errorf("fit: %v, unfit: %v, base: %+v", fit, unfit, base)
+	if fit, unfit := set.Unfit("1.24"), set.Unfit("1.22"); len(fit) != 0 || len(unfit) != 1 {
+		t.Errorf("fit: %v, unfit: %v", fit, unfit)
+	}
+	if base.Options[1].Value != "300" || len(base.Relies) != 2 {
+		t.Errorf("the base has changed: %+v", base)
 	}
 }

@@ -127,8 +127,11 @@ func (t *Trial) fault(a simulation.Attribute) string {
 		if near := nearest(a.File, t.settable); near != "" {
 			hint = "; did you mean " + quote(near) + "?"
 		}
-		return fmt.Sprintf("the configuration %s does not read %s: choose one of %s%s", shown(t.Config.Path), quote(a.File),
-			shown(ListOf(t.settable)), hint)
+		var files []string
+		for _, name := range t.settable {
+			files = append(files, shown(name))
+		}
+		return fmt.Sprintf("the configuration %s does not read %s: choose one of %s%s", shown(t.Config.Path), quote(a.File), ListOf(files), hint)
 	case len(a.Value) > simulation.MaxAttributeText:
 		return fmt.Sprintf("the value is longer than %d bytes: shorten it", simulation.MaxAttributeText)
 	case !utf8.ValidString(a.Value), strings.ContainsFunc(a.Value, func(r rune) bool { return !xml.IsChar(r) }):

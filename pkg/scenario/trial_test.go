@@ -121,7 +121,8 @@ func TestCheckAttributes(t *testing.T) {
 		},
 		"a value that is too long": {set: values(t, "types.add.xml#vType/@sigma", longText+"x"), fault: "longer than 4096 bytes"},
 		"a value that a check refuses": {
-			set: values(t, "types.add.xml#vType[@id='odd']/@emissionClass", "../../x"), fault: `types.add.xml:7: the emission class "../../x" contains '..'`,
+			set:   values(t, "types.add.xml#vType[@id='odd']/@emissionClass", "../../x"),
+			fault: `types.add.xml:7: the emission class "../../x" contains '..'`,
 		},
 		"the same twice": {
 			set:   values(t, "types.add.xml#vType/@sigma", "1", "types.add.xml#vType[@id='car']/@sigma", "0"),
@@ -363,8 +364,8 @@ func BenchmarkTrial(b *testing.B) {
 	var net strings.Builder
 	net.WriteString("<net version=\"1.20\">\n")
 	for i := 0; net.Len() < 100<<20; i++ {
-		fmt.Fprintf(&net, `    <edge id="e%d" from="a" to="b" priority="1"><lane id="e%d_0" index="0" speed="13.89" length="%d.50" shape="%d.00,1.00 2.00,%d.00"/></edge>`+
-			"\n", i, i, i%1000, i, i)
+		fmt.Fprintf(&net, `    <edge id="e%d" from="a" to="b" priority="1"><lane id="e%d_0" index="0" speed="13.89" length="%d.50" `+
+			`shape="%d.00,1.00 2.00,%d.00"/></edge>`+"\n", i, i, i%1000, i, i)
 	}
 	net.WriteString("</net>\n")
 	bundle := setupIntake()

@@ -4,29 +4,29 @@ import "encoding/json"
 
 // Plan is what a study was asked for. Its JSON is that of the request.
 type Plan struct {
-	Variants     []Variant       `json:"variants"`
-	Axes         []Axis          `json:"axes,omitempty"`
-	Combine      Combine         `json:"combine,omitempty"`
-	Baseline     *Baseline       `json:"baseline,omitempty"`
-	Replications Replications    `json:"replications"`
-	Metrics      []string        `json:"metrics,omitempty"`
-	OnFailure    *OnFailure      `json:"on_failure,omitempty"`
-	Run          json.RawMessage `json:"run,omitempty"` // the fields of a submission, for every run
+	Variants     []Variant       `json:"variants" minItems:"1" maxItems:"1000"`
+	Axes         []Axis          `json:"axes,omitempty" maxItems:"20" doc:"Swept settings. Without any, each variant is one point."`
+	Combine      Combine         `json:"combine,omitempty" enum:"product,zip" doc:"product, the default: every value of one axis with every value of the others. zip: the first values together, the second together, and so on."`
+	Baseline     *Baseline       `json:"baseline,omitempty" doc:"What points are compared with. An axis that it does not name is matched."`
+	Replications Replications    `json:"replications" doc:"The seeds of each point, the same ones at all points."`
+	Metrics      []string        `json:"metrics,omitempty" maxItems:"100" doc:"Those that the study is about, by their names in the summary of a job; all of them if left out."`
+	OnFailure    *OnFailure      `json:"on_failure,omitempty" doc:"By default a study goes on, however many runs fail."`
+	Run          json.RawMessage `json:"run,omitempty" doc:"Fields of a submission, for every run."`
 }
 
 // Variant is a scenario and options with a name.
 type Variant struct {
-	Name     string          `json:"name"`
-	Scenario string          `json:"scenario"`      // its digest
-	Run      json.RawMessage `json:"run,omitempty"` // fields of a submission that it has in place of the plan's
+	Name     string          `json:"name" minLength:"1" maxLength:"100"`
+	Scenario string          `json:"scenario" maxLength:"64" doc:"Id of a stored scenario."` // its digest
+	Run      json.RawMessage `json:"run,omitempty" doc:"Fields that this variant has in place of the study's."`
 }
 
 // Axis is a swept setting with its values.
 type Axis struct {
-	Name string `json:"name"`
+	Name string `json:"name" minLength:"1" maxLength:"100"`
 	// Set is what the values are given to: a field of a submission ("scale"), "option:NAME", or "xml:FILE#ELEMENT[@KEY='VALUE']/@ATTRIBUTE".
-	Set    string            `json:"set"`
-	Values []json.RawMessage `json:"values"`
+	Set    string            `json:"set" minLength:"1" maxLength:"5000" doc:"What the values are given to: scale, begin, end, step_length, sumo_version, config_file or unfinished_trips; option:NAME for an option of SUMO; xml:FILE#ELEMENT[@KEY='VALUE']/@ATTRIBUTE for an attribute of all matching elements in a file of the scenario."`
+	Values []json.RawMessage `json:"values" minItems:"1" maxItems:"1000" doc:"Numbers, texts or truth values."`
 }
 
 // Combine is how axes make points.
@@ -40,14 +40,14 @@ const (
 
 // Baseline is what points are compared with. An axis that it does not name is matched.
 type Baseline struct {
-	Variant string                     `json:"variant,omitempty"`
-	Values  map[string]json.RawMessage `json:"values,omitempty"` // by axis
+	Variant string                     `json:"variant,omitempty" maxLength:"100"`
+	Values  map[string]json.RawMessage `json:"values,omitempty" doc:"Values of axes, by the axis."`
 }
 
 // Replications are the seeds of each point: named, or as many as an aim takes.
 type Replications struct {
-	Seeds json.RawMessage `json:"seeds,omitempty"` // "1:10", or a list of numbers
-	Until *Aim            `json:"until,omitempty"`
+	Seeds json.RawMessage `json:"seeds,omitempty" doc:"A range such as \"1:10\", or a list of numbers."`
+	Until *Aim            `json:"until,omitempty" doc:"As many as an aim takes. This release checks it and then refuses it with 422: it runs fixed seeds only."`
 }
 
 // Aim is how exact the means of a sequential study are to be.
@@ -56,11 +56,11 @@ type Aim struct {
 	Confidence        float64            `json:"confidence,omitempty"`
 	Min               int                `json:"min,omitempty"`
 	Max               int                `json:"max"`
-	Of                string             `json:"of,omitempty"` // mean or difference
-	Absolute          map[string]float64 `json:"absolute,omitempty"`
+	Of                string             `json:"of,omitempty" enum:"mean,difference"`
+	Absolute          map[string]float64 `json:"absolute,omitempty" doc:"Half widths in a metric's own unit, by the metric."`
 }
 
 // OnFailure stops a study early.
 type OnFailure struct {
-	StopShare float64 `json:"stop_share"` // of the runs
+	StopShare float64 `json:"stop_share" minimum:"0" maximum:"1" doc:"When more than this share of the runs has failed, the rest is not started, and the study is FAILED."` // of the runs
 }

@@ -92,3 +92,27 @@ type Value struct {
 	Axis  string          `json:"axis"`
 	Value json.RawMessage `json:"value"`
 }
+
+// Place names a point of a study.
+type Place struct {
+	Study string // its id
+	Point int
+}
+
+// Filter selects studies. Each field narrows the selection; its zero value does not.
+type Filter struct {
+	State  State
+	Labels map[string]string // all of them must be on the study
+}
+
+// Sum is c with the counts of the points in place of its own.
+func (c Counts) Sum(points []Point) Counts {
+	c.Succeeded, c.Failed, c.Cancelled, c.Active = 0, 0, 0, 0
+	for _, p := range points {
+		c.Succeeded += p.Counts.Succeeded
+		c.Failed += p.Counts.Failed
+		c.Cancelled += p.Counts.Cancelled
+		c.Active += p.Counts.Active
+	}
+	return c
+}

@@ -46,7 +46,7 @@ func content(t *testing.T, packed io.ReadCloser) string {
 func TestAViewIsMadeOnceForAllWhoAsk(t *testing.T) {
 	t.Parallel()
 	store := newStore(t)
-	key := artifact.ViewOf("ns", "job", "x-1.json.gz")
+	key := artifact.ViewOf("results/ns/job/", "x-1.json.gz")
 	var made atomic.Int32
 	begun, release := make(chan struct{}, 20), make(chan struct{})
 	write := view.JSON(func(context.Context) ([]int, error) {
@@ -96,7 +96,7 @@ func TestAViewIsMadeOnceForAllWhoAsk(t *testing.T) {
 func TestAViewThatCannotBeMadeLeavesNothingBehind(t *testing.T) {
 	t.Parallel()
 	store := newStore(t)
-	key := artifact.ViewOf("ns", "job", "x-1.json.gz")
+	key := artifact.ViewOf("results/ns/job/", "x-1.json.gz")
 	refusal := problem.New(problem.NotFound, "There is nothing to see.")
 	keeper := view.New(store)
 	for range 2 { // the second shows that nothing was stored, and that no slot was lost

@@ -193,7 +193,7 @@ func (p Parts) submit() *submit.Function {
 		jobs.Dispatch = job.Dispatcher{Queue: p.DB, Engine: p.engine(), Log: p.Log}.Dispatch
 	}
 	return &submit.Function{
-		Jobs: p.DB, Intake: jobs, Scenarios: scenarios, Objects: p.Objects, Changed: p.Changed, Now: time.Now, LinkLifetime: cfg.LinkLifetime,
+		Jobs: p.DB, Studies: p.DB, Intake: jobs, Scenarios: scenarios, Objects: p.Objects, Changed: p.Changed, Now: time.Now, LinkLifetime: cfg.LinkLifetime,
 		Importer: &scenario.Importer{Intake: scenarios, Inputs: p.Objects, OwnBucket: cfg.S3Bucket},
 		Webhooks: &delivery.Registry{
 			Store: p.DB, Callbacks: p.callbacks(), NewID: newID, NewSecret: delivery.NewSecret, Now: time.Now, Changed: p.Changed,
@@ -203,16 +203,24 @@ func (p Parts) submit() *submit.Function {
 
 func (p Parts) status() *status.Function {
 	return &status.Function{
-		Jobs: p.DB, Scenarios: p.DB, Webhooks: p.DB, Objects: p.Objects, Views: view.New(p.Objects), Limits: p.Config.Limits(),
-		Versions: p.offer(), LinkLifetime: p.Config.LinkLifetime, Now: time.Now,
+		Jobs: p.DB, Studies: p.DB, Scenarios: p.DB, Webhooks: p.DB, Objects: p.Objects, Views: view.New(p.Objects), Limits: p.Config.Limits(),
+		Versions: p.offer(), LinkLifetime: p.Config.LinkLifetime, LinkSecret: p.linkSecret, PublicURL: p.Config.PublicURL, Now: time.Now,
 	}
+}
+
+func (p Parts) linkSecret(ctx context.Context) ([]byte, error) {
+	return p.DB.LinkSecret(ctx, func() []byte {
+		secret := make([]byte, 32)
+		_, _ = rand.Read(secret) // never fails
+		return secret
+	})
 }
 
 // logPoll is how often a stream checks for new lines: often enough to feel live, and one stat of a file each time.
 const logPoll = 200 * time.Millisecond
 
 func (p Parts) logs() *logs.Function {
-	return &logs.Function{Jobs: p.DB, Objects: p.Objects, Live: p.Live, StreamLimit: p.Config.StreamLimit, Poll: logPoll, Now: time.Now}
+	return &logs.Function{Jobs: p.DB, Studies: p.DB, Objects: p.Objects, Live: p.Live, StreamLimit: p.Config.StreamLimit, Poll: logPoll, Now: time.Now}
 }
 
 // Reconcile is the reconcile function, which CloudEvents reach too.

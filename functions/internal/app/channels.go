@@ -3,6 +3,7 @@ package app
 import (
 	"time"
 
+	"github.com/sumo-k8/sumo-k8/pkg/artifact"
 	"github.com/sumo-k8/sumo-k8/pkg/delivery"
 	"github.com/sumo-k8/sumo-k8/pkg/delivery/post"
 	"github.com/sumo-k8/sumo-k8/pkg/delivery/stepfunctions"
@@ -46,7 +47,7 @@ func (p Parts) tasks() delivery.Tasks {
 	return stepfunctions.New(stepfunctions.Config{
 		Region: cfg.TaskRegion, Endpoint: cfg.TaskEndpoint, Log: p.Log,
 		Results: func(namespace, jobID string, files []job.ResultFile) (location *string, list any) {
-			as := rest.JobOf(job.Job{ID: jobID, Namespace: namespace, State: job.Succeeded, Results: files}, p.Objects.URL)
+			as := rest.JobOf(job.Job{ID: jobID, ResultsKey: artifact.ResultsOf(namespace, jobID), State: job.Succeeded, Results: files}, p.Objects.URL)
 			return as.ResultLocation, as.ResultFiles
 		},
 	})

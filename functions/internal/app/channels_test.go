@@ -84,7 +84,7 @@ func TestATaskGetsTheResultsOfGetJobs(t *testing.T) {
 	if a.Error != "" {
 		t.Fatal(a.Error)
 	}
-	shown := rest.JobOf(job.Job{ID: "j-1", Namespace: "sumo-acme", State: job.Succeeded, Results: files}, objects.URL)
+	shown := rest.JobOf(job.Job{ID: "j-1", ResultsKey: "results/sumo-acme/j-1/", State: job.Succeeded, Results: files}, objects.URL)
 	want, err := json.Marshal(shown.ResultFiles)
 	if err != nil {
 		t.Fatal(err)

@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -15,7 +16,10 @@ import (
 	"time"
 
 	"github.com/sumo-k8/sumo-k8/infra/images/oci"
+	"github.com/sumo-k8/sumo-k8/pkg/artifact"
+	"github.com/sumo-k8/sumo-k8/pkg/chunk"
 	"github.com/sumo-k8/sumo-k8/pkg/job"
+	"github.com/sumo-k8/sumo-k8/pkg/store/s3"
 	"github.com/sumo-k8/sumo-k8/pkg/sumo/release"
 	networks "github.com/sumo-k8/sumo-k8/test_networks"
 )
@@ -51,7 +55,7 @@ func (c *cluster) loadPrograms(t *testing.T, i oci.Image, programs map[string]st
 }
 
 // newestTemplate is the name of the workflow template for the newest SUMO.
-var newestTemplate = "sumo-" + strings.ReplaceAll(release.Newest().Version, ".", "-")
+var newestTemplate = fmt.Sprintf("sumo-%s-g%d", strings.ReplaceAll(release.Newest().Version, ".", "-"), chunk.Generation)
 
 // inPlaceOfSUMO runs a workflow of the tenant's own template with the container changed, on the tenant's only scenario, and
 // returns what it logged until the given word.
@@ -73,11 +77,27 @@ func (c *cluster) inPlaceOfSUMO(t *testing.T, a *tenant, name string, change fun
 		t.Fatal(err)
 	}
 	c.apply(t, string(raw))
+	objects, err := s3.New(s3.Config{
+		Endpoint: c.settings["S3_ENDPOINT"], Bucket: "sumo-k8", AccessKey: c.settings["S3_ACCESS_KEY"], SecretKey: c.settings["S3_SECRET_KEY"],
+		UsePathStyle: true,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	list, err := json.Marshal(chunk.ListOf(job.Single(job.Job{
+		ID: name, Namespace: a.namespace, ResultsKey: artifact.ResultsOf(a.namespace, name), TimeoutSeconds: 60, MemoryGi: 1,
+	})))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := objects.Put(t.Context(), artifact.ChunkList(a.namespace, name), bytes.NewReader(list), "application/json"); err != nil {
+		t.Fatal(err)
+	}
 	var parameters []string
 	for parameter, value := range map[string]string{
+		"list-key":     artifact.ChunkList(a.namespace, name),
 		"scenario-key": c.query(t, "SELECT object_key FROM scenarios WHERE tenant_id = $1", a.id),
-		"results-key":  "results/" + a.namespace + "/" + name,
-		"options":      "{}", "timeout": "1m", "deadline": "300", "cpu": "1", "memory": "1Gi", "memory-bytes": "1073741824",
+		"parallel":     "1", "deadline": "300", "cpu": "1", "memory": "1Gi",
 	} {
 		parameters = append(parameters, fmt.Sprintf("{name: %s, value: %q}", parameter, value))
 	}
@@ -164,7 +184,7 @@ func testConfinement(t *testing.T, c *cluster) {
 	want := map[string]string{
 		"a service account's token": "none", "credentials in the environment": "none", "writing to the root": "refused",
 		"capabilities": "0000000000000000", "new privileges": "never", "system calls": "filtered", "user": "65532",
-		"its own results folder": "written",
+		"its own results folder": "written", "the keeper's desk": "refused",
 	}
 	for what := range refused {
 		want[what] = "refused"
@@ -186,7 +206,8 @@ func testTakenOver(t *testing.T, c *cluster) {
 	postgres := regexp.MustCompile(`@([^/]+)/`).FindStringSubmatch(c.settings["DATABASE_URL"])[1]
 	store := strings.TrimPrefix(c.settings["S3_ENDPOINT"], "http://")
 	tries := []string{
-		"read /scenario/scenario.zip", "read /var/run/argo/argoexec", "list /var/run/argo", "write /job/out/hostile", "change /job/out/log.txt",
+		"read /scenario/scenario.zip", "read /var/run/argo/argoexec", "list /var/run/argo", "write /job/out/other", "change /job/out/hostile/log.txt",
+		"read /chunk/runs.json", "list /desk", "write /desk/stored/hostile",
 		"read /proc/1/environ", "become /bin/sh", "memory",
 	}
 	for _, address := range []string{postgres, store} { // the pod reaches the store: Argo's container fetches the scenario there

@@ -62,6 +62,7 @@ Wherever a job is asked for, except to cancel or remove it, @latest is the one t
 	must(root.RegisterFlagCompletionFunc("url", cobra.NoFileCompletions))
 	root.AddGroup(
 		&cobra.Group{ID: "jobs", Title: "Jobs:"},
+		&cobra.Group{ID: "studies", Title: "Studies:"},
 		&cobra.Group{ID: "scenarios", Title: "Scenarios:"},
 		&cobra.Group{ID: "operators", Title: "For operators:"},
 		&cobra.Group{ID: "setup", Title: "Setting up:"},
@@ -74,6 +75,7 @@ Wherever a job is asked for, except to cancel or remove it, @latest is the one t
 	}
 	add("jobs", a.submitCommand(), a.logsCommand(), a.listCommand(), a.getCommand(), a.resultsCommand(), a.compareCommand(),
 		a.plotCommand(), a.retryCommand(), a.cancelCommand(), a.removeCommand(), a.webhooksCommand(), a.versionsCommand())
+	add("studies", a.studyCommand())
 	add("scenarios", a.validateCommand(), a.checkCommand(), a.scenariosCommand())
 	add("operators", a.tenantsCommand(), a.importCommand())
 	add("setup", a.loginCommand(), a.configCommand(), a.versionCommand())
@@ -147,7 +149,7 @@ func (a *app) report(err error, code int) {
 	var refused *client.Error
 	var interrupted *goesOn
 	switch {
-	case errors.As(err, new(*jobEnd)), errors.As(err, new(*invalid)), errors.As(err, new(*reported)):
+	case errors.As(err, new(*jobEnd)), errors.As(err, new(*studyEnd)), errors.As(err, new(*invalid)), errors.As(err, new(*reported)):
 		return // shown already
 	case code == exitInterrupted && errors.As(err, &interrupted):
 		a.note("")
@@ -165,7 +167,11 @@ func (a *app) report(err error, code int) {
 		}
 	}
 	if errors.As(err, &interrupted) {
-		a.note("Job %[1]s goes on. Follow it: sumo-k8 logs -f %[1]s    Stop it: sumo-k8 cancel %[1]s", interrupted.job)
+		if interrupted.study {
+			a.note("Study %[1]s goes on. Follow it: sumo-k8 study get -f %[1]s    Stop it: sumo-k8 study cancel %[1]s", interrupted.id)
+			return
+		}
+		a.note("Job %[1]s goes on. Follow it: sumo-k8 logs -f %[1]s    Stop it: sumo-k8 cancel %[1]s", interrupted.id)
 	}
 }
 

@@ -92,6 +92,13 @@ func (a *app) tenantIDs(cmd *cobra.Command, args []string, _ string) ([]cobra.Co
 
 // completeRun completes the flags of a run.
 func (a *app) completeRun(c *cobra.Command) {
+	a.completeOptions(c)
+	noFiles(c, "seed", "idempotency-key", "webhook-url")
+	a.completeScenario(c)
+}
+
+// completeOptions completes the flags of addOptions.
+func (a *app) completeOptions(c *cobra.Command) {
 	var outputs []cobra.Completion
 	for _, o := range simulation.Outputs() {
 		outputs = append(outputs, cobra.Completion(o))
@@ -99,8 +106,7 @@ func (a *app) completeRun(c *cobra.Command) {
 	must(c.RegisterFlagCompletionFunc("outputs", cobra.FixedCompletions(outputs, cobra.ShellCompDirectiveNoFileComp)))
 	priorities := []string{"low", "normal", "high"}
 	must(c.RegisterFlagCompletionFunc("priority", cobra.FixedCompletions(priorities, cobra.ShellCompDirectiveNoFileComp)))
-	noFiles(c, "seed", "begin", "end", "step-length", "scale", "label", "timeout", "cpu", "memory-gi", "idempotency-key", "webhook-url")
-	a.completeScenario(c)
+	noFiles(c, "begin", "end", "step-length", "scale", "label", "timeout", "cpu", "memory-gi")
 }
 
 // completeScenario completes the flags of addScenario.

@@ -44,7 +44,7 @@ func leaving(err error, id string) error {
 	if errors.As(err, &refused) {
 		return err
 	}
-	return &goesOn{err, id}
+	return &goesOn{error: err, id: id}
 }
 
 func (a *app) watch(ctx context.Context, api *client.Client, id string, display show.Display) (end client.LogEvent, err error) {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/sumo-k8/sumo-k8/pkg/client"
 	"github.com/sumo-k8/sumo-k8/pkg/job"
+	"github.com/sumo-k8/sumo-k8/pkg/study"
 )
 
 // Exit codes. Commands that follow a job to its end have the job's.
@@ -65,10 +66,16 @@ type jobEnd struct{ status job.State }
 
 func (e *jobEnd) Error() string { return "the job is " + string(e.status) }
 
-// goesOn is why following ended while the job goes on.
+// studyEnd is a followed study that ended other than in success, which was shown already.
+type studyEnd struct{ status study.State }
+
+func (e *studyEnd) Error() string { return "the study is " + string(e.status) }
+
+// goesOn is why following ended while the job or study goes on.
 type goesOn struct {
 	error
-	job string
+	id    string
+	study bool
 }
 
 func (e *goesOn) Unwrap() error { return e.error }
@@ -76,11 +83,16 @@ func (e *goesOn) Unwrap() error { return e.error }
 func exitCode(ctx context.Context, err error) int {
 	var wrong *usageError
 	var end *jobEnd
+	var ended *studyEnd
 	var refused *client.Error
 	switch {
 	case errors.As(err, &wrong):
 		return exitUsage
 	case errors.As(err, new(*invalid)):
+		return exitFailed
+	case errors.As(err, &ended) && ended.status == study.Cancelled:
+		return exitCancelled
+	case errors.As(err, &ended):
 		return exitFailed
 	case errors.As(err, &end) && end.status == job.Cancelled:
 		return exitCancelled

@@ -30,7 +30,8 @@ func TestAgainstTheService(t *testing.T) {
 	t.Parallel()
 	s := startServer(t)
 	for name, test := range map[string]func(*testing.T, *service.Server){
-		"submit and follow":                    testSubmitAndFollow,
+		"submit and follow": testSubmitAndFollow,
+		"a study is run, followed, extended and fetched": testStudies,
 		"submit, then look":                    testSubmitThenLook,
 		"a folder is a scenario":               testFolder,
 		"the exit code is the job's":           testExitCodes,

@@ -40,7 +40,14 @@ func (r *runFlags) addScenario(flags *pflag.FlagSet) {
 
 func (r *runFlags) add(flags *pflag.FlagSet) {
 	r.addScenario(flags)
+	r.addOptions(flags)
 	flags.Int64Var(&r.seed, "seed", 0, "seed of SUMO's random numbers")
+	flags.StringVar(&r.WebhookURL, "webhook-url", "", "report to this URL when the run starts and ends; the secret is printed once")
+	flags.StringVar(&r.key, "idempotency-key", "", "a key of your own: repeating the command with it creates no second job")
+}
+
+// addOptions adds what says how to run, of a job and of a study's runs.
+func (r *runFlags) addOptions(flags *pflag.FlagSet) {
 	flags.Float64Var(&r.begin, "begin", 0, "begin of the simulated interval, in seconds")
 	flags.Float64Var(&r.end, "end", 0, "end of the simulated interval, in seconds")
 	flags.Float64Var(&r.stepLength, "step-length", 0, "seconds per step")
@@ -52,8 +59,6 @@ func (r *runFlags) add(flags *pflag.FlagSet) {
 	flags.IntVar(&r.CPURequest, "cpu", 0, "cores (default: the service's)")
 	flags.IntVar(&r.MemoryGi, "memory-gi", 0, "GiB of memory (default: the service's)")
 	flags.BoolVar(&r.UnfinishedTrips, "unfinished-trips", false, "also count the trips of vehicles still on the road at the end")
-	flags.StringVar(&r.WebhookURL, "webhook-url", "", "report to this URL when the run starts and ends; the secret is printed once")
-	flags.StringVar(&r.key, "idempotency-key", "", "a key of your own: repeating the command with it creates no second job")
 }
 
 // extraOutputs are those that a run does not write by default.
@@ -65,32 +70,44 @@ func extraOutputs() []string {
 	return names
 }
 
-// submission is what the flags and the argument request.
-func (r *runFlags) submission(args []string) (client.Submission, error) {
-	s := client.Submission{Run: r.Run, ScenarioID: r.scenario, IdempotencyKey: r.key}
+// chosen is the run that the flags describe.
+func (r *runFlags) chosen() (client.Run, error) {
+	run := r.Run
 	for name, number := range map[string]struct {
 		value float64
 		into  **float64
-	}{"begin": {r.begin, &s.Begin}, "end": {r.end, &s.End}, "step-length": {r.stepLength, &s.StepLength}, "scale": {r.scale, &s.Scale}} {
+	}{
+		"begin": {r.begin, &run.Begin}, "end": {r.end, &run.End}, "step-length": {r.stepLength, &run.StepLength}, "scale": {r.scale, &run.Scale},
+	} {
 		if r.set(name) {
 			*number.into = &number.value
 		}
 	}
 	if r.set("seed") {
-		s.Seed = &r.seed
+		run.Seed = &r.seed
 	}
 	for _, output := range r.outputs {
-		s.Outputs = append(s.Outputs, simulation.Output(output))
+		run.Outputs = append(run.Outputs, simulation.Output(output))
 	}
 	switch { // values of zero or less would be omitted, and the service would use its default
 	case r.set("timeout") && r.timeout <= 0:
-		return s, usage("--timeout %s leaves the run no time", r.timeout)
+		return run, usage("--timeout %s leaves the run no time", r.timeout)
 	case r.set("cpu") && r.CPURequest < 1:
-		return s, usage("--cpu %d: a run needs at least one core", r.CPURequest)
+		return run, usage("--cpu %d: a run needs at least one core", r.CPURequest)
 	case r.set("memory-gi") && r.MemoryGi < 1:
-		return s, usage("--memory-gi %d: a run needs at least one GiB", r.MemoryGi)
+		return run, usage("--memory-gi %d: a run needs at least one GiB", r.MemoryGi)
 	}
-	s.TimeoutSeconds = int((r.timeout + time.Second - 1) / time.Second)
+	run.TimeoutSeconds = int((r.timeout + time.Second - 1) / time.Second)
+	return run, nil
+}
+
+// submission is what the flags and the argument request.
+func (r *runFlags) submission(args []string) (client.Submission, error) {
+	run, err := r.chosen()
+	s := client.Submission{Run: run, ScenarioID: r.scenario, IdempotencyKey: r.key}
+	if err != nil {
+		return s, err
+	}
 	var name string
 	switch {
 	case len(args) == 0 && r.scenario == "":

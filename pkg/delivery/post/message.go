@@ -31,9 +31,9 @@ func encode(d delivery.Delivery) (body []byte, contentType string, err error) {
 	cloud.SetID(d.MessageID())
 	cloud.SetSource("/sumo-k8/tenants/" + url.PathEscape(d.TenantID))
 	cloud.SetType(eventPrefix + string(e.Type))
-	cloud.SetSubject(e.Job.ID)
+	cloud.SetSubject(e.Subject())
 	cloud.SetTime(e.At)
-	if err := cloud.SetData(event.ApplicationJSON, e.Job); err != nil {
+	if err := cloud.SetData(event.ApplicationJSON, e.Data()); err != nil {
 		return nil, "", err
 	}
 	body, err = json.Marshal(cloud)

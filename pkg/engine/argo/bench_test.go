@@ -51,8 +51,8 @@ func BenchmarkTenThousandWorkflows(b *testing.B) {
 		}
 		close(done)
 		held, peak = max(held, heap(true)-before), max(peak, top.Load()-before)
-		if len(s.byJob) != count {
-			b.Fatalf("the copy has %d workflows, want %d", len(s.byJob), count)
+		if len(s.byChunk) != count {
+			b.Fatalf("the copy has %d workflows, want %d", len(s.byChunk), count)
 		}
 		s.close()
 	}
@@ -86,7 +86,7 @@ func pages(b *testing.B, count int) http.HandlerFunc {
 	}
 	w := decode(b, string(text))
 	w.Status.StoredWorkflowSpec = &template.Spec
-	id := jobOf(w)
+	id := chunkOf(w)
 	item, err := json.Marshal(w)
 	if err != nil {
 		b.Fatal(err)

@@ -1,20 +1,26 @@
-// Package argo runs jobs as Argo Workflows: one workflow per job, in the tenant's namespace, from our template with
+// Package argo runs jobs as Argo Workflows: one workflow per chunk of jobs, in the tenant's namespace, from our template with
 // arguments and nothing else.
 //
-// A workflow is named after its job, so that starting a job twice makes one workflow. The cluster is the engine's only
-// memory; what it holds itself is a copy that a watch keeps up to date while somebody observes.
+// A workflow is named after its chunk, so that starting a chunk twice makes one workflow. The list of its runs is an object. A sidecar of
+// the pod, the keeper, stores each run that has ended, and writes how the runs stand into another object. The cluster and these objects are
+// the engine's only memory; what it holds itself is a copy that a watch, and a listing each second, keep up to date while somebody observes.
+//
+// Workflows of the first generation run one job each, whose results Argo stores. They are still followed to their end.
 package argo
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"fmt"
 	"io"
 	"maps"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	wfv1 "github.com/argoproj/argo-workflows/v3/pkg/apis/workflow/v1alpha1"
@@ -28,8 +34,10 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/sumo-k8/sumo-k8/pkg/artifact"
+	"github.com/sumo-k8/sumo-k8/pkg/chunk"
 	"github.com/sumo-k8/sumo-k8/pkg/job"
 	"github.com/sumo-k8/sumo-k8/pkg/kube"
+	"github.com/sumo-k8/sumo-k8/pkg/problem"
 	"github.com/sumo-k8/sumo-k8/pkg/simulation"
 )
 
@@ -53,6 +61,9 @@ const (
 	// a change of the workflow now and then, and maxTouches keeps those few.
 	missedAfter = 15 * time.Second
 	maxTouches  = 10
+	// skipTime is how long a pod may take to skip or stop the runs that are left when all of them are cancelled. It reads that within
+	// chunk.CancelEvery, and ends by itself; the workflow of one that does not is stopped.
+	skipTime = 15 * time.Second
 )
 
 // Engine is a job.Engine.
@@ -64,6 +75,7 @@ type Engine struct {
 	now       func() time.Time
 	log       zerolog.Logger
 	runs      *runs
+	states    *states
 	providing singleflight.Group // by namespace
 }
 
@@ -76,8 +88,12 @@ func New(cfg Config, cluster *kube.Client, objects artifact.Store, now func() ti
 		return nil, fmt.Errorf("preparing the client of Argo: %w", err)
 	}
 	cfg.Installation = cmp.Or(cfg.Installation, defaultInstallation)
-	runs := newRuns(workflows.Workflows(metav1.NamespaceAll), installationLabel+"="+cfg.Installation, now, log)
-	return &Engine{cfg: cfg, cluster: cluster, workflows: workflows, objects: objects, now: now, log: log, runs: runs}, nil
+	ours := fmt.Sprintf("%s in (%s,%s)", installationLabel, cfg.Installation, cfg.Installation+studiesSuffix)
+	runs := newRuns(workflows.Workflows(metav1.NamespaceAll), ours, now, log)
+	states := &states{objects: objects, now: now, log: log, later: runs.notify}
+	return &Engine{
+		cfg: cfg, cluster: cluster, workflows: workflows, objects: objects, now: now, log: log, runs: runs, states: states,
+	}, nil
 }
 
 // Close ends the watch.
@@ -88,46 +104,139 @@ func (e *Engine) Changed() <-chan struct{} { return e.runs.changed }
 
 // Start implements job.Engine.
 func (e *Engine) Start(ctx context.Context, c job.Chunk) error {
-	for _, j := range c.Jobs {
-		if err := e.start(ctx, j); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (e *Engine) start(ctx context.Context, j job.Job) error {
-	w, err := e.cfg.workflowOf(j)
-	if err != nil {
-		return err
-	}
+	w := e.cfg.workflowOf(c)
 	ctx, cancel := context.WithTimeout(ctx, kube.CallTimeout)
 	defer cancel()
 	workflows, name := e.workflows.Workflows(w.Namespace), w.Name
-	w, err = workflows.Create(ctx, w, metav1.CreateOptions{})
-	if apierrors.IsAlreadyExists(err) {
-		w, err = workflows.Get(ctx, name, metav1.GetOptions{})
-		if apierrors.IsNotFound(err) {
-			return nil // it was removed just now: the next reconciliation finds it missing
+	there, err := workflows.Get(ctx, name, metav1.GetOptions{})
+	if apierrors.IsNotFound(err) {
+		if err := e.putObjects(ctx, w.Namespace, c); err != nil {
+			return err
+		}
+		there, err = workflows.Create(ctx, w, metav1.CreateOptions{})
+		if apierrors.IsAlreadyExists(err) {
+			there, err = workflows.Get(ctx, name, metav1.GetOptions{})
+			if apierrors.IsNotFound(err) {
+				return nil // it was removed just now: the next reconciliation finds it missing
+			}
 		}
 	}
 	if err != nil {
-		return kube.Failed(err, "start the workflow of job "+j.ID)
+		return kube.Failed(err, "start the workflow of chunk "+c.ID)
+	}
+	if there.DeletionTimestamp != nil {
+		// Argo would take a pod that is left of it for one of another workflow of that name.
+		return problem.New(problem.Unavailable, "The earlier workflow of chunk %s is being removed; try again shortly.", c.ID)
 	}
 	// The next observation must see it, though the watch may not have reported it yet.
-	e.runs.put(w)
+	e.runs.put(there)
 	return nil
 }
 
-// Stop implements job.Engine. Argo signals sumo-run, which closes SUMO's outputs, and its executor stores what there is.
-func (e *Engine) Stop(ctx context.Context, id string, _ ...string) error {
+// putObjects stores the list of the chunk's runs. It also makes the objects that the keeper reads, unless they are there: the key of runs need
+// not list the bucket, and without that right what is missing looks like what is forbidden.
+func (e *Engine) putObjects(ctx context.Context, namespace string, c job.Chunk) error {
+	list, err := json.Marshal(chunk.ListOf(c))
+	if err != nil {
+		return fmt.Errorf("writing the list of chunk %s: %w", c.ID, err)
+	}
+	var work errgroup.Group
+	work.Go(func() error { return e.put(ctx, artifact.ChunkList(namespace, c.ID), list) })
+	for key, encode := range map[string]func() ([]byte, error){
+		artifact.ChunkState(namespace, c.ID):     chunk.State{ID: c.ID}.Encode,
+		artifact.ChunkCancelled(namespace, c.ID): func() ([]byte, error) { return json.Marshal(chunk.Cancelled{}) },
+	} {
+		work.Go(func() error {
+			_, err := e.objects.Stat(ctx, key)
+			if problem.CodeOf(err) != problem.NotFound {
+				return err
+			}
+			text, err := encode()
+			if err != nil {
+				return fmt.Errorf("writing %s: %w", key, err)
+			}
+			return e.put(ctx, key, text)
+		})
+	}
+	return work.Wait()
+}
+
+func (e *Engine) put(ctx context.Context, key string, text []byte) error {
+	_, err := e.objects.Put(ctx, key, bytes.NewReader(text), artifact.ContentType(key))
+	return err
+}
+
+// Stop implements job.Engine. A workflow is stopped as a whole: Argo signals sumo-run, which closes SUMO's outputs, and the keeper stores what
+// there is. Single runs of a chunk are named in an object that the keeper reads.
+func (e *Engine) Stop(ctx context.Context, id string, jobs ...string) error {
 	ctx, cancel := context.WithTimeout(ctx, kube.CallTimeout)
 	defer cancel()
 	w, err := e.find(ctx, id)
 	if err != nil || w == nil || w.Status.Phase.Completed() || w.Spec.Shutdown.Enabled() {
 		return err
 	}
-	return kube.Failed(e.patch(ctx, w, fmt.Sprintf(`{"spec":{"shutdown":%q}}`, wfv1.ShutdownStrategyStop)), "stop the workflow of job "+id)
+	if !single(w) && len(jobs) > 0 {
+		if unwanted, err := e.cancel(ctx, w, jobs); err != nil || !unwanted {
+			return err
+		}
+	}
+	return kube.Failed(e.patch(ctx, w, fmt.Sprintf(`{"spec":{"shutdown":%q}}`, wfv1.ShutdownStrategyStop)), "stop the workflow of chunk "+id)
+}
+
+// cancel names runs that are to be stopped or not begun, and reports whether nothing else is left of the chunk and its pod cannot see to that
+// by itself. Two that write at the same time may lose a name; reconcile asks again.
+func (e *Engine) cancel(ctx context.Context, w *wfv1.Workflow, jobs []string) (unwanted bool, err error) {
+	id, key := chunkOf(w), artifact.ChunkCancelled(w.Namespace, chunkOf(w))
+	var cancelled chunk.Cancelled
+	if err := e.readJSON(ctx, key, &cancelled); err != nil && problem.CodeOf(err) != problem.NotFound {
+		return false, err
+	}
+	named := len(cancelled.Runs)
+	for _, id := range jobs {
+		if !slices.Contains(cancelled.Runs, id) {
+			cancelled.Runs = append(cancelled.Runs, id)
+		}
+	}
+	if len(cancelled.Runs) > named {
+		text, err := json.Marshal(cancelled)
+		if err != nil {
+			return false, fmt.Errorf("writing %s: %w", key, err)
+		}
+		if err := e.put(ctx, key, text); err != nil {
+			return false, err
+		}
+	}
+	var list chunk.List
+	if err := e.readJSON(ctx, artifact.ChunkList(w.Namespace, id), &list); err != nil {
+		return false, err
+	}
+	state, err := readState(ctx, e.objects, artifact.ChunkState(w.Namespace, id))
+	if err != nil && problem.CodeOf(err) != problem.NotFound {
+		return false, err
+	}
+	wanted := func(r chunk.Run) bool { return !state.Runs[r.ID].Ended() && !slices.Contains(cancelled.Runs, r.ID) }
+	if slices.ContainsFunc(list.Runs, wanted) {
+		return false, nil
+	}
+	if observe(w, e.now()).State == job.Pending {
+		return true, nil
+	}
+	object, err := e.objects.Stat(ctx, key)
+	return err == nil && e.now().Sub(object.Modified) > skipTime, err
+}
+
+// maxList bounds the list of a chunk's runs, in bytes: the options of one run are a few KiB at most.
+const maxList = 16 << 20
+
+func (e *Engine) readJSON(ctx context.Context, key string, into any) error {
+	text, err := e.read(ctx, key, maxList)
+	if err != nil {
+		return err
+	}
+	if err := json.Unmarshal(text, into); err != nil {
+		return fmt.Errorf("read %s: %w", key, err)
+	}
+	return nil
 }
 
 // patch changes a workflow, and what is known of it here. One that no longer exists is no error.
@@ -142,14 +251,19 @@ func (e *Engine) patch(ctx context.Context, w *wfv1.Workflow, change string) err
 	return err
 }
 
-// find returns the workflow of a job; nil when there is none.
+// find returns the workflow of a chunk; nil when there is none.
 func (e *Engine) find(ctx context.Context, id string) (*wfv1.Workflow, error) {
 	if w := e.runs.get(id); w != nil {
 		return w, nil
 	}
 	var found *wfv1.Workflow
-	_, err := e.runs.list(ctx, e.runs.selector+","+jobLabel+"="+id, func(w *wfv1.Workflow) { found = w })
-	return found, kube.Failed(err, "find the workflow of job "+id)
+	for _, label := range []string{chunkLabel, jobLabel} {
+		_, err := e.runs.list(ctx, e.runs.selector+","+label+"="+id, func(w *wfv1.Workflow) { found = w })
+		if err != nil || found != nil {
+			return found, kube.Failed(err, "find the workflow of chunk "+id)
+		}
+	}
+	return nil, nil
 }
 
 // Observe implements job.Engine.
@@ -159,46 +273,75 @@ func (e *Engine) Observe(ctx context.Context) ([]job.Sight, error) {
 		return nil, kube.Failed(err, "list workflows")
 	}
 	now := e.now()
-	seen := make([]job.Observation, len(all))
-	listings, touches := 0, 0
+	keepers := map[string]bool{}
+	for _, r := range all {
+		if kept(r.workflow) {
+			keepers[stateKey(r.workflow)] = true
+		}
+	}
+	var states map[string]chunk.State
+	var read time.Time
+	if len(keepers) > 0 {
+		states, read = e.states.read(ctx, func(key string) bool { return keepers[key] })
+	}
+	sights := make([]job.Sight, len(all))
+	var listings atomic.Int32
+	touches := 0
 	var work errgroup.Group
 	work.SetLimit(parallelism)
 	for i, r := range all {
-		if touches < maxTouches && missed(r.workflow, now) {
+		w := r.workflow
+		if touches < maxTouches && missed(w, now) {
 			touches++
-			work.Go(func() error { e.touch(ctx, r.workflow, now); return nil })
+			work.Go(func() error { e.touch(ctx, w, now); return nil })
 		}
-		if tooEarly(r.workflow, now) {
-			seen[i] = job.Observation{JobID: jobOf(r.workflow), State: job.Pending}
-			work.Go(func() error { e.remake(ctx, r.workflow); return nil })
+		o := observe(w, now)
+		switch {
+		case tooEarly(w, now):
+			sights[i] = job.Sight{ChunkID: chunkOf(w), Others: job.Observation{State: job.Pending}}
+			work.Go(func() error { e.remake(ctx, w); return nil })
 			continue
-		}
-		o := observe(r.workflow, now)
-		if o.State != job.Pending && o.StartedAt == nil && !r.started.IsZero() {
+		case o.State != job.Pending && o.StartedAt == nil && !r.started.IsZero():
 			o.StartedAt = &r.started
 		}
-		seen[i] = o
-		if !o.State.Terminal() {
+		state, done := states[stateKey(w)], o.State.Terminal() && (!kept(w) || read.After(r.ended))
+		if !done {
+			sights[i] = sight(w, o, state, false)
 			continue
 		}
-		if r.results == nil {
-			if listings++; listings > maxListings {
-				seen[i] = storing(o)
-				continue
-			}
-		}
 		work.Go(func() error {
-			seen[i] = e.withResults(ctx, r, o)
+			sights[i] = e.last(ctx, r, o, state, func() bool { return listings.Add(1) <= maxListings })
 			return nil
 		})
 	}
-	_ = work.Wait() // each leaves its own observation
-	sights := make([]job.Sight, len(seen))
-	for i, o := range seen {
-		sights[i] = job.Sight{ChunkID: o.JobID, Runs: []job.Observation{o}, Ended: o.State.Terminal()}
-	}
+	_ = work.Wait() // each leaves its own sight
 	return sights, ctx.Err()
 }
+
+// last is the sight of a chunk whose workflow has ended, or is given up, and whose state was read since. The results of a job that the keeper
+// has not reported are looked up if that is still permitted.
+func (e *Engine) last(ctx context.Context, r run, o job.Observation, state chunk.State, permitted func() bool) job.Sight {
+	w := r.workflow
+	if kept(w) && w.Spec.Shutdown.Enabled() && !r.closed { // its pods may still be closing
+		if busy, err := e.busy(ctx, w); err == nil && !busy {
+			e.runs.keepClosed(w)
+		}
+		return sight(w, o, state, false)
+	}
+	s := sight(w, o, state, true)
+	if !single(w) || kept(w) && final(w, state.Runs[chunkOf(w)]) {
+		return s
+	}
+	if r.results != nil || permitted() {
+		o = e.withResults(ctx, r, o)
+	} else {
+		o = storing(o)
+	}
+	s.Runs, s.Ended = []job.Observation{o}, o.State.Terminal()
+	return s
+}
+
+func stateKey(w *wfv1.Workflow) string { return artifact.ChunkState(w.Namespace, chunkOf(w)) }
 
 // touch changes a workflow that Argo has missed. Argo's controller writes what it has worked on into its own cache as well; when
 // the workflow was deleted meanwhile and another one made under its name, the old copy takes the new one's place there
@@ -209,7 +352,7 @@ func (e *Engine) touch(ctx context.Context, w *wfv1.Workflow, now time.Time) {
 	err := e.patch(ctx, w, fmt.Sprintf(`{"metadata":{"uid":%q,"annotations":{%q:%q}}}`,
 		w.UID, touchedAnnotation, now.UTC().Format(time.RFC3339)))
 	if err != nil && !apierrors.IsConflict(err) { // another has its name by now
-		e.log.Warn().Err(err).Str("job", jobOf(w)).Msg("a workflow that Argo has missed could not be touched")
+		e.log.Warn().Err(err).Str("chunk", chunkOf(w)).Msg("a workflow that Argo has missed could not be touched")
 	}
 }
 
@@ -219,7 +362,7 @@ func (e *Engine) remake(ctx context.Context, ended *wfv1.Workflow) {
 	if e.cfg.Provide != nil {
 		_, err, _ := e.providing.Do(ended.Namespace, func() (any, error) { return nil, e.cfg.Provide(ctx, ended.Namespace) })
 		if err != nil {
-			e.log.Warn().Err(err).Str("job", jobOf(ended)).Str("namespace", ended.Namespace).Msg("the templates were not brought up to date")
+			e.log.Warn().Err(err).Str("chunk", chunkOf(ended)).Str("namespace", ended.Namespace).Msg("the templates were not brought up to date")
 		}
 	}
 	ctx, cancel := context.WithTimeout(ctx, kube.CallTimeout)
@@ -235,19 +378,19 @@ func (e *Engine) remake(ctx context.Context, ended *wfv1.Workflow) {
 		w, err = workflows.Create(ctx, &wfv1.Workflow{
 			ObjectMeta: metav1.ObjectMeta{
 				Name: w.Name, Namespace: w.Namespace, Annotations: annotations,
-				Labels: only(w.Labels, jobLabel, kube.TenantLabel, installationLabel),
+				Labels: only(w.Labels, jobLabel, chunkLabel, kube.TenantLabel, installationLabel),
 			},
 			Spec: w.Spec,
 		}, metav1.CreateOptions{})
 	}
 	if err != nil {
-		e.log.Warn().Err(err).Str("job", jobOf(ended)).Msg("a workflow whose template Argo did not know yet could not be made again")
+		e.log.Warn().Err(err).Str("chunk", chunkOf(ended)).Msg("a workflow whose template Argo did not know yet could not be made again")
 		return
 	}
 	e.runs.put(w)
 }
 
-// withResults adds the results to the observation of a run that has ended.
+// withResults adds the results to the observation of a single job that has ended.
 func (e *Engine) withResults(ctx context.Context, r run, o job.Observation) job.Observation {
 	if r.results != nil {
 		o.Stored(*r.results)
@@ -274,12 +417,12 @@ func (e *Engine) withResults(ctx context.Context, r run, o job.Observation) job.
 // not note the outcome. So we wait for the pods of such a workflow and read the outcome ourselves.
 func (e *Engine) collect(ctx context.Context, w *wfv1.Workflow) ([]job.ResultFile, *wfv1.Workflow, error) {
 	stopped := w.Spec.Shutdown.Enabled()
-	if stopped {
+	if stopped && !kept(w) {
 		if busy, err := e.busy(ctx, w); err != nil || busy {
 			return nil, w, err
 		}
 	}
-	prefix := artifact.ResultsOf(w.Namespace, jobOf(w))
+	prefix := artifact.ResultsOf(w.Namespace, chunkOf(w))
 	results := []job.ResultFile{}
 	err := e.objects.List(ctx, prefix, func(object artifact.Object) bool {
 		if name := strings.TrimPrefix(object.Key, prefix); name != "" && !strings.HasSuffix(name, "/") {
@@ -306,7 +449,7 @@ func (e *Engine) collect(ctx context.Context, w *wfv1.Workflow) ([]job.ResultFil
 
 // busy reports whether the workflow has pods that have not ended.
 func (e *Engine) busy(ctx context.Context, w *wfv1.Workflow) (busy bool, err error) {
-	err = kube.EachPodOf(ctx, e.cluster, w.Namespace, jobOf(w), func(p *corev1.Pod) {
+	err = kube.EachPodOf(ctx, e.cluster, w.Namespace, chunkOf(w), func(p *corev1.Pod) {
 		busy = busy || p.Status.Phase != corev1.PodSucceeded && p.Status.Phase != corev1.PodFailed
 	})
 	return busy, err
@@ -366,6 +509,8 @@ func (e *Engine) Forget(ctx context.Context, ids []string) error {
 	return work.Wait()
 }
 
+// forget removes the workflow last, since the objects are found by it. The workflow's name is free when its pods are gone: Argo names pods after
+// it.
 func (e *Engine) forget(ctx context.Context, id string) error {
 	ctx, cancel := context.WithTimeout(ctx, kube.CallTimeout)
 	defer cancel()
@@ -373,10 +518,17 @@ func (e *Engine) forget(ctx context.Context, id string) error {
 	if err != nil || w == nil {
 		return err
 	}
-	withPods := metav1.DeleteOptions{PropagationPolicy: new(metav1.DeletePropagationBackground)}
+	if kept(w) {
+		ns := w.Namespace
+		err := e.objects.Delete(ctx, artifact.ChunkState(ns, id), artifact.ChunkList(ns, id), artifact.ChunkCancelled(ns, id))
+		if err != nil {
+			return err
+		}
+	}
+	withPods := metav1.DeleteOptions{PropagationPolicy: new(metav1.DeletePropagationForeground)}
 	err = e.workflows.Workflows(w.Namespace).Delete(ctx, w.Name, withPods)
 	if err != nil && !apierrors.IsNotFound(err) {
-		return kube.Failed(err, "delete the workflow of job "+id)
+		return kube.Failed(err, "delete the workflow of chunk "+id)
 	}
 	e.runs.remove(w)
 	return nil

@@ -17,10 +17,11 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/uuid"
 	"github.com/rs/zerolog"
-	"pgregory.net/rapid"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/yaml"
 
 	"github.com/sumo-k8/sumo-k8/pkg/artifact"
+	"github.com/sumo-k8/sumo-k8/pkg/chunk"
 	"github.com/sumo-k8/sumo-k8/pkg/job"
 	"github.com/sumo-k8/sumo-k8/pkg/problem"
 	"github.com/sumo-k8/sumo-k8/pkg/simulation"
@@ -30,14 +31,64 @@ func aJob() job.Job {
 	id := uuid.Must(uuid.NewV7()).String()
 	return job.Job{
 		ID: id, TenantID: "acme corp", Namespace: "sumo-acme", Name: "morning peak", ScenarioKey: "scenarios/sumo-acme/u1.zip",
-		State: job.Pending, CPURequest: 2, MemoryGi: 4, TimeoutSeconds: 3600,
+		ResultsKey: artifact.ResultsOf("sumo-acme", id),
+		State:      job.Pending, CPURequest: 2, MemoryGi: 4, TimeoutSeconds: 3600,
 	}
 }
 
-// states are the observed states by job.
-func (b *bundle) states(t *testing.T) map[string]job.State {
+// aChunk is one of so many runs of a study, two at a time.
+func aChunk(runs int) job.Chunk {
+	c := job.Chunk{ID: uuid.NewString(), Parallel: 2}
+	study := uuid.NewString()
+	for i := range runs {
+		j := aJob()
+		j.Study = &job.StudyRun{ID: study, Replication: i, Chunk: c.ID}
+		j.ResultsKey = artifact.ResultsOfRun(j.Namespace, study, j.ID)
+		c.Jobs = append(c.Jobs, j)
+	}
+	return c
+}
+
+// startFirst makes the workflow of a job as the release made it that knew the first generation only.
+func (b *bundle) startFirst(t *testing.T, j job.Job) {
 	t.Helper()
-	seen, err := b.Observe(t.Context())
+	_, err := b.workflows.Workflows(j.Namespace).Create(t.Context(), &wfv1.Workflow{ObjectMeta: metav1.ObjectMeta{
+		Name: job.RunName(j.ID), Namespace: j.Namespace, Annotations: map[string]string{titleAnnotation: j.Name},
+		Labels: map[string]string{jobLabel: j.ID, installationLabel: b.cfg.Installation},
+	}}, metav1.CreateOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// keep writes what a chunk's keeper says.
+func (b *bundle) keep(t *testing.T, namespace, id string, runs map[string]chunk.RunState) {
+	t.Helper()
+	text, err := chunk.State{ID: id, Runs: runs}.Encode()
+	if err == nil {
+		err = b.put(t.Context(), artifact.ChunkState(namespace, id), text)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// observed are the observations of all jobs of which the engine has any.
+func (b *bundle) observed(ctx context.Context) (all []job.Observation, err error) {
+	seen, err := b.Observe(ctx)
+	for _, s := range seen {
+		if s.Others.State != "" {
+			all = append(all, s.Of(s.ChunkID))
+		}
+		all = append(all, s.Runs...)
+	}
+	return all, err
+}
+
+// jobStates are the observed states by job.
+func (b *bundle) jobStates(t *testing.T) map[string]job.State {
+	t.Helper()
+	seen, err := b.observed(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -52,7 +103,7 @@ func (b *bundle) states(t *testing.T) map[string]job.State {
 func (b *bundle) see(t *testing.T, what string, is func([]job.Observation) bool) []job.Observation {
 	t.Helper()
 	for {
-		seen, err := b.Observe(t.Context())
+		seen, err := b.observed(t.Context())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -70,7 +121,7 @@ func (b *bundle) see(t *testing.T, what string, is func([]job.Observation) bool)
 func (b *bundle) start(t *testing.T, jobs ...job.Job) {
 	t.Helper()
 	for _, j := range jobs {
-		if err := b.Start(t.Context(), j); err != nil {
+		if err := b.Start(t.Context(), job.Single(j)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -84,23 +135,24 @@ const (
 
 func TestAWorkflowIsATemplateWithArgumentsAndNothingElse(t *testing.T) {
 	t.Parallel()
-	b := setup(t)
-	b.cfg.PriorityClasses = map[job.Priority]string{job.High: "sumo-k8-high"}
-	seed, j := int64(7), aJob()
-	j.ID = "018f0000-0000-7000-8000-000000000001"
-	j.Name, j.Priority = "peak {{workflow.uid}} [x](http://evil)", job.High
-	j.Options = simulation.Options{ConfigFile: "a{{=1+1}}.sumocfg", Seed: &seed, SumoVersion: "1.18"}
-	j.Traceparent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
-	b.start(t, j)
-	got := b.api.workflow(j.Namespace, j.ID)
-	for _, given := range []string{"resourceVersion", "uid", "creationTimestamp"} { // by the API server
-		delete(got["metadata"].(map[string]any), given)
+	seed := int64(7)
+	options := simulation.Options{ConfigFile: "a{{=1+1}}.sumocfg", Seed: &seed, SumoVersion: "1.18"}
+	one := aJob()
+	one.ID = "018f0000-0000-7000-8000-000000000001"
+	one.Name, one.Priority, one.Options = "peak {{workflow.uid}} [x](http://evil)", job.High, options
+	one.Traceparent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+	several := aChunk(5)
+	several.ID = "018f0000-0000-7000-8000-000000000002"
+	for i := range several.Jobs {
+		several.Jobs[i].Options = options
+		several.Jobs[i].OverlayKey = "scenarios/sumo-acme/o1.zip"
+		several.Jobs[i].Study.ID = "018f0000-0000-7000-8000-000000000003"
 	}
-	text, err := yaml.Marshal(got)
-	if err != nil {
-		t.Fatal(err)
-	}
-	want := `apiVersion: argoproj.io/v1alpha1
+	for name, tt := range map[string]struct {
+		chunk job.Chunk
+		want  string
+	}{
+		"a job": {job.Single(one), `apiVersion: argoproj.io/v1alpha1
 kind: Workflow
 metadata:
   annotations:
@@ -109,6 +161,7 @@ metadata:
       tenant acme corp: 2 cores, 4 GiB, at most 1h0m0s.'
     workflows.argoproj.io/title: peak workflow.uid x http://evil
   labels:
+    sumo-k8.io/chunk: 018f0000-0000-7000-8000-000000000001
     sumo-k8.io/installation: sumo-k8
     sumo-k8.io/job: 018f0000-0000-7000-8000-000000000001
     sumo-k8.io/tenant: sumo-acme
@@ -117,35 +170,101 @@ metadata:
 spec:
   arguments:
     parameters:
+    - name: list-key
+      value: chunks/sumo-acme/018f0000-0000-7000-8000-000000000001/runs.json
     - name: scenario-key
       value: scenarios/sumo-acme/u1.zip
-    - name: results-key
-      value: results/sumo-acme/018f0000-0000-7000-8000-000000000001
-    - name: options
-      value: '{"config_file":"a\u007b\u007b=1+1\u007d\u007d.sumocfg","seed":7,"sumo_version":"1.18"}'
-    - name: timeout
-      value: 1h0m0s
+    - name: overlay-key
+      value: ""
+    - name: overlay
+      value: ""
+    - name: parallel
+      value: "1"
     - name: deadline
       value: "5100"
     - name: cpu
       value: "2"
     - name: memory
       value: 4Gi
-    - name: memory-bytes
-      value: "4294967296"
     - name: priority-class
       value: sumo-k8-high
   workflowTemplateRef:
-    name: sumo-1-18
+    name: sumo-1-18-g2
 status:
   finishedAt: null
   startedAt: null
-`
-	if diff := cmp.Diff(want, string(text)); diff != "" {
-		t.Errorf("-want +got:\n%s", diff)
-	}
-	if err := yaml.UnmarshalStrict(text, &wfv1.Workflow{}); err != nil {
-		t.Errorf("Argo cannot read it: %v", err)
+`},
+		"runs of a study": {several, `apiVersion: argoproj.io/v1alpha1
+kind: Workflow
+metadata:
+  annotations:
+    workflows.argoproj.io/description: 'Chunk 018f0000-0000-7000-8000-000000000002
+      of study 018f0000-0000-7000-8000-000000000003 of tenant acme corp: 5 runs, 2
+      at a time, each with 2 cores, 4 GiB, at most 1h0m0s.'
+    workflows.argoproj.io/title: morning peak (5 runs)
+  labels:
+    sumo-k8.io/chunk: 018f0000-0000-7000-8000-000000000002
+    sumo-k8.io/installation: sumo-k8.studies
+    sumo-k8.io/tenant: sumo-acme
+  name: sumo-018f0000-0000-7000-8000-000000000002
+  namespace: sumo-acme
+spec:
+  arguments:
+    parameters:
+    - name: list-key
+      value: chunks/sumo-acme/018f0000-0000-7000-8000-000000000002/runs.json
+    - name: scenario-key
+      value: scenarios/sumo-acme/u1.zip
+    - name: overlay-key
+      value: scenarios/sumo-acme/o1.zip
+    - name: overlay
+      value: /scenario/overlay.zip
+    - name: parallel
+      value: "2"
+    - name: deadline
+      value: "12300"
+    - name: cpu
+      value: "4"
+    - name: memory
+      value: 8Gi
+    - name: priority-class
+      value: ""
+  workflowTemplateRef:
+    name: sumo-1-18-g2
+status:
+  finishedAt: null
+  startedAt: null
+`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := setup(t)
+			b.cfg.PriorityClasses = map[job.Priority]string{job.High: "sumo-k8-high"}
+			if err := b.Start(t.Context(), tt.chunk); err != nil {
+				t.Fatal(err)
+			}
+			got := b.api.workflow("sumo-acme", tt.chunk.ID)
+			for _, given := range []string{"resourceVersion", "uid", "creationTimestamp"} { // by the API server
+				delete(got["metadata"].(map[string]any), given)
+			}
+			text, err := yaml.Marshal(got)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(tt.want, string(text)); diff != "" {
+				t.Errorf("-want +got:\n%s", diff)
+			}
+			if err := yaml.UnmarshalStrict(text, &wfv1.Workflow{}); err != nil {
+				t.Errorf("Argo cannot read it: %v", err)
+			}
+			var list chunk.List
+			if err := b.readJSON(t.Context(), artifact.ChunkList("sumo-acme", tt.chunk.ID), &list); err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(chunk.ListOf(tt.chunk), list); diff != "" {
+				t.Errorf("its list (-want +got):\n%s", diff)
+			}
+		})
 	}
 }
 
@@ -159,34 +278,12 @@ func TestAJobWithoutATraceHasNoAnnotationOfOne(t *testing.T) {
 	}
 }
 
-func TestOptionsKeepTheirMeaningAndHaveNothingForArgoToFillIn(t *testing.T) {
-	t.Parallel()
-	rapid.Check(t, func(t *rapid.T) {
-		want := simulation.Options{ConfigFile: rapid.StringMatching(`[a-z{}"\\=u007b ]{0,12}`).Draw(t, "config")}
-		text, err := json.Marshal(want)
-		if err != nil {
-			t.Fatal(err)
-		}
-		safe := withoutBraces(text)
-		if strings.Contains(safe, "{{") || strings.Contains(safe, "}}") {
-			t.Fatalf("%s has braces for Argo", safe)
-		}
-		var got simulation.Options
-		if err := json.Unmarshal([]byte(safe), &got); err != nil {
-			t.Fatal(err)
-		}
-		if diff := cmp.Diff(want, got); diff != "" {
-			t.Fatalf("-want +got:\n%s", diff)
-		}
-	})
-}
-
 func TestStartingTwiceMakesOneWorkflow(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	j := aJob()
 	b.start(t, j, j)
-	if diff := cmp.Diff(map[string]job.State{j.ID: job.Pending}, b.states(t)); diff != "" {
+	if diff := cmp.Diff(map[string]job.State{j.ID: job.Pending}, b.jobStates(t)); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
 	}
 }
@@ -197,7 +294,7 @@ func TestWhatWasStartedIsObservedAtOnce(t *testing.T) {
 	for range 50 { // the watch may be faster, but not every time
 		j := aJob()
 		b.start(t, j)
-		if _, seen := b.states(t)[j.ID]; !seen {
+		if _, seen := b.jobStates(t)[j.ID]; !seen {
 			t.Fatal("a job that was started is not observed; it would count as lost")
 		}
 	}
@@ -208,8 +305,9 @@ func TestARunIsFollowedToItsEndWithOneListAndOneWatch(t *testing.T) {
 	b := setup(t)
 	b.api.perPage = 1
 	j, other := aJob(), aJob()
-	b.start(t, j, other)
-	b.states(t)
+	b.startFirst(t, j)
+	b.startFirst(t, other)
+	b.jobStates(t)
 	b.api.set(t, j.Namespace, j.ID, statusRunning)
 	running := b.see(t, "the run", func(seen []job.Observation) bool {
 		return slices.ContainsFunc(seen, func(o job.Observation) bool { return o.State == job.Running })
@@ -269,14 +367,14 @@ func TestNothingIsMissedWhenAWatchBreaks(t *testing.T) {
 			b := setup(t)
 			stays, goes := aJob(), aJob()
 			b.start(t, stays, goes)
-			b.states(t)
+			b.jobStates(t)
 			tt.cause(b)
 			b.api.vanish(goes.Namespace, goes.ID)
 			b.api.set(t, stays.Namespace, stays.ID, statusRunning)
 			deadline := time.Now().Add(20 * time.Second)
 			for {
 				// While the copy is not current, observing waits or fails; it never answers with what is old.
-				seen, err := b.Observe(t.Context())
+				seen, err := b.observed(t.Context())
 				if err == nil && len(seen) == 1 && seen[0].JobID == stays.ID && seen[0].State == job.Running {
 					return
 				}
@@ -295,7 +393,7 @@ func TestNothingOldIsReportedWhileNoWatchCanBeOpened(t *testing.T) {
 	b := setup(t)
 	first, second := aJob(), aJob()
 	b.start(t, first)
-	b.states(t)
+	b.jobStates(t)
 	watches := b.api.called("WATCH")
 	b.api.cutOff("WATCH", true)
 	b.api.hangUp()
@@ -307,7 +405,7 @@ func TestNothingOldIsReportedWhileNoWatchCanBeOpened(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(elsewhere.Close)
-	if err := elsewhere.Start(t.Context(), second); err != nil {
+	if err := elsewhere.Start(t.Context(), job.Single(second)); err != nil {
 		t.Fatal(err)
 	}
 	for _, opens := range []bool{false, true} {
@@ -316,7 +414,7 @@ func TestNothingOldIsReportedWhileNoWatchCanBeOpened(t *testing.T) {
 		if opens {
 			ctx, cancel = context.WithTimeout(t.Context(), 30*time.Second)
 		}
-		seen, err := b.Observe(ctx)
+		seen, err := b.observed(ctx)
 		cancel()
 		if err == nil && len(seen) != 2 || opens && err != nil {
 			t.Fatalf("%d runs are reported (%v), want 2", len(seen), err)
@@ -416,7 +514,7 @@ func TestStopIsAskedForOnce(t *testing.T) {
 	b := setup(t)
 	j := aJob()
 	b.start(t, j)
-	b.states(t)
+	b.jobStates(t)
 	b.api.set(t, j.Namespace, j.ID, statusRunning)
 	for range 3 {
 		if err := b.Stop(t.Context(), j.ID); err != nil {
@@ -456,7 +554,7 @@ func TestForgottenRunsAreRemoved(t *testing.T) {
 	if err := b.Forget(t.Context(), ids); err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(map[string]job.State{stays.ID: job.Pending}, b.states(t)); diff != "" {
+	if diff := cmp.Diff(map[string]job.State{stays.ID: job.Pending}, b.jobStates(t)); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
 	}
 }
@@ -465,7 +563,7 @@ func TestAnEndIsNotReportedBeforeItsResultsAreKnown(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	j := aJob()
-	b.start(t, j)
+	b.startFirst(t, j)
 	b.api.set(t, j.Namespace, j.ID, statusSucceeded)
 	store := b.Engine.objects
 	b.Engine.objects = silentStore{store}
@@ -475,43 +573,61 @@ func TestAnEndIsNotReportedBeforeItsResultsAreKnown(t *testing.T) {
 		}
 	}
 	b.Engine.objects = store
-	if got := b.states(t)[j.ID]; got != job.Succeeded {
+	if got := b.jobStates(t)[j.ID]; got != job.Succeeded {
 		t.Errorf("once the store is back the run is %s", got)
 	}
 }
 
 func TestAStoppedRunEndsWithItsPod(t *testing.T) {
 	t.Parallel()
-	b := setup(t)
-	j := aJob()
-	b.start(t, j)
-	b.states(t)
-	if err := b.Stop(t.Context(), j.ID); err != nil {
-		t.Fatal(err)
-	}
-	b.api.setPods("Running")
-	b.api.set(
-		t, j.Namespace, j.ID,
-		`{"phase":"Failed","nodes":{"a":{"id":"a","type":"Pod","phase":"Failed","message":"workflow shutdown with strategy:  Stop"}}}`,
-	)
-	b.see(t, "that the results come", func(seen []job.Observation) bool {
-		return seen[0].State == job.Running && strings.Contains(seen[0].Message, "results are being stored")
-	})
-	outcome := `{"reason":"Interrupted","message":"stopped","started_at":"2026-11-22T09:00:00Z","finished_at":"2026-11-22T09:59:00Z","summary":{"sumo_version":"1.18.0","partial":true}}`
-	if _, err := b.objects.Put(t.Context(), artifact.ResultsOf(j.Namespace, j.ID)+simulation.OutcomeFile,
-		strings.NewReader(outcome), ""); err != nil {
-		t.Fatal(err)
-	}
-	b.api.setPods("Succeeded", "Failed")
-	for range 2 { // the second time from memory
-		seen, err := b.Observe(t.Context())
-		if err != nil {
-			t.Fatal(err)
-		}
-		o := seen[0]
-		if o.State != job.Cancelled || len(o.Results) != 1 || o.Summary == nil || !o.Summary.Partial || o.FinishedAt.Minute() != 59 {
-			t.Errorf("it is %+v", o)
-		}
+	for name, start := range map[string]func(*bundle, *testing.T, job.Job){
+		"by Argo":     (*bundle).startFirst,
+		"by a keeper": func(b *bundle, t *testing.T, j job.Job) { b.start(t, j) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := setup(t)
+			j := aJob()
+			start(b, t, j)
+			b.jobStates(t)
+			if err := b.Stop(t.Context(), j.ID); err != nil {
+				t.Fatal(err)
+			}
+			b.api.setPods("Running")
+			b.api.set(
+				t, j.Namespace, j.ID,
+				`{"phase":"Failed","nodes":{"a":{"id":"a","type":"Pod","phase":"Failed","message":"workflow shutdown with strategy:  Stop"}}}`,
+			)
+			b.see(t, "that the results come", func(seen []job.Observation) bool {
+				return seen[0].State == job.Running && strings.Contains(seen[0].Message, "results are being stored")
+			})
+			text := `{"reason":"Interrupted","message":"stopped","started_at":"2026-11-22T09:00:00Z","finished_at":"2026-11-22T09:59:00Z","summary":{"sumo_version":"1.18.0","partial":true}}`
+			if name == "by Argo" {
+				if err := b.put(t.Context(), j.ResultsKey+simulation.OutcomeFile, []byte(text)); err != nil {
+					t.Fatal(err)
+				}
+			} else {
+				var outcome simulation.Outcome
+				if err := json.Unmarshal([]byte(text), &outcome); err != nil {
+					t.Fatal(err)
+				}
+				b.keep(t, j.Namespace, j.ID, map[string]chunk.RunState{
+					j.ID: {Outcome: &outcome, Results: []job.ResultFile{{Name: simulation.OutcomeFile}}},
+				})
+			}
+			b.api.setPods("Succeeded", "Failed")
+			b.see(t, "the end", func(seen []job.Observation) bool { return terminal(seen[0]) })
+			for range 2 { // the second time from memory
+				seen, err := b.observed(t.Context())
+				if err != nil {
+					t.Fatal(err)
+				}
+				o := seen[0]
+				if o.State != job.Cancelled || len(o.Results) != 1 || o.Summary == nil || !o.Summary.Partial || o.FinishedAt.Minute() != 59 {
+					t.Errorf("it is %+v", o)
+				}
+			}
+		})
 	}
 }
 
@@ -526,7 +642,7 @@ func TestAnUnreachableAPIServerIsUnavailable(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.api.fail(http.MethodPost, http.StatusInternalServerError)
-	if err := b.Start(t.Context(), aJob()); problem.CodeOf(err) != problem.Unavailable {
+	if err := b.Start(t.Context(), job.Single(aJob())); problem.CodeOf(err) != problem.Unavailable {
 		t.Errorf("start: %v", err)
 	}
 	b.api.fail("LIST", http.StatusInternalServerError)
@@ -538,7 +654,7 @@ func TestAnUnreachableAPIServerIsUnavailable(t *testing.T) {
 func TestAClosedEngineSeesNothingRatherThanNoRuns(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	b.states(t)
+	b.jobStates(t)
 	b.Close()
 	if seen, err := b.Observe(t.Context()); err == nil {
 		t.Errorf("it answers %v, as if all runs were lost", seen)

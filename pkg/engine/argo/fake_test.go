@@ -35,6 +35,7 @@ type apiServer struct {
 	calls    map[string]int // by method, or "WATCH", "LIST" and "PODS"
 	pods     []any
 	perPage  int             // of lists; 0 for all
+	keeps    bool            // objects that are deleted, until they vanish
 	failures map[string]int  // status by the same names, for the next call
 	cut      map[string]bool // whether connections of such calls are cut
 }
@@ -134,6 +135,9 @@ func (s *apiServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			}
 			maps.Copy(meta["annotations"].(map[string]any), patch.Metadata.Annotations)
 			maps.Copy(object["spec"].(map[string]any), patch.Spec)
+			write(w, s.store("MODIFIED", key, object))
+		case r.Method == http.MethodDelete && s.keeps:
+			object["metadata"].(map[string]any)["deletionTimestamp"] = time.Now().UTC().Format(time.RFC3339)
 			write(w, s.store("MODIFIED", key, object))
 		case r.Method == http.MethodDelete:
 			s.store("DELETED", key, object)
@@ -272,10 +276,11 @@ func (s *apiServer) list(w http.ResponseWriter, r *http.Request) {
 		meta["continue"] = strconv.Itoa(to)
 	}
 	items := []any{}
-	_, wanted, exact := strings.Cut(r.URL.Query().Get("labelSelector"), jobLabel+"=")
+	_, wanted, exact := strings.Cut(r.URL.Query().Get("labelSelector"), "),")
+	name, value, _ := strings.Cut(wanted, "=")
 	for _, key := range keys[from:to] {
 		labels := s.objects[key]["metadata"].(map[string]any)["labels"].(map[string]any)
-		if !exact || labels[jobLabel] == wanted {
+		if !exact || labels[name] == value {
 			items = append(items, s.objects[key])
 		}
 	}

@@ -10,7 +10,9 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -20,6 +22,7 @@ import (
 	"github.com/rs/zerolog"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 
@@ -96,15 +99,17 @@ func setupLab(t *testing.T) *lab {
 	if err := l.objects.EnsureBucket(t.Context()); err != nil {
 		t.Fatal(err)
 	}
+	store := kube.ObjectStore{Endpoint: endpoint, Region: "us-east-1", Bucket: "lab-argo", AccessKey: key, SecretKey: secret}
 	oldest, newest := release.Oldest().Version, release.Newest().Version
 	template := func(version, image, pullPolicy string) func(string) ([]byte, error) {
 		return Template{
 			Version: version, Image: image, PullPolicy: pullPolicy, ProgressEvery: time.Second, Output: 64 << 20, Unpacked: 256 << 20,
+			Store: store,
 		}.Manifest
 	}
 	provisioner := &kube.Provisioner{
 		Client: labClient(t, "auth"), Home: "sumo-k8",
-		Store: kube.ObjectStore{Endpoint: endpoint, Region: "us-east-1", Bucket: "lab-argo", AccessKey: key, SecretKey: secret},
+		Store: store,
 		Templates: []func(string) ([]byte, error){
 			template(oldest, "dev.local/sumo:"+oldest, ""), template(newest, "dev.local/sumo:"+newest, ""),
 			template("0.0", "dev.local/no-such-image:0", "Never"),
@@ -144,6 +149,7 @@ func (l *lab) job(t *testing.T, scenario string, change func(*job.Job)) job.Job 
 		CPURequest: 1, MemoryGi: 1, TimeoutSeconds: 600, State: job.Pending,
 		Options: simulation.Options{SumoVersion: release.Newest().Version},
 	}
+	j.ResultsKey = artifact.ResultsOf(j.Namespace, j.ID)
 	j.ScenarioKey = artifact.ScenarioKey(j.Namespace, uuid.NewString())
 	if change != nil {
 		change(&j)
@@ -166,11 +172,11 @@ func (l *lab) await(t *testing.T, j job.Job, what string, is func(job.Observatio
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, o := range seen {
-			if o.JobID == j.ID {
-				last = o
-				if is(o) {
-					return o
+		for _, s := range seen {
+			if s.ChunkID == j.ChunkID() {
+				last = s.Of(j.ID)
+				if is(last) {
+					return last
 				}
 			}
 		}
@@ -184,7 +190,7 @@ func (l *lab) await(t *testing.T, j job.Job, what string, is func(job.Observatio
 }
 
 func workflowPath(j job.Job) string {
-	return "/apis/argoproj.io/v1alpha1/namespaces/" + j.Namespace + "/workflows/" + job.RunName(j.ID)
+	return "/apis/argoproj.io/v1alpha1/namespaces/" + j.Namespace + "/workflows/" + job.RunName(j.ChunkID())
 }
 
 func (l *lab) workflowText(t *testing.T, j job.Job) []byte {
@@ -250,10 +256,10 @@ func TestLabRunsSUMO(t *testing.T) {
 		t.Run(version, func(t *testing.T) {
 			began := time.Now()
 			j := l.job(t, "ready_to_use/square.zip", func(j *job.Job) { j.Options.SumoVersion, j.Priority = version, job.High })
-			if err := l.Start(t.Context(), j); err != nil {
+			if err := l.Start(t.Context(), job.Single(j)); err != nil {
 				t.Fatal(err)
 			}
-			if err := l.Start(t.Context(), j); err != nil {
+			if err := l.Start(t.Context(), job.Single(j)); err != nil {
 				t.Fatalf("starting it again: %v", err)
 			}
 			l.await(t, j, "its start", func(o job.Observation) bool { return o.State != job.Pending })
@@ -273,7 +279,7 @@ func TestLabRunsSUMO(t *testing.T) {
 				t.Fatal(err)
 			}
 			seen, err := l.Observe(t.Context())
-			if err != nil || slices.ContainsFunc(seen, func(o job.Observation) bool { return o.JobID == j.ID }) {
+			if err != nil || slices.ContainsFunc(seen, func(s job.Sight) bool { return s.ChunkID == j.ID }) {
 				t.Errorf("after it was forgotten it is still seen: %v %v", seen, err)
 			}
 		})
@@ -302,8 +308,8 @@ func TestLabReportsWhyRunsFail(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			j := l.job(t, tt.scenario, tt.change)
-			w, err := l.cfg.workflowOf(j)
-			if err != nil {
+			w := l.cfg.workflowOf(job.Single(j))
+			if err := l.putObjects(t.Context(), j.Namespace, job.Single(j)); err != nil {
 				t.Fatal(err)
 			}
 			for i, p := range w.Spec.Arguments.Parameters {
@@ -328,7 +334,7 @@ func TestLabImageMissing(t *testing.T) {
 	t.Parallel()
 	l := setupLab(t)
 	j := l.job(t, "ready_to_use/square.zip", func(j *job.Job) { j.Options.SumoVersion = "0.0" })
-	if err := l.Start(t.Context(), j); err != nil {
+	if err := l.Start(t.Context(), job.Single(j)); err != nil {
 		t.Fatal(err)
 	}
 	for { // until its pod waits for the image
@@ -336,7 +342,7 @@ func TestLabImageMissing(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if len(seen) == 1 && seen[0].Message != "" {
+		if len(seen) == 1 && seen[0].Of(j.ID).Message != "" {
 			break
 		}
 		time.Sleep(100 * time.Millisecond)
@@ -353,7 +359,7 @@ func TestLabImageMissing(t *testing.T) {
 func (l *lab) pods(t *testing.T, j job.Job) []*corev1.Pod {
 	t.Helper()
 	var running []*corev1.Pod
-	err := kube.EachPodOf(t.Context(), l.admin, j.Namespace, j.ID, func(p *corev1.Pod) {
+	err := kube.EachPodOf(t.Context(), l.admin, j.Namespace, j.ChunkID(), func(p *corev1.Pod) {
 		if p.Status.Phase == corev1.PodRunning {
 			running = append(running, p)
 		}
@@ -374,7 +380,7 @@ func TestLabStopKeepsWhatWasWritten(t *testing.T) {
 	t.Parallel()
 	l := setupLab(t)
 	j := l.job(t, "ready_to_use/grid.zip", endless)
-	if err := l.Start(t.Context(), j); err != nil {
+	if err := l.Start(t.Context(), job.Single(j)); err != nil {
 		t.Fatal(err)
 	}
 	l.await(t, j, "progress", func(o job.Observation) bool { return running(o) && o.Progress > 0 })
@@ -420,7 +426,7 @@ func TestLabLostPodsAreRepeated(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			j := l.job(t, "ready_to_use/grid.zip", func(j *job.Job) { step := 0.04; j.Options.StepLength = &step })
-			if err := l.Start(t.Context(), j); err != nil {
+			if err := l.Start(t.Context(), job.Single(j)); err != nil {
 				t.Fatal(err)
 			}
 			var first, second []*corev1.Pod
@@ -449,7 +455,7 @@ func TestLabAWorkflowThatVanishedIsNotObserved(t *testing.T) {
 	t.Parallel()
 	l := setupLab(t)
 	j := l.job(t, "ready_to_use/grid.zip", endless)
-	if err := l.Start(t.Context(), j); err != nil {
+	if err := l.Start(t.Context(), job.Single(j)); err != nil {
 		t.Fatal(err)
 	}
 	l.await(t, j, "its start", running)
@@ -461,7 +467,7 @@ func TestLabAWorkflowThatVanishedIsNotObserved(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if !slices.ContainsFunc(seen, func(o job.Observation) bool { return o.JobID == j.ID }) {
+		if !slices.ContainsFunc(seen, func(s job.Sight) bool { return s.ChunkID == j.ID }) {
 			break
 		}
 		if time.Now().After(deadline) {
@@ -469,7 +475,7 @@ func TestLabAWorkflowThatVanishedIsNotObserved(t *testing.T) {
 		}
 		<-l.Changed()
 	}
-	if err := l.Start(t.Context(), j); err != nil {
+	if err := l.Start(t.Context(), job.Single(j)); err != nil {
 		t.Fatalf("starting it again: %v", err)
 	}
 	l.await(t, j, "its second start", running)
@@ -479,7 +485,7 @@ func TestLabLogsAreThoseOfTheFile(t *testing.T) {
 	t.Parallel()
 	l := setupLab(t)
 	j := l.job(t, "ready_to_use/grid.zip", func(j *job.Job) { j.Options.SumoVersion = release.Oldest().Version })
-	if err := l.Start(t.Context(), j); err != nil {
+	if err := l.Start(t.Context(), job.Single(j)); err != nil {
 		t.Fatal(err)
 	}
 	// Read by pieces while it runs, as a follower does; what comes must be the beginning of the file.
@@ -499,7 +505,7 @@ func TestLabLogsAreThoseOfTheFile(t *testing.T) {
 		}
 		body.Close()
 	}
-	file, err := l.objects.Open(t.Context(), artifact.ResultsOf(j.Namespace, j.ID)+simulation.LogFile, 0, -1)
+	file, err := l.objects.Open(t.Context(), j.ResultsKey+simulation.LogFile, 0, -1)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -512,4 +518,325 @@ func TestLabLogsAreThoseOfTheFile(t *testing.T) {
 		t.Errorf("live (-) and stored (+) log differ:\n%s", cmp.Diff(got.String(), string(want)))
 	}
 	t.Logf("%d of %d bytes were read live", got.Len(), len(want))
+}
+
+// chunk makes a chunk of runs of a study, one at a time, which differ in their seeds.
+func (l *lab) chunk(t *testing.T, scenario string, runs int, change func(*job.Job)) job.Chunk {
+	t.Helper()
+	first := l.job(t, scenario, change)
+	c := job.Chunk{ID: uuid.NewString(), Parallel: 1}
+	study := uuid.NewString()
+	for i := range runs {
+		j, seed := first, int64(i)
+		j.ID, j.Options.Seed = uuid.Must(uuid.NewV7()).String(), &seed
+		j.Study = &job.StudyRun{ID: study, Replication: i, Chunk: c.ID}
+		j.ResultsKey = artifact.ResultsOfRun(j.Namespace, study, j.ID)
+		c.Jobs = append(c.Jobs, j)
+	}
+	return c
+}
+
+// follow observes a chunk as reconcile does, starting again what is lost, until all of its runs have ended and it has. Each look at it is
+// shown to see, which may be nil. It returns the first end that is reported of each run.
+func (l *lab) follow(t *testing.T, c job.Chunk, see func(job.Sight)) map[string]job.Observation {
+	t.Helper()
+	ends := map[string]job.Observation{}
+	var last job.Sight
+	current := c.Jobs // of the chunk as it was started last
+	for deadline := time.Now().Add(2 * patienceOnLab); time.Now().Before(deadline); {
+		seen, err := l.Observe(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		i := slices.IndexFunc(seen, func(s job.Sight) bool { return s.ChunkID == c.ID })
+		if i < 0 {
+			left := c
+			left.Jobs = nil
+			for _, j := range c.Jobs {
+				if _, ended := ends[j.ID]; !ended {
+					left.Jobs = append(left.Jobs, j)
+				}
+			}
+			if len(left.Jobs) == 0 {
+				return ends
+			}
+			current = left.Jobs
+			if err := l.Start(t.Context(), left); err != nil && problem.CodeOf(err) != problem.Unavailable {
+				t.Fatal(err)
+			}
+		} else {
+			last = seen[i]
+			for _, j := range current {
+				o := last.Of(j.ID)
+				first, ended := ends[j.ID]
+				switch {
+				case !ended && terminal(o):
+					ends[j.ID] = o
+				case ended && terminal(o) && !o.FinishedAt.Equal(*first.FinishedAt):
+					t.Errorf("run %d has ended twice: %v and %v", j.Study.Replication, first.FinishedAt, o.FinishedAt)
+				case ended && !terminal(o) && !last.Ended:
+					t.Errorf("run %d had ended, and is %s", j.Study.Replication, o.State)
+				}
+			}
+			if see != nil {
+				see(last)
+			}
+			if last.Ended {
+				if err := l.Forget(t.Context(), []string{c.ID}); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		select {
+		case <-l.Changed():
+		case <-time.After(time.Second):
+		}
+	}
+	t.Fatalf("%d of %d runs have ended; at last it was %+v\n%s", len(ends), len(c.Jobs), last.Others, l.workflowText(t, c.Jobs[0]))
+	return nil
+}
+
+func succeeded(t *testing.T, ends map[string]job.Observation, runs int) {
+	t.Helper()
+	for id, o := range ends {
+		if o.State != job.Succeeded {
+			t.Errorf("%s ended as %s %s (%s)", id, o.State, o.Reason, o.Message)
+		}
+	}
+	if len(ends) != runs {
+		t.Errorf("%d runs have ended, want %d", len(ends), runs)
+	}
+}
+
+func TestLabRunsAChunkInOnePod(t *testing.T) {
+	t.Parallel()
+	l := setupLab(t)
+	const runs = 200
+	c := l.chunk(t, "ready_to_use/square.zip", runs, nil)
+	began := time.Now()
+	if err := l.Start(t.Context(), c); err != nil {
+		t.Fatal(err)
+	}
+	var first, all time.Duration
+	ended := 0
+	ends := l.follow(t, c, func(s job.Sight) {
+		ended = 0
+		for _, o := range s.Runs {
+			if terminal(o) {
+				ended++
+			}
+		}
+		if first == 0 && ended > 0 {
+			first = time.Since(began)
+		}
+		if all == 0 && ended == runs {
+			all = time.Since(began)
+		}
+	})
+	t.Logf("%d runs: the first ends are seen after %.1fs, the last after %.1fs; the pod has ended after %.1fs",
+		runs, first.Seconds(), all.Seconds(), time.Since(began).Seconds())
+	succeeded(t, ends, runs)
+	for _, j := range c.Jobs {
+		o := ends[j.ID]
+		if o.Summary == nil || len(o.Results) < 7 || o.StoredAt == nil {
+			t.Fatalf("run %d has %+v and the results %v", j.Study.Replication, o.Summary, resultNames(o))
+		}
+	}
+	if _, err := l.objects.Stat(t.Context(), c.Jobs[runs-1].ResultsKey+artifact.PackFile); err != nil {
+		t.Error(err)
+	}
+	for _, prefix := range []string{artifact.ChunkPrefix, artifact.StatePrefix} {
+		if err := l.objects.List(t.Context(), prefix+l.tenant.Namespace, func(o artifact.Object) bool {
+			t.Errorf("%s is left", o.Key)
+			return true
+		}); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func TestLabOneRunOfAChunkIsCancelled(t *testing.T) {
+	t.Parallel()
+	l := setupLab(t)
+	c := l.chunk(t, "ready_to_use/grid.zip", 3, nil)
+	endless(&c.Jobs[0])
+	if err := l.Start(t.Context(), c); err != nil {
+		t.Fatal(err)
+	}
+	asked := false
+	ends := l.follow(t, c, func(s job.Sight) {
+		if s.Of(c.Jobs[0].ID).State == job.Running && !asked {
+			asked = true
+			if err := l.Stop(t.Context(), c.ID, c.Jobs[0].ID, c.Jobs[2].ID); err != nil {
+				t.Fatal(err)
+			}
+		}
+	})
+	want := []job.State{job.Cancelled, job.Succeeded, job.Cancelled}
+	for i, j := range c.Jobs {
+		if ends[j.ID].State != want[i] {
+			t.Errorf("run %d ended as %s (%s), want %s", i, ends[j.ID].State, ends[j.ID].Message, want[i])
+		}
+	}
+	if got := resultNames(ends[c.Jobs[0].ID]); !slices.Contains(got, simulation.LogFile) {
+		t.Errorf("the run that was stopped has left %v", got)
+	}
+}
+
+// kill ends the processes of this machine, which is the lab's node, in whose command line are all of these words.
+func kill(t *testing.T, words ...string) {
+	t.Helper()
+	found := false
+	processes, err := filepath.Glob("/proc/[0-9]*/cmdline")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range processes {
+		text, err := os.ReadFile(name)
+		program, _, _ := strings.Cut(string(text), "\x00")
+		if err != nil || filepath.Base(program) != words[0] || slices.ContainsFunc(words, func(w string) bool { return !bytes.Contains(text, []byte(w)) }) {
+			continue
+		}
+		pid, err := strconv.Atoi(filepath.Base(filepath.Dir(name)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		found = syscall.Kill(pid, syscall.SIGKILL) == nil || found
+	}
+	if !found {
+		t.Errorf("nothing runs as %v", words)
+	}
+}
+
+// TestLabWhatIsKilledOfAChunkIsRepeated kills parts of a pod in the middle of its runs. Each run ends once, and what had been stored is
+// not repeated.
+func TestLabWhatIsKilledOfAChunkIsRepeated(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name string
+		take func(*testing.T, *lab, job.Job)
+	}{
+		{"sumo-run", func(t *testing.T, _ *lab, _ job.Job) { kill(t, "sumo-run", "--output=67108864", "--desk=/desk") }},
+		{"the keeper", func(t *testing.T, l *lab, _ job.Job) { kill(t, "sumo-keeper", "--namespace="+l.tenant.Namespace) }},
+		{"the pod", func(t *testing.T, l *lab, j job.Job) {
+			for _, p := range l.pods(t, j) {
+				if err := l.admin.Delete().AbsPath("/api/v1/namespaces", l.tenant.Namespace, "pods", p.Name).
+					Body([]byte(`{"apiVersion":"v1","kind":"DeleteOptions","gracePeriodSeconds":0}`)).Do(t.Context()).Error(); err != nil {
+					t.Error(err)
+				}
+			}
+		}},
+		{"the workflow", func(t *testing.T, l *lab, j job.Job) {
+			if err := l.admin.Delete().AbsPath(workflowPath(j)).Do(t.Context()).Error(); err != nil {
+				t.Error(err)
+			}
+		}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			l := setupLab(t)
+			const runs = 60
+			c := l.chunk(t, "ready_to_use/square.zip", runs, nil)
+			if err := l.Start(t.Context(), c); err != nil {
+				t.Fatal(err)
+			}
+			began, taken := time.Now(), false
+			before := 0
+			ends := l.follow(t, c, func(s job.Sight) {
+				ended := 0
+				for _, o := range s.Runs {
+					if terminal(o) {
+						ended++
+					}
+				}
+				if !taken && ended > 5 {
+					taken, before = true, ended
+					tt.take(t, l, c.Jobs[0])
+				}
+			})
+			succeeded(t, ends, runs)
+			if !taken || before == runs {
+				t.Errorf("%d runs had ended when it was killed", before)
+			}
+			t.Logf("%d of %d runs had ended when it was killed; all after %.1fs", before, runs, time.Since(began).Seconds())
+		})
+	}
+}
+
+// startFirst starts j by the template of the release that knew the first generation only.
+func (l *lab) startFirst(t *testing.T, j job.Job) {
+	t.Helper()
+	text, err := os.ReadFile("testdata/first-generation.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	version := j.Options.SumoVersion
+	manifest := strings.NewReplacer("sumo-1-18", "sumo-"+strings.ReplaceAll(version, ".", "-"), "sumo-acme", j.Namespace,
+		"registry.example/sumo:1.18", "dev.local/sumo:"+version).Replace(string(text))
+	name := "/apis/argoproj.io/v1alpha1/namespaces/" + j.Namespace + "/workflowtemplates/sumo-" + strings.ReplaceAll(version, ".", "-")
+	if err := l.admin.Patch(types.ApplyYAMLPatchType).AbsPath(name).Param("fieldManager", "sumo-k8").Param("force", "true").
+		Body([]byte(manifest)).Do(t.Context()).Error(); err != nil {
+		t.Fatal(err)
+	}
+	options, err := json.Marshal(j.Options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := &wfv1.Workflow{ObjectMeta: metav1.ObjectMeta{
+		Name: job.RunName(j.ID), Namespace: j.Namespace,
+		Labels: map[string]string{jobLabel: j.ID, kube.TenantLabel: j.Namespace, installationLabel: l.cfg.Installation},
+	}}
+	w.Spec.WorkflowTemplateRef = &wfv1.WorkflowTemplateRef{Name: "sumo-" + strings.ReplaceAll(version, ".", "-")}
+	for name, value := range map[string]string{
+		"scenario-key": j.ScenarioKey, "results-key": strings.TrimSuffix(j.ResultsKey, "/"), "options": string(options),
+		"timeout": "10m", "deadline": "2100", "cpu": "1", "memory": "1Gi", "memory-bytes": "1073741824", "priority-class": "",
+	} {
+		w.Spec.Arguments.Parameters = append(w.Spec.Arguments.Parameters, wfv1.Parameter{Name: name, Value: wfv1.AnyStringPtr(value)})
+	}
+	if _, err := l.workflows.Workflows(j.Namespace).Create(t.Context(), w, metav1.CreateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestLabWorkflowsOfTheFirstGenerationEndAfterAnUpgrade has one that has ended, one that runs and one that waits when this release begins.
+func TestLabWorkflowsOfTheFirstGenerationEndAfterAnUpgrade(t *testing.T) {
+	t.Parallel()
+	l := setupLab(t)
+	finished, running, waiting := l.job(t, "ready_to_use/square.zip", nil), l.job(t, "ready_to_use/grid.zip", endless),
+		l.job(t, "ready_to_use/square.zip", nil)
+	l.startFirst(t, finished)
+	for { // until it has ended, though nobody has observed that
+		w, err := l.workflows.Workflows(finished.Namespace).Get(t.Context(), job.RunName(finished.ID), metav1.GetOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if w.Status.Phase.Completed() {
+			break
+		}
+		time.Sleep(500 * time.Millisecond)
+	}
+	l.startFirst(t, running)
+	l.await(t, running, "progress", func(o job.Observation) bool { return o.State == job.Running && o.Progress > 0 })
+	l.startFirst(t, waiting)
+	queued := l.job(t, "ready_to_use/square.zip", nil)
+	if err := l.Start(t.Context(), job.Single(queued)); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.Stop(t.Context(), running.ID, running.ID); err != nil {
+		t.Fatal(err)
+	}
+	for _, j := range []job.Job{finished, waiting, queued} {
+		if o := l.endsAs(t, j, verdict{State: job.Succeeded}); len(o.Results) != 7 || o.Summary == nil || o.Results[0].SHA256 == "" {
+			t.Errorf("the results are %+v", o.Results)
+		}
+	}
+	o := l.endsAs(t, running, verdict{job.Cancelled, simulation.Cancelled})
+	if o.Summary == nil || !o.Summary.Partial {
+		t.Errorf("the summary of the run that was stopped is %+v", o.Summary)
+	}
+	if err := l.Forget(t.Context(), []string{finished.ID, running.ID, waiting.ID, queued.ID}); err != nil {
+		t.Fatal(err)
+	}
+	if seen, err := l.Observe(t.Context()); err != nil || len(seen) > 0 {
+		t.Errorf("after all are forgotten %+v is seen (%v)", seen, err)
+	}
 }

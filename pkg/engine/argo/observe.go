@@ -13,6 +13,7 @@ import (
 
 	wfv1 "github.com/argoproj/argo-workflows/v3/pkg/apis/workflow/v1alpha1"
 
+	"github.com/sumo-k8/sumo-k8/pkg/chunk"
 	"github.com/sumo-k8/sumo-k8/pkg/job"
 	"github.com/sumo-k8/sumo-k8/pkg/simulation"
 )
@@ -21,7 +22,7 @@ import (
 // exist. Kubernetes and Argo would wait for ever. It outlasts a registry's restart.
 const patience = 3 * time.Minute
 
-// podsOf are the attempts of the run, in the order in which they were made.
+// podsOf are the attempts of the chunk, in the order in which they were made.
 func podsOf(w *wfv1.Workflow) []wfv1.NodeStatus {
 	var pods []wfv1.NodeStatus
 	for _, n := range w.Status.Nodes {
@@ -35,11 +36,75 @@ func podsOf(w *wfv1.Workflow) []wfv1.NodeStatus {
 	return pods
 }
 
-// observe translates w for its job, without the results. Along the life of a workflow the state and the progress
+// sight is what w and the keeper's state say of a chunk; o is observe(w). With last, nothing more will come: o is how a single job ended of which
+// the keeper has not reported the end, and of several jobs those are lost, unless another attempt would end the same way.
+func sight(w *wfv1.Workflow, o job.Observation, state chunk.State, last bool) job.Sight {
+	s := job.Sight{ChunkID: chunkOf(w), Ended: last}
+	if single(w) {
+		r, begun := state.Runs[s.ChunkID]
+		switch {
+		case begun && final(w, r):
+			o = observeRun(w, s.ChunkID, r)
+		case o.State.Terminal() && !last:
+			o = storing(o)
+		case begun && !last:
+			seen := observeRun(w, s.ChunkID, r)
+			o.State, o.StartedAt, o.Progress = seen.State, seen.StartedAt, max(seen.Progress, o.Progress)
+		}
+		s.Runs = []job.Observation{o}
+		return s
+	}
+	for id, r := range state.Runs {
+		if !last || final(w, r) {
+			s.Runs = append(s.Runs, observeRun(w, id, r))
+		}
+	}
+	switch {
+	case !last:
+		s.Others.State = job.Pending
+		if o.State == job.Pending {
+			s.Others.Message = o.Message
+		}
+	case w.Status.Phase == wfv1.WorkflowSucceeded: // and left something out
+	case o.Reason == simulation.ImagePullFailed, o.Reason == simulation.InternalError:
+		s.Others = o
+		s.Others.JobID = ""
+	}
+	return s
+}
+
+// final reports whether nothing more will happen to a run of w. One that was interrupted has its next attempt, unless w was stopped.
+func final(w *wfv1.Workflow, r chunk.RunState) bool {
+	return r.Ended() && (r.Outcome.Reason != simulation.Interrupted || w.Spec.Shutdown.Enabled())
+}
+
+// observeRun translates what the keeper says of a run.
+func observeRun(w *wfv1.Workflow, id string, r chunk.RunState) job.Observation {
+	o := job.Observation{JobID: id, State: job.Running, Progress: r.Progress, StartedAt: &r.StartedAt}
+	if !final(w, r) {
+		return o
+	}
+	outcome := *r.Outcome
+	if outcome.Reason == simulation.Interrupted {
+		outcome.Reason, outcome.Message = explained(simulation.Cancelled)
+	}
+	if !outcome.StartedAt.IsZero() {
+		o.StartedAt = &outcome.StartedAt
+	}
+	o.FinishedAt = &outcome.FinishedAt
+	if !r.StoredAt.IsZero() {
+		o.StoredAt = &r.StoredAt
+	}
+	o.End(outcome)
+	o.Stored(append([]job.ResultFile{}, r.Results...))
+	return o
+}
+
+// observe translates w for a job, as far as Argo knows of it, and without the results. Along the life of a workflow the state and the progress
 // never go back: an attempt that follows a lost one counts as running from its start. The exception is an attempt whose pod
 // Argo recreates for the same attempt; the record does not follow it back.
 func observe(w *wfv1.Workflow, now time.Time) job.Observation {
-	o := job.Observation{JobID: jobOf(w), State: job.Pending}
+	o := job.Observation{JobID: chunkOf(w), State: job.Pending}
 	pods := podsOf(w)
 	for _, p := range pods {
 		o.Progress = max(o.Progress, simulation.ParseProgress(string(p.Progress)))

@@ -225,7 +225,7 @@ func TestWhatIsKeptOfAWorkflowIsAllThatIsReadAndLittleElse(t *testing.T) {
 				t.Errorf("observed (-whole +kept):\n%s", diff)
 			}
 			of := func(w *wfv1.Workflow) []any {
-				return []any{w.Name, w.Namespace, w.UID, w.ResourceVersion, jobOf(w), w.Spec.Shutdown, missed(w, noon)}
+				return []any{w.Name, w.Namespace, w.UID, w.ResourceVersion, chunkOf(w), w.Spec.Shutdown, missed(w, noon)}
 			}
 			if diff := cmp.Diff(of(w), of(kept)); diff != "" {
 				t.Errorf("-whole +kept:\n%s", diff)

@@ -35,6 +35,8 @@ const (
 type run struct {
 	workflow *wfv1.Workflow // never changed, only replaced
 	started  time.Time      // when it was first seen running; Argo only knows when its pod was made
+	ended    time.Time      // when it was first seen to have ended, or, of one that was stopped, that its pods have
+	closed   bool           // of one that was stopped: its pods have ended
 	results  *[]job.ResultFile
 }
 
@@ -54,7 +56,7 @@ type runs struct {
 	close    context.CancelFunc
 
 	mu      sync.Mutex
-	byJob   map[string]run
+	byChunk map[string]run
 	working bool          // a goroutine keeps the copy up to date
 	current bool          // the copy is complete and a watch follows
 	settled chan struct{} // closed when current or failed changes next
@@ -65,7 +67,7 @@ type runs struct {
 func newRuns(client typed.WorkflowInterface, selector string, now func() time.Time, log zerolog.Logger) *runs {
 	s := &runs{
 		client: client, selector: selector, now: now, log: log,
-		changed: make(chan struct{}, 1), byJob: map[string]run{}, settled: make(chan struct{}),
+		changed: make(chan struct{}, 1), byChunk: map[string]run{}, settled: make(chan struct{}),
 	}
 	s.alive, s.close = context.WithCancel(context.Background())
 	return s
@@ -81,8 +83,8 @@ func (s *runs) observe(ctx context.Context) ([]run, error) {
 			return nil, errors.New("the engine is closed")
 		}
 		if s.current {
-			all := make([]run, 0, len(s.byJob))
-			for _, r := range s.byJob {
+			all := make([]run, 0, len(s.byChunk))
+			for _, r := range s.byChunk {
 				all = append(all, r)
 			}
 			s.mu.Unlock()
@@ -162,21 +164,25 @@ func (s *runs) work() {
 // relist replaces the copy and returns the version from which a watch has to continue.
 func (s *runs) relist(ctx context.Context) (version string, err error) {
 	fresh := map[string]*wfv1.Workflow{}
-	version, err = s.list(ctx, s.selector, func(w *wfv1.Workflow) { fresh[jobOf(w)] = w })
+	version, err = s.list(ctx, s.selector, func(w *wfv1.Workflow) {
+		if w.DeletionTimestamp == nil {
+			fresh[chunkOf(w)] = w
+		}
+	})
 	if err != nil {
 		return "", err
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	old := s.byJob
-	s.byJob = make(map[string]run, len(fresh))
+	old := s.byChunk
+	s.byChunk = make(map[string]run, len(fresh))
 	for id, w := range fresh {
-		s.byJob[id] = s.next(old[id], w)
+		s.byChunk[id] = s.next(old[id], w)
 	}
 	for id, r := range old {
 		// What we have made or changed ourselves meanwhile is not in the list yet; the watch will report its state.
 		if after(r.workflow.ResourceVersion, version) {
-			s.byJob[id] = r
+			s.byChunk[id] = r
 		}
 	}
 	return version, nil
@@ -289,14 +295,18 @@ func (s *runs) apply(event watch.Event) error {
 
 // put takes what is read of w into the copy unless the copy has a newer one.
 func (s *runs) put(w *wfv1.Workflow) {
-	if jobOf(w) == "" {
+	if chunkOf(w) == "" {
+		return
+	}
+	if w.DeletionTimestamp != nil { // it only waits for its pods to go
+		s.remove(w)
 		return
 	}
 	w = slim(w)
 	s.mu.Lock()
-	old := s.byJob[jobOf(w)]
+	old := s.byChunk[chunkOf(w)]
 	if old.workflow == nil || !newer(old.workflow, w) {
-		s.byJob[jobOf(w)] = s.next(old, w)
+		s.byChunk[chunkOf(w)] = s.next(old, w)
 	}
 	s.mu.Unlock()
 	s.notify()
@@ -318,7 +328,7 @@ func after(a, b string) bool {
 func (s *runs) next(old run, w *wfv1.Workflow) run {
 	r := run{workflow: w}
 	if old.workflow != nil && old.workflow.UID == w.UID {
-		r.started = old.started
+		r.started, r.ended, r.closed = old.started, old.ended, old.closed
 		if old.results != nil {
 			r.workflow, r.results = old.workflow, old.results // it had ended; what changes now means nothing
 		}
@@ -326,37 +336,50 @@ func (s *runs) next(old run, w *wfv1.Workflow) run {
 	if r.started.IsZero() && !w.Status.Phase.Completed() && observe(w, s.now()).State == job.Running {
 		r.started = s.now()
 	}
+	if r.ended.IsZero() && w.Status.Phase.Completed() {
+		r.ended = s.now()
+	}
 	return r
 }
 
-// get returns the workflow of a job, if the copy has it.
+// get returns the workflow of a chunk, if the copy has it.
 func (s *runs) get(id string) *wfv1.Workflow {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if !s.current {
 		return nil
 	}
-	return s.byJob[id].workflow
+	return s.byChunk[id].workflow
 }
 
 // remove takes w out of the copy, but not one that was made since under the same name.
 func (s *runs) remove(w *wfv1.Workflow) {
 	s.mu.Lock()
-	if r := s.byJob[jobOf(w)]; r.workflow != nil && r.workflow.UID == w.UID {
-		delete(s.byJob, jobOf(w))
+	if r := s.byChunk[chunkOf(w)]; r.workflow != nil && r.workflow.UID == w.UID {
+		delete(s.byChunk, chunkOf(w))
 	}
 	s.mu.Unlock()
 	s.notify()
 }
 
-// keepResults remembers the results of a run, and the workflow with what was learnt beside Argo, so that they are looked
+// keepResults remembers the results of a single job, and the workflow with what was learnt beside Argo, so that they are looked
 // up once.
 func (s *runs) keepResults(w *wfv1.Workflow, results []job.ResultFile) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if r := s.byJob[jobOf(w)]; r.workflow != nil && r.workflow.UID == w.UID {
+	if r := s.byChunk[chunkOf(w)]; r.workflow != nil && r.workflow.UID == w.UID {
 		r.workflow, r.results = w, &results
-		s.byJob[jobOf(w)] = r
+		s.byChunk[chunkOf(w)] = r
+	}
+}
+
+// keepClosed remembers that the pods of a workflow that was stopped have ended.
+func (s *runs) keepClosed(w *wfv1.Workflow) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if r := s.byChunk[chunkOf(w)]; r.workflow != nil && r.workflow.UID == w.UID {
+		r.ended, r.closed = s.now(), true
+		s.byChunk[chunkOf(w)] = r
 	}
 }
 

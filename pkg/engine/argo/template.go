@@ -10,6 +10,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
+	"github.com/sumo-k8/sumo-k8/pkg/chunk"
 	"github.com/sumo-k8/sumo-k8/pkg/confine"
 	"github.com/sumo-k8/sumo-k8/pkg/kube"
 	"github.com/sumo-k8/sumo-k8/pkg/simulation"
@@ -18,24 +19,27 @@ import (
 
 // Names of the arguments that a workflow gives to its template, and of the parameter that it leaves.
 const (
+	listKeyParameter       = "list-key"
 	scenarioKeyParameter   = "scenario-key"
-	resultsKeyParameter    = "results-key"
-	optionsParameter       = "options"
-	timeoutParameter       = "timeout"
+	overlayKeyParameter    = "overlay-key"
+	overlayParameter       = "overlay"
+	parallelParameter      = "parallel"
 	deadlineParameter      = "deadline"
 	cpuParameter           = "cpu"
 	memoryParameter        = "memory"
-	memoryBytesParameter   = "memory-bytes"
 	priorityClassParameter = "priority-class"
 
 	outcomeParameter = "outcome"
 )
 
-// maxAttempts is how often a run is made when its node is lost or stops it.
+// overlayPath is where a pod has the overlay of a derived scenario.
+const overlayPath = "/scenario/overlay.zip"
+
+// maxAttempts is how often a pod is made when its node is lost or stops it.
 const maxAttempts = 3
 
 // grace is how long a pod may take to end after it is asked to: the five minutes after which sumo-run gives up closing
-// SUMO's outputs, and as much for uploading them.
+// SUMO's outputs, and as much for storing them.
 const grace = 10 * time.Minute
 
 // Template is an operator's choices for runs with one version of SUMO.
@@ -49,9 +53,11 @@ type Template struct {
 	Tolerations  []corev1.Toleration
 	// PodSpecPatch is merged into every pod, for what has no setting of its own, such as affinity.
 	PodSpecPatch string
+	// Store is how pods reach the object store.
+	Store kube.ObjectStore
 	// Confinement is whether SUMO may run on a node that cannot hold it to the run's files; empty means confine.Prefer.
 	Confinement confine.Mode
-	// Unpacked is the size of the largest scenario that is accepted, and Output how much SUMO may write, in bytes; 0 means
+	// Unpacked is the size of the largest scenario that is accepted, and Output how much SUMO may write in one run, in bytes; 0 means
 	// 16 GiB for either.
 	Unpacked, Output int64
 	// ProgressEvery is how often a run reports its progress. Each report is written to etcd twice.
@@ -70,8 +76,10 @@ const (
 	defaultProgressEvery = 10 * time.Second
 )
 
-// templateName is that of the template for a version of SUMO.
-func templateName(version string) string { return "sumo-" + strings.ReplaceAll(version, ".", "-") }
+// templateName is that of this release's template for a version of SUMO.
+func templateName(version string) string {
+	return fmt.Sprintf("sumo-%s-g%d", strings.ReplaceAll(version, ".", "-"), chunk.Generation)
+}
 
 // verdicts are the exit codes of runs that would end the same way again, as a list in Argo's expressions.
 func verdicts() string {
@@ -87,9 +95,9 @@ func verdicts() string {
 // storeFullPattern matches the errors of a full object store as Argo quotes them: those of MinIO, VersityGW and Ceph, and a bare 507.
 const storeFullPattern = `minimum free drive threshold|No space left|Insufficient Storage|quota exceeded|QuotaExceeded`
 
-// final matches what Kubernetes and Argo report of a pod that would end the same way again: one that used more than it
+// repeated matches what Kubernetes and Argo report of a pod that would end the same way again: one that used more than it
 // may, whose scenario is missing, or whose results have no room.
-const final = `OOMKilled|exceeds|longer than the specified deadline|DeadlineExceeded|key does not exist|` + storeFullPattern
+const repeated = `OOMKilled|exceeds|longer than the specified deadline|DeadlineExceeded|key does not exist|` + storeFullPattern
 
 var manifest = kube.Manifest("sumo.yaml", templates.SUMO)
 
@@ -99,16 +107,17 @@ func (s Template) Manifest(namespace string) ([]byte, error) {
 		Template
 		Namespace, Name                string
 		Verdicts, Final, ProgressEvery string
-		AgentCPU, AgentMemory, Disk    string
+		AgentCPU, AgentMemory          string
+		DiskOfRun, DiskOfChunk         int64 // MiB
 		GraceSeconds, Retries          int
 	}{
-		Template: s, Namespace: namespace, Name: templateName(s.Version), Verdicts: verdicts(), Final: "'" + final + "'",
+		Template: s, Namespace: namespace, Name: templateName(s.Version), Verdicts: verdicts(), Final: "'" + repeated + "'",
 		AgentCPU: kube.AgentCPU(), AgentMemory: kube.AgentMemory(), GraceSeconds: int(grace / time.Second), Retries: maxAttempts - 1,
 	}
 	values.PullPolicy = cmp.Or(s.PullPolicy, "IfNotPresent")
 	values.Confinement = cmp.Or(s.Confinement, confine.Prefer)
 	values.Unpacked, values.Output = cmp.Or(s.Unpacked, defaultUnpacked), cmp.Or(s.Output, defaultOutput)
-	values.Disk = strconv.FormatInt((values.Unpacked+values.Output+values.Output/4+diskMargin)>>20, 10) + "Mi"
+	values.DiskOfRun, values.DiskOfChunk = (values.Output+values.Output/4)>>20, (values.Unpacked+diskMargin)>>20
 	values.ProgressEvery = cmp.Or(s.ProgressEvery, defaultProgressEvery).String()
 	var b bytes.Buffer
 	if err := manifest.Execute(&b, values); err != nil {

@@ -37,7 +37,9 @@ func written(t *testing.T, s Template) wfv1.WorkflowTemplate {
 }
 
 func settings() Template {
-	return Template{Version: "1.18", Image: "registry.example/sumo:1.18"}
+	return Template{Version: "1.18", Image: "registry.example/sumo:1.18", Store: kube.ObjectStore{
+		Endpoint: "https://s3.example", Region: "eu-central-1", Bucket: "runs", AccessKey: "public", SecretKey: "secret",
+	}}
 }
 
 var update = flag.Bool("update", false, "write testdata/sumo-1-18.yaml again")
@@ -94,9 +96,64 @@ func TestThePodIsConfined(t *testing.T) {
 	if len(run.Container.Env)+len(run.Container.EnvFrom) > 0 {
 		t.Error("SUMO's container has variables; it needs none, and credentials come that way")
 	}
+	var patch corev1.PodSpec
+	if err := yaml.UnmarshalStrict([]byte(placeholder.ReplaceAllString(run.PodSpecPatch, "3")), &patch); err != nil {
+		t.Fatal(err)
+	}
 	for _, v := range run.Volumes {
-		if v.EmptyDir == nil || v.EmptyDir.SizeLimit == nil {
+		sized := func(o corev1.Volume) bool {
+			return o.Name == v.Name && o.EmptyDir != nil && o.EmptyDir.SizeLimit != nil
+		}
+		if !sized(v) && !slices.ContainsFunc(patch.Volumes, sized) {
 			t.Errorf("volume %s has no limit", v.Name)
+		}
+	}
+}
+
+// The keeper has credentials, and SUMO must not reach it even if the wall around SUMO falls.
+func TestTheKeeperIsApartFromSUMO(t *testing.T) {
+	t.Parallel()
+	run := written(t, settings()).Spec.Templates[0]
+	if len(run.Sidecars) != 1 {
+		t.Fatalf("there are %d sidecars", len(run.Sidecars))
+	}
+	keeper := run.Sidecars[0]
+	user := func(c *corev1.SecurityContext) int64 {
+		if c.RunAsUser == nil {
+			return 65532 // the pod's
+		}
+		return *c.RunAsUser
+	}
+	if user(keeper.SecurityContext) == user(run.Container.SecurityContext) {
+		t.Error("both are the same user")
+	}
+	if s := keeper.SecurityContext; !*s.ReadOnlyRootFilesystem || *s.AllowPrivilegeEscalation || len(s.Capabilities.Drop) != 1 {
+		t.Errorf("it is confined less than SUMO: %+v", s)
+	}
+	writes := func(c corev1.Container) (names []string) {
+		for _, m := range c.VolumeMounts {
+			if !m.ReadOnly {
+				names = append(names, m.Name)
+			}
+		}
+		return names
+	}
+	if diff := cmp.Diff([]string{"job", "tmp"}, writes(*run.Container)); diff != "" {
+		t.Errorf("SUMO's container writes (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff([]string{"desk"}, writes(keeper.Container)); diff != "" {
+		t.Errorf("the keeper writes (-want +got):\n%s", diff)
+	}
+	for _, e := range keeper.Env {
+		if strings.Contains(e.Name, "KEY") && (e.Value != "" || e.ValueFrom.SecretKeyRef.Name != "object-store") {
+			t.Errorf("%s stands in the template", e.Name)
+		}
+	}
+	without := settings()
+	without.Store.AccessKey = ""
+	for _, e := range written(t, without).Spec.Templates[0].Sidecars[0].Env {
+		if strings.Contains(e.Name, "KEY") {
+			t.Errorf("%s names a Secret that does not exist", e.Name)
 		}
 	}
 }
@@ -118,7 +175,7 @@ func TestEveryContainerHasResourcesAndRequestsAreLimits(t *testing.T) {
 		got[c.Name] = c.Resources.Limits.Cpu().String() + " " + c.Resources.Limits.Memory().String()
 	}
 	agent := kube.AgentCPU() + " " + kube.AgentMemory()
-	if diff := cmp.Diff(map[string]string{"init": agent, "main": "3 3", "wait": agent}, got); diff != "" {
+	if diff := cmp.Diff(map[string]string{"init": agent, "main": "3 3", "keeper": agent, "wait": agent}, got); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
 	}
 	if got := time.Duration(*pod.TerminationGracePeriodSeconds) * time.Second; got != grace {
@@ -144,9 +201,9 @@ func TestTheOperatorsChoicesReachTheTemplate(t *testing.T) {
 	}
 	got := []string{
 		wt.Name, wt.Namespace, wt.Spec.PodSpecPatch, run.Container.Image, string(run.Container.ImagePullPolicy),
-		run.Volumes[0].EmptyDir.SizeLimit.String(),
+		run.Sidecars[0].Image, string(run.Sidecars[0].ImagePullPolicy),
 	}
-	want := []string{"sumo-1-18", "sumo-acme", s.PodSpecPatch, s.Image, "Never", "8Gi"}
+	want := []string{"sumo-1-18-g2", "sumo-acme", s.PodSpecPatch, s.Image, "Never", s.Image, "Never"}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
 	}
@@ -154,6 +211,10 @@ func TestTheOperatorsChoicesReachTheTemplate(t *testing.T) {
 		if !slices.Contains(run.Container.Args, want) {
 			t.Errorf("sumo-run is not started with %s but with %q", want, run.Container.Args)
 		}
+	}
+	// A run writes 4 GiB and a quarter; the scenario takes 1 GiB, and 2 are left.
+	if want := "asInt(inputs.parameters.parallel) * 5120 + 3072}}Mi"; !strings.Contains(run.PodSpecPatch, want) {
+		t.Errorf("the disk is not %s:\n%s", want, run.PodSpecPatch)
 	}
 	if n := strings.Count(run.PodSpecPatch, "value: 3s"); n != 2 {
 		t.Errorf("the interval of progress reports stands %d times in the patch, want 2:\n%s", n, run.PodSpecPatch)

@@ -1,19 +1,24 @@
-// Package local runs jobs as sumo-run processes on this machine.
+// Package local carries out chunks of jobs on this machine, each by a sumo-run process.
 //
-// Every run has a folder of its own:
+// Every chunk has a folder of its own, and a sumo-run that goes through its runs (see package chunk):
 //
-//	<Dir>/<job id>/run.json      what is needed to store the results, or to begin again, after a restart
-//	               scenario.zip  the scenario, fetched from the object store
-//	               work/         where sumo-run unpacks it
-//	               out/          what the run leaves; every file in it becomes a result
+//	<Dir>/<chunk id>/chunk.json  what is needed to store the results, or to go on, after a restart
+//	                 runs.json   what sumo-run is to do
+//	                 work/       where sumo-run works
+//	                 out/        what the runs leave, until it is stored
+//	                 desk/       what the keeper of results signals; desk/stored/<run> has the end of a run
+//	                 logs/       logs of runs that have ended, until the chunk is forgotten
+//	<Dir>/.scenarios/            scenarios that chunks share, as objects and unpacked (see scenarios)
 //
-// The folder is the engine's only memory beyond the process. A restart finds one of three things in it:
+// The folder is the engine's only memory beyond the process. A restart finds one of four things about a run:
 //
-//   - out/outcome.json: the run has ended, and only its results must be stored. So no run that came to its end is ever
+//   - desk/stored/<run>: the run has ended, and its results are stored. Its end is reported again.
+//   - out/<run>/outcome.json: the run has ended, and only its results must be stored. So no run that came to its end is ever
 //     repeated.
-//   - a whole job in run.json: an orderly Close interrupted the run, or found it waiting. The engine has it still, and
+//   - a whole job in chunk.json: an orderly Close interrupted the run, or found it waiting. The engine has it still, and
 //     begins it again by itself. Our stop is not the job's fault, so it does not count as a lost run.
-//   - neither: the run is lost. Its folder is removed, and the job runs again when it is started again.
+//   - neither: the run is lost. Once the others of its chunk have ended the chunk has, without that run, which runs again when it is
+//     started again.
 package local
 
 import (
@@ -42,9 +47,9 @@ import (
 	"github.com/sumo-k8/sumo-k8/pkg/sumo/release"
 )
 
-// Config is where and how jobs run.
+// Config is where and how chunks run.
 type Config struct {
-	Dir     string // folder of the runs; nobody else may use it
+	Dir     string // folder of the chunks; nobody else may use it
 	SumoRun string // path of the sumo-run program
 	// Slots is how many runs may go on at a time; 0 means one for each CPU, since a run keeps one busy.
 	Slots int
@@ -57,8 +62,8 @@ type Config struct {
 	// Env is added to the runs' environment ("NAME=value"), which is otherwise empty but for PATH: nothing of ours,
 	// credentials least of all, reaches a program that reads untrusted input.
 	Env []string
-	// StopGrace is how long a run may take to end when asked to, and beyond its timeout, before it is killed; 0 means
-	// DefaultStopGrace.
+	// StopGrace is how long a run may take to end when asked to, and a chunk beyond the timeouts of its runs, before sumo-run is killed; 0
+	// means DefaultStopGrace.
 	StopGrace time.Duration
 	// RefusalPatience is how long a run keeps retrying an object store that refuses its requests; 0 means
 	// DefaultRefusalPatience. It waits for an unreachable one without limit.
@@ -79,11 +84,12 @@ const parallelUploads = 4
 
 // Engine is a job.Engine and a job.LiveLogs.
 type Engine struct {
-	cfg     Config
-	objects artifact.Store
-	now     func() time.Time
-	log     zerolog.Logger
-	started time.Time
+	cfg       Config
+	objects   artifact.Store
+	scenarios *scenarios
+	now       func() time.Time
+	log       zerolog.Logger
+	started   time.Time
 
 	changed chan struct{}
 	uploads chan struct{} // one token for each upload under way
@@ -93,22 +99,11 @@ type Engine struct {
 	kill    context.CancelFunc // ends the grace
 	work    sync.WaitGroup
 
-	mu    sync.Mutex
-	runs  map[string]*run
-	queue []*run // those that wait for a slot, the next first
-	free  int    // slots
-}
-
-// run is one job in the engine.
-type run struct {
-	job job.Job // of a run found on disk, only what run.json keeps
-	dir string
-	// again is true when the run was interrupted by an orderly Close and begins anew.
-	again bool
-	// wanted ends when the run shall stop; its cause is errStopped or errClosing.
-	wanted context.Context
-	stop   context.CancelCauseFunc
-	seen   job.Observation // guarded by Engine.mu
+	mu     sync.Mutex
+	tasks  map[string]*task
+	queue  queue
+	atWork map[string]int // slots in use, by namespace
+	free   int            // slots
 }
 
 var (
@@ -122,7 +117,7 @@ var (
 )
 
 // New makes an engine over cfg.Dir and takes up what an earlier one left there: results of finished runs are stored, runs
-// that Close kept begin again, others are removed. Scenarios are read from objects and results written to it.
+// that Close kept begin again, others are lost. Scenarios are read from objects and results written to it.
 func New(cfg Config, objects artifact.Store, now func() time.Time, log zerolog.Logger) (*Engine, error) {
 	cfg.Slots = cmp.Or(cfg.Slots, runtime.NumCPU())
 	cfg.StopGrace = cmp.Or(cfg.StopGrace, DefaultStopGrace)
@@ -135,7 +130,7 @@ func New(cfg Config, objects artifact.Store, now func() time.Time, log zerolog.L
 	cfg.Dir = dir
 	program, err := exec.LookPath(cfg.SumoRun)
 	if err == nil {
-		program, err = filepath.Abs(program) // each run has a working directory of its own
+		program, err = filepath.Abs(program) // each chunk has a working directory of its own
 	}
 	if err != nil {
 		return nil, fmt.Errorf("finding the program that runs scenarios, sumo-run: %w", err)
@@ -144,11 +139,17 @@ func New(cfg Config, objects artifact.Store, now func() time.Time, log zerolog.L
 	if err := os.MkdirAll(cfg.Dir, 0o700); err != nil {
 		return nil, fmt.Errorf("making the folder of runs: %w", err)
 	}
+	shared, err := openScenarios(filepath.Join(cfg.Dir, scenariosFolder), now, log)
+	if err != nil {
+		return nil, err
+	}
 	e := &Engine{
-		cfg: cfg, objects: objects, now: now, log: log, started: now(),
+		cfg: cfg, objects: objects, scenarios: shared, now: now, log: log, started: now(),
 		changed: make(chan struct{}, 1),
 		uploads: make(chan struct{}, parallelUploads),
-		runs:    map[string]*run{},
+		tasks:   map[string]*task{},
+		queue:   queue{},
+		atWork:  map[string]int{},
 		free:    cfg.Slots,
 	}
 	e.alive, e.close = context.WithCancelCause(context.Background())
@@ -160,30 +161,31 @@ func New(cfg Config, objects artifact.Store, now func() time.Time, log zerolog.L
 }
 
 // Close stops all runs, gracefully until ctx ends. Runs that it interrupts are not reported as finished. The next engine
-// over the same folder begins them again, and those that wait for a slot; it also stores results that are not stored yet.
+// over the same folder begins them again, and those that wait; it also stores results that are not stored yet.
 func (e *Engine) Close(ctx context.Context) error {
 	e.mu.Lock()
 	e.close(errClosing)
-	waiting := e.queue
-	e.queue = nil
+	waiting := e.queue.drain()
 	e.mu.Unlock()
-	for _, r := range waiting {
-		e.keep(r)
+	for _, t := range waiting {
+		e.keep(t)
 	}
 	done := make(chan struct{})
 	go func() {
 		e.work.Wait()
 		close(done)
 	}()
+	var err error
 	select {
 	case <-done:
 		e.kill()
-		return nil
 	case <-ctx.Done():
 		e.kill()
 		<-done
-		return fmt.Errorf("stopping runs gracefully: %w", ctx.Err())
+		err = fmt.Errorf("stopping runs gracefully: %w", ctx.Err())
 	}
+	e.scenarios.close()
+	return err
 }
 
 func (e *Engine) errIfClosed() error {
@@ -194,8 +196,11 @@ func (e *Engine) errIfClosed() error {
 		WithRetryAfter(5 * time.Second)
 }
 
-// Start queues the jobs of c until slots are free. Among waiting jobs the highest priority goes first, then the first submitted.
+// Start queues a chunk until slots are free (see queue for the order).
 func (e *Engine) Start(_ context.Context, c job.Chunk) error {
+	if !isFolderName(c.ID) {
+		return fmt.Errorf("chunk id %q cannot name a folder", c.ID)
+	}
 	for _, j := range c.Jobs {
 		if !isFolderName(j.ID) {
 			return fmt.Errorf("job id %q cannot name a folder", j.ID)
@@ -206,77 +211,99 @@ func (e *Engine) Start(_ context.Context, c job.Chunk) error {
 	if err := e.errIfClosed(); err != nil {
 		return err
 	}
-	for _, j := range c.Jobs {
-		if e.runs[j.ID] == nil {
-			e.enqueue(e.add(j))
-		}
+	if e.tasks[c.ID] != nil {
+		return nil
 	}
+	t := e.add(c.ID, c.Jobs[0].Namespace, runsOf(c))
+	t.parallel, t.single = c.Parallel, c.Jobs[0].Study == nil
+	t.urge(c.Jobs[0])
+	e.queue.add(t)
 	e.fillSlots()
 	e.notify()
 	return nil
 }
 
-// isFolderName reports whether id stays inside the folder of runs. Those of jobs are UUIDs.
+// isFolderName reports whether id stays inside the folder of chunks. Those of jobs and chunks are UUIDs.
 func isFolderName(id string) bool {
 	return id != "" && id == filepath.Base(id) && !strings.HasPrefix(id, ".")
 }
 
-func inOrder(a, b *run) int {
-	return cmp.Or(
-		cmp.Compare(b.job.Priority, a.job.Priority),
-		a.job.SubmittedAt.Compare(b.job.SubmittedAt),
-		cmp.Compare(a.job.ID, b.job.ID),
-	)
+// add makes a chunk known. The caller holds e.mu, or is alone.
+func (e *Engine) add(id, namespace string, runs []*run) *task {
+	t := &task{
+		id: id, namespace: namespace, dir: filepath.Join(e.cfg.Dir, id), parallel: 1,
+		runs: runs, byID: make(map[string]*run, len(runs)), wake: make(chan struct{}, 1),
+	}
+	for _, r := range runs {
+		t.byID[r.ID] = r
+	}
+	t.wanted, t.stop = context.WithCancelCause(e.alive)
+	e.tasks[id] = t
+	return t
 }
 
-// add makes a run known. The caller holds e.mu, or is alone.
-func (e *Engine) add(j job.Job) *run {
-	r := &run{job: j, dir: filepath.Join(e.cfg.Dir, j.ID), seen: job.Observation{JobID: j.ID}}
-	r.wanted, r.stop = context.WithCancelCause(e.alive)
-	e.runs[j.ID] = r
-	return r
-}
-
-// enqueue makes r wait for its turn. The caller holds e.mu, or is alone.
-func (e *Engine) enqueue(r *run) {
-	r.seen.State = job.Pending
-	at, _ := slices.BinarySearchFunc(e.queue, r, inOrder)
-	e.queue = slices.Insert(e.queue, at, r)
-}
-
-// fillSlots starts waiting runs while slots are free. The caller holds e.mu.
+// fillSlots starts waiting chunks while slots are free. The caller holds e.mu.
 func (e *Engine) fillSlots() {
-	for e.free > 0 && len(e.queue) > 0 && e.alive.Err() == nil {
-		r := e.queue[0]
-		e.queue = e.queue[1:]
-		e.free--
-		e.work.Go(func() { e.execute(r) })
+	for e.free > 0 && e.alive.Err() == nil {
+		t := e.queue.next(e.atWork)
+		if t == nil {
+			return
+		}
+		t.slots = max(1, min(t.parallel, t.unfinished(), e.free))
+		e.free -= t.slots
+		e.atWork[t.namespace] += t.slots
+		e.work.Go(func() { e.carryOut(t) })
 	}
 }
 
-func (e *Engine) releaseSlot() {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	e.free++
+// giveBack frees the slots of t beyond the first keep. The caller holds e.mu.
+func (e *Engine) giveBack(t *task, keep int) {
+	surplus := t.slots - keep
+	if surplus <= 0 {
+		return
+	}
+	t.slots -= surplus
+	e.free += surplus
+	if e.atWork[t.namespace] -= surplus; e.atWork[t.namespace] == 0 {
+		delete(e.atWork, t.namespace)
+	}
 	e.fillSlots()
 }
 
-// Stop ends runs, or takes them out of the queue. A run whose results are being stored has finished and stays as it is, unless it
-// waits for the object store: then it ends with what has been stored.
+// Stop ends runs of a chunk, or all. One whose results are being stored has finished and stays as it is, unless it waits for the object
+// store: then it ends with what has been stored.
 func (e *Engine) Stop(_ context.Context, chunkID string, jobs ...string) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	for id, r := range e.runs {
-		if r.job.ChunkID() != chunkID || len(jobs) > 0 && !slices.Contains(jobs, id) {
+	t := e.tasks[chunkID]
+	if t == nil {
+		return nil
+	}
+	waiting, news := e.queue.has(t), false
+	for _, r := range t.runs {
+		if r.finished() || r.cancelled || len(jobs) > 0 && !slices.Contains(jobs, r.ID) {
 			continue
 		}
-		r.stop(errStopped)
-		if at := slices.Index(e.queue, r); at >= 0 {
-			e.queue = slices.Delete(e.queue, at, at+1)
-			r.finish(e.end(simulation.Cancelled), nil)
-			e.notify()
+		r.cancelled, news = true, true
+		if waiting {
+			r.end(e.outcome(simulation.Cancelled), nil, e.now())
 		}
 	}
+	if !news {
+		return nil
+	}
+	if !slices.ContainsFunc(t.runs, func(r *run) bool { return !r.finished() && !r.cancelled }) {
+		t.stop(errStopped)
+		if waiting {
+			e.queue.remove(t)
+			t.ended = true
+		}
+	}
+	select {
+	case t.wake <- struct{}{}:
+	default: // a value that nobody has taken yet announces these too
+	}
+	e.notify()
 	return nil
 }
 
@@ -288,18 +315,9 @@ func (e *Engine) Observe(context.Context) ([]job.Sight, error) {
 	if err := e.errIfClosed(); err != nil {
 		return nil, err
 	}
-	chunks := map[string]*job.Sight{}
-	for _, r := range e.runs {
-		id := r.job.ChunkID()
-		if chunks[id] == nil {
-			chunks[id] = &job.Sight{ChunkID: id, Ended: true}
-		}
-		chunks[id].Runs = append(chunks[id].Runs, r.seen)
-		chunks[id].Ended = chunks[id].Ended && r.seen.State.Terminal()
-	}
-	seen := make([]job.Sight, 0, len(chunks))
-	for _, s := range chunks {
-		seen = append(seen, *s)
+	seen := make([]job.Sight, 0, len(e.tasks))
+	for _, t := range e.tasks {
+		seen = append(seen, t.sight())
 	}
 	return seen, nil
 }
@@ -314,41 +332,33 @@ func (e *Engine) notify() {
 	}
 }
 
-// Forget removes the folders of finished runs. Ids of others are ignored.
+// Forget removes the folders of chunks that have ended. Ids of others are ignored.
 func (e *Engine) Forget(_ context.Context, chunkIDs []string) error {
 	e.mu.Lock()
-	var finished []*run
-	for _, r := range e.runs {
-		if r.seen.State.Terminal() && slices.Contains(chunkIDs, r.job.ChunkID()) {
-			finished = append(finished, r)
+	var ended []*task
+	for _, id := range chunkIDs {
+		if t := e.tasks[id]; t != nil && t.ended {
+			ended = append(ended, t)
 		}
 	}
 	e.mu.Unlock()
 	var errs []error
-	for _, r := range finished {
-		// The run leaves the map last: as long as it is in there, nobody starts another in its folder.
-		if err := removeRun(r.dir); err != nil {
-			errs = append(errs, fmt.Errorf("removing the folder of run %s: %w", r.job.ID, err))
+	for _, t := range ended {
+		// The chunk leaves the map last: as long as it is in there, nobody starts another in its folder.
+		if err := removeTask(t.dir); err != nil {
+			errs = append(errs, fmt.Errorf("removing the folder of chunk %s: %w", t.id, err))
 			continue
 		}
-		e.drop(r)
+		e.drop(t)
 	}
 	return errors.Join(errs...)
 }
 
-func (e *Engine) drop(r *run) {
+func (e *Engine) drop(t *task) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	delete(e.runs, r.job.ID)
-	r.stop(nil)
-	e.notify()
-}
-
-// observe changes what is seen of r.
-func (e *Engine) observe(r *run, change func(*job.Observation)) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	change(&r.seen)
+	delete(e.tasks, t.id)
+	t.stop(nil)
 	e.notify()
 }
 

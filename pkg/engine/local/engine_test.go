@@ -2,6 +2,7 @@ package local_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -33,12 +34,28 @@ import (
 	"github.com/sumo-k8/sumo-k8/pkg/sumo/release"
 )
 
-func TestMain(m *testing.M) { localtest.Main(m) }
+func TestMain(m *testing.M) {
+	if os.Getenv(asStub) != "" {
+		os.Exit(runStub())
+	}
+	if text := os.Getenv(asEngine); text != "" {
+		var d deployment
+		err := json.Unmarshal([]byte(text), &d)
+		if err == nil {
+			err = d.serve(context.Background())
+		}
+		if err != nil {
+			panic(err)
+		}
+		return
+	}
+	localtest.Main(m)
+}
 
 // patience is far more than any step of a test takes, even on a busy machine.
 const patience = 30 * time.Second
 
-// bench is an engine on a real object store, whose runs are shell scripts (see testdata/sumo-run).
+// bench is an engine on a real object store, whose runs are shell scripts (see stub).
 type bench struct {
 	*local.Engine
 	cfg     local.Config
@@ -52,14 +69,14 @@ func newBench(t *testing.T, change func(*local.Config)) *bench {
 	if err != nil {
 		t.Fatal(err)
 	}
-	program, err := filepath.Abs("testdata/sumo-run")
+	program, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
 	b := &bench{objects: store, scratch: t.TempDir()}
 	b.cfg = local.Config{
 		Dir: filepath.Join(t.TempDir(), "runs"), SumoRun: program, Slots: 4, StopGrace: patience,
-		Env: []string{"SCRATCH=" + b.scratch},
+		Env: []string{asStub + "=1", "SCRATCH=" + b.scratch},
 	}
 	if change != nil {
 		change(&b.cfg)
@@ -95,7 +112,7 @@ func (b *bench) start(t *testing.T, id, script string, change func(*job.Job)) jo
 	t.Helper()
 	j := job.Job{
 		ID: id, Namespace: "sumo-t", ScenarioKey: artifact.ScenarioKey("sumo-t", id), MemoryGi: 1, TimeoutSeconds: 60,
-		SubmittedAt: time.Now(),
+		SubmittedAt: time.Now(), ResultsKey: artifact.ResultsOf("sumo-t", id),
 	}
 	if change != nil {
 		change(&j)
@@ -105,7 +122,7 @@ func (b *bench) start(t *testing.T, id, script string, change func(*job.Job)) jo
 			t.Fatal(err)
 		}
 	}
-	if err := b.Start(t.Context(), j); err != nil {
+	if err := b.Start(t.Context(), job.Single(j)); err != nil {
 		t.Fatal(err)
 	}
 	return j
@@ -120,12 +137,8 @@ func (b *bench) see(t *testing.T, id, what string, is func(job.Observation, bool
 		if err != nil {
 			t.Fatal(err)
 		}
-		at := slices.IndexFunc(seen, func(o job.Observation) bool { return o.JobID == id })
-		var o job.Observation
-		if at >= 0 {
-			o = seen[at]
-		}
-		if is(o, at >= 0) {
+		o, known := of(seen, id)
+		if is(o, known) {
 			return o
 		}
 		select {
@@ -134,6 +147,47 @@ func (b *bench) see(t *testing.T, id, what string, is func(job.Observation, bool
 			t.Fatalf("run %s is not %s: %+v", id, what, o)
 		}
 	}
+}
+
+// seeChunk waits until is accepts the chunk.
+func (b *bench) seeChunk(t *testing.T, id, what string, is func(job.Sight) bool) job.Sight {
+	t.Helper()
+	deadline := time.After(patience)
+	for {
+		seen, err := b.Observe(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		at := slices.IndexFunc(seen, func(s job.Sight) bool { return s.ChunkID == id })
+		if at >= 0 && is(seen[at]) {
+			return seen[at]
+		}
+		select {
+		case <-b.Changed():
+		case <-deadline:
+			t.Fatalf("chunk %s is not %s: %+v", id, what, seen)
+		}
+	}
+}
+
+// folders lists those of the chunks.
+func (b *bench) folders() (names []string, err error) {
+	entries, err := os.ReadDir(b.cfg.Dir)
+	for _, entry := range entries {
+		if !strings.HasPrefix(entry.Name(), ".") {
+			names = append(names, entry.Name())
+		}
+	}
+	return names, err
+}
+
+// of returns what is seen of a job that is a chunk of its own.
+func of(seen []job.Sight, id string) (o job.Observation, known bool) {
+	at := slices.IndexFunc(seen, func(s job.Sight) bool { return s.ChunkID == id })
+	if at < 0 {
+		return job.Observation{}, false
+	}
+	return seen[at].Of(id), true
 }
 
 func (b *bench) seeState(t *testing.T, id string, want job.State) job.Observation {
@@ -314,7 +368,7 @@ func TestWhatHeldARunIsReportedWithItsEnd(t *testing.T) {
 	b := newBench(t, nil)
 	j := b.start(
 		t, "j",
-		`echo '{"started_at":"2026-05-04T12:00:00Z","confinement":{"landlock":7,"namespace":false,"filter":true,"user":true}}' >"$out/outcome.json"`,
+		`echo '{"started_at":"2026-05-04T12:00:00Z","confinement":{"landlock":7,"namespace":false,"filter":true,"user":true}}' >"$outcome"`,
 		nil,
 	)
 	o := b.seeEnd(t, j.ID)
@@ -330,7 +384,7 @@ func TestARunFindsTheVersionOfItsJobAndOutputsHaveRoles(t *testing.T) {
 	})
 	const script = `echo "$SUMO_VERSION $SUMO_BINARY $SUMO_HOME" >"$out/a.txt"; echo x >"$out/mine.xml"` + "\n" +
 		`echo '{"started_at":"2026-05-04T12:00:00Z","files":{"summary":"mine.xml","tripinfo":"mine.xml"},` +
-		`"warnings":["w","w"],"problems":[{"message":"p"}]}' >"$out/outcome.json"`
+		`"warnings":["w","w"],"problems":[{"message":"p"}]}' >"$outcome"`
 	for version, want := range map[string]string{"1.15": "1.15  \n", "1.28": "1.28 /opt/1.28/bin/sumo /opt/1.28\n", "": "  \n"} {
 		j := b.start(t, "on-"+version, script, func(j *job.Job) { j.Options.SumoVersion = version })
 		o := b.seeEnd(t, j.ID)
@@ -383,7 +437,7 @@ func TestRunsGetTheirOptionsAndLimits(t *testing.T) {
 		finish ""`, func(j *job.Job) { j.Options = simulation.Options{Seed: &seed}; j.MemoryGi = 2 })
 	b.seeEnd(t, j.ID)
 	got := b.stored(t, j)
-	if want := "{\"seed\":42} 1m0s\n"; got["given.txt"] != want {
+	if want := "{\"seed\":42} 60\n"; got["given.txt"] != want {
 		t.Errorf("given %q, want %q", got["given.txt"], want)
 	}
 	for _, name := range strings.Fields(got["env.txt"]) {
@@ -443,7 +497,7 @@ func TestAnIDThatIsNoFolderNameIsRefused(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, nil)
 	for _, id := range []string{"", ".", "..", "a/b", "../a", ".hidden"} {
-		if err := b.Start(t.Context(), job.Job{ID: id}); err == nil {
+		if err := b.Start(t.Context(), job.Single(job.Job{ID: id})); err == nil {
 			t.Errorf("Start took the id %q", id)
 		}
 	}
@@ -520,12 +574,13 @@ func TestARunInterruptedByOthersIsNotReportedAsFinished(t *testing.T) {
 	b := newBench(t, nil)
 	j := b.start(t, "j", `: >"$SCRATCH/up"; finish Interrupted; exit 31`, nil)
 	b.trace(t, "up")
-	b.see(t, j.ID, "forgotten", func(o job.Observation, known bool) bool {
-		if o.State.Terminal() {
-			t.Fatalf("reported as %s", o.State)
-		}
-		return !known
-	})
+	b.seeChunk(t, j.ID, "ended", func(s job.Sight) bool { return s.Ended })
+	if o := b.see(t, j.ID, "lost", func(o job.Observation, known bool) bool { return known }); o.State != "" {
+		t.Fatalf("reported as %s", o.State)
+	}
+	if err := b.Forget(t.Context(), []string{j.ID}); err != nil {
+		t.Fatal(err)
+	}
 	if _, err := os.Stat(filepath.Join(b.cfg.Dir, j.ID)); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("its folder is still there: %v", err)
 	}
@@ -547,17 +602,17 @@ func TestForgetRemovesOnlyFinishedRuns(t *testing.T) {
 	b := newBench(t, nil)
 	b.start(t, "running", `wait_for "$SCRATCH/go"; finish ""`, nil)
 	b.start(t, "finished", `finish ""`, nil)
-	b.seeEnd(t, "finished")
+	b.seeChunk(t, "finished", "ended", func(s job.Sight) bool { return s.Ended })
 	b.seeState(t, "running", job.Running)
 	if err := b.Forget(t.Context(), []string{"finished", "running", "unknown"}); err != nil {
 		t.Fatal(err)
 	}
 	seen, err := b.Observe(t.Context())
-	if err != nil || len(seen) != 1 || seen[0].JobID != "running" {
+	if err != nil || len(seen) != 1 || seen[0].ChunkID != "running" {
 		t.Errorf("Observe() = %+v, %v, want the running one only", seen, err)
 	}
-	left, err := os.ReadDir(b.cfg.Dir)
-	if err != nil || len(left) != 1 || left[0].Name() != "running" {
+	left, err := b.folders()
+	if err != nil || len(left) != 1 || left[0] != "running" {
 		t.Errorf("folders %v, %v, want that of the running one only", left, err)
 	}
 	b.allow(t, "go")
@@ -664,7 +719,7 @@ func TestAnUnreachableObjectStoreDelaysRunsAndLosesNone(t *testing.T) {
 	b.objects = store
 	b.open(t)
 
-	if err := b.Start(t.Context(), j); err != nil {
+	if err := b.Start(t.Context(), job.Single(j)); err != nil {
 		t.Fatal(err)
 	}
 	b.see(t, j.ID, "waiting for its scenario", func(o job.Observation, _ bool) bool {
@@ -854,7 +909,7 @@ func TestARestartStoresResultsOfAFinishedRunWithoutRunningItAgain(t *testing.T) 
 	b.open(t)
 
 	j := b.start(
-		t, "j", `echo run >>"$SCRATCH/runs"; echo 900/1000 >"$progress"; wait_for "$SCRATCH/go"; finish TooManyTeleports; exit 21`, nil,
+		t, "j", `echo run >>"$SCRATCH/runs"; wait_for "$SCRATCH/go"; finish TooManyTeleports; exit 21`, nil,
 	)
 	store.puts.Store(1 << 30)
 	b.allow(t, "go")
@@ -863,12 +918,12 @@ func TestARestartStoresResultsOfAFinishedRunWithoutRunningItAgain(t *testing.T) 
 
 	b.objects = store.Store
 	b.open(t)
-	if err := b.Start(t.Context(), j); err != nil {
+	if err := b.Start(t.Context(), job.Single(j)); err != nil {
 		t.Fatal(err)
 	}
 	o := b.seeEnd(t, j.ID)
-	if o.State != job.Failed || o.Reason != simulation.TooManyTeleports || len(b.stored(t, j)) != 1 || o.Progress != 0.9 {
-		t.Errorf("ended as %+v, want FAILED TooManyTeleports at 0.9 with its results", o)
+	if o.State != job.Failed || o.Reason != simulation.TooManyTeleports || len(b.stored(t, j)) != 1 {
+		t.Errorf("ended as %+v, want FAILED TooManyTeleports with its results", o)
 	}
 	if got := b.traces(t, "runs"); len(got) != 1 {
 		t.Errorf("ran %d times, want once", len(got))
@@ -888,7 +943,7 @@ func TestClosingInterruptsRunsWhichThenRunAgain(t *testing.T) {
 	if _, err := b.Observe(t.Context()); problem.CodeOf(err) != problem.Unavailable {
 		t.Errorf("a closed engine is observed with %v, want unavailable", err)
 	}
-	if err := b.Start(t.Context(), queued); problem.CodeOf(err) != problem.Unavailable {
+	if err := b.Start(t.Context(), job.Single(queued)); problem.CodeOf(err) != problem.Unavailable {
 		t.Errorf("a closed engine starts with %v, want unavailable", err)
 	}
 
@@ -897,7 +952,7 @@ func TestClosingInterruptsRunsWhichThenRunAgain(t *testing.T) {
 	b.traceLines(t, "runs", 2)
 	b.close(t)
 	b.open(t)
-	if err := b.Start(t.Context(), running); err != nil {
+	if err := b.Start(t.Context(), job.Single(running)); err != nil {
 		t.Fatal(err)
 	}
 	if o := b.seeState(t, running.ID, job.Running); o.Message == "" {
@@ -966,8 +1021,8 @@ func TestARestartRemovesWhatDidNotEndAndNothingElse(t *testing.T) {
 	write("0198c0de-0000-7000-8000-000000000001/new.json", `{"id"`)
 	write("photos/cat.jpg", "not ours")
 	b.open(t)
-	left, err := os.ReadDir(b.cfg.Dir)
-	if err != nil || len(left) != 1 || left[0].Name() != "photos" {
+	left, err := b.folders()
+	if err != nil || len(left) != 1 || left[0] != "photos" {
 		t.Errorf("folders left: %v, %v, want photos only", left, err)
 	}
 	if seen, err := b.Observe(t.Context()); err != nil || len(seen) != 0 {

@@ -18,19 +18,23 @@ import (
 // Logs reads the logs of the runs of an engine with this configuration, which may be another process's.
 func Logs(cfg Config) job.LiveLogs { return folder(cfg.Dir) }
 
-// OpenLog reads the log of a run that has not been forgotten, up to the end of its last complete line.
+// OpenLog reads the log of a run of a chunk that has not been forgotten, up to the end of its last complete line.
 func (e *Engine) OpenLog(ctx context.Context, j job.Job, offset int64) (*job.Log, error) {
 	return folder(e.cfg.Dir).OpenLog(ctx, j, offset)
 }
 
-// folder holds the folders of runs.
+// folder holds the folders of chunks.
 type folder string
 
 func (dir folder) OpenLog(_ context.Context, j job.Job, offset int64) (*job.Log, error) {
-	if !isFolderName(j.ID) {
+	if !isFolderName(j.ID) || !isFolderName(j.ChunkID()) {
 		return nil, noLog(nil)
 	}
-	f, err := os.Open(filepath.Join(string(dir), j.ID, outFolder, simulation.LogFile))
+	place := filepath.Join(string(dir), j.ChunkID())
+	f, err := os.Open(filepath.Join(place, outFolder, j.ID, simulation.LogFile))
+	if errors.Is(err, os.ErrNotExist) { // it may have ended
+		f, err = os.Open(filepath.Join(place, logsFolder, j.ID))
+	}
 	if errors.Is(err, os.ErrNotExist) {
 		return nil, noLog(err)
 	}
@@ -51,6 +55,21 @@ func (dir folder) OpenLog(_ context.Context, j job.Job, offset int64) (*job.Log,
 		io.Closer
 	}{io.NewSectionReader(f, offset, end-offset), f}
 	return &job.Log{ReadCloser: body, Began: firstLine(f), Offset: offset, Size: end}, nil
+}
+
+// keepLog keeps the log of a run that has ended readable until the chunk is forgotten: sumo-run removes the run's folder once it is stored,
+// which is a moment before its end is on record.
+func (e *Engine) keepLog(t *task, r *run) {
+	name := filepath.Join(t.file(logsFolder), r.ID)
+	err := os.Link(t.out(r, simulation.LogFile), name)
+	if errors.Is(err, os.ErrNotExist) {
+		if err = os.Mkdir(t.file(logsFolder), 0o700); err == nil {
+			err = os.Link(t.out(r, simulation.LogFile), name)
+		}
+	}
+	if err != nil && !errors.Is(err, os.ErrNotExist) && !errors.Is(err, os.ErrExist) {
+		e.log.Warn().Err(err).Str("job", r.ID).Msg("log not readable until the run's end is on record")
+	}
 }
 
 // firstLine reads from the first line of a log when its run began.

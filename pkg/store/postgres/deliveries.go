@@ -245,8 +245,11 @@ func toHook(h db.Hook) delivery.Hook {
 
 func toDelivery(d db.Delivery, url *string) delivery.Delivery {
 	out := delivery.Delivery{
-		ID: d.ID, TenantID: d.TenantID, JobID: d.JobID, Event: d.Event, Task: d.Task, State: d.State, Attempts: d.Attempts, Round: d.Round,
+		ID: d.ID, TenantID: d.TenantID, Event: d.Event, Task: d.Task, State: d.State, Attempts: d.Attempts, Round: d.Round,
 		DueAt: d.DueAt, CreatedAt: d.CreatedAt, AttemptedAt: d.AttemptedAt, Status: d.Status, Error: d.Error,
+	}
+	if d.JobID != nil {
+		out.JobID = *d.JobID
 	}
 	if d.HookID != nil {
 		out.HookID = *d.HookID

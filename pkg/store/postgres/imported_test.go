@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 	"github.com/google/uuid"
 
+	"github.com/sumo-k8/sumo-k8/pkg/artifact"
 	"github.com/sumo-k8/sumo-k8/pkg/job"
 	"github.com/sumo-k8/sumo-k8/pkg/problem"
 	"github.com/sumo-k8/sumo-k8/pkg/simulation"
@@ -55,6 +56,7 @@ func TestAnImportedJobIsListedByItsTimeAndFoundByItsOldID(t *testing.T) {
 	got := read(t, d, "acme", importedID)
 	want := given
 	want.Namespace, want.Message, want.ResultsPruned, want.UpdatedAt = tenant.NamespaceFor("acme"), "OOMKilled", true, *given.FinishedAt
+	want.ResultsKey = artifact.ResultsOf(want.Namespace, got.Place())
 	if diff := cmp.Diff(want, got, cmpopts.IgnoreFields(job.Imported{}, "Place")); diff != "" {
 		t.Errorf("read back (-want +got):\n%s", diff)
 	}

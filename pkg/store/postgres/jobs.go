@@ -159,11 +159,19 @@ func (d *DB) ListJobs(ctx context.Context, tenantID string, f job.Filter, after 
 
 func listParams(tenantID string, f job.Filter, after string, limit int) (db.ListJobsParams, error) {
 	p := db.ListJobsParams{
-		TenantID: tenantID, State: string(f.State), Name: f.Name, Most: limit,
+		TenantID: tenantID, Point: f.Point, Variant: f.Variant, State: string(f.State), Name: f.Name, Most: limit,
 		SubmittedAfter: known(f.SubmittedAfter), SubmittedBefore: known(f.SubmittedBefore),
 	}
 	if _, err := afterID(after); err != nil {
 		return p, err
+	}
+	switch {
+	case f.Study == "" && (f.Point != nil || f.Variant != ""):
+		return p, problem.New(problem.Invalid, "point and variant select runs of a study. Name the study too.")
+	case f.Study != "" && !isID(f.Study):
+		return p, problem.New(problem.Invalid, "study is %.80q, which is not the id of a study. Take the study_id from its submission.", f.Study)
+	case f.Study != "":
+		p.StudyID = &f.Study
 	}
 	if !f.SubmittedAfter.IsZero() {
 		least := firstID(f.SubmittedAfter.Add(-idSlack))
@@ -215,12 +223,13 @@ func (d *DB) DeleteJob(ctx context.Context, tenantID, id string) error {
 		return err
 	}
 	var n int64
+	place := j.Place()
 	err = d.inTx(ctx, func(q *db.Queries) error {
-		if n, err = q.DeleteJob(ctx, db.DeleteJobParams{TenantID: tenantID, ID: j.Place()}); err != nil || n == 0 {
+		if n, err = q.DeleteJob(ctx, db.DeleteJobParams{TenantID: tenantID, ID: place}); err != nil || n == 0 {
 			return err
 		}
 		// What still waits is sent, and forgotten then.
-		return q.ForgetDeliveriesOfJob(ctx, j.Place())
+		return q.ForgetDeliveriesOfJob(ctx, &place)
 	})
 	if err != nil {
 		return translate(err, "deleting a job")
@@ -286,7 +295,8 @@ func (d *DB) Usage(ctx context.Context, tenantID string) (job.Usage, error) {
 	}
 	usage := job.Usage{ByState: map[job.State]int{}}
 	for _, r := range rows {
-		addUsage(&usage, r.State, r.Jobs, r.CPU, r.MemoryGi)
+		usage.ByState[r.State] = int(r.Jobs)
+		usage.Held, usage.CPU, usage.MemoryGi = int(r.Held), int(r.CPU), int(r.MemoryGi)
 	}
 	return usage, nil
 }
@@ -303,18 +313,11 @@ func (d *DB) UsageByTenant(ctx context.Context) (map[string]job.Usage, error) {
 		if !ok {
 			usage.ByState = map[job.State]int{}
 		}
-		addUsage(&usage, r.State, r.Jobs, r.CPU, r.MemoryGi)
+		usage.ByState[r.State] = int(r.Jobs)
+		usage.Held, usage.CPU, usage.MemoryGi = int(r.Held), int(r.CPU), int(r.MemoryGi)
 		usages[r.TenantID] = usage
 	}
 	return usages, nil
-}
-
-func addUsage(u *job.Usage, s job.State, jobs, cpu, memoryGi int64) {
-	u.ByState[s] = int(jobs)
-	if s.Active() {
-		u.CPU += int(cpu)
-		u.MemoryGi += int(memoryGi)
-	}
 }
 
 // ReplaceVersion implements job.VersionRecord.

@@ -11,7 +11,7 @@ import (
 	"github.com/sumo-k8/sumo-k8/pkg/tenant"
 )
 
-// QueueByTenant is Usage, with limits, of every tenant with queued or active jobs, the longest waiting first.
+// QueueByTenant is Usage, with limits, of every tenant with queued or active jobs or studies that go on, the longest waiting first.
 func (d *DB) QueueByTenant(ctx context.Context) ([]job.TenantQueue, error) {
 	rows, err := d.q.QueueByTenant(ctx)
 	if err != nil {
@@ -23,8 +23,9 @@ func (d *DB) QueueByTenant(ctx context.Context) ([]job.TenantQueue, error) {
 			Limits:   tenant.Limits{MaxCPU: r.MaxCPU, MaxMemoryGi: r.MaxMemoryGi, MaxConcurrentJobs: r.MaxConcurrentJobs},
 			Usage: job.Usage{
 				ByState: map[job.State]int{job.Queued: int(r.Queued), job.Pending: int(r.Pending), job.Running: int(r.Running)},
-				CPU:     int(r.CPU), MemoryGi: int(r.MemoryGi),
+				Held:    int(r.Held), CPU: int(r.CPU), MemoryGi: int(r.MemoryGi),
 			},
+			Studies: int(r.Studies), Unstarted: int(r.Unstarted),
 		}
 		if r.Queued > 0 {
 			q.Oldest = r.Oldest

@@ -47,9 +47,9 @@ func (s step) do(ctx context.Context, d *DB, tenantID string, ids []string) (err
 	case "cancel":
 		_, err = d.RequestCancel(ctx, tenantID, ids[s.Job])
 	case "restart":
-		_, err = d.Restart(ctx, ids[s.Job], "again")
+		_, err = d.Restart(ctx, []string{ids[s.Job]}, "again")
 	}
-	if problem.CodeOf(err) == problem.Conflict { // cancelling or restarting a finished job
+	if problem.CodeOf(err) == problem.Conflict { // cancelling a finished job
 		return nil
 	}
 	return err

@@ -2,14 +2,10 @@ package postgres
 
 import (
 	"context"
-	"errors"
 	"slices"
 	"time"
 
-	"github.com/jackc/pgx/v5"
-
 	"github.com/sumo-k8/sumo-k8/pkg/job"
-	"github.com/sumo-k8/sumo-k8/pkg/problem"
 	"github.com/sumo-k8/sumo-k8/pkg/store/postgres/internal/db"
 	"github.com/sumo-k8/sumo-k8/pkg/tenant"
 )
@@ -25,10 +21,11 @@ const (
 
 // Claim implements job.Queue. Jobs are considered by priority, then by submission. One that does not fit now is
 // skipped, until it has waited for reserveAfter: then nothing behind it overtakes it. One that is larger than the
-// tenant's limits altogether never holds others up, and its message says why it waits.
+// tenant's limits altogether never holds others up, and its message says why it waits. Studies follow the jobs of their priority.
 func (d *DB) Claim(ctx context.Context, tenantID string, atMost int) ([]job.Chunk, error) {
 	var rows []db.Job
 	var order []string
+	var chunks []chunkOfRuns
 	err := d.inTx(ctx, func(q *db.Queries) error {
 		t, err := q.LockTenant(ctx, tenantID)
 		if err != nil {
@@ -55,8 +52,19 @@ func (d *DB) Claim(ctx context.Context, tenantID string, atMost int) ([]job.Chun
 		if err != nil {
 			return err
 		}
-		if order = choose(waiting, free); len(order) == 0 {
+		studies, further, err := studiesWaiting(ctx, q, t)
+		if err != nil {
+			return err
+		}
+		if order, chunks = choose(waiting, studies, free, further); len(order)+len(chunks) == 0 {
 			return nil
+		}
+		if len(chunks) > 0 {
+			runs, err := place(ctx, q, t, chunks)
+			if err != nil {
+				return err
+			}
+			order = append(order, runs...)
 		}
 		// A job that was cancelled since it was read is no longer QUEUED and is not returned.
 		rows, err = q.Dispatch(ctx, order)
@@ -65,28 +73,30 @@ func (d *DB) Claim(ctx context.Context, tenantID string, atMost int) ([]job.Chun
 	if err != nil {
 		return nil, translate(err, "claiming jobs")
 	}
-	slices.SortFunc(rows, func(a, b db.Job) int { return slices.Index(order, a.ID) - slices.Index(order, b.ID) })
-	return each(rows, func(r db.Job) job.Chunk { return job.Single(toJob(r)) }), nil
+	place := make(map[string]int, len(order))
+	for i, id := range order {
+		place[id] = i
+	}
+	slices.SortFunc(rows, func(a, b db.Job) int { return place[a.ID] - place[b.ID] })
+	return inChunks(each(rows, toJob), chunks), nil
 }
 
-// choose returns the ids of the waiting jobs that start now, in their order.
-func choose(waiting []db.QueueHeadRow, free tenant.Limits) []string {
-	var chosen []string
-	for _, w := range waiting {
-		if len(chosen) == free.MaxConcurrentJobs {
-			break
-		}
-		if w.CPURequest > free.MaxCPU || w.MemoryGi > free.MaxMemoryGi {
-			if w.Overdue {
-				break
-			}
+// inChunks groups claimed jobs, in their order.
+func inChunks(jobs []job.Job, chunks []chunkOfRuns) []job.Chunk {
+	var all []job.Chunk
+	for _, j := range jobs {
+		if j.Study == nil {
+			all = append(all, job.Single(j))
 			continue
 		}
-		free.MaxCPU -= w.CPURequest
-		free.MaxMemoryGi -= w.MemoryGi
-		chosen = append(chosen, w.ID)
+		if last := len(all) - 1; last < 0 || all[last].ID != j.Study.Chunk {
+			i := slices.IndexFunc(chunks, func(c chunkOfRuns) bool { return c.ID == j.Study.Chunk })
+			all = append(all, job.Chunk{ID: j.Study.Chunk, Parallel: chunks[i].Parallel})
+		}
+		c := &all[len(all)-1]
+		c.Jobs = append(c.Jobs, j)
 	}
-	return chosen
+	return all
 }
 
 // TenantsWithQueue implements job.Queue. Tenants that hold equal shares come in the order in which their next jobs were
@@ -105,21 +115,8 @@ func (d *DB) ActiveJobs(ctx context.Context, limit int) ([]job.Job, error) {
 	return each(rows, toJob), nil
 }
 
-// Restart implements reconcile.Jobs. For a queued or finished job it answers problem.Conflict.
-func (d *DB) Restart(ctx context.Context, id, message string) (attempt int, err error) {
-	if !isID(id) {
-		return 0, noJob(id)
-	}
-	attempt, err = d.q.Restart(ctx, db.RestartParams{ID: id, Message: storable(message)})
-	if err == nil || !errors.Is(err, pgx.ErrNoRows) {
-		return attempt, translate(err, "restarting a job")
-	}
-	found, err := d.KnownJobs(ctx, []string{id})
-	if err != nil {
-		return 0, err
-	}
-	if state, ok := found[id]; ok {
-		return 0, problem.New(problem.Conflict, "Job %s is %s. Only a job that is PENDING or RUNNING can be restarted.", id, state)
-	}
-	return 0, noJob(id)
+// Restart implements reconcile.Jobs.
+func (d *DB) Restart(ctx context.Context, ids []string, message string) (restarted []string, err error) {
+	restarted, err = d.q.Restart(ctx, db.RestartParams{Ids: onlyIDs(ids), Message: storable(message)})
+	return restarted, translate(err, "restarting jobs")
 }

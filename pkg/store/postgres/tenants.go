@@ -126,18 +126,26 @@ func (d *DB) RetireTenant(ctx context.Context, id string, force bool) (tenant.Te
 			if err != nil {
 				return err
 			}
+			busy, err := q.HasStudiesRunning(ctx, id)
+			if err != nil {
+				return err
+			}
 			for _, u := range usage {
-				if !u.State.Terminal() {
-					return problem.New(
-						problem.Conflict, "Tenant %s has jobs waiting or running. Wait until they finish, or cancel and delete all with force=true.", id,
-					)
-				}
+				busy = busy || !u.State.Terminal()
+			}
+			if busy {
+				return problem.New(
+					problem.Conflict, "Tenant %s has jobs waiting or running. Wait until they finish, or cancel and delete all with force=true.", id,
+				)
 			}
 		}
 		if err := q.RevokeKeys(ctx, id); err != nil {
 			return err
 		}
 		if err := q.RetireTenant(ctx, id); err != nil {
+			return err
+		}
+		if err := q.CancelStudiesOfTenant(ctx, id); err != nil {
 			return err
 		}
 		return q.RequestCancelOfTenant(ctx, id)

@@ -43,14 +43,8 @@ const (
 	unpackedFolder = "scenarios"
 )
 
-// lockFile, in the output folder, is locked as long as the process lives.
-const lockFile = "lock"
-
 // lockPatience bounds the wait for the lock, which a keeper may hold for a moment.
 const lockPatience = 10 * time.Second
-
-// maxUnstored is how many runs that have ended may wait for the keeper: they take disk space that nothing else bounds.
-const maxUnstored = 16
 
 // ClosingTime bounds checking and keeping the outputs after a stop, so that a run never hangs.
 const ClosingTime = 5 * time.Minute
@@ -161,7 +155,7 @@ func (c Chunk) check() error {
 	if n := len(c.List.Runs); n == 0 || n > chunk.MostRuns || c.List.Single && n > 1 {
 		return fmt.Errorf("the list has %d runs", n)
 	}
-	seen := map[string]bool{lockFile: true, simulation.OutcomeFile: true}
+	seen := map[string]bool{chunk.LockFile: true, simulation.OutcomeFile: true}
 	for _, r := range c.List.Runs {
 		if r.ID != filepath.Base(r.ID) || !filepath.IsLocal(r.ID) || r.ID == "." || strings.HasSuffix(r.ID, chunk.ProgressSuffix) || seen[r.ID] {
 			return fmt.Errorf("the list has a run with the id %q", r.ID)
@@ -175,7 +169,7 @@ func (c Chunk) check() error {
 func lockOf(ctx context.Context, out string) (*flock.Flock, error) {
 	ctx, cancel := context.WithTimeout(ctx, lockPatience)
 	defer cancel()
-	lock := flock.New(filepath.Join(out, lockFile))
+	lock := flock.New(filepath.Join(out, chunk.LockFile), flock.SetPermissions(0o644)) // the keeper is another user in a pod
 	if _, err := lock.TryLockContext(ctx, lookEvery); err != nil {
 		return nil, fmt.Errorf("locking the output folder, which another process may use: %w", err)
 	}
@@ -236,9 +230,10 @@ func (x *execution) goOn(ctx context.Context) simulation.Outcome {
 	defer look.Stop()
 	ended := ctx.Done()
 	var closing time.Time // by when all is handed over, or is not to be
+	silent := false       // whether the keeper is, which may be found after ctx has ended
 	for {
 		x.begin(ctx)
-		switch silent := errors.Is(context.Cause(ctx), errSilent); {
+		switch {
 		case len(x.running) > 0, len(x.unstored) > 0 && !silent:
 		case x.left > 0, x.next < len(x.List.Runs), len(x.unstored) > 0:
 			return interrupted(context.Cause(ctx))
@@ -253,6 +248,7 @@ func (x *execution) goOn(ctx context.Context) simulation.Outcome {
 		case now := <-look.C:
 			x.look()
 			if x.desk.silent(now) > x.silentAfter() {
+				silent = true
 				stop(errSilent)
 			}
 			if x.hang(now) || !closing.IsZero() && now.After(closing) {
@@ -275,7 +271,7 @@ func (x *execution) hang(now time.Time) bool {
 // begin begins runs, in the order of the list, as long as there is room. After a stop it only passes over those that are not wanted.
 func (x *execution) begin(ctx context.Context) {
 	for ; x.next < len(x.List.Runs); x.next++ {
-		room := len(x.running) < max(x.List.Parallel, 1) && len(x.unstored) < maxUnstored
+		room := len(x.running) < max(x.List.Parallel, 1) && len(x.unstored) < chunk.MostUnstored
 		if ctx.Err() == nil && !room {
 			return
 		}

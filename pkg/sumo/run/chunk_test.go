@@ -211,7 +211,7 @@ func TestAChunkHandsOverEachOfItsRuns(t *testing.T) {
 			t.Errorf("the console has %d lines:\n%s", lines, console.String())
 		}
 		entries, err := os.ReadDir(c.Common.Out)
-		if err != nil || len(entries) != 1 || entries[0].Name() != lockFile {
+		if err != nil || len(entries) != 1 || entries[0].Name() != chunk.LockFile {
 			t.Errorf("left in the output folder: %v, %v", entries, err)
 		}
 		if left, err := os.ReadDir(filepath.Join(c.Common.Work, runsFolder)); len(left) > 0 {
@@ -599,6 +599,22 @@ func TestAChunkWaitsForItsKeeper(t *testing.T) {
 			t.Errorf("%s: %s, and %v", outcome.Reason, outcome.Message, k.runs())
 		}
 	})
+	t.Run("which falls silent after a stop", func(t *testing.T) {
+		t.Parallel()
+		c, k := chunkOf(t, zipped(t, road(t, "", oneVehicle)), 1, 1)
+		c.patience = time.Second
+		ctx, stop := context.WithCancel(t.Context())
+		defer stop()
+		k.refuses = func(string) bool { stop(); return true }
+		from := time.Now()
+		if outcome := k.doIn(ctx, c); outcome.Reason != simulation.Interrupted || time.Since(from) > time.Minute {
+			t.Errorf("after %s: %s: %s", time.Since(from), outcome.Reason, outcome.Message)
+		}
+		// The keeper is another user in a pod, and looks whether sumo-run lives.
+		if info, err := os.Stat(filepath.Join(c.Common.Out, chunk.LockFile)); err != nil || info.Mode()&0o004 == 0 {
+			t.Errorf("the lock is %v (%v)", info, err)
+		}
+	})
 	t.Run("which lives", func(t *testing.T) {
 		t.Parallel()
 		c, k := chunkOf(t, zipped(t, road(t, "", oneVehicle)), 1, 1)
@@ -614,18 +630,18 @@ func TestAChunkWaitsForItsKeeper(t *testing.T) {
 	})
 	t.Run("which cannot store", func(t *testing.T) {
 		t.Parallel()
-		c, k := chunkOf(t, zipped(t, road(t, "", oneVehicle)), maxUnstored+5, 2)
+		c, k := chunkOf(t, zipped(t, road(t, "", oneVehicle)), chunk.MostUnstored+5, 2)
 		c.List.Single = false
 		most := 0
 		k.refuses = func(string) bool {
 			waiting, _ := filepath.Glob(filepath.Join(c.Common.Out, "*", simulation.OutcomeFile))
 			most = max(most, len(waiting))
-			return len(k.stored) == 0 && len(waiting) < maxUnstored
+			return len(k.stored) == 0 && len(waiting) < chunk.MostUnstored
 		}
 		if outcome := k.do(c); !outcome.Succeeded() || len(k.stored) != len(c.List.Runs) {
 			t.Errorf("%s: %s, and %v", outcome.Reason, outcome.Message, k.runs())
 		}
-		if most < maxUnstored || most > maxUnstored+c.List.Parallel {
+		if most < chunk.MostUnstored || most > chunk.MostUnstored+c.List.Parallel {
 			t.Errorf("%d runs waited", most)
 		}
 	})
@@ -655,7 +671,7 @@ func TestAChunkRefusesAListThatItDoesNotUnderstand(t *testing.T) {
 		"no runs":              func(l *chunk.List) { l.Runs = nil },
 		"a run twice":          func(l *chunk.List) { l.Runs[1].ID = l.Runs[0].ID },
 		"a run that leads out": func(l *chunk.List) { l.Runs[0].ID = "../r" },
-		"a name of ours":       func(l *chunk.List) { l.Runs[0].ID = lockFile },
+		"a name of ours":       func(l *chunk.List) { l.Runs[0].ID = chunk.LockFile },
 		"no name":              func(l *chunk.List) { l.Runs[0].ID = "" },
 	} {
 		c, k := chunkOf(t, "unread.zip", 2, 1)
@@ -766,7 +782,7 @@ func TestRunsOfAChunkDoNotReachEachOther(t *testing.T) {
 				"list ../../r001/run", "read ../../r001/run.sumocfg", "write ../../r001/run/new.xml", "write ../../r001/results/new.xml",
 				"read "+list, "change "+list, "list "+c.Desk,
 				"read "+filepath.Join(c.Desk, chunk.ReadyFile), "change "+filepath.Join(c.Desk, chunk.ReadyFile),
-				"list "+c.Common.Out, "read "+filepath.Join(c.Common.Out, lockFile), "list "+c.Unpacked, "read "+c.Common.Scenario, "wait")
+				"list "+c.Common.Out, "read "+filepath.Join(c.Common.Out, chunk.LockFile), "list "+c.Unpacked, "read "+c.Common.Scenario, "wait")
 			scene := road(t, `<fcd-output.filter-edges.input-file value="tries.txt"/>`, oneVehicle)
 			scene["tries.txt"] = strings.Join(tries, "\n")
 			data, err := scene.zip("")

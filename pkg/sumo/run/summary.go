@@ -36,9 +36,9 @@ func (r Run) summarise(chosen scenario.Config, f fate, files map[simulation.Outp
 		defer cancel()
 		s.SumoVersion, _ = SUMOVersion(ctx, r.Binary) // the rest is useful without it
 	}
-	add := func(name, unit string, value *float64) {
+	add := func(name string, value *float64) {
 		if value != nil {
-			s.Metrics = append(s.Metrics, simulation.Metric{Name: name, Value: *value, Unit: unit})
+			s.Metrics = append(s.Metrics, simulation.Metric{Name: name, Value: *value, Unit: simulation.UnitOf(name)})
 		}
 	}
 
@@ -49,27 +49,27 @@ func (r Run) summarise(chosen scenario.Config, f fate, files map[simulation.Outp
 		return nil
 	}
 	inserted := or(stats.number("vehicles", "inserted"), step.number("step", "inserted"), f.counts.inserted)
-	add("vehicles_loaded", "veh", or(stats.number("vehicles", "loaded"), step.number("step", "loaded"), f.counts.loaded))
-	add("vehicles_inserted", "veh", inserted)
-	add("vehicles_running", "veh", or(stats.number("vehicles", "running"), step.number("step", "running"), f.counts.running))
-	add("vehicles_waiting", "veh", or(stats.number("vehicles", "waiting"), step.number("step", "waiting"), f.counts.waiting))
-	add("vehicles_finished", "veh", or(step.number("step", "arrived"), step.number("step", "ended")))
-	add("teleports", "1", or(stats.number("teleports", "total"), step.number("step", "teleports")))
-	add("collisions", "1", or(stats.number("safety", "collisions"), step.number("step", "collisions")))
-	add("emergency_stops", "1", stats.number("safety", "emergencyStops"))
-	add("emergency_braking", "1", stats.number("safety", "emergencyBraking"))
+	add("vehicles_loaded", or(stats.number("vehicles", "loaded"), step.number("step", "loaded"), f.counts.loaded))
+	add("vehicles_inserted", inserted)
+	add("vehicles_running", or(stats.number("vehicles", "running"), step.number("step", "running"), f.counts.running))
+	add("vehicles_waiting", or(stats.number("vehicles", "waiting"), step.number("step", "waiting"), f.counts.waiting))
+	add("vehicles_finished", or(step.number("step", "arrived"), step.number("step", "ended")))
+	add("teleports", or(stats.number("teleports", "total"), step.number("step", "teleports")))
+	add("collisions", or(stats.number("safety", "collisions"), step.number("step", "collisions")))
+	add("emergency_stops", stats.number("safety", "emergencyStops"))
+	add("emergency_braking", stats.number("safety", "emergencyBraking"))
 
 	if count := stats.number("vehicleTripStatistics", "count"); count != nil && *count > 0 {
-		for _, mean := range []struct{ name, unit, attribute string }{
-			{"mean_route_length", "m", "routeLength"},
-			{"mean_speed", "m/s", "speed"},
-			{"mean_travel_time", "s", "duration"},
-			{"mean_waiting_time", "s", "waitingTime"},
-			{"mean_time_loss", "s", "timeLoss"},
-			{"mean_depart_delay", "s", "departDelay"},
-			{"total_travel_time", "s", "totalTravelTime"},
+		for _, mean := range []struct{ name, attribute string }{
+			{"mean_route_length", "routeLength"},
+			{"mean_speed", "speed"},
+			{"mean_travel_time", "duration"},
+			{"mean_waiting_time", "waitingTime"},
+			{"mean_time_loss", "timeLoss"},
+			{"mean_depart_delay", "departDelay"},
+			{"total_travel_time", "totalTravelTime"},
 		} {
-			add(mean.name, mean.unit, notNone(stats.number("vehicleTripStatistics", mean.attribute)))
+			add(mean.name, notNone(stats.number("vehicleTripStatistics", mean.attribute)))
 		}
 	}
 
@@ -78,25 +78,25 @@ func (r Run) summarise(chosen scenario.Config, f fate, files map[simulation.Outp
 	// The totals of a killed run are those of its part. Where SUMO reached its end, a total of a part would pass for the whole.
 	known := err == nil || f.ended == nil
 	if loaded != nil && *loaded > 0 {
-		add("persons_loaded", "1", loaded)
+		add("persons_loaded", loaded)
 		if known {
-			add("persons_finished", "1", &totals.personsFinished)
+			add("persons_finished", &totals.personsFinished)
 		}
 	}
 	for _, e := range emissions {
 		if total, ok := totals.emissions[e.attribute]; ok && known {
-			add(e.metric, e.unit, &total)
+			add(e.metric, &total)
 		}
 	}
 
 	end := or(f.ended, &f.last.time)
 	simulated, wall := *end-f.begin, f.wall.Seconds()
-	add("begin", "s", &f.begin)
-	add("end", "s", end)
-	add("simulated_time", "s", &simulated)
-	add("wall_time", "s", &wall)
-	add("real_time_factor", "1", f.realTime)
-	add("vehicle_updates_per_second", "1/s", f.updates)
+	add("begin", &f.begin)
+	add("end", end)
+	add("simulated_time", &simulated)
+	add("wall_time", &wall)
+	add("real_time_factor", f.realTime)
+	add("vehicle_updates_per_second", f.updates)
 	return s
 }
 
@@ -205,14 +205,14 @@ func keep(to, attrs []xml.Attr) []xml.Attr {
 }
 
 // emissions are the totals that tripinfo has when the emissions device is on.
-var emissions = []struct{ attribute, metric, unit string }{
-	{"CO2_abs", "emissions_co2", "mg"},
-	{"CO_abs", "emissions_co", "mg"},
-	{"HC_abs", "emissions_hc", "mg"},
-	{"NOx_abs", "emissions_nox", "mg"},
-	{"PMx_abs", "emissions_pmx", "mg"},
-	{"fuel_abs", "fuel", "mg"},
-	{"electricity_abs", "electricity", "Wh"},
+var emissions = []struct{ attribute, metric string }{
+	{"CO2_abs", "emissions_co2"},
+	{"CO_abs", "emissions_co"},
+	{"HC_abs", "emissions_hc"},
+	{"NOx_abs", "emissions_nox"},
+	{"PMx_abs", "emissions_pmx"},
+	{"fuel_abs", "fuel"},
+	{"electricity_abs", "electricity"},
 }
 
 // trips are sums over the tripinfo output.

@@ -106,7 +106,7 @@ func (m *Metrics) Reconciling(queue func(context.Context) ([]job.TenantQueue, er
 		prometheus.CounterOpts{Name: prefix + "reconcile_failures_total", Help: "Passes that failed, wholly or in part."},
 	)
 	m.dispatched = prometheus.NewCounter(
-		prometheus.CounterOpts{Name: prefix + "jobs_dispatched_total", Help: "Jobs handed to the engine by reconcile."},
+		prometheus.CounterOpts{Name: prefix + "jobs_dispatched_total", Help: "Jobs and chunks of studies' runs handed to the engine by reconcile."},
 	)
 	m.ended = prometheus.NewCounterVec(
 		prometheus.CounterOpts{Name: prefix + "jobs_ended_total", Help: "Jobs whose end was recorded, by status and reason."},
@@ -161,7 +161,7 @@ func filesHeldBy(held simulation.Confinement) string {
 func (m *Metrics) Reconciled(r reconcile.Report) {
 	m.dispatched.Add(float64(r.Dispatched))
 	for what, n := range map[string]int{
-		"results": r.PrunedResults, "idempotency_keys": r.PrunedKeys, "objects": r.PrunedObjects, "uploads": r.PrunedUploads,
+		"results": r.PrunedResults, "results_of_studies": r.PrunedStudies, "idempotency_keys": r.PrunedKeys, "objects": r.PrunedObjects, "uploads": r.PrunedUploads,
 		"deliveries": r.PrunedDeliveries,
 	} {
 		m.pruned.WithLabelValues(what).Add(float64(n))
@@ -183,6 +183,9 @@ var (
 	jobsDesc = prometheus.NewDesc(
 		prefix+"jobs", "Unfinished jobs, by status; QUEUED is the depth of the queue.", []string{"status"}, nil,
 	)
+	unstartedDesc = prometheus.NewDesc(
+		prefix+"study_runs_unstarted", "Runs of studies that have not been started. They are no jobs yet.", nil, nil,
+	)
 	oldestDesc = prometheus.NewDesc(
 		prefix+"queue_oldest_wait_seconds", "How long the first job of the queue has waited; 0 when none does.", nil, nil,
 	)
@@ -191,10 +194,11 @@ var (
 // Describe implements prometheus.Collector.
 func (q *queued) Describe(to chan<- *prometheus.Desc) {
 	to <- jobsDesc
+	to <- unstartedDesc
 	to <- oldestDesc
 }
 
-// Collect implements prometheus.Collector. While Postgres is unreachable only these two metrics are missing.
+// Collect implements prometheus.Collector. While Postgres is unreachable only these metrics are missing.
 func (q *queued) Collect(to chan<- prometheus.Metric) {
 	ctx, cancel := context.WithTimeout(context.Background(), queueTimeout)
 	defer cancel()
@@ -204,7 +208,9 @@ func (q *queued) Collect(to chan<- prometheus.Metric) {
 	}
 	counts := map[job.State]int{job.Queued: 0, job.Pending: 0, job.Running: 0}
 	var oldest time.Duration
+	unstarted := 0
 	for _, t := range tenants {
+		unstarted += t.Unstarted
 		for state := range counts {
 			counts[state] += t.ByState[state]
 		}
@@ -215,5 +221,6 @@ func (q *queued) Collect(to chan<- prometheus.Metric) {
 	for state, n := range counts {
 		to <- prometheus.MustNewConstMetric(jobsDesc, prometheus.GaugeValue, float64(n), string(state))
 	}
+	to <- prometheus.MustNewConstMetric(unstartedDesc, prometheus.GaugeValue, float64(unstarted))
 	to <- prometheus.MustNewConstMetric(oldestDesc, prometheus.GaugeValue, oldest.Seconds())
 }

@@ -38,10 +38,10 @@ func TestWhatPrometheusReads(t *testing.T) {
 	m := New("reconcile")
 	m.Reconciling(func(context.Context) ([]job.TenantQueue, error) {
 		return []job.TenantQueue{
-			{TenantID: "acme", Usage: job.Usage{ByState: map[job.State]int{job.Queued: 3, job.Running: 1}}, Oldest: now.Add(-90 * time.Second)},
+			{TenantID: "acme", Usage: job.Usage{ByState: map[job.State]int{job.Queued: 3, job.Running: 1}}, Oldest: now.Add(-90 * time.Second), Unstarted: 40},
 			{
 				TenantID: "initech", Usage: job.Usage{ByState: map[job.State]int{job.Queued: 1, job.Pending: 2, job.Succeeded: 7}},
-				Oldest: now.Add(-30 * time.Second),
+				Oldest: now.Add(-30 * time.Second), Unstarted: 2,
 			},
 		}, nil
 	}, func() time.Time { return now })
@@ -59,7 +59,7 @@ func TestWhatPrometheusReads(t *testing.T) {
 	)
 	m.Ended(job.Job{ID: "5", State: job.Succeeded, Confinement: &simulation.Confinement{}})
 	m.Reconciled(reconcile.Report{
-		Dispatched: 4, PrunedResults: 1, PrunedObjects: 2, Deliveries: delivery.Sent{Delivered: 5, Failed: 2, GivenUp: 1, Signals: 9},
+		Dispatched: 4, PrunedResults: 1, PrunedStudies: 3, PrunedObjects: 2, Deliveries: delivery.Sent{Delivered: 5, Failed: 2, GivenUp: 1, Signals: 9},
 	})
 	want := []string{
 		`sumo_k8_delivery_attempts_total{outcome="delivered"} 5`,
@@ -77,6 +77,7 @@ func TestWhatPrometheusReads(t *testing.T) {
 		`sumo_k8_pruned_total{what="idempotency_keys"} 0`,
 		`sumo_k8_pruned_total{what="objects"} 2`,
 		`sumo_k8_pruned_total{what="results"} 1`,
+		`sumo_k8_pruned_total{what="results_of_studies"} 3`,
 		`sumo_k8_pruned_total{what="uploads"} 0`,
 		`sumo_k8_queue_oldest_wait_seconds 90`,
 		`sumo_k8_reconcile_failures_total 1`,
@@ -91,6 +92,7 @@ func TestWhatPrometheusReads(t *testing.T) {
 		`sumo_k8_runs_total{files="landlock",filter="true",user="true"} 2`,
 		`sumo_k8_runs_total{files="namespace",filter="true",user="false"} 1`,
 		`sumo_k8_runs_total{files="none",filter="false",user="false"} 1`,
+		`sumo_k8_study_runs_unstarted 42`,
 	}
 	if diff := cmp.Diff(want, scrape(t, m)); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
@@ -102,7 +104,7 @@ func TestAScrapeWithoutPostgresHasTheRest(t *testing.T) {
 	m := New("reconcile")
 	m.Reconciling(func(context.Context) ([]job.TenantQueue, error) { return nil, errors.New("unreachable") }, time.Now)
 	lines := strings.Join(scrape(t, m), "\n")
-	if strings.Contains(lines, "sumo_k8_jobs{") || !strings.Contains(lines, "sumo_k8_reconcile_failures_total 0") {
+	if strings.Contains(lines, "sumo_k8_jobs{") || strings.Contains(lines, "sumo_k8_study_runs") || !strings.Contains(lines, "sumo_k8_reconcile_failures_total 0") {
 		t.Errorf("it has\n%s", lines)
 	}
 }

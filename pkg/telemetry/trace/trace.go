@@ -71,7 +71,11 @@ func (t *Tracer) Began(r *http.Request, route string) (context.Context, func(sta
 	if route == "GET /health" || route == "GET /ready" {
 		return traceparent.Without(ctx), func(int, time.Duration) {}
 	}
-	name, attributes := r.Method, []attribute.KeyValue{semconv.HTTPRequestMethodKey.String(r.Method), semconv.URLPath(r.URL.EscapedPath())}
+	path := r.URL.EscapedPath()
+	if strings.Contains(route, "{token}") {
+		path = route[strings.IndexByte(route, '/'):] // the token is a key
+	}
+	name, attributes := r.Method, []attribute.KeyValue{semconv.HTTPRequestMethodKey.String(r.Method), semconv.URLPath(path)}
 	if route != "" {
 		name = route
 		// OpenTelemetry's route is the path alone; a pattern of net/http has the method before it.

@@ -112,7 +112,7 @@ func provisioner(cfg config.Config, client rest.Interface) (*kube.Provisioner, e
 		p.Templates = append(p.Templates, argo.Template{
 			Version: version, Image: cfg.SumoImages[version], PullPolicy: cfg.PullPolicy,
 			NodeSelector: nodeSelector(cfg, version), Tolerations: tolerations(cfg), PodSpecPatch: cfg.PodSpecPatch,
-			Confinement: cfg.Confinement, Unpacked: cfg.MaxUnpackedMiB << 20, Output: cfg.MaxOutputMiB << 20,
+			Store: p.Store, Confinement: cfg.Confinement, Unpacked: cfg.MaxUnpackedMiB << 20, Output: cfg.MaxOutputMiB << 20,
 		}.Manifest)
 	}
 	return p, nil

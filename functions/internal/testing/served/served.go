@@ -35,7 +35,8 @@ func Parts(t testing.TB) app.Parts {
 	if err != nil {
 		t.Fatal(err)
 	}
-	db, err := postgres.Open(t.Context(), postgres.Config{URL: localtest.Database(t, postgres.Migrate)})
+	cfg.DatabaseURL = localtest.Database(t, postgres.Migrate)
+	db, err := postgres.Open(t.Context(), postgres.Config{URL: cfg.DatabaseURL})
 	if err != nil {
 		t.Fatal(err)
 	}

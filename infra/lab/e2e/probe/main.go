@@ -104,6 +104,7 @@ func confinement() {
 	}
 
 	say("writing to the root", written("/probe-was-here", "refused"))
+	say("the keeper's desk", written("/desk/ready", "refused"))
 	say("its own results folder", written("/job/probe.txt", "refused"))
 
 	status, err := os.ReadFile("/proc/self/status")

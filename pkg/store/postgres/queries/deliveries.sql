@@ -107,9 +107,10 @@ SET state = CASE WHEN state = 'PAUSED' AND @state::text = 'WAITING' THEN 'PAUSED
 WHERE id = @id AND state IN ('WAITING', 'PAUSED') AND round = @round;
 
 -- name: ForgetDelivery :exec
--- Of a purged job nothing is kept once it is sent.
+-- Of a purged job or study nothing is kept once it is sent.
 DELETE FROM deliveries d
-WHERE d.id = @id AND d.state IN ('DELIVERED', 'GIVEN_UP') AND NOT EXISTS (SELECT 1 FROM jobs j WHERE j.id = d.job_id);
+WHERE d.id = @id AND d.state IN ('DELIVERED', 'GIVEN_UP')
+  AND NOT EXISTS (SELECT 1 FROM jobs j WHERE j.id = d.job_id) AND NOT EXISTS (SELECT 1 FROM studies s WHERE s.id = d.study_id);
 
 -- name: ForgetDeliveriesOfJob :exec
 DELETE FROM deliveries WHERE job_id = @job_id AND state IN ('DELIVERED', 'GIVEN_UP');
@@ -159,7 +160,7 @@ FROM (
     LEFT JOIN signals s ON s.job_id = j.id AND s.target = h.id::text
     LEFT JOIN receivers r ON r.tenant_id = h.tenant_id AND r.receiver = h.receiver
     WHERE h.enabled AND h.job_id IS NULL AND 'job.progress' = ANY (h.events) AND coalesce(nullif(j.labels, 'null'), '{}') @> h.labels
-      AND (s.due_at IS NULL OR s.due_at <= @now) AND (r.blocked_until IS NULL OR r.blocked_until <= @now)
+      AND (h.studies OR j.study_id IS NULL) AND (s.due_at IS NULL OR s.due_at <= @now) AND (r.blocked_until IS NULL OR r.blocked_until <= @now)
       AND floor(j.progress * 100) > coalesce(s.percent, -1)
 ) AS due
 WHERE turn <= @each::integer

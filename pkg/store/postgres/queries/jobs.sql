@@ -18,16 +18,16 @@ SELECT count(*) FROM (
 ) AS waiting;
 
 -- name: IdempotencyKey :one
-SELECT request_hash, job_id, upload_id, hook_id FROM idempotency_keys
+SELECT request_hash, job_id, upload_id, hook_id, study_id FROM idempotency_keys
 WHERE tenant_id = @tenant_id AND key = @key AND created_at > now() - @lifetime::interval;
 
 -- name: InsertIdempotencyKey :exec
 -- Only an expired, not yet pruned key can conflict: the caller holds the tenant's row and has looked the key up.
-INSERT INTO idempotency_keys (tenant_id, key, request_hash, job_id, upload_id, hook_id)
-VALUES (@tenant_id, @key, @request_hash, sqlc.narg(job_id), sqlc.narg(upload_id), sqlc.narg(hook_id))
+INSERT INTO idempotency_keys (tenant_id, key, request_hash, job_id, upload_id, hook_id, study_id)
+VALUES (@tenant_id, @key, @request_hash, sqlc.narg(job_id), sqlc.narg(upload_id), sqlc.narg(hook_id), sqlc.narg(study_id))
 ON CONFLICT (tenant_id, key) DO UPDATE
 SET request_hash = excluded.request_hash, job_id = excluded.job_id, upload_id = excluded.upload_id, hook_id = excluded.hook_id,
-    created_at = excluded.created_at;
+    study_id = excluded.study_id, created_at = excluded.created_at;
 
 -- name: PruneIdempotencyKeys :execrows
 DELETE FROM idempotency_keys i
@@ -64,13 +64,19 @@ ON CONFLICT DO NOTHING
 RETURNING imported_id;
 
 -- name: RecentJobs :many
-SELECT * FROM jobs WHERE tenant_id = @tenant_id ORDER BY id DESC LIMIT @most::integer;
+-- Without the runs of studies.
+SELECT * FROM jobs WHERE tenant_id = @tenant_id AND study_id IS NULL ORDER BY id DESC LIMIT @most::integer;
 
 -- name: ListJobs :many
 -- A page of a tenant's jobs, newest first. Ids grow with time (UUIDv7), so that new rows sort before the pages already
--- read and shift none of them.
+-- read and shift none of them. The runs of a study are listed only for that study.
 SELECT * FROM jobs
 WHERE tenant_id = @tenant_id
+  AND (sqlc.narg(study_id)::uuid IS NOT NULL OR study_id IS NULL)
+  AND (sqlc.narg(study_id)::uuid IS NULL OR study_id = sqlc.narg(study_id))
+  AND (sqlc.narg(point)::integer IS NULL OR point = sqlc.narg(point))
+  AND (@variant::text = '' OR point IN (
+      SELECT p.point FROM study_points p WHERE p.study_id = sqlc.narg(study_id) AND p.variant = @variant))
   AND (sqlc.narg(after)::uuid IS NULL OR id < sqlc.narg(after))
   AND (sqlc.narg(least)::uuid IS NULL OR id >= sqlc.narg(least))
   AND (@state::text = '' OR state = @state)
@@ -85,20 +91,21 @@ ORDER BY id DESC LIMIT @most::integer;
 DELETE FROM jobs WHERE tenant_id = @tenant_id AND id = @id AND finished_at IS NOT NULL;
 
 -- name: AllJobs :many
+-- Without the runs of studies, as the other statements for operators' lists.
 SELECT * FROM jobs
-WHERE (sqlc.narg(after)::uuid IS NULL OR id < sqlc.narg(after))
+WHERE study_id IS NULL AND (sqlc.narg(after)::uuid IS NULL OR id < sqlc.narg(after))
 ORDER BY id DESC LIMIT @most::integer;
 
 -- name: CountJobs :one
-SELECT count(*) FROM jobs;
+SELECT count(*) FROM jobs WHERE study_id IS NULL;
 
 -- name: AllJobsInState :many
 SELECT * FROM jobs
-WHERE state = @state AND (sqlc.narg(after)::uuid IS NULL OR id < sqlc.narg(after))
+WHERE state = @state AND study_id IS NULL AND (sqlc.narg(after)::uuid IS NULL OR id < sqlc.narg(after))
 ORDER BY id DESC LIMIT @most::integer;
 
 -- name: CountJobsInState :one
-SELECT count(*) FROM jobs WHERE state = @state;
+SELECT count(*) FROM jobs WHERE state = @state AND study_id IS NULL;
 
 -- name: Events :many
 SELECT e.* FROM job_events e
@@ -107,15 +114,24 @@ WHERE j.tenant_id = @tenant_id AND j.id = @job_id
 ORDER BY e.seq;
 
 -- name: Usage :many
-SELECT state, count(*) AS jobs, sum(cpu_request)::bigint AS cpu, sum(memory_gi)::bigint AS memory_gi
-FROM jobs
-WHERE tenant_id = @tenant_id
-GROUP BY state;
+SELECT j.state, count(*) AS jobs, h.jobs AS held, h.cpu, h.memory_gi
+FROM jobs j
+CROSS JOIN (
+    SELECT count(*) AS jobs, coalesce(sum(u.cpu), 0)::bigint AS cpu, coalesce(sum(u.memory_gi), 0)::bigint AS memory_gi
+    FROM held u
+    WHERE u.tenant_id = @tenant_id
+) AS h
+WHERE j.tenant_id = @tenant_id
+GROUP BY j.state, h.jobs, h.cpu, h.memory_gi;
 
 -- name: UsageByTenant :many
-SELECT tenant_id, state, count(*) AS jobs, sum(cpu_request)::bigint AS cpu, sum(memory_gi)::bigint AS memory_gi
-FROM jobs
-GROUP BY tenant_id, state;
+SELECT j.tenant_id, j.state, count(*) AS jobs, coalesce(h.jobs, 0)::bigint AS held, coalesce(h.cpu, 0)::bigint AS cpu,
+       coalesce(h.memory_gi, 0)::bigint AS memory_gi
+FROM jobs j
+LEFT JOIN (
+    SELECT u.tenant_id, count(*) AS jobs, sum(u.cpu)::bigint AS cpu, sum(u.memory_gi)::bigint AS memory_gi FROM held u GROUP BY u.tenant_id
+) AS h ON h.tenant_id = j.tenant_id
+GROUP BY j.tenant_id, j.state, h.jobs, h.cpu, h.memory_gi;
 
 -- name: RequestCancel :one
 -- No row when there is no such job, or it has finished.
@@ -138,13 +154,13 @@ SET cancel_requested = true,
 WHERE tenant_id = @tenant_id AND state IN ('QUEUED', 'PENDING', 'RUNNING');
 
 -- name: ActiveUsage :one
-SELECT count(*) AS jobs, coalesce(sum(cpu_request), 0)::bigint AS cpu, coalesce(sum(memory_gi), 0)::bigint AS memory_gi
-FROM jobs
-WHERE tenant_id = @tenant_id AND state IN ('PENDING', 'RUNNING');
+SELECT count(*) AS jobs, coalesce(sum(cpu), 0)::bigint AS cpu, coalesce(sum(memory_gi), 0)::bigint AS memory_gi
+FROM held
+WHERE tenant_id = @tenant_id;
 
 -- name: QueueHead :many
 -- Leaves out jobs that exceed the tenant's limits on their own; ExplainOversized covers those.
-SELECT id, cpu_request, memory_gi, (submitted_at < now() - @reserve_after::interval)::boolean AS overdue
+SELECT id, priority, cpu_request, memory_gi, (submitted_at < now() - @reserve_after::interval)::boolean AS overdue
 FROM jobs
 WHERE tenant_id = @tenant_id AND state = 'QUEUED' AND cpu_request <= @max_cpu AND memory_gi <= @max_memory_gi
 ORDER BY priority DESC, submitted_at, id
@@ -176,19 +192,23 @@ UPDATE jobs SET message = '' WHERE tenant_id = @tenant_id AND state = 'QUEUED' A
 SELECT t.id
 FROM tenants t
 CROSS JOIN LATERAL (
-    SELECT q.submitted_at FROM jobs q
-    WHERE q.tenant_id = t.id AND q.state = 'QUEUED'
-    ORDER BY q.priority DESC, q.submitted_at, q.id
-    LIMIT 1
-) AS next
+    SELECT least(
+        (SELECT q.submitted_at FROM jobs q WHERE q.tenant_id = t.id AND q.state = 'QUEUED'
+         ORDER BY q.priority DESC, q.submitted_at, q.id LIMIT 1),
+        (SELECT s.created_at FROM studies s
+         WHERE s.tenant_id = t.id AND s.state = 'RUNNING' AND s.unplaced AND NOT s.cancel_requested
+         ORDER BY s.priority DESC, s.id LIMIT 1)
+    ) AS since
+) AS waiting
 CROSS JOIN LATERAL (
     SELECT greatest(count(*)::float8 / t.max_concurrent_jobs,
-                    coalesce(sum(a.cpu_request), 0)::float8 / t.max_cpu,
-                    coalesce(sum(a.memory_gi), 0)::float8 / t.max_memory_gi) AS share
-    FROM jobs a
-    WHERE a.tenant_id = t.id AND a.state IN ('PENDING', 'RUNNING')
-) AS held
-ORDER BY held.share, next.submitted_at, t.id;
+                    coalesce(sum(h.cpu), 0)::float8 / t.max_cpu,
+                    coalesce(sum(h.memory_gi), 0)::float8 / t.max_memory_gi) AS share
+    FROM held h
+    WHERE h.tenant_id = t.id
+) AS used
+WHERE waiting.since IS NOT NULL
+ORDER BY used.share, waiting.since, t.id;
 
 -- name: ActiveJobs :many
 SELECT * FROM jobs WHERE state IN ('PENDING', 'RUNNING') ORDER BY id LIMIT @most::integer;
@@ -236,7 +256,9 @@ WITH observed AS (
             SELECT jsonb_agg(w.text ORDER BY w.place) FROM jsonb_array_elements(o.warnings) WITH ORDINALITY AS w (text, place)
             WHERE NOT j.warnings @> w.text
         ), '[]'::jsonb),
-        problems     = coalesce(o.problems, j.problems)
+        problems     = coalesce(o.problems, j.problems),
+        metrics      = CASE WHEN o.summary IS NULL THEN j.metrics
+                            ELSE (SELECT metrics_of(o.summary, s.metric_names) FROM studies s WHERE s.id = j.study_id) END
     FROM observed o
     JOIN locked l ON l.id = o.id
     WHERE j.id = o.id
@@ -249,11 +271,11 @@ WITH observed AS (
 )
 SELECT id FROM written WHERE moved ORDER BY id;
 
--- name: Restart :one
--- No row when there is no such job, or it is not active.
+-- name: Restart :many
+-- Leaves out jobs that are not active.
 UPDATE jobs SET attempt = attempt + 1, message = @message
-WHERE id = @id AND state IN ('PENDING', 'RUNNING')
-RETURNING attempt;
+WHERE id = ANY (@ids::uuid[]) AND state IN ('PENDING', 'RUNNING')
+RETURNING id;
 
 -- name: ReplaceVersion :exec
 UPDATE jobs
@@ -262,8 +284,9 @@ SET options  = options || jsonb_build_object('sumo_version', @version::text),
 WHERE id = @id AND finished_at IS NULL;
 
 -- name: ExpiredResults :many
+-- Leaves out the runs of studies, whose results are removed together.
 SELECT * FROM jobs
-WHERE finished_at < @before::timestamptz AND NOT results_pruned
+WHERE finished_at < @before::timestamptz AND NOT results_pruned AND study_id IS NULL
 ORDER BY finished_at
 LIMIT @most::integer;
 

@@ -79,7 +79,7 @@ func (q *Queries) DeleteHook(ctx context.Context, arg DeleteHookParams) (int64, 
 }
 
 const deliveries = `-- name: Deliveries :many
-SELECT d.id, d.tenant_id, d.job_id, d.hook_id, d.receiver, d.event, d.task, d.state, d.attempts, d.round, d.due_at, d.created_at, d.attempted_at, d.status, d.error, h.url
+SELECT d.id, d.tenant_id, d.job_id, d.hook_id, d.receiver, d.event, d.task, d.state, d.attempts, d.round, d.due_at, d.created_at, d.attempted_at, d.status, d.error, d.study_id, h.url
 FROM deliveries d
 LEFT JOIN hooks h ON h.id = d.hook_id
 WHERE d.tenant_id = $1
@@ -140,6 +140,7 @@ func (q *Queries) Deliveries(ctx context.Context, arg DeliveriesParams) ([]Deliv
 			&i.Delivery.AttemptedAt,
 			&i.Delivery.Status,
 			&i.Delivery.Error,
+			&i.Delivery.StudyID,
 			&i.URL,
 		); err != nil {
 			return nil, err
@@ -153,7 +154,7 @@ func (q *Queries) Deliveries(ctx context.Context, arg DeliveriesParams) ([]Deliv
 }
 
 const deliveryOfTenant = `-- name: DeliveryOfTenant :one
-SELECT d.id, d.tenant_id, d.job_id, d.hook_id, d.receiver, d.event, d.task, d.state, d.attempts, d.round, d.due_at, d.created_at, d.attempted_at, d.status, d.error, h.url
+SELECT d.id, d.tenant_id, d.job_id, d.hook_id, d.receiver, d.event, d.task, d.state, d.attempts, d.round, d.due_at, d.created_at, d.attempted_at, d.status, d.error, d.study_id, h.url
 FROM deliveries d
 LEFT JOIN hooks h ON h.id = d.hook_id
 WHERE d.tenant_id = $1 AND d.id = $2
@@ -188,13 +189,14 @@ func (q *Queries) DeliveryOfTenant(ctx context.Context, arg DeliveryOfTenantPara
 		&i.Delivery.AttemptedAt,
 		&i.Delivery.Status,
 		&i.Delivery.Error,
+		&i.Delivery.StudyID,
 		&i.URL,
 	)
 	return i, err
 }
 
 const deliveryToSend = `-- name: DeliveryToSend :one
-SELECT id, tenant_id, job_id, hook_id, receiver, event, task, state, attempts, round, due_at, created_at, attempted_at, status, error FROM deliveries WHERE id = $1 AND state = 'WAITING' AND due_at <= $2
+SELECT id, tenant_id, job_id, hook_id, receiver, event, task, state, attempts, round, due_at, created_at, attempted_at, status, error, study_id FROM deliveries WHERE id = $1 AND state = 'WAITING' AND due_at <= $2
 `
 
 type DeliveryToSendParams struct {
@@ -221,6 +223,7 @@ func (q *Queries) DeliveryToSend(ctx context.Context, arg DeliveryToSendParams) 
 		&i.AttemptedAt,
 		&i.Status,
 		&i.Error,
+		&i.StudyID,
 	)
 	return i, err
 }
@@ -240,7 +243,7 @@ func (q *Queries) DisableHook(ctx context.Context, arg DisableHookParams) error 
 }
 
 const dueDeliveries = `-- name: DueDeliveries :many
-SELECT id, tenant_id, job_id, hook_id, receiver, event, task, state, attempts, round, due_at, created_at, attempted_at, status, error FROM deliveries d
+SELECT id, tenant_id, job_id, hook_id, receiver, event, task, state, attempts, round, due_at, created_at, attempted_at, status, error, study_id FROM deliveries d
 WHERE d.tenant_id = $1 AND d.receiver = $2 AND d.state = 'WAITING' AND d.due_at <= $3
 ORDER BY d.due_at, d.id LIMIT $4::integer
 `
@@ -282,6 +285,7 @@ func (q *Queries) DueDeliveries(ctx context.Context, arg DueDeliveriesParams) ([
 			&i.AttemptedAt,
 			&i.Status,
 			&i.Error,
+			&i.StudyID,
 		); err != nil {
 			return nil, err
 		}
@@ -358,17 +362,18 @@ const forgetDeliveriesOfJob = `-- name: ForgetDeliveriesOfJob :exec
 DELETE FROM deliveries WHERE job_id = $1 AND state IN ('DELIVERED', 'GIVEN_UP')
 `
 
-func (q *Queries) ForgetDeliveriesOfJob(ctx context.Context, jobID string) error {
+func (q *Queries) ForgetDeliveriesOfJob(ctx context.Context, jobID *string) error {
 	_, err := q.db.Exec(ctx, forgetDeliveriesOfJob, jobID)
 	return err
 }
 
 const forgetDelivery = `-- name: ForgetDelivery :exec
 DELETE FROM deliveries d
-WHERE d.id = $1 AND d.state IN ('DELIVERED', 'GIVEN_UP') AND NOT EXISTS (SELECT 1 FROM jobs j WHERE j.id = d.job_id)
+WHERE d.id = $1 AND d.state IN ('DELIVERED', 'GIVEN_UP')
+  AND NOT EXISTS (SELECT 1 FROM jobs j WHERE j.id = d.job_id) AND NOT EXISTS (SELECT 1 FROM studies s WHERE s.id = d.study_id)
 `
 
-// Of a purged job nothing is kept once it is sent.
+// Of a purged job or study nothing is kept once it is sent.
 func (q *Queries) ForgetDelivery(ctx context.Context, id string) error {
 	_, err := q.db.Exec(ctx, forgetDelivery, id)
 	return err
@@ -475,7 +480,7 @@ FROM (
     LEFT JOIN signals s ON s.job_id = j.id AND s.target = h.id::text
     LEFT JOIN receivers r ON r.tenant_id = h.tenant_id AND r.receiver = h.receiver
     WHERE h.enabled AND h.job_id IS NULL AND 'job.progress' = ANY (h.events) AND coalesce(nullif(j.labels, 'null'), '{}') @> h.labels
-      AND (s.due_at IS NULL OR s.due_at <= $1) AND (r.blocked_until IS NULL OR r.blocked_until <= $1)
+      AND (h.studies OR j.study_id IS NULL) AND (s.due_at IS NULL OR s.due_at <= $1) AND (r.blocked_until IS NULL OR r.blocked_until <= $1)
       AND floor(j.progress * 100) > coalesce(s.percent, -1)
 ) AS due
 WHERE turn <= $2::integer

@@ -111,9 +111,9 @@ func (q *Queries) ActiveJobs(ctx context.Context, most int) ([]Job, error) {
 }
 
 const activeUsage = `-- name: ActiveUsage :one
-SELECT count(*) AS jobs, coalesce(sum(cpu_request), 0)::bigint AS cpu, coalesce(sum(memory_gi), 0)::bigint AS memory_gi
-FROM jobs
-WHERE tenant_id = $1 AND state IN ('PENDING', 'RUNNING')
+SELECT count(*) AS jobs, coalesce(sum(cpu), 0)::bigint AS cpu, coalesce(sum(memory_gi), 0)::bigint AS memory_gi
+FROM held
+WHERE tenant_id = $1
 `
 
 type ActiveUsageRow struct {
@@ -131,7 +131,7 @@ func (q *Queries) ActiveUsage(ctx context.Context, tenantID string) (ActiveUsage
 
 const allJobs = `-- name: AllJobs :many
 SELECT id, tenant_id, namespace, name, scenario_digest, scenario_key, state, reason, message, progress, cpu_request, memory_gi, priority, options, timeout_seconds, labels, task_token, progress_webhook, attempt, cancel_requested, sumo_version, summary, results, results_pruned, submitted_at, dispatched_at, started_at, finished_at, updated_at, traceparent, confinement, warnings, problems, answers_task, imported_id, imported, study_id, point, replication, chunk_id, superseded, results_key, metrics, overlay_key FROM jobs
-WHERE ($1::uuid IS NULL OR id < $1)
+WHERE study_id IS NULL AND ($1::uuid IS NULL OR id < $1)
 ORDER BY id DESC LIMIT $2::integer
 `
 
@@ -140,6 +140,7 @@ type AllJobsParams struct {
 	Most  int
 }
 
+// Without the runs of studies, as the other statements for operators' lists.
 func (q *Queries) AllJobs(ctx context.Context, arg AllJobsParams) ([]Job, error) {
 	rows, err := q.db.Query(ctx, allJobs, arg.After, arg.Most)
 	if err != nil {
@@ -207,7 +208,7 @@ func (q *Queries) AllJobs(ctx context.Context, arg AllJobsParams) ([]Job, error)
 
 const allJobsInState = `-- name: AllJobsInState :many
 SELECT id, tenant_id, namespace, name, scenario_digest, scenario_key, state, reason, message, progress, cpu_request, memory_gi, priority, options, timeout_seconds, labels, task_token, progress_webhook, attempt, cancel_requested, sumo_version, summary, results, results_pruned, submitted_at, dispatched_at, started_at, finished_at, updated_at, traceparent, confinement, warnings, problems, answers_task, imported_id, imported, study_id, point, replication, chunk_id, superseded, results_key, metrics, overlay_key FROM jobs
-WHERE state = $1 AND ($2::uuid IS NULL OR id < $2)
+WHERE state = $1 AND study_id IS NULL AND ($2::uuid IS NULL OR id < $2)
 ORDER BY id DESC LIMIT $3::integer
 `
 
@@ -324,7 +325,9 @@ WITH observed AS (
             SELECT jsonb_agg(w.text ORDER BY w.place) FROM jsonb_array_elements(o.warnings) WITH ORDINALITY AS w (text, place)
             WHERE NOT j.warnings @> w.text
         ), '[]'::jsonb),
-        problems     = coalesce(o.problems, j.problems)
+        problems     = coalesce(o.problems, j.problems),
+        metrics      = CASE WHEN o.summary IS NULL THEN j.metrics
+                            ELSE (SELECT metrics_of(o.summary, s.metric_names) FROM studies s WHERE s.id = j.study_id) END
     FROM observed o
     JOIN locked l ON l.id = o.id
     WHERE j.id = o.id
@@ -369,7 +372,7 @@ func (q *Queries) ClearQueueMessages(ctx context.Context, tenantID string) error
 }
 
 const countJobs = `-- name: CountJobs :one
-SELECT count(*) FROM jobs
+SELECT count(*) FROM jobs WHERE study_id IS NULL
 `
 
 func (q *Queries) CountJobs(ctx context.Context) (int64, error) {
@@ -380,7 +383,7 @@ func (q *Queries) CountJobs(ctx context.Context) (int64, error) {
 }
 
 const countJobsInState = `-- name: CountJobsInState :one
-SELECT count(*) FROM jobs WHERE state = $1
+SELECT count(*) FROM jobs WHERE state = $1 AND study_id IS NULL
 `
 
 func (q *Queries) CountJobsInState(ctx context.Context, state job.State) (int64, error) {
@@ -522,7 +525,7 @@ func (q *Queries) Events(ctx context.Context, arg EventsParams) ([]JobEvent, err
 
 const expiredResults = `-- name: ExpiredResults :many
 SELECT id, tenant_id, namespace, name, scenario_digest, scenario_key, state, reason, message, progress, cpu_request, memory_gi, priority, options, timeout_seconds, labels, task_token, progress_webhook, attempt, cancel_requested, sumo_version, summary, results, results_pruned, submitted_at, dispatched_at, started_at, finished_at, updated_at, traceparent, confinement, warnings, problems, answers_task, imported_id, imported, study_id, point, replication, chunk_id, superseded, results_key, metrics, overlay_key FROM jobs
-WHERE finished_at < $1::timestamptz AND NOT results_pruned
+WHERE finished_at < $1::timestamptz AND NOT results_pruned AND study_id IS NULL
 ORDER BY finished_at
 LIMIT $2::integer
 `
@@ -532,6 +535,7 @@ type ExpiredResultsParams struct {
 	Most   int
 }
 
+// Leaves out the runs of studies, whose results are removed together.
 func (q *Queries) ExpiredResults(ctx context.Context, arg ExpiredResultsParams) ([]Job, error) {
 	rows, err := q.db.Query(ctx, expiredResults, arg.Before, arg.Most)
 	if err != nil {
@@ -628,7 +632,7 @@ func (q *Queries) ExplainOversized(ctx context.Context, arg ExplainOversizedPara
 }
 
 const idempotencyKey = `-- name: IdempotencyKey :one
-SELECT request_hash, job_id, upload_id, hook_id FROM idempotency_keys
+SELECT request_hash, job_id, upload_id, hook_id, study_id FROM idempotency_keys
 WHERE tenant_id = $1 AND key = $2 AND created_at > now() - $3::interval
 `
 
@@ -643,6 +647,7 @@ type IdempotencyKeyRow struct {
 	JobID       *string
 	UploadID    *string
 	HookID      *string
+	StudyID     *string
 }
 
 func (q *Queries) IdempotencyKey(ctx context.Context, arg IdempotencyKeyParams) (IdempotencyKeyRow, error) {
@@ -653,6 +658,7 @@ func (q *Queries) IdempotencyKey(ctx context.Context, arg IdempotencyKeyParams) 
 		&i.JobID,
 		&i.UploadID,
 		&i.HookID,
+		&i.StudyID,
 	)
 	return i, err
 }
@@ -784,11 +790,11 @@ func (q *Queries) ImportedJobs(ctx context.Context, ids []string) ([]ImportedJob
 }
 
 const insertIdempotencyKey = `-- name: InsertIdempotencyKey :exec
-INSERT INTO idempotency_keys (tenant_id, key, request_hash, job_id, upload_id, hook_id)
-VALUES ($1, $2, $3, $4, $5, $6)
+INSERT INTO idempotency_keys (tenant_id, key, request_hash, job_id, upload_id, hook_id, study_id)
+VALUES ($1, $2, $3, $4, $5, $6, $7)
 ON CONFLICT (tenant_id, key) DO UPDATE
 SET request_hash = excluded.request_hash, job_id = excluded.job_id, upload_id = excluded.upload_id, hook_id = excluded.hook_id,
-    created_at = excluded.created_at
+    study_id = excluded.study_id, created_at = excluded.created_at
 `
 
 type InsertIdempotencyKeyParams struct {
@@ -798,6 +804,7 @@ type InsertIdempotencyKeyParams struct {
 	JobID       *string
 	UploadID    *string
 	HookID      *string
+	StudyID     *string
 }
 
 // Only an expired, not yet pruned key can conflict: the caller holds the tenant's row and has looked the key up.
@@ -809,6 +816,7 @@ func (q *Queries) InsertIdempotencyKey(ctx context.Context, arg InsertIdempotenc
 		arg.JobID,
 		arg.UploadID,
 		arg.HookID,
+		arg.StudyID,
 	)
 	return err
 }
@@ -1010,18 +1018,26 @@ func (q *Queries) KnownJobs(ctx context.Context, ids []string) ([]KnownJobsRow, 
 const listJobs = `-- name: ListJobs :many
 SELECT id, tenant_id, namespace, name, scenario_digest, scenario_key, state, reason, message, progress, cpu_request, memory_gi, priority, options, timeout_seconds, labels, task_token, progress_webhook, attempt, cancel_requested, sumo_version, summary, results, results_pruned, submitted_at, dispatched_at, started_at, finished_at, updated_at, traceparent, confinement, warnings, problems, answers_task, imported_id, imported, study_id, point, replication, chunk_id, superseded, results_key, metrics, overlay_key FROM jobs
 WHERE tenant_id = $1
-  AND ($2::uuid IS NULL OR id < $2)
-  AND ($3::uuid IS NULL OR id >= $3)
-  AND ($4::text = '' OR state = $4)
-  AND ($5::text = '' OR name = $5)
-  AND ($6::jsonb IS NULL OR labels @> $6)
-  AND ($7::timestamptz IS NULL OR submitted_at > $7)
-  AND ($8::timestamptz IS NULL OR submitted_at < $8)
-ORDER BY id DESC LIMIT $9::integer
+  AND ($2::uuid IS NOT NULL OR study_id IS NULL)
+  AND ($2::uuid IS NULL OR study_id = $2)
+  AND ($3::integer IS NULL OR point = $3)
+  AND ($4::text = '' OR point IN (
+      SELECT p.point FROM study_points p WHERE p.study_id = $2 AND p.variant = $4))
+  AND ($5::uuid IS NULL OR id < $5)
+  AND ($6::uuid IS NULL OR id >= $6)
+  AND ($7::text = '' OR state = $7)
+  AND ($8::text = '' OR name = $8)
+  AND ($9::jsonb IS NULL OR labels @> $9)
+  AND ($10::timestamptz IS NULL OR submitted_at > $10)
+  AND ($11::timestamptz IS NULL OR submitted_at < $11)
+ORDER BY id DESC LIMIT $12::integer
 `
 
 type ListJobsParams struct {
 	TenantID        string
+	StudyID         *string
+	Point           *int
+	Variant         string
 	After           *string
 	Least           *string
 	State           string
@@ -1033,10 +1049,13 @@ type ListJobsParams struct {
 }
 
 // A page of a tenant's jobs, newest first. Ids grow with time (UUIDv7), so that new rows sort before the pages already
-// read and shift none of them.
+// read and shift none of them. The runs of a study are listed only for that study.
 func (q *Queries) ListJobs(ctx context.Context, arg ListJobsParams) ([]Job, error) {
 	rows, err := q.db.Query(ctx, listJobs,
 		arg.TenantID,
+		arg.StudyID,
+		arg.Point,
+		arg.Variant,
 		arg.After,
 		arg.Least,
 		arg.State,
@@ -1163,7 +1182,7 @@ func (q *Queries) QueueDepth(ctx context.Context, arg QueueDepthParams) (int64, 
 }
 
 const queueHead = `-- name: QueueHead :many
-SELECT id, cpu_request, memory_gi, (submitted_at < now() - $1::interval)::boolean AS overdue
+SELECT id, priority, cpu_request, memory_gi, (submitted_at < now() - $1::interval)::boolean AS overdue
 FROM jobs
 WHERE tenant_id = $2 AND state = 'QUEUED' AND cpu_request <= $3 AND memory_gi <= $4
 ORDER BY priority DESC, submitted_at, id
@@ -1180,6 +1199,7 @@ type QueueHeadParams struct {
 
 type QueueHeadRow struct {
 	ID         string
+	Priority   job.Priority
 	CPURequest int
 	MemoryGi   int
 	Overdue    bool
@@ -1203,6 +1223,7 @@ func (q *Queries) QueueHead(ctx context.Context, arg QueueHeadParams) ([]QueueHe
 		var i QueueHeadRow
 		if err := rows.Scan(
 			&i.ID,
+			&i.Priority,
 			&i.CPURequest,
 			&i.MemoryGi,
 			&i.Overdue,
@@ -1218,7 +1239,7 @@ func (q *Queries) QueueHead(ctx context.Context, arg QueueHeadParams) ([]QueueHe
 }
 
 const recentJobs = `-- name: RecentJobs :many
-SELECT id, tenant_id, namespace, name, scenario_digest, scenario_key, state, reason, message, progress, cpu_request, memory_gi, priority, options, timeout_seconds, labels, task_token, progress_webhook, attempt, cancel_requested, sumo_version, summary, results, results_pruned, submitted_at, dispatched_at, started_at, finished_at, updated_at, traceparent, confinement, warnings, problems, answers_task, imported_id, imported, study_id, point, replication, chunk_id, superseded, results_key, metrics, overlay_key FROM jobs WHERE tenant_id = $1 ORDER BY id DESC LIMIT $2::integer
+SELECT id, tenant_id, namespace, name, scenario_digest, scenario_key, state, reason, message, progress, cpu_request, memory_gi, priority, options, timeout_seconds, labels, task_token, progress_webhook, attempt, cancel_requested, sumo_version, summary, results, results_pruned, submitted_at, dispatched_at, started_at, finished_at, updated_at, traceparent, confinement, warnings, problems, answers_task, imported_id, imported, study_id, point, replication, chunk_id, superseded, results_key, metrics, overlay_key FROM jobs WHERE tenant_id = $1 AND study_id IS NULL ORDER BY id DESC LIMIT $2::integer
 `
 
 type RecentJobsParams struct {
@@ -1226,6 +1247,7 @@ type RecentJobsParams struct {
 	Most     int
 }
 
+// Without the runs of studies.
 func (q *Queries) RecentJobs(ctx context.Context, arg RecentJobsParams) ([]Job, error) {
 	rows, err := q.db.Query(ctx, recentJobs, arg.TenantID, arg.Most)
 	if err != nil {
@@ -1399,42 +1421,59 @@ func (q *Queries) RequestCancelOfTenant(ctx context.Context, tenantID string) er
 	return err
 }
 
-const restart = `-- name: Restart :one
+const restart = `-- name: Restart :many
 UPDATE jobs SET attempt = attempt + 1, message = $1
-WHERE id = $2 AND state IN ('PENDING', 'RUNNING')
-RETURNING attempt
+WHERE id = ANY ($2::uuid[]) AND state IN ('PENDING', 'RUNNING')
+RETURNING id
 `
 
 type RestartParams struct {
 	Message string
-	ID      string
+	Ids     []string
 }
 
-// No row when there is no such job, or it is not active.
-func (q *Queries) Restart(ctx context.Context, arg RestartParams) (int, error) {
-	row := q.db.QueryRow(ctx, restart, arg.Message, arg.ID)
-	var attempt int
-	err := row.Scan(&attempt)
-	return attempt, err
+// Leaves out jobs that are not active.
+func (q *Queries) Restart(ctx context.Context, arg RestartParams) ([]string, error) {
+	rows, err := q.db.Query(ctx, restart, arg.Message, arg.Ids)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []string
+	for rows.Next() {
+		var id string
+		if err := rows.Scan(&id); err != nil {
+			return nil, err
+		}
+		items = append(items, id)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }
 
 const tenantsWithQueue = `-- name: TenantsWithQueue :many
 SELECT t.id
 FROM tenants t
 CROSS JOIN LATERAL (
-    SELECT q.submitted_at FROM jobs q
-    WHERE q.tenant_id = t.id AND q.state = 'QUEUED'
-    ORDER BY q.priority DESC, q.submitted_at, q.id
-    LIMIT 1
-) AS next
+    SELECT least(
+        (SELECT q.submitted_at FROM jobs q WHERE q.tenant_id = t.id AND q.state = 'QUEUED'
+         ORDER BY q.priority DESC, q.submitted_at, q.id LIMIT 1),
+        (SELECT s.created_at FROM studies s
+         WHERE s.tenant_id = t.id AND s.state = 'RUNNING' AND s.unplaced AND NOT s.cancel_requested
+         ORDER BY s.priority DESC, s.id LIMIT 1)
+    ) AS since
+) AS waiting
 CROSS JOIN LATERAL (
     SELECT greatest(count(*)::float8 / t.max_concurrent_jobs,
-                    coalesce(sum(a.cpu_request), 0)::float8 / t.max_cpu,
-                    coalesce(sum(a.memory_gi), 0)::float8 / t.max_memory_gi) AS share
-    FROM jobs a
-    WHERE a.tenant_id = t.id AND a.state IN ('PENDING', 'RUNNING')
-) AS held
-ORDER BY held.share, next.submitted_at, t.id
+                    coalesce(sum(h.cpu), 0)::float8 / t.max_cpu,
+                    coalesce(sum(h.memory_gi), 0)::float8 / t.max_memory_gi) AS share
+    FROM held h
+    WHERE h.tenant_id = t.id
+) AS used
+WHERE waiting.since IS NOT NULL
+ORDER BY used.share, waiting.since, t.id
 `
 
 // A tenant's share is its use of the limit that it uses most.
@@ -1459,15 +1498,21 @@ func (q *Queries) TenantsWithQueue(ctx context.Context) ([]string, error) {
 }
 
 const usage = `-- name: Usage :many
-SELECT state, count(*) AS jobs, sum(cpu_request)::bigint AS cpu, sum(memory_gi)::bigint AS memory_gi
-FROM jobs
-WHERE tenant_id = $1
-GROUP BY state
+SELECT j.state, count(*) AS jobs, h.jobs AS held, h.cpu, h.memory_gi
+FROM jobs j
+CROSS JOIN (
+    SELECT count(*) AS jobs, coalesce(sum(u.cpu), 0)::bigint AS cpu, coalesce(sum(u.memory_gi), 0)::bigint AS memory_gi
+    FROM held u
+    WHERE u.tenant_id = $1
+) AS h
+WHERE j.tenant_id = $1
+GROUP BY j.state, h.jobs, h.cpu, h.memory_gi
 `
 
 type UsageRow struct {
 	State    job.State
 	Jobs     int64
+	Held     int64
 	CPU      int64
 	MemoryGi int64
 }
@@ -1484,6 +1529,7 @@ func (q *Queries) Usage(ctx context.Context, tenantID string) ([]UsageRow, error
 		if err := rows.Scan(
 			&i.State,
 			&i.Jobs,
+			&i.Held,
 			&i.CPU,
 			&i.MemoryGi,
 		); err != nil {
@@ -1498,15 +1544,20 @@ func (q *Queries) Usage(ctx context.Context, tenantID string) ([]UsageRow, error
 }
 
 const usageByTenant = `-- name: UsageByTenant :many
-SELECT tenant_id, state, count(*) AS jobs, sum(cpu_request)::bigint AS cpu, sum(memory_gi)::bigint AS memory_gi
-FROM jobs
-GROUP BY tenant_id, state
+SELECT j.tenant_id, j.state, count(*) AS jobs, coalesce(h.jobs, 0)::bigint AS held, coalesce(h.cpu, 0)::bigint AS cpu,
+       coalesce(h.memory_gi, 0)::bigint AS memory_gi
+FROM jobs j
+LEFT JOIN (
+    SELECT u.tenant_id, count(*) AS jobs, sum(u.cpu)::bigint AS cpu, sum(u.memory_gi)::bigint AS memory_gi FROM held u GROUP BY u.tenant_id
+) AS h ON h.tenant_id = j.tenant_id
+GROUP BY j.tenant_id, j.state, h.jobs, h.cpu, h.memory_gi
 `
 
 type UsageByTenantRow struct {
 	TenantID string
 	State    job.State
 	Jobs     int64
+	Held     int64
 	CPU      int64
 	MemoryGi int64
 }
@@ -1524,6 +1575,7 @@ func (q *Queries) UsageByTenant(ctx context.Context) ([]UsageByTenantRow, error)
 			&i.TenantID,
 			&i.State,
 			&i.Jobs,
+			&i.Held,
 			&i.CPU,
 			&i.MemoryGi,
 		); err != nil {

@@ -7,7 +7,6 @@ package db
 import (
 	"time"
 
-	"github.com/jackc/pgx/v5/pgtype"
 	"github.com/sumo-k8/sumo-k8/pkg/delivery"
 	"github.com/sumo-k8/sumo-k8/pkg/job"
 	"github.com/sumo-k8/sumo-k8/pkg/problem"
@@ -29,19 +28,21 @@ type ApiKey struct {
 }
 
 type Chunk struct {
-	ID        string
-	TenantID  string
-	StudyID   string
-	Parallel  int
-	CPU       int
-	MemoryGi  int
-	CreatedAt time.Time
+	ID             string
+	TenantID       string
+	StudyID        string
+	ScenarioDigest string
+	Runs           int
+	Parallel       int
+	CPU            int
+	MemoryGi       int
+	CreatedAt      time.Time
 }
 
 type Delivery struct {
 	ID          string
 	TenantID    string
-	JobID       string
+	JobID       *string
 	HookID      *string
 	Receiver    string
 	Event       delivery.Event
@@ -54,6 +55,13 @@ type Delivery struct {
 	AttemptedAt *time.Time
 	Status      int
 	Error       string
+	StudyID     *string
+}
+
+type Held struct {
+	TenantID string
+	CPU      int
+	MemoryGi int
 }
 
 type Hook struct {
@@ -127,7 +135,7 @@ type Job struct {
 	ChunkID         *string
 	Superseded      bool
 	ResultsKey      string
-	Metrics         []float64
+	Metrics         []*float64
 	OverlayKey      string
 }
 
@@ -174,6 +182,12 @@ type ScenarioUpload struct {
 	CreatedAt      time.Time
 }
 
+type Secret struct {
+	Name      string
+	Value     []byte
+	CreatedAt time.Time
+}
+
 type Signal struct {
 	JobID    string
 	Target   string
@@ -209,6 +223,7 @@ type Study struct {
 	StartedAt       *time.Time
 	FinishedAt      *time.Time
 	UpdatedAt       time.Time
+	ResultsPruned   bool
 }
 
 type StudyPoint struct {
@@ -224,7 +239,7 @@ type StudyPoint struct {
 	Options        simulation.Options
 	TimeoutSeconds int
 	Warnings       []string
-	CoreSeconds    pgtype.Float8
+	CoreSeconds    *float64
 }
 
 type Tenant struct {

@@ -148,16 +148,28 @@ func (q *Queries) Failures(ctx context.Context, since time.Time) ([]FailuresRow,
 }
 
 const queueByTenant = `-- name: QueueByTenant :many
-SELECT t.id AS tenant_id, t.max_cpu, t.max_memory_gi, t.max_concurrent_jobs,
-    count(*) FILTER (WHERE j.state = 'QUEUED') AS queued,
-    count(*) FILTER (WHERE j.state = 'PENDING') AS pending,
-    count(*) FILTER (WHERE j.state = 'RUNNING') AS running,
-    coalesce(sum(j.cpu_request) FILTER (WHERE j.state <> 'QUEUED'), 0)::bigint AS cpu,
-    coalesce(sum(j.memory_gi) FILTER (WHERE j.state <> 'QUEUED'), 0)::bigint AS memory_gi,
-    coalesce(min(j.submitted_at) FILTER (WHERE j.state = 'QUEUED'), now())::timestamptz AS oldest
-FROM jobs j JOIN tenants t ON t.id = j.tenant_id
-WHERE j.state IN ('QUEUED', 'PENDING', 'RUNNING')
-GROUP BY t.id
+SELECT t.id AS tenant_id, t.max_cpu, t.max_memory_gi, t.max_concurrent_jobs, q.queued, a.pending, a.running, h.jobs AS held, h.cpu,
+       h.memory_gi, s.studies, s.unstarted, coalesce(q.oldest, now())::timestamptz AS oldest
+FROM tenants t
+CROSS JOIN LATERAL (
+    SELECT count(*) AS queued, min(j.submitted_at)::timestamptz AS oldest FROM jobs j WHERE j.tenant_id = t.id AND j.state = 'QUEUED'
+) AS q
+CROSS JOIN LATERAL (
+    SELECT count(*) FILTER (WHERE j.state = 'PENDING') AS pending, count(*) FILTER (WHERE j.state = 'RUNNING') AS running
+    FROM jobs j
+    WHERE j.tenant_id = t.id AND j.state IN ('PENDING', 'RUNNING')
+) AS a
+CROSS JOIN LATERAL (
+    SELECT count(*) AS jobs, coalesce(sum(u.cpu), 0)::bigint AS cpu, coalesce(sum(u.memory_gi), 0)::bigint AS memory_gi
+    FROM held u
+    WHERE u.tenant_id = t.id
+) AS h
+CROSS JOIN LATERAL (
+    SELECT count(*) AS studies, coalesce(sum(s.runs - s.succeeded - s.failed - s.cancelled - s.active), 0)::bigint AS unstarted
+    FROM studies s
+    WHERE s.tenant_id = t.id AND s.state = 'RUNNING'
+) AS s
+WHERE q.queued + a.pending + a.running + s.studies > 0
 ORDER BY oldest, t.id
 `
 
@@ -169,12 +181,15 @@ type QueueByTenantRow struct {
 	Queued            int64
 	Pending           int64
 	Running           int64
+	Held              int64
 	CPU               int64
 	MemoryGi          int64
+	Studies           int64
+	Unstarted         int64
 	Oldest            time.Time
 }
 
-// Tenants with queued or running jobs. Without queued jobs, oldest is now.
+// Tenants with queued or running jobs, or studies that go on. Without queued jobs, oldest is now.
 func (q *Queries) QueueByTenant(ctx context.Context) ([]QueueByTenantRow, error) {
 	rows, err := q.db.Query(ctx, queueByTenant)
 	if err != nil {
@@ -192,8 +207,11 @@ func (q *Queries) QueueByTenant(ctx context.Context) ([]QueueByTenantRow, error)
 			&i.Queued,
 			&i.Pending,
 			&i.Running,
+			&i.Held,
 			&i.CPU,
 			&i.MemoryGi,
+			&i.Studies,
+			&i.Unstarted,
 			&i.Oldest,
 		); err != nil {
 			return nil, err

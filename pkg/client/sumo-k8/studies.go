@@ -1,0 +1,654 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/sumo-k8/sumo-k8/pkg/client"
+	"github.com/sumo-k8/sumo-k8/pkg/client/internal/show"
+	"github.com/sumo-k8/sumo-k8/pkg/job"
+	"github.com/sumo-k8/sumo-k8/pkg/scenario"
+	"github.com/sumo-k8/sumo-k8/pkg/study"
+)
+
+func (a *app) studyCommand() *cobra.Command {
+	return group("study", "Ask one question of many runs: variants, swept values, seeds",
+		a.runStudyCommand(), a.listStudiesCommand(), a.getStudyCommand(), a.cancelStudyCommand(), a.extendStudyCommand(), a.retryStudyCommand(),
+		a.studyResultsCommand())
+}
+
+// studyFlags are the flags of study run.
+type studyFlags struct {
+	runFlags
+	axes, metrics  []string
+	seeds, combine string
+	baseline       string
+	maxParallel    int
+	stopShare      float64
+	dryRun         bool
+}
+
+func (a *app) runStudyCommand() *cobra.Command {
+	var f studyFlags
+	c := &cobra.Command{
+		Use:   "run [NAME=]FILE.zip|FOLDER|SCENARIO...",
+		Short: "Run every variant at all values of the axes with every seed",
+		Long: `Makes a study and prints its id. Each scenario is a variant: a zip, a folder or the id of a stored one, with a name
+before an equals sign if it needs one. Each --axis sweeps a setting: a field of the run, option:NAME for an option of
+SUMO, or xml:FILE#ELEMENT[@KEY='VALUE']/@ATTRIBUTE for an attribute in a file of the scenario. Every combination is a
+point, and each point runs once with each seed. With --follow, the progress of all points is shown until the study
+ends, and the exit code says how it ended.`,
+		Example: `  sumo-k8 study run city.zip --axis demand=scale:0.8,1,1.2 --seeds 1:10 --follow
+  sumo-k8 study run base=city.zip "green wave=$SCENARIO" --baseline base --seeds 1:30
+  sumo-k8 study run city/ --axis "imperfection=xml:vtypes.add.xml#vType[@id='car']/@sigma:0.2,0.5" --seeds 1:5 --dry-run`,
+		Args: cobra.MinimumNArgs(1),
+	}
+	flags := c.Flags()
+	f.addOptions(flags)
+	flags.StringVar(&f.Name, "name", "", "your name for the study (default: that of the first scenario)")
+	flags.StringVar(&f.ConfigFile, "config-file", "", "which .sumocfg to run, when the scenario has several")
+	flags.StringVar(&f.SumoVersion, "sumo-version", "", "version of SUMO, as far as it is offered (see sumo-k8 versions): "+releases())
+	flags.BoolVar(&f.Strict, "strict", false, "refuse a scenario of which SUMO would drop or ignore a part")
+	flags.StringArrayVar(&f.axes, "axis", nil, "NAME=SETTING:VALUE,VALUE…; repeatable")
+	flags.StringVar(&f.seeds, "seeds", "", "the seeds of each point: a range such as 1:10, or a list such as 1,5,7")
+	flags.StringVar(&f.combine, "combine", "", "product (default), or zip: the first values of all axes together, and so on")
+	flags.StringVar(&f.baseline, "baseline", "", "the variant that others are compared with")
+	flags.StringSliceVar(&f.metrics, "metric", nil, "the metrics that the study is about (default: all)")
+	flags.IntVar(&f.maxParallel, "max-parallel", 0, "the most runs at a time (default: as many as your limits allow)")
+	flags.Float64Var(&f.stopShare, "stop-share", 0, "stop when more than this share of the runs has failed")
+	flags.BoolVar(&f.dryRun, "dry-run", false, "only show what the study would be")
+	flags.StringVar(&f.key, "idempotency-key", "", "a key of your own: repeating the command with it creates no second study")
+	flags.BoolVarP(&f.follow, "follow", "f", false, "show the progress of all points until the study ends")
+	must(c.MarkFlagRequired("seeds"))
+	c.MarkFlagsMutuallyExclusive("dry-run", "follow")
+	must(c.RegisterFlagCompletionFunc("combine", cobra.FixedCompletions([]string{"product", "zip"}, cobra.ShellCompDirectiveNoFileComp)))
+	noFiles(c, "name", "config-file", "axis", "seeds", "baseline", "metric", "max-parallel", "stop-share", "idempotency-key")
+	a.completeOptions(c)
+	f.set = func(name string) bool { return flags.Changed(name) }
+	c.RunE = a.does(func(ctx context.Context, args []string) error {
+		r, err := f.request()
+		if err != nil {
+			return err
+		}
+		api, err := a.tenant()
+		if err != nil {
+			return err
+		}
+		if r.Variants, err = a.variants(ctx, api, args); err != nil {
+			return err
+		}
+		if r.Name == "" {
+			r.Name = r.Variants[0].Name
+		}
+		s, err := api.CreateStudy(ctx, r, f.key)
+		if err != nil {
+			return err
+		}
+		return a.studied(ctx, api, s, f)
+	})
+	return c
+}
+
+// request is the study that the flags describe, without its variants.
+func (f *studyFlags) request() (r client.StudyRequest, err error) {
+	run, err := f.chosen()
+	if err != nil {
+		return r, err
+	}
+	r.Name = f.Name
+	r.MaxParallel, r.DryRun, r.Combine, r.Metrics = f.maxParallel, f.dryRun, study.Combine(f.combine), f.metrics
+	if r.Run, err = client.StudyRun(run); err != nil {
+		return r, err
+	}
+	if r.Replications.Seeds, err = seedsOf(f.seeds); err != nil {
+		return r, err
+	}
+	for _, text := range f.axes {
+		axis, err := axisOf(text)
+		if err != nil {
+			return r, err
+		}
+		r.Axes = append(r.Axes, axis)
+	}
+	if f.baseline != "" {
+		r.Baseline = &study.Baseline{Variant: f.baseline}
+	}
+	if f.set("stop-share") {
+		r.OnFailure = &study.OnFailure{StopShare: f.stopShare}
+	}
+	return r, nil
+}
+
+// seedsOf reads --seeds: a range, or a list.
+func seedsOf(text string) (json.RawMessage, error) {
+	raw := json.RawMessage(strconv.Quote(text))
+	if !strings.Contains(text, ":") {
+		raw = json.RawMessage("[" + text + "]")
+	}
+	if !json.Valid(raw) {
+		return nil, usage("--seeds %q is neither a range such as 1:10 nor a list such as 1,5,7", text)
+	}
+	if _, err := study.ParseSeeds(raw); err != nil {
+		return nil, usage("--seeds %q: seeds %w", text, err)
+	}
+	return raw, nil
+}
+
+// axisOf reads NAME=SETTING:VALUE,VALUE. Settings may have colons of their own.
+func axisOf(text string) (study.Axis, error) {
+	name, rest, ok := strings.Cut(text, "=")
+	colon := strings.LastIndex(rest, ":")
+	if !ok || name == "" || colon <= 0 || colon == len(rest)-1 {
+		return study.Axis{}, usage("--axis %q is not NAME=SETTING:VALUE,VALUE, such as demand=scale:0.8,1,1.2", text)
+	}
+	axis := study.Axis{Name: name, Set: rest[:colon]}
+	axis.Values = valuesOf(axis.Set, rest[colon+1:])
+	return axis, nil
+}
+
+// valuesOf are the values of an axis, as JSON: names stay texts, even where they look like numbers.
+func valuesOf(set, list string) (values []json.RawMessage) {
+	for text := range strings.SplitSeq(list, ",") {
+		raw := json.RawMessage(text)
+		var scalar any
+		err := json.Unmarshal(raw, &scalar)
+		_, number := scalar.(float64)
+		_, flag := scalar.(bool)
+		if err != nil || !number && !flag || set == "sumo_version" || set == "config_file" {
+			raw, _ = json.Marshal(text) // texts can always be written
+		}
+		values = append(values, raw)
+	}
+	return values
+}
+
+// variants stores the scenarios that are not stored yet.
+func (a *app) variants(ctx context.Context, api *client.Client, args []string) (variants []study.Variant, err error) {
+	for _, arg := range args {
+		name, path, named := strings.Cut(arg, "=")
+		if _, err := os.Stat(arg); !named || err == nil { // a file may have an equals sign
+			name, path = "", arg
+		}
+		v := study.Variant{Name: name, Scenario: path}
+		if !scenario.IsDigest(path) {
+			stored, err := upload(ctx, a, path, (*client.Client).Store)
+			if err != nil {
+				return nil, err
+			}
+			a.warnings(stored.Warnings)
+			v.Scenario = stored.ID
+			path = nameOf(path)
+		}
+		if v.Name == "" {
+			v.Name = string([]rune(path)[:min(len([]rune(path)), study.MaxName)])
+			if scenario.IsDigest(path) {
+				v.Name = path[:shortID]
+			}
+		}
+		variants = append(variants, v)
+	}
+	return variants, nil
+}
+
+// studied shows a new study, and follows it if requested.
+func (a *app) studied(ctx context.Context, api *client.Client, s client.Study, f studyFlags) error {
+	if f.follow {
+		a.note("Study %s has %s.", s.ID, sizeOf(s))
+		a.studyWarnings(s)
+		return a.followStudy(ctx, api, s)
+	}
+	a.print(s, func() {
+		if f.dryRun {
+			a.showPoints(s)
+			fmt.Fprintf(a.out, "\n%s, %s\n", sizeOf(s), effort(s.Estimate))
+		} else {
+			fmt.Fprintln(a.out, s.ID)
+			a.note("Study %s has %s. Follow it: sumo-k8 study get -f %[1]s", s.ID, sizeOf(s))
+		}
+		a.studyWarnings(s)
+	})
+	return nil
+}
+
+func sizeOf(s client.Study) string {
+	return counted(len(s.Points), "point") + ", " + counted(s.Runs.Planned, "run")
+}
+
+// effort says what runs are expected to take.
+func effort(f *client.StudyForecast) string {
+	if f == nil {
+		return "which take a time that is not known yet"
+	}
+	round := func(seconds float64) time.Duration {
+		return time.Duration(seconds * float64(time.Second)).Round(time.Second)
+	}
+	return fmt.Sprintf("about %s of one core, %s in all", round(f.CoreSeconds), round(f.Seconds))
+}
+
+// studyWarnings shows each warning of the points once.
+func (a *app) studyWarnings(s client.Study) {
+	var shown []string
+	for _, p := range s.Points {
+		for _, w := range p.Warnings {
+			if !slices.Contains(shown, w) {
+				shown = append(shown, w)
+			}
+		}
+	}
+	a.warnings(shown)
+}
+
+// showPoints prints the points with what has become of their runs.
+func (a *app) showPoints(s client.Study) {
+	rows := [][]string{{"POINT", "RUNS", "DONE", "RUNNING", "FAILED"}}
+	for _, p := range s.Points {
+		rows = append(rows, []string{
+			s.PointLabel(p.Variant, p.Setting), strconv.Itoa(p.Needed), strconv.Itoa(p.Runs.Done), strconv.Itoa(p.Runs.Active),
+			strconv.Itoa(p.Runs.Failed),
+		})
+	}
+	a.table(rows)
+}
+
+// followStudy shows the progress of a study until it has ended. An end other than success is a *studyEnd.
+func (a *app) followStudy(ctx context.Context, api *client.Client, s client.Study) error {
+	var display show.Study
+	if !a.asJSON() {
+		labels := make([]string, len(s.Points))
+		for i, p := range s.Points {
+			labels[i] = s.PointLabel(p.Variant, p.Setting)
+		}
+		display = show.NewStudy(a.err, labels)
+	}
+	var end client.StudyEvent
+	for e, err := range api.FollowStudy(ctx, s.ID) {
+		if err != nil {
+			if display != nil {
+				display.Close()
+			}
+			var refused *client.Error
+			if errors.As(err, &refused) {
+				return err
+			}
+			return &goesOn{error: err, id: s.ID, study: true}
+		}
+		switch {
+		case a.asJSON():
+			fmt.Fprintf(a.out, "%s\n", e.JSON())
+		case !e.End:
+			for _, p := range e.Points {
+				display.Point(p.Point, tallyOf(p.StudyRuns, len(s.Seeds)))
+			}
+			var eta time.Time
+			if e.ETA != nil {
+				eta = *e.ETA
+			}
+			display.All(tallyOf(e.Runs, e.Runs.Planned), eta)
+		}
+		end = e
+	}
+	if display != nil {
+		display.Close()
+		a.note("Study %s is %s. %s", s.ID, end.Status, end.Message)
+		a.note("Fetch the files of all runs: sumo-k8 study results %s", s.ID)
+	}
+	if end.Status != study.Succeeded {
+		return &studyEnd{end.Status}
+	}
+	return nil
+}
+
+func tallyOf(r client.StudyRuns, planned int) show.Tally {
+	return show.Tally{Planned: planned, Succeeded: r.Succeeded, Failed: r.Failed, Cancelled: r.Cancelled, Active: r.Active}
+}
+
+func (a *app) listStudiesCommand() *cobra.Command {
+	var f client.StudyFilter
+	var status string
+	var most int
+	c := &cobra.Command{
+		Use: "ls", Short: "List your studies, newest first", Aliases: []string{"list"},
+		Args: cobra.NoArgs, ValidArgsFunction: cobra.NoFileCompletions,
+	}
+	var names []string
+	for _, s := range study.States() {
+		names = append(names, string(s))
+	}
+	flags := c.Flags()
+	flags.StringVar(&status, "status", "", "only studies in this state: "+strings.Join(names, ", "))
+	flags.StringToStringVar(&f.Labels, "label", nil, "only studies with these labels, as key=value")
+	flags.IntVarP(&most, "limit", "n", 20, "how many; 0 for all")
+	must(c.RegisterFlagCompletionFunc("status", cobra.FixedCompletions(names, cobra.ShellCompDirectiveNoFileComp)))
+	noFiles(c, "label", "limit")
+	c.RunE = a.does(func(ctx context.Context, _ []string) error {
+		if most < 0 {
+			return usage("--limit %d is not a number of studies", most)
+		}
+		f.Status = study.State(strings.ToUpper(status))
+		api, err := a.tenant()
+		if err != nil {
+			return err
+		}
+		raw := []json.RawMessage{}
+		rows := [][]string{{"STUDY", "NAME", "STATUS", "RUNS", "DONE", "RUNNING", "FAILED", "CREATED"}}
+		next, err := pages(most, func(cursor string, limit int) (int, string, error) {
+			f.Cursor, f.Limit = cursor, limit
+			page, err := api.Studies(ctx, f)
+			for _, s := range page.Studies {
+				raw = append(raw, s.JSON())
+				rows = append(rows, []string{
+					s.ID, s.Name, string(s.Status), strconv.Itoa(s.Runs.Planned), strconv.Itoa(s.Runs.Done), strconv.Itoa(s.Runs.Active),
+					strconv.Itoa(s.Runs.Failed), clock(s.CreatedAt),
+				})
+			}
+			return len(page.Studies), page.NextCursor, err
+		})
+		if err != nil {
+			return err
+		}
+		if a.asJSON() {
+			return a.listJSON("studies", raw, next)
+		}
+		if len(raw) == 0 {
+			a.note("No studies.")
+			return nil
+		}
+		a.table(rows)
+		if next != "" {
+			a.note("There are more: -n 0 shows all.")
+		}
+		return nil
+	})
+	return c
+}
+
+// oneStudy is a command on the study that its argument names.
+func (a *app) oneStudy(use, short string, do func(ctx context.Context, api *client.Client, id string) error) *cobra.Command {
+	return &cobra.Command{
+		Use: use, Short: short, Args: cobra.ExactArgs(1), ValidArgsFunction: a.studyIDs,
+		RunE: a.does(func(ctx context.Context, args []string) error {
+			api, err := a.tenant()
+			if err != nil {
+				return err
+			}
+			return do(ctx, api, args[0])
+		}),
+	}
+}
+
+// studyIDs completes the id of a study.
+func (a *app) studyIDs(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+	api, err := a.tenant()
+	if err != nil || len(args) > 0 {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	page, err := api.Studies(cmd.Context(), client.StudyFilter{Limit: 20})
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	var ids []string
+	for _, s := range page.Studies {
+		ids = append(ids, s.ID+"\t"+s.Name+", "+string(s.Status))
+	}
+	return ids, cobra.ShellCompDirectiveNoFileComp
+}
+
+func (a *app) getStudyCommand() *cobra.Command {
+	var follow bool
+	c := a.oneStudy("get STUDY", "Show a study with its points", func(ctx context.Context, api *client.Client, id string) error {
+		s, err := api.Study(ctx, id)
+		if err != nil {
+			return err
+		}
+		if follow {
+			return a.followStudy(ctx, api, s)
+		}
+		a.print(s, func() {
+			a.table([][]string{
+				{"study", s.ID}, {"name", s.Name}, {"status", strings.TrimSpace(string(s.Status) + " " + s.Message)}, {"size", sizeOf(s)},
+				{"used", fmt.Sprintf("%.0f core-seconds", s.CoreSeconds)}, {"created", clock(s.CreatedAt)}, {"started", clock(s.StartedAt)},
+				{"finished", clock(s.FinishedAt)}, {"expected end", clock(s.ETA)},
+			})
+			fmt.Fprintln(a.out)
+			a.showPoints(s)
+			a.studyWarnings(s)
+		})
+		return nil
+	})
+	c.Flags().BoolVarP(&follow, "follow", "f", false, "show the progress of all points until the study ends")
+	return c
+}
+
+func (a *app) cancelStudyCommand() *cobra.Command {
+	var purge bool
+	c := a.oneStudy("cancel STUDY", "Stop a study", func(ctx context.Context, api *client.Client, id string) error {
+		if purge {
+			s, err := api.PurgeStudy(ctx, id)
+			if err != nil {
+				return err
+			}
+			a.print(s, func() {
+				fmt.Fprintf(a.out, "Study %s is removed, with its runs and their results.\n", show.Printable(id))
+			})
+			return nil
+		}
+		s, err := api.CancelStudy(ctx, id)
+		if err != nil {
+			return err
+		}
+		a.print(s, func() { fmt.Fprintf(a.out, "Study %s is being stopped; what has ended is kept.\n", show.Printable(id)) })
+		return nil
+	})
+	c.Flags().BoolVar(&purge, "purge", false, "remove a finished study with its runs and their results")
+	return c
+}
+
+func (a *app) extendStudyCommand() *cobra.Command {
+	var seeds string
+	var values, variants []string
+	var maxParallel int
+	var follow bool
+	c := a.oneStudy("extend STUDY", "Add seeds, values or variants to a study", nil)
+	c.Example = "  sumo-k8 study extend $STUDY --seeds 11:20\n  sumo-k8 study extend $STUDY --value demand=1.4,1.6 --variant late=late.zip"
+	flags := c.Flags()
+	flags.StringVar(&seeds, "seeds", "", "further seeds: a range such as 11:20, or a list; those that are there already count once")
+	flags.StringArrayVar(&values, "value", nil, "further values of an axis, as AXIS=VALUE,VALUE; repeatable")
+	flags.StringArrayVar(&variants, "variant", nil, "a further variant, as [NAME=]FILE.zip|FOLDER|SCENARIO; repeatable")
+	flags.IntVar(&maxParallel, "max-parallel", 0, "the most runs at a time")
+	flags.BoolVarP(&follow, "follow", "f", false, "show the progress of all points until the study ends")
+	noFiles(c, "seeds", "value", "max-parallel")
+	c.RunE = a.does(func(ctx context.Context, args []string) error {
+		api, err := a.tenant()
+		if err != nil {
+			return err
+		}
+		var e study.Extension
+		if seeds != "" {
+			if e.Replications.Seeds, err = seedsOf(seeds); err != nil {
+				return err
+			}
+		}
+		if flags.Changed("max-parallel") {
+			e.MaxParallel = &maxParallel
+		}
+		if len(values) > 0 {
+			s, err := api.Study(ctx, args[0])
+			if err != nil {
+				return err
+			}
+			if e.Values, err = moreValues(s, values); err != nil {
+				return err
+			}
+		}
+		if e.Variants, err = a.variants(ctx, api, variants); err != nil {
+			return err
+		}
+		s, err := api.ExtendStudy(ctx, args[0], e)
+		if err != nil {
+			return err
+		}
+		return a.studied(ctx, api, s, studyFlags{runFlags: runFlags{follow: follow}})
+	})
+	return c
+}
+
+// moreValues reads AXIS=VALUE,VALUE.
+func moreValues(s client.Study, given []string) (map[string][]json.RawMessage, error) {
+	values := map[string][]json.RawMessage{}
+	for _, text := range given {
+		name, list, ok := strings.Cut(text, "=")
+		i := slices.IndexFunc(s.Plan.Axes, func(a study.Axis) bool { return a.Name == name })
+		if !ok || i < 0 {
+			return nil, usage("--value %q does not begin with the name of one of the study's axes and an equals sign", text)
+		}
+		values[name] = append(values[name], valuesOf(s.Plan.Axes[i].Set, list)...)
+	}
+	return values, nil
+}
+
+func (a *app) retryStudyCommand() *cobra.Command {
+	var follow bool
+	const short = "Run the failed and cancelled runs of a study again"
+	c := a.oneStudy("retry STUDY", short, func(ctx context.Context, api *client.Client, id string) error {
+		r, err := api.RetryStudy(ctx, id)
+		if err != nil {
+			return err
+		}
+		if !follow {
+			a.print(r, func() { fmt.Fprintf(a.out, "%s again.\n", counted(r.Again, "run")) })
+			return nil
+		}
+		s, err := api.Study(ctx, id)
+		if err != nil {
+			return err
+		}
+		return a.followStudy(ctx, api, s)
+	})
+	c.Flags().BoolVarP(&follow, "follow", "f", false, "show the progress of all points until the study ends")
+	return c
+}
+
+// atOnce is how many runs' files are fetched side by side.
+const atOnce = 8
+
+func (a *app) studyResultsCommand() *cobra.Command {
+	var o resultOptions
+	c := a.oneStudy("results STUDY", "Download the files of all runs", func(ctx context.Context, api *client.Client, id string) error {
+		return a.studyResults(ctx, api, id, o)
+	})
+	c.Long = `Downloads the files of all runs that have ended, each into a folder named after its point and seed. Files that are
+there already are not fetched again, so that the command can be repeated while the study runs, or after it broke off.`
+	c.Example = "  sumo-k8 study results $STUDY --name tripinfo.xml --dir out"
+	flags := c.Flags()
+	flags.StringVarP(&o.dir, "dir", "d", "", "folder to put the files in (default: one named after the study)")
+	flags.StringVar(&o.name, "name", "", "only files with this name, in which * stands for anything")
+	must(c.MarkFlagDirname("dir"))
+	noFiles(c, "name")
+	return c
+}
+
+func (a *app) studyResults(ctx context.Context, api *client.Client, id string, o resultOptions) error {
+	if _, err := filepath.Match(o.name, ""); err != nil {
+		return usage("--name %q is not a pattern: %v", o.name, err)
+	}
+	s, err := api.Study(ctx, id)
+	if err != nil {
+		return err
+	}
+	if o.dir == "" {
+		o.dir = id
+	}
+	root, err := openFolder(o.dir)
+	if err != nil {
+		return err
+	}
+	defer root.Close()
+	fetching, ctx := errgroup.WithContext(ctx)
+	fetching.SetLimit(atOnce)
+	seen := map[string]bool{}
+	files, there := 0, 0
+	_, err = pages(0, func(cursor string, limit int) (int, string, error) {
+		page, err := api.Jobs(ctx, client.Filter{Study: id, Cursor: cursor, Limit: limit})
+		for _, j := range page.Jobs {
+			if j.ResultFiles == nil || j.Point == nil || j.Seed == nil {
+				continue
+			}
+			folder := filepath.Join(folderOf(s, j), "seed-"+strconv.FormatInt(*j.Seed, 10))
+			if seen[folder] {
+				continue // an earlier job of a run that was made again
+			}
+			seen[folder] = true
+			if err := root.MkdirAll(folder, 0o755); err != nil {
+				return 0, "", err
+			}
+			for _, f := range j.ResultFiles.Files {
+				switch {
+				case !o.matches(f.Name):
+				case isThere(root, filepath.Join(folder, filepath.FromSlash(f.Name)), f.Size):
+					there++
+				default:
+					files++
+					fetching.Go(func() error { return fetchInto(ctx, api, j.ID, f, root, folder) })
+				}
+			}
+		}
+		return len(page.Jobs), page.NextCursor, err
+	})
+	if err = errors.Join(err, fetching.Wait()); err != nil {
+		return err
+	}
+	if len(seen) == 0 {
+		return fmt.Errorf("no run of study %s has ended with files yet", id)
+	}
+	if a.asJSON() {
+		a.print(s, nil)
+		return nil
+	}
+	fmt.Fprintf(a.out, "%s of %s in %s\n", counted(files, "file"), counted(len(seen), "run"), o.dir)
+	if there > 0 {
+		a.note("%s were there already.", counted(there, "file"))
+	}
+	return nil
+}
+
+// isThere reports whether a file has been fetched before. Files appear under their names only when they are complete.
+func isThere(root *os.Root, name string, size int64) bool {
+	info, err := root.Stat(name)
+	return err == nil && info.Mode().IsRegular() && info.Size() == size
+}
+
+func fetchInto(ctx context.Context, api *client.Client, jobID string, f job.ResultFile, root *os.Root, folder string) error {
+	into, err := root.OpenRoot(folder)
+	if err != nil {
+		return err
+	}
+	defer into.Close()
+	if err := api.Save(ctx, jobID, client.ResultFile{Name: f.Name, Size: f.Size, SHA256: f.SHA256}, into, nil); err != nil {
+		return fmt.Errorf("downloading %s of job %s: %w", f.Name, jobID, err)
+	}
+	return nil
+}
+
+// maxFolder bounds the words in the name of a folder, in characters.
+const maxFolder = 100
+
+// folderOf names the folder of a point: by its number, which makes it unique, and in words.
+func folderOf(s client.Study, j client.Job) string {
+	words := strings.FieldsFunc(s.PointLabel(j.Variant, j.Setting), func(r rune) bool {
+		return !unicode.IsLetter(r) && !unicode.IsDigit(r) && r != '.' && r != '-'
+	})
+	text := []rune(strings.Join(words, "_"))
+	return fmt.Sprintf("%03d_%s", *j.Point, string(text[:min(len(text), maxFolder)]))
+}

@@ -1,0 +1,502 @@
+// Package keeper stores each run of a chunk when it has ended, beside the sumo-run that goes through them (see package chunk).
+//
+// What sumo-run leaves was written by a program that read untrusted input. The keeper, which has credentials, opens nothing outside of the
+// output folder, follows no link, and reads regular files only.
+package keeper
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"github.com/sumo-k8/sumo-k8/pkg/chunk"
+	"github.com/sumo-k8/sumo-k8/pkg/job"
+	"github.com/sumo-k8/sumo-k8/pkg/simulation"
+)
+
+const (
+	// pollEvery is how often the output folder is read. It holds the runs under way and the few that wait, so that reading it takes some
+	// 20 µs. It finds what watch does not announce, a twentieth of a second later on average.
+	pollEvery = 100 * time.Millisecond
+	// pollSoon is the same after a look that has found ends: short runs follow each other closely.
+	pollSoon = 20 * time.Millisecond
+	// While the object store is unreachable we ask again after firstRetry, then ever more rarely up to lastRetry.
+	firstRetry = 250 * time.Millisecond
+	lastRetry  = 30 * time.Second
+	// parallelUploads hides the store's latency; more only take memory and CPU from SUMO.
+	parallelUploads = 4
+)
+
+// DefaultPatience is enough for a new key or policy to take effect, or for space to be freed. A full store usually takes hours to fix,
+// during which the runs would occupy part of their tenant's limits.
+const DefaultPatience = 5 * time.Minute
+
+// Objects is where results are stored.
+type Objects interface {
+	// Put streams r to key and returns its size in bytes; nothing is visible at key unless all of r was read without error.
+	Put(ctx context.Context, key string, r io.Reader, contentType string) (int64, error)
+}
+
+// Keeper stores the runs of one chunk. Its fields are set before Run and not changed afterwards.
+type Keeper struct {
+	List    chunk.List
+	Objects Objects
+	// Out is the folder that sumo-run writes, and Desk the one that the keeper writes.
+	Out, Desk string
+	// Known are runs that an earlier keeper of the chunk has stored. Those that were interrupted begin again.
+	Known map[string]chunk.RunState
+	// Report makes known how the runs stand. A run counts as stored once Report has returned nil for a state with its end.
+	Report func(context.Context, chunk.State) error
+	// ReportEvery is the least time between two reports, unless many runs have ended since or all have, and ProgressEvery that between two
+	// which only have other progress.
+	ReportEvery, ProgressEvery time.Duration
+	// Cancelled returns all runs that are to be stopped; it is asked every chunk.CancelEvery. It is nil where Cancel is called instead.
+	Cancelled func(context.Context) ([]string, error)
+	// Uploads has room for as many files as may be sent at once. Keepers may share it; nil is room for a few.
+	Uploads chan struct{}
+	// Patience is how long a store is asked again that refuses; 0 means DefaultPatience. One that is unreachable is waited for without limit.
+	Patience time.Duration
+	// Waiting is called while results of a run wait for the store, with its reason where it gives one, and with waiting false when they
+	// wait no more; it may be nil.
+	Waiting func(run string, waiting bool, why string)
+	Now     func() time.Time
+	Log     zerolog.Logger
+
+	once   sync.Once
+	wake   chan struct{} // has a value when cancelled or closing has changed
+	mu     sync.Mutex
+	asked  map[string]bool // runs that are to be stopped
+	closed bool
+}
+
+func (k *Keeper) init() {
+	k.once.Do(func() {
+		k.wake, k.asked = make(chan struct{}, 1), map[string]bool{}
+		k.Patience = cmp.Or(k.Patience, DefaultPatience)
+		if k.Uploads == nil {
+			k.Uploads = make(chan struct{}, parallelUploads)
+		}
+	})
+}
+
+// Cancel has runs stopped, or not begun. Ids of others are ignored.
+func (k *Keeper) Cancel(runs ...string) {
+	k.init()
+	k.mu.Lock()
+	for _, id := range runs {
+		k.asked[id] = true
+	}
+	k.mu.Unlock()
+	k.rouse()
+}
+
+// Close announces that sumo-run ends, or has ended: Run stores what has ended by then, and returns.
+func (k *Keeper) Close() {
+	k.init()
+	k.mu.Lock()
+	k.closed = true
+	k.mu.Unlock()
+	k.rouse()
+}
+
+func (k *Keeper) rouse() {
+	select {
+	case k.wake <- struct{}{}:
+	default: // a value that nobody has taken yet announces this change too
+	}
+}
+
+// wanted returns the runs that are to be stopped, and whether Close was called.
+func (k *Keeper) wanted() (cancelled []string, closed bool) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return slices.Collect(maps.Keys(k.asked)), k.closed
+}
+
+// Run stores runs as they end, until every run of the list is skipped or stored, or, after Close, until sumo-run has ended and what it
+// left is stored. It returns an error when ctx ends, when one of the folders fails, and when nothing can be reported.
+func (k *Keeper) Run(ctx context.Context) error {
+	k.init()
+	root, err := os.OpenRoot(k.Out)
+	if err != nil {
+		return fmt.Errorf("opening the output folder: %w", err)
+	}
+	defer root.Close()
+	ctx, cancel := context.WithCancel(ctx)
+	d := &duty{
+		Keeper: k, ctx: ctx, out: root, state: map[string]chunk.RunState{}, runs: map[string]*run{}, left: len(k.List.Runs),
+		ends: make(chan end), reports: make(chan error, 1),
+	}
+	defer d.work.Wait()
+	defer cancel()
+	return d.perform()
+}
+
+// duty is one call of Run. Its own goroutine alone changes it.
+type duty struct {
+	*Keeper
+	ctx  context.Context
+	out  *os.Root
+	work sync.WaitGroup
+
+	runs  map[string]*run
+	state map[string]chunk.RunState // of those that have begun
+	left  int                       // runs that are neither stored nor skipped
+	found bool                      // the last look has found runs that have ended
+
+	ends    chan end   // of storing
+	reports chan error // of Report
+
+	lastAlive, lastProgress, lastReport time.Time
+	changed                             bool // there is more to report than progress
+	moved                               bool // there is progress to report
+	reporting                           []string
+	busy                                bool // Report is under way
+	retryAt, refusedSince               time.Time
+	delay                               time.Duration
+}
+
+// run is one run of the list.
+type run struct {
+	chunk.Run
+	begun   bool
+	storing bool
+	ended   bool // its end is in state
+	done    bool // its end is reported, or it was from the start
+	cancel  chan struct{}
+	stopped bool
+}
+
+// end is how storing a run has ended.
+type end struct {
+	id    string
+	state chunk.RunState
+}
+
+func (d *duty) perform() error {
+	for _, folder := range []string{chunk.CancelFolder, chunk.StoredFolder} {
+		if err := os.MkdirAll(filepath.Join(d.Desk, folder), 0o755); err != nil {
+			return fmt.Errorf("preparing the desk: %w", err)
+		}
+	}
+	var skip []string
+	for _, r := range d.List.Runs {
+		added := &run{Run: r, cancel: make(chan struct{})}
+		d.runs[r.ID] = added
+		if known, ok := d.Known[r.ID]; ok && known.Ended() && known.Outcome.Reason != simulation.Interrupted {
+			d.state[r.ID] = known
+			added.ended, added.done = true, true
+			d.left--
+			skip = append(skip, r.ID)
+		}
+	}
+	if err := d.signalAlive(); err != nil {
+		return err
+	}
+	changes := watch(d.ctx, d.Out)
+	asking := time.NewTicker(chunk.CancelEvery)
+	defer asking.Stop()
+	d.ask() // before any run begins
+	if err := d.look(); err != nil {
+		return err
+	}
+	for id, r := range d.runs {
+		if r.stopped || r.storing { // an earlier sumo-run has ended it
+			skip = append(skip, id)
+		}
+	}
+	slices.Sort(skip)
+	if err := d.put(chunk.ReadyFile, chunk.Ready{Skip: slices.Compact(skip)}); err != nil {
+		return err
+	}
+	poll := time.NewTimer(pollEvery)
+	defer poll.Stop()
+	closed, gone := false, false // whether Close was called, and sumo-run has ended
+	for news := true; ; {
+		if news {
+			// Whether it still runs is found out first: what it left is then seen by looking.
+			_, closed = d.wanted()
+			gone = closed && !d.held()
+			if err := d.look(); err != nil {
+				return err
+			}
+			if gone {
+				d.dropUnfinished()
+			}
+			news = false
+			if d.found {
+				poll.Reset(pollSoon)
+			}
+		}
+		if d.left == 0 && !d.busy || gone && !d.unstored() && !d.busy && !d.changed {
+			return nil
+		}
+		d.report(gone)
+		select {
+		case <-d.ctx.Done():
+			return d.ctx.Err()
+		case <-poll.C:
+			news = true
+			poll.Reset(pollEvery)
+		case <-changes:
+			news = true
+		case <-d.wake:
+			news = true
+			if _, now := d.wanted(); now && !closed {
+				d.work.Go(d.ask) // it may be the reason why sumo-run ends
+			}
+		case <-asking.C:
+			d.work.Go(d.ask)
+		case e := <-d.ends:
+			d.end(e)
+		case err := <-d.reports:
+			if err := d.reported(err); err != nil {
+				return err
+			}
+		}
+		if d.Now().Sub(d.lastAlive) >= chunk.AliveEvery {
+			if err := d.signalAlive(); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// ask reads which runs are to be stopped.
+func (d *duty) ask() {
+	if d.Cancelled == nil {
+		return
+	}
+	runs, err := d.Cancelled(d.ctx)
+	switch {
+	case err == nil && len(runs) > 0:
+		d.Cancel(runs...)
+	case err != nil && d.ctx.Err() == nil:
+		d.Log.Warn().Err(err).Msg("could not read which runs are cancelled")
+	}
+}
+
+// look reads the output folder, and has runs stored that have ended.
+func (d *duty) look() error {
+	entries, err := fs.ReadDir(d.out.FS(), ".")
+	if err != nil {
+		return fmt.Errorf("reading the output folder: %w", err)
+	}
+	now := d.Now()
+	readProgress := now.Sub(d.lastProgress) >= d.ProgressEvery
+	if readProgress {
+		d.lastProgress = now
+	}
+	d.found = false
+	for _, entry := range entries {
+		r := d.runs[entry.Name()]
+		if r == nil || r.ended || r.storing || !entry.IsDir() {
+			continue
+		}
+		if !r.begun {
+			r.begun = true
+			d.state[r.ID] = chunk.RunState{StartedAt: now.UTC()}
+			d.changed = true
+		}
+		switch _, err := d.out.Lstat(r.ID + "/" + simulation.OutcomeFile); {
+		case err == nil:
+			r.storing, d.found = true, true
+			began := d.state[r.ID]
+			d.work.Go(func() { d.finish(r, began) })
+		case readProgress:
+			d.progress(r)
+		}
+	}
+	cancelled, _ := d.wanted()
+	for _, id := range cancelled {
+		if r := d.runs[id]; r != nil && !r.stopped && !r.ended {
+			if err := d.stop(r); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// stop has sumo-run stop a run, or not begin it. One that has not begun has ended with that: should sumo-run begin it at this very
+// moment, what it leaves is not wanted.
+func (d *duty) stop(r *run) error {
+	r.stopped = true
+	close(r.cancel)
+	if err := d.write(filepath.Join(chunk.CancelFolder, r.ID), nil); err != nil {
+		return err
+	}
+	if !r.begun {
+		outcome := simulation.Cancelled.Unreported()
+		outcome.StartedAt, outcome.FinishedAt = d.Now().UTC(), d.Now().UTC()
+		d.end(end{r.ID, chunk.RunState{StartedAt: outcome.StartedAt, Outcome: &outcome, StoredAt: outcome.FinishedAt}})
+	}
+	return nil
+}
+
+func (d *duty) end(e end) {
+	r := d.runs[e.id]
+	r.storing, r.ended = false, true
+	d.state[e.id] = e.state
+	d.changed = true
+}
+
+// progress reads how far a run has come.
+func (d *duty) progress(r *run) {
+	text, err := readFile(d.out, r.ID+chunk.ProgressSuffix, maxProgress)
+	if err != nil {
+		return
+	}
+	s, at := d.state[r.ID]
+	if now := simulation.ParseProgress(string(text)); at && now > s.Progress {
+		s.Progress = now
+		d.state[r.ID] = s
+		d.moved = true
+	}
+}
+
+// maxProgress bounds the file with a run's progress: two numbers.
+const maxProgress = 64
+
+// held reports whether a sumo-run is alive.
+func (d *duty) held() bool {
+	f, err := d.out.OpenFile(chunk.LockFile, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return !errors.Is(err, fs.ErrNotExist) // what cannot be looked at may be held
+	}
+	defer f.Close() // and releases the lock
+	return errors.Is(syscall.Flock(int(f.Fd()), syscall.LOCK_SH|syscall.LOCK_NB), syscall.EWOULDBLOCK)
+}
+
+// dropUnfinished leaves out of the state what sumo-run has not brought to an end.
+func (d *duty) dropUnfinished() {
+	for id, r := range d.runs {
+		if _, begun := d.state[id]; begun && !r.ended && !r.storing {
+			delete(d.state, id)
+			d.changed = true
+		}
+	}
+}
+
+// unstored reports whether a run that has ended is not on record yet.
+func (d *duty) unstored() bool {
+	for _, r := range d.runs {
+		if r.storing || r.ended && !r.done {
+			return true
+		}
+	}
+	return false
+}
+
+// report has Report called if there is something to report and it is time. The last report of a chunk is made at once.
+func (d *duty) report(gone bool) {
+	now := d.Now()
+	last := gone || !slices.ContainsFunc(d.List.Runs, func(r chunk.Run) bool { return !d.runs[r.ID].ended })
+	since := now.Sub(d.lastReport)
+	if d.busy || now.Before(d.retryAt) || !d.changed && !d.moved {
+		return
+	}
+	d.reporting = d.reporting[:0]
+	for id, r := range d.runs {
+		if r.ended && !r.done {
+			d.reporting = append(d.reporting, id)
+		}
+	}
+	many := len(d.reporting) >= chunk.MostUnstored/2
+	due := d.changed && (last || many || since >= d.ReportEvery) || d.moved && since >= d.ProgressEvery
+	if !due {
+		return
+	}
+	d.busy, d.changed, d.moved, d.lastReport = true, false, false, now
+	state := chunk.State{ID: d.List.ID, Runs: maps.Clone(d.state)}
+	d.work.Go(func() { d.reports <- d.Report(d.ctx, state) })
+}
+
+// reported shows sumo-run the runs whose ends are known now.
+func (d *duty) reported(err error) error {
+	d.busy = false
+	if err != nil {
+		return d.unreported(err)
+	}
+	d.delay, d.refusedSince = 0, time.Time{}
+	for _, id := range d.reporting {
+		if err := d.put(filepath.Join(chunk.StoredFolder, id), d.state[id]); err != nil {
+			return err
+		}
+		d.runs[id].done = true
+		d.left--
+	}
+	return nil
+}
+
+// unreported has Report called again later; it is an error once the store has refused for too long.
+func (d *duty) unreported(err error) error {
+	if d.ctx.Err() != nil {
+		return d.ctx.Err()
+	}
+	now := d.Now()
+	if d.exhausted(err, &d.refusedSince) {
+		return fmt.Errorf("reporting the state of chunk %s: %w", d.List.ID, err)
+	}
+	d.changed = true
+	d.delay = min(max(firstRetry, 2*d.delay), lastRetry)
+	d.retryAt = now.Add(d.delay)
+	d.Log.Warn().Err(err).Dur("retry_in", d.delay).Msg("the state could not be reported")
+	return nil
+}
+
+// signalAlive shows sumo-run that the keeper lives. It comes from the goroutine that does everything else, so that one that hangs is
+// silent.
+func (d *duty) signalAlive() error {
+	d.lastAlive = d.Now()
+	name := filepath.Join(d.Desk, chunk.AliveFile)
+	now := time.Now() // as sumo-run sees it
+	err := os.Chtimes(name, now, now)
+	if errors.Is(err, fs.ErrNotExist) {
+		err = d.write(chunk.AliveFile, nil)
+	}
+	if err != nil {
+		return fmt.Errorf("signalling: %w", err)
+	}
+	return nil
+}
+
+// put replaces a file of the desk by v.
+func (d *duty) put(name string, v any) error {
+	text, err := json.Marshal(v)
+	if err != nil {
+		return fmt.Errorf("encoding %s: %w", name, err)
+	}
+	return d.write(name, text)
+}
+
+// write replaces a file of the desk.
+func (d *duty) write(name string, text []byte) error {
+	fresh := filepath.Join(d.Desk, "new")
+	if err := os.WriteFile(fresh, text, 0o644); err != nil {
+		return fmt.Errorf("writing %s: %w", name, err)
+	}
+	if err := os.Rename(fresh, filepath.Join(d.Desk, name)); err != nil {
+		return fmt.Errorf("replacing %s: %w", name, err)
+	}
+	return nil
+}
+
+// sorted are files in the order of their names.
+func sorted(files map[string]job.ResultFile) []job.ResultFile {
+	return slices.SortedFunc(maps.Values(files), func(a, b job.ResultFile) int { return strings.Compare(a.Name, b.Name) })
+}

@@ -1,0 +1,221 @@
+package study
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+	"strconv"
+
+	"github.com/sumo-k8/sumo-k8/pkg/artifact"
+	"github.com/sumo-k8/sumo-k8/pkg/idempotency"
+	"github.com/sumo-k8/sumo-k8/pkg/problem"
+	"github.com/sumo-k8/sumo-k8/pkg/tenant"
+)
+
+// Extension is what is added to a study. Points and seeds that it has already stay as they are.
+type Extension struct {
+	Variants []Variant `json:"variants,omitempty"`
+	// Values are further values of axes, by their names.
+	Values       map[string][]json.RawMessage `json:"values,omitempty"`
+	Replications Replications                 `json:"replications,omitzero"`
+	MaxParallel  *int                         `json:"max_parallel,omitempty"`
+	OnFailure    *OnFailure                   `json:"on_failure,omitempty"`
+}
+
+// IsZero reports whether r names nothing.
+func (r Replications) IsZero() bool { return r.Seeds == nil && r.Until == nil }
+
+// extended is p with what e adds.
+func (p Plan) extended(e Extension, f *faults) Plan {
+	p.Variants = slices.Concat(p.Variants, e.Variants)
+	p.Axes = slices.Clone(p.Axes)
+	for _, name := range slices.Sorted(maps.Keys(e.Values)) {
+		i := slices.IndexFunc(p.Axes, func(a Axis) bool { return a.Name == name })
+		if i < 0 {
+			f.add("body.values."+name, nil, "is none of the study's axes; points that are there have no value of another one")
+			continue
+		}
+		p.Axes[i].Values = slices.Concat(p.Axes[i].Values, e.Values[name])
+	}
+	if e.OnFailure != nil {
+		p.OnFailure = e.OnFailure
+	}
+	return p
+}
+
+// moreSeeds are those of a study with the ones that e names.
+func (e Extension) moreSeeds(seeds []int64, f *faults) []int64 {
+	if e.Replications.IsZero() {
+		return seeds
+	}
+	all := slices.Clone(seeds)
+	for _, s := range e.Replications.seeds(f, true) {
+		if !slices.Contains(seeds, s) {
+			all = append(all, s)
+		}
+	}
+	return all
+}
+
+// Extend adds replications and points to a study. A key makes repeating the call safe; it may be empty.
+func (in *Intake) Extend(ctx context.Context, t tenant.Tenant, id string, e Extension, key string) (Study, []Point, error) {
+	idem, err := idempotency.Of(key, "extend-study", e, id)
+	if err != nil {
+		return Study{}, nil, err
+	}
+	before, err := in.Studies.Study(ctx, t.ID, id)
+	if err != nil {
+		return Study{}, nil, err
+	}
+	if idem != nil { // a repeated call would find that the study has all of it already
+		if done, err := in.Studies.StudyOf(ctx, t.ID, *idem); err != nil || done != "" {
+			points, err2 := in.Studies.Points(ctx, t.ID, id)
+			return before, points, errors.Join(err, err2)
+		}
+	}
+	if before.State == Cancelled || before.State == Failed || before.CancelRequested {
+		return Study{}, nil, problem.New(problem.Conflict, "Study %s is %s. POST /studies/{id}/retry continues it; then extend it.",
+			id, stateWord(before))
+	}
+	after, added, err := in.extended(ctx, t, before, e)
+	if err != nil {
+		return Study{}, nil, err
+	}
+	if after, err = in.Studies.ExtendStudy(ctx, before, after, added, idem); err != nil {
+		return Study{}, nil, err
+	}
+	in.changed(ctx)
+	points, err := in.Studies.Points(ctx, t.ID, id)
+	return after, points, err
+}
+
+func stateWord(s Study) string {
+	if s.State == Running {
+		return "being cancelled"
+	}
+	return string(s.State)
+}
+
+// locations in a plan that an extension has elsewhere.
+var (
+	variantLocation = regexp.MustCompile(`^body\.variants\[(\d+)\]`)
+	valueLocation   = regexp.MustCompile(`^body\.axes\[(\d+)\]\.values\[(\d+)\]`)
+)
+
+// moved is where an extension of p has what the extended plan has at a location.
+func (p Plan) moved(location string) string {
+	if m := variantLocation.FindStringSubmatch(location); m != nil {
+		if i, _ := strconv.Atoi(m[1]); i >= len(p.Variants) {
+			return fmt.Sprintf("body.variants[%d]%s", i-len(p.Variants), location[len(m[0]):])
+		}
+	}
+	if m := valueLocation.FindStringSubmatch(location); m != nil {
+		axis, _ := strconv.Atoi(m[1])
+		value, _ := strconv.Atoi(m[2])
+		if a := p.Axes[axis]; value >= len(a.Values) {
+			return fmt.Sprintf("body.values.%s[%d]%s", a.Name, value-len(a.Values), location[len(m[0]):])
+		}
+	}
+	return location
+}
+
+// extended checks e, and returns the study with it and the points that it adds.
+func (in *Intake) extended(ctx context.Context, t tenant.Tenant, before Study, e Extension) (after Study, added []Point, err error) {
+	f := faults{moved: before.Plan.moved}
+	after = before
+	after.Plan = before.Plan.extended(e, &f)
+	after.Plan.check(&f)
+	after.Seeds = e.moreSeeds(before.Seeds, &f)
+	checkSize(&f, after.Plan.count(), len(after.Seeds))
+	if e.MaxParallel != nil {
+		if after.MaxParallel = *e.MaxParallel; after.MaxParallel < 1 {
+			f.add("body.max_parallel", after.MaxParallel, "must be 1 at least")
+		}
+	}
+	if len(f.items) > 0 {
+		return after, nil, refused(f.items)
+	}
+	if e.Replications.Until != nil {
+		return after, nil, errSequential()
+	}
+	if e.OnFailure != nil {
+		after.StopShare = e.OnFailure.StopShare
+	}
+	points, err := in.Studies.Points(ctx, t.ID, before.ID)
+	if err != nil {
+		return after, nil, err
+	}
+	known := map[string]bool{}
+	for _, p := range points {
+		known[key(p.Variant, p.Setting)] = true
+	}
+	places := slices.DeleteFunc(after.Plan.places(), func(at place) bool {
+		return known[key(after.Plan.Variants[at.variant].Name, after.Plan.setting(at))]
+	})
+	if added, err = in.settle(ctx, t, after.Plan, places, f); err != nil {
+		return after, nil, err
+	}
+	for i := range added {
+		added[i].Number = len(points) + i
+	}
+	after.Counts.Runs = (len(points) + len(added)) * len(after.Seeds)
+	if after.Counts.Runs == before.Counts.Runs && e.MaxParallel == nil && e.OnFailure == nil {
+		return after, nil, problem.New(problem.Invalid, "The study has all of that already: %d points with %d seeds. Name further seeds, values "+
+			"or variants.", len(points), len(before.Seeds))
+	}
+	if len(points)+len(added) > MaxPoints || after.Counts.Runs > MaxRuns {
+		return after, nil, refused([]problem.Item{{Location: "body", Message: fmt.Sprintf("makes %d points and %d runs, more than the %d and %d of a "+
+			"study; make another one", len(points)+len(added), after.Counts.Runs, MaxPoints, MaxRuns)}})
+	}
+	return after, added, nil
+}
+
+// Retry orders the runs of a study again that have failed or were cancelled. A key makes repeating the call safe; it may be empty.
+func (in *Intake) Retry(ctx context.Context, t tenant.Tenant, id, key string) (s Study, again int, err error) {
+	idem, err := idempotency.Of(key, "retry-study", nil, id)
+	if err != nil {
+		return s, 0, err
+	}
+	if s, again, err = in.Studies.RetryStudy(ctx, t.ID, id, idem); err == nil {
+		in.changed(ctx)
+	}
+	return s, again, err
+}
+
+// PurgeStore forgets finished studies.
+type PurgeStore interface {
+	// Study returns one of the tenant's studies, or problem.NotFound.
+	Study(ctx context.Context, tenantID, id string) (Study, error)
+	// DeleteStudyRuns forgets up to limit runs of a finished study with their events, and returns how many they were.
+	DeleteStudyRuns(ctx context.Context, tenantID, id string, limit int) (int, error)
+	// DeleteStudy forgets a finished study. One that has not finished is problem.Conflict.
+	DeleteStudy(ctx context.Context, tenantID, id string) error
+}
+
+// purgeBatch is how many runs are forgotten in one transaction: some tenths of a second.
+const purgeBatch = 500
+
+// Purge removes a finished study with its runs and their results, and returns what it was. Objects go first: while any may be left, the
+// study is still there to be purged again.
+func Purge(ctx context.Context, studies PurgeStore, objects artifact.Remover, tenantID, id string) (Study, error) {
+	s, err := studies.Study(ctx, tenantID, id)
+	if err != nil {
+		return Study{}, err
+	}
+	if !s.State.Terminal() {
+		return Study{}, problem.New(problem.Conflict, "Study %s is %s. Cancel it first, and purge it once it has finished.", id, s.State)
+	}
+	if err := artifact.RemoveResults(ctx, objects, artifact.StudyResults(s.Namespace, s.ID)); err != nil {
+		return Study{}, err
+	}
+	for n := purgeBatch; n == purgeBatch; {
+		if n, err = studies.DeleteStudyRuns(ctx, tenantID, id, purgeBatch); err != nil {
+			return Study{}, err
+		}
+	}
+	return s, studies.DeleteStudy(ctx, tenantID, id)
+}

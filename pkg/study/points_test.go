@@ -1,0 +1,155 @@
+package study
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/sumo-k8/sumo-k8/pkg/simulation"
+	"github.com/sumo-k8/sumo-k8/pkg/tenant"
+)
+
+func raws(texts ...string) (all []json.RawMessage) {
+	for _, text := range texts {
+		all = append(all, json.RawMessage(text))
+	}
+	return all
+}
+
+func labels(p Plan) (all []string) {
+	for _, at := range p.places() {
+		all = append(all, Label(p.Variants[at.variant].Name, p.setting(at)))
+	}
+	return all
+}
+
+func TestPointsAreVariantsTimesAxesInAStableOrder(t *testing.T) {
+	t.Parallel()
+	p := Plan{
+		Variants: []Variant{{Name: "base"}, {Name: "late"}},
+		Axes:     []Axis{{Name: "a", Values: raws("1", "2")}, {Name: "b", Values: raws(`"x"`, "true")}},
+	}
+	for combine, want := range map[Combine][]string{
+		"": {
+			"base, a 1, b x", "base, a 1, b true", "base, a 2, b x", "base, a 2, b true",
+			"late, a 1, b x", "late, a 1, b true", "late, a 2, b x", "late, a 2, b true",
+		},
+		Zip: {"base, a 1, b x", "base, a 2, b true", "late, a 1, b x", "late, a 2, b true"},
+	} {
+		p.Combine = combine
+		if diff := cmp.Diff(want, labels(p)); diff != "" || p.count() != len(want) {
+			t.Errorf("%q counts %d (-want +got):\n%s", combine, p.count(), diff)
+		}
+	}
+	for _, combine := range []Combine{Product, Zip} {
+		if got := labels(Plan{Variants: p.Variants, Combine: combine}); len(got) != 2 {
+			t.Errorf("without axes there are %q", got)
+		}
+	}
+}
+
+// The count is made without the points, which may be more than fit in memory.
+func TestHugePlansAreCountedWithoutOverflow(t *testing.T) {
+	t.Parallel()
+	p := Plan{Variants: make([]Variant, 1000)}
+	for range MaxAxes {
+		p.Axes = append(p.Axes, Axis{Values: make([]json.RawMessage, 1000)})
+	}
+	if n := p.count(); n <= MaxPoints {
+		t.Errorf("counted %d", n)
+	}
+}
+
+func TestEqualValuesAreOneHoweverTheyAreWritten(t *testing.T) {
+	t.Parallel()
+	for _, same := range [][2]string{{"1", "1.0"}, {"10", "1e1"}, {`"a"`, `"\u0061"`}, {" 2", "2"}} {
+		if keyOf(json.RawMessage(same[0])) != keyOf(json.RawMessage(same[1])) {
+			t.Errorf("%s and %s differ", same[0], same[1])
+		}
+	}
+	if keyOf(json.RawMessage("1")) == keyOf(json.RawMessage(`"1"`)) {
+		t.Error("a number is a text")
+	}
+	for raw, want := range map[string]string{`"a b"`: "a b", "1.20": "1.20", "-1": "-1", "true": "true", `""`: ""} {
+		if text, ok := textOf(json.RawMessage(raw)); !ok || text != want {
+			t.Errorf("%s is %q, %t", raw, text, ok)
+		}
+	}
+	for _, raw := range []string{"null", "[1]", "{}", ""} {
+		if text, ok := textOf(json.RawMessage(raw)); ok {
+			t.Errorf("%s is taken as %q", raw, text)
+		}
+	}
+}
+
+func TestSeedsAreARangeOrAList(t *testing.T) {
+	t.Parallel()
+	for raw, want := range map[string]string{
+		`"1:3"`: "[1 2 3]", `"7:7"`: "[7]", `[5, 0, 2147483647]`: "[5 0 2147483647]",
+		`"3:1"`: "smaller", `"1"`: "range", `""`: "range", `"-1:2"`: "from 0", `"1:2147483648"`: "from 0", `[]`: "list", `[1.5]`: "list",
+		`[1, 1]`: "twice", `[-1]`: "from 0", `"1:10001"`: "at most", `5`: "list", `null`: "range",
+	} {
+		seeds, err := ParseSeeds(json.RawMessage(raw))
+		if got := fmt.Sprint(seeds); err == nil && got != want || err != nil && !strings.Contains(err.Error(), want) {
+			t.Errorf("%s is %v, %v, want %s", raw, seeds, err, want)
+		}
+	}
+}
+
+func TestAForecastKeepsWithinTheLimits(t *testing.T) {
+	t.Parallel()
+	ten := 10.0
+	s := Study{Seeds: make([]int64, 8), MaxParallel: MaxRuns}
+	one := Point{CPURequest: 1, MemoryGi: 4, CoreSeconds: &ten}
+	big := Point{CPURequest: 2, MemoryGi: 4, CoreSeconds: &ten}
+	half := one
+	half.Counts = Counts{Succeeded: 3, Failed: 1}
+	for name, tt := range map[string]struct {
+		points   []Point
+		parallel int
+		want     *Forecast
+	}{
+		"cores":              {[]Point{one}, MaxRuns, &Forecast{CoreSeconds: 40 * 2, Seconds: 20}},
+		"max_parallel":       {[]Point{one}, 2, &Forecast{CoreSeconds: 80, Seconds: 40}},
+		"memory":             {[]Point{{CPURequest: 1, MemoryGi: 8, CoreSeconds: &ten}}, MaxRuns, &Forecast{CoreSeconds: 80, Seconds: 40}},
+		"two cores each":     {[]Point{big}, MaxRuns, &Forecast{CoreSeconds: 80, Seconds: 20}},
+		"some have ended":    {[]Point{half}, MaxRuns, &Forecast{CoreSeconds: 40, Seconds: 10}},
+		"one is not known":   {[]Point{one, {CPURequest: 1, MemoryGi: 4}}, MaxRuns, nil},
+		"nothing left":       {nil, MaxRuns, &Forecast{}},
+		"never below a run":  {[]Point{one}, MaxRuns, &Forecast{CoreSeconds: 80, Seconds: 20}},
+		"more than it needs": {[]Point{half, half}, 1, &Forecast{CoreSeconds: 80, Seconds: 80}},
+	} {
+		s.MaxParallel = tt.parallel
+		got := Remaining(s, tt.points, tenant.Limits{MaxCPU: 4, MaxMemoryGi: 16})
+		if diff := cmp.Diff(tt.want, got); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", name, diff)
+		}
+	}
+}
+
+func TestExtensionsNameWhatTheyAdd(t *testing.T) {
+	t.Parallel()
+	p := Plan{Variants: []Variant{{Name: "base"}}, Axes: []Axis{{Name: "demand", Values: raws("1", "2")}}}
+	for location, want := range map[string]string{
+		"body.variants[1].name": "body.variants[0].name", "body.variants[0].name": "body.variants[0].name",
+		"body.axes[0].values[3]": "body.values.demand[1]", "body.axes[0].values[1]": "body.axes[0].values[1]", "body.run.end": "body.run.end",
+	} {
+		if got := p.moved(location); got != want {
+			t.Errorf("%s is at %s, want %s", location, got, want)
+		}
+	}
+}
+
+func TestMetricsOfAStudyHaveUnits(t *testing.T) {
+	t.Parallel()
+	seen := map[string]bool{}
+	for _, name := range simulation.MetricNames() {
+		if simulation.UnitOf(name) == "" || seen[name] {
+			t.Errorf("%s has no unit, or is there twice", name)
+		}
+		seen[name] = true
+	}
+}

@@ -1,0 +1,133 @@
+package study
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/sumo-k8/sumo-k8/pkg/problem"
+	"github.com/sumo-k8/sumo-k8/pkg/simulation"
+)
+
+// ParseSeeds reads "1:10", which are the seeds from 1 to 10, or a list of seeds. An error says what is wrong, as the end of a sentence.
+func ParseSeeds(raw json.RawMessage) ([]int64, error) {
+	var text string
+	if json.Unmarshal(raw, &text) == nil {
+		return parseRange(text)
+	}
+	var seeds []int64
+	if err := json.Unmarshal(raw, &seeds); err != nil || len(seeds) == 0 {
+		return nil, fmt.Errorf(`must be a range such as "1:10", or a list of whole numbers`)
+	}
+	if len(seeds) > MaxRuns {
+		return nil, fmt.Errorf("must be at most %d", MaxRuns)
+	}
+	seen := make(map[int64]bool, len(seeds))
+	for _, s := range seeds {
+		switch {
+		case s < 0 || s > math.MaxInt32:
+			return nil, fmt.Errorf("must be from 0 to %d, as SUMO takes them; %d is not", math.MaxInt32, s)
+		case seen[s]:
+			return nil, fmt.Errorf("must differ; %d is there twice", s)
+		}
+		seen[s] = true
+	}
+	return seeds, nil
+}
+
+func parseRange(text string) ([]int64, error) {
+	from, to, ok := strings.Cut(text, ":")
+	first, err := strconv.ParseInt(strings.TrimSpace(from), 10, 64)
+	last, err2 := strconv.ParseInt(strings.TrimSpace(to), 10, 64)
+	switch {
+	case !ok || err != nil || err2 != nil:
+		return nil, fmt.Errorf(`must be a range such as "1:10", or a list of whole numbers`)
+	case first < 0 || last > math.MaxInt32:
+		return nil, fmt.Errorf("must be from 0 to %d, as SUMO takes them", math.MaxInt32)
+	case last < first:
+		return nil, fmt.Errorf("must begin with the smaller number: %d:%d", last, first)
+	case last-first >= MaxRuns:
+		return nil, fmt.Errorf("must be at most %d", MaxRuns)
+	}
+	seeds := make([]int64, 0, last-first+1)
+	for s := first; s <= last; s++ {
+		seeds = append(seeds, s)
+	}
+	return seeds, nil
+}
+
+// seeds are those that r names; nil with a fault.
+func (r Replications) seeds(f *faults, baseline bool) []int64 {
+	const at = "body.replications"
+	if r.Until != nil {
+		r.Until.check(f, baseline)
+	}
+	switch {
+	case r.Until != nil && r.Seeds != nil:
+		f.add(at, nil, "has both seeds and until; keep one of them")
+	case r.Until == nil && r.Seeds == nil:
+		f.add(at, nil, `must name the seeds of each point: {"seeds": "1:10"}`)
+	case r.Seeds != nil:
+		seeds, err := ParseSeeds(r.Seeds)
+		if err != nil {
+			f.add(at+".seeds", nil, "%s", err)
+		}
+		return seeds
+	}
+	return nil
+}
+
+// errSequential refuses an aim that is well formed.
+func errSequential() error {
+	return problem.New(problem.Unsupported, `This release runs fixed seeds only, and does not stop a study by how exact its means are. Name the `+
+		`seeds instead: "replications": {"seeds": "1:30"}; POST /studies/{id}/extend adds more once you have seen the results.`).
+		WithItems(problem.Item{Location: "body.replications.until", Message: `is not carried out; use {"seeds": "1:30"}`})
+}
+
+// check reports what is wrong with an aim.
+func (a Aim) check(f *faults, baseline bool) {
+	const at = "body.replications.until"
+	share := func(name string, value float64, given bool) {
+		if given && !(value > 0 && value < 1) {
+			f.add(at+"."+name, value, "must be between 0 and 1")
+		}
+	}
+	share("relative_half_width", a.RelativeHalfWidth, a.RelativeHalfWidth != 0)
+	share("confidence", a.Confidence, a.Confidence != 0)
+	if a.RelativeHalfWidth == 0 && len(a.Absolute) == 0 {
+		f.add(at, nil, "must have an aim: relative_half_width, or absolute half widths of metrics")
+	}
+	least := a.Min
+	if least == 0 {
+		least = minReplications
+	}
+	switch {
+	case least < 2:
+		f.add(at+".min", a.Min, "must be 2 at least: fewer have no interval")
+	case a.Max < least:
+		f.add(at+".max", a.Max, "must be at least min (%d)", least)
+	case a.Max > MaxRuns:
+		f.add(at+".max", a.Max, "must be at most %d", MaxRuns)
+	}
+	switch {
+	case a.Of != "" && a.Of != "mean" && a.Of != "difference":
+		f.add(at+".of", a.Of, "must be mean or difference")
+	case a.Of == "difference" && !baseline:
+		f.add(at+".of", a.Of, "needs a baseline, to which the differences are")
+	}
+	for _, name := range slices.Sorted(maps.Keys(a.Absolute)) {
+		switch {
+		case simulation.UnitOf(name) == "":
+			f.add(at+".absolute."+name, nil, "is not a metric of runs")
+		case !(a.Absolute[name] > 0):
+			f.add(at+".absolute."+name, a.Absolute[name], "must be more than 0")
+		}
+	}
+}
+
+// minReplications is the least number of runs of a point before a sequential study judges them.
+const minReplications = 5
