@@ -12,7 +12,9 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/sumo-k8/sumo-k8/pkg/confine"
 	"github.com/sumo-k8/sumo-k8/pkg/problem"
+	"github.com/sumo-k8/sumo-k8/pkg/scenario"
 	"github.com/sumo-k8/sumo-k8/pkg/simulation"
 )
 
@@ -102,5 +104,18 @@ func TestAChecksTimeGrowsWithTheScenario(t *testing.T) {
 	deadline, _ := ctx.Deadline()
 	if left := time.Until(deadline); err != nil || left > 36*time.Second || left < 31*time.Second {
 		t.Errorf("it ends in %v, %v", left, err)
+	}
+}
+
+// TestACheckThatHasToBeKilledIsOne has a stand-in for a SUMO that does not get to its end in time.
+func TestACheckThatHasToBeKilledIsOne(t *testing.T) {
+	t.Parallel()
+	r := newRun(t)
+	r.Binary, r.Confinement, r.Options.Check, r.grace = script(t, `trap '' TERM
+echo "Step #0.00 (0ms ?*RT. ?UPS, vehicles TOT 1 ACT 1 BUF 0)"
+echo "Step #1.00 (0ms ?*RT. ?UPS, vehicles TOT 1 ACT 1 BUF 0)"
+while :; do sleep 0.1; done`), confine.Off, true, 100*time.Millisecond
+	if got := perform(t.Context(), r, road(t, "", oneVehicle), scenario.Config{}); !got.Succeeded() {
+		t.Errorf("%s: %s", got.Reason, got.Message)
 	}
 }

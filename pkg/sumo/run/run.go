@@ -547,8 +547,10 @@ func (r Run) execute(ctx context.Context, cmd *exec.Cmd, mon *monitor) (fate, er
 		}
 	}
 	f.observed = mon.observed()
-	if errors.Is(context.Cause(ctx), errEnough) && f.code == 0 && f.reason == reasonInterrupt {
-		f.reason = reasonEnd
+	// On a machine with much else to do, SUMO may have to be killed. It has said all that was wanted by then.
+	killed := f.signal == syscall.SIGKILL
+	if errors.Is(context.Cause(ctx), errEnough) && (killed || f.code == 0 && f.signal == 0 && f.reason == reasonInterrupt) {
+		f.signal, f.reason = 0, reasonEnd
 	}
 	return f, nil
 }
