@@ -98,7 +98,8 @@ func TestAStudyIsRefusedWithEveryFault(t *testing.T) {
 				{"name": "e", "set": "scale", "values": [[1]]}],
 			"baseline": {"variant": "z", "values": {"q": 1}}, "metrics": ["speed"], "replications": {"seeds": "3:1"}}`, 400, []string{
 			"body.variants[0].scenario", "body.variants[1].name", "body.axes[0].set replications", "body.axes[1].name",
-			"body.axes[1].values[1] twice", "body.axes[2].set another axis", "body.axes[2].values[0] number", "body.baseline.variant", "body.baseline.values.q",
+			"body.axes[1].values[1] twice", "body.axes[2].set another axis", "body.axes[2].values[0] number", "body.baseline.variant",
+			"body.baseline.values.q",
 			"body.metrics[0] mean_speed",
 			"body.replications.seeds 1:3",
 		}},
