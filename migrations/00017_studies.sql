@@ -74,8 +74,8 @@ CREATE TABLE chunks (
 CREATE INDEX chunks_of_study ON chunks (study_id);
 CREATE INDEX chunks_of_tenant ON chunks (tenant_id);
 
--- The place of a run in its study, and the chunk in which it was started last; null for jobs that belong to no study. A run that was ordered
--- again after it had failed is superseded.
+-- The place of a run in its study, and the chunk in which it was started last; null for jobs that belong to no study. A run that was
+-- ordered again after it had failed is superseded.
 ALTER TABLE jobs ADD COLUMN study_id uuid, ADD COLUMN point integer, ADD COLUMN replication integer, ADD COLUMN chunk_id uuid,
     ADD COLUMN superseded boolean NOT NULL DEFAULT false;
 ALTER TABLE jobs ADD CONSTRAINT jobs_study FOREIGN KEY (study_id) REFERENCES studies ON DELETE CASCADE NOT VALID;
@@ -170,6 +170,19 @@ $$;
 CREATE TRIGGER studies_record_deliveries AFTER UPDATE OF state ON studies
     FOR EACH ROW WHEN (OLD.state = 'RUNNING' AND NEW.state <> 'RUNNING') EXECUTE FUNCTION studies_record_deliveries();
 
+-- What the latest runs of a scenario have used on average; null if there are none. Runs that only check are much shorter.
+-- +goose StatementBegin
+CREATE FUNCTION recent_core_seconds(of_tenant text, digest text) RETURNS double precision LANGUAGE sql STABLE AS $$
+    SELECT avg(extract(epoch FROM r.finished_at - r.started_at) * r.cpu_request)::double precision
+    FROM (
+        SELECT j.started_at, j.finished_at, j.cpu_request FROM jobs j
+        WHERE j.tenant_id = of_tenant AND j.scenario_digest = digest AND j.state = 'SUCCEEDED' AND j.started_at IS NOT NULL
+          AND NOT coalesce((j.options ->> 'check')::boolean, false)
+        ORDER BY j.id DESC LIMIT 20
+    ) AS r
+$$;
+-- +goose StatementEnd
+
 -- Numbers of a run by name, from its summary.
 -- +goose StatementBegin
 CREATE FUNCTION metrics_of(summary jsonb, names text[]) RETURNS double precision[] LANGUAGE sql IMMUTABLE AS $$
@@ -181,6 +194,7 @@ $$;
 
 -- +goose Down
 DROP FUNCTION metrics_of(jsonb, text[]);
+DROP FUNCTION recent_core_seconds(text, text);
 DROP FUNCTION run_name(text, text, jsonb, bigint);
 DROP TRIGGER studies_record_deliveries ON studies;
 DROP FUNCTION studies_record_deliveries();

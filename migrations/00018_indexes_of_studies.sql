@@ -1,6 +1,6 @@
 -- +goose NO TRANSACTION
--- Indexes of the last migration on a table that may be large, which are built while others write. What an attempt that broke off has left is
--- no index, so it goes first.
+-- Indexes of the last migration on a table that may be large, which are built while others write. What an attempt that broke off has left
+-- is no index, so it goes first.
 
 -- +goose Up
 -- The wait is for transactions that are under way, and nobody waits behind it.

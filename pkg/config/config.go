@@ -51,6 +51,9 @@ type Config struct {
 	SumoRun string `env:"SUMO_RUN" envDefault:"sumo-run" doc:"The sumo-run program, with ENGINE=local."`
 	Slots   int    `env:"SLOTS" envDefault:"0" doc:"Runs at a time, with ENGINE=local; 0 for one for each CPU."`
 
+	ChunkCores    int `env:"CHUNK_CORES" envDefault:"4" doc:"Most cores that runs of a study ask for together, as one pod or process: no more than one node has free for them. A run that needs more has a pod of its own."`
+	ChunkMemoryGi int `env:"CHUNK_MEMORY_GI" envDefault:"16" doc:"The same for memory, in GiB."`
+
 	Kubeconfig   string            `env:"KUBECONFIG" doc:"Kubeconfig file, with ENGINE=argo; empty inside a cluster."`
 	Namespace    string            `env:"NAMESPACE" envDefault:"sumo-k8" doc:"Our own namespace, where warm-up pods run."`
 	Installation string            `env:"INSTALLATION" envDefault:"sumo-k8" doc:"Distinguishes the installations in one cluster; a Kubernetes label value."`

@@ -1,6 +1,9 @@
 package job
 
-import "slices"
+import (
+	"math"
+	"slices"
+)
 
 // Chunk is what an engine carries out in one process or pod: jobs of one study with the same scenario, version of SUMO and resources, or a
 // single job, whose id it has.
@@ -9,6 +12,22 @@ type Chunk struct {
 	Jobs []Job // at least one
 	// Parallel is how many of them go on at a time. Each has the CPU and the memory that it asks for.
 	Parallel int
+}
+
+// ChunkLimits are the most that the runs of one chunk ask for together: what is free on one machine. A single run may ask for more. Zero
+// sets no limit.
+type ChunkLimits struct{ Cores, MemoryGi int }
+
+// Fit is how many runs with the given cores and memory may go on side by side, at least one.
+func (l ChunkLimits) Fit(cores, memoryGi int) int {
+	most := math.MaxInt
+	if l.Cores > 0 {
+		most = l.Cores / cores
+	}
+	if l.MemoryGi > 0 {
+		most = min(most, l.MemoryGi/memoryGi)
+	}
+	return max(1, most)
 }
 
 // Single is the chunk of one job that belongs to no study.

@@ -52,7 +52,8 @@ func (r *Reconciler) prune(ctx context.Context, rep *Report) error {
 		return nil
 	}
 	err := errors.Join(
-		r.pruneResults(ctx, now, rep), r.pruneResultsOfStudies(ctx, now, rep), r.pruneKeys(ctx, now, rep), r.pruneUploads(ctx, now, rep), r.pruneDeliveries(ctx, now, rep),
+		r.pruneResults(ctx, now, rep), r.pruneResultsOfStudies(ctx, now, rep), r.pruneKeys(ctx, now, rep),
+		r.pruneUploads(ctx, now, rep), r.pruneDeliveries(ctx, now, rep),
 	)
 	if sweep {
 		err = errors.Join(err, r.pruneOrphans(ctx, now, rep))

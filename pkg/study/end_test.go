@@ -47,7 +47,9 @@ func TestHowAStudyEnds(t *testing.T) {
 			"2 of 4 runs failed, more than the share of 0.25 in on_failure.stop_share allows. All were run.", false,
 		},
 		"cancelled while runs are at work": {1, true, study.Counts{Runs: 4, Succeeded: 2, Active: 1}, study.Running, "before", true},
-		"cancelled before it began":        {1, true, study.Counts{Runs: 4}, study.Cancelled, "Cancelled on request. 0 of 4 runs had succeeded.", false},
+		"cancelled before it began": {
+			1, true, study.Counts{Runs: 4}, study.Cancelled, "Cancelled on request. 0 of 4 runs had succeeded.", false,
+		},
 		"cancelled": {
 			1, true, study.Counts{Runs: 4, Succeeded: 2, Cancelled: 1, Failed: 1}, study.Cancelled,
 			"Cancelled on request. 2 of 4 runs had succeeded.", false,

@@ -11,6 +11,7 @@ import (
 	"github.com/sumo-k8/sumo-k8/functions/internal/wake"
 	"github.com/sumo-k8/sumo-k8/pkg/config"
 	"github.com/sumo-k8/sumo-k8/pkg/engine/local"
+	"github.com/sumo-k8/sumo-k8/pkg/job"
 	"github.com/sumo-k8/sumo-k8/pkg/store/postgres"
 	"github.com/sumo-k8/sumo-k8/pkg/store/s3"
 	"github.com/sumo-k8/sumo-k8/pkg/sumo/release"
@@ -27,6 +28,7 @@ func Open(cfg config.Config, tracer *trace.Tracer, log zerolog.Logger) (_ Parts,
 	}
 	db, err := postgres.Open(context.Background(), postgres.Config{
 		URL: cfg.DatabaseURL, ApplicationName: "sumo-k8-" + cfg.Target, MaxConns: cfg.DatabaseConnections, Pooled: cfg.DatabasePooled,
+		Chunks: job.ChunkLimits{Cores: cfg.ChunkCores, MemoryGi: cfg.ChunkMemoryGi},
 		Tracer: tracer.Statements(),
 	})
 	if err != nil {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -68,10 +69,7 @@ func finishedJob(b *testing.B, d *DB) job.Job {
 	b.Helper()
 	j := submit(b, d, "acme")
 	claim(b, d, "acme", 1)
-	u := job.Update{ID: j.ID, State: job.Succeeded, SumoVersion: "1.15.0", Summary: &simulation.Summary{}}
-	for range 21 {
-		u.Summary.Metrics = append(u.Summary.Metrics, simulation.Metric{Name: "mean_travel_time", Value: 276.86, Unit: "s"})
-	}
+	u := job.Update{ID: j.ID, State: job.Succeeded, SumoVersion: "1.15.0", Summary: wholeSummary()}
 	for i := range 9 {
 		u.Results = append(u.Results, job.ResultFile{Name: fmt.Sprintf("output-%d.xml", i), Size: 123_456, SHA256: strings.Repeat("ab", 32)})
 	}
@@ -172,6 +170,87 @@ func BenchmarkApplyTo10000Jobs(b *testing.B) {
 	})
 	run("nothing new", func(*job.Update, int) {})
 	run("progress", func(u *job.Update, n int) { u.Progress = 1 - 1/float64(n+1) })
+}
+
+// What a pass of the reconciler asks of the database: with nothing to do, with as many single jobs as go on of the study, and with a study of
+// which 10,000 runs are at work in 50 chunks. In each pass, runs report progress, 20 end, and others take their places.
+func BenchmarkPass(b *testing.B) {
+	const chunks, runs = 50, 200
+	pass := func(b *testing.B, d *DB, n int) {
+		b.Helper()
+		active, err := d.ActiveJobs(b.Context(), 20_000)
+		if err != nil {
+			b.Fatal(err)
+		}
+		var updates []job.Update
+		now := time.Now()
+		began := now.Add(-time.Second)
+		ended := 0
+		for _, j := range active {
+			switch {
+			case j.State == job.Running && ended < 20:
+				ended++
+				updates = append(updates, job.Update{ID: j.ID, State: job.Succeeded, StartedAt: &began, FinishedAt: &now, Summary: wholeSummary()})
+			case j.State == job.Running || len(updates) < 400:
+				updates = append(updates, job.Update{ID: j.ID, State: job.Running, StartedAt: &began, Progress: 1 - 1/float64(n+2)})
+			}
+		}
+		apply(b, d, updates...)
+		if _, err := d.StepStudies(b.Context()); err != nil {
+			b.Fatal(err)
+		}
+		waiting, err := d.TenantsWithQueue(b.Context())
+		if err != nil {
+			b.Fatal(err)
+		}
+		for _, id := range waiting {
+			if _, err := d.Claim(b.Context(), id, 10); err != nil {
+				b.Fatal(err)
+			}
+		}
+	}
+	for name, prepare := range map[string]func(*DB){
+		"idle": func(*DB) {},
+		"400 single jobs": func(d *DB) {
+			for i := range 2 {
+				id := fmt.Sprintf("tenant-%d", i)
+				newTenant(b, d, id, roomy)
+				queue(b, d, id, 10_000)
+				claim(b, d, id, 200)
+			}
+		},
+		"10000 runs of a study": func(d *DB) {
+			newTenant(b, d, "acme", roomy)
+			newStudy(b, d, "acme", testStudy{points: 100, seeds: chunks * runs / 100, coreSeconds: 0.1})
+			for placed := 0; placed < chunks*runs; {
+				more, _ := claimed(b, d, "acme", 10)
+				for _, c := range more {
+					placed += len(c.Jobs)
+					end(b, d, job.Running, 0, c.Jobs[:c.Parallel]...)
+				}
+			}
+		},
+	} {
+		b.Run(name, func(b *testing.B) {
+			d := setup(b)
+			prepare(d)
+			if _, err := d.pool.Exec(b.Context(), "VACUUM ANALYZE"); err != nil {
+				b.Fatal(err)
+			}
+			for n := 0; b.Loop(); n++ {
+				pass(b, d, n)
+			}
+		})
+	}
+}
+
+// wholeSummary has as many metrics as a run usually has.
+func wholeSummary() *simulation.Summary {
+	s := &simulation.Summary{}
+	for range 21 {
+		s.Metrics = append(s.Metrics, simulation.Metric{Name: "mean_travel_time", Value: 276.86, Unit: "s"})
+	}
+	return s
 }
 
 func queue(b *testing.B, d *DB, tenantID string, jobs int) {

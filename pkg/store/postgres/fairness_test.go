@@ -117,7 +117,7 @@ func TestNobodyWaitsBehindAnothersStudyLongerThanOneChunk(t *testing.T) {
 			t.Fatal(rows.Err())
 		}
 	}
-	t.Logf("the longest chunk took %v; the longest waits were %v; %d single jobs were served; all was done after %v", longest, waited, served, c.now)
+	t.Logf("the longest chunk took %v; the longest waits were %v; %d jobs were served; all was done after %v", longest, waited, served, c.now)
 	if len(finished) < 2 || served < submitted {
 		t.Fatalf("%v have finished, and %d of %d jobs were served", finished, served, submitted)
 	}

@@ -37,6 +37,8 @@ type waitingStudy struct {
 	Priority job.Priority
 	// Parallel is how many more runs may go on side by side, and Cores how many its runs at work have.
 	Parallel, Cores int
+	// Limits bound each of its chunks.
+	Limits job.ChunkLimits
 	// Overdue is true when none of its runs is at work although it was made long ago.
 	Overdue bool
 	Kinds   []kindOfRuns
@@ -58,6 +60,11 @@ type kindOfRuns struct {
 // known reports whether anything is known of what a run takes.
 func (k kindOfRuns) known() bool { return k.CoreSeconds >= 0 }
 
+// before reports whether k comes before other: fewer replications of its points are started, or as many and it is of an earlier point.
+func (k kindOfRuns) before(other kindOfRuns) bool {
+	return cmp.Or(cmp.Compare(k.Started*other.Points, other.Started*k.Points), cmp.Compare(k.Point, other.Point)) < 0
+}
+
 // chunkOfRuns is a chunk that is to be started. Its JSON is what the statements that record it read.
 type chunkOfRuns struct {
 	ID       string `json:"id"`
@@ -74,7 +81,9 @@ type chunkOfRuns struct {
 
 // studiesWaiting reads what the tenant's studies have to start, and how many further chunks it may have. That is as many as it has chunks
 // at work, less those that wait for a machine: so one tenant's chunks never fill the cluster's queue before others have had a turn.
-func studiesWaiting(ctx context.Context, q *db.Queries, t db.Tenant) (studies []waitingStudy, further int, err error) {
+func studiesWaiting(
+	ctx context.Context, q *db.Queries, t db.Tenant, limits job.ChunkLimits,
+) (studies []waitingStudy, further int, err error) {
 	rows, err := q.StudiesWaiting(ctx, db.StudiesWaitingParams{TenantID: t.ID, ReserveAfter: reserveAfter, Most: studyWindow})
 	if err != nil || len(rows) == 0 {
 		return nil, 0, err
@@ -87,7 +96,7 @@ func studiesWaiting(ctx context.Context, q *db.Queries, t db.Tenant) (studies []
 		return nil, 0, nil
 	}
 	for _, r := range rows {
-		s := waitingStudy{ID: r.ID, Priority: r.Priority, Parallel: r.MaxParallel, Overdue: r.Overdue, Probed: map[string]bool{}}
+		s := waitingStudy{ID: r.ID, Priority: r.Priority, Parallel: r.MaxParallel, Limits: limits, Overdue: r.Overdue, Probed: map[string]bool{}}
 		for _, c := range chunks {
 			if c.StudyID == r.ID {
 				s.Parallel -= c.Runs
@@ -174,7 +183,7 @@ func (s *waitingStudy) take(free *tenant.Limits, most int) (chunks []chunkOfRuns
 		if k.known() {
 			runs = s.size(*k, free.MaxCPU)
 		}
-		parallel := min(mostParallel, free.MaxCPU/k.CPU, free.MaxMemoryGi/k.MemoryGi, s.Parallel, runs)
+		parallel := min(mostParallel, s.Limits.Fit(k.CPU, k.MemoryGi), free.MaxCPU/k.CPU, free.MaxMemoryGi/k.MemoryGi, s.Parallel, runs)
 		chunks = append(chunks, chunkOfRuns{
 			StudyID: s.ID, Scenario: k.Scenario, Point: k.Point, Skip: skip[i], Runs: runs, Parallel: parallel,
 			CPU: parallel * k.CPU, MemoryGi: parallel * k.MemoryGi,
@@ -192,15 +201,15 @@ func (s *waitingStudy) take(free *tenant.Limits, most int) (chunks []chunkOfRuns
 	return chunks
 }
 
-// next is the kind of runs that a study goes on with: the one whose points have the fewest replications started; -1 if none can start. Where
-// nothing is known of a scenario, no other run of it starts before its probes have ended.
+// next is the kind of runs that a study goes on with: the one whose points have the fewest replications started; -1 if none can start.
+// Where nothing is known of a scenario, no other run of it starts before its probes have ended.
 func (s *waitingStudy) next(free tenant.Limits) int {
 	best := -1
 	for i, k := range s.Kinds {
 		if k.Waiting == 0 || k.CPU > free.MaxCPU || k.MemoryGi > free.MaxMemoryGi || !k.known() && s.Probed[k.Scenario] {
 			continue
 		}
-		if best < 0 || cmp.Or(cmp.Compare(k.Started*s.Kinds[best].Points, s.Kinds[best].Started*k.Points), cmp.Compare(k.Point, s.Kinds[best].Point)) < 0 {
+		if best < 0 || k.before(s.Kinds[best]) {
 			best = i
 		}
 	}

@@ -59,7 +59,8 @@ func newStudy(t testing.TB, d *DB, tenantID string, s testStudy) string {
 	}
 	ctx := context.Background()
 	if _, err := d.pool.Exec(ctx, `
-		INSERT INTO studies (id, tenant_id, name, state, plan, priority, labels, seeds, max_parallel, stop_share, metric_names, runs, created_at)
+		INSERT INTO studies (id, tenant_id, name, state, plan, priority, labels, seeds, max_parallel, stop_share, metric_names, runs,
+			created_at)
 		VALUES ($1, $2, $3, 'RUNNING', '{}', $4, '{"project": "ring"}', $5, $6, $7, '{mean_speed,teleports}', $8, now() - $9::interval)`,
 		id, tenantID, s.name, s.priority, seeds, s.maxParallel, s.stopShare, s.points*s.seeds, s.age); err != nil {
 		t.Fatal(err)
@@ -154,11 +155,15 @@ func TestTheGateMakesChunksOfStudies(t *testing.T) {
 		jobs    int // that wait, of one core
 		want    []string
 	}{
-		"three probes while nothing is known":          {roomy, []testStudy{{points: 2, seeds: 9}}, 0, []string{"0.0 1.0 0.1 x3"}},
-		"all of a short study":                         {roomy, []testStudy{{seeds: 9, coreSeconds: 1}}, 0, []string{"0.0 0.1 0.2 0.3 0.4 0.5 0.6 0.7 0.8 x8"}},
-		"half a minute of work when many cores wait":   {roomy, []testStudy{{seeds: 100, coreSeconds: 10}}, 0, []string{"0.0 0.1 0.2 x3"}},
-		"one long run":                                 {roomy, []testStudy{{seeds: 9, coreSeconds: 1000}}, 0, []string{"0.0 x1"}},
-		"no more side by side than the study may have": {roomy, []testStudy{{seeds: 5, coreSeconds: 1, maxParallel: 2}}, 0, []string{"0.0 0.1 0.2 0.3 0.4 x2"}},
+		"three probes while nothing is known": {roomy, []testStudy{{points: 2, seeds: 9}}, 0, []string{"0.0 1.0 0.1 x3"}},
+		"all of a short study": {
+			roomy, []testStudy{{seeds: 9, coreSeconds: 1}}, 0, []string{"0.0 0.1 0.2 0.3 0.4 0.5 0.6 0.7 0.8 x8"},
+		},
+		"half a minute of work when many cores wait": {roomy, []testStudy{{seeds: 100, coreSeconds: 10}}, 0, []string{"0.0 0.1 0.2 x3"}},
+		"one long run": {roomy, []testStudy{{seeds: 9, coreSeconds: 1000}}, 0, []string{"0.0 x1"}},
+		"no more side by side than the study may have": {
+			roomy, []testStudy{{seeds: 5, coreSeconds: 1, maxParallel: 2}}, 0, []string{"0.0 0.1 0.2 0.3 0.4 x2"},
+		},
 		"no more than the cores": {
 			tenant.Limits{MaxCPU: 7, MaxMemoryGi: 100, MaxConcurrentJobs: 9}, []testStudy{{seeds: 5, coreSeconds: 1, cpu: 2}}, 0,
 			[]string{"0.0 0.1 0.2 0.3 0.4 x3"},
@@ -404,4 +409,29 @@ func TestAChunkCountsAsOneJob(t *testing.T) {
 	}
 	_, err = job.Purge(t.Context(), d, nil, "acme", chunks[1].Jobs[0].ID)
 	wantCode(t, err, problem.Conflict)
+}
+
+func TestAChunkFitsOnOneMachine(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		limits        job.ChunkLimits
+		cpu, memoryGi int
+		want          int
+	}{
+		"no limits":                          {cpu: 1, memoryGi: 1, want: 8},
+		"its cores":                          {limits: job.ChunkLimits{Cores: 4}, cpu: 1, memoryGi: 1, want: 4},
+		"its memory":                         {limits: job.ChunkLimits{Cores: 4, MemoryGi: 8}, cpu: 1, memoryGi: 4, want: 2},
+		"a run of several cores":             {limits: job.ChunkLimits{Cores: 4}, cpu: 3, memoryGi: 1, want: 1},
+		"a run that is larger than a chunk":  {limits: job.ChunkLimits{Cores: 4}, cpu: 8, memoryGi: 1, want: 1},
+		"one that needs more memory as well": {limits: job.ChunkLimits{Cores: 4, MemoryGi: 8}, cpu: 1, memoryGi: 9, want: 1},
+	} {
+		s := waitingStudy{
+			Parallel: 100, Limits: tt.limits, Probed: map[string]bool{},
+			Kinds: []kindOfRuns{{CPU: tt.cpu, MemoryGi: tt.memoryGi, Points: 1, Waiting: 100, CoreSeconds: 1}},
+		}
+		free := tenant.Limits{MaxCPU: 64, MaxMemoryGi: 256, MaxConcurrentJobs: 10}
+		if chunks := s.take(&free, 1); len(chunks) != 1 || chunks[0].Parallel != tt.want || chunks[0].CPU != tt.want*tt.cpu {
+			t.Errorf("%s: %+v, want %d side by side", name, chunks, tt.want)
+		}
+	}
 }

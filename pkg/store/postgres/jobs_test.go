@@ -371,6 +371,7 @@ func TestUsageCountsAllAndSumsWhatIsHeld(t *testing.T) {
 		}
 		want.ByState[state]++
 		if state.Active() {
+			want.Held++
 			want.CPU += cpu
 			want.MemoryGi += memory
 		}

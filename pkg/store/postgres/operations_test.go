@@ -38,7 +38,7 @@ func TestQueueByTenant(t *testing.T) {
 	want := []job.TenantQueue{
 		{TenantID: "early", Limits: narrow, Usage: job.Usage{ByState: states(1, 0, 0)}},
 		{TenantID: "late", Limits: narrow, Usage: job.Usage{ByState: states(2, 0, 0)}},
-		{TenantID: "busy", Limits: narrow, Usage: job.Usage{ByState: states(0, 1, 1), CPU: 4, MemoryGi: 6}},
+		{TenantID: "busy", Limits: narrow, Usage: job.Usage{ByState: states(0, 1, 1), Held: 2, CPU: 4, MemoryGi: 6}},
 	}
 	if diff := cmp.Diff(want, got, cmpopts.IgnoreFields(job.TenantQueue{}, "Oldest")); diff != "" {
 		t.Fatalf("queue (-want +got):\n%s", diff)

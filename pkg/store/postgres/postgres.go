@@ -17,6 +17,7 @@ import (
 	"github.com/jackc/pgx/v5/pgtype"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/sumo-k8/sumo-k8/pkg/job"
 	"github.com/sumo-k8/sumo-k8/pkg/store/postgres/internal/db"
 )
 
@@ -38,6 +39,8 @@ type Config struct {
 	Pooled bool
 	// Tracer is called for each statement; it may be nil.
 	Tracer pgx.QueryTracer
+	// Chunks bound what runs of one chunk ask for together; zero sets no bound.
+	Chunks job.ChunkLimits
 }
 
 const (
@@ -60,7 +63,8 @@ type DB struct {
 	pool *pgxpool.Pool
 	q    *db.Queries
 	// lists are statements with optional conditions: their plan must follow the arguments.
-	lists *db.Queries
+	lists  *db.Queries
+	chunks job.ChunkLimits
 }
 
 // planned has each statement planned for its arguments. A prepared statement gets, after a few executions, one plan for
@@ -119,7 +123,7 @@ func Open(ctx context.Context, c Config) (*DB, error) {
 	if err != nil {
 		return nil, fmt.Errorf("preparing the database pool: %w", err)
 	}
-	return &DB{pool: pool, q: db.New(pool), lists: db.New(planned{pool})}, nil
+	return &DB{pool: pool, q: db.New(pool), lists: db.New(planned{pool}), chunks: c.Chunks}, nil
 }
 
 // Close waits for running calls and closes all connections.

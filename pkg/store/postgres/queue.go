@@ -52,7 +52,7 @@ func (d *DB) Claim(ctx context.Context, tenantID string, atMost int) ([]job.Chun
 		if err != nil {
 			return err
 		}
-		studies, further, err := studiesWaiting(ctx, q, t)
+		studies, further, err := studiesWaiting(ctx, q, t, d.chunks)
 		if err != nil {
 			return err
 		}

@@ -15,8 +15,8 @@ ORDER BY s.priority DESC, s.id
 LIMIT @most::integer;
 
 -- name: RunsWaiting :many
--- Runs that have no job yet, by what they need: those in one row may go into one chunk. Points of equal needs are known by the first of them.
--- What a run is expected to take is known from its point, or else from the latest runs of its scenario; -1 if nothing is known.
+-- Runs that have no job yet, by what they need: those in one row may go into one chunk. Points of equal needs are known by the first of
+-- them. What a run is expected to take is known from its point, or else from the latest runs of its scenario; -1 if nothing is known.
 WITH placed AS (
     SELECT j.study_id, j.point, count(*) AS runs
     FROM jobs j
@@ -34,15 +34,7 @@ WITH placed AS (
     GROUP BY p.study_id, p.scenario_digest, p.overlay_key, p.options -> 'sumo_version', p.cpu_request, p.memory_gi, p.timeout_seconds
 )
 SELECT k.study_id, k.scenario_digest, k.cpu_request, k.memory_gi, k.point, k.points, k.placed, k.runs,
-       coalesce(k.core_seconds, (
-           SELECT avg(extract(epoch FROM r.finished_at - r.started_at) * r.cpu_request)
-           FROM (
-               SELECT j.started_at, j.finished_at, j.cpu_request FROM jobs j
-               WHERE j.tenant_id = @tenant_id AND j.scenario_digest = k.scenario_digest AND j.state = 'SUCCEEDED'
-                 AND NOT coalesce((j.options ->> 'check')::boolean, false)
-               ORDER BY j.id DESC LIMIT 20
-           ) AS r
-       ), -1)::float8 AS core_seconds
+       coalesce(k.core_seconds, recent_core_seconds(@tenant_id, k.scenario_digest), -1)::float8 AS core_seconds
 FROM kinds k
 WHERE k.runs > 0
 ORDER BY k.study_id, k.point;
@@ -60,31 +52,36 @@ WITH chosen AS (
     SELECT (c.value ->> 'id')::uuid AS chunk_id, (c.value ->> 'study_id')::uuid AS study_id, (c.value ->> 'point')::integer AS point,
            (c.value ->> 'skip')::integer AS skip, (c.value ->> 'runs')::integer AS runs, c.value ->> 'results' AS results, c.turn
     FROM jsonb_array_elements(@chunks::jsonb) WITH ORDINALITY AS c (value, turn)
+), kinds AS (
+    SELECT DISTINCT c.study_id, c.point FROM chosen c
 ), missing AS (
-    SELECT c.chunk_id, c.turn, c.skip, c.runs, c.results, p.study_id, p.point, r.replication,
-           row_number() OVER (PARTITION BY c.turn ORDER BY r.replication, p.point) AS place
-    FROM chosen c
-    JOIN studies s ON s.id = c.study_id
-    JOIN study_points f ON f.study_id = c.study_id AND f.point = c.point
+    -- EXCEPT takes time in proportion to the runs whatever is known of the tables, which an anti-join does not.
+    SELECT k.study_id, k.point AS kind, p.point, r.replication
+    FROM kinds k
+    JOIN studies s ON s.id = k.study_id
+    JOIN study_points f ON f.study_id = k.study_id AND f.point = k.point
     JOIN study_points p ON p.study_id = f.study_id AND p.scenario_digest = f.scenario_digest AND p.overlay_key = f.overlay_key
         AND p.options -> 'sumo_version' IS NOT DISTINCT FROM f.options -> 'sumo_version'
         AND p.cpu_request = f.cpu_request AND p.memory_gi = f.memory_gi AND p.timeout_seconds = f.timeout_seconds
     CROSS JOIN LATERAL generate_series(0, cardinality(s.seeds) - 1) AS r (replication)
-    WHERE NOT EXISTS (
-        SELECT 1 FROM jobs j
-        WHERE j.study_id = p.study_id AND j.point = p.point AND j.replication = r.replication AND NOT j.superseded
-    )
+    EXCEPT
+    SELECT k.study_id, k.point, j.point, j.replication
+    FROM kinds k
+    JOIN jobs j ON j.study_id = k.study_id AND NOT j.superseded
+), placed AS (
+    SELECT m.*, row_number() OVER (PARTITION BY m.study_id, m.kind ORDER BY m.replication, m.point) AS place FROM missing m
 ), runs AS (
-    SELECT m.*, row_number() OVER (ORDER BY m.turn, m.place) AS n
-    FROM missing m
-    WHERE m.place > m.skip AND m.place <= m.skip + m.runs
+    SELECT c.chunk_id, c.study_id, c.results, m.point, m.replication, row_number() OVER (ORDER BY c.turn, m.place) AS n
+    FROM chosen c
+    JOIN placed m ON m.study_id = c.study_id AND m.kind = c.point AND m.place > c.skip AND m.place <= c.skip + c.runs
 )
 INSERT INTO jobs (id, tenant_id, namespace, name, scenario_digest, scenario_key, overlay_key, results_key, study_id, point, replication,
                   chunk_id, state, cpu_request, memory_gi, priority, options, timeout_seconds, labels, task_token, traceparent, warnings,
                   submitted_at, updated_at)
 SELECT (@ids::uuid[])[r.n], t.id, t.namespace, run_name(s.name, p.variant, p.setting, s.seeds[r.replication + 1]), p.scenario_digest,
-       p.scenario_key, p.overlay_key, r.results || (@ids::uuid[])[r.n] || '/', s.id, p.point, r.replication, r.chunk_id, 'QUEUED', p.cpu_request, p.memory_gi, s.priority,
-       p.options || jsonb_build_object('seed', s.seeds[r.replication + 1]), p.timeout_seconds, s.labels, '', s.traceparent,
+       p.scenario_key, p.overlay_key, r.results || (@ids::uuid[])[r.n] || '/', s.id, p.point, r.replication, r.chunk_id,
+       'QUEUED', p.cpu_request, p.memory_gi, s.priority, p.options || jsonb_build_object('seed', s.seeds[r.replication + 1]),
+       p.timeout_seconds, s.labels, '', s.traceparent,
        coalesce(nullif(p.warnings, 'null'), '[]'), now(), now()
 FROM runs r
 JOIN studies s ON s.id = r.study_id

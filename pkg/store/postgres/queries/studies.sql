@@ -110,14 +110,9 @@ DELETE FROM deliveries WHERE job_id = ANY (@job_ids::uuid[]) AND state IN ('DELI
 DELETE FROM studies WHERE tenant_id = @tenant_id AND id = @id AND state <> 'RUNNING';
 
 -- name: CoreSecondsOfScenarios :many
--- What recent runs of scenarios have used on average; runs that only check are much shorter.
-SELECT d.digest::text AS digest, avg(used.core_seconds)::float8 AS core_seconds
-FROM unnest(@digests::text[]) AS d (digest)
-CROSS JOIN LATERAL (
-    SELECT (extract(epoch FROM j.finished_at - j.started_at) * j.cpu_request)::float8 AS core_seconds
-    FROM jobs j
-    WHERE j.tenant_id = @tenant_id AND j.scenario_digest = d.digest AND j.state = 'SUCCEEDED' AND j.started_at IS NOT NULL
-      AND NOT coalesce((j.options ->> 'check')::boolean, false)
-    ORDER BY j.id DESC LIMIT 20
-) AS used
-GROUP BY d.digest;
+-- Leaves out scenarios without recent runs.
+SELECT d.digest::text AS digest, d.core_seconds::float8 AS core_seconds
+FROM (
+    SELECT known.digest, recent_core_seconds(@tenant_id, known.digest) AS core_seconds FROM unnest(@digests::text[]) AS known (digest)
+) AS d
+WHERE d.core_seconds IS NOT NULL;

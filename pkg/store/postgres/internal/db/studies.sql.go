@@ -63,21 +63,16 @@ func (q *Queries) CancelStudy(ctx context.Context, arg CancelStudyParams) (Study
 }
 
 const coreSecondsOfScenarios = `-- name: CoreSecondsOfScenarios :many
-SELECT d.digest::text AS digest, avg(used.core_seconds)::float8 AS core_seconds
-FROM unnest($1::text[]) AS d (digest)
-CROSS JOIN LATERAL (
-    SELECT (extract(epoch FROM j.finished_at - j.started_at) * j.cpu_request)::float8 AS core_seconds
-    FROM jobs j
-    WHERE j.tenant_id = $2 AND j.scenario_digest = d.digest AND j.state = 'SUCCEEDED' AND j.started_at IS NOT NULL
-      AND NOT coalesce((j.options ->> 'check')::boolean, false)
-    ORDER BY j.id DESC LIMIT 20
-) AS used
-GROUP BY d.digest
+SELECT d.digest::text AS digest, d.core_seconds::float8 AS core_seconds
+FROM (
+    SELECT known.digest, recent_core_seconds($1, known.digest) AS core_seconds FROM unnest($2::text[]) AS known (digest)
+) AS d
+WHERE d.core_seconds IS NOT NULL
 `
 
 type CoreSecondsOfScenariosParams struct {
-	Digests  []string
 	TenantID string
+	Digests  []string
 }
 
 type CoreSecondsOfScenariosRow struct {
@@ -85,9 +80,9 @@ type CoreSecondsOfScenariosRow struct {
 	CoreSeconds float64
 }
 
-// What recent runs of scenarios have used on average; runs that only check are much shorter.
+// Leaves out scenarios without recent runs.
 func (q *Queries) CoreSecondsOfScenarios(ctx context.Context, arg CoreSecondsOfScenariosParams) ([]CoreSecondsOfScenariosRow, error) {
-	rows, err := q.db.Query(ctx, coreSecondsOfScenarios, arg.Digests, arg.TenantID)
+	rows, err := q.db.Query(ctx, coreSecondsOfScenarios, arg.TenantID, arg.Digests)
 	if err != nil {
 		return nil, err
 	}
