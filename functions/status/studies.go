@@ -27,8 +27,9 @@ func (f *Function) registerStudies(api huma.API) {
 	tags := []string{"Studies"}
 	rest.Register(api, rest.Tenant, huma.Operation{
 		OperationID: "list-studies", Method: http.MethodGet, Path: "/studies", Tags: tags,
-		Summary:                      "List studies, newest first",
-		Description:                  "Pass next_cursor as cursor to get the next page, until it is empty. Studies created meanwhile do not shift the pages.",
+		Summary: "List studies, newest first",
+		Description: "Pass next_cursor as cursor to get the next page, until it is empty. Studies created meanwhile do not shift the " +
+			"pages.",
 		RejectUnknownQueryParameters: true, // see list-jobs
 	}, f.studies)
 	rest.Register(api, rest.Tenant, huma.Operation{

@@ -33,8 +33,8 @@ func (f *Function) registerStudies(api huma.API) {
 	rest.Register(api, rest.Tenant, huma.Operation{
 		OperationID: "create-study", Method: http.MethodPost, Path: "/studies", Tags: tags,
 		Summary: "Ask one question of many runs",
-		Description: "Every variant with every combination of the axes' values is a point, and each point runs once with each seed. Each run is a " +
-			"job that carries study_id, point and replication. With dry_run nothing is stored, and the answer says what the study would be. " +
+		Description: "Every variant with every combination of the axes' values is a point, and each point runs once with each seed. Each run " +
+			"is a job that carries study_id, point and replication. With dry_run nothing is stored, and the answer says what the study would be. " +
 			"At most 1,000 points and 10,000 runs; the limit on submissions counts a study as one. All problems found are reported together.",
 		Errors: []int{http.StatusNotFound, http.StatusUnprocessableEntity, http.StatusTooManyRequests},
 	}, func(ctx context.Context, in *createStudyRequest) (*studyAnswer, error) {
@@ -50,8 +50,8 @@ func (f *Function) registerStudies(api huma.API) {
 	rest.Register(api, rest.Tenant, huma.Operation{
 		OperationID: "extend-study", Method: http.MethodPost, Path: "/studies/{id}/extend", Tags: tags,
 		Summary: "Add seeds, values or variants to a study",
-		Description: "What the study has already stays as it is: seeds that it has are not run again, and its points keep their numbers. A finished " +
-			"study is RUNNING again.",
+		Description: "What the study has already stays as it is: seeds that it has are not run again, and its points keep their numbers. A " +
+			"finished study is RUNNING again.",
 		Errors: []int{http.StatusNotFound, http.StatusConflict, http.StatusUnprocessableEntity},
 	}, func(ctx context.Context, in *extendStudyRequest) (*studyAnswer, error) {
 		return f.extendStudy(ctx, runs, in)
@@ -59,8 +59,8 @@ func (f *Function) registerStudies(api huma.API) {
 	rest.Register(api, rest.Tenant, huma.Operation{
 		OperationID: "retry-study", Method: http.MethodPost, Path: "/studies/{id}/retry", Tags: tags,
 		Summary: "Run the failed runs of a study again",
-		Description: "Those that have failed or were cancelled get a new job each, with the same point and seed; the earlier jobs stay to be looked " +
-			"at. A study that was cancelled or stopped also goes on with the runs that never started.",
+		Description: "Those that have failed or were cancelled get a new job each, with the same point and seed; the earlier jobs stay. " +
+			"A study that was cancelled or stopped also goes on with the runs that never started.",
 		Errors: []int{http.StatusNotFound, http.StatusConflict, http.StatusUnprocessableEntity},
 	}, func(ctx context.Context, in *retryStudyRequest) (*retryStudyAnswer, error) {
 		return f.retryStudy(ctx, runs, in)

@@ -33,7 +33,8 @@ func (in *installation) ask(t *testing.T, body string, headers ...string) (int, 
 
 const signals = `{"name": "signals", "run": {"end": 60, "labels": {"for": "north"}, "priority": "high"},
 	"variants": [{"name": "base", "scenario": "SCENARIO"}, {"name": "late", "scenario": "SCENARIO", "run": {"begin": 10, "memory_gi": 2}}],
-	"axes": [{"name": "demand", "set": "scale", "values": [0.8, 1.0]}, {"name": "teleport", "set": "option:time-to-teleport", "values": [-1, 300]}],
+	"axes": [{"name": "demand", "set": "scale", "values": [0.8, 1.0]},
+		{"name": "teleport", "set": "option:time-to-teleport", "values": [-1, 300]}],
 	"baseline": {"variant": "base", "values": {"demand": 1}}, "replications": {"seeds": "1:10"}, "max_parallel": 7,
 	"metrics": ["mean_time_loss"], "on_failure": {"stop_share": 0.25}%s}`
 
@@ -41,7 +42,8 @@ func TestAStudyIsPlannedStoredAndRepeated(t *testing.T) {
 	t.Parallel()
 	in := install(t, "")
 	status, dry, _ := in.ask(t, fmt.Sprintf(signals, `, "dry_run": true`))
-	if status != http.StatusOK || dry.StudyID != "" || dry.Status != "" || dry.Runs.Planned != 80 || dry.CreatedAt != nil || dry.Estimate.Forecast != nil {
+	if status != http.StatusOK || dry.StudyID != "" || dry.Status != "" || dry.Runs.Planned != 80 ||
+		dry.CreatedAt != nil || dry.Estimate.Forecast != nil {
 		t.Fatalf("the dry run answers %d %+v", status, dry)
 	}
 	var labels []string
@@ -92,10 +94,13 @@ func TestAStudyIsRefusedWithEveryFault(t *testing.T) {
 		says   []string // locations and words of items, in any order
 	}{
 		"faults of the plan": {`{"name": "x", "variants": [{"name": "a", "scenario": "no"}, {"name": "a", "scenario": "SCENARIO"}],
-			"axes": [{"name": "d", "set": "seed", "values": [1]}, {"name": "d", "set": "scale", "values": [1, 1.0]}, {"name": "e", "set": "scale", "values": [[1]]}],
+			"axes": [{"name": "d", "set": "seed", "values": [1]}, {"name": "d", "set": "scale", "values": [1, 1.0]},
+				{"name": "e", "set": "scale", "values": [[1]]}],
 			"baseline": {"variant": "z", "values": {"q": 1}}, "metrics": ["speed"], "replications": {"seeds": "3:1"}}`, 400, []string{
-			"body.variants[0].scenario", "body.variants[1].name", "body.axes[0].set replications", "body.axes[1].name", "body.axes[1].values[1] twice",
-			"body.axes[2].set another axis", "body.axes[2].values[0] number", "body.baseline.variant", "body.baseline.values.q", "body.metrics[0] mean_speed",
+			"body.variants[0].scenario", "body.variants[1].name", "body.axes[0].set replications", "body.axes[1].name",
+			"body.axes[1].values[1] twice", "body.axes[2].set another axis", "body.axes[2].values[0] number", "body.baseline.variant",
+			"body.baseline.values.q",
+			"body.metrics[0] mean_speed",
 			"body.replications.seeds 1:3",
 		}},
 		"fields of single jobs": {`{"name": "x", "run": {"seed": 1, "task_token": "a", "webhook_url": "https://x", "progress_webhook_url": "https://x", "speed": 1},
@@ -110,7 +115,8 @@ func TestAStudyIsRefusedWithEveryFault(t *testing.T) {
 		"values": {`{"name": "x", "variants": [{"name": "a", "scenario": "SCENARIO", "run": {"cpu_request": 9}}], "axes": [
 			{"name": "demand", "set": "scale", "values": [1, 5000]}, {"name": "SUMO", "set": "sumo_version", "values": ["1.28", "1.19"]},
 			{"name": "o", "set": "option:net-file", "values": ["x"]}], "replications": {"seeds": [1, 2]}}`, 400, []string{
-			"body.axes[0].values[1] 1000", "body.axes[1].values[1] 1.28", "body.axes[2].values[0] variant", "body.variants[0].run.cpu_request max_cpu",
+			"body.axes[0].values[1] 1000", "body.axes[1].values[1] 1.28", "body.axes[2].values[0] variant",
+			"body.variants[0].run.cpu_request max_cpu",
 		}},
 		"an interval that is empty": {`{"name": "x", "run": {"begin": 50}, "variants": [{"name": "a", "scenario": "SCENARIO"}], "axes": [
 			{"name": "end", "set": "end", "values": [60, 20]}], "replications": {"seeds": [1]}}`, 400, []string{"body.axes[0].values[1] begin"}},

@@ -31,8 +31,8 @@ type Webhook struct {
 // WebhookOf puts h on the wire, as it is at now.
 func WebhookOf(h delivery.Hook, now time.Time) Webhook {
 	out := Webhook{
-		WebhookID: h.ID, URL: h.URL, Events: orEmpty(h.Events), Labels: labelsOf(h.Labels), Format: h.Format, Studies: h.Studies, Enabled: h.Enabled,
-		Remark: h.Remark, CreatedAt: h.CreatedAt.UTC(), UpdatedAt: h.UpdatedAt.UTC(),
+		WebhookID: h.ID, URL: h.URL, Events: orEmpty(h.Events), Labels: labelsOf(h.Labels), Format: h.Format, Studies: h.Studies,
+		Enabled: h.Enabled, Remark: h.Remark, CreatedAt: h.CreatedAt.UTC(), UpdatedAt: h.UpdatedAt.UTC(),
 	}
 	for _, s := range h.Secrets {
 		if end := s.ExpiresAt; end != nil && end.After(now) && (out.OldSecretsUntil == nil || end.After(*out.OldSecretsUntil)) {

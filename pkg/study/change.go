@@ -168,8 +168,8 @@ func (in *Intake) extended(ctx context.Context, t tenant.Tenant, before Study, e
 			"or variants.", len(points), len(before.Seeds))
 	}
 	if len(points)+len(added) > MaxPoints || after.Counts.Runs > MaxRuns {
-		return after, nil, refused([]problem.Item{{Location: "body", Message: fmt.Sprintf("makes %d points and %d runs, more than the %d and %d of a "+
-			"study; make another one", len(points)+len(added), after.Counts.Runs, MaxPoints, MaxRuns)}})
+		return after, nil, refused([]problem.Item{{Location: "body", Message: fmt.Sprintf("makes %d points and %d runs, more than the %d and %d "+
+			"of a study; make another one", len(points)+len(added), after.Counts.Runs, MaxPoints, MaxRuns)}})
 	}
 	return after, added, nil
 }

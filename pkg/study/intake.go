@@ -103,7 +103,8 @@ func checkSize(f *faults, points, seeds int) {
 	if points > MaxPoints {
 		f.add("body.axes", points, "make more than %d points, the most of a study; leave out values, or split it", MaxPoints)
 	} else if runs := points * seeds; runs > MaxRuns {
-		f.add("body.replications", runs, "make %d runs of %d points, more than the %d of a study; name fewer seeds, or split it", runs, points, MaxRuns)
+		f.add("body.replications", runs, "make %d runs of %d points, more than the %d of a study; name fewer seeds, or split it", runs, points,
+			MaxRuns)
 	}
 }
 
@@ -301,10 +302,6 @@ func (w *settler) point(ctx context.Context, at place) (Point, error) {
 		w.faults.at(label, located(i))
 	}
 	if len(items) > 0 {
-		return point, nil
-	}
-	if r.Options.Check {
-		w.faults.at(label, problem.Item{Location: "body.run.check", Message: "is for single jobs: a run that only checks its scenario has no metrics"})
 		return point, nil
 	}
 	wrong := w.settings(at, label, &r.Options)

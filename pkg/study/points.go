@@ -214,7 +214,8 @@ func (a Axis) fault() string {
 	case a.Set == "seed":
 		return "cannot be an axis: replications give the seeds, the same ones at all points"
 	}
-	return fmt.Sprintf("cannot be an axis; choose a field (%s), option:NAME or xml:FILE#ELEMENT[@KEY='VALUE']/@ATTRIBUTE", strings.Join(Settable(), ", "))
+	return fmt.Sprintf("cannot be an axis; choose a field (%s), option:NAME or xml:FILE#ELEMENT[@KEY='VALUE']/@ATTRIBUTE",
+		strings.Join(Settable(), ", "))
 }
 
 func (p Plan) checkBaseline(f *faults) {

@@ -83,8 +83,8 @@ func (r Replications) seeds(f *faults, baseline bool) []int64 {
 
 // errSequential refuses an aim that is well formed.
 func errSequential() error {
-	return problem.New(problem.Unsupported, `This release runs fixed seeds only, and does not stop a study by how exact its means are. Name the `+
-		`seeds instead: "replications": {"seeds": "1:30"}; POST /studies/{id}/extend adds more once you have seen the results.`).
+	return problem.New(problem.Unsupported, `This release runs fixed seeds only, and does not stop a study by how exact its means are. Name `+
+		`the seeds instead: "replications": {"seeds": "1:30"}; POST /studies/{id}/extend adds more once you have seen the results.`).
 		WithItems(problem.Item{Location: "body.replications.until", Message: `is not carried out; use {"seeds": "1:30"}`})
 }
 

@@ -44,8 +44,8 @@ func (d *DB) CreateStudy(
 			return err
 		}
 		if int(n) >= limits.MaxQueued {
-			return problem.New(problem.QueueFull, "You have %d unfinished studies, the most allowed. Wait until some have finished, or cancel some.", n).
-				WithRetryAfter(queueFullRetry)
+			return problem.New(problem.QueueFull, "You have %d unfinished studies, the most allowed. Wait until some have finished, or cancel "+
+				"some.", n).WithRetryAfter(queueFullRetry)
 		}
 		if err := spendSubmission(ctx, q, s.TenantID, limits.PerMinute); err != nil {
 			return err
