@@ -129,7 +129,8 @@ func run(t testing.TB) (in *installation, plain, packed, study string) {
 	files["empty.txt"], files["scenario/det ector%.xml"] = "", "<detector/>"
 	files["large.xml"] = strings.Repeat("<!-- large -->", artifact.PackBelow/10)
 	study = uuid.Must(uuid.NewV7()).String()
-	return in, in.kept(t, "", files), in.kept(t, study, files), study
+	plain, packed = in.kept(t, "", files), in.kept(t, study, files)
+	return in, plain, packed, study
 }
 
 func (in *installation) results(t testing.TB, id string, headers ...string) (r status.Results) {
@@ -152,7 +153,8 @@ func TestPackedResultsAreReadLikeOthers(t *testing.T) {
 	}
 	for i, file := range a.Files {
 		other := b.Files[i]
-		if isPacked := other.Offset > 0; isPacked != (file.Name != "large.xml") || isPacked != strings.HasSuffix(other.Storage, "/"+prefix+artifact.PackFile) ||
+		if isPacked := other.Offset > 0; isPacked != (file.Name != "large.xml") ||
+			isPacked != strings.HasSuffix(other.Storage, "/"+prefix+artifact.PackFile) ||
 			!isPacked && !strings.HasSuffix(other.Storage, "/"+prefix+file.Name) {
 			t.Errorf("%s is in %s at %d", other.Name, other.Storage, other.Offset)
 		}
@@ -176,7 +178,8 @@ func TestPackedResultsAreReadLikeOthers(t *testing.T) {
 			}
 			want, got := fetch(t, request.method, file.URL, request.headers...), fetch(t, request.method, other.URL, request.headers...)
 			if got.Status != want.Status || got.Status < 300 && !bytes.Equal(got.Body, want.Body) {
-				t.Errorf("%s, %s: packed answers %d with %d bytes, plain %d with %d", file.Name, name, got.Status, len(got.Body), want.Status, len(want.Body))
+				t.Errorf("%s, %s: packed answers %d with %d bytes, plain %d with %d",
+					file.Name, name, got.Status, len(got.Body), want.Status, len(want.Body))
 			}
 			for _, header := range []string{"Content-Type", "Content-Disposition", "Content-Length", "Content-Range", "Accept-Ranges"} {
 				if got.Status < 300 && got.Header.Get(header) != want.Header.Get(header) {
@@ -185,7 +188,8 @@ func TestPackedResultsAreReadLikeOthers(t *testing.T) {
 			}
 		}
 		if other.Offset > 0 { // links of the object store are for GET only
-			if head := fetch(t, "HEAD", other.URL); head.Status != http.StatusOK || head.Header.Get("Content-Length") != strconv.FormatInt(file.Size, 10) {
+			head := fetch(t, "HEAD", other.URL)
+			if head.Status != http.StatusOK || head.Header.Get("Content-Length") != strconv.FormatInt(file.Size, 10) {
 				t.Errorf("%s: HEAD answers %d %v", file.Name, head.Status, head.Header)
 			}
 		}
@@ -206,7 +210,8 @@ func TestPackedResultsAreReadLikeOthers(t *testing.T) {
 			t.Errorf("%s has %d bytes in the zip, want %d", name, len(got), len(content))
 		}
 	}
-	for _, view := range []string{"series", "distributions", "vehicles", "edges?interval=0", "summary", "plots", "plots/speed.svg?theme=dark"} {
+	for _, view := range []string{"series", "distributions", "vehicles", "edges?interval=0", "summary", "plots",
+		"plots/speed.svg?theme=dark"} {
 		want, got := in.get(t, "/jobs/"+plain+"/"+view), in.get(t, "/jobs/"+packed+"/"+view)
 		if text := strings.ReplaceAll(string(got.Body), packed, plain); got.Status != want.Status || text != string(want.Body) {
 			t.Errorf("%s answers %d %.300s, plain %d %.300s", view, got.Status, got.Body, want.Status, want.Body)
@@ -250,8 +255,9 @@ func TestLinksToPackedResults(t *testing.T) {
 	t.Parallel()
 	in, _, packed, study := run(t)
 	first := in.results(t, packed).Files[0]
-	link := first.URL[strings.Index(first.URL, "/links/"):]
-	token, name, _ := strings.Cut(strings.TrimPrefix(link, "/links/"), "/")
+	_, rest, _ := strings.Cut(first.URL, "/links/")
+	link := "/links/" + rest
+	token, name, _ := strings.Cut(rest, "/")
 	whole := in.Call(t, "GET", link, "").Want(t, http.StatusOK)
 	if tag := whole.Header.Get("ETag"); tag != `"`+first.SHA256+`"` {
 		t.Errorf("the ETag is %s", tag)
@@ -277,7 +283,8 @@ func TestLinksToPackedResults(t *testing.T) {
 	}
 	in.parts.Config.PublicURL = "https://public.example.org/"
 	public := installation{Function: served.Serve(t, in.parts, "status"), acme: in.acme}
-	if url := public.results(t, packed, "X-Forwarded-Host: sumo.example.org").Files[0].URL; !strings.HasPrefix(url, "https://public.example.org/links/") {
+	url := public.results(t, packed, "X-Forwarded-Host: sumo.example.org").Files[0].URL
+	if !strings.HasPrefix(url, "https://public.example.org/links/") {
 		t.Errorf("the link is %s", url)
 	}
 	prefix := artifact.ResultsOfRun(tenant.NamespaceFor("acme"), study, packed)

@@ -1,5 +1,5 @@
-// Package chunk defines what a service, sumo-run and the keeper of results exchange about the runs of a chunk: the list of runs, how each of
-// them stands, and the files by which the two processes beside SUMO signal each other.
+// Package chunk defines what a service, sumo-run and the keeper of results exchange about the runs of a chunk: the list of runs, how each
+// of them stands, and the files by which the two processes beside SUMO signal each other.
 //
 // sumo-run goes through the list. The keeper, a sidecar of the pod or a part of the local engine, stores each run when it has ended. They
 // share two folders, of which each writes one:
@@ -95,9 +95,9 @@ const (
 )
 
 const (
-	// AliveEvery is how often a keeper shows that it lives, and SilentAfter how long sumo-run waits for the next sign. The keeper signals
-	// beside its uploads, so only one that hangs or is dead is silent.
-	AliveEvery  = 5 * time.Second
+	// AliveEvery is how often a keeper shows that it lives. It signals beside its uploads, so only one that hangs or is dead is silent.
+	AliveEvery = 5 * time.Second
+	// SilentAfter is when a keeper that shows nothing counts as dead.
 	SilentAfter = 2 * time.Minute
 	// ReportEvery is the least time between two writings of the State, and ProgressEvery that between two which only report progress.
 	ReportEvery   = time.Second

@@ -1,4 +1,5 @@
-// Package delivery defines what is sent to those who wait for jobs and studies: their webhooks, the deliveries, and when each is tried again.
+// Package delivery defines what is sent to those who wait for jobs and studies: their webhooks, the deliveries, and when each is tried
+// again.
 //
 // A delivery is recorded in the transaction that changes its job (the outbox pattern), and sent afterwards, at least once. A receiver
 // recognises a repetition by its id.

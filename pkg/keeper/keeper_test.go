@@ -368,7 +368,9 @@ func (f faults) Put(ctx context.Context, key string, r io.Reader, contentType st
 func TestFilesThatChangeWhileTheyAreReadDoNotSpoilThePack(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, "packed")
-	b.begin(t, "packed", map[string]string{"a-grows": strings.Repeat("a", 300_000), "b-shrinks": strings.Repeat("b", 300_000), "c": "secret", "z": "z"})
+	b.begin(t, "packed", map[string]string{
+		"a-grows": strings.Repeat("a", 300_000), "b-shrinks": strings.Repeat("b", 300_000), "c": "secret", "z": "z",
+	})
 	in := func(name string) string { return filepath.Join(b.Out, "packed", name) }
 	var once sync.Once
 	b.Objects = faults{Objects: b.objects, seen: func(_ string, r io.Reader) io.Reader {

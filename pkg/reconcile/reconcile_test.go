@@ -379,7 +379,11 @@ func TestPruning(t *testing.T) {
 	t.Parallel()
 	topOfTheHour := noon.Add(30 * time.Minute)
 	// A study with one of its runs, and one that is not on record.
-	const study, run, gone = "0198f0d2-0000-7a51-9b1e-2f6a4c8d0e11", "0198f0d2-1111-7a51-9b1e-2f6a4c8d0e11", "0198f0d2-2222-7a51-9b1e-2f6a4c8d0e11"
+	const (
+		study = "0198f0d2-0000-7a51-9b1e-2f6a4c8d0e11"
+		run   = "0198f0d2-1111-7a51-9b1e-2f6a4c8d0e11"
+		gone  = "0198f0d2-2222-7a51-9b1e-2f6a4c8d0e11"
+	)
 	longAgo, yesterday := topOfTheHour.Add(-31*24*time.Hour), topOfTheHour.Add(-25*time.Hour)
 	newStore := func() *objects {
 		return &objects{modified: map[string]time.Time{

@@ -41,7 +41,8 @@ func BenchmarkInspect(b *testing.B) {
 	b.SetBytes(int64(text.Len()))
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, err := Inspect(b.Context(), Zip(NewReaderAt(b.Context(), store, "k", int64(len(data))), int64(len(data))), DefaultLimits()); err != nil {
+		size := int64(len(data))
+		if _, err := Inspect(b.Context(), Zip(NewReaderAt(b.Context(), store, "k", size), size), DefaultLimits()); err != nil {
 			b.Fatal(err)
 		}
 	}

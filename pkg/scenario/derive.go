@@ -167,7 +167,8 @@ func (in *Intake) derivation(ctx context.Context, parent Scenario, changes layer
 		return derived{}, problem.New(problem.Invalid, "Nothing would change: the scenario has the same files already. Send a zip of the "+
 			"files that differ, or name files to delete.")
 	}
-	return next, next.settle(entries)
+	err = next.settle(entries)
+	return next, err
 }
 
 // settle fills in what the delta says of the scenario.

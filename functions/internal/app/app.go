@@ -193,8 +193,9 @@ func (p Parts) submit() *submit.Function {
 		jobs.Dispatch = job.Dispatcher{Queue: p.DB, Engine: p.engine(), Log: p.Log}.Dispatch
 	}
 	return &submit.Function{
-		Jobs: p.DB, Studies: p.DB, Intake: jobs, Scenarios: scenarios, Objects: p.Objects, Changed: p.Changed, Now: time.Now, LinkLifetime: cfg.LinkLifetime,
-		Importer: &scenario.Importer{Intake: scenarios, Inputs: p.Objects, OwnBucket: cfg.S3Bucket},
+		Jobs: p.DB, Studies: p.DB, Intake: jobs, Scenarios: scenarios, Objects: p.Objects, Changed: p.Changed, Now: time.Now,
+		LinkLifetime: cfg.LinkLifetime,
+		Importer:     &scenario.Importer{Intake: scenarios, Inputs: p.Objects, OwnBucket: cfg.S3Bucket},
 		Webhooks: &delivery.Registry{
 			Store: p.DB, Callbacks: p.callbacks(), NewID: newID, NewSecret: delivery.NewSecret, Now: time.Now, Changed: p.Changed,
 		},
@@ -220,7 +221,9 @@ func (p Parts) linkSecret(ctx context.Context) ([]byte, error) {
 const logPoll = 200 * time.Millisecond
 
 func (p Parts) logs() *logs.Function {
-	return &logs.Function{Jobs: p.DB, Studies: p.DB, Objects: p.Objects, Live: p.Live, StreamLimit: p.Config.StreamLimit, Poll: logPoll, Now: time.Now}
+	return &logs.Function{
+		Jobs: p.DB, Studies: p.DB, Objects: p.Objects, Live: p.Live, StreamLimit: p.Config.StreamLimit, Poll: logPoll, Now: time.Now,
+	}
 }
 
 // Reconcile is the reconcile function, which CloudEvents reach too.

@@ -47,7 +47,9 @@ func (p Parts) tasks() delivery.Tasks {
 	return stepfunctions.New(stepfunctions.Config{
 		Region: cfg.TaskRegion, Endpoint: cfg.TaskEndpoint, Log: p.Log,
 		Results: func(namespace, jobID string, files []job.ResultFile) (location *string, list any) {
-			as := rest.JobOf(job.Job{ID: jobID, ResultsKey: artifact.ResultsOf(namespace, jobID), State: job.Succeeded, Results: files}, p.Objects.URL)
+			as := rest.JobOf(job.Job{
+				ID: jobID, ResultsKey: artifact.ResultsOf(namespace, jobID), State: job.Succeeded, Results: files,
+			}, p.Objects.URL)
 			return as.ResultLocation, as.ResultFiles
 		},
 	})

@@ -206,7 +206,8 @@ func testTakenOver(t *testing.T, c *cluster) {
 	postgres := regexp.MustCompile(`@([^/]+)/`).FindStringSubmatch(c.settings["DATABASE_URL"])[1]
 	store := strings.TrimPrefix(c.settings["S3_ENDPOINT"], "http://")
 	tries := []string{
-		"read /scenario/scenario.zip", "read /var/run/argo/argoexec", "list /var/run/argo", "write /job/out/other", "change /job/out/hostile/log.txt",
+		"read /scenario/scenario.zip", "read /var/run/argo/argoexec", "list /var/run/argo", "write /job/out/other",
+		"change /job/out/hostile/log.txt",
 		"read /chunk/runs.json", "list /desk", "write /desk/stored/hostile",
 		"read /proc/1/environ", "become /bin/sh", "memory",
 	}

@@ -694,7 +694,8 @@ func kill(t *testing.T, words ...string) {
 	for _, name := range processes {
 		text, err := os.ReadFile(name)
 		program, _, _ := strings.Cut(string(text), "\x00")
-		if err != nil || filepath.Base(program) != words[0] || slices.ContainsFunc(words, func(w string) bool { return !bytes.Contains(text, []byte(w)) }) {
+		if err != nil || filepath.Base(program) != words[0] ||
+			slices.ContainsFunc(words, func(w string) bool { return !bytes.Contains(text, []byte(w)) }) {
 			continue
 		}
 		pid, err := strconv.Atoi(filepath.Base(filepath.Dir(name)))

@@ -37,7 +37,7 @@ const (
 
 // carryOut has a sumo-run go through the runs of t that are left.
 func (e *Engine) carryOut(t *task) {
-	if err := e.attempt(t); err != nil && context.Cause(t.wanted) != errClosing {
+	if err := e.attempt(t); err != nil && !errors.Is(context.Cause(t.wanted), errClosing) {
 		e.fail(t, err)
 		e.deliver(t)
 	}
@@ -389,7 +389,7 @@ func (e *Engine) process(t *task) error {
 	p, err := e.startProcess(t, runs[0].job)
 	if err != nil {
 		cancel()
-		<-kept
+		_ = <-kept // it has nothing to store
 		return err
 	}
 	w := watch{Engine: e, task: t, process: p, keeper: k, kept: kept}

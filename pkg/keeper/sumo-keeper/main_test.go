@@ -52,7 +52,8 @@ func newPod(t *testing.T, list chunk.List) *pod {
 	}
 	p.objects = objects
 	text, err := json.Marshal(list)
-	if err := errors.Join(err, os.WriteFile(p.in("runs.json"), text, 0o644), os.Mkdir(p.in("out"), 0o755), os.Mkdir(p.in("desk"), 0o755)); err != nil {
+	err = errors.Join(err, os.WriteFile(p.in("runs.json"), text, 0o644), os.Mkdir(p.in("out"), 0o755), os.Mkdir(p.in("desk"), 0o755))
+	if err != nil {
 		t.Fatal(err)
 	}
 	return p
@@ -123,7 +124,8 @@ func await(t *testing.T, what string, met func() bool) {
 func (p *pod) finish(t *testing.T, run string) {
 	t.Helper()
 	text, err := json.Marshal(simulation.Outcome{})
-	if err := errors.Join(err, os.Mkdir(p.in("out", run), 0o755), os.WriteFile(p.in("out", run, simulation.OutcomeFile), text, 0o644)); err != nil {
+	err = errors.Join(err, os.Mkdir(p.in("out", run), 0o755), os.WriteFile(p.in("out", run, simulation.OutcomeFile), text, 0o644))
+	if err != nil {
 		t.Fatal(err)
 	}
 }

@@ -30,7 +30,6 @@ type simulated struct {
 	job.Chunk
 	cores       int
 	asked, ends time.Duration
-	begun       bool
 }
 
 // Start implements job.Starter.

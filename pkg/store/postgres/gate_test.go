@@ -69,7 +69,8 @@ func newStudy(t testing.TB, d *DB, tenantID string, s testStudy) string {
 		INSERT INTO study_points (study_id, point, variant, setting, scenario_digest, scenario_key, cpu_request, memory_gi, options,
 			timeout_seconds, warnings, core_seconds)
 		SELECT $1, n, 'base', jsonb_build_array(jsonb_build_object('axis', 'demand', 'value', n)),
-			($2::text[])[1 + n % cardinality($2::text[])], 'key', $3, $4, '{"sumo_version": "1.28", "scale": 2}', 60, '["Mind the gap."]', nullif($5::float8, 0)
+			($2::text[])[1 + n % cardinality($2::text[])], 'key', $3, $4, '{"sumo_version": "1.28", "scale": 2}', 60, '["Mind the gap."]',
+			nullif($5::float8, 0)
 		FROM generate_series(0, $6 - 1) AS n`,
 		id, s.variants, s.cpu, s.memory, s.coreSeconds, s.points); err != nil {
 		t.Fatal(err)

@@ -201,7 +201,8 @@ func TestEveryFilterOfALongListUsesAnIndex(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		plan := explain(t, d, "ListJobs", p.TenantID, p.StudyID, p.Point, p.Variant, p.After, p.Least, p.State, p.Name, p.Labels, p.SubmittedAfter, p.SubmittedBefore, p.Most)
+		plan := explain(t, d, "ListJobs", p.TenantID, p.StudyID, p.Point, p.Variant, p.After, p.Least, p.State, p.Name,
+			p.Labels, p.SubmittedAfter, p.SubmittedBefore, p.Most)
 		if read := rowsRead(t, plan); strings.Contains(plan, "Seq Scan on jobs") || read > c.most {
 			t.Errorf("%s: it reads %d rows, want at most %d through an index:\n%s", name, read, c.most, plan)
 		}

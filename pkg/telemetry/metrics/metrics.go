@@ -161,7 +161,8 @@ func filesHeldBy(held simulation.Confinement) string {
 func (m *Metrics) Reconciled(r reconcile.Report) {
 	m.dispatched.Add(float64(r.Dispatched))
 	for what, n := range map[string]int{
-		"results": r.PrunedResults, "results_of_studies": r.PrunedStudies, "idempotency_keys": r.PrunedKeys, "objects": r.PrunedObjects, "uploads": r.PrunedUploads,
+		"results": r.PrunedResults, "results_of_studies": r.PrunedStudies, "idempotency_keys": r.PrunedKeys, "objects": r.PrunedObjects,
+		"uploads":    r.PrunedUploads,
 		"deliveries": r.PrunedDeliveries,
 	} {
 		m.pruned.WithLabelValues(what).Add(float64(n))

@@ -38,7 +38,10 @@ func TestWhatPrometheusReads(t *testing.T) {
 	m := New("reconcile")
 	m.Reconciling(func(context.Context) ([]job.TenantQueue, error) {
 		return []job.TenantQueue{
-			{TenantID: "acme", Usage: job.Usage{ByState: map[job.State]int{job.Queued: 3, job.Running: 1}}, Oldest: now.Add(-90 * time.Second), Unstarted: 40},
+			{
+				TenantID: "acme", Usage: job.Usage{ByState: map[job.State]int{job.Queued: 3, job.Running: 1}},
+				Oldest: now.Add(-90 * time.Second), Unstarted: 40,
+			},
 			{
 				TenantID: "initech", Usage: job.Usage{ByState: map[job.State]int{job.Queued: 1, job.Pending: 2, job.Succeeded: 7}},
 				Oldest: now.Add(-30 * time.Second), Unstarted: 2,
@@ -104,7 +107,8 @@ func TestAScrapeWithoutPostgresHasTheRest(t *testing.T) {
 	m := New("reconcile")
 	m.Reconciling(func(context.Context) ([]job.TenantQueue, error) { return nil, errors.New("unreachable") }, time.Now)
 	lines := strings.Join(scrape(t, m), "\n")
-	if strings.Contains(lines, "sumo_k8_jobs{") || strings.Contains(lines, "sumo_k8_study_runs") || !strings.Contains(lines, "sumo_k8_reconcile_failures_total 0") {
+	if strings.Contains(lines, "sumo_k8_jobs{") || strings.Contains(lines, "sumo_k8_study_runs") ||
+		!strings.Contains(lines, "sumo_k8_reconcile_failures_total 0") {
 		t.Errorf("it has\n%s", lines)
 	}
 }
