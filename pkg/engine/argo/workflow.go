@@ -62,7 +62,8 @@ func slim(w *wfv1.Workflow) *wfv1.Workflow {
 	s := &wfv1.Workflow{
 		ObjectMeta: metav1.ObjectMeta{
 			Name: w.Name, Namespace: w.Namespace, UID: w.UID, ResourceVersion: w.ResourceVersion, CreationTimestamp: w.CreationTimestamp,
-			DeletionTimestamp: w.DeletionTimestamp, Labels: only(w.Labels, jobLabel, chunkLabel), Annotations: only(w.Annotations, touchedAnnotation, remadeAnnotation),
+			DeletionTimestamp: w.DeletionTimestamp, Labels: only(w.Labels, jobLabel, chunkLabel),
+			Annotations: only(w.Annotations, touchedAnnotation, remadeAnnotation),
 		},
 		Spec:   wfv1.WorkflowSpec{Shutdown: w.Spec.Shutdown},
 		Status: wfv1.WorkflowStatus{Phase: w.Status.Phase, Message: w.Status.Message, FinishedAt: w.Status.FinishedAt},
