@@ -1,10 +1,10 @@
 // Package argo runs jobs as Argo Workflows: one workflow per chunk of jobs, in the tenant's namespace, from our template with
 // arguments and nothing else.
 //
-// A workflow is named after its chunk, so that starting a chunk twice makes one workflow. The list of its runs is an object. A sidecar of
-// the pod, the keeper, stores each run that has ended, and writes how the runs stand into another object. The cluster and these objects
-// are the engine's only memory; what it holds itself is a copy that a watch, and a listing each second, keep up to date while somebody
-// observes.
+// A workflow is named after its chunk, so that starting a chunk twice makes one workflow. The list of its runs is an object. A
+// sidecar of the pod, the keeper, stores each run that has ended, and writes how the runs stand into another object. The cluster
+// and these objects are the engine's only memory; what it holds itself is a copy that a watch, and a listing each second, keep up
+// to date while somebody observes.
 //
 // Workflows of the first generation run one job each, whose results Argo stores. They are still followed to their end.
 package argo
@@ -134,8 +134,8 @@ func (e *Engine) Start(ctx context.Context, c job.Chunk) error {
 	return nil
 }
 
-// putObjects stores the list of the chunk's runs. It also makes the objects that the keeper reads, unless they are there: the key of runs
-// need not list the bucket, and without that right what is missing looks like what is forbidden.
+// putObjects stores the list of the chunk's runs. It also makes the objects that the keeper reads, unless they are there: the key
+// of runs need not list the bucket, and without that right what is missing looks like what is forbidden.
 func (e *Engine) putObjects(ctx context.Context, namespace string, c job.Chunk) error {
 	list, err := json.Marshal(chunk.ListOf(c))
 	if err != nil {
@@ -167,8 +167,8 @@ func (e *Engine) put(ctx context.Context, key string, text []byte) error {
 	return err
 }
 
-// Stop implements job.Engine. A workflow is stopped as a whole: Argo signals sumo-run, which closes SUMO's outputs, and the keeper stores
-// what there is. Single runs of a chunk are named in an object that the keeper reads.
+// Stop implements job.Engine. A workflow is stopped as a whole: Argo signals sumo-run, which closes SUMO's outputs, and the keeper
+// stores what there is. Single runs of a chunk are named in an object that the keeper reads.
 func (e *Engine) Stop(ctx context.Context, id string, jobs ...string) error {
 	ctx, cancel := context.WithTimeout(ctx, kube.CallTimeout)
 	defer cancel()
@@ -184,8 +184,8 @@ func (e *Engine) Stop(ctx context.Context, id string, jobs ...string) error {
 	return kube.Failed(e.patch(ctx, w, fmt.Sprintf(`{"spec":{"shutdown":%q}}`, wfv1.ShutdownStrategyStop)), "stop the workflow of chunk "+id)
 }
 
-// cancel names runs that are to be stopped or not begun, and reports whether nothing else is left of the chunk and its pod cannot see to
-// that by itself. Two that write at the same time may lose a name; reconcile asks again.
+// cancel names runs that are to be stopped or not begun, and reports whether nothing else is left of the chunk and its pod cannot
+// see to that by itself. Two that write at the same time may lose a name; reconcile asks again.
 func (e *Engine) cancel(ctx context.Context, w *wfv1.Workflow, jobs []string) (unwanted bool, err error) {
 	id, key := chunkOf(w), artifact.ChunkCancelled(w.Namespace, chunkOf(w))
 	var cancelled chunk.Cancelled
@@ -319,8 +319,8 @@ func (e *Engine) Observe(ctx context.Context) ([]job.Sight, error) {
 	return sights, ctx.Err()
 }
 
-// last is the sight of a chunk whose workflow has ended, or is given up, and whose state was read since. The results of a job that the keeper
-// has not reported are looked up if that is still permitted.
+// last is the sight of a chunk whose workflow has ended, or is given up, and whose state was read since. The results of a job that
+// the keeper has not reported are looked up if that is still permitted.
 func (e *Engine) last(ctx context.Context, r run, o job.Observation, state chunk.State, permitted func() bool) job.Sight {
 	w := r.workflow
 	if kept(w) && w.Spec.Shutdown.Enabled() && !r.closed { // its pods may still be closing
@@ -510,8 +510,8 @@ func (e *Engine) Forget(ctx context.Context, ids []string) error {
 	return work.Wait()
 }
 
-// forget removes the workflow last, since the objects are found by it. The workflow's name is free when its pods are gone: Argo names
-// pods after it.
+// forget removes the workflow last, since the objects are found by it. The workflow's name is free when its pods are gone: Argo
+// names pods after it.
 func (e *Engine) forget(ctx context.Context, id string) error {
 	ctx, cancel := context.WithTimeout(ctx, kube.CallTimeout)
 	defer cancel()

@@ -36,8 +36,9 @@ func podsOf(w *wfv1.Workflow) []wfv1.NodeStatus {
 	return pods
 }
 
-// sight is what w and the keeper's state say of a chunk; o is observe(w). With last, nothing more will come: o is how a single job ended
-// of which the keeper has not reported the end, and of several jobs those are lost, unless another attempt would end the same way.
+// sight is what w and the keeper's state say of a chunk; o is observe(w). With last, nothing more will come: a single job whose end
+// the keeper has not reported ended as o says. Of several jobs, those without an end are lost, unless another attempt would end the same
+// way.
 func sight(w *wfv1.Workflow, o job.Observation, state chunk.State, last bool) job.Sight {
 	s := job.Sight{ChunkID: chunkOf(w), Ended: last}
 	if single(w) {
@@ -100,9 +101,9 @@ func observeRun(w *wfv1.Workflow, id string, r chunk.RunState) job.Observation {
 	return o
 }
 
-// observe translates w for a job, as far as Argo knows of it, and without the results. Along the life of a workflow the state and the
-// progress never go back: an attempt that follows a lost one counts as running from its start. The exception is an attempt whose pod Argo
-// recreates for the same attempt; the record does not follow it back.
+// observe translates w for a job, as far as Argo knows of it, and without the results. Along the life of a workflow the state and
+// the progress never go back: an attempt that follows a lost one counts as running from its start. The exception is an attempt
+// whose pod Argo recreates for the same attempt; the record does not follow it back.
 func observe(w *wfv1.Workflow, now time.Time) job.Observation {
 	o := job.Observation{JobID: chunkOf(w), State: job.Pending}
 	pods := podsOf(w)

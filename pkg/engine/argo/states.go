@@ -30,8 +30,8 @@ type stated struct {
 	state chunk.State
 }
 
-// read returns the states at the keys that want accepts, and when they were read. It lists at most once in chunk.ReportEvery; until then, and
-// while the store is unreachable, it returns what it has.
+// read returns the states at the keys that want accepts, and when they were read. It lists at most once in chunk.ReportEvery; until
+// then, and while the store is unreachable, it returns what it has.
 func (s *states) read(ctx context.Context, want func(key string) bool) (map[string]chunk.State, time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
