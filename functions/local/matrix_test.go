@@ -52,6 +52,12 @@ var belongings = map[string]func(testing.TB, *tenantClient) string{
 		).want(t, http.StatusOK).into(t, &made)
 		return made.ID
 	},
+	"studies": func(t testing.TB, c *tenantClient) string {
+		t.Helper()
+		made := c.ask(t, c.store(t, zipOf(t, "square")).ID, `"run": {"labels": {"mark": "`+markOf(c)+`"}}, "replications": {"seeds": [1]}`)
+		c.answered(t, made.StudyID)
+		return made.StudyID
+	},
 	"uploads": func(t testing.TB, c *tenantClient) string {
 		t.Helper()
 		var made struct {
@@ -95,7 +101,7 @@ type reference struct {
 // partsOfJobs are reached only through their job, by names that all jobs use.
 var partsOfJobs = []string{"results", "plots"}
 
-var looksLikeID = regexp.MustCompile(`^(?:(.+)_)?(ids?|with|jobs?|scenarios?|sweeps?|uploads?|keys?|webhooks?)$`)
+var looksLikeID = regexp.MustCompile(`^(?:(.+)_)?(ids?|with|jobs?|scenarios?|study|uploads?|keys?|webhooks?)$`)
 
 // referencesOf finds what an operation can name, so that a new operation is tested without a change here.
 func referencesOf(d *contract.Document, op contract.Operation) (refs []reference) {
@@ -114,7 +120,11 @@ func referencesOf(d *contract.Document, op contract.Operation) (refs []reference
 		if strings.HasPrefix(word, "id") || word == "with" {
 			word = segments[0] // ids: further ones beside the one in the path
 		}
-		refs = append(refs, reference{name, in, strings.TrimSuffix(word, "s") + "s", slices.Contains(d.Types(schema), "array")})
+		word = strings.TrimSuffix(word, "s") + "s"
+		if word == "studys" {
+			word = "studies"
+		}
+		refs = append(refs, reference{name, in, word, slices.Contains(d.Types(schema), "array")})
 	}
 	for _, p := range op.Parameters {
 		if p.In == "query" {

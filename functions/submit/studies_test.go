@@ -202,8 +202,9 @@ func TestAStudyIsExtendedCancelledAndRetried(t *testing.T) {
 		t.Errorf("repeated: %d points", len(repeated.Points))
 	}
 	post("/extend", `{"replications": {"seeds": "5:13"}}`, http.StatusUnprocessableEntity, nil, "Idempotency-Key: more")
+	post("/extend", `{"replications": {"seeds": "1:3"}}`, http.StatusConflict, nil)
 	for body, says := range map[string]string{
-		`{"replications": {"seeds": "1:3"}}`: "already", `{"values": {"demand": [1.6, 1.4]}}`: "body.values.demand[1]", `{"values": {"x": [1]}}`: "body.values.x",
+		`{"values": {"demand": [1.6, 1.4]}}`: "body.values.demand[1]", `{"values": {"x": [1]}}`: "body.values.x",
 		`{"replications": {"seeds": "1:9000"}}`: "body.replications", `{"variants": [{"name": "base", "scenario": "SCENARIO"}]}`: "body.variants[0].name",
 		`{"values": {"demand": [5000]}}`: "body.values.demand[0]",
 	} {
