@@ -172,6 +172,11 @@ func (f *Function) derive(ctx context.Context, form *formReader[struct{}], in *d
 			return err
 		})
 	})
+	if err != nil && problem.CodeOf(err) != problem.TooLarge { // an unknown scenario is the first thing to say about a request without files
+		if _, unknown := f.Scenarios.Store.Scenario(ctx, t.ID, in.ID); problem.CodeOf(unknown) == problem.NotFound {
+			err = unknown
+		}
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -742,24 +742,7 @@ func testScenarios(t *testing.T, s *service.Server) {
 	}
 	u.ok("logs", "-f", "@latest")
 	says(t, u.ok("ls").stdout, " "+id[:shortID]+" ")
-	changes := filepath.Join(u.dir, "changed")
-	for name, text := range map[string]string{"parking/new.add.xml": "<additional/>\n", ".hidden": ""} {
-		file := filepath.Join(changes, name)
-		if err := errors.Join(os.MkdirAll(filepath.Dir(file), 0o755), os.WriteFile(file, []byte(text), 0o600)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	made := u.ok("scenarios", "derive", id, changes, "--name", "with parking")
-	derived := strings.TrimSpace(made.stdout)
-	says(t, made.stderr, "Added: parking/new.add.xml\n")
-	says(t, u.ok("scenarios", "ls").stdout, derived+"  with parking  ", "  "+id+"\n")
-	says(t, u.ok("scenarios", "get", derived).stdout, "derived from  "+id+", ", "Added: parking/new.add.xml", "grid.net.xml.gz")
-	back := u.ok("scenarios", "derive", derived, "--delete", "parking/")
-	if strings.TrimSpace(back.stdout) != id {
-		t.Errorf("without its changes it is scenario %s, want %s", back.stdout, id)
-	}
-	says(t, back.stderr, "It was stored already.")
-	says(t, u.ends(exitRefused, "scenarios", "derive", id, "--delete", "x.xml").stderr, `"x.xml" is no file or folder of the scenario`)
+	derived, changes := u.derives(t, id)
 	for _, args := range [][]string{{"scenarios", "upload", path}, {"scenarios", "get", id}, {"scenarios", "ls"}, {"validate", path},
 		{"scenarios", "derive", id, changes}, {"scenarios", "rm", id}, {"scenarios", "rm", derived}} {
 		if o := u.ok(append(args, "-o", "json")...); !json.Valid([]byte(o.stdout)) {
