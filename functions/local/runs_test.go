@@ -220,12 +220,19 @@ func TestAStudySurvivesKillsAtRandomMoments(t *testing.T) {
 		program, s = start(t, dir, settings)
 		ended, c.service = wait(program), s
 	}
-	for k := 0; k < kills; {
-		time.Sleep(time.Duration(100+random.IntN(1200)) * time.Millisecond)
-		select {
-		case <-ended: // it ends when it has lost Postgres or the store
-			restart()
-		default:
+	for k, done := 0, -1; k < kills; {
+		// Something ends between two kills: a run that is lost three times in a row is blamed for it.
+		time.Sleep(time.Duration(random.IntN(1200)) * time.Millisecond)
+		for before := done; done == before; time.Sleep(50 * time.Millisecond) {
+			select {
+			case <-ended: // it ends when it has lost Postgres or the store
+				restart()
+			default:
+			}
+			now := c.study(t, asked.StudyID)
+			if done = now.Runs.Done; now.Status.Terminal() {
+				break
+			}
 		}
 		victim := victims[random.IntN(len(victims))]
 		pids := []int{program.Process.Pid}

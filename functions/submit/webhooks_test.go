@@ -54,7 +54,7 @@ func TestAWebhookHasItsDefaultsAndShowsItsSecretOnce(t *testing.T) {
 	made := in.hook(t, "")
 	want := rest.Webhook{
 		WebhookID: made.WebhookID, URL: "https://example.org/sumo", Labels: map[string]string{}, Format: delivery.Standard, Enabled: true,
-		Events:    []delivery.Type{delivery.JobFinished, delivery.JobQueued, delivery.JobRunning},
+		Events:    []delivery.Type{delivery.JobFinished, delivery.JobQueued, delivery.JobRunning, delivery.StudyFinished},
 		CreatedAt: made.CreatedAt, UpdatedAt: made.UpdatedAt,
 	}
 	if diff := cmp.Diff(want, made.Webhook); diff != "" {
