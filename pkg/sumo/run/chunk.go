@@ -8,9 +8,9 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -94,7 +94,7 @@ type execution struct {
 	next     int // the first run that has not been looked at
 	left     int // runs that were begun, and are to be repeated
 	running  map[string]*running
-	unstored []string // runs that have ended
+	unstored map[string]int64 // runs that have ended, with the bytes that they occupy
 	outcome  simulation.Outcome
 	ends     chan end
 }
@@ -138,7 +138,7 @@ func (c Chunk) open(ctx context.Context) (*execution, error) {
 	x := &execution{
 		Chunk: c, lock: lock, desk: newDesk(c.Desk), library: &library{folder: cmp.Or(c.Unpacked, filepath.Join(c.Common.Work, unpackedFolder))},
 		progress: &overall{runs: map[string]int{}}, skip: map[string]bool{}, running: map[string]*running{},
-		ends: make(chan end, len(c.List.Runs)),
+		unstored: map[string]int64{}, ends: make(chan end, len(c.List.Runs)),
 	}
 	if err := x.prepare(ctx); err != nil {
 		x.close()
@@ -271,8 +271,7 @@ func (x *execution) hang(now time.Time) bool {
 // begin begins runs, in the order of the list, as long as there is room. After a stop it only passes over those that are not wanted.
 func (x *execution) begin(ctx context.Context) {
 	for ; x.next < len(x.List.Runs); x.next++ {
-		room := len(x.running) < max(x.List.Parallel, 1) && len(x.unstored) < chunk.MostUnstored
-		if ctx.Err() == nil && !room {
+		if ctx.Err() == nil && !x.room() {
 			return
 		}
 		run := x.List.Runs[x.next]
@@ -298,6 +297,17 @@ func (x *execution) begin(ctx context.Context) {
 		x.say(run.ID, "begins")
 		go func() { x.ends <- x.carryOut(runContext, run, r.slot) }()
 	}
+}
+
+// room reports whether a further run may begin. What waits for the keeper occupies no more than one run may write when a run begins, so that
+// a disk which holds one run more than go on at a time holds it too.
+func (x *execution) room() bool {
+	var waiting int64
+	for _, bytes := range x.unstored {
+		waiting += bytes
+	}
+	return len(x.running) < max(x.List.Parallel, 1) && len(x.unstored) < chunk.MostUnstored &&
+		(x.Common.Output == 0 || waiting <= x.Common.Output)
 }
 
 func lasting(seconds int) time.Duration { return time.Duration(seconds) * time.Second }
@@ -332,7 +342,7 @@ func (x *execution) look() {
 			r.cancel(errCancelled)
 		}
 	}
-	x.unstored = slices.DeleteFunc(x.unstored, func(id string) bool {
+	maps.DeleteFunc(x.unstored, func(id string, _ int64) bool {
 		if !x.desk.stored(id) {
 			return false
 		}
@@ -387,7 +397,7 @@ func (x *execution) end(e end) {
 // ended records that a run waits for the keeper.
 func (x *execution) ended(id string, outcome simulation.Outcome) {
 	x.progress.settle(id, !x.List.Single || outcome.Succeeded())
-	x.unstored = append(x.unstored, id)
+	x.unstored[id] = occupied(filepath.Join(x.Common.Out, id))
 	if x.List.Single {
 		x.outcome = outcome
 	}

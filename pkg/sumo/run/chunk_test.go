@@ -647,6 +647,30 @@ func TestAChunkWaitsForItsKeeper(t *testing.T) {
 	})
 }
 
+// TestWhatWaitsIsBoundedInBytes has a keeper that stores a run only when no further one begins.
+func TestWhatWaitsIsBoundedInBytes(t *testing.T) {
+	t.Parallel()
+	c, k := chunkOf(t, zipped(t, road(t, "", oneVehicle)), 6, 1)
+	c.Common.Output = 8 << 20
+	most := 0
+	since := time.Now()
+	k.refuses = func(run string) bool {
+		waiting, _ := filepath.Glob(filepath.Join(c.Common.Out, "*", simulation.OutcomeFile))
+		if len(waiting) > most {
+			most, since = len(waiting), time.Now()
+		}
+		return time.Since(since) < 2*time.Second
+	}
+	c.Common.Binary, c.Common.Confinement = scriptOf(t, sumotest.Newest(t),
+		`head -c 6291456 /dev/zero > padding; exec $SUMO "$@"`), confine.Off
+	if outcome := k.do(c); !outcome.Succeeded() || len(k.stored) != len(c.List.Runs) {
+		t.Errorf("%s: %s, and %v", outcome.Reason, outcome.Message, k.runs())
+	}
+	if most != 2 { // of 6 MiB each
+		t.Errorf("%d runs waited", most)
+	}
+}
+
 func TestAChunkPassesOverWhatIsNotWanted(t *testing.T) {
 	t.Parallel()
 	c, k := chunkOf(t, zipped(t, road(t, "", oneVehicle)), 4, 1)
