@@ -316,8 +316,8 @@ func (x *execution) passOver(id string) bool {
 	return true
 }
 
-// room reports whether a further run may begin. What waits for the keeper occupies no more than one run may write when a run begins, so that
-// a disk which holds one run more than go on at a time holds it too.
+// room reports whether a further run may begin. What waits for the keeper occupies no more than one run may write when a run begins, so
+// that a disk which holds one run more than go on at a time holds it too.
 func (x *execution) room() bool {
 	var waiting int64
 	for _, bytes := range x.unstored {
