@@ -547,6 +547,25 @@ func TestCancelledRuns(t *testing.T) {
 	}
 }
 
+// A cancelled run of which an earlier sumo-run has left a part ends once that is removed: no other end comes.
+func TestACancelledRunThatWasCutOff(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, "cut")
+	b.Cancelled = func(context.Context) ([]string, error) { return []string{"cut"}, nil }
+	b.begin(t, "cut", map[string]string{"log.txt": "some"})
+	b.start(t)
+	if b.last().Runs["cut"].Ended() {
+		t.Error("the run has ended before what is left of it is removed")
+	}
+	if err := os.RemoveAll(filepath.Join(b.Out, "cut")); err != nil {
+		t.Fatal(err)
+	}
+	b.finished(t)
+	if s := b.last().Runs["cut"]; !s.Ended() || s.Outcome.Reason != simulation.Cancelled {
+		t.Errorf("it has ended as %+v", s)
+	}
+}
+
 func TestAStoreThatFails(t *testing.T) {
 	t.Parallel()
 	unreachable := problem.New(problem.Unavailable, "Try again.")

@@ -709,6 +709,21 @@ func TestASingleRunThatEndedElsewhere(t *testing.T) {
 	}
 }
 
+func TestACopyOfAnOutcomeThatFailsIsSaid(t *testing.T) {
+	t.Parallel()
+	c, k := chunkOf(t, "unread.zip", 1, 1)
+	c.List.Single = true
+	var console strings.Builder
+	c.Common.Console = &console
+	k.put(filepath.Join(chunk.StoredFolder, "r001"), chunk.RunState{Outcome: &simulation.Outcome{}})
+	if err := os.MkdirAll(filepath.Join(c.Common.Out, simulation.OutcomeFile, "in the way"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if k.do(c); !strings.Contains(console.String(), "the copy of its outcome could not be written") {
+		t.Errorf("the console has %q", console.String())
+	}
+}
+
 // TestWhatTheKeeperReadsStays has a run that an earlier sumo-run has ended: it is removed once it is stored, even if it is skipped.
 func TestWhatTheKeeperReadsStays(t *testing.T) {
 	t.Parallel()
