@@ -10,7 +10,7 @@
 //	desk/ready            a Ready, written by the keeper once; no run begins before
 //	desk/alive            touched by the keeper every AliveEvery
 //	desk/cancel/<run>     the run is to be stopped, or not begun
-//	desk/stored/<run>     the run's results are stored, and its end is known to the service: sumo-run removes out/<run>
+//	desk/stored/<run>     its RunState: the run's results are stored, and its end is known to the service; sumo-run removes out/<run>
 //
 // All files are replaced by a rename, so that what exists is complete.
 package chunk
@@ -75,7 +75,9 @@ func (s RunState) Ended() bool { return s.Outcome != nil }
 
 // Ready is what the keeper knows when it begins.
 type Ready struct {
-	// Skip are runs that are not to be begun: those that an earlier pod has stored, and those that are cancelled.
+	// Skip are runs that are not to be begun: those that an earlier pod has stored, and those that are cancelled. Each gets its file in
+	// StoredFolder, at the latest when the service knows its end. What an earlier sumo-run has ended and the keeper is storing is not
+	// among them.
 	Skip []string `json:"skip"`
 }
 

@@ -128,7 +128,8 @@ func (k *Keeper) wanted() (cancelled []string, closed bool) {
 }
 
 // Run stores runs as they end, until every run of the list is skipped or stored, or, after Close, until sumo-run has ended and what it
-// left is stored. It returns an error when ctx ends, when one of the folders fails, and when nothing can be reported.
+// left is stored. It returns an error when ctx ends, when the output folder fails, and when nothing can be reported. A desk that cannot be
+// written is tried again.
 func (k *Keeper) Run(ctx context.Context) error {
 	k.init()
 	root, err := os.OpenRoot(k.Out)
@@ -165,6 +166,9 @@ type duty struct {
 	changed                             bool // there is more to report than progress
 	moved                               bool // there is progress to report
 	reporting                           []string
+	notes                               []note // what is to be written to the desk
+	deskAt                              time.Time
+	deskDelay                           time.Duration
 	busy                                bool // Report is under way
 	retryAt, refusedSince               time.Time
 	delay                               time.Duration
@@ -176,9 +180,17 @@ type run struct {
 	begun   bool
 	storing bool
 	ended   bool // its end is in state
-	done    bool // its end is reported, or it was from the start
+	known   bool // its end is reported, or it was from the start
+	done    bool // which the desk shows
 	cancel  chan struct{}
 	stopped bool
+}
+
+// note is a file of the desk that is to be written.
+type note struct {
+	name string
+	text []byte
+	run  *run // which is done with that; nil for none
 }
 
 // end is how storing a run has ended.
@@ -188,25 +200,19 @@ type end struct {
 }
 
 func (d *duty) perform() error {
-	for _, folder := range []string{chunk.CancelFolder, chunk.StoredFolder} {
-		if err := os.MkdirAll(filepath.Join(d.Desk, folder), 0o755); err != nil {
-			return fmt.Errorf("preparing the desk: %w", err)
-		}
-	}
 	var skip []string
 	for _, r := range d.List.Runs {
 		added := &run{Run: r, cancel: make(chan struct{})}
 		d.runs[r.ID] = added
 		if known, ok := d.Known[r.ID]; ok && known.Ended() && known.Outcome.Reason != simulation.Interrupted {
 			d.state[r.ID] = known
-			added.ended, added.done = true, true
-			d.left--
-			skip = append(skip, r.ID)
+			added.ended, added.known = true, true
+			if err := d.showStored(added); err != nil {
+				return err
+			}
 		}
 	}
-	if err := d.signalAlive(); err != nil {
-		return err
-	}
+	d.signalAlive()
 	changes := watch(d.ctx, d.Out)
 	asking := time.NewTicker(chunk.CancelEvery)
 	defer asking.Stop()
@@ -215,12 +221,12 @@ func (d *duty) perform() error {
 		return err
 	}
 	for id, r := range d.runs {
-		if r.stopped || r.storing { // an earlier sumo-run has ended it
+		if r.ended { // but none that is being stored: what is skipped is removed
 			skip = append(skip, id)
 		}
 	}
 	slices.Sort(skip)
-	if err := d.put(chunk.ReadyFile, chunk.Ready{Skip: slices.Compact(skip)}); err != nil {
+	if err := d.show(chunk.ReadyFile, chunk.Ready{Skip: skip}, nil); err != nil {
 		return err
 	}
 	poll := time.NewTimer(pollEvery)
@@ -242,7 +248,8 @@ func (d *duty) perform() error {
 				poll.Reset(pollSoon)
 			}
 		}
-		if d.left == 0 && !d.busy || gone && !d.unstored() && !d.busy && !d.changed {
+		d.writeNotes()
+		if d.left == 0 && !d.busy && len(d.notes) == 0 || gone && !d.unstored() && !d.busy && !d.changed {
 			return nil
 		}
 		d.report(gone)
@@ -269,9 +276,7 @@ func (d *duty) perform() error {
 			}
 		}
 		if d.Now().Sub(d.lastAlive) >= chunk.AliveEvery {
-			if err := d.signalAlive(); err != nil {
-				return err
-			}
+			d.signalAlive()
 		}
 	}
 }
@@ -323,10 +328,12 @@ func (d *duty) look() error {
 	}
 	cancelled, _ := d.wanted()
 	for _, id := range cancelled {
-		if r := d.runs[id]; r != nil && !r.stopped && !r.ended {
-			if err := d.stop(r); err != nil {
-				return err
-			}
+		switch r := d.runs[id]; {
+		case r == nil || r.ended:
+		case !r.stopped:
+			d.stop(r)
+		case r.begun && !r.storing && !slices.ContainsFunc(entries, func(e fs.DirEntry) bool { return e.Name() == id }):
+			d.endCancelled(r) // an earlier sumo-run had begun it, and this one has removed what was left
 		}
 	}
 	return nil
@@ -334,18 +341,20 @@ func (d *duty) look() error {
 
 // stop has sumo-run stop a run, or not begin it. One that has not begun has ended with that: should sumo-run begin it at this very
 // moment, what it leaves is not wanted.
-func (d *duty) stop(r *run) error {
+func (d *duty) stop(r *run) {
 	r.stopped = true
 	close(r.cancel)
-	if err := d.write(filepath.Join(chunk.CancelFolder, r.ID), nil); err != nil {
-		return err
-	}
+	d.notes = append(d.notes, note{name: filepath.Join(chunk.CancelFolder, r.ID)})
 	if !r.begun {
-		outcome := simulation.Cancelled.Unreported()
-		outcome.StartedAt, outcome.FinishedAt = d.Now().UTC(), d.Now().UTC()
-		d.end(end{r.ID, chunk.RunState{StartedAt: outcome.StartedAt, Outcome: &outcome, StoredAt: outcome.FinishedAt}})
+		d.endCancelled(r)
 	}
-	return nil
+}
+
+// endCancelled ends a run of which there is nothing to store.
+func (d *duty) endCancelled(r *run) {
+	outcome := simulation.Cancelled.Unreported()
+	outcome.StartedAt, outcome.FinishedAt = d.Now().UTC(), d.Now().UTC()
+	d.end(end{r.ID, chunk.RunState{StartedAt: outcome.StartedAt, Outcome: &outcome, StoredAt: outcome.FinishedAt}})
 }
 
 func (d *duty) end(e end) {
@@ -412,7 +421,7 @@ func (d *duty) report(gone bool) {
 	}
 	d.reporting = d.reporting[:0]
 	for id, r := range d.runs {
-		if r.ended && !r.done {
+		if r.ended && !r.known {
 			d.reporting = append(d.reporting, id)
 		}
 	}
@@ -434,13 +443,50 @@ func (d *duty) reported(err error) error {
 	}
 	d.delay, d.refusedSince = 0, time.Time{}
 	for _, id := range d.reporting {
-		if err := d.put(filepath.Join(chunk.StoredFolder, id), d.state[id]); err != nil {
+		d.runs[id].known = true
+		if err := d.showStored(d.runs[id]); err != nil {
 			return err
 		}
-		d.runs[id].done = true
-		d.left--
 	}
 	return nil
+}
+
+func (d *duty) showStored(r *run) error {
+	return d.show(filepath.Join(chunk.StoredFolder, r.ID), d.state[r.ID], r)
+}
+
+// show has a file of the desk replaced by v. A run is done with that.
+func (d *duty) show(name string, v any, r *run) error {
+	text, err := json.Marshal(v)
+	if err != nil {
+		return fmt.Errorf("encoding %s: %w", name, err)
+	}
+	d.notes = append(d.notes, note{name, text, r})
+	d.writeNotes()
+	return nil
+}
+
+// writeNotes writes to the desk what is not there yet, in order. A desk that cannot be written, such as one on a full disk, is tried again
+// later: what it is to show stays true.
+func (d *duty) writeNotes() {
+	if len(d.notes) == 0 || d.Now().Before(d.deskAt) {
+		return
+	}
+	for len(d.notes) > 0 {
+		n := d.notes[0]
+		if err := d.write(n.name, n.text); err != nil {
+			d.deskDelay = min(max(firstRetry, 2*d.deskDelay), lastRetry)
+			d.deskAt = d.Now().Add(d.deskDelay)
+			d.Log.Warn().Err(err).Dur("retry_in", d.deskDelay).Msg("the desk could not be written")
+			return
+		}
+		if n.run != nil {
+			n.run.done = true
+			d.left--
+		}
+		d.notes = d.notes[1:]
+	}
+	d.deskDelay = 0
 }
 
 // unreported has Report called again later; it is an error once the store has refused for too long.
@@ -460,8 +506,8 @@ func (d *duty) unreported(err error) error {
 }
 
 // signalAlive shows sumo-run that the keeper lives. It comes from the goroutine that does everything else, so that one that hangs is
-// silent.
-func (d *duty) signalAlive() error {
+// silent, as is one that cannot write.
+func (d *duty) signalAlive() {
 	d.lastAlive = d.Now()
 	name := filepath.Join(d.Desk, chunk.AliveFile)
 	now := time.Now() // as sumo-run sees it
@@ -470,22 +516,15 @@ func (d *duty) signalAlive() error {
 		err = d.write(chunk.AliveFile, nil)
 	}
 	if err != nil {
-		return fmt.Errorf("signalling: %w", err)
+		d.Log.Warn().Err(err).Msg("no sign could be given that the keeper lives")
 	}
-	return nil
-}
-
-// put replaces a file of the desk by v.
-func (d *duty) put(name string, v any) error {
-	text, err := json.Marshal(v)
-	if err != nil {
-		return fmt.Errorf("encoding %s: %w", name, err)
-	}
-	return d.write(name, text)
 }
 
 // write replaces a file of the desk.
 func (d *duty) write(name string, text []byte) error {
+	if err := os.MkdirAll(filepath.Dir(filepath.Join(d.Desk, name)), 0o755); err != nil {
+		return fmt.Errorf("preparing the desk: %w", err)
+	}
 	fresh := filepath.Join(d.Desk, "new")
 	if err := os.WriteFile(fresh, text, 0o644); err != nil {
 		return fmt.Errorf("writing %s: %w", name, err)

@@ -446,8 +446,13 @@ func TestWhatIsStoredAlreadyIsSkipped(t *testing.T) {
 	if err != nil || json.Unmarshal(text, &ready) != nil {
 		t.Fatalf("%s, %v", text, err)
 	}
-	if want := []string{"known", "left"}; !slices.Equal(ready.Skip, want) {
+	if want := []string{"known"}; !slices.Equal(ready.Skip, want) { // what is skipped is removed, and "left" is being stored
 		t.Errorf("%q are skipped, want %q", ready.Skip, want)
+	}
+	var shown chunk.RunState
+	if text, err := os.ReadFile(filepath.Join(b.Desk, chunk.StoredFolder, "known")); err != nil || json.Unmarshal(text, &shown) != nil ||
+		!cmp.Equal(shown, b.Known["known"]) {
+		t.Errorf("the desk shows what is known as %s, %v", text, err)
 	}
 	for _, id := range []string{"interrupted", "begun"} {
 		b.begin(t, id, map[string]string{"log.txt": "anew"})
@@ -459,6 +464,34 @@ func TestWhatIsStoredAlreadyIsSkipped(t *testing.T) {
 	}
 	if s := b.last().Runs["known"]; !cmp.Equal(s, b.Known["known"]) {
 		t.Errorf("what was known became %+v", s)
+	}
+}
+
+// A desk that cannot be written for a while loses nothing.
+func TestADeskThatCannotBeWritten(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, "a", "b")
+	b.start(t)
+	stored := filepath.Join(b.Desk, chunk.StoredFolder)
+	if err := os.WriteFile(stored, nil, 0o644); err != nil { // in place of the folder
+		t.Fatal(err)
+	}
+	for _, id := range []string{"a", "b"} {
+		b.begin(t, id, map[string]string{"log.txt": "all"})
+		b.end(t, id, simulation.Outcome{})
+	}
+	b.await(t, "the ends are reported", func() bool { s := b.last().Runs; return s["a"].Ended() && s["b"].Ended() })
+	select {
+	case err := <-b.ended:
+		t.Fatalf("Run() = %v", err)
+	case <-time.After(100 * time.Millisecond):
+	}
+	if err := os.Remove(stored); err != nil {
+		t.Fatal(err)
+	}
+	b.finished(t)
+	if !b.has(chunk.StoredFolder, "a") || !b.has(chunk.StoredFolder, "b") {
+		t.Error("the desk does not show what is stored")
 	}
 }
 
@@ -511,6 +544,25 @@ func TestCancelledRuns(t *testing.T) {
 		if s.Outcome.Reason != want || len(s.Results) != results || want == simulation.Cancelled && s.Outcome.Message != want.Message() {
 			t.Errorf("%s has ended as %+v with %v", id, s.Outcome, s.Results)
 		}
+	}
+}
+
+// A cancelled run of which an earlier sumo-run has left a part ends once that is removed: no other end comes.
+func TestACancelledRunThatWasCutOff(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, "cut")
+	b.Cancelled = func(context.Context) ([]string, error) { return []string{"cut"}, nil }
+	b.begin(t, "cut", map[string]string{"log.txt": "some"})
+	b.start(t)
+	if b.last().Runs["cut"].Ended() {
+		t.Error("the run has ended before what is left of it is removed")
+	}
+	if err := os.RemoveAll(filepath.Join(b.Out, "cut")); err != nil {
+		t.Fatal(err)
+	}
+	b.finished(t)
+	if s := b.last().Runs["cut"]; !s.Ended() || s.Outcome.Reason != simulation.Cancelled {
+		t.Errorf("it has ended as %+v", s)
 	}
 }
 

@@ -118,6 +118,7 @@ func (s Template) Manifest(namespace string) ([]byte, error) {
 	values.Confinement = cmp.Or(s.Confinement, confine.Prefer)
 	values.Unpacked, values.Output = cmp.Or(s.Unpacked, defaultUnpacked), cmp.Or(s.Output, defaultOutput)
 	values.DiskOfRun, values.DiskOfChunk = (values.Output+values.Output/4)>>20, (values.Unpacked+diskMargin)>>20
+	values.DiskOfChunk += values.DiskOfRun // of runs that have ended, and wait for the keeper: see run.Chunk
 	values.ProgressEvery = cmp.Or(s.ProgressEvery, defaultProgressEvery).String()
 	var b bytes.Buffer
 	if err := manifest.Execute(&b, values); err != nil {

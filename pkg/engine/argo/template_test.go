@@ -213,7 +213,7 @@ func TestTheOperatorsChoicesReachTheTemplate(t *testing.T) {
 		}
 	}
 	// A run writes 4 GiB and a quarter; the scenario takes 1 GiB, and 2 are left.
-	if want := "asInt(inputs.parameters.parallel) * 5120 + 3072}}Mi"; !strings.Contains(run.PodSpecPatch, want) {
+	if want := "asInt(inputs.parameters.parallel) * 5120 + 8192}}Mi"; !strings.Contains(run.PodSpecPatch, want) {
 		t.Errorf("the disk is not %s:\n%s", want, run.PodSpecPatch)
 	}
 	if n := strings.Count(run.PodSpecPatch, "value: 3s"); n != 2 {

@@ -148,6 +148,10 @@ func (s *stub) run(r chunk.Run) int {
 		return simulation.ExitOK
 	}
 	work, out := filepath.Join(s.work, r.ID), filepath.Join(s.out, r.ID)
+	if exists(out, simulation.OutcomeFile) { // an earlier sumo-run has ended it
+		s.handOver(r, out)
+		return simulation.ExitOK
+	}
 	outcome := filepath.Join(work, simulation.OutcomeFile)
 	if err := errors.Join(os.MkdirAll(work, 0o700), os.Mkdir(out, 0o700)); err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -213,6 +217,12 @@ func (s *stub) run(r chunk.Run) int {
 		os.Exit(2)
 	}
 	_ = os.Remove(out + chunk.ProgressSuffix)
+	s.handOver(r, out)
+	return o.Reason.ExitCode()
+}
+
+// handOver removes what a run has left once it is stored.
+func (s *stub) handOver(r chunk.Run, out string) {
 	s.handed.Go(func() {
 		for !exists(s.desk, chunk.StoredFolder, r.ID) {
 			time.Sleep(2 * time.Millisecond)
@@ -222,5 +232,4 @@ func (s *stub) run(r chunk.Run) int {
 			os.Exit(2)
 		}
 	})
-	return o.Reason.ExitCode()
 }

@@ -35,6 +35,9 @@ const retryEvery = 2 * time.Second
 // maxNamed bounds the object with the cancelled runs: a UUID for each run of a chunk, many times.
 const maxNamed = 1 << 20
 
+// maxState bounds the object with the state, which is a few hundred kilobytes at most.
+const maxState = 64 << 20
+
 func main() {
 	terminated := make(chan os.Signal, 1)
 	signal.Notify(terminated, syscall.SIGTERM, syscall.SIGINT) // Argo sends it more than once
@@ -99,31 +102,28 @@ func execute(ctx context.Context, args []string, terminated <-chan os.Signal, lo
 			k.Close()
 		}
 	}()
-	k.Known, err = known(beginning, objects, state, k.Log)
-	switch {
-	case beginning.Err() != nil:
+	k.Known = known(beginning, objects, state, k.Log)
+	if beginning.Err() != nil {
 		return nil // no run has begun
-	case err != nil:
-		return err
 	}
 	return k.Run(ctx)
 }
 
-// known returns what an earlier keeper of the chunk has stored. It waits while the store is unreachable.
-func known(ctx context.Context, objects *s3.Store, key string, log zerolog.Logger) (map[string]chunk.RunState, error) {
+// known returns what an earlier keeper of the chunk has stored. It tries again until the store has answered. What cannot be understood
+// counts as nothing: the runs are repeated.
+func known(ctx context.Context, objects *s3.Store, key string, log zerolog.Logger) map[string]chunk.RunState {
 	for ctx.Err() == nil {
-		body, err := objects.Open(ctx, key, 0, -1)
-		var s chunk.State
-		if err == nil {
-			s, err = chunk.ReadState(body)
-			body.Close()
-		}
-		switch problem.CodeOf(err) {
-		case problem.Unavailable:
-		case problem.NotFound:
-			return nil, nil
-		default:
-			return s.Runs, err
+		text, err := read(ctx, objects, key)
+		switch {
+		case err == nil:
+			s, err := chunk.ReadState(bytes.NewReader(text))
+			if err != nil {
+				log.Error().Err(err).Msg("what an earlier keeper has stored is not readable: its runs are repeated")
+				return nil
+			}
+			return s.Runs
+		case problem.CodeOf(err) == problem.NotFound:
+			return nil
 		}
 		log.Warn().Err(err).Msg("object store failed")
 		select {
@@ -131,7 +131,17 @@ func known(ctx context.Context, objects *s3.Store, key string, log zerolog.Logge
 		case <-ctx.Done():
 		}
 	}
-	return nil, ctx.Err()
+	return nil
+}
+
+// read returns an object of at most maxState bytes.
+func read(ctx context.Context, objects *s3.Store, key string) ([]byte, error) {
+	body, err := objects.Open(ctx, key, 0, -1)
+	if err != nil {
+		return nil, err
+	}
+	defer body.Close()
+	return io.ReadAll(io.LimitReader(body, maxState))
 }
 
 // cancelled reads which runs are to be stopped.

@@ -165,6 +165,18 @@ func TestAKeeperGoesOnWhereAnEarlierOneStopped(t *testing.T) {
 	}
 }
 
+func TestAStateThatCannotBeReadCountsAsNone(t *testing.T) {
+	t.Parallel()
+	p := newPod(t, chunk.List{Generation: chunk.Generation, ID: "c", Parallel: 1, Runs: []chunk.Run{run("a")}})
+	p.put(t, artifact.ChunkState("ns", "c"), "no gzip")
+	cmd := p.start(t)
+	await(t, "the keeper is ready", func() bool { return exists(p.in("desk", chunk.ReadyFile)) })
+	p.finish(t, "a")
+	if err := cmd.Wait(); err != nil || !p.state(t).Runs["a"].Ended() || !strings.Contains(p.console(), "not readable") {
+		t.Errorf("the keeper ends with %v:\n%s", err, p.console())
+	}
+}
+
 func TestASignalEndsTheKeeperOnceSumoRunHasEnded(t *testing.T) {
 	t.Parallel()
 	p := newPod(t, chunk.List{Generation: chunk.Generation, ID: "c", Parallel: 1, Runs: []chunk.Run{run("a"), run("b")}})

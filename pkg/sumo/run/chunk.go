@@ -8,9 +8,9 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -34,7 +34,8 @@ type Chunk struct {
 	// Unpacked is the folder in which the unpacked scenario is left for later chunks of the same one; empty for none.
 	Unpacked string
 
-	patience time.Duration // for tests: in place of chunk.SilentAfter
+	// For tests: in place of chunk.SilentAfter and ClosingTime.
+	patience, closing time.Duration
 }
 
 // Names inside the work folder of a chunk.
@@ -94,8 +95,9 @@ type execution struct {
 	next     int // the first run that has not been looked at
 	left     int // runs that were begun, and are to be repeated
 	running  map[string]*running
-	unstored []string // runs that have ended
+	unstored map[string]int64 // runs that have ended, with the bytes that they occupy
 	outcome  simulation.Outcome
+	unseen   bool // a single run has ended elsewhere, as the keeper is to show
 	ends     chan end
 }
 
@@ -138,7 +140,7 @@ func (c Chunk) open(ctx context.Context) (*execution, error) {
 	x := &execution{
 		Chunk: c, lock: lock, desk: newDesk(c.Desk), library: &library{folder: cmp.Or(c.Unpacked, filepath.Join(c.Common.Work, unpackedFolder))},
 		progress: &overall{runs: map[string]int{}}, skip: map[string]bool{}, running: map[string]*running{},
-		ends: make(chan end, len(c.List.Runs)),
+		unstored: map[string]int64{}, ends: make(chan end, len(c.List.Runs)),
 	}
 	if err := x.prepare(ctx); err != nil {
 		x.close()
@@ -244,14 +246,17 @@ func (x *execution) goOn(ctx context.Context) simulation.Outcome {
 		case e := <-x.ends:
 			x.end(e)
 		case <-ended:
-			ended, closing = nil, time.Now().Add(ClosingTime)
+			ended, closing = nil, time.Now().Add(cmp.Or(x.closing, ClosingTime))
 		case now := <-look.C:
 			x.look()
 			if x.desk.silent(now) > x.silentAfter() {
 				silent = true
 				stop(errSilent)
 			}
-			if x.hang(now) || !closing.IsZero() && now.After(closing) {
+			switch hangs := x.hang(now); {
+			case hangs && x.List.Single: // and would again
+				return failed(simulation.InternalError, "The run could not be finished in time.")
+			case hangs, !closing.IsZero() && now.After(closing):
 				return interrupted(errors.New("it could not be finished in time"))
 			}
 		}
@@ -271,18 +276,11 @@ func (x *execution) hang(now time.Time) bool {
 // begin begins runs, in the order of the list, as long as there is room. After a stop it only passes over those that are not wanted.
 func (x *execution) begin(ctx context.Context) {
 	for ; x.next < len(x.List.Runs); x.next++ {
-		room := len(x.running) < max(x.List.Parallel, 1) && len(x.unstored) < chunk.MostUnstored
-		if ctx.Err() == nil && !room {
+		if ctx.Err() == nil && !x.room() {
 			return
 		}
 		run := x.List.Runs[x.next]
-		if outcome, ok := x.finished(run.ID); ok && !x.skip[run.ID] {
-			x.ended(run.ID, outcome)
-			continue
-		}
-		if x.skip[run.ID] || x.desk.stored(run.ID) || x.desk.cancelled(run.ID) {
-			x.progress.settle(run.ID, true)
-			x.remove(run.ID)
+		if x.passOver(run.ID) {
 			continue
 		}
 		if ctx.Err() != nil {
@@ -290,7 +288,7 @@ func (x *execution) begin(ctx context.Context) {
 		}
 		r := &running{slot: x.freeSlot()}
 		if timeout := lasting(run.TimeoutSeconds); timeout > 0 {
-			r.deadline = time.Now().Add(timeout + ClosingTime)
+			r.deadline = time.Now().Add(timeout + cmp.Or(x.closing, ClosingTime))
 		}
 		var runContext context.Context
 		runContext, r.cancel = context.WithCancelCause(ctx)
@@ -298,6 +296,35 @@ func (x *execution) begin(ctx context.Context) {
 		x.say(run.ID, "begins")
 		go func() { x.ends <- x.carryOut(runContext, run, r.slot) }()
 	}
+}
+
+// passOver reports whether a run is not to be begun, and sees to what is left of it. Only what is stored may be removed, since the keeper
+// may be reading it. The keeper shows the end of a single run that is not wanted, for its copy.
+func (x *execution) passOver(id string) bool {
+	stored, unwanted := x.desk.stored(id), x.skip[id] || x.desk.cancelled(id)
+	switch outcome, ok := x.finished(id); {
+	case ok && !stored:
+		x.ended(id, outcome)
+	case x.List.Single && (stored || unwanted):
+		x.unstored[id], x.unseen = 0, true
+	case stored || unwanted:
+		x.progress.settle(id, true)
+		x.remove(id)
+	default:
+		return false
+	}
+	return true
+}
+
+// room reports whether a further run may begin. What waits for the keeper occupies no more than one run may write when a run begins, so
+// that a disk which holds one run more than go on at a time holds it too.
+func (x *execution) room() bool {
+	var waiting int64
+	for _, bytes := range x.unstored {
+		waiting += bytes
+	}
+	return len(x.running) < max(x.List.Parallel, 1) && len(x.unstored) < chunk.MostUnstored &&
+		(x.Common.Output == 0 || waiting <= x.Common.Output)
 }
 
 func lasting(seconds int) time.Duration { return time.Duration(seconds) * time.Second }
@@ -332,24 +359,37 @@ func (x *execution) look() {
 			r.cancel(errCancelled)
 		}
 	}
-	x.unstored = slices.DeleteFunc(x.unstored, func(id string) bool {
+	maps.DeleteFunc(x.unstored, func(id string, _ int64) bool {
 		if !x.desk.stored(id) {
 			return false
 		}
 		if x.List.Single {
-			if err := writeJSON(filepath.Join(x.Common.Out, simulation.OutcomeFile), x.outcome); err != nil {
-				x.say(id, "the copy of its outcome could not be written: "+err.Error())
-			}
+			x.copyOutcome(id)
 		}
 		x.remove(id)
 		return true
 	})
 }
 
+// copyOutcome leaves the outcome of a single run beside its folder.
+func (x *execution) copyOutcome(id string) {
+	if x.unseen {
+		outcome, err := x.desk.outcome(id)
+		if err != nil {
+			outcome = failed(blame(err, "The stored outcome could not be read"))
+		}
+		x.outcome = outcome
+		x.progress.settle(id, outcome.Succeeded())
+	}
+	if err := writeJSON(filepath.Join(x.Common.Out, simulation.OutcomeFile), x.outcome); err != nil {
+		x.print(id, "the copy of its outcome could not be written: "+err.Error())
+	}
+}
+
 // remove removes what a run has left in the output folder.
 func (x *execution) remove(id string) {
 	if err := errors.Join(os.RemoveAll(filepath.Join(x.Common.Out, id)), removed(x.progressOf(id))); err != nil {
-		x.say(id, "its folder could not be removed: "+err.Error())
+		x.print(id, "its folder could not be removed: "+err.Error())
 	}
 }
 
@@ -387,7 +427,7 @@ func (x *execution) end(e end) {
 // ended records that a run waits for the keeper.
 func (x *execution) ended(id string, outcome simulation.Outcome) {
 	x.progress.settle(id, !x.List.Single || outcome.Succeeded())
-	x.unstored = append(x.unstored, id)
+	x.unstored[id] = occupied(filepath.Join(x.Common.Out, id))
 	if x.List.Single {
 		x.outcome = outcome
 	}
@@ -395,7 +435,14 @@ func (x *execution) ended(id string, outcome simulation.Outcome) {
 
 // say writes a line about a run to the console, where its log is not.
 func (x *execution) say(id, what string) {
-	if x.Common.Console != nil && !x.List.Single {
+	if !x.List.Single {
+		x.print(id, what)
+	}
+}
+
+// print writes a line about a run to the console.
+func (x *execution) print(id, what string) {
+	if x.Common.Console != nil {
 		_, _ = io.WriteString(x.Common.Console, clean("sumo-run: "+id+" "+what)+"\n")
 	}
 }
@@ -451,24 +498,29 @@ func (p *proofs) name(o simulation.Options) string {
 	return string(text)
 }
 
-// carryOut carries out a run, without validation if its XML is known to be valid. If SUMO then complains, it goes the usual way:
-// blanks around a number, which validation removes, are a fault without it.
+// carryOut carries out a run, without validation if its XML is known to be valid. If SUMO then complains of what it has read, it goes the
+// usual way, in the time that is left: blanks around a number, which validation removes, are a fault without it.
 func (p *proofs) carryOut(ctx context.Context, r Run, valid bool, open opener) simulation.Outcome {
 	name := p.name(r.Options)
 	p.mu.Lock()
 	proven, known := p.valid[name]
 	p.mu.Unlock()
 	r.valid = proven || valid && !known
-	outcome, clean := r.carryOut(ctx, open)
+	began := time.Now()
+	outcome, shown := r.carryOut(ctx, open)
 	switch {
-	case !r.valid && clean && outcome.Succeeded() && !known:
+	case !r.valid && shown == sound && outcome.Succeeded() && !known:
 		p.record(name, true)
-	case r.valid && !clean && (outcome.Succeeded() ||
+	case r.valid && shown == doubtful && (outcome.Succeeded() ||
 		outcome.Reason == simulation.InvalidScenario || outcome.Reason == simulation.SimulationError):
 		r.valid = false
-		if outcome, clean = r.carryOut(ctx, open); clean {
+		if r.Timeout > 0 {
+			r.Timeout = max(r.Timeout-time.Since(began), 1) // 0 sets no limit
+		}
+		if outcome, shown = r.carryOut(ctx, open); shown == sound {
 			p.record(name, false)
 		}
+		outcome.StartedAt = began.UTC()
 	}
 	return outcome
 }

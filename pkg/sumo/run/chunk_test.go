@@ -647,6 +647,30 @@ func TestAChunkWaitsForItsKeeper(t *testing.T) {
 	})
 }
 
+// TestWhatWaitsIsBoundedInBytes has a keeper that stores a run only when no further one begins.
+func TestWhatWaitsIsBoundedInBytes(t *testing.T) {
+	t.Parallel()
+	c, k := chunkOf(t, zipped(t, road(t, "", oneVehicle)), 6, 1)
+	c.Common.Output = 8 << 20
+	most := 0
+	since := time.Now()
+	k.refuses = func(run string) bool {
+		waiting, _ := filepath.Glob(filepath.Join(c.Common.Out, "*", simulation.OutcomeFile))
+		if len(waiting) > most {
+			most, since = len(waiting), time.Now()
+		}
+		return time.Since(since) < 2*time.Second
+	}
+	c.Common.Binary, c.Common.Confinement = scriptOf(t, sumotest.Newest(t),
+		`head -c 6291456 /dev/zero > padding; exec $SUMO "$@"`), confine.Off
+	if outcome := k.do(c); !outcome.Succeeded() || len(k.stored) != len(c.List.Runs) {
+		t.Errorf("%s: %s, and %v", outcome.Reason, outcome.Message, k.runs())
+	}
+	if most != 2 { // of 6 MiB each
+		t.Errorf("%d runs waited", most)
+	}
+}
+
 func TestAChunkPassesOverWhatIsNotWanted(t *testing.T) {
 	t.Parallel()
 	c, k := chunkOf(t, zipped(t, road(t, "", oneVehicle)), 4, 1)
@@ -661,6 +685,136 @@ func TestAChunkPassesOverWhatIsNotWanted(t *testing.T) {
 	}
 	if text, err := os.ReadFile(c.Common.ProgressFile); err != nil || string(text) != "4000/4000" {
 		t.Errorf("progress %q, %v", text, err)
+	}
+}
+
+// TestASingleRunThatEndedElsewhere has a pod's sumo-run end as the run did whose end the keeper knows.
+func TestASingleRunThatEndedElsewhere(t *testing.T) {
+	t.Parallel()
+	for name, ready := range map[string]chunk.Ready{"stored": {Skip: []string{"r001"}}, "not skipped": {}} {
+		c, k := chunkOf(t, "unread.zip", 1, 1)
+		c.List.Single = true
+		k.put(chunk.ReadyFile, ready)
+		want := simulation.Outcome{Reason: simulation.TooManyTeleports, Message: "stuck"}
+		k.put(filepath.Join(chunk.StoredFolder, "r001"), chunk.RunState{Outcome: &want})
+		got := k.do(c)
+		var copied simulation.Outcome
+		text, err := os.ReadFile(filepath.Join(c.Common.Out, simulation.OutcomeFile))
+		if err == nil {
+			err = json.Unmarshal(text, &copied)
+		}
+		if got.Reason != want.Reason || copied.Reason != want.Reason || copied.Message != want.Message || err != nil {
+			t.Errorf("%s: %s: %s, and the copy %s, %v", name, got.Reason, got.Message, text, err)
+		}
+	}
+}
+
+func TestACopyOfAnOutcomeThatFailsIsSaid(t *testing.T) {
+	t.Parallel()
+	c, k := chunkOf(t, "unread.zip", 1, 1)
+	c.List.Single = true
+	var console strings.Builder
+	c.Common.Console = &console
+	k.put(filepath.Join(chunk.StoredFolder, "r001"), chunk.RunState{Outcome: &simulation.Outcome{}})
+	if err := os.MkdirAll(filepath.Join(c.Common.Out, simulation.OutcomeFile, "in the way"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if k.do(c); !strings.Contains(console.String(), "the copy of its outcome could not be written") {
+		t.Errorf("the console has %q", console.String())
+	}
+}
+
+// TestWhatTheKeeperReadsStays has a run that an earlier sumo-run has ended: it is removed once it is stored, even if it is skipped.
+func TestWhatTheKeeperReadsStays(t *testing.T) {
+	t.Parallel()
+	c, k := chunkOf(t, "unread.zip", 1, 1)
+	k.put(chunk.ReadyFile, chunk.Ready{Skip: []string{"r001"}})
+	left := filepath.Join(c.Common.Out, "r001", simulation.OutcomeFile)
+	if err := os.MkdirAll(filepath.Dir(left), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	write(t, left, "{}")
+	looks := 0
+	k.refuses = func(string) bool { looks++; return looks < 100 }
+	if outcome := k.do(c); !outcome.Succeeded() || len(k.stored) != 1 {
+		t.Errorf("%s: %s, and %v are stored", outcome.Reason, outcome.Message, k.runs())
+	}
+}
+
+func TestASingleRunThatHangsIsNotRepeated(t *testing.T) {
+	t.Parallel()
+	for _, single := range []bool{true, false} {
+		c, _ := chunkOf(t, "unread.zip", 1, 1)
+		c.List.Single, c.closing = single, time.Millisecond
+		x := &execution{
+			Chunk: c, desk: newDesk(c.Desk), progress: &overall{runs: map[string]int{}}, next: 1, ends: make(chan end),
+			running: map[string]*running{"r001": {deadline: time.Now()}},
+		}
+		want := simulation.Interrupted
+		if single {
+			want = simulation.InternalError
+		}
+		if outcome := x.goOn(t.Context()); outcome.Reason != want {
+			t.Errorf("single %v: %s: %s", single, outcome.Reason, outcome.Message)
+		}
+	}
+}
+
+func TestAPassingFaultOfUnpackingIsNotKept(t *testing.T) {
+	t.Parallel()
+	c, _ := chunkOf(t, zipped(t, road(t, "", oneVehicle)), 1, 1)
+	r := c.Common
+	r.Version = "1.28"
+	l := &library{folder: filepath.Join(t.TempDir(), "later")} // which is missing
+	if _, _, err := l.open(t.Context(), r); err == nil {
+		t.Fatal("it was unpacked into a folder that is missing")
+	}
+	if err := os.Mkdir(l.folder, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	root, _, err := l.open(t.Context(), r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	root.Close()
+}
+
+func TestARunThatIsValidatedAgainHasOneTimeLimit(t *testing.T) {
+	t.Parallel()
+	c, _ := chunkOf(t, zipped(t, road(t, "", someDemand)), 1, 1)
+	r := c.Common
+	r.shared, r.Confinement, r.Timeout, r.grace = c.Common.Work, confine.Off, 3*time.Second, 100*time.Millisecond
+	r.Binary = scriptOf(t, sumotest.Newest(t), `case "$*" in
+*--xml-validation.routes=never*) sleep 2; echo "Error: Attribute 'length' is not of type float." >&2; exit 1 ;;
+esac
+sleep 60`)
+	r.Version = "1.28"
+	l := &library{folder: t.TempDir()}
+	r.shared = l.files(r)
+	began := time.Now()
+	var p proofs
+	outcome := p.carryOut(t.Context(), r, true, l.open)
+	if took := time.Since(began); outcome.Reason != simulation.DeadlineExceeded || took > 2*r.Timeout-time.Second {
+		t.Errorf("after %s: %s: %s", took, outcome.Reason, outcome.Message)
+	}
+}
+
+func TestWhatRunsShowAboutTheirXML(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		fate fate
+		want reading
+	}{
+		"no complaint":       {fate{}, sound},
+		"blanks":             {fate{code: 1, observed: observed{errors: []string{"Attribute 'length' is not of type float."}}}, doubtful},
+		"dropped":            {fate{observed: observed{errors: []string{"Attribute 'length' is not of type float."}}}, doubtful},
+		"no way through":     {fate{code: 1, observed: observed{errors: []string{"Vehicle 'v' has no valid route."}}}, unread},
+		"a crash":            {fate{signal: syscall.SIGSEGV, observed: observed{errors: []string{"Invalid"}}}, unread},
+		"stopped by a limit": {fate{stop: simulation.DeadlineExceeded}, unread},
+	} {
+		if got := tc.fate.reading(); got != tc.want {
+			t.Errorf("%s shows %d, want %d", name, got, tc.want)
+		}
 	}
 }
 

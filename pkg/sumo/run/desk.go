@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/sumo-k8/sumo-k8/pkg/chunk"
+	"github.com/sumo-k8/sumo-k8/pkg/simulation"
 )
 
 // desk is the folder that the keeper of a chunk writes: see package chunk.
@@ -66,6 +67,22 @@ func (d *desk) silent(now time.Time) time.Duration {
 func (d *desk) cancelled(run string) bool { return d.has(chunk.CancelFolder, run) }
 
 func (d *desk) stored(run string) bool { return d.has(chunk.StoredFolder, run) }
+
+// outcome is how a run that is stored has ended.
+func (d *desk) outcome(run string) (simulation.Outcome, error) {
+	var state chunk.RunState
+	text, err := os.ReadFile(filepath.Join(d.folder, chunk.StoredFolder, run))
+	if err == nil {
+		err = json.Unmarshal(text, &state)
+	}
+	switch {
+	case err != nil:
+		return simulation.Outcome{}, fmt.Errorf("reading what the keeper has stored: %w", err)
+	case !state.Ended():
+		return simulation.Outcome{}, fmt.Errorf("the keeper has stored run %s without an outcome", run)
+	}
+	return *state.Outcome, nil
+}
 
 func (d *desk) has(folder, run string) bool {
 	_, err := os.Lstat(filepath.Join(d.folder, folder, run))

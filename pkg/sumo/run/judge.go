@@ -51,6 +51,35 @@ var lateFaults = []string{
 	"missing", "should be",
 }
 
+// reading is what a run shows about the XML that SUMO has read.
+type reading int
+
+const (
+	unread   reading = iota // nothing
+	sound                   // SUMO reached its end without any error: what it has read is valid, if it validated that
+	doubtful                // SUMO complains of what it has read, which validation may change
+)
+
+// beyondXML are parts of SUMO's errors about routes through the network, which stay the same whether SUMO validates or not.
+var beyondXML = []string{"no valid route", "No connection between edge"}
+
+// reading decides what the run has shown.
+func (f fate) reading() reading {
+	switch {
+	case f.stop != "" || f.signal != 0 || f.code > shellSignal:
+		return unread
+	case len(f.errors) == 0 && f.code == 0:
+		return sound
+	}
+	doubt := slices.ContainsFunc(f.errors, func(e string) bool {
+		return !slices.ContainsFunc(beyondXML, func(part string) bool { return strings.Contains(e, part) })
+	})
+	if doubt {
+		return doubtful
+	}
+	return unread
+}
+
 // judge returns the empty reason if the run did what it was meant to, or else why not, with a message for people.
 func (f fate) judge() (simulation.Reason, string) {
 	switch {

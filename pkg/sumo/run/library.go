@@ -15,6 +15,7 @@ import (
 
 	"github.com/sumo-k8/sumo-k8/pkg/chunk"
 	"github.com/sumo-k8/sumo-k8/pkg/scenario"
+	"github.com/sumo-k8/sumo-k8/pkg/simulation"
 )
 
 // Names in the folder of an unpacked scenario.
@@ -80,7 +81,9 @@ func (l *library) open(ctx context.Context, r Run) (*os.Root, scenario.Config, e
 	}
 	if !c.made {
 		c.chosen, c.err = l.take(ctx, r, name)
-		c.made = ctx.Err() == nil // a run that is stopped says nothing about the scenario
+		// Only a fault of the scenario stays: neither a run that is stopped nor a full disk says anything about it.
+		reason, _ := blame(c.err, "")
+		c.made = c.err == nil || ctx.Err() == nil && reason == simulation.InvalidScenario
 	}
 	chosen, err := c.chosen, c.err
 	c.turn <- struct{}{}

@@ -93,7 +93,7 @@ const blockSize = 512
 func (r Run) usage(pid int) usage {
 	var u usage
 	add := func(info fs.FileInfo, name string) {
-		n := max(info.Size(), info.Sys().(*syscall.Stat_t).Blocks*blockSize)
+		n := sizeOf(info)
 		u.bytes += n
 		if n > u.most {
 			u.largest, u.most = name, n
@@ -126,6 +126,24 @@ func (r Run) usage(pid int) usage {
 		}
 	}
 	return u
+}
+
+// sizeOf is what a file occupies, in bytes.
+func sizeOf(info fs.FileInfo) int64 {
+	return max(info.Size(), info.Sys().(*syscall.Stat_t).Blocks*blockSize)
+}
+
+// occupied is what the files below a folder occupy, in bytes.
+func occupied(folder string) (bytes int64) {
+	_ = filepath.WalkDir(folder, func(_ string, d fs.DirEntry, err error) error {
+		if err == nil && d.Type().IsRegular() {
+			if info, err := d.Info(); err == nil {
+				bytes += sizeOf(info)
+			}
+		}
+		return nil // what cannot be read is not counted
+	})
+	return bytes
 }
 
 // fileLimit is the largest size of a single file, which the kernel enforces, in bytes; 0 for no limit.

@@ -130,11 +130,10 @@ func (r Run) perform(ctx context.Context, unpack unpacker) simulation.Outcome {
 	return r.conclude(outcome)
 }
 
-// carryOut is perform without outcome.json. clean is true when SUMO reached its end without any error, so that the XML that it has read is
-// valid if it validated that.
-func (r Run) carryOut(ctx context.Context, open opener) (outcome simulation.Outcome, clean bool) {
+// carryOut is perform without outcome.json.
+func (r Run) carryOut(ctx context.Context, open opener) (outcome simulation.Outcome, shown reading) {
 	started := time.Now()
-	outcome, clean = r.attempt(ctx, started, open)
+	outcome, shown = r.attempt(ctx, started, open)
 	if !r.Options.Check {
 		if err := writeChecksums(r.Out); err != nil && outcome.Succeeded() {
 			outcome.Reason, outcome.Message = blame(err, "The checksums of the results could not be written")
@@ -144,7 +143,7 @@ func (r Run) carryOut(ctx context.Context, open opener) (outcome simulation.Outc
 		outcome.Files = map[simulation.Output]string{}
 	}
 	outcome.StartedAt, outcome.FinishedAt = started.UTC(), time.Now().UTC()
-	return outcome, clean
+	return outcome, shown
 }
 
 // conclude writes outcome.json.
@@ -156,7 +155,7 @@ func (r Run) conclude(outcome simulation.Outcome) simulation.Outcome {
 }
 
 // attempt is carryOut without checksums and times.
-func (r Run) attempt(ctx context.Context, started time.Time, open opener) (outcome simulation.Outcome, clean bool) {
+func (r Run) attempt(ctx context.Context, started time.Time, open opener) (outcome simulation.Outcome, shown reading) {
 	// The cause says later whether the timeout or the caller ended the run.
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -165,26 +164,26 @@ func (r Run) attempt(ctx context.Context, started time.Time, open opener) (outco
 		defer timer.Stop()
 	}
 	if err := r.prepareFolders(); err != nil {
-		return failed(blame(err, "The run's folders could not be prepared")), false
+		return failed(blame(err, "The run's folders could not be prepared")), unread
 	}
 	leave, err := r.findName()
 	if err != nil {
-		return failed(blame(err, "The run's folders could not be prepared")), false
+		return failed(blame(err, "The run's folders could not be prepared")), unread
 	}
 	defer leave()
 	log, err := openLogbook(filepath.Join(r.Out, simulation.LogFile), started, r.Console, strings.NewReplacer(
 		r.scenario()+"/", "", filepath.Join(r.Work, runFolder)+"/", "",
 		filepath.Join(r.Work, copyFolder)+"/", "", r.Out+"/", "", r.Work+"/", ""))
 	if err != nil {
-		return failed(blame(err, "The log could not be opened")), false
+		return failed(blame(err, "The log could not be opened")), unread
 	}
 	progress, err := openProgress(r.ProgressFile, r.heard)
 	if err != nil {
-		return failed(blame(err, "The progress file could not be opened")), false
+		return failed(blame(err, "The progress file could not be opened")), unread
 	}
 	defer progress.close()
 
-	outcome, clean = r.simulate(ctx, open, log, progress)
+	outcome, shown = r.simulate(ctx, open, log, progress)
 	for _, warning := range outcome.Warnings {
 		log.end("sumo-run: warning: " + warning)
 	}
@@ -199,7 +198,7 @@ func (r Run) attempt(ctx context.Context, started time.Time, open opener) (outco
 	if outcome.Succeeded() {
 		progress.done()
 	}
-	return outcome, clean
+	return outcome, shown
 }
 
 // prepareFolders makes the paths absolute, as SUMO runs in another folder, and clears what an earlier attempt left: a
@@ -312,11 +311,11 @@ func (r *Run) findName() (leave func(), err error) {
 // simulate unpacks, runs, judges and collects.
 func (r Run) simulate(
 	ctx context.Context, open opener, log *logbook, progress *progressFile,
-) (outcome simulation.Outcome, clean bool) {
+) (outcome simulation.Outcome, shown reading) {
 	if r.Version == "" {
 		version, err := SUMOVersion(ctx, r.Binary)
 		if err != nil {
-			return failed(blame(err, "SUMO could not be started")), false
+			return failed(blame(err, "SUMO could not be started")), unread
 		}
 		r.Version = release.Short(version)
 	}
@@ -328,13 +327,13 @@ func (r Run) simulate(
 	if err != nil {
 		if ctx.Err() != nil {
 			reason, advice := stopped(ctx)
-			return failed(reason, "The run was stopped while the scenario was being unpacked. "+advice), false
+			return failed(reason, "The run was stopped while the scenario was being unpacked. "+advice), unread
 		}
 		outcome := failed(blame(err, "The scenario could not be unpacked"))
 		if p, ok := errors.AsType[*problem.Error](err); ok && r.Options.Check {
 			outcome.Problems = p.Items
 		}
-		return outcome, false
+		return outcome, unread
 	}
 	if chosen.Random && r.Options.Seed == nil { // a run must be repeatable
 		seed := int64(rand.Int32())
@@ -344,7 +343,7 @@ func (r Run) simulate(
 		r.Options.Seed = &seed
 	}
 	if chosen, err = r.adopt(root, chosen); err != nil {
-		return failed(blame(err, "The values of the study could not be set")), false
+		return failed(blame(err, "The values of the study could not be set")), unread
 	}
 	settings := settingsOf(chosen)
 	settings.version = r.Version
@@ -353,19 +352,19 @@ func (r Run) simulate(
 	if r.Options.Check {
 		settings.enough = checkSteps
 		if unmoved, err = r.copyDemand(root, chosen, settings); err != nil {
-			return failed(blame(err, "The demand could not be copied")), false
+			return failed(blame(err, "The demand could not be copied")), unread
 		}
 		var cancel context.CancelFunc
 		ctx, cancel, err = boundCheck(ctx, root)
 		defer cancel()
 		if err != nil {
-			return failed(blame(err, "The scenario's size could not be measured")), false
+			return failed(blame(err, "The scenario's size could not be measured")), unread
 		}
 	}
 	args := r.arguments(settings)
 	config, err := r.prepare(root, chosen, settings, args)
 	if err != nil {
-		return failed(blame(err, "The folder of the run could not be prepared")), false
+		return failed(blame(err, "The folder of the run could not be prepared")), unread
 	}
 
 	mon := newMonitor(log, progress, settings)
@@ -378,19 +377,19 @@ func (r Run) simulate(
 	}
 	cmd, err := r.command(config, args)
 	if err != nil {
-		return failed(blame(err, "SUMO could not be started")), false
+		return failed(blame(err, "SUMO could not be started")), unread
 	}
 	fate, err := r.execute(ctx, cmd, mon)
 	if err != nil {
-		return failed(blame(err, "SUMO could not be started")), false
+		return failed(blame(err, "SUMO could not be started")), unread
 	}
 	mon.finish()
 	fate.strict = r.Options.Strict
-	clean = fate.code == 0 && fate.signal == 0 && fate.stop == "" && len(fate.errors) == 0
+	shown = fate.reading()
 	if r.Options.Check {
-		return fate.checked(ctx, settings, unmoved), clean
+		return fate.checked(ctx, settings, unmoved), shown
 	}
-	return r.finish(chosen, settings, fate, log), clean
+	return r.finish(chosen, settings, fate, log), shown
 }
 
 // finish keeps, judges and summarises what SUMO has left.
