@@ -35,8 +35,8 @@ type Starter interface {
 const claimBatch = 10
 
 // Dispatch starts what fits of one tenant's queue of jobs. It is what a submission calls, so that a job need not wait for the
-// next reconciliation. It leaves studies to reconcile: one of the release before studies, which holds the lock during an upgrade, would take
-// their runs for jobs that are lost.
+// next reconciliation. It leaves studies to reconcile, which starts their runs under its lock: a reconcile of the release before studies,
+// which may hold it during an upgrade, would take them for jobs that are lost.
 func (d Dispatcher) Dispatch(ctx context.Context, tenantID string) error {
 	for {
 		n, err := d.dispatch(ctx, tenantID, false)

@@ -252,8 +252,8 @@ func (s *waitingStudy) size(k kindOfRuns, freeCores int) int {
 	return runs
 }
 
-// place records chunks and makes jobs of their runs, and returns the chunks, and the ids of the jobs in their order. Studies that have ended
-// since they were read get none.
+// place records chunks and makes jobs of their runs, and returns the chunks and the ids of the jobs, in their order. Studies that have
+// ended since they were read get none.
 func place(ctx context.Context, q *db.Queries, t db.Tenant, chunks []chunkOfRuns) (placed []chunkOfRuns, ids []string, err error) {
 	running, err := q.LockStudiesToPlace(ctx, each(chunks, func(c chunkOfRuns) string { return c.StudyID }))
 	if err != nil {

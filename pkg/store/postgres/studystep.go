@@ -11,7 +11,8 @@ import (
 )
 
 // oversized is the message of a study that goes on, of which some runs do not fit into the tenant's limits.
-const oversized = "Some runs need more CPU or memory than your limits allow. They wait until the limits are raised; otherwise cancel the study."
+const oversized = "Some runs need more CPU or memory than your limits allow. They wait until the limits are raised; " +
+	"otherwise cancel the study."
 
 // judged is a study as the statement UpdateStudies reads it.
 type judged struct {

@@ -304,7 +304,8 @@ func TestAPurgedStudyLeavesNoDeliveries(t *testing.T) {
 	end(t, d, job.Succeeded, 1, chunks[0].Jobs...)
 	stepStudies(t, d)
 	var subject string
-	if err := d.pool.QueryRow(t.Context(), "UPDATE deliveries SET state = 'DELIVERED' RETURNING job_id").Scan(&subject); err != nil || subject != id {
+	err := d.pool.QueryRow(t.Context(), "UPDATE deliveries SET state = 'DELIVERED' RETURNING job_id").Scan(&subject)
+	if err != nil || subject != id {
 		t.Fatalf("senders of the earlier release read %q, %v", subject, err)
 	}
 	if list, _, err := d.Deliveries(t.Context(), "acme", delivery.Filter{JobID: id}, "", 9); err != nil || len(list) > 0 {
@@ -367,7 +368,8 @@ func TestMetricsOfAnySummary(t *testing.T) {
 		`{"metrics": [{"name": "a", "value": 1}, {"name": "a", "value": 2}, {"name": "b", "value": null}]}`: "{1,NULL}",
 	} {
 		var got string
-		if err := d.pool.QueryRow(t.Context(), "SELECT metrics_of($1::text::jsonb, '{a,b}')::text", summary).Scan(&got); err != nil || got != want {
+		err := d.pool.QueryRow(t.Context(), "SELECT metrics_of($1::text::jsonb, '{a,b}')::text", summary).Scan(&got)
+		if err != nil || got != want {
 			t.Errorf("%s: %s, %v; want %s", summary, got, err, want)
 		}
 	}
