@@ -317,6 +317,9 @@ func (d *DB) RetryStudy(ctx context.Context, tenantID, id string, idem *idempote
 		if again == 0 {
 			return problem.New(problem.Conflict, "No run of study %s has failed or was cancelled, so there is nothing to run again.", id)
 		}
+		if err := refreshPoints(ctx, q, tenantID, id); err != nil {
+			return err
+		}
 		if row, err = q.ResumeStudy(ctx, id); err != nil {
 			return err
 		}
@@ -326,6 +329,18 @@ func (d *DB) RetryStudy(ctx context.Context, tenantID, id string, idem *idempote
 		return s, 0, translate(err, "retrying a study")
 	}
 	return toStudy(row, ""), again, nil
+}
+
+// refreshPoints has the runs of a study find their scenarios, which nothing kept from being deleted while it was finished.
+func refreshPoints(ctx context.Context, q *db.Queries, tenantID, id string) error {
+	missing, err := q.PointsWithoutScenario(ctx, db.PointsWithoutScenarioParams{StudyID: id, TenantID: tenantID})
+	if err != nil {
+		return err
+	}
+	if missing > 0 {
+		return problem.New(problem.Conflict, "A scenario of study %s was deleted. Upload it again, and retry the study then.", id)
+	}
+	return q.RefreshPoints(ctx, db.RefreshPointsParams{StudyID: id, TenantID: tenantID})
 }
 
 // DeleteStudyRuns implements study.PurgeStore.
@@ -342,7 +357,13 @@ func (d *DB) DeleteStudyRuns(ctx context.Context, tenantID, id string, limit int
 
 // DeleteStudy implements study.PurgeStore.
 func (d *DB) DeleteStudy(ctx context.Context, tenantID, id string) error {
-	n, err := d.q.DeleteStudy(ctx, db.DeleteStudyParams{TenantID: tenantID, ID: id})
+	var n int64
+	err := d.inTx(ctx, func(q *db.Queries) (err error) {
+		if n, err = q.DeleteStudy(ctx, db.DeleteStudyParams{TenantID: tenantID, ID: id}); err != nil || n == 0 {
+			return err
+		}
+		return q.ForgetDeliveriesOfJobs(ctx, []string{id}) // their job_id is the study's
+	})
 	if err != nil || n > 0 {
 		return translate(err, "deleting a study")
 	}
