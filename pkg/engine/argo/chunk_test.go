@@ -27,6 +27,9 @@ const (
 		"message":"The node was low on resource: memory."}}}`
 	statusNoScenario = `{"phase":"Error","finishedAt":"2026-11-22T10:00:00Z","nodes":{"a":{"id":"a","type":"Pod","phase":"Error",
 		"message":"init: Error (exit code 64): artifact scenario failed to load: The specified key does not exist."}}}`
+	statusBrokenNode = `{"phase":"Error","finishedAt":"2026-11-22T10:00:00Z","nodes":{"a":{"id":"a","type":"Pod","phase":"Failed",
+		"message":"main: Error (exit code 2)","outputs":{"exitCode":"2"}}}}`
+	statusNotBegun = `{"phase":"Error","finishedAt":"2026-11-22T10:00:00Z","message":"invalid spec"}`
 )
 
 func ranAt(minute int) time.Time { return time.Date(2026, 11, 22, 9, minute, 0, 0, time.UTC) }
@@ -244,16 +247,22 @@ func TestAStateThatIsBrokenForGoodLosesItsRuns(t *testing.T) {
 
 func TestWhatWouldEndTheSameWayAgainEndsEveryRunOfAChunk(t *testing.T) {
 	t.Parallel()
-	for status, want := range map[string]simulation.Reason{
-		statusNoImage: simulation.ImagePullFailed, statusNoScenario: simulation.InternalError,
+	for name, tt := range map[string]struct {
+		status string
+		want   simulation.Reason // empty: the runs are lost
+	}{
+		"no image":            {statusNoImage, simulation.ImagePullFailed},
+		"no scenario":         {statusNoScenario, simulation.InternalError},
+		"no pod":              {statusNotBegun, simulation.InternalError},
+		"sumo-run begins not": {statusBrokenNode, ""},
 	} {
-		t.Run(string(want), func(t *testing.T) {
+		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			b := setup(t)
 			c := b.startChunk(t, 2)
-			b.api.set(t, c.Jobs[0].Namespace, c.ID, status)
-			s := b.sees(t, "the end", func(s job.Sight) bool { return s.Ended })
-			if o := s.Of(c.Jobs[1].ID); o.Reason != want || o.JobID != c.Jobs[1].ID || o.FinishedAt == nil {
+			b.api.set(t, c.Jobs[0].Namespace, c.ID, tt.status)
+			o := b.sees(t, "the end", func(s job.Sight) bool { return s.Ended }).Of(c.Jobs[1].ID)
+			if o.Reason != tt.want || o.JobID != c.Jobs[1].ID || o.State.Terminal() != (tt.want != "") {
 				t.Errorf("a run ended as %+v", o)
 			}
 		})
