@@ -413,8 +413,11 @@ func TestARunThatHasEndedIsStoredThoughTheKeeperFailed(t *testing.T) {
 	store.puts.Store(1 << 20)
 	b.allow(t, "go")
 	b.traceLines(t, "begun", 1)
-	for !folderExists(filepath.Join(b.cfg.Dir, c.ID, "desk", chunk.StoredFolder)) { // of the keeper that follows
-		time.Sleep(10 * time.Millisecond)
+	// The keeper that follows makes its folder anew.
+	for deadline := time.Now().Add(patience); !folderExists(filepath.Join(b.cfg.Dir, c.ID, "desk", chunk.StoredFolder)); {
+		if time.Sleep(10 * time.Millisecond); time.Now().After(deadline) {
+			t.Fatal("no keeper follows the one that failed")
+		}
 	}
 	store.puts.Store(0)
 	s := b.seeEnded(t, c.ID)
