@@ -100,7 +100,8 @@ type Job struct {
 	// Traceparent names the trace that the submission belongs to (W3C Trace Context); empty for none.
 	Traceparent string
 
-	// Attempt counts how often the job was handed to the engine; more than one means that a run was lost.
+	// Attempt counts how often the job was handed to the engine; more than one means that a run was lost. A run of a study that was lost
+	// through a neighbour keeps its count.
 	Attempt         int
 	CancelRequested bool
 

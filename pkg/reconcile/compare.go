@@ -3,6 +3,7 @@ package reconcile
 import (
 	"cmp"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/sumo-k8/sumo-k8/pkg/job"
@@ -11,12 +12,13 @@ import (
 
 // differences are what a pass has to act on.
 type differences struct {
-	updates  []job.Update        // for the record
-	ends     map[string]End      // of those jobs that end with an update, without the time of its recording
-	finished []string            // chunks the engine may forget once the updates are written
-	stop     map[string][]string // by chunk, its jobs whose cancellation is requested
-	restart  []job.Job           // jobs whose run is lost
-	strays   []job.Sight         // chunks without active jobs
+	updates  []job.Update         // for the record
+	ends     map[string]End       // of those jobs that end with an update, without the time of its recording
+	finished []string             // chunks the engine may forget once the updates are written
+	stop     map[string][]string  // by chunk, its jobs whose cancellation is requested
+	restart  []job.Job            // jobs whose run is lost
+	lost     map[string][]job.Job // by chunk, these and those that are not tried again, in the order in which they were started
+	strays   []job.Sight          // chunks without active jobs
 }
 
 // compare decides what to do about each job that is active on record and each chunk that the engine has.
@@ -25,7 +27,7 @@ func (c Config) compare(now time.Time, active []job.Job, seen []job.Sight) diffe
 	for _, s := range seen {
 		sights[s.ChunkID] = s
 	}
-	d := differences{ends: map[string]End{}, stop: map[string][]string{}}
+	d := differences{ends: map[string]End{}, stop: map[string][]string{}, lost: map[string][]job.Job{}}
 	used := map[string]bool{}
 	open := map[string]bool{} // chunks with jobs that go on
 	for _, j := range active {
@@ -67,6 +69,9 @@ func (c Config) compare(now time.Time, active []job.Job, seen []job.Sight) diffe
 
 // compareLost decides about a job that the engine does not have.
 func (c Config) compareLost(now time.Time, j job.Job, d *differences) {
+	if !j.CancelRequested || j.State == job.Running { // else it was passed over
+		d.lost[j.ChunkID()] = append(d.lost[j.ChunkID()], j)
+	}
 	attempts := c.MaxAttempts
 	if j.StartedAt == nil {
 		attempts = c.MaxStarts
@@ -90,6 +95,27 @@ func (c Config) compareLost(now time.Time, j job.Job, d *differences) {
 		d.restart = append(d.restart, j)
 	}
 }
+
+// blamed returns those of a chunk's lost jobs that may have brought it down. A second attempt carries out one run after the other: there
+// it is the first that is left. The state on record does not show that, since it never goes back.
+func blamed(lost []job.Job) map[string]bool {
+	isRunning := func(j job.Job) bool { return j.State == job.Running }
+	culprits := map[string]bool{}
+	for i, j := range lost {
+		switch {
+		case !slices.ContainsFunc(lost, isRunning): // it did not come to any run
+			culprits[j.ID] = true
+		case slices.ContainsFunc(lost, wasLost):
+			culprits[j.ID] = i == 0
+		default:
+			culprits[j.ID] = isRunning(j)
+		}
+	}
+	return culprits
+}
+
+// wasLost reports whether j was lost before.
+func wasLost(j job.Job) bool { return j.Attempt > 1 }
 
 // End is that of a job, as it is then on record.
 type End struct {

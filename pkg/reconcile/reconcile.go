@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/rs/zerolog"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/sumo-k8/sumo-k8/pkg/artifact"
 	"github.com/sumo-k8/sumo-k8/pkg/delivery"
@@ -158,6 +159,8 @@ const (
 	// maxDispatch and maxRestarts bound the chunks that one pass starts; the next pass continues.
 	maxDispatch = 1_000
 	maxRestarts = 200
+	// parallelStops hides the latency of an engine to which stopping is a request.
+	parallelStops = 8
 	// tick is how often a pass is made while the engine reports no change.
 	tick = time.Second
 	// leastRest is the pause after each pass, in which changes gather. It is half of the tenth of a second within which
@@ -254,7 +257,7 @@ func (r *Reconciler) pass(ctx context.Context, rep *Report) (busy, sending bool,
 		err = errors.Join(
 			r.record(ctx, todo, rep),
 			r.stop(ctx, todo.stop, rep),
-			r.restart(ctx, todo.restart, rep),
+			r.restart(ctx, todo, rep),
 			r.clear(ctx, todo.strays, rep),
 		)
 		rep.Active = len(active)
@@ -328,41 +331,60 @@ func (r *Reconciler) forget(ctx context.Context, ids []string, rep *Report) erro
 }
 
 func (r *Reconciler) stop(ctx context.Context, chunks map[string][]string, rep *Report) error {
-	var errs []error
-	for _, id := range slices.Sorted(maps.Keys(chunks)) {
-		if err := r.Engine.Stop(ctx, id, chunks[id]...); err != nil {
-			errs = append(errs, fmt.Errorf("stopping chunk %s: %w", id, err))
-			continue
+	var work errgroup.Group
+	work.SetLimit(parallelStops)
+	ids := slices.Sorted(maps.Keys(chunks))
+	errs := make([]error, len(ids))
+	for i, id := range ids {
+		work.Go(func() error {
+			if err := r.Engine.Stop(ctx, id, chunks[id]...); err != nil {
+				errs[i] = fmt.Errorf("stopping chunk %s: %w", id, err)
+			}
+			return nil
+		})
+	}
+	_ = work.Wait() // each leaves its own error
+	for i, id := range ids {
+		if errs[i] == nil {
+			rep.Stopped += max(1, len(chunks[id]))
 		}
-		rep.Stopped += max(1, len(chunks[id]))
 	}
 	return errors.Join(errs...)
 }
 
 // restart starts lost runs again, those of a chunk together. A start is counted after it was made: while the engine is unreachable, jobs
-// wait for it and do not use up their attempts.
-func (r *Reconciler) restart(ctx context.Context, jobs []job.Job, rep *Report) error {
-	chunks, err := r.lostChunks(ctx, jobs)
+// wait for it and do not use up their attempts. It counts for those alone that may have brought the chunk down.
+func (r *Reconciler) restart(ctx context.Context, todo differences, rep *Report) error {
+	chunks, err := r.lostChunks(ctx, todo)
 	if err != nil {
 		return err
 	}
 	var errs []error
 	for _, c := range chunks {
+		culprits := blamed(todo.lost[c.ID])
+		var counted []job.Job
+		for i := range c.Jobs {
+			if culprits[c.Jobs[i].ID] {
+				c.Jobs[i].Attempt++
+				counted = append(counted, c.Jobs[i])
+			}
+		}
 		if err := r.Engine.Start(ctx, c); err != nil {
 			errs = append(errs, fmt.Errorf("starting chunk %s again: %w", c.ID, err))
 			continue
 		}
-		errs = append(errs, r.countAttempts(ctx, c.Jobs, rep))
+		rep.Restarted += len(c.Jobs) - len(counted)
+		errs = append(errs, r.countAttempts(ctx, counted, rep))
 	}
 	return errors.Join(errs...)
 }
 
-// lostChunks makes chunks of lost jobs, as many as one pass starts again.
-func (r *Reconciler) lostChunks(ctx context.Context, jobs []job.Job) ([]job.Chunk, error) {
+// lostChunks makes chunks of lost jobs, as many as one pass starts again. Once runs of a chunk were lost at work, they go on one after the
+// other: one that brings its machine or process down then brings down no other.
+func (r *Reconciler) lostChunks(ctx context.Context, todo differences) ([]job.Chunk, error) {
 	byID := map[string][]job.Job{}
 	var studies []string
-	for _, j := range jobs {
-		j.Attempt++
+	for _, j := range todo.restart {
 		id := j.ChunkID()
 		if j.Study != nil && byID[id] == nil {
 			studies = append(studies, id)
@@ -376,13 +398,17 @@ func (r *Reconciler) lostChunks(ctx context.Context, jobs []job.Job) ([]job.Chun
 			return nil, fmt.Errorf("looking up how many lost runs go on side by side: %w", err)
 		}
 	}
+	atWork := func(j job.Job) bool { return j.State == job.Running || wasLost(j) }
 	var chunks []job.Chunk
 	for n, id := range slices.Sorted(maps.Keys(byID)) {
 		if n == maxRestarts {
 			break
 		}
-		lost := byID[id]
-		chunks = append(chunks, job.Chunk{ID: id, Jobs: lost, Parallel: max(1, min(parallel[id], len(lost)))})
+		c := job.Chunk{ID: id, Jobs: byID[id], Parallel: 1}
+		if !slices.ContainsFunc(todo.lost[id], atWork) {
+			c.Parallel = max(1, min(parallel[id], len(c.Jobs)))
+		}
+		chunks = append(chunks, c)
 	}
 	return chunks, nil
 }

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -54,11 +56,104 @@ func TestLostRunsOfAChunkStartAgainTogether(t *testing.T) {
 	r := newReconciler(jobs, &runs.engine)
 	r.Engine = runs
 	report, err := r.Run(t.Context(), 0)
-	if diff := cmp.Diff([]string{"c [1/2 2/3 3/2] x3", "single [single/2] x1"}, runs.started); err != nil || diff != "" {
+	if diff := cmp.Diff([]string{"c [1/2 2/3 3/2] x1", "single [single/2] x1"}, runs.started); err != nil || diff != "" {
 		t.Errorf("%v, -want +got:\n%s", err, diff)
 	}
 	if report.Restarted != 4 || jobs.jobs["1"].Attempt != 2 || jobs.jobs["2"].Attempt != 3 || jobs.jobs["4"].Attempt != 0 {
 		t.Errorf("%+v, on record %+v", report, jobs.jobs)
+	}
+}
+
+// A run that brings its machine down uses up its own attempts, and none of those that go on beside it or wait behind it.
+func TestOneBadRunCostsItsNeighboursNothing(t *testing.T) {
+	t.Parallel()
+	began := noon.Add(-time.Minute)
+	at := func(id string, state job.State, attempt int) job.Job {
+		j := job.Job{ID: id, State: state, Attempt: attempt}
+		if state == job.Running {
+			j.StartedAt = &began
+		}
+		return j
+	}
+	for _, tt := range []struct {
+		name    string
+		lost    []job.Job
+		started string
+		state   job.State // of the first
+	}{
+		{
+			"nothing has begun", []job.Job{at("1", job.Pending, 1), at("2", job.Pending, 1), at("3", job.Pending, 1)},
+			"c [1/2 2/2 3/2] x3", job.Pending,
+		}, {
+			"side by side, either may be to blame", []job.Job{at("1", job.Running, 1), at("2", job.Running, 1), at("3", job.Pending, 1)},
+			"c [1/2 2/2 3/1] x1", job.Running,
+		}, {
+			"the first is to blame", []job.Job{at("1", job.Running, 2), at("2", job.Running, 2), at("3", job.Pending, 1)},
+			"c [1/3 2/2 3/1] x1", job.Running,
+		}, {
+			"the first is given up", []job.Job{at("1", job.Running, 3), at("2", job.Running, 2), at("3", job.Pending, 1)},
+			"c [2/2 3/1] x1", job.Failed,
+		}, {
+			"the first has gone down before its state was read", []job.Job{at("1", job.Pending, 1), at("2", job.Running, 2)},
+			"c [1/2 2/2] x1", job.Pending,
+		},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			jobs := ofChunk("c", tt.lost...)
+			runs := &chunks{}
+			r := newReconciler(jobs, &runs.engine)
+			r.Engine = runs
+			if _, err := r.Run(t.Context(), 0); err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff([]string{tt.started}, runs.started); diff != "" || jobs.jobs["1"].State != tt.state {
+				t.Errorf("the first is %s, -want +got:\n%s", jobs.jobs["1"].State, diff)
+			}
+			for _, j := range jobs.jobs {
+				if want := fmt.Sprint(j.ID, "/", j.Attempt); j.State.Active() && !strings.Contains(tt.started, want) {
+					t.Errorf("%s is on record, though %s were started", want, tt.started)
+				}
+			}
+		})
+	}
+}
+
+// meeting is an engine in which two chunks can only be stopped together.
+type meeting struct {
+	chunks
+	both sync.WaitGroup
+}
+
+func (e *meeting) Stop(ctx context.Context, _ string, _ ...string) error {
+	e.both.Done()
+	met := make(chan struct{})
+	go func() {
+		e.both.Wait()
+		close(met)
+	}()
+	select {
+	case <-met:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func TestChunksAreStoppedSideBySide(t *testing.T) {
+	t.Parallel()
+	jobs, runs := &record{jobs: map[string]job.Job{}}, &meeting{}
+	for _, id := range []string{"1", "2"} {
+		jobs.jobs[id] = job.Job{ID: id, State: job.Running, CancelRequested: true, StartedAt: &noon}
+		runs.has = append(runs.has, sights(job.Observation{JobID: id, State: job.Running})...)
+	}
+	runs.both.Add(2)
+	r := newReconciler(jobs, &runs.engine)
+	r.Engine = runs
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	if report, err := r.Run(ctx, 0); err != nil || report.Stopped != 2 {
+		t.Errorf("%+v, %v", report, err)
 	}
 }
 

@@ -27,6 +27,9 @@ const (
 		"message":"The node was low on resource: memory."}}}`
 	statusNoScenario = `{"phase":"Error","finishedAt":"2026-11-22T10:00:00Z","nodes":{"a":{"id":"a","type":"Pod","phase":"Error",
 		"message":"init: Error (exit code 64): artifact scenario failed to load: The specified key does not exist."}}}`
+	statusBrokenNode = `{"phase":"Error","finishedAt":"2026-11-22T10:00:00Z","nodes":{"a":{"id":"a","type":"Pod","phase":"Failed",
+		"message":"main: Error (exit code 2)","outputs":{"exitCode":"2"}}}}`
+	statusNotBegun = `{"phase":"Error","finishedAt":"2026-11-22T10:00:00Z","message":"invalid spec"}`
 )
 
 func ranAt(minute int) time.Time { return time.Date(2026, 11, 22, 9, minute, 0, 0, time.UTC) }
@@ -175,18 +178,91 @@ func TestAnUnreachableStoreEndsNoChunk(t *testing.T) {
 	}
 }
 
+func TestAStateThatCannotBeReadHoldsUpItsOwnChunkOnly(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	bad, good := b.startChunk(t, 2), b.startChunk(t, 1)
+	sightOf := func(c job.Chunk) job.Sight {
+		t.Helper()
+		seen, err := b.Observe(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		at := slices.IndexFunc(seen, func(s job.Sight) bool { return s.ChunkID == c.ID })
+		if at < 0 {
+			t.Fatalf("chunk %s is not among %+v", c.ID, seen)
+		}
+		return seen[at]
+	}
+	await := func(c job.Chunk, is func(job.Sight) bool) {
+		t.Helper()
+		for deadline := time.Now().Add(20 * time.Second); !is(sightOf(c)); time.Sleep(50 * time.Millisecond) {
+			if time.Now().After(deadline) {
+				t.Fatalf("it is seen as %+v", sightOf(c))
+			}
+		}
+	}
+	ns := bad.Jobs[0].Namespace
+	succeeded := func(c job.Chunk, i int) bool { return sightOf(c).Of(c.Jobs[i].ID).State == job.Succeeded }
+	b.api.set(t, ns, bad.ID, statusRunning)
+	b.api.set(t, ns, good.ID, statusRunning)
+	b.keep(t, ns, bad.ID, map[string]chunk.RunState{bad.Jobs[0].ID: runEnded("")})
+	await(bad, func(job.Sight) bool { return succeeded(bad, 0) })
+	if err := b.put(t.Context(), artifact.ChunkState(ns, bad.ID), []byte("not a state")); err != nil {
+		t.Fatal(err)
+	}
+	b.keep(t, ns, good.ID, map[string]chunk.RunState{good.Jobs[0].ID: runEnded("")})
+	b.api.set(t, ns, bad.ID, statusDone)
+	b.api.set(t, ns, good.ID, statusDone)
+	await(good, func(s job.Sight) bool { return s.Ended })
+	if !succeeded(good, 0) || !succeeded(bad, 0) || sightOf(bad).Ended {
+		t.Errorf("they are %+v and %+v", sightOf(good), sightOf(bad))
+	}
+	b.keep(t, ns, bad.ID, map[string]chunk.RunState{bad.Jobs[0].ID: runEnded(""), bad.Jobs[1].ID: runEnded("")})
+	await(bad, func(s job.Sight) bool { return s.Ended })
+	if !succeeded(bad, 1) {
+		t.Errorf("in the end it is %+v", sightOf(bad))
+	}
+}
+
+// Nothing writes the state of a chunk whose pod is gone.
+func TestAStateThatIsBrokenForGoodLosesItsRuns(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	c := b.startChunk(t, 1)
+	ns := c.Jobs[0].Namespace
+	if err := b.put(t.Context(), artifact.ChunkState(ns, c.ID), []byte("not a state")); err != nil {
+		t.Fatal(err)
+	}
+	b.api.set(t, ns, c.ID, statusEvicted)
+	if s := b.sees(t, "the eviction", func(job.Sight) bool { return b.runs.get(c.ID).Status.Phase != "" }); s.Ended {
+		t.Fatalf("at first it is %+v", s)
+	}
+	b.now = func() time.Time { return time.Now().Add(2 * patience) }
+	s := b.sees(t, "its end", func(s job.Sight) bool { return s.Ended })
+	if o := s.Of(c.Jobs[0].ID); o.State != "" {
+		t.Errorf("its run ended as %+v", o)
+	}
+}
+
 func TestWhatWouldEndTheSameWayAgainEndsEveryRunOfAChunk(t *testing.T) {
 	t.Parallel()
-	for status, want := range map[string]simulation.Reason{
-		statusNoImage: simulation.ImagePullFailed, statusNoScenario: simulation.InternalError,
+	for name, tt := range map[string]struct {
+		status string
+		want   simulation.Reason // empty: the runs are lost
+	}{
+		"no image":            {statusNoImage, simulation.ImagePullFailed},
+		"no scenario":         {statusNoScenario, simulation.InternalError},
+		"no pod":              {statusNotBegun, simulation.InternalError},
+		"sumo-run begins not": {statusBrokenNode, ""},
 	} {
-		t.Run(string(want), func(t *testing.T) {
+		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			b := setup(t)
 			c := b.startChunk(t, 2)
-			b.api.set(t, c.Jobs[0].Namespace, c.ID, status)
-			s := b.sees(t, "the end", func(s job.Sight) bool { return s.Ended })
-			if o := s.Of(c.Jobs[1].ID); o.Reason != want || o.JobID != c.Jobs[1].ID || o.FinishedAt == nil {
+			b.api.set(t, c.Jobs[0].Namespace, c.ID, tt.status)
+			o := b.sees(t, "the end", func(s job.Sight) bool { return s.Ended }).Of(c.Jobs[1].ID)
+			if o.Reason != tt.want || o.JobID != c.Jobs[1].ID || o.State.Terminal() != (tt.want != "") {
 				t.Errorf("a run ended as %+v", o)
 			}
 		})
@@ -263,11 +339,47 @@ func TestCancellingRunsOfAChunk(t *testing.T) {
 	b.sees(t, "the pod", func(job.Sight) bool { return b.runs.get(c.ID).Status.Phase != "" })
 	stop([]string{id(1)}, false, id(1))
 	b.keep(t, ns, c.ID, map[string]chunk.RunState{id(0): runEnded("")})
+	b.sees(t, "its end", func(s job.Sight) bool { return s.Of(id(0)).State.Terminal() })
 	// Nothing is left that is wanted, and the pod sees to that itself.
 	stop([]string{id(1), id(2)}, false, id(1), id(2))
 	stop([]string{id(1), id(2)}, false, id(2))
 	b.now = func() time.Time { return time.Now().Add(2 * skipTime) }
 	stop([]string{id(1), id(2)}, true, id(2))
+}
+
+// Reconcile asks with each pass until the runs have ended, of every chunk of a study that is cancelled.
+func TestCancellingAgainTakesNoRequest(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	c := b.startChunk(t, 3)
+	ns, id := c.Jobs[0].Namespace, func(i int) string { return c.Jobs[i].ID }
+	b.api.set(t, ns, c.ID, statusRunning)
+	b.sees(t, "the pod", func(job.Sight) bool { return b.runs.get(c.ID).Status.Phase != "" })
+	counted := &countingStore{Store: b.objects}
+	b.Engine.objects = counted
+	stop := func(want int, jobs ...string) {
+		t.Helper()
+		if err := b.Stop(t.Context(), c.ID, jobs...); err != nil {
+			t.Fatal(err)
+		}
+		if counted.reads != want {
+			t.Errorf("after %v was cancelled there were %d reads, want %d", jobs, counted.reads, want)
+		}
+	}
+	stop(2, id(0), id(1))
+	stop(2, id(0), id(1))
+	stop(2, id(1))
+	stop(3, id(1), id(2))
+	// What another process has written over is written again.
+	if err := b.put(t.Context(), artifact.ChunkCancelled(ns, c.ID), []byte(`{"runs":[]}`)); err != nil {
+		t.Fatal(err)
+	}
+	b.now = func() time.Time { return time.Now().Add(2 * cancelAgain) }
+	stop(4, id(2))
+	var got chunk.Cancelled
+	if err := b.readJSON(t.Context(), artifact.ChunkCancelled(ns, c.ID), &got); err != nil || !slices.Contains(got.Runs, id(2)) {
+		t.Errorf("cancelled are %v (%v)", got.Runs, err)
+	}
 }
 
 func TestAChunkOfWhichNothingIsWantedIsStoppedBeforeItHasAPod(t *testing.T) {

@@ -16,6 +16,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -65,6 +66,8 @@ const (
 	// skipTime is how long a pod may take to skip or stop the runs that are left when all of them are cancelled. It reads that within
 	// chunk.CancelEvery, and ends by itself; the workflow of one that does not is stopped.
 	skipTime = 15 * time.Second
+	// cancelAgain is how long the engine goes by what it remembers of cancelled runs. Another process may have written their object since.
+	cancelAgain = 30 * time.Second
 )
 
 // Engine is a job.Engine.
@@ -184,46 +187,67 @@ func (e *Engine) Stop(ctx context.Context, id string, jobs ...string) error {
 	return kube.Failed(e.patch(ctx, w, fmt.Sprintf(`{"spec":{"shutdown":%q}}`, wfv1.ShutdownStrategyStop)), "stop the workflow of chunk "+id)
 }
 
+// cancelled is what the engine remembers of a chunk of which runs are cancelled, so that asking again takes no request.
+type cancelled struct {
+	runs []string // of the chunk
+	// named are the runs in the object, which was read at, and the last of which was added there since.
+	named     []string
+	at, since time.Time
+}
+
 // cancel names runs that are to be stopped or not begun, and reports whether nothing else is left of the chunk and its pod cannot
 // see to that by itself. Two that write at the same time may lose a name; reconcile asks again.
 func (e *Engine) cancel(ctx context.Context, w *wfv1.Workflow, jobs []string) (unwanted bool, err error) {
-	id, key := chunkOf(w), artifact.ChunkCancelled(w.Namespace, chunkOf(w))
-	var cancelled chunk.Cancelled
-	if err := e.readJSON(ctx, key, &cancelled); err != nil && problem.CodeOf(err) != problem.NotFound {
-		return false, err
-	}
-	named := len(cancelled.Runs)
-	for _, id := range jobs {
-		if !slices.Contains(cancelled.Runs, id) {
-			cancelled.Runs = append(cancelled.Runs, id)
-		}
-	}
-	if len(cancelled.Runs) > named {
-		text, err := json.Marshal(cancelled)
-		if err != nil {
-			return false, fmt.Errorf("writing %s: %w", key, err)
-		}
-		if err := e.put(ctx, key, text); err != nil {
+	known := e.runs.cancelled(w)
+	isNews := func(id string) bool { return !slices.Contains(known.named, id) }
+	if e.now().Sub(known.at) > cancelAgain || slices.ContainsFunc(jobs, isNews) {
+		if known, err = e.name(ctx, w, known, jobs); err != nil {
 			return false, err
 		}
+		e.runs.keepCancelled(w, known)
 	}
-	var list chunk.List
-	if err := e.readJSON(ctx, artifact.ChunkList(w.Namespace, id), &list); err != nil {
-		return false, err
-	}
-	state, err := readState(ctx, e.objects, artifact.ChunkState(w.Namespace, id))
-	if err != nil && problem.CodeOf(err) != problem.NotFound {
-		return false, err
-	}
-	wanted := func(r chunk.Run) bool { return !state.Runs[r.ID].Ended() && !slices.Contains(cancelled.Runs, r.ID) }
-	if slices.ContainsFunc(list.Runs, wanted) {
+	state := e.states.get(stateKey(w))
+	wanted := func(id string) bool { return !state.Runs[id].Ended() && !slices.Contains(known.named, id) }
+	if slices.ContainsFunc(known.runs, wanted) {
 		return false, nil
 	}
-	if observe(w, e.now()).State == job.Pending {
-		return true, nil
+	return observe(w, e.now()).State == job.Pending || e.now().Sub(known.since) > skipTime, nil
+}
+
+// name adds jobs to the object that names cancelled runs of a chunk, unless they are there.
+func (e *Engine) name(ctx context.Context, w *wfv1.Workflow, known cancelled, jobs []string) (cancelled, error) {
+	key := artifact.ChunkCancelled(w.Namespace, chunkOf(w))
+	var there chunk.Cancelled
+	if err := e.readJSON(ctx, key, &there); err != nil && problem.CodeOf(err) != problem.NotFound {
+		return cancelled{}, err
 	}
-	object, err := e.objects.Stat(ctx, key)
-	return err == nil && e.now().Sub(object.Modified) > skipTime, err
+	now := e.now()
+	next := cancelled{runs: known.runs, named: there.Runs, at: now, since: cmp.Or(known.since, now)}
+	for _, id := range jobs {
+		if !slices.Contains(next.named, id) {
+			next.named = append(next.named, id)
+		}
+	}
+	if len(next.named) > len(there.Runs) {
+		text, err := json.Marshal(chunk.Cancelled{Runs: next.named})
+		if err != nil {
+			return cancelled{}, fmt.Errorf("writing %s: %w", key, err)
+		}
+		if err := e.put(ctx, key, text); err != nil {
+			return cancelled{}, err
+		}
+		next.since = now
+	}
+	if next.runs == nil {
+		var list chunk.List
+		if err := e.readJSON(ctx, artifact.ChunkList(w.Namespace, chunkOf(w)), &list); err != nil {
+			return cancelled{}, err
+		}
+		for _, r := range list.Runs {
+			next.runs = append(next.runs, r.ID)
+		}
+	}
+	return next, nil
 }
 
 // maxList bounds the list of a chunk's runs, in bytes: the options of one run are a few KiB at most.
@@ -280,10 +304,9 @@ func (e *Engine) Observe(ctx context.Context) ([]job.Sight, error) {
 			keepers[stateKey(r.workflow)] = true
 		}
 	}
-	var states map[string]chunk.State
-	var read time.Time
+	var states reading
 	if len(keepers) > 0 {
-		states, read = e.states.read(ctx, func(key string) bool { return keepers[key] })
+		states = e.states.read(ctx, func(key string) bool { return keepers[key] })
 	}
 	sights := make([]job.Sight, len(all))
 	var listings atomic.Int32
@@ -305,8 +328,9 @@ func (e *Engine) Observe(ctx context.Context) ([]job.Sight, error) {
 		case o.State != job.Pending && o.StartedAt == nil && !r.started.IsZero():
 			o.StartedAt = &r.started
 		}
-		state, done := states[stateKey(w)], o.State.Terminal() && (!kept(w) || read.After(r.ended))
-		if !done {
+		state, at, err := states.of(stateKey(w))
+		settled := !kept(w) || at.After(r.ended) || errors.Is(err, errNoState) && now.Sub(r.ended) > patience // no keeper will write it anew
+		if !o.State.Terminal() || !settled {
 			sights[i] = sight(w, o, state, false)
 			continue
 		}

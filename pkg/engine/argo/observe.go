@@ -67,11 +67,17 @@ func sight(w *wfv1.Workflow, o job.Observation, state chunk.State, last bool) jo
 			s.Others.Message = o.Message
 		}
 	case w.Status.Phase == wfv1.WorkflowSucceeded: // and left something out
-	case o.Reason == simulation.ImagePullFailed, o.Reason == simulation.InternalError:
+	case o.Reason == simulation.ImagePullFailed, o.Reason == simulation.InternalError && !local(w, o):
 		s.Others = o
 		s.Others.JobID = ""
 	}
 	return s
+}
+
+// local reports whether an internal error may be one of the machine on which the last pod was: elsewhere the runs may go on. A scenario
+// that is missing, a pod that Kubernetes cannot make and a workflow that Argo cannot begin are the same everywhere.
+func local(w *wfv1.Workflow, o job.Observation) bool {
+	return w.Status.Phase.Completed() && len(podsOf(w)) > 0 && o.Message != simulation.ScenarioGoneMessage
 }
 
 // final reports whether nothing more will happen to a run of w. One that was interrupted has its next attempt, unless w was stopped.

@@ -38,6 +38,7 @@ type run struct {
 	ended    time.Time      // when it was first seen to have ended, or, of one that was stopped, that its pods have
 	closed   bool           // of one that was stopped: its pods have ended
 	results  *[]job.ResultFile
+	stopping cancelled // runs of a study's chunk
 }
 
 // runs is a copy of the cluster's workflows. It is complete and current, or it waits until it is: the observer takes a
@@ -328,7 +329,7 @@ func after(a, b string) bool {
 func (s *runs) next(old run, w *wfv1.Workflow) run {
 	r := run{workflow: w}
 	if old.workflow != nil && old.workflow.UID == w.UID {
-		r.started, r.ended, r.closed = old.started, old.ended, old.closed
+		r.started, r.ended, r.closed, r.stopping = old.started, old.ended, old.closed, old.stopping
 		if old.results != nil {
 			r.workflow, r.results = old.workflow, old.results // it had ended; what changes now means nothing
 		}
@@ -379,6 +380,25 @@ func (s *runs) keepClosed(w *wfv1.Workflow) {
 	defer s.mu.Unlock()
 	if r := s.byChunk[chunkOf(w)]; r.workflow != nil && r.workflow.UID == w.UID {
 		r.ended, r.closed = s.now(), true
+		s.byChunk[chunkOf(w)] = r
+	}
+}
+
+// cancelled is what is remembered of the runs of w that are cancelled.
+func (s *runs) cancelled(w *wfv1.Workflow) cancelled {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if r := s.byChunk[chunkOf(w)]; r.workflow != nil && r.workflow.UID == w.UID {
+		return r.stopping
+	}
+	return cancelled{}
+}
+
+func (s *runs) keepCancelled(w *wfv1.Workflow, c cancelled) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if r := s.byChunk[chunkOf(w)]; r.workflow != nil && r.workflow.UID == w.UID {
+		r.stopping = c
 		s.byChunk[chunkOf(w)] = r
 	}
 }

@@ -2,6 +2,7 @@ package argo
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -26,13 +27,30 @@ type states struct {
 }
 
 type stated struct {
-	etag  string
+	etag  string // empty while the object cannot be read
 	state chunk.State
+	at    time.Time // when the listing began from which state is known
+	err   error     // why the object was not read since
 }
 
-// read returns the states at the keys that want accepts, and when they were read. It lists at most once in chunk.ReportEvery; until
-// then, and while the store is unreachable, it returns what it has.
-func (s *states) read(ctx context.Context, want func(key string) bool) (map[string]chunk.State, time.Time) {
+// reading is what one Observe sees of the states.
+type reading struct {
+	listed time.Time
+	known  map[string]stated
+}
+
+// of returns the state at a key, when it was read, and why not since. Where there is no object, that is what was read.
+func (r reading) of(key string) (state chunk.State, at time.Time, err error) {
+	o, has := r.known[key]
+	if !has {
+		return chunk.State{}, r.listed, nil
+	}
+	return o.state, o.at, o.err
+}
+
+// read returns the states at the keys that want accepts. It lists at most once in chunk.ReportEvery; until then, and while the store is
+// unreachable, it returns what it has.
+func (s *states) read(ctx context.Context, want func(key string) bool) reading {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if rest := chunk.ReportEvery - s.now().Sub(s.listed); rest > 0 {
@@ -40,23 +58,27 @@ func (s *states) read(ctx context.Context, want func(key string) bool) (map[stri
 	} else if err := s.list(ctx, want); err != nil {
 		s.log.Warn().Err(err).Msg("the states of chunks were not read; retrying")
 	}
-	all := make(map[string]chunk.State, len(s.known))
-	for key, o := range s.known {
-		all[key] = o.state
-	}
-	return all, s.listed
+	return reading{s.listed, s.known}
 }
 
-// list brings the copy up to date. The caller holds mu.
+// get returns the state at a key as it was read last.
+func (s *states) get(key string) chunk.State {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.known[key].state
+}
+
+// list brings the copy up to date. What cannot be read of one chunk stays as it is and holds up no other. The caller holds mu.
 func (s *states) list(ctx context.Context, want func(key string) bool) error {
 	began := s.now()
-	current := map[string]stated{}
+	current := map[string]stated{} // readers have the old one
 	var changed []artifact.Object
 	err := s.objects.List(ctx, artifact.StatePrefix, func(o artifact.Object) bool {
 		old, known := s.known[o.Key]
 		switch {
 		case !want(o.Key):
 		case known && old.etag == o.ETag:
+			old.at = began
 			current[o.Key] = old
 		default:
 			changed = append(changed, o)
@@ -68,22 +90,35 @@ func (s *states) list(ctx context.Context, want func(key string) bool) error {
 	}
 	var work errgroup.Group
 	work.SetLimit(parallelism)
-	read := make([]chunk.State, len(changed))
+	read := make([]stated, len(changed))
 	for i, o := range changed {
-		work.Go(func() (err error) {
-			read[i], err = readState(ctx, s.objects, o.Key)
-			return err
+		work.Go(func() error {
+			state, err := readState(ctx, s.objects, o.Key)
+			read[i] = stated{etag: o.ETag, state: state, at: began, err: err}
+			return nil
 		})
 	}
-	if err := work.Wait(); err != nil {
+	_ = work.Wait() // each leaves its own error
+	if err := ctx.Err(); err != nil {
 		return err
 	}
 	for i, o := range changed {
-		current[o.Key] = stated{o.ETag, read[i]}
+		next := read[i]
+		if next.err != nil {
+			old := s.known[o.Key]
+			if old.err == nil {
+				s.log.Warn().Err(next.err).Str("key", o.Key).Msg("the state of a chunk was not read; retrying")
+			}
+			next.etag, next.state, next.at = "", old.state, old.at
+		}
+		current[o.Key] = next
 	}
 	s.known, s.listed = current, began
 	return nil
 }
+
+// errNoState is that of an object that is no state of a chunk.
+var errNoState = errors.New("unreadable")
 
 func readState(ctx context.Context, objects artifact.Store, key string) (chunk.State, error) {
 	body, err := objects.Open(ctx, key, 0, -1)
@@ -93,7 +128,7 @@ func readState(ctx context.Context, objects artifact.Store, key string) (chunk.S
 	defer body.Close()
 	state, err := chunk.ReadState(body)
 	if err != nil {
-		return chunk.State{}, fmt.Errorf("read %s: %w", key, err)
+		return chunk.State{}, fmt.Errorf("%s is %w: %w", key, errNoState, err)
 	}
 	return state, nil
 }

@@ -225,7 +225,7 @@ func (e *Engine) deliver(t *task) {
 	k := e.keeper(t, ended)
 	k.Close()
 	defer e.relay(t, k)()
-	e.kept(t, k.Run(e.alive))
+	e.kept(t, k.Run(e.alive), func(*run) bool { return false })
 }
 
 // relay passes cancellations on to a keeper until stop is called.
@@ -270,8 +270,8 @@ func (e *Engine) keeper(t *task, runs []*run) *keeper.Keeper {
 	}
 }
 
-// kept takes note of how a keeper ended. Without it no run of the chunk ends any more: they are lost.
-func (e *Engine) kept(t *task, err error) {
+// kept takes note of how a keeper ended. Without it no run of the chunk ends any more: those are lost that have not ended before.
+func (e *Engine) kept(t *task, err error, ended func(*run) bool) {
 	if err == nil || e.alive.Err() != nil {
 		return
 	}
@@ -279,7 +279,9 @@ func (e *Engine) kept(t *task, err error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	for _, r := range t.runs {
-		r.lose()
+		if !ended(r) {
+			r.lose()
+		}
 	}
 }
 
@@ -304,12 +306,16 @@ func (e *Engine) report(t *task, s chunk.State) {
 		switch {
 		case r == nil || r.finished() || r.lost:
 		case !state.Ended():
+			if r.seen.State == "" {
+				t.moved = time.Now()
+			}
 			news = r.running(state) || news
 		case state.Outcome.Reason == simulation.Interrupted: // it has not come to its end
 		default:
 			r.running(chunk.RunState{StartedAt: state.StartedAt, Progress: state.Progress})
 			r.seen.Message = ""
 			r.end(*state.Outcome, state.Results, state.StoredAt)
+			t.moved = time.Now()
 			if !r.Valid && t.scenario != nil && showsValid(*state.Outcome) {
 				t.scenario.validated(r.form())
 			}
@@ -355,7 +361,7 @@ func (e *Engine) simulated(t *task, key string) {
 	defer e.mu.Unlock()
 	at := slices.IndexFunc(t.runs, func(r *run) bool { return strings.HasPrefix(key, r.Results) })
 	if at >= 0 && !t.runs[at].simulated {
-		t.runs[at].simulated = true
+		t.runs[at].simulated, t.moved = true, time.Now()
 		e.giveBack(t, t.unfinished())
 	}
 }
@@ -393,7 +399,7 @@ func (e *Engine) process(t *task) error {
 		return err
 	}
 	w := watch{Engine: e, task: t, process: p, keeper: k, kept: kept}
-	w.until(limit(list))
+	w.until(list)
 	e.conclude(t, runs, p.Wait(), w.late)
 	// The results of the last runs may still have to be stored, for which no slot is needed.
 	e.mu.Lock()
@@ -405,8 +411,8 @@ func (e *Engine) process(t *task) error {
 	if w.kept != nil {
 		w.keepErr = <-w.kept
 	}
-	e.kept(t, w.keepErr)
-	e.deliver(t) // what the keeper, which ended before sumo-run, has not seen
+	e.kept(t, w.keepErr, func(r *run) bool { return r.simulated })
+	e.deliver(t) // what the keeper, which ended before sumo-run or failed, has not stored
 	return nil
 }
 
@@ -421,12 +427,13 @@ type watch struct {
 	late    bool // it was killed since it did not end in time
 }
 
-// until returns when sumo-run has ended. It keeps timeouts itself; that of all its runs together is for one that hangs.
-func (w *watch) until(limit time.Duration) {
+// until returns when sumo-run has ended. It keeps timeouts itself; that of all its runs together is for one that hangs, and begins anew
+// with each run that begins or ends.
+func (w *watch) until(list chunk.List) {
 	var overdue, ungraceful <-chan time.Time
-	if limit > 0 {
-		timer := time.NewTimer(limit + w.cfg.StopGrace)
-		defer timer.Stop()
+	timer := time.NewTimer(limit(list) + w.cfg.StopGrace)
+	defer timer.Stop()
+	if limit(list) > 0 {
 		overdue = timer.C
 	}
 	grace := time.NewTimer(w.cfg.StopGrace) // counts once there is something to stop
@@ -446,6 +453,10 @@ func (w *watch) until(limit time.Duration) {
 				w.process.Kill()
 			}
 		case <-overdue:
+			if rest := w.rest(list); rest > 0 {
+				timer.Reset(rest)
+				continue
+			}
 			w.late = true
 			w.process.Kill()
 		case w.keepErr = <-w.kept: // all is stored, or nothing can be
@@ -469,6 +480,17 @@ func (w *watch) until(limit time.Duration) {
 			w.process.Kill()
 		}
 	}
+}
+
+// rest is how long the runs that are left may take from now on.
+func (w *watch) rest(list chunk.List) time.Duration {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	list.Runs = slices.DeleteFunc(slices.Clone(list.Runs), func(r chunk.Run) bool {
+		known := w.task.byID[r.ID]
+		return known.finished() || known.simulated
+	})
+	return limit(list) + w.cfg.StopGrace - time.Since(w.task.moved)
 }
 
 // unstopped reports whether a run goes on that was cancelled.
@@ -583,7 +605,7 @@ func (e *Engine) conclude(t *task, runs []*run, exit error, late bool) {
 			}
 			e.settle(t, r, outcome)
 		case cancelled, closing:
-		case late && was.begun:
+		case late && was.begun && (t.single || e.overdue(r)):
 			outcome := e.outcome(simulation.DeadlineExceeded)
 			outcome.Message += fmt.Sprintf(" Its timeout was %s.", time.Duration(r.TimeoutSeconds)*time.Second)
 			e.settle(t, r, outcome)
@@ -600,6 +622,14 @@ func (e *Engine) conclude(t *task, runs []*run, exit error, late bool) {
 			e.loseRun(r)
 		}
 	}
+}
+
+// overdue reports whether r, which goes on, has reached its timeout.
+func (e *Engine) overdue(r *run) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	began := r.seen.StartedAt
+	return began != nil && e.now().Sub(*began) >= time.Duration(r.TimeoutSeconds)*time.Second
 }
 
 func (e *Engine) loseRun(r *run) {

@@ -381,6 +381,56 @@ func TestASumoRunThatHangsIsKilledAndTheOtherRunsGoOn(t *testing.T) {
 	}
 }
 
+// The first run hangs while the others take the time that they have.
+func TestRunsBesideOneThatHangsAreNotBlamed(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, func(c *local.Config) { c.StopGrace = 50 * time.Millisecond })
+	c := chunkOf("c", 3, 2)
+	for i := range c.Jobs {
+		c.Jobs[i].TimeoutSeconds = 1
+	}
+	b.startChunk(t, c, `case $id in c-0) sleep 60;; c-1) sleep 1.6;; c-2) sleep 0.8;; esac; finish ""`)
+	s := b.seeEnded(t, c.ID)
+	for id, want := range map[string]job.State{"c-0": job.Failed, "c-1": job.Succeeded, "c-2": job.Succeeded} {
+		if o := s.Of(id); o.State != want {
+			t.Errorf("%s ended as %+v, want %s", id, o, want)
+		}
+	}
+}
+
+// Its results are there, so that it need not run again.
+func TestARunThatHasEndedIsStoredThoughTheKeeperFailed(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, nil)
+	b.close(t)
+	store := &flaky{Store: b.objects}
+	b.objects = store
+	b.open(t)
+	c := chunkOf("c", 2, 2)
+	b.startChunk(t, c, `case $id in c-1) wait_for "$SCRATCH/never";; esac
+		wait_for "$SCRATCH/go"; rm -rf "${work%/work/*}/desk"; echo $id >>"$SCRATCH/begun"; finish ""`)
+	b.seeRun(t, c.ID, "c-1", running)
+	store.puts.Store(1 << 20)
+	b.allow(t, "go")
+	b.traceLines(t, "begun", 1)
+	// The keeper that follows makes its folder anew.
+	for deadline := time.Now().Add(patience); !folderExists(filepath.Join(b.cfg.Dir, c.ID, "desk", chunk.StoredFolder)); {
+		if time.Sleep(10 * time.Millisecond); time.Now().After(deadline) {
+			t.Fatal("no keeper follows the one that failed")
+		}
+	}
+	store.puts.Store(0)
+	s := b.seeEnded(t, c.ID)
+	if s.Of("c-0").State != job.Succeeded || s.Of("c-1").State != "" {
+		t.Errorf("they ended as %+v", s)
+	}
+}
+
+func folderExists(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.IsDir()
+}
+
 func TestASumoRunThatEndsBeforeTheFirstRunFailsTheChunkAndOneThatIsKilledLosesIt(t *testing.T) {
 	t.Parallel()
 	for script, want := range map[string]job.State{

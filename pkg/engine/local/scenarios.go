@@ -119,6 +119,10 @@ func (s *scenarios) leave(x *shared) {
 		return
 	}
 	x.until = s.now().Add(keepScenario)
+	if err := x.clean(); err != nil {
+		s.log.Warn().Err(err).Msg("a half-made copy of a scenario is left")
+		x.grown = true
+	}
 	if x.grown {
 		x.size, x.grown = sizeOf(x.dir), false
 	}
@@ -145,7 +149,7 @@ func (s *scenarios) sweep() {
 		if n <= maxScenarios && bytes <= maxScenarioBytes && now.Before(x.until) {
 			continue
 		}
-		if err := os.RemoveAll(x.dir); err != nil {
+		if err := s.remove(x); err != nil {
 			s.log.Warn().Err(err).Msg("unpacked scenario not removed")
 			continue
 		}
@@ -159,6 +163,28 @@ func (s *scenarios) sweep() {
 			s.sweep()
 		})
 	}
+}
+
+// remove takes the folder of x out of use before it removes it: a half of it would pass for the whole. What is left of it stays until the
+// engine closes.
+func (s *scenarios) remove(x *shared) error {
+	unused := fmt.Sprintf("%s.%d", x.dir, s.now().UnixNano())
+	if err := os.Rename(x.dir, unused); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if err := os.RemoveAll(unused); err != nil {
+		s.log.Warn().Err(err).Msg("a part of an unpacked scenario is left")
+	}
+	return nil
+}
+
+// clean removes the copies that a sumo-run was making when it was killed, whose names have a second part. Nobody uses x.
+func (x *shared) clean() error {
+	halves, err := filepath.Glob(x.file(filepath.Join(unpackedFolder, "*.*")))
+	for _, half := range halves {
+		err = errors.Join(err, os.RemoveAll(half))
+	}
+	return err
 }
 
 // sizeOf is how many bytes the files below dir have, as far as it can be read.

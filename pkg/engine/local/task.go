@@ -30,8 +30,9 @@ type task struct {
 	wake   chan struct{} // has a value when runs are cancelled
 
 	// guarded by Engine.mu
-	slots   int    // in use
-	message string // why no run begins
+	slots   int       // in use
+	message string    // why no run begins
+	moved   time.Time // when a run began or ended last
 	ended   bool
 }
 
