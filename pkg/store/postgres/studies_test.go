@@ -19,6 +19,10 @@ func ended(t testing.TB, d *DB) (before study.Study, run job.Job) {
 	if err != nil || before.State != study.Incomplete {
 		t.Fatal(before.State, err)
 	}
+	// As it is written again: an extension is made from the plan that is stored.
+	if _, err := d.pool.Exec(t.Context(), "UPDATE studies SET plan = $2 WHERE id = $1", id, before.Plan); err != nil {
+		t.Fatal(err)
+	}
 	return before, chunks[0].Jobs[0]
 }
 
