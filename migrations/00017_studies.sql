@@ -1,4 +1,9 @@
 -- +goose Up
+-- In the order in which submissions and reconcile write them, and at the beginning: later, each side could hold what the other waits for.
+LOCK TABLE idempotency_keys IN ACCESS EXCLUSIVE MODE;
+LOCK TABLE tenants IN SHARE ROW EXCLUSIVE MODE;
+LOCK TABLE jobs, deliveries IN ACCESS EXCLUSIVE MODE;
+
 CREATE TABLE studies (
     id               uuid             PRIMARY KEY, -- UUIDv7
     tenant_id        text             NOT NULL REFERENCES tenants ON DELETE CASCADE,
@@ -112,9 +117,10 @@ CREATE FUNCTION run_name(study text, variant text, setting jsonb, seed bigint) R
 $$;
 -- +goose StatementEnd
 
--- An event is about a job or a study.
-ALTER TABLE deliveries ALTER COLUMN job_id DROP NOT NULL, ADD COLUMN study_id uuid,
-    ADD CONSTRAINT deliveries_subject CHECK (num_nonnulls(job_id, study_id) = 1) NOT VALID; -- holds for all rows
+-- An event is about a job or a study. One about a study has the study's id as job_id too, which senders of the release before this one
+-- cannot read when it is null.
+ALTER TABLE deliveries ADD COLUMN study_id uuid,
+    ADD CONSTRAINT deliveries_subject CHECK (study_id IS NULL OR study_id = job_id) NOT VALID; -- holds for all rows
 
 -- As in the migration of deliveries, except that webhooks ask for the runs of studies (hooks.studies).
 -- +goose StatementBegin
@@ -168,8 +174,8 @@ $$;
 -- +goose StatementBegin
 CREATE FUNCTION studies_record_deliveries() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    INSERT INTO deliveries (tenant_id, study_id, hook_id, receiver, event)
-    SELECT NEW.tenant_id, NEW.id, h.id, h.receiver, jsonb_build_object(
+    INSERT INTO deliveries (tenant_id, job_id, study_id, hook_id, receiver, event)
+    SELECT NEW.tenant_id, NEW.id, NEW.id, h.id, h.receiver, jsonb_build_object(
         'type', 'study.finished', 'timestamp', NEW.updated_at, 'data', jsonb_build_object(
             'study_id', NEW.id, 'tenant_id', NEW.tenant_id, 'name', NEW.name, 'status', NEW.state, 'message', NEW.message,
             'runs', jsonb_build_object(
@@ -197,12 +203,17 @@ CREATE FUNCTION recent_core_seconds(of_tenant text, digest text) RETURNS double 
 $$;
 -- +goose StatementEnd
 
--- Numbers of a run by name, from its summary.
+-- Numbers of a run by name, from its summary; of a name that stands there more than once, the first.
 -- +goose StatementBegin
 CREATE FUNCTION metrics_of(summary jsonb, names text[]) RETURNS double precision[] LANGUAGE sql IMMUTABLE AS $$
-    SELECT array_agg((m ->> 'value')::double precision ORDER BY n.place)
-    FROM unnest(names) WITH ORDINALITY AS n (name, place)
-    LEFT JOIN jsonb_array_elements(summary -> 'metrics') AS m ON m ->> 'name' = n.name
+    SELECT array_agg((
+        SELECT CASE jsonb_typeof(m.value -> 'value') WHEN 'number' THEN (m.value ->> 'value')::double precision END
+        FROM jsonb_array_elements(CASE jsonb_typeof(summary -> 'metrics') WHEN 'array' THEN summary -> 'metrics' ELSE '[]' END)
+            WITH ORDINALITY AS m (value, n)
+        WHERE m.value ->> 'name' = names.name
+        ORDER BY m.n LIMIT 1
+    ) ORDER BY names.place)
+    FROM unnest(names) WITH ORDINALITY AS names (name, place)
 $$;
 -- +goose StatementEnd
 
@@ -213,7 +224,7 @@ DROP FUNCTION run_name(text, text, jsonb, bigint);
 DROP TRIGGER studies_record_deliveries ON studies;
 DROP FUNCTION studies_record_deliveries();
 DELETE FROM deliveries WHERE study_id IS NOT NULL;
-ALTER TABLE deliveries DROP COLUMN study_id, ALTER COLUMN job_id SET NOT NULL;
+ALTER TABLE deliveries DROP COLUMN study_id;
 -- +goose StatementBegin
 CREATE OR REPLACE FUNCTION jobs_record_deliveries() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE

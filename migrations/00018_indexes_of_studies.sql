@@ -12,20 +12,18 @@ CREATE UNIQUE INDEX CONCURRENTLY jobs_of_study ON jobs (study_id, point, replica
 -- A study's runs in lists.
 DROP INDEX CONCURRENTLY IF EXISTS jobs_of_study_recent;
 CREATE INDEX CONCURRENTLY jobs_of_study_recent ON jobs (study_id, id DESC) WHERE study_id IS NOT NULL;
--- Lists of jobs that belong to no study, newest first, for a tenant and for operators. They take the place of those of all jobs.
+-- Lists of jobs that belong to no study, newest first, for a tenant and for operators. The release before this one still reads
+-- jobs_recent, jobs_by_label and jobs_by_state, so they stay as long as it may be at work.
 DROP INDEX CONCURRENTLY IF EXISTS jobs_single;
 CREATE INDEX CONCURRENTLY jobs_single ON jobs (tenant_id, id DESC) WHERE study_id IS NULL;
-DROP INDEX CONCURRENTLY IF EXISTS jobs_recent;
 DROP INDEX CONCURRENTLY IF EXISTS jobs_single_in_state;
 CREATE INDEX CONCURRENTLY jobs_single_in_state ON jobs (tenant_id, state, id DESC) WHERE study_id IS NULL;
 DROP INDEX CONCURRENTLY IF EXISTS jobs_single_by_label;
 CREATE INDEX CONCURRENTLY jobs_single_by_label ON jobs USING gin (labels jsonb_path_ops) WHERE labels IS NOT NULL AND study_id IS NULL;
-DROP INDEX CONCURRENTLY IF EXISTS jobs_by_label;
 DROP INDEX CONCURRENTLY IF EXISTS jobs_single_of_all;
 CREATE INDEX CONCURRENTLY jobs_single_of_all ON jobs (id DESC) WHERE study_id IS NULL;
 DROP INDEX CONCURRENTLY IF EXISTS jobs_single_by_state;
 CREATE INDEX CONCURRENTLY jobs_single_by_state ON jobs (state, id DESC) WHERE study_id IS NULL;
-DROP INDEX CONCURRENTLY IF EXISTS jobs_by_state;
 -- What single jobs hold of the limits.
 DROP INDEX CONCURRENTLY IF EXISTS jobs_single_active;
 CREATE INDEX CONCURRENTLY jobs_single_active ON jobs (tenant_id) INCLUDE (cpu_request, memory_gi)
@@ -49,13 +47,10 @@ DROP INDEX CONCURRENTLY IF EXISTS idempotency_keys_of_study;
 CREATE INDEX CONCURRENTLY IF NOT EXISTS jobs_of_scenario ON jobs (tenant_id, scenario_digest);
 DROP INDEX CONCURRENTLY IF EXISTS jobs_of_scenario_recent;
 DROP INDEX CONCURRENTLY IF EXISTS jobs_single_active;
-CREATE INDEX CONCURRENTLY IF NOT EXISTS jobs_by_state ON jobs (state, id DESC);
 DROP INDEX CONCURRENTLY IF EXISTS jobs_single_by_state;
 DROP INDEX CONCURRENTLY IF EXISTS jobs_single_of_all;
-CREATE INDEX CONCURRENTLY IF NOT EXISTS jobs_by_label ON jobs USING gin (labels jsonb_path_ops) WHERE labels IS NOT NULL;
 DROP INDEX CONCURRENTLY IF EXISTS jobs_single_by_label;
 DROP INDEX CONCURRENTLY IF EXISTS jobs_single_in_state;
-CREATE INDEX CONCURRENTLY IF NOT EXISTS jobs_recent ON jobs (tenant_id, id DESC);
 DROP INDEX CONCURRENTLY IF EXISTS jobs_of_chunk;
 DROP INDEX CONCURRENTLY IF EXISTS jobs_single;
 DROP INDEX CONCURRENTLY IF EXISTS jobs_of_study_recent;

@@ -39,7 +39,7 @@ func (in *installation) kept(t testing.TB, study string, files map[string]string
 	t.Helper()
 	u := succeeded()
 	u.ID = in.queue(t)
-	if _, err := in.parts.DB.Claim(t.Context(), "acme", 1); err != nil {
+	if _, err := in.parts.DB.Claim(t.Context(), "acme", 1, true); err != nil {
 		t.Fatal(err)
 	}
 	run := chunk.Run{ID: u.ID, Results: artifact.ResultsOf(tenant.NamespaceFor("acme"), u.ID), Pack: study != ""}

@@ -139,7 +139,7 @@ func (in *installation) finish(t testing.TB, u job.Update, change ...func(*job.J
 func (in *installation) finishWith(t testing.TB, u job.Update, of func(name string) string, change ...func(*job.Job)) string {
 	t.Helper()
 	u.ID = in.queue(t, change...)
-	if _, err := in.parts.DB.Claim(t.Context(), "acme", 1); err != nil {
+	if _, err := in.parts.DB.Claim(t.Context(), "acme", 1, true); err != nil {
 		t.Fatal(err)
 	}
 	for i, file := range u.Results {
@@ -321,7 +321,7 @@ func TestTheDashboardShowsLimitsAndUse(t *testing.T) {
 	in := install(t)
 	in.finish(t, failed())
 	in.queue(t)
-	if _, err := in.parts.DB.Claim(t.Context(), "acme", 1); err != nil {
+	if _, err := in.parts.DB.Claim(t.Context(), "acme", 1, true); err != nil {
 		t.Fatal(err)
 	}
 	in.queue(t)

@@ -17,10 +17,10 @@ type Dispatcher struct {
 
 // Queue is where jobs wait for room under their tenants' limits.
 type Queue interface {
-	// Claim moves what fits under the limits of one tenant, at most max chunks, to PENDING and returns it: jobs that are QUEUED, and runs
-	// of studies that have none yet. It holds the tenant's row while it decides, so that any number of callers together never exceed the
-	// limits.
-	Claim(ctx context.Context, tenantID string, max int) ([]Chunk, error)
+	// Claim moves what fits under the limits of one tenant, at most max chunks, to PENDING and returns it: jobs that are QUEUED, and, with
+	// studies, runs of studies that have none yet. Without, the room of studies that come first stays free for them. It holds the tenant's
+	// row while it decides, so that any number of callers together never exceed the limits.
+	Claim(ctx context.Context, tenantID string, max int, studies bool) ([]Chunk, error)
 	// TenantsWithQueue lists the tenants that have QUEUED jobs or studies with runs to start, those that hold least of their limits first.
 	TenantsWithQueue(ctx context.Context) ([]string, error)
 }
@@ -34,18 +34,19 @@ type Starter interface {
 // behind another tenant's thousand, and enough that a long queue takes few statements.
 const claimBatch = 10
 
-// Dispatch starts what fits of one tenant's queue. It is what a submission calls, so that a job need not wait for the
-// next reconciliation.
+// Dispatch starts what fits of one tenant's queue of jobs. It is what a submission calls, so that a job need not wait for the
+// next reconciliation. It leaves studies to reconcile: one of the release before studies, which holds the lock during an upgrade, would take
+// their runs for jobs that are lost.
 func (d Dispatcher) Dispatch(ctx context.Context, tenantID string) error {
 	for {
-		n, err := d.dispatch(ctx, tenantID)
+		n, err := d.dispatch(ctx, tenantID, false)
 		if err != nil || n < claimBatch {
 			return err
 		}
 	}
 }
 
-// DispatchAll starts what fits of every tenant's queue, in turns, and returns how many chunks were claimed. It stops
+// DispatchAll starts what fits of every tenant's queue and studies, in turns, and returns how many chunks were claimed. It stops
 // beginning new rounds after about limit chunks, so that one call stays bounded.
 func (d Dispatcher) DispatchAll(ctx context.Context, limit int) (claimed int, err error) {
 	tenants, err := d.Queue.TenantsWithQueue(ctx)
@@ -55,7 +56,7 @@ func (d Dispatcher) DispatchAll(ctx context.Context, limit int) (claimed int, er
 	for len(tenants) > 0 && claimed < limit {
 		var more []string
 		for _, id := range tenants {
-			n, err := d.dispatch(ctx, id)
+			n, err := d.dispatch(ctx, id, true)
 			claimed += n
 			if err != nil {
 				return claimed, err
@@ -71,8 +72,8 @@ func (d Dispatcher) DispatchAll(ctx context.Context, limit int) (claimed int, er
 
 // dispatch claims and starts one batch. The jobs of a chunk that cannot be started stay PENDING, with its claim on the limits:
 // reconcile finds that the engine does not have them and starts them again.
-func (d Dispatcher) dispatch(ctx context.Context, tenantID string) (claimed int, err error) {
-	chunks, err := d.Queue.Claim(ctx, tenantID, claimBatch)
+func (d Dispatcher) dispatch(ctx context.Context, tenantID string, studies bool) (claimed int, err error) {
+	chunks, err := d.Queue.Claim(ctx, tenantID, claimBatch, studies)
 	if err != nil {
 		return 0, fmt.Errorf("claiming queued jobs of tenant %s: %w", tenantID, err)
 	}

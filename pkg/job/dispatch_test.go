@@ -21,14 +21,16 @@ type queues struct {
 	claimErr error
 	startErr error
 	started  []string
+	studies  bool // whether they were claimed too
 }
 
 func (q *queues) TenantsWithQueue(context.Context) ([]string, error) { return q.tenants, nil }
 
-func (q *queues) Claim(_ context.Context, tenantID string, most int) ([]job.Chunk, error) {
+func (q *queues) Claim(_ context.Context, tenantID string, most int, studies bool) ([]job.Chunk, error) {
 	if q.claimErr != nil {
 		return nil, q.claimErr
 	}
+	q.studies = q.studies || studies
 	n := min(most, q.waiting[tenantID])
 	q.waiting[tenantID] -= n
 	return slices.Repeat([]job.Chunk{job.Single(job.Job{TenantID: tenantID})}, n), nil
@@ -65,6 +67,7 @@ func TestDispatch(t *testing.T) {
 		call    func(context.Context, job.Dispatcher) (int, error)
 		turns   string
 		claimed int
+		studies bool
 		err     error
 	}{
 		{
@@ -78,17 +81,17 @@ func TestDispatch(t *testing.T) {
 			name:   "tenants take turns",
 			queues: queues{tenants: []string{"b", "a"}, waiting: map[string]int{"a": 25, "b": 12}},
 			call:   all(100),
-			turns:  "b×10 a×10 b×2 a×15", claimed: 37,
+			turns:  "b×10 a×10 b×2 a×15", claimed: 37, studies: true,
 		}, {
 			name:   "one call is bounded",
 			queues: queues{tenants: []string{"a", "b"}, waiting: map[string]int{"a": 100, "b": 100}},
 			call:   all(15),
-			turns:  "a×10 b×10", claimed: 20,
+			turns:  "a×10 b×10", claimed: 20, studies: true,
 		}, {
 			name:   "a job that cannot be started does not keep others from it",
 			queues: queues{tenants: []string{"a", "b"}, waiting: map[string]int{"a": 2, "b": 1}, startErr: unreachable},
 			call:   all(100),
-			turns:  "a×2 b×1", claimed: 3,
+			turns:  "a×2 b×1", claimed: 3, studies: true,
 		}, {
 			name:   "a record that is unreachable is reported",
 			queues: queues{tenants: []string{"a"}, claimErr: unreachable},
@@ -102,6 +105,9 @@ func TestDispatch(t *testing.T) {
 			claimed, err := tt.call(t.Context(), job.Dispatcher{Queue: &tt.queues, Engine: &tt.queues, Log: zerolog.Nop()})
 			if !errors.Is(err, tt.err) || claimed != tt.claimed {
 				t.Errorf("claimed %d, failed with %v, want %d and %v", claimed, err, tt.claimed, tt.err)
+			}
+			if tt.queues.studies != tt.studies {
+				t.Errorf("studies were claimed: %t, want %t", tt.queues.studies, tt.studies)
 			}
 			if diff := cmp.Diff(tt.turns, tt.queues.turns()); diff != "" {
 				t.Errorf("started (-want +got):\n%s", diff)

@@ -127,7 +127,7 @@ func (r *record) TenantsWithQueue(context.Context) ([]string, error) {
 	return slices.Compact(ids), nil
 }
 
-func (r *record) Claim(_ context.Context, tenantID string, most int) ([]job.Chunk, error) {
+func (r *record) Claim(_ context.Context, tenantID string, most int, _ bool) ([]job.Chunk, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	waiting := r.where(func(j job.Job) bool { return j.State == job.Queued && j.TenantID == tenantID })

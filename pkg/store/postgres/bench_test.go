@@ -113,7 +113,7 @@ func BenchmarkClaimFromADeepQueue(b *testing.B) {
 	newTenant(b, d, "acme", roomy)
 	queue(b, d, "acme", 10_000)
 	for b.Loop() {
-		claimed, err := d.Claim(b.Context(), "acme", 1)
+		claimed, err := d.Claim(b.Context(), "acme", 1, true)
 		if err != nil {
 			b.Fatal(err)
 		}
@@ -204,7 +204,7 @@ func BenchmarkPass(b *testing.B) {
 			b.Fatal(err)
 		}
 		for _, id := range waiting {
-			if _, err := d.Claim(b.Context(), id, 10); err != nil {
+			if _, err := d.Claim(b.Context(), id, 10, true); err != nil {
 				b.Fatal(err)
 			}
 		}

@@ -248,8 +248,8 @@ func toDelivery(d db.Delivery, url *string) delivery.Delivery {
 		ID: d.ID, TenantID: d.TenantID, Event: d.Event, Task: d.Task, State: d.State, Attempts: d.Attempts, Round: d.Round,
 		DueAt: d.DueAt, CreatedAt: d.CreatedAt, AttemptedAt: d.AttemptedAt, Status: d.Status, Error: d.Error,
 	}
-	if d.JobID != nil {
-		out.JobID = *d.JobID
+	if d.StudyID == nil { // else job_id is the study's
+		out.JobID = d.JobID
 	}
 	if d.HookID != nil {
 		out.HookID = *d.HookID

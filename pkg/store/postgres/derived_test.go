@@ -62,6 +62,13 @@ func TestADerivedScenarioIsStoredAsItsParts(t *testing.T) {
 	if j.ScenarioKey != want.Key || j.OverlayKey != want.OverlayKey {
 		t.Errorf("a job of it reads %s and %s", j.ScenarioKey, j.OverlayKey)
 	}
+	_, err = d.pool.Exec(t.Context(), `
+		INSERT INTO jobs (id, tenant_id, namespace, name, scenario_digest, scenario_key, results_key, state, cpu_request, memory_gi, priority,
+			options, timeout_seconds, labels, task_token, traceparent, warnings, submitted_at, updated_at)
+		SELECT gen_random_uuid(), tenant_id, namespace, name, scenario_digest, scenario_key, results_key, 'QUEUED', cpu_request, memory_gi,
+			priority, options, timeout_seconds, labels, task_token, traceparent, warnings, now(), now()
+		FROM jobs WHERE id = $1`, j.ID)
+	wantCode(t, translate(err, "submitting as the earlier release does"), problem.Unavailable)
 	keys := []string{want.Key, want.OverlayKey, "another", ""}
 	known, err := d.KnownKeys(t.Context(), keys)
 	if diff := cmp.Diff(map[string]bool{want.Key: true, want.OverlayKey: true}, known); diff != "" || err != nil {

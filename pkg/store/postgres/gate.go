@@ -105,15 +105,33 @@ func studiesWaiting(
 				s.Overdue = false
 			}
 		}
-		if s.Parallel > 0 && len(studies) < studiesAtOnce {
+		if s.Parallel > 0 {
 			studies = append(studies, s)
 		}
 	}
+	studies, err = withRuns(ctx, q, t, studies)
+	return studies, further, err
+}
+
+// withRuns returns the first of studies that have runs which fit into the tenant's limits, with them.
+func withRuns(ctx context.Context, q *db.Queries, t db.Tenant, studies []waitingStudy) (some []waitingStudy, err error) {
+	for batch := range slices.Chunk(studies, studiesAtOnce) {
+		if batch, err = countRuns(ctx, q, t, batch); err != nil {
+			return nil, err
+		}
+		if some = append(some, batch...); len(some) >= studiesAtOnce {
+			return some[:studiesAtOnce], nil
+		}
+	}
+	return some, nil
+}
+
+func countRuns(ctx context.Context, q *db.Queries, t db.Tenant, studies []waitingStudy) ([]waitingStudy, error) {
 	kinds, err := q.RunsWaiting(ctx, db.RunsWaitingParams{
 		TenantID: t.ID, StudyIds: each(studies, func(s waitingStudy) string { return s.ID }), MaxCPU: t.MaxCPU, MaxMemoryGi: t.MaxMemoryGi,
 	})
 	if err != nil {
-		return nil, 0, err
+		return nil, err
 	}
 	for _, k := range kinds {
 		i := slices.IndexFunc(studies, func(s waitingStudy) bool { return s.ID == k.StudyID })
@@ -122,7 +140,7 @@ func studiesWaiting(
 			Waiting: k.Runs, CoreSeconds: k.CoreSeconds,
 		})
 	}
-	return studies, further, nil
+	return slices.DeleteFunc(studies, func(s waitingStudy) bool { return len(s.Kinds) == 0 }), nil
 }
 
 // furtherChunks is how many more chunks of studies a tenant may have.
@@ -234,30 +252,40 @@ func (s *waitingStudy) size(k kindOfRuns, freeCores int) int {
 	return runs
 }
 
-// place records chunks and makes jobs of their runs, and returns the ids of the jobs in their order.
-func place(ctx context.Context, q *db.Queries, t db.Tenant, chunks []chunkOfRuns) (ids []string, err error) {
+// place records chunks and makes jobs of their runs, and returns the chunks, and the ids of the jobs in their order. Studies that have ended
+// since they were read get none.
+func place(ctx context.Context, q *db.Queries, t db.Tenant, chunks []chunkOfRuns) (placed []chunkOfRuns, ids []string, err error) {
+	running, err := q.LockStudiesToPlace(ctx, each(chunks, func(c chunkOfRuns) string { return c.StudyID }))
+	if err != nil {
+		return nil, nil, err
+	}
+	chunks = slices.DeleteFunc(chunks, func(c chunkOfRuns) bool { return !slices.Contains(running, c.StudyID) })
+	if len(chunks) == 0 {
+		return nil, nil, nil
+	}
 	for i := range chunks {
 		c := &chunks[i]
 		if c.ID, err = newID(); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		c.Results = artifact.StudyResults(t.Namespace, c.StudyID)
 		for range c.Runs {
 			id, err := newID()
 			if err != nil {
-				return nil, err
+				return nil, nil, err
 			}
 			ids = append(ids, id)
 		}
 	}
 	doc, err := json.Marshal(chunks)
 	if err != nil {
-		return nil, fmt.Errorf("recording chunks: %w", err)
+		return nil, nil, fmt.Errorf("recording chunks: %w", err)
 	}
 	if err := q.InsertChunks(ctx, db.InsertChunksParams{TenantID: t.ID, Chunks: doc}); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	return q.InsertRuns(ctx, db.InsertRunsParams{Ids: ids, Chunks: doc})
+	ids, err = q.InsertRuns(ctx, db.InsertRunsParams{Ids: ids, Chunks: doc})
+	return chunks, ids, err
 }
 
 func newID() (string, error) {

@@ -81,7 +81,7 @@ func newStudy(t testing.TB, d *DB, tenantID string, s testStudy) string {
 // claimed claims chunks, and shows each as its runs: "point.replication …".
 func claimed(t testing.TB, d *DB, tenantID string, atMost int) (chunks []job.Chunk, shown []string) {
 	t.Helper()
-	chunks, err := d.Claim(context.Background(), tenantID, atMost)
+	chunks, err := d.Claim(context.Background(), tenantID, atMost, true)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -109,6 +109,77 @@ func end(t testing.TB, d *DB, state job.State, seconds float64, jobs ...job.Job)
 		updates = append(updates, job.Update{ID: j.ID, State: state, StartedAt: &began, FinishedAt: &now})
 	}
 	apply(t, d, updates...)
+}
+
+func TestSubmissionsLeaveStudiesToReconcile(t *testing.T) {
+	t.Parallel()
+	d := setup(t)
+	newTenant(t, d, "acme", tenant.Limits{MaxCPU: 10, MaxMemoryGi: 10, MaxConcurrentJobs: 1})
+	newStudy(t, d, "acme", testStudy{priority: 10, coreSeconds: 1})
+	submit(t, d, "acme")
+	if chunks, err := d.Claim(t.Context(), "acme", 9, false); err != nil || len(chunks) > 0 {
+		t.Errorf("%d chunks start in the place of a study, %v", len(chunks), err)
+	}
+	if _, got := claimed(t, d, "acme", 9); !slices.Equal(got, []string{"0.0 x1"}) {
+		t.Errorf("reconcile starts %v", got)
+	}
+}
+
+func TestStudiesThatHaveEndedGetNoRuns(t *testing.T) {
+	t.Parallel()
+	d := setup(t)
+	newTenant(t, d, "acme", roomy)
+	running, ended := newStudy(t, d, "acme", testStudy{}), newStudy(t, d, "acme", testStudy{})
+	if _, err := d.pool.Exec(t.Context(), "UPDATE studies SET state = 'CANCELLED', finished_at = now() WHERE id = $1", ended); err != nil {
+		t.Fatal(err)
+	}
+	err := d.inTx(t.Context(), func(q *db.Queries) error {
+		of := func(id string) chunkOfRuns {
+			return chunkOfRuns{StudyID: id, Scenario: digest, Runs: 1, Parallel: 1, CPU: 1, MemoryGi: 1}
+		}
+		placed, ids, err := place(t.Context(), q, db.Tenant{ID: "acme", Namespace: "acme"}, []chunkOfRuns{of(ended), of(running)})
+		if len(placed) != 1 || placed[0].StudyID != running || len(ids) != 1 {
+			t.Errorf("placed %v as %v", placed, ids)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if version, err := d.StudyVersion(t.Context(), "acme", running); err != nil || version != 2 {
+		t.Errorf("the version is %d, %v", version, err)
+	}
+}
+
+func TestStudiesAboveTheLimitsHoldUpNoOthers(t *testing.T) {
+	t.Parallel()
+	d := setup(t)
+	newTenant(t, d, "acme", tenant.Limits{MaxCPU: 4, MaxMemoryGi: 4, MaxConcurrentJobs: 4})
+	var large string
+	for range studiesAtOnce + 1 {
+		large = newStudy(t, d, "acme", testStudy{cpu: 5})
+	}
+	newStudy(t, d, "acme", testStudy{coreSeconds: 1})
+	if _, got := claimed(t, d, "acme", 9); !slices.Equal(got, []string{"0.0 x1"}) {
+		t.Errorf("started: %v", got)
+	}
+	message := func() string {
+		stepStudies(t, d)
+		s, err := d.Study(t.Context(), "acme", large)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s.Message
+	}
+	if got := message(); got != oversized {
+		t.Errorf("it says %q", got)
+	}
+	if _, err := d.pool.Exec(t.Context(), "UPDATE tenants SET max_cpu = 5"); err != nil {
+		t.Fatal(err)
+	}
+	if got := message(); got != "" {
+		t.Errorf("with higher limits it says %q", got)
+	}
 }
 
 func TestARunOfAStudyIsAJobWithItsPlace(t *testing.T) {

@@ -229,7 +229,7 @@ func (d *DB) DeleteJob(ctx context.Context, tenantID, id string) error {
 			return err
 		}
 		// What still waits is sent, and forgotten then.
-		return q.ForgetDeliveriesOfJob(ctx, &place)
+		return q.ForgetDeliveriesOfJob(ctx, place)
 	})
 	if err != nil {
 		return translate(err, "deleting a job")

@@ -54,7 +54,7 @@ func TestAnUnreachableDatabaseIsUnavailable(t *testing.T) {
 		if !errors.As(err, &p) || p.Code != problem.Unavailable || p.RetryAfter <= 0 {
 			t.Errorf("%s: Ping: %v", name, err)
 		}
-		if _, err := d.Claim(t.Context(), "acme", 1); problem.CodeOf(err) != problem.Unavailable {
+		if _, err := d.Claim(t.Context(), "acme", 1, true); problem.CodeOf(err) != problem.Unavailable {
 			t.Errorf("%s: Claim: %v", name, err)
 		}
 	}

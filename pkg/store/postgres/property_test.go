@@ -43,7 +43,7 @@ func (s step) do(ctx context.Context, d *DB, tenantID string, ids []string) (err
 		}
 		_, err = d.Apply(ctx, updates)
 	case "claim":
-		_, err = d.Claim(ctx, tenantID, 2)
+		_, err = d.Claim(ctx, tenantID, 2, true)
 	case "cancel":
 		_, err = d.RequestCancel(ctx, tenantID, ids[s.Job])
 	case "restart":

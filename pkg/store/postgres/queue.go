@@ -22,7 +22,7 @@ const (
 // Claim implements job.Queue. Jobs are considered by priority, then by submission. One that does not fit now is
 // skipped, until it has waited for reserveAfter: then nothing behind it overtakes it. One that is larger than the
 // tenant's limits altogether never holds others up, and its message says why it waits. Studies follow the jobs of their priority.
-func (d *DB) Claim(ctx context.Context, tenantID string, atMost int) ([]job.Chunk, error) {
+func (d *DB) Claim(ctx context.Context, tenantID string, atMost int, withStudies bool) ([]job.Chunk, error) {
 	var rows []db.Job
 	var order []string
 	var chunks []chunkOfRuns
@@ -56,12 +56,15 @@ func (d *DB) Claim(ctx context.Context, tenantID string, atMost int) ([]job.Chun
 		if err != nil {
 			return err
 		}
-		if order, chunks = choose(waiting, studies, free, further); len(order)+len(chunks) == 0 {
+		if order, chunks = choose(waiting, studies, free, further); !withStudies {
+			chunks = nil
+		}
+		if len(order)+len(chunks) == 0 {
 			return nil
 		}
 		if len(chunks) > 0 {
-			runs, err := place(ctx, q, t, chunks)
-			if err != nil {
+			var runs []string
+			if chunks, runs, err = place(ctx, q, t, chunks); err != nil {
 				return err
 			}
 			order = append(order, runs...)

@@ -236,7 +236,7 @@ func TestTogetherClaimersNeverExceedTheLimitsAndServeEveryJob(t *testing.T) {
 					return err
 				}
 				for _, id := range waiting {
-					claimed, err := d.Claim(groupCtx, id, 3)
+					claimed, err := d.Claim(groupCtx, id, 3, true)
 					if err != nil {
 						return err
 					}

@@ -87,7 +87,7 @@ func submit(t testing.TB, d *DB, tenantID string, edits ...func(*job.Job)) job.J
 
 func claim(t testing.TB, d *DB, tenantID string, atMost int) []string {
 	t.Helper()
-	jobs, err := d.Claim(context.Background(), tenantID, atMost)
+	jobs, err := d.Claim(context.Background(), tenantID, atMost, true)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -340,6 +340,9 @@ func (d *DB) RetryStudy(
 				return err
 			}
 		}
+		if err := refreshPoints(ctx, q, tenantID, id); err != nil {
+			return err
+		}
 		if row, err = q.ResumeStudy(ctx, id); err != nil {
 			return err
 		}
@@ -382,6 +385,18 @@ func unfinished(id string) error {
 	return problem.New(problem.Conflict, "Study %s is %s. Cancel it first, and purge it once it has finished.", id, study.Running)
 }
 
+// refreshPoints has the runs of a study find their scenarios, which nothing kept from being deleted while it was finished.
+func refreshPoints(ctx context.Context, q *db.Queries, tenantID, id string) error {
+	missing, err := q.PointsWithoutScenario(ctx, db.PointsWithoutScenarioParams{StudyID: id, TenantID: tenantID})
+	if err != nil {
+		return err
+	}
+	if missing > 0 {
+		return problem.New(problem.Conflict, "A scenario of study %s was deleted. Upload it again, and retry the study then.", id)
+	}
+	return q.RefreshPoints(ctx, db.RefreshPointsParams{StudyID: id, TenantID: tenantID})
+}
+
 // DeleteStudyRuns implements study.PurgeStore.
 func (d *DB) DeleteStudyRuns(ctx context.Context, tenantID, id string, limit int) (int, error) {
 	var ids []string
@@ -396,7 +411,13 @@ func (d *DB) DeleteStudyRuns(ctx context.Context, tenantID, id string, limit int
 
 // DeleteStudy implements study.PurgeStore.
 func (d *DB) DeleteStudy(ctx context.Context, tenantID, id string) error {
-	n, err := d.q.DeleteStudy(ctx, db.DeleteStudyParams{TenantID: tenantID, ID: id})
+	var n int64
+	err := d.inTx(ctx, func(q *db.Queries) (err error) {
+		if n, err = q.DeleteStudy(ctx, db.DeleteStudyParams{TenantID: tenantID, ID: id}); err != nil || n == 0 {
+			return err
+		}
+		return q.ForgetDeliveriesOfJobs(ctx, []string{id}) // their job_id is the study's
+	})
 	if err != nil || n > 0 {
 		return translate(err, "deleting a study")
 	}

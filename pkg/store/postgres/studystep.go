@@ -10,6 +10,9 @@ import (
 	"github.com/sumo-k8/sumo-k8/pkg/study"
 )
 
+// oversized is the message of a study that goes on, of which some runs do not fit into the tenant's limits.
+const oversized = "Some runs need more CPU or memory than your limits allow. They wait until the limits are raised; otherwise cancel the study."
+
 // judged is a study as the statement UpdateStudies reads it.
 type judged struct {
 	ID          string      `json:"id"`
@@ -35,12 +38,18 @@ func (d *DB) StepStudies(ctx context.Context) (changed int, err error) {
 	var updates []judged
 	var ended, stopping []string // studies of which runs have ended, and whose runs are to be stopped
 	for _, r := range rows {
-		s := study.Study{StopShare: r.StopShare, CancelRequested: r.CancelRequested, Message: r.Message}
+		s := study.Study{StopShare: r.StopShare, CancelRequested: r.CancelRequested}
+		if r.Oversized {
+			s.Message = oversized
+		}
 		c := study.Counts{Runs: r.Runs, Succeeded: r.NowSucceeded, Failed: r.NowFailed, Cancelled: r.NowCancelled, Active: r.NowActive}
 		state, message, stop := s.Judge(c)
 		u := judged{
 			ID: r.ID, Version: r.Version, State: state, Message: message, Stop: r.CancelRequested || stop, Unplaced: r.Placed < r.Runs,
 			Succeeded: c.Succeeded, Failed: c.Failed, Cancelled: c.Cancelled, Active: c.Active, CoreSeconds: r.CoreSeconds,
+		}
+		if state == study.Succeeded || state == study.Incomplete {
+			u.Stop = false // it came too late
 		}
 		if stop && c.Active > 0 {
 			stopping = append(stopping, r.ID)

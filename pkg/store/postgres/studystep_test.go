@@ -16,6 +16,7 @@ import (
 	"github.com/sumo-k8/sumo-k8/pkg/job"
 	"github.com/sumo-k8/sumo-k8/pkg/problem"
 	"github.com/sumo-k8/sumo-k8/pkg/simulation"
+	"github.com/sumo-k8/sumo-k8/pkg/study"
 	"github.com/sumo-k8/sumo-k8/pkg/tenant"
 )
 
@@ -289,6 +290,90 @@ func TestWebhooksHearOfStudiesAndOfRunsOnlyIfTheyAskForThem(t *testing.T) {
 		"labels": map[string]any{"project": "ring"},
 	}, data); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
+	}
+}
+
+func TestAPurgedStudyLeavesNoDeliveries(t *testing.T) {
+	t.Parallel()
+	d := setup(t)
+	newTenant(t, d, "acme", roomy)
+	if _, _, err := d.CreateHook(t.Context(), delivery.Hook{
+		ID: mustID(t), TenantID: "acme", URL: "https://example.org/h", Events: []delivery.Type{delivery.StudyFinished},
+		Format: delivery.Standard, Enabled: true, Secrets: []delivery.Secret{{Value: "s"}},
+	}, nil, 9); err != nil {
+		t.Fatal(err)
+	}
+	id := newStudy(t, d, "acme", testStudy{name: "one"})
+	chunks, _ := claimed(t, d, "acme", 9)
+	end(t, d, job.Succeeded, 1, chunks[0].Jobs...)
+	stepStudies(t, d)
+	var subject string
+	if err := d.pool.QueryRow(t.Context(), "UPDATE deliveries SET state = 'DELIVERED' RETURNING job_id").Scan(&subject); err != nil || subject != id {
+		t.Fatalf("senders of the earlier release read %q, %v", subject, err)
+	}
+	if list, _, err := d.Deliveries(t.Context(), "acme", delivery.Filter{JobID: id}, "", 9); err != nil || len(list) > 0 {
+		t.Errorf("a study's deliveries are those of a job: %v, %v", list, err)
+	}
+	if _, err := d.DeleteStudyRuns(t.Context(), "acme", id, 9); err != nil {
+		t.Fatal(err)
+	}
+	if err := d.DeleteStudy(t.Context(), "acme", id); err != nil {
+		t.Fatal(err)
+	}
+	if list, _, err := d.Deliveries(t.Context(), "acme", delivery.Filter{}, "", 9); err != nil || len(list) > 0 {
+		t.Errorf("left: %v, %v", list, err)
+	}
+}
+
+func TestCancellingThatComesTooLateIsForgotten(t *testing.T) {
+	t.Parallel()
+	d := setup(t)
+	newTenant(t, d, "acme", roomy)
+	id := newStudy(t, d, "acme", testStudy{})
+	chunks, _ := claimed(t, d, "acme", 9)
+	end(t, d, job.Succeeded, 1, chunks[0].Jobs...)
+	change(t, d, id, "cancel_requested = true")
+	stepStudies(t, d)
+	if s, err := d.Study(t.Context(), "acme", id); err != nil || s.State != study.Succeeded || s.CancelRequested {
+		t.Errorf("%s, cancelling requested: %t, %v", s.State, s.CancelRequested, err)
+	}
+}
+
+func TestARetriedStudyReadsItsScenariosAnew(t *testing.T) {
+	t.Parallel()
+	d := setup(t)
+	newTenant(t, d, "acme", roomy)
+	id := newStudy(t, d, "acme", testStudy{})
+	chunks, _ := claimed(t, d, "acme", 9)
+	end(t, d, job.Failed, 1, chunks[0].Jobs...)
+	stepStudies(t, d)
+	if _, err := d.pool.Exec(t.Context(), "UPDATE scenarios SET digest = repeat('f', 64)"); err != nil {
+		t.Fatal(err)
+	}
+	_, _, err := d.RetryStudy(t.Context(), "acme", id, nil)
+	wantCode(t, err, problem.Conflict)
+	if _, err := d.pool.Exec(t.Context(), "UPDATE scenarios SET digest = $1, object_key = 'scenarios/new.zip'", digest); err != nil {
+		t.Fatal(err)
+	}
+	if _, n, err := d.RetryStudy(t.Context(), "acme", id, nil); err != nil || n != 1 {
+		t.Fatalf("%d runs again, %v", n, err)
+	}
+	if again, _ := claimed(t, d, "acme", 9); len(again) != 1 || again[0].Jobs[0].ScenarioKey != "scenarios/new.zip" {
+		t.Errorf("started: %+v", again)
+	}
+}
+
+func TestMetricsOfAnySummary(t *testing.T) {
+	t.Parallel()
+	d := setup(t)
+	for summary, want := range map[string]string{
+		`{"metrics": null}`: "{NULL,NULL}", `{}`: "{NULL,NULL}", `null`: "{NULL,NULL}",
+		`{"metrics": [{"name": "a", "value": 1}, {"name": "a", "value": 2}, {"name": "b", "value": null}]}`: "{1,NULL}",
+	} {
+		var got string
+		if err := d.pool.QueryRow(t.Context(), "SELECT metrics_of($1::text::jsonb, '{a,b}')::text", summary).Scan(&got); err != nil || got != want {
+			t.Errorf("%s: %s, %v; want %s", summary, got, err, want)
+		}
 	}
 }
 

@@ -362,7 +362,7 @@ func TestUnknownTenantsAreNotFound(t *testing.T) {
 		"Tenant":       func() error { _, err := d.Tenant(t.Context(), "nobody"); return err },
 		"UpdateTenant": func() error { _, err := d.UpdateTenant(t.Context(), "nobody", tenant.Patch{}); return err },
 		"ReplaceKeys":  func() error { return d.ReplaceKeys(t.Context(), "nobody", k) },
-		"Claim":        func() error { _, err := d.Claim(t.Context(), "nobody", 1); return err },
+		"Claim":        func() error { _, err := d.Claim(t.Context(), "nobody", 1, true); return err },
 		"CreateJob": func() error {
 			_, _, err := d.CreateJob(t.Context(), newJob("nobody"), nil, job.Admission{MaxQueued: 1})
 			return err

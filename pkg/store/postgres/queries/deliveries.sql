@@ -48,7 +48,7 @@ FROM deliveries d
 LEFT JOIN hooks h ON h.id = d.hook_id
 WHERE d.tenant_id = @tenant_id
   AND (sqlc.narg(hook_id)::uuid IS NULL OR d.hook_id = sqlc.narg(hook_id))
-  AND (sqlc.narg(job_id)::uuid IS NULL OR d.job_id = sqlc.narg(job_id))
+  AND (sqlc.narg(job_id)::uuid IS NULL OR d.job_id = sqlc.narg(job_id) AND d.study_id IS NULL)
   AND (@state::text = '' OR d.state = @state)
   AND (sqlc.narg(after_time)::timestamptz IS NULL
        OR (d.created_at, d.id) < (sqlc.narg(after_time)::timestamptz, sqlc.narg(after_id)::uuid))

@@ -39,6 +39,15 @@ FROM kinds k
 WHERE k.runs > 0
 ORDER BY k.study_id, k.point;
 
+-- name: LockStudiesToPlace :many
+-- Those of which runs may still be started, and stay so until they are. Who has counted their runs before counts again.
+WITH locked AS (
+    SELECT l.id FROM studies l WHERE l.id = ANY (@ids::uuid[]) AND l.state = 'RUNNING' AND NOT l.cancel_requested
+    ORDER BY l.id FOR NO KEY UPDATE
+)
+UPDATE studies s SET version = s.version + 1 FROM locked WHERE s.id = locked.id
+RETURNING s.id;
+
 -- name: InsertChunks :exec
 INSERT INTO chunks (id, tenant_id, study_id, scenario_digest, runs, parallel, cpu, memory_gi)
 SELECT (c ->> 'id')::uuid, @tenant_id, (c ->> 'study_id')::uuid, c ->> 'scenario_digest', (c ->> 'runs')::integer,

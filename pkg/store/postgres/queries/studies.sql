@@ -88,6 +88,18 @@ WHERE study_id = @study_id AND NOT superseded AND state IN ('FAILED', 'CANCELLED
 -- How many runs of a study have no row.
 SELECT s.runs - (SELECT count(*) FROM jobs j WHERE j.study_id = s.id AND NOT j.superseded) FROM studies s WHERE s.id = @id;
 
+-- name: PointsWithoutScenario :one
+SELECT count(*) FROM study_points p
+WHERE p.study_id = @study_id
+  AND NOT EXISTS (SELECT 1 FROM scenarios s WHERE s.tenant_id = @tenant_id AND s.digest = p.scenario_digest);
+
+-- name: RefreshPoints :exec
+-- A scenario that was deleted and uploaded again has other keys.
+UPDATE study_points p SET scenario_key = s.object_key, overlay_key = s.overlay_key
+FROM scenarios s
+WHERE p.study_id = @study_id AND s.tenant_id = @tenant_id AND s.digest = p.scenario_digest
+  AND (p.scenario_key, p.overlay_key) <> (s.object_key, s.overlay_key);
+
 -- name: ResumeStudy :one
 UPDATE studies
 SET state = 'RUNNING', finished_at = NULL, message = '', cancel_requested = false, unplaced = true, version = version + 1, updated_at = now()

@@ -1,7 +1,12 @@
 -- name: CountStudies :many
 -- What has become of the runs of each study that goes on, beside what is on record of it.
 SELECT s.id, s.version, s.cancel_requested, s.unplaced, s.stop_share, s.message, s.runs, s.succeeded, s.failed, s.cancelled, s.active,
-       s.started_at, n.placed, n.now_succeeded, n.now_failed, n.now_cancelled, n.now_active, n.core_seconds::float8 AS core_seconds, n.begun
+       s.started_at, n.placed, n.now_succeeded, n.now_failed, n.now_cancelled, n.now_active, n.core_seconds::float8 AS core_seconds, n.begun,
+       (s.unplaced AND EXISTS (
+           SELECT 1 FROM study_points p JOIN tenants t ON t.id = s.tenant_id
+           WHERE p.study_id = s.id AND (p.cpu_request > t.max_cpu OR p.memory_gi > t.max_memory_gi)
+             AND (SELECT count(*) FROM jobs j WHERE j.study_id = s.id AND j.point = p.point AND NOT j.superseded) < cardinality(s.seeds)
+       ))::boolean AS oversized
 FROM studies s
 CROSS JOIN LATERAL (
     SELECT count(*)::integer AS placed,

@@ -84,7 +84,7 @@ FROM deliveries d
 LEFT JOIN hooks h ON h.id = d.hook_id
 WHERE d.tenant_id = $1
   AND ($2::uuid IS NULL OR d.hook_id = $2)
-  AND ($3::uuid IS NULL OR d.job_id = $3)
+  AND ($3::uuid IS NULL OR d.job_id = $3 AND d.study_id IS NULL)
   AND ($4::text = '' OR d.state = $4)
   AND ($5::timestamptz IS NULL
        OR (d.created_at, d.id) < ($5::timestamptz, $6::uuid))
@@ -362,7 +362,7 @@ const forgetDeliveriesOfJob = `-- name: ForgetDeliveriesOfJob :exec
 DELETE FROM deliveries WHERE job_id = $1 AND state IN ('DELIVERED', 'GIVEN_UP')
 `
 
-func (q *Queries) ForgetDeliveriesOfJob(ctx context.Context, jobID *string) error {
+func (q *Queries) ForgetDeliveriesOfJob(ctx context.Context, jobID string) error {
 	_, err := q.db.Exec(ctx, forgetDeliveriesOfJob, jobID)
 	return err
 }

@@ -144,6 +144,36 @@ func (q *Queries) InsertRuns(ctx context.Context, arg InsertRunsParams) ([]strin
 	return items, nil
 }
 
+const lockStudiesToPlace = `-- name: LockStudiesToPlace :many
+WITH locked AS (
+    SELECT l.id FROM studies l WHERE l.id = ANY ($1::uuid[]) AND l.state = 'RUNNING' AND NOT l.cancel_requested
+    ORDER BY l.id FOR NO KEY UPDATE
+)
+UPDATE studies s SET version = s.version + 1 FROM locked WHERE s.id = locked.id
+RETURNING s.id
+`
+
+// Those of which runs may still be started, and stay so until they are. Who has counted their runs before counts again.
+func (q *Queries) LockStudiesToPlace(ctx context.Context, ids []string) ([]string, error) {
+	rows, err := q.db.Query(ctx, lockStudiesToPlace, ids)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []string
+	for rows.Next() {
+		var id string
+		if err := rows.Scan(&id); err != nil {
+			return nil, err
+		}
+		items = append(items, id)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const runsWaiting = `-- name: RunsWaiting :many
 WITH placed AS (
     SELECT j.study_id, j.point, count(*) AS runs

@@ -42,7 +42,7 @@ type Chunk struct {
 type Delivery struct {
 	ID          string
 	TenantID    string
-	JobID       *string
+	JobID       string
 	HookID      *string
 	Receiver    string
 	Event       delivery.Event

@@ -595,6 +595,42 @@ func (q *Queries) PointsOfStudy(ctx context.Context, arg PointsOfStudyParams) ([
 	return items, nil
 }
 
+const pointsWithoutScenario = `-- name: PointsWithoutScenario :one
+SELECT count(*) FROM study_points p
+WHERE p.study_id = $1
+  AND NOT EXISTS (SELECT 1 FROM scenarios s WHERE s.tenant_id = $2 AND s.digest = p.scenario_digest)
+`
+
+type PointsWithoutScenarioParams struct {
+	StudyID  string
+	TenantID string
+}
+
+func (q *Queries) PointsWithoutScenario(ctx context.Context, arg PointsWithoutScenarioParams) (int64, error) {
+	row := q.db.QueryRow(ctx, pointsWithoutScenario, arg.StudyID, arg.TenantID)
+	var count int64
+	err := row.Scan(&count)
+	return count, err
+}
+
+const refreshPoints = `-- name: RefreshPoints :exec
+UPDATE study_points p SET scenario_key = s.object_key, overlay_key = s.overlay_key
+FROM scenarios s
+WHERE p.study_id = $1 AND s.tenant_id = $2 AND s.digest = p.scenario_digest
+  AND (p.scenario_key, p.overlay_key) <> (s.object_key, s.overlay_key)
+`
+
+type RefreshPointsParams struct {
+	StudyID  string
+	TenantID string
+}
+
+// A scenario that was deleted and uploaded again has other keys.
+func (q *Queries) RefreshPoints(ctx context.Context, arg RefreshPointsParams) error {
+	_, err := q.db.Exec(ctx, refreshPoints, arg.StudyID, arg.TenantID)
+	return err
+}
+
 const resumeStudy = `-- name: ResumeStudy :one
 UPDATE studies
 SET state = 'RUNNING', finished_at = NULL, message = '', cancel_requested = false, unplaced = true, version = version + 1, updated_at = now()
