@@ -350,12 +350,12 @@ func TestARetriedStudyReadsItsScenariosAnew(t *testing.T) {
 	if _, err := d.pool.Exec(t.Context(), "UPDATE scenarios SET digest = repeat('f', 64)"); err != nil {
 		t.Fatal(err)
 	}
-	_, _, err := d.RetryStudy(t.Context(), "acme", id, nil)
+	_, _, err := d.RetryStudy(t.Context(), "acme", id, nil, job.Admission{MaxQueued: 9})
 	wantCode(t, err, problem.Conflict)
 	if _, err := d.pool.Exec(t.Context(), "UPDATE scenarios SET digest = $1, object_key = 'scenarios/new.zip'", digest); err != nil {
 		t.Fatal(err)
 	}
-	if _, n, err := d.RetryStudy(t.Context(), "acme", id, nil); err != nil || n != 1 {
+	if _, n, err := d.RetryStudy(t.Context(), "acme", id, nil, job.Admission{MaxQueued: 9}); err != nil || n != 1 {
 		t.Fatalf("%d runs again, %v", n, err)
 	}
 	if again, _ := claimed(t, d, "acme", 9); len(again) != 1 || again[0].Jobs[0].ScenarioKey != "scenarios/new.zip" {
