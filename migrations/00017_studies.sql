@@ -19,6 +19,7 @@ CREATE TABLE studies (
     metric_names     text[]           NOT NULL, -- of the numbers in jobs.metrics
     traceparent      text             NOT NULL DEFAULT '',
     cancel_requested boolean          NOT NULL DEFAULT false,
+    purging          boolean          NOT NULL DEFAULT false, -- results are being removed, and the study after them
     -- False once all runs have a row in jobs. It saves looking for those that lack one.
     unplaced         boolean          NOT NULL DEFAULT true,
     -- What had become of the runs when the study was last looked at.
@@ -156,6 +157,19 @@ END
 $$;
 -- +goose StatementEnd
 
+-- As in the migration of deliveries, with the place of a run in its study.
+-- +goose StatementBegin
+CREATE OR REPLACE FUNCTION job_for_receivers(j jobs) RETURNS jsonb LANGUAGE sql STABLE AS $$
+    SELECT jsonb_build_object(
+        'job_id', j.id, 'tenant_id', j.tenant_id, 'scenario_id', j.name, 'status', j.state, 'reason', j.reason, 'message', j.message,
+        'progress', j.progress, 'attempt', j.attempt, 'check', coalesce((j.options ->> 'check')::boolean, false),
+        'labels', coalesce(nullif(j.labels, 'null'), '{}'), 'submitted_at', j.submitted_at, 'started_at', j.started_at,
+        'finished_at', j.finished_at, 'sumo_version', j.sumo_version, 'summary', j.summary)
+        || CASE WHEN j.study_id IS NULL THEN '{}'
+           ELSE jsonb_build_object('study_id', j.study_id, 'point', j.point, 'replication', j.replication) END
+$$;
+-- +goose StatementEnd
+
 -- The end of a study becomes deliveries too. The data is delivery.Study.
 -- +goose StatementBegin
 CREATE FUNCTION studies_record_deliveries() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -242,6 +256,15 @@ BEGIN
     END IF;
     RETURN NULL;
 END
+$$;
+-- +goose StatementEnd
+-- +goose StatementBegin
+CREATE OR REPLACE FUNCTION job_for_receivers(j jobs) RETURNS jsonb LANGUAGE sql STABLE AS $$
+    SELECT jsonb_build_object(
+        'job_id', j.id, 'tenant_id', j.tenant_id, 'scenario_id', j.name, 'status', j.state, 'reason', j.reason, 'message', j.message,
+        'progress', j.progress, 'attempt', j.attempt, 'check', coalesce((j.options ->> 'check')::boolean, false),
+        'labels', coalesce(nullif(j.labels, 'null'), '{}'), 'submitted_at', j.submitted_at, 'started_at', j.started_at,
+        'finished_at', j.finished_at, 'sumo_version', j.sumo_version, 'summary', j.summary)
 $$;
 -- +goose StatementEnd
 DROP VIEW held;

@@ -51,8 +51,8 @@ func (f *Function) registerStudies(api huma.API) {
 		OperationID: "extend-study", Method: http.MethodPost, Path: "/studies/{id}/extend", Tags: tags,
 		Summary: "Add seeds, values or variants to a study",
 		Description: "What the study has already stays as it is: seeds that it has are not run again, and its points keep their numbers. A " +
-			"finished study is RUNNING again.",
-		Errors: []int{http.StatusNotFound, http.StatusConflict, http.StatusUnprocessableEntity},
+			"finished study is RUNNING again, which is a submission as POST /studies is.",
+		Errors: []int{http.StatusNotFound, http.StatusConflict, http.StatusUnprocessableEntity, http.StatusTooManyRequests},
 	}, func(ctx context.Context, in *extendStudyRequest) (*studyAnswer, error) {
 		return f.extendStudy(ctx, runs, in)
 	})
@@ -60,8 +60,8 @@ func (f *Function) registerStudies(api huma.API) {
 		OperationID: "retry-study", Method: http.MethodPost, Path: "/studies/{id}/retry", Tags: tags,
 		Summary: "Run the failed runs of a study again",
 		Description: "Those that have failed or were cancelled get a new job each, with the same point and seed; the earlier jobs stay. " +
-			"A study that was cancelled or stopped also goes on with the runs that never started.",
-		Errors: []int{http.StatusNotFound, http.StatusConflict, http.StatusUnprocessableEntity},
+			"A study that was cancelled or stopped also goes on with the runs that never started. A finished study is RUNNING again, which is a submission as POST /studies is.",
+		Errors: []int{http.StatusNotFound, http.StatusConflict, http.StatusUnprocessableEntity, http.StatusTooManyRequests},
 	}, func(ctx context.Context, in *retryStudyRequest) (*retryStudyAnswer, error) {
 		return f.retryStudy(ctx, runs, in)
 	})

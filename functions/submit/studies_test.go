@@ -205,7 +205,7 @@ func TestAStudyIsExtendedCancelledAndRetried(t *testing.T) {
 	post("/extend", `{"replications": {"seeds": "1:3"}}`, http.StatusConflict, nil)
 	for body, says := range map[string]string{
 		`{"values": {"demand": [1.6, 1.4]}}`: "body.values.demand[1]", `{"values": {"x": [1]}}`: "body.values.x",
-		`{"replications": {"seeds": "1:9000"}}`: "body.replications", `{"variants": [{"name": "base", "scenario": "SCENARIO"}]}`: "body.variants[0].name",
+		`{"replications": {"seeds": "1:9000"}}`: "body.replications", `{"max_parallel": 10001}`: "body.max_parallel", `{"variants": [{"name": "base", "scenario": "SCENARIO"}]}`: "body.variants[0].name",
 		`{"values": {"demand": [5000]}}`: "body.values.demand[0]",
 	} {
 		var p rest.Problem

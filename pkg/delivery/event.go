@@ -105,6 +105,10 @@ type Job struct {
 	FinishedAt  *time.Time          `json:"finished_at"`
 	SumoVersion string              `json:"sumo_version"`
 	Summary     *simulation.Summary `json:"summary"`
+	// The place of a study's run; absent for other jobs.
+	StudyID     string `json:"study_id,omitempty"`
+	Point       *int   `json:"point,omitempty"`
+	Replication *int   `json:"replication,omitempty"`
 }
 
 // Study is what a receiver learns about a study. SQL writes it, under these names.

@@ -30,7 +30,7 @@ type Starter interface {
 	Start(ctx context.Context, c Chunk) error
 }
 
-// claimBatch is how many jobs one tenant gets before the next has its turn. Ten are few enough that nobody waits
+// claimBatch is how many chunks one tenant gets before the next has its turn. Ten are few enough that nobody waits
 // behind another tenant's thousand, and enough that a long queue takes few statements.
 const claimBatch = 10
 
@@ -46,8 +46,8 @@ func (d Dispatcher) Dispatch(ctx context.Context, tenantID string) error {
 	}
 }
 
-// DispatchAll starts what fits of every tenant's queue and studies, in turns, and returns how many jobs were claimed. It stops
-// beginning new rounds after about limit jobs, so that one call stays bounded.
+// DispatchAll starts what fits of every tenant's queue and studies, in turns, and returns how many chunks were claimed. It stops
+// beginning new rounds after about limit chunks, so that one call stays bounded.
 func (d Dispatcher) DispatchAll(ctx context.Context, limit int) (claimed int, err error) {
 	tenants, err := d.Queue.TenantsWithQueue(ctx)
 	if err != nil {
@@ -70,8 +70,8 @@ func (d Dispatcher) DispatchAll(ctx context.Context, limit int) (claimed int, er
 	return claimed, nil
 }
 
-// dispatch claims and starts one batch. A job that cannot be started stays PENDING, with its claim on the limits:
-// reconcile finds that the engine does not have it and starts it again.
+// dispatch claims and starts one batch. The jobs of a chunk that cannot be started stay PENDING, with its claim on the limits:
+// reconcile finds that the engine does not have them and starts them again.
 func (d Dispatcher) dispatch(ctx context.Context, tenantID string, studies bool) (claimed int, err error) {
 	chunks, err := d.Queue.Claim(ctx, tenantID, claimBatch, studies)
 	if err != nil {

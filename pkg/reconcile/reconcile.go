@@ -134,7 +134,7 @@ type Report struct {
 	Interrupted   bool `json:"interrupted"`    // the process was stopping; the next call does the rest
 	Passes        int  `json:"passes"`         // how often record and engine were compared
 	Active        int  `json:"active"`         // jobs pending or running at the last pass
-	Dispatched    int  `json:"dispatched"`     // queued jobs handed to the engine
+	Dispatched    int  `json:"dispatched"`     // chunks handed to the engine
 	Changed       int  `json:"changed"`        // jobs that changed their state
 	Stopped       int  `json:"stopped"`        // requests to the engine to stop a run
 	Restarted     int  `json:"restarted"`      // lost runs started again

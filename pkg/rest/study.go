@@ -47,8 +47,8 @@ type Study struct {
 	Metrics   []string     `json:"metrics" doc:"The metrics that are kept of each run, as numbers that outlive its results."`
 	Points    []StudyPoint `json:"points"`
 	Estimate  Forecast     `json:"estimate" doc:"What all runs are expected to take, from earlier runs of the same scenarios; null while there are none."`
-	Remaining Forecast     `json:"remaining" doc:"The same for the runs that have not ended; null when the study has finished."`
-	ETA       *time.Time   `json:"eta" doc:"When the last run is expected to end; null while that is not known, or when the study has finished."`
+	Remaining Forecast     `json:"remaining" doc:"The same for the runs that have not ended; null when the study has finished or is being cancelled."`
+	ETA       *time.Time   `json:"eta" doc:"When the last run is expected to end; null while that is not known, or when the study has finished or is being cancelled."`
 }
 
 // StudyPoint is a variant with one value of each axis.
@@ -159,7 +159,7 @@ func StudyOf(s study.Study, points []study.Point, limits tenant.Limits, now time
 			CoreSeconds: p.CoreSeconds, Needed: len(s.Seeds), Runs: PointRunsOf(p.Counts),
 		}
 	}
-	if s.State == study.Running {
+	if s.State == study.Running && !s.CancelRequested {
 		if left := study.Remaining(s, points, limits); left != nil {
 			end := now.Add(time.Duration(left.Seconds * float64(time.Second))).UTC().Truncate(time.Second)
 			out.Remaining, out.ETA = Forecast{left}, &end

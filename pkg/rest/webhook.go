@@ -111,12 +111,12 @@ func (d WebhookData) MarshalJSON() ([]byte, error) {
 // UnmarshalJSON reads the one that it is.
 func (d *WebhookData) UnmarshalJSON(raw []byte) error {
 	var is struct {
-		StudyID string `json:"study_id"`
+		JobID string `json:"job_id"`
 	}
 	if err := json.Unmarshal(raw, &is); err != nil {
 		return err
 	}
-	if is.StudyID != "" {
+	if is.JobID == "" {
 		return json.Unmarshal(raw, &d.Study)
 	}
 	return json.Unmarshal(raw, &d.WebhookJob)
@@ -153,6 +153,9 @@ type WebhookJob struct {
 	FinishedAt  *time.Time        `json:"finished_at"`
 	SumoVersion string            `json:"sumo_version"`
 	Summary     *WebhookSummary   `json:"summary" doc:"Key figures of a finished run; null if there are none."`
+	StudyID     string            `json:"study_id,omitempty" format:"uuid" doc:"The study that the job is a run of; absent for other jobs, as are point and replication."`
+	Point       *int              `json:"point,omitempty" minimum:"0" doc:"Its point in the study."`
+	Replication *int              `json:"replication,omitempty" minimum:"0" doc:"From 0: which of the study's seeds it has."`
 }
 
 // WebhookSummary is a simulation.Summary that may be null.
@@ -180,7 +183,8 @@ func WebhookMessageOf(e delivery.Event) WebhookMessage {
 	out.Data.WebhookJob = WebhookJob{
 		JobID: j.ID, TenantID: j.TenantID, ScenarioID: j.Name, Status: j.State, Reason: j.Reason, Message: j.Message, Progress: j.Progress,
 		Attempt: j.Attempt, Check: j.Check, Labels: labelsOf(j.Labels), SubmittedAt: j.SubmittedAt, StartedAt: j.StartedAt,
-		FinishedAt: j.FinishedAt, SumoVersion: j.SumoVersion, Summary: (*WebhookSummary)(j.Summary),
+		FinishedAt: j.FinishedAt, SumoVersion: j.SumoVersion, Summary: (*WebhookSummary)(j.Summary), StudyID: j.StudyID, Point: j.Point,
+		Replication: j.Replication,
 	}
 	return out
 }

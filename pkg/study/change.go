@@ -22,7 +22,7 @@ type Extension struct {
 	// Values are further values of axes, by their names.
 	Values       map[string][]json.RawMessage `json:"values,omitempty"`
 	Replications Replications                 `json:"replications,omitzero"`
-	MaxParallel  *int                         `json:"max_parallel,omitempty"`
+	MaxParallel  *int                         `json:"max_parallel,omitempty" minimum:"1" maximum:"10000"`
 	OnFailure    *OnFailure                   `json:"on_failure,omitempty"`
 }
 
@@ -81,11 +81,14 @@ func (in *Intake) Extend(ctx context.Context, t tenant.Tenant, id string, e Exte
 		return Study{}, nil, problem.New(problem.Conflict, "Study %s is %s. POST /studies/{id}/retry continues it; then extend it.",
 			id, stateWord(before))
 	}
+	if before.Purging {
+		return Study{}, nil, problem.New(problem.Conflict, "Study %s is being purged.", id)
+	}
 	after, added, err := in.extended(ctx, t, before, e)
 	if err != nil {
 		return Study{}, nil, err
 	}
-	if after, err = in.Studies.ExtendStudy(ctx, before, after, added, idem); err != nil {
+	if after, err = in.Studies.ExtendStudy(ctx, before, after, added, idem, in.Jobs.Admission); err != nil {
 		return Study{}, nil, err
 	}
 	in.changed(ctx)
@@ -132,9 +135,8 @@ func (in *Intake) extended(ctx context.Context, t tenant.Tenant, before Study, e
 	after.Seeds = e.moreSeeds(before.Seeds, &f)
 	checkSize(&f, after.Plan.count(), len(after.Seeds))
 	if e.MaxParallel != nil {
-		if after.MaxParallel = *e.MaxParallel; after.MaxParallel < 1 {
-			f.add("body.max_parallel", after.MaxParallel, "must be 1 at least")
-		}
+		after.MaxParallel = *e.MaxParallel
+		checkParallel(&f, after.MaxParallel)
 	}
 	if len(f.items) > 0 {
 		return after, nil, refused(f.items)
@@ -180,7 +182,7 @@ func (in *Intake) Retry(ctx context.Context, t tenant.Tenant, id, key string) (s
 	if err != nil {
 		return s, 0, err
 	}
-	if s, again, err = in.Studies.RetryStudy(ctx, t.ID, id, idem); err == nil {
+	if s, again, err = in.Studies.RetryStudy(ctx, t.ID, id, idem, in.Jobs.Admission); err == nil {
 		in.changed(ctx)
 	}
 	return s, again, err
@@ -188,8 +190,9 @@ func (in *Intake) Retry(ctx context.Context, t tenant.Tenant, id, key string) (s
 
 // PurgeStore forgets finished studies.
 type PurgeStore interface {
-	// Study returns one of the tenant's studies, or problem.NotFound.
-	Study(ctx context.Context, tenantID, id string) (Study, error)
+	// PurgeStudy marks a finished study, so that it neither goes on again nor shows results, and returns what it was. One that has not
+	// finished is problem.Conflict. Repeating it is no error.
+	PurgeStudy(ctx context.Context, tenantID, id string) (Study, error)
 	// DeleteStudyRuns forgets up to limit runs of a finished study with their events, and returns how many they were.
 	DeleteStudyRuns(ctx context.Context, tenantID, id string, limit int) (int, error)
 	// DeleteStudy forgets a finished study. One that has not finished is problem.Conflict.
@@ -199,15 +202,12 @@ type PurgeStore interface {
 // purgeBatch is how many runs are forgotten in one transaction: some tenths of a second.
 const purgeBatch = 500
 
-// Purge removes a finished study with its runs and their results, and returns what it was. Objects go first: while any may be left, the
-// study is still there to be purged again.
+// Purge removes a finished study with its runs and their results, and returns what it was. Objects go before rows: while any may be left,
+// the study is still there to be purged again.
 func Purge(ctx context.Context, studies PurgeStore, objects artifact.Remover, tenantID, id string) (Study, error) {
-	s, err := studies.Study(ctx, tenantID, id)
+	s, err := studies.PurgeStudy(ctx, tenantID, id)
 	if err != nil {
 		return Study{}, err
-	}
-	if !s.State.Terminal() {
-		return Study{}, problem.New(problem.Conflict, "Study %s is %s. Cancel it first, and purge it once it has finished.", id, s.State)
 	}
 	if err := artifact.RemoveResults(ctx, objects, artifact.StudyResults(s.Namespace, s.ID)); err != nil {
 		return Study{}, err

@@ -51,11 +51,17 @@ type IntakeStore interface {
 	Points(ctx context.Context, tenantID, id string) ([]Point, error)
 	// StudyOf returns the id of the study that idem stands for, empty if it stands for nothing yet.
 	StudyOf(ctx context.Context, tenantID string, idem idempotency.Request) (id string, err error)
-	// ExtendStudy stores what after has beyond before, and makes the study RUNNING. A study that was extended by another call meanwhile is
-	// problem.Conflict. An idem that is recorded already changes nothing.
-	ExtendStudy(ctx context.Context, before, after Study, added []Point, idem *idempotency.Request) (Study, error)
-	// RetryStudy orders the runs again that have failed or were cancelled, and makes the study RUNNING. It returns how many there were.
-	RetryStudy(ctx context.Context, tenantID, id string, idem *idempotency.Request) (s Study, again int, err error)
+	// ExtendStudy stores what after has beyond before, and makes the study RUNNING; one that had finished is another submission against
+	// limits. A study that was extended by another call meanwhile, or is being purged, is problem.Conflict. An idem that is recorded
+	// already changes nothing.
+	ExtendStudy(
+		ctx context.Context, before, after Study, added []Point, idem *idempotency.Request, limits job.Admission,
+	) (Study, error)
+	// RetryStudy orders the runs again that have failed or were cancelled, and makes the study RUNNING; one that had finished is another
+	// submission against limits, and one that is being purged is problem.Conflict. It returns how many runs there were.
+	RetryStudy(
+		ctx context.Context, tenantID, id string, idem *idempotency.Request, limits job.Admission,
+	) (s Study, again int, err error)
 	// CoreSeconds are what runs of the tenant's scenarios have used on average, by digest; none for scenarios without runs.
 	CoreSeconds(ctx context.Context, tenantID string, digests []string) (map[string]float64, error)
 }
@@ -64,8 +70,8 @@ type IntakeStore interface {
 func (in *Intake) Plan(ctx context.Context, t tenant.Tenant, r Request) (Study, []Point, error) {
 	var f faults
 	checkName(&f, "body.name", r.Name, map[string]bool{})
-	if r.MaxParallel < 0 {
-		f.add("body.max_parallel", r.MaxParallel, "must be 1 at least")
+	if r.MaxParallel != 0 {
+		checkParallel(&f, r.MaxParallel)
 	}
 	r.Plan.check(&f)
 	seeds := r.Plan.Replications.seeds(&f, r.Plan.Baseline != nil)
@@ -96,6 +102,12 @@ func (in *Intake) Plan(ctx context.Context, t tenant.Tenant, r Request) (Study, 
 		points[i].Counts.Runs = len(seeds)
 	}
 	return s, points, nil
+}
+
+func checkParallel(f *faults, most int) {
+	if most < 1 || most > MaxRuns {
+		f.add("body.max_parallel", most, "must be from 1 to %d", MaxRuns)
+	}
 }
 
 // checkSize bounds a study.

@@ -46,6 +46,7 @@ type Study struct {
 	MetricNames     []string
 	Traceparent     string
 	CancelRequested bool
+	Purging         bool // its results are being removed, and it itself after them
 	Counts          Counts
 	Version         int64 // grows with each change
 	CreatedAt       time.Time

@@ -39,15 +39,7 @@ func (d *DB) CreateStudy(
 				return err
 			}
 		}
-		n, err := q.UnfinishedStudies(ctx, db.UnfinishedStudiesParams{TenantID: s.TenantID, Most: limits.MaxQueued})
-		if err != nil {
-			return err
-		}
-		if int(n) >= limits.MaxQueued {
-			return problem.New(problem.QueueFull, "You have %d unfinished studies, the most allowed. Wait until some have finished, or cancel "+
-				"some.", n).WithRetryAfter(queueFullRetry)
-		}
-		if err := spendSubmission(ctx, q, s.TenantID, limits.PerMinute); err != nil {
+		if err := admitStudy(ctx, q, s.TenantID, limits); err != nil {
 			return err
 		}
 		row, err = q.InsertStudy(ctx, db.InsertStudyParams{
@@ -67,6 +59,19 @@ func (d *DB) CreateStudy(
 		return study.Study{}, false, translate(err, "creating a study")
 	}
 	return toStudy(row, s.Namespace), created, nil
+}
+
+// admitStudy takes the place of one unfinished study, and one submission.
+func admitStudy(ctx context.Context, q *db.Queries, tenantID string, limits job.Admission) error {
+	n, err := q.UnfinishedStudies(ctx, db.UnfinishedStudiesParams{TenantID: tenantID, Most: limits.MaxQueued})
+	if err != nil {
+		return err
+	}
+	if int(n) >= limits.MaxQueued {
+		return problem.New(problem.QueueFull, "You have %d unfinished studies, the most allowed. Wait until some have finished, or cancel "+
+			"some.", n).WithRetryAfter(queueFullRetry)
+	}
+	return spendSubmission(ctx, q, tenantID, limits.PerMinute)
 }
 
 // rememberStudy records that idem stands for a study; nil stands for nothing.
@@ -247,7 +252,7 @@ func (d *DB) StudyOf(ctx context.Context, tenantID string, idem idempotency.Requ
 
 // ExtendStudy implements study.IntakeStore.
 func (d *DB) ExtendStudy(
-	ctx context.Context, before, after study.Study, added []study.Point, idem *idempotency.Request,
+	ctx context.Context, before, after study.Study, added []study.Point, idem *idempotency.Request, limits job.Admission,
 ) (study.Study, error) {
 	var row db.Study
 	err := d.inTx(ctx, func(q *db.Queries) (err error) {
@@ -259,6 +264,14 @@ func (d *DB) ExtendStudy(
 				if err == nil {
 					row, err = q.LockStudy(ctx, db.LockStudyParams{TenantID: before.TenantID, ID: before.ID})
 				}
+				return err
+			}
+		}
+		if row, err = q.LockStudy(ctx, db.LockStudyParams{TenantID: before.TenantID, ID: before.ID}); err != nil {
+			return orNoStudy(err, before.ID)
+		}
+		if row.State != study.Running && after.Counts.Runs > row.Runs {
+			if err := admitStudy(ctx, q, before.TenantID, limits); err != nil {
 				return err
 			}
 		}
@@ -281,7 +294,9 @@ func (d *DB) ExtendStudy(
 }
 
 // RetryStudy implements study.IntakeStore. A run that is made again keeps its row, which is superseded.
-func (d *DB) RetryStudy(ctx context.Context, tenantID, id string, idem *idempotency.Request) (s study.Study, again int, err error) {
+func (d *DB) RetryStudy(
+	ctx context.Context, tenantID, id string, idem *idempotency.Request, limits job.Admission,
+) (s study.Study, again int, err error) {
 	if !isID(id) {
 		return s, 0, noStudy(id)
 	}
@@ -302,6 +317,9 @@ func (d *DB) RetryStudy(ctx context.Context, tenantID, id string, idem *idempote
 		if row.State == study.Running && row.CancelRequested {
 			return problem.New(problem.Conflict, "Study %s is being cancelled. Wait until it has stopped, and retry it then.", id)
 		}
+		if row.Purging {
+			return problem.New(problem.Conflict, "Study %s is being purged.", id)
+		}
 		superseded, err := q.SupersedeEnded(ctx, &id)
 		if err != nil {
 			return err
@@ -317,6 +335,11 @@ func (d *DB) RetryStudy(ctx context.Context, tenantID, id string, idem *idempote
 		if again == 0 {
 			return problem.New(problem.Conflict, "No run of study %s has failed or was cancelled, so there is nothing to run again.", id)
 		}
+		if row.State != study.Running {
+			if err := admitStudy(ctx, q, tenantID, limits); err != nil {
+				return err
+			}
+		}
 		if err := refreshPoints(ctx, q, tenantID, id); err != nil {
 			return err
 		}
@@ -329,6 +352,37 @@ func (d *DB) RetryStudy(ctx context.Context, tenantID, id string, idem *idempote
 		return s, 0, translate(err, "retrying a study")
 	}
 	return toStudy(row, ""), again, nil
+}
+
+// PurgeStudy implements study.PurgeStore.
+func (d *DB) PurgeStudy(ctx context.Context, tenantID, id string) (s study.Study, err error) {
+	if !isID(id) {
+		return s, noStudy(id)
+	}
+	err = d.inTx(ctx, func(q *db.Queries) error {
+		t, err := q.LockTenant(ctx, tenantID)
+		if err != nil {
+			return orNoTenant(err, tenantID)
+		}
+		row, err := q.LockStudy(ctx, db.LockStudyParams{TenantID: tenantID, ID: id})
+		if err != nil {
+			return orNoStudy(err, id)
+		}
+		if row.State == study.Running {
+			return unfinished(id)
+		}
+		if err := q.MarkStudyPurging(ctx, id); err != nil {
+			return err
+		}
+		s = toStudy(row, t.Namespace)
+		return q.MarkAllRunsPruned(ctx, &id)
+	})
+	return s, translate(err, "beginning to purge a study")
+}
+
+// unfinished says that a study cannot be purged yet.
+func unfinished(id string) error {
+	return problem.New(problem.Conflict, "Study %s is %s. Cancel it first, and purge it once it has finished.", id, study.Running)
 }
 
 // refreshPoints has the runs of a study find their scenarios, which nothing kept from being deleted while it was finished.
@@ -367,11 +421,10 @@ func (d *DB) DeleteStudy(ctx context.Context, tenantID, id string) error {
 	if err != nil || n > 0 {
 		return translate(err, "deleting a study")
 	}
-	s, err := d.Study(ctx, tenantID, id)
-	if err != nil {
+	if _, err := d.Study(ctx, tenantID, id); err != nil {
 		return err
 	}
-	return problem.New(problem.Conflict, "Study %s is %s. Cancel it first, and purge it once it has finished.", id, s.State)
+	return unfinished(id)
 }
 
 // CoreSeconds implements study.IntakeStore.
@@ -402,7 +455,7 @@ func toStudy(r db.Study, namespace string) study.Study {
 	return study.Study{
 		ID: r.ID, TenantID: r.TenantID, Namespace: namespace, Name: r.Name, State: r.State, Message: r.Message, Plan: r.Plan,
 		Priority: r.Priority, Labels: r.Labels, Seeds: r.Seeds, MaxParallel: r.MaxParallel, StopShare: r.StopShare, MetricNames: r.MetricNames,
-		Traceparent: r.Traceparent, CancelRequested: r.CancelRequested, Version: r.Version, CreatedAt: r.CreatedAt, StartedAt: r.StartedAt,
+		Traceparent: r.Traceparent, CancelRequested: r.CancelRequested, Purging: r.Purging, Version: r.Version, CreatedAt: r.CreatedAt, StartedAt: r.StartedAt,
 		FinishedAt: r.FinishedAt, UpdatedAt: r.UpdatedAt,
 		Counts: study.Counts{
 			Runs: r.Runs, Succeeded: r.Succeeded, Failed: r.Failed, Cancelled: r.Cancelled, Active: r.Active, CoreSeconds: r.CoreSeconds,

@@ -250,7 +250,7 @@ func TestWebhooksHearOfStudiesAndOfRunsOnlyIfTheyAskForThem(t *testing.T) {
 	chunks, _ := claimed(t, d, "acme", 9)
 	apply(t, d, job.Update{ID: chunks[0].Jobs[0].ID, State: job.Running, Progress: 0.5})
 	signals, err := d.Signals(t.Context(), time.Now(), delivery.Wanted{Hooks: true, Each: 10, Most: 10})
-	if err != nil || len(signals) != 1 || signals[0].Hook.URL != "https://example.org/progress-of-runs" {
+	if err != nil || len(signals) != 1 || signals[0].Hook.URL != "https://example.org/progress-of-runs" || signals[0].Event.Job.StudyID != id {
 		t.Errorf("progress goes to %+v, %v", signals, err)
 	}
 	end(t, d, job.Succeeded, 1, chunks[0].Jobs...)
@@ -261,12 +261,16 @@ func TestWebhooksHearOfStudiesAndOfRunsOnlyIfTheyAskForThem(t *testing.T) {
 	}
 	var got []string
 	for _, one := range all {
-		got = append(got, fmt.Sprint(one.URL, " ", one.Event.Type, " ", one.JobID == ""))
+		about := "study"
+		if j := one.Event.Job; j.StudyID != "" {
+			about = fmt.Sprint(j.StudyID == id, " ", *j.Point, ".", *j.Replication)
+		}
+		got = append(got, fmt.Sprint(one.URL, " ", one.Event.Type, " ", about))
 	}
 	slices.Sort(got)
 	if diff := cmp.Diff([]string{
-		"https://example.org/plain study.finished true", "https://example.org/project study.finished true",
-		"https://example.org/runs job.finished false", "https://example.org/runs job.finished false",
+		"https://example.org/plain study.finished study", "https://example.org/project study.finished study",
+		"https://example.org/runs job.finished true 0.0", "https://example.org/runs job.finished true 0.1",
 	}, got); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
 	}
@@ -347,12 +351,12 @@ func TestARetriedStudyReadsItsScenariosAnew(t *testing.T) {
 	if _, err := d.pool.Exec(t.Context(), "UPDATE scenarios SET digest = repeat('f', 64)"); err != nil {
 		t.Fatal(err)
 	}
-	_, _, err := d.RetryStudy(t.Context(), "acme", id, nil)
+	_, _, err := d.RetryStudy(t.Context(), "acme", id, nil, job.Admission{MaxQueued: 9})
 	wantCode(t, err, problem.Conflict)
 	if _, err := d.pool.Exec(t.Context(), "UPDATE scenarios SET digest = $1, object_key = 'scenarios/new.zip'", digest); err != nil {
 		t.Fatal(err)
 	}
-	if _, n, err := d.RetryStudy(t.Context(), "acme", id, nil); err != nil || n != 1 {
+	if _, n, err := d.RetryStudy(t.Context(), "acme", id, nil, job.Admission{MaxQueued: 9}); err != nil || n != 1 {
 		t.Fatalf("%d runs again, %v", n, err)
 	}
 	if again, _ := claimed(t, d, "acme", 9); len(again) != 1 || again[0].Jobs[0].ScenarioKey != "scenarios/new.zip" {

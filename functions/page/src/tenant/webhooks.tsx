@@ -373,9 +373,15 @@ function Row({ delivery: d, reload }: { delivery: Delivery; reload: () => void }
 		<tr>
 			<td class="name">
 				<strong>{title}</strong>
-				<a class="id" href={linkTo("jobs", d.job_id)} title={`Job ${d.job_id}`}>
-					…{d.job_id.slice(-8)}
-				</a>
+				{d.study_id ? (
+					<span class="id" title={`Study ${d.study_id}`}>
+						study …{d.study_id.slice(-8)}
+					</span>
+				) : (
+					<a class="id" href={linkTo("jobs", d.job_id)} title={`Job ${d.job_id}`}>
+						…{d.job_id.slice(-8)}
+					</a>
+				)}
 				{d.url && <span class="reason">{d.url}</span>}
 			</td>
 			<td>

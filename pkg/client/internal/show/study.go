@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/vbauerster/mpb/v8"
+	"github.com/vbauerster/mpb/v8/cwriter"
 	"github.com/vbauerster/mpb/v8/decor"
 )
 
@@ -41,9 +42,6 @@ type Study interface {
 	Close()
 }
 
-// maxRows is how many points are shown, each on a row of its own: more would not fit on a screen.
-const maxRows = 30
-
 // NewStudy shows a study with these points on status: a grid of live bars when that is a terminal and they fit, and plain lines when
 // it is not a terminal.
 func NewStudy(status io.Writer, labels []string) Study {
@@ -51,7 +49,7 @@ func NewStudy(status io.Writer, labels []string) Study {
 		return &studyLines{out: status}
 	}
 	d := &studyBars{progress: mpb.New(mpb.WithOutput(status), mpb.WithWidth(80), mpb.WithAutoRefresh())}
-	if len(labels) > 1 && len(labels) <= maxRows {
+	if len(labels) > 1 && fits(status, len(labels)+1) {
 		width := widest(labels)
 		for _, label := range labels {
 			d.points = append(d.points, d.row(padded(Printable(label), width, " ")))
@@ -59,6 +57,12 @@ func NewStudy(status io.Writer, labels []string) Study {
 	}
 	d.all = d.row("")
 	return d
+}
+
+// fits reports whether so many rows can be drawn again and again on a terminal. Rows that have scrolled out of it could not.
+func fits(terminal io.Writer, rows int) bool {
+	_, height, err := cwriter.New(terminal).GetTermSize()
+	return err == nil && rows < height // the cursor stands below the last row
 }
 
 // studyLines prints each tenth of the progress, and each further failure.

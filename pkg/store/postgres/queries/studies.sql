@@ -75,7 +75,7 @@ SET plan = @plan, seeds = @seeds, runs = @runs, max_parallel = @max_parallel, st
     state = CASE WHEN runs < @runs THEN 'RUNNING' ELSE state END, finished_at = CASE WHEN runs < @runs THEN NULL ELSE finished_at END,
     message = CASE WHEN runs < @runs THEN '' ELSE message END, unplaced = unplaced OR runs < @runs,
     version = version + 1, updated_at = now()
-WHERE tenant_id = @tenant_id AND id = @id AND plan = @plan_before AND seeds = @seeds_before AND NOT cancel_requested
+WHERE tenant_id = @tenant_id AND id = @id AND plan = @plan_before AND seeds = @seeds_before AND NOT cancel_requested AND NOT purging
   AND state IN ('RUNNING', 'SUCCEEDED', 'INCOMPLETE')
 RETURNING *;
 
@@ -105,6 +105,13 @@ UPDATE studies
 SET state = 'RUNNING', finished_at = NULL, message = '', cancel_requested = false, unplaced = true, version = version + 1, updated_at = now()
 WHERE id = @id
 RETURNING *;
+
+-- name: MarkStudyPurging :exec
+-- Leaves alone a study that goes on, and one that is marked already.
+UPDATE studies SET purging = true, version = version + 1, updated_at = now() WHERE id = @id AND state <> 'RUNNING' AND NOT purging;
+
+-- name: MarkAllRunsPruned :exec
+UPDATE jobs SET results_pruned = true WHERE study_id = @study_id AND NOT results_pruned;
 
 -- name: DeleteStudyRuns :many
 DELETE FROM jobs

@@ -211,6 +211,7 @@ type Study struct {
 	MetricNames     []string
 	Traceparent     string
 	CancelRequested bool
+	Purging         bool
 	Unplaced        bool
 	Runs            int
 	Succeeded       int

@@ -18,7 +18,7 @@ UPDATE studies
 SET cancel_requested = true, version = version + (NOT cancel_requested)::integer,
     updated_at = CASE WHEN cancel_requested THEN updated_at ELSE now() END
 WHERE tenant_id = $1 AND id = $2 AND state = 'RUNNING'
-RETURNING id, tenant_id, name, state, message, plan, priority, labels, seeds, max_parallel, stop_share, metric_names, traceparent, cancel_requested, unplaced, runs, succeeded, failed, cancelled, active, core_seconds, version, created_at, started_at, finished_at, updated_at, results_pruned
+RETURNING id, tenant_id, name, state, message, plan, priority, labels, seeds, max_parallel, stop_share, metric_names, traceparent, cancel_requested, purging, unplaced, runs, succeeded, failed, cancelled, active, core_seconds, version, created_at, started_at, finished_at, updated_at, results_pruned
 `
 
 type CancelStudyParams struct {
@@ -45,6 +45,7 @@ func (q *Queries) CancelStudy(ctx context.Context, arg CancelStudyParams) (Study
 		&i.MetricNames,
 		&i.Traceparent,
 		&i.CancelRequested,
+		&i.Purging,
 		&i.Unplaced,
 		&i.Runs,
 		&i.Succeeded,
@@ -160,9 +161,9 @@ SET plan = $1, seeds = $2, runs = $3, max_parallel = $4, stop_share = $5,
     state = CASE WHEN runs < $3 THEN 'RUNNING' ELSE state END, finished_at = CASE WHEN runs < $3 THEN NULL ELSE finished_at END,
     message = CASE WHEN runs < $3 THEN '' ELSE message END, unplaced = unplaced OR runs < $3,
     version = version + 1, updated_at = now()
-WHERE tenant_id = $6 AND id = $7 AND plan = $8 AND seeds = $9 AND NOT cancel_requested
+WHERE tenant_id = $6 AND id = $7 AND plan = $8 AND seeds = $9 AND NOT cancel_requested AND NOT purging
   AND state IN ('RUNNING', 'SUCCEEDED', 'INCOMPLETE')
-RETURNING id, tenant_id, name, state, message, plan, priority, labels, seeds, max_parallel, stop_share, metric_names, traceparent, cancel_requested, unplaced, runs, succeeded, failed, cancelled, active, core_seconds, version, created_at, started_at, finished_at, updated_at, results_pruned
+RETURNING id, tenant_id, name, state, message, plan, priority, labels, seeds, max_parallel, stop_share, metric_names, traceparent, cancel_requested, purging, unplaced, runs, succeeded, failed, cancelled, active, core_seconds, version, created_at, started_at, finished_at, updated_at, results_pruned
 `
 
 type ExtendStudyParams struct {
@@ -206,6 +207,7 @@ func (q *Queries) ExtendStudy(ctx context.Context, arg ExtendStudyParams) (Study
 		&i.MetricNames,
 		&i.Traceparent,
 		&i.CancelRequested,
+		&i.Purging,
 		&i.Unplaced,
 		&i.Runs,
 		&i.Succeeded,
@@ -259,7 +261,7 @@ func (q *Queries) InsertPoints(ctx context.Context, arg InsertPointsParams) (int
 const insertStudy = `-- name: InsertStudy :one
 INSERT INTO studies (id, tenant_id, name, state, plan, priority, labels, seeds, max_parallel, stop_share, metric_names, traceparent, runs)
 VALUES ($1, $2, $3, 'RUNNING', $4, $5, $6, $7, $8, $9, $10, $11, $12)
-RETURNING id, tenant_id, name, state, message, plan, priority, labels, seeds, max_parallel, stop_share, metric_names, traceparent, cancel_requested, unplaced, runs, succeeded, failed, cancelled, active, core_seconds, version, created_at, started_at, finished_at, updated_at, results_pruned
+RETURNING id, tenant_id, name, state, message, plan, priority, labels, seeds, max_parallel, stop_share, metric_names, traceparent, cancel_requested, purging, unplaced, runs, succeeded, failed, cancelled, active, core_seconds, version, created_at, started_at, finished_at, updated_at, results_pruned
 `
 
 type InsertStudyParams struct {
@@ -308,6 +310,7 @@ func (q *Queries) InsertStudy(ctx context.Context, arg InsertStudyParams) (Study
 		&i.MetricNames,
 		&i.Traceparent,
 		&i.CancelRequested,
+		&i.Purging,
 		&i.Unplaced,
 		&i.Runs,
 		&i.Succeeded,
@@ -416,7 +419,7 @@ func (q *Queries) ListStudies(ctx context.Context, arg ListStudiesParams) ([]Lis
 }
 
 const lockStudy = `-- name: LockStudy :one
-SELECT id, tenant_id, name, state, message, plan, priority, labels, seeds, max_parallel, stop_share, metric_names, traceparent, cancel_requested, unplaced, runs, succeeded, failed, cancelled, active, core_seconds, version, created_at, started_at, finished_at, updated_at, results_pruned FROM studies WHERE tenant_id = $1 AND id = $2 FOR UPDATE
+SELECT id, tenant_id, name, state, message, plan, priority, labels, seeds, max_parallel, stop_share, metric_names, traceparent, cancel_requested, purging, unplaced, runs, succeeded, failed, cancelled, active, core_seconds, version, created_at, started_at, finished_at, updated_at, results_pruned FROM studies WHERE tenant_id = $1 AND id = $2 FOR UPDATE
 `
 
 type LockStudyParams struct {
@@ -442,6 +445,7 @@ func (q *Queries) LockStudy(ctx context.Context, arg LockStudyParams) (Study, er
 		&i.MetricNames,
 		&i.Traceparent,
 		&i.CancelRequested,
+		&i.Purging,
 		&i.Unplaced,
 		&i.Runs,
 		&i.Succeeded,
@@ -457,6 +461,25 @@ func (q *Queries) LockStudy(ctx context.Context, arg LockStudyParams) (Study, er
 		&i.ResultsPruned,
 	)
 	return i, err
+}
+
+const markAllRunsPruned = `-- name: MarkAllRunsPruned :exec
+UPDATE jobs SET results_pruned = true WHERE study_id = $1 AND NOT results_pruned
+`
+
+func (q *Queries) MarkAllRunsPruned(ctx context.Context, studyID *string) error {
+	_, err := q.db.Exec(ctx, markAllRunsPruned, studyID)
+	return err
+}
+
+const markStudyPurging = `-- name: MarkStudyPurging :exec
+UPDATE studies SET purging = true, version = version + 1, updated_at = now() WHERE id = $1 AND state <> 'RUNNING' AND NOT purging
+`
+
+// Leaves alone a study that goes on, and one that is marked already.
+func (q *Queries) MarkStudyPurging(ctx context.Context, id string) error {
+	_, err := q.db.Exec(ctx, markStudyPurging, id)
+	return err
 }
 
 const pointNames = `-- name: PointNames :many
@@ -612,7 +635,7 @@ const resumeStudy = `-- name: ResumeStudy :one
 UPDATE studies
 SET state = 'RUNNING', finished_at = NULL, message = '', cancel_requested = false, unplaced = true, version = version + 1, updated_at = now()
 WHERE id = $1
-RETURNING id, tenant_id, name, state, message, plan, priority, labels, seeds, max_parallel, stop_share, metric_names, traceparent, cancel_requested, unplaced, runs, succeeded, failed, cancelled, active, core_seconds, version, created_at, started_at, finished_at, updated_at, results_pruned
+RETURNING id, tenant_id, name, state, message, plan, priority, labels, seeds, max_parallel, stop_share, metric_names, traceparent, cancel_requested, purging, unplaced, runs, succeeded, failed, cancelled, active, core_seconds, version, created_at, started_at, finished_at, updated_at, results_pruned
 `
 
 func (q *Queries) ResumeStudy(ctx context.Context, id string) (Study, error) {
@@ -633,6 +656,7 @@ func (q *Queries) ResumeStudy(ctx context.Context, id string) (Study, error) {
 		&i.MetricNames,
 		&i.Traceparent,
 		&i.CancelRequested,
+		&i.Purging,
 		&i.Unplaced,
 		&i.Runs,
 		&i.Succeeded,
@@ -651,7 +675,7 @@ func (q *Queries) ResumeStudy(ctx context.Context, id string) (Study, error) {
 }
 
 const studyOfTenant = `-- name: StudyOfTenant :one
-SELECT s.id, s.tenant_id, s.name, s.state, s.message, s.plan, s.priority, s.labels, s.seeds, s.max_parallel, s.stop_share, s.metric_names, s.traceparent, s.cancel_requested, s.unplaced, s.runs, s.succeeded, s.failed, s.cancelled, s.active, s.core_seconds, s.version, s.created_at, s.started_at, s.finished_at, s.updated_at, s.results_pruned, t.namespace FROM studies s JOIN tenants t ON t.id = s.tenant_id WHERE s.tenant_id = $1 AND s.id = $2
+SELECT s.id, s.tenant_id, s.name, s.state, s.message, s.plan, s.priority, s.labels, s.seeds, s.max_parallel, s.stop_share, s.metric_names, s.traceparent, s.cancel_requested, s.purging, s.unplaced, s.runs, s.succeeded, s.failed, s.cancelled, s.active, s.core_seconds, s.version, s.created_at, s.started_at, s.finished_at, s.updated_at, s.results_pruned, t.namespace FROM studies s JOIN tenants t ON t.id = s.tenant_id WHERE s.tenant_id = $1 AND s.id = $2
 `
 
 type StudyOfTenantParams struct {
@@ -682,6 +706,7 @@ func (q *Queries) StudyOfTenant(ctx context.Context, arg StudyOfTenantParams) (S
 		&i.Study.MetricNames,
 		&i.Study.Traceparent,
 		&i.Study.CancelRequested,
+		&i.Study.Purging,
 		&i.Study.Unplaced,
 		&i.Study.Runs,
 		&i.Study.Succeeded,
