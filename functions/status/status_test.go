@@ -543,7 +543,8 @@ func TestRequestsThatAreRefused(t *testing.T) {
 // ofStatus selects this function's operations that one kind of caller may call.
 func ofStatus(access string) func(contract.Operation) bool {
 	return func(op contract.Operation) bool {
-		elsewhere := op.Method != "GET" || strings.Contains(op.Path, "/logs") || strings.HasSuffix(op.Path, "/events") && strings.HasPrefix(op.Path, "/studies") ||
+		elsewhere := op.Method != "GET" || strings.Contains(op.Path, "/logs") ||
+			strings.HasPrefix(op.Path, "/studies") && strings.HasSuffix(op.Path, "/events") ||
 			strings.Contains(op.Path, "warmup") || op.ID == "get-cluster" || op.ID == "get-activity"
 		return op.Access == access && !elsewhere && !strings.HasPrefix(op.Path, "/auth/")
 	}

@@ -60,7 +60,8 @@ func (f *Function) registerStudies(api huma.API) {
 		OperationID: "retry-study", Method: http.MethodPost, Path: "/studies/{id}/retry", Tags: tags,
 		Summary: "Run the failed runs of a study again",
 		Description: "Those that have failed or were cancelled get a new job each, with the same point and seed; the earlier jobs stay. " +
-			"A study that was cancelled or stopped also goes on with the runs that never started. A finished study is RUNNING again, which is a submission as POST /studies is.",
+			"A study that was cancelled or stopped also goes on with the runs that never started. " +
+			"A finished study is RUNNING again, which is a submission as POST /studies is.",
 		Errors: []int{http.StatusNotFound, http.StatusConflict, http.StatusUnprocessableEntity, http.StatusTooManyRequests},
 	}, func(ctx context.Context, in *retryStudyRequest) (*retryStudyAnswer, error) {
 		return f.retryStudy(ctx, runs, in)

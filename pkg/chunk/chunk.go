@@ -101,15 +101,16 @@ const (
 	AliveEvery = 5 * time.Second
 	// SilentAfter is when a keeper that shows nothing counts as dead.
 	SilentAfter = 2 * time.Minute
-	// ReportEvery is the least time between two writings of the State, and ProgressEvery that between two which only report progress.
-	ReportEvery   = time.Second
+	// ReportEvery is the least time between two writings of the State.
+	ReportEvery = time.Second
+	// ProgressEvery is the least time between two that only report progress.
 	ProgressEvery = 5 * time.Second
 	// CancelEvery is how often Cancelled is read.
 	CancelEvery = 2 * time.Second
 )
 
-// MostUnstored is how many runs that have ended may wait for the keeper: they take disk space that nothing else bounds. sumo-run begins no
-// further ones, so a keeper reports before that many wait.
+// MostUnstored is how many runs that have ended may wait for the keeper, beside the bound on the disk space that they take. sumo-run begins
+// no further ones, so a keeper reports before that many wait.
 const MostUnstored = 16
 
 // MostRuns bounds the runs of a chunk: with more, the State, of which each run takes some 4 KB before compression, is not small any longer.

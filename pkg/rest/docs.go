@@ -125,7 +125,8 @@ func renderDocs(document []byte) ([]byte, error) {
 	for _, code := range []problem.Code{
 		problem.Invalid, problem.Unauthorized, problem.Forbidden, problem.NotFound, methodNotAllowed, requestTimeout,
 		problem.Exists, problem.Conflict,
-		problem.TooLarge, unsupportedMediaType, problem.ScenarioInvalid, problem.Unsupported, problem.KeyReused, problem.QueueFull, problem.RateLimited,
+		problem.TooLarge, unsupportedMediaType, problem.ScenarioInvalid, problem.Unsupported, problem.KeyReused, problem.QueueFull,
+		problem.RateLimited,
 		problem.Internal, problem.NotConfigured, problem.Unavailable, problem.StorageRefused,
 	} {
 		page.Codes = append(page.Codes, docsCode{code, statusOf(code)})

@@ -395,7 +395,7 @@ func (e *Engine) process(t *task) error {
 	p, err := e.startProcess(t, runs[0].job)
 	if err != nil {
 		cancel()
-		_ = <-kept // it has nothing to store
+		<-kept // it has nothing to store
 		return err
 	}
 	w := watch{Engine: e, task: t, process: p, keeper: k, kept: kept}

@@ -67,7 +67,8 @@ func (p *pod) start(t *testing.T, environment ...string) *exec.Cmd {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.CommandContext(t.Context(), exe, "--list", p.in("runs.json"), "--out", p.in("out"), "--desk", p.in("desk"), "--namespace", "ns")
+	cmd := exec.CommandContext(t.Context(), exe,
+		"--list", p.in("runs.json"), "--out", p.in("out"), "--desk", p.in("desk"), "--namespace", "ns")
 	cmd.Env = append([]string{
 		asKeeper + "=1", "S3_ENDPOINT=" + p.settings.Endpoint, "S3_BUCKET=" + p.settings.Bucket,
 		"S3_ACCESS_KEY=" + p.settings.AccessKey, "S3_SECRET_KEY=" + p.settings.SecretKey, "LOG_LEVEL=debug",

@@ -172,8 +172,8 @@ func BenchmarkApplyTo10000Jobs(b *testing.B) {
 	run("progress", func(u *job.Update, n int) { u.Progress = 1 - 1/float64(n+1) })
 }
 
-// What a pass of the reconciler asks of the database: with nothing to do, with as many single jobs as go on of the study, and with a study of
-// which 10,000 runs are at work in 50 chunks. In each pass, runs report progress, 20 end, and others take their places.
+// What a pass of the reconciler asks of the database: with nothing to do, with as many single jobs as go on of the study, and with a study
+// of which 10,000 runs are at work in 50 chunks. In each pass, runs report progress, 20 end, and others take their places.
 func BenchmarkPass(b *testing.B) {
 	const chunks, runs = 50, 200
 	pass := func(b *testing.B, d *DB, n int) {

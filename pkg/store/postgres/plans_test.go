@@ -29,8 +29,8 @@ func studyN(n int) string { return fmt.Sprintf("00000000-0000-7000-8000-%012d", 
 // runsOfStudy is how many runs each study of a history has: the most that one may have.
 const runsOfStudy = 10_000
 
-// fill makes a database with a long history: jobs in all, one in ten of them waiting and one in a thousand active, and between them half as many
-// runs of studies, each study with a chunk that is at work.
+// fill makes a database with a long history: jobs in all, one in ten of them waiting and one in a thousand active, and between them half
+// as many runs of studies, each study with a chunk that is at work.
 func fill(t testing.TB, d *DB, tenants, jobs int) {
 	t.Helper()
 	for i := range tenants {

@@ -455,7 +455,8 @@ func toStudy(r db.Study, namespace string) study.Study {
 	return study.Study{
 		ID: r.ID, TenantID: r.TenantID, Namespace: namespace, Name: r.Name, State: r.State, Message: r.Message, Plan: r.Plan,
 		Priority: r.Priority, Labels: r.Labels, Seeds: r.Seeds, MaxParallel: r.MaxParallel, StopShare: r.StopShare, MetricNames: r.MetricNames,
-		Traceparent: r.Traceparent, CancelRequested: r.CancelRequested, Purging: r.Purging, Version: r.Version, CreatedAt: r.CreatedAt, StartedAt: r.StartedAt,
+		Traceparent: r.Traceparent, CancelRequested: r.CancelRequested, Purging: r.Purging, Version: r.Version,
+		CreatedAt: r.CreatedAt, StartedAt: r.StartedAt,
 		FinishedAt: r.FinishedAt, UpdatedAt: r.UpdatedAt,
 		Counts: study.Counts{
 			Runs: r.Runs, Succeeded: r.Succeeded, Failed: r.Failed, Cancelled: r.Cancelled, Active: r.Active, CoreSeconds: r.CoreSeconds,

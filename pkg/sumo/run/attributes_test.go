@@ -158,7 +158,9 @@ func TestValuesThatCannotBeSetFailARun(t *testing.T) {
 			Attributes: attributes(t, "additional/vtypes.add.xml#vType[@id='car']/@sgima", "0.9")}, "no element matches"},
 		"a name of a file": {simulation.Options{
 			Attributes: attributes(t, "additional/detectors.add.xml#laneAreaDetector/@file", "../../x")}, "names a file"},
-		"no file":                     {simulation.Options{Attributes: attributes(t, "additional/other.add.xml#vType/@sigma", "0.9")}, "reads no file"},
+		"no file": {
+			simulation.Options{Attributes: attributes(t, "additional/other.add.xml#vType/@sigma", "0.9")}, "reads no file",
+		},
 		"an option that names a file": {simulation.Options{SUMOOptions: map[string]string{"tripinfo-output": "x.xml"}}, "names files"},
 		"an option that is a field":   {simulation.Options{SUMOOptions: map[string]string{"end": "5"}}, "set end instead"},
 	} {

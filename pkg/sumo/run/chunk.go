@@ -50,8 +50,8 @@ const lockPatience = 10 * time.Second
 // ClosingTime bounds checking and keeping the outputs after a stop, so that a run never hangs.
 const ClosingTime = 5 * time.Minute
 
-// OwnMemory, in bytes, is the part of a run's memory that sumo-run keeps for itself: it takes some 30 MB to check a scenario
-// with a large network.
+// OwnMemory is the part of a run's memory, in bytes, that sumo-run keeps for itself: it takes some 30 MB to check a scenario with a
+// large network.
 const OwnMemory = 64 << 20
 
 // ForSUMO is the part of a run's memory that is SUMO's, in bytes; zero sets no limit.

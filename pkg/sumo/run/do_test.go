@@ -142,7 +142,8 @@ func TestSUMONeverOpensTheUploadedConfiguration(t *testing.T) {
 		if err != nil {
 			return scenario.Config{}, err
 		}
-		manifest, _ := scenario.Inspect(ctx, scenario.Zip(bytes.NewReader(data), int64(len(data))), r.Limits) // the other configuration is no good
+		// The other configuration is no good.
+		manifest, _ := scenario.Inspect(ctx, scenario.Zip(bytes.NewReader(data), int64(len(data))), r.Limits)
 		chosen, err := manifest.ChooseConfig(r.Options.ConfigFile)
 		if err != nil {
 			return chosen, err

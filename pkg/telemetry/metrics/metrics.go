@@ -106,7 +106,9 @@ func (m *Metrics) Reconciling(queue func(context.Context) ([]job.TenantQueue, er
 		prometheus.CounterOpts{Name: prefix + "reconcile_failures_total", Help: "Passes that failed, wholly or in part."},
 	)
 	m.dispatched = prometheus.NewCounter(
-		prometheus.CounterOpts{Name: prefix + "jobs_dispatched_total", Help: "Jobs and chunks of studies' runs handed to the engine by reconcile."},
+		prometheus.CounterOpts{
+			Name: prefix + "jobs_dispatched_total", Help: "Jobs and chunks of studies' runs handed to the engine by reconcile.",
+		},
 	)
 	m.ended = prometheus.NewCounterVec(
 		prometheus.CounterOpts{Name: prefix + "jobs_ended_total", Help: "Jobs whose end was recorded, by status and reason."},

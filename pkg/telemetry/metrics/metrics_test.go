@@ -62,7 +62,8 @@ func TestWhatPrometheusReads(t *testing.T) {
 	)
 	m.Ended(job.Job{ID: "5", State: job.Succeeded, Confinement: &simulation.Confinement{}})
 	m.Reconciled(reconcile.Report{
-		Dispatched: 4, PrunedResults: 1, PrunedStudies: 3, PrunedObjects: 2, Deliveries: delivery.Sent{Delivered: 5, Failed: 2, GivenUp: 1, Signals: 9},
+		Dispatched: 4, PrunedResults: 1, PrunedStudies: 3, PrunedObjects: 2,
+		Deliveries: delivery.Sent{Delivered: 5, Failed: 2, GivenUp: 1, Signals: 9},
 	})
 	want := []string{
 		`sumo_k8_delivery_attempts_total{outcome="delivered"} 5`,
