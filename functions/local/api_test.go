@@ -56,6 +56,8 @@ func TestAPI(t *testing.T) {
 			"large zips go to the store directly":        testDirectUploads,
 			"one of many identical requests acts":        testManyAtOnce,
 			"a derived scenario runs like a whole one":   testDerivedScenarios,
+			"a study runs each point with each seed":     testStudies,
+			"a cancelled study is run again":             testStudyRunAgain,
 			"another tenant's scenario is not there":     testScenarioIsolation,
 			"tenants are registered and changed":         testTenants,
 			"keys are replaced":                          testKeys,

@@ -222,6 +222,9 @@ func TestNoTenantReachesAnothersBelongings(t *testing.T) {
 		t.Errorf("only %d operations name something", len(targets))
 	}
 	before := owner.call(t, "GET", "/jobs").want(t, http.StatusOK)
+	// A derivation may do without files, but not without any change.
+	const derivation = "derive-scenario"
+	changes := squareWith(t, "changed")
 
 	for _, target := range targets {
 		for _, ref := range target.refs {
@@ -236,6 +239,9 @@ func TestNoTenantReachesAnothersBelongings(t *testing.T) {
 					}
 				}
 				values[ref.name] = id
+				if target.op.ID == derivation {
+					values["sumo_files"] = changes
+				}
 				if ref.list && target.refs[0].in != "path" { // otherwise the path has the first
 					values[ref.name] = intruders[ref.word] + "," + id
 				}
@@ -266,6 +272,9 @@ func TestNoTenantReachesAnothersBelongings(t *testing.T) {
 	slices.SortStableFunc(targets, func(a, b target) int { return slices.Index(order, a.op.Method) - slices.Index(order, b.op.Method) })
 	for _, target := range targets {
 		values := requests.Values{}
+		if target.op.ID == derivation {
+			values["sumo_files"] = changes
+		}
 		for _, ref := range target.refs {
 			values[ref.name] = owned[ref.word]
 			switch {

@@ -22,9 +22,7 @@ func (c *tenantClient) runsOf(t testing.TB, id, filter string) []rest.Job {
 	return page.Jobs
 }
 
-func TestAStudyRunsEachPointWithEachSeed(t *testing.T) {
-	t.Parallel()
-	s := startService(t)
+func testStudies(t *testing.T, s *service) {
 	c, rival := s.register(t), s.register(t)
 	square := c.store(t, zipOf(t, "square")).ID
 	made := c.ask(t, square, `"run": {"labels": {"for": "north"}},
@@ -49,6 +47,16 @@ func TestAStudyRunsEachPointWithEachSeed(t *testing.T) {
 	}
 	if len(runs) != 6 || len(seen) != 6 {
 		t.Errorf("%d runs, of %v", len(runs), seen)
+	}
+	for seed, text := range c.statistics(t, map[int64]rest.Job{*runs[0].Seed: runs[0]}) { // of a file that is packed with others
+		if !strings.Contains(text, "<vehicleTripStatistics") {
+			t.Errorf("seed %d has the statistics %s", seed, text)
+		}
+	}
+	var list struct{ Studies []rest.StudySummary }
+	c.call(t, "GET", "/studies").want(t, http.StatusOK).into(t, &list)
+	if len(list.Studies) != 1 || list.Studies[0].StudyID != made.StudyID || list.Studies[0].Runs.Succeeded != 6 {
+		t.Errorf("the list of studies is %+v", list.Studies)
 	}
 	if all := c.runsOf(t, made.StudyID, "&point=1"); len(all) != 3 {
 		t.Errorf("%d runs of point 1", len(all))
@@ -137,9 +145,7 @@ func (c *tenantClient) followStudy(t testing.TB, id string) <-chan string {
 	return last
 }
 
-func TestFailedRunsOfAStudyAreRunAgainAndACancelledStudyGoesOn(t *testing.T) {
-	t.Parallel()
-	s := startService(t)
+func testStudyRunAgain(t *testing.T, s *service) {
 	c := s.register(t)
 	corridor := c.store(t, zipOf(t, "corridor")).ID
 	made := c.ask(t, corridor, `"run": {"step_length": 0.01, "end": 100000}, "max_parallel": 1, "replications": {"seeds": "1:4"}`)

@@ -48,7 +48,7 @@ func (c *Checker) RoundTrip(r *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	if r.Response != nil {
+	if r.Response != nil && r.Response.Request.URL.Host != r.URL.Host {
 		return response, nil // a redirect left the service
 	}
 	if response.Header.Get("X-Request-Id") == "" {
