@@ -311,6 +311,7 @@ func TestASumoRunThatIsKilledLosesTheRunsAtWorkOnly(t *testing.T) {
 		finish ""`)
 	b.seeRun(t, c.ID, "c-0", running)
 	b.seeRun(t, c.ID, "c-1", running)
+	b.traceLines(t, "begun", 2)
 	b.allow(t, "kill")
 	s := b.seeEnded(t, c.ID)
 	for i, j := range c.Jobs {
@@ -396,39 +397,6 @@ func TestRunsBesideOneThatHangsAreNotBlamed(t *testing.T) {
 			t.Errorf("%s ended as %+v, want %s", id, o, want)
 		}
 	}
-}
-
-// Its results are there, so that it need not run again.
-func TestARunThatHasEndedIsStoredThoughTheKeeperFailed(t *testing.T) {
-	t.Parallel()
-	b := newBench(t, nil)
-	b.close(t)
-	store := &flaky{Store: b.objects}
-	b.objects = store
-	b.open(t)
-	c := chunkOf("c", 2, 2)
-	b.startChunk(t, c, `case $id in c-1) wait_for "$SCRATCH/never";; esac
-		wait_for "$SCRATCH/go"; rm -rf "${work%/work/*}/desk"; echo $id >>"$SCRATCH/begun"; finish ""`)
-	b.seeRun(t, c.ID, "c-1", running)
-	store.puts.Store(1 << 20)
-	b.allow(t, "go")
-	b.traceLines(t, "begun", 1)
-	// The keeper that follows makes its folder anew.
-	for deadline := time.Now().Add(patience); !folderExists(filepath.Join(b.cfg.Dir, c.ID, "desk", chunk.StoredFolder)); {
-		if time.Sleep(10 * time.Millisecond); time.Now().After(deadline) {
-			t.Fatal("no keeper follows the one that failed")
-		}
-	}
-	store.puts.Store(0)
-	s := b.seeEnded(t, c.ID)
-	if s.Of("c-0").State != job.Succeeded || s.Of("c-1").State != "" {
-		t.Errorf("they ended as %+v", s)
-	}
-}
-
-func folderExists(path string) bool {
-	info, err := os.Stat(path)
-	return err == nil && info.IsDir()
 }
 
 func TestASumoRunThatEndsBeforeTheFirstRunFailsTheChunkAndOneThatIsKilledLosesIt(t *testing.T) {
