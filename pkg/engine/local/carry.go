@@ -395,7 +395,9 @@ func (e *Engine) process(t *task) error {
 	p, err := e.startProcess(t, runs[0].job)
 	if err != nil {
 		cancel()
-		<-kept // it has nothing to store
+		if err := <-kept; err != nil { // it has nothing to store
+			e.log.Debug().Err(err).Str("chunk", t.id).Msg("keeper stopped")
+		}
 		return err
 	}
 	w := watch{Engine: e, task: t, process: p, keeper: k, kept: kept}
