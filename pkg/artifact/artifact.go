@@ -189,6 +189,14 @@ const PackFile = "files.zip"
 // PackBelow is the size, in bytes, from which a file is an object of its own. Below it, a request costs more than the bytes.
 const PackBelow = 1 << 20
 
+// maxResultName is the longest name of a result, in bytes: a key has maxKey, and the job's prefix takes some of them.
+const maxResultName = 900
+
+// Storable reports whether a result may have a name: an object store takes it in a key and can list it.
+func Storable(name string) bool {
+	return len(name) <= maxResultName && utf8.ValidString(name) && !strings.ContainsFunc(name, unicode.IsControl)
+}
+
 // Disposition is the Content-Disposition header with which a browser saves a download as name, whatever characters it has.
 func Disposition(name string) string {
 	plain := strings.Map(func(r rune) rune {

@@ -23,6 +23,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"github.com/sumo-k8/sumo-k8/pkg/artifact"
 	"github.com/sumo-k8/sumo-k8/pkg/chunk"
 	"github.com/sumo-k8/sumo-k8/pkg/job"
 	"github.com/sumo-k8/sumo-k8/pkg/simulation"
@@ -34,16 +35,9 @@ const (
 	pollEvery = 100 * time.Millisecond
 	// pollSoon is the same after a look that has found ends: short runs follow each other closely.
 	pollSoon = 20 * time.Millisecond
-	// While the object store is unreachable we ask again after firstRetry, then ever more rarely up to lastRetry.
-	firstRetry = 250 * time.Millisecond
-	lastRetry  = 30 * time.Second
 	// parallelUploads hides the store's latency; more only take memory and CPU from SUMO.
 	parallelUploads = 4
 )
-
-// DefaultPatience is enough for a new key or policy to take effect, or for space to be freed. A full store usually takes hours to fix,
-// during which the runs would occupy part of their tenant's limits.
-const DefaultPatience = 5 * time.Minute
 
 // Objects is where results are stored.
 type Objects interface {
@@ -68,7 +62,7 @@ type Keeper struct {
 	Cancelled func(context.Context) ([]string, error)
 	// Uploads has room for as many files as may be sent at once. Keepers may share it; nil is room for a few.
 	Uploads chan struct{}
-	// Patience is how long a store is asked again that refuses; 0 means DefaultPatience. One that is unreachable is waited for without limit.
+	// Patience is how long a store is asked again that refuses; 0 means artifact.DefaultPatience. One that is unreachable is waited for without limit.
 	Patience time.Duration
 	// Waiting is called while results of a run wait for the store, with its reason where it gives one, and with waiting false when they
 	// wait no more; it may be nil.
@@ -86,7 +80,7 @@ type Keeper struct {
 func (k *Keeper) init() {
 	k.once.Do(func() {
 		k.wake, k.asked = make(chan struct{}, 1), map[string]bool{}
-		k.Patience = cmp.Or(k.Patience, DefaultPatience)
+		k.Patience = cmp.Or(k.Patience, artifact.DefaultPatience)
 		if k.Uploads == nil {
 			k.Uploads = make(chan struct{}, parallelUploads)
 		}
@@ -111,6 +105,10 @@ func (k *Keeper) Close() {
 	k.closed = true
 	k.mu.Unlock()
 	k.rouse()
+}
+
+func (k *Keeper) newRetries() artifact.Retries {
+	return artifact.Retries{Patience: k.Patience, Now: k.Now}
 }
 
 func (k *Keeper) rouse() {
@@ -140,7 +138,7 @@ func (k *Keeper) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	d := &duty{
 		Keeper: k, ctx: ctx, out: root, state: map[string]chunk.RunState{}, runs: map[string]*run{}, left: len(k.List.Runs),
-		ends: make(chan end), reports: make(chan error, 1),
+		ends: make(chan end), reports: make(chan error, 1), retries: k.newRetries(),
 	}
 	defer d.work.Wait()
 	defer cancel()
@@ -170,8 +168,8 @@ type duty struct {
 	deskAt                              time.Time
 	deskDelay                           time.Duration
 	busy                                bool // Report is under way
-	retryAt, refusedSince               time.Time
-	delay                               time.Duration
+	retryAt                             time.Time
+	retries                             artifact.Retries // of Report
 }
 
 // run is one run of the list.
@@ -441,7 +439,7 @@ func (d *duty) reported(err error) error {
 	if err != nil {
 		return d.unreported(err)
 	}
-	d.delay, d.refusedSince = 0, time.Time{}
+	d.retries.Succeeded()
 	for _, id := range d.reporting {
 		d.runs[id].known = true
 		if err := d.showStored(d.runs[id]); err != nil {
@@ -475,7 +473,7 @@ func (d *duty) writeNotes() {
 	for len(d.notes) > 0 {
 		n := d.notes[0]
 		if err := d.write(n.name, n.text); err != nil {
-			d.deskDelay = min(max(firstRetry, 2*d.deskDelay), lastRetry)
+			d.deskDelay = artifact.NextRetry(d.deskDelay)
 			d.deskAt = d.Now().Add(d.deskDelay)
 			d.Log.Warn().Err(err).Dur("retry_in", d.deskDelay).Msg("the desk could not be written")
 			return
@@ -494,14 +492,13 @@ func (d *duty) unreported(err error) error {
 	if d.ctx.Err() != nil {
 		return d.ctx.Err()
 	}
-	now := d.Now()
-	if d.exhausted(err, &d.refusedSince) {
+	wait, ok := d.retries.After(err)
+	if !ok {
 		return fmt.Errorf("reporting the state of chunk %s: %w", d.List.ID, err)
 	}
 	d.changed = true
-	d.delay = min(max(firstRetry, 2*d.delay), lastRetry)
-	d.retryAt = now.Add(d.delay)
-	d.Log.Warn().Err(err).Dur("retry_in", d.delay).Msg("the state could not be reported")
+	d.retryAt = d.Now().Add(wait)
+	d.Log.Warn().Err(err).Dur("retry_in", wait).Msg("the state could not be reported")
 	return nil
 }
 

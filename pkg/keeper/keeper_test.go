@@ -345,7 +345,7 @@ func TestNothingButRegularFilesOfTheRunIsRead(t *testing.T) {
 	}
 }
 
-// faults is a store that fails as it is told.
+// faults is a store that fails on demand.
 type faults struct {
 	keeper.Objects
 	fail func(key string) error

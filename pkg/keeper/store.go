@@ -16,8 +16,6 @@ import (
 	"sync"
 	"syscall"
 	"time"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/sumo-k8/sumo-k8/pkg/artifact"
 	"github.com/sumo-k8/sumo-k8/pkg/chunk"
@@ -31,8 +29,6 @@ const (
 	// maxEntries bounds the search for them.
 	maxFiles   = 1_020
 	maxEntries = 10 * maxFiles
-	// maxName is the longest name of a file, in bytes: S3 allows keys of 1,024, and the prefix takes some of them.
-	maxName = 900
 	// maxOutcome is several times the largest outcome, whose texts and lists are all bounded.
 	maxOutcome = 8 << 20
 )
@@ -110,31 +106,8 @@ func (d *duty) unstoredOutcome(r *run, outcome simulation.Outcome, err error) si
 		outcome.Reason, outcome.Message = simulation.InternalError, simulation.InternalError.Message()
 		return outcome
 	}
-	why, _ := refusal(err)
+	why, _ := artifact.Refusal(err)
 	return outcome.Unstored(why)
-}
-
-// refusal returns the store's reason for refusing and who can fix it; false for errors of other kinds.
-func refusal(err error) (detail string, refused bool) {
-	p, ok := errors.AsType[*problem.Error](err)
-	if !ok || p.Code != problem.StorageRefused && p.Code != problem.TooLarge {
-		return "", false
-	}
-	return p.Detail, true
-}
-
-// exhausted reports whether trying again after err is useless: it cannot be cured by waiting, or the store has refused for too long.
-// since is when it began to refuse.
-func (k *Keeper) exhausted(err error, since *time.Time) bool {
-	switch {
-	case problem.CodeOf(err) == problem.Unavailable:
-		*since = time.Time{}
-		return false
-	case since.IsZero():
-		*since = k.Now()
-	}
-	var ours *fs.PathError
-	return errors.As(err, &ours) || problem.CodeOf(err) == problem.TooLarge || k.Now().Sub(*since) >= k.Patience
 }
 
 // store puts the files of a run, and returns those that could be stored. It tries until all are, or waiting is useless. The first try is
@@ -142,21 +115,25 @@ func (k *Keeper) exhausted(err error, since *time.Time) bool {
 // for the store.
 func (d *duty) store(r *run, outcome simulation.Outcome) ([]job.ResultFile, error) {
 	stored := map[string]job.ResultFile{}
-	var refusedSince time.Time
+	retries := d.newRetries()
 	waiting := false
 	defer func() {
 		if waiting && d.Waiting != nil {
 			d.Waiting(r.ID, false, "")
 		}
 	}()
-	for delay := firstRetry; ; delay = min(2*delay, lastRetry) {
+	for {
 		err := d.send(r, outcome, stored)
-		if err == nil || d.ctx.Err() != nil || d.exhausted(err, &refusedSince) || r.isCancelled() {
+		if err == nil || d.ctx.Err() != nil || r.isCancelled() {
+			return sorted(stored), err
+		}
+		delay, again := retries.After(err)
+		if !again {
 			return sorted(stored), err
 		}
 		d.Log.Warn().Err(err).Str("run", r.ID).Dur("retry_in", delay).Msg("object store failed")
 		if waiting = true; d.Waiting != nil {
-			why, _ := refusal(err)
+			why, _ := artifact.Refusal(err)
 			d.Waiting(r.ID, true, why)
 		}
 		select {
@@ -253,7 +230,7 @@ func (d *duty) files(r *run) (files []file, err error) {
 			return fs.SkipAll
 		}
 		name := strings.TrimPrefix(path, r.ID+"/")
-		if !entry.Type().IsRegular() || !storable(name) {
+		if !entry.Type().IsRegular() || !artifact.Storable(name) {
 			return nil
 		}
 		info, err := entry.Info()
@@ -264,11 +241,6 @@ func (d *duty) files(r *run) (files []file, err error) {
 		return nil, fmt.Errorf("listing results: %w", err)
 	}
 	return files, nil
-}
-
-// storable reports whether name can be part of a key.
-func storable(name string) bool {
-	return len(name) <= maxName && utf8.ValidString(name) && !strings.ContainsFunc(name, unicode.IsControl)
 }
 
 var errChanged = errors.New("the file was replaced meanwhile")

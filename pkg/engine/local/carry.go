@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -17,10 +16,10 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/sumo-k8/sumo-k8/pkg/artifact"
 	"github.com/sumo-k8/sumo-k8/pkg/chunk"
 	"github.com/sumo-k8/sumo-k8/pkg/job"
 	"github.com/sumo-k8/sumo-k8/pkg/keeper"
-	"github.com/sumo-k8/sumo-k8/pkg/problem"
 	"github.com/sumo-k8/sumo-k8/pkg/process"
 	"github.com/sumo-k8/sumo-k8/pkg/simulation"
 	"github.com/sumo-k8/sumo-k8/pkg/sumo/release"
@@ -30,9 +29,6 @@ const (
 	// progressEvery is how often the progress of runs is read. It is a small file each, and people see no difference
 	// below a quarter of a second.
 	progressEvery = 250 * time.Millisecond
-	// While the object store is unreachable we ask again after firstRetry, then ever more rarely up to lastRetry.
-	firstRetry = 250 * time.Millisecond
-	lastRetry  = 30 * time.Second
 )
 
 // carryOut has a sumo-run go through the runs of t that are left.
@@ -112,22 +108,19 @@ func (e *Engine) prepare(t *task) error {
 
 // fetch gets the scenario. It waits while the object store is unreachable, and as long as it has refused for RefusalPatience.
 func (e *Engine) fetch(t *task, j job.Job) error {
-	var refusedSince time.Time
-	for delay := firstRetry; ; delay = min(2*delay, lastRetry) {
+	retries := artifact.Retries{Patience: e.cfg.RefusalPatience, Now: e.now}
+	for {
 		err := t.scenario.fetch(t.wanted, e.objects, j)
-		switch {
-		case problem.CodeOf(err) == problem.Unavailable:
-			refusedSince = time.Time{}
-		case refusedSince.IsZero():
-			refusedSince = e.now()
+		delay, again := time.Duration(0), false
+		if err != nil && t.wanted.Err() == nil && !errors.Is(err, errNoScenario) {
+			delay, again = retries.After(err)
 		}
-		if err == nil || t.wanted.Err() != nil || incurable(err) ||
-			!refusedSince.IsZero() && e.now().Sub(refusedSince) >= e.cfg.RefusalPatience {
+		if !again {
 			e.wait(t, "")
 			return err
 		}
 		e.log.Warn().Err(err).Str("chunk", t.id).Dur("retry_in", delay).Msg("object store failed")
-		detail, _ := refusal(err)
+		detail, _ := artifact.Refusal(err)
 		e.wait(t, strings.TrimSpace("The run waits for the object store to hand out its scenario. "+detail))
 		select {
 		case <-time.After(delay):
@@ -147,26 +140,10 @@ func (e *Engine) wait(t *task, message string) {
 	}
 }
 
-// incurable reports whether waiting cannot fix err: the scenario is missing, a file of our own cannot be read or
-// written, or an object is larger than the store takes.
-func incurable(err error) bool {
-	var ours *fs.PathError
-	return errors.Is(err, errNoScenario) || errors.As(err, &ours) || problem.CodeOf(err) == problem.TooLarge
-}
-
-// refusal returns the store's reason for refusing and who can fix it; false for errors of other kinds.
-func refusal(err error) (detail string, refused bool) {
-	var p *problem.Error
-	if !errors.As(err, &p) || p.Code != problem.StorageRefused && p.Code != problem.TooLarge {
-		return "", false
-	}
-	return p.Detail, true
-}
-
 // fail ends the runs of t that are left, because of err.
 func (e *Engine) fail(t *task, err error) {
 	outcome := e.outcome(simulation.InternalError)
-	detail, refused := refusal(err)
+	detail, refused := artifact.Refusal(err)
 	switch {
 	case errors.Is(context.Cause(t.wanted), errStopped):
 		outcome = e.outcome(simulation.Cancelled)

@@ -66,17 +66,13 @@ type Config struct {
 	// means DefaultStopGrace.
 	StopGrace time.Duration
 	// RefusalPatience is how long a run keeps retrying an object store that refuses its requests; 0 means
-	// DefaultRefusalPatience. It waits for an unreachable one without limit.
+	// artifact.DefaultPatience. It waits for an unreachable one without limit.
 	RefusalPatience time.Duration
 }
 
 // DefaultStopGrace is a little more than the five minutes after which sumo-run itself gives up checking and keeping
 // the outputs of a run that was stopped. So only a sumo-run that hangs is killed.
 const DefaultStopGrace = 6 * time.Minute
-
-// DefaultRefusalPatience is enough for a new key or policy to take effect, or for space to be freed. A full store usually takes
-// hours to fix, during which the job would occupy part of its tenant's limits.
-const DefaultRefusalPatience = 5 * time.Minute
 
 // parallelUploads bounds the files that all runs together send to the object store at once. Four hide its latency; more
 // only take memory and CPU from SUMO.
@@ -122,7 +118,7 @@ func New(cfg Config, objects artifact.Store, now func() time.Time, log zerolog.L
 	cfg.Slots = cmp.Or(cfg.Slots, runtime.NumCPU())
 	cfg.StopGrace = cmp.Or(cfg.StopGrace, DefaultStopGrace)
 	cfg.Confinement = cmp.Or(cfg.Confinement, confine.Require)
-	cfg.RefusalPatience = cmp.Or(cfg.RefusalPatience, DefaultRefusalPatience)
+	cfg.RefusalPatience = cmp.Or(cfg.RefusalPatience, artifact.DefaultPatience)
 	dir, err := filepath.Abs(cfg.Dir)
 	if err != nil {
 		return nil, fmt.Errorf("finding the folder of runs: %w", err)

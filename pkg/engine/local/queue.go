@@ -14,23 +14,20 @@ func inOrder(a, b *task) int {
 	return cmp.Or(cmp.Compare(b.priority, a.priority), byAge(a, b))
 }
 
+// turn has single jobs come before studies, which are waited for anyway.
+func (t *task) turn() int {
+	if t.single {
+		return 0
+	}
+	return 1
+}
+
 func byAge(a, b *task) int {
 	return cmp.Or(
-		compareBool(b.single, a.single),
+		cmp.Compare(a.turn(), b.turn()),
 		a.submitted.Compare(b.submitted),
 		cmp.Compare(a.id, b.id),
 	)
-}
-
-// compareBool orders false before true.
-func compareBool(a, b bool) int {
-	switch {
-	case a == b:
-		return 0
-	case b:
-		return -1
-	}
-	return 1
 }
 
 func (q queue) add(t *task) {

@@ -11,9 +11,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"unicode"
-	"unicode/utf8"
 
+	"github.com/sumo-k8/sumo-k8/pkg/artifact"
 	"github.com/sumo-k8/sumo-k8/pkg/scenario"
 	"github.com/sumo-k8/sumo-k8/pkg/simulation"
 	"github.com/sumo-k8/sumo-k8/pkg/sumo/xml"
@@ -115,10 +114,6 @@ func (r Run) rewrite(root *os.Root, name string, change change) error {
 // maxOwnFiles bounds how many files a scenario may add to the results: each becomes an object in the store.
 const maxOwnFiles = 1000
 
-// maxOwnName is the longest path of a scenario's own output, in bytes: S3 allows keys of 1,024, and the job's prefix takes
-// some of them.
-const maxOwnName = 900
-
 // kept is what a run leaves in the output folder.
 type kept struct {
 	whole []string // below the output folder, the outputs whose end shows: all but messages
@@ -145,7 +140,7 @@ func (r Run) collect(s settings) (kept, error) {
 		return k, err
 	}
 	all := len(own)
-	own = slices.DeleteFunc(own, func(name string) bool { return !storable(name) })
+	own = slices.DeleteFunc(own, func(name string) bool { return !artifact.Storable(name) })
 	role := map[string]bool{} // files that views read
 	for _, name := range s.own {
 		role[s.written(own, name)] = true
@@ -256,11 +251,6 @@ func (n names) has(file string) bool {
 		found = n[dir]
 	}
 	return found
-}
-
-// storable reports whether an object store accepts a file's name and can list it.
-func storable(name string) bool {
-	return len(name) <= maxOwnName && utf8.ValidString(name) && !strings.ContainsFunc(name, unicode.IsControl)
 }
 
 // written are the regular files below a folder of the work folder, sorted.
