@@ -57,15 +57,22 @@ type Sight struct {
 }
 
 // Of returns what is seen of one job of the chunk.
-func (s Sight) Of(jobID string) Observation {
-	for _, o := range s.Runs {
-		if o.JobID == jobID {
-			return o
-		}
+func (s Sight) Of(jobID string) Observation { return s.ByJob()(jobID) }
+
+// ByJob returns Of for those who ask for many jobs.
+func (s Sight) ByJob() func(jobID string) Observation {
+	at := make(map[string]int, len(s.Runs))
+	for i := range s.Runs {
+		at[s.Runs[i].JobID] = i
 	}
-	o := s.Others
-	o.JobID = jobID
-	return o
+	return func(jobID string) Observation {
+		if i, seen := at[jobID]; seen {
+			return s.Runs[i]
+		}
+		o := s.Others
+		o.JobID = jobID
+		return o
+	}
 }
 
 // AtWork reports whether anything of the chunk is still to end.

@@ -24,8 +24,9 @@ type differences struct {
 // compare decides what to do about each job that is active on record and each chunk that the engine has.
 func (c Config) compare(now time.Time, active []job.Job, seen []job.Sight) differences {
 	sights := make(map[string]job.Sight, len(seen))
+	runs := make(map[string]func(jobID string) job.Observation, len(seen)) // by chunk
 	for _, s := range seen {
-		sights[s.ChunkID] = s
+		sights[s.ChunkID], runs[s.ChunkID] = s, s.ByJob()
 	}
 	d := differences{ends: map[string]End{}, stop: map[string][]string{}, lost: map[string][]job.Job{}}
 	used := map[string]bool{}
@@ -34,7 +35,10 @@ func (c Config) compare(now time.Time, active []job.Job, seen []job.Sight) diffe
 		id := j.ChunkID()
 		s, known := sights[id]
 		used[id] = true
-		o := s.Of(j.ID)
+		var o job.Observation
+		if known {
+			o = runs[id](j.ID)
+		}
 		switch {
 		case !known:
 			c.compareLost(now, j, &d)
