@@ -35,11 +35,12 @@ SELECT s.id, s.version, s.cancel_requested, s.unplaced, s.stop_share, s.message,
        s.started_at, n.placed, n.now_succeeded, n.now_failed, n.now_cancelled, n.now_active, n.core_seconds::float8 AS core_seconds,
        n.begun,
        (s.unplaced AND EXISTS (
-           SELECT 1 FROM study_points p JOIN tenants t ON t.id = s.tenant_id
+           SELECT 1 FROM study_points p
            WHERE p.study_id = s.id AND (p.cpu_request > t.max_cpu OR p.memory_gi > t.max_memory_gi)
              AND (SELECT count(*) FROM jobs j WHERE j.study_id = s.id AND j.point = p.point AND NOT j.superseded) < cardinality(s.seeds)
        ))::boolean AS oversized
 FROM studies s
+JOIN tenants t ON t.id = s.tenant_id
 CROSS JOIN LATERAL (
     SELECT count(*)::integer AS placed,
            (count(*) FILTER (WHERE j.state = 'SUCCEEDED'))::integer AS now_succeeded,
