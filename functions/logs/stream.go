@@ -89,31 +89,56 @@ func (f *Function) stream(ctx context.Context, in *streamRequest) (*huma.StreamR
 	last, ended := strings.CutSuffix(in.LastEventID, endMark)
 	from, ok := parsePlace(last)
 	if !ok {
-		return nil, problem.New(problem.Invalid, "Last-Event-ID %q is not the id of an event of this stream. Leave the header out to "+
-			"begin at the start.", in.LastEventID)
+		return nil, errNoEvent(in.LastEventID)
 	}
 	j, err := f.Jobs.Job(ctx, rest.TenantOf(ctx).ID, in.ID)
 	if err != nil {
 		return nil, err
 	}
 	if ended && j.State.Terminal() {
-		return &huma.StreamResponse{Body: func(hctx huma.Context) { hctx.SetStatus(http.StatusNoContent) }}, nil
+		return noEvents(), nil
 	}
-	return &huma.StreamResponse{Body: func(hctx huma.Context) {
-		hctx.SetHeader("Content-Type", "text/event-stream")
-		hctx.SetHeader("X-Accel-Buffering", "no") // nginx would buffer lines
-		hctx.SetStatus(200)
-		if hctx.Method() == http.MethodHead {
-			return // a HEAD only checks that there is a stream, and must not wait for its end
-		}
+	return events(func(hctx huma.Context, out *bufio.Writer) {
 		s := &stream{
-			f: f, job: j, at: from, out: bufio.NewWriter(rest.StreamOut(hctx)), progress: -1, wrote: f.Now(),
+			f: f, job: j, at: from, out: out, progress: -1, wrote: f.Now(),
 			old: !acceptsNew(hctx.Header("Accept")), resumed: in.LastEventID != "",
 		}
 		if err := s.run(hctx.Context()); err != nil && !errors.Is(err, context.Canceled) {
 			zerolog.Ctx(hctx.Context()).Info().Err(err).Str("job", j.ID).Msg("log stream ended early; the client may resume")
 		}
-	}}, nil
+	}), nil
+}
+
+func errNoEvent(id string) error {
+	return problem.New(problem.Invalid, "Last-Event-ID %q is not the id of an event of this stream. Leave the header out to begin at the "+
+		"start.", id)
+}
+
+// noEvents is the answer to a reader who has them all: one without content does not reconnect.
+func noEvents() *huma.StreamResponse {
+	return &huma.StreamResponse{Body: func(hctx huma.Context) { hctx.SetStatus(http.StatusNoContent) }}
+}
+
+// events is an answer of server-sent events, which follow writes.
+func events(follow func(huma.Context, *bufio.Writer)) *huma.StreamResponse {
+	return &huma.StreamResponse{Body: func(hctx huma.Context) {
+		hctx.SetHeader("Content-Type", "text/event-stream")
+		hctx.SetHeader("X-Accel-Buffering", "no") // nginx would buffer lines
+		hctx.SetStatus(http.StatusOK)
+		if hctx.Method() == http.MethodHead {
+			return // a HEAD only checks that there is a stream, and must not wait for its end
+		}
+		follow(hctx, bufio.NewWriter(rest.StreamOut(hctx)))
+	}}
+}
+
+// limit delivers a value when it is time for the client to resume; without a StreamLimit never.
+func (f *Function) limit() (reached <-chan time.Time, stop func()) {
+	if f.StreamLimit <= 0 {
+		return nil, func() {}
+	}
+	timer := time.NewTimer(f.StreamLimit)
+	return timer.C, func() { timer.Stop() }
 }
 
 // stream is one follower of one job's log.
@@ -132,12 +157,8 @@ type stream struct {
 
 // run follows the log until the job has finished and its whole log is sent, or until it is time for the client to resume.
 func (s *stream) run(ctx context.Context) error {
-	var limit <-chan time.Time // never, without a limit
-	if s.f.StreamLimit > 0 {
-		timer := time.NewTimer(s.f.StreamLimit)
-		defer timer.Stop()
-		limit = timer.C
-	}
+	limit, stop := s.f.limit()
+	defer stop()
 	s.begin()
 	w := s.f.join(s.job)
 	defer s.f.leave(w)

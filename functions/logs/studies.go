@@ -12,7 +12,6 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/rs/zerolog"
 
-	"github.com/sumo-k8/sumo-k8/pkg/problem"
 	"github.com/sumo-k8/sumo-k8/pkg/rest"
 	"github.com/sumo-k8/sumo-k8/pkg/study"
 )
@@ -35,10 +34,8 @@ func (f *Function) registerStudies(api huma.API) {
 		Summary: "Follow a study",
 		Description: "Server-sent events. Each event: progress has an id and {\"status\": …, \"message\": …, \"runs\": {…}, \"eta\": …, " +
 			"\"points\": […]}, where points are those whose counts have changed since the event before; the first event of a stream has " +
-			"all of them. " +
-			"The " +
-			"last event is event: end with {\"status\": …, \"message\": …}. Resume a stream that ends without it: a gateway limits how long one " +
-			"lasts. With Last-Event-ID nothing is sent before there is something new. The id after the last event is answered with 204.",
+			"all of them. The last event is event: end with {\"status\": …, \"message\": …}. Resume a stream that ends without it: a " +
+			"gateway limits how long one lasts. With Last-Event-ID nothing is sent before there is something new. The id after the last event is answered with 204.",
 		Errors: []int{http.StatusNotFound},
 		Responses: map[string]*huma.Response{
 			"200": {
@@ -60,8 +57,7 @@ func (f *Function) streamStudy(ctx context.Context, in *studyStreamRequest) (*hu
 	if last != "" {
 		var err error
 		if seen, err = strconv.ParseInt(last, 10, 64); err != nil || seen < 0 {
-			return nil, problem.New(problem.Invalid, "Last-Event-ID %q is not the id of an event of this stream. Leave the header out to "+
-				"begin at the start.", in.LastEventID)
+			return nil, errNoEvent(in.LastEventID)
 		}
 	}
 	t := rest.TenantOf(ctx)
@@ -70,20 +66,14 @@ func (f *Function) streamStudy(ctx context.Context, in *studyStreamRequest) (*hu
 		return nil, err
 	}
 	if ended && s.State.Terminal() && s.Version == seen {
-		return &huma.StreamResponse{Body: func(hctx huma.Context) { hctx.SetStatus(http.StatusNoContent) }}, nil
+		return noEvents(), nil
 	}
-	return &huma.StreamResponse{Body: func(hctx huma.Context) {
-		hctx.SetHeader("Content-Type", "text/event-stream")
-		hctx.SetHeader("X-Accel-Buffering", "no") // nginx would buffer events
-		hctx.SetStatus(http.StatusOK)
-		if hctx.Method() == http.MethodHead {
-			return
-		}
-		follower := &studyStream{stream: stream{f: f, out: bufio.NewWriter(rest.StreamOut(hctx)), wrote: f.Now()}, study: s, seen: seen}
+	return events(func(hctx huma.Context, out *bufio.Writer) {
+		follower := &studyStream{stream: stream{f: f, out: out, wrote: f.Now()}, study: s, seen: seen}
 		if err := follower.run(hctx.Context()); err != nil && !errors.Is(err, context.Canceled) {
 			zerolog.Ctx(hctx.Context()).Info().Err(err).Str("study", s.ID).Msg("study stream ended early; the client may resume")
 		}
-	}}, nil
+	}), nil
 }
 
 // studyStream is one follower of one study.
@@ -96,12 +86,8 @@ type studyStream struct {
 
 // run sends changes until the study has finished, or until it is time for the client to resume.
 func (s *studyStream) run(ctx context.Context) error {
-	var limit <-chan time.Time // never, without a limit
-	if s.f.StreamLimit > 0 {
-		timer := time.NewTimer(s.f.StreamLimit)
-		defer timer.Stop()
-		limit = timer.C
-	}
+	limit, stop := s.f.limit()
+	defer stop()
 	s.write("retry: 200\n\n")
 	version := s.study.Version
 	for {

@@ -282,19 +282,7 @@ func (f *formReader[T]) decode(values url.Values) (read form[T], err error) {
 		}
 		typed[name] = value
 	}
-	for name, schema := range f.schema.Properties {
-		if _, given := typed[name]; !given && schema.Default != nil {
-			typed[name] = schema.Default
-		}
-	}
-	result := &huma.ValidateResult{}
-	huma.Validate(f.registry, f.schema, huma.NewPathBuffer([]byte("body"), len("body")), huma.ModeWriteToServer, typed, result)
-	for _, err := range result.Errors {
-		var detail *huma.ErrorDetail
-		if errors.As(err, &detail) {
-			items = append(items, problem.Item{Location: detail.Location, Message: detail.Message, Value: detail.Value})
-		}
-	}
+	items = append(items, complete(f.registry, f.schema, typed)...)
 	if len(items) > 0 {
 		return read, problem.New(problem.Invalid, "The form is not valid: %s %s. Fix it and send it again.",
 			items[0].Location, items[0].Message).WithItems(items...)
@@ -394,4 +382,22 @@ func brokenBody(err error) error {
 		return e // it already says what is wrong
 	}
 	return problem.Wrap(err, problem.Invalid, "The upload broke off before its end. Nothing was kept of it; send it again.")
+}
+
+// complete adds to the fields of a body those that have a default and are not given, and returns what is wrong with all of them.
+func complete(registry huma.Registry, of *huma.Schema, fields map[string]any) (items []problem.Item) {
+	for name, schema := range of.Properties {
+		if _, given := fields[name]; !given && schema.Default != nil {
+			fields[name] = schema.Default
+		}
+	}
+	result := &huma.ValidateResult{}
+	huma.Validate(registry, of, huma.NewPathBuffer([]byte("body"), len("body")), huma.ModeWriteToServer, fields, result)
+	for _, err := range result.Errors {
+		var detail *huma.ErrorDetail
+		if errors.As(err, &detail) {
+			items = append(items, problem.Item{Location: detail.Location, Message: detail.Message, Value: detail.Value})
+		}
+	}
+	return items
 }

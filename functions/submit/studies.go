@@ -3,7 +3,6 @@ package submit
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"maps"
 	"net/http"
 	"reflect"
@@ -150,19 +149,7 @@ func (r *runReader) read(fields study.Fields) (job.Request, []problem.Item) {
 			typed[name] = value
 		}
 	}
-	for name, schema := range r.schema.Properties {
-		if _, given := typed[name]; !given && schema.Default != nil {
-			typed[name] = schema.Default
-		}
-	}
-	result := &huma.ValidateResult{}
-	huma.Validate(r.registry, r.schema, huma.NewPathBuffer([]byte("body"), len("body")), huma.ModeWriteToServer, typed, result)
-	for _, err := range result.Errors {
-		var detail *huma.ErrorDetail
-		if errors.As(err, &detail) {
-			items = append(items, problem.Item{Location: detail.Location, Message: detail.Message, Value: detail.Value})
-		}
-	}
+	items = append(items, complete(r.registry, r.schema, typed)...)
 	var run Run
 	raw, err := json.Marshal(typed)
 	if err == nil {
