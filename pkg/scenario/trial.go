@@ -47,30 +47,15 @@ func (in *Intake) Trial(ctx context.Context, s Scenario, requested string) (*Tri
 	return &Trial{config, read, slices.Sorted(maps.Keys(judged.visited))}, nil
 }
 
-// CheckAttributes is the Check of a Trial of its own: the scenario is read for it.
-func (in *Intake) CheckAttributes(
-	ctx context.Context, s Scenario, requested string, attributes []simulation.Attribute,
-) (warnings []string, err error) {
-	t, err := in.Trial(ctx, s, requested)
-	if err != nil {
-		return nil, err
-	}
-	return t.Check(attributes)
-}
-
-// Check is With for those who need no configuration: warnings are those that the scenario does not have without these values.
-func (t *Trial) Check(attributes []simulation.Attribute) (warnings []string, err error) {
-	c, err := t.With(attributes)
-	if err != nil {
-		return nil, err
-	}
-	known := t.Config.Remarks(t.Config.Interval(nil, nil))
-	for _, w := range c.Remarks(c.Interval(nil, nil)) {
+// News returns what to know of a configuration that With returned, in an interval, beyond what holds without these values.
+func (t *Trial) News(c Config, i Interval) (warnings []string) {
+	known := t.Config.Remarks(i)
+	for _, w := range c.Remarks(i) {
 		if !slices.Contains(known, w) {
 			warnings = append(warnings, w.String())
 		}
 	}
-	return warnings, nil
+	return warnings
 }
 
 // With returns the configuration as it is with these values. It answers problem.ScenarioInvalid with what to do where a study cannot set

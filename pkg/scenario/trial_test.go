@@ -47,6 +47,20 @@ func trialScenario(t testing.TB, parts ...part) []byte {
 	return scenarioOf(t, `<additional-files value="types.add.xml"/>`, append(own, parts...)...)
 }
 
+// tried returns the warnings of a trial with these values.
+func tried(t testing.TB, in *Intake, s Scenario, requested string, set []simulation.Attribute) ([]string, error) {
+	t.Helper()
+	trial, err := in.Trial(t.Context(), s, requested)
+	if err != nil {
+		return nil, err
+	}
+	c, err := trial.With(set)
+	if err != nil {
+		return nil, err
+	}
+	return trial.News(c, c.Interval(nil, nil)), nil
+}
+
 // values are attributes from pairs of name and value.
 func values(t testing.TB, pairs ...string) (list []simulation.Attribute) {
 	t.Helper()
@@ -132,7 +146,7 @@ func TestCheckAttributes(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			b := setupIntake()
-			warnings, err := b.CheckAttributes(t.Context(), accepted(t, b, trialScenario(t)), "", test.set)
+			warnings, err := tried(t, b.Intake, accepted(t, b, trialScenario(t)), "", test.set)
 			if test.fault != "" {
 				checkProblem(t, err)
 				if problem.CodeOf(err) != problem.ScenarioInvalid || !strings.Contains(err.Error(), test.fault) {
@@ -156,7 +170,7 @@ func TestCheckAttributesReportsEveryFault(t *testing.T) {
 	t.Parallel()
 	b := setupIntake()
 	set := values(t, "types.add.xml#vType/@id", "1", "types.add.xml#nothing/@x", "1", "r.rou.xml#vehicle/@id", "1")
-	_, err := b.CheckAttributes(t.Context(), accepted(t, b, trialScenario(t)), "s.sumocfg", set)
+	_, err := tried(t, b.Intake, accepted(t, b, trialScenario(t)), "s.sumocfg", set)
 	p, ok := errors.AsType[*problem.Error](err)
 	if !ok || len(p.Items) != 3 {
 		t.Fatal(err)
@@ -262,7 +276,7 @@ func TestATrialPassesOnFailuresOfTheStore(t *testing.T) {
 	b := setupIntake()
 	s := accepted(t, b, trialScenario(t))
 	delete(b.objects.data, s.Key)
-	if _, err := b.CheckAttributes(t.Context(), s, "", nil); err == nil || problem.CodeOf(err) == problem.ScenarioInvalid {
+	if _, err := tried(t, b.Intake, s, "", nil); err == nil || problem.CodeOf(err) == problem.ScenarioInvalid {
 		t.Error(err)
 	}
 }
@@ -272,11 +286,11 @@ func TestNoValueIsSetInABrokenFile(t *testing.T) {
 	b := setupIntake()
 	s := accepted(t, b, trialScenario(t, entryOf("r.rou.xml", strings.Replace(trialRoutes, "</routes>",
 		strings.Repeat(`<vehicle id="d" depart="1000"/>`, 9)+"<", 1))))
-	_, err := b.CheckAttributes(t.Context(), s, "", values(t, "r.rou.xml#vehicle/@type", "truck"))
+	_, err := tried(t, b.Intake, s, "", values(t, "r.rou.xml#vehicle/@type", "truck"))
 	if problem.CodeOf(err) != problem.ScenarioInvalid || !strings.Contains(err.Error(), "cannot be read to its end") {
 		t.Error(err)
 	}
-	if _, err := b.CheckAttributes(t.Context(), s, "", values(t, "types.add.xml#vType/@sigma", "1")); err != nil {
+	if _, err := tried(t, b.Intake, s, "", values(t, "types.add.xml#vType/@sigma", "1")); err != nil {
 		t.Error(err)
 	}
 }

@@ -167,8 +167,7 @@ func (in *Intake) extended(ctx context.Context, t tenant.Tenant, before Study, e
 	after.Counts.Runs = (len(points) + len(added)) * len(after.Seeds)
 	if after.Counts.Runs == before.Counts.Runs && e.MaxParallel == nil && e.OnFailure == nil {
 		return after, nil, problem.New(problem.Conflict, "The study has all of that already: %d points with %d seeds. Name further seeds, "+
-			"values "+
-			"or variants.", len(points), len(before.Seeds))
+			"values or variants.", len(points), len(before.Seeds))
 	}
 	if len(points)+len(added) > MaxPoints || after.Counts.Runs > MaxRuns {
 		return after, nil, refused([]problem.Item{{Location: "body", Message: fmt.Sprintf("makes %d points and %d runs, more than the %d and %d "+

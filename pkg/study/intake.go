@@ -214,7 +214,7 @@ func (in *Intake) settle(ctx context.Context, t tenant.Tenant, p Plan, places []
 	items := w.faults.all()
 	switch {
 	case w.invalid != nil:
-		first := w.faults.all()[0]
+		first := items[0]
 		return nil, problem.New(w.invalid.Code, "The study cannot be accepted. %s", first.Sentence()).WithItems(bounded(items)...)
 	case len(items) > 0:
 		return nil, refused(items)
@@ -389,7 +389,6 @@ func (w *settler) attributes(ctx context.Context, s scenario.Scenario, r job.Req
 	warnings := r.Warnings
 	var items []problem.Item
 	interval := t.Config.Interval(r.Options.Begin, r.Options.End)
-	known := t.Config.Remarks(interval)
 	for _, a := range r.Options.Attributes {
 		c, err := t.with(a)
 		if p, ok := errors.AsType[*problem.Error](err); ok && p.Code == problem.ScenarioInvalid {
@@ -400,11 +399,7 @@ func (w *settler) attributes(ctx context.Context, s scenario.Scenario, r job.Req
 			return nil, err
 		}
 		items = append(items, c.Unfit(r.Options.SumoVersion)...)
-		for _, remark := range c.Remarks(interval) {
-			if !slices.Contains(known, remark) {
-				warnings = append(warnings, remark.String())
-			}
-		}
+		warnings = append(warnings, t.News(c, interval)...)
 	}
 	if len(items) > 0 {
 		return nil, problem.New(problem.ScenarioInvalid, "%s", items[0].Sentence()).WithItems(items...)
