@@ -23,7 +23,7 @@ type Link struct {
 	Expires int64 `json:"e"`
 }
 
-// Sign returns l as a token for an address. Whoever has the secret can make one, and nobody else.
+// Sign returns l as a token for an address. Only those who have the secret can make one.
 func (l Link) Sign(secret []byte) string {
 	text, _ := json.Marshal(l) // strings and numbers
 	return base64.RawURLEncoding.EncodeToString(text) + "." + base64.RawURLEncoding.EncodeToString(signature(secret, text))
