@@ -32,10 +32,11 @@ func (f *Function) registerStudies(api huma.API) {
 	rest.Register(api, rest.Tenant, huma.Operation{
 		OperationID: "stream-study", Method: http.MethodGet, Path: "/studies/{id}/events", Tags: []string{"Studies"},
 		Summary: "Follow a study",
-		Description: "Server-sent events. Each event: progress has an id and {\"status\": …, \"message\": …, \"runs\": {…}, \"eta\": …, " +
-			"\"points\": […]}, where points are those whose counts have changed since the event before; the first event of a stream has " +
-			"all of them. The last event is event: end with {\"status\": …, \"message\": …}. Resume a stream that ends without it: a " +
-			"gateway limits how long one lasts. With Last-Event-ID nothing is sent before there is something new. The id after the last event is answered with 204.",
+		Description: "Server-sent events. Each event: progress has an id and {\"status\": …, \"message\": …, \"runs\": {…}, \"eta\": " +
+			"…, \"points\": […]}, where points are those whose counts have changed since the event before; the first event " +
+			"of a stream has all of them. The last event is event: end with {\"status\": …, \"message\": …}. Resume a stream " +
+			"that ends without it: a gateway limits how long one lasts. With Last-Event-ID nothing is sent before there is " +
+			"something new. The id after the last event is answered with 204.",
 		Errors: []int{http.StatusNotFound},
 		Responses: map[string]*huma.Response{
 			"200": {

@@ -62,7 +62,8 @@ type Keeper struct {
 	Cancelled func(context.Context) ([]string, error)
 	// Uploads has room for as many files as may be sent at once. Keepers may share it; nil is room for a few.
 	Uploads chan struct{}
-	// Patience is how long a store is asked again that refuses; 0 means artifact.DefaultPatience. One that is unreachable is waited for without limit.
+	// Patience is how long a store is asked again that refuses; 0 means artifact.DefaultPatience. One that is unreachable is waited for
+	// without limit.
 	Patience time.Duration
 	// Waiting is called while results of a run wait for the store, with its reason where it gives one, and with waiting false when they
 	// wait no more; it may be nil.
