@@ -39,12 +39,13 @@ demo: install build ## Run two scenarios end to end, with results and plots
 dev: install build ## Serve on this machine until Ctrl-C; prints curl lines to paste
 	@$(BIN)/local --data $(DATA)
 
+# Tests start hundreds of processes, each of which the race detector would have wait for a second at its end.
 .PHONY: test
 test: ## Run every test against real Postgres, S3 and SUMO, with the race detector
 	@infra/debian/install.sh postgres pgbouncer gcc strace
 	@infra/sumo/install.sh oldest newest
 	@$(GO) vet ./...
-	@CGO_ENABLED=1 $(GO) test -race -timeout 15m ./...
+	@CGO_ENABLED=1 GORACE=atexit_sleep_ms=10 $(GO) test -race -timeout 15m ./...
 
 # What reads, runs or judges SUMO; the tests of everything else are the same for each version.
 VERSIONED := ./pkg/sumo/... ./pkg/scenario/... ./test_networks/... ./infra/images/...
