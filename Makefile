@@ -102,8 +102,8 @@ bench: install build ## Measure what docs/benchmarks.md reports
 	@infra/bench.sh
 
 .PHONY: bench-lab
-bench-lab: ## Measure on the lab, after make e2e, the first request to each function at zero
-	@SUMO_K8_LAB=$(LAB) $(GO) test -run '^$$' -bench FromZero -benchtime 1x -timeout 60m ./infra/lab/e2e
+bench-lab: ## Measure on the lab, after make e2e, the first request to each function at zero, a job and a study
+	@SUMO_K8_LAB=$(LAB) $(GO) test -run '^$$' -bench . -benchtime 1x -timeout 60m ./infra/lab/e2e
 
 .PHONY: fuzz
 fuzz: ## Fuzz each parser, and every operation of the API, for 30 seconds

@@ -429,3 +429,37 @@ func underXargs(b *testing.B, scenario string, runs int) time.Duration {
 	}
 	return time.Since(began)
 }
+
+// BenchmarkPlanStudy measures POST /studies for the largest study, 10,000 runs, beside one of 10 runs, and how far the memory of the process
+// grows meanwhile.
+func BenchmarkPlanStudy(b *testing.B) {
+	pid, _, c := benchService(b)
+	scenario := c.store(b, zipOf(b, "square")).ID
+	plan := func(points, seeds int) (took time.Duration, grown uint64) {
+		values := make([]string, points)
+		for i := range values {
+			values[i] = fmt.Sprintf("%.4f", 0.5+float64(i)/float64(points))
+		}
+		body := fmt.Sprintf(`{"name": "large", "variants": [{"name": "base", "scenario": %q}], "max_parallel": 1,
+			"axes": [{"name": "demand", "set": "scale", "values": [%s]}], "replications": {"seeds": "1:%d"}}`, scenario, strings.Join(values, ","), seeds)
+		before := memory(b, pid, "VmRSS")
+		resetPeak(b, pid)
+		began := time.Now()
+		var s rest.Study
+		c.sendJSON(b, "/studies", body).want(b, http.StatusOK).into(b, &s)
+		took = time.Since(began)
+		grown = memory(b, pid, "VmHWM") - before
+		c.call(b, "DELETE", "/studies/"+s.StudyID).want(b, http.StatusOK)
+		c.answered(b, s.StudyID)
+		return took, grown
+	}
+	plan(10, 1) // opens what is opened once
+	for b.Loop() {
+		small, _ := plan(10, 1)
+		took, grown := plan(1000, 10)
+		b.ReportMetric(float64(took.Milliseconds()), "ms/10000-runs")
+		b.ReportMetric(float64(small.Milliseconds()), "ms/10-runs")
+		b.ReportMetric(float64(grown)/(1<<20), "MiB-grown")
+	}
+	b.ReportMetric(0, "ns/op")
+}

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"archive/zip"
 	"bytes"
 	"fmt"
 	"math/rand/v2"
@@ -9,10 +8,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"strconv"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -87,85 +84,18 @@ func (c *tenantClient) statistics(t testing.TB, jobs map[int64]rest.Job) map[int
 	all := map[int64]string{}
 	for seed, j := range jobs {
 		if j.Status == job.Succeeded {
-			all[seed] = comparable(c.call(t, "GET", "/jobs/"+j.JobID+"/results/"+simulation.OutputStatistics.File()).want(t, http.StatusOK).body)
+			all[seed] = sumotest.Comparable(c.call(t, "GET", "/jobs/"+j.JobID+"/results/"+simulation.OutputStatistics.File()).want(t, http.StatusOK).body)
 		}
 	}
 	return all
 }
 
-// unequal are the parts of SUMO's statistics that differ from run to run: the configuration, and how long the run took.
-var unequal = regexp.MustCompile(`(?s)<!--.*?-->|<performance [^>]*>`)
-
-func comparable(statistics []byte) string { return string(unequal.ReplaceAll(statistics, nil)) }
-
-// byHand runs a ready network with each seed by SUMO alone, two at a time, as a person would at a desk.
-func byHand(t testing.TB, network string, seeds []int64) map[int64]string {
-	t.Helper()
-	at := sumotest.Newest(t)
-	folder := localtest.Folder(t)
-	archive, err := zip.NewReader(strings.NewReader(zipOf(t, network)), int64(len(zipOf(t, network))))
-	if err == nil {
-		err = os.CopyFS(folder, archive)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	configs, err := filepath.Glob(filepath.Join(folder, "*.sumocfg"))
-	if err != nil || len(configs) != 1 {
-		t.Fatalf("configurations %v, %v", configs, err)
-	}
-	var mu sync.Mutex
-	var work sync.WaitGroup
-	slots := make(chan struct{}, 2)
-	all := map[int64]string{}
-	for _, seed := range seeds {
-		work.Go(func() {
-			slots <- struct{}{}
-			defer func() { <-slots }()
-			file := filepath.Join(folder, fmt.Sprintf("statistics-%d.xml", seed))
-			cmd := exec.CommandContext(t.Context(), at.Binary, "-c", configs[0], "--seed", strconv.FormatInt(seed, 10), "-X", "never",
-				"--statistic-output", file, "--tripinfo-output", file+".trips", "--summary-output", file+".steps", "--no-step-log")
-			cmd.Env = append(os.Environ(), "SUMO_HOME="+at.Home)
-			if out, err := cmd.CombinedOutput(); err != nil {
-				t.Errorf("seed %d: %v: %s", seed, err, out)
-				return
-			}
-			text, err := os.ReadFile(file)
-			if err != nil {
-				t.Error(err)
-				return
-			}
-			mu.Lock()
-			defer mu.Unlock()
-			all[seed] = comparable(text)
-		})
-	}
-	work.Wait()
-	return all
-}
-
-// size is the network and the number of seeds of the next two tests: a few of the fastest, unless the environment asks for others, such as
-// corridor:200.
-func size(t *testing.T, network string, seeds int) (string, int) {
-	t.Helper()
-	asked := os.Getenv("SUMO_K8_STUDY_OF")
-	if asked == "" {
-		return network, seeds
-	}
-	network, number, _ := strings.Cut(asked, ":")
-	n, err := strconv.Atoi(number)
-	if err != nil {
-		t.Fatalf("SUMO_K8_STUDY_OF=%s is not network:seeds", asked)
-	}
-	return network, n
-}
-
 func TestTheRunsOfAStudyHaveThePlainNumbers(t *testing.T) {
 	t.Parallel()
-	network, n := size(t, "square", 20)
+	network, n := sumotest.StudyOf(t, "square", 20)
 	c := startService(t).register(t)
 	s := c.ask(t, c.store(t, zipOf(t, network)).ID, fmt.Sprintf(`"replications": {"seeds": "1:%d"}`, n))
-	want := byHand(t, network, s.Seeds)
+	want := sumotest.ByHand(t, zipOf(t, network), s.Seeds, "-X", "never")
 	if s = c.answered(t, s.StudyID); s.Status != study.Succeeded || s.Runs.Succeeded != n {
 		t.Fatalf("the study ended %s with %+v: %s", s.Status, s.Runs, s.Message)
 	}
@@ -193,7 +123,7 @@ func below(pid int, name string) (found []int) {
 
 func TestAStudySurvivesKillsAtRandomMoments(t *testing.T) {
 	t.Parallel()
-	network, n := size(t, "square", 60)
+	network, n := sumotest.StudyOf(t, "square", 60)
 	kills := max(8, n/10)
 	settings, err := programs()
 	if err != nil {
@@ -264,7 +194,7 @@ func TestAStudySurvivesKillsAtRandomMoments(t *testing.T) {
 		repeated += j.Attempt - 1
 	}
 	t.Logf("killed %v; %d runs, %d repeated", killed, len(jobs), repeated)
-	if diff := cmp.Diff(byHand(t, network, asked.Seeds), c.statistics(t, jobs)); diff != "" {
+	if diff := cmp.Diff(sumotest.ByHand(t, zipOf(t, network), asked.Seeds, "-X", "never"), c.statistics(t, jobs)); diff != "" {
 		t.Errorf("statistics by seed (-plain SUMO +study):\n%s", diff)
 	}
 	_ = program.Process.Signal(syscall.SIGTERM)

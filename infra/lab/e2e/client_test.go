@@ -19,7 +19,7 @@ import (
 
 // call sends one request and decodes the answer, which must have the status want, into v when v is not nil. While the
 // cluster is disturbed, a GET that gets no answer is repeated, as clients do.
-func (c *cluster) call(t *testing.T, method, path string, headers map[string]string, body io.Reader, want int, v any) {
+func (c *cluster) call(t testing.TB, method, path string, headers map[string]string, body io.Reader, want int, v any) {
 	t.Helper()
 	var status int
 	var raw []byte
@@ -45,7 +45,7 @@ func (c *cluster) call(t *testing.T, method, path string, headers map[string]str
 }
 
 func (c *cluster) send(
-	t *testing.T, method, path string, headers map[string]string, body io.Reader,
+	t testing.TB, method, path string, headers map[string]string, body io.Reader,
 ) (status int, answer []byte, err error) {
 	t.Helper()
 	r, err := http.NewRequestWithContext(t.Context(), method, c.url+path, body)
@@ -69,7 +69,7 @@ func exchange(r *http.Request) (status int, answer []byte, err error) {
 	return response.StatusCode, answer, err
 }
 
-func (c *cluster) admin(t *testing.T, method, path, body string, want int, v any) {
+func (c *cluster) admin(t testing.TB, method, path, body string, want int, v any) {
 	t.Helper()
 	c.call(t, method, path, map[string]string{"X-Admin-Key": c.adminKey, "Content-Type": "application/json"}, strings.NewReader(body), want, v)
 }
@@ -83,7 +83,7 @@ type tenant struct {
 var serial atomic.Int64
 
 // register makes a tenant, and deletes it at the end of the test.
-func (c *cluster) register(t *testing.T, limits string) *tenant {
+func (c *cluster) register(t testing.TB, limits string) *tenant {
 	t.Helper()
 	id := fmt.Sprintf("e2e-%d-%d", time.Now().Unix(), serial.Add(1))
 	var made struct {
@@ -101,12 +101,12 @@ func (c *cluster) register(t *testing.T, limits string) *tenant {
 	return &tenant{cluster: c, id: id, namespace: made.Namespace, key: made.APIKey}
 }
 
-func (c *tenant) call(t *testing.T, method, path string, want int, v any) {
+func (c *tenant) call(t testing.TB, method, path string, want int, v any) {
 	t.Helper()
 	c.cluster.call(t, method, path, map[string]string{"Authorization": "Bearer " + c.key}, nil, want, v)
 }
 
-func (c *tenant) submit(t *testing.T, scenario string, fields map[string]string) rest.Job {
+func (c *tenant) submit(t testing.TB, scenario string, fields map[string]string) rest.Job {
 	t.Helper()
 	var body bytes.Buffer
 	form := multipart.NewWriter(&body)
@@ -135,7 +135,7 @@ func (c *tenant) submit(t *testing.T, scenario string, fields map[string]string)
 	return j
 }
 
-func ready(t *testing.T, network string) string {
+func ready(t testing.TB, network string) string {
 	t.Helper()
 	raw, err := networks.ReadyZip(network)
 	if err != nil {
@@ -145,7 +145,7 @@ func ready(t *testing.T, network string) string {
 }
 
 // edited returns a ready network with its files changed.
-func edited(t *testing.T, network string, edit func(name, content string) string) string {
+func edited(t testing.TB, network string, edit func(name, content string) string) string {
 	t.Helper()
 	zip, err := networks.Edited(network, edit)
 	if err != nil {
@@ -155,7 +155,7 @@ func edited(t *testing.T, network string, edit func(name, content string) string
 }
 
 // endless runs until it is stopped.
-func endless(t *testing.T) string {
+func endless(t testing.TB) string {
 	t.Helper()
 	zip, err := networks.Endless()
 	if err != nil {
@@ -165,7 +165,7 @@ func endless(t *testing.T) string {
 }
 
 // await polls until done returns true.
-func (c *tenant) await(t *testing.T, id string, done func(rest.Job) bool) rest.Job {
+func (c *tenant) await(t testing.TB, id string, done func(rest.Job) bool) rest.Job {
 	t.Helper()
 	for deadline := time.Now().Add(patience); ; time.Sleep(200 * time.Millisecond) {
 		var j rest.Job
@@ -180,7 +180,7 @@ func (c *tenant) await(t *testing.T, id string, done func(rest.Job) bool) rest.J
 }
 
 // start waits until the job runs.
-func (c *tenant) start(t *testing.T, id string) {
+func (c *tenant) start(t testing.TB, id string) {
 	t.Helper()
 	c.await(t, id, func(j rest.Job) bool {
 		if j.Status.Terminal() {
@@ -190,7 +190,7 @@ func (c *tenant) start(t *testing.T, id string) {
 	})
 }
 
-func (c *tenant) finish(t *testing.T, id string) rest.Job {
+func (c *tenant) finish(t testing.TB, id string) rest.Job {
 	t.Helper()
 	return c.await(t, id, func(j rest.Job) bool { return j.Status.Terminal() })
 }

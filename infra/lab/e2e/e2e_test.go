@@ -52,6 +52,7 @@ func TestTheServiceOnACluster(t *testing.T) {
 		// The following subtests disturb all others.
 		{"twenty jobs outlive Argo's controller", testControllerKilled},
 		{"jobs outlive the API server and Postgres", testRestarts},
+		{"a study outlives what is killed under it", testStudyKilled},
 		{"a job outlives its node", testNodeGone},
 	} {
 		t.Run(part.name, func(t *testing.T) { part.test(t, c) })

@@ -15,7 +15,7 @@ import (
 )
 
 // kill kills a program of the lab, like a crash.
-func (c *cluster) kill(t *testing.T, name string) {
+func (c *cluster) kill(t testing.TB, name string) {
 	t.Helper()
 	raw, err := os.ReadFile(filepath.Join(c.lab, "run", "pid", name+".json"))
 	if err != nil {
@@ -31,7 +31,7 @@ func (c *cluster) kill(t *testing.T, name string) {
 }
 
 // repair restarts what does not run.
-func (c *cluster) repair(t *testing.T) {
+func (c *cluster) repair(t testing.TB) {
 	t.Helper()
 	if out, err := c.run("", c.program, "up"); err != nil {
 		t.Fatalf("repairing the lab: %v: %s", err, out)

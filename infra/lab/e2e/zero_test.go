@@ -43,7 +43,7 @@ type spanOf struct {
 }
 
 // split reports how a job spent its time.
-func (c *tenant) split(t *testing.T, j rest.Job, seen time.Time) string {
+func (c *tenant) split(t testing.TB, j rest.Job, seen time.Time) string {
 	t.Helper()
 	var history struct {
 		Events []struct {
