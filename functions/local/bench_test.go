@@ -435,7 +435,7 @@ func underXargs(b *testing.B, scenario string, runs int) time.Duration {
 func BenchmarkPlanStudy(b *testing.B) {
 	pid, _, c := benchService(b)
 	scenario := c.store(b, zipOf(b, "square")).ID
-	plan := func(points, seeds int) (took time.Duration, grown uint64) {
+	plan := func(points, seeds int) (took time.Duration, grown int64) {
 		values := make([]string, points)
 		for i := range values {
 			values[i] = fmt.Sprintf("%.4f", 0.5+float64(i)/float64(points))
