@@ -32,16 +32,11 @@ type Difference struct {
 // Compare is the difference of values to those of a baseline. Values at the same index are a pair: they are of runs with the same seed,
 // or NaN where a run has no value. Two pairs make a paired comparison; with fewer, Welch's test takes all values.
 func (l *Level) Compare(values, baseline []float64) Difference {
-	var pairs []float64
-	for i := range min(len(values), len(baseline)) {
-		if d := values[i] - baseline[i]; !math.IsNaN(d) {
-			pairs = append(pairs, d)
-		}
-	}
+	pairs := Differences(values, baseline)
 	if len(pairs) >= 2 {
 		return l.paired(pairs, largest(values, baseline))
 	}
-	a, b := Describe(present(values)), Describe(present(baseline))
+	a, b := Describe(Present(values)), Describe(Present(baseline))
 	d := Difference{
 		Method: None, N: min(a.N, b.N), Mean: a.Mean - b.Mean, SD: math.NaN(), Half: math.NaN(), T: math.NaN(), DF: math.NaN(), P: math.NaN(),
 	}
@@ -52,6 +47,16 @@ func (l *Level) Compare(values, baseline []float64) Difference {
 		return d
 	}
 	return l.welch(a, b)
+}
+
+// Differences are those of the pairs that are complete.
+func Differences(values, baseline []float64) (pairs []float64) {
+	for i := range min(len(values), len(baseline)) {
+		if d := values[i] - baseline[i]; !math.IsNaN(d) {
+			pairs = append(pairs, d)
+		}
+	}
+	return pairs
 }
 
 // paired is the t test of differences whose terms are no larger than scale.
@@ -158,8 +163,8 @@ func stepwise(p []float64, adjust func(sorted []float64)) []float64 {
 	return adjusted
 }
 
-// present are the values that are there.
-func present(values []float64) []float64 {
+// Present are the values that are there.
+func Present(values []float64) []float64 {
 	there := make([]float64, 0, len(values))
 	for _, v := range values {
 		if !math.IsNaN(v) {

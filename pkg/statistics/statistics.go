@@ -121,11 +121,11 @@ func (l *Level) Half(s Sample) float64 {
 	return l.quantile(s.N-1) * s.SE()
 }
 
-// mostNeeded bounds how many runs an aim is said to take: nobody runs more, and the search has an end.
-const mostNeeded = 1_000_000
+// MostNeeded bounds how many runs an aim is said to take: nobody runs more, and the search has an end.
+const MostNeeded = 1_000_000
 
 // Needed is the least number of runs with t(n−1, 1−α/2)·sd/√n ≤ half, two at least, if the standard deviation stays what it is. It is
-// 1,000,000 where that or more are needed, or where half is 0.
+// MostNeeded where that or more are needed, or where half is 0.
 //
 // Source: FHWA, Traffic Analysis Toolbox Volume III, appendix B; FHWA-HOP-18-036, chapter 6.
 func (l *Level) Needed(sd, half float64) int {
@@ -134,16 +134,16 @@ func (l *Level) Needed(sd, half float64) int {
 	case sd == 0:
 		return 2
 	case !(half > 0):
-		return mostNeeded
+		return MostNeeded
 	}
 	// The t quantile is above that of the normal distribution, which gives the search a start.
 	z := distuv.UnitNormal.Quantile((1 + l.confidence) / 2)
 	start := math.Ceil(z * z * (sd / half) * (sd / half))
-	if start >= mostNeeded {
-		return mostNeeded
+	if start >= MostNeeded {
+		return MostNeeded
 	}
 	n := max(2, int(start))
-	for ; n < mostNeeded && !enough(n); n++ {
+	for ; n < MostNeeded && !enough(n); n++ {
 	}
 	return n
 }

@@ -171,7 +171,7 @@ func TestNeededRuns(t *testing.T) {
 	for _, tc := range []struct {
 		sd, half float64
 		want     int
-	}{{0, 0, 2}, {0, 1, 2}, {1, 0, mostNeeded}, {1, math.NaN(), mostNeeded}, {1, 1e-9, mostNeeded}, {1, 100, 2}} {
+	}{{0, 0, 2}, {0, 1, 2}, {1, 0, MostNeeded}, {1, math.NaN(), MostNeeded}, {1, 1e-9, MostNeeded}, {1, 100, 2}} {
 		if got := l.Needed(tc.sd, tc.half); got != tc.want {
 			t.Errorf("sd %v, half width %v: %d, want %d", tc.sd, tc.half, got, tc.want)
 		}

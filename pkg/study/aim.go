@@ -1,0 +1,102 @@
+package study
+
+import (
+	"math"
+	"slices"
+
+	"github.com/sumo-k8/sumo-k8/pkg/statistics"
+)
+
+// of what an aim judges the interval.
+const (
+	ofMean       = "mean"
+	ofDifference = "difference"
+)
+
+// DefaultMetrics are what an aim judges in a study that names no metrics.
+func DefaultMetrics() []string { return []string{"mean_travel_time", "mean_time_loss"} }
+
+// Reach is how far a point is from the aim by one metric.
+type Reach struct {
+	Point  int
+	Metric string
+	N      int     // values, or pairs, that count
+	Half   float64 // half width so far; NaN below two values
+	Aim    float64 // half width that it is to have; NaN while it is not known
+	Needed int     // by the spread so far; 0 while it is not known
+}
+
+// Reached reports whether the point has its aim.
+func (r Reach) Reached() bool { return r.N >= 2 && r.Half <= r.Aim }
+
+// Reaches say how far each point is from the aim of a sequential study; nil for others.
+func (d *Data) Reaches() []Reach {
+	aim := d.Study.Plan.Replications.Until
+	if aim == nil {
+		return nil
+	}
+	level := statistics.At(d.Study.Confidence())
+	names := d.Study.Plan.Metrics
+	if len(names) == 0 {
+		names = DefaultMetrics()
+	}
+	var all []Reach
+	add := func(point int, metric string, s statistics.Sample, goal float64) {
+		r := Reach{Point: point, Metric: metric, N: s.N, Half: level.Half(s), Aim: goal}
+		if s.N >= 2 && !math.IsNaN(goal) {
+			r.Needed = level.Needed(s.SD, goal)
+		}
+		all = append(all, r)
+	}
+	if aim.Of != ofDifference {
+		for p := range d.Points {
+			for _, name := range names {
+				s := statistics.Describe(statistics.Present(d.Values(name, p)))
+				add(p, name, s, aim.halfWidth(name, s.Mean))
+			}
+		}
+		return all
+	}
+	pairs, _ := d.pairs(*d.Study.Plan.Baseline)
+	for _, pair := range pairs {
+		for _, name := range names {
+			differences := statistics.Differences(d.Values(name, pair[0]), d.Values(name, pair[1]))
+			add(pair[0], name, statistics.Describe(differences), aim.halfWidth(name, d.mean(name, pair[1])))
+		}
+	}
+	return all
+}
+
+// Next are the seeds of another round of a sequential study whose runs have all ended; nil if none is due, because every point has its
+// aim, or cannot have it.
+//
+// A round gives every point the same seeds, as many as the point with the largest need asks: so n is equal everywhere, and pairs are
+// complete. It doubles the seeds at most, since a spread from few runs is itself uncertain.
+func (d *Data) Next() []int64 {
+	aim := d.Study.Plan.Replications.Until
+	n := len(d.Study.Seeds)
+	if aim == nil || n >= aim.Max {
+		return nil
+	}
+	more := 0
+	for _, r := range d.Reaches() {
+		switch {
+		case r.Reached() || r.N == 0: // without a single value there is nothing that more runs would make exact
+		case r.Needed == 0:
+			more = max(more, 1) // a single value has no spread
+		default:
+			more = max(more, r.Needed-r.N)
+		}
+	}
+	return NextSeeds(d.Study.Seeds, min(more, n, aim.Max-n))
+}
+
+// NextSeeds are n seeds that are not among those of a study: the smallest ones from 1 on.
+func NextSeeds(seeds []int64, n int) (next []int64) {
+	for s := int64(1); len(next) < n; s++ {
+		if !slices.Contains(seeds, s) {
+			next = append(next, s)
+		}
+	}
+	return next
+}
