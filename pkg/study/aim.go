@@ -1,9 +1,10 @@
 package study
 
 import (
-	"math"
+	"maps"
 	"slices"
 
+	"github.com/sumo-k8/sumo-k8/pkg/simulation"
 	"github.com/sumo-k8/sumo-k8/pkg/statistics"
 )
 
@@ -16,13 +17,28 @@ const (
 // DefaultMetrics are what an aim judges in a study that names no metrics.
 func DefaultMetrics() []string { return []string{"mean_travel_time", "mean_time_loss"} }
 
+// judged are the metrics that a judges in a study about metrics. Counts of what rarely happens, such as teleports, have means near zero,
+// of which a share is no aim: they are judged by an absolute half width only.
+func (a *Aim) judged(metrics []string) []string {
+	if len(metrics) == 0 {
+		metrics = DefaultMetrics()
+	}
+	names := slices.Sorted(maps.Keys(a.Absolute))
+	for _, name := range metrics {
+		if m, _ := simulation.MeasureOf(name); a.RelativeHalfWidth > 0 && m.Unit != "1" && !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
 // Reach is how far a point is from the aim by one metric.
 type Reach struct {
 	Point  int
 	Metric string
 	N      int     // values, or pairs, that count
 	Half   float64 // half width so far; NaN below two values
-	Aim    float64 // half width that it is to have; NaN while it is not known
+	Aim    float64 // half width that it is to have; NaN without a value of what it is a share of
 	Needed int     // by the spread so far; 0 while it is not known
 }
 
@@ -36,14 +52,14 @@ func (d *Data) Reaches() []Reach {
 		return nil
 	}
 	level := statistics.At(d.Study.Confidence())
-	names := d.Study.Plan.Metrics
-	if len(names) == 0 {
-		names = DefaultMetrics()
-	}
+	names := aim.judged(d.Study.Plan.Metrics)
 	var all []Reach
 	add := func(point int, metric string, s statistics.Sample, goal float64) {
+		if goal == 0 {
+			return // a share of nothing
+		}
 		r := Reach{Point: point, Metric: metric, N: s.N, Half: level.Half(s), Aim: goal}
-		if s.N >= 2 && !math.IsNaN(goal) {
+		if s.N >= 2 {
 			r.Needed = level.Needed(s.SD, goal)
 		}
 		all = append(all, r)

@@ -212,20 +212,12 @@ func Quantity(v, half float64, unit string) string {
 	return text
 }
 
-// notes say what sets the points of pairs apart beside what the study varies, or makes them doubtful.
+// notes say what sets the points of pairs apart beside what the study varies.
 func (d *Data) notes(pairs [][2]int) (notes []string) {
 	fates := d.Fates()
-	incomplete := map[int]bool{}
-	missing := 0
 	var versions, warnings []string
 	for _, pair := range pairs {
 		point, base := pair[0], pair[1]
-		for _, p := range pair {
-			if fates[p].Incomplete() && !incomplete[p] {
-				incomplete[p] = true
-				missing += fates[p].Missing
-			}
-		}
 		if both := union(fates[point].Versions, fates[base].Versions); len(both) > 1 {
 			versions = union(versions, both)
 		}
@@ -239,10 +231,6 @@ func (d *Data) notes(pairs [][2]int) (notes []string) {
 				warnings = union(warnings, []string{w})
 			}
 		}
-	}
-	if missing > 0 {
-		notes = append(notes, fmt.Sprintf("%d runs of %d points have no result. Runs do not fail at random: those in congestion do, so that what "+
-			"is left looks better than it is.", missing, len(incomplete)))
 	}
 	if len(versions) > 0 {
 		slices.SortFunc(versions, release.Compare)

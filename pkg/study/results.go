@@ -83,6 +83,16 @@ func (d *Data) Metrics() []simulation.Measure {
 	return about
 }
 
+// Measured are all metrics that any successful run has.
+func (d *Data) Measured() (measured []simulation.Measure) {
+	for _, name := range d.Study.MetricNames {
+		if m, ok := simulation.MeasureOf(name); ok && d.values[name] != nil {
+			measured = append(measured, m)
+		}
+	}
+	return measured
+}
+
 // mean is that of a metric over the successful runs of a point; NaN without one.
 func (d *Data) mean(metric string, point int) float64 {
 	sum, n := 0.0, 0

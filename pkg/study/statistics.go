@@ -1,6 +1,7 @@
 package study
 
 import (
+	"fmt"
 	"maps"
 	"math"
 	"slices"
@@ -122,4 +123,29 @@ func (d *Data) estimate(level *statistics.Level, m simulation.Measure, point int
 		e.Needed = level.Needed(s.SD, half)
 	}
 	return e
+}
+
+// Notes are what a reader has to know about all numbers of the study.
+func (d *Data) Notes() []string {
+	notes := []string{"The seed varies what SUMO draws at random: speed factors, imperfection, random departures and choices. Departures and " +
+		"routes that the scenario writes out are the same in every run, so that intervals hold for this demand."}
+	if d.Study.Plan.Replications.Until != nil {
+		notes = append(notes, "The number of runs was decided by looking at the results after each round, so that intervals are a little too narrow.")
+	}
+	missing, incomplete, open := 0, 0, 0
+	for _, f := range d.Fates() {
+		missing += f.Missing
+		open += f.Open
+		if f.Incomplete() {
+			incomplete++
+		}
+	}
+	if missing > 0 {
+		notes = append(notes, fmt.Sprintf("%d of the runs, at %d of the points, ended without a result. Runs do not fail at random: those in congestion do, so that what is left "+
+			"looks better than it is.", missing, incomplete))
+	}
+	if open > 0 {
+		notes = append(notes, fmt.Sprintf("%d of the runs have not ended: these numbers will change.", open))
+	}
+	return notes
 }

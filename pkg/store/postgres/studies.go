@@ -166,6 +166,23 @@ func (d *DB) Points(ctx context.Context, tenantID, id string) ([]study.Point, er
 	}), nil
 }
 
+// StudyResults returns what the runs of a study came to that have a row, by point and replication, without those that were made again.
+func (d *DB) StudyResults(ctx context.Context, tenantID, id string) ([]study.Result, error) {
+	if !isID(id) {
+		return nil, noStudy(id)
+	}
+	rows, err := d.q.ResultsOfStudy(ctx, db.ResultsOfStudyParams{TenantID: tenantID, StudyID: &id})
+	if err != nil {
+		return nil, translate(err, "reading the numbers of a study")
+	}
+	return each(rows, func(r db.ResultsOfStudyRow) study.Result {
+		return study.Result{
+			Point: r.Point, Replication: r.Replication, JobID: r.ID, State: r.State, Reason: r.Reason, SumoVersion: r.SumoVersion,
+			Metrics: r.Metrics,
+		}
+	}), nil
+}
+
 // ListStudies returns up to limit of the tenant's studies that f describes, newest first, after the one with the id after, without their
 // plans and seeds. An empty after begins with the newest. Studies made meanwhile change no later page.
 func (d *DB) ListStudies(ctx context.Context, tenantID string, f study.Filter, after string, limit int) ([]study.Study, error) {

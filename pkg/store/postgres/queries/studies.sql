@@ -135,3 +135,12 @@ FROM (
     SELECT known.digest, recent_core_seconds(@tenant_id, known.digest) AS core_seconds FROM unnest(@digests::text[]) AS known (digest)
 ) AS d
 WHERE d.core_seconds IS NOT NULL;
+
+-- name: ResultsOfStudy :many
+-- What the runs that have a row came to, without those that were made again.
+SELECT j.id, j.point::integer AS point, j.replication::integer AS replication, j.state, j.reason, j.sumo_version,
+       array_replace(coalesce(j.metrics, '{}'), NULL, 'NaN')::float8[] AS metrics
+FROM jobs j
+JOIN studies s ON s.id = j.study_id AND s.tenant_id = @tenant_id
+WHERE j.study_id = @study_id AND NOT j.superseded
+ORDER BY j.point, j.replication;

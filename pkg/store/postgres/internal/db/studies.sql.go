@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/sumo-k8/sumo-k8/pkg/job"
+	"github.com/sumo-k8/sumo-k8/pkg/simulation"
 	"github.com/sumo-k8/sumo-k8/pkg/study"
 )
 
@@ -629,6 +630,59 @@ type RefreshPointsParams struct {
 func (q *Queries) RefreshPoints(ctx context.Context, arg RefreshPointsParams) error {
 	_, err := q.db.Exec(ctx, refreshPoints, arg.StudyID, arg.TenantID)
 	return err
+}
+
+const resultsOfStudy = `-- name: ResultsOfStudy :many
+SELECT j.id, j.point::integer AS point, j.replication::integer AS replication, j.state, j.reason, j.sumo_version,
+       array_replace(coalesce(j.metrics, '{}'), NULL, 'NaN')::float8[] AS metrics
+FROM jobs j
+JOIN studies s ON s.id = j.study_id AND s.tenant_id = $1
+WHERE j.study_id = $2 AND NOT j.superseded
+ORDER BY j.point, j.replication
+`
+
+type ResultsOfStudyParams struct {
+	TenantID string
+	StudyID  *string
+}
+
+type ResultsOfStudyRow struct {
+	ID          string
+	Point       int
+	Replication int
+	State       job.State
+	Reason      simulation.Reason
+	SumoVersion string
+	Metrics     []float64
+}
+
+// What the runs that have a row came to, without those that were made again.
+func (q *Queries) ResultsOfStudy(ctx context.Context, arg ResultsOfStudyParams) ([]ResultsOfStudyRow, error) {
+	rows, err := q.db.Query(ctx, resultsOfStudy, arg.TenantID, arg.StudyID)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []ResultsOfStudyRow
+	for rows.Next() {
+		var i ResultsOfStudyRow
+		if err := rows.Scan(
+			&i.ID,
+			&i.Point,
+			&i.Replication,
+			&i.State,
+			&i.Reason,
+			&i.SumoVersion,
+			&i.Metrics,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }
 
 const resumeStudy = `-- name: ResumeStudy :one
