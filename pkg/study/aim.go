@@ -1,8 +1,11 @@
 package study
 
 import (
+	"cmp"
+	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/sumo-k8/sumo-k8/pkg/simulation"
 	"github.com/sumo-k8/sumo-k8/pkg/statistics"
@@ -13,6 +16,18 @@ const (
 	ofMean       = "mean"
 	ofDifference = "difference"
 )
+
+// minReplications is the least number of runs of a point before a sequential study judges them, unless it says otherwise: a standard
+// deviation from fewer is hardly one.
+const minReplications = 5
+
+// least is how many runs each point has before the aim is judged; 0 if that is more than any study has.
+func (a *Aim) least() int {
+	if least := cmp.Or(a.Min, minReplications); least <= MaxRuns {
+		return max(0, least)
+	}
+	return 0
+}
 
 // DefaultMetrics are what an aim judges in a study that names no metrics.
 func DefaultMetrics() []string { return []string{"mean_travel_time", "mean_time_loss"} }
@@ -105,6 +120,39 @@ func (d *Data) Next() []int64 {
 		}
 	}
 	return NextSeeds(d.Study.Seeds, min(more, n, aim.Max-n))
+}
+
+// Remark says what became of the aim of a sequential study that ends.
+func (d *Data) Remark() string {
+	short, none := map[int]bool{}, map[int]bool{}
+	for _, r := range d.Reaches() {
+		switch {
+		case r.N == 0:
+			none[r.Point] = true
+		case !r.Reached():
+			short[r.Point] = true
+		}
+	}
+	n := len(d.Study.Seeds)
+	var parts []string
+	if len(short) > 0 {
+		parts = append(parts, fmt.Sprintf("%s has not reached the aim with %d runs each, the most that it allows.", share(len(short), len(d.Points)), n))
+	}
+	if len(none) > 0 {
+		parts = append(parts, fmt.Sprintf("%s has no result at all.", share(len(none), len(d.Points))))
+	}
+	if len(parts) == 0 {
+		return fmt.Sprintf("Every point has reached the aim with %d runs.", n)
+	}
+	return strings.Join(parts, " ")
+}
+
+// share is "1 of 6 points".
+func share(n, of int) string {
+	if of == 1 {
+		return "The only point"
+	}
+	return fmt.Sprintf("%d of %d points", n, of)
 }
 
 // NextSeeds are n seeds that are not among those of a study: the smallest ones from 1 on.

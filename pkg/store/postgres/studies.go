@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"reflect"
 
 	"github.com/jackc/pgx/v5"
 
@@ -287,14 +288,16 @@ func (d *DB) ExtendStudy(
 		if row, err = q.LockStudy(ctx, db.LockStudyParams{TenantID: before.TenantID, ID: before.ID}); err != nil {
 			return orNoStudy(err, before.ID)
 		}
-		if row.State != study.Running && after.Counts.Runs > row.Runs {
+		// Another aim has its say when the study is judged again.
+		resume := after.Counts.Runs > row.Runs || !reflect.DeepEqual(before.Plan.Replications.Until, after.Plan.Replications.Until)
+		if row.State != study.Running && resume {
 			if err := admitStudy(ctx, q, before.TenantID, limits); err != nil {
 				return err
 			}
 		}
 		row, err = q.ExtendStudy(ctx, db.ExtendStudyParams{
 			TenantID: before.TenantID, ID: before.ID, PlanBefore: before.Plan, SeedsBefore: before.Seeds, Plan: after.Plan, Seeds: after.Seeds,
-			Runs: after.Counts.Runs, MaxParallel: after.MaxParallel, StopShare: after.StopShare,
+			Runs: after.Counts.Runs, MaxParallel: after.MaxParallel, StopShare: after.StopShare, Resume: resume,
 		})
 		if errors.Is(err, pgx.ErrNoRows) {
 			return problem.New(problem.Conflict, "Study %s has changed in the meantime. Read it, and extend it again.", before.ID)

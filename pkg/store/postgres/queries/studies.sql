@@ -72,8 +72,8 @@ RETURNING *;
 -- No row when the study is no longer what the extension was made from.
 UPDATE studies
 SET plan = @plan, seeds = @seeds, runs = @runs, max_parallel = @max_parallel, stop_share = @stop_share,
-    state = CASE WHEN runs < @runs THEN 'RUNNING' ELSE state END, finished_at = CASE WHEN runs < @runs THEN NULL ELSE finished_at END,
-    message = CASE WHEN runs < @runs THEN '' ELSE message END, unplaced = unplaced OR runs < @runs,
+    state = CASE WHEN @resume::boolean THEN 'RUNNING' ELSE state END, finished_at = CASE WHEN @resume THEN NULL ELSE finished_at END,
+    message = CASE WHEN @resume THEN '' ELSE message END, unplaced = unplaced OR runs < @runs,
     version = version + 1, updated_at = now()
 WHERE tenant_id = @tenant_id AND id = @id AND plan = @plan_before AND seeds = @seeds_before AND NOT cancel_requested AND NOT purging
   AND state IN ('RUNNING', 'SUCCEEDED', 'INCOMPLETE')

@@ -159,10 +159,10 @@ func (q *Queries) DeleteStudyRuns(ctx context.Context, arg DeleteStudyRunsParams
 const extendStudy = `-- name: ExtendStudy :one
 UPDATE studies
 SET plan = $1, seeds = $2, runs = $3, max_parallel = $4, stop_share = $5,
-    state = CASE WHEN runs < $3 THEN 'RUNNING' ELSE state END, finished_at = CASE WHEN runs < $3 THEN NULL ELSE finished_at END,
-    message = CASE WHEN runs < $3 THEN '' ELSE message END, unplaced = unplaced OR runs < $3,
+    state = CASE WHEN $6::boolean THEN 'RUNNING' ELSE state END, finished_at = CASE WHEN $6 THEN NULL ELSE finished_at END,
+    message = CASE WHEN $6 THEN '' ELSE message END, unplaced = unplaced OR runs < $3,
     version = version + 1, updated_at = now()
-WHERE tenant_id = $6 AND id = $7 AND plan = $8 AND seeds = $9 AND NOT cancel_requested AND NOT purging
+WHERE tenant_id = $7 AND id = $8 AND plan = $9 AND seeds = $10 AND NOT cancel_requested AND NOT purging
   AND state IN ('RUNNING', 'SUCCEEDED', 'INCOMPLETE')
 RETURNING id, tenant_id, name, state, message, plan, priority, labels, seeds, max_parallel, stop_share, metric_names, traceparent, cancel_requested, purging, unplaced, runs, succeeded, failed, cancelled, active, core_seconds, version, created_at, started_at, finished_at, updated_at, results_pruned
 `
@@ -173,6 +173,7 @@ type ExtendStudyParams struct {
 	Runs        int
 	MaxParallel int
 	StopShare   float64
+	Resume      bool
 	TenantID    string
 	ID          string
 	PlanBefore  study.Plan
@@ -187,6 +188,7 @@ func (q *Queries) ExtendStudy(ctx context.Context, arg ExtendStudyParams) (Study
 		arg.Runs,
 		arg.MaxParallel,
 		arg.StopShare,
+		arg.Resume,
 		arg.TenantID,
 		arg.ID,
 		arg.PlanBefore,
