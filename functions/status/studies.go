@@ -19,6 +19,8 @@ type Studies interface {
 	// ListStudies returns up to limit of the tenant's studies that f describes, newest first, after the one with the id after, without
 	// their plans and seeds. An empty after begins with the newest. Studies made meanwhile change no later page.
 	ListStudies(ctx context.Context, tenantID string, f study.Filter, after string, limit int) ([]study.Study, error)
+	// StudyResults returns what the runs of a study came to that have a row, by point and replication, without those that were made again.
+	StudyResults(ctx context.Context, tenantID, id string) ([]study.Result, error)
 	// PointNames returns the points that jobs of the tenant are runs of.
 	PointNames(ctx context.Context, tenantID string, jobs []job.Job) (map[study.Place]study.Point, error)
 }
@@ -38,6 +40,7 @@ func (f *Function) registerStudies(api huma.API) {
 		Description: "GET /jobs?study={id} lists its runs, and GET /studies/{id}/events follows it.",
 		Errors:      []int{http.StatusNotFound},
 	}, f.study)
+	f.registerStatistics(api, tags)
 }
 
 // wire puts j on the wire, with the name of its point in names.

@@ -1,41 +1,74 @@
 package simulation
 
-// measure is a metric that runs can have.
-type measure struct{ Name, Unit string }
+import "strings"
+
+// Direction says which way of a metric is good for traffic.
+type Direction string
+
+// The directions.
+const (
+	LowerIsBetter  Direction = "lower"
+	HigherIsBetter Direction = "higher"
+	NoDirection    Direction = "" // neither way is good in itself
+)
+
+// Measure is a number that runs can have.
+type Measure struct {
+	Name, Unit string
+	Better     Direction
+	// OfTheRun are metrics that tell of the run or the machine rather than of traffic.
+	OfTheRun bool
+}
 
 // measures are all of them, in the order of a summary.
-var measures = []measure{
-	{"vehicles_loaded", "veh"},
-	{"vehicles_inserted", "veh"},
-	{"vehicles_running", "veh"},
-	{"vehicles_waiting", "veh"},
-	{"vehicles_finished", "veh"},
-	{"teleports", "1"},
-	{"collisions", "1"},
-	{"emergency_stops", "1"},
-	{"emergency_braking", "1"},
-	{"mean_route_length", "m"},
-	{"mean_speed", "m/s"},
-	{"mean_travel_time", "s"},
-	{"mean_waiting_time", "s"},
-	{"mean_time_loss", "s"},
-	{"mean_depart_delay", "s"},
-	{"total_travel_time", "s"},
-	{"persons_loaded", "1"},
-	{"persons_finished", "1"},
-	{"emissions_co2", "mg"},
-	{"emissions_co", "mg"},
-	{"emissions_hc", "mg"},
-	{"emissions_nox", "mg"},
-	{"emissions_pmx", "mg"},
-	{"fuel", "mg"},
-	{"electricity", "Wh"},
-	{"begin", "s"},
-	{"end", "s"},
-	{"simulated_time", "s"},
-	{"wall_time", "s"},
-	{"real_time_factor", "1"},
-	{"vehicle_updates_per_second", "1/s"},
+var measures = []Measure{
+	{Name: "vehicles_loaded", Unit: "veh"},
+	{Name: "vehicles_inserted", Unit: "veh", Better: HigherIsBetter},
+	{Name: "vehicles_running", Unit: "veh", Better: LowerIsBetter},
+	{Name: "vehicles_waiting", Unit: "veh", Better: LowerIsBetter},
+	{Name: "vehicles_finished", Unit: "veh", Better: HigherIsBetter},
+	{Name: "teleports", Unit: "1", Better: LowerIsBetter},
+	{Name: "collisions", Unit: "1", Better: LowerIsBetter},
+	{Name: "emergency_stops", Unit: "1", Better: LowerIsBetter},
+	{Name: "emergency_braking", Unit: "1", Better: LowerIsBetter},
+	{Name: "mean_route_length", Unit: "m"},
+	{Name: "mean_speed", Unit: "m/s", Better: HigherIsBetter},
+	{Name: "mean_travel_time", Unit: "s", Better: LowerIsBetter},
+	{Name: "mean_waiting_time", Unit: "s", Better: LowerIsBetter},
+	{Name: "mean_time_loss", Unit: "s", Better: LowerIsBetter},
+	{Name: "mean_depart_delay", Unit: "s", Better: LowerIsBetter},
+	{Name: "total_travel_time", Unit: "s", Better: LowerIsBetter},
+	{Name: "persons_loaded", Unit: "1"},
+	{Name: "persons_finished", Unit: "1", Better: HigherIsBetter},
+	{Name: "emissions_co2", Unit: "mg", Better: LowerIsBetter},
+	{Name: "emissions_co", Unit: "mg", Better: LowerIsBetter},
+	{Name: "emissions_hc", Unit: "mg", Better: LowerIsBetter},
+	{Name: "emissions_nox", Unit: "mg", Better: LowerIsBetter},
+	{Name: "emissions_pmx", Unit: "mg", Better: LowerIsBetter},
+	{Name: "fuel", Unit: "mg", Better: LowerIsBetter},
+	{Name: "electricity", Unit: "Wh", Better: LowerIsBetter},
+	{Name: "begin", Unit: "s", OfTheRun: true},
+	{Name: "end", Unit: "s", OfTheRun: true},
+	{Name: "simulated_time", Unit: "s", OfTheRun: true},
+	{Name: "wall_time", Unit: "s", OfTheRun: true},
+	{Name: "real_time_factor", Unit: "1", OfTheRun: true},
+	{Name: "vehicle_updates_per_second", Unit: "1/s", OfTheRun: true},
+}
+
+// MeasureOf is the metric called name.
+func MeasureOf(name string) (m Measure, ok bool) {
+	for _, m := range measures {
+		if m.Name == name {
+			return m, true
+		}
+	}
+	return Measure{}, false
+}
+
+// Words are the metric's name for people: "Mean time loss".
+func (m Measure) Words() string {
+	words := strings.ReplaceAll(m.Name, "_", " ")
+	return strings.ToUpper(words[:1]) + words[1:]
 }
 
 // MetricNames are the names of all metrics that a run can have, in the order of a summary. A study keeps their values in this order.
@@ -49,10 +82,6 @@ func MetricNames() []string {
 
 // UnitOf is the unit of the metric called name; empty if there is none of that name.
 func UnitOf(name string) string {
-	for _, m := range measures {
-		if m.Name == name {
-			return m.Unit
-		}
-	}
-	return ""
+	m, _ := MeasureOf(name)
+	return m.Unit
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"reflect"
 	"regexp"
 	"slices"
 	"strconv"
@@ -44,16 +45,23 @@ func (p Plan) extended(e Extension, f *faults) Plan {
 	if e.OnFailure != nil {
 		p.OnFailure = e.OnFailure
 	}
+	if e.Replications.Until != nil {
+		p.Replications = Replications{Until: e.Replications.Until}
+	}
 	return p
 }
 
 // moreSeeds are those of a study with the ones that e names.
-func (e Extension) moreSeeds(seeds []int64, f *faults) []int64 {
+func (e Extension) moreSeeds(seeds []int64, baseline bool, f *faults) []int64 {
 	if e.Replications.IsZero() {
 		return seeds
 	}
 	all := slices.Clone(seeds)
-	for _, s := range e.Replications.seeds(f, true) {
+	more := e.Replications.seeds(f, baseline)
+	if a := e.Replications.Until; a != nil { // what is there counts for the first look
+		return append(all, NextSeeds(seeds, a.least()-len(seeds))...)
+	}
+	for _, s := range more {
 		if !slices.Contains(seeds, s) {
 			all = append(all, s)
 		}
@@ -132,17 +140,14 @@ func (in *Intake) extended(ctx context.Context, t tenant.Tenant, before Study, e
 	after = before
 	after.Plan = before.Plan.extended(e, &f)
 	after.Plan.check(&f)
-	after.Seeds = e.moreSeeds(before.Seeds, &f)
-	checkSize(&f, after.Plan.count(), len(after.Seeds))
+	after.Seeds = e.moreSeeds(before.Seeds, before.Plan.Baseline != nil, &f)
+	checkSize(&f, after.Plan.count(), after.Plan.Replications.most(len(after.Seeds)))
 	if e.MaxParallel != nil {
 		after.MaxParallel = *e.MaxParallel
 		checkParallel(&f, after.MaxParallel)
 	}
 	if len(f.items) > 0 {
 		return after, nil, refused(f.items)
-	}
-	if e.Replications.Until != nil {
-		return after, nil, errSequential()
 	}
 	if e.OnFailure != nil {
 		after.StopShare = e.OnFailure.StopShare
@@ -165,9 +170,10 @@ func (in *Intake) extended(ctx context.Context, t tenant.Tenant, before Study, e
 		added[i].Number = len(points) + i
 	}
 	after.Counts.Runs = (len(points) + len(added)) * len(after.Seeds)
-	if after.Counts.Runs == before.Counts.Runs && e.MaxParallel == nil && e.OnFailure == nil {
+	if after.Counts.Runs == before.Counts.Runs && e.MaxParallel == nil && e.OnFailure == nil &&
+		reflect.DeepEqual(before.Plan.Replications.Until, after.Plan.Replications.Until) {
 		return after, nil, problem.New(problem.Conflict, "The study has all of that already: %d points with %d seeds. Name further seeds, "+
-			"values or variants.", len(points), len(before.Seeds))
+			"values or variants, or another aim.", len(points), len(before.Seeds))
 	}
 	if len(points)+len(added) > MaxPoints || after.Counts.Runs > MaxRuns {
 		return after, nil, refused([]problem.Item{{Location: "body", Message: fmt.Sprintf("makes %d points and %d runs, more than the %d and %d "+

@@ -75,12 +75,9 @@ func (in *Intake) Plan(ctx context.Context, t tenant.Tenant, r Request) (Study, 
 	}
 	r.Plan.check(&f)
 	seeds := r.Plan.Replications.seeds(&f, r.Plan.Baseline != nil)
-	checkSize(&f, r.Plan.count(), len(seeds))
+	checkSize(&f, r.Plan.count(), r.Plan.Replications.most(len(seeds)))
 	if len(f.items) > 0 {
 		return Study{}, nil, refused(f.items)
-	}
-	if r.Plan.Replications.Until != nil {
-		return Study{}, nil, errSequential()
 	}
 	points, err := in.settle(ctx, t, r.Plan, r.Plan.places(), f)
 	if err != nil {

@@ -47,17 +47,17 @@ type Baseline struct {
 // Replications are the seeds of each point: named, or as many as an aim takes.
 type Replications struct {
 	Seeds json.RawMessage `json:"seeds,omitempty" doc:"A range such as \"1:10\", or a list of numbers."`
-	Until *Aim            `json:"until,omitempty" doc:"As many as an aim takes. This release checks it and then refuses it with 422: it runs fixed seeds only."`
+	Until *Aim            `json:"until,omitempty" doc:"As many as an aim takes, in rounds: each gives every point the same next seeds, as many as the point with the largest need asks, at most doubling."`
 }
 
 // Aim is how exact the means of a sequential study are to be.
 type Aim struct {
-	RelativeHalfWidth float64            `json:"relative_half_width,omitempty"`
-	Confidence        float64            `json:"confidence,omitempty"`
-	Min               int                `json:"min,omitempty"`
-	Max               int                `json:"max"`
-	Of                string             `json:"of,omitempty" enum:"mean,difference"`
-	Absolute          map[string]float64 `json:"absolute,omitempty" doc:"Half widths in a metric's own unit, by the metric."`
+	RelativeHalfWidth float64            `json:"relative_half_width,omitempty" doc:"Half width of the confidence interval, as a share of the mean; of a difference, as a share of the baseline's mean. It holds for each of the study's metrics (mean_travel_time and mean_time_loss if it names none) but counts such as teleports, of whose means near zero a share is no aim."`
+	Confidence        float64            `json:"confidence,omitempty" doc:"0.95 if left out."`
+	Min               int                `json:"min,omitempty" doc:"Runs of each point before the first look; 5 if left out."`
+	Max               int                `json:"max" doc:"Most runs of each point. One that has not reached the aim by then says so."`
+	Of                string             `json:"of,omitempty" enum:"mean,difference" doc:"What the interval is of: each point's mean, the default, or its difference to the baseline."`
+	Absolute          map[string]float64 `json:"absolute,omitempty" doc:"Half widths in a metric's own unit, by the metric, in place of the relative one."`
 }
 
 // OnFailure stops a study early.

@@ -242,6 +242,12 @@ func (p Plan) checkBaseline(f *faults) {
 	}
 }
 
+// Text is the value as SUMO takes it.
+func (v Value) Text() string {
+	text, _ := textOf(v.Value)
+	return text
+}
+
 // textOf is a value as SUMO takes it; false if it is no scalar.
 func textOf(value json.RawMessage) (text string, ok bool) {
 	if json.Unmarshal(value, &text) == nil && !bytes.Equal(bytes.TrimSpace(value), []byte("null")) {
@@ -345,8 +351,7 @@ func (p Plan) setting(at place) Setting {
 func Label(variant string, s Setting) string {
 	text := variant
 	for _, v := range s {
-		value, _ := textOf(v.Value)
-		text += ", " + v.Axis + " " + value
+		text += ", " + v.Axis + " " + v.Text()
 	}
 	return text
 }

@@ -9,7 +9,6 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/sumo-k8/sumo-k8/pkg/problem"
 	"github.com/sumo-k8/sumo-k8/pkg/simulation"
 )
 
@@ -60,18 +59,21 @@ func parseRange(text string) ([]int64, error) {
 	return seeds, nil
 }
 
-// seeds are those that r names; nil with a fault.
+// seeds are those that r names, or those of the first round; nil with a fault.
 func (r Replications) seeds(f *faults, baseline bool) []int64 {
 	const at = "body.replications"
 	if r.Until != nil {
 		r.Until.check(f, baseline)
+		if r.Seeds == nil {
+			return NextSeeds(nil, r.Until.least())
+		}
 	}
 	switch {
 	case r.Until != nil && r.Seeds != nil:
 		f.add(at, nil, "has both seeds and until; keep one of them")
-	case r.Until == nil && r.Seeds == nil:
-		f.add(at, nil, `must name the seeds of each point: {"seeds": "1:10"}`)
-	case r.Seeds != nil:
+	case r.Seeds == nil:
+		f.add(at, nil, `must name the seeds of each point: {"seeds": "1:10"}, or an aim: {"until": {"relative_half_width": 0.05, "max": 30}}`)
+	default:
 		seeds, err := ParseSeeds(r.Seeds)
 		if err != nil {
 			f.add(at+".seeds", nil, "%s", err)
@@ -81,11 +83,12 @@ func (r Replications) seeds(f *faults, baseline bool) []int64 {
 	return nil
 }
 
-// errSequential refuses an aim that is well formed.
-func errSequential() error {
-	return problem.New(problem.Unsupported, `This release runs fixed seeds only, and does not stop a study by how exact its means are. Name `+
-		`the seeds instead: "replications": {"seeds": "1:30"}; POST /studies/{id}/extend adds more once you have seen the results.`).
-		WithItems(problem.Item{Location: "body.replications.until", Message: `is not carried out; use {"seeds": "1:30"}`})
+// most is how many seeds a study of r may come to have that has n of them.
+func (r Replications) most(n int) int {
+	if r.Until != nil {
+		return max(n, r.Until.Max)
+	}
+	return n
 }
 
 // check reports what is wrong with an aim.
@@ -101,22 +104,18 @@ func (a Aim) check(f *faults, baseline bool) {
 	if a.RelativeHalfWidth == 0 && len(a.Absolute) == 0 {
 		f.add(at, nil, "must have an aim: relative_half_width, or absolute half widths of metrics")
 	}
-	least := a.Min
-	if least == 0 {
-		least = minReplications
-	}
 	switch {
-	case least < 2:
+	case a.Min != 0 && a.Min < 2:
 		f.add(at+".min", a.Min, "must be 2 at least: fewer have no interval")
-	case a.Max < least:
-		f.add(at+".max", a.Max, "must be at least min (%d)", least)
+	case a.Max < a.least():
+		f.add(at+".max", a.Max, "must be at least min (%d)", a.least())
 	case a.Max > MaxRuns:
 		f.add(at+".max", a.Max, "must be at most %d", MaxRuns)
 	}
 	switch {
-	case a.Of != "" && a.Of != "mean" && a.Of != "difference":
+	case a.Of != "" && a.Of != ofMean && a.Of != ofDifference:
 		f.add(at+".of", a.Of, "must be mean or difference")
-	case a.Of == "difference" && !baseline:
+	case a.Of == ofDifference && !baseline:
 		f.add(at+".of", a.Of, "needs a baseline, to which the differences are")
 	}
 	for _, name := range slices.Sorted(maps.Keys(a.Absolute)) {
@@ -128,6 +127,3 @@ func (a Aim) check(f *faults, baseline bool) {
 		}
 	}
 }
-
-// minReplications is the least number of runs of a point before a sequential study judges them.
-const minReplications = 5

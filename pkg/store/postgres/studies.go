@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"reflect"
 
 	"github.com/jackc/pgx/v5"
 
@@ -166,6 +167,23 @@ func (d *DB) Points(ctx context.Context, tenantID, id string) ([]study.Point, er
 	}), nil
 }
 
+// StudyResults returns what the runs of a study came to that have a row, by point and replication, without those that were made again.
+func (d *DB) StudyResults(ctx context.Context, tenantID, id string) ([]study.Result, error) {
+	if !isID(id) {
+		return nil, noStudy(id)
+	}
+	rows, err := d.q.ResultsOfStudy(ctx, db.ResultsOfStudyParams{TenantID: tenantID, StudyID: &id})
+	if err != nil {
+		return nil, translate(err, "reading the numbers of a study")
+	}
+	return each(rows, func(r db.ResultsOfStudyRow) study.Result {
+		return study.Result{
+			Point: r.Point, Replication: r.Replication, JobID: r.ID, State: r.State, Reason: r.Reason, SumoVersion: r.SumoVersion,
+			Metrics: r.Metrics,
+		}
+	}), nil
+}
+
 // ListStudies returns up to limit of the tenant's studies that f describes, newest first, after the one with the id after, without their
 // plans and seeds. An empty after begins with the newest. Studies made meanwhile change no later page.
 func (d *DB) ListStudies(ctx context.Context, tenantID string, f study.Filter, after string, limit int) ([]study.Study, error) {
@@ -270,14 +288,16 @@ func (d *DB) ExtendStudy(
 		if row, err = q.LockStudy(ctx, db.LockStudyParams{TenantID: before.TenantID, ID: before.ID}); err != nil {
 			return orNoStudy(err, before.ID)
 		}
-		if row.State != study.Running && after.Counts.Runs > row.Runs {
+		// Another aim has its say when the study is judged again.
+		resume := after.Counts.Runs > row.Runs || !reflect.DeepEqual(before.Plan.Replications.Until, after.Plan.Replications.Until)
+		if row.State != study.Running && resume {
 			if err := admitStudy(ctx, q, before.TenantID, limits); err != nil {
 				return err
 			}
 		}
 		row, err = q.ExtendStudy(ctx, db.ExtendStudyParams{
 			TenantID: before.TenantID, ID: before.ID, PlanBefore: before.Plan, SeedsBefore: before.Seeds, Plan: after.Plan, Seeds: after.Seeds,
-			Runs: after.Counts.Runs, MaxParallel: after.MaxParallel, StopShare: after.StopShare,
+			Runs: after.Counts.Runs, MaxParallel: after.MaxParallel, StopShare: after.StopShare, Resume: resume,
 		})
 		if errors.Is(err, pgx.ErrNoRows) {
 			return problem.New(problem.Conflict, "Study %s has changed in the meantime. Read it, and extend it again.", before.ID)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/sumo-k8/sumo-k8/pkg/store/postgres/internal/db"
@@ -45,6 +46,17 @@ func (d *DB) StepStudies(ctx context.Context) (changed int, err error) {
 		}
 		c := study.Counts{Runs: r.Runs, Succeeded: r.NowSucceeded, Failed: r.NowFailed, Cancelled: r.NowCancelled, Active: r.NowActive}
 		state, message, stop := s.Judge(c)
+		if r.Sequential && (state == study.Succeeded || state == study.Incomplete) {
+			remark, more, err := d.nextRound(ctx, r)
+			if err != nil {
+				return 0, err
+			}
+			if more {
+				changed++
+				continue // it is counted again in the next step
+			}
+			message = strings.TrimSpace(message + " " + remark)
+		}
 		u := judged{
 			ID: r.ID, Version: r.Version, State: state, Message: message, Stop: r.CancelRequested || stop, Unplaced: r.Placed < r.Runs,
 			Succeeded: c.Succeeded, Failed: c.Failed, Cancelled: c.Cancelled, Active: c.Active, CoreSeconds: r.CoreSeconds,
@@ -71,7 +83,31 @@ func (d *DB) StepStudies(ctx context.Context) (changed int, err error) {
 		return 0, translate(err, "writing what has become of studies")
 	}
 	// Chunks without active jobs hold nothing any longer.
-	return len(updates), translate(d.q.DeleteIdleChunks(ctx), "removing chunks that have ended")
+	return changed + len(updates), translate(d.q.DeleteIdleChunks(ctx), "removing chunks that have ended")
+}
+
+// nextRound orders another round of a sequential study whose runs have all ended, if one is due. Otherwise the remark says what became of
+// the aim.
+func (d *DB) nextRound(ctx context.Context, r db.CountStudiesRow) (remark string, more bool, err error) {
+	s, err := d.Study(ctx, r.TenantID, r.ID)
+	if err != nil {
+		return "", false, err
+	}
+	points, err := d.Points(ctx, r.TenantID, r.ID)
+	if err != nil {
+		return "", false, err
+	}
+	results, err := d.StudyResults(ctx, r.TenantID, r.ID)
+	if err != nil {
+		return "", false, err
+	}
+	data := study.NewData(s, points, results)
+	next := data.Next()
+	if len(next) == 0 {
+		return data.Remark(), false, nil
+	}
+	err = d.q.NextRound(ctx, db.NextRoundParams{Seeds: next, ID: r.ID, Version: r.Version})
+	return "", true, translate(err, "ordering another round of a study")
 }
 
 // writeStudies writes what a runs takes before the counts that show that some have ended: if that fails, it is repeated with them.

@@ -72,8 +72,8 @@ RETURNING *;
 -- No row when the study is no longer what the extension was made from.
 UPDATE studies
 SET plan = @plan, seeds = @seeds, runs = @runs, max_parallel = @max_parallel, stop_share = @stop_share,
-    state = CASE WHEN runs < @runs THEN 'RUNNING' ELSE state END, finished_at = CASE WHEN runs < @runs THEN NULL ELSE finished_at END,
-    message = CASE WHEN runs < @runs THEN '' ELSE message END, unplaced = unplaced OR runs < @runs,
+    state = CASE WHEN @resume::boolean THEN 'RUNNING' ELSE state END, finished_at = CASE WHEN @resume THEN NULL ELSE finished_at END,
+    message = CASE WHEN @resume THEN '' ELSE message END, unplaced = unplaced OR runs < @runs,
     version = version + 1, updated_at = now()
 WHERE tenant_id = @tenant_id AND id = @id AND plan = @plan_before AND seeds = @seeds_before AND NOT cancel_requested AND NOT purging
   AND state IN ('RUNNING', 'SUCCEEDED', 'INCOMPLETE')
@@ -135,3 +135,12 @@ FROM (
     SELECT known.digest, recent_core_seconds(@tenant_id, known.digest) AS core_seconds FROM unnest(@digests::text[]) AS known (digest)
 ) AS d
 WHERE d.core_seconds IS NOT NULL;
+
+-- name: ResultsOfStudy :many
+-- What the runs that have a row came to, without those that were made again.
+SELECT j.id, j.point::integer AS point, j.replication::integer AS replication, j.state, j.reason, j.sumo_version,
+       array_replace(coalesce(j.metrics, '{}'), NULL, 'NaN')::float8[] AS metrics
+FROM jobs j
+JOIN studies s ON s.id = j.study_id AND s.tenant_id = @tenant_id
+WHERE j.study_id = @study_id AND NOT j.superseded
+ORDER BY j.point, j.replication;

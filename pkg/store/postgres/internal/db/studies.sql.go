@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/sumo-k8/sumo-k8/pkg/job"
+	"github.com/sumo-k8/sumo-k8/pkg/simulation"
 	"github.com/sumo-k8/sumo-k8/pkg/study"
 )
 
@@ -158,10 +159,10 @@ func (q *Queries) DeleteStudyRuns(ctx context.Context, arg DeleteStudyRunsParams
 const extendStudy = `-- name: ExtendStudy :one
 UPDATE studies
 SET plan = $1, seeds = $2, runs = $3, max_parallel = $4, stop_share = $5,
-    state = CASE WHEN runs < $3 THEN 'RUNNING' ELSE state END, finished_at = CASE WHEN runs < $3 THEN NULL ELSE finished_at END,
-    message = CASE WHEN runs < $3 THEN '' ELSE message END, unplaced = unplaced OR runs < $3,
+    state = CASE WHEN $6::boolean THEN 'RUNNING' ELSE state END, finished_at = CASE WHEN $6 THEN NULL ELSE finished_at END,
+    message = CASE WHEN $6 THEN '' ELSE message END, unplaced = unplaced OR runs < $3,
     version = version + 1, updated_at = now()
-WHERE tenant_id = $6 AND id = $7 AND plan = $8 AND seeds = $9 AND NOT cancel_requested AND NOT purging
+WHERE tenant_id = $7 AND id = $8 AND plan = $9 AND seeds = $10 AND NOT cancel_requested AND NOT purging
   AND state IN ('RUNNING', 'SUCCEEDED', 'INCOMPLETE')
 RETURNING id, tenant_id, name, state, message, plan, priority, labels, seeds, max_parallel, stop_share, metric_names, traceparent, cancel_requested, purging, unplaced, runs, succeeded, failed, cancelled, active, core_seconds, version, created_at, started_at, finished_at, updated_at, results_pruned
 `
@@ -172,6 +173,7 @@ type ExtendStudyParams struct {
 	Runs        int
 	MaxParallel int
 	StopShare   float64
+	Resume      bool
 	TenantID    string
 	ID          string
 	PlanBefore  study.Plan
@@ -186,6 +188,7 @@ func (q *Queries) ExtendStudy(ctx context.Context, arg ExtendStudyParams) (Study
 		arg.Runs,
 		arg.MaxParallel,
 		arg.StopShare,
+		arg.Resume,
 		arg.TenantID,
 		arg.ID,
 		arg.PlanBefore,
@@ -629,6 +632,59 @@ type RefreshPointsParams struct {
 func (q *Queries) RefreshPoints(ctx context.Context, arg RefreshPointsParams) error {
 	_, err := q.db.Exec(ctx, refreshPoints, arg.StudyID, arg.TenantID)
 	return err
+}
+
+const resultsOfStudy = `-- name: ResultsOfStudy :many
+SELECT j.id, j.point::integer AS point, j.replication::integer AS replication, j.state, j.reason, j.sumo_version,
+       array_replace(coalesce(j.metrics, '{}'), NULL, 'NaN')::float8[] AS metrics
+FROM jobs j
+JOIN studies s ON s.id = j.study_id AND s.tenant_id = $1
+WHERE j.study_id = $2 AND NOT j.superseded
+ORDER BY j.point, j.replication
+`
+
+type ResultsOfStudyParams struct {
+	TenantID string
+	StudyID  *string
+}
+
+type ResultsOfStudyRow struct {
+	ID          string
+	Point       int
+	Replication int
+	State       job.State
+	Reason      simulation.Reason
+	SumoVersion string
+	Metrics     []float64
+}
+
+// What the runs that have a row came to, without those that were made again.
+func (q *Queries) ResultsOfStudy(ctx context.Context, arg ResultsOfStudyParams) ([]ResultsOfStudyRow, error) {
+	rows, err := q.db.Query(ctx, resultsOfStudy, arg.TenantID, arg.StudyID)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []ResultsOfStudyRow
+	for rows.Next() {
+		var i ResultsOfStudyRow
+		if err := rows.Scan(
+			&i.ID,
+			&i.Point,
+			&i.Replication,
+			&i.State,
+			&i.Reason,
+			&i.SumoVersion,
+			&i.Metrics,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }
 
 const resumeStudy = `-- name: ResumeStudy :one

@@ -31,7 +31,7 @@ func (q *Queries) CancelStudiesOfTenant(ctx context.Context, tenantID string) er
 }
 
 const countStudies = `-- name: CountStudies :many
-SELECT s.id, s.version, s.cancel_requested, s.unplaced, s.stop_share, s.message, s.runs, s.succeeded, s.failed, s.cancelled, s.active,
+SELECT s.id, s.tenant_id, (s.plan -> 'replications' ? 'until')::boolean AS sequential, s.version, s.cancel_requested, s.unplaced, s.stop_share, s.message, s.runs, s.succeeded, s.failed, s.cancelled, s.active,
        s.started_at, n.placed, n.now_succeeded, n.now_failed, n.now_cancelled, n.now_active, n.core_seconds::float8 AS core_seconds,
        n.begun,
        (s.unplaced AND EXISTS (
@@ -57,6 +57,8 @@ WHERE s.state = 'RUNNING'
 
 type CountStudiesRow struct {
 	ID              string
+	TenantID        string
+	Sequential      bool
 	Version         int64
 	CancelRequested bool
 	Unplaced        bool
@@ -90,6 +92,8 @@ func (q *Queries) CountStudies(ctx context.Context) ([]CountStudiesRow, error) {
 		var i CountStudiesRow
 		if err := rows.Scan(
 			&i.ID,
+			&i.TenantID,
+			&i.Sequential,
 			&i.Version,
 			&i.CancelRequested,
 			&i.Unplaced,
@@ -206,6 +210,25 @@ type MarkStudyPrunedParams struct {
 // Leaves alone a study that goes on again, or has since.
 func (q *Queries) MarkStudyPruned(ctx context.Context, arg MarkStudyPrunedParams) error {
 	_, err := q.db.Exec(ctx, markStudyPruned, arg.ID, arg.Before)
+	return err
+}
+
+const nextRound = `-- name: NextRound :exec
+UPDATE studies
+SET seeds = seeds || $1::bigint[], unplaced = true, message = '', version = version + 1, updated_at = clock_timestamp(),
+    runs = (SELECT count(*) FROM study_points p WHERE p.study_id = studies.id)::integer * cardinality(seeds || $1)
+WHERE id = $2 AND version = $3 AND state = 'RUNNING' AND NOT cancel_requested
+`
+
+type NextRoundParams struct {
+	Seeds   []int64
+	ID      string
+	Version int64
+}
+
+// Gives every point of a study further seeds, unless it has changed since its runs were counted.
+func (q *Queries) NextRound(ctx context.Context, arg NextRoundParams) error {
+	_, err := q.db.Exec(ctx, nextRound, arg.Seeds, arg.ID, arg.Version)
 	return err
 }
 

@@ -1,0 +1,166 @@
+package study
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/sumo-k8/sumo-k8/pkg/simulation"
+	"github.com/sumo-k8/sumo-k8/pkg/statistics"
+)
+
+// of what an aim judges the interval.
+const (
+	ofMean       = "mean"
+	ofDifference = "difference"
+)
+
+// minReplications is the least number of runs of a point before a sequential study judges them, unless it says otherwise: a standard
+// deviation from fewer is hardly one.
+const minReplications = 5
+
+// least is how many runs each point has before the aim is judged; 0 if that is more than any study has.
+func (a *Aim) least() int {
+	if least := cmp.Or(a.Min, minReplications); least <= MaxRuns {
+		return max(0, least)
+	}
+	return 0
+}
+
+// DefaultMetrics are what an aim judges in a study that names no metrics.
+func DefaultMetrics() []string { return []string{"mean_travel_time", "mean_time_loss"} }
+
+// judged are the metrics that a judges in a study about metrics. Counts of what rarely happens, such as teleports, have means near zero,
+// of which a share is no aim: they are judged by an absolute half width only.
+func (a *Aim) judged(metrics []string) []string {
+	if len(metrics) == 0 {
+		metrics = DefaultMetrics()
+	}
+	names := slices.Sorted(maps.Keys(a.Absolute))
+	for _, name := range metrics {
+		if m, _ := simulation.MeasureOf(name); a.RelativeHalfWidth > 0 && m.Unit != "1" && !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// Reach is how far a point is from the aim by one metric.
+type Reach struct {
+	Point  int
+	Metric string
+	N      int     // values, or pairs, that count
+	Half   float64 // half width so far; NaN below two values
+	Aim    float64 // half width that it is to have; NaN without a value of what it is a share of
+	Needed int     // by the spread so far; 0 while it is not known
+}
+
+// Reached reports whether the point has its aim.
+func (r Reach) Reached() bool { return r.N >= 2 && r.Half <= r.Aim }
+
+// Reaches say how far each point is from the aim of a sequential study; nil for others.
+func (d *Data) Reaches() []Reach {
+	aim := d.Study.Plan.Replications.Until
+	if aim == nil {
+		return nil
+	}
+	level := statistics.At(d.Study.Confidence())
+	names := aim.judged(d.Study.Plan.Metrics)
+	var all []Reach
+	add := func(point int, metric string, s statistics.Sample, goal float64) {
+		if goal == 0 {
+			return // a share of nothing
+		}
+		r := Reach{Point: point, Metric: metric, N: s.N, Half: level.Half(s), Aim: goal}
+		if s.N >= 2 {
+			r.Needed = level.Needed(s.SD, goal)
+		}
+		all = append(all, r)
+	}
+	if aim.Of != ofDifference {
+		for p := range d.Points {
+			for _, name := range names {
+				s := statistics.Describe(statistics.Present(d.Values(name, p)))
+				add(p, name, s, aim.halfWidth(name, s.Mean))
+			}
+		}
+		return all
+	}
+	pairs, _ := d.pairs(*d.Study.Plan.Baseline)
+	for _, pair := range pairs {
+		for _, name := range names {
+			differences := statistics.Differences(d.Values(name, pair[0]), d.Values(name, pair[1]))
+			add(pair[0], name, statistics.Describe(differences), aim.halfWidth(name, d.mean(name, pair[1])))
+		}
+	}
+	return all
+}
+
+// Next are the seeds of another round of a sequential study whose runs have all ended; nil if none is due, because every point has its
+// aim, or cannot have it.
+//
+// A round gives every point the same seeds, as many as the point with the largest need asks: so n is equal everywhere, and pairs are
+// complete. It doubles the seeds at most, since a spread from few runs is itself uncertain.
+func (d *Data) Next() []int64 {
+	aim := d.Study.Plan.Replications.Until
+	n := len(d.Study.Seeds)
+	if aim == nil || n >= aim.Max {
+		return nil
+	}
+	more := 0
+	for _, r := range d.Reaches() {
+		switch {
+		case r.Reached() || r.N == 0: // without a single value there is nothing that more runs would make exact
+		case r.Needed == 0:
+			more = max(more, 1) // a single value has no spread
+		default:
+			more = max(more, r.Needed-r.N)
+		}
+	}
+	return NextSeeds(d.Study.Seeds, min(more, n, aim.Max-n))
+}
+
+// Remark says what became of the aim of a sequential study that ends.
+func (d *Data) Remark() string {
+	short, none := map[int]bool{}, map[int]bool{}
+	for _, r := range d.Reaches() {
+		switch {
+		case r.N == 0:
+			none[r.Point] = true
+		case !r.Reached():
+			short[r.Point] = true
+		}
+	}
+	n := len(d.Study.Seeds)
+	var parts []string
+	if len(short) > 0 {
+		parts = append(parts, fmt.Sprintf("%s has not reached the aim with %d runs each, the most that it allows.", share(len(short), len(d.Points)), n))
+	}
+	if len(none) > 0 {
+		parts = append(parts, fmt.Sprintf("%s has no result at all.", share(len(none), len(d.Points))))
+	}
+	if len(parts) == 0 {
+		return fmt.Sprintf("Every point has reached the aim with %d runs.", n)
+	}
+	return strings.Join(parts, " ")
+}
+
+// share is "1 of 6 points".
+func share(n, of int) string {
+	if of == 1 {
+		return "The only point"
+	}
+	return fmt.Sprintf("%d of %d points", n, of)
+}
+
+// NextSeeds are n seeds that are not among those of a study: the smallest ones from 1 on.
+func NextSeeds(seeds []int64, n int) (next []int64) {
+	for s := int64(1); len(next) < n; s++ {
+		if !slices.Contains(seeds, s) {
+			next = append(next, s)
+		}
+	}
+	return next
+}

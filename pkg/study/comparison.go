@@ -1,0 +1,254 @@
+package study
+
+import (
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+
+	"github.com/sumo-k8/sumo-k8/pkg/problem"
+	"github.com/sumo-k8/sumo-k8/pkg/simulation"
+	"github.com/sumo-k8/sumo-k8/pkg/statistics"
+	"github.com/sumo-k8/sumo-k8/pkg/sumo/release"
+)
+
+// Verdict says whether a difference is told apart from chance.
+type Verdict string
+
+// The verdicts. They follow the p values that are adjusted for the whole family of comparisons.
+const (
+	Lower        Verdict = "lower"
+	Higher       Verdict = "higher"
+	ByItself     Verdict = "by_itself"      // told apart by itself, not among all comparisons of the study
+	NotToldApart Verdict = "not_told_apart" // from chance
+	Constant     Verdict = "constant"       // every pair of runs differs by the same number
+	Unknown      Verdict = "unknown"        // too few runs
+)
+
+// Comparison is a point compared with its baseline by one metric.
+type Comparison struct {
+	Point, Baseline int
+	Metric          simulation.Measure
+	// Mean and BaselineMean are those of each point's own successful runs. With runs that lack a partner their difference is not that of
+	// the pairs.
+	Mean, BaselineMean float64
+	statistics.Difference
+	Adjusted float64 // p, by Holm's method over the family; NaN without a test
+	Verdict  Verdict
+	// Words are the verdict for a person: "lower by 12.3 s (95 %: 8.1 to 16.5), n = 10, paired by seed".
+	Words string
+	// Sentence names both points too, and can stand in a report.
+	Sentence string
+}
+
+// Comparisons are the points of a study compared with a baseline.
+type Comparisons struct {
+	Baseline Baseline
+	// Family is how many comparisons p values are adjusted for: those of all points by all metrics of the study, whatever is asked for.
+	Family int
+	All    []Comparison // by point, then by metric
+	// Unmatched are points for which the baseline has no partner.
+	Unmatched []int
+	// Notes are what a reader has to know about all of them.
+	Notes []string
+}
+
+// FindBaseline is the one that text names, a variant or the JSON of a Baseline, or the plan's if text is empty.
+func (p Plan) FindBaseline(text string) (Baseline, error) {
+	b := p.Baseline
+	if text != "" {
+		b = &Baseline{Variant: text}
+		if strings.HasPrefix(text, "{") {
+			b = &Baseline{}
+			if err := json.Unmarshal([]byte(text), b); err != nil {
+				return Baseline{}, problem.New(problem.Invalid, `baseline must be the name of a variant, or JSON: {"variant": "base", "values": {"demand": 1}}`)
+			}
+		}
+	}
+	if b == nil {
+		names := make([]string, len(p.Variants))
+		for i, v := range p.Variants {
+			names[i] = v.Name
+		}
+		return Baseline{}, problem.New(problem.Invalid, "The study names no baseline. Say what to compare with: baseline=%s, or values of axes as "+
+			`JSON: baseline={"values": {"demand": 1}}. Its variants are %s.`, names[0], strings.Join(names, ", "))
+	}
+	var f faults
+	Plan{Variants: p.Variants, Axes: p.Axes, Baseline: b}.checkBaseline(&f)
+	if len(f.items) > 0 {
+		i := f.items[0]
+		return Baseline{}, problem.New(problem.Invalid, "The baseline cannot be used: %s %s.", strings.TrimPrefix(i.Location, "body."), i.Message).WithItems(f.items...)
+	}
+	return *b, nil
+}
+
+// of is the point that p is compared with, itself if it is a baseline; false if there is none.
+func (b Baseline) of(p Point, numbers map[string]int) (point int, ok bool) {
+	setting := slices.Clone(p.Setting)
+	for i, v := range setting {
+		if fixed, ok := b.Values[v.Axis]; ok {
+			setting[i].Value = fixed
+		}
+	}
+	point, ok = numbers[key(cmp.Or(b.Variant, p.Variant), setting)]
+	return point, ok
+}
+
+// pairs are the numbers of the points that are compared, each with its baseline.
+func (d *Data) pairs(b Baseline) (pairs [][2]int, unmatched []int) {
+	numbers := make(map[string]int, len(d.Points))
+	for _, p := range d.Points {
+		numbers[key(p.Variant, p.Setting)] = p.Number
+	}
+	for _, p := range d.Points {
+		switch base, ok := b.of(p, numbers); {
+		case !ok:
+			unmatched = append(unmatched, p.Number)
+		case base != p.Number:
+			pairs = append(pairs, [2]int{p.Number, base})
+		}
+	}
+	return pairs, unmatched
+}
+
+// Compare compares all points with a baseline, by all metrics of the study, of which metrics are shown.
+func (d *Data) Compare(level *statistics.Level, b Baseline, metrics []simulation.Measure) Comparisons {
+	pairs, unmatched := d.pairs(b)
+	family := d.Metrics()
+	c := Comparisons{Baseline: b, Family: len(pairs) * len(family), Unmatched: unmatched}
+	var p []float64
+	for _, pair := range pairs {
+		for _, m := range family {
+			one := Comparison{
+				Point: pair[0], Baseline: pair[1], Metric: m,
+				Mean: d.mean(m.Name, pair[0]), BaselineMean: d.mean(m.Name, pair[1]),
+				Difference: level.Compare(d.Values(m.Name, pair[0]), d.Values(m.Name, pair[1])),
+			}
+			c.All, p = append(c.All, one), append(p, one.P)
+		}
+	}
+	for i, adjusted := range statistics.Holm(p, c.Family) {
+		one := &c.All[i]
+		one.Adjusted = adjusted
+		one.Verdict = one.judge(1 - level.Confidence())
+		one.Words = one.words(level.Confidence(), c.Family)
+		one.Sentence = one.sentence(d)
+	}
+	c.All = slices.DeleteFunc(c.All, func(one Comparison) bool { return !slices.Contains(metrics, one.Metric) })
+	c.Notes = d.notes(pairs)
+	return c
+}
+
+func (c *Comparison) judge(alpha float64) Verdict {
+	switch {
+	case c.Method == statistics.None:
+		return Unknown
+	case c.Method == statistics.Exact:
+		return Constant
+	case c.Adjusted <= alpha && c.Difference.Mean < 0:
+		return Lower
+	case c.Adjusted <= alpha:
+		return Higher
+	case c.P <= alpha:
+		return ByItself
+	}
+	return NotToldApart
+}
+
+func (c *Comparison) words(confidence float64, family int) string {
+	d := c.Difference
+	unit := c.Metric.Unit
+	if unit == "1" {
+		unit = ""
+	}
+	way := "higher"
+	if d.Mean < 0 {
+		way = "lower"
+	}
+	pairing := "paired by seed"
+	if d.Method == statistics.Welch {
+		pairing = "not paired, Welch's test"
+	}
+	switch c.Verdict {
+	case Unknown:
+		return fmt.Sprintf("nothing to be said with n = %d: two runs of each point at least", d.N)
+	case Constant:
+		if d.Mean == 0 {
+			return fmt.Sprintf("no difference in any of %d pairs of runs; nothing varies, so there is no test", d.N)
+		}
+		return fmt.Sprintf("%s by %s in each of %d pairs of runs; nothing varies, so there is no test", way, Quantity(math.Abs(d.Mean), 0, unit), d.N)
+	case NotToldApart:
+		return fmt.Sprintf("not told apart from chance with n = %d", d.N)
+	}
+	low, high := math.Abs(d.Mean)-d.Half, math.Abs(d.Mean)+d.Half
+	text := fmt.Sprintf("%s by %s (%g %%: %s to %s), n = %d, %s", way, Quantity(math.Abs(d.Mean), d.Half, unit), 100*confidence,
+		Quantity(low, d.Half, ""), Quantity(high, d.Half, ""), d.N, pairing)
+	if c.Verdict == ByItself {
+		text = fmt.Sprintf("told apart by itself, not among the %d comparisons of this study: %s", family, text)
+	}
+	return text
+}
+
+// sentence says what is compared, too.
+func (c *Comparison) sentence(d *Data) string {
+	name := func(point int) string { return Label(d.Points[point].Variant, d.Points[point].Setting) }
+	return fmt.Sprintf("%s of %s against %s: %s.", c.Metric.Words(), name(c.Point), name(c.Baseline), c.Words)
+}
+
+// Quantity is a number for people: with as many decimals as two digits of its half width take, or with six significant digits without one.
+func Quantity(v, half float64, unit string) string {
+	var text string
+	if half > 0 {
+		decimals := max(0, 1-int(math.Floor(math.Log10(half))))
+		text = fmt.Sprintf("%.*f", min(decimals, 12), v)
+	} else {
+		text = fmt.Sprintf("%.6g", v)
+	}
+	if unit != "" {
+		text += " " + unit
+	}
+	return text
+}
+
+// notes say what sets the points of pairs apart beside what the study varies.
+func (d *Data) notes(pairs [][2]int) (notes []string) {
+	fates := d.Fates()
+	var versions, warnings []string
+	for _, pair := range pairs {
+		point, base := pair[0], pair[1]
+		if both := union(fates[point].Versions, fates[base].Versions); len(both) > 1 {
+			versions = union(versions, both)
+		}
+		for _, w := range d.Points[point].Warnings {
+			if !slices.Contains(d.Points[base].Warnings, w) {
+				warnings = union(warnings, []string{w})
+			}
+		}
+		for _, w := range d.Points[base].Warnings {
+			if !slices.Contains(d.Points[point].Warnings, w) {
+				warnings = union(warnings, []string{w})
+			}
+		}
+	}
+	if len(versions) > 0 {
+		slices.SortFunc(versions, release.Compare)
+		notes = append(notes, "Points are compared that ran on different versions of SUMO ("+strings.Join(versions, ", ")+"), whose models and "+
+			"defaults differ: part of each difference, or all of it, may be theirs.")
+	}
+	for _, w := range warnings {
+		notes = append(notes, "Not the same for both sides of a comparison: "+w)
+	}
+	return notes
+}
+
+// union is a with what only b has.
+func union(a, b []string) []string {
+	for _, text := range b {
+		if !slices.Contains(a, text) {
+			a = append(a, text)
+		}
+	}
+	return a
+}

@@ -1,0 +1,238 @@
+package study
+
+import (
+	"encoding/json"
+	"fmt"
+	"math"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/sumo-k8/sumo-k8/pkg/job"
+	"github.com/sumo-k8/sumo-k8/pkg/simulation"
+	"github.com/sumo-k8/sumo-k8/pkg/statistics"
+)
+
+// numbers are a study of two variants at two demands, with as many seeds as each point has values of one metric. NaN is a run that failed.
+func numbers(metric string, points [4][]float64) *Data {
+	s := Study{
+		MetricNames: simulation.MetricNames(),
+		Plan: Plan{
+			Variants: []Variant{{Name: "base"}, {Name: "green wave"}},
+			Axes:     []Axis{{Name: "demand", Set: "scale", Values: []json.RawMessage{json.RawMessage("0.8"), json.RawMessage("1.2")}}},
+			Baseline: &Baseline{Variant: "base"}, Metrics: []string{metric},
+		},
+	}
+	var all []Point
+	var results []Result
+	for i, values := range points {
+		all = append(all, Point{
+			Number: i, Variant: s.Plan.Variants[i/2].Name, Setting: Setting{{Axis: "demand", Value: s.Plan.Axes[0].Values[i%2]}},
+		})
+		for r, v := range values {
+			one := Result{Point: i, Replication: r, State: job.Succeeded, SumoVersion: "1.28.0", Metrics: make([]float64, len(s.MetricNames))}
+			for m, name := range s.MetricNames {
+				one.Metrics[m] = math.NaN()
+				if name == metric {
+					one.Metrics[m] = v
+				}
+			}
+			if math.IsNaN(v) {
+				one.State, one.Reason = job.Failed, simulation.DeadlineExceeded
+			}
+			results = append(results, one)
+			if r >= len(s.Seeds) {
+				s.Seeds = append(s.Seeds, int64(r+1))
+			}
+		}
+	}
+	return NewData(s, all, results)
+}
+
+func TestVerdictsInWords(t *testing.T) {
+	t.Parallel()
+	nan := math.NaN()
+	base := []float64{70, 74, 71, 78, 73, 75}
+	shifted := func(by float64, noise ...float64) []float64 {
+		out := make([]float64, len(base))
+		for i, v := range base {
+			out[i] = v + by
+			if len(noise) > 0 {
+				out[i] += noise[i%len(noise)]
+			}
+		}
+		return out
+	}
+	for name, tc := range map[string]struct {
+		points [4][]float64 // base 0.8, base 1.2, green wave 0.8, green wave 1.2
+		want   [2]string
+	}{
+		"lower, and not told apart": {
+			[4][]float64{base, base, shifted(-12, 0.4, -0.5, 0.2), shifted(0, 3, -2.5, -1)},
+			[2]string{
+				"Mean time loss of green wave, demand 0.8 against base, demand 0.8: lower by 11.97 s (95 %: 11.52 to 12.41), n = 6, paired by seed.",
+				"Mean time loss of green wave, demand 1.2 against base, demand 1.2: not told apart from chance with n = 6.",
+			},
+		},
+		"told apart by itself": {
+			[4][]float64{base, base, shifted(2, 2.6, -1.6, 0.5, -2.6, 1.4, 2.9), shifted(0, 3, -2.5, -1)},
+			[2]string{
+				"Mean time loss of green wave, demand 0.8 against base, demand 0.8: told apart by itself, not among the 2 comparisons of this study: " +
+					"higher by 2.5 s (95 %: 0.2 to 4.9), n = 6, paired by seed.",
+				"Mean time loss of green wave, demand 1.2 against base, demand 1.2: not told apart from chance with n = 6.",
+			},
+		},
+		"a point without a success, and one seed": {
+			[4][]float64{base, {70}, {nan, nan, nan, nan, nan, nan}, {71}},
+			[2]string{
+				"Mean time loss of green wave, demand 0.8 against base, demand 0.8: nothing to be said with n = 0: two runs of each point at least.",
+				"Mean time loss of green wave, demand 1.2 against base, demand 1.2: nothing to be said with n = 1: two runs of each point at least.",
+			},
+		},
+		"nothing varies": {
+			[4][]float64{{5, 5}, {6.1, 6.3}, {5, 5}, {6.3, 6.5}},
+			[2]string{
+				"Mean time loss of green wave, demand 0.8 against base, demand 0.8: no difference in any of 2 pairs of runs; nothing varies, so there is no test.",
+				"Mean time loss of green wave, demand 1.2 against base, demand 1.2: higher by 0.2 s in each of 2 pairs of runs; nothing varies, so there is no test.",
+			},
+		},
+		"seeds that do not pair": {
+			[4][]float64{{70, 74, 71, nan, nan, nan}, base, {nan, nan, nan, 40, 43, 41}, base},
+			[2]string{
+				"Mean time loss of green wave, demand 0.8 against base, demand 0.8: lower by 30.3 s (95 %: 26.0 to 34.6), n = 3, not paired, Welch's test.",
+				"Mean time loss of green wave, demand 1.2 against base, demand 1.2: no difference in any of 6 pairs of runs; nothing varies, so there is no test.",
+			},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			d := numbers("mean_time_loss", tc.points)
+			c := d.Compare(statistics.At(0.95), *d.Study.Plan.Baseline, d.Metrics())
+			if len(c.All) != 2 || c.Family != 2 {
+				t.Fatalf("%d comparisons, family %d", len(c.All), c.Family)
+			}
+			if diff := cmp.Diff(tc.want, [2]string{c.All[0].Sentence, c.All[1].Sentence}); diff != "" {
+				t.Errorf("sentences (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestTheFamilyIsAllComparisonsWhateverIsShown(t *testing.T) {
+	t.Parallel()
+	base, other := []float64{70, 74, 71, 78}, []float64{69, 72, 70, 77.5}
+	d := numbers("mean_time_loss", [4][]float64{base, base, other, base})
+	d.Study.Plan.Metrics = []string{"mean_time_loss", "mean_speed"}
+	m, _ := simulation.MeasureOf("mean_time_loss")
+	c := d.Compare(statistics.At(0.95), *d.Study.Plan.Baseline, []simulation.Measure{m})
+	if c.Family != 4 || len(c.All) != 2 {
+		t.Errorf("family %d, %d comparisons shown", c.Family, len(c.All))
+	}
+	if got, want := c.All[0].Adjusted, min(1, 4*c.All[0].P); math.Abs(got-want) > 1e-15 {
+		t.Errorf("adjusted p %v, want %v", got, want)
+	}
+}
+
+func TestBaselines(t *testing.T) {
+	t.Parallel()
+	values := []float64{1, 2}
+	d := numbers("mean_time_loss", [4][]float64{values, values, values, values})
+	for text, want := range map[string]string{
+		"":                             "2-0 3-1",
+		"green wave":                   "0-2 1-3",
+		`{"values": {"demand": 0.80}}`: "1-0 3-2",
+		`{"variant": "base", "values": {"demand": 1.2}}`: "0-1 2-1 3-1",
+		"red wave":                  "none of the variants",
+		`{"values": {"supply": 1}}`: "none of the axes",
+		`{"values": {"demand": 7}}`: "none of the axis's values",
+		`{"variant"`:                "or JSON",
+	} {
+		b, err := d.Study.Plan.FindBaseline(text)
+		if err != nil {
+			if !strings.Contains(err.Error(), want) {
+				t.Errorf("%s: %v, want %s", text, err, want)
+			}
+			continue
+		}
+		pairs, _ := d.pairs(b)
+		var got []string
+		for _, p := range pairs {
+			got = append(got, fmt.Sprintf("%d-%d", p[0], p[1]))
+		}
+		if strings.Join(got, " ") != want {
+			t.Errorf("%s: %v, want %s", text, got, want)
+		}
+	}
+	d.Study.Plan.Baseline = nil
+	if _, err := d.Study.Plan.FindBaseline(""); err == nil || !strings.Contains(err.Error(), "baseline=base") {
+		t.Errorf("no baseline: %v", err)
+	}
+}
+
+func TestMissingRunsStayVisible(t *testing.T) {
+	t.Parallel()
+	nan := math.NaN()
+	d := numbers("mean_time_loss", [4][]float64{{1, 2, 3}, {1, 2}, {nan, nan, 3}, {1, nan, 3}})
+	fates := d.Fates()
+	for i, want := range [4][3]int{{3, 0, 0}, {2, 0, 1}, {1, 2, 0}, {2, 1, 0}} {
+		if got := [3]int{fates[i].Succeeded, fates[i].Missing, fates[i].Open}; got != want {
+			t.Errorf("point %d: succeeded, missing, open are %v, want %v", i, got, want)
+		}
+	}
+	if fates[2].Reasons[simulation.DeadlineExceeded] != 2 {
+		t.Errorf("reasons: %v", fates[2].Reasons)
+	}
+	notes := strings.Join(d.Notes(), "\n")
+	for _, want := range []string{"3 of the runs, at 2 of the points, ended without a result", "1 of the runs have not ended"} {
+		if !strings.Contains(notes, want) {
+			t.Errorf("notes lack %q:\n%s", want, notes)
+		}
+	}
+}
+
+func TestRoundsOfASequentialStudy(t *testing.T) {
+	t.Parallel()
+	nan := math.NaN()
+	wide, narrow := []float64{60, 90, 75, 80, 70}, []float64{74, 75, 74.5, 75.2, 74.8}
+	for name, tc := range map[string]struct {
+		aim    Aim
+		points [4][]float64
+		want   int // seeds of the next round
+	}{
+		"every point has its aim":              {Aim{RelativeHalfWidth: 0.05, Max: 30}, [4][]float64{narrow, narrow, narrow, narrow}, 0},
+		"the widest point asks for all":        {Aim{RelativeHalfWidth: 0.12, Max: 30}, [4][]float64{narrow, wide, narrow, narrow}, 4},
+		"a round doubles at most":              {Aim{RelativeHalfWidth: 0.01, Max: 30}, [4][]float64{narrow, wide, narrow, narrow}, 5},
+		"no more than max":                     {Aim{RelativeHalfWidth: 0.01, Max: 7}, [4][]float64{narrow, wide, narrow, narrow}, 2},
+		"max is reached":                       {Aim{RelativeHalfWidth: 0.01, Max: 5}, [4][]float64{narrow, wide, narrow, narrow}, 0},
+		"a point without results asks nothing": {Aim{RelativeHalfWidth: 0.05, Max: 30}, [4][]float64{narrow, {nan, nan, nan, nan, nan}, narrow, narrow}, 0},
+		"a single value asks for another": {
+			Aim{RelativeHalfWidth: 0.05, Max: 30}, [4][]float64{narrow, {74, nan, nan, nan, nan}, narrow, narrow}, 1,
+		},
+		"a mean of zero has no relative aim": {Aim{RelativeHalfWidth: 0.05, Max: 30}, [4][]float64{{-1, 1}, narrow, narrow, narrow}, 0},
+		"an absolute half width":             {Aim{Absolute: map[string]float64{"mean_time_loss": 20}, Max: 30}, [4][]float64{wide, wide, wide, wide}, 0},
+		"a metric without an aim":            {Aim{Absolute: map[string]float64{"teleports": 2}, Max: 30}, [4][]float64{wide, wide, wide, wide}, 0},
+		"differences vary less than means":   {Aim{RelativeHalfWidth: 0.05, Of: "difference", Max: 30}, [4][]float64{wide, wide, wide, wide}, 0},
+		"differences to an uneven baseline":  {Aim{RelativeHalfWidth: 0.05, Of: "difference", Max: 30}, [4][]float64{wide, wide, narrow, wide}, 5},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			d := numbers("mean_time_loss", tc.points)
+			d.Study.Plan.Replications.Until = &tc.aim
+			next := d.Next()
+			if len(next) != tc.want {
+				t.Fatalf("%d seeds, want %d", len(next), tc.want)
+			}
+			if diff := cmp.Diff(NextSeeds([]int64{1, 2, 3, 4, 5}, tc.want), next); diff != "" {
+				t.Errorf("next seeds (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestNextSeedsAreNew(t *testing.T) {
+	t.Parallel()
+	if diff := cmp.Diff([]int64{1, 3, 5}, NextSeeds([]int64{2, 4, 23423}, 3)); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
