@@ -122,7 +122,7 @@ func TestNumbersOfAStudyAreShownWithWhatTheyHide(t *testing.T) {
 	var out strings.Builder
 	show.Grid(&out, statisticsRows(s, numbers, numbers.Metrics[0], false), 2)
 	want := `variant  demand  n  mean kg  ± (95 %)  relative     needed     sd  missing  open  teleports  unfinished
----------------------------------------------------------------------------------------------------------
+-------------------------------------------------------------------------------------------------------
 base     1       3    4.568     0.023     0.5 %          3  0.010        2     0       12.5           3
 base     2       1        2         -         -          -      -        0     4          0           -
 base     3       2        3         0       0 %  >=1000000      0        0     0          -           -
