@@ -43,7 +43,8 @@ trips that had not ended.`
 		if err != nil {
 			return err
 		}
-		return a.showStatistics(ctx, api, args[0], q, wide)
+		_, err = a.showStatistics(ctx, api, args[0], q, wide)
+		return err
 	})
 	return c
 }
@@ -61,15 +62,17 @@ func metricNames(*cobra.Command, []string, string) ([]cobra.Completion, cobra.Sh
 	return simulation.MetricNames(), cobra.ShellCompDirectiveNoFileComp
 }
 
-func (a *app) showStatistics(ctx context.Context, api *client.Client, id string, q client.StudyQuestion, wide bool) error {
+// showStatistics returns the remarks that it has shown.
+func (a *app) showStatistics(ctx context.Context, api *client.Client, id string, q client.StudyQuestion, wide bool) ([]string, error) {
 	s, err := api.Study(ctx, id) // which has the order of the axes, and the aim
 	if err != nil {
-		return err
+		return nil, err
 	}
 	numbers, err := api.StudyStatistics(ctx, id, q)
 	if err != nil {
-		return err
+		return nil, err
 	}
+	remarks := slices.Concat(constants(numbers), incomplete(numbers.Points), numbers.Notes)
 	a.print(numbers, func() {
 		for i, m := range numbers.Metrics {
 			if i > 0 {
@@ -83,9 +86,9 @@ func (a *app) showStatistics(ctx context.Context, api *client.Client, id string,
 		} else {
 			fmt.Fprintf(a.out, "\nneeded: runs of each point for %s\n", aimed(s, q, numbers.Confidence))
 		}
-		a.remarks(slices.Concat(constants(numbers), incomplete(numbers.Points), numbers.Notes))
+		a.remarks(remarks)
 	})
-	return nil
+	return remarks, nil
 }
 
 // printable is rows without what could control the terminal.
@@ -274,12 +277,13 @@ whatever is shown; each interval is that of its comparison alone.`
 		if err != nil {
 			return err
 		}
-		return a.showComparison(ctx, api, args[0], q)
+		return a.showComparison(ctx, api, args[0], q, nil)
 	})
 	return c
 }
 
-func (a *app) showComparison(ctx context.Context, api *client.Client, id string, q client.StudyQuestion) error {
+// showComparison leaves out the remarks that the reader knows.
+func (a *app) showComparison(ctx context.Context, api *client.Client, id string, q client.StudyQuestion, known []string) error {
 	compared, err := api.StudyComparison(ctx, id, q)
 	if err != nil {
 		return err
@@ -294,7 +298,8 @@ func (a *app) showComparison(ctx context.Context, api *client.Client, id string,
 			fmt.Fprintf(a.out, "\nVerdicts count %s (%s); each interval is that of its comparison alone.\n",
 				counted(compared.Family, "comparison"), compared.Adjustment)
 		}
-		a.remarks(slices.Concat(unmatched(compared), incomplete(compared.Points), compared.Notes))
+		remarks := slices.Concat(unmatched(compared), incomplete(compared.Points), compared.Notes)
+		a.remarks(slices.DeleteFunc(remarks, func(text string) bool { return slices.Contains(known, text) }))
 	})
 	return nil
 }
@@ -320,9 +325,10 @@ func (a *app) showOutcome(ctx context.Context, api *client.Client, s client.Stud
 		q.Metrics = study.DefaultMetrics()
 	}
 	fmt.Fprintln(a.out)
-	if err := a.showStatistics(ctx, api, s.ID, q, false); err != nil || s.Plan.Baseline == nil {
+	known, err := a.showStatistics(ctx, api, s.ID, q, false)
+	if err != nil || s.Plan.Baseline == nil {
 		return err
 	}
 	fmt.Fprintln(a.out)
-	return a.showComparison(ctx, api, s.ID, q)
+	return a.showComparison(ctx, api, s.ID, q, known)
 }
