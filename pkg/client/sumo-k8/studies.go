@@ -255,8 +255,8 @@ func (a *app) studied(ctx context.Context, api *client.Client, s client.Study, f
 
 func sizeOf(s client.Study) string {
 	size := counted(len(s.Points), "point") + ", " + counted(s.Runs.Planned, "run")
-	if aim := s.Plan.Replications.Until; aim != nil && s.Status != study.Succeeded {
-		size += fmt.Sprintf(" (up to %d, as the aim takes)", aim.Max*len(s.Points))
+	if s.MostRuns > s.Runs.Planned && !s.Status.Terminal() {
+		size += fmt.Sprintf(" (up to %d, as the aim takes)", s.MostRuns)
 	}
 	return size
 }
@@ -301,11 +301,7 @@ func (a *app) showPoints(s client.Study) {
 func (a *app) followStudy(ctx context.Context, api *client.Client, s client.Study) error {
 	var display show.Study
 	if !a.asJSON() {
-		labels := make([]string, len(s.Points))
-		for i, p := range s.Points {
-			labels[i] = s.PointLabel(p.Variant, p.Setting)
-		}
-		display = show.NewStudy(a.err, labels)
+		display = show.NewStudy(a.err, show.PointLabels(s))
 	}
 	var end client.StudyEvent
 	var runs client.StudyRuns
@@ -324,14 +320,7 @@ func (a *app) followStudy(ctx context.Context, api *client.Client, s client.Stud
 		case a.asJSON():
 			fmt.Fprintf(a.out, "%s\n", e.JSON())
 		case !e.End:
-			for _, p := range e.Points {
-				display.Point(p.Point, tallyOf(p.StudyRuns, len(s.Seeds)))
-			}
-			var eta time.Time
-			if e.ETA != nil {
-				eta = *e.ETA
-			}
-			display.All(tallyOf(e.Runs, e.Runs.Planned), eta)
+			show.Event(display, e, len(s.Seeds))
 			runs = e.Runs
 		}
 		end = e
@@ -350,10 +339,6 @@ func (a *app) followStudy(ctx context.Context, api *client.Client, s client.Stud
 		return &studyEnd{end.Status}
 	}
 	return nil
-}
-
-func tallyOf(r client.StudyRuns, planned int) show.Tally {
-	return show.Tally{Planned: planned, Succeeded: r.Succeeded, Failed: r.Failed, Cancelled: r.Cancelled, Active: r.Active}
 }
 
 func (a *app) listStudiesCommand() *cobra.Command {
