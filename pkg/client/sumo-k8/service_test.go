@@ -56,6 +56,7 @@ func TestAgainstTheService(t *testing.T) {
 		"JSON is the service's":                testJSON,
 		"a key that does not work is reported": testWrongKey,
 		"the README shows what submit prints":  testREADME,
+		"the worked example of studies":        testStudiesDocument,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

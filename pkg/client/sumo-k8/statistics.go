@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/mattn/go-runewidth"
 	"github.com/spf13/cobra"
 
 	"github.com/sumo-k8/sumo-k8/pkg/client"
@@ -101,10 +102,21 @@ func printable(rows [][]string) [][]string {
 	return rows
 }
 
-// lines shows remarks that belong to an answer.
+// remarkWidth is where remarks are folded, in columns.
+const remarkWidth = 120
+
+// remarks shows sentences that belong to an answer.
 func (a *app) remarks(all []string) {
 	for _, text := range all {
-		fmt.Fprintf(a.out, "- %s\n", show.Printable(text))
+		line := "-"
+		for _, word := range strings.Fields(show.Printable(text)) {
+			if runewidth.StringWidth(line)+1+runewidth.StringWidth(word) > remarkWidth {
+				fmt.Fprintln(a.out, line)
+				line = " "
+			}
+			line += " " + word
+		}
+		fmt.Fprintln(a.out, line)
 	}
 }
 

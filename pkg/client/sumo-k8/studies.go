@@ -327,7 +327,7 @@ func (a *app) followStudy(ctx context.Context, api *client.Client, s client.Stud
 	}
 	if display != nil {
 		display.Close()
-		a.note("Study %s is %s. %s", s.ID, end.Status, end.Message)
+		a.note("%s", strings.TrimSpace(fmt.Sprintf("Study %s is %s. %s", s.ID, end.Status, end.Message)))
 		if runs.Succeeded > 0 {
 			if err := a.showOutcome(ctx, api, s); err != nil {
 				return err
