@@ -22,11 +22,11 @@ var aimOptions = []string{"min", "max", "of", "confidence"}
 
 func (f *aimFlags) add(c *cobra.Command) {
 	flags := c.Flags()
-	flags.StringSliceVar(&f.until, "until", nil, "add seeds until each mean is known this well: a half width of its interval as a share of the mean, "+
-		"such as 5%, or in a metric's own unit, such as teleports=2; repeatable")
+	flags.StringSliceVar(&f.until, "until", nil, "add seeds until intervals are this narrow: ± 5% of the mean, or, in the unit of a metric, "+
+		"± teleports=2; repeatable")
 	flags.IntVar(&f.max, "max", 0, "with --until: the most runs of each point")
 	flags.IntVar(&f.min, "min", 0, "with --until: the runs of each point before the first look (default: 5)")
-	flags.StringVar(&f.of, "of", "", "with --until: what is to be known so well, mean (default) or difference to the baseline")
+	flags.StringVar(&f.of, "of", "", "with --until: whose intervals, mean (default) or difference to the baseline")
 	flags.Float64Var(&f.confidence, "confidence", 0, "with --until: confidence of the intervals (default: 0.95)")
 	c.MarkFlagsMutuallyExclusive("seeds", "until")
 	must(c.RegisterFlagCompletionFunc("of", cobra.FixedCompletions([]string{"mean", "difference"}, cobra.ShellCompDirectiveNoFileComp)))

@@ -32,7 +32,7 @@ trips that had not ended.`
 	flags := c.Flags()
 	addMetrics(c, &q)
 	flags.StringVar(&aim, "aim", "", "half width, as a share of the mean, for which needed runs are counted (default: the study's aim, or 5%)")
-	flags.BoolVar(&wide, "wide", false, "show the standard deviation's companions too: least, quartiles, median, greatest, and SUMO's version")
+	flags.BoolVar(&wide, "wide", false, "also show least, quartiles, median, greatest, and the version of SUMO")
 	noFiles(c, "aim")
 	c.RunE = a.does(func(ctx context.Context, args []string) (err error) {
 		if aim != "" {

@@ -36,7 +36,7 @@ func testStudiesDocument(t *testing.T, s *service.Server) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 8*time.Minute) // half a minute on two idle cores
 	defer cancel()
 	bin := localtest.Folder(t)
 	out, err := exec.CommandContext(ctx, "go", "build", "-o", filepath.Join(bin, "sumo-k8"), ".").CombinedOutput()
