@@ -170,6 +170,8 @@ type StudyDrawing struct {
 	Axis       string // along which the metric is drawn
 	Baseline   string // as in StudyQuestion
 	Confidence float64
+	Dark       bool
+	Width      int // pixels
 }
 
 // StudyPlot returns a plot of a study as a file.
@@ -179,6 +181,12 @@ func (c *Client) StudyPlot(ctx context.Context, id, name string, d StudyDrawing)
 		if value != "" {
 			query.Set(param, value)
 		}
+	}
+	if d.Dark {
+		query.Set("theme", "dark")
+	}
+	if d.Width != 0 {
+		query.Set("width", strconv.Itoa(d.Width))
 	}
 	path := studyPath(id, "/plots/"+url.PathEscape(name+"."+d.Format))
 	return c.fetch(ctx, request{method: http.MethodGet, path: path, query: query})

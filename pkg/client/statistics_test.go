@@ -23,15 +23,17 @@ func TestNumbersOfAStudyAreAskedForByTheirParameters(t *testing.T) {
 	api := server.client(t)
 	ctx := t.Context()
 
-	answer = `{"study_id": "s", "confidence": 0.9, "statistics": [{"point": 1, "metric": "m", "n": 3, "mean": 2.5, "low": null}], "new_field": 7}`
-	numbers, err := api.StudyStatistics(ctx, "s", StudyQuestion{Metrics: []string{"m", "o@vClass=bus"}, Confidence: 0.9, RelativeHalfWidth: 0.02})
+	answer = `{"study_id": "s", "confidence": 0.9, "statistics": [{"metric": "m", "n": 3, "mean": 2.5, "low": null}], "new_field": 7}`
+	q := StudyQuestion{Metrics: []string{"m", "o@vClass=bus"}, Confidence: 0.9, RelativeHalfWidth: 0.02}
+	numbers, err := api.StudyStatistics(ctx, "s", q)
 	if err != nil || len(numbers.Statistics) != 1 || *numbers.Statistics[0].Mean != 2.5 || numbers.Statistics[0].Low != nil ||
 		string(numbers.JSON()) != answer {
 		t.Errorf("statistics are %+v, %v", numbers, err)
 	}
 	answer = `{"baseline": {"variant": "base"}, "comparisons": [{"verdict": "not_told_apart", "better": null, "sentence": "No."}]}`
 	compared, err := api.StudyComparison(ctx, "s", StudyQuestion{Baseline: `{"values": {"demand": 1}}`})
-	if err != nil || compared.Baseline.Variant != "base" || compared.Comparisons[0].Verdict != study.NotToldApart || compared.Comparisons[0].Better != nil {
+	if err != nil || compared.Baseline.Variant != "base" || compared.Comparisons[0].Verdict != study.NotToldApart ||
+		compared.Comparisons[0].Better != nil {
 		t.Errorf("the comparison is %+v, %v", compared, err)
 	}
 	answer = "a,b\n"
@@ -41,7 +43,8 @@ func TestNumbersOfAStudyAreAskedForByTheirParameters(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	picture, err := api.StudyPlot(ctx, "s", "means", StudyDrawing{Format: "svg", Metric: "m", Axis: "demand", Baseline: "base", Confidence: 0.99})
+	picture, err := api.StudyPlot(ctx, "s", "means", StudyDrawing{Format: "svg", Metric: "m", Axis: "demand", Baseline: "base", Confidence: 0.99,
+		Dark: true, Width: 900})
 	if err != nil || string(picture) != answer || out.String() != answer+answer {
 		t.Errorf("the plot is %q (%v), what was copied %q", picture, err, &out)
 	}
@@ -50,7 +53,7 @@ func TestNumbersOfAStudyAreAskedForByTheirParameters(t *testing.T) {
 		"/studies/s/comparison?baseline=%7B%22values%22%3A+%7B%22demand%22%3A+1%7D%7D",
 		"/studies/s/table?format=csv&metric=m",
 		"/studies/a%2Fb/report.html",
-		"/studies/s/plots/means.svg?axis=demand&baseline=base&confidence=0.99&metric=m",
+		"/studies/s/plots/means.svg?axis=demand&baseline=base&confidence=0.99&metric=m&theme=dark&width=900",
 	}
 	if diff := cmp.Diff(want, asked); diff != "" {
 		t.Errorf("asked (-want +got):\n%s", diff)

@@ -124,7 +124,8 @@ func newFakeServer(t *testing.T) *fakeServer {
 			Variants []struct{ Scenario string }
 			Baseline struct{ Values map[string]int }
 		}
-		if err := json.NewDecoder(r.Body).Decode(&asked); err != nil || asked.Variants[0].Scenario != "cross-1" || asked.Baseline.Values["side green"] != 42 {
+		err := json.NewDecoder(r.Body).Decode(&asked)
+		if err != nil || asked.Variants[0].Scenario != "cross-1" || asked.Baseline.Values["side green"] != 42 {
 			fail(w, http.StatusBadRequest, fmt.Sprintf("not the study that was expected: %+v, %v", asked, err))
 			return
 		}
@@ -132,8 +133,8 @@ func newFakeServer(t *testing.T) *fakeServer {
 	})
 	tenant("GET /studies/study-1/events", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/event-stream")
-		fmt.Fprintf(w, "event: progress\ndata: {\"runs\": {\"planned\": 2, \"succeeded\": 2}}\n\nevent: end\ndata: {\"status\": %q, \"message\": \"Look.\"}\n\n",
-			s.end("study"))
+		fmt.Fprint(w, "event: progress\ndata: {\"runs\": {\"planned\": 2, \"succeeded\": 2}}\n\n")
+		fmt.Fprintf(w, "event: end\ndata: {\"status\": %q, \"message\": \"Look.\"}\n\n", s.end("study"))
 	})
 	tenant("GET /studies/study-1/comparison", func(w http.ResponseWriter, _ *http.Request) {
 		answer(w, map[string]any{"comparisons": []map[string]any{{"sentence": "Mean time loss is lower."}}})

@@ -174,8 +174,8 @@ func statisticsRows(s client.Study, numbers client.StudyStatistics, m client.Stu
 		for _, axis := range s.Plan.Axes {
 			row = append(row, study.Value{Value: p.Setting[axis.Name]}.Text())
 		}
-		row = append(row, strconv.Itoa(e.N), scale.Exact(e.Mean, e.HalfWidth), scale.Exact(e.HalfWidth, e.HalfWidth), shareText(e.RelativeHalfWidth),
-			neededText(e.Needed), scale.Exact(e.SD, e.HalfWidth))
+		row = append(row, strconv.Itoa(e.N), scale.Exact(e.Mean, e.HalfWidth), scale.Exact(e.HalfWidth, e.HalfWidth),
+			shareText(e.RelativeHalfWidth), neededText(e.Needed), scale.Exact(e.SD, e.HalfWidth))
 		if wide {
 			for _, v := range []*float64{e.Min, e.Q1, e.Median, e.Q3, e.Max} {
 				row = append(row, scale.Exact(v, e.HalfWidth))
@@ -267,7 +267,7 @@ func constants(numbers client.StudyStatistics) (lines []string) {
 			}
 		}
 		if n > 0 {
-			lines = append(lines, fmt.Sprintf("%s is the same in all runs of %d of %s: the seed changes nothing there, and an interval says nothing.",
+			lines = append(lines, fmt.Sprintf("%s is the same in all runs of %d of %s: the seed changes nothing there.",
 				simulation.Measure{Name: m.Name}.Words(), n, counted(len(numbers.Points), "point")))
 		}
 	}
@@ -280,9 +280,10 @@ func (a *app) compareStudyCommand() *cobra.Command {
 	c.Long = `Says of each point and metric how it differs from the baseline, in a sentence that can stand in a report, or that it is
 not told apart from chance. Runs are paired by seed where seeds pair. Verdicts count all comparisons of the study,
 whatever is shown; each interval is that of its comparison alone.`
-	c.Example = "  sumo-k8 study compare $STUDY\n  sumo-k8 study compare $STUDY --metric mean_time_loss --baseline '{\"values\": {\"demand\": 1}}'"
+	c.Example = `  sumo-k8 study compare $STUDY
+  sumo-k8 study compare $STUDY --metric mean_time_loss --baseline '{"values": {"demand": 1}}'`
 	addMetrics(c, &q)
-	c.Flags().StringVar(&q.Baseline, "baseline", "", "what to compare with: a variant, or values of axes as JSON (default: the study's baseline)")
+	c.Flags().StringVar(&q.Baseline, "baseline", "", "what to compare with: a variant, or values of axes as JSON (default: the study's)")
 	noFiles(c, "baseline")
 	c.RunE = a.does(func(ctx context.Context, args []string) error {
 		api, err := a.tenant()
