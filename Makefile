@@ -32,7 +32,7 @@ build: ## Build the programs into .local/bin
 	@infra/build.sh $(BIN)
 
 .PHONY: demo
-demo: install build ## Run two scenarios end to end, with results and plots
+demo: install build ## Run two scenarios and a small study end to end
 	@$(BIN)/demo --server $(BIN)/local --data $(LOCAL)/demo --networks test_networks/ready_to_use --out $(RESULTS)
 
 .PHONY: dev

@@ -33,7 +33,8 @@ echo "$answers"
 # What the steps must have printed; grep -q would close the pipe early.
 for expected in '"status":"SUCCEEDED"' '"to":"SUCCEEDED"' 'vehicles_inserted' '"code":"scenario_invalid"' '"code":"conflict"' \
 	'"edge_length_km"' '"changed":["roundabout.sumocfg"]' 'Changed: cross.add.xml' '"name":"mean_speed"' '"junctions"' '<svg width' '"oldest_wait_seconds"' '"upload_id"' '"status":"deleted"' '"valid":false' '"plan_limits"' '"max_cpu":64' '"status":"healthy"' 's3://traffic-data/acme/city.zip' \
-	' 100 % SUCCEEDED' 'DIFFERENT OPTIONS' '2 plots in ' '"old_secrets_until"' '"deliveries"'; do
+	' 100 % SUCCEEDED' 'DIFFERENT OPTIONS' '2 plots in ' '"old_secrets_until"' '"deliveries"' \
+	'Mean time loss of cross, green 35 against cross, green 42: ' '"half_width"' '"p_adjusted"' 'axis.green'; do
 	grep -F -- "$expected" <<<"$answers" >/dev/null || { echo "readme.sh: no output contains $expected" >&2; exit 1; }
 done
 if grep -E '"status":5[0-9][0-9]' <<<"$answers"; then

@@ -92,7 +92,7 @@ func (f *Function) studyPlot(ctx context.Context, in *studyPlotRequest) (*studyP
 	if err != nil {
 		return nil, err
 	}
-	asked := studyQuestion{Confidence: in.Confidence}
+	asked := StudyQuestion{Confidence: in.Confidence}
 	measures := d.Leading()
 	if in.Metric != "" {
 		asked.Metric = []string{in.Metric}

@@ -200,11 +200,17 @@ func (w *writeErrors) Write(p []byte) (int, error) {
 // DownloadZip copies a zip of all of a job's files to w. It cannot be resumed. got is called with how many bytes have arrived; it
 // may be nil.
 func (c *Client) DownloadZip(ctx context.Context, id string, w io.Writer, got func(n int64)) error {
+	r := request{method: http.MethodGet, path: jobPath(id, "/results.zip")}
+	return c.copy(ctx, r, &countingWriter{w: w, report: got})
+}
+
+// copy copies the answer to r to w as it arrives. Once it has begun it cannot be repeated.
+func (c *Client) copy(ctx context.Context, r request, w io.Writer) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	p := c.patience(true)
 	for {
-		resp, err := c.send(ctx, request{method: http.MethodGet, path: jobPath(id, "/results.zip")})
+		resp, err := c.send(ctx, r)
 		if err != nil {
 			if err := p.wait(ctx, err); err != nil {
 				return err
@@ -214,7 +220,7 @@ func (c *Client) DownloadZip(ctx context.Context, id string, w io.Writer, got fu
 		defer resp.Body.Close()
 		body := watch(resp.Body, cancel)
 		defer body.stop()
-		_, err = io.Copy(&writeErrors{&countingWriter{w: w, report: got}}, body)
+		_, err = io.Copy(&writeErrors{w}, body)
 		var local *sourceError
 		switch {
 		case errors.As(err, &local):

@@ -23,7 +23,7 @@ import (
 // fakeServer answers as the HTTP contract says. Its fields are set before the first request.
 type fakeServer struct {
 	*httptest.Server
-	outcome map[string]string // scenario → state its job ends in; SUCCEEDED when missing
+	outcome map[string]string // scenario, or "study" → state its job ends in; SUCCEEDED when missing
 
 	mu        sync.Mutex
 	polls     map[string]int
@@ -118,6 +118,33 @@ func newFakeServer(t *testing.T) *fakeServer {
 	tenant("GET /jobs/{id}/plots/vehicles.png", func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.WriteString(w, "picture of "+r.PathValue("id"))
 	})
+	tenant("POST /scenarios", func(w http.ResponseWriter, _ *http.Request) { answer(w, map[string]any{"id": "cross-1"}) })
+	tenant("POST /studies", func(w http.ResponseWriter, r *http.Request) {
+		var asked struct {
+			Variants []struct{ Scenario string }
+			Baseline struct{ Values map[string]int }
+		}
+		err := json.NewDecoder(r.Body).Decode(&asked)
+		if err != nil || asked.Variants[0].Scenario != "cross-1" || asked.Baseline.Values["side green"] != 42 {
+			fail(w, http.StatusBadRequest, fmt.Sprintf("not the study that was expected: %+v, %v", asked, err))
+			return
+		}
+		answer(w, map[string]any{"study_id": "study-1", "points": []map[string]any{{"point": 0, "variant": "cross"}}, "seeds": []int{1, 2}})
+	})
+	tenant("GET /studies/study-1/events", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/event-stream")
+		fmt.Fprint(w, "event: progress\ndata: {\"runs\": {\"planned\": 2, \"succeeded\": 2}}\n\n")
+		fmt.Fprintf(w, "event: end\ndata: {\"status\": %q, \"message\": \"Look.\"}\n\n", s.end("study"))
+	})
+	tenant("GET /studies/study-1/comparison", func(w http.ResponseWriter, _ *http.Request) {
+		answer(w, map[string]any{"comparisons": []map[string]any{{"sentence": "Mean time loss is lower."}}})
+	})
+	tenant("DELETE /studies/study-1", func(w http.ResponseWriter, _ *http.Request) {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.cancelled = append(s.cancelled, "study-1")
+		answer(w, map[string]any{})
+	})
 	mux.HandleFunc("GET /s3/{name...}", func(w http.ResponseWriter, r *http.Request) {
 		if r.Header.Get("Authorization") != "" {
 			fail(w, http.StatusBadRequest, "only one auth mechanism is allowed")
@@ -148,10 +175,10 @@ func fail(w http.ResponseWriter, status int, detail string, items ...map[string]
 	_ = json.NewEncoder(w).Encode(map[string]any{"title": http.StatusText(status), "status": status, "detail": detail, "errors": items})
 }
 
-// networks makes a folder with a zip for each name.
+// networks makes a folder with a zip for each name, and for the study.
 func networks(t *testing.T, names ...string) string {
 	dir := t.TempDir()
-	for _, name := range names {
+	for _, name := range append(names, question.scenario) {
 		var b bytes.Buffer
 		if err := zip.NewWriter(&b).Close(); err != nil {
 			t.Fatal(err)
@@ -182,6 +209,7 @@ func TestTheWholePathEndsWithTheVerdict(t *testing.T) {
 		"corridor   90 % SUCCEEDED\n",
 		"vehicles inserted        veh      1,530   1,530\n",
 		"mean speed of the trips  m/s       8.46    8.46\n",
+		"\n2/2 done\nMean time loss is lower.\n",
 		"corridor: plot " + filepath.Join(out, "corridor", "plot.png") + "\n",
 	} {
 		if !strings.Contains(stdout.String(), want) {
@@ -280,6 +308,22 @@ func TestAFailedJobFailsTheDemoAndCancelsTheOthers(t *testing.T) {
 		t.Errorf("exit code %d, output\n%s\nwant it to end with %s", code, &stdout, want)
 	}
 	if diff := cmp.Diff([]string{"job-corridor", "job-square"}, server.cancelled); diff != "" {
+		t.Errorf("cancelled (-want +got):\n%s", diff)
+	}
+}
+
+func TestAStudyThatDoesNotSucceedFailsTheDemoAndIsCancelled(t *testing.T) {
+	t.Parallel()
+	server := newFakeServer(t)
+	server.outcome = map[string]string{"study": "INCOMPLETE"}
+	var stdout bytes.Buffer
+	code := run(t.Context(), []string{"--url", server.URL, "--admin-key", testAdminKey,
+		"--networks", networks(t, "corridor", "square"), "--out", t.TempDir()}, &stdout, testTime)
+	want := "demo: FAILED following the study: study study-1 is INCOMPLETE: Look.\n"
+	if code == 0 || !strings.HasSuffix(stdout.String(), want) {
+		t.Errorf("exit code %d, output\n%s\nwant it to end with %s", code, &stdout, want)
+	}
+	if diff := cmp.Diff([]string{"study-1"}, server.cancelled); diff != "" {
 		t.Errorf("cancelled (-want +got):\n%s", diff)
 	}
 }

@@ -1,5 +1,5 @@
-// Command demo demonstrates the whole path over HTTP: it registers a tenant, submits scenarios, follows their runs, and
-// leaves results, a table and plots.
+// Command demo demonstrates the whole path over HTTP: it registers a tenant, submits scenarios, follows their runs, leaves
+// results, a table and plots, and asks a question of many runs.
 package main
 
 import (
@@ -145,7 +145,8 @@ func demo(ctx context.Context, o options, stdout io.Writer, now time.Time) (vehi
 		fmt.Fprintf(stdout, "%s: %d files in %s\n", r.name, r.files, r.folder)
 		fmt.Fprintf(stdout, "%s: plot %s\n", r.name, filepath.Join(r.folder, plotFile))
 	}
-	return vehicles, nil
+	fmt.Fprintln(stdout)
+	return vehicles, ask(ctx, api, filepath.Join(o.networks, question.scenario+".zip"), stdout)
 }
 
 func columns(runs []finished) []show.Column {

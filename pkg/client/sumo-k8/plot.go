@@ -71,13 +71,7 @@ func (a *app) plot(ctx context.Context, api *client.Client, ids []string, o plot
 		return err
 	}
 	if o.list {
-		a.print(found, func() {
-			rows := [][]string{{"PLOT", "TITLE"}}
-			for _, p := range found.Plots {
-				rows = append(rows, []string{p.Name, p.Title})
-			}
-			a.table(rows)
-		})
+		a.print(found, func() { a.listPlots(found) })
 		return nil
 	}
 	names := o.names
@@ -101,27 +95,50 @@ func (a *app) plot(ctx context.Context, api *client.Client, ids []string, o plot
 		dir = ids[0]
 	}
 	o.drawing.With = ids[1:]
-	pictures := make([][]byte, len(names)) // all of them, before a folder is made
+	files := make([]picture, len(names))
 	for i, name := range names {
-		if pictures[i], err = api.Draw(ctx, ids[0], name, o.drawing); err != nil {
+		files[i].name = name + "." + o.drawing.Format
+		if files[i].content, err = api.Draw(ctx, ids[0], name, o.drawing); err != nil {
 			return err
 		}
 	}
+	if err := savePictures(dir, files); err != nil {
+		return err
+	}
+	a.print(found, func() { fmt.Fprintf(a.out, "%s in %s\n", counted(len(names), "plot"), dir) })
+	return nil
+}
+
+func (a *app) listPlots(found client.Plots) {
+	rows := [][]string{{"PLOT", "TITLE"}}
+	for _, p := range found.Plots {
+		rows = append(rows, []string{p.Name, p.Title})
+	}
+	a.table(rows)
+}
+
+// picture is a plot as a file.
+type picture struct {
+	name    string
+	content []byte
+}
+
+// savePictures makes the folder, if it is missing, when all plots have been drawn.
+func savePictures(dir string, files []picture) error {
 	root, err := openFolder(dir)
 	if err != nil {
 		return err
 	}
 	defer root.Close()
-	for i, name := range names {
-		err := client.WriteFile(root, name+"."+o.drawing.Format, func(w io.Writer) error {
-			_, err := w.Write(pictures[i])
+	for _, file := range files {
+		err := client.WriteFile(root, file.name, func(w io.Writer) error {
+			_, err := w.Write(file.content)
 			return err
 		})
 		if err != nil {
-			return fmt.Errorf("saving the plot %s: %w", name, err)
+			return fmt.Errorf("saving the plot %s: %w", file.name, err)
 		}
 	}
-	a.print(found, func() { fmt.Fprintf(a.out, "%s in %s\n", counted(len(names), "plot"), dir) })
 	return nil
 }
 
@@ -160,9 +177,13 @@ func (a *app) plotNames(cmd *cobra.Command, args []string, _ string) ([]cobra.Co
 		if err != nil {
 			return nil
 		}
-		for _, p := range found.Plots {
-			out = append(out, cobra.CompletionWithDesc(p.Name, p.Title))
-		}
-		return out
+		return plotCompletions(found)
 	})
+}
+
+func plotCompletions(found client.Plots) (out []cobra.Completion) {
+	for _, p := range found.Plots {
+		out = append(out, cobra.CompletionWithDesc(p.Name, p.Title))
+	}
+	return out
 }

@@ -32,6 +32,7 @@ func TestAgainstTheService(t *testing.T) {
 	for name, test := range map[string]func(*testing.T, *service.Server){
 		"submit and follow": testSubmitAndFollow,
 		"a study is run, followed, extended and fetched": testStudies,
+		"a study's numbers":                    testStudyNumbers,
 		"submit, then look":                    testSubmitThenLook,
 		"a folder is a scenario":               testFolder,
 		"the exit code is the job's":           testExitCodes,
@@ -55,6 +56,7 @@ func TestAgainstTheService(t *testing.T) {
 		"JSON is the service's":                testJSON,
 		"a key that does not work is reported": testWrongKey,
 		"the README shows what submit prints":  testREADME,
+		"the worked example of studies":        testStudiesDocument,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

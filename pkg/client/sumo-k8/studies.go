@@ -26,12 +26,14 @@ import (
 func (a *app) studyCommand() *cobra.Command {
 	return group("study", "Ask one question of many runs: variants, swept values, seeds",
 		a.runStudyCommand(), a.listStudiesCommand(), a.getStudyCommand(), a.cancelStudyCommand(), a.extendStudyCommand(), a.retryStudyCommand(),
-		a.studyResultsCommand())
+		a.studyResultsCommand(), a.studyStatisticsCommand(), a.compareStudyCommand(), a.studyTableCommand(), a.studyPlotCommand(),
+		a.studyReportCommand())
 }
 
 // studyFlags are the flags of study run.
 type studyFlags struct {
 	runFlags
+	aimFlags
 	axes, metrics  []string
 	seeds, combine string
 	baseline       string
@@ -48,10 +50,11 @@ func (a *app) runStudyCommand() *cobra.Command {
 		Long: `Makes a study and prints its id. Each scenario is a variant: a zip, a folder or the id of a stored one, with a name
 before an equals sign if it needs one. Each --axis sweeps a setting: a field of the run, option:NAME for an option of
 SUMO, or xml:FILE#ELEMENT[@KEY='VALUE']/@ATTRIBUTE for an attribute in a file of the scenario. Every combination is a
-point, and each point runs once with each seed. With --follow, the progress of all points is shown until the study
-ends, and the exit code says how it ended.`,
+point, and each point runs once with each seed. With --until, further seeds follow in rounds, the same ones for every
+point, until all means are known as well as that. With --follow, the progress of all points is shown until the study
+ends, then its means and, with --baseline, its comparisons; the exit code says how it ended.`,
 		Example: `  sumo-k8 study run city.zip --axis demand=scale:0.8,1,1.2 --seeds 1:10 --follow
-  sumo-k8 study run base=city.zip "green wave=$SCENARIO" --baseline base --seeds 1:30
+  sumo-k8 study run base=city.zip "green wave=$SCENARIO" --baseline base --until 5% --of difference --max 30
   sumo-k8 study run city/ --axis "imperfection=xml:vtypes.add.xml#vType[@id='car']/@sigma:0.2,0.5" --seeds 1:5 --dry-run`,
 		Args: cobra.MinimumNArgs(1),
 	}
@@ -64,17 +67,19 @@ ends, and the exit code says how it ended.`,
 	flags.StringArrayVar(&f.axes, "axis", nil, "NAME=SETTING:VALUE,VALUE…; repeatable")
 	flags.StringVar(&f.seeds, "seeds", "", "the seeds of each point: a range such as 1:10, or a list such as 1,5,7")
 	flags.StringVar(&f.combine, "combine", "", "product (default), or zip: the first values of all axes together, and so on")
-	flags.StringVar(&f.baseline, "baseline", "", "the variant that others are compared with")
-	flags.StringSliceVar(&f.metrics, "metric", nil, "the metrics that the study is about (default: all)")
+	flags.StringVar(&f.baseline, "baseline", "", "what others are compared with: a variant, or values of axes as JSON")
+	flags.StringSliceVar(&f.metrics, "metric", nil, "the metrics that the study is about (default: all that describe traffic)")
 	flags.IntVar(&f.maxParallel, "max-parallel", 0, "the most runs at a time (default: as many as your limits allow)")
 	flags.Float64Var(&f.stopShare, "stop-share", 0, "stop when more than this share of the runs has failed")
 	flags.BoolVar(&f.dryRun, "dry-run", false, "only show what the study would be")
 	flags.StringVar(&f.key, "idempotency-key", "", "a key of your own: repeating the command with it creates no second study")
 	flags.BoolVarP(&f.follow, "follow", "f", false, "show the progress of all points until the study ends")
-	must(c.MarkFlagRequired("seeds"))
+	f.aimFlags.add(c)
+	c.MarkFlagsOneRequired("seeds", "until")
 	c.MarkFlagsMutuallyExclusive("dry-run", "follow")
 	must(c.RegisterFlagCompletionFunc("combine", cobra.FixedCompletions([]string{"product", "zip"}, cobra.ShellCompDirectiveNoFileComp)))
-	noFiles(c, "name", "config-file", "axis", "seeds", "baseline", "metric", "max-parallel", "stop-share", "idempotency-key")
+	noFiles(c, "name", "config-file", "axis", "seeds", "baseline", "max-parallel", "stop-share", "idempotency-key")
+	must(c.RegisterFlagCompletionFunc("metric", metricNames))
 	a.completeOptions(c)
 	f.set = func(name string) bool { return flags.Changed(name) }
 	c.RunE = a.does(func(ctx context.Context, args []string) error {
@@ -112,7 +117,7 @@ func (f *studyFlags) request() (r client.StudyRequest, err error) {
 	if r.Run, err = client.StudyRun(run); err != nil {
 		return r, err
 	}
-	if r.Replications.Seeds, err = seedsOf(f.seeds); err != nil {
+	if r.Replications, err = replicationsOf(f.seeds, f.aimFlags, f.set); err != nil {
 		return r, err
 	}
 	for _, text := range f.axes {
@@ -122,13 +127,39 @@ func (f *studyFlags) request() (r client.StudyRequest, err error) {
 		}
 		r.Axes = append(r.Axes, axis)
 	}
-	if f.baseline != "" {
-		r.Baseline = &study.Baseline{Variant: f.baseline}
+	if r.Baseline, err = baselineOf(f.baseline); err != nil {
+		return r, err
 	}
 	if f.set("stop-share") {
 		r.OnFailure = &study.OnFailure{StopShare: f.stopShare}
 	}
 	return r, nil
+}
+
+// replicationsOf reads --seeds and --until, either of which may be missing.
+func replicationsOf(seeds string, aim aimFlags, set func(name string) bool) (r study.Replications, err error) {
+	if seeds != "" {
+		if r.Seeds, err = seedsOf(seeds); err != nil {
+			return r, err
+		}
+	}
+	r.Until, err = aim.aim(set)
+	return r, err
+}
+
+// baselineOf reads --baseline: the name of a variant, or JSON.
+func baselineOf(text string) (*study.Baseline, error) {
+	switch {
+	case text == "":
+		return nil, nil
+	case !strings.HasPrefix(text, "{"):
+		return &study.Baseline{Variant: text}, nil
+	}
+	b := &study.Baseline{}
+	if err := json.Unmarshal([]byte(text), b); err != nil {
+		return nil, usage(`--baseline %q is neither the name of a variant nor JSON such as {"values": {"demand": 1}}`, text)
+	}
+	return b, nil
 }
 
 // seedsOf reads --seeds: a range, or a list.
@@ -223,7 +254,11 @@ func (a *app) studied(ctx context.Context, api *client.Client, s client.Study, f
 }
 
 func sizeOf(s client.Study) string {
-	return counted(len(s.Points), "point") + ", " + counted(s.Runs.Planned, "run")
+	size := counted(len(s.Points), "point") + ", " + counted(s.Runs.Planned, "run")
+	if s.MostRuns > s.Runs.Planned && !s.Status.Terminal() {
+		size += fmt.Sprintf(" (up to %d, as the aim takes)", s.MostRuns)
+	}
+	return size
 }
 
 // effort says what runs are expected to take.
@@ -266,13 +301,10 @@ func (a *app) showPoints(s client.Study) {
 func (a *app) followStudy(ctx context.Context, api *client.Client, s client.Study) error {
 	var display show.Study
 	if !a.asJSON() {
-		labels := make([]string, len(s.Points))
-		for i, p := range s.Points {
-			labels[i] = s.PointLabel(p.Variant, p.Setting)
-		}
-		display = show.NewStudy(a.err, labels)
+		display = show.NewStudy(a.err, show.PointLabels(s))
 	}
 	var end client.StudyEvent
+	var runs client.StudyRuns
 	for e, err := range api.FollowStudy(ctx, s.ID) {
 		if err != nil {
 			if display != nil {
@@ -288,30 +320,25 @@ func (a *app) followStudy(ctx context.Context, api *client.Client, s client.Stud
 		case a.asJSON():
 			fmt.Fprintf(a.out, "%s\n", e.JSON())
 		case !e.End:
-			for _, p := range e.Points {
-				display.Point(p.Point, tallyOf(p.StudyRuns, len(s.Seeds)))
-			}
-			var eta time.Time
-			if e.ETA != nil {
-				eta = *e.ETA
-			}
-			display.All(tallyOf(e.Runs, e.Runs.Planned), eta)
+			show.Event(display, e, len(s.Seeds))
+			runs = e.Runs
 		}
 		end = e
 	}
 	if display != nil {
 		display.Close()
-		a.note("Study %s is %s. %s", s.ID, end.Status, end.Message)
+		a.note("%s", strings.TrimSpace(fmt.Sprintf("Study %s is %s. %s", s.ID, end.Status, end.Message)))
+		if runs.Succeeded > 0 {
+			if err := a.showOutcome(ctx, api, s); err != nil {
+				return err
+			}
+		}
 		a.note("Fetch the files of all runs: sumo-k8 study results %s", s.ID)
 	}
 	if end.Status != study.Succeeded {
 		return &studyEnd{end.Status}
 	}
 	return nil
-}
-
-func tallyOf(r client.StudyRuns, planned int) show.Tally {
-	return show.Tally{Planned: planned, Succeeded: r.Succeeded, Failed: r.Failed, Cancelled: r.Cancelled, Active: r.Active}
 }
 
 func (a *app) listStudiesCommand() *cobra.Command {
@@ -457,17 +484,20 @@ func (a *app) cancelStudyCommand() *cobra.Command {
 
 func (a *app) extendStudyCommand() *cobra.Command {
 	var seeds string
+	var aim aimFlags
 	var values, variants []string
 	var maxParallel int
 	var follow bool
-	c := a.oneStudy("extend STUDY", "Add seeds, values or variants to a study", nil)
-	c.Example = "  sumo-k8 study extend $STUDY --seeds 11:20\n  sumo-k8 study extend $STUDY --value demand=1.4,1.6 --variant late=late.zip"
+	c := a.oneStudy("extend STUDY", "Add seeds, values or variants to a study, or another aim", nil)
+	c.Example = "  sumo-k8 study extend $STUDY --seeds 11:20\n  sumo-k8 study extend $STUDY --until 3% --max 60\n" +
+		"  sumo-k8 study extend $STUDY --value demand=1.4,1.6 --variant late=late.zip"
 	flags := c.Flags()
 	flags.StringVar(&seeds, "seeds", "", "further seeds: a range such as 11:20, or a list; those that are there already count once")
 	flags.StringArrayVar(&values, "value", nil, "further values of an axis, as AXIS=VALUE,VALUE; repeatable")
 	flags.StringArrayVar(&variants, "variant", nil, "a further variant, as [NAME=]FILE.zip|FOLDER|SCENARIO; repeatable")
 	flags.IntVar(&maxParallel, "max-parallel", 0, "the most runs at a time")
 	flags.BoolVarP(&follow, "follow", "f", false, "show the progress of all points until the study ends")
+	aim.add(c)
 	noFiles(c, "seeds", "value", "max-parallel")
 	c.RunE = a.does(func(ctx context.Context, args []string) error {
 		api, err := a.tenant()
@@ -475,10 +505,8 @@ func (a *app) extendStudyCommand() *cobra.Command {
 			return err
 		}
 		var e study.Extension
-		if seeds != "" {
-			if e.Replications.Seeds, err = seedsOf(seeds); err != nil {
-				return err
-			}
+		if e.Replications, err = replicationsOf(seeds, aim, flags.Changed); err != nil {
+			return err
 		}
 		if flags.Changed("max-parallel") {
 			e.MaxParallel = &maxParallel

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -10,7 +11,10 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/sumo-k8/sumo-k8/pkg/client"
 	"github.com/sumo-k8/sumo-k8/pkg/client/internal/service"
+	"github.com/sumo-k8/sumo-k8/pkg/client/internal/show"
+	"github.com/sumo-k8/sumo-k8/pkg/study"
 )
 
 func testStudies(t *testing.T, s *service.Server) {
@@ -24,6 +28,8 @@ func testStudies(t *testing.T, s *service.Server) {
 	o := u.ok("study", "run", "base="+square, "--axis", "demand=scale:0.5,1", "--seeds", "1:3", "--name", "demand", "--baseline", "base",
 		"--follow")
 	says(t, o.stderr, "2 points, 6 runs", "6/6 done", "is SUCCEEDED")
+	says(t, o.stdout, "Mean travel time (s, lower is better)\nvariant  demand  n ", "\nbase     0.5     3 ", "Mean time loss",
+		"- The seed varies", "There is nothing to compare yet")
 	id := regexp.MustCompile(`Study (\S+) has`).FindStringSubmatch(o.stderr)[1]
 	says(t, u.ok("study", "ls").stdout, id, "demand", "SUCCEEDED")
 	says(t, u.ok("study", "get", id).stdout, "base, demand 0.5", "SUCCEEDED")
@@ -44,6 +50,107 @@ func testStudies(t *testing.T, s *service.Server) {
 	says(t, again.stderr, "11 files were there already")
 	u.ok("study", "cancel", id, "--purge")
 	u.ends(exitRefused, "study", "get", id)
+}
+
+// testStudyNumbers asks for the numbers of a study in every form.
+func testStudyNumbers(t *testing.T, s *service.Server) {
+	u := tenant(t, s)
+	const about = "Mean time loss (s, lower is better)\n"
+	o := u.ok("study", "run", "base="+u.network("square", nil), "--axis", "demand=scale:0.5,1", "--metric", "mean_time_loss", "--follow",
+		"--baseline", `{"values": {"demand": 0.5}}`, "--until", "90%", "--until", "mean_time_loss=1000", "--min", "3", "--max", "4")
+	says(t, o.stderr, "2 points, 6 runs (up to 8, as the aim takes)", "Every point has reached the aim with 3 runs.")
+	sentence := regexp.MustCompile(`(?m)^Mean time loss of base, demand 1 against base, demand 0.5: .* n = 3`)
+	if !strings.HasPrefix(o.stdout, "\n"+about) || !sentence.MatchString(o.stdout) {
+		t.Errorf("the study ends with\n%s", o.stdout)
+	}
+	says(t, o.stdout, "needed: runs of each point for ± 90 % of the mean or ± 1000 of mean_time_loss, at a confidence of 95 %",
+		"Verdicts count 1 comparison (Holm)", "decided by looking at the results")
+	id := regexp.MustCompile(`Study (\S+) has`).FindStringSubmatch(o.stderr)[1]
+
+	wide := u.ok("study", "stats", id, "--metric", "mean_speed", "--aim", "1%", "--confidence", "0.9", "--wide").stdout
+	says(t, wide, "Mean speed (m/s, higher is better)", "± (90 %)", " q1  ", "SUMO", "for ± 1 % of the mean, at a confidence of 90 %")
+	says(t, u.ends(exitRefused, "study", "stats", id, "--metric", "nonsense").stderr, "is no metric of this study")
+	var numbers struct{ Statistics []struct{ N int } }
+	if err := json.Unmarshal([]byte(u.ok("study", "stats", id, "-o", "json").stdout), &numbers); err != nil || len(numbers.Statistics) != 2 ||
+		numbers.Statistics[1].N != 3 {
+		t.Errorf("as JSON there are %+v (%v)", numbers, err)
+	}
+	says(t, u.ok("study", "compare", id, "--baseline", `{"values": {"demand": 1}}`).stdout, "of base, demand 0.5 against base, demand 1: ")
+	says(t, u.ok("study", "compare", id, "-o", "json").stdout, `"verdict":`)
+
+	csv := u.ok("study", "table", id, "--metric", "mean_time_loss,teleports").stdout
+	if rows := strings.Count(csv, "\n"); rows != 1+2*3*2 || !strings.HasPrefix(csv, "point,variant,axis.demand,") {
+		t.Errorf("the table is\n%s", csv)
+	}
+	file := filepath.Join(u.dir, "new", "runs.csv")
+	u.ok("study", "table", id, "--metric", "mean_time_loss,teleports", "--file", file)
+	if saved, err := os.ReadFile(file); err != nil || string(saved) != csv {
+		t.Errorf("saved is %q, %v", saved, err)
+	}
+	if rows := strings.Count(u.ok("study", "table", id, "--metric", "teleports", "-o", "json").stdout, `"metric":"teleports"`); rows != 6 {
+		t.Errorf("as JSON the table has %d rows", rows)
+	}
+
+	says(t, u.ok("study", "extend", id, "--until", "mean_time_loss=0.000001", "--min", "3", "--max", "4", "-f").stderr, "8/8 done",
+		"has not reached the aim with 4 runs each")
+	says(t, u.ok("__complete", "study", "stats", id, "--metric", "").stdout, "mean_time_loss\n")
+}
+
+func TestNumbersOfAStudyAreShownWithWhatTheyHide(t *testing.T) {
+	t.Parallel()
+	number := func(v float64) *float64 { return &v }
+	needed := func(n int) *int { return &n }
+	s := client.Study{Plan: study.Plan{Axes: []study.Axis{{Name: "demand"}}}}
+	numbers := client.StudyStatistics{
+		Confidence: 0.95,
+		Metrics:    []client.StudyMetric{{Name: "emissions_co2", Unit: "mg", Better: "lower"}},
+		Points: []client.PointFate{
+			{Label: "base, demand 1", Variant: "base", Setting: map[string]json.RawMessage{"demand": json.RawMessage("1")}, Succeeded: 3, Missing: 2,
+				Incomplete: true, Reasons: map[string]int{"TimedOut": 1}, Teleports: number(12.5), UnfinishedTrips: number(3)},
+			{Point: 1, Label: "base, demand 2", Variant: "base", Setting: map[string]json.RawMessage{"demand": json.RawMessage("2")}, Succeeded: 1,
+				Open: 4, Teleports: number(0)},
+			{Point: 2, Label: "base, demand 3", Variant: "base", Setting: map[string]json.RawMessage{"demand": json.RawMessage("3")}, Succeeded: 2},
+		},
+		Statistics: []client.MetricEstimate{
+			{Point: 0, Metric: "emissions_co2", N: 3, Mean: number(4.5678e6), HalfWidth: number(23456), RelativeHalfWidth: number(0.005),
+				SD: number(1e4), Needed: needed(3)},
+			{Point: 1, Metric: "emissions_co2", N: 1, Mean: number(2e6)},
+			{Point: 2, Metric: "emissions_co2", N: 2, Mean: number(3e6), HalfWidth: number(0), RelativeHalfWidth: number(0), SD: number(0),
+				Needed: needed(1_000_000), Constant: true},
+		},
+	}
+	var out strings.Builder
+	show.Grid(&out, statisticsRows(s, numbers, numbers.Metrics[0], false), 2)
+	want := `variant  demand  n  mean kg  ± (95 %)  relative     needed     sd  missing  open  teleports  unfinished
+-------------------------------------------------------------------------------------------------------
+base     1       3    4.568     0.023     0.5 %          3  0.010        2     0       12.5           3
+base     2       1        2         -         -          -      -        0     4          0           -
+base     3       2        3         0       0 %  >=1000000      0        0     0          -           -
+`
+	if diff := cmp.Diff(want, out.String()); diff != "" {
+		t.Errorf("table (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff([]string{"Incomplete: base, demand 1 lacks 2 of its 5 runs (1 TimedOut)."}, incomplete(numbers.Points)); diff != "" {
+		t.Errorf("remarks (-want +got):\n%s", diff)
+	}
+	const same = "Emissions co2 is the same in all runs of 1 of 3 points: the seed changes nothing there."
+	if diff := cmp.Diff([]string{same}, constants(numbers)); diff != "" {
+		t.Errorf("constants (-want +got):\n%s", diff)
+	}
+	uncompared := unmatched(client.StudyComparison{Points: numbers.Points, Unmatched: []int{0, 2}})
+	const alone = "Not compared, since the baseline has no point for them: base, demand 1; base, demand 3."
+	if diff := cmp.Diff([]string{alone}, uncompared); diff != "" {
+		t.Errorf("unmatched (-want +got):\n%s", diff)
+	}
+}
+
+func TestAnAimIsReadAsItIsMeant(t *testing.T) {
+	t.Parallel()
+	got, err := (&aimFlags{until: []string{"2.5%", "teleports=2"}, max: 30, of: "difference", confidence: 0.9}).aim(nil)
+	want := &study.Aim{RelativeHalfWidth: 0.025, Absolute: map[string]float64{"teleports": 2}, Max: 30, Of: "difference", Confidence: 0.9}
+	if diff := cmp.Diff(want, got); err != nil || diff != "" {
+		t.Errorf("%v (-want +got):\n%s", err, diff)
+	}
 }
 
 func TestFlagsOfAStudyAreReadAsTheyAreMeant(t *testing.T) {
@@ -69,7 +176,12 @@ func TestFlagsOfAStudyAreReadAsTheyAreMeant(t *testing.T) {
 	for _, wrong := range [][]string{
 		{"study", "run", "a.zip"}, {"study", "run", "a.zip", "--seeds", "x"}, {"study", "run", "a.zip", "--seeds", "5:1"},
 		{"study", "run", "a.zip", "--seeds", "1:2", "--axis", "scale:1"}, {"study", "run", "a.zip", "--seeds", "1:2", "--axis", "a=scale"},
-		{"study", "ls", "-n", "-1"},
+		{"study", "run", "a.zip", "--seeds", "1:2", "--until", "5%"}, {"study", "run", "a.zip", "--until", "5%"},
+		{"study", "run", "a.zip", "--until", "5", "--max", "9"}, {"study", "run", "a.zip", "--until", "teleports=x", "--max", "9"},
+		{"study", "run", "a.zip", "--until", "200%", "--max", "9"}, {"study", "run", "a.zip", "--seeds", "1:2", "--max", "9"},
+		{"study", "run", "a.zip", "--seeds", "1:2", "--baseline", "{"}, {"study", "extend", "x", "--of", "mean"},
+		{"study", "stats", "x", "--aim", "0"}, {"study", "table", "x", "--format", "ods"}, {"study", "plot", "x", "--format", "gif"},
+		{"study", "report", "x", "-o", "json"}, {"study", "ls", "-n", "-1"},
 	} {
 		u.ends(exitUsage, wrong...)
 	}

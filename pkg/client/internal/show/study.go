@@ -9,6 +9,8 @@ import (
 	"github.com/vbauerster/mpb/v8"
 	"github.com/vbauerster/mpb/v8/cwriter"
 	"github.com/vbauerster/mpb/v8/decor"
+
+	"github.com/sumo-k8/sumo-k8/pkg/client"
 )
 
 // Tally is what has become of runs.
@@ -63,6 +65,34 @@ func NewStudy(status io.Writer, labels []string) Study {
 func fits(terminal io.Writer, rows int) bool {
 	_, height, err := cwriter.New(terminal).GetTermSize()
 	return err == nil && rows < height // the cursor stands below the last row
+}
+
+// Event shows on d what an event in following a study says of its runs, of which each point has planned.
+func Event(d Study, e client.StudyEvent, planned int) {
+	if e.End {
+		return
+	}
+	for _, p := range e.Points {
+		d.Point(p.Point, tallyOf(p.StudyRuns, planned))
+	}
+	var eta time.Time
+	if e.ETA != nil {
+		eta = *e.ETA
+	}
+	d.All(tallyOf(e.Runs, e.Runs.Planned), eta)
+}
+
+func tallyOf(r client.StudyRuns, planned int) Tally {
+	return Tally{Planned: planned, Succeeded: r.Succeeded, Failed: r.Failed, Cancelled: r.Cancelled, Active: r.Active}
+}
+
+// PointLabels names the points of a study.
+func PointLabels(s client.Study) []string {
+	labels := make([]string, len(s.Points))
+	for i, p := range s.Points {
+		labels[i] = s.PointLabel(p.Variant, p.Setting)
+	}
+	return labels
 }
 
 // studyLines prints each tenth of the progress, and each further failure.

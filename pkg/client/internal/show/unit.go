@@ -5,6 +5,8 @@ import (
 
 	"golang.org/x/text/language"
 	"golang.org/x/text/message"
+
+	"github.com/sumo-k8/sumo-k8/pkg/study"
 )
 
 // Scale is how the values of a row are written: all in one unit, so that they can be compared at a glance.
@@ -61,4 +63,17 @@ func (s Scale) Number(value *float64) string {
 	default:
 		return english.Sprintf("%.2f", v)
 	}
+}
+
+// Exact writes a value with as many decimals as its half width makes meaningful, which is nil for a value that has none. A nil value is
+// a dash.
+func (s Scale) Exact(value, half *float64) string {
+	if value == nil {
+		return "-"
+	}
+	var exactness float64
+	if half != nil {
+		exactness = *half / s.per
+	}
+	return study.Quantity(*value/s.per, exactness, "")
 }

@@ -1,0 +1,177 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"io"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/sumo-k8/sumo-k8/pkg/client"
+)
+
+// tableFormats are those in which the service writes tables.
+var tableFormats = []string{"csv", "json"}
+
+// standardOutput is the name of a file that is none.
+const standardOutput = "-"
+
+func (a *app) studyTableCommand() *cobra.Command {
+	var format, file string
+	var metrics []string
+	c := a.oneStudy("table STUDY", "Write a study as a tidy table: one row for each run and metric", nil)
+	c.Long = `Writes a study as a tidy table for pandas, R or a spreadsheet: one row for each run and metric, with its unit. Runs that
+ended without a result have rows without values, so that they are missed.`
+	c.Example = "  sumo-k8 study table $STUDY --metric mean_time_loss\n  sumo-k8 study table $STUDY --file runs.csv"
+	flags := c.Flags()
+	flags.StringVar(&format, "format", tableFormats[0], "csv or json; --output json means json too")
+	flags.StringVar(&file, "file", standardOutput, "file to write; - for standard output")
+	flags.StringSliceVar(&metrics, "metric", nil, "only these metrics (default: all that any run has)")
+	must(c.RegisterFlagCompletionFunc("format", cobra.FixedCompletions(tableFormats, cobra.ShellCompDirectiveNoFileComp)))
+	must(c.RegisterFlagCompletionFunc("metric", metricNames))
+	c.RunE = a.does(func(ctx context.Context, args []string) error {
+		if !slices.Contains(tableFormats, format) {
+			return usage("--format %q is neither csv nor json", format)
+		}
+		if a.asJSON() {
+			format = "json"
+		}
+		api, err := a.tenant()
+		if err != nil {
+			return err
+		}
+		return a.write(file, func(w io.Writer) error { return api.StudyTable(ctx, args[0], format, metrics, w) })
+	})
+	return c
+}
+
+// write writes a file, which appears only when it is complete, or standard output.
+func (a *app) write(file string, write func(io.Writer) error) error {
+	if file == standardOutput {
+		return write(a.out)
+	}
+	root, err := openFolder(filepath.Dir(file))
+	if err != nil {
+		return err
+	}
+	defer root.Close()
+	if err := client.WriteFile(root, filepath.Base(file), write); err != nil {
+		return err
+	}
+	a.note("Written to %s", file)
+	return nil
+}
+
+func (a *app) studyReportCommand() *cobra.Command {
+	var file string
+	c := a.oneStudy("report STUDY", "Save the report of a study: one HTML file, to read, print or send", nil)
+	c.Long = `Saves the report of a study: question, plan, numbers, plots, versions, seeds, and how to run it again, in one HTML file
+that needs nothing else.`
+	c.Flags().StringVar(&file, "file", "", "file to write; - for standard output (default: STUDY.html)")
+	c.RunE = a.does(func(ctx context.Context, args []string) error {
+		if a.asJSON() {
+			return usage("a report is HTML; study stats and study compare have its numbers as JSON")
+		}
+		api, err := a.tenant()
+		if err != nil {
+			return err
+		}
+		return a.write(cmp.Or(file, args[0]+".html"), func(w io.Writer) error { return api.StudyReport(ctx, args[0], w) })
+	})
+	return c
+}
+
+// studyPlotOptions are the flags of study plot.
+type studyPlotOptions struct {
+	drawing client.StudyDrawing
+	dir     string
+	list    bool
+}
+
+func (a *app) studyPlotCommand() *cobra.Command {
+	var o studyPlotOptions
+	c := &cobra.Command{
+		Use: "plot STUDY [NAME...]", Short: "Save plots of a study", Args: cobra.MinimumNArgs(1),
+		Long: `Saves plots of a study, ready for a report: means with their intervals along an axis, the runs of each point as dots behind
+boxes, differences from the baseline, and how the intervals narrow with the number of runs. Without names it saves all.`,
+		Example: `  sumo-k8 study plot $STUDY
+  sumo-k8 study plot $STUDY means differences --metric mean_time_loss --axis demand --format svg --dir report`,
+		ValidArgsFunction: a.studyPlotNames,
+	}
+	flags := c.Flags()
+	flags.StringVarP(&o.dir, "dir", "d", "", "folder to put the plots in (default: one named after the study)")
+	flags.StringVar(&o.drawing.Metric, "metric", "", "metric to draw (default: the first that the study is about)")
+	flags.StringVar(&o.drawing.Axis, "axis", "", "axis along which means are drawn (default: the first with several values)")
+	flags.StringVar(&o.drawing.Baseline, "baseline", "", "what differences are to: a variant, or values of axes as JSON (default: the study's)")
+	flags.Float64Var(&o.drawing.Confidence, "confidence", 0, "of the intervals (default: that of the study's aim, or 0.95)")
+	flags.StringVar(&o.drawing.Format, "format", formats[0], "png or svg")
+	flags.BoolVar(&o.drawing.Dark, "dark", false, "light lines on a dark background")
+	flags.IntVar(&o.drawing.Width, "width", 0, "pixels (default: the service's)")
+	flags.BoolVar(&o.list, "list", false, "only list the plots")
+	must(c.MarkFlagDirname("dir"))
+	must(c.RegisterFlagCompletionFunc("metric", metricNames))
+	must(c.RegisterFlagCompletionFunc("format", cobra.FixedCompletions(formats, cobra.ShellCompDirectiveNoFileComp)))
+	noFiles(c, "axis", "baseline", "confidence", "width")
+	c.RunE = a.does(func(ctx context.Context, args []string) error {
+		if !slices.Contains(formats, o.drawing.Format) {
+			return usage("--format %q is neither png nor svg", o.drawing.Format)
+		}
+		api, err := a.tenant()
+		if err != nil {
+			return err
+		}
+		return a.plotStudy(ctx, api, args[0], args[1:], o)
+	})
+	return c
+}
+
+func (a *app) plotStudy(ctx context.Context, api *client.Client, id string, names []string, o studyPlotOptions) error {
+	found, err := api.StudyPlots(ctx, id)
+	if err != nil {
+		return err
+	}
+	if o.list {
+		a.print(found, func() { a.listPlots(found) })
+		return nil
+	}
+	if len(names) == 0 {
+		names = plotNames(found)
+	}
+	if len(names) == 0 {
+		return fmt.Errorf("study %s has no plots yet", id)
+	}
+	files := make([]picture, len(names))
+	for i, name := range names {
+		if files[i].content, err = api.StudyPlot(ctx, id, name, o.drawing); err != nil {
+			return err
+		}
+		if o.drawing.Metric != "" { // those of several metrics stand side by side
+			name += "-" + strings.NewReplacer("/", "_", "@", "_", "=", "_").Replace(o.drawing.Metric)
+		}
+		files[i].name = name + "." + o.drawing.Format
+	}
+	dir := cmp.Or(o.dir, id)
+	if err := savePictures(dir, files); err != nil {
+		return err
+	}
+	a.print(found, func() { fmt.Fprintf(a.out, "%s in %s\n", counted(len(files), "plot"), dir) })
+	return nil
+}
+
+// studyPlotNames completes the id of a study, then names of its plots.
+func (a *app) studyPlotNames(cmd *cobra.Command, args []string, word string) ([]cobra.Completion, cobra.ShellCompDirective) {
+	if len(args) == 0 {
+		return a.studyIDs(cmd, args, word)
+	}
+	return a.complete(cmd, nil, 1, tenantKey, func(ctx context.Context, api *client.Client) []cobra.Completion {
+		found, err := api.StudyPlots(ctx, args[0])
+		if err != nil {
+			return nil
+		}
+		return plotCompletions(found)
+	})
+}
