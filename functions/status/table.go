@@ -24,9 +24,9 @@ import (
 func (f *Function) registerTable(api huma.API, tags []string) {
 	op := huma.Operation{
 		OperationID: "get-study-table", Method: http.MethodGet, Path: "/studies/{id}/table", Tags: tags,
-		Summary: "Show a study as a tidy table: one row for each run and metric",
-		Description: "Runs that ended without a result have rows without values, so that they are missed. CSV has one column for each axis, " +
-			"named axis.NAME. The table outlives the results of the runs.",
+		Summary: "Download a study as a tidy table",
+		Description: "One row for each run that has ended and each metric. Runs that ended without a result have rows without values, so that " +
+			"they are missed. CSV has one column for each axis, named axis.NAME. The table outlives the results of the runs.",
 		RejectUnknownQueryParameters: true,
 		Errors:                       []int{http.StatusNotFound},
 	}
@@ -70,8 +70,11 @@ func (f *Function) table(ctx context.Context, in *tableRequest) (*huma.StreamRes
 		return nil, err
 	}
 	measures := d.Measured()
+	if len(measures) == 0 { // runs that failed have rows nevertheless
+		measures = study.Measures(d.Study.Plan.Metrics)
+	}
 	if len(in.Metric) > 0 {
-		if measures, err = (studyQuestion{Metric: in.Metric}).measures(d); err != nil {
+		if measures, err = (StudyQuestion{Metric: in.Metric}).measures(d); err != nil {
 			return nil, err
 		}
 	}

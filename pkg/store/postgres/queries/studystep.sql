@@ -94,7 +94,7 @@ WHERE id = @id AND finished_at < @before::timestamptz;
 -- name: MarkRunsPruned :exec
 UPDATE jobs SET results_pruned = true WHERE study_id = @study_id AND finished_at < @before::timestamptz AND NOT results_pruned;
 
--- name: NextRound :exec
+-- name: NextRound :execrows
 -- Gives every point of a study further seeds, unless it has changed since its runs were counted.
 UPDATE studies
 SET seeds = seeds || @seeds::bigint[], unplaced = true, message = '', version = version + 1, updated_at = clock_timestamp(),

@@ -213,7 +213,7 @@ func (q *Queries) MarkStudyPruned(ctx context.Context, arg MarkStudyPrunedParams
 	return err
 }
 
-const nextRound = `-- name: NextRound :exec
+const nextRound = `-- name: NextRound :execrows
 UPDATE studies
 SET seeds = seeds || $1::bigint[], unplaced = true, message = '', version = version + 1, updated_at = clock_timestamp(),
     runs = (SELECT count(*) FROM study_points p WHERE p.study_id = studies.id)::integer * cardinality(seeds || $1)
@@ -227,9 +227,12 @@ type NextRoundParams struct {
 }
 
 // Gives every point of a study further seeds, unless it has changed since its runs were counted.
-func (q *Queries) NextRound(ctx context.Context, arg NextRoundParams) error {
-	_, err := q.db.Exec(ctx, nextRound, arg.Seeds, arg.ID, arg.Version)
-	return err
+func (q *Queries) NextRound(ctx context.Context, arg NextRoundParams) (int64, error) {
+	result, err := q.db.Exec(ctx, nextRound, arg.Seeds, arg.ID, arg.Version)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
 }
 
 const parallelOf = `-- name: ParallelOf :many
