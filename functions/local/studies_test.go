@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sumo-k8/sumo-k8/functions/status"
 	"github.com/sumo-k8/sumo-k8/pkg/job"
 	"github.com/sumo-k8/sumo-k8/pkg/rest"
 	"github.com/sumo-k8/sumo-k8/pkg/study"
@@ -68,6 +69,7 @@ func testStudies(t *testing.T, s *service) {
 	if c.call(t, "GET", "/jobs").want(t, http.StatusOK).into(t, &page); len(page.Jobs) != 0 {
 		t.Errorf("the list of jobs has %d runs of the study", len(page.Jobs))
 	}
+	checkStudyPlots(t, c, made.StudyID)
 	rival.call(t, "GET", "/studies/"+made.StudyID).want(t, http.StatusNotFound)
 	rival.call(t, "GET", "/studies/"+made.StudyID+"/events").want(t, http.StatusNotFound)
 	c.call(t, "DELETE", "/jobs/"+runs[0].JobID+"?purge=true").want(t, http.StatusConflict)
@@ -95,6 +97,25 @@ func testStudies(t *testing.T, s *service) {
 	c.call(t, "DELETE", "/studies/"+made.StudyID+"?purge=true").want(t, http.StatusOK)
 	c.call(t, "GET", "/studies/"+made.StudyID).want(t, http.StatusNotFound)
 	c.call(t, "GET", "/jobs/"+runs[0].JobID).want(t, http.StatusNotFound)
+}
+
+func checkStudyPlots(t *testing.T, c *tenantClient, id string) {
+	t.Helper()
+	var list status.StudyPlots
+	c.call(t, "GET", "/studies/"+id+"/plots").want(t, http.StatusOK).into(t, &list)
+	if len(list.Plots) != 3 {
+		t.Errorf("the plots are %+v", list.Plots)
+	}
+	for _, p := range list.Plots {
+		a := c.call(t, "GET", p.SVG+"?metric=mean_travel_time").want(t, http.StatusOK)
+		if text := string(a.body); !strings.Contains(text, "Mean travel time") || !strings.Contains(text, ">test · n = 3") {
+			t.Errorf("%s is %.300s", p.SVG, text)
+		}
+	}
+	a := c.call(t, "GET", "/studies/"+id+"/plots/differences.svg?metric=mean_speed&baseline={%22values%22:{%22demand%22:0.5}}")
+	if text := string(a.want(t, http.StatusOK).body); !strings.Contains(text, "higher (better)") || !strings.Contains(text, "base, demand 1") {
+		t.Errorf("differences in speed are %.300s", text)
+	}
 }
 
 // metrics are the numbers of a run that do not depend on the machine.

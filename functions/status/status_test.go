@@ -570,7 +570,11 @@ func TestNobodySeesAnothersJobsAndScenarios(t *testing.T) {
 			if strings.HasPrefix(op.Path, "/scenarios/") {
 				id = map[string]string{"another's": in.digest, "unknown": strings.Repeat("0", 64), "broken": "x"}[name]
 			}
-			path := strings.NewReplacer("{id}", id, "{name}", "summary.xml", "{file}", "speed.svg").Replace(op.Path)
+			file := "speed.svg"
+			if strings.HasPrefix(op.Path, "/studies/") {
+				file = "means.svg"
+			}
+			path := strings.NewReplacer("{id}", id, "{name}", "summary.xml", "{file}", file).Replace(op.Path)
 			refusals[op.ID+" "+name] = served.Refused("GET", path, "", http.StatusNotFound, "")
 		}
 	}

@@ -33,7 +33,8 @@ func (most roundTicks) Ticks(least, greatest float64) []plot.Tick {
 	decimals := max(0, -int(math.Floor(math.Log10(step))))
 	var ticks []plot.Tick
 	for i := math.Ceil(least / step); i*step <= greatest; i++ {
-		ticks = append(ticks, plot.Tick{Value: i * step, Label: english.Sprintf("%.*f", decimals, i*step)})
+		at := i*step + 0 // −0 becomes 0
+		ticks = append(ticks, plot.Tick{Value: at, Label: english.Sprintf("%.*f", decimals, at)})
 	}
 	return ticks
 }
