@@ -33,23 +33,14 @@ export function Comparison({ id, study, live, metric }: { id: string; study: Stu
 						<span>Baseline</span>
 						<select value={baseline} onChange={(e) => setBaseline(e.currentTarget.value)}>
 							<option value="">{planned ? "The study’s" : "Choose one"}</option>
-							{study.plan.variants.map((v) => (
-								<option key={v.name} value={v.name}>
-									{v.name}
-								</option>
-							))}
-							{fixed(study).map(({ axis, value }) => (
-								<option key={axis + value} value={JSON.stringify({ values: { [axis]: value } })}>
-									{axis} {valueText(value)}
-								</option>
-							))}
+							<Baselines study={study} />
 						</select>
 					</label>
 					<label>
 						<input type="checkbox" checked={decided} onChange={(e) => setDecided(e.currentTarget.checked)} />
 						<span>Only what is told apart</span>
 					</label>
-					{shown.length > 1 && <Copy text={shown.map((x) => x.sentence).join("\n")} what="all sentences" />}
+					{shown.length > 1 && <Copy text={shown.map((x) => x.sentence).join("\n")} what="all sentences" word="Copy all sentences" />}
 				</div>
 			}
 		>
@@ -78,8 +69,24 @@ export function Comparison({ id, study, live, metric }: { id: string; study: Stu
 
 const mostFixed = 50; // more are too many to choose from
 
-/** The values of axes that can be a baseline. */
-const fixed = (study: Study): { axis: string; value: unknown }[] => (study.plan.axes ?? []).flatMap((a) => (a.values ?? []).map((value) => ({ axis: a.name, value }))).slice(0, mostFixed);
+/** What can be a baseline, as options: each variant, and each value of an axis. */
+export function Baselines({ study }: { study: Study }) {
+	const fixed = (study.plan.axes ?? []).flatMap((a) => (a.values ?? []).map((value: unknown) => ({ axis: a.name, value })));
+	return (
+		<>
+			{study.plan.variants.map((v) => (
+				<option key={v.name} value={v.name}>
+					{v.name}
+				</option>
+			))}
+			{fixed.slice(0, mostFixed).map(({ axis, value }) => (
+				<option key={axis + valueText(value)} value={JSON.stringify({ values: { [axis]: value } })}>
+					{axis} {valueText(value)}
+				</option>
+			))}
+		</>
+	);
+}
 
 const signs: Record<One["verdict"], string> = { lower: "▼", higher: "▲", by_itself: "◇", not_told_apart: "○", constant: "=", unknown: "?" };
 

@@ -5,7 +5,7 @@ import { duration, metricName, plural, whole } from "../format";
 import { asProblem, useIntention, useLoad } from "../load";
 import { Card, Empty, Field, Loading, ProblemNotice, Title } from "../parts";
 import { go, linkTo } from "../route";
-import { aimOf, axisFields, type AxisDraft, type AxisKind, blank, blankAxis, type Draft, faultAt, isAt, missing, requestOf, valuesOfAxis } from "./plan";
+import { axisFields, type AxisDraft, type AxisKind, blank, blankAxis, type Draft, faultAt, isAt, missing, requestOf, valuesOfAxis } from "./plan";
 
 type Planned = Schemas["Study"];
 type Scenarios = Got<"/scenarios">["scenarios"];
@@ -168,7 +168,7 @@ function Form({ scenarios, first }: { scenarios: Scenarios; first?: string }) {
 				</label>
 			</Card>
 
-			<Cost draft={draft} preview={preview} asking={asking} lacking={lacking} />
+			<Cost preview={preview} asking={asking} lacking={lacking} />
 			{problem && <Refusal problem={problem} faults={faults} draft={draft} />}
 			<div class="send">
 				<button class="primary" type="submit" disabled={busy || lacking !== ""} aria-busy={busy}>
@@ -322,9 +322,8 @@ function Baseline({ draft, change, fault }: Part) {
 }
 
 /** Points by replications, and what they are expected to take. */
-function Cost({ draft, preview, asking, lacking }: { draft: Draft; preview: Preview | undefined; asking: boolean; lacking: string }) {
+function Cost({ preview, asking, lacking }: { preview: Preview | undefined; asking: boolean; lacking: string }) {
 	const s = preview?.planned;
-	const most = draft.how === "until" && s ? s.points.length * aimOf(draft).max : 0;
 	return (
 		<section class="card cost" aria-label="What the study would be" aria-live="polite" aria-busy={asking}>
 			{!s && <span class="muted">{lacking ? "The size of the study appears here." : asking ? "Planning…" : "The plan has problems."}</span>}
@@ -334,7 +333,7 @@ function Cost({ draft, preview, asking, lacking }: { draft: Draft; preview: Prev
 						<strong class="figure">
 							{plural(s.points.length, "point")} × {plural(s.seeds.length, "replication")} = {plural(s.runs.planned, "run")}
 						</strong>
-						{most > s.runs.planned && <span> in the first round, {whole(most)} at most</span>}
+						{s.most_runs > s.runs.planned && <span> in the first round, {whole(s.most_runs)} at most</span>}
 					</p>
 					<p class="muted">
 						{s.estimate

@@ -2,7 +2,7 @@
 import type { Signal } from "@preact/signals";
 import { memo } from "preact/compat";
 import { useEffect, useMemo, useState } from "preact/hooks";
-import { number, whole } from "../format";
+import { meanText, number, whole } from "../format";
 import { Scroll } from "../parts";
 import { linkTo } from "../route";
 import { labelOf, layoutOf } from "./layout";
@@ -92,15 +92,6 @@ const PointCell = memo(function PointCell({ id, point, label, of, range, needed 
 		</td>
 	);
 });
-
-/** A mean with its half width, both with the decimals that the half width gives sense to. */
-export function meanText(mean: number, half: number | null | undefined): string {
-	if (half == null) return number(mean, 4);
-	if (half === 0) return `${number(mean, 4)} ± 0`;
-	const decimals = Math.max(0, Math.min(6, 1 - Math.floor(Math.log10(Math.abs(half)))));
-	const fixed = (v: number) => v.toLocaleString(undefined, { minimumFractionDigits: decimals, maximumFractionDigits: decimals });
-	return `${fixed(mean)} ± ${fixed(half)}`;
-}
 
 export const reasonsText = (reasons: Record<string, number> | undefined): string =>
 	Object.entries(reasons ?? {})

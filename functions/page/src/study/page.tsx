@@ -42,13 +42,14 @@ export function StudyPage({ id, tab, part }: { id: string; tab: string; part: st
 	const shown = views.includes(tab) ? tab : views[0]!;
 	if (shown === "points" && part !== undefined) return <PointPage study={s} live={live} point={Number(part)} />;
 	const of = { id, study: s, live, metric };
+	const choice = <MetricChoice study={s} metric={metric} choose={setMetric} limited={limited} />;
 	return (
 		<>
 			<Head study={s} live={live} changed={study.reload} />
 			{study.problem && <ProblemNotice problem={study.problem} />}
 			<Facts study={s} live={live} connected={connected} />
 			<Tabs label="Views of this study" at={shown} tabs={views.map((name) => ({ name, title: name[0]!.toUpperCase() + name.slice(1), href: linkTo("studies", id, name) }))} />
-			{shown !== "plan" && shown !== "map" && <MetricChoice study={s} metric={metric} choose={setMetric} limited={limited} />}
+			{(shown === "points" || shown === "comparison") && <div class="filters metric-choice">{choice}</div>}
 			{shown === "points" && (
 				<>
 					{numbers.problem && <ProblemNotice problem={numbers.problem} retry={numbers.again} />}
@@ -56,7 +57,7 @@ export function StudyPage({ id, tab, part }: { id: string; tab: string; part: st
 				</>
 			)}
 			{shown === "comparison" && <Comparison {...of} />}
-			{shown === "plots" && <PlotsOfStudy {...of} />}
+			{shown === "plots" && <PlotsOfStudy {...of} choice={choice} />}
 			{shown === "map" && <DifferenceMap {...of} />}
 			{shown === "plan" && <PlanOf study={s} />}
 		</>
@@ -82,7 +83,7 @@ function Facts({ study, live, connected }: { study: Study; live: Live; connected
 				{missing > 0 && <strong class="warn">{plural(missing, "run")} missing</strong>}
 				{isOpen(status) && !connected && <span class="muted">Connection lost; the page reconnects.</span>}
 			</div>
-			{message && <p class={status === "FAILED" ? "notice bad" : "muted"}>{message}</p>}
+			{message && <p class={status === "FAILED" ? "notice bad" : "muted remark"}>{message}</p>}
 			<dl class="facts">
 				<Fact name="Points">
 					{whole(study.points.length)} × {plural(study.seeds?.length ?? 0, "seed")}
@@ -120,21 +121,19 @@ function MetricChoice({ study, metric, choose, limited }: { study: Study; metric
 			</option>
 		));
 	return (
-		<div class="filters metric-choice">
-			<label>
-				<span>Metric</span>
-				<select value={metric} onChange={(e) => choose(e.currentTarget.value)}>
-					{about.length > 0 ? (
-						<>
-							<optgroup label="Of this study">{options(about)}</optgroup>
-							{!limited && <optgroup label="Others">{options(others)}</optgroup>}
-						</>
-					) : (
-						options(others)
-					)}
-				</select>
-			</label>
-		</div>
+		<label>
+			<span>Metric</span>
+			<select value={metric} onChange={(e) => choose(e.currentTarget.value)}>
+				{about.length > 0 ? (
+					<>
+						<optgroup label="Of this study">{options(about)}</optgroup>
+						{!limited && <optgroup label="Others">{options(others)}</optgroup>}
+					</>
+				) : (
+					options(others)
+				)}
+			</select>
+		</label>
 	);
 }
 

@@ -44,28 +44,37 @@ export const blankAxis = (): AxisDraft => ({ name: "demand", kind: "field", targ
 
 /** Comma-separated values: numbers, true, false, or text, which may stand in quotes. */
 export function valuesOf(text: string, asText = false): (number | boolean | string)[] {
-	const parts = text.match(/"(?:[^"\\]|\\.)*"|[^,]+/g) ?? [];
-	return parts
-		.map((p) => p.trim())
-		.filter((p) => p !== "")
-		.map((p) => {
-			if (p.startsWith('"')) {
-				try {
-					return JSON.parse(p) as string;
-				} catch {
-					return p;
-				}
+	const parts = text.match(/"(?:[^"\\]|\\.)*"|[^\s,][^,]*/g) ?? [];
+	return parts.map((part) => {
+		const p = part.trim();
+		if (p.startsWith('"')) {
+			try {
+				return JSON.parse(p) as string;
+			} catch {
+				return p; // with an escape that JSON does not have
 			}
-			if (asText) return p;
-			if (p === "true" || p === "false") return p === "true";
-			return Number.isFinite(Number(p)) ? Number(p) : p;
-		});
+		}
+		if (asText) return p;
+		if (p === "true" || p === "false") return p === "true";
+		return Number.isFinite(Number(p)) ? Number(p) : p;
+	});
 }
 
 /** A range stays text; a list becomes numbers. */
 export function seedsOf(text: string): string | number[] {
 	const parts = text.split(/[\s,]+/).filter(Boolean);
 	return parts.length > 0 && parts.every((p) => /^\d+$/.test(p)) ? parts.map(Number) : text.trim();
+}
+
+/** Seeds as ranges: 1 to 10, 12. */
+export function seedText(seeds: number[]): string {
+	const ranges: [number, number][] = [];
+	for (const s of seeds) {
+		const last = ranges.at(-1);
+		if (last && s === last[1] + 1) last[1] = s;
+		else ranges.push([s, s]);
+	}
+	return ranges.map(([a, b]) => (a === b ? String(a) : `${a} to ${b}`)).join(", ");
 }
 
 const share = (percent: string): number => Number((Number(percent.replace(",", ".")) / 100).toPrecision(12));

@@ -4,6 +4,7 @@ import { Card, Copy, Scroll } from "../parts";
 import { linkTo } from "../route";
 import { valueText } from "./layout";
 import type { Study } from "./live";
+import { seedText } from "./plan";
 
 export function PlanOf({ study }: { study: Study }) {
 	const { plan } = study;
@@ -54,15 +55,4 @@ export function PlanOf({ study }: { study: Study }) {
 			</Card>
 		</>
 	);
-}
-
-/** Seeds as ranges: 1 to 10, 12. */
-export function seedText(seeds: number[]): string {
-	const ranges: [number, number][] = [];
-	for (const s of seeds) {
-		const last = ranges.at(-1);
-		if (last && s === last[1] + 1) last[1] = s;
-		else ranges.push([s, s]);
-	}
-	return ranges.map(([a, b]) => (a === b ? String(a) : `${a} to ${b}`)).join(", ");
 }

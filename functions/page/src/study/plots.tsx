@@ -1,54 +1,49 @@
 // The plots that the service draws of a study, in the page's theme.
+import type { ComponentChildren } from "preact";
 import { useEffect, useMemo, useState } from "preact/hooks";
-import { call, download, send } from "../api";
+import { download, get, send } from "../api";
 import { useLoad } from "../load";
 import { Action, Card, Empty, Loading, ProblemNotice } from "../parts";
 import { theme } from "../theme";
+import { Baselines } from "./comparison";
 import { addressOf, isOpen, type Live, type Study } from "./live";
-
-type Plots = { plots: { name: string; title: string; svg: string; png: string }[] };
 
 const interval = 10_000; // milliseconds, while runs end
 
-export function PlotsOfStudy({ id, study, live, metric }: { id: string; study: Study; live: Live; metric: string }) {
+export function PlotsOfStudy({ id, study, live, metric, choice }: { id: string; study: Study; live: Live; metric: string; choice: ComponentChildren }) {
 	const axes = (study.plan.axes ?? []).map((a) => a.name);
 	const [axis, setAxis] = useState("");
 	const [baseline, setBaseline] = useState("");
 	const open = isOpen(live.standing.value.status);
-	const list = useLoad(id, (signal) => call<Plots>(addressOf(id, "/plots"), { signal }));
+	const list = useLoad(id, (signal) => get<"/studies/{id}/plots">(addressOf(id, "/plots") as "/studies/{id}/plots", signal));
 	const options = { metric, ...(axis && { axis }), ...(baseline && { baseline }) };
 	return (
 		<>
-			{(axes.length > 1 || study.plan.variants.length > 1) && (
-				<div class="filters metric-choice">
-					{axes.length > 1 && (
-						<label>
-							<span>Axis</span>
-							<select value={axis} onChange={(e) => setAxis(e.currentTarget.value)}>
-								<option value="">The first</option>
-								{axes.map((a) => (
-									<option key={a}>{a}</option>
-								))}
-							</select>
-						</label>
-					)}
-					{study.plan.variants.length > 1 && (
-						<label>
-							<span>Baseline</span>
-							<select value={baseline} onChange={(e) => setBaseline(e.currentTarget.value)}>
-								<option value="">{study.plan.baseline ? "The study's" : "None"}</option>
-								{study.plan.variants.map((v) => (
-									<option key={v.name}>{v.name}</option>
-								))}
-							</select>
-						</label>
-					)}
-				</div>
-			)}
+			<div class="filters metric-choice">
+				{choice}
+				{axes.length > 1 && (
+					<label>
+						<span>Axis</span>
+						<select value={axis} onChange={(e) => setAxis(e.currentTarget.value)}>
+							<option value="">The first</option>
+							{axes.map((a) => (
+								<option key={a}>{a}</option>
+							))}
+						</select>
+					</label>
+				)}
+				<label>
+					<span>Baseline</span>
+					<select value={baseline} onChange={(e) => setBaseline(e.currentTarget.value)}>
+						<option value="">{study.plan.baseline ? "The study’s" : "None"}</option>
+						<Baselines study={study} />
+					</select>
+				</label>
+			</div>
 			{list.problem && <ProblemNotice problem={list.problem} retry={list.reload} />}
 			{list.loading && <Loading what="plots" />}
 			{list.data?.plots.length === 0 && <Empty>There are no plots yet.</Empty>}
-			<div class="columns charts">
+			<div>
 				{list.data?.plots.map((p) => (
 					<Plot key={p.name} id={id} name={p.name} title={p.title} options={options} file={`${study.name}-${p.name}`} open={open} seeds={study.seeds?.length ?? 0} />
 				))}
@@ -57,9 +52,12 @@ export function PlotsOfStudy({ id, study, live, metric }: { id: string; study: S
 	);
 }
 
+/** Whether a plot of the usual width would have letters too small to read. */
+const narrow = (): boolean => innerWidth <= 720;
+
 function Plot({ id, name, title, options, file, open, seeds }: { id: string; name: string; title: string; options: Record<string, string>; file: string; open: boolean; seeds: number }) {
 	const path = (kind: string, more: Record<string, string> = {}) => addressOf(id, `/plots/${name}.${kind}?${new URLSearchParams({ ...options, ...more })}`);
-	const address = path("svg", { theme: theme.value });
+	const address = path("svg", { theme: theme.value, width: narrow() ? "600" : "1200" });
 	const image = useLoad(
 		`${address} ${open} ${seeds}`,
 		async (signal) => (await send(address, { signal })).blob(),

@@ -1,10 +1,10 @@
 // One point of a study: what its runs come to, and the runs themselves.
 import { get, isFinished, type Job, type State } from "../api";
-import { metricName, number, plural, quantity } from "../format";
+import { meanText, metricName, number, plural, quantity } from "../format";
 import { useLoad } from "../load";
 import { Card, Elapsed, Empty, Loading, ProblemNotice, Scroll, StatePill, Title } from "../parts";
 import { linkTo } from "../route";
-import { meanText, reasonsText } from "./grid";
+import { reasonsText } from "./grid";
 import { labelOf } from "./layout";
 import { addressOf, isOpen, type Live, type Study } from "./live";
 import { Notes } from "./notes";
@@ -93,7 +93,7 @@ function Estimates({ study, live, point }: { study: Study; live: Live; point: nu
 			</Scroll>
 			{fate && (
 				<p class="small muted">
-					{plural(fate.succeeded, "run")} count
+					{fate.succeeded === 0 ? "No run has succeeded" : `${plural(fate.succeeded, "run")} succeeded`}
 					{fate.open > 0 && `, ${fate.open} have not ended`}
 					{fate.teleports != null && `; ${number(fate.teleports)} teleports and`}
 					{fate.unfinished_trips != null && ` ${number(fate.unfinished_trips)} unfinished trips on average`}
