@@ -138,6 +138,8 @@ type StudyRun struct {
 	Point, Replication int
 	// Chunk is the id of the chunk in which it was started last.
 	Chunk string
+	// Superseded is true of a run that was ordered again after it had failed: it counts no longer.
+	Superseded bool
 }
 
 // Webhook is called when a single job starts and ends.

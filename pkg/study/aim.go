@@ -160,7 +160,11 @@ func (d *Data) Remark() string {
 	n := len(d.Study.Seeds)
 	var parts []string
 	if len(short) > 0 {
-		parts = append(parts, fmt.Sprintf("%s has not reached the aim with %d runs each, the most that it allows.", share(len(short), len(d.Points)), n))
+		most := ""
+		if n >= d.Study.Plan.Replications.Until.Max {
+			most = ", the most that it allows"
+		}
+		parts = append(parts, fmt.Sprintf("%s has not reached the aim with %d runs each%s.", share(len(short), len(d.Points)), n, most))
 	}
 	if len(none) > 0 {
 		parts = append(parts, fmt.Sprintf("%s has no run with the metrics that the aim judges.", share(len(none), len(d.Points))))

@@ -435,7 +435,7 @@ func toJob(r db.Job) job.Job {
 		SubmittedAt: r.SubmittedAt, DispatchedAt: r.DispatchedAt, StartedAt: r.StartedAt, FinishedAt: r.FinishedAt, UpdatedAt: r.UpdatedAt,
 	}
 	if r.StudyID != nil {
-		j.Study = &job.StudyRun{ID: *r.StudyID, Point: *r.Point, Replication: *r.Replication}
+		j.Study = &job.StudyRun{ID: *r.StudyID, Point: *r.Point, Replication: *r.Replication, Superseded: r.Superseded}
 		if r.ChunkID != nil {
 			j.Study.Chunk = *r.ChunkID
 		}

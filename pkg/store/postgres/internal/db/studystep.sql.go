@@ -31,7 +31,8 @@ func (q *Queries) CancelStudiesOfTenant(ctx context.Context, tenantID string) er
 }
 
 const countStudies = `-- name: CountStudies :many
-SELECT s.id, s.tenant_id, (s.plan -> 'replications' ? 'until')::boolean AS sequential, s.version, s.cancel_requested, s.unplaced, s.stop_share, s.message, s.runs, s.succeeded, s.failed, s.cancelled, s.active,
+SELECT s.id, s.tenant_id, coalesce(s.plan -> 'replications' ? 'until', false)::boolean AS sequential, s.version, s.cancel_requested, s.unplaced,
+       s.stop_share, s.message, s.runs, s.succeeded, s.failed, s.cancelled, s.active,
        s.started_at, n.placed, n.now_succeeded, n.now_failed, n.now_cancelled, n.now_active, n.core_seconds::float8 AS core_seconds,
        n.begun,
        (s.unplaced AND EXISTS (
