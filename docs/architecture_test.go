@@ -49,6 +49,7 @@ var rules = []struct {
 	{[]string{"pkg/engine/local"}, append([]string{"pkg/process", "pkg/confine", "pkg/sumo/release", "pkg/keeper"}, domain...)},
 	{[]string{"pkg/confine"}, []string{"pkg/process", "pkg/simulation"}},
 	{[]string{"pkg/sumo"}, append([]string{"pkg/sumo", "pkg/process", "pkg/confine"}, domain...)},
+	{[]string{"pkg/report"}, append([]string{"pkg/sumo/chart"}, domain...)},
 	{[]string{"pkg/reconcile"}, domain},
 	{[]string{"pkg/telemetry"}, append([]string{"pkg/reconcile", "pkg/telemetry/traceparent"}, domain...)},
 	{[]string{"pkg/rest"}, append([]string{"pkg/telemetry/traceparent"}, domain...)},
@@ -60,7 +61,7 @@ var rules = []struct {
 	// Handlers know the domain, and how it looks over HTTP and in pictures.
 	{[]string{"functions/auth", "functions/submit", "functions/status", "functions/logs", "functions/reconcile"}, append([]string{
 		"pkg/rest", "pkg/server", "pkg/reconcile", "pkg/view", "pkg/telemetry/traceparent",
-		"pkg/sumo/outputs", "pkg/sumo/roadnet", "pkg/sumo/chart",
+		"pkg/sumo/outputs", "pkg/sumo/roadnet", "pkg/sumo/chart", "pkg/report",
 	}, domain...)},
 	{[]string{"functions/page"}, nil},
 	// What only tests use.

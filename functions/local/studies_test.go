@@ -116,6 +116,12 @@ func checkStudyPlots(t *testing.T, c *tenantClient, id string) {
 	if text := string(a.want(t, http.StatusOK).body); !strings.Contains(text, "higher (better)") || !strings.Contains(text, "base, demand 1") {
 		t.Errorf("differences in speed are %.300s", text)
 	}
+	page := string(c.call(t, "GET", "/studies/"+id+"/report.html").want(t, http.StatusOK).body)
+	for _, want := range []string{"<h1>test</h1>", "Mean travel time of base, demand 0.5, teleport 120: ", "each with the seeds 3:5: 6 runs", "--seeds 3:5"} {
+		if !strings.Contains(page, want) {
+			t.Errorf("the report lacks %q", want)
+		}
+	}
 }
 
 // metrics are the numbers of a run that do not depend on the machine.

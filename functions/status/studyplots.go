@@ -93,12 +93,12 @@ func (f *Function) studyPlot(ctx context.Context, in *studyPlotRequest) (*studyP
 		return nil, err
 	}
 	asked := StudyQuestion{Confidence: in.Confidence}
+	measures := d.Leading()
 	if in.Metric != "" {
 		asked.Metric = []string{in.Metric}
-	}
-	measures, err := asked.measures(d)
-	if err != nil {
-		return nil, err
+		if measures, err = asked.measures(d); err != nil {
+			return nil, err
+		}
 	}
 	q := chart.Question{Metric: firstOf(measures), Axis: in.Axis, Level: asked.level(d.Study)}
 	name, format, _ := strings.Cut(in.File, ".")

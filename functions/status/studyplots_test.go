@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"image/png"
 	"net/http"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -84,4 +85,23 @@ func TestThePlotsOfAStudy(t *testing.T) {
 		"a confidence of certainty":   bad("means.svg?confidence=1", "query.confidence"),
 		"a parameter of another plot": bad("means.svg?with=x", "query.with"),
 	}, in.acme)
+}
+
+func TestTheReportOfAStudy(t *testing.T) {
+	t.Parallel()
+	in := install(t)
+	a := in.get(t, "/studies/"+in.planned(t, &study.Baseline{Variant: "base"})+"/report.html").Want(t, http.StatusOK)
+	for header, want := range map[string]string{
+		"Content-Type":            "text/html; charset=utf-8",
+		"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+	} {
+		if got := a.Header.Get(header); got != want {
+			t.Errorf("%s is %q, want %q", header, got, want)
+		}
+	}
+	for _, want := range []string{"<h1>signals</h1>", "No run has a result yet.", "8 of the runs have not ended"} {
+		if !strings.Contains(string(a.Body), want) {
+			t.Errorf("the report lacks %q", want)
+		}
+	}
 }

@@ -89,6 +89,23 @@ func (d *Data) Metrics() []simulation.Measure {
 	return about
 }
 
+// Leading are the metrics of the study, the first one being what it is most about: in the order of the plan, or with DefaultMetrics first
+// where that names none.
+func (d *Data) Leading() []simulation.Measure {
+	metrics, leads := d.Metrics(), d.Study.Plan.Metrics
+	if len(leads) == 0 {
+		leads = DefaultMetrics()
+	}
+	rank := func(m simulation.Measure) int {
+		if i := slices.Index(leads, m.Name); i >= 0 {
+			return i
+		}
+		return len(leads)
+	}
+	slices.SortStableFunc(metrics, func(a, b simulation.Measure) int { return rank(a) - rank(b) })
+	return metrics
+}
+
 // Measured are all metrics that any successful run has.
 func (d *Data) Measured() (measured []simulation.Measure) {
 	for _, name := range d.Study.MetricNames {

@@ -6,6 +6,8 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"github.com/sumo-k8/sumo-k8/pkg/simulation"
 )
 
 // BaselineWords are a baseline of p for a person: "base, demand 1, at the same values of the other axes".
@@ -41,4 +43,30 @@ func (a Axis) Words() string {
 		return a.Name
 	}
 	return fmt.Sprintf("%s (%s)", a.Name, name)
+}
+
+// Words are an aim for a person.
+func (a Aim) Words() string {
+	var parts []string
+	if a.RelativeHalfWidth > 0 {
+		of := "the mean"
+		if a.Of == ofDifference {
+			of = "the baseline's mean"
+		}
+		parts = append(parts, fmt.Sprintf("%g %% of %s", 100*a.RelativeHalfWidth, of))
+	}
+	for _, name := range slices.Sorted(maps.Keys(a.Absolute)) {
+		m, _ := simulation.MeasureOf(name)
+		unit := m.Unit
+		if unit == "1" {
+			unit = ""
+		}
+		parts = append(parts, fmt.Sprintf("%s of %s", Quantity(a.Absolute[name], 0, unit), name))
+	}
+	what := "means"
+	if a.Of == ofDifference {
+		what = "differences to the baseline"
+	}
+	return fmt.Sprintf("intervals of %s with a half width of %s, at a confidence of %g %%, with %d to %d runs of each point", what,
+		strings.Join(parts, ", and "), 100*cmp.Or(a.Confidence, DefaultConfidence), a.least(), a.Max)
 }

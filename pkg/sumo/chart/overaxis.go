@@ -201,12 +201,19 @@ func (d *drawing) overAxis(axis int, title string) sheet {
 		s.columns = 2
 	}
 	s.legend = append(s.legend, d.hollow(d.all())...)
+	const rowsOfPanel = 9 // how many rows of another plot are as high as a panel of two columns
+	if most := max(1, d.Most/rowsOfPanel); d.Most > 0 && len(groups) > most {
+		s.notes = append([]string{fmt.Sprintf("The first %d of %d panels are shown.", most, len(groups))}, s.notes...)
+		groups = groups[:most]
+	}
 	width := (d.width - 2*edge) / vg.Length(max(1, s.columns))
 	y := newSpan() // the same in all panels, which are to be compared
-	for _, e := range d.estimates {
-		y.add(e.Mean)
-		if e.Half > 0 {
-			y.add(e.Mean-e.Half, e.Mean+e.Half)
+	for _, g := range groups {
+		for _, l := range g.lines {
+			for _, at := range l.spots {
+				e := d.estimates[at.point]
+				y.add(e.Mean, e.Mean-e.Half, e.Mean+e.Half) // without an interval the ends are no numbers
+			}
 		}
 	}
 	for _, g := range groups {

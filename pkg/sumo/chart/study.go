@@ -52,7 +52,8 @@ type Question struct {
 	// Baseline is that of differences.
 	Baseline study.Baseline
 	Level    *statistics.Level
-	// Most bounds how many points a plot shows that has a row for each, and the plot says how many it leaves out; 0 shows all.
+	// Most bounds how many points a plot shows that has a row for each, and in proportion its panels; the plot says how many it leaves out.
+	// 0 shows all.
 	Most int
 }
 
