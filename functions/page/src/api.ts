@@ -113,6 +113,9 @@ export function upload<Body>(path: string, form: FormData, headers: Record<strin
 	});
 }
 
+/** An idempotency key. */
+export const randomKey = (): string => [...crypto.getRandomValues(new Uint8Array(16))].map((b) => b.toString(16).padStart(2, "0")).join("");
+
 /** Saves to disk what only a request with a key can fetch. */
 export async function download(path: string, name: string, signal?: AbortSignal): Promise<void> {
 	const answer = await send(path, { signal });

@@ -53,6 +53,15 @@ export function dateTime(at: Date): string {
 
 export const utc = (at: Date): string => at.toISOString().replace("T", " ").replace(/\.\d+Z$/, " UTC");
 
+/** A mean with its half width, both with the decimals that the half width gives sense to. */
+export function meanText(mean: number, half: number | null | undefined): string {
+	if (half == null) return number(mean, 4);
+	if (half === 0) return `${number(mean, 4)} ± 0`;
+	const decimals = Math.max(0, Math.min(6, 1 - Math.floor(Math.log10(Math.abs(half)))));
+	const fixed = (v: number) => v.toLocaleString(locale, { minimumFractionDigits: decimals, maximumFractionDigits: decimals });
+	return `${fixed(mean)} ± ${fixed(half)}`;
+}
+
 /** A label within a sentence: "Travel time" becomes "travel time"; "CO₂ of a trip" stays. */
 export const inline = (label: string): string => (/^.[\p{Lu}\d]/u.test(label) ? label : label.charAt(0).toLowerCase() + label.slice(1));
 

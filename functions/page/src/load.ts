@@ -1,6 +1,6 @@
 // Loads data for a view: once, then at intervals while the page is visible.
 import { useCallback, useEffect, useRef, useState } from "preact/hooks";
-import { Problem } from "./api";
+import { Problem, randomKey } from "./api";
 
 export type Loaded<T> = {
 	data: T | undefined; // the latest; a later failure keeps it
@@ -62,4 +62,13 @@ export function asProblem(error: unknown): Problem {
 	if (error instanceof Problem) return error;
 	console.error(error); // a bug in this page
 	return new Problem(0, "page", "The page failed", "Something went wrong in this page. Reload it; if it happens again, tell the operator what you did.");
+}
+
+/** One idempotency key per intention: sending the same again after a broken connection makes no second thing. */
+export function useIntention(): (content: string) => string {
+	const kept = useRef({ of: "", key: "" });
+	return (content) => {
+		if (kept.current.of !== content) kept.current = { of: content, key: randomKey() };
+		return kept.current.key;
+	};
 }

@@ -5,6 +5,11 @@ import "./page.css";
 import { Overview } from "./admin/overview";
 import { AllJobs } from "./admin/jobs";
 import { Tenants } from "./admin/tenants";
+import { Scenarios } from "./scenario/list";
+import { ScenarioPage } from "./scenario/page";
+import { NewStudy } from "./study/form";
+import { Studies } from "./study/list";
+import { StudyPage } from "./study/page";
 import { Compare } from "./tenant/compare";
 import { JobPage } from "./tenant/job";
 import { Jobs } from "./tenant/jobs";
@@ -22,6 +27,8 @@ const sections: Record<Session["kind"], Section[]> = {
 	tenant: [
 		{ name: "jobs", title: "Jobs" },
 		{ name: "submit", title: "Submit" },
+		{ name: "studies", title: "Studies" },
+		{ name: "scenarios", title: "Scenarios" },
 		{ name: "compare", title: "Compare" },
 		{ name: "webhooks", title: "Webhooks" },
 	],
@@ -118,8 +125,8 @@ function ThemeSwitch() {
 }
 
 function View({ who }: { who: Session }) {
-	const [section, id, tab] = route.value;
-	useEffect(() => scrollTo(0, 0), [section, id]);
+	const [section, id, tab, part] = route.value;
+	useEffect(() => scrollTo(0, 0), [section, id, part]);
 	if (who.kind === "admin") {
 		if (!section || section === "overview") return <Overview />;
 		if (section === "tenants") return <Tenants />;
@@ -127,7 +134,13 @@ function View({ who }: { who: Session }) {
 	} else {
 		if (section === "jobs" && id) return <JobPage key={id} id={id} tab={tab ?? ""} />;
 		if (!section || section === "jobs") return <Jobs />;
+		if (section === "submit" && id === "scenario" && tab) return <Submit key={tab} scenario={tab} />;
 		if (section === "submit") return <Submit key={id} original={id} />;
+		if (section === "studies" && id === "new") return <NewStudy scenario={tab} />;
+		if (section === "studies" && id) return <StudyPage key={id} id={id} tab={tab ?? ""} part={part} />;
+		if (section === "studies") return <Studies />;
+		if (section === "scenarios" && id) return <ScenarioPage key={id} id={id} />;
+		if (section === "scenarios") return <Scenarios />;
 		if (section === "webhooks") return <Webhooks />;
 		if (section === "compare") return <Compare ids={id ? id.split(",") : []} />;
 	}

@@ -277,18 +277,18 @@ export function Dialog({ title, close, children }: { title: string; close: () =>
 	);
 }
 
-export function Copy({ text, what }: { text: string; what: string }) {
+export function Copy({ text, what, word = "Copy" }: { text: string; what: string; word?: string }) {
 	if (!navigator.clipboard) return null; // browsers offer it on secure pages only
 	return (
 		<Action
 			kind="quiet"
-			label={`Copy ${what}`}
+			label={word === "Copy" ? `Copy ${what}` : undefined}
 			act={async () => {
 				await navigator.clipboard.writeText(text);
 				announce(`Copied ${what}.`);
 			}}
 		>
-			Copy
+			{word}
 		</Action>
 	);
 }

@@ -517,6 +517,144 @@ describe("an engineer", () => {
 		});
 	});
 
+	test("plans a study while typing, watches its points, and takes a sentence and the runs from it", async () => {
+		const tenant = await newTenant({ max_concurrent_jobs: 4 });
+		await service.store(tenant, "square");
+		await withTab(tenant, async (page) => {
+			await page.getByRole("link", { name: "Scenarios", exact: true }).click();
+			await page.getByRole("link", { name: "square", exact: true }).click();
+			await page.getByText("any version of SUMO on offer").waitFor();
+			await page.getByRole("link", { name: "Start a study" }).click();
+			await heading(page, "New study").waitFor();
+
+			// What the study would be follows each change; a fault is at its field.
+			const cost = page.getByLabel("What the study would be");
+			await cost.getByText("1 point × 10 replications = 10 runs").waitFor();
+			await page.getByLabel("Name", { exact: true }).fill("more demand");
+			await page.getByRole("button", { name: "Add an axis" }).click();
+			await page.getByLabel("Values of axis 1").fill("1, 4, 4");
+			await page.locator(".field.faulty", { has: page.getByLabel("Values of axis 1") }).getByText("is there twice").waitFor();
+			await page.getByLabel("Values of axis 1").fill("1, 4");
+			await page.getByLabel("Seeds", { exact: true }).fill("1:4");
+			await cost.getByText("2 points × 4 replications = 8 runs").waitFor();
+			await page.getByLabel("Until the means are exact").check();
+			await page.getByLabel("Most runs").fill("12");
+			await cost.getByText("10 runs in the first round, 24 at most").waitFor();
+			await page.getByLabel("Most runs").fill("2");
+			await page.locator(".field.faulty", { has: page.getByLabel("Most runs") }).getByText("at least min").waitFor();
+			await page.getByLabel("These seeds").check();
+			await page.getByLabel("demand", { exact: true }).selectOption("1"); // the baseline's
+			await page.getByRole("button", { name: "Start the study" }).click();
+
+			await heading(page, "more demand").waitFor();
+			await page.locator(".pill.succeeded").waitFor();
+			await page.getByRole("link", { name: /^base, demand 1: [\d.]+ ± [\d.]+ n = 4/ }).waitFor();
+
+			await page.getByRole("link", { name: "Comparison", exact: true }).click();
+			const sentence = page.locator(".sentences li").first();
+			await sentence.getByText(/^Mean time loss of base, demand 4 .*higher by .* s .*n = 4/).waitFor();
+			await sentence.getByText("worse", { exact: true }).waitFor();
+			await sentence.getByRole("button", { name: "Copy the sentence" }).click();
+			await page.getByText("Copied the sentence.").waitFor();
+			assert.match(await page.evaluate(() => navigator.clipboard.readText()), /higher by/);
+
+			await page.getByRole("link", { name: "Plots", exact: true }).click();
+			await eventually("the plots", async () => {
+				const drawn = await page.locator("img.plot").evaluateAll((all) => all.filter((i) => i.naturalWidth > 0).length);
+				return drawn === 4;
+			});
+
+			await page.getByRole("link", { name: "Points", exact: true }).click();
+			await page.getByRole("link", { name: /^base, demand 1:/ }).focus();
+			await page.keyboard.press("ArrowRight");
+			await page.keyboard.press("Enter");
+			await heading(page, "base, demand 4").waitFor();
+			await page.getByRole("link", { name: "Seed 4 of base, demand 4" }).waitFor();
+			await page.getByRole("link", { name: "All points of more demand" }).click();
+
+			const table = page.waitForEvent("download");
+			await page.getByRole("button", { name: "Table (CSV)" }).click();
+			assert.match(readFileSync(await (await table).path(), "utf8"), /mean_time_loss/);
+
+			await page.getByRole("button", { name: "Extend…" }).click();
+			const dialog = page.getByRole("dialog");
+			assert.equal(await dialog.getByLabel("Seeds to add").inputValue(), "5:8");
+			await page.keyboard.press("Escape");
+			await dialog.waitFor({ state: "hidden" });
+			await page.getByRole("button", { name: "Extend…" }).click();
+			await dialog.getByLabel("Seeds to add").fill("5:6");
+			await page.keyboard.press("Enter");
+			await page.getByText("Extended the study.").waitFor();
+			await page.getByRole("link", { name: /^base, demand 4: [\d.]+ ± [\d.]+ n = 6/ }).waitFor();
+			await page.locator(".pill.succeeded").waitFor();
+
+			await page.getByRole("button", { name: "Delete…" }).click();
+			await dialog.getByRole("button", { name: "Delete" }).click();
+			await page.getByText("There are no studies yet.").waitFor();
+		});
+	});
+
+	test("sees which runs of a study are missing and why, and cancels one", async () => {
+		const tenant = await newTenant({ max_concurrent_jobs: 4 });
+		const scenario = await service.store(tenant, "square");
+		const plan = { variants: [{ name: "base", scenario }], metrics: ["mean_time_loss"], replications: { seeds: "1:2" } };
+		const late = { step_length: 0.02, end: 100_000_000 };
+		const failing = await service.study(tenant, { ...plan, name: "late", variants: [...plan.variants, { name: "endless", scenario, run: late }], run: { timeout_seconds: 2 } });
+		await withTab(tenant, async (page, tab) => {
+			await tab.go(`#/studies/${failing.study_id}`);
+			await page.getByText("2 runs missing", { exact: true }).waitFor();
+			await page.getByRole("link", { name: /^endless: .*2 missing/ }).click();
+			await page.getByText("2 runs missing: 2 × DeadlineExceeded").waitFor();
+			await page.getByText("means over the rest look better than they are").waitFor();
+
+			const { study_id: id } = await service.call("POST", "/studies", { key: tenant.key, json: { ...plan, name: "endless", run: late } });
+			await tab.go(`#/studies/${id}`);
+			await page.getByText(/^0 of 2 runs, \d running$/).waitFor();
+			await page.getByRole("button", { name: "Cancel" }).click();
+			await page.locator(".pill.cancelled").waitFor();
+			await page.getByRole("button", { name: "Retry missing runs" }).waitFor();
+			await tab.go("#/studies");
+			await page.getByLabel("Status").selectOption("INCOMPLETE");
+			await page.getByRole("row", { name: /^late/ }).waitFor();
+			assert.equal(await page.locator("table.studies tbody tr").count(), 1);
+		});
+	});
+
+	test("derives a scenario from changed files, submits it, and deletes it", async () => {
+		const tenant = await newTenant();
+		const id = await service.store(tenant, "corridor");
+		await withTab(tenant, async (page, tab) => {
+			await tab.go(`#/scenarios/${id}`);
+			await heading(page, "corridor").waitFor();
+			const vtypes = '<additional><vType id="car" vClass="passenger" sigma="0.9"/></additional>';
+			const files = page.locator("#changed-files");
+			await files.setInputFiles({ name: "vtypes.add.xml", mimeType: "text/xml", buffer: Buffer.from("<additional><vType") });
+			assert.equal(await page.getByLabel("Path of vtypes.add.xml").inputValue(), "additional/vtypes.add.xml");
+			await page.getByRole("button", { name: "Derive" }).click();
+			await page.getByRole("alert").getByText("additional/vtypes.add.xml:1", { exact: true }).waitFor();
+			await files.setInputFiles({ name: "vtypes.add.xml", mimeType: "text/xml", buffer: Buffer.from(vtypes) });
+			await page.getByLabel("Name", { exact: true }).fill("corridor, dawdling");
+			await page.getByRole("button", { name: "Derive" }).click();
+
+			await heading(page, "corridor, dawdling").waitFor();
+			await page.getByText("Changed: additional/vtypes.add.xml").waitFor();
+			await page.getByRole("link", { name: "Submit a job" }).click();
+			assert.equal(await page.getByLabel("Name", { exact: true }).inputValue(), "corridor, dawdling");
+			await page.getByLabel("End (s)").fill("60");
+			await page.getByRole("button", { name: "Submit", exact: true }).click();
+			await page.locator(".pill.succeeded").waitFor();
+
+			await page.getByRole("link", { name: "Scenarios", exact: true }).click();
+			await page.getByText("derived, 1 file other than in").waitFor();
+			await page.getByRole("link", { name: "corridor, dawdling" }).click();
+			await page.getByRole("cell", { name: "Succeeded" }).waitFor();
+			await page.getByRole("button", { name: "Delete…" }).click();
+			await page.getByRole("dialog").getByRole("button", { name: "Delete" }).click();
+			await page.getByText("Scenario deleted.").waitFor();
+			await eventually("the one scenario that is left", async () => (await page.locator("table.scenarios tbody tr").count()) === 1);
+		});
+	});
+
 	test("sees that the service is unavailable, and continues once it is back", async () => {
 		await withTab(await newTenant(), async (page, tab) => {
 			let down = true;
@@ -614,6 +752,8 @@ describe("every view", () => {
 	let tenant;
 	let ids;
 	let old;
+	let scenario;
+	let study;
 
 	before(async () => {
 		tenant = await service.register("gallery", { max_concurrent_jobs: 2 });
@@ -627,6 +767,16 @@ describe("every view", () => {
 			service.submit(tenant, "grid", { ...slow, timeout_seconds: "1" }),
 		]);
 		ids = jobs.map((j) => j.job_id);
+		scenario = await service.store(tenant, "square");
+		study = await service.study(tenant, {
+			name: "demand and patience",
+			variants: [{ name: "base", scenario }, { name: "endless", scenario, run: { step_length: 0.02, end: 100_000_000 } }],
+			axes: [{ name: "demand", set: "scale", values: [1, 2] }],
+			baseline: { values: { demand: 1 } },
+			replications: { seeds: "1:3" },
+			metrics: ["mean_time_loss", "mean_travel_time"],
+			run: { timeout_seconds: 3, outputs: ["edgedata"] },
+		});
 		await Promise.all(ids.map((id) => service.finish(tenant, id)));
 	});
 
@@ -664,6 +814,26 @@ describe("every view", () => {
 		imported: { hash: () => `#/jobs/${old.id}`, ready: (page) => page.getByText(old.where, { exact: true }).waitFor() },
 		compare: { hash: () => `#/compare/${ids[0]},${ids[1]}`, ready: (page) => page.getByRole("img", { name: /^Time loss/ }).waitFor() },
 		choose: { hash: () => "#/compare", ready: (page) => page.getByRole("checkbox").first().waitFor() },
+		studies: { hash: () => "#/studies", ready: (page) => page.locator("table.studies").waitFor() },
+		"new-study": {
+			hash: () => `#/studies/new/${scenario}`,
+			async ready(page) {
+				await page.getByRole("button", { name: "Add an axis" }).click();
+				await page.getByText("3 points × 10 replications = 30 runs").waitFor();
+				await page.getByLabel("Seeds", { exact: true }).fill("10:1");
+				await page.locator(".field.faulty").waitFor();
+			},
+		},
+		points: { hash: () => `#/studies/${study.study_id}`, ready: (page) => page.getByRole("link", { name: /^base, demand 2: [\d.]+ ±/ }).waitFor() },
+		point: { hash: () => `#/studies/${study.study_id}/points/3`, ready: (page) => page.getByRole("link", { name: /^Seed 1 of/ }).waitFor() },
+		sentences: { hash: () => `#/studies/${study.study_id}/comparison`, ready: (page) => page.locator(".sentences li").first().waitFor() },
+		"study-plots": {
+			hash: () => `#/studies/${study.study_id}/plots`,
+			ready: (page) => eventually("the plots", () => page.locator("img.plot").evaluateAll((all) => all.filter((i) => i.naturalWidth > 0).length === 4)),
+		},
+		plan: { hash: () => `#/studies/${study.study_id}/plan`, ready: (page) => page.getByText("3 seeds so far").waitFor() },
+		scenarios: { hash: () => "#/scenarios", ready: (page) => page.locator("table.scenarios").waitFor() },
+		scenario: { hash: () => `#/scenarios/${scenario}`, ready: (page) => page.getByText("No job has run this scenario by itself.").or(page.getByRole("cell", { name: "Succeeded" })).first().waitFor() },
 		webhooks: { hash: () => "#/webhooks", ready: (page) => page.locator("table.deliveries").waitFor() },
 		overview: { operator: true, hash: () => "#/overview", ready: (page) => page.getByRole("img", { name: /^In 60 minutes/ }).waitFor() },
 		tenants: { operator: true, hash: () => "#/tenants", ready: (page) => page.getByRole("cell", { name: /^gallery/ }).waitFor() },

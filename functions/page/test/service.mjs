@@ -61,6 +61,21 @@ export async function startService(settings = {}) {
 			form.set("sumo_files", new Blob([network(`ready_to_use/${name}.zip`)]), `${name}.zip`);
 			return call("POST", "/jobs", { key: tenant.key, form });
 		},
+		/** The id of a ready network, stored as a scenario. */
+		async store(tenant, name) {
+			const headers = { Authorization: `Bearer ${tenant.key}`, "Content-Type": "application/zip" };
+			const answer = await fetch(`${url}/scenarios?name=${name}`, { method: "POST", headers, body: network(`ready_to_use/${name}.zip`) });
+			if (!answer.ok) throw new Error(`storing ${name}: ${answer.status} ${await answer.text()}`);
+			return (await answer.json()).id;
+		},
+		/** A study once it has finished. */
+		async study(tenant, plan, wait) {
+			const { study_id: id } = await call("POST", "/studies", { key: tenant.key, json: plan });
+			return eventually(`study ${id}`, async () => {
+				const s = await call("GET", `/studies/${id}`, { key: tenant.key });
+				return s.status !== "RUNNING" && s;
+			}, wait);
+		},
 		/** The job once it has finished. */
 		finish: (tenant, id, wait) =>
 			eventually(`job ${id}`, async () => {

@@ -162,3 +162,113 @@ test("numbers, times and units have the form that people write", async () => {
 	assert.match(f.dateTime(new Date(2019, 2, 1, 8, 5)), /2019/);
 	assert.doesNotMatch(f.dateTime(new Date(new Date().getFullYear(), 2, 1, 8, 5)), /\d{4}/);
 });
+
+test("the form of a study makes the request that it shows", async () => {
+	const { blank, blankAxis, faultAt, missing, requestOf, seedsOf, valuesOf } = await load("study/plan.ts");
+	assert.deepEqual(valuesOf('0.8, 1, true, fast, "a, b", -3'), [0.8, 1, true, "fast", "a, b", -3]);
+	assert.deepEqual(valuesOf("1.18, 1.28", true), ["1.18", "1.28"]);
+	assert.equal(seedsOf(" 1:10 "), "1:10");
+	assert.deepEqual(seedsOf("1, 2 5"), [1, 2, 5]);
+	assert.match(missing(blank), /scenario/);
+	const draft = {
+		...blank,
+		name: "plans",
+		variants: [{ name: "base", scenario: "s1" }, { name: "green", scenario: "s2" }],
+		axes: [blankAxis(), { name: "SUMO", kind: "field", target: "sumo_version", values: "1.18, 1.28" }, { name: "wait", kind: "option", target: "time-to-teleport", values: "300, -1" }],
+		baseline: "base",
+		fixed: ["", JSON.stringify("1.28")],
+		metrics: ["mean_time_loss"],
+		maxParallel: "4",
+		stopShare: "20",
+		edgedata: false,
+	};
+	assert.equal(missing(draft), "");
+	assert.deepEqual(requestOf(draft, true), {
+		name: "plans",
+		variants: draft.variants,
+		axes: [
+			{ name: "demand", set: "scale", values: [0.8, 1, 1.2] },
+			{ name: "SUMO", set: "sumo_version", values: ["1.18", "1.28"] },
+			{ name: "wait", set: "option:time-to-teleport", values: [300, -1] },
+		],
+		combine: "product",
+		baseline: { variant: "base", values: { SUMO: "1.28" } },
+		replications: { seeds: "1:10" },
+		metrics: ["mean_time_loss"],
+		max_parallel: 4,
+		on_failure: { stop_share: 0.2 },
+		dry_run: true,
+	});
+	assert.deepEqual(requestOf({ ...draft, how: "until", aim: "2.5", min: "", max: "40", of: "difference" }, false).replications, { until: { relative_half_width: 0.025, max: 40, of: "difference" } });
+	const faults = [{ location: "body.axes[0].values[1]", message: "is there twice" }, { location: "body.axes[10].values", message: "no" }];
+	assert.equal(faultAt(faults, "body.axes[0].values"), "is there twice");
+	assert.equal(faultAt(faults, "body.axes[1]"), undefined);
+});
+
+test("the points of a study lie in rows and columns", async () => {
+	const { layoutOf, labelOf } = await load("study/layout.ts");
+	const points = ["base", "green"].flatMap((variant) => [300, -1].flatMap((wait) => [0.8, 1, 1.2].map((demand) => ({ variant, setting: { demand, wait } })))).map((p, point) => ({ ...p, point }));
+	const table = layoutOf(points, ["demand", "wait"], false);
+	assert.equal(table.across, "demand");
+	assert.deepEqual(table.columns, ["0.8", "1", "1.2"]);
+	assert.deepEqual(table.rows.map((r) => [r.variant, ...r.values]), [["base", "wait 300"], ["base", "wait -1"], ["green", "wait 300"], ["green", "wait -1"]]);
+	assert.deepEqual(table.rows[2].cells, [6, 7, 8]);
+	assert.equal(labelOf(points[6], ["demand", "wait"]), "green, demand 0.8, wait 300");
+	// What is combined by zip, or has no axis, is one column; too many values go down.
+	assert.deepEqual(layoutOf(points, ["demand", "wait"], true).columns, [""]);
+	assert.equal(layoutOf(points.slice(0, 1).map((p) => ({ ...p, setting: null })), [], false).rows.length, 1);
+	const many = Array.from({ length: 40 }, (_, point) => ({ point, variant: "base", setting: { demand: point } }));
+	assert.equal(layoutOf(many, ["demand"], false).rows.length, 40);
+	// A point that was left out leaves a gap.
+	assert.deepEqual(layoutOf(points.slice(0, 5), ["demand", "wait"], false).rows[1].cells, [3, 4, undefined]);
+});
+
+test("an update changes only the cells that it concerns", async () => {
+	const { Live, rangeOf } = await load("study/live.ts");
+	const runs = { done: 0, succeeded: 0, failed: 0, cancelled: 0, active: 0 };
+	const study = { status: "RUNNING", message: "", eta: null, runs: { planned: 6, ...runs }, points: [0, 1, 2].map((point) => ({ point, runs })) };
+	const live = new Live(study);
+	let changed = [];
+	live.cells.forEach((cell, i) => cell.subscribe(() => changed.push(i)));
+	changed = [];
+	assert.ok(live.progress({ ...study, points: [{ point: 0, ...runs }, { point: 2, ...runs, done: 1, succeeded: 1 }] }));
+	assert.deepEqual(changed, [2]);
+	assert.equal(live.changes.value, 1);
+	const estimate = (point, mean) => ({ point, mean, low: mean - 1, high: mean + 1, n: 2 });
+	const fate = (point) => ({ point, missing: 0 });
+	const numbers = { points: [0, 1, 2].map(fate), statistics: [estimate(0, 10), estimate(2, 12)], notes: [] };
+	live.numbers(numbers);
+	changed = [];
+	live.numbers(structuredClone({ ...numbers, statistics: [estimate(0, 10), estimate(2, 12.5)] }));
+	assert.deepEqual(changed, [2]);
+	assert.ok(!live.progress({ ...study, points: [{ point: 3, ...runs }] }), "a study that was extended is loaded again");
+	// Numbers stay until there are new ones.
+	assert.equal(new Live(study, live).cells[2].value.estimate.mean, 12.5);
+	assert.deepEqual(rangeOf([]), { low: 0, high: 1 });
+	assert.deepEqual(rangeOf([{ mean: 5, low: null, high: null }]), { low: 4, high: 6 });
+	assert.deepEqual(rangeOf([{ mean: 5, low: 3.2, high: 6.7 }]), { low: 3, high: 7 });
+});
+
+test("a mean is shown as exactly as its interval allows", async () => {
+	const { meanText } = await load("format.ts");
+	assert.equal(meanText(142.345, 4.123), "142.3 ± 4.1");
+	assert.equal(meanText(142.345, 41.23), "142 ± 41");
+	assert.equal(meanText(0.123456, 0.00456), "0.1235 ± 0.0046");
+	assert.equal(meanText(142.345, null), "142.3");
+	assert.equal(meanText(5, 0), "5 ± 0");
+	const { seedText } = await load("study/plan.ts");
+	assert.equal(seedText([1, 2, 3, 7, 9, 10]), "1 to 3, 7, 9 to 10");
+});
+
+test("dropped files go where the scenario has them", async () => {
+	const { pathFor, zipOf } = await load("scenario/files.ts");
+	const known = ["in/a.sumocfg", "in/net/plan.add.xml", "in/x/y.xml", "in/z/y.xml"];
+	assert.equal(pathFor("plan.add.xml", known, "in/a.sumocfg"), "in/net/plan.add.xml");
+	assert.equal(pathFor("y.xml", known, "in/a.sumocfg"), "in/y.xml"); // it could be either
+	assert.equal(pathFor("in/z/y.xml", known, "in/a.sumocfg"), "in/z/y.xml");
+	assert.equal(pathFor("new.xml", known, "a.sumocfg"), "new.xml");
+	const { unzipSync } = await import("fflate");
+	const zip = await zipOf([{ file: new File(["<plan/>"], "plan.add.xml"), path: "in/net/plan.add.xml" }]);
+	assert.equal(Buffer.from(unzipSync(new Uint8Array(await zip.arrayBuffer()))["in/net/plan.add.xml"]).toString(), "<plan/>");
+	assert.deepEqual(unzipSync(new Uint8Array(await (await zipOf([])).arrayBuffer())), {});
+});

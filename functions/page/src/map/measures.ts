@@ -15,7 +15,7 @@ export type Measure = {
 	values: (interval: number) => (number | null | undefined)[];
 };
 
-const labels: Record<string, string> = {
+export const labels: Record<string, string> = {
 	speed: "Speed",
 	density: "Density",
 	occupancy: "Occupancy",

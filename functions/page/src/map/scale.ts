@@ -14,11 +14,17 @@ const ramps: Record<"light" | "dark", Colour[]> = {
 	dark: [[134, 84, 201], [98, 138, 219], [42, 178, 171], [116, 211, 98], [253, 231, 37]],
 };
 
+// Of differences: from one hue to another by way of a ground that is neither. Blue and orange differ for all kinds of colour vision.
+const divergingRamps: Record<"light" | "dark", Colour[]> = {
+	light: [[176, 72, 0], [226, 140, 66], [186, 192, 198], [92, 156, 206], [8, 92, 158]],
+	dark: [[255, 168, 92], [198, 118, 52], [82, 92, 102], [62, 130, 186], [128, 196, 250]],
+};
+
 const hex = (c: Colour): string => "#" + c.map((v) => Math.round(v).toString(16).padStart(2, "0")).join("");
 
 /** The colours of all classes, from the congested end to the free one. */
-export function ramp(theme: "light" | "dark"): string[] {
-	const stops = ramps[theme];
+export function ramp(theme: "light" | "dark", diverging = false): string[] {
+	const stops = (diverging ? divergingRamps : ramps)[theme];
 	return Array.from({ length: classes }, (_, i) => {
 		const at = (i / (classes - 1)) * (stops.length - 1);
 		const k = Math.min(stops.length - 2, Math.floor(at));
@@ -32,6 +38,8 @@ export type Scale = {
 	high: number;
 	/** Whether high values are bad and get the congested end's colour. */
 	highIsBad: boolean;
+	/** Whether its middle is 0, and values lie to both sides. */
+	diverging?: boolean;
 };
 
 export function classOf(value: number | null | undefined, s: Scale): number {

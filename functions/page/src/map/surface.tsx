@@ -51,8 +51,8 @@ export function Surface({ network, measure, interval, selected, select, wanted, 
 
 	const classes = useMemo(() => classesOf(measure, interval, network.edges.length), [measure, interval, network]);
 	const look = useMemo(
-		(): Look => ({ ramp: ramp(theme.value), unsampled: colour("unsampled"), casing: colour("casing"), highlight: colour("accent"), vehicle: colour("vehicle"), halo: colour("halo") }),
-		[theme.value],
+		(): Look => ({ ramp: ramp(theme.value, measure.scale.diverging), unsampled: colour("unsampled"), casing: colour("casing"), highlight: colour("accent"), vehicle: colour("vehicle"), halo: colour("halo") }),
+		[theme.value, measure.scale.diverging],
 	);
 
 	paint.current = (what) => {

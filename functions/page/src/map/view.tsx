@@ -199,9 +199,9 @@ function sliderStep([begin, end]: [number, number], data: EdgeData | undefined):
 	return first ? Math.max(1, first[1]! - first[0]!) : end - begin > 100 ? 1 : "any";
 }
 
-function Legend({ measure }: { measure: Measure }) {
-	const { low, high, highIsBad } = measure.scale;
-	const colours = ramp(theme.value);
+export function Legend({ measure, nothing = "no value" }: { measure: Measure; nothing?: string }) {
+	const { low, high, highIsBad, diverging } = measure.scale;
+	const colours = ramp(theme.value, diverging);
 	const ordered = highIsBad ? [...colours].reverse() : colours;
 	return (
 		<div class="legend" role="group" aria-label={`Colours: ${measure.label} from ${number(low)} to ${number(high)} ${measure.unit}`}>
@@ -217,18 +217,18 @@ function Legend({ measure }: { measure: Measure }) {
 				<span>{number(low)}</span>
 				<span>{number((low + high) / 2)}</span>
 				<span>
-					{measure.measured && measure.unit !== "%" && measure.unit !== "km/h" ? "≥ " : ""}
+					{measure.measured && !diverging && measure.unit !== "%" && measure.unit !== "km/h" ? "≥ " : ""}
 					{number(high)}
 				</span>
 			</span>
 			<span class="ends">
-				<span class="nothing" /> no value
+				<span class="nothing" /> {nothing}
 			</span>
 		</div>
 	);
 }
 
-function FindEdge({ network, found }: { network: Network; found: (edge: number) => void }) {
+export function FindEdge({ network, found }: { network: Network; found: (edge: number) => void }) {
 	const [text, setText] = useState("");
 	const [wrong, setWrong] = useState(false);
 	return (

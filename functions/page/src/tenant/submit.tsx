@@ -2,7 +2,7 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import { type Fault, get, type Got, type Job, Problem, upload } from "../api";
 import { bytes, dateTime, percent, plural } from "../format";
-import { asProblem, useLoad } from "../load";
+import { asProblem, useIntention, useLoad } from "../load";
 import { Card, Empty, Faults, Field, Loading, ProblemNotice, Title } from "../parts";
 import { go } from "../route";
 import { labelText, parseLabels } from "./labels";
@@ -46,18 +46,26 @@ type Fields = typeof blank;
 const sources = { zip: "", stored: "scenario", s3: "sumo_files_s3_url" } as const;
 type Source = keyof typeof sources;
 
-/** The form, filled in like the original job if there is one. */
-export function Submit({ original }: { original?: string }) {
-	const job = useLoad(original ?? "", async (signal) => (original ? await get<"/jobs/{id}">(`/jobs/${encodeURIComponent(original)}`, signal) : null));
-	if (job.problem || (original && !job.data)) {
+/** The form, filled in like the original job or with a stored scenario if there is one. */
+export function Submit({ original, scenario }: { original?: string; scenario?: string }) {
+	const given = useLoad(`${original} ${scenario}`, async (signal): Promise<{ job?: Job; fields: Fields }> => {
+		if (original) {
+			const job = await get<"/jobs/{id}">(`/jobs/${encodeURIComponent(original)}` as "/jobs/{id}", signal);
+			return { job, fields: fieldsOf(job) };
+		}
+		if (!scenario) return { fields: blank };
+		const { id, name } = await get<"/scenarios/{id}">(`/scenarios/${encodeURIComponent(scenario)}` as "/scenarios/{id}", signal);
+		return { fields: { ...blank, scenario: id, scenario_id: name.slice(0, 100) } };
+	});
+	if (!given.data && (original || scenario)) {
 		return (
 			<>
 				<Title>Submit a job</Title>
-				{job.problem ? <ProblemNotice problem={job.problem} retry={job.reload} /> : <Loading what="the job" />}
+				{given.problem ? <ProblemNotice problem={given.problem} retry={given.reload} /> : <Loading what={original ? "the job" : "the scenario"} />}
 			</>
 		);
 	}
-	return <Form original={job.data ?? undefined} />;
+	return <Form original={given.data?.job} given={given.data?.fields ?? blank} />;
 }
 
 function fieldsOf(job: Job): Fields {
@@ -81,16 +89,15 @@ function fieldsOf(job: Job): Fields {
 	};
 }
 
-function Form({ original }: { original?: Job }) {
-	const [fields, setFields] = useState<Fields>(original ? fieldsOf(original) : blank);
+function Form({ original, given }: { original?: Job; given: Fields }) {
+	const [fields, setFields] = useState<Fields>(given);
 	const [ways, setWays] = useState<string[]>(original ? switches.map((s) => s.name).filter((name) => original.options[name]) : []);
 	const [chosen, setChosen] = useState<string[]>(original ? (original.options.outputs ?? []) : ["edgedata"]);
 	const [file, setFile] = useState<File>();
-	const [source, setSource] = useState<Source>(original ? "stored" : "zip");
+	const [source, setSource] = useState<Source>(given.scenario ? "stored" : "zip");
 	const [sending, setSending] = useState<{ share: number; stop: () => void }>();
 	const [problem, setProblem] = useState<Problem>();
-	// One idempotency key per intention: pressing again after a broken connection makes no second job.
-	const intention = useRef({ of: "", key: "" });
+	const keyOf = useIntention();
 	const leave = useRef<AbortController | undefined>(undefined);
 	useEffect(() => () => leave.current?.abort(), []);
 
@@ -121,13 +128,13 @@ function Form({ original }: { original?: Job }) {
 		if (check) form.set("check", "true");
 		const content = JSON.stringify([...form]) + (source === "zip" ? `${file?.name}/${file?.size}/${file?.lastModified}` : "");
 		if (source === "zip" && file) form.set("sumo_files", file, file.name);
-		if (intention.current.of !== content) intention.current = { of: content, key: randomKey() };
+		const key = keyOf(content);
 
 		const stop = (leave.current = new AbortController());
 		setProblem(undefined);
 		setSending({ share: 0, stop: () => stop.abort() });
 		try {
-			const job = await upload<Job>("/jobs", form, { "Idempotency-Key": intention.current.key }, (share) => setSending({ share, stop: () => stop.abort() }), stop.signal);
+			const job = await upload<Job>("/jobs", form, { "Idempotency-Key": key }, (share) => setSending({ share, stop: () => stop.abort() }), stop.signal);
 			go("jobs", job.job_id);
 		} catch (error) {
 			setSending(undefined);
@@ -257,8 +264,6 @@ function without(p: Problem, name: string): Problem | undefined {
 	if (left.length === p.faults.length) return p;
 	return left.length === 0 ? undefined : new Problem(p.status, p.code, p.title, p.message, left, p.requestId);
 }
-
-const randomKey = (): string => [...crypto.getRandomValues(new Uint8Array(16))].map((b) => b.toString(16).padStart(2, "0")).join("");
 
 /** Why a submission was rejected: the scenario's faults by file; faults of fields appear at the fields. */
 function Refusal({ problem, inScenario }: { problem: Problem; inScenario: Fault[] }) {
