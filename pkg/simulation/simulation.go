@@ -154,6 +154,8 @@ const (
 	LogFile     = "log.txt"      // SUMO's messages and ours, one line each, complete lines only
 	SummaryFile = "summary.json" // a Summary
 	OutcomeFile = "outcome.json" // an Outcome; written last and atomically, so its presence means the run has finished
+	// EdgeColumnsFile has the values of the edgedata output by attribute, of a study's run that has that output: see package outputs.
+	EdgeColumnsFile = "edgedata.columns"
 	// ChecksumFile has the SHA-256 of every other file but the outcome.
 	ChecksumFile = "sha256sums.txt"
 )
