@@ -19,6 +19,19 @@ func (s *Sums) Add(v float64) {
 	s.squares += d * (v - s.mean)
 }
 
+// AddZeros adds n times 0.
+//
+// Source: Chan, Golub and LeVeque, Updating Formulae and a Pairwise Algorithm for Computing Sample Variances, COMPSTAT 1982.
+func (s *Sums) AddZeros(n int) {
+	if n <= 0 {
+		return
+	}
+	before, total := float64(s.N), float64(s.N)+float64(n)
+	s.squares += s.mean * s.mean * before * float64(n) / total
+	s.mean *= before / total
+	s.N += int32(n)
+}
+
 // Mean is NaN without a value.
 func (s Sums) Mean() float64 {
 	if s.N == 0 {

@@ -66,3 +66,16 @@ func TestSumsSayWhatValuesSay(t *testing.T) {
 func close64(a, b float64) bool {
 	return math.Abs(a-b) <= 1e-9*math.Abs(b) || math.IsNaN(a) && math.IsNaN(b)
 }
+
+func TestZerosCountAsValues(t *testing.T) {
+	t.Parallel()
+	for _, values := range [][]float64{{}, {3}, {3, 4.5, -1}} {
+		s := sumsOf(values)
+		s.AddZeros(2)
+		s.AddZeros(0)
+		want := Describe(append([]float64{0, 0}, values...))
+		if int(s.N) != want.N || !close64(s.Mean(), want.Mean) || !close64(s.SD(), want.SD) {
+			t.Errorf("%v and two zeros: %d, %g ± %g, want %d, %g ± %g", values, s.N, s.Mean(), s.SD(), want.N, want.Mean, want.SD)
+		}
+	}
+}
