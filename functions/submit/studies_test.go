@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"path"
 	"slices"
 	"strings"
 	"testing"
@@ -14,6 +15,7 @@ import (
 	"github.com/sumo-k8/sumo-k8/pkg/problem"
 	"github.com/sumo-k8/sumo-k8/pkg/rest"
 	"github.com/sumo-k8/sumo-k8/pkg/study"
+	networks "github.com/sumo-k8/sumo-k8/test_networks"
 )
 
 // ask sends a study whose variants name the installation's scenario as SCENARIO.
@@ -81,6 +83,29 @@ func TestAStudyIsPlannedStoredAndRepeated(t *testing.T) {
 	if o := p.Options; o.Seed != nil || o.Scale == nil || *o.Scale != 1 || o.Begin == nil || *o.Begin != 10 || *o.End != 60 ||
 		o.SUMOOptions["time-to-teleport"] != "-1" || p.ScenarioKey != in.scenario.Key || p.TimeoutSeconds == 0 {
 		t.Errorf("point 6 is %+v", p)
+	}
+}
+
+func TestThreadsOfAConfigurationAreCores(t *testing.T) {
+	t.Parallel()
+	in := install(t, "")
+	threads, err := networks.Edited("square", func(name, content string) string {
+		if path.Ext(name) != ".sumocfg" {
+			return content
+		}
+		return strings.Replace(content, "</configuration>", `<processing><threads value="3"/></processing></configuration>`, 1)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var stored rest.Scenario
+	in.Call(t, "POST", "/scenarios", string(threads), in.key, "Content-Type: application/zip").Into(t, &stored)
+	for run, want := range map[string]int{"{}": 3, `{"cpu_request": 2}`: 2} {
+		status, s, p := in.ask(t, fmt.Sprintf(`{"name": "x", "variants": [{"name": "a", "scenario": %q}], "run": %s, "replications": {"seeds": "1:2"},
+			"dry_run": true}`, stored.ID, run))
+		if status != http.StatusOK || s.Points[0].CPURequest != want {
+			t.Errorf("run %s: %d, %+v, %v", run, status, s.Points, p)
+		}
 	}
 }
 

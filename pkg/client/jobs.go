@@ -53,6 +53,8 @@ type Job struct {
 	Replication *int                       `json:"replication"`
 	Variant     string                     `json:"variant"`
 	Setting     map[string]json.RawMessage `json:"setting"`
+	// Superseded is true of a run of a study that failed and was ordered again.
+	Superseded bool `json:"superseded"`
 	// WebhookSecret verifies what is sent to Run.WebhookURL. Only the answer to Submit has it.
 	WebhookSecret string `json:"webhook_secret"`
 }

@@ -102,7 +102,9 @@ type Job struct {
 
 	// Attempt counts how often the job was handed to the engine; more than one means that a run was lost. A run of a study that was lost
 	// through a neighbour keeps its count.
-	Attempt         int
+	Attempt int
+	// Lost counts how often it was lost while it ran. Starts that did not get as far say nothing about the run.
+	Lost            int
 	CancelRequested bool
 
 	// SumoVersion that ran, known once the job has finished.
@@ -136,6 +138,8 @@ type StudyRun struct {
 	Point, Replication int
 	// Chunk is the id of the chunk in which it was started last.
 	Chunk string
+	// Superseded is true of a run that was ordered again after it had failed: it counts no longer.
+	Superseded bool
 }
 
 // Webhook is called when a single job starts and ends.

@@ -76,9 +76,9 @@ func (c Config) compareLost(now time.Time, j job.Job, d *differences) {
 	if !j.CancelRequested || j.State == job.Running { // else it was passed over
 		d.lost[j.ChunkID()] = append(d.lost[j.ChunkID()], j)
 	}
-	attempts := c.MaxAttempts
-	if j.StartedAt == nil {
-		attempts = c.MaxStarts
+	atWork := 0 // losses that say something about the run
+	if j.State == job.Running {
+		atWork = j.Lost + 1
 	}
 	switch {
 	case j.CancelRequested:
@@ -88,7 +88,7 @@ func (c Config) compareLost(now time.Time, j job.Job, d *differences) {
 		}, nil)
 	case j.State == job.Pending && now.Sub(j.UpdatedAt) < c.LostAfter:
 		// Claimed a moment ago: the process that claimed it is about to start it.
-	case j.Attempt >= attempts:
+	case atWork >= c.MaxAttempts || j.Attempt >= c.MaxStarts:
 		d.update(j, job.Update{
 			ID: j.ID, State: job.Failed, Reason: simulation.WorkflowLost,
 			Message: fmt.Sprintf("The run was lost %d times with the machine or process it ran on, and is not tried again. "+
@@ -118,8 +118,8 @@ func blamed(lost []job.Job) map[string]bool {
 	return culprits
 }
 
-// wasLost reports whether j was lost before.
-func wasLost(j job.Job) bool { return j.Attempt > 1 }
+// wasLost reports whether j was lost at work before.
+func wasLost(j job.Job) bool { return j.Lost > 0 }
 
 // End is that of a job, as it is then on record.
 type End struct {

@@ -85,6 +85,9 @@ func (r *record) Restart(_ context.Context, ids []string, message string) (resta
 			continue
 		}
 		j.Attempt++
+		if j.State == job.Running {
+			j.Lost++
+		}
 		j.Message = message
 		r.jobs[id] = j
 		restarted = append(restarted, id)

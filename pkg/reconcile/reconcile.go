@@ -114,10 +114,10 @@ type Config struct {
 	// LostAfter is how long the engine may not know a job that was claimed for it, before the job counts as lost. It
 	// covers the time between claiming a job and starting it.
 	LostAfter time.Duration
-	// MaxAttempts is how often a job is handed to the engine before it fails as lost: a run that is lost again and
-	// again is probably what brings its engine down.
+	// MaxAttempts is how often a job may be lost while it runs before it fails: a run that is lost again and again is probably what brings
+	// its engine down.
 	MaxAttempts int
-	// MaxStarts is the same for a job that never got as far as running, and so cannot be the culprit.
+	// MaxStarts is how often a job is handed to the engine, however far it gets.
 	MaxStarts int
 	// KeepResults is how long results are kept after a job's end; 0 keeps them for ever.
 	KeepResults time.Duration
@@ -379,8 +379,8 @@ func (r *Reconciler) restart(ctx context.Context, todo differences, rep *Report)
 	return errors.Join(errs...)
 }
 
-// lostChunks makes chunks of lost jobs, as many as one pass starts again. Once runs of a chunk were lost at work, they go on one after the
-// other: one that brings its machine or process down then brings down no other.
+// lostChunks makes chunks of lost jobs, as many as one pass starts again. Once runs of a chunk were lost at work, or twice, they go on one
+// after the other: one that brings its machine or process down then brings down no other.
 func (r *Reconciler) lostChunks(ctx context.Context, todo differences) ([]job.Chunk, error) {
 	byID := map[string][]job.Job{}
 	var studies []string
@@ -398,14 +398,14 @@ func (r *Reconciler) lostChunks(ctx context.Context, todo differences) ([]job.Ch
 			return nil, fmt.Errorf("looking up how many lost runs go on side by side: %w", err)
 		}
 	}
-	atWork := func(j job.Job) bool { return j.State == job.Running || wasLost(j) }
+	suspect := func(j job.Job) bool { return j.State == job.Running || j.Attempt > 1 }
 	var chunks []job.Chunk
 	for n, id := range slices.Sorted(maps.Keys(byID)) {
 		if n == maxRestarts {
 			break
 		}
 		c := job.Chunk{ID: id, Jobs: byID[id], Parallel: 1}
-		if !slices.ContainsFunc(todo.lost[id], atWork) {
+		if !slices.ContainsFunc(todo.lost[id], suspect) {
 			c.Parallel = max(1, min(parallel[id], len(c.Jobs)))
 		}
 		chunks = append(chunks, c)

@@ -104,7 +104,7 @@ func TestOnePass(t *testing.T) {
 		}, {
 			name:       "a running job that the engine does not have is started again",
 			job:        &job.Job{State: job.Running, Attempt: 1, StartedAt: &started, UpdatedAt: noon},
-			want:       job.Job{State: job.Running, Attempt: 2, StartedAt: &started, UpdatedAt: noon, Message: restarted},
+			want:       job.Job{State: job.Running, Attempt: 2, Lost: 1, StartedAt: &started, UpdatedAt: noon, Message: restarted},
 			wantCalls:  []string{"start j"},
 			wantReport: reconcile.Report{Active: 1, Restarted: 1},
 		}, {
@@ -149,9 +149,10 @@ func TestOnePass(t *testing.T) {
 			wantReport: reconcile.Report{Active: 1, Restarted: 1},
 		}, {
 			name: "a run lost in its last attempt fails",
-			job:  &job.Job{State: job.Running, Attempt: 3, StartedAt: &started},
+			job:  &job.Job{State: job.Running, Attempt: 3, Lost: 2, StartedAt: &started},
 			want: job.Job{
-				State: job.Failed, Reason: simulation.WorkflowLost, Attempt: 3, StartedAt: &started, FinishedAt: &noon, Message: "lost 3 times",
+				State: job.Failed, Reason: simulation.WorkflowLost, Attempt: 3, Lost: 2, StartedAt: &started, FinishedAt: &noon,
+				Message: "lost 3 times",
 			},
 			wantReport: reconcile.Report{Active: 1, Changed: 1},
 		}, {
@@ -550,7 +551,7 @@ func TestAnEndIsReportedOnceAsItIsOnRecord(t *testing.T) {
 	held := &simulation.Confinement{Landlock: 7, Filter: true}
 	jobs := &record{jobs: map[string]job.Job{
 		"done": active("done"), "stopped": active("stopped", cancelling), "late": active("late", cancelling),
-		"lost": active("lost", func(j *job.Job) { j.Attempt, j.StartedAt = 3, &started }), "goes on": active("goes on"),
+		"lost": active("lost", func(j *job.Job) { j.Attempt, j.Lost, j.StartedAt = 3, 2, &started }), "goes on": active("goes on"),
 	}}
 	runs := &engine{runs: []job.Observation{
 		{
@@ -589,7 +590,7 @@ func TestAnEndIsReportedOnceAsItIsOnRecord(t *testing.T) {
 			j.State, j.StartedAt, j.FinishedAt, j.CancelRequested = job.Succeeded, &started, &finished, true
 		}),
 		"lost": end("lost", nil, func(j *job.Job) {
-			j.State, j.Reason, j.Attempt, j.StartedAt, j.FinishedAt = job.Failed, simulation.WorkflowLost, 3, &started, &noon
+			j.State, j.Reason, j.Attempt, j.Lost, j.StartedAt, j.FinishedAt = job.Failed, simulation.WorkflowLost, 3, 2, &started, &noon
 		}),
 	}
 	if diff := cmp.Diff(want, got); diff != "" {

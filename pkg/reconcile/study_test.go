@@ -71,7 +71,7 @@ func TestOneBadRunCostsItsNeighboursNothing(t *testing.T) {
 	at := func(id string, state job.State, attempt int) job.Job {
 		j := job.Job{ID: id, State: state, Attempt: attempt}
 		if state == job.Running {
-			j.StartedAt = &began
+			j.StartedAt, j.Lost = &began, attempt-1
 		}
 		return j
 	}
@@ -84,6 +84,8 @@ func TestOneBadRunCostsItsNeighboursNothing(t *testing.T) {
 		{
 			"nothing has begun", []job.Job{at("1", job.Pending, 1), at("2", job.Pending, 1), at("3", job.Pending, 1)},
 			"c [1/2 2/2 3/2] x3", job.Pending,
+		}, {
+			"what never began is not blamed for it", []job.Job{at("1", job.Pending, 7), at("2", job.Pending, 7)}, "c [1/8 2/8] x1", job.Pending,
 		}, {
 			"side by side, either may be to blame", []job.Job{at("1", job.Running, 1), at("2", job.Running, 1), at("3", job.Pending, 1)},
 			"c [1/2 2/2 3/1] x1", job.Running,

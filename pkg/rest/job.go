@@ -52,6 +52,8 @@ type Job struct {
 	Variant     *string `json:"variant" doc:"Name of the point's variant. GET /jobs and GET /jobs/{id} have it; null elsewhere, and for jobs of no study."`
 	Setting     Setting `json:"setting" doc:"The value of each axis at the point, where variant is given; otherwise null."`
 
+	Superseded bool `json:"superseded,omitempty" doc:"Whether this run of a study failed and was ordered again, so that it counts no longer."`
+
 	Imported bool `json:"imported" doc:"True if the predecessor of this service ran the job: its scenario, log and results are not here."`
 }
 
@@ -84,7 +86,7 @@ func JobOf(j job.Job, url func(key string) string) Job {
 		Options: j.Options, Labels: labelsOf(j.Labels), Imported: j.Imported != nil,
 	}
 	if run := j.Study; run != nil {
-		out.StudyID, out.Point, out.Replication = &run.ID, &run.Point, &run.Replication
+		out.StudyID, out.Point, out.Replication, out.Superseded = &run.ID, &run.Point, &run.Replication, run.Superseded
 	}
 	if j.State == job.Failed || j.State == job.Cancelled {
 		message := job.ErrorText(j.Reason, j.Message)

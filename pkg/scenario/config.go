@@ -7,6 +7,7 @@ import (
 	"math"
 	"path"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/sumo-k8/sumo-k8/pkg/problem"
@@ -65,6 +66,7 @@ func (in *inspection) judgeWith(name string, reserved map[string]bool) (Config, 
 		known := r.options(doc.settings)
 		c.Begin, c.End = r.interval(known)
 		c.Seed, c.Random = seedOf(known)
+		c.Threads = max(number(r.values["threads"]), number(r.values["device.rerouting.threads"]))
 		r.files(known)
 		r.doubtBroken()
 		r.carryAll(name, known)
@@ -828,4 +830,10 @@ func (m Manifest) unclear(requested string, found []Config) error {
 		err = problem.New(problem.Invalid, "The scenario has no configuration %s: correct config_file. There are: %s.", quote(requested), list)
 	}
 	return err.WithItems(problem.Item{Location: "body.config_file", Message: err.Detail, Value: shown(requested)})
+}
+
+// number is a whole number as SUMO reads it; 0 for anything else, which SUMO refuses.
+func number(text string) int {
+	n, _ := strconv.Atoi(strings.TrimSpace(text))
+	return n
 }

@@ -71,6 +71,8 @@ type Config struct {
 	// Seed is the one that the configuration names; nil for SUMO's default. Random configurations draw another for each run.
 	Seed   *int64 `json:"seed,omitempty"`
 	Random bool   `json:"random,omitempty"`
+	// Threads are those that the configuration has SUMO use, for vehicles or for routing; 0 if it says nothing.
+	Threads int `json:"threads,omitempty"`
 	// Outputs are the files that the configuration and its additional files will write, by path inside the scenario.
 	Outputs []string `json:"outputs,omitempty"`
 	// Problems keep the configuration from running, with any version of SUMO.

@@ -335,6 +335,14 @@ func (w *settler) point(ctx context.Context, at place) (Point, error) {
 		return point, nil
 	}
 	r.Options.Seed = nil
+	if given["cpu_request"] == "" && err == nil {
+		config, err := w.jobs.Config(ctx, s, r.Options.ConfigFile)
+		if err != nil {
+			return point, err
+		}
+		// SUMO runs with fewer cores than threads, only slower.
+		r.CPURequest = max(r.CPURequest, min(config.Threads, w.tenant.Limits.MaxCPU))
+	}
 	point.ScenarioDigest, point.ScenarioKey, point.OverlayKey = s.Digest, s.Key, s.OverlayKey
 	point.CPURequest, point.MemoryGi, point.TimeoutSeconds = r.CPURequest, r.MemoryGi, r.TimeoutSeconds
 	point.Options, point.Warnings = r.Options, r.Warnings

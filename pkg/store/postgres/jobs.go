@@ -429,13 +429,13 @@ func toJob(r db.Job) job.Job {
 		CPURequest: r.CPURequest, MemoryGi: r.MemoryGi, Priority: r.Priority, Options: r.Options,
 		TimeoutSeconds: r.TimeoutSeconds, Labels: r.Labels, TaskToken: r.TaskToken, AnswersTask: r.AnswersTask,
 		ProgressWebhook: r.ProgressWebhook, Traceparent: r.Traceparent,
-		Attempt: r.Attempt, CancelRequested: r.CancelRequested,
+		Attempt: r.Attempt, Lost: r.Lost, CancelRequested: r.CancelRequested,
 		SumoVersion: r.SumoVersion, Summary: r.Summary, Results: r.Results, ResultsPruned: r.ResultsPruned, Confinement: r.Confinement,
 		Problems:    r.Problems,
 		SubmittedAt: r.SubmittedAt, DispatchedAt: r.DispatchedAt, StartedAt: r.StartedAt, FinishedAt: r.FinishedAt, UpdatedAt: r.UpdatedAt,
 	}
 	if r.StudyID != nil {
-		j.Study = &job.StudyRun{ID: *r.StudyID, Point: *r.Point, Replication: *r.Replication}
+		j.Study = &job.StudyRun{ID: *r.StudyID, Point: *r.Point, Replication: *r.Replication, Superseded: r.Superseded}
 		if r.ChunkID != nil {
 			j.Study.Chunk = *r.ChunkID
 		}

@@ -273,7 +273,7 @@ SELECT id FROM written WHERE moved ORDER BY id;
 
 -- name: Restart :many
 -- Leaves out jobs that are not active.
-UPDATE jobs SET attempt = attempt + 1, message = @message
+UPDATE jobs SET attempt = attempt + 1, lost = lost + (state = 'RUNNING')::integer, message = @message
 WHERE id = ANY (@ids::uuid[]) AND state IN ('PENDING', 'RUNNING')
 RETURNING id;
 

@@ -42,7 +42,7 @@ func (q *Queries) ActiveChunks(ctx context.Context, ids []string) ([]string, err
 }
 
 const activeJobs = `-- name: ActiveJobs :many
-SELECT id, tenant_id, namespace, name, scenario_digest, scenario_key, state, reason, message, progress, cpu_request, memory_gi, priority, options, timeout_seconds, labels, task_token, progress_webhook, attempt, cancel_requested, sumo_version, summary, results, results_pruned, submitted_at, dispatched_at, started_at, finished_at, updated_at, traceparent, confinement, warnings, problems, answers_task, imported_id, imported, study_id, point, replication, chunk_id, superseded, results_key, metrics, overlay_key FROM jobs WHERE state IN ('PENDING', 'RUNNING') ORDER BY id LIMIT $1::integer
+SELECT id, tenant_id, namespace, name, scenario_digest, scenario_key, state, reason, message, progress, cpu_request, memory_gi, priority, options, timeout_seconds, labels, task_token, progress_webhook, attempt, cancel_requested, sumo_version, summary, results, results_pruned, submitted_at, dispatched_at, started_at, finished_at, updated_at, traceparent, confinement, warnings, problems, answers_task, imported_id, imported, study_id, point, replication, chunk_id, superseded, results_key, metrics, overlay_key, lost FROM jobs WHERE state IN ('PENDING', 'RUNNING') ORDER BY id LIMIT $1::integer
 `
 
 func (q *Queries) ActiveJobs(ctx context.Context, most int) ([]Job, error) {
@@ -99,6 +99,7 @@ func (q *Queries) ActiveJobs(ctx context.Context, most int) ([]Job, error) {
 			&i.ResultsKey,
 			&i.Metrics,
 			&i.OverlayKey,
+			&i.Lost,
 		); err != nil {
 			return nil, err
 		}
@@ -130,7 +131,7 @@ func (q *Queries) ActiveUsage(ctx context.Context, tenantID string) (ActiveUsage
 }
 
 const allJobs = `-- name: AllJobs :many
-SELECT id, tenant_id, namespace, name, scenario_digest, scenario_key, state, reason, message, progress, cpu_request, memory_gi, priority, options, timeout_seconds, labels, task_token, progress_webhook, attempt, cancel_requested, sumo_version, summary, results, results_pruned, submitted_at, dispatched_at, started_at, finished_at, updated_at, traceparent, confinement, warnings, problems, answers_task, imported_id, imported, study_id, point, replication, chunk_id, superseded, results_key, metrics, overlay_key FROM jobs
+SELECT id, tenant_id, namespace, name, scenario_digest, scenario_key, state, reason, message, progress, cpu_request, memory_gi, priority, options, timeout_seconds, labels, task_token, progress_webhook, attempt, cancel_requested, sumo_version, summary, results, results_pruned, submitted_at, dispatched_at, started_at, finished_at, updated_at, traceparent, confinement, warnings, problems, answers_task, imported_id, imported, study_id, point, replication, chunk_id, superseded, results_key, metrics, overlay_key, lost FROM jobs
 WHERE study_id IS NULL AND ($1::uuid IS NULL OR id < $1)
 ORDER BY id DESC LIMIT $2::integer
 `
@@ -195,6 +196,7 @@ func (q *Queries) AllJobs(ctx context.Context, arg AllJobsParams) ([]Job, error)
 			&i.ResultsKey,
 			&i.Metrics,
 			&i.OverlayKey,
+			&i.Lost,
 		); err != nil {
 			return nil, err
 		}
@@ -207,7 +209,7 @@ func (q *Queries) AllJobs(ctx context.Context, arg AllJobsParams) ([]Job, error)
 }
 
 const allJobsInState = `-- name: AllJobsInState :many
-SELECT id, tenant_id, namespace, name, scenario_digest, scenario_key, state, reason, message, progress, cpu_request, memory_gi, priority, options, timeout_seconds, labels, task_token, progress_webhook, attempt, cancel_requested, sumo_version, summary, results, results_pruned, submitted_at, dispatched_at, started_at, finished_at, updated_at, traceparent, confinement, warnings, problems, answers_task, imported_id, imported, study_id, point, replication, chunk_id, superseded, results_key, metrics, overlay_key FROM jobs
+SELECT id, tenant_id, namespace, name, scenario_digest, scenario_key, state, reason, message, progress, cpu_request, memory_gi, priority, options, timeout_seconds, labels, task_token, progress_webhook, attempt, cancel_requested, sumo_version, summary, results, results_pruned, submitted_at, dispatched_at, started_at, finished_at, updated_at, traceparent, confinement, warnings, problems, answers_task, imported_id, imported, study_id, point, replication, chunk_id, superseded, results_key, metrics, overlay_key, lost FROM jobs
 WHERE state = $1 AND study_id IS NULL AND ($2::uuid IS NULL OR id < $2)
 ORDER BY id DESC LIMIT $3::integer
 `
@@ -272,6 +274,7 @@ func (q *Queries) AllJobsInState(ctx context.Context, arg AllJobsInStateParams) 
 			&i.ResultsKey,
 			&i.Metrics,
 			&i.OverlayKey,
+			&i.Lost,
 		); err != nil {
 			return nil, err
 		}
@@ -415,7 +418,7 @@ const dispatch = `-- name: Dispatch :many
 UPDATE jobs
 SET state = 'PENDING', message = '', attempt = attempt + 1, dispatched_at = now()
 WHERE id = ANY ($1::uuid[]) AND state = 'QUEUED'
-RETURNING id, tenant_id, namespace, name, scenario_digest, scenario_key, state, reason, message, progress, cpu_request, memory_gi, priority, options, timeout_seconds, labels, task_token, progress_webhook, attempt, cancel_requested, sumo_version, summary, results, results_pruned, submitted_at, dispatched_at, started_at, finished_at, updated_at, traceparent, confinement, warnings, problems, answers_task, imported_id, imported, study_id, point, replication, chunk_id, superseded, results_key, metrics, overlay_key
+RETURNING id, tenant_id, namespace, name, scenario_digest, scenario_key, state, reason, message, progress, cpu_request, memory_gi, priority, options, timeout_seconds, labels, task_token, progress_webhook, attempt, cancel_requested, sumo_version, summary, results, results_pruned, submitted_at, dispatched_at, started_at, finished_at, updated_at, traceparent, confinement, warnings, problems, answers_task, imported_id, imported, study_id, point, replication, chunk_id, superseded, results_key, metrics, overlay_key, lost
 `
 
 func (q *Queries) Dispatch(ctx context.Context, ids []string) ([]Job, error) {
@@ -472,6 +475,7 @@ func (q *Queries) Dispatch(ctx context.Context, ids []string) ([]Job, error) {
 			&i.ResultsKey,
 			&i.Metrics,
 			&i.OverlayKey,
+			&i.Lost,
 		); err != nil {
 			return nil, err
 		}
@@ -524,7 +528,7 @@ func (q *Queries) Events(ctx context.Context, arg EventsParams) ([]JobEvent, err
 }
 
 const expiredResults = `-- name: ExpiredResults :many
-SELECT id, tenant_id, namespace, name, scenario_digest, scenario_key, state, reason, message, progress, cpu_request, memory_gi, priority, options, timeout_seconds, labels, task_token, progress_webhook, attempt, cancel_requested, sumo_version, summary, results, results_pruned, submitted_at, dispatched_at, started_at, finished_at, updated_at, traceparent, confinement, warnings, problems, answers_task, imported_id, imported, study_id, point, replication, chunk_id, superseded, results_key, metrics, overlay_key FROM jobs
+SELECT id, tenant_id, namespace, name, scenario_digest, scenario_key, state, reason, message, progress, cpu_request, memory_gi, priority, options, timeout_seconds, labels, task_token, progress_webhook, attempt, cancel_requested, sumo_version, summary, results, results_pruned, submitted_at, dispatched_at, started_at, finished_at, updated_at, traceparent, confinement, warnings, problems, answers_task, imported_id, imported, study_id, point, replication, chunk_id, superseded, results_key, metrics, overlay_key, lost FROM jobs
 WHERE finished_at < $1::timestamptz AND NOT results_pruned AND study_id IS NULL
 ORDER BY finished_at
 LIMIT $2::integer
@@ -590,6 +594,7 @@ func (q *Queries) ExpiredResults(ctx context.Context, arg ExpiredResultsParams) 
 			&i.ResultsKey,
 			&i.Metrics,
 			&i.OverlayKey,
+			&i.Lost,
 		); err != nil {
 			return nil, err
 		}
@@ -700,7 +705,7 @@ func (q *Queries) ImportJobs(ctx context.Context, jobs []byte) ([]*string, error
 }
 
 const importedJobOfTenant = `-- name: ImportedJobOfTenant :one
-SELECT id, tenant_id, namespace, name, scenario_digest, scenario_key, state, reason, message, progress, cpu_request, memory_gi, priority, options, timeout_seconds, labels, task_token, progress_webhook, attempt, cancel_requested, sumo_version, summary, results, results_pruned, submitted_at, dispatched_at, started_at, finished_at, updated_at, traceparent, confinement, warnings, problems, answers_task, imported_id, imported, study_id, point, replication, chunk_id, superseded, results_key, metrics, overlay_key FROM jobs WHERE tenant_id = $1 AND imported_id = $2
+SELECT id, tenant_id, namespace, name, scenario_digest, scenario_key, state, reason, message, progress, cpu_request, memory_gi, priority, options, timeout_seconds, labels, task_token, progress_webhook, attempt, cancel_requested, sumo_version, summary, results, results_pruned, submitted_at, dispatched_at, started_at, finished_at, updated_at, traceparent, confinement, warnings, problems, answers_task, imported_id, imported, study_id, point, replication, chunk_id, superseded, results_key, metrics, overlay_key, lost FROM jobs WHERE tenant_id = $1 AND imported_id = $2
 `
 
 type ImportedJobOfTenantParams struct {
@@ -756,6 +761,7 @@ func (q *Queries) ImportedJobOfTenant(ctx context.Context, arg ImportedJobOfTena
 		&i.ResultsKey,
 		&i.Metrics,
 		&i.OverlayKey,
+		&i.Lost,
 	)
 	return i, err
 }
@@ -831,7 +837,7 @@ SELECT $1, t.id, t.namespace, $2, s.digest, s.object_key, s.overlay_key, $3, 'QU
 FROM tenants t
 JOIN scenarios s ON s.tenant_id = t.id
 WHERE t.id = $16 AND s.digest = $17
-RETURNING id, tenant_id, namespace, name, scenario_digest, scenario_key, state, reason, message, progress, cpu_request, memory_gi, priority, options, timeout_seconds, labels, task_token, progress_webhook, attempt, cancel_requested, sumo_version, summary, results, results_pruned, submitted_at, dispatched_at, started_at, finished_at, updated_at, traceparent, confinement, warnings, problems, answers_task, imported_id, imported, study_id, point, replication, chunk_id, superseded, results_key, metrics, overlay_key
+RETURNING id, tenant_id, namespace, name, scenario_digest, scenario_key, state, reason, message, progress, cpu_request, memory_gi, priority, options, timeout_seconds, labels, task_token, progress_webhook, attempt, cancel_requested, sumo_version, summary, results, results_pruned, submitted_at, dispatched_at, started_at, finished_at, updated_at, traceparent, confinement, warnings, problems, answers_task, imported_id, imported, study_id, point, replication, chunk_id, superseded, results_key, metrics, overlay_key, lost
 `
 
 type InsertJobParams struct {
@@ -921,12 +927,13 @@ func (q *Queries) InsertJob(ctx context.Context, arg InsertJobParams) (Job, erro
 		&i.ResultsKey,
 		&i.Metrics,
 		&i.OverlayKey,
+		&i.Lost,
 	)
 	return i, err
 }
 
 const jobOfTenant = `-- name: JobOfTenant :one
-SELECT id, tenant_id, namespace, name, scenario_digest, scenario_key, state, reason, message, progress, cpu_request, memory_gi, priority, options, timeout_seconds, labels, task_token, progress_webhook, attempt, cancel_requested, sumo_version, summary, results, results_pruned, submitted_at, dispatched_at, started_at, finished_at, updated_at, traceparent, confinement, warnings, problems, answers_task, imported_id, imported, study_id, point, replication, chunk_id, superseded, results_key, metrics, overlay_key FROM jobs WHERE tenant_id = $1 AND id = $2
+SELECT id, tenant_id, namespace, name, scenario_digest, scenario_key, state, reason, message, progress, cpu_request, memory_gi, priority, options, timeout_seconds, labels, task_token, progress_webhook, attempt, cancel_requested, sumo_version, summary, results, results_pruned, submitted_at, dispatched_at, started_at, finished_at, updated_at, traceparent, confinement, warnings, problems, answers_task, imported_id, imported, study_id, point, replication, chunk_id, superseded, results_key, metrics, overlay_key, lost FROM jobs WHERE tenant_id = $1 AND id = $2
 `
 
 type JobOfTenantParams struct {
@@ -982,6 +989,7 @@ func (q *Queries) JobOfTenant(ctx context.Context, arg JobOfTenantParams) (Job, 
 		&i.ResultsKey,
 		&i.Metrics,
 		&i.OverlayKey,
+		&i.Lost,
 	)
 	return i, err
 }
@@ -1016,7 +1024,7 @@ func (q *Queries) KnownJobs(ctx context.Context, ids []string) ([]KnownJobsRow, 
 }
 
 const listJobs = `-- name: ListJobs :many
-SELECT id, tenant_id, namespace, name, scenario_digest, scenario_key, state, reason, message, progress, cpu_request, memory_gi, priority, options, timeout_seconds, labels, task_token, progress_webhook, attempt, cancel_requested, sumo_version, summary, results, results_pruned, submitted_at, dispatched_at, started_at, finished_at, updated_at, traceparent, confinement, warnings, problems, answers_task, imported_id, imported, study_id, point, replication, chunk_id, superseded, results_key, metrics, overlay_key FROM jobs
+SELECT id, tenant_id, namespace, name, scenario_digest, scenario_key, state, reason, message, progress, cpu_request, memory_gi, priority, options, timeout_seconds, labels, task_token, progress_webhook, attempt, cancel_requested, sumo_version, summary, results, results_pruned, submitted_at, dispatched_at, started_at, finished_at, updated_at, traceparent, confinement, warnings, problems, answers_task, imported_id, imported, study_id, point, replication, chunk_id, superseded, results_key, metrics, overlay_key, lost FROM jobs
 WHERE tenant_id = $1
   AND ($2::uuid IS NOT NULL OR study_id IS NULL)
   AND ($2::uuid IS NULL OR study_id = $2)
@@ -1117,6 +1125,7 @@ func (q *Queries) ListJobs(ctx context.Context, arg ListJobsParams) ([]Job, erro
 			&i.ResultsKey,
 			&i.Metrics,
 			&i.OverlayKey,
+			&i.Lost,
 		); err != nil {
 			return nil, err
 		}
@@ -1239,7 +1248,7 @@ func (q *Queries) QueueHead(ctx context.Context, arg QueueHeadParams) ([]QueueHe
 }
 
 const recentJobs = `-- name: RecentJobs :many
-SELECT id, tenant_id, namespace, name, scenario_digest, scenario_key, state, reason, message, progress, cpu_request, memory_gi, priority, options, timeout_seconds, labels, task_token, progress_webhook, attempt, cancel_requested, sumo_version, summary, results, results_pruned, submitted_at, dispatched_at, started_at, finished_at, updated_at, traceparent, confinement, warnings, problems, answers_task, imported_id, imported, study_id, point, replication, chunk_id, superseded, results_key, metrics, overlay_key FROM jobs WHERE tenant_id = $1 AND study_id IS NULL ORDER BY id DESC LIMIT $2::integer
+SELECT id, tenant_id, namespace, name, scenario_digest, scenario_key, state, reason, message, progress, cpu_request, memory_gi, priority, options, timeout_seconds, labels, task_token, progress_webhook, attempt, cancel_requested, sumo_version, summary, results, results_pruned, submitted_at, dispatched_at, started_at, finished_at, updated_at, traceparent, confinement, warnings, problems, answers_task, imported_id, imported, study_id, point, replication, chunk_id, superseded, results_key, metrics, overlay_key, lost FROM jobs WHERE tenant_id = $1 AND study_id IS NULL ORDER BY id DESC LIMIT $2::integer
 `
 
 type RecentJobsParams struct {
@@ -1302,6 +1311,7 @@ func (q *Queries) RecentJobs(ctx context.Context, arg RecentJobsParams) ([]Job, 
 			&i.ResultsKey,
 			&i.Metrics,
 			&i.OverlayKey,
+			&i.Lost,
 		); err != nil {
 			return nil, err
 		}
@@ -1345,7 +1355,7 @@ SET cancel_requested = true,
     message     = CASE state WHEN 'QUEUED' THEN 'Cancelled on request, before it started.' ELSE message END,
     finished_at = CASE state WHEN 'QUEUED' THEN now() ELSE finished_at END
 WHERE tenant_id = $1 AND id = $2 AND state IN ('QUEUED', 'PENDING', 'RUNNING')
-RETURNING id, tenant_id, namespace, name, scenario_digest, scenario_key, state, reason, message, progress, cpu_request, memory_gi, priority, options, timeout_seconds, labels, task_token, progress_webhook, attempt, cancel_requested, sumo_version, summary, results, results_pruned, submitted_at, dispatched_at, started_at, finished_at, updated_at, traceparent, confinement, warnings, problems, answers_task, imported_id, imported, study_id, point, replication, chunk_id, superseded, results_key, metrics, overlay_key
+RETURNING id, tenant_id, namespace, name, scenario_digest, scenario_key, state, reason, message, progress, cpu_request, memory_gi, priority, options, timeout_seconds, labels, task_token, progress_webhook, attempt, cancel_requested, sumo_version, summary, results, results_pruned, submitted_at, dispatched_at, started_at, finished_at, updated_at, traceparent, confinement, warnings, problems, answers_task, imported_id, imported, study_id, point, replication, chunk_id, superseded, results_key, metrics, overlay_key, lost
 `
 
 type RequestCancelParams struct {
@@ -1402,6 +1412,7 @@ func (q *Queries) RequestCancel(ctx context.Context, arg RequestCancelParams) (J
 		&i.ResultsKey,
 		&i.Metrics,
 		&i.OverlayKey,
+		&i.Lost,
 	)
 	return i, err
 }
@@ -1422,7 +1433,7 @@ func (q *Queries) RequestCancelOfTenant(ctx context.Context, tenantID string) er
 }
 
 const restart = `-- name: Restart :many
-UPDATE jobs SET attempt = attempt + 1, message = $1
+UPDATE jobs SET attempt = attempt + 1, lost = lost + (state = 'RUNNING')::integer, message = $1
 WHERE id = ANY ($2::uuid[]) AND state IN ('PENDING', 'RUNNING')
 RETURNING id
 `

@@ -137,6 +137,7 @@ type Job struct {
 	ResultsKey      string
 	Metrics         []*float64
 	OverlayKey      string
+	Lost            int
 }
 
 type JobEvent struct {
