@@ -34,6 +34,7 @@ func (f *Function) registerStatistics(api huma.API, tags []string) {
 		Errors:                       []int{http.StatusNotFound},
 	}, f.comparison)
 	f.registerTable(api, tags)
+	f.registerStudyEdges(api, tags)
 }
 
 // studyQuestion is what answers about the numbers of a study have in common.

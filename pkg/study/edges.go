@@ -12,8 +12,8 @@ import (
 // FalseDiscoveryRate is the share of false ones to be expected among the edges and intervals that are told apart.
 const FalseDiscoveryRate = 0.05
 
-// MaxEdgeCells bounds the edges and intervals together whose sums are kept, of 72 bytes each with a second point.
-const MaxEdgeCells = 1_000_000
+// maxEdgeSums bounds the sums that are kept, of 24 bytes each: one for each edge in each interval, and three with a second point.
+const maxEdgeSums = 3_000_000
 
 // EdgeInterval is a time for which edges have values, in seconds of simulated time.
 type EdgeInterval struct{ Begin, End float64 }
@@ -33,19 +33,26 @@ type EdgeSums struct {
 	edges     []string
 	at        map[float64]int // by begin
 	intervals []*edgeSums
-	cells     int
-	runs      [2]int
+	kept      int    // sums
+	runs      [2]int // of the point and of the other one
 }
 
 // edgeSums are those of one interval.
 type edgeSums struct {
 	EdgeInterval
 	// Runs that have the interval: of the point, of the other one, and of both with the same seed.
-	point, against, pairs int
-	cells                 []edgeCell
+	runs [sides]int
+	// Sums by edge; those of pairs and of the other point are empty without one.
+	sums [sides][]statistics.Sums
 }
 
-type edgeCell struct{ point, against, pairs statistics.Sums }
+// What there are sums of.
+const (
+	ofPoint = iota
+	ofAgainst
+	ofPairs
+	sides
+)
 
 // NewEdgeSums are sums of an attribute that an edge without vehicles has with the value empty, 0 or NaN.
 func NewEdgeSums(empty float64) *EdgeSums {
@@ -54,28 +61,39 @@ func NewEdgeSums(empty float64) *EdgeSums {
 
 // Add adds a run of the point, and one of the other point with the same seed. Either may be nil.
 func (s *EdgeSums) Add(point, against *EdgeValues) error {
-	a, err := s.place(point, 0)
-	if err != nil {
-		return err
-	}
-	b, err := s.place(against, 1)
-	if err != nil {
-		return err
-	}
+	a, b := s.place(point, ofPoint), s.place(against, ofAgainst)
 	one, other := make([]float64, len(s.edges)), make([]float64, len(s.edges))
 	for i, sums := range s.intervals {
 		hasOne, hasOther := a.spread(i, s.empty, one), b.spread(i, s.empty, other)
-		if !hasOne && !hasOther {
-			continue
+		var err error
+		if hasOne {
+			err = s.add(sums, ofPoint, func(edge int) float64 { return one[edge] })
 		}
-		if s.cells += len(s.edges) - len(sums.cells); s.cells > MaxEdgeCells {
-			return problem.New(problem.TooLarge, "The runs have values of more than %d edges and intervals together. Choose longer intervals of "+
-				"edgedata, or fewer edges.", MaxEdgeCells)
+		if err == nil && hasOther {
+			err = s.add(sums, ofAgainst, func(edge int) float64 { return other[edge] })
 		}
-		sums.reach(len(s.edges))
-		sums.count(hasOne, hasOther)
-		for edge := range sums.cells {
-			sums.cells[edge].add(one[edge], other[edge])
+		if err == nil && hasOne && hasOther {
+			err = s.add(sums, ofPairs, func(edge int) float64 { return one[edge] - other[edge] })
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// add adds a run to the sums of one side in one interval.
+func (s *EdgeSums) add(to *edgeSums, side int, value func(edge int) float64) error {
+	more := len(s.edges) - len(to.sums[side])
+	if s.kept += more; s.kept > maxEdgeSums {
+		return problem.New(problem.TooLarge, "The runs have values of too many edges and intervals together: more than %d, or a third of that "+
+			"in a comparison. Choose longer intervals of edgedata, or fewer edges.", maxEdgeSums)
+	}
+	to.sums[side] = append(to.sums[side], make([]statistics.Sums, more)...)
+	to.runs[side]++
+	for edge := range to.sums[side] {
+		if v := value(edge); !math.IsNaN(v) {
+			to.sums[side][edge].Add(v)
 		}
 	}
 	return nil
@@ -88,9 +106,9 @@ type placed struct {
 	edges []int
 }
 
-func (s *EdgeSums) place(v *EdgeValues, side int) (p placed, err error) {
+func (s *EdgeSums) place(v *EdgeValues, side int) (p placed) {
 	if v == nil {
-		return placed{}, nil
+		return placed{}
 	}
 	s.runs[side]++
 	p = placed{EdgeValues: v, row: map[int]int{}, edges: make([]int, len(v.Edges))}
@@ -113,7 +131,7 @@ func (s *EdgeSums) place(v *EdgeValues, side int) (p placed, err error) {
 		}
 		p.edges[i] = edge
 	}
-	return p, nil
+	return p
 }
 
 // spread puts the values of an interval into out, by the numbers of the sums. It reports whether the run has that interval.
@@ -137,46 +155,15 @@ func (p placed) spread(interval int, empty float64, out []float64) bool {
 	return true
 }
 
-func (s *edgeSums) reach(edges int) {
-	if n := edges - len(s.cells); n > 0 {
-		s.cells = append(s.cells, make([]edgeCell, n)...)
-	}
-}
-
-func (s *edgeSums) count(point, against bool) {
-	if point {
-		s.point++
-	}
-	if against {
-		s.against++
-	}
-	if point && against {
-		s.pairs++
-	}
-}
-
-func (c *edgeCell) add(point, against float64) {
-	if !math.IsNaN(point) {
-		c.point.Add(point)
-	}
-	if math.IsNaN(against) {
-		return
-	}
-	c.against.Add(against)
-	if !math.IsNaN(point) {
-		c.pairs.Add(point - against)
-	}
-}
-
-// whole is the cell with the edge's zeros in the runs before the first that has it.
-func (s *edgeSums) whole(edge int, empty float64) (c edgeCell) {
-	if edge < len(s.cells) {
-		c = s.cells[edge]
-	}
-	if empty == 0 {
-		c.point.AddZeros(s.point - int(c.point.N))
-		c.against.AddZeros(s.against - int(c.against.N))
-		c.pairs.AddZeros(s.pairs - int(c.pairs.N))
+// of are the sums of an edge with its zeros in the runs before the first that has it.
+func (s *edgeSums) of(edge int, empty float64) (c [sides]statistics.Sums) {
+	for side := range sides {
+		if edge < len(s.sums[side]) {
+			c[side] = s.sums[side][edge]
+		}
+		if empty == 0 {
+			c[side].AddZeros(s.runs[side] - int(c[side].N))
+		}
 	}
 	return c
 }
@@ -221,22 +208,22 @@ func (s *EdgeSums) Estimates(interval int) []EdgeEstimate {
 	slices.SortFunc(order, func(a, b int) int { return cmp.Compare(s.edges[a], s.edges[b]) })
 	var (
 		estimates []EdgeEstimate
-		tests     []int // by estimate
-		p         []float64
+		tests     []int // by estimate, in p
 	)
+	p := make([]float64, 0, s.kept)
 	for i, sums := range sorted {
 		if s.runs[1] == 0 && i != interval {
 			continue
 		}
 		for _, edge := range order {
-			c := sums.whole(edge, s.empty)
-			if c.point.N == 0 && c.against.N == 0 {
+			c := sums.of(edge, s.empty)
+			if c[ofPoint].N == 0 && c[ofAgainst].N == 0 {
 				continue
 			}
-			d := statistics.CompareSums(c.point, c.against, c.pairs)
+			d := statistics.CompareSums(c[ofPoint], c[ofAgainst], c[ofPairs])
 			if i == interval {
 				estimates = append(estimates, EdgeEstimate{
-					Edge: s.edges[edge], N: int(c.point.N), Mean: c.point.Mean(), SD: c.point.SD(), Difference: d, Adjusted: math.NaN(),
+					Edge: s.edges[edge], N: int(c[ofPoint].N), Mean: c[ofPoint].Mean(), SD: c[ofPoint].SD(), Difference: d, Adjusted: math.NaN(),
 				})
 				tests = append(tests, len(p))
 			}

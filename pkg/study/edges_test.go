@@ -179,7 +179,7 @@ func TestEdgesOfDegenerateRuns(t *testing.T) {
 
 func TestTooManyEdgesAreRefused(t *testing.T) {
 	t.Parallel()
-	v := &EdgeValues{Edges: make([]string, MaxEdgeCells/2+1), Intervals: []EdgeInterval{{0, 1}, {1, 2}}, Values: [][]float64{{1}, {1}}}
+	v := &EdgeValues{Edges: make([]string, maxEdgeSums/3+1), Intervals: []EdgeInterval{{0, 1}, {1, 2}, {2, 3}}, Values: [][]float64{{1}, {1}, {1}}}
 	for i := range v.Edges {
 		v.Edges[i] = fmt.Sprint(i)
 	}

@@ -293,8 +293,8 @@ type EdgeColumns struct {
 	start int64 // of the first column, in the file
 }
 
-// errNoColumns is of a file that has no edge columns, such as an output of that name.
-var errNoColumns = errors.New("not a file of edge columns, or one of a later release")
+// ErrNoColumns is of a file that has no edge columns, such as an output of that name.
+var ErrNoColumns = errors.New("not a file of edge columns, or one of a later release")
 
 // ReadEdgeColumns reads the header of a file, whose columns follow.
 func ReadEdgeColumns(r io.Reader) (*EdgeColumns, error) {
@@ -303,7 +303,7 @@ func ReadEdgeColumns(r io.Reader) (*EdgeColumns, error) {
 		if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
 			return nil, err
 		}
-		return nil, errNoColumns
+		return nil, ErrNoColumns
 	}
 	length := int64(binary.LittleEndian.Uint32(begin[len(columnsMagic):]))
 	c := &EdgeColumns{start: int64(len(begin)) + length}
@@ -334,6 +334,9 @@ func ReadEdgeColumns(r io.Reader) (*EdgeColumns, error) {
 	return c, nil
 }
 
+// HeaderEnd is where the header ends in the file.
+func (c *EdgeColumns) HeaderEnd() int64 { return c.start }
+
 // Column is where the column of an attribute is in the file; ok is false if there is none.
 func (c *EdgeColumns) Column(attribute string) (offset, length int64, ok bool) {
 	offset = c.start
@@ -362,7 +365,7 @@ func (c *EdgeColumns) Values(column io.Reader) ([][]float64, error) {
 		}
 	}
 	if _, err := raw.ReadByte(); !errors.Is(err, io.EOF) { // or the checksum does not match
-		return nil, fmt.Errorf("reading a column of edges: it does not end after its rows: %w", cmp.Or(err, errNoColumns))
+		return nil, fmt.Errorf("reading a column of edges: it does not end after its rows: %w", cmp.Or(err, ErrNoColumns))
 	}
 	return values, nil
 }
@@ -382,7 +385,7 @@ func decodeRow(raw *bufio.Reader, row []float64) error {
 		}
 		return nil
 	case kind > mostDecimals:
-		return errNoColumns
+		return ErrNoColumns
 	}
 	power := math.Pow10(int(kind))
 	for i := range row {
