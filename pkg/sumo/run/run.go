@@ -409,6 +409,9 @@ func (r Run) finish(chosen scenario.Config, s settings, f fate, log *logbook) si
 	summary := r.summarise(chosen, f, left.files)
 	if summary != nil {
 		summary.Partial = reason != ""
+		if warning := r.byClass(chosen, summary, left.files[simulation.OutputTripinfo]); warning != "" && reason == "" {
+			left.notes = append(left.notes, warning)
+		}
 		if err := writeJSON(filepath.Join(r.Out, simulation.SummaryFile), summary); err != nil && reason == "" {
 			reason, message = blame(err, "The summary could not be written")
 		}
