@@ -58,6 +58,7 @@ func TestAPI(t *testing.T) {
 			"a derived scenario runs like a whole one":   testDerivedScenarios,
 			"a study runs each point with each seed":     testStudies,
 			"a cancelled study is run again":             testStudyRunAgain,
+			"a study counts edges and classes":           testStudyDetails,
 			"another tenant's scenario is not there":     testScenarioIsolation,
 			"tenants are registered and changed":         testTenants,
 			"keys are replaced":                          testKeys,
