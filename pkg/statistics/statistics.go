@@ -8,6 +8,7 @@ package statistics
 import (
 	"math"
 	"slices"
+	"sync"
 
 	"gonum.org/v1/gonum/stat/distuv"
 )
@@ -35,6 +36,9 @@ func (l *Level) quantile(df int) float64 {
 	if df >= expanded {
 		return l.quantileOf(float64(df))
 	}
+	if l.confidence == usualConfidence && df < mostUsual {
+		return usual()[df]
+	}
 	q, ok := l.quantiles[df]
 	if !ok {
 		q = l.quantileOf(float64(df))
@@ -42,6 +46,21 @@ func (l *Level) quantile(df int) float64 {
 	}
 	return q
 }
+
+const (
+	usualConfidence = 0.95
+	mostUsual       = 200 // degrees of freedom
+)
+
+// usual are the quantiles of the usual confidence, by degrees of freedom. A look at a sequential study needs a few, which otherwise take
+// longer than all else of it.
+var usual = sync.OnceValue(func() []float64 {
+	l, quantiles := At(usualConfidence), make([]float64, mostUsual)
+	for df := 1; df < mostUsual; df++ {
+		quantiles[df] = l.quantileOf(float64(df))
+	}
+	return quantiles
+})
 
 // expanded are the degrees of freedom from which the quantile is an expansion around that of the normal distribution. The inverse of the
 // incomplete beta function takes a hundred times as long there, and studies that aim at a very narrow interval ask for thousands of them.
