@@ -100,8 +100,8 @@ func testSequentialStudy(t *testing.T, s *service) {
 	c.sendJSON(t, "/studies/"+made.StudyID+"/extend", `{"replications": {"until": {"relative_half_width": 0.03, "max": 12}}}`).
 		want(t, http.StatusConflict)
 	for query, status := range map[string]int{
-		"statistics?metric=mean_speed": 200, "statistics?metric=speed": 400, "statistics?confidence=0.99&relative_half_width=0.01": 200,
-		"statistics?confidence=1": 400, "statistics?metric=mean_speed&metric=mean_speed": 200, "comparison": 400, "comparison?baseline=nobody": 400,
+		"statistics?metric=mean_speed": 200, "statistics?metric=speed": 400, "statistics?confidence=0.99&relative_half_width=0.001": 200,
+		"statistics?confidence=1": 400, "comparison": 400, "comparison?baseline=nobody": 400,
 		"comparison?baseline=base": 200, "comparison?baseline=base&metric=mean_speed": 400, "table?metric=speed": 400, "table?format=parquet": 400,
 	} {
 		c.call(t, "GET", "/studies/"+made.StudyID+"/"+query).want(t, status)
@@ -130,7 +130,8 @@ func testStudyWithFailures(t *testing.T, s *service) {
 	differences := c.differences(t, made.StudyID, "")
 	for _, fates := range [][]rest.PointFate{means.Points, differences.Points} {
 		p := fates[0]
-		if !p.Incomplete || p.Missing != 2 || p.Succeeded != 4 || p.Open != 0 || p.Reasons[string(simulation.TooManyTeleports)] != 2 || *p.Teleports > 1 {
+		if !p.Incomplete || p.Missing != 2 || p.Succeeded != 4 || p.Open != 0 ||
+			p.Reasons[string(simulation.TooManyTeleports)] != 2 || *p.Teleports > 1 {
 			t.Errorf("the point with failures is %+v", p)
 		}
 		if p := fates[1]; p.Incomplete || p.Succeeded != 6 || *p.Teleports == 0 {
@@ -144,9 +145,9 @@ func testStudyWithFailures(t *testing.T, s *service) {
 	if !strings.Contains(strings.Join(means.Notes, " "), missing) || !strings.Contains(strings.Join(differences.Notes, " "), missing) {
 		t.Errorf("notes %q and %q", means.Notes, differences.Notes)
 	}
-	if d := differences.Comparisons[1]; d.Verdict != study.Constant || d.N != 4 || d.Sentence != "Mean travel time of base, patience 20, limit 1 "+
-		"against base, patience 20, limit 50: no difference in any of 4 pairs of runs; nothing varies, so there is no test. Incomplete: 2 of 6 runs "+
-		"of base, patience 20, limit 1 ended without a result." {
+	if d := differences.Comparisons[1]; d.Verdict != study.Constant || d.N != 4 || d.Sentence != "Mean travel time of base, patience 20, "+
+		"limit 1 against base, patience 20, limit 50: no difference in any of 4 pairs of runs; nothing varies, so there is no test. "+
+		"Incomplete: 2 of 6 runs of base, patience 20, limit 1 ended without a result." {
 		t.Errorf("the comparison is %+v", d)
 	}
 	var table status.StudyTable

@@ -63,7 +63,8 @@ func (p Plan) FindBaseline(text string) (Baseline, error) {
 		if strings.HasPrefix(text, "{") {
 			b = &Baseline{}
 			if err := json.Unmarshal([]byte(text), b); err != nil {
-				return Baseline{}, problem.New(problem.Invalid, `baseline must be the name of a variant, or JSON: {"variant": "base", "values": {"demand": 1}}`)
+				return Baseline{}, problem.New(problem.Invalid, `baseline must be the name of a variant, or JSON: `+
+					`{"variant": "base", "values": {"demand": 1}}`)
 			}
 		}
 	}
@@ -79,7 +80,8 @@ func (p Plan) FindBaseline(text string) (Baseline, error) {
 	Plan{Variants: p.Variants, Axes: p.Axes, Baseline: b}.checkBaseline(&f)
 	if len(f.items) > 0 {
 		i := f.items[0]
-		return Baseline{}, problem.New(problem.Invalid, "The baseline cannot be used: %s %s.", strings.TrimPrefix(i.Location, "body."), i.Message).
+		named := strings.TrimPrefix(i.Location, "body.")
+		return Baseline{}, problem.New(problem.Invalid, "The baseline cannot be used: %s %s.", named, i.Message).
 			WithItems(problem.Item{Location: "query.baseline", Message: i.Message, Value: i.Value})
 	}
 	return *b, nil

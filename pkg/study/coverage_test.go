@@ -137,7 +137,8 @@ func TestCoverageOfSequentialStudies(t *testing.T) {
 					t.Errorf("covered, runs, reached are %v, were %v", got, want)
 				}
 			}
-			row := fmt.Sprintf("| %s | %g %% | %g %% | %.1f %% | %.1f | %.0f %% |", tc.of, 100*tc.aim, 100*tc.spread, 100*tc.covered, tc.runs, 100*tc.reached)
+			row := fmt.Sprintf("| %s | %g %% | %g %% | %.1f %% | %.1f | %.0f %% |",
+				tc.of, 100*tc.aim, 100*tc.spread, 100*tc.covered, tc.runs, 100*tc.reached)
 			if !strings.Contains(string(document), row) {
 				t.Errorf("docs/statistics.md lacks the row %s", row)
 			}

@@ -137,7 +137,8 @@ func (d *Data) Notes() []string {
 	notes := []string{"The seed varies what SUMO draws at random: speed factors, imperfection, random departures and choices. Departures and " +
 		"routes that the scenario writes out are the same in every run, so that intervals hold for this demand."}
 	if d.Study.Plan.Replications.Until != nil {
-		notes = append(notes, "The number of runs was decided by looking at the results after each round, so that intervals are a little too narrow.")
+		notes = append(notes, "The number of runs was decided by looking at the results after each round, so that intervals are a little "+
+			"too narrow.")
 	}
 	missing, incomplete, open := 0, 0, 0
 	for _, f := range d.Fates() {
@@ -148,8 +149,8 @@ func (d *Data) Notes() []string {
 		}
 	}
 	if missing > 0 {
-		notes = append(notes, fmt.Sprintf("%d of the runs, at %d of the points, ended without a result. Runs do not fail at random: those in congestion do, so that what is left "+
-			"looks better than it is.", missing, incomplete))
+		notes = append(notes, fmt.Sprintf("%d of the runs, at %d of the points, ended without a result. Runs do not fail at random: those in "+
+			"congestion do, so that what is left looks better than it is.", missing, incomplete))
 	}
 	switch {
 	case open == 0:
