@@ -240,7 +240,8 @@ func TestAPlotOfAStudySaysWhatItShows(t *testing.T) {
 		},
 		"convergence of many points": {
 			asked{variants: plans[:1], axes: []study.Axis{axis("d", "scale", "1", "2", "3", "4", "5", "6", "7", "8", "9", "10", "11", "12")},
-				seeds: 4, value: noisy(1)}, "convergence", []string{"Named are the 8 points with the widest interval; the thin lines are 4 others."}, nil,
+				seeds: 4, value: noisy(1)}, "convergence",
+			[]string{"Named are the 8 points with the widest interval; the thin lines are 4 others."}, nil,
 		},
 		"one seed": {
 			asked{variants: plans, seeds: 1, value: noisy(1)}, "means",
