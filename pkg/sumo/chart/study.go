@@ -518,6 +518,9 @@ func (d *drawing) differences() (sheet, error) {
 		notes = append(notes, "Runs are missing, and not at random: those in congestion fail first. "+
 			d.list(incomplete, func(p int) string { return ": " + d.missing(p) })+".")
 	}
+	if n := len(c.Notes); n > mostNamed {
+		c.Notes = append(c.Notes[:mostNamed], fmt.Sprintf("%d more notes are with the comparison.", n-mostNamed))
+	}
 	s.notes = append(notes, c.Notes...)
 	return s, nil
 }

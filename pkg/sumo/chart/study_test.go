@@ -310,9 +310,9 @@ func TestEveryPlotDrawsEveryStudy(t *testing.T) {
 					t.Errorf("%s has a tag of a name", kind.Name)
 				}
 				var b bytes.Buffer
-				if err := DrawStudy(&b, kind, d, q, Options{Width: 900, Dark: true}); err != nil {
+				if err := DrawStudy(&b, kind, d, q, Options{Width: 600, Dark: true}); err != nil {
 					t.Errorf("%s: %v", kind.Name, err)
-				} else if img, err := png.Decode(&b); err != nil || img.Bounds().Dx() != 900 {
+				} else if img, err := png.Decode(&b); err != nil || img.Bounds().Dx() != 600 {
 					t.Errorf("%s is no PNG of its width: %v", kind.Name, err)
 				}
 			}
