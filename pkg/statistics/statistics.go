@@ -8,6 +8,7 @@ package statistics
 import (
 	"math"
 	"slices"
+	"sync"
 
 	"gonum.org/v1/gonum/stat/distuv"
 )
@@ -32,6 +33,12 @@ func (l *Level) Confidence() float64 { return l.confidence }
 
 // quantile is t(df, 1−α/2), where 1−α is the confidence.
 func (l *Level) quantile(df int) float64 {
+	if df >= expanded {
+		return l.quantileOf(float64(df))
+	}
+	if l.confidence == usualConfidence && df < mostUsual {
+		return usual()[df]
+	}
 	q, ok := l.quantiles[df]
 	if !ok {
 		q = l.quantileOf(float64(df))
@@ -40,8 +47,44 @@ func (l *Level) quantile(df int) float64 {
 	return q
 }
 
+const (
+	usualConfidence = 0.95
+	mostUsual       = 200 // degrees of freedom
+)
+
+// usual are the quantiles of the usual confidence, by degrees of freedom. A look at a sequential study needs a few, which otherwise take
+// longer than all else of it.
+var usual = sync.OnceValue(func() []float64 {
+	l, quantiles := At(usualConfidence), make([]float64, mostUsual)
+	for df := 1; df < mostUsual; df++ {
+		quantiles[df] = l.quantileOf(float64(df))
+	}
+	return quantiles
+})
+
+// expanded are the degrees of freedom from which the quantile is an expansion around that of the normal distribution. The inverse of the
+// incomplete beta function takes a hundred times as long there, and studies that aim at a very narrow interval ask for thousands of them.
+const expanded = 1000
+
 func (l *Level) quantileOf(df float64) float64 {
+	if df >= expanded {
+		z := distuv.UnitNormal.Quantile((1 + l.confidence) / 2)
+		return expansion(z, df)
+	}
 	return distuv.StudentsT{Sigma: 1, Nu: df}.Quantile((1 + l.confidence) / 2)
+}
+
+// expansion is the quantile of Student's t distribution where that of the normal distribution is z. From a thousand degrees of freedom on,
+// and up to a confidence of 99.99 %, its error is below a relative 1e-11.
+//
+// Source: Abramowitz and Stegun, Handbook of Mathematical Functions, 26.7.5.
+func expansion(z, df float64) float64 {
+	z2 := z * z
+	g1 := z * (z2 + 1) / 4
+	g2 := z * ((5*z2+16)*z2 + 3) / 96
+	g3 := z * (((3*z2+19)*z2+17)*z2 - 15) / 384
+	g4 := z * ((((79*z2+776)*z2+1482)*z2-1920)*z2 - 945) / 92160
+	return z + (g1+(g2+(g3+g4/df)/df)/df)/df
 }
 
 // Sample describes values of one metric. Numbers that a sample of its size does not have are NaN.
@@ -139,7 +182,7 @@ func (l *Level) Needed(sd, half float64) int {
 	// The t quantile is above that of the normal distribution, which gives the search a start.
 	z := distuv.UnitNormal.Quantile((1 + l.confidence) / 2)
 	start := math.Ceil(z * z * (sd / half) * (sd / half))
-	if start >= MostNeeded {
+	if !(start < MostNeeded) { // or none, because the spread overflows
 		return MostNeeded
 	}
 	n := max(2, int(start))
