@@ -117,7 +117,9 @@ func checkStudyPlots(t *testing.T, c *tenantClient, id string) {
 		t.Errorf("differences in speed are %.300s", text)
 	}
 	page := string(c.call(t, "GET", "/studies/"+id+"/report.html").want(t, http.StatusOK).body)
-	for _, want := range []string{"<h1>test</h1>", "Mean travel time of base, demand 0.5, teleport 120: ", "each with the seeds 3:5: 6 runs", "--seeds 3:5"} {
+	for _, want := range []string{
+		"<h1>test</h1>", "Mean travel time of base, demand 0.5, teleport 120: ", "each with the seeds 3:5: 6 runs", "--seeds 3:5",
+	} {
 		if !strings.Contains(page, want) {
 			t.Errorf("the report lacks %q", want)
 		}

@@ -61,8 +61,9 @@ func TestThePlotsOfAStudy(t *testing.T) {
 				t.Errorf("%s is %s", p.SVG, a.Header.Get("Content-Type"))
 			}
 			a := in.get(t, p.PNG+"?width=700&theme=dark").Want(t, http.StatusOK)
-			if img, err := png.Decode(bytes.NewReader(a.Body)); err != nil || img.Bounds().Dx() != 700 || a.Header.Get("Content-Type") != "image/png" {
-				t.Errorf("%s: %s, %v", p.PNG, a.Header.Get("Content-Type"), err)
+			img, err := png.Decode(bytes.NewReader(a.Body))
+			if media := a.Header.Get("Content-Type"); err != nil || img.Bounds().Dx() != 700 || media != "image/png" {
+				t.Errorf("%s: %s, %v", p.PNG, media, err)
 			}
 		}
 		if diff := cmp.Diff(want, names); diff != "" {

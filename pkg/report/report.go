@@ -190,7 +190,8 @@ func (doc *document) question(d *study.Data) {
 		}
 	}
 	if n := len(doc.Warnings); n > mostWarnings {
-		doc.Warnings = append(doc.Warnings[:mostWarnings], fmt.Sprintf("and %d more, with the points of GET /studies/%s", n-mostWarnings, d.Study.ID))
+		rest := fmt.Sprintf("and %d more, with the points of GET /studies/%s", n-mostWarnings, d.Study.ID)
+		doc.Warnings = append(doc.Warnings[:mostWarnings], rest)
 	}
 }
 
@@ -284,7 +285,8 @@ func (doc *document) tables(d *study.Data, level *statistics.Level, metrics []si
 	rows := len(d.Points)
 	if rows > mostRows/2 {
 		rows = mostRows / 2
-		doc.Left = append(doc.Left, fmt.Sprintf("the rows of %d more points in each table, at GET /studies/%s/statistics", len(d.Points)-rows, d.Study.ID))
+		doc.Left = append(doc.Left, fmt.Sprintf("the rows of %d more points in each table, at GET /studies/%s/statistics",
+			len(d.Points)-rows, d.Study.ID))
 	}
 	for _, f := range d.Fates()[:rows] {
 		one := fate{
@@ -373,7 +375,8 @@ func (doc *document) figures(d *study.Data, level *statistics.Level, metrics []s
 			}
 			drawing := svg.Bytes()
 			drawing = drawing[bytes.Index(drawing, []byte("<svg")):] // what is before it has no place inside a page
-			doc.Figures = append(doc.Figures, figure{Caption: m.Words() + ": " + strings.ToLower(plot.Title[:1]) + plot.Title[1:], SVG: template.HTML(drawing)})
+			caption := m.Words() + ": " + strings.ToLower(plot.Title[:1]) + plot.Title[1:]
+			doc.Figures = append(doc.Figures, figure{caption, template.HTML(drawing)}) // whose texts the drawing has escaped
 		}
 	}
 	return nil

@@ -25,7 +25,7 @@ func (p Plan) BaselineWords(b Baseline) string {
 	return strings.Join(parts, ", ")
 }
 
-// Words are an axis for a person: its name, and what it sets where the name does not say it.
+// Words are an axis for a person: its name, with what it sets where the name does not say it, and the unit.
 func (a Axis) Words() string {
 	kind, name, _ := strings.Cut(a.Set, ":")
 	switch {
@@ -36,13 +36,17 @@ func (a Axis) Words() string {
 	default:
 		name = kind
 	}
-	if unit := map[string]string{"begin": "s", "end": "s", "step_length": "s"}[kind]; unit != "" {
-		return fmt.Sprintf("%s (%s, %s)", a.Name, name, unit)
+	var beside []string
+	if name != a.Name && name != "option "+a.Name {
+		beside = append(beside, name)
 	}
-	if name == a.Name || name == "option "+a.Name {
+	if slices.Contains([]string{"begin", "end", "step_length"}, kind) {
+		beside = append(beside, "s")
+	}
+	if len(beside) == 0 {
 		return a.Name
 	}
-	return fmt.Sprintf("%s (%s)", a.Name, name)
+	return fmt.Sprintf("%s (%s)", a.Name, strings.Join(beside, ", "))
 }
 
 // Words are an aim for a person.

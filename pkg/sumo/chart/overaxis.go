@@ -136,8 +136,10 @@ func (d *drawing) scale(axis int, width vg.Length, lines int) scale {
 		parts := wrap(style, t.Label, room)
 		ticks[i].Label = strings.Join(parts, "\n")
 		if s.turned {
+			const gap = "   " // the mark of a tick reaches into the label
+			ticks[i].Label = strings.Join(parts, gap+"\n") + gap
 			for _, part := range parts {
-				s.room = max(s.room, style.Width(part))
+				s.room = max(s.room, style.Width(part+gap))
 			}
 		} else {
 			s.room = max(s.room, vg.Length(len(parts)-1)*lineHeight)
@@ -152,7 +154,6 @@ func (d *drawing) scale(axis int, width vg.Length, lines int) scale {
 func (s scale) set(p *plot.Plot) {
 	p.X.Min, p.X.Max, p.X.Tick.Marker, p.X.Label.Text = s.least, s.most, s.ticks, s.label
 	if s.turned {
-		p.X.Tick.Length = 0 // marks would reach into the labels
 		p.X.Tick.Label.Rotation = math.Pi / 2
 		p.X.Tick.Label.XAlign, p.X.Tick.Label.YAlign = draw.XRight, draw.YCenter
 	}

@@ -239,11 +239,12 @@ func (d *drawing) shown(n int) (shown int, notes []string) {
 	return n, nil
 }
 
-// style is the mark of the series with number i.
+// mark is that of the series with number i.
 func (d *drawing) mark(i int) mark {
 	return mark{shape: shapes[i%MostRuns], colour: d.palette[i%MostRuns]}
 }
 
+// pattern is the line of the series with number i.
 func (d *drawing) pattern(i int) draw.LineStyle {
 	style := d.line(i)
 	style.Dashes = patterns[i%MostRuns]
@@ -273,7 +274,7 @@ func (d *drawing) hollow(points []int) []entry {
 	return []entry{d.markEntry("hollow: runs are missing", mark{colour: d.ink, hollow: true})}
 }
 
-// list of rows in the making.
+// rowPlot is a plot in the making whose points stand below each other, each with a label and a remark.
 type rowPlot struct {
 	d      *drawing
 	plot   *plot.Plot
@@ -516,6 +517,9 @@ func (d *drawing) differences() (sheet, error) {
 	if len(incomplete) > 0 {
 		notes = append(notes, "Runs are missing, and not at random: those in congestion fail first. "+
 			d.list(incomplete, func(p int) string { return ": " + d.missing(p) })+".")
+	}
+	if n := len(c.Notes); n > mostNamed {
+		c.Notes = append(c.Notes[:mostNamed], fmt.Sprintf("%d more notes are with the comparison.", n-mostNamed))
 	}
 	s.notes = append(notes, c.Notes...)
 	return s, nil

@@ -240,7 +240,8 @@ func TestAPlotOfAStudySaysWhatItShows(t *testing.T) {
 		},
 		"convergence of many points": {
 			asked{variants: plans[:1], axes: []study.Axis{axis("d", "scale", "1", "2", "3", "4", "5", "6", "7", "8", "9", "10", "11", "12")},
-				seeds: 4, value: noisy(1)}, "convergence", []string{"Named are the 8 points with the widest interval; the thin lines are 4 others."}, nil,
+				seeds: 4, value: noisy(1)}, "convergence",
+			[]string{"Named are the 8 points with the widest interval; the thin lines are 4 others."}, nil,
 		},
 		"one seed": {
 			asked{variants: plans, seeds: 1, value: noisy(1)}, "means",
@@ -309,9 +310,9 @@ func TestEveryPlotDrawsEveryStudy(t *testing.T) {
 					t.Errorf("%s has a tag of a name", kind.Name)
 				}
 				var b bytes.Buffer
-				if err := DrawStudy(&b, kind, d, q, Options{Width: 900, Dark: true}); err != nil {
+				if err := DrawStudy(&b, kind, d, q, Options{Width: 600, Dark: true}); err != nil {
 					t.Errorf("%s: %v", kind.Name, err)
-				} else if img, err := png.Decode(&b); err != nil || img.Bounds().Dx() != 900 {
+				} else if img, err := png.Decode(&b); err != nil || img.Bounds().Dx() != 600 {
 					t.Errorf("%s is no PNG of its width: %v", kind.Name, err)
 				}
 			}
