@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"os"
 	"os/exec"
@@ -22,14 +23,16 @@ var example = regexp.MustCompile("(?s)<!-- run -->\n```sh\n(.*?)```\n(?:\n```tex
 var (
 	// progress of a study, whose steps are a matter of speed.
 	progress = regexp.MustCompile(`(?m)^\d+/\d+ done.*\n`)
+	// plotLink shows a plot in the document.
+	plotLink = regexp.MustCompile(`\]\((studies/\w+\.svg)\)`)
 	// decimal is a number that only results have.
 	decimal = regexp.MustCompile(`\b\d+\.\d\d?\b`)
 	// ranOn are the versions of SUMO in a table: another one has other numbers.
 	ranOn = regexp.MustCompile(`\b1\.\d+\.\d+\b`)
 )
 
-// testStudiesDocument runs the commands of docs/studies.md, all in one shell as a reader would, and compares what they print: numbers and
-// sentences. -update records it.
+// testStudiesDocument runs the commands of docs/studies.md, all in one shell as a reader would, and compares what they print, numbers and
+// sentences, and the plots that they save. -update records them.
 func testStudiesDocument(t *testing.T, s *service.Server) {
 	const path, between = "../../../docs/studies.md", "\x01"
 	text, err := os.ReadFile(path)
@@ -67,7 +70,18 @@ func testStudiesDocument(t *testing.T, s *service.Server) {
 	if err != nil || len(answers) != len(blocks)+1 {
 		t.Fatalf("the commands of docs/studies.md: %v:\n%s", err, printed)
 	}
+	plots := map[string][]byte{} // by their places in the document
+	for _, link := range plotLink.FindAllStringSubmatch(string(text), -1) {
+		if plots[filepath.Join("../../../docs", link[1])], err = os.ReadFile(filepath.Join(u.dir, "cycle", filepath.Base(link[1]))); err != nil {
+			t.Fatal(err)
+		}
+	}
 	if *update {
+		for file, plot := range plots {
+			if err := os.WriteFile(file, plot, 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
 		var anew strings.Builder
 		done := 0
 		for i, b := range blocks {
@@ -91,6 +105,11 @@ func testStudiesDocument(t *testing.T, s *service.Server) {
 	for _, number := range decimal.FindAllString(story, -1) {
 		if !strings.Contains(string(printed), number) {
 			t.Errorf("docs/studies.md says %s, which no command prints", number)
+		}
+	}
+	for file, plot := range plots {
+		if kept, err := os.ReadFile(file); err != nil || !bytes.Equal(kept, plot) {
+			t.Errorf("%s is not what the service draws (%v); go test ./pkg/client/sumo-k8 -update saves it", filepath.Base(file), err)
 		}
 	}
 	for i, b := range blocks {
