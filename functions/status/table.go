@@ -86,7 +86,7 @@ func (f *Function) table(ctx context.Context, in *tableRequest) (*huma.StreamRes
 		c.SetHeader("Content-Type", contentType)
 		c.SetHeader("Content-Disposition", artifact.Disposition(d.Study.Name+"."+in.Format))
 		c.SetStatus(http.StatusOK)
-		out := bufio.NewWriter(rest.StreamOut(c))
+		out := bufio.NewWriterSize(rest.StreamOut(c), 64<<10) // each write is sent at once
 		err := write(out, d, tableRows(d, measures))
 		if err == nil {
 			err = out.Flush()
@@ -157,11 +157,16 @@ func writeCSV(w io.Writer, d *study.Data, rows iter.Seq[TableRow]) error {
 	if err := out.Write(header); err != nil {
 		return err
 	}
+	var place, record []string // place is the point's part of a row
+	at := -1
 	for row := range rows {
-		record := []string{strconv.Itoa(row.Point), row.Variant}
-		for _, v := range d.Points[row.Point].Setting {
-			record = append(record, v.Text())
+		if row.Point != at {
+			at, place = row.Point, []string{strconv.Itoa(row.Point), row.Variant}
+			for _, v := range d.Points[at].Setting {
+				place = append(place, v.Text())
+			}
 		}
+		record = append(record[:0], place...)
 		value := ""
 		if row.Value != nil {
 			value = strconv.FormatFloat(*row.Value, 'g', -1, 64)

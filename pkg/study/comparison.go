@@ -119,8 +119,12 @@ func (d *Data) Compare(level *statistics.Level, b Baseline, metrics []simulation
 	pairs, unmatched := b.pairs(d.Points)
 	family := d.Metrics()
 	c := Comparisons{Baseline: b, Family: len(pairs) * len(family), Unmatched: unmatched}
-	fates := d.Fates()
-	var p []float64
+	fates, labels := d.Fates(), make([]string, len(d.Points))
+	for i, p := range d.Points {
+		labels[i] = Label(p.Variant, p.Setting)
+	}
+	c.All = make([]Comparison, 0, c.Family)
+	p := make([]float64, 0, c.Family)
 	for _, pair := range pairs {
 		for _, m := range family {
 			one := Comparison{
@@ -140,7 +144,7 @@ func (d *Data) Compare(level *statistics.Level, b Baseline, metrics []simulation
 	for i := range c.All {
 		one := &c.All[i]
 		one.Words = one.words(level.Confidence(), c.Family)
-		one.Sentence = one.sentence(d, fates)
+		one.Sentence = one.sentence(labels, fates, len(d.Study.Seeds))
 	}
 	c.Notes = d.notes(pairs, fates)
 	return c
@@ -201,12 +205,11 @@ func (c *Comparison) words(confidence float64, family int) string {
 }
 
 // sentence says what is compared, too, and which runs are missing.
-func (c *Comparison) sentence(d *Data, fates []Fate) string {
-	name := func(point int) string { return Label(d.Points[point].Variant, d.Points[point].Setting) }
-	text := fmt.Sprintf("%s of %s against %s: %s.", c.Metric.Words(), name(c.Point), name(c.Baseline), c.Words)
+func (c *Comparison) sentence(labels []string, fates []Fate, runs int) string {
+	text := c.Metric.Words() + " of " + labels[c.Point] + " against " + labels[c.Baseline] + ": " + c.Words + "."
 	for _, point := range []int{c.Point, c.Baseline} {
 		if n := fates[point].Missing; n > 0 {
-			text += fmt.Sprintf(" Incomplete: %d of %d runs of %s ended without a result.", n, len(d.Study.Seeds), name(point))
+			text += fmt.Sprintf(" Incomplete: %d of %d runs of %s ended without a result.", n, runs, labels[point])
 		}
 	}
 	return text
