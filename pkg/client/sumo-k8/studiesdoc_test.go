@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"os"
 	"os/exec"
@@ -30,6 +29,14 @@ var (
 	// ranOn are the versions of SUMO in a table: another one has other numbers.
 	ranOn = regexp.MustCompile(`\b1\.\d+\.\d+\b`)
 )
+
+// numbersOf are the numbers that a plot writes: how it looks is not what the document is held to.
+func numbersOf(svg []byte) (numbers []string) {
+	for _, text := range regexp.MustCompile(`>([^<]+)</text>`).FindAllSubmatch(svg, -1) {
+		numbers = append(numbers, regexp.MustCompile(`\d+(\.\d+)?`).FindAllString(string(text[1]), -1)...)
+	}
+	return numbers
+}
 
 // testStudiesDocument runs the commands of docs/studies.md, all in one shell as a reader would, and compares what they print, numbers and
 // sentences, and the plots that they save. -update records them.
@@ -108,8 +115,10 @@ func testStudiesDocument(t *testing.T, s *service.Server) {
 		}
 	}
 	for file, plot := range plots {
-		if kept, err := os.ReadFile(file); err != nil || !bytes.Equal(kept, plot) {
-			t.Errorf("%s is not what the service draws (%v); go test ./pkg/client/sumo-k8 -update saves it", filepath.Base(file), err)
+		kept, err := os.ReadFile(file)
+		if diff := cmp.Diff(numbersOf(kept), numbersOf(plot)); err != nil || diff != "" {
+			t.Errorf("%s (%v) has other numbers; go test ./pkg/client/sumo-k8 -update saves it again (-was +is):\n%s",
+				filepath.Base(file), err, diff)
 		}
 	}
 	for i, b := range blocks {
