@@ -164,10 +164,10 @@ func (d *Data) Remark() string {
 		if n >= d.Study.Plan.Replications.Until.Max {
 			most = ", the most that it allows"
 		}
-		parts = append(parts, fmt.Sprintf("%s has not reached the aim with %d runs each%s.", share(len(short), len(d.Points)), n, most))
+		parts = append(parts, fmt.Sprintf("%s not reached the aim with %d runs each%s.", share(len(short), len(d.Points)), n, most))
 	}
 	if len(none) > 0 {
-		parts = append(parts, fmt.Sprintf("%s has no run with the metrics that the aim judges.", share(len(none), len(d.Points))))
+		parts = append(parts, fmt.Sprintf("%s no run with the metrics that the aim judges.", share(len(none), len(d.Points))))
 	}
 	if len(parts) == 0 {
 		return fmt.Sprintf("Every point has reached the aim with %d runs.", n)
@@ -175,12 +175,15 @@ func (d *Data) Remark() string {
 	return strings.Join(parts, " ")
 }
 
-// share is "1 of 6 points".
+// share is "1 of 6 points has".
 func share(n, of int) string {
-	if of == 1 {
-		return "The only point"
+	switch {
+	case of == 1:
+		return "The only point has"
+	case n == 1:
+		return fmt.Sprintf("1 of %d points has", of)
 	}
-	return fmt.Sprintf("%d of %d points", n, of)
+	return fmt.Sprintf("%d of %d points have", n, of)
 }
 
 // NextSeeds are n seeds that are not among those of a study: the smallest ones from 1 on.

@@ -79,7 +79,7 @@ func followStudy(ctx context.Context, api *client.Client, s client.Study, stdout
 		if e.End && e.Status != study.Succeeded {
 			return fmt.Errorf("study %s is %s: %s", s.ID, e.Status, e.Message)
 		}
-		show.Event(display, e, len(s.Seeds))
+		show.Event(display, e, len(s.Points))
 	}
 	return nil
 }

@@ -320,7 +320,7 @@ func (a *app) followStudy(ctx context.Context, api *client.Client, s client.Stud
 		case a.asJSON():
 			fmt.Fprintf(a.out, "%s\n", e.JSON())
 		case !e.End:
-			show.Event(display, e, len(s.Seeds))
+			show.Event(display, e, len(s.Points))
 			runs = e.Runs
 		}
 		end = e

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"os"
 	"path/filepath"
@@ -91,8 +92,28 @@ func testStudyNumbers(t *testing.T, s *service.Server) {
 		t.Errorf("as JSON the table has %d rows", rows)
 	}
 
-	says(t, u.ok("study", "extend", id, "--until", "mean_time_loss=0.000001", "--min", "3", "--max", "4", "-f").stderr, "8/8 done",
-		"has not reached the aim with 4 runs each")
+	says(t, u.ok("study", "plot", id, "--list").stdout, "PLOT ", "means ", "differences ")
+	dir := filepath.Join(u.dir, "plots")
+	says(t, u.ok("study", "plot", id, "--dir", dir).stdout, "4 plots in "+dir)
+	says(t, u.ok("study", "plot", id, "means", "--metric", "mean_speed", "--format", "svg", "--dark", "--dir", dir).stdout, "1 plot in "+dir)
+	drawn := map[string]string{"means.png": "\x89PNG", "convergence.png": "\x89PNG", "means-mean_speed.svg": "<?xml"}
+	for name, begin := range drawn {
+		if plot, err := os.ReadFile(filepath.Join(dir, name)); err != nil || !strings.HasPrefix(string(plot), begin) {
+			t.Errorf("the plot %s begins with %.9q, %v", name, plot, err)
+		}
+	}
+	u.ends(exitRefused, "study", "plot", id, "nonsense")
+	says(t, u.ok("__complete", "study", "plot", id, "").stdout, "boxes\t")
+	page := filepath.Join(u.dir, "report.html")
+	says(t, u.ok("study", "report", id, "--file", page).stderr, "Written to "+page)
+	if saved, err := os.ReadFile(page); err != nil || !bytes.Contains(saved, []byte("Mean time loss of base, demand 1 against")) {
+		t.Errorf("the report is %.200q, %v", saved, err)
+	}
+	says(t, u.ok("study", "report", id, "--file", "-").stdout, "<html")
+
+	o = u.ok("study", "extend", id, "--until", "mean_time_loss=0.000001", "--min", "3", "--max", "4", "-f")
+	says(t, o.stderr, "reached the aim with 4 runs each")
+	says(t, o.stdout, "\nbase     0.5     4 ", "for ± 1e-06 of mean_time_loss")
 	says(t, u.ok("__complete", "study", "stats", id, "--metric", "").stdout, "mean_time_loss\n")
 }
 

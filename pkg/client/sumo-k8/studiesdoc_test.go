@@ -22,14 +22,24 @@ var example = regexp.MustCompile("(?s)<!-- run -->\n```sh\n(.*?)```\n(?:\n```tex
 var (
 	// progress of a study, whose steps are a matter of speed.
 	progress = regexp.MustCompile(`(?m)^\d+/\d+ done.*\n`)
+	// plotLink shows a plot in the document.
+	plotLink = regexp.MustCompile(`\]\((studies/\w+\.svg)\)`)
 	// decimal is a number that only results have.
 	decimal = regexp.MustCompile(`\b\d+\.\d\d?\b`)
 	// ranOn are the versions of SUMO in a table: another one has other numbers.
 	ranOn = regexp.MustCompile(`\b1\.\d+\.\d+\b`)
 )
 
-// testStudiesDocument runs the commands of docs/studies.md, all in one shell as a reader would, and compares what they print: numbers and
-// sentences. -update records it.
+// numbersOf are the numbers that a plot writes: how it looks is not what the document is held to.
+func numbersOf(svg []byte) (numbers []string) {
+	for _, text := range regexp.MustCompile(`>([^<]+)</text>`).FindAllSubmatch(svg, -1) {
+		numbers = append(numbers, regexp.MustCompile(`\d+(\.\d+)?`).FindAllString(string(text[1]), -1)...)
+	}
+	return numbers
+}
+
+// testStudiesDocument runs the commands of docs/studies.md, all in one shell as a reader would, and compares what they print, numbers and
+// sentences, and the plots that they save. -update records them.
 func testStudiesDocument(t *testing.T, s *service.Server) {
 	const path, between = "../../../docs/studies.md", "\x01"
 	text, err := os.ReadFile(path)
@@ -67,7 +77,18 @@ func testStudiesDocument(t *testing.T, s *service.Server) {
 	if err != nil || len(answers) != len(blocks)+1 {
 		t.Fatalf("the commands of docs/studies.md: %v:\n%s", err, printed)
 	}
+	plots := map[string][]byte{} // by their places in the document
+	for _, link := range plotLink.FindAllStringSubmatch(string(text), -1) {
+		if plots[filepath.Join("../../../docs", link[1])], err = os.ReadFile(filepath.Join(u.dir, "cycle", filepath.Base(link[1]))); err != nil {
+			t.Fatal(err)
+		}
+	}
 	if *update {
+		for file, plot := range plots {
+			if err := os.WriteFile(file, plot, 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
 		var anew strings.Builder
 		done := 0
 		for i, b := range blocks {
@@ -91,6 +112,13 @@ func testStudiesDocument(t *testing.T, s *service.Server) {
 	for _, number := range decimal.FindAllString(story, -1) {
 		if !strings.Contains(string(printed), number) {
 			t.Errorf("docs/studies.md says %s, which no command prints", number)
+		}
+	}
+	for file, plot := range plots {
+		kept, err := os.ReadFile(file)
+		if diff := cmp.Diff(numbersOf(kept), numbersOf(plot)); err != nil || diff != "" {
+			t.Errorf("%s (%v) has other numbers; go test ./pkg/client/sumo-k8 -update saves it again (-was +is):\n%s",
+				filepath.Base(file), err, diff)
 		}
 	}
 	for i, b := range blocks {

@@ -6,7 +6,9 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/vbauerster/mpb/v8"
 
+	"github.com/sumo-k8/sumo-k8/pkg/client"
 	"github.com/sumo-k8/sumo-k8/pkg/job"
 )
 
@@ -85,5 +87,21 @@ func TestATransferEndsWhateverItsSize(t *testing.T) {
 		if !strings.Contains(b.String(), "fcd.xml.gz") {
 			t.Errorf("total %d: no name in %q", total, b.String())
 		}
+	}
+}
+
+func TestBarsOfAStudyGoOnWithItsNextRound(t *testing.T) {
+	t.Parallel()
+	var b bytes.Buffer
+	d := &studyBars{progress: mpb.New(mpb.WithOutput(&b), mpb.WithWidth(80), mpb.WithAutoRefresh())}
+	d.points = append(d.points, d.row("base "), d.row("wave "))
+	d.all = d.row("")
+	for _, runs := range []client.StudyRuns{{Planned: 4, Succeeded: 4}, {Planned: 8, Succeeded: 5}, {Planned: 8, Succeeded: 7, Failed: 1}} {
+		Event(d, client.StudyEvent{Runs: runs, Points: []client.PointEvent{{Point: 1, StudyRuns: client.StudyRuns{Succeeded: runs.Succeeded / 2}}}}, 2)
+	}
+	Event(d, client.StudyEvent{End: true}, 2)
+	d.Close()
+	if !strings.Contains(b.String(), "8/8 done, 1 failed\n") || !strings.Contains(b.String(), "3/4 done") {
+		t.Errorf("the second round is missing in %q", b.String())
 	}
 }

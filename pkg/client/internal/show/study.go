@@ -67,11 +67,13 @@ func fits(terminal io.Writer, rows int) bool {
 	return err == nil && rows < height // the cursor stands below the last row
 }
 
-// Event shows on d what an event in following a study says of its runs, of which each point has planned.
-func Event(d Study, e client.StudyEvent, planned int) {
+// Event shows on d what an event in following a study with so many points says of its runs. Rounds of a sequential study add to those that
+// are planned.
+func Event(d Study, e client.StudyEvent, points int) {
 	if e.End {
 		return
 	}
+	planned := e.Runs.Planned / max(1, points)
 	for _, p := range e.Points {
 		d.Point(p.Point, tallyOf(p.StudyRuns, planned))
 	}
@@ -155,7 +157,8 @@ func (r *studyRow) set(t Tally, eta time.Time) {
 	r.mu.Lock()
 	r.tally, r.eta = t, eta
 	r.mu.Unlock()
-	r.bar.SetCurrent(int64(t.Done() * barSteps / max(1, t.Planned)))
+	// A full bar changes no more, and another round may follow: Close fills it.
+	r.bar.SetCurrent(min(int64(t.Done()*barSteps/max(1, t.Planned)), barSteps-1))
 }
 
 func (d *studyBars) Point(n int, t Tally) {
@@ -168,6 +171,12 @@ func (d *studyBars) All(t Tally, eta time.Time) { d.all.set(t, eta) }
 
 func (d *studyBars) Close() {
 	for _, r := range append(d.points, d.all) {
+		r.mu.Lock()
+		full := r.tally.Planned > 0 && r.tally.Done() >= r.tally.Planned
+		r.mu.Unlock()
+		if full {
+			r.bar.SetCurrent(barSteps)
+		}
 		r.bar.Abort(false) // no effect on a full one
 	}
 	d.progress.Wait()
