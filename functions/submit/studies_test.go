@@ -163,6 +163,8 @@ func TestAStudyIsRefusedWithEveryFault(t *testing.T) {
 			"of": "difference", "absolute": {"speed": 1}}}}`, 400, []string{"until.relative_half_width", "until.max", "until.of baseline", "until.absolute.speed"}},
 		"an aim beyond any study": {`{"name": "x", "variants": [{"name": "a", "scenario": "SCENARIO"}], "replications": {"until": {"relative_half_width": 0.05,
 			"min": 9000000000000000000, "max": 9200000000000000000}}}`, 400, []string{"until.max 10000"}},
+		"an aim beyond any number": {`{"name": "x", "variants": [{"name": "a", "scenario": "SCENARIO"}], "replications": {"until": {"relative_half_width": 0.05,
+			"max": 1e30}}}`, 400, nil},
 		"an aim without a first look": {`{"name": "x", "variants": [{"name": "a", "scenario": "SCENARIO"}], "replications": {"until": {"relative_half_width": 0.05,
 			"min": 20000, "max": 30}}}`, 400, []string{"until.max 20000"}},
 		"an aim of almost certainty": {`{"name": "x", "variants": [{"name": "a", "scenario": "SCENARIO"}], "replications": {"until": {"relative_half_width": 0.05,

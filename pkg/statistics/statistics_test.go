@@ -6,6 +6,8 @@ import (
 	"math/rand/v2"
 	"os"
 	"testing"
+
+	"gonum.org/v1/gonum/stat/distuv"
 )
 
 // reference is what SciPy says; testdata/reference.py made it.
@@ -183,6 +185,19 @@ func TestNeededRuns(t *testing.T) {
 		width := func(n int) float64 { return l.quantile(n-1) * sd / math.Sqrt(float64(n)) }
 		if width(n) > half || n > 2 && width(n-1) <= half {
 			t.Errorf("sd %v, half width %v: %d runs give %v, one less %v", sd, half, n, width(n), width(n-1))
+		}
+	}
+}
+
+func TestTheExpansionIsTheQuantile(t *testing.T) {
+	t.Parallel()
+	for _, confidence := range []float64{0.5, 0.8, 0.95, 0.99, 0.9999} {
+		for _, df := range []float64{expanded, 1500, 10_000} {
+			want := distuv.StudentsT{Sigma: 1, Nu: df}.Quantile((1 + confidence) / 2)
+			got := At(confidence).quantileOf(df)
+			if math.Abs(got-want) > 1e-10*want {
+				t.Errorf("%v at %v degrees of freedom: %.15g, gonum says %.15g", confidence, df, got, want)
+			}
 		}
 	}
 }

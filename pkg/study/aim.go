@@ -53,8 +53,8 @@ func (a *Aim) judged(metrics []string) []string {
 	return names
 }
 
-// comparable refuses an aim at differences where no point has another to differ from.
-func (p Plan) comparable(points []Point) error {
+// checkDifferences refuses an aim at differences where no point has another to differ from.
+func (p Plan) checkDifferences(points []Point) error {
 	if a := p.Replications.Until; a == nil || a.Of != ofDifference {
 		return nil
 	}

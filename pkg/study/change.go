@@ -169,7 +169,7 @@ func (in *Intake) extended(ctx context.Context, t tenant.Tenant, before Study, e
 	for i := range added {
 		added[i].Number = len(points) + i
 	}
-	if err := after.Plan.comparable(slices.Concat(points, added)); err != nil {
+	if err := after.Plan.checkDifferences(slices.Concat(points, added)); err != nil {
 		return after, nil, err
 	}
 	after.Counts.Runs = (len(points) + len(added)) * len(after.Seeds)

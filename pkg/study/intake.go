@@ -83,7 +83,7 @@ func (in *Intake) Plan(ctx context.Context, t tenant.Tenant, r Request) (Study, 
 	if err != nil {
 		return Study{}, nil, err
 	}
-	if err := r.Plan.comparable(points); err != nil {
+	if err := r.Plan.checkDifferences(points); err != nil {
 		return Study{}, nil, err
 	}
 	all, _ := in.Read(fieldsOf(r.Plan.Run)) // settle has reported what is wrong

@@ -175,6 +175,14 @@ func TestNoRoundFollowsACancelOrTooManyFailures(t *testing.T) {
 	change(t, d, id, "cancel_requested = true")
 	stepStudies(t, d)
 	wantStanding(t, d, id, study.Cancelled, 5, "Cancelled on request, before another round. 1 of 2 points has not reached the aim with 5 runs each.")
+	if s, again, err := d.RetryStudy(t.Context(), "acme", id, nil, job.Admission{MaxQueued: 9}); err != nil || again != 0 || s.State != study.Running {
+		t.Fatalf("ordered again it is %s with %d runs, %v", s.State, again, err)
+	}
+	stepStudies(t, d)
+	wantStanding(t, d, id, study.Running, 10, "")
+	endRound(t, d, narrow, []float64{10})
+	stepStudies(t, d)
+	wantStanding(t, d, id, study.Succeeded, 10, "Every point has reached the aim with 10 runs.")
 
 	id = newSequential(t, d, 30, 1)
 	endRound(t, d, narrow, narrow)

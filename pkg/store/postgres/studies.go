@@ -352,7 +352,9 @@ func (d *DB) RetryStudy(
 			}
 			again = int(unplaced)
 		}
-		if again == 0 {
+		// A sequential study may have been cancelled between two rounds, when nothing was left to be run.
+		between := row.State == study.Cancelled && row.Plan.Replications.Until != nil
+		if again == 0 && !between {
 			return problem.New(problem.Conflict, "No run of study %s has failed or was cancelled, so there is nothing to run again.", id)
 		}
 		if row.State != study.Running {
