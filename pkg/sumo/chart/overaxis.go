@@ -152,6 +152,7 @@ func (d *drawing) scale(axis int, width vg.Length, lines int) scale {
 func (s scale) set(p *plot.Plot) {
 	p.X.Min, p.X.Max, p.X.Tick.Marker, p.X.Label.Text = s.least, s.most, s.ticks, s.label
 	if s.turned {
+		p.X.Tick.Length = 0 // marks would reach into the labels
 		p.X.Tick.Label.Rotation = math.Pi / 2
 		p.X.Tick.Label.XAlign, p.X.Tick.Label.YAlign = draw.XRight, draw.YCenter
 	}
