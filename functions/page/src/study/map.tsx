@@ -163,6 +163,7 @@ function Drawn({ network, data, differs, all }: { network: Network; data: EdgeAn
 			<div class="columns edges">
 				<section aria-live="polite">
 					<FindEdge network={network} found={find} />
+					{selected === undefined && <p class="muted">Select an edge, on the map or here, to see its numbers.</p>}
 					{selected !== undefined && <OneEdge id={network.edges[selected]!.id} name={network.edges[selected]!.name} of={byEdge[selected]} unit={data.unit} differs={differs} />}
 				</section>
 				<Largest data={data} network={network} differs={differs} all={all} select={find} />
