@@ -83,7 +83,7 @@ test-page: install build ## Test the web page in a headless browser, against the
 	@cd $(PAGE) && npm ci --ignore-scripts --no-fund --no-audit --loglevel=error && npm test --silent
 
 .PHONY: bench-page
-bench-page: install build ## Measure frame times of the page's map with 10,000 edges
+bench-page: install build ## Measure the page: a study with 200 points as its runs end, and the map with 10,000 edges
 	@infra/debian/install.sh node chromium
 	@cd $(PAGE) && npm ci --ignore-scripts --no-fund --no-audit --loglevel=error && npm run --silent bench
 

@@ -2,18 +2,28 @@
 
 const locale = undefined; // the browser's
 
+/** Making a format costs far more than using it, and a page of numbers needs hundreds. */
+const formats = new Map<string, Intl.NumberFormat>();
+
+function decimal(value: number, most: number, least = 0): string {
+	const key = `${least} ${most}`;
+	let format = formats.get(key);
+	if (!format) formats.set(key, (format = new Intl.NumberFormat(locale, { minimumFractionDigits: least, maximumFractionDigits: most })));
+	return format.format(value);
+}
+
 export function number(value: number, digits = 3): string {
 	const size = Math.abs(value);
 	// Enough decimals for `digits` significant digits, and never an exponent.
 	const decimals = size === 0 || size >= 10 ** (digits - 1) ? 0 : Math.min(6, digits - 1 - Math.floor(Math.log10(size)));
-	return value.toLocaleString(locale, { maximumFractionDigits: decimals });
+	return decimal(value, decimals);
 }
 
-export const whole = (value: number): string => Math.round(value).toLocaleString(locale);
+export const whole = (value: number): string => decimal(Math.round(value), 0);
 
 export const plural = (n: number, thing: string): string => `${whole(n)} ${thing}${n === 1 ? "" : "s"}`;
 
-export const percent = (share: number): string => `${(share * 100).toLocaleString(locale, { maximumFractionDigits: share > 0 && share < 0.1 ? 1 : 0 })} %`;
+export const percent = (share: number): string => `${decimal(share * 100, share > 0 && share < 0.1 ? 1 : 0)} %`;
 
 export function bytes(size: number): string {
 	const units = ["B", "kB", "MB", "GB", "TB"];
@@ -27,7 +37,7 @@ export function bytes(size: number): string {
 
 export function duration(seconds: number): string {
 	if (seconds < 0) seconds = 0;
-	if (seconds < 9.95) return `${seconds.toLocaleString(locale, { maximumFractionDigits: 1 })} s`;
+	if (seconds < 9.95) return `${decimal(seconds, 1)} s`;
 	if (seconds < 59.5) return `${Math.round(seconds)} s`;
 	const s = Math.round(seconds);
 	const two = (n: number) => String(n).padStart(2, "0");
@@ -58,8 +68,7 @@ export function meanText(mean: number, half: number | null | undefined): string 
 	if (half == null) return number(mean, 4);
 	if (half === 0) return `${number(mean, 4)} ± 0`;
 	const decimals = Math.max(0, Math.min(6, 1 - Math.floor(Math.log10(Math.abs(half)))));
-	const fixed = (v: number) => v.toLocaleString(locale, { minimumFractionDigits: decimals, maximumFractionDigits: decimals });
-	return `${fixed(mean)} ± ${fixed(half)}`;
+	return `${decimal(mean, decimals, decimals)} ± ${decimal(half, decimals, decimals)}`;
 }
 
 /** A label within a sentence: "Travel time" becomes "travel time"; "CO₂ of a trip" stays. */

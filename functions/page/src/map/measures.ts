@@ -15,7 +15,7 @@ export type Measure = {
 	values: (interval: number) => (number | null | undefined)[];
 };
 
-export const labels: Record<string, string> = {
+const labels: Record<string, string> = {
 	speed: "Speed",
 	density: "Density",
 	occupancy: "Occupancy",

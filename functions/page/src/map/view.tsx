@@ -206,7 +206,7 @@ export function Legend({ measure, nothing = "no value" }: { measure: Measure; no
 	return (
 		<div class="legend" role="group" aria-label={`Colours: ${measure.label} from ${number(low)} to ${number(high)} ${measure.unit}`}>
 			<span>
-				{measure.label} ({measure.unit})
+				{measure.label} {measure.unit && measure.unit !== "1" && `(${measure.unit})`}
 			</span>
 			<svg viewBox={`0 0 ${ordered.length} 1`} preserveAspectRatio="none" aria-hidden="true">
 				{ordered.map((c, i) => (

@@ -24,7 +24,12 @@ export const isOpen = (state: StudyState | undefined): boolean => state === "RUN
 
 export const addressOf = (id: string, rest = ""): string => `/studies/${encodeURIComponent(id)}${rest}`;
 
-const same = (a: unknown, b: unknown): boolean => a === b || JSON.stringify(a) === JSON.stringify(b);
+/** Whether two values of JSON, whose objects have the same names, are the same. */
+function same(a: unknown, b: unknown): boolean {
+	if (typeof a !== "object" || typeof b !== "object" || a === null || b === null) return a === b;
+	const names = Object.keys(a);
+	return names.length === Object.keys(b).length && names.every((name) => same((a as Record<string, unknown>)[name], (b as Record<string, unknown>)[name]));
+}
 
 export class Live {
 	readonly cells: Signal<Cell>[];
@@ -61,24 +66,16 @@ export class Live {
 	/** Takes the numbers of one metric. */
 	numbers(s: Statistics): void {
 		batch(() => {
-			s.points.forEach((fate) => this.change(fate.point, { fate }));
-			const seen = new Set<number>();
-			for (const estimate of s.statistics) {
-				seen.add(estimate.point);
-				this.change(estimate.point, { estimate });
-			}
-			this.cells.forEach((_, point) => !seen.has(point) && this.change(point, { estimate: undefined }));
+			const fates = new Map(s.points.map((f) => [f.point, f]));
+			const estimates = new Map(s.statistics.map((e) => [e.point, e]));
+			this.cells.forEach((cell, point) => {
+				const next = { runs: cell.value.runs, estimate: estimates.get(point), fate: fates.get(point) };
+				if (!same(next.estimate, cell.value.estimate) || !same(next.fate, cell.value.fate)) cell.value = next;
+			});
 			const range = rangeOf(s.statistics);
 			if (!same(range, this.range.value)) this.range.value = range;
 			if (!same(s.notes, this.notes.value)) this.notes.value = s.notes;
 		});
-	}
-
-	private change(point: number, to: Partial<Cell>): void {
-		const cell = this.cells[point];
-		if (!cell) return;
-		const next = { ...cell.value, ...to };
-		if (!same(next, cell.value)) cell.value = next;
 	}
 }
 

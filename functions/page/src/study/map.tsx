@@ -3,26 +3,30 @@ import { useMemo, useState } from "preact/hooks";
 import { call, get } from "../api";
 import { clock, number, plural, words } from "../format";
 import { useLoad } from "../load";
-import { labels, type Measure } from "../map/measures";
+import type { Measure } from "../map/measures";
 import { Network } from "../map/network";
 import { roundTop } from "../map/scale";
 import { Surface } from "../map/surface";
 import { FindEdge, Legend } from "../map/view";
 import { Card, Empty, Loading, ProblemNotice } from "../parts";
 import { labelOf } from "./layout";
-import { addressOf, type Live, type Study } from "./live";
+import { addressOf, type Study } from "./live";
+import { Notes } from "./notes";
 
 type EdgeNumbers = { id: string; n: number; mean: number | null; sd: number | null; difference?: number | null; p?: number | null; q?: number | null; told_apart?: boolean };
 type EdgeAnswer = {
 	attribute: string;
 	unit: string;
 	attributes: string[];
+	interval: number;
 	intervals: { begin: number; end: number }[];
 	n: number;
+	against_n?: number;
 	edges: EdgeNumbers[];
+	notes: string[];
 };
 
-export function DifferenceMap({ id, study }: { id: string; study: Study; live: Live }) {
+export function DifferenceMap({ id, study }: { id: string; study: Study }) {
 	const [point, setPoint] = useState(study.points.length > 1 ? 1 : 0);
 	const [against, setAgainst] = useState(study.points.length > 1 ? 0 : -1);
 	const [attribute, setAttribute] = useState("");
@@ -33,14 +37,14 @@ export function DifferenceMap({ id, study }: { id: string; study: Study; live: L
 		const { jobs } = await get<"/jobs">(`/jobs?study=${encodeURIComponent(id)}&point=${point}&status=SUCCEEDED&limit=1` as "/jobs", signal);
 		return jobs[0] && new Network(await get<"/jobs/{id}/network">(`/jobs/${jobs[0].job_id}/network` as "/jobs/{id}/network", signal));
 	});
-	const load = (query: Record<string, string>, signal: AbortSignal) => call<EdgeAnswer>(addressOf(id, `/edgedata?${new URLSearchParams(query)}`), { signal });
 	const query = { point: String(point), ...(against >= 0 && { against: String(against) }), ...(attribute && { attribute }), interval: String(interval) };
-	const edges = useLoad(JSON.stringify([id, query]), (signal) => load(query, signal));
-	const options = study.points.map((p) => (
-		<option key={p.point} value={p.point}>
-			{labelOf(p, axes)}
-		</option>
-	));
+	const edges = useLoad(JSON.stringify([id, query]), async (signal) => inRoadUnits(await call<EdgeAnswer>(addressOf(id, `/edgedata?${new URLSearchParams(query)}`), { signal })));
+	const options = (but: number) =>
+		study.points.map((p) => (
+			<option key={p.point} value={p.point} disabled={p.point === but}>
+				{labelOf(p, axes)}
+			</option>
+		));
 	const d = edges.data;
 	return (
 		<Card>
@@ -48,14 +52,14 @@ export function DifferenceMap({ id, study }: { id: string; study: Study; live: L
 				<label>
 					<span>Point</span>
 					<select value={point} onChange={(e) => setPoint(Number(e.currentTarget.value))}>
-						{options}
+						{options(against)}
 					</select>
 				</label>
 				<label>
 					<span>Against</span>
 					<select value={against} onChange={(e) => setAgainst(Number(e.currentTarget.value))}>
 						<option value={-1}>nothing: its mean</option>
-						{options}
+						{options(point)}
 					</select>
 				</label>
 				{d && (
@@ -100,7 +104,20 @@ export function DifferenceMap({ id, study }: { id: string; study: Study; live: L
 	);
 }
 
-const nameOf = (attribute: string): string => labels[attribute] ?? words(attribute);
+/** SUMO's name of an attribute in words: timeLoss becomes "Time loss". */
+const nameOf = (attribute: string): string => words(attribute.replace(/(?<=[a-z])[A-Z]/g, (c) => ` ${c.toLowerCase()}`));
+
+/** Attributes of which more is no worse. The others measure congestion. */
+const fine = new Set(["speed", "speedRelative", "entered", "left", "departed", "arrived", "flow", "sampledSeconds"]);
+
+const kmh = 3.6; // for one m/s
+
+/** Speeds in the unit of road signs, km/h. */
+function inRoadUnits(d: EdgeAnswer): EdgeAnswer {
+	if (d.unit !== "m/s") return d;
+	const changed = <T extends number | null | undefined>(v: T): T => (typeof v === "number" ? ((v * kmh) as T) : v);
+	return { ...d, unit: "km/h", edges: d.edges.map((e) => ({ ...e, mean: changed(e.mean), sd: changed(e.sd), difference: changed(e.difference) })) };
+}
 
 function Drawn({ network, data, differs, all }: { network: Network; data: EdgeAnswer; differs: boolean; all: boolean }) {
 	const [selected, setSelected] = useState<number>();
@@ -117,7 +134,7 @@ function Drawn({ network, data, differs, all }: { network: Network; data: EdgeAn
 		const values = byEdge.map((e) => (!e ? null : !differs ? e.mean : all || e.told_apart ? (e.difference ?? null) : null));
 		// One scale with and without what chance may have made.
 		const top = roundTop(data.edges.map((e) => Math.abs((differs ? e.difference : e.mean) ?? 0)));
-		const highIsBad = data.attribute !== "speed" && data.attribute !== "entered";
+		const highIsBad = !fine.has(data.attribute);
 		return {
 			name: data.attribute, label: differs ? `${nameOf(data.attribute)}: difference` : nameOf(data.attribute), unit: data.unit, measured: true, values: () => values,
 			scale: { low: differs ? -top : 0, high: top, highIsBad, diverging: differs },
@@ -139,12 +156,14 @@ function Drawn({ network, data, differs, all }: { network: Network; data: EdgeAn
 			</Surface>
 			<p class="small muted said-of-map">
 				{differs
-					? `${plural(apart, "edge")} of ${data.edges.length} told apart from chance in this interval, with ${plural(data.n, "run")} of each; false alarms among all edges and intervals are held at 5 % (Benjamini–Hochberg).`
+					? `${plural(apart, "edge")} of ${data.edges.length} told apart from chance in this interval, by ${plural(data.n, "run")} against ${data.against_n ?? 0}. Of those in all intervals one in twenty is expected to be by chance (Benjamini–Hochberg).`
 					: `Means of ${plural(data.n, "run")}.`}
 			</p>
+			<Notes of={data.notes} />
 			<div class="columns edges">
 				<section aria-live="polite">
 					<FindEdge network={network} found={find} />
+					{selected === undefined && <p class="muted">Select an edge, on the map or here, to see its numbers.</p>}
 					{selected !== undefined && <OneEdge id={network.edges[selected]!.id} name={network.edges[selected]!.name} of={byEdge[selected]} unit={data.unit} differs={differs} />}
 				</section>
 				<Largest data={data} network={network} differs={differs} all={all} select={find} />
@@ -192,7 +211,7 @@ function OneEdge({ id, name, of, unit, differs }: { id: string; name: string | u
 	);
 }
 
-const text = (v: number | null | undefined, unit: string): string => (v == null ? "–" : `${number(v)} ${unit === "1" ? "" : unit}`);
+const text = (v: number | null | undefined, unit: string): string => (v == null ? "–" : `${number(v)}${unit === "1" || unit === "" ? "" : ` ${unit}`}`);
 
 const listed = 10;
 

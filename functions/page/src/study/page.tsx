@@ -58,7 +58,7 @@ export function StudyPage({ id, tab, part }: { id: string; tab: string; part: st
 			)}
 			{shown === "comparison" && <Comparison {...of} />}
 			{shown === "plots" && <PlotsOfStudy {...of} choice={choice} />}
-			{shown === "map" && <DifferenceMap {...of} />}
+			{shown === "map" && <DifferenceMap id={id} study={s} />}
 			{shown === "plan" && <PlanOf study={s} />}
 		</>
 	);
