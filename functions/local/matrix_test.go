@@ -54,7 +54,8 @@ var belongings = map[string]func(testing.TB, *tenantClient) string{
 	},
 	"studies": func(t testing.TB, c *tenantClient) string {
 		t.Helper()
-		made := c.ask(t, c.store(t, zipOf(t, "square")).ID, `"run": {"labels": {"mark": "`+markOf(c)+`"}}, "replications": {"seeds": [1]}`)
+		made := c.ask(t, c.store(t, zipOf(t, "square")).ID, `"run": {"labels": {"mark": "`+markOf(c)+`"}},
+			"baseline": {"variant": "base"}, "replications": {"seeds": [1]}`)
 		c.answered(t, made.StudyID)
 		return made.StudyID
 	},

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -151,9 +152,9 @@ func TestAStudySurvivesKillsAtRandomMoments(t *testing.T) {
 		ended, c.service = wait(program), s
 	}
 	for k, done := 0, -1; k < kills; {
-		// Something ends between two kills: a run that is lost three times in a row is blamed for it.
+		// Something ends between two kills, and so does what was lost twice: a run that is lost three times is blamed for it.
 		time.Sleep(time.Duration(random.IntN(1200)) * time.Millisecond)
-		for before := done; done == before; time.Sleep(50 * time.Millisecond) {
+		for before, lost := done, false; done == before || lost; time.Sleep(50 * time.Millisecond) {
 			select {
 			case <-ended: // it ends when it has lost Postgres or the store
 				restart()
@@ -163,6 +164,7 @@ func TestAStudySurvivesKillsAtRandomMoments(t *testing.T) {
 			if done = now.Runs.Done; now.Status.Terminal() {
 				break
 			}
+			lost = c.lostTwice(t, asked.StudyID)
 		}
 		victim := victims[random.IntN(len(victims))]
 		pids := []int{program.Process.Pid}
@@ -199,6 +201,14 @@ func TestAStudySurvivesKillsAtRandomMoments(t *testing.T) {
 	}
 	_ = program.Process.Signal(syscall.SIGTERM)
 	<-ended
+}
+
+// lostTwice reports whether a run of a study that has not ended may have been lost twice.
+func (c *tenantClient) lostTwice(t testing.TB, study string) bool {
+	t.Helper()
+	var page struct{ Jobs []rest.Job }
+	c.call(t, "GET", "/jobs?limit=200&status=RUNNING&study="+study).want(t, http.StatusOK).into(t, &page)
+	return slices.ContainsFunc(page.Jobs, func(j rest.Job) bool { return j.Attempt > 2 })
 }
 
 // wait reaps a program and closes the channel when it has ended.

@@ -37,15 +37,15 @@ func (f *Function) registerStatistics(api huma.API, tags []string) {
 	f.registerStudyEdges(api, tags)
 }
 
-// studyQuestion is what answers about the numbers of a study have in common.
-type studyQuestion struct {
+// StudyQuestion is what answers about the numbers of a study have in common.
+type StudyQuestion struct {
 	ID         string   `path:"id" doc:"Its study_id."`
 	Metric     []string `query:"metric,explode" maxItems:"100" doc:"Metrics to show; those that the study is about if left out."`
 	Confidence float64  `query:"confidence" minimum:"0.5" maximum:"0.9999" doc:"Of the intervals; that of the study's aim if left out, or else 0.95."`
 }
 
 // level is the confidence asked for.
-func (q studyQuestion) level(s study.Study) *statistics.Level {
+func (q StudyQuestion) level(s study.Study) *statistics.Level {
 	if q.Confidence > 0 {
 		return statistics.At(q.Confidence)
 	}
@@ -53,12 +53,15 @@ func (q studyQuestion) level(s study.Study) *statistics.Level {
 }
 
 // measures are the metrics asked for.
-func (q studyQuestion) measures(d *study.Data) ([]simulation.Measure, error) {
+func (q StudyQuestion) measures(d *study.Data) ([]simulation.Measure, error) {
 	if len(q.Metric) == 0 {
 		return d.Metrics(), nil
 	}
 	var found []simulation.Measure
-	for _, name := range q.Metric {
+	for i, name := range q.Metric {
+		if slices.Contains(q.Metric[:i], name) {
+			continue
+		}
 		m, ok := simulation.MeasureOf(name)
 		if !ok || !slices.Contains(d.Study.MetricNames, name) {
 			return nil, problem.New(problem.Invalid, "%.80q is no metric of this study. It has %s.", name, strings.Join(d.Study.MetricNames, ", ")).
@@ -67,6 +70,17 @@ func (q studyQuestion) measures(d *study.Data) ([]simulation.Measure, error) {
 		found = append(found, m)
 	}
 	return found, nil
+}
+
+func names(measures []simulation.Measure) string {
+	if len(measures) == 0 {
+		return "no metric, because no run has succeeded yet"
+	}
+	all := make([]string, len(measures))
+	for i, m := range measures {
+		all[i] = m.Name
+	}
+	return strings.Join(all, ", ")
 }
 
 // numbers reads the numbers of a study.
@@ -97,7 +111,7 @@ func fates(d *study.Data) []rest.PointFate {
 }
 
 type statisticsRequest struct {
-	studyQuestion
+	StudyQuestion
 	RelativeHalfWidth float64 `query:"relative_half_width" minimum:"0.0001" maximum:"1" doc:"The aim that needed runs are counted for, as a share of the mean; that of the study if left out, or else 0.05."`
 }
 
@@ -129,7 +143,7 @@ func (f *Function) statistics(ctx context.Context, in *statisticsRequest) (*stat
 }
 
 type differencesRequest struct {
-	studyQuestion
+	StudyQuestion
 	Baseline string `query:"baseline" maxLength:"2000" doc:"What to compare with: the name of a variant, or JSON such as {\"values\": {\"demand\": 1}}; the study's own baseline if left out. An axis that it does not name is matched."`
 }
 
@@ -147,6 +161,14 @@ func (f *Function) comparison(ctx context.Context, in *differencesRequest) (*dif
 	baseline, err := d.Study.Plan.FindBaseline(in.Baseline)
 	if err != nil {
 		return nil, err
+	}
+	family := d.Metrics()
+	for _, m := range measures {
+		if !slices.Contains(family, m) {
+			return nil, problem.New(problem.Invalid, "The study does not compare %s: it is about %s. A comparison beyond those would be one more "+
+				"chance of a false alarm. Make a study that names it in metrics; /statistics and /table show it.", m.Name, names(family)).
+				WithItems(problem.Item{Location: "query.metric", Message: "is none of the metrics that the study is about", Value: m.Name})
+		}
 	}
 	level := in.level(d.Study)
 	c := d.Compare(level, baseline, measures)

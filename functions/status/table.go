@@ -24,9 +24,9 @@ import (
 func (f *Function) registerTable(api huma.API, tags []string) {
 	op := huma.Operation{
 		OperationID: "get-study-table", Method: http.MethodGet, Path: "/studies/{id}/table", Tags: tags,
-		Summary: "Show a study as a tidy table: one row for each run and metric",
-		Description: "Runs that ended without a result have rows without values, so that they are missed. CSV has one column for each axis, " +
-			"named axis.NAME. The table outlives the results of the runs.",
+		Summary: "Download a study as a tidy table",
+		Description: "One row for each run that has ended and each metric. Runs that ended without a result have rows without values, so that " +
+			"they are missed. CSV has one column for each axis, named axis.NAME. The table outlives the results of the runs.",
 		RejectUnknownQueryParameters: true,
 		Errors:                       []int{http.StatusNotFound},
 	}
@@ -70,8 +70,11 @@ func (f *Function) table(ctx context.Context, in *tableRequest) (*huma.StreamRes
 		return nil, err
 	}
 	measures := d.Measured()
+	if len(measures) == 0 { // runs that failed have rows nevertheless
+		measures = study.Measures(d.Study.Plan.Metrics)
+	}
 	if len(in.Metric) > 0 {
-		if measures, err = (studyQuestion{Metric: in.Metric}).measures(d); err != nil {
+		if measures, err = (StudyQuestion{Metric: in.Metric}).measures(d); err != nil {
 			return nil, err
 		}
 	}
@@ -83,7 +86,7 @@ func (f *Function) table(ctx context.Context, in *tableRequest) (*huma.StreamRes
 		c.SetHeader("Content-Type", contentType)
 		c.SetHeader("Content-Disposition", artifact.Disposition(d.Study.Name+"."+in.Format))
 		c.SetStatus(http.StatusOK)
-		out := bufio.NewWriter(rest.StreamOut(c))
+		out := bufio.NewWriterSize(rest.StreamOut(c), 64<<10) // each write is sent at once
 		err := write(out, d, tableRows(d, measures))
 		if err == nil {
 			err = out.Flush()
@@ -154,11 +157,16 @@ func writeCSV(w io.Writer, d *study.Data, rows iter.Seq[TableRow]) error {
 	if err := out.Write(header); err != nil {
 		return err
 	}
+	var place, record []string // place is the point's part of a row
+	at := -1
 	for row := range rows {
-		record := []string{strconv.Itoa(row.Point), row.Variant}
-		for _, v := range d.Points[row.Point].Setting {
-			record = append(record, v.Text())
+		if row.Point != at {
+			at, place = row.Point, []string{strconv.Itoa(row.Point), row.Variant}
+			for _, v := range d.Points[at].Setting {
+				place = append(place, v.Text())
+			}
 		}
+		record = append(record[:0], place...)
 		value := ""
 		if row.Value != nil {
 			value = strconv.FormatFloat(*row.Value, 'g', -1, 64)

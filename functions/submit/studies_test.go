@@ -161,8 +161,21 @@ func TestAStudyIsRefusedWithEveryFault(t *testing.T) {
 			[]string{"body.variants[0].scenario"}},
 		"an aim with faults": {`{"name": "x", "variants": [{"name": "a", "scenario": "SCENARIO"}], "replications": {"until": {"relative_half_width": 5, "max": 1,
 			"of": "difference", "absolute": {"speed": 1}}}}`, 400, []string{"until.relative_half_width", "until.max", "until.of baseline", "until.absolute.speed"}},
-		"an aim": {`{"name": "x", "variants": [{"name": "a", "scenario": "SCENARIO"}], "replications": {"until": {"relative_half_width": 0.05, "max": 30}}}`, 422,
-			[]string{"body.replications.until seeds"}},
+		"an aim beyond any study": {`{"name": "x", "variants": [{"name": "a", "scenario": "SCENARIO"}], "replications": {"until": {"relative_half_width": 0.05,
+			"min": 9000000000000000000, "max": 9200000000000000000}}}`, 400, []string{"until.max 10000"}},
+		"an aim without a first look": {`{"name": "x", "variants": [{"name": "a", "scenario": "SCENARIO"}], "replications": {"until": {"relative_half_width": 0.05,
+			"min": 20000, "max": 30}}}`, 400, []string{"until.max 20000"}},
+		"an aim of almost certainty": {`{"name": "x", "variants": [{"name": "a", "scenario": "SCENARIO"}], "replications": {"until": {"relative_half_width": 0.05,
+			"confidence": 0.99999999, "max": 30}}}`, 400, []string{"until.confidence 0.9999"}},
+		"an aim for counts": {`{"name": "x", "variants": [{"name": "a", "scenario": "SCENARIO"}], "metrics": ["teleports"],
+			"replications": {"until": {"relative_half_width": 0.05, "max": 30}}}`, 400, []string{"until.relative_half_width absolute"}},
+		"an aim that no seeds are left for": {`{"name": "x", "variants": [{"name": "a", "scenario": "SCENARIO"}], "axes": [
+			{"name": "d", "set": "scale", "values": [1, 2]}], "replications": {"until": {"relative_half_width": 0.05, "max": 5001}}}`, 400,
+			[]string{"body.replications 10002"}},
+		"an aim at no difference": {`{"name": "x", "variants": [{"name": "a", "scenario": "SCENARIO"}], "baseline": {"variant": "a"},
+			"replications": {"until": {"relative_half_width": 0.05, "max": 30, "of": "difference"}}}`, 400, []string{"until.of judge"}},
+		"seeds and an aim": {`{"name": "x", "variants": [{"name": "a", "scenario": "SCENARIO"}],
+			"replications": {"seeds": "1:3", "until": {"relative_half_width": 0.05, "max": 30}}}`, 400, []string{"body.replications both"}},
 		"nothing to replicate": {`{"name": "x", "variants": [{"name": "a", "scenario": "SCENARIO"}], "replications": {}}`, 400, []string{"body.replications seeds"}},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -62,6 +62,7 @@ type Study struct {
 	StartedAt       *time.Time        `json:"started_at"`
 	FinishedAt      *time.Time        `json:"finished_at"`
 	Plan            study.Plan        `json:"plan"`
+	MostRuns        int               `json:"most_runs"` // that it may come to: those of all rounds, if it has an aim
 	Seeds           []int64           `json:"seeds"`
 	Metrics         []string          `json:"metrics"`
 	Points          []StudyPoint      `json:"points"`

@@ -41,7 +41,7 @@ type PointFate struct {
 	PointLabel
 	Succeeded       int            `json:"succeeded" doc:"Runs that count."`
 	Missing         int            `json:"missing" doc:"Runs that have ended without a result: failed or cancelled."`
-	Open            int            `json:"open" doc:"Runs that have not ended."`
+	Open            int            `json:"open" doc:"Runs that have not ended, or never began in a study that was stopped."`
 	Incomplete      bool           `json:"incomplete" doc:"Whether runs are missing. They are not missing at random: those in congestion fail first, so that means over the rest look better than they are."`
 	Reasons         map[string]int `json:"reasons" doc:"Of the failed runs, how many failed for which reason."`
 	Teleports       *float64       `json:"teleports" doc:"Mean over the runs that count: vehicles that SUMO moved past a jam."`

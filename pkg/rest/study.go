@@ -43,10 +43,11 @@ func StudyRunsOf(c study.Counts) StudyRuns {
 type Study struct {
 	StudySummary
 	Plan      study.Plan   `json:"plan" doc:"What was asked for, with what was added since."`
+	MostRuns  int          `json:"most_runs" doc:"How many runs it may come to: those that are planned, or, with replications.until, those of all rounds up to max."`
 	Seeds     []int64      `json:"seeds" doc:"Of the replications, the first one at place 0."`
 	Metrics   []string     `json:"metrics" doc:"The metrics that are kept of each run, as numbers that outlive its results."`
 	Points    []StudyPoint `json:"points"`
-	Estimate  Forecast     `json:"estimate" doc:"What all runs are expected to take, from earlier runs of the same scenarios; null while there are none."`
+	Estimate  Forecast     `json:"estimate" doc:"What all planned runs are expected to take, from earlier runs of the same scenarios; null while there are none."`
 	Remaining Forecast     `json:"remaining" doc:"The same for the runs that have not ended; null when the study has finished or is being cancelled."`
 	ETA       *time.Time   `json:"eta" doc:"When the last run is expected to end; null while that is not known, or when the study has finished or is being cancelled."`
 }
@@ -147,7 +148,7 @@ func StudySummaryOf(s study.Study) StudySummary {
 // StudyOf puts s on the wire, as it is at now. The counts are those of the points, which are read live.
 func StudyOf(s study.Study, points []study.Point, limits tenant.Limits, now time.Time) Study {
 	out := Study{
-		Plan: s.Plan, Seeds: orEmpty(s.Seeds), Metrics: orEmpty(s.MetricNames), Points: make([]StudyPoint, len(points)),
+		Plan: s.Plan, MostRuns: len(points) * s.Plan.Replications.Most(len(s.Seeds)), Seeds: orEmpty(s.Seeds), Metrics: orEmpty(s.MetricNames), Points: make([]StudyPoint, len(points)),
 		Estimate: Forecast{study.Planned(s, points, limits)},
 	}
 	s.Counts = s.Counts.Sum(points)

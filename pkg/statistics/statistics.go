@@ -139,7 +139,7 @@ func (l *Level) Needed(sd, half float64) int {
 	// The t quantile is above that of the normal distribution, which gives the search a start.
 	z := distuv.UnitNormal.Quantile((1 + l.confidence) / 2)
 	start := math.Ceil(z * z * (sd / half) * (sd / half))
-	if start >= MostNeeded {
+	if !(start < MostNeeded) { // or none, because the spread overflows
 		return MostNeeded
 	}
 	n := max(2, int(start))

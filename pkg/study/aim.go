@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/sumo-k8/sumo-k8/pkg/problem"
 	"github.com/sumo-k8/sumo-k8/pkg/simulation"
 	"github.com/sumo-k8/sumo-k8/pkg/statistics"
 )
@@ -21,30 +22,49 @@ const (
 // deviation from fewer is hardly one.
 const minReplications = 5
 
-// least is how many runs each point has before the aim is judged; 0 if that is more than any study has.
-func (a *Aim) least() int {
-	if least := cmp.Or(a.Min, minReplications); least <= MaxRuns {
-		return max(0, least)
-	}
-	return 0
-}
+// least is how many runs each point has before the aim is judged.
+func (a *Aim) least() int { return cmp.Or(a.Min, minReplications) }
 
 // DefaultMetrics are what an aim judges in a study that names no metrics.
 func DefaultMetrics() []string { return []string{"mean_travel_time", "mean_time_loss"} }
 
+// Measures are the metrics of those names; the default ones if there are none.
+func Measures(names []string) (measures []simulation.Measure) {
+	if len(names) == 0 {
+		names = DefaultMetrics()
+	}
+	for _, name := range names {
+		if m, ok := simulation.MeasureOf(name); ok {
+			measures = append(measures, m)
+		}
+	}
+	return measures
+}
+
 // judged are the metrics that a judges in a study about metrics. Counts of what rarely happens, such as teleports, have means near zero,
 // of which a share is no aim: they are judged by an absolute half width only.
 func (a *Aim) judged(metrics []string) []string {
-	if len(metrics) == 0 {
-		metrics = DefaultMetrics()
-	}
 	names := slices.Sorted(maps.Keys(a.Absolute))
-	for _, name := range metrics {
-		if m, _ := simulation.MeasureOf(name); a.RelativeHalfWidth > 0 && m.Unit != "1" && !slices.Contains(names, name) {
-			names = append(names, name)
+	for _, m := range Measures(metrics) {
+		if a.RelativeHalfWidth > 0 && m.Unit != "1" && !slices.Contains(names, m.Name) {
+			names = append(names, m.Name)
 		}
 	}
 	return names
+}
+
+// comparable refuses an aim at differences where no point has another to differ from.
+func (p Plan) comparable(points []Point) error {
+	if a := p.Replications.Until; a == nil || a.Of != ofDifference {
+		return nil
+	}
+	if pairs, _ := p.Baseline.pairs(points); len(pairs) > 0 {
+		return nil
+	}
+	return refused([]problem.Item{{
+		Location: "body.replications.until.of", Value: ofDifference,
+		Message: "has nothing to judge: the baseline is the only point, or matches none of the others",
+	}})
 }
 
 // Reach is how far a point is from the aim by one metric.
@@ -88,7 +108,7 @@ func (d *Data) Reaches() []Reach {
 		}
 		return all
 	}
-	pairs, _ := d.pairs(*d.Study.Plan.Baseline)
+	pairs, _ := d.Study.Plan.Baseline.pairs(d.Points)
 	for _, pair := range pairs {
 		for _, name := range names {
 			differences := statistics.Differences(d.Values(name, pair[0]), d.Values(name, pair[1]))
@@ -125,7 +145,11 @@ func (d *Data) Next() []int64 {
 // Remark says what became of the aim of a sequential study that ends.
 func (d *Data) Remark() string {
 	short, none := map[int]bool{}, map[int]bool{}
-	for _, r := range d.Reaches() {
+	reaches := d.Reaches()
+	if len(reaches) == 0 {
+		return "The aim judges nothing: it is a share of means that are all 0."
+	}
+	for _, r := range reaches {
 		switch {
 		case r.N == 0:
 			none[r.Point] = true
@@ -136,10 +160,14 @@ func (d *Data) Remark() string {
 	n := len(d.Study.Seeds)
 	var parts []string
 	if len(short) > 0 {
-		parts = append(parts, fmt.Sprintf("%s has not reached the aim with %d runs each, the most that it allows.", share(len(short), len(d.Points)), n))
+		most := ""
+		if n >= d.Study.Plan.Replications.Until.Max {
+			most = ", the most that it allows"
+		}
+		parts = append(parts, fmt.Sprintf("%s has not reached the aim with %d runs each%s.", share(len(short), len(d.Points)), n, most))
 	}
 	if len(none) > 0 {
-		parts = append(parts, fmt.Sprintf("%s has no result at all.", share(len(none), len(d.Points))))
+		parts = append(parts, fmt.Sprintf("%s has no run with the metrics that the aim judges.", share(len(none), len(d.Points))))
 	}
 	if len(parts) == 0 {
 		return fmt.Sprintf("Every point has reached the aim with %d runs.", n)
@@ -157,8 +185,12 @@ func share(n, of int) string {
 
 // NextSeeds are n seeds that are not among those of a study: the smallest ones from 1 on.
 func NextSeeds(seeds []int64, n int) (next []int64) {
+	has := make(map[int64]bool, len(seeds))
+	for _, s := range seeds {
+		has[s] = true
+	}
 	for s := int64(1); len(next) < n; s++ {
-		if !slices.Contains(seeds, s) {
+		if !has[s] {
 			next = append(next, s)
 		}
 	}

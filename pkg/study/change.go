@@ -58,7 +58,7 @@ func (e Extension) moreSeeds(seeds []int64, baseline bool, f *faults) []int64 {
 	}
 	all := slices.Clone(seeds)
 	more := e.Replications.seeds(f, baseline)
-	if a := e.Replications.Until; a != nil { // what is there counts for the first look
+	if a := e.Replications.Until; a != nil && more != nil { // what is there counts for the first look
 		return append(all, NextSeeds(seeds, a.least()-len(seeds))...)
 	}
 	for _, s := range more {
@@ -141,7 +141,7 @@ func (in *Intake) extended(ctx context.Context, t tenant.Tenant, before Study, e
 	after.Plan = before.Plan.extended(e, &f)
 	after.Plan.check(&f)
 	after.Seeds = e.moreSeeds(before.Seeds, before.Plan.Baseline != nil, &f)
-	checkSize(&f, after.Plan.count(), after.Plan.Replications.most(len(after.Seeds)))
+	checkSize(&f, after.Plan.count(), after.Plan.Replications.Most(len(after.Seeds)))
 	if e.MaxParallel != nil {
 		after.MaxParallel = *e.MaxParallel
 		checkParallel(&f, after.MaxParallel)
@@ -168,6 +168,9 @@ func (in *Intake) extended(ctx context.Context, t tenant.Tenant, before Study, e
 	}
 	for i := range added {
 		added[i].Number = len(points) + i
+	}
+	if err := after.Plan.comparable(slices.Concat(points, added)); err != nil {
+		return after, nil, err
 	}
 	after.Counts.Runs = (len(points) + len(added)) * len(after.Seeds)
 	if after.Counts.Runs == before.Counts.Runs && e.MaxParallel == nil && e.OnFailure == nil &&

@@ -79,7 +79,8 @@ func (p Plan) FindBaseline(text string) (Baseline, error) {
 	Plan{Variants: p.Variants, Axes: p.Axes, Baseline: b}.checkBaseline(&f)
 	if len(f.items) > 0 {
 		i := f.items[0]
-		return Baseline{}, problem.New(problem.Invalid, "The baseline cannot be used: %s %s.", strings.TrimPrefix(i.Location, "body."), i.Message).WithItems(f.items...)
+		return Baseline{}, problem.New(problem.Invalid, "The baseline cannot be used: %s %s.", strings.TrimPrefix(i.Location, "body."), i.Message).
+			WithItems(problem.Item{Location: "query.baseline", Message: i.Message, Value: i.Value})
 	}
 	return *b, nil
 }
@@ -97,12 +98,12 @@ func (b Baseline) of(p Point, numbers map[string]int) (point int, ok bool) {
 }
 
 // pairs are the numbers of the points that are compared, each with its baseline.
-func (d *Data) pairs(b Baseline) (pairs [][2]int, unmatched []int) {
-	numbers := make(map[string]int, len(d.Points))
-	for _, p := range d.Points {
+func (b Baseline) pairs(points []Point) (pairs [][2]int, unmatched []int) {
+	numbers := make(map[string]int, len(points))
+	for _, p := range points {
 		numbers[key(p.Variant, p.Setting)] = p.Number
 	}
-	for _, p := range d.Points {
+	for _, p := range points {
 		switch base, ok := b.of(p, numbers); {
 		case !ok:
 			unmatched = append(unmatched, p.Number)
@@ -115,10 +116,15 @@ func (d *Data) pairs(b Baseline) (pairs [][2]int, unmatched []int) {
 
 // Compare compares all points with a baseline, by all metrics of the study, of which metrics are shown.
 func (d *Data) Compare(level *statistics.Level, b Baseline, metrics []simulation.Measure) Comparisons {
-	pairs, unmatched := d.pairs(b)
+	pairs, unmatched := b.pairs(d.Points)
 	family := d.Metrics()
 	c := Comparisons{Baseline: b, Family: len(pairs) * len(family), Unmatched: unmatched}
-	var p []float64
+	fates, labels := d.Fates(), make([]string, len(d.Points))
+	for i, p := range d.Points {
+		labels[i] = Label(p.Variant, p.Setting)
+	}
+	c.All = make([]Comparison, 0, c.Family)
+	p := make([]float64, 0, c.Family)
 	for _, pair := range pairs {
 		for _, m := range family {
 			one := Comparison{
@@ -133,11 +139,14 @@ func (d *Data) Compare(level *statistics.Level, b Baseline, metrics []simulation
 		one := &c.All[i]
 		one.Adjusted = adjusted
 		one.Verdict = one.judge(1 - level.Confidence())
-		one.Words = one.words(level.Confidence(), c.Family)
-		one.Sentence = one.sentence(d)
 	}
 	c.All = slices.DeleteFunc(c.All, func(one Comparison) bool { return !slices.Contains(metrics, one.Metric) })
-	c.Notes = d.notes(pairs)
+	for i := range c.All {
+		one := &c.All[i]
+		one.Words = one.words(level.Confidence(), c.Family)
+		one.Sentence = one.sentence(labels, fates, len(d.Study.Seeds))
+	}
+	c.Notes = d.notes(pairs, fates)
 	return c
 }
 
@@ -175,15 +184,19 @@ func (c *Comparison) words(confidence float64, family int) string {
 	case Unknown:
 		return fmt.Sprintf("nothing to be said with n = %d: two runs of each point at least", d.N)
 	case Constant:
-		if d.Mean == 0 {
-			return fmt.Sprintf("no difference in any of %d pairs of runs; nothing varies, so there is no test", d.N)
+		each, anyOf := fmt.Sprintf("in each of %d pairs of runs", d.N), fmt.Sprintf("in any of %d pairs of runs", d.N)
+		if math.IsNaN(d.SD) { // seeds do not pair
+			each, anyOf = "in all runs of both", "between any of the runs"
 		}
-		return fmt.Sprintf("%s by %s in each of %d pairs of runs; nothing varies, so there is no test", way, Quantity(math.Abs(d.Mean), 0, unit), d.N)
+		if d.Mean == 0 {
+			return fmt.Sprintf("no difference %s; nothing varies, so there is no test", anyOf)
+		}
+		return fmt.Sprintf("%s by %s %s; nothing varies, so there is no test", way, Quantity(math.Abs(d.Mean), 0, unit), each)
 	case NotToldApart:
 		return fmt.Sprintf("not told apart from chance with n = %d", d.N)
 	}
 	low, high := math.Abs(d.Mean)-d.Half, math.Abs(d.Mean)+d.Half
-	text := fmt.Sprintf("%s by %s (%g %%: %s to %s), n = %d, %s", way, Quantity(math.Abs(d.Mean), d.Half, unit), 100*confidence,
+	text := fmt.Sprintf("%s by %s (%.6g %%: %s to %s), n = %d, %s", way, Quantity(math.Abs(d.Mean), d.Half, unit), 100*confidence,
 		Quantity(low, d.Half, ""), Quantity(high, d.Half, ""), d.N, pairing)
 	if c.Verdict == ByItself {
 		text = fmt.Sprintf("told apart by itself, not among the %d comparisons of this study: %s", family, text)
@@ -191,10 +204,15 @@ func (c *Comparison) words(confidence float64, family int) string {
 	return text
 }
 
-// sentence says what is compared, too.
-func (c *Comparison) sentence(d *Data) string {
-	name := func(point int) string { return Label(d.Points[point].Variant, d.Points[point].Setting) }
-	return fmt.Sprintf("%s of %s against %s: %s.", c.Metric.Words(), name(c.Point), name(c.Baseline), c.Words)
+// sentence says what is compared, too, and which runs are missing.
+func (c *Comparison) sentence(labels []string, fates []Fate, runs int) string {
+	text := c.Metric.Words() + " of " + labels[c.Point] + " against " + labels[c.Baseline] + ": " + c.Words + "."
+	for _, point := range []int{c.Point, c.Baseline} {
+		if n := fates[point].Missing; n > 0 {
+			text += fmt.Sprintf(" Incomplete: %d of %d runs of %s ended without a result.", n, runs, labels[point])
+		}
+	}
+	return text
 }
 
 // Quantity is a number for people: with as many decimals as two digits of its half width take, or with six significant digits without one.
@@ -213,8 +231,7 @@ func Quantity(v, half float64, unit string) string {
 }
 
 // notes say what sets the points of pairs apart beside what the study varies.
-func (d *Data) notes(pairs [][2]int) (notes []string) {
-	fates := d.Fates()
+func (d *Data) notes(pairs [][2]int, fates []Fate) (notes []string) {
 	var versions, warnings []string
 	for _, pair := range pairs {
 		point, base := pair[0], pair[1]

@@ -75,12 +75,15 @@ func (in *Intake) Plan(ctx context.Context, t tenant.Tenant, r Request) (Study, 
 	}
 	r.Plan.check(&f)
 	seeds := r.Plan.Replications.seeds(&f, r.Plan.Baseline != nil)
-	checkSize(&f, r.Plan.count(), r.Plan.Replications.most(len(seeds)))
+	checkSize(&f, r.Plan.count(), r.Plan.Replications.Most(len(seeds)))
 	if len(f.items) > 0 {
 		return Study{}, nil, refused(f.items)
 	}
 	points, err := in.settle(ctx, t, r.Plan, r.Plan.places(), f)
 	if err != nil {
+		return Study{}, nil, err
+	}
+	if err := r.Plan.comparable(points); err != nil {
 		return Study{}, nil, err
 	}
 	all, _ := in.Read(fieldsOf(r.Plan.Run)) // settle has reported what is wrong

@@ -130,6 +130,10 @@ func (p Plan) check(f *faults) {
 			}
 		}
 	}
+	if a := p.Replications.Until; a != nil && a.RelativeHalfWidth > 0 && len(a.judged(p.Metrics)) == 0 {
+		f.add("body.replications.until.relative_half_width", a.RelativeHalfWidth, "judges none of the study's metrics (%s): they are counts, whose "+
+			"means may be near 0; aim at absolute half widths", strings.Join(p.Metrics, ", "))
+	}
 	if o := p.OnFailure; o != nil && !(o.StopShare >= 0 && o.StopShare <= 1) {
 		f.add("body.on_failure.stop_share", o.StopShare, "must be a share of the runs, from 0 to 1")
 	}

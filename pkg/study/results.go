@@ -28,8 +28,15 @@ type Data struct {
 	values map[string][][]float64
 }
 
-// NewData arranges the results of a study.
+// largest bounds the magnitude of a metric: beyond it, squares overflow, and nothing about traffic is that large.
+const largest = 1e100
+
+// NewData arranges the results of a study. It leaves out results of points and seeds that the study does not have: it may have been
+// extended between the reading of one and the other.
 func NewData(s Study, points []Point, results []Result) *Data {
+	results = slices.DeleteFunc(results, func(r Result) bool {
+		return r.Point < 0 || r.Point >= len(points) || r.Replication < 0 || r.Replication >= len(s.Seeds)
+	})
 	d := &Data{Study: s, Points: points, Results: results, values: map[string][][]float64{}}
 	for i, name := range s.MetricNames {
 		flat := make([]float64, len(points)*len(s.Seeds))
@@ -38,8 +45,7 @@ func NewData(s Study, points []Point, results []Result) *Data {
 		}
 		found := false
 		for _, r := range results {
-			if r.State != job.Succeeded || i >= len(r.Metrics) || math.IsNaN(r.Metrics[i]) ||
-				r.Point >= len(points) || r.Replication >= len(s.Seeds) {
+			if r.State != job.Succeeded || i >= len(r.Metrics) || !(math.Abs(r.Metrics[i]) <= largest) {
 				continue
 			}
 			flat[r.Point*len(s.Seeds)+r.Replication], found = r.Metrics[i], true

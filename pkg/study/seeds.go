@@ -63,14 +63,16 @@ func parseRange(text string) ([]int64, error) {
 func (r Replications) seeds(f *faults, baseline bool) []int64 {
 	const at = "body.replications"
 	if r.Until != nil {
+		faults := len(f.items)
 		r.Until.check(f, baseline)
-		if r.Seeds == nil {
+		if r.Seeds == nil && len(f.items) == faults {
 			return NextSeeds(nil, r.Until.least())
 		}
 	}
 	switch {
 	case r.Until != nil && r.Seeds != nil:
 		f.add(at, nil, "has both seeds and until; keep one of them")
+	case r.Until != nil:
 	case r.Seeds == nil:
 		f.add(at, nil, `must name the seeds of each point: {"seeds": "1:10"}, or an aim: {"until": {"relative_half_width": 0.05, "max": 30}}`)
 	default:
@@ -83,8 +85,8 @@ func (r Replications) seeds(f *faults, baseline bool) []int64 {
 	return nil
 }
 
-// most is how many seeds a study of r may come to have that has n of them.
-func (r Replications) most(n int) int {
+// Most is how many seeds a study of r may come to have that has n of them.
+func (r Replications) Most(n int) int {
 	if r.Until != nil {
 		return max(n, r.Until.Max)
 	}
@@ -94,23 +96,22 @@ func (r Replications) most(n int) int {
 // check reports what is wrong with an aim.
 func (a Aim) check(f *faults, baseline bool) {
 	const at = "body.replications.until"
-	share := func(name string, value float64, given bool) {
-		if given && !(value > 0 && value < 1) {
-			f.add(at+"."+name, value, "must be between 0 and 1")
-		}
+	if h := a.RelativeHalfWidth; h != 0 && !(h > 0 && h < 1) {
+		f.add(at+".relative_half_width", h, "must be between 0 and 1")
 	}
-	share("relative_half_width", a.RelativeHalfWidth, a.RelativeHalfWidth != 0)
-	share("confidence", a.Confidence, a.Confidence != 0)
+	if c := a.Confidence; c != 0 && !(c >= MinConfidence && c <= MaxConfidence) {
+		f.add(at+".confidence", c, "must be from %g to %g", MinConfidence, MaxConfidence)
+	}
 	if a.RelativeHalfWidth == 0 && len(a.Absolute) == 0 {
 		f.add(at, nil, "must have an aim: relative_half_width, or absolute half widths of metrics")
 	}
 	switch {
 	case a.Min != 0 && a.Min < 2:
 		f.add(at+".min", a.Min, "must be 2 at least: fewer have no interval")
-	case a.Max < a.least():
-		f.add(at+".max", a.Max, "must be at least min (%d)", a.least())
 	case a.Max > MaxRuns:
 		f.add(at+".max", a.Max, "must be at most %d", MaxRuns)
+	case a.Max < a.least():
+		f.add(at+".max", a.Max, "must be at least min (%d)", a.least())
 	}
 	switch {
 	case a.Of != "" && a.Of != ofMean && a.Of != ofDifference:

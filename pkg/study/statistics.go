@@ -17,6 +17,12 @@ const (
 	DefaultHalfWidth  = 0.05 // relative, of which needed numbers of runs are counted
 )
 
+// Bounds of confidence. Quantiles beyond are those of a normal distribution that no run of SUMO follows so far out.
+const (
+	MinConfidence = 0.5
+	MaxConfidence = 0.9999
+)
+
 // Estimate is what the successful runs of a point say about a metric. Numbers that do not exist are NaN.
 type Estimate struct {
 	Point  int
@@ -33,7 +39,8 @@ type Estimate struct {
 // Fate is what has become of a point's runs, beside its means.
 type Fate struct {
 	Point int
-	// Missing are the runs that have ended without a result: they are not missing at random, since runs fail in congestion.
+	// Missing are the runs that have ended without a result: they are not missing at random, since runs fail in congestion. Open are those
+	// that have not ended, or never began in a study that was stopped.
 	Succeeded, Missing, Open int
 	Reasons                  map[simulation.Reason]int // of the failed runs
 	// Teleports and Unfinished are means over successful runs: vehicles that SUMO moved past a jam, and vehicles that had not arrived at
@@ -56,7 +63,7 @@ func (d *Data) Fates() []Fate {
 		versions[i] = map[string]bool{}
 	}
 	for _, r := range d.Results {
-		if r.Point >= len(fates) || !r.State.Terminal() {
+		if !r.State.Terminal() {
 			continue
 		}
 		f := &fates[r.Point]
@@ -79,7 +86,7 @@ func (d *Data) Fates() []Fate {
 	return fates
 }
 
-// aim is the half width that a mean is to have; NaN where none is defined.
+// halfWidth is the one that a mean is to have; NaN where none is defined. Without an aim it is the default share of the mean.
 func (a *Aim) halfWidth(metric string, mean float64) float64 {
 	if a != nil {
 		if half, ok := a.Absolute[metric]; ok {
@@ -144,7 +151,11 @@ func (d *Data) Notes() []string {
 		notes = append(notes, fmt.Sprintf("%d of the runs, at %d of the points, ended without a result. Runs do not fail at random: those in congestion do, so that what is left "+
 			"looks better than it is.", missing, incomplete))
 	}
-	if open > 0 {
+	switch {
+	case open == 0:
+	case d.Study.State.Terminal():
+		notes = append(notes, fmt.Sprintf("%d of the runs never began, because the study was stopped.", open))
+	default:
 		notes = append(notes, fmt.Sprintf("%d of the runs have not ended: these numbers will change.", open))
 	}
 	return notes

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
+	"math/rand/v2"
 	"strings"
 	"testing"
 
@@ -17,7 +18,7 @@ import (
 // numbers are a study of two variants at two demands, with as many seeds as each point has values of one metric. NaN is a run that failed.
 func numbers(metric string, points [4][]float64) *Data {
 	s := Study{
-		MetricNames: simulation.MetricNames(),
+		State: Running, MetricNames: simulation.MetricNames(),
 		Plan: Plan{
 			Variants: []Variant{{Name: "base"}, {Name: "green wave"}},
 			Axes:     []Axis{{Name: "demand", Set: "scale", Values: []json.RawMessage{json.RawMessage("0.8"), json.RawMessage("1.2")}}},
@@ -86,7 +87,8 @@ func TestVerdictsInWords(t *testing.T) {
 		"a point without a success, and one seed": {
 			[4][]float64{base, {70}, {nan, nan, nan, nan, nan, nan}, {71}},
 			[2]string{
-				"Mean time loss of green wave, demand 0.8 against base, demand 0.8: nothing to be said with n = 0: two runs of each point at least.",
+				"Mean time loss of green wave, demand 0.8 against base, demand 0.8: nothing to be said with n = 0: two runs of each point at least. " +
+					"Incomplete: 6 of 6 runs of green wave, demand 0.8 ended without a result.",
 				"Mean time loss of green wave, demand 1.2 against base, demand 1.2: nothing to be said with n = 1: two runs of each point at least.",
 			},
 		},
@@ -100,7 +102,18 @@ func TestVerdictsInWords(t *testing.T) {
 		"seeds that do not pair": {
 			[4][]float64{{70, 74, 71, nan, nan, nan}, base, {nan, nan, nan, 40, 43, 41}, base},
 			[2]string{
-				"Mean time loss of green wave, demand 0.8 against base, demand 0.8: lower by 30.3 s (95 %: 26.0 to 34.6), n = 3, not paired, Welch's test.",
+				"Mean time loss of green wave, demand 0.8 against base, demand 0.8: lower by 30.3 s (95 %: 26.0 to 34.6), n = 3, not paired, Welch's test. " +
+					"Incomplete: 3 of 6 runs of green wave, demand 0.8 ended without a result. " +
+					"Incomplete: 3 of 6 runs of base, demand 0.8 ended without a result.",
+				"Mean time loss of green wave, demand 1.2 against base, demand 1.2: no difference in any of 6 pairs of runs; nothing varies, so there is no test.",
+			},
+		},
+		"nothing varies, and seeds do not pair": {
+			[4][]float64{{7, 7, nan, nan}, base, {nan, nan, 5, 5}, base},
+			[2]string{
+				"Mean time loss of green wave, demand 0.8 against base, demand 0.8: lower by 2 s in all runs of both; nothing varies, so there is no test. " +
+					"Incomplete: 2 of 6 runs of green wave, demand 0.8 ended without a result. " +
+					"Incomplete: 2 of 6 runs of base, demand 0.8 ended without a result.",
 				"Mean time loss of green wave, demand 1.2 against base, demand 1.2: no difference in any of 6 pairs of runs; nothing varies, so there is no test.",
 			},
 		},
@@ -155,7 +168,7 @@ func TestBaselines(t *testing.T) {
 			}
 			continue
 		}
-		pairs, _ := d.pairs(b)
+		pairs, _ := b.pairs(d.Points)
 		var got []string
 		for _, p := range pairs {
 			got = append(got, fmt.Sprintf("%d-%d", p[0], p[1]))
@@ -187,6 +200,61 @@ func TestMissingRunsStayVisible(t *testing.T) {
 	for _, want := range []string{"3 of the runs, at 2 of the points, ended without a result", "1 of the runs have not ended"} {
 		if !strings.Contains(notes, want) {
 			t.Errorf("notes lack %q:\n%s", want, notes)
+		}
+	}
+}
+
+func TestRunsThatNeverBeganChangeNothing(t *testing.T) {
+	t.Parallel()
+	d := numbers("mean_time_loss", [4][]float64{{1, 2, 3}, {1, 2, 3}, {1, 2}, {1}})
+	for state, want := range map[State]string{
+		Running: "3 of the runs have not ended: these numbers will change.", Cancelled: "3 of the runs never began, because the study was stopped.",
+	} {
+		d.Study.State = state
+		if notes := d.Notes(); notes[len(notes)-1] != want {
+			t.Errorf("%s: %q, want %q", state, notes, want)
+		}
+	}
+}
+
+func TestResultsBeyondTheStudyAreLeftOut(t *testing.T) {
+	t.Parallel()
+	values := []float64{1, 2}
+	d := numbers("mean_time_loss", [4][]float64{values, values, values, values})
+	more := append([]Result{{Point: 4, State: job.Succeeded}, {Replication: 2, State: job.Succeeded}}, d.Results...)
+	if got := NewData(d.Study, d.Points, more); len(got.Results) != 8 || got.Fates()[0].Open != 0 {
+		t.Errorf("%d results, point 0 is %+v", len(got.Results), got.Fates()[0])
+	}
+}
+
+// Numbers at the edge of what a float64 holds overflow on the way to a mean or a spread.
+func TestExtremeNumbersHaveAnswers(t *testing.T) {
+	t.Parallel()
+	extreme := []float64{math.MaxFloat64, largest, -largest, math.SmallestNonzeroFloat64, 0, 1, math.Inf(1), math.Inf(-1), math.NaN()}
+	r := rand.New(rand.NewPCG(1, 2))
+	for range 300 {
+		var points [4][]float64
+		for p := range points {
+			for range 5 {
+				points[p] = append(points[p], extreme[r.IntN(len(extreme))])
+			}
+		}
+		d := numbers("mean_time_loss", points)
+		d.Study.Plan.Replications.Until = &Aim{RelativeHalfWidth: 0.05, Max: 12, Of: []string{ofMean, ofDifference}[r.IntN(2)]}
+		if next := d.Next(); len(next) > 5 {
+			t.Fatalf("%v: %d further seeds", points, len(next))
+		}
+		_ = d.Remark()
+		level := statistics.At(0.95)
+		for _, e := range d.Statistics(level, d.Metrics(), nil) {
+			if e.Needed < 0 || e.Needed > statistics.MostNeeded {
+				t.Fatalf("%v: %+v", points, e)
+			}
+		}
+		for _, c := range d.Compare(level, *d.Study.Plan.Baseline, d.Metrics()).All {
+			if strings.Contains(c.Words, "NaN") || strings.Contains(c.Words, "Inf") {
+				t.Fatalf("%v: %s", points, c.Words)
+			}
 		}
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/sumo-k8/sumo-k8/pkg/problem"
 	"github.com/sumo-k8/sumo-k8/pkg/store/postgres/internal/db"
 	"github.com/sumo-k8/sumo-k8/pkg/study"
 )
@@ -47,15 +48,26 @@ func (d *DB) StepStudies(ctx context.Context) (changed int, err error) {
 		c := study.Counts{Runs: r.Runs, Succeeded: r.NowSucceeded, Failed: r.NowFailed, Cancelled: r.NowCancelled, Active: r.NowActive}
 		state, message, stop := s.Judge(c)
 		if r.Sequential && (state == study.Succeeded || state == study.Incomplete) {
-			remark, more, err := d.nextRound(ctx, r)
+			next, remark, err := d.round(ctx, r)
+			if problem.CodeOf(err) == problem.NotFound {
+				continue // it was deleted meanwhile
+			}
 			if err != nil {
 				return 0, err
 			}
-			if more {
-				changed++
+			switch {
+			case len(next) == 0:
+				message = strings.TrimSpace(message + " " + remark)
+			case r.CancelRequested:
+				state, message = study.Cancelled, "Cancelled on request, before another round. "+remark
+			default:
+				n, err := d.q.NextRound(ctx, db.NextRoundParams{Seeds: next, ID: r.ID, Version: r.Version})
+				if err != nil {
+					return 0, translate(err, "ordering another round of a study")
+				}
+				changed += int(n)
 				continue // it is counted again in the next step
 			}
-			message = strings.TrimSpace(message + " " + remark)
 		}
 		u := judged{
 			ID: r.ID, Version: r.Version, State: state, Message: message, Stop: r.CancelRequested || stop, Unplaced: r.Placed < r.Runs,
@@ -86,28 +98,22 @@ func (d *DB) StepStudies(ctx context.Context) (changed int, err error) {
 	return changed + len(updates), translate(d.q.DeleteIdleChunks(ctx), "removing chunks that have ended")
 }
 
-// nextRound orders another round of a sequential study whose runs have all ended, if one is due. Otherwise the remark says what became of
-// the aim.
-func (d *DB) nextRound(ctx context.Context, r db.CountStudiesRow) (remark string, more bool, err error) {
+// round is another one of a sequential study whose runs have all ended: its seeds, if one is due, and what has become of the aim.
+func (d *DB) round(ctx context.Context, r db.CountStudiesRow) (next []int64, remark string, err error) {
 	s, err := d.Study(ctx, r.TenantID, r.ID)
 	if err != nil {
-		return "", false, err
+		return nil, "", err
 	}
 	points, err := d.Points(ctx, r.TenantID, r.ID)
 	if err != nil {
-		return "", false, err
+		return nil, "", err
 	}
 	results, err := d.StudyResults(ctx, r.TenantID, r.ID)
 	if err != nil {
-		return "", false, err
+		return nil, "", err
 	}
 	data := study.NewData(s, points, results)
-	next := data.Next()
-	if len(next) == 0 {
-		return data.Remark(), false, nil
-	}
-	err = d.q.NextRound(ctx, db.NextRoundParams{Seeds: next, ID: r.ID, Version: r.Version})
-	return "", true, translate(err, "ordering another round of a study")
+	return data.Next(), data.Remark(), nil
 }
 
 // writeStudies writes what a runs takes before the counts that show that some have ended: if that fails, it is repeated with them.

@@ -1,6 +1,7 @@
 -- name: CountStudies :many
 -- What has become of the runs of each study that goes on, beside what is on record of it.
-SELECT s.id, s.tenant_id, (s.plan -> 'replications' ? 'until')::boolean AS sequential, s.version, s.cancel_requested, s.unplaced, s.stop_share, s.message, s.runs, s.succeeded, s.failed, s.cancelled, s.active,
+SELECT s.id, s.tenant_id, coalesce(s.plan -> 'replications' ? 'until', false)::boolean AS sequential, s.version, s.cancel_requested, s.unplaced,
+       s.stop_share, s.message, s.runs, s.succeeded, s.failed, s.cancelled, s.active,
        s.started_at, n.placed, n.now_succeeded, n.now_failed, n.now_cancelled, n.now_active, n.core_seconds::float8 AS core_seconds,
        n.begun,
        (s.unplaced AND EXISTS (
@@ -94,7 +95,7 @@ WHERE id = @id AND finished_at < @before::timestamptz;
 -- name: MarkRunsPruned :exec
 UPDATE jobs SET results_pruned = true WHERE study_id = @study_id AND finished_at < @before::timestamptz AND NOT results_pruned;
 
--- name: NextRound :exec
+-- name: NextRound :execrows
 -- Gives every point of a study further seeds, unless it has changed since its runs were counted.
 UPDATE studies
 SET seeds = seeds || @seeds::bigint[], unplaced = true, message = '', version = version + 1, updated_at = clock_timestamp(),

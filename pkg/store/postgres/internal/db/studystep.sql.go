@@ -31,7 +31,8 @@ func (q *Queries) CancelStudiesOfTenant(ctx context.Context, tenantID string) er
 }
 
 const countStudies = `-- name: CountStudies :many
-SELECT s.id, s.tenant_id, (s.plan -> 'replications' ? 'until')::boolean AS sequential, s.version, s.cancel_requested, s.unplaced, s.stop_share, s.message, s.runs, s.succeeded, s.failed, s.cancelled, s.active,
+SELECT s.id, s.tenant_id, coalesce(s.plan -> 'replications' ? 'until', false)::boolean AS sequential, s.version, s.cancel_requested, s.unplaced,
+       s.stop_share, s.message, s.runs, s.succeeded, s.failed, s.cancelled, s.active,
        s.started_at, n.placed, n.now_succeeded, n.now_failed, n.now_cancelled, n.now_active, n.core_seconds::float8 AS core_seconds,
        n.begun,
        (s.unplaced AND EXISTS (
@@ -213,7 +214,7 @@ func (q *Queries) MarkStudyPruned(ctx context.Context, arg MarkStudyPrunedParams
 	return err
 }
 
-const nextRound = `-- name: NextRound :exec
+const nextRound = `-- name: NextRound :execrows
 UPDATE studies
 SET seeds = seeds || $1::bigint[], unplaced = true, message = '', version = version + 1, updated_at = clock_timestamp(),
     runs = (SELECT count(*) FROM study_points p WHERE p.study_id = studies.id)::integer * cardinality(seeds || $1)
@@ -227,9 +228,12 @@ type NextRoundParams struct {
 }
 
 // Gives every point of a study further seeds, unless it has changed since its runs were counted.
-func (q *Queries) NextRound(ctx context.Context, arg NextRoundParams) error {
-	_, err := q.db.Exec(ctx, nextRound, arg.Seeds, arg.ID, arg.Version)
-	return err
+func (q *Queries) NextRound(ctx context.Context, arg NextRoundParams) (int64, error) {
+	result, err := q.db.Exec(ctx, nextRound, arg.Seeds, arg.ID, arg.Version)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
 }
 
 const parallelOf = `-- name: ParallelOf :many
