@@ -196,10 +196,11 @@ func noEdges(s study.Study, label string, pruned, unread, without int) error {
 	case pruned > 0:
 		return errEdgesGone()
 	case unread > 0:
-		return problem.New(problem.Conflict, "The runs of %s have an edgedata output, but not in the form that statistics need: an earlier release "+
-			"made them, or their warnings say why. Start the study again.", label)
+		return problem.New(problem.Conflict, "The runs of %s have an edgedata output, but not in the form that statistics need: an earlier "+
+			"release made them, or their warnings say why. Start the study again.", label)
 	case without > 0:
-		return problem.New(problem.NotFound, `The runs of %s have no edgedata output. Start the study with "outputs": ["edgedata"] in run.`, label)
+		return problem.New(problem.NotFound, `The runs of %s have no edgedata output. Start the study with "outputs": ["edgedata"] in run.`,
+			label)
 	case s.State.Terminal():
 		return problem.New(problem.NotFound, "No run of %s has succeeded. POST /studies/%s/retry orders those that failed again.", label, s.ID)
 	}
@@ -207,8 +208,8 @@ func noEdges(s study.Study, label string, pruned, unread, without int) error {
 }
 
 func errEdgesGone() error {
-	return problem.New(problem.Gone, "The results of the runs were removed because of their age, and the edges with them. Run the study again "+
-		"to get them back.")
+	return problem.New(problem.Gone, "The results of the runs were removed because of their age, and the edges with them. Run the study "+
+		"again to get them back.")
 }
 
 // answerEdges reads the runs one after the other, and keeps sums only.
@@ -240,7 +241,8 @@ func (f *Function) answerEdges(ctx context.Context, q edgeQuestion) (rest.StudyE
 	}
 	intervals := sums.Intervals()
 	if q.in.Interval >= len(intervals) {
-		return rest.StudyEdges{}, problem.New(problem.Invalid, "The runs have no interval %d: there are %d, numbered from 0.", q.in.Interval, len(intervals)).
+		return rest.StudyEdges{}, problem.New(problem.Invalid, "The runs have no interval %d: there are %d, numbered from 0.",
+			q.in.Interval, len(intervals)).
 			WithItems(problem.Item{Location: "query.interval", Message: "is no interval of the runs", Value: q.in.Interval})
 	}
 	n, others := sums.Runs()
@@ -333,8 +335,8 @@ func (f *Function) edgeColumns(ctx context.Context, r *edgeRun) (*outputs.EdgeCo
 
 func unreadable(r *edgeRun, err error) error {
 	if errors.Is(err, outputs.ErrNoColumns) {
-		return problem.Wrap(err, problem.Conflict, "%s of job %s cannot be read: a later release made it, or an earlier one stored an output of that "+
-			"name. Start the study again.", r.file.Name, r.job.ID)
+		return problem.Wrap(err, problem.Conflict, "%s of job %s cannot be read: a later release made it, or an earlier one stored an output of "+
+			"that name. Start the study again.", r.file.Name, r.job.ID)
 	}
 	return fmt.Errorf("reading %s of job %s: %w", r.file.Name, r.job.ID, err)
 }

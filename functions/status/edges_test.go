@@ -109,7 +109,10 @@ func TestEdgesOfAStudy(t *testing.T) {
 
 	var entered rest.StudyEdges
 	in.get(t, "/studies/"+id+"/edgedata?interval=1&attribute=entered").Want(t, http.StatusOK).Into(t, &entered)
-	if c := entered.Edges[1]; len(entered.Edges) != 3 || c.ID != "b" || c.N != 6 || *c.Mean != 0 || entered.Edges[2].N != 6 || *entered.Edges[2].Mean != 1 {
+	if len(entered.Edges) != 3 {
+		t.Fatalf("edges %+v", entered.Edges)
+	}
+	if b, c := entered.Edges[1], entered.Edges[2]; b.ID != "b" || b.N != 6 || *b.Mean != 0 || c.N != 6 || *c.Mean != 1 {
 		t.Errorf("an edge without vehicles counts as %+v", entered.Edges)
 	}
 
@@ -117,8 +120,8 @@ func TestEdgesOfAStudy(t *testing.T) {
 	in.get(t, "/studies/"+id+"/edgedata?point=1&against=0&interval=1").Want(t, http.StatusOK).Into(t, &two)
 	want := statistics.At(0.95).Compare(b, a)
 	e := two.Edges[0]
-	if two.N != 5 || *two.AgainstN != 6 || *two.Against != 0 || e.ID != "a" || math.Abs(*e.Difference-want.Mean) > 1e-9 || math.Abs(*e.P-want.P) > 1e-9*want.P ||
-		*e.Q != *e.P || !*e.ToldApart { // the only test: the others differ by the same number
+	if two.N != 5 || *two.AgainstN != 6 || *two.Against != 0 || e.ID != "a" || math.Abs(*e.Difference-want.Mean) > 1e-9 ||
+		math.Abs(*e.P-want.P) > 1e-9*want.P || *e.Q != *e.P || !*e.ToldApart { // the only test: the others differ by the same number
 		t.Errorf("edge %+v, want %+v", e, want)
 	}
 	if c := two.Edges[1]; c.ID != "c" || c.P != nil || *c.Difference != 0 || *c.ToldApart {
@@ -199,5 +202,7 @@ func TestAStudyWithoutEdgesSaysWhatToDo(t *testing.T) {
 	}
 	in.get(t, path+"3").Want(t, http.StatusGone)
 	in.sql(t, `UPDATE jobs SET results_pruned = true WHERE study_id = '`+id+`'`)
-	in.WantRefused(t, map[string]served.Refusal{"pruned": served.Refused("GET", path+"3", "", http.StatusGone, "because of their age")}, in.acme)
+	in.WantRefused(t, map[string]served.Refusal{
+		"pruned": served.Refused("GET", path+"3", "", http.StatusGone, "because of their age"),
+	}, in.acme)
 }

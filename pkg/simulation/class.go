@@ -29,13 +29,11 @@ func TripMetrics() []string { return slices.Clone(tripMetrics) }
 
 // vehicleClasses are SUMO's, in the order of its documentation.
 var vehicleClasses = []string{
-	"passenger", "private", "emergency", "authority", "army", "vip", "hov", "taxi", "bus", "coach", "delivery", "truck", "trailer", "motorcycle",
-	"moped", "bicycle", "pedestrian", "wheelchair", "scooter", "evehicle", "tram", "rail_urban", "rail", "rail_electric", "rail_fast", "subway",
-	"cable_car", "ship", "container", "aircraft", "drone", "custom1", "custom2", "ignoring",
+	"passenger", "private", "emergency", "authority", "army", "vip", "hov", "taxi", "bus", "coach", "delivery", "truck",
+	"trailer", "motorcycle", "moped", "bicycle", "pedestrian", "wheelchair", "scooter", "evehicle", "tram", "rail_urban",
+	"rail", "rail_electric", "rail_fast", "subway", "cable_car", "ship", "container", "aircraft", "drone", "custom1",
+	"custom2", "ignoring",
 }
-
-// VehicleClasses are SUMO's vClasses.
-func VehicleClasses() []string { return slices.Clone(vehicleClasses) }
 
 // maxType bounds the id of a vType in the name of a metric, in bytes.
 const maxType = 200
@@ -66,7 +64,7 @@ func ClassFault(name string) string {
 	case !found || fine:
 		return ""
 	case !slices.Contains(tripMetrics, base):
-		return "cannot be had by class of vehicle; those that can are " + strings.Join(tripMetrics, ", ")
+		return "cannot be had by class of vehicle; those that can are " + strings.Join(TripMetrics(), ", ")
 	case attribute == ByClass && value != "":
 		return "names no vClass of SUMO; there are " + strings.Join(vehicleClasses, ", ")
 	}

@@ -68,8 +68,8 @@ func (l *Level) paired(pairs []float64, scale float64) Difference {
 	return l.interval(testPairs(n, mean, sd, scale, exact))
 }
 
-// interval adds the half width to a test that has a t: the quantile times the standard error, by which the mean was divided. Whole degrees of
-// freedom are those of pairs, which many comparisons share.
+// interval adds the half width to a test that has a t: the quantile times the standard error, by which the mean was divided. Whole
+// degrees of freedom are those of pairs, which many comparisons share.
 func (l *Level) interval(d Difference, se float64) Difference {
 	switch d.Method {
 	case Paired:

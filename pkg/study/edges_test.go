@@ -131,7 +131,8 @@ func TestEdgeSumsSayWhatAllValuesSay(t *testing.T) {
 		for i := range 3 {
 			for e, got := range s.Estimates(i) {
 				w := want[i*30+e]
-				if got.Edge != w.Edge || got.N != w.N || got.Method != w.Method || got.Difference.N != w.Difference.N || got.ToldApart() != w.ToldApart() {
+				if got.Edge != w.Edge || got.N != w.N || got.Method != w.Method || got.Difference.N != w.Difference.N ||
+					got.ToldApart() != w.ToldApart() {
 					t.Errorf("%s, interval %d: %+v, want %+v", name, i, got, w)
 				}
 				for _, pair := range [][2]float64{
@@ -179,7 +180,9 @@ func TestEdgesOfDegenerateRuns(t *testing.T) {
 
 func TestTooManyEdgesAreRefused(t *testing.T) {
 	t.Parallel()
-	v := &EdgeValues{Edges: make([]string, maxEdgeSums/3+1), Intervals: []EdgeInterval{{0, 1}, {1, 2}, {2, 3}}, Values: [][]float64{{1}, {1}, {1}}}
+	v := &EdgeValues{
+		Edges: make([]string, maxEdgeSums/3+1), Intervals: []EdgeInterval{{0, 1}, {1, 2}, {2, 3}}, Values: [][]float64{{1}, {1}, {1}},
+	}
 	for i := range v.Edges {
 		v.Edges[i] = fmt.Sprint(i)
 	}

@@ -405,8 +405,8 @@ func decodeRow(raw *bufio.Reader, row []float64) error {
 
 // An edge without vehicles is missing in an output, or lacks some attributes. It has these with 0; others are unknown there.
 var zeroAttributes = []string{
-	"sampledSeconds", "density", "laneDensity", "overlapDensity", "occupancy", "waitingTime", "timeLoss", "departed", "arrived", "entered", "left",
-	"laneChangedFrom", "laneChangedTo", "vaporized", "teleported", "flow", "distance",
+	"sampledSeconds", "density", "laneDensity", "overlapDensity", "occupancy", "waitingTime", "timeLoss", "departed", "arrived", "entered",
+	"left", "laneChangedFrom", "laneChangedTo", "vaporized", "teleported", "flow", "distance",
 }
 
 // OnEmptyEdge is what an attribute is on an edge without vehicles: 0 for counts, densities and total emissions, else NaN.
@@ -420,8 +420,9 @@ func OnEmptyEdge(attribute string) float64 {
 // edgeUnits are the units of attributes by their names, or by how these end.
 // https://sumo.dlr.de/docs/Simulation/Output/Lane-_or_Edge-based_Traffic_Measures.html and …_Emissions_Measures.html
 var edgeUnits = map[string]string{
-	"sampledSeconds": "s", "traveltime": "s", "overlapTraveltime": "s", "waitingTime": "s", "timeLoss": "s", "speed": "m/s", "speedRelative": "1",
-	"density": "veh/km", "overlapDensity": "veh/km", "laneDensity": "veh/km", "occupancy": "%", "departed": "veh", "arrived": "veh",
+	"sampledSeconds": "s", "traveltime": "s", "overlapTraveltime": "s", "waitingTime": "s", "timeLoss": "s", "speed": "m/s",
+	"speedRelative": "1",
+	"density":       "veh/km", "overlapDensity": "veh/km", "laneDensity": "veh/km", "occupancy": "%", "departed": "veh", "arrived": "veh",
 	"entered": "veh", "left": "veh", "laneChangedFrom": "veh", "laneChangedTo": "veh", "vaporized": "veh", "teleported": "veh",
 	"flow": "veh/h", "distance": "m", "noise": "dB", "electricity_abs": "Wh", "electricity_normed": "Wh/km/h", "electricity_perVeh": "Wh",
 	"_abs": "mg", "_normed": "g/km/h", "_perVeh": "mg",

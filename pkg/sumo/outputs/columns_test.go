@@ -115,7 +115,8 @@ func TestOutputsWithoutEdgeColumns(t *testing.T) {
 func TestOtherFilesAreNoEdgeColumns(t *testing.T) {
 	t.Parallel()
 	var file bytes.Buffer
-	if err := WriteEdgeColumns(&file, strings.NewReader(`<meandata><interval begin="0" end="1"><edge id="a" speed="1"/></interval></meandata>`)); err != nil {
+	small := `<meandata><interval begin="0" end="1"><edge id="a" speed="1"/></interval></meandata>`
+	if err := WriteEdgeColumns(&file, strings.NewReader(small)); err != nil {
 		t.Fatal(err)
 	}
 	whole := file.Bytes()

@@ -63,8 +63,8 @@ func (t tripSums) metric(name string) (v float64, ok bool) {
 // maxTypes bounds the vTypes of a run: more are no classes.
 const maxTypes = 100_000
 
-// byClass adds the metrics by class of vehicle that the run was asked for to its summary. They are over the trips of the tripinfo output, as
-// SUMO's own means are: those finished and, with unfinished_trips, all that departed. It returns a warning if they cannot be had.
+// byClass adds the metrics by class of vehicle that the run was asked for to its summary. They are over the trips of the tripinfo output,
+// as SUMO's own means are: those finished and, with unfinished_trips, all that departed. It returns a warning if they cannot be had.
 func (r Run) byClass(chosen scenario.Config, summary *simulation.Summary, tripinfo string) (warning string) {
 	if len(r.Options.Metrics) == 0 || summary == nil {
 		return ""

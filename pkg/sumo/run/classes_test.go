@@ -53,7 +53,9 @@ func TestMetricsByClassAreThoseOfTheTrips(t *testing.T) {
 			o := &c.List.Runs[0].Options
 			o.UnfinishedTrips = unfinished
 			// The value of an axis is what counts.
-			o.Attributes = []simulation.Attribute{{File: "city/types.add.xml", Element: "vType", Key: "id", Equals: "bus", Name: "vClass", Value: "bus"}}
+			o.Attributes = []simulation.Attribute{{
+				File: "city/types.add.xml", Element: "vType", Key: "id", Equals: "bus", Name: "vClass", Value: "bus",
+			}}
 			for class := range of {
 				for _, base := range simulation.TripMetrics() {
 					o.Metrics = append(o.Metrics, base+"@"+class)
@@ -140,7 +142,8 @@ func TestMetricsByClassThatCannotBeHadAreAWarning(t *testing.T) {
 		t.Fatalf("%s: %s", outcome.Reason, outcome.Message)
 	}
 	got := k.stored[c.List.Runs[0].ID].outcome(t)
-	if warnings := strings.Join(got.Warnings, "\n"); !got.Succeeded() || !strings.Contains(warnings, "There are no metrics by class of vehicle") {
+	warnings := strings.Join(got.Warnings, "\n")
+	if !got.Succeeded() || !strings.Contains(warnings, "There are no metrics by class of vehicle") {
 		t.Errorf("%s: %s, with the warnings %s", got.Reason, got.Message, warnings)
 	}
 }

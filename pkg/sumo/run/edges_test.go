@@ -77,7 +77,9 @@ func TestAStudysRunLeavesItsEdgeDataInColumns(t *testing.T) {
 			options  simulation.Options
 			output   string // with edge data; empty for none
 		}{
-			"asked for":        {road(t, "", someDemand), simulation.Options{Outputs: []simulation.Output{simulation.OutputEdgeData}}, "edgedata.xml.gz"},
+			"asked for": {
+				road(t, "", someDemand), simulation.Options{Outputs: []simulation.Output{simulation.OutputEdgeData}}, "edgedata.xml.gz",
+			},
 			"the scenario's":   {own, simulation.Options{}, "city/own.xml"},
 			"none":             {road(t, "", someDemand), simulation.Options{}, ""},
 			"a name of theirs": {road(t, `<output><fcd-output value="edgedata.columns"/></output>`, someDemand), simulation.Options{}, ""},
@@ -136,7 +138,8 @@ func TestEdgeDataThatIsNotReadIsAWarning(t *testing.T) {
 	}
 	got := k.stored[c.List.Runs[0].ID]
 	o := got.outcome(t)
-	if warnings := strings.Join(o.Warnings, "\n"); !o.Succeeded() || !strings.Contains(warnings, "The edge statistics of the study leave out city/own.csv") {
+	warnings := strings.Join(o.Warnings, "\n")
+	if !o.Succeeded() || !strings.Contains(warnings, "The edge statistics of the study leave out city/own.csv") {
 		t.Errorf("%s: %s, with the warnings %s", o.Reason, o.Message, warnings)
 	}
 	if _, ok := got[simulation.EdgeColumnsFile]; ok {
