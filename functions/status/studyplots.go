@@ -92,7 +92,7 @@ func (f *Function) studyPlot(ctx context.Context, in *studyPlotRequest) (*studyP
 	if err != nil {
 		return nil, err
 	}
-	asked := studyQuestion{Confidence: in.Confidence}
+	asked := StudyQuestion{Confidence: in.Confidence}
 	measures := d.Leading()
 	if in.Metric != "" {
 		asked.Metric = []string{in.Metric}
@@ -104,6 +104,9 @@ func (f *Function) studyPlot(ctx context.Context, in *studyPlotRequest) (*studyP
 	name, format, _ := strings.Cut(in.File, ".")
 	if name == chart.Differences {
 		if q.Baseline, err = d.Study.Plan.FindBaseline(in.Baseline); err != nil {
+			return nil, err
+		}
+		if err := compared(d, measures[:min(1, len(measures))]); err != nil {
 			return nil, err
 		}
 	}
