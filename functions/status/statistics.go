@@ -164,13 +164,8 @@ func (f *Function) comparison(ctx context.Context, in *differencesRequest) (*dif
 	if err != nil {
 		return nil, err
 	}
-	family := d.Metrics()
-	for _, m := range measures {
-		if !slices.Contains(family, m) {
-			return nil, problem.New(problem.Invalid, "The study does not compare %s: it is about %s. A comparison beyond those would be one more "+
-				"chance of a false alarm. Make a study that names it in metrics; /statistics and /table show it.", m.Name, names(family)).
-				WithItems(problem.Item{Location: "query.metric", Message: "is none of the metrics that the study is about", Value: m.Name})
-		}
+	if err := compared(d, measures); err != nil {
+		return nil, err
 	}
 	level := in.level(d.Study)
 	c := d.Compare(level, baseline, measures)
@@ -183,4 +178,17 @@ func (f *Function) comparison(ctx context.Context, in *differencesRequest) (*dif
 		out.Body.Comparisons[i] = rest.PointComparisonOf(one)
 	}
 	return out, nil
+}
+
+// compared refuses metrics by which the study does not compare.
+func compared(d *study.Data, measures []simulation.Measure) error {
+	family := d.Metrics()
+	for _, m := range measures {
+		if !slices.Contains(family, m) {
+			return problem.New(problem.Invalid, "The study does not compare %s: it is about %s. A comparison beyond those would be one more "+
+				"chance of a false alarm. Make a study that names it in metrics; /statistics and /table show it.", m.Name, names(family)).
+				WithItems(problem.Item{Location: "query.metric", Message: "is none of the metrics that the study is about", Value: m.Name})
+		}
+	}
+	return nil
 }

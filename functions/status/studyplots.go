@@ -106,6 +106,9 @@ func (f *Function) studyPlot(ctx context.Context, in *studyPlotRequest) (*studyP
 		if q.Baseline, err = d.Study.Plan.FindBaseline(in.Baseline); err != nil {
 			return nil, err
 		}
+		if err := compared(d, measures[:min(1, len(measures))]); err != nil {
+			return nil, err
+		}
 	}
 	plots := chart.StudyPlots()
 	plot := plots[slices.IndexFunc(plots, func(p chart.StudyPlot) bool { return p.Name == name })] // the pattern lets no other pass
