@@ -63,7 +63,6 @@ func TestAPI(t *testing.T) {
 			"a study shows the runs that failed":         testStudyWithFailures,
 			"numbers that do not vary say so":            testStudyWithoutChance,
 			"versions that are compared are pointed out": testStudyOfVersions,
-			"a study counts edges and classes":           testStudyDetails,
 			"another tenant's scenario is not there":     testScenarioIsolation,
 			"tenants are registered and changed":         testTenants,
 			"keys are replaced":                          testKeys,
