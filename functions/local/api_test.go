@@ -58,6 +58,7 @@ func TestAPI(t *testing.T) {
 			"a derived scenario runs like a whole one":   testDerivedScenarios,
 			"a study runs each point with each seed":     testStudies,
 			"a cancelled study is run again":             testStudyRunAgain,
+			"a study counts edges and classes":           testStudyDetails,
 			"a study goes on until its aim":              testSequentialStudy,
 			"a study shows the runs that failed":         testStudyWithFailures,
 			"numbers that do not vary say so":            testStudyWithoutChance,

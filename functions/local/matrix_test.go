@@ -55,7 +55,7 @@ var belongings = map[string]func(testing.TB, *tenantClient) string{
 	},
 	"studies": func(t testing.TB, c *tenantClient) string {
 		t.Helper()
-		made := c.ask(t, c.store(t, zipOf(t, "square")).ID, `"run": {"labels": {"mark": "`+markOf(c)+`"}},
+		made := c.ask(t, c.store(t, zipOf(t, "square")).ID, `"run": {"labels": {"mark": "`+markOf(c)+`"}, "outputs": ["edgedata"]},
 			"baseline": {"variant": "base"}, "replications": {"seeds": [1]}`)
 		c.answered(t, made.StudyID)
 		return made.StudyID

@@ -52,22 +52,22 @@ const (
 	viewVary = "Accept-Encoding, Authorization"
 )
 
-func unchanged(tag string) *huma.StreamResponse {
+func unchanged(tag, age string) *huma.StreamResponse {
 	return &huma.StreamResponse{Body: func(c huma.Context) {
 		c.SetHeader("ETag", weak(tag))
-		c.SetHeader("Cache-Control", viewAge)
+		c.SetHeader("Cache-Control", age)
 		c.SetHeader("Vary", viewVary)
 		c.SetStatus(http.StatusNotModified)
 	}}
 }
 
 // stored answers with gzip as it is kept, and unpacks it for clients that do not accept that.
-func stored(tag, contentType string, packed io.ReadCloser) *huma.StreamResponse {
+func stored(tag, age, contentType string, packed io.ReadCloser) *huma.StreamResponse {
 	return &huma.StreamResponse{Body: func(c huma.Context) {
 		defer packed.Close()
 		c.SetHeader("Content-Type", contentType)
 		c.SetHeader("ETag", weak(tag))
-		c.SetHeader("Cache-Control", viewAge)
+		c.SetHeader("Cache-Control", age)
 		c.SetHeader("Vary", viewVary)
 		var body io.Reader = packed
 		var err error

@@ -37,6 +37,12 @@ import (
 // kept makes a job whose results a keeper has stored, packed as those of a study's run if study is not empty.
 func (in *installation) kept(t testing.TB, study string, files map[string]string) string {
 	t.Helper()
+	return in.keptIn(t, study, files, func(id, results string) { in.intoStudy(t, study, id, results) })
+}
+
+// keptIn is kept, where into makes the job a run of the study.
+func (in *installation) keptIn(t testing.TB, study string, files map[string]string, into func(id, results string)) string {
+	t.Helper()
 	u := succeeded()
 	u.ID = in.queue(t)
 	if _, err := in.parts.DB.Claim(t.Context(), "acme", 1, true); err != nil {
@@ -45,7 +51,7 @@ func (in *installation) kept(t testing.TB, study string, files map[string]string
 	run := chunk.Run{ID: u.ID, Results: artifact.ResultsOf(tenant.NamespaceFor("acme"), u.ID), Pack: study != ""}
 	if study != "" {
 		run.Results = artifact.ResultsOfRun(tenant.NamespaceFor("acme"), study, u.ID)
-		in.intoStudy(t, study, u.ID, run.Results)
+		into(u.ID, run.Results)
 	}
 	out, desk := t.TempDir(), t.TempDir()
 	outcome := simulation.Outcome{Files: map[simulation.Output]string{

@@ -36,6 +36,7 @@ func (f *Function) registerStatistics(api huma.API, tags []string) {
 	f.registerTable(api, tags)
 	f.registerStudyPlots(api, tags)
 	f.registerReport(api, tags)
+	f.registerStudyEdges(api, tags)
 }
 
 // StudyQuestion is what answers about the numbers of a study have in common.

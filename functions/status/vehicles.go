@@ -77,7 +77,7 @@ func (f *Function) vehicles(ctx context.Context, in *vehiclesRequest) (*huma.Str
 	}
 	tag := viewTag(j, fmt.Sprintf("%s/%g/%g/%g", framesView.name, begin, end, in.Step))
 	if matches(in.IfNoneMatch, tag) {
-		return unchanged(tag), nil
+		return unchanged(tag, viewAge), nil
 	}
 	out := Vehicles{
 		JobID: j.ID, Complete: index.Complete, Begin: index.Begin, End: index.End,
@@ -105,7 +105,7 @@ func (f *Function) vehicles(ctx context.Context, in *vehiclesRequest) (*huma.Str
 	if err != nil {
 		return nil, err
 	}
-	return stored(tag, "application/json", body), nil
+	return stored(tag, viewAge, "application/json", body), nil
 }
 
 // part reads one part of the recording.

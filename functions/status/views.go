@@ -62,13 +62,13 @@ func registerView[T any](api huma.API, f *Function, k viewKind[T], op huma.Opera
 		}
 		tag := viewTag(j, k.name)
 		if matches(in.IfNoneMatch, tag) {
-			return unchanged(tag), nil
+			return unchanged(tag, viewAge), nil
 		}
 		packed, err := k.open(ctx, f, j)
 		if err != nil {
 			return nil, err
 		}
-		return stored(tag, "application/json", packed), nil
+		return stored(tag, viewAge, "application/json", packed), nil
 	})
 }
 

@@ -23,8 +23,8 @@ import (
 )
 
 // Generation numbers the agreement between this release's templates, sumo-run and keeper: arguments, files and objects. sumo-run prints it,
-// and the names of templates end with it, so that neither meets another's. The first one had no number.
-const Generation = 2
+// and the names of templates end with it, so that neither meets another's. The first one had no number; the third has metrics by class.
+const Generation = 3
 
 // List is what a chunk has to do.
 type List struct {

@@ -19,6 +19,7 @@ const (
 	Unauthorized    Code = "unauthorized"         // no key, or not a valid one
 	Forbidden       Code = "forbidden"            // a valid key that may not do this
 	NotFound        Code = "not_found"            // unknown, or another tenant's
+	Gone            Code = "gone"                 // it was there, and was removed because of its age
 	Exists          Code = "already_exists"       // the name is taken
 	Conflict        Code = "conflict"             // the resource's state forbids it
 	TooLarge        Code = "payload_too_large"    // a body above the limit

@@ -124,7 +124,7 @@ func renderDocs(document []byte) ([]byte, error) {
 	}
 	for _, code := range []problem.Code{
 		problem.Invalid, problem.Unauthorized, problem.Forbidden, problem.NotFound, methodNotAllowed, requestTimeout,
-		problem.Exists, problem.Conflict,
+		problem.Exists, problem.Conflict, problem.Gone,
 		problem.TooLarge, unsupportedMediaType, problem.ScenarioInvalid, problem.Unsupported, problem.KeyReused, problem.QueueFull,
 		problem.RateLimited,
 		problem.Internal, problem.NotConfigured, problem.Unavailable, problem.StorageRefused,

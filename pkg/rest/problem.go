@@ -26,6 +26,8 @@ func statusOf(code problem.Code) int {
 		return http.StatusForbidden
 	case problem.NotFound:
 		return http.StatusNotFound
+	case problem.Gone:
+		return http.StatusGone
 	case methodNotAllowed:
 		return http.StatusMethodNotAllowed
 	case problem.Exists, problem.Conflict:

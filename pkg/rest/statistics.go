@@ -168,3 +168,47 @@ func PointFateOf(p study.Point, f study.Fate) PointFate {
 	}
 	return out
 }
+
+// StudyEdges are what the runs of a point say about each edge in one interval, by one attribute.
+type StudyEdges struct {
+	StudyID    string         `json:"study_id" format:"uuid"`
+	Point      int            `json:"point" minimum:"0"`
+	Against    *int           `json:"against" minimum:"0" doc:"The point of which differences are; null without one."`
+	Attribute  string         `json:"attribute" example:"speed"`
+	Unit       string         `json:"unit" doc:"1 for a bare ratio; empty where it is not known."`
+	Attributes []string       `json:"attributes" doc:"All that the runs have, by their names in SUMO's output."`
+	Interval   int            `json:"interval" minimum:"0" doc:"The one of intervals that edges are about."`
+	Intervals  []EdgeInterval `json:"intervals"`
+	N          int            `json:"n" doc:"Runs of the point that count."`
+	AgainstN   *int           `json:"against_n,omitempty" doc:"Runs of the other point that count; absent without one."`
+	Edges      []StudyEdge    `json:"edges" doc:"By id. Those on which no run had a vehicle are left out."`
+	Notes      []string       `json:"notes" doc:"What to know about these numbers."`
+}
+
+// EdgeInterval is a time for which edges have values.
+type EdgeInterval struct {
+	Begin float64 `json:"begin" doc:"Seconds of simulated time."`
+	End   float64 `json:"end"`
+}
+
+// StudyEdge is what the runs say about an edge.
+type StudyEdge struct {
+	ID         string   `json:"id"`
+	N          int      `json:"n" doc:"Runs of the point with a value: all that have the interval, of what is 0 on an edge without vehicles; else those with a vehicle there."`
+	Mean       *float64 `json:"mean"`
+	SD         *float64 `json:"sd" doc:"Standard deviation; null below two values."`
+	Difference *float64 `json:"difference,omitempty" doc:"To the other point: negative is lower. Of pairs of runs with the same seed, or of the means where fewer than two pair. Absent without another point, or without a value of each."`
+	P          *float64 `json:"p,omitempty" doc:"Two-sided; absent without a test, as where all pairs differ by the same number."`
+	Q          *float64 `json:"q,omitempty" doc:"p adjusted for the false discovery rate (Benjamini and Hochberg) over all edges and intervals of the attribute."`
+	ToldApart  *bool    `json:"told_apart,omitempty" doc:"Whether q is at most 0.05: of the edges and intervals that are told apart, one in twenty is expected to be by chance. Absent without another point."`
+}
+
+// StudyEdgeOf puts e on the wire; with differences if there is another point.
+func StudyEdgeOf(e study.EdgeEstimate, compared bool) StudyEdge {
+	out := StudyEdge{ID: e.Edge, N: e.N, Mean: Number(e.Mean), SD: Number(e.SD)}
+	if compared {
+		apart := e.ToldApart()
+		out.Difference, out.P, out.Q, out.ToldApart = Number(e.Difference.Mean), Number(e.P), Number(e.Adjusted), &apart
+	}
+	return out
+}

@@ -55,20 +55,29 @@ var measures = []Measure{
 	{Name: "vehicle_updates_per_second", Unit: "1/s", OfTheRun: true},
 }
 
-// MeasureOf is the metric called name.
+// MeasureOf is the metric called name, which may be one by class.
 func MeasureOf(name string) (m Measure, ok bool) {
+	base := name
+	if c, by := ClassOf(name); by {
+		base = c.Base
+	}
 	for _, m := range measures {
-		if m.Name == name {
+		if m.Name == base {
+			m.Name = name
 			return m, true
 		}
 	}
 	return Measure{}, false
 }
 
-// Words are the metric's name for people: "Mean time loss".
+// Words are the metric's name for people: "Mean time loss", "Mean time loss (vClass bus)".
 func (m Measure) Words() string {
-	words := strings.ReplaceAll(m.Name, "_", " ")
-	return strings.ToUpper(words[:1]) + words[1:]
+	base, suffix := m.Name, ""
+	if c, by := ClassOf(m.Name); by {
+		base, suffix = c.Base, " ("+c.Attribute+" "+c.Value+")"
+	}
+	words := strings.ReplaceAll(base, "_", " ")
+	return strings.ToUpper(words[:1]) + words[1:] + suffix
 }
 
 // MetricNames are the names of all metrics that a run can have, in the order of a summary. A study keeps their values in this order.

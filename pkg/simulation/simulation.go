@@ -32,6 +32,8 @@ type Options struct {
 	SUMOOptions map[string]string `json:"sumo_options,omitempty"`
 	// Attributes are changed in the run's own copies of the scenario's files, in this order.
 	Attributes []Attribute `json:"attributes,omitempty"`
+	// Metrics are those by class of vehicle that the summary has beside the others: see ClassOf.
+	Metrics []string `json:"metrics,omitempty"`
 	// Strict refuses a scenario about which there is a warning that SUMO drops or ignores part of it.
 	Strict bool `json:"strict,omitempty"`
 	// Check only lets SUMO load the scenario and examine the routes of all that departs: nothing else is simulated, and the run keeps no
@@ -154,6 +156,8 @@ const (
 	LogFile     = "log.txt"      // SUMO's messages and ours, one line each, complete lines only
 	SummaryFile = "summary.json" // a Summary
 	OutcomeFile = "outcome.json" // an Outcome; written last and atomically, so its presence means the run has finished
+	// EdgeColumnsFile has the values of the edgedata output by attribute, of a study's run that has that output: see package outputs.
+	EdgeColumnsFile = "edgedata.columns"
 	// ChecksumFile has the SHA-256 of every other file but the outcome.
 	ChecksumFile = "sha256sums.txt"
 )

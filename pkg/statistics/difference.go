@@ -60,44 +60,66 @@ func Differences(values, baseline []float64) (pairs []float64) {
 }
 
 // paired is the t test of differences whose terms are no larger than scale.
-//
-// Source: NIST/SEMATECH e-Handbook of Statistical Methods, section 7.3.1.
 func (l *Level) paired(pairs []float64, scale float64) Difference {
 	slices.Sort(pairs)
 	n := len(pairs)
-	d := Difference{Method: Paired, N: n, T: math.NaN(), DF: float64(n - 1), P: math.NaN()}
-	d.Mean, d.SD = moments(pairs)
-	if d.SD == 0 || pairs[n-1]-pairs[0] <= rounding*scale { // nothing but the rounding of the subtraction
-		d.Method, d.SD, d.Half, d.DF = Exact, 0, math.NaN(), math.NaN()
-		if math.Abs(d.Mean) <= rounding*scale {
-			d.Mean = 0
-		}
-		return d
+	mean, sd := moments(pairs)
+	exact := sd == 0 || pairs[n-1]-pairs[0] <= rounding*scale // nothing but the rounding of the subtraction
+	return l.interval(testPairs(n, mean, sd, scale, exact))
+}
+
+// interval adds the half width to a test that has a t: the quantile times the standard error, by which the mean was divided. Whole
+// degrees of freedom are those of pairs, which many comparisons share.
+func (l *Level) interval(d Difference, se float64) Difference {
+	switch d.Method {
+	case Paired:
+		d.Half = l.quantile(d.N-1) * se
+	case Welch:
+		d.Half = l.quantileOf(d.DF) * se
 	}
-	se := d.SD / math.Sqrt(float64(n))
-	d.Half = l.quantile(n-1) * se
-	d.T = d.Mean / se
-	d.P = twoSided(d.T, d.DF)
 	return d
 }
 
+// testPairs is the t test of n differences by their mean and standard deviation, with its standard error and without an interval. Those
+// that are exact differ by no more than the rounding of terms as large as scale.
+//
+// Source: NIST/SEMATECH e-Handbook of Statistical Methods, section 7.3.1.
+func testPairs(n int, mean, sd, scale float64, exact bool) (d Difference, se float64) {
+	d = Difference{Method: Paired, N: n, Mean: mean, SD: sd, Half: math.NaN(), T: math.NaN(), DF: float64(n - 1), P: math.NaN()}
+	if exact {
+		d.Method, d.SD, d.DF = Exact, 0, math.NaN()
+		if math.Abs(d.Mean) <= rounding*scale {
+			d.Mean = 0
+		}
+		return d, 0
+	}
+	se = sd / math.Sqrt(float64(n))
+	d.T = d.Mean / se
+	d.P = twoSided(d.T, d.DF)
+	return d, se
+}
+
 // welch compares samples of two values at least.
+func (l *Level) welch(a, b Sample) Difference { return l.interval(testWelch(a, b)) }
+
+// testWelch compares the means of samples of two values at least, with the standard error of the difference and without an interval.
 //
 // Source: Welch, The Generalization of "Student's" Problem when Several Different Population Variances are Involved, Biometrika 34
 // (1947) 1–2; degrees of freedom after Satterthwaite, Biometrics Bulletin 2 (1946) 6.
-func (l *Level) welch(a, b Sample) Difference {
-	d := Difference{Method: Welch, N: min(a.N, b.N), Mean: a.Mean - b.Mean, SD: math.NaN()}
+func testWelch(a, b Sample) (d Difference, se float64) {
+	d = Difference{
+		Method: Welch, N: min(a.N, b.N), Mean: a.Mean - b.Mean, SD: math.NaN(), Half: math.NaN(), T: math.NaN(), DF: math.NaN(), P: math.NaN(),
+	}
 	va, vb := a.SD*a.SD/float64(a.N), b.SD*b.SD/float64(b.N)
 	if va+vb == 0 {
-		d.Method, d.Half, d.T, d.DF, d.P = Exact, math.NaN(), math.NaN(), math.NaN(), math.NaN()
-		return d
+		d.Method = Exact
+		return d, 0
 	}
-	se := math.Sqrt(va + vb)
+	se = math.Sqrt(va + vb)
 	d.DF = (va + vb) * (va + vb) / (va*va/float64(a.N-1) + vb*vb/float64(b.N-1))
-	d.Half = l.quantileOf(d.DF) * se
 	d.T = d.Mean / se
 	d.P = twoSided(d.T, d.DF)
-	return d
+	return d, se
 }
 
 // twoSided is the chance of a t at least as far from 0: I(ν/2, 1/2) at ν/(ν+t²), the regularised incomplete beta function. As 1 − CDF it

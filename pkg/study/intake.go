@@ -89,7 +89,7 @@ func (in *Intake) Plan(ctx context.Context, t tenant.Tenant, r Request) (Study, 
 	all, _ := in.Read(fieldsOf(r.Plan.Run)) // settle has reported what is wrong
 	s := Study{
 		TenantID: t.ID, Namespace: t.Namespace, Name: r.Name, Plan: r.Plan, Priority: all.Priority, Labels: all.Labels, Seeds: seeds,
-		MaxParallel: cmp.Or(r.MaxParallel, MaxRuns), StopShare: 1, MetricNames: simulation.MetricNames(),
+		MaxParallel: cmp.Or(r.MaxParallel, MaxRuns), StopShare: 1, MetricNames: append(simulation.MetricNames(), r.Plan.byClass()...),
 		Counts: Counts{Runs: len(points) * len(seeds)},
 	}
 	if r.Plan.OnFailure != nil {
@@ -349,6 +349,7 @@ func (w *settler) point(ctx context.Context, at place) (Point, error) {
 	point.ScenarioDigest, point.ScenarioKey, point.OverlayKey = s.Digest, s.Key, s.OverlayKey
 	point.CPURequest, point.MemoryGi, point.TimeoutSeconds = r.CPURequest, r.MemoryGi, r.TimeoutSeconds
 	point.Options, point.Warnings = r.Options, r.Warnings
+	point.Options.Metrics = w.plan.byClass()
 	return point, err
 }
 

@@ -9,7 +9,7 @@ type Plan struct {
 	Combine      Combine         `json:"combine,omitempty" enum:"product,zip" doc:"product, the default: every value of one axis with every value of the others. zip: the first values together, the second together, and so on."`
 	Baseline     *Baseline       `json:"baseline,omitempty" doc:"What points are compared with. An axis that it does not name is matched."`
 	Replications Replications    `json:"replications" doc:"The seeds of each point, the same ones at all points."`
-	Metrics      []string        `json:"metrics,omitempty" maxItems:"100" doc:"Those that the study is about, by their names in the summary of a job; all of them if left out."`
+	Metrics      []string        `json:"metrics,omitempty" maxItems:"100" doc:"Those that the study is about, by their names in the summary of a job; all of them if left out. Those of trips also by class of vehicle: mean_time_loss@vClass=bus, mean_travel_time@vType=truck."`
 	OnFailure    *OnFailure      `json:"on_failure,omitempty" doc:"By default a study goes on, however many runs fail."`
 	Run          json.RawMessage `json:"run,omitempty" doc:"Fields of a submission, for every run."`
 }

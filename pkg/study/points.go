@@ -113,8 +113,21 @@ func (p Plan) check(f *faults) {
 	}
 	p.checkBaseline(f)
 	for i, name := range p.Metrics {
-		if !slices.Contains(simulation.MetricNames(), name) {
-			f.add(fmt.Sprintf("body.metrics[%d]", i), name, "is not a metric of runs; choose among %s", strings.Join(simulation.MetricNames(), ", "))
+		at := fmt.Sprintf("body.metrics[%d]", i)
+		_, known := simulation.MeasureOf(name)
+		switch fault := simulation.ClassFault(name); {
+		case fault != "":
+			f.add(at, name, "%s", fault)
+		case !known:
+			f.add(at, name, "is not a metric of runs; choose among %s, or one of trips by class, such as mean_time_loss@vClass=bus",
+				strings.Join(simulation.MetricNames(), ", "))
+		}
+	}
+	if a := p.Replications.Until; a != nil {
+		for _, name := range slices.Sorted(maps.Keys(a.Absolute)) {
+			if _, by := simulation.ClassOf(name); by && !slices.Contains(p.Metrics, name) {
+				f.add("body.replications.until.absolute."+name, nil, "is by class of vehicle: name it among metrics, too, so that the runs have it")
+			}
 		}
 	}
 	if a := p.Replications.Until; a != nil && a.RelativeHalfWidth > 0 && len(a.judged(p.Metrics)) == 0 {
@@ -124,6 +137,16 @@ func (p Plan) check(f *faults) {
 	if o := p.OnFailure; o != nil && !(o.StopShare >= 0 && o.StopShare <= 1) {
 		f.add("body.on_failure.stop_share", o.StopShare, "must be a share of the runs, from 0 to 1")
 	}
+}
+
+// byClass are the metrics by class of vehicle that p asks for, each once.
+func (p Plan) byClass() (names []string) {
+	for _, name := range p.Metrics {
+		if _, ok := simulation.ClassOf(name); ok && !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	return names
 }
 
 func checkName(f *faults, location, name string, seen map[string]bool) {

@@ -153,3 +153,36 @@ func TestMetricsOfAStudyHaveUnits(t *testing.T) {
 		seen[name] = true
 	}
 }
+
+func TestPlansNameMetricsByClass(t *testing.T) {
+	t.Parallel()
+	var f faults
+	p := Plan{
+		Variants: []Variant{{Name: "base", Scenario: strings.Repeat("0", 64)}},
+		Metrics: []string{
+			"mean_time_loss", "mean_time_loss@vClass=bus", "mean_speed@vType=car", "mean_time_loss@vClass=bus", "teleports@vClass=bus",
+			"mean_speed@vClass=buss", "speed",
+		},
+		Replications: Replications{Until: &Aim{Max: 9, Absolute: map[string]float64{
+			"teleports": 1, "mean_speed@vType=car": 1, "mean_speed@vType=truck": 1,
+		}}},
+	}
+	p.check(&f)
+	var got []string
+	for _, i := range f.items {
+		got = append(got, i.Location+" "+i.Message)
+	}
+	want := []string{"body.metrics[4] cannot be had by class", "body.metrics[5] names no vClass", "body.metrics[6] is not a metric",
+		"body.replications.until.absolute.mean_speed@vType=truck is by class"}
+	if len(got) != len(want) {
+		t.Fatalf("%q, want %q", got, want)
+	}
+	for i := range want {
+		if !strings.HasPrefix(got[i], want[i]) {
+			t.Errorf("%q, want %q", got[i], want[i])
+		}
+	}
+	if diff := cmp.Diff([]string{"mean_time_loss@vClass=bus", "mean_speed@vType=car"}, p.byClass()); diff != "" {
+		t.Errorf("by class (-want +got):\n%s", diff)
+	}
+}

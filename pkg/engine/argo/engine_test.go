@@ -189,7 +189,7 @@ spec:
     - name: priority-class
       value: sumo-k8-high
   workflowTemplateRef:
-    name: sumo-1-18-g2
+    name: sumo-1-18-g3
 status:
   finishedAt: null
   startedAt: null
@@ -230,7 +230,7 @@ spec:
     - name: priority-class
       value: ""
   workflowTemplateRef:
-    name: sumo-1-18-g2
+    name: sumo-1-18-g3
 status:
   finishedAt: null
   startedAt: null

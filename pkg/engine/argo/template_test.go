@@ -203,7 +203,7 @@ func TestTheOperatorsChoicesReachTheTemplate(t *testing.T) {
 		wt.Name, wt.Namespace, wt.Spec.PodSpecPatch, run.Container.Image, string(run.Container.ImagePullPolicy),
 		run.Sidecars[0].Image, string(run.Sidecars[0].ImagePullPolicy),
 	}
-	want := []string{"sumo-1-18-g2", "sumo-acme", s.PodSpecPatch, s.Image, "Never", s.Image, "Never"}
+	want := []string{"sumo-1-18-g3", "sumo-acme", s.PodSpecPatch, s.Image, "Never", s.Image, "Never"}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
 	}

@@ -455,7 +455,7 @@ func (x *execution) carryOut(ctx context.Context, run chunk.Run, slot int) end {
 	r.ProgressFile, r.heard = x.progressOf(run.ID), func(n int) { x.progress.set(run.ID, n) }
 	r.shared, r.slot, r.counted = x.library.files(r), slot, &x.counted
 	if !x.List.Single {
-		r.many, r.Console = true, nil
+		r.study, r.Console = true, nil
 	}
 	e := end{run: run.ID, kept: true}
 	if err := os.RemoveAll(r.Out); err != nil { // of a process that was killed

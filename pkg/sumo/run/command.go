@@ -158,7 +158,7 @@ func (r Run) buffering() []string {
 	switch {
 	case r.Options.Check: // it ends after the second line
 		size = 0
-	case r.many:
+	case r.study:
 		size = manyBuffer
 	}
 	return []string{"LD_PRELOAD=" + library, "_STDBUF_O=" + strconv.Itoa(size)}

@@ -75,12 +75,12 @@ type Run struct {
 	Console io.Writer
 
 	// In a chunk: where the unpacked scenario is, instead of in Work; whether its XML is known to be valid, so that SUMO need not validate it;
-	// which of the runs that go on at the same time this is, and whether there are others; what its runs have counted; and who else hears
-	// of the progress, in thousandths.
+	// which of the runs that go on at the same time this is; whether it is a study's, which has others beside it and leaves what statistics
+	// of the study need; what its runs have counted; and who else hears of the progress, in thousandths.
 	shared  string
 	valid   bool
 	slot    int
-	many    bool
+	study   bool
 	counted *demandCounts
 	heard   func(thousandths int)
 
@@ -409,8 +409,16 @@ func (r Run) finish(chosen scenario.Config, s settings, f fate, log *logbook) si
 	summary := r.summarise(chosen, f, left.files)
 	if summary != nil {
 		summary.Partial = reason != ""
+		if warning := r.byClass(chosen, summary, left.files[simulation.OutputTripinfo]); warning != "" && reason == "" {
+			left.notes = append(left.notes, warning)
+		}
 		if err := writeJSON(filepath.Join(r.Out, simulation.SummaryFile), summary); err != nil && reason == "" {
 			reason, message = blame(err, "The summary could not be written")
+		}
+	}
+	if name := left.files[simulation.OutputEdgeData]; r.study && reason == "" && name != "" {
+		if warning := r.writeEdgeColumns(name); warning != "" {
+			left.notes = append(left.notes, warning)
 		}
 	}
 	outcome := simulation.Outcome{

@@ -128,6 +128,11 @@ var ours = map[string]bool{
 	simulation.SummaryFile + partialSuffix: true, simulation.OutcomeFile + partialSuffix: true,
 }
 
+// owns reports whether a name at the top of the output folder is the run's own.
+func (r Run) owns(name string) bool {
+	return ours[folded(name)] || r.study && folded(name) == simulation.EdgeColumnsFile
+}
+
 // addedPrefix is for an added output whose name the scenario gives to another one.
 const addedPrefix = "sumo-k8-"
 
@@ -161,7 +166,7 @@ func (r Run) collect(s settings) (kept, error) {
 	moved := map[string][]string{} // by the name of ours that they have, or have as a folder
 	var alike []string
 	for _, name := range own {
-		if top, _, _ := strings.Cut(name, "/"); ours[folded(top)] || folded(name) == ownFolder {
+		if top, _, _ := strings.Cut(name, "/"); r.owns(top) || folded(name) == ownFolder {
 			moved[top] = append(moved[top], name)
 			continue
 		}
