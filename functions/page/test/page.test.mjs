@@ -626,7 +626,7 @@ describe("an engineer", () => {
 		await withTab(tenant, async (page, tab) => {
 			await tab.go(`#/scenarios/${id}`);
 			await heading(page, "corridor").waitFor();
-			const vtypes = '<additional><vType id="car" vClass="passenger" sigma="0.9"/></additional>';
+			const vtypes = '<additional><vType id="car" vClass="passenger" sigma="0.9"/><vType id="truck" vClass="truck"/></additional>';
 			const files = page.locator("#changed-files");
 			await files.setInputFiles({ name: "vtypes.add.xml", mimeType: "text/xml", buffer: Buffer.from("<additional><vType") });
 			assert.equal(await page.getByLabel("Path of vtypes.add.xml").inputValue(), "additional/vtypes.add.xml");
@@ -830,6 +830,14 @@ describe("every view", () => {
 		"study-plots": {
 			hash: () => `#/studies/${study.study_id}/plots`,
 			ready: (page) => eventually("the plots", () => page.locator("img.plot").evaluateAll((all) => all.filter((i) => i.naturalWidth > 0).length === 4)),
+		},
+		"study-map": {
+			hash: () => `#/studies/${study.study_id}/map`,
+			async ready(page) {
+				await page.getByText(/^\d+ edges of \d+ told apart from chance in this interval/).waitFor();
+				await page.getByLabel("Also differences").check();
+				await page.locator(".edges button.link").first().click();
+			},
 		},
 		plan: { hash: () => `#/studies/${study.study_id}/plan`, ready: (page) => page.getByText("3 seeds so far").waitFor() },
 		scenarios: { hash: () => "#/scenarios", ready: (page) => page.locator("table.scenarios").waitFor() },

@@ -61,6 +61,16 @@ try {
 		await service.submit(tenant, "grid", { outputs: "edgedata,fcd" }),
 	].map((j) => j.job_id);
 	for (const id of [base, more, grid]) await service.finish(tenant, id);
+	const plans = await service.store(tenant, "corridor");
+	const study = await service.study(tenant, {
+		name: "demand on the corridor",
+		variants: [{ name: "base", scenario: plans }],
+		axes: [{ name: "demand", set: "scale", values: [0.8, 1, 1.2] }],
+		baseline: { values: { demand: 1 } },
+		replications: { seeds: "1:5" },
+		metrics: ["mean_time_loss", "mean_travel_time"],
+		run: { outputs: ["edgedata"] },
+	});
 	const slow = { step_length: "0.02" };
 
 	await withTab(tenant, looks.light, async (page, go) => {
@@ -86,6 +96,13 @@ try {
 		await page.getByRole("row", { name: /Queued/ }).waitFor();
 		await take(page, "jobs");
 
+		await go(`#/studies/${study.study_id}`);
+		await page.getByRole("link", { name: /^base, demand 1.2: [\d.]+ ±/ }).waitFor();
+		await take(page, "studies-page");
+		await go(`#/scenarios/${plans}`);
+		await page.getByRole("heading", { level: 1, name: "corridor" }).waitFor();
+		await take(page, "scenarios");
+
 		await go(`#/jobs/${base}/plots`);
 		await plotted(page);
 		await below(page, ".tabs");
@@ -105,6 +122,13 @@ try {
 		await page.mouse.move(map.x + map.width / 2, map.y + map.height / 2);
 		await page.mouse.wheel(0, -420);
 		await take(page, "map");
+	});
+
+	await withTab(tenant, looks.light, async (page, go) => {
+		await go(`#/studies/${study.study_id}/map`);
+		await page.getByText(/told apart from chance in this interval/).waitFor();
+		await below(page, ".tabs");
+		await take(page, "studies-map");
 	});
 
 	await withTab({ key: service.adminKey, kind: "admin" }, looks.light, async (page, go) => {

@@ -1,6 +1,6 @@
 // A map of two points of a study: by how much each edge differs, and whether that is told apart from chance.
 import { useMemo, useState } from "preact/hooks";
-import { call, get } from "../api";
+import { get, type Got } from "../api";
 import { clock, number, plural, words } from "../format";
 import { useLoad } from "../load";
 import type { Measure } from "../map/measures";
@@ -13,18 +13,8 @@ import { labelOf } from "./layout";
 import { addressOf, type Study } from "./live";
 import { Notes } from "./notes";
 
-type EdgeNumbers = { id: string; n: number; mean: number | null; sd: number | null; difference?: number | null; p?: number | null; q?: number | null; told_apart?: boolean };
-type EdgeAnswer = {
-	attribute: string;
-	unit: string;
-	attributes: string[];
-	interval: number;
-	intervals: { begin: number; end: number }[];
-	n: number;
-	against_n?: number;
-	edges: EdgeNumbers[];
-	notes: string[];
-};
+type EdgeAnswer = Got<"/studies/{id}/edgedata">;
+type EdgeNumbers = EdgeAnswer["edges"][number];
 
 export function DifferenceMap({ id, study }: { id: string; study: Study }) {
 	const [point, setPoint] = useState(study.points.length > 1 ? 1 : 0);
@@ -38,7 +28,7 @@ export function DifferenceMap({ id, study }: { id: string; study: Study }) {
 		return jobs[0] && new Network(await get<"/jobs/{id}/network">(`/jobs/${jobs[0].job_id}/network` as "/jobs/{id}/network", signal));
 	});
 	const query = { point: String(point), ...(against >= 0 && { against: String(against) }), ...(attribute && { attribute }), interval: String(interval) };
-	const edges = useLoad(JSON.stringify([id, query]), async (signal) => inRoadUnits(await call<EdgeAnswer>(addressOf(id, `/edgedata?${new URLSearchParams(query)}`), { signal })));
+	const edges = useLoad(JSON.stringify([id, query]), async (signal) => inRoadUnits(await get<"/studies/{id}/edgedata">(addressOf(id, `/edgedata?${new URLSearchParams(query)}`) as "/studies/{id}/edgedata", signal)));
 	const options = (but: number) =>
 		study.points.map((p) => (
 			<option key={p.point} value={p.point} disabled={p.point === but}>
