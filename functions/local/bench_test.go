@@ -430,8 +430,8 @@ func underXargs(b *testing.B, scenario string, runs int) time.Duration {
 	return time.Since(began)
 }
 
-// BenchmarkPlanStudy measures POST /studies for the largest study, 10,000 runs, beside one of 10 runs, and how far the memory of the process
-// grows meanwhile.
+// BenchmarkPlanStudy measures POST /studies for the largest study, 10,000 runs, beside one of 10 runs, and how far the memory of the
+// process grows meanwhile.
 func BenchmarkPlanStudy(b *testing.B) {
 	pid, _, c := benchService(b)
 	scenario := c.store(b, zipOf(b, "square")).ID

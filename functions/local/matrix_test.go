@@ -104,7 +104,7 @@ type reference struct {
 var partsOfOthers = []string{"results", "plots", studyPlots}
 
 // studyPlots is the word for the plots of studies, whose paths have that of jobs.
-const studyPlots = "plots of studies"
+const studyPlots = "plots-of-studies"
 
 var looksLikeID = regexp.MustCompile(`^(?:(.+)_)?(ids?|with|jobs?|scenarios?|study|uploads?|keys?|webhooks?)$`)
 

@@ -85,7 +85,8 @@ func (c *tenantClient) statistics(t testing.TB, jobs map[int64]rest.Job) map[int
 	all := map[int64]string{}
 	for seed, j := range jobs {
 		if j.Status == job.Succeeded {
-			all[seed] = sumotest.Comparable(c.call(t, "GET", "/jobs/"+j.JobID+"/results/"+simulation.OutputStatistics.File()).want(t, http.StatusOK).body)
+			a := c.call(t, "GET", "/jobs/"+j.JobID+"/results/"+simulation.OutputStatistics.File())
+			all[seed] = sumotest.Comparable(a.want(t, http.StatusOK).body)
 		}
 	}
 	return all

@@ -178,17 +178,6 @@ func testStudyRunAgain(t *testing.T, s *service) {
 	c := s.register(t)
 	corridor := c.store(t, zipOf(t, "corridor")).ID
 	made := c.ask(t, corridor, `"run": {"step_length": 0.01, "end": 100000}, "max_parallel": 1, "replications": {"seeds": "1:4"}`)
-	var page struct{ Jobs []rest.Job }
-	c.call(t, "GET", "/jobs?limit=100&study="+made.StudyID).want(t, http.StatusOK).into(t, &page)
-	superseded := 0
-	for _, j := range page.Jobs {
-		if j.Superseded {
-			superseded++
-		}
-	}
-	if superseded == 0 {
-		t.Errorf("none of %d jobs says that it was ordered again", len(page.Jobs))
-	}
 	for deadline := time.Now().Add(patience); c.study(t, made.StudyID).Runs.Active == 0; time.Sleep(50 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatal("no run has started")
@@ -206,6 +195,17 @@ func testStudyRunAgain(t *testing.T, s *service) {
 	c.sendJSON(t, "/studies/"+made.StudyID+"/retry", "").want(t, http.StatusOK).into(t, &again)
 	if again.Status != study.Running || again.Again != 4 {
 		t.Errorf("retried: %+v", again)
+	}
+	var page struct{ Jobs []rest.Job }
+	c.call(t, "GET", "/jobs?limit=100&study="+made.StudyID).want(t, http.StatusOK).into(t, &page)
+	superseded := 0
+	for _, j := range page.Jobs {
+		if j.Superseded {
+			superseded++
+		}
+	}
+	if superseded == 0 {
+		t.Errorf("none of %d jobs says that it was ordered again", len(page.Jobs))
 	}
 	for deadline := time.Now().Add(patience); c.study(t, made.StudyID).Runs.Active == 0; time.Sleep(50 * time.Millisecond) {
 		if time.Now().After(deadline) {

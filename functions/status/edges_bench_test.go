@@ -29,7 +29,6 @@ func BenchmarkStudyEdges(b *testing.B) {
 			in.keptRun(b, study, p, r, files[(r*(p+1))%distinct])
 		}
 	}
-	files = nil
 	for name, query := range map[string]string{"OnePoint": "", "AgainstAnother": "&against=1"} {
 		b.Run(name, func(b *testing.B) {
 			debug.FreeOSMemory() // what making the files took

@@ -34,8 +34,9 @@ func (f *Function) registerStudies(api huma.API) {
 		Summary: "Ask one question of many runs",
 		Description: "Every variant with every combination of the axes' values is a point, and each point runs once with each seed. Each run " +
 			"is a job that carries study_id, point and replication. With replications.until, rounds of further seeds follow until every point has " +
-			"reached the aim; most_runs says how many runs that may take. With dry_run nothing is stored, and the answer says what the study would be. " +
-			"At most 1,000 points and 10,000 runs; the limit on submissions counts a study as one. All problems found are reported together.",
+			"reached the aim; most_runs says how many runs that may take. With dry_run nothing is stored, and the answer says what the study " +
+			"would be. At most 1,000 points and 10,000 runs; the limit on submissions counts a study as one. All problems found are reported " +
+			"together.",
 		Errors: []int{http.StatusNotFound, http.StatusUnprocessableEntity, http.StatusTooManyRequests},
 	}, func(ctx context.Context, in *createStudyRequest) (*studyAnswer, error) {
 		return f.createStudy(ctx, runs, in)
@@ -50,8 +51,8 @@ func (f *Function) registerStudies(api huma.API) {
 	rest.Register(api, rest.Tenant, huma.Operation{
 		OperationID: "extend-study", Method: http.MethodPost, Path: "/studies/{id}/extend", Tags: tags,
 		Summary: "Add seeds, values or variants, or another aim",
-		Description: "What the study has already stays as it is: seeds that it has are not run again, and its points keep their numbers. Another " +
-			"aim (replications.until) takes the place of the study's, and what is there counts for its first look. A " +
+		Description: "What the study has already stays as it is: seeds that it has are not run again, and its points keep their numbers. " +
+			"Another aim (replications.until) takes the place of the study's, and what is there counts for its first look. A " +
 			"finished study is RUNNING again, which is a submission as POST /studies is.",
 		Errors: []int{http.StatusNotFound, http.StatusConflict, http.StatusUnprocessableEntity, http.StatusTooManyRequests},
 	}, func(ctx context.Context, in *extendStudyRequest) (*studyAnswer, error) {

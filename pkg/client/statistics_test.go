@@ -43,8 +43,8 @@ func TestNumbersOfAStudyAreAskedForByTheirParameters(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	picture, err := api.StudyPlot(ctx, "s", "means", StudyDrawing{Format: "svg", Metric: "m", Axis: "demand", Baseline: "base", Confidence: 0.99,
-		Dark: true, Width: 900})
+	picture, err := api.StudyPlot(ctx, "s", "means", StudyDrawing{Format: "svg", Metric: "m", Axis: "demand", Baseline: "base",
+		Confidence: 0.99, Dark: true, Width: 900})
 	if err != nil || string(picture) != answer || out.String() != answer+answer {
 		t.Errorf("the plot is %q (%v), what was copied %q", picture, err, &out)
 	}

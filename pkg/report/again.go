@@ -171,6 +171,19 @@ func command(d *study.Data) string {
 		return ""
 	}
 	for _, name := range slices.Sorted(maps.Keys(fields)) {
+		if name == "labels" {
+			var labels map[string]string
+			if json.Unmarshal(fields[name], &labels) != nil {
+				return ""
+			}
+			for _, key := range slices.Sorted(maps.Keys(labels)) {
+				if strings.ContainsAny(key+labels[key], `,="`) {
+					return "" // which separate labels there
+				}
+				add("label", key+"="+labels[key])
+			}
+			continue
+		}
 		flag, ok := flags[name]
 		text := study.Value{Value: fields[name]}.Text()
 		var list []string

@@ -373,10 +373,9 @@ func (doc *document) figures(d *study.Data, level *statistics.Level, metrics []s
 			if err := chart.DrawStudy(&svg, plot, d, q, chart.Options{SVG: true, Width: figureWidth}); err != nil {
 				return err
 			}
-			drawing := svg.Bytes()
-			drawing = drawing[bytes.Index(drawing, []byte("<svg")):] // what is before it has no place inside a page
+			_, drawing, _ := bytes.Cut(svg.Bytes(), []byte("<svg")) // what is before it has no place inside a page
 			caption := m.Words() + ": " + strings.ToLower(plot.Title[:1]) + plot.Title[1:]
-			doc.Figures = append(doc.Figures, figure{caption, template.HTML(drawing)}) // whose texts the drawing has escaped
+			doc.Figures = append(doc.Figures, figure{caption, template.HTML("<svg" + string(drawing))}) // whose texts the drawing has escaped
 		}
 	}
 	return nil

@@ -148,7 +148,8 @@ func StudySummaryOf(s study.Study) StudySummary {
 // StudyOf puts s on the wire, as it is at now. The counts are those of the points, which are read live.
 func StudyOf(s study.Study, points []study.Point, limits tenant.Limits, now time.Time) Study {
 	out := Study{
-		Plan: s.Plan, MostRuns: len(points) * s.Plan.Replications.Most(len(s.Seeds)), Seeds: orEmpty(s.Seeds), Metrics: orEmpty(s.MetricNames), Points: make([]StudyPoint, len(points)),
+		Plan: s.Plan, MostRuns: len(points) * s.Plan.Replications.Most(len(s.Seeds)), Seeds: orEmpty(s.Seeds),
+		Metrics: orEmpty(s.MetricNames), Points: make([]StudyPoint, len(points)),
 		Estimate: Forecast{study.Planned(s, points, limits)},
 	}
 	s.Counts = s.Counts.Sum(points)

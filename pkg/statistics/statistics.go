@@ -99,7 +99,8 @@ type Sample struct {
 
 // Describe is the sample of some values, each of which is a finite number.
 func Describe(values []float64) Sample {
-	s := Sample{N: len(values), Mean: math.NaN(), SD: math.NaN(), Min: math.NaN(), Q1: math.NaN(), Median: math.NaN(), Q3: math.NaN(), Max: math.NaN()}
+	nan := math.NaN()
+	s := Sample{N: len(values), Mean: nan, SD: nan, Min: nan, Q1: nan, Median: nan, Q3: nan, Max: nan}
 	if s.N == 0 {
 		return s
 	}

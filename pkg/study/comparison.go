@@ -73,8 +73,8 @@ func (p Plan) FindBaseline(text string) (Baseline, error) {
 		for i, v := range p.Variants {
 			names[i] = v.Name
 		}
-		return Baseline{}, problem.New(problem.Invalid, "The study names no baseline. Say what to compare with: baseline=%s, or values of axes as "+
-			`JSON: baseline={"values": {"demand": 1}}. Its variants are %s.`, names[0], strings.Join(names, ", "))
+		return Baseline{}, problem.New(problem.Invalid, "The study names no baseline. Say what to compare with: baseline=%s, or values of axes "+
+			`as JSON: baseline={"values": {"demand": 1}}. Its variants are %s.`, names[0], strings.Join(names, ", "))
 	}
 	var f faults
 	Plan{Variants: p.Variants, Axes: p.Axes, Baseline: b}.checkBaseline(&f)

@@ -11,7 +11,7 @@ import (
 )
 
 // edgeRuns are runs of a point with the values of edges by begin of the interval and by edge; an edge may be missing.
-func edgeRuns(random *rand.Rand, runs int, shift float64, missing float64) []map[float64]map[string]float64 {
+func edgeRuns(random *rand.Rand, runs int, shift, missing float64) []map[float64]map[string]float64 {
 	all := make([]map[float64]map[string]float64, runs)
 	for r := range all {
 		all[r] = map[float64]map[string]float64{}

@@ -134,8 +134,8 @@ func (d *Data) estimate(level *statistics.Level, m simulation.Measure, point int
 
 // Notes are what a reader has to know about all numbers of the study.
 func (d *Data) Notes() []string {
-	notes := []string{"The seed varies what SUMO draws at random: speed factors, imperfection, random departures and choices. Departures and " +
-		"routes that the scenario writes out are the same in every run, so that intervals hold for this demand."}
+	notes := []string{"The seed varies what SUMO draws at random: speed factors, imperfection, random departures and choices. Departures " +
+		"and routes that the scenario writes out are the same in every run, so that intervals hold for this demand."}
 	if d.Study.Plan.Replications.Until != nil {
 		notes = append(notes, "The number of runs was decided by looking at the results after each round, so that intervals are a little "+
 			"too narrow.")

@@ -72,14 +72,16 @@ func TestVerdictsInWords(t *testing.T) {
 		"lower, and not told apart": {
 			[4][]float64{base, base, shifted(-12, 0.4, -0.5, 0.2), shifted(0, 3, -2.5, -1)},
 			[2]string{
-				"Mean time loss of green wave, demand 0.8 against base, demand 0.8: lower by 11.97 s (95 %: 11.52 to 12.41), n = 6, paired by seed.",
+				"Mean time loss of green wave, demand 0.8 against base, demand 0.8: " +
+					"lower by 11.97 s (95 %: 11.52 to 12.41), n = 6, paired by seed.",
 				"Mean time loss of green wave, demand 1.2 against base, demand 1.2: not told apart from chance with n = 6.",
 			},
 		},
 		"told apart by itself": {
 			[4][]float64{base, base, shifted(2, 2.6, -1.6, 0.5, -2.6, 1.4, 2.9), shifted(0, 3, -2.5, -1)},
 			[2]string{
-				"Mean time loss of green wave, demand 0.8 against base, demand 0.8: told apart by itself, not among the 2 comparisons of this study: " +
+				"Mean time loss of green wave, demand 0.8 against base, demand 0.8: " +
+					"told apart by itself, not among the 2 comparisons of this study: " +
 					"higher by 2.5 s (95 %: 0.2 to 4.9), n = 6, paired by seed.",
 				"Mean time loss of green wave, demand 1.2 against base, demand 1.2: not told apart from chance with n = 6.",
 			},
@@ -87,34 +89,42 @@ func TestVerdictsInWords(t *testing.T) {
 		"a point without a success, and one seed": {
 			[4][]float64{base, {70}, {nan, nan, nan, nan, nan, nan}, {71}},
 			[2]string{
-				"Mean time loss of green wave, demand 0.8 against base, demand 0.8: nothing to be said with n = 0: two runs of each point at least. " +
+				"Mean time loss of green wave, demand 0.8 against base, demand 0.8: " +
+					"nothing to be said with n = 0: two runs of each point at least. " +
 					"Incomplete: 6 of 6 runs of green wave, demand 0.8 ended without a result.",
-				"Mean time loss of green wave, demand 1.2 against base, demand 1.2: nothing to be said with n = 1: two runs of each point at least.",
+				"Mean time loss of green wave, demand 1.2 against base, demand 1.2: " +
+					"nothing to be said with n = 1: two runs of each point at least.",
 			},
 		},
 		"nothing varies": {
 			[4][]float64{{5, 5}, {6.1, 6.3}, {5, 5}, {6.3, 6.5}},
 			[2]string{
-				"Mean time loss of green wave, demand 0.8 against base, demand 0.8: no difference in any of 2 pairs of runs; nothing varies, so there is no test.",
-				"Mean time loss of green wave, demand 1.2 against base, demand 1.2: higher by 0.2 s in each of 2 pairs of runs; nothing varies, so there is no test.",
+				"Mean time loss of green wave, demand 0.8 against base, demand 0.8: " +
+					"no difference in any of 2 pairs of runs; nothing varies, so there is no test.",
+				"Mean time loss of green wave, demand 1.2 against base, demand 1.2: " +
+					"higher by 0.2 s in each of 2 pairs of runs; nothing varies, so there is no test.",
 			},
 		},
 		"seeds that do not pair": {
 			[4][]float64{{70, 74, 71, nan, nan, nan}, base, {nan, nan, nan, 40, 43, 41}, base},
 			[2]string{
-				"Mean time loss of green wave, demand 0.8 against base, demand 0.8: lower by 30.3 s (95 %: 26.0 to 34.6), n = 3, not paired, Welch's test. " +
+				"Mean time loss of green wave, demand 0.8 against base, demand 0.8: " +
+					"lower by 30.3 s (95 %: 26.0 to 34.6), n = 3, not paired, Welch's test. " +
 					"Incomplete: 3 of 6 runs of green wave, demand 0.8 ended without a result. " +
 					"Incomplete: 3 of 6 runs of base, demand 0.8 ended without a result.",
-				"Mean time loss of green wave, demand 1.2 against base, demand 1.2: no difference in any of 6 pairs of runs; nothing varies, so there is no test.",
+				"Mean time loss of green wave, demand 1.2 against base, demand 1.2: " +
+					"no difference in any of 6 pairs of runs; nothing varies, so there is no test.",
 			},
 		},
 		"nothing varies, and seeds do not pair": {
 			[4][]float64{{7, 7, nan, nan}, base, {nan, nan, 5, 5}, base},
 			[2]string{
-				"Mean time loss of green wave, demand 0.8 against base, demand 0.8: lower by 2 s in all runs of both; nothing varies, so there is no test. " +
+				"Mean time loss of green wave, demand 0.8 against base, demand 0.8: " +
+					"lower by 2 s in all runs of both; nothing varies, so there is no test. " +
 					"Incomplete: 2 of 6 runs of green wave, demand 0.8 ended without a result. " +
 					"Incomplete: 2 of 6 runs of base, demand 0.8 ended without a result.",
-				"Mean time loss of green wave, demand 1.2 against base, demand 1.2: no difference in any of 6 pairs of runs; nothing varies, so there is no test.",
+				"Mean time loss of green wave, demand 1.2 against base, demand 1.2: " +
+					"no difference in any of 6 pairs of runs; nothing varies, so there is no test.",
 			},
 		},
 	} {
@@ -208,7 +218,8 @@ func TestRunsThatNeverBeganChangeNothing(t *testing.T) {
 	t.Parallel()
 	d := numbers("mean_time_loss", [4][]float64{{1, 2, 3}, {1, 2, 3}, {1, 2}, {1}})
 	for state, want := range map[State]string{
-		Running: "3 of the runs have not ended: these numbers will change.", Cancelled: "3 of the runs never began, because the study was stopped.",
+		Running: "3 of the runs have not ended: these numbers will change.",
+		Cancelled: "3 of the runs never began, because the study was stopped.",
 	} {
 		d.Study.State = state
 		if notes := d.Notes(); notes[len(notes)-1] != want {
@@ -268,20 +279,28 @@ func TestRoundsOfASequentialStudy(t *testing.T) {
 		points [4][]float64
 		want   int // seeds of the next round
 	}{
-		"every point has its aim":              {Aim{RelativeHalfWidth: 0.05, Max: 30}, [4][]float64{narrow, narrow, narrow, narrow}, 0},
-		"the widest point asks for all":        {Aim{RelativeHalfWidth: 0.12, Max: 30}, [4][]float64{narrow, wide, narrow, narrow}, 4},
-		"a round doubles at most":              {Aim{RelativeHalfWidth: 0.01, Max: 30}, [4][]float64{narrow, wide, narrow, narrow}, 5},
-		"no more than max":                     {Aim{RelativeHalfWidth: 0.01, Max: 7}, [4][]float64{narrow, wide, narrow, narrow}, 2},
-		"max is reached":                       {Aim{RelativeHalfWidth: 0.01, Max: 5}, [4][]float64{narrow, wide, narrow, narrow}, 0},
-		"a point without results asks nothing": {Aim{RelativeHalfWidth: 0.05, Max: 30}, [4][]float64{narrow, {nan, nan, nan, nan, nan}, narrow, narrow}, 0},
+		"every point has its aim":       {Aim{RelativeHalfWidth: 0.05, Max: 30}, [4][]float64{narrow, narrow, narrow, narrow}, 0},
+		"the widest point asks for all": {Aim{RelativeHalfWidth: 0.12, Max: 30}, [4][]float64{narrow, wide, narrow, narrow}, 4},
+		"a round doubles at most":       {Aim{RelativeHalfWidth: 0.01, Max: 30}, [4][]float64{narrow, wide, narrow, narrow}, 5},
+		"no more than max":              {Aim{RelativeHalfWidth: 0.01, Max: 7}, [4][]float64{narrow, wide, narrow, narrow}, 2},
+		"max is reached":                {Aim{RelativeHalfWidth: 0.01, Max: 5}, [4][]float64{narrow, wide, narrow, narrow}, 0},
+		"a point without results asks nothing": {
+			Aim{RelativeHalfWidth: 0.05, Max: 30}, [4][]float64{narrow, {nan, nan, nan, nan, nan}, narrow, narrow}, 0,
+		},
 		"a single value asks for another": {
 			Aim{RelativeHalfWidth: 0.05, Max: 30}, [4][]float64{narrow, {74, nan, nan, nan, nan}, narrow, narrow}, 1,
 		},
 		"a mean of zero has no relative aim": {Aim{RelativeHalfWidth: 0.05, Max: 30}, [4][]float64{{-1, 1}, narrow, narrow, narrow}, 0},
-		"an absolute half width":             {Aim{Absolute: map[string]float64{"mean_time_loss": 20}, Max: 30}, [4][]float64{wide, wide, wide, wide}, 0},
-		"a metric without an aim":            {Aim{Absolute: map[string]float64{"teleports": 2}, Max: 30}, [4][]float64{wide, wide, wide, wide}, 0},
-		"differences vary less than means":   {Aim{RelativeHalfWidth: 0.05, Of: "difference", Max: 30}, [4][]float64{wide, wide, wide, wide}, 0},
-		"differences to an uneven baseline":  {Aim{RelativeHalfWidth: 0.05, Of: "difference", Max: 30}, [4][]float64{wide, wide, narrow, wide}, 5},
+		"an absolute half width": {
+			Aim{Absolute: map[string]float64{"mean_time_loss": 20}, Max: 30}, [4][]float64{wide, wide, wide, wide}, 0,
+		},
+		"a metric without an aim": {
+			Aim{Absolute: map[string]float64{"teleports": 2}, Max: 30}, [4][]float64{wide, wide, wide, wide}, 0,
+		},
+		"differences vary less than means": {Aim{RelativeHalfWidth: 0.05, Of: "difference", Max: 30}, [4][]float64{wide, wide, wide, wide}, 0},
+		"differences to an uneven baseline": {
+			Aim{RelativeHalfWidth: 0.05, Of: "difference", Max: 30}, [4][]float64{wide, wide, narrow, wide}, 5,
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -28,10 +28,10 @@ func (p Plan) BaselineWords(b Baseline) string {
 // Words are an axis for a person: its name, with what it sets where the name does not say it, and the unit.
 func (a Axis) Words() string {
 	kind, name, _ := strings.Cut(a.Set, ":")
-	switch {
-	case kind == "option":
+	switch kind {
+	case "option":
 		name = "option " + name
-	case kind == "xml":
+	case "xml":
 		name = name[strings.LastIndex(name, "@")+1:]
 	default:
 		name = kind

@@ -15,28 +15,33 @@ func TestPlansInWords(t *testing.T) {
 	one, two := json.RawMessage("1"), json.RawMessage(`"two"`)
 	var got []string
 	for _, b := range []Baseline{
-		{Variant: "base"}, {Values: map[string]json.RawMessage{"demand": one}}, {Variant: "base", Values: map[string]json.RawMessage{"teleport": two, "demand": one}},
+		{Variant: "base"}, {Values: map[string]json.RawMessage{"demand": one}},
+		{Variant: "base", Values: map[string]json.RawMessage{"teleport": two, "demand": one}},
 	} {
 		got = append(got, plan.BaselineWords(b))
 	}
 	got = append(got, Plan{}.BaselineWords(Baseline{Variant: "base"}))
 	for _, a := range []Axis{
-		{Name: "demand", Set: "scale"}, {Name: "scale", Set: "scale"}, {Name: "begin", Set: "begin"}, {Name: "teleport", Set: "option:time-to-teleport"},
+		{Name: "demand", Set: "scale"}, {Name: "scale", Set: "scale"}, {Name: "begin", Set: "begin"},
+		{Name: "teleport", Set: "option:time-to-teleport"},
 		{Name: "imperfection", Set: "xml:vtypes.add.xml#vType[@id='car']/@sigma"}, {Name: "sigma", Set: "xml:vtypes.add.xml#vType/@sigma"},
 	} {
 		got = append(got, a.Words())
 	}
 	for _, a := range []Aim{
 		{RelativeHalfWidth: 0.05, Max: 30},
-		{RelativeHalfWidth: 0.1, Confidence: 0.9, Min: 3, Max: 20, Of: ofDifference, Absolute: map[string]float64{"teleports": 2, "mean_time_loss": 1.5}},
+		{RelativeHalfWidth: 0.1, Confidence: 0.9, Min: 3, Max: 20, Of: ofDifference,
+			Absolute: map[string]float64{"teleports": 2, "mean_time_loss": 1.5}},
 	} {
 		got = append(got, a.Words())
 	}
 	want := []string{
-		"base, at the same values of all axes", "the same variant, demand 1, at the same values of the other axes", "base, demand 1, teleport two", "base",
+		"base, at the same values of all axes", "the same variant, demand 1, at the same values of the other axes",
+		"base, demand 1, teleport two", "base",
 		"demand (scale)", "scale", "begin (s)", "teleport (option time-to-teleport)", "imperfection (sigma)", "sigma",
 		"intervals of means with a half width of 5 % of the mean, at a confidence of 95 %, with 5 to 30 runs of each point",
-		"intervals of differences to the baseline with a half width of 10 % of the baseline's mean, and 1.5 s of mean_time_loss, and 2 of teleports, " +
+		"intervals of differences to the baseline with a half width of 10 % of the baseline's mean, and 1.5 s of mean_time_loss, " +
+			"and 2 of teleports, " +
 			"at a confidence of 90 %, with 3 to 20 runs of each point",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {

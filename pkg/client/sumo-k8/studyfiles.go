@@ -106,7 +106,8 @@ boxes, differences from the baseline, and how the intervals narrow with the numb
 	flags.StringVarP(&o.dir, "dir", "d", "", "folder to put the plots in (default: one named after the study)")
 	flags.StringVar(&o.drawing.Metric, "metric", "", "metric to draw (default: the first that the study is about)")
 	flags.StringVar(&o.drawing.Axis, "axis", "", "axis along which means are drawn (default: the first with several values)")
-	flags.StringVar(&o.drawing.Baseline, "baseline", "", "what differences are to: a variant, or values of axes as JSON (default: the study's)")
+	flags.StringVar(&o.drawing.Baseline, "baseline", "",
+		"what differences are to: a variant, or values of axes as JSON (default: the study's)")
 	flags.Float64Var(&o.drawing.Confidence, "confidence", 0, "of the intervals (default: that of the study's aim, or 0.95)")
 	flags.StringVar(&o.drawing.Format, "format", formats[0], "png or svg")
 	flags.BoolVar(&o.drawing.Dark, "dark", false, "light lines on a dark background")

@@ -174,8 +174,10 @@ func TestNoRoundFollowsACancelOrTooManyFailures(t *testing.T) {
 	endRound(t, d, narrow, wide)
 	change(t, d, id, "cancel_requested = true")
 	stepStudies(t, d)
-	wantStanding(t, d, id, study.Cancelled, 5, "Cancelled on request, before another round. 1 of 2 points has not reached the aim with 5 runs each.")
-	if s, again, err := d.RetryStudy(t.Context(), "acme", id, nil, job.Admission{MaxQueued: 9}); err != nil || again != 0 || s.State != study.Running {
+	wantStanding(t, d, id, study.Cancelled, 5,
+		"Cancelled on request, before another round. 1 of 2 points has not reached the aim with 5 runs each.")
+	s, again, err := d.RetryStudy(t.Context(), "acme", id, nil, job.Admission{MaxQueued: 9})
+	if err != nil || again != 0 || s.State != study.Running {
 		t.Fatalf("ordered again it is %s with %d runs, %v", s.State, again, err)
 	}
 	stepStudies(t, d)

@@ -497,7 +497,7 @@ func (d *drawing) differences() (sheet, error) {
 	if len(c.All) == 0 {
 		notes = append(notes, "No point has a partner to be compared with.")
 	}
-	if len(seen) > 0 && !(len(seen) == 1 && seen[study.Unknown]) {
+	if len(seen) > 0 && (len(seen) != 1 || !seen[study.Unknown]) {
 		notes = append(notes, "Each interval is for its comparison alone; told apart is by p values that are adjusted by Holm's method.")
 	}
 	if len(c.Unmatched) > 0 {
@@ -521,7 +521,7 @@ func (d *drawing) differences() (sheet, error) {
 	if n := len(c.Notes); n > mostNamed {
 		c.Notes = append(c.Notes[:mostNamed], fmt.Sprintf("%d more notes are with the comparison.", n-mostNamed))
 	}
-	s.notes = append(notes, c.Notes...)
+	s.notes = slices.Concat(notes, c.Notes)
 	return s, nil
 }
 

@@ -271,8 +271,8 @@ func TestReadyNetworksHaveSUMOsOwnNumbers(t *testing.T) {
 const gameEnd = 900
 
 // TestSUMOsOwnScenarios runs the scenarios of SUMO's game, which every wheel brings, from one zip of the folder, as a person would
-// make it. They have taxis, trains, pedestrians, seeds and outputs of their own, and some need an older SUMO. All of them take minutes under
-// the race detector: on each change a few run that have little in common.
+// make it. They have taxis, trains, pedestrians, seeds and outputs of their own, and some need an older SUMO. All of them take minutes
+// under the race detector: on each change a few run that have little in common.
 func TestSUMOsOwnScenarios(t *testing.T) {
 	t.Parallel()
 	files := filesOf(t, os.DirFS(filepath.Join(sumotest.Newest(t).Home, "tools", "game")))

@@ -97,7 +97,8 @@ func TestBarsOfAStudyGoOnWithItsNextRound(t *testing.T) {
 	d.points = append(d.points, d.row("base "), d.row("wave "))
 	d.all = d.row("")
 	for _, runs := range []client.StudyRuns{{Planned: 4, Succeeded: 4}, {Planned: 8, Succeeded: 5}, {Planned: 8, Succeeded: 7, Failed: 1}} {
-		Event(d, client.StudyEvent{Runs: runs, Points: []client.PointEvent{{Point: 1, StudyRuns: client.StudyRuns{Succeeded: runs.Succeeded / 2}}}}, 2)
+		half := client.PointEvent{Point: 1, StudyRuns: client.StudyRuns{Succeeded: runs.Succeeded / 2}}
+		Event(d, client.StudyEvent{Runs: runs, Points: []client.PointEvent{half}}, 2)
 	}
 	Event(d, client.StudyEvent{End: true}, 2)
 	d.Close()
