@@ -256,8 +256,12 @@ func TestTheSameRunsAgain(t *testing.T) {
 			s.Plan.Axes[0].Set, s.Plan.Axes[0].Values[0] = "option:x", json.RawMessage(`"1"`)
 		}, ""},
 		"a text with a comma": {func(s *study.Study) { s.Plan.Axes[0].Values[0] = json.RawMessage(`"a,b"`) }, ""},
-		"an unknown field":    {func(s *study.Study) { s.Plan.Run = json.RawMessage(`{"labels": {"a": "b"}}`) }, ""},
-		"a quote":             {func(s *study.Study) { s.Name = "it's" }, strings.Replace(plain, "'signal plans'", `'it'\''s'`, 1)},
+		"an unknown field":    {func(s *study.Study) { s.Plan.Run = json.RawMessage(`{"unfinished_trips": true}`) }, ""},
+		"labels": {func(s *study.Study) {
+			s.Plan.Run = json.RawMessage(`{"labels": {"a": "b", "c": "d e"}}`)
+		}, strings.Replace(plain, " \\\n  --sumo-version", " \\\n  --label a=b \\\n  --label 'c=d e' \\\n  --sumo-version", 1)},
+		"a label with a comma": {func(s *study.Study) { s.Plan.Run = json.RawMessage(`{"labels": {"a": "b,c"}}`) }, ""},
+		"a quote":              {func(s *study.Study) { s.Name = "it's" }, strings.Replace(plain, "'signal plans'", `'it'\''s'`, 1)},
 		"an aim that was reached": {func(s *study.Study) {
 			s.Plan.Replications.Until = &study.Aim{RelativeHalfWidth: 0.05, Max: 30}
 		}, plain},

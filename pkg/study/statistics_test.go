@@ -218,7 +218,7 @@ func TestRunsThatNeverBeganChangeNothing(t *testing.T) {
 	t.Parallel()
 	d := numbers("mean_time_loss", [4][]float64{{1, 2, 3}, {1, 2, 3}, {1, 2}, {1}})
 	for state, want := range map[State]string{
-		Running: "3 of the runs have not ended: these numbers will change.",
+		Running:   "3 of the runs have not ended: these numbers will change.",
 		Cancelled: "3 of the runs never began, because the study was stopped.",
 	} {
 		d.Study.State = state
