@@ -258,8 +258,8 @@ func TestTheSameRunsAgain(t *testing.T) {
 		"a text with a comma": {func(s *study.Study) { s.Plan.Axes[0].Values[0] = json.RawMessage(`"a,b"`) }, ""},
 		"an unknown field":    {func(s *study.Study) { s.Plan.Run = json.RawMessage(`{"unfinished_trips": true}`) }, ""},
 		"labels": {func(s *study.Study) {
-			s.Plan.Run = json.RawMessage(`{"labels": {"a": "b", "c": "d e"}}`)
-		}, strings.Replace(plain, " \\\n  --sumo-version", " \\\n  --label a=b \\\n  --label 'c=d e' \\\n  --sumo-version", 1)},
+			s.Plan.Run = json.RawMessage(`{"end": 900, "outputs": ["edgedata"], "labels": {"a": "b", "c": "d e"}}`)
+		}, strings.Replace(plain, " \\\n  --outputs", " \\\n  --label a=b \\\n  --label 'c=d e' \\\n  --outputs", 1)},
 		"a label with a comma": {func(s *study.Study) { s.Plan.Run = json.RawMessage(`{"labels": {"a": "b,c"}}`) }, ""},
 		"a quote":              {func(s *study.Study) { s.Name = "it's" }, strings.Replace(plain, "'signal plans'", `'it'\''s'`, 1)},
 		"an aim that was reached": {func(s *study.Study) {
