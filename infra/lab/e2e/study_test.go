@@ -193,7 +193,7 @@ func BenchmarkJob(b *testing.B) {
 	for range b.N {
 		sent := time.Now()
 		j := a.submit(b, ready(b, "square"), nil)
-		a.finish(b, j.JobID)
+		j = a.finish(b, j.JobID)
 		b.ReportMetric(time.Since(sent).Seconds(), "s/job")
 		b.Logf("square.zip: %s", a.split(b, j, time.Now()))
 		b.ReportMetric(a.barePod(b), "s/bare-pod")
