@@ -25,7 +25,6 @@ func (f *Function) registerPlots(api huma.API) {
 		Errors:  []int{http.StatusNotFound, http.StatusConflict},
 	}
 	rest.Register(api, rest.Tenant, list, f.plots)
-	image := &huma.Schema{Type: huma.TypeString, Format: "binary"}
 	draw := huma.Operation{
 		OperationID: "get-plot", Method: http.MethodGet, Path: "/jobs/{id}/plots/{file}", Tags: list.Tags,
 		Summary:     "Draw a plot of one or more jobs",
@@ -33,10 +32,27 @@ func (f *Function) registerPlots(api huma.API) {
 		Errors:      []int{http.StatusNotFound, http.StatusConflict, http.StatusRequestEntityTooLarge},
 		Responses:   notModified(),
 	}
-	draw.Responses["200"] = &huma.Response{
-		Description: "OK", Content: map[string]*huma.MediaType{"image/png": {Schema: image}, "image/svg+xml": {Schema: image}},
-	}
+	draw.Responses["200"] = drawn()
 	rest.Register(api, rest.Tenant, draw, f.plot)
+}
+
+const (
+	typePNG = "image/png"
+	typeSVG = "image/svg+xml"
+)
+
+// drawn describes the answer that is a plot.
+func drawn() *huma.Response {
+	image := &huma.Schema{Type: huma.TypeString, Format: "binary"}
+	return &huma.Response{Description: "OK", Content: map[string]*huma.MediaType{typePNG: {Schema: image}, typeSVG: {Schema: image}}}
+}
+
+// imageType is the media type of a plot in the format that its name ends with.
+func imageType(format string) string {
+	if format == "svg" {
+		return typeSVG
+	}
+	return typePNG
 }
 
 // Plots are the plots of a job.
@@ -142,11 +158,9 @@ func (f *Function) plot(ctx context.Context, in *plotRequest) (*plotAnswer, erro
 	if err != nil {
 		return nil, err
 	}
-	media := "image/png"
-	if format == "svg" {
-		media = "image/svg+xml"
-	}
-	return &plotAnswer{Status: http.StatusOK, ContentType: media, ETag: tag, CacheControl: viewAge, Vary: viewVary, Body: image.Bytes()}, nil
+	return &plotAnswer{
+		Status: http.StatusOK, ContentType: imageType(format), ETag: tag, CacheControl: viewAge, Vary: viewVary, Body: image.Bytes(),
+	}, nil
 }
 
 // chartRun reads what a plot shows of a job.

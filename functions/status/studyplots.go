@@ -22,7 +22,6 @@ func (f *Function) registerStudyPlots(api huma.API, tags []string) {
 		Description: "The plot of differences is listed if the study has a baseline; it can be drawn against any.",
 		Errors:      []int{http.StatusNotFound},
 	}, f.studyPlots)
-	image := &huma.Schema{Type: huma.TypeString, Format: "binary"}
 	draw := huma.Operation{
 		OperationID: "get-study-plot", Method: http.MethodGet, Path: "/studies/{id}/plots/{file}", Tags: tags,
 		Summary: "Draw a plot of a study",
@@ -33,9 +32,7 @@ func (f *Function) registerStudyPlots(api huma.API, tags []string) {
 		RejectUnknownQueryParameters: true,
 		Errors:                       []int{http.StatusNotFound, http.StatusRequestEntityTooLarge},
 	}
-	draw.Responses = map[string]*huma.Response{"200": {
-		Description: "OK", Content: map[string]*huma.MediaType{"image/png": {Schema: image}, "image/svg+xml": {Schema: image}},
-	}}
+	draw.Responses = map[string]*huma.Response{"200": drawn()}
 	rest.Register(api, rest.Tenant, draw, f.studyPlot)
 }
 
@@ -116,11 +113,7 @@ func (f *Function) studyPlot(ctx context.Context, in *studyPlotRequest) (*studyP
 	if err := chart.DrawStudy(&image, plot, d, q, chart.Options{SVG: format == "svg", Dark: in.Theme == "dark", Width: in.Width}); err != nil {
 		return nil, err
 	}
-	media := "image/png"
-	if format == "svg" {
-		media = "image/svg+xml"
-	}
-	return &studyPlotAnswer{ContentType: media, Body: image.Bytes()}, nil
+	return &studyPlotAnswer{ContentType: imageType(format), Body: image.Bytes()}, nil
 }
 
 // firstOf is the first of a study's metrics; one that studies are often about while no run has any.

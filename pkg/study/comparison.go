@@ -240,13 +240,8 @@ func (d *Data) notes(pairs [][2]int, fates []Fate) (notes []string) {
 		if both := union(fates[point].Versions, fates[base].Versions); len(both) > 1 {
 			versions = union(versions, both)
 		}
-		for _, w := range d.Points[point].Warnings {
-			if !slices.Contains(d.Points[base].Warnings, w) {
-				warnings = union(warnings, []string{w})
-			}
-		}
-		for _, w := range d.Points[base].Warnings {
-			if !slices.Contains(d.Points[point].Warnings, w) {
+		for _, w := range union(d.Points[point].Warnings, d.Points[base].Warnings) {
+			if !slices.Contains(d.Points[point].Warnings, w) || !slices.Contains(d.Points[base].Warnings, w) {
 				warnings = union(warnings, []string{w})
 			}
 		}
@@ -264,6 +259,7 @@ func (d *Data) notes(pairs [][2]int, fates []Fate) (notes []string) {
 
 // union is a with what only b has.
 func union(a, b []string) []string {
+	a = slices.Clip(a) // what is added stands in no list of others
 	for _, text := range b {
 		if !slices.Contains(a, text) {
 			a = append(a, text)
