@@ -231,9 +231,9 @@ func (doc *document) answer(d *study.Data, level *statistics.Level, metrics []si
 	}
 	for _, m := range metrics[:min(len(metrics), mostDrawn)] {
 		a := answer{Metric: m.Words()}
-		for _, told := range []bool{true, false} {
+		for _, apart := range []bool{true, false} {
 			for _, one := range c.All {
-				if one.Metric == m && told == (one.Verdict == study.Lower || one.Verdict == study.Higher) {
+				if one.Metric == m && apart == (one.Verdict == study.Lower || one.Verdict == study.Higher) {
 					a.add(one.Sentence)
 				}
 			}

@@ -16,7 +16,7 @@ const (
 type Measure struct {
 	Name, Unit string
 	Better     Direction
-	// OfTheRun are metrics that tell of the run or the machine rather than of traffic.
+	// OfTheRun describe the run or the machine rather than traffic.
 	OfTheRun bool
 }
 

@@ -1,4 +1,4 @@
-// Package statistics says what numbers from several runs tell: means with intervals, differences that are told apart from chance, and how
+// Package statistics describes numbers from several runs: means with intervals, differences that are told apart from chance, and how
 // many runs an aim takes.
 //
 // The unit is one run's value of a metric. Trips of one run depend on each other, so that an interval over pooled trips would be far too

@@ -159,7 +159,7 @@ func (s scale) set(p *plot.Plot) {
 	}
 }
 
-// overAxis is a line for each variant over one axis. As many lines as can be told from each other stand in one panel; with more, each
+// overAxis is a line for each variant over one axis. As many lines as a reader can distinguish stand in one panel; with more, each
 // combination of the other axes has its own panel, and with more variants than that several.
 func (d *drawing) overAxis(axis int, title string) sheet {
 	lines := d.lines(axis)

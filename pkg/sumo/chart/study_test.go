@@ -184,7 +184,7 @@ func TestAPlotOfAStudySaysWhatItShows(t *testing.T) {
 				value: noisy(1)}, "means",
 			[]string{"base, rerouting 0", "base, rerouting 1", "green wave, rerouting 1"}, nil,
 		},
-		"more lines than can be told from each other": {
+		"more lines than a reader can distinguish": {
 			asked{variants: plans, axes: []study.Axis{demand, axis("speed", "option:x", "1", "2", "3", "4", "5")}, seeds: 3,
 				value: noisy(1)}, "means",
 			[]string{"base", "green wave", "speed 1", "speed 5"}, []string{"base, speed 1"},
