@@ -10,6 +10,7 @@
 //	desk/ready            a Ready, written by the keeper once; no run begins before
 //	desk/alive            touched by the keeper every AliveEvery
 //	desk/cancel/<run>     the run is to be stopped, or not begun
+//	desk/lanes            how many runs may go on at a time from now on, where that is more than the list says
 //	desk/stored/<run>     its RunState: the run's results are stored, and its end is known to the service; sumo-run removes out/<run>
 //
 // All files are replaced by a rename, so that what exists is complete.
@@ -30,7 +31,7 @@ const Generation = 2
 type List struct {
 	Generation int    `json:"generation"`
 	ID         string `json:"id"` // of the chunk
-	// Parallel is how many runs go on at a time.
+	// Parallel is how many runs go on at a time, until the keeper allows more.
 	Parallel int   `json:"parallel"`
 	Runs     []Run `json:"runs"`
 	// Single is true of a job that belongs to no study: sumo-run ends with the exit code of its outcome.
@@ -91,6 +92,7 @@ const (
 	ReadyFile      = "ready"
 	AliveFile      = "alive"
 	CancelFolder   = "cancel"
+	LanesFile      = "lanes" // a number
 	StoredFolder   = "stored"
 	ProgressSuffix = ".progress" // of a file beside a run's folder
 	LockFile       = "lock"

@@ -16,6 +16,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -75,6 +76,7 @@ type Keeper struct {
 	wake   chan struct{} // has a value when cancelled or closing has changed
 	mu     sync.Mutex
 	asked  map[string]bool // runs that are to be stopped
+	lanes  int             // runs that may go on at a time; 0 for as many as the list says
 	closed bool
 }
 
@@ -95,6 +97,15 @@ func (k *Keeper) Cancel(runs ...string) {
 	for _, id := range runs {
 		k.asked[id] = true
 	}
+	k.mu.Unlock()
+	k.rouse()
+}
+
+// Widen lets n runs go on at a time, where that is more than before.
+func (k *Keeper) Widen(n int) {
+	k.init()
+	k.mu.Lock()
+	k.lanes = max(k.lanes, n)
 	k.mu.Unlock()
 	k.rouse()
 }
@@ -126,6 +137,13 @@ func (k *Keeper) wanted() (cancelled []string, closed bool) {
 	return slices.Collect(maps.Keys(k.asked)), k.closed
 }
 
+// width is how many runs may go on at a time.
+func (k *Keeper) width() int {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return max(k.lanes, k.List.Parallel)
+}
+
 // Run stores runs as they end, until every run of the list is skipped or stored, or, after Close, until sumo-run has ended and what it
 // left is stored. It returns an error when ctx ends, when the output folder fails, and when nothing can be reported. A desk that cannot be
 // written is tried again.
@@ -138,7 +156,7 @@ func (k *Keeper) Run(ctx context.Context) error {
 	defer root.Close()
 	ctx, cancel := context.WithCancel(ctx)
 	d := &duty{
-		Keeper: k, ctx: ctx, out: root, state: map[string]chunk.RunState{}, runs: map[string]*run{}, left: len(k.List.Runs),
+		Keeper: k, ctx: ctx, out: root, lanes: k.List.Parallel, state: map[string]chunk.RunState{}, runs: map[string]*run{}, left: len(k.List.Runs),
 		ends: make(chan end), reports: make(chan error, 1), retries: k.newRetries(),
 	}
 	defer d.work.Wait()
@@ -156,6 +174,7 @@ type duty struct {
 	runs  map[string]*run
 	state map[string]chunk.RunState // of those that have begun
 	left  int                       // runs that are neither stored nor skipped
+	lanes int                       // as sumo-run knows them
 	found bool                      // the last look has found runs that have ended
 
 	ends    chan end   // of storing
@@ -324,6 +343,10 @@ func (d *duty) look() error {
 		case readProgress:
 			d.progress(r)
 		}
+	}
+	if lanes := d.width(); lanes > d.lanes {
+		d.lanes = lanes
+		d.notes = append(d.notes, note{name: chunk.LanesFile, text: []byte(strconv.Itoa(lanes))})
 	}
 	cancelled, _ := d.wanted()
 	for _, id := range cancelled {

@@ -14,6 +14,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -795,6 +796,23 @@ func TestTheKeeperShowsThatItLives(t *testing.T) {
 	b.await(t, "it signals", func() bool {
 		info, err := os.Stat(alive)
 		return err == nil && time.Since(info.ModTime()) < time.Minute
+	})
+}
+
+func TestTheKeeperWidensAChunk(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, "single")
+	b.start(t)
+	lanes := filepath.Join(b.Desk, chunk.LanesFile)
+	b.Widen(b.List.Parallel)
+	if _, err := os.Stat(lanes); err == nil {
+		t.Error("lanes are on the desk that the list has already")
+	}
+	b.Widen(b.List.Parallel + 2)
+	b.Widen(b.List.Parallel + 1)
+	b.await(t, "it widens", func() bool {
+		text, err := os.ReadFile(lanes)
+		return err == nil && string(text) == strconv.Itoa(b.List.Parallel+2)
 	})
 }
 

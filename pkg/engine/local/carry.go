@@ -93,7 +93,7 @@ func (e *Engine) prepare(t *task) error {
 		}
 		t.made = true
 	}
-	for _, name := range []string{chunk.ReadyFile, chunk.AliveFile, chunk.CancelFolder} { // of an earlier sumo-run
+	for _, name := range []string{chunk.ReadyFile, chunk.AliveFile, chunk.LanesFile, chunk.CancelFolder} { // of an earlier sumo-run
 		if err := os.RemoveAll(t.desk("", name)); err != nil {
 			return fmt.Errorf("clearing the chunk's folder: %w", err)
 		}
@@ -199,7 +199,7 @@ func (e *Engine) deliver(t *task) {
 	if len(ended) == 0 {
 		return
 	}
-	k := e.keeper(t, ended)
+	k := e.keeper(t, t.list(ended))
 	k.Close()
 	defer e.relay(t, k)()
 	e.kept(t, k.Run(e.alive), func(*run) bool { return false })
@@ -233,10 +233,17 @@ func (e *Engine) cancelled(t *task) (ids []string) {
 	return ids
 }
 
+// slots is how many runs of t may go on at a time.
+func (e *Engine) slots(t *task) int {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return t.slots
+}
+
 // keeper returns what stores the runs of a list as they end.
-func (e *Engine) keeper(t *task, runs []*run) *keeper.Keeper {
+func (e *Engine) keeper(t *task, list chunk.List) *keeper.Keeper {
 	return &keeper.Keeper{
-		List: t.list(runs), Objects: results{e, t}, Out: t.file(outFolder), Desk: t.file(deskFolder),
+		List: list, Objects: results{e, t}, Out: t.file(outFolder), Desk: t.file(deskFolder),
 		Report: func(_ context.Context, s chunk.State) error {
 			e.report(t, s)
 			return nil
@@ -366,7 +373,7 @@ func (e *Engine) process(t *task) error {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
-	k := e.keeper(t, runs)
+	k := e.keeper(t, list)
 	kept := make(chan error, 1)
 	go func() { kept <- k.Run(ctx) }()
 	p, err := e.startProcess(t, runs[0].job)
@@ -419,14 +426,18 @@ func (w *watch) until(list chunk.List) {
 	defer grace.Stop()
 	closing, killed := w.alive.Done(), w.hard.Done()
 	var idle <-chan time.Time
+	w.keeper.Widen(w.slots(w.task)) // it may have been widened since the list was written
 	for {
 		select {
 		case <-w.process.Done():
 			return
 		case <-w.task.wake:
-			w.keeper.Cancel(w.cancelled(w.task)...)
-			grace.Reset(w.cfg.StopGrace)
-			ungraceful = grace.C
+			w.keeper.Widen(w.slots(w.task))
+			if cancelled := w.cancelled(w.task); len(cancelled) > 0 {
+				w.keeper.Cancel(cancelled...)
+				grace.Reset(w.cfg.StopGrace)
+				ungraceful = grace.C
+			}
 		case <-ungraceful:
 			if closing == nil || w.unstopped() {
 				w.process.Kill()

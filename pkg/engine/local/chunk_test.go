@@ -141,7 +141,7 @@ func (b *bench) read(t *testing.T, key string, offset, length int64) string {
 	return string(text)
 }
 
-func TestAChunkTakesFreeSlotsAndGivesBackWhatItsLastRunsDoNotNeed(t *testing.T) {
+func TestAChunkTakesSlotsAsTheyBecomeFreeAndGivesBackWhatItsLastRunsDoNotNeed(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, func(c *local.Config) { c.Slots = 3 })
 	c := chunkOf("c", 2, 8)
@@ -173,6 +173,10 @@ func TestAChunkTakesFreeSlotsAndGivesBackWhatItsLastRunsDoNotNeed(t *testing.T) 
 	b.seeEnd(t, "single") // in the slot of the first run, while the chunk goes on
 	if s := b.seeChunk(t, c.ID, "there", func(job.Sight) bool { return true }); s.Ended || s.Of("c-1").State != job.Running {
 		t.Errorf("the chunk is %+v", s)
+	}
+	b.seeRun(t, "other", "other-1", running) // since nothing else waits for the slot
+	if got := busy(); got != 3 {
+		t.Errorf("with a chunk that was widened, %d slots are busy", got)
 	}
 	b.allow(t, "c-1")
 	b.allow(t, "go")

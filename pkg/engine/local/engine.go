@@ -243,12 +243,32 @@ func (e *Engine) fillSlots() {
 	for e.free > 0 && e.alive.Err() == nil {
 		t := e.queue.next(e.atWork)
 		if t == nil {
+			e.widen()
 			return
 		}
 		t.slots = max(1, min(t.parallel, t.unfinished(), e.free))
 		e.free -= t.slots
 		e.atWork[t.namespace] += t.slots
 		e.work.Go(func() { e.carryOut(t) })
+	}
+}
+
+// widen lets chunks at work use slots for which none waits: one that began when few were free. The caller holds e.mu.
+func (e *Engine) widen() {
+	for ; e.free > 0; e.free-- {
+		var first *task // of the tenant with the fewest runs at work
+		for _, t := range e.tasks {
+			narrow := t.slots > 0 && t.slots < min(t.parallel, t.unfinished())
+			if narrow && (first == nil || cmp.Or(cmp.Compare(e.atWork[t.namespace], e.atWork[first.namespace]), byAge(t, first)) < 0) {
+				first = t
+			}
+		}
+		if first == nil {
+			return
+		}
+		first.slots++
+		e.atWork[first.namespace]++
+		first.rouse()
 	}
 }
 
@@ -295,10 +315,7 @@ func (e *Engine) Stop(_ context.Context, chunkID string, jobs ...string) error {
 			t.ended = true
 		}
 	}
-	select {
-	case t.wake <- struct{}{}:
-	default: // a value that nobody has taken yet announces these too
-	}
+	t.rouse()
 	e.notify()
 	return nil
 }

@@ -44,6 +44,8 @@ func (t *task) record() record { return record{Namespace: t.namespace, List: t.l
 
 // resume takes up the folders that an earlier engine left.
 func (e *Engine) resume() error {
+	e.mu.Lock() // chunks that are taken up go on at once
+	defer e.mu.Unlock()
 	entries, err := os.ReadDir(e.cfg.Dir)
 	if err != nil {
 		return fmt.Errorf("reading the folder of runs: %w", err)
@@ -68,13 +70,12 @@ func (e *Engine) resume() error {
 			return fmt.Errorf("removing an unfinished chunk: %w", err)
 		}
 	}
-	e.mu.Lock()
-	defer e.mu.Unlock()
 	e.fillSlots()
 	return nil
 }
 
-// take makes a chunk known that an earlier engine had, as far as that has come. One that is lost as a whole is removed.
+// take makes a chunk known that an earlier engine had, as far as that has come. One that is lost as a whole is removed. The
+// caller holds e.mu.
 func (e *Engine) take(rec record) error {
 	runs := make([]*run, len(rec.List.Runs))
 	for i, entry := range rec.List.Runs {

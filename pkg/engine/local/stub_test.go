@@ -112,21 +112,34 @@ func (s *stub) perform() int {
 	var mu sync.Mutex
 	code := simulation.ExitOK
 	turns := make(chan chunk.Run)
-	for range s.list.Parallel {
-		work.Go(func() {
-			for r := range turns {
-				ended := s.run(r)
-				mu.Lock()
-				code = max(code, ended)
-				mu.Unlock()
-			}
-		})
+	lane := func() {
+		for r := range turns {
+			ended := s.run(r)
+			mu.Lock()
+			code = max(code, ended)
+			mu.Unlock()
+		}
+	}
+	lanes := s.list.Parallel
+	for range lanes {
+		work.Go(lane)
 	}
 	for _, r := range s.list.Runs {
 		if s.isStopped() || slices.Contains(ready.Skip, r.ID) {
 			continue
 		}
-		turns <- r
+		for taken := false; !taken; {
+			select {
+			case turns <- r:
+				taken = true
+			case <-time.After(5 * time.Millisecond):
+				text, _ := os.ReadFile(filepath.Join(s.desk, chunk.LanesFile))
+				wanted, _ := strconv.Atoi(string(text))
+				for ; lanes < wanted; lanes++ {
+					work.Go(lane)
+				}
+			}
+		}
 	}
 	close(turns)
 	work.Wait()

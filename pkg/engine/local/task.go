@@ -27,13 +27,21 @@ type task struct {
 	// wanted ends when nothing of the chunk is to go on; its cause is errStopped or errClosing.
 	wanted context.Context
 	stop   context.CancelCauseFunc
-	wake   chan struct{} // has a value when runs are cancelled
+	wake   chan struct{} // has a value when runs are cancelled or slots are added
 
 	// guarded by Engine.mu
 	slots   int       // in use
 	message string    // why no run begins
 	moved   time.Time // when a run began or ended last
 	ended   bool
+}
+
+// rouse announces that runs of t are cancelled or that it has more slots.
+func (t *task) rouse() {
+	select {
+	case t.wake <- struct{}{}:
+	default: // a value that nobody has taken yet announces this too
+	}
 }
 
 // run is one job of a chunk.

@@ -92,6 +92,7 @@ type execution struct {
 	counted  demandCounts
 
 	skip     map[string]bool
+	lanes    int // runs that may go on at a time
 	next     int // the first run that has not been looked at
 	left     int // runs that were begun, and are to be repeated
 	running  map[string]*running
@@ -139,7 +140,7 @@ func (c Chunk) open(ctx context.Context) (*execution, error) {
 	}
 	x := &execution{
 		Chunk: c, lock: lock, desk: newDesk(c.Desk), library: &library{folder: cmp.Or(c.Unpacked, filepath.Join(c.Common.Work, unpackedFolder))},
-		progress: &overall{runs: map[string]int{}}, skip: map[string]bool{}, running: map[string]*running{},
+		lanes: max(c.List.Parallel, 1), progress: &overall{runs: map[string]int{}}, skip: map[string]bool{}, running: map[string]*running{},
 		unstored: map[string]int64{}, ends: make(chan end, len(c.List.Runs)),
 	}
 	if err := x.prepare(ctx); err != nil {
@@ -323,7 +324,7 @@ func (x *execution) room() bool {
 	for _, bytes := range x.unstored {
 		waiting += bytes
 	}
-	return len(x.running) < max(x.List.Parallel, 1) && len(x.unstored) < chunk.MostUnstored &&
+	return len(x.running) < x.lanes && len(x.unstored) < chunk.MostUnstored &&
 		(x.Common.Output == 0 || waiting <= x.Common.Output)
 }
 
@@ -354,6 +355,7 @@ func (x *execution) finished(id string) (simulation.Outcome, bool) {
 
 // look looks at what the keeper wants and has stored.
 func (x *execution) look() {
+	x.lanes = max(x.lanes, x.desk.lanes())
 	for id, r := range x.running {
 		if x.desk.cancelled(id) {
 			r.cancel(errCancelled)

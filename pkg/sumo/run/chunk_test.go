@@ -583,6 +583,35 @@ func TestASIGTERMEndsAChunk(t *testing.T) {
 	}
 }
 
+func TestAChunkIsWidened(t *testing.T) {
+	t.Parallel()
+	c, k := chunkOf(t, zipped(t, road(t, "", longDemand)), 2, 1)
+	cancelled := make(chan bool, 1)
+	go func() { // the runs once both go on
+		for end := time.After(time.Minute); ; time.Sleep(10 * time.Millisecond) {
+			at, _ := filepath.Glob(filepath.Join(c.Common.Work, runsFolder, "*"))
+			switch {
+			case len(at) == 1:
+				k.put(chunk.LanesFile, 2)
+			case len(at) == 2:
+				k.put(filepath.Join(chunk.CancelFolder, "r001"), nil)
+				k.put(filepath.Join(chunk.CancelFolder, "r002"), nil)
+				cancelled <- true
+				return
+			}
+			select {
+			case <-end:
+				cancelled <- false
+				return
+			default:
+			}
+		}
+	}()
+	if outcome := k.do(c); !outcome.Succeeded() || !<-cancelled {
+		t.Errorf("not both runs went on at a time; the chunk ended as %+v", outcome)
+	}
+}
+
 func TestAChunkWaitsForItsKeeper(t *testing.T) {
 	t.Parallel()
 	t.Run("which is not there", func(t *testing.T) {

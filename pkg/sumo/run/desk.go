@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strconv"
 	"time"
 
 	"github.com/sumo-k8/sumo-k8/pkg/chunk"
@@ -65,6 +66,16 @@ func (d *desk) silent(now time.Time) time.Duration {
 }
 
 func (d *desk) cancelled(run string) bool { return d.has(chunk.CancelFolder, run) }
+
+// lanes is how many runs may go on at a time by the keeper's word; 0 if it has not said.
+func (d *desk) lanes() int {
+	text, err := os.ReadFile(filepath.Join(d.folder, chunk.LanesFile))
+	if err != nil {
+		return 0
+	}
+	n, _ := strconv.Atoi(string(text))
+	return n
+}
 
 func (d *desk) stored(run string) bool { return d.has(chunk.StoredFolder, run) }
 
