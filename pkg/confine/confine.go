@@ -56,8 +56,12 @@ func (m Mode) MarshalText() ([]byte, error) { return []byte(m), nil }
 // Profile names the system calls that a kind of program needs.
 type Profile string
 
-// SUMO is the profile of the simulator: one process that reads and writes files.
-const SUMO Profile = "sumo"
+const (
+	// SUMO is the profile of the simulator: one process that reads and writes files.
+	SUMO Profile = "sumo"
+	// Program is the profile of an interpreter with the programs that it starts: see StartTree.
+	Program Profile = "program"
+)
 
 // Wall is what a program may reach and use.
 type Wall struct {
@@ -71,6 +75,8 @@ type Wall struct {
 	// Write lists the folders in which the program may also create and write files, at any depth.
 	Write  []string `json:"write"`
 	Limits Limits   `json:"limits"`
+	// Loopback lets a program of profile Program speak TCP with the programs that it starts, and with nobody else.
+	Loopback bool `json:"loopback"`
 	// Slot distinguishes programs that this process runs at the same time: each has a user of its own. It is less than Slots.
 	Slot int `json:"-"`
 	// LandlockABI is the newest Landlock ABI to use; 0 sets no bound, and NoLandlock uses none. Tests set it to try an older
@@ -91,6 +97,9 @@ type Limits struct {
 	Data int64 `json:"data"`
 	// FileSize is how large any single file may grow, in bytes (RLIMIT_FSIZE). Beyond it the program gets SIGXFSZ.
 	FileSize int64 `json:"file_size"`
+	// Memory is what the processes of a tree may occupy together, in bytes, and Processes how many they may be, for StartTree.
+	Memory    int64 `json:"memory"`
+	Processes int   `json:"processes"`
 }
 
 // ErrUnconfined is returned on a machine that cannot put up the wall that the mode asks for.
@@ -127,6 +136,12 @@ func Start(cmd *exec.Cmd, w Wall, mode Mode) (*process.Process, simulation.Confi
 	}
 	return nil, simulation.Confinement{}, fmt.Errorf("%w: %w", ErrUnconfined, errors.Join(missing...))
 }
+
+// Why a tree was ended.
+var (
+	ErrMemory    = errors.New("the program and what it has started occupy too much memory")
+	ErrProcesses = errors.New("the program has started too many processes")
+)
 
 // wallError is a part of the wall that could not be put up.
 type wallError struct {

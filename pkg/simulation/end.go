@@ -39,6 +39,10 @@ func (r Reason) Message() string {
 		return "The run lost its machine on every attempt. Submit it again when the cluster is less busy."
 	case ImagePullFailed:
 		return "SUMO's image could not be fetched. Tell the operator the job's id; once the image is there, submit the job again."
+	case ControllerError:
+		return "The program ended with an error. The log has its output."
+	case ConfinementUnavailable:
+		return "The machine that was to run the program cannot confine it. The operator has to offer one with Linux 5.13 or later, and Landlock."
 	case InvalidScenario, SimulationError, TooManyTeleports:
 		return "SUMO did not complete the run. The log has the reason."
 	default:

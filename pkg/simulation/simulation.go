@@ -39,6 +39,9 @@ type Options struct {
 	// Check only lets SUMO load the scenario and examine the routes of all that departs: nothing else is simulated, and the run keeps no
 	// results.
 	Check bool `json:"check,omitempty"`
+	// Controller steers the simulation, or Tool runs in its place; at most one of them is set.
+	Controller *Controller `json:"controller,omitempty"`
+	Tool       *Tool       `json:"tool,omitempty"`
 }
 
 // DefaultSeed is the seed of a run that names none. It is SUMO's own default, so that such a run gives what the same
@@ -78,6 +81,7 @@ type Reason string
 const (
 	InvalidScenario  Reason = "InvalidScenario"  // the scenario cannot be run as it is: the user's to fix
 	SimulationError  Reason = "SimulationError"  // SUMO stopped with an error
+	ControllerError  Reason = "ControllerError"  // the scenario's own program, or a tool of SUMO's, ended with an error
 	TooManyTeleports Reason = "TooManyTeleports" // the scenario's own max-num-teleports ended the run
 	OutOfMemory      Reason = "OutOfMemory"      // more memory than the job's memory_gi
 	DiskFull         Reason = "DiskFull"         // the machine's disk was full
@@ -90,22 +94,26 @@ const (
 	ImagePullFailed  Reason = "ImagePullFailed"  // the SUMO image could not be fetched
 	WorkflowLost     Reason = "WorkflowLost"     // the run vanished from its engine, more often than we retry
 	Preempted        Reason = "Preempted"        // the node was taken away, more often than we retry
-	NotRecorded      Reason = "NotRecorded"      // the job failed in the predecessor, which recorded a message at most
+	// ConfinementUnavailable is the end of a program that may only run where it can be confined, on a machine that cannot.
+	ConfinementUnavailable Reason = "ConfinementUnavailable"
+	NotRecorded            Reason = "NotRecorded" // the job failed in the predecessor, which recorded a message at most
 )
 
 // Exit codes of sumo-run, one for each way out. They stay clear of 1 and 2, which Go's runtime and shells use, and of
 // 126 and above, which shells use for signals.
 const (
-	ExitOK               = 0
-	ExitInvalidScenario  = 10
-	ExitSimulationError  = 20
-	ExitTooManyTeleports = 21
-	ExitOutOfMemory      = 22
-	ExitDiskFull         = 23
-	ExitOutputTooLarge   = 24
-	ExitDeadlineExceeded = 30
-	ExitInterrupted      = 31
-	ExitInternalError    = 70 // EX_SOFTWARE of sysexits.h
+	ExitOK                     = 0
+	ExitInvalidScenario        = 10
+	ExitSimulationError        = 20
+	ExitTooManyTeleports       = 21
+	ExitOutOfMemory            = 22
+	ExitDiskFull               = 23
+	ExitOutputTooLarge         = 24
+	ExitControllerError        = 25
+	ExitConfinementUnavailable = 26
+	ExitDeadlineExceeded       = 30
+	ExitInterrupted            = 31
+	ExitInternalError          = 70 // EX_SOFTWARE of sysexits.h
 )
 
 // ExitCode is the code with which sumo-run ends for r.
@@ -119,6 +127,10 @@ func (r Reason) ExitCode() int {
 		return ExitSimulationError
 	case TooManyTeleports:
 		return ExitTooManyTeleports
+	case ControllerError:
+		return ExitControllerError
+	case ConfinementUnavailable:
+		return ExitConfinementUnavailable
 	case OutOfMemory:
 		return ExitOutOfMemory
 	case DiskFull:
@@ -137,7 +149,8 @@ func (r Reason) ExitCode() int {
 // Judged lists the reasons with which sumo-run itself ends. To sumo-run, a cancelled run is an interrupted one.
 func Judged() []Reason {
 	return []Reason{
-		InvalidScenario, SimulationError, TooManyTeleports, OutOfMemory, DiskFull, OutputTooLarge, DeadlineExceeded, Interrupted, InternalError,
+		InvalidScenario, SimulationError, TooManyTeleports, ControllerError, OutOfMemory, DiskFull, OutputTooLarge, DeadlineExceeded,
+		ConfinementUnavailable, Interrupted, InternalError,
 	}
 }
 

@@ -71,6 +71,8 @@ type Run struct {
 	Memory, Output int64
 	// ProgressFile receives "N/1000" as the run goes on, and "1000/1000" only on success. Empty: not written.
 	ProgressFile string
+	// Python runs the scenario's own programs, and SUMO's tools. Its zero value stands for none.
+	Python release.Python
 	// Console receives each line of the log as it is written, and now and then a mark (simulation.LogMark); nil for none.
 	Console io.Writer
 

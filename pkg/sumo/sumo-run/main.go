@@ -24,6 +24,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"runtime/debug"
 	"strings"
 	"syscall"
@@ -33,6 +34,7 @@ import (
 	"github.com/sumo-k8/sumo-k8/pkg/confine"
 	"github.com/sumo-k8/sumo-k8/pkg/scenario"
 	"github.com/sumo-k8/sumo-k8/pkg/simulation"
+	"github.com/sumo-k8/sumo-k8/pkg/sumo/release"
 	"github.com/sumo-k8/sumo-k8/pkg/sumo/run"
 )
 
@@ -61,6 +63,7 @@ func execute(ctx context.Context, args []string, getenv func(string) string, std
 		Binary:  orDefault(getenv("SUMO_BINARY"), "sumo"),
 		Home:    orDefault(getenv("SUMO_HOME"), run.DefaultHome),
 		Version: getenv("SUMO_VERSION"),
+		Python:  release.Python{Interpreter: getenv("SUMO_PYTHON"), Path: filepath.SplitList(getenv("SUMO_PYTHONPATH"))},
 		Limits:  scenario.DefaultLimits(),
 		Console: stdout,
 	}
