@@ -46,6 +46,20 @@ var tools = []string{
 // Tools lists the names of tools that may run.
 func Tools() []string { return slices.Clone(tools) }
 
+// Convergence is how an assignment came closer to its equilibrium.
+type Convergence struct {
+	Tool       string      `json:"tool"`
+	Iterations []Iteration `json:"iterations"`
+}
+
+// Iteration is one step of it.
+type Iteration struct {
+	Number         int     `json:"iteration"`        // from 0
+	MeanTravelTime float64 `json:"mean_travel_time"` // seconds, of the trips that ended
+	// RelativeChange is that of the mean travel time since the iteration before; nil for the first.
+	RelativeChange *float64 `json:"relative_change"`
+}
+
 // What bounds the arguments of a program: Linux takes 128 KiB in one argument, and Kubernetes' objects, which repeat them, 1.5 MB in all.
 const (
 	maxArgs     = 200

@@ -171,6 +171,9 @@ const (
 	OutcomeFile = "outcome.json" // an Outcome; written last and atomically, so its presence means the run has finished
 	// EdgeColumnsFile has the values of the edgedata output by attribute, of a study's run that has that output: see package outputs.
 	EdgeColumnsFile = "edgedata.columns"
+	// KeptFile is what a tool was to keep: a zip of the run's folder. ConvergenceFile has the Convergence of a tool that iterates.
+	KeptFile        = "kept.zip"
+	ConvergenceFile = "convergence.json"
 	// ChecksumFile has the SHA-256 of every other file but the outcome.
 	ChecksumFile = "sha256sums.txt"
 )
