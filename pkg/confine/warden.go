@@ -1,0 +1,240 @@
+package confine
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"os/signal"
+	"strings"
+	"syscall"
+	"time"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/sumo-k8/sumo-k8/pkg/process"
+	"github.com/sumo-k8/sumo-k8/pkg/simulation"
+)
+
+// wardenMarker is argv[0] of a child that is to guard a tree.
+const wardenMarker = "sumo-k8-warden"
+
+// killTree has the warden kill its tree. Until the warden handles it, when it has no tree yet, the Go runtime ignores it.
+const killTree = syscall.SIGUSR1
+
+// errand is what a warden is to start, and behind which wall.
+type errand struct {
+	Wall   Wall     `json:"wall"`
+	Path   string   `json:"path"`
+	Args   []string `json:"args"`
+	Env    []string `json:"env"`
+	Dir    string   `json:"dir"`
+	Parent int      `json:"parent"` // the parent's process id
+}
+
+// beginning is a warden's first report: what confines the program, or why it has not started.
+type beginning struct {
+	Held       simulation.Confinement `json:"held"`
+	Failed     string                 `json:"failed"`
+	Errno      syscall.Errno          `json:"errno"`
+	Unconfined bool                   `json:"unconfined"`
+}
+
+func (b beginning) err(path string) error {
+	switch {
+	case b.Unconfined:
+		return fmt.Errorf("%w: %s", ErrUnconfined, strings.TrimPrefix(b.Failed, ErrUnconfined.Error()+": "))
+	case b.Errno != 0:
+		return &os.PathError{Op: "starting", Path: path, Err: b.Errno}
+	case b.Failed != "":
+		return errors.New(b.Failed)
+	}
+	return nil
+}
+
+// ending is a warden's last report, when nothing of its tree is left.
+type ending struct {
+	Broken limit `json:"broken"`
+}
+
+// limit is one that a tree has broken.
+type limit string
+
+const (
+	brokeMemory    limit = "memory"
+	brokeProcesses limit = "processes"
+)
+
+// guard makes this process the warden of a tree, and ends as the tree's program does.
+func guard(text string) {
+	reports := os.NewFile(answerFD, "reports")
+	unix.CloseOnExec(answerFD)
+	signals := make(chan os.Signal, 16)
+	signal.Notify(signals, syscall.SIGTERM, killTree)
+	w, began := newWarden(text)
+	err := json.NewEncoder(reports).Encode(began)
+	if w == nil {
+		os.Exit(exitNotStarted)
+	}
+	if err != nil { // nobody is left to read it
+		w.killAll()
+		os.Exit(exitNotStarted)
+	}
+	status := w.watch(signals, reports)
+	reports.Close()
+	endAs(status)
+}
+
+// warden is the ancestor of a program and of everything that it starts: whatever loses its parent becomes the warden's child.
+type warden struct {
+	program *process.Process
+	limits  Limits
+}
+
+func newWarden(text string) (*warden, beginning) {
+	var e errand
+	failed := func(err error) (*warden, beginning) {
+		errno, _ := errors.AsType[syscall.Errno](err)
+		return nil, beginning{Failed: err.Error(), Errno: errno, Unconfined: errors.Is(err, ErrUnconfined)}
+	}
+	if err := json.Unmarshal([]byte(text), &e); err != nil {
+		return failed(err)
+	}
+	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
+		return failed(fmt.Errorf("becoming the parent of orphans: %w", err))
+	}
+	if os.Getppid() != e.Parent {
+		return failed(errors.New("the process that started it has ended"))
+	}
+	cmd := &exec.Cmd{Path: e.Path, Args: e.Args, Env: e.Env, Dir: e.Dir, Stdout: os.Stdout, Stderr: os.Stderr}
+	program, held, _, err := e.Wall.begin(cmd, Require)
+	if err != nil {
+		return failed(err)
+	}
+	return &warden{program: program, limits: e.Wall.Limits}, beginning{Held: held}
+}
+
+// watchEvery is how often a warden looks at its tree. On a machine with many processes it looks less often, so that it takes at most a
+// twentieth of a core.
+const watchEvery = 100 * time.Millisecond
+
+// watch holds the tree to its limits and carries out signals until the program ends; then it kills what is left. It returns the program's
+// status.
+func (w *warden) watch(signals <-chan os.Signal, reports io.Writer) syscall.WaitStatus {
+	var end ending
+	timer := time.NewTimer(0)
+	for running := true; running; {
+		select {
+		case <-w.program.Done():
+			running = false
+		case s := <-signals:
+			if s == killTree {
+				running = false
+			} else {
+				_ = w.program.Signal(syscall.SIGTERM)
+			}
+		case <-timer.C:
+			began := time.Now()
+			all, err := tasks()
+			if err == nil {
+				w.reap(all)
+				end.Broken = w.broken(descendants(os.Getpid(), all))
+			}
+			running = end.Broken == ""
+			timer.Reset(max(watchEvery, 20*time.Since(began)))
+		}
+	}
+	w.killAll()
+	_ = json.NewEncoder(reports).Encode(end) // nobody may be there to read it
+	exit, failed := errors.AsType[*exec.ExitError](w.program.Wait())
+	if !failed {
+		return 0
+	}
+	return exit.Sys().(syscall.WaitStatus)
+}
+
+// broken is the limit that these processes break.
+func (w *warden) broken(tree []task) limit {
+	alive, resident := 0, int64(0)
+	for _, t := range tree {
+		if t.state != 'Z' {
+			alive++
+		}
+		resident += t.resident
+	}
+	if most := w.limits.Processes; most > 0 && alive > most {
+		return brokeProcesses
+	}
+	// What processes share counts once for each in their resident sizes, which are cheap to read.
+	if most := w.limits.Memory; most > 0 && resident > most && proportional(tree) > most {
+		return brokeMemory
+	}
+	return ""
+}
+
+// reap collects the orphans that have ended. The program itself is collected elsewhere.
+func (w *warden) reap(all []task) {
+	for _, t := range all {
+		if t.state == 'Z' && t.parent == os.Getpid() && t.pid != w.program.Pid() {
+			_, _ = unix.Wait4(t.pid, nil, unix.WNOHANG, nil)
+		}
+	}
+}
+
+// killAll kills and collects all descendants. Only children are killed, because nobody else collects them: no other process can have got
+// their id meanwhile. The children of a killed child become children themselves. When the kernel says that there is no child, there is
+// no descendant.
+func (w *warden) killAll() {
+	collected := w.program.Done()
+	for {
+		all, _ := tasks() // without it, those that are known are still killed
+		w.program.Kill()
+		for _, t := range all {
+			if t.parent == os.Getpid() && t.pid != w.program.Pid() {
+				_ = unix.Kill(t.pid, unix.SIGKILL)
+			}
+		}
+		if w.collect(all, collected) {
+			return
+		}
+		time.Sleep(time.Millisecond)
+	}
+}
+
+// collect reports whether no child is left. As long as the program's own end is being collected elsewhere, it leaves that alone.
+func (w *warden) collect(all []task, programCollected <-chan struct{}) bool {
+	select {
+	case <-programCollected:
+	default:
+		w.reap(all)
+		return false
+	}
+	for {
+		switch pid, err := unix.Wait4(-1, nil, unix.WNOHANG, nil); {
+		case errors.Is(err, unix.ECHILD):
+			return true
+		case errors.Is(err, unix.EINTR):
+		case err != nil || pid == 0:
+			return false
+		}
+	}
+}
+
+// endAs ends this process as another has ended.
+func endAs(status syscall.WaitStatus) {
+	if !status.Signaled() {
+		os.Exit(status.ExitStatus())
+	}
+	_ = unix.Setrlimit(unix.RLIMIT_CORE, &unix.Rlimit{})
+	var byDefault [4]uint64 // struct sigaction of the kernel
+	const setSize = 8
+	_, _, _ = unix.RawSyscall6(
+		unix.SYS_RT_SIGACTION, uintptr(status.Signal()), uintptr(unsafe.Pointer(&byDefault)), 0, setSize, 0, 0,
+	)
+	_ = unix.Kill(os.Getpid(), status.Signal())
+	time.Sleep(time.Second) // another thread may get it
+	os.Exit(128 + int(status.Signal()))
+}
