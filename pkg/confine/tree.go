@@ -90,6 +90,19 @@ func (t *Tree) await(report io.Closer, reports *json.Decoder) {
 	}
 }
 
+// Pids are the processes of the tree at this time.
+func (t *Tree) Pids() []int {
+	all, err := tasks()
+	if err != nil {
+		return nil
+	}
+	var pids []int
+	for _, d := range descendants(t.warden.Pid(), all) {
+		pids = append(pids, d.pid)
+	}
+	return pids
+}
+
 // Done is closed when no process of the tree is left.
 func (t *Tree) Done() <-chan struct{} { return t.done }
 

@@ -17,8 +17,9 @@ var site []byte
 // Folder stands for SUMO's in a run with a program.
 type Folder string
 
-// Install makes the folder, which stands for the installation at rules.Home. self is the program that calls Enter.
-func Install(folder, self string, rules Rules) (Folder, error) {
+// Install makes the folder, which stands for the installation at rules.Home. self is the program that calls Enter, and interpreter is Python,
+// which programs find by its usual names.
+func Install(folder, self, interpreter string, rules Rules) (Folder, error) {
 	f := Folder(folder)
 	if err := errors.Join(os.MkdirAll(f.Bin(), 0o755), os.MkdirAll(f.Python(), 0o755)); err != nil {
 		return "", err
@@ -28,6 +29,11 @@ func Install(folder, self string, rules Rules) (Folder, error) {
 	}
 	for _, name := range []string{simulator, graphical} {
 		if err := os.Symlink(self, filepath.Join(f.Bin(), name)); err != nil {
+			return "", err
+		}
+	}
+	for _, name := range []string{"python", "python3"} {
+		if err := os.Symlink(interpreter, filepath.Join(f.Bin(), name)); err != nil {
 			return "", err
 		}
 	}
