@@ -27,12 +27,13 @@ const killTree = syscall.SIGUSR1
 
 // errand is what a warden is to start, and behind which wall.
 type errand struct {
-	Wall   Wall     `json:"wall"`
-	Path   string   `json:"path"`
-	Args   []string `json:"args"`
-	Env    []string `json:"env"`
-	Dir    string   `json:"dir"`
-	Parent int      `json:"parent"` // the parent's process id
+	Wall    Wall     `json:"wall"`
+	Network bool     `json:"network"` // whether the warden is in a network of its own
+	Path    string   `json:"path"`
+	Args    []string `json:"args"`
+	Env     []string `json:"env"`
+	Dir     string   `json:"dir"`
+	Parent  int      `json:"parent"` // the parent's process id
 }
 
 // beginning is a warden's first report: what confines the program, or why it has not started.
@@ -41,10 +42,13 @@ type beginning struct {
 	Failed     string                 `json:"failed"`
 	Errno      syscall.Errno          `json:"errno"`
 	Unconfined bool                   `json:"unconfined"`
+	NoNetwork  bool                   `json:"no_network"` // it has a network of its own that does not work
 }
 
 func (b beginning) err(path string) error {
 	switch {
+	case b.NoNetwork:
+		return &wallError{"network namespace", b.Failed}
 	case b.Unconfined:
 		return fmt.Errorf("%w: %s", ErrUnconfined, strings.TrimPrefix(b.Failed, ErrUnconfined.Error()+": "))
 	case b.Errno != 0:
@@ -109,10 +113,18 @@ func newWarden(text string) (*warden, beginning) {
 	if os.Getppid() != e.Parent {
 		return failed(errors.New("the process that started it has ended"))
 	}
+	if e.Network {
+		if err := raiseLoopback(); err != nil {
+			return nil, beginning{Failed: err.Error(), NoNetwork: true}
+		}
+	}
 	cmd := &exec.Cmd{Path: e.Path, Args: e.Args, Env: e.Env, Dir: e.Dir, Stdout: os.Stdout, Stderr: os.Stderr}
-	program, held, _, err := e.Wall.begin(cmd, Require)
+	program, held, listener, err := e.Wall.begin(cmd, Require)
 	if err != nil {
 		return failed(err)
+	}
+	if listener != nil {
+		go (&broker{listener: listener, warden: os.Getpid(), ports: ports{}}).serve()
 	}
 	return &warden{program: program, limits: e.Wall.Limits}, beginning{Held: held}
 }
