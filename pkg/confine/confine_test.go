@@ -23,6 +23,10 @@ import (
 
 func TestMain(m *testing.M) {
 	Enter()
+	if folder := os.Getenv(asParent); folder != "" {
+		waitAsParent(folder)
+		return
+	}
 	os.Exit(m.Run())
 }
 

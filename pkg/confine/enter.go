@@ -119,7 +119,7 @@ const moreProcesses = 256
 
 // threadsEach is how many threads a tree with a user of its own may have for each process that it may have: more than the warden lets
 // live, so that it is the warden that ends the tree and says why.
-const threadsEach = 4
+const threadsEach = 2
 
 // programFiles is how many descriptors each process of a tree may have. What sockets and pipes hold is no process's memory.
 const programFiles = 1024

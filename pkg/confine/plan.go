@@ -18,6 +18,7 @@ type abilities struct {
 	landlock  int  // the kernel's ABI version; 0 for none
 	root      bool // whether we are root
 	mount     bool // whether we may make mount namespaces as we are
+	trace     bool // whether we may read other users' processes, as the warden of a tree does
 	otherUser bool // whether we may start programs as another user, signal them, give files to them and take theirs
 }
 
@@ -37,7 +38,7 @@ func host(user int) abilities {
 		return a
 	}
 	has := func(capability int) bool { return data[capability/32].Effective&(1<<(capability%32)) != 0 }
-	a.mount = has(unix.CAP_SYS_ADMIN)
+	a.mount, a.trace = has(unix.CAP_SYS_ADMIN), has(unix.CAP_SYS_PTRACE)
 	a.otherUser = has(unix.CAP_SETUID) && has(unix.CAP_SETGID) && has(unix.CAP_CHOWN) && has(unix.CAP_KILL) && has(unix.CAP_DAC_OVERRIDE) &&
 		mapped(user)
 	return a
@@ -101,7 +102,7 @@ func (w Wall) plans(mode Mode, program string, a abilities) []simulation.Confine
 		return []simulation.Confinement{{}}
 	}
 	var plans []simulation.Confinement
-	if a.otherUser {
+	if a.otherUser && (w.Profile != Program || a.trace) {
 		// Another user cannot pass through the private folders above the run's own, unless a file system without them
 		// takes their place.
 		namespace := a.landlock == 0 || !reachable(append(append([]string{program}, w.Read...), w.Write...))

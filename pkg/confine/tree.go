@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"slices"
 	"syscall"
 	"time"
 
@@ -36,7 +37,24 @@ func StartTree(cmd *exec.Cmd, w Wall) (*Tree, simulation.Confinement, error) {
 	if !entered {
 		return nil, simulation.Confinement{}, errNotEntered
 	}
-	text, err := json.Marshal(errand{Wall: w, Path: cmd.Path, Args: cmd.Args, Env: cmd.Env, Dir: cmd.Dir, Parent: os.Getpid()})
+	if w.Loopback {
+		w.Read = append(slices.Clone(w.Read), localhost...)
+		t, held, err := startTree(cmd, w, true)
+		if _, wall := errors.AsType[*wallError](err); !wall {
+			return t, held, err
+		}
+	}
+	return startTree(cmd, w, false)
+}
+
+// localhost are the files from which the C library learns the address of localhost.
+var localhost = []string{"/etc/hosts", "/etc/host.conf", "/etc/nsswitch.conf"}
+
+// startTree starts a tree. With a network of its own, an error is a wallError where this machine does not allow one.
+func startTree(cmd *exec.Cmd, w Wall, network bool) (*Tree, simulation.Confinement, error) {
+	text, err := json.Marshal(errand{
+		Wall: w, Network: network, Path: cmd.Path, Args: cmd.Args, Env: cmd.Env, Dir: cmd.Dir, Parent: os.Getpid(),
+	})
 	if err != nil {
 		return nil, simulation.Confinement{}, fmt.Errorf("encoding what to start: %w", err)
 	}
@@ -44,14 +62,21 @@ func StartTree(cmd *exec.Cmd, w Wall) (*Tree, simulation.Confinement, error) {
 	if err != nil {
 		return nil, simulation.Confinement{}, fmt.Errorf("opening a pipe: %w", err)
 	}
-	warden, err := process.Start(&exec.Cmd{
+	child := &exec.Cmd{
 		Path: self, Args: []string{wardenMarker, string(text)}, Env: []string{},
 		Stdout: cmd.Stdout, Stderr: cmd.Stderr, WaitDelay: cmd.WaitDelay, ExtraFiles: []*os.File{reporter},
 		SysProcAttr: &syscall.SysProcAttr{Setsid: true},
-	}, process.Options{DeathSignal: killTree})
+	}
+	if network {
+		ownNetwork(child.SysProcAttr)
+	}
+	warden, err := process.Start(child, process.Options{DeathSignal: killTree})
 	reporter.Close()
 	if err != nil {
 		report.Close()
+		if network { // the usual reason is that this user may not make one
+			err = &wallError{"network namespace", err.Error()}
+		}
 		return nil, simulation.Confinement{}, err
 	}
 	reports := json.NewDecoder(report)

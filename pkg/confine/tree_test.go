@@ -3,11 +3,13 @@ package confine
 import (
 	"bytes"
 	"errors"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -61,7 +63,7 @@ func (g grove) start(t testing.TB, out *bytes.Buffer, script string, args ...str
 	return tree, held
 }
 
-func (g grove) command(t testing.TB, out *bytes.Buffer, script string, args ...string) *exec.Cmd {
+func (g grove) command(t testing.TB, out io.Writer, script string, args ...string) *exec.Cmd {
 	t.Helper()
 	if err := os.WriteFile(filepath.Join(g.run, "program.py"), []byte(script), 0o644); err != nil {
 		t.Fatal(err)
@@ -187,4 +189,33 @@ func TestATreeEndsAsItsProgram(t *testing.T) {
 			}
 		})
 	}
+}
+
+// lines is the output of a program that still runs.
+type lines struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (l *lines) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(p)
+}
+
+func (l *lines) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
+}
+
+func eventually(t *testing.T, condition func() bool) {
+	t.Helper()
+	for range 2000 {
+		if condition() {
+			return
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	t.Fatal("it takes too long")
 }

@@ -27,12 +27,13 @@ const killTree = syscall.SIGUSR1
 
 // errand is what a warden is to start, and behind which wall.
 type errand struct {
-	Wall   Wall     `json:"wall"`
-	Path   string   `json:"path"`
-	Args   []string `json:"args"`
-	Env    []string `json:"env"`
-	Dir    string   `json:"dir"`
-	Parent int      `json:"parent"` // the parent's process id
+	Wall    Wall     `json:"wall"`
+	Network bool     `json:"network"` // whether the warden is in a network of its own
+	Path    string   `json:"path"`
+	Args    []string `json:"args"`
+	Env     []string `json:"env"`
+	Dir     string   `json:"dir"`
+	Parent  int      `json:"parent"` // the parent's process id
 }
 
 // beginning is a warden's first report: what confines the program, or why it has not started.
@@ -41,10 +42,13 @@ type beginning struct {
 	Failed     string                 `json:"failed"`
 	Errno      syscall.Errno          `json:"errno"`
 	Unconfined bool                   `json:"unconfined"`
+	NoNetwork  bool                   `json:"no_network"` // it has a network of its own that does not work
 }
 
 func (b beginning) err(path string) error {
 	switch {
+	case b.NoNetwork:
+		return &wallError{"network namespace", b.Failed}
 	case b.Unconfined:
 		return fmt.Errorf("%w: %s", ErrUnconfined, strings.TrimPrefix(b.Failed, ErrUnconfined.Error()+": "))
 	case b.Errno != 0:
@@ -109,17 +113,27 @@ func newWarden(text string) (*warden, beginning) {
 	if os.Getppid() != e.Parent {
 		return failed(errors.New("the process that started it has ended"))
 	}
+	if e.Network {
+		if err := raiseLoopback(); err != nil {
+			return nil, beginning{Failed: err.Error(), NoNetwork: true}
+		}
+	}
 	cmd := &exec.Cmd{Path: e.Path, Args: e.Args, Env: e.Env, Dir: e.Dir, Stdout: os.Stdout, Stderr: os.Stderr}
-	program, held, _, err := e.Wall.begin(cmd, Require)
+	program, held, listener, err := e.Wall.begin(cmd, Require)
 	if err != nil {
 		return failed(err)
+	}
+	if listener != nil {
+		go (&broker{listener: listener, warden: os.Getpid(), ports: ports{}}).serve()
 	}
 	return &warden{program: program, limits: e.Wall.Limits}, beginning{Held: held}
 }
 
-// watchEvery is how often a warden looks at its tree. On a machine with many processes it looks less often, so that it takes at most a
-// twentieth of a core.
-const watchEvery = 100 * time.Millisecond
+// A warden looks at its tree that often; on a machine with many processes less often, so that it takes at most a twentieth of a core.
+const (
+	watchEvery  = 100 * time.Millisecond
+	watchAtMost = 500 * time.Millisecond
+)
 
 // watch holds the tree to its limits and carries out signals until the program ends; then it kills what is left. It returns the program's
 // status.
@@ -144,7 +158,7 @@ func (w *warden) watch(signals <-chan os.Signal, reports io.Writer) syscall.Wait
 				end.Broken = w.broken(descendants(os.Getpid(), all))
 			}
 			running = end.Broken == ""
-			timer.Reset(max(watchEvery, 20*time.Since(began)))
+			timer.Reset(min(max(watchEvery, 20*time.Since(began)), watchAtMost))
 		}
 	}
 	w.killAll()
@@ -184,34 +198,45 @@ func (w *warden) reap(all []task) {
 	}
 }
 
-// killAll kills and collects all descendants. Only children are killed, because nobody else collects them: no other process can have got
-// their id meanwhile. The children of a killed child become children themselves. When the kernel says that there is no child, there is
-// no descendant.
+// killAll kills and collects all descendants. It collects nothing before all are dead: the dead count towards the number of processes that
+// the tree may have, so that each kill leaves fewer to a program that starts others faster than they are killed. When the kernel says
+// that there is no child, there is no descendant.
 func (w *warden) killAll() {
-	collected := w.program.Done()
 	for {
-		all, _ := tasks() // without it, those that are known are still killed
-		w.program.Kill()
-		for _, t := range all {
-			if t.parent == os.Getpid() && t.pid != w.program.Pid() {
-				_ = unix.Kill(t.pid, unix.SIGKILL)
+		all, err := tasks()
+		alive := 0
+		for _, t := range descendants(os.Getpid(), all) {
+			if t.state != 'Z' && t.state != 'X' {
+				alive++
+				kill(t)
 			}
 		}
-		if w.collect(all, collected) {
+		if err == nil && alive == 0 && w.collect() {
 			return
 		}
 		time.Sleep(time.Millisecond)
 	}
 }
 
-// collect reports whether no child is left. As long as the program's own end is being collected elsewhere, it leaves that alone.
-func (w *warden) collect(all []task, programCollected <-chan struct{}) bool {
-	select {
-	case <-programCollected:
-	default:
-		w.reap(all)
-		return false
+// kill ends a descendant of this process. Its id may meanwhile be that of another process unless it is a child, which only we collect.
+func kill(t task) {
+	if t.parent == os.Getpid() {
+		_ = unix.Kill(t.pid, unix.SIGKILL)
+		return
 	}
+	fd, err := unix.PidfdOpen(t.pid, 0)
+	if err != nil { // it has ended, or the kernel is old: then it is killed as our child, after its parents
+		return
+	}
+	defer unix.Close(fd)
+	if now, err := taskOf(t.pid); err == nil && (now.parent == t.parent || now.parent == os.Getpid()) {
+		_ = unix.PidfdSendSignal(fd, unix.SIGKILL, nil, 0)
+	}
+}
+
+// collect collects all children that have ended, and reports whether none is left.
+func (w *warden) collect() bool {
+	<-w.program.Done() // which is collected elsewhere
 	for {
 		switch pid, err := unix.Wait4(-1, nil, unix.WNOHANG, nil); {
 		case errors.Is(err, unix.ECHILD):
