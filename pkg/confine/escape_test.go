@@ -370,6 +370,11 @@ for _ in range(5):
     if os.fork() == 0: break
 text = bytearray(100 << 20)
 time.sleep(50)`, ErrMemory},
+		"files without names": {Limits{Memory: 200 << 20, FileSize: 100 << 20}, `
+import tempfile, time
+files = [tempfile.TemporaryFile() for _ in range(4)]
+for f in files: f.write(bytes(90 << 20)); f.flush()
+time.sleep(50)`, ErrMemory},
 		"memory that no process counts": {Limits{Memory: 200 << 20, Data: 100 << 20}, `
 import mmap, time
 m = mmap.mmap(-1, 300 << 20)

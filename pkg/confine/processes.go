@@ -6,6 +6,8 @@ import (
 	"os"
 	"strconv"
 	"strings"
+
+	"golang.org/x/sys/unix"
 )
 
 // task is a process of this machine.
@@ -101,4 +103,38 @@ func proportionalOf(pid int) (int64, error) {
 		}
 	}
 	return 0, fmt.Errorf("/proc/%d/smaps_rollup lacks the proportional size", pid)
+}
+
+// eachLink calls visit with the descriptors of processes: the path of each in /proc, and what it links to.
+func eachLink(tree []task, visit func(path, link string)) {
+	for _, t := range tree {
+		folder := fmt.Sprintf("/proc/%d/fd/", t.pid)
+		entries, err := os.ReadDir(folder)
+		if err != nil {
+			continue // it has ended
+		}
+		for _, entry := range entries {
+			if link, err := os.Readlink(folder + entry.Name()); err == nil {
+				visit(folder+entry.Name(), link)
+			}
+		}
+	}
+}
+
+// unnamed is how much of the disk files occupy that processes have open but have removed: no folder's size includes them.
+func unnamed(tree []task) int64 {
+	type file struct{ device, inode uint64 }
+	sizes := map[file]int64{}
+	eachLink(tree, func(path, link string) {
+		var status unix.Stat_t
+		if strings.HasSuffix(link, " (deleted)") && unix.Stat(path, &status) == nil {
+			const block = 512
+			sizes[file{status.Dev, status.Ino}] = status.Blocks * block
+		}
+	})
+	var sum int64
+	for _, size := range sizes {
+		sum += size
+	}
+	return sum
 }
