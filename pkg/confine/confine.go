@@ -10,6 +10,16 @@
 //   - no_new_privs, no core dumps, no inherited descriptors, a session and an environment of its own, and limits on
 //     memory and on the size of files.
 //
+// StartTree confines an interpreter with all that it starts. Its wall allows child processes and changes in its own folders, and has parts
+// of its own:
+//
+//   - A warden, a process between this one and the program, is the ancestor of whatever the program starts. It counts the processes and
+//     their memory, and ends when no process is left.
+//   - Signals reach the program's own processes only: by the user, by Landlock, or because the filter asks the warden about each.
+//   - Programs connect to each other by TCP. The filter asks the warden about bind, listen and connect. The warden does not let these calls
+//     happen: it puts a socket of its own making in the place of the program's. So each tree has all ports to itself, and no address leads
+//     out. Where it may, the warden makes these sockets in a network namespace, in which nobody else is.
+//
 // The confined program starts in two steps, because Go code cannot run between fork and exec: this program starts itself
 // again (see Enter), puts up the wall around itself and then execs the other program.
 package confine

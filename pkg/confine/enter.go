@@ -200,7 +200,8 @@ const writeAccess = landlock.AccessFSSet(llsys.AccessFSReadFile | llsys.AccessFS
 	llsys.AccessFSMakeReg | llsys.AccessFSTruncate)
 
 // treeAccess is what profile Program may also do there: remove and rename files and folders, and make folders.
-const treeAccess = writeAccess | landlock.AccessFSSet(llsys.AccessFSMakeDir|llsys.AccessFSRemoveFile|llsys.AccessFSRemoveDir|llsys.AccessFSRefer)
+const treeAccess = writeAccess | landlock.AccessFSSet(llsys.AccessFSMakeDir|llsys.AccessFSRemoveFile|llsys.AccessFSRemoveDir|
+	llsys.AccessFSRefer)
 
 // nullAccess is for /dev/null, which SUMO opens for unwanted outputs.
 const nullAccess = landlock.AccessFSSet(llsys.AccessFSReadFile | llsys.AccessFSWriteFile)

@@ -228,7 +228,8 @@ func TestATreeChangesOnlyItsFolders(t *testing.T) {
 		}
 		output, err := g.result(t, attempts+`
 argo = sys.argv[1]
-for path in "/etc/passwd", "/etc/shadow", "/proc/self/environ", "/proc/%d/environ" % os.getppid(), "/proc/self/root/etc/passwd", argo + "/argoexec":
+warden = "/proc/%d" % os.getppid()
+for path in "/etc/passwd", "/etc/shadow", "/proc/self/environ", warden + "/environ", "/proc/self/root/etc/passwd", argo + "/argoexec":
     attempt("read " + path, lambda: open(path).read())
 for path in argo + "/argoexec", argo + "/new", "../new", "/tmp/new", "/dev/shm/new", sys.executable:
     attempt("write " + path, lambda: open(path, "w"))
@@ -247,7 +248,9 @@ os.rmdir("out")
 attempt("its output folder a link", lambda: os.symlink("/etc", "out"))
 attempt("its folder a link", lambda: os.rename("../run", "../was"))
 attempt("its folder gone", lambda: os.rmdir("../run"))
-attempt("run what it wrote", lambda: (open("sh", "wb").write(open("/bin/sh", "rb").read()), os.chmod("sh", 0o755), os.execv("./sh", ["sh", "-c", "exit 5"])))
+with open("sh", "wb") as copy: copy.write(open("/bin/sh", "rb").read())
+os.chmod("sh", 0o755)
+attempt("run what it wrote", lambda: os.execv("./sh", ["sh", "-c", "exit 5"]))
 os.makedirs("out")
 `, argo)
 		refusesAll(t, output, err, 40)
@@ -408,6 +411,7 @@ else: signal.signal(signal.SIGTERM, signal.SIG_IGN)
 print("ready", flush=True)
 while True: time.sleep(0.1)
 `
+		g.wall.Loopback = true
 		for _, listens := range []string{"listens", "does not listen", "killed"} {
 			var out lines
 			cmd := g.command(t, nil, program, listens)
@@ -441,7 +445,9 @@ const asParent = "CONFINE_TEST_PARENT"
 // wait keeps a tree until the process is killed.
 func waitAsParent(folder string) {
 	cmd := &exec.Cmd{Path: python, Args: []string{"python3", "program.py"}, Dir: folder, Env: []string{}, Stdout: os.Stdout, Stderr: os.Stderr}
-	tree, _, err := StartTree(cmd, Wall{Profile: Program, Program: python, Read: []string{python, "/usr/lib", "/lib", "/lib64"}, Write: []string{folder}})
+	tree, _, err := StartTree(cmd, Wall{
+		Profile: Program, Program: python, Read: []string{python, "/usr/lib", "/lib", "/lib64"}, Write: []string{folder}, Loopback: true,
+	})
 	if err != nil {
 		fmt.Println(err)
 		return
