@@ -146,7 +146,7 @@ func (w Wall) begin(cmd *exec.Cmd, mode Mode) (*process.Process, simulation.Conf
 		}
 		missing = append(missing, err)
 		if plan.User { // the next plan's user is our own
-			if err := give(w.Write, os.Geteuid()); err != nil {
+			if err := w.give(os.Geteuid()); err != nil {
 				return nil, simulation.Confinement{}, nil, err
 			}
 		}
@@ -198,7 +198,7 @@ func (w Wall) start(cmd *exec.Cmd, plan simulation.Confinement) (p *process.Proc
 		User: w.ownUser(), Threads: allThreads(), Parent: os.Getpid(),
 	}
 	if plan.User {
-		if err := give(w.Write, o.User); err != nil {
+		if err := w.give(o.User); err != nil {
 			return nil, nil, &wallError{"user", err.Error()}
 		}
 	}

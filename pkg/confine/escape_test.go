@@ -226,8 +226,13 @@ func TestATreeChangesOnlyItsFolders(t *testing.T) {
 		if err := os.WriteFile(filepath.Join(argo, "argoexec"), []byte("untouched"), 0o777); err != nil {
 			t.Fatal(err)
 		}
+		file := filepath.Join(g.run, "given.txt")
+		if err := os.WriteFile(file, []byte("given"), 0o644); err != nil {
+			t.Fatal(err)
+		}
 		output, err := g.result(t, attempts+`
 argo = sys.argv[1]
+with open("given.txt", "a") as f: f.write(" and changed")
 warden = "/proc/%d" % os.getppid()
 for path in "/etc/passwd", "/etc/shadow", "/proc/self/environ", warden + "/environ", "/proc/self/root/etc/passwd", argo + "/argoexec":
     attempt("read " + path, lambda: open(path).read())
@@ -260,8 +265,11 @@ os.makedirs("out")
 		if diff := cmp.Diff([]string{"argoexec"}, names(t, argo)); diff != "" {
 			t.Errorf("in a folder beside (-want +got):\n%s", diff)
 		}
-		if diff := cmp.Diff([]string{"out", "program.py", "sh"}, names(t, g.run)); diff != "" {
+		if diff := cmp.Diff([]string{"given.txt", "out", "program.py", "sh"}, names(t, g.run)); diff != "" {
 			t.Errorf("in its folder (-want +got):\n%s", diff)
+		}
+		if text, err := os.ReadFile(file); err != nil || string(text) != "given and changed" {
+			t.Errorf("a file of its own has %q, %v", text, err)
 		}
 		if text, err := os.ReadFile(filepath.Join(argo, "argoexec")); err != nil || string(text) != "untouched" {
 			t.Errorf("a file beside has %q, %v", text, err)
