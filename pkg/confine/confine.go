@@ -107,8 +107,8 @@ type Limits struct {
 	Data int64 `json:"data"`
 	// FileSize is how large any single file may grow, in bytes (RLIMIT_FSIZE). Beyond it the program gets SIGXFSZ.
 	FileSize int64 `json:"file_size"`
-	// Memory is what the processes of a tree may occupy together, in bytes, with the files that they have open but have removed, and
-	// Processes how many they may be. They are for StartTree.
+	// Memory is what the processes of a tree may occupy together, in bytes, including files that they have open but have removed and what
+	// the kernel may hold for their sockets and pipes. Processes is how many they may be. They are for StartTree.
 	Memory    int64 `json:"memory"`
 	Processes int   `json:"processes"`
 }

@@ -121,7 +121,7 @@ const moreProcesses = 256
 // live, so that it is the warden that ends the tree and says why.
 const threadsEach = 2
 
-// programFiles is how many descriptors each process of a tree may have. What sockets and pipes hold is no process's memory.
+// programFiles is how many descriptors each process of a tree may have.
 const programFiles = 1024
 
 // Limits on memory that RLIMIT_DATA does not count, in bytes: the stack, of the usual size, and the page tables of read-only

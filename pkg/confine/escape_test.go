@@ -381,6 +381,15 @@ for _ in range(5):
     if os.fork() == 0: break
 text = bytearray(100 << 20)
 time.sleep(50)`, ErrMemory},
+		"what pairs of sockets hold": {Limits{Memory: 150 << 20}, `
+import socket, time
+pairs = [socket.socketpair() for _ in range(450)]
+for pair in pairs:
+    for end in pair:
+        end.setblocking(False)
+        try: end.send(bytes(1 << 18))
+        except BlockingIOError: pass
+time.sleep(50)`, ErrMemory},
 		"files without names": {Limits{Memory: 200 << 20, FileSize: 100 << 20}, `
 import tempfile, time
 files = [tempfile.TemporaryFile() for _ in range(4)]

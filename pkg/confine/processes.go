@@ -121,15 +121,28 @@ func eachLink(tree []task, visit func(path, link string)) {
 	}
 }
 
-// unnamed is how much of the disk files occupy that processes have open but have removed: no folder's size includes them.
-func unnamed(tree []task) int64 {
-	type file struct{ device, inode uint64 }
-	sizes := map[file]int64{}
+// What the kernel may hold for a socket and for a pipe: net.core.wmem_default and 16 pages (pipe(7)).
+const (
+	socketMemory = 208 << 10
+	pipeMemory   = 64 << 10
+)
+
+// beside is what processes occupy beside their own memory: what the kernel may hold for their sockets and pipes, and files that they have
+// open but have removed, which no folder's size includes.
+func beside(tree []task) int64 {
+	sizes := map[string]int64{}
 	eachLink(tree, func(path, link string) {
-		var status unix.Stat_t
-		if strings.HasSuffix(link, " (deleted)") && unix.Stat(path, &status) == nil {
-			const block = 512
-			sizes[file{status.Dev, status.Ino}] = status.Blocks * block
+		switch {
+		case strings.HasPrefix(link, socketLink):
+			sizes[link] = socketMemory
+		case strings.HasPrefix(link, "pipe:["):
+			sizes[link] = pipeMemory
+		case strings.HasSuffix(link, " (deleted)"):
+			var status unix.Stat_t
+			if unix.Stat(path, &status) == nil {
+				const block = 512
+				sizes[fmt.Sprintf("file:[%d:%d]", status.Dev, status.Ino)] = status.Blocks * block
+			}
 		}
 	})
 	var sum int64

@@ -187,8 +187,8 @@ func (w *warden) broken(tree []task) limit {
 		return ""
 	}
 	// What processes share counts once for each in their resident sizes, which are cheap to read.
-	files := unnamed(tree)
-	if resident+files > most && proportional(tree)+files > most {
+	more := beside(tree)
+	if resident+more > most && proportional(tree)+more > most {
 		return brokeMemory
 	}
 	return ""
