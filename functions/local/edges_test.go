@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"testing"
 
+	"github.com/sumo-k8/sumo-k8/pkg/client"
 	"github.com/sumo-k8/sumo-k8/pkg/rest"
 	"github.com/sumo-k8/sumo-k8/pkg/study"
 )
@@ -33,8 +34,15 @@ func testStudyDetails(t *testing.T, s *service) {
 			t.Errorf("point %d: buses %+v", p, buses)
 		}
 	}
-	var edges rest.StudyEdges
-	c.call(t, "GET", "/studies/"+made.StudyID+"/edgedata?point=1&against=0&attribute=entered").want(t, http.StatusOK).into(t, &edges)
+	against := 0
+	api, err := client.New(c.url, client.Options{APIKey: c.key})
+	if err != nil {
+		t.Fatal(err)
+	}
+	edges, err := api.StudyEdges(t.Context(), made.StudyID, client.EdgeQuestion{Point: 1, Against: &against, Attribute: "entered"})
+	if err != nil {
+		t.Fatal(err)
+	}
 	if edges.N != 4 || *edges.AgainstN != 4 || edges.Unit != "veh" || len(edges.Edges) == 0 || len(edges.Notes) != 0 {
 		t.Fatalf("edges %+v", edges)
 	}
