@@ -13,8 +13,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// broker carries out the calls that a tree's filter leaves to the warden (seccomp_unotify(2)). It never lets a call go on whose meaning lies
-// in the program's memory, which another thread may change: it acts on its own copy.
+// broker carries out the calls that a tree's filter leaves to the warden (seccomp_unotify(2)). It never lets a call go on whose meaning
+// lies in the program's memory, which another thread may change: it acts on its own copy.
 type broker struct {
 	listener *os.File
 	warden   int // the process whose descendants may ask

@@ -10,6 +10,16 @@
 //   - no_new_privs, no core dumps, no inherited descriptors, a session and an environment of its own, and limits on
 //     memory and on the size of files.
 //
+// StartTree confines an interpreter with all that it starts. Its wall allows child processes and changes in its own folders, and has parts
+// of its own:
+//
+//   - A warden, a process between this one and the program, is the ancestor of whatever the program starts. It counts the processes and
+//     their memory, and ends when no process is left.
+//   - Signals reach the program's own processes only: by the user, by Landlock, or because the filter asks the warden about each.
+//   - Programs connect to each other by TCP. The filter asks the warden about bind, listen and connect. The warden does not let these calls
+//     happen: it puts a socket of its own making in the place of the program's. So each tree has all ports to itself, and no address leads
+//     out. Where it may, the warden makes these sockets in a network namespace, in which nobody else is.
+//
 // The confined program starts in two steps, because Go code cannot run between fork and exec: this program starts itself
 // again (see Enter), puts up the wall around itself and then execs the other program.
 package confine
@@ -97,7 +107,8 @@ type Limits struct {
 	Data int64 `json:"data"`
 	// FileSize is how large any single file may grow, in bytes (RLIMIT_FSIZE). Beyond it the program gets SIGXFSZ.
 	FileSize int64 `json:"file_size"`
-	// Memory is what the processes of a tree may occupy together, in bytes, and Processes how many they may be, for StartTree.
+	// Memory is what the processes of a tree may occupy together, in bytes, including files that they have open but have removed and what
+	// the kernel may hold for their sockets and pipes. Processes is how many they may be. They are for StartTree.
 	Memory    int64 `json:"memory"`
 	Processes int   `json:"processes"`
 }
@@ -135,7 +146,7 @@ func (w Wall) begin(cmd *exec.Cmd, mode Mode) (*process.Process, simulation.Conf
 		}
 		missing = append(missing, err)
 		if plan.User { // the next plan's user is our own
-			if err := give(w.Write, os.Geteuid()); err != nil {
+			if err := w.give(os.Geteuid()); err != nil {
 				return nil, simulation.Confinement{}, nil, err
 			}
 		}
@@ -187,7 +198,7 @@ func (w Wall) start(cmd *exec.Cmd, plan simulation.Confinement) (p *process.Proc
 		User: w.ownUser(), Threads: allThreads(), Parent: os.Getpid(),
 	}
 	if plan.User {
-		if err := give(w.Write, o.User); err != nil {
+		if err := w.give(o.User); err != nil {
 			return nil, nil, &wallError{"user", err.Error()}
 		}
 	}

@@ -121,7 +121,7 @@ const moreProcesses = 256
 // live, so that it is the warden that ends the tree and says why.
 const threadsEach = 2
 
-// programFiles is how many descriptors each process of a tree may have. What sockets and pipes hold is no process's memory.
+// programFiles is how many descriptors each process of a tree may have.
 const programFiles = 1024
 
 // Limits on memory that RLIMIT_DATA does not count, in bytes: the stack, of the usual size, and the page tables of read-only
@@ -200,7 +200,8 @@ const writeAccess = landlock.AccessFSSet(llsys.AccessFSReadFile | llsys.AccessFS
 	llsys.AccessFSMakeReg | llsys.AccessFSTruncate)
 
 // treeAccess is what profile Program may also do there: remove and rename files and folders, and make folders.
-const treeAccess = writeAccess | landlock.AccessFSSet(llsys.AccessFSMakeDir|llsys.AccessFSRemoveFile|llsys.AccessFSRemoveDir|llsys.AccessFSRefer)
+const treeAccess = writeAccess | landlock.AccessFSSet(llsys.AccessFSMakeDir|llsys.AccessFSRemoveFile|llsys.AccessFSRemoveDir|
+	llsys.AccessFSRefer)
 
 // nullAccess is for /dev/null, which SUMO opens for unwanted outputs.
 const nullAccess = landlock.AccessFSSet(llsys.AccessFSReadFile | llsys.AccessFSWriteFile)

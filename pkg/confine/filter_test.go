@@ -20,9 +20,22 @@ import (
 func TestTheFilterComparesNumbersWithNumbers(t *testing.T) {
 	t.Parallel()
 	const pid = 4711
-	judge := newJudge(t, pid)
+	for name, p := range map[string]policy{
+		"SUMO": simulatorPolicy(pid), "a program": programPolicy(true, simulation.Confinement{Landlock: 7}),
+		"a program without sockets": programPolicy(false, simulation.Confinement{Landlock: 3}),
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			comparesNumbersWithNumbers(t, p, pid)
+		})
+	}
+}
+
+func comparesNumbersWithNumbers(t *testing.T, p policy, pid uint64) {
+	t.Helper()
+	judge := newJudge(t, p)
 	conditions := map[string][]seccomp.ArgumentConditions{}
-	for _, call := range simulatorPolicy(pid).conditional {
+	for _, call := range p.conditional {
 		conditions[call.Name] = append(conditions[call.Name], call.Conditions)
 	}
 	words := []uint64{
@@ -49,10 +62,10 @@ func TestTheFilterComparesNumbersWithNumbers(t *testing.T) {
 	}
 }
 
-// newJudge returns a function that asks the filter of SUMO with a process id about a call.
-func newJudge(t *testing.T, pid int) func(name string, args [6]uint64) bool {
+// newJudge returns a function that asks a policy's filter about a call.
+func newJudge(t *testing.T, p policy) func(name string, args [6]uint64) bool {
 	t.Helper()
-	program, err := simulatorPolicy(pid).filter()
+	program, err := p.filter()
 	if err != nil {
 		t.Fatal(err)
 	}

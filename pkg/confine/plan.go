@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"syscall"
 
 	llsys "github.com/landlock-lsm/go-landlock/landlock/syscall"
 	"golang.org/x/sys/unix"
@@ -138,13 +139,22 @@ func reachable(paths []string) bool {
 	return true
 }
 
-// give makes a user the owner of folders and of all folders below them. Files keep their owner: the program creates the
-// files that it writes.
-func give(folders []string, user int) error {
-	for _, folder := range folders {
+// give makes a user the owner of w's folders to write in and of all folders below them. Files keep their owner, because SUMO creates the
+// files that it writes; but profile Program may also change what is there. A file with a second name elsewhere is not its own.
+func (w Wall) give(user int) error {
+	for _, folder := range w.Write {
 		err := filepath.WalkDir(folder, func(path string, d fs.DirEntry, err error) error {
-			if err != nil || !d.IsDir() {
+			if err != nil {
 				return err
+			}
+			if !d.IsDir() {
+				if w.Profile != Program || !d.Type().IsRegular() {
+					return nil
+				}
+				info, err := d.Info()
+				if err != nil || info.Sys().(*syscall.Stat_t).Nlink > 1 {
+					return err
+				}
 			}
 			return os.Lchown(path, user, user)
 		})

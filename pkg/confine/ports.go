@@ -2,8 +2,6 @@ package confine
 
 import (
 	"fmt"
-	"os"
-	"strconv"
 
 	"golang.org/x/sys/unix"
 )
@@ -187,17 +185,6 @@ func sockets(warden int) (map[string]bool, error) {
 		return nil, err
 	}
 	inodes := map[string]bool{}
-	for _, t := range descendants(warden, all) {
-		folder := "/proc/" + strconv.Itoa(t.pid) + "/fd/"
-		entries, err := os.ReadDir(folder)
-		if err != nil {
-			continue // it has ended
-		}
-		for _, entry := range entries {
-			if link, err := os.Readlink(folder + entry.Name()); err == nil {
-				inodes[link] = true
-			}
-		}
-	}
+	eachLink(descendants(warden, all), func(_, link string) { inodes[link] = true })
 	return inodes, nil
 }

@@ -6,6 +6,8 @@ import (
 	"os"
 	"strconv"
 	"strings"
+
+	"golang.org/x/sys/unix"
 )
 
 // task is a process of this machine.
@@ -101,4 +103,51 @@ func proportionalOf(pid int) (int64, error) {
 		}
 	}
 	return 0, fmt.Errorf("/proc/%d/smaps_rollup lacks the proportional size", pid)
+}
+
+// eachLink calls visit with the descriptors of processes: the path of each in /proc, and what it links to.
+func eachLink(tree []task, visit func(path, link string)) {
+	for _, t := range tree {
+		folder := fmt.Sprintf("/proc/%d/fd/", t.pid)
+		entries, err := os.ReadDir(folder)
+		if err != nil {
+			continue // it has ended
+		}
+		for _, entry := range entries {
+			if link, err := os.Readlink(folder + entry.Name()); err == nil {
+				visit(folder+entry.Name(), link)
+			}
+		}
+	}
+}
+
+// What the kernel may hold for a socket and for a pipe: net.core.wmem_default and 16 pages (pipe(7)).
+const (
+	socketMemory = 208 << 10
+	pipeMemory   = 64 << 10
+)
+
+// beside is what processes occupy beside their own memory: what the kernel may hold for their sockets and pipes, and files that they have
+// open but have removed, which no folder's size includes.
+func beside(tree []task) int64 {
+	sizes := map[string]int64{}
+	eachLink(tree, func(path, link string) {
+		switch {
+		case strings.HasPrefix(link, socketLink):
+			sizes[link] = socketMemory
+		case strings.HasPrefix(link, "pipe:["):
+			sizes[link] = pipeMemory
+		case strings.HasSuffix(link, " (deleted)"):
+			var status unix.Stat_t
+			if unix.Stat(path, &status) == nil {
+				const block = 512
+				sizes[fmt.Sprintf("file:[%d:%d]", status.Dev, status.Ino)] = status.Blocks * block
+			}
+		}
+	})
+	var sum int64
+	for _, size := range sizes {
+		sum += size
+	}
+	return sum
 }

@@ -30,8 +30,8 @@ var interpreter = []string{
 var signals = []string{"kill", "tgkill", "tkill", "rt_sigqueueinfo", "rt_tgsigqueueinfo"}
 
 // namespaces are the flags of clone(2) that make namespaces, and those that give a child another parent or watcher.
-const namespaces = unix.CLONE_NEWNS | unix.CLONE_NEWCGROUP | unix.CLONE_NEWUTS | unix.CLONE_NEWIPC | unix.CLONE_NEWUSER | unix.CLONE_NEWPID |
-	unix.CLONE_NEWNET | unix.CLONE_PARENT | unix.CLONE_PIDFD | unix.CLONE_PTRACE
+const namespaces = unix.CLONE_NEWNS | unix.CLONE_NEWCGROUP | unix.CLONE_NEWUTS | unix.CLONE_NEWIPC | unix.CLONE_NEWUSER |
+	unix.CLONE_NEWPID | unix.CLONE_NEWNET | unix.CLONE_PARENT | unix.CLONE_PIDFD | unix.CLONE_PTRACE
 
 // programPolicy is the filter of profile Program.
 func programPolicy(loopback bool, plan simulation.Confinement) policy {

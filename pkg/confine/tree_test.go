@@ -191,6 +191,21 @@ func TestATreeEndsAsItsProgram(t *testing.T) {
 	}
 }
 
+func TestATreeThatCannotStart(t *testing.T) {
+	t.Parallel()
+	g := newGrove(t, 0)
+	g.wall.Loopback = true
+	cmd := &exec.Cmd{Path: filepath.Join(g.dir, "none"), Args: []string{"none"}, Dir: g.run, Env: []string{}}
+	if _, _, err := StartTree(cmd, g.wall); !errors.Is(err, os.ErrNotExist) || errors.Is(err, ErrUnconfined) {
+		t.Errorf("got %v", err)
+	}
+	g.wall.Profile = "none"
+	_, _, err := StartTree(cmd, g.wall)
+	if !errors.Is(err, ErrUnconfined) || !strings.Contains(err.Error(), "system call filter") || strings.Count(err.Error(), "cannot confine") != 1 {
+		t.Errorf("got %v", err)
+	}
+}
+
 // lines is the output of a program that still runs.
 type lines struct {
 	mu   sync.Mutex

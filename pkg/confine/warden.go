@@ -139,7 +139,7 @@ const (
 // status.
 func (w *warden) watch(signals <-chan os.Signal, reports io.Writer) syscall.WaitStatus {
 	var end ending
-	timer := time.NewTimer(0)
+	timer := time.NewTimer(watchEvery)
 	for running := true; running; {
 		select {
 		case <-w.program.Done():
@@ -182,8 +182,13 @@ func (w *warden) broken(tree []task) limit {
 	if most := w.limits.Processes; most > 0 && alive > most {
 		return brokeProcesses
 	}
+	most := w.limits.Memory
+	if most == 0 {
+		return ""
+	}
 	// What processes share counts once for each in their resident sizes, which are cheap to read.
-	if most := w.limits.Memory; most > 0 && resident > most && proportional(tree) > most {
+	more := beside(tree)
+	if resident+more > most && proportional(tree)+more > most {
 		return brokeMemory
 	}
 	return ""
@@ -202,7 +207,7 @@ func (w *warden) reap(all []task) {
 // the tree may have, so that each kill leaves fewer to a program that starts others faster than they are killed. When the kernel says
 // that there is no child, there is no descendant.
 func (w *warden) killAll() {
-	for {
+	for !w.childless() {
 		all, err := tasks()
 		alive := 0
 		for _, t := range descendants(os.Getpid(), all) {
@@ -211,8 +216,9 @@ func (w *warden) killAll() {
 				kill(t)
 			}
 		}
-		if err == nil && alive == 0 && w.collect() {
-			return
+		if err == nil && alive == 0 {
+			w.collect()
+			continue
 		}
 		time.Sleep(time.Millisecond)
 	}
@@ -234,16 +240,23 @@ func kill(t task) {
 	}
 }
 
-// collect collects all children that have ended, and reports whether none is left.
-func (w *warden) collect() bool {
-	<-w.program.Done() // which is collected elsewhere
+// childless reports whether no child is left, dead or alive.
+func (w *warden) childless() bool {
+	select {
+	case <-w.program.Done(): // it is collected elsewhere
+		return errors.Is(unix.Waitid(unix.P_ALL, 0, nil, unix.WEXITED|unix.WNOHANG|unix.WNOWAIT, nil), unix.ECHILD)
+	default:
+		return false
+	}
+}
+
+// collect collects all children that have ended.
+func (w *warden) collect() {
+	<-w.program.Done()
 	for {
-		switch pid, err := unix.Wait4(-1, nil, unix.WNOHANG, nil); {
-		case errors.Is(err, unix.ECHILD):
-			return true
-		case errors.Is(err, unix.EINTR):
-		case err != nil || pid == 0:
-			return false
+		pid, err := unix.Wait4(-1, nil, unix.WNOHANG, nil)
+		if pid <= 0 && !errors.Is(err, unix.EINTR) {
+			return
 		}
 	}
 }
