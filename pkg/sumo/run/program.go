@@ -306,10 +306,21 @@ func (r Run) programCommand(s settings, called calling, w *watching) (*exec.Cmd,
 		"PATH=" + bin, "PYTHONPATH=" + strings.Join(search, ":"), "SUMO_HOME=" + sumoHome, "HOME=" + home, "TMPDIR=" + home,
 		"LC_ALL=C.UTF-8", "PYTHONUNBUFFERED=1", "PYTHONDONTWRITEBYTECODE=1", "OMP_NUM_THREADS=1", "OPENBLAS_NUM_THREADS=1",
 	}
+	if binary, err := r.binary(); err == nil {
+		// The dynamic loader finds the libraries beside SUMO by /proc/self/exe, which in a mount namespace names the interpreter.
+		if own := filepath.Clean(ownLibraries(binary)); isFolder(own) {
+			cmd.Env = append(cmd.Env, "LD_LIBRARY_PATH="+own)
+		}
+	}
 	if called.libsumo {
 		cmd.Env = append(cmd.Env, "LIBSUMO_AS_TRACI=1")
 	}
 	return cmd, nil
+}
+
+func isFolder(name string) bool {
+	info, err := os.Stat(name)
+	return err == nil && info.IsDir()
 }
 
 // rules are what the run asks of each SUMO that the program starts: as of one that runs alone, but for what only that needs.
