@@ -124,7 +124,7 @@ func newWarden(text string) (*warden, beginning) {
 		return failed(err)
 	}
 	if listener != nil {
-		go (&broker{listener: listener, warden: os.Getpid(), ports: ports{}}).serve()
+		go newBroker(listener).serve()
 	}
 	return &warden{program: program, limits: e.Wall.Limits}, beginning{Held: held}
 }
