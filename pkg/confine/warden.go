@@ -97,6 +97,7 @@ func guard(text string) {
 type warden struct {
 	program *process.Process
 	limits  Limits
+	tooMany chan struct{} // whether it has tried to start more processes than it may have
 }
 
 func newWarden(text string) (*warden, beginning) {
@@ -124,10 +125,11 @@ func newWarden(text string) (*warden, beginning) {
 	if err != nil {
 		return failed(err)
 	}
+	w := &warden{program: program, limits: e.Wall.Limits, tooMany: make(chan struct{}, 1)}
 	if listener != nil {
-		go newBroker(listener).serve()
+		go newBroker(listener, w.limits.Processes, w.tooMany).serve()
 	}
-	return &warden{program: program, limits: e.Wall.Limits}, beginning{Held: held}
+	return w, beginning{Held: held}
 }
 
 // A warden looks at its tree that often; on a machine with many processes less often, so that it takes at most a twentieth of a core.
@@ -151,6 +153,8 @@ func (w *warden) watch(signals <-chan os.Signal, reports io.Writer) syscall.Wait
 			} else {
 				_ = w.program.Signal(syscall.SIGTERM)
 			}
+		case <-w.tooMany:
+			end.Broken, running = brokeProcesses, false
 		case <-timer.C:
 			began := time.Now()
 			all, err := tasks()
@@ -173,15 +177,12 @@ func (w *warden) watch(signals <-chan os.Signal, reports io.Writer) syscall.Wait
 
 // broken is the limit that these processes break.
 func (w *warden) broken(tree []task) limit {
-	alive, resident := 0, int64(0)
-	for _, t := range tree {
-		if t.state != 'Z' {
-			alive++
-		}
-		resident += t.resident
-	}
-	if most := w.limits.Processes; most > 0 && alive > most {
+	if most := w.limits.Processes; most > 0 && alive(tree) > most {
 		return brokeProcesses
+	}
+	resident := int64(0)
+	for _, t := range tree {
+		resident += t.resident
 	}
 	most := w.limits.Memory
 	if most == 0 {
@@ -232,7 +233,7 @@ func killDescendants() (alive int, err error) {
 			continue
 		}
 		tree[pid] = true
-		if t.state != 'Z' && t.state != 'X' {
+		if t.alive() {
 			alive++
 			kill(t)
 		}
