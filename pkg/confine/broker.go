@@ -15,11 +15,29 @@ import (
 
 // broker carries out the calls that a tree's filter leaves to the warden (seccomp_unotify(2)). It never lets a call go on whose meaning
 // lies in the program's memory, which another thread may change: it acts on its own copy.
+//
+// A signal whose handler does not restart calls interrupts one that the broker has not received yet: the program sees EINTR, though nothing
+// goes on behind it.
 type broker struct {
 	listener *os.File
 	warden   int // the process whose descendants may ask
 	ports    ports
+	// connected are the sockets that connect has made, as /proc shows them, and the ports to which they lead.
+	connected map[string]int
+	// mostProcesses bounds the processes of the tree unless it is 0, and forks is how many may start before they are counted again.
+	mostProcesses, forks int
+	// tooMany receives an attempt to start more.
+	tooMany chan<- struct{}
 }
+
+func newBroker(listener *os.File, mostProcesses int, tooMany chan<- struct{}) *broker {
+	return &broker{
+		listener: listener, warden: os.Getpid(), ports: ports{}, connected: map[string]int{}, mostProcesses: mostProcesses, tooMany: tooMany,
+	}
+}
+
+// mostConnected bounds how many connections are remembered.
+const mostConnected = 1024
 
 // notification, reply and newDescriptor are the kernel's struct seccomp_notif, seccomp_notif_resp and seccomp_notif_addfd.
 type (
@@ -84,12 +102,43 @@ func (b *broker) answer(n notification) reply {
 		return refuse(n, b.listen(n))
 	case unix.SYS_CONNECT:
 		return refuse(n, b.connect(n))
+	case unix.SYS_CLONE:
+		if n.args[0]&namespaces != 0 {
+			return refuse(n, unix.EPERM)
+		}
+		return goOn(b.mayFork())
 	case unix.SYS_KILL:
 		return goOn(b.maySignal(n, int(int32(n.args[0]))))
 	case unix.SYS_TGKILL, unix.SYS_TKILL, unix.SYS_RT_SIGQUEUEINFO, unix.SYS_RT_TGSIGQUEUEINFO:
 		return goOn(b.maySignalProcess(int(int32(n.args[0]))))
 	}
+	if isFork(n.call) {
+		return goOn(b.mayFork())
+	}
 	return refuse(n, unix.ENOSYS)
+}
+
+// mayFork is nil if the tree may have another process.
+func (b *broker) mayFork() error {
+	if b.mostProcesses == 0 {
+		return nil
+	}
+	if b.forks == 0 {
+		all, err := tasks()
+		if err != nil {
+			return err
+		}
+		b.forks = max(b.mostProcesses-alive(descendants(b.warden, all)), 0)
+	}
+	if b.forks == 0 {
+		select {
+		case b.tooMany <- struct{}{}:
+		default: // the warden knows
+		}
+		return unix.EAGAIN
+	}
+	b.forks--
+	return nil
 }
 
 // refuse replies with an error, or with success for nil.
@@ -260,6 +309,8 @@ func (b *broker) bind(n notification) error {
 		return err
 	case !a.local():
 		return unix.EADDRNOTAVAIL
+	case b.ports.has(a.inode) && (a.port == 0 || b.ports[a.port].inode == a.inode):
+		return nil // a signal has interrupted the call after it was carried out, and it comes again
 	}
 	return b.open(n, a)
 }
@@ -292,6 +343,8 @@ func (b *broker) connect(n notification) error {
 		return err
 	case !a.local():
 		return unix.ENETUNREACH
+	case b.connected[a.inode] == a.port && a.port > 0:
+		return nil // as with bind
 	}
 	if err := b.ports.forgetClosed(b.warden); err != nil {
 		return err
@@ -301,7 +354,18 @@ func (b *broker) connect(n notification) error {
 		return err
 	}
 	defer unix.Close(socket)
-	return b.replace(n, a, socket)
+	inode, err := inodeOf(socket)
+	if err != nil {
+		return err
+	}
+	if err := b.replace(n, a, socket); err != nil {
+		return err
+	}
+	if len(b.connected) >= mostConnected {
+		clear(b.connected)
+	}
+	b.connected[inode] = a.port
+	return nil
 }
 
 // replace puts a socket in the place of the program's own.

@@ -17,8 +17,21 @@ type task struct {
 	resident           int64 // bytes
 }
 
-// tasks are the processes that /proc shows.
-func tasks() ([]task, error) {
+// alive reports whether a process has not ended. One that has ended waits to be collected.
+func (t task) alive() bool { return t.state != 'Z' && t.state != 'X' }
+
+func alive(tree []task) int {
+	n := 0
+	for _, t := range tree {
+		if t.alive() {
+			n++
+		}
+	}
+	return n
+}
+
+// processes are the ids of those that /proc shows.
+func processes() ([]int, error) {
 	proc, err := os.Open("/proc")
 	if err != nil {
 		return nil, err
@@ -28,12 +41,25 @@ func tasks() ([]task, error) {
 	if err != nil {
 		return nil, err
 	}
-	var all []task
+	var pids []int
 	for _, name := range names {
 		if pid, err := strconv.Atoi(name); err == nil {
-			if t, err := taskOf(pid); err == nil { // it may have ended
-				all = append(all, t)
-			}
+			pids = append(pids, pid)
+		}
+	}
+	return pids, nil
+}
+
+// tasks are the processes that /proc shows.
+func tasks() ([]task, error) {
+	pids, err := processes()
+	if err != nil {
+		return nil, err
+	}
+	var all []task
+	for _, pid := range pids {
+		if t, err := taskOf(pid); err == nil { // it may have ended
+			all = append(all, t)
 		}
 	}
 	return all, nil

@@ -201,7 +201,8 @@ func TestATreeThatCannotStart(t *testing.T) {
 	}
 	g.wall.Profile = "none"
 	_, _, err := StartTree(cmd, g.wall)
-	if !errors.Is(err, ErrUnconfined) || !strings.Contains(err.Error(), "system call filter") || strings.Count(err.Error(), "cannot confine") != 1 {
+	if !errors.Is(err, ErrUnconfined) || !strings.Contains(err.Error(), "system call filter") ||
+		strings.Count(err.Error(), "cannot confine") != 1 {
 		t.Errorf("got %v", err)
 	}
 }

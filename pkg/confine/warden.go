@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -96,6 +97,7 @@ func guard(text string) {
 type warden struct {
 	program *process.Process
 	limits  Limits
+	tooMany chan struct{} // whether it has tried to start more processes than it may have
 }
 
 func newWarden(text string) (*warden, beginning) {
@@ -123,10 +125,11 @@ func newWarden(text string) (*warden, beginning) {
 	if err != nil {
 		return failed(err)
 	}
+	w := &warden{program: program, limits: e.Wall.Limits, tooMany: make(chan struct{}, 1)}
 	if listener != nil {
-		go (&broker{listener: listener, warden: os.Getpid(), ports: ports{}}).serve()
+		go newBroker(listener, w.limits.Processes, w.tooMany).serve()
 	}
-	return &warden{program: program, limits: e.Wall.Limits}, beginning{Held: held}
+	return w, beginning{Held: held}
 }
 
 // A warden looks at its tree that often; on a machine with many processes less often, so that it takes at most a twentieth of a core.
@@ -150,6 +153,8 @@ func (w *warden) watch(signals <-chan os.Signal, reports io.Writer) syscall.Wait
 			} else {
 				_ = w.program.Signal(syscall.SIGTERM)
 			}
+		case <-w.tooMany:
+			end.Broken, running = brokeProcesses, false
 		case <-timer.C:
 			began := time.Now()
 			all, err := tasks()
@@ -172,15 +177,12 @@ func (w *warden) watch(signals <-chan os.Signal, reports io.Writer) syscall.Wait
 
 // broken is the limit that these processes break.
 func (w *warden) broken(tree []task) limit {
-	alive, resident := 0, int64(0)
-	for _, t := range tree {
-		if t.state != 'Z' {
-			alive++
-		}
-		resident += t.resident
-	}
-	if most := w.limits.Processes; most > 0 && alive > most {
+	if most := w.limits.Processes; most > 0 && alive(tree) > most {
 		return brokeProcesses
+	}
+	resident := int64(0)
+	for _, t := range tree {
+		resident += t.resident
 	}
 	most := w.limits.Memory
 	if most == 0 {
@@ -208,20 +210,35 @@ func (w *warden) reap(all []task) {
 // that there is no child, there is no descendant.
 func (w *warden) killAll() {
 	for !w.childless() {
-		all, err := tasks()
-		alive := 0
-		for _, t := range descendants(os.Getpid(), all) {
-			if t.state != 'Z' && t.state != 'X' {
-				alive++
-				kill(t)
-			}
-		}
-		if err == nil && alive == 0 {
+		if alive, err := killDescendants(); err == nil && alive == 0 {
 			w.collect()
 			continue
 		}
 		time.Sleep(time.Millisecond)
 	}
+}
+
+// killDescendants kills the living descendants that it comes across, and returns their number. It kills each as soon as it has read it,
+// because many busy processes leave little time to this one. Of a process whose parent has a higher id it learns the next time.
+func killDescendants() (alive int, err error) {
+	pids, err := processes()
+	if err != nil {
+		return 0, err
+	}
+	slices.Sort(pids)
+	tree := map[int]bool{os.Getpid(): true}
+	for _, pid := range pids {
+		t, err := taskOf(pid)
+		if err != nil || !tree[t.parent] {
+			continue
+		}
+		tree[pid] = true
+		if t.alive() {
+			alive++
+			kill(t)
+		}
+	}
+	return alive, nil
 }
 
 // kill ends a descendant of this process. Its id may meanwhile be that of another process unless it is a child, which only we collect.
