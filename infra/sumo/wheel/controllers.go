@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"path"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -44,14 +45,30 @@ func Controllers(ctx context.Context, dir string, log io.Writer, python Interpre
 	if err != nil {
 		return err
 	}
-	i := installer{dir: dir, log: log, architecture: python.Architecture}
+	i := installer{dir: dir, log: log, architecture: python.Architecture, interpreter: python.Path}
 	if err := i.install(ctx, releases); err != nil {
 		return err
 	}
 	if err := i.packages(ctx, pins(), python.Python, releases); err != nil {
 		return err
 	}
-	return i.locked(ctx, func() error { return i.name(python) })
+	return i.locked(ctx, func() error {
+		for _, r := range releases {
+			// Of the oldest tools, some are no Python of today: what fails to compile here says so when it is called.
+			_ = compile(ctx, python.Path, filepath.Join(release.In(i.dir, r.Version).Home, "tools"))
+		}
+		return i.name(python)
+	})
+}
+
+// compile makes the bytecode of all modules in a folder that have none, without which a program waits seconds for pandas and scipy: its
+// run writes none.
+func compile(ctx context.Context, interpreter, folder string) error {
+	said, err := exec.CommandContext(ctx, interpreter, "-I", "-S", "-W", "ignore", "-m", "compileall", "-qq", folder).CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("compiling what is in %s: %w: %s", folder, err, said)
+	}
+	return nil
 }
 
 // Packages installs below dir what Controllers does, for a Python that need not be on this machine, and names no interpreter there.
@@ -129,12 +146,19 @@ func (i installer) addPackages(ctx context.Context, folder, what string, wheels 
 				return fmt.Errorf("unpacking %s: %w", filepath.Base(file), err)
 			}
 		}
+		if i.interpreter != "" {
+			if err := compile(ctx, i.interpreter, made); err != nil {
+				return err
+			}
+		}
 		return os.WriteFile(filepath.Join(made, contents), []byte(all.String()), 0o644)
 	})
 }
 
-// used leaves out the packages' own tests, a third of their files.
-func used(name string) bool { return !strings.Contains(name, "/tests/") }
+// used leaves out the packages' own tests, a third of their files, and what C programs and checkers of types read.
+func used(name string) bool {
+	return !strings.Contains(name, "/tests/") && !slices.Contains([]string{".pyi", ".pyx", ".pxd", ".pxi", ".h", ".a"}, path.Ext(name))
+}
 
 // name records the interpreter.
 func (i installer) name(python Interpreter) error {

@@ -90,6 +90,7 @@ type installer struct {
 	log          io.Writer
 	architecture string   // in Go's terms
 	env          []string // added to pip's environment
+	interpreter  string   // compiles packages; empty leaves that to others
 }
 
 // unfinished is how folders begin that an installation works in. Those that it finds are of one that was cut off.
