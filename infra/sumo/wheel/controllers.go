@@ -107,8 +107,8 @@ func (i installer) packages(ctx context.Context, known []pin, python Python, rel
 	})
 }
 
-// contents is the file that says which wheels a folder holds.
-const contents = "wheels.txt"
+// Contents is the file that says which wheels a folder holds.
+const Contents = "wheels.txt"
 
 // addPackages installs wheels into a folder, unless it holds just these.
 func (i installer) addPackages(ctx context.Context, folder, what string, wheels []pin) error {
@@ -133,7 +133,7 @@ func (i installer) addPackages(ctx context.Context, folder, what string, wheels 
 			}
 		}
 	}
-	if has, err := os.ReadFile(filepath.Join(folder, contents)); err == nil && string(has) == all.String() {
+	if has, err := os.ReadFile(filepath.Join(folder, Contents)); err == nil && string(has) == all.String() {
 		return nil
 	}
 	return i.replace(folder, what, func(work, made string) error {
@@ -151,7 +151,7 @@ func (i installer) addPackages(ctx context.Context, folder, what string, wheels 
 				return err
 			}
 		}
-		return os.WriteFile(filepath.Join(made, contents), []byte(all.String()), 0o644)
+		return os.WriteFile(filepath.Join(made, Contents), []byte(all.String()), 0o644)
 	})
 }
 

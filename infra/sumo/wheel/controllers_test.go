@@ -132,7 +132,7 @@ func TestPackagesOfTwoPythonsStandSideBySideAndASUMONeedNotHaveLibsumo(t *testin
 	files := map[string]string{}
 	for name := range below(t, dir) {
 		if content, err := os.ReadFile(filepath.Join(dir, name)); err == nil && !strings.Contains(name, ".dist-info/") &&
-			filepath.Base(name) != contents && name != ".lock" {
+			filepath.Base(name) != Contents && name != ".lock" {
 			files[name] = string(content)
 		}
 	}
