@@ -251,8 +251,8 @@ func (b builder) collect(ctx context.Context, r recipe, c *contents, made string
 	return err
 }
 
-// image puts what changes least into the lowest layer: Debian's files, then those of SUMO's wheel, if any, then what programs of scenarios run
-// with, if it is for those, then our programs, which are taken from a folder. So images for programs share the layers of those without.
+// image puts what changes least into the lowest layer: Debian's files, then those of SUMO's wheel, if any, then what programs of scenarios
+// run with, if it is for those, then our programs, which are taken from a folder. So images for programs share the layers of those without.
 func (r recipe) image(c contents, programs string) oci.Image {
 	var layers []oci.Layer
 	for _, name := range c.debian {

@@ -138,8 +138,8 @@ func run(ctx context.Context, args []string) error {
 	return usage
 }
 
-// chosen returns the recipes of the functions and of the versions that args name, by default all on offer and the newest for programs, on the
-// machine's own architecture.
+// chosen returns the recipes of the functions and of the versions that args name, by default all on offer and the newest for programs, on
+// the machine's own architecture.
 func chosen(args []string) ([]recipe, error) {
 	if len(args) == 0 {
 		args = []string{wheel.All, wheel.Newest + suffix}

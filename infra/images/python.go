@@ -111,8 +111,8 @@ func toolFiles(dir, version string, python wheel.Python) ([]oci.File, error) {
 	return append(files, libsumo...), nil
 }
 
-// libsumoFiles chooses libsumo without the libraries that it never loads. Of most others SUMO's own wheel has the same: libsumo gets links to
-// these, which halves the image.
+// libsumoFiles chooses libsumo without the libraries that it never loads. Of most others SUMO's own wheel has the same: libsumo gets links
+// to these, which halves the image.
 func libsumoFiles(dir, version string, python wheel.Python) ([]oci.File, error) {
 	folder := release.Libsumo(dir, version, python.Tag())
 	own := filepath.Join(folder, "libsumo.libs")
@@ -235,9 +235,12 @@ type compiler struct {
 	python wheel.Python
 }
 
-// bytecode has the image's interpreter compile the modules among files, which stand below the folder from and in the image below to. Without
-// that each run would spend seconds on it. The bytecode stands in the folder made. Modules that are no Python of today, as some of SUMO's
-// oldest tools, have none.
+// triplets are the names of folders of libraries, by architecture in Go's terms.
+var triplets = map[string]string{"amd64": "x86_64-linux-gnu", "arm64": "aarch64-linux-gnu"}
+
+// bytecode has the image's interpreter compile the modules among files, which stand below the folder from and in the image below to.
+// Without that each run would spend seconds on it. The bytecode stands in the folder made. Modules that are no Python of today, as some of
+// SUMO's oldest tools, have none.
 func (c compiler) bytecode(ctx context.Context, files []oci.File, from, to, made string) ([]oci.File, error) {
 	var sources []string
 	places := map[string]string{}
@@ -248,7 +251,7 @@ func (c compiler) bytecode(ctx context.Context, files []oci.File, from, to, made
 		}
 	}
 	slices.Sort(sources) // the order decides which constants two modules share, and so single bytes
-	loaders, err := filepath.Glob(filepath.Join(c.root, "usr/lib/*-linux-gnu/ld-linux*.so.?"))
+	loaders, err := filepath.Glob(filepath.Join(c.root, "usr/lib", triplets[c.python.Architecture], "ld-linux-*.so.?"))
 	if err != nil || len(loaders) != 1 {
 		return nil, fmt.Errorf("%s has no loader: %v", c.root, loaders)
 	}
@@ -269,7 +272,7 @@ func (c compiler) bytecode(ctx context.Context, files []oci.File, from, to, made
 		place := path.Join(path.Dir(places[source]), "__pycache__", name)
 		compiled = append(compiled, oci.File{Path: place, Mode: 0o644, Source: bytecode})
 	}
-	if len(compiled) < len(sources)*9/10 {
+	if len(compiled)*10 < len(sources)*9 {
 		return nil, fmt.Errorf("compiling %d modules with the Python of %s: %w: %s", len(sources), c.root, failed, said)
 	}
 	return compiled, nil

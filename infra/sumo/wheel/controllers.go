@@ -202,7 +202,7 @@ func FindInterpreter(ctx context.Context, given string) (Interpreter, error) {
 
 // aboutItself prints where an interpreter is, whatever script or link stands before it, and what it is. A build without the global lock,
 // whose flag is t, needs wheels of its own.
-const aboutItself = `import sys; print(sys.executable, sys.implementation.name + getattr(sys, "abiflags", ""), *sys.version_info[:2], sep="\n")`
+const aboutItself = `import sys; print(sys.executable, sys.implementation.name + sys.abiflags, *sys.version_info[:2], sep="\n")`
 
 func ask(ctx context.Context, program string) (Interpreter, error) {
 	said, err := exec.CommandContext(ctx, program, "-I", "-S", "-c", aboutItself).Output()
