@@ -119,8 +119,10 @@ type builder struct {
 	sumo    string // folder of the installed versions of SUMO
 	recipes []recipe
 	refresh bool
-	mirror  func(context.Context) (mirror, error)
-	log     io.Writer
+	// requirements is a file that names packages to add for programs; empty for none.
+	requirements string
+	mirror       func(context.Context) (mirror, error)
+	log          io.Writer
 }
 
 // build makes all images. It gets SUMO and Debian's packages while it compiles our programs.
@@ -227,6 +229,7 @@ type contents struct {
 	sumo     []oci.File // of SUMO's wheel
 	packages string     // the file of the layer with the packages that programs share
 	tools    []oci.File // what programs need of this version of SUMO
+	added    []oci.File // the operator's own packages
 }
 
 // collect finds what the image holds of wheels. Bytecode goes into the folder made.
@@ -247,7 +250,17 @@ func (b builder) collect(ctx context.Context, r recipe, c *contents, made string
 		return err
 	}
 	defer os.RemoveAll(root)
-	c.tools, err = compiler{root, r.python}.tools(ctx, b.sumo, r.sumo, made)
+	if c.tools, err = (compiler{root, r.python}).tools(ctx, b.sumo, r.sumo, made); err != nil || b.requirements == "" {
+		return err
+	}
+	folder := filepath.Join(made, r.sumo)
+	if err := os.Mkdir(folder, 0o755); err != nil {
+		return err
+	}
+	if err := wheel.Added(ctx, folder, b.log, r.python, b.requirements); err != nil {
+		return err
+	}
+	c.added, err = compiler{root, r.python}.added(ctx, folder, made)
 	return err
 }
 
@@ -264,6 +277,12 @@ func (r recipe) image(c contents, programs string) oci.Image {
 	if r.python.Minor > 0 {
 		layers = append(layers, oci.Tar(c.packages), oci.Files(c.tools...))
 	}
+	env := r.env
+	if len(c.added) > 0 {
+		layers = append(layers, oci.Files(c.added...))
+		env = slices.Clone(env)
+		env[len(env)-1] += string(filepath.ListSeparator) + addedFolder // of SUMO_PYTHONPATH
+	}
 	var own []oci.File
 	for _, pkg := range r.programs {
 		name := path.Base(pkg)
@@ -274,7 +293,7 @@ func (r recipe) image(c contents, programs string) oci.Image {
 		Architecture: runtime.GOARCH,
 		User:         user,
 		Entrypoint:   []string{own[0].Path},
-		Env:          r.env,
+		Env:          env,
 		Labels:       map[string]string{title: path.Base(r.programs[0])},
 		Layers:       append(layers, oci.Files(own...)),
 	}

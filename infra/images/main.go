@@ -1,6 +1,6 @@
 // Command images builds the container images without a container engine: the functions, and each version of SUMO on offer.
 //
-//	images build [--out FOLDER] [--refresh] [VERSION...]
+//	images build [--out FOLDER] [--refresh] [--packages REQUIREMENTS.txt] [VERSION...]
 //	images push --registry REGISTRY [--out FOLDER] [VERSION...]
 //	images slim sumo|debian-sumo|functions|python ROOT LAYER.tar
 //	images wheel VERSION INSTALLATIONS LAYER.tar
@@ -56,7 +56,7 @@ func main() {
 }
 
 func run(ctx context.Context, args []string) error {
-	usage := errors.New("usage: images build [--out FOLDER] [--refresh] [VERSION...]" +
+	usage := errors.New("usage: images build [--out FOLDER] [--refresh] [--packages REQUIREMENTS.txt] [VERSION...]" +
 		" | images push --registry REGISTRY [--out FOLDER] [VERSION...]" +
 		" | images slim sumo|debian-sumo|functions|python ROOT LAYER.tar | images wheel VERSION INSTALLATIONS LAYER.tar" +
 		" | images python VERSION MINOR INSTALLATIONS LAYER.tar")
@@ -96,6 +96,7 @@ func run(ctx context.Context, args []string) error {
 		return writePython(ctx, wheel.Python{Minor: minor, Architecture: runtime.GOARCH}, args[2], args[0], args[3])
 	case "build":
 		refresh := flags.Bool("refresh", false, "get Debian's packages again")
+		requirements := flags.String("packages", "", "`file` of packages to add to images for programs, as pip reads it")
 		if err := flags.Parse(args); err != nil {
 			return err
 		}
@@ -113,7 +114,7 @@ func run(ctx context.Context, args []string) error {
 		}
 		b := builder{
 			out: *out, cache: filepath.Join(cache, "sumo-k8", "images"), sumo: sumo, recipes: recipes, refresh: *refresh,
-			mirror: findMirror, log: os.Stdout,
+			requirements: *requirements, mirror: findMirror, log: os.Stdout,
 		}
 		return b.build(ctx)
 	case "push":

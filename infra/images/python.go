@@ -257,7 +257,7 @@ func (c compiler) bytecode(ctx context.Context, files []oci.File, from, to, made
 	}
 	// In a Debian system that is not this machine's, the loader finds neither the program's libraries nor the program its modules.
 	cmd := exec.CommandContext(ctx, loaders[0], "--library-path", filepath.Dir(loaders[0]),
-		filepath.Join(c.root, fmt.Sprintf("usr/bin/python3.%d", c.python.Minor)), "-S", "-W", "ignore", "-m", "compileall", "-qq",
+		filepath.Join(c.root, fmt.Sprintf("usr/bin/python3.%d", c.python.Minor)), "-B", "-S", "-W", "ignore", "-m", "compileall", "-qq", "-f",
 		"--invalidation-mode", "unchecked-hash", "-s", from, "-p", to, "-i", "-")
 	cmd.Env = []string{"PYTHONHOME=" + filepath.Join(c.root, "usr"), "PYTHONPYCACHEPREFIX=" + made, "PYTHONHASHSEED=0", "LC_ALL=C.UTF-8"}
 	cmd.Stdin = strings.NewReader(strings.Join(sources, "\n") + "\n")
@@ -338,6 +338,23 @@ func (c compiler) packages(ctx context.Context, dir, made string, debian ...stri
 	}
 	more, err := c.bytecode(ctx, standard, c.root, "/", made)
 	return slices.Concat(files, compiled, more), err
+}
+
+// addedFolder is the folder of an image with the operator's own packages.
+const addedFolder = installations + "/python/added"
+
+// added chooses all that stands in folder, with bytecode.
+func (c compiler) added(ctx context.Context, folder, made string) ([]oci.File, error) {
+	var files []oci.File
+	err := eachFile(folder, func(name, inside string) error {
+		files = append(files, oci.File{Path: path.Join(addedFolder, inside), Mode: 0o644, Source: name})
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	compiled, err := c.bytecode(ctx, files, folder, addedFolder, made)
+	return append(files, compiled...), err
 }
 
 // tools chooses what toolFiles does, with bytecode.

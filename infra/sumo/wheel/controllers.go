@@ -76,6 +76,54 @@ func Packages(ctx context.Context, dir string, log io.Writer, python Python, rel
 	return installer{dir: dir, log: log, architecture: python.Architecture}.packages(ctx, pins(), python, releases)
 }
 
+// Added unpacks into the folder into the packages that a file of requirements names, as pip reads it, with what they need for a Python that
+// need not be on this machine, but not those that all programs share: these keep their versions.
+func Added(ctx context.Context, into string, log io.Writer, python Python, requirements string) error {
+	return installer{log: log}.added(ctx, into, pins(), python, requirements)
+}
+
+// newestC is the second number of the version of the C library that packages may want: that of the oldest Debian that images are made of.
+const newestC = 36
+
+func (i installer) added(ctx context.Context, into string, known []pin, python Python, requirements string) error {
+	shared, err := chooseShared(known, python)
+	if err != nil {
+		return err
+	}
+	work, err := os.MkdirTemp("", unfinished)
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(work)
+	var versions strings.Builder
+	for _, w := range shared {
+		fmt.Fprintf(&versions, "%s==%s\n", w.name, w.version)
+	}
+	constraints := filepath.Join(work, "constraints.txt")
+	if err := os.WriteFile(constraints, []byte(versions.String()), 0o644); err != nil {
+		return err
+	}
+	args := []string{"--requirement", requirements, "--constraint", constraints, fmt.Sprintf("--python-version=3.%d", python.Minor),
+		"--implementation=cp", "--abi=" + python.Tag(), "--abi=abi3", "--abi=none", "--platform=manylinux2014" + machines[python.Architecture]}
+	for c := newestC; c >= 5; c-- {
+		args = append(args, fmt.Sprintf("--platform=manylinux_2_%d%s", c, machines[python.Architecture]))
+	}
+	fmt.Fprintf(i.log, "packages of %s for %s: downloading\n", requirements, python)
+	files, err := i.pip(ctx, work, args...)
+	if err != nil {
+		return err
+	}
+	for _, file := range files {
+		if slices.ContainsFunc(shared, func(w pin) bool { return w.file == filepath.Base(file) }) {
+			continue
+		}
+		if err := unpack(ctx, file, into, used); err != nil {
+			return fmt.Errorf("unpacking %s: %w", filepath.Base(file), err)
+		}
+	}
+	return nil
+}
+
 // HasLibsumo is whether a release has a libsumo for a Python.
 func HasLibsumo(r release.Release, python Python) bool {
 	_, err := choose(pins(), python, "libsumo", r.Full)

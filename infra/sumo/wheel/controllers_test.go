@@ -5,6 +5,8 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -158,6 +160,31 @@ func TestPackagesOfTwoPythonsStandSideBySideAndASUMONeedNotHaveLibsumo(t *testin
 	}
 	if diff := cmp.Diff(before, below(t, dir)); diff != "" {
 		t.Errorf("files after a failure (-before +after):\n%s", diff)
+	}
+}
+
+func TestAnOperatorAddsPackagesButDoesNotReplaceThoseThatAllShare(t *testing.T) {
+	t.Parallel()
+	x := index{folder: t.TempDir()}
+	x.add(t, "six-1.0-py2.py3-none-any.whl", map[string]string{"six.py": ""})
+	writeWheel(t, x.folder, "six-2.0-py2.py3-none-any.whl", map[string]string{"six.py": ""})
+	writeWheel(t, x.folder, "extra-1.0-cp313-abi3-manylinux_2_34_x86_64.whl", map[string]string{"extra/__init__.py": "", "extra/tests/x.py": ""})
+	writeWheel(t, x.folder, "extra-2.0-cp313-abi3-manylinux_2_39_x86_64.whl", map[string]string{"extra/__init__.py": ""})
+	for requirements, want := range map[string][]string{
+		"extra\nsix\n": {"extra-1.0.dist-info/METADATA", "extra-1.0.dist-info/RECORD", "extra-1.0.dist-info/WHEEL", "extra/__init__.py"},
+		"six==2.0\n":   nil,
+		"missing\n":    nil,
+	} {
+		file, into := filepath.Join(t.TempDir(), "requirements.txt"), t.TempDir()
+		if err := os.WriteFile(file, []byte(requirements), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		i := installer{log: io.Discard, env: []string{"PIP_NO_INDEX=1", "PIP_FIND_LINKS=" + x.folder}}
+		err := i.added(t.Context(), into, x.known, Python{13, "amd64"}, file)
+		got := slices.Sorted(maps.Keys(below(t, into)))
+		if diff := cmp.Diff(want, got); diff != "" || (err != nil) != (want == nil) {
+			t.Errorf("%q: %v (-want +got):\n%s", requirements, err, diff)
+		}
 	}
 }
 
