@@ -213,6 +213,24 @@ func TestTheInterpreterIsFoundWithoutLinks(t *testing.T) {
 	}
 }
 
+// withLibsumo returns what programs run with, where there is a libsumo of the version for this machine's Python. Then it must be installed.
+func withLibsumo(t *testing.T, version string) release.Python {
+	t.Helper()
+	python := sumotest.Python(t, version)
+	interpreter, err := FindInterpreter(t.Context(), python.Interpreter)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, _ := release.Find(version)
+	switch exists := HasLibsumo(r, interpreter.Python); {
+	case !exists:
+		t.Skipf("SUMO %s has no libsumo for %s", version, interpreter)
+	case !python.Libsumo:
+		t.Fatalf("libsumo of SUMO %s is not installed: make sumo-controllers VERSIONS=%s", version, version)
+	}
+	return python
+}
+
 // program imports all that is installed, and simulates 20 steps in its own process.
 const program = `
 import sys, libsumo, lxml.etree, numpy, pandas, scipy.optimize, scipy.sparse.linalg, scipy.stats, sumolib, traci
@@ -230,7 +248,7 @@ libsumo.close()
 func TestProgramsImportEveryPackageAndSimulateInTheirOwnProcess(t *testing.T) {
 	t.Parallel()
 	sumotest.Each(t, func(t *testing.T, sumo release.Installation) {
-		python := sumotest.Python(t, sumo.Version)
+		python := withLibsumo(t, sumo.Version)
 		network := filepath.Join(t.TempDir(), "grid.net.xml")
 		if said, err := sumotest.Command(t, sumo, "netgenerate", "--grid", "--grid.number=2", "-o", network).CombinedOutput(); err != nil {
 			t.Fatalf("%v: %s", err, said)
