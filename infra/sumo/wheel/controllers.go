@@ -203,8 +203,8 @@ func (i installer) addPackages(ctx context.Context, folder, what string, wheels 
 	})
 }
 
-// used leaves out the packages' own tests, a third of their files, and what C programs and checkers of types read. Private modules among the
-// tests stay: numpy 2.2 imports one.
+// used leaves out the packages' own tests, a third of their files, and what C programs and checkers of types read. Private modules among
+// the tests stay: numpy 2.2 imports one.
 func used(name string) bool {
 	tests := strings.Contains(name, "/tests/") && !strings.HasPrefix(path.Base(name), "_")
 	return !tests && !slices.Contains([]string{".pyi", ".pyx", ".pxd", ".pxi", ".h", ".a"}, path.Ext(name))

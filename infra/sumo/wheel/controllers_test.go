@@ -142,7 +142,8 @@ func TestPackagesOfTwoPythonsStandSideBySideAndASUMONeedNotHaveLibsumo(t *testin
 	if diff := cmp.Diff(map[string]string{
 		"1.18/libsumo/cp311/libsumo/__init__.py": "1.18 for 3.11", "1.18/libsumo/cp311/libsumo.libs/x.so": "",
 		"1.28/libsumo/cp311/libsumo/__init__.py": "1.28 for 3.11", "1.28/libsumo/cp313/libsumo/__init__.py": "1.28 for 3.13",
-		"python/cp311/numpy/__init__.py": "3.11", "python/cp311/numpy/testing/x.py": "", "python/cp311/numpy/core/tests/_y.py": "", "python/cp311/six.py": "six",
+		"python/cp311/numpy/__init__.py": "3.11", "python/cp311/numpy/testing/x.py": "",
+		"python/cp311/numpy/core/tests/_y.py": "", "python/cp311/six.py": "six",
 		"python/cp313/numpy/__init__.py": "3.13", "python/cp313/six.py": "six",
 	}, files); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
@@ -169,7 +170,9 @@ func TestAnOperatorAddsPackagesButDoesNotReplaceThoseThatAllShare(t *testing.T) 
 	x := index{folder: t.TempDir()}
 	x.add(t, "six-1.0-py2.py3-none-any.whl", map[string]string{"six.py": ""})
 	writeWheel(t, x.folder, "six-2.0-py2.py3-none-any.whl", map[string]string{"six.py": ""})
-	writeWheel(t, x.folder, "extra-1.0-cp313-abi3-manylinux_2_34_x86_64.whl", map[string]string{"extra/__init__.py": "", "extra/tests/x.py": ""})
+	writeWheel(t, x.folder, "extra-1.0-cp313-abi3-manylinux_2_34_x86_64.whl", map[string]string{
+		"extra/__init__.py": "", "extra/tests/x.py": "",
+	})
 	writeWheel(t, x.folder, "extra-2.0-cp313-abi3-manylinux_2_39_x86_64.whl", map[string]string{"extra/__init__.py": ""})
 	for requirements, want := range map[string][]string{
 		"extra\nsix\n": {"extra-1.0.dist-info/METADATA", "extra-1.0.dist-info/RECORD", "extra-1.0.dist-info/WHEEL", "extra/__init__.py"},

@@ -213,7 +213,9 @@ func (i installer) pip(ctx context.Context, work string, args ...string) (files 
 		return nil, fmt.Errorf("%w: python3 and its pip are missing: run make install", ErrUnavailable)
 	}
 	into := filepath.Join(work, "wheels")
-	args = append([]string{"-m", "pip", "download", "--only-binary=:all:", "--no-input", "--disable-pip-version-check", "--dest", into}, args...)
+	args = append([]string{
+		"-m", "pip", "download", "--only-binary=:all:", "--no-input", "--disable-pip-version-check", "--dest", into,
+	}, args...)
 	cmd := exec.CommandContext(ctx, python, args...)
 	cmd.Env = append(os.Environ(), i.env...)
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
