@@ -52,7 +52,7 @@ test: ## Run every test against real Postgres, S3 and SUMO, with the race detect
 	@CGO_ENABLED=1 GORACE=atexit_sleep_ms=10 $(GO) test -race -timeout 15m ./...
 
 # What reads, runs or judges SUMO; the tests of everything else are the same for each version.
-VERSIONED := ./pkg/sumo/... ./pkg/scenario/... ./test_networks/... ./infra/images/...
+VERSIONED := ./pkg/sumo/... ./infra/sumo/... ./pkg/scenario/... ./test_networks/... ./infra/images/...
 
 .PHONY: test-versions
 test-versions: ## Run the tests that start SUMO with every version on offer
@@ -113,15 +113,21 @@ bench-lab: ## Measure on the lab, after make e2e, the first request to each func
 fuzz: ## Fuzz each parser, and every operation of the API, for 30 seconds
 	@infra/fuzz.sh 30s
 
+# Versions of SUMO for which there also is an image for programs of scenarios, and a file of packages to add to it, as pip reads it.
+CONTROLLER_VERSIONS ?= newest
+CONTROLLER_PACKAGES ?=
+
 .PHONY: images
 images: ## Build the container images into .local/images, without Docker; VERSIONS="oldest newest" leaves out SUMOs in between
 	@infra/debian/install.sh mmdebstrap pip
-	@CGO_ENABLED=0 $(GO) run ./infra/images build --out $(LOCAL)/images $(or $(VERSIONS),all)
+	@CGO_ENABLED=0 $(GO) run ./infra/images build --out $(LOCAL)/images $(if $(CONTROLLER_PACKAGES),--packages "$(CONTROLLER_PACKAGES)") \
+		$(or $(VERSIONS),all) $(addsuffix -python,$(CONTROLLER_VERSIONS))
 
 .PHONY: push
 push: $(filter images,$(MAKECMDGOALS)) ## Push the images to a registry: make push REGISTRY=registry.example.org/traffic TAG=v1.0.0
 	@test -n "$(REGISTRY)" || { echo "REGISTRY is not set: make push REGISTRY=registry.example.org/traffic"; exit 1; }
-	@CGO_ENABLED=0 $(GO) run ./infra/images push --registry "$(REGISTRY)" --tag "$(TAG)" --out $(LOCAL)/images $(or $(VERSIONS),all)
+	@CGO_ENABLED=0 $(GO) run ./infra/images push --registry "$(REGISTRY)" --tag "$(TAG)" --out $(LOCAL)/images \
+		$(or $(VERSIONS),all) $(addsuffix -python,$(CONTROLLER_VERSIONS))
 
 .PHONY: networks
 networks: ## Rebuild the scenarios of test_networks with the tools of Debian's SUMO

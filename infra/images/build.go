@@ -35,6 +35,8 @@ type recipe struct {
 	source string // of files from Debian
 	sumo   string // the version of SUMO that it holds, if any
 	wheel  bool   // whether that SUMO is a wheel's; otherwise it is among the files from Debian
+	// python is what programs of a scenario run with; its zero value stands for none.
+	python wheel.Python
 	// programs are the packages of our programs in this module. The first one is the image's entry point.
 	programs []string
 	env      []string
@@ -93,14 +95,34 @@ func (r recipe) tagged(release string) string {
 	return repository + ":" + release
 }
 
+// fromDebian is a layer of files from Debian, which images share.
+type fromDebian struct {
+	suite, source string
+	holds         string // how the name and version of a package begin that must be in it
+}
+
+// fromDebian returns the image's layers from Debian, the lowest first.
+func (r recipe) fromDebian() []fromDebian {
+	layers := []fromDebian{{suite: r.suite, source: r.source}}
+	if !r.wheel && r.sumo != "" {
+		layers[0].holds = "sumo " + r.sumo + "."
+	}
+	if r.python.Minor > 0 {
+		layers = append(layers, fromDebian{r.suite, "python", fmt.Sprintf("python3.%d-minimal ", r.python.Minor)})
+	}
+	return layers
+}
+
 type builder struct {
 	out     string // folder of the archives
 	cache   string // folder of what comes from Debian
 	sumo    string // folder of the installed versions of SUMO
 	recipes []recipe
 	refresh bool
-	mirror  func(context.Context) (mirror, error)
-	log     io.Writer
+	// requirements is a file that names packages to add for programs; empty for none.
+	requirements string
+	mirror       func(context.Context) (mirror, error)
+	log          io.Writer
 }
 
 // build makes all images. It gets SUMO and Debian's packages while it compiles our programs.
@@ -118,15 +140,17 @@ func (b builder) build(ctx context.Context) error {
 	}
 	defer unlock()
 	var packages, wheels []string
-	var wanted []recipe // one for each layer from Debian
+	var wanted []fromDebian
 	for _, r := range b.recipes {
 		for _, pkg := range r.programs {
 			if !slices.Contains(packages, module+pkg) {
 				packages = append(packages, module+pkg)
 			}
 		}
-		if !slices.ContainsFunc(wanted, r.sharesLayer) {
-			wanted = append(wanted, r)
+		for _, layer := range r.fromDebian() {
+			if !slices.Contains(wanted, layer) {
+				wanted = append(wanted, layer)
+			}
 		}
 		if r.wheel {
 			wheels = append(wheels, r.sumo)
@@ -135,13 +159,13 @@ func (b builder) build(ctx context.Context) error {
 	making, stop := errgroup.WithContext(ctx)
 	making.Go(func() error { return compile(stop, programs, packages...) })
 	if len(wheels) > 0 {
-		making.Go(func() error { return wheel.Install(stop, b.sumo, b.log, wheels...) })
+		making.Go(func() error { return b.install(stop, wheels) })
 	}
 	layers := make([]string, len(wanted))
-	for n, r := range wanted {
+	for n, layer := range wanted {
 		making.Go(func() (err error) {
-			if layers[n], err = b.debian(stop, r); err != nil {
-				return fmt.Errorf("making the layer of %s: %w", r.source, err)
+			if layers[n], err = b.debian(stop, layer); err != nil {
+				return fmt.Errorf("making the layer of %s: %w", layer.source, err)
 			}
 			return nil
 		})
@@ -149,19 +173,25 @@ func (b builder) build(ctx context.Context) error {
 	if err := making.Wait(); err != nil {
 		return err
 	}
+	made, err := os.MkdirTemp("", "images-bytecode")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(made)
+	parts := make([]contents, len(b.recipes))
+	for n, r := range b.recipes {
+		for _, layer := range r.fromDebian() {
+			parts[n].debian = append(parts[n].debian, layers[slices.Index(wanted, layer)])
+		}
+		if err := b.collect(ctx, r, &parts[n], made); err != nil {
+			return fmt.Errorf("making the image %s: %w", r.name, err)
+		}
+	}
 	var writing errgroup.Group
-	for _, r := range b.recipes {
+	for n, r := range b.recipes {
 		writing.Go(func() error {
-			debian := layers[slices.IndexFunc(wanted, r.sharesLayer)]
-			var own []oci.File
-			if r.wheel {
-				var err error
-				if own, err = sumoFiles(b.sumo, r.sumo, debian); err != nil {
-					return fmt.Errorf("making the image %s: %w", r.name, err)
-				}
-			}
 			archive := filepath.Join(b.out, r.file())
-			digest, err := r.image(debian, own, programs).WriteFile(archive)
+			digest, err := r.image(parts[n], programs).WriteFile(archive)
 			if err != nil {
 				return err
 			}
@@ -176,17 +206,82 @@ func (b builder) build(ctx context.Context) error {
 	return writing.Wait()
 }
 
-// sharesLayer is whether another recipe takes the same files from Debian.
-func (r recipe) sharesLayer(other recipe) bool {
-	return r.suite == other.suite && r.source == other.source
+// install installs versions of SUMO, and what the images for programs take of wheels.
+func (b builder) install(ctx context.Context, versions []string) error {
+	if err := wheel.Install(ctx, b.sumo, b.log, versions...); err != nil {
+		return err
+	}
+	for _, r := range b.recipes {
+		if r.python.Minor == 0 {
+			continue
+		}
+		sumo, _ := release.Find(r.sumo) // it was on offer when the recipe was made
+		if err := wheel.Packages(ctx, b.sumo, b.log, r.python, []release.Release{sumo}); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
-// image puts what changes least into the lowest layer: Debian's files, then those of SUMO's wheel, if any, then our programs, which are
-// taken from a folder.
-func (r recipe) image(debian string, sumo []oci.File, programs string) oci.Image {
-	layers := []oci.Layer{oci.Tar(debian)}
+// contents are what an image holds beside our programs.
+type contents struct {
+	debian   []string   // the files of its layers from Debian
+	sumo     []oci.File // of SUMO's wheel
+	packages string     // the file of the layer with the packages that programs share
+	tools    []oci.File // what programs need of this version of SUMO
+	added    []oci.File // the operator's own packages
+}
+
+// collect finds what the image holds of wheels. Bytecode goes into the folder made.
+func (b builder) collect(ctx context.Context, r recipe, c *contents, made string) (err error) {
 	if r.wheel {
-		layers = append(layers, oci.Files(sumo...))
+		if c.sumo, err = sumoFiles(b.sumo, r.sumo, c.debian[0]); err != nil {
+			return err
+		}
+	}
+	if r.python.Minor == 0 {
+		return nil
+	}
+	if c.packages, err = b.packagesLayer(ctx, r.python, c.debian); err != nil {
+		return err
+	}
+	root, err := unpackLayers(ctx, c.debian...)
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(root)
+	if c.tools, err = (compiler{root, r.python}).tools(ctx, b.sumo, r.sumo, made); err != nil || b.requirements == "" {
+		return err
+	}
+	folder := filepath.Join(made, r.sumo)
+	if err := os.Mkdir(folder, 0o755); err != nil {
+		return err
+	}
+	if err := wheel.Added(ctx, folder, b.log, r.python, b.requirements); err != nil {
+		return err
+	}
+	c.added, err = compiler{root, r.python}.added(ctx, folder, made)
+	return err
+}
+
+// image puts what changes least into the lowest layer: Debian's files, then those of SUMO's wheel, if any, then what programs of scenarios
+// run with, if it is for those, then our programs, which are taken from a folder. So images for programs share the layers of those without.
+func (r recipe) image(c contents, programs string) oci.Image {
+	var layers []oci.Layer
+	for _, name := range c.debian {
+		layers = append(layers, oci.Tar(name))
+	}
+	if r.wheel {
+		layers = slices.Insert(layers, min(1, len(layers)), oci.Files(c.sumo...))
+	}
+	if r.python.Minor > 0 {
+		layers = append(layers, oci.Tar(c.packages), oci.Files(c.tools...))
+	}
+	env := r.env
+	if len(c.added) > 0 {
+		layers = append(layers, oci.Files(c.added...))
+		env = slices.Clone(env)
+		env[len(env)-1] += string(filepath.ListSeparator) + addedFolder // of SUMO_PYTHONPATH
 	}
 	var own []oci.File
 	for _, pkg := range r.programs {
@@ -198,7 +293,7 @@ func (r recipe) image(debian string, sumo []oci.File, programs string) oci.Image
 		Architecture: runtime.GOARCH,
 		User:         user,
 		Entrypoint:   []string{own[0].Path},
-		Env:          r.env,
+		Env:          env,
 		Labels:       map[string]string{title: path.Base(r.programs[0])},
 		Layers:       append(layers, oci.Files(own...)),
 	}

@@ -4,29 +4,42 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/sumo-k8/sumo-k8/infra/images/oci"
+	"github.com/sumo-k8/sumo-k8/infra/sumo/wheel"
 	"github.com/sumo-k8/sumo-k8/pkg/sumo/release"
 )
 
 // TestTheDockerfilesMakeTheSameImages compares what the Dockerfiles say beyond files with what we build.
 func TestTheDockerfilesMakeTheSameImages(t *testing.T) {
 	t.Parallel()
-	for _, r := range append(recipesFor(release.All()), packagedRecipe("1.15")) {
+	recipes := append(recipesFor(release.All()), packagedRecipe("1.15"))
+	for _, sumo := range release.All() {
+		recipes = append(recipes, pythonRecipe(sumo))
+	}
+	for _, r := range recipes {
 		t.Run(r.name, func(t *testing.T) {
 			t.Parallel()
-			content, err := os.ReadFile(r.source + ".Dockerfile")
+			name := r.source
+			if r.python.Minor > 0 {
+				name = "python"
+			}
+			content, err := os.ReadFile(name + ".Dockerfile")
 			if err != nil {
 				t.Fatal(err)
 			}
-			dockerfile := strings.NewReplacer("${VERSION}", r.sumo, "\nARG VERSION\n", "\n").Replace(string(content))
+			dockerfile := strings.NewReplacer(
+				"${VERSION}", r.sumo, "${DEBIAN}", r.suite, "${PYTHON}", strconv.Itoa(r.python.Minor),
+			).Replace(string(content))
 			_, final, _ := strings.Cut(dockerfile, "\nFROM scratch\n")
-			i := r.image("", nil, "")
+			i := r.image(contents{}, "")
 			var want []string
 			if len(i.Env) > 0 {
 				want = append(want, "ENV "+strings.Join(i.Env, " "))
@@ -36,15 +49,15 @@ func TestTheDockerfilesMakeTheSameImages(t *testing.T) {
 			}
 			want = append(want, "USER "+i.User, `ENTRYPOINT ["`+strings.Join(i.Entrypoint, `", "`)+`"]`)
 			got := strings.Split(strings.TrimSpace(final), "\n")
-			got = slices.DeleteFunc(got, func(line string) bool { return strings.HasPrefix(line, "COPY ") })
+			got = slices.DeleteFunc(got, func(line string) bool { return strings.HasPrefix(line, "COPY ") || strings.HasPrefix(line, "ARG ") })
 			if diff := cmp.Diff(want, got); diff != "" {
-				t.Errorf("the image's settings (-ours +%s.Dockerfile):\n%s", r.source, diff)
+				t.Errorf("the image's settings (-ours +%s.Dockerfile):\n%s", name, diff)
 			}
 			for _, part := range []string{
 				"-o /out/usr/bin/ ./" + strings.Join(r.programs, " ./") + " ",
-				"COPY infra/images/" + r.source + ".packages /packages\n",
+				"COPY infra/images/" + r.source + ".packages ",
 				"/images slim " + r.source + " / /layer.tar",
-				"docker build -f infra/images/" + r.source + ".Dockerfile",
+				"docker build -f infra/images/" + name + ".Dockerfile",
 				" .\n",
 				"FROM debian:" + r.suite + " AS debian\n",
 			} {
@@ -59,15 +72,20 @@ func TestTheDockerfilesMakeTheSameImages(t *testing.T) {
 func TestEveryImageHasAnArchiveAndAnEntryPointOfItsOwn(t *testing.T) {
 	t.Parallel()
 	archives := map[string]string{}
-	for _, r := range recipesFor(release.All()) {
+	recipes, err := chosen([]string{wheel.All, wheel.All + suffix})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range recipes {
 		if other, taken := archives[r.file()]; taken {
 			t.Errorf("%s and %s have the same archive", r.name, other)
 		}
 		archives[r.file()] = r.name
 	}
 	want := map[string]string{"functions-dev.tar": "dev.local/functions:dev"}
-	for _, r := range release.All() {
+	for _, r := range release.On(runtime.GOARCH) {
 		want["sumo-"+r.Version+".tar"] = "dev.local/sumo:" + r.Version
+		want["sumo-"+r.Version+"-python.tar"] = "dev.local/sumo:" + r.Version + "-python"
 	}
 	if diff := cmp.Diff(want, archives); diff != "" {
 		t.Errorf("archives (-want +got):\n%s", diff)
@@ -94,7 +112,7 @@ func TestTheSameProgramAndLayerGiveTheSameDigestInEveryFolder(t *testing.T) {
 		if err := oci.WriteLayer(f, oci.Files(oci.File{Path: "/usr/bin/sumo", Mode: 0o755, Data: []byte("code")})); err != nil {
 			t.Fatal(err)
 		}
-		digest, err := r.image(layer, nil, dir).WriteFile(filepath.Join(dir, r.file()))
+		digest, err := r.image(contents{debian: []string{layer}}, dir).WriteFile(filepath.Join(dir, r.file()))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -33,6 +33,7 @@ type source struct {
 
 var sources = map[string]source{
 	"sumo": readSource("sumo"), "debian-sumo": readSource("debian-sumo"), "functions": readSource("functions"),
+	"python": readSource("python"),
 }
 
 func readSource(name string) source {
@@ -72,9 +73,8 @@ func writeLayer(files []oci.File, name string) error {
 	return f.Close()
 }
 
-// debian returns the file of the layer that the image, and those that share it, take from Debian: from the cache when it is there.
-// A list of the packages in it is next to it.
-func (b builder) debian(ctx context.Context, r recipe) (string, error) {
+// debian returns the file of a layer from Debian: from the cache when it is there. A list of the packages in it is next to it.
+func (b builder) debian(ctx context.Context, r fromDebian) (string, error) {
 	key, err := cacheKey(r.source)
 	if err != nil {
 		return "", err
@@ -98,8 +98,8 @@ func (b builder) debian(ctx context.Context, r recipe) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if !r.wheel && r.sumo != "" && !slices.ContainsFunc(packages, func(p string) bool { return strings.HasPrefix(p, "sumo "+r.sumo+".") }) {
-		return "", fmt.Errorf("the SUMO of Debian %s is not %s: its packages are %s", r.suite, r.sumo, strings.Join(packages, ", "))
+	if r.holds != "" && !slices.ContainsFunc(packages, func(p string) bool { return strings.HasPrefix(p, r.holds) }) {
+		return "", fmt.Errorf("Debian %s has no %s: its packages are %s", r.suite, r.holds, strings.Join(packages, ", "))
 	}
 	if err := os.WriteFile(list, []byte(strings.Join(packages, "\n")+"\n"), 0o644); err != nil {
 		return "", err
@@ -124,7 +124,7 @@ func cacheKey(source string) (string, error) {
 
 // bootstrap makes the layer with mmdebstrap, which gets the packages from a mirror, checks Debian's signatures and unpacks
 // them in a folder of its own. No script of a package runs. It returns the packages that the layer holds files of.
-func bootstrap(ctx context.Context, r recipe, from mirror, layer string) ([]string, error) {
+func bootstrap(ctx context.Context, r fromDebian, from mirror, layer string) ([]string, error) {
 	mmdebstrap, err := exec.LookPath("mmdebstrap")
 	if err != nil {
 		return nil, errors.New("mmdebstrap is missing: install it on Debian or Ubuntu with apt-get install mmdebstrap, " +

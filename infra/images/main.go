@@ -1,12 +1,14 @@
 // Command images builds the container images without a container engine: the functions, and each version of SUMO on offer.
 //
-//	images build [--out FOLDER] [--refresh] [VERSION...]
+//	images build [--out FOLDER] [--refresh] [--packages REQUIREMENTS.txt] [VERSION...]
 //	images push --registry REGISTRY [--out FOLDER] [VERSION...]
-//	images slim sumo|debian-sumo|functions ROOT LAYER.tar
+//	images slim sumo|debian-sumo|functions|python ROOT LAYER.tar
 //	images wheel VERSION INSTALLATIONS LAYER.tar
+//	images python VERSION MINOR INSTALLATIONS LAYER.tar
 //
-// A version of SUMO is one on offer such as 1.28, or one of the words oldest, newest and all, which is the default. By its
-// name only there also is 1.15, from Debian, for tenants that earlier releases gave it.
+// A version of SUMO is one on offer such as 1.28, or one of the words oldest, newest and all. With -python at its end it is the image in
+// which programs of a scenario steer that SUMO, and its tools run. The default is all newest-python. By its name only there also is 1.15,
+// from Debian, for tenants that earlier releases gave it.
 //
 // build writes one OCI archive for each image. What comes from Debian is kept in the user's cache folder, so that only
 // the first build needs a network; --refresh asks Debian again, for its security updates. The same packages and the same
@@ -15,7 +17,8 @@
 // push copies the built images to a registry, with the credentials of docker login or podman login, and prints their names and
 // digests there.
 //
-// slim chooses an image's files from a whole Debian system, and wheel those of an installed SUMO; build and the Dockerfiles use them.
+// slim chooses an image's files from a whole Debian system, wheel those of an installed SUMO, and python what programs need of it, compiled
+// by this system's Python 3.MINOR; the Dockerfiles use them.
 package main
 
 import (
@@ -28,6 +31,8 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strconv"
+	"strings"
 	"syscall"
 
 	"github.com/google/go-containerregistry/pkg/authn"
@@ -51,9 +56,10 @@ func main() {
 }
 
 func run(ctx context.Context, args []string) error {
-	usage := errors.New("usage: images build [--out FOLDER] [--refresh] [VERSION...]" +
+	usage := errors.New("usage: images build [--out FOLDER] [--refresh] [--packages REQUIREMENTS.txt] [VERSION...]" +
 		" | images push --registry REGISTRY [--out FOLDER] [VERSION...]" +
-		" | images slim sumo|debian-sumo|functions ROOT LAYER.tar | images wheel VERSION INSTALLATIONS LAYER.tar")
+		" | images slim sumo|debian-sumo|functions|python ROOT LAYER.tar | images wheel VERSION INSTALLATIONS LAYER.tar" +
+		" | images python VERSION MINOR INSTALLATIONS LAYER.tar")
 	if len(args) == 0 {
 		return usage
 	}
@@ -79,8 +85,18 @@ func run(ctx context.Context, args []string) error {
 			return err
 		}
 		return writeLayer(files, args[2])
+	case "python":
+		if len(args) != 4 {
+			return usage
+		}
+		minor, err := strconv.Atoi(args[1])
+		if err != nil {
+			return usage
+		}
+		return writePython(ctx, wheel.Python{Minor: minor, Architecture: runtime.GOARCH}, args[2], args[0], args[3])
 	case "build":
 		refresh := flags.Bool("refresh", false, "get Debian's packages again")
+		requirements := flags.String("packages", "", "`file` of packages to add to images for programs, as pip reads it")
 		if err := flags.Parse(args); err != nil {
 			return err
 		}
@@ -98,7 +114,7 @@ func run(ctx context.Context, args []string) error {
 		}
 		b := builder{
 			out: *out, cache: filepath.Join(cache, "sumo-k8", "images"), sumo: sumo, recipes: recipes, refresh: *refresh,
-			mirror: findMirror, log: os.Stdout,
+			requirements: *requirements, mirror: findMirror, log: os.Stdout,
 		}
 		return b.build(ctx)
 	case "push":
@@ -123,28 +139,39 @@ func run(ctx context.Context, args []string) error {
 	return usage
 }
 
-// chosen returns the recipes of the functions and of the versions that args name, by default all on offer, on the machine's own
-// architecture.
+// chosen returns the recipes of the functions and of the versions that args name, by default all on offer and the newest for programs, on
+// the machine's own architecture.
 func chosen(args []string) ([]recipe, error) {
 	if len(args) == 0 {
-		args = []string{wheel.All}
+		args = []string{wheel.All, wheel.Newest + suffix}
 	}
-	var offered []string
+	var offered, programs []string
 	var others []recipe
 	for _, version := range args {
+		forPrograms, is := strings.CutSuffix(version, suffix)
 		switch r := packagedRecipe(version); {
+		case is:
+			programs = append(programs, forPrograms)
 		case r.suite == "":
 			offered = append(offered, version)
-		case !slices.ContainsFunc(others, r.sharesLayer):
+		case !slices.ContainsFunc(others, func(o recipe) bool { return o.name == r.name }):
 			others = append(others, r)
 		}
 	}
-	if len(offered) == 0 { // no wheel is wanted, so none need exist for this machine
-		return append(recipesFor(nil), others...), nil
+	var releases, withPython []release.Release
+	var err error
+	if len(offered) > 0 { // otherwise no wheel need exist for this machine
+		releases, err = wheel.Choose(runtime.GOARCH, offered...)
 	}
-	releases, err := wheel.Choose(runtime.GOARCH, offered...)
+	if err == nil && len(programs) > 0 {
+		withPython, err = wheel.Choose(runtime.GOARCH, programs...)
+	}
 	if err != nil {
 		return nil, err
 	}
-	return append(recipesFor(releases), others...), nil
+	recipes := append(recipesFor(releases), others...)
+	for _, r := range withPython {
+		recipes = append(recipes, pythonRecipe(r))
+	}
+	return recipes, nil
 }

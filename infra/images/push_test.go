@@ -28,7 +28,7 @@ func builtImages(t *testing.T) (folder string, digests map[string]string) {
 	t.Helper()
 	folder, digests = t.TempDir(), map[string]string{}
 	for _, r := range recipesFor(release.All()) {
-		i := r.image("", nil, "")
+		i := r.image(contents{}, "")
 		i.Layers = []oci.Layer{
 			oci.Files(oci.File{Path: "/etc/name", Mode: 0o644, Data: []byte(r.name)}),
 			oci.Files(oci.File{Path: i.Entrypoint[0], Mode: 0o755, Data: []byte(r.programs[0])}),

@@ -30,28 +30,22 @@ var dataFolders = []string{"data/xsd", "data/emissions", "data/proj"}
 func sumoFiles(dir, version, debian string) ([]oci.File, error) {
 	sumo := release.In(dir, version)
 	whole := filepath.Join(dir, version)
-	needs, err := loads(sumo)
+	needs, err := loads(bundle(sumo), sumo.Binary)
 	if err != nil {
 		return nil, err
 	}
 	if debian != "" {
-		if err := provides(debian, needs.system); err != nil {
+		if err := provides([]string{debian}, "SUMO", needs.system); err != nil {
 			return nil, err
 		}
 	}
 	var files []oci.File
-	add := func(name string, mode fs.FileMode) error {
-		inside, err := filepath.Rel(dir, name)
-		files = append(files, oci.File{Path: path.Join(installations, filepath.ToSlash(inside)), Mode: mode, Source: name})
-		return err
+	add := func(name string, mode fs.FileMode) {
+		files = append(files, oci.File{Path: inImage(dir, name), Mode: mode, Source: name})
 	}
-	if err := add(sumo.Binary, 0o755); err != nil {
-		return nil, err
-	}
+	add(sumo.Binary, 0o755)
 	for _, library := range needs.bundled {
-		if err := add(filepath.Join(bundle(sumo), library), 0o644); err != nil {
-			return nil, err
-		}
+		add(filepath.Join(bundle(sumo), library), 0o644)
 	}
 	folders, err := filepath.Glob(filepath.Join(whole, "*.dist-info"))
 	if err != nil || len(folders) != 1 {
@@ -68,7 +62,8 @@ func sumoFiles(dir, version, debian string) ([]oci.File, error) {
 			case err != nil || e.IsDir() || e.Name() == "RECORD": // which lists the files of the whole wheel
 				return err
 			}
-			return add(name, 0o644)
+			add(name, 0o644)
+			return nil
 		})
 		if err != nil {
 			return nil, err
@@ -77,7 +72,7 @@ func sumoFiles(dir, version, debian string) ([]oci.File, error) {
 	return files, nil
 }
 
-// needs are the shared libraries that SUMO loads when it starts.
+// needs are the shared libraries that programs load when they start.
 type needs struct {
 	bundled []string // which the wheel brings along
 	system  []string // which it expects
@@ -88,10 +83,10 @@ func bundle(sumo release.Installation) string {
 	return filepath.Join(filepath.Dir(sumo.Home), "eclipse_sumo.libs")
 }
 
-// loads finds what a SUMO loads, directly or through its own libraries.
-func loads(sumo release.Installation) (needs, error) {
+// loads finds what programs load, directly or through the wheel's own libraries in the folder bundle.
+func loads(bundle string, programs ...string) (needs, error) {
 	var n needs
-	for pending := []string{sumo.Binary}; len(pending) > 0; pending = pending[1:] {
+	for pending := slices.Clone(programs); len(pending) > 0; pending = pending[1:] {
 		file, err := elf.Open(pending[0])
 		if err != nil {
 			return needs{}, fmt.Errorf("reading the program %s: %w", pending[0], err)
@@ -105,7 +100,7 @@ func loads(sumo release.Installation) (needs, error) {
 			if slices.Contains(n.bundled, library) || slices.Contains(n.system, library) {
 				continue
 			}
-			own := filepath.Join(bundle(sumo), library)
+			own := filepath.Join(bundle, library)
 			if _, err := os.Stat(own); errors.Is(err, fs.ErrNotExist) {
 				n.system = append(n.system, library)
 				continue
@@ -117,23 +112,27 @@ func loads(sumo release.Installation) (needs, error) {
 	return n, nil
 }
 
-// provides fails if a library is not in the layer.
-func provides(layer string, libraries []string) error {
-	f, err := os.Open(layer)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
+// provides fails if a library that something loads is in none of the layers.
+func provides(layers []string, what string, libraries []string) error {
 	missing := slices.Clone(libraries)
-	for archive := tar.NewReader(f); len(missing) > 0; {
-		header, err := archive.Next()
-		if errors.Is(err, io.EOF) {
-			return fmt.Errorf("SUMO loads %s, which the image would not have: add it to infra/images/sumo.files", strings.Join(missing, ", "))
-		}
+	for _, layer := range layers {
+		f, err := os.Open(layer)
 		if err != nil {
+			return err
+		}
+		for archive := tar.NewReader(f); err == nil; {
+			var header *tar.Header
+			if header, err = archive.Next(); err == nil {
+				missing = slices.DeleteFunc(missing, func(library string) bool { return library == path.Base(header.Name) })
+			}
+		}
+		_ = f.Close() // it was only read
+		if !errors.Is(err, io.EOF) {
 			return fmt.Errorf("reading the layer %s: %w", layer, err)
 		}
-		missing = slices.DeleteFunc(missing, func(library string) bool { return library == path.Base(header.Name) })
+	}
+	if len(missing) > 0 {
+		return fmt.Errorf("%s loads %s, which the image would not have: add it to infra/images/sumo.files", what, strings.Join(missing, ", "))
 	}
 	return nil
 }

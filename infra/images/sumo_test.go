@@ -81,7 +81,7 @@ func TestEveryLibraryOfTheSystemThatSUMOLoadsIsProvided(t *testing.T) {
 	// Of the C library, and of what every C++ program has.
 	everywhere := regexp.MustCompile(`^(ld-linux|lib(c|m|dl|nsl|pthread|resolv|rt|gcc_s)\.so)`)
 	sumotest.Each(t, func(t *testing.T, sumo release.Installation) {
-		n, err := loads(sumo)
+		n, err := loads(bundle(sumo), sumo.Binary)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -106,10 +106,11 @@ func TestASUMOWhoseLibrariesTheLayerLacksIsNoImage(t *testing.T) {
 	if err := writeLayer([]oci.File{{Path: "/usr/lib/x/libm.so.6", Mode: fs.ModePerm}}, layer); err != nil {
 		t.Fatal(err)
 	}
-	if err := provides(layer, []string{"libm.so.6"}); err != nil {
+	if err := provides([]string{layer}, "SUMO", []string{"libm.so.6"}); err != nil {
 		t.Error(err)
 	}
-	if err := provides(layer, []string{"libm.so.6", "libGL.so.1"}); err == nil || !strings.Contains(err.Error(), "loads libGL.so.1,") {
+	err := provides([]string{layer}, "SUMO", []string{"libm.so.6", "libGL.so.1"})
+	if err == nil || !strings.Contains(err.Error(), "SUMO loads libGL.so.1,") {
 		t.Errorf("provides = %v", err)
 	}
 	sumo := sumotest.Newest(t)
@@ -124,7 +125,8 @@ func TestImagesOfAllVersionsAreMadeByDefault(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(recipesFor(release.On(runtime.GOARCH)), got, cmp.AllowUnexported(recipe{})); diff != "" {
+	want := append(recipesFor(release.On(runtime.GOARCH)), pythonRecipe(release.Newest()))
+	if diff := cmp.Diff(want, got, cmp.AllowUnexported(recipe{})); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
@@ -147,10 +149,12 @@ func TestAVersionThatIsNoLongerOnOfferIsBuiltFromDebianByItsNameOnly(t *testing.
 			t.Errorf("%s (-want +got):\n%s", versions, diff)
 		}
 	}
-	if _, err := chosen([]string{"1.14"}); err == nil {
-		t.Error("1.14, which nobody has, is built")
+	for _, version := range []string{"1.14", "1.14-python", "1.15-python"} { // 1.15 has no wheel
+		if _, err := chosen([]string{version}); err == nil {
+			t.Errorf("%s, which nobody has, is built", version)
+		}
 	}
-	if n := len(old.image("", nil, "").Layers); n != 2 {
+	if n := len(old.image(contents{debian: []string{""}}, "").Layers); n != 2 {
 		t.Errorf("its image has %d layers, want Debian's and that of our programs", n)
 	}
 }

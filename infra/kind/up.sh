@@ -37,6 +37,10 @@ for version in $(sed -nE 's/^.*SUMO_IMAGES=//p' deploy/overlays/kind/kustomizati
 	docker build -q -f infra/images/sumo.Dockerfile --build-arg VERSION="$version" -t "dev.local/sumo:$version" .
 	images+=("dev.local/sumo:$version")
 done
+for version in $(sed -nE 's/^.*CONTROLLER_IMAGES=//p' deploy/overlays/kind/kustomization.yaml | tr , '\n' | cut -d= -f1); do
+	docker build -q -f infra/images/python.Dockerfile --build-arg VERSION="$version" -t "dev.local/sumo:$version-python" .
+	images+=("dev.local/sumo:$version-python")
+done
 
 say "Cluster"
 kind get clusters 2>/dev/null | grep -qx sumo-k8 || kind create cluster --config infra/kind/kind.yaml --wait 120s

@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"path"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -44,19 +45,83 @@ func Controllers(ctx context.Context, dir string, log io.Writer, python Interpre
 	if err != nil {
 		return err
 	}
-	i := installer{dir: dir, log: log, architecture: python.Architecture}
+	i := installer{dir: dir, log: log, architecture: python.Architecture, interpreter: python.Path}
 	if err := i.install(ctx, releases); err != nil {
 		return err
 	}
 	if err := i.packages(ctx, pins(), python.Python, releases); err != nil {
 		return err
 	}
-	return i.locked(ctx, func() error { return i.name(python) })
+	return i.locked(ctx, func() error {
+		for _, r := range releases {
+			// Of the oldest tools, some are no Python of today: what fails to compile here says so when it is called.
+			_ = compile(ctx, python.Path, filepath.Join(release.In(i.dir, r.Version).Home, "tools"))
+		}
+		return i.name(python)
+	})
+}
+
+// compile makes the bytecode of all modules in a folder that have none, without which a program waits seconds for pandas and scipy: its
+// run writes none.
+func compile(ctx context.Context, interpreter, folder string) error {
+	said, err := exec.CommandContext(ctx, interpreter, "-I", "-S", "-W", "ignore", "-m", "compileall", "-qq", folder).CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("compiling what is in %s: %w: %s", folder, err, said)
+	}
+	return nil
 }
 
 // Packages installs below dir what Controllers does, for a Python that need not be on this machine, and names no interpreter there.
 func Packages(ctx context.Context, dir string, log io.Writer, python Python, releases []release.Release) error {
 	return installer{dir: dir, log: log, architecture: python.Architecture}.packages(ctx, pins(), python, releases)
+}
+
+// Added unpacks into the folder into the packages that a file of requirements names, as pip reads it, with what they need for a Python that
+// need not be on this machine, but not those that all programs share: these keep their versions.
+func Added(ctx context.Context, into string, log io.Writer, python Python, requirements string) error {
+	return installer{log: log}.added(ctx, into, pins(), python, requirements)
+}
+
+// newestC is the second number of the version of the C library that packages may want: that of the oldest Debian that images are made of.
+const newestC = 36
+
+func (i installer) added(ctx context.Context, into string, known []pin, python Python, requirements string) error {
+	shared, err := chooseShared(known, python)
+	if err != nil {
+		return err
+	}
+	work, err := os.MkdirTemp("", unfinished)
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(work)
+	var versions strings.Builder
+	for _, w := range shared {
+		fmt.Fprintf(&versions, "%s==%s\n", w.name, w.version)
+	}
+	constraints := filepath.Join(work, "constraints.txt")
+	if err := os.WriteFile(constraints, []byte(versions.String()), 0o644); err != nil {
+		return err
+	}
+	args := []string{"--requirement", requirements, "--constraint", constraints, fmt.Sprintf("--python-version=3.%d", python.Minor),
+		"--implementation=cp", "--abi=" + python.Tag(), "--abi=abi3", "--abi=none", "--platform=manylinux2014" + machines[python.Architecture]}
+	for c := newestC; c >= 5; c-- {
+		args = append(args, fmt.Sprintf("--platform=manylinux_2_%d%s", c, machines[python.Architecture]))
+	}
+	fmt.Fprintf(i.log, "packages of %s for %s: downloading\n", requirements, python)
+	files, err := i.pip(ctx, work, args...)
+	if err != nil {
+		return err
+	}
+	for _, file := range files {
+		if slices.ContainsFunc(shared, func(w pin) bool { return w.file == filepath.Base(file) }) {
+			continue
+		}
+		if err := unpack(ctx, file, into, used); err != nil {
+			return fmt.Errorf("unpacking %s: %w", filepath.Base(file), err)
+		}
+	}
+	return nil
 }
 
 // HasLibsumo is whether a release has a libsumo for a Python.
@@ -90,8 +155,8 @@ func (i installer) packages(ctx context.Context, known []pin, python Python, rel
 	})
 }
 
-// contents is the file that says which wheels a folder holds.
-const contents = "wheels.txt"
+// Contents is the file that says which wheels a folder holds.
+const Contents = "wheels.txt"
 
 // addPackages installs wheels into a folder, unless it holds just these.
 func (i installer) addPackages(ctx context.Context, folder, what string, wheels []pin) error {
@@ -116,7 +181,7 @@ func (i installer) addPackages(ctx context.Context, folder, what string, wheels 
 			}
 		}
 	}
-	if has, err := os.ReadFile(filepath.Join(folder, contents)); err == nil && string(has) == all.String() {
+	if has, err := os.ReadFile(filepath.Join(folder, Contents)); err == nil && string(has) == all.String() {
 		return nil
 	}
 	return i.replace(folder, what, func(work, made string) error {
@@ -129,12 +194,21 @@ func (i installer) addPackages(ctx context.Context, folder, what string, wheels 
 				return fmt.Errorf("unpacking %s: %w", filepath.Base(file), err)
 			}
 		}
-		return os.WriteFile(filepath.Join(made, contents), []byte(all.String()), 0o644)
+		if i.interpreter != "" {
+			if err := compile(ctx, i.interpreter, made); err != nil {
+				return err
+			}
+		}
+		return os.WriteFile(filepath.Join(made, Contents), []byte(all.String()), 0o644)
 	})
 }
 
-// used leaves out the packages' own tests, a third of their files.
-func used(name string) bool { return !strings.Contains(name, "/tests/") }
+// used leaves out the packages' own tests, a third of their files, and what C programs and checkers of types read. Private modules among
+// the tests stay: numpy 2.2 imports one.
+func used(name string) bool {
+	tests := strings.Contains(name, "/tests/") && !strings.HasPrefix(path.Base(name), "_")
+	return !tests && !slices.Contains([]string{".pyi", ".pyx", ".pxd", ".pxi", ".h", ".a"}, path.Ext(name))
+}
 
 // name records the interpreter.
 func (i installer) name(python Interpreter) error {
@@ -178,7 +252,7 @@ func FindInterpreter(ctx context.Context, given string) (Interpreter, error) {
 
 // aboutItself prints where an interpreter is, whatever script or link stands before it, and what it is. A build without the global lock,
 // whose flag is t, needs wheels of its own.
-const aboutItself = `import sys; print(sys.executable, sys.implementation.name + getattr(sys, "abiflags", ""), *sys.version_info[:2], sep="\n")`
+const aboutItself = `import sys; print(sys.executable, sys.implementation.name + sys.abiflags, *sys.version_info[:2], sep="\n")`
 
 func ask(ctx context.Context, program string) (Interpreter, error) {
 	said, err := exec.CommandContext(ctx, program, "-I", "-S", "-c", aboutItself).Output()

@@ -90,6 +90,7 @@ type installer struct {
 	log          io.Writer
 	architecture string   // in Go's terms
 	env          []string // added to pip's environment
+	interpreter  string   // compiles packages; empty leaves that to others
 }
 
 // unfinished is how folders begin that an installation works in. Those that it finds are of one that was cut off.
@@ -192,20 +193,29 @@ func (i installer) replace(final, what string, do func(work, made string) error)
 	return nil
 }
 
-// download has pip fetch wheels into the folder work, from wherever pip is configured to look, and check their sums. Each line is one of a
-// file of requirements, and args are pip's.
+// download has pip fetch wheels into the folder work and check their sums. Each line is one of a file of requirements, and args are pip's.
 func (i installer) download(ctx context.Context, work string, lines []string, args ...string) (files []string, err error) {
-	python, err := exec.LookPath("python3")
-	if err != nil {
-		return nil, fmt.Errorf("%w: python3 and its pip are missing: run make install", ErrUnavailable)
-	}
 	requirements := filepath.Join(work, "requirements.txt")
 	if err := os.WriteFile(requirements, []byte(strings.Join(lines, "\n")+"\n"), 0o644); err != nil {
 		return nil, err
 	}
+	files, err = i.pip(ctx, work, append([]string{"--no-deps", "--require-hashes", "--requirement", requirements}, args...)...)
+	if err == nil && len(files) != len(lines) {
+		return nil, fmt.Errorf("pip left %v in place of %d wheels", files, len(lines))
+	}
+	return files, err
+}
+
+// pip downloads wheels into the folder work, from wherever it is configured to look.
+func (i installer) pip(ctx context.Context, work string, args ...string) (files []string, err error) {
+	python, err := exec.LookPath("python3")
+	if err != nil {
+		return nil, fmt.Errorf("%w: python3 and its pip are missing: run make install", ErrUnavailable)
+	}
 	into := filepath.Join(work, "wheels")
-	args = append([]string{"-m", "pip", "download", "--no-deps", "--only-binary=:all:", "--require-hashes", "--no-input",
-		"--disable-pip-version-check", "--dest", into, "--requirement", requirements}, args...)
+	args = append([]string{
+		"-m", "pip", "download", "--only-binary=:all:", "--no-input", "--disable-pip-version-check", "--dest", into,
+	}, args...)
 	cmd := exec.CommandContext(ctx, python, args...)
 	cmd.Env = append(os.Environ(), i.env...)
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
@@ -227,9 +237,5 @@ func (i installer) download(ctx context.Context, work string, lines []string, ar
 		}
 		return nil, fmt.Errorf("%w: pip download: %w: %s", ErrUnavailable, err, output)
 	}
-	files, err = filepath.Glob(filepath.Join(into, "*.whl"))
-	if err != nil || len(files) != len(lines) {
-		return nil, fmt.Errorf("pip left %v in place of %d wheels", files, len(lines))
-	}
-	return files, nil
+	return filepath.Glob(filepath.Join(into, "*.whl"))
 }

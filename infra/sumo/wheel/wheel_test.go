@@ -28,7 +28,17 @@ type bundle struct {
 // made returns a bundle with one wheel of the given version, with a SUMO of the given files.
 func made(t *testing.T, version string, files map[string]string) bundle {
 	t.Helper()
-	papers := "eclipse_sumo-" + version + ".dist-info/"
+	b := bundle{folder: t.TempDir()}
+	sum := writeWheel(t, b.folder, "eclipse_sumo-"+version+"-py3-none-any.whl", files)
+	b.release = release.Release{Version: release.Short(version), Full: version, Wheels: map[string]string{"amd64": sum}}
+	return b
+}
+
+// writeWheel makes a wheel of the given name and files in a folder, and returns its sum.
+func writeWheel(t *testing.T, folder, name string, files map[string]string) (sum string) {
+	t.Helper()
+	parts := strings.SplitN(strings.TrimSuffix(name, ".whl"), "-", 3)
+	papers := parts[0] + "-" + parts[1] + ".dist-info/"
 	var content bytes.Buffer
 	archive := zip.NewWriter(&content)
 	add := func(name, text string) {
@@ -43,21 +53,17 @@ func made(t *testing.T, version string, files map[string]string) bundle {
 	for name, text := range files {
 		add(name, text)
 	}
-	add(papers+"METADATA", "Metadata-Version: 2.1\nName: eclipse-sumo\nVersion: "+version+"\n")
-	add(papers+"WHEEL", "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+	add(papers+"METADATA", "Metadata-Version: 2.1\nName: "+strings.ReplaceAll(parts[0], "_", "-")+"\nVersion: "+parts[1]+"\n")
+	add(papers+"WHEEL", "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: "+parts[2]+"\n")
 	add(papers+"RECORD", "")
 	if err := archive.Close(); err != nil {
 		t.Fatal(err)
 	}
-	b := bundle{folder: t.TempDir()}
-	if err := os.WriteFile(filepath.Join(b.folder, "eclipse_sumo-"+version+"-py3-none-any.whl"), content.Bytes(), 0o644); err != nil {
+	if err := os.WriteFile(filepath.Join(folder, name), content.Bytes(), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	sum := sha256.Sum256(content.Bytes())
-	b.release = release.Release{
-		Version: release.Short(version), Full: version, Wheels: map[string]string{"amd64": hex.EncodeToString(sum[:])},
-	}
-	return b
+	made := sha256.Sum256(content.Bytes())
+	return hex.EncodeToString(made[:])
 }
 
 func (b bundle) installer(dir string, log *bytes.Buffer) installer {

@@ -19,8 +19,8 @@ func folder() (string, error) {
 	return release.Dir()
 }
 
-// Reachable makes the installations of Versions, and what programs run with, reachable for tests that root runs again as an ordinary user, who cannot enter root's
-// folders: it links them to a folder that everybody can. clean removes that. It is for TestMain.
+// Reachable makes the installations of Versions, and what programs run with, reachable for tests that root runs again as an ordinary user,
+// who cannot enter root's folders: it links them to a folder that everybody can. clean removes that. It is for TestMain.
 func Reachable() (clean func(), err error) {
 	if os.Geteuid() != 0 || os.Getenv(folderVariable) != "" {
 		return func() {}, nil

@@ -47,7 +47,8 @@ func Version(t testing.TB, version string) release.Installation {
 	return installed[i]
 }
 
-// Python returns what programs run with that use a version. It fails the test where that is not installed.
+// Python returns what programs run with that use a version. It fails the test where that is not installed. A Python that is newer than the
+// version has no libsumo of it: a test that needs that skips there.
 func Python(t testing.TB, version string) release.Python {
 	t.Helper()
 	dir, err := folder()
@@ -55,8 +56,8 @@ func Python(t testing.TB, version string) release.Python {
 		t.Fatal(err)
 	}
 	python, err := release.PythonIn(dir, version)
-	if err != nil || !python.Libsumo {
-		t.Fatalf("SUMO %s has nothing for programs, or no libsumo: make sumo-controllers VERSIONS=%s (%v)", version, version, err)
+	if err != nil {
+		t.Fatalf("SUMO %s: %v: make sumo-controllers VERSIONS=%s", version, err, version)
 	}
 	return python
 }
