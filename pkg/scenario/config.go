@@ -718,6 +718,34 @@ func (m Manifest) FirstConfig() (first Config, others []string) {
 	return first, others
 }
 
+// ProgramConfig is ChooseConfig for a run whose program decides what SUMO gets: what is wrong with a configuration does not count. Where
+// none is requested, the only one, or the only topmost one, is chosen; without such a one there is none, with an empty path, unless the
+// program needs one.
+func (m Manifest) ProgramConfig(requested string, needed bool) (Config, error) {
+	if requested != "" {
+		found := m.named(requested)
+		if len(found) == 0 {
+			for _, f := range m.Files {
+				if f.Path == path.Clean(requested) || path.Base(f.Path) == requested {
+					found = append(found, Config{Path: f.Path})
+				}
+			}
+		}
+		if len(found) != 1 {
+			return Config{}, m.unclear(requested, found)
+		}
+		return found[0], nil
+	}
+	found := m.offered().topmost(func(Config) bool { return true })
+	switch {
+	case len(found) == 1:
+		return found[0], nil
+	case needed:
+		return Config{}, m.unclear("", found)
+	}
+	return Config{}, nil
+}
+
 // ListOf lists paths for people, as many as they read.
 func ListOf(paths []string) string {
 	listed := slices.Clone(paths[:min(len(paths), maxListed)])
