@@ -15,7 +15,7 @@ GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.9.0
 
 .PHONY: help
 help: ## List the targets
-	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: install
 install: ## Install the newest SUMO and Postgres if they are missing (Debian and Ubuntu)
@@ -25,6 +25,10 @@ install: ## Install the newest SUMO and Postgres if they are missing (Debian and
 .PHONY: sumo
 sumo: ## Install versions of SUMO side by side: make sumo VERSIONS="1.20 1.22", or all; the newest by default
 	@infra/sumo/install.sh $(or $(VERSIONS),newest)
+
+.PHONY: sumo-controllers
+sumo-controllers: ## Install what programs of a scenario run with, for the same VERSIONS: libsumo, numpy, pandas, scipy and lxml
+	@infra/sumo/install.sh --controllers $(or $(VERSIONS),newest)
 
 .PHONY: build
 build: ## Build the programs into .local/bin
@@ -43,7 +47,7 @@ dev: install build ## Serve on this machine until Ctrl-C; prints curl lines to p
 .PHONY: test
 test: ## Run every test against real Postgres, S3 and SUMO, with the race detector
 	@infra/debian/install.sh postgres pgbouncer gcc strace
-	@infra/sumo/install.sh oldest newest
+	@infra/sumo/install.sh --controllers oldest newest
 	@$(GO) vet ./...
 	@CGO_ENABLED=1 GORACE=atexit_sleep_ms=10 $(GO) test -race -timeout 15m ./...
 
@@ -53,7 +57,7 @@ VERSIONED := ./pkg/sumo/... ./pkg/scenario/... ./test_networks/... ./infra/image
 .PHONY: test-versions
 test-versions: ## Run the tests that start SUMO with every version on offer
 	@infra/debian/install.sh strace
-	@infra/sumo/install.sh all
+	@infra/sumo/install.sh --controllers all
 	@SUMO_K8_ALL_VERSIONS=1 $(GO) test -timeout 20m $(VERSIONED)
 
 .PHONY: lint

@@ -8,6 +8,7 @@ usage() {
 
 		components:
 		  pip         Python's installer of packages, which downloads SUMO
+		  python      the interpreter for programs that steer SUMO
 		  sumo-libraries
 		              the shared libraries that SUMO's wheels load and do not bring along
 		  sumo        Debian's own SUMO, with netconvert, netgenerate and duarouter, where no wheel can be had
@@ -37,6 +38,7 @@ sumo_libraries=(libGL.so.1 libX11.so.6 libXext.so.6 libXrender.so.1 libatomic.so
 present() {
 	case $1 in
 	pip) python3 -m pip --version 2>&1 ;;
+	python) /usr/bin/python3 -c 'import sys; sys.exit(sys.version_info < (3, 9))' 2>&1 ;;
 	sumo-libraries)
 		local known library
 		known=$(/sbin/ldconfig -p)
@@ -67,6 +69,7 @@ present() {
 describe() {
 	case $1 in
 	pip) echo "python3-pip|2 to 21 MB|downloads SUMO" ;;
+	python) echo "python3|1 to 7 MB|runs programs that steer SUMO" ;;
 	sumo-libraries)
 		echo "libgl1 libx11-6 libxext6 libxrender1 libatomic1 libexpat1 libstdc++6 zlib1g|2 to 56 MB|libraries of the system that SUMO loads"
 		;;

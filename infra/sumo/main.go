@@ -1,6 +1,10 @@
 // Command sumo installs versions of SUMO on this machine, side by side.
 //
 //	sumo install [--dir FOLDER] [VERSION...]
+//	sumo controllers [--dir FOLDER] [--python PROGRAM] [VERSION...]
+//
+// controllers also installs what programs of a scenario run with: libsumo of each version, and the packages that all share, for the
+// system's own Python unless another is given.
 //
 // A version is one on offer such as 1.28, or one of the words newest, which is the default, oldest and all. What is installed
 // already is left alone. The exit code is 2 where wheels cannot be had, so that callers can turn to the system's own package.
@@ -34,12 +38,17 @@ func main() {
 }
 
 func run(ctx context.Context, args []string) error {
-	usage := errors.New("usage: sumo install [--dir FOLDER] [VERSION...]")
-	if len(args) == 0 || args[0] != "install" {
+	usage := errors.New("usage: sumo install [--dir FOLDER] [VERSION...] | sumo controllers [--dir FOLDER] [--python PROGRAM] [VERSION...]")
+	if len(args) == 0 || (args[0] != "install" && args[0] != "controllers") {
 		return usage
 	}
-	flags := flag.NewFlagSet("sumo install", flag.ContinueOnError)
+	controllers := args[0] == "controllers"
+	flags := flag.NewFlagSet("sumo "+args[0], flag.ContinueOnError)
 	dir := flags.String("dir", "", "`folder` of the installations (default: sumo-k8/sumo in the user's cache folder)")
+	var interpreter string
+	if controllers {
+		flags.StringVar(&interpreter, "python", "", "`program` that runs the programs (default: the system's python3)")
+	}
 	if err := flags.Parse(args[1:]); err != nil {
 		return usage
 	}
@@ -54,5 +63,12 @@ func run(ctx context.Context, args []string) error {
 	if len(versions) == 0 {
 		versions = []string{wheel.Newest}
 	}
-	return wheel.Install(ctx, *dir, os.Stdout, versions...)
+	if !controllers {
+		return wheel.Install(ctx, *dir, os.Stdout, versions...)
+	}
+	python, err := wheel.FindInterpreter(ctx, interpreter)
+	if err != nil {
+		return err
+	}
+	return wheel.Controllers(ctx, *dir, os.Stdout, python, versions...)
 }

@@ -698,6 +698,26 @@ func (m Manifest) ChooseConfig(requested string) (Config, error) {
 	return found[0], invalid(found[0].Problems)
 }
 
+// ProgramConfig returns the configuration that a run with a program has: the one it asks for, sound or not, or else the one that ChooseConfig
+// would choose. Where there is none to choose it is empty, since a program need not have one.
+func (m Manifest) ProgramConfig(requested string) (Config, error) {
+	if requested == "" {
+		chosen, err := m.ChooseConfig("")
+		if err != nil {
+			if offered := m.offered().Configs; len(offered) == 1 {
+				return offered[0], nil
+			}
+			return Config{}, nil
+		}
+		return chosen, nil
+	}
+	found := m.named(requested)
+	if len(found) != 1 {
+		return Config{}, m.unclear(requested, found)
+	}
+	return found[0], nil
+}
+
 // FirstConfig returns the first by path of those configurations among which ChooseConfig leaves the choice to the caller, with the paths
 // of all other sound ones. All are empty if there is no choice.
 func (m Manifest) FirstConfig() (first Config, others []string) {

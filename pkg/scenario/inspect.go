@@ -32,7 +32,7 @@ func Inspect(ctx context.Context, c Content, limits Limits) (Manifest, error) {
 func readAll(ctx context.Context, c Content, limits Limits) (*inspection, error) {
 	in := &inspection{
 		version: limits.SUMOVersion, config: path.Clean(limits.Config), files: map[string]*file{}, used: map[string]bool{},
-		held: map[string]bool{},
+		held: map[string]bool{}, program: limits.Program,
 	}
 	in.budget = budget{memoryBudget, in.spill}
 	if in.version == "" {
@@ -65,6 +65,9 @@ func readAll(ctx context.Context, c Content, limits Limits) (*inspection, error)
 			in.forget(f.doc)
 		}
 		f.doc, f.fault = nil, fault
+		if in.program {
+			in.fault(shown(name), "%s", fault)
+		}
 	}
 	if err := a.each(ctx, &in.report, every, in.read, damaged); err != nil {
 		return nil, err
@@ -97,6 +100,7 @@ type inspection struct {
 	report
 	directory
 	version string
+	program bool     // Limits.Program
 	config  string   // Limits.Config's path; "." or "" for none
 	names   []string // of files, in the order of the zip
 	files   map[string]*file
@@ -209,11 +213,14 @@ func (in *inspection) judge() (Manifest, error) {
 	for _, w := range in.warnings {
 		m.Warnings = append(m.Warnings, w.String())
 	}
+	if len(m.Configs) == 0 && in.program {
+		m.Warnings = append(m.Warnings, in.noConfig())
+	}
 	slices.Sort(m.Warnings)
 	switch {
-	case len(in.items) > 0:
+	case len(in.items) > 0, in.program:
 	case len(m.Configs) == 0:
-		in.noConfig()
+		in.fault("", "%s", in.noConfig())
 	default:
 		return m, m.unsound(in.config)
 	}
@@ -290,7 +297,7 @@ func brokenXML(name string, doc *document) problem.Item {
 }
 
 // noConfig explains, as exactly as possible, what to add to a zip without a configuration.
-func (in *inspection) noConfig() {
+func (in *inspection) noConfig() string {
 	var nets, routes []string
 	for _, name := range in.names {
 		doc := in.files[name].doc
@@ -306,11 +313,11 @@ func (in *inspection) noConfig() {
 	switch {
 	case len(nets) == 1 && len(routes) > 0:
 		slices.Sort(routes)
-		in.fault("", "%s. Add scenario.sumocfg with this text: "+
+		return fmt.Sprintf("%s. Add scenario.sumocfg with this text: "+
 			`<configuration><input><net-file value="%s"/><route-files value="%s"/></input></configuration>`,
 			missing, shown(nets[0]), shown(strings.Join(routes, ",")))
 	default:
-		in.fault("", "%s: add one that names the network (net-file) and the demand (route-files)", missing)
+		return missing + ": add one that names the network (net-file) and the demand (route-files)"
 	}
 }
 

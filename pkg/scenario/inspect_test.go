@@ -331,8 +331,8 @@ func TestInspectWarns(t *testing.T) {
 		message  string
 		strict   bool
 	}{
-		"remote-port": {zip: option(`<remote-port value="8813"/>`), location: "s.sumocfg:2", message: "no controlling program can connect"},
-		"num-clients": {zip: option(`<num-clients value="1"/>`), location: "s.sumocfg:2", message: "no controlling program can connect"},
+		"remote-port": {zip: option(`<remote-port value="8813"/>`), location: "s.sumocfg:2", message: "only the controller of a job can connect"},
+		"num-clients": {zip: option(`<num-clients value="1"/>`), location: "s.sumocfg:2", message: "only the controller of a job can connect"},
 		"a configuration in a configuration": {
 			zip: option(`<configuration-file value="x"/>`), location: "s.sumocfg:2", message: "no configuration within another",
 		},

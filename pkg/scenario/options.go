@@ -125,8 +125,8 @@ var forbidden = map[string]string{
 // replaced are options whose value no run takes over, each with the reason, which is empty where nobody expects anything else. None
 // changes a number.
 var replaced = map[string]string{
-	"remote-port":        "no controlling program can connect here, so the run does not wait for one",
-	"num-clients":        "no controlling program can connect here, so the run does not wait for one",
+	"remote-port":        "only the controller of a job can connect, so a run without one does not wait",
+	"num-clients":        "only the controller of a job can connect, so a run without one does not wait",
 	"configuration-file": "SUMO reads no configuration within another",
 	"save-commented":     "it only serves to write a configuration",
 	"print-options":      "the job shows its options",

@@ -194,6 +194,10 @@ type Limits struct {
 	SUMOVersion string
 	// Config is a file that is judged as a configuration whatever its name, by its path or a base name that only it has; may be empty.
 	Config string
+	// Program is set where a program of the scenario, or one of SUMO's tools, runs and not SUMO alone. It may make files that are not there
+	// yet, and needs no configuration: what keeps SUMO from running one is no fault then, but a warning of the manifest. Each file of the zip
+	// is read, so that a damaged one is a fault even if no configuration leads to it.
+	Program bool
 }
 
 // DefaultLimits allow a large city with a day's demand. A ratio of 200 is five times what XML of SUMO's own outputs

@@ -26,17 +26,19 @@ var unneeded = []string{
 	"sumo/data/3D", "sumo/data/font", "sumo/data/logo", "sumo/data/object_types", "sumo/data/po", "sumo/data/tests",
 }
 
-// unpack writes the wheel's files below dir, without those that are unneeded, and makes its programs executable: zips made by
-// Python need not say that they are.
-func unpack(ctx context.Context, file, dir string) error {
+// serves is whether a file of SUMO's wheel serves a run.
+func serves(name string) bool {
+	return !slices.ContainsFunc(unneeded, func(part string) bool { return within(part, name) })
+}
+
+// unpack writes into the folder dir those of the wheel's files that are wanted, and makes SUMO's programs executable: zips made by Python
+// need not say that they are.
+func unpack(ctx context.Context, file, dir string, wanted func(name string) bool) error {
 	archive, err := zip.OpenReader(file)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = archive.Close() }()
-	if err := os.Mkdir(dir, 0o755); err != nil {
-		return err
-	}
 	root, err := os.OpenRoot(dir)
 	if err != nil {
 		return err
@@ -48,7 +50,7 @@ func unpack(ctx context.Context, file, dir string) error {
 		switch {
 		case !filepath.IsLocal(f.Name):
 			return fmt.Errorf("%q would leave the folder", f.Name)
-		case f.Mode().IsDir(), slices.ContainsFunc(unneeded, func(part string) bool { return within(part, f.Name) }):
+		case f.Mode().IsDir(), !wanted(f.Name):
 			continue
 		case !f.Mode().IsRegular():
 			return fmt.Errorf("%q is no regular file", f.Name)

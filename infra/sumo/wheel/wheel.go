@@ -1,4 +1,4 @@
-// Package wheel installs SUMO from its official Python wheels.
+// Package wheel installs SUMO, and what programs of a scenario run with, from Python wheels.
 //
 // A wheel is a zip: unpacking it installs it. Each version stands in a folder of its own, and appears there whole or not at all.
 package wheel
@@ -33,7 +33,7 @@ const (
 
 // ErrUnavailable is wrapped by errors that say why no wheel can be had here: there is no pip, pip fails, or no wheel fits this
 // machine.
-var ErrUnavailable = errors.New("no wheel of SUMO can be had here")
+var ErrUnavailable = errors.New("no wheel can be had here")
 
 // Install installs versions such as "1.28" below dir, as release.In lays them out, and reports its progress to log. Versions that
 // are there already cost nothing. The words Newest, Oldest and All stand for versions that have a wheel for this machine.
@@ -99,6 +99,21 @@ func (i installer) install(ctx context.Context, releases []release.Release) erro
 	if !slices.ContainsFunc(releases, i.missing) {
 		return nil
 	}
+	return i.locked(ctx, func() error {
+		for _, r := range releases {
+			if !i.missing(r) {
+				continue
+			}
+			if err := i.add(ctx, r); err != nil {
+				return fmt.Errorf("installing SUMO %s: %w", r.Full, err)
+			}
+		}
+		return nil
+	})
+}
+
+// locked calls do while no other process installs into the folder.
+func (i installer) locked(ctx context.Context, do func() error) error {
 	if err := os.MkdirAll(i.dir, 0o755); err != nil {
 		return err
 	}
@@ -121,15 +136,7 @@ func (i installer) install(ctx context.Context, releases []release.Release) erro
 			return err
 		}
 	}
-	for _, r := range releases {
-		if !i.missing(r) {
-			continue
-		}
-		if err := i.add(ctx, r); err != nil {
-			return fmt.Errorf("installing SUMO %s: %w", r.Full, err)
-		}
-	}
-	return nil
+	return do()
 }
 
 // missing is also true where another wheel of the version is installed, such as 1.28.0 in place of 1.28.1.
@@ -142,28 +149,38 @@ func (i installer) missing(r release.Release) bool {
 func papers(r release.Release) string { return "eclipse_sumo-" + r.Full + ".dist-info" }
 
 func (i installer) add(ctx context.Context, r release.Release) error {
+	return i.replace(filepath.Join(i.dir, r.Version), "SUMO "+r.Full, func(work, made string) error {
+		line := fmt.Sprintf("eclipse-sumo==%s --hash=sha256:%s", r.Full, r.Wheels[i.architecture])
+		files, err := i.download(ctx, work, []string{line})
+		if err != nil {
+			return err
+		}
+		if err := unpack(ctx, files[0], made, serves); err != nil {
+			return fmt.Errorf("unpacking the wheel: %w", err)
+		}
+		return nil
+	})
+}
+
+// replace has do make a folder, in a folder for its work, and puts it in the place of final when it is whole.
+func (i installer) replace(final, what string, do func(work, made string) error) error {
 	work, err := os.MkdirTemp(i.dir, unfinished)
 	if err != nil {
 		return err
 	}
 	defer os.RemoveAll(work)
 	began := time.Now()
-	fmt.Fprintf(i.log, "SUMO %s: downloading its wheel\n", r.Full)
-	file, err := i.download(ctx, r, work)
-	if err != nil {
+	fmt.Fprintf(i.log, "%s: downloading and unpacking\n", what)
+	made := filepath.Join(work, "made")
+	if err := os.Mkdir(made, 0o755); err != nil {
 		return err
 	}
-	info, err := os.Stat(file)
-	if err != nil {
+	if err := do(work, made); err != nil {
 		return err
 	}
-	fmt.Fprintf(i.log, "SUMO %s: %d MB downloaded in %.0f s, unpacking\n", r.Full, info.Size()/1e6, time.Since(began).Seconds())
-	began = time.Now()
-	made := filepath.Join(work, r.Version)
-	if err := unpack(ctx, file, made); err != nil {
-		return fmt.Errorf("unpacking the wheel: %w", err)
+	if err := os.MkdirAll(filepath.Dir(final), 0o755); err != nil {
+		return err
 	}
-	final := filepath.Join(i.dir, r.Version)
 	// Programs of an older wheel that are running keep their files until they end.
 	if err := os.Rename(final, filepath.Join(work, "replaced")); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return err
@@ -171,24 +188,25 @@ func (i installer) add(ctx context.Context, r release.Release) error {
 	if err := os.Rename(made, final); err != nil {
 		return err
 	}
-	fmt.Fprintf(i.log, "SUMO %s: installed in %s after %.0f s more\n", r.Full, final, time.Since(began).Seconds())
+	fmt.Fprintf(i.log, "%s: installed in %s after %.0f s\n", what, final, time.Since(began).Seconds())
 	return nil
 }
 
-// download has pip fetch the wheel into the folder work, from wherever pip is configured to look, and check its sum.
-func (i installer) download(ctx context.Context, r release.Release, work string) (file string, err error) {
+// download has pip fetch wheels into the folder work, from wherever pip is configured to look, and check their sums. Each line is one of a
+// file of requirements, and args are pip's.
+func (i installer) download(ctx context.Context, work string, lines []string, args ...string) (files []string, err error) {
 	python, err := exec.LookPath("python3")
 	if err != nil {
-		return "", fmt.Errorf("%w: python3 and its pip are missing: run make install", ErrUnavailable)
+		return nil, fmt.Errorf("%w: python3 and its pip are missing: run make install", ErrUnavailable)
 	}
 	requirements := filepath.Join(work, "requirements.txt")
-	line := fmt.Sprintf("eclipse-sumo==%s --hash=sha256:%s\n", r.Full, r.Wheels[i.architecture])
-	if err := os.WriteFile(requirements, []byte(line), 0o644); err != nil {
-		return "", err
+	if err := os.WriteFile(requirements, []byte(strings.Join(lines, "\n")+"\n"), 0o644); err != nil {
+		return nil, err
 	}
-	into := filepath.Join(work, "wheel")
-	cmd := exec.CommandContext(ctx, python, "-m", "pip", "download", "--no-deps", "--only-binary=:all:", "--require-hashes",
-		"--no-input", "--disable-pip-version-check", "--dest", into, "--requirement", requirements)
+	into := filepath.Join(work, "wheels")
+	args = append([]string{"-m", "pip", "download", "--no-deps", "--only-binary=:all:", "--require-hashes", "--no-input",
+		"--disable-pip-version-check", "--dest", into, "--requirement", requirements}, args...)
+	cmd := exec.CommandContext(ctx, python, args...)
 	cmd.Env = append(os.Environ(), i.env...)
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 	var said bytes.Buffer
@@ -198,20 +216,20 @@ func (i installer) download(ctx context.Context, r release.Release, work string)
 	}
 	if err := cmd.Run(); err != nil {
 		if ctx.Err() != nil {
-			return "", ctx.Err()
+			return nil, ctx.Err()
 		}
 		output := bytes.TrimSpace(said.Bytes())
 		switch {
 		case bytes.Contains(output, []byte("DO NOT MATCH THE HASHES")):
-			return "", fmt.Errorf("the wheel is not the one that is known by its sum: %s", output)
+			return nil, fmt.Errorf("the wheel is not the one that is known by its sum: %s", output)
 		case bytes.Contains(output, []byte("No module named pip")):
-			return "", fmt.Errorf("%w: pip is missing: run make install, or infra/debian/install.sh pip", ErrUnavailable)
+			return nil, fmt.Errorf("%w: pip is missing: run make install, or infra/debian/install.sh pip", ErrUnavailable)
 		}
-		return "", fmt.Errorf("%w: pip download: %w: %s", ErrUnavailable, err, output)
+		return nil, fmt.Errorf("%w: pip download: %w: %s", ErrUnavailable, err, output)
 	}
-	wheels, err := filepath.Glob(filepath.Join(into, "*.whl"))
-	if err != nil || len(wheels) != 1 {
-		return "", fmt.Errorf("pip left %v in place of one wheel", wheels)
+	files, err = filepath.Glob(filepath.Join(into, "*.whl"))
+	if err != nil || len(files) != len(lines) {
+		return nil, fmt.Errorf("pip left %v in place of %d wheels", files, len(lines))
 	}
-	return wheels[0], nil
+	return files, nil
 }

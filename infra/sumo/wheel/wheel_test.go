@@ -219,7 +219,7 @@ func TestALinkInAWheelIsRefused(t *testing.T) {
 	if err := errors.Join(err, archive.Close(), os.WriteFile(file, content.Bytes(), 0o644)); err != nil {
 		t.Fatal(err)
 	}
-	if err := unpack(t.Context(), file, filepath.Join(t.TempDir(), "out")); err == nil || !strings.Contains(err.Error(), "no regular file") {
+	if err := unpack(t.Context(), file, t.TempDir(), serves); err == nil || !strings.Contains(err.Error(), "no regular file") {
 		t.Errorf("unpack = %v", err)
 	}
 }

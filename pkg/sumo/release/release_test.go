@@ -2,6 +2,7 @@ package release
 
 import (
 	"encoding/hex"
+	"errors"
 	"os"
 	"path/filepath"
 	"slices"
@@ -69,4 +70,44 @@ func TestInstalledFindsUnpackedWheels(t *testing.T) {
 	if diff := cmp.Diff([]Installation{In(dir, "1.20"), In(dir, "1.28")}, Installed(dir)); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
+}
+
+func TestPythonInFindsWhatIsInstalledForItsOwnPythonOnly(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	interpreter := filepath.Join(dir, "python3.13")
+	write := func(name, text string) {
+		t.Helper()
+		if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(name, []byte(text), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	check := func(version string, want Python) {
+		t.Helper()
+		got, err := PythonIn(dir, version)
+		if diff := cmp.Diff(want, got); diff != "" || (err != nil) != (want.Interpreter == "") || (err != nil && !errors.Is(err, ErrNoPython)) {
+			t.Errorf("%s: %v (-want +got):\n%s", version, err, diff)
+		}
+	}
+	check("1.28", Python{})
+	write(InterpreterFile(dir), interpreter+"\ncp313\n")
+	write(filepath.Join(Libsumo(dir, "1.28", "cp313"), "libsumo", "__init__.py"), "")
+	write(filepath.Join(Libsumo(dir, "1.18", "cp311"), "libsumo", "__init__.py"), "")
+	write(filepath.Join(Packages(dir, "cp311"), "numpy", "__init__.py"), "")
+	write(interpreter, "")
+	check("1.28", Python{}) // the packages are another Python's
+	write(filepath.Join(Packages(dir, "cp313"), "numpy", "__init__.py"), "")
+	check("1.28", Python{Interpreter: interpreter, Libsumo: true, Path: []string{
+		filepath.Join(dir, "1.28", "libsumo", "cp313"), filepath.Join(dir, "1.28", "sumo", "tools"), filepath.Join(dir, "python", "cp313"),
+	}})
+	check("1.18", Python{Interpreter: interpreter, Path: []string{
+		filepath.Join(dir, "1.18", "sumo", "tools"), filepath.Join(dir, "python", "cp313"),
+	}})
+	if err := os.Remove(interpreter); err != nil {
+		t.Fatal(err)
+	}
+	check("1.28", Python{})
 }

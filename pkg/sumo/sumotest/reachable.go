@@ -19,7 +19,7 @@ func folder() (string, error) {
 	return release.Dir()
 }
 
-// Reachable makes the installations of Versions reachable for tests that root runs again as an ordinary user, who cannot enter root's
+// Reachable makes the installations of Versions, and what programs run with, reachable for tests that root runs again as an ordinary user, who cannot enter root's
 // folders: it links them to a folder that everybody can. clean removes that. It is for TestMain.
 func Reachable() (clean func(), err error) {
 	if os.Geteuid() != 0 || os.Getenv(folderVariable) != "" {
@@ -35,11 +35,11 @@ func Reachable() (clean func(), err error) {
 	}
 	clean = func() { os.RemoveAll(to) }
 	if err = os.Chmod(to, 0o755); err == nil {
-		for _, version := range Versions() {
-			if _, missing := os.Stat(filepath.Join(from, version)); missing != nil {
+		for _, name := range append(Versions(), filepath.Base(filepath.Dir(release.InterpreterFile(from)))) {
+			if _, missing := os.Stat(filepath.Join(from, name)); missing != nil {
 				continue // the test that asks for it says so
 			}
-			link := []string{"-a", filepath.Join(from, version), to}
+			link := []string{"-a", filepath.Join(from, name), to}
 			if err = exec.Command("cp", append([]string{"-l"}, link...)...).Run(); err != nil { // on another file system
 				err = exec.Command("cp", link...).Run()
 			}

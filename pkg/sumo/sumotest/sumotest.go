@@ -47,6 +47,20 @@ func Version(t testing.TB, version string) release.Installation {
 	return installed[i]
 }
 
+// Python returns what programs run with that use a version. It fails the test where that is not installed.
+func Python(t testing.TB, version string) release.Python {
+	t.Helper()
+	dir, err := folder()
+	if err != nil {
+		t.Fatal(err)
+	}
+	python, err := release.PythonIn(dir, version)
+	if err != nil || !python.Libsumo {
+		t.Fatalf("SUMO %s has nothing for programs, or no libsumo: make sumo-controllers VERSIONS=%s (%v)", version, version, err)
+	}
+	return python
+}
+
 // Versions returns the versions with which each change is tested: the oldest and the newest that run here, or all of them.
 func Versions() []string {
 	versions := here()
