@@ -22,13 +22,16 @@ type Run struct {
 	Unfinished     bool                   `json:"unfinished_trips,omitempty" doc:"Also counts the trips of vehicles that are still on the road at the end, in tripinfo and in the means."`
 	Strict         bool                   `json:"strict,omitempty" doc:"Refuses a scenario of which SUMO would drop or ignore a part; otherwise that is a warning."`
 	Check          bool                   `json:"check,omitempty" doc:"Only lets SUMO load the scenario and examine all routes of the interval: nothing else is simulated and no results are kept. What SUMO says is in the job's problems. SUMO ends at the first route that is not connected. Finding the routes of trips takes time: a warning says if it was cut short. It does not see: roads that are closed for a time, speeds that are too high at a departure, routes behind a saved state or in included files that are cut off. It reports an id that is used twice even if the first vehicle would have left."`
-	Controller     *simulation.Controller `json:"controller,omitempty" doc:"A Python program of the scenario that steers SUMO while it simulates; in a form, a JSON object. The operator must have enabled it (CONTROLLERS) and allowed it for the tenant. The program may write, and make, files of the scenario: those that are new or changed when it ends are results."`
-	Tool           *simulation.Tool       `json:"tool,omitempty" doc:"One of SUMO's own tools, which runs in place of a simulation; in a form, a JSON object. It is enabled and allowed as controller is, and excludes it."`
+	Controller     *simulation.Controller `json:"controller,omitempty" doc:"A Python program of the scenario that steers SUMO while it simulates; in a form, a JSON object, before the zip. The operator must have enabled it (CONTROLLERS) and allowed it for the tenant. The program may write, and make, files of the scenario: those that are new or changed when it ends are results."`
+	Tool           *simulation.Tool       `json:"tool,omitempty" doc:"One of SUMO's own tools, which runs in place of a simulation; in a form, a JSON object, before the zip. It is enabled and allowed as controller is, and excludes it."`
 	Labels         map[string]string      `json:"labels,omitempty" doc:"Up to 20 key-value pairs of your own, to find the job by."`
 	Priority       string                 `json:"priority,omitempty" enum:"low,normal,high" default:"normal"`
 	TimeoutSeconds int                    `json:"timeout_seconds,omitempty" minimum:"1" doc:"Wall-clock seconds that the run may take."`
 	WebhookURL     string                 `json:"webhook_url,omitempty" maxLength:"2048" doc:"An https URL that is called when the job starts and when it has ended, signed with webhook_secret of the answer; http only where the operator allows it."`
 }
+
+// program reports whether a program or a tool runs the scenario.
+func (r Run) program() bool { return r.Controller != nil || r.Tool != nil }
 
 func (r Run) request() (job.Request, error) {
 	priority, err := job.ParsePriority(r.Priority)

@@ -209,7 +209,7 @@ func (c Config) check() error {
 		return errors.New("STEP_FUNCTIONS_ENDPOINT is set without STEP_FUNCTIONS_REGION, which enables answers to task tokens")
 	}
 	if c.Controllers != "" && !c.Programs() {
-		return fmt.Errorf("CONTROLLERS is %q; it must be %s or empty", c.Controllers, controllersPython)
+		return fmt.Errorf("CONTROLLERS is %q; it must be %s or empty", c.Controllers, ControllersPython)
 	}
 	if c.DefaultTimeout > c.MaxTimeout {
 		return fmt.Errorf("DEFAULT_TIMEOUT (%s) must not exceed MAX_TIMEOUT (%s)", c.DefaultTimeout, c.MaxTimeout)
@@ -227,10 +227,10 @@ func (c Config) check() error {
 }
 
 // Programs reports whether jobs may run programs of their scenarios and tools of SUMO's.
-func (c Config) Programs() bool { return c.Controllers == controllersPython }
+func (c Config) Programs() bool { return c.Controllers == ControllersPython }
 
-// controllersPython is the value of Controllers that enables them.
-const controllersPython = "python"
+// ControllersPython is the value of Controllers that enables them.
+const ControllersPython = "python"
 
 // hostName is a DNS name. Its last label has a letter, so that a mistyped address is none.
 var hostName = regexp.MustCompile(`^([\w-]+\.)*[\w-]*[A-Za-z][\w-]*\.?$`)
@@ -388,10 +388,11 @@ func (c Config) runsPrograms(version string) bool {
 		return c.ControllerImages[version] != ""
 	}
 	dir, err := c.SumoFolder()
-	if err == nil {
-		_, err = release.PythonIn(dir, version)
+	if err != nil {
+		return false
 	}
-	return err == nil
+	python, err := release.PythonIn(dir, version)
+	return err == nil && python.Libsumo
 }
 
 // Limits of a scenario under this configuration.

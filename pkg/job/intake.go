@@ -60,6 +60,8 @@ type Intake struct {
 	// Scenario returns one of the tenant's stored scenarios, and Config the configuration of one that a request names.
 	Scenario func(ctx context.Context, tenantID, digest string) (scenario.Scenario, error)
 	Config   func(ctx context.Context, s scenario.Scenario, requested string) (scenario.Config, error)
+	// ProgramConfig is Config for jobs with a program: its path is empty where there is none to choose.
+	ProgramConfig func(ctx context.Context, s scenario.Scenario, requested string) (scenario.Config, error)
 	// NewSecret makes the secret of a webhook.
 	NewSecret func() string
 	// DrawSeed returns a random seed, from 0 to math.MaxInt32.
@@ -207,7 +209,7 @@ func (in *Intake) Accept(
 func (in *Intake) Settle(ctx context.Context, t tenant.Tenant, s scenario.Scenario, r Request, accepted string) (Request, error) {
 	o := &r.Options
 	if o.Program() {
-		return in.settleProgram(t, s, r, accepted)
+		return in.settleProgram(ctx, t, s, r, accepted)
 	}
 	config, err := in.Config(ctx, s, o.ConfigFile)
 	if err != nil {

@@ -1,6 +1,7 @@
 package job
 
 import (
+	"context"
 	"fmt"
 	"path"
 	"slices"
@@ -73,7 +74,9 @@ func toolFaults(tool simulation.Tool, o simulation.Options) (items []problem.Ite
 
 // settleProgram decides what a request for a program or tool leaves open. What SUMO will be asked to run is the program's choice, so that
 // nothing about the configuration is refused, and only what the request names is settled.
-func (in *Intake) settleProgram(t tenant.Tenant, s scenario.Scenario, r Request, accepted string) (Request, error) {
+func (in *Intake) settleProgram(
+	ctx context.Context, t tenant.Tenant, s scenario.Scenario, r Request, accepted string,
+) (Request, error) {
 	o := &r.Options
 	if c := o.Controller; c != nil {
 		file := path.Clean(c.File)
@@ -86,7 +89,10 @@ func (in *Intake) settleProgram(t tenant.Tenant, s scenario.Scenario, r Request,
 		steering.File = file
 		o.Controller = &steering
 	}
-	config, err := s.Manifest.ProgramConfig(o.ConfigFile, namesConfig(*o))
+	config, err := in.ProgramConfig(ctx, s, o.ConfigFile)
+	if err == nil && config.Path == "" && namesConfig(*o) {
+		_, err = in.Config(ctx, s, "")
+	}
 	if err != nil {
 		return r, err
 	}
@@ -115,13 +121,7 @@ func namesConfig(o simulation.Options) bool {
 
 // programNeeds is what a program or tool needs of a version of SUMO.
 func programNeeds(offer simulation.Offer, o simulation.Options) needs {
-	what := ""
-	if o.Controller != nil {
-		what = o.Controller.File
-	} else {
-		what = o.Tool.Name
-	}
-	return needs{what: what, unmet: func(version string) []problem.Item {
+	return needs{what: o.ProgramName(), unmet: func(version string) []problem.Item {
 		if v, offered := offer.Find(version); offered && v.Programs {
 			return nil
 		}

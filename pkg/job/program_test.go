@@ -12,12 +12,10 @@ import (
 	"github.com/sumo-k8/sumo-k8/pkg/simulation"
 )
 
-// steered is a scenario with a program, and two configurations of which one is broken.
+// steered is a scenario with a program and two configurations.
 var steered = scenario.Scenario{Digest: "d", Key: "k", Manifest: scenario.Manifest{
 	Files: []scenario.File{{Path: "city/control.py"}, {Path: "city/a.sumocfg"}, {Path: "city/b.sumocfg"}},
-	Configs: []scenario.Config{
-		{Path: "city/a.sumocfg"}, {Path: "city/b.sumocfg", Problems: []problem.Item{{Location: "city/b.sumocfg", Message: "is bad"}}},
-	},
+	Configs: []scenario.Config{{Path: "city/a.sumocfg"}, {Path: "city/b.sumocfg"}},
 }}
 
 func TestProgramsAreEnabledTwice(t *testing.T) {
@@ -71,7 +69,9 @@ func TestWhatAProgramLeavesOpenIsSettled(t *testing.T) {
 		return simulation.Options{Controller: &simulation.Controller{File: file, Args: args, Interface: simulation.Libsumo}}
 	}
 	one := steered
-	one.Manifest.Configs = one.Manifest.Configs[1:]
+	one.Manifest.Configs = []scenario.Config{
+		{Path: "city/b.sumocfg", Problems: []problem.Item{{Location: "city/b.sumocfg", Message: "is bad"}}},
+	}
 	none := steered
 	none.Manifest.Configs = nil
 	named := controller("city/control.py")
@@ -87,7 +87,7 @@ func TestWhatAProgramLeavesOpenIsSettled(t *testing.T) {
 		"several configurations":                     {steered, controller("city/control.py"), "", ""},
 		"several that are called for":                {steered, controller("city/control.py", "-c={config}"), "", "body.config_file"},
 		"the only one, broken":                       {one, controller("city/control.py", "{config}"), "city/b.sumocfg", ""},
-		"one by name, broken":                        {steered, named, "city/b.sumocfg", ""},
+		"one by name, broken":                        {one, named, "city/b.sumocfg", ""},
 		"none":                                       {none, controller("city/control.py"), "", ""},
 		"none, but called for":                       {none, controller("city/control.py", "{config}"), "", "body.config_file"},
 		"a path not quite clean":                     {none, controller("./city//control.py"), "", ""},

@@ -718,6 +718,9 @@ func (m Manifest) ProgramConfig(requested string) (Config, error) {
 	return found[0], nil
 }
 
+// runsAlone reports whether SUMO can run a configuration of m without a program, as far as the scenario goes.
+func (m Manifest) runsAlone() bool { return slices.ContainsFunc(m.Configs, sound) }
+
 // FirstConfig returns the first by path of those configurations among which ChooseConfig leaves the choice to the caller, with the paths
 // of all other sound ones. All are empty if there is no choice.
 func (m Manifest) FirstConfig() (first Config, others []string) {
@@ -736,34 +739,6 @@ func (m Manifest) FirstConfig() (first Config, others []string) {
 		}
 	}
 	return first, others
-}
-
-// ProgramConfig is ChooseConfig for a run whose program decides what SUMO gets: what is wrong with a configuration does not count. Where
-// none is requested, the only one, or the only topmost one, is chosen; without such a one there is none, with an empty path, unless the
-// program needs one.
-func (m Manifest) ProgramConfig(requested string, needed bool) (Config, error) {
-	if requested != "" {
-		found := m.named(requested)
-		if len(found) == 0 {
-			for _, f := range m.Files {
-				if f.Path == path.Clean(requested) || path.Base(f.Path) == requested {
-					found = append(found, Config{Path: f.Path})
-				}
-			}
-		}
-		if len(found) != 1 {
-			return Config{}, m.unclear(requested, found)
-		}
-		return found[0], nil
-	}
-	found := m.offered().topmost(func(Config) bool { return true })
-	switch {
-	case len(found) == 1:
-		return found[0], nil
-	case needed:
-		return Config{}, m.unclear("", found)
-	}
-	return Config{}, nil
 }
 
 // ListOf lists paths for people, as many as they read.

@@ -22,6 +22,17 @@ type Controller struct {
 // Program reports whether o runs a program in place of SUMO with a configuration.
 func (o Options) Program() bool { return o.Controller != nil || o.Tool != nil }
 
+// ProgramName is the program or tool that o runs; empty if none.
+func (o Options) ProgramName() string {
+	switch {
+	case o.Controller != nil:
+		return o.Controller.File
+	case o.Tool != nil:
+		return o.Tool.Name
+	}
+	return ""
+}
+
 // Interface is a way by which a program steers SUMO.
 type Interface string
 

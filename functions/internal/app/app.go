@@ -184,7 +184,7 @@ func (p Parts) submit() *submit.Function {
 	scenarios := p.scenarios()
 	jobs := &job.Intake{
 		Jobs: p.DB, NewID: newID, Now: time.Now, Changed: p.Changed, Trace: traceparent.Of,
-		Scenario: p.DB.Scenario, Config: scenarios.Config, DrawSeed: func() int64 { return int64(mathrand.Int32()) },
+		Scenario: p.DB.Scenario, Config: scenarios.Config, ProgramConfig: scenarios.ProgramConfig, DrawSeed: func() int64 { return int64(mathrand.Int32()) },
 		NewSecret: delivery.NewSecret,
 		Versions:  p.offer(), Programs: cfg.Programs(), Admission: cfg.Admission(), Callbacks: p.callbacks(),
 		DefaultTimeout: cfg.DefaultTimeout, MaxTimeout: cfg.MaxTimeout,
