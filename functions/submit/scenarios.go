@@ -95,15 +95,15 @@ func zipBody(form *formReader[struct{}]) *huma.RequestBody {
 	}}
 }
 
-// purpose is a query parameter of what takes a zip.
-type purpose struct {
+// Purpose is a query parameter of what takes a zip.
+type Purpose struct {
 	For string `query:"for" enum:"program" doc:"program: a controller or a tool runs the scenario. What keeps SUMO from running a configuration, or the lack of one, is then a warning, and a job without either is refused."`
 }
 
-func (p purpose) program() bool { return p.For == "program" }
+func (p Purpose) program() bool { return p.For == "program" }
 
 type storeRequest struct {
-	purpose
+	Purpose
 	Name           string `query:"name" maxLength:"200" doc:"A display name; defaults to the file's name."`
 	IdempotencyKey string `header:"Idempotency-Key" maxLength:"255" doc:"Optional, since the same upload is always the same scenario; a key already used for another upload is refused."`
 	http           *http.Request
@@ -152,7 +152,7 @@ func (f *Function) remember(tenantID, key, operation string) func(ctx context.Co
 }
 
 type deriveRequest struct {
-	purpose
+	Purpose
 	ID             string   `path:"id" doc:"Id of the scenario to derive from."`
 	Delete         []string `query:"delete,explode" maxItems:"1000" doc:"A file, or a folder with all its files, to leave out. It may be given several times. What is sent comes afterwards, so a folder may be deleted and filled again."`
 	Name           string   `query:"name" maxLength:"200" doc:"A display name; defaults to that of the other scenario."`
@@ -213,7 +213,7 @@ func takeZip(r *http.Request, form *formReader[struct{}], name string, take func
 }
 
 type validateRequest struct {
-	purpose
+	Purpose
 	ConfigFile string `query:"config_file" maxLength:"500" doc:"Only what this configuration leads to must be right, as for a job with this config_file; if left out, one configuration at least."`
 	http       *http.Request
 }
@@ -341,8 +341,8 @@ type uploadRequest struct {
 }
 
 type completeRequest struct {
-	purpose
-	uploadRequest
+	Purpose
+	ID string `path:"id" doc:"The upload_id returned when the upload was started."`
 }
 
 func (f *Function) completeUpload(ctx context.Context, in *completeRequest) (*storeAnswer, error) {

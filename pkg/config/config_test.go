@@ -189,12 +189,13 @@ func TestVersionsOnOfferAreThoseWithAnImageOrTheReleases(t *testing.T) {
 func TestVersionsRunProgramsWherePythonIsThere(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	for _, folder := range []string{"python", "1.28/libsumo", "1.26"} {
-		if err := os.MkdirAll(filepath.Join(dir, folder), 0o700); err != nil {
+	interpreter := release.InterpreterFile(dir)
+	for _, folder := range []string{release.Packages(dir, "cp311"), release.Libsumo(dir, "1.28", "cp311"), filepath.Join(dir, "1.26")} {
+		if err := os.MkdirAll(folder, 0o700); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if err := os.WriteFile(filepath.Join(dir, "python", "interpreter"), []byte("/usr/bin/python3\n"), 0o600); err != nil {
+	if err := os.WriteFile(interpreter, []byte(interpreter+"\ncp311\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	images := map[string]string{"1.26": "i", "1.28": "i"}

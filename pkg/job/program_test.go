@@ -14,7 +14,7 @@ import (
 
 // steered is a scenario with a program and two configurations.
 var steered = scenario.Scenario{Digest: "d", Key: "k", Manifest: scenario.Manifest{
-	Files: []scenario.File{{Path: "city/control.py"}, {Path: "city/a.sumocfg"}, {Path: "city/b.sumocfg"}},
+	Files:   []scenario.File{{Path: "city/control.py"}, {Path: "city/a.sumocfg"}, {Path: "city/b.sumocfg"}},
 	Configs: []scenario.Config{{Path: "city/a.sumocfg"}, {Path: "city/b.sumocfg"}},
 }}
 

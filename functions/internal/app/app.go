@@ -205,7 +205,7 @@ func (p Parts) submit() *submit.Function {
 func (p Parts) status() *status.Function {
 	return &status.Function{
 		Jobs: p.DB, Studies: p.DB, Scenarios: p.DB, Webhooks: p.DB, Objects: p.Objects, Views: view.New(p.Objects), Limits: p.Config.Limits(),
-		Versions: p.offer(), LinkLifetime: p.Config.LinkLifetime, LinkSecret: p.linkSecret, PublicURL: p.Config.PublicURL, Now: time.Now,
+		Versions: p.offer(), Programs: p.Config.Programs(), LinkLifetime: p.Config.LinkLifetime, LinkSecret: p.linkSecret, PublicURL: p.Config.PublicURL, Now: time.Now,
 	}
 }
 
