@@ -65,3 +65,41 @@ func BenchmarkStart(b *testing.B) {
 		})
 	}
 }
+
+// BenchmarkStartTree is what a wall around a program and its children costs a run.
+func BenchmarkStartTree(b *testing.B) {
+	program, err := exec.LookPath("true")
+	if err != nil {
+		b.Fatal(err)
+	}
+	dir := b.TempDir()
+	for _, above := range []string{filepath.Dir(dir), dir} {
+		if err := os.Chmod(above, 0o755); err != nil {
+			b.Fatal(err)
+		}
+	}
+	for _, c := range []struct {
+		name     string
+		loopback bool
+		abi      int
+	}{
+		{"without sockets", false, 0}, {"with sockets", true, 0}, {"on an older kernel", false, 5}, {"without Landlock", false, NoLandlock},
+	} {
+		b.Run(c.name, func(b *testing.B) {
+			for b.Loop() {
+				cmd := exec.Command(program)
+				cmd.Dir, cmd.Env = dir, []string{}
+				tree, _, err := StartTree(cmd, Wall{
+					Profile: Program, Read: []string{program, "/usr/lib", "/lib", "/lib64", "/usr/share"}, Write: []string{dir},
+					LandlockABI: c.abi, Loopback: c.loopback,
+				})
+				if err == nil {
+					err = tree.Wait()
+				}
+				if err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}

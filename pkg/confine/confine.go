@@ -10,6 +10,16 @@
 //   - no_new_privs, no core dumps, no inherited descriptors, a session and an environment of its own, and limits on
 //     memory and on the size of files.
 //
+// StartTree confines an interpreter with all that it starts. Its wall allows child processes and changes in its own folders, and has parts
+// of its own:
+//
+//   - A warden, a process between this one and the program, is the ancestor of whatever the program starts. It counts the processes and
+//     their memory, and ends when no process is left.
+//   - Signals reach the program's own processes only: by the user, by Landlock, or because the filter asks the warden about each.
+//   - Programs connect to each other by TCP. The filter asks the warden about bind, listen and connect. The warden does not let these calls
+//     happen: it puts a socket of its own making in the place of the program's. So each tree has all ports to itself, and no address leads
+//     out. Where it may, the warden makes these sockets in a network namespace, in which nobody else is.
+//
 // The confined program starts in two steps, because Go code cannot run between fork and exec: this program starts itself
 // again (see Enter), puts up the wall around itself and then execs the other program.
 package confine
@@ -78,10 +88,10 @@ type Wall struct {
 	// Loopback lets a program of profile Program speak TCP with the programs that it starts, and with nobody else.
 	Loopback bool `json:"loopback"`
 	// Slot distinguishes programs that this process runs at the same time: each has a user of its own. It is less than Slots.
-	Slot int `json:"-"`
+	Slot int `json:"slot"`
 	// LandlockABI is the newest Landlock ABI to use; 0 sets no bound, and NoLandlock uses none. Tests set it to try an older
 	// kernel's wall on a newer kernel.
-	LandlockABI int `json:"-"`
+	LandlockABI int `json:"landlock_abi"`
 }
 
 // Slots bounds Wall.Slot.
@@ -97,7 +107,8 @@ type Limits struct {
 	Data int64 `json:"data"`
 	// FileSize is how large any single file may grow, in bytes (RLIMIT_FSIZE). Beyond it the program gets SIGXFSZ.
 	FileSize int64 `json:"file_size"`
-	// Memory is what the processes of a tree may occupy together, in bytes, and Processes how many they may be, for StartTree.
+	// Memory is what the processes of a tree may occupy together, in bytes, including files that they have open but have removed and what
+	// the kernel may hold for their sockets and pipes. Processes is how many they may be. They are for StartTree.
 	Memory    int64 `json:"memory"`
 	Processes int   `json:"processes"`
 }
@@ -109,8 +120,14 @@ var ErrUnconfined = errors.New("this machine cannot confine programs")
 // Stdout, Stderr and WaitDelay; standard input is /dev/null. An error that wraps ErrUnconfined names what is missing.
 func Start(cmd *exec.Cmd, w Wall, mode Mode) (*process.Process, simulation.Confinement, error) {
 	if !entered {
-		return nil, simulation.Confinement{}, errors.New("confine.Enter was not called at the start of this program")
+		return nil, simulation.Confinement{}, errNotEntered
 	}
+	p, held, _, err := w.begin(cmd, mode)
+	return p, held, err
+}
+
+// begin starts cmd behind the strongest wall that the machine can put up. The file is nil unless the filter asks the warden about calls.
+func (w Wall) begin(cmd *exec.Cmd, mode Mode) (*process.Process, simulation.Confinement, *os.File, error) {
 	able := w.abilities()
 	var missing []error
 	if able.landlock == 0 {
@@ -120,28 +137,24 @@ func Start(cmd *exec.Cmd, w Wall, mode Mode) (*process.Process, simulation.Confi
 		)
 	}
 	for _, plan := range w.plans(mode, cmd.Path, able) {
-		p, err := w.start(cmd, plan)
+		p, listener, err := w.start(cmd, plan)
 		if err == nil {
-			return p, plan, nil
+			return p, plan, listener, nil
 		}
 		if _, wall := errors.AsType[*wallError](err); !wall {
-			return nil, simulation.Confinement{}, err
+			return nil, simulation.Confinement{}, nil, err
 		}
 		missing = append(missing, err)
 		if plan.User { // the next plan's user is our own
-			if err := give(w.Write, os.Geteuid()); err != nil {
-				return nil, simulation.Confinement{}, err
+			if err := w.give(os.Geteuid()); err != nil {
+				return nil, simulation.Confinement{}, nil, err
 			}
 		}
 	}
-	return nil, simulation.Confinement{}, fmt.Errorf("%w: %w", ErrUnconfined, errors.Join(missing...))
+	return nil, simulation.Confinement{}, nil, fmt.Errorf("%w: %w", ErrUnconfined, errors.Join(missing...))
 }
 
-// Why a tree was ended.
-var (
-	ErrMemory    = errors.New("the program and what it has started occupy too much memory")
-	ErrProcesses = errors.New("the program has started too many processes")
-)
+var errNotEntered = errors.New("confine.Enter was not called at the start of this program")
 
 // wallError is a part of the wall that could not be put up.
 type wallError struct {
@@ -179,23 +192,23 @@ const self = "/proc/self/exe"
 // marker is argv[0] of a child that is to become another program.
 const marker = "sumo-k8-confine"
 
-func (w Wall) start(cmd *exec.Cmd, plan simulation.Confinement) (*process.Process, error) {
+func (w Wall) start(cmd *exec.Cmd, plan simulation.Confinement) (p *process.Process, listener *os.File, err error) {
 	o := order{
 		Wall: w, Plan: plan, Path: cmd.Path, Args: cmd.Args, Env: cmd.Env, Dir: cmd.Dir,
 		User: w.ownUser(), Threads: allThreads(), Parent: os.Getpid(),
 	}
 	if plan.User {
-		if err := give(w.Write, o.User); err != nil {
-			return nil, &wallError{"user", err.Error()}
+		if err := w.give(o.User); err != nil {
+			return nil, nil, &wallError{"user", err.Error()}
 		}
 	}
 	text, err := json.Marshal(o)
 	if err != nil {
-		return nil, fmt.Errorf("encoding what to start: %w", err)
+		return nil, nil, fmt.Errorf("encoding what to start: %w", err)
 	}
 	report, reporter, err := os.Pipe()
 	if err != nil {
-		return nil, fmt.Errorf("opening a pipe: %w", err)
+		return nil, nil, fmt.Errorf("opening a pipe: %w", err)
 	}
 	defer report.Close()
 	child := &exec.Cmd{
@@ -206,15 +219,34 @@ func (w Wall) start(cmd *exec.Cmd, plan simulation.Confinement) (*process.Proces
 	if plan.Namespace {
 		isolate(child.SysProcAttr)
 	}
-	p, err := process.Start(child, process.Options{})
+	var receive func() (*os.File, error)
+	if o.asks() {
+		here, there, err := pair()
+		if err != nil {
+			reporter.Close()
+			return nil, nil, err
+		}
+		defer here.Close()
+		defer there.Close()
+		child.ExtraFiles = append(child.ExtraFiles, there)
+		receive = func() (*os.File, error) { return receiveFile(here) }
+	}
+	p, err = process.Start(child, process.Options{})
 	reporter.Close()
 	if err != nil {
 		if plan.Namespace { // the usual reason is that this user may not make one
-			return nil, &wallError{"mount namespace", err.Error()}
+			return nil, nil, &wallError{"mount namespace", err.Error()}
 		}
-		return nil, err
+		return nil, nil, err
 	}
-	return p, await(report, p, cmd.Path)
+	if err := await(report, p, cmd.Path); err != nil || receive == nil {
+		return p, nil, err
+	}
+	if listener, err = receive(); err != nil {
+		p.Kill()
+		return nil, nil, errors.Join(err, p.Wait())
+	}
+	return p, listener, nil
 }
 
 // await reads the child's answer; the pipe is closed when it becomes the program.

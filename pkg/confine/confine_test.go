@@ -23,6 +23,10 @@ import (
 
 func TestMain(m *testing.M) {
 	Enter()
+	if folder := os.Getenv(asParent); folder != "" {
+		waitAsParent(folder)
+		return
+	}
 	os.Exit(m.Run())
 }
 
@@ -304,6 +308,20 @@ func TestPlans(t *testing.T) {
 				t.Errorf("a weaker plan goes before a stronger one: %v", got)
 			}
 		})
+	}
+}
+
+// TestAWardenMustSeeItsTree is about root in a container that may not look at other users' processes.
+func TestAWardenMustSeeItsTree(t *testing.T) {
+	t.Parallel()
+	dir := confinetest.OpenDir(t)
+	able := abilities{landlock: 7, root: true, otherUser: true}
+	for profile, want := range map[Profile][]simulation.Confinement{
+		SUMO: {{Landlock: 7, Filter: true, User: true}, {Landlock: 7, Filter: true}}, Program: {{Landlock: 7, Filter: true}},
+	} {
+		if diff := cmp.Diff(want, Wall{Profile: profile, Write: []string{dir}}.plans(Require, "/bin/sh", able)); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", profile, diff)
+		}
 	}
 }
 

@@ -16,8 +16,12 @@ import (
 	"github.com/sumo-k8/sumo-k8/pkg/simulation"
 )
 
-// answerFD is the pipe for the child's answer: the first descriptor after the standard ones.
-const answerFD = 3
+// answerFD is the pipe for the child's answer: the first descriptor after the standard ones. wardenFD is the socket by which the child
+// gives its warden the descriptor for the calls that the warden decides.
+const (
+	answerFD = 3
+	wardenFD = 4
+)
 
 // exitNotStarted is the exit code of a child that did not become the program. Its answer holds the reason.
 const exitNotStarted = 70
@@ -29,7 +33,14 @@ var entered bool
 // that calls Start must call Enter first in main.
 func Enter() {
 	entered = true
-	if len(os.Args) != 2 || os.Args[0] != marker {
+	if len(os.Args) != 2 {
+		return
+	}
+	switch os.Args[0] {
+	case marker:
+	case wardenMarker:
+		guard(os.Args[1])
+	default:
 		return
 	}
 	// The wall applies to one thread. exec ends all others.
@@ -56,6 +67,7 @@ func become(text string) answer {
 		do   func() error
 	}{
 		{"descriptors", closeOnExec}, // needs /proc, which the mount namespace hides
+		{"memory", o.goFirst},
 		{"mount namespace", o.showOnlyFiles},
 		{"folder", func() error { return unix.Chdir(o.Dir) }},
 		{"limits", o.limit},
@@ -89,6 +101,14 @@ func closeOnExec() error {
 	return err
 }
 
+// goFirst makes the kernel end the program before its warden and ourselves when memory runs out. A warden that ends leaves what it guards.
+func (o order) goFirst() error {
+	if o.Wall.Profile == Program {
+		_ = os.WriteFile("/proc/self/oom_score_adj", []byte("1000"), 0) // some containers mount /proc read-only
+	}
+	return nil
+}
+
 // ownProcesses is how many threads a program with a user of its own may have (RLIMIT_NPROC counts by user). SUMO has
 // as many as its option threads sets, one by default.
 const ownProcesses = 64
@@ -96,6 +116,13 @@ const ownProcesses = 64
 // moreProcesses bounds a program without a user of its own: all threads of its user together may exceed the number that the whole
 // machine had at its start by this many. So it gets some, and the user's other programs keep most.
 const moreProcesses = 256
+
+// threadsEach is how many threads a tree with a user of its own may have for each process that it may have: more than the warden lets
+// live, so that it is the warden that ends the tree and says why.
+const threadsEach = 2
+
+// programFiles is how many descriptors each process of a tree may have.
+const programFiles = 1024
 
 // Limits on memory that RLIMIT_DATA does not count, in bytes: the stack, of the usual size, and the page tables of read-only
 // mappings, which take a five-hundredth of their size. Libraries reserve a few gigabytes of addresses at most.
@@ -120,8 +147,11 @@ func (o order) limit() error {
 	if size := o.Wall.Limits.FileSize; size > 0 {
 		err = errors.Join(err, set(unix.RLIMIT_FSIZE, uint64(size)))
 	}
+	if o.Wall.Profile == Program {
+		err = errors.Join(err, set(unix.RLIMIT_NOFILE, programFiles))
+	}
 	if o.Plan.User {
-		err = errors.Join(err, set(unix.RLIMIT_NPROC, ownProcesses))
+		err = errors.Join(err, set(unix.RLIMIT_NPROC, uint64(ownProcesses+threadsEach*o.Wall.Limits.Processes)))
 	} else if o.Threads > 0 && o.Plan != (simulation.Confinement{}) {
 		err = errors.Join(err, set(unix.RLIMIT_NPROC, uint64(o.Threads+moreProcesses)))
 	}
@@ -169,6 +199,10 @@ var landlockVersions = []landlock.Config{
 const writeAccess = landlock.AccessFSSet(llsys.AccessFSReadFile | llsys.AccessFSReadDir | llsys.AccessFSWriteFile |
 	llsys.AccessFSMakeReg | llsys.AccessFSTruncate)
 
+// treeAccess is what profile Program may also do there: remove and rename files and folders, and make folders.
+const treeAccess = writeAccess | landlock.AccessFSSet(llsys.AccessFSMakeDir|llsys.AccessFSRemoveFile|llsys.AccessFSRemoveDir|
+	llsys.AccessFSRefer)
+
 // nullAccess is for /dev/null, which SUMO opens for unwanted outputs.
 const nullAccess = landlock.AccessFSSet(llsys.AccessFSReadFile | llsys.AccessFSWriteFile)
 
@@ -177,9 +211,13 @@ func (o order) restrictFiles() error {
 		return nil
 	}
 	config := landlockVersions[min(o.Plan.Landlock, len(landlockVersions)-1)]
+	write := writeAccess
+	if o.Wall.Profile == Program {
+		write = treeAccess
+	}
 	rules := []landlock.Rule{
 		landlock.PathAccess(nullAccess, os.DevNull),
-		landlock.PathAccess(writeAccess&config.HandledAccessFS, o.Wall.Write...),
+		landlock.PathAccess(write&config.HandledAccessFS, o.Wall.Write...),
 	}
 	for _, path := range o.Wall.Read {
 		info, err := os.Stat(path)

@@ -11,6 +11,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/net/bpf"
 	"golang.org/x/sys/unix"
+
+	"github.com/sumo-k8/sumo-k8/pkg/simulation"
 )
 
 // TestTheFilterComparesNumbersWithNumbers calls what is allowed for some arguments with values that a filter takes for a call's
@@ -18,9 +20,22 @@ import (
 func TestTheFilterComparesNumbersWithNumbers(t *testing.T) {
 	t.Parallel()
 	const pid = 4711
-	judge := newJudge(t, pid)
+	for name, p := range map[string]policy{
+		"SUMO": simulatorPolicy(pid), "a program": programPolicy(true, simulation.Confinement{Landlock: 7}),
+		"a program without sockets": programPolicy(false, simulation.Confinement{Landlock: 3}),
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			comparesNumbersWithNumbers(t, p, pid)
+		})
+	}
+}
+
+func comparesNumbersWithNumbers(t *testing.T, p policy, pid uint64) {
+	t.Helper()
+	judge := newJudge(t, p)
 	conditions := map[string][]seccomp.ArgumentConditions{}
-	for _, call := range conditional(pid) {
+	for _, call := range p.conditional {
 		conditions[call.Name] = append(conditions[call.Name], call.Conditions)
 	}
 	words := []uint64{
@@ -47,10 +62,10 @@ func TestTheFilterComparesNumbersWithNumbers(t *testing.T) {
 	}
 }
 
-// newJudge returns a function that asks the filter of SUMO with a process id about a call.
-func newJudge(t *testing.T, pid int) func(name string, args [6]uint64) bool {
+// newJudge returns a function that asks a policy's filter about a call.
+func newJudge(t *testing.T, p policy) func(name string, args [6]uint64) bool {
 	t.Helper()
-	program, err := filter(SUMO, pid)
+	program, err := p.filter()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -112,30 +127,47 @@ func TestArm64LacksOldCallsOnly(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	names := slices.Clone(profiles[SUMO])
-	for _, call := range conditional(1) {
-		names = append(names, call.Name)
-	}
-	allowed := map[int]bool{}
-	var missing []string
-	for _, name := range names {
-		if number, ok := info.SyscallNames[name]; ok {
-			allowed[number] = true
-		} else if !slices.Contains(missing, name) {
-			missing = append(missing, name)
-		}
-	}
-	slices.Sort(missing)
-	// Calls for which arm64 has never had anything but their successors.
-	old := []string{
-		"access", "alarm", "arch_prctl", "creat", "dup2", "getdents", "lstat", "newfstatat", "open", "pause", "poll", "readlink", "select",
-		"stat", "time",
-	}
-	if diff := cmp.Diff(old, missing); diff != "" {
-		t.Errorf("-want +got:\n%s", diff)
-	}
-	const newfstatat = 79 // by which the loader looks at libraries
-	if !allowed[newfstatat] {
-		t.Error("newfstatat is refused")
+	full := simulation.Confinement{Landlock: 5}
+	for name, tc := range map[string]struct {
+		policy policy
+		old    []string // calls for which arm64 has never had anything but their successors
+	}{
+		"SUMO": {simulatorPolicy(1), []string{
+			"access", "alarm", "arch_prctl", "creat", "dup2", "getdents", "lstat", "newfstatat", "open", "pause", "poll", "readlink", "select",
+			"stat", "time",
+		}},
+		"a program": {programPolicy(true, full), []string{
+			"access", "alarm", "arch_prctl", "chmod", "chown", "creat", "dup2", "epoll_create", "epoll_wait", "eventfd", "fork", "futimesat",
+			"getdents", "getpgrp", "lchown", "link", "lstat", "mkdir", "mknod", "newfstatat", "open", "pause", "pipe", "poll", "readlink",
+			"rename", "rmdir", "select", "stat", "symlink", "time", "unlink", "utime", "utimes", "vfork",
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			names := slices.Concat(tc.policy.allowed, tc.policy.asked)
+			for _, call := range tc.policy.conditional {
+				names = append(names, call.Name)
+			}
+			for _, answered := range tc.policy.answered {
+				names = append(names, answered.calls...)
+			}
+			allowed := map[int]bool{}
+			var missing []string
+			for _, name := range names {
+				if number, ok := info.SyscallNames[name]; ok {
+					allowed[number] = true
+				} else if !slices.Contains(missing, name) {
+					missing = append(missing, name)
+				}
+			}
+			slices.Sort(missing)
+			if diff := cmp.Diff(tc.old, missing); diff != "" {
+				t.Errorf("-want +got:\n%s", diff)
+			}
+			const newfstatat = 79 // by which the loader looks at libraries
+			if !allowed[newfstatat] {
+				t.Error("newfstatat is refused")
+			}
+		})
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"syscall"
 
 	llsys "github.com/landlock-lsm/go-landlock/landlock/syscall"
 	"golang.org/x/sys/unix"
@@ -18,6 +19,7 @@ type abilities struct {
 	landlock  int  // the kernel's ABI version; 0 for none
 	root      bool // whether we are root
 	mount     bool // whether we may make mount namespaces as we are
+	trace     bool // whether we may read other users' processes, as the warden of a tree does
 	otherUser bool // whether we may start programs as another user, signal them, give files to them and take theirs
 }
 
@@ -37,7 +39,7 @@ func host(user int) abilities {
 		return a
 	}
 	has := func(capability int) bool { return data[capability/32].Effective&(1<<(capability%32)) != 0 }
-	a.mount = has(unix.CAP_SYS_ADMIN)
+	a.mount, a.trace = has(unix.CAP_SYS_ADMIN), has(unix.CAP_SYS_PTRACE)
 	a.otherUser = has(unix.CAP_SETUID) && has(unix.CAP_SETGID) && has(unix.CAP_CHOWN) && has(unix.CAP_KILL) && has(unix.CAP_DAC_OVERRIDE) &&
 		mapped(user)
 	return a
@@ -101,7 +103,7 @@ func (w Wall) plans(mode Mode, program string, a abilities) []simulation.Confine
 		return []simulation.Confinement{{}}
 	}
 	var plans []simulation.Confinement
-	if a.otherUser {
+	if a.otherUser && (w.Profile != Program || a.trace) {
 		// Another user cannot pass through the private folders above the run's own, unless a file system without them
 		// takes their place.
 		namespace := a.landlock == 0 || !reachable(append(append([]string{program}, w.Read...), w.Write...))
@@ -137,13 +139,22 @@ func reachable(paths []string) bool {
 	return true
 }
 
-// give makes a user the owner of folders and of all folders below them. Files keep their owner: the program creates the
-// files that it writes.
-func give(folders []string, user int) error {
-	for _, folder := range folders {
+// give makes a user the owner of w's folders to write in and of all folders below them. Files keep their owner, because SUMO creates the
+// files that it writes; but profile Program may also change what is there. A file with a second name elsewhere is not its own.
+func (w Wall) give(user int) error {
+	for _, folder := range w.Write {
 		err := filepath.WalkDir(folder, func(path string, d fs.DirEntry, err error) error {
-			if err != nil || !d.IsDir() {
+			if err != nil {
 				return err
+			}
+			if !d.IsDir() {
+				if w.Profile != Program || !d.Type().IsRegular() {
+					return nil
+				}
+				info, err := d.Info()
+				if err != nil || info.Sys().(*syscall.Stat_t).Nlink > 1 {
+					return err
+				}
 			}
 			return os.Lchown(path, user, user)
 		})

@@ -215,3 +215,20 @@ func (o *option) typeFault(value string) string {
 func isTrue(value string) bool {
 	return slices.Contains([]string{"1", "yes", "true", "on", "x", "t"}, strings.ToLower(value))
 }
+
+// KnownOption is what is known about one of SUMO's options.
+type KnownOption struct {
+	Name string // SUMO's own, also for a synonym or a letter
+	Flag bool   // may stand without a value
+	File bool   // names files
+	GUI  bool   // only the graphical program has it
+}
+
+// LookUpOption finds an option of any version of SUMO by its name, a synonym or its letter.
+func LookUpOption(name string) (known KnownOption, ok bool) {
+	o := options()[name]
+	if o == nil {
+		return KnownOption{}, false
+	}
+	return KnownOption{Name: o.name, Flag: o.kind == "BOOL", File: o.kind == "FILE", GUI: o.topic == "gui_only"}, true
+}

@@ -23,6 +23,8 @@ type fate struct {
 	broken     []string // outputs that are not complete
 	strict     bool     // what SUMO drops or ignores fails the run
 	writeErr   error    // of keeping what the scenario wrote
+	broke      error    // the limit of its processes for which a program was ended: confine.ErrMemory or confine.ErrProcesses
+	words      []string // the last lines of a program's standard error
 }
 
 // SUMO's reasons for the end of a simulation.

@@ -51,7 +51,11 @@ type checked struct {
 
 // name is what the copy for a run is called. It depends on all that decides what is unpacked and how the configuration is read.
 func (l *library) name(r Run) string {
-	text, _ := json.Marshal([]any{chunk.Generation, scenario.Checker(), r.Version, r.Options.ConfigFile}) // numbers and strings
+	parts := []any{chunk.Generation, scenario.Checker(), r.Version, r.Options.ConfigFile}
+	if r.hasProgram() { // it has all files
+		parts = append(parts, "program")
+	}
+	text, _ := json.Marshal(parts) // numbers and strings
 	sum := sha256.Sum256(text)
 	return hex.EncodeToString(sum[:16])
 }

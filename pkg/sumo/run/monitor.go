@@ -140,6 +140,14 @@ func (m *monitor) count(line, text string) {
 	}
 }
 
+// part takes the part of a tool's work that is done.
+func (m *monitor) part(done float64) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.fraction = math.Max(m.fraction, math.Min(done, 1))
+	m.progress.set(m.fraction, time.Now())
+}
+
 // stderr takes a line of SUMO's standard error.
 func (m *monitor) stderr(line string) {
 	m.mu.Lock()

@@ -59,9 +59,21 @@ type usage struct {
 	most    int64  // bytes of that file
 }
 
+// child is what runs: SUMO, or a program with all that it has started.
+type child interface {
+	Pids() []int
+	Done() <-chan struct{}
+	Kill()
+}
+
+// alone is a SUMO, which is one process.
+type alone struct{ *process.Process }
+
+func (a alone) Pids() []int { return []int{a.Pid()} }
+
 // keepQuota measures what a run has written until SUMO ends. It calls exceed when the run passes its limit, and kills a SUMO that
 // keeps writing.
-func (r Run) keepQuota(child *process.Process, exceed func(error)) {
+func (r Run) keepQuota(child child, exceed func(error)) {
 	if r.Output == 0 {
 		return
 	}
@@ -72,7 +84,7 @@ func (r Run) keepQuota(child *process.Process, exceed func(error)) {
 		case <-time.After(pause):
 		}
 		began := time.Now()
-		u := r.usage(child.Pid())
+		u := r.usage(child.Pids()...)
 		if r.over(u) {
 			exceed(outputTooLarge{r.Output, u})
 		}
@@ -88,9 +100,8 @@ func (r Run) over(u usage) bool { return r.Output > 0 && (u.bytes > r.Output || 
 // blockSize is the unit of stat(2)'s blocks, whatever the file system's own is.
 const blockSize = 512
 
-// usage adds up the files in the run's folders and the unlinked files that process pid has open (0 for no process), which
-// occupy the disk until they are closed.
-func (r Run) usage(pid int) usage {
+// usage adds up the files in the run's folders and the unlinked files that processes have open, which occupy the disk until they are closed.
+func (r Run) usage(pids ...int) usage {
 	var u usage
 	add := func(info fs.FileInfo, name string) {
 		n := sizeOf(info)
@@ -99,7 +110,7 @@ func (r Run) usage(pid int) usage {
 			u.largest, u.most = name, n
 		}
 	}
-	for _, folder := range writable {
+	for _, folder := range r.writable() {
 		root := filepath.Join(r.Work, folder)
 		// Unreadable entries have just been renamed, or are not ours to count.
 		_ = filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
@@ -114,15 +125,21 @@ func (r Run) usage(pid int) usage {
 			return nil
 		})
 	}
-	if pid == 0 {
-		return u
-	}
-	descriptors := "/proc/" + strconv.Itoa(pid) + "/fd"
-	entries, _ := os.ReadDir(descriptors) // none when SUMO has just ended
-	for _, entry := range entries {
-		info, err := os.Stat(filepath.Join(descriptors, entry.Name()))
-		if err == nil && info.Mode().IsRegular() && info.Sys().(*syscall.Stat_t).Nlink == 0 {
-			add(info, "")
+	type file struct{ device, inode uint64 }
+	seen := map[file]bool{} // processes may share one
+	for _, pid := range pids {
+		descriptors := "/proc/" + strconv.Itoa(pid) + "/fd"
+		entries, _ := os.ReadDir(descriptors) // none when it has just ended
+		for _, entry := range entries {
+			info, err := os.Stat(filepath.Join(descriptors, entry.Name()))
+			if err != nil || !info.Mode().IsRegular() {
+				continue
+			}
+			stat := info.Sys().(*syscall.Stat_t)
+			if which := (file{stat.Dev, stat.Ino}); stat.Nlink == 0 && !seen[which] {
+				seen[which] = true
+				add(info, "")
+			}
 		}
 	}
 	return u

@@ -87,6 +87,8 @@ type Run struct {
 	heard   func(thousandths int)
 
 	setters map[string]*scenario.Setter // by file, of the attributes that a study sets
+	// unchanged is whether a file in the run's folder is the scenario's own and no result, where a program could have changed it.
+	unchanged func(name string) bool
 
 	// For tests: confine.Wall's LandlockABI, how long SUMO may take to stop instead of stopGrace, and what draws the seed of a scenario
 	// that wants a random one.
@@ -222,7 +224,7 @@ func (r *Run) prepareFolders() error {
 		}
 	}
 	var folders []string
-	for _, name := range []string{copyFolder, runFolder, resultFolder} {
+	for _, name := range []string{copyFolder, runFolder, resultFolder, homeFolder, standInFolder} {
 		folders = append(folders, filepath.Join(r.Work, name))
 	}
 	if r.shared == "" {
@@ -350,6 +352,9 @@ func (r Run) simulate(
 	settings := settingsOf(chosen)
 	settings.version = r.Version
 	settings.apply(chosen, r.Options)
+	if r.hasProgram() {
+		return r.attend(ctx, root, chosen, settings, log, progress), unread // it shows nothing about runs of SUMO alone
+	}
 	var unmoved []string
 	if r.Options.Check {
 		settings.enough = checkSteps
@@ -458,10 +463,17 @@ func (r Run) unpack(ctx context.Context, root *os.Root, version string) (scenari
 		content = content.Overlaid(overlay, size)
 	}
 	limits := r.Limits
-	limits.SUMOVersion, limits.Config = version, r.Options.ConfigFile
+	limits.SUMOVersion, limits.Config, limits.Program = version, r.Options.ConfigFile, r.hasProgram()
 	manifest, err := scenario.Inspect(ctx, content, limits)
 	if err != nil {
 		return scenario.Config{}, err
+	}
+	if r.hasProgram() {
+		chosen, err := manifest.ProgramConfig(r.Options.ConfigFile)
+		if err != nil {
+			return scenario.Config{}, err
+		}
+		return chosen, scenario.Extract(ctx, content, limits, root, nil)
 	}
 	chosen, err := manifest.ChooseConfig(r.Options.ConfigFile)
 	if err != nil {
@@ -520,7 +532,7 @@ func (r Run) execute(ctx context.Context, cmd *exec.Cmd, mon *monitor) (fate, er
 	} else {
 		mon.log.line("sumo-run: confined by " + held.String())
 	}
-	go r.keepQuota(child, stop)
+	go r.keepQuota(alone{child}, stop)
 	f := fate{held: held}
 	select {
 	case <-child.Done():
@@ -550,7 +562,7 @@ func (r Run) execute(ctx context.Context, cmd *exec.Cmd, mon *monitor) (fate, er
 	}
 	if f.stop == "" {
 		// SUMO may have passed the limit and ended between two measurements, or at the largest file size.
-		if u := r.usage(0); r.over(u) {
+		if u := r.usage(); r.over(u) {
 			stop(outputTooLarge{r.Output, u})
 			f.stopBy(ctx)
 		}

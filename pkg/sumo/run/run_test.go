@@ -26,11 +26,13 @@ import (
 	"github.com/sumo-k8/sumo-k8/pkg/confine"
 	"github.com/sumo-k8/sumo-k8/pkg/scenario"
 	"github.com/sumo-k8/sumo-k8/pkg/simulation"
+	"github.com/sumo-k8/sumo-k8/pkg/sumo/program"
 	"github.com/sumo-k8/sumo-k8/pkg/sumo/release"
 	"github.com/sumo-k8/sumo-k8/pkg/sumo/sumotest"
 )
 
 func TestMain(m *testing.M) {
+	program.Enter()
 	confine.Enter()
 	if name := os.Getenv(asChunk); name != "" {
 		os.Exit(beChunk(name))

@@ -32,8 +32,13 @@ const (
 // scenario is the folder of the unpacked zip.
 func (r Run) scenario() string { return cmp.Or(r.shared, filepath.Join(r.Work, scenarioFolder)) }
 
-// writable are the folders in which SUMO may write.
-var writable = []string{runFolder, resultFolder}
+// writable are the folders in which SUMO, or a program, may write.
+func (r Run) writable() []string {
+	if r.hasProgram() {
+		return []string{runFolder, resultFolder, homeFolder}
+	}
+	return []string{runFolder, resultFolder}
+}
 
 // plant makes the folder in which SUMO runs look like the scenario: the same folders, and for each file a symbolic link to the one copy,
 // which SUMO cannot write, or to the run's own. So SUMO writes relative names here and nowhere else. No output has the name of a link:
@@ -130,7 +135,8 @@ var ours = map[string]bool{
 
 // owns reports whether a name at the top of the output folder is the run's own.
 func (r Run) owns(name string) bool {
-	return ours[folded(name)] || r.study && folded(name) == simulation.EdgeColumnsFile
+	return ours[folded(name)] || r.study && folded(name) == simulation.EdgeColumnsFile ||
+		r.Options.Tool != nil && (folded(name) == simulation.KeptFile || folded(name) == simulation.ConvergenceFile)
 }
 
 // addedPrefix is for an added output whose name the scenario gives to another one.
@@ -143,6 +149,9 @@ func (r Run) collect(s settings) (kept, error) {
 	own, err := r.written(runFolder)
 	if err != nil {
 		return k, err
+	}
+	if r.unchanged != nil {
+		own = slices.DeleteFunc(own, r.unchanged)
 	}
 	all := len(own)
 	own = slices.DeleteFunc(own, func(name string) bool { return !artifact.Storable(name) })

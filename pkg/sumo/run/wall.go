@@ -38,7 +38,7 @@ func (r Run) wall(cmd *exec.Cmd) confine.Wall {
 	for _, name := range []string{copyFolder, edgeDataFile, configFile} {
 		w.Read = append(w.Read, filepath.Join(r.Work, name))
 	}
-	for _, name := range writable {
+	for _, name := range r.writable() {
 		w.Write = append(w.Write, filepath.Join(r.Work, name))
 	}
 	return w

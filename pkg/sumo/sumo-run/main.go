@@ -34,6 +34,7 @@ import (
 	"github.com/sumo-k8/sumo-k8/pkg/confine"
 	"github.com/sumo-k8/sumo-k8/pkg/scenario"
 	"github.com/sumo-k8/sumo-k8/pkg/simulation"
+	"github.com/sumo-k8/sumo-k8/pkg/sumo/program"
 	"github.com/sumo-k8/sumo-k8/pkg/sumo/release"
 	"github.com/sumo-k8/sumo-k8/pkg/sumo/run"
 )
@@ -45,6 +46,7 @@ const (
 )
 
 func main() {
+	program.Enter()
 	confine.Enter()
 	// Of a run of 50 ms, collecting garbage at each doubling of a few MB takes one.
 	debug.SetGCPercent(400)
@@ -204,6 +206,20 @@ func check(o simulation.Options) error {
 		if !output.Valid() {
 			return fmt.Errorf("unknown output %q", output)
 		}
+	}
+	field, fault := "", ""
+	switch {
+	case o.Controller != nil && o.Tool != nil:
+		return errors.New("a run has a controller or a tool, not both")
+	case (o.Controller != nil || o.Tool != nil) && o.Check:
+		return errors.New("a check runs no program")
+	case o.Controller != nil:
+		field, fault = o.Controller.Fault()
+	case o.Tool != nil:
+		field, fault = o.Tool.Fault()
+	}
+	if fault != "" {
+		return fmt.Errorf("%s %s", field, fault)
 	}
 	return nil
 }

@@ -1,0 +1,197 @@
+package run
+
+import (
+	"archive/zip"
+	"io/fs"
+	"maps"
+	"os"
+	"os/exec"
+	"path"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/sumo-k8/sumo-k8/pkg/simulation"
+	"github.com/sumo-k8/sumo-k8/pkg/sumo/release"
+	"github.com/sumo-k8/sumo-k8/pkg/sumo/sumotest"
+)
+
+// programs are those of testdata/programs, on the ready network grid.
+var programs = map[string]simulation.Controller{
+	"fixed_time":    {File: "fixed_time.py", Args: []string{"{config}"}, Interface: simulation.TraCI},
+	"actuated":      {File: "actuated.py", Args: []string{"{config}"}, Interface: simulation.TraCI},
+	"max_pressure":  {File: "max_pressure.py", Args: []string{"{config}", "--hold=10", "--out", "out"}, Interface: simulation.TraCI},
+	"insertion":     {File: "insertion.py", Args: []string{"grid.net.xml.gz"}, Interface: simulation.TraCI},
+	"subscriptions": {File: "subscriptions.py", Args: []string{"{config}", "7"}, Interface: simulation.TraCI},
+	"in_process":    {File: "in_process.py", Args: []string{"{config}"}, Interface: simulation.Libsumo},
+	"in_place":      {File: "fixed_time.py", Args: []string{"{config}"}, Interface: simulation.Libsumo}, // traci becomes libsumo
+	"episodes":      {File: "episodes.py", Args: []string{"{config}"}, Interface: simulation.TraCI},
+}
+
+// programZip is the ready network grid with the files of testdata/programs, and more.
+func programZip(t testing.TB, more map[string]string) string {
+	t.Helper()
+	grid, err := zip.OpenReader("../../../test_networks/ready_to_use/grid.zip")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer grid.Close()
+	name := filepath.Join(t.TempDir(), "scenario.zip")
+	out, err := os.Create(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer out.Close()
+	z := zip.NewWriter(out)
+	for _, f := range grid.File {
+		if err := z.Copy(f); err != nil {
+			t.Fatal(err)
+		}
+	}
+	scripts, err := filepath.Glob("testdata/programs/*.py")
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := maps.Clone(more)
+	if all == nil {
+		all = map[string]string{}
+	}
+	for _, script := range scripts {
+		text, err := os.ReadFile(script)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all[filepath.Base(script)] = string(text)
+	}
+	for _, name := range slices.Sorted(maps.Keys(all)) {
+		w, err := z.Create(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := w.Write([]byte(all[name])); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := z.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return name
+}
+
+func programRun(t testing.TB, sumo release.Installation, more map[string]string) Run {
+	r := newRunOf(t, sumo)
+	r.Python = sumotest.Python(t, sumo.Version)
+	r.Scenario = programZip(t, more)
+	return r
+}
+
+// controlled runs a program of the text as a controller.
+func controlled(t *testing.T, text string, of simulation.Interface, args ...string) result {
+	t.Helper()
+	r := programRun(t, sumotest.Newest(t), map[string]string{"control.py": text})
+	r.Options.Controller = &simulation.Controller{File: "control.py", Args: args, Interface: of}
+	return result{r.Do(t.Context()), r}
+}
+
+// byHand unpacks the scenario into a folder and calls a program there as a person would at a desk. It returns the files that are new.
+func byHand(t *testing.T, r Run, c simulation.Controller) map[string]string {
+	t.Helper()
+	folder := t.TempDir()
+	in, err := zip.OpenReader(r.Scenario)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer in.Close()
+	if err := os.CopyFS(folder, in); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Mkdir(filepath.Join(folder, outFolder), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	before := filesOf(t, folder)
+	cmd := exec.CommandContext(t.Context(), r.Python.Interpreter, append([]string{c.File}, simulation.Expand(c.Args, 0, "", "grid.sumocfg")...)...)
+	cmd.Dir = folder
+	cmd.Env = []string{
+		"PATH=" + filepath.Join(r.Home, "bin"), "SUMO_HOME=" + r.Home, "PYTHONPATH=" + strings.Join(r.Python.Path, ":"),
+		"PYTHONDONTWRITEBYTECODE=1", "LC_ALL=C.UTF-8",
+	}
+	if c.Interface == simulation.Libsumo {
+		cmd.Env = append(cmd.Env, "LIBSUMO_AS_TRACI=1")
+	}
+	if c.File == "actuated.py" { // nobody sees a window here
+		cmd.Args = append(cmd.Args, "--nogui")
+	}
+	if said, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("by hand: %v\n%s", err, said)
+	}
+	made := filesOf(t, folder)
+	for name := range before {
+		delete(made, name)
+	}
+	return made
+}
+
+// heading is the comment of SUMO's outputs, with the time and all options.
+var heading = regexp.MustCompile(`(?s)<!--.*?-->`)
+
+func filesOf(t *testing.T, folder string) map[string]string {
+	t.Helper()
+	found := map[string]string{}
+	err := fs.WalkDir(os.DirFS(folder), ".", func(name string, d fs.DirEntry, err error) error {
+		if err == nil && d.Type().IsRegular() {
+			text, err := os.ReadFile(filepath.Join(folder, name))
+			found[name] = heading.ReplaceAllString(string(text), "")
+			return err
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return found
+}
+
+func TestAProgramGivesWhatItGivesByHand(t *testing.T) {
+	t.Parallel()
+	sumotest.Each(t, func(t *testing.T, sumo release.Installation) {
+		for name, c := range programs {
+			t.Run(name, func(t *testing.T) {
+				t.Parallel()
+				r := programRun(t, sumo, nil)
+				r.Options.Controller = &c
+				got := result{r.Do(t.Context()), r}
+				if !got.Succeeded() {
+					t.Fatalf("%s: %s\n%s", got.Reason, got.Message, got.read(t, simulation.LogFile))
+				}
+				made := filesOf(t, r.Out)
+				want := byHand(t, r, c)
+				if len(want) == 0 {
+					t.Fatal("the program makes nothing by hand")
+				}
+				for file, text := range want {
+					if _, there := made[file]; !there {
+						t.Errorf("%s is missing; there are %q", file, slices.Sorted(maps.Keys(made)))
+					} else if made[file] != text {
+						t.Errorf("%s differs (-by hand +here):\n%.2000s", file, cmp.Diff(text, made[file]))
+					}
+				}
+				for file := range made {
+					own := path.Dir(file) == "." && slices.Contains([]string{
+						simulation.LogFile, simulation.SummaryFile, simulation.OutcomeFile, simulation.ChecksumFile,
+						"summary.xml", "tripinfo.xml", "statistics.xml",
+					}, file)
+					if _, there := want[file]; !there && !own {
+						t.Errorf("%s is no result by hand", file)
+					}
+				}
+				if got.Summary == nil {
+					t.Error("the run has no summary")
+				}
+			})
+		}
+	})
+}
