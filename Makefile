@@ -40,8 +40,8 @@ demo: install build ## Run two scenarios and a small study end to end
 	@$(BIN)/demo --server $(BIN)/local --data $(LOCAL)/demo --networks test_networks/ready_to_use --out $(RESULTS)
 
 .PHONY: dev
-dev: install build ## Serve on this machine until Ctrl-C; prints curl lines to paste
-	@$(BIN)/local --data $(DATA)
+dev: install build ## Serve on this machine until Ctrl-C; prints curl lines to paste. CONTROLLERS=1 enables programs of scenarios
+	@$(BIN)/local --data $(DATA) $(if $(CONTROLLERS),--controllers)
 
 # Tests start hundreds of processes, each of which the race detector would have wait for a second at its end.
 .PHONY: test

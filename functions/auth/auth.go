@@ -96,6 +96,7 @@ type Tenant struct {
 	MaxJobs      int       `json:"max_concurrent_jobs" doc:"Jobs that may run at a time."`
 	InputBuckets []string  `json:"input_buckets" doc:"Where the tenant's s3:// inputs may come from, each written bucket or bucket/prefix/."`
 	SumoVersion  string    `json:"default_sumo_version" doc:"SUMO version of jobs that name none; empty for the newest."`
+	Controllers  bool      `json:"controllers" doc:"Whether the tenant's jobs may run programs of their scenarios, and tools of SUMO's, where the operator has enabled them (CONTROLLERS)."`
 	CreatedAt    time.Time `json:"created_at"`
 	Warnings     []string  `json:"warnings,omitempty" doc:"What to know about the request that this answers, such as unknown fields that were ignored."`
 }
@@ -108,7 +109,7 @@ func onWire(t tenant.Tenant, key string) Tenant {
 	return Tenant{
 		TenantID: t.ID, Namespace: t.Namespace, APIKey: key,
 		MaxCPU: t.Limits.MaxCPU, MaxMemoryGi: t.Limits.MaxMemoryGi, MaxJobs: t.Limits.MaxConcurrentJobs,
-		InputBuckets: buckets, SumoVersion: t.DefaultSumoVersion, CreatedAt: t.CreatedAt.UTC(),
+		InputBuckets: buckets, SumoVersion: t.DefaultSumoVersion, Controllers: t.Controllers, CreatedAt: t.CreatedAt.UTC(),
 	}
 }
 
@@ -121,12 +122,13 @@ type LimitChange struct {
 	MaxJobs      *int      `json:"max_concurrent_jobs,omitempty" minimum:"1" maximum:"200" doc:"Jobs that may run at a time; 2 by default."`
 	InputBuckets *[]string `json:"input_buckets,omitempty" maxItems:"50" doc:"Where s3:// inputs may come from, each written bucket or bucket/prefix/."`
 	SumoVersion  *string   `json:"default_sumo_version,omitempty" maxLength:"20" doc:"SUMO version of jobs that name none, one on offer; empty for the newest, which an upgrade of the service may change." example:"1.28"`
+	Controllers  *bool     `json:"controllers,omitempty" doc:"Whether the tenant's jobs may run programs of their scenarios (controller) and tools of SUMO's (tool); false by default."`
 }
 
 func (l LimitChange) patch() tenant.Patch {
 	return tenant.Patch{
 		MaxCPU: l.MaxCPU, MaxMemoryGi: l.MaxMemoryGi, MaxConcurrentJobs: l.MaxJobs, InputBuckets: l.InputBuckets,
-		DefaultSumoVersion: l.SumoVersion,
+		DefaultSumoVersion: l.SumoVersion, Controllers: l.Controllers,
 	}
 }
 
@@ -254,7 +256,7 @@ func (in *updateRequest) patch() (tenant.Patch, error) {
 	}
 	if patch == (tenant.Patch{}) {
 		return patch, problem.New(problem.Invalid, "Nothing to change was given. Name at least one of max_cpu, max_memory_gi, "+
-			"max_concurrent_jobs, input_buckets and default_sumo_version.")
+			"max_concurrent_jobs, input_buckets, default_sumo_version and controllers.")
 	}
 	return patch, nil
 }

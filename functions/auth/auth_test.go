@@ -104,6 +104,14 @@ func TestATenantIsRegisteredShownChangedAndDeleted(t *testing.T) {
 		}
 	}
 
+	for body, allowed := range map[string]bool{`{"controllers": true}`: true, `{"max_cpu": 9}`: true} {
+		f.Admin(t, "PATCH", path, `{"controllers": true}`).Want(t, http.StatusOK)
+		f.Admin(t, "PATCH", path, body).Want(t, http.StatusOK).Into(t, &shown)
+		if shown.Controllers != allowed || made.Controllers {
+			t.Errorf("%s leaves controllers %t; at first they were %t", body, shown.Controllers, made.Controllers)
+		}
+	}
+
 	register(t, f, "another")
 	var list struct{ Tenants []auth.Tenant }
 	f.Admin(t, "GET", "/auth/tenants", "").Want(t, http.StatusOK).Into(t, &list)

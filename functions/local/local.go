@@ -33,6 +33,8 @@ type Settings struct {
 	Slots       int    // number of concurrent simulations
 	ObjectStore string // path of the object store's program
 	SumoRun     string // path of the sumo-run program
+	// Controllers enables programs of scenarios, as CONTROLLERS=python does.
+	Controllers bool
 	// Sumo are the versions of SUMO to install if they are missing; Console is where that is reported.
 	Sumo    []string
 	Console io.Writer
@@ -89,6 +91,9 @@ func Open(ctx context.Context, s Settings) (_ *Service, err error) {
 		return nil, err
 	}
 	service.cfg.Target, service.cfg.SumoImages = "local", nil // runs are processes here
+	if s.Controllers {
+		service.cfg.Controllers = config.ControllersPython
+	}
 	if os.Getenv("STREAM_LIMIT") == "" {
 		service.cfg.StreamLimit = 0 // no gateway is in front
 	}

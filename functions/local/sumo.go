@@ -12,6 +12,7 @@ import (
 
 	"github.com/sumo-k8/sumo-k8/infra/sumo/wheel"
 	"github.com/sumo-k8/sumo-k8/pkg/config"
+	"github.com/sumo-k8/sumo-k8/pkg/simulation"
 	"github.com/sumo-k8/sumo-k8/pkg/sumo/release"
 )
 
@@ -74,4 +75,18 @@ func (s sumos) notice(cfg config.Config) string {
 		text += ", or on " + strings.Join(others, ", ") + " by sumo_version"
 	}
 	return text + "."
+}
+
+// programNotice says which versions programs of scenarios run with.
+func programNotice(offer simulation.Offer) string {
+	var versions []string
+	for _, v := range offer {
+		if v.Programs {
+			versions = append(versions, v.Name)
+		}
+	}
+	if len(versions) == 0 {
+		return "Controllers and tools are enabled, but Python and libsumo are missing: make sumo-controllers installs them."
+	}
+	return "Controllers and tools run on SUMO " + strings.Join(versions, ", ") + ", for tenants whose limit controllers is true."
 }

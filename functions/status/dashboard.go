@@ -18,6 +18,7 @@ type Dashboard struct {
 	RunningPods  int           `json:"running_pods"`
 	RecentJobs   []RecentJob   `json:"recent_jobs" doc:"The newest 20, newest first."`
 	Stats        Stats         `json:"stats" doc:"All of the tenant's jobs by status."`
+	Controllers  bool          `json:"controllers" doc:"Whether the tenant's jobs may run programs of their scenarios (controller) and tools of SUMO's (tool)."`
 	Notes        []string      `json:"notes" doc:"What the tenant should know, such as that its default version of SUMO is no longer offered."`
 }
 
@@ -72,6 +73,7 @@ func (f *Function) dashboard(ctx context.Context, _ *struct{}) (*dashboardAnswer
 		CurrentUsage: Usage{RequestsCPU: cpu, RequestsMemory: memory, LimitsCPU: cpu, LimitsMemory: memory, ConcurrentJobs: usage.Held},
 		RunningPods:  n[job.Running],
 		RecentJobs:   make([]RecentJob, len(jobs)),
+		Controllers:  f.Programs && t.Controllers,
 		Notes:        f.notes(t),
 		Stats: Stats{
 			Queued: n[job.Queued], Pending: n[job.Pending], Running: n[job.Running],

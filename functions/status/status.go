@@ -17,14 +17,16 @@ import (
 
 // Function answers the reading calls.
 type Function struct {
-	Jobs         Jobs
-	Studies      Studies
-	Scenarios    Scenarios
-	Webhooks     Webhooks
-	Objects      Objects
-	Views        *view.Keeper
-	Limits       scenario.Limits // of the zips that networks are read from
-	Versions     simulation.Offer
+	Jobs      Jobs
+	Studies   Studies
+	Scenarios Scenarios
+	Webhooks  Webhooks
+	Objects   Objects
+	Views     *view.Keeper
+	Limits    scenario.Limits // of the zips that networks are read from
+	Versions  simulation.Offer
+	// Programs is whether tenants that may can have jobs with programs.
+	Programs     bool
 	LinkLifetime time.Duration
 	// LinkSecret reads what signs links to ourselves, and PublicURL is what they begin with; if empty, the address of each request.
 	LinkSecret func(context.Context) ([]byte, error)

@@ -26,6 +26,7 @@ type Version struct {
 	Installed     bool     `json:"installed" doc:"Whether jobs can choose it. One that is not must first be installed: make sumo VERSIONS=…"`
 	Unsupported   bool     `json:"unsupported" doc:"True if the operator offers it although this release is not tested with it."`
 	Architectures []string `json:"architectures" doc:"Processors that it runs on, in Go's terms; empty if not known." example:"amd64"`
+	Controllers   bool     `json:"controllers" doc:"Whether controllers and tools can run with it: Python and libsumo are there."`
 	CanRun        []string `json:"can_run" doc:"What scenarios may use with it and not with every version on offer."`
 }
 
@@ -47,6 +48,7 @@ func (f *Function) versions(ctx context.Context, _ *struct{}) (*versionsAnswer, 
 	for i, v := range f.Versions {
 		out.Body.Versions[i] = Version{
 			Version: v.Name, Build: v.Build, Default: v.Name == standard, Installed: v.Ready, Unsupported: !v.Supported,
+			Controllers:   v.Programs,
 			Architectures: append([]string{}, v.Architectures...), CanRun: append([]string{}, v.Can()...),
 		}
 	}

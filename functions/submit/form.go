@@ -275,7 +275,7 @@ func (f *formReader[T]) decode(values url.Values) (read form[T], err error) {
 		if len(list) == 1 && list[0] == "" {
 			continue // an empty form field says nothing
 		}
-		value, err := typedValue(schema, list)
+		value, err := typedValue(f.resolved(schema), list)
 		if err != nil {
 			items = append(items, problem.Item{Location: "body." + name, Message: err.Error(), Value: list[0]})
 			continue
@@ -295,6 +295,14 @@ func (f *formReader[T]) decode(values url.Values) (read form[T], err error) {
 		return read, problem.Wrap(err, problem.Invalid, "The form is not valid. /docs lists its fields with their types.")
 	}
 	return read, nil
+}
+
+// resolved is the schema that a reference stands for.
+func (f *formReader[T]) resolved(schema *huma.Schema) *huma.Schema {
+	if schema.Ref != "" {
+		return f.registry.SchemaFromRef(schema.Ref)
+	}
+	return schema
 }
 
 func typedValue(schema *huma.Schema, list []string) (any, error) {

@@ -83,6 +83,43 @@ func readAll(f *formReader[jobFields], contentType string, body io.Reader) (r re
 
 const multipartType = "multipart/form-data; boundary=" + boundary
 
+func TestAFormNamesAProgramAsJSON(t *testing.T) {
+	t.Parallel()
+	form := formOf(t)
+	for name, test := range map[string]struct {
+		field, value, fault string
+		want                simulation.Options
+	}{
+		"a controller": {"controller", `{"file": "a.py", "args": ["--gain", "0.4"]}`, "", simulation.Options{
+			Controller: &simulation.Controller{File: "a.py", Args: []string{"--gain", "0.4"}, Interface: simulation.TraCI},
+		}},
+		"one with libsumo": {"controller", `{"file": "a.py", "interface": "libsumo"}`, "", simulation.Options{
+			Controller: &simulation.Controller{File: "a.py", Interface: simulation.Libsumo},
+		}},
+		"a tool": {"tool", `{"name": "netconvert", "args": ["-h"], "keep_as": "x"}`, "", simulation.Options{
+			Tool: &simulation.Tool{Name: "netconvert", Args: []string{"-h"}, KeepAs: "x"},
+		}},
+		"a plain name":        {"controller", "a.py", "must be a JSON object", simulation.Options{}},
+		"another interface":   {"controller", `{"file": "a.py", "interface": "corba"}`, "body.controller.interface", simulation.Options{}},
+		"a field it has not":  {"controller", `{"file": "a.py", "shell": "x"}`, "body.controller", simulation.Options{}},
+		"a tool nobody knows": {"tool", `{"name": "sh"}`, "body.tool.name", simulation.Options{}},
+	} {
+		got := readAll(form, "application/x-www-form-urlencoded", strings.NewReader(url.Values{
+			"scenario_id": {"x"}, "scenario": {strings.Repeat("0", 64)}, test.field: {test.value},
+		}.Encode()))
+		request, err := got.fields.request()
+		if got.err != nil || err != nil {
+			if test.fault == "" || got.err == nil || !strings.Contains(got.err.Error(), test.fault) {
+				t.Errorf("%s: %v, %v", name, got.err, err)
+			}
+			continue
+		}
+		if diff := cmp.Diff(test.want, request.Options); diff != "" || test.fault != "" {
+			t.Errorf("%s (-want +got):\n%s", name, diff)
+		}
+	}
+}
+
 func TestAFormBecomesTypedFields(t *testing.T) {
 	t.Parallel()
 	form := formOf(t)

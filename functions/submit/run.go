@@ -7,37 +7,49 @@ import (
 
 // Run is what a caller says about a job, in either form of submission.
 type Run struct {
-	ScenarioID     string              `json:"scenario_id" minLength:"1" maxLength:"100" doc:"Your name for the run."`
-	CPURequest     int                 `json:"cpu_request,omitempty" minimum:"1" maximum:"32" default:"2" doc:"Cores."`
-	MemoryGi       int                 `json:"memory_gi,omitempty" minimum:"1" maximum:"128" default:"4" doc:"GiB."`
-	TaskToken      string              `json:"task_token,omitempty" maxLength:"4096" doc:"Of an AWS Step Functions task: it gets SendTaskSuccess or SendTaskFailure when the job has ended. Refused unless the operator has enabled it."`
-	ConfigFile     string              `json:"config_file,omitempty" maxLength:"500" doc:"Which configuration to run, whatever its name; needed only if the zip has several that can run, or none called *.sumocfg. In a form, put it before the zip."`
-	Seed           *int64              `json:"seed,omitempty" minimum:"0" maximum:"2147483647" doc:"Seed of SUMO's random number generator."`
-	Begin          *float64            `json:"begin,omitempty" minimum:"0" maximum:"1000000000" doc:"Start of the simulated interval, in seconds."`
-	End            *float64            `json:"end,omitempty" minimum:"0" maximum:"1000000000" doc:"End of the simulated interval, in seconds."`
-	StepLength     *float64            `json:"step_length,omitempty" minimum:"0.001" maximum:"60" doc:"Seconds per step."`
-	Scale          *float64            `json:"scale,omitempty" minimum:"0" maximum:"1000" doc:"Multiplies the demand."`
-	SumoVersion    string              `json:"sumo_version,omitempty" maxLength:"20" doc:"One of the SUMO versions that the operator offers; if left out, the tenant's default, or else the newest that can run the scenario. GET /versions lists them." example:"1.28"`
-	Outputs        []simulation.Output `json:"outputs,omitempty" maxItems:"20" enum:"summary,tripinfo,statistics,fcd,emission,edgedata,queue,lanechange" doc:"Output files wanted besides summary, tripinfo and statistics."`
-	Unfinished     bool                `json:"unfinished_trips,omitempty" doc:"Also counts the trips of vehicles that are still on the road at the end, in tripinfo and in the means."`
-	Strict         bool                `json:"strict,omitempty" doc:"Refuses a scenario of which SUMO would drop or ignore a part; otherwise that is a warning."`
-	Check          bool                `json:"check,omitempty" doc:"Only lets SUMO load the scenario and examine all routes of the interval: nothing else is simulated and no results are kept. What SUMO says is in the job's problems. SUMO ends at the first route that is not connected. Finding the routes of trips takes time: a warning says if it was cut short. It does not see: roads that are closed for a time, speeds that are too high at a departure, routes behind a saved state or in included files that are cut off. It reports an id that is used twice even if the first vehicle would have left."`
-	Labels         map[string]string   `json:"labels,omitempty" doc:"Up to 20 key-value pairs of your own, to find the job by."`
-	Priority       string              `json:"priority,omitempty" enum:"low,normal,high" default:"normal"`
-	TimeoutSeconds int                 `json:"timeout_seconds,omitempty" minimum:"1" doc:"Wall-clock seconds that the run may take."`
-	WebhookURL     string              `json:"webhook_url,omitempty" maxLength:"2048" doc:"An https URL that is called when the job starts and when it has ended, signed with webhook_secret of the answer; http only where the operator allows it."`
+	ScenarioID     string                 `json:"scenario_id" minLength:"1" maxLength:"100" doc:"Your name for the run."`
+	CPURequest     int                    `json:"cpu_request,omitempty" minimum:"1" maximum:"32" default:"2" doc:"Cores."`
+	MemoryGi       int                    `json:"memory_gi,omitempty" minimum:"1" maximum:"128" default:"4" doc:"GiB."`
+	TaskToken      string                 `json:"task_token,omitempty" maxLength:"4096" doc:"Of an AWS Step Functions task: it gets SendTaskSuccess or SendTaskFailure when the job has ended. Refused unless the operator has enabled it."`
+	ConfigFile     string                 `json:"config_file,omitempty" maxLength:"500" doc:"Which configuration to run, whatever its name; needed only if the zip has several that can run, or none called *.sumocfg. In a form, put it before the zip."`
+	Seed           *int64                 `json:"seed,omitempty" minimum:"0" maximum:"2147483647" doc:"Seed of SUMO's random number generator."`
+	Begin          *float64               `json:"begin,omitempty" minimum:"0" maximum:"1000000000" doc:"Start of the simulated interval, in seconds."`
+	End            *float64               `json:"end,omitempty" minimum:"0" maximum:"1000000000" doc:"End of the simulated interval, in seconds."`
+	StepLength     *float64               `json:"step_length,omitempty" minimum:"0.001" maximum:"60" doc:"Seconds per step."`
+	Scale          *float64               `json:"scale,omitempty" minimum:"0" maximum:"1000" doc:"Multiplies the demand."`
+	SumoVersion    string                 `json:"sumo_version,omitempty" maxLength:"20" doc:"One of the SUMO versions that the operator offers; if left out, the tenant's default, or else the newest that can run the scenario. GET /versions lists them." example:"1.28"`
+	Outputs        []simulation.Output    `json:"outputs,omitempty" maxItems:"20" enum:"summary,tripinfo,statistics,fcd,emission,edgedata,queue,lanechange" doc:"Output files wanted besides summary, tripinfo and statistics."`
+	Unfinished     bool                   `json:"unfinished_trips,omitempty" doc:"Also counts the trips of vehicles that are still on the road at the end, in tripinfo and in the means."`
+	Strict         bool                   `json:"strict,omitempty" doc:"Refuses a scenario of which SUMO would drop or ignore a part; otherwise that is a warning."`
+	Check          bool                   `json:"check,omitempty" doc:"Only lets SUMO load the scenario and examine all routes of the interval: nothing else is simulated and no results are kept. What SUMO says is in the job's problems. SUMO ends at the first route that is not connected. Finding the routes of trips takes time: a warning says if it was cut short. It does not see: roads that are closed for a time, speeds that are too high at a departure, routes behind a saved state or in included files that are cut off. It reports an id that is used twice even if the first vehicle would have left."`
+	Controller     *simulation.Controller `json:"controller,omitempty" doc:"A Python program of the scenario that steers SUMO while it simulates; in a form, a JSON object, before the zip. The operator must have enabled it (CONTROLLERS) and allowed it for the tenant. The program may write, and make, files of the scenario: those that are new or changed when it ends are results."`
+	Tool           *simulation.Tool       `json:"tool,omitempty" doc:"One of SUMO's own tools, which runs in place of a simulation; in a form, a JSON object, before the zip. It is enabled and allowed as controller is, and excludes it."`
+	Labels         map[string]string      `json:"labels,omitempty" doc:"Up to 20 key-value pairs of your own, to find the job by."`
+	Priority       string                 `json:"priority,omitempty" enum:"low,normal,high" default:"normal"`
+	TimeoutSeconds int                    `json:"timeout_seconds,omitempty" minimum:"1" doc:"Wall-clock seconds that the run may take."`
+	WebhookURL     string                 `json:"webhook_url,omitempty" maxLength:"2048" doc:"An https URL that is called when the job starts and when it has ended, signed with webhook_secret of the answer; http only where the operator allows it."`
 }
+
+// program reports whether a program or a tool runs the scenario.
+func (r Run) program() bool { return r.Controller != nil || r.Tool != nil }
 
 func (r Run) request() (job.Request, error) {
 	priority, err := job.ParsePriority(r.Priority)
 	if err != nil {
 		return job.Request{}, err
 	}
+	controller := r.Controller
+	if controller != nil && controller.Interface == "" {
+		steering := *controller
+		steering.Interface = simulation.TraCI
+		controller = &steering
+	}
 	return job.Request{
 		Name: r.ScenarioID, CPURequest: r.CPURequest, MemoryGi: r.MemoryGi, Priority: priority, TimeoutSeconds: r.TimeoutSeconds,
 		Labels: r.Labels, TaskToken: r.TaskToken, WebhookURL: r.WebhookURL, Options: simulation.Options{
 			ConfigFile: r.ConfigFile, Seed: r.Seed, Begin: r.Begin, End: r.End, StepLength: r.StepLength, Scale: r.Scale,
 			SumoVersion: r.SumoVersion, Outputs: r.Outputs, UnfinishedTrips: r.Unfinished, Strict: r.Strict, Check: r.Check,
+			Controller: controller, Tool: r.Tool,
 		},
 	}, nil
 }

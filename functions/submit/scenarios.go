@@ -95,7 +95,15 @@ func zipBody(form *formReader[struct{}]) *huma.RequestBody {
 	}}
 }
 
+// Purpose is a query parameter of what takes a zip.
+type Purpose struct {
+	For string `query:"for" enum:"program" doc:"program: a controller or a tool runs the scenario. What keeps SUMO from running a configuration, or the lack of one, is then a warning, and a job without either is refused."`
+}
+
+func (p Purpose) program() bool { return p.For == "program" }
+
 type storeRequest struct {
+	Purpose
 	Name           string `query:"name" maxLength:"200" doc:"A display name; defaults to the file's name."`
 	IdempotencyKey string `header:"Idempotency-Key" maxLength:"255" doc:"Optional, since the same upload is always the same scenario; a key already used for another upload is refused."`
 	http           *http.Request
@@ -121,7 +129,7 @@ func (f *Function) storeScenario(ctx context.Context, form *formReader[struct{}]
 	err := takeZip(in.http, form, in.Name, func(zip part) error {
 		s, created, err := f.acceptUpload(ctx, t, zip, in.http.ContentLength, scenario.About{
 			Name:  zip.name,
-			Check: f.remember(t.ID, in.IdempotencyKey, "store-scenario"),
+			Check: f.remember(t.ID, in.IdempotencyKey, "store-scenario"), Program: in.program(),
 		})
 		out.Body = StoredScenario{Scenario: rest.ScenarioOf(s), Created: created}
 		return err
@@ -144,6 +152,7 @@ func (f *Function) remember(tenantID, key, operation string) func(ctx context.Co
 }
 
 type deriveRequest struct {
+	Purpose
 	ID             string   `path:"id" doc:"Id of the scenario to derive from."`
 	Delete         []string `query:"delete,explode" maxItems:"1000" doc:"A file, or a folder with all its files, to leave out. It may be given several times. What is sent comes afterwards, so a folder may be deleted and filled again."`
 	Name           string   `query:"name" maxLength:"200" doc:"A display name; defaults to that of the other scenario."`
@@ -165,7 +174,7 @@ func (f *Function) derive(ctx context.Context, form *formReader[struct{}], in *d
 			s, created, err := f.Scenarios.Derive(ctx, t, scenario.Derivation{
 				From: in.ID, Files: zip, Delete: in.Delete,
 				About: scenario.About{
-					Name: scenario.PrintableName(in.Name), Check: f.remember(t.ID, in.IdempotencyKey, "derive-scenario"),
+					Name: scenario.PrintableName(in.Name), Check: f.remember(t.ID, in.IdempotencyKey, "derive-scenario"), Program: in.program(),
 				},
 			})
 			out.Body = StoredScenario{Scenario: rest.ScenarioOf(s), Created: created}
@@ -204,6 +213,7 @@ func takeZip(r *http.Request, form *formReader[struct{}], name string, take func
 }
 
 type validateRequest struct {
+	Purpose
 	ConfigFile string `query:"config_file" maxLength:"500" doc:"Only what this configuration leads to must be right, as for a job with this config_file; if left out, one configuration at least."`
 	http       *http.Request
 }
@@ -235,7 +245,7 @@ func (f *Function) validate(ctx context.Context, form *formReader[struct{}], in 
 	var wrong *problem.Error
 	err := takeZip(in.http, form, "", func(zip part) error {
 		return f.within(in.http.ContentLength, func() error {
-			s, err := f.Scenarios.Validate(ctx, t, zip, in.ConfigFile)
+			s, err := f.Scenarios.Validate(ctx, t, zip, scenario.About{Config: in.ConfigFile, Program: in.program()})
 			found = rest.ScenarioOf(s)
 			if errors.As(err, &wrong) && wrong.Code == problem.ScenarioInvalid {
 				return nil
@@ -330,8 +340,13 @@ type uploadRequest struct {
 	ID string `path:"id" doc:"The upload_id returned when the upload was started."`
 }
 
-func (f *Function) completeUpload(ctx context.Context, in *uploadRequest) (*storeAnswer, error) {
-	s, created, err := f.Scenarios.Complete(ctx, rest.TenantOf(ctx), in.ID)
+type completeRequest struct {
+	Purpose
+	ID string `path:"id" doc:"The upload_id returned when the upload was started."`
+}
+
+func (f *Function) completeUpload(ctx context.Context, in *completeRequest) (*storeAnswer, error) {
+	s, created, err := f.Scenarios.Complete(ctx, rest.TenantOf(ctx), in.ID, in.program())
 	if err != nil {
 		return nil, err
 	}

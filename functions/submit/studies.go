@@ -86,6 +86,7 @@ var refusedFields = map[string]string{
 	"progress_start_sec":     "belongs to progress_webhook_url, which a study does not have",
 	"progress_end_sec":       "belongs to progress_webhook_url, which a study does not have",
 	"premium_sim":            "is written as priority here: high",
+	"tool":                   "leaves files and no metrics: run it as a job, keep its result with keep_as, and study that",
 	"check":                  "is for single jobs: a run that only checks its scenario has no metrics",
 }
 

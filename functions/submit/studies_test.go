@@ -14,6 +14,7 @@ import (
 	"github.com/sumo-k8/sumo-k8/functions/internal/app"
 	"github.com/sumo-k8/sumo-k8/pkg/problem"
 	"github.com/sumo-k8/sumo-k8/pkg/rest"
+	"github.com/sumo-k8/sumo-k8/pkg/simulation"
 	"github.com/sumo-k8/sumo-k8/pkg/study"
 	networks "github.com/sumo-k8/sumo-k8/test_networks"
 )
@@ -105,6 +106,44 @@ func TestThreadsOfAConfigurationAreCores(t *testing.T) {
 			"dry_run": true}`, stored.ID, run))
 		if status != http.StatusOK || s.Points[0].CPURequest != want {
 			t.Errorf("run %s: %d, %+v, %v", run, status, s.Points, p)
+		}
+	}
+}
+
+func TestAnAxisSetsAnArgumentOfTheController(t *testing.T) {
+	t.Parallel()
+	in := install(t, "", withPrograms(t))
+	in.allowPrograms(t)
+	status, s, p := in.ask(t, `{"name": "gains", "variants": [{"name": "a", "scenario": "SCENARIO"}],
+		"run": {"controller": {"file": "control.py", "args": ["--gain", "0.1", "--out={out}"], "interface": "libsumo"}},
+		"axes": [{"name": "gain", "set": "arg:gain", "values": [0.2, 0.4]}, {"name": "mode", "set": "arg:mode", "values": ["fast"]}],
+		"replications": {"seeds": "1:2"}}`)
+	if status != http.StatusOK || len(s.Points) != 2 {
+		t.Fatalf("answers %d: %+v", status, p)
+	}
+	points, err := in.parts.DB.Points(t.Context(), "acme", s.StudyID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, gain := range []string{"0.2", "0.4"} {
+		want := &simulation.Controller{
+			File: "control.py", Args: []string{"--gain", gain, "--out={out}", "--mode", "fast"}, Interface: simulation.Libsumo,
+		}
+		if diff := cmp.Diff(want, points[i].Options.Controller); diff != "" {
+			t.Errorf("gain %s (-want +got):\n%s", gain, diff)
+		}
+	}
+	for name, tt := range map[string]struct{ body, location, says string }{
+		"no controller":               {`"axes": [{"name": "gain", "set": "arg:gain", "values": [1]}]`, "body.axes[0].set", "run.controller"},
+		"no argument":                 {`"axes": [{"name": "gain", "set": "arg:--gain", "values": [1]}]`, "body.axes[0].set", "without its dashes"},
+		"a tool":                      {`"run": {"tool": {"name": "netconvert"}}`, "body.run.tool", "keep_as"},
+		"a program that is not there": {`"run": {"controller": {"file": "other.py"}}`, "body.run.controller.file", "control.py"},
+	} {
+		status, _, p := in.ask(t, `{"name": "x", "variants": [{"name": "a", "scenario": "SCENARIO"}], "replications": {"seeds": [1]}, `+tt.body+`}`)
+		if status != http.StatusBadRequest || !slices.ContainsFunc(p.Errors, func(i problem.Item) bool {
+			return i.Location == tt.location && strings.Contains(i.Message, tt.says)
+		}) {
+			t.Errorf("%s: %d, %+v", name, status, p)
 		}
 	}
 }

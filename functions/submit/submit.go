@@ -131,7 +131,7 @@ func (f *Function) submitForm(ctx context.Context, form *formReader[jobFields], 
 			if _, err := f.check(t, before.Run, nil); err != nil {
 				return err
 			}
-			about.Config = before.ConfigFile
+			about.Config, about.Program = before.ConfigFile, before.program()
 		}
 		stored, _, err = f.acceptUpload(ctx, t, zip, in.http.ContentLength, about)
 		return err
@@ -148,12 +148,12 @@ func (f *Function) submitForm(ctx context.Context, form *formReader[jobFields], 
 		return nil, err
 	}
 	if !read.uploaded {
-		if stored, err = f.source(ctx, t, fields.urls(), fields.Scenario, fields.ConfigFile); err != nil {
+		if stored, err = f.source(ctx, t, fields.urls(), fields.Scenario, fields.Run); err != nil {
 			return nil, err
 		}
 	}
 	request.Warnings = rest.IgnoredFields(read.ignored)
-	if fields.Scenario == "" {
+	if fields.Scenario == "" && !fields.program() {
 		chooseConfig(stored, &request)
 	}
 	return f.accept(ctx, t, stored, request, fields.Run, in.IdempotencyKey)
@@ -226,12 +226,12 @@ func checkSource(uploaded bool, urls []string, id string) error {
 		"Keep one of them.", fileField)
 }
 
-// source returns the stored scenario called id, or else stores one from S3, in which config will run.
-func (f *Function) source(ctx context.Context, t tenant.Tenant, urls []string, id, config string) (scenario.Scenario, error) {
+// source returns the stored scenario called id, or else stores one from S3, which r will run.
+func (f *Function) source(ctx context.Context, t tenant.Tenant, urls []string, id string, r Run) (scenario.Scenario, error) {
 	if id != "" {
 		return f.Scenarios.Store.Scenario(ctx, t.ID, id)
 	}
-	return f.Importer.Import(ctx, t, urls, config)
+	return f.Importer.Import(ctx, t, urls, scenario.About{Config: r.ConfigFile, Program: r.program()})
 }
 
 // acceptUpload takes the zip of a request whose Content-Length is announced, or -1. An upload over the limit is refused with its
@@ -296,12 +296,12 @@ func (f *Function) submitS3(ctx context.Context, in *s3Request) (*submitAnswer, 
 	if err != nil {
 		return nil, err
 	}
-	stored, err := f.source(ctx, t, urls, b.Scenario, b.ConfigFile)
+	stored, err := f.source(ctx, t, urls, b.Scenario, b.Run)
 	if err != nil {
 		return nil, err
 	}
 	request.Warnings = rest.WarningsOf(ctx)
-	if b.Scenario == "" {
+	if b.Scenario == "" && !b.program() {
 		chooseConfig(stored, &request)
 	}
 	return f.accept(ctx, t, stored, request, b.Run, in.IdempotencyKey)

@@ -89,6 +89,9 @@ type Run struct {
 	UnfinishedTrips, Strict, Check bool
 	// WebhookURL is called when the run starts and ends.
 	WebhookURL string
+	// Controller steers the run, or Tool takes its place; at most one of them is set.
+	Controller *simulation.Controller
+	Tool       *simulation.Tool
 }
 
 // fields are the form's fields that say r.
@@ -132,12 +135,20 @@ func (r Run) fields() (url.Values, error) {
 	text("webhook_url", r.WebhookURL)
 	whole("cpu_request", r.CPURequest)
 	whole("memory_gi", r.MemoryGi)
-	if len(r.Labels) > 0 {
-		raw, err := json.Marshal(r.Labels)
-		if err != nil {
-			return nil, fmt.Errorf("writing the labels: %w", err)
+	for name, object := range map[string]struct {
+		value any
+		given bool
+	}{
+		"labels": {r.Labels, len(r.Labels) > 0}, "controller": {r.Controller, r.Controller != nil}, "tool": {r.Tool, r.Tool != nil},
+	} {
+		if !object.given {
+			continue
 		}
-		fields.Add("labels", string(raw))
+		raw, err := json.Marshal(object.value)
+		if err != nil {
+			return nil, fmt.Errorf("writing the field %s: %w", name, err)
+		}
+		fields.Add(name, string(raw))
 	}
 	return fields, nil
 }

@@ -86,6 +86,13 @@ type Demand struct {
 	PersonFlows int `json:"person_flows"`
 }
 
+// StoreForProgram is Store for a scenario that a controller or a tool runs: what keeps SUMO from running it alone is a warning.
+func (c *Client) StoreForProgram(ctx context.Context, zip *Source, sent func(sent, total int64)) (s Scenario, err error) {
+	r := request{method: http.MethodPost, path: "/scenarios", query: url.Values{"for": {"program"}}, key: keyOr("")}
+	err = c.upload(ctx, r, nil, zip, sent, &s)
+	return s, err
+}
+
 // Store uploads a scenario, to run it once or often. Sent is as in Submission.
 func (c *Client) Store(ctx context.Context, zip *Source, sent func(sent, total int64)) (s Scenario, err error) {
 	err = c.upload(ctx, request{method: http.MethodPost, path: "/scenarios", key: keyOr("")}, nil, zip, sent, &s)
@@ -97,6 +104,8 @@ type Derivation struct {
 	Changes *Source  // a zip of the changed and added files, by their paths in the scenario; nil for none
 	Delete  []string // files and folders that are left out
 	Name    string   // for people; empty for the other scenario's
+	// ForProgram says that a controller or a tool runs it: see Client.StoreForProgram.
+	ForProgram bool
 }
 
 // Derive makes a scenario that shares with the stored one called id all that d does not change. Sent is as in Submission.
@@ -104,6 +113,9 @@ func (c *Client) Derive(ctx context.Context, id string, d Derivation, sent func(
 	query := url.Values{"delete": d.Delete}
 	if d.Name != "" {
 		query.Set("name", d.Name)
+	}
+	if d.ForProgram {
+		query.Set("for", "program")
 	}
 	r := request{method: http.MethodPost, path: "/scenarios/" + url.PathEscape(id) + "/derive", query: query, key: keyOr("")}
 	if d.Changes == nil {

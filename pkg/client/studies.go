@@ -25,23 +25,24 @@ type StudyRequest struct {
 // StudyRun is r as the field run of a plan, or of a variant. A study's runs have no name, seed or webhook of their own.
 func StudyRun(r Run) (json.RawMessage, error) {
 	return json.Marshal(struct {
-		ConfigFile      string              `json:"config_file,omitempty"`
-		Begin           *float64            `json:"begin,omitempty"`
-		End             *float64            `json:"end,omitempty"`
-		StepLength      *float64            `json:"step_length,omitempty"`
-		Scale           *float64            `json:"scale,omitempty"`
-		SumoVersion     string              `json:"sumo_version,omitempty"`
-		Outputs         []simulation.Output `json:"outputs,omitempty"`
-		Labels          map[string]string   `json:"labels,omitempty"`
-		Priority        string              `json:"priority,omitempty"`
-		TimeoutSeconds  int                 `json:"timeout_seconds,omitempty"`
-		CPURequest      int                 `json:"cpu_request,omitempty"`
-		MemoryGi        int                 `json:"memory_gi,omitempty"`
-		UnfinishedTrips bool                `json:"unfinished_trips,omitempty"`
-		Strict          bool                `json:"strict,omitempty"`
+		ConfigFile      string                 `json:"config_file,omitempty"`
+		Begin           *float64               `json:"begin,omitempty"`
+		End             *float64               `json:"end,omitempty"`
+		StepLength      *float64               `json:"step_length,omitempty"`
+		Scale           *float64               `json:"scale,omitempty"`
+		SumoVersion     string                 `json:"sumo_version,omitempty"`
+		Outputs         []simulation.Output    `json:"outputs,omitempty"`
+		Labels          map[string]string      `json:"labels,omitempty"`
+		Priority        string                 `json:"priority,omitempty"`
+		TimeoutSeconds  int                    `json:"timeout_seconds,omitempty"`
+		CPURequest      int                    `json:"cpu_request,omitempty"`
+		MemoryGi        int                    `json:"memory_gi,omitempty"`
+		UnfinishedTrips bool                   `json:"unfinished_trips,omitempty"`
+		Strict          bool                   `json:"strict,omitempty"`
+		Controller      *simulation.Controller `json:"controller,omitempty"`
 	}{
 		r.ConfigFile, r.Begin, r.End, r.StepLength, r.Scale, r.SumoVersion, r.Outputs, r.Labels, r.Priority, r.TimeoutSeconds, r.CPURequest,
-		r.MemoryGi, r.UnfinishedTrips, r.Strict,
+		r.MemoryGi, r.UnfinishedTrips, r.Strict, r.Controller,
 	})
 }
 

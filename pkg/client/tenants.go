@@ -18,6 +18,7 @@ type Tenant struct {
 	MaxJobs      int       `json:"max_concurrent_jobs"`
 	InputBuckets []string  `json:"input_buckets"`
 	SumoVersion  string    `json:"default_sumo_version"` // of jobs that name none; empty for the newest
+	Controllers  bool      `json:"controllers"`          // whether its jobs may run programs and tools
 	CreatedAt    time.Time `json:"created_at"`
 }
 
@@ -28,6 +29,7 @@ type Limits struct {
 	MaxJobs      *int      `json:"max_concurrent_jobs,omitempty"`
 	InputBuckets *[]string `json:"input_buckets,omitempty"`
 	SumoVersion  *string   `json:"default_sumo_version,omitempty"`
+	Controllers  *bool     `json:"controllers,omitempty"`
 }
 
 // Register creates a tenant. Only the answer holds its key.

@@ -67,6 +67,10 @@ type Config struct {
 	SumoVersion  string   `env:"SUMO_VERSION" doc:"The version that ran all jobs in releases that offered no choice. The migration makes it the default of the tenants that exist then, so that an upgrade changes nobody's numbers. It also runs the jobs that instances of such a release submit without a version while they are being replaced. Empty for 1.15, the default of those releases. make dev takes the SUMO in PATH."`
 	SumoDir      string   `env:"SUMO_DIR" doc:"Folder with the installed versions of SUMO, with ENGINE=local; empty for sumo-k8/sumo in the user's cache folder."`
 
+	Controllers            string            `env:"CONTROLLERS" doc:"Whether jobs may run programs of their scenarios (controller) and tools of SUMO's (tool): python enables both, for tenants whose limit controllers is true; empty for neither. They run only where the machine confines them, whatever CONFINEMENT says."`
+	ControllerImages       map[string]string `env:"CONTROLLER_IMAGES" envKeyValSeparator:"=" doc:"Image with SUMO, Python and libsumo for each version of SUMO that runs them, with ENGINE=argo: 1.28=registry/sumo:1.28-python. Other versions refuse them."`
+	ControllerNodeSelector map[string]string `env:"CONTROLLER_NODE_SELECTOR" envKeyValSeparator:"=" doc:"Labels of the nodes that run them, besides those of NODE_SELECTOR: nodes whose kernel can confine a program that opens connections. Such as sumo-k8/controllers=true."`
+
 	Confinement confine.Mode `env:"CONFINEMENT" doc:"Whether SUMO may run where the machine cannot restrict it to the run's own files and the system calls that it needs: require refuses, prefer runs it with what the machine offers and records what held, off does not confine it. Empty for require on one machine and prefer with ENGINE=argo, where the pod is a wall as well."`
 
 	MaxUploadMiB         int64          `env:"MAX_UPLOAD_MIB" envDefault:"2048" doc:"Largest scenario zip, in MiB."`
@@ -204,6 +208,9 @@ func (c Config) check() error {
 	if c.TaskEndpoint != "" && c.TaskRegion == "" {
 		return errors.New("STEP_FUNCTIONS_ENDPOINT is set without STEP_FUNCTIONS_REGION, which enables answers to task tokens")
 	}
+	if c.Controllers != "" && !c.Programs() {
+		return fmt.Errorf("CONTROLLERS is %q; it must be %s or empty", c.Controllers, ControllersPython)
+	}
 	if c.DefaultTimeout > c.MaxTimeout {
 		return fmt.Errorf("DEFAULT_TIMEOUT (%s) must not exceed MAX_TIMEOUT (%s)", c.DefaultTimeout, c.MaxTimeout)
 	}
@@ -218,6 +225,12 @@ func (c Config) check() error {
 	}
 	return c.checkVersions()
 }
+
+// Programs reports whether jobs may run programs of their scenarios and tools of SUMO's.
+func (c Config) Programs() bool { return c.Controllers == ControllersPython }
+
+// ControllersPython is the value of Controllers that enables them.
+const ControllersPython = "python"
 
 // hostName is a DNS name. Its last label has a letter, so that a mistyped address is none.
 var hostName = regexp.MustCompile(`^([\w-]+\.)*[\w-]*[A-Za-z][\w-]*\.?$`)
@@ -263,8 +276,16 @@ func (c Config) TokenReceivers() ([]string, error) {
 	return receivers, nil
 }
 
-// checkVersions refuses a restriction to versions that nothing here can run.
+// checkVersions refuses a restriction to versions that nothing here can run, and images of versions that are not on offer.
 func (c Config) checkVersions() error {
+	for version := range c.ControllerImages {
+		if c.SumoImages[version] == "" {
+			return fmt.Errorf("CONTROLLER_IMAGES has %s, for which SUMO_IMAGES names no image", version)
+		}
+	}
+	if c.Programs() && c.Engine == EngineArgo && len(c.ControllerImages) == 0 {
+		return errors.New("CONTROLLERS is set without CONTROLLER_IMAGES, which names the images with Python, with ENGINE=argo")
+	}
 	for _, version := range c.SumoVersions {
 		_, known := release.Find(version)
 		_, imaged := c.SumoImages[version]
@@ -332,7 +353,7 @@ func (c Config) Offer(installed []release.Installation) simulation.Offer {
 		if len(c.SumoVersions) > 0 && !slices.Contains(c.SumoVersions, version) {
 			return
 		}
-		v := simulation.Version{Name: version, Ready: ready}
+		v := simulation.Version{Name: version, Ready: ready, Programs: ready && c.runsPrograms(version)}
 		if r, ok := release.Find(version); ok {
 			v.Build, v.Supported, v.Architectures = r.Full, true, slices.Sorted(maps.Keys(r.Wheels))
 		}
@@ -359,6 +380,19 @@ func (c Config) Offer(installed []release.Installation) simulation.Offer {
 	}
 	slices.SortFunc(offer, func(a, b simulation.Version) int { return release.Compare(a.Name, b.Name) })
 	return offer
+}
+
+// runsPrograms reports whether Python and libsumo are there for a version that is ready.
+func (c Config) runsPrograms(version string) bool {
+	if len(c.SumoImages) > 0 {
+		return c.ControllerImages[version] != ""
+	}
+	dir, err := c.SumoFolder()
+	if err != nil {
+		return false
+	}
+	python, err := release.PythonIn(dir, version)
+	return err == nil && python.Libsumo
 }
 
 // Limits of a scenario under this configuration.

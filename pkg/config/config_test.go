@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
+	"path/filepath"
 	"reflect"
 	"runtime"
 	"slices"
@@ -47,7 +48,7 @@ func TestTheReadmeNamesEverySetting(t *testing.T) {
 
 func TestUnusableSettingsAreNamed(t *testing.T) {
 	for name, value := range map[string]string{
-		"MAX_UPLOAD_MIB": "0", "DEFAULT_TIMEOUT": "48h", "CONFINEMENT": "maybe", "MAX_OUTPUT_MIB": "0", "LINK_LIFETIME": "-1s", "ENGINE": "steam",
+		"MAX_UPLOAD_MIB": "0", "DEFAULT_TIMEOUT": "48h", "CONFINEMENT": "maybe", "CONTROLLERS": "ruby", "MAX_OUTPUT_MIB": "0", "LINK_LIFETIME": "-1s", "ENGINE": "steam",
 		"MAX_QUEUED_JOBS": "many", "STREAM_LIMIT": "-1s",
 		"SUBMISSIONS_PER_MINUTE": "-1", "CALLS_PER_SECOND": "-1", "WRONG_KEYS_PER_MINUTE": "-1", "MAX_CONCURRENT_UPLOADS": "-1",
 		"MIN_UPLOAD_KIB_PER_SECOND": "-1", "TRUSTED_PROXIES": "10.0.0.0",
@@ -185,6 +186,38 @@ func TestVersionsOnOfferAreThoseWithAnImageOrTheReleases(t *testing.T) {
 	}
 }
 
+func TestVersionsRunProgramsWherePythonIsThere(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	interpreter := release.InterpreterFile(dir)
+	for _, folder := range []string{release.Packages(dir, "cp311"), release.Libsumo(dir, "1.28", "cp311"), filepath.Join(dir, "1.26")} {
+		if err := os.MkdirAll(folder, 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.WriteFile(interpreter, []byte(interpreter+"\ncp311\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	images := map[string]string{"1.26": "i", "1.28": "i"}
+	installed := []release.Installation{{Version: "1.26"}, {Version: "1.28"}}
+	for name, tt := range map[string]struct {
+		config Config
+		want   map[string]bool
+	}{
+		"installed":            {Config{SumoDir: dir}, map[string]bool{"1.26": false, "1.28": true}},
+		"nothing for programs": {Config{SumoDir: t.TempDir()}, map[string]bool{"1.26": false, "1.28": false}},
+		"images": {
+			Config{SumoImages: images, ControllerImages: map[string]string{"1.26": "p"}, SumoDir: dir}, map[string]bool{"1.26": true, "1.28": false},
+		},
+	} {
+		for version, want := range tt.want {
+			if v, _ := tt.config.Offer(installed).Find(version); v.Programs != want {
+				t.Errorf("%s: SUMO %s runs programs: %t", name, version, v.Programs)
+			}
+		}
+	}
+}
+
 func TestARestrictionToWhatCannotRunIsRefused(t *testing.T) {
 	t.Parallel()
 	usable, err := Load()
@@ -200,7 +233,13 @@ func TestARestrictionToWhatCannotRunIsRefused(t *testing.T) {
 		"a version with an image": {func(c *Config) { c.SumoVersions, c.SumoImages = []string{"1.15"}, one }, ""},
 		"one without":             {func(c *Config) { c.SumoVersions, c.SumoImages = []string{"1.18"}, one }, "SUMO_VERSIONS has 1.18"},
 		"one that nobody has":     {func(c *Config) { c.Engine, c.SumoVersions = EngineLocal, []string{"1.19"} }, "SUMO_VERSIONS has 1.19"},
-		"no image at all":         {func(c *Config) { c.Engine = EngineArgo }, "SUMO_IMAGES is not set"},
+		"programs without images": {
+			func(c *Config) { c.Engine, c.SumoImages, c.Controllers = EngineArgo, one, "python" }, "CONTROLLER_IMAGES",
+		},
+		"programs with a version that is not on offer": {
+			func(c *Config) { c.SumoImages, c.ControllerImages = one, map[string]string{"1.28": "i"} }, "CONTROLLER_IMAGES has 1.28",
+		},
+		"no image at all": {func(c *Config) { c.Engine = EngineArgo }, "SUMO_IMAGES is not set"},
 	} {
 		c := usable
 		tt.change(&c)

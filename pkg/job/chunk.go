@@ -5,8 +5,8 @@ import (
 	"slices"
 )
 
-// Chunk is what an engine carries out in one process or pod: jobs of one study with the same scenario, version of SUMO and resources, or a
-// single job, whose id it has.
+// Chunk is what an engine carries out in one process or pod: jobs of one study with the same scenario, version of SUMO and resources,
+// all of them with a program or none, or a single job, whose id it has.
 type Chunk struct {
 	ID   string
 	Jobs []Job // at least one
@@ -40,6 +40,9 @@ func (j Job) ChunkID() string {
 	}
 	return j.ID
 }
+
+// Program reports whether the runs of c have programs, or are a tool.
+func (c Chunk) Program() bool { return c.Jobs[0].Options.Program() }
 
 // Packed reports whether small results of j are kept in artifact.PackFile.
 func (j Job) Packed() bool { return j.Study != nil }

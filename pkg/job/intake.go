@@ -60,12 +60,16 @@ type Intake struct {
 	// Scenario returns one of the tenant's stored scenarios, and Config the configuration of one that a request names.
 	Scenario func(ctx context.Context, tenantID, digest string) (scenario.Scenario, error)
 	Config   func(ctx context.Context, s scenario.Scenario, requested string) (scenario.Config, error)
+	// ProgramConfig is Config for jobs with a program: its path is empty where there is none to choose.
+	ProgramConfig func(ctx context.Context, s scenario.Scenario, requested string) (scenario.Config, error)
 	// NewSecret makes the secret of a webhook.
 	NewSecret func() string
 	// DrawSeed returns a random seed, from 0 to math.MaxInt32.
 	DrawSeed func() int64
 
-	Versions       simulation.Offer
+	Versions simulation.Offer
+	// Programs is whether jobs may run programs of their scenarios, and tools of SUMO's, if their tenant may.
+	Programs       bool
 	Admission      Admission
 	Callbacks      Callbacks
 	DefaultTimeout time.Duration
@@ -127,6 +131,7 @@ func (in *Intake) Check(t tenant.Tenant, r Request) error {
 	if limit := seconds(in.MaxTimeout); r.TimeoutSeconds > limit {
 		refuse("timeout_seconds", r.TimeoutSeconds, "is more than the %d seconds that this service allows", limit)
 	}
+	items = append(items, in.programFaults(t, r)...)
 	items = append(items, LabelFaults(r.Labels)...)
 	for _, c := range r.callbacks(in.Callbacks) {
 		if c.fault != "" && (!c.legacy || !in.Callbacks.IgnoreLegacy) {
@@ -203,6 +208,9 @@ func (in *Intake) Accept(
 // the job that r repeats; empty for none. The warnings of the result are all those of the job. The caller has checked r.
 func (in *Intake) Settle(ctx context.Context, t tenant.Tenant, s scenario.Scenario, r Request, accepted string) (Request, error) {
 	o := &r.Options
+	if o.Program() {
+		return in.settleProgram(ctx, t, s, r, accepted)
+	}
 	config, err := in.Config(ctx, s, o.ConfigFile)
 	if err != nil {
 		return r, err
@@ -216,7 +224,7 @@ func (in *Intake) Settle(ctx context.Context, t tenant.Tenant, s scenario.Scenar
 		return r, problem.New(problem.ScenarioInvalid, "SUMO would drop or ignore a part of this scenario, which strict refuses: fix what "+
 			"errors lists, or submit without strict. The first is: %s", items[0].Sentence()).WithItems(items...)
 	}
-	version, notes, err := in.version(t, config, o.SumoVersion, accepted)
+	version, notes, err := in.version(t, needs{config.Path, config.Unfit}, o.SumoVersion, accepted)
 	if err != nil {
 		return r, err
 	}
@@ -256,7 +264,10 @@ func (in *Intake) Retry(ctx context.Context, t tenant.Tenant, id, key string) (a
 	}
 	// Limits may have changed since; everything else was checked when j was accepted. A progress webhook that is not enabled any more
 	// is dropped with a warning: the caller of a retry cannot leave it out.
-	if err := in.Check(t, Request{CPURequest: j.CPURequest, MemoryGi: j.MemoryGi, TimeoutSeconds: j.TimeoutSeconds}); err != nil {
+	if err := in.Check(t, Request{
+		CPURequest: j.CPURequest, MemoryGi: j.MemoryGi, TimeoutSeconds: j.TimeoutSeconds,
+		Options: simulation.Options{Controller: j.Options.Controller, Tool: j.Options.Tool},
+	}); err != nil {
 		return Job{}, false, err
 	}
 	idem, err := idempotency.Of(key, "retry", nil, j.ID)

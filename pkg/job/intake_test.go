@@ -142,6 +142,10 @@ func chosen(_ context.Context, s scenario.Scenario, requested string) (scenario.
 	return s.Manifest.ChooseConfig(requested)
 }
 
+func chosenForAProgram(_ context.Context, s scenario.Scenario, requested string) (scenario.Config, error) {
+	return s.Manifest.ProgramConfig(requested)
+}
+
 func offered(ready ...string) (offer simulation.Offer) {
 	for _, name := range ready {
 		offer = append(offer, simulation.Version{Name: name, Ready: true, Supported: true})
@@ -169,7 +173,7 @@ func (l *ledger) intake() (in *Intake, done *[]string) {
 		},
 		Changed: func(context.Context) { *done = append(*done, "changed") }, Trace: func(context.Context) string { return "00-trace" },
 		Admission: Admission{MaxQueued: 7}, DefaultTimeout: time.Hour, MaxTimeout: 2 * time.Hour, Versions: offered("1.15", "1.28"),
-		Scenario: l.scenario, Config: chosen, DrawSeed: func() int64 { return 99 },
+		Scenario: l.scenario, Config: chosen, ProgramConfig: chosenForAProgram, DrawSeed: func() int64 { return 99 },
 		Callbacks: Callbacks{Webhooks: true, Tasks: true}, NewSecret: func() string { return "whsec_x" },
 	}, done
 }

@@ -46,9 +46,16 @@ func gone(offer simulation.Offer, name string) string {
 	return "is no longer offered"
 }
 
-// version chooses the SUMO that runs c: the one asked for, or else the one for which the job was accepted before, the tenant's
-// default, or the newest on offer. What was not asked for gives way to the newest that can run c, with a note.
-func (in *Intake) version(t tenant.Tenant, c scenario.Config, asked, accepted string) (version string, notes []string, err error) {
+// needs is what a run needs of a version of SUMO.
+type needs struct {
+	what string // that runs, for people
+	// unmet is what keeps a version from running it.
+	unmet func(version string) []problem.Item
+}
+
+// version chooses the SUMO that runs what n says: the one asked for, or else the one for which the job was accepted before, the tenant's
+// default, or the newest on offer. What was not asked for gives way to the newest that can run it, with a note.
+func (in *Intake) version(t tenant.Tenant, n needs, asked, accepted string) (version string, notes []string, err error) {
 	wanted, because := in.Versions.Newest(), "the newest here"
 	switch {
 	case asked != "":
@@ -68,37 +75,37 @@ func (in *Intake) version(t tenant.Tenant, c scenario.Config, asked, accepted st
 		return "", nil, problem.New(problem.NotConfigured, "No version of SUMO is installed here. The operator installs the newest with "+
 			"make sumo.")
 	}
-	faults := c.Unfit(wanted)
+	faults := n.unmet(wanted)
 	if len(faults) == 0 {
 		return wanted, notes, nil
 	}
 	var fit []string
 	for _, name := range in.Versions.Ready() {
-		if len(c.Unfit(name)) == 0 {
+		if len(n.unmet(name)) == 0 {
 			fit = append(fit, name)
 		}
 	}
 	if asked != "" || len(fit) == 0 {
-		return "", nil, in.unfit(c, wanted, faults, fit)
+		return "", nil, in.unfit(n, wanted, faults, fit)
 	}
 	version = fit[len(fit)-1]
 	return version, append(notes, fmt.Sprintf("Runs on SUMO %s: SUMO %s, %s, cannot run %s (%s).",
-		version, wanted, because, c.Path, textOfItem(faults[0]))), nil
+		version, wanted, because, n.what, textOfItem(faults[0]))), nil
 }
 
-// unfit refuses to run c with a version that has faults with it, and names those that can.
-func (in *Intake) unfit(c scenario.Config, version string, faults []problem.Item, fit []string) error {
+// unfit refuses to run what n says with a version that has faults with it, and names those that can.
+func (in *Intake) unfit(n needs, version string, faults []problem.Item, fit []string) error {
 	cure := "No version that is ready here can"
 	if len(fit) > 0 {
 		cure = fmt.Sprintf("These can: %s. Choose one with sumo_version, or leave it out", strings.Join(fit, ", "))
 	}
 	for _, v := range in.Versions {
-		if !v.Ready && len(fit) == 0 && len(c.Unfit(v.Name)) == 0 {
+		if !v.Ready && len(fit) == 0 && len(n.unmet(v.Name)) == 0 {
 			cure += fmt.Sprintf("; SUMO %s can, but it is not installed on this machine: install it with make sumo VERSIONS=%[1]s", v.Name)
 			break
 		}
 	}
-	return problem.New(problem.ScenarioInvalid, "SUMO %s cannot run %s: %s. %s.", version, c.Path, textOfItem(faults[0]), cure).
+	return problem.New(problem.ScenarioInvalid, "SUMO %s cannot run %s: %s. %s.", version, n.what, textOfItem(faults[0]), cure).
 		WithItems(faults...)
 }
 
@@ -186,7 +193,14 @@ func (v Versioned) settle(ctx context.Context, j Job) (_ Job, ok bool, err error
 // replace chooses the version that runs a job in place of wanted, and records it with notes that take the place of stale ones. It is empty
 // if none can: then it ends the job.
 func (v Versioned) replace(ctx context.Context, j Job, wanted string) (version string, stale, notes []string, err error) {
-	c, err := v.Config(ctx, j)
+	var c scenario.Config
+	var n needs
+	if j.Options.Program() {
+		n = programNeeds(v.Versions, j.Options)
+	} else {
+		c, err = v.Config(ctx, j)
+		n = needs{c.Path, c.Unfit}
+	}
 	if p, ok := errors.AsType[*problem.Error](err); ok && p.Code == problem.ScenarioInvalid { // as this release checks it
 		return "", nil, nil, v.fail(ctx, j, fmt.Sprintf("SUMO %s, for which the job was accepted, %s, and its scenario cannot run on another "+
 			"version. %s", wanted, gone(v.Versions, wanted), p.Detail))
@@ -196,8 +210,8 @@ func (v Versioned) replace(ctx context.Context, j Job, wanted string) (version s
 	}
 	var unfit []string
 	for _, name := range v.Versions.Successors(wanted) {
-		if faults := c.Unfit(name); len(faults) > 0 {
-			unfit = append(unfit, fmt.Sprintf("SUMO %s cannot run %s (%s).", name, c.Path, textOfItem(faults[0])))
+		if faults := n.unmet(name); len(faults) > 0 {
+			unfit = append(unfit, fmt.Sprintf("SUMO %s cannot run %s (%s).", name, n.what, textOfItem(faults[0])))
 			continue
 		}
 		note := strings.Join(append([]string{goneVersion(v.Versions, wanted, name)}, unfit...), " ")

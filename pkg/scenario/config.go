@@ -718,6 +718,9 @@ func (m Manifest) ProgramConfig(requested string) (Config, error) {
 	return found[0], nil
 }
 
+// runsAlone reports whether SUMO can run a configuration of m without a program, as far as the scenario goes.
+func (m Manifest) runsAlone() bool { return slices.ContainsFunc(m.Configs, sound) }
+
 // FirstConfig returns the first by path of those configurations among which ChooseConfig leaves the choice to the caller, with the paths
 // of all other sound ones. All are empty if there is no choice.
 func (m Manifest) FirstConfig() (first Config, others []string) {

@@ -58,7 +58,7 @@ func (in *Intake) Derive(ctx context.Context, t tenant.Tenant, d Derivation) (s 
 			return Scenario{}, false, err
 		}
 	}
-	if known, found, err := in.known(ctx, t, s.Digest, d.Config); found || err != nil {
+	if known, found, err := in.known(ctx, t, s.Digest, d.About); found || err != nil {
 		return known, false, err
 	}
 	if !next.delta.empty() {
@@ -67,7 +67,7 @@ func (in *Intake) Derive(ctx context.Context, t tenant.Tenant, d Derivation) (s 
 			return Scenario{}, false, err
 		}
 	}
-	if s.Manifest, err = in.inspect(ctx, s, d.Config); err != nil {
+	if s.Manifest, err = in.inspect(ctx, s, d.Config, d.Program); err != nil {
 		in.discardOverlay(ctx, s)
 		return Scenario{}, false, err
 	}

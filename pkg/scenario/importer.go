@@ -25,8 +25,9 @@ type Importer struct {
 // input is one s3:// object.
 type input struct{ bucket, key string }
 
-// Import stores the scenario at urls: one zip, or the files of a scenario, which it zips on the way. config is About.Config.
-func (im *Importer) Import(ctx context.Context, t tenant.Tenant, urls []string, config string) (Scenario, error) {
+// Import stores the scenario at urls: one zip, or the files of a scenario, which it zips on the way. Of about, only Config and Program
+// are given.
+func (im *Importer) Import(ctx context.Context, t tenant.Tenant, urls []string, about About) (Scenario, error) {
 	inputs := make([]input, len(urls))
 	for i, raw := range urls {
 		var err error
@@ -35,18 +36,17 @@ func (im *Importer) Import(ctx context.Context, t tenant.Tenant, urls []string, 
 		}
 	}
 	if len(inputs) == 1 && strings.EqualFold(path.Ext(inputs[0].key), ".zip") {
-		return im.importZip(ctx, t, inputs[0], config)
+		return im.importZip(ctx, t, inputs[0], about)
 	}
 	reader, writer := io.Pipe()
 	defer func() { _ = reader.Close() }() // ends the goroutine below when Accept gives up early
 	go func() { writer.CloseWithError(im.zip(ctx, inputs, writer)) }()
-	s, _, err := im.Intake.Accept(ctx, t, reader, About{
-		Name: NameOf(strings.TrimSuffix(sharedFolder(inputs), "/")), Config: config,
-	})
+	about.Name = NameOf(strings.TrimSuffix(sharedFolder(inputs), "/"))
+	s, _, err := im.Intake.Accept(ctx, t, reader, about)
 	return s, err
 }
 
-func (im *Importer) importZip(ctx context.Context, t tenant.Tenant, in input, config string) (Scenario, error) {
+func (im *Importer) importZip(ctx context.Context, t tenant.Tenant, in input, about About) (Scenario, error) {
 	body, size, err := im.open(ctx, in)
 	if err != nil {
 		return Scenario{}, err
@@ -55,7 +55,8 @@ func (im *Importer) importZip(ctx context.Context, t tenant.Tenant, in input, co
 	if size > im.Intake.Limits.Upload {
 		return Scenario{}, TooLarge(size, im.Intake.Limits)
 	}
-	s, _, err := im.Intake.Accept(ctx, t, body, About{Name: NameOf(in.key), Config: config})
+	about.Name = NameOf(in.key)
+	s, _, err := im.Intake.Accept(ctx, t, body, about)
 	return s, err
 }
 

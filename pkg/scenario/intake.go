@@ -74,6 +74,8 @@ type About struct {
 	Check func(ctx context.Context, digest string) error
 	// Config is the configuration that will run, if it has been chosen: it is judged whatever its name.
 	Config string
+	// Program says that a program of the scenario, or a tool of SUMO's, runs it: see Limits.Program.
+	Program bool
 }
 
 // Accept streams a zip from src into the object store, and returns its scenario: the one that the tenant already has with the
@@ -90,11 +92,11 @@ func (in *Intake) Accept(ctx context.Context, t tenant.Tenant, src io.Reader, ab
 			return Scenario{}, false, err
 		}
 	}
-	if known, found, err := in.known(ctx, t, s.Digest, about.Config); found || err != nil {
+	if known, found, err := in.known(ctx, t, s.Digest, about); found || err != nil {
 		in.discard(ctx, s.Key)
 		return known, false, err
 	}
-	if s.Manifest, err = in.inspect(ctx, s, about.Config); err != nil {
+	if s.Manifest, err = in.inspect(ctx, s, about.Config, about.Program); err != nil {
 		in.discard(ctx, s.Key)
 		return Scenario{}, false, err
 	}
@@ -110,18 +112,19 @@ func (in *Intake) Accept(ctx context.Context, t tenant.Tenant, src io.Reader, ab
 	return stored, created, nil
 }
 
-// known returns the tenant's scenario with this digest, if there is one. It is checked anew when an older release checked it.
-func (in *Intake) known(ctx context.Context, t tenant.Tenant, digest, config string) (s Scenario, found bool, err error) {
+// known returns the tenant's scenario with this digest, if there is one. It is checked anew when an older release checked it, or when it was
+// taken in for programs and SUMO is to run it alone.
+func (in *Intake) known(ctx context.Context, t tenant.Tenant, digest string, about About) (s Scenario, found bool, err error) {
 	s, err = in.Store.Scenario(ctx, t.ID, digest)
 	switch {
 	case problem.CodeOf(err) == problem.NotFound:
 		return Scenario{}, false, nil
 	case err != nil:
 		return Scenario{}, false, err
-	case s.Manifest.Current():
+	case s.Manifest.Current() && (about.Program || s.Manifest.runsAlone()):
 		return s, true, nil
 	}
-	m, err := in.inspect(ctx, s, config)
+	m, err := in.inspect(ctx, s, about.Config, about.Program)
 	if err != nil {
 		return Scenario{}, true, err
 	}
@@ -131,21 +134,24 @@ func (in *Intake) known(ctx context.Context, t tenant.Tenant, digest, config str
 
 // Validate checks a zip as Accept does, but keeps nothing. What is wrong with it, or keeps a job from running it as it is, is the error,
 // problem.ScenarioInvalid; the scenario then has what could still be read. Where config names a configuration, as a job does, what is wrong
-// with others does not count; a name that none has is problem.Invalid.
-func (in *Intake) Validate(ctx context.Context, t tenant.Tenant, src io.Reader, config string) (Scenario, error) {
+// with others does not count; a name that none has is problem.Invalid. For a program, nothing is wrong with any configuration.
+func (in *Intake) Validate(ctx context.Context, t tenant.Tenant, src io.Reader, about About) (Scenario, error) {
 	s, err := in.receive(ctx, t, src)
 	if err != nil {
 		return Scenario{}, err
 	}
 	defer in.discard(ctx, s.Key)
-	s.Manifest, err = in.inspect(ctx, s, config)
+	s.Manifest, err = in.inspect(ctx, s, about.Config, about.Program)
 	switch {
 	case err != nil:
 		return s, err
-	case config == "":
+	case about.Program:
+		_, err = s.Manifest.ProgramConfig(about.Config)
+		return s, err
+	case about.Config == "":
 		return s, s.Manifest.refuse()
 	}
-	chosen, err := s.Manifest.ChooseConfig(config)
+	chosen, err := s.Manifest.ChooseConfig(about.Config)
 	if err != nil {
 		return s, err
 	}
@@ -184,11 +190,17 @@ func (in *Intake) receive(ctx context.Context, t tenant.Tenant, src io.Reader) (
 // Config returns the configuration of a stored scenario that a job asks for, as Manifest.ChooseConfig does. It checks the scenario anew
 // when an older release checked it, or when the configuration has not been judged because of its name.
 func (in *Intake) Config(ctx context.Context, s Scenario, requested string) (Config, error) {
-	unjudged := requested != "" && len(s.Manifest.named(requested)) == 0 && s.Manifest.has(requested)
+	unjudged := s.Manifest.unjudged(requested)
 	if s.Manifest.Current() && !unjudged {
-		return s.Manifest.ChooseConfig(requested)
+		c, err := s.Manifest.ChooseConfig(requested)
+		if err != nil && !s.Manifest.runsAlone() { // taken in for programs: say what keeps SUMO from running it alone
+			if _, refusal := in.inspect(ctx, s, requested, false); refusal != nil {
+				return Config{}, refusal
+			}
+		}
+		return c, err
 	}
-	found, err := in.inspect(ctx, s, requested)
+	found, err := in.inspect(ctx, s, requested, false)
 	if err != nil && (!unjudged || problem.CodeOf(err) != problem.ScenarioInvalid) {
 		return Config{}, err
 	}
@@ -200,6 +212,30 @@ func (in *Intake) Config(ctx context.Context, s Scenario, requested string) (Con
 	return found.ChooseConfig(requested)
 }
 
+// ProgramConfig returns the configuration of a stored scenario for a job with a program, as Manifest.ProgramConfig does, and checks the
+// scenario anew when Config does.
+func (in *Intake) ProgramConfig(ctx context.Context, s Scenario, requested string) (Config, error) {
+	if s.Manifest.Current() && !s.Manifest.unjudged(requested) {
+		return s.Manifest.ProgramConfig(requested)
+	}
+	found, err := in.inspect(ctx, s, requested, false)
+	if problem.CodeOf(err) == problem.ScenarioInvalid {
+		found, err = in.inspect(ctx, s, requested, true)
+	}
+	if err == nil {
+		_, err = in.Store.UpdateManifest(ctx, s.TenantID, s.Digest, found)
+	}
+	if err != nil {
+		return Config{}, err
+	}
+	return found.ProgramConfig(requested)
+}
+
+// unjudged reports whether a request names a file as a configuration that was not judged as one, because of its name.
+func (m Manifest) unjudged(requested string) bool {
+	return requested != "" && len(m.named(requested)) == 0 && m.has(requested)
+}
+
 // has reports whether the zip has a file of this path or base name.
 func (m Manifest) has(requested string) bool {
 	return slices.ContainsFunc(m.Files, func(f File) bool {
@@ -207,10 +243,10 @@ func (m Manifest) has(requested string) bool {
 	})
 }
 
-// inspect reads a stored scenario in ranges. config is judged whatever its name.
-func (in *Intake) inspect(ctx context.Context, s Scenario, config string) (Manifest, error) {
+// inspect reads a stored scenario in ranges. config is judged whatever its name; program is Limits.Program.
+func (in *Intake) inspect(ctx context.Context, s Scenario, config string, program bool) (Manifest, error) {
 	limits := in.Limits
-	limits.Config = config
+	limits.Config, limits.Program = config, program
 	return Inspect(ctx, s.Content(ctx, in.Objects), limits)
 }
 

@@ -326,11 +326,11 @@ func TestValidateKeepsNothing(t *testing.T) {
 	t.Parallel()
 	b := setupIntake()
 	good, broken := scenarioOf(t, ""), scenarioOf(t, `<foo value="1"/>`)
-	s, err := b.Validate(t.Context(), b.tenant, bytes.NewReader(good), "")
+	s, err := b.Validate(t.Context(), b.tenant, bytes.NewReader(good), About{})
 	if err != nil || s.Size != int64(len(good)) || len(s.Manifest.Files) != 3 || !s.Manifest.Current() {
 		t.Errorf("%+v, %v", s, err)
 	}
-	s, err = b.Validate(t.Context(), b.tenant, bytes.NewReader(broken), "")
+	s, err = b.Validate(t.Context(), b.tenant, bytes.NewReader(broken), About{})
 	if problem.CodeOf(err) != problem.ScenarioInvalid || s.Size != int64(len(broken)) || len(s.Manifest.Configs) != 1 {
 		t.Errorf("a broken one: %+v, %v", s, err)
 	}
@@ -363,7 +363,7 @@ func TestValidateJudgesTheConfigurationThatAJobWouldChoose(t *testing.T) {
 		"one that is not there":      {mixed, "x.sumocfg", problem.Invalid, `no configuration "x.sumocfg"`, 1},
 	} {
 		b := setupIntake()
-		_, err := b.Validate(t.Context(), b.tenant, bytes.NewReader(test.zip), test.config)
+		_, err := b.Validate(t.Context(), b.tenant, bytes.NewReader(test.zip), About{Config: test.config})
 		p, _ := errors.AsType[*problem.Error](err)
 		if problem.CodeOf(err) != test.code || p != nil && (!strings.Contains(p.Detail, test.message) || len(p.Items) != test.items) {
 			t.Errorf("%s: %v", name, err)
@@ -457,5 +457,59 @@ func TestReaderAtTellsFailuresFromTheEnd(t *testing.T) {
 	}
 	if _, err := NewReaderAt(t.Context(), store, "gone", 10).ReadAt(make([]byte, 5), 0); problem.CodeOf(err) != problem.NotFound {
 		t.Errorf("a missing object: %v", err)
+	}
+}
+
+func TestAScenarioForProgramsRunsWithOneOnly(t *testing.T) {
+	t.Parallel()
+	b := setupIntake()
+	accept := func(data []byte, program bool) (Scenario, bool, error) {
+		return b.Accept(t.Context(), b.tenant, bytes.NewReader(data), About{Program: program})
+	}
+	for name, test := range map[string]struct {
+		zip     []byte
+		refusal string
+	}{
+		"no configuration": {zipOf(t, entryOf("n.net.xml", net), entryOf("control.py", "print()")), "no .sumocfg"},
+		"a file that a tool has yet to make": {
+			zipOf(t, entryOf("s.sumocfg", cfg), entryOf("n.net.xml", net), entryOf("control.py", "print('routes')")), "r.rou.xml",
+		},
+	} {
+		_, _, before := accept(test.zip, false)
+		s, created, err := accept(test.zip, true)
+		if err != nil || !created {
+			t.Fatalf("%s: created %t, %v", name, created, err)
+		}
+		if again, created, err := accept(test.zip, true); err != nil || created || again.Digest != s.Digest {
+			t.Errorf("%s, again: created %t, %v", name, created, err)
+		}
+		if _, err := b.ProgramConfig(t.Context(), s, ""); err != nil {
+			t.Errorf("%s, with a program: %v", name, err)
+		}
+		_, _, upload := accept(test.zip, false)
+		_, run := b.Config(t.Context(), s, "")
+		for what, err := range map[string]error{"at first": before, "an upload": upload, "a run": run} {
+			if problem.CodeOf(err) != problem.ScenarioInvalid || !strings.Contains(err.Error(), test.refusal) || err.Error() != before.Error() {
+				t.Errorf("%s, without a program, %s: %v", name, what, err)
+			}
+		}
+		if _, err := b.Validate(t.Context(), b.tenant, bytes.NewReader(test.zip), About{Program: true}); err != nil {
+			t.Errorf("%s, checked for a program: %v", name, err)
+		}
+	}
+}
+
+func TestAProgramMayNameAConfigurationOfAnyName(t *testing.T) {
+	t.Parallel()
+	b := setupIntake()
+	data := zipOf(t, entryOf("s.txt", "<x><n v='n.net.xml'/></x>"), entryOf("n.net.xml", net), entryOf("control.py", "print()"))
+	s, _, err := b.Accept(t.Context(), b.tenant, bytes.NewReader(data), About{Program: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for requested, code := range map[string]problem.Code{"": "", "s.txt": "", "t.txt": problem.Invalid} {
+		if c, err := b.ProgramConfig(t.Context(), s, requested); c.Path != requested && err == nil || problem.CodeOf(err) != code {
+			t.Errorf("%q: %q, %v", requested, c.Path, err)
+		}
 	}
 }

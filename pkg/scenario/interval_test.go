@@ -189,7 +189,7 @@ func TestAnEmptyIntervalIsRefusedUnlessTheJobHasAnother(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			b := setupIntake()
-			_, err := b.Validate(t.Context(), b.tenant, bytes.NewReader(test.zip), "")
+			_, err := b.Validate(t.Context(), b.tenant, bytes.NewReader(test.zip), About{})
 			if test.valid != (err == nil) || err != nil && (problem.CodeOf(err) != problem.ScenarioInvalid ||
 				!strings.Contains(err.Error(), "the end (100 s) is before the begin (400 s)")) {
 				t.Errorf("validation: %v", err)

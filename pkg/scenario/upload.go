@@ -57,7 +57,7 @@ func (in *Intake) Begin(
 }
 
 // Complete makes a scenario from what was put into the store. It may be repeated. A refused zip is removed with its upload.
-func (in *Intake) Complete(ctx context.Context, t tenant.Tenant, id string) (s Scenario, created bool, err error) {
+func (in *Intake) Complete(ctx context.Context, t tenant.Tenant, id string, program bool) (s Scenario, created bool, err error) {
 	u, err := in.Store.Upload(ctx, t.ID, id)
 	if err != nil || u.Digest != "" {
 		return in.completed(ctx, u, err)
@@ -75,7 +75,7 @@ func (in *Intake) Complete(ctx context.Context, t tenant.Tenant, id string) (s S
 		return Scenario{}, false, err
 	}
 	defer body.Close()
-	s, created, err = in.Accept(ctx, t, storedUpload{body}, About{Name: u.Name, Check: u.check})
+	s, created, err = in.Accept(ctx, t, storedUpload{body}, About{Name: u.Name, Check: u.check, Program: program})
 	switch problem.CodeOf(err) {
 	case "":
 	case problem.Invalid, problem.TooLarge, problem.ScenarioInvalid:

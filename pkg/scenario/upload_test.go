@@ -76,7 +76,7 @@ func TestCompleteAcceptsACopyOutOfTheClientsReach(t *testing.T) {
 	data := scenarioOf(t, "")
 	digest := fmt.Sprintf("%x", sha256.Sum256(data))
 	b, _, id, key := begun(t, data, digest)
-	s, created, err := b.Complete(t.Context(), b.tenant, id)
+	s, created, err := b.Complete(t.Context(), b.tenant, id, false)
 	if err != nil || !created || s.Digest != digest || s.Name != "city" || s.Key == key {
 		t.Fatalf("%+v, created=%t, %v", s, created, err)
 	}
@@ -84,7 +84,7 @@ func TestCompleteAcceptsACopyOutOfTheClientsReach(t *testing.T) {
 		t.Errorf("the store has %d objects", len(b.objects.data))
 	}
 	b.objects.data[key] = []byte("put by the same link, later")
-	again, created, err := b.Complete(t.Context(), b.tenant, id)
+	again, created, err := b.Complete(t.Context(), b.tenant, id, false)
 	if diff := cmp.Diff(s, again); err != nil || created || diff != "" {
 		t.Errorf("again: created=%t, %v, %s", created, err, diff)
 	}
@@ -111,7 +111,7 @@ func TestCompleteRemovesWhatItRefuses(t *testing.T) {
 			t.Parallel()
 			b, store, id, _ := begun(t, test.file, test.expected)
 			b.Limits.Upload = test.limit
-			_, _, err := b.Complete(t.Context(), b.tenant, id)
+			_, _, err := b.Complete(t.Context(), b.tenant, id, false)
 			if problem.CodeOf(err) != test.code {
 				t.Errorf("got %v, want %s", err, test.code)
 			}
@@ -137,14 +137,14 @@ func TestCompleteCanBeRepeatedWhenTheStoreFails(t *testing.T) {
 	t.Parallel()
 	b, store, id, key := begun(t, scenarioOf(t, ""), "")
 	b.Objects = broken{b.objects}
-	if _, _, err := b.Complete(t.Context(), b.tenant, id); problem.CodeOf(err) != problem.Unavailable {
+	if _, _, err := b.Complete(t.Context(), b.tenant, id, false); problem.CodeOf(err) != problem.Unavailable {
 		t.Errorf("got %v", err)
 	}
 	if b.objects.data[key] == nil || len(store.uploads) != 1 {
 		t.Fatal("the upload is gone, though nothing is wrong with it")
 	}
 	b.Objects = b.objects
-	if _, created, err := b.Complete(t.Context(), b.tenant, id); err != nil || !created {
+	if _, created, err := b.Complete(t.Context(), b.tenant, id, false); err != nil || !created {
 		t.Errorf("again: created=%t, %v", created, err)
 	}
 }
@@ -153,7 +153,7 @@ func TestCompleteWaitsForTheFile(t *testing.T) {
 	t.Parallel()
 	b, store, id, key := begun(t, scenarioOf(t, ""), "")
 	delete(b.objects.data, key)
-	if _, _, err := b.Complete(t.Context(), b.tenant, id); problem.CodeOf(err) != problem.Conflict || len(store.uploads) != 1 {
+	if _, _, err := b.Complete(t.Context(), b.tenant, id, false); problem.CodeOf(err) != problem.Conflict || len(store.uploads) != 1 {
 		t.Errorf("got %v, with %d uploads", err, len(store.uploads))
 	}
 }
@@ -165,11 +165,11 @@ func TestCompleteAnswersWhatAFasterCallHasMade(t *testing.T) {
 	store.lookedUp = func() {
 		store.lookedUp = nil
 		var err error
-		if faster, _, err = b.Complete(t.Context(), b.tenant, id); err != nil {
+		if faster, _, err = b.Complete(t.Context(), b.tenant, id, false); err != nil {
 			t.Error(err)
 		}
 	}
-	s, created, err := b.Complete(t.Context(), b.tenant, id)
+	s, created, err := b.Complete(t.Context(), b.tenant, id, false)
 	if diff := cmp.Diff(faster, s); err != nil || created || diff != "" {
 		t.Errorf("created=%t, %v, (-faster +slower):\n%s", created, err, diff)
 	}

@@ -14,6 +14,8 @@ type Version struct {
 	Ready bool
 	// Supported is true of the versions that this release is tested with. An operator may offer others.
 	Supported bool
+	// Programs is true where programs that steer SUMO, and its tools, can run with it: Python and libsumo are there.
+	Programs bool
 	// Architectures are those of the processors that it runs on, in Go's terms; empty where that is not known.
 	Architectures []string
 }

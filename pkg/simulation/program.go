@@ -11,12 +11,26 @@ import (
 
 // Controller is a Python program of the scenario that steers SUMO while it simulates.
 type Controller struct {
-	File string `json:"file"` // its path inside the scenario
+	File string `json:"file" minLength:"1" maxLength:"500" doc:"The program's path inside the scenario." example:"control.py"`
 	// Args are what the program is called with. {seed}, {out} and {config} stand for the seed, the folder whose files become results, and the
 	// scenario's configuration; other braces stay.
-	Args []string `json:"args,omitempty"`
+	Args []string `json:"args,omitempty" doc:"What the program is called with. {seed} stands for the run's seed, {out} for the folder out beside the program, and {config} for the scenario's configuration; other braces stay."`
 	// Interface is how the program speaks to SUMO.
-	Interface Interface `json:"interface"`
+	Interface Interface `json:"interface,omitempty" enum:"traci,libsumo" default:"traci" doc:"How the program speaks to SUMO: traci starts it as a process of its own, libsumo runs it in the program's."`
+}
+
+// Program reports whether o runs a program in place of SUMO with a configuration.
+func (o Options) Program() bool { return o.Controller != nil || o.Tool != nil }
+
+// ProgramName is the program or tool that o runs; empty if none.
+func (o Options) ProgramName() string {
+	switch {
+	case o.Controller != nil:
+		return o.Controller.File
+	case o.Tool != nil:
+		return o.Tool.Name
+	}
+	return ""
 }
 
 // Interface is a way by which a program steers SUMO.
@@ -31,11 +45,11 @@ const (
 
 // Tool is one of SUMO's own tools, which runs in place of a simulation.
 type Tool struct {
-	Name string `json:"name"`
+	Name string `json:"name" enum:"duaIterate,marouter,routeSampler,netconvert,od2trips,randomTrips,cutRoutes,tlsCycleAdaptation,tlsCoordinator"`
 	// Args are as those of a Controller. Files of the scenario are named by their paths inside it.
-	Args []string `json:"args,omitempty"`
+	Args []string `json:"args,omitempty" doc:"What the tool is called with, at the top of the scenario: files are named by their paths in it. {seed}, {out} and {config} are as in a controller's args."`
 	// KeepAs is the name of the stored scenario that the result becomes; empty for none.
-	KeepAs string `json:"keep_as,omitempty"`
+	KeepAs string `json:"keep_as,omitempty" maxLength:"200" doc:"Keeps the scenario, with what the tool has made of it, as a stored scenario of this name."`
 }
 
 // tools are those that may run, by name.

@@ -338,7 +338,7 @@ func (w *settler) point(ctx context.Context, at place) (Point, error) {
 		return point, nil
 	}
 	r.Options.Seed = nil
-	if given["cpu_request"] == "" && err == nil {
+	if given["cpu_request"] == "" && err == nil && !r.Options.Program() {
 		config, err := w.jobs.Config(ctx, s, r.Options.ConfigFile)
 		if err != nil {
 			return point, err
@@ -353,7 +353,7 @@ func (w *settler) point(ctx context.Context, at place) (Point, error) {
 	return point, err
 }
 
-// settings puts the options and attributes of a point into o; it reports whether one of them is wrong.
+// settings puts the options, arguments and attributes of a point into o; it reports whether one of them is wrong.
 func (w *settler) settings(at place, label string, o *simulation.Options) (wrong bool) {
 	for i, a := range w.plan.Axes {
 		text, _ := textOf(a.Values[at.values[i]])
@@ -369,6 +369,19 @@ func (w *settler) settings(at place, label string, o *simulation.Options) (wrong
 				o.SUMOOptions = map[string]string{}
 			}
 			o.SUMOOptions[name] = text
+		}
+		if name, ok := strings.CutPrefix(a.Set, argumentPrefix); ok {
+			if o.Controller == nil {
+				w.faults.at(label, problem.Item{
+					Location: fmt.Sprintf("body.axes[%d].set", i), Message: "sets an argument of the controller, and there is none: name it in run.controller",
+					Value: a.Set,
+				})
+				wrong = true
+				continue
+			}
+			steering := *o.Controller
+			steering.Args = simulation.SetArgument(steering.Args, name, text)
+			o.Controller = &steering
 		}
 		if path, ok := strings.CutPrefix(a.Set, attributePrefix); ok {
 			attribute, _ := simulation.ParseAttribute(path) // the plan has been checked

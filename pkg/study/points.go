@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -32,7 +33,11 @@ const (
 const (
 	optionPrefix    = "option:"
 	attributePrefix = "xml:"
+	argumentPrefix  = "arg:"
 )
+
+// argumentName is the name of an option as programs have them.
+var argumentName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_.-]{0,99}$`)
 
 // Settable lists the fields of a run that an axis may set. The seed is the replications', and the others change what is kept of a run, or
 // how it is carried out, rather than what it simulates.
@@ -225,6 +230,12 @@ func (a Axis) fault() string {
 		}
 		return ""
 	}
+	if name, ok := strings.CutPrefix(a.Set, argumentPrefix); ok {
+		if !argumentName.MatchString(name) {
+			return "must name an option of the controller without its dashes: arg:gain sets --gain"
+		}
+		return ""
+	}
 	if path, ok := strings.CutPrefix(a.Set, attributePrefix); ok {
 		if _, err := simulation.ParseAttribute(path); err != nil {
 			var p *problem.Error
@@ -241,7 +252,7 @@ func (a Axis) fault() string {
 	case a.Set == "seed":
 		return "cannot be an axis: replications give the seeds, the same ones at all points"
 	}
-	return fmt.Sprintf("cannot be an axis; choose a field (%s), option:NAME or xml:FILE#ELEMENT[@KEY='VALUE']/@ATTRIBUTE",
+	return fmt.Sprintf("cannot be an axis; choose a field (%s), option:NAME, arg:NAME or xml:FILE#ELEMENT[@KEY='VALUE']/@ATTRIBUTE",
 		strings.Join(Settable(), ", "))
 }
 

@@ -31,6 +31,8 @@ type Tenant struct {
 	InputBuckets []string
 	// DefaultSumoVersion runs the jobs that name no version of SUMO; empty for the newest.
 	DefaultSumoVersion string
+	// Controllers allows jobs whose scenario brings a program of its own, and tools of SUMO's, where the operator has enabled them.
+	Controllers bool
 	// Imported says that it comes from the predecessor, and is not another one of the same id.
 	Imported  bool
 	CreatedAt time.Time
@@ -45,6 +47,7 @@ type Patch struct {
 	InputBuckets      *[]string
 	// DefaultSumoVersion "" goes back to the newest.
 	DefaultSumoVersion *string
+	Controllers        *bool
 }
 
 // apply returns t changed by p.
@@ -54,6 +57,7 @@ func (p Patch) apply(t Tenant) Tenant {
 	set(&t.Limits.MaxConcurrentJobs, p.MaxConcurrentJobs)
 	set(&t.InputBuckets, p.InputBuckets)
 	set(&t.DefaultSumoVersion, p.DefaultSumoVersion)
+	set(&t.Controllers, p.Controllers)
 	return t
 }
 

@@ -85,8 +85,23 @@ func (p *Parts) runs() local.Config {
 	cfg := p.Config
 	return local.Config{
 		Dir: cfg.RunsDir, SumoRun: cfg.SumoRun, Slots: cfg.Slots, Confinement: cfg.Confinement, MaxOutput: cfg.MaxOutputMiB << 20,
-		Installations: p.Installations,
+		Installations: p.Installations, Python: p.python(),
 	}
+}
+
+// python is what programs run with here, by the version of SUMO, where they are enabled.
+func (p *Parts) python() map[string]release.Python {
+	dir, err := p.Config.SumoFolder()
+	if err != nil || !p.Config.Programs() {
+		return nil
+	}
+	found := map[string]release.Python{}
+	for _, at := range p.Installations {
+		if python, err := release.PythonIn(dir, at.Version); err == nil {
+			found[at.Version] = python
+		}
+	}
+	return found
 }
 
 // Migrate prepares what the functions need: the schema and, except on AWS, the bucket. It may run again, and at the same

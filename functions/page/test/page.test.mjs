@@ -9,7 +9,7 @@ let service;
 let browser;
 
 before(async () => {
-	[service, browser] = await Promise.all([startService(), startBrowser()]);
+	[service, browser] = await Promise.all([startService({ CONTROLLERS: "python" }), startBrowser()]);
 });
 
 after(async () => {
@@ -265,6 +265,49 @@ describe("an engineer", () => {
 			await page.getByRole("button", { name: "Submit" }).click();
 			await page.getByText("counted", { exact: true }).waitFor();
 			await page.getByRole("link", { name: "Results" }).waitFor();
+		});
+	});
+
+	test("says which program steers a run, or which tool takes its place", async () => {
+		const tenant = await newTenant({ controllers: true });
+		await withTab(tenant, async (page, tab) => {
+			await page.getByRole("link", { name: "Submit a job" }).first().click();
+			await drop(page, "square.zip", network("ready_to_use/square.zip"));
+			const what = page.getByLabel("What runs");
+			await what.selectOption("A tool of SUMO's");
+			await page.getByLabel("Tool", { exact: true }).selectOption("netconvert");
+			await page.getByLabel("Keep as").fill("rebuilt");
+			await what.selectOption("A controller");
+			await page.getByLabel("Program", { exact: true }).fill("control.py");
+			await page.getByLabel("Interface").selectOption("libsumo");
+			await page.getByLabel("Arguments").fill("--gain\n0.4");
+			await page.getByRole("button", { name: "Submit" }).click();
+			await page.getByText("is not in the scenario").waitFor();
+			await page.getByLabel("Program", { exact: true }).fill("other.py");
+			await page.getByText("is not in the scenario").waitFor({ state: "detached" });
+			await assertAccessible(page);
+
+			await what.selectOption("SUMO alone");
+			await page.getByRole("button", { name: "Submit" }).click();
+			await page.getByRole("link", { name: "Results" }).waitFor();
+			const { jobs } = await service.call("GET", "/jobs", { key: tenant.key });
+			await tab.page.route(`**/jobs/${jobs[0].job_id}`, async (route) => {
+				const answer = await route.fetch();
+				const job = await answer.json();
+				job.options.controller = { file: "control.py", args: ["--gain", "0.4"], interface: "libsumo" };
+				await route.fulfill({ response: answer, json: job });
+			});
+			await tab.go("#/jobs");
+			await tab.go(`#/jobs/${jobs[0].job_id}`);
+			await page.getByText("control.py --gain 0.4").waitFor();
+			await page.getByRole("link", { name: "Edit and run" }).click();
+			assert.equal(await page.getByLabel("Program", { exact: true }).inputValue(), "control.py");
+			assert.equal(await page.getByLabel("Arguments").inputValue(), "--gain\n0.4");
+		});
+		await withTab(await newTenant(), async (page) => {
+			await page.getByRole("link", { name: "Submit a job" }).first().click();
+			await page.getByLabel("Cores").waitFor();
+			assert.equal(await page.getByLabel("What runs").count(), 0, "a tenant that may not is offered programs");
 		});
 	});
 
@@ -701,8 +744,10 @@ describe("an operator", () => {
 
 			await page.getByRole("button", { name: `Limits of ${name}` }).click();
 			await dialog.getByLabel("Concurrent jobs").fill("1");
+			await dialog.getByLabel("Controllers and tools").check();
 			await dialog.getByRole("button", { name: "Set limits" }).click();
 			await page.getByText(`Updated the limits of ${name}.`).waitFor();
+			await page.getByRole("row", { name: new RegExp(`^${name}.*allowed`) }).waitFor();
 
 			const tenant = { id: name, key };
 			for (let i = 0; i < 3; i++) await service.submit(tenant, "grid", slow);

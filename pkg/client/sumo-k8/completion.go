@@ -109,6 +109,17 @@ func (a *app) completeOptions(c *cobra.Command) {
 	noFiles(c, "begin", "end", "step-length", "scale", "label", "timeout", "cpu", "memory-gi")
 }
 
+// completeProgram completes the flags of addController and addTool.
+func completeProgram(c *cobra.Command) {
+	interfaces := []string{string(simulation.TraCI), string(simulation.Libsumo)}
+	must(c.RegisterFlagCompletionFunc("interface", cobra.FixedCompletions(interfaces, cobra.ShellCompDirectiveNoFileComp)))
+	noFiles(c, "controller", "arg")
+	if c.Flags().Lookup("tool") != nil {
+		must(c.RegisterFlagCompletionFunc("tool", cobra.FixedCompletions(simulation.Tools(), cobra.ShellCompDirectiveNoFileComp)))
+		noFiles(c, "keep-as")
+	}
+}
+
 // completeScenario completes the flags of addScenario.
 func (a *app) completeScenario(c *cobra.Command) {
 	must(c.RegisterFlagCompletionFunc("scenario", ofFlag(a.scenarioIDs(1))))

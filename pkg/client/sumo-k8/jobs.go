@@ -257,6 +257,13 @@ func (a *app) describe(j client.Job) {
 		add("seed", strconv.FormatInt(*j.Seed, 10))
 	}
 	add("SUMO", cmp.Or(j.SumoVersion, j.Options.SumoVersion))
+	if c := j.Options.Controller; c != nil {
+		add("controller", strings.Join(append([]string{c.File}, c.Args...), " ")+", by "+string(c.Interface))
+	}
+	if t := j.Options.Tool; t != nil {
+		add("tool", strings.Join(append([]string{t.Name}, t.Args...), " "))
+		add("keep as", t.KeepAs)
+	}
 	if j.Options.Check {
 		add("kind", "a check, which simulates nothing")
 	}

@@ -117,24 +117,33 @@ func demand(d *client.Demand) string {
 }
 
 func (a *app) storeCommand() *cobra.Command {
-	return &cobra.Command{
+	var forProgram bool
+	c := &cobra.Command{
 		Use: "upload FILE.zip|FOLDER", Short: "Store a scenario and print its id, for submit --scenario", Args: cobra.ExactArgs(1),
-		RunE: a.does(func(ctx context.Context, args []string) error {
-			s, err := upload(ctx, a, args[0], (*client.Client).Store)
-			if err != nil {
-				return err
-			}
-			a.print(s, func() {
-				fmt.Fprintln(a.out, s.ID)
-				if !s.Created {
-					a.note("It was stored already.")
-				}
-				a.warnings(s.Warnings)
-			})
-			return nil
-		}),
 	}
+	c.Flags().BoolVar(&forProgram, "for-program", false, forProgramUsage)
+	c.RunE = a.does(func(ctx context.Context, args []string) error {
+		store := (*client.Client).Store
+		if forProgram {
+			store = (*client.Client).StoreForProgram
+		}
+		s, err := upload(ctx, a, args[0], store)
+		if err != nil {
+			return err
+		}
+		a.print(s, func() {
+			fmt.Fprintln(a.out, s.ID)
+			if !s.Created {
+				a.note("It was stored already.")
+			}
+			a.warnings(s.Warnings)
+		})
+		return nil
+	})
+	return c
 }
+
+const forProgramUsage = "only a controller or a tool runs it: what keeps SUMO from running it alone is a warning"
 
 func (a *app) deriveCommand() *cobra.Command {
 	var d client.Derivation
@@ -157,6 +166,7 @@ whole. The same changes are the same scenario. Files and folders whose names beg
 	flags := c.Flags()
 	flags.StringArrayVar(&d.Delete, "delete", nil, "a file or a folder of the scenario to leave out; repeatable")
 	flags.StringVar(&d.Name, "name", "", "what to call it; if left out, like the other")
+	flags.BoolVar(&d.ForProgram, "for-program", false, forProgramUsage)
 	noFiles(c, "delete", "name")
 	c.RunE = a.does(func(ctx context.Context, args []string) error {
 		send := func(api *client.Client, ctx context.Context, changes *client.Source, sent func(sent, total int64)) (client.Scenario, error) {

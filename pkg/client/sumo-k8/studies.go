@@ -49,17 +49,19 @@ func (a *app) runStudyCommand() *cobra.Command {
 		Short: "Run every variant at all values of the axes with every seed",
 		Long: `Makes a study and prints its id. Each scenario is a variant: a zip, a folder or the id of a stored one, with a name
 before an equals sign if it needs one. Each --axis sweeps a setting: a field of the run, option:NAME for an option of
-SUMO, or xml:FILE#ELEMENT[@KEY='VALUE']/@ATTRIBUTE for an attribute in a file of the scenario. Every combination is a
-point, and each point runs once with each seed. With --until, further seeds follow in rounds, the same ones for every
+SUMO, arg:NAME for the option --NAME of the controller, or xml:FILE#ELEMENT[@KEY='VALUE']/@ATTRIBUTE for an attribute in
+a file of the scenario. Every combination is a point, and each point runs once with each seed. With --until, further seeds follow in rounds, the same ones for every
 point, until all means are known as well as that. With --follow, the progress of all points is shown until the study
 ends, then its means and, with --baseline, its comparisons; the exit code says how it ended.`,
 		Example: `  sumo-k8 study run city.zip --axis demand=scale:0.8,1,1.2 --seeds 1:10 --follow
   sumo-k8 study run base=city.zip "green wave=$SCENARIO" --baseline base --until 5% --of difference --max 30
-  sumo-k8 study run city/ --axis "imperfection=xml:vtypes.add.xml#vType[@id='car']/@sigma:0.2,0.5" --seeds 1:5 --dry-run`,
+  sumo-k8 study run city/ --axis "imperfection=xml:vtypes.add.xml#vType[@id='car']/@sigma:0.2,0.5" --seeds 1:5 --dry-run
+  sumo-k8 study run city/ --controller control.py --axis gain=arg:gain:0.2,0.4 --seeds 1:5`,
 		Args: cobra.MinimumNArgs(1),
 	}
 	flags := c.Flags()
 	f.addOptions(flags)
+	f.addController(flags)
 	flags.StringVar(&f.Name, "name", "", "your name for the study (default: that of the first scenario)")
 	flags.StringVar(&f.ConfigFile, "config-file", "", "which .sumocfg to run, when the scenario has several")
 	flags.StringVar(&f.SumoVersion, "sumo-version", "", "version of SUMO, as far as it is offered (see sumo-k8 versions): "+releases())
@@ -81,6 +83,7 @@ ends, then its means and, with --baseline, its comparisons; the exit code says h
 	noFiles(c, "name", "config-file", "axis", "seeds", "baseline", "max-parallel", "stop-share", "idempotency-key")
 	must(c.RegisterFlagCompletionFunc("metric", metricNames))
 	a.completeOptions(c)
+	completeProgram(c)
 	f.set = func(name string) bool { return flags.Changed(name) }
 	c.RunE = a.does(func(ctx context.Context, args []string) error {
 		r, err := f.request()
@@ -109,6 +112,9 @@ ends, then its means and, with --baseline, its comparisons; the exit code says h
 // request is the study that the flags describe, without its variants.
 func (f *studyFlags) request() (r client.StudyRequest, err error) {
 	run, err := f.chosen()
+	if err == nil {
+		err = f.program(&run, nil)
+	}
 	if err != nil {
 		return r, err
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -25,6 +26,9 @@ type runFlags struct {
 	timeout                       time.Duration
 	scenario, key                 string
 	follow                        bool
+	controller, through           string // interface, of the controller
+	tool, keepAs                  string
+	args                          []string // of either
 	set                           func(name string) bool
 }
 
@@ -59,6 +63,39 @@ func (r *runFlags) addOptions(flags *pflag.FlagSet) {
 	flags.IntVar(&r.CPURequest, "cpu", 0, "cores (default: the service's)")
 	flags.IntVar(&r.MemoryGi, "memory-gi", 0, "GiB of memory (default: the service's)")
 	flags.BoolVar(&r.UnfinishedTrips, "unfinished-trips", false, "also count the trips of vehicles still on the road at the end")
+}
+
+// addController adds what says which program of the scenario steers a run.
+func (r *runFlags) addController(flags *pflag.FlagSet) {
+	flags.StringVar(&r.controller, "controller", "", "a Python program of the scenario that steers SUMO, by its path in it")
+	flags.StringArrayVar(&r.args, "arg", nil, "an argument of the controller or the tool; repeatable. {seed}, {out} and {config} are filled in")
+	flags.StringVar(&r.through, "interface", "", "how the controller speaks to SUMO: traci (default) or libsumo")
+}
+
+// addTool adds what says which tool runs in place of a simulation.
+func (r *runFlags) addTool(flags *pflag.FlagSet) {
+	flags.StringVar(&r.tool, "tool", "", "run this tool of SUMO's in place of a simulation: "+strings.Join(simulation.Tools(), ", "))
+	flags.StringVar(&r.keepAs, "keep-as", "", "store the scenario, with what the tool has made of it, under this name")
+}
+
+// program is the controller or tool that the flags name, with args behind those of --arg.
+func (r *runFlags) program(run *client.Run, args []string) error {
+	args = slices.Concat(r.args, args)
+	switch {
+	case r.controller != "" && r.tool != "":
+		return usage("--controller and --tool are both given: a job runs one of them")
+	case r.controller == "" && r.through != "":
+		return usage("--interface belongs to --controller")
+	case r.tool == "" && r.keepAs != "":
+		return usage("--keep-as belongs to --tool")
+	case r.controller != "":
+		run.Controller = &simulation.Controller{File: r.controller, Args: args, Interface: simulation.Interface(r.through)}
+	case r.tool != "":
+		run.Tool = &simulation.Tool{Name: r.tool, Args: args, KeepAs: r.keepAs}
+	case len(args) > 0:
+		return usage("arguments are given, but neither --controller nor --tool")
+	}
+	return nil
 }
 
 // extraOutputs are those that a run does not write by default.
@@ -192,21 +229,36 @@ func upload[T any](ctx context.Context, a *app, path string,
 func (a *app) submitCommand() *cobra.Command {
 	var r runFlags
 	c := &cobra.Command{
-		Use:   "submit FILE.zip|FOLDER|s3://BUCKET/KEY",
+		Use:   "submit FILE.zip|FOLDER|s3://BUCKET/KEY [-- ARGUMENT...]",
 		Short: "Submit a scenario and print the job's id",
 		Long: `Submits a scenario, a zip or a folder with a .sumocfg and the files it names, and prints the id of its job.
 With --follow, the log and the progress are shown until the job ends, and the exit code says how it ended.
-Files and folders whose names begin with a dot are left out of a folder.`,
+Files and folders whose names begin with a dot are left out of a folder.
+
+With --controller, a Python program of the scenario steers SUMO by TraCI or libsumo; with --tool, one of SUMO's own tools
+runs instead. What follows -- are its arguments.`,
 		Example: `  sumo-k8 submit city.zip --follow
-  JOB=$(sumo-k8 submit city/ --seed 7 --outputs fcd,emission --label study=noise)`,
-		Args: cobra.MaximumNArgs(1),
+  JOB=$(sumo-k8 submit city/ --seed 7 --outputs fcd,emission --label study=noise)
+  sumo-k8 submit city/ --controller control.py --arg --gain --arg 0.4 --follow
+  sumo-k8 submit city/ --tool duaIterate --keep-as assigned -- -n city.net.xml -t city.trips.xml -l 10`,
+		Args: func(c *cobra.Command, args []string) error {
+			own, _ := apart(c, args)
+			return cobra.MaximumNArgs(1)(c, own)
+		},
 	}
 	flags := c.Flags()
 	r.add(flags)
+	r.addController(flags)
+	r.addTool(flags)
 	flags.BoolVarP(&r.follow, "follow", "f", false, "show the log and the progress until the job ends")
 	a.completeRun(c)
+	completeProgram(c)
 	c.RunE = a.does(func(ctx context.Context, args []string) error {
+		args, passed := apart(c, args)
 		s, err := r.submission(args)
+		if err == nil {
+			err = r.program(&s.Run, passed)
+		}
 		if err != nil {
 			return err
 		}
@@ -224,6 +276,14 @@ Files and folders whose names begin with a dot are left out of a folder.`,
 		return a.submitted(ctx, api, j, r.follow)
 	})
 	return c
+}
+
+// apart are the arguments of a command, and those behind --.
+func apart(c *cobra.Command, args []string) (own, passed []string) {
+	if dash := c.ArgsLenAtDash(); dash >= 0 {
+		return args[:dash], args[dash:]
+	}
+	return args, nil
 }
 
 // submitted shows a new job, and follows it if requested.

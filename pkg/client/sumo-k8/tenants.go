@@ -23,6 +23,7 @@ type limitFlags struct {
 	cpu, memory, jobs int
 	buckets           []string
 	sumo              string
+	controllers       bool
 	set               func(name string) bool
 }
 
@@ -32,6 +33,7 @@ func (l *limitFlags) add(flags *pflag.FlagSet) {
 	flags.IntVar(&l.jobs, "max-concurrent-jobs", 0, "jobs that may run at a time")
 	flags.StringSliceVar(&l.buckets, "input-buckets", nil, "where its s3:// inputs may come from: bucket or bucket/prefix/")
 	flags.StringVar(&l.sumo, "sumo-version", "", "SUMO version of its jobs that name none (default: the newest): "+releases())
+	flags.BoolVar(&l.controllers, "controllers", false, "whether its jobs may run programs of their scenarios and tools of SUMO's")
 	l.set = flags.Changed
 }
 
@@ -49,6 +51,9 @@ func (l *limitFlags) limits() (out client.Limits) {
 	}
 	if l.set("sumo-version") {
 		out.SumoVersion = &l.sumo
+	}
+	if l.set("controllers") {
+		out.Controllers = &l.controllers
 	}
 	return out
 }
@@ -72,10 +77,10 @@ func (a *app) listTenantsCommand() *cobra.Command {
 }
 
 func (a *app) tenantTable(tenants ...client.Tenant) {
-	rows := [][]string{{"TENANT", "NAMESPACE", "KEY", "CPU", "MEMORY", "JOBS", "BUCKETS", "SUMO", "CREATED"}}
+	rows := [][]string{{"TENANT", "NAMESPACE", "KEY", "CPU", "MEMORY", "JOBS", "BUCKETS", "SUMO", "CONTROLLERS", "CREATED"}}
 	for _, t := range tenants {
 		rows = append(rows, []string{t.ID, t.Namespace, t.APIKey, strconv.Itoa(t.MaxCPU), strconv.Itoa(t.MaxMemoryGi) + " GiB",
-			strconv.Itoa(t.MaxJobs), strings.Join(t.InputBuckets, ","), t.SumoVersion, clock(&t.CreatedAt)})
+			strconv.Itoa(t.MaxJobs), strings.Join(t.InputBuckets, ","), t.SumoVersion, strconv.FormatBool(t.Controllers), clock(&t.CreatedAt)})
 	}
 	a.table(rows)
 }
@@ -118,7 +123,7 @@ func (a *app) limitTenantCommand() *cobra.Command {
 		Args: cobra.ExactArgs(1), ValidArgsFunction: a.tenantIDs,
 	}
 	l.add(c.Flags())
-	c.MarkFlagsOneRequired("max-cpu", "max-memory-gi", "max-concurrent-jobs", "input-buckets", "sumo-version")
+	c.MarkFlagsOneRequired("max-cpu", "max-memory-gi", "max-concurrent-jobs", "input-buckets", "sumo-version", "controllers")
 	noFiles(c, "max-cpu", "max-memory-gi", "max-concurrent-jobs", "input-buckets", "sumo-version")
 	c.RunE = a.does(func(ctx context.Context, args []string) error {
 		api, err := a.operator()

@@ -45,7 +45,9 @@ const grace = 10 * time.Minute
 // Template is an operator's choices for runs with one version of SUMO.
 type Template struct {
 	Version string // of SUMO, such as "1.18"
-	Image   string
+	// Programs is true of the template for runs with programs, and for tools.
+	Programs bool
+	Image    string
 	// PullPolicy of the image; empty means IfNotPresent, which is right for tags that never move.
 	PullPolicy string
 	// NodeSelector and Tolerations choose nodes; empty for any.
@@ -76,9 +78,13 @@ const (
 	defaultProgressEvery = 10 * time.Second
 )
 
-// templateName is that of this release's template for a version of SUMO.
-func templateName(version string) string {
-	return fmt.Sprintf("sumo-%s-g%d", strings.ReplaceAll(version, ".", "-"), chunk.Generation)
+// templateName is that of this release's template for a version of SUMO, alone or with programs.
+func templateName(version string, programs bool) string {
+	name := "sumo-" + strings.ReplaceAll(version, ".", "-")
+	if programs {
+		name += "-python"
+	}
+	return fmt.Sprintf("%s-g%d", name, chunk.Generation)
 }
 
 // verdicts are the exit codes of runs that would end the same way again, as a list in Argo's expressions.
@@ -111,7 +117,7 @@ func (s Template) Manifest(namespace string) ([]byte, error) {
 		DiskOfRun, DiskOfChunk         int64 // MiB
 		GraceSeconds, Retries          int
 	}{
-		Template: s, Namespace: namespace, Name: templateName(s.Version), Verdicts: verdicts(), Final: "'" + repeated + "'",
+		Template: s, Namespace: namespace, Name: templateName(s.Version, s.Programs), Verdicts: verdicts(), Final: "'" + repeated + "'",
 		AgentCPU: kube.AgentCPU(), AgentMemory: kube.AgentMemory(), GraceSeconds: int(grace / time.Second), Retries: maxAttempts - 1,
 	}
 	values.PullPolicy = cmp.Or(s.PullPolicy, "IfNotPresent")

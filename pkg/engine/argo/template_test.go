@@ -18,6 +18,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/sumo-k8/sumo-k8/pkg/confine"
+	"github.com/sumo-k8/sumo-k8/pkg/job"
 	"github.com/sumo-k8/sumo-k8/pkg/kube"
 	"github.com/sumo-k8/sumo-k8/pkg/simulation"
 )
@@ -266,5 +267,39 @@ func TestOnlyInfrastructureFailuresAreRetried(t *testing.T) {
 				t.Errorf("retried: %t, want %t", retried, tt.retried)
 			}
 		})
+	}
+}
+
+func TestProgramsHaveATemplateOfTheirOwn(t *testing.T) {
+	t.Parallel()
+	plain, programs := settings(), settings()
+	programs.Programs, programs.Image = true, "registry.example/sumo:1.18-python"
+	programs.NodeSelector = map[string]string{"sumo-k8.io/controllers": "true"}
+	run := func(o simulation.Options) string {
+		o.SumoVersion = "1.18"
+		return Config{}.workflowOf(job.Single(job.Job{ID: "j", Options: o})).Spec.WorkflowTemplateRef.Name
+	}
+	for name, test := range map[string]struct {
+		template Template
+		options  simulation.Options
+	}{
+		"a plain run":  {plain, simulation.Options{}},
+		"a controller": {programs, simulation.Options{Controller: &simulation.Controller{File: "a.py"}}},
+		"a tool":       {programs, simulation.Options{Tool: &simulation.Tool{Name: "netconvert"}}},
+	} {
+		if wt := written(t, test.template); wt.Name != run(test.options) {
+			t.Errorf("%s is started from %s, not from %s", name, run(test.options), wt.Name)
+		}
+	}
+	// Nothing but the name, the image and the nodes differs: what is around a program is at least what is around SUMO.
+	got := written(t, programs)
+	want := written(t, plain)
+	want.Name, want.Spec.NodeSelector = got.Name, got.Spec.NodeSelector
+	want.Spec.Templates[0].Container.Image = programs.Image
+	for i := range want.Spec.Templates[0].Sidecars {
+		want.Spec.Templates[0].Sidecars[i].Image = programs.Image
+	}
+	if diff := cmp.Diff(want, got); diff != "" || plain.Programs {
+		t.Errorf("beside these (-plain +programs):\n%s", diff)
 	}
 }

@@ -125,6 +125,9 @@ func (c Config) workflowOf(of job.Chunk) *wfv1.Workflow {
 		Name: job.RunName(of.ID), Namespace: j.Namespace, Labels: labels,
 		Annotations: map[string]string{titleAnnotation: title, descriptionAnnotation: description},
 	}}
+	if program := j.Options.ProgramName(); program != "" {
+		w.Annotations[titleAnnotation] += ": " + plain(program)
+	}
 	if j.Traceparent != "" {
 		w.Annotations[traceAnnotation] = j.Traceparent
 	}
@@ -132,7 +135,7 @@ func (c Config) workflowOf(of job.Chunk) *wfv1.Workflow {
 	if j.OverlayKey != "" {
 		overlay = overlayPath
 	}
-	w.Spec.WorkflowTemplateRef = &wfv1.WorkflowTemplateRef{Name: templateName(j.Options.SumoVersion)}
+	w.Spec.WorkflowTemplateRef = &wfv1.WorkflowTemplateRef{Name: templateName(j.Options.SumoVersion, of.Program())}
 	for _, p := range []struct{ name, value string }{
 		{listKeyParameter, artifact.ChunkList(j.Namespace, of.ID)},
 		{scenarioKeyParameter, j.ScenarioKey},

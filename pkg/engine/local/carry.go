@@ -554,6 +554,9 @@ func (c Config) sumo(version string) (env []string, err error) {
 	if at.Binary != "" {
 		env = append(env, "SUMO_BINARY="+at.Binary, "SUMO_HOME="+at.Home)
 	}
+	if python, ok := c.Python[version]; ok {
+		env = append(env, "SUMO_PYTHON="+python.Interpreter, "SUMO_PYTHONPATH="+strings.Join(python.Path, string(filepath.ListSeparator)))
+	}
 	return env, nil
 }
 

@@ -59,6 +59,8 @@ type Config struct {
 	MaxOutput int64
 	// Installations are the versions of SUMO that jobs name. One without a Binary is the SUMO that sumo-run finds by itself.
 	Installations []release.Installation
+	// Python is what programs of a scenario run with, by the version of SUMO; none where they are not enabled.
+	Python map[string]release.Python
 	// Env is added to the runs' environment ("NAME=value"), which is otherwise empty but for PATH: nothing of ours,
 	// credentials least of all, reaches a program that reads untrusted input.
 	Env []string

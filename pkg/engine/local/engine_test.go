@@ -381,11 +381,14 @@ func TestARunFindsTheVersionOfItsJobAndOutputsHaveRoles(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, func(c *local.Config) {
 		c.Installations = []release.Installation{{Version: "1.15"}, {Version: "1.28", Binary: "/opt/1.28/bin/sumo", Home: "/opt/1.28"}}
+		c.Python = map[string]release.Python{"1.28": {Interpreter: "/usr/bin/python3", Path: []string{"/opt/a", "/opt/b"}}}
 	})
-	const script = `echo "$SUMO_VERSION $SUMO_BINARY $SUMO_HOME" >"$out/a.txt"; echo x >"$out/mine.xml"` + "\n" +
+	const script = `echo "$SUMO_VERSION $SUMO_BINARY $SUMO_HOME $SUMO_PYTHON $SUMO_PYTHONPATH" >"$out/a.txt"; echo x >"$out/mine.xml"` + "\n" +
 		`echo '{"started_at":"2026-05-04T12:00:00Z","files":{"summary":"mine.xml","tripinfo":"mine.xml"},` +
 		`"warnings":["w","w"],"problems":[{"message":"p"}]}' >"$outcome"`
-	for version, want := range map[string]string{"1.15": "1.15  \n", "1.28": "1.28 /opt/1.28/bin/sumo /opt/1.28\n", "": "  \n"} {
+	for version, want := range map[string]string{
+		"1.15": "1.15    \n", "1.28": "1.28 /opt/1.28/bin/sumo /opt/1.28 /usr/bin/python3 /opt/a:/opt/b\n", "": "    \n",
+	} {
 		j := b.start(t, "on-"+version, script, func(j *job.Job) { j.Options.SumoVersion = version })
 		o := b.seeEnd(t, j.ID)
 		if got := b.stored(t, j)["a.txt"]; got != want {

@@ -25,8 +25,8 @@ func (d *DB) ImportTenant(ctx context.Context, t tenant.Tenant, k *tenant.Key) (
 		created, err = q.InsertTenant(ctx, db.InsertTenantParams{
 			ID: t.ID, Namespace: t.Namespace,
 			MaxCPU: t.Limits.MaxCPU, MaxMemoryGi: t.Limits.MaxMemoryGi, MaxConcurrentJobs: t.Limits.MaxConcurrentJobs,
-			InputBuckets: notNil(t.InputBuckets), DefaultSumoVersion: t.DefaultSumoVersion, Imported: t.Imported,
-			CreatedAt: known(t.CreatedAt),
+			InputBuckets: notNil(t.InputBuckets), DefaultSumoVersion: t.DefaultSumoVersion, Controllers: t.Controllers,
+			Imported: t.Imported, CreatedAt: known(t.CreatedAt),
 		})
 		if violation(err) == uniqueViolation {
 			return problem.Wrap(err, problem.Exists,
@@ -76,7 +76,7 @@ func (d *DB) UpdateTenant(ctx context.Context, id string, p tenant.Patch) (tenan
 	err := d.inTx(ctx, func(q *db.Queries) (err error) {
 		params := db.UpdateTenantParams{
 			ID: id, MaxCPU: p.MaxCPU, MaxMemoryGi: p.MaxMemoryGi, MaxConcurrentJobs: p.MaxConcurrentJobs,
-			DefaultSumoVersion: p.DefaultSumoVersion,
+			DefaultSumoVersion: p.DefaultSumoVersion, Controllers: p.Controllers,
 		}
 		if p.InputBuckets != nil {
 			params.InputBuckets = notNil(*p.InputBuckets)
@@ -230,7 +230,8 @@ func toTenant(t db.Tenant) tenant.Tenant {
 	out := tenant.Tenant{
 		ID: t.ID, Namespace: t.Namespace,
 		Limits:             tenant.Limits{MaxCPU: t.MaxCPU, MaxMemoryGi: t.MaxMemoryGi, MaxConcurrentJobs: t.MaxConcurrentJobs},
-		DefaultSumoVersion: t.DefaultSumoVersion, Imported: t.Imported, CreatedAt: t.CreatedAt, UpdatedAt: t.UpdatedAt,
+		DefaultSumoVersion: t.DefaultSumoVersion, Controllers: t.Controllers,
+		Imported: t.Imported, CreatedAt: t.CreatedAt, UpdatedAt: t.UpdatedAt,
 	}
 	if len(t.InputBuckets) > 0 {
 		out.InputBuckets = t.InputBuckets

@@ -109,11 +109,21 @@ func provisioner(cfg config.Config, client rest.Interface) (*kube.Provisioner, e
 		return nil, err
 	}
 	for _, version := range slices.Sorted(maps.Keys(cfg.SumoImages)) {
-		p.Templates = append(p.Templates, argo.Template{
+		template := argo.Template{
 			Version: version, Image: cfg.SumoImages[version], PullPolicy: cfg.PullPolicy,
 			NodeSelector: nodeSelector(cfg, version), Tolerations: tolerations(cfg), PodSpecPatch: cfg.PodSpecPatch,
 			Store: p.Store, Confinement: cfg.Confinement, Unpacked: cfg.MaxUnpackedMiB << 20, Output: cfg.MaxOutputMiB << 20,
-		}.Manifest)
+		}
+		p.Templates = append(p.Templates, template.Manifest)
+		if image := cfg.ControllerImages[version]; image != "" {
+			template.Programs, template.Image = true, image
+			template.NodeSelector = maps.Clone(template.NodeSelector)
+			if template.NodeSelector == nil {
+				template.NodeSelector = map[string]string{}
+			}
+			maps.Copy(template.NodeSelector, cfg.ControllerNodeSelector)
+			p.Templates = append(p.Templates, template.Manifest)
+		}
 	}
 	return p, nil
 }

@@ -1,12 +1,45 @@
 package cluster
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/sumo-k8/sumo-k8/pkg/config"
 )
+
+func TestProgramsHaveImagesAndNodesOfTheirOwn(t *testing.T) {
+	t.Parallel()
+	p, err := provisioner(config.Config{
+		S3Endpoint: "http://10.0.0.1:9000", SumoImages: map[string]string{"1.26": "a", "1.28": "b"}, ControllerImages: map[string]string{"1.28": "c-python"},
+		NodeSelector: map[string]string{"pool": "simulation"}, ControllerNodeSelector: map[string]string{"sumo-k8.io/controllers": "true"},
+	}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var of []string // templates that have the image, and those that have the label
+	for _, write := range p.Templates {
+		text, err := write("sumo-acme")
+		if err != nil {
+			t.Fatal(err)
+		}
+		found := ""
+		for _, part := range []string{"sumo-1-26-g", "sumo-1-28-g", "sumo-1-28-python-g", "c-python", "sumo-k8.io/controllers", `"pool":"simulation"`} {
+			if strings.Contains(string(text), part) {
+				found += part + " "
+			}
+		}
+		of = append(of, found)
+	}
+	want := []string{
+		`sumo-1-26-g "pool":"simulation" `, `sumo-1-28-g "pool":"simulation" `,
+		`sumo-1-28-python-g c-python sumo-k8.io/controllers "pool":"simulation" `,
+	}
+	if diff := cmp.Diff(want, of); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+}
 
 func TestAVersionRunsOnNodesThatItHasAWheelFor(t *testing.T) {
 	t.Parallel()

@@ -43,6 +43,7 @@ export function Tenants() {
 									<th class="right">Cores</th>
 									<th class="right">Memory</th>
 									<th>S3 inputs</th>
+									<th>Controllers</th>
 									<th>Created</th>
 									<th>
 										<span class="hidden">Actions</span>
@@ -61,6 +62,7 @@ export function Tenants() {
 										<td class="right figure" data-label="cores">{t.max_cpu}</td>
 										<td class="right figure" data-label="memory">{t.max_memory_gi} GiB</td>
 										<td data-label="inputs">{t.input_buckets.length > 0 ? t.input_buckets.join(", ") : <span class="muted">none</span>}</td>
+										<td data-label="controllers">{t.controllers ? "allowed" : <span class="muted">no</span>}</td>
 										<td data-label="created">
 											<Time at={t.created_at} />
 										</td>
@@ -118,6 +120,7 @@ function LimitForm({ tenant, send, label, cancel, done }: { tenant?: Tenant; sen
 		input_buckets: tenant?.input_buckets.join(", ") ?? "",
 		default_sumo_version: tenant?.default_sumo_version ?? "",
 	});
+	const [controllers, setControllers] = useState(tenant?.controllers ?? false);
 	const [problem, setProblem] = useState<Problem>();
 	const [busy, setBusy] = useState(false);
 	const submit = async (e: Event) => {
@@ -132,6 +135,7 @@ function LimitForm({ tenant, send, label, cancel, done }: { tenant?: Tenant; sen
 					max_cpu: Number(fields.max_cpu),
 					max_memory_gi: Number(fields.max_memory_gi),
 					input_buckets: fields.input_buckets.split(",").map((b) => b.trim()).filter(Boolean),
+					controllers,
 					// Left alone it may name a version that is no longer offered, and stays.
 					...(fields.default_sumo_version.trim() !== (tenant?.default_sumo_version ?? "") && { default_sumo_version: fields.default_sumo_version.trim() }),
 				}),
@@ -157,6 +161,12 @@ function LimitForm({ tenant, send, label, cancel, done }: { tenant?: Tenant; sen
 			</div>
 			{input("input_buckets", "S3 inputs", "bucket or bucket/prefix/, separated by commas.", { spellcheck: false, autocomplete: "off" })}
 			{input("default_sumo_version", "Default SUMO version", "For jobs that name none, such as 1.28; empty for the newest, which an upgrade may change.", { spellcheck: false, autocomplete: "off", placeholder: "the newest" })}
+			<label class="check">
+				<input type="checkbox" name="controllers" checked={controllers} onChange={(e) => setControllers(e.currentTarget.checked)} />
+				<span>
+					Controllers and tools <span class="hint">jobs may run programs of their scenarios, if CONTROLLERS is set for the service</span>
+				</span>
+			</label>
 			{problem && <ProblemNotice problem={problem} />}
 			<div class="buttons">
 				<button type="button" onClick={cancel}>

@@ -166,6 +166,17 @@ function Facts({ job }: { job: Job }) {
 					</Fact>
 				)}
 				{job.options.check && <Fact name="Kind">A check: nothing is simulated</Fact>}
+				{job.options.controller && (
+					<Fact name="Controller">
+						<code>{[job.options.controller.file, ...(job.options.controller.args ?? [])].join(" ")}</code> by {job.options.controller.interface === "libsumo" ? "libsumo" : "TraCI"}
+					</Fact>
+				)}
+				{job.options.tool && (
+					<Fact name="Tool">
+						<code>{[job.options.tool.name, ...(job.options.tool.args ?? [])].join(" ")}</code>
+						{job.options.tool.keep_as && <>, kept as {job.options.tool.keep_as}</>}
+					</Fact>
+				)}
 				{job.imported && <Fact name="Kind">Run by the predecessor of this service</Fact>}
 				<Fact name="Configuration">{job.config_file || "–"}</Fact>
 				{!job.imported && (

@@ -1,6 +1,6 @@
 // Submission: drop a zip, choose options, and see each fault that the service finds next to what it concerns.
 import { useEffect, useRef, useState } from "preact/hooks";
-import { type Fault, get, type Got, type Job, Problem, upload } from "../api";
+import { type Fault, get, type Got, type Job, Problem, type Schemas, upload } from "../api";
 import { bytes, dateTime, percent, plural } from "../format";
 import { asProblem, useIntention, useLoad } from "../load";
 import { Card, Empty, Faults, Field, Loading, ProblemNotice, Title } from "../parts";
@@ -39,12 +39,34 @@ const blank = {
 	priority: "normal",
 	timeout_seconds: "",
 	labels: "",
+	program: "", // "", controller or tool; it and the next five make the fields controller and tool
+	file: "",
+	interface: "traci",
+	tool: "duaIterate",
+	args: "",
+	keep_as: "",
 };
 type Fields = typeof blank;
+
+/** The fields that make the objects controller and tool. */
+const ofProgram: readonly string[] = ["program", "file", "interface", "tool", "args", "keep_as"] satisfies (keyof Fields)[];
+
+/** The tools of SUMO that may run. */
+const tools = ["duaIterate", "marouter", "routeSampler", "netconvert", "od2trips", "randomTrips", "cutRoutes", "tlsCycleAdaptation", "tlsCoordinator"] as const satisfies readonly Schemas["Tool"]["name"][];
+
+/** The object that says what runs: one argument on each line. */
+function programOf(fields: Fields): Schemas["Controller"] | Schemas["Tool"] {
+	const args = fields.args.split("\n").filter((line) => line.trim() !== "");
+	if (fields.program === "tool") return { name: fields.tool as (typeof tools)[number], args, ...(fields.keep_as.trim() && { keep_as: fields.keep_as.trim() }) };
+	return { file: fields.file.trim(), args, interface: fields.interface as "traci" | "libsumo" };
+}
 
 /** Where a scenario comes from, and the form's field for it. */
 const sources = { zip: "", stored: "scenario", s3: "sumo_files_s3_url" } as const;
 type Source = keyof typeof sources;
+
+/** Where faults of a controller or tool are. */
+const programFaults = ["controller", "controller.file", "controller.interface", "controller.args", "tool.name", "tool.args", "tool.keep_as"];
 
 /** The form, filled in like the original job or with a stored scenario if there is one. */
 export function Submit({ original, scenario }: { original?: string; scenario?: string }) {
@@ -86,12 +108,16 @@ function fieldsOf(job: Job): Fields {
 		priority: job.priority,
 		timeout_seconds: text(job.timeout_seconds),
 		labels: labelText(job.labels),
+		...(job.options.controller && { program: "controller", file: job.options.controller.file, interface: job.options.controller.interface ?? "traci" }),
+		...(job.options.tool && { program: "tool", tool: job.options.tool.name, keep_as: job.options.tool.keep_as ?? "" }),
+		args: (job.options.controller ?? job.options.tool)?.args?.join("\n") ?? "",
 	};
 }
 
 function Form({ original, given }: { original?: Job; given: Fields }) {
 	const [fields, setFields] = useState<Fields>(given);
 	const [ways, setWays] = useState<string[]>(original ? switches.map((s) => s.name).filter((name) => original.options[name]) : []);
+	const mine = useLoad("dashboard", (signal) => get<"/tenants/me/dashboard">("/tenants/me/dashboard", signal));
 	const [chosen, setChosen] = useState<string[]>(original ? (original.options.outputs ?? []) : ["edgedata"]);
 	const [file, setFile] = useState<File>();
 	const [source, setSource] = useState<Source>(given.scenario ? "stored" : "zip");
@@ -103,7 +129,7 @@ function Form({ original, given }: { original?: Job; given: Fields }) {
 
 	const set = (name: keyof Fields, value: string) => {
 		setFields((f) => ({ ...f, [name]: value }));
-		setProblem((p) => p && without(p, name));
+		setProblem((p) => p && (ofProgram.includes(name) ? programFaults.concat("tool").reduce<Problem | undefined>((left, at) => left && without(left, at), p) : without(p, name)));
 	};
 	const take = (f: File) => {
 		setFile(f);
@@ -119,11 +145,13 @@ function Form({ original, given }: { original?: Job; given: Fields }) {
 		// The fields precede the file, so that their faults are reported before the upload.
 		const form = new FormData();
 		for (const [name, value] of Object.entries(fields)) {
-			const elsewhere = name === "labels" || (Object.values<string>(sources).includes(name) && name !== sources[source]);
+			const elsewhere = name === "labels" || ofProgram.includes(name) || (Object.values<string>(sources).includes(name) && name !== sources[source]);
 			if (!elsewhere && value.trim() !== "") form.set(name, value.trim());
 		}
 		if (labels) form.set("labels", JSON.stringify(labels));
-		if (chosen.length > 0) form.set("outputs", chosen.join(","));
+		if (fields.program) form.set(fields.program, JSON.stringify(programOf(fields)));
+		// A tool writes none of these.
+		if (chosen.length > 0 && fields.program !== "tool") form.set("outputs", chosen.join(","));
 		for (const name of ways) form.set(name, "true");
 		if (check) form.set("check", "true");
 		const content = JSON.stringify([...form]) + (source === "zip" ? `${file?.name}/${file?.size}/${file?.lastModified}` : "");
@@ -145,6 +173,8 @@ function Form({ original, given }: { original?: Job; given: Fields }) {
 
 	const faultOf = (name: string): string | undefined => problem?.faults.find((f) => f.location === `body.${name}`)?.message;
 	const own = new Set(Object.keys(blank).map((name) => `body.${name}`));
+	for (const name of programFaults) own.add(`body.${name}`);
+	const faultOfProgram = (...names: string[]) => names.map(faultOf).find(Boolean);
 	const inScenario = problem?.faults.filter((f) => !own.has(f.location ?? "")) ?? [];
 	const text = (name: keyof Fields, label: string, hint?: string, more: Record<string, unknown> = {}) => (
 		<Field label={label} hint={hint} fault={faultOf(name)}>
@@ -213,6 +243,60 @@ function Form({ original, given }: { original?: Job; given: Fields }) {
 					))}
 				</fieldset>
 			</Card>
+
+			{(mine.data?.controllers || fields.program) && (
+				<Card title="Controller or tool">
+					<div class="grid">
+						<Field label="What runs" hint="A controller is a Python program in the scenario that steers SUMO." fault={faultOfProgram("controller", "tool")}>
+							{(props) => (
+								<select {...props} name="program" value={fields.program} onChange={(e) => set("program", e.currentTarget.value)}>
+									<option value="">SUMO alone</option>
+									<option value="controller">A controller</option>
+									<option value="tool">A tool of SUMO's</option>
+								</select>
+							)}
+						</Field>
+						{fields.program === "controller" && (
+							<>
+								<Field label="Program" hint="Its path in the scenario." fault={faultOf("controller.file")}>
+									{(props) => <input {...props} name="file" required spellcheck={false} autocomplete="off" placeholder="control.py" value={fields.file} onInput={(e) => set("file", e.currentTarget.value)} />}
+								</Field>
+								<Field label="Interface" hint="How it speaks to SUMO." fault={faultOf("controller.interface")}>
+									{(props) => (
+										<select {...props} name="interface" value={fields.interface} onChange={(e) => set("interface", e.currentTarget.value)}>
+											<option value="traci">TraCI</option>
+											<option value="libsumo">libsumo</option>
+										</select>
+									)}
+								</Field>
+							</>
+						)}
+						{fields.program === "tool" && (
+							<>
+								<Field label="Tool" fault={faultOf("tool.name")}>
+									{(props) => (
+										<select {...props} name="tool" value={fields.tool} onChange={(e) => set("tool", e.currentTarget.value)}>
+											{tools.map((name) => (
+												<option key={name} value={name}>
+													{name}
+												</option>
+											))}
+										</select>
+									)}
+								</Field>
+								<Field label="Keep as" hint="Stores the scenario with what the tool made, under this name." fault={faultOf("tool.keep_as")}>
+									{(props) => <input {...props} name="keep_as" maxLength={200} autocomplete="off" value={fields.keep_as} onInput={(e) => set("keep_as", e.currentTarget.value)} />}
+								</Field>
+							</>
+						)}
+					</div>
+					{fields.program && (
+						<Field label="Arguments" hint="One on each line. {seed}, {out} and {config} are filled in." fault={faultOfProgram("controller.args", "tool.args")}>
+							{(props) => <textarea {...props} name="args" rows={4} spellcheck={false} placeholder={"--gain\n0.4"} value={fields.args} onInput={(e) => set("args", e.currentTarget.value)} />}
+						</Field>
+					)}
+				</Card>
+			)}
 
 			<Card title="Resources and priority">
 				<div class="grid">

@@ -1,7 +1,7 @@
 -- name: InsertTenant :one
-INSERT INTO tenants (id, namespace, max_cpu, max_memory_gi, max_concurrent_jobs, input_buckets, default_sumo_version, imported,
-                     created_at)
-VALUES (@id, @namespace, @max_cpu, @max_memory_gi, @max_concurrent_jobs, @input_buckets, @default_sumo_version, @imported,
+INSERT INTO tenants (id, namespace, max_cpu, max_memory_gi, max_concurrent_jobs, input_buckets, default_sumo_version, controllers,
+                     imported, created_at)
+VALUES (@id, @namespace, @max_cpu, @max_memory_gi, @max_concurrent_jobs, @input_buckets, @default_sumo_version, @controllers, @imported,
         coalesce(sqlc.narg(created_at)::timestamptz, now()))
 RETURNING *;
 
@@ -34,6 +34,7 @@ SET max_cpu              = coalesce(sqlc.narg(max_cpu), max_cpu),
     max_concurrent_jobs  = coalesce(sqlc.narg(max_concurrent_jobs), max_concurrent_jobs),
     input_buckets        = coalesce(sqlc.narg(input_buckets), input_buckets),
     default_sumo_version = coalesce(sqlc.narg(default_sumo_version), default_sumo_version),
+    controllers          = coalesce(sqlc.narg(controllers), controllers),
     updated_at           = now(),
     provision_at         = now()
 WHERE id = @id

@@ -88,6 +88,7 @@ WITH chosen AS (
     JOIN study_points f ON f.study_id = k.study_id AND f.point = k.point
     JOIN study_points p ON p.study_id = f.study_id AND p.scenario_digest = f.scenario_digest AND p.overlay_key = f.overlay_key
         AND p.options -> 'sumo_version' IS NOT DISTINCT FROM f.options -> 'sumo_version'
+        AND (p.options ? 'controller') = (f.options ? 'controller')
         AND p.cpu_request = f.cpu_request AND p.memory_gi = f.memory_gi AND p.timeout_seconds = f.timeout_seconds
     CROSS JOIN LATERAL generate_series(0, cardinality(s.seeds) - 1) AS r (replication)
     EXCEPT
@@ -189,7 +190,8 @@ WITH placed AS (
     JOIN studies s ON s.id = p.study_id
     LEFT JOIN placed d ON d.study_id = p.study_id AND d.point = p.point
     WHERE p.study_id = ANY ($2::uuid[]) AND p.cpu_request <= $3 AND p.memory_gi <= $4
-    GROUP BY p.study_id, p.scenario_digest, p.overlay_key, p.options -> 'sumo_version', p.cpu_request, p.memory_gi, p.timeout_seconds
+    GROUP BY p.study_id, p.scenario_digest, p.overlay_key, p.options -> 'sumo_version', p.options ? 'controller', p.cpu_request, p.memory_gi,
+             p.timeout_seconds
 )
 SELECT k.study_id, k.scenario_digest, k.cpu_request, k.memory_gi, k.point, k.points, k.placed, k.runs,
        coalesce(k.core_seconds, recent_core_seconds($1, k.scenario_digest), -1)::float8 AS core_seconds

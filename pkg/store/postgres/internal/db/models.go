@@ -258,4 +258,5 @@ type Tenant struct {
 	RetiredAt             *time.Time
 	DefaultSumoVersion    string
 	Imported              bool
+	Controllers           bool
 }

@@ -29,7 +29,7 @@ WHERE id = (
     LIMIT 1
     FOR NO KEY UPDATE SKIP LOCKED
 )
-RETURNING id, namespace, max_cpu, max_memory_gi, max_concurrent_jobs, input_buckets, created_at, updated_at, submissions_spent_until, provision_at, retired_at, default_sumo_version, imported
+RETURNING id, namespace, max_cpu, max_memory_gi, max_concurrent_jobs, input_buckets, created_at, updated_at, submissions_spent_until, provision_at, retired_at, default_sumo_version, imported, controllers
 `
 
 // Concurrent callers get different tenants.
@@ -50,6 +50,7 @@ func (q *Queries) DueTenant(ctx context.Context, retry time.Duration) (Tenant, e
 		&i.RetiredAt,
 		&i.DefaultSumoVersion,
 		&i.Imported,
+		&i.Controllers,
 	)
 	return i, err
 }
@@ -83,11 +84,11 @@ func (q *Queries) InsertKey(ctx context.Context, arg InsertKeyParams) error {
 }
 
 const insertTenant = `-- name: InsertTenant :one
-INSERT INTO tenants (id, namespace, max_cpu, max_memory_gi, max_concurrent_jobs, input_buckets, default_sumo_version, imported,
-                     created_at)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8,
-        coalesce($9::timestamptz, now()))
-RETURNING id, namespace, max_cpu, max_memory_gi, max_concurrent_jobs, input_buckets, created_at, updated_at, submissions_spent_until, provision_at, retired_at, default_sumo_version, imported
+INSERT INTO tenants (id, namespace, max_cpu, max_memory_gi, max_concurrent_jobs, input_buckets, default_sumo_version, controllers,
+                     imported, created_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9,
+        coalesce($10::timestamptz, now()))
+RETURNING id, namespace, max_cpu, max_memory_gi, max_concurrent_jobs, input_buckets, created_at, updated_at, submissions_spent_until, provision_at, retired_at, default_sumo_version, imported, controllers
 `
 
 type InsertTenantParams struct {
@@ -98,6 +99,7 @@ type InsertTenantParams struct {
 	MaxConcurrentJobs  int
 	InputBuckets       []string
 	DefaultSumoVersion string
+	Controllers        bool
 	Imported           bool
 	CreatedAt          *time.Time
 }
@@ -111,6 +113,7 @@ func (q *Queries) InsertTenant(ctx context.Context, arg InsertTenantParams) (Ten
 		arg.MaxConcurrentJobs,
 		arg.InputBuckets,
 		arg.DefaultSumoVersion,
+		arg.Controllers,
 		arg.Imported,
 		arg.CreatedAt,
 	)
@@ -129,6 +132,7 @@ func (q *Queries) InsertTenant(ctx context.Context, arg InsertTenantParams) (Ten
 		&i.RetiredAt,
 		&i.DefaultSumoVersion,
 		&i.Imported,
+		&i.Controllers,
 	)
 	return i, err
 }
@@ -182,7 +186,7 @@ func (q *Queries) KeyOwner(ctx context.Context, id string) (KeyOwnerRow, error) 
 }
 
 const lockTenant = `-- name: LockTenant :one
-SELECT id, namespace, max_cpu, max_memory_gi, max_concurrent_jobs, input_buckets, created_at, updated_at, submissions_spent_until, provision_at, retired_at, default_sumo_version, imported FROM tenants WHERE id = $1 FOR NO KEY UPDATE
+SELECT id, namespace, max_cpu, max_memory_gi, max_concurrent_jobs, input_buckets, created_at, updated_at, submissions_spent_until, provision_at, retired_at, default_sumo_version, imported, controllers FROM tenants WHERE id = $1 FOR NO KEY UPDATE
 `
 
 // NO KEY: the row's id does not change, so rows that refer to it can still be inserted and deleted.
@@ -203,6 +207,7 @@ func (q *Queries) LockTenant(ctx context.Context, id string) (Tenant, error) {
 		&i.RetiredAt,
 		&i.DefaultSumoVersion,
 		&i.Imported,
+		&i.Controllers,
 	)
 	return i, err
 }
@@ -286,7 +291,7 @@ func (q *Queries) SpendSubmission(ctx context.Context, arg SpendSubmissionParams
 }
 
 const tenant = `-- name: Tenant :one
-SELECT id, namespace, max_cpu, max_memory_gi, max_concurrent_jobs, input_buckets, created_at, updated_at, submissions_spent_until, provision_at, retired_at, default_sumo_version, imported FROM tenants WHERE id = $1
+SELECT id, namespace, max_cpu, max_memory_gi, max_concurrent_jobs, input_buckets, created_at, updated_at, submissions_spent_until, provision_at, retired_at, default_sumo_version, imported, controllers FROM tenants WHERE id = $1
 `
 
 func (q *Queries) Tenant(ctx context.Context, id string) (Tenant, error) {
@@ -306,12 +311,13 @@ func (q *Queries) Tenant(ctx context.Context, id string) (Tenant, error) {
 		&i.RetiredAt,
 		&i.DefaultSumoVersion,
 		&i.Imported,
+		&i.Controllers,
 	)
 	return i, err
 }
 
 const tenantByKey = `-- name: TenantByKey :one
-SELECT t.id, t.namespace, t.max_cpu, t.max_memory_gi, t.max_concurrent_jobs, t.input_buckets, t.created_at, t.updated_at, t.submissions_spent_until, t.provision_at, t.retired_at, t.default_sumo_version, t.imported, k.hash,
+SELECT t.id, t.namespace, t.max_cpu, t.max_memory_gi, t.max_concurrent_jobs, t.input_buckets, t.created_at, t.updated_at, t.submissions_spent_until, t.provision_at, t.retired_at, t.default_sumo_version, t.imported, t.controllers, k.hash,
        (k.last_used_at IS NULL OR k.last_used_at < now() - interval '1 minute')::boolean AS use_unrecorded
 FROM api_keys k
 JOIN tenants t ON t.id = k.tenant_id
@@ -343,6 +349,7 @@ func (q *Queries) TenantByKey(ctx context.Context, id string) (TenantByKeyRow, e
 		&i.Tenant.RetiredAt,
 		&i.Tenant.DefaultSumoVersion,
 		&i.Tenant.Imported,
+		&i.Tenant.Controllers,
 		&i.Hash,
 		&i.UseUnrecorded,
 	)
@@ -350,7 +357,7 @@ func (q *Queries) TenantByKey(ctx context.Context, id string) (TenantByKeyRow, e
 }
 
 const tenants = `-- name: Tenants :many
-SELECT id, namespace, max_cpu, max_memory_gi, max_concurrent_jobs, input_buckets, created_at, updated_at, submissions_spent_until, provision_at, retired_at, default_sumo_version, imported FROM tenants ORDER BY id
+SELECT id, namespace, max_cpu, max_memory_gi, max_concurrent_jobs, input_buckets, created_at, updated_at, submissions_spent_until, provision_at, retired_at, default_sumo_version, imported, controllers FROM tenants ORDER BY id
 `
 
 func (q *Queries) Tenants(ctx context.Context) ([]Tenant, error) {
@@ -376,6 +383,7 @@ func (q *Queries) Tenants(ctx context.Context) ([]Tenant, error) {
 			&i.RetiredAt,
 			&i.DefaultSumoVersion,
 			&i.Imported,
+			&i.Controllers,
 		); err != nil {
 			return nil, err
 		}
@@ -409,10 +417,11 @@ SET max_cpu              = coalesce($1, max_cpu),
     max_concurrent_jobs  = coalesce($3, max_concurrent_jobs),
     input_buckets        = coalesce($4, input_buckets),
     default_sumo_version = coalesce($5, default_sumo_version),
+    controllers          = coalesce($6, controllers),
     updated_at           = now(),
     provision_at         = now()
-WHERE id = $6
-RETURNING id, namespace, max_cpu, max_memory_gi, max_concurrent_jobs, input_buckets, created_at, updated_at, submissions_spent_until, provision_at, retired_at, default_sumo_version, imported
+WHERE id = $7
+RETURNING id, namespace, max_cpu, max_memory_gi, max_concurrent_jobs, input_buckets, created_at, updated_at, submissions_spent_until, provision_at, retired_at, default_sumo_version, imported, controllers
 `
 
 type UpdateTenantParams struct {
@@ -421,6 +430,7 @@ type UpdateTenantParams struct {
 	MaxConcurrentJobs  *int
 	InputBuckets       []string
 	DefaultSumoVersion *string
+	Controllers        *bool
 	ID                 string
 }
 
@@ -431,6 +441,7 @@ func (q *Queries) UpdateTenant(ctx context.Context, arg UpdateTenantParams) (Ten
 		arg.MaxConcurrentJobs,
 		arg.InputBuckets,
 		arg.DefaultSumoVersion,
+		arg.Controllers,
 		arg.ID,
 	)
 	var i Tenant
@@ -448,6 +459,7 @@ func (q *Queries) UpdateTenant(ctx context.Context, arg UpdateTenantParams) (Ten
 		&i.RetiredAt,
 		&i.DefaultSumoVersion,
 		&i.Imported,
+		&i.Controllers,
 	)
 	return i, err
 }
