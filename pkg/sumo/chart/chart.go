@@ -91,14 +91,11 @@ const dpi = 120
 
 // Draw writes a plot of at least one run.
 func Draw(w io.Writer, kind Kind, runs []Run, o Options) error {
-	theme := light
-	if o.Dark {
-		theme = dark
-	}
-	width, height := vg.Length(o.Width)*vg.Inch/dpi, vg.Length(o.Height)*vg.Inch/dpi
+	theme := o.theme()
 	for i := range runs {
 		runs[i].Label = printable(runs[i].Label)
 	}
+	_, height := o.size()
 	var panels []*plot.Plot
 	var err error
 	if kind.Distribution != "" {
@@ -109,25 +106,37 @@ func Draw(w io.Writer, kind Kind, runs []Run, o Options) error {
 	if err != nil {
 		return fmt.Errorf("drawing %s: %w", kind.Name, err)
 	}
+	return write(w, o, kind.Title, panels)
+}
 
-	var canvas vg.CanvasSizer
-	var write func() error
+func (o Options) theme() theme {
+	if o.Dark {
+		return dark
+	}
+	return light
+}
+
+func (o Options) size() (width, height vg.Length) {
+	return vg.Length(o.Width) * vg.Inch / dpi, vg.Length(o.Height) * vg.Inch / dpi
+}
+
+// write writes panels below a title as a file.
+func write(w io.Writer, o Options, title string, panels []*plot.Plot) error {
+	theme := o.theme()
+	width, height := o.size()
 	if o.SVG {
 		svg := vgsvg.NewWith(vgsvg.UseWH(width, height))
-		canvas, write = svg, func() error {
-			var text bytes.Buffer
-			if _, err := svg.WriteTo(&text); err != nil {
-				return err
-			}
-			_, err := w.Write(finish(text.Bytes(), o))
+		theme.lay(draw.New(svg), title, printable(o.Subtitle), panels)
+		var text bytes.Buffer
+		if _, err := svg.WriteTo(&text); err != nil {
 			return err
 		}
-	} else {
-		bitmap := vgimg.NewWith(vgimg.UseWH(width, height), vgimg.UseDPI(dpi), vgimg.UseBackgroundColor(theme.background))
-		canvas, write = bitmap, func() error { return png.Encode(w, bitmap.Image()) }
+		_, err := w.Write(finish(text.Bytes(), o))
+		return err
 	}
-	theme.lay(draw.New(canvas), kind.Title, printable(o.Subtitle), panels)
-	return write()
+	bitmap := vgimg.NewWith(vgimg.UseWH(width, height), vgimg.UseDPI(dpi), vgimg.UseBackgroundColor(theme.background))
+	theme.lay(draw.New(bitmap), title, printable(o.Subtitle), panels)
+	return png.Encode(w, bitmap.Image())
 }
 
 var svgSize = regexp.MustCompile(`<svg width="[^"]*" height="[^"]*"`)
