@@ -39,11 +39,16 @@ func (f *Function) registerCounts(api huma.API) {
 	op.Description = described + " The plot has a mark for each count, the line on which both are the same, and the band of a GEH below 5."
 	op.Responses = map[string]*huma.Response{"200": drawn()}
 	rest.Register(api, rest.Tenant, op, f.countsPlot)
+	body := &huma.RequestBody{Required: true, Description: "The counts.", Content: map[string]*huma.MediaType{
+		"text/csv": {Schema: &huma.Schema{Type: huma.TypeString, Examples: []any{"edge,hour,count\nmain,7,412\nmain,8,398\n"}}},
+	}}
+	paths := api.OpenAPI().Paths // documented only now: huma knows a body only as bytes
+	paths["/jobs/{id}/counts"].Post.RequestBody, paths[op.Path].Post.RequestBody = body, body
 }
 
 type countsRequest struct {
 	ID      string `path:"id" doc:"The job_id returned at submission."`
-	RawBody []byte `contentType:"text/csv" doc:"The counts."`
+	RawBody []byte `contentType:"text/csv"`
 }
 
 // Counts are counts beside those of a run.
@@ -102,7 +107,7 @@ type countsPlotRequest struct {
 	Theme   string `query:"theme" enum:"light,dark" default:"light"`
 	Width   int    `query:"width" minimum:"400" maximum:"2400" default:"1000" doc:"Pixels."`
 	Height  int    `query:"height" minimum:"300" maximum:"1600" default:"1000" doc:"Pixels."`
-	RawBody []byte `contentType:"text/csv" doc:"The counts."`
+	RawBody []byte `contentType:"text/csv"`
 }
 
 type countsPlotAnswer struct {
