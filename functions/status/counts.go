@@ -39,7 +39,8 @@ func (f *Function) registerCounts(api huma.API) {
 	op.Description = described + " The plot has a mark for each count, the line on which both are the same, and the band of a GEH below 5."
 	op.Responses = map[string]*huma.Response{"200": drawn()}
 	rest.Register(api, rest.Tenant, op, f.countsPlot)
-	body := &huma.RequestBody{Required: true, Description: "The counts.", Content: map[string]*huma.MediaType{
+	// Not required, so that an unknown job is the first thing to say about a request without counts.
+	body := &huma.RequestBody{Description: "The counts.", Content: map[string]*huma.MediaType{
 		"text/csv": {Schema: &huma.Schema{Type: huma.TypeString, Examples: []any{"edge,hour,count\nmain,7,412\nmain,8,398\n"}}},
 	}}
 	paths := api.OpenAPI().Paths // documented only now: huma knows a body only as bytes
