@@ -73,7 +73,10 @@ func TestApplyKeepsWhatIsKnown(t *testing.T) {
 		{job.Update{State: job.Running, Progress: math.NaN()}, job.Job{State: job.Running, StartedAt: &start, Progress: 0.5}},
 		{job.Update{State: job.Pending, Progress: 0.9}, job.Job{State: job.Running, StartedAt: &start, Progress: 0.5}},
 		{
-			job.Update{State: job.Succeeded, FinishedAt: &end, SumoVersion: "1.15.0", Summary: summary, Results: results, Confinement: held, KeptScenario: "0123"},
+			job.Update{
+				State: job.Succeeded, FinishedAt: &end, SumoVersion: "1.15.0", Summary: summary, Results: results, Confinement: held,
+				KeptScenario: "0123",
+			},
 			job.Job{
 				State: job.Succeeded, StartedAt: &start, FinishedAt: &end, Progress: 1, SumoVersion: "1.15.0", Summary: summary, Results: results,
 				Confinement: held, KeptScenario: "0123",
@@ -83,7 +86,7 @@ func TestApplyKeepsWhatIsKnown(t *testing.T) {
 			job.Update{State: job.Failed, Reason: simulation.InternalError, Message: "late"},
 			job.Job{
 				State: job.Succeeded, StartedAt: &start, FinishedAt: &end, Progress: 1, SumoVersion: "1.15.0", Summary: summary, Results: results,
-				Confinement: held,
+				Confinement: held, KeptScenario: "0123",
 			},
 		},
 	} {

@@ -22,6 +22,7 @@ import (
 	"gonum.org/v1/plot/vg/vgimg"
 	"gonum.org/v1/plot/vg/vgsvg"
 
+	"github.com/sumo-k8/sumo-k8/pkg/simulation"
 	"github.com/sumo-k8/sumo-k8/pkg/sumo/outputs"
 )
 
@@ -29,7 +30,7 @@ import (
 type Kind struct {
 	Name  string
 	Title string
-	// Distribution names the distribution over trips; empty for a plot over time.
+	// Distribution names the distribution over trips; empty for a plot over time or over iterations.
 	Distribution string
 	panels       []panel
 }
@@ -46,8 +47,11 @@ type curve struct {
 	dashed       bool
 }
 
-// Emissions is the plot of an output that not every run has.
-const Emissions = "emissions"
+// Emissions is the plot of an output that not every run has, and Convergence that of a tool that iterates.
+const (
+	Emissions   = "emissions"
+	Convergence = "convergence"
+)
 
 // Kinds lists all plots.
 func Kinds() []Kind {
@@ -64,14 +68,16 @@ func Kinds() []Kind {
 			{"CO₂ (g/s)", 1, []curve{{"co2", "CO₂ of all vehicles", false}}},
 			{"NOx (mg/s)", 1, []curve{{"nox", "NOx of all vehicles", false}}},
 		}},
+		{Name: Convergence, Title: "Convergence of the assignment"},
 	}
 }
 
-// Run is the data of one run. Only the one of Series and Trips that the plot shows is needed.
+// Run is the data of one run. Only what the plot shows is needed.
 type Run struct {
-	Label  string
-	Series *outputs.Series
-	Trips  *outputs.Distributions
+	Label       string
+	Series      *outputs.Series
+	Trips       *outputs.Distributions
+	Convergence *simulation.Convergence
 }
 
 // Options say how a plot looks.
@@ -98,9 +104,12 @@ func Draw(w io.Writer, kind Kind, runs []Run, o Options) error {
 	_, height := o.size()
 	var panels []*plot.Plot
 	var err error
-	if kind.Distribution != "" {
+	switch {
+	case kind.Distribution != "":
 		panels, err = theme.distribution(kind.Distribution, runs, height)
-	} else {
+	case kind.Name == Convergence:
+		panels, err = theme.overIterations(runs, height)
+	default:
 		panels, err = theme.overTime(kind.panels, runs, height)
 	}
 	if err != nil {
