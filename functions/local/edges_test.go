@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"testing"
 
+	"github.com/sumo-k8/sumo-k8/pkg/client"
 	"github.com/sumo-k8/sumo-k8/pkg/rest"
 	"github.com/sumo-k8/sumo-k8/pkg/study"
 )
@@ -37,6 +38,15 @@ func testStudyDetails(t *testing.T, s *service) {
 	c.call(t, "GET", "/studies/"+made.StudyID+"/edgedata?point=1&against=0&attribute=entered").want(t, http.StatusOK).into(t, &edges)
 	if edges.N != 4 || *edges.AgainstN != 4 || edges.Unit != "veh" || len(edges.Edges) == 0 || len(edges.Notes) != 0 {
 		t.Fatalf("edges %+v", edges)
+	}
+	api, err := client.New(c.url, client.Options{APIKey: c.key})
+	if err != nil {
+		t.Fatal(err)
+	}
+	against := 0
+	read, err := api.StudyEdges(t.Context(), made.StudyID, client.EdgeQuestion{Point: 1, Against: &against, Attribute: "entered"})
+	if err != nil || read.N != edges.N || len(read.Edges) != len(edges.Edges) || *read.Edges[0].Difference != *edges.Edges[0].Difference {
+		t.Errorf("the client reads %+v, %v", read, err)
 	}
 	for _, e := range edges.Edges {
 		if e.N != 4 || e.Mean == nil || e.Difference == nil || e.ToldApart == nil {

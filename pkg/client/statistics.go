@@ -109,6 +109,49 @@ type StudyComparison struct {
 	Notes       []string          `json:"notes"`
 }
 
+// StudyEdges are what the runs of a point say about each edge in one interval, by one attribute of the edgedata output.
+type StudyEdges struct {
+	Document
+	StudyID    string         `json:"study_id"`
+	Point      int            `json:"point"`
+	Against    *int           `json:"against"` // the point of which differences are; nil without one
+	Attribute  string         `json:"attribute"`
+	Unit       string         `json:"unit"`       // "1" for a bare ratio; empty where it is not known
+	Attributes []string       `json:"attributes"` // all that the runs have
+	Interval   int            `json:"interval"`   // the one of Intervals that Edges are about
+	Intervals  []EdgeInterval `json:"intervals"`
+	N          int            `json:"n"`         // runs of the point that count
+	AgainstN   *int           `json:"against_n"` // of the other point; nil without one
+	Edges      []StudyEdge    `json:"edges"`     // by id, without those on which no run had a vehicle
+	Notes      []string       `json:"notes"`
+}
+
+// EdgeInterval is a time for which edges have values, in simulated seconds.
+type EdgeInterval struct {
+	Begin float64 `json:"begin"`
+	End   float64 `json:"end"`
+}
+
+// StudyEdge is what the runs say about an edge. What cannot be said is nil.
+type StudyEdge struct {
+	ID         string   `json:"id"`
+	N          int      `json:"n"` // runs of the point with a value
+	Mean       *float64 `json:"mean"`
+	SD         *float64 `json:"sd"`
+	Difference *float64 `json:"difference"` // to the other point: negative is lower
+	P          *float64 `json:"p"`          // two-sided
+	Q          *float64 `json:"q"`          // p adjusted for the false discovery rate (Benjamini and Hochberg)
+	ToldApart  *bool    `json:"told_apart"` // whether Q is at most 0.05
+}
+
+// EdgeQuestion says which numbers of edges are asked for.
+type EdgeQuestion struct {
+	Point     int
+	Against   *int   // the point to compare it with; nil for none
+	Attribute string // of the edgedata output, such as timeLoss; empty for speed
+	Interval  int    // from 0
+}
+
 // StudyQuestion says which numbers of a study are asked for. The study chooses for zero values.
 type StudyQuestion struct {
 	Metrics    []string
@@ -145,6 +188,19 @@ func (c *Client) StudyStatistics(ctx context.Context, id string, q StudyQuestion
 func (c *Client) StudyComparison(ctx context.Context, id string, q StudyQuestion) (s StudyComparison, err error) {
 	err = c.call(ctx, request{method: http.MethodGet, path: studyPath(id, "/comparison"), query: q.query()}, &s)
 	return s, err
+}
+
+// StudyEdges describes the edges of a network at one point of a study, and compares them with another point.
+func (c *Client) StudyEdges(ctx context.Context, id string, q EdgeQuestion) (e StudyEdges, err error) {
+	query := url.Values{"point": {strconv.Itoa(q.Point)}, "interval": {strconv.Itoa(q.Interval)}}
+	if q.Against != nil {
+		query.Set("against", strconv.Itoa(*q.Against))
+	}
+	if q.Attribute != "" {
+		query.Set("attribute", q.Attribute)
+	}
+	err = c.call(ctx, request{method: http.MethodGet, path: studyPath(id, "/edgedata"), query: query}, &e)
+	return e, err
 }
 
 // StudyTable copies a study to w as a tidy table, with one row for each run and metric: as "csv" or "json". Without metrics it has all

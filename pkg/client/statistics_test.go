@@ -36,6 +36,12 @@ func TestNumbersOfAStudyAreAskedForByTheirParameters(t *testing.T) {
 		compared.Comparisons[0].Better != nil {
 		t.Errorf("the comparison is %+v, %v", compared, err)
 	}
+	answer = `{"attribute": "timeLoss", "against": 0, "edges": [{"id": "a", "n": 3, "mean": 4, "difference": -1, "told_apart": true}]}`
+	against := 0
+	edges, err := api.StudyEdges(ctx, "s", EdgeQuestion{Point: 1, Against: &against, Attribute: "timeLoss", Interval: 2})
+	if err != nil || *edges.Against != 0 || *edges.Edges[0].Difference != -1 || !*edges.Edges[0].ToldApart || edges.Edges[0].P != nil {
+		t.Errorf("the edges are %+v, %v", edges, err)
+	}
 	answer = "a,b\n"
 	var out bytes.Buffer
 	for _, err := range []error{api.StudyTable(ctx, "s", "csv", []string{"m"}, &out), api.StudyReport(ctx, "a/b", &out)} {
@@ -51,6 +57,7 @@ func TestNumbersOfAStudyAreAskedForByTheirParameters(t *testing.T) {
 	want := []string{
 		"/studies/s/statistics?confidence=0.9&metric=m&metric=o%40vClass%3Dbus&relative_half_width=0.02",
 		"/studies/s/comparison?baseline=%7B%22values%22%3A+%7B%22demand%22%3A+1%7D%7D",
+		"/studies/s/edgedata?against=0&attribute=timeLoss&interval=2&point=1",
 		"/studies/s/table?format=csv&metric=m",
 		"/studies/a%2Fb/report.html",
 		"/studies/s/plots/means.svg?axis=demand&baseline=base&confidence=0.99&metric=m&theme=dark&width=900",
