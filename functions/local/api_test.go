@@ -43,6 +43,7 @@ func TestAPI(t *testing.T) {
 			"jobs are compared metric by metric":         testComparison,
 			"views agree with SUMO's own files":          testViews,
 			"views say what was not asked for":           testViewsOfLittle,
+			"counts are compared with a run":             testCounts,
 			"a request waits for a change":               testWaiting,
 			"a finished job is retried and purged":       testRetryAndPurge,
 			"a tenant is deleted with all it has":        testTenantDeletion,
@@ -498,6 +499,7 @@ var tenantCalls = [][2]string{
 	{"GET", "/jobs/%s/results/log.txt"},
 	{"GET", "/scenarios/%s"}, {"DELETE", "/scenarios/%s"}, {"POST", "/scenarios/uploads/%s/complete"}, {"DELETE", "/scenarios/uploads/%s"},
 	{"GET", "/jobs/%s/results.zip"}, {"GET", "/jobs/%s/summary"}, {"GET", "/jobs/compare?ids=%s,01890a5d-ac96-774b-bcce-b302099a8058"},
+	{"POST", "/jobs/%s/counts"}, {"POST", "/jobs/%s/counts/scatter.svg"},
 	{"POST", "/jobs/%s/retry"}, {"DELETE", "/jobs/%s?purge=true"}, {"DELETE", "/jobs/%s"},
 }
 

@@ -3,7 +3,9 @@ package status
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"slices"
 	"strings"
@@ -63,7 +65,7 @@ type Plots struct {
 
 // PlotLink is a plot with its addresses.
 type PlotLink struct {
-	Name  string `json:"name" enum:"vehicles,speed,travel_time,time_loss,waiting_time,emissions"`
+	Name  string `json:"name" enum:"vehicles,speed,travel_time,time_loss,waiting_time,emissions,convergence"`
 	Title string `json:"title"`
 	SVG   string `json:"svg" format:"uri-reference" doc:"Path relative to the service's address."`
 	PNG   string `json:"png" format:"uri-reference" doc:"Path relative to the service's address."`
@@ -78,12 +80,52 @@ func (f *Function) plots(ctx context.Context, in *jobRequest) (*plotsAnswer, err
 	}
 	out := Plots{JobID: j.ID, Plots: []PlotLink{}}
 	for _, kind := range chart.Kinds() {
-		if file, ok := j.Result(needed(kind)); ok && !table.MatchString(file.Name) {
+		if drawable(j, kind) {
 			path := "/jobs/" + j.ID + "/plots/" + kind.Name
 			out.Plots = append(out.Plots, PlotLink{Name: kind.Name, Title: kind.Title, SVG: path + ".svg", PNG: path + ".png"})
 		}
 	}
 	return &plotsAnswer{Body: out}, nil
+}
+
+// drawable reports whether j has what a plot is drawn from.
+func drawable(j job.Job, kind chart.Kind) bool {
+	if kind.Name == chart.Convergence {
+		_, ok := convergenceOf(j)
+		return ok
+	}
+	file, ok := j.Result(needed(kind))
+	return ok && !table.MatchString(file.Name)
+}
+
+// convergenceOf is the file in which a tool of j has left how it converged.
+func convergenceOf(j job.Job) (job.ResultFile, bool) {
+	i := slices.IndexFunc(j.Results, func(f job.ResultFile) bool { return f.Name == simulation.ConvergenceFile })
+	if i < 0 || j.Options.Tool == nil { // a scenario may have a file of that name
+		return job.ResultFile{}, false
+	}
+	return j.Results[i], true
+}
+
+// maxConvergence bounds the file in bytes: some 100 for each iteration.
+const maxConvergence = 4 << 20
+
+// convergence reads how a tool has converged.
+func (f *Function) convergence(ctx context.Context, j job.Job) (out simulation.Convergence, err error) {
+	file, ok := convergenceOf(j)
+	if !ok {
+		return out, problem.New(problem.NotFound, "Job %s has no convergence to show: only a tool that iterates has one, such as duaIterate.",
+			j.ID)
+	}
+	body, err := f.open(ctx, j, file)
+	if err != nil {
+		return out, err
+	}
+	defer body.Close()
+	if err := json.NewDecoder(io.LimitReader(body, maxConvergence)).Decode(&out); err != nil {
+		return out, fmt.Errorf("reading %s of job %s: %w", file.Name, j.ID, err)
+	}
+	return out, nil
 }
 
 // needed is the output that a plot is drawn from.
@@ -100,7 +142,7 @@ func needed(kind chart.Kind) simulation.Output {
 
 type plotRequest struct {
 	ID          string   `path:"id" doc:"The job_id returned at submission."`
-	File        string   `path:"file" pattern:"^(vehicles|speed|travel_time|time_loss|waiting_time|emissions)\\.(svg|png)$" patternDescription:"the name of a plot with .svg or .png" example:"vehicles.png"`
+	File        string   `path:"file" pattern:"^(vehicles|speed|travel_time|time_loss|waiting_time|emissions|convergence)\\.(svg|png)$" patternDescription:"the name of a plot with .svg or .png" example:"vehicles.png"`
 	With        []string `query:"with" maxItems:"7" doc:"Ids of other jobs to overlay, separated by commas."`
 	Theme       string   `query:"theme" enum:"light,dark" default:"light"`
 	Width       int      `query:"width" minimum:"400" maximum:"2400" default:"1200" doc:"Pixels."`
@@ -165,6 +207,10 @@ func (f *Function) plot(ctx context.Context, in *plotRequest) (*plotAnswer, erro
 
 // chartRun reads what a plot shows of a job.
 func (f *Function) chartRun(ctx context.Context, j job.Job, kind chart.Kind) (run chart.Run, err error) {
+	if kind.Name == chart.Convergence {
+		converged, err := f.convergence(ctx, j)
+		return chart.Run{Convergence: &converged}, err
+	}
 	if _, err := shown(j, needed(kind)); err != nil && problem.CodeOf(err) != problem.TooLarge {
 		return run, err
 	}

@@ -107,6 +107,7 @@ func (f *Function) Register(api huma.API) {
 	f.registerNetwork(api)
 	f.registerVehicles(api)
 	f.registerPlots(api)
+	f.registerCounts(api)
 	f.registerAdmin(api)
 	f.registerOperations(api)
 }

@@ -47,6 +47,8 @@ type Job struct {
 	Warnings    []string                `json:"warnings"`
 	Problems    []problem.Item          `json:"problems"` // what SUMO says, of a check
 	Options     simulation.Options      `json:"options"`
+	// KeptScenario is the id of the scenario that the result of a tool has become; empty for none.
+	KeptScenario string `json:"kept_scenario"`
 	// StudyID is the study that the job is a run of, of the point with this number and setting; empty and nil for other jobs.
 	StudyID     string                     `json:"study_id"`
 	Point       *int                       `json:"point"`

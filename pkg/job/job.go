@@ -117,6 +117,9 @@ type Job struct {
 	Problems []problem.Item
 	// Confinement is what held SUMO, known once the job has finished; nil when SUMO never started or nothing reported it.
 	Confinement *simulation.Confinement
+	// KeptScenario is the digest of the stored scenario that the result of a tool has become, if it was to be kept. That may have been
+	// deleted since.
+	KeptScenario string
 	// ResultsPruned is true once the results were removed because of their age.
 	ResultsPruned bool
 	// Imported is nil except for a job that the predecessor ran.
@@ -180,6 +183,14 @@ type ResultFile struct {
 	// Roles are the outputs that the file has, whatever its name: several where the scenario writes them into one file. It is empty for
 	// other files, and nil if the job finished before files had roles.
 	Roles []simulation.Output `json:"roles,omitzero" nullable:"false"`
+}
+
+// KeepAs is the name of the scenario that the result of a tool is to become; empty for none.
+func (j Job) KeepAs() string {
+	if j.Options.Tool == nil {
+		return ""
+	}
+	return j.Options.Tool.KeepAs
 }
 
 // Packed reports whether the file is kept in artifact.PackFile.

@@ -37,4 +37,6 @@ type Update struct {
 	Confinement *simulation.Confinement
 	Warnings    []string // added to those of the submission
 	Problems    []problem.Item
+	// KeptScenario is the digest of the scenario that a tool's result has become.
+	KeptScenario string
 }

@@ -19,6 +19,7 @@ type differences struct {
 	restart  []job.Job            // jobs whose run is lost
 	lost     map[string][]job.Job // by chunk, these and those that are not tried again, in the order in which they were started
 	strays   []job.Sight          // chunks without active jobs
+	keep     []job.Job            // of those that end with an update, the ones whose result becomes a scenario first
 }
 
 // compare decides what to do about each job that is active on record and each chunk that the engine has.
@@ -48,6 +49,9 @@ func (c Config) compare(now time.Time, active []job.Job, seen []job.Sight) diffe
 				u.Results = nil // its log stays readable
 			}
 			d.update(j, u, o.StoredAt)
+			if u.State == job.Succeeded && j.KeepAs() != "" {
+				d.keep = append(d.keep, j)
+			}
 		case s.Ended:
 			// It ended without this job. Once the engine has forgotten it, the job counts as lost.
 		default:

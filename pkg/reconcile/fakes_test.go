@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"io"
 	"maps"
 	"slices"
 	"strings"
@@ -69,6 +70,7 @@ func (r *record) Apply(_ context.Context, updates []job.Update) ([]string, error
 			changed = append(changed, u.ID)
 		}
 		j.State, j.Reason, j.Progress, j.Results, j.Summary = u.State, u.Reason, max(j.Progress, u.Progress), u.Results, u.Summary
+		j.KeptScenario, j.Warnings = u.KeptScenario, append(j.Warnings, u.Warnings...)
 		j.Message, j.SumoVersion, j.Confinement = cmp.Or(u.Message, j.Message), u.SumoVersion, u.Confinement
 		j.StartedAt, j.FinishedAt = cmp.Or(u.StartedAt, j.StartedAt), u.FinishedAt
 		r.jobs[u.ID] = j
@@ -256,8 +258,10 @@ func sights(runs ...job.Observation) []job.Sight {
 
 func (e *engine) Changed() <-chan struct{} { return e.changed }
 
-// objects is an object store that holds keys and their age only.
+// objects is an object store that holds keys and their age only, except what it opens.
 type objects struct {
+	content   map[string]string
+	openErr   error
 	modified  map[string]time.Time
 	begun     []time.Time // uploads that were never finished
 	deleteErr error
@@ -267,6 +271,17 @@ func (o *objects) AbortUploads(_ context.Context, before time.Time) (int, error)
 	all := len(o.begun)
 	o.begun = slices.DeleteFunc(o.begun, before.After)
 	return all - len(o.begun), nil
+}
+
+func (o *objects) Open(_ context.Context, key string, _, _ int64) (io.ReadCloser, error) {
+	content, known := o.content[key]
+	switch {
+	case o.openErr != nil:
+		return nil, o.openErr
+	case !known:
+		return nil, problem.New(problem.NotFound, "There is no object %s.", key)
+	}
+	return io.NopCloser(strings.NewReader(content)), nil
 }
 
 func (o *objects) List(_ context.Context, prefix string, yield func(artifact.Object) bool) error {

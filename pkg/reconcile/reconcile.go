@@ -17,6 +17,7 @@ import (
 	"github.com/sumo-k8/sumo-k8/pkg/artifact"
 	"github.com/sumo-k8/sumo-k8/pkg/delivery"
 	"github.com/sumo-k8/sumo-k8/pkg/job"
+	"github.com/sumo-k8/sumo-k8/pkg/scenario"
 	"github.com/sumo-k8/sumo-k8/pkg/study"
 	"github.com/sumo-k8/sumo-k8/pkg/tenant"
 )
@@ -25,8 +26,10 @@ import (
 type Reconciler struct {
 	Jobs      Jobs
 	Scenarios Scenarios
-	Engine    job.Engine
-	Objects   Objects
+	// Intake stores the scenarios that tools have made.
+	Intake  Intake
+	Engine  job.Engine
+	Objects Objects
 	// Outbox sends deliveries; nil where nothing is delivered.
 	Outbox Outbox
 	// Tenants are provisioned by Provisioner, which is nil where there is nothing to provision.
@@ -45,6 +48,8 @@ type Reconciler struct {
 	mu     sync.Mutex // guards what follows: when this process last did the work that only some runs do
 	pruned time.Time
 	swept  time.Time
+
+	keeping keeping
 }
 
 // Jobs is the part of the record of jobs that reconciling and pruning use.
@@ -92,6 +97,7 @@ type Scenarios interface {
 // Objects is the object store with what only its keeper needs.
 type Objects interface {
 	artifact.Remover
+	scenario.Opener
 	// AbortUploads frees what is left of uploads that began before the given time and were never finished, because the
 	// process that sent them was killed. It returns how many there were.
 	AbortUploads(ctx context.Context, before time.Time) (int, error)
@@ -182,6 +188,7 @@ func (r *Reconciler) Run(ctx context.Context, window time.Duration) (Report, err
 		beside.Go(func() { pruneErr = r.prune(ctx, &pruned) })
 		beside.Go(func() { provisionErr = r.provision(ctx, &provisioned) })
 		err := r.passes(ctx, window, &rep)
+		r.keeping.work.Wait() // what it has found is recorded by the next call
 		if r.Outbox != nil {
 			rep.Deliveries = r.Outbox.Finish()
 		}
@@ -254,6 +261,7 @@ func (r *Reconciler) pass(ctx context.Context, rep *Report) (busy, sending bool,
 		busy = true
 	} else {
 		todo := r.Config.compare(r.Now(), active, seen)
+		r.keep(ctx, &todo)
 		err = errors.Join(
 			r.record(ctx, todo, rep),
 			r.stop(ctx, todo.stop, rep),
@@ -301,6 +309,7 @@ func (r *Reconciler) record(ctx context.Context, todo differences, rep *Report) 
 			return fmt.Errorf("recording what the engine sees: %w", err)
 		}
 		rep.Changed += len(changed)
+		r.keeping.forget(todo.keep)
 		r.reportEnds(todo.ends, changed)
 	}
 	return r.forget(ctx, todo.finished, rep)

@@ -43,6 +43,8 @@ type Job struct {
 	Warnings []string       `json:"warnings" doc:"What to know about the scenario and the run: what SUMO drops or ignores, what was replaced, changed defaults."`
 	Problems []problem.Item `json:"problems" doc:"What SUMO says about the scenario, if the job only checks it (options.check)."`
 
+	KeptScenario string `json:"kept_scenario,omitempty" doc:"Id of the stored scenario that the tool's result has become (options.tool.keep_as), if it was accepted; otherwise a warning says why not. It may have been deleted since."`
+
 	Options simulation.Options `json:"options" doc:"What was chosen for the run. Anything absent is left to the scenario."`
 	Labels  map[string]string  `json:"labels" doc:"As given at submission."`
 
@@ -83,7 +85,8 @@ func JobOf(j job.Job, url func(key string) string) Job {
 		Cancelling: j.CancelRequested, Version: j.SumoVersion, TaskToken: j.TaskToken,
 		Confinement: (*Confinement)(j.Confinement),
 		Warnings:    orEmpty(j.Warnings), Problems: orEmpty(j.Problems),
-		Options: j.Options, Labels: labelsOf(j.Labels), Imported: j.Imported != nil,
+		KeptScenario: j.KeptScenario,
+		Options:      j.Options, Labels: labelsOf(j.Labels), Imported: j.Imported != nil,
 	}
 	if run := j.Study; run != nil {
 		out.StudyID, out.Point, out.Replication, out.Superseded = &run.ID, &run.Point, &run.Replication, run.Superseded

@@ -68,7 +68,9 @@ func (k *Keeper) Open(ctx context.Context, key string, write func(context.Contex
 	return k.objects.Open(ctx, key, 0, -1)
 }
 
-func (k *Keeper) produce(ctx context.Context, key string, write func(context.Context, io.Writer) error) error {
+// Work does what takes as long as making a view, and keeps nothing: it counts among the views that are made at a time, and its time is
+// bounded as theirs.
+func (k *Keeper) Work(ctx context.Context, work func(context.Context) error) error {
 	ctx, cancel := context.WithTimeout(ctx, makeTime)
 	defer cancel()
 	select {
@@ -77,21 +79,27 @@ func (k *Keeper) produce(ctx context.Context, key string, write func(context.Con
 	case <-ctx.Done():
 		return busy(ctx.Err())
 	}
-	// Another process may have stored it since the caller looked.
-	if _, err := k.objects.Stat(ctx, key); problem.CodeOf(err) != problem.NotFound {
-		return err
-	}
-	err := Store(ctx, k.objects, key, func(w io.Writer) error {
-		z := gzip.NewWriter(w)
-		if err := write(ctx, z); err != nil {
-			return err
-		}
-		return z.Close()
-	})
+	err := work(ctx)
 	if ctx.Err() != nil {
 		return busy(err)
 	}
 	return err
+}
+
+func (k *Keeper) produce(ctx context.Context, key string, write func(context.Context, io.Writer) error) error {
+	return k.Work(ctx, func(ctx context.Context) error {
+		// Another process may have stored it since the caller looked.
+		if _, err := k.objects.Stat(ctx, key); problem.CodeOf(err) != problem.NotFound {
+			return err
+		}
+		return Store(ctx, k.objects, key, func(w io.Writer) error {
+			z := gzip.NewWriter(w)
+			if err := write(ctx, z); err != nil {
+				return err
+			}
+			return z.Close()
+		})
+	})
 }
 
 func busy(cause error) error {

@@ -231,7 +231,7 @@ func (p Parts) Reconcile() *reconcilefn.Function {
 	settings := reconcile.DefaultConfig()
 	settings.KeepResults = p.Config.Retention
 	r := &reconcile.Reconciler{
-		Jobs: p.DB, Scenarios: p.DB, Engine: p.engine(), Objects: p.Objects, Tenants: p.DB, Provisioner: p.Provisioner,
+		Jobs: p.DB, Scenarios: p.DB, Intake: p.scenarios(), Engine: p.engine(), Objects: p.Objects, Tenants: p.DB, Provisioner: p.Provisioner,
 		Lock: p.DB.TryLock, Now: time.Now, Config: settings, Log: p.Log,
 	}
 	if poster, tasks := p.poster(), p.tasks(); poster != nil || tasks != nil {

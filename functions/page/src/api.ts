@@ -52,6 +52,8 @@ function authorise(headers: Headers, as: Credentials | null): void {
 export type Request = {
 	method?: string;
 	json?: unknown;
+	/** The body as it is, in place of json. */
+	text?: string;
 	headers?: Record<string, string>;
 	signal?: AbortSignal;
 	/** Used in place of the session's, to check a key. */
@@ -61,8 +63,8 @@ export type Request = {
 /** Sends a request and returns the response; throws a Problem for anything but success. */
 export async function send(path: string, request: Request = {}): Promise<Response> {
 	const headers = new Headers(request.headers);
-	const body = request.json === undefined ? undefined : JSON.stringify(request.json);
-	if (body !== undefined) headers.set("Content-Type", "application/json");
+	const body = request.json === undefined ? request.text : JSON.stringify(request.json);
+	if (request.json !== undefined) headers.set("Content-Type", "application/json");
 	authorise(headers, request.as ?? session.value);
 	const answer = await arrived(fetch(path, { method: request.method ?? "GET", headers, body, signal: request.signal }), request);
 	if (answer.ok) return answer;

@@ -39,12 +39,12 @@ async function withTab(who, use, look = looks.light, at = service) {
 const operator = () => ({ key: service.adminKey, kind: "admin" });
 
 /** Drops a file as a user does: onto the page, not into the input. */
-async function drop(page, name, content) {
-	const transfer = await page.evaluateHandle(([name, bytes]) => {
+async function drop(page, name, content, type = "application/zip") {
+	const transfer = await page.evaluateHandle(([name, bytes, type]) => {
 		const t = new DataTransfer();
-		t.items.add(new File([new Uint8Array(bytes)], name, { type: "application/zip" }));
+		t.items.add(new File([new Uint8Array(bytes)], name, { type }));
 		return t;
-	}, [name, [...content]]);
+	}, [name, [...content], type]);
 	await page.dispatchEvent(".dropzone", "dragover", { dataTransfer: transfer });
 	await page.dispatchEvent(".dropzone", "drop", { dataTransfer: transfer });
 }
@@ -69,6 +69,7 @@ async function importJob(tenant) {
 	return { id, where };
 }
 
+const heading2 = (page, name) => page.getByRole("heading", { level: 2, name });
 const heading = (page, name) => page.getByRole("heading", { level: 1, name });
 
 describe("signing in", () => {
@@ -468,6 +469,23 @@ describe("an engineer", () => {
 		});
 	});
 
+	test("drops traffic counts, sees their faults, and then which of them the run reproduces", async () => {
+		const tenant = await newTenant();
+		const job = await service.submit(tenant, "cross", {});
+		await service.finish(tenant, job.job_id);
+		await withTab(tenant, async (page) => {
+			await page.getByRole("link", { name: "cross" }).first().click();
+			await page.getByRole("link", { name: "Counts" }).click();
+			await drop(page, "bad.csv", Buffer.from("detector,hour,flow\nwest_0,noon,1\n"), "text/csv");
+			await page.getByRole("alert").getByText("line 2").first().waitFor();
+			await drop(page, "counts.csv", Buffer.from("detector,begin,end,flow\nwest_0 west_1,0,1500,100000\nnone,0,1500,1\n"), "text/csv");
+			await heading2(page, "GEH below 5: 0 of 1").waitFor();
+			await page.getByRole("row", { name: /^west_0 west_1 0 1,?500 100,000 \d+/ }).waitFor();
+			await page.getByText("values of an induction loop").waitFor();
+			await eventually("the plot", () => page.locator("img.plot").evaluate((i) => i.naturalWidth > 0));
+		});
+	});
+
 	test("navigates the map with pointer and keys, finds an edge, and plays the vehicles back", async () => {
 		const tenant = await newTenant();
 		const job = await service.submit(tenant, "grid", { outputs: "edgedata,fcd", end: "900" });
@@ -851,6 +869,13 @@ describe("every view", () => {
 				await page.getByText(/Vehicles: [\d,]+ on the road/).waitFor();
 				await page.getByRole("button", { name: "C0D0", exact: true }).or(page.locator(".edges button.link").first()).first().click();
 				await page.getByRole("button", { name: "Show all" }).click();
+			},
+		},
+		counts: {
+			hash: () => `#/jobs/${ids[0]}/counts`,
+			async ready(page) {
+				await drop(page, "counts.csv", Buffer.from("edge,hour,count\nleft0A0,0,400\nright0E0,0,900\nno-such,0,1\n"), "text/csv");
+				await eventually("the plot", () => page.locator("img.plot").evaluate((i) => i.naturalWidth > 0));
 			},
 		},
 		results: { hash: () => `#/jobs/${ids[0]}/results`, ready: (page) => page.getByRole("link", { name: "fcd.xml.gz" }).waitFor() },

@@ -95,9 +95,26 @@ func (a *app) followToEnd(ctx context.Context, api *client.Client, id string) er
 		if err := a.figures(ctx, api, id); err != nil {
 			return err
 		}
+		if err := a.kept(ctx, api, id); err != nil {
+			return err
+		}
 	}
 	a.note("\nFetch its files: sumo-k8 results %s", id)
 	return ended
+}
+
+// kept shows the scenario that the result of a tool has become, or why it has not.
+func (a *app) kept(ctx context.Context, api *client.Client, id string) error {
+	j, err := api.Job(ctx, id)
+	switch {
+	case err != nil || j.Options.Tool == nil || j.Options.Tool.KeepAs == "":
+		return err
+	case j.KeptScenario == "":
+		a.warnings(j.Warnings)
+	default:
+		fmt.Fprintf(a.out, "The result is the scenario %s.\n", j.KeptScenario)
+	}
+	return nil
 }
 
 func (a *app) logsCommand() *cobra.Command {

@@ -278,6 +278,9 @@ func (a *app) describe(j client.Job) {
 	if j.ResultFiles != nil {
 		add("results", fmt.Sprintf("%d files in %s", len(j.ResultFiles.Files), j.ResultLocation))
 	}
+	if j.KeptScenario != "" {
+		add("kept as scenario", j.KeptScenario)
+	}
 	a.table(rows)
 	a.problems(j.Problems)
 	a.warnings(j.Warnings)

@@ -42,6 +42,7 @@ func TestAgainstTheService(t *testing.T) {
 		"results":                              testResults,
 		"many jobs":                            testManyJobs,
 		"compare":                              testCompare,
+		"counts":                               testCounts,
 		"plots":                                testPlots,
 		"scenarios":                            testScenarios,
 		"webhooks":                             testWebhooks,
@@ -666,6 +667,24 @@ func testCompare(t *testing.T, s *service.Server) {
 	waiting := strings.TrimSpace(u.ok("submit", u.endless()).stdout)
 	says(t, u.ok("compare", ids[0], waiting).stderr, "B: Job is ")
 	u.ok("cancel", waiting)
+}
+
+func testCounts(t *testing.T, s *service.Server) {
+	u := tenant(t, s)
+	id := strings.TrimSpace(u.ok("submit", u.network("cross", nil)).stdout)
+	u.ok("logs", "-f", id)
+	file, plot := u.file("counts.csv", []byte("detector,begin,end,flow\nwest_0 west_1,0,1500,100\nnone,0,1500,100\n")), filepath.Join(u.dir, "counts.svg")
+	o := u.ok("counts", id, file, "--plot", plot)
+	says(t, o.stdout, "SIMULATED (veh/h)", "west_0 west_1", "GEH below 5: ", " of 1 (", "RMSE ")
+	says(t, o.stderr, "line 3: No result of the run has values of an induction loop")
+	if picture, err := os.ReadFile(plot); err != nil || !strings.Contains(string(picture), "counted flow (veh/h)") {
+		t.Errorf("the plot is %.100q (%v)", picture, err)
+	}
+	if o := u.ok("counts", id, file, "-o", "json"); !json.Valid([]byte(o.stdout)) {
+		t.Errorf("as JSON it prints %s", o.stdout)
+	}
+	says(t, u.ends(exitRefused, "counts", id, u.file("bad.csv", []byte("detector,hour,flow\nx,noon,1\n"))).stderr, "line 2: hour must")
+	u.ends(exitUsage, "counts", id, file, "--plot", "counts.pdf")
 }
 
 func testPlots(t *testing.T, s *service.Server) {

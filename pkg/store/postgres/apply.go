@@ -28,6 +28,8 @@ type observed struct {
 	Confinement *simulation.Confinement `json:"confinement,omitempty"`
 	Warnings    []string                `json:"warnings,omitempty"`
 	Problems    []problem.Item          `json:"problems,omitempty"`
+
+	KeptScenario string `json:"kept_scenario,omitempty"`
 }
 
 // Apply implements reconcile.Jobs. Several updates of one job count as the furthest of them. A job whose cancelling was
@@ -51,7 +53,7 @@ func (d *DB) Apply(ctx context.Context, updates []job.Update) (changed []string,
 		batch = append(batch, observed{
 			ID: u.ID, State: u.State, Reason: u.Reason, Message: u.Message, Progress: fraction(u.Progress),
 			StartedAt: u.StartedAt, FinishedAt: u.FinishedAt, SumoVersion: u.SumoVersion, Summary: u.Summary, Results: u.Results,
-			Confinement: u.Confinement, Warnings: u.Warnings, Problems: u.Problems,
+			Confinement: u.Confinement, Warnings: u.Warnings, Problems: u.Problems, KeptScenario: u.KeptScenario,
 		})
 	}
 	doc, err := json.Marshal(batch)

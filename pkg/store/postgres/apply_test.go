@@ -73,17 +73,20 @@ func TestApplyKeepsWhatIsKnown(t *testing.T) {
 		{job.Update{State: job.Running, Progress: math.NaN()}, job.Job{State: job.Running, StartedAt: &start, Progress: 0.5}},
 		{job.Update{State: job.Pending, Progress: 0.9}, job.Job{State: job.Running, StartedAt: &start, Progress: 0.5}},
 		{
-			job.Update{State: job.Succeeded, FinishedAt: &end, SumoVersion: "1.15.0", Summary: summary, Results: results, Confinement: held},
+			job.Update{
+				State: job.Succeeded, FinishedAt: &end, SumoVersion: "1.15.0", Summary: summary, Results: results, Confinement: held,
+				KeptScenario: "0123",
+			},
 			job.Job{
 				State: job.Succeeded, StartedAt: &start, FinishedAt: &end, Progress: 1, SumoVersion: "1.15.0", Summary: summary, Results: results,
-				Confinement: held,
+				Confinement: held, KeptScenario: "0123",
 			},
 		},
 		{
 			job.Update{State: job.Failed, Reason: simulation.InternalError, Message: "late"},
 			job.Job{
 				State: job.Succeeded, StartedAt: &start, FinishedAt: &end, Progress: 1, SumoVersion: "1.15.0", Summary: summary, Results: results,
-				Confinement: held,
+				Confinement: held, KeptScenario: "0123",
 			},
 		},
 	} {
@@ -93,7 +96,7 @@ func TestApplyKeepsWhatIsKnown(t *testing.T) {
 		got = job.Job{
 			State: got.State, Reason: got.Reason, Message: got.Message, Progress: got.Progress, StartedAt: got.StartedAt,
 			FinishedAt: got.FinishedAt, SumoVersion: got.SumoVersion, Summary: got.Summary, Results: got.Results,
-			Confinement: got.Confinement,
+			Confinement: got.Confinement, KeptScenario: got.KeptScenario,
 		}
 		if diff := cmp.Diff(step.want, got); diff != "" {
 			t.Errorf("after %+v: %s", step.update, diff)

@@ -22,6 +22,7 @@ import (
 	"gonum.org/v1/plot/vg/vgimg"
 	"gonum.org/v1/plot/vg/vgsvg"
 
+	"github.com/sumo-k8/sumo-k8/pkg/simulation"
 	"github.com/sumo-k8/sumo-k8/pkg/sumo/outputs"
 )
 
@@ -29,7 +30,7 @@ import (
 type Kind struct {
 	Name  string
 	Title string
-	// Distribution names the distribution over trips; empty for a plot over time.
+	// Distribution names the distribution over trips; empty for a plot over time or over iterations.
 	Distribution string
 	panels       []panel
 }
@@ -46,8 +47,11 @@ type curve struct {
 	dashed       bool
 }
 
-// Emissions is the plot of an output that not every run has.
-const Emissions = "emissions"
+// Emissions is the plot of an output that not every run has, and Convergence that of a tool that iterates.
+const (
+	Emissions   = "emissions"
+	Convergence = "convergence"
+)
 
 // Kinds lists all plots.
 func Kinds() []Kind {
@@ -64,14 +68,16 @@ func Kinds() []Kind {
 			{"CO₂ (g/s)", 1, []curve{{"co2", "CO₂ of all vehicles", false}}},
 			{"NOx (mg/s)", 1, []curve{{"nox", "NOx of all vehicles", false}}},
 		}},
+		{Name: Convergence, Title: "Convergence of the assignment"},
 	}
 }
 
-// Run is the data of one run. Only the one of Series and Trips that the plot shows is needed.
+// Run is the data of one run. Only what the plot shows is needed.
 type Run struct {
-	Label  string
-	Series *outputs.Series
-	Trips  *outputs.Distributions
+	Label       string
+	Series      *outputs.Series
+	Trips       *outputs.Distributions
+	Convergence *simulation.Convergence
 }
 
 // Options say how a plot looks.
@@ -91,43 +97,55 @@ const dpi = 120
 
 // Draw writes a plot of at least one run.
 func Draw(w io.Writer, kind Kind, runs []Run, o Options) error {
-	theme := light
-	if o.Dark {
-		theme = dark
-	}
-	width, height := vg.Length(o.Width)*vg.Inch/dpi, vg.Length(o.Height)*vg.Inch/dpi
+	theme := o.theme()
 	for i := range runs {
 		runs[i].Label = printable(runs[i].Label)
 	}
+	_, height := o.size()
 	var panels []*plot.Plot
 	var err error
-	if kind.Distribution != "" {
+	switch {
+	case kind.Distribution != "":
 		panels, err = theme.distribution(kind.Distribution, runs, height)
-	} else {
+	case kind.Name == Convergence:
+		panels, err = theme.overIterations(runs, height)
+	default:
 		panels, err = theme.overTime(kind.panels, runs, height)
 	}
 	if err != nil {
 		return fmt.Errorf("drawing %s: %w", kind.Name, err)
 	}
+	return write(w, o, kind.Title, panels)
+}
 
-	var canvas vg.CanvasSizer
-	var write func() error
+func (o Options) theme() theme {
+	if o.Dark {
+		return dark
+	}
+	return light
+}
+
+func (o Options) size() (width, height vg.Length) {
+	return vg.Length(o.Width) * vg.Inch / dpi, vg.Length(o.Height) * vg.Inch / dpi
+}
+
+// write writes panels below a title as a file.
+func write(w io.Writer, o Options, title string, panels []*plot.Plot) error {
+	theme := o.theme()
+	width, height := o.size()
 	if o.SVG {
 		svg := vgsvg.NewWith(vgsvg.UseWH(width, height))
-		canvas, write = svg, func() error {
-			var text bytes.Buffer
-			if _, err := svg.WriteTo(&text); err != nil {
-				return err
-			}
-			_, err := w.Write(finish(text.Bytes(), o))
+		theme.lay(draw.New(svg), title, printable(o.Subtitle), panels)
+		var text bytes.Buffer
+		if _, err := svg.WriteTo(&text); err != nil {
 			return err
 		}
-	} else {
-		bitmap := vgimg.NewWith(vgimg.UseWH(width, height), vgimg.UseDPI(dpi), vgimg.UseBackgroundColor(theme.background))
-		canvas, write = bitmap, func() error { return png.Encode(w, bitmap.Image()) }
+		_, err := w.Write(finish(text.Bytes(), o))
+		return err
 	}
-	theme.lay(draw.New(canvas), kind.Title, printable(o.Subtitle), panels)
-	return write()
+	bitmap := vgimg.NewWith(vgimg.UseWH(width, height), vgimg.UseDPI(dpi), vgimg.UseBackgroundColor(theme.background))
+	theme.lay(draw.New(bitmap), title, printable(o.Subtitle), panels)
+	return png.Encode(w, bitmap.Image())
 }
 
 var svgSize = regexp.MustCompile(`<svg width="[^"]*" height="[^"]*"`)

@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 
+	"github.com/sumo-k8/sumo-k8/pkg/simulation"
 	"github.com/sumo-k8/sumo-k8/pkg/sumo/outputs"
 )
 
@@ -30,7 +31,12 @@ func run(label string) Run {
 				20}, Counts: []int{4, 20, 6},
 		})
 	}
-	return Run{Label: label, Series: &series, Trips: &trips}
+	change := -0.25
+	converged := simulation.Convergence{Tool: "duaIterate", Iterations: []simulation.Iteration{
+		{Number: 0, MeanTravelTime: 400}, {Number: 1, MeanTravelTime: 300, RelativeChange: &change},
+		{Number: 2, MeanTravelTime: 225, RelativeChange: &change},
+	}}
+	return Run{Label: label, Series: &series, Trips: &trips, Convergence: &converged}
 }
 
 func TestEveryPlotShowsEachRunInItsColour(t *testing.T) {

@@ -73,11 +73,8 @@ const mostPixels = 12_000_000
 // DrawStudy writes a plot of a study. It is as high as its points take, whatever o.Height is: a row for each point, or a panel for each
 // combination of the other axes.
 func DrawStudy(w io.Writer, kind StudyPlot, d *study.Data, q Question, o Options) error {
-	theme := light
-	if o.Dark {
-		theme = dark
-	}
-	width := vg.Length(o.Width) * vg.Inch / dpi
+	theme := o.theme()
+	width, _ := o.size()
 	drawn := drawing{
 		theme: theme, Question: q, data: d, width: width, fates: d.Fates(),
 		estimates: d.Statistics(q.Level, []simulation.Measure{q.Metric}, d.Study.Plan.Replications.Until),

@@ -45,6 +45,16 @@ const (
 	maxPoints = 1_500_000
 )
 
+// EachEdge passes the ids of the edges of a network file to found, those inside junctions included.
+func EachEdge(found func(id string)) func(xml.Element) error {
+	return func(e xml.Element) error {
+		if string(e.Name) == "edge" {
+			found(string(e.Attr("id")))
+		}
+		return nil
+	}
+}
+
 // Reader builds a Geometry from the elements of a network file.
 type Reader struct {
 	net    Geometry

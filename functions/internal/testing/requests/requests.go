@@ -74,7 +74,8 @@ func Plain(d *contract.Document, op contract.Operation, values Values) (Request,
 	if media == "" {
 		return q, nil
 	}
-	fields, _ := plain(d, op.Bodies[media]).(map[string]any)
+	body := plain(d, op.Bodies[media])
+	fields, _ := body.(map[string]any) // nil for a file
 	properties, _ := d.Resolve(op.Bodies[media])["properties"].(map[string]any)
 	for name := range properties {
 		if value, given := values[name]; given {
@@ -82,7 +83,7 @@ func Plain(d *contract.Document, op contract.Operation, values Values) (Request,
 		}
 	}
 	var err error
-	q.Body, err = encode(d, op.Bodies[media], media, fields, q.Header)
+	q.Body, err = encode(d, op.Bodies[media], media, body, q.Header)
 	return q, err
 }
 

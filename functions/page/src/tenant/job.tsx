@@ -7,6 +7,7 @@ import { useLoad } from "../load";
 import { Action, Card, Copy, Dialog, Elapsed, Faults, Loading, ProblemNotice, Progress, announce, StatePill, Tabs, Time, Title } from "../parts";
 import { bytes, duration, metricName, plural, quantity } from "../format";
 import { go, linkTo } from "../route";
+import { Counts } from "./counts";
 import { labelText } from "./labels";
 import { Log } from "./log";
 import { Plots } from "./plots";
@@ -46,13 +47,14 @@ export function JobPage({ id, tab }: { id: string; tab: string }) {
 			{shown === "results" && (j.imported ? <Elsewhere job={j} /> : finished ? <Results job={j} /> : <NotYet what="The list of files" />)}
 			{shown === "plots" && (finished ? <Plots job={j} /> : <NotYet what="Plots" />)}
 			{shown === "map" && <MapView job={j} />}
+			{shown === "counts" && (finished ? <Counts job={j} /> : <NotYet what="The comparison with traffic counts" />)}
 		</>
 	);
 }
 
 function viewsOf(job: Job): string[] {
 	if (job.imported) return ["results"]; // its only event is the import
-	return job.options.check ? ["problems", "log", "events"] : ["summary", "log", "plots", "map", "results", "events"];
+	return job.options.check ? ["problems", "log", "events"] : ["summary", "log", "plots", "map", "counts", "results", "events"];
 }
 
 /** What SUMO said about a scenario that was only checked. */
@@ -184,6 +186,11 @@ function Facts({ job }: { job: Job }) {
 						<Fact name="SUMO">{job.sumo_version || job.options.sumo_version || "–"}</Fact>
 						<Fact name="Seed">{job.seed ?? "SUMO's default"}</Fact>
 					</>
+				)}
+				{job.kept_scenario && (
+					<Fact name="Kept as">
+						<a href={linkTo("scenarios", job.kept_scenario)}>{job.options.tool?.keep_as || job.kept_scenario.slice(0, 12)}</a>
+					</Fact>
 				)}
 				{options(job).map(([name, value]) => (
 					<Fact key={name} name={name}>
@@ -428,6 +435,8 @@ const kinds: Record<string, string> = {
 	"outcome.json": "How the run ended",
 	"log.txt": "The log",
 	"sha256sums.txt": "Checksums of the other files",
+	"kept.zip": "What the tool was to keep",
+	"convergence.json": "How the tool converged",
 };
 
 /** What SUMO's outputs hold. */

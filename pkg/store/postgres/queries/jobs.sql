@@ -229,6 +229,7 @@ WITH observed AS (
            nullif(u -> 'confinement', 'null'::jsonb)   AS confinement,
            coalesce(u -> 'warnings', '[]'::jsonb)      AS warnings,
            nullif(u -> 'problems', 'null'::jsonb)      AS problems,
+           coalesce(u ->> 'kept_scenario', '')         AS kept_scenario,
            u ->> 'state' NOT IN ('PENDING', 'RUNNING') AS ended
     FROM jsonb_array_elements(@updates::jsonb) AS u
 ), locked AS (
@@ -257,6 +258,7 @@ WITH observed AS (
             WHERE NOT j.warnings @> w.text
         ), '[]'::jsonb),
         problems     = coalesce(o.problems, j.problems),
+        kept_scenario = o.kept_scenario,
         metrics      = CASE WHEN o.summary IS NULL THEN j.metrics
                             ELSE (SELECT metrics_of(o.summary, s.metric_names) FROM studies s WHERE s.id = j.study_id) END
     FROM observed o

@@ -138,6 +138,7 @@ type Job struct {
 	Metrics         []*float64
 	OverlayKey      string
 	Lost            int
+	KeptScenario    string
 }
 
 type JobEvent struct {
