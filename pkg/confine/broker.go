@@ -24,16 +24,10 @@ type broker struct {
 	ports    ports
 	// connected are the sockets that connect has made, as /proc shows them, and the ports to which they lead.
 	connected map[string]int
-	// mostProcesses bounds the processes of the tree unless it is 0, and forks is how many may start before they are counted again.
-	mostProcesses, forks int
-	// tooMany receives an attempt to start more.
-	tooMany chan<- struct{}
 }
 
-func newBroker(listener *os.File, mostProcesses int, tooMany chan<- struct{}) *broker {
-	return &broker{
-		listener: listener, warden: os.Getpid(), ports: ports{}, connected: map[string]int{}, mostProcesses: mostProcesses, tooMany: tooMany,
-	}
+func newBroker(listener *os.File) *broker {
+	return &broker{listener: listener, warden: os.Getpid(), ports: ports{}, connected: map[string]int{}}
 }
 
 // mostConnected bounds how many connections are remembered.
@@ -102,43 +96,12 @@ func (b *broker) answer(n notification) reply {
 		return refuse(n, b.listen(n))
 	case unix.SYS_CONNECT:
 		return refuse(n, b.connect(n))
-	case unix.SYS_CLONE:
-		if n.args[0]&namespaces != 0 {
-			return refuse(n, unix.EPERM)
-		}
-		return goOn(b.mayFork())
 	case unix.SYS_KILL:
 		return goOn(b.maySignal(n, int(int32(n.args[0]))))
 	case unix.SYS_TGKILL, unix.SYS_TKILL, unix.SYS_RT_SIGQUEUEINFO, unix.SYS_RT_TGSIGQUEUEINFO:
 		return goOn(b.maySignalProcess(int(int32(n.args[0]))))
 	}
-	if isFork(n.call) {
-		return goOn(b.mayFork())
-	}
 	return refuse(n, unix.ENOSYS)
-}
-
-// mayFork is nil if the tree may have another process.
-func (b *broker) mayFork() error {
-	if b.mostProcesses == 0 {
-		return nil
-	}
-	if b.forks == 0 {
-		all, err := tasks()
-		if err != nil {
-			return err
-		}
-		b.forks = max(b.mostProcesses-alive(descendants(b.warden, all)), 0)
-	}
-	if b.forks == 0 {
-		select {
-		case b.tooMany <- struct{}{}:
-		default: // the warden knows
-		}
-		return unix.EAGAIN
-	}
-	b.forks--
-	return nil
 }
 
 // refuse replies with an error, or with success for nil.

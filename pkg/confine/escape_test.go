@@ -13,8 +13,6 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-
-	"github.com/sumo-k8/sumo-k8/pkg/confine/confinetest"
 )
 
 // attempts is what Python programs below begin with.
@@ -347,7 +345,6 @@ while not all(os.path.exists("comet%d" % i) for i in range(8)): time.sleep(0.01)
 
 func TestATreeKeepsItsLimits(t *testing.T) {
 	t.Parallel()
-	confinetest.AsOrdinaryUser(t)
 	for name, tc := range map[string]struct {
 		limits Limits
 		script string

@@ -17,19 +17,6 @@ type task struct {
 	resident           int64 // bytes
 }
 
-// alive reports whether a process has not ended. One that has ended waits to be collected.
-func (t task) alive() bool { return t.state != 'Z' && t.state != 'X' }
-
-func alive(tree []task) int {
-	n := 0
-	for _, t := range tree {
-		if t.alive() {
-			n++
-		}
-	}
-	return n
-}
-
 // processes are the ids of those that /proc shows.
 func processes() ([]int, error) {
 	proc, err := os.Open("/proc")

@@ -41,7 +41,7 @@ func newGrove(t testing.TB, abi int) grove {
 		t.Fatal(err)
 	}
 	g.wall = Wall{
-		Profile: Program, Program: python, LandlockABI: abi, Write: []string{g.run},
+		Profile: Program, Program: python, LandlockABI: abi, Write: []string{g.run}, Limits: Limits{Processes: 64},
 		Read: []string{python, "/usr/lib", "/lib", "/lib64", "/usr/bin/true", "/usr/bin/sleep", "/bin/sh", "/usr/bin/sh", "/usr/bin/dash"},
 	}
 	return g

@@ -97,7 +97,6 @@ func guard(text string) {
 type warden struct {
 	program *process.Process
 	limits  Limits
-	tooMany chan struct{} // whether it has tried to start more processes than it may have
 }
 
 func newWarden(text string) (*warden, beginning) {
@@ -125,11 +124,10 @@ func newWarden(text string) (*warden, beginning) {
 	if err != nil {
 		return failed(err)
 	}
-	w := &warden{program: program, limits: e.Wall.Limits, tooMany: make(chan struct{}, 1)}
 	if listener != nil {
-		go newBroker(listener, w.limits.Processes, w.tooMany).serve()
+		go newBroker(listener).serve()
 	}
-	return w, beginning{Held: held}
+	return &warden{program: program, limits: e.Wall.Limits}, beginning{Held: held}
 }
 
 // A warden looks at its tree that often; on a machine with many processes less often, so that it takes at most a twentieth of a core.
@@ -153,8 +151,6 @@ func (w *warden) watch(signals <-chan os.Signal, reports io.Writer) syscall.Wait
 			} else {
 				_ = w.program.Signal(syscall.SIGTERM)
 			}
-		case <-w.tooMany:
-			end.Broken, running = brokeProcesses, false
 		case <-timer.C:
 			began := time.Now()
 			all, err := tasks()
@@ -177,12 +173,15 @@ func (w *warden) watch(signals <-chan os.Signal, reports io.Writer) syscall.Wait
 
 // broken is the limit that these processes break.
 func (w *warden) broken(tree []task) limit {
-	if most := w.limits.Processes; most > 0 && alive(tree) > most {
-		return brokeProcesses
-	}
-	resident := int64(0)
+	alive, resident := 0, int64(0)
 	for _, t := range tree {
+		if t.state != 'Z' {
+			alive++
+		}
 		resident += t.resident
+	}
+	if most := w.limits.Processes; most > 0 && alive > most {
+		return brokeProcesses
 	}
 	most := w.limits.Memory
 	if most == 0 {
@@ -233,7 +232,7 @@ func killDescendants() (alive int, err error) {
 			continue
 		}
 		tree[pid] = true
-		if t.alive() {
+		if t.state != 'Z' && t.state != 'X' {
 			alive++
 			kill(t)
 		}
