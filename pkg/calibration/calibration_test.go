@@ -112,7 +112,13 @@ func TestFaultsOfCountsNameTheirLines(t *testing.T) {
 		},
 		"each of several": {
 			"edge,hour,count\ne,0,x\ne,1\ne,-1,1\ne,2,-5\ne,3,NaN\n", problem.Invalid,
-			[]string{"line 2: count must", "line 3: has 2 columns where the first line has 3.", "line 4: hour must", "line 5: count must", "line 6: count must"},
+			[]string{
+				"line 2: count must",
+				"line 3: has 2 columns where the first line has 3.",
+				"line 4: hour must",
+				"line 5: count must",
+				"line 6: count must",
+			},
 		},
 		"an interval backward": {"edge,begin,end,count\ne,60,0,1\n", problem.Invalid, []string{"line 2: end must be a second after"}},
 		"no time": {
