@@ -99,9 +99,9 @@ func testCounts(t *testing.T, s *service) {
 		t.Errorf("the plot is no picture of 400 by 300: %v", err)
 	}
 
-	if p := c.countsOf(t, j.JobID, "edge,hour,count\nx,0,1\nx,zero,1\nx,1,many\n").want(t, http.StatusBadRequest).problem(t); len(p.Errors) != 2 ||
-		p.Errors[0].Location != "line 3" || p.Errors[1].Location != "line 4" {
-		t.Errorf("faults are %+v", p)
+	wrong := c.countsOf(t, j.JobID, "edge,hour,count\nx,0,1\nx,zero,1\nx,1,many\n").want(t, http.StatusBadRequest).problem(t)
+	if len(wrong.Errors) != 2 || wrong.Errors[0].Location != "line 3" || wrong.Errors[1].Location != "line 4" {
+		t.Errorf("faults are %+v", wrong)
 	}
 	c.countsOf(t, j.JobID, "").want(t, http.StatusBadRequest)
 	c.countsOf(t, j.JobID, strings.Repeat(" ", calibration.MaxBytes+1)).want(t, http.StatusRequestEntityTooLarge)
@@ -122,9 +122,10 @@ func testCounts(t *testing.T, s *service) {
 			passed += interval.Count
 		}
 	}
-	c.countsOf(t, plain.JobID, "detector\tbegin\tend\tflow\nwest_1 west_0\t0\t1500\t240\nwest_0\t0\t450\t1\nwest_0\t1500\t1800\t1\nx\t0\t1500\t1\n").
-		want(t, http.StatusOK).into(t, &got)
-	if row := got.Rows[0]; passed == 0 || row.Modelled == nil || math.Abs(*row.Modelled-float64(passed)*3600/1500) > 1e-9 || row.Counted != 240 {
+	const loops = "detector\tbegin\tend\tflow\nwest_1 west_0\t0\t1500\t240\nwest_0\t0\t450\t1\nwest_0\t1500\t1800\t1\nx\t0\t1500\t1\n"
+	c.countsOf(t, plain.JobID, loops).want(t, http.StatusOK).into(t, &got)
+	want := float64(passed) * 3600 / 1500
+	if row := got.Rows[0]; passed == 0 || row.Modelled == nil || math.Abs(*row.Modelled-want) > 1e-9 || row.Counted != 240 {
 		t.Errorf("%d vehicles passed, and the loops are %+v", passed, row)
 	}
 	for i, want := range map[int]string{1: "only in part", 2: "no values for this interval", 3: `loop with the id "x"`} {

@@ -23,13 +23,13 @@ import (
 
 func (f *Function) registerCounts(api huma.API) {
 	const described = "Send CSV. " + calibration.Format + " Several detectors or edges that count together, such as those of all lanes, are " +
-		"separated by blanks. Detectors are induction loops (E1) of the scenario; edges are read from the edgedata output, as the vehicles that " +
-		"entered them or departed on them."
+		"separated by blanks. Detectors are induction loops (E1) of the scenario; edges are read from the edgedata output, as the vehicles " +
+		"that entered them or departed on them."
 	op := huma.Operation{
 		OperationID: "compare-counts", Method: http.MethodPost, Path: "/jobs/{id}/counts", Tags: []string{"Charts and maps"},
 		Summary: "Compare traffic counts with a job",
-		Description: described + " The answer has the GEH statistic of each count, √(2(m−c)²/(m+c)) of the flows m and c in vehicles per hour, the " +
-			"share below 5, and the root mean square error. Nothing is stored.",
+		Description: described + " The answer has the GEH statistic of each count, √(2(m−c)²/(m+c)) of the flows m and c in vehicles per " +
+			"hour, the share below 5, and the root mean square error. Nothing is stored.",
 		MaxBodyBytes: calibration.MaxBytes,
 		Errors:       []int{http.StatusRequestTimeout, http.StatusNotFound, http.StatusConflict, http.StatusRequestEntityTooLarge},
 	}
@@ -215,7 +215,8 @@ func (f *Function) findEdges(ctx context.Context, j job.Job, c *calibration.Comp
 
 // notLoops are files of every run that detectors write nothing into.
 var notLoops = []string{
-	simulation.LogFile, simulation.SummaryFile, simulation.EdgeColumnsFile, simulation.KeptFile, simulation.ConvergenceFile, simulation.ChecksumFile,
+	simulation.LogFile, simulation.SummaryFile, simulation.EdgeColumnsFile, simulation.KeptFile, simulation.ConvergenceFile,
+	simulation.ChecksumFile,
 }
 
 // mayHaveLoops reports whether a file may be the output of induction loops: it has no role and can be read.

@@ -16,10 +16,11 @@ import (
 
 // counted is what a run has left of its edges and loops, as SUMO writes it.
 var counted = map[string]string{
-	"edgedata.xml.gz": `<meandata><interval begin="0.00" end="1800.00"><edge id="e" sampledSeconds="1" entered="250" departed="100"/></interval>` +
+	"edgedata.xml.gz": `<meandata><interval begin="0.00" end="1800.00"><edge id="e" entered="250" departed="100"/></interval>` +
 		`<interval begin="1800.00" end="3400.00"><edge id="e" sampledSeconds="1" entered="240" departed="10"/></interval></meandata>`,
-	"det/loops.xml": `<detector><interval begin="0.00" end="900.00" id="d_0" nVehContrib="60"/><interval begin="0.00" end="900.00" id="d_1" nVehContrib="40"/></detector>`,
-	"other.xml":     `<tripinfos/>`, "notes.txt": "no XML",
+	"det/loops.xml": `<detector><interval begin="0.00" end="900.00" id="d_0" nVehContrib="60"/>` +
+		`<interval begin="0.00" end="900.00" id="d_1" nVehContrib="40"/></detector>`,
+	"other.xml": `<tripinfos/>`, "notes.txt": "no XML",
 }
 
 func TestCountsAreComparedWithARun(t *testing.T) {

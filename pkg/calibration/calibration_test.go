@@ -85,22 +85,46 @@ func TestFaultsOfCountsNameTheirLines(t *testing.T) {
 		code problem.Code
 		want []string // the faults, or what the sentence says
 	}{
-		"nothing":              {"", problem.Invalid, []string{"is empty"}},
-		"no counts":            {"edge,hour,count\n", problem.Invalid, []string{"no counts below"}},
-		"no place":             {"id,hour,count\nx,1,1\n", problem.Invalid, []string{"line 1: there is no column detector or edge."}},
-		"two times":            {"edge,hour,begin,end,count\n", problem.Invalid, []string{"line 1: there must be either begin and end, or hour."}},
-		"half a time":          {"edge,begin,count\n", problem.Invalid, []string{"line 1: begin and end belong together."}},
-		"count and flow":       {"edge,hour,count,flow\n", problem.Invalid, []string{"line 1: there must be either count or flow."}},
-		"a column twice":       {"edge,hour,hour,count\n", problem.Invalid, []string{"line 1: the column hour is there twice."}},
-		"too many places":      {"detector,begin,end,count\n" + strings.ReplaceAll(many(MaxRows/2), "e,", "e f g,"), problem.TooLarge, []string{"more than 20000"}},
-		"an unfinished quote":  {"edge,hour,count\ne,0,1\n\"e,1,1\n", problem.Invalid, []string{"not CSV"}},
-		"too many":             {"edge,begin,end,count\n" + many(MaxRows+1), problem.TooLarge, []string{"more than 20000"}},
-		"a place of both":      {"edge,detector,hour,count\ne,d,0,1\n", problem.Invalid, []string{"line 2: must name a detector or an edge, and not both."}},
-		"a lane twice":         {"detector,hour,count\nd d,0,1\n", problem.Invalid, []string{"line 2: names a place twice."}},
-		"a row twice":          {"detector,begin,end,count\na b,0,3600,1\nb a,0,1:0:0,2\n", problem.Invalid, []string{"line 3: has the same place and interval as line 2."}},
-		"each of several":      {"edge,hour,count\ne,0,x\ne,1\ne,-1,1\ne,2,-5\ne,3,NaN\n", problem.Invalid, []string{`line 2: count must`, "line 3: has 2 columns where the first line has 3.", "line 4: hour must", "line 5: count must", "line 6: count must"}},
+		"nothing":   {"", problem.Invalid, []string{"is empty"}},
+		"no counts": {"edge,hour,count\n", problem.Invalid, []string{"no counts below"}},
+		"no place":  {"id,hour,count\nx,1,1\n", problem.Invalid, []string{"line 1: there is no column detector or edge."}},
+		"two times": {
+			"edge,hour,begin,end,count\n", problem.Invalid,
+			[]string{"line 1: there must be either begin and end, or hour."},
+		},
+		"half a time":    {"edge,begin,count\n", problem.Invalid, []string{"line 1: begin and end belong together."}},
+		"count and flow": {"edge,hour,count,flow\n", problem.Invalid, []string{"line 1: there must be either count or flow."}},
+		"a column twice": {"edge,hour,hour,count\n", problem.Invalid, []string{"line 1: the column hour is there twice."}},
+		"too many places": {
+			"detector,begin,end,count\n" + strings.ReplaceAll(many(MaxRows/2), "e,", "e f g,"), problem.TooLarge,
+			[]string{"more than 20000"},
+		},
+		"an unfinished quote": {"edge,hour,count\ne,0,1\n\"e,1,1\n", problem.Invalid, []string{"not CSV"}},
+		"too many":            {"edge,begin,end,count\n" + many(MaxRows+1), problem.TooLarge, []string{"more than 20000"}},
+		"a place of both": {
+			"edge,detector,hour,count\ne,d,0,1\n", problem.Invalid,
+			[]string{"line 2: must name a detector or an edge, and not both."},
+		},
+		"a lane twice": {"detector,hour,count\nd d,0,1\n", problem.Invalid, []string{"line 2: names a place twice."}},
+		"a row twice": {
+			"detector,begin,end,count\na b,0,3600,1\nb a,0,1:0:0,2\n", problem.Invalid,
+			[]string{"line 3: has the same place and interval as line 2."},
+		},
+		"each of several": {
+			"edge,hour,count\ne,0,x\ne,1\ne,-1,1\ne,2,-5\ne,3,NaN\n", problem.Invalid,
+			[]string{
+				"line 2: count must",
+				"line 3: has 2 columns where the first line has 3.",
+				"line 4: hour must",
+				"line 5: count must",
+				"line 6: count must",
+			},
+		},
 		"an interval backward": {"edge,begin,end,count\ne,60,0,1\n", problem.Invalid, []string{"line 2: end must be a second after"}},
-		"no time":              {"edge,begin,end,count\ne,noon,0,1\ne,0,9pm,1\n", problem.Invalid, []string{`line 2: begin must be a time in seconds, or as 07:30:00, unlike "noon".`, "line 3: end must"}},
+		"no time": {
+			"edge,begin,end,count\ne,noon,0,1\ne,0,9pm,1\n", problem.Invalid,
+			[]string{`line 2: begin must be a time in seconds, or as 07:30:00, unlike "noon".`, "line 3: end must"},
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

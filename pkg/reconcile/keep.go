@@ -33,8 +33,9 @@ const (
 	keptFaults = 10
 )
 
-// keeping is what becomes of results that are to be stored scenarios. Until that is known, the end of their job is not recorded: who sees it
-// succeed sees the scenario. Nothing is lost with it, since the engine then still reports the end, and the same zip is the same scenario.
+// keeping is what becomes of results that are to be stored scenarios. Until that is known, the end of their job is not recorded: who sees
+// it succeed sees the scenario. Nothing is lost with this process, since the engine goes on reporting an end that is not on record, and the
+// same zip is the same scenario.
 type keeping struct {
 	mu   sync.Mutex
 	jobs map[string]*kept
@@ -142,7 +143,8 @@ func (r *Reconciler) check(ctx context.Context, j job.Job, file job.ResultFile, 
 var refusals = []problem.Code{problem.ScenarioInvalid, problem.TooLarge, problem.Invalid, problem.NotFound, problem.Unsupported}
 
 func notKept(j job.Job, why string) string {
-	return fmt.Sprintf("The result was not kept as the scenario %.80q: %s It is %s among the job's results.", j.KeepAs(), why, simulation.KeptFile)
+	return fmt.Sprintf("The result was not kept as the scenario %.80q: %s It is %s among the job's results.", j.KeepAs(), why,
+		simulation.KeptFile)
 }
 
 func (r *Reconciler) store(ctx context.Context, j job.Job, file job.ResultFile) (scenario.Scenario, error) {

@@ -59,8 +59,8 @@ func assignment() (jobs *record, runs *engine, store *objects) {
 	}
 	jobs = &record{jobs: map[string]job.Job{"j": j}}
 	runs = &engine{runs: []job.Observation{{
-		JobID: "j", State: job.Succeeded, FinishedAt: &earlier, Results: []job.ResultFile{{Name: "kept.zip", Size: 3}, {Name: "log.txt", Size: 1}},
-		Warnings: []string{"of the run"},
+		JobID: "j", State: job.Succeeded, FinishedAt: &earlier, Warnings: []string{"of the run"},
+		Results: []job.ResultFile{{Name: "kept.zip", Size: 3}, {Name: "log.txt", Size: 1}},
 	}}}
 	return jobs, runs, &objects{content: map[string]string{"results/sumo-t/j/kept.zip": "zip"}}
 }
@@ -78,6 +78,11 @@ func runUntil(t *testing.T, r *reconcile.Reconciler, jobs *record) job.Job {
 	}
 	t.Fatal("the job does not end")
 	return job.Job{}
+}
+
+// notKept is the warning about a zip that was refused.
+func notKept(why string) string {
+	return `The result was not kept as the scenario "assigned": ` + why + ` It is kept.zip among the job's results.`
 }
 
 func (r *record) get(id string) job.Job {
@@ -98,12 +103,31 @@ func TestTheResultOfAToolBecomesAScenarioOrAWarning(t *testing.T) {
 		warning string
 		asked   int
 	}{
-		"accepted":           {want: "digest of zip", asked: 1},
-		"after failures":     {errs: []error{errUnreachable, problem.New(problem.Unavailable, "S3 is unreachable.")}, change: func(e *engine, _ *objects) { e.runs[0].FinishedAt = &later }, want: "digest of zip", asked: 3},
-		"invalid":            {errs: []error{invalid}, asked: 1, warning: `The result was not kept as the scenario "assigned": The scenario cannot be run. a.sumocfg:3: names no file. Second fault. It is kept.zip among the job's results.`},
-		"failing for long":   {errs: []error{errUnreachable}, asked: 1, warning: `The result was not kept as the scenario "assigned": The service failed to store it. Store it yourself. It is kept.zip among the job's results.`},
-		"nothing was left":   {change: func(e *engine, _ *objects) { e.runs[0].Results = e.runs[0].Results[1:] }, warning: `The tool has left nothing that could be kept as the scenario "assigned".`},
-		"the zip is missing": {change: func(_ *engine, o *objects) { o.content = nil }, warning: `The result was not kept as the scenario "assigned": There is no object results/sumo-t/j/kept.zip. It is kept.zip among the job's results.`},
+		"accepted": {want: "digest of zip", asked: 1},
+		"after failures": {
+			errs:   []error{errUnreachable, problem.New(problem.Unavailable, "S3 is unreachable.")},
+			change: func(e *engine, _ *objects) { e.runs[0].FinishedAt = &later },
+			want:   "digest of zip",
+			asked:  3,
+		},
+		"invalid": {
+			errs:    []error{invalid},
+			asked:   1,
+			warning: notKept(`The scenario cannot be run. a.sumocfg:3: names no file. Second fault.`),
+		},
+		"failing for long": {
+			errs:    []error{errUnreachable},
+			asked:   1,
+			warning: notKept(`The service failed to store it. Store it yourself.`),
+		},
+		"nothing was left": {
+			change:  func(e *engine, _ *objects) { e.runs[0].Results = e.runs[0].Results[1:] },
+			warning: `The tool has left nothing that could be kept as the scenario "assigned".`,
+		},
+		"the zip is missing": {
+			change:  func(_ *engine, o *objects) { o.content = nil },
+			warning: notKept(`There is no object results/sumo-t/j/kept.zip.`),
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

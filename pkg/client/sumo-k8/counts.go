@@ -87,7 +87,9 @@ func readCounts(name string) ([]byte, error) {
 func (a *app) counts(c client.Counts) {
 	rows := [][]string{{"PLACE", "FROM (s)", "TO (s)", "COUNTED (veh/h)", "SIMULATED (veh/h)", "GEH"}}
 	for _, r := range c.Rows {
-		row := []string{strings.Join(r.Places, " "), fmt.Sprintf("%g", r.Begin), fmt.Sprintf("%g", r.End), fmt.Sprintf("%.0f", r.Counted), "-", "-"}
+		row := []string{
+			strings.Join(r.Places, " "), fmt.Sprintf("%g", r.Begin), fmt.Sprintf("%g", r.End), fmt.Sprintf("%.0f", r.Counted), "-", "-",
+		}
 		if r.Modelled != nil && r.GEH != nil {
 			row[4], row[5] = fmt.Sprintf("%.0f", *r.Modelled), fmt.Sprintf("%.1f", *r.GEH)
 		}

@@ -16,7 +16,8 @@ import (
 // DrawCounts draws the flows of a run over those that were counted. Rows that cannot be compared are left out.
 func DrawCounts(w io.Writer, rows []calibration.Compared, o Options) error {
 	t := o.theme()
-	within, beyond := marks{theme: t, mark: mark{colour: t.palette[0]}}, marks{theme: t, mark: mark{shape: shapes[3], colour: t.palette[1], hollow: true}}
+	within := marks{theme: t, mark: mark{colour: t.palette[0]}}
+	beyond := marks{theme: t, mark: mark{shape: shapes[3], colour: t.palette[1], hollow: true}}
 	most := 10.0 // vehicles per hour
 	for _, r := range rows {
 		if r.Why != "" {

@@ -10,8 +10,8 @@ import (
 	"github.com/sumo-k8/sumo-k8/pkg/sumo/xml"
 )
 
-// ReadEdgeCounts passes an edgedata output to a comparison. What an edge counts are the vehicles that came onto it: SUMO's entered, from other
-// edges, and departed. routeSampler counts a route on each of its edges in the same way.
+// ReadEdgeCounts passes an edgedata output to a comparison. What an edge counts are the vehicles that came onto it: SUMO's entered, from
+// other edges, and departed. routeSampler counts a route on each of its edges in the same way.
 func ReadEdgeCounts(edgedata io.Reader, c *calibration.Comparison) error {
 	_, err := read(edgedata, func(e xml.Element) error {
 		switch string(e.Name) {
@@ -32,8 +32,8 @@ func ReadEdgeCounts(edgedata io.Reader, c *calibration.Comparison) error {
 	return err
 }
 
-// ReadLoopCounts passes the output of induction loops (E1) to a comparison: the vehicles that have passed them (nVehContrib). Any other file
-// is left after its first element.
+// ReadLoopCounts passes the output of induction loops (E1) to a comparison: the vehicles that have passed them (nVehContrib). Any other
+// file is left after its first element.
 func ReadLoopCounts(file io.Reader, c *calibration.Comparison) error {
 	_, err := read(file, func(e xml.Element) error {
 		if e.Depth == 1 && string(e.Name) != "detector" {

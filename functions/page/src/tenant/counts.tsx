@@ -75,7 +75,7 @@ async function compare(job: Job, file: File, signal: AbortSignal): Promise<Compa
 	const text = await file.text();
 	const request = { method: "POST", text, signal, headers: { "Content-Type": "text/csv" } };
 	const counts = (await (await send(`/jobs/${job.job_id}/counts`, request)).json()) as Schemas["Counts"];
-	const plot = await send(`/jobs/${job.job_id}/counts/scatter.svg?theme=${theme.value}`, request);
+	const plot = await send(`/jobs/${job.job_id}/counts/scatter.svg?theme=${theme.value}&height=700`, request);
 	return { name: file.name, counts, svg: URL.createObjectURL(await plot.blob()) };
 }
 
