@@ -148,11 +148,11 @@ func ReadReport(results *os.Root) Report {
 	return report
 }
 
-// alone reports whether no other SUMO of the run gets added outputs now, in which two would write. The lock lasts until SUMO, which inherits
-// it, has ended.
+// alone reports whether no other SUMO of the run gets added outputs now, in which two would write. The lock is this
+// process's, which becomes SUMO.
 func (r Rules) alone() bool {
 	fd, err := unix.Open(filepath.Join(r.Results, lockFile), unix.O_RDWR|unix.O_CREAT, 0o644) // without O_CLOEXEC
-	return err == nil && unix.Flock(fd, unix.LOCK_EX|unix.LOCK_NB) == nil
+	return err == nil && unix.FcntlFlock(uintptr(fd), unix.F_SETLK, &unix.Flock_t{Type: unix.F_WRLCK}) == nil
 }
 
 // Streams are the pipes of a run: the program's, by their inodes, and those for SUMO's lines, by their paths.

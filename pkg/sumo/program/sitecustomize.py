@@ -30,7 +30,7 @@ class Run:
         try:
             if self.lock is None:
                 self.lock = open(os.path.join(self.rules["results"], "added.lock"), "w")
-            fcntl.flock(self.lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.lockf(self.lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             return False
         return True

@@ -135,8 +135,8 @@ func byHand(t *testing.T, r Run, c simulation.Controller) map[string]string {
 	return made
 }
 
-// heading is the comment of SUMO's outputs, with the time and all options.
-var heading = regexp.MustCompile(`(?s)<!--.*?-->`)
+// measured is what differs between any two runs of SUMO: the comment with the time and all options, and how long each step took.
+var measured = regexp.MustCompile(`(?s)<!--.*?-->| duration="\d+"/>`)
 
 func filesOf(t *testing.T, folder string) map[string]string {
 	t.Helper()
@@ -144,7 +144,7 @@ func filesOf(t *testing.T, folder string) map[string]string {
 	err := fs.WalkDir(os.DirFS(folder), ".", func(name string, d fs.DirEntry, err error) error {
 		if err == nil && d.Type().IsRegular() {
 			text, err := os.ReadFile(filepath.Join(folder, name))
-			found[name] = heading.ReplaceAllString(string(text), "")
+			found[name] = measured.ReplaceAllString(string(text), "")
 			return err
 		}
 		return err
@@ -189,7 +189,7 @@ func TestAProgramGivesWhatItGivesByHand(t *testing.T) {
 					}
 				}
 				if got.Summary == nil {
-					t.Error("the run has no summary")
+					t.Errorf("the run has no summary; results %q\n%s", slices.Sorted(maps.Keys(made)), got.read(t, simulation.LogFile))
 				}
 			})
 		}

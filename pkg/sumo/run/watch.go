@@ -24,6 +24,8 @@ type watching struct {
 	sumo, errors pipe // SUMO's
 	readers      sync.WaitGroup
 
+	closing bool // libsumo's closing statistics come
+
 	mu    sync.Mutex
 	words []string // the last lines of the program's standard error
 }
@@ -136,8 +138,22 @@ func (w *watching) stdout(line string) {
 	if step, ok := iteration(line); ok && w.called.iterations > 0 {
 		w.mon.part(float64(step) / float64(w.called.iterations))
 	}
+	if w.called.libsumo && w.ofSUMO(line) {
+		w.mon.stdout(line)
+		return
+	}
 	w.log.line(programMark + line)
 }
+
+// ofSUMO reports whether a line of a program with libsumo is one of SUMO's: where it begins, or of its closing statistics.
+func (w *watching) ofSUMO(line string) bool {
+	ends := strings.HasPrefix(line, "Simulation ended at time: ")
+	w.closing = ends || w.closing && (strings.HasPrefix(line, " ") || strings.HasPrefix(line, "Reason: ") || statisticsHead.MatchString(line))
+	return w.closing || strings.HasPrefix(line, "Simulation version ")
+}
+
+// statisticsHead is a head in SUMO's closing statistics, such as "Statistics (avg of 16):".
+var statisticsHead = regexp.MustCompile(`^[A-Z][A-Za-z ]*( \(avg of \d+\))?:$`)
 
 // stderr takes a line of its standard error, into which libsumo writes too.
 func (w *watching) stderr(line string) {

@@ -12,7 +12,7 @@ for episode in range(5):
     waiting = 0
     for _ in range(60):
         traci.simulationStep()
-        waiting += sum(traci.lane.getWaitingTime(lane) for lane in traci.lane.getIDList())
+        waiting += sum(traci.vehicle.getWaitingTime(v) for v in traci.vehicle.getIDList())
     rewards.append(-waiting)
 traci.close()
 with open("rewards.txt", "w") as f:
