@@ -91,11 +91,20 @@ func TestControllersAndToolsRunAsJobs(t *testing.T) {
 		result       string
 		content      string
 	}{
-		"a controller":            {"controller", controller, "", "", "out/steps.txt", "steps with seed 7\n"},
-		"one with libsumo":        {"controller", `{"file": "control.py", "args": ["{seed}"], "interface": "libsumo"}`, "", "", "out/steps.txt", "with seed 7\n"},
-		"one that fails":          {"controller", `{"file": "broken.py"}`, simulation.ControllerError, "no signal B17", "", ""},
-		"a tool":                  {"tool", `{"name": "netconvert", "args": ["-s", "square.net.xml", "-o", "again.net.xml"]}`, "", "", "again.net.xml", "</net>"},
-		"a tool that has no such": {"tool", `{"name": "netconvert", "args": ["-s", "round.net.xml"]}`, simulation.ControllerError, "round.net.xml", "", ""},
+		"a controller": {"controller", controller, "", "", "out/steps.txt", "steps with seed 7\n"},
+		"one with libsumo": {
+			"controller", `{"file": "control.py", "args": ["{seed}"], "interface": "libsumo"}`,
+			"", "", "out/steps.txt", "with seed 7\n",
+		},
+		"one that fails": {"controller", `{"file": "broken.py"}`, simulation.ControllerError, "no signal B17", "", ""},
+		"a tool": {
+			"tool", `{"name": "netconvert", "args": ["-s", "square.net.xml", "-o", "again.net.xml"]}`,
+			"", "", "again.net.xml", "</net>",
+		},
+		"a tool that has no such": {
+			"tool", `{"name": "netconvert", "args": ["-s", "round.net.xml"]}`,
+			simulation.ControllerError, "round.net.xml", "", "",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
