@@ -35,7 +35,8 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	flags.StringVar(&s.ObjectStore, "objectstore", besideUs("objectstore"), "the object store's program")
 	flags.StringVar(&s.SumoRun, "sumo-run", besideUs("sumo-run"), "the sumo-run program")
 	sumo := flags.String("sumo", "", "`versions` of SUMO to install if they are missing: 1.20,1.22")
-	flags.BoolVar(&s.Controllers, "controllers", false, "run programs of scenarios, and tools of SUMO's, for tenants that may: CONTROLLERS=python")
+	flags.BoolVar(&s.Controllers, "controllers", false,
+		"run programs of scenarios, and tools of SUMO's, for tenants that may: CONTROLLERS=python")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}

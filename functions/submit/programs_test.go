@@ -104,7 +104,8 @@ func TestAJobRunsAProgramWhereItIsEnabledAndAllowed(t *testing.T) {
 		t.Errorf("%s with %s on %s (-want +got):\n%s", j.JobID, j.ConfigFile, j.Options.SumoVersion, diff)
 	}
 	tool := enabled.job(t, `, "tool": {"name": "netconvert", "args": ["-s", "square.net.xml"], "keep_as": "rebuilt"}`)
-	if diff := cmp.Diff(&simulation.Tool{Name: "netconvert", Args: []string{"-s", "square.net.xml"}, KeepAs: "rebuilt"}, tool.Options.Tool); diff != "" {
+	if diff := cmp.Diff(&simulation.Tool{Name: "netconvert", Args: []string{"-s", "square.net.xml"}, KeepAs: "rebuilt"},
+		tool.Options.Tool); diff != "" {
 		t.Errorf("the tool (-want +got):\n%s", diff)
 	}
 	for more, says := range map[string]string{

@@ -184,7 +184,8 @@ func (p Parts) submit() *submit.Function {
 	scenarios := p.scenarios()
 	jobs := &job.Intake{
 		Jobs: p.DB, NewID: newID, Now: time.Now, Changed: p.Changed, Trace: traceparent.Of,
-		Scenario: p.DB.Scenario, Config: scenarios.Config, ProgramConfig: scenarios.ProgramConfig, DrawSeed: func() int64 { return int64(mathrand.Int32()) },
+		Scenario: p.DB.Scenario, Config: scenarios.Config, ProgramConfig: scenarios.ProgramConfig,
+		DrawSeed:  func() int64 { return int64(mathrand.Int32()) },
 		NewSecret: delivery.NewSecret,
 		Versions:  p.offer(), Programs: cfg.Programs(), Admission: cfg.Admission(), Callbacks: p.callbacks(),
 		DefaultTimeout: cfg.DefaultTimeout, MaxTimeout: cfg.MaxTimeout,
@@ -205,7 +206,8 @@ func (p Parts) submit() *submit.Function {
 func (p Parts) status() *status.Function {
 	return &status.Function{
 		Jobs: p.DB, Studies: p.DB, Scenarios: p.DB, Webhooks: p.DB, Objects: p.Objects, Views: view.New(p.Objects), Limits: p.Config.Limits(),
-		Versions: p.offer(), Programs: p.Config.Programs(), LinkLifetime: p.Config.LinkLifetime, LinkSecret: p.linkSecret, PublicURL: p.Config.PublicURL, Now: time.Now,
+		Versions: p.offer(), Programs: p.Config.Programs(),
+		LinkLifetime: p.Config.LinkLifetime, LinkSecret: p.linkSecret, PublicURL: p.Config.PublicURL, Now: time.Now,
 	}
 }
 

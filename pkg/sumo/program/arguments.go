@@ -87,9 +87,8 @@ func readLong(first string, next *string) (found []argument, used int) {
 
 // readLetters reads -n value, -nvalue, -n=value, and flags of which several may share a dash.
 func readLetters(first string, next *string) (found []argument, used int) {
-	for i, letter := range first[1:] {
-		o := known(string(letter))
-		rest := first[1+i+len(string(letter)):]
+	for i := 1; i < len(first); i++ {
+		o, rest := known(first[i:i+1]), first[i+1:]
 		switch {
 		case o.Flag && (next == nil || strings.HasPrefix(*next, "-") || rest != ""):
 			found = append(found, argument{option: o, value: "true"})

@@ -44,7 +44,7 @@ func (s settings) addable() bool { return s.format != "parquet" }
 
 // adds reports whether the run asks SUMO for an output.
 func (r Run) adds(s settings, o simulation.Output) bool {
-	return !r.Options.Check && s.addable() && r.lacks(s, o)
+	return !r.Options.Check && r.Options.Tool == nil && s.addable() && r.lacks(s, o)
 }
 
 // added are the outputs that the run asks SUMO for.

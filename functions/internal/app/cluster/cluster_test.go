@@ -12,8 +12,9 @@ import (
 func TestProgramsHaveImagesAndNodesOfTheirOwn(t *testing.T) {
 	t.Parallel()
 	p, err := provisioner(config.Config{
-		S3Endpoint: "http://10.0.0.1:9000", SumoImages: map[string]string{"1.26": "a", "1.28": "b"}, ControllerImages: map[string]string{"1.28": "c-python"},
-		NodeSelector: map[string]string{"pool": "simulation"}, ControllerNodeSelector: map[string]string{"sumo-k8.io/controllers": "true"},
+		S3Endpoint: "http://10.0.0.1:9000", SumoImages: map[string]string{"1.26": "a", "1.28": "b"},
+		ControllerImages: map[string]string{"1.28": "c-python"},
+		NodeSelector:     map[string]string{"pool": "simulation"}, ControllerNodeSelector: map[string]string{"sumo-k8.io/controllers": "true"},
 	}, nil)
 	if err != nil {
 		t.Fatal(err)
@@ -25,7 +26,10 @@ func TestProgramsHaveImagesAndNodesOfTheirOwn(t *testing.T) {
 			t.Fatal(err)
 		}
 		found := ""
-		for _, part := range []string{"sumo-1-26-g", "sumo-1-28-g", "sumo-1-28-python-g", "c-python", "sumo-k8.io/controllers", `"pool":"simulation"`} {
+		for _, part := range []string{
+			"sumo-1-26-g", "sumo-1-28-g", "sumo-1-28-python-g", "c-python",
+			"sumo-k8.io/controllers", `"pool":"simulation"`,
+		} {
 			if strings.Contains(string(text), part) {
 				found += part + " "
 			}
