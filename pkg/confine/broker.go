@@ -15,11 +15,23 @@ import (
 
 // broker carries out the calls that a tree's filter leaves to the warden (seccomp_unotify(2)). It never lets a call go on whose meaning
 // lies in the program's memory, which another thread may change: it acts on its own copy.
+//
+// A signal whose handler does not restart calls interrupts one that the broker has not received yet: the program sees EINTR, though nothing
+// goes on behind it.
 type broker struct {
 	listener *os.File
 	warden   int // the process whose descendants may ask
 	ports    ports
+	// connected are the sockets that connect has made, as /proc shows them, and the ports to which they lead.
+	connected map[string]int
 }
+
+func newBroker(listener *os.File) *broker {
+	return &broker{listener: listener, warden: os.Getpid(), ports: ports{}, connected: map[string]int{}}
+}
+
+// mostConnected bounds how many connections are remembered.
+const mostConnected = 1024
 
 // notification, reply and newDescriptor are the kernel's struct seccomp_notif, seccomp_notif_resp and seccomp_notif_addfd.
 type (
@@ -260,6 +272,8 @@ func (b *broker) bind(n notification) error {
 		return err
 	case !a.local():
 		return unix.EADDRNOTAVAIL
+	case b.ports.has(a.inode) && (a.port == 0 || b.ports[a.port].inode == a.inode):
+		return nil // a signal has interrupted the call after it was carried out, and it comes again
 	}
 	return b.open(n, a)
 }
@@ -292,6 +306,8 @@ func (b *broker) connect(n notification) error {
 		return err
 	case !a.local():
 		return unix.ENETUNREACH
+	case b.connected[a.inode] == a.port && a.port > 0:
+		return nil // as with bind
 	}
 	if err := b.ports.forgetClosed(b.warden); err != nil {
 		return err
@@ -301,7 +317,18 @@ func (b *broker) connect(n notification) error {
 		return err
 	}
 	defer unix.Close(socket)
-	return b.replace(n, a, socket)
+	inode, err := inodeOf(socket)
+	if err != nil {
+		return err
+	}
+	if err := b.replace(n, a, socket); err != nil {
+		return err
+	}
+	if len(b.connected) >= mostConnected {
+		clear(b.connected)
+	}
+	b.connected[inode] = a.port
+	return nil
 }
 
 // replace puts a socket in the place of the program's own.

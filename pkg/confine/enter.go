@@ -117,8 +117,8 @@ const ownProcesses = 64
 // machine had at its start by this many. So it gets some, and the user's other programs keep most.
 const moreProcesses = 256
 
-// threadsEach is how many threads a tree with a user of its own may have for each process that it may have: more than the warden lets
-// live, so that it is the warden that ends the tree and says why.
+// threadsEach is how many threads a tree may have beside these for each process that it may have: more than the warden lets live, so that
+// it is the warden that ends the tree and says why.
 const threadsEach = 2
 
 // programFiles is how many descriptors each process of a tree may have.
@@ -150,10 +150,15 @@ func (o order) limit() error {
 	if o.Wall.Profile == Program {
 		err = errors.Join(err, set(unix.RLIMIT_NOFILE, programFiles))
 	}
+	own, more := ownProcesses, moreProcesses
+	if tree := o.Wall.Limits.Processes; tree > 0 {
+		own += threadsEach * tree
+		more = own
+	}
 	if o.Plan.User {
-		err = errors.Join(err, set(unix.RLIMIT_NPROC, uint64(ownProcesses+threadsEach*o.Wall.Limits.Processes)))
+		err = errors.Join(err, set(unix.RLIMIT_NPROC, uint64(own)))
 	} else if o.Threads > 0 && o.Plan != (simulation.Confinement{}) {
-		err = errors.Join(err, set(unix.RLIMIT_NPROC, uint64(o.Threads+moreProcesses)))
+		err = errors.Join(err, set(unix.RLIMIT_NPROC, uint64(o.Threads+more)))
 	}
 	return err
 }

@@ -81,6 +81,16 @@ for i, c in enumerate(clients):
 assert sorted(l.accept()[0].recv(1)[0] for _ in clients) == [0, 1, 2]
 l.close()
 
+# calls that come again, as after a signal, are carried out once
+l = socket.socket(); l.bind(("", 9003)); l.bind(("", 9003)); l.listen(); l.setblocking(False)
+s = socket.create_connection(("127.0.0.1", 9003)); s.connect(("127.0.0.1", 9003))
+accepted, _ = l.accept(); s.sendall(b"x"); select.select([accepted], [], [], 5); assert accepted.recv(1) == b"x"
+try:
+    l.accept(); raise SystemExit("connected twice")
+except BlockingIOError:
+    pass
+l.close()
+
 # listening without a port
 l = socket.socket(); l.listen(); assert l.getsockname()[1] > 0
 socket.create_connection(("127.0.0.1", l.getsockname()[1])); l.accept()

@@ -85,12 +85,16 @@ func listening() (p port, err error) {
 	if err != nil {
 		return port{}, err
 	}
+	p.number = name.(*unix.SockaddrInet4).Port
+	p.inode, err = inodeOf(p.socket)
+	return p, err
+}
+
+// inodeOf is how /proc shows a socket.
+func inodeOf(socket int) (string, error) {
 	var status unix.Stat_t
-	if err := unix.Fstat(p.socket, &status); err != nil {
-		return port{}, err
-	}
-	p.number, p.inode = name.(*unix.SockaddrInet4).Port, fmt.Sprintf("%s%d]", socketLink, status.Ino)
-	return p, nil
+	err := unix.Fstat(socket, &status)
+	return fmt.Sprintf("%s%d]", socketLink, status.Ino), err
 }
 
 // has reports whether a socket is one of these.

@@ -17,8 +17,8 @@ type task struct {
 	resident           int64 // bytes
 }
 
-// tasks are the processes that /proc shows.
-func tasks() ([]task, error) {
+// processes are the ids of those that /proc shows.
+func processes() ([]int, error) {
 	proc, err := os.Open("/proc")
 	if err != nil {
 		return nil, err
@@ -28,12 +28,25 @@ func tasks() ([]task, error) {
 	if err != nil {
 		return nil, err
 	}
-	var all []task
+	var pids []int
 	for _, name := range names {
 		if pid, err := strconv.Atoi(name); err == nil {
-			if t, err := taskOf(pid); err == nil { // it may have ended
-				all = append(all, t)
-			}
+			pids = append(pids, pid)
+		}
+	}
+	return pids, nil
+}
+
+// tasks are the processes that /proc shows.
+func tasks() ([]task, error) {
+	pids, err := processes()
+	if err != nil {
+		return nil, err
+	}
+	var all []task
+	for _, pid := range pids {
+		if t, err := taskOf(pid); err == nil { // it may have ended
+			all = append(all, t)
 		}
 	}
 	return all, nil

@@ -15,7 +15,7 @@ import (
 var interpreter = []string{
 	// files and folders
 	"chdir", "fchdir", "mkdir", "mkdirat", "rmdir", "unlink", "unlinkat", "rename", "renameat", "sendfile", "msync",
-	// children; what they become is the wall's own
+	// children. The warden counts them afterwards: were it asked about each, a signal would interrupt fork(2), which shells do not expect
 	"fork", "vfork", "wait4", "waitid", "close_range", "getpgid", "getpgrp", "setpgid", "getsid", "setsid", "rt_sigsuspend",
 	// waiting, pipes and sockets; a socket can be made by the rules below only
 	"pipe", "pipe2", "epoll_create", "epoll_create1", "epoll_ctl", "epoll_wait", "epoll_pwait", "eventfd", "eventfd2", "signalfd4",

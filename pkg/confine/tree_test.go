@@ -41,7 +41,7 @@ func newGrove(t testing.TB, abi int) grove {
 		t.Fatal(err)
 	}
 	g.wall = Wall{
-		Profile: Program, Program: python, LandlockABI: abi, Write: []string{g.run},
+		Profile: Program, Program: python, LandlockABI: abi, Write: []string{g.run}, Limits: Limits{Processes: 64},
 		Read: []string{python, "/usr/lib", "/lib", "/lib64", "/usr/bin/true", "/usr/bin/sleep", "/bin/sh", "/usr/bin/sh", "/usr/bin/dash"},
 	}
 	return g
@@ -201,7 +201,8 @@ func TestATreeThatCannotStart(t *testing.T) {
 	}
 	g.wall.Profile = "none"
 	_, _, err := StartTree(cmd, g.wall)
-	if !errors.Is(err, ErrUnconfined) || !strings.Contains(err.Error(), "system call filter") || strings.Count(err.Error(), "cannot confine") != 1 {
+	if !errors.Is(err, ErrUnconfined) || !strings.Contains(err.Error(), "system call filter") ||
+		strings.Count(err.Error(), "cannot confine") != 1 {
 		t.Errorf("got %v", err)
 	}
 }

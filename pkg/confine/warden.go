@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -124,7 +125,7 @@ func newWarden(text string) (*warden, beginning) {
 		return failed(err)
 	}
 	if listener != nil {
-		go (&broker{listener: listener, warden: os.Getpid(), ports: ports{}}).serve()
+		go newBroker(listener).serve()
 	}
 	return &warden{program: program, limits: e.Wall.Limits}, beginning{Held: held}
 }
@@ -208,20 +209,35 @@ func (w *warden) reap(all []task) {
 // that there is no child, there is no descendant.
 func (w *warden) killAll() {
 	for !w.childless() {
-		all, err := tasks()
-		alive := 0
-		for _, t := range descendants(os.Getpid(), all) {
-			if t.state != 'Z' && t.state != 'X' {
-				alive++
-				kill(t)
-			}
-		}
-		if err == nil && alive == 0 {
+		if alive, err := killDescendants(); err == nil && alive == 0 {
 			w.collect()
 			continue
 		}
 		time.Sleep(time.Millisecond)
 	}
+}
+
+// killDescendants kills the living descendants that it comes across, and returns their number. It kills each as soon as it has read it,
+// because many busy processes leave little time to this one. Of a process whose parent has a higher id it learns the next time.
+func killDescendants() (alive int, err error) {
+	pids, err := processes()
+	if err != nil {
+		return 0, err
+	}
+	slices.Sort(pids)
+	tree := map[int]bool{os.Getpid(): true}
+	for _, pid := range pids {
+		t, err := taskOf(pid)
+		if err != nil || !tree[t.parent] {
+			continue
+		}
+		tree[pid] = true
+		if t.state != 'Z' && t.state != 'X' {
+			alive++
+			kill(t)
+		}
+	}
+	return alive, nil
 }
 
 // kill ends a descendant of this process. Its id may meanwhile be that of another process unless it is a child, which only we collect.
