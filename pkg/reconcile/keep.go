@@ -155,7 +155,7 @@ func (r *Reconciler) store(ctx context.Context, j job.Job, file job.ResultFile) 
 	}
 	defer zip.Close()
 	owner := tenant.Tenant{ID: j.TenantID, Namespace: j.Namespace}
-	s, _, err := r.Intake.Accept(ctx, owner, ours{zip}, scenario.About{Name: scenario.PrintableName(j.KeepAs())})
+	s, _, err := r.Intake.Accept(ctx, owner, ours{zip}, scenario.About{Name: scenario.PrintableName(j.KeepAs()), Program: true})
 	return s, err
 }
 
