@@ -113,7 +113,8 @@ func byHand(t *testing.T, r Run, c simulation.Controller) map[string]string {
 		t.Fatal(err)
 	}
 	before := filesOf(t, folder)
-	cmd := exec.CommandContext(t.Context(), r.Python.Interpreter, append([]string{c.File}, simulation.Expand(c.Args, 0, "", "grid.sumocfg")...)...)
+	args := simulation.Expand(c.Args, 0, "", "grid.sumocfg")
+	cmd := exec.CommandContext(t.Context(), r.Python.Interpreter, append([]string{c.File}, args...)...)
 	cmd.Dir = folder
 	cmd.Env = []string{
 		"PATH=" + filepath.Join(r.Home, "bin"), "SUMO_HOME=" + r.Home, "PYTHONPATH=" + strings.Join(r.Python.Path, ":"),
