@@ -209,3 +209,40 @@ func TestAProgramGivesWhatItGivesByHand(t *testing.T) {
 		}
 	})
 }
+
+// SUMO reads options that stand as text, and names of files relative to the configuration that has them. So does the stand-in for SUMO.
+func TestOutputsOfAProgramsConfigurationAreKnown(t *testing.T) {
+	t.Parallel()
+	const text = `
+import traci
+traci.start(["sumo", "-c", "data/run.sumocfg"])
+while traci.simulation.getMinExpectedNumber() > 0:
+    traci.simulationStep()
+traci.close()
+`
+	sumotest.Each(t, func(t *testing.T, sumo release.Installation) {
+		f := road(t, "", oneVehicle)
+		f["control.py"], f["data/run.sumocfg"] = text, `<configuration><net-file value="../road.net.xml"/>
+			<route-files value="../road.rou.xml"/><tripinfo-output>
+				own.xml
+			</tripinfo-output><summary value="sums.xml"/></configuration>`
+		delete(f, "run.sumocfg")
+		r := newRunOf(t, sumo)
+		r.Python, r.Scenario = sumotest.Python(t, sumo.Version), zipped(t, f)
+		r.Options.Controller = &simulation.Controller{File: "city/control.py", Interface: simulation.TraCI}
+		got := result{r.Do(t.Context()), r}
+		if !got.Succeeded() {
+			t.Fatalf("%s: %s\n%s", got.Reason, got.Message, got.read(t, simulation.LogFile))
+		}
+		want := map[simulation.Output]string{
+			simulation.OutputTripinfo: "city/data/own.xml", simulation.OutputSummary: "city/data/sums.xml",
+			simulation.OutputStatistics: "statistics.xml",
+		}
+		if diff := cmp.Diff(want, got.Files); diff != "" {
+			t.Errorf("outputs (-want +got):\n%s\n%s", diff, got.read(t, simulation.LogFile))
+		}
+		if n, ok := got.Summary.Metric("mean_travel_time"); !ok || n <= 0 {
+			t.Errorf("a mean travel time of %v s, %v", n, ok)
+		}
+	})
+}

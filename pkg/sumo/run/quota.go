@@ -28,8 +28,12 @@ const hardMargin = 256 << 20
 // maxFiles is how many files a run may create: more than any scenario needs, and few enough to measure repeatedly.
 const maxFiles = 100 * maxOwnFiles
 
-// maxNesting is how deep folders may be nested: deeper than those of any scenario, and so that measuring does not take long.
-const maxNesting = 64
+// maxNesting is how deep folders may be nested, and maxFolderPath how long their paths may be, in bytes: more than those of any scenario, and
+// so that measuring does not take long, nor meets a path that is too long for the kernel.
+const (
+	maxNesting    = 64
+	maxFolderPath = 2000
+)
 
 // lookShare is the least ratio of the pause between two measurements to the duration of one.
 const lookShare = 20
@@ -48,7 +52,7 @@ func (e outputTooLarge) advice() string {
 		return fmt.Sprintf("A run may write at most %d files. Write the outputs to fewer files, or simulate a shorter interval.", maxFiles)
 	}
 	if e.usage.deep {
-		return fmt.Sprintf("A run may nest %d folders. Write the outputs to fewer of them.", maxNesting)
+		return fmt.Sprintf("A run may nest %d folders, with paths of %d bytes. Write the outputs to fewer of them.", maxNesting, maxFolderPath)
 	}
 	file := e.usage.largest
 	if file == "" {
@@ -64,7 +68,7 @@ type usage struct {
 	files   int    // with a name
 	largest string // path of the largest file, below its folder; empty for one without a name
 	most    int64  // bytes of that file
-	deep    bool   // some folders are nested deeper than maxNesting, and not counted
+	deep    bool   // some folders are deeper than they may be, and not counted
 }
 
 // child is what runs: SUMO, or a program with all that it has started.
@@ -131,16 +135,16 @@ func (r Run) usage(pids ...int) usage {
 			if err != nil {
 				return nil
 			}
+			if d.IsDir() && (strings.Count(name, "/") >= maxNesting || len(name) > maxFolderPath) {
+				u.deep = true
+				return fs.SkipDir
+			}
 			info, err := d.Info()
 			if err != nil {
 				return nil
 			}
 			r.open(root, name, info)
-			switch {
-			case d.IsDir() && strings.Count(name, "/") >= maxNesting:
-				u.deep = true
-				return fs.SkipDir
-			case d.Type().IsRegular():
+			if d.Type().IsRegular() {
 				u.files++
 				add(info, name)
 			}

@@ -112,9 +112,9 @@ def hidden():
 
 def deep():
     """Output below a path that is too long for the kernel, without end."""
-    for _ in range(200):
-        os.mkdir("d" * 50)
-        os.chdir("d" * 50)
+    for _ in range(30):
+        os.mkdir("d" * 255)
+        os.chdir("d" * 255)
     with open("big", "wb") as f:
         while True:
             f.write(bytes(1 << 20))
