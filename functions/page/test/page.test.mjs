@@ -301,9 +301,28 @@ describe("an engineer", () => {
 			await tab.go("#/jobs");
 			await tab.go(`#/jobs/${jobs[0].job_id}`);
 			await page.getByText("control.py --gain 0.4").waitFor();
+			assert.equal(await page.getByRole("link", { name: "Counts" }).count(), 1);
 			await page.getByRole("link", { name: "Edit and run" }).click();
 			assert.equal(await page.getByLabel("Program", { exact: true }).inputValue(), "control.py");
 			assert.equal(await page.getByLabel("Arguments").inputValue(), "--gain\n0.4");
+
+			// A tool leaves no summary, but may say how it converged.
+			await tab.page.unroute(`**/jobs/${jobs[0].job_id}`);
+			await tab.page.route(`**/jobs/${jobs[0].job_id}`, async (route) => {
+				const answer = await route.fetch();
+				const job = await answer.json();
+				job.options.tool = { name: "duaIterate", args: ["-n", "a net.xml"], keep_as: "assigned" };
+				job.result_files.files.push({ name: "convergence.json", size: 1 });
+				await route.fulfill({ response: answer, json: job });
+			});
+			await tab.page.route("**/plots/convergence.svg*", (route) => route.fulfill({ contentType: "image/svg+xml", body: '<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"/>' }));
+			await tab.go("#/jobs");
+			await tab.go(`#/jobs/${jobs[0].job_id}`);
+			await page.getByText('duaIterate -n "a net.xml"').waitFor();
+			await page.getByText("to be kept as assigned").waitFor();
+			assert.deepEqual(await page.getByRole("navigation", { name: "Views of this job" }).getByRole("link").allInnerTexts(), ["Log", "Plots", "Results", "Events"]);
+			await page.getByRole("link", { name: "Plots", exact: true }).click();
+			await page.getByRole("img", { name: /^Mean travel time and its change/ }).waitFor();
 		});
 		await withTab(await newTenant(), async (page) => {
 			await page.getByRole("link", { name: "Submit a job" }).first().click();
