@@ -116,8 +116,8 @@ func (r Run) programOf(root *os.Root, chosen scenario.Config) (calling, error) {
 	}
 	c := r.Options.Controller
 	if c.Interface == simulation.Libsumo && !hasLibsumo(r.Python.Path) {
-		return calling{}, problem.New(problem.ScenarioInvalid, "There is no libsumo for SUMO %s here: choose the interface traci, or another version.",
-			r.Version)
+		return calling{}, problem.New(problem.ScenarioInvalid, "There is no libsumo for SUMO %s here: "+
+			"choose the interface traci, or another version.", r.Version)
 	}
 	file := path.Clean(c.File)
 	if info, err := root.Stat(file); err != nil || !info.Mode().IsRegular() {
@@ -184,7 +184,8 @@ func (r Run) plantCopies(root *os.Root, folder string) (*planting, error) {
 	}
 	out := path.Join(folder, outFolder)
 	if info, err := run.Stat(out); err == nil && !info.IsDir() {
-		return nil, problem.New(problem.ScenarioInvalid, "The scenario has a file %s, where the folder of the program's results is: rename it.", out)
+		return nil, problem.New(problem.ScenarioInvalid, "The scenario has a file %s, "+
+			"where the folder of the program's results is: rename it.", out)
 	}
 	return p, run.MkdirAll(out, 0o755)
 }
@@ -473,7 +474,8 @@ func (r Run) finishProgram(chosen scenario.Config, s settings, f fate, called ca
 	f.broken = incomplete(r.Out, outputs)
 	reason, message := f.judgeProgram()
 	if len(f.broken) > 0 && reason == "" {
-		left.notes = append(left.notes, "These outputs are cut off, since the program ended before it closed SUMO: "+strings.Join(f.broken, ", ")+".")
+		left.notes = append(left.notes, "These outputs are cut off, since the program ended before it closed SUMO: "+
+			strings.Join(f.broken, ", ")+".")
 	}
 	summary := r.summarise(chosen, f, left.files)
 	if summary != nil {
@@ -537,8 +539,10 @@ func (f fate) judgeProgram() (simulation.Reason, string) {
 	switch {
 	case f.stop == simulation.OutputTooLarge, f.stop != "" && !ended:
 		return f.stop, f.stopMessage()
-	case errors.Is(f.broke, confine.ErrMemory), !ended && mentions("MemoryError", "bad_alloc", "Cannot allocate memory"), f.signal == syscall.SIGKILL:
-		return simulation.OutOfMemory, "The program and SUMO ran out of memory. Give the job more memory_gi, or make the scenario smaller." + f.where()
+	case errors.Is(f.broke, confine.ErrMemory), f.signal == syscall.SIGKILL,
+		!ended && mentions("MemoryError", "bad_alloc", "Cannot allocate memory"):
+		return simulation.OutOfMemory, "The program and SUMO ran out of memory. " +
+			"Give the job more memory_gi, or make the scenario smaller." + f.where()
 	case errors.Is(f.broke, confine.ErrProcesses):
 		return simulation.ControllerError, fmt.Sprintf("The program started more than %d processes.", maxProcesses)
 	case !ended && mentions("No space left on device", "Disk quota exceeded"):

@@ -23,11 +23,12 @@ func TestHowAProgramEnds(t *testing.T) {
 		reason  simulation.Reason
 		message string
 	}{
-		"without SUMO":   {text: "print('nothing to do')"},
-		"an exception":   {text: "raise KeyError('lane_7')", reason: simulation.ControllerError, message: "KeyError: 'lane_7'"},
-		"an exit code":   {text: "import sys\nsys.exit(3)", reason: simulation.ControllerError, message: "exit code 3"},
-		"a signal":       {text: "import os\nos.abort()", reason: simulation.ControllerError, message: "crashed"},
-		"a file outside": {text: "import traci\ntraci.start(['sumo', '-n', '/etc/passwd'])", reason: simulation.ControllerError, message: "outside the run"},
+		"without SUMO": {text: "print('nothing to do')"},
+		"an exception": {text: "raise KeyError('lane_7')", reason: simulation.ControllerError, message: "KeyError: 'lane_7'"},
+		"an exit code": {text: "import sys\nsys.exit(3)", reason: simulation.ControllerError, message: "exit code 3"},
+		"a signal":     {text: "import os\nos.abort()", reason: simulation.ControllerError, message: "crashed"},
+		"a file outside": {text: "import traci\ntraci.start(['sumo', '-n', '/etc/passwd'], numRetries=0)", reason: simulation.ControllerError,
+			message: "outside the run"},
 		"without end": {
 			text: "while True: pass", reason: simulation.DeadlineExceeded, message: "time limit",
 			change: func(r *Run) { r.Timeout = 4 * time.Second },
