@@ -14,7 +14,7 @@ import (
 // where they take a path, and by having no descriptors but its own.
 var interpreter = []string{
 	// files and folders
-	"chdir", "fchdir", "mkdir", "mkdirat", "rmdir", "unlink", "unlinkat", "rename", "renameat", "sendfile", "msync",
+	"chdir", "fchdir", "mkdir", "mkdirat", "rmdir", "unlink", "unlinkat", "rename", "renameat", "sendfile", "msync", "flock",
 	// children. The warden counts them afterwards: were it asked about each, a signal would interrupt fork(2), which shells do not expect
 	"fork", "vfork", "wait4", "waitid", "close_range", "getpgid", "getpgrp", "setpgid", "getsid", "setsid", "rt_sigsuspend",
 	// waiting, pipes and sockets; a socket can be made by the rules below only

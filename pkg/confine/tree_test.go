@@ -112,7 +112,7 @@ func TestPythonRunsInATree(t *testing.T) {
 	t.Parallel()
 	behindEachWall(t, func(t *testing.T, g grove) {
 		output, err := g.result(t, `
-import asyncio, ctypes, multiprocessing, os, shutil, subprocess, sys, tempfile, threading, zipfile, sqlite3, mmap
+import asyncio, ctypes, fcntl, multiprocessing, os, shutil, subprocess, sys, tempfile, threading, zipfile, sqlite3, mmap
 
 # files and folders
 os.makedirs("out/deep", exist_ok=True)
@@ -132,6 +132,13 @@ with tempfile.NamedTemporaryFile() as f: f.write(b"x")
 with zipfile.ZipFile("z.zip", "w") as z: z.write("c.txt")
 with sqlite3.connect("data.db") as db: db.execute("create table t (x)")
 with mmap.mmap(-1, 4096) as m: m[0] = 1
+with open("lock", "w") as mine, open("lock") as theirs:
+    fcntl.flock(mine, fcntl.LOCK_EX)
+    try:
+        fcntl.flock(theirs, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        sys.exit("the lock holds nobody")
+    except BlockingIOError:
+        pass
 
 # children
 assert subprocess.run(["true"]).returncode == 0

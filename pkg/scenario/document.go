@@ -3,7 +3,6 @@ package scenario
 import (
 	"bufio"
 	"bytes"
-	"errors"
 	"math"
 	"regexp"
 	"slices"
@@ -121,10 +120,7 @@ type documentReader struct {
 	recent [2]*word        // the words found last
 	lists  map[string]bool // of vehicle classes, that have been looked at
 
-	item string // config: the option to which text belongs
-	text []byte
-	cut  bool // text is only the beginning
-	line int
+	settings settingReader // of a configuration
 }
 
 // maxPathValue is the longest path that Linux takes; longer values of attributes can name no file.
@@ -162,8 +158,13 @@ func readDocument(r *bufio.Reader, isConfig bool, set *Setter, b *budget) (*docu
 	}
 	if isConfig || isConfigRoot(rootOf(head)) {
 		// Another configuration may name it as an input, so it is read as one too.
-		both := func(e xml.Element) error { return errors.Join(d.setting(e), d.element(e)) }
-		s = xml.Scanner{Element: both, Text: d.characters, End: d.closed, MaxValue: maxConfigValue}
+		both := func(e xml.Element) error {
+			d.root(e)
+			d.settings.element(e)
+			return d.element(e)
+		}
+		d.settings.set = d.set
+		s = xml.Scanner{Element: both, Text: d.settings.characters, End: d.settings.closed, MaxValue: maxConfigValue}
 	}
 	if set != nil {
 		element := s.Element
@@ -408,44 +409,18 @@ func (d *documentReader) departure(e xml.Element, attr string) {
 	}
 }
 
-// setting reads an element of a configuration as SUMO does: every element whose value or v attribute, or text, is not
-// empty sets the option of its name, at any depth.
-func (d *documentReader) setting(e xml.Element) error {
-	d.root(e)
-	d.item, d.line, d.text, d.cut = string(e.Name), e.Line, d.text[:0], false
-	for _, a := range e.Attrs {
-		if n := string(a.Name); n == "value" || n == "v" {
-			d.set(string(a.Value), a.Cut, a.Line)
-		}
-	}
-	return nil
-}
-
-func (d *documentReader) characters(run []byte) {
-	if d.cut = d.cut || len(d.text)+len(run) > maxConfigValue; !d.cut {
-		d.text = append(d.text, run...)
-	}
-}
-
-func (d *documentReader) closed([]byte) {
-	if d.item != "" && (d.cut || len(bytes.Trim(d.text, "\n\t ")) > 0) {
-		d.set(string(d.text), d.cut, d.line)
-		d.item, d.text = "", d.text[:0]
-	}
-}
-
-func (d *documentReader) set(value string, cut bool, line int) {
+func (d *documentReader) set(item, value string, cut bool, line int) {
 	if value == "" {
 		return
 	}
 	if cut {
-		d.hazard(line, "the value of "+d.item+" is too long")
+		d.hazard(line, "the value of "+item+" is too long")
 		return
 	}
-	if o := options()[d.item]; o != nil && o.name == "net-file" {
+	if o := options()[item]; o != nil && o.name == "net-file" {
 		d.doc.network = true
 	}
 	if d.take(len(value)) {
-		d.doc.settings = append(d.doc.settings, setting{d.item, value, line})
+		d.doc.settings = append(d.doc.settings, setting{item, value, line})
 	}
 }

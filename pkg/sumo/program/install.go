@@ -17,8 +17,8 @@ var site []byte
 // Folder stands for SUMO's in a run with a program.
 type Folder string
 
-// Install makes the folder, which stands for the installation at rules.Home. self is the program that calls Enter, and interpreter is Python,
-// which programs find by its usual names.
+// Install makes the folder, which stands for the installation at rules.Home. self is the program that calls Enter, and interpreter is
+// Python, which programs find by its usual names.
 func Install(folder, self, interpreter string, rules Rules) (Folder, error) {
 	f := Folder(folder)
 	if err := errors.Join(os.MkdirAll(f.Bin(), 0o755), os.MkdirAll(f.Python(), 0o755)); err != nil {

@@ -69,8 +69,8 @@ const (
 // validation are the options that may have SUMO ask the web for schemas.
 var validation = []string{"xml-validation", "xml-validation.net", "xml-validation.routes"}
 
-// Merge is what becomes of a program's arguments for SUMO. configuration returns what the configuration at a path sets, by SUMO's own names.
-// With shown, SUMO's lines go to the log of the run; alone says that no other SUMO of the run gets added outputs at this time.
+// Merge is what becomes of a program's arguments for SUMO. configuration returns what the configuration at a path sets; see
+// ReadConfiguration. With shown, SUMO's lines go to the log of the run; alone says that no other SUMO of the run gets added outputs now.
 func (r Rules) Merge(args []string, shown, alone bool, configuration func(path string) (map[string]string, error)) (Merged, error) {
 	given := readArguments(args)
 	given = slices.DeleteFunc(given, func(a argument) bool { return a.option.GUI })
@@ -207,7 +207,8 @@ func within(folder, name string) bool {
 // maxConfiguration bounds what is read of a configuration, in bytes: they list options.
 const maxConfiguration = 16 << 20
 
-// ReadConfiguration returns the options that a configuration sets, by SUMO's own names.
+// ReadConfiguration returns the options that a configuration sets, by SUMO's own names. Names of files are relative to the current folder
+// there.
 func ReadConfiguration(path string) (map[string]string, error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -219,17 +220,13 @@ func ReadConfiguration(path string) (map[string]string, error) {
 		return nil, fmt.Errorf("reading %s: %w", path, err)
 	}
 	set := map[string]string{}
-	s := xml.Scanner{Element: func(e xml.Element) error {
-		value, ok := e.Lookup("value")
-		if !ok {
-			value, ok = e.Lookup("v")
-		}
-		if ok {
-			set[known(string(e.Name)).Name] = string(value.Value)
-		}
-		return nil
-	}}
 	// SUMO says what is wrong with a file that it cannot read.
-	_ = s.Scan(io.LimitReader(plain, maxConfiguration))
+	_ = scenario.ReadSettings(io.LimitReader(plain, maxConfiguration), func(name, value string) {
+		o := known(name)
+		if value = strings.TrimSpace(value); o.File && value != "" && !filepath.IsAbs(value) {
+			value = filepath.Join(filepath.Dir(path), value)
+		}
+		set[o.Name] = value
+	})
 	return set, nil
 }

@@ -30,17 +30,20 @@ func TestMerge(t *testing.T) {
 		want     string
 		warnings int
 	}{
-		"plain":                 {args: "-c a.sumocfg", want: "-c a.sumocfg " + added},
-		"one file":              {args: "a.sumocfg", want: "--configuration-file=a.sumocfg " + added},
-		"one network":           {args: "a.net.xml.gz", want: "--net-file=a.net.xml.gz " + added},
-		"graphical":             {args: "-c a.sumocfg --start -Q --delay 100 -d 5 --window-size 3,4 -S", want: "-c a.sumocfg " + added},
-		"letters together":      {args: "-SQ -c a.sumocfg -vW", want: "-c a.sumocfg --verbose=true --no-warnings=true " + added},
-		"a flag with a value":   {args: "--no-step-log true -c a.sumocfg", want: "-c a.sumocfg " + added},
-		"the program's seed":    {args: "-c a.sumocfg --seed 3", want: "-c a.sumocfg " + added, warnings: 1},
-		"the same seed":         {args: "-c a.sumocfg --seed=7", want: "-c a.sumocfg " + added},
-		"its own output":        {args: "-c a.sumocfg --tripinfo mine.xml", want: "-c a.sumocfg --tripinfo mine.xml"},
-		"the configuration's":   {args: "-c a.sumocfg", config: map[string]string{"tripinfo-output": "mine.xml"}, want: "-c a.sumocfg"},
-		"as CSV":                {args: "-c a.sumocfg --output.format csv", want: "-c a.sumocfg --output.format csv " + strings.Replace(added, ".xml", ".csv", 1)},
+		"plain":               {args: "-c a.sumocfg", want: "-c a.sumocfg " + added},
+		"one file":            {args: "a.sumocfg", want: "--configuration-file=a.sumocfg " + added},
+		"one network":         {args: "a.net.xml.gz", want: "--net-file=a.net.xml.gz " + added},
+		"graphical":           {args: "-c a.sumocfg --start -Q --delay 100 -d 5 --window-size 3,4 -S", want: "-c a.sumocfg " + added},
+		"letters together":    {args: "-SQ -c a.sumocfg -vW", want: "-c a.sumocfg --verbose=true --no-warnings=true " + added},
+		"a flag with a value": {args: "--no-step-log true -c a.sumocfg", want: "-c a.sumocfg " + added},
+		"the program's seed":  {args: "-c a.sumocfg --seed 3", want: "-c a.sumocfg " + added, warnings: 1},
+		"the same seed":       {args: "-c a.sumocfg --seed=7", want: "-c a.sumocfg " + added},
+		"its own output":      {args: "-c a.sumocfg --tripinfo mine.xml", want: "-c a.sumocfg --tripinfo mine.xml"},
+		"the configuration's": {args: "-c a.sumocfg", config: map[string]string{"tripinfo-output": "mine.xml"}, want: "-c a.sumocfg"},
+		"as CSV": {
+			args: "-c a.sumocfg --output.format csv",
+			want: "-c a.sumocfg --output.format csv " + strings.Replace(added, ".xml", ".csv", 1),
+		},
 		"as Parquet":            {args: "-c a.sumocfg --output.format parquet", want: "-c a.sumocfg --output.format parquet"},
 		"schemas from the web":  {args: "-c a.sumocfg -X auto", want: "-c a.sumocfg --xml-validation=local " + added},
 		"unknown":               {args: "--from-the-future 3 -c a.sumocfg", want: "--from-the-future 3 -c a.sumocfg " + added},
@@ -83,8 +86,33 @@ func TestMergeRefusesFilesOutsideTheRun(t *testing.T) {
 		}
 	}
 	broken := errors.New("broken")
-	if _, err := rules.Merge([]string{"-c", "a"}, false, false, func(string) (map[string]string, error) { return nil, broken }); !errors.Is(err, broken) {
+	_, err = rules.Merge([]string{"-c", "a"}, false, false, func(string) (map[string]string, error) { return nil, broken })
+	if !errors.Is(err, broken) {
 		t.Errorf("got %v of an unreadable configuration", err)
+	}
+}
+
+func TestConfigurationsAreReadAsSUMODoes(t *testing.T) {
+	t.Parallel()
+	folder := t.TempDir()
+	name := filepath.Join(folder, "run.sumocfg")
+	err := os.WriteFile(name, []byte(`<configuration><input><net-file value="a.net.xml"/><r v="../b.rou.xml"/></input>
+		<output><tripinfo-output>
+			own.xml
+		</tripinfo-output><summary value="/abs/s.xml"/><output-prefix>p_</output-prefix><fcd-output value=""/></output></configuration>`), 0o644)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := ReadConfiguration(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := map[string]string{
+		"net-file": filepath.Join(folder, "a.net.xml"), "route-files": filepath.Join(folder, "../b.rou.xml"),
+		"tripinfo-output": filepath.Join(folder, "own.xml"), "summary-output": "/abs/s.xml", "output-prefix": "p_",
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
 

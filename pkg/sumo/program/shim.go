@@ -1,9 +1,9 @@
 // Package program lets a scenario's own program start SUMO as it would at a desk.
 //
-// A run makes a folder (see Install) that stands for SUMO's: its sumo and sumo-gui are links to the run's own binary, which called by such a
-// name (see Enter) merges the program's arguments with what the run asks of SUMO, and becomes SUMO. A module that Python loads at its start
-// does the same for libsumo and for TraCI's load. This is no wall, which package confine puts up: a program that goes around it only goes
-// without what the run adds.
+// A run makes a folder (see Install) that stands for SUMO's: its sumo and sumo-gui are links to the run's own binary, which called by
+// such a name (see Enter) merges the program's arguments with what the run asks of SUMO, and becomes SUMO. A module that Python loads at
+// its start does the same for libsumo and for TraCI's load. This is no wall, which package confine puts up: a program that goes around it
+// only goes without what the run adds.
 package program
 
 import (

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sumo-k8/sumo-k8/pkg/simulation"
 	"github.com/sumo-k8/sumo-k8/pkg/sumo/sumotest"
 	networks "github.com/sumo-k8/sumo-k8/test_networks"
 )
@@ -141,4 +142,51 @@ func oneChunk(b *testing.B, program string, data []byte, runs int) times {
 		b.Errorf("%d runs of %d", len(k.stored), runs)
 	}
 	return t
+}
+
+// steering steps through a simulation, and looks at each step as programs do. Its arguments are SUMO's.
+const steering = `
+import sys
+import traci
+traci.start(["sumo"] + sys.argv[1:])
+waiting = 0
+while traci.simulation.getMinExpectedNumber() > 0:
+    traci.simulationStep()
+    waiting += traci.simulation.getDepartedNumber()
+traci.close()
+`
+
+// BenchmarkController compares a run of a program that steers the network corridor, with all that belongs to a run, with the same program by
+// hand, which writes the same outputs. It reports their times in milliseconds and the run's as a multiple of the other's.
+func BenchmarkController(b *testing.B) {
+	sumo := sumotest.Newest(b)
+	for _, of := range []simulation.Interface{simulation.TraCI, simulation.Libsumo} {
+		b.Run(string(of), func(b *testing.B) {
+			var hand, run times
+			for range b.N {
+				r := newRunOf(b, sumo)
+				r.Python = sumotest.Python(b, sumo.Version)
+				r.Scenario = programZip(b, "corridor", map[string]string{"steering.py": steering})
+				c := simulation.Controller{File: "steering.py", Args: []string{"-c", "{config}"}, Interface: of}
+				cmd := handCommand(b, r, c, "corridor.sumocfg")
+				for _, o := range r.added(settings{}) {
+					cmd.Args = append(cmd.Args, "--"+ownOption(o), filepath.Join(outFolder, o.File()))
+				}
+				hand.add(taken(b, cmd))
+				r.Options.Controller = &c
+				before, began := children(b), time.Now()
+				if outcome := r.Do(b.Context()); !outcome.Succeeded() {
+					b.Fatalf("%s: %s", outcome.Reason, outcome.Message)
+				}
+				run.add(times{time.Since(began), children(b) - before})
+			}
+			b.ReportMetric(0, "ns/op")
+			for name, t := range map[string]times{"hand": hand, "run": run} {
+				b.ReportMetric(t.wall.Seconds()*1000/float64(b.N), name+"-ms/run")
+				b.ReportMetric(t.cpu.Seconds()*1000/float64(b.N), name+"-cpu-ms/run")
+			}
+			b.ReportMetric(run.wall.Seconds()/hand.wall.Seconds(), "of-hand")
+			b.ReportMetric(run.cpu.Seconds()/hand.cpu.Seconds(), "cpu-of-hand")
+		})
+	}
 }

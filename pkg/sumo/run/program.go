@@ -432,11 +432,9 @@ func (r Run) executeProgram(ctx context.Context, cmd *exec.Cmd, called calling, 
 	} else if err != nil && f.broke == nil && !errors.Is(err, exec.ErrWaitDelay) {
 		return fate{}, err
 	}
-	if f.stop == "" {
-		if u := r.usage(); r.over(u) {
-			stop(outputTooLarge{r.Output, u})
-			f.stopBy(ctx)
-		}
+	if u := r.usage(); r.over(u) && f.stop == "" {
+		stop(outputTooLarge{r.Output, u})
+		f.stopBy(ctx)
 	}
 	f.observed, f.words = w.mon.observed(), w.lastWords()
 	return f, nil
@@ -456,6 +454,9 @@ func (r Run) finishProgram(chosen scenario.Config, s settings, f fate, called ca
 	tool := r.Options.Tool
 	if tool != nil && tool.KeepAs != "" && f.code == 0 && f.signal == 0 && f.stop == "" {
 		f.writeErr = r.keepWhole()
+		if large, ok := errors.AsType[outputTooLarge](f.writeErr); ok {
+			f.stop, f.stopAdvice, f.writeErr = simulation.OutputTooLarge, large.advice(), nil
+		}
 	}
 	left, err := r.collect(s)
 	if err != nil {
@@ -539,12 +540,12 @@ func (f fate) judgeProgram() (simulation.Reason, string) {
 	switch {
 	case f.stop == simulation.OutputTooLarge, f.stop != "" && !ended:
 		return f.stop, f.stopMessage()
+	case errors.Is(f.broke, confine.ErrProcesses):
+		return simulation.ControllerError, fmt.Sprintf("The program started more than %d processes.", maxProcesses)
 	case errors.Is(f.broke, confine.ErrMemory), f.signal == syscall.SIGKILL,
 		!ended && mentions("MemoryError", "bad_alloc", "Cannot allocate memory"):
 		return simulation.OutOfMemory, "The program and SUMO ran out of memory. " +
 			"Give the job more memory_gi, or make the scenario smaller." + f.where()
-	case errors.Is(f.broke, confine.ErrProcesses):
-		return simulation.ControllerError, fmt.Sprintf("The program started more than %d processes.", maxProcesses)
 	case !ended && mentions("No space left on device", "Disk quota exceeded"):
 		return simulation.DiskFull, simulation.DiskFullMessage + f.where()
 	case f.signal == syscall.SIGXFSZ, !ended && mentions("File too large"):

@@ -1,6 +1,10 @@
 package run
 
 import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/sumo-k8/sumo-k8/pkg/simulation"
@@ -40,5 +44,55 @@ with open("shared.txt", "w") as f:
 	plain.Options.Controller = nil
 	if kept.name(plain) == kept.name(first) {
 		t.Error("a plain run gets a program's copy of the scenario")
+	}
+}
+
+// Each run has ports of its own, so that programs that write one down run side by side.
+func TestProgramsOfAChunkUseTheSamePort(t *testing.T) {
+	t.Parallel()
+	const text = `
+import subprocess, sys, time
+import traci
+sumo = subprocess.Popen(["sumo", "-n", "road.net.xml", "-r", "road.rou.xml", "--remote-port", "8813"])
+traci.init(8813)
+print("from", time.time())
+while traci.simulation.getMinExpectedNumber() > 0:
+    traci.simulationStep()
+time.sleep(4)
+print("until", time.time())
+traci.close()
+sys.exit(sumo.wait())
+`
+	f := road(t, "", oneVehicle)
+	f["control.py"] = text
+	c, k := chunkOf(t, zipped(t, f), 2, 2)
+	c.Common.Python = sumotest.Python(t, c.Common.Version)
+	for i := range c.List.Runs {
+		c.List.Runs[i].Options.Controller = &simulation.Controller{File: "city/control.py", Interface: simulation.TraCI}
+		c.List.Runs[i].Options.Outputs = []simulation.Output{simulation.OutputTripinfo, simulation.OutputEdgeData}
+	}
+	if outcome := k.do(c); !outcome.Succeeded() {
+		t.Fatalf("%s: %s", outcome.Reason, outcome.Message)
+	}
+	began, ended := 0.0, 0.0 // the last beginning and the first end
+	for run, files := range k.stored {
+		if outcome := files.outcome(t); !outcome.Succeeded() {
+			t.Fatalf("%s: %s: %s\n%s", run, outcome.Reason, outcome.Message, files[simulation.LogFile])
+		}
+		for line := range strings.Lines(files[simulation.LogFile]) {
+			var at float64
+			if n, _ := fmt.Sscanf(line, "program: from %f", &at); n == 1 {
+				began = max(began, at)
+			}
+			if n, _ := fmt.Sscanf(line, "program: until %f", &at); n == 1 && (ended == 0 || at < ended) {
+				ended = at
+			}
+		}
+		if files[simulation.EdgeColumnsFile] == "" || files["edgedata.xml.gz"] == "" {
+			t.Errorf("%s has the results %q", run, slices.Sorted(maps.Keys(files)))
+		}
+	}
+	if len(k.stored) != 2 || began == 0 || began > ended {
+		t.Errorf("%d runs, from %f until %f", len(k.stored), began, ended)
 	}
 }

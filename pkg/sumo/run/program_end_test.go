@@ -3,6 +3,7 @@ package run
 import (
 	"archive/zip"
 	"encoding/json"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"slices"
@@ -87,7 +88,8 @@ func TestAToolIsKeptAndSaysHowItConverges(t *testing.T) {
 		if err := json.Unmarshal([]byte(got.read(t, simulation.ConvergenceFile)), &c); err != nil {
 			t.Fatal(err)
 		}
-		if len(c.Iterations) != 3 || c.Iterations[0].MeanTravelTime <= 0 || c.Iterations[0].RelativeChange != nil || c.Iterations[1].RelativeChange == nil {
+		if len(c.Iterations) != 3 || c.Iterations[0].MeanTravelTime <= 0 || c.Iterations[0].RelativeChange != nil ||
+			c.Iterations[1].RelativeChange == nil {
 			t.Errorf("convergence %+v", c)
 		}
 		z, err := zip.OpenReader(filepath.Join(r.Out, simulation.KeptFile))
@@ -107,23 +109,69 @@ func TestAToolIsKeptAndSaysHowItConverges(t *testing.T) {
 	})
 }
 
+// gridFiles are inputs of tools on the network grid.
+var gridFiles = map[string]string{
+	"some.rou.xml": `<routes><route id="a" edges="A0A1 A1A2"/><route id="b" edges="A0B0 B0C0"/></routes>`,
+	"counts.xml":   `<data><interval id="i" begin="0" end="300"><edge id="A0A1" entered="5"/><edge id="B0C0" entered="3"/></interval></data>`,
+	"two.rou.xml": `<routes><vehicle id="a" depart="0"><route edges="A0A1 A1A2 A2A3"/></vehicle>
+		<vehicle id="b" depart="5"><route edges="A0B0 B0C0 C0D0"/></vehicle></routes>`,
+	"taz.add.xml": `<additional><taz id="1" edges="A0A1 A1A2"/><taz id="2" edges="C0D0 D0E0"/></additional>`,
+	"od.txt":      "$OR;D2\n0.00 1.00\n1.00\n1 2 10\n2 1 5\n",
+}
+
 func TestToolsOfEachKindRun(t *testing.T) {
 	t.Parallel()
-	for _, tool := range []simulation.Tool{
-		{Name: "netconvert", Args: []string{"-s", "grid.net.xml.gz", "-o", "{out}/again.net.xml"}},
-		{Name: "randomTrips", Args: []string{"-n", "grid.net.xml.gz", "-e", "20", "-o", "out/some.trips.xml", "--seed", "{seed}"}},
+	for name, tc := range map[string]struct {
+		args string
+		made string // into the only file
+		n    int    // times
+	}{
+		"netconvert":  {"-s grid.net.xml.gz -o {out}/again.net.xml --keep-edges.explicit A0A1,A1A2", `<edge id="A`, 2},
+		"randomTrips": {"-n grid.net.xml.gz -e 20 -o out/some.trips.xml --seed {seed}", "<trip ", 20},
+		"routeSampler": {
+			"-r some.rou.xml --edgedata-files counts.xml -o out/sampled.rou.xml --seed {seed}", "<vehicle ", 8,
+		},
+		"cutRoutes":          {"grid.net.xml.gz two.rou.xml --routes-output {out}/cut.rou.xml", "<vehicle ", 2},
+		"od2trips":           {"-n taz.add.xml -d od.txt -o out/od.trips.xml --seed {seed}", "<trip ", 15},
+		"marouter":           {"-n grid.net.xml.gz --additional-files taz.add.xml -m od.txt -o out/ma.rou.xml --max-iterations 2", "<flow ", 2},
+		"tlsCycleAdaptation": {"-n grid.net.xml.gz -r two.rou.xml -o {out}/cycle.add.xml", "<tlLogic ", 4},
+		"tlsCoordinator":     {"-n grid.net.xml.gz -r two.rou.xml -o {out}/coordinated.add.xml", "<tlLogic ", 4},
 	} {
-		t.Run(tool.Name, func(t *testing.T) {
+		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			r := programRun(t, sumotest.Newest(t), nil)
-			r.Options.Tool = &tool
+			r := programRun(t, sumotest.Newest(t), gridFiles)
+			r.Options.Tool = &simulation.Tool{Name: name, Args: strings.Fields(tc.args)}
 			got := result{r.Do(t.Context()), r}
 			if !got.Succeeded() {
 				t.Fatalf("%s: %s\n%s", got.Reason, got.Message, got.read(t, simulation.LogFile))
 			}
-			if made, _ := filepath.Glob(filepath.Join(r.Out, "out", "*.xml")); len(made) != 1 {
-				t.Errorf("made %q", made)
+			made, _ := filepath.Glob(filepath.Join(r.Out, "out", "*.xml"))
+			if len(made) != 1 {
+				t.Fatalf("made %q", made)
+			}
+			text, err := os.ReadFile(made[0])
+			if n := strings.Count(string(text), tc.made); err != nil || n != tc.n {
+				t.Errorf("%d times %s, want %d; %v\n%.2000s", n, tc.made, tc.n, err, text)
 			}
 		})
+	}
+}
+
+// What a tool keeps may be as large as what a run may write leaves.
+func TestWhatAToolKeepsIsBounded(t *testing.T) {
+	t.Parallel()
+	noise := make([]byte, 1<<20)
+	rand.NewChaCha8([32]byte{}).Read(noise)
+	r := programRun(t, sumotest.Newest(t), map[string]string{"noise": string(noise)})
+	r.Options.Tool = &simulation.Tool{Name: "randomTrips", Args: []string{"-n", "grid.net.xml.gz", "-e", "20"}, KeepAs: "trips"}
+	for limit, reason := range map[int64]simulation.Reason{8 << 20: "", 2 << 20: simulation.OutputTooLarge} {
+		r.Output = limit
+		got := result{r.Do(t.Context()), r}
+		if got.Reason != reason || reason != "" && !strings.Contains(got.Message, simulation.KeptFile) {
+			t.Errorf("with %d bytes: %q: %s", limit, got.Reason, got.Message)
+		}
+		if _, err := os.Stat(filepath.Join(r.Out, simulation.KeptFile)); (err == nil) != (reason == "") {
+			t.Errorf("with %d bytes, the kept file: %v", limit, err)
+		}
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
 
@@ -27,6 +28,9 @@ const hardMargin = 256 << 20
 // maxFiles is how many files a run may create: more than any scenario needs, and few enough to measure repeatedly.
 const maxFiles = 100 * maxOwnFiles
 
+// maxNesting is how deep folders may be nested: deeper than those of any scenario, and so that measuring does not take long.
+const maxNesting = 64
+
 // lookShare is the least ratio of the pause between two measurements to the duration of one.
 const lookShare = 20
 
@@ -43,6 +47,9 @@ func (e outputTooLarge) advice() string {
 	if e.usage.files > maxFiles {
 		return fmt.Sprintf("A run may write at most %d files. Write the outputs to fewer files, or simulate a shorter interval.", maxFiles)
 	}
+	if e.usage.deep {
+		return fmt.Sprintf("A run may nest %d folders. Write the outputs to fewer of them.", maxNesting)
+	}
 	file := e.usage.largest
 	if file == "" {
 		file = "a file without a name"
@@ -57,6 +64,7 @@ type usage struct {
 	files   int    // with a name
 	largest string // path of the largest file, below its folder; empty for one without a name
 	most    int64  // bytes of that file
+	deep    bool   // some folders are nested deeper than maxNesting, and not counted
 }
 
 // child is what runs: SUMO, or a program with all that it has started.
@@ -88,19 +96,22 @@ func (r Run) keepQuota(child child, exceed func(error)) {
 		if r.over(u) {
 			exceed(outputTooLarge{r.Output, u})
 		}
-		if u.bytes > r.fileLimit()+hardMargin || u.files > 2*maxFiles {
+		if u.bytes > r.fileLimit()+hardMargin || u.files > 2*maxFiles || u.deep {
 			child.Kill()
 		}
 		pause = max(quotaEvery, lookShare*time.Since(began))
 	}
 }
 
-func (r Run) over(u usage) bool { return r.Output > 0 && (u.bytes > r.Output || u.files > maxFiles) }
+func (r Run) over(u usage) bool {
+	return r.Output > 0 && (u.bytes > r.Output || u.files > maxFiles || u.deep)
+}
 
 // blockSize is the unit of stat(2)'s blocks, whatever the file system's own is.
 const blockSize = 512
 
-// usage adds up the files in the run's folders and the unlinked files that processes have open, which occupy the disk until they are closed.
+// usage adds up the files in the run's folders and the unlinked files that processes have open, which occupy the disk until they are
+// closed.
 func (r Run) usage(pids ...int) usage {
 	var u usage
 	add := func(info fs.FileInfo, name string) {
@@ -111,19 +122,31 @@ func (r Run) usage(pids ...int) usage {
 		}
 	}
 	for _, folder := range r.writable() {
-		root := filepath.Join(r.Work, folder)
-		// Unreadable entries have just been renamed, or are not ours to count.
-		_ = filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
-			if err != nil || !d.Type().IsRegular() {
+		root, err := os.OpenRoot(filepath.Join(r.Work, folder))
+		if err != nil {
+			continue
+		}
+		// Unreadable entries have just been renamed.
+		_ = fs.WalkDir(root.FS(), ".", func(name string, d fs.DirEntry, err error) error {
+			if err != nil {
 				return nil
 			}
-			u.files++
-			if info, err := d.Info(); err == nil {
-				name, _ := filepath.Rel(root, path)
+			info, err := d.Info()
+			if err != nil {
+				return nil
+			}
+			r.open(root, name, info)
+			switch {
+			case d.IsDir() && strings.Count(name, "/") >= maxNesting:
+				u.deep = true
+				return fs.SkipDir
+			case d.Type().IsRegular():
+				u.files++
 				add(info, name)
 			}
 			return nil
 		})
+		root.Close()
 	}
 	type file struct{ device, inode uint64 }
 	seen := map[file]bool{} // processes may share one
@@ -143,6 +166,18 @@ func (r Run) usage(pids ...int) usage {
 		}
 	}
 	return u
+}
+
+// open lets everybody read a file or folder that a program has made for itself, or for nobody: another user may store the results, and what
+// is in a folder that cannot be read does not count. The wall lets no program change modes.
+func (r Run) open(root *os.Root, name string, info fs.FileInfo) {
+	mode := fs.FileMode(0o444)
+	if info.IsDir() {
+		mode = 0o755
+	}
+	if has := info.Mode().Perm(); r.hasProgram() && (info.IsDir() || info.Mode().IsRegular()) && has&mode != mode {
+		_ = root.Chmod(name, has|mode) // it may have just been renamed
+	}
 }
 
 // sizeOf is what a file occupies, in bytes.

@@ -149,7 +149,11 @@ func (r Run) keepWhole() error {
 	if err != nil {
 		return err
 	}
-	z := zip.NewWriter(out)
+	bounded := io.Writer(out)
+	if r.Output > 0 {
+		bounded = &bounds{out, max(0, r.Output-r.usage().bytes), r.Output}
+	}
+	z := zip.NewWriter(bounded)
 	for _, file := range files {
 		if err = addFile(z, root, file); err != nil {
 			break
@@ -159,6 +163,20 @@ func (r Run) keepWhole() error {
 		return errors.Join(err, os.Remove(name))
 	}
 	return nil
+}
+
+// bounds lets as much of the zip pass as the run may still write.
+type bounds struct {
+	to          io.Writer
+	left, limit int64
+}
+
+func (b *bounds) Write(p []byte) (int, error) {
+	if int64(len(p)) > b.left {
+		return 0, outputTooLarge{b.limit, usage{largest: simulation.KeptFile, most: b.left + int64(len(p))}}
+	}
+	b.left -= int64(len(p))
+	return b.to.Write(p)
 }
 
 func addFile(z *zip.Writer, root *os.Root, name string) error {

@@ -62,10 +62,13 @@ func Python(t testing.TB, version string) release.Python {
 	return python
 }
 
+// All reports whether tests run with all versions.
+func All() bool { return os.Getenv(allVariable) != "" }
+
 // Versions returns the versions with which each change is tested: the oldest and the newest that run here, or all of them.
 func Versions() []string {
 	versions := here()
-	if os.Getenv(allVariable) == "" {
+	if !All() {
 		return []string{versions[0], versions[len(versions)-1]}
 	}
 	return versions
