@@ -91,15 +91,15 @@ architecture() {
 	fi
 }
 
-# check_pod VERSION IMAGE prints a pod that prints the generation of the image. Any node of its architecture will do.
+# check_pod NAME VERSION IMAGE prints a pod that prints the generation of the image. Any node of its architecture will do.
 check_pod() {
 	local arch
-	arch=$(architecture "$1")
+	arch=$(architecture "$2")
 	cat <<-END
 		apiVersion: v1
 		kind: Pod
 		metadata:
-		  name: check-sumo-${1//./-}
+		  name: $1
 		  namespace: sumo-k8
 		  labels: {app.kubernetes.io/part-of: sumo-k8, app.kubernetes.io/component: check-images}
 		spec:
@@ -108,7 +108,7 @@ check_pod() {
 		  nodeSelector: {${arch:+kubernetes.io/arch: $arch}}
 		  containers:
 		    - name: check
-		      image: $2
+		      image: $3
 		      imagePullPolicy: $(setting IMAGE_PULL_POLICY | grep . || echo IfNotPresent)
 		      command: [sumo-run, --print-generation]
 		      resources: {requests: {cpu: 10m, memory: 32Mi}, limits: {memory: 128Mi}}
@@ -122,28 +122,36 @@ check_pod() {
 	END
 }
 
-# check_images fails, before anything changes, if an image in SUMO_IMAGES is of another generation than this release's templates.
+# check_images fails, before anything changes, if an image in SUMO_IMAGES or CONTROLLER_IMAGES is of another generation than this
+# release's templates.
 check_images() {
-	local generation pair version name phase said deadline=$((SECONDS + patience)) pairs pods=(-n sumo-k8 -l app.kubernetes.io/component=check-images)
+	local generation setting suffix pairs pair check version image name phase said deadline=$((SECONDS + patience))
+	local checks=() pods=(-n sumo-k8 -l app.kubernetes.io/component=check-images)
 	generation=$(sed -n 's/^const Generation = //p' pkg/chunk/chunk.go)
-	IFS=, read -ra pairs <<<"$(setting SUMO_IMAGES)"
-	((${#pairs[@]} > 0)) || return 0
+	for setting in SUMO_IMAGES: CONTROLLER_IMAGES:-python; do
+		suffix=${setting#*:}
+		IFS=, read -ra pairs <<<"$(setting "${setting%%:*}")"
+		for pair in "${pairs[@]}"; do
+			version=${pair%%=*}
+			checks+=("check-sumo-${version//./-}$suffix $version ${pair#*=}")
+		done
+	done
+	((${#checks[@]} > 0)) || return 0
 	kubectl delete pods "${pods[@]}" --ignore-not-found --wait >/dev/null
-	for pair in "${pairs[@]}"; do check_pod "${pair%%=*}" "${pair#*=}"; done >"$work/check.yaml"
+	printf '%s\n' "${checks[@]}" | while read -r name version image; do check_pod "$name" "$version" "$image"; done >"$work/check.yaml"
 	kubectl create -f "$work/check.yaml" >/dev/null
-	for pair in "${pairs[@]}"; do
-		version=${pair%%=*} name=check-sumo-${pair%%=*}
-		name=${name//./-}
+	for check in "${checks[@]}"; do
+		read -r name version image <<<"$check"
 		while phase=$(kubectl -n sumo-k8 get pod "$name" -o 'jsonpath={.status.phase}'); [[ $phase != Succeeded && $phase != Failed ]]; do
 			if ((SECONDS >= deadline)); then
 				kubectl get "${pods[@]}" >&2 || true
-				fail "the image of SUMO $version, ${pair#*=}, was not started within $patience s. Nothing is changed; CHECK_IMAGES=no leaves out this check"
+				fail "the image of SUMO $version, $image, was not started within $patience s. Nothing is changed; CHECK_IMAGES=no leaves out this check"
 			fi
 			sleep 0.5
 		done
 		said=$(kubectl -n sumo-k8 logs "$name" 2>/dev/null || true)
 		[[ $said == "$generation" ]] ||
-			fail "the image of SUMO $version, ${pair#*=}, is not of this release. Nothing is changed; build and push it again: docs/production.md, \"Upgrade\""
+			fail "the image of SUMO $version, $image, is not of this release. Nothing is changed; build and push it again: docs/production.md, \"Upgrade\""
 	done
 	kubectl delete pods "${pods[@]}" --wait=false >/dev/null
 }

@@ -3,7 +3,11 @@ package main
 import (
 	"archive/zip"
 	"bytes"
+	"fmt"
 	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -11,6 +15,7 @@ import (
 	"github.com/sumo-k8/sumo-k8/pkg/job"
 	"github.com/sumo-k8/sumo-k8/pkg/rest"
 	"github.com/sumo-k8/sumo-k8/pkg/simulation"
+	"github.com/sumo-k8/sumo-k8/pkg/study"
 	"github.com/sumo-k8/sumo-k8/pkg/sumo/release"
 	"github.com/sumo-k8/sumo-k8/pkg/sumo/sumotest"
 	networks "github.com/sumo-k8/sumo-k8/test_networks"
@@ -31,28 +36,26 @@ with open("out/steps.txt", "w") as report:
     report.write("%d steps with seed %s\n" % (steps, sys.argv[1]))
 `
 
-// steered is square with two programs, of which one fails.
-func steered(t *testing.T) string {
+// zipped is a zip of files, and of those of another zip.
+func zipped(t *testing.T, others []byte, files map[string]string) string {
 	t.Helper()
-	data, err := networks.ReadyZip("square")
-	if err != nil {
-		t.Fatal(err)
-	}
-	from, err := zip.NewReader(bytes.NewReader(data), int64(len(data)))
-	if err != nil {
-		t.Fatal(err)
-	}
 	var file bytes.Buffer
 	to := zip.NewWriter(&file)
-	for _, f := range from.File {
-		if err := to.Copy(f); err != nil {
+	if others != nil {
+		from, err := zip.NewReader(bytes.NewReader(others), int64(len(others)))
+		if err != nil {
 			t.Fatal(err)
 		}
+		for _, f := range from.File {
+			if err := to.Copy(f); err != nil {
+				t.Fatal(err)
+			}
+		}
 	}
-	for name, text := range map[string]string{"control.py": steering, "broken.py": "raise ValueError('no signal B17')\n"} {
-		program, err := to.Create(name)
+	for name, text := range files {
+		f, err := to.Create(name)
 		if err == nil {
-			_, err = program.Write([]byte(text))
+			_, err = f.Write([]byte(text))
 		}
 		if err != nil {
 			t.Fatal(err)
@@ -64,8 +67,19 @@ func steered(t *testing.T) string {
 	return file.String()
 }
 
-func TestControllersAndToolsRunAsJobs(t *testing.T) {
-	t.Parallel()
+// steered is square with two programs, of which one fails.
+func steered(t *testing.T) string {
+	t.Helper()
+	data, err := networks.ReadyZip("square")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return zipped(t, data, map[string]string{"control.py": steering, "broken.py": "raise ValueError('no signal B17')\n"})
+}
+
+// withPrograms starts a service that runs controllers and tools.
+func withPrograms(t *testing.T) *service {
+	t.Helper()
 	sumotest.Python(t, release.Newest().Version)
 	settings, err := programs()
 	if err != nil {
@@ -73,6 +87,12 @@ func TestControllersAndToolsRunAsJobs(t *testing.T) {
 	}
 	settings.Controllers = true
 	s, _ := startWith(t, settings)
+	return s
+}
+
+func TestControllersAndToolsRunAsJobs(t *testing.T) {
+	t.Parallel()
+	s := withPrograms(t)
 	zip := steered(t)
 	fields := func(field, value string) [][2]string {
 		return [][2]string{
@@ -134,5 +154,59 @@ func TestControllersAndToolsRunAsJobs(t *testing.T) {
 				t.Errorf("%s has %q; the results are %+v", test.result, a.body, results.Files)
 			}
 		})
+	}
+}
+
+// TestAssignThenStudy makes demand, assigns it to routes and studies two variants: each step works on what the one before has kept.
+func TestAssignThenStudy(t *testing.T) {
+	t.Parallel()
+	s := withPrograms(t)
+	network := filepath.Join(t.TempDir(), "grid.net.xml")
+	made, err := sumotest.Command(t, sumotest.Newest(t), "netgenerate", "--grid", "--grid.number", "4", "-o", network).CombinedOutput()
+	if err != nil {
+		t.Fatalf("netgenerate: %v\n%s", err, made)
+	}
+	grid, err := os.ReadFile(network)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := s.register(t, `"controllers": true`)
+	// apply runs a tool on a scenario, and returns the job and the scenario that it keeps.
+	apply := func(source [2]string, tool string) (rest.Job, string) {
+		t.Helper()
+		var j rest.Job
+		c.post(t, [][2]string{
+			{"scenario_id", "grid"}, {"cpu_request", "1"}, {"memory_gi", "1"}, {"seed", "7"}, {"tool", tool}, source,
+		}).want(t, http.StatusOK).into(t, &j)
+		j = c.finish(t, j.JobID)
+		if j.Status != job.Succeeded || j.KeptScenario == "" || len(j.Warnings) > 0 {
+			t.Fatalf("%s ended %s (%s): %s; it keeps %q, with the warnings %q",
+				tool, j.Status, j.Reason, deref(j.Error), j.KeptScenario, j.Warnings)
+		}
+		return j, j.KeptScenario
+	}
+	// The configuration names the routes of the last iteration, which do not exist yet.
+	_, demand := apply([2]string{"@sumo_files", zipped(t, nil, map[string]string{
+		"grid.net.xml": string(grid),
+		"grid.sumocfg": `<configuration><net-file value="grid.net.xml"/><route-files value="002/od_002.rou.xml.gz"/></configuration>`,
+	})}, `{"name": "randomTrips", "keep_as": "demand", "args": ["-n", "grid.net.xml", "-e", "100", "-o", "od.trips.xml", "--seed", "{seed}"]}`)
+	assignment, assigned := apply([2]string{"scenario", demand},
+		`{"name": "duaIterate", "keep_as": "assigned", "args": ["-n", "grid.net.xml", "-t", "od.trips.xml", "-l", "3"]}`)
+	if assigned == demand {
+		t.Error("the assignment keeps what it was given")
+	}
+	var plots status.Plots
+	c.call(t, "GET", "/jobs/"+assignment.JobID+"/plots").want(t, http.StatusOK).into(t, &plots)
+	if !slices.ContainsFunc(plots.Plots, func(p status.PlotLink) bool { return p.Name == "convergence" }) {
+		t.Errorf("the assignment has the plots %+v", plots.Plots)
+	}
+
+	var asked rest.Study
+	c.sendJSON(t, "/studies", fmt.Sprintf(`{"name": "assigned", "replications": {"seeds": "1:2"}, "baseline": {"variant": "ours"}, "variants": [
+		{"name": "ours", "scenario": %q, "run": {"config_file": "grid.sumocfg"}},
+		{"name": "of the last iteration", "scenario": %q, "run": {"config_file": "002/iteration_002.sumocfg"}}
+	]}`, assigned, assigned)).want(t, http.StatusOK).into(t, &asked)
+	if ended := c.answered(t, asked.StudyID); ended.Status != study.Succeeded || ended.Runs.Succeeded != 4 {
+		t.Errorf("the study ended %+v", ended.StudySummary)
 	}
 }

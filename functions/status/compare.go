@@ -128,7 +128,7 @@ func comparedJob(j job.Job) ComparedJob {
 	case j.Imported != nil:
 		out.Message = "Job ran in the predecessor of this service, which kept no numbers."
 	case j.Summary == nil:
-		out.Message = "Job ended before SUMO wrote anything to summarise: " + j.Message
+		out.Message = "Job " + unsummarised(j)
 	case j.State != job.Succeeded:
 		out.Partial = true
 		out.Message = "Job has not completed successfully. Its numbers cover the run until it stopped: " + j.Message

@@ -104,6 +104,9 @@ func TestAToolThatIteratesHasAPlot(t *testing.T) {
 	if a := in.get(t, "/jobs/"+other+"/plots/convergence.svg"); a.Status != http.StatusNotFound {
 		t.Errorf("the plot of a plain run answers %d", a.Status)
 	}
+	if a := in.get(t, "/jobs/"+id+"/summary"); a.Status != http.StatusNotFound || !strings.Contains(string(a.Body), "ran the tool duaIterate") {
+		t.Errorf("the summary of a tool answers %d: %s", a.Status, a.Body)
+	}
 	var j rest.Job
 	in.get(t, "/jobs/"+id).Into(t, &j)
 	if j.KeptScenario != strings.Repeat("0", 64) {

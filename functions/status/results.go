@@ -305,6 +305,19 @@ type Summary struct {
 
 type summaryAnswer struct{ Body Summary }
 
+// unsummarised says why a finished job has no summary, as a sentence about it.
+func unsummarised(j job.Job) string {
+	switch {
+	case j.Options.Tool != nil:
+		return "ran the tool " + j.Options.Tool.Name + ", which leaves files and no summary."
+	case j.Options.Check:
+		return "was a check, which simulates nothing."
+	case j.State == job.Succeeded:
+		return "has no summary, because its program started no simulation."
+	}
+	return "ended before SUMO wrote anything to summarise: " + j.Message
+}
+
 func (f *Function) summary(ctx context.Context, in *jobRequest) (*summaryAnswer, error) {
 	j, err := f.Jobs.Job(ctx, rest.TenantOf(ctx).ID, in.ID)
 	switch {
@@ -315,7 +328,7 @@ func (f *Function) summary(ctx context.Context, in *jobRequest) (*summaryAnswer,
 	case j.Imported != nil:
 		return nil, problem.New(problem.NotFound, "%s", j.Elsewhere())
 	case j.Summary == nil:
-		return nil, problem.New(problem.NotFound, "Job %s ended before SUMO wrote anything to summarise: %s", in.ID, j.Message)
+		return nil, problem.New(problem.NotFound, "Job %s %s", in.ID, unsummarised(j))
 	}
 	out := Summary{JobID: j.ID, Status: j.State, Summary: *j.Summary}
 	if out.Metrics == nil {

@@ -69,7 +69,7 @@ type Config struct {
 
 	Controllers            string            `env:"CONTROLLERS" doc:"Whether jobs may run programs of their scenarios (controller) and tools of SUMO's (tool): python enables both, for tenants whose limit controllers is true; empty for neither. They run only where the machine confines them, whatever CONFINEMENT says."`
 	ControllerImages       map[string]string `env:"CONTROLLER_IMAGES" envKeyValSeparator:"=" doc:"Image with SUMO, Python and libsumo for each version of SUMO that runs them, with ENGINE=argo: 1.28=registry/sumo:1.28-python. Other versions refuse them."`
-	ControllerNodeSelector map[string]string `env:"CONTROLLER_NODE_SELECTOR" envKeyValSeparator:"=" doc:"Labels of the nodes that run them, besides those of NODE_SELECTOR: nodes whose kernel can confine a program that opens connections. Such as sumo-k8/controllers=true."`
+	ControllerNodeSelector map[string]string `env:"CONTROLLER_NODE_SELECTOR" envKeyValSeparator:"=" doc:"Labels of the nodes that run them, besides those of NODE_SELECTOR: nodes whose kernel can confine a program that opens connections. Such as sumo-k8.io/controllers=true."`
 
 	Confinement confine.Mode `env:"CONFINEMENT" doc:"Whether SUMO may run where the machine cannot restrict it to the run's own files and the system calls that it needs: require refuses, prefer runs it with what the machine offers and records what held, off does not confine it. Empty for require on one machine and prefer with ENGINE=argo, where the pod is a wall as well."`
 

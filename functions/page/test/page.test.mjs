@@ -301,9 +301,28 @@ describe("an engineer", () => {
 			await tab.go("#/jobs");
 			await tab.go(`#/jobs/${jobs[0].job_id}`);
 			await page.getByText("control.py --gain 0.4").waitFor();
+			assert.equal(await page.getByRole("link", { name: "Counts" }).count(), 1);
 			await page.getByRole("link", { name: "Edit and run" }).click();
 			assert.equal(await page.getByLabel("Program", { exact: true }).inputValue(), "control.py");
 			assert.equal(await page.getByLabel("Arguments").inputValue(), "--gain\n0.4");
+
+			// A tool leaves no summary, but may say how it converged.
+			await tab.page.unroute(`**/jobs/${jobs[0].job_id}`);
+			await tab.page.route(`**/jobs/${jobs[0].job_id}`, async (route) => {
+				const answer = await route.fetch();
+				const job = await answer.json();
+				job.options.tool = { name: "duaIterate", args: ["-n", "a net.xml"], keep_as: "assigned" };
+				job.result_files.files.push({ name: "convergence.json", size: 1 });
+				await route.fulfill({ response: answer, json: job });
+			});
+			await tab.page.route("**/plots/convergence.svg*", (route) => route.fulfill({ contentType: "image/svg+xml", body: '<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"/>' }));
+			await tab.go("#/jobs");
+			await tab.go(`#/jobs/${jobs[0].job_id}`);
+			await page.getByText('duaIterate -n "a net.xml"').waitFor();
+			await page.getByText("to be kept as assigned").waitFor();
+			assert.deepEqual(await page.getByRole("navigation", { name: "Views of this job" }).getByRole("link").allInnerTexts(), ["Log", "Plots", "Results", "Events"]);
+			await page.getByRole("link", { name: "Plots", exact: true }).click();
+			await page.getByRole("img", { name: /^Mean travel time and its change/ }).waitFor();
 		});
 		await withTab(await newTenant(), async (page) => {
 			await page.getByRole("link", { name: "Submit a job" }).first().click();
@@ -655,6 +674,39 @@ describe("an engineer", () => {
 		});
 	});
 
+	test("plans a study of a controller's arguments", async () => {
+		const tenant = await newTenant({ controllers: true });
+		await service.store(tenant, "square", { "control.py": "import traci\n" });
+		await withTab(tenant, async (page, tab) => {
+			await tab.go("#/studies/new");
+			await page.getByLabel("Scenario of variant 1").selectOption({ index: 1 });
+			const cost = page.getByLabel("What the study would be");
+			await cost.getByText("1 point × 10 replications = 10 runs").waitFor();
+			assert.equal(await page.getByLabel("Arguments").count(), 0, "SUMO alone has arguments");
+			await page.getByRole("button", { name: "Add an axis" }).click();
+			await page.getByLabel("Name of axis 1").fill("gain");
+			await page.getByLabel("Kind of axis 1").selectOption("Program argument");
+			await page.getByLabel("What axis 1 sets").fill("gain");
+			await page.getByLabel("Values of axis 1").fill("0.2, 0.4");
+			await page.locator(".field.faulty", { has: page.getByLabel("What axis 1 sets") }).getByText("there is none").waitFor();
+			await page.getByLabel("Program", { exact: true }).fill("other.py");
+			await page.locator(".field.faulty", { has: page.getByLabel("Program", { exact: true }) }).getByText("is not in the scenario").waitFor();
+			await page.getByLabel("Program", { exact: true }).fill("control.py");
+			await page.getByLabel("Interface").selectOption("libsumo");
+			await page.getByLabel("Arguments").fill("--gain\n0.1");
+			await cost.getByText("2 points × 10 replications = 20 runs").waitFor();
+			await assertAccessible(page);
+		});
+		const other = await newTenant();
+		await service.store(other, "square");
+		await withTab(other, async (page, tab) => {
+			await tab.go("#/studies/new");
+			await page.getByRole("button", { name: "Add an axis" }).click();
+			assert.equal(await page.getByLabel("Program").count(), 0, "a tenant that may not is offered programs");
+			assert.doesNotMatch(await page.getByLabel("Kind of axis 1").innerText(), /argument/);
+		});
+	});
+
 	test("sees which runs of a study are missing and why, and cancels one", async () => {
 		const tenant = await newTenant({ max_concurrent_jobs: 4 });
 		const scenario = await service.store(tenant, "square");
@@ -816,10 +868,11 @@ describe("every view", () => {
 	let ids;
 	let old;
 	let scenario;
+	let steered;
 	let study;
 
 	before(async () => {
-		tenant = await service.register("gallery", { max_concurrent_jobs: 2 });
+		tenant = await service.register("gallery", { max_concurrent_jobs: 2, controllers: true });
 		for (const [url, enabled] of [["https://localhost:1/planning/sumo-k8", true], ["https://localhost:1/archive", false]]) {
 			await service.call("POST", "/webhooks", { key: tenant.key, json: { url, enabled } });
 		}
@@ -831,6 +884,7 @@ describe("every view", () => {
 		]);
 		ids = jobs.map((j) => j.job_id);
 		scenario = await service.store(tenant, "square");
+		steered = await service.store(tenant, "square", { "control.py": "import traci\n" });
 		study = await service.study(tenant, {
 			name: "demand and patience",
 			variants: [{ name: "base", scenario }, { name: "endless", scenario, run: { step_length: 0.02, end: 100_000_000 } }],
@@ -892,6 +946,18 @@ describe("every view", () => {
 				await page.getByText("3 points × 10 replications = 30 runs").waitFor();
 				await page.getByLabel("Seeds", { exact: true }).fill("10:1");
 				await page.locator(".field.faulty").waitFor();
+			},
+		},
+		"new-study-controller": {
+			hash: () => `#/studies/new/${steered}`,
+			async ready(page) {
+				await page.getByLabel("Program", { exact: true }).fill("control.py");
+				await page.getByLabel("Arguments").fill("--gain\n0.4");
+				await page.getByRole("button", { name: "Add an axis" }).click();
+				await page.getByLabel("Name of axis 1").fill("gain");
+				await page.getByLabel("Kind of axis 1").selectOption("Program argument");
+				await page.getByLabel("What axis 1 sets").fill("gain");
+				await page.getByText("3 points × 10 replications = 30 runs").waitFor();
 			},
 		},
 		points: { hash: () => `#/studies/${study.study_id}`, ready: (page) => page.getByRole("link", { name: /^base, demand 2: [\d.]+ ±/ }).waitFor() },

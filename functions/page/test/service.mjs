@@ -6,11 +6,15 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
+import { strToU8, unzipSync, zipSync } from "fflate";
 
 export const root = fileURLToPath(new URL("../../../", import.meta.url));
 
 /** A scenario of test_networks, as bytes. */
 export const network = (path) => readFileSync(join(root, "test_networks", path));
+
+/** A zip with further files, as texts by their paths. */
+const withFiles = (zip, files) => zipSync({ ...unzipSync(zip), ...Object.fromEntries(Object.entries(files).map(([path, text]) => [path, strToU8(text)])) });
 
 const patience = 180_000; // milliseconds; on an idle machine everything takes a second or two
 
@@ -61,10 +65,10 @@ export async function startService(settings = {}) {
 			form.set("sumo_files", new Blob([network(`ready_to_use/${name}.zip`)]), `${name}.zip`);
 			return call("POST", "/jobs", { key: tenant.key, form });
 		},
-		/** The id of a ready network, stored as a scenario. */
-		async store(tenant, name) {
+		/** The id of a ready network, stored as a scenario, with these files in addition. */
+		async store(tenant, name, files = {}) {
 			const headers = { Authorization: `Bearer ${tenant.key}`, "Content-Type": "application/zip" };
-			const answer = await fetch(`${url}/scenarios?name=${name}`, { method: "POST", headers, body: network(`ready_to_use/${name}.zip`) });
+			const answer = await fetch(`${url}/scenarios?name=${name}`, { method: "POST", headers, body: withFiles(network(`ready_to_use/${name}.zip`), files) });
 			if (!answer.ok) throw new Error(`storing ${name}: ${answer.status} ${await answer.text()}`);
 			return (await answer.json()).id;
 		},

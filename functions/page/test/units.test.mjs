@@ -200,6 +200,10 @@ test("the form of a study makes the request that it shows", async () => {
 		dry_run: true,
 	});
 	assert.deepEqual(requestOf({ ...draft, how: "until", aim: "2.5", min: "", max: "40", of: "difference" }, false).replications, { until: { relative_half_width: 0.025, max: 40, of: "difference" } });
+	const controller = { file: " control.py ", interface: "libsumo", args: "--gain\n0.4\n\n" };
+	const steered = requestOf({ ...draft, axes: [{ name: "gain", kind: "arg", target: "gain", values: "0.2, 0.4" }], controller }, false);
+	assert.deepEqual(steered.run, { controller: { file: "control.py", interface: "libsumo", args: ["--gain", "0.4"] } });
+	assert.deepEqual(steered.axes, [{ name: "gain", set: "arg:gain", values: [0.2, 0.4] }]);
 	const faults = [{ location: "body.axes[0].values[1]", message: "is there twice" }, { location: "body.axes[10].values", message: "no" }];
 	assert.equal(faultAt(faults, "body.axes[0].values"), "is there twice");
 	assert.equal(faultAt(faults, "body.axes[1]"), undefined);

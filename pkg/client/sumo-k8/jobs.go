@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/spf13/cobra"
 
@@ -258,10 +259,10 @@ func (a *app) describe(j client.Job) {
 	}
 	add("SUMO", cmp.Or(j.SumoVersion, j.Options.SumoVersion))
 	if c := j.Options.Controller; c != nil {
-		add("controller", strings.Join(append([]string{c.File}, c.Args...), " ")+", by "+string(c.Interface))
+		add("controller", commandLine(c.File, c.Args)+", by "+string(c.Interface))
 	}
 	if t := j.Options.Tool; t != nil {
-		add("tool", strings.Join(append([]string{t.Name}, t.Args...), " "))
+		add("tool", commandLine(t.Name, t.Args))
 		add("keep as", t.KeepAs)
 	}
 	if j.Options.Check {
@@ -284,6 +285,18 @@ func (a *app) describe(j client.Job) {
 	a.table(rows)
 	a.problems(j.Problems)
 	a.warnings(j.Warnings)
+}
+
+// commandLine is a program with its arguments; those with blanks are in quotes.
+func commandLine(program string, args []string) string {
+	words := []string{program}
+	for _, arg := range args {
+		if arg == "" || strings.ContainsFunc(arg, unicode.IsSpace) {
+			arg = strconv.Quote(arg)
+		}
+		words = append(words, arg)
+	}
+	return strings.Join(words, " ")
 }
 
 // figures shows a run's figures, if there are any.

@@ -92,7 +92,8 @@ func (m *monitor) stdout(line string) {
 	}
 	text := strings.TrimSpace(line)
 	if rest, ok := strings.CutPrefix(text, "Simulation version "); ok {
-		version, begin, _ := strings.Cut(rest, " started with time: ")
+		started, begin, _ := strings.Cut(rest, " with time: ")
+		version, _, _ := strings.Cut(started, " started") // libsumo's says "started via libsumo"
 		m.seen.version = clean(version)
 		if t := number(strings.TrimSuffix(begin, ".")); t != nil {
 			m.seen.begin = *t

@@ -203,7 +203,10 @@ func TestAProgramGivesWhatItGivesByHand(t *testing.T) {
 					}
 				}
 				if got.Summary == nil {
-					t.Errorf("the run has no summary; results %q\n%s", slices.Sorted(maps.Keys(made)), got.read(t, simulation.LogFile))
+					t.Fatalf("the run has no summary; results %q\n%s", slices.Sorted(maps.Keys(made)), got.read(t, simulation.LogFile))
+				}
+				if version := got.Summary.SumoVersion; version != sumo.Version+".0" {
+					t.Errorf("the run is of SUMO %q", version)
 				}
 			})
 		}

@@ -28,8 +28,8 @@ const hardMargin = 256 << 20
 // maxFiles is how many files a run may create: more than any scenario needs, and few enough to measure repeatedly.
 const maxFiles = 100 * maxOwnFiles
 
-// maxNesting is how deep folders may be nested, and maxFolderPath how long their paths may be, in bytes: more than those of any scenario, and
-// so that measuring does not take long, nor meets a path that is too long for the kernel.
+// maxNesting is how deep folders may be nested, and maxFolderPath how long their paths may be, in bytes: more than those of any scenario,
+// and so that measuring does not take long, nor meets a path that is too long for the kernel.
 const (
 	maxNesting    = 64
 	maxFolderPath = 2000
@@ -52,7 +52,8 @@ func (e outputTooLarge) advice() string {
 		return fmt.Sprintf("A run may write at most %d files. Write the outputs to fewer files, or simulate a shorter interval.", maxFiles)
 	}
 	if e.usage.deep {
-		return fmt.Sprintf("A run may nest %d folders, with paths of %d bytes. Write the outputs to fewer of them.", maxNesting, maxFolderPath)
+		return fmt.Sprintf("A run may nest %d folders, with paths of %d bytes. Write the outputs to fewer of them.",
+			maxNesting, maxFolderPath)
 	}
 	file := e.usage.largest
 	if file == "" {

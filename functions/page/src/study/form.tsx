@@ -1,6 +1,7 @@
 // The form of a new study. While one types, the service says what the study would be, and what it would take.
 import { useEffect, useState } from "preact/hooks";
 import { call, type Fault, get, type Got, Problem, type Schemas } from "../api";
+import { ArgumentsField, type ControllerDraft, InterfaceField, ProgramField, useControllers } from "../controller";
 import { duration, metricName, plural, whole } from "../format";
 import { asProblem, useIntention, useLoad } from "../load";
 import { Card, Empty, Field, Loading, ProblemNotice, Title } from "../parts";
@@ -70,6 +71,7 @@ function Form({ scenarios, first }: { scenarios: Scenarios; first?: string }) {
 	const keyOf = useIntention();
 	const change = (to: Partial<Draft>) => setDraft((d) => ({ ...d, ...to }));
 	const { preview, asking } = usePreview(draft);
+	const programs = useControllers();
 	const content = JSON.stringify(requestOf(draft, false));
 	const problem = (refused?.of === content ? refused.problem : undefined) ?? preview?.problem;
 	const faults = problem?.faults ?? [];
@@ -96,13 +98,18 @@ function Form({ scenarios, first }: { scenarios: Scenarios; first?: string }) {
 	const decimal = { inputMode: "decimal" };
 	const numeric = { inputMode: "numeric" };
 	const lacking = missing(draft);
+	const controller = {
+		value: draft.controller,
+		set: (name: keyof ControllerDraft, value: string) => setDraft((d) => ({ ...d, controller: { ...d.controller, [name]: value } })),
+		fault: (name: keyof ControllerDraft) => fault(`run.controller.${name}`),
+	};
 
 	return (
 		<form class="submit study-form" onSubmit={(e) => void submit(e)}>
 			<Card title="Question">
 				<div class="one-line">{text("name", "Name", "name", "What the study asks, in your words.", { required: true, maxLength: 100 })}</div>
 				<Variants draft={draft} change={change} scenarios={scenarios} fault={fault} />
-				<Axes draft={draft} change={change} fault={fault} />
+				<Axes draft={draft} change={change} fault={fault} programs={programs} />
 			</Card>
 
 			<Card title="Replications">
@@ -168,6 +175,16 @@ function Form({ scenarios, first }: { scenarios: Scenarios; first?: string }) {
 				</label>
 			</Card>
 
+			{programs && (
+				<Card title="Controller">
+					<div class="grid">
+						<ProgramField {...controller} hint="Its path in the scenarios; empty for SUMO alone." />
+						{draft.controller.file.trim() && <InterfaceField {...controller} />}
+					</div>
+					{draft.controller.file.trim() && <ArgumentsField {...controller} />}
+				</Card>
+			)}
+
 			<Cost preview={preview} asking={asking} lacking={lacking} />
 			{problem && <Refusal problem={problem} faults={faults} draft={draft} />}
 			<div class="send">
@@ -224,9 +241,9 @@ function Variants({ draft, change, scenarios, fault }: Part & { scenarios: Scena
 	);
 }
 
-const hints: Record<AxisKind, string> = { field: "", option: "Name of SUMO's option: time-to-teleport", xml: "vtypes.add.xml#vType[@id='car']/@sigma" };
+const hints: Record<AxisKind, string> = { field: "", option: "Name of SUMO's option: time-to-teleport", arg: "Name of the controller's option: gain", xml: "vtypes.add.xml#vType[@id='car']/@sigma" };
 
-function Axes({ draft, change, fault }: Part) {
+function Axes({ draft, change, fault, programs }: Part & { programs: boolean }) {
 	const set = (i: number, to: Partial<AxisDraft>) => change({ axes: draft.axes.map((a, k) => (k === i ? { ...a, ...to } : a)) });
 	return (
 		<fieldset class="parts">
@@ -241,6 +258,7 @@ function Axes({ draft, change, fault }: Part) {
 							<select {...props} value={a.kind} onChange={(e) => set(i, { kind: e.currentTarget.value as AxisKind, target: e.currentTarget.value === "field" ? "scale" : "" })}>
 								<option value="field">Field of a run</option>
 								<option value="option">Option of SUMO</option>
+								{programs && <option value="arg">Program argument</option>}
 								<option value="xml">Attribute in a file</option>
 							</select>
 						)}
@@ -365,6 +383,7 @@ function Warnings({ points }: { points: Planned["points"] }) {
 function Refusal({ problem, faults, draft }: { problem: Problem; faults: Fault[]; draft: Draft }) {
 	const placed = [
 		"name", "replications", "metrics", "max_parallel", "on_failure", "combine", "run.begin", "run.end", "run.timeout_seconds",
+		"run.controller.file", "run.controller.interface", "run.controller.args",
 		...draft.variants.flatMap((_, i) => [`variants[${i}].name`, `variants[${i}].scenario`, `variants[${i}].run`]),
 		...draft.axes.flatMap((_, i) => [`axes[${i}].name`, `axes[${i}].set`, `axes[${i}].values`]),
 		"baseline.variant", ...draft.axes.map((a) => `baseline.values.${a.name.trim()}`),

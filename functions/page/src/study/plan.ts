@@ -1,5 +1,6 @@
 // The form of a new study as text, and the request that it makes.
 import type { Fault, Schemas } from "../api";
+import { type ControllerDraft, controllerOf } from "../controller";
 
 export type Plan = Schemas["Plan"];
 export type CreateStudy = Schemas["CreateStudyBody"];
@@ -9,7 +10,7 @@ export const axisFields = ["scale", "begin", "end", "step_length", "sumo_version
 /** Fields whose values are text, even if they look like numbers. */
 const textFields = new Set(["sumo_version", "config_file"]);
 
-export type AxisKind = "field" | "option" | "xml";
+export type AxisKind = "field" | "option" | "arg" | "xml";
 export type AxisDraft = { name: string; kind: AxisKind; target: string; values: string };
 export type VariantDraft = { name: string; scenario: string };
 
@@ -33,11 +34,13 @@ export type Draft = {
 	end: string;
 	timeout: string;
 	edgedata: boolean;
+	controller: ControllerDraft; // without a file, SUMO runs alone
 };
 
 export const blank: Draft = {
 	name: "", variants: [{ name: "base", scenario: "" }], axes: [], combine: "product", how: "seeds", seeds: "1:10", aim: "5", min: "5", max: "30", of: "mean",
 	baseline: "", fixed: [], metrics: ["mean_time_loss", "mean_travel_time"], maxParallel: "", stopShare: "", begin: "", end: "", timeout: "", edgedata: true,
+	controller: { file: "", interface: "traci", args: "" },
 };
 
 export const blankAxis = (): AxisDraft => ({ name: "demand", kind: "field", target: "scale", values: "0.8, 1, 1.2" });
@@ -112,6 +115,7 @@ export function requestOf(d: Draft, dryRun: boolean): CreateStudy {
 	if (d.end.trim()) run.end = numeric(d.end);
 	if (d.timeout.trim()) run.timeout_seconds = numeric(d.timeout);
 	if (d.edgedata) run.outputs = ["edgedata"];
+	if (d.controller.file.trim()) run.controller = controllerOf(d.controller);
 	const baseline = baselineOf(d);
 	return {
 		name: d.name.trim() || (dryRun ? "study" : ""),

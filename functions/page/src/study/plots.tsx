@@ -1,10 +1,10 @@
-// The plots that the service draws of a study, in the page's theme.
+// The plots that the service draws of a study.
 import type { ComponentChildren } from "preact";
-import { useEffect, useMemo, useState } from "preact/hooks";
-import { download, get, send } from "../api";
+import { useState } from "preact/hooks";
+import { get } from "../api";
+import { Drawn } from "../drawn";
 import { useLoad } from "../load";
-import { Action, Card, Empty, Loading, ProblemNotice } from "../parts";
-import { theme } from "../theme";
+import { Empty, Loading, ProblemNotice } from "../parts";
 import { Baselines } from "./comparison";
 import { addressOf, isOpen, type Live, type Study } from "./live";
 
@@ -45,43 +45,18 @@ export function PlotsOfStudy({ id, study, live, metric, choice }: { id: string; 
 			{list.data?.plots.length === 0 && <Empty>There are no plots yet.</Empty>}
 			<div>
 				{list.data?.plots.map((p) => (
-					<Plot key={p.name} id={id} name={p.name} title={p.title} options={options} file={`${study.name}-${p.name}`} open={open} seeds={study.seeds?.length ?? 0} />
+					<Drawn
+						key={p.name}
+						title={p.title}
+						alt={`${p.title}: the numbers are under Points and Comparison`}
+						address={addressOf(id, `/plots/${p.name}`)}
+						options={options}
+						file={`${study.name}-${p.name}`}
+						version={`${open} ${study.seeds?.length ?? 0}`}
+						interval={open ? interval : undefined}
+					/>
 				))}
 			</div>
 		</>
-	);
-}
-
-/** Whether a plot of the usual width would have letters too small to read. */
-const narrow = (): boolean => innerWidth <= 720;
-
-function Plot({ id, name, title, options, file, open, seeds }: { id: string; name: string; title: string; options: Record<string, string>; file: string; open: boolean; seeds: number }) {
-	const path = (kind: string, more: Record<string, string> = {}) => addressOf(id, `/plots/${name}.${kind}?${new URLSearchParams({ ...options, ...more })}`);
-	const address = path("svg", { theme: theme.value, width: narrow() ? "600" : "1200" });
-	const image = useLoad(
-		`${address} ${open} ${seeds}`,
-		async (signal) => (await send(address, { signal })).blob(),
-		() => (open ? interval : undefined),
-	);
-	const source = useMemo(() => image.data && URL.createObjectURL(image.data), [image.data]);
-	useEffect(() => () => source && URL.revokeObjectURL(source), [source]);
-	const plain = file.replace(/[^\p{L}\p{N}._-]+/gu, "-");
-	return (
-		<Card
-			title={title}
-			beside={
-				<span class="save">
-					{["svg", "png"].map((kind) => (
-						<Action key={kind} kind="quiet" label={`Save ${title} as ${kind.toUpperCase()}`} act={() => download(path(kind), `${plain}.${kind}`)}>
-							{kind.toUpperCase()}
-						</Action>
-					))}
-				</span>
-			}
-		>
-			{image.problem && <ProblemNotice problem={image.problem} retry={image.reload} />}
-			{image.loading && <Loading what="the plot" />}
-			{source && <img class="plot" src={source} alt={`${title}: the numbers are under Points and Comparison`} />}
-		</Card>
 	);
 }

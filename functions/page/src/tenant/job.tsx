@@ -2,6 +2,7 @@
 import type { ComponentChildren } from "preact";
 import { useState } from "preact/hooks";
 import { call, download, get, isFinished, type Job } from "../api";
+import { Drawn } from "../drawn";
 import { MapView } from "../map/view";
 import { useLoad } from "../load";
 import { Action, Card, Copy, Dialog, Elapsed, Faults, Loading, ProblemNotice, Progress, announce, StatePill, Tabs, Time, Title } from "../parts";
@@ -29,7 +30,7 @@ export function JobPage({ id, tab }: { id: string; tab: string }) {
 	const finished = isFinished(j.status);
 	const check = Boolean(j.options.check);
 	const views = viewsOf(j);
-	const shown = views.includes(tab) ? tab : j.imported ? "results" : check ? (finished ? "problems" : "log") : j.status === "SUCCEEDED" ? "summary" : "log";
+	const shown = views.includes(tab) ? tab : j.imported ? "results" : check ? (finished ? "problems" : "log") : j.status === "SUCCEEDED" && views.includes("summary") ? "summary" : "log";
 	return (
 		<>
 			<Title beside={<Actions job={j} changed={job.reload} />}>{j.scenario_id}</Title>
@@ -45,7 +46,7 @@ export function JobPage({ id, tab }: { id: string; tab: string }) {
 			{shown === "events" && <Events job={j} />}
 			{shown === "summary" && (finished ? <Summary job={j} /> : <NotYet what="The summary" />)}
 			{shown === "results" && (j.imported ? <Elsewhere job={j} /> : finished ? <Results job={j} /> : <NotYet what="The list of files" />)}
-			{shown === "plots" && (finished ? <Plots job={j} /> : <NotYet what="Plots" />)}
+			{shown === "plots" && (j.options.tool ? <Convergence job={j} /> : finished ? <Plots job={j} /> : <NotYet what="Plots" />)}
 			{shown === "map" && <MapView job={j} />}
 			{shown === "counts" && (finished ? <Counts job={j} /> : <NotYet what="The comparison with traffic counts" />)}
 		</>
@@ -54,7 +55,16 @@ export function JobPage({ id, tab }: { id: string; tab: string }) {
 
 function viewsOf(job: Job): string[] {
 	if (job.imported) return ["results"]; // its only event is the import
-	return job.options.check ? ["problems", "log", "events"] : ["summary", "log", "plots", "map", "counts", "results", "events"];
+	if (job.options.check) return ["problems", "log", "events"];
+	if (job.options.tool) return converged(job) ? ["log", "plots", "results", "events"] : ["log", "results", "events"];
+	return ["summary", "log", "plots", "map", "counts", "results", "events"];
+}
+
+/** Whether the tool of a job has left how it converged. */
+const converged = (job: Job): boolean => job.result_files?.files?.some((f) => f.name === "convergence.json") ?? false;
+
+function Convergence({ job }: { job: Job }) {
+	return <Drawn title="Convergence" alt="Mean travel time and its change in each iteration: the numbers are in convergence.json" address={`/jobs/${job.job_id}/plots/convergence`} file={`${job.scenario_id}-convergence`} />;
 }
 
 /** What SUMO said about a scenario that was only checked. */
@@ -133,6 +143,9 @@ function Actions({ job, changed }: { job: Job; changed: () => void }) {
 	);
 }
 
+/** A program with its arguments; those with blanks are in quotes. */
+const commandLine = (program: string, args: string[] | null | undefined): string => [program, ...(args ?? [])].map((a) => (/^\S+$/.test(a) ? a : JSON.stringify(a))).join(" ");
+
 function Facts({ job }: { job: Job }) {
 	const finished = isFinished(job.status);
 	return (
@@ -170,13 +183,13 @@ function Facts({ job }: { job: Job }) {
 				{job.options.check && <Fact name="Kind">A check: nothing is simulated</Fact>}
 				{job.options.controller && (
 					<Fact name="Controller">
-						<code>{[job.options.controller.file, ...(job.options.controller.args ?? [])].join(" ")}</code> by {job.options.controller.interface === "libsumo" ? "libsumo" : "TraCI"}
+						<code>{commandLine(job.options.controller.file, job.options.controller.args)}</code> by {job.options.controller.interface === "libsumo" ? "libsumo" : "TraCI"}
 					</Fact>
 				)}
 				{job.options.tool && (
 					<Fact name="Tool">
-						<code>{[job.options.tool.name, ...(job.options.tool.args ?? [])].join(" ")}</code>
-						{job.options.tool.keep_as && <>, kept as {job.options.tool.keep_as}</>}
+						<code>{commandLine(job.options.tool.name, job.options.tool.args)}</code>
+						{job.options.tool.keep_as && !job.kept_scenario && <>, to be kept as {job.options.tool.keep_as}</>}
 					</Fact>
 				)}
 				{job.imported && <Fact name="Kind">Run by the predecessor of this service</Fact>}

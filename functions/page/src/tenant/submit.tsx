@@ -1,6 +1,7 @@
 // Submission: drop a zip, choose options, and see each fault that the service finds next to what it concerns.
 import { useEffect, useRef, useState } from "preact/hooks";
 import { type Fault, get, type Got, type Job, Problem, type Schemas, upload } from "../api";
+import { ArgumentsField, argumentsOf, type ControllerDraft, controllerOf, InterfaceField, ProgramField, useControllers } from "../controller";
 import { bytes, dateTime, percent, plural } from "../format";
 import { asProblem, useIntention, useLoad } from "../load";
 import { Card, Empty, Faults, Field, Loading, ProblemNotice, Title } from "../parts";
@@ -54,11 +55,10 @@ const ofProgram: readonly string[] = ["program", "file", "interface", "tool", "a
 /** The tools of SUMO that may run. */
 const tools = ["duaIterate", "marouter", "routeSampler", "netconvert", "od2trips", "randomTrips", "cutRoutes", "tlsCycleAdaptation", "tlsCoordinator"] as const satisfies readonly Schemas["Tool"]["name"][];
 
-/** The object that says what runs: one argument on each line. */
+/** The object that says what runs. */
 function programOf(fields: Fields): Schemas["Controller"] | Schemas["Tool"] {
-	const args = fields.args.split("\n").filter((line) => line.trim() !== "");
-	if (fields.program === "tool") return { name: fields.tool as (typeof tools)[number], args, ...(fields.keep_as.trim() && { keep_as: fields.keep_as.trim() }) };
-	return { file: fields.file.trim(), args, interface: fields.interface as "traci" | "libsumo" };
+	if (fields.program === "controller") return controllerOf(fields);
+	return { name: fields.tool as (typeof tools)[number], args: argumentsOf(fields.args), ...(fields.keep_as.trim() && { keep_as: fields.keep_as.trim() }) };
 }
 
 /** Where a scenario comes from, and the form's field for it. */
@@ -117,7 +117,7 @@ function fieldsOf(job: Job): Fields {
 function Form({ original, given }: { original?: Job; given: Fields }) {
 	const [fields, setFields] = useState<Fields>(given);
 	const [ways, setWays] = useState<string[]>(original ? switches.map((s) => s.name).filter((name) => original.options[name]) : []);
-	const mine = useLoad("dashboard", (signal) => get<"/tenants/me/dashboard">("/tenants/me/dashboard", signal));
+	const programs = useControllers();
 	const [chosen, setChosen] = useState<string[]>(original ? (original.options.outputs ?? []) : ["edgedata"]);
 	const [file, setFile] = useState<File>();
 	const [source, setSource] = useState<Source>(given.scenario ? "stored" : "zip");
@@ -175,6 +175,11 @@ function Form({ original, given }: { original?: Job; given: Fields }) {
 	const own = new Set(Object.keys(blank).map((name) => `body.${name}`));
 	for (const name of programFaults) own.add(`body.${name}`);
 	const faultOfProgram = (...names: string[]) => names.map(faultOf).find(Boolean);
+	const controller = {
+		value: fields,
+		set,
+		fault: (name: keyof ControllerDraft) => (name === "args" ? faultOfProgram("controller.args", "tool.args") : faultOf(`controller.${name}`)),
+	};
 	const inScenario = problem?.faults.filter((f) => !own.has(f.location ?? "")) ?? [];
 	const text = (name: keyof Fields, label: string, hint?: string, more: Record<string, unknown> = {}) => (
 		<Field label={label} hint={hint} fault={faultOf(name)}>
@@ -244,7 +249,7 @@ function Form({ original, given }: { original?: Job; given: Fields }) {
 				</fieldset>
 			</Card>
 
-			{(mine.data?.controllers || fields.program) && (
+			{(programs || fields.program) && (
 				<Card title="Controller or tool">
 					<div class="grid">
 						<Field label="What runs" hint="A controller is a Python program in the scenario that steers SUMO." fault={faultOfProgram("controller", "tool")}>
@@ -258,17 +263,8 @@ function Form({ original, given }: { original?: Job; given: Fields }) {
 						</Field>
 						{fields.program === "controller" && (
 							<>
-								<Field label="Program" hint="Its path in the scenario." fault={faultOf("controller.file")}>
-									{(props) => <input {...props} name="file" required spellcheck={false} autocomplete="off" placeholder="control.py" value={fields.file} onInput={(e) => set("file", e.currentTarget.value)} />}
-								</Field>
-								<Field label="Interface" hint="How it speaks to SUMO." fault={faultOf("controller.interface")}>
-									{(props) => (
-										<select {...props} name="interface" value={fields.interface} onChange={(e) => set("interface", e.currentTarget.value)}>
-											<option value="traci">TraCI</option>
-											<option value="libsumo">libsumo</option>
-										</select>
-									)}
-								</Field>
+								<ProgramField {...controller} hint="Its path in the scenario." required />
+								<InterfaceField {...controller} />
 							</>
 						)}
 						{fields.program === "tool" && (
@@ -290,11 +286,7 @@ function Form({ original, given }: { original?: Job; given: Fields }) {
 							</>
 						)}
 					</div>
-					{fields.program && (
-						<Field label="Arguments" hint="One on each line. {seed}, {out} and {config} are filled in." fault={faultOfProgram("controller.args", "tool.args")}>
-							{(props) => <textarea {...props} name="args" rows={4} spellcheck={false} placeholder={"--gain\n0.4"} value={fields.args} onInput={(e) => set("args", e.currentTarget.value)} />}
-						</Field>
-					)}
+					{fields.program && <ArgumentsField {...controller} />}
 				</Card>
 			)}
 
