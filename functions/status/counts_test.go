@@ -104,7 +104,8 @@ func TestAToolThatIteratesHasAPlot(t *testing.T) {
 	if a := in.get(t, "/jobs/"+other+"/plots/convergence.svg"); a.Status != http.StatusNotFound {
 		t.Errorf("the plot of a plain run answers %d", a.Status)
 	}
-	if a := in.get(t, "/jobs/"+id+"/summary"); a.Status != http.StatusNotFound || !strings.Contains(string(a.Body), "ran the tool duaIterate") {
+	a = in.get(t, "/jobs/"+id+"/summary")
+	if a.Status != http.StatusNotFound || !strings.Contains(string(a.Body), "ran the tool duaIterate") {
 		t.Errorf("the summary of a tool answers %d: %s", a.Status, a.Body)
 	}
 	var j rest.Job

@@ -99,7 +99,7 @@ func (b builder) debian(ctx context.Context, r fromDebian) (string, error) {
 		return "", err
 	}
 	if r.holds != "" && !slices.ContainsFunc(packages, func(p string) bool { return strings.HasPrefix(p, r.holds) }) {
-		return "", fmt.Errorf("Debian %s has no %s: its packages are %s", r.suite, r.holds, strings.Join(packages, ", "))
+		return "", fmt.Errorf("no %[2]s in Debian %[1]s: its packages are %[3]s", r.suite, r.holds, strings.Join(packages, ", "))
 	}
 	if err := os.WriteFile(list, []byte(strings.Join(packages, "\n")+"\n"), 0o644); err != nil {
 		return "", err

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"archive/tar"
 	"errors"
 	"fmt"
@@ -219,7 +220,7 @@ func TestBytecodeIsTheSameEachTimeAndNamesFilesAsInTheImage(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if string(layers[0]) != string(layers[1]) {
+	if !bytes.Equal(layers[0], layers[1]) {
 		t.Error("the same modules give other bytes")
 	}
 	var names []string

@@ -16,9 +16,10 @@ import (
 )
 
 const (
-	// MaxBytes bounds a file of counts, and MaxRows its rows and the places that they name: some thousand places with a day's hours.
+	// MaxBytes bounds a file of counts.
 	MaxBytes = 4 << 20
-	MaxRows  = 20_000
+	// MaxRows bounds its rows and the places that they name: some thousand places with a day's hours.
+	MaxRows = 20_000
 	// maxPlaces bounds the detectors or edges that count together: more than a road has lanes.
 	maxPlaces = 50
 	// maxFlow in vehicles per hour is more than any road carries.

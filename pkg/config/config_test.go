@@ -48,7 +48,8 @@ func TestTheReadmeNamesEverySetting(t *testing.T) {
 
 func TestUnusableSettingsAreNamed(t *testing.T) {
 	for name, value := range map[string]string{
-		"MAX_UPLOAD_MIB": "0", "DEFAULT_TIMEOUT": "48h", "CONFINEMENT": "maybe", "CONTROLLERS": "ruby", "MAX_OUTPUT_MIB": "0", "LINK_LIFETIME": "-1s", "ENGINE": "steam",
+		"MAX_UPLOAD_MIB": "0", "DEFAULT_TIMEOUT": "48h", "CONFINEMENT": "maybe", "CONTROLLERS": "ruby", "MAX_OUTPUT_MIB": "0",
+		"LINK_LIFETIME": "-1s", "ENGINE": "steam",
 		"MAX_QUEUED_JOBS": "many", "STREAM_LIMIT": "-1s",
 		"SUBMISSIONS_PER_MINUTE": "-1", "CALLS_PER_SECOND": "-1", "WRONG_KEYS_PER_MINUTE": "-1", "MAX_CONCURRENT_UPLOADS": "-1",
 		"MIN_UPLOAD_KIB_PER_SECOND": "-1", "TRUSTED_PROXIES": "10.0.0.0",

@@ -56,7 +56,7 @@ func TestATreeReachesNoSocketOfOthers(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		t.Cleanup(func() { datagrams.Close() })
+		t.Cleanup(func() { _ = datagrams.Close() })
 		if err := os.Chmod(datagrams.LocalAddr().String(), 0o777); err != nil {
 			t.Fatal(err)
 		}

@@ -128,7 +128,7 @@ func (p ports) dial(wanted int) (socket int, err error) {
 
 func dial(socket, number int) error {
 	err := unix.Connect(socket, &unix.SockaddrInet4{Addr: loopbackAddress, Port: number})
-	if err != unix.EINPROGRESS { //nolint:errorlint // errno
+	if err != unix.EINPROGRESS {
 		return err
 	}
 	ready := []unix.PollFd{{Fd: int32(socket), Events: unix.POLLOUT}}

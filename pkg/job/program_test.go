@@ -30,18 +30,24 @@ func TestProgramsAreEnabledTwice(t *testing.T) {
 		options          simulation.Options
 		want             []string // locations of the faults
 	}{
-		"enabled and allowed":      {true, true, simulation.Options{Controller: controller}, nil},
-		"a tool":                   {true, true, simulation.Options{Tool: tool}, nil},
-		"not enabled":              {false, true, simulation.Options{Controller: controller}, []string{"body.controller"}},
-		"a tool, not enabled":      {false, true, simulation.Options{Tool: tool}, []string{"body.tool"}},
-		"not allowed":              {true, false, simulation.Options{Controller: controller}, []string{"body.controller"}},
-		"a tool, not allowed":      {true, false, simulation.Options{Tool: tool}, []string{"body.tool"}},
-		"neither, of a plain run":  {false, false, simulation.Options{}, nil},
-		"both":                     {true, true, simulation.Options{Controller: controller, Tool: tool}, []string{"body.tool"}},
-		"a file outside":           {true, true, simulation.Options{Controller: &simulation.Controller{File: "../a.py"}}, []string{"body.controller.file"}},
-		"no such interface":        {true, true, simulation.Options{Controller: &simulation.Controller{File: "a.py"}}, []string{"body.controller.interface"}},
-		"no such tool":             {true, true, simulation.Options{Tool: &simulation.Tool{Name: "sh"}}, []string{"body.tool.name"}},
-		"a name that cannot be":    {true, true, simulation.Options{Tool: &simulation.Tool{Name: "netconvert", KeepAs: "a\nb"}}, []string{"body.tool.keep_as"}},
+		"enabled and allowed":     {true, true, simulation.Options{Controller: controller}, nil},
+		"a tool":                  {true, true, simulation.Options{Tool: tool}, nil},
+		"not enabled":             {false, true, simulation.Options{Controller: controller}, []string{"body.controller"}},
+		"a tool, not enabled":     {false, true, simulation.Options{Tool: tool}, []string{"body.tool"}},
+		"not allowed":             {true, false, simulation.Options{Controller: controller}, []string{"body.controller"}},
+		"a tool, not allowed":     {true, false, simulation.Options{Tool: tool}, []string{"body.tool"}},
+		"neither, of a plain run": {false, false, simulation.Options{}, nil},
+		"both":                    {true, true, simulation.Options{Controller: controller, Tool: tool}, []string{"body.tool"}},
+		"a file outside": {
+			true, true, simulation.Options{Controller: &simulation.Controller{File: "../a.py"}}, []string{"body.controller.file"},
+		},
+		"no such interface": {
+			true, true, simulation.Options{Controller: &simulation.Controller{File: "a.py"}}, []string{"body.controller.interface"},
+		},
+		"no such tool": {true, true, simulation.Options{Tool: &simulation.Tool{Name: "sh"}}, []string{"body.tool.name"}},
+		"a name that cannot be": {
+			true, true, simulation.Options{Tool: &simulation.Tool{Name: "netconvert", KeepAs: "a\nb"}}, []string{"body.tool.keep_as"},
+		},
 		"a check":                  {true, true, simulation.Options{Controller: controller, Check: true}, []string{"body.check"}},
 		"a begin of a tool":        {true, true, simulation.Options{Tool: tool, Begin: &begin}, []string{"body.begin"}},
 		"a begin for a controller": {true, true, simulation.Options{Controller: controller, Begin: &begin}, nil},
@@ -84,17 +90,19 @@ func TestWhatAProgramLeavesOpenIsSettled(t *testing.T) {
 		config   string
 		location string // of the fault
 	}{
-		"several configurations":                     {steered, controller("city/control.py"), "", ""},
-		"several that are called for":                {steered, controller("city/control.py", "-c={config}"), "", "body.config_file"},
-		"the only one, broken":                       {one, controller("city/control.py", "{config}"), "city/b.sumocfg", ""},
-		"one by name, broken":                        {one, named, "city/b.sumocfg", ""},
-		"none":                                       {none, controller("city/control.py"), "", ""},
-		"none, but called for":                       {none, controller("city/control.py", "{config}"), "", "body.config_file"},
-		"a path not quite clean":                     {none, controller("./city//control.py"), "", ""},
-		"a program that is not there":                {none, controller("control.py"), "", "body.controller.file"},
-		"a tool":                                     {none, simulation.Options{Tool: &simulation.Tool{Name: "netconvert"}}, "", ""},
-		"a version for which nothing is there":       {none, old, "", "-"},
-		"a tool that is called with a configuration": {one, simulation.Options{Tool: &simulation.Tool{Name: "duaIterate", Args: []string{"{config}"}}}, "city/b.sumocfg", ""},
+		"several configurations":               {steered, controller("city/control.py"), "", ""},
+		"several that are called for":          {steered, controller("city/control.py", "-c={config}"), "", "body.config_file"},
+		"the only one, broken":                 {one, controller("city/control.py", "{config}"), "city/b.sumocfg", ""},
+		"one by name, broken":                  {one, named, "city/b.sumocfg", ""},
+		"none":                                 {none, controller("city/control.py"), "", ""},
+		"none, but called for":                 {none, controller("city/control.py", "{config}"), "", "body.config_file"},
+		"a path not quite clean":               {none, controller("./city//control.py"), "", ""},
+		"a program that is not there":          {none, controller("control.py"), "", "body.controller.file"},
+		"a tool":                               {none, simulation.Options{Tool: &simulation.Tool{Name: "netconvert"}}, "", ""},
+		"a version for which nothing is there": {none, old, "", "-"},
+		"a tool that is called with a configuration": {
+			one, simulation.Options{Tool: &simulation.Tool{Name: "duaIterate", Args: []string{"{config}"}}}, "city/b.sumocfg", "",
+		},
 	} {
 		in, _ := (&ledger{}).intake()
 		in.Versions[1].Programs = true // 1.28

@@ -156,7 +156,8 @@ func (k *Keeper) Run(ctx context.Context) error {
 	defer root.Close()
 	ctx, cancel := context.WithCancel(ctx)
 	d := &duty{
-		Keeper: k, ctx: ctx, out: root, lanes: k.List.Parallel, state: map[string]chunk.RunState{}, runs: map[string]*run{}, left: len(k.List.Runs),
+		Keeper: k, ctx: ctx, out: root, lanes: k.List.Parallel, left: len(k.List.Runs),
+		state: map[string]chunk.RunState{}, runs: map[string]*run{},
 		ends: make(chan end), reports: make(chan error, 1), retries: k.newRetries(),
 	}
 	defer d.work.Wait()

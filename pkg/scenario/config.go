@@ -698,8 +698,8 @@ func (m Manifest) ChooseConfig(requested string) (Config, error) {
 	return found[0], invalid(found[0].Problems)
 }
 
-// ProgramConfig returns the configuration that a run with a program has: the one it asks for, sound or not, or else the one that ChooseConfig
-// would choose. Where there is none to choose it is empty, since a program need not have one.
+// ProgramConfig returns the configuration that a run with a program has: the one it asks for, sound or not, or else the one that
+// ChooseConfig would choose. Where there is none to choose it is empty, since a program need not have one.
 func (m Manifest) ProgramConfig(requested string) (Config, error) {
 	if requested == "" {
 		chosen, err := m.ChooseConfig("")

@@ -112,8 +112,8 @@ func (in *Intake) Accept(ctx context.Context, t tenant.Tenant, src io.Reader, ab
 	return stored, created, nil
 }
 
-// known returns the tenant's scenario with this digest, if there is one. It is checked anew when an older release checked it, or when it was
-// taken in for programs and SUMO is to run it alone.
+// known returns the tenant's scenario with this digest, if there is one. It is checked anew when an older release checked it, or when it
+// was taken in for programs and SUMO is to run it alone.
 func (in *Intake) known(ctx context.Context, t tenant.Tenant, digest string, about About) (s Scenario, found bool, err error) {
 	s, err = in.Store.Scenario(ctx, t.ID, digest)
 	switch {

@@ -373,8 +373,8 @@ func (w *settler) settings(at place, label string, o *simulation.Options) (wrong
 		if name, ok := strings.CutPrefix(a.Set, argumentPrefix); ok {
 			if o.Controller == nil {
 				w.faults.at(label, problem.Item{
-					Location: fmt.Sprintf("body.axes[%d].set", i), Message: "sets an argument of the controller, and there is none: name it in run.controller",
-					Value: a.Set,
+					Location: fmt.Sprintf("body.axes[%d].set", i), Value: a.Set,
+					Message: "sets an argument of the controller, and there is none: name it in run.controller",
 				})
 				wrong = true
 				continue

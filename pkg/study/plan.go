@@ -24,7 +24,8 @@ type Variant struct {
 // Axis is a swept setting with its values.
 type Axis struct {
 	Name string `json:"name" minLength:"1" maxLength:"100"`
-	// Set is what the values are given to: a field of a submission ("scale"), "option:NAME", "arg:NAME", or "xml:FILE#ELEMENT[@KEY='VALUE']/@ATTRIBUTE".
+	// Set is what the values are given to: a field of a submission ("scale"), "option:NAME", "arg:NAME", or
+	// "xml:FILE#ELEMENT[@KEY='VALUE']/@ATTRIBUTE".
 	Set    string            `json:"set" minLength:"1" maxLength:"5000" doc:"What the values are given to: scale, begin, end, step_length, sumo_version, config_file or unfinished_trips; option:NAME for an option of SUMO; arg:NAME for the option --NAME of the controller; xml:FILE#ELEMENT[@KEY='VALUE']/@ATTRIBUTE for an attribute of all matching elements in a file of the scenario."`
 	Values []json.RawMessage `json:"values" minItems:"1" maxItems:"1000" doc:"Numbers, texts or truth values."`
 }

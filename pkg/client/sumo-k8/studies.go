@@ -50,9 +50,10 @@ func (a *app) runStudyCommand() *cobra.Command {
 		Long: `Makes a study and prints its id. Each scenario is a variant: a zip, a folder or the id of a stored one, with a name
 before an equals sign if it needs one. Each --axis sweeps a setting: a field of the run, option:NAME for an option of
 SUMO, arg:NAME for the option --NAME of the controller, or xml:FILE#ELEMENT[@KEY='VALUE']/@ATTRIBUTE for an attribute in
-a file of the scenario. Every combination is a point, and each point runs once with each seed. With --until, further seeds follow in rounds, the same ones for every
-point, until all means are known as well as that. With --follow, the progress of all points is shown until the study
-ends, then its means and, with --baseline, its comparisons; the exit code says how it ended.`,
+a file of the scenario. Every combination is a point, and each point runs once with each seed. With --until, further
+seeds follow in rounds, the same ones for every point, until all means are known as well as that. With --follow, the
+progress of all points is shown until the study ends, then its means and, with --baseline, its comparisons; the exit code
+says how it ended.`,
 		Example: `  sumo-k8 study run city.zip --axis demand=scale:0.8,1,1.2 --seeds 1:10 --follow
   sumo-k8 study run base=city.zip "green wave=$SCENARIO" --baseline base --until 5% --of difference --max 30
   sumo-k8 study run city/ --axis "imperfection=xml:vtypes.add.xml#vType[@id='car']/@sigma:0.2,0.5" --seeds 1:5 --dry-run

@@ -68,7 +68,8 @@ func (r *runFlags) addOptions(flags *pflag.FlagSet) {
 // addController adds what says which program of the scenario steers a run.
 func (r *runFlags) addController(flags *pflag.FlagSet) {
 	flags.StringVar(&r.controller, "controller", "", "a Python program of the scenario that steers SUMO, by its path in it")
-	flags.StringArrayVar(&r.args, "arg", nil, "an argument of the controller or the tool; repeatable. {seed}, {out} and {config} are filled in")
+	flags.StringArrayVar(&r.args, "arg", nil,
+		"an argument of the controller or the tool; repeatable. {seed}, {out} and {config} are filled in")
 	flags.StringVar(&r.through, "interface", "", "how the controller speaks to SUMO: traci (default) or libsumo")
 }
 

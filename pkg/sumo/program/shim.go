@@ -41,9 +41,7 @@ func Enter() {
 	if !slices.Contains([]string{simulator, graphical, mergeName}, name) {
 		return
 	}
-	if err := enter(name, os.Args[0], os.Args[1:]); err != nil {
-		fmt.Fprintln(os.Stderr, "Error:", err)
-	}
+	fmt.Fprintln(os.Stderr, "Error:", enter(name, os.Args[0], os.Args[1:]))
 	os.Exit(failureCode)
 }
 
@@ -91,7 +89,8 @@ func rulesBeside(called string) (Rules, error) {
 	if err != nil {
 		return rules, fmt.Errorf("reading what the run asks of SUMO: %w", err)
 	}
-	return rules, json.Unmarshal(text, &rules)
+	err = json.Unmarshal(text, &rules)
+	return rules, err
 }
 
 // print prints what becomes of the arguments behind the first, which says whether another SUMO of the run gets added outputs.

@@ -58,7 +58,7 @@ func newAround(t *testing.T) around {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { datagrams.Close() })
+	t.Cleanup(func() { _ = datagrams.Close() })
 	a.udp = datagrams.LocalAddr().(*net.UDPAddr).Port
 	go func() {
 		for {

@@ -1,6 +1,7 @@
 package run
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"errors"
@@ -263,7 +264,7 @@ func sameBytes(a, b io.Reader) bool {
 		n, errA := io.ReadFull(a, x)
 		m, errB := io.ReadFull(b, y)
 		switch {
-		case string(x[:n]) != string(y[:m]):
+		case !bytes.Equal(x[:n], y[:m]):
 			return false
 		case errA != nil || errB != nil:
 			return errA != nil && errB != nil && errors.Is(errA, errB)
@@ -372,8 +373,8 @@ func (r Run) programFolders() []string {
 	for _, name := range r.writable() {
 		folder := filepath.Join(r.Work, name)
 		folders = append(folders, folder)
-		if real, err := filepath.EvalSymlinks(folder); err == nil && real != folder {
-			folders = append(folders, real)
+		if resolved, err := filepath.EvalSymlinks(folder); err == nil && resolved != folder {
+			folders = append(folders, resolved)
 		}
 	}
 	return folders
@@ -391,10 +392,10 @@ func (r Run) programWall(cmd *exec.Cmd, called calling) confine.Wall {
 	}
 	interpreter := r.Python.Interpreter
 	w.Read = append(w.Read, interpreter)
-	if real, err := filepath.EvalSymlinks(interpreter); err == nil {
-		w.Program = real
-		prefix := filepath.Join(filepath.Dir(real), "..")
-		w.Read = append(w.Read, real, filepath.Join(prefix, "lib"), filepath.Join(prefix, "lib64"))
+	if resolved, err := filepath.EvalSymlinks(interpreter); err == nil {
+		w.Program = resolved
+		prefix := filepath.Join(filepath.Dir(resolved), "..")
+		w.Read = append(w.Read, resolved, filepath.Join(prefix, "lib"), filepath.Join(prefix, "lib64"))
 	}
 	return w
 }
@@ -556,7 +557,7 @@ func (f fate) judgeProgram() (simulation.Reason, string) {
 		return simulation.ControllerError, fmt.Sprintf("The program crashed (%v).%s", f.signal, f.wordsOf())
 	case f.code != 0:
 		return simulation.ControllerError, fmt.Sprintf("The program ended with exit code %d.%s", f.code, f.wordsOf())
-	case len(f.broken) > 0 && f.observed.ended != nil: // SUMO has closed them
+	case len(f.broken) > 0 && f.ended != nil: // SUMO has closed them
 		return simulation.DiskFull, fmt.Sprintf("SUMO reached its end, but these outputs are incomplete, as a full disk leaves them: %s. %s",
 			strings.Join(f.broken, ", "), simulation.DiskFullMessage)
 	case f.writeErr != nil:

@@ -96,7 +96,7 @@ func TestAToolIsKeptAndSaysHowItConverges(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer z.Close()
+		defer func() { _ = z.Close() }()
 		var names []string
 		for _, f := range z.File {
 			names = append(names, f.Name)
@@ -161,7 +161,7 @@ func TestToolsOfEachKindRun(t *testing.T) {
 func TestWhatAToolKeepsIsBounded(t *testing.T) {
 	t.Parallel()
 	noise := make([]byte, 1<<20)
-	rand.NewChaCha8([32]byte{}).Read(noise)
+	_, _ = rand.NewChaCha8([32]byte{}).Read(noise)
 	r := programRun(t, sumotest.Newest(t), map[string]string{"noise": string(noise)})
 	r.Options.Tool = &simulation.Tool{Name: "randomTrips", Args: []string{"-n", "grid.net.xml.gz", "-e", "20"}, KeepAs: "trips"}
 	for limit, reason := range map[int64]simulation.Reason{8 << 20: "", 2 << 20: simulation.OutputTooLarge} {

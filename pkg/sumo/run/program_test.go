@@ -42,7 +42,7 @@ func programZip(t testing.TB, network string, more map[string]string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer ready.Close()
+	defer func() { _ = ready.Close() }()
 	name := filepath.Join(t.TempDir(), "scenario.zip")
 	out, err := os.Create(name)
 	if err != nil {
@@ -92,14 +92,6 @@ func programRun(t testing.TB, sumo release.Installation, more map[string]string)
 	return r
 }
 
-// controlled runs a program of the text as a controller.
-func controlled(t *testing.T, text string, of simulation.Interface, args ...string) result {
-	t.Helper()
-	r := programRun(t, sumotest.Newest(t), map[string]string{"control.py": text})
-	r.Options.Controller = &simulation.Controller{File: "control.py", Args: args, Interface: of}
-	return result{r.Do(t.Context()), r}
-}
-
 // byHand unpacks the scenario into a folder and calls a program there as a person would at a desk. It returns the files that are new.
 func byHand(t *testing.T, r Run, c simulation.Controller) map[string]string {
 	t.Helper()
@@ -126,7 +118,7 @@ func handCommand(t testing.TB, r Run, c simulation.Controller, config string) *e
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer in.Close()
+	defer func() { _ = in.Close() }()
 	if err := os.CopyFS(folder, in); err != nil {
 		t.Fatal(err)
 	}

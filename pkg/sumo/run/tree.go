@@ -223,7 +223,7 @@ func (r Run) collect(s settings) (kept, error) {
 	for _, o := range r.added(s) {
 		folder := path.Join(resultFolder, string(o))
 		found, err := r.written(folder)
-		if err != nil && !(r.hasProgram() && errors.Is(err, fs.ErrNotExist)) { // a program may have removed it
+		if removed := r.hasProgram() && errors.Is(err, fs.ErrNotExist); err != nil && !removed { // by the program
 			return k, err
 		}
 		if len(found) == 0 { // SUMO ended before it opened its outputs
