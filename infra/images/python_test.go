@@ -1,8 +1,8 @@
 package main
 
 import (
-	"bytes"
 	"archive/tar"
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
