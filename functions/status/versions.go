@@ -26,7 +26,7 @@ type Version struct {
 	Installed     bool     `json:"installed" doc:"Whether jobs can choose it. One that is not must first be installed: make sumo VERSIONS=…"`
 	Unsupported   bool     `json:"unsupported" doc:"True if the operator offers it although this release is not tested with it."`
 	Architectures []string `json:"architectures" doc:"Processors that it runs on, in Go's terms; empty if not known." example:"amd64"`
-	Controllers   bool     `json:"controllers" doc:"Whether controllers and tools can run with it: Python and libsumo are there."`
+	Controllers   bool     `json:"controllers" doc:"Whether controllers and tools can run with it: they are enabled, and Python and libsumo are there."`
 	CanRun        []string `json:"can_run" doc:"What scenarios may use with it and not with every version on offer."`
 }
 

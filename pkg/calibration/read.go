@@ -17,7 +17,7 @@ import (
 
 const (
 	// MaxBytes bounds a file of counts.
-	MaxBytes = 4 << 20
+	MaxBytes = 1 << 20
 	// MaxRows bounds its rows and the places that they name: some thousand places with a day's hours.
 	MaxRows = 20_000
 	// maxPlaces bounds the detectors or edges that count together: more than a road has lanes.

@@ -382,8 +382,11 @@ func (c Config) Offer(installed []release.Installation) simulation.Offer {
 	return offer
 }
 
-// runsPrograms reports whether Python and libsumo are there for a version that is ready.
+// runsPrograms reports whether programs are enabled, and Python and libsumo are there for a version that is ready.
 func (c Config) runsPrograms(version string) bool {
+	if !c.Programs() {
+		return false
+	}
 	if len(c.SumoImages) > 0 {
 		return c.ControllerImages[version] != ""
 	}

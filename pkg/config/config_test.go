@@ -205,10 +205,12 @@ func TestVersionsRunProgramsWherePythonIsThere(t *testing.T) {
 		config Config
 		want   map[string]bool
 	}{
-		"installed":            {Config{SumoDir: dir}, map[string]bool{"1.26": false, "1.28": true}},
-		"nothing for programs": {Config{SumoDir: t.TempDir()}, map[string]bool{"1.26": false, "1.28": false}},
+		"installed":            {Config{Controllers: ControllersPython, SumoDir: dir}, map[string]bool{"1.26": false, "1.28": true}},
+		"not enabled":          {Config{SumoDir: dir}, map[string]bool{"1.26": false, "1.28": false}},
+		"nothing for programs": {Config{Controllers: ControllersPython, SumoDir: t.TempDir()}, map[string]bool{"1.26": false, "1.28": false}},
 		"images": {
-			Config{SumoImages: images, ControllerImages: map[string]string{"1.26": "p"}, SumoDir: dir}, map[string]bool{"1.26": true, "1.28": false},
+			Config{Controllers: ControllersPython, SumoImages: images, ControllerImages: map[string]string{"1.26": "p"}, SumoDir: dir},
+			map[string]bool{"1.26": true, "1.28": false},
 		},
 	} {
 		for version, want := range tt.want {

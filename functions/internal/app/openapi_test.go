@@ -201,6 +201,8 @@ var repeatable = map[string]string{
 	"import-jobs":           "what is imported already stays as it is",
 	"rotate-webhook-secret": "a repeated call adds another secret; the one that the receiver knows goes on signing",
 	"redeliver":             "what is due already stays due, and the receiver knows a repetition by its id",
+	"compare-counts":        "it stores nothing",
+	"draw-counts":           "it stores nothing",
 	"reconcile":             "it does only what is left to do",
 }
 
