@@ -99,18 +99,9 @@ func testControllers(t *testing.T, c *cluster) {
 // listenersInPods are the addresses on which something listens in the network of a program that runs in a pod.
 func listenersInPods(t *testing.T, program string) (addresses []string) {
 	t.Helper()
-	commands, err := filepath.Glob("/proc/[0-9]*/comm")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, name := range commands {
-		comm, _ := os.ReadFile(name) // a process may end meanwhile
-		group, _ := os.ReadFile(filepath.Join(filepath.Dir(name), "cgroup"))
-		if string(bytes.TrimSpace(comm)) != program || !bytes.Contains(group, []byte("kubepods")) {
-			continue
-		}
+	for _, process := range inPods(t, program) {
 		for _, table := range []string{"tcp", "tcp6"} {
-			text, _ := os.ReadFile(filepath.Join(filepath.Dir(name), "net", table))
+			text, _ := os.ReadFile(filepath.Join(process, "net", table)) // a process may end meanwhile
 			for _, found := range listener.FindAllSubmatch(text, -1) {
 				var host [4]byte
 				var port int

@@ -98,23 +98,33 @@ func (c *tenant) statistics(t testing.TB, id string) (all map[int64]string, repe
 	}
 }
 
-// inPods kills one of the processes of a program that run in pods, and reports whether there was one.
-func inPods(t testing.TB, program string) bool {
+// inPods are the folders in /proc of the processes of a program that run in pods.
+func inPods(t testing.TB, program string) (folders []string) {
 	t.Helper()
 	commands, err := filepath.Glob("/proc/[0-9]*/comm")
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, name := range commands {
+		folder := filepath.Dir(name)
 		comm, _ := os.ReadFile(name) // a process may end meanwhile
-		group, _ := os.ReadFile(filepath.Join(filepath.Dir(name), "cgroup"))
-		if string(bytes.TrimSpace(comm)) != program || !bytes.Contains(group, []byte("kubepods")) {
-			continue
+		group, _ := os.ReadFile(filepath.Join(folder, "cgroup"))
+		if string(bytes.TrimSpace(comm)) == program && bytes.Contains(group, []byte("kubepods")) {
+			folders = append(folders, folder)
 		}
-		pid, _ := strconv.Atoi(filepath.Base(filepath.Dir(name)))
-		return syscall.Kill(pid, syscall.SIGKILL) == nil
 	}
-	return false
+	return folders
+}
+
+// killInPods kills one of the processes of a program that run in pods, and reports whether there was one.
+func killInPods(t testing.TB, program string) bool {
+	t.Helper()
+	found := inPods(t, program)
+	if len(found) == 0 {
+		return false
+	}
+	pid, err := strconv.Atoi(filepath.Base(found[0]))
+	return err == nil && syscall.Kill(pid, syscall.SIGKILL) == nil
 }
 
 // testStudyKilled kills what carries out a study at random moments. Each run ends once, with the numbers of plain SUMO. With
@@ -128,8 +138,8 @@ func testStudyKilled(t *testing.T, c *cluster) {
 	t.Cleanup(func() { c.disturbed = false })
 
 	victims := map[string]func() bool{
-		"sumo-run":    func() bool { return inPods(t, "sumo-run") },
-		"sumo-keeper": func() bool { return inPods(t, "sumo-keeper") },
+		"sumo-run":    func() bool { return killInPods(t, "sumo-run") },
+		"sumo-keeper": func() bool { return killInPods(t, "sumo-keeper") },
 		"pod": func() bool {
 			out, err := c.tryKubectl(t, "delete", "pods", "-n", a.namespace, "--all", "--grace-period=0", "--force")
 			return err == nil && strings.Contains(out, "deleted")

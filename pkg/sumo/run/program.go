@@ -479,21 +479,7 @@ func (r Run) finishProgram(chosen scenario.Config, s settings, f fate, called ca
 		left.notes = append(left.notes, "These outputs are cut off, since the program ended before it closed SUMO: "+
 			strings.Join(f.broken, ", ")+".")
 	}
-	summary := r.summarise(chosen, f, left.files)
-	if summary != nil {
-		summary.Partial = reason != ""
-		if warning := r.byClass(chosen, summary, left.files[simulation.OutputTripinfo]); warning != "" && reason == "" {
-			left.notes = append(left.notes, warning)
-		}
-		if err := writeJSON(filepath.Join(r.Out, simulation.SummaryFile), summary); err != nil && reason == "" {
-			reason, message = blame(err, "The summary could not be written")
-		}
-	}
-	if name := left.files[simulation.OutputEdgeData]; r.study && reason == "" && name != "" {
-		if warning := r.writeEdgeColumns(name); warning != "" {
-			left.notes = append(left.notes, warning)
-		}
-	}
+	summary, reason, message := r.sumUp(chosen, f, &left, reason, message)
 	if called.tool == duaIterate {
 		if err := r.writeConvergence(); err != nil && reason == "" {
 			reason, message = blame(err, "The convergence could not be written")

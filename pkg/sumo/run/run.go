@@ -412,7 +412,18 @@ func (r Run) finish(chosen scenario.Config, s settings, f fate, log *logbook) si
 	}
 	f.broken = incomplete(r.Out, left.whole)
 	reason, message := f.judge()
+	summary, reason, message := r.sumUp(chosen, f, &left, reason, message)
+	outcome := simulation.Outcome{
+		Reason: reason, Message: message, Summary: summary, Confinement: &f.held, Warnings: left.notes, Files: left.files,
+	}
+	outcome.Warnings = append(r.unwritten(s), append(outcome.Warnings, f.remarks(s, summary)...)...)
+	return outcome
+}
 
+// sumUp writes what the run itself says of SUMO's outputs, with notes on what cannot be said. A run that cannot has failed.
+func (r Run) sumUp(
+	chosen scenario.Config, f fate, left *kept, reason simulation.Reason, message string,
+) (*simulation.Summary, simulation.Reason, string) {
 	summary := r.summarise(chosen, f, left.files)
 	if summary != nil {
 		summary.Partial = reason != ""
@@ -428,11 +439,7 @@ func (r Run) finish(chosen scenario.Config, s settings, f fate, log *logbook) si
 			left.notes = append(left.notes, warning)
 		}
 	}
-	outcome := simulation.Outcome{
-		Reason: reason, Message: message, Summary: summary, Confinement: &f.held, Warnings: left.notes, Files: left.files,
-	}
-	outcome.Warnings = append(r.unwritten(s), append(outcome.Warnings, f.remarks(s, summary)...)...)
-	return outcome
+	return summary, reason, message
 }
 
 // seed is the one with which SUMO runs.
