@@ -18,7 +18,6 @@ import (
 	"github.com/sumo-k8/sumo-k8/pkg/study"
 	"github.com/sumo-k8/sumo-k8/pkg/sumo/release"
 	"github.com/sumo-k8/sumo-k8/pkg/sumo/sumotest"
-	networks "github.com/sumo-k8/sumo-k8/test_networks"
 )
 
 // steering is a controller as people write it. It also leaves a file of its own.
@@ -36,22 +35,11 @@ with open("out/steps.txt", "w") as report:
     report.write("%d steps with seed %s\n" % (steps, sys.argv[1]))
 `
 
-// zipped is a zip of files, and of those of another zip.
-func zipped(t *testing.T, others []byte, files map[string]string) string {
+// zipped is a zip of files.
+func zipped(t *testing.T, files map[string]string) string {
 	t.Helper()
 	var file bytes.Buffer
 	to := zip.NewWriter(&file)
-	if others != nil {
-		from, err := zip.NewReader(bytes.NewReader(others), int64(len(others)))
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, f := range from.File {
-			if err := to.Copy(f); err != nil {
-				t.Fatal(err)
-			}
-		}
-	}
 	for name, text := range files {
 		f, err := to.Create(name)
 		if err == nil {
@@ -70,11 +58,7 @@ func zipped(t *testing.T, others []byte, files map[string]string) string {
 // steered is square with two programs, of which one fails.
 func steered(t *testing.T) string {
 	t.Helper()
-	data, err := networks.ReadyZip("square")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return zipped(t, data, map[string]string{"control.py": steering, "broken.py": "raise ValueError('no signal B17')\n"})
+	return readyWith(t, "square", map[string]string{"control.py": steering, "broken.py": "raise ValueError('no signal B17')\n"})
 }
 
 // withPrograms starts a service that runs controllers and tools.
@@ -186,7 +170,7 @@ func TestAssignThenStudy(t *testing.T) {
 		return j, j.KeptScenario
 	}
 	// The configuration names the routes of the last iteration, which do not exist yet.
-	_, demand := apply([2]string{"@sumo_files", zipped(t, nil, map[string]string{
+	_, demand := apply([2]string{"@sumo_files", zipped(t, map[string]string{
 		"grid.net.xml": string(grid),
 		"grid.sumocfg": `<configuration><net-file value="grid.net.xml"/><route-files value="002/od_002.rou.xml.gz"/></configuration>`,
 	})}, `{"name": "randomTrips", "keep_as": "demand", "args": ["-n", "grid.net.xml", "-e", "100", "-o", "od.trips.xml", "--seed", "{seed}"]}`)

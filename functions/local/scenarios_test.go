@@ -1,7 +1,6 @@
 package main
 
 import (
-	"archive/zip"
 	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
@@ -52,27 +51,17 @@ func (c *tenantClient) store(t testing.TB, zip string) (s submit.StoredScenario)
 // squareWith returns the square network with an additional file, so that it is a distinct scenario.
 func squareWith(t testing.TB, note string) string {
 	t.Helper()
-	var out bytes.Buffer
-	w := zip.NewWriter(&out)
-	square := zipOf(t, "square")
-	in, err := zip.NewReader(strings.NewReader(square), int64(len(square)))
+	return readyWith(t, "square", map[string]string{"note.txt": note})
+}
+
+// readyWith returns a ready network with further files, by name.
+func readyWith(t testing.TB, network string, files map[string]string) string {
+	t.Helper()
+	zip, err := networks.With(network, files)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, f := range in.File {
-		if err := w.Copy(f); err != nil {
-			t.Fatal(err)
-		}
-	}
-	f, err := w.Create("note.txt")
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, _ = io.WriteString(f, note)
-	if err := w.Close(); err != nil {
-		t.Fatal(err)
-	}
-	return out.String()
+	return string(zip)
 }
 
 func digestOf(data string) string {

@@ -18,6 +18,7 @@ import (
 	"github.com/sumo-k8/sumo-k8/pkg/simulation"
 	"github.com/sumo-k8/sumo-k8/pkg/sumo/release"
 	"github.com/sumo-k8/sumo-k8/pkg/sumo/sumotest"
+	networks "github.com/sumo-k8/sumo-k8/test_networks"
 )
 
 // programs are those of testdata/programs, on the ready network grid.
@@ -38,23 +39,6 @@ var onEachVersion = []string{"fixed_time", "in_process", "episodes"}
 // programZip is a ready network with the files of testdata/programs, and more.
 func programZip(t testing.TB, network string, more map[string]string) string {
 	t.Helper()
-	ready, err := zip.OpenReader("../../../test_networks/ready_to_use/" + network + ".zip")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = ready.Close() }()
-	name := filepath.Join(t.TempDir(), "scenario.zip")
-	out, err := os.Create(name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer out.Close()
-	z := zip.NewWriter(out)
-	for _, f := range ready.File {
-		if err := z.Copy(f); err != nil {
-			t.Fatal(err)
-		}
-	}
 	scripts, err := filepath.Glob("testdata/programs/*.py")
 	if err != nil {
 		t.Fatal(err)
@@ -70,16 +54,12 @@ func programZip(t testing.TB, network string, more map[string]string) string {
 		}
 		all[filepath.Base(script)] = string(text)
 	}
-	for _, name := range slices.Sorted(maps.Keys(all)) {
-		w, err := z.Create(name)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if _, err := w.Write([]byte(all[name])); err != nil {
-			t.Fatal(err)
-		}
+	text, err := networks.With(network, all)
+	if err != nil {
+		t.Fatal(err)
 	}
-	if err := z.Close(); err != nil {
+	name := filepath.Join(t.TempDir(), "scenario.zip")
+	if err := os.WriteFile(name, text, 0o644); err != nil {
 		t.Fatal(err)
 	}
 	return name
