@@ -186,35 +186,49 @@ func TestPartsOfALogMakeTheWhole(t *testing.T) {
 	s.restart(time.UnixMilli(1e12))
 	s.say(strings.Repeat("a ä € 🚗\n", 20))
 	whole := *s.log
+	// read collects the parts from a byte on, each as long as limit says.
+	read := func(over bool, from int, limit func() int) error {
+		before := from
+		for before > 0 && before < len(whole) && !utf8.RuneStart(whole[before]) {
+			before--
+		}
+		var got strings.Builder
+		for at := from; ; {
+			limit := limit()
+			part, status := s.snapshot(t, fmt.Sprintf("offset=%d&limit=%d", at, limit))
+			if status != http.StatusOK || !utf8.ValidString(part.Logs) || len(part.Logs) > limit ||
+				strings.ContainsRune(part.Logs, utf8.RuneError) {
+				return fmt.Errorf("%d bytes from %d are %q (status %d)", limit, at, part.Logs, status)
+			}
+			if part.NextOffset != part.Offset+int64(len(part.Logs)) || part.Size != int64(len(whole)) || at != from && part.Offset != int64(at) {
+				return fmt.Errorf("%d bytes from %d: %+v", limit, at, part)
+			}
+			got.WriteString(part.Logs)
+			at = int(part.NextOffset)
+			if part.Complete != (over && at == len(whole)) {
+				return fmt.Errorf("complete is %v at %d of %d bytes", part.Complete, at, len(whole))
+			}
+			if at == len(whole) {
+				break
+			}
+		}
+		if got.String() != whole[before:] {
+			return fmt.Errorf("the parts from %d make %q", from, got.String())
+		}
+		return nil
+	}
 	check := func(t *testing.T, over bool) {
+		for from := len(whole) - 28; from < len(whole); from++ { // within the last two lines, where a part may end with the log
+			for limit := 4; limit < 30; limit++ {
+				if err := read(over, from, func() int { return limit }); err != nil {
+					t.Error(err)
+				}
+			}
+		}
 		rapid.Check(t, func(rt *rapid.T) {
-			from := rapid.IntRange(0, len(whole)).Draw(rt, "from")
-			before := from
-			for before > 0 && before < len(whole) && !utf8.RuneStart(whole[before]) {
-				before--
-			}
-			var got strings.Builder
-			for at := from; ; {
-				limit := rapid.IntRange(4, 200).Draw(rt, "limit")
-				part, status := s.snapshot(t, fmt.Sprintf("offset=%d&limit=%d", at, limit))
-				if status != http.StatusOK || !utf8.ValidString(part.Logs) || len(part.Logs) > limit ||
-					strings.ContainsRune(part.Logs, utf8.RuneError) {
-					rt.Fatalf("%d bytes from %d are %q (status %d)", limit, at, part.Logs, status)
-				}
-				if part.NextOffset != part.Offset+int64(len(part.Logs)) || part.Size != int64(len(whole)) || at != from && part.Offset != int64(at) {
-					rt.Fatalf("%d bytes from %d: %+v", limit, at, part)
-				}
-				got.WriteString(part.Logs)
-				at = int(part.NextOffset)
-				if part.Complete != (over && at == len(whole)) {
-					rt.Fatalf("complete is %v at %d of %d bytes", part.Complete, at, len(whole))
-				}
-				if at == len(whole) {
-					break
-				}
-			}
-			if got.String() != whole[before:] {
-				rt.Fatalf("the parts from %d make %q", from, got.String())
+			limits := rapid.IntRange(4, 200)
+			if err := read(over, rapid.IntRange(0, len(whole)).Draw(rt, "from"), func() int { return limits.Draw(rt, "limit") }); err != nil {
+				rt.Fatal(err)
 			}
 		})
 	}

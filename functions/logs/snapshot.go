@@ -117,14 +117,13 @@ func (f *Function) part(ctx context.Context, j job.Job, offset int64, limit int)
 	if err != nil {
 		return nil, nil, err
 	}
-	cut := len(text) == before+limit // the log may continue, and with it the last character
 	start := min(before, len(text))
 	for start > 0 && start < len(text) && !utf8.RuneStart(text[start]) {
 		start--
 	}
-	text = text[start:min(len(text), start+limit)]
-	if cut {
-		text = wholeCharacters(text)
+	text = text[start:]
+	if len(text) >= limit { // the log may continue, and with it the last character
+		text = wholeCharacters(text[:limit])
 	}
 	log.Offset += int64(start)
 	return log, text, nil
