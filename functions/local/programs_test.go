@@ -172,10 +172,10 @@ func TestAssignThenStudy(t *testing.T) {
 	// The configuration names the routes of the last iteration, which do not exist yet.
 	_, demand := apply([2]string{"@sumo_files", zipped(t, map[string]string{
 		"grid.net.xml": string(grid),
-		"grid.sumocfg": `<configuration><net-file value="grid.net.xml"/><route-files value="002/od_002.rou.xml.gz"/></configuration>`,
+		"grid.sumocfg": `<configuration><net-file value="grid.net.xml"/><route-files value="009/od_009.rou.xml.gz"/></configuration>`,
 	})}, `{"name": "randomTrips", "keep_as": "demand", "args": ["-n", "grid.net.xml", "-e", "100", "-o", "od.trips.xml", "--seed", "{seed}"]}`)
 	assignment, assigned := apply([2]string{"scenario", demand},
-		`{"name": "duaIterate", "keep_as": "assigned", "args": ["-n", "grid.net.xml", "-t", "od.trips.xml", "-l", "3"]}`)
+		`{"name": "duaIterate", "keep_as": "assigned", "args": ["-n", "grid.net.xml", "-t", "od.trips.xml", "-l", "10"]}`)
 	if assigned == demand {
 		t.Error("the assignment keeps what it was given")
 	}
@@ -188,7 +188,7 @@ func TestAssignThenStudy(t *testing.T) {
 	var asked rest.Study
 	c.sendJSON(t, "/studies", fmt.Sprintf(`{"name": "assigned", "replications": {"seeds": "1:2"}, "baseline": {"variant": "ours"}, "variants": [
 		{"name": "ours", "scenario": %q, "run": {"config_file": "grid.sumocfg"}},
-		{"name": "of the last iteration", "scenario": %q, "run": {"config_file": "002/iteration_002.sumocfg"}}
+		{"name": "of the last iteration", "scenario": %q, "run": {"config_file": "009/iteration_009.sumocfg"}}
 	]}`, assigned, assigned)).want(t, http.StatusOK).into(t, &asked)
 	if ended := c.answered(t, asked.StudyID); ended.Status != study.Succeeded || ended.Runs.Succeeded != 4 {
 		t.Errorf("the study ended %+v", ended.StudySummary)
