@@ -35,6 +35,11 @@ build: ## Build the programs into .local/bin
 	@mkdir -p $(BIN)
 	@infra/build.sh $(BIN)
 
+.PHONY: python
+python: ## Build the Python package into .local/python: a wheel, and the source archive
+	@infra/debian/install.sh pip python
+	@infra/python.sh build $(LOCAL)/python
+
 .PHONY: demo
 demo: install build ## Run two scenarios and a small study end to end
 	@$(BIN)/demo --server $(BIN)/local --data $(LOCAL)/demo --networks test_networks/ready_to_use --out $(RESULTS)
@@ -46,7 +51,7 @@ dev: install build ## Serve on this machine until Ctrl-C; prints curl lines to p
 # Tests start hundreds of processes, each of which the race detector would have wait for a second at its end.
 .PHONY: test
 test: ## Run every test against real Postgres, S3 and SUMO, with the race detector
-	@infra/debian/install.sh postgres pgbouncer gcc strace
+	@infra/debian/install.sh postgres pgbouncer gcc strace pip python
 	@infra/sumo/install.sh --controllers oldest newest
 	@$(GO) vet ./...
 	@CGO_ENABLED=1 GORACE=atexit_sleep_ms=10 $(GO) test -race -timeout 15m ./...
@@ -73,7 +78,7 @@ vuln: ## Check our programs for calls to vulnerable code; GOVULNDB overrides Go'
 	@infra/vuln.sh $(GOVULNCHECK)
 
 .PHONY: generate
-generate: ## Regenerate the SQL code, the OpenAPI document, SUMO's options and images, and the tree in docs/architecture.md
+generate: ## Regenerate the SQL code, the OpenAPI document, the Python package's types, SUMO's options and images, and the tree of packages
 	@$(GO) generate ./...
 
 .PHONY: page

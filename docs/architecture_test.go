@@ -54,6 +54,7 @@ var rules = []struct {
 	{[]string{"pkg/telemetry"}, append([]string{"pkg/reconcile", "pkg/telemetry/traceparent"}, domain...)},
 	{[]string{"pkg/rest"}, append([]string{"pkg/telemetry/traceparent"}, domain...)},
 	{[]string{"pkg/config"}, append([]string{"pkg/confine", "pkg/sumo/release"}, domain...)},
+	{[]string{"pkg/client/internal/service/servicetest"}, []string{"pkg/client/internal/service", "infra/local"}},
 	// Clients know the service by HTTP only, and one of them the database of its predecessor.
 	{[]string{"pkg/client"}, append([]string{"pkg/client", "pkg/process", "pkg/sumo/release"}, domain...)},
 	// The one place that knows every implementation.

@@ -5,62 +5,17 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"runtime/debug"
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
-	"github.com/sumo-k8/sumo-k8/infra/local/localtest"
 	"github.com/sumo-k8/sumo-k8/pkg/client/internal/service"
+	"github.com/sumo-k8/sumo-k8/pkg/client/internal/service/servicetest"
 	networks "github.com/sumo-k8/sumo-k8/test_networks"
 )
 
-func TestMain(m *testing.M) {
-	// Streams end so early that following a job means to resume several times, as behind a gateway.
-	if err := os.Setenv("STREAM_LIMIT", "300ms"); err != nil {
-		panic(err)
-	}
-	localtest.Main(m)
-}
-
-// startServer starts the real service, as make dev does.
-func startServer(t *testing.T) *service.Server {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
-	defer cancel()
-	store, err := localtest.ObjectStoreBinary(ctx)
-	if err != nil {
-		t.Fatal(err)
-	}
-	bin, dir := localtest.Folder(t), localtest.Folder(t)
-	for name, pkg := range map[string]string{"local": "functions/local", "sumo-run": "pkg/sumo/sumo-run"} {
-		args := append([]string{"build", "-o", filepath.Join(bin, name)}, likeThisTest()...)
-		out, err := exec.CommandContext(ctx, "go", append(args, "github.com/sumo-k8/sumo-k8/"+pkg)...).CombinedOutput()
-		if err != nil {
-			t.Fatalf("building %s: %v: %s", name, err, out)
-		}
-	}
-	server, err := service.Start(ctx, filepath.Join(bin, "local"), dir, "--objectstore", store)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(server.Stop)
-	return server
-}
-
-// likeThisTest are the flags with which the packages of this test were compiled, so that they need not be again.
-func likeThisTest() []string {
-	info, _ := debug.ReadBuildInfo()
-	for _, setting := range info.Settings {
-		if setting.Key == "-race" && setting.Value == "true" {
-			return []string{"-race"}
-		}
-	}
-	return nil
-}
+func TestMain(m *testing.M) { servicetest.Main(m) }
 
 // user is a person at a terminal of his own.
 type user struct {

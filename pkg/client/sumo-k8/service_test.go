@@ -21,6 +21,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/sumo-k8/sumo-k8/pkg/client/internal/service"
+	"github.com/sumo-k8/sumo-k8/pkg/client/internal/service/servicetest"
 	"github.com/sumo-k8/sumo-k8/pkg/sumo/release"
 	"github.com/sumo-k8/sumo-k8/pkg/sumo/sumotest"
 	networks "github.com/sumo-k8/sumo-k8/test_networks"
@@ -28,7 +29,7 @@ import (
 
 func TestAgainstTheService(t *testing.T) {
 	t.Parallel()
-	s := startServer(t)
+	s := servicetest.Start(t)
 	for name, test := range map[string]func(*testing.T, *service.Server){
 		"submit and follow": testSubmitAndFollow,
 		"a study is run, followed, extended and fetched": testStudies,

@@ -1,0 +1,62 @@
+"""Tables as pandas DataFrames. pandas is needed for these only."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from . import types
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def pandas() -> Any:
+    """The module, or what to do to have it."""
+    try:
+        import pandas
+    except ImportError:
+        raise ImportError("Tables are pandas DataFrames, and pandas is not installed: pip install 'sumo-k8[pandas]'") from None
+    return pandas
+
+
+def statistics(document: types.StudyStatistics) -> pd.DataFrame:
+    """One row for each point and metric. attrs has units by metric, confidence and notes."""
+    return _with_points(document["statistics"], document["points"], document["metrics"], document["confidence"], document["notes"])
+
+
+def comparison(document: types.StudyComparison) -> pd.DataFrame:
+    """One row for each point but the baseline's, and metric. attrs has units by metric, confidence, how p is adjusted, and notes."""
+    frame = _with_points(document["comparisons"], document["points"], document["metrics"], document["confidence"], document["notes"])
+    frame.attrs["adjustment"] = document["adjustment"]
+    return frame
+
+
+def _with_points(
+    rows: Sequence[Any], points: list[types.PointFate], metrics: list[types.StudyMetric], confidence: float, notes: list[str]
+) -> pd.DataFrame:
+    pd = pandas()
+    units = {m["name"]: m["unit"] for m in metrics}
+    fates = {p["point"]: p for p in points}
+    frame = pd.DataFrame(
+        {
+            "point": row["point"],
+            "label": fates[row["point"]]["label"],
+            "variant": fates[row["point"]]["variant"],
+            **(fates[row["point"]]["setting"] or {}),
+            "metric": row["metric"],
+            "unit": units.get(row["metric"], ""),
+            **{k: v for k, v in row.items() if k not in ("point", "metric", "unit")},
+        }
+        for row in rows
+    )
+    frame.attrs.update(units=units, confidence=confidence, notes=notes)
+    return frame
+
+
+def tidy(document: types.StudyTable) -> pd.DataFrame:
+    """One row for each run and metric; the settings of its point are columns. attrs has units by metric."""
+    pd = pandas()
+    frame = pd.DataFrame({**{k: v for k, v in row.items() if k != "setting"}, **(row["setting"] or {})} for row in document["rows"])
+    frame.attrs["units"] = {row["metric"]: row["unit"] for row in document["rows"]}
+    return frame
