@@ -1,6 +1,6 @@
 // Unit tests of what can be wrong on the page without being visible.
 import assert from "node:assert/strict";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { after, test } from "node:test";
 import { fileURLToPath, pathToFileURL } from "node:url";
@@ -313,17 +313,46 @@ test("a recording reads back as it was written: vehicles come, go, come again, t
 		};
 	});
 	const events = [{ time: 101, kind: "teleport", vehicle: "v<1>", edge: "e1", x: 1, y: null, text: "Warning: …" }];
-	const signals = { ids: ["J"], states: ["Gr"], changes: [[100500, 0, "yr"], [100500, 9, "no such signal"]] };
+	const signals = { ids: ["J"], states: ["Gr"], changes: [[100500, 0, "yr"]] };
 	const s = await decode(segment(frames, { events, signals, extra: 1 }));
 	assert.deepEqual(framesOf(s), frames);
 	assert.deepEqual(s.events, [{ ...events[0], lane: undefined }]);
-	assert.deepEqual(s.signals, { ...signals, changes: signals.changes.slice(0, 1) });
+	assert.deepEqual(s.signals, signals);
 	for (let f = 0; f + 1 < frames.length; f++) {
 		for (let i = s.starts[f]; i < s.starts[f + 1]; i++) {
 			const [id, then] = [frames[f].vehicles[i - s.starts[f]].id, frames[f + 1].vehicles];
 			const stays = then.some((v) => v.id === id);
 			assert.equal(s.next[i] >= 0 ? s.vehicles[s.who[s.next[i]]].id : undefined, stays ? id : undefined);
 		}
+	}
+});
+
+test("the test vectors of package replay mean the same here", async () => {
+	const { decode, Broken } = await load("replay/segment.ts");
+	const vectors = join(page, "..", "..", "pkg", "replay", "testdata");
+	const names = readdirSync(vectors).filter((name) => name.endsWith(".sk8r"));
+	assert.ok(names.length > 10);
+	for (const name of names) {
+		const want = JSON.parse(readFileSync(join(vectors, name.replace(".sk8r", ".json"))));
+		const bytes = readFileSync(join(vectors, name));
+		if (want.malformed) {
+			await assert.rejects(decode(bytes), Broken, name);
+			continue;
+		}
+		const s = await decode(bytes);
+		const frames = (want.frames ?? []).map(({ time, vehicles }) => ({ time, vehicles }));
+		const got = [...s.times].map((time, f) => ({
+			time: Math.round(1000 * time),
+			vehicles: Array.from({ length: s.starts[f + 1] - s.starts[f] }, (_, k) => {
+				const i = s.starts[f] + k;
+				return [s.who[i], Math.round(10 * s.x[i]), Math.round(10 * s.y[i]), s.angle[i], Math.round(10 * s.speed[i]), s.lane[i] - 1].map((v) => v + 0);
+			}),
+		}));
+		assert.deepEqual(got, frames, name);
+		assert.deepEqual(s.vehicles, want.header.vehicles.map((v) => ({ person: false, ...v })), name);
+		assert.deepEqual(s.lanes, want.header.lanes, name);
+		assert.deepEqual(s.signals, want.header.signals, name);
+		assert.deepEqual(s.events.map((e) => e.text), want.header.events.map((e) => e.text), name);
 	}
 });
 
@@ -358,10 +387,12 @@ test("a broken recording is refused with the reason, wherever it is broken", asy
 		["later version", pack(header, columns, { version: 2 })],
 		["not JSON", pack("{", columns)],
 		["not an object", pack("null", columns)],
-		["do not ascend", pack({ ...header, times: [1, 1] }, columns)],
+		["do not ascend", pack({ ...header, times: [2, 1] }, columns)],
 		["more than 100000 frames", pack({ ...header, times: Array.from({ length: 100_001 }, (_, i) => i) }, columns)],
 		["no origin", pack({ ...header, origin: "x" }, columns)],
 		["vehicles is damaged", pack({ ...header, vehicles: [null] }, columns)],
+		["lack states", pack({ ...header, signals: { ids: ["J"], states: [], changes: [] } }, columns)],
+		["a signal changes", pack({ ...header, signals: { ids: [], states: [], changes: [[1, 0, "G"]] } }, columns)],
 		["no column lane", pack({ ...header, columns: header.columns.slice(0, 5) }, columns.slice(0, 5))],
 		["follows", pack(header, columns, { rest: [0] })],
 		["cut off", pack({ ...header, columns: [...header.columns, "more"] }, columns, { rest: [9] })],

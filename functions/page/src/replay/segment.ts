@@ -150,14 +150,16 @@ function headerOf(bytes: Uint8Array): Header {
 	if (!isRecord(h)) throw new Broken("its header is not an object");
 	const times = listOf(h.times);
 	if (times.length > maxFrames) throw new Broken(`it has more than ${maxFrames} frames`);
-	if (!times.every((t, i) => isFinite(t) && (i === 0 || t > (times[i - 1] as number)))) throw new Broken("its times do not ascend");
+	if (!times.every((t, i) => isFinite(t) && (i === 0 || t >= (times[i - 1] as number)))) throw new Broken("its times do not ascend");
 	const [x, y] = listOf(h.origin);
 	if (!isFinite(x) || !isFinite(y)) throw new Broken("it has no origin");
 	const signals = isRecord(h.signals) ? h.signals : {};
-	const ids = textsOf(signals.ids);
-	const changes = listOf(signals.changes).flatMap((c) => {
+	const [ids, states] = [textsOf(signals.ids), textsOf(signals.states)];
+	if (ids.length !== states.length) throw new Broken("its signals lack states");
+	const changes = listOf(signals.changes).map((c): Signals["changes"][number] => {
 		const [ms, n, state] = listOf(c);
-		return isFinite(ms) && isFinite(n) && n in ids && typeof state === "string" ? [[ms, n, state] as [number, number, string]] : [];
+		if (!isFinite(ms) || !isFinite(n) || !(n in ids) || typeof state !== "string") throw new Broken("a signal changes that it does not list");
+		return [ms, n, state];
 	});
 	return {
 		times: times as number[], origin: [x, y], lanes: textsOf(h.lanes), columns: textsOf(h.columns),
@@ -165,7 +167,7 @@ function headerOf(bytes: Uint8Array): Header {
 			if (!isRecord(v)) throw new Broken("its list of vehicles is damaged");
 			return { id: textOf(v.id), type: textOf(v.type), waiting: isFinite(v.waiting) ? v.waiting : 0, person: v.person === true };
 		}),
-		signals: { ids, states: textsOf(signals.states), changes },
+		signals: { ids, states, changes },
 		events: eventsOf(h.events),
 	};
 }
