@@ -7,6 +7,7 @@ import (
 
 	"github.com/sumo-k8/sumo-k8/pkg/job"
 	"github.com/sumo-k8/sumo-k8/pkg/problem"
+	"github.com/sumo-k8/sumo-k8/pkg/rest"
 	"github.com/sumo-k8/sumo-k8/pkg/scenario"
 	"github.com/sumo-k8/sumo-k8/pkg/simulation"
 	"github.com/sumo-k8/sumo-k8/pkg/sumo/outputs"
@@ -15,10 +16,11 @@ import (
 
 // registerNetwork adds what maps show, but for the vehicles.
 func (f *Function) registerNetwork(api huma.API) {
-	registerView(api, f, networkView, huma.Operation{
+	registerViewOf(api, f, networkView, f.scenarioStays, huma.Operation{
 		OperationID: "get-network", Path: "/jobs/{id}/network",
-		Summary:     "Show a job's network as lines and points",
-		Description: "From the scenario's network file. Coordinates are rounded to 0.1 m.",
+		Summary: "Show a job's network as lines and points",
+		Description: "From the scenario's network file, with the polygons of its additional files, also while the job waits or runs. " +
+			"Coordinates are rounded to 0.1 m.",
 	})
 	registerView(api, f, edgeDataView, huma.Operation{
 		OperationID: "get-edgedata", Path: "/jobs/{id}/edgedata",
@@ -29,9 +31,19 @@ func (f *Function) registerNetwork(api huma.API) {
 }
 
 var (
-	networkView  = viewKind[roadnet.Geometry]{"network-2.json.gz", (*Function).makeNetwork}
+	networkView  = viewKind[roadnet.Geometry]{"network-3.json.gz", (*Function).makeNetwork}
 	edgeDataView = viewKind[outputs.EdgeData]{"edgedata-1.json.gz", (*Function).makeEdgeData}
 )
+
+// scenarioStays returns a job whose network can be shown: one that has not finished, or one that has and still has results, beside
+// which the view is kept.
+func (f *Function) scenarioStays(ctx context.Context, id string) (job.Job, error) {
+	j, err := f.Jobs.Job(ctx, rest.TenantOf(ctx).ID, id)
+	if err == nil && !j.State.Terminal() {
+		return j, nil
+	}
+	return f.finished(ctx, id)
+}
 
 func (f *Function) makeNetwork(ctx context.Context, j job.Job) (roadnet.Geometry, error) {
 	content, err := f.contentOf(ctx, j)
@@ -43,6 +55,9 @@ func (f *Function) makeNetwork(ctx context.Context, j job.Job) (roadnet.Geometry
 	}
 	var r roadnet.Reader
 	if err := scenario.ScanNet(ctx, content, f.Limits, j.Options.ConfigFile, r.Element); err != nil {
+		return roadnet.Geometry{}, err
+	}
+	if err := scenario.ScanAdditional(ctx, content, f.Limits, j.Options.ConfigFile, r.Additional); err != nil {
 		return roadnet.Geometry{}, err
 	}
 	return r.Geometry(), nil

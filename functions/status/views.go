@@ -52,11 +52,16 @@ type viewRequest struct {
 	IfNoneMatch string `header:"If-None-Match" maxLength:"1000" doc:"ETag of an earlier answer. The call then answers 304, since a finished job's results do not change."`
 }
 
-// registerView adds the operation that answers with a view.
+// registerView adds the operation that answers with a view of a finished job.
 func registerView[T any](api huma.API, f *Function, k viewKind[T], op huma.Operation) {
+	registerViewOf(api, f, k, f.finished, op)
+}
+
+// registerViewOf adds the operation that answers with a view of a job that find returns.
+func registerViewOf[T any](api huma.API, f *Function, k viewKind[T], find func(context.Context, string) (job.Job, error), op huma.Operation) {
 	describeView[T](api, &op)
 	rest.Register(api, rest.Tenant, op, func(ctx context.Context, in *viewRequest) (*huma.StreamResponse, error) {
-		j, err := f.finished(ctx, in.ID)
+		j, err := find(ctx, in.ID)
 		if err != nil {
 			return nil, err
 		}

@@ -273,6 +273,19 @@ func TestTheNetworkOfADerivedScenarioIsItsOwn(t *testing.T) {
 	}
 }
 
+func TestTheNetworkIsThereBeforeTheRun(t *testing.T) {
+	t.Parallel()
+	in := install(t)
+	cross := in.scenario(t, "acme", "cross")
+	id := in.queue(t, func(j *job.Job) { j.ScenarioDigest, j.Options.ConfigFile = cross, "cross.sumocfg" })
+	var network roadnet.Geometry
+	in.get(t, "/jobs/"+id+"/network").Want(t, http.StatusOK).Into(t, &network)
+	if len(network.Edges) == 0 || len(network.StopLines) == 0 || network.StopLines[0].Signal != "centre" {
+		t.Errorf("the network has %d edges, and the stop lines %+v", len(network.Edges), network.StopLines)
+	}
+	in.get(t, "/jobs/"+id+"/edgedata").Want(t, http.StatusConflict)
+}
+
 func TestAViewOfAScenarioThatIsGoneIsExplained(t *testing.T) {
 	t.Parallel()
 	in := install(t)

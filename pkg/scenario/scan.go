@@ -13,15 +13,38 @@ import (
 
 // ScanNet scans the network that a configuration of c names. It answers problem.NotFound when c does not lead to one.
 func ScanNet(ctx context.Context, c Content, limits Limits, config string, visit func(xml.Element) error) error {
-	var rep report
-	a, err := openArchive(ctx, c, limits, &rep)
+	a, names, err := filesSet(ctx, c, limits, config, "net-file")
 	if err != nil {
 		return err
 	}
-	if err := rep.err(); err != nil {
+	return a.open(ctx, names[0], func(r io.Reader) error { return xml.Scan(r, visit) })
+}
+
+// ScanAdditional scans the additional files that a configuration of c names, in their order, but for those that c does not have.
+func ScanAdditional(ctx context.Context, c Content, limits Limits, config string, visit func(xml.Element) error) error {
+	a, names, err := filesSet(ctx, c, limits, config, "additional-files")
+	if err != nil {
 		return err
 	}
-	var net string
+	for _, name := range names {
+		err := a.open(ctx, name, func(r io.Reader) error { return xml.Scan(r, visit) })
+		if err != nil && problem.CodeOf(err) != problem.NotFound {
+			return err
+		}
+	}
+	return nil
+}
+
+// filesSet opens c, and returns the files that a configuration sets an option to: at least one, of an empty name if it does not.
+func filesSet(ctx context.Context, c Content, limits Limits, config, name string) (a *archive, files []string, err error) {
+	var rep report
+	if a, err = openArchive(ctx, c, limits, &rep); err == nil {
+		err = rep.err()
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	files = []string{""}
 	err = a.open(ctx, config, func(r io.Reader) error {
 		plain, err := xml.Unpack(r)
 		if err != nil {
@@ -33,16 +56,19 @@ func ScanNet(ctx context.Context, c Content, limits Limits, config string, visit
 			return err
 		}
 		for _, s := range doc.settings {
-			if o := options()[s.name]; o != nil && o.name == "net-file" {
-				net, _ = a.directory().find(o.names(path.Dir(config), s.value, readXML)[0].name)
+			o := options()[s.name]
+			if o == nil || o.name != name {
+				continue
+			}
+			files = files[:0]
+			for _, n := range o.names(path.Dir(config), s.value, readXML) {
+				found, _ := a.directory().find(n.name)
+				files = append(files, found)
 			}
 		}
 		return nil
 	})
-	if err != nil {
-		return err
-	}
-	return a.open(ctx, net, func(r io.Reader) error { return xml.Scan(r, visit) })
+	return a, files, err
 }
 
 // open passes one unpacked file to use.

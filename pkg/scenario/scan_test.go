@@ -50,3 +50,31 @@ func TestTheNetworkOfAConfigurationIsFoundAndRead(t *testing.T) {
 		}
 	}
 }
+
+func TestTheAdditionalFilesOfAConfigurationAreReadInTheirOrder(t *testing.T) {
+	t.Parallel()
+	config := func(value string) string {
+		return `<configuration><input><net-file value="n.net.xml"/><additional-files value="` + value + `"/></input></configuration>`
+	}
+	file := func(id string) string { return `<additional><poly id="` + id + `"/></additional>` }
+	for name, tc := range map[string]struct {
+		zip  []byte
+		want []string
+	}{
+		"two, one compressed": {zipOf(t, entryOf("d/s.sumocfg", config(" b.xml , ../a.xml.gz")), entryOf("a.xml.gz", gzipped(file("a"))),
+			entryOf("d/b.xml", file("b")), entryOf("d/c.xml", file("c"))), []string{"b", "a"}},
+		"one is not there": {zipOf(t, entryOf("d/s.sumocfg", config("none.xml,b.xml")), entryOf("d/b.xml", file("b"))), []string{"b"}},
+		"no option":        {zipOf(t, entryOf("d/s.sumocfg", "<configuration/>")), nil},
+	} {
+		var got []string
+		err := ScanAdditional(t.Context(), Zip(bytes.NewReader(tc.zip), int64(len(tc.zip))), DefaultLimits(), "d/s.sumocfg", func(e xml.Element) error {
+			if string(e.Name) == "poly" {
+				got = append(got, string(e.Attr("id")))
+			}
+			return nil
+		})
+		if diff := cmp.Diff(tc.want, got); diff != "" || err != nil {
+			t.Errorf("%s: %v, polygons (-want +got):\n%s", name, err, diff)
+		}
+	}
+}

@@ -1,10 +1,11 @@
 // Unit tests of what can be wrong on the page without being visible.
 import assert from "node:assert/strict";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { after, test } from "node:test";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { build } from "esbuild";
+import { pack, segment } from "./replay.mjs";
 
 const page = fileURLToPath(new URL("..", import.meta.url));
 const folder = mkdtempSync(join(page, "node_modules", ".units-"));
@@ -275,4 +276,137 @@ test("dropped files go where the scenario has them", async () => {
 	const zip = await zipOf([{ file: new File(["<plan/>"], "plan.add.xml"), path: "in/net/plan.add.xml" }]);
 	assert.equal(Buffer.from(unzipSync(new Uint8Array(await zip.arrayBuffer()))["in/net/plan.add.xml"]).toString(), "<plan/>");
 	assert.deepEqual(unzipSync(new Uint8Array(await (await zipOf([])).arrayBuffer())), {});
+});
+
+/** What a segment says of each moment, in the order of a reader. */
+const framesOf = (s) =>
+	[...s.times].map((time, f) => ({
+		time,
+		vehicles: Array.from({ length: s.starts[f + 1] - s.starts[f] }, (_, k) => {
+			const i = s.starts[f] + k;
+			const { id, type, person } = s.vehicles[s.who[i]];
+			const lane = s.lane[i] > 0 ? s.lanes[s.lane[i] - 1] : undefined;
+			return { id, type, person, x: s.x[i], y: s.y[i], angle: s.angle[i], speed: Math.round(10 * s.speed[i]) / 10, lane };
+		}),
+	}));
+
+test("a recording reads back as it was written: vehicles come, go, come again, turn and jump", async () => {
+	const { decode } = await load("replay/segment.ts");
+	let seed = 7;
+	const upTo = (n) => (seed = (seed * 48271) % 2147483647) % n; // MINSTD
+	const ids = Array.from({ length: 40 }, (_, i) => `v<${i}>`);
+	const state = new Map(ids.map((id) => [id, { x: upTo(10_000) - 5000, y: upTo(10_000) - 5000, angle: upTo(360), speed: upTo(300) }]));
+	let order = [];
+	const frames = Array.from({ length: 60 }, (_, f) => {
+		const absent = ids.filter((id) => !order.includes(id) && upTo(4) === 0);
+		order = [...order.filter(() => upTo(5) > 0), ...absent];
+		return {
+			time: 100 + f / 2,
+			vehicles: order.map((id) => {
+				const v = state.get(id);
+				v.angle = (v.angle + upTo(40) + 340) % 360;
+				v.speed = Math.max(0, v.speed + upTo(21) - 10);
+				v.x += Math.round(v.speed * 0.5 * Math.sin((v.angle * Math.PI) / 180)) + (upTo(50) === 0 ? upTo(9999) - 5000 : 0);
+				v.y += Math.round(v.speed * 0.5 * Math.cos((v.angle * Math.PI) / 180));
+				return { id, type: "t", person: false, x: v.x / 10, y: v.y / 10, angle: v.angle, speed: v.speed / 10, lane: `e${upTo(3)}_0` };
+			}),
+		};
+	});
+	const events = [{ time: 101, kind: "teleport", vehicle: "v<1>", edge: "e1", x: 1, y: null, text: "Warning: …" }];
+	const signals = { ids: ["J"], states: ["Gr"], changes: [[100500, 0, "yr"]] };
+	const s = await decode(segment(frames, { events, signals, extra: 1 }));
+	assert.deepEqual(framesOf(s), frames);
+	assert.deepEqual(s.events, [{ ...events[0], lane: undefined }]);
+	assert.deepEqual(s.signals, signals);
+	for (let f = 0; f + 1 < frames.length; f++) {
+		for (let i = s.starts[f]; i < s.starts[f + 1]; i++) {
+			const [id, then] = [frames[f].vehicles[i - s.starts[f]].id, frames[f + 1].vehicles];
+			const stays = then.some((v) => v.id === id);
+			assert.equal(s.next[i] >= 0 ? s.vehicles[s.who[s.next[i]]].id : undefined, stays ? id : undefined);
+		}
+	}
+});
+
+test("the test vectors of package replay mean the same here", async () => {
+	const { decode, Broken } = await load("replay/segment.ts");
+	const vectors = join(page, "..", "..", "pkg", "replay", "testdata");
+	const names = readdirSync(vectors).filter((name) => name.endsWith(".sk8r"));
+	assert.ok(names.length > 10);
+	for (const name of names) {
+		const want = JSON.parse(readFileSync(join(vectors, name.replace(".sk8r", ".json"))));
+		const bytes = readFileSync(join(vectors, name));
+		if (want.malformed) {
+			await assert.rejects(decode(bytes), Broken, name);
+			continue;
+		}
+		const s = await decode(bytes);
+		const frames = (want.frames ?? []).map(({ time, vehicles }) => ({ time, vehicles }));
+		const got = [...s.times].map((time, f) => ({
+			time: Math.round(1000 * time),
+			vehicles: Array.from({ length: s.starts[f + 1] - s.starts[f] }, (_, k) => {
+				const i = s.starts[f] + k;
+				return [s.who[i], Math.round(10 * s.x[i]), Math.round(10 * s.y[i]), s.angle[i], Math.round(10 * s.speed[i]), s.lane[i] - 1].map((v) => v + 0);
+			}),
+		}));
+		assert.deepEqual(got, frames, name);
+		assert.deepEqual(s.vehicles, want.header.vehicles.map((v) => ({ person: false, ...v })), name);
+		assert.deepEqual(s.lanes, want.header.lanes, name);
+		assert.deepEqual(s.signals, want.header.signals, name);
+		assert.deepEqual(s.events.map((e) => e.text), want.header.events.map((e) => e.text), name);
+	}
+});
+
+test("a vehicle's waiting time goes on from before its segment, and ends when it moves", async () => {
+	const { decode } = await load("replay/segment.ts");
+	const at = (time, speed) => ({ time, vehicles: [{ id: "a", x: 0, y: 0, angle: 0, speed, waiting: 12 }] });
+	const s = await decode(segment([at(0, 0), at(1, 0.1), at(2, 0.2), at(3, 0), at(4, 0)]));
+	assert.deepEqual([...s.waiting], [12, 13, 0, 1, 2]);
+});
+
+test("a broken recording is refused with the reason, wherever it is broken", async () => {
+	const { decode, Broken } = await load("replay/segment.ts");
+	const good = segment(Array.from({ length: 5 }, (_, t) => ({ time: t, vehicles: [{ id: "a", x: t, y: 0, angle: 90, speed: 1, lane: "e_0" }] })));
+	for (let length = 0; length < good.length; length++) {
+		await assert.rejects(decode(good.subarray(0, length)), Broken, `the first ${length} bytes`);
+	}
+	let refused = 0;
+	for (let at = 0; at < good.length; at++) {
+		const bytes = Buffer.from(good);
+		bytes[at] ^= 0x55;
+		await decode(bytes).catch((error) => {
+			assert.ok(error instanceof Broken, `byte ${at}: ${error.stack}`);
+			refused++;
+		});
+	}
+	assert.ok(refused > good.length / 2); // gzip's own header has bytes without a meaning
+	const header = { times: [0, 1000], origin: [0, 0], vehicles: [{ id: "a", type: "t", waiting: 0 }], lanes: [], columns: ["members", "x", "y", "angle", "speed", "lane"] };
+	const columns = [[0, 1, 0, 0, 0], [0, 0], [0, 0], [0, 0], [0, 0], [0, 0]];
+	await decode(pack(header, columns));
+	const changed = (at, bytes) => columns.map((c, i) => (i === at ? bytes : c));
+	for (const [why, bytes] of [
+		["later version", pack(header, columns, { version: 2 })],
+		["not JSON", pack("{", columns)],
+		["not an object", pack("null", columns)],
+		["do not ascend", pack({ ...header, times: [2, 1] }, columns)],
+		["more than 100000 frames", pack({ ...header, times: Array.from({ length: 100_001 }, (_, i) => i) }, columns)],
+		["no origin", pack({ ...header, origin: "x" }, columns)],
+		["vehicles is damaged", pack({ ...header, vehicles: [null] }, columns)],
+		["lack states", pack({ ...header, signals: { ids: ["J"], states: [], changes: [] } }, columns)],
+		["a signal changes", pack({ ...header, signals: { ids: [], states: [], changes: [[1, 0, "G"]] } }, columns)],
+		["no column lane", pack({ ...header, columns: header.columns.slice(0, 5) }, columns.slice(0, 5))],
+		["follows", pack(header, columns, { rest: [0] })],
+		["cut off", pack({ ...header, columns: [...header.columns, "more"] }, columns, { rest: [9] })],
+		["ends early", pack(header, changed(1, [0]))],
+		["53 bits", pack(header, changed(1, Array(12).fill(255)))],
+		["more vehicles leave", pack(header, changed(0, [1, 0, 0, 0, 0]))],
+		["leaves that is not there", pack(header, changed(0, [0, 1, 0, 1, 7, 0]))],
+		["does not list", pack(header, changed(0, [0, 2, 0, 0, 0, 0]))],
+		["does not list", pack(header, changed(0, [0, 1, 1, 0, 0]))],
+		["lane that it does not list", pack(header, changed(5, [1, 0]))],
+		["too many", pack(header, changed(0, [0, 255, 255, 255, 255, 15]))],
+	]) {
+		await assert.rejects(decode(bytes), (error) => error instanceof Broken && error.message.includes(why), why);
+	}
+	// A few hundred kilobytes that unpack to 130 MiB.
+	await assert.rejects(decode(pack(header, [Buffer.alloc(130 << 20)])), /unpacks to more/);
 });

@@ -1,9 +1,11 @@
-// Package roadnet reads what a map shows of a SUMO network: edges as lines and junctions as areas.
+// Package roadnet reads what a map shows of a SUMO network: edges as lines, junctions as areas, stop lines, and the scenario's polygons.
 package roadnet
 
 import (
 	"bytes"
+	"cmp"
 	"math"
+	"slices"
 	"strconv"
 
 	"github.com/sumo-k8/sumo-k8/pkg/problem"
@@ -16,6 +18,8 @@ type Geometry struct {
 	Unit      string     `json:"unit" enum:"m" doc:"Of all coordinates and lengths, in the plane of the network file."`
 	Edges     []Edge     `json:"edges" doc:"Roads in one direction each, in the order of the file, without those inside junctions."`
 	Junctions []Junction `json:"junctions"`
+	StopLines []StopLine `json:"stop_lines" doc:"Of the links that signals control."`
+	Polygons  []Polygon  `json:"polygons" doc:"From the scenario's additional files, lower layers first; the first 100,000 of them with 500,000 points."`
 }
 
 // Edge is a road in one direction.
@@ -64,7 +68,11 @@ type Reader struct {
 	used   int
 	shape  []float64 // of that edge itself
 
-	outline line // of the latest junction
+	outline line // of the latest junction or polygon
+
+	stops         stopLines
+	crossing      bool // the latest edge is one
+	polygonPoints int
 }
 
 type line []float64
@@ -76,12 +84,12 @@ func (r *Reader) Element(e xml.Element) error {
 		r.finish()
 		return r.edge(e)
 	case "lane":
-		if r.open {
-			r.lane(e)
-		}
+		r.lane(e)
 	case "junction":
 		r.finish()
 		return r.junction(e)
+	case "connection":
+		r.stops.connection(e)
 	}
 	return nil
 }
@@ -97,6 +105,11 @@ func (r *Reader) Geometry() Geometry {
 	if n.Junctions == nil {
 		n.Junctions = []Junction{}
 	}
+	n.StopLines = r.stops.lines()
+	if n.Polygons == nil {
+		n.Polygons = []Polygon{}
+	}
+	slices.SortStableFunc(n.Polygons, func(a, b Polygon) int { return cmp.Compare(a.Layer, b.Layer) })
 	box := bounds{math.Inf(1), math.Inf(1), math.Inf(-1), math.Inf(-1)}
 	for _, e := range n.Edges {
 		for i := 0; i+1 < len(e.Shape); i += 2 {
@@ -121,10 +134,16 @@ func (b *bounds) add(x, y float64) {
 func (r *Reader) edge(e xml.Element) error {
 	// Others lie inside junctions: connections, crossings and places to walk.
 	if f := e.Attr("function"); len(f) > 0 && string(f) != "normal" && string(f) != "connector" {
+		if r.crossing = string(f) == "crossing"; r.crossing {
+			return r.begin(e)
+		}
 		return nil
 	}
 	if len(r.net.Edges) == maxEdges || r.points > maxPoints {
 		return tooLarge()
+	}
+	if err := r.begin(e); err != nil {
+		return err
 	}
 	r.net.Edges = append(r.net.Edges, Edge{
 		ID: string(e.Attr("id")), Name: string(e.Attr("name")), Priority: int(number(e.Attr("priority"))),
@@ -133,7 +152,23 @@ func (r *Reader) edge(e xml.Element) error {
 	return nil
 }
 
+// begin announces an edge whose lanes may have stop lines.
+func (r *Reader) begin(e xml.Element) error {
+	if len(r.stops.ends) > maxPoints {
+		return tooLarge()
+	}
+	r.stops.edge(string(e.Attr("id")))
+	return nil
+}
+
 func (r *Reader) lane(e xml.Element) {
+	if r.crossing {
+		r.outline = points(r.outline[:0], e.Attr("shape"))
+		r.stops.lane(e, r.outline, true)
+	}
+	if !r.open {
+		return
+	}
 	edge := &r.net.Edges[len(r.net.Edges)-1]
 	edge.Lanes++
 	edge.Speed = math.Max(edge.Speed, number(e.Attr("speed")))
@@ -142,11 +177,13 @@ func (r *Reader) lane(e xml.Element) {
 		r.lanes = append(r.lanes, nil)
 	}
 	r.lanes[r.used] = points(r.lanes[r.used][:0], e.Attr("shape"))
+	r.stops.lane(e, r.lanes[r.used], false)
 	r.used++
 }
 
 // finish sets the shape of the latest edge.
 func (r *Reader) finish() {
+	r.crossing = false
 	if !r.open {
 		return
 	}
@@ -165,6 +202,12 @@ func (r *Reader) finish() {
 
 // rounded is a shape without points that fall together.
 func (r *Reader) rounded(of line) []float64 {
+	shape := compact(of)
+	r.points += len(shape) / 2
+	return shape
+}
+
+func compact(of line) []float64 {
 	shape := make([]float64, 0, len(of))
 	for i := 0; i+1 < len(of); i += 2 {
 		x, y := tenth(of[i]), tenth(of[i+1])
@@ -173,7 +216,6 @@ func (r *Reader) rounded(of line) []float64 {
 		}
 		shape = append(shape, x, y)
 	}
-	r.points += len(shape) / 2
 	return shape
 }
 
@@ -207,10 +249,13 @@ func tooLarge() error {
 // tenth rounds to what can be seen: SUMO's own lanes are 3.2 m wide.
 func tenth(v float64) float64 { return math.Round(v*10) / 10 }
 
+// farthest is beyond any place on Earth, in any unit, and leaves room to compute.
+const farthest = 1e15
+
 // number reads a number. Anything else counts as 0: a map can still be drawn.
 func number(text []byte) float64 {
 	v, err := strconv.ParseFloat(string(text), 64)
-	if err != nil || math.IsNaN(v) || math.IsInf(v, 0) {
+	if err != nil || math.IsNaN(v) || math.Abs(v) > farthest {
 		return 0
 	}
 	return v
