@@ -26,6 +26,6 @@ def chosen(files: list[types.ResultLink], names: Sequence[str]) -> list[types.Re
 def inside(root: Path, name: str) -> Path:
     """The place of a file below root. Names come from the service, and must not lead elsewhere."""
     target = root.joinpath(*name.split("/"))
-    if ".." in target.relative_to(root).parts or not target.resolve().is_relative_to(root.resolve()):
+    if ".." in target.parts[len(root.parts) :] or not target.resolve().is_relative_to(root.resolve()):
         raise SumoK8Error(f"The file name {name!r} leads out of {root}.")
     return target
