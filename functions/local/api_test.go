@@ -41,6 +41,7 @@ func TestAPI(t *testing.T) {
 			"jobs are listed page by page":               testListing,
 			"results are downloaded one by one or all":   testResults,
 			"jobs are compared metric by metric":         testComparison,
+			"a manifest says what made a run":            testManifest,
 			"views agree with SUMO's own files":          testViews,
 			"views say what was not asked for":           testViewsOfLittle,
 			"tables agree with SUMO's own files":         testTables,

@@ -72,6 +72,7 @@ func (r *record) Apply(_ context.Context, updates []job.Update) ([]string, error
 		j.State, j.Reason, j.Progress, j.Results, j.Summary = u.State, u.Reason, max(j.Progress, u.Progress), u.Results, u.Summary
 		j.KeptScenario, j.Warnings = u.KeptScenario, append(j.Warnings, u.Warnings...)
 		j.Message, j.SumoVersion, j.Confinement = cmp.Or(u.Message, j.Message), u.SumoVersion, u.Confinement
+		j.Image = u.Image
 		j.StartedAt, j.FinishedAt = cmp.Or(u.StartedAt, j.StartedAt), u.FinishedAt
 		r.jobs[u.ID] = j
 	}

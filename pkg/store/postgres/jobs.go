@@ -431,7 +431,7 @@ func toJob(r db.Job) job.Job {
 		ProgressWebhook: r.ProgressWebhook, Traceparent: r.Traceparent,
 		Attempt: r.Attempt, Lost: r.Lost, CancelRequested: r.CancelRequested,
 		SumoVersion: r.SumoVersion, Summary: r.Summary, Results: r.Results, ResultsPruned: r.ResultsPruned, Confinement: r.Confinement,
-		Problems: r.Problems, KeptScenario: r.KeptScenario,
+		Problems: r.Problems, KeptScenario: r.KeptScenario, Image: r.Image,
 		SubmittedAt: r.SubmittedAt, DispatchedAt: r.DispatchedAt, StartedAt: r.StartedAt, FinishedAt: r.FinishedAt, UpdatedAt: r.UpdatedAt,
 	}
 	if r.StudyID != nil {

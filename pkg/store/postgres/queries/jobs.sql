@@ -230,6 +230,7 @@ WITH observed AS (
            coalesce(u -> 'warnings', '[]'::jsonb)      AS warnings,
            nullif(u -> 'problems', 'null'::jsonb)      AS problems,
            coalesce(u ->> 'kept_scenario', '')         AS kept_scenario,
+           coalesce(u ->> 'image', '')                 AS image,
            u ->> 'state' NOT IN ('PENDING', 'RUNNING') AS ended
     FROM jsonb_array_elements(@updates::jsonb) AS u
 ), locked AS (
@@ -259,6 +260,7 @@ WITH observed AS (
         ), '[]'::jsonb),
         problems     = coalesce(o.problems, j.problems),
         kept_scenario = o.kept_scenario,
+        image        = CASE WHEN o.image = '' THEN j.image ELSE o.image END,
         metrics      = CASE WHEN o.summary IS NULL THEN j.metrics
                             ELSE (SELECT metrics_of(o.summary, s.metric_names) FROM studies s WHERE s.id = j.study_id) END
     FROM observed o

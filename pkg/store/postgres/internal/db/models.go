@@ -139,6 +139,7 @@ type Job struct {
 	OverlayKey      string
 	Lost            int
 	KeptScenario    string
+	Image           string
 }
 
 type JobEvent struct {
