@@ -34,6 +34,8 @@ const (
 	ReplaySegmentsFile = "replay.segments"
 	// ReplayFolder has the recording as far as it goes, while the run goes on: see package chunk.
 	ReplayFolder = "replay"
+	// ReplayIndexFile is the index in ReplayFolder. Segments there are named by their numbers.
+	ReplayIndexFile = "index.json"
 )
 
 // maxReplayEdge is longer than any edge's id, in bytes.

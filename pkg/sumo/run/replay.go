@@ -34,8 +34,6 @@ const (
 	replayRequestFile = "replay.add.xml"   // asks SUMO for the states of signals
 	replayEdgesFile   = "replay-edges.txt" // the edges on which vehicles are recorded
 	replayPipe        = "fcd.xml"          // below resultFolder/replay
-	// replayIndexFile is the index in simulation.ReplayFolder, and segments there have their number and this suffix.
-	replayIndexFile = "index.json"
 	// replayEvery bounds how long a frame waits before it can be watched, and replayIndexEvery how often the index is written, which grows
 	// with the run.
 	replayEvery      = 2 * time.Second
@@ -370,7 +368,7 @@ func (rec *recording) segment(s replay.Written) error {
 
 func (rec *recording) writeIndex() error {
 	rec.indexed, rec.dirty = rec.now(), false
-	return writeCompact(filepath.Join(rec.folder, replayIndexFile), rec.index)
+	return writeCompact(filepath.Join(rec.folder, simulation.ReplayIndexFile), rec.index)
 }
 
 // writeCompact is writeJSON for what no person reads.

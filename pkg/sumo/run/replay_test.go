@@ -428,7 +428,7 @@ func TestSegmentsCanBeWatchedWhileTheRunGoesOn(t *testing.T) {
 	folder := filepath.Join(r.Out, simulation.ReplayFolder)
 	var x replay.Index
 	for deadline := time.Now().Add(time.Minute); len(x.Segments) < 3; time.Sleep(20 * time.Millisecond) {
-		if text, err := os.ReadFile(filepath.Join(folder, replayIndexFile)); err == nil {
+		if text, err := os.ReadFile(filepath.Join(folder, simulation.ReplayIndexFile)); err == nil {
 			if err := json.Unmarshal(text, &x); err != nil {
 				t.Fatal(err)
 			}
