@@ -41,7 +41,7 @@ const (
 // maxReplayEdge is longer than any edge's id, in bytes.
 const maxReplayEdge = 1000
 
-// Fault says what is wrong with what is asked of a recording; empty if nothing is.
+// Fault says what is wrong with what is asked of a recording, as the end of a sentence; empty if nothing is.
 func (r *Replay) Fault() string {
 	if r == nil {
 		return ""
@@ -49,17 +49,17 @@ func (r *Replay) Fault() string {
 	finite := func(v float64) bool { return !math.IsNaN(v) && !math.IsInf(v, 0) }
 	switch {
 	case !finite(r.Period) || r.Period < 0 || r.Period > 86400:
-		return "period must be from 0 to 86400 seconds"
+		return "has a period that is not from 0 to 86400 seconds"
 	case r.From != nil && (!finite(*r.From) || *r.From < 0), r.To != nil && (!finite(*r.To) || *r.To < 0):
-		return "from and to must be simulated times in seconds, 0 or later"
+		return "has times (from, to) that are no seconds of simulated time"
 	case r.From != nil && r.To != nil && *r.To < *r.From:
-		return "to is before from"
+		return "ends (to) before it begins (from)"
 	case r.Box != nil && !(r.Box[0] < r.Box[2] && r.Box[1] < r.Box[3] && finite(r.Box[2]-r.Box[0]) && finite(r.Box[3]-r.Box[1])):
-		return "box must be the least x and y and then the greatest x and y, in m"
+		return "has a box that is not the least x and y, and then the greatest x and y, in m"
 	}
 	for _, edge := range r.Edges {
 		if edge == "" || len(edge) > maxReplayEdge || strings.ContainsFunc(edge, unicode.IsControl) {
-			return "edges must be ids of edges"
+			return "has edges that are no ids of edges"
 		}
 	}
 	return ""
@@ -69,21 +69,17 @@ func (r *Replay) Fault() string {
 func ParseReplay(text []byte) (*Replay, error) {
 	text = bytes.TrimSpace(text)
 	switch string(text) {
-	case "", "null", "false":
+	case "null", "false":
 		return nil, nil
 	case "true":
 		return &Replay{}, nil
 	}
-	var r Replay
+	r := &Replay{}
 	d := json.NewDecoder(bytes.NewReader(text))
 	d.DisallowUnknownFields()
-	err := d.Decode(&r)
-	fault := r.Fault()
-	if err != nil || d.More() {
-		fault = `it is true, or an object such as {"period": 1, "from": 0, "to": 3600, "edges": ["e1"], "box": [0, 0, 500, 500]}`
+	if err := d.Decode(r); err != nil {
+		return nil, problem.New(problem.Invalid, "replay is true, or an object such as "+
+			`{"period": 1, "from": 0, "to": 3600, "edges": ["e1"], "box": [0, 0, 500, 500]}.`)
 	}
-	if fault != "" {
-		return nil, problem.New(problem.Invalid, "replay cannot be read: %s.", fault)
-	}
-	return &r, nil
+	return r, nil
 }
