@@ -38,6 +38,7 @@ const (
 	headerRoom = 12 << 20
 	signalRoom = 1 << 20
 	eventRoom  = 2 << 20 // of all segments, since the index has them all
+	maxTypes   = 10_000
 	maxCoord   = math.MaxInt32
 	maxTime    = 1 << 40 // ms: 34 years
 )

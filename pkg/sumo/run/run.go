@@ -92,6 +92,8 @@ type Run struct {
 	// unchanged is whether a file in the run's folder is the scenario's own and no result, where a program could have changed it.
 	unchanged func(name string) bool
 
+	recording *recording // nil for none
+
 	// For tests: confine.Wall's LandlockABI, how long SUMO may take to stop instead of stopGrace, and what draws the seed of a scenario
 	// that wants a random one.
 	landlockABI int
@@ -280,7 +282,7 @@ func (r Run) clearOutput() error {
 		for dir := path.Dir(name); dir != "." && out.Remove(dir) == nil; dir = path.Dir(dir) { // until one that is not empty
 		}
 	}
-	return os.RemoveAll(collected)
+	return errors.Join(os.RemoveAll(collected), r.clearReplay())
 }
 
 // isOutput reports whether a folder is that of an earlier attempt: it has a log that begins as ours do. The checksums of another
@@ -377,7 +379,13 @@ func (r Run) simulate(
 		return failed(blame(err, "The folder of the run could not be prepared")), unread
 	}
 
+	if r.recording, err = r.record(ctx, chosen, settings, time.Now()); err != nil {
+		return failed(blame(err, "The recording could not be begun")), unread
+	}
+	defer r.recording.finish("") // where it is not reached below
+
 	mon := newMonitor(log, progress, settings)
+	mon.recorded = r.recording
 	log.line(fmt.Sprintf("sumo-run: configuration %s, seed %d%s", chosen.Path, r.seed(chosen), settings.interval()))
 	for _, w := range chosen.Remarks(chosen.Interval(r.Options.Begin, r.Options.End)) {
 		log.line("sumo-run: warning: " + w.String())
@@ -413,6 +421,10 @@ func (r Run) finish(chosen scenario.Config, s settings, f fate, log *logbook) si
 		left.notes = append(left.notes, fmt.Sprintf("The scenario wrote more than %d files, or files whose names cannot be stored: "+
 			"%d are missing from the results.", maxOwnFiles, left.left))
 	}
+	if _, remark := r.replaySource(s); remark != "" {
+		left.notes = append(left.notes, remark)
+	}
+	left.notes = append(left.notes, r.recording.finish(left.files[simulation.OutputFCD])...)
 	f.broken = incomplete(r.Out, left.whole)
 	reason, message := f.judge()
 	summary, reason, message := r.sumUp(chosen, f, &left, reason, message)
@@ -519,6 +531,9 @@ func (r Run) prepare(root *os.Root, chosen scenario.Config, s settings, args []s
 		if err := os.WriteFile(filepath.Join(r.Work, edgeDataFile), request, 0o644); err != nil {
 			return "", err
 		}
+	}
+	if err := r.prepareReplay(s); err != nil {
+		return "", err
 	}
 	return r.writeConfig(chosen, s, args)
 }
