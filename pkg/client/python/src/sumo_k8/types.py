@@ -221,6 +221,14 @@ class ClusterAnswerBody(TypedDict):
     total_nodes: int
 
 
+class Column(TypedDict):
+    description: str
+    name: str
+    type: Literal["float64", "int64", "string", "boolean"]
+    unit: str
+    """Such as s, m or m/s; empty for what has none."""
+
+
 class ComparedChoice(TypedDict):
     job_id: str
     value: str | None
@@ -272,6 +280,13 @@ class Comparison(TypedDict):
     """What makes the comparison doubtful, such as different versions of SUMO."""
     settings: list[ComparedSetting]
     """Settings that differ; empty if only chance and the machine can explain differences."""
+
+
+class Confinement(TypedDict):
+    filter: bool
+    landlock: int
+    namespace: bool
+    user: bool
 
 
 class Controller(TypedDict):
@@ -634,6 +649,10 @@ class Geometry(TypedDict):
     edges: list[Edge]
     """Roads in one direction each, in the order of the file, without those inside junctions."""
     junctions: list[Junction]
+    polygons: list[Polygon]
+    """From the scenario's additional files, lower layers first; the first 100,000 of them with 500,000 points."""
+    stop_lines: list[StopLine]
+    """Of the links that signals control."""
     unit: Literal["m"]
     """Of all coordinates and lengths, in the plane of the network file."""
 
@@ -890,6 +909,81 @@ class ListAnswerBody(TypedDict):
     tenants: list[Tenant]
 
 
+class Manifest(TypedDict):
+    confinement: NotRequired[Confinement]
+    """What confined SUMO to the run's folder; absent if it never started."""
+    cpu_request: int
+    """Cores."""
+    files: list[ManifestFile]
+    """The results with their checksums, also after they were removed because of their age."""
+    finished_at: str | None
+    format: int
+    """1; another number is another form."""
+    job_id: str
+    memory_gi: int
+    """GiB."""
+    options: Options
+    """All that was chosen for the run, by the caller or the service. What is absent is the scenario's choice."""
+    scenario: ManifestScenario
+    scenario_id: str
+    """The name given at submission."""
+    seed: int
+    """Seed of SUMO's random number generator."""
+    service_version: str
+    """Version of the service that wrote the manifest."""
+    started_at: str | None
+    status: Literal["SUCCEEDED", "FAILED", "CANCELLED"]
+    """How the job ended. Unless it succeeded, files end early."""
+    study_id: NotRequired[str]
+    """The study that the job is a run of; absent for other jobs."""
+    sumo: ManifestSUMO
+    timeout_seconds: int
+
+
+class ManifestDerivation(TypedDict):
+    added: NotRequired[list[str]]
+    base: str
+    """Id of the uploaded scenario that it was derived from."""
+    changed: NotRequired[list[str]]
+    """Paths of files."""
+    deleted: NotRequired[list[str]]
+
+
+class ManifestFile(TypedDict):
+    content_sha256: NotRequired[str]
+    """Checksum of what equal runs have in common: the file uncompressed (.gz) and, of XML, without what stands before
+    the root element (SUMO's header with date and paths), without elements performance, and without the attribute
+    duration of the summary's steps. Absent if the file has none.
+    """
+    name: str
+    roles: NotRequired[list[str]]
+    """The outputs that the file has, whatever its name."""
+    sha256: NotRequired[str]
+    """Checksum of the file."""
+    size: int
+    """Bytes."""
+    varies: NotRequired[str]
+    """Why the file differs between equal runs, so that it is not compared; absent if it is compared."""
+
+
+class ManifestSUMO(TypedDict):
+    build: str
+    """As SUMO names itself; empty if it never started."""
+    image: NotRequired[str]
+    """The container image that it ran in, by the reference that the operator has configured. It has a digest if that
+    has one. Absent outside containers.
+    """
+    version: str
+    """As jobs name it (sumo_version)."""
+
+
+class ManifestScenario(TypedDict):
+    derived: NotRequired[ManifestDerivation]
+    """How it differs from its base; absent if it was uploaded."""
+    id: str
+    """SHA-256 of the scenario: see GET /scenarios/{id}."""
+
+
 class Measure(TypedDict):
     label: str
     name: str
@@ -1009,12 +1103,14 @@ class Options(TypedDict):
     end: NotRequired[float]
     metrics: NotRequired[list[str]]
     outputs: NotRequired[list[str]]
+    replay: NotRequired[Replay]
     scale: NotRequired[float]
     seed: NotRequired[int]
     step_length: NotRequired[float]
     strict: NotRequired[bool]
     sumo_options: NotRequired[dict[str, str]]
     sumo_version: NotRequired[str]
+    tables: NotRequired[list[str]]
     tool: NotRequired[Tool]
     unfinished_trips: NotRequired[bool]
 
@@ -1135,6 +1231,19 @@ class PointRuns(TypedDict):
     succeeded: int
 
 
+class Polygon(TypedDict):
+    color: str
+    fill: bool
+    """False for a line."""
+    id: str
+    layer: float
+    """Higher ones are drawn above lower ones."""
+    shape: list[float]
+    """Points x0, y0, x1, y1, …"""
+    type: NotRequired[str]
+    """The scenario's own, such as building.school."""
+
+
 class Problem(TypedDict):
     code: str
     """Machine-readable kind of failure. A code never changes its meaning."""
@@ -1193,6 +1302,15 @@ class RegisterRequestBody(TypedDict):
     """GiB; 128 by default."""
     tenant_id: str
     """Letters, digits, spaces, '.', '_', '@' or '-'."""
+
+
+Replay = TypedDict("Replay", {
+    "box": "NotRequired[list[float]]",
+    "edges": "NotRequired[list[str]]",
+    "from": "NotRequired[float]",
+    "period": "NotRequired[float]",
+    "to": "NotRequired[float]",
+})
 
 
 class Replications(TypedDict):
@@ -1337,6 +1455,15 @@ class RunCounts(TypedDict):
     succeeded: int
 
 
+S3RequestBodyReplay2 = TypedDict("S3RequestBodyReplay2", {
+    "box": "NotRequired[list[float]]",
+    "edges": "NotRequired[list[str]]",
+    "from": "NotRequired[float]",
+    "period": "NotRequired[float]",
+    "to": "NotRequired[float]",
+})
+
+
 class S3RequestBody(TypedDict):
     begin: NotRequired[float]
     """Start of the simulated interval, in seconds."""
@@ -1374,6 +1501,10 @@ class S3RequestBody(TypedDict):
     progress_start_sec: NotRequired[float]
     progress_webhook_url: NotRequired[str]
     """An https URL that gets the progress in per cent while the job runs; http only where the operator allows it."""
+    replay: NotRequired[bool | S3RequestBodyReplay2]
+    """Records the run, so that it can be watched while it goes on and afterwards: true, or an object that says what to
+    record; in a form, as JSON. It changes no other result. Not with controller, tool or check.
+    """
     scale: NotRequired[float]
     """Multiplies the demand."""
     scenario: NotRequired[str]
@@ -1493,6 +1624,15 @@ class ScenariosPageBody(TypedDict):
     scenarios: list[ScenarioSummary]
 
 
+class Schema(TypedDict):
+    columns: list[Column]
+    complete: bool
+    """False when the run stopped early, so that rows are missing."""
+    name: str
+    time_column: str
+    """The column that from and to apply to; empty if there is none."""
+
+
 class Sent(TypedDict):
     delivered: int
     failed: int
@@ -1555,6 +1695,15 @@ class Stats(TypedDict):
     queued: int
     running: int
     succeeded: int
+
+
+class StopLine(TypedDict):
+    index: int
+    """Of the link: its place in the signal's states."""
+    line: list[float]
+    """x0, y0, x1, y1, across the lane from right to left. A lane with several links is divided among them."""
+    signal: str
+    """Id of the traffic light (tlLogic)."""
 
 
 class StoredScenario(TypedDict):
@@ -1757,6 +1906,15 @@ class StudyPoint(TypedDict):
     """What to know about each of its runs."""
 
 
+StudyRunReplay2 = TypedDict("StudyRunReplay2", {
+    "box": "NotRequired[list[float]]",
+    "edges": "NotRequired[list[str]]",
+    "from": "NotRequired[float]",
+    "period": "NotRequired[float]",
+    "to": "NotRequired[float]",
+})
+
+
 class StudyRun(TypedDict):
     """The fields of POST /jobs but those that belong to single jobs."""
     begin: NotRequired[float]
@@ -1781,6 +1939,10 @@ class StudyRun(TypedDict):
     outputs: NotRequired[list[Literal["summary", "tripinfo", "statistics", "fcd", "emission", "edgedata", "queue", "lanechange"]]]
     """Output files wanted besides summary, tripinfo and statistics."""
     priority: NotRequired[Literal["low", "normal", "high"]]
+    replay: NotRequired[bool | StudyRunReplay2]
+    """Records the run, so that it can be watched while it goes on and afterwards: true, or an object that says what to
+    record; in a form, as JSON. It changes no other result. Not with controller, tool or check.
+    """
     scale: NotRequired[float]
     """Multiplies the demand."""
     step_length: NotRequired[float]
@@ -1959,6 +2121,12 @@ class Summary(TypedDict):
     warnings: int
 
 
+class TableDocument(TypedDict):
+    columns: list[Column]
+    rows: list[dict[str, Any]]
+    """Each has a field for every column; null where a value is missing."""
+
+
 class TableRow(TypedDict):
     job_id: str
     metric: str
@@ -1974,6 +2142,21 @@ class TableRow(TypedDict):
     value: float | None
     """Null if the run failed, or does not have the metric."""
     variant: str
+
+
+class TableState(TypedDict):
+    columns: NotRequired[list[Column]]
+    """Once it is ready."""
+    name: Literal["summary", "tripinfo", "personinfo", "edgedata", "fcd", "emission", "queue", "lanechange", "stops", "detectors"]
+    ready: bool
+    """Whether it has been made."""
+    rows: int | None
+    """Null until it is ready."""
+
+
+class Tables(TypedDict):
+    job_id: str
+    tables: list[TableState]
 
 
 class Tenant(TypedDict):
@@ -2230,6 +2413,15 @@ class WebhooksAnswerBody(TypedDict):
     webhooks: list[Webhook]
 
 
+SubmissionOptionsReplay2 = TypedDict("SubmissionOptionsReplay2", {
+    "box": "NotRequired[list[float]]",
+    "edges": "NotRequired[list[str]]",
+    "from": "NotRequired[float]",
+    "period": "NotRequired[float]",
+    "to": "NotRequired[float]",
+})
+
+
 class SubmissionOptions(TypedDict):
     """How a job runs. The service chooses what is left out."""
     begin: NotRequired[float]
@@ -2261,6 +2453,10 @@ class SubmissionOptions(TypedDict):
     outputs: NotRequired[list[Literal["summary", "tripinfo", "statistics", "fcd", "emission", "edgedata", "queue", "lanechange"]]]
     """Output files wanted besides summary, tripinfo and statistics."""
     priority: NotRequired[Literal["low", "normal", "high"]]
+    replay: NotRequired[bool | SubmissionOptionsReplay2]
+    """Records the run, so that it can be watched while it goes on and afterwards: true, or an object that says what to
+    record; in a form, as JSON. It changes no other result. Not with controller, tool or check.
+    """
     scale: NotRequired[float]
     """Multiplies the demand."""
     seed: NotRequired[int]
