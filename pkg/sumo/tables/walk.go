@@ -25,6 +25,7 @@ type walk struct {
 	open     []around // the elements that carry rows, outermost first
 	in       string   // the element of the row; empty outside
 	failed   error    // at the end of an element
+	rooted   bool     // the root element has been seen
 }
 
 // value is one that rows have from what is around them.
@@ -60,6 +61,7 @@ func (k *walk) element(x xml.Element) error {
 		if string(x.Name) != k.root {
 			return ErrOther
 		}
+		k.rooted = true
 		return nil
 	}
 	e, ok := k.elements[string(x.Name)]
