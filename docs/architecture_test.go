@@ -39,6 +39,7 @@ var rules = []struct {
 	{domain, append([]string{"pkg/sumo/xml", "pkg/sumo/release"}, domain...)},
 	{[]string{
 		"pkg/sumo/xml", "pkg/sumo/release", "pkg/problem", "pkg/process", "pkg/server", "pkg/telemetry/traceparent", "templates", "migrations",
+		"pkg/table",
 	}, nil},
 	{[]string{"pkg/store/postgres"}, append([]string{"migrations", "pkg/store/postgres/internal"}, domain...)},
 	{[]string{"pkg/store/s3", "pkg/view"}, domain},
@@ -48,7 +49,7 @@ var rules = []struct {
 	{[]string{"pkg/engine/argo"}, append([]string{"templates", "pkg/kube", "pkg/confine"}, domain...)},
 	{[]string{"pkg/engine/local"}, append([]string{"pkg/process", "pkg/confine", "pkg/sumo/release", "pkg/keeper"}, domain...)},
 	{[]string{"pkg/confine"}, []string{"pkg/process", "pkg/simulation"}},
-	{[]string{"pkg/sumo"}, append([]string{"pkg/sumo", "pkg/process", "pkg/confine"}, domain...)},
+	{[]string{"pkg/sumo"}, append([]string{"pkg/sumo", "pkg/process", "pkg/confine", "pkg/table"}, domain...)},
 	{[]string{"pkg/report"}, append([]string{"pkg/sumo/chart"}, domain...)},
 	{[]string{"pkg/reconcile"}, domain},
 	{[]string{"pkg/telemetry"}, append([]string{"pkg/reconcile", "pkg/telemetry/traceparent"}, domain...)},
@@ -62,7 +63,7 @@ var rules = []struct {
 	// Handlers know the domain, and how it looks over HTTP and in pictures.
 	{[]string{"functions/auth", "functions/submit", "functions/status", "functions/logs", "functions/reconcile"}, append([]string{
 		"pkg/rest", "pkg/server", "pkg/reconcile", "pkg/view", "pkg/telemetry/traceparent",
-		"pkg/sumo/outputs", "pkg/sumo/roadnet", "pkg/sumo/chart", "pkg/report",
+		"pkg/sumo/outputs", "pkg/sumo/tables", "pkg/sumo/roadnet", "pkg/sumo/chart", "pkg/report", "pkg/table",
 	}, domain...)},
 	{[]string{"functions/page"}, nil},
 	// What only tests use.

@@ -43,6 +43,7 @@ func TestAPI(t *testing.T) {
 			"jobs are compared metric by metric":         testComparison,
 			"views agree with SUMO's own files":          testViews,
 			"views say what was not asked for":           testViewsOfLittle,
+			"tables agree with SUMO's own files":         testTables,
 			"counts are compared with a run":             testCounts,
 			"a request waits for a change":               testWaiting,
 			"a finished job is retried and purged":       testRetryAndPurge,

@@ -41,6 +41,7 @@ var belongings = map[string]func(testing.TB, *tenantClient) string{
 	"results":  func(testing.TB, *tenantClient) string { return "summary.xml" }, // of any job
 	"plots":    func(testing.TB, *tenantClient) string { return "travel_time.svg" },
 	"counts":   func(testing.TB, *tenantClient) string { return "scatter.svg" },
+	"tables":   func(testing.TB, *tenantClient) string { return "tripinfo" },
 	studyPlots: func(testing.TB, *tenantClient) string { return "means.svg" }, // of any study
 	"scenarios": func(t testing.TB, c *tenantClient) string {
 		t.Helper()
@@ -102,7 +103,7 @@ type reference struct {
 }
 
 // partsOfOthers are reached only through their job or study, by names that all of them use.
-var partsOfOthers = []string{"results", "plots", "counts", studyPlots}
+var partsOfOthers = []string{"results", "plots", "counts", "tables", studyPlots}
 
 // studyPlots is the word for the plots of studies, whose paths have that of jobs.
 const studyPlots = "plots-of-studies"

@@ -221,5 +221,5 @@ var notLoops = []string{
 
 // mayHaveLoops reports whether a file may be the output of induction loops: it has no role and can be read.
 func mayHaveLoops(f job.ResultFile) bool {
-	return len(f.Roles) == 0 && !slices.Contains(notLoops, f.Name) && !table.MatchString(f.Name) && !tooLarge(f.Name, f.Size)
+	return len(f.Roles) == 0 && !slices.Contains(notLoops, f.Name) && !tabular.MatchString(f.Name) && !tooLarge(f.Name, f.Size)
 }

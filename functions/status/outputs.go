@@ -31,7 +31,7 @@ func shown(j job.Job, o simulation.Output) (job.ResultFile, error) {
 	switch {
 	case !ok:
 		return job.ResultFile{}, noOutput(j, o)
-	case table.MatchString(file.Name):
+	case tabular.MatchString(file.Name):
 		return job.ResultFile{}, problem.New(problem.NotFound, "The %s output of job %s is the table %s. Charts and maps are made from "+
 			"XML only: download the table from the job's results, or have SUMO write XML.", o, j.ID, file.Name)
 	case tooLarge(file.Name, file.Size):
@@ -41,8 +41,8 @@ func shown(j job.Job, o simulation.Output) (job.ResultFile, error) {
 	return file, nil
 }
 
-// table matches the names by which SUMO writes an output as a table.
-var table = regexp.MustCompile(`\.(csv|parquet)(\.gz)?$`)
+// tabular matches the names by which SUMO writes an output as a table.
+var tabular = regexp.MustCompile(`\.(csv|parquet)(\.gz)?$`)
 
 // output opens an output of a run.
 func (f *Function) output(ctx context.Context, j job.Job, o simulation.Output) (io.ReadCloser, error) {

@@ -95,7 +95,7 @@ func drawable(j job.Job, kind chart.Kind) bool {
 		return ok
 	}
 	file, ok := j.Result(needed(kind))
-	return ok && !table.MatchString(file.Name)
+	return ok && !tabular.MatchString(file.Name)
 }
 
 // convergenceOf is the file in which a tool of j has left how it converged.

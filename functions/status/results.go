@@ -258,10 +258,15 @@ func (f *Function) resultsZip(ctx context.Context, in *jobRequest) (*huma.Stream
 // maxZipName is as many characters of a job's name as the names of files have room for.
 const maxZipName = 100
 
+// shortened is as much of a job's name.
+func shortened(name string) string {
+	words := []rune(name)
+	return string(words[:min(len(words), maxZipName)])
+}
+
 // zipName is distinct for jobs of one name, and marks partial results.
 func zipName(j job.Job) string {
-	words := []rune(j.Name)
-	name := string(words[:min(len(words), maxZipName)]) + "-" + j.ID[max(0, len(j.ID)-12):]
+	name := shortened(j.Name) + "-" + j.ID[max(0, len(j.ID)-12):]
 	if j.State != job.Succeeded {
 		name += "-partial"
 	}

@@ -104,6 +104,7 @@ func (f *Function) Register(api huma.API) {
 	f.registerWebhooks(api)
 	f.registerCompare(api)
 	f.registerSeries(api)
+	f.registerTables(api)
 	f.registerNetwork(api)
 	f.registerVehicles(api)
 	f.registerPlots(api)

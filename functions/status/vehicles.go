@@ -132,7 +132,7 @@ func (f *Function) makeFrames(ctx context.Context, j job.Job) (index outputs.Fra
 		return index, err
 	}
 	defer fcd.Close()
-	err = view.Store(ctx, f.Objects, artifact.ViewOf(j.ResultsKey, framesParts), func(w io.Writer) error {
+	err = view.Store(ctx, f.Objects, artifact.ViewOf(j.ResultsKey, framesParts), view.Gzip, func(w io.Writer) error {
 		index, err = outputs.SplitFrames(fcd, w)
 		return err
 	})

@@ -240,7 +240,7 @@ func RemoveResults(ctx context.Context, store Remover, results string) error {
 // contentTypes are the media types of result files by the ends of their names, and otherType that of all others.
 var contentTypes = map[string]string{
 	".xml": "application/xml", ".json": "application/json", ".gz": "application/gzip", ".zip": "application/zip",
-	".csv": "text/csv; charset=utf-8", ".txt": "text/plain; charset=utf-8", ".log": "text/plain; charset=utf-8",
+	".csv": "text/csv; charset=utf-8", ".parquet": "application/vnd.apache.parquet", ".txt": "text/plain; charset=utf-8", ".log": "text/plain; charset=utf-8",
 }
 
 const otherType = "application/octet-stream"

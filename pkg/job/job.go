@@ -257,6 +257,11 @@ func withRoles(files []ResultFile, roles map[simulation.Output]string) []ResultF
 				marked[i].Roles = append(marked[i].Roles, o)
 			}
 		}
+		for _, t := range simulation.Tables() {
+			if roles[t.Role()] == marked[i].Name {
+				marked[i].Roles = append(marked[i].Roles, t.Role())
+			}
+		}
 	}
 	return marked
 }

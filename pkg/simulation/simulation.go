@@ -26,6 +26,8 @@ type Options struct {
 	SumoVersion string `json:"sumo_version,omitempty"`
 	// Outputs asked for beyond those that every run writes (see DefaultOutputs).
 	Outputs []Output `json:"outputs,omitempty"`
+	// Tables are made from the outputs when SUMO has ended, and are results (Table.File).
+	Tables []Table `json:"tables,omitempty"`
 	// UnfinishedTrips counts the trips of vehicles that are still on the road at the end, in tripinfo and in the means.
 	UnfinishedTrips bool `json:"unfinished_trips,omitempty"`
 	// SUMOOptions are further options of SUMO by name, as a study sets them ("time-to-teleport": "-1").

@@ -26,8 +26,8 @@ const (
 	// makeTime bounds making one. At the 100 MB/s of a busy machine it suffices for outputs of 10 GB, more than are accepted, and
 	// it stays below the time that gateways give a request.
 	makeTime = 100 * time.Second
-	// contentType of what is stored: JSON or our own format, in gzip.
-	contentType = "application/gzip"
+	// Gzip is the type of most views: JSON or our own format, in gzip.
+	Gzip = "application/gzip"
 )
 
 // Objects is the object store that views are kept in.
@@ -56,16 +56,51 @@ func (k *Keeper) Open(ctx context.Context, key string, write func(context.Contex
 	if problem.CodeOf(err) != problem.NotFound {
 		return body, err
 	}
-	made := k.flights.DoChan(key, func() (any, error) { return nil, k.produce(context.WithoutCancel(ctx), key, write) })
-	select {
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	case result := <-made:
-		if result.Err != nil {
-			return nil, result.Err
-		}
+	err = k.flight(ctx, key, func(ctx context.Context) error {
+		return Store(ctx, k.objects, key, Gzip, func(w io.Writer) error {
+			z := gzip.NewWriter(w)
+			if err := write(ctx, z); err != nil {
+				return err
+			}
+			return z.Close()
+		})
+	})
+	if err != nil {
+		return nil, err
 	}
 	return k.objects.Open(ctx, key, 0, -1)
+}
+
+// Object returns the object at key, after making it if it is not there: one that is read in parts, and so is not in gzip. store stores it
+// there (see Store), with a context as that of Open's write.
+func (k *Keeper) Object(ctx context.Context, key string, store func(context.Context) error) (artifact.Object, error) {
+	found, err := k.objects.Stat(ctx, key)
+	if problem.CodeOf(err) != problem.NotFound {
+		return found, err
+	}
+	if err := k.flight(ctx, key, store); err != nil {
+		return artifact.Object{}, err
+	}
+	return k.objects.Stat(ctx, key)
+}
+
+// flight has store make what is to be at key, once for all who ask meanwhile.
+func (k *Keeper) flight(ctx context.Context, key string, store func(context.Context) error) error {
+	made := k.flights.DoChan(key, func() (any, error) {
+		return nil, k.Work(context.WithoutCancel(ctx), func(ctx context.Context) error {
+			// Another process may have stored it since the caller looked.
+			if _, err := k.objects.Stat(ctx, key); problem.CodeOf(err) != problem.NotFound {
+				return err
+			}
+			return store(ctx)
+		})
+	})
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case result := <-made:
+		return result.Err
+	}
 }
 
 // Work does what takes as long as making a view, and keeps nothing: it counts among the views that are made at a time, and its time is
@@ -86,22 +121,6 @@ func (k *Keeper) Work(ctx context.Context, work func(context.Context) error) err
 	return err
 }
 
-func (k *Keeper) produce(ctx context.Context, key string, write func(context.Context, io.Writer) error) error {
-	return k.Work(ctx, func(ctx context.Context) error {
-		// Another process may have stored it since the caller looked.
-		if _, err := k.objects.Stat(ctx, key); problem.CodeOf(err) != problem.NotFound {
-			return err
-		}
-		return Store(ctx, k.objects, key, func(w io.Writer) error {
-			z := gzip.NewWriter(w)
-			if err := write(ctx, z); err != nil {
-				return err
-			}
-			return z.Close()
-		})
-	})
-}
-
 func busy(cause error) error {
 	return problem.Wrap(cause, problem.Unavailable, "Computing this took too long. Try again in a minute; if it keeps happening, "+
 		"download the result file itself.").
@@ -109,7 +128,7 @@ func busy(cause error) error {
 }
 
 // Store writes to key what write produces, as it is produced. Nothing is visible at key unless write succeeds.
-func Store(ctx context.Context, objects Objects, key string, write func(io.Writer) error) error {
+func Store(ctx context.Context, objects Objects, key, contentType string, write func(io.Writer) error) error {
 	r, w := io.Pipe()
 	written := make(chan error, 1)
 	go func() {

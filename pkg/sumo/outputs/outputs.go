@@ -70,14 +70,40 @@ func (o *Optional) UnmarshalJSON(text []byte) error {
 	return json.Unmarshal(text, (*float64)(o))
 }
 
-// read passes the elements of an output to visit. It reports whether the file is complete.
-func read(r io.Reader, visit func(xml.Element) error) (complete bool, err error) {
+// ErrTooLarge is the answer to an output with more XML than was to be read.
+var ErrTooLarge = errors.New("the output is too large")
+
+// Scan passes an output, which may be compressed, to s, and reports whether it is complete. It answers ErrTooLarge once it has read more
+// than most bytes of XML; 0 bounds nothing.
+func Scan(r io.Reader, s *xml.Scanner, most int64) (complete bool, err error) {
 	source := &watched{r: r}
 	plain, err := xml.Unpack(source)
 	if err == nil {
-		err = scan(plain, visit)
+		a := newAhead(plain, most)
+		err = s.Scan(a)
+		a.stop()
 	}
 	return source.completeness(err)
+}
+
+// read passes the elements of an output to visit. It reports whether the file is complete.
+func read(r io.Reader, visit func(xml.Element) error) (complete bool, err error) {
+	return Scan(r, &xml.Scanner{Element: visit, Lenient: true}, 0)
+}
+
+// errFound ends a scan that has what it looks for.
+var errFound = errors.New("found")
+
+// Root returns the name of the root element of an output of which r has the beginning; empty if that does not show it.
+func Root(r io.Reader) (name string, err error) {
+	_, err = read(r, func(e xml.Element) error {
+		name = string(e.Name)
+		return errFound
+	})
+	if errors.Is(err, errFound) {
+		err = nil
+	}
+	return name, err
 }
 
 func scan(plain io.Reader, visit func(xml.Element) error) error {

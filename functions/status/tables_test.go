@@ -1,0 +1,122 @@
+package status_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/sumo-k8/sumo-k8/functions/status"
+	"github.com/sumo-k8/sumo-k8/pkg/job"
+	"github.com/sumo-k8/sumo-k8/pkg/simulation"
+	"github.com/sumo-k8/sumo-k8/pkg/table"
+)
+
+func TestOutputsAreTables(t *testing.T) {
+	t.Parallel()
+	in := install(t)
+	id := in.finish(t, succeeded())
+	states := func() map[simulation.Table]bool {
+		var got status.Tables
+		in.get(t, "/jobs/"+id+"/tables").Want(t, http.StatusOK).Into(t, &got)
+		ready := map[simulation.Table]bool{}
+		for _, s := range got.Tables {
+			ready[s.Name] = s.Ready
+			if s.Ready != (s.Rows != nil) || s.Ready != (len(s.Columns) > 0) {
+				t.Errorf("listed is %+v", s)
+			}
+		}
+		return ready
+	}
+	want := map[simulation.Table]bool{"summary": false, "tripinfo": false, "personinfo": false, "edgedata": false, "fcd": false}
+	if diff := cmp.Diff(want, states()); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+	for query, content := range map[string]string{
+		"":                          "time,kind,id,x,y,angle,type,speed\n0,vehicle,a,1,2,90,car,3\n1,vehicle,a,4,2,90,car,3\n",
+		"?columns=x,id":             "x,id\n1,a\n4,a\n",
+		"?columns=x&from=0.5":       "x\n4\n",
+		"?columns=x&from=0&to=1":    "x\n1\n",
+		"?columns=x&from=-5&to=-1":  "x\n",
+		"?columns=time&format=json": `{"columns":[{"name":"time","type":"float64","unit":"s","description":"Simulated time"}],"rows":[{"time":0},` + "\n" + `{"time":1}]}` + "\n",
+	} {
+		a := in.get(t, "/jobs/"+id+"/tables/fcd"+query).Want(t, http.StatusOK)
+		if diff := cmp.Diff(content, string(a.Body)); diff != "" {
+			t.Errorf("%q (-want +got):\n%s", query, diff)
+		}
+		in.get(t, "/jobs/"+id+"/tables/fcd"+query, "If-None-Match: "+a.Header.Get("ETag")).Want(t, http.StatusNotModified)
+	}
+	if want["fcd"] = true; cmp.Diff(want, states()) != "" {
+		t.Errorf("then there are %v", states())
+	}
+	var schema table.Schema
+	in.get(t, "/jobs/"+id+"/tables/tripinfo/schema").Want(t, http.StatusOK).Into(t, &schema)
+	if schema.Name != "tripinfo" || schema.TimeColumn != "depart" || !schema.Complete || schema.Index("timeLoss") < 0 {
+		t.Errorf("the schema is %+v", schema)
+	}
+	// Whole, it is as stored; a part is written again.
+	for query, rows := range map[string]int64{"": 2, "&from=1": 1, "&columns=id": 2} {
+		a := in.get(t, "/jobs/"+id+"/tables/fcd?format=parquet"+query).Want(t, http.StatusOK)
+		file, err := table.Open(bytes.NewReader(a.Body), int64(len(a.Body)))
+		if err != nil || file.Rows != rows || a.Header.Get("Content-Type") != table.ContentType {
+			t.Errorf("%q answers %v with %d rows, %v", query, a.Header, file.Rows, err)
+		}
+	}
+}
+
+func TestTablesThatCannotBeMadeAreExplained(t *testing.T) {
+	t.Parallel()
+	in := install(t)
+	id := in.finish(t, succeeded())
+	for path, want := range map[string]struct {
+		status int
+		says   string
+	}{
+		"queue":                {http.StatusNotFound, "outputs=queue"},
+		"detectors":            {http.StatusNotFound, "Add detectors"},
+		"fcd?columns=x,colour": {http.StatusBadRequest, "time, kind, id"},
+		"cars":                 {http.StatusBadRequest, "expected value to be one of"},
+	} {
+		a := in.get(t, "/jobs/"+id+"/tables/"+path).Want(t, want.status)
+		if !strings.Contains(string(a.Body), want.says) {
+			t.Errorf("%s answers %s", path, a.Body)
+		}
+	}
+	queued := in.queue(t)
+	in.get(t, "/jobs/"+queued+"/tables/fcd").Want(t, http.StatusConflict)
+}
+
+func TestOutputsAreFoundByTheirContent(t *testing.T) {
+	t.Parallel()
+	in := install(t)
+	u := succeeded()
+	files := map[string]string{
+		"out/loops.xml": `<detector><interval begin="0.00" end="60.00" id="l0" flow="1.50"/></detector>`,
+		"areas.xml.gz":  `<detector><interval begin="0.00" end="60.00" id="a0" meanSpeed="7"/></detector>`,
+		"bus.xml":       `<stops><stopinfo id="b" type="bus" parking="0" started="1" ended="2"/></stops>`,
+		"notes.xml":     `not XML`,
+	}
+	u.Results = nil
+	for name := range files {
+		u.Results = append(u.Results, job.ResultFile{Name: name})
+	}
+	id := in.finishWith(t, u, func(name string) string { return files[name] })
+	var got struct{ Rows []map[string]any }
+	if err := json.Unmarshal(in.get(t, "/jobs/"+id+"/tables/detectors?format=json").Want(t, http.StatusOK).Body, &got); err != nil {
+		t.Fatal(err)
+	}
+	byFile := map[any]any{}
+	for _, row := range got.Rows {
+		byFile[row["file"]] = []any{row["id"], row["flow"], row["meanSpeed"]}
+	}
+	if diff := cmp.Diff(map[any]any{"out/loops.xml": []any{"l0", 1.5, nil}, "areas.xml.gz": []any{"a0", nil, 7.0}}, byFile); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+	body := string(in.get(t, "/jobs/"+id+"/tables/stops").Want(t, http.StatusOK).Body)
+	if body != "id,type,parking,started,ended\nb,bus,false,1,2\n" {
+		t.Errorf("the stops are %q", body)
+	}
+}

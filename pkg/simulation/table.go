@@ -1,0 +1,49 @@
+package simulation
+
+import "slices"
+
+// Table is a table that is made from outputs (package tables).
+type Table string
+
+// The tables.
+const (
+	TableSummary    Table = "summary"
+	TableTripinfo   Table = "tripinfo"
+	TablePersoninfo Table = "personinfo"
+	TableEdgeData   Table = "edgedata"
+	TableFCD        Table = "fcd"
+	TableEmission   Table = "emission"
+	TableQueue      Table = "queue"
+	TableLaneChange Table = "lanechange"
+	TableStops      Table = "stops"
+	TableDetectors  Table = "detectors"
+)
+
+// Tables lists every table.
+func Tables() []Table {
+	return []Table{
+		TableSummary, TableTripinfo, TablePersoninfo, TableEdgeData, TableFCD, TableEmission, TableQueue, TableLaneChange, TableStops,
+		TableDetectors,
+	}
+}
+
+// Valid reports whether t is a table we know.
+func (t Table) Valid() bool { return slices.Contains(Tables(), t) }
+
+// Output is the one that has the table; empty for those of detectors, which write where the scenario says.
+func (t Table) Output() Output {
+	switch t {
+	case TablePersoninfo:
+		return OutputTripinfo
+	case TableDetectors, TableStops:
+		return ""
+	default:
+		return Output(t)
+	}
+}
+
+// File is the result in which a run leaves a table that was asked for.
+func (t Table) File() string { return "tables/" + string(t) + ".parquet" }
+
+// Role marks the result that is the table, among the roles of results (see Outcome.Files).
+func (t Table) Role() Output { return "table-" + Output(t) }
