@@ -221,6 +221,14 @@ class ClusterAnswerBody(TypedDict):
     total_nodes: int
 
 
+class Column(TypedDict):
+    description: str
+    name: str
+    type: Literal["float64", "int64", "string", "boolean"]
+    unit: str
+    """Such as s, m or m/s; empty for what has none."""
+
+
 class ComparedChoice(TypedDict):
     job_id: str
     value: str | None
@@ -1015,6 +1023,7 @@ class Options(TypedDict):
     strict: NotRequired[bool]
     sumo_options: NotRequired[dict[str, str]]
     sumo_version: NotRequired[str]
+    tables: NotRequired[list[str]]
     tool: NotRequired[Tool]
     unfinished_trips: NotRequired[bool]
 
@@ -1493,6 +1502,15 @@ class ScenariosPageBody(TypedDict):
     scenarios: list[ScenarioSummary]
 
 
+class Schema(TypedDict):
+    columns: list[Column]
+    complete: bool
+    """False when the run stopped early, so that rows are missing."""
+    name: str
+    time_column: str
+    """The column that from and to apply to; empty if there is none."""
+
+
 class Sent(TypedDict):
     delivered: int
     failed: int
@@ -1959,6 +1977,12 @@ class Summary(TypedDict):
     warnings: int
 
 
+class TableDocument(TypedDict):
+    columns: list[Column]
+    rows: list[dict[str, Any]]
+    """Each has a field for every column; null where a value is missing."""
+
+
 class TableRow(TypedDict):
     job_id: str
     metric: str
@@ -1974,6 +1998,21 @@ class TableRow(TypedDict):
     value: float | None
     """Null if the run failed, or does not have the metric."""
     variant: str
+
+
+class TableState(TypedDict):
+    columns: NotRequired[list[Column]]
+    """Once it is ready."""
+    name: Literal["summary", "tripinfo", "personinfo", "edgedata", "fcd", "emission", "queue", "lanechange", "stops", "detectors"]
+    ready: bool
+    """Whether it has been made."""
+    rows: int | None
+    """Null until it is ready."""
+
+
+class Tables(TypedDict):
+    job_id: str
+    tables: list[TableState]
 
 
 class Tenant(TypedDict):

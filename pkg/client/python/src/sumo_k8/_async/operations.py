@@ -473,6 +473,38 @@ class AsyncOperations:
         request = Request("GET", path_of("/jobs/{id}/summary", id))
         return cast("types.Summary", await self._transport.json(request))
 
+    async def get_table(
+        self,
+        id: str,
+        name: Literal["summary", "tripinfo", "personinfo", "edgedata", "fcd", "emission", "queue", "lanechange", "stops", "detectors"],
+        *,
+        format: Literal["csv", "parquet", "json"] | None = None,
+        columns: list[str] | None = None,
+        from_: float | None = None,
+        to: float | None = None,
+    ) -> bytes:
+        """Download an output of a job as a table. Columns have SUMO's names, and types and units that the schema lists.
+        In Parquet, the file's metadata has the schema as JSON under sumo-k8, and the unit of each column under
+        sumo-k8.unit.COLUMN. In JSON, columns describes the columns, and rows has an object for each row. A table
+        whose output has more than 2 GiB of XML is made at the end of the run only: ask for it with tables at
+        submission.
+        """
+        request = Request(
+            "GET",
+            path_of("/jobs/{id}/tables/{name}", id, name),
+            query={"format": format, "columns": ",".join(columns) if columns else None, "from": from_, "to": to},
+        )
+        return await self._transport.fetch(request)
+
+    async def get_table_schema(
+        self,
+        id: str,
+        name: Literal["summary", "tripinfo", "personinfo", "edgedata", "fcd", "emission", "queue", "lanechange", "stops", "detectors"],
+    ) -> types.Schema:
+        """Describe the columns of a job's table."""
+        request = Request("GET", path_of("/jobs/{id}/tables/{name}/schema", id, name))
+        return cast("types.Schema", await self._transport.json(request))
+
     async def get_tenant(self, id: str) -> types.Tenant:
         """Show a tenant."""
         request = Request("GET", path_of("/auth/tenants/{id}", id), admin=True)
@@ -648,6 +680,13 @@ class AsyncOperations:
         """
         request = Request("GET", path_of("/studies/{id}/plots", id))
         return cast("types.StudyPlots", await self._transport.json(request))
+
+    async def list_tables(self, id: str) -> types.Tables:
+        """List the tables that a job's outputs make. A table is made on the first request for it, or at the end of the
+        run with tables at submission. Then it is ready.
+        """
+        request = Request("GET", path_of("/jobs/{id}/tables", id))
+        return cast("types.Tables", await self._transport.json(request))
 
     async def list_tenants(self) -> types.ListAnswerBody:
         """List the tenants."""
