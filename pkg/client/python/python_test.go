@@ -20,7 +20,7 @@ var update = flag.Bool("update", false, "write docs/python.ipynb with its new ou
 func TestMain(m *testing.M) { servicetest.Main(m) }
 
 // python runs the interpreter with the packages that requirements.txt pins, and returns what it prints.
-func python(t *testing.T, environment []string, args ...string) string {
+func python(t testing.TB, environment []string, args ...string) string {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), "python3", args...)
 	cmd.Env = append(os.Environ(), environment...)
@@ -32,7 +32,7 @@ func python(t *testing.T, environment []string, args ...string) string {
 }
 
 // packages is the folder of the pinned packages.
-func packages(t *testing.T) string {
+func packages(t testing.TB) string {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), "../../../infra/python.sh", "install")
 	var stderr bytes.Buffer
