@@ -40,6 +40,12 @@ python: ## Build the Python package into .local/python: a wheel, and the source 
 	@infra/debian/install.sh pip python
 	@infra/python.sh build $(LOCAL)/python
 
+.PHONY: tutorial
+tutorial: ## Run docs/python.ipynb against the service, and write it with its new outputs and pictures
+	@infra/debian/install.sh postgres pip python
+	@infra/sumo/install.sh newest
+	@$(GO) test -count=1 ./pkg/client/python -run TestTheClientAgainstTheService -update
+
 .PHONY: demo
 demo: install build ## Run two scenarios and a small study end to end
 	@$(BIN)/demo --server $(BIN)/local --data $(LOCAL)/demo --networks test_networks/ready_to_use --out $(RESULTS)

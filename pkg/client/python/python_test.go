@@ -3,6 +3,7 @@ package python
 
 import (
 	"bytes"
+	"flag"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -14,10 +15,12 @@ import (
 
 //go:generate go run ./generate ../../../functions/internal/app/openapi.json src/sumo_k8
 
+var update = flag.Bool("update", false, "write docs/python.ipynb with its new outputs")
+
 func TestMain(m *testing.M) { servicetest.Main(m) }
 
 // python runs the interpreter with the packages that requirements.txt pins, and returns what it prints.
-func python(t *testing.T, environment []string, args ...string) string {
+func python(t testing.TB, environment []string, args ...string) string {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), "python3", args...)
 	cmd.Env = append(os.Environ(), environment...)
@@ -29,7 +32,7 @@ func python(t *testing.T, environment []string, args ...string) string {
 }
 
 // packages is the folder of the pinned packages.
-func packages(t *testing.T) string {
+func packages(t testing.TB) string {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), "../../../infra/python.sh", "install")
 	var stderr bytes.Buffer
@@ -67,14 +70,19 @@ func TestTheClientAgainstTheService(t *testing.T) {
 		"--root-user-action", "ignore", "--no-index", "--no-deps", "--target", site, wheels[0])
 
 	server := servicetest.Start(t)
-	networks, err := filepath.Abs("../../../test_networks/ready_to_use")
+	docs, err := filepath.Abs("../../../docs")
 	if err != nil {
 		t.Fatal(err)
 	}
-	out := python(t, []string{
-		"PYTHONPATH=" + site + string(os.PathListSeparator) + installed, "PYTHONDONTWRITEBYTECODE=1", "NETWORKS=" + networks,
+	environment := []string{
+		"PYTHONPATH=" + site + string(os.PathListSeparator) + installed, "PYTHONDONTWRITEBYTECODE=1", "DOCS=" + docs,
 		"SUMO_K8_URL=" + server.URL, "SUMO_K8_ADMIN_KEY=" + server.AdminKey,
-	}, "-m", "pytest", "-rs", "--durations", "5")
+	}
+	if *update {
+		t.Log(python(t, append(environment, "UPDATE=1"), "-m", "pytest", "-k", "tutorial"))
+		return
+	}
+	out := python(t, environment, "-m", "pytest", "-rs", "--durations", "5")
 	if strings.Contains(out, "skipped") {
 		t.Errorf("pytest left tests out:\n%s", out)
 	}

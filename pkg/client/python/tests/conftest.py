@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
+DOCS = Path(os.environ["DOCS"])
+"""The folder of the documents; the scenarios that they name are beside it."""
+
+
 @pytest.fixture(scope="session")
 def operator() -> Iterator[Client]:
     """Knows the admin key of the service."""
@@ -37,7 +41,7 @@ def client(key: str) -> Iterator[Client]:
 @pytest.fixture(scope="session")
 def networks() -> Path:
     """The folder of the ready scenarios, as zips."""
-    return Path(os.environ["NETWORKS"])
+    return DOCS.parent / "test_networks" / "ready_to_use"
 
 
 @pytest.fixture

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +20,25 @@ def pandas() -> Any:
     except ImportError:
         raise ImportError("Tables are pandas DataFrames, and pandas is not installed: pip install 'sumo-k8[pandas]'") from None
     return pandas
+
+
+def table(parquet: bytes) -> pd.DataFrame:
+    """The table of a Parquet file. attrs has units and descriptions by column, the time column, and whether all rows are there."""
+    pandas()
+    try:
+        import pyarrow.parquet as pq
+    except ImportError:
+        raise ImportError("Tables come as Parquet, and pyarrow is not installed: pip install 'sumo-k8[pandas]'") from None
+    read = pq.read_table(io.BytesIO(parquet))
+    schema = json.loads(read.schema.metadata[b"sumo-k8"])
+    frame = read.to_pandas()
+    columns = [c for c in schema["columns"] if c["name"] in frame.columns]
+    frame.attrs["name"] = schema["name"]
+    frame.attrs["time_column"] = schema["time_column"]
+    frame.attrs["complete"] = schema["complete"]
+    frame.attrs["units"] = {c["name"]: c["unit"] for c in columns}
+    frame.attrs["descriptions"] = {c["name"]: c["description"] for c in columns}
+    return frame
 
 
 def statistics(document: types.StudyStatistics) -> pd.DataFrame:

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 COLOURS = {"SUCCEEDED": "#15803d", "FAILED": "#b91c1c", "CANCELLED": "#6b7280"}
 RUNNING = "#1d4ed8"
 
+WIDTH = 800
+"""Pixels of a plot, which fit into the column of a notebook."""
+
 
 def number(value: float) -> str:
     """Value with as many digits as people read."""

@@ -5,15 +5,17 @@ import time
 from time import sleep
 from collections.abc import Iterator, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal, cast
 
-from sumo_k8 import _show, types
+from sumo_k8 import _frames, _show, types
 from sumo_k8._results import chosen, inside
 from sumo_k8._wire import TERMINAL, Request, path_of
 from sumo_k8.errors import JobFailedError, WaitTimeoutError
 
 if TYPE_CHECKING:
     import os
+
+    import pandas as pd
 
     from .client import Client
 
@@ -141,6 +143,37 @@ class Job:
         """Its files."""
         return Results(self._client, self.id)
 
+    def tables(self) -> list[str]:
+        """The names of its tables, such as tripinfo."""
+        return [table["name"] for table in (self._client.api.list_tables(self.id))["tables"]]
+
+    def table(
+        self,
+        name: str,
+        columns: Iterable[str] | None = None,
+        *,
+        begin: float | None = None,
+        end: float | None = None,
+    ) -> pd.DataFrame:
+        """An output of it as a table, with the units of its columns in attrs["units"], and what they mean in attrs["descriptions"]. Needs
+        pandas and pyarrow.
+
+        Args:
+            name: of the output; tables() lists them
+            columns: those wanted, in their order; all of them unless given
+            begin: only rows from this simulated time on, in seconds
+            end: only rows before this simulated time
+        """
+        raw = self._client.api.get_table(
+            self.id,
+            cast("Any", name),
+            format="parquet",
+            columns=None if columns is None else list(columns),
+            from_=begin,
+            to=end,
+        )
+        return _frames.table(raw)
+
     def plots(self) -> list[str]:
         """The names of the plots that the service can draw of it."""
         return [plot["name"] for plot in (self._client.api.list_plots(self.id))["plots"]]
@@ -152,10 +185,19 @@ class Job:
         compare: Iterable[Job | str] = (),
         format: Literal["svg", "png"] = "svg",
         theme: Literal["light", "dark"] | None = None,
-        width: int | None = None,
+        width: int = _show.WIDTH,
         height: int | None = None,
     ) -> _show.Picture:
-        """A plot of it, which notebooks show. The jobs of compare are overlaid."""
+        """A plot of it, which notebooks show. The jobs of compare are overlaid.
+
+        Args:
+            name: of the plot; plots() lists them
+            compare: other jobs, or their ids
+            format: svg, or png
+            theme: light unless given
+            width: in pixels
+            height: in pixels; seven twelfths of width unless given
+        """
         others = [j if isinstance(j, str) else j.id for j in compare]
         data = self._client.api.get_plot(self.id, f"{name}.{format}", with_=others or None, theme=theme, width=width, height=height)
         return _show.Picture(data, format)

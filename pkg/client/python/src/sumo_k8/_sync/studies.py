@@ -160,9 +160,20 @@ class Study:
         confidence: float | None = None,
         format: Literal["svg", "png"] = "svg",
         theme: Literal["light", "dark"] | None = None,
-        width: int | None = None,
+        width: int = _show.WIDTH,
     ) -> _show.Picture:
-        """A plot of it, which notebooks show; the first one of plots() unless named."""
+        """A plot of it, which notebooks show.
+
+        Args:
+            name: of the plot; the first one of plots() unless given
+            metric: that is drawn
+            axis: along which the metric is drawn
+            baseline: as in comparison
+            confidence: of the intervals, such as 0.95
+            format: svg, or png
+            theme: light unless given
+            width: in pixels
+        """
         if name is None:
             name = (self.plots())[0]
         data = self._client.api.get_study_plot(
