@@ -49,7 +49,7 @@ type Writer struct {
 	laneRoom  int
 
 	signals signalBook
-	events  []Event // of this segment
+	events  []Incident // of this segment
 	// Over all segments.
 	eventCount, eventBytes                 int
 	omitted, omittedSignals, omittedEvents int
@@ -253,7 +253,7 @@ func (w *Writer) Signal(ms int64, id, state string) {
 }
 
 // Event notes what happened. Beyond MaxEvents events, and eventRoom of text, they are left out and counted.
-func (w *Writer) Event(e Event) {
+func (w *Writer) Event(e Incident) {
 	size := len(e.Vehicle) + len(e.Edge) + len(e.Lane) + len(e.Text)
 	if w.eventCount == MaxEvents || w.eventBytes+size > eventRoom {
 		w.omittedEvents++
@@ -394,7 +394,7 @@ func (w *Writer) Flush() error {
 		h.Lanes = []string{}
 	}
 	if h.Events == nil {
-		h.Events = []Event{}
+		h.Events = []Incident{}
 	}
 	h.Vehicles = make([]Vehicle, len(w.listed))
 	for i, t := range w.listed {

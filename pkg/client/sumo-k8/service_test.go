@@ -46,6 +46,7 @@ func TestAgainstTheService(t *testing.T) {
 		"a manifest is run again":              testReproduce,
 		"counts":                               testCounts,
 		"plots":                                testPlots,
+		"recordings":                           testReplay,
 		"scenarios":                            testScenarios,
 		"webhooks":                             testWebhooks,
 		"versions":                             testVersions,

@@ -60,7 +60,7 @@ func BenchmarkReaders(b *testing.B) {
 				i, i, i+400, i%3000, 500+i%9000, i%200, i%600, i)
 		}}, func(r io.Reader) error { _, err := ReadDistributions(r); return err }},
 		"fcd 200 MB": {document{head: "<fcd-export>", tail: "</fcd-export>", pieces: 3000, piece: vehicles},
-			func(r io.Reader) error { _, err := SplitFrames(r, io.Discard); return err }},
+			func(r io.Reader) error { _, _, err := Record(r, "1", discard); return err }},
 		"edgedata, 10,000 edges, 100 intervals": {document{head: "<meandata>", tail: "</meandata>", pieces: 100, piece: func(i int) string {
 			var s strings.Builder
 			fmt.Fprintf(&s, `<interval begin="%d.00" end="%d.00" id="edgedata">`, i*60, i*60+60)

@@ -25,7 +25,7 @@ var (
 )
 
 // eventOf reads a line of SUMO's, of which text is what the log shows.
-func eventOf(line, text string) (e replay.Event, ok bool) {
+func eventOf(line, text string) (e replay.Incident, ok bool) {
 	for _, k := range eventKinds {
 		if strings.Contains(line, k.part) {
 			e.Kind = k.kind

@@ -142,10 +142,10 @@ type recording struct {
 	period   int64  // ms
 	to       float64
 	box      *[4]float64
-	edges    map[string]bool // nil for all
-	last     int64           // the last frame that is recorded, ms; -1 before the first
-	before   int64           // the frame before that
-	late     []replay.Event  // those that came behind their frame
+	edges    map[string]bool   // nil for all
+	last     int64             // the last frame that is recorded, ms; -1 before the first
+	before   int64             // the frame before that
+	late     []replay.Incident // those that came behind their frame
 	now      func() time.Time
 	pipe     pipe
 	read     chan struct{} // closed when the pipe has been read
@@ -169,7 +169,7 @@ type recording struct {
 	err     error
 
 	eventsMu sync.Mutex
-	pending  []replay.Event
+	pending  []replay.Incident
 	dropped  int
 	reached  float64 // seconds: the frame at work
 }
@@ -392,7 +392,7 @@ func (rec *recording) size() int64 {
 }
 
 // know takes how a type of vehicles is drawn.
-func (rec *recording) know(id string, t replay.Type) {
+func (rec *recording) know(id string, t replay.VehicleType) {
 	rec.mu.Lock()
 	defer rec.mu.Unlock()
 	rec.index.Types[id] = t
@@ -437,8 +437,8 @@ func (rec *recording) place(until float64) {
 	if !math.IsInf(until, 1) {
 		rec.reached = until
 	}
-	var due []replay.Event
-	rec.pending = slices.DeleteFunc(rec.pending, func(e replay.Event) bool {
+	var due []replay.Incident
+	rec.pending = slices.DeleteFunc(rec.pending, func(e replay.Incident) bool {
 		if e.Time <= until {
 			due = append(due, e)
 		}
@@ -470,7 +470,7 @@ func (rec *recording) placeLate() {
 		return
 	}
 	x := &rec.index
-	bySegment := map[int][]*replay.Event{}
+	bySegment := map[int][]*replay.Incident{}
 	for i := range rec.late {
 		e := &rec.late[i]
 		after, _ := slices.BinarySearchFunc(x.Segments, e.Time, func(s replay.Segment, at float64) int { return cmp.Compare(s.Begin, at) })
@@ -491,16 +491,16 @@ func (rec *recording) placeLate() {
 		}
 		x.Events = append(x.Events, e)
 	}
-	slices.SortStableFunc(x.Events, func(a, b replay.Event) int { return cmp.Compare(a.Time, b.Time) })
+	slices.SortStableFunc(x.Events, func(a, b replay.Incident) int { return cmp.Compare(a.Time, b.Time) })
 }
 
 // placeIn gives events the places of their vehicles in the last frame of a segment before them.
-func placeIn(segment []byte, events []*replay.Event) error {
+func placeIn(segment []byte, events []*replay.Incident) error {
 	r, err := replay.Open(segment)
 	if err != nil {
 		return err
 	}
-	of := map[int][]*replay.Event{} // by vehicle
+	of := map[int][]*replay.Incident{} // by vehicle
 	for i, v := range r.Header.Vehicles {
 		for _, e := range events {
 			if e.Vehicle == v.ID && !v.Person {
@@ -587,6 +587,9 @@ func (rec *recording) readFile(name string) error {
 		return err
 	}
 	defer f.Close()
+	if outputs.Geographic(in) {
+		return fmt.Errorf("the positions in %s are longitudes and latitudes; remove fcd-output.geo from the configuration", name)
+	}
 	rec.scan(in)
 	return nil
 }
@@ -594,11 +597,7 @@ func (rec *recording) readFile(name string) error {
 // complete says in the index what is to be known of the whole.
 func (rec *recording) complete() {
 	x := &rec.index
-	types := map[string]replay.Type{}
-	for _, id := range rec.w.Types() {
-		types[id] = typeOf(x.Types, id)
-	}
-	x.Types = types
+	x.Types = replay.TypesOf(rec.w.Types(), x.Types)
 	x.Missing = append(x.Missing, rec.w.Missing()...)
 	if rec.dropped > 0 {
 		x.Missing = append(x.Missing, fmt.Sprintf("%d events: there were too many at once", rec.dropped))

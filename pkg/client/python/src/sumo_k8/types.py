@@ -750,6 +750,22 @@ class ImportedTenant(TypedDict):
     tenant_id: str
 
 
+class Incident(TypedDict):
+    edge: NotRequired[str]
+    kind: str
+    """teleport, collision, emergency_braking, emergency_stop or dropped; there may be more."""
+    lane: NotRequired[str]
+    text: str
+    """SUMO's own line in the log."""
+    time: float
+    """Simulated time, in seconds."""
+    vehicle: NotRequired[str]
+    x: float | None
+    """Where the vehicle was, in m; null where that is not known."""
+    y: float | None
+    """Where the vehicle was, in m; null where that is not known."""
+
+
 class Item(TypedDict):
     location: NotRequired[str]
     message: str
@@ -1279,6 +1295,35 @@ class RecentJob(TypedDict):
     submitted_at: str
 
 
+class Recording(TypedDict):
+    attempt: str
+    """Part of the segments' addresses. It changes when segments that were read before no longer count: when the run
+    starts again, and when small segments have been merged at its end. Empty until the run has begun.
+    """
+    begin: float
+    """Simulated time of the first frame, in seconds."""
+    bounds: list[float] | None
+    """The least x and y and the greatest x and y of all positions, in m; null if there are none."""
+    complete: bool
+    """Nothing more will come."""
+    end: float
+    """Simulated time of the last frame, in seconds."""
+    events: list[Incident]
+    """All of them, at most 10,000, in the order of time."""
+    job_id: str
+    missing: list[str]
+    """What the recording lacks, and why."""
+    period: float
+    """Simulated time between two frames, in seconds."""
+    segments: list[Segment]
+    signals: list[str]
+    """Ids of the traffic lights that have states in the recording."""
+    source: Literal["recording", "fcd"]
+    """What it was made from: recording is the run itself, fcd its fcd output."""
+    types: dict[str, VehicleType]
+    """How vehicles are drawn, by their types. Complete when the recording is."""
+
+
 class RegenerateRequestBody(TypedDict):
     tenant_id: str
 
@@ -1525,6 +1570,10 @@ class S3RequestBody(TypedDict):
     """One of the SUMO versions that the operator offers; if left out, the tenant's default, or else the newest that can
     run the scenario. GET /versions lists them.
     """
+    tables: NotRequired[list[Literal["summary", "tripinfo", "personinfo", "edgedata", "fcd", "emission", "queue", "lanechange", "stops", "detectors"]]]
+    """Tables to make when the run has ended, as results tables/NAME.parquet, from outputs that it then writes as well.
+    Others are made on request, from outputs of up to 2 GiB of XML.
+    """
     task_token: NotRequired[str]
     """Of an AWS Step Functions task: it gets SendTaskSuccess or SendTaskFailure when the job has ended. Refused unless
     the operator has enabled it.
@@ -1631,6 +1680,21 @@ class Schema(TypedDict):
     name: str
     time_column: str
     """The column that from and to apply to; empty if there is none."""
+
+
+class Segment(TypedDict):
+    begin: float
+    """Simulated time of its first frame, in seconds."""
+    bytes: int
+    end: float
+    """Simulated time of its last frame, in seconds."""
+    frames: int
+    halting: int
+    """Those of them that stand."""
+    n: int
+    """Its number, which is part of its address."""
+    running: int
+    """Vehicles, without persons, in its last frame."""
 
 
 class Sent(TypedDict):
@@ -1953,6 +2017,10 @@ class StudyRun(TypedDict):
     """One of the SUMO versions that the operator offers; if left out, the tenant's default, or else the newest that can
     run the scenario. GET /versions lists them.
     """
+    tables: NotRequired[list[Literal["summary", "tripinfo", "personinfo", "edgedata", "fcd", "emission", "queue", "lanechange", "stops", "detectors"]]]
+    """Tables to make when the run has ended, as results tables/NAME.parquet, from outputs that it then writes as well.
+    Others are made on request, from outputs of up to 2 GiB of XML.
+    """
     timeout_seconds: NotRequired[int]
     """Wall-clock seconds that the run may take."""
     unfinished_trips: NotRequired[bool]
@@ -2259,6 +2327,13 @@ class Variant(TypedDict):
     """Id of a stored scenario."""
 
 
+VehicleType = TypedDict("VehicleType", {
+    "class": "str",
+    "length": "float",
+    "width": "float",
+})
+
+
 class Vehicles(TypedDict):
     begin: float
     """Simulated time of the recording's first frame, in seconds."""
@@ -2468,6 +2543,10 @@ class SubmissionOptions(TypedDict):
     sumo_version: NotRequired[str]
     """One of the SUMO versions that the operator offers; if left out, the tenant's default, or else the newest that can
     run the scenario. GET /versions lists them.
+    """
+    tables: NotRequired[list[Literal["summary", "tripinfo", "personinfo", "edgedata", "fcd", "emission", "queue", "lanechange", "stops", "detectors"]]]
+    """Tables to make when the run has ended, as results tables/NAME.parquet, from outputs that it then writes as well.
+    Others are made on request, from outputs of up to 2 GiB of XML.
     """
     task_token: NotRequired[str]
     """Of an AWS Step Functions task: it gets SendTaskSuccess or SendTaskFailure when the job has ended. Refused unless

@@ -321,6 +321,25 @@ class Operations:
         request = Request("GET", path_of("/admin/queue"), admin=True)
         return cast("types.Queue", self._transport.json(request))
 
+    def get_replay(self, id: str) -> types.Recording:
+        """Show what there is of a job's recording. For a job with replay, also while it runs: the segments so far,
+        which hold where vehicles are and the states of signals. While the job runs its log's stream announces new
+        ones as event: replay. A job with the fcd output and no recording gets one from that, on the first call.
+        """
+        request = Request("GET", path_of("/jobs/{id}/replay", id))
+        return cast("types.Recording", self._transport.json(request))
+
+    def get_replay_segment(self, id: str, attempt: str, n: int) -> bytes:
+        """Read a segment of a job's recording. Each segment is read on its own, and never changes under its address.
+        docs/replay-format.md describes it. A segment of another attempt than GET /jobs/{id}/replay names may be
+        gone.
+        """
+        request = Request(
+            "GET",
+            path_of("/jobs/{id}/replay/segments/{attempt}/{n}", id, attempt, n),
+        )
+        return self._transport.fetch(request)
+
     def get_results(self, id: str) -> types.Results:
         """List a job's result files. Each file has a temporary link that needs no key. A job that failed or was
         cancelled offers what it wrote.
@@ -464,17 +483,31 @@ class Operations:
         id: str,
         *,
         metric: list[str] | None = None,
-        format: Literal["json", "csv"] | None = None,
+        format: Literal["json", "csv", "parquet"] | None = None,
     ) -> bytes:
         """Download a study as a tidy table. One row for each run that has ended and each metric. Runs that ended
-        without a result have rows without values, so that they are missed. CSV has one column for each axis, named
-        axis.NAME. The table outlives the results of the runs.
+        without a result have rows without values, so that they are missed. CSV and Parquet have one column for each
+        axis, named axis.NAME. The table outlives the results of the runs.
         """
         request = Request(
             "GET",
             path_of("/studies/{id}/table", id),
             query={"metric": metric, "format": format},
         )
+        return self._transport.fetch(request)
+
+    def get_study_tables(
+        self,
+        id: str,
+        name: Literal["summary", "tripinfo", "personinfo", "edgedata", "fcd", "emission", "queue", "lanechange", "stops", "detectors"],
+    ) -> bytes:
+        """Download a table of all runs of a study. A zip with a Parquet dataset in folders as Hive names them, so that
+        pandas, pyarrow and DuckDB add the columns study, point, variant, replication and seed: one file for each run
+        that has succeeded. left-out.json in it lists the other runs, with reasons. Tables that have not been made
+        are made while the zip is sent. If the connection breaks, it is incomplete. Once the results were removed
+        because of their age, it is 410.
+        """
+        request = Request("GET", path_of("/studies/{id}/tables/{name}", id, name))
         return self._transport.fetch(request)
 
     def get_summary(self, id: str) -> types.Summary:
@@ -527,9 +560,9 @@ class Operations:
         end: float | None = None,
         step: float | None = None,
     ) -> types.Vehicles:
-        """Show vehicle positions over time, part by part. For a run with the fcd output. An answer has about 20,000
-        positions; repeat with begin set to next until next is null. begin and end in the answer are those of the
-        whole recording.
+        """Show vehicle positions over time, part by part. For a run with the fcd output or a recording. An answer has
+        about 20,000 positions; repeat with begin set to next until next is null. begin and end in the answer are
+        those of the whole recording.
         """
         request = Request(
             "GET",
