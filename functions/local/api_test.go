@@ -61,6 +61,8 @@ func TestAPI(t *testing.T) {
 			"one of many identical requests acts":        testManyAtOnce,
 			"a derived scenario runs like a whole one":   testDerivedScenarios,
 			"a study runs each point with each seed":     testStudies,
+			"a study asked again is in the cache":        testCachedStudy,
+			"a job asked again is in the cache":          testCachedJob,
 			"a cancelled study is run again":             testStudyRunAgain,
 			"a study counts edges and classes":           testStudyDetails,
 			"a study goes on until its aim":              testSequentialStudy,

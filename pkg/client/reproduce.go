@@ -62,7 +62,7 @@ func studyOfOne(m job.Manifest, run Run) (StudyRequest, error) {
 		return StudyRequest{}, err
 	}
 	r := StudyRequest{Name: "reproduction of " + m.JobID, Plan: study.Plan{
-		Variants: []study.Variant{{Name: "again", Scenario: m.Scenario.ID}}, Run: fields, Metrics: m.Options.Metrics,
+		Variants: []study.Variant{{Name: "again", Scenario: m.Scenario.ID}}, Run: fields, Metrics: m.Options.Metrics, Cache: job.NoCache,
 		Replications: study.Replications{Seeds: fmt.Appendf(nil, "[%d]", m.Seed)},
 	}}
 	axis := func(set, text string) error {

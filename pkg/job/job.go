@@ -119,6 +119,12 @@ type Job struct {
 	Confinement *simulation.Confinement
 	// Image is the container image in which SUMO ran, as the operator names it, known once the job has finished; empty outside containers.
 	Image string
+	// Work is the key of what the job computes, which the cache has its results by; empty if it takes no part in the cache. UseCache is set
+	// for a new job that may have the results of an earlier one.
+	Work     string
+	UseCache bool
+	// CachedFrom is the job whose results these are, if they were taken from the cache. It may have been deleted since.
+	CachedFrom string
 	// KeptScenario is the digest of the stored scenario that the result of a tool has become, if it was to be kept. That may have been
 	// deleted since.
 	KeptScenario string

@@ -21,7 +21,9 @@ type Manifest struct {
 	JobID   string `json:"job_id" format:"uuid"`
 	StudyID string `json:"study_id,omitempty" format:"uuid" doc:"The study that the job is a run of; absent for other jobs."`
 	Name    string `json:"scenario_id" doc:"The name given at submission."`
-	Status  State  `json:"status" enum:"SUCCEEDED,FAILED,CANCELLED" doc:"How the job ended. Unless it succeeded, files end early."`
+	// CachedFrom is empty for a job that ran itself.
+	CachedFrom string `json:"cached_from,omitempty" format:"uuid" doc:"The job that ran, if the results were taken from the cache."`
+	Status     State  `json:"status" enum:"SUCCEEDED,FAILED,CANCELLED" doc:"How the job ended. Unless it succeeded, files end early."`
 
 	Scenario ManifestScenario   `json:"scenario"`
 	Options  simulation.Options `json:"options" doc:"All that was chosen for the run, by the caller or the service. What is absent is the scenario's choice."`
@@ -80,6 +82,7 @@ func (j Job) Manifest(s scenario.Scenario, service string) Manifest {
 		CPURequest: j.CPURequest, MemoryGi: j.MemoryGi, TimeoutSeconds: j.TimeoutSeconds,
 		Confinement: j.Confinement, StartedAt: j.StartedAt, FinishedAt: j.FinishedAt, Files: make([]ManifestFile, len(j.Results)),
 	}
+	m.CachedFrom = j.CachedFrom
 	if j.Study != nil {
 		m.StudyID = j.Study.ID
 	}

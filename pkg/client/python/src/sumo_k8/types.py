@@ -55,6 +55,10 @@ class AdminJobResultFiles(TypedDict):
 class AdminJob(TypedDict):
     attempt: int
     """How often the job was started; more than 1 when a run was lost and repeated."""
+    cached_from: str | None
+    """The job whose results these are, if they were taken from the cache; otherwise null. It may have been deleted
+    since.
+    """
     cancel_requested: bool
     config_file: str
     """The configuration that runs."""
@@ -346,6 +350,11 @@ class CreateStudyBody(TypedDict):
     """Swept settings. Without any, each variant is one point."""
     baseline: NotRequired[Baseline]
     """What points are compared with. An axis that it does not name is matched."""
+    cache: NotRequired[Literal["use", "refresh", "off"]]
+    """use, the default: a run takes the results of the tenant's latest run that is the same and whose results are still
+    there. refresh: all run anew, and later runs take their results. off: all run anew, and no other run takes their
+    results.
+    """
     combine: NotRequired[Literal["product", "zip"]]
     """product, the default: every value of one axis with every value of the others. zip: the first values together, the
     second together, and so on.
@@ -797,6 +806,10 @@ class JobResultFiles(TypedDict):
 class Job(TypedDict):
     attempt: int
     """How often the job was started; more than 1 when a run was lost and repeated."""
+    cached_from: str | None
+    """The job whose results these are, if they were taken from the cache; otherwise null. It may have been deleted
+    since.
+    """
     cancel_requested: bool
     config_file: str
     """The configuration that runs."""
@@ -926,6 +939,8 @@ class ListAnswerBody(TypedDict):
 
 
 class Manifest(TypedDict):
+    cached_from: NotRequired[str]
+    """The job that ran, if the results were taken from the cache."""
     confinement: NotRequired[Confinement]
     """What confined SUMO to the run's folder; absent if it never started."""
     cpu_request: int
@@ -1136,6 +1151,11 @@ class Plan(TypedDict):
     """Swept settings. Without any, each variant is one point."""
     baseline: NotRequired[Baseline]
     """What points are compared with. An axis that it does not name is matched."""
+    cache: NotRequired[Literal["use", "refresh", "off"]]
+    """use, the default: a run takes the results of the tenant's latest run that is the same and whose results are still
+    there. refresh: all run anew, and later runs take their results. off: all run anew, and no other run takes their
+    results.
+    """
     combine: NotRequired[Literal["product", "zip"]]
     """product, the default: every value of one axis with every value of the others. zip: the first values together, the
     second together, and so on.
@@ -1240,6 +1260,10 @@ class PointFate(TypedDict):
 class PointRuns(TypedDict):
     active: int
     """Starting or running."""
+    cached: int
+    """How many of the succeeded runs have results that were taken from the cache; in the answer to a submission or a
+    dry run, how many will. Lists of studies say 0.
+    """
     cancelled: int
     done: int
     """Ended, in whatever way."""
@@ -1512,6 +1536,12 @@ S3RequestBodyReplay2 = TypedDict("S3RequestBodyReplay2", {
 class S3RequestBody(TypedDict):
     begin: NotRequired[float]
     """Start of the simulated interval, in seconds."""
+    cache: NotRequired[Literal["use", "refresh", "off"]]
+    """off, the default: the job runs, and no other job takes its results. use: if the tenant has run the same scenario
+    with the same options, seed and build of SUMO, and the results are still there, the job has SUCCEEDED at once
+    with them (cached_from); otherwise it runs. refresh: it runs, and later jobs take its results. Never taken from
+    the cache: checks, tools with keep_as, jobs with a task_token that is answered.
+    """
     check: NotRequired[bool]
     """Only lets SUMO load the scenario and examine all routes of the interval: nothing else is simulated and no results
     are kept. What SUMO says is in the job's problems. SUMO ends at the first route that is not connected. Finding
@@ -2030,6 +2060,10 @@ class StudyRun(TypedDict):
 class StudyRuns(TypedDict):
     active: int
     """Starting or running."""
+    cached: int
+    """How many of the succeeded runs have results that were taken from the cache; in the answer to a submission or a
+    dry run, how many will. Lists of studies say 0.
+    """
     cancelled: int
     done: int
     """Ended, in whatever way."""
@@ -2107,6 +2141,10 @@ class SubmittedResultFiles(TypedDict):
 class Submitted(TypedDict):
     attempt: int
     """How often the job was started; more than 1 when a run was lost and repeated."""
+    cached_from: str | None
+    """The job whose results these are, if they were taken from the cache; otherwise null. It may have been deleted
+    since.
+    """
     cancel_requested: bool
     config_file: str
     """The configuration that runs."""
@@ -2501,6 +2539,12 @@ class SubmissionOptions(TypedDict):
     """How a job runs. The service chooses what is left out."""
     begin: NotRequired[float]
     """Start of the simulated interval, in seconds."""
+    cache: NotRequired[Literal["use", "refresh", "off"]]
+    """off, the default: the job runs, and no other job takes its results. use: if the tenant has run the same scenario
+    with the same options, seed and build of SUMO, and the results are still there, the job has SUCCEEDED at once
+    with them (cached_from); otherwise it runs. refresh: it runs, and later jobs take its results. Never taken from
+    the cache: checks, tools with keep_as, jobs with a task_token that is answered.
+    """
     check: NotRequired[bool]
     """Only lets SUMO load the scenario and examine all routes of the interval: nothing else is simulated and no results
     are kept. What SUMO says is in the job's problems. SUMO ends at the first route that is not connected. Finding

@@ -139,6 +139,8 @@ type Job struct {
 	OverlayKey      string
 	Lost            int
 	KeptScenario    string
+	Work            string
+	CachedFrom      *string
 	Image           string
 }
 
@@ -228,6 +230,7 @@ type Study struct {
 	FinishedAt      *time.Time
 	UpdatedAt       time.Time
 	ResultsPruned   bool
+	LookedUp        int
 }
 
 type StudyPoint struct {
@@ -244,6 +247,7 @@ type StudyPoint struct {
 	TimeoutSeconds int
 	Warnings       []string
 	CoreSeconds    *float64
+	Work           string
 }
 
 type Tenant struct {
