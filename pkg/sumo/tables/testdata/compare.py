@@ -14,7 +14,8 @@ from sumolib import xml
 
 
 def attributes(element, prefix="", renamed={}):
-    return {renamed.get(k, prefix + k): v for k, v in element.getAttributes()}
+    names = ((k.removeprefix("attr_"), v) for k, v in element.getAttributes())  # sumolib renames keywords of Python
+    return {renamed.get(k, prefix + k): v for k, v in names}
 
 
 def flat(file, outer, kind=None):
