@@ -245,7 +245,8 @@ func selected(file *table.File, columns []string, from, to float64) (table.Selec
 			for _, c := range file.Schema.Columns {
 				names = append(names, c.Name)
 			}
-			return s, problem.New(problem.Invalid, "The table %s has no column %.80q. It has %s.", file.Schema.Name, name, strings.Join(names, ", ")).
+			return s, problem.New(problem.Invalid, "The table %s has no column %.80q. It has %s.", file.Schema.Name, name,
+				strings.Join(names, ", ")).
 				WithItems(problem.Item{Location: "query.columns", Message: "is no column of the table", Value: name})
 		}
 		s.Columns = append(s.Columns, n)
@@ -343,8 +344,8 @@ func (f *Function) tableSources(ctx context.Context, j job.Job, name simulation.
 			}
 		}
 		if !tables.Joined(name) && len(files) > 1 {
-			return nil, problem.New(problem.NotFound, "Job %s has %d outputs that the table %s could be made from: %s. Download the one you want from "+
-				"the job's results.", j.ID, len(files), name, strings.Join(namesOf(files), ", "))
+			return nil, problem.New(problem.NotFound, "Job %s has %d outputs that the table %s could be made from: %s. Download the one you "+
+				"want from the job's results.", j.ID, len(files), name, strings.Join(namesOf(files), ", "))
 		}
 	}
 	if len(files) == 0 {

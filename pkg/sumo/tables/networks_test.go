@@ -61,12 +61,14 @@ func outputsOf(t *testing.T, sumo release.Installation, network string, seconds 
 		}
 	}
 	args := []string{
-		"-c", config, "--additional-files", additional, "--no-step-log", "--no-warnings", "--duration-log.disable", "--end", strconv.Itoa(seconds),
+		"-c", config, "--additional-files", additional, "--no-step-log", "--no-warnings", "--duration-log.disable",
+		"--end", strconv.Itoa(seconds),
 		"--device.emissions.probability", "0.5", "--tripinfo-output.write-unfinished",
 	}
 	files := map[simulation.Table][]string{"edgedata": {at("edgedata.xml")}, "detectors": {at("area.xml"), at("exits.xml"), at("loop.xml")}}
 	for table, option := range map[simulation.Table]string{
-		"summary": "summary", "tripinfo": "tripinfo", "fcd": "fcd", "emission": "emission", "queue": "queue", "lanechange": "lanechange", "stops": "stop",
+		"summary": "summary", "tripinfo": "tripinfo", "fcd": "fcd", "emission": "emission", "queue": "queue", "lanechange": "lanechange",
+		"stops": "stop",
 	} {
 		files[table] = []string{at(option + ".xml.gz")}
 		args = append(args, "--"+option+"-output", files[table][0])
@@ -171,8 +173,8 @@ func elements(t *testing.T, r io.Reader, visit func(stdxml.StartElement)) {
 func TestTablesHaveEveryValueOfTheOutputs(t *testing.T) {
 	t.Parallel()
 	rows := map[simulation.Table][]string{
-		"summary": {"step"}, "tripinfo": {"tripinfo"}, "edgedata": {"edge"}, "fcd": {"vehicle", "person"}, "emission": {"vehicle"}, "queue": {"lane"},
-		"lanechange": {"change"}, "stops": {"stopinfo"}, "detectors": {"interval"},
+		"summary": {"step"}, "tripinfo": {"tripinfo"}, "edgedata": {"edge"}, "fcd": {"vehicle", "person"}, "emission": {"vehicle"},
+		"queue": {"lane"}, "lanechange": {"change"}, "stops": {"stopinfo"}, "detectors": {"interval"},
 	}
 	sumotest.Each(t, func(t *testing.T, sumo release.Installation) {
 		for name, files := range outputsOf(t, sumo, "pedestrian_bus", 300) {
@@ -262,7 +264,8 @@ func TestTablesReadTheSameEverywhere(t *testing.T) {
 			dir := t.TempDir()
 			for name, files := range outputsOf(t, sumo, network, 400) {
 				content := made(t, name, files)
-				for file, text := range map[string][]byte{string(name) + ".parquet": content, string(name) + ".txt": []byte(strings.Join(files, "\n"))} {
+				list := []byte(strings.Join(files, "\n"))
+				for file, text := range map[string][]byte{string(name) + ".parquet": content, string(name) + ".txt": list} {
 					if err := os.WriteFile(filepath.Join(dir, file), text, 0o644); err != nil {
 						t.Fatal(err)
 					}

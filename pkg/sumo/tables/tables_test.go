@@ -200,17 +200,19 @@ func TestWhatIsNoSuchOutputIsRefused(t *testing.T) {
 	}
 	failing := errors.New("the store is unreachable")
 	source.Open = func() (io.ReadCloser, error) { return nil, failing }
-	if err := tables.Make("summary", []tables.Source{source}, 0, func(write func(io.Writer) error) error { return write(io.Discard) }); !errors.Is(err, failing) {
+	err = tables.Make("summary", []tables.Source{source}, 0, func(write func(io.Writer) error) error { return write(io.Discard) })
+	if !errors.Is(err, failing) {
 		t.Errorf("an unreadable file: %v", err)
 	}
 }
 
 func TestDocumentedColumnsAreSound(t *testing.T) {
 	t.Parallel()
+	types := []table.Type{table.Float64, table.Int64, table.String, table.Boolean}
 	for _, name := range simulation.Tables() {
 		seen := map[string]bool{}
 		for _, c := range tables.Documented(name).Columns {
-			if seen[c.Name] || c.Description == "" || !slices.Contains([]table.Type{table.Float64, table.Int64, table.String, table.Boolean}, c.Type) {
+			if seen[c.Name] || c.Description == "" || !slices.Contains(types, c.Type) {
 				t.Errorf("%s has %+v", name, c)
 			}
 			seen[c.Name] = true
