@@ -29,7 +29,8 @@ func testTables(t *testing.T, s *service) {
 		t.Fatalf("the job ended as %s: %s", j.Status, deref(j.Error))
 	}
 	path := "/jobs/" + j.JobID + "/tables"
-	records, err := csv.NewReader(bytes.NewReader(c.call(t, "GET", path+"/fcd?columns=time,id,x,y,speed").want(t, http.StatusOK).body)).ReadAll()
+	content := c.call(t, "GET", path+"/fcd?columns=time,id,x,y,speed").want(t, http.StatusOK).body
+	records, err := csv.NewReader(bytes.NewReader(content)).ReadAll()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -121,7 +122,8 @@ func testStudyTables(t *testing.T, s *service) {
 	for _, j := range c.runsOf(t, made.StudyID, "") {
 		c.call(t, "GET", "/jobs/"+j.JobID+"/results/tables/tripinfo.parquet").want(t, http.StatusOK)
 	}
-	if p := c.call(t, "GET", "/studies/"+made.StudyID+"/tables/queue").want(t, http.StatusNotFound).problem(t); !strings.Contains(p.Detail, "outputs=queue") {
+	p := c.call(t, "GET", "/studies/"+made.StudyID+"/tables/queue").want(t, http.StatusNotFound).problem(t)
+	if !strings.Contains(p.Detail, "outputs=queue") {
 		t.Errorf("queues: %s", p.Detail)
 	}
 }

@@ -245,7 +245,8 @@ func selected(file *table.File, columns []string, from, to float64) (table.Selec
 			for _, c := range file.Schema.Columns {
 				names = append(names, c.Name)
 			}
-			return s, problem.New(problem.Invalid, "The table %s has no column %.80q. It has %s.", file.Schema.Name, name, strings.Join(names, ", ")).
+			return s, problem.New(problem.Invalid, "The table %s has no column %.80q. It has %s.", file.Schema.Name, name,
+				strings.Join(names, ", ")).
 				WithItems(problem.Item{Location: "query.columns", Message: "is no column of the table", Value: name})
 		}
 		s.Columns = append(s.Columns, n)
@@ -338,13 +339,13 @@ func (f *Function) tableSources(ctx context.Context, j job.Job, name simulation.
 			return nil, err
 		}
 		for _, file := range j.Results {
-			if root, ok := roots[file.Name]; ok && tables.Root(name) == root {
+			if tables.From(name, roots[file.Name]) {
 				files = append(files, file)
 			}
 		}
 		if !tables.Joined(name) && len(files) > 1 {
-			return nil, problem.New(problem.NotFound, "Job %s has %d outputs that the table %s could be made from: %s. Download the one you want from "+
-				"the job's results.", j.ID, len(files), name, strings.Join(namesOf(files), ", "))
+			return nil, problem.New(problem.NotFound, "Job %s has %d outputs that the table %s could be made from: %s. Download the one you "+
+				"want from the job's results.", j.ID, len(files), name, strings.Join(namesOf(files), ", "))
 		}
 	}
 	if len(files) == 0 {
@@ -371,6 +372,9 @@ func noTable(j job.Job, name simulation.Table) error {
 	switch {
 	case j.State != job.Succeeded:
 		return problem.New(problem.NotFound, "Job %s ended as %s, without what the table %s is made from: %s", j.ID, j.State, name, j.Message)
+	case name == simulation.TableStops:
+		return problem.New(problem.NotFound, "Job %s has no output of stops. Add <stop-output value=\"stops.xml\"/> to the scenario's "+
+			"configuration, and submit it again.", j.ID)
 	case name.Output() == "":
 		return problem.New(problem.NotFound, "Job %s has no output that the table %s is made from. Add detectors to an additional file of the "+
 			"scenario, and submit it again.", j.ID, name)

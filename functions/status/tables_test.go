@@ -76,6 +76,7 @@ func TestTablesThatCannotBeMadeAreExplained(t *testing.T) {
 		says   string
 	}{
 		"queue":                {http.StatusNotFound, "outputs=queue"},
+		"stops":                {http.StatusNotFound, "stop-output"},
 		"detectors":            {http.StatusNotFound, "Add detectors"},
 		"fcd?columns=x,colour": {http.StatusBadRequest, "time, kind, id"},
 		"cars":                 {http.StatusBadRequest, "expected value to be one of"},

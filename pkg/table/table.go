@@ -1,4 +1,4 @@
-// Package table keeps tables as Parquet files: typed columns with units, written and read as streams, and given out as Parquet, CSV or JSON.
+// Package table keeps tables as Parquet files: typed columns with units, written and read as streams, and sent as Parquet, CSV or JSON.
 //
 // A file carries its Schema as JSON under MetadataKey, and each unit alone under UnitKey and the name of the column, so that clients of
 // other languages find them without parsing.

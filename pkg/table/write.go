@@ -106,9 +106,6 @@ func (w *Writer) EndRow() error {
 // SetComplete is Schema.Complete, which may be known only after the last row.
 func (w *Writer) SetComplete(complete bool) { w.schema.Complete = complete }
 
-// Rows is how many rows have ended.
-func (w *Writer) Rows() int64 { return w.total }
-
 // Close completes the file. It does not close what the Writer writes to.
 func (w *Writer) Close() error {
 	if err := w.flush(); err != nil {

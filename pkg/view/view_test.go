@@ -143,3 +143,37 @@ func TestAStoreThatFailsEndsTheMaking(t *testing.T) {
 		t.Errorf("answered %v", err)
 	}
 }
+
+func TestAnObjectIsMadeOnce(t *testing.T) {
+	t.Parallel()
+	store := newStore(t)
+	key := artifact.ViewOf("results/ns/job/", "x-1.parquet")
+	var made atomic.Int32
+	keeper := view.New(store)
+	ask := func() (artifact.Object, error) {
+		return keeper.Object(t.Context(), key, func(ctx context.Context) error {
+			made.Add(1)
+			return view.Store(ctx, store, key, "text/plain", func(w io.Writer) error {
+				_, err := io.WriteString(w, "as it is")
+				return err
+			})
+		})
+	}
+	var group sync.WaitGroup
+	for range 10 {
+		group.Go(func() {
+			if found, err := ask(); err != nil || found.Size != int64(len("as it is")) {
+				t.Errorf("got %+v, %v", found, err)
+			}
+		})
+	}
+	group.Wait()
+	if made.Load() != 1 {
+		t.Errorf("it was made %d times", made.Load())
+	}
+	broken := errors.New("no")
+	_, err := keeper.Object(t.Context(), key+"2", func(context.Context) error { return broken })
+	if !errors.Is(err, broken) {
+		t.Errorf("a failure answers %v", err)
+	}
+}

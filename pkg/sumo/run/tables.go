@@ -96,7 +96,7 @@ func (r Run) tableSources(name simulation.Table, left kept) ([]string, error) {
 		if err != nil {
 			return nil, err
 		}
-		if element == tables.Root(name) {
+		if tables.From(name, element) {
 			found = append(found, file)
 		}
 	}

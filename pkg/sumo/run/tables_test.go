@@ -23,9 +23,11 @@ func TestARunLeavesTheTablesThatItIsAskedFor(t *testing.T) {
 			rows     map[simulation.Table]bool // those that it leaves
 			warning  string
 		}{
-			"of outputs":   {road(t, "", someDemand), []simulation.Table{"fcd", "tripinfo"}, map[simulation.Table]bool{"fcd": true, "tripinfo": true}, ""},
-			"of detectors": {detectors, []simulation.Table{"detectors"}, map[simulation.Table]bool{"detectors": true}, ""},
-			"of nothing":   {road(t, "", someDemand), []simulation.Table{"stops"}, nil, "The table stops was not made: the run has no output for it."},
+			"of outputs":   {road(t, "", someDemand), []simulation.Table{"fcd", "tripinfo"}, all("fcd", "tripinfo"), ""},
+			"of detectors": {detectors, []simulation.Table{"detectors"}, all("detectors"), ""},
+			"of nothing": {
+				road(t, "", someDemand), []simulation.Table{"stops"}, nil, "The table stops was not made: the run has no output for it.",
+			},
 		} {
 			c, k := chunkWith(t, sumo, zipped(t, tc.scenario), 1, 1)
 			c.List.Runs[0].Options.Tables = tc.tables
@@ -55,6 +57,14 @@ func TestARunLeavesTheTablesThatItIsAskedFor(t *testing.T) {
 			}
 		}
 	})
+}
+
+func all(names ...simulation.Table) map[simulation.Table]bool {
+	set := map[simulation.Table]bool{}
+	for _, name := range names {
+		set[name] = true
+	}
+	return set
 }
 
 func rowsOf(t *testing.T, content string) int64 {

@@ -58,7 +58,7 @@ func (k *walk) element(x xml.Element) error {
 		return k.failed
 	}
 	if x.Depth == 1 {
-		if string(x.Name) != k.root {
+		if !k.reads(string(x.Name)) {
 			return ErrOther
 		}
 		k.rooted = true
