@@ -215,7 +215,7 @@ func (f *Function) segment(ctx context.Context, r recording, n int) ([]byte, err
 type segmentRequest struct {
 	ID          string `path:"id" doc:"The job_id returned at submission."`
 	Attempt     string `path:"attempt" maxLength:"40" doc:"attempt of GET /jobs/{id}/replay."`
-	N           int    `path:"n" minimum:"0" maximum:"1000000000" doc:"Number of the segment."`
+	N           string `path:"n" maxLength:"10" doc:"Number of the segment."`
 	IfNoneMatch string `header:"If-None-Match" maxLength:"1000" doc:"ETag of an earlier answer. The call then answers 304."`
 }
 
@@ -227,20 +227,21 @@ func (f *Function) replaySegment(ctx context.Context, in *segmentRequest) (*huma
 	if err != nil {
 		return nil, err
 	}
-	tag := viewTag(j, "replay/"+in.Attempt+"/"+strconv.Itoa(in.N))
 	another := problem.New(problem.NotFound, "The recording of job %s has no attempt %.40q, or not any longer. GET /jobs/{id}/replay names "+
 		"the one that counts.", j.ID, in.Attempt)
-	if !attemptName.MatchString(in.Attempt) {
+	n, err := strconv.Atoi(in.N)
+	if err != nil || n < 0 || !attemptName.MatchString(in.Attempt) {
 		return nil, another
 	}
+	tag := viewTag(j, "replay/"+in.Attempt+"/"+strconv.Itoa(n))
 	var data []byte
 	if !j.State.Terminal() {
-		data, err = f.read(ctx, artifact.LiveReplaySegment(j.ResultsKey, in.Attempt, in.N), 0, -1, maxReplaySegment)
+		data, err = f.read(ctx, artifact.LiveReplaySegment(j.ResultsKey, in.Attempt, n), 0, -1, maxReplaySegment)
 		if problem.CodeOf(err) == problem.NotFound {
 			err = another
 		}
 	} else {
-		data, err = f.finishedSegment(ctx, in, another)
+		data, err = f.finishedSegment(ctx, in, n, another)
 	}
 	if err != nil {
 		return nil, err
@@ -260,7 +261,7 @@ func (f *Function) replaySegment(ctx context.Context, in *segmentRequest) (*huma
 	}}, nil
 }
 
-func (f *Function) finishedSegment(ctx context.Context, in *segmentRequest, another error) ([]byte, error) {
+func (f *Function) finishedSegment(ctx context.Context, in *segmentRequest, n int, another error) ([]byte, error) {
 	j, err := f.finished(ctx, in.ID)
 	if err != nil {
 		return nil, err
@@ -277,7 +278,7 @@ func (f *Function) finishedSegment(ctx context.Context, in *segmentRequest, anot
 	if in.Attempt != r.Attempt {
 		return nil, another
 	}
-	return f.segment(ctx, r, in.N)
+	return f.segment(ctx, r, n)
 }
 
 // recordings are those of jobs that have finished whose segments were read lately: people read one after the other. They never change.

@@ -42,7 +42,7 @@ func Work(scenario string, o simulation.Options, v simulation.Version, ofStudy b
 	o.Outputs = slices.DeleteFunc(sortedOnce(o.Outputs), func(out simulation.Output) bool {
 		return slices.Contains(simulation.DefaultOutputs(), out) // which every run writes
 	})
-	o.Metrics = sortedOnce(o.Metrics)
+	o.Tables, o.Metrics = sortedOnce(o.Tables), sortedOnce(o.Metrics)
 	text, err := json.Marshal(struct {
 		Rules        int
 		Scenario     string

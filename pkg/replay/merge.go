@@ -5,11 +5,15 @@ import (
 	"io"
 )
 
+// maxMerged bounds the positions that are merged: reading and writing as many takes some half a minute. Segments beyond stay as they are.
+const maxMerged = 100_000_000
+
 // groupsOf divides segments into groups that each fit into one, in their order.
 func groupsOf(segments []Segment) (groups [][]Segment) {
-	var positions int
+	var positions, all int
 	for _, s := range segments {
-		if n := len(groups); n > 0 && s.End < groups[n-1][0].Begin+segmentSpan/PerSecond && positions+s.positions <= segmentPositions {
+		all += s.positions
+		if n := len(groups); n > 0 && all <= maxMerged && s.End < groups[n-1][0].Begin+segmentSpan/PerSecond && positions+s.positions <= segmentPositions {
 			groups[n-1] = append(groups[n-1], s)
 			positions += s.positions
 			continue

@@ -102,6 +102,31 @@ func BenchmarkReaders(b *testing.B) {
 	}
 }
 
+// BenchmarkRecordManyVehicles records 50,000 vehicles at once, for twenty seconds. It reports the most memory that the heap has taken for it.
+func BenchmarkRecordManyVehicles(b *testing.B) {
+	step := func(i int) string {
+		var s strings.Builder
+		fmt.Fprintf(&s, `<timestep time="%d.00">`, i)
+		for v := range 50_000 {
+			fmt.Fprintf(&s, "\n"+`<vehicle id="flow_%d" x="%d.31" y="%d.77" angle="%d.25" type="passenger" speed="%d.21" lane="edge_%d_0"/>`,
+				v, v%9000+i*13, v/9, v%360, (v+i)%20, v%20_000)
+		}
+		s.WriteString("</timestep>\n")
+		return s.String()
+	}
+	before, most := heap(), uint64(0)
+	for b.Loop() {
+		d := document{head: "<fcd-export>", tail: "</fcd-export>", pieces: 20, piece: step}
+		counted := &counter{r: &d, every: func() {}}
+		_, _, err := Record(counted, "1", func([]byte) error { most = max(most, heap()); return nil })
+		if err != nil {
+			b.Fatal(err)
+		}
+		b.SetBytes(counted.n)
+	}
+	b.ReportMetric(float64(most-before)/(1<<20), "MiB")
+}
+
 // counter tells how much was read, and calls every now and then.
 type counter struct {
 	r     io.Reader

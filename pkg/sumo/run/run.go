@@ -266,6 +266,9 @@ func (r Run) clearOutput() error {
 		for _, t := range r.Options.Tables {
 			stale = append(stale, t.File())
 		}
+		if err := out.RemoveAll(simulation.ReplayFolder); err != nil { // of one that was killed
+			return err
+		}
 	}
 	collected := filepath.Join(r.Work, collectedFile)
 	list, err := os.ReadFile(collected)
@@ -285,7 +288,7 @@ func (r Run) clearOutput() error {
 		for dir := path.Dir(name); dir != "." && out.Remove(dir) == nil; dir = path.Dir(dir) { // until one that is not empty
 		}
 	}
-	return errors.Join(os.RemoveAll(collected), r.clearReplay())
+	return os.RemoveAll(collected)
 }
 
 // isOutput reports whether a folder is that of an earlier attempt: it has a log that begins as ours do. The checksums of another
