@@ -19,7 +19,8 @@ type Dispatcher struct {
 type Queue interface {
 	// Claim moves what fits under the limits of one tenant, at most max chunks, to PENDING and returns it: jobs that are QUEUED, and, with
 	// studies, runs of studies that have none yet. Without, the room of studies that come first stays free for them. It holds the tenant's
-	// row while it decides, so that any number of callers together never exceed the limits.
+	// row while it decides, so that any number of callers together never exceed the limits. A chunk has no jobs if all its runs were answered
+	// from the cache instead.
 	Claim(ctx context.Context, tenantID string, max int, studies bool) ([]Chunk, error)
 	// TenantsWithQueue lists the tenants that have QUEUED jobs or studies with runs to start, those that hold least of their limits first.
 	TenantsWithQueue(ctx context.Context) ([]string, error)
@@ -78,6 +79,9 @@ func (d Dispatcher) dispatch(ctx context.Context, tenantID string, studies bool)
 		return 0, fmt.Errorf("claiming queued jobs of tenant %s: %w", tenantID, err)
 	}
 	for _, c := range chunks {
+		if len(c.Jobs) == 0 {
+			continue
+		}
 		if err := d.Engine.Start(ctx, c); err != nil {
 			d.Log.Warn().Err(err).Str("chunk", c.ID).Str("tenant", tenantID).Msg("chunk not started; it will be tried again")
 		}

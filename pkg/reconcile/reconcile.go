@@ -65,7 +65,8 @@ type Jobs interface {
 	// Parallel returns how many runs go on side by side in each of the chunks of studies with the given ids.
 	Parallel(ctx context.Context, chunkIDs []string) (map[string]int, error)
 	// StepStudies brings the studies that go on in line with their runs: it counts them, stops those of a study that is cancelled or in
-	// which too many have failed, and ends a study when its last run has ended. It returns how many studies have changed.
+	// which too many have failed, and ends a study when its last run has ended. Before, it answers runs from the cache. It returns how many
+	// studies have changed.
 	StepStudies(ctx context.Context) (changed int, err error)
 	// ActiveChunks returns those of ids that are chunks with jobs that are QUEUED, PENDING or RUNNING.
 	ActiveChunks(ctx context.Context, ids []string) (map[string]bool, error)
@@ -273,14 +274,15 @@ func (r *Reconciler) pass(ctx context.Context, rep *Report) (busy, sending bool,
 		)
 		rep.Active = len(active)
 	}
-	if _, stepErr := r.Jobs.StepStudies(ctx); stepErr != nil {
+	changed, stepErr := r.Jobs.StepStudies(ctx)
+	if stepErr != nil {
 		err = errors.Join(err, fmt.Errorf("bringing studies in line with their runs: %w", stepErr))
 	}
 	dispatcher := job.Dispatcher{Queue: r.Jobs, Engine: r.Engine, Log: r.Log}
 	n, dispatchErr := dispatcher.DispatchAll(ctx, maxDispatch)
 	rep.Dispatched += n
 	sending, sendErr := r.send(ctx)
-	return busy || sending || len(active)+len(seen)+n > 0, sending, errors.Join(err, dispatchErr, sendErr)
+	return busy || sending || len(active)+len(seen)+n+changed > 0, sending, errors.Join(err, dispatchErr, sendErr)
 }
 
 func (r *Reconciler) send(ctx context.Context) (busy bool, err error) {

@@ -251,7 +251,7 @@ func (c *client) checkResults(t *testing.T, j job.Job, names ...string) {
 			t.Fatal(err)
 		}
 		sum := sha256.New()
-		_, err = io.Copy(sum, body)
+		stored[i].ContentSHA256, _, err = simulation.ContentSum(f.Name, io.TeeReader(body, sum), f.Size)
 		body.Close()
 		if err != nil {
 			t.Fatal(err)

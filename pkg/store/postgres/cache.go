@@ -2,66 +2,77 @@ package postgres
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strings"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
 	"github.com/sumo-k8/sumo-k8/pkg/artifact"
 	"github.com/sumo-k8/sumo-k8/pkg/job"
 	"github.com/sumo-k8/sumo-k8/pkg/store/postgres/internal/db"
+	"github.com/sumo-k8/sumo-k8/pkg/study"
 )
 
 // lookUpBatch bounds the runs of a study that are answered from the cache in one transaction: some tenths of a second.
 const lookUpBatch = 500
 
-// lookUp answers runs of the tenant's studies from the cache, those of each study once for its present seeds and points. They need no room
-// under the tenant's limits.
-func (d *DB) lookUp(ctx context.Context, tenantID string) error {
-	for more := true; more; {
-		err := d.inTx(ctx, func(q *db.Queries) (err error) {
-			t, err := q.LockTenant(ctx, tenantID)
-			if err != nil {
-				return orNoTenant(err, tenantID)
-			}
-			studies, err := q.StudiesToLookUp(ctx, tenantID)
-			if err != nil || len(studies) == 0 {
-				more = false
+// lookUp answers runs of studies from the cache, those of each study once for its present seeds and points. They need no room under their
+// tenant's limits.
+func (d *DB) lookUp(ctx context.Context) error {
+	due, err := d.q.StudiesToLookUp(ctx)
+	for _, s := range due {
+		for more := true; more && err == nil; {
+			err = d.inTx(ctx, func(q *db.Queries) (err error) {
+				more, err = lookUpStudy(ctx, q, s.TenantID, s.ID)
 				return err
-			}
-			return lookUpStudy(ctx, q, t, studies[0])
-		})
-		if err != nil {
-			return translate(err, "looking up runs in the cache")
+			})
 		}
 	}
-	return nil
+	return translate(err, "looking up runs in the cache")
 }
 
-func lookUpStudy(ctx context.Context, q *db.Queries, t db.Tenant, s db.StudiesToLookUpRow) error {
+// lookUpStudy answers some runs of a study; more reports whether there may be others.
+func lookUpStudy(ctx context.Context, q *db.Queries, tenantID, id string) (more bool, err error) {
+	t, err := q.LockTenant(ctx, tenantID)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return false, nil // deleted meanwhile, with its studies
+	}
+	if err != nil {
+		return false, err
+	}
+	s, err := q.LockStudy(ctx, db.LockStudyParams{TenantID: tenantID, ID: id})
+	if errors.Is(err, pgx.ErrNoRows) || err == nil && (s.State != study.Running || s.CancelRequested) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
 	found, err := q.CachedRuns(ctx, db.CachedRunsParams{StudyID: s.ID, Most: lookUpBatch})
 	if err != nil {
-		return err
+		return false, err
 	}
 	if len(found) > 0 {
 		p := db.InsertCachedRunsParams{StudyID: s.ID, Results: artifact.StudyResults(t.Namespace, s.ID)}
 		for _, r := range found {
 			id, err := newID()
 			if err != nil {
-				return err
+				return false, err
 			}
 			p.Ids, p.Points, p.Replications = append(p.Ids, id), append(p.Points, r.Point), append(p.Replications, r.Replication)
 		}
 		if err := q.InsertCachedRuns(ctx, p); err != nil {
-			return err
+			return false, err
 		}
 		if _, err := q.AnswerFromCache(ctx, p.Ids); err != nil {
-			return err
+			return false, err
 		}
 	}
 	if len(found) == lookUpBatch {
-		return nil // there may be more
+		return true, nil
 	}
-	return q.MarkLookedUp(ctx, db.MarkLookedUpParams{ID: s.ID, Runs: s.Runs})
+	return false, q.MarkLookedUp(ctx, db.MarkLookedUpParams{ID: s.ID, Runs: s.Runs})
 }
 
 // KnownWork implements study.IntakeStore.

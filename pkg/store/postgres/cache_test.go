@@ -218,10 +218,10 @@ func TestStudiesAreAnsweredFromTheCacheWithoutRoom(t *testing.T) {
 	submit(t, d, "acme", func(j *job.Job) { j.Priority = job.High })
 	claim(t, d, "acme", 1)
 	again, fresh := newStudyOf(2, 300, "use"), newStudyOf(1, 1, "refresh")
+	step()
 	if chunks, _ := claimed(t, d, "acme", 10); len(chunks) != 0 {
 		t.Errorf("%d chunks have room", len(chunks))
 	}
-	step()
 	s, err := d.Study(t.Context(), "acme", again)
 	if err != nil || s.State != "SUCCEEDED" || s.Counts.Succeeded != 600 || s.Counts.CoreSeconds != 0 {
 		t.Errorf("the study that was asked again is %s with %+v, %v", s.State, s.Counts, err)

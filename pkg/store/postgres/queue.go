@@ -26,11 +26,6 @@ func (d *DB) Claim(ctx context.Context, tenantID string, atMost int, withStudies
 	var rows []db.Job
 	var order []string
 	var chunks []chunkOfRuns
-	if withStudies {
-		if err := d.lookUp(ctx, tenantID); err != nil {
-			return nil, err
-		}
-	}
 	err := d.inTx(ctx, func(q *db.Queries) error {
 		t, err := q.LockTenant(ctx, tenantID)
 		if err != nil {
@@ -93,7 +88,7 @@ func (d *DB) Claim(ctx context.Context, tenantID string, atMost int, withStudies
 	return inChunks(each(rows, toJob), chunks), nil
 }
 
-// inChunks groups claimed jobs, in their order.
+// inChunks groups claimed jobs, in their order. Chunks whose runs were all answered from the cache have none.
 func inChunks(jobs []job.Job, chunks []chunkOfRuns) []job.Chunk {
 	var all []job.Chunk
 	for _, j := range jobs {
@@ -107,6 +102,11 @@ func inChunks(jobs []job.Job, chunks []chunkOfRuns) []job.Chunk {
 		}
 		c := &all[len(all)-1]
 		c.Jobs = append(c.Jobs, j)
+	}
+	for _, c := range chunks {
+		if !slices.ContainsFunc(all, func(claimed job.Chunk) bool { return claimed.ID == c.ID }) {
+			all = append(all, job.Chunk{ID: c.ID, Parallel: c.Parallel})
+		}
 	}
 	return all
 }

@@ -34,6 +34,9 @@ type judged struct {
 // StepStudies implements reconcile.Jobs. It takes the same few statements however many studies and runs there are, and repeating it changes
 // nothing. A study that is changed while it is counted has its turn in the next step.
 func (d *DB) StepStudies(ctx context.Context) (changed int, err error) {
+	if err := d.lookUp(ctx); err != nil {
+		return 0, err
+	}
 	rows, err := d.q.CountStudies(ctx)
 	if err != nil {
 		return 0, translate(err, "counting runs of studies")

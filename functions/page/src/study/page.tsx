@@ -79,6 +79,7 @@ function Facts({ study, live, connected }: { study: Study; live: Live; connected
 				<span class="muted">
 					{whole(runs.done)} of {plural(runs.planned, "run")}
 					{runs.active > 0 && `, ${runs.active} running`}
+					{runs.cached > 0 && `, ${whole(runs.cached)} from the cache`}
 				</span>
 				{missing > 0 && <strong class="warn">{plural(missing, "run")} missing</strong>}
 				{isOpen(status) && !connected && <span class="muted">Connection lost; the page reconnects.</span>}

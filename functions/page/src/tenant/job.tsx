@@ -200,6 +200,11 @@ function Facts({ job }: { job: Job }) {
 						<Fact name="Seed">{job.seed ?? "SUMO's default"}</Fact>
 					</>
 				)}
+				{job.cached_from && (
+					<Fact name="From the cache">
+						job <a href={linkTo("jobs", job.cached_from)}>…{job.cached_from.slice(-8)}</a> has run the same
+					</Fact>
+				)}
 				{job.kept_scenario && (
 					<Fact name="Kept as">
 						<a href={linkTo("scenarios", job.kept_scenario)}>{job.options.tool?.keep_as || job.kept_scenario.slice(0, 12)}</a>

@@ -24,11 +24,9 @@ WHERE j.id = found.id
 RETURNING j.*;
 
 -- name: StudiesToLookUp :many
-SELECT s.id, s.runs FROM studies s
-WHERE s.tenant_id = @tenant_id AND s.state = 'RUNNING' AND s.unplaced AND NOT s.cancel_requested AND s.looked_up <> s.runs
-  AND coalesce(s.plan ->> 'cache', 'use') = 'use'
-ORDER BY s.id
-FOR NO KEY UPDATE;
+SELECT s.id, s.tenant_id FROM studies s
+WHERE s.state = 'RUNNING' AND s.unplaced AND NOT s.cancel_requested AND s.looked_up <> s.runs AND coalesce(s.plan ->> 'cache', 'use') = 'use'
+ORDER BY s.id;
 
 -- name: CachedRuns :many
 -- Runs of a study that have no job yet, and whose work was done before.

@@ -297,20 +297,18 @@ func (q *Queries) ReleaseResults(ctx context.Context, arg ReleaseResultsParams) 
 }
 
 const studiesToLookUp = `-- name: StudiesToLookUp :many
-SELECT s.id, s.runs FROM studies s
-WHERE s.tenant_id = $1 AND s.state = 'RUNNING' AND s.unplaced AND NOT s.cancel_requested AND s.looked_up <> s.runs
-  AND coalesce(s.plan ->> 'cache', 'use') = 'use'
+SELECT s.id, s.tenant_id FROM studies s
+WHERE s.state = 'RUNNING' AND s.unplaced AND NOT s.cancel_requested AND s.looked_up <> s.runs AND coalesce(s.plan ->> 'cache', 'use') = 'use'
 ORDER BY s.id
-FOR NO KEY UPDATE
 `
 
 type StudiesToLookUpRow struct {
-	ID   string
-	Runs int
+	ID       string
+	TenantID string
 }
 
-func (q *Queries) StudiesToLookUp(ctx context.Context, tenantID string) ([]StudiesToLookUpRow, error) {
-	rows, err := q.db.Query(ctx, studiesToLookUp, tenantID)
+func (q *Queries) StudiesToLookUp(ctx context.Context) ([]StudiesToLookUpRow, error) {
+	rows, err := q.db.Query(ctx, studiesToLookUp)
 	if err != nil {
 		return nil, err
 	}
@@ -318,7 +316,7 @@ func (q *Queries) StudiesToLookUp(ctx context.Context, tenantID string) ([]Studi
 	var items []StudiesToLookUpRow
 	for rows.Next() {
 		var i StudiesToLookUpRow
-		if err := rows.Scan(&i.ID, &i.Runs); err != nil {
+		if err := rows.Scan(&i.ID, &i.TenantID); err != nil {
 			return nil, err
 		}
 		items = append(items, i)
