@@ -70,6 +70,8 @@ func TestAPI(t *testing.T) {
 			"the predecessor's tenants and jobs come in": testImport,
 			"calls without a key are refused":            testUnauthorized,
 			"another tenant's job is not there":          testIsolation,
+			"a run is watched while it goes on":          testReplay,
+			"recordings are what SUMO writes":            testReplayOfOutput,
 			"a log stream resumes where it ended":        testStreamResumes,
 			"webhooks are kept and their deliveries":     testWebhooks,
 			"operators see everything":                   testAdmin,

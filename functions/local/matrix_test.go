@@ -38,10 +38,13 @@ var belongings = map[string]func(testing.TB, *tenantClient) string{
 		}
 		return j.JobID
 	},
-	"results":  func(testing.TB, *tenantClient) string { return "summary.xml" }, // of any job
-	"plots":    func(testing.TB, *tenantClient) string { return "travel_time.svg" },
-	"counts":   func(testing.TB, *tenantClient) string { return "scatter.svg" },
-	studyPlots: func(testing.TB, *tenantClient) string { return "means.svg" }, // of any study
+	"results": func(testing.TB, *tenantClient) string { return "summary.xml" }, // of any job
+	"plots":   func(testing.TB, *tenantClient) string { return "travel_time.svg" },
+	// Of the recording that is made from a job's output.
+	"segments":  func(testing.TB, *tenantClient) string { return "fcd1" },
+	"{attempt}": func(testing.TB, *tenantClient) string { return "0" },
+	"counts":    func(testing.TB, *tenantClient) string { return "scatter.svg" },
+	studyPlots:  func(testing.TB, *tenantClient) string { return "means.svg" }, // of any study
 	"scenarios": func(t testing.TB, c *tenantClient) string {
 		t.Helper()
 		zip, err := networks.Edited("square", func(_, content string) string { return content + "<!-- " + markOf(c) + " -->" })
@@ -102,7 +105,7 @@ type reference struct {
 }
 
 // partsOfOthers are reached only through their job or study, by names that all of them use.
-var partsOfOthers = []string{"results", "plots", "counts", studyPlots}
+var partsOfOthers = []string{"results", "plots", "counts", studyPlots, "segments", "{attempt}"}
 
 // studyPlots is the word for the plots of studies, whose paths have that of jobs.
 const studyPlots = "plots-of-studies"

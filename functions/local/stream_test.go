@@ -18,6 +18,11 @@ type event struct {
 	Message  string  `json:"message"`
 	Status   string  `json:"status"`
 	Progress float64 `json:"progress"`
+
+	// Of a recording.
+	Attempt  string  `json:"attempt"`
+	Segments int     `json:"segments"`
+	End      float64 `json:"end"`
 }
 
 // events reads a stream until its end, or until enough returns true.

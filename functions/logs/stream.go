@@ -151,6 +151,7 @@ type stream struct {
 	at        place
 	out       *bufio.Writer
 	progress  float64
+	replay    replayState
 	explained string // the last explanation sent of why there is no log
 	wrote     time.Time
 }
@@ -176,6 +177,7 @@ func (s *stream) run(ctx context.Context) error {
 			return err
 		}
 		s.sendProgress()
+		s.sendReplay(now.replay)
 		if over {
 			return s.end()
 		}
@@ -337,6 +339,15 @@ func (s *stream) sendProgress() {
 		Progress float64   `json:"progress"`
 		State    job.State `json:"state"`
 	}{s.job.Progress, s.job.State}) + "\n\n")
+}
+
+// sendReplay says that segments have been added to the recording, in the form of progress.
+func (s *stream) sendReplay(now replayState) {
+	if now == s.replay || now.Segments == 0 {
+		return
+	}
+	s.replay = now
+	s.write("event: replay\ndata:" + encoded(now) + "\n\n")
 }
 
 // end sends how the job has ended, and then an id by which a reader who reconnects all the same says so. It stands alone, because only

@@ -2,10 +2,13 @@ package logs
 
 import (
 	"context"
+	"encoding/json"
+	"io"
 	"math"
 	"sync"
 	"time"
 
+	"github.com/sumo-k8/sumo-k8/pkg/artifact"
 	"github.com/sumo-k8/sumo-k8/pkg/job"
 	"github.com/sumo-k8/sumo-k8/pkg/problem"
 )
@@ -33,9 +36,17 @@ type watch struct {
 
 // look is what one poll finds.
 type look struct {
-	job job.Job
-	err error // why the job's state is unknown
-	log logState
+	job    job.Job
+	err    error // why the job's state is unknown
+	log    logState
+	replay replayState
+}
+
+// replayState is how far the recording of the job has been stored.
+type replayState struct {
+	Attempt  string  `json:"attempt"`
+	Segments int     `json:"segments"`
+	End      float64 `json:"end"` // simulated seconds
 }
 
 // logState identifies a state of a log, to detect a change.
@@ -86,6 +97,7 @@ func (f *Function) keepLooking(ctx context.Context, w *watch) {
 	tick := time.NewTicker(f.Poll)
 	defer tick.Stop()
 	now, _ := w.latest()
+	var seen artifact.Object // the index of the recording
 	for asked := f.Now(); !now.job.State.Terminal(); {
 		now.log = f.logState(ctx, now.job)
 		w.publish(now)
@@ -100,6 +112,9 @@ func (f *Function) keepLooking(ctx context.Context, w *watch) {
 			if j, now.err = f.Jobs.Job(ctx, now.job.TenantID, now.job.ID); now.err == nil {
 				now.job = j
 			}
+			if now.job.Options.Replay != nil && now.job.State == job.Running {
+				f.lookAtReplay(ctx, now.job, &seen, &now.replay)
+			}
 		}
 	}
 	w.publish(now)
@@ -109,13 +124,39 @@ func (f *Function) keepLooking(ctx context.Context, w *watch) {
 func (w *watch) publish(now look) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	same := (now.err == nil) == (w.seen.err == nil) && now.log == w.seen.log
+	same := (now.err == nil) == (w.seen.err == nil) && now.log == w.seen.log && now.replay == w.seen.replay
 	if same && now.job.State == w.seen.job.State && now.job.Progress == w.seen.job.Progress {
 		return
 	}
 	w.seen = now
 	close(w.changed)
 	w.changed = make(chan struct{})
+}
+
+// maxReplayIndex bounds what is read of an index, in bytes: several times what a recording has.
+const maxReplayIndex = 64 << 20
+
+// lookAtReplay reads how far the recording has come, if its index has changed since it was seen. What fails is tried with the next look.
+func (f *Function) lookAtReplay(ctx context.Context, j job.Job, seen *artifact.Object, state *replayState) {
+	key := artifact.LiveReplayIndex(j.ResultsKey)
+	object, err := f.Objects.Stat(ctx, key)
+	if err != nil || object == *seen {
+		return
+	}
+	body, err := f.Objects.Open(ctx, key, 0, -1)
+	if err != nil {
+		return
+	}
+	defer body.Close()
+	var index struct {
+		Attempt  string
+		Segments []struct{}
+		End      float64
+	}
+	if json.NewDecoder(io.LimitReader(body, maxReplayIndex)).Decode(&index) != nil {
+		return
+	}
+	*seen, *state = object, replayState{index.Attempt, len(index.Segments), index.End}
 }
 
 func (f *Function) logState(ctx context.Context, j job.Job) logState {

@@ -33,7 +33,8 @@ type Function struct {
 	PublicURL  string
 	Now        func() time.Time
 
-	secrets secrets
+	secrets    secrets
+	recordings recordings
 }
 
 // Jobs is the record of jobs. Calls that name a tenant see that tenant's jobs only; another tenant's is problem.NotFound.
@@ -106,6 +107,7 @@ func (f *Function) Register(api huma.API) {
 	f.registerSeries(api)
 	f.registerNetwork(api)
 	f.registerVehicles(api)
+	f.registerReplay(api)
 	f.registerPlots(api)
 	f.registerCounts(api)
 	f.registerAdmin(api)

@@ -309,6 +309,13 @@ func typedValue(schema *huma.Schema, list []string) (any, error) {
 	if len(list) > 1 && schema.Type != huma.TypeArray {
 		return nil, errors.New("is given more than once")
 	}
+	if len(schema.OneOf) > 0 {
+		var out any
+		if err := json.Unmarshal([]byte(list[0]), &out); err != nil {
+			return nil, errors.New("must be JSON: true, or an object")
+		}
+		return out, nil
+	}
 	switch schema.Type {
 	case huma.TypeArray:
 		var out []any

@@ -1,6 +1,11 @@
 package submit
 
 import (
+	"encoding/json"
+	"reflect"
+
+	"github.com/danielgtaylor/huma/v2"
+
 	"github.com/sumo-k8/sumo-k8/pkg/job"
 	"github.com/sumo-k8/sumo-k8/pkg/simulation"
 )
@@ -24,10 +29,35 @@ type Run struct {
 	Check          bool                   `json:"check,omitempty" doc:"Only lets SUMO load the scenario and examine all routes of the interval: nothing else is simulated and no results are kept. What SUMO says is in the job's problems. SUMO ends at the first route that is not connected. Finding the routes of trips takes time: a warning says if it was cut short. It does not see: roads that are closed for a time, speeds that are too high at a departure, routes behind a saved state or in included files that are cut off. It reports an id that is used twice even if the first vehicle would have left."`
 	Controller     *simulation.Controller `json:"controller,omitempty" doc:"A Python program of the scenario that steers SUMO while it simulates; in a form, a JSON object, before the zip. The operator must have enabled it (CONTROLLERS) and allowed it for the tenant. The program may write, and make, files of the scenario: those that are new or changed when it ends are results."`
 	Tool           *simulation.Tool       `json:"tool,omitempty" doc:"One of SUMO's own tools, which runs in place of a simulation; in a form, a JSON object, before the zip. It is enabled and allowed as controller is, and excludes it."`
+	Replay         *ReplayChoice          `json:"replay,omitempty" doc:"Records the run, so that it can be watched while it goes on and afterwards: true, or an object that says what to record; in a form, as JSON. It changes no other result. Not with controller, tool or check."`
 	Labels         map[string]string      `json:"labels,omitempty" doc:"Up to 20 key-value pairs of your own, to find the job by."`
 	Priority       string                 `json:"priority,omitempty" enum:"low,normal,high" default:"normal"`
 	TimeoutSeconds int                    `json:"timeout_seconds,omitempty" minimum:"1" doc:"Wall-clock seconds that the run may take."`
 	WebhookURL     string                 `json:"webhook_url,omitempty" maxLength:"2048" doc:"An https URL that is called when the job starts and when it has ended, signed with webhook_secret of the answer; http only where the operator allows it."`
+}
+
+// ReplayChoice is what a caller says about the recording of a run.
+type ReplayChoice struct{ replay *simulation.Replay }
+
+// Schema takes true for a recording of all.
+func (ReplayChoice) Schema(r huma.Registry) *huma.Schema {
+	return &huma.Schema{OneOf: []*huma.Schema{{Type: huma.TypeBoolean}, huma.SchemaFromType(r, reflect.TypeFor[simulation.Replay]())}}
+}
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (c *ReplayChoice) UnmarshalJSON(text []byte) (err error) {
+	c.replay, err = simulation.ParseReplay(text)
+	return err
+}
+
+// MarshalJSON implements json.Marshaler.
+func (c ReplayChoice) MarshalJSON() ([]byte, error) { return json.Marshal(c.replay) }
+
+func (c *ReplayChoice) chosen() *simulation.Replay {
+	if c == nil {
+		return nil
+	}
+	return c.replay
 }
 
 // program reports whether a program or a tool runs the scenario.
@@ -49,7 +79,7 @@ func (r Run) request() (job.Request, error) {
 		Labels: r.Labels, TaskToken: r.TaskToken, WebhookURL: r.WebhookURL, Options: simulation.Options{
 			ConfigFile: r.ConfigFile, Seed: r.Seed, Begin: r.Begin, End: r.End, StepLength: r.StepLength, Scale: r.Scale,
 			SumoVersion: r.SumoVersion, Outputs: r.Outputs, UnfinishedTrips: r.Unfinished, Strict: r.Strict, Check: r.Check,
-			Controller: controller, Tool: r.Tool,
+			Controller: controller, Tool: r.Tool, Replay: r.Replay.chosen(),
 		},
 	}, nil
 }

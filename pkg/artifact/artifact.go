@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"path"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 	"unicode"
@@ -222,6 +223,19 @@ func Disposition(name string) string {
 // ViewOf is where a view of the results under a prefix is kept (see package view). No run writes there.
 func ViewOf(results, name string) string {
 	return ViewPrefix + strings.TrimPrefix(results, ResultPrefix) + name
+}
+
+// LiveReplay is the prefix, ending in a slash, of the recording of a run that goes on, below that of its results: an index and segments.
+// With the end of the run it is a result, and this is removed.
+func LiveReplay(results string) string { return results + "replay/" }
+
+// LiveReplayIndex is where the index of such a recording is kept, and LiveReplaySegment each of its segments. Those of an earlier attempt
+// have other keys.
+func LiveReplayIndex(results string) string { return LiveReplay(results) + "index.json" }
+
+// LiveReplaySegment is where segment n of an attempt is kept.
+func LiveReplaySegment(results, attempt string, n int) string {
+	return LiveReplay(results) + attempt + "/" + strconv.Itoa(n)
 }
 
 // RemoveResults deletes the results under a prefix and their views. Views go last: one that is made meanwhile finds no results.

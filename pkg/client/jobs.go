@@ -94,6 +94,8 @@ type Run struct {
 	// Controller steers the run, or Tool takes its place; at most one of them is set.
 	Controller *simulation.Controller
 	Tool       *simulation.Tool
+	// Replay has the run recorded: see Client.Replay.
+	Replay *simulation.Replay
 }
 
 // fields are the form's fields that say r.
@@ -142,6 +144,7 @@ func (r Run) fields() (url.Values, error) {
 		given bool
 	}{
 		"labels": {r.Labels, len(r.Labels) > 0}, "controller": {r.Controller, r.Controller != nil}, "tool": {r.Tool, r.Tool != nil},
+		"replay": {r.Replay, r.Replay != nil},
 	} {
 		if !object.given {
 			continue

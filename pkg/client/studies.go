@@ -40,9 +40,10 @@ func StudyRun(r Run) (json.RawMessage, error) {
 		UnfinishedTrips bool                   `json:"unfinished_trips,omitempty"`
 		Strict          bool                   `json:"strict,omitempty"`
 		Controller      *simulation.Controller `json:"controller,omitempty"`
+		Replay          *simulation.Replay     `json:"replay,omitempty"`
 	}{
 		r.ConfigFile, r.Begin, r.End, r.StepLength, r.Scale, r.SumoVersion, r.Outputs, r.Labels, r.Priority, r.TimeoutSeconds, r.CPURequest,
-		r.MemoryGi, r.UnfinishedTrips, r.Strict, r.Controller,
+		r.MemoryGi, r.UnfinishedTrips, r.Strict, r.Controller, r.Replay,
 	})
 }
 

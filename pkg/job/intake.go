@@ -128,6 +128,9 @@ func (in *Intake) Check(t tenant.Tenant, r Request) error {
 			refuse("sumo_version", o.SumoVersion, "%s", fault)
 		}
 	}
+	if fault := replayFault(o); fault != "" {
+		refuse("replay", nil, "%s", fault)
+	}
 	if limit := seconds(in.MaxTimeout); r.TimeoutSeconds > limit {
 		refuse("timeout_seconds", r.TimeoutSeconds, "is more than the %d seconds that this service allows", limit)
 	}
@@ -142,6 +145,19 @@ func (in *Intake) Check(t tenant.Tenant, r Request) error {
 		return refused(items...)
 	}
 	return nil
+}
+
+// replayFault says what is wrong with the recording that a job asks for, as the end of a sentence about it; empty if nothing is.
+func replayFault(o simulation.Options) string {
+	switch {
+	case o.Replay == nil:
+		return ""
+	case o.Program():
+		return "is of a simulation that the service starts, and cannot be had of one that a program of the scenario or a tool starts; leave it out"
+	case o.Check:
+		return "is of a simulation, and check does not simulate; leave one of them out"
+	}
+	return o.Replay.Fault()
 }
 
 // LabelFaults says what is wrong with labels that a request names.

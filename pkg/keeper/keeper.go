@@ -203,6 +203,7 @@ type run struct {
 	done    bool // which the desk shows
 	cancel  chan struct{}
 	stopped bool
+	live    live
 }
 
 // note is a file of the desk that is to be written.
@@ -339,10 +340,14 @@ func (d *duty) look() error {
 		switch _, err := d.out.Lstat(r.ID + "/" + simulation.OutcomeFile); {
 		case err == nil:
 			r.storing, d.found = true, true
+			r.live.ended.Store(true)
 			began := d.state[r.ID]
 			d.work.Go(func() { d.finish(r, began) })
-		case readProgress:
-			d.progress(r)
+		default:
+			if readProgress {
+				d.progress(r)
+			}
+			d.watchRecording(r)
 		}
 	}
 	if lanes := d.width(); lanes > d.lanes {

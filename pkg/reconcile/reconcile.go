@@ -311,8 +311,30 @@ func (r *Reconciler) record(ctx context.Context, todo differences, rep *Report) 
 		rep.Changed += len(changed)
 		r.keeping.forget(todo.keep)
 		r.reportEnds(todo.ends, changed)
+		r.dropRecordings(ctx, todo.ends, changed)
 	}
 	return r.forget(ctx, todo.finished, rep)
+}
+
+// dropRecordings removes the recordings by which runs were watched while they went on: they are results now. It goes on beside the passes;
+// what fails is removed with the results.
+func (r *Reconciler) dropRecordings(ctx context.Context, ends map[string]End, changed []string) {
+	var recorded []string
+	for _, id := range changed {
+		if end, ended := ends[id]; ended && end.Job.Options.Replay != nil {
+			recorded = append(recorded, artifact.LiveReplay(end.Job.ResultsKey))
+		}
+	}
+	if len(recorded) == 0 {
+		return
+	}
+	r.keeping.work.Go(func() {
+		for _, prefix := range recorded {
+			if err := artifact.RemoveAll(ctx, r.Objects, prefix); err != nil && ctx.Err() == nil {
+				r.Log.Warn().Err(err).Str("prefix", prefix).Msg("the recording of a run that has ended was not removed")
+			}
+		}
+	})
 }
 
 func (r *Reconciler) reportEnds(ends map[string]End, changed []string) {

@@ -5,11 +5,15 @@ import (
 	"io"
 )
 
-// Groups divides segments into groups that each fit into one, in their order. A recording without a group of several needs no merging.
-func Groups(segments []Segment) (groups [][]Segment) {
-	var positions int
+// maxMerged bounds the positions that are merged: reading and writing as many takes some half a minute. Segments beyond stay as they are.
+const maxMerged = 100_000_000
+
+// groupsOf divides segments into groups that each fit into one, in their order.
+func groupsOf(segments []Segment) (groups [][]Segment) {
+	var positions, all int
 	for _, s := range segments {
-		if n := len(groups); n > 0 && s.End < groups[n-1][0].Begin+segmentSpan/PerSecond && positions+s.positions <= segmentPositions {
+		all += s.positions
+		if n := len(groups); n > 0 && all <= maxMerged && s.End < groups[n-1][0].Begin+segmentSpan/PerSecond && positions+s.positions <= segmentPositions {
 			groups[n-1] = append(groups[n-1], s)
 			positions += s.positions
 			continue
@@ -20,10 +24,38 @@ func Groups(segments []Segment) (groups [][]Segment) {
 	return groups
 }
 
-// Merge writes segments that follow one another, each read when it is due, into w.
-func Merge(w *Writer, segments []Segment, read func(n int) ([]byte, error)) error {
+// Pack hands over the segments of a recording in their order, small ones merged, and returns their index. Where that changes a segment, the
+// attempt has another name.
+func Pack(x Index, read func(n int) ([]byte, error), write func([]byte) error) (Index, error) {
+	groups := groupsOf(x.Segments)
+	if len(groups) < len(x.Segments) {
+		x.Attempt += "m"
+	}
+	x.Segments = []Segment{}
+	keep := func(s Segment, data []byte) error {
+		s.N = len(x.Segments)
+		x.Segments = append(x.Segments, s)
+		return write(data)
+	}
+	for _, group := range groups {
+		if err := pack(group, read, keep); err != nil {
+			return x, err
+		}
+	}
+	return x, nil
+}
+
+func pack(group []Segment, read func(n int) ([]byte, error), keep func(Segment, []byte) error) error {
+	if len(group) == 1 {
+		data, err := read(group[0].N)
+		if err != nil {
+			return err
+		}
+		return keep(group[0], data)
+	}
+	w := NewWriter(func(s Written) error { return keep(s.Segment, s.Data) })
 	var buf []Position
-	for i, s := range segments {
+	for i, s := range group {
 		data, err := read(s.N)
 		if err != nil {
 			return err
@@ -36,7 +68,7 @@ func Merge(w *Writer, segments []Segment, read func(n int) ([]byte, error)) erro
 			return err
 		}
 	}
-	return nil
+	return w.Flush()
 }
 
 // copy writes the frames of a segment. Of the first one it takes over for how long vehicles have been standing.

@@ -80,7 +80,7 @@ func readHeader(data []byte) (Header, error) {
 	if h.Header.Vehicles, err = entries[Vehicle](h.Vehicles, len(`{"id":"","type":"","waiting":0}`)); err != nil {
 		return Header{}, fmt.Errorf("vehicles: %w", err)
 	}
-	if h.Header.Events, err = entries[Event](h.Events, len(`{"time":0,"kind":"","x":0,"y":0,"text":""}`)); err != nil {
+	if h.Header.Events, err = entries[Incident](h.Events, len(`{"time":0,"kind":"","x":0,"y":0,"text":""}`)); err != nil {
 		return Header{}, fmt.Errorf("events: %w", err)
 	}
 	return h.Header, nil

@@ -38,6 +38,7 @@ const (
 	headerRoom = 12 << 20
 	signalRoom = 1 << 20
 	eventRoom  = 2 << 20 // of all segments, since the index has them all
+	maxTypes   = 10_000
 	maxCoord   = math.MaxInt32
 	maxTime    = 1 << 40 // ms: 34 years
 )
@@ -57,13 +58,13 @@ var columnNames = [columnCount]string{"members", "x", "y", "angle", "speed", "la
 
 // Header is the part of a segment that is JSON.
 type Header struct {
-	Times    []int64   `json:"times"`    // ms of each frame, ascending
-	Origin   [2]int64  `json:"origin"`   // of first positions, in 0.1 m
-	Vehicles []Vehicle `json:"vehicles"` // in order of appearance in this segment
-	Lanes    []string  `json:"lanes"`    // lanes, and edges of persons, in order of appearance
-	Signals  Signals   `json:"signals"`
-	Events   []Event   `json:"events"`
-	Columns  []string  `json:"columns"`
+	Times    []int64    `json:"times"`    // ms of each frame, ascending
+	Origin   [2]int64   `json:"origin"`   // of first positions, in 0.1 m
+	Vehicles []Vehicle  `json:"vehicles"` // in order of appearance in this segment
+	Lanes    []string   `json:"lanes"`    // lanes, and edges of persons, in order of appearance
+	Signals  Signals    `json:"signals"`
+	Events   []Incident `json:"events"`
+	Columns  []string   `json:"columns"`
 }
 
 // Vehicle is a vehicle or a person of a segment.
@@ -82,16 +83,16 @@ type Signals struct {
 	Changes []Change `json:"changes"`
 }
 
-// Event is what happened at a time, and where.
-type Event struct {
-	Time    float64  `json:"time"` // seconds
-	Kind    string   `json:"kind"`
+// Incident is what happened at a time, and where.
+type Incident struct {
+	Time    float64  `json:"time" doc:"Simulated time, in seconds."`
+	Kind    string   `json:"kind" doc:"teleport, collision, emergency_braking, emergency_stop or dropped; there may be more."`
 	Vehicle string   `json:"vehicle,omitempty"`
 	Edge    string   `json:"edge,omitempty"`
 	Lane    string   `json:"lane,omitempty"`
-	X       *float64 `json:"x"` // m; none where the place is unknown
-	Y       *float64 `json:"y"`
-	Text    string   `json:"text"` // SUMO's own line
+	X       *float64 `json:"x" doc:"Where the vehicle was, in m; null where that is not known."`
+	Y       *float64 `json:"y" doc:"Where the vehicle was, in m; null where that is not known."`
+	Text    string   `json:"text" doc:"SUMO's own line in the log."`
 }
 
 // Kinds of events.

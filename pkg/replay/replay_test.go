@@ -166,18 +166,21 @@ func TestWhatIsReadBackIsWithinTheQuantumOfWhatWasWritten(t *testing.T) {
 		check(t, frames, readAll(t, segments))
 
 		// Merged, they are the same.
-		all := make([]replay.Segment, len(segments))
-		for i, s := range segments {
-			all[i] = s.Segment
+		x := replay.NewIndex("1", replay.FromRun)
+		for _, s := range segments {
+			x.Add(s.Segment)
 		}
 		var merged []replay.Written
-		for _, group := range replay.Groups(all) {
-			w := replay.NewWriter(func(s replay.Written) error {
-				merged = append(merged, s)
-				return nil
-			})
-			if err := errors.Join(replay.Merge(w, group, func(n int) ([]byte, error) { return segments[n].Data, nil }), w.Flush()); err != nil {
-				t.Fatal(err)
+		packed, err := replay.Pack(x, func(n int) ([]byte, error) { return segments[n].Data, nil }, func(data []byte) error {
+			merged = append(merged, replay.Written{Data: data})
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, s := range packed.Segments {
+			if s.N != i || s.Bytes != len(merged[i].Data) || (packed.Attempt == "1") != (len(merged) == len(segments)) {
+				t.Fatalf("%s: %+v", packed.Attempt, packed.Segments)
 			}
 		}
 		if diff := cmp.Diff(readAll(t, segments), readAll(t, merged)); diff != "" {

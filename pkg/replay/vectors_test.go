@@ -143,9 +143,9 @@ func vectors(t *testing.T) map[string][]byte {
 		w.Signal(60_000, "J1", "yyrr")
 		frame(w, 60_000, person, at("a", 1, 2, 0, 0, "e_0"))
 		w.Signal(60_500, "J1", "rrGG")
-		w.Event(Event{Time: 61, Kind: Teleport, Vehicle: "a", Edge: "e", Lane: "e_0", X: place(1), Y: place(2),
+		w.Event(Incident{Time: 61, Kind: Teleport, Vehicle: "a", Edge: "e", Lane: "e_0", X: place(1), Y: place(2),
 			Text: "Warning: Teleporting vehicle 'a'; waited too long (jam), lane='e_0', time=61.00."})
-		w.Event(Event{Time: 61, Kind: Dropped, Vehicle: "b", Text: "Warning: no place"})
+		w.Event(Incident{Time: 61, Kind: Dropped, Vehicle: "b", Text: "Warning: no place"})
 		frame(w, 61_000, at("a", 1, 3, 0, 1, "e_0"), person)
 	})
 	one("empty", func(w *Writer) { frame(w, 0); frame(w, 86_400_000-1) })

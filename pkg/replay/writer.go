@@ -49,10 +49,13 @@ type Writer struct {
 	laneRoom  int
 
 	signals signalBook
-	events  []Event // of this segment
+	events  []Incident // of this segment
 	// Over all segments.
 	eventCount, eventBytes                 int
 	omitted, omittedSignals, omittedEvents int
+
+	types   []string
+	hasType map[string]bool
 
 	bounds   Bounds
 	frame    int64 // number of the frame at work, over all segments
@@ -100,7 +103,7 @@ type track struct {
 
 // NewWriter returns a writer that hands over each segment when it is finished.
 func NewWriter(emit func(Written) error) *Writer {
-	w := &Writer{emit: emit, vehicles: map[string]*track{}, persons: map[string]*track{}, lanes: map[string]int{}, bounds: Empty()}
+	w := &Writer{emit: emit, vehicles: map[string]*track{}, persons: map[string]*track{}, lanes: map[string]int{}, hasType: map[string]bool{}, bounds: Empty()}
 	w.compress, _ = gzip.NewWriterLevel(nil, gzip.DefaultCompression)
 	return w
 }
@@ -124,6 +127,18 @@ func (w *Writer) Missing() (out []string) {
 
 // Frames returns how many frames wait in the segment at work.
 func (w *Writer) Frames() int { return len(w.times) }
+
+// Where returns where a vehicle was in the last frame that had it, in m.
+func (w *Writer) Where(vehicle string) (x, y float64, ok bool) {
+	t := w.vehicles[vehicle]
+	if t == nil || t.number < 0 && !t.active {
+		return 0, 0, false
+	}
+	return float64(t.x) / PerMetre, float64(t.y) / PerMetre, true
+}
+
+// Types lists the types of all vehicles and persons so far.
+func (w *Writer) Types() []string { return w.types }
 
 // Begin begins the frame of a time. Times ascend.
 func (w *Writer) Begin(ms int64) error {
@@ -171,6 +186,7 @@ func (w *Writer) add(s Sample) *track {
 		w.room += entry
 		t = &track{id: string(s.ID), typ: string(s.Type), person: s.Person, quoted: entry, number: -1}
 		tracks[t.id] = t
+		w.typed(t.typ)
 	}
 	if t.seen == w.frame {
 		return nil // SUMO names each vehicle once
@@ -182,6 +198,14 @@ func (w *Writer) add(s Sample) *track {
 		w.arrived = append(w.arrived, t)
 	}
 	return t
+}
+
+// typed notes a type.
+func (w *Writer) typed(id string) {
+	if !w.hasType[id] && len(w.types) < maxTypes {
+		w.hasType[id] = true
+		w.types = append(w.types, id)
+	}
 }
 
 func wholeAngle(a float64) int32 {
@@ -229,7 +253,7 @@ func (w *Writer) Signal(ms int64, id, state string) {
 }
 
 // Event notes what happened. Beyond MaxEvents events, and eventRoom of text, they are left out and counted.
-func (w *Writer) Event(e Event) {
+func (w *Writer) Event(e Incident) {
 	size := len(e.Vehicle) + len(e.Edge) + len(e.Lane) + len(e.Text)
 	if w.eventCount == MaxEvents || w.eventBytes+size > eventRoom {
 		w.omittedEvents++
@@ -370,7 +394,7 @@ func (w *Writer) Flush() error {
 		h.Lanes = []string{}
 	}
 	if h.Events == nil {
-		h.Events = []Event{}
+		h.Events = []Incident{}
 	}
 	h.Vehicles = make([]Vehicle, len(w.listed))
 	for i, t := range w.listed {

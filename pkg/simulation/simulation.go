@@ -34,6 +34,8 @@ type Options struct {
 	Attributes []Attribute `json:"attributes,omitempty"`
 	// Metrics are those by class of vehicle that the summary has beside the others: see ClassOf.
 	Metrics []string `json:"metrics,omitempty"`
+	// Replay asks for a recording of the run; nil for none.
+	Replay *Replay `json:"replay,omitempty"`
 	// Strict refuses a scenario about which there is a warning that SUMO drops or ignores part of it.
 	Strict bool `json:"strict,omitempty"`
 	// Check only lets SUMO load the scenario and examine the routes of all that departs: nothing else is simulated, and the run keeps no

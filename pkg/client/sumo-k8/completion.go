@@ -107,6 +107,7 @@ func (a *app) completeOptions(c *cobra.Command) {
 	priorities := []string{"low", "normal", "high"}
 	must(c.RegisterFlagCompletionFunc("priority", cobra.FixedCompletions(priorities, cobra.ShellCompDirectiveNoFileComp)))
 	noFiles(c, "begin", "end", "step-length", "scale", "label", "timeout", "cpu", "memory-gi")
+	noFiles(c, replayParts...)
 }
 
 // completeProgram completes the flags of addController and addTool.

@@ -44,6 +44,7 @@ func TestAgainstTheService(t *testing.T) {
 		"compare":                              testCompare,
 		"counts":                               testCounts,
 		"plots":                                testPlots,
+		"recordings":                           testReplay,
 		"scenarios":                            testScenarios,
 		"webhooks":                             testWebhooks,
 		"versions":                             testVersions,

@@ -29,6 +29,7 @@ type runFlags struct {
 	controller, through           string // interface, of the controller
 	tool, keepAs                  string
 	args                          []string // of either
+	replay                        replayFlags
 	set                           func(name string) bool
 }
 
@@ -63,6 +64,7 @@ func (r *runFlags) addOptions(flags *pflag.FlagSet) {
 	flags.IntVar(&r.CPURequest, "cpu", 0, "cores (default: the service's)")
 	flags.IntVar(&r.MemoryGi, "memory-gi", 0, "GiB of memory (default: the service's)")
 	flags.BoolVar(&r.UnfinishedTrips, "unfinished-trips", false, "also count the trips of vehicles still on the road at the end")
+	r.replay.add(flags)
 }
 
 // addController adds what says which program of the scenario steers a run.
@@ -124,6 +126,11 @@ func (r *runFlags) chosen() (client.Run, error) {
 	if r.set("seed") {
 		run.Seed = &r.seed
 	}
+	asked, err := r.replay.chosen()
+	if err != nil {
+		return run, err
+	}
+	run.Replay = asked
 	for _, output := range r.outputs {
 		run.Outputs = append(run.Outputs, simulation.Output(output))
 	}

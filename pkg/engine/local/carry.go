@@ -328,7 +328,7 @@ func (e *Engine) waiting(t *task, id string, waiting bool, why string) {
 }
 
 // results is the object store for the results of one chunk. A run whose first result arrives has ended, and leaves its slot to others while
-// the rest is stored.
+// the rest is stored. Its recording arrives before.
 type results struct {
 	*Engine
 	task *task
@@ -344,6 +344,9 @@ func (e *Engine) simulated(t *task, key string) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	at := slices.IndexFunc(t.runs, func(r *run) bool { return strings.HasPrefix(key, r.Results) })
+	if at >= 0 && t.runs[at].Options.Replay != nil && strings.HasPrefix(key, artifact.LiveReplay(t.runs[at].Results)) {
+		return
+	}
 	if at >= 0 && !t.runs[at].simulated {
 		t.runs[at].simulated, t.moved = true, time.Now()
 		e.giveBack(t, t.unfinished())

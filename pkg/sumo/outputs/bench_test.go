@@ -60,7 +60,7 @@ func BenchmarkReaders(b *testing.B) {
 				i, i, i+400, i%3000, 500+i%9000, i%200, i%600, i)
 		}}, func(r io.Reader) error { _, err := ReadDistributions(r); return err }},
 		"fcd 200 MB": {document{head: "<fcd-export>", tail: "</fcd-export>", pieces: 3000, piece: vehicles},
-			func(r io.Reader) error { _, err := SplitFrames(r, io.Discard); return err }},
+			func(r io.Reader) error { _, _, err := Record(r, "1", discard); return err }},
 		"edgedata, 10,000 edges, 100 intervals": {document{head: "<meandata>", tail: "</meandata>", pieces: 100, piece: func(i int) string {
 			var s strings.Builder
 			fmt.Fprintf(&s, `<interval begin="%d.00" end="%d.00" id="edgedata">`, i*60, i*60+60)
@@ -100,6 +100,31 @@ func BenchmarkReaders(b *testing.B) {
 			b.ReportMetric(float64(most-before)/(1<<20), "MiB")
 		})
 	}
+}
+
+// BenchmarkRecordManyVehicles records 50,000 vehicles at once, for twenty seconds. It reports the most memory that the heap has taken for it.
+func BenchmarkRecordManyVehicles(b *testing.B) {
+	step := func(i int) string {
+		var s strings.Builder
+		fmt.Fprintf(&s, `<timestep time="%d.00">`, i)
+		for v := range 50_000 {
+			fmt.Fprintf(&s, "\n"+`<vehicle id="flow_%d" x="%d.31" y="%d.77" angle="%d.25" type="passenger" speed="%d.21" lane="edge_%d_0"/>`,
+				v, v%9000+i*13, v/9, v%360, (v+i)%20, v%20_000)
+		}
+		s.WriteString("</timestep>\n")
+		return s.String()
+	}
+	before, most := heap(), uint64(0)
+	for b.Loop() {
+		d := document{head: "<fcd-export>", tail: "</fcd-export>", pieces: 20, piece: step}
+		counted := &counter{r: &d, every: func() {}}
+		_, _, err := Record(counted, "1", func([]byte) error { most = max(most, heap()); return nil })
+		if err != nil {
+			b.Fatal(err)
+		}
+		b.SetBytes(counted.n)
+	}
+	b.ReportMetric(float64(most-before)/(1<<20), "MiB")
 }
 
 // counter tells how much was read, and calls every now and then.

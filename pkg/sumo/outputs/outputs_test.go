@@ -119,6 +119,8 @@ func TestAFileWithoutItsEndGivesWhatIsThere(t *testing.T) {
 	}
 }
 
+func discard([]byte) error { return nil }
+
 func TestPositionsOfARunThatWasKilledAreThoseThatAreThere(t *testing.T) {
 	t.Parallel()
 	var packed bytes.Buffer
@@ -133,14 +135,14 @@ func TestPositionsOfARunThatWasKilledAreThoseThatAreThere(t *testing.T) {
 		file     string
 		complete bool
 	}{"whole": {packed.String(), true}, "cut": {packed.String()[:packed.Len()/2], false}} {
-		index, err := SplitFrames(strings.NewReader(tc.file), io.Discard)
-		if err != nil || index.Complete != tc.complete || len(index.Parts) == 0 {
-			t.Errorf("%s: complete %t with %d parts, %v", name, index.Complete, len(index.Parts), err)
+		index, complete, err := Record(strings.NewReader(tc.file), "1", discard)
+		if err != nil || complete != tc.complete || len(index.Segments) == 0 || index.Period != 1 {
+			t.Errorf("%s: complete %t with %d segments every %g s, %v", name, complete, len(index.Segments), index.Period, err)
 		}
 	}
 	failed := problem.New(problem.Unavailable, "the store is unreachable")
 	cut := io.MultiReader(strings.NewReader(packed.String()[:packed.Len()/2]), iotest.ErrReader(failed))
-	if _, err := SplitFrames(cut, io.Discard); !errors.Is(err, failed) {
+	if _, _, err := Record(cut, "1", discard); !errors.Is(err, failed) {
 		t.Errorf("a store that is unreachable gave %v", err)
 	}
 }
@@ -266,7 +268,7 @@ func TestPositionsThatFitNoMapAreRefused(t *testing.T) {
 		"no x and y": {`<fcd-export><timestep time="0"><vehicle id="a" speed="3"/></timestep></fcd-export>`, "fcd-output.attributes"},
 		"nobody":     {`<fcd-export><timestep time="0"/></fcd-export>`, "none departed"},
 	} {
-		_, err := SplitFrames(strings.NewReader(tc.file), io.Discard)
+		_, _, err := Record(strings.NewReader(tc.file), "1", discard)
 		var p *problem.Error
 		if !errors.As(err, &p) || p.Code != problem.NotFound || !strings.Contains(p.Detail, tc.says) {
 			t.Errorf("%s: %v", name, err)

@@ -1,6 +1,7 @@
 package run
 
 import (
+	"bufio"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -156,41 +157,20 @@ func (r Run) classesOf(chosen scenario.Config, types map[string]*tripSums) (map[
 		unknown[vType] = true
 	}
 	found := map[string]string{}
-	search := func(name string) error {
-		f, err := os.Open(filepath.Join(r.Work, runFolder, filepath.FromSlash(name)))
-		if err != nil {
-			return err
-		}
-		defer f.Close()
-		plain, err := xml.Unpack(f)
-		if err != nil {
-			return err
-		}
-		s := xml.Scanner{Lenient: true, Element: func(e xml.Element) error {
-			id := e.Attr("id")
-			if string(e.Name) != "vType" || !unknown[string(id)] {
-				return nil
-			}
-			vClass, ok := e.Lookup("vClass")
-			found[string(id)] = passenger
-			if ok {
-				found[string(id)] = string(vClass.Value)
-			}
-			delete(unknown, string(id))
-			if len(unknown) == 0 {
-				return errAllKnown
-			}
+	err := r.scanReads(chosen, func(e xml.Element) error {
+		id := e.Attr("id")
+		if string(e.Name) != "vType" || !unknown[string(id)] {
 			return nil
-		}}
-		return s.Scan(plain)
-	}
-	for _, name := range chosen.Reads {
+		}
+		found[string(id)] = classOf(e)
+		delete(unknown, string(id))
 		if len(unknown) == 0 {
-			break
+			return errAllKnown
 		}
-		if err := search(name); err != nil && !errors.Is(err, errAllKnown) && !errors.Is(err, fs.ErrNotExist) && !xml.IsMalformed(err) {
-			return nil, err
-		}
+		return nil
+	})
+	if err != nil && !errors.Is(err, errAllKnown) {
+		return nil, err
 	}
 	for _, vType := range slices.Sorted(maps.Keys(unknown)) {
 		class, ok := defaultClasses[vType]
@@ -200,4 +180,32 @@ func (r Run) classesOf(chosen scenario.Config, types map[string]*tripSums) (map[
 		found[vType] = class
 	}
 	return found, nil
+}
+
+// classOf is the vClass of a vType.
+func classOf(vType xml.Element) string {
+	if vClass, ok := vType.Lookup("vClass"); ok {
+		return string(vClass.Value)
+	}
+	return passenger
+}
+
+// scanReads calls visit for each element of the files that SUMO reads, with the values that the study sets in them, until that fails. Files
+// that are no XML are passed over.
+func (r Run) scanReads(chosen scenario.Config, visit func(xml.Element) error) error {
+	for _, name := range chosen.Reads {
+		f, err := os.Open(filepath.Join(r.Work, runFolder, filepath.FromSlash(name)))
+		if err == nil {
+			var plain *bufio.Reader
+			if plain, err = xml.Unpack(f); err == nil {
+				s := xml.Scanner{Lenient: true, Element: visit}
+				err = s.Scan(plain)
+			}
+			f.Close()
+		}
+		if err != nil && !errors.Is(err, fs.ErrNotExist) && !xml.IsMalformed(err) {
+			return err
+		}
+	}
+	return nil
 }

@@ -106,6 +106,9 @@ func (r Run) arguments(s settings) []string {
 			args = append(args, "--routing-algorithm=astar") // finds a route where Dijkstra's does, in half the time
 		}
 	}
+	if r.records(s) {
+		args = append(args, r.replayArguments(s)...)
+	}
 	for _, o := range []struct {
 		name  string
 		value *float64
@@ -278,6 +281,10 @@ const configName = "sumo-run.sumocfg"
 func (r Run) writeConfig(chosen scenario.Config, s settings, args []string) (string, error) {
 	if r.adds(s, simulation.OutputEdgeData) {
 		chosen.Options = withFile(chosen.Options, additionalFiles, filepath.Join(r.Work, edgeDataFile))
+	}
+	if r.records(s) {
+		chosen.Options = slices.DeleteFunc(slices.Clone(chosen.Options), ofReplay)
+		chosen.Options = withFile(chosen.Options, additionalFiles, filepath.Join(r.Work, replayRequestFile))
 	}
 	folder := filepath.Join(r.Work, runFolder)
 	locate := func(file string, _ bool) string { return filepath.Join(folder, file) }

@@ -31,6 +31,7 @@ type monitor struct {
 	progress *progressFile
 	settings settings
 	enough   func() // is called when there are enough step lines; nil where that does not matter
+	recorded *recording
 
 	mu       sync.Mutex
 	seen     observed
@@ -177,6 +178,9 @@ func (m *monitor) stderr(line string) {
 		}
 	default:
 		m.seen.other = append(m.seen.other[max(0, len(m.seen.other)-maxMessages+1):], m.log.text(line))
+	}
+	if isWarning || isError {
+		m.recorded.line(line, m.log.text(line))
 	}
 	m.log.message(line)
 }

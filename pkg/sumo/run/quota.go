@@ -153,6 +153,12 @@ func (r Run) usage(pids ...int) usage {
 		})
 		root.Close()
 	}
+	if n := r.recording.size(); n > 0 {
+		u.bytes += n
+		if n > u.most {
+			u.largest, u.most = "the recording", n
+		}
+	}
 	type file struct{ device, inode uint64 }
 	seen := map[file]bool{} // processes may share one
 	for _, pid := range pids {

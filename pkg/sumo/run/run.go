@@ -90,6 +90,8 @@ type Run struct {
 	// unchanged is whether a file in the run's folder is the scenario's own and no result, where a program could have changed it.
 	unchanged func(name string) bool
 
+	recording *recording // nil for none
+
 	// For tests: confine.Wall's LandlockABI, how long SUMO may take to stop instead of stopGrace, and what draws the seed of a scenario
 	// that wants a random one.
 	landlockABI int
@@ -258,6 +260,9 @@ func (r Run) clearOutput() error {
 			return err
 		}
 		stale = slices.AppendSeq(stale, maps.Keys(simulation.ParseChecksums(sums)))
+		if err := out.RemoveAll(simulation.ReplayFolder); err != nil { // of one that was killed
+			return err
+		}
 	}
 	collected := filepath.Join(r.Work, collectedFile)
 	list, err := os.ReadFile(collected)
@@ -374,7 +379,13 @@ func (r Run) simulate(
 		return failed(blame(err, "The folder of the run could not be prepared")), unread
 	}
 
+	if r.recording, err = r.record(ctx, chosen, settings, time.Now()); err != nil {
+		return failed(blame(err, "The recording could not be begun")), unread
+	}
+	defer r.recording.finish("") // where it is not reached below
+
 	mon := newMonitor(log, progress, settings)
+	mon.recorded = r.recording
 	log.line(fmt.Sprintf("sumo-run: configuration %s, seed %d%s", chosen.Path, r.seed(chosen), settings.interval()))
 	for _, w := range chosen.Remarks(chosen.Interval(r.Options.Begin, r.Options.End)) {
 		log.line("sumo-run: warning: " + w.String())
@@ -410,6 +421,10 @@ func (r Run) finish(chosen scenario.Config, s settings, f fate, log *logbook) si
 		left.notes = append(left.notes, fmt.Sprintf("The scenario wrote more than %d files, or files whose names cannot be stored: "+
 			"%d are missing from the results.", maxOwnFiles, left.left))
 	}
+	if _, remark := r.replaySource(s); remark != "" {
+		left.notes = append(left.notes, remark)
+	}
+	left.notes = append(left.notes, r.recording.finish(left.files[simulation.OutputFCD])...)
 	f.broken = incomplete(r.Out, left.whole)
 	reason, message := f.judge()
 	summary, reason, message := r.sumUp(chosen, f, &left, reason, message)
@@ -516,6 +531,9 @@ func (r Run) prepare(root *os.Root, chosen scenario.Config, s settings, args []s
 		if err := os.WriteFile(filepath.Join(r.Work, edgeDataFile), request, 0o644); err != nil {
 			return "", err
 		}
+	}
+	if err := r.prepareReplay(s); err != nil {
+		return "", err
 	}
 	return r.writeConfig(chosen, s, args)
 }

@@ -35,7 +35,7 @@ func (r Run) wall(cmd *exec.Cmd) confine.Wall {
 		w.Read = append(w.Read, binary, ownLibraries(binary))
 	}
 	w.Read = append(w.Read, r.scenario())
-	for _, name := range []string{copyFolder, edgeDataFile, configFile} {
+	for _, name := range []string{copyFolder, edgeDataFile, replayRequestFile, replayEdgesFile, configFile} {
 		w.Read = append(w.Read, filepath.Join(r.Work, name))
 	}
 	for _, name := range r.writable() {

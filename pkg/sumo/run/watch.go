@@ -122,10 +122,14 @@ func (w *watching) finish() {
 
 func (w *watching) close() {
 	for _, p := range []pipe{w.out, w.err, w.sumo, w.errors} {
-		for _, f := range []*os.File{p.read, p.write} {
-			if f != nil {
-				f.Close()
-			}
+		p.close()
+	}
+}
+
+func (p pipe) close() {
+	for _, f := range []*os.File{p.read, p.write} {
+		if f != nil {
+			f.Close()
 		}
 	}
 }

@@ -1,0 +1,240 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/sumo-k8/sumo-k8/pkg/client"
+	"github.com/sumo-k8/sumo-k8/pkg/replay"
+	"github.com/sumo-k8/sumo-k8/pkg/simulation"
+)
+
+// replayFlags say what is recorded of a run.
+type replayFlags struct {
+	on       bool
+	period   float64
+	from, to float64
+	edges    []string
+	box      []float64
+	changed  func(name string) bool
+}
+
+const replayFlag = "replay"
+
+// replayParts are the flags that say what is recorded: each of them asks for a recording.
+var replayParts = []string{"replay-period", "replay-from", "replay-to", "replay-edges", "replay-box"}
+
+func (r *replayFlags) add(flags *pflag.FlagSet) {
+	flags.BoolVar(&r.on, replayFlag, false, "record the run, so that it can be watched while it goes on and afterwards")
+	flags.Float64Var(&r.period, replayParts[0], simulation.DefaultReplayPeriod, "seconds of simulated time between two recorded moments")
+	flags.Float64Var(&r.from, replayParts[1], 0, "record from this simulated second on")
+	flags.Float64Var(&r.to, replayParts[2], 0, "record up to this simulated second")
+	flags.StringSliceVar(&r.edges, replayParts[3], nil, "record what is on these edges only")
+	flags.Float64SliceVar(&r.box, replayParts[4], nil, "record what is in this box only: least x and y, greatest x and y, in m")
+	r.changed = flags.Changed
+}
+
+// chosen is what the flags ask for; nil for no recording.
+func (r *replayFlags) chosen() (*simulation.Replay, error) {
+	part := slices.IndexFunc(replayParts, r.changed)
+	switch {
+	case part < 0 && !r.on:
+		return nil, nil
+	case r.changed(replayFlag) && !r.on:
+		return nil, usage("--%s=false and --%s contradict each other", replayFlag, replayParts[max(part, 0)])
+	case len(r.box) != 0 && len(r.box) != 4:
+		return nil, usage("--replay-box takes four numbers: the least x and y, then the greatest x and y")
+	}
+	asked := &simulation.Replay{Edges: r.edges}
+	if r.changed(replayParts[0]) {
+		asked.Period = r.period
+	}
+	if r.changed(replayParts[1]) {
+		asked.From = &r.from
+	}
+	if r.changed(replayParts[2]) {
+		asked.To = &r.to
+	}
+	if len(r.box) == 4 {
+		asked.Box = (*[4]float64)(r.box)
+	}
+	if fault := asked.Fault(); fault != "" {
+		return nil, usage("the recording %s", fault)
+	}
+	return asked, nil
+}
+
+func (a *app) replayCommand() *cobra.Command {
+	c := &cobra.Command{
+		Use:   "replay JOB",
+		Short: "Show where to watch a recorded job, or export its recording",
+		Long: `Shows where a job that was submitted with --replay can be watched in a browser, also while it runs, and what there is of its recording.
+A job with the fcd output has a recording once it has finished.`,
+		Example: `  sumo-k8 replay @latest
+  sumo-k8 replay export @latest --format csv`,
+		Args:              cobra.ExactArgs(1),
+		ValidArgsFunction: a.jobIDs(1, nil),
+	}
+	c.RunE = a.does(func(ctx context.Context, args []string) error {
+		api, id, err := a.oneJob(ctx, args[0])
+		if err != nil {
+			return err
+		}
+		r, err := api.Replay(ctx, id)
+		if err != nil {
+			return err
+		}
+		s, err := a.settings()
+		if err != nil {
+			return err
+		}
+		a.print(r, func() { a.showRecording(r, s.URL) })
+		return nil
+	})
+	c.AddCommand(a.exportReplayCommand())
+	return c
+}
+
+// oneJob finds the job that an argument names.
+func (a *app) oneJob(ctx context.Context, given string) (*client.Client, string, error) {
+	api, err := a.tenant()
+	if err != nil {
+		return nil, "", err
+	}
+	id, err := a.jobID(ctx, api, given)
+	return api, id, err
+}
+
+func (a *app) showRecording(r client.Recording, service string) {
+	fmt.Fprintf(a.out, "%s/#/jobs/%s/map\n", strings.TrimSuffix(service, "/"), r.JobID)
+	switch {
+	case len(r.Segments) == 0 && !r.Complete:
+		a.note("Nothing is recorded yet.")
+	case len(r.Segments) == 0:
+		a.note("Nothing is recorded.")
+	default:
+		state := "so far"
+		if r.Complete {
+			state = "in all"
+		}
+		size := 0
+		for _, s := range r.Segments {
+			size += s.Bytes
+		}
+		a.note("Recorded from %g s to %g s every %g s; %d kB %s, with %s.", r.Begin, r.End, r.Period, (size+999)/1000, state,
+			counted(len(r.Events), "event"))
+	}
+	for _, m := range r.Missing {
+		a.note("It lacks %s.", m)
+	}
+}
+
+// exporters write a recording by the name of a format, which ends the name of its file, too.
+var exporters = map[string]struct {
+	ending string
+	begin  func(*bufio.Writer) exporter
+}{
+	"fcd": {".fcd.xml", newFCD}, "csv": {".csv", newCSV}, "geojson": {".geojson", newGeoJSON},
+}
+
+var exportFormats = []string{"fcd", "csv", "geojson"}
+
+func (a *app) exportReplayCommand() *cobra.Command {
+	var format, file string
+	c := &cobra.Command{
+		Use:   "export JOB",
+		Short: "Save a recording in a format for other programs",
+		Long: `Saves a recording: as fcd, SUMO's own XML, which its tools read; as csv, a row for each vehicle and moment; or as geojson, a line for
+each vehicle and minute. Coordinates are those of the network, in metres; GeoJSON readers expect longitudes and latitudes.`,
+		Example: `  sumo-k8 replay export @latest --format fcd
+  sumo-k8 replay export @latest --format csv --file - | gzip > positions.csv.gz`,
+		Args:              cobra.ExactArgs(1),
+		ValidArgsFunction: a.jobIDs(1, nil),
+	}
+	c.Flags().StringVar(&format, "format", exportFormats[0], strings.Join(exportFormats, ", "))
+	c.Flags().StringVar(&file, "file", "", "file to write, - for standard output (default: one named after the job)")
+	must(c.RegisterFlagCompletionFunc("format", cobra.FixedCompletions(exportFormats, cobra.ShellCompDirectiveNoFileComp)))
+	c.RunE = a.does(func(ctx context.Context, args []string) error {
+		e, known := exporters[format]
+		if !known {
+			return usage("--format %q is none of %s", format, strings.Join(exportFormats, ", "))
+		}
+		api, id, err := a.oneJob(ctx, args[0])
+		if err != nil {
+			return err
+		}
+		r, err := api.Replay(ctx, id)
+		if err != nil {
+			return err
+		}
+		write := func(w io.Writer) error { return export(ctx, api, r, e.begin, w) }
+		if file == "-" {
+			return write(a.out)
+		}
+		if file == "" {
+			file = id + e.ending
+		}
+		root, err := os.OpenRoot(filepath.Dir(file))
+		if err != nil {
+			return err
+		}
+		defer root.Close()
+		if err := client.WriteFile(root, filepath.Base(file), write); err != nil {
+			return err
+		}
+		a.print(r, func() { fmt.Fprintln(a.out, file) })
+		if !r.Complete {
+			a.note("The job goes on: this is its recording up to %g s.", r.End)
+		}
+		return nil
+	})
+	return c
+}
+
+// exporter writes frames in a format.
+type exporter interface {
+	segment(h replay.Header)
+	frame(ms int64, positions []replay.Position)
+	close()
+}
+
+// export reads a recording segment by segment and writes it.
+func export(ctx context.Context, api *client.Client, r client.Recording, begin func(*bufio.Writer) exporter, w io.Writer) error {
+	out := bufio.NewWriter(w)
+	e := begin(out)
+	var positions []replay.Position
+	for _, s := range r.Segments {
+		data, err := api.ReplaySegment(ctx, r.JobID, r.Attempt, s.N)
+		if err != nil {
+			return err
+		}
+		read, err := replay.Open(data)
+		if err != nil {
+			return fmt.Errorf("segment %d: %w", s.N, err)
+		}
+		e.segment(read.Header)
+		for {
+			var ms int64
+			ms, positions, err = read.Next(positions[:0])
+			if errors.Is(err, io.EOF) {
+				break
+			}
+			if err != nil {
+				return fmt.Errorf("segment %d: %w", s.N, err)
+			}
+			e.frame(ms, positions)
+		}
+	}
+	e.close()
+	return out.Flush() // returns the first error of writing
+}

@@ -1,0 +1,85 @@
+package main
+
+import (
+	"encoding/csv"
+	"encoding/json"
+	"encoding/xml"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/sumo-k8/sumo-k8/pkg/client/internal/service"
+)
+
+func testReplay(t *testing.T, s *service.Server) {
+	u := tenant(t, s)
+	id := strings.TrimSpace(u.ok("submit", u.network("pedestrian_bus", nil), "--end", "100", "--replay-period", "5").stdout)
+	u.ok("logs", "-f", id)
+	shown := u.ok("replay", id)
+	says(t, shown.stdout, "/#/jobs/"+id+"/map")
+	says(t, shown.stderr, "Recorded from 0 s to 95 s every 5 s; ", " in all, with 0 events.")
+
+	file := filepath.Join(t.TempDir(), "positions.xml")
+	u.ok("replay", "export", id, "--file", file)
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	type moving struct {
+		ID   string `xml:"id,attr"`
+		Lane string `xml:"lane,attr"`
+		Edge string `xml:"edge,attr"`
+	}
+	var fcd struct {
+		Steps []struct {
+			Time     string   `xml:"time,attr"`
+			Vehicles []moving `xml:"vehicle"`
+			Persons  []moving `xml:"person"`
+		} `xml:"timestep"`
+	}
+	if err := xml.Unmarshal(text, &fcd); err != nil {
+		t.Fatal(err)
+	}
+	positions := 0
+	for _, step := range fcd.Steps {
+		positions += len(step.Vehicles) + len(step.Persons)
+	}
+	last := fcd.Steps[len(fcd.Steps)-1]
+	if len(fcd.Steps) != 20 || last.Time != "95.00" || len(last.Vehicles) == 0 || len(last.Persons) == 0 || last.Persons[0].Edge == "" ||
+		last.Vehicles[0].Lane == "" {
+		t.Errorf("%d steps, the last with %+v", len(fcd.Steps), last)
+	}
+
+	rows, err := csv.NewReader(strings.NewReader(u.ok("replay", "export", id, "--format", "csv", "--file", "-").stdout)).ReadAll()
+	if err != nil || len(rows) != positions+1 {
+		t.Errorf("%d rows, want a head and %d: %v", len(rows), positions, err)
+	}
+
+	var geo struct {
+		Features []struct {
+			Geometry struct {
+				Type        string
+				Coordinates json.RawMessage
+			}
+			Properties struct {
+				ID    string
+				Times []float64
+			}
+		}
+	}
+	if err := json.Unmarshal([]byte(u.ok("replay", "export", id, "--format", "geojson", "--file", "-").stdout), &geo); err != nil {
+		t.Fatal(err)
+	}
+	points := 0
+	for _, f := range geo.Features {
+		points += len(f.Properties.Times)
+	}
+	if points != positions {
+		t.Errorf("%d points, want %d", points, positions)
+	}
+
+	u.ends(exitUsage, "replay", "export", id, "--format", "pdf")
+	u.ends(exitUsage, "submit", u.network("square", nil), "--replay-box", "1,2,3")
+	u.ends(exitUsage, "submit", u.network("square", nil), "--replay-from", "9", "--replay-to", "3")
+}

@@ -1,0 +1,100 @@
+package keeper
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"sync/atomic"
+	"time"
+
+	"github.com/sumo-k8/sumo-k8/pkg/artifact"
+	"github.com/sumo-k8/sumo-k8/pkg/simulation"
+)
+
+const (
+	// maxReplayIndex and maxReplaySegment bound what is read of a recording that grows, in bytes: several times what sumo-run writes.
+	maxReplayIndex   = 16 << 20
+	maxReplaySegment = 64 << 20
+)
+
+// live is how far the recording of a run that goes on has been sent.
+type live struct {
+	busy  atomic.Bool
+	ended atomic.Bool // the run has ended: the recording is one of its results from now on
+	// Of the goroutine that has made it busy.
+	attempt string
+	sent    int       // segments
+	index   time.Time // when the index was written that was sent last
+}
+
+// watchRecording sends what is new of the recording of a run that goes on. What fails is tried again with the next look: people who watch
+// the run wait, and its results do not depend on it.
+func (d *duty) watchRecording(r *run) {
+	if r.Options.Replay == nil || !r.live.busy.CompareAndSwap(false, true) {
+		return
+	}
+	info, err := d.out.Lstat(r.replay(simulation.ReplayIndexFile))
+	if err != nil || info.ModTime().Equal(r.live.index) {
+		r.live.busy.Store(false)
+		return
+	}
+	d.work.Go(func() {
+		defer r.live.busy.Store(false)
+		if err := d.sendRecording(r); err != nil {
+			if !r.live.ended.Load() && d.ctx.Err() == nil {
+				d.Log.Warn().Err(err).Str("run", r.ID).Msg("the recording of a run that goes on could not be sent")
+			}
+			return
+		}
+		r.live.index = info.ModTime()
+	})
+}
+
+func (r *run) replay(name string) string { return r.ID + "/" + simulation.ReplayFolder + "/" + name }
+
+// sendRecording puts the segments that the store lacks, and then the index that lists them.
+func (d *duty) sendRecording(r *run) error {
+	text, err := readFile(d.out, r.replay(simulation.ReplayIndexFile), maxReplayIndex)
+	if err != nil {
+		return err
+	}
+	var index struct {
+		Attempt  string
+		Segments []struct{}
+	}
+	if err := json.Unmarshal(text, &index); err != nil {
+		return fmt.Errorf("reading the index of the recording: %w", err)
+	}
+	if _, err := strconv.ParseInt(index.Attempt, 36, 64); err != nil {
+		return fmt.Errorf("the recording's attempt is %.40q", index.Attempt)
+	}
+	if index.Attempt != r.live.attempt {
+		r.live.attempt, r.live.sent = index.Attempt, 0
+	}
+	for ; r.live.sent < len(index.Segments); r.live.sent++ {
+		data, err := readFile(d.out, r.replay(strconv.Itoa(r.live.sent)), maxReplaySegment)
+		if err != nil {
+			return err
+		}
+		if err := d.sendLive(r, artifact.LiveReplaySegment(r.Results, index.Attempt, r.live.sent), data); err != nil {
+			return err
+		}
+	}
+	return d.sendLive(r, artifact.LiveReplayIndex(r.Results), text)
+}
+
+// sendLive puts an object of a recording, in turn with results.
+func (d *duty) sendLive(r *run, key string, data []byte) error {
+	select {
+	case d.Uploads <- struct{}{}:
+	case <-d.ctx.Done():
+		return d.ctx.Err()
+	}
+	defer func() { <-d.Uploads }()
+	if r.live.ended.Load() {
+		return fmt.Errorf("the run has ended")
+	}
+	_, err := d.Objects.Put(d.ctx, key, bytes.NewReader(data), artifact.ContentType(key))
+	return err
+}
