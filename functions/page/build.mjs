@@ -14,8 +14,7 @@ execFileSync(join("node_modules", ".bin", "tsc"), { stdio: "inherit" });
 
 rmSync("dist", { recursive: true, force: true });
 mkdirSync("dist");
-const result = await build({
-	entryPoints: { app: "src/main.tsx", icon: "src/icon.svg" },
+const settings = {
 	outdir: "dist/ui",
 	entryNames: "[name]-[hash]",
 	bundle: true,
@@ -28,13 +27,20 @@ const result = await build({
 	legalComments: "eof", // the libraries' licences require it
 	metafile: true,
 	logLevel: "warning",
-});
+};
 
-const asset = (name, extension) => {
+const assetOf = (result, name, extension) => {
 	const found = Object.keys(result.metafile.outputs).map((path) => basename(path)).find((file) => file.startsWith(name + "-") && file.endsWith(extension));
 	if (!found) throw new Error(`the build made no ${name}${extension}`);
 	return `/ui/${found}`;
 };
+const worker = await build({ ...settings, entryPoints: { worker: "src/replay/worker.ts" } });
+const result = await build({
+	...settings,
+	entryPoints: { app: "src/main.tsx", icon: "src/icon.svg" },
+	define: { WORKER: JSON.stringify(assetOf(worker, "worker", ".js")) },
+});
+const asset = (name, extension) => assetOf(result, name, extension);
 const page = readFileSync("src/index.html", "utf8")
 	.replace("SCRIPT", asset("app", ".js"))
 	.replace("STYLE", asset("app", ".css"))

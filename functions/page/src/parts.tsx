@@ -93,14 +93,18 @@ export function ProblemNotice({ problem, retry }: { problem: Problem; retry?: ()
 	);
 }
 
-export function Faults({ faults }: { faults: Fault[] }) {
+/** A list of faults; those for which link returns an address lead there. */
+export function Faults({ faults, link }: { faults: Fault[]; link?: (message: string) => string | undefined }) {
 	return (
 		<ul class="faults">
-			{faults.map((f, i) => (
-				<li key={i}>
-					{f.location && <code>{f.location.replace(/^(body|query|path)\./, "")}</code>} {f.message}
-				</li>
-			))}
+			{faults.map((f, i) => {
+				const to = link?.(f.message);
+				return (
+					<li key={i}>
+						{f.location && <code>{f.location.replace(/^(body|query|path)\./, "")}</code>} {to ? <a href={to}>{f.message}</a> : f.message}
+					</li>
+				);
+			})}
 		</ul>
 	);
 }
@@ -277,14 +281,15 @@ export function Dialog({ title, close, children }: { title: string; close: () =>
 	);
 }
 
-export function Copy({ text, what, word = "Copy" }: { text: string; what: string; word?: string }) {
+/** Copies text, or what now returns when it is pressed. */
+export function Copy({ text, what, word = "Copy", now }: { text: string; what: string; word?: string; now?: () => string }) {
 	if (!navigator.clipboard) return null; // browsers offer it on secure pages only
 	return (
 		<Action
 			kind="quiet"
 			label={word === "Copy" ? `Copy ${what}` : undefined}
 			act={async () => {
-				await navigator.clipboard.writeText(text);
+				await navigator.clipboard.writeText(now?.() ?? text);
 				announce(`Copied ${what}.`);
 			}}
 		>

@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { after, before, describe, test } from "node:test";
 import { assertAccessible, assertFits, coloursOn, keep, looks, openTab, picture, startBrowser } from "./browser.mjs";
+import { recording, serveRecording } from "./replay.mjs";
 import { eventually, network, startLine, startService } from "./service.mjs";
 
 let service;
@@ -68,6 +69,33 @@ async function importJob(tenant) {
 	assert.equal(jobs[0].outcome, "new", jobs[0].reason);
 	return { id, where };
 }
+
+/** Where cars on the western approach of cross are: one stands at the stop line, the others go round and round behind it. */
+const crossFrames = (count) =>
+	Array.from({ length: 300 }, (_, time) => ({
+		time,
+		vehicles: [
+			{ id: "first", x: 292, y: 298.4, angle: 90, speed: 0, lane: "west_in_1" },
+			...Array.from({ length: count }, (_, n) => ({ id: `car ${n}`, x: ((n * 17 + time * 5) % 250) + 5, y: 295.2, angle: 90, speed: 5, lane: "west_in_0" })),
+		].filter((v) => v.id !== "car 5" || time < 120 || time > 130),
+	}));
+
+const crossProgram = [[42, "rrrGGGgrrrGGGg"], [3, "rrryyyyrrryyyy"], [42, "GGgrrrrGGgrrrr"], [3, "yyyrrrryyyrrrr"]];
+
+function crossState(time) {
+	let left = time % 90;
+	for (const [length, state] of crossProgram) {
+		if (left < length) return state;
+		left -= length;
+	}
+}
+
+const teleport = {
+	time: 120, kind: "teleport", vehicle: "car 5", edge: "west_in", lane: "west_in_0", x: 180, y: 295.2,
+	text: "Warning: Teleporting vehicle 'car 5'; waited too long (jam), lane='west_in_0', time=120.00.",
+};
+
+const recordedCross = ({ count = 20, ...more } = {}) => recording(crossFrames(count), { signals: { centre: crossState }, ...more });
 
 const heading2 = (page, name) => page.getByRole("heading", { level: 2, name });
 const heading = (page, name) => page.getByRole("heading", { level: 1, name });
@@ -512,19 +540,17 @@ describe("an engineer", () => {
 		});
 	});
 
-	test("navigates the map with pointer and keys, finds an edge, and plays the vehicles back", async () => {
+	test("navigates the map with pointer and keys, and finds an edge", async () => {
 		const tenant = await newTenant();
-		const job = await service.submit(tenant, "grid", { outputs: "edgedata,fcd", end: "900" });
+		const job = await service.submit(tenant, "grid", { outputs: "edgedata", end: "900" });
 		await service.finish(tenant, job.job_id);
 		await withTab(tenant, async (page, tab) => {
 			await tab.go(`#/jobs/${job.job_id}/map`);
 			const map = page.getByRole("application");
-			const [roads, vehicles] = [map.locator("canvas").first(), map.locator("canvas").last()];
+			const roads = map.locator("canvas").first();
 			await map.waitFor();
 			await page.getByLabel("Simulated time").fill("600");
-			await page.getByText(/Vehicles: [\d,]+ on the road/).waitFor();
-			assert.ok((await coloursOn(roads)) > 8, "the edges have too few colours to be coloured by speed");
-			assert.ok((await coloursOn(vehicles)) > 1, "no vehicle is drawn");
+			await eventually("edges coloured by speed", async () => (await coloursOn(roads)) > 8);
 
 			// Every way of moving changes the picture, and "show all" restores the first one.
 			const seen = () => roads.evaluate((c) => c.toDataURL());
@@ -558,13 +584,265 @@ describe("an engineer", () => {
 			await page.getByRole("heading", { name: "Edge A1B1" }).waitFor();
 			await page.getByRole("img", { name: "Density of edge A1B1 over simulated time" }).waitFor();
 
-			await page.getByRole("button", { name: "Show all" }).click();
-			const before = await vehicles.evaluate((c) => c.toDataURL());
-			await page.getByRole("button", { name: "Play" }).click();
-			await eventually("vehicles that move", async () => (await vehicles.evaluate((c) => c.toDataURL())) !== before);
-			await page.getByLabel("Playback speed").selectOption("300");
-			await page.getByRole("button", { name: "Play" }).waitFor(); // it stops at the end
-			assert.equal(await page.locator(".player output").textContent(), "15:00");
+			await page.getByLabel("Playback speed").selectOption("200");
+			await page.getByRole("button", { name: "Play", exact: true }).click();
+			await page.getByRole("button", { name: "Play", exact: true }).waitFor(); // it stops at the end
+			await page.locator(".player output", { hasText: "15:00" }).waitFor();
+		});
+	});
+
+	test("plays a recording, seeks, follows a vehicle, looks at a signal, and shares what is seen", async () => {
+		const tenant = await newTenant();
+		const job = await service.submit(tenant, "cross", { outputs: "edgedata" });
+		await service.finish(tenant, job.job_id);
+		await withTab(tenant, async (page, tab) => {
+			await serveRecording(page, job.job_id, recordedCross({ events: [teleport] }));
+			await tab.go(`#/jobs/${job.job_id}/map`);
+			const map = page.getByRole("application");
+			await page.getByText("Vehicles: 21 on the road").waitFor();
+			assert.equal(await map.locator("canvas").last().getAttribute("data-painter"), "webgl");
+			const seen = async () => (await map.screenshot()).toString("base64"); // a WebGL canvas cannot be read later
+			const shows = (time) => page.locator(".player output", { hasText: new RegExp(`^${time}$`) }).waitFor();
+
+			// By the buttons, and by keys on the map and on the time line.
+			const press = (name) => page.getByRole("button", { name, exact: true }).click();
+			await press("Play");
+			await eventually("time that goes on", async () => Number(await page.getByLabel("Simulated time").inputValue()) > 2);
+			await press("Pause");
+			await press("One step forward");
+			await map.focus();
+			await page.keyboard.press("End");
+			await shows("4:59");
+			await page.keyboard.press("Home");
+			await shows("0:00");
+			for (const key of [".", ".", ","]) await page.keyboard.press(key);
+			await shows("0:01");
+			await page.keyboard.press("Space");
+			await page.getByRole("button", { name: "Pause" }).waitFor();
+			await page.keyboard.press("Space");
+			await page.getByRole("button", { name: "Play", exact: true }).waitFor();
+			await page.getByLabel("Simulated time").focus();
+			await page.keyboard.press("Home");
+			await page.keyboard.press("ArrowRight");
+			await shows("0:01");
+			await page.getByLabel("Simulated time").fill("100");
+			await shows("1:40");
+
+			// A vehicle, by its id and with the pointer.
+			await page.getByLabel("Vehicle", { exact: true }).fill("nobody");
+			await press("Find the vehicle");
+			await page.getByText("The recording has no such vehicle.").waitFor();
+			await page.getByLabel("Vehicle", { exact: true }).fill("car 3");
+			await press("Find the vehicle");
+			const inspected = page.getByRole("region", { name: "Selected vehicle" });
+			await inspected.getByText("18 km/h").waitFor();
+			await inspected.getByText("west_in_0", { exact: true }).waitFor();
+			await page.getByLabel("Follow it").check();
+			const place = async () => new URLSearchParams(page.url().split("?")[1]).get("at");
+			await eventually("the address", async () => (await place()) !== null);
+			const from = await place();
+			await press("Play");
+			await eventually("a camera that follows", async () => (await place()) !== from);
+			await press("Pause");
+			await page.getByRole("button", { name: "Deselect" }).click();
+			await eventually("a vehicle in the middle", async () => {
+				const box = await map.boundingBox();
+				await page.mouse.click(box.x + box.width / 2 - 4, box.y + box.height / 2);
+				return inspected.getByText("car 3").isVisible();
+			});
+			await picture(page, "replay-vehicle");
+			for (const by of ["waiting", "class"]) {
+				const before = await seen();
+				await page.getByLabel("Vehicles by").selectOption(by);
+				await eventually("other colours", async () => (await seen()) !== before);
+			}
+
+			// The link leads to the same moment, place and selection.
+			await page.getByLabel("Simulated time").fill("150");
+			await eventually("the link", async () => page.url().includes("t=150&"));
+			await page.getByRole("button", { name: "Copy link" }).click();
+			const link = await page.evaluate(() => navigator.clipboard.readText());
+			const before = await place();
+			await tab.go("#/jobs");
+			await heading(page, "Jobs").waitFor();
+			await page.goto(link);
+			await shows("2:30");
+			await inspected.getByText("car 3").waitFor();
+			await page.waitForTimeout(700); // longer than the address takes to follow
+			assert.equal(await place(), before);
+
+			// A signal, with the pointer: the link of the western approach is in the middle.
+			await tab.go(`#/jobs/${job.job_id}/map?t=100&at=292.8,297.5,8`);
+			await page.reload();
+			await shows("1:40");
+			await eventually("a signal", async () => {
+				const box = await map.boundingBox();
+				await page.mouse.click(box.x + box.width / 2, box.y + box.height / 2);
+				return page.getByRole("region", { name: "Selected signal" }).isVisible();
+			});
+			await page.getByText(/^rrrGGGgrrrGGGg since 1:30/).waitFor();
+			await page.getByRole("img", { name: /now link 0 red, .*link 3 green, with priority/ }).waitFor();
+			await picture(page, "replay-signal");
+
+			// What happened leads to its place.
+			await page.getByText("1 event: teleports").click();
+			await page.getByRole("button", { name: "0:02:00 Teleport of car 5" }).click();
+			await shows("1:59"); // the last moment at which it was there
+			await page.getByRole("region", { name: "Selected vehicle" }).getByText("car 5").waitFor();
+			await assertAccessible(page, "the map of a recording");
+		});
+	});
+
+	test("goes from a line of the log to the place", async () => {
+		const tenant = await newTenant();
+		const job = await service.submit(tenant, "cross", { outputs: "edgedata" });
+		await service.finish(tenant, job.job_id);
+		await withTab(tenant, async (page, tab) => {
+			await serveRecording(page, job.job_id, recordedCross({ events: [teleport] }));
+			await page.route("**/logs/stream", (route) => route.fulfill({ contentType: "text/event-stream", body: `id: 1\ndata: ${JSON.stringify({ message: teleport.text })}\n\nevent: end\ndata: {}\n\n` }));
+			await tab.go(`#/jobs/${job.job_id}/log`);
+			await page.getByRole("link", { name: "Teleporting vehicle 'car 5'" }).click();
+			await page.getByRole("region", { name: "Selected vehicle" }).getByText("car 5").waitFor();
+			await page.locator(".player output", { hasText: "1:59" }).waitFor();
+			await page.waitForTimeout(300);
+			await picture(page, "replay-teleport");
+			const at = new URLSearchParams(page.url().split("?")[1]).get("at").split(",").map(Number);
+			assert.ok(at[0] === 185 && at[1] === 295.2 && at[2] >= 3, `the map shows ${at}`);
+		});
+	});
+
+	test("plays two runs side by side on one clock and through one camera", async () => {
+		const tenant = await newTenant();
+		const jobs = await Promise.all(["1", "2"].map((seed) => service.submit(tenant, "cross", { seed })));
+		for (const j of jobs) await service.finish(tenant, j.job_id);
+		await withTab(tenant, async (page, tab) => {
+			await serveRecording(page, jobs[0].job_id, recordedCross());
+			await serveRecording(page, jobs[1].job_id, recordedCross({ count: 10 }));
+			await tab.go(`#/jobs/${jobs[0].job_id}/map`);
+			await page.getByText("Vehicles: 21 on the road").waitFor();
+			await page.getByLabel("Beside it").selectOption(jobs[1].job_id);
+			await page.getByText(/: 21 on the road\. .*: 11 on the road/).waitFor();
+			const drawn = async (map) => (await page.getByRole("application").nth(map).screenshot()).toString("base64");
+			const changed = async (how, act) => {
+				const before = [await drawn(0), await drawn(1)];
+				await act();
+				await eventually(how, async () => (await drawn(0)) !== before[0] && (await drawn(1)) !== before[1]);
+			};
+			await changed("both to zoom", async () => {
+				await page.getByRole("application").nth(1).focus();
+				await page.keyboard.press("+");
+			});
+			await changed("both to play", () => page.getByLabel("Simulated time").fill("60"));
+			await picture(page, "replay-beside");
+			await assertAccessible(page, "two maps");
+			await eventually("the link", async () => page.url().includes(`with=${jobs[1].job_id}`));
+			await page.reload();
+			await page.getByText(/: 21 on the road\. .*: 11 on the road/).waitFor();
+		});
+	});
+
+	test("saves a picture of a moment and a video of a span", async () => {
+		const tenant = await newTenant();
+		const job = await service.submit(tenant, "cross");
+		await service.finish(tenant, job.job_id);
+		await withTab(tenant, async (page, tab) => {
+			await serveRecording(page, job.job_id, recordedCross());
+			await tab.go(`#/jobs/${job.job_id}/map?t=60`);
+			await page.getByText("Vehicles: 21 on the road").waitFor();
+			const saved = async (press) => {
+				const coming = page.waitForEvent("download");
+				await press();
+				const download = await coming;
+				return { name: download.suggestedFilename(), bytes: readFileSync(await download.path()) };
+			};
+			const png = await saved(() => page.getByRole("button", { name: "Save picture" }).click());
+			assert.equal(png.name, "cross-0.01.00.png");
+			keep("replay-saved.png", png.bytes);
+			await page.getByRole("button", { name: "Record video" }).click();
+			await page.getByLabel("To (s)").fill("80");
+			await assertAccessible(page, "the form of a video");
+			const webm = await saved(() => page.getByRole("button", { name: "Record", exact: true }).click());
+			assert.equal(webm.name, "cross-0.01.00.webm");
+			keep("replay-saved.webm", webm.bytes);
+
+			// A page of its own plays it back, since ours may not.
+			const player = await tab.context.newPage();
+			const played = await player.evaluate(async (base64) => {
+				const video = document.createElement("video");
+				video.muted = true;
+				video.src = URL.createObjectURL(await (await fetch(`data:video/webm;base64,${base64}`)).blob());
+				const pictures = new Set();
+				const canvas = document.createElement("canvas");
+				const ended = new Promise((resolve, reject) => {
+					video.onended = resolve;
+					video.onerror = () => reject(new Error(video.error.message));
+				});
+				video.ontimeupdate = () => {
+					[canvas.width, canvas.height] = [video.videoWidth, video.videoHeight];
+					canvas.getContext("2d").drawImage(video, 0, 0);
+					pictures.add(canvas.toDataURL());
+				};
+				await video.play();
+				await ended;
+				return { pictures: pictures.size, width: video.videoWidth, seconds: video.currentTime };
+			}, webm.bytes.toString("base64"));
+			await player.close();
+			assert.ok(played.pictures > 2 && played.width > 300 && played.seconds > 1, JSON.stringify(played));
+		});
+	});
+
+	test("follows a run while it goes on, and starts over when it does", async () => {
+		const tenant = await newTenant();
+		const job = await service.submit(tenant, "cross", slow);
+		await withTab(tenant, async (page, tab) => {
+			const whole = recordedCross({ complete: false, attempt: "1" });
+			const upTo = (n, of = whole) => ({ index: { ...of.index, segments: of.index.segments.slice(0, n), end: of.index.segments[n - 1].end }, bodies: of.bodies });
+			const made = upTo(1);
+			await serveRecording(page, job.job_id, made);
+			await tab.go(`#/jobs/${job.job_id}/map`);
+			await page.getByText("Vehicles: 21 on the road").waitFor();
+			await page.getByRole("button", { name: "Live" }).click();
+			const reached = (time) => eventually(`${time} s`, async () => Number(await page.getByLabel("Simulated time").inputValue()) > time, 10_000);
+			await reached(55);
+			const from = Date.now();
+			Object.assign(made, upTo(2));
+			await reached(110);
+			assert.ok(Date.now() - from < 5000, `it took ${Date.now() - from} ms to show what had come`);
+			Object.assign(made, upTo(1, recordedCross({ complete: false, attempt: "2", count: 7 })));
+			await page.getByText("Vehicles: 8 on the road").waitFor();
+			await service.call("DELETE", `/jobs/${job.job_id}`, { key: tenant.key });
+		});
+	});
+
+	test("sees hostile ids as text, and a message in place of a broken part", async () => {
+		const tenant = await newTenant();
+		const job = await service.submit(tenant, "cross");
+		await service.finish(tenant, job.job_id);
+		const hostile = `<img src=x onerror="document.title='taken'">\u202e\u0000${"x".repeat(10_000)}`;
+		const frames = crossFrames(3).map((f) => ({ ...f, vehicles: f.vehicles.map((v) => (v.id === "car 1" ? { ...v, id: hostile, type: hostile, lane: `${hostile}_0` } : v)) }));
+		const made = recording(frames, { events: [{ time: 5, kind: hostile, vehicle: hostile, edge: hostile, x: 1, y: 1, text: hostile }], signals: { [hostile]: () => hostile } });
+		made.bodies[1] = made.bodies[1].subarray(0, made.bodies[1].length / 2);
+		made.bodies[2] = Buffer.from(made.bodies[2]).fill(7, 20, 60);
+		await withTab(tenant, async (page, tab) => {
+			await serveRecording(page, job.job_id, made);
+			await tab.go(`#/jobs/${job.job_id}/map?t=5`);
+			await page.getByText("Vehicles: 4 on the road").waitFor();
+			await page.getByText("1 event: teleports").click();
+			await page.getByRole("button", { name: /Teleport|<img/ }).click();
+			await page.getByRole("region", { name: "Selected vehicle" }).getByText("<img src=x").first().waitFor();
+			assert.equal(await page.locator("img").count(), 0);
+			await assertFits(page, "a map with hostile ids");
+			await picture(page, "replay-hostile");
+			await page.getByLabel("Simulated time").fill("70");
+			await page.getByRole("alert").getByText("cannot be shown from 1:00 to 1:59").waitFor();
+			await picture(page, "replay-broken");
+			await page.getByLabel("Simulated time").fill("130");
+			await page.getByRole("alert").getByText("cannot be shown from 2:00 to 2:59").waitFor();
+			await page.getByLabel("Simulated time").fill("50");
+			await page.getByLabel("Playback speed").selectOption("200");
+			await page.getByRole("button", { name: "Play", exact: true }).click();
+			await page.locator(".player output", { hasText: "4:59" }).waitFor(); // it plays on over the broken parts
+			assert.notEqual(await page.title(), "taken");
 		});
 	});
 

@@ -96,3 +96,49 @@ export function segment(frames, more = {}) {
 	};
 	return pack(header, Object.values(columns).map((c) => c.bytes));
 }
+
+/** A recording of frames: its index and its segments. signals is { id: (time) => state }; more goes into the index. */
+export function recording(frames, { signals = {}, events = [], span = 60, ...more } = {}) {
+	const parts = [];
+	for (const f of frames) {
+		if (parts.length === 0 || f.time >= parts.at(-1)[0].time + span) parts.push([]);
+		parts.at(-1).push(f);
+	}
+	const ids = Object.keys(signals);
+	const bodies = parts.map((part) => {
+		const states = ids.map((id) => signals[id](part[0].time));
+		const now = [...states];
+		const changes = [];
+		for (const { time } of part) {
+			ids.forEach((id, n) => {
+				const state = signals[id](time);
+				if (state !== now[n]) changes.push([Math.round(1000 * time), n, (now[n] = state)]);
+			});
+		}
+		return segment(part, { signals: { ids, states, changes }, events: events.filter((e) => e.time >= part[0].time && e.time <= part.at(-1).time) });
+	});
+	const bounds = [Infinity, Infinity, -Infinity, -Infinity];
+	for (const { x, y } of frames.flatMap((f) => f.vehicles)) {
+		bounds.splice(0, 4, Math.min(bounds[0], x), Math.min(bounds[1], y), Math.max(bounds[2], x), Math.max(bounds[3], y));
+	}
+	const index = {
+		attempt: "1m", complete: true, source: "recording", period: frames[1].time - frames[0].time, begin: frames[0].time, end: frames.at(-1).time,
+		bounds,
+		segments: parts.map((part, n) => {
+			const last = part.at(-1).vehicles.filter((v) => !v.person);
+			return { n, begin: part[0].time, end: part.at(-1).time, frames: part.length, bytes: bodies[n].length, running: last.length, halting: last.filter((v) => v.speed <= 0.1).length };
+		}),
+		types: { car: { class: "passenger", length: 5, width: 1.8 } }, signals: ids, events, missing: [], ...more,
+	};
+	return { index, bodies };
+}
+
+/** Answers for the service with a recording of a job: what is in it can be changed meanwhile. */
+export async function serveRecording(page, job, made) {
+	await page.route(`**/jobs/${job}/replay`, (route) => route.fulfill({ json: made.index }));
+	await page.route(`**/jobs/${job}/replay/segments/**`, (route) => {
+		const [attempt, n] = new URL(route.request().url()).pathname.split("/").slice(-2);
+		if (attempt !== made.index.attempt || !made.bodies[n]) return route.fulfill({ status: 404, json: { code: "not_found", title: "Not found", detail: "There is no such segment." } });
+		return route.fulfill({ contentType: "application/octet-stream", body: made.bodies[n] });
+	});
+}

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { after, test } from "node:test";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { build } from "esbuild";
-import { pack, segment } from "./replay.mjs";
+import { pack, recording, segment } from "./replay.mjs";
 
 const page = fileURLToPath(new URL("..", import.meta.url));
 const folder = mkdtempSync(join(page, "node_modules", ".units-"));
@@ -18,8 +18,10 @@ async function load(source) {
 	return import(pathToFileURL(outfile));
 }
 
-// api.ts reads the session from the browser's storage.
+// What modules of the page look at when they are loaded: the session, and the address.
 globalThis.sessionStorage ??= { getItem: () => null, setItem() {}, removeItem() {} };
+globalThis.location ??= { hash: "" };
+globalThis.addEventListener ??= () => {};
 
 test("every label reads back as it was written", async () => {
 	const { labelText, parseLabels } = await load("tenant/labels.ts");
@@ -76,32 +78,6 @@ const fleet = (begin, next) => ({
 	frames: [[[0, 0, 0, 350, 10], [1, 100, 0, 90, 0]], [[0, 50, 10, 10, 10]]],
 });
 
-test("vehicles are interpolated between two frames and turn the shorter way", async () => {
-	const { Playback } = await load("map/playback.ts");
-	const player = new Playback(async (begin) => fleet(begin, null), () => {});
-	assert.deepEqual(player.places(2.5), []);
-	await player.need(0);
-	const [a, b] = player.places(2.5);
-	assert.deepEqual(a, { x: 25, y: 5, angle: 360, type: "car" });
-	assert.deepEqual(b, { x: 100, y: 0, angle: 90, type: "bus" }); // it has left by the next frame
-	assert.equal(player.places(5).length, 1);
-});
-
-test("the player fetches each window once and ahead of time, and nothing after the end", async () => {
-	const { Playback } = await load("map/playback.ts");
-	const asked = [];
-	const player = new Playback(async (begin) => (asked.push(begin), fleet(begin, begin < 10 ? begin + 10 : null)), () => {});
-	await Promise.all([player.need(0), player.need(0.5)]);
-	assert.deepEqual(asked, [0]);
-	await player.need(3);
-	assert.deepEqual(asked, [0, 10]);
-	await player.need(19.9);
-	await player.need(20);
-	await player.need(4);
-	assert.deepEqual(asked, [0, 10]);
-	assert.ok(player.has(20) && player.has(0));
-});
-
 test("values map to classes from one end of the scale to the other, and a missing value to none", async () => {
 	const { classOf, classes, none, ramp, roundTop } = await load("map/scale.ts");
 	const speed = { low: 0, high: 50, highIsBad: false };
@@ -138,7 +114,7 @@ test("the nearest edge is found, and its right is on the right", async () => {
 	const { Network } = await load("map/network.ts");
 	const edge = (id, shape) => ({ id, shape, lanes: 1, speed: 10, length: 1, priority: 1 });
 	const junctions = [{ id: "a", type: "priority", x: 100, y: 0, shape: [98, -2, 102, -2, 102, 2] }, { id: "b", type: "dead_end", x: 0, y: 0 }];
-	const net = new Network({ bounds: [0, 0, 100, 100], unit: "m", junctions, edges: [edge("east", [0, 0, 50, 0, 100, 0]), edge("north", [100, 0, 100, 100])] });
+	const net = new Network({ bounds: [0, 0, 100, 100], unit: "m", junctions, stop_lines: [], polygons: [], edges: [edge("east", [0, 0, 50, 0, 100, 0]), edge("north", [100, 0, 100, 100])] });
 	assert.equal(net.nearest(40, 3, 5), 0);
 	assert.equal(net.nearest(97, 60, 5), 1);
 	assert.equal(net.nearest(40, 40, 5), undefined);
@@ -147,7 +123,7 @@ test("the nearest edge is found, and its right is on the right", async () => {
 	assert.deepEqual([...net.right.slice(6, 8)].map((v) => Math.round(v) + 0), [1, 0]);
 	assert.deepEqual(net.areasWithin({ minX: 90, minY: -5, maxX: 99, maxY: 5 }), [0]);
 	assert.deepEqual(net.areasWithin({ minX: -5, minY: -5, maxX: 5, maxY: 5 }), []);
-	assert.equal(new Network({ bounds: [0, 0, 0, 0], unit: "m", junctions: [], edges: [] }).nearest(0, 0, 10), undefined);
+	assert.equal(new Network({ bounds: [0, 0, 0, 0], unit: "m", junctions: [], stop_lines: [], polygons: [], edges: [] }).nearest(0, 0, 10), undefined);
 });
 
 test("numbers, times and units have the form that people write", async () => {
@@ -409,4 +385,114 @@ test("a broken recording is refused with the reason, wherever it is broken", asy
 	}
 	// A few hundred kilobytes that unpack to 130 MiB.
 	await assert.rejects(decode(pack(header, [Buffer.alloc(130 << 20)])), /unpacks to more/);
+});
+
+/** A Recording of frames, without a worker and a network, and what it asked for. */
+async function recordingOf(frames, more) {
+	const { Recording } = await load("replay/recording.ts");
+	const { decode } = await load("replay/segment.ts");
+	const made = recording(frames, more);
+	const asked = [];
+	const fetchPart = async (attempt, n) => {
+		asked.push(`${attempt}/${n}`);
+		return made.bodies[n];
+	};
+	const r = new Recording(fetchPart, decode, () => {}, () => {});
+	r.take(made.index);
+	return { r, made, asked };
+}
+
+const settle = async (r, time) => {
+	for (let i = 0; i < 200 && !r.ready(time); i++) {
+		r.need(time, 0);
+		await new Promise((resolve) => setTimeout(resolve, 5));
+	}
+};
+
+/** One car that goes east at 10 m/s, and one that stands. */
+const eastward = (seconds) => Array.from({ length: seconds }, (_, time) => ({
+	time, vehicles: [{ id: "stands", x: 0, y: 0, angle: 350, speed: 0 }, { id: "goes", x: 10 * time, y: 5, angle: (350 + 20 * time) % 360, speed: 10, lane: "e_0" }],
+}));
+
+test("a recording answers for each moment, also between two segments, and fetches only what is near", async () => {
+	const { r, asked } = await recordingOf(eastward(300));
+	assert.equal(r.at(59.5), undefined);
+	await settle(r, 59.5);
+	assert.deepEqual(asked.sort(), ["1m/0", "1m/1"]);
+	const m = r.at(59.5);
+	assert.deepEqual([m.frame, m.share], [59, 0.5]);
+	const [at, then] = [r.find(m, "vgoes"), r.bridge(m.segment, m.then)[r.find(m, "vgoes") - m.segment.starts[59]]];
+	assert.deepEqual([m.segment.x[at], m.then.x[then]], [590, 600]);
+	assert.equal(r.find(m, "pgoes"), undefined); // no person
+	assert.equal(r.placeAt(-5), 0);
+	assert.equal(r.placeAt(1e9), 4);
+	const found = await r.search("goes", 290, new AbortController().signal);
+	assert.deepEqual(found, { time: 290, key: "vgoes" });
+	assert.equal(await r.search("none", 0, new AbortController().signal), undefined);
+});
+
+test("a recording starts over with another attempt", async () => {
+	const { r, made } = await recordingOf(eastward(180));
+	await settle(r, 10);
+	assert.ok(r.at(10));
+	r.take({ ...made.index, attempt: "2" });
+	assert.equal(r.at(10), undefined);
+});
+
+test("lines of SUMO lead to their time and place", async () => {
+	const { leadOf, linkToLead, edgeOfLane, junctionOf } = await load("replay/lead.ts");
+	for (const [line, want] of [
+		["Warning: Teleporting vehicle 'a b'; waited too long (jam), lane='A0B0_1', time=612.00.", { time: 612, vehicle: "a b", lane: "A0B0_1" }],
+		["Warning: Vehicle 'x' ends teleporting on edge 'B0C0', time=1:02:03:04.50.", { time: 93784.5, vehicle: "x", edge: "B0C0" }],
+		["Warning: Vehicle 'f.1'; junction collision with vehicle 'f.2', lane=':C_3_0', gap=-0.5, time=0:01:30.00, stage=move.", { time: 90, vehicle: "f.1", lane: ":C_3_0" }],
+		["Warning: Vehicle 'v' performs emergency braking on lane 'e_0' with decel=9.00, wished=4.50, severity=1.00, time=7.10.", { time: 7.1, vehicle: "v", lane: "e_0" }],
+		["Warning: Person 'p' aborted, time=5.00.", { time: 5, vehicle: "p" }],
+		["Warning: Vehicle 'v' has no valid route.", undefined],
+		["Simulation ended at time: 900.00", undefined],
+		["Loading done, time=3.", undefined],
+	]) assert.deepEqual(leadOf(line), want, line);
+	assert.equal(linkToLead("j", { time: 5, vehicle: "a&b/c" }), "#/jobs/j/map?t=5&vehicle=a%26b%2Fc");
+	assert.equal(edgeOfLane("-a_b#2_0"), "-a_b#2");
+	assert.deepEqual([":C_3", ":J_1_c0", ":J_w2", "e_1"].map(junctionOf), ["C", "J_1", "J", undefined]);
+});
+
+test("the phases of a signal go on from one segment to the next", async () => {
+	const { phasesOf } = await load("replay/inspect.tsx");
+	const program = (t) => (t % 50 < 30 ? "Gr" : t % 50 < 33 ? "yr" : "rG");
+	const { r } = await recordingOf(eastward(180), { signals: { other: () => "O", J: program } });
+	for (const place of [0, 1, 2]) await r.load(place);
+	assert.deepEqual(phasesOf(r, "J", 40, 120), [
+		{ from: 33, to: 50, state: "rG" }, { from: 50, to: 80, state: "Gr" }, { from: 80, to: 83, state: "yr" }, { from: 83, to: 100, state: "rG" }, { from: 100, to: 130, state: "Gr" },
+	]);
+	assert.deepEqual(phasesOf(r, "none", 0, 100), []);
+});
+
+test("what is drawn lies between two frames, turns the shorter way, and does not follow a jump", async () => {
+	const { Scene, stride, packed, unpacked } = await load("replay/scene.ts");
+	const { Network } = await load("map/network.ts");
+	const frames = [
+		{ time: 0, vehicles: [{ id: "turns", x: 0, y: 0, angle: 350, speed: 10 }, { id: "jumps", x: 0, y: 0, angle: 0, speed: 0 }] },
+		{ time: 1, vehicles: [{ id: "turns", x: 10, y: 4, angle: 20, speed: 10 }, { id: "jumps", x: 5000, y: 0, angle: 90, speed: 0 }] },
+	];
+	const stop_lines = [{ signal: "J", index: 1, line: [10, -1, 10, 1] }];
+	const network = new Network({ bounds: [0, 0, 100, 100], unit: "m", junctions: [], edges: [], polygons: [], stop_lines });
+	const { r } = await recordingOf(frames, { signals: { J: (t) => (t < 1 ? "rr" : "rG") } });
+	await settle(r, 0);
+	const palette = { ramp: Uint32Array.from({ length: 16 }, (_, i) => i), kinds: Uint32Array.from([9]), signals: { r: 1, G: 2, "": 3 }, ring: 0 };
+	const scene = new Scene(network, r, palette);
+	scene.show(0.5);
+	const place = (id) => scene.placeOf(scene.moment, r.find(scene.moment, id));
+	assert.deepEqual(place("vturns"), { x: 5, y: 2, angle: 365 });
+	assert.deepEqual(place("vjumps"), { x: 0, y: 0, angle: 0 });
+	assert.equal(scene.vehicles.colours[9], Math.floor((16 * 10) / (50 / 3.6)));
+	assert.equal(scene.vehicles.colours[stride + 9], 0);
+	assert.deepEqual(scene.vehicleAt(5, 2, 3), { position: r.find(scene.moment, "vturns"), distance: 0 });
+	assert.equal(scene.vehicleAt(50, 50, 3), undefined);
+	assert.deepEqual(scene.signalAt(11, 0, 3), { signal: "J", distance: 0.55 });
+	assert.equal(scene.lines.colours[9], 1);
+	scene.show(1);
+	assert.equal(scene.lines.colours[9], 2);
+	scene.show(0.2); // back
+	assert.equal(scene.lines.colours[9], 1);
+	assert.equal(unpacked(packed("#12a0ff")), "rgb(18 160 255)");
 });

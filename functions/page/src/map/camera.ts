@@ -22,6 +22,13 @@ export class Camera {
 		this.least = Math.min(this.least || Infinity, this.scale / 4);
 	}
 
+	/** Shows a place at a scale, as another camera did. */
+	show(x: number, y: number, scale: number): void {
+		this.x = x;
+		this.y = y;
+		this.scale = Math.max(this.least, Math.min(Camera.most, scale));
+	}
+
 	/** Zooms around a point of the screen, which stays in place. */
 	zoom(factor: number, sx = this.width / 2, sy = this.height / 2): void {
 		const [x, y] = this.place(sx, sy);
@@ -54,5 +61,18 @@ export class Camera {
 		const dx = (this.width / 2 + 20) / this.scale;
 		const dy = (this.height / 2 + 20) / this.scale;
 		return { minX: this.x - dx, minY: this.y - dy, maxX: this.x + dx, maxY: this.y + dy };
+	}
+}
+
+/** A camera that one or several maps look through: what moves it for one moves it for all. */
+export class View {
+	readonly camera = new Camera();
+	/** Called after the camera has moved. */
+	readonly watchers = new Set<() => void>();
+	/** Where to begin, instead of with the whole network. */
+	begin: [x: number, y: number, scale: number] | undefined;
+
+	moved(): void {
+		for (const watch of this.watchers) watch();
 	}
 }

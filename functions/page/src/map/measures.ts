@@ -26,13 +26,16 @@ const labels: Record<string, string> = {
 
 const kmh = 3.6; // for one m/s
 
+/** No colours: what moves over the edges then stands out. */
+export const plain: Measure = { name: "plain", label: "Nothing", unit: "", measured: false, scale: { low: 0, high: 1, highIsBad: false }, values: () => [] };
+
 export function measuresOf(network: Network, data: EdgeData | undefined): Measure[] {
 	const limits = network.edges.map((e) => e.speed * kmh);
 	const limit: Measure = {
 		name: "limit", label: "Speed limit", unit: "km/h", measured: false,
 		scale: { low: 0, high: roundTop(limits), highIsBad: false }, values: () => limits,
 	};
-	if (!data || data.intervals.length === 0) return [limit];
+	if (!data || data.intervals.length === 0) return [limit, plain];
 	const place = data.edges.map((id) => network.number.get(id));
 	/** The values of one interval in the network's order. */
 	const spread = (of: (number | null)[], change: (v: number, edge: number) => number) => {
@@ -61,7 +64,7 @@ export function measuresOf(network: Network, data: EdgeData | undefined): Measur
 			scale: { low: 0, high: 100, highIsBad: false }, values: (interval) => all[interval] ?? [],
 		});
 	}
-	return [...measured, limit];
+	return [...measured, limit, plain];
 }
 
 export function classesOf(measure: Measure, interval: number, count: number): Uint8Array {

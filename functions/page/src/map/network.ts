@@ -39,8 +39,14 @@ export class Network {
 	readonly number = new Map<string, number>();
 	/** Outlines of the junctions that have one, as x, y pairs. */
 	readonly areas: number[][];
+	/** The middles of all junctions, by id. */
+	readonly junctions: Map<string, [x: number, y: number]>;
+	readonly stopLines: NetworkAnswer["stop_lines"];
+	/** Lower layers first. */
+	readonly polygons: NetworkAnswer["polygons"];
 	private readonly index: Flatbush | undefined;
 	private readonly areaIndex: Flatbush | undefined;
+	private readonly polygonIndex: Flatbush | undefined;
 
 	constructor(answer: NetworkAnswer) {
 		this.edges = answer.edges;
@@ -57,6 +63,10 @@ export class Network {
 		this.edges.forEach((e, i) => this.points.set(e.shape.slice(0, e.shape.length & ~1), this.starts[i]));
 		for (let i = 0; i < count; i++) this.setRight(this.starts[i]!, this.starts[i + 1]!);
 		this.areas = answer.junctions.flatMap((j) => (j.shape ? [j.shape] : []));
+		this.junctions = new Map(answer.junctions.map((j) => [j.id, [j.x, j.y]]));
+		this.stopLines = answer.stop_lines;
+		this.polygons = answer.polygons;
+		this.polygonIndex = indexOf(this.polygons.length, (i) => boxAround(this.polygons[i]!.shape, 0, this.polygons[i]!.shape.length));
 		this.index = indexOf(count, (i) => this.boxOf(i));
 		this.areaIndex = indexOf(this.areas.length, (i) => boxAround(this.areas[i]!, 0, this.areas[i]!.length));
 	}
@@ -82,6 +92,10 @@ export class Network {
 
 	areasWithin(box: Box): number[] {
 		return this.areaIndex?.search(box.minX, box.minY, box.maxX, box.maxY) ?? [];
+	}
+
+	polygonsWithin(box: Box): number[] {
+		return (this.polygonIndex?.search(box.minX, box.minY, box.maxX, box.maxY) ?? []).sort((a, b) => a - b);
 	}
 
 	/** The edge nearest to a place, if one is within reach. */

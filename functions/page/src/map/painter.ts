@@ -1,4 +1,4 @@
-// Draws the network and the vehicles on canvases. All edges of one colour and width share a path, because time grows
+// Draws the network on canvases. All edges of one colour and width share a path, because time grows
 // with the number of strokes, not of lines.
 import type { Camera } from "./camera";
 import type { Network } from "./network";
@@ -8,7 +8,7 @@ const laneWidth = 3.2; // metres, SUMO's own
 const widest = 4; // lanes; more do not widen the line
 const thinnest = 1.6; // pixels
 
-export type Look = { ramp: string[]; unsampled: string; casing: string; highlight: string; vehicle: string; halo: string };
+export type Look = { ramp: string[]; unsampled: string; casing: string; highlight: string; halo: string };
 
 const lineWidth = (lanes: number, scale: number): number => Math.max(thinnest + 0.5 * (Math.min(lanes, widest) - 1), Math.min(lanes, widest) * laneWidth * scale * 0.8);
 
@@ -19,6 +19,7 @@ function shift(lanes: number, width: number, scale: number): number {
 
 export function drawNetwork(ctx: CanvasRenderingContext2D, camera: Camera, network: Network, classOfEdge: Uint8Array, look: Look): void {
 	ctx.clearRect(0, 0, camera.width, camera.height);
+	drawPolygons(ctx, camera, network);
 	const visible = network.within(camera.view());
 	// Edges without a value come first, below the others.
 	const batches: number[][] = Array.from({ length: (classes + 1) * widest }, () => []);
@@ -49,18 +50,47 @@ export function drawNetwork(ctx: CanvasRenderingContext2D, camera: Camera, netwo
 	});
 }
 
+const opacity = 0.45; // of polygons, so that their colours, which are made for sumo-gui, suit light and dark maps
+
+/** Polygons lie below the roads; neighbours of one colour share a path. */
+function drawPolygons(ctx: CanvasRenderingContext2D, camera: Camera, network: Network): void {
+	const style = (p: Network["polygons"][number]) => `${p.color} ${p.fill}`;
+	let open: Network["polygons"][number] | undefined;
+	const close = () => {
+		if (open?.fill) ctx.fill();
+		else if (open) ctx.stroke();
+	};
+	ctx.globalAlpha = opacity;
+	ctx.lineWidth = 1.5;
+	for (const i of network.polygonsWithin(camera.view())) {
+		const p = network.polygons[i]!;
+		if (!open || style(open) !== style(p)) {
+			close();
+			ctx.beginPath();
+			ctx.fillStyle = ctx.strokeStyle = p.color;
+			open = p;
+		}
+		outline(ctx, camera, p.shape);
+		if (p.fill) ctx.closePath();
+	}
+	close();
+	ctx.globalAlpha = 1;
+}
+
+function outline(ctx: CanvasRenderingContext2D, camera: Camera, shape: number[]): void {
+	for (let k = 0; k + 1 < shape.length; k += 2) {
+		const x = (shape[k]! - camera.x) * camera.scale + camera.width / 2;
+		const y = camera.height / 2 - (shape[k + 1]! - camera.y) * camera.scale;
+		if (k === 0) ctx.moveTo(x, y);
+		else ctx.lineTo(x, y);
+	}
+}
+
 /** Without the junctions' areas, roads would seem to end where they meet. */
 function fillJunctions(ctx: CanvasRenderingContext2D, camera: Camera, network: Network, fill: string): void {
-	const { scale } = camera;
 	ctx.beginPath();
 	for (const i of network.areasWithin(camera.view())) {
-		const outline = network.areas[i]!;
-		for (let k = 0; k + 1 < outline.length; k += 2) {
-			const x = (outline[k]! - camera.x) * scale + camera.width / 2;
-			const y = camera.height / 2 - (outline[k + 1]! - camera.y) * scale;
-			if (k === 0) ctx.moveTo(x, y);
-			else ctx.lineTo(x, y);
-		}
+		outline(ctx, camera, network.areas[i]!);
 		ctx.closePath();
 	}
 	ctx.fillStyle = fill;
@@ -101,40 +131,4 @@ export function drawHighlight(ctx: CanvasRenderingContext2D, camera: Camera, net
 		ctx.lineWidth = width + wider;
 		ctx.stroke();
 	}
-}
-
-/** A vehicle's position; angle in degrees, clockwise from north, as in SUMO. */
-export type Place = { x: number; y: number; angle: number; type: string };
-
-const carLength = 4.6; // metres
-const isLong = /bus|truck|trailer|tram|rail|coach/i;
-
-/** Vehicles are arrows of one colour: their edges' colours show their speed. */
-export function drawVehicles(ctx: CanvasRenderingContext2D, camera: Camera, places: Place[], look: Look): void {
-	const view = camera.view();
-	// Zoomed out, they are larger than life, but small enough not to cover the network.
-	const length = Math.max(carLength * camera.scale, Math.min(7, 3 + 8 * camera.scale));
-	const half = Math.max(1.6, length * 0.27);
-	ctx.beginPath();
-	for (const p of places) {
-		if (p.x < view.minX || p.x > view.maxX || p.y < view.minY || p.y > view.maxY) continue;
-		const sx = (p.x - camera.x) * camera.scale + camera.width / 2;
-		const sy = camera.height / 2 - (p.y - camera.y) * camera.scale;
-		const a = (p.angle * Math.PI) / 180;
-		const fx = Math.sin(a);
-		const fy = -Math.cos(a);
-		const size = isLong.test(p.type) ? 1.7 : 1;
-		const bx = sx - fx * length * size;
-		const by = sy - fy * length * size;
-		ctx.moveTo(sx, sy);
-		ctx.lineTo(bx - fy * half, by + fx * half);
-		ctx.lineTo(bx + fy * half, by - fx * half);
-		ctx.closePath();
-	}
-	ctx.lineJoin = "round";
-	ctx.lineWidth = length < 6 ? 1 : 2;
-	ctx.strokeStyle = look.halo;
-	ctx.stroke();
-	ctx.fillStyle = look.vehicle;
-	ctx.fill();
 }

@@ -1,13 +1,13 @@
-// The map's drawing surface: one canvas for the network, one for what moves over it, and navigation by pointer, wheel,
-// pinch and keys.
+// The map's drawing surface: one canvas for the network, one for what is selected, one for what moves over both, and navigation by
+// pointer, wheel, pinch and keys.
 import type { ComponentChildren } from "preact";
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { number, plural } from "../format";
 import { colour, theme } from "../theme";
-import { Camera } from "./camera";
-import { classesOf, type Measure } from "./measures";
+import { Camera, View } from "./camera";
+import { classesOf, type Measure, plain } from "./measures";
 import type { Network } from "./network";
-import { drawHighlight, drawNetwork, drawVehicles, type Look, type Place } from "./painter";
+import { drawHighlight, drawNetwork, type Look } from "./painter";
 import { none, ramp } from "./scale";
 
 /** Pixels within which the pointer hits an edge. */
@@ -26,22 +26,33 @@ const put = (canvas: HTMLCanvasElement, { x, y, scale }: ReturnType<Camera["sinc
 const keyStep = 60; // pixels
 const keyZoom = 1.4;
 
-export function Surface({ network, measure, interval, selected, select, wanted, vehicles, stamp, describe, children }: {
+/** What moves over the network, on a canvas of its own. */
+export type Layer = {
+	/** Takes the canvas, and what has the layer drawn when it has changed by itself. Returns what ends it. */
+	attach: (canvas: HTMLCanvasElement, redraw: () => void) => () => void;
+	draw: (camera: Camera) => void;
+	/** Selects what is at a place of the network, within reach in metres; false if nothing of the layer is there. */
+	press: (x: number, y: number, reach: number) => boolean;
+};
+
+export function Surface({ network, measure, interval, selected, select, wanted, layer, view: shared, describe, children }: {
 	network: Network;
 	measure: Measure;
 	interval: number;
 	selected: number | undefined;
 	select: (edge: number | undefined) => void;
 	wanted: { edge: number } | undefined;
-	vehicles: (() => Place[]) | undefined;
-	stamp: string; // changes when the vehicles move
+	layer?: Layer;
+	view?: View; // shared with other maps
 	describe: string;
 	children: ComponentChildren;
 }) {
 	const base = useRef<HTMLCanvasElement>(null);
 	const over = useRef<HTMLCanvasElement>(null);
+	const above = useRef<HTMLCanvasElement>(null);
 	const frame = useRef<HTMLDivElement>(null);
-	const camera = useMemo(() => new Camera(), [network]);
+	const view = useMemo(() => shared ?? new View(), [shared, network]);
+	const { camera } = view;
 	const [hovered, setHovered] = useState<{ edge: number; x: number; y: number }>();
 	const [perPixel, setPerPixel] = useState(1); // metres
 	const due = useRef({ what: place as What, request: 0, settle: 0 });
@@ -51,32 +62,29 @@ export function Surface({ network, measure, interval, selected, select, wanted, 
 
 	const classes = useMemo(() => classesOf(measure, interval, network.edges.length), [measure, interval, network]);
 	const look = useMemo(
-		(): Look => ({ ramp: ramp(theme.value, measure.scale.diverging), unsampled: colour("unsampled"), casing: colour("casing"), highlight: colour("accent"), vehicle: colour("vehicle"), halo: colour("halo") }),
+		(): Look => ({ ramp: ramp(theme.value, measure.scale.diverging), unsampled: colour("unsampled"), casing: colour("casing"), highlight: colour("accent"), halo: colour("halo") }),
 		[theme.value, measure.scale.diverging],
 	);
 
 	paint.current = (what) => {
 		const under = base.current?.getContext("2d");
-		const above = over.current?.getContext("2d");
-		if (!under || !above) return;
+		const marks = over.current?.getContext("2d");
+		if (!under || !marks) return;
 		if (what >= all) {
 			drawNetwork(under, camera, network, classes, look);
 			Object.assign(drawn.current.base, camera);
 		}
 		if (what >= moving) {
-			drawOver(above);
+			marks.clearRect(0, 0, camera.width, camera.height);
+			for (const edge of new Set([selected, hovered?.edge])) {
+				if (edge !== undefined) drawHighlight(marks, camera, network, edge, classes[edge] ?? none, look);
+			}
 			Object.assign(drawn.current.over, camera);
 		}
 		put(base.current!, camera.since(drawn.current.base));
 		put(over.current!, camera.since(drawn.current.over));
+		layer?.draw(camera);
 		setPerPixel(1 / camera.scale);
-	};
-	const drawOver = (above: CanvasRenderingContext2D) => {
-		above.clearRect(0, 0, camera.width, camera.height);
-		for (const edge of new Set([selected, hovered?.edge])) {
-			if (edge !== undefined) drawHighlight(above, camera, network, edge, classes[edge] ?? none, look);
-		}
-		if (vehicles) drawVehicles(above, camera, vehicles(), look);
 	};
 	const draw = (what: What) => {
 		due.current.what = Math.max(due.current.what, what) as What;
@@ -87,7 +95,8 @@ export function Surface({ network, measure, interval, selected, select, wanted, 
 		});
 	};
 	/** Draws after a movement, which many more may follow. */
-	const move = () => {
+	const move = useRef(() => {});
+	move.current = () => {
 		clearTimeout(due.current.settle);
 		if (network.within(camera.view()).length < many) return draw(all);
 		draw(place);
@@ -99,14 +108,17 @@ export function Surface({ network, measure, interval, selected, select, wanted, 
 			if (!frame.current) return; // the view has just been left
 			const box = frame.current.getBoundingClientRect();
 			const first = camera.width === 1;
+			const before = [camera.width, camera.height];
 			camera.width = box.width;
 			camera.height = box.height;
-			for (const canvas of [base.current!, over.current!]) {
+			for (const canvas of [base.current!, over.current!, above.current!]) {
 				canvas.width = Math.round(box.width * devicePixelRatio);
 				canvas.height = Math.round(box.height * devicePixelRatio);
-				canvas.getContext("2d")!.setTransform(devicePixelRatio, 0, 0, devicePixelRatio, 0, 0);
+				if (canvas !== above.current) canvas.getContext("2d")!.setTransform(devicePixelRatio, 0, 0, devicePixelRatio, 0, 0);
 			}
 			if (first) camera.fit(network.bounds);
+			if (first && view.begin) camera.show(...view.begin);
+			if (!first && shared && before[0] !== camera.width) view.moved();
 			draw(all);
 		});
 		resized.observe(frame.current!);
@@ -118,25 +130,38 @@ export function Surface({ network, measure, interval, selected, select, wanted, 
 		};
 	}, [camera]);
 	useEffect(() => draw(all), [classes, look]);
-	useEffect(() => draw(moving), [selected, hovered, vehicles === undefined, stamp]);
+	useEffect(() => draw(moving), [selected, hovered]);
+	useEffect(() => {
+		const redraw = () => draw(place);
+		const end = layer?.attach(above.current!, () => !due.current.request && layer.draw(camera));
+		redraw();
+		return end;
+	}, [layer, camera]);
+	useEffect(() => {
+		const moved = () => move.current();
+		view.watchers.add(moved);
+		return () => void view.watchers.delete(moved);
+	}, [view]);
 	useEffect(() => {
 		if (!wanted) return;
 		const b = network.boxOf(wanted.edge);
 		const round = Math.max(150, 2 * (b.maxX - b.minX), 2 * (b.maxY - b.minY)); // metres of surroundings
 		camera.fit({ minX: b.minX - round, minY: b.minY - round, maxX: b.maxX + round, maxY: b.maxY + round });
-		draw(all);
+		view.moved();
 	}, [wanted]);
 
 	usePointers(frame, camera, {
 		moved: () => {
 			setHovered(undefined);
-			move();
+			view.moved();
 		},
 		hover: (x, y) => {
 			const edge = edgeAt(camera, network, x, y);
 			setHovered((h) => (edge === undefined ? undefined : h?.edge === edge ? h : { edge, x, y }));
 		},
-		press: (x, y) => select(edgeAt(camera, network, x, y)),
+		press: (x, y) => {
+			if (!layer?.press(...camera.place(x, y), reach / camera.scale)) select(edgeAt(camera, network, x, y));
+		},
 	});
 
 	const keys: Record<string, () => void> = {
@@ -152,7 +177,7 @@ export function Surface({ network, measure, interval, selected, select, wanted, 
 	const press = (key: string): boolean => {
 		const act = keys[key];
 		act?.();
-		if (act) move();
+		if (act) view.moved();
 		return act !== undefined;
 	};
 	const scaleBar = roundBelow(100 * perPixel);
@@ -171,6 +196,7 @@ export function Surface({ network, measure, interval, selected, select, wanted, 
 			>
 				<canvas ref={base} />
 				<canvas ref={over} />
+				<canvas ref={above} />
 			</div>
 			{children}
 			<div class="zoom">
@@ -210,7 +236,7 @@ function Tip({ network, measure, interval, at, right }: { network: Network; meas
 	return (
 		<div class={right ? "tip left" : "tip"} style={{ left: `${at.x}px`, top: `${at.y}px` }}>
 			<strong>{e.name || e.id}</strong>
-			<span>
+			<span hidden={measure === plain}>
 				{measure.label}: {value == null ? "no value" : `${number(value)} ${measure.unit}`}
 			</span>
 			<span class="muted">

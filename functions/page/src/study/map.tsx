@@ -139,7 +139,7 @@ function Drawn({ network, data, differs, all }: { network: Network; data: EdgeAn
 	return (
 		<>
 			<Surface
-				network={network} measure={measure} interval={0} selected={selected} select={select} wanted={wanted} vehicles={undefined} stamp=""
+				network={network} measure={measure} interval={0} selected={selected} select={select} wanted={wanted}
 				describe={`Map of ${measure.label.toLowerCase()}. Arrow keys pan, plus and minus zoom, 0 shows everything. The table below has the numbers.`}
 			>
 				<Legend measure={measure} nothing={differs && !all ? "not told apart" : "no value"} />

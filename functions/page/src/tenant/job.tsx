@@ -7,6 +7,7 @@ import { MapView } from "../map/view";
 import { useLoad } from "../load";
 import { Action, Card, Copy, Dialog, Elapsed, Faults, Loading, ProblemNotice, Progress, announce, StatePill, Tabs, Time, Title } from "../parts";
 import { bytes, duration, metricName, plural, quantity, whole } from "../format";
+import { leadOf, linkToLead } from "../replay/lead";
 import { go, linkTo } from "../route";
 import { Counts } from "./counts";
 import { labelText } from "./labels";
@@ -164,7 +165,13 @@ function Facts({ job }: { job: Job }) {
 			{job.warnings.length > 0 && (
 				<div class="notice warn">
 					<strong>{plural(job.warnings.length, "warning")}</strong>
-					<Faults faults={job.warnings.map((message) => ({ message }))} />
+					<Faults
+						faults={job.warnings.map((message) => ({ message }))}
+						link={(message) => {
+							const lead = viewsOf(job).includes("map") ? leadOf(message) : undefined;
+							return lead && linkToLead(job.job_id, lead);
+						}}
+					/>
 				</div>
 			)}
 			<dl class="facts">

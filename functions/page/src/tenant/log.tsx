@@ -6,6 +6,7 @@ import { follow } from "../events";
 import { clock, whole } from "../format";
 import { asProblem } from "../load";
 import { Card, ProblemNotice } from "../parts";
+import { leadOf, linkToLead } from "../replay/lead";
 
 /** More lines than anyone scrolls through, few enough for the browser to keep up. */
 const maxLines = 10_000;
@@ -95,12 +96,12 @@ export function Log({ job }: { job: Job }) {
 					/>
 				</Card>
 			)}
-			<Lines {...log} remark={remark} live={!isFinished(job.status)} connected={connected} name={job.scenario_id} />
+			<Lines {...log} remark={remark} live={!isFinished(job.status)} connected={connected} job={job} />
 		</>
 	);
 }
 
-function Lines({ lines, left, remark, live, connected, name }: { lines: string[]; left: number; remark: string; live: boolean; connected: boolean; name: string }) {
+function Lines({ lines, left, remark, live, connected, job }: { lines: string[]; left: number; remark: string; live: boolean; connected: boolean; job: Job }) {
 	const [wanted, setWanted] = useState("");
 	const [following, setFollowing] = useState(live);
 	const box = useRef<HTMLDivElement>(null);
@@ -131,7 +132,7 @@ function Lines({ lines, left, remark, live, connected, name }: { lines: string[]
 				class="log"
 				role="log"
 				aria-live="off"
-				aria-label={`Log of ${name}`}
+				aria-label={`Log of ${job.scenario_id}`}
 				tabIndex={0}
 				ref={box}
 				onScroll={(e) => {
@@ -142,7 +143,7 @@ function Lines({ lines, left, remark, live, connected, name }: { lines: string[]
 			>
 				{left > 0 && <div class="muted">… {whole(left)} earlier lines are in log.txt, under Results.</div>}
 				{shown.length === 0 && <div class="muted">{wanted ? "No lines match." : remark ? remark : live ? "No lines yet." : "The log is empty."}</div>}
-				<Block lines={shown} />
+				<Blocks lines={shown} job={job.options.check || job.options.tool ? undefined : job.job_id} />
 			</div>
 			{wanted && <p class="small muted">{`${whole(shown.length)} of ${whole(lines.length)} lines`}</p>}
 		</Card>
@@ -151,19 +152,29 @@ function Lines({ lines, left, remark, live, connected, name }: { lines: string[]
 
 const blockSize = 200;
 
-/** Lines in blocks, so that a new line makes the browser lay out its own block only. */
-function Block({ lines }: { lines: string[] }) {
+/** Lines in blocks, so that a new line makes the browser lay out its own block only. Those that lead to a place on the job's map are links. */
+function Blocks({ lines, job }: { lines: string[]; job: string | undefined }) {
 	const blocks = [];
 	for (let i = 0; i < lines.length; i += blockSize) blocks.push(lines.slice(i, i + blockSize));
 	return (
 		<>
 			{blocks.map((block, i) => (
 				<div class="block" key={i}>
-					{block.map((line, k) => (
-						<div key={k} class={kindOf(line)}>
-							{line || "\u00a0"}
-						</div>
-					))}
+					{block.map((line, k) => {
+						const kind = kindOf(line);
+						const lead = job && kind && kind !== "step" ? leadOf(line) : undefined;
+						return (
+							<div key={k} class={kind}>
+								{lead ? (
+									<a href={linkToLead(job!, lead)} title="Show it on the map">
+										{line}
+									</a>
+								) : (
+									line || "\u00a0"
+								)}
+							</div>
+						);
+					})}
 				</div>
 			))}
 		</>

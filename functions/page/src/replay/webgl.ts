@@ -1,0 +1,144 @@
+// Draws the things of a scene with WebGL2: one call for all vehicles, which moves and turns them between two frames.
+import type { Camera } from "../map/camera";
+import { type Things, stride } from "./scene";
+
+// Smallest sizes on the screen, in pixels, with which a vehicle can be seen from far: larger than life, but small enough not to
+// cover the network. The painter of canvases has the same.
+export const leastLength = (scale: number): number => Math.min(7, 3 + 8 * scale);
+export const leastWidth = 3.2;
+
+const vertex = `#version 300 es
+precision highp float;
+layout(location = 0) in vec4 place;
+layout(location = 1) in vec2 angle;
+layout(location = 2) in vec3 form;
+layout(location = 3) in vec4 tint;
+uniform vec4 view; // the camera's x and y from the middle, pixels of the canvas per metre, share of the way to the next frame
+uniform vec4 screen; // width and height in pixels of the canvas, those of the canvas for each of the page, least length
+out vec2 at;
+out vec2 half_;
+flat out float shape;
+flat out vec4 colour;
+void main() {
+	vec2 corner = vec2(gl_VertexID & 1, gl_VertexID >> 1) * 2.0 - 1.0;
+	float a = radians(angle.x + view.w * angle.y);
+	vec2 ahead = vec2(sin(a), cos(a));
+	shape = form.z;
+	bool line = shape > 5.5;
+	float length_ = max(form.x * view.z, (line ? 2.0 : shape > 4.5 ? ${leastWidth} : screen.w) * screen.z);
+	float width = max(form.y * view.z, (line ? 2.0 : ${leastWidth}) * screen.z);
+	half_ = 0.5 * (shape > 6.5 ? form.yx * screen.z : vec2(width, length_)); // a ring has the same size at all scales
+	at = corner * (half_ + 1.5 * screen.z);
+	vec2 front = (place.xy + view.w * place.zw - view.xy) * view.z;
+	vec2 middle = shape > 4.5 ? front : front - ahead * half_.y; // x and y are of the front
+	vec2 p = middle + ahead * at.y + vec2(ahead.y, -ahead.x) * at.x;
+	gl_Position = vec4(2.0 * p / screen.xy, 0.0, 1.0);
+	colour = tint;
+}`;
+
+const fragment = `#version 300 es
+precision mediump float;
+in vec2 at;
+in vec2 half_;
+flat in float shape;
+flat in vec4 colour;
+uniform vec4 halo;
+uniform float ratio; // pixels of the canvas for each of the page
+out vec4 out_;
+float box(vec2 p, vec2 b, float r) {
+	vec2 q = abs(p) - b + r;
+	return length(max(q, 0.0)) + min(max(q.x, q.y), 0.0) - r;
+}
+void main() {
+	vec2 p = at;
+	float d;
+	float glass = 0.0;
+	if (shape > 6.5) d = abs(length(p) - half_.x + ratio) - ratio;
+	else if (shape > 5.5) d = box(p, half_, 0.0);
+	else if (shape > 4.5) d = length(p) - half_.x;
+	else {
+		float along = p.y / half_.y; // 1 at the front
+		float small = 1.0 - smoothstep(3.0, 7.0, half_.x / ratio); // from far, an arrow shows where it goes
+		float narrow = shape > 3.5 ? 0.7 : shape > 2.5 ? 0.15 : shape > 0.5 ? 0.1 : 0.25;
+		float widths = (half_.y - p.y) / half_.x; // from the front
+		float taper = 1.0 - mix(narrow * smoothstep(0.3, 1.0, along), 0.75 * (1.0 - smoothstep(0.0, 4.0, widths)), small);
+		if (shape > 2.5 && shape < 3.5) taper *= 1.0 - 0.3 * smoothstep(0.9, 1.0, -along);
+		vec2 b = vec2(half_.x * taper, half_.y);
+		d = box(p, b, min(b.x, half_.x * (shape > 0.5 && shape < 2.5 ? 0.25 : 0.5)));
+		if (shape < 3.5) {
+			float front = shape > 0.5 ? 1.0 - 0.9 * half_.x / half_.y : 0.35;
+			glass = (1.0 - small) * smoothstep(0.0, 0.06, along - front) * (1.0 - smoothstep(0.1, 0.16, along - front)) * 0.55;
+			if (shape > 0.5 && shape < 1.5) glass = max(glass, (1.0 - small) * (1.0 - smoothstep(0.0, 0.03, abs(along - front + 0.1))) * 0.6);
+		}
+	}
+	float edge = shape > 5.5 ? 0.0 : ratio;
+	float inside = clamp(0.5 - d, 0.0, 1.0);
+	float rim = clamp(0.5 + edge - d, 0.0, 1.0);
+	vec3 body = mix(colour.rgb, vec3(0.06, 0.09, 0.13), glass);
+	out_ = vec4(mix(halo.rgb, body, inside) * rim, rim);
+	if (rim <= 0.0) discard;
+}`;
+
+/** Throws if the browser cannot. */
+export class WebGLPainter {
+	private readonly gl: WebGL2RenderingContext;
+	private readonly at: Record<"view" | "screen" | "halo" | "ratio", WebGLUniformLocation>;
+	private buffers = new Map<Things, { array: WebGLVertexArrayObject; buffer: WebGLBuffer; size: number; version: number }>();
+
+	constructor(readonly canvas: HTMLCanvasElement) {
+		const gl = canvas.getContext("webgl2", { antialias: false, depth: false, stencil: false, premultipliedAlpha: true, powerPreference: "high-performance" });
+		if (!gl) throw new Error("no WebGL2");
+		this.gl = gl;
+		const program = gl.createProgram();
+		for (const [kind, source] of [[gl.VERTEX_SHADER, vertex], [gl.FRAGMENT_SHADER, fragment]] as const) {
+			const shader = gl.createShader(kind)!;
+			gl.shaderSource(shader, source);
+			gl.compileShader(shader);
+			gl.attachShader(program, shader);
+		}
+		gl.linkProgram(program);
+		if (!gl.getProgramParameter(program, gl.LINK_STATUS)) throw new Error(`WebGL2: ${gl.getProgramInfoLog(program)}`);
+		gl.useProgram(program);
+		const uniform = (name: string) => gl.getUniformLocation(program, name)!;
+		this.at = { view: uniform("view"), screen: uniform("screen"), halo: uniform("halo"), ratio: uniform("ratio") };
+		gl.enable(gl.BLEND);
+		gl.blendFunc(gl.ONE, gl.ONE_MINUS_SRC_ALPHA);
+	}
+
+	/** Draws all things, the later ones above; ratio is pixels of the canvas for each of the page. */
+	draw(camera: Camera, middle: [number, number], ratio: number, halo: [number, number, number], things: { of: Things; share: number; version: number }[]): void {
+		const { gl, at, canvas } = this;
+		gl.viewport(0, 0, canvas.width, canvas.height);
+		gl.clearColor(0, 0, 0, 0);
+		gl.clear(gl.COLOR_BUFFER_BIT);
+		gl.uniform4f(at.screen, canvas.width, canvas.height, ratio, leastLength(camera.scale));
+		gl.uniform4f(at.halo, ...halo, 1);
+		gl.uniform1f(at.ratio, ratio);
+		for (const { of, share, version } of things) {
+			if (of.count === 0) continue;
+			gl.uniform4f(at.view, camera.x - middle[0], camera.y - middle[1], camera.scale * ratio, share);
+			this.bind(of, version);
+			gl.drawArraysInstanced(gl.TRIANGLE_STRIP, 0, 4, of.count);
+		}
+	}
+
+	private bind(of: Things, version: number): void {
+		const { gl } = this;
+		let b = this.buffers.get(of);
+		if (!b) this.buffers.set(of, (b = { array: gl.createVertexArray(), buffer: gl.createBuffer(), size: 0, version: -1 }));
+		gl.bindVertexArray(b.array);
+		if (b.version === version) return;
+		b.version = version;
+		gl.bindBuffer(gl.ARRAY_BUFFER, b.buffer);
+		if (b.size < of.numbers.byteLength) {
+			b.size = of.numbers.byteLength;
+			gl.bufferData(gl.ARRAY_BUFFER, b.size, gl.DYNAMIC_DRAW);
+			[[4, gl.FLOAT, 0], [2, gl.FLOAT, 4], [3, gl.FLOAT, 6], [4, gl.UNSIGNED_BYTE, 9]].forEach(([size, kind, offset], i) => {
+				gl.enableVertexAttribArray(i);
+				gl.vertexAttribPointer(i, size!, kind!, kind === gl.UNSIGNED_BYTE, stride * 4, offset! * 4);
+				gl.vertexAttribDivisor(i, 1);
+			});
+		}
+		gl.bufferSubData(gl.ARRAY_BUFFER, 0, of.numbers, 0, of.count * stride);
+	}
+}
