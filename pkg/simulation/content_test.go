@@ -88,7 +88,8 @@ func TestFilesThatCannotBeUnpackedHaveNoContentSum(t *testing.T) {
 }
 
 func BenchmarkContentSum(b *testing.B) {
-	text := head + "<fcd-export>\n" + strings.Repeat("        <vehicle id=\"17\" x=\"1.00\" y=\"2.00\" angle=\"90.00\" type=\"car\" speed=\"3\"/>\n", 1_000_000)
+	vehicle := "        <vehicle id=\"17\" x=\"1.00\" y=\"2.00\" angle=\"90.00\" type=\"car\" speed=\"3\"/>\n"
+	text := head + "<fcd-export>\n" + strings.Repeat(vehicle, 1_000_000)
 	b.SetBytes(int64(len(text)))
 	for b.Loop() {
 		if _, _, err := simulation.ContentSum("fcd.xml", strings.NewReader(text), int64(len(text))); err != nil {
@@ -98,7 +99,8 @@ func BenchmarkContentSum(b *testing.B) {
 }
 
 func FuzzContentSum(f *testing.F) {
-	for _, seed := range []string{head + "<a/>", "<", "<!-", "<!--", "<?", "  <performance />", "<s>\n<step duration=\"", "<s>\n<step duration=\"1\"/>"} {
+	for _, seed := range []string{head + "<a/>", "<", "<!-", "<!--", "<?", "  <performance />", "<s>\n<step duration=\"",
+		"<s>\n<step duration=\"1\"/>"} {
 		f.Add("a.xml", []byte(seed))
 		f.Add("a.xml.gz", []byte(zipped(f, seed)))
 	}

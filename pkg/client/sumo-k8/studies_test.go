@@ -35,6 +35,11 @@ func testStudies(t *testing.T, s *service.Server) {
 	says(t, u.ok("study", "ls").stdout, id, "demand", "SUCCEEDED")
 	says(t, u.ok("study", "get", id).stdout, "base, demand 0.5", "SUCCEEDED")
 	u.ends(exitRefused, "study", "retry", id)
+	same := []string{"study", "run", square, "--axis", "demand=scale:0.5,1", "--seeds", "1:3", "--dry-run"}
+	says(t, u.ok(same...).stdout, "2 points, 6 runs, 6 of them from the cache, about 0s of one core")
+	if o := u.ok(append(same, "--cache", "refresh")...); strings.Contains(o.stdout, "cache") {
+		t.Errorf("with --cache refresh: %s", o.stdout)
+	}
 	says(t, u.ok("study", "extend", id, "--seeds", "3:4", "--value", "demand=1.5", "-f").stderr, "3 points, 12 runs", "12/12 done")
 
 	dir := filepath.Join(t.TempDir(), "out")

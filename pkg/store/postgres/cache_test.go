@@ -184,7 +184,8 @@ func TestStudiesAreAnsweredFromTheCacheWithoutRoom(t *testing.T) {
 		if _, err := d.pool.Exec(t.Context(), `UPDATE study_points SET work = 'p' || point WHERE study_id = $1`, id); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := d.pool.Exec(t.Context(), `UPDATE studies SET plan = jsonb_build_object('cache', $2::text) WHERE id = $1`, id, cache); err != nil {
+		set := `UPDATE studies SET plan = jsonb_build_object('cache', $2::text) WHERE id = $1`
+		if _, err := d.pool.Exec(t.Context(), set, id, cache); err != nil {
 			t.Fatal(err)
 		}
 		return id
