@@ -329,7 +329,7 @@ class AsyncOperations:
         request = Request("GET", path_of("/jobs/{id}/replay", id))
         return cast("types.Recording", await self._transport.json(request))
 
-    async def get_replay_segment(self, id: str, attempt: str, n: int) -> bytes:
+    async def get_replay_segment(self, id: str, attempt: str, n: str) -> bytes:
         """Read a segment of a job's recording. Each segment is read on its own, and never changes under its address.
         docs/replay-format.md describes it. A segment of another attempt than GET /jobs/{id}/replay names may be
         gone.
@@ -503,7 +503,7 @@ class AsyncOperations:
     ) -> bytes:
         """Download a table of all runs of a study. A zip with a Parquet dataset in folders as Hive names them, so that
         pandas, pyarrow and DuckDB add the columns study, point, variant, replication and seed: one file for each run
-        that has succeeded. left-out.json in it lists the other runs, with reasons. Tables that have not been made
+        that has succeeded. _left-out.json in it lists the other runs, with reasons. Tables that have not been made
         are made while the zip is sent. If the connection breaks, it is incomplete. Once the results were removed
         because of their age, it is 410.
         """
