@@ -71,6 +71,12 @@ test-versions: ## Run the tests that start SUMO with every version on offer
 	@infra/sumo/install.sh --controllers all
 	@SUMO_K8_ALL_VERSIONS=1 $(GO) test -timeout 20m $(VERSIONED)
 
+.PHONY: test-tables
+test-tables: ## Compare tables of all networks as pandas, pyarrow and DuckDB read them with SUMO's own files
+	@python3 -m venv $(LOCAL)/table-readers
+	@$(LOCAL)/table-readers/bin/pip install --quiet --require-hashes -r pkg/sumo/tables/testdata/requirements.txt
+	@SUMO_K8_TABLE_READERS=$(CURDIR)/$(LOCAL)/table-readers/bin/python $(GO) test -count=1 -timeout 30m -run ReadTheSame ./pkg/sumo/tables
+
 .PHONY: lint
 lint: ## Check the Go code by .golangci.yml, that none of it is unreachable, and shell scripts
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { echo "not formatted:"; gofmt -l $$(git ls-files '*.go'); exit 1; }

@@ -44,6 +44,7 @@ func TestAPI(t *testing.T) {
 			"views agree with SUMO's own files":          testViews,
 			"views say what was not asked for":           testViewsOfLittle,
 			"tables agree with SUMO's own files":         testTables,
+			"a study has tables of all its runs":         testStudyTables,
 			"counts are compared with a run":             testCounts,
 			"a request waits for a change":               testWaiting,
 			"a finished job is retried and purged":       testRetryAndPurge,

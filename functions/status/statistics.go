@@ -34,6 +34,7 @@ func (f *Function) registerStatistics(api huma.API, tags []string) {
 		Errors:                       []int{http.StatusNotFound},
 	}, f.comparison)
 	f.registerTable(api, tags)
+	f.registerStudyTables(api, tags)
 	f.registerStudyPlots(api, tags)
 	f.registerReport(api, tags)
 	f.registerStudyEdges(api, tags)

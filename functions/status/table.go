@@ -19,6 +19,7 @@ import (
 	"github.com/sumo-k8/sumo-k8/pkg/rest"
 	"github.com/sumo-k8/sumo-k8/pkg/simulation"
 	"github.com/sumo-k8/sumo-k8/pkg/study"
+	"github.com/sumo-k8/sumo-k8/pkg/table"
 )
 
 func (f *Function) registerTable(api huma.API, tags []string) {
@@ -26,13 +27,14 @@ func (f *Function) registerTable(api huma.API, tags []string) {
 		OperationID: "get-study-table", Method: http.MethodGet, Path: "/studies/{id}/table", Tags: tags,
 		Summary: "Download a study as a tidy table",
 		Description: "One row for each run that has ended and each metric. Runs that ended without a result have rows without values, so that " +
-			"they are missed. CSV has one column for each axis, named axis.NAME. The table outlives the results of the runs.",
+			"they are missed. CSV and Parquet have one column for each axis, named axis.NAME. The table outlives the results of the runs.",
 		RejectUnknownQueryParameters: true,
 		Errors:                       []int{http.StatusNotFound},
 	}
 	op.Responses = map[string]*huma.Response{"200": {Description: "OK", Content: map[string]*huma.MediaType{
 		"application/json": {Schema: api.OpenAPI().Components.Schemas.Schema(reflect.TypeFor[StudyTable](), true, "")},
 		"text/csv":         {Schema: &huma.Schema{Type: huma.TypeString}},
+		table.ContentType:  {Schema: &huma.Schema{Type: huma.TypeString, Format: "binary"}},
 	}}}
 	rest.Register(api, rest.Tenant, op, f.table)
 }
@@ -61,7 +63,7 @@ type TableRow struct {
 type tableRequest struct {
 	ID     string   `path:"id" doc:"Its study_id."`
 	Metric []string `query:"metric,explode" maxItems:"100" doc:"Metrics to show; all that any run has if left out."`
-	Format string   `query:"format" enum:"json,csv" default:"json"`
+	Format string   `query:"format" enum:"json,csv,parquet" default:"json"`
 }
 
 func (f *Function) table(ctx context.Context, in *tableRequest) (*huma.StreamResponse, error) {
@@ -79,8 +81,11 @@ func (f *Function) table(ctx context.Context, in *tableRequest) (*huma.StreamRes
 		}
 	}
 	write, contentType := writeTable, "application/json"
-	if in.Format == "csv" {
+	switch in.Format {
+	case "csv":
 		write, contentType = writeCSV, "text/csv; charset=utf-8"
+	case "parquet":
+		write, contentType = writeParquet, table.ContentType
 	}
 	return &huma.StreamResponse{Body: func(c huma.Context) {
 		c.SetHeader("Content-Type", contentType)
@@ -179,4 +184,57 @@ func writeCSV(w io.Writer, d *study.Data, rows iter.Seq[TableRow]) error {
 	}
 	out.Flush()
 	return out.Error()
+}
+
+// writeParquet writes the columns of CSV with their types: those of axes are numbers if all values are.
+func writeParquet(w io.Writer, d *study.Data, rows iter.Seq[TableRow]) error {
+	schema := table.Schema{Name: "runs", Complete: true, Columns: []table.Column{
+		{Name: "point", Type: table.Int64, Description: "Number of the point"}, {Name: "variant", Type: table.String},
+	}}
+	for i, a := range d.Study.Plan.Axes {
+		c := table.Column{Name: "axis." + a.Name, Type: table.Float64, Description: "Value of the axis"}
+		for _, p := range d.Points {
+			if _, err := strconv.ParseFloat(p.Setting[i].Text(), 64); err != nil {
+				c.Type = table.String
+			}
+		}
+		schema.Columns = append(schema.Columns, c)
+	}
+	first := len(schema.Columns)
+	schema.Columns = append(schema.Columns, []table.Column{
+		{Name: "replication", Type: table.Int64, Description: "Number of the run at its point"}, {Name: "seed", Type: table.Int64},
+		{Name: "job_id", Type: table.String}, {Name: "status", Type: table.String},
+		{Name: "reason", Type: table.String, Description: "Of a run that failed"}, {Name: "sumo_version", Type: table.String},
+		{Name: "metric", Type: table.String},
+		{Name: "value", Type: table.Float64, Description: "In the unit of the row; missing if the run failed, or does not have the metric"},
+		{Name: "unit", Type: table.String},
+	}...)
+	out, err := table.NewWriter(w, schema)
+	if err != nil {
+		return err
+	}
+	for row := range rows {
+		out.Int(0, int64(row.Point))
+		out.String(1, []byte(row.Variant))
+		for i, v := range d.Points[row.Point].Setting {
+			if schema.Columns[2+i].Type == table.String {
+				out.String(2+i, []byte(v.Text()))
+			} else if n, err := strconv.ParseFloat(v.Text(), 64); err == nil {
+				out.Float(2+i, n)
+			}
+		}
+		out.Int(first, int64(row.Replication))
+		out.Int(first+1, row.Seed)
+		for i, text := range []string{row.JobID, string(row.Status), row.Reason, row.SumoVersion, row.Metric} {
+			out.String(first+2+i, []byte(text))
+		}
+		if row.Value != nil {
+			out.Float(first+7, *row.Value)
+		}
+		out.String(first+8, []byte(row.Unit))
+		if err := out.EndRow(); err != nil {
+			return err
+		}
+	}
+	return out.Close()
 }

@@ -338,7 +338,7 @@ func (f *Function) tableSources(ctx context.Context, j job.Job, name simulation.
 			return nil, err
 		}
 		for _, file := range j.Results {
-			if root, ok := roots[file.Name]; ok && tables.Root(name) == root {
+			if tables.From(name, roots[file.Name]) {
 				files = append(files, file)
 			}
 		}

@@ -19,6 +19,7 @@ type Run struct {
 	Scale          *float64               `json:"scale,omitempty" minimum:"0" maximum:"1000" doc:"Multiplies the demand."`
 	SumoVersion    string                 `json:"sumo_version,omitempty" maxLength:"20" doc:"One of the SUMO versions that the operator offers; if left out, the tenant's default, or else the newest that can run the scenario. GET /versions lists them." example:"1.28"`
 	Outputs        []simulation.Output    `json:"outputs,omitempty" maxItems:"20" enum:"summary,tripinfo,statistics,fcd,emission,edgedata,queue,lanechange" doc:"Output files wanted besides summary, tripinfo and statistics."`
+	Tables         []simulation.Table     `json:"tables,omitempty" maxItems:"20" enum:"summary,tripinfo,personinfo,edgedata,fcd,emission,queue,lanechange,stops,detectors" doc:"Tables to make when the run has ended, as results tables/NAME.parquet, from outputs that it then writes as well. Others are made on request, from outputs of up to 2 GiB of XML."`
 	Unfinished     bool                   `json:"unfinished_trips,omitempty" doc:"Also counts the trips of vehicles that are still on the road at the end, in tripinfo and in the means."`
 	Strict         bool                   `json:"strict,omitempty" doc:"Refuses a scenario of which SUMO would drop or ignore a part; otherwise that is a warning."`
 	Check          bool                   `json:"check,omitempty" doc:"Only lets SUMO load the scenario and examine all routes of the interval: nothing else is simulated and no results are kept. What SUMO says is in the job's problems. SUMO ends at the first route that is not connected. Finding the routes of trips takes time: a warning says if it was cut short. It does not see: roads that are closed for a time, speeds that are too high at a departure, routes behind a saved state or in included files that are cut off. It reports an id that is used twice even if the first vehicle would have left."`
@@ -48,7 +49,7 @@ func (r Run) request() (job.Request, error) {
 		Name: r.ScenarioID, CPURequest: r.CPURequest, MemoryGi: r.MemoryGi, Priority: priority, TimeoutSeconds: r.TimeoutSeconds,
 		Labels: r.Labels, TaskToken: r.TaskToken, WebhookURL: r.WebhookURL, Options: simulation.Options{
 			ConfigFile: r.ConfigFile, Seed: r.Seed, Begin: r.Begin, End: r.End, StepLength: r.StepLength, Scale: r.Scale,
-			SumoVersion: r.SumoVersion, Outputs: r.Outputs, UnfinishedTrips: r.Unfinished, Strict: r.Strict, Check: r.Check,
+			SumoVersion: r.SumoVersion, Outputs: r.Outputs, Tables: r.Tables, UnfinishedTrips: r.Unfinished, Strict: r.Strict, Check: r.Check,
 			Controller: controller, Tool: r.Tool,
 		},
 	}, nil

@@ -81,6 +81,7 @@ type Run struct {
 	Scale          *float64
 	SumoVersion    string
 	Outputs        []simulation.Output
+	Tables         []simulation.Table
 	Labels         map[string]string
 	Priority       string // low, normal or high
 	TimeoutSeconds int
@@ -131,6 +132,9 @@ func (r Run) fields() (url.Values, error) {
 	text("sumo_version", r.SumoVersion)
 	for _, output := range r.Outputs {
 		text("outputs", string(output))
+	}
+	for _, table := range r.Tables {
+		text("tables", string(table))
 	}
 	text("priority", r.Priority)
 	whole("timeout_seconds", r.TimeoutSeconds)

@@ -32,6 +32,7 @@ func StudyRun(r Run) (json.RawMessage, error) {
 		Scale           *float64               `json:"scale,omitempty"`
 		SumoVersion     string                 `json:"sumo_version,omitempty"`
 		Outputs         []simulation.Output    `json:"outputs,omitempty"`
+		Tables          []simulation.Table     `json:"tables,omitempty"`
 		Labels          map[string]string      `json:"labels,omitempty"`
 		Priority        string                 `json:"priority,omitempty"`
 		TimeoutSeconds  int                    `json:"timeout_seconds,omitempty"`
@@ -41,7 +42,7 @@ func StudyRun(r Run) (json.RawMessage, error) {
 		Strict          bool                   `json:"strict,omitempty"`
 		Controller      *simulation.Controller `json:"controller,omitempty"`
 	}{
-		r.ConfigFile, r.Begin, r.End, r.StepLength, r.Scale, r.SumoVersion, r.Outputs, r.Labels, r.Priority, r.TimeoutSeconds, r.CPURequest,
+		r.ConfigFile, r.Begin, r.End, r.StepLength, r.Scale, r.SumoVersion, r.Outputs, r.Tables, r.Labels, r.Priority, r.TimeoutSeconds, r.CPURequest,
 		r.MemoryGi, r.UnfinishedTrips, r.Strict, r.Controller,
 	})
 }

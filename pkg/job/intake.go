@@ -229,9 +229,7 @@ func (in *Intake) Settle(ctx context.Context, t tenant.Tenant, s scenario.Scenar
 		return r, err
 	}
 	o.ConfigFile, o.SumoVersion, o.Seed = config.Path, version, in.seed(config, o.Seed)
-	outputs := slices.Clone(o.Outputs)
-	slices.Sort(outputs)
-	o.Outputs = slices.Compact(outputs)
+	*o = o.WithTables()
 	if r.TimeoutSeconds == 0 {
 		r.TimeoutSeconds = seconds(in.DefaultTimeout)
 	}

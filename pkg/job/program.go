@@ -63,7 +63,7 @@ func toolFaults(tool simulation.Tool, o simulation.Options) (items []problem.Ite
 		is    bool
 	}{
 		{"begin", o.Begin != nil}, {"end", o.End != nil}, {"step_length", o.StepLength != nil}, {"scale", o.Scale != nil},
-		{"outputs", len(o.Outputs) > 0}, {"unfinished_trips", o.UnfinishedTrips}, {"strict", o.Strict},
+		{"outputs", len(o.Outputs) > 0}, {"tables", len(o.Tables) > 0}, {"unfinished_trips", o.UnfinishedTrips}, {"strict", o.Strict},
 	} {
 		if given.is {
 			refuse(given.field, "is a simulation's, and a tool runs in its place: give the tool's own options in tool.args")

@@ -46,6 +46,22 @@ type Options struct {
 	Tool       *Tool       `json:"tool,omitempty"`
 }
 
+// WithTables are the options of a run that also writes the outputs that its tables are made from.
+func (o Options) WithTables() Options {
+	outputs := slices.Clone(o.Outputs)
+	for _, t := range o.Tables {
+		if output := t.Output(); output != "" && !slices.Contains(DefaultOutputs(), output) {
+			outputs = append(outputs, output)
+		}
+	}
+	slices.Sort(outputs)
+	o.Outputs = slices.Compact(outputs)
+	tables := slices.Clone(o.Tables)
+	slices.Sort(tables)
+	o.Tables = slices.Compact(tables)
+	return o
+}
+
 // DefaultSeed is the seed of a run that names none. It is SUMO's own default, so that such a run gives what the same
 // scenario gives on a desk.
 const DefaultSeed = 23423

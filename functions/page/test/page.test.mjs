@@ -180,6 +180,13 @@ describe("an engineer", () => {
 			assert.match(zip.suggestedFilename(), /^corridor-.*\.zip$/);
 			assert.equal(readFileSync(await zip.path()).subarray(0, 2).toString(), "PK");
 
+			download = page.waitForEvent("download");
+			await page.getByRole("button", { name: "Download tripinfo as CSV" }).click();
+			assert.match(readFileSync(await (await download).path(), "utf8"), /^id,depart,/);
+			download = page.waitForEvent("download");
+			await page.getByRole("button", { name: "Download fcd as Parquet" }).click();
+			assert.equal(readFileSync(await (await download).path()).subarray(0, 4).toString(), "PAR1");
+
 			await page.getByRole("button", { name: "Run again" }).click();
 			await page.getByText("Submitted again.").waitFor();
 			await page.getByRole("button", { name: "Cancel" }).click();
@@ -932,7 +939,7 @@ describe("every view", () => {
 				await eventually("the plot", () => page.locator("img.plot").evaluate((i) => i.naturalWidth > 0));
 			},
 		},
-		results: { hash: () => `#/jobs/${ids[0]}/results`, ready: (page) => page.getByRole("link", { name: "fcd.xml.gz" }).waitFor() },
+		results: { hash: () => `#/jobs/${ids[0]}/results`, ready: (page) => page.getByRole("button", { name: "Download fcd as Parquet" }).waitFor() },
 		events: { hash: () => `#/jobs/${ids[0]}/events`, ready: (page) => page.getByRole("cell", { name: "Queued" }).waitFor() },
 		failed: { hash: () => `#/jobs/${ids[2]}`, ready: (page) => page.getByText("DeadlineExceeded.").waitFor() },
 		imported: { hash: () => `#/jobs/${old.id}`, ready: (page) => page.getByText(old.where, { exact: true }).waitFor() },

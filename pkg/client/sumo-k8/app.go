@@ -74,7 +74,7 @@ Wherever a job is asked for, except to cancel or remove it, @latest is the one t
 		}
 	}
 	add("jobs", a.submitCommand(), a.logsCommand(), a.listCommand(), a.getCommand(), a.resultsCommand(), a.compareCommand(),
-		a.plotCommand(), a.countsCommand(), a.retryCommand(), a.cancelCommand(), a.removeCommand(), a.webhooksCommand(), a.versionsCommand())
+		a.plotCommand(), a.tableCommand(), a.countsCommand(), a.retryCommand(), a.cancelCommand(), a.removeCommand(), a.webhooksCommand(), a.versionsCommand())
 	add("studies", a.studyCommand())
 	add("scenarios", a.validateCommand(), a.checkCommand(), a.scenariosCommand())
 	add("operators", a.tenantsCommand(), a.importCommand())

@@ -104,6 +104,7 @@ func (a *app) completeOptions(c *cobra.Command) {
 		outputs = append(outputs, cobra.Completion(o))
 	}
 	must(c.RegisterFlagCompletionFunc("outputs", cobra.FixedCompletions(outputs, cobra.ShellCompDirectiveNoFileComp)))
+	must(c.RegisterFlagCompletionFunc("tables", cobra.FixedCompletions(tableNames(), cobra.ShellCompDirectiveNoFileComp)))
 	priorities := []string{"low", "normal", "high"}
 	must(c.RegisterFlagCompletionFunc("priority", cobra.FixedCompletions(priorities, cobra.ShellCompDirectiveNoFileComp)))
 	noFiles(c, "begin", "end", "step-length", "scale", "label", "timeout", "cpu", "memory-gi")

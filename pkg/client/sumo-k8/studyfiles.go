@@ -15,7 +15,7 @@ import (
 )
 
 // tableFormats are those in which the service writes tables.
-var tableFormats = []string{"csv", "json"}
+var tableFormats = []string{"csv", "json", "parquet"}
 
 // standardOutput is the name of a file that is none.
 const standardOutput = "-"
@@ -28,14 +28,14 @@ func (a *app) studyTableCommand() *cobra.Command {
 ended without a result have rows without values, so that they are missed.`
 	c.Example = "  sumo-k8 study table $STUDY --metric mean_time_loss\n  sumo-k8 study table $STUDY --file runs.csv"
 	flags := c.Flags()
-	flags.StringVar(&format, "format", tableFormats[0], "csv or json; --output json means json too")
+	flags.StringVar(&format, "format", tableFormats[0], "csv, json or parquet; --output json means json too")
 	flags.StringVar(&file, "file", standardOutput, "file to write; - for standard output")
 	flags.StringSliceVar(&metrics, "metric", nil, "only these metrics (default: all that any run has)")
 	must(c.RegisterFlagCompletionFunc("format", cobra.FixedCompletions(tableFormats, cobra.ShellCompDirectiveNoFileComp)))
 	must(c.RegisterFlagCompletionFunc("metric", metricNames))
 	c.RunE = a.does(func(ctx context.Context, args []string) error {
 		if !slices.Contains(tableFormats, format) {
-			return usage("--format %q is neither csv nor json", format)
+			return usage("--format %q is none of csv, json and parquet", format)
 		}
 		if a.asJSON() {
 			format = "json"

@@ -23,6 +23,7 @@ type runFlags struct {
 	seed                          int64
 	begin, end, stepLength, scale float64
 	outputs                       []string
+	tables                        []string
 	timeout                       time.Duration
 	scenario, key                 string
 	follow                        bool
@@ -57,6 +58,7 @@ func (r *runFlags) addOptions(flags *pflag.FlagSet) {
 	flags.Float64Var(&r.stepLength, "step-length", 0, "seconds per step")
 	flags.Float64Var(&r.scale, "scale", 0, "multiply the demand by this")
 	flags.StringSliceVar(&r.outputs, "outputs", nil, "further output files: "+strings.Join(extraOutputs(), ", "))
+	flags.StringSliceVar(&r.tables, "tables", nil, "tables to make when the run has ended: "+strings.Join(tableNames(), ", "))
 	flags.StringToStringVar(&r.Labels, "label", nil, "labels to find the job by, as key=value")
 	flags.StringVar(&r.Priority, "priority", "", "low, normal or high")
 	flags.DurationVar(&r.timeout, "timeout", 0, "limit of the run's wall clock time, such as 90m")
@@ -108,6 +110,14 @@ func extraOutputs() []string {
 	return names
 }
 
+func tableNames() []string {
+	var names []string
+	for _, t := range simulation.Tables() {
+		names = append(names, string(t))
+	}
+	return names
+}
+
 // chosen is the run that the flags describe.
 func (r *runFlags) chosen() (client.Run, error) {
 	run := r.Run
@@ -126,6 +136,9 @@ func (r *runFlags) chosen() (client.Run, error) {
 	}
 	for _, output := range r.outputs {
 		run.Outputs = append(run.Outputs, simulation.Output(output))
+	}
+	for _, table := range r.tables {
+		run.Tables = append(run.Tables, simulation.Table(table))
 	}
 	switch { // values of zero or less would be omitted, and the service would use its default
 	case r.set("timeout") && r.timeout <= 0:

@@ -258,6 +258,9 @@ func (r Run) clearOutput() error {
 			return err
 		}
 		stale = slices.AppendSeq(stale, maps.Keys(simulation.ParseChecksums(sums)))
+		for _, t := range r.Options.Tables {
+			stale = append(stale, t.File())
+		}
 	}
 	collected := filepath.Join(r.Work, collectedFile)
 	list, err := os.ReadFile(collected)
@@ -438,6 +441,9 @@ func (r Run) sumUp(
 		if warning := r.writeEdgeColumns(name); warning != "" {
 			left.notes = append(left.notes, warning)
 		}
+	}
+	if reason == "" {
+		r.makeTables(left)
 	}
 	return summary, reason, message
 }

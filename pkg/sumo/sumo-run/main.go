@@ -207,6 +207,11 @@ func check(o simulation.Options) error {
 			return fmt.Errorf("unknown output %q", output)
 		}
 	}
+	for _, table := range o.Tables {
+		if !table.Valid() {
+			return fmt.Errorf("unknown table %q", table)
+		}
+	}
 	field, fault := "", ""
 	switch {
 	case o.Controller != nil && o.Tool != nil:

@@ -20,7 +20,7 @@ type Source struct {
 
 // The faults of sources.
 var (
-	ErrOther       = errors.New("the file is another output than the table is made from")
+	ErrOther       = errors.New("it is not the output in XML that the table is made from")
 	ErrManyColumns = fmt.Errorf("the output has more than %d different attributes", maxColumns)
 )
 
@@ -97,8 +97,11 @@ func follow(d definition, v visitor, s Source, most int64) (complete bool, err e
 		}
 	}
 	complete, err = outputs.Scan(in, &xml.Scanner{Element: k.element, End: k.end, Lenient: true}, most)
-	if k.failed != nil {
+	switch {
+	case k.failed != nil:
 		err = k.failed
+	case err == nil && !k.rooted:
+		err = ErrOther
 	}
 	if err != nil {
 		return false, fmt.Errorf("reading %s: %w", s.Name, err)

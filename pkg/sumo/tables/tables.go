@@ -20,7 +20,9 @@ import (
 type definition struct {
 	name simulation.Table
 	root string
-	time string // column
+	// another root makes the same table.
+	another string
+	time    string // column
 	// rows are the elements that make a row. kind and number are columns with the element's name, and its number within what carries it.
 	rows         []string
 	prefix       string // of their columns
@@ -70,7 +72,7 @@ var definitions = []definition{
 		name: simulation.TableLaneChange, root: "lanechanges", time: "time", rows: []string{"change"},
 	},
 	{name: simulation.TableStops, root: "stops", time: "started", rows: []string{"stopinfo"}},
-	{name: simulation.TableDetectors, root: "detector", time: "begin", rows: []string{"interval"}, files: true},
+	{name: simulation.TableDetectors, root: "detector", another: "e3Detector", time: "begin", rows: []string{"interval"}, files: true},
 }
 
 func definitionOf(name simulation.Table) (definition, bool) {
@@ -81,10 +83,14 @@ func definitionOf(name simulation.Table) (definition, bool) {
 	return definitions[i], true
 }
 
-// Root is the name of the root element of the output that a table is made from.
-func Root(name simulation.Table) string {
-	d, _ := definitionOf(name)
-	return d.root
+// From reports whether a table is made from an output whose root element has the given name.
+func From(name simulation.Table, root string) bool {
+	d, ok := definitionOf(name)
+	return ok && d.reads(root)
+}
+
+func (d definition) reads(root string) bool {
+	return root != "" && (root == d.root || root == d.another)
 }
 
 // Joined reports whether several files make one table.

@@ -25,6 +25,7 @@ type walk struct {
 	open     []around // the elements that carry rows, outermost first
 	in       string   // the element of the row; empty outside
 	failed   error    // at the end of an element
+	rooted   bool     // the root element has been seen
 }
 
 // value is one that rows have from what is around them.
@@ -57,9 +58,10 @@ func (k *walk) element(x xml.Element) error {
 		return k.failed
 	}
 	if x.Depth == 1 {
-		if string(x.Name) != k.root {
+		if !k.reads(string(x.Name)) {
 			return ErrOther
 		}
+		k.rooted = true
 		return nil
 	}
 	e, ok := k.elements[string(x.Name)]

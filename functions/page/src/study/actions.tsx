@@ -51,6 +51,9 @@ export function Actions({ study, standing, changed }: { study: Study; standing: 
 			<Action act={() => download(addressOf(id, "/table?format=csv"), `${file("table")}.csv`)}>
 				Table (CSV)
 			</Action>
+			<Action act={() => download(addressOf(id, "/table?format=parquet"), `${file("table")}.parquet`)}>
+				Table (Parquet)
+			</Action>
 			<Action act={() => download(addressOf(id, "/report.html"), `${file("report")}.html`)}>
 				Report (HTML)
 			</Action>

@@ -6,7 +6,7 @@ import { Drawn } from "../drawn";
 import { MapView } from "../map/view";
 import { useLoad } from "../load";
 import { Action, Card, Copy, Dialog, Elapsed, Faults, Loading, ProblemNotice, Progress, announce, StatePill, Tabs, Time, Title } from "../parts";
-import { bytes, duration, metricName, plural, quantity } from "../format";
+import { bytes, duration, metricName, plural, quantity, whole } from "../format";
 import { go, linkTo } from "../route";
 import { Counts } from "./counts";
 import { labelText } from "./labels";
@@ -45,7 +45,7 @@ export function JobPage({ id, tab }: { id: string; tab: string }) {
 			{shown === "problems" && (finished ? <Problems job={j} /> : <NotYet what="The list of problems" />)}
 			{shown === "events" && <Events job={j} />}
 			{shown === "summary" && (finished ? <Summary job={j} /> : <NotYet what="The summary" />)}
-			{shown === "results" && (j.imported ? <Elsewhere job={j} /> : finished ? <Results job={j} /> : <NotYet what="The list of files" />)}
+			{shown === "results" && (j.imported ? <Elsewhere job={j} /> : finished ? <Files job={j} /> : <NotYet what="The list of files" />)}
 			{shown === "plots" && (j.options.tool ? <Convergence job={j} /> : finished ? <Plots job={j} /> : <NotYet what="Plots" />)}
 			{shown === "map" && <MapView job={j} />}
 			{shown === "counts" && (finished ? <Counts job={j} /> : <NotYet what="The comparison with traffic counts" />)}
@@ -354,6 +354,15 @@ function Summary({ job }: { job: Job }) {
 	);
 }
 
+function Files({ job }: { job: Job }) {
+	return (
+		<>
+			<Results job={job} />
+			<Tables job={job} />
+		</>
+	);
+}
+
 function Results({ job }: { job: Job }) {
 	const results = useLoad(job.job_id, (signal) => get<"/jobs/{id}/results">(`/jobs/${job.job_id}/results`, signal));
 	if (results.problem) return <ProblemNotice problem={results.problem} retry={results.reload} />;
@@ -402,6 +411,60 @@ function Results({ job }: { job: Job }) {
 					Links work without a key until <Time at={files[0].expires_at} />; reload the page for new ones.
 				</p>
 			)}
+		</Card>
+	);
+}
+
+const tables: Record<string, string> = {
+	summary: "One row for each step",
+	tripinfo: "One row for each trip",
+	personinfo: "One row for each stage of a person's plan",
+	edgedata: "One row for each edge and interval",
+	fcd: "One row for each vehicle and step",
+	emission: "One row for each vehicle and step",
+	queue: "One row for each lane and step",
+	lanechange: "One row for each lane change",
+	stops: "One row for each stop",
+	detectors: "One row for each detector and interval",
+};
+
+/** The outputs as tables, which are made when they are first asked for. */
+function Tables({ job }: { job: Job }) {
+	const path = `/jobs/${job.job_id}/tables`;
+	const found = useLoad(job.job_id, (signal) => get<"/jobs/{id}/tables">(path, signal));
+	if (found.problem) return <ProblemNotice problem={found.problem} retry={found.reload} />;
+	if (!found.data) return <Loading what="tables" />;
+	if (found.data.tables.length === 0) return null;
+	const save = (name: string, format: string) => download(`${path}/${name}?format=${format}`, `${job.scenario_id}-${name}.${format}`);
+	return (
+		<Card title="Tables">
+			<table class="list stack">
+				<thead>
+					<tr>
+						<th>Table</th>
+						<th>Content</th>
+						<th class="right">Rows</th>
+						<th>Download</th>
+					</tr>
+				</thead>
+				<tbody>
+					{found.data.tables.map((t) => (
+						<tr key={t.name}>
+							<td class="name">{t.name}</td>
+							<td class="muted grow">{tables[t.name]}</td>
+							<td class="right figure">{t.rows === null ? "–" : whole(t.rows)}</td>
+							<td>
+								<Action kind="quiet" label={`Download ${t.name} as CSV`} act={() => save(t.name, "csv")}>
+									CSV
+								</Action>{" "}
+								<Action kind="quiet" label={`Download ${t.name} as Parquet`} act={() => save(t.name, "parquet")}>
+									Parquet
+								</Action>
+							</td>
+						</tr>
+					))}
+				</tbody>
+			</table>
 		</Card>
 	);
 }
@@ -466,6 +529,7 @@ const outputs: Record<string, string> = {
 
 /** Files of earlier releases have no roles; their names are the outputs'. */
 function whatIs({ name, roles }: { name: string; roles?: string[] }): string {
+	if (roles?.some((role) => role.startsWith("table-"))) return "A table that was made when the run ended";
 	const has = roles ?? [name.replace(/\.xml(\.gz)?$/, "")];
 	const what = kinds[name] ?? has.flatMap((role) => outputs[role] ?? []).join(". ");
 	return what || (name.includes("/") || /\.(xml|csv|parquet|txt)(\.gz)?$/.test(name) ? "Written by the scenario itself" : "");

@@ -1,0 +1,93 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"slices"
+
+	"github.com/spf13/cobra"
+
+	"github.com/sumo-k8/sumo-k8/pkg/client"
+	"github.com/sumo-k8/sumo-k8/pkg/simulation"
+)
+
+// tableForms are the formats of tables.
+var tableForms = []string{"csv", "parquet", "json"}
+
+func (a *app) tableCommand() *cobra.Command {
+	var file string
+	var from, to float64
+	q := client.TableQuery{}
+	c := &cobra.Command{
+		Use:   "table JOB [NAME]",
+		Short: "Write an output of a job as a table, or list its tables",
+		Long: `Writes an output of a finished job as a table for pandas, DuckDB, R or a spreadsheet. Columns have SUMO's names; Parquet also
+has their types and units. Without a name, lists the tables that the job's outputs make.`,
+		Example: `  sumo-k8 table @latest
+  sumo-k8 table @latest tripinfo --columns id,duration,timeLoss
+  sumo-k8 table @latest fcd --format parquet --from 3600 --to 7200 --file positions.parquet`,
+		Args: cobra.RangeArgs(1, 2),
+	}
+	jobs := a.jobIDs(1, nil)
+	c.ValidArgsFunction = func(c *cobra.Command, args []string, typed string) ([]cobra.Completion, cobra.ShellCompDirective) {
+		if len(args) == 1 {
+			return tableNames(), cobra.ShellCompDirectiveNoFileComp
+		}
+		return jobs(c, args, typed)
+	}
+	flags := c.Flags()
+	flags.StringVar(&q.Format, "format", tableForms[0], "csv, parquet or json; --output json means json too")
+	flags.StringSliceVar(&q.Columns, "columns", nil, "only these columns, in this order")
+	flags.Float64Var(&from, "from", 0, "only rows from this simulated time on, in seconds")
+	flags.Float64Var(&to, "to", 0, "only rows before this simulated time, in seconds")
+	flags.StringVar(&file, "file", standardOutput, "file to write; - for standard output")
+	must(c.RegisterFlagCompletionFunc("format", cobra.FixedCompletions(tableForms, cobra.ShellCompDirectiveNoFileComp)))
+	noFiles(c, "columns", "from", "to")
+	c.RunE = a.does(func(ctx context.Context, args []string) error {
+		if !slices.Contains(tableForms, q.Format) {
+			return usage("--format %q is none of csv, parquet and json", q.Format)
+		}
+		api, err := a.tenant()
+		if err != nil {
+			return err
+		}
+		id, err := a.jobID(ctx, api, args[0])
+		if err != nil {
+			return err
+		}
+		if len(args) == 1 {
+			return a.listTables(ctx, api, id)
+		}
+		if a.asJSON() {
+			q.Format = "json"
+		}
+		if flags.Changed("from") {
+			q.From = &from
+		}
+		if flags.Changed("to") {
+			q.To = &to
+		}
+		return a.write(file, func(w io.Writer) error { return api.Table(ctx, id, simulation.Table(args[1]), q, w) })
+	})
+	return c
+}
+
+func (a *app) listTables(ctx context.Context, api *client.Client, id string) error {
+	found, err := api.Tables(ctx, id)
+	if err != nil {
+		return err
+	}
+	a.print(found, func() {
+		rows := [][]string{{"TABLE", "ROWS", "COLUMNS"}}
+		for _, t := range found.Tables {
+			count, columns := "", ""
+			if t.Rows != nil {
+				count, columns = fmt.Sprint(*t.Rows), fmt.Sprint(len(t.Columns))
+			}
+			rows = append(rows, []string{string(t.Name), count, columns})
+		}
+		a.table(rows)
+	})
+	return nil
+}
