@@ -31,7 +31,9 @@ type Function struct {
 	// LinkSecret reads what signs links to ourselves, and PublicURL is what they begin with; if empty, the address of each request.
 	LinkSecret func(context.Context) ([]byte, error)
 	PublicURL  string
-	Now        func() time.Time
+	// Release is the version of this service.
+	Release string
+	Now     func() time.Time
 
 	secrets secrets
 }
@@ -99,6 +101,7 @@ func (f *Function) Register(api huma.API) {
 	f.registerList(api)
 	f.registerStudies(api)
 	f.registerResults(api)
+	f.registerManifest(api)
 	f.registerLinks(api)
 	f.registerScenarios(api)
 	f.registerWebhooks(api)

@@ -25,6 +25,7 @@ type Run struct {
 	Check          bool                   `json:"check,omitempty" doc:"Only lets SUMO load the scenario and examine all routes of the interval: nothing else is simulated and no results are kept. What SUMO says is in the job's problems. SUMO ends at the first route that is not connected. Finding the routes of trips takes time: a warning says if it was cut short. It does not see: roads that are closed for a time, speeds that are too high at a departure, routes behind a saved state or in included files that are cut off. It reports an id that is used twice even if the first vehicle would have left."`
 	Controller     *simulation.Controller `json:"controller,omitempty" doc:"A Python program of the scenario that steers SUMO while it simulates; in a form, a JSON object, before the zip. The operator must have enabled it (CONTROLLERS) and allowed it for the tenant. The program may write, and make, files of the scenario: those that are new or changed when it ends are results."`
 	Tool           *simulation.Tool       `json:"tool,omitempty" doc:"One of SUMO's own tools, which runs in place of a simulation; in a form, a JSON object, before the zip. It is enabled and allowed as controller is, and excludes it."`
+	Cache          job.Cache              `json:"cache,omitempty" enum:"use,refresh,off" doc:"off, the default: the job runs, and no other job takes its results. use: if the tenant has run the same scenario with the same options, seed and build of SUMO, and the results are still there, the job has SUCCEEDED at once with them (cached_from); otherwise it runs. refresh: it runs, and later jobs take its results. Never taken from the cache: checks, tools with keep_as, jobs with a task_token that is answered."`
 	Labels         map[string]string      `json:"labels,omitempty" doc:"Up to 20 key-value pairs of your own, to find the job by."`
 	Priority       string                 `json:"priority,omitempty" enum:"low,normal,high" default:"normal"`
 	TimeoutSeconds int                    `json:"timeout_seconds,omitempty" minimum:"1" doc:"Wall-clock seconds that the run may take."`
@@ -47,7 +48,7 @@ func (r Run) request() (job.Request, error) {
 	}
 	return job.Request{
 		Name: r.ScenarioID, CPURequest: r.CPURequest, MemoryGi: r.MemoryGi, Priority: priority, TimeoutSeconds: r.TimeoutSeconds,
-		Labels: r.Labels, TaskToken: r.TaskToken, WebhookURL: r.WebhookURL, Options: simulation.Options{
+		Cache: r.Cache, Labels: r.Labels, TaskToken: r.TaskToken, WebhookURL: r.WebhookURL, Options: simulation.Options{
 			ConfigFile: r.ConfigFile, Seed: r.Seed, Begin: r.Begin, End: r.End, StepLength: r.StepLength, Scale: r.Scale,
 			SumoVersion: r.SumoVersion, Outputs: r.Outputs, Tables: r.Tables, UnfinishedTrips: r.Unfinished, Strict: r.Strict, Check: r.Check,
 			Controller: controller, Tool: r.Tool,

@@ -85,6 +85,7 @@ var refusedFields = map[string]string{
 	"progress_simulation_id": "belongs to progress_webhook_url, which a study does not have",
 	"progress_start_sec":     "belongs to progress_webhook_url, which a study does not have",
 	"progress_end_sec":       "belongs to progress_webhook_url, which a study does not have",
+	"cache":                  "is the study's: name it beside run",
 	"premium_sim":            "is written as priority here: high",
 	"tool":                   "leaves files and no metrics: run it as a job, keep its result with keep_as, and study that",
 	"check":                  "is for single jobs: a run that only checks its scenario has no metrics",

@@ -59,13 +59,15 @@ type Remover interface {
 // removeBatch bounds the keys that RemoveAll holds in memory at a time.
 const removeBatch = 10_000
 
-// RemoveAll deletes every object under prefix. It lists them rather than trusting a record: a run that was lost may have
+// RemoveAll deletes every object under prefix, except those under the prefixes that are kept. It lists them rather than trusting a record: a run that was lost may have
 // left others. Repeating it is no error.
-func RemoveAll(ctx context.Context, store Remover, prefix string) error {
+func RemoveAll(ctx context.Context, store Remover, prefix string, kept ...string) error {
 	for {
 		var keys []string
 		if err := store.List(ctx, prefix, func(o Object) bool {
-			keys = append(keys, o.Key)
+			if !slices.ContainsFunc(kept, func(k string) bool { return strings.HasPrefix(o.Key, k) }) {
+				keys = append(keys, o.Key)
+			}
 			return len(keys) < removeBatch
 		}); err != nil {
 			return err
@@ -224,17 +226,22 @@ func ViewOf(results, name string) string {
 	return ViewPrefix + strings.TrimPrefix(results, ResultPrefix) + name
 }
 
-// RemoveResults deletes the results under a prefix and their views. Views go last: one that is made meanwhile finds no results.
-func RemoveResults(ctx context.Context, store Remover, results string) error {
+// RemoveResults deletes the results under a prefix and their views, except those under the prefixes that are kept. Views go last: one that is
+// made meanwhile finds no results.
+func RemoveResults(ctx context.Context, store Remover, results string, kept ...string) error {
 	// A shorter prefix is that of many jobs, or of everything.
 	if !strings.HasPrefix(results, ResultPrefix) || !strings.HasSuffix(results, "/") || strings.Contains(results, "//") ||
 		strings.Count(results, "/") < strings.Count(ResultsOf("namespace", "job"), "/") {
 		return fmt.Errorf("%q is not what the keys of a job's results begin with", results)
 	}
-	if err := RemoveAll(ctx, store, results); err != nil {
+	if err := RemoveAll(ctx, store, results, kept...); err != nil {
 		return err
 	}
-	return RemoveAll(ctx, store, ViewOf(results, ""))
+	views := make([]string, len(kept))
+	for i, k := range kept {
+		views[i] = ViewOf(k, "")
+	}
+	return RemoveAll(ctx, store, ViewOf(results, ""), views...)
 }
 
 // contentTypes are the media types of result files by the ends of their names, and otherType that of all others.

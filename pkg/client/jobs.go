@@ -47,6 +47,8 @@ type Job struct {
 	Warnings    []string                `json:"warnings"`
 	Problems    []problem.Item          `json:"problems"` // what SUMO says, of a check
 	Options     simulation.Options      `json:"options"`
+	// CachedFrom is the job whose results were taken from the cache; empty if this one ran.
+	CachedFrom string `json:"cached_from"`
 	// KeptScenario is the id of the scenario that the result of a tool has become; empty for none.
 	KeptScenario string `json:"kept_scenario"`
 	// StudyID is the study that the job is a run of, of the point with this number and setting; empty and nil for other jobs.
@@ -90,6 +92,8 @@ type Run struct {
 	// UnfinishedTrips counts the trips of vehicles that are on the road at the end. Strict refuses what SUMO would drop or ignore. Check
 	// only lets SUMO load the scenario.
 	UnfinishedTrips, Strict, Check bool
+	// Cache is whether an earlier run that is the same may answer it; off unless set. That of a study stands in its Plan.
+	Cache job.Cache
 	// WebhookURL is called when the run starts and ends.
 	WebhookURL string
 	// Controller steers the run, or Tool takes its place; at most one of them is set.
@@ -139,6 +143,7 @@ func (r Run) fields() (url.Values, error) {
 	text("priority", r.Priority)
 	whole("timeout_seconds", r.TimeoutSeconds)
 	text("webhook_url", r.WebhookURL)
+	text("cache", string(r.Cache))
 	whole("cpu_request", r.CPURequest)
 	whole("memory_gi", r.MemoryGi)
 	for name, object := range map[string]struct {

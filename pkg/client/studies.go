@@ -91,6 +91,7 @@ type StudyRuns struct {
 	Failed    int `json:"failed"`
 	Cancelled int `json:"cancelled"`
 	Active    int `json:"active"`
+	Cached    int `json:"cached"` // of the succeeded; of a study that was just planned, of the runs to come
 }
 
 // StudyPoint is a variant with one value of each axis.

@@ -353,7 +353,8 @@ func (c Config) Offer(installed []release.Installation) simulation.Offer {
 		if len(c.SumoVersions) > 0 && !slices.Contains(c.SumoVersions, version) {
 			return
 		}
-		v := simulation.Version{Name: version, Ready: ready, Programs: ready && c.runsPrograms(version)}
+		v := simulation.Version{Name: version, Ready: ready, Programs: ready && c.runsPrograms(version),
+			Image: c.SumoImages[version], ProgramImage: c.ControllerImages[version]}
 		if r, ok := release.Find(version); ok {
 			v.Build, v.Supported, v.Architectures = r.Full, true, slices.Sorted(maps.Keys(r.Wheels))
 		}

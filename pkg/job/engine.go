@@ -48,6 +48,7 @@ type Observation struct {
 	Confinement *simulation.Confinement
 	Warnings    []string       // set with a terminal state
 	Problems    []problem.Item // set with a terminal state
+	Image       string         // see simulation.Outcome; set with a terminal state
 	// Roles are the names of the results that are outputs of the run; set with a terminal state, nil if the run does not say.
 	Roles map[simulation.Output]string
 }
@@ -55,6 +56,7 @@ type Observation struct {
 // End records in o how the run ended. Times and results (see Stored) are for the engine to add.
 func (o *Observation) End(outcome simulation.Outcome) {
 	o.Reason, o.Message, o.Summary, o.Confinement = outcome.Reason, outcome.Message, outcome.Summary, outcome.Confinement
+	o.Image = outcome.Image
 	o.Warnings, o.Problems, o.Roles = simulation.Warned(outcome.Warnings), outcome.Problems, outcome.Files
 	switch outcome.Reason {
 	case "":

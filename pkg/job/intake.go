@@ -26,7 +26,8 @@ type Request struct {
 	MemoryGi        int
 	Priority        Priority
 	Options         simulation.Options
-	TimeoutSeconds  int // 0 for the service's default
+	TimeoutSeconds  int   // 0 for the service's default
+	Cache           Cache // empty for NoCache
 	Labels          map[string]string
 	TaskToken       string
 	ProgressWebhook *ProgressWebhook
@@ -38,10 +39,14 @@ type Request struct {
 
 // request is what j was made from, as far as a retry repeats it.
 func (j Job) request() Request {
-	return Request{
+	r := Request{
 		Name: j.Name, CPURequest: j.CPURequest, MemoryGi: j.MemoryGi, Priority: j.Priority, Options: j.Options,
-		TimeoutSeconds: j.TimeoutSeconds, Labels: j.Labels, ProgressWebhook: j.ProgressWebhook,
+		TimeoutSeconds: j.TimeoutSeconds, Labels: j.Labels, ProgressWebhook: j.ProgressWebhook, Cache: NoCache,
 	}
+	if j.Work != "" {
+		r.Cache = RefreshCache // who asks again wants it to run
+	}
+	return r
 }
 
 // Intake makes jobs from requests: it checks them, queues them, and starts at once what has room.
@@ -294,6 +299,10 @@ func (in *Intake) newJob(ctx context.Context, t tenant.Tenant, s scenario.Scenar
 		TimeoutSeconds: r.TimeoutSeconds, Labels: r.Labels, TaskToken: r.TaskToken, ProgressWebhook: r.ProgressWebhook,
 		AnswersTask: r.TaskToken != "" && in.Callbacks.Tasks,
 		Warnings:    r.Warnings,
+	}
+	if r.Cache == UseCache || r.Cache == RefreshCache {
+		j.Work = WorkWithSeed(in.Work(s.Digest, r.Options, false), r.Options.Seed)
+		j.UseCache = r.Cache == UseCache && !j.AnswersTask // whose answer names the job's own place in the store
 	}
 	if r.WebhookURL != "" {
 		j.Webhook = &Webhook{ID: in.NewID(), URL: r.WebhookURL, Secret: in.NewSecret()}

@@ -117,6 +117,14 @@ type Job struct {
 	Problems []problem.Item
 	// Confinement is what held SUMO, known once the job has finished; nil when SUMO never started or nothing reported it.
 	Confinement *simulation.Confinement
+	// Image is the container image in which SUMO ran, as the operator names it, known once the job has finished; empty outside containers.
+	Image string
+	// Work is the key of what the job computes, which the cache has its results by; empty if it takes no part in the cache. UseCache is set
+	// for a new job that may have the results of an earlier one.
+	Work     string
+	UseCache bool
+	// CachedFrom is the job whose results these are, if they were taken from the cache. It may have been deleted since.
+	CachedFrom string
 	// KeptScenario is the digest of the stored scenario that the result of a tool has become, if it was to be kept. That may have been
 	// deleted since.
 	KeptScenario string
@@ -180,6 +188,9 @@ type ResultFile struct {
 	Offset int64 `json:"offset,omitempty"`
 	// SHA256 is the file's checksum, in hexadecimal; empty when it is not known.
 	SHA256 string `json:"sha256,omitempty"`
+	// ContentSHA256 is that of what equal runs have in common: see simulation.ContentSum. It is empty for files that have none, and where an
+	// earlier release stored the file.
+	ContentSHA256 string `json:"content_sha256,omitempty"`
 	// Roles are the outputs that the file has, whatever its name: several where the scenario writes them into one file. It is empty for
 	// other files, and nil if the job finished before files had roles.
 	Roles []simulation.Output `json:"roles,omitzero" nullable:"false"`

@@ -11,6 +11,8 @@ import (
 type PurgeStore interface {
 	// Job returns one of the tenant's jobs, or problem.NotFound.
 	Job(ctx context.Context, tenantID, id string) (Job, error)
+	// ReleaseResults gives up the results of a finished job, and says which objects no other job has: see Released. It may be repeated.
+	ReleaseResults(ctx context.Context, tenantID, id string) (Released, error)
 	// DeleteJob forgets a finished job with its events. One that has not finished is problem.Conflict.
 	DeleteJob(ctx context.Context, tenantID, id string) error
 }
@@ -30,8 +32,14 @@ func Purge(ctx context.Context, jobs PurgeStore, objects artifact.Remover, tenan
 		return Job{}, problem.New(problem.Conflict, "Job %s is %s. Cancel it first, and purge it once it has finished.", id, j.State)
 	}
 	if j.Imported == nil { // what the predecessor stored is not ours to remove
-		if err := artifact.RemoveResults(ctx, objects, j.ResultsKey); err != nil {
+		released, err := jobs.ReleaseResults(ctx, tenantID, j.ID)
+		if err != nil {
 			return Job{}, err
+		}
+		for _, results := range released.Remove {
+			if err := artifact.RemoveResults(ctx, objects, results); err != nil {
+				return Job{}, err
+			}
 		}
 	}
 	if err := jobs.DeleteJob(ctx, tenantID, j.ID); err != nil {

@@ -28,6 +28,10 @@ func (k *kept) Job(context.Context, string, string) (job.Job, error) {
 	return *k.job, nil
 }
 
+func (k *kept) ReleaseResults(context.Context, string, string) (job.Released, error) {
+	return job.Released{Remove: []string{k.job.ResultsKey}}, nil
+}
+
 func (k *kept) DeleteJob(context.Context, string, string) error {
 	k.job = nil
 	return nil

@@ -37,6 +37,7 @@ type Update struct {
 	Confinement *simulation.Confinement
 	Warnings    []string // added to those of the submission
 	Problems    []problem.Item
+	Image       string
 	// KeptScenario is the digest of the scenario that a tool's result has become.
 	KeptScenario string
 }

@@ -287,7 +287,20 @@ func (d *duty) sendFile(r *run, f file) ([]job.ResultFile, error) {
 	if err != nil {
 		return nil, err
 	}
-	return []job.ResultFile{{Name: f.name, Size: size, SHA256: hex.EncodeToString(sum.Sum(nil))}}, nil
+	content, err := contentSum(opened, f.name, size)
+	if err != nil {
+		return nil, err
+	}
+	return []job.ResultFile{{Name: f.name, Size: size, SHA256: hex.EncodeToString(sum.Sum(nil)), ContentSHA256: content}}, nil
+}
+
+// contentSum reads a file again, which is in memory unless it is large; empty if it has no such sum.
+func contentSum(f *os.File, name string, size int64) (string, error) {
+	if _, err := f.Seek(0, io.SeekStart); err != nil {
+		return "", err
+	}
+	sum, _, err := simulation.ContentSum(name, f, size)
+	return sum, err
 }
 
 // sendPack stores files together. Their sizes are what was read, whatever they were when they were listed. A file that cannot be opened is
@@ -329,11 +342,17 @@ func (d *duty) writePack(w io.Writer, r *run, files []file, modified time.Time) 
 		if err == nil {
 			size, err = io.Copy(io.MultiWriter(entry, sum), opened)
 		}
+		var content string
+		if err == nil {
+			content, err = contentSum(opened, f.name, size)
+		}
 		opened.Close()
 		if err != nil {
 			return nil, nil, fmt.Errorf("packing %s: %w", f.name, err)
 		}
-		sent = append(sent, job.ResultFile{Name: f.name, Size: size, Offset: offset, SHA256: hex.EncodeToString(sum.Sum(nil))})
+		sent = append(sent, job.ResultFile{
+			Name: f.name, Size: size, Offset: offset, SHA256: hex.EncodeToString(sum.Sum(nil)), ContentSHA256: content,
+		})
 	}
 	return sent, left, pack.Close()
 }

@@ -162,7 +162,7 @@ func updateFrom(o job.Observation) job.Update {
 	u := job.Update{
 		ID: o.JobID, State: o.State, Reason: o.Reason, Message: o.Message, Progress: o.Progress,
 		StartedAt: o.StartedAt, FinishedAt: o.FinishedAt, Summary: o.Summary, Results: o.Results,
-		Confinement: o.Confinement, Warnings: o.Warnings, Problems: o.Problems,
+		Confinement: o.Confinement, Warnings: o.Warnings, Problems: o.Problems, Image: o.Image,
 	}
 	if o.Summary != nil {
 		u.SumoVersion = o.Summary.SumoVersion

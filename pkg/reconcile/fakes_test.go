@@ -72,6 +72,7 @@ func (r *record) Apply(_ context.Context, updates []job.Update) ([]string, error
 		j.State, j.Reason, j.Progress, j.Results, j.Summary = u.State, u.Reason, max(j.Progress, u.Progress), u.Results, u.Summary
 		j.KeptScenario, j.Warnings = u.KeptScenario, append(j.Warnings, u.Warnings...)
 		j.Message, j.SumoVersion, j.Confinement = cmp.Or(u.Message, j.Message), u.SumoVersion, u.Confinement
+		j.Image = u.Image
 		j.StartedAt, j.FinishedAt = cmp.Or(u.StartedAt, j.StartedAt), u.FinishedAt
 		r.jobs[u.ID] = j
 	}
@@ -158,16 +159,25 @@ func (r *record) ActiveChunks(_ context.Context, ids []string) (map[string]bool,
 	return active, nil
 }
 
-func (r *record) KnownJobs(_ context.Context, ids []string) (map[string]job.State, error) {
+func (r *record) KnownJobs(_ context.Context, ids []string) (map[string]bool, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	known := map[string]job.State{}
+	known := map[string]bool{}
 	for _, id := range ids {
-		if j, ok := r.jobs[id]; ok {
-			known[id] = j.State
-		}
+		_, known[id] = r.jobs[id]
 	}
 	return known, nil
+}
+
+// Nothing of this record was taken from a cache.
+func (r *record) ReleaseResults(_ context.Context, _, id string) (job.Released, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return job.Released{Remove: []string{r.jobs[id].ResultsKey}}, nil
+}
+
+func (r *record) ReleaseStudyResults(context.Context, string, string, time.Time) (job.Released, error) {
+	return job.Released{}, nil
 }
 
 func (r *record) ExpiredResults(_ context.Context, before time.Time, _ int) ([]job.Job, error) {

@@ -1,6 +1,7 @@
 package reconcile
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -13,6 +14,7 @@ import (
 	"github.com/sumo-k8/sumo-k8/pkg/artifact"
 	"github.com/sumo-k8/sumo-k8/pkg/idempotency"
 	"github.com/sumo-k8/sumo-k8/pkg/scenario"
+	"github.com/sumo-k8/sumo-k8/pkg/study"
 )
 
 const (
@@ -73,7 +75,11 @@ func (r *Reconciler) pruneResults(ctx context.Context, now time.Time, rep *Repor
 	var removed []string
 	var errs []error
 	for _, j := range jobs {
-		if err := artifact.RemoveResults(ctx, r.Objects, j.ResultsKey); err != nil {
+		released, err := r.Jobs.ReleaseResults(ctx, j.TenantID, j.ID)
+		for _, results := range released.Remove {
+			err = cmp.Or(err, artifact.RemoveResults(ctx, r.Objects, results))
+		}
+		if err != nil {
 			errs = append(errs, fmt.Errorf("removing expired results of job %s: %w", j.ID, err))
 			continue
 		}
@@ -100,7 +106,11 @@ func (r *Reconciler) pruneResultsOfStudies(ctx context.Context, now time.Time, r
 	}
 	var errs []error
 	for _, s := range studies {
-		if err := artifact.RemoveResults(ctx, r.Objects, artifact.StudyResults(s.Namespace, s.ID)); err != nil {
+		released, err := r.Jobs.ReleaseStudyResults(ctx, s.TenantID, s.ID, before)
+		if err == nil {
+			err = study.RemoveResults(ctx, r.Objects, s, released)
+		}
+		if err != nil {
 			errs = append(errs, fmt.Errorf("removing expired results of study %s: %w", s.ID, err))
 			continue
 		}
@@ -244,7 +254,7 @@ func (r *Reconciler) ofKnownJobs(ctx context.Context, keys []string) (map[string
 	known := make(map[string]bool, len(keys))
 	for _, key := range keys {
 		ids := jobIDs(key)
-		known[key] = len(ids) == 0 || slices.ContainsFunc(ids, func(id string) bool { _, exists := jobs[id]; return exists })
+		known[key] = len(ids) == 0 || slices.ContainsFunc(ids, func(id string) bool { return jobs[id] })
 	}
 	return known, nil
 }

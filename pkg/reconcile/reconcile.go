@@ -69,8 +69,11 @@ type Jobs interface {
 	StepStudies(ctx context.Context) (changed int, err error)
 	// ActiveChunks returns those of ids that are chunks with jobs that are QUEUED, PENDING or RUNNING.
 	ActiveChunks(ctx context.Context, ids []string) (map[string]bool, error)
-	// KnownJobs returns those of ids that exist.
-	KnownJobs(ctx context.Context, ids []string) (map[string]job.State, error)
+	// KnownJobs returns those of ids that exist, or whose results another job has taken from the cache.
+	KnownJobs(ctx context.Context, ids []string) (map[string]bool, error)
+	// ReleaseResults and ReleaseStudyResults are those of job.PurgeStore and study.PurgeStore.
+	ReleaseResults(ctx context.Context, tenantID, id string) (job.Released, error)
+	ReleaseStudyResults(ctx context.Context, tenantID, id string, before time.Time) (job.Released, error)
 	// ExpiredResults returns finished jobs whose results are older than before and not yet pruned.
 	ExpiredResults(ctx context.Context, before time.Time, limit int) ([]job.Job, error)
 	// MarkResultsPruned records that the results of these jobs are removed.

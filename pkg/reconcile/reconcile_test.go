@@ -85,11 +85,12 @@ func TestOnePass(t *testing.T) {
 			job:  &job.Job{State: job.Running, Attempt: 1, StartedAt: &started},
 			run: &job.Observation{
 				State: job.Succeeded, Progress: 1, StartedAt: &started, FinishedAt: &noon, Summary: summary, Results: results,
-				Confinement: held,
+				Confinement: held, Image: "registry/sumo:1.15",
 			},
 			want: job.Job{
 				State: job.Succeeded, Attempt: 1, Progress: 1, StartedAt: &started, FinishedAt: &noon,
 				Summary: summary, SumoVersion: "1.15.0", Results: results, Confinement: held,
+				Image: "registry/sumo:1.15",
 			},
 			wantCalls:  []string{"forget j"},
 			wantReport: reconcile.Report{Active: 1, Changed: 1, Forgotten: 1},

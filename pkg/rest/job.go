@@ -43,6 +43,8 @@ type Job struct {
 	Warnings []string       `json:"warnings" doc:"What to know about the scenario and the run: what SUMO drops or ignores, what was replaced, changed defaults."`
 	Problems []problem.Item `json:"problems" doc:"What SUMO says about the scenario, if the job only checks it (options.check)."`
 
+	CachedFrom *string `json:"cached_from" format:"uuid" doc:"The job whose results these are, if they were taken from the cache; otherwise null. It may have been deleted since."`
+
 	KeptScenario string `json:"kept_scenario,omitempty" doc:"Id of the stored scenario that the tool's result has become (options.tool.keep_as), if it was accepted; otherwise a warning says why not. It may have been deleted since."`
 
 	Options simulation.Options `json:"options" doc:"What was chosen for the run. Anything absent is left to the scenario."`
@@ -87,6 +89,9 @@ func JobOf(j job.Job, url func(key string) string) Job {
 		Warnings:    orEmpty(j.Warnings), Problems: orEmpty(j.Problems),
 		KeptScenario: j.KeptScenario,
 		Options:      j.Options, Labels: labelsOf(j.Labels), Imported: j.Imported != nil,
+	}
+	if j.CachedFrom != "" {
+		out.CachedFrom = &j.CachedFrom
 	}
 	if run := j.Study; run != nil {
 		out.StudyID, out.Point, out.Replication, out.Superseded = &run.ID, &run.Point, &run.Replication, run.Superseded

@@ -75,11 +75,12 @@ type PointRuns struct {
 	Failed    int `json:"failed"`
 	Cancelled int `json:"cancelled"`
 	Active    int `json:"active" doc:"Starting or running."`
+	Cached    int `json:"cached" doc:"How many of the succeeded runs have results that were taken from the cache; in the answer to a submission or a dry run, how many will. Lists of studies say 0."`
 }
 
 // PointRunsOf puts c on the wire.
 func PointRunsOf(c study.Counts) PointRuns {
-	return PointRuns{Done: c.Done(), Succeeded: c.Succeeded, Failed: c.Failed, Cancelled: c.Cancelled, Active: c.Active}
+	return PointRuns{Done: c.Done(), Succeeded: c.Succeeded, Failed: c.Failed, Cancelled: c.Cancelled, Active: c.Active, Cached: c.Cached}
 }
 
 // Setting is the value of each axis, by the axis.

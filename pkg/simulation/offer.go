@@ -10,6 +10,8 @@ import (
 type Version struct {
 	Name  string // as jobs name it: "1.28"
 	Build string // as SUMO names itself, "1.28.0"; empty where it is not known before a run
+	// Image is the container image that runs it, and ProgramImage the one for programs; empty outside containers.
+	Image, ProgramImage string
 	// Ready is true where runs can start with it. A version that is offered may still have to be installed.
 	Ready bool
 	// Supported is true of the versions that this release is tested with. An operator may offer others.

@@ -207,6 +207,8 @@ type Outcome struct {
 	Summary *Summary `json:"summary,omitempty"`
 	// Confinement is what held SUMO; nil when SUMO was never started.
 	Confinement *Confinement `json:"confinement,omitempty"`
+	// Image is the container image in which it ran, as the operator names it, with its digest if the name has one; empty outside containers.
+	Image string `json:"image,omitempty"`
 	// Files are the names, in the output folder, of the outputs that views read: the scenario's own names where it asks for such an
 	// output, else ours. It is nil only in an outcome that an earlier release wrote, when all names were ours.
 	Files map[Output]string `json:"files,omitzero"`

@@ -10,9 +10,11 @@ import (
 	"regexp"
 	"slices"
 	"strconv"
+	"time"
 
 	"github.com/sumo-k8/sumo-k8/pkg/artifact"
 	"github.com/sumo-k8/sumo-k8/pkg/idempotency"
+	"github.com/sumo-k8/sumo-k8/pkg/job"
 	"github.com/sumo-k8/sumo-k8/pkg/problem"
 	"github.com/sumo-k8/sumo-k8/pkg/tenant"
 )
@@ -202,6 +204,9 @@ type PurgeStore interface {
 	// PurgeStudy marks a finished study, so that it neither goes on again nor shows results, and returns what it was. One that has not
 	// finished is problem.Conflict. Repeating it is no error.
 	PurgeStudy(ctx context.Context, tenantID, id string) (Study, error)
+	// ReleaseStudyResults gives up the results of the study's runs that finished before the given time, of all if it is zero: what lies below
+	// artifact.StudyResults may be removed but for Keep, and Remove beside it. It may be repeated.
+	ReleaseStudyResults(ctx context.Context, tenantID, id string, before time.Time) (job.Released, error)
 	// DeleteStudyRuns forgets up to limit runs of a finished study with their events, and returns how many they were.
 	DeleteStudyRuns(ctx context.Context, tenantID, id string, limit int) (int, error)
 	// DeleteStudy forgets a finished study. One that has not finished is problem.Conflict.
@@ -218,7 +223,11 @@ func Purge(ctx context.Context, studies PurgeStore, objects artifact.Remover, te
 	if err != nil {
 		return Study{}, err
 	}
-	if err := artifact.RemoveResults(ctx, objects, artifact.StudyResults(s.Namespace, s.ID)); err != nil {
+	released, err := studies.ReleaseStudyResults(ctx, tenantID, id, time.Time{})
+	if err != nil {
+		return Study{}, err
+	}
+	if err := RemoveResults(ctx, objects, s, released); err != nil {
 		return Study{}, err
 	}
 	for n := purgeBatch; n == purgeBatch; {
@@ -227,4 +236,16 @@ func Purge(ctx context.Context, studies PurgeStore, objects artifact.Remover, te
 		}
 	}
 	return s, studies.DeleteStudy(ctx, tenantID, id)
+}
+
+// RemoveResults removes what a study has released.
+func RemoveResults(ctx context.Context, objects artifact.Remover, s Study, released job.Released) error {
+	err := artifact.RemoveResults(ctx, objects, artifact.StudyResults(s.Namespace, s.ID), released.Keep...)
+	for _, results := range released.Remove {
+		if err != nil {
+			return err
+		}
+		err = artifact.RemoveResults(ctx, objects, results)
+	}
+	return err
 }

@@ -8,14 +8,14 @@ type Forecast struct {
 	Seconds     float64 // from now to the end of the last one
 }
 
-// Planned forecasts all runs of a study; nil while it is not known what a run of one of the points uses.
+// Planned forecasts all runs of a study but those that are taken from the cache; nil while it is not known what a run of one of the points uses.
 func Planned(s Study, points []Point, limits tenant.Limits) *Forecast {
-	return forecast(s, points, limits, func(p Point) int { return len(s.Seeds) })
+	return forecast(s, points, limits, func(p Point) int { return len(s.Seeds) - p.Counts.Cached })
 }
 
 // Remaining forecasts the runs that have not ended.
 func Remaining(s Study, points []Point, limits tenant.Limits) *Forecast {
-	return forecast(s, points, limits, func(p Point) int { return max(0, len(s.Seeds)-p.Counts.Done()) })
+	return forecast(s, points, limits, func(p Point) int { return max(0, len(s.Seeds)-max(p.Counts.Done(), p.Counts.Cached)) })
 }
 
 // forecast assumes that the tenant's limits are free for the study, and that every core is busy until the last runs.

@@ -62,6 +62,8 @@ type IntakeStore interface {
 	RetryStudy(
 		ctx context.Context, tenantID, id string, idem *idempotency.Request, limits job.Admission,
 	) (s Study, again int, err error)
+	// KnownWork returns those of works (job.WorkWithSeed) of which the tenant's cache has results.
+	KnownWork(ctx context.Context, tenantID string, works []string) (map[string]bool, error)
 	// CoreSeconds are what runs of the tenant's scenarios have used on average, by digest; none for scenarios without runs.
 	CoreSeconds(ctx context.Context, tenantID string, digests []string) (map[string]float64, error)
 }
@@ -101,7 +103,35 @@ func (in *Intake) Plan(ctx context.Context, t tenant.Tenant, r Request) (Study, 
 	for i := range points {
 		points[i].Counts.Runs = len(seeds)
 	}
-	return s, points, nil
+	return s, points, in.countCached(ctx, s, points)
+}
+
+// countCached counts the runs of a new study whose results can be taken from the cache.
+func (in *Intake) countCached(ctx context.Context, s Study, points []Point) error {
+	if s.Plan.Cache != "" && s.Plan.Cache != job.UseCache {
+		return nil
+	}
+	works := make([]string, 0, len(points)*len(s.Seeds))
+	each := func(do func(p *Point, work string)) {
+		for i := range points {
+			for _, seed := range s.Seeds {
+				if work := job.WorkWithSeed(points[i].Work, &seed); work != "" {
+					do(&points[i], work)
+				}
+			}
+		}
+	}
+	each(func(_ *Point, work string) { works = append(works, work) })
+	known, err := in.Studies.KnownWork(ctx, s.TenantID, works)
+	if err != nil {
+		return err
+	}
+	each(func(p *Point, work string) {
+		if known[work] {
+			p.Counts.Cached++
+		}
+	})
+	return nil
 }
 
 func checkParallel(f *faults, most int) {
@@ -350,6 +380,9 @@ func (w *settler) point(ctx context.Context, at place) (Point, error) {
 	point.CPURequest, point.MemoryGi, point.TimeoutSeconds = r.CPURequest, r.MemoryGi, r.TimeoutSeconds
 	point.Options, point.Warnings = r.Options, r.Warnings
 	point.Options.Metrics = w.plan.byClass()
+	if w.plan.Cache != job.NoCache {
+		point.Work = w.jobs.Work(s.Digest, point.Options, true)
+	}
 	return point, err
 }
 

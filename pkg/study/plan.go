@@ -1,6 +1,10 @@
 package study
 
-import "encoding/json"
+import (
+	"encoding/json"
+
+	"github.com/sumo-k8/sumo-k8/pkg/job"
+)
 
 // Plan is what a study was asked for. Its JSON is that of the request.
 type Plan struct {
@@ -11,6 +15,7 @@ type Plan struct {
 	Replications Replications    `json:"replications" doc:"The seeds of each point, the same ones at all points."`
 	Metrics      []string        `json:"metrics,omitempty" maxItems:"100" doc:"Those that the study is about, by their names in the summary of a job; all of them if left out. Those of trips also by class of vehicle: mean_time_loss@vClass=bus, mean_travel_time@vType=truck."`
 	OnFailure    *OnFailure      `json:"on_failure,omitempty" doc:"By default a study goes on, however many runs fail."`
+	Cache        job.Cache       `json:"cache,omitempty" enum:"use,refresh,off" doc:"use, the default: a run takes the results of the tenant's latest run that is the same and whose results are still there. refresh: all run anew, and later runs take their results. off: all run anew, and no other run takes their results."`
 	Run          json.RawMessage `json:"run,omitempty" doc:"Fields of a submission, for every run."`
 }
 

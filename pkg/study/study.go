@@ -62,6 +62,8 @@ type Counts struct {
 	Failed    int
 	Cancelled int
 	Active    int // pending or running
+	// Cached are those among Succeeded whose results were taken from the cache, or, of a study that has just been planned, that can be.
+	Cached int
 	// CoreSeconds were used by the runs that have ended.
 	CoreSeconds float64
 }
@@ -83,6 +85,8 @@ type Point struct {
 	// CoreSeconds are what one run is expected to use; nil while nothing is known.
 	CoreSeconds *float64
 	Counts      Counts
+	// Work is job.Work of its runs; empty if they take no part in the cache.
+	Work string
 }
 
 // Setting is the value of each axis at a point, in the order of the axes.
@@ -108,12 +112,13 @@ type Filter struct {
 
 // Sum is c with the counts of the points in place of its own.
 func (c Counts) Sum(points []Point) Counts {
-	c.Succeeded, c.Failed, c.Cancelled, c.Active = 0, 0, 0, 0
+	c.Succeeded, c.Failed, c.Cancelled, c.Active, c.Cached = 0, 0, 0, 0, 0
 	for _, p := range points {
 		c.Succeeded += p.Counts.Succeeded
 		c.Failed += p.Counts.Failed
 		c.Cancelled += p.Counts.Cancelled
 		c.Active += p.Counts.Active
+		c.Cached += p.Counts.Cached
 	}
 	return c
 }

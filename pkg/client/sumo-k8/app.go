@@ -74,7 +74,8 @@ Wherever a job is asked for, except to cancel or remove it, @latest is the one t
 		}
 	}
 	add("jobs", a.submitCommand(), a.logsCommand(), a.listCommand(), a.getCommand(), a.resultsCommand(), a.compareCommand(),
-		a.plotCommand(), a.tableCommand(), a.countsCommand(), a.retryCommand(), a.cancelCommand(), a.removeCommand(), a.webhooksCommand(), a.versionsCommand())
+		a.plotCommand(), a.tableCommand(), a.countsCommand(), a.manifestCommand(), a.reproduceCommand(), a.retryCommand(), a.cancelCommand(),
+		a.removeCommand(), a.webhooksCommand(), a.versionsCommand())
 	add("studies", a.studyCommand())
 	add("scenarios", a.validateCommand(), a.checkCommand(), a.scenariosCommand())
 	add("operators", a.tenantsCommand(), a.importCommand())
@@ -149,7 +150,8 @@ func (a *app) report(err error, code int) {
 	var refused *client.Error
 	var interrupted *goesOn
 	switch {
-	case errors.As(err, new(*jobEnd)), errors.As(err, new(*studyEnd)), errors.As(err, new(*invalid)), errors.As(err, new(*reported)):
+	case errors.As(err, new(*jobEnd)), errors.As(err, new(*studyEnd)), errors.As(err, new(*invalid)), errors.As(err, new(*different)),
+		errors.As(err, new(*reported)):
 		return // shown already
 	case code == exitInterrupted && errors.As(err, &interrupted):
 		a.note("")

@@ -107,6 +107,7 @@ func (a *app) completeOptions(c *cobra.Command) {
 	must(c.RegisterFlagCompletionFunc("tables", cobra.FixedCompletions(tableNames(), cobra.ShellCompDirectiveNoFileComp)))
 	priorities := []string{"low", "normal", "high"}
 	must(c.RegisterFlagCompletionFunc("priority", cobra.FixedCompletions(priorities, cobra.ShellCompDirectiveNoFileComp)))
+	must(c.RegisterFlagCompletionFunc("cache", cobra.FixedCompletions([]string{"use", "refresh", "off"}, cobra.ShellCompDirectiveNoFileComp)))
 	noFiles(c, "begin", "end", "step-length", "scale", "label", "timeout", "cpu", "memory-gi")
 }
 

@@ -279,6 +279,9 @@ func (a *app) describe(j client.Job) {
 	if j.ResultFiles != nil {
 		add("results", fmt.Sprintf("%d files in %s", len(j.ResultFiles.Files), j.ResultLocation))
 	}
+	if j.CachedFrom != "" {
+		add("from the cache", "of job "+j.CachedFrom)
+	}
 	if j.KeptScenario != "" {
 		add("kept as scenario", j.KeptScenario)
 	}

@@ -19,7 +19,7 @@ import (
 // Exit codes. Commands that follow a job to its end have the job's.
 const (
 	exitOK          = 0
-	exitFailed      = 1 // the job FAILED, or the scenario is invalid
+	exitFailed      = 1 // the job FAILED, the scenario is invalid, or a repeated run left other results
 	exitUsage       = 2 // the command line or the settings are wrong
 	exitCancelled   = 3 // the job is CANCELLED
 	exitRefused     = 4 // the service refused
@@ -88,7 +88,7 @@ func exitCode(ctx context.Context, err error) int {
 	switch {
 	case errors.As(err, &wrong):
 		return exitUsage
-	case errors.As(err, new(*invalid)):
+	case errors.As(err, new(*invalid)), errors.As(err, new(*different)):
 		return exitFailed
 	case errors.As(err, &ended) && ended.status == study.Cancelled:
 		return exitCancelled

@@ -43,6 +43,7 @@ func TestAgainstTheService(t *testing.T) {
 		"results":                              testResults,
 		"many jobs":                            testManyJobs,
 		"compare":                              testCompare,
+		"a manifest is run again":              testReproduce,
 		"counts":                               testCounts,
 		"plots":                                testPlots,
 		"scenarios":                            testScenarios,

@@ -119,7 +119,7 @@ func (f *studyFlags) request() (r client.StudyRequest, err error) {
 	if err != nil {
 		return r, err
 	}
-	r.Name = f.Name
+	r.Name, r.Cache = f.Name, run.Cache
 	r.MaxParallel, r.DryRun, r.Combine, r.Metrics = f.maxParallel, f.dryRun, study.Combine(f.combine), f.metrics
 	if r.Run, err = client.StudyRun(run); err != nil {
 		return r, err
@@ -264,6 +264,9 @@ func sizeOf(s client.Study) string {
 	size := counted(len(s.Points), "point") + ", " + counted(s.Runs.Planned, "run")
 	if s.MostRuns > s.Runs.Planned && !s.Status.Terminal() {
 		size += fmt.Sprintf(" (up to %d, as the aim takes)", s.MostRuns)
+	}
+	if s.Runs.Cached > 0 {
+		size += fmt.Sprintf(", %d of them from the cache", s.Runs.Cached)
 	}
 	return size
 }

@@ -64,6 +64,8 @@ func (r *runFlags) addOptions(flags *pflag.FlagSet) {
 	flags.DurationVar(&r.timeout, "timeout", 0, "limit of the run's wall clock time, such as 90m")
 	flags.IntVar(&r.CPURequest, "cpu", 0, "cores (default: the service's)")
 	flags.IntVar(&r.MemoryGi, "memory-gi", 0, "GiB of memory (default: the service's)")
+	flags.StringVar((*string)(&r.Cache), "cache", "",
+		"use takes the results of an earlier run that is the same, refresh and off run anew (see docs/reproducibility.md)")
 	flags.BoolVar(&r.UnfinishedTrips, "unfinished-trips", false, "also count the trips of vehicles still on the road at the end")
 }
 

@@ -94,8 +94,9 @@ func TestThePodIsConfined(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
 	}
-	if len(run.Container.Env)+len(run.Container.EnvFrom) > 0 {
-		t.Error("SUMO's container has variables; it needs none, and credentials come that way")
+	image := []corev1.EnvVar{{Name: "SUMO_IMAGE", Value: run.Container.Image}}
+	if diff := cmp.Diff(image, run.Container.Env); diff != "" || len(run.Container.EnvFrom) > 0 {
+		t.Errorf("SUMO's container has other variables than its image, and credentials come that way (-want +got):\n%s", diff)
 	}
 	var patch corev1.PodSpec
 	if err := yaml.UnmarshalStrict([]byte(placeholder.ReplaceAllString(run.PodSpecPatch, "3")), &patch); err != nil {
@@ -295,7 +296,7 @@ func TestProgramsHaveATemplateOfTheirOwn(t *testing.T) {
 	got := written(t, programs)
 	want := written(t, plain)
 	want.Name, want.Spec.NodeSelector = got.Name, got.Spec.NodeSelector
-	want.Spec.Templates[0].Container.Image = programs.Image
+	want.Spec.Templates[0].Container.Image, want.Spec.Templates[0].Container.Env[0].Value = programs.Image, programs.Image
 	for i := range want.Spec.Templates[0].Sidecars {
 		want.Spec.Templates[0].Sidecars[i].Image = programs.Image
 	}

@@ -30,6 +30,7 @@ type observed struct {
 	Problems    []problem.Item          `json:"problems,omitempty"`
 
 	KeptScenario string `json:"kept_scenario,omitempty"`
+	Image        string `json:"image,omitempty"`
 }
 
 // Apply implements reconcile.Jobs. Several updates of one job count as the furthest of them. A job whose cancelling was
@@ -54,6 +55,7 @@ func (d *DB) Apply(ctx context.Context, updates []job.Update) (changed []string,
 			ID: u.ID, State: u.State, Reason: u.Reason, Message: u.Message, Progress: fraction(u.Progress),
 			StartedAt: u.StartedAt, FinishedAt: u.FinishedAt, SumoVersion: u.SumoVersion, Summary: u.Summary, Results: u.Results,
 			Confinement: u.Confinement, Warnings: u.Warnings, Problems: u.Problems, KeptScenario: u.KeptScenario,
+			Image: u.Image,
 		})
 	}
 	doc, err := json.Marshal(batch)

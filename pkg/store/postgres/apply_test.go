@@ -75,18 +75,18 @@ func TestApplyKeepsWhatIsKnown(t *testing.T) {
 		{
 			job.Update{
 				State: job.Succeeded, FinishedAt: &end, SumoVersion: "1.15.0", Summary: summary, Results: results, Confinement: held,
-				KeptScenario: "0123",
+				KeptScenario: "0123", Image: "registry/sumo:1.15",
 			},
 			job.Job{
 				State: job.Succeeded, StartedAt: &start, FinishedAt: &end, Progress: 1, SumoVersion: "1.15.0", Summary: summary, Results: results,
-				Confinement: held, KeptScenario: "0123",
+				Confinement: held, KeptScenario: "0123", Image: "registry/sumo:1.15",
 			},
 		},
 		{
 			job.Update{State: job.Failed, Reason: simulation.InternalError, Message: "late"},
 			job.Job{
 				State: job.Succeeded, StartedAt: &start, FinishedAt: &end, Progress: 1, SumoVersion: "1.15.0", Summary: summary, Results: results,
-				Confinement: held, KeptScenario: "0123",
+				Confinement: held, KeptScenario: "0123", Image: "registry/sumo:1.15",
 			},
 		},
 	} {
@@ -96,7 +96,7 @@ func TestApplyKeepsWhatIsKnown(t *testing.T) {
 		got = job.Job{
 			State: got.State, Reason: got.Reason, Message: got.Message, Progress: got.Progress, StartedAt: got.StartedAt,
 			FinishedAt: got.FinishedAt, SumoVersion: got.SumoVersion, Summary: got.Summary, Results: got.Results,
-			Confinement: got.Confinement, KeptScenario: got.KeptScenario,
+			Confinement: got.Confinement, KeptScenario: got.KeptScenario, Image: got.Image,
 		}
 		if diff := cmp.Diff(step.want, got); diff != "" {
 			t.Errorf("after %+v: %s", step.update, diff)

@@ -69,6 +69,7 @@ func (d *DB) CreateJob(
 			CPURequest: j.CPURequest, MemoryGi: j.MemoryGi, Priority: j.Priority, Options: j.Options,
 			TimeoutSeconds: j.TimeoutSeconds, Labels: j.Labels, TaskToken: j.TaskToken, AnswersTask: j.AnswersTask,
 			ProgressWebhook: j.ProgressWebhook, Traceparent: j.Traceparent, Warnings: notNil(j.Warnings), SubmittedAt: known(j.SubmittedAt),
+			Work: j.Work,
 		})
 		if err != nil {
 			return orNoScenario(err, j.ScenarioDigest)
@@ -77,6 +78,15 @@ func (d *DB) CreateJob(
 		if j.Webhook != nil {
 			if err := createHookOfJob(ctx, q, j); err != nil {
 				return err
+			}
+		}
+		if j.UseCache { // after its webhook is there
+			answered, err := q.AnswerFromCache(ctx, []string{j.ID})
+			if err != nil {
+				return err
+			}
+			if len(answered) > 0 {
+				row = answered[0]
 			}
 		}
 		if idem == nil {
@@ -380,14 +390,14 @@ func (d *DB) ActiveChunks(ctx context.Context, ids []string) (map[string]bool, e
 }
 
 // KnownJobs implements reconcile.Jobs.
-func (d *DB) KnownJobs(ctx context.Context, ids []string) (map[string]job.State, error) {
-	rows, err := d.q.KnownJobs(ctx, onlyIDs(ids))
+func (d *DB) KnownJobs(ctx context.Context, ids []string) (map[string]bool, error) {
+	found, err := d.q.KnownJobs(ctx, onlyIDs(ids))
 	if err != nil {
 		return nil, translate(err, "looking up jobs")
 	}
-	known := make(map[string]job.State, len(rows))
-	for _, r := range rows {
-		known[r.ID] = r.State
+	known := make(map[string]bool, len(found))
+	for _, id := range found {
+		known[id] = true
 	}
 	return known, nil
 }
@@ -431,8 +441,12 @@ func toJob(r db.Job) job.Job {
 		ProgressWebhook: r.ProgressWebhook, Traceparent: r.Traceparent,
 		Attempt: r.Attempt, Lost: r.Lost, CancelRequested: r.CancelRequested,
 		SumoVersion: r.SumoVersion, Summary: r.Summary, Results: r.Results, ResultsPruned: r.ResultsPruned, Confinement: r.Confinement,
-		Problems: r.Problems, KeptScenario: r.KeptScenario,
+		Problems: r.Problems, KeptScenario: r.KeptScenario, Image: r.Image,
+		Work:        r.Work,
 		SubmittedAt: r.SubmittedAt, DispatchedAt: r.DispatchedAt, StartedAt: r.StartedAt, FinishedAt: r.FinishedAt, UpdatedAt: r.UpdatedAt,
+	}
+	if r.CachedFrom != nil {
+		j.CachedFrom = *r.CachedFrom
 	}
 	if r.StudyID != nil {
 		j.Study = &job.StudyRun{ID: *r.StudyID, Point: *r.Point, Replication: *r.Replication, Superseded: r.Superseded}

@@ -26,6 +26,11 @@ func (d *DB) Claim(ctx context.Context, tenantID string, atMost int, withStudies
 	var rows []db.Job
 	var order []string
 	var chunks []chunkOfRuns
+	if withStudies {
+		if err := d.lookUp(ctx, tenantID); err != nil {
+			return nil, err
+		}
+	}
 	err := d.inTx(ctx, func(q *db.Queries) error {
 		t, err := q.LockTenant(ctx, tenantID)
 		if err != nil {
@@ -65,6 +70,10 @@ func (d *DB) Claim(ctx context.Context, tenantID string, atMost int, withStudies
 		if len(chunks) > 0 {
 			var runs []string
 			if chunks, runs, err = place(ctx, q, t, chunks); err != nil {
+				return err
+			}
+			// What was done since the study was looked up.
+			if _, err := q.AnswerFromCache(ctx, notNil(runs)); err != nil {
 				return err
 			}
 			order = append(order, runs...)

@@ -104,6 +104,7 @@ type pointRow struct {
 	TimeoutSeconds int                `json:"timeout_seconds"`
 	Warnings       []string           `json:"warnings"`
 	CoreSeconds    *float64           `json:"core_seconds"`
+	Work           string             `json:"work"`
 }
 
 func insertPoints(ctx context.Context, q *db.Queries, tenantID, studyID string, points []study.Point) error {
@@ -112,6 +113,7 @@ func insertPoints(ctx context.Context, q *db.Queries, tenantID, studyID string, 
 		rows[i] = pointRow{
 			Point: p.Number, Variant: p.Variant, Setting: p.Setting, Scenario: p.ScenarioDigest, CPURequest: p.CPURequest, MemoryGi: p.MemoryGi,
 			Options: p.Options, TimeoutSeconds: p.TimeoutSeconds, Warnings: notNil(p.Warnings), CoreSeconds: p.CoreSeconds,
+			Work: p.Work,
 		}
 	}
 	raw, err := json.Marshal(rows)
@@ -161,8 +163,8 @@ func (d *DB) Points(ctx context.Context, tenantID, id string) ([]study.Point, er
 		return study.Point{
 			Number: p.Point, Variant: p.Variant, Setting: p.Setting, ScenarioDigest: p.ScenarioDigest, ScenarioKey: p.ScenarioKey,
 			OverlayKey: p.OverlayKey, CPURequest: p.CPURequest, MemoryGi: p.MemoryGi, Options: p.Options, TimeoutSeconds: p.TimeoutSeconds,
-			Warnings: p.Warnings, CoreSeconds: p.CoreSeconds,
-			Counts: study.Counts{Succeeded: r.Succeeded, Failed: r.Failed, Cancelled: r.Cancelled, Active: r.Active},
+			Warnings: p.Warnings, CoreSeconds: p.CoreSeconds, Work: p.Work,
+			Counts: study.Counts{Succeeded: r.Succeeded, Failed: r.Failed, Cancelled: r.Cancelled, Active: r.Active, Cached: r.Cached},
 		}
 	}), nil
 }

@@ -157,7 +157,9 @@ func (d *DB) ExpiredStudies(ctx context.Context, before time.Time, limit int) ([
 	if err != nil {
 		return nil, translate(err, "listing studies with expired results")
 	}
-	return each(rows, func(r db.ExpiredStudiesRow) study.Study { return study.Study{ID: r.ID, Namespace: r.Namespace} }), nil
+	return each(rows, func(r db.ExpiredStudiesRow) study.Study {
+		return study.Study{ID: r.ID, TenantID: r.TenantID, Namespace: r.Namespace}
+	}), nil
 }
 
 // MarkStudyPruned implements reconcile.Jobs.

@@ -73,6 +73,8 @@ type Run struct {
 	ProgressFile string
 	// Python runs the scenario's own programs, and SUMO's tools. Its zero value stands for none.
 	Python release.Python
+	// Image is noted in the outcome.
+	Image string
 	// Console receives each line of the log as it is written, and now and then a mark (simulation.LogMark); nil for none.
 	Console io.Writer
 
@@ -146,6 +148,7 @@ func (r Run) carryOut(ctx context.Context, open opener) (outcome simulation.Outc
 	if outcome = outcome.Bounded(); outcome.Files == nil {
 		outcome.Files = map[simulation.Output]string{}
 	}
+	outcome.Image = r.Image
 	outcome.StartedAt, outcome.FinishedAt = started.UTC(), time.Now().UTC()
 	return outcome, shown
 }

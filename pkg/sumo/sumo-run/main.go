@@ -65,6 +65,7 @@ func execute(ctx context.Context, args []string, getenv func(string) string, std
 		Binary:  orDefault(getenv("SUMO_BINARY"), "sumo"),
 		Home:    orDefault(getenv("SUMO_HOME"), run.DefaultHome),
 		Version: getenv("SUMO_VERSION"),
+		Image:   getenv("SUMO_IMAGE"),
 		Python:  release.Python{Interpreter: getenv("SUMO_PYTHON"), Path: filepath.SplitList(getenv("SUMO_PYTHONPATH"))},
 		Limits:  scenario.DefaultLimits(),
 		Console: stdout,

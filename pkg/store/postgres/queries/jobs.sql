@@ -2,10 +2,10 @@
 -- No row when the tenant does not have the scenario.
 INSERT INTO jobs (id, tenant_id, namespace, name, scenario_digest, scenario_key, overlay_key, results_key, state, cpu_request, memory_gi,
                   priority, options, timeout_seconds, labels, task_token, answers_task, progress_webhook, traceparent, warnings,
-                  submitted_at, updated_at)
+                  work, submitted_at, updated_at)
 SELECT @id, t.id, t.namespace, @name, s.digest, s.object_key, s.overlay_key, @results_key, 'QUEUED', @cpu_request, @memory_gi, @priority,
        @options, @timeout_seconds, @labels, @task_token, @answers_task, @progress_webhook, @traceparent, @warnings,
-       coalesce(sqlc.narg(submitted_at)::timestamptz, now()), now()
+       @work, coalesce(sqlc.narg(submitted_at)::timestamptz, now()), now()
 FROM tenants t
 JOIN scenarios s ON s.tenant_id = t.id
 WHERE t.id = @tenant_id AND s.digest = @scenario_digest
@@ -230,6 +230,7 @@ WITH observed AS (
            coalesce(u -> 'warnings', '[]'::jsonb)      AS warnings,
            nullif(u -> 'problems', 'null'::jsonb)      AS problems,
            coalesce(u ->> 'kept_scenario', '')         AS kept_scenario,
+           coalesce(u ->> 'image', '')                 AS image,
            u ->> 'state' NOT IN ('PENDING', 'RUNNING') AS ended
     FROM jsonb_array_elements(@updates::jsonb) AS u
 ), locked AS (
@@ -259,6 +260,7 @@ WITH observed AS (
         ), '[]'::jsonb),
         problems     = coalesce(o.problems, j.problems),
         kept_scenario = o.kept_scenario,
+        image        = CASE WHEN o.image = '' THEN j.image ELSE o.image END,
         metrics      = CASE WHEN o.summary IS NULL THEN j.metrics
                             ELSE (SELECT metrics_of(o.summary, s.metric_names) FROM studies s WHERE s.id = j.study_id) END
     FROM observed o
@@ -282,6 +284,7 @@ RETURNING id;
 -- name: ReplaceVersion :exec
 UPDATE jobs
 SET options  = options || jsonb_build_object('sumo_version', @version::text),
+    work     = '', -- which it no longer does
     warnings = (warnings - coalesce(@stale::text[], '{}') - @notes::text[]) || to_jsonb(@notes::text[])
 WHERE id = @id AND finished_at IS NULL;
 
@@ -304,4 +307,7 @@ SELECT DISTINCT j.chunk_id::uuid FROM jobs j
 WHERE j.chunk_id = ANY (@ids::uuid[]) AND j.state IN ('PENDING', 'RUNNING');
 
 -- name: KnownJobs :many
-SELECT id, state FROM jobs WHERE id = ANY (@ids::uuid[]);
+-- Those that exist, and those whose results other jobs have.
+SELECT id FROM jobs WHERE id = ANY (@ids::uuid[])
+UNION
+SELECT cached_from::uuid FROM jobs WHERE cached_from = ANY (@ids::uuid[]) AND NOT results_pruned;

@@ -6,9 +6,10 @@ RETURNING *;
 -- name: InsertPoints :execrows
 -- No row for a point whose scenario the tenant does not have.
 INSERT INTO study_points (study_id, point, variant, setting, scenario_digest, scenario_key, overlay_key, cpu_request, memory_gi,
-                          options, timeout_seconds, warnings, core_seconds)
+                          options, timeout_seconds, warnings, core_seconds, work)
 SELECT @study_id, (p ->> 'point')::integer, p ->> 'variant', p -> 'setting', s.digest, s.object_key, s.overlay_key,
-       (p ->> 'cpu_request')::integer, (p ->> 'memory_gi')::integer, p -> 'options', (p ->> 'timeout_seconds')::integer, p -> 'warnings', (p ->> 'core_seconds')::float8
+       (p ->> 'cpu_request')::integer, (p ->> 'memory_gi')::integer, p -> 'options', (p ->> 'timeout_seconds')::integer, p -> 'warnings', (p ->> 'core_seconds')::float8,
+       p ->> 'work'
 FROM jsonb_array_elements(@points::jsonb) AS p
 JOIN scenarios s ON s.tenant_id = @tenant_id AND s.digest = p ->> 'scenario';
 
@@ -40,12 +41,13 @@ ORDER BY id DESC LIMIT @most::integer;
 
 -- name: PointsOfStudy :many
 SELECT sqlc.embed(p), coalesce(r.succeeded, 0)::integer AS succeeded, coalesce(r.failed, 0)::integer AS failed,
-       coalesce(r.cancelled, 0)::integer AS cancelled, coalesce(r.active, 0)::integer AS active
+       coalesce(r.cancelled, 0)::integer AS cancelled, coalesce(r.active, 0)::integer AS active, coalesce(r.cached, 0)::integer AS cached
 FROM study_points p
 JOIN studies s ON s.id = p.study_id AND s.tenant_id = @tenant_id
 LEFT JOIN (
     SELECT j.point, count(*) FILTER (WHERE j.state = 'SUCCEEDED') AS succeeded, count(*) FILTER (WHERE j.state = 'FAILED') AS failed,
-           count(*) FILTER (WHERE j.state = 'CANCELLED') AS cancelled, count(*) FILTER (WHERE j.state IN ('PENDING', 'RUNNING')) AS active
+           count(*) FILTER (WHERE j.state = 'CANCELLED') AS cancelled, count(*) FILTER (WHERE j.state IN ('PENDING', 'RUNNING')) AS active,
+           count(j.cached_from) AS cached
     FROM jobs j
     WHERE j.study_id = @study_id AND NOT j.superseded
     GROUP BY j.point

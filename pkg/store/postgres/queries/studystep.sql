@@ -56,7 +56,7 @@ FROM (
     CROSS JOIN LATERAL (
         SELECT coalesce(extract(epoch FROM j.finished_at - j.started_at), 0) * j.cpu_request AS core_seconds
     ) AS t
-    WHERE j.study_id = ANY (@study_ids::uuid[]) AND NOT j.superseded AND j.state IN ('SUCCEEDED', 'FAILED')
+    WHERE j.study_id = ANY (@study_ids::uuid[]) AND NOT j.superseded AND j.state IN ('SUCCEEDED', 'FAILED') AND j.cached_from IS NULL
     GROUP BY j.study_id, j.point
 ) AS m
 WHERE p.study_id = m.study_id AND p.point = m.point
@@ -81,7 +81,7 @@ SELECT EXISTS (SELECT 1 FROM studies WHERE tenant_id = @tenant_id AND state = 'R
 SELECT id, parallel FROM chunks WHERE id = ANY (@ids::uuid[]);
 
 -- name: ExpiredStudies :many
-SELECT s.id, t.namespace FROM studies s
+SELECT s.id, s.tenant_id, t.namespace FROM studies s
 JOIN tenants t ON t.id = s.tenant_id
 WHERE s.finished_at < @before::timestamptz AND NOT s.results_pruned
 ORDER BY s.finished_at

@@ -55,6 +55,10 @@ class AdminJobResultFiles(TypedDict):
 class AdminJob(TypedDict):
     attempt: int
     """How often the job was started; more than 1 when a run was lost and repeated."""
+    cached_from: str | None
+    """The job whose results these are, if they were taken from the cache; otherwise null. It may have been deleted
+    since.
+    """
     cancel_requested: bool
     config_file: str
     """The configuration that runs."""
@@ -282,6 +286,13 @@ class Comparison(TypedDict):
     """Settings that differ; empty if only chance and the machine can explain differences."""
 
 
+class Confinement(TypedDict):
+    filter: bool
+    landlock: int
+    namespace: bool
+    user: bool
+
+
 class Controller(TypedDict):
     args: NotRequired[list[str]]
     """What the program is called with. {seed} stands for the run's seed, {out} for the folder out beside the program,
@@ -339,6 +350,11 @@ class CreateStudyBody(TypedDict):
     """Swept settings. Without any, each variant is one point."""
     baseline: NotRequired[Baseline]
     """What points are compared with. An axis that it does not name is matched."""
+    cache: NotRequired[Literal["use", "refresh", "off"]]
+    """use, the default: a run takes the results of the tenant's latest run that is the same and whose results are still
+    there. refresh: all run anew, and later runs take their results. off: all run anew, and no other run takes their
+    results.
+    """
     combine: NotRequired[Literal["product", "zip"]]
     """product, the default: every value of one axis with every value of the others. zip: the first values together, the
     second together, and so on.
@@ -770,6 +786,10 @@ class JobResultFiles(TypedDict):
 class Job(TypedDict):
     attempt: int
     """How often the job was started; more than 1 when a run was lost and repeated."""
+    cached_from: str | None
+    """The job whose results these are, if they were taken from the cache; otherwise null. It may have been deleted
+    since.
+    """
     cancel_requested: bool
     config_file: str
     """The configuration that runs."""
@@ -896,6 +916,83 @@ class Limits(TypedDict):
 
 class ListAnswerBody(TypedDict):
     tenants: list[Tenant]
+
+
+class Manifest(TypedDict):
+    cached_from: NotRequired[str]
+    """The job that ran, if the results were taken from the cache."""
+    confinement: NotRequired[Confinement]
+    """What confined SUMO to the run's folder; absent if it never started."""
+    cpu_request: int
+    """Cores."""
+    files: list[ManifestFile]
+    """The results with their checksums, also after they were removed because of their age."""
+    finished_at: str | None
+    format: int
+    """1; another number is another form."""
+    job_id: str
+    memory_gi: int
+    """GiB."""
+    options: Options
+    """All that was chosen for the run, by the caller or the service. What is absent is the scenario's choice."""
+    scenario: ManifestScenario
+    scenario_id: str
+    """The name given at submission."""
+    seed: int
+    """Seed of SUMO's random number generator."""
+    service_version: str
+    """Version of the service that wrote the manifest."""
+    started_at: str | None
+    status: Literal["SUCCEEDED", "FAILED", "CANCELLED"]
+    """How the job ended. Unless it succeeded, files end early."""
+    study_id: NotRequired[str]
+    """The study that the job is a run of; absent for other jobs."""
+    sumo: ManifestSUMO
+    timeout_seconds: int
+
+
+class ManifestDerivation(TypedDict):
+    added: NotRequired[list[str]]
+    base: str
+    """Id of the uploaded scenario that it was derived from."""
+    changed: NotRequired[list[str]]
+    """Paths of files."""
+    deleted: NotRequired[list[str]]
+
+
+class ManifestFile(TypedDict):
+    content_sha256: NotRequired[str]
+    """Checksum of what equal runs have in common: the file uncompressed (.gz) and, of XML, without what stands before
+    the root element (SUMO's header with date and paths), without elements performance, and without the attribute
+    duration of the summary's steps. Absent if the file has none.
+    """
+    name: str
+    roles: NotRequired[list[str]]
+    """The outputs that the file has, whatever its name."""
+    sha256: NotRequired[str]
+    """Checksum of the file."""
+    size: int
+    """Bytes."""
+    varies: NotRequired[str]
+    """Why the file differs between equal runs, so that it is not compared; absent if it is compared."""
+
+
+class ManifestSUMO(TypedDict):
+    build: str
+    """As SUMO names itself; empty if it never started."""
+    image: NotRequired[str]
+    """The container image that it ran in, by the reference that the operator has configured. It has a digest if that
+    has one. Absent outside containers.
+    """
+    version: str
+    """As jobs name it (sumo_version)."""
+
+
+class ManifestScenario(TypedDict):
+    derived: NotRequired[ManifestDerivation]
+    """How it differs from its base; absent if it was uploaded."""
+    id: str
+    """SHA-256 of the scenario: see GET /scenarios/{id}."""
 
 
 class Measure(TypedDict):
@@ -1033,6 +1130,11 @@ class Plan(TypedDict):
     """Swept settings. Without any, each variant is one point."""
     baseline: NotRequired[Baseline]
     """What points are compared with. An axis that it does not name is matched."""
+    cache: NotRequired[Literal["use", "refresh", "off"]]
+    """use, the default: a run takes the results of the tenant's latest run that is the same and whose results are still
+    there. refresh: all run anew, and later runs take their results. off: all run anew, and no other run takes their
+    results.
+    """
     combine: NotRequired[Literal["product", "zip"]]
     """product, the default: every value of one axis with every value of the others. zip: the first values together, the
     second together, and so on.
@@ -1137,6 +1239,10 @@ class PointFate(TypedDict):
 class PointRuns(TypedDict):
     active: int
     """Starting or running."""
+    cached: int
+    """How many of the succeeded runs have results that were taken from the cache; in the answer to a submission or a
+    dry run, how many will. Lists of studies say 0.
+    """
     cancelled: int
     done: int
     """Ended, in whatever way."""
@@ -1349,6 +1455,12 @@ class RunCounts(TypedDict):
 class S3RequestBody(TypedDict):
     begin: NotRequired[float]
     """Start of the simulated interval, in seconds."""
+    cache: NotRequired[Literal["use", "refresh", "off"]]
+    """off, the default: the job runs, and no other job takes its results. use: if the tenant has run the same scenario
+    with the same options, seed and build of SUMO, and the results are still there, the job has SUCCEEDED at once
+    with them (cached_from); otherwise it runs. refresh: it runs, and later jobs take its results. Never taken from
+    the cache: checks, tools with keep_as, jobs with a task_token that is answered.
+    """
     check: NotRequired[bool]
     """Only lets SUMO load the scenario and examine all routes of the interval: nothing else is simulated and no results
     are kept. What SUMO says is in the job's problems. SUMO ends at the first route that is not connected. Finding
@@ -1402,6 +1514,10 @@ class S3RequestBody(TypedDict):
     sumo_version: NotRequired[str]
     """One of the SUMO versions that the operator offers; if left out, the tenant's default, or else the newest that can
     run the scenario. GET /versions lists them.
+    """
+    tables: NotRequired[list[Literal["summary", "tripinfo", "personinfo", "edgedata", "fcd", "emission", "queue", "lanechange", "stops", "detectors"]]]
+    """Tables to make when the run has ended, as results tables/NAME.parquet, from outputs that it then writes as well.
+    Others are made on request, from outputs of up to 2 GiB of XML.
     """
     task_token: NotRequired[str]
     """Of an AWS Step Functions task: it gets SendTaskSuccess or SendTaskFailure when the job has ended. Refused unless
@@ -1809,6 +1925,10 @@ class StudyRun(TypedDict):
     """One of the SUMO versions that the operator offers; if left out, the tenant's default, or else the newest that can
     run the scenario. GET /versions lists them.
     """
+    tables: NotRequired[list[Literal["summary", "tripinfo", "personinfo", "edgedata", "fcd", "emission", "queue", "lanechange", "stops", "detectors"]]]
+    """Tables to make when the run has ended, as results tables/NAME.parquet, from outputs that it then writes as well.
+    Others are made on request, from outputs of up to 2 GiB of XML.
+    """
     timeout_seconds: NotRequired[int]
     """Wall-clock seconds that the run may take."""
     unfinished_trips: NotRequired[bool]
@@ -1818,6 +1938,10 @@ class StudyRun(TypedDict):
 class StudyRuns(TypedDict):
     active: int
     """Starting or running."""
+    cached: int
+    """How many of the succeeded runs have results that were taken from the cache; in the answer to a submission or a
+    dry run, how many will. Lists of studies say 0.
+    """
     cancelled: int
     done: int
     """Ended, in whatever way."""
@@ -1895,6 +2019,10 @@ class SubmittedResultFiles(TypedDict):
 class Submitted(TypedDict):
     attempt: int
     """How often the job was started; more than 1 when a run was lost and repeated."""
+    cached_from: str | None
+    """The job whose results these are, if they were taken from the cache; otherwise null. It may have been deleted
+    since.
+    """
     cancel_requested: bool
     config_file: str
     """The configuration that runs."""
@@ -2273,6 +2401,12 @@ class SubmissionOptions(TypedDict):
     """How a job runs. The service chooses what is left out."""
     begin: NotRequired[float]
     """Start of the simulated interval, in seconds."""
+    cache: NotRequired[Literal["use", "refresh", "off"]]
+    """off, the default: the job runs, and no other job takes its results. use: if the tenant has run the same scenario
+    with the same options, seed and build of SUMO, and the results are still there, the job has SUCCEEDED at once
+    with them (cached_from); otherwise it runs. refresh: it runs, and later jobs take its results. Never taken from
+    the cache: checks, tools with keep_as, jobs with a task_token that is answered.
+    """
     check: NotRequired[bool]
     """Only lets SUMO load the scenario and examine all routes of the interval: nothing else is simulated and no results
     are kept. What SUMO says is in the job's problems. SUMO ends at the first route that is not connected. Finding
@@ -2311,6 +2445,10 @@ class SubmissionOptions(TypedDict):
     sumo_version: NotRequired[str]
     """One of the SUMO versions that the operator offers; if left out, the tenant's default, or else the newest that can
     run the scenario. GET /versions lists them.
+    """
+    tables: NotRequired[list[Literal["summary", "tripinfo", "personinfo", "edgedata", "fcd", "emission", "queue", "lanechange", "stops", "detectors"]]]
+    """Tables to make when the run has ended, as results tables/NAME.parquet, from outputs that it then writes as well.
+    Others are made on request, from outputs of up to 2 GiB of XML.
     """
     task_token: NotRequired[str]
     """Of an AWS Step Functions task: it gets SendTaskSuccess or SendTaskFailure when the job has ended. Refused unless

@@ -104,12 +104,12 @@ WITH chosen AS (
 )
 INSERT INTO jobs (id, tenant_id, namespace, name, scenario_digest, scenario_key, overlay_key, results_key, study_id, point, replication,
                   chunk_id, state, cpu_request, memory_gi, priority, options, timeout_seconds, labels, task_token, traceparent, warnings,
-                  submitted_at, updated_at)
+                  work, submitted_at, updated_at)
 SELECT ($1::uuid[])[r.n], t.id, t.namespace, run_name(s.name, p.variant, p.setting, s.seeds[r.replication + 1]), p.scenario_digest,
        p.scenario_key, p.overlay_key, r.results || ($1::uuid[])[r.n] || '/', s.id, p.point, r.replication, r.chunk_id,
        'QUEUED', p.cpu_request, p.memory_gi, s.priority, p.options || jsonb_build_object('seed', s.seeds[r.replication + 1]),
        p.timeout_seconds, s.labels, '', s.traceparent,
-       coalesce(nullif(p.warnings, 'null'), '[]'), now(), now()
+       coalesce(nullif(p.warnings, 'null'), '[]'), work_with_seed(p.work, s.seeds[r.replication + 1]), now(), now()
 FROM runs r
 JOIN studies s ON s.id = r.study_id
 JOIN study_points p ON p.study_id = r.study_id AND p.point = r.point

@@ -42,7 +42,7 @@ func (q *Queries) ActiveChunks(ctx context.Context, ids []string) ([]string, err
 }
 
 const activeJobs = `-- name: ActiveJobs :many
-SELECT id, tenant_id, namespace, name, scenario_digest, scenario_key, state, reason, message, progress, cpu_request, memory_gi, priority, options, timeout_seconds, labels, task_token, progress_webhook, attempt, cancel_requested, sumo_version, summary, results, results_pruned, submitted_at, dispatched_at, started_at, finished_at, updated_at, traceparent, confinement, warnings, problems, answers_task, imported_id, imported, study_id, point, replication, chunk_id, superseded, results_key, metrics, overlay_key, lost, kept_scenario FROM jobs WHERE state IN ('PENDING', 'RUNNING') ORDER BY id LIMIT $1::integer
+SELECT id, tenant_id, namespace, name, scenario_digest, scenario_key, state, reason, message, progress, cpu_request, memory_gi, priority, options, timeout_seconds, labels, task_token, progress_webhook, attempt, cancel_requested, sumo_version, summary, results, results_pruned, submitted_at, dispatched_at, started_at, finished_at, updated_at, traceparent, confinement, warnings, problems, answers_task, imported_id, imported, study_id, point, replication, chunk_id, superseded, results_key, metrics, overlay_key, lost, kept_scenario, work, cached_from, image FROM jobs WHERE state IN ('PENDING', 'RUNNING') ORDER BY id LIMIT $1::integer
 `
 
 func (q *Queries) ActiveJobs(ctx context.Context, most int) ([]Job, error) {
@@ -101,6 +101,9 @@ func (q *Queries) ActiveJobs(ctx context.Context, most int) ([]Job, error) {
 			&i.OverlayKey,
 			&i.Lost,
 			&i.KeptScenario,
+			&i.Work,
+			&i.CachedFrom,
+			&i.Image,
 		); err != nil {
 			return nil, err
 		}
@@ -132,7 +135,7 @@ func (q *Queries) ActiveUsage(ctx context.Context, tenantID string) (ActiveUsage
 }
 
 const allJobs = `-- name: AllJobs :many
-SELECT id, tenant_id, namespace, name, scenario_digest, scenario_key, state, reason, message, progress, cpu_request, memory_gi, priority, options, timeout_seconds, labels, task_token, progress_webhook, attempt, cancel_requested, sumo_version, summary, results, results_pruned, submitted_at, dispatched_at, started_at, finished_at, updated_at, traceparent, confinement, warnings, problems, answers_task, imported_id, imported, study_id, point, replication, chunk_id, superseded, results_key, metrics, overlay_key, lost, kept_scenario FROM jobs
+SELECT id, tenant_id, namespace, name, scenario_digest, scenario_key, state, reason, message, progress, cpu_request, memory_gi, priority, options, timeout_seconds, labels, task_token, progress_webhook, attempt, cancel_requested, sumo_version, summary, results, results_pruned, submitted_at, dispatched_at, started_at, finished_at, updated_at, traceparent, confinement, warnings, problems, answers_task, imported_id, imported, study_id, point, replication, chunk_id, superseded, results_key, metrics, overlay_key, lost, kept_scenario, work, cached_from, image FROM jobs
 WHERE study_id IS NULL AND ($1::uuid IS NULL OR id < $1)
 ORDER BY id DESC LIMIT $2::integer
 `
@@ -199,6 +202,9 @@ func (q *Queries) AllJobs(ctx context.Context, arg AllJobsParams) ([]Job, error)
 			&i.OverlayKey,
 			&i.Lost,
 			&i.KeptScenario,
+			&i.Work,
+			&i.CachedFrom,
+			&i.Image,
 		); err != nil {
 			return nil, err
 		}
@@ -211,7 +217,7 @@ func (q *Queries) AllJobs(ctx context.Context, arg AllJobsParams) ([]Job, error)
 }
 
 const allJobsInState = `-- name: AllJobsInState :many
-SELECT id, tenant_id, namespace, name, scenario_digest, scenario_key, state, reason, message, progress, cpu_request, memory_gi, priority, options, timeout_seconds, labels, task_token, progress_webhook, attempt, cancel_requested, sumo_version, summary, results, results_pruned, submitted_at, dispatched_at, started_at, finished_at, updated_at, traceparent, confinement, warnings, problems, answers_task, imported_id, imported, study_id, point, replication, chunk_id, superseded, results_key, metrics, overlay_key, lost, kept_scenario FROM jobs
+SELECT id, tenant_id, namespace, name, scenario_digest, scenario_key, state, reason, message, progress, cpu_request, memory_gi, priority, options, timeout_seconds, labels, task_token, progress_webhook, attempt, cancel_requested, sumo_version, summary, results, results_pruned, submitted_at, dispatched_at, started_at, finished_at, updated_at, traceparent, confinement, warnings, problems, answers_task, imported_id, imported, study_id, point, replication, chunk_id, superseded, results_key, metrics, overlay_key, lost, kept_scenario, work, cached_from, image FROM jobs
 WHERE state = $1 AND study_id IS NULL AND ($2::uuid IS NULL OR id < $2)
 ORDER BY id DESC LIMIT $3::integer
 `
@@ -278,6 +284,9 @@ func (q *Queries) AllJobsInState(ctx context.Context, arg AllJobsInStateParams) 
 			&i.OverlayKey,
 			&i.Lost,
 			&i.KeptScenario,
+			&i.Work,
+			&i.CachedFrom,
+			&i.Image,
 		); err != nil {
 			return nil, err
 		}
@@ -305,6 +314,7 @@ WITH observed AS (
            coalesce(u -> 'warnings', '[]'::jsonb)      AS warnings,
            nullif(u -> 'problems', 'null'::jsonb)      AS problems,
            coalesce(u ->> 'kept_scenario', '')         AS kept_scenario,
+           coalesce(u ->> 'image', '')                 AS image,
            u ->> 'state' NOT IN ('PENDING', 'RUNNING') AS ended
     FROM jsonb_array_elements($1::jsonb) AS u
 ), locked AS (
@@ -334,6 +344,7 @@ WITH observed AS (
         ), '[]'::jsonb),
         problems     = coalesce(o.problems, j.problems),
         kept_scenario = o.kept_scenario,
+        image        = CASE WHEN o.image = '' THEN j.image ELSE o.image END,
         metrics      = CASE WHEN o.summary IS NULL THEN j.metrics
                             ELSE (SELECT metrics_of(o.summary, s.metric_names) FROM studies s WHERE s.id = j.study_id) END
     FROM observed o
@@ -423,7 +434,7 @@ const dispatch = `-- name: Dispatch :many
 UPDATE jobs
 SET state = 'PENDING', message = '', attempt = attempt + 1, dispatched_at = now()
 WHERE id = ANY ($1::uuid[]) AND state = 'QUEUED'
-RETURNING id, tenant_id, namespace, name, scenario_digest, scenario_key, state, reason, message, progress, cpu_request, memory_gi, priority, options, timeout_seconds, labels, task_token, progress_webhook, attempt, cancel_requested, sumo_version, summary, results, results_pruned, submitted_at, dispatched_at, started_at, finished_at, updated_at, traceparent, confinement, warnings, problems, answers_task, imported_id, imported, study_id, point, replication, chunk_id, superseded, results_key, metrics, overlay_key, lost, kept_scenario
+RETURNING id, tenant_id, namespace, name, scenario_digest, scenario_key, state, reason, message, progress, cpu_request, memory_gi, priority, options, timeout_seconds, labels, task_token, progress_webhook, attempt, cancel_requested, sumo_version, summary, results, results_pruned, submitted_at, dispatched_at, started_at, finished_at, updated_at, traceparent, confinement, warnings, problems, answers_task, imported_id, imported, study_id, point, replication, chunk_id, superseded, results_key, metrics, overlay_key, lost, kept_scenario, work, cached_from, image
 `
 
 func (q *Queries) Dispatch(ctx context.Context, ids []string) ([]Job, error) {
@@ -482,6 +493,9 @@ func (q *Queries) Dispatch(ctx context.Context, ids []string) ([]Job, error) {
 			&i.OverlayKey,
 			&i.Lost,
 			&i.KeptScenario,
+			&i.Work,
+			&i.CachedFrom,
+			&i.Image,
 		); err != nil {
 			return nil, err
 		}
@@ -534,7 +548,7 @@ func (q *Queries) Events(ctx context.Context, arg EventsParams) ([]JobEvent, err
 }
 
 const expiredResults = `-- name: ExpiredResults :many
-SELECT id, tenant_id, namespace, name, scenario_digest, scenario_key, state, reason, message, progress, cpu_request, memory_gi, priority, options, timeout_seconds, labels, task_token, progress_webhook, attempt, cancel_requested, sumo_version, summary, results, results_pruned, submitted_at, dispatched_at, started_at, finished_at, updated_at, traceparent, confinement, warnings, problems, answers_task, imported_id, imported, study_id, point, replication, chunk_id, superseded, results_key, metrics, overlay_key, lost, kept_scenario FROM jobs
+SELECT id, tenant_id, namespace, name, scenario_digest, scenario_key, state, reason, message, progress, cpu_request, memory_gi, priority, options, timeout_seconds, labels, task_token, progress_webhook, attempt, cancel_requested, sumo_version, summary, results, results_pruned, submitted_at, dispatched_at, started_at, finished_at, updated_at, traceparent, confinement, warnings, problems, answers_task, imported_id, imported, study_id, point, replication, chunk_id, superseded, results_key, metrics, overlay_key, lost, kept_scenario, work, cached_from, image FROM jobs
 WHERE finished_at < $1::timestamptz AND NOT results_pruned AND study_id IS NULL
 ORDER BY finished_at
 LIMIT $2::integer
@@ -602,6 +616,9 @@ func (q *Queries) ExpiredResults(ctx context.Context, arg ExpiredResultsParams) 
 			&i.OverlayKey,
 			&i.Lost,
 			&i.KeptScenario,
+			&i.Work,
+			&i.CachedFrom,
+			&i.Image,
 		); err != nil {
 			return nil, err
 		}
@@ -712,7 +729,7 @@ func (q *Queries) ImportJobs(ctx context.Context, jobs []byte) ([]*string, error
 }
 
 const importedJobOfTenant = `-- name: ImportedJobOfTenant :one
-SELECT id, tenant_id, namespace, name, scenario_digest, scenario_key, state, reason, message, progress, cpu_request, memory_gi, priority, options, timeout_seconds, labels, task_token, progress_webhook, attempt, cancel_requested, sumo_version, summary, results, results_pruned, submitted_at, dispatched_at, started_at, finished_at, updated_at, traceparent, confinement, warnings, problems, answers_task, imported_id, imported, study_id, point, replication, chunk_id, superseded, results_key, metrics, overlay_key, lost, kept_scenario FROM jobs WHERE tenant_id = $1 AND imported_id = $2
+SELECT id, tenant_id, namespace, name, scenario_digest, scenario_key, state, reason, message, progress, cpu_request, memory_gi, priority, options, timeout_seconds, labels, task_token, progress_webhook, attempt, cancel_requested, sumo_version, summary, results, results_pruned, submitted_at, dispatched_at, started_at, finished_at, updated_at, traceparent, confinement, warnings, problems, answers_task, imported_id, imported, study_id, point, replication, chunk_id, superseded, results_key, metrics, overlay_key, lost, kept_scenario, work, cached_from, image FROM jobs WHERE tenant_id = $1 AND imported_id = $2
 `
 
 type ImportedJobOfTenantParams struct {
@@ -770,6 +787,9 @@ func (q *Queries) ImportedJobOfTenant(ctx context.Context, arg ImportedJobOfTena
 		&i.OverlayKey,
 		&i.Lost,
 		&i.KeptScenario,
+		&i.Work,
+		&i.CachedFrom,
+		&i.Image,
 	)
 	return i, err
 }
@@ -838,14 +858,14 @@ func (q *Queries) InsertIdempotencyKey(ctx context.Context, arg InsertIdempotenc
 const insertJob = `-- name: InsertJob :one
 INSERT INTO jobs (id, tenant_id, namespace, name, scenario_digest, scenario_key, overlay_key, results_key, state, cpu_request, memory_gi,
                   priority, options, timeout_seconds, labels, task_token, answers_task, progress_webhook, traceparent, warnings,
-                  submitted_at, updated_at)
+                  work, submitted_at, updated_at)
 SELECT $1, t.id, t.namespace, $2, s.digest, s.object_key, s.overlay_key, $3, 'QUEUED', $4, $5, $6,
        $7, $8, $9, $10, $11, $12, $13, $14,
-       coalesce($15::timestamptz, now()), now()
+       $15, coalesce($16::timestamptz, now()), now()
 FROM tenants t
 JOIN scenarios s ON s.tenant_id = t.id
-WHERE t.id = $16 AND s.digest = $17
-RETURNING id, tenant_id, namespace, name, scenario_digest, scenario_key, state, reason, message, progress, cpu_request, memory_gi, priority, options, timeout_seconds, labels, task_token, progress_webhook, attempt, cancel_requested, sumo_version, summary, results, results_pruned, submitted_at, dispatched_at, started_at, finished_at, updated_at, traceparent, confinement, warnings, problems, answers_task, imported_id, imported, study_id, point, replication, chunk_id, superseded, results_key, metrics, overlay_key, lost, kept_scenario
+WHERE t.id = $17 AND s.digest = $18
+RETURNING id, tenant_id, namespace, name, scenario_digest, scenario_key, state, reason, message, progress, cpu_request, memory_gi, priority, options, timeout_seconds, labels, task_token, progress_webhook, attempt, cancel_requested, sumo_version, summary, results, results_pruned, submitted_at, dispatched_at, started_at, finished_at, updated_at, traceparent, confinement, warnings, problems, answers_task, imported_id, imported, study_id, point, replication, chunk_id, superseded, results_key, metrics, overlay_key, lost, kept_scenario, work, cached_from, image
 `
 
 type InsertJobParams struct {
@@ -863,6 +883,7 @@ type InsertJobParams struct {
 	ProgressWebhook *job.ProgressWebhook
 	Traceparent     string
 	Warnings        []string
+	Work            string
 	SubmittedAt     *time.Time
 	TenantID        string
 	ScenarioDigest  string
@@ -885,6 +906,7 @@ func (q *Queries) InsertJob(ctx context.Context, arg InsertJobParams) (Job, erro
 		arg.ProgressWebhook,
 		arg.Traceparent,
 		arg.Warnings,
+		arg.Work,
 		arg.SubmittedAt,
 		arg.TenantID,
 		arg.ScenarioDigest,
@@ -937,12 +959,15 @@ func (q *Queries) InsertJob(ctx context.Context, arg InsertJobParams) (Job, erro
 		&i.OverlayKey,
 		&i.Lost,
 		&i.KeptScenario,
+		&i.Work,
+		&i.CachedFrom,
+		&i.Image,
 	)
 	return i, err
 }
 
 const jobOfTenant = `-- name: JobOfTenant :one
-SELECT id, tenant_id, namespace, name, scenario_digest, scenario_key, state, reason, message, progress, cpu_request, memory_gi, priority, options, timeout_seconds, labels, task_token, progress_webhook, attempt, cancel_requested, sumo_version, summary, results, results_pruned, submitted_at, dispatched_at, started_at, finished_at, updated_at, traceparent, confinement, warnings, problems, answers_task, imported_id, imported, study_id, point, replication, chunk_id, superseded, results_key, metrics, overlay_key, lost, kept_scenario FROM jobs WHERE tenant_id = $1 AND id = $2
+SELECT id, tenant_id, namespace, name, scenario_digest, scenario_key, state, reason, message, progress, cpu_request, memory_gi, priority, options, timeout_seconds, labels, task_token, progress_webhook, attempt, cancel_requested, sumo_version, summary, results, results_pruned, submitted_at, dispatched_at, started_at, finished_at, updated_at, traceparent, confinement, warnings, problems, answers_task, imported_id, imported, study_id, point, replication, chunk_id, superseded, results_key, metrics, overlay_key, lost, kept_scenario, work, cached_from, image FROM jobs WHERE tenant_id = $1 AND id = $2
 `
 
 type JobOfTenantParams struct {
@@ -1000,32 +1025,33 @@ func (q *Queries) JobOfTenant(ctx context.Context, arg JobOfTenantParams) (Job, 
 		&i.OverlayKey,
 		&i.Lost,
 		&i.KeptScenario,
+		&i.Work,
+		&i.CachedFrom,
+		&i.Image,
 	)
 	return i, err
 }
 
 const knownJobs = `-- name: KnownJobs :many
-SELECT id, state FROM jobs WHERE id = ANY ($1::uuid[])
+SELECT id FROM jobs WHERE id = ANY ($1::uuid[])
+UNION
+SELECT cached_from::uuid FROM jobs WHERE cached_from = ANY ($1::uuid[]) AND NOT results_pruned
 `
 
-type KnownJobsRow struct {
-	ID    string
-	State job.State
-}
-
-func (q *Queries) KnownJobs(ctx context.Context, ids []string) ([]KnownJobsRow, error) {
+// Those that exist, and those whose results other jobs have.
+func (q *Queries) KnownJobs(ctx context.Context, ids []string) ([]string, error) {
 	rows, err := q.db.Query(ctx, knownJobs, ids)
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
-	var items []KnownJobsRow
+	var items []string
 	for rows.Next() {
-		var i KnownJobsRow
-		if err := rows.Scan(&i.ID, &i.State); err != nil {
+		var id string
+		if err := rows.Scan(&id); err != nil {
 			return nil, err
 		}
-		items = append(items, i)
+		items = append(items, id)
 	}
 	if err := rows.Err(); err != nil {
 		return nil, err
@@ -1034,7 +1060,7 @@ func (q *Queries) KnownJobs(ctx context.Context, ids []string) ([]KnownJobsRow, 
 }
 
 const listJobs = `-- name: ListJobs :many
-SELECT id, tenant_id, namespace, name, scenario_digest, scenario_key, state, reason, message, progress, cpu_request, memory_gi, priority, options, timeout_seconds, labels, task_token, progress_webhook, attempt, cancel_requested, sumo_version, summary, results, results_pruned, submitted_at, dispatched_at, started_at, finished_at, updated_at, traceparent, confinement, warnings, problems, answers_task, imported_id, imported, study_id, point, replication, chunk_id, superseded, results_key, metrics, overlay_key, lost, kept_scenario FROM jobs
+SELECT id, tenant_id, namespace, name, scenario_digest, scenario_key, state, reason, message, progress, cpu_request, memory_gi, priority, options, timeout_seconds, labels, task_token, progress_webhook, attempt, cancel_requested, sumo_version, summary, results, results_pruned, submitted_at, dispatched_at, started_at, finished_at, updated_at, traceparent, confinement, warnings, problems, answers_task, imported_id, imported, study_id, point, replication, chunk_id, superseded, results_key, metrics, overlay_key, lost, kept_scenario, work, cached_from, image FROM jobs
 WHERE tenant_id = $1
   AND ($2::uuid IS NOT NULL OR study_id IS NULL)
   AND ($2::uuid IS NULL OR study_id = $2)
@@ -1137,6 +1163,9 @@ func (q *Queries) ListJobs(ctx context.Context, arg ListJobsParams) ([]Job, erro
 			&i.OverlayKey,
 			&i.Lost,
 			&i.KeptScenario,
+			&i.Work,
+			&i.CachedFrom,
+			&i.Image,
 		); err != nil {
 			return nil, err
 		}
@@ -1259,7 +1288,7 @@ func (q *Queries) QueueHead(ctx context.Context, arg QueueHeadParams) ([]QueueHe
 }
 
 const recentJobs = `-- name: RecentJobs :many
-SELECT id, tenant_id, namespace, name, scenario_digest, scenario_key, state, reason, message, progress, cpu_request, memory_gi, priority, options, timeout_seconds, labels, task_token, progress_webhook, attempt, cancel_requested, sumo_version, summary, results, results_pruned, submitted_at, dispatched_at, started_at, finished_at, updated_at, traceparent, confinement, warnings, problems, answers_task, imported_id, imported, study_id, point, replication, chunk_id, superseded, results_key, metrics, overlay_key, lost, kept_scenario FROM jobs WHERE tenant_id = $1 AND study_id IS NULL ORDER BY id DESC LIMIT $2::integer
+SELECT id, tenant_id, namespace, name, scenario_digest, scenario_key, state, reason, message, progress, cpu_request, memory_gi, priority, options, timeout_seconds, labels, task_token, progress_webhook, attempt, cancel_requested, sumo_version, summary, results, results_pruned, submitted_at, dispatched_at, started_at, finished_at, updated_at, traceparent, confinement, warnings, problems, answers_task, imported_id, imported, study_id, point, replication, chunk_id, superseded, results_key, metrics, overlay_key, lost, kept_scenario, work, cached_from, image FROM jobs WHERE tenant_id = $1 AND study_id IS NULL ORDER BY id DESC LIMIT $2::integer
 `
 
 type RecentJobsParams struct {
@@ -1324,6 +1353,9 @@ func (q *Queries) RecentJobs(ctx context.Context, arg RecentJobsParams) ([]Job, 
 			&i.OverlayKey,
 			&i.Lost,
 			&i.KeptScenario,
+			&i.Work,
+			&i.CachedFrom,
+			&i.Image,
 		); err != nil {
 			return nil, err
 		}
@@ -1338,6 +1370,7 @@ func (q *Queries) RecentJobs(ctx context.Context, arg RecentJobsParams) ([]Job, 
 const replaceVersion = `-- name: ReplaceVersion :exec
 UPDATE jobs
 SET options  = options || jsonb_build_object('sumo_version', $1::text),
+    work     = '', -- which it no longer does
     warnings = (warnings - coalesce($2::text[], '{}') - $3::text[]) || to_jsonb($3::text[])
 WHERE id = $4 AND finished_at IS NULL
 `
@@ -1367,7 +1400,7 @@ SET cancel_requested = true,
     message     = CASE state WHEN 'QUEUED' THEN 'Cancelled on request, before it started.' ELSE message END,
     finished_at = CASE state WHEN 'QUEUED' THEN now() ELSE finished_at END
 WHERE tenant_id = $1 AND id = $2 AND state IN ('QUEUED', 'PENDING', 'RUNNING')
-RETURNING id, tenant_id, namespace, name, scenario_digest, scenario_key, state, reason, message, progress, cpu_request, memory_gi, priority, options, timeout_seconds, labels, task_token, progress_webhook, attempt, cancel_requested, sumo_version, summary, results, results_pruned, submitted_at, dispatched_at, started_at, finished_at, updated_at, traceparent, confinement, warnings, problems, answers_task, imported_id, imported, study_id, point, replication, chunk_id, superseded, results_key, metrics, overlay_key, lost, kept_scenario
+RETURNING id, tenant_id, namespace, name, scenario_digest, scenario_key, state, reason, message, progress, cpu_request, memory_gi, priority, options, timeout_seconds, labels, task_token, progress_webhook, attempt, cancel_requested, sumo_version, summary, results, results_pruned, submitted_at, dispatched_at, started_at, finished_at, updated_at, traceparent, confinement, warnings, problems, answers_task, imported_id, imported, study_id, point, replication, chunk_id, superseded, results_key, metrics, overlay_key, lost, kept_scenario, work, cached_from, image
 `
 
 type RequestCancelParams struct {
@@ -1426,6 +1459,9 @@ func (q *Queries) RequestCancel(ctx context.Context, arg RequestCancelParams) (J
 		&i.OverlayKey,
 		&i.Lost,
 		&i.KeptScenario,
+		&i.Work,
+		&i.CachedFrom,
+		&i.Image,
 	)
 	return i, err
 }

@@ -139,6 +139,9 @@ type Job struct {
 	OverlayKey      string
 	Lost            int
 	KeptScenario    string
+	Work            string
+	CachedFrom      *string
+	Image           string
 }
 
 type JobEvent struct {
@@ -227,6 +230,7 @@ type Study struct {
 	FinishedAt      *time.Time
 	UpdatedAt       time.Time
 	ResultsPruned   bool
+	LookedUp        int
 }
 
 type StudyPoint struct {
@@ -243,6 +247,7 @@ type StudyPoint struct {
 	TimeoutSeconds int
 	Warnings       []string
 	CoreSeconds    *float64
+	Work           string
 }
 
 type Tenant struct {

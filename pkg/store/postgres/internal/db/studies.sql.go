@@ -19,7 +19,7 @@ UPDATE studies
 SET cancel_requested = true, version = version + (NOT cancel_requested)::integer,
     updated_at = CASE WHEN cancel_requested THEN updated_at ELSE now() END
 WHERE tenant_id = $1 AND id = $2 AND state = 'RUNNING'
-RETURNING id, tenant_id, name, state, message, plan, priority, labels, seeds, max_parallel, stop_share, metric_names, traceparent, cancel_requested, purging, unplaced, runs, succeeded, failed, cancelled, active, core_seconds, version, created_at, started_at, finished_at, updated_at, results_pruned
+RETURNING id, tenant_id, name, state, message, plan, priority, labels, seeds, max_parallel, stop_share, metric_names, traceparent, cancel_requested, purging, unplaced, runs, succeeded, failed, cancelled, active, core_seconds, version, created_at, started_at, finished_at, updated_at, results_pruned, looked_up
 `
 
 type CancelStudyParams struct {
@@ -60,6 +60,7 @@ func (q *Queries) CancelStudy(ctx context.Context, arg CancelStudyParams) (Study
 		&i.FinishedAt,
 		&i.UpdatedAt,
 		&i.ResultsPruned,
+		&i.LookedUp,
 	)
 	return i, err
 }
@@ -164,7 +165,7 @@ SET plan = $1, seeds = $2, runs = $3, max_parallel = $4, stop_share = $5,
     version = version + 1, updated_at = now()
 WHERE tenant_id = $7 AND id = $8 AND plan = $9 AND seeds = $10 AND NOT cancel_requested AND NOT purging
   AND state IN ('RUNNING', 'SUCCEEDED', 'INCOMPLETE')
-RETURNING id, tenant_id, name, state, message, plan, priority, labels, seeds, max_parallel, stop_share, metric_names, traceparent, cancel_requested, purging, unplaced, runs, succeeded, failed, cancelled, active, core_seconds, version, created_at, started_at, finished_at, updated_at, results_pruned
+RETURNING id, tenant_id, name, state, message, plan, priority, labels, seeds, max_parallel, stop_share, metric_names, traceparent, cancel_requested, purging, unplaced, runs, succeeded, failed, cancelled, active, core_seconds, version, created_at, started_at, finished_at, updated_at, results_pruned, looked_up
 `
 
 type ExtendStudyParams struct {
@@ -224,6 +225,7 @@ func (q *Queries) ExtendStudy(ctx context.Context, arg ExtendStudyParams) (Study
 		&i.FinishedAt,
 		&i.UpdatedAt,
 		&i.ResultsPruned,
+		&i.LookedUp,
 	)
 	return i, err
 }
@@ -239,9 +241,10 @@ func (q *Queries) ForgetDeliveriesOfJobs(ctx context.Context, jobIds []string) e
 
 const insertPoints = `-- name: InsertPoints :execrows
 INSERT INTO study_points (study_id, point, variant, setting, scenario_digest, scenario_key, overlay_key, cpu_request, memory_gi,
-                          options, timeout_seconds, warnings, core_seconds)
+                          options, timeout_seconds, warnings, core_seconds, work)
 SELECT $1, (p ->> 'point')::integer, p ->> 'variant', p -> 'setting', s.digest, s.object_key, s.overlay_key,
-       (p ->> 'cpu_request')::integer, (p ->> 'memory_gi')::integer, p -> 'options', (p ->> 'timeout_seconds')::integer, p -> 'warnings', (p ->> 'core_seconds')::float8
+       (p ->> 'cpu_request')::integer, (p ->> 'memory_gi')::integer, p -> 'options', (p ->> 'timeout_seconds')::integer, p -> 'warnings', (p ->> 'core_seconds')::float8,
+       p ->> 'work'
 FROM jsonb_array_elements($2::jsonb) AS p
 JOIN scenarios s ON s.tenant_id = $3 AND s.digest = p ->> 'scenario'
 `
@@ -264,7 +267,7 @@ func (q *Queries) InsertPoints(ctx context.Context, arg InsertPointsParams) (int
 const insertStudy = `-- name: InsertStudy :one
 INSERT INTO studies (id, tenant_id, name, state, plan, priority, labels, seeds, max_parallel, stop_share, metric_names, traceparent, runs)
 VALUES ($1, $2, $3, 'RUNNING', $4, $5, $6, $7, $8, $9, $10, $11, $12)
-RETURNING id, tenant_id, name, state, message, plan, priority, labels, seeds, max_parallel, stop_share, metric_names, traceparent, cancel_requested, purging, unplaced, runs, succeeded, failed, cancelled, active, core_seconds, version, created_at, started_at, finished_at, updated_at, results_pruned
+RETURNING id, tenant_id, name, state, message, plan, priority, labels, seeds, max_parallel, stop_share, metric_names, traceparent, cancel_requested, purging, unplaced, runs, succeeded, failed, cancelled, active, core_seconds, version, created_at, started_at, finished_at, updated_at, results_pruned, looked_up
 `
 
 type InsertStudyParams struct {
@@ -327,6 +330,7 @@ func (q *Queries) InsertStudy(ctx context.Context, arg InsertStudyParams) (Study
 		&i.FinishedAt,
 		&i.UpdatedAt,
 		&i.ResultsPruned,
+		&i.LookedUp,
 	)
 	return i, err
 }
@@ -422,7 +426,7 @@ func (q *Queries) ListStudies(ctx context.Context, arg ListStudiesParams) ([]Lis
 }
 
 const lockStudy = `-- name: LockStudy :one
-SELECT id, tenant_id, name, state, message, plan, priority, labels, seeds, max_parallel, stop_share, metric_names, traceparent, cancel_requested, purging, unplaced, runs, succeeded, failed, cancelled, active, core_seconds, version, created_at, started_at, finished_at, updated_at, results_pruned FROM studies WHERE tenant_id = $1 AND id = $2 FOR UPDATE
+SELECT id, tenant_id, name, state, message, plan, priority, labels, seeds, max_parallel, stop_share, metric_names, traceparent, cancel_requested, purging, unplaced, runs, succeeded, failed, cancelled, active, core_seconds, version, created_at, started_at, finished_at, updated_at, results_pruned, looked_up FROM studies WHERE tenant_id = $1 AND id = $2 FOR UPDATE
 `
 
 type LockStudyParams struct {
@@ -462,6 +466,7 @@ func (q *Queries) LockStudy(ctx context.Context, arg LockStudyParams) (Study, er
 		&i.FinishedAt,
 		&i.UpdatedAt,
 		&i.ResultsPruned,
+		&i.LookedUp,
 	)
 	return i, err
 }
@@ -532,13 +537,14 @@ func (q *Queries) PointNames(ctx context.Context, arg PointNamesParams) ([]Point
 }
 
 const pointsOfStudy = `-- name: PointsOfStudy :many
-SELECT p.study_id, p.point, p.variant, p.setting, p.scenario_digest, p.scenario_key, p.overlay_key, p.cpu_request, p.memory_gi, p.options, p.timeout_seconds, p.warnings, p.core_seconds, coalesce(r.succeeded, 0)::integer AS succeeded, coalesce(r.failed, 0)::integer AS failed,
-       coalesce(r.cancelled, 0)::integer AS cancelled, coalesce(r.active, 0)::integer AS active
+SELECT p.study_id, p.point, p.variant, p.setting, p.scenario_digest, p.scenario_key, p.overlay_key, p.cpu_request, p.memory_gi, p.options, p.timeout_seconds, p.warnings, p.core_seconds, p.work, coalesce(r.succeeded, 0)::integer AS succeeded, coalesce(r.failed, 0)::integer AS failed,
+       coalesce(r.cancelled, 0)::integer AS cancelled, coalesce(r.active, 0)::integer AS active, coalesce(r.cached, 0)::integer AS cached
 FROM study_points p
 JOIN studies s ON s.id = p.study_id AND s.tenant_id = $1
 LEFT JOIN (
     SELECT j.point, count(*) FILTER (WHERE j.state = 'SUCCEEDED') AS succeeded, count(*) FILTER (WHERE j.state = 'FAILED') AS failed,
-           count(*) FILTER (WHERE j.state = 'CANCELLED') AS cancelled, count(*) FILTER (WHERE j.state IN ('PENDING', 'RUNNING')) AS active
+           count(*) FILTER (WHERE j.state = 'CANCELLED') AS cancelled, count(*) FILTER (WHERE j.state IN ('PENDING', 'RUNNING')) AS active,
+           count(j.cached_from) AS cached
     FROM jobs j
     WHERE j.study_id = $2 AND NOT j.superseded
     GROUP BY j.point
@@ -558,6 +564,7 @@ type PointsOfStudyRow struct {
 	Failed     int
 	Cancelled  int
 	Active     int
+	Cached     int
 }
 
 func (q *Queries) PointsOfStudy(ctx context.Context, arg PointsOfStudyParams) ([]PointsOfStudyRow, error) {
@@ -583,10 +590,12 @@ func (q *Queries) PointsOfStudy(ctx context.Context, arg PointsOfStudyParams) ([
 			&i.StudyPoint.TimeoutSeconds,
 			&i.StudyPoint.Warnings,
 			&i.StudyPoint.CoreSeconds,
+			&i.StudyPoint.Work,
 			&i.Succeeded,
 			&i.Failed,
 			&i.Cancelled,
 			&i.Active,
+			&i.Cached,
 		); err != nil {
 			return nil, err
 		}
@@ -691,7 +700,7 @@ const resumeStudy = `-- name: ResumeStudy :one
 UPDATE studies
 SET state = 'RUNNING', finished_at = NULL, message = '', cancel_requested = false, unplaced = true, version = version + 1, updated_at = now()
 WHERE id = $1
-RETURNING id, tenant_id, name, state, message, plan, priority, labels, seeds, max_parallel, stop_share, metric_names, traceparent, cancel_requested, purging, unplaced, runs, succeeded, failed, cancelled, active, core_seconds, version, created_at, started_at, finished_at, updated_at, results_pruned
+RETURNING id, tenant_id, name, state, message, plan, priority, labels, seeds, max_parallel, stop_share, metric_names, traceparent, cancel_requested, purging, unplaced, runs, succeeded, failed, cancelled, active, core_seconds, version, created_at, started_at, finished_at, updated_at, results_pruned, looked_up
 `
 
 func (q *Queries) ResumeStudy(ctx context.Context, id string) (Study, error) {
@@ -726,12 +735,13 @@ func (q *Queries) ResumeStudy(ctx context.Context, id string) (Study, error) {
 		&i.FinishedAt,
 		&i.UpdatedAt,
 		&i.ResultsPruned,
+		&i.LookedUp,
 	)
 	return i, err
 }
 
 const studyOfTenant = `-- name: StudyOfTenant :one
-SELECT s.id, s.tenant_id, s.name, s.state, s.message, s.plan, s.priority, s.labels, s.seeds, s.max_parallel, s.stop_share, s.metric_names, s.traceparent, s.cancel_requested, s.purging, s.unplaced, s.runs, s.succeeded, s.failed, s.cancelled, s.active, s.core_seconds, s.version, s.created_at, s.started_at, s.finished_at, s.updated_at, s.results_pruned, t.namespace FROM studies s JOIN tenants t ON t.id = s.tenant_id WHERE s.tenant_id = $1 AND s.id = $2
+SELECT s.id, s.tenant_id, s.name, s.state, s.message, s.plan, s.priority, s.labels, s.seeds, s.max_parallel, s.stop_share, s.metric_names, s.traceparent, s.cancel_requested, s.purging, s.unplaced, s.runs, s.succeeded, s.failed, s.cancelled, s.active, s.core_seconds, s.version, s.created_at, s.started_at, s.finished_at, s.updated_at, s.results_pruned, s.looked_up, t.namespace FROM studies s JOIN tenants t ON t.id = s.tenant_id WHERE s.tenant_id = $1 AND s.id = $2
 `
 
 type StudyOfTenantParams struct {
@@ -776,6 +786,7 @@ func (q *Queries) StudyOfTenant(ctx context.Context, arg StudyOfTenantParams) (S
 		&i.Study.FinishedAt,
 		&i.Study.UpdatedAt,
 		&i.Study.ResultsPruned,
+		&i.Study.LookedUp,
 		&i.Namespace,
 	)
 	return i, err

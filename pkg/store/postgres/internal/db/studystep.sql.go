@@ -136,7 +136,7 @@ func (q *Queries) DeleteIdleChunks(ctx context.Context) error {
 }
 
 const expiredStudies = `-- name: ExpiredStudies :many
-SELECT s.id, t.namespace FROM studies s
+SELECT s.id, s.tenant_id, t.namespace FROM studies s
 JOIN tenants t ON t.id = s.tenant_id
 WHERE s.finished_at < $1::timestamptz AND NOT s.results_pruned
 ORDER BY s.finished_at
@@ -150,6 +150,7 @@ type ExpiredStudiesParams struct {
 
 type ExpiredStudiesRow struct {
 	ID        string
+	TenantID  string
 	Namespace string
 }
 
@@ -162,7 +163,7 @@ func (q *Queries) ExpiredStudies(ctx context.Context, arg ExpiredStudiesParams) 
 	var items []ExpiredStudiesRow
 	for rows.Next() {
 		var i ExpiredStudiesRow
-		if err := rows.Scan(&i.ID, &i.Namespace); err != nil {
+		if err := rows.Scan(&i.ID, &i.TenantID, &i.Namespace); err != nil {
 			return nil, err
 		}
 		items = append(items, i)
@@ -275,7 +276,7 @@ FROM (
     CROSS JOIN LATERAL (
         SELECT coalesce(extract(epoch FROM j.finished_at - j.started_at), 0) * j.cpu_request AS core_seconds
     ) AS t
-    WHERE j.study_id = ANY ($1::uuid[]) AND NOT j.superseded AND j.state IN ('SUCCEEDED', 'FAILED')
+    WHERE j.study_id = ANY ($1::uuid[]) AND NOT j.superseded AND j.state IN ('SUCCEEDED', 'FAILED') AND j.cached_from IS NULL
     GROUP BY j.study_id, j.point
 ) AS m
 WHERE p.study_id = m.study_id AND p.point = m.point

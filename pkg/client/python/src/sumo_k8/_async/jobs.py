@@ -134,6 +134,11 @@ class AsyncJob:
         return _show.Summary(await self._client.api.get_summary(self.id))
 
     @property
+    async def manifest(self) -> types.Manifest:
+        """What it was made from, and the checksums of its results, once it has ended: client.reproduce runs it again."""
+        return await self._client.api.get_manifest(self.id)
+
+    @property
     def results(self) -> AsyncResults:
         """Its files."""
         return AsyncResults(self._client, self.id)

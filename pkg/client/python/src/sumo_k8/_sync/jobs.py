@@ -135,6 +135,11 @@ class Job:
         return _show.Summary(self._client.api.get_summary(self.id))
 
     @property
+    def manifest(self) -> types.Manifest:
+        """What it was made from, and the checksums of its results, once it has ended: client.reproduce runs it again."""
+        return self._client.api.get_manifest(self.id)
+
+    @property
     def results(self) -> Results:
         """Its files."""
         return Results(self._client, self.id)

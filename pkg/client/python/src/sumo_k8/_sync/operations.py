@@ -281,6 +281,14 @@ class Operations:
         )
         return cast("types.Snapshot", self._transport.json(request))
 
+    def get_manifest(self, id: str) -> types.Manifest:
+        """Show what made a run and the checksums of its results. Enough to run it again, here or elsewhere, and
+        compare: sumo-k8 reproduce does both. content_sha256 leaves out dates, paths and computing times, so that
+        equal runs have equal checksums; files with varies are not compared.
+        """
+        request = Request("GET", path_of("/jobs/{id}/manifest.json", id))
+        return cast("types.Manifest", self._transport.json(request))
+
     def get_network(self, id: str) -> types.Geometry:
         """Show a job's network as lines and points. From the scenario's network file. Coordinates are rounded to 0.1 m.
         """
@@ -455,17 +463,31 @@ class Operations:
         id: str,
         *,
         metric: list[str] | None = None,
-        format: Literal["json", "csv"] | None = None,
+        format: Literal["json", "csv", "parquet"] | None = None,
     ) -> bytes:
         """Download a study as a tidy table. One row for each run that has ended and each metric. Runs that ended
-        without a result have rows without values, so that they are missed. CSV has one column for each axis, named
-        axis.NAME. The table outlives the results of the runs.
+        without a result have rows without values, so that they are missed. CSV and Parquet have one column for each
+        axis, named axis.NAME. The table outlives the results of the runs.
         """
         request = Request(
             "GET",
             path_of("/studies/{id}/table", id),
             query={"metric": metric, "format": format},
         )
+        return self._transport.fetch(request)
+
+    def get_study_tables(
+        self,
+        id: str,
+        name: Literal["summary", "tripinfo", "personinfo", "edgedata", "fcd", "emission", "queue", "lanechange", "stops", "detectors"],
+    ) -> bytes:
+        """Download a table of all runs of a study. A zip with a Parquet dataset in folders as Hive names them, so that
+        pandas, pyarrow and DuckDB add the columns study, point, variant, replication and seed: one file for each run
+        that has succeeded. left-out.json in it lists the other runs, with reasons. Tables that have not been made
+        are made while the zip is sent. If the connection breaks, it is incomplete. Once the results were removed
+        because of their age, it is 410.
+        """
+        request = Request("GET", path_of("/studies/{id}/tables/{name}", id, name))
         return self._transport.fetch(request)
 
     def get_summary(self, id: str) -> types.Summary:
