@@ -74,6 +74,15 @@ def test_the_table_has_a_row_for_each_run_and_metric(study: Study) -> None:
     pd.testing.assert_series_equal(mean.sort_index(), expected.sort_index(), check_names=False)
 
 
+def test_outputs_of_all_runs_are_one_table(study: Study) -> None:
+    frame = study.outputs("tripinfo")
+    assert frame.attrs["units"]["timeLoss"] == "s"
+    runs = study.table("mean_time_loss").set_index(["point", "seed"])["value"]
+    means = frame.groupby(["point", "seed"])["timeLoss"].mean()
+    assert dict(means) == pytest.approx(dict(runs), abs=0.01)
+    assert set(frame["variant"]) == {"base"}
+
+
 def test_plots_and_reports(study: Study, tmp_path: Path) -> None:
     assert "<svg" in str(study.plot(metric="mean_time_loss")._repr_svg_())
     picture = study.plot(study.plots()[-1], metric="mean_time_loss", axis="green", format="png", theme="dark", width=800)
