@@ -118,7 +118,7 @@ def test_studies_are_planned_retried_and_extended(client: Client, networks: Path
 def test_studies_by_coroutines(key: str, networks: Path) -> None:
     async def use() -> None:
         async with AsyncClient(os.environ["SUMO_K8_URL"], key) as client:
-            study = await client.study(networks / "cross.zip", seeds=[1], run={"end": 60})
+            study = await client.study(networks / "cross.zip", seeds=[1], run={"end": 60}, cache="off")
             await study.wait()
             assert len(await study.statistics("mean_speed")) == 1
             assert [j.status async for j in study.jobs()] == ["SUCCEEDED"]
