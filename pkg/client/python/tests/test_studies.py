@@ -74,6 +74,15 @@ def test_the_table_has_a_row_for_each_run_and_metric(study: Study) -> None:
     pd.testing.assert_series_equal(mean.sort_index(), expected.sort_index(), check_names=False)
 
 
+def test_outputs_of_all_runs_are_one_table(study: Study) -> None:
+    frame = study.outputs("tripinfo")
+    assert frame.attrs["units"]["timeLoss"] == "s"
+    runs = study.table("mean_time_loss").set_index(["point", "seed"])["value"]
+    means = frame.groupby(["point", "seed"])["timeLoss"].mean()
+    assert dict(means) == pytest.approx(dict(runs), abs=0.01)
+    assert set(frame["variant"]) == {"base"}
+
+
 def test_plots_and_reports(study: Study, tmp_path: Path) -> None:
     assert "<svg" in str(study.plot(metric="mean_time_loss")._repr_svg_())
     picture = study.plot(study.plots()[-1], metric="mean_time_loss", axis="green", format="png", theme="dark", width=800)
@@ -109,7 +118,7 @@ def test_studies_are_planned_retried_and_extended(client: Client, networks: Path
 def test_studies_by_coroutines(key: str, networks: Path) -> None:
     async def use() -> None:
         async with AsyncClient(os.environ["SUMO_K8_URL"], key) as client:
-            study = await client.study(networks / "cross.zip", seeds=[1], run={"end": 60})
+            study = await client.study(networks / "cross.zip", seeds=[1], run={"end": 60}, cache="off")
             await study.wait()
             assert len(await study.statistics("mean_speed")) == 1
             assert [j.status async for j in study.jobs()] == ["SUCCEEDED"]

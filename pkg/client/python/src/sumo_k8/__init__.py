@@ -14,6 +14,7 @@ from . import types
 from ._async.client import AsyncClient
 from ._async.jobs import AsyncJob, AsyncResults
 from ._async.studies import AsyncStudy
+from ._reproduce import ComparedFile, ManifestComparison
 from ._show import Picture, Summary
 from ._sync.client import Client
 from ._sync.jobs import Job, Results
@@ -40,8 +41,10 @@ __all__ = [
     "AsyncStudy",
     "AuthenticationError",
     "Client",
+    "ComparedFile",
     "Job",
     "JobFailedError",
+    "ManifestComparison",
     "NotFoundError",
     "Picture",
     "QuotaExceededError",

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import io
 import json
+import zipfile
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
 
 from . import types
 
@@ -39,6 +41,27 @@ def table(parquet: bytes) -> pd.DataFrame:
     frame.attrs["units"] = {c["name"]: c["unit"] for c in columns}
     frame.attrs["descriptions"] = {c["name"]: c["description"] for c in columns}
     return frame
+
+
+def of_all_runs(dataset: bytes) -> pd.DataFrame:
+    """The tables of a zip with a Parquet dataset as one, with the columns that its folders have (name=value). attrs are the first one's."""
+    pd = pandas()
+    frames = []
+    with zipfile.ZipFile(io.BytesIO(dataset)) as archive:
+        for name in archive.namelist():
+            if not name.endswith(".parquet"):
+                continue
+            frame = table(archive.read(name))
+            for folder in name.split("/")[:-1]:
+                column, is_column, value = folder.partition("=")
+                if is_column:
+                    frame[column] = int(value) if value.isdigit() else unquote(value)
+            frames.append(frame)
+    if not frames:
+        return pd.DataFrame()
+    whole = pd.concat(frames, ignore_index=True)
+    whole.attrs = frames[0].attrs
+    return whole
 
 
 def statistics(document: types.StudyStatistics) -> pd.DataFrame:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast, overload
 
 import httpx
 
-from sumo_k8 import _settings, types
+from sumo_k8 import _reproduce, _settings, types
 from sumo_k8._concurrent import asynchronously
 from sumo_k8._fields import STORED, form_fields, name_of
 from sumo_k8._source import Scenario, opened
@@ -22,6 +22,8 @@ from .transport import AsyncTransport
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
+
+    from sumo_k8._reproduce import ManifestComparison
 
 
 class AsyncClient:
@@ -250,6 +252,7 @@ class AsyncClient:
         max_parallel: int | None = None,
         on_failure: types.OnFailure | None = None,
         dry_run: bool | None = None,
+        cache: Literal["use", "refresh", "off"] | None = None,
         idempotency_key: str | None = None,
     ) -> AsyncStudy:
         """Make a study: one question that is asked of many runs.
@@ -268,6 +271,7 @@ class AsyncClient:
             max_parallel: the most runs at work at a time
             on_failure: when to stop
             dry_run: only say what the study would be
+            cache: whether runs may take the results of earlier ones that are the same (use), or not (refresh and off)
             idempotency_key: makes two calls with the same key one study
         """
         if (scenario is None) == (variants is None):
@@ -294,6 +298,7 @@ class AsyncClient:
             "max_parallel": max_parallel,
             "on_failure": on_failure,
             "dry_run": dry_run,
+            "cache": cache,
         }
         body.update({field: value for field, value in options.items() if value is not None})
         made = await self.api.create_study(cast("types.CreateStudyBody", body), idempotency_key=idempotency_key)
@@ -308,6 +313,27 @@ class AsyncClient:
     async def get_study(self, id: str) -> AsyncStudy:
         """A study by its id."""
         return AsyncStudy(self, await self.api.get_study(id))
+
+    async def reproduce(self, manifest: types.Manifest) -> tuple[AsyncJob, ManifestComparison]:
+        """Run again what a manifest describes, wait for the end, and compare the results by their checksums.
+
+        Args:
+            manifest: job.manifest, or what `sumo-k8 manifest` has printed. Its scenario must be stored with the tenant, and its version of
+                SUMO be on offer
+
+        Returns:
+            the repetition, and how its results compare. A run of a study is repeated as a study of one run
+        """
+        _reproduce.checked(manifest)
+        if manifest.get("study_id"):
+            study = AsyncStudy(self, await self.api.create_study(_reproduce.study_of_one(manifest)))
+            await study.wait(progress=False, check=False)
+            (job,) = [run async for run in study.jobs()]
+        else:
+            options = _reproduce.submission(manifest)
+            job = await self.submit(manifest["scenario"]["id"], name=manifest["scenario_id"], **options)
+        await job.wait(progress=False, check=False)
+        return job, _reproduce.compared(manifest, await job.manifest)
 
     async def compare(self, *jobs: AsyncJob | str) -> types.Comparison:
         """Two or more finished jobs side by side. Differences are to the first."""

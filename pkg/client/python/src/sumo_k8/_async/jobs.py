@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import time
-from asyncio import sleep
 from collections.abc import AsyncIterator, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
@@ -86,11 +85,8 @@ class AsyncJob:
                     raise WaitTimeoutError(f"Job {self.id} is {self.status} after {timeout:g} s; it goes on.")
                 bar.at(self.document["progress"], self.status)
                 # A call that is held ends when the status changes, not with each per cent.
-                if bar.shown and self.status == "RUNNING":
-                    await sleep(min(LOOK, left))
-                    await self.refresh()
-                else:
-                    self.document = await self._client.api.get_job(self.id, wait=f"{min(HOLD, left):.3f}s")
+                hold = min(LOOK if bar.shown else HOLD, left)
+                self.document = await self._client.api.get_job(self.id, wait=f"{hold:.3f}s")
             bar.at(self.document["progress"], self.status)
         finally:
             bar.close()
@@ -136,6 +132,11 @@ class AsyncJob:
     async def summary(self) -> _show.Summary:
         """Its figures, once it has ended: summary["mean_speed"]."""
         return _show.Summary(await self._client.api.get_summary(self.id))
+
+    @property
+    async def manifest(self) -> types.Manifest:
+        """What it was made from, and the checksums of its results, once it has ended: client.reproduce runs it again."""
+        return await self._client.api.get_manifest(self.id)
 
     @property
     def results(self) -> AsyncResults:

@@ -2,7 +2,6 @@
 from __future__ import annotations
 
 import time
-from time import sleep
 from collections.abc import Iterator, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
@@ -87,11 +86,8 @@ class Job:
                     raise WaitTimeoutError(f"Job {self.id} is {self.status} after {timeout:g} s; it goes on.")
                 bar.at(self.document["progress"], self.status)
                 # A call that is held ends when the status changes, not with each per cent.
-                if bar.shown and self.status == "RUNNING":
-                    sleep(min(LOOK, left))
-                    self.refresh()
-                else:
-                    self.document = self._client.api.get_job(self.id, wait=f"{min(HOLD, left):.3f}s")
+                hold = min(LOOK if bar.shown else HOLD, left)
+                self.document = self._client.api.get_job(self.id, wait=f"{hold:.3f}s")
             bar.at(self.document["progress"], self.status)
         finally:
             bar.close()
@@ -137,6 +133,11 @@ class Job:
     def summary(self) -> _show.Summary:
         """Its figures, once it has ended: summary["mean_speed"]."""
         return _show.Summary(self._client.api.get_summary(self.id))
+
+    @property
+    def manifest(self) -> types.Manifest:
+        """What it was made from, and the checksums of its results, once it has ended: client.reproduce runs it again."""
+        return self._client.api.get_manifest(self.id)
 
     @property
     def results(self) -> Results:

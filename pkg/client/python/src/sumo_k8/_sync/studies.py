@@ -5,7 +5,7 @@ import json
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from sumo_k8 import _frames, _show, types
 from sumo_k8._wire import TERMINAL, Request, path_of
@@ -145,6 +145,15 @@ class Study:
         """
         raw = self._client.api.get_study_table(self.id, metric=list(metrics) or None, format="json")
         return _frames.tidy(cast("types.StudyTable", json.loads(raw)))
+
+    def outputs(self, name: str) -> pd.DataFrame:
+        """An output of all runs that have succeeded as one table, as job.table has it of one run, with the columns point, variant,
+        replication and seed. Needs pandas and pyarrow.
+
+        Args:
+            name: of the output, such as tripinfo
+        """
+        return _frames.of_all_runs(self._client.api.get_study_tables(self.id, cast("Any", name)))
 
     def plots(self) -> list[str]:
         """The names of the plots that the service can draw of it."""
