@@ -186,7 +186,8 @@ func testReplayOfOutput(t *testing.T, s *service) {
 	for replay, says := range map[string]string{
 		`{"period": -1}`: "schema", `{"box": [5, 5, 1, 1]}`: "box", `{"from": 5, "to": 1}`: "begins", `{"speed": 1}`: "schema", "maybe": "JSON",
 	} {
-		p := c.post(t, [][2]string{{"scenario_id", "x"}, {"scenario", plain.Scenario}, {"replay", replay}}).want(t, http.StatusBadRequest).problem(t)
+		fields := [][2]string{{"scenario_id", "x"}, {"scenario", plain.Scenario}, {"replay", replay}}
+		p := c.post(t, fields).want(t, http.StatusBadRequest).problem(t)
 		if !strings.Contains(fmt.Sprint(p), says) {
 			t.Errorf("%s: %+v", replay, p)
 		}

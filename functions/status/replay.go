@@ -36,8 +36,8 @@ func (f *Function) registerReplay(api huma.API) {
 	describeView[Recording](api, &index)
 	rest.Register(api, rest.Tenant, index, f.replay)
 	rest.Register(api, rest.Tenant, huma.Operation{
-		OperationID: "get-replay-segment", Method: http.MethodGet, Path: "/jobs/{id}/replay/segments/{attempt}/{n}", Tags: []string{"Charts and maps"},
-		Summary: "Read a segment of a job's recording",
+		OperationID: "get-replay-segment", Method: http.MethodGet, Path: "/jobs/{id}/replay/segments/{attempt}/{n}",
+		Tags: []string{"Charts and maps"}, Summary: "Read a segment of a job's recording",
 		Description: "Each segment is read on its own, and never changes under its address. docs/replay-format.md describes it. A segment of " +
 			"another attempt than GET /jobs/{id}/replay names may be gone.",
 		Errors: []int{http.StatusNotFound},

@@ -158,7 +158,7 @@ func replayFault(o simulation.Options) string {
 	case o.Replay == nil:
 		return ""
 	case o.Program():
-		return "is of a simulation that the service starts, and cannot be had of one that a program of the scenario or a tool starts; leave it out"
+		return "cannot be had of a simulation that a program of the scenario or a tool starts; leave it out"
 	case o.Check:
 		return "is of a simulation, and check does not simulate; leave one of them out"
 	}

@@ -13,7 +13,8 @@ func groupsOf(segments []Segment) (groups [][]Segment) {
 	var positions, all int
 	for _, s := range segments {
 		all += s.positions
-		if n := len(groups); n > 0 && all <= maxMerged && s.End < groups[n-1][0].Begin+segmentSpan/PerSecond && positions+s.positions <= segmentPositions {
+		n := len(groups)
+		if n > 0 && all <= maxMerged && s.End < groups[n-1][0].Begin+segmentSpan/PerSecond && positions+s.positions <= segmentPositions {
 			groups[n-1] = append(groups[n-1], s)
 			positions += s.positions
 			continue

@@ -103,7 +103,10 @@ type track struct {
 
 // NewWriter returns a writer that hands over each segment when it is finished.
 func NewWriter(emit func(Written) error) *Writer {
-	w := &Writer{emit: emit, vehicles: map[string]*track{}, persons: map[string]*track{}, lanes: map[string]int{}, hasType: map[string]bool{}, bounds: Empty()}
+	w := &Writer{
+		emit: emit, vehicles: map[string]*track{}, persons: map[string]*track{}, lanes: map[string]int{}, hasType: map[string]bool{},
+		bounds: Empty(),
+	}
 	w.compress, _ = gzip.NewWriterLevel(nil, gzip.DefaultCompression)
 	return w
 }
@@ -389,7 +392,9 @@ func (w *Writer) Flush() error {
 	if len(w.times) == 0 {
 		return nil
 	}
-	h := Header{Times: w.times, Origin: w.origin, Lanes: w.laneNames, Signals: w.signals.cut(w.times[0]), Events: w.events, Columns: columnNames[:]}
+	h := Header{
+		Times: w.times, Origin: w.origin, Lanes: w.laneNames, Signals: w.signals.cut(w.times[0]), Events: w.events, Columns: columnNames[:],
+	}
 	if h.Lanes == nil {
 		h.Lanes = []string{}
 	}

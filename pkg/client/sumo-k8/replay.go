@@ -78,8 +78,8 @@ func (a *app) replayCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "replay JOB",
 		Short: "Show where to watch a recorded job, or export its recording",
-		Long: `Shows where a job that was submitted with --replay can be watched in a browser, also while it runs, and what there is of its recording.
-A job with the fcd output has a recording once it has finished.`,
+		Long: `Shows where a job that was submitted with --replay can be watched in a browser, also while it runs, and what there is
+of its recording. A job with the fcd output has a recording once it has finished.`,
 		Example: `  sumo-k8 replay @latest
   sumo-k8 replay export @latest --format csv`,
 		Args:              cobra.ExactArgs(1),
@@ -154,8 +154,8 @@ func (a *app) exportReplayCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "export JOB",
 		Short: "Save a recording in a format for other programs",
-		Long: `Saves a recording: as fcd, SUMO's own XML, which its tools read; as csv, a row for each vehicle and moment; or as geojson, a line for
-each vehicle and minute. Coordinates are those of the network, in metres; GeoJSON readers expect longitudes and latitudes.`,
+		Long: `Saves a recording: as fcd, SUMO's own XML, which its tools read; as csv, a row for each vehicle and moment; or as geojson,
+a line for each vehicle and minute. Coordinates are those of the network, in metres; GeoJSON readers expect longitudes and latitudes.`,
 		Example: `  sumo-k8 replay export @latest --format fcd
   sumo-k8 replay export @latest --format csv --file - | gzip > positions.csv.gz`,
 		Args:              cobra.ExactArgs(1),

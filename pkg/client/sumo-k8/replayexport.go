@@ -61,8 +61,8 @@ func (e *fcdExport) frame(ms int64, positions []replay.Position) {
 		if v.Person {
 			kind, where = "person", "edge"
 		}
-		fmt.Fprintf(e.out, `        <%s id="%s" x="%s" y="%s" angle="%d" type="%s" speed="%s" %s="%s"/>`+"\n", kind, e.text(v.ID), metres(p.X), metres(p.Y),
-			p.Angle, e.text(v.Type), speedOf(p.Speed), where, e.text(laneOf(e.header, p)))
+		fmt.Fprintf(e.out, `        <%s id="%s" x="%s" y="%s" angle="%d" type="%s" speed="%s" %s="%s"/>`+"\n", kind, e.text(v.ID),
+			metres(p.X), metres(p.Y), p.Angle, e.text(v.Type), speedOf(p.Speed), where, e.text(laneOf(e.header, p)))
 	}
 	_, _ = e.out.WriteString("    </timestep>\n")
 }

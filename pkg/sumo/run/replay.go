@@ -45,8 +45,8 @@ const (
 // replayAttributes are those of SUMO's output that a recording has. The edge is that of persons, who have no lane.
 const replayAttributes = "x,y,angle,type,speed,lane,edge"
 
-// replaySource is what the run's recording is made from, replay.FromRun or replay.FromFCD: where SUMO writes its positions to a file anyway,
-// that stays as it is. Empty is for no recording. remark is what a person should know of that.
+// replaySource is what the run's recording is made from, replay.FromRun or replay.FromFCD: where SUMO writes its positions to a file
+// anyway, that stays as it is. Empty is for no recording. remark is what a person should know of that.
 func (r Run) replaySource(s settings) (source, remark string) {
 	switch {
 	case r.Options.Replay == nil, r.Options.Check:

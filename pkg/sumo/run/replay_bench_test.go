@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"syscall"
 	"testing"
 	"time"
 
@@ -14,17 +15,11 @@ import (
 	networks "github.com/sumo-k8/sumo-k8/test_networks"
 )
 
-// BenchmarkRecording compares the whole job of grid with a recording, and without, with bare SUMO that writes the same attributes at the same
-// times into a compressed file, and with bare SUMO without such an output. It reports the wall-clock and processor time of each, the
+// BenchmarkRecording compares the whole job of grid with a recording, and without, with bare SUMO that writes the same attributes at the
+// same times into a compressed file, and with bare SUMO without such an output. It reports the wall-clock and processor time of each, the
 // recorded job as a multiple of SUMO with its file, and the bytes for each position of the recording and of that file.
 func BenchmarkRecording(b *testing.B) {
 	sumo := sumotest.Newest(b)
-	program := filepath.Join(b.TempDir(), "sumo-run")
-	build := exec.CommandContext(b.Context(), "go", "build", "-o", program, "../sumo-run")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := build.CombinedOutput(); err != nil {
-		b.Fatalf("%v: %s", err, out)
-	}
 	data, err := networks.ReadyZip("grid")
 	if err != nil {
 		b.Fatal(err)
@@ -46,11 +41,11 @@ func BenchmarkRecording(b *testing.B) {
 	job := func(asked *simulation.Replay) (times, Run) {
 		r := newRunOf(b, sumo)
 		r.Scenario, r.Options.Replay = zip, asked
-		before, began := children(b), time.Now()
+		before, began := children(b)+own(b), time.Now()
 		if o := r.Do(b.Context()); !o.Succeeded() {
 			b.Fatal(o.Message)
 		}
-		return times{time.Since(began), children(b) - before}, r
+		return times{time.Since(began), children(b) + own(b) - before}, r
 	}
 	var plain, file, unrecorded, recorded times
 	perPosition := 0.0
@@ -68,12 +63,24 @@ func BenchmarkRecording(b *testing.B) {
 	n := float64(b.N)
 	for name, t := range map[string]times{"sumo": plain, "sumo-fcd": file, "job": unrecorded, "recorded-job": recorded} {
 		b.ReportMetric(t.wall.Seconds()/n, name+"-s")
+		b.ReportMetric(t.cpu.Seconds()/n, name+"-cpu-s")
 	}
 	b.ReportMetric(recorded.wall.Seconds()/file.wall.Seconds(), "of-sumo-fcd")
+	b.ReportMetric(recorded.cpu.Seconds()/file.cpu.Seconds(), "cpu-of-sumo-fcd")
 	b.ReportMetric(perPosition, "bytes/position")
 	if info, err := os.Stat(filepath.Join(desk, "fcd.xml.gz")); err == nil {
 		b.ReportMetric(float64(info.Size())/1e6, "fcd-MB")
 	}
+}
+
+// own is the processor time of this process.
+func own(b *testing.B) time.Duration {
+	b.Helper()
+	var usage syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &usage); err != nil {
+		b.Fatal(err)
+	}
+	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
 }
 
 // bytesPerPosition reads the recording of a run.

@@ -164,7 +164,7 @@ func TestARecordingIsWhatSUMOWrites(t *testing.T) {
 	for _, name := range networks.Ready() {
 		v := variant{name, simulation.Options{Replay: &simulation.Replay{}}, 1000}
 		if !sumotest.All() && name != "multi_config" { // whole runs take minutes
-			v.options.End = seconds(300)
+			v.options.End = seconds(180)
 		}
 		variants[name] = v
 	}
