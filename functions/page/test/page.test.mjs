@@ -693,6 +693,38 @@ describe("an engineer", () => {
 		});
 	});
 
+	test("records a run, watches it while it goes on and afterwards, and a run of before by its FCD file", async () => {
+		const tenant = await newTenant();
+		await withTab(tenant, async (page, tab) => {
+			await tab.go("#/submit");
+			await drop(page, "grid.zip", network("ready_to_use/grid.zip"));
+			await page.getByLabel("Recording").check();
+			await page.getByLabel("End (s)").fill("3600");
+			await page.getByLabel("Step length (s)").fill("0.1"); // slow enough to be watched
+			await page.getByRole("button", { name: "Submit", exact: true }).click();
+			await heading(page, "grid").waitFor();
+			const id = page.url().split("/").at(-1).split("?")[0];
+			await tab.go(`#/jobs/${id}/map`);
+			await page.getByRole("button", { name: "Live" }).click();
+			const slider = page.getByLabel("Simulated time");
+			await eventually("vehicles of a run that goes on", async () => Number(await slider.inputValue()) > 60 && /Vehicles: [1-9][\d,]* on/.test(await page.locator(".says").textContent()));
+			const { index } = { index: await service.call("GET", `/jobs/${id}/replay`, { key: tenant.key }) };
+			assert.equal(index.complete, false, "the run ended before it was seen");
+			await picture(page, "replay-live");
+			await service.call("DELETE", `/jobs/${id}`, { key: tenant.key });
+			await service.finish(tenant, id);
+			await page.getByRole("button", { name: "Live" }).waitFor({ state: "detached" });
+			await page.reload();
+			await page.getByText(/Vehicles: [\d,]+ on the road/).waitFor();
+		});
+		const job = await service.submit(tenant, "cross", { outputs: "fcd", end: "300" });
+		await service.finish(tenant, job.job_id);
+		await withTab(tenant, async (page, tab) => {
+			await tab.go(`#/jobs/${job.job_id}/map?t=200`);
+			await page.getByText(/Vehicles: [1-9][\d,]* on the road/).waitFor();
+		});
+	});
+
 	test("goes from a line of the log to the place", async () => {
 		const tenant = await newTenant();
 		const job = await service.submit(tenant, "cross", { outputs: "edgedata" });

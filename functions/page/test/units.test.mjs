@@ -158,6 +158,7 @@ test("the form of a study makes the request that it shows", async () => {
 		maxParallel: "4",
 		stopShare: "20",
 		edgedata: false,
+		replay: false,
 	};
 	assert.equal(missing(draft), "");
 	assert.deepEqual(requestOf(draft, true), {
@@ -177,6 +178,7 @@ test("the form of a study makes the request that it shows", async () => {
 		dry_run: true,
 	});
 	assert.deepEqual(requestOf({ ...draft, how: "until", aim: "2.5", min: "", max: "40", of: "difference" }, false).replications, { until: { relative_half_width: 0.025, max: 40, of: "difference" } });
+	assert.deepEqual(requestOf({ ...draft, replay: true }, false).run, { replay: true });
 	const controller = { file: " control.py ", interface: "libsumo", args: "--gain\n0.4\n\n" };
 	const steered = requestOf({ ...draft, axes: [{ name: "gain", kind: "arg", target: "gain", values: "0.2, 0.4" }], controller }, false);
 	assert.deepEqual(steered.run, { controller: { file: "control.py", interface: "libsumo", args: ["--gain", "0.4"] } });

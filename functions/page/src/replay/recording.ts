@@ -1,24 +1,11 @@
 // A job's recording: its index, and those of its segments that are needed, fetched ahead of the clock.
-import { Problem } from "../api";
+import { type Got, Problem } from "../api";
 import { Broken, type Event, eventsOf, type Segment, sizeOf } from "./segment";
 
-export type Part = { n: number; begin: number; end: number; frames: number; bytes: number; running: number; halting: number };
-export type VehicleType = { class: string; length: number; width: number };
-
-export type Index = {
-	attempt: string;
-	complete: boolean;
-	source: "recording" | "fcd";
-	period: number;
-	begin: number;
-	end: number;
-	bounds: [number, number, number, number] | null;
-	segments: Part[];
-	types: Record<string, VehicleType>;
-	signals: string[];
-	events: Event[];
-	missing: string[];
-};
+export type Answer = Got<"/jobs/{id}/replay">;
+export type Index = Omit<Answer, "events"> & { events: Event[] };
+type Part = Index["segments"][number];
+export type VehicleType = Index["types"][string];
 
 /** Two frames around a time, and how far between them it is, from 0 to 1. */
 export type Moment = {
@@ -41,7 +28,7 @@ export const keyOf = (v: { id: string; person: boolean }): string => (v.person ?
 
 export class Recording {
 	index: Index | undefined;
-	private taken: Index | undefined; // as it came
+	private taken: Answer | undefined;
 	private loaded = new Map<number, Segment>(); // by place in index.segments, the latest used last
 	private under = new Set<number>();
 	private failed = new Map<number, { reason: string; passing: boolean; at: number }>();
@@ -55,7 +42,7 @@ export class Recording {
 	) {}
 
 	/** Takes the latest index. Another attempt starts over. */
-	take(index: Index): void {
+	take(index: Answer): void {
 		if (this.taken === index) return;
 		this.taken = index;
 		if (this.index?.attempt !== index.attempt) {

@@ -1,9 +1,9 @@
 // A job's recording in a view: loaded, and followed while the run goes on.
 import { useEffect, useMemo, useState } from "preact/hooks";
-import { call, isFinished, type Job, Problem, send } from "../api";
+import { get, isFinished, type Job, Problem, send } from "../api";
 import { useLoad } from "../load";
 import { Decoder } from "./decoder";
-import { type Index, Recording } from "./recording";
+import { type Answer, type Index, Recording } from "./recording";
 
 /** One worker reads the segments of all views: it is kept, since starting one takes longer than most segments. */
 let decoder: Decoder | undefined;
@@ -40,12 +40,12 @@ export function useReplay(job: Job | undefined): Replay {
 		return { made, left };
 	}, [id]);
 	useEffect(() => () => recording.left.abort(), [recording]);
-	const loaded = useLoad<Index | null>(
+	const loaded = useLoad<Answer | null>(
 		`${id} ${finished} ${round}`,
 		async (signal) => {
 			if (!id) return null;
 			try {
-				return await call<Index>(`/jobs/${id}/replay`, { signal });
+				return await get<"/jobs/{id}/replay">(`/jobs/${id}/replay`, signal);
 			} catch (error) {
 				// Before the first segment there is no recording yet.
 				if (!finished && error instanceof Problem && (error.status === 404 || error.status === 409)) return null;

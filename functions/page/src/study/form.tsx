@@ -173,6 +173,12 @@ function Form({ scenarios, first }: { scenarios: Scenarios; first?: string }) {
 						Edge data <span class="hint">for a map of the differences</span>
 					</span>
 				</label>
+				<label class="check">
+					<input type="checkbox" checked={draft.replay} onChange={(e) => change({ replay: e.currentTarget.checked })} />
+					<span>
+						Recording <span class="hint">of each run, to watch it on the map</span>
+					</span>
+				</label>
 			</Card>
 
 			{programs && (

@@ -34,12 +34,13 @@ export type Draft = {
 	end: string;
 	timeout: string;
 	edgedata: boolean;
+	replay: boolean;
 	controller: ControllerDraft; // without a file, SUMO runs alone
 };
 
 export const blank: Draft = {
 	name: "", variants: [{ name: "base", scenario: "" }], axes: [], combine: "product", how: "seeds", seeds: "1:10", aim: "5", min: "5", max: "30", of: "mean",
-	baseline: "", fixed: [], metrics: ["mean_time_loss", "mean_travel_time"], maxParallel: "", stopShare: "", begin: "", end: "", timeout: "", edgedata: true,
+	baseline: "", fixed: [], metrics: ["mean_time_loss", "mean_travel_time"], maxParallel: "", stopShare: "", begin: "", end: "", timeout: "", edgedata: true, replay: false,
 	controller: { file: "", interface: "traci", args: "" },
 };
 
@@ -115,6 +116,7 @@ export function requestOf(d: Draft, dryRun: boolean): CreateStudy {
 	if (d.end.trim()) run.end = numeric(d.end);
 	if (d.timeout.trim()) run.timeout_seconds = numeric(d.timeout);
 	if (d.edgedata) run.outputs = ["edgedata"];
+	if (d.replay) run.replay = true;
 	if (d.controller.file.trim()) run.controller = controllerOf(d.controller);
 	const baseline = baselineOf(d);
 	return {

@@ -11,7 +11,7 @@ import { labelText, parseLabels } from "./labels";
 /** Outputs beyond those that every run writes, with their use on this page. */
 const outputs = [
 	{ name: "edgedata", title: "Edge data", use: "colours the map by speed and density" },
-	{ name: "fcd", title: "Vehicle positions (FCD)", use: "plays moving vehicles back; large" },
+	{ name: "fcd", title: "Vehicle positions (FCD)", use: "for other programs; large" },
 	{ name: "emission", title: "Emissions", use: "CO₂, NOₓ, PMₓ and fuel; large" },
 	{ name: "queue", title: "Queues", use: "queue lengths per lane" },
 	{ name: "lanechange", title: "Lane changes", use: "each with its reason" },
@@ -19,6 +19,7 @@ const outputs = [
 
 /** What can be switched on about a run. */
 const switches = [
+	{ name: "replay", title: "Recording", use: "shows vehicles and signals moving on the map, while it runs and afterwards" },
 	{ name: "unfinished_trips", title: "Unfinished trips", use: "also counts vehicles still on the road at the end" },
 	{ name: "strict", title: "Strict", use: "refuses a scenario of which SUMO would drop or ignore a part" },
 ] as const;
@@ -152,7 +153,11 @@ function Form({ original, given }: { original?: Job; given: Fields }) {
 		if (fields.program) form.set(fields.program, JSON.stringify(programOf(fields)));
 		// A tool writes none of these.
 		if (chosen.length > 0 && fields.program !== "tool") form.set("outputs", chosen.join(","));
-		for (const name of ways) form.set(name, "true");
+		for (const name of ways) {
+			// Only what SUMO simulates can be recorded. What an earlier job recorded of its run stays.
+			if (name !== "replay") form.set(name, "true");
+			else if (!check && fields.program !== "tool") form.set(name, original?.options.replay ? JSON.stringify(original.options.replay) : "true");
+		}
 		if (check) form.set("check", "true");
 		const content = JSON.stringify([...form]) + (source === "zip" ? `${file?.name}/${file?.size}/${file?.lastModified}` : "");
 		if (source === "zip" && file) form.set("sumo_files", file, file.name);
@@ -226,7 +231,7 @@ function Form({ original, given }: { original?: Job; given: Fields }) {
 					<Versions value={fields.sumo_version} fault={faultOf("sumo_version")} choose={(version) => set("sumo_version", version)} />
 				</div>
 				<fieldset class="outputs">
-					<legend>Counting and checking</legend>
+					<legend>Recording, counting and checking</legend>
 					{switches.map((s) => (
 						<label key={s.name}>
 							<input type="checkbox" checked={ways.includes(s.name)} onChange={(e) => setWays(e.currentTarget.checked ? [...ways, s.name] : ways.filter((x) => x !== s.name))} />
