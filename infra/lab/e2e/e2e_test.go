@@ -43,6 +43,8 @@ func TestTheServiceOnACluster(t *testing.T) {
 		{"a controller runs by TraCI and with libsumo", testControllers},
 		{"a hostile controller is refused, and is cancelled", testHostileController},
 		{"a tool assigns routes, which a study then varies", testAssignThenStudy},
+		{"a run is watched while its pod works, and after the pod is lost", testRecording},
+		{"a question asked twice is answered from the cache, with tables that pods have made", testTablesAndCache},
 		{"runs reach no private network for the sake of a store's name", testReachOfRuns},
 		{"each function reaches what it works with and no more", testReachOfFunctions},
 		{"the operator's key is given to those who check it", testAdminKey},
