@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -94,7 +95,7 @@ func testReplay(t *testing.T, s *service) {
 	}
 	if whole.Attempt == x.Attempt { // its segments are the same
 		after := c.call(t, "GET", segmentPath(j.JobID, x.Attempt, 0)).want(t, http.StatusOK)
-		if string(after.body) != string(live.body) {
+		if !bytes.Equal(after.body, live.body) {
 			t.Error("a segment has changed")
 		}
 	}

@@ -63,8 +63,8 @@ func (f *Function) Register(api huma.API) {
 		Description: "Server-sent events. Each line is data: {\"message\": …} with an id; send the last id as Last-Event-ID to resume without " +
 			"loss or repetition. Messages without an id are about the log: why there is none yet, that the job was restarted and its log " +
 			"starts over (restarted: true), or that part of it is unavailable while the job runs (skipped: bytes). Progress arrives as " +
-			"event: progress with {\"progress\": 0.5, \"state\": \"RUNNING\"}, and news of the recording of a job with replay as event: replay with " +
-			"{\"attempt\": …, \"segments\": …, \"end\": …}. With Accept: text/event-stream;version=2 the last event is event: " +
+			"event: progress with {\"progress\": 0.5, \"state\": \"RUNNING\"}, and news of the recording of a job with replay as event: replay " +
+			"with {\"attempt\": …, \"segments\": …, \"end\": …}. With Accept: text/event-stream;version=2 the last event is event: " +
 			"end with {\"status\": …, \"reason\": …, \"message\": …}. Without, the first event is {\"pod\": …, \"phase\": …, \"message\": …}, and " +
 			"the last one has {\"status\": …, \"message\": …}, where the status is Succeeded or Failed. Resume a stream that ends without its " +
 			"last event: a gateway limits how long one lasts. The id after the last event is answered with 204.",

@@ -32,8 +32,8 @@ func (f *Function) registerStudyTables(api huma.API, tags []string) {
 		OperationID: "get-study-tables", Method: http.MethodGet, Path: "/studies/{id}/tables/{name}", Tags: tags,
 		Summary: "Download a table of all runs of a study",
 		Description: "A zip with a Parquet dataset in folders as Hive names them, so that pandas, pyarrow and DuckDB add the columns study, " +
-			"point, variant, replication and seed: one file for each run that has succeeded. _left-out.json in it lists the other runs, with reasons. " +
-			"Tables that have not been made are made while the zip is sent. If the connection breaks, it is incomplete. Once the results " +
+			"point, variant, replication and seed: one file for each run that has succeeded. _left-out.json in it lists the other runs, with " +
+			"reasons. Tables that have not been made are made while the zip is sent. If the connection breaks, it is incomplete. Once the results " +
 			"were removed because of their age, it is 410.",
 		RejectUnknownQueryParameters: true,
 		Errors:                       []int{http.StatusNotFound, http.StatusConflict, http.StatusGone},

@@ -20,8 +20,8 @@ func (f *Function) registerVehicles(api huma.API) {
 	op := huma.Operation{
 		OperationID: "get-vehicles", Path: "/jobs/{id}/vehicles",
 		Summary: "Show vehicle positions over time, part by part",
-		Description: "For a run with the fcd output or a recording. An answer has about 20,000 positions; repeat with begin set to next until next is null. " +
-			"begin and end in the answer are those of the whole recording.",
+		Description: "For a run with the fcd output or a recording. An answer has about 20,000 positions; repeat with begin set to next " +
+			"until next is null. begin and end in the answer are those of the whole recording.",
 	}
 	describeView[Vehicles](api, &op)
 	rest.Register(api, rest.Tenant, op, f.vehicles)

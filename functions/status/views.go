@@ -58,7 +58,9 @@ func registerView[T any](api huma.API, f *Function, k viewKind[T], op huma.Opera
 }
 
 // registerViewOf adds the operation that answers with a view of a job that find returns.
-func registerViewOf[T any](api huma.API, f *Function, k viewKind[T], find func(context.Context, string) (job.Job, error), op huma.Operation) {
+func registerViewOf[T any](
+	api huma.API, f *Function, k viewKind[T], find func(context.Context, string) (job.Job, error), op huma.Operation,
+) {
 	describeView[T](api, &op)
 	rest.Register(api, rest.Tenant, op, func(ctx context.Context, in *viewRequest) (*huma.StreamResponse, error) {
 		j, err := find(ctx, in.ID)

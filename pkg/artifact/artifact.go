@@ -60,8 +60,8 @@ type Remover interface {
 // removeBatch bounds the keys that RemoveAll holds in memory at a time.
 const removeBatch = 10_000
 
-// RemoveAll deletes every object under prefix, except those under the prefixes that are kept. It lists them rather than trusting a record: a run that was lost may have
-// left others. Repeating it is no error.
+// RemoveAll deletes every object under prefix, except those under the prefixes that are kept. It lists them rather than trusting a record:
+// a run that was lost may have left others. Repeating it is no error.
 func RemoveAll(ctx context.Context, store Remover, prefix string, kept ...string) error {
 	for {
 		var keys []string
@@ -240,8 +240,8 @@ func LiveReplaySegment(results, attempt string, n int) string {
 	return LiveReplay(results) + attempt + "/" + strconv.Itoa(n)
 }
 
-// RemoveResults deletes the results under a prefix and their views, except those under the prefixes that are kept. Views go last: one that is
-// made meanwhile finds no results.
+// RemoveResults deletes the results under a prefix and their views, except those under the prefixes that are kept. Views go last: one that
+// is made meanwhile finds no results.
 func RemoveResults(ctx context.Context, store Remover, results string, kept ...string) error {
 	// A shorter prefix is that of many jobs, or of everything.
 	if !strings.HasPrefix(results, ResultPrefix) || !strings.HasSuffix(results, "/") || strings.Contains(results, "//") ||
@@ -261,7 +261,8 @@ func RemoveResults(ctx context.Context, store Remover, results string, kept ...s
 // contentTypes are the media types of result files by the ends of their names, and otherType that of all others.
 var contentTypes = map[string]string{
 	".xml": "application/xml", ".json": "application/json", ".gz": "application/gzip", ".zip": "application/zip",
-	".csv": "text/csv; charset=utf-8", ".parquet": "application/vnd.apache.parquet", ".txt": "text/plain; charset=utf-8", ".log": "text/plain; charset=utf-8",
+	".csv": "text/csv; charset=utf-8", ".parquet": "application/vnd.apache.parquet",
+	".txt": "text/plain; charset=utf-8", ".log": "text/plain; charset=utf-8",
 }
 
 const otherType = "application/octet-stream"

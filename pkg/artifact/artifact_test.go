@@ -39,7 +39,8 @@ func TestContentTypes(t *testing.T) {
 	t.Parallel()
 	for name, want := range map[string]string{
 		"tripinfo.xml": "application/xml", "out/A.XML": "application/xml", "summary.json": "application/json", "fcd.xml.gz": "application/gzip",
-		"all.zip": "application/zip", "tables/fcd.parquet": "application/vnd.apache.parquet", "speeds.csv": "text/csv; charset=utf-8", "run.log": "text/plain; charset=utf-8",
+		"all.zip": "application/zip", "tables/fcd.parquet": "application/vnd.apache.parquet", "speeds.csv": "text/csv; charset=utf-8",
+		"run.log":   "text/plain; charset=utf-8",
 		"notes.txt": "text/plain; charset=utf-8",
 		"page.html": "application/octet-stream", "image.svg": "application/octet-stream", "Makefile": "application/octet-stream",
 		".xml/x": "application/octet-stream",

@@ -50,7 +50,8 @@ func TestALinkIsReadAsItWasSignedUntilItExpires(t *testing.T) {
 func TestEveryContentTypeIsListed(t *testing.T) {
 	t.Parallel()
 	want := []string{
-		"application/gzip", "application/json", "application/octet-stream", "application/vnd.apache.parquet", "application/xml", "application/zip", "text/csv", "text/plain",
+		"application/gzip", "application/json", "application/octet-stream", "application/vnd.apache.parquet", "application/xml",
+		"application/zip", "text/csv", "text/plain",
 	}
 	if diff := cmp.Diff(want, artifact.ContentTypes()); diff != "" {
 		t.Errorf("the types (-want +got):\n%s", diff)

@@ -337,18 +337,17 @@ func (d *duty) look() error {
 			d.state[r.ID] = chunk.RunState{StartedAt: now.UTC()}
 			d.changed = true
 		}
-		switch _, err := d.out.Lstat(r.ID + "/" + simulation.OutcomeFile); {
-		case err == nil:
+		if _, err := d.out.Lstat(r.ID + "/" + simulation.OutcomeFile); err == nil {
 			r.storing, d.found = true, true
 			r.live.ended.Store(true)
 			began := d.state[r.ID]
 			d.work.Go(func() { d.finish(r, began) })
-		default:
-			if readProgress {
-				d.progress(r)
-			}
-			d.watchRecording(r)
+			continue
 		}
+		if readProgress {
+			d.progress(r)
+		}
+		d.watchRecording(r)
 	}
 	if lanes := d.width(); lanes > d.lanes {
 		d.lanes = lanes

@@ -63,7 +63,10 @@ func Open(data []byte) (*Reader, error) {
 			r.columns[i] = column
 		}
 	}
-	return r, r.check()
+	if err := r.check(); err != nil {
+		return nil, err
+	}
+	return r, nil
 }
 
 // readHeader reads the header. Lists whose entries are larger in memory than as JSON are read only if each is as long as a writer makes it.

@@ -67,7 +67,8 @@ func TestTheAdditionalFilesOfAConfigurationAreReadInTheirOrder(t *testing.T) {
 		"no option":        {zipOf(t, entryOf("d/s.sumocfg", "<configuration/>")), nil},
 	} {
 		var got []string
-		err := ScanAdditional(t.Context(), Zip(bytes.NewReader(tc.zip), int64(len(tc.zip))), DefaultLimits(), "d/s.sumocfg", func(e xml.Element) error {
+		source := Zip(bytes.NewReader(tc.zip), int64(len(tc.zip)))
+		err := ScanAdditional(t.Context(), source, DefaultLimits(), "d/s.sumocfg", func(e xml.Element) error {
 			if string(e.Name) == "poly" {
 				got = append(got, string(e.Attr("id")))
 			}

@@ -8,7 +8,8 @@ type Forecast struct {
 	Seconds     float64 // from now to the end of the last one
 }
 
-// Planned forecasts all runs of a study but those that are taken from the cache; nil while it is not known what a run of one of the points uses.
+// Planned forecasts all runs of a study but those that are taken from the cache; nil while it is not known what a run of one of the points
+// uses.
 func Planned(s Study, points []Point, limits tenant.Limits) *Forecast {
 	return forecast(s, points, limits, func(p Point) int { return len(s.Seeds) - p.Counts.Cached })
 }

@@ -26,7 +26,7 @@ const (
 // Writer writes rows one after the other: the values of a row by column, in any order, then EndRow.
 type Writer struct {
 	schema  Schema
-	out     *parquet.Writer
+	out     *parquet.GenericWriter[any]
 	columns []*parquet.ColumnWriter
 	batches []batch
 	rows    int // in the batches
@@ -55,7 +55,7 @@ func NewWriter(w io.Writer, s Schema) (*Writer, error) {
 	if err != nil {
 		return nil, err
 	}
-	out := &Writer{schema: s, out: parquet.NewWriter(w, config), batches: make([]batch, len(s.Columns))}
+	out := &Writer{schema: s, out: parquet.NewGenericWriter[any](w, config), batches: make([]batch, len(s.Columns))}
 	out.columns = out.out.ColumnWriters()
 	for i := range out.batches {
 		out.batches[i].values = make([]parquet.Value, batchRows)

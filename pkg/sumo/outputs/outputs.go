@@ -106,11 +106,6 @@ func Root(r io.Reader) (name string, err error) {
 	return name, err
 }
 
-func scan(plain io.Reader, visit func(xml.Element) error) error {
-	s := xml.Scanner{Element: visit, Lenient: true}
-	return s.Scan(plain)
-}
-
 // completeness reports whether a file is complete whose scan ended with err.
 func (w *watched) completeness(err error) (bool, error) {
 	switch {

@@ -56,8 +56,8 @@ func truth(text []byte, otherwise bool) bool {
 	return otherwise
 }
 
-// colors are the names that SUMO knows.
-var colors = map[string]string{
+// colours are the names that SUMO knows.
+var colours = map[string]string{
 	"red": "#ff0000", "green": "#00ff00", "blue": "#0000ff", "yellow": "#ffff00", "cyan": "#00ffff", "magenta": "#ff00ff", "orange": "#ff8000",
 	"white": "#ffffff", "black": "#000000", "grey": "#808080", "gray": "#808080",
 }
@@ -67,7 +67,7 @@ var colors = map[string]string{
 func colorOf(text string) (color string, visible bool) {
 	const standard = "#ff0000"
 	text = strings.ToLower(strings.TrimSpace(text))
-	if named, ok := colors[text]; ok {
+	if named, ok := colours[text]; ok {
 		return named, true
 	}
 	if text == "invisible" {

