@@ -101,13 +101,16 @@ type track struct {
 	waitingAtFirst           int64 // ms, in its first frame of this segment
 }
 
+// level of compression: gzip's default takes a quarter more of the recorder's time, which is the run's, and 7 % less room.
+const level = 2
+
 // NewWriter returns a writer that hands over each segment when it is finished.
 func NewWriter(emit func(Written) error) *Writer {
 	w := &Writer{
 		emit: emit, vehicles: map[string]*track{}, persons: map[string]*track{}, lanes: map[string]int{}, hasType: map[string]bool{},
 		bounds: Empty(),
 	}
-	w.compress, _ = gzip.NewWriterLevel(nil, gzip.DefaultCompression)
+	w.compress, _ = gzip.NewWriterLevel(nil, level) // which is valid
 	return w
 }
 
