@@ -67,7 +67,7 @@ export class ReplayLayer implements Layer {
 		const ratio = painter.canvas.width / Math.max(1, camera.width);
 		const things = [
 			{ of: scene.lines, share: 0, version: scene.linesVersion },
-			{ of: scene.vehicles, share, version: scene.version },
+			{ of: scene.vehicles, share, version: scene.version, vehicles: true },
 			{ of: this.marks, share: 0, version: this.marksVersion },
 		];
 		if (painter instanceof CanvasPainter) return painter.draw(camera, scene.middle, ratio, this.style.halo, things);

@@ -31,8 +31,11 @@ export const packed = (colour: string): number => {
 
 export const unpacked = (n: number): string => `rgb(${n & 0xff} ${(n >> 8) & 0xff} ${(n >> 16) & 0xff})`;
 
-/** Numbers of one thing: x, y, how far it moves until the next frame, its angle and how far it turns, length, width, shape, colour. */
-export const stride = 10;
+/** Numbers of one thing: x, y, how far it moves until the next frame, its angle and how far it turns, length, width, shape, colour, and two
+ * unused, since a texture has them in fours. */
+export const stride = 12;
+/** Things are kept in whole rows of a texture. */
+export const perRow = 512;
 
 export class Things {
 	numbers = new Float32Array(0);
@@ -41,7 +44,7 @@ export class Things {
 
 	reserve(count: number): void {
 		if (this.numbers.length < count * stride) {
-			this.numbers = new Float32Array(Math.ceil(count * 1.25) * stride);
+			this.numbers = new Float32Array(Math.ceil((count * 1.25) / perRow) * perRow * stride);
 			this.colours = new Uint32Array(this.numbers.buffer);
 		}
 	}
