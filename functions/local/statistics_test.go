@@ -103,7 +103,7 @@ func testSequentialStudy(t *testing.T, s *service) {
 		"statistics?metric=mean_speed": 200, "statistics?metric=speed": 400, "statistics?confidence=0.99&relative_half_width=0.001": 200,
 		"statistics?confidence=1": 400, "comparison": 400, "comparison?baseline=nobody": 400,
 		"comparison?baseline=base": 200, "comparison?baseline=base&metric=mean_speed": 400, "table?metric=speed": 400,
-		"table?format=parquet": 400,
+		"table?format=parquet": 200, "table?format=xlsx": 400,
 	} {
 		c.call(t, "GET", "/studies/"+made.StudyID+"/"+query).want(t, status)
 	}

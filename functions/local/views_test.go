@@ -236,8 +236,8 @@ func checkNetwork(t *testing.T, c *tenantClient, id string) {
 	c.call(t, "GET", "/jobs/"+id+"/network").want(t, http.StatusOK).into(t, &got)
 	raw := networkOf(t, "corridor")
 	if diff := cmp.Diff(raw, got, cmpopts.IgnoreFields(roadnet.Geometry{}, "Bounds", "Unit"), cmpopts.IgnoreFields(roadnet.Edge{}, "Shape"),
-		cmpopts.IgnoreFields(roadnet.Junction{}, "Shape")); diff != "" {
-		t.Errorf("edges and junctions (-want +got):\n%s", diff)
+		cmpopts.IgnoreFields(roadnet.Junction{}, "Shape"), cmpopts.IgnoreFields(roadnet.StopLine{}, "Line")); diff != "" {
+		t.Errorf("edges, junctions and stop lines (-want +got):\n%s", diff)
 	}
 	if got.Bounds[0] < -10 || got.Bounds[2] > 1610 || got.Bounds[2] < 1590 || got.Bounds[3] > 410 { // the file says 0,0 to 1600,400
 		t.Errorf("the bounds are %v", got.Bounds)
@@ -277,6 +277,10 @@ func networkOf(t *testing.T, network string) roadnet.Geometry {
 			X    float64 `xml:"x,attr"`
 			Y    float64 `xml:"y,attr"`
 		} `xml:"junction"`
+		Connections []struct {
+			Signal string `xml:"tl,attr"`
+			Index  int    `xml:"linkIndex,attr"`
+		} `xml:"connection"`
 	}
 	for _, f := range archive.File {
 		if strings.HasSuffix(f.Name, ".net.xml") {
@@ -285,7 +289,12 @@ func networkOf(t *testing.T, network string) roadnet.Geometry {
 			}
 		}
 	}
-	var out roadnet.Geometry
+	out := roadnet.Geometry{Polygons: []roadnet.Polygon{}}
+	for _, c := range file.Connections {
+		if c.Signal != "" {
+			out.StopLines = append(out.StopLines, roadnet.StopLine{Signal: c.Signal, Index: c.Index})
+		}
+	}
 	for _, e := range file.Edges {
 		if e.Function == "" {
 			out.Edges = append(
@@ -474,8 +483,8 @@ func testViewsOfLittle(t *testing.T, s *service) {
 		}
 	}
 
-	// Its progress shows that there are steps to show: a run of millions moves by a thousandth each few thousand.
-	endless := c.submitEndless(t, [2]string{"end", "5000000"})
+	// Its progress shows that there are steps to show: a run of a million moves by a thousandth each thousand.
+	endless := c.submitEndless(t, [2]string{"end", "1000000"})
 	c.await(t, endless.JobID, func(j rest.Job) bool { return j.Progress > 0 || j.Status.Terminal() })
 	c.call(t, "DELETE", "/jobs/"+endless.JobID).want(t, http.StatusOK)
 	c.finish(t, endless.JobID)
