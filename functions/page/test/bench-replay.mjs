@@ -58,11 +58,12 @@ const tenant = await service.register("bench");
 const job = await service.submit(tenant, "square");
 await service.finish(tenant, job.job_id);
 for (const painter of ["webgl", "canvas"]) {
-	const browser = await startBrowser(painter === "canvas" ? ["--disable-software-rasterizer"] : []);
+	const browser = await startBrowser();
 	const open = async (made) => {
 		const tab = await openTab(browser, service, looks.light);
 		await tab.signIn(tenant.key);
 		const { page } = tab;
+		await page.evaluate((name) => sessionStorage.setItem("painter", name), painter);
 		await page.route(`**/jobs/${job.job_id}/network`, (route) => route.fulfill({ json: network }));
 		await page.route(`**/jobs/${job.job_id}/edgedata`, (route) => route.fulfill({ status: 404, json: { code: "not_found", title: "", detail: "none" } }));
 		await serveRecording(page, job.job_id, made);

@@ -597,10 +597,16 @@ describe("an engineer", () => {
 		await service.finish(tenant, job.job_id);
 		await withTab(tenant, async (page, tab) => {
 			await serveRecording(page, job.job_id, recordedCross({ events: [teleport] }));
-			await tab.go(`#/jobs/${job.job_id}/map`);
 			const map = page.getByRole("application");
-			await page.getByText("Vehicles: 21 on the road").waitFor();
-			assert.equal(await map.locator("canvas").last().getAttribute("data-painter"), "webgl");
+			const painter = async () => {
+				await tab.go(`#/jobs/${job.job_id}/map`);
+				await page.getByText("Vehicles: 21 on the road").waitFor();
+				return map.locator("canvas").last().getAttribute("data-painter");
+			};
+			assert.equal(await painter(), "canvas"); // without a graphics card
+			await page.evaluate(() => sessionStorage.setItem("painter", "webgl"));
+			await page.reload();
+			assert.equal(await painter(), "webgl");
 			const seen = async () => (await map.screenshot()).toString("base64"); // a WebGL canvas cannot be read later
 			const shows = (time) => page.locator(".player output", { hasText: new RegExp(`^${time}$`) }).waitFor();
 

@@ -1,36 +1,53 @@
-// Draws the things of a scene on a canvas, for browsers without WebGL2. Those of one colour share a path, because time grows with
-// the number of fills.
+// Draws the things of a scene on a canvas, for browsers without a graphics card. From far, where there may be thousands of them, they are
+// sprites. Nearer, those of one colour share a path, because time grows with the number of fills.
 import type { Camera } from "../map/camera";
 import { shapes, stride, type Things, unpacked } from "./scene";
-import { leastLength, leastWidth } from "./webgl";
+import { SpriteBoard } from "./sprites";
+import { far, leastLength, leastWidth } from "./webgl";
 
 export class CanvasPainter {
 	private readonly context: CanvasRenderingContext2D;
+	private readonly board: SpriteBoard;
 
 	constructor(readonly canvas: HTMLCanvasElement) {
-		this.context = canvas.getContext("2d")!;
+		// Pixels are written, so they are kept in memory.
+		this.context = canvas.getContext("2d", { willReadFrequently: true })!;
+		this.board = new SpriteBoard(this.context);
 	}
 
 	draw(camera: Camera, middle: [number, number], ratio: number, halo: string, things: { of: Things; share: number }[]): void {
 		const { context: ctx } = this;
 		ctx.setTransform(ratio, 0, 0, ratio, 0, 0);
-		ctx.clearRect(0, 0, camera.width, camera.height);
+		const sprites = camera.scale < far;
+		const left = new Map<Things, number[]>();
+		if (sprites) {
+			this.board.begin(halo);
+			for (const { of, share } of things) {
+				if (of.count > 0 && of.numbers[8] !== shapes.ring) left.set(of, this.board.draw(camera, middle, ratio, of, share, leastLength(camera.scale), leastWidth));
+			}
+			this.board.end();
+		} else ctx.clearRect(0, 0, camera.width, camera.height);
 		for (const { of, share } of things) {
-			if (of.numbers[8] === shapes.ring) {
-				this.rings(camera, middle, of);
-				continue;
-			}
-			const paths = new Map<number, Path2D>();
-			const rims = new Path2D();
-			for (let k = 0; k < of.count; k++) this.trace(camera, middle, of, k * stride, share, paths, rims);
-			ctx.strokeStyle = halo;
-			ctx.lineWidth = 2;
-			ctx.lineJoin = "round";
-			ctx.stroke(rims);
-			for (const [colour, path] of paths) {
-				ctx.fillStyle = unpacked(colour);
-				ctx.fill(path);
-			}
+			if (of.count === 0) continue;
+			if (of.numbers[8] === shapes.ring) this.rings(camera, middle, of);
+			else this.fill(camera, middle, halo, of, share, left.get(of));
+		}
+	}
+
+	/** Draws those of the given places in the things, or all. */
+	private fill(camera: Camera, middle: [number, number], halo: string, of: Things, share: number, which?: number[]): void {
+		const { context: ctx } = this;
+		const paths = new Map<number, Path2D>();
+		const rims = new Path2D();
+		if (which) for (const k of which) this.trace(camera, middle, of, k * stride, share, paths, rims);
+		else for (let k = 0; k < of.count; k++) this.trace(camera, middle, of, k * stride, share, paths, rims);
+		ctx.strokeStyle = halo;
+		ctx.lineWidth = 2;
+		ctx.lineJoin = "round";
+		ctx.stroke(rims);
+		for (const [colour, path] of paths) {
+			ctx.fillStyle = unpacked(colour);
+			ctx.fill(path);
 		}
 	}
 

@@ -4,7 +4,7 @@ import type { Layer } from "../map/surface";
 import { CanvasPainter } from "./canvas";
 import { keyOf } from "./recording";
 import { type Scene, shapes, stride, Things } from "./scene";
-import { leastLength, WebGLPainter } from "./webgl";
+import { hasGraphicsCard, leastLength, WebGLPainter } from "./webgl";
 
 /** A vehicle by the key that a recording has for it, or a traffic signal by its id. */
 export type Thing = { vehicle: string } | { signal: string };
@@ -12,6 +12,16 @@ export type Thing = { vehicle: string } | { signal: string };
 export type Style = { halo: string; ring: number };
 
 const roundRing = 14; // pixels between a vehicle and the ring around it
+
+function painterOf(canvas: HTMLCanvasElement): WebGLPainter | CanvasPainter {
+	try {
+		// The setting is for tests on machines without a graphics card.
+		if (hasGraphicsCard() || sessionStorage.getItem("painter") === "webgl") return new WebGLPainter(canvas);
+	} catch {
+		// A card that cannot draw is as none.
+	}
+	return new CanvasPainter(canvas);
+}
 
 export class ReplayLayer implements Layer {
 	private painter: WebGLPainter | CanvasPainter | undefined;
@@ -33,11 +43,7 @@ export class ReplayLayer implements Layer {
 	attach(canvas: HTMLCanvasElement, redraw: () => void): () => void {
 		// A canvas keeps the kind of its first context.
 		if (this.painter?.canvas !== canvas) {
-			try {
-				this.painter = new WebGLPainter(canvas);
-			} catch {
-				this.painter = new CanvasPainter(canvas);
-			}
+			this.painter = painterOf(canvas);
 			canvas.dataset.painter = this.painter instanceof WebGLPainter ? "webgl" : "canvas";
 		}
 		this.redraw = redraw;

@@ -103,9 +103,22 @@ void main() {
 	float rim = clamp(0.5 + ratio - d, 0.0, 1.0);
 	out_ = vec4(mix(halo.rgb, colour.rgb, clamp(0.5 - d, 0.0, 1.0)) * rim, rim);
 }`;
-const far = 3; // pixels per metre below which vehicles are arrows: a car is then 5 pixels wide
+export const far = 3; // pixels per metre below which vehicles are arrows: a car is then 5 pixels wide
 
 type Program = { program: WebGLProgram; at: Record<"view" | "screen" | "halo" | "ratio", WebGLUniformLocation> };
+
+let card: boolean | undefined;
+
+/** Whether WebGL2 is drawn by a graphics card. What computes it instead is slower than a canvas. */
+export function hasGraphicsCard(): boolean {
+	if (card === undefined) {
+		const gl = document.createElement("canvas").getContext("webgl2", { failIfMajorPerformanceCaveat: true });
+		const named = gl?.getExtension("WEBGL_debug_renderer_info");
+		card = gl != null && !/swiftshader|llvmpipe|softpipe|software|basic render/i.test(String(gl.getParameter(named ? named.UNMASKED_RENDERER_WEBGL : gl.RENDERER)));
+		gl?.getExtension("WEBGL_lose_context")?.loseContext();
+	}
+	return card;
+}
 
 /** Throws if the browser cannot. */
 export class WebGLPainter {
