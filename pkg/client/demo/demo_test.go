@@ -115,6 +115,9 @@ func newFakeServer(t *testing.T) *fakeServer {
 	tenant("GET /jobs/{id}/results/{name...}", func(w http.ResponseWriter, r *http.Request) {
 		http.Redirect(w, r, s.URL+"/s3/"+r.PathValue("name")+"?signature=secret", http.StatusFound)
 	})
+	tenant("GET /jobs/{id}/replay", func(w http.ResponseWriter, _ *http.Request) {
+		answer(w, map[string]any{"segments": []map[string]int{{"n": 0, "frames": 60}, {"n": 1, "frames": 30}}})
+	})
 	tenant("GET /jobs/{id}/plots/vehicles.png", func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.WriteString(w, "picture of "+r.PathValue("id"))
 	})
@@ -210,7 +213,7 @@ func TestTheWholePathEndsWithTheVerdict(t *testing.T) {
 		"vehicles inserted        veh      1,530   1,530\n",
 		"mean speed of the trips  m/s       8.46    8.46\n",
 		"\n2/2 done\nMean time loss is lower.\n",
-		"corridor: plot " + filepath.Join(out, "corridor", "plot.png") + "\n",
+		"corridor: plot " + filepath.Join(out, "corridor", "plot.png") + ", recording of 90 moments\n",
 	} {
 		if !strings.Contains(stdout.String(), want) {
 			t.Errorf("no %q in\n%s", want, &stdout)

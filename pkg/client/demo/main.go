@@ -143,7 +143,7 @@ func demo(ctx context.Context, o options, stdout io.Writer, now time.Time) (vehi
 		}
 		vehicles += int(n)
 		fmt.Fprintf(stdout, "%s: %d files in %s\n", r.name, r.files, r.folder)
-		fmt.Fprintf(stdout, "%s: plot %s\n", r.name, filepath.Join(r.folder, plotFile))
+		fmt.Fprintf(stdout, "%s: plot %s, recording of %d moments\n", r.name, filepath.Join(r.folder, plotFile), r.moments)
 	}
 	fmt.Fprintln(stdout)
 	return vehicles, ask(ctx, api, filepath.Join(o.networks, question.scenario+".zip"), stdout)

@@ -35,6 +35,7 @@ type finished struct {
 	name    string
 	folder  string
 	files   int
+	moments int // that were recorded
 	summary *simulation.Summary
 }
 
@@ -56,7 +57,9 @@ func runAll(ctx context.Context, api *client.Client, o options, stdout io.Writer
 		}
 	}()
 	for i, name := range o.scenarios {
-		j, err := api.Submit(ctx, client.Submission{Run: client.Run{Name: name}, Scenario: client.File(filepath.Join(o.networks, name+".zip"))})
+		j, err := api.Submit(ctx, client.Submission{
+			Run: client.Run{Name: name, Replay: &simulation.Replay{}}, Scenario: client.File(filepath.Join(o.networks, name+".zip")),
+		})
 		if err != nil {
 			return nil, fmt.Errorf("submitting %s: %w", name, err)
 		}
@@ -178,6 +181,13 @@ func save(ctx context.Context, api *client.Client, id, name, folder string) (fin
 	}
 	if err := json.Unmarshal(text, &r.summary); err != nil {
 		return finished{}, fmt.Errorf("reading %s: %w", simulation.SummaryFile, err)
+	}
+	recording, err := api.Replay(ctx, id)
+	if err != nil {
+		return finished{}, fmt.Errorf("reading the recording: %w", err)
+	}
+	for _, s := range recording.Segments {
+		r.moments += s.Frames
 	}
 	plot, err := api.Draw(ctx, id, plotKind, client.Drawing{Format: "png"})
 	if err != nil {
