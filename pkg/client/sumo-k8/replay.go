@@ -26,7 +26,6 @@ type replayFlags struct {
 	from, to float64
 	edges    []string
 	box      []float64
-	changed  func(name string) bool
 }
 
 const replayFlag = "replay"
@@ -41,28 +40,27 @@ func (r *replayFlags) add(flags *pflag.FlagSet) {
 	flags.Float64Var(&r.to, replayParts[2], 0, "record up to this simulated second")
 	flags.StringSliceVar(&r.edges, replayParts[3], nil, "record what is on these edges only")
 	flags.Float64SliceVar(&r.box, replayParts[4], nil, "record what is in this box only: least x and y, greatest x and y, in m")
-	r.changed = flags.Changed
 }
 
-// chosen is what the flags ask for; nil for no recording.
-func (r *replayFlags) chosen() (*simulation.Replay, error) {
-	part := slices.IndexFunc(replayParts, r.changed)
+// chosen is what the flags ask for, where set says which of them are given; nil for no recording.
+func (r *replayFlags) chosen(set func(name string) bool) (*simulation.Replay, error) {
+	part := slices.IndexFunc(replayParts, set)
 	switch {
 	case part < 0 && !r.on:
 		return nil, nil
-	case r.changed(replayFlag) && !r.on:
+	case set(replayFlag) && !r.on:
 		return nil, usage("--%s=false and --%s contradict each other", replayFlag, replayParts[max(part, 0)])
 	case len(r.box) != 0 && len(r.box) != 4:
 		return nil, usage("--replay-box takes four numbers: the least x and y, then the greatest x and y")
 	}
 	asked := &simulation.Replay{Edges: r.edges}
-	if r.changed(replayParts[0]) {
+	if set(replayParts[0]) {
 		asked.Period = r.period
 	}
-	if r.changed(replayParts[1]) {
+	if set(replayParts[1]) {
 		asked.From = &r.from
 	}
-	if r.changed(replayParts[2]) {
+	if set(replayParts[2]) {
 		asked.To = &r.to
 	}
 	if len(r.box) == 4 {

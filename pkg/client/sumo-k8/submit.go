@@ -138,7 +138,7 @@ func (r *runFlags) chosen() (client.Run, error) {
 	if r.set("seed") {
 		run.Seed = &r.seed
 	}
-	asked, err := r.replay.chosen()
+	asked, err := r.replay.chosen(r.set)
 	if err != nil {
 		return run, err
 	}
