@@ -203,8 +203,8 @@ func (c *Client) StudyEdges(ctx context.Context, id string, q EdgeQuestion) (e S
 	return e, err
 }
 
-// StudyTable copies a study to w as a tidy table, with one row for each run and metric: as "csv", "json" or "parquet". Without metrics it has
-// all that any run has.
+// StudyTable copies a study to w as a tidy table, with one row for each run and metric: as "csv", "json" or "parquet". Without metrics
+// it has all that any run has.
 func (c *Client) StudyTable(ctx context.Context, id, format string, metrics []string, w io.Writer) error {
 	query := url.Values{"format": {format}}
 	if len(metrics) > 0 {

@@ -37,7 +37,8 @@ func (c *tenant) watch(t testing.TB, id string, enough func(replay.Index) bool) 
 		if err := json.Unmarshal(raw, &index); err != nil {
 			t.Fatal(err)
 		}
-		return enough(index), fmt.Sprintf("attempt %q, %d segments to %g s, complete %v", index.Attempt, len(index.Segments), index.End, index.Complete)
+		state := fmt.Sprintf("attempt %q, %d segments to %g s, complete %v", index.Attempt, len(index.Segments), index.End, index.Complete)
+		return enough(index), state
 	})
 	return index
 }

@@ -102,7 +102,7 @@ func BenchmarkReaders(b *testing.B) {
 	}
 }
 
-// BenchmarkRecordManyVehicles records 50,000 vehicles at once, for twenty seconds. It reports the most memory that the heap has taken for it.
+// BenchmarkRecordManyVehicles records 50,000 vehicles at once, for twenty seconds. It reports the most memory that the heap has taken.
 func BenchmarkRecordManyVehicles(b *testing.B) {
 	step := func(i int) string {
 		var s strings.Builder

@@ -132,7 +132,8 @@ func TestColorsAreReadAsSUMODoes(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]string{
 		"": "#ff0000", "nonsense": "#ff0000", "1,2": "#ff0000", "1,2,300": "#ff0000", "1,2,NaN": "#ff0000", "#12": "#ff0000",
-		"#gg0000": "#ff0000", "Cyan": "#00ffff", "#A1b2C3": "#a1b2c3", "#a1b2c3ff": "#a1b2c3", "1,1,1": "#ffffff", "0,1,2": "#000102", ".2,.4,1": "#3366ff",
+		"#gg0000": "#ff0000", "Cyan": "#00ffff", "#A1b2C3": "#a1b2c3", "#a1b2c3ff": "#a1b2c3", "1,1,1": "#ffffff",
+		"0,1,2": "#000102", ".2,.4,1": "#3366ff",
 		"1.0,0,0,1.0": "#ff0000", "10,20,30,0": "", "0.1,0.1,0.1,0": "",
 	} {
 		if got, visible := colorOf(text); got != want && visible || visible != (want != "") {
