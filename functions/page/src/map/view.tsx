@@ -28,11 +28,15 @@ import { Surface } from "./surface";
 export function MapView({ job }: { job: Job }) {
 	const [details] = useState(() => new URLSearchParams(query.value));
 	const [beside, setBeside] = useState(details.get("with") ?? "");
+	const shown = useRef("");
 	const other = useLoad(beside, async (signal) => (beside ? await get<"/jobs/{id}">(`/jobs/${encodeURIComponent(beside)}`, signal) : undefined));
 	const first = useMapped(job);
 	const second = useMapped(beside ? other.data : undefined);
 	if (first.network.problem) return <ProblemNotice problem={first.network.problem} retry={first.network.reload} />;
-	if (!first.network.data || first.data.loading || !first.replay.settled) return <Loading what="the network" />;
+	// What is shown stays while a run's end is looked at: its time and selection would be lost.
+	const waits = shown.current !== job.job_id && (first.data.loading || !first.replay.settled);
+	if (!first.network.data || waits) return <Loading what="the network" />;
+	shown.current = job.job_id;
 	if (first.network.data.edges.length === 0) return <div class="empty">This network has no edges.</div>;
 	const faults = [other.problem, beside ? second.network.problem : undefined].filter((p) => p !== undefined);
 	const both = [first, ...(second.network.data && second.job && second.replay.settled ? [second] : [])];
