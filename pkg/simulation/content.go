@@ -57,7 +57,7 @@ func ContentSum(name string, r io.Reader, size int64) (sum string, ok bool, err 
 	return hex.EncodeToString(c.hash.Sum(nil)), true, nil
 }
 
-// readErrors remembers the error of a reader, so that it is told apart from those of what reads it.
+// readErrors remembers the error of a reader, so that it is distinguished from those of what reads it.
 type readErrors struct {
 	r   io.Reader
 	err error

@@ -2,7 +2,7 @@
 import type { Camera } from "../map/camera";
 import { shapes, stride, type Things } from "./scene";
 
-const angles = 64; // that are told apart
+const angles = 64; // in which things are drawn
 const phases = 3; // places within a pixel, in each direction, so that slow things do not jump
 const longest = 96; // pixels of the canvas; what is longer is drawn otherwise
 const margin = longest; // pixels around the canvas, so that no copy has to be cut at its edges
