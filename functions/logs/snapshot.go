@@ -6,11 +6,8 @@ import (
 	"fmt"
 	"io"
 	"math"
-	"reflect"
 	"time"
 	"unicode/utf8"
-
-	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/sumo-k8/sumo-k8/pkg/job"
 	"github.com/sumo-k8/sumo-k8/pkg/problem"
@@ -34,33 +31,16 @@ type Snapshot struct {
 
 // An answer shows at most a MiB of a log: thousands of lines, and little enough to hold in memory.
 type snapshotRequest struct {
-	ID     string        `path:"id"`
-	Offset optionalInt64 `query:"offset" minimum:"0" doc:"Byte offset to start at. If it falls inside a character, reading starts at the beginning of that character."`
-	Limit  int           `query:"limit" minimum:"4" maximum:"1048576" default:"1048576" doc:"Maximum number of bytes; the longest character has 4."`
-	Tail   int           `query:"tail" minimum:"1" maximum:"100000" doc:"Return only the last lines, at most this many."`
+	ID     string               `path:"id"`
+	Offset rest.Optional[int64] `query:"offset" minimum:"0" doc:"Byte offset to start at. If it falls inside a character, reading starts at the beginning of that character."`
+	Limit  int                  `query:"limit" minimum:"4" maximum:"1048576" default:"1048576" doc:"Maximum number of bytes; the longest character has 4."`
+	Tail   int                  `query:"tail" minimum:"1" maximum:"100000" doc:"Return only the last lines, at most this many."`
 }
-
-// optionalInt64 is a query parameter whose absence differs from zero.
-type optionalInt64 struct {
-	value int64
-	set   bool
-}
-
-// Schema describes a plain number to huma.
-func (optionalInt64) Schema(r huma.Registry) *huma.Schema {
-	return r.Schema(reflect.TypeFor[int64](), true, "")
-}
-
-// Receiver returns where huma puts the number.
-func (o *optionalInt64) Receiver() reflect.Value { return reflect.ValueOf(&o.value).Elem() }
-
-// OnParamSet is how huma reports whether the parameter was sent.
-func (o *optionalInt64) OnParamSet(isSet bool, _ any) { o.set = isSet }
 
 type snapshotAnswer struct{ Body Snapshot }
 
 func (f *Function) snapshot(ctx context.Context, in *snapshotRequest) (*snapshotAnswer, error) {
-	if in.Offset.set && in.Tail > 0 {
+	if in.Offset.Set && in.Tail > 0 {
 		return nil, problem.New(problem.Invalid, "offset and tail exclude each other. Send offset to read on from a byte, or tail for "+
 			"the last lines.")
 	}
@@ -71,16 +51,16 @@ func (f *Function) snapshot(ctx context.Context, in *snapshotRequest) (*snapshot
 	out := Snapshot{JobID: j.ID, PodName: podName(j), Status: j.State}
 	var log *job.Log
 	var text []byte
-	if in.Offset.set {
-		log, text, err = f.part(ctx, j, in.Offset.value, in.Limit)
+	if in.Offset.Set {
+		log, text, err = f.part(ctx, j, in.Offset.Value, in.Limit)
 	} else {
 		log, text, err = f.end(ctx, j, in.Tail, in.Limit)
 	}
 	switch {
 	case problem.CodeOf(err) == problem.NotFound:
 		out.Message = whyNoLog(j, err)
-		out.Offset, out.NextOffset = in.Offset.value, in.Offset.value
-		if !in.Offset.set {
+		out.Offset, out.NextOffset = in.Offset.Value, in.Offset.Value
+		if !in.Offset.Set {
 			out.Logs = out.Message
 		}
 		return &snapshotAnswer{Body: out}, nil
@@ -93,8 +73,8 @@ func (f *Function) snapshot(ctx context.Context, in *snapshotRequest) (*snapshot
 	if !log.Began.IsZero() {
 		out.BeganAt = &log.Began
 	}
-	if in.Offset.set && out.Offset > in.Offset.value {
-		out.Message = skipped(in.Offset.value, out.Offset)
+	if in.Offset.Set && out.Offset > in.Offset.Value {
+		out.Message = skipped(in.Offset.Value, out.Offset)
 	}
 	return &snapshotAnswer{Body: out}, nil
 }

@@ -137,37 +137,13 @@ func (f *Function) tableSchema(ctx context.Context, in *namedTableRequest) (*sch
 }
 
 type jobTableRequest struct {
-	ID          string           `path:"id" doc:"The job_id returned at submission."`
-	Name        simulation.Table `path:"name" enum:"summary,tripinfo,personinfo,edgedata,fcd,emission,queue,lanechange,stops,detectors"`
-	Format      table.Format     `query:"format" enum:"csv,parquet,json" default:"csv"`
-	Columns     []string         `query:"columns" maxItems:"300" doc:"Names of columns, separated by commas, in the order wanted; all if left out."`
-	From        optionalNumber   `query:"from" doc:"Only rows from this simulated time on, in seconds, by the schema's time_column."`
-	To          optionalNumber   `query:"to" doc:"Only rows before this simulated time, in seconds."`
-	IfNoneMatch string           `header:"If-None-Match" maxLength:"1000" doc:"ETag of an earlier answer. The call then answers 304, since a finished job's results do not change."`
-}
-
-// optionalNumber is a number in a query that may be absent, and may be 0.
-type optionalNumber struct {
-	value float64
-	set   bool
-}
-
-// Schema implements huma.SchemaProvider.
-func (o optionalNumber) Schema(r huma.Registry) *huma.Schema {
-	return huma.SchemaFromType(r, reflect.TypeFor[float64]())
-}
-
-// Receiver implements huma.ParamWrapper.
-func (o *optionalNumber) Receiver() reflect.Value { return reflect.ValueOf(&o.value).Elem() }
-
-// OnParamSet implements huma.ParamReactor.
-func (o *optionalNumber) OnParamSet(set bool, _ any) { o.set = set }
-
-func (o optionalNumber) or(v float64) float64 {
-	if o.set {
-		return o.value
-	}
-	return v
+	ID          string                 `path:"id" doc:"The job_id returned at submission."`
+	Name        simulation.Table       `path:"name" enum:"summary,tripinfo,personinfo,edgedata,fcd,emission,queue,lanechange,stops,detectors"`
+	Format      table.Format           `query:"format" enum:"csv,parquet,json" default:"csv"`
+	Columns     []string               `query:"columns" maxItems:"300" doc:"Names of columns, separated by commas, in the order wanted; all if left out."`
+	From        rest.Optional[float64] `query:"from" doc:"Only rows from this simulated time on, in seconds, by the schema's time_column."`
+	To          rest.Optional[float64] `query:"to" doc:"Only rows before this simulated time, in seconds."`
+	IfNoneMatch string                 `header:"If-None-Match" maxLength:"1000" doc:"ETag of an earlier answer. The call then answers 304, since a finished job's results do not change."`
 }
 
 func (f *Function) jobTable(ctx context.Context, in *jobTableRequest) (*huma.StreamResponse, error) {
@@ -175,7 +151,7 @@ func (f *Function) jobTable(ctx context.Context, in *jobTableRequest) (*huma.Str
 	if err != nil {
 		return nil, err
 	}
-	from, to := in.From.or(math.Inf(-1)), in.To.or(math.Inf(1))
+	from, to := in.From.Or(math.Inf(-1)), in.To.Or(math.Inf(1))
 	tag := viewTag(j, fmt.Sprintf("%s/%s/%q/%g/%g", tableView(in.Name), in.Format, in.Columns, from, to))
 	if matches(in.IfNoneMatch, tag) {
 		return unchanged(tag, viewAge), nil
@@ -201,7 +177,7 @@ func (f *Function) jobTable(ctx context.Context, in *jobTableRequest) (*huma.Str
 			}
 		}}
 	}
-	if in.Format == table.Parquet && len(in.Columns) == 0 && !in.From.set && !in.To.set {
+	if in.Format == table.Parquet && len(in.Columns) == 0 && !in.From.Set && !in.To.Set {
 		body, err := f.Objects.Open(ctx, stored.key, stored.offset, stored.size)
 		if err != nil {
 			return nil, err
