@@ -10,11 +10,13 @@ if grep -v '^make ' <<<"$others"; then
 	exit 1
 fi
 
-infra/debian/install.sh postgres
-infra/sumo/install.sh newest
+infra/debian/install.sh postgres pip python
+infra/sumo/install.sh --controllers newest
+PYTHONPATH=$PWD/pkg/client/python/src:$(infra/python.sh install)
+export PYTHONPATH
 infra/build.sh .local/bin
 data=$(mktemp -d)
-.local/bin/local --data "$data" >"$data/output" &
+.local/bin/local --data "$data" --controllers >"$data/output" &
 service=$!
 trap 'kill "$service" 2>/dev/null; wait "$service" || true; rm -rf "$data"' EXIT
 
@@ -27,14 +29,19 @@ URL=$(sed 's/.*"url":"\([^"]*\)".*/\1/' "$data/endpoint.json")
 ADMIN_KEY=$(sed 's/.*"admin_key":"\([^"]*\)".*/\1/' "$data/endpoint.json")
 export URL ADMIN_KEY
 
-commands=$(awk '/^<!-- run -->/ {run = 1; next} /^```sh/ {if (run) show = 1; run = 0; next} /^```/ {show = 0} show' README.md)
+commands=$(awk '
+	/^<!-- run -->/ {run = 1; next}
+	run && /^```(sh|python)$/ {show = 1; run = 0; python = /python/; if (python) print "python3 - <<\x27PYTHON\x27"; next}
+	/^```/ {if (show && python) print "PYTHON"; show = 0}
+	show' README.md)
 answers=$(bash -euxo pipefail -c "$commands" 2>&1) || { echo "$answers"; exit 1; }
 echo "$answers"
 # What the steps must have printed; grep -q would close the pipe early.
 for expected in '"status":"SUCCEEDED"' '"to":"SUCCEEDED"' 'vehicles_inserted' '"code":"scenario_invalid"' '"code":"conflict"' \
 	'"edge_length_km"' '"changed":["roundabout.sumocfg"]' 'Changed: cross.add.xml' '"name":"mean_speed"' '"junctions"' '<svg width' '"oldest_wait_seconds"' '"upload_id"' '"status":"deleted"' '"valid":false' '"plan_limits"' '"max_cpu":64' '"status":"healthy"' 's3://traffic-data/acme/city.zip' \
 	' 100 % SUCCEEDED' 'DIFFERENT OPTIONS' '2 plots in ' '"old_secrets_until"' '"deliveries"' \
-	'Mean time loss of cross, green 35 against cross, green 42: ' '"half_width"' '"p_adjusted"' 'axis.green'; do
+	'Mean time loss of cross, green 35 against cross, green 42: ' '"half_width"' '"p_adjusted"' 'axis.green' \
+	'Recorded from 0 s' 'GEH below 5' 'sumo-run: program control.py' 'The result is the scenario'; do
 	grep -F -- "$expected" <<<"$answers" >/dev/null || { echo "readme.sh: no output contains $expected" >&2; exit 1; }
 done
 if grep -E '"status":5[0-9][0-9]' <<<"$answers"; then
