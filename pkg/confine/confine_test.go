@@ -255,6 +255,21 @@ func TestLimitsHold(t *testing.T) {
 	}
 }
 
+// TestTheLimitsAreTheProgramsOwn starts a program with less memory than this process needs to raise its wall.
+func TestTheLimitsAreTheProgramsOwn(t *testing.T) {
+	t.Parallel()
+	program, err := exec.LookPath("true")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := newRoom(t)
+	for range 20 {
+		if output, _ := r.begin(t, program, 0, Limits{Data: 1 << 20}); output != "" {
+			t.Fatal(output)
+		}
+	}
+}
+
 func TestPlans(t *testing.T) {
 	t.Parallel()
 	open, closed := confinetest.OpenDir(t), filepath.Join(t.TempDir(), "closed")

@@ -7,6 +7,7 @@ import (
 	"math"
 	"os"
 	"runtime"
+	"runtime/debug"
 	"syscall"
 
 	"github.com/landlock-lsm/go-landlock/landlock"
@@ -43,8 +44,9 @@ func Enter() {
 	default:
 		return
 	}
-	// The wall applies to one thread. exec ends all others.
+	// The wall applies to one thread. exec ends all others, and frees all memory: threads that collect garbage would only be in the way.
 	runtime.LockOSThread()
+	debug.SetGCPercent(-1)
 	a := become(os.Args[1])
 	text, err := json.Marshal(a)
 	if err == nil {
@@ -62,6 +64,7 @@ func become(text string) answer {
 	if err := json.Unmarshal([]byte(text), &o); err != nil {
 		return answer{Message: err.Error()}
 	}
+	var enforce func() error
 	for _, step := range []struct {
 		part string
 		do   func() error
@@ -70,10 +73,13 @@ func become(text string) answer {
 		{"memory", o.goFirst},
 		{"mount namespace", o.showOnlyFiles},
 		{"folder", func() error { return unix.Chdir(o.Dir) }},
-		{"limits", o.limit},
 		{"privileges", o.dropPrivileges},
 		{"Landlock", o.restrictFiles},
-		{"system call filter", o.filterCalls},
+		{"system call filter", func() (err error) { enforce, err = o.filterCalls(); return err }},
+		// The limits are the program's. They come last, since they may be less than what is needed here: Go's runtime ends the process when
+		// it gets no memory or no further thread.
+		{"limits", o.limit},
+		{"system call filter", func() error { return enforce() }},
 	} {
 		if err := step.do(); err != nil {
 			return answer{Part: step.part, Message: err.Error()}

@@ -116,19 +116,19 @@ func everywhere() []seccomp.NameWithConditions {
 	return p.conditional
 }
 
-// filterCalls installs the system call filter on this thread. It is inherited and cannot be removed. Calls that the warden decides
-// reach it by the descriptor that this thread sends it.
-func (o order) filterCalls() error {
+// filterCalls makes the system call filter, and returns what installs it on this thread. It is inherited and cannot be removed. Calls that
+// the warden decides reach it by the descriptor that this thread sends it.
+func (o order) filterCalls() (enforce func() error, err error) {
 	if !o.Plan.Filter {
-		return nil
+		return func() error { return nil }, nil
 	}
 	policy, err := o.policy(os.Getpid())
 	if err != nil {
-		return err
+		return nil, err
 	}
 	program, err := policy.filter()
 	if err != nil {
-		return err
+		return nil, err
 	}
 	code := unix.SockFprog{Len: uint16(len(program)), Filter: &program[0]}
 	install := func(flags uintptr) (int, syscall.Errno) {
@@ -136,20 +136,24 @@ func (o order) filterCalls() error {
 		return int(fd), errno
 	}
 	if len(policy.asked) == 0 {
-		if _, errno := install(0); errno != 0 {
-			return fmt.Errorf("seccomp: %w", errno)
+		return func() error {
+			if _, errno := install(0); errno != 0 {
+				return fmt.Errorf("seccomp: %w", errno)
+			}
+			return nil
+		}, nil
+	}
+	return func() error {
+		// Before Linux 5.19, a signal may interrupt a call that the warden is carrying out.
+		listener, errno := install(unix.SECCOMP_FILTER_FLAG_NEW_LISTENER | unix.SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV)
+		if errno == unix.EINVAL {
+			listener, errno = install(unix.SECCOMP_FILTER_FLAG_NEW_LISTENER)
 		}
-		return nil
-	}
-	// Before Linux 5.19, a signal may interrupt a call that the warden is carrying out.
-	listener, errno := install(unix.SECCOMP_FILTER_FLAG_NEW_LISTENER | unix.SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV)
-	if errno == unix.EINVAL {
-		listener, errno = install(unix.SECCOMP_FILTER_FLAG_NEW_LISTENER)
-	}
-	if errno != 0 {
-		return fmt.Errorf("seccomp with notifications: %w", errno)
-	}
-	return unix.Sendmsg(wardenFD, []byte{0}, unix.UnixRights(listener), nil, 0)
+		if errno != 0 {
+			return fmt.Errorf("seccomp with notifications: %w", errno)
+		}
+		return unix.Sendmsg(wardenFD, []byte{0}, unix.UnixRights(listener), nil, 0)
+	}, nil
 }
 
 // pretended stands for an error of number 0, by which a call succeeds without having been made: the library makes EPERM of that.
