@@ -10,7 +10,6 @@ import (
 	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
-	"github.com/rs/zerolog"
 
 	"github.com/sumo-k8/sumo-k8/pkg/job"
 	"github.com/sumo-k8/sumo-k8/pkg/rest"
@@ -81,9 +80,7 @@ func stored(tag, age, contentType string, packed io.ReadCloser) *huma.StreamResp
 			_, err = io.Copy(rest.StreamOut(c), body)
 		}
 		if err != nil {
-			// A broken connection shows the client that the answer is incomplete.
-			zerolog.Ctx(c.Context()).Warn().Err(err).Msg("answer aborted")
-			panic(http.ErrAbortHandler)
+			rest.Abort(c, err)
 		}
 	}}
 }

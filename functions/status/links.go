@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
-	"github.com/rs/zerolog"
 
 	"github.com/sumo-k8/sumo-k8/pkg/artifact"
 	"github.com/sumo-k8/sumo-k8/pkg/job"
@@ -108,9 +107,7 @@ func (f *Function) linked(ctx context.Context, in *linkRequest) (*huma.StreamRes
 		defer part.close()
 		rest.ServeContent(c, part)
 		if part.failed != nil {
-			// A broken connection shows the client that the answer is incomplete.
-			zerolog.Ctx(c.Context()).Warn().Err(part.failed).Msg("answer aborted")
-			panic(http.ErrAbortHandler)
+			rest.Abort(c, part.failed)
 		}
 	}}, nil
 }

@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
-	"github.com/rs/zerolog"
 
 	"github.com/sumo-k8/sumo-k8/pkg/artifact"
 	"github.com/sumo-k8/sumo-k8/pkg/job"
@@ -248,9 +247,7 @@ func (f *Function) resultsZip(ctx context.Context, in *jobRequest) (*huma.Stream
 			return // nobody would read the zip
 		}
 		if err := f.writeZip(hctx.Context(), rest.StreamOut(hctx), j); err != nil {
-			// The status is sent already. A broken connection shows the client that the zip is incomplete.
-			zerolog.Ctx(hctx.Context()).Warn().Err(err).Str("job", j.ID).Msg("zip of results aborted")
-			panic(http.ErrAbortHandler)
+			rest.Abort(hctx, err)
 		}
 	}}, nil
 }

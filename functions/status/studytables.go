@@ -14,7 +14,6 @@ import (
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
-	"github.com/rs/zerolog"
 
 	"github.com/sumo-k8/sumo-k8/pkg/artifact"
 	"github.com/sumo-k8/sumo-k8/pkg/job"
@@ -80,8 +79,7 @@ func (f *Function) studyTables(ctx context.Context, in *studyTablesRequest) (*hu
 			return
 		}
 		if err := f.writeStudyTables(ctx, rest.StreamOut(c), s, points, first, in.Name); err != nil {
-			zerolog.Ctx(c.Context()).Warn().Err(err).Str("study", s.ID).Msg("zip of tables aborted")
-			panic(http.ErrAbortHandler)
+			rest.Abort(c, err)
 		}
 	}}, nil
 }

@@ -12,7 +12,6 @@ import (
 	"strconv"
 
 	"github.com/danielgtaylor/huma/v2"
-	"github.com/rs/zerolog"
 
 	"github.com/sumo-k8/sumo-k8/pkg/artifact"
 	"github.com/sumo-k8/sumo-k8/pkg/job"
@@ -97,8 +96,7 @@ func (f *Function) table(ctx context.Context, in *tableRequest) (*huma.StreamRes
 			err = out.Flush()
 		}
 		if err != nil {
-			zerolog.Ctx(c.Context()).Warn().Err(err).Str("study", d.Study.ID).Msg("table of a study aborted")
-			panic(http.ErrAbortHandler)
+			rest.Abort(c, err)
 		}
 	}}, nil
 }

@@ -12,7 +12,6 @@ import (
 	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
-	"github.com/rs/zerolog"
 
 	"github.com/sumo-k8/sumo-k8/pkg/artifact"
 	"github.com/sumo-k8/sumo-k8/pkg/job"
@@ -171,9 +170,7 @@ func (f *Function) jobTable(ctx context.Context, in *jobTableRequest) (*huma.Str
 				return
 			}
 			if err := write(c, rest.StreamOut(c)); err != nil {
-				// A broken connection shows the client that the answer is incomplete.
-				zerolog.Ctx(c.Context()).Warn().Err(err).Str("job", j.ID).Msg("table aborted")
-				panic(http.ErrAbortHandler)
+				rest.Abort(c, err)
 			}
 		}}
 	}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
+	"github.com/rs/zerolog"
 
 	"github.com/sumo-k8/sumo-k8/pkg/problem"
 )
@@ -32,6 +33,13 @@ func (b sentBody) Read(p []byte) (int, error) {
 func StreamOut(ctx huma.Context) io.Writer {
 	_, w := humago.Unwrap(ctx)
 	return &patientWriter{w: w, control: http.NewResponseController(w)}
+}
+
+// Abort breaks the connection of an answer that cannot be written to its end. The status is sent already: only that shows the client that
+// what it has is not all.
+func Abort(ctx huma.Context, err error) {
+	zerolog.Ctx(ctx.Context()).Warn().Err(err).Str("operation", ctx.Operation().OperationID).Str("id", ctx.Param("id")).Msg("answer aborted")
+	panic(http.ErrAbortHandler)
 }
 
 // ServeContent answers with content, or the range of it that is asked for, as http.ServeContent does. Content-Type and ETag are set before.
