@@ -77,6 +77,7 @@ func TestAPI(t *testing.T) {
 			"another tenant's job is not there":          testIsolation,
 			"a run is watched while it goes on":          testReplay,
 			"recordings are what SUMO writes":            testReplayOfOutput,
+			"the runs of a study are recorded":           testRecordedStudy,
 			"a log stream resumes where it ended":        testStreamResumes,
 			"webhooks are kept and their deliveries":     testWebhooks,
 			"operators see everything":                   testAdmin,

@@ -13,6 +13,7 @@ import (
 
 	"github.com/sumo-k8/sumo-k8/functions/status"
 	"github.com/sumo-k8/sumo-k8/pkg/job"
+	"github.com/sumo-k8/sumo-k8/pkg/replay"
 	"github.com/sumo-k8/sumo-k8/pkg/rest"
 	"github.com/sumo-k8/sumo-k8/pkg/simulation"
 	"github.com/sumo-k8/sumo-k8/pkg/study"
@@ -88,6 +89,25 @@ func TestControllersAndToolsRunAsJobs(t *testing.T) {
 		t.Errorf("a tenant that may not run programs: %d %s", a.status, a.body)
 	}
 	c := s.register(t, `"controllers": true`)
+	t.Run("a recorded controller", func(t *testing.T) {
+		t.Parallel()
+		var j rest.Job
+		c.post(t, append(fields("controller", controller), [2]string{"replay", "true"})).want(t, http.StatusOK).into(t, &j)
+		if j = c.finish(t, j.JobID); j.Status != job.Succeeded {
+			t.Fatalf("ended %s: %s", j.Status, deref(j.Error))
+		}
+		x := c.replayOf(t, j.JobID)
+		if frames := c.framesOf(t, x); len(frames) != 100 || len(frames[99]) == 0 || x.Source != replay.FromRun || x.Period != 1 {
+			t.Errorf("%d frames of %+v", len(frames), x.Index)
+		}
+	})
+	t.Run("a recorded tool", func(t *testing.T) {
+		t.Parallel()
+		asked := append(fields("tool", `{"name": "netconvert", "args": ["-h"]}`), [2]string{"replay", "true"})
+		if p := c.post(t, asked).want(t, http.StatusBadRequest).problem(t); !strings.Contains(fmt.Sprint(p), "keep_as") {
+			t.Errorf("%+v", p)
+		}
+	})
 	for name, test := range map[string]struct {
 		field, value string
 		reason       simulation.Reason

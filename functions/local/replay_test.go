@@ -20,6 +20,7 @@ import (
 	"github.com/sumo-k8/sumo-k8/pkg/replay"
 	"github.com/sumo-k8/sumo-k8/pkg/rest"
 	"github.com/sumo-k8/sumo-k8/pkg/store/s3"
+	"github.com/sumo-k8/sumo-k8/pkg/study"
 )
 
 // replayOf returns the index of a job's recording.
@@ -191,6 +192,38 @@ func testReplayOfOutput(t *testing.T, s *service) {
 		p := c.post(t, fields).want(t, http.StatusBadRequest).problem(t)
 		if !strings.Contains(fmt.Sprint(p), says) {
 			t.Errorf("%s: %+v", replay, p)
+		}
+	}
+}
+
+// testRecordedStudy records runs of a study, several of which one process carries out one after the other, and holds one against a job of its
+// own.
+func testRecordedStudy(t *testing.T, s *service) {
+	c := s.register(t)
+	made := c.ask(t, c.store(t, zipOf(t, "square")).ID, `"run": {"replay": {"period": 2}}, "replications": {"seeds": "5:8"}`)
+	alone := c.submit(t, "square", [2]string{"seed", "6"}, [2]string{"replay", `{"period": 2}`})
+	if ended := c.answered(t, made.StudyID); ended.Status != study.Succeeded {
+		t.Fatalf("the study ended %+v", ended.StudySummary)
+	}
+	if j := c.finish(t, alone.JobID); j.Status != job.Succeeded {
+		t.Fatalf("the job ended as %s: %s", j.Status, deref(j.Error))
+	}
+	runs := c.runs(t, made.StudyID)
+	if len(runs) != 4 {
+		t.Fatalf("%d runs", len(runs))
+	}
+	want := c.framesOf(t, c.replayOf(t, alone.JobID))
+	for seed, j := range runs {
+		x := c.replayOf(t, j.JobID)
+		if !x.Complete || x.Source != replay.FromRun || x.Period != 2 || len(x.Missing) > 0 || x.Begin != 0 {
+			t.Errorf("seed %d: %+v", seed, x.Index)
+		}
+		frames := c.framesOf(t, x)
+		if float64(len(frames)) != x.End/2+1 || len(frames) < 10 {
+			t.Errorf("seed %d: %d frames to %g s", seed, len(frames), x.End)
+		}
+		if same := cmp.Equal(want, frames); same != (seed == 6) {
+			t.Errorf("seed %d has the positions of seed 6: %t", seed, same)
 		}
 	}
 }

@@ -157,8 +157,9 @@ func replayFault(o simulation.Options) string {
 	switch {
 	case o.Replay == nil:
 		return ""
-	case o.Program():
-		return "cannot be had of a simulation that a program of the scenario or a tool starts; leave it out"
+	case o.Tool != nil:
+		return "is of one simulation, and a tool runs none or many; leave it out here, keep what the tool makes with keep_as, and " +
+			"submit that scenario with replay"
 	case o.Check:
 		return "is of a simulation, and check does not simulate; leave one of them out"
 	}

@@ -50,6 +50,8 @@ func TestProgramsAreEnabledTwice(t *testing.T) {
 		},
 		"a check":                  {true, true, simulation.Options{Controller: controller, Check: true}, []string{"body.check"}},
 		"a begin of a tool":        {true, true, simulation.Options{Tool: tool, Begin: &begin}, []string{"body.begin"}},
+		"a recorded controller":    {true, true, simulation.Options{Controller: controller, Replay: &simulation.Replay{}}, nil},
+		"a recorded tool":          {true, true, simulation.Options{Tool: tool, Replay: &simulation.Replay{}}, []string{"body.replay"}},
 		"a begin for a controller": {true, true, simulation.Options{Controller: controller, Begin: &begin}, nil},
 	} {
 		in := &Intake{Versions: offered("1.28"), MaxTimeout: time.Hour, Programs: test.enabled}

@@ -38,6 +38,24 @@ const (
 	ReplayIndexFile = "index.json"
 )
 
+// Times are the first moment of a recording and its period, in ms, both whole steps of a run that begins at a moment and has steps of a
+// length, in seconds.
+func (r Replay) Times(begin, stepLength float64) (first, period int64) {
+	const second = 1000
+	step := max(int64(math.Round(stepLength*second)), 1)
+	wanted := r.Period
+	if wanted == 0 {
+		wanted = DefaultReplayPeriod
+	}
+	period = max(int64(math.Round(wanted*second/float64(step))), 1) * step
+	first = int64(math.Round(begin * second))
+	if from := r.From; from != nil && *from > begin {
+		steps := math.Ceil((math.Round(*from*second) - float64(first)) / float64(step))
+		first += int64(steps) * step
+	}
+	return first, period
+}
+
 // maxReplayEdge is longer than any edge's id, in bytes.
 const maxReplayEdge = 1000
 

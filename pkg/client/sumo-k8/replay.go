@@ -73,11 +73,13 @@ func (r *replayFlags) chosen(set func(name string) bool) (*simulation.Replay, er
 }
 
 func (a *app) replayCommand() *cobra.Command {
+	var unopened bool
 	c := &cobra.Command{
 		Use:   "replay JOB",
-		Short: "Show where to watch a recorded job, or export its recording",
-		Long: `Shows where a job that was submitted with --replay can be watched in a browser, also while it runs, and what there is
-of its recording. A job with the fcd output has a recording once it has finished.`,
+		Short: "Watch a recorded job in the browser, or export its recording",
+		Long: `Prints where a job that was submitted with --replay can be watched, also while it runs, and what there is of its
+recording. On a terminal, it opens that page in your browser: $BROWSER, or your desktop's. A job with the fcd output
+has a recording once it has finished.`,
 		Example: `  sumo-k8 replay @latest
   sumo-k8 replay export @latest --format csv`,
 		Args:              cobra.ExactArgs(1),
@@ -97,8 +99,12 @@ of its recording. A job with the fcd output has a recording once it has finished
 			return err
 		}
 		a.print(r, func() { a.showRecording(r, s.URL) })
+		if !unopened {
+			a.browse(watchingPage(r, s.URL))
+		}
 		return nil
 	})
+	c.Flags().BoolVar(&unopened, "no-open", false, "only print where to watch it")
 	c.AddCommand(a.exportReplayCommand())
 	return c
 }
@@ -113,8 +119,13 @@ func (a *app) oneJob(ctx context.Context, given string) (*client.Client, string,
 	return api, id, err
 }
 
+// watchingPage is where a recording is shown.
+func watchingPage(r client.Recording, service string) string {
+	return strings.TrimSuffix(service, "/") + "/#/jobs/" + r.JobID + "/map"
+}
+
 func (a *app) showRecording(r client.Recording, service string) {
-	fmt.Fprintf(a.out, "%s/#/jobs/%s/map\n", strings.TrimSuffix(service, "/"), r.JobID)
+	fmt.Fprintln(a.out, watchingPage(r, service))
 	switch {
 	case len(r.Segments) == 0 && !r.Complete:
 		a.note("Nothing is recorded yet.")

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/sumo-k8/sumo-k8/pkg/client/internal/service"
 )
@@ -17,8 +18,18 @@ func testReplay(t *testing.T, s *service.Server) {
 	id := strings.TrimSpace(u.ok("submit", u.network("pedestrian_bus", nil), "--end", "100", "--replay-period", "5").stdout)
 	u.ok("logs", "-f", id)
 	shown := u.ok("replay", id)
-	says(t, shown.stdout, "/#/jobs/"+id+"/map")
+	page := strings.TrimSpace(shown.stdout)
+	says(t, page, "/#/jobs/"+id+"/map")
 	says(t, shown.stderr, "Recorded from 0 s to 95 s every 5 s; ", " in all, with 0 events.")
+
+	if got := u.opened(10*time.Second, "replay", id); got != page {
+		t.Errorf("on a terminal, %q is opened, want %q", got, page)
+	}
+	for _, flag := range []string{"--no-open", "--output=json"} {
+		if got := u.opened(200*time.Millisecond, "replay", flag, id); got != "" {
+			t.Errorf("with %s, %q is opened", flag, got)
+		}
+	}
 
 	file := filepath.Join(t.TempDir(), "positions.xml")
 	u.ok("replay", "export", id, "--file", file)

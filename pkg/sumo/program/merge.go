@@ -32,6 +32,8 @@ type Rules struct {
 	Results string     `json:"results"`
 	// EdgeData is the additional file that asks for the edgedata output, for which SUMO has no option.
 	EdgeData string `json:"edgedata"`
+	// Replay asks for a recording; nil for none.
+	Replay *Replay `json:"replay,omitempty"`
 	// Log is what SUMO's lines go to in place of the program's, which are known by their inodes; see Streams.
 	Log Streams `json:"log"`
 }
@@ -59,7 +61,12 @@ type Report struct {
 	Own map[simulation.Output]string `json:"own"`
 	// Format is that of all outputs; empty for one that follows the name.
 	Format string `json:"format"`
+	// Unrecorded says why there is no recording, though one is asked for, where neither of the above prevents it; empty where there is.
+	Unrecorded string `json:"unrecorded,omitempty"`
 }
+
+// Mark is a line among SUMO's errors before what it says of the next simulation with added outputs.
+const Mark = "sumo-run: a simulation begins"
 
 const (
 	configurationFile = "configuration-file"
@@ -104,7 +111,17 @@ func (r Rules) Merge(args []string, shown, alone bool, configuration func(path s
 			set = append(set, name+"=local")
 		}
 	}
-	var m Merged
+	m := Merged{Report: Report{Own: map[simulation.Output]string{}}}
+	var recorded []string
+	if alone && r.Replay != nil {
+		effective := maps.Clone(asked)
+		for _, s := range set {
+			name, value, _ := strings.Cut(s, "=")
+			effective[name] = value
+		}
+		recorded = r.Replay.record(effective, &m.Report)
+		set = append(set, recorded...)
+	}
 	kept := make([]argument, 0, len(given))
 	for _, a := range given {
 		i := slices.IndexFunc(set, func(s string) bool { return strings.HasPrefix(s, a.option.Name+"=") })
@@ -119,8 +136,15 @@ func (r Rules) Merge(args []string, shown, alone bool, configuration func(path s
 	var added []argument
 	if alone {
 		added = r.added(&m, asked)
+		var requests []string
 		if r.EdgeData != "" {
-			kept = withFile(kept, r.EdgeData)
+			requests = append(requests, r.EdgeData)
+		}
+		if len(recorded) > 0 {
+			requests = append(requests, r.Replay.Request)
+		}
+		if len(requests) > 0 {
+			kept = withFile(kept, strings.Join(requests, ","))
 		}
 	}
 	for _, a := range kept {
@@ -144,7 +168,7 @@ func (r Rules) added(m *Merged, asked map[string]string) (added []argument) {
 	if format == "parquet" || strings.Contains(prefix, "..") || strings.ContainsAny(prefix+suffix, `:\`) {
 		return nil
 	}
-	m.Report = Report{Own: map[simulation.Output]string{}, Format: format}
+	m.Report.Format = format
 	for _, o := range r.Add {
 		if value := asked[o.Option]; o.Option != "" && value != "" && value != os.DevNull {
 			if name, err := filepath.Abs(scenario.Affixed(value, prefix, suffix)); err == nil {
@@ -165,7 +189,7 @@ func (r Rules) added(m *Merged, asked map[string]string) (added []argument) {
 	return added
 }
 
-// withFile adds an additional file to those of the arguments, or else to those of the configuration.
+// withFile adds additional files, with commas between them, to those of the arguments, or else to those of the configuration.
 func withFile(args []argument, file string) []argument {
 	for i, a := range args {
 		if a.is(additionalFiles) {

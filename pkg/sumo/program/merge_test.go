@@ -2,6 +2,7 @@ package program
 
 import (
 	"errors"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -9,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/sumo-k8/sumo-k8/pkg/simulation"
 )
@@ -64,6 +66,76 @@ func TestMerge(t *testing.T) {
 			}
 			if len(got.Warnings) != tc.warnings {
 				t.Errorf("warnings %q", got.Warnings)
+			}
+		})
+	}
+}
+
+func TestMergeRecords(t *testing.T) {
+	t.Parallel()
+	here, err := os.Getwd()
+	if err != nil {
+		t.Fatal(err)
+	}
+	const into, always = "--fcd-output=/results/replay/fcd.xml", "--fcd-output.attributes=" + ReplayAttributes
+	recorded := func(period, begin string, more ...string) []string {
+		return append([]string{into, always, "--device.fcd.period=" + period, "--device.fcd.begin=" + begin}, more...)
+	}
+	from := 100.0
+	for name, tc := range map[string]struct {
+		asked  simulation.Replay
+		edges  string
+		args   string
+		config map[string]string
+		want   []string // without -n and the options of the program
+		report Report
+	}{
+		"plain":           {want: append([]string{"+a", "request.xml"}, recorded("1", "0")...)},
+		"additional":      {args: "-a x.xml", want: append([]string{"--additional-files=x.xml,request.xml"}, recorded("1", "0")...)},
+		"its steps":       {args: "--step-length=0.3 -b 2", want: append([]string{"+a", "request.xml"}, recorded("0.9", "2")...)},
+		"the job's begin": {asked: simulation.Replay{From: &from, Period: 5}, want: append([]string{"+a", "request.xml"}, recorded("5", "100")...)},
+		"edges": {
+			edges: "edges.txt", config: map[string]string{fcdEdges: "mine.txt"},
+			want: append([]string{"+a", "request.xml"}, recorded("1", "0", "--"+fcdEdges+"=edges.txt")...),
+		},
+		"what would change it": {
+			args: "--fcd-output.attributes=x --device.fcd.period 7", config: map[string]string{fcdEdges: "mine.txt"},
+			want: append([]string{"+a", "request.xml"}, recorded("1", "0", "--"+fcdEdges+"=/dev/null")...),
+		},
+		"longitudes": {args: "--fcd-output.geo", want: append([]string{"+a", "request.xml"}, recorded("1", "0", "--fcd-output.geo=false")...)},
+		"nowhere":    {args: "--fcd-output /dev/null", want: append([]string{"+a", "request.xml"}, recorded("1", "0")...)},
+		"its own": {
+			args:   "--fcd-output=mine.xml",
+			report: Report{Own: map[simulation.Output]string{simulation.OutputFCD: filepath.Join(here, "mine.xml")}},
+		},
+		"as CSV":  {args: "--output.format=csv", report: Report{Format: "csv"}},
+		"persons": {config: map[string]string{personsFCD: "p.xml"}, report: Report{Unrecorded: "the program's SUMO has person-fcd-output"}},
+		"a prefix": {
+			args: "--output-prefix=a", report: Report{Unrecorded: "the program's SUMO has output-prefix"},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			rules := Rules{
+				Folders: []string{here},
+				Replay:  &Replay{Pipe: "/results/replay/fcd.xml", Request: "request.xml", Edges: tc.edges, Asked: tc.asked},
+			}
+			args := append([]string{"-c", "a.sumocfg"}, strings.Fields(tc.args)...)
+			got, err := rules.Merge(args, true, true, func(string) (map[string]string, error) { return tc.config, nil })
+			if err != nil {
+				t.Fatal(err)
+			}
+			added := slices.DeleteFunc(slices.Clone(got.Arguments), func(a string) bool { return slices.Contains(args, a) })
+			if diff := cmp.Diff(tc.want, added, cmpopts.EquateEmpty()); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
+			}
+			if r := got.Report; r.Format != tc.report.Format || !maps.Equal(r.Own, tc.report.Own) ||
+				!strings.HasPrefix(r.Unrecorded, tc.report.Unrecorded) || (r.Unrecorded == "") != (tc.report.Unrecorded == "") {
+				t.Errorf("the report is %+v", r)
+			}
+			beside, err := rules.Merge(args, true, false, func(string) (map[string]string, error) { return tc.config, nil })
+			if err != nil || !slices.Equal(beside.Arguments, args) {
+				t.Errorf("another SUMO beside it gets %q, %v", beside.Arguments, err)
 			}
 		})
 	}

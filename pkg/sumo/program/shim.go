@@ -123,6 +123,9 @@ func (r Rules) prepare(m Merged, alone bool) error {
 			return err
 		}
 	}
+	if r.Replay != nil {
+		r.Log.mark()
+	}
 	text, err := json.Marshal(m.Report)
 	if err != nil {
 		return fmt.Errorf("encoding what SUMO writes: %w", err)
@@ -165,6 +168,16 @@ func (s Streams) take() bool {
 	shown := redirect(1, s.Out, s.SUMO)
 	redirect(2, s.Err, s.Errors)
 	return shown
+}
+
+// mark writes Mark among SUMO's errors.
+func (s Streams) mark() {
+	pipe, err := unix.Open(s.Errors, unix.O_WRONLY|unix.O_NONBLOCK, 0)
+	if err != nil {
+		return
+	}
+	defer unix.Close(pipe)
+	_, _ = unix.Write(pipe, []byte(Mark+"\n"))
 }
 
 func redirect(fd int, inode uint64, name string) bool {

@@ -106,8 +106,10 @@ func (r Run) arguments(s settings) []string {
 			args = append(args, "--routing-algorithm=astar") // finds a route where Dijkstra's does, in half the time
 		}
 	}
-	if r.records(s) {
-		args = append(args, r.replayArguments(s)...)
+	if r.records(s) && !r.hasProgram() { // each SUMO of a program gets its own: see program.Rules
+		for _, option := range r.replayAsked().Options(s.begin, s.stepLength) {
+			args = append(args, "--"+option)
+		}
 	}
 	for _, o := range []struct {
 		name  string
@@ -203,6 +205,7 @@ type settings struct {
 	autoValidation []string                     // options of validation that may ask the web
 	validates      bool                         // as the scenario wants
 	validatesAll   bool                         // even files that name no schema, which fail
+	unrecorded     string                       // why a program's SUMO is not recorded; empty where nothing is known against it
 }
 
 // validation are the options that say which files SUMO validates against their schemas, in this order: networks and routes are not among

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/sumo-k8/sumo-k8/pkg/scenario"
+	"github.com/sumo-k8/sumo-k8/pkg/sumo/program"
 	"github.com/sumo-k8/sumo-k8/pkg/sumo/xml"
 )
 
@@ -152,6 +153,10 @@ func (m *monitor) part(done float64) {
 
 // stderr takes a line of SUMO's standard error.
 func (m *monitor) stderr(line string) {
+	if line == program.Mark {
+		m.recorded.simulates()
+		return
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	warning, isWarning := strings.CutPrefix(line, "Warning: ")

@@ -59,6 +59,13 @@ func (r Run) attend(
 		return failed(blame(err, "The scenario could not be copied"))
 	}
 	s.own, s.prefix, s.suffix, s.format = nil, "", "", "" // the program decides; see program.Report
+	if err := r.prepareReplay(s); err != nil {
+		return failed(blame(err, "The recording could not be begun"))
+	}
+	if r.recording, err = r.record(ctx, chosen, s, time.Now()); err != nil {
+		return failed(blame(err, "The recording could not be begun"))
+	}
+	defer r.recording.finish("", "") // where it is not reached below
 	w, err := r.watch(log, progress, s, called)
 	if err != nil {
 		return failed(blame(err, "The program could not be started"))
@@ -332,6 +339,10 @@ func (r Run) rules(s settings, w *watching) program.Rules {
 		Home: r.Home, Environment: r.buffering(), Results: results, Log: w.streams(),
 		Folders: r.programFolders(),
 	}
+	if r.records(s) {
+		asked := r.replayAsked()
+		rules.Replay = &asked
+	}
 	outputs := map[string]bool{}
 	for _, o := range r.added(s) {
 		a := program.Addition{Output: o, Option: ownOption(o), File: o.File(), CSV: strings.Replace(o.File(), ".xml", ".csv", 1)}
@@ -451,7 +462,7 @@ func only(err, target error) error {
 
 // finishProgram keeps, judges and summarises what the program has left.
 func (r Run) finishProgram(chosen scenario.Config, s settings, f fate, called calling, log *logbook) simulation.Outcome {
-	s.own, s.format = r.reported()
+	r.readReport(&s)
 	tool := r.Options.Tool
 	if tool != nil && tool.KeepAs != "" && f.code == 0 && f.signal == 0 && f.stop == "" {
 		f.writeErr = r.keepWhole()
@@ -473,6 +484,7 @@ func (r Run) finishProgram(chosen scenario.Config, s settings, f fate, called ca
 		outputs = append(outputs, name)
 	}
 	slices.Sort(outputs)
+	left.notes = append(left.notes, r.finishReplay(s, left.files[simulation.OutputFCD])...)
 	f.broken = incomplete(r.Out, outputs)
 	reason, message := f.judgeProgram()
 	if len(f.broken) > 0 && reason == "" {
@@ -494,16 +506,16 @@ func (r Run) finishProgram(chosen scenario.Config, s settings, f fate, called ca
 	}
 }
 
-// reported are the outputs that the newest SUMO with added outputs has by the program's own choice, by path inside the scenario, and the
-// format of all.
-func (r Run) reported() (own map[simulation.Output]string, format string) {
+// readReport sets what the newest SUMO with added outputs has by the program's own choice: outputs, by path inside the scenario, the format
+// of all, and why it is not recorded.
+func (r Run) readReport(s *settings) {
 	results, err := os.OpenRoot(filepath.Join(r.Work, resultFolder))
 	if err != nil {
-		return nil, ""
+		return
 	}
 	defer results.Close()
 	report := program.ReadReport(results)
-	own = map[simulation.Output]string{}
+	own := map[simulation.Output]string{}
 	for role, name := range report.Own {
 		for _, folder := range r.programFolders() {
 			if rel, err := filepath.Rel(folder, name); err == nil && filepath.IsLocal(rel) && role.Valid() && filepath.Base(folder) == runFolder {
@@ -514,7 +526,7 @@ func (r Run) reported() (own map[simulation.Output]string, format string) {
 	if !slices.Contains([]string{"", "xml", "csv", "parquet"}, report.Format) {
 		report.Format = ""
 	}
-	return own, report.Format
+	s.own, s.format, s.unrecorded = own, report.Format, report.Unrecorded
 }
 
 // judgeProgram is judge for a run with a program.

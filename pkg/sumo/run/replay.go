@@ -28,6 +28,7 @@ import (
 	"github.com/sumo-k8/sumo-k8/pkg/scenario"
 	"github.com/sumo-k8/sumo-k8/pkg/simulation"
 	"github.com/sumo-k8/sumo-k8/pkg/sumo/outputs"
+	"github.com/sumo-k8/sumo-k8/pkg/sumo/program"
 )
 
 const (
@@ -42,17 +43,16 @@ const (
 	replayPipeSize = 1 << 20
 )
 
-// replayAttributes are those of SUMO's output that a recording has. The edge is that of persons, who have no lane.
-const replayAttributes = "x,y,angle,type,speed,lane,edge"
-
 // replaySource is what the run's recording is made from, replay.FromRun or replay.FromFCD: where SUMO writes its positions to a file
 // anyway, that stays as it is. Empty is for no recording. remark is what a person should know of that.
 func (r Run) replaySource(s settings) (source, remark string) {
 	switch {
 	case r.Options.Replay == nil, r.Options.Check:
 		return "", ""
-	case r.hasProgram():
-		return "", "There is no recording: runs with a program of the scenario's own cannot be recorded."
+	case r.Options.Tool != nil:
+		return "", "There is no recording: a tool runs no single simulation."
+	case s.unrecorded != "":
+		return "", "There is no recording: " + s.unrecorded
 	case s.format == "csv" || s.format == "parquet":
 		return "", fmt.Sprintf("There is no recording: all outputs of the scenario are in the format %s. Leave out output.format.", s.format)
 	case s.own[simulation.OutputFCD] != "" || slices.Contains(r.Options.Outputs, simulation.OutputFCD):
@@ -75,34 +75,15 @@ func (r Run) replayPipePath() string {
 	return filepath.Join(r.Work, resultFolder, simulation.ReplayFolder, replayPipe)
 }
 
-// replayTimes are the first moment and the period of a recording, in ms: whole steps of the run.
-func (r Run) replayTimes(s settings) (first, period int64) {
-	step := max(int64(math.Round(s.stepLength*replay.PerSecond)), 1)
-	wanted := r.Options.Replay.Period
-	if wanted == 0 {
-		wanted = simulation.DefaultReplayPeriod
+// replayAsked is what the run asks of SUMO for its recording.
+func (r Run) replayAsked() program.Replay {
+	asked := program.Replay{
+		Pipe: r.replayPipePath(), Request: filepath.Join(r.Work, replayRequestFile), Asked: *r.Options.Replay,
 	}
-	period = max(int64(math.Round(wanted*replay.PerSecond/float64(step))), 1) * step
-	first = int64(math.Round(s.begin * replay.PerSecond))
-	if from := r.Options.Replay.From; from != nil && *from > s.begin {
-		steps := math.Ceil((math.Round(*from*replay.PerSecond) - float64(first)) / float64(step))
-		first += int64(steps) * step
+	if len(asked.Asked.Edges) > 0 {
+		asked.Edges = filepath.Join(r.Work, replayEdgesFile)
 	}
-	return first, period
-}
-
-// replayArguments have SUMO write its positions into the pipe.
-func (r Run) replayArguments(s settings) []string {
-	first, period := r.replayTimes(s)
-	seconds := func(ms int64) string { return strconv.FormatFloat(float64(ms)/replay.PerSecond, 'f', -1, 64) }
-	args := []string{
-		"--fcd-output=" + r.replayPipePath(), "--fcd-output.attributes=" + replayAttributes,
-		"--device.fcd.period=" + seconds(period), "--device.fcd.begin=" + seconds(first),
-	}
-	if len(r.Options.Replay.Edges) > 0 {
-		args = append(args, "--fcd-output.filter-edges.input-file="+filepath.Join(r.Work, replayEdgesFile))
-	}
-	return args
+	return asked
 }
 
 // ofReplay reports whether an option of the scenario would change what SUMO writes into the pipe. Without an fcd output of its own it has
@@ -139,7 +120,8 @@ type recording struct {
 	folder   string // of segments
 	out      string // of the finished recording
 	first    int64  // ms
-	period   int64  // ms
+	period   int64  // ms; 0 for that of the frames
+	ofFile   int64  // ms: the period where it is made from an output
 	to       float64
 	box      *[4]float64
 	edges    map[string]bool   // nil for all
@@ -153,6 +135,9 @@ type recording struct {
 	closing  chan struct{}
 	watching sync.WaitGroup
 	ended    bool
+	program  bool  // a program runs, which may simulate several times
+	another  bool  // the next frame is one of another simulation
+	lost     error // what is wrong with what comes through the pipe
 	// The scenario's files are read for types until all that are needed are known.
 	typed       chan struct{}
 	enoughTypes context.CancelFunc
@@ -167,11 +152,20 @@ type recording struct {
 	past    bool      // the frame at work is not recorded
 	inFrame bool
 	err     error
+	// unwritten says that a segment could not be written: none may follow.
+	unwritten bool
 
-	eventsMu sync.Mutex
-	pending  []replay.Incident
-	dropped  int
-	reached  float64 // seconds: the frame at work
+	eventsMu   sync.Mutex
+	pending    []awaiting
+	dropped    int
+	reached    float64 // seconds: the frame at work
+	simulation int     // that SUMO's lines are of
+}
+
+// awaiting is an event that waits for its frame.
+type awaiting struct {
+	replay.Incident
+	simulation int
 }
 
 // maxPending bounds the events that wait for their frame.
@@ -190,7 +184,14 @@ func (r Run) record(ctx context.Context, chosen scenario.Config, s settings, sta
 		folder: filepath.Join(r.Out, simulation.ReplayFolder), out: r.Out, to: math.Inf(1), box: r.Options.Replay.Box, now: time.Now, last: -1,
 		read: make(chan struct{}), closing: make(chan struct{}), index: replay.NewIndex(replayAttempt(started), source),
 	}
-	rec.first, rec.period = r.replayTimes(s)
+	rec.first, rec.period = r.Options.Replay.Times(s.begin, s.stepLength)
+	rec.ofFile = rec.period
+	if rec.program = r.hasProgram(); rec.program && source == replay.FromRun { // it may choose another begin and other steps
+		rec.first, rec.period = 0, 0
+		if from := r.Options.Replay.From; from != nil {
+			rec.first = int64(math.Round(*from * replay.PerSecond))
+		}
+	}
 	rec.index.Period = float64(rec.period) / replay.PerSecond
 	if to := r.Options.Replay.To; to != nil {
 		rec.to = *to * replay.PerSecond
@@ -239,22 +240,80 @@ func (rec *recording) open(name string) error {
 }
 
 // replayAttempt names an attempt: what an earlier one has left is never taken for this one's.
-func replayAttempt(started time.Time) string { return strconv.FormatInt(started.UnixMilli(), 36) }
+func replayAttempt(started time.Time) string {
+	return strconv.FormatInt(started.UnixMilli(), attemptBase)
+}
+
+const attemptBase = 36
 
 // follow reads the pipe. SUMO must never wait for it: after an error it is read on, and thrown away.
 func (rec *recording) follow() {
 	defer close(rec.read)
-	rec.scan(rec.pipe.read)
-	_, _ = io.Copy(io.Discard, rec.pipe.read)
+	if !rec.program {
+		rec.scan(rec.pipe.read)
+		_, _ = io.Copy(io.Discard, rec.pipe.read)
+		return
+	}
+	for each := newDocuments(rec.pipe.read); each.next(); rec.another = true {
+		if complete := rec.scan(each); !complete {
+			rec.lost = errCut
+		}
+		_, _ = io.Copy(io.Discard, each)
+	}
 }
 
-func (rec *recording) scan(fcd io.Reader) {
-	_, err := outputs.ScanReplay(fcd, rec)
+// startOver forgets all before the frame that comes if another simulation has begun: as in SUMO's own outputs, the last one counts.
+func (rec *recording) startOver() {
+	if !rec.another {
+		return
+	}
+	rec.another = false
+	rec.mu.Lock()
+	defer rec.mu.Unlock()
+	types := rec.index.Types
+	began, _ := strconv.ParseInt(rec.index.Attempt, attemptBase, 64)
+	rec.index = replay.NewIndex(replayAttempt(time.UnixMilli(max(rec.now().UnixMilli(), began+1))), rec.index.Source)
+	rec.index.Types, rec.index.Period = types, float64(rec.period)/replay.PerSecond
+	rec.w = replay.NewWriter(rec.segment)
+	rec.last, rec.before, rec.late, rec.lost, rec.flushed = -1, 0, nil, nil, rec.now()
+	rec.bytes.Store(0)
+	// The index comes first, so that nobody takes the segments of this simulation for those of the one before.
+	rec.err, rec.unwritten = errors.Join(rec.writeIndex(), rec.removeSegments()), false
+
+	rec.eventsMu.Lock()
+	defer rec.eventsMu.Unlock()
+	rec.pending = slices.DeleteFunc(rec.pending, func(e awaiting) bool { return e.simulation < rec.simulation })
+	rec.dropped, rec.reached = 0, 0
+}
+
+func (rec *recording) removeSegments() error {
+	entries, err := os.ReadDir(rec.folder)
+	for _, e := range entries {
+		if e.Name() != simulation.ReplayIndexFile {
+			err = errors.Join(err, os.Remove(filepath.Join(rec.folder, e.Name())))
+		}
+	}
+	return err
+}
+
+// simulates is called when SUMO begins another simulation, before all that it says of it.
+func (rec *recording) simulates() {
+	if rec == nil {
+		return
+	}
+	rec.eventsMu.Lock()
+	defer rec.eventsMu.Unlock()
+	rec.simulation++
+}
+
+func (rec *recording) scan(fcd io.Reader) (complete bool) {
+	complete, err := outputs.ScanReplay(fcd, rec)
 	if rec.inFrame {
 		rec.inFrame = false
 		rec.mu.Unlock()
 	}
 	rec.fail(err)
+	return complete
 }
 
 // fail keeps the first reason why the recording is incomplete.
@@ -268,12 +327,24 @@ func (rec *recording) fail(err error) {
 
 // Begin implements outputs.ReplayFrames.
 func (rec *recording) Begin(ms int64) error {
-	rec.past = ms < rec.first || float64(ms) > rec.to || rec.last >= 0 && ms < rec.last+rec.period
+	if rec.inFrame { // SUMO ends each frame before the next
+		if err := rec.End(); err != nil {
+			return err
+		}
+	}
+	if rec.program && ms < rec.last { // it has loaded an earlier state
+		rec.another = true
+	}
+	rec.startOver()
+	rec.past = ms < rec.first || float64(ms) > rec.to || rec.last >= 0 && ms < rec.last+max(rec.period, 1)
 	if rec.past {
 		return nil
 	}
 	rec.before, rec.last = rec.last, ms
 	rec.mu.Lock()
+	if rec.index.Period == 0 && rec.before >= 0 {
+		rec.index.Period = float64(ms-rec.before) / replay.PerSecond
+	}
 	rec.inFrame = true
 	if err := rec.w.Begin(ms); err != nil {
 		return err
@@ -320,11 +391,16 @@ func (rec *recording) End() error {
 
 // Signal implements outputs.ReplayFrames.
 func (rec *recording) Signal(ms int64, id, state string) {
+	if !rec.inFrame {
+		rec.startOver()
+	}
 	if float64(ms) > rec.to {
 		return
 	}
-	rec.mu.Lock()
-	defer rec.mu.Unlock()
+	if !rec.inFrame { // where SUMO writes none
+		rec.mu.Lock()
+		defer rec.mu.Unlock()
+	}
 	rec.w.Signal(ms, id, state)
 }
 
@@ -355,6 +431,7 @@ func (rec *recording) tick() {
 func (rec *recording) segment(s replay.Written) error {
 	rec.flushed = rec.now()
 	if err := os.WriteFile(filepath.Join(rec.folder, strconv.Itoa(s.N)), s.Data, 0o644); err != nil {
+		rec.unwritten = true
 		return err
 	}
 	rec.bytes.Add(int64(len(s.Data)))
@@ -427,7 +504,7 @@ func (rec *recording) line(raw, text string) {
 		rec.dropped++
 		return
 	}
-	rec.pending = append(rec.pending, e)
+	rec.pending = append(rec.pending, awaiting{e, rec.simulation})
 }
 
 // place gives the events up to a time the places at which their vehicles were last, and writes them. SUMO reports them at once, and
@@ -438,9 +515,9 @@ func (rec *recording) place(until float64) {
 		rec.reached = until
 	}
 	var due []replay.Incident
-	rec.pending = slices.DeleteFunc(rec.pending, func(e replay.Incident) bool {
+	rec.pending = slices.DeleteFunc(rec.pending, func(e awaiting) bool {
 		if e.Time <= until {
-			due = append(due, e)
+			due = append(due, e.Incident)
 		}
 		return e.Time <= until
 	})
@@ -528,24 +605,47 @@ func placeIn(segment []byte, events []*replay.Incident) error {
 	}
 }
 
-// finish ends the recording when SUMO has ended, and leaves its two files. fcd is the output from which it is made, if it is; empty where
-// there is none. It returns what a person should know.
-func (rec *recording) finish(fcd string) (warnings []string) {
+// drain reads what is left in the pipe, into which nobody writes any more.
+func (rec *recording) drain() {
+	if rec.pipe.read == nil {
+		return
+	}
+	was, err := rec.pipe.read.Stat()
+	if is, gone := os.Lstat(rec.pipe.name); rec.program && err == nil && (gone != nil || !os.SameFile(was, is)) {
+		rec.lost = errPipe
+	}
+	rec.pipe.write.Close()
+	select {
+	case <-rec.read:
+	case <-time.After(pipeDelay): // nothing can hold the pipe any more
+		_ = rec.pipe.read.SetReadDeadline(time.Now())
+		<-rec.read
+	}
+	rec.pipe.close()
+}
+
+// Faults of the recording of a program.
+var (
+	errPipe = errors.New("the program has removed or replaced the pipe through which SUMO is recorded")
+	errCut  = errors.New("what SUMO writes is cut off there, or the program has written in between")
+)
+
+// finish ends the recording when SUMO has ended, and leaves its two files. source is what it is made from, or empty for nothing, and fcd the
+// output if it is that; empty where there is none. It returns what a person should know.
+func (rec *recording) finish(source, fcd string) (warnings []string) {
 	if rec == nil || rec.ended {
 		return nil
 	}
 	rec.ended = true
-	if rec.index.Source == replay.FromRun {
-		rec.pipe.write.Close()
-		select {
-		case <-rec.read:
-		case <-time.After(pipeDelay): // nothing can hold the pipe any more
-			_ = rec.pipe.read.SetReadDeadline(time.Now())
-			<-rec.read
+	rec.drain()
+	if source == replay.FromFCD {
+		if rec.another = rec.index.Source != source; rec.another { // as the program has asked SUMO
+			rec.index.Source, rec.period = source, rec.ofFile
+			rec.startOver()
 		}
-		rec.pipe.close()
-	} else if err := rec.readFile(fcd); err != nil {
-		warnings = append(warnings, fmt.Sprintf("There is no recording: %v.", err))
+		if err := rec.readFile(fcd); err != nil {
+			warnings = append(warnings, fmt.Sprintf("There is no recording: %v.", err))
+		}
 	}
 	if !rec.unknownType() {
 		rec.enoughTypes()
@@ -554,10 +654,17 @@ func (rec *recording) finish(fcd string) (warnings []string) {
 	rec.enoughTypes()
 	close(rec.closing)
 	rec.watching.Wait()
-	if rec.err == nil {
+	if source == "" {
+		if err := os.RemoveAll(rec.folder); err != nil {
+			return []string{fmt.Sprintf("The recording's folder could not be removed: %v.", err)}
+		}
+		return nil
+	}
+	if !rec.unwritten {
 		rec.before = rec.last
 		rec.place(math.Inf(1))
-		rec.err = rec.w.Flush()
+		err := rec.w.Flush()
+		rec.err = cmp.Or(rec.err, err, rec.lost)
 	}
 	rec.placeLate()
 	if rec.err != nil {
@@ -652,4 +759,13 @@ func removedAll(folder string, names ...string) error {
 		}
 	}
 	return nil
+}
+
+// finishReplay ends the recording. It returns what a person should know.
+func (r Run) finishReplay(s settings, fcd string) (warnings []string) {
+	source, remark := r.replaySource(s)
+	if remark != "" {
+		warnings = append(warnings, remark)
+	}
+	return append(warnings, r.recording.finish(source, fcd)...)
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/sumo-k8/sumo-k8/pkg/replay"
 	"github.com/sumo-k8/sumo-k8/pkg/simulation"
+	"github.com/sumo-k8/sumo-k8/pkg/sumo/program"
 	"github.com/sumo-k8/sumo-k8/pkg/sumo/sumotest"
 	networks "github.com/sumo-k8/sumo-k8/test_networks"
 )
@@ -52,7 +53,7 @@ func BenchmarkRecording(b *testing.B) {
 	for range b.N {
 		// In turn, so that whatever else the machine does befalls all alike.
 		plain.add(bare())
-		file.add(bare("--fcd-output", "fcd.xml.gz", "--device.fcd.period", "1", "--fcd-output.attributes", replayAttributes))
+		file.add(bare("--fcd-output", "fcd.xml.gz", "--device.fcd.period", "1", "--fcd-output.attributes", program.ReplayAttributes))
 		t, _ := job(nil)
 		unrecorded.add(t)
 		t, r := job(&simulation.Replay{})

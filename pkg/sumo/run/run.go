@@ -388,7 +388,7 @@ func (r Run) simulate(
 	if r.recording, err = r.record(ctx, chosen, settings, time.Now()); err != nil {
 		return failed(blame(err, "The recording could not be begun")), unread
 	}
-	defer r.recording.finish("") // where it is not reached below
+	defer r.recording.finish("", "") // where it is not reached below
 
 	mon := newMonitor(log, progress, settings)
 	mon.recorded = r.recording
@@ -427,10 +427,7 @@ func (r Run) finish(chosen scenario.Config, s settings, f fate, log *logbook) si
 		left.notes = append(left.notes, fmt.Sprintf("The scenario wrote more than %d files, or files whose names cannot be stored: "+
 			"%d are missing from the results.", maxOwnFiles, left.left))
 	}
-	if _, remark := r.replaySource(s); remark != "" {
-		left.notes = append(left.notes, remark)
-	}
-	left.notes = append(left.notes, r.recording.finish(left.files[simulation.OutputFCD])...)
+	left.notes = append(left.notes, r.finishReplay(s, left.files[simulation.OutputFCD])...)
 	f.broken = incomplete(r.Out, left.whole)
 	reason, message := f.judge()
 	summary, reason, message := r.sumUp(chosen, f, &left, reason, message)

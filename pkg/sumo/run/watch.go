@@ -44,6 +44,7 @@ const (
 // watch opens the pipes and begins to read.
 func (r Run) watch(log *logbook, progress *progressFile, s settings, called calling) (*watching, error) {
 	w := &watching{log: log, mon: newMonitor(log, progress, s), called: called}
+	w.mon.recorded = r.recording
 	var errs []error
 	for _, p := range []*pipe{&w.out, &w.err} {
 		read, write, err := os.Pipe()
