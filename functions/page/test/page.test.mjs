@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { after, before, describe, test } from "node:test";
+import { animation } from "./animation.mjs";
 import { assertAccessible, assertFits, coloursOn, keep, looks, openTab, picture, startBrowser } from "./browser.mjs";
 import { recording, serveRecording } from "./replay.mjs";
 import { eventually, network, startLine, startService } from "./service.mjs";
@@ -854,6 +855,21 @@ describe("an engineer", () => {
 			}, webm.bytes.toString("base64"));
 			await player.close();
 			assert.ok(played.pictures > 2 && played.width > 300 && played.seconds > 1, JSON.stringify(played));
+
+			// The moving pictures of the tour are made of single ones.
+			const chromium = await tab.context.newCDPSession(page);
+			const clip = { x: 0, y: 0, width: 320, height: 200, scale: 1 };
+			const taken = [];
+			for (const quality of [40, 90]) taken.push(Buffer.from((await chromium.send("Page.captureScreenshot", { format: "webp", quality, clip })).data, "base64"));
+			const moving = animation([...taken, taken[0]], clip, 120).toString("base64");
+			const read = await page.evaluate(async (base64) => {
+				const decoder = new ImageDecoder({ type: "image/webp", data: Uint8Array.from(atob(base64), (c) => c.charCodeAt(0)) });
+				await Promise.all([decoder.tracks.ready, decoder.completed]);
+				const { frameCount, repetitionCount } = decoder.tracks.selectedTrack;
+				const { image } = await decoder.decode({ frameIndex: 2 });
+				return { frameCount, again: repetitionCount === Infinity, each: image.duration, width: image.displayWidth, height: image.displayHeight };
+			}, moving);
+			assert.deepEqual(read, { frameCount: 3, again: true, each: 120_000, width: 320, height: 200 });
 		});
 	});
 
