@@ -2,7 +2,7 @@
 // the same clock and through the same camera, another run.
 import { useComputed } from "@preact/signals";
 import { Fragment } from "preact";
-import { useEffect, useMemo, useRef, useState } from "preact/hooks";
+import { useEffect, useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
 import { get, isFinished, type Job } from "../api";
 import { Chart } from "../chart";
 import { clock as clockText, number, percent, plural, whole } from "../format";
@@ -146,9 +146,9 @@ function Maps({ maps, details, beside, setBeside, colourBy, setColourBy }: {
 	});
 	const found = maps.map((m) => m.pairs.data);
 	const pairs = useMemo(() => found.map((p, i) => (i > 0 && p && found[0] ? placedAs(found[0], p) : p)), found);
-	// What has arrived, been selected or recoloured is shown also while time stands.
+	// What has arrived, been selected or recoloured is shown also while time stands, with the next picture.
 	const arrived = replays.map((r) => `${r.version} ${r.index?.attempt} ${r.index?.segments.length}`).join();
-	useEffect(() => {
+	useLayoutEffect(() => {
 		layers.forEach((layer, i) => {
 			layer.selected = selection?.map === i ? selection.thing : undefined;
 			layer.scene.colourBy = colourBy;

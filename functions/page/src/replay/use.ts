@@ -9,7 +9,8 @@ import { type Answer, type Index, Recording } from "./recording";
 
 /** One worker reads the segments of all views: it is kept, since starting one takes longer than most segments. */
 let decoder: Decoder | undefined;
-const decode = (bytes: ArrayBuffer) => (decoder ??= new Decoder()).decode(bytes);
+const started = () => (decoder ??= new Decoder());
+const decode = (bytes: ArrayBuffer) => started().decode(bytes);
 
 const early = 2000; // ms until a recording that could not be had is asked for again
 
@@ -30,6 +31,7 @@ export function useReplay(job: Job | undefined): Replay {
 	const id = job?.job_id ?? "";
 	const finished = job !== undefined && isFinished(job.status);
 	const recording = useMemo(() => {
+		if (id) started(); // beside the index's way here
 		const left = new AbortController();
 		const fetchPart = async (attempt: string, n: number) => {
 			const answer = await send(`/jobs/${id}/replay/segments/${encodeURIComponent(attempt)}/${n}`, { signal: left.signal });
