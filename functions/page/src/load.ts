@@ -10,10 +10,10 @@ export type Loaded<T> = {
 };
 
 /**
- * Calls load when key changes and, while `every` returns milliseconds for the latest data, again after each such pause.
- * A hidden page waits until it is visible.
+ * Calls load when key changes and, while `every` returns milliseconds for the latest data, or a promise of when there is more, again after
+ * each such pause. A hidden page waits until it is visible.
  */
-export function useLoad<T>(key: string, load: (signal: AbortSignal) => Promise<T>, every?: (data: T | undefined) => number | undefined): Loaded<T> {
+export function useLoad<T>(key: string, load: (signal: AbortSignal) => Promise<T>, every?: (data: T | undefined) => number | Promise<void> | undefined): Loaded<T> {
 	const [state, setState] = useState<{ key: string; data?: T; problem?: Problem }>({ key });
 	const [round, setRound] = useState(0);
 	const latest = useRef({ load, every });
@@ -22,12 +22,15 @@ export function useLoad<T>(key: string, load: (signal: AbortSignal) => Promise<T
 	useEffect(() => {
 		const stop = new AbortController();
 		let timer = 0;
-		const again = (after: number | undefined) => {
+		const again = (after: number | Promise<void> | undefined) => {
 			if (after === undefined || stop.signal.aborted) return;
-			timer = window.setTimeout(() => {
+			const due = () => {
+				if (stop.signal.aborted) return;
 				if (!document.hidden) return void once();
 				document.addEventListener("visibilitychange", () => void once(), { once: true, signal: stop.signal });
-			}, after);
+			};
+			if (typeof after === "number") timer = window.setTimeout(due, after);
+			else void after.then(due);
 		};
 		const once = async () => {
 			try {
@@ -40,7 +43,7 @@ export function useLoad<T>(key: string, load: (signal: AbortSignal) => Promise<T
 				const problem = asProblem(error);
 				setState((before) => ({ key, data: before.key === key ? before.data : undefined, problem }));
 				const usual = latest.current.every?.(undefined);
-				if (usual !== undefined && isPassing(problem)) again(Math.max(usual, problem.retryAfter * 1000));
+				if (typeof usual === "number" && isPassing(problem)) again(Math.max(usual, problem.retryAfter * 1000));
 			}
 		};
 		void once();

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { after, before, describe, test } from "node:test";
+import { animation } from "./animation.mjs";
 import { assertAccessible, assertFits, coloursOn, keep, looks, openTab, picture, startBrowser } from "./browser.mjs";
 import { recording, serveRecording } from "./replay.mjs";
 import { eventually, network, startLine, startService } from "./service.mjs";
@@ -597,6 +598,14 @@ describe("an engineer", () => {
 		await service.finish(tenant, job.job_id);
 		await withTab(tenant, async (page, tab) => {
 			await serveRecording(page, job.job_id, recordedCross({ events: [teleport] }));
+			const trips = Array.from({ length: 20 }, (_, n) => ({
+				id: `car ${n}`, depart: 65, arrival: 265, duration: 200, timeLoss: 12, waitingTime: 0, routeLength: 1500, departLane: "west_in_0", arrivalLane: n % 3 ? "east_out_0" : "north_out_0",
+			}));
+			const asked = [];
+			await page.route("**/tables/tripinfo?**", (route) => {
+				asked.push(route.request().url());
+				return route.fulfill({ json: { columns: [], rows: trips } });
+			});
 			const map = page.getByRole("application");
 			const painter = async () => {
 				await tab.go(`#/jobs/${job.job_id}/map`);
@@ -643,6 +652,9 @@ describe("an engineer", () => {
 			const inspected = page.getByRole("region", { name: "Selected vehicle" });
 			await inspected.getByText("18 km/h").waitFor();
 			await inspected.getByText("west_in_0", { exact: true }).waitFor();
+			await inspected.getByText("3 min 20 s").waitFor();
+			await inspected.getByText("0:01:05").waitFor();
+			assert.equal(asked.length, 1, `figures of trips were asked for with ${asked}`);
 			await page.getByLabel("Follow it").check();
 			const place = async () => new URLSearchParams(page.url().split("?")[1]).get("at");
 			await eventually("the address", async () => (await place()) !== null);
@@ -657,11 +669,25 @@ describe("an engineer", () => {
 				return inspected.getByText("car 3").isVisible();
 			});
 			await picture(page, "replay-vehicle");
-			for (const by of ["waiting", "class"]) {
+			for (const by of ["waiting", "class", "pair"]) {
 				const before = await seen();
 				await page.getByLabel("Vehicles by").selectOption(by);
 				await eventually("other colours", async () => (await seen()) !== before);
 			}
+
+			const pairs = page.getByRole("group", { name: "Vehicles' colours: Origin and destination" });
+			await pairs.getByText("west_in → east_out").waitFor();
+			await pairs.getByText("west_in → north_out").waitFor();
+			await picture(page, "replay-pairs");
+
+			// Without the table there is a reason in place of figures.
+			await page.unroute("**/tables/tripinfo?**");
+			await page.route("**/tables/tripinfo?**", (route) => route.fulfill({ status: 404, json: { code: "not_found", title: "Not found", detail: "There is no such table." } }));
+			await page.getByLabel("Vehicle", { exact: true }).fill("car 4");
+			await press("Find the vehicle");
+			await inspected.getByText("No figures of its trip: There is no such table.").waitFor();
+			await page.getByLabel("Vehicle", { exact: true }).fill("car 3");
+			await press("Find the vehicle");
 
 			// The link leads to the same moment, place and selection.
 			await page.getByLabel("Simulated time").fill("150");
@@ -714,8 +740,11 @@ describe("an engineer", () => {
 			await page.getByRole("button", { name: "Live" }).click();
 			const slider = page.getByLabel("Simulated time");
 			await eventually("vehicles of a run that goes on", async () => Number(await slider.inputValue()) > 60 && /Vehicles: [1-9][\d,]* on/.test(await page.locator(".says").textContent()));
-			const { index } = { index: await service.call("GET", `/jobs/${id}/replay`, { key: tenant.key }) };
+			const index = await service.call("GET", `/jobs/${id}/replay`, { key: tenant.key });
 			assert.equal(index.complete, false, "the run ended before it was seen");
+			const from = Date.now();
+			await eventually("what was stored", async () => Number(await slider.inputValue()) >= index.end - 1, 20_000);
+			assert.ok(Date.now() - from < 5000, `the page is ${Date.now() - from} ms behind the run`);
 			await picture(page, "replay-live");
 			await service.call("DELETE", `/jobs/${id}`, { key: tenant.key });
 			await service.finish(tenant, id);
@@ -826,27 +855,61 @@ describe("an engineer", () => {
 			}, webm.bytes.toString("base64"));
 			await player.close();
 			assert.ok(played.pictures > 2 && played.width > 300 && played.seconds > 1, JSON.stringify(played));
+
+			// The moving pictures of the tour are made of single ones.
+			const chromium = await tab.context.newCDPSession(page);
+			const clip = { x: 0, y: 0, width: 320, height: 200, scale: 1 };
+			const taken = [];
+			for (const quality of [40, 90]) taken.push(Buffer.from((await chromium.send("Page.captureScreenshot", { format: "webp", quality, clip })).data, "base64"));
+			const moving = animation([...taken, taken[0]], clip, 120).toString("base64");
+			const read = await page.evaluate(async (base64) => {
+				const decoder = new ImageDecoder({ type: "image/webp", data: Uint8Array.from(atob(base64), (c) => c.charCodeAt(0)) });
+				await Promise.all([decoder.tracks.ready, decoder.completed]);
+				const { frameCount, repetitionCount } = decoder.tracks.selectedTrack;
+				const { image } = await decoder.decode({ frameIndex: 2 });
+				return { frameCount, again: repetitionCount === Infinity, each: image.duration, width: image.displayWidth, height: image.displayHeight };
+			}, moving);
+			assert.deepEqual(read, { frameCount: 3, again: true, each: 120_000, width: 320, height: 200 });
 		});
 	});
 
-	test("follows a run while it goes on, and starts over when it does", async () => {
+	test("follows a run by its stream, without that by looking, and starts over when the run does", async () => {
 		const tenant = await newTenant();
-		const job = await service.submit(tenant, "cross", slow);
+		const job = await service.submit(tenant, "cross", { ...slow, replay: "true" });
 		await withTab(tenant, async (page, tab) => {
 			const whole = recordedCross({ complete: false, attempt: "1" });
 			const upTo = (n, of = whole) => ({ index: { ...of.index, segments: of.index.segments.slice(0, n), end: of.index.segments[n - 1].end }, bodies: of.bodies });
 			const made = upTo(1);
 			await serveRecording(page, job.job_id, made);
+			const waiting = []; // the stream, whose next answer is an event
+			await page.route("**/logs/stream", (route) => waiting.push(route));
+			const announce = async () => {
+				const stream = await eventually("the stream", () => waiting.pop());
+				await stream.fulfill({ contentType: "text/event-stream", body: "event: replay\ndata:{}\n\n" });
+			};
+			const looks = [];
+			page.on("request", (r) => r.url().endsWith(`/jobs/${job.job_id}/replay`) && looks.push(r));
 			await tab.go(`#/jobs/${job.job_id}/map`);
 			await page.getByText("Vehicles: 21 on the road").waitFor();
 			await page.getByRole("button", { name: "Live" }).click();
 			const reached = (time) => eventually(`${time} s`, async () => Number(await page.getByLabel("Simulated time").inputValue()) > time, 10_000);
 			await reached(55);
-			const from = Date.now();
-			Object.assign(made, upTo(2));
-			await reached(110);
-			assert.ok(Date.now() - from < 5000, `it took ${Date.now() - from} ms to show what had come`);
+			const shownSoon = async (segments, time, how) => {
+				const from = Date.now();
+				Object.assign(made, upTo(segments));
+				await how?.();
+				await reached(time);
+				assert.ok(Date.now() - from < 5000, `it took ${Date.now() - from} ms to show what had come`);
+			};
+			await shownSoon(2, 110); // the stream has not answered yet
+			await announce();
+			await page.waitForTimeout(300); // for what was under way
+			const before = looks.length;
+			await page.waitForTimeout(1500);
+			assert.equal(looks.length, before, "the index is looked at although the stream has nothing");
+			await shownSoon(3, 170, announce);
 			Object.assign(made, upTo(1, recordedCross({ complete: false, attempt: "2", count: 7 })));
+			await announce();
 			await page.getByText("Vehicles: 8 on the road").waitFor();
 		});
 	});

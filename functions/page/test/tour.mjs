@@ -2,11 +2,13 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
 import { join } from "node:path";
+import { animation } from "./animation.mjs";
 import { looks, openTab, startBrowser } from "./browser.mjs";
 import { eventually, network, root, startService } from "./service.mjs";
 
 const folder = join(root, "docs", "tour");
 const maxBytes = 150_000; // keeps the tour quick to open
+const maxMoving = 1_500_000;
 const wide = { viewport: { width: 1200, height: 800 } };
 
 const service = await startService({ WEBHOOK_HTTP: "true", WEBHOOK_ALLOW: "localhost" });
@@ -26,10 +28,37 @@ async function take(page, name) {
 	await page.waitForLoadState("networkidle").catch(() => undefined); // a live page never is
 	const chromium = await page.context().newCDPSession(page);
 	const { data } = await chromium.send("Page.captureScreenshot", { format: "webp", quality: 82 });
-	const picture = Buffer.from(data, "base64");
-	if (picture.length > maxBytes) throw new Error(`${name} has ${picture.length} bytes, more than ${maxBytes}`);
+	write(name, Buffer.from(data, "base64"), maxBytes);
+}
+
+function write(name, picture, most) {
+	if (picture.length > most) throw new Error(`${name} has ${picture.length} bytes, more than ${most}`);
 	writeFileSync(join(folder, `${name}.webp`), picture);
 	console.log(`docs/tour/${name}.webp  ${picture.length} bytes`);
+}
+
+/** The map and its player while simulated time goes on: a picture each step, whatever the machine takes to draw it. */
+async function takeMoving(page, name, { from, to, step, each }) {
+	const panes = page.locator(".panes");
+	await panes.evaluate((e) => scrollTo(0, e.getBoundingClientRect().top + scrollY - 12));
+	const box = await panes.boundingBox();
+	const clip = { x: Math.floor(box.x), y: Math.floor(box.y), width: 2 * Math.ceil(box.width / 2), height: 2 * Math.ceil(box.height / 2), scale: 1 };
+	const top = await page.evaluate(() => scrollY);
+	const chromium = await page.context().newCDPSession(page);
+	const pictures = [];
+	for (let time = from; time < to; time += step) {
+		await page.getByLabel("Simulated time").evaluate((slider, t) => {
+			slider.step = "any"; // also between two recorded moments
+			slider.value = t;
+			slider.dispatchEvent(new Event("input", { bubbles: true }));
+		}, time);
+		await page.locator(`output[title="${time.toLocaleString("en-GB")} s of simulated time"]`).waitFor();
+		await page.locator(".says", { hasText: /Vehicles: [\d,]+ on the road/ }).waitFor();
+		await page.evaluate(() => new Promise((drawn) => requestAnimationFrame(() => requestAnimationFrame(drawn))));
+		const { data } = await chromium.send("Page.captureScreenshot", { format: "webp", quality: 55, clip: { ...clip, y: clip.y + top } });
+		pictures.push(Buffer.from(data, "base64"));
+	}
+	write(name, animation(pictures, clip, each), maxMoving);
 }
 
 async function withTab(who, look, use) {
@@ -55,12 +84,13 @@ try {
 	await hook("/archive", { events: ["job.finished"], format: "cloudevents" });
 	await hook("/display", { events: ["job.running", "job.progress"], enabled: false });
 	const outputs = "edgedata,fcd,emission";
-	const [base, more, grid] = [
+	const [base, more, grid, recorded] = [
 		await service.submit(tenant, "corridor", { outputs, seed: "1", labels }),
 		await service.submit(tenant, "corridor", { outputs, seed: "1", scale: "1.25" }),
 		await service.submit(tenant, "grid", { outputs: "edgedata,fcd" }),
+		await service.submit(tenant, "corridor", { seed: "1", end: "1500", replay: "true" }),
 	].map((j) => j.job_id);
-	for (const id of [base, more, grid]) await service.finish(tenant, id);
+	for (const id of [base, more, grid, recorded]) await service.finish(tenant, id);
 	const plans = await service.store(tenant, "corridor");
 	const study = await service.study(tenant, {
 		name: "demand on the corridor",
@@ -122,6 +152,13 @@ try {
 		await page.mouse.move(map.x + map.width / 2, map.y + map.height / 2);
 		await page.mouse.wheel(0, -420);
 		await take(page, "map");
+	});
+
+	await withTab(tenant, looks.light, async (page, go) => {
+		await page.setViewportSize({ width: 900, height: 800 });
+		await go(`#/jobs/${recorded}/map?t=1200&at=745,200,2.6`);
+		await page.getByText(/Vehicles: [\d,]+ on the road/).waitFor();
+		await takeMoving(page, "replay", { from: 1200, to: 1230, step: 0.5, each: 100 });
 	});
 
 	await withTab(tenant, looks.light, async (page, go) => {

@@ -498,3 +498,52 @@ test("what is drawn lies between two frames, turns the shorter way, and does not
 	assert.equal(scene.lines.colours[9], 1);
 	assert.equal(unpacked(packed("#12a0ff")), "rgb(18 160 255)");
 });
+
+test("news of a recording come from the stream, and by looking while that is down", async () => {
+	const { News } = await load("replay/news.ts");
+	const news = new News(50);
+	const within = (promise, ms) => Promise.race([promise.then(() => true), new Promise((resolve) => setTimeout(resolve, ms, false))]);
+	news.connect(true);
+	news.read();
+	let next = news.next();
+	assert.equal(await within(next, 150), false, "it looks although the stream would say so");
+	news.hear();
+	assert.equal(await within(next, 50), true);
+	assert.equal(await within(news.next(), 50), true, "what came while the index was read is forgotten");
+	news.read();
+	next = news.next();
+	news.connect(false);
+	assert.equal(await within(next, 500), true, "it does not look while the stream is down");
+});
+
+test("trips of the same two edges are a pair, which has its colour in both of two runs", async () => {
+	const { pairsOf, placedAs } = await load("replay/trips.ts");
+	const trip = (id, departLane, arrivalLane) => ({ id, departLane, arrivalLane });
+	const first = pairsOf([trip("1", "a_0", "b_0"), trip("2", "c_0", "d_1"), trip("3", "c_1", "d_0"), trip("on its way", "c_0", ""), trip("unknown", null, null), trip(7, "a_0", "b_0")]);
+	assert.deepEqual(first.list, [{ from: "c", to: "d", count: 2 }, { from: "a", to: "b", count: 1 }]);
+	assert.deepEqual([...first.of], [["2", 0], ["3", 0], ["1", 1]]);
+	const other = placedAs(first, pairsOf([trip("1", "a_0", "b_1"), trip("2", "e_0", "f_0"), trip("5", "e_0", "f_0")]));
+	assert.deepEqual([...other.of], [["2", 2], ["5", 2], ["1", 1]]);
+});
+
+test("a vehicle has the colour of its pair, and one without a pair has none of them", async () => {
+	const { Scene, stride, pairColour, namedPairs } = await load("replay/scene.ts");
+	const { hues } = await load("map/scale.ts");
+	const { Network } = await load("map/network.ts");
+	const network = new Network({ bounds: [0, 0, 9, 9], unit: "m", edges: [], junctions: [], stop_lines: [], polygons: [] });
+	const palette = { ramp: new Uint32Array(16), kinds: new Uint32Array(6), pairs: Uint32Array.from({ length: namedPairs + 3 }, (_, n) => 100 + n), signals: { "": 0 }, unknown: 7, ring: 0 };
+	const vehicles = ["a", "b", "c", "stranger"].map((id, n) => ({ id, x: n, y: 0, angle: 0, speed: 0 }));
+	const { r } = await recordingOf([{ time: 0, vehicles: vehicles }, { time: 1, vehicles }]);
+	await r.load(0);
+	const scene = new Scene(network, r, palette);
+	scene.colourBy = "pair";
+	const colours = () => {
+		scene.show(0);
+		return vehicles.map((_, k) => scene.vehicles.colours[k * stride + 9]);
+	};
+	assert.deepEqual(colours(), [7, 7, 7, 7]);
+	scene.take({ of: new Map([["a", 0], ["b", 0], ["c", namedPairs + 3]]), list: [] });
+	assert.deepEqual(colours(), [100, 100, 100 + namedPairs, 7]); // the unnamed ones begin again
+	assert.equal(pairColour(palette, namedPairs - 1), 100 + namedPairs - 1);
+	for (const theme of ["light", "dark"]) assert.equal(new Set(hues(theme, 42)).size, 42);
+});

@@ -33,6 +33,19 @@ export function ramp(theme: "light" | "dark", diverging = false): string[] {
 	});
 }
 
+/** Colours without an order, any two neighbours of which differ: each hue is a golden angle from the one before. */
+export function hues(theme: "light" | "dark", count: number): string[] {
+	return Array.from({ length: count }, (_, i) => {
+		const [saturation, lightness] = [[0.7, 0.5, 0.85][i % 3]!, (theme === "light" ? [0.38, 0.5, 0.3] : [0.66, 0.78, 0.56])[i % 3]!];
+		// https://www.w3.org/TR/css-color-4/#hsl-to-rgb
+		const channel = (n: number) => {
+			const k = (n + (137.508 * i) / 30) % 12;
+			return 255 * (lightness - saturation * Math.min(lightness, 1 - lightness) * Math.max(-1, Math.min(k - 3, 9 - k, 1)));
+		};
+		return hex([channel(0), channel(8), channel(4)]);
+	});
+}
+
 export type Scale = {
 	low: number; // the value at the scale's lower end
 	high: number;

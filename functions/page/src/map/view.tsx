@@ -2,7 +2,7 @@
 // the same clock and through the same camera, another run.
 import { useComputed } from "@preact/signals";
 import { Fragment } from "preact";
-import { useEffect, useMemo, useRef, useState } from "preact/hooks";
+import { useEffect, useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
 import { get, isFinished, type Job } from "../api";
 import { Chart } from "../chart";
 import { clock as clockText, number, percent, plural, whole } from "../format";
@@ -13,16 +13,17 @@ import { brief, SignalPanel, VehiclePanel } from "../replay/inspect";
 import { ReplayLayer, type Thing } from "../replay/layer";
 import { edgeOfLane, junctionOf, type Lead } from "../replay/lead";
 import { type Caption, compose, pngOf, record, save, type Shown, videoKind } from "../replay/picture";
-import { type ColourBy, kinds, packed, type Palette, Scene, unpacked } from "../replay/scene";
+import { type ColourBy, kinds, namedPairs, packed, pairColour, type Palette, Scene, unpacked } from "../replay/scene";
 import type { Event } from "../replay/segment";
 import { stepBy, Timeline } from "../replay/timeline";
+import { loadPairs, type Pairs, placedAs } from "../replay/trips";
 import { type Replay, useReplay } from "../replay/use";
 import { linkTo, note, query } from "../route";
 import { colour, theme } from "../theme";
 import { View } from "./camera";
 import { type EdgeData, intervalAt, type Measure, measuresOf, plain } from "./measures";
 import { Network } from "./network";
-import { ramp } from "./scale";
+import { hues, ramp } from "./scale";
 import { Surface } from "./surface";
 
 export function MapView({ job }: { job: Job }) {
@@ -30,8 +31,9 @@ export function MapView({ job }: { job: Job }) {
 	const [beside, setBeside] = useState(details.get("with") ?? "");
 	const shown = useRef("");
 	const other = useLoad(beside, async (signal) => (beside ? await get<"/jobs/{id}">(`/jobs/${encodeURIComponent(beside)}`, signal) : undefined));
-	const first = useMapped(job);
-	const second = useMapped(beside ? other.data : undefined);
+	const [colourBy, setColourBy] = useState<ColourBy>("speed");
+	const first = useMapped(job, colourBy);
+	const second = useMapped(beside ? other.data : undefined, colourBy);
 	if (first.network.problem) return <ProblemNotice problem={first.network.problem} retry={first.network.reload} />;
 	// What is shown stays while a run's end is looked at: its time and selection would be lost.
 	const waits = shown.current !== job.job_id && (first.data.loading || !first.replay.settled);
@@ -45,19 +47,21 @@ export function MapView({ job }: { job: Job }) {
 			{faults.map((p) => (
 				<ProblemNotice key={p.message} problem={p} />
 			))}
-			<Maps key={job.job_id} maps={both as [Complete, ...Complete[]]} details={details} beside={beside} setBeside={setBeside} />
+			<Maps key={job.job_id} maps={both as [Complete, ...Complete[]]} details={details} beside={beside} setBeside={setBeside} colourBy={colourBy} setColourBy={setColourBy} />
 		</>
 	);
 }
 
 /** A job with what its map shows. */
-function useMapped(job: Job | undefined) {
+function useMapped(job: Job | undefined, colourBy: ColourBy) {
 	const id = job?.job_id ?? "";
 	const finished = job !== undefined && isFinished(job.status);
 	const network = useLoad(id, async (signal) => (id ? new Network(await get<"/jobs/{id}/network">(`/jobs/${id}/network`, signal)) : undefined));
 	const data = useLoad(`${id} ${finished}`, async (signal) => (finished ? await get<"/jobs/{id}/edgedata">(`/jobs/${id}/edgedata`, signal) : undefined));
 	const replay = useReplay(job);
-	return { job, network, data: { ...data, loading: finished && data.loading }, replay };
+	const trips = finished && colourBy === "pair" ? id : "";
+	const pairs = useLoad(`pairs ${trips}`, async (signal) => (trips ? loadPairs(trips, signal) : undefined));
+	return { job, network, data: { ...data, loading: finished && data.loading }, replay, pairs };
 }
 
 type Mapped = ReturnType<typeof useMapped>;
@@ -66,8 +70,10 @@ type Complete = Mapped & { job: Job; network: { data: Network } };
 const paletteOf = (): Palette => ({
 	ramp: Uint32Array.from(ramp(theme.value), packed),
 	kinds: Uint32Array.from(kinds, (_, i) => packed(colour(`curve-${i}`))),
+	pairs: Uint32Array.from([...Array.from({ length: namedPairs }, (_, i) => colour(`curve-${i}`)), ...hues(theme.value, 42)], packed),
 	// The colours of sumo-gui, as far as they are seen on light and dark ground; "" is for an unknown state.
 	signals: { G: packed("#12a150"), g: packed("#12a150"), y: packed("#f0b400"), r: packed("#dc2f26"), u: packed("#f07d00"), s: packed("#a05ad0"), o: packed("#8f6a3f"), O: packed("#6aa9c9"), "": packed(colour("unsampled")) },
+	unknown: packed(colour("unsampled")),
 	ring: packed(colour("accent")),
 });
 
@@ -75,7 +81,14 @@ const isShown = (replay: Replay): boolean => (replay.index?.segments.length ?? 0
 
 type Selection = { map: number; thing: Thing };
 
-function Maps({ maps, details, beside, setBeside }: { maps: [Complete, ...Complete[]]; details: URLSearchParams; beside: string; setBeside: (id: string) => void }) {
+function Maps({ maps, details, beside, setBeside, colourBy, setColourBy }: {
+	maps: [Complete, ...Complete[]];
+	details: URLSearchParams;
+	beside: string;
+	setBeside: (id: string) => void;
+	colourBy: ColourBy;
+	setColourBy: (by: ColourBy) => void;
+}) {
 	const [{ job, network: { data: network }, data: { data, problem: missing } }] = maps;
 	const finished = isFinished(job.status);
 	const replays = maps.map((m) => m.replay);
@@ -87,7 +100,6 @@ function Maps({ maps, details, beside, setBeside }: { maps: [Complete, ...Comple
 	const [name, setName] = useState(details.get("colour") ?? "");
 	// Colours of the roads and of the vehicles at once are too many to read.
 	const measure = measures.find((m) => m.name === name) ?? (shown ? plain : measures[0]!);
-	const [colourBy, setColourBy] = useState<ColourBy>("speed");
 	const [edge, setEdge] = useState<string>();
 	const [wanted, setWanted] = useState<{ id: string }>(); // an edge to be brought into view
 	const [selection, setSelection] = useState<Selection>();
@@ -132,17 +144,20 @@ function Maps({ maps, details, beside, setBeside }: { maps: [Complete, ...Comple
 		clock.watchers.add(show);
 		return () => void clock.watchers.delete(show);
 	});
-	// What has arrived, been selected or recoloured is shown also while time stands.
+	const found = maps.map((m) => m.pairs.data);
+	const pairs = useMemo(() => found.map((p, i) => (i > 0 && p && found[0] ? placedAs(found[0], p) : p)), found);
+	// What has arrived, been selected or recoloured is shown also while time stands, with the next picture.
 	const arrived = replays.map((r) => `${r.version} ${r.index?.attempt} ${r.index?.segments.length}`).join();
-	useEffect(() => {
+	useLayoutEffect(() => {
 		layers.forEach((layer, i) => {
 			layer.selected = selection?.map === i ? selection.thing : undefined;
 			layer.scene.colourBy = colourBy;
+			layer.scene.take(pairs[i]);
 			layer.scene.top = (measures.find((m) => m.name === "limit")?.scale.high ?? 50) / 3.6;
 		});
 		show(clock.time);
 		clock.arrived();
-	}, [arrived, selection, following, colourBy, palette, layers]);
+	}, [arrived, selection, following, colourBy, palette, layers, pairs]);
 
 	const go = useGo(layers, clock, view, { setEdge, setWanted, setSelection, setFollowing });
 	useArrival(details, range !== undefined, go, clock, view, { setFollowing, setSelection, setEdge });
@@ -161,7 +176,7 @@ function Maps({ maps, details, beside, setBeside }: { maps: [Complete, ...Comple
 		setEdge(id);
 		setWanted({ id });
 	};
-	const legend = vehicleLegend(colourBy, measures);
+	const legend = vehicleLegend(colourBy, measures, finished ? pairs[0] : undefined, !finished ? "They are known once the run has ended." : maps[0].pairs.problem?.message);
 	const pictured = (): Shown[] => maps.flatMap((_, i) => (panes.current[i] ? [{ title: nameOf(maps, i), surface: panes.current[i]!, layer: layers[i] }] : []));
 	const caption = (): Caption => ({ time: clockText(clock.time, true), legend: shown ? captionLegend(legend, palette) : undefined });
 	const ground = () => ({ surface: colour("surface"), map: colour("map"), text: colour("text"), muted: colour("muted") });
@@ -187,6 +202,7 @@ function Maps({ maps, details, beside, setBeside }: { maps: [Complete, ...Comple
 							<option value="speed">Speed (km/h)</option>
 							<option value="waiting">Waiting time (s)</option>
 							<option value="class">Class</option>
+							<option value="pair">Origin and destination</option>
 						</select>
 					</label>
 				)}
@@ -250,7 +266,7 @@ function Maps({ maps, details, beside, setBeside }: { maps: [Complete, ...Comple
 			)}
 			<Faulty maps={maps} clock={clock} />
 			{selection && layers[selection.map] && "vehicle" in selection.thing && (
-				<VehiclePanel vehicle={selection.thing.vehicle} layer={layers[selection.map]!} clock={clock} following={following} follow={setFollowing} close={() => setSelection(undefined)} showEdge={showEdge} />
+				<VehiclePanel job={maps[selection.map]!.job} vehicle={selection.thing.vehicle} layer={layers[selection.map]!} clock={clock} following={following} follow={setFollowing} close={() => setSelection(undefined)} showEdge={showEdge} />
 			)}
 			{selection && layers[selection.map] && "signal" in selection.thing && (
 				<SignalPanel signal={selection.thing.signal} layer={layers[selection.map]!} clock={clock} close={() => setSelection(undefined)} colours={(state) => unpacked(palette.signals[state] ?? palette.signals[""]!)} />
@@ -694,28 +710,37 @@ function Beside({ job, beside, choose }: { job: Job; beside: string; choose: (id
 	);
 }
 
-type LegendOf = { by: ColourBy; name: string; unit: string; top: number };
+type LegendOf = { by: ColourBy; name: string; unit: string; top: number; pairs?: Pairs["list"]; missing?: string };
 
-function vehicleLegend(by: ColourBy, measures: Measure[]): LegendOf {
+function vehicleLegend(by: ColourBy, measures: Measure[], pairs: Pairs | undefined, missing: string | undefined): LegendOf {
+	if (by === "pair") return { by, name: "Origin and destination", unit: "", top: 0, pairs: pairs?.list ?? [], missing };
 	if (by === "waiting") return { by, name: "Waiting time", unit: "s", top: Scene.longestWait };
 	if (by === "class") return { by, name: "Class", unit: "", top: 0 };
 	return { by, name: "Vehicles' speed", unit: "km/h", top: measures.find((m) => m.name === "limit")?.scale.high ?? 50 };
 }
 
-function captionLegend({ by, name, unit, top }: LegendOf, palette: Palette): Caption["legend"] {
+const captioned = 3; // pairs in a line below the map
+
+const nameOfPair = ({ from, to }: Pairs["list"][number]): string => `${brief(from)} → ${brief(to)}`;
+
+function captionLegend({ by, name, unit, top, pairs }: LegendOf, palette: Palette): Caption["legend"] {
 	if (by === "class") return { name, entries: kinds.map((k, i) => [k, unpacked(palette.kinds[i]!)]) };
+	if (pairs) return { name, entries: pairs.slice(0, captioned).map((p, n) => [nameOfPair(p), unpacked(pairColour(palette, n))]) };
 	const colours = [...palette.ramp].map(unpacked);
 	return { name, colours: by === "waiting" ? colours.reverse() : colours, ends: ["0", `${by === "waiting" ? "≥ " : ""}${number(top)} ${unit}`] };
 }
 
-function VehicleLegend({ by, name, unit, top, palette, above }: LegendOf & { palette: Palette; above: boolean }) {
+function VehicleLegend({ by, name, unit, top, palette, above, pairs, missing }: LegendOf & { palette: Palette; above: boolean }) {
 	const colours = [...palette.ramp].map(unpacked);
+	const says = by === "class" ? kinds.join(", ") : pairs ? name : `${name} from 0 to ${number(top)} ${unit}`;
 	return (
-		<div class={above ? "legend above" : "legend"} role="group" aria-label={by === "class" ? `Vehicles' colours: ${kinds.join(", ")}` : `Vehicles' colours: ${name} from 0 to ${number(top)} ${unit}`}>
+		<div class={above ? "legend above" : "legend"} role="group" aria-label={`Vehicles' colours: ${says}`}>
 			<span>
 				{name} {unit && `(${unit})`}
 			</span>
-			{by === "class" ? (
+			{pairs ? (
+				<PairList pairs={pairs} missing={missing} palette={palette} />
+			) : by === "class" ? (
 				<ul>
 					{kinds.map((k, i) => (
 						<li key={k}>
@@ -743,6 +768,28 @@ function VehicleLegend({ by, name, unit, top, palette, above }: LegendOf & { pal
 				</>
 			)}
 		</div>
+	);
+}
+
+function PairList({ pairs, missing, palette }: { pairs: Pairs["list"]; missing: string | undefined; palette: Palette }) {
+	const row = (colours: number[], what: string, title?: string) => (
+		<li key={what} title={title}>
+			<svg viewBox={`0 0 ${colours.length} 1`} preserveAspectRatio="none" aria-hidden="true">
+				{colours.map((c, i) => (
+					<rect key={i} x={i} width={1.05} height={1} fill={unpacked(c)} />
+				))}
+			</svg>
+			{what}
+		</li>
+	);
+	if (missing) return <p class="missing">{missing}</p>;
+	const others = pairs.length - namedPairs;
+	return (
+		<ul class="pairs">
+			{pairs.slice(0, namedPairs).map((p, n) => row([pairColour(palette, n)], nameOfPair(p), plural(p.count, "trip")))}
+			{others > 0 && row([0, 1, 2].map((n) => pairColour(palette, namedPairs + n)), `${plural(others, "other pair")}, in other colours`)}
+			{row([palette.unknown], "not in the table of trips")}
+		</ul>
 	);
 }
 

@@ -1,9 +1,13 @@
 // What is selected on the map: a vehicle as it is now, or the phases of a signal in time.
-import { clock as clockText, duration, number } from "../format";
+import { useRef } from "preact/hooks";
+import { isFinished, type Job } from "../api";
+import { clock as clockText, duration, number, quantity } from "../format";
+import { useLoad } from "../load";
 import type { Clock } from "./clock";
 import type { ReplayLayer } from "./layer";
 import { edgeOfLane, junctionOf } from "./lead";
 import type { Recording } from "./recording";
+import { figures, type Trip, tripOf } from "./trips";
 
 /** As much of an id as fits; hostile ones have thousands of letters. */
 export const brief = (id: string): string => {
@@ -11,7 +15,8 @@ export const brief = (id: string): string => {
 	return text.length > 60 ? `${text.slice(0, 57)}…` : text;
 };
 
-export function VehiclePanel({ vehicle, layer, clock, following, follow, close, showEdge }: {
+export function VehiclePanel({ job, vehicle, layer, clock, following, follow, close, showEdge }: {
+	job: Job;
 	vehicle: string;
 	layer: ReplayLayer;
 	clock: Clock;
@@ -41,6 +46,7 @@ export function VehiclePanel({ vehicle, layer, clock, following, follow, close, 
 			</header>
 			{(!m || i === undefined) && <p class="muted">Not on the map at {clockText(time)}.</p>}
 			{m && i !== undefined && <Facts m={m} i={i} recording={layer.scene.recording} showEdge={showEdge} />}
+			{!person && <TripFigures job={job} id={id} time={time} />}
 		</section>
 	);
 }
@@ -77,6 +83,41 @@ function Facts({ m, i, recording, showEdge }: { m: NonNullable<ReplayLayer["scen
 			))}
 		</dl>
 	);
+}
+
+const figureNames: Record<(typeof figures)[number], string> = {
+	depart: "Departed", arrival: "Arrived", duration: "Travel time", timeLoss: "Time loss", waitingTime: "Waited in all", routeLength: "Route length",
+};
+
+/** What the run's table of trips has of a vehicle, which is there once the run has ended. */
+function TripFigures({ job, id, time }: { job: Job; id: string; time: number }) {
+	const selectedAt = useRef({ id: "", time });
+	if (selectedAt.current.id !== id) selectedAt.current = { id, time };
+	const finished = isFinished(job.status);
+	const trip = useLoad(`${job.job_id} ${finished} ${id}`, async (signal) => ({ found: finished ? await tripOf(job.job_id, id, selectedAt.current.time, signal) : undefined }));
+	const remark = (text: string) => <p class="trip small muted">{text}</p>;
+	if (!finished) return remark("Its trip's figures will be here once the run has ended.");
+	if (trip.problem) return remark(`No figures of its trip: ${trip.problem.message}`);
+	if (!trip.data) return remark("Loading its trip's figures…");
+	const { found } = trip.data;
+	if (!found) return remark("The table of trips has no figures of it: SUMO writes those of vehicles that have arrived.");
+	return (
+		<dl class="facts" aria-label="Its trip">
+			{figures.map((name) => (
+				<div key={name}>
+					<dt>{figureNames[name]}</dt>
+					<dd>{figureText(name, found[name])}</dd>
+				</div>
+			))}
+		</dl>
+	);
+}
+
+function figureText(name: (typeof figures)[number], value: Trip[typeof name]): string {
+	if (typeof value !== "number") return typeof value === "string" ? brief(value) : "–";
+	if (name === "routeLength") return quantity(value, "m");
+	if (name === "depart" || name === "arrival") return value < 0 ? "not yet" : clockText(value, true);
+	return duration(value);
 }
 
 const around = 60; // seconds before and after

@@ -74,6 +74,8 @@ export class Recording {
 			if (place > first + 1 && parts[place]!.begin > time + ahead) break;
 			if (this.under.size >= atOnce) return;
 			void this.load(place).catch(() => undefined); // it is in failed
+			// What is to be shown now does not share the way with what is ahead.
+			if (place === first && this.under.has(place)) return;
 		}
 	}
 

@@ -4,6 +4,7 @@ import type { Network } from "../map/network";
 import { classes } from "../map/scale";
 import type { Moment, Recording, VehicleType } from "./recording";
 import type { Segment } from "./segment";
+import type { Pairs } from "./trips";
 
 export const shapes = { car: 0, truck: 1, bus: 2, tram: 3, bicycle: 4, pedestrian: 5, line: 6, ring: 7 } as const;
 
@@ -19,10 +20,16 @@ const shapeOfClass: Record<string, number> = {
 /** The kinds that the legend names, in the order of their colours. */
 export const kinds = ["Cars", "Trucks", "Buses", "Rail", "Two-wheelers", "Persons"];
 
-export type ColourBy = "speed" | "waiting" | "class";
+export type ColourBy = "speed" | "waiting" | "class" | "pair";
+
+/** The pairs of origin and destination with colours of their own, which the legend names. The others share the rest of the colours. */
+export const namedPairs = 6;
 
 /** Colours as the numbers that 4 bytes r, g, b, a make on every machine that browsers run on. */
-export type Palette = { ramp: Uint32Array; kinds: Uint32Array; signals: Record<string, number>; ring: number };
+export type Palette = { ramp: Uint32Array; kinds: Uint32Array; pairs: Uint32Array; signals: Record<string, number>; unknown: number; ring: number };
+
+export const pairColour = ({ pairs }: Palette, n: number): number => pairs[n < namedPairs ? n : namedPairs + ((n - namedPairs) % (pairs.length - namedPairs))]!;
+
 
 export const packed = (colour: string): number => {
 	const n = Number.parseInt(colour.slice(1), 16);
@@ -81,6 +88,8 @@ export class Scene {
 	top = 50 / 3.6; // m/s, the speed at the free end of the colours
 	private seen: { segment?: Segment; frame: number; then?: Segment; style: string } = { frame: -1, style: "" };
 	private looks = new WeakMap<Segment, Looks>();
+	private pairs: Pairs | undefined;
+	private paired = new WeakMap<Segment, Uint32Array>();
 	private signalled: { segment?: Segment; states: string[]; change: number; of: Int32Array } = { states: [], change: 0, of: new Int32Array(0) };
 
 	constructor(
@@ -104,6 +113,28 @@ export class Scene {
 		let looks = this.looks.get(segment);
 		if (!looks) this.looks.set(segment, (looks = looksOf(segment, this.recording.index?.types ?? {})));
 		return looks;
+	}
+
+	/** Says where the trips lead, for colours by that. */
+	take(pairs: Pairs | undefined): void {
+		if (this.pairs === pairs) return;
+		this.pairs = pairs;
+		this.paired = new WeakMap();
+		this.seen.style = "";
+	}
+
+	/** The colours of a segment's vehicles by where their trips lead. */
+	private pairColours(segment: Segment): Uint32Array {
+		let known = this.paired.get(segment);
+		if (!known) {
+			const { palette, pairs } = this;
+			known = Uint32Array.from(segment.vehicles, (v) => {
+				const n = v.person ? undefined : pairs?.of.get(v.id);
+				return n === undefined ? palette.unknown : pairColour(palette, n);
+			});
+			this.paired.set(segment, known);
+		}
+		return known;
 	}
 
 	/** The last position of a moment's frame, and what leads from each of its positions to the next frame. */
@@ -134,6 +165,7 @@ export class Scene {
 		const { ramp, kinds: kindColours } = this.palette;
 		const perSpeed = classes / Math.max(0.1, this.top);
 		const perWait = classes / Scene.longestWait;
+		const byPair = this.colourBy === "pair" ? this.pairColours(s) : undefined;
 		for (let i = from, at = 0; i < to; i++, at += stride) {
 			const v = s.who[i]!;
 			const j = next[i - first]!;
@@ -164,7 +196,9 @@ export class Scene {
 					? ramp[Math.min(classes - 1, (s.speed[i]! * perSpeed) | 0)]!
 					: this.colourBy === "waiting"
 						? ramp[classes - 1 - Math.min(classes - 1, (s.waiting[i]! * perWait) | 0)]!
-						: kindColours[shape]!;
+						: byPair
+							? byPair[v]!
+							: kindColours[shape]!;
 		}
 	}
 
@@ -238,6 +272,7 @@ export class Scene {
 	recolour(palette: Palette): void {
 		this.palette = palette;
 		this.seen.style = "";
+		this.paired = new WeakMap();
 		this.signalled = { states: [], change: 0, of: new Int32Array(0) };
 		this.lines.count = 0;
 	}

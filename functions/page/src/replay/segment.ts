@@ -68,6 +68,11 @@ class Column {
 
 	next(): number {
 		const { bytes } = this;
+		const first = bytes[this.at];
+		if (first !== undefined && first < 128) { // most are
+			this.at++;
+			return first;
+		}
 		let value = 0;
 		let factor = 1;
 		for (;;) {
@@ -83,6 +88,7 @@ class Column {
 
 	signed(): number {
 		const v = this.next();
+		if (v < 2 ** 31) return (v >>> 1) ^ -(v & 1);
 		return v % 2 === 0 ? v / 2 : -(v + 1) / 2;
 	}
 
@@ -174,14 +180,16 @@ function headerOf(bytes: Uint8Array): Header {
 
 /** Arrays that grow, since only the members of all frames say how many positions there are. */
 class Members {
-	readonly who: number[] = [];
-	readonly starts: number[] = [0];
+	who = new Uint32Array(1 << 14);
 	/** Whether each position is its vehicle's first since it was added. */
-	readonly added: boolean[] = [];
+	added = new Uint8Array(1 << 14);
+	readonly starts: Uint32Array;
 
 	constructor(column: Column, frames: number, vehicles: number) {
+		this.starts = new Uint32Array(frames + 1);
 		let active: number[] = [];
 		let appeared = 0;
+		let count = 0;
 		for (let f = 0; f < frames; f++) {
 			const leaving = column.next();
 			if (leaving > active.length) throw new Broken("more vehicles leave than there are");
@@ -195,13 +203,23 @@ class Members {
 				if (vehicle >= vehicles || vehicle >= appeared) throw new Broken("a vehicle is added that it does not list");
 				active.push(vehicle);
 			}
-			if (this.who.length + active.length > maxPositions) throw new Broken(`it has more than ${maxPositions} positions`);
-			active.forEach((vehicle, k) => {
-				this.who.push(vehicle);
-				this.added.push(k >= stay);
-			});
-			this.starts.push(this.who.length);
+			if (count + active.length > maxPositions) throw new Broken(`it has more than ${maxPositions} positions`);
+			this.reserve(count + active.length);
+			this.who.set(active, count);
+			this.added.fill(1, count + stay, count + active.length);
+			count += active.length;
+			this.starts[f + 1] = count;
 		}
+		this.who = this.who.slice(0, count);
+	}
+
+	private reserve(count: number): void {
+		if (count <= this.who.length) return;
+		const [who, added] = [this.who, this.added];
+		this.who = new Uint32Array(2 * count);
+		this.added = new Uint8Array(2 * count);
+		this.who.set(who);
+		this.added.set(added);
 	}
 }
 
@@ -241,7 +259,7 @@ export async function decode(packed: Uint8Array): Promise<Segment> {
 	const [xs, ys, angles, speeds, lanes] = ["x", "y", "angle", "speed", "lane"].map(column) as [Column, Column, Column, Column, Column];
 	const s: Segment = {
 		times: Float64Array.from(header.times, (ms) => ms / 1000), vehicles: header.vehicles, lanes: header.lanes, signals: header.signals, events: header.events,
-		starts: Uint32Array.from(starts), who: Uint32Array.from(who),
+		starts, who,
 		x: new Float64Array(count), y: new Float64Array(count), angle: new Int16Array(count), speed: new Float32Array(count),
 		waiting: new Float32Array(count), lane: new Uint32Array(count), next: new Int32Array(count).fill(-1),
 	};

@@ -1,16 +1,18 @@
 // A job's recording in a view: loaded, and followed while the run goes on.
 import { useEffect, useMemo, useState } from "preact/hooks";
 import { get, isFinished, type Job, Problem, send } from "../api";
+import { follow } from "../events";
 import { useLoad } from "../load";
 import { Decoder } from "./decoder";
+import { News } from "./news";
 import { type Answer, type Index, Recording } from "./recording";
 
 /** One worker reads the segments of all views: it is kept, since starting one takes longer than most segments. */
 let decoder: Decoder | undefined;
-const decode = (bytes: ArrayBuffer) => (decoder ??= new Decoder()).decode(bytes);
+const started = () => (decoder ??= new Decoder());
+const decode = (bytes: ArrayBuffer) => started().decode(bytes);
 
-const live = 1000; // ms between two looks at the index of a run: segments come every 2 s
-const early = 2000; // ms until the first segment is looked for again
+const early = 2000; // ms until a recording that could not be had is asked for again
 
 export type Replay = {
 	recording: Recording;
@@ -29,6 +31,7 @@ export function useReplay(job: Job | undefined): Replay {
 	const id = job?.job_id ?? "";
 	const finished = job !== undefined && isFinished(job.status);
 	const recording = useMemo(() => {
+		if (id) started(); // beside the index's way here
 		const left = new AbortController();
 		const fetchPart = async (attempt: string, n: number) => {
 			const answer = await send(`/jobs/${id}/replay/segments/${encodeURIComponent(attempt)}/${n}`, { signal: left.signal });
@@ -40,10 +43,25 @@ export function useReplay(job: Job | undefined): Replay {
 		return { made, left };
 	}, [id]);
 	useEffect(() => () => recording.left.abort(), [recording]);
+	const news = useMemo(() => new News(), [id]);
+	const goesOn = job !== undefined && !finished && Boolean(job.options.replay);
+	useEffect(() => {
+		if (!goesOn) return;
+		const left = new AbortController();
+		const take = (event: { kind: string }): boolean => {
+			if (event.kind === "replay") news.hear();
+			return event.kind === "end";
+		};
+		void follow(`/jobs/${id}/logs/stream`, take, (yes) => news.connect(yes), left.signal)
+			.catch(() => undefined)
+			.then(() => news.connect(false));
+		return () => left.abort();
+	}, [id, goesOn, news]);
 	const loaded = useLoad<Answer | null>(
 		`${id} ${finished} ${round}`,
 		async (signal) => {
 			if (!id) return null;
+			news.read();
 			try {
 				return await get<"/jobs/{id}/replay">(`/jobs/${id}/replay`, signal);
 			} catch (error) {
@@ -52,7 +70,7 @@ export function useReplay(job: Job | undefined): Replay {
 				throw error;
 			}
 		},
-		(index) => (index ? (index.complete ? undefined : live) : finished || !id ? undefined : early),
+		(index) => (index ? (index.complete ? undefined : news.next()) : finished || !id ? undefined : early),
 	);
 	if (loaded.data) recording.made.take(loaded.data);
 	return { recording: recording.made, index: recording.made.index, problem: loaded.problem, settled: !loaded.loading, version };
