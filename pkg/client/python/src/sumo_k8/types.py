@@ -1566,7 +1566,7 @@ class S3RequestBody(TypedDict):
     """Up to 20 key-value pairs of your own, to find the job by."""
     memory_gi: NotRequired[int]
     """GiB."""
-    outputs: NotRequired[list[Literal["summary", "tripinfo", "statistics", "fcd", "emission", "edgedata", "queue", "lanechange"]]]
+    outputs: NotRequired[list[Literal["summary", "tripinfo", "statistics", "fcd", "emission", "edgedata", "queue", "lanechange", "stop"]]]
     """Output files wanted besides summary, tripinfo and statistics."""
     premium_sim: NotRequired[bool]
     """Same as priority high."""
@@ -2030,7 +2030,7 @@ class StudyRun(TypedDict):
     """Up to 20 key-value pairs of your own, to find the job by."""
     memory_gi: NotRequired[int]
     """GiB."""
-    outputs: NotRequired[list[Literal["summary", "tripinfo", "statistics", "fcd", "emission", "edgedata", "queue", "lanechange"]]]
+    outputs: NotRequired[list[Literal["summary", "tripinfo", "statistics", "fcd", "emission", "edgedata", "queue", "lanechange", "stop"]]]
     """Output files wanted besides summary, tripinfo and statistics."""
     priority: NotRequired[Literal["low", "normal", "high"]]
     replay: NotRequired[bool | StudyRunReplay2]
@@ -2569,7 +2569,7 @@ class SubmissionOptions(TypedDict):
     """Up to 20 key-value pairs of your own, to find the job by."""
     memory_gi: NotRequired[int]
     """GiB."""
-    outputs: NotRequired[list[Literal["summary", "tripinfo", "statistics", "fcd", "emission", "edgedata", "queue", "lanechange"]]]
+    outputs: NotRequired[list[Literal["summary", "tripinfo", "statistics", "fcd", "emission", "edgedata", "queue", "lanechange", "stop"]]]
     """Output files wanted besides summary, tripinfo and statistics."""
     priority: NotRequired[Literal["low", "normal", "high"]]
     replay: NotRequired[bool | SubmissionOptionsReplay2]
