@@ -71,6 +71,11 @@ func testCachedStudy(t *testing.T, s *service) {
 	if same.Runs.Cached != 6 || same.CoreSeconds != 0 {
 		t.Errorf("the same study ended %+v", same.StudySummary)
 	}
+	var list struct{ Studies []rest.StudySummary }
+	c.call(t, "GET", "/studies?limit=1").want(t, http.StatusOK).into(t, &list)
+	if len(list.Studies) != 1 || list.Studies[0].StudyID != same.StudyID || list.Studies[0].Runs.Cached != 6 {
+		t.Errorf("the latest study is listed as %+v", list.Studies)
+	}
 	if diff := cmp.Diff(numbers(ran.StudyID), numbers(same.StudyID)); diff != "" {
 		t.Errorf("statistics of the same study (-ran +cached):\n%s", diff)
 	}

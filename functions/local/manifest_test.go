@@ -25,7 +25,7 @@ func testManifest(t *testing.T, s *service) {
 			}
 			c.post(t, [][2]string{
 				{"scenario_id", "again"}, {"scenario", base}, {"seed", seed}, {"sumo_version", version},
-				{"outputs", "fcd,emission,edgedata,queue,lanechange"},
+				{"outputs", "fcd,emission,edgedata,queue,lanechange,stop"},
 			}).want(t, http.StatusOK).into(t, &j)
 			c.finish(t, j.ID)
 			manifests = append(manifests, c.manifest(t, j.ID))

@@ -345,9 +345,6 @@ func noTable(j job.Job, name simulation.Table) error {
 	switch {
 	case j.State != job.Succeeded:
 		return problem.New(problem.NotFound, "Job %s ended as %s, without what the table %s is made from: %s", j.ID, j.State, name, j.Message)
-	case name == simulation.TableStops:
-		return problem.New(problem.NotFound, "Job %s has no output of stops. Add <stop-output value=\"stops.xml\"/> to the scenario's "+
-			"configuration, and submit it again.", j.ID)
 	case name.Output() == "":
 		return problem.New(problem.NotFound, "Job %s has no output that the table %s is made from. Add detectors to an additional file of the "+
 			"scenario, and submit it again.", j.ID, name)

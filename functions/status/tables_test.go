@@ -76,7 +76,7 @@ func TestTablesThatCannotBeMadeAreExplained(t *testing.T) {
 		says   string
 	}{
 		"queue":                {http.StatusNotFound, "outputs=queue"},
-		"stops":                {http.StatusNotFound, "stop-output"},
+		"stops":                {http.StatusNotFound, "outputs=stop"},
 		"detectors":            {http.StatusNotFound, "Add detectors"},
 		"fcd?columns=x,colour": {http.StatusBadRequest, "time, kind, id"},
 		"cars":                 {http.StatusBadRequest, "expected value to be one of"},

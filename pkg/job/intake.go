@@ -255,12 +255,23 @@ func (in *Intake) Settle(ctx context.Context, t tenant.Tenant, s scenario.Scenar
 	if r.TimeoutSeconds == 0 {
 		r.TimeoutSeconds = seconds(in.DefaultTimeout)
 	}
-	warnings := slices.Concat(r.Warnings, r.settleProgress(in.Callbacks, interval), notes, scenario.Changes(config, version, o.Outputs))
+	warnings := slices.Concat(
+		r.Warnings, r.settleProgress(in.Callbacks, interval), notes, unmade(config, o.Tables), scenario.Changes(config, version, o.Outputs),
+	)
 	for _, w := range config.Remarks(interval) {
 		warnings = append(warnings, w.String())
 	}
 	r.Warnings = simulation.Warned(warnings)
 	return r, nil
+}
+
+// unmade are notes on tables that no output of the run will make: what an option can ask SUMO for is written.
+func unmade(c scenario.Config, tables []simulation.Table) []string {
+	if c.Detectors || !slices.Contains(tables, simulation.TableDetectors) {
+		return nil
+	}
+	return []string{"The table detectors will not be made, because the scenario has no detectors: add inductionLoop, laneAreaDetector or " +
+		"entryExitDetector elements to an additional file that " + c.Path + " names, and resubmit."}
 }
 
 // Retry queues another run of a finished job's scenario with the same options. A key makes repeating the call safe; it may

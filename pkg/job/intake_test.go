@@ -453,6 +453,33 @@ func TestAJobIsJudgedByItsOwnInterval(t *testing.T) {
 	}
 }
 
+func TestATableWithoutItsOutputIsNoted(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		detectors bool
+		table     simulation.Table
+		warning   string
+	}{
+		"detectors that there are": {true, simulation.TableDetectors, ""},
+		"detectors that there are not": {false, simulation.TableDetectors, "The table detectors will not be made, because the scenario has no " +
+			"detectors: add inductionLoop, laneAreaDetector or entryExitDetector elements to an additional file that a.sumocfg names, and resubmit."},
+		"an output": {false, simulation.TableStops, ""},
+	} {
+		var l ledger
+		in, _ := l.intake()
+		c := scenario.Config{Path: "a.sumocfg", Detectors: tt.detectors}
+		s := scenario.Scenario{Manifest: scenario.Manifest{Configs: []scenario.Config{c}}}
+		r := Request{Options: simulation.Options{Tables: []simulation.Table{tt.table}}}
+		j, _, err := in.Accept(t.Context(), acme, s, r, nil)
+		if diff := cmp.Diff(tt.warning, strings.Join(j.Warnings, "\n")); err != nil || diff != "" {
+			t.Errorf("%s: %v, warning (-want +got):\n%s", name, err, diff)
+		}
+		if asked := slices.Contains(j.Options.Outputs, simulation.OutputStop); asked != (tt.table == simulation.TableStops) {
+			t.Errorf("%s: the outputs are %v", name, j.Options.Outputs)
+		}
+	}
+}
+
 func TestChangedDefaultsAreNotedWhereTheJobsOutputsShowThem(t *testing.T) {
 	t.Parallel()
 	c := scenario.Config{Path: "a.sumocfg", Written: "1.18", Relies: []string{"emissionClass"}}

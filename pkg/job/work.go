@@ -22,7 +22,7 @@ const (
 
 // workRules numbers what this release makes of a run. It changes when the same SUMO would leave other results, so that what an earlier
 // release has left is not taken for them.
-const workRules = 1
+const workRules = 2
 
 // Work is the key of all that decides the results of a run of a scenario but its seed: two runs of a tenant with the same key and seed are
 // the same. It is empty for runs that are never taken from the cache: those that check a scenario or store another one, and where the build

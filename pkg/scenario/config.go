@@ -77,6 +77,7 @@ func (in *inspection) judgeWith(name string, reserved map[string]bool) (Config, 
 			network, demand := r.facts()
 			c.Network, c.Demand = &network.Network, &demand.Demand
 			c.Untimed, c.Endless = demand.untimed || r.values["load-state"] != "", demand.open
+			c.Detectors = r.detects()
 			r.reliance(&c)
 		}
 	}

@@ -30,6 +30,8 @@ type document struct {
 	// classes are the vehicle classes that not every SUMO knows, by the line that names them first.
 	classes map[string]int
 	relies  reliances
+	// detectors is whether there are some whose output becomes a table.
+	detectors bool
 	// roads and demand are counted in every file, and used for files that a configuration leads to.
 	roads  roads
 	demand departing
@@ -221,6 +223,8 @@ func (d *documentReader) element(e xml.Element) error {
 		d.departure(e, "begin")
 	case "calibrator":
 		d.doc.demand.untimed = true
+	case "e1Detector", "inductionLoop", "e2Detector", "laneAreaDetector", "e3Detector", "entryExitDetector":
+		d.doc.detectors = true
 	case "vType":
 		_, scaled := e.Lookup("scale")
 		d.doc.departs.scaled = d.doc.departs.scaled || scaled

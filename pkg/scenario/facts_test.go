@@ -36,7 +36,7 @@ func TestFactsAreThoseOfTheFilesAConfigurationUses(t *testing.T) {
 		<vehicle id="1" depart="0:01:00"/><trip id="2" depart="100.5"/><vehicle id="3" depart="triggered"/>
 		<flow id="f" begin="120" end="1:00:00" number="9"/><flow id="g" begin="200" number="9"/>
 	</routes>`
-	people := `<additional><include href="people.rou.xml"/></additional>`
+	people := `<additional><include href="people.rou.xml"/><laneAreaDetector id="d" lane="a_0" pos="1" endPos="9" file="d.xml"/></additional>`
 	inner := `<routes><person id="p" depart="7"/><person id="q" depart="30"/><personFlow id="r" begin="40" end="50" number="2"/></routes>`
 	config := func(more string) string {
 		return `<configuration><net-file value="n.net.xml.gz"/><route-files value="cars.rou.xml"/>` + more + `</configuration>`
@@ -54,7 +54,7 @@ func TestFactsAreThoseOfTheFilesAConfigurationUses(t *testing.T) {
 		{Path: "a.sumocfg", Network: &roads, Untimed: true, Endless: true, Demand: &Demand{
 			Vehicles: 3, Flows: 2, FirstDeparture: seconds(60), LastDeparture: seconds(3600),
 		}},
-		{Path: "b.sumocfg", Network: &roads, Untimed: true, Endless: true, Demand: &Demand{
+		{Path: "b.sumocfg", Network: &roads, Untimed: true, Endless: true, Detectors: true, Outputs: []string{"d.xml"}, Demand: &Demand{
 			Vehicles: 3, Flows: 2, Persons: 2, PersonFlows: 1, FirstDeparture: seconds(7), LastDeparture: seconds(3600),
 		}},
 		{Path: "c.sumocfg", Network: &Network{Edges: 1}, Demand: &Demand{}},

@@ -99,6 +99,8 @@ type Config struct {
 	// Endless when a flow has no end of its own.
 	Untimed bool `json:"untimed,omitempty"`
 	Endless bool `json:"endless,omitempty"`
+	// Detectors is true when there are some whose output becomes a table.
+	Detectors bool `json:"detectors,omitempty"`
 
 	// The rest is found by Inspect each time, and not stored.
 
@@ -168,7 +170,7 @@ func IsDigest(s string) bool {
 }
 
 // checker numbers the checks of this package. Scenarios that were stored after other checks are checked anew when they are used.
-const checker = 3
+const checker = 4
 
 // Checker is the number of the checks of this release.
 func Checker() int { return checker }

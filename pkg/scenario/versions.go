@@ -195,6 +195,16 @@ func (r *judgement) hasClass(class string) bool {
 	return false
 }
 
+// detects reports whether a file has detectors whose output becomes a table.
+func (r *judgement) detects() bool {
+	for name := range r.visited {
+		if r.inspection.files[name].doc.detectors {
+			return true
+		}
+	}
+	return false
+}
+
 // tables reports whether an output has columns.
 func (r *judgement) tables() bool {
 	for name := range r.outputs {

@@ -15,7 +15,7 @@ func TestEachOutputHasItsFile(t *testing.T) {
 	}
 	want := map[Output]string{
 		"summary": "summary.xml", "tripinfo": "tripinfo.xml", "statistics": "statistics.xml", "fcd": "fcd.xml.gz", "emission": "emission.xml.gz",
-		"edgedata": "edgedata.xml.gz", "queue": "queue.xml.gz", "lanechange": "lanechange.xml.gz",
+		"edgedata": "edgedata.xml.gz", "queue": "queue.xml.gz", "lanechange": "lanechange.xml.gz", "stop": "stop.xml.gz",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("files (-want +got):\n%s", diff)

@@ -81,6 +81,7 @@ const (
 	OutputEdgeData   Output = "edgedata"
 	OutputQueue      Output = "queue"
 	OutputLaneChange Output = "lanechange"
+	OutputStop       Output = "stop"
 )
 
 // DefaultOutputs are written by every run: together they are small, and the summary and the plots need them.
@@ -88,7 +89,9 @@ func DefaultOutputs() []Output { return []Output{OutputSummary, OutputTripinfo, 
 
 // Outputs lists every output that can be asked for.
 func Outputs() []Output {
-	return []Output{OutputSummary, OutputTripinfo, OutputStatistics, OutputFCD, OutputEmission, OutputEdgeData, OutputQueue, OutputLaneChange}
+	return []Output{
+		OutputSummary, OutputTripinfo, OutputStatistics, OutputFCD, OutputEmission, OutputEdgeData, OutputQueue, OutputLaneChange, OutputStop,
+	}
 }
 
 // Valid reports whether o is an output we know.

@@ -35,7 +35,9 @@ func (t Table) Output() Output {
 	switch t {
 	case TablePersoninfo:
 		return OutputTripinfo
-	case TableDetectors, TableStops:
+	case TableStops:
+		return OutputStop
+	case TableDetectors:
 		return ""
 	default:
 		return Output(t)

@@ -26,8 +26,8 @@ import (
 func (a *app) studyCommand() *cobra.Command {
 	return group("study", "Ask one question of many runs: variants, swept values, seeds",
 		a.runStudyCommand(), a.listStudiesCommand(), a.getStudyCommand(), a.cancelStudyCommand(), a.extendStudyCommand(), a.retryStudyCommand(),
-		a.studyResultsCommand(), a.studyStatisticsCommand(), a.compareStudyCommand(), a.studyTableCommand(), a.studyPlotCommand(),
-		a.studyReportCommand())
+		a.studyResultsCommand(), a.studyStatisticsCommand(), a.compareStudyCommand(), a.studyTableCommand(), a.studyTablesCommand(),
+		a.studyPlotCommand(), a.studyReportCommand())
 }
 
 // studyFlags are the flags of study run.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"archive/zip"
 	"bytes"
 	"encoding/json"
 	"os"
@@ -96,6 +97,17 @@ func testStudyNumbers(t *testing.T, s *service.Server) {
 	if rows := strings.Count(u.ok("study", "table", id, "--metric", "teleports", "-o", "json").stdout, `"metric":"teleports"`); rows != 6 {
 		t.Errorf("as JSON the table has %d rows", rows)
 	}
+	trips := filepath.Join(u.dir, "trips.zip")
+	says(t, u.ok("study", "tables", id, "tripinfo", "--file", trips).stderr, "Written to "+trips)
+	dataset, err := zip.OpenReader(trips)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer dataset.Close()
+	if n := len(dataset.File); n != 2*3+1 || !strings.HasPrefix(dataset.File[0].Name, "tripinfo/study="+id+"/point=") {
+		t.Errorf("the dataset has %d files, such as %s", n, dataset.File[0].Name)
+	}
+	says(t, u.ends(exitRefused, "study", "tables", id, "queue").stderr, "outputs=queue")
 
 	says(t, u.ok("study", "plot", id, "--list").stdout, "PLOT ", "means ", "differences ")
 	dir := filepath.Join(u.dir, "plots")
@@ -207,7 +219,8 @@ func TestFlagsOfAStudyAreReadAsTheyAreMeant(t *testing.T) {
 		{"study", "run", "a.zip", "--until", "200%", "--max", "9"}, {"study", "run", "a.zip", "--seeds", "1:2", "--max", "9"},
 		{"study", "run", "a.zip", "--seeds", "1:2", "--baseline", "{"}, {"study", "extend", "x", "--of", "mean"},
 		{"study", "stats", "x", "--aim", "0"}, {"study", "table", "x", "--format", "ods"}, {"study", "plot", "x", "--format", "gif"},
-		{"study", "report", "x", "-o", "json"}, {"study", "ls", "-n", "-1"},
+		{"study", "tables", "x", "trips"}, {"study", "tables", "x", "tripinfo", "-o", "json"}, {"study", "report", "x", "-o", "json"},
+		{"study", "ls", "-n", "-1"},
 	} {
 		u.ends(exitUsage, wrong...)
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/sumo-k8/sumo-k8/pkg/client"
+	"github.com/sumo-k8/sumo-k8/pkg/simulation"
 )
 
 // tableFormats are those in which the service writes tables.
@@ -45,6 +46,42 @@ ended without a result have rows without values, so that they are missed.`
 			return err
 		}
 		return a.write(file, func(w io.Writer) error { return api.StudyTable(ctx, args[0], format, metrics, w) })
+	})
+	return c
+}
+
+func (a *app) studyTablesCommand() *cobra.Command {
+	var file string
+	c := &cobra.Command{
+		Use:   "tables STUDY NAME",
+		Short: "Save a table of all runs of a study, such as the trips of each",
+		Long: `Saves a zip with an output of each run that has succeeded as a table: a Parquet dataset, whose folders give pandas, pyarrow and
+DuckDB the columns study, point, variant, replication and seed. _left-out.json in it lists the other runs, with reasons. The
+names of tables are those of table.`,
+		Example: "  sumo-k8 study tables $STUDY tripinfo --file runs.zip",
+		Args:    cobra.ExactArgs(2),
+		ValidArgsFunction: func(c *cobra.Command, args []string, typed string) ([]cobra.Completion, cobra.ShellCompDirective) {
+			if len(args) == 1 {
+				return tableNames(), cobra.ShellCompDirectiveNoFileComp
+			}
+			return a.studyIDs(c, args, typed)
+		},
+	}
+	c.Flags().StringVar(&file, "file", "", "file to write; - for standard output (default: STUDY-NAME.zip)")
+	c.RunE = a.does(func(ctx context.Context, args []string) error {
+		if a.asJSON() {
+			return usage("these tables are a zip of Parquet files; study table has metrics as JSON")
+		}
+		name := simulation.Table(args[1])
+		if !name.Valid() {
+			return usage("%q is none of the tables %s", args[1], strings.Join(tableNames(), ", "))
+		}
+		api, err := a.tenant()
+		if err != nil {
+			return err
+		}
+		file := cmp.Or(file, args[0]+"-"+args[1]+".zip")
+		return a.write(file, func(w io.Writer) error { return api.StudyTables(ctx, args[0], name, w) })
 	})
 	return c
 }

@@ -207,8 +207,8 @@ func (d *DB) ListStudies(ctx context.Context, tenantID string, f study.Filter, a
 		return toStudy(db.Study{
 			ID: r.ID, TenantID: tenantID, Name: r.Name, State: r.State, Message: r.Message, Priority: r.Priority, Labels: r.Labels,
 			MaxParallel: r.MaxParallel, StopShare: r.StopShare, CancelRequested: r.CancelRequested, Runs: r.Runs, Succeeded: r.Succeeded,
-			Failed: r.Failed, Cancelled: r.Cancelled, Active: r.Active, CoreSeconds: r.CoreSeconds, Version: r.Version, CreatedAt: r.CreatedAt,
-			StartedAt: r.StartedAt, FinishedAt: r.FinishedAt, UpdatedAt: r.UpdatedAt,
+			Failed: r.Failed, Cancelled: r.Cancelled, Active: r.Active, Cached: r.Cached, CoreSeconds: r.CoreSeconds, Version: r.Version,
+			CreatedAt: r.CreatedAt, StartedAt: r.StartedAt, FinishedAt: r.FinishedAt, UpdatedAt: r.UpdatedAt,
 		}, "")
 	}), nil
 }
@@ -483,7 +483,8 @@ func toStudy(r db.Study, namespace string) study.Study {
 		CreatedAt: r.CreatedAt, StartedAt: r.StartedAt,
 		FinishedAt: r.FinishedAt, UpdatedAt: r.UpdatedAt,
 		Counts: study.Counts{
-			Runs: r.Runs, Succeeded: r.Succeeded, Failed: r.Failed, Cancelled: r.Cancelled, Active: r.Active, CoreSeconds: r.CoreSeconds,
+			Runs: r.Runs, Succeeded: r.Succeeded, Failed: r.Failed, Cancelled: r.Cancelled, Active: r.Active, Cached: r.Cached,
+			CoreSeconds: r.CoreSeconds,
 		},
 	}
 }

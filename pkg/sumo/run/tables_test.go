@@ -15,6 +15,8 @@ import (
 func TestARunLeavesTheTablesThatItIsAskedFor(t *testing.T) {
 	t.Parallel()
 	sumotest.Each(t, func(t *testing.T, sumo release.Installation) {
+		stops := `<route id="r" edges="AB BC"/><vehicle id="v" route="r" depart="0">` +
+			strings.Repeat(`<stop lane="AB_0" endPos="50" duration="1"/>`, 6) + `</vehicle>`
 		detectors := road(t, `<input><additional-files value="det.add.xml"/></input>`, someDemand)
 		detectors["det.add.xml"] = `<additional><inductionLoop id="l" lane="AB_0" pos="100" period="60" file="loops.xml"/></additional>`
 		for name, tc := range map[string]struct {
@@ -25,8 +27,12 @@ func TestARunLeavesTheTablesThatItIsAskedFor(t *testing.T) {
 		}{
 			"of outputs":   {road(t, "", someDemand), []simulation.Table{"fcd", "tripinfo"}, all("fcd", "tripinfo"), ""},
 			"of detectors": {detectors, []simulation.Table{"detectors"}, all("detectors"), ""},
+			"of stops":     {road(t, "", stops), []simulation.Table{"stops"}, all("stops"), ""},
+			"of stops that the scenario asks for": {
+				road(t, `<output><stop-output value="mine.xml"/></output>`, stops), []simulation.Table{"stops"}, all("stops"), "",
+			},
 			"of nothing": {
-				road(t, "", someDemand), []simulation.Table{"stops"}, nil, "The table stops was not made: the run has no output for it.",
+				road(t, "", someDemand), []simulation.Table{"detectors"}, nil, "The table detectors was not made: the run has no output for it.",
 			},
 		} {
 			c, k := chunkWith(t, sumo, zipped(t, tc.scenario), 1, 1)

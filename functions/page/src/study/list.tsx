@@ -113,7 +113,7 @@ export function Studies() {
 }
 
 function Row({ study: s }: { study: Summary }) {
-	const { done, planned, failed, cancelled } = s.runs;
+	const { done, planned, failed, cancelled, cached } = s.runs;
 	return (
 		<tr>
 			<td class="name">
@@ -131,6 +131,7 @@ function Row({ study: s }: { study: Summary }) {
 			</td>
 			<td class="right figure" data-label="runs">
 				{whole(done)} of {whole(planned)}
+				{cached > 0 && <span class="reason">{whole(cached)} from the cache</span>}
 			</td>
 			<td data-label="created">
 				<Time at={s.created_at} />

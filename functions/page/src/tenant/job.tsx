@@ -537,6 +537,7 @@ const outputs: Record<string, string> = {
 	emission: "Emissions of all vehicles in each step",
 	queue: "Queues of each lane",
 	lanechange: "All lane changes",
+	stop: "All stops",
 };
 
 /** Files of earlier releases have no roles; their names are the outputs'. */

@@ -15,6 +15,7 @@ const outputs = [
 	{ name: "emission", title: "Emissions", use: "CO₂, NOₓ, PMₓ and fuel; large" },
 	{ name: "queue", title: "Queues", use: "queue lengths per lane" },
 	{ name: "lanechange", title: "Lane changes", use: "each with its reason" },
+	{ name: "stop", title: "Stops", use: "of buses and others, with delays" },
 ];
 
 /** What can be switched on about a run. */
@@ -36,6 +37,7 @@ const blank = {
 	step_length: "",
 	scale: "",
 	sumo_version: "",
+	cache: "", // off
 	cpu_request: "2",
 	memory_gi: "4",
 	priority: "normal",
@@ -229,6 +231,15 @@ function Form({ original, given }: { original?: Job; given: Fields }) {
 					{text("end", "End (s)", undefined, numeric)}
 					{text("step_length", "Step length (s)", undefined, numeric)}
 					<Versions value={fields.sumo_version} fault={faultOf("sumo_version")} choose={(version) => set("sumo_version", version)} />
+					<Field label="Cache" hint="Results of an earlier run that is the same." fault={faultOf("cache")}>
+						{(props) => (
+							<select {...props} name="cache" value={fields.cache} onChange={(e) => set("cache", e.currentTarget.value)}>
+								<option value="">Off: run, and keep it to this job</option>
+								<option value="use">Use: take them if there are any</option>
+								<option value="refresh">Refresh: run, and let later jobs take them</option>
+							</select>
+						)}
+					</Field>
 				</div>
 				<fieldset class="outputs">
 					<legend>Recording, counting and checking</legend>

@@ -31,7 +31,7 @@ SELECT version FROM studies WHERE tenant_id = @tenant_id AND id = @id;
 -- name: ListStudies :many
 -- A page of a tenant's studies, newest first, without their plans, which may be long.
 SELECT id, name, state, message, priority, labels, max_parallel, stop_share, cancel_requested, runs, succeeded,
-       failed, cancelled, active, core_seconds, version, created_at, started_at, finished_at, updated_at
+       failed, cancelled, active, cached, core_seconds, version, created_at, started_at, finished_at, updated_at
 FROM studies
 WHERE tenant_id = @tenant_id
   AND (sqlc.narg(after)::uuid IS NULL OR id < sqlc.narg(after))

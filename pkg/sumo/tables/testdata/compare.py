@@ -3,7 +3,6 @@
 usage: compare.py FOLDER: with TABLE.parquet, and FOLDER/TABLE.txt with the names of the outputs, one a line
 """
 import json
-import math
 import os
 import sys
 
@@ -71,18 +70,17 @@ readers = {
 }
 
 
-def value(text, kind):
-    """What a column of a type has for an attribute; None where it is missing."""
-    if text is None or kind != "string" and text in ("", "None"):
-        return None
-    if kind == "boolean":
-        return text in ("1", "true")
-    return {"float64": float, "int64": int, "string": str}[kind](text)
+def values(texts, kind):
+    """What a column of a type has for attributes; None where they are missing."""
+    if kind == "string":
+        return texts
+    make = {"float64": float, "int64": int, "boolean": {"1": True, "true": True, "0": False, "false": False}.__getitem__}[kind]
+    return [None if text is None or text in ("", "None") else make(text) for text in texts]
 
 
-def same(a, b):
-    missing = lambda v: v is None or v is pandas.NA or isinstance(v, float) and math.isnan(v)
-    return missing(a) and missing(b) or a == b
+def present(column):
+    """A column as a reader has it, with None where a value is missing."""
+    return [None if v is pandas.NA or v != v else v for v in column]
 
 
 def check(folder, name):
@@ -94,24 +92,30 @@ def check(folder, name):
     kinds = {c["name"]: c["type"] for c in schema["columns"]}
     for c in schema["columns"]:
         assert arrow.schema.metadata.get(b"sumo-k8.unit." + c["name"].encode(), b"").decode() == c["unit"], c
-    duck = duckdb.sql(f"SELECT * FROM read_parquet('{path}')")
-    columns = {
-        "pyarrow": {c: arrow.column(c).to_pylist() for c in kinds},
-        "pandas": {c: list(v) for c, v in pandas.read_parquet(path).items()},
-        "DuckDB": dict(zip(duck.columns, zip(*duck.fetchall()) if arrow.num_rows else [[] for _ in kinds])),
-    }
+    written = {c: [] for c in kinds}
     rows = 0
     for source in sources:
         for row in readers[name](source):
-            unknown = set(row) - set(kinds)
+            unknown = row.keys() - kinds.keys()
             assert not unknown, f"{name} lacks {unknown}"
-            for c, kind in kinds.items():
-                want = value(row.get(c), kind)
-                for reader, table in columns.items():
-                    got = table[c][rows]
-                    assert same(want, got), f"{name} by {reader}: row {rows}, {c}: {got!r}, and SUMO wrote {row.get(c)!r}"
+            for c, texts in written.items():
+                texts.append(row.get(c))
             rows += 1
     assert rows == arrow.num_rows, f"{name} has {arrow.num_rows} rows, and the outputs {rows}"
+    panda = pandas.read_parquet(path)
+    assert list(panda.columns) == list(kinds), f"{name} has {list(panda.columns)} by pandas"
+    for c, kind in kinds.items():
+        # A column at a time: all rows of all columns as Python's objects are gigabytes.
+        want = present(values(written[c], kind))
+        quoted = '"' + c.replace('"', '""') + '"'
+        duck = duckdb.sql(f"SELECT {quoted} FROM read_parquet('{path}')").fetchall()
+        for reader, column in {"pyarrow": arrow.column(c).to_pylist(), "pandas": panda[c], "DuckDB": [v for v, in duck]}.items():
+            got = present(column)
+            assert len(got) == rows, f"{name} by {reader}: {c} has {len(got)} rows of {rows}"
+            if got != want:
+                row = next(i for i, (a, b) in enumerate(zip(got, want)) if a != b)
+                raise AssertionError(f"{name} by {reader}: row {row}, {c}: {got[row]!r}, and SUMO wrote {written[c][row]!r}")
+        written[c] = None
     return rows, len(kinds)
 
 

@@ -1566,7 +1566,7 @@ class S3RequestBody(TypedDict):
     """Up to 20 key-value pairs of your own, to find the job by."""
     memory_gi: NotRequired[int]
     """GiB."""
-    outputs: NotRequired[list[Literal["summary", "tripinfo", "statistics", "fcd", "emission", "edgedata", "queue", "lanechange"]]]
+    outputs: NotRequired[list[Literal["summary", "tripinfo", "statistics", "fcd", "emission", "edgedata", "queue", "lanechange", "stop"]]]
     """Output files wanted besides summary, tripinfo and statistics."""
     premium_sim: NotRequired[bool]
     """Same as priority high."""
@@ -1578,7 +1578,7 @@ class S3RequestBody(TypedDict):
     """An https URL that gets the progress in per cent while the job runs; http only where the operator allows it."""
     replay: NotRequired[bool | S3RequestBodyReplay2]
     """Records the run, so that it can be watched while it goes on and afterwards: true, or an object that says what to
-    record; in a form, as JSON. It changes no other result. Not with controller, tool or check.
+    record; in a form, as JSON. It changes no other result. Not with tool or check.
     """
     scale: NotRequired[float]
     """Multiplies the demand."""
@@ -2030,12 +2030,12 @@ class StudyRun(TypedDict):
     """Up to 20 key-value pairs of your own, to find the job by."""
     memory_gi: NotRequired[int]
     """GiB."""
-    outputs: NotRequired[list[Literal["summary", "tripinfo", "statistics", "fcd", "emission", "edgedata", "queue", "lanechange"]]]
+    outputs: NotRequired[list[Literal["summary", "tripinfo", "statistics", "fcd", "emission", "edgedata", "queue", "lanechange", "stop"]]]
     """Output files wanted besides summary, tripinfo and statistics."""
     priority: NotRequired[Literal["low", "normal", "high"]]
     replay: NotRequired[bool | StudyRunReplay2]
     """Records the run, so that it can be watched while it goes on and afterwards: true, or an object that says what to
-    record; in a form, as JSON. It changes no other result. Not with controller, tool or check.
+    record; in a form, as JSON. It changes no other result. Not with tool or check.
     """
     scale: NotRequired[float]
     """Multiplies the demand."""
@@ -2569,12 +2569,12 @@ class SubmissionOptions(TypedDict):
     """Up to 20 key-value pairs of your own, to find the job by."""
     memory_gi: NotRequired[int]
     """GiB."""
-    outputs: NotRequired[list[Literal["summary", "tripinfo", "statistics", "fcd", "emission", "edgedata", "queue", "lanechange"]]]
+    outputs: NotRequired[list[Literal["summary", "tripinfo", "statistics", "fcd", "emission", "edgedata", "queue", "lanechange", "stop"]]]
     """Output files wanted besides summary, tripinfo and statistics."""
     priority: NotRequired[Literal["low", "normal", "high"]]
     replay: NotRequired[bool | SubmissionOptionsReplay2]
     """Records the run, so that it can be watched while it goes on and afterwards: true, or an object that says what to
-    record; in a form, as JSON. It changes no other result. Not with controller, tool or check.
+    record; in a form, as JSON. It changes no other result. Not with tool or check.
     """
     scale: NotRequired[float]
     """Multiplies the demand."""

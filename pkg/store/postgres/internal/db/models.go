@@ -231,6 +231,7 @@ type Study struct {
 	UpdatedAt       time.Time
 	ResultsPruned   bool
 	LookedUp        int
+	Cached          int
 }
 
 type StudyPoint struct {

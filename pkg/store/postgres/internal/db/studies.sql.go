@@ -19,7 +19,7 @@ UPDATE studies
 SET cancel_requested = true, version = version + (NOT cancel_requested)::integer,
     updated_at = CASE WHEN cancel_requested THEN updated_at ELSE now() END
 WHERE tenant_id = $1 AND id = $2 AND state = 'RUNNING'
-RETURNING id, tenant_id, name, state, message, plan, priority, labels, seeds, max_parallel, stop_share, metric_names, traceparent, cancel_requested, purging, unplaced, runs, succeeded, failed, cancelled, active, core_seconds, version, created_at, started_at, finished_at, updated_at, results_pruned, looked_up
+RETURNING id, tenant_id, name, state, message, plan, priority, labels, seeds, max_parallel, stop_share, metric_names, traceparent, cancel_requested, purging, unplaced, runs, succeeded, failed, cancelled, active, core_seconds, version, created_at, started_at, finished_at, updated_at, results_pruned, looked_up, cached
 `
 
 type CancelStudyParams struct {
@@ -61,6 +61,7 @@ func (q *Queries) CancelStudy(ctx context.Context, arg CancelStudyParams) (Study
 		&i.UpdatedAt,
 		&i.ResultsPruned,
 		&i.LookedUp,
+		&i.Cached,
 	)
 	return i, err
 }
@@ -165,7 +166,7 @@ SET plan = $1, seeds = $2, runs = $3, max_parallel = $4, stop_share = $5,
     version = version + 1, updated_at = now()
 WHERE tenant_id = $7 AND id = $8 AND plan = $9 AND seeds = $10 AND NOT cancel_requested AND NOT purging
   AND state IN ('RUNNING', 'SUCCEEDED', 'INCOMPLETE')
-RETURNING id, tenant_id, name, state, message, plan, priority, labels, seeds, max_parallel, stop_share, metric_names, traceparent, cancel_requested, purging, unplaced, runs, succeeded, failed, cancelled, active, core_seconds, version, created_at, started_at, finished_at, updated_at, results_pruned, looked_up
+RETURNING id, tenant_id, name, state, message, plan, priority, labels, seeds, max_parallel, stop_share, metric_names, traceparent, cancel_requested, purging, unplaced, runs, succeeded, failed, cancelled, active, core_seconds, version, created_at, started_at, finished_at, updated_at, results_pruned, looked_up, cached
 `
 
 type ExtendStudyParams struct {
@@ -226,6 +227,7 @@ func (q *Queries) ExtendStudy(ctx context.Context, arg ExtendStudyParams) (Study
 		&i.UpdatedAt,
 		&i.ResultsPruned,
 		&i.LookedUp,
+		&i.Cached,
 	)
 	return i, err
 }
@@ -267,7 +269,7 @@ func (q *Queries) InsertPoints(ctx context.Context, arg InsertPointsParams) (int
 const insertStudy = `-- name: InsertStudy :one
 INSERT INTO studies (id, tenant_id, name, state, plan, priority, labels, seeds, max_parallel, stop_share, metric_names, traceparent, runs)
 VALUES ($1, $2, $3, 'RUNNING', $4, $5, $6, $7, $8, $9, $10, $11, $12)
-RETURNING id, tenant_id, name, state, message, plan, priority, labels, seeds, max_parallel, stop_share, metric_names, traceparent, cancel_requested, purging, unplaced, runs, succeeded, failed, cancelled, active, core_seconds, version, created_at, started_at, finished_at, updated_at, results_pruned, looked_up
+RETURNING id, tenant_id, name, state, message, plan, priority, labels, seeds, max_parallel, stop_share, metric_names, traceparent, cancel_requested, purging, unplaced, runs, succeeded, failed, cancelled, active, core_seconds, version, created_at, started_at, finished_at, updated_at, results_pruned, looked_up, cached
 `
 
 type InsertStudyParams struct {
@@ -331,13 +333,14 @@ func (q *Queries) InsertStudy(ctx context.Context, arg InsertStudyParams) (Study
 		&i.UpdatedAt,
 		&i.ResultsPruned,
 		&i.LookedUp,
+		&i.Cached,
 	)
 	return i, err
 }
 
 const listStudies = `-- name: ListStudies :many
 SELECT id, name, state, message, priority, labels, max_parallel, stop_share, cancel_requested, runs, succeeded,
-       failed, cancelled, active, core_seconds, version, created_at, started_at, finished_at, updated_at
+       failed, cancelled, active, cached, core_seconds, version, created_at, started_at, finished_at, updated_at
 FROM studies
 WHERE tenant_id = $1
   AND ($2::uuid IS NULL OR id < $2)
@@ -369,6 +372,7 @@ type ListStudiesRow struct {
 	Failed          int
 	Cancelled       int
 	Active          int
+	Cached          int
 	CoreSeconds     float64
 	Version         int64
 	CreatedAt       time.Time
@@ -408,6 +412,7 @@ func (q *Queries) ListStudies(ctx context.Context, arg ListStudiesParams) ([]Lis
 			&i.Failed,
 			&i.Cancelled,
 			&i.Active,
+			&i.Cached,
 			&i.CoreSeconds,
 			&i.Version,
 			&i.CreatedAt,
@@ -426,7 +431,7 @@ func (q *Queries) ListStudies(ctx context.Context, arg ListStudiesParams) ([]Lis
 }
 
 const lockStudy = `-- name: LockStudy :one
-SELECT id, tenant_id, name, state, message, plan, priority, labels, seeds, max_parallel, stop_share, metric_names, traceparent, cancel_requested, purging, unplaced, runs, succeeded, failed, cancelled, active, core_seconds, version, created_at, started_at, finished_at, updated_at, results_pruned, looked_up FROM studies WHERE tenant_id = $1 AND id = $2 FOR UPDATE
+SELECT id, tenant_id, name, state, message, plan, priority, labels, seeds, max_parallel, stop_share, metric_names, traceparent, cancel_requested, purging, unplaced, runs, succeeded, failed, cancelled, active, core_seconds, version, created_at, started_at, finished_at, updated_at, results_pruned, looked_up, cached FROM studies WHERE tenant_id = $1 AND id = $2 FOR UPDATE
 `
 
 type LockStudyParams struct {
@@ -467,6 +472,7 @@ func (q *Queries) LockStudy(ctx context.Context, arg LockStudyParams) (Study, er
 		&i.UpdatedAt,
 		&i.ResultsPruned,
 		&i.LookedUp,
+		&i.Cached,
 	)
 	return i, err
 }
@@ -700,7 +706,7 @@ const resumeStudy = `-- name: ResumeStudy :one
 UPDATE studies
 SET state = 'RUNNING', finished_at = NULL, message = '', cancel_requested = false, unplaced = true, version = version + 1, updated_at = now()
 WHERE id = $1
-RETURNING id, tenant_id, name, state, message, plan, priority, labels, seeds, max_parallel, stop_share, metric_names, traceparent, cancel_requested, purging, unplaced, runs, succeeded, failed, cancelled, active, core_seconds, version, created_at, started_at, finished_at, updated_at, results_pruned, looked_up
+RETURNING id, tenant_id, name, state, message, plan, priority, labels, seeds, max_parallel, stop_share, metric_names, traceparent, cancel_requested, purging, unplaced, runs, succeeded, failed, cancelled, active, core_seconds, version, created_at, started_at, finished_at, updated_at, results_pruned, looked_up, cached
 `
 
 func (q *Queries) ResumeStudy(ctx context.Context, id string) (Study, error) {
@@ -736,12 +742,13 @@ func (q *Queries) ResumeStudy(ctx context.Context, id string) (Study, error) {
 		&i.UpdatedAt,
 		&i.ResultsPruned,
 		&i.LookedUp,
+		&i.Cached,
 	)
 	return i, err
 }
 
 const studyOfTenant = `-- name: StudyOfTenant :one
-SELECT s.id, s.tenant_id, s.name, s.state, s.message, s.plan, s.priority, s.labels, s.seeds, s.max_parallel, s.stop_share, s.metric_names, s.traceparent, s.cancel_requested, s.purging, s.unplaced, s.runs, s.succeeded, s.failed, s.cancelled, s.active, s.core_seconds, s.version, s.created_at, s.started_at, s.finished_at, s.updated_at, s.results_pruned, s.looked_up, t.namespace FROM studies s JOIN tenants t ON t.id = s.tenant_id WHERE s.tenant_id = $1 AND s.id = $2
+SELECT s.id, s.tenant_id, s.name, s.state, s.message, s.plan, s.priority, s.labels, s.seeds, s.max_parallel, s.stop_share, s.metric_names, s.traceparent, s.cancel_requested, s.purging, s.unplaced, s.runs, s.succeeded, s.failed, s.cancelled, s.active, s.core_seconds, s.version, s.created_at, s.started_at, s.finished_at, s.updated_at, s.results_pruned, s.looked_up, s.cached, t.namespace FROM studies s JOIN tenants t ON t.id = s.tenant_id WHERE s.tenant_id = $1 AND s.id = $2
 `
 
 type StudyOfTenantParams struct {
@@ -787,6 +794,7 @@ func (q *Queries) StudyOfTenant(ctx context.Context, arg StudyOfTenantParams) (S
 		&i.Study.UpdatedAt,
 		&i.Study.ResultsPruned,
 		&i.Study.LookedUp,
+		&i.Study.Cached,
 		&i.Namespace,
 	)
 	return i, err
