@@ -1322,7 +1322,8 @@ class RecentJob(TypedDict):
 class Recording(TypedDict):
     attempt: str
     """Part of the segments' addresses. It changes when segments that were read before no longer count: when the run
-    starts again, and when small segments have been merged at its end. Empty until the run has begun.
+    starts again, when its controller begins another simulation, and when small segments have been merged at its end.
+    Empty until the run has begun.
     """
     begin: float
     """Simulated time of the first frame, in seconds."""
@@ -1578,7 +1579,7 @@ class S3RequestBody(TypedDict):
     """An https URL that gets the progress in per cent while the job runs; http only where the operator allows it."""
     replay: NotRequired[bool | S3RequestBodyReplay2]
     """Records the run, so that it can be watched while it goes on and afterwards: true, or an object that says what to
-    record; in a form, as JSON. It changes no other result. Not with controller, tool or check.
+    record; in a form, as JSON. It changes no other result. Not with tool or check.
     """
     scale: NotRequired[float]
     """Multiplies the demand."""
@@ -2035,7 +2036,7 @@ class StudyRun(TypedDict):
     priority: NotRequired[Literal["low", "normal", "high"]]
     replay: NotRequired[bool | StudyRunReplay2]
     """Records the run, so that it can be watched while it goes on and afterwards: true, or an object that says what to
-    record; in a form, as JSON. It changes no other result. Not with controller, tool or check.
+    record; in a form, as JSON. It changes no other result. Not with tool or check.
     """
     scale: NotRequired[float]
     """Multiplies the demand."""
@@ -2574,7 +2575,7 @@ class SubmissionOptions(TypedDict):
     priority: NotRequired[Literal["low", "normal", "high"]]
     replay: NotRequired[bool | SubmissionOptionsReplay2]
     """Records the run, so that it can be watched while it goes on and afterwards: true, or an object that says what to
-    record; in a form, as JSON. It changes no other result. Not with controller, tool or check.
+    record; in a form, as JSON. It changes no other result. Not with tool or check.
     """
     scale: NotRequired[float]
     """Multiplies the demand."""
