@@ -103,6 +103,10 @@ func TestARecordedProgramEndsHoweverItTreatsTheRecording(t *testing.T) {
 		"an output of its own": {
 			text: "traci.start(begin + ['--fcd-output', 'mine.xml'])\nrun(101)\ntraci.close()", last: whole, warning: "fcd output",
 		},
+		"an output of its own, every 7 s": {
+			text: "traci.start(begin + ['--fcd-output', 'mine.xml', '--device.fcd.period', '7'])\nrun(101)\ntraci.close()",
+			last: 98_000, warning: "fcd output",
+		},
 		"an output of its own at last": {
 			text: "traci.start(begin)\nrun(50)\ntraci.load(begin[1:] + ['--fcd-output', 'mine.xml'])\nrun(101)\ntraci.close()",
 			last: whole, warning: "fcd output",
@@ -227,4 +231,76 @@ func TestEventsAreOfTheSimulationThatIsRecorded(t *testing.T) {
 			})
 		}
 	}
+}
+
+// watchSignals is a program that steers the signals, and writes down what they show at each step. It may load an earlier state.
+const watchSignals = `
+import sys
+import traci
+traci.start(["sumo", "-c", sys.argv[1], "--step-length", "1"])
+shown = open("shown.txt", "w")
+def run(steps, by_hand):
+    for step in range(steps):
+        traci.simulationStep()
+        time = traci.simulation.getTime() - 1
+        for light in traci.trafficlight.getIDList():
+            shown.write("%d %s %s\n" % (time, light, traci.trafficlight.getRedYellowGreenState(light)))
+        lights = sorted(traci.trafficlight.getIDList())
+        if step % 7 == 0:
+            traci.trafficlight.setPhase(lights[step % 5], step % 4)
+        elif by_hand:
+            light = lights[5 + step % 3]
+            state = "rG"[step % 2] * len(traci.trafficlight.getRedYellowGreenState(light))
+            traci.trafficlight.setRedYellowGreenState(light, state)
+run(40, False)
+traci.simulation.saveState("state.xml")
+run(20, sys.argv[2] == "on")
+if sys.argv[2] == "back":
+    traci.simulation.loadState("state.xml")
+    run(30, False)
+traci.close()
+`
+
+func TestTheSignalsThatAProgramSteersAreRecorded(t *testing.T) {
+	t.Parallel()
+	sumotest.Each(t, func(t *testing.T, sumo release.Installation) {
+		for way, want := range map[string]struct{ first, frames, signals int }{"on": {0, 60, 100}, "back": {40_000, 30, 0}} {
+			t.Run(way, func(t *testing.T) {
+				t.Parallel()
+				r := programRun(t, sumo, map[string]string{"signals.py": watchSignals})
+				r.Options.Replay = &simulation.Replay{}
+				r.Options.Controller = &simulation.Controller{File: "signals.py", Args: []string{"{config}", way}, Interface: simulation.TraCI}
+				got := result{r.Do(t.Context()), r}
+				if !got.Succeeded() {
+					t.Fatalf("%s: %s\n%s", got.Reason, got.Message, got.read(t, simulation.LogFile))
+				}
+				recording := readRecording(t, r.Out)
+				times := slices.Sorted(maps.Keys(recording.states))
+				if len(times) != want.frames || times[0] != int64(want.first) || len(recording.Signals) != want.signals {
+					t.Fatalf("%d signals, frames at %d ms", len(recording.Signals), times)
+				}
+				if missing := strings.Join(recording.Missing, "\n"); strings.Contains(missing, "signals") != (want.signals == 0) {
+					t.Errorf("missing %q", missing)
+				}
+				if want.signals == 0 {
+					return
+				}
+				compared := 0
+				for line := range strings.Lines(got.read(t, "shown.txt")) {
+					var at int64
+					var light, state string
+					if _, err := fmt.Sscan(line, &at, &light, &state); err != nil {
+						t.Fatal(err)
+					}
+					if recorded := recording.states[at*1000][light]; recorded != state {
+						t.Fatalf("at %d s %s shows %s, want %s", at, light, recorded, state)
+					}
+					compared++
+				}
+				if compared != want.frames*want.signals {
+					t.Errorf("%d states", compared)
+				}
+			})
+		}
+	})
 }
