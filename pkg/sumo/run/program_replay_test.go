@@ -88,8 +88,9 @@ func TestARecordedProgramEndsHoweverItTreatsTheRecording(t *testing.T) {
 	}{
 		"as it should":  {text: "traci.start(begin)\nrun(101)\ntraci.close()", last: whole},
 		"without close": {text: "traci.start(begin)\nrun(101)", last: whole},
-		"its own steps": {text: "traci.start(begin + ['--begin', '20', '--step-length', '0.4'])\nrun(201)\ntraci.close()", first: 20_000, last: 99_200},
-		"a pause":       {text: "traci.start(begin)\nrun(50)\ntime.sleep(3)\nrun(51)\ntraci.close()", last: whole},
+		"its own steps": {text: "traci.start(begin + ['--begin', '20', '--step-length', '0.4'])\n" +
+			"run(201)\ntraci.close()", first: 20_000, last: 99_200},
+		"a pause": {text: "traci.start(begin)\nrun(50)\ntime.sleep(3)\nrun(51)\ntraci.close()", last: whole},
 		"a prefix": {
 			text: "traci.start(begin + ['--output-prefix', 'a-'])\nrun(101)\ntraci.close()", last: -1, warning: "output-prefix",
 		},
@@ -116,13 +117,16 @@ func TestARecordedProgramEndsHoweverItTreatsTheRecording(t *testing.T) {
 				"traci.switch('default')\ntraci.connection._connections.clear()\ntraci.start(begin)\nrun(101)\ntraci.close()", last: whole,
 		},
 		"an earlier state": {
-			text:  "traci.start(begin)\nrun(31)\ntraci.simulation.saveState('s.xml')\nrun(30)\ntraci.simulation.loadState('s.xml')\nrun(70)\ntraci.close()",
+			text: "traci.start(begin)\nrun(31)\ntraci.simulation.saveState('s.xml')\nrun(30)\n" +
+				"traci.simulation.loadState('s.xml')\nrun(70)\ntraci.close()",
 			first: 31_000, last: whole,
 		},
 		"in its own process":               {text: "traci.start(begin)\nrun(101)\ntraci.close()", libsumo: true, last: whole},
 		"in its own process without close": {text: "traci.start(begin)\nrun(101)", libsumo: true, last: -2, warning: "cut off"},
-		"an exit":                          {text: "traci.start(begin)\nrun(101)\nos._exit(3)", reason: simulation.ControllerError, last: whole},
-		"the pipe removed":                 {text: "os.remove(pipe)\ntraci.start(begin)\nrun(101)\ntraci.close()", last: -1, warning: "removed or replaced"},
+		"an exit":                          {text: "traci.start(begin)\nrun(101)\nos._exit(3)", reason: simulation.ControllerError, last: -2},
+		"the pipe removed": {
+			text: "os.remove(pipe)\ntraci.start(begin)\nrun(101)\ntraci.close()", last: -1, warning: "removed or replaced",
+		},
 		"the pipe replaced": {
 			text: "traci.start(begin)\nrun(60)\nos.remove(pipe)\nopen(pipe, 'w').write('x')\nrun(41)\ntraci.close()", last: whole,
 			warning: "removed or replaced",
@@ -136,11 +140,13 @@ func TestARecordedProgramEndsHoweverItTreatsTheRecording(t *testing.T) {
 				"run(31)\ntraci.close()", last: -2, warning: "The recording ends at",
 		},
 		"frames in frames": {
-			text: "f = open(pipe, 'wb')\nf.write(b'<fcd-export><timestep time=\"1\"><timestep time=\"2\"><tlsState time=\"3\" id=\"a\" state=\"G\"/>')\n" +
+			text: "f = open(pipe, 'wb')\nf.write(b'<fcd-export><timestep time=\"1\"><timestep time=\"2\">" +
+				"<tlsState time=\"3\" id=\"a\" state=\"G\"/>')\n" +
 				"f.flush()\ntraci.start(begin)\nrun(101)\ntraci.close()", last: whole,
 		},
 		"many beginnings": {
-			text: "f = open(pipe, 'wb')\nf.write(b'<?xml?><a><timestep time=\"5\"/>' * 2000)\nf.flush()\ntraci.start(begin)\nrun(101)\ntraci.close()",
+			text: "f = open(pipe, 'wb')\nf.write(b'<?xml?><a><timestep time=\"5\"/>' * 2000)\nf.flush()\n" +
+				"traci.start(begin)\nrun(101)\ntraci.close()",
 			last: whole,
 		},
 		"no end": {
@@ -167,10 +173,12 @@ func TestARecordedProgramEndsHoweverItTreatsTheRecording(t *testing.T) {
 			if got.Reason != tc.reason {
 				t.Fatalf("%s: %s\n%s", got.Reason, got.Message, got.read(t, simulation.LogFile))
 			}
-			if said := strings.Join(got.Warnings, "\n"); tc.warning == "" && tc.reason == "" && strings.Contains(said, "ecording") || !strings.Contains(said, tc.warning) {
+			said := strings.Join(got.Warnings, "\n")
+			silent := tc.warning == "" && tc.reason == ""
+			if silent && strings.Contains(said, "ecording") || !strings.Contains(said, tc.warning) {
 				t.Errorf("warnings %q", got.Warnings)
 			}
-			if tc.last == -1 && strings.Contains(strings.Join(got.Warnings, "\n"), "There is no recording") {
+			if tc.last == -1 && strings.Contains(said, "There is no recording") {
 				return
 			}
 			recording := readRecording(t, r.Out)

@@ -642,8 +642,8 @@ var (
 	errCut  = errors.New("what SUMO writes is cut off there, or the program has written in between")
 )
 
-// finish ends the recording when SUMO has ended, and leaves its two files. source is what it is made from, or empty for nothing, and fcd the
-// output if it is that; empty where there is none. It returns what a person should know.
+// finish ends the recording when SUMO has ended, and leaves its two files. source is what it is made from, or empty for nothing, and fcd
+// the output if it is that; empty where there is none. It returns what a person should know.
 func (rec *recording) finish(source, fcd string) (warnings []string) {
 	if rec == nil || rec.ended {
 		return nil
