@@ -196,8 +196,7 @@ func testReplayOfOutput(t *testing.T, s *service) {
 	}
 }
 
-// testRecordedStudy records runs of a study, several of which one process carries out one after the other, and holds one against a job of its
-// own.
+// testRecordedStudy records runs of a study, several of which one process carries out, and holds one against a job of its own.
 func testRecordedStudy(t *testing.T, s *service) {
 	c := s.register(t)
 	made := c.ask(t, c.store(t, zipOf(t, "square")).ID, `"run": {"replay": {"period": 2}}, "replications": {"seeds": "5:8"}`)

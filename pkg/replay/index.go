@@ -3,7 +3,7 @@ package replay
 // Index lists the segments of a recording, and what can be said of it as a whole.
 type Index struct {
 	// Attempt is part of the segments' addresses.
-	Attempt  string                 `json:"attempt" doc:"Part of the segments' addresses. It changes when segments that were read before no longer count: when the run starts again, and when small segments have been merged at its end. Empty until the run has begun."`
+	Attempt  string                 `json:"attempt" doc:"Part of the segments' addresses. It changes when segments that were read before no longer count: when the run starts again, when its controller begins another simulation, and when small segments have been merged at its end. Empty until the run has begun."`
 	Complete bool                   `json:"complete" doc:"Nothing more will come."`
 	Source   string                 `json:"source" enum:"recording,fcd" doc:"What it was made from: recording is the run itself, fcd its fcd output."`
 	Period   float64                `json:"period" doc:"Simulated time between two frames, in seconds."`

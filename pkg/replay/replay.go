@@ -33,10 +33,12 @@ const (
 const (
 	maxInflated = 64 << 20
 	maxHeader   = 16 << 20
-	// headerRoom is how much of a header the vehicles in it may take, as JSON. A segment ends when they exceed half of it; vehicles
-	// beyond it are left out and counted.
-	headerRoom = 12 << 20
-	signalRoom = 1 << 20
+	// headerRoom is how much of a header the vehicles in it may take, as JSON. A segment ends when they exceed headerEnough; vehicles
+	// beyond headerRoom are left out and counted.
+	headerRoom   = 10 << 20
+	headerEnough = 6 << 20
+	// signalRoom is the same of signals: 25,000 of them, in a city of 100,000 edges, take 2 MiB at first and as much in each minute.
+	signalRoom = 3 << 20
 	eventRoom  = 2 << 20 // of all segments, since the index has them all
 	maxTypes   = 10_000
 	maxCoord   = math.MaxInt32

@@ -313,6 +313,41 @@ func TestASegmentEndsAfterAMinuteOrManyPositions(t *testing.T) {
 	}
 }
 
+func TestTheSignalsOfACityAreRecorded(t *testing.T) {
+	t.Parallel()
+	const lights = 25_000
+	frames := make([]frame, 61)
+	for i := range frames {
+		frames[i].ms = int64(i) * 1000
+	}
+	states := []string{"GGggrrrrGGggrrrr", "yyyyrrrryyyyrrrr", "rrrrGGggrrrrGGgg", "rrrryyyyrrrryyyy"}
+	var w *replay.Writer
+	changes := 0
+	for _, s := range write(t, frames, func(to *replay.Writer, i int) {
+		w = to
+		for light := range lights {
+			if i == 0 || (i+light)%20 == 0 {
+				w.Signal(frames[i].ms, fmt.Sprintf("junction%d", light), states[(i+light)/20%len(states)])
+			}
+		}
+	}) {
+		r, err := replay.Open(s.Data)
+		if err != nil {
+			t.Fatal(err)
+		}
+		changes += len(r.Header.Signals.Changes)
+		if n := len(r.Header.Signals.IDs); n != lights {
+			t.Errorf("a segment has %d signals", n)
+		}
+	}
+	if missing := w.Missing(); len(missing) > 0 {
+		t.Errorf("missing %q", missing)
+	}
+	if changes < 2*lights {
+		t.Errorf("%d changes", changes)
+	}
+}
+
 func TestVehiclesWhoseNamesExceedTheHeaderAreCounted(t *testing.T) {
 	t.Parallel()
 	long := make([]byte, 10_000)

@@ -41,9 +41,12 @@ type signalBook struct {
 	states  []string // now
 	first   []string // at the first frame of the segment
 	changes []Change
-	bytes   int // about, of all of this
+	bytes   int // about, of all of this as JSON
 	fixed   int // of it what stays from segment to segment
 }
+
+// full reports whether a segment should end, so that there is room for the changes that come.
+func (b *signalBook) full() bool { return b.bytes-b.fixed >= (signalRoom-b.fixed)/2 }
 
 // set notes a state from a time on, if there is room for it.
 func (b *signalBook) set(ms int64, id, state string) bool {
@@ -51,11 +54,13 @@ func (b *signalBook) set(ms int64, id, state string) bool {
 	if known && b.states[i] == state {
 		return true
 	}
-	size := len(state) + 16
+	quoted := quotedLen([]byte(state)) + 1
+	size := quoted + 18 // with a time and an index
+	entry := 0
 	if !known {
-		size += len(id) + len(state)
+		entry = quotedLen([]byte(id)) + 1 + quoted
 	}
-	if b.bytes+size > signalRoom {
+	if size += entry; b.bytes+size > signalRoom {
 		return false
 	}
 	if !known {
@@ -65,7 +70,7 @@ func (b *signalBook) set(ms int64, id, state string) bool {
 		i = len(b.ids)
 		b.index[id] = i
 		b.ids, b.states, b.first = append(b.ids, id), append(b.states, ""), append(b.first, "")
-		b.fixed += len(id) + len(state)
+		b.fixed += entry
 	}
 	b.states[i] = state
 	b.changes = append(b.changes, Change{ms, i, state})

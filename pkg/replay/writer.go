@@ -158,7 +158,7 @@ func (w *Writer) Begin(ms int64) error {
 		case ms <= w.times[n-1]:
 			return fmt.Errorf("a frame at %d ms follows one at %d ms", ms, w.times[n-1])
 		case ms-w.times[0] >= segmentSpan, w.positions >= segmentPositions,
-			w.room+w.laneRoom+w.signals.bytes >= headerRoom/2:
+			w.room+w.laneRoom >= headerEnough, w.signals.full():
 			if err := w.Flush(); err != nil {
 				return err
 			}

@@ -90,10 +90,12 @@ func TestMergeRecords(t *testing.T) {
 		want   []string // without -n and the options of the program
 		report Report
 	}{
-		"plain":           {want: append([]string{"+a", "request.xml"}, recorded("1", "0")...)},
-		"additional":      {args: "-a x.xml", want: append([]string{"--additional-files=x.xml,request.xml"}, recorded("1", "0")...)},
-		"its steps":       {args: "--step-length=0.3 -b 2", want: append([]string{"+a", "request.xml"}, recorded("0.9", "2")...)},
-		"the job's begin": {asked: simulation.Replay{From: &from, Period: 5}, want: append([]string{"+a", "request.xml"}, recorded("5", "100")...)},
+		"plain":      {want: append([]string{"+a", "request.xml"}, recorded("1", "0")...)},
+		"additional": {args: "-a x.xml", want: append([]string{"--additional-files=x.xml,request.xml"}, recorded("1", "0")...)},
+		"its steps":  {args: "--step-length=0.3 -b 2", want: append([]string{"+a", "request.xml"}, recorded("0.9", "2")...)},
+		"the job's begin": {
+			asked: simulation.Replay{From: &from, Period: 5}, want: append([]string{"+a", "request.xml"}, recorded("5", "100")...),
+		},
 		"edges": {
 			edges: "edges.txt", config: map[string]string{fcdEdges: "mine.txt"},
 			want: append([]string{"+a", "request.xml"}, recorded("1", "0", "--"+fcdEdges+"=edges.txt")...),

@@ -51,6 +51,12 @@ var neutral = map[string]string{
 	"device.fcd.radius": "0", fcdEdges: os.DevNull,
 }
 
+// Why a SUMO is not recorded.
+const (
+	affixed   = "the program's SUMO has output-prefix or output-suffix. Leave them out."
+	separated = "the program's SUMO has " + personsFCD + " or fcd-output.filter-shapes. Leave them out."
+)
+
 // record returns the options by which a SUMO is recorded that has been asked for others. If it is not recorded the report says why.
 func (p Replay) record(asked map[string]string, report *Report) []string {
 	prefix, suffix, format := asked["output-prefix"], asked["output-suffix"], asked["output.format"]
@@ -65,10 +71,10 @@ func (p Replay) record(asked map[string]string, report *Report) []string {
 	case format == "csv" || format == "parquet": // as the report says
 		return nil
 	case prefix+suffix != "": // the pipe cannot follow, since nothing inside the wall makes one
-		report.Unrecorded = "the program's SUMO has output-prefix or output-suffix. Leave them out."
+		report.Unrecorded = affixed
 		return nil
 	case asked[personsFCD] != "" || asked["fcd-output.filter-shapes"] != "":
-		report.Unrecorded = "the program's SUMO has " + personsFCD + " or fcd-output.filter-shapes. Leave them out."
+		report.Unrecorded = separated
 		return nil
 	}
 	step, ok := xml.Time(asked["step-length"])

@@ -147,6 +147,9 @@ func ReadReport(results *os.Root) Report {
 	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() || json.NewDecoder(io.LimitReader(f, maxReport)).Decode(&report) != nil {
 		return Report{}
 	}
+	if report.Unrecorded != affixed && report.Unrecorded != separated {
+		report.Unrecorded = ""
+	}
 	return report
 }
 

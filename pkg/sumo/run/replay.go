@@ -81,7 +81,7 @@ func (r Run) replayAsked() program.Replay {
 		Pipe: r.replayPipePath(), Request: filepath.Join(r.Work, replayRequestFile), Asked: *r.Options.Replay,
 	}
 	if len(asked.Asked.Edges) > 0 {
-		asked.Edges = filepath.Join(r.Work, replayEdgesFile)
+		asked.Edges, asked.Asked.Edges = filepath.Join(r.Work, replayEdgesFile), nil
 	}
 	return asked
 }
@@ -119,6 +119,7 @@ func (r Run) prepareReplay(s settings) error {
 type recording struct {
 	folder   string // of segments
 	out      string // of the finished recording
+	source   string // replay.FromRun or replay.FromFCD
 	first    int64  // ms
 	period   int64  // ms; 0 for that of the frames
 	ofFile   int64  // ms: the period where it is made from an output
@@ -137,6 +138,7 @@ type recording struct {
 	ended    bool
 	program  bool  // a program runs, which may simulate several times
 	another  bool  // the next frame is one of another simulation
+	resumed  bool  // SUMO has loaded a state while it ran, after which it writes no states of signals
 	lost     error // what is wrong with what comes through the pipe
 	// The scenario's files are read for types until all that are needed are known.
 	typed       chan struct{}
@@ -182,7 +184,7 @@ func (r Run) record(ctx context.Context, chosen scenario.Config, s settings, sta
 	}
 	rec := &recording{
 		folder: filepath.Join(r.Out, simulation.ReplayFolder), out: r.Out, to: math.Inf(1), box: r.Options.Replay.Box, now: time.Now, last: -1,
-		read: make(chan struct{}), closing: make(chan struct{}), index: replay.NewIndex(replayAttempt(started), source),
+		read: make(chan struct{}), closing: make(chan struct{}), source: source, index: replay.NewIndex(replayAttempt(started), source),
 	}
 	rec.first, rec.period = r.Options.Replay.Times(s.begin, s.stepLength)
 	rec.ofFile = rec.period
@@ -272,7 +274,7 @@ func (rec *recording) startOver() {
 	defer rec.mu.Unlock()
 	types := rec.index.Types
 	began, _ := strconv.ParseInt(rec.index.Attempt, attemptBase, 64)
-	rec.index = replay.NewIndex(replayAttempt(time.UnixMilli(max(rec.now().UnixMilli(), began+1))), rec.index.Source)
+	rec.index = replay.NewIndex(replayAttempt(time.UnixMilli(max(rec.now().UnixMilli(), began+1))), rec.source)
 	rec.index.Types, rec.index.Period = types, float64(rec.period)/replay.PerSecond
 	rec.w = replay.NewWriter(rec.segment)
 	rec.last, rec.before, rec.late, rec.lost, rec.flushed = -1, 0, nil, nil, rec.now()
@@ -284,6 +286,19 @@ func (rec *recording) startOver() {
 	defer rec.eventsMu.Unlock()
 	rec.pending = slices.DeleteFunc(rec.pending, func(e awaiting) bool { return e.simulation < rec.simulation })
 	rec.dropped, rec.reached = 0, 0
+}
+
+// look starts over if what comes of a time is of another simulation.
+func (rec *recording) look(ms int64) {
+	if rec.another {
+		rec.resumed = false
+	} else if rec.program && rec.source == replay.FromRun && rec.last >= 0 && float64(ms) <= rec.to {
+		gap := float64(ms - rec.last)
+		if gap < 0 || rec.index.Period > 0 && gap > 1.5*rec.index.Period*replay.PerSecond { // it has loaded a state of another time
+			rec.another, rec.resumed = true, true
+		}
+	}
+	rec.startOver()
 }
 
 func (rec *recording) removeSegments() error {
@@ -332,10 +347,7 @@ func (rec *recording) Begin(ms int64) error {
 			return err
 		}
 	}
-	if rec.program && ms < rec.last { // it has loaded an earlier state
-		rec.another = true
-	}
-	rec.startOver()
+	rec.look(ms)
 	rec.past = ms < rec.first || float64(ms) > rec.to || rec.last >= 0 && ms < rec.last+max(rec.period, 1)
 	if rec.past {
 		return nil
@@ -392,7 +404,7 @@ func (rec *recording) End() error {
 // Signal implements outputs.ReplayFrames.
 func (rec *recording) Signal(ms int64, id, state string) {
 	if !rec.inFrame {
-		rec.startOver()
+		rec.look(ms)
 	}
 	if float64(ms) > rec.to {
 		return
@@ -610,16 +622,16 @@ func (rec *recording) drain() {
 	if rec.pipe.read == nil {
 		return
 	}
-	was, err := rec.pipe.read.Stat()
-	if is, gone := os.Lstat(rec.pipe.name); rec.program && err == nil && (gone != nil || !os.SameFile(was, is)) {
-		rec.lost = errPipe
-	}
 	rec.pipe.write.Close()
 	select {
 	case <-rec.read:
 	case <-time.After(pipeDelay): // nothing can hold the pipe any more
 		_ = rec.pipe.read.SetReadDeadline(time.Now())
 		<-rec.read
+	}
+	was, err := rec.pipe.read.Stat()
+	if is, gone := os.Lstat(rec.pipe.name); rec.program && err == nil && (gone != nil || !os.SameFile(was, is)) {
+		rec.lost = errPipe
 	}
 	rec.pipe.close()
 }
@@ -630,8 +642,8 @@ var (
 	errCut  = errors.New("what SUMO writes is cut off there, or the program has written in between")
 )
 
-// finish ends the recording when SUMO has ended, and leaves its two files. source is what it is made from, or empty for nothing, and fcd the
-// output if it is that; empty where there is none. It returns what a person should know.
+// finish ends the recording when SUMO has ended, and leaves its two files. source is what it is made from, or empty for nothing, and fcd
+// the output if it is that; empty where there is none. It returns what a person should know.
 func (rec *recording) finish(source, fcd string) (warnings []string) {
 	if rec == nil || rec.ended {
 		return nil
@@ -639,8 +651,8 @@ func (rec *recording) finish(source, fcd string) (warnings []string) {
 	rec.ended = true
 	rec.drain()
 	if source == replay.FromFCD {
-		if rec.another = rec.index.Source != source; rec.another { // as the program has asked SUMO
-			rec.index.Source, rec.period = source, rec.ofFile
+		if rec.another = rec.source != source; rec.another { // as the program has asked SUMO
+			rec.source, rec.period = source, rec.ofFile
 			rec.startOver()
 		}
 		if err := rec.readFile(fcd); err != nil {
@@ -711,6 +723,9 @@ func (rec *recording) complete() {
 	}
 	if x.Source == replay.FromFCD {
 		x.Missing = append(x.Missing, "signals: the recording was made from the run's fcd output, which has none")
+	}
+	if rec.resumed {
+		x.Missing = append(x.Missing, "signals: SUMO does not write their states when it has loaded a state of another time")
 	}
 	switch {
 	case rec.err != nil:

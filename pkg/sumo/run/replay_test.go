@@ -403,6 +403,49 @@ func TestEventsHaveTheirPlaces(t *testing.T) {
 	}
 }
 
+func TestAVehicleThatStandsForAnHourIsRecorded(t *testing.T) {
+	t.Parallel()
+	_, got := recordRoad(t, `<time><end value="4000"/></time><processing><time-to-teleport value="-1"/></processing>`,
+		`<vehicle id="stops" depart="0"><route edges="AB BC"/><stop lane="BC_0" endPos="80" duration="3600"/></vehicle>`+
+			`<person id="waits" depart="0"><walk edges="AB"/><stop edge="AB" duration="3600"/></person>`, simulation.Replay{}, nil)
+	first, last := int64(-1), int64(-1) // ms: the frames in which it stands where it stops
+	for ms := range int64(4000) {
+		ms *= 1000
+		at, ok := got.frames[ms]["stops"]
+		if !ok || at.Speed > 0.1 || at.Lane != "BC_0" {
+			continue
+		}
+		if first < 0 {
+			first = ms
+		}
+		last = ms
+		if moved := math.Abs(at.X - got.frames[first]["stops"].X); moved > 0.11 {
+			t.Errorf("at %d ms it is %g m from where it stopped", ms, moved)
+		}
+	}
+	if stood := (last - first) / 1000; stood < 3590 || stood > 3610 {
+		t.Errorf("it stood from %d to %d ms", first, last)
+	}
+	longest, bytes := 0.0, 0
+	for _, h := range got.headers {
+		for _, v := range h.Vehicles {
+			longest = max(longest, v.Waiting)
+		}
+	}
+	for _, s := range got.Segments {
+		bytes += s.Bytes
+	}
+	if longest < 3500 || longest > 3600 {
+		t.Errorf("at the begin of a segment it has been standing for %g s at most", longest)
+	}
+	if person := got.frames[3_000_000]["waits"]; person.Lane != "AB" || person.Type != "DEFAULT_PEDTYPE" {
+		t.Errorf("the person is %+v", person)
+	}
+	if frames := len(got.frames); bytes > 10*frames {
+		t.Errorf("%d frames take %d bytes", frames, bytes)
+	}
+}
+
 func TestTypesHaveTheirShapes(t *testing.T) {
 	t.Parallel()
 	_, got := recordRoad(t, "", `<vType id="lorry" vClass="truck"/><vType id="long" vClass="bus" length="18" width="2.6"/>`+

@@ -1322,7 +1322,8 @@ class RecentJob(TypedDict):
 class Recording(TypedDict):
     attempt: str
     """Part of the segments' addresses. It changes when segments that were read before no longer count: when the run
-    starts again, and when small segments have been merged at its end. Empty until the run has begun.
+    starts again, when its controller begins another simulation, and when small segments have been merged at its end.
+    Empty until the run has begun.
     """
     begin: float
     """Simulated time of the first frame, in seconds."""
