@@ -38,6 +38,9 @@ build)
 	SOURCE_DATE_EPOCH=$(git log -1 --format=%ct 2>/dev/null || echo 315532800)
 	PYTHONPATH=$(install)
 	export PYTHONPATH SOURCE_DATE_EPOCH
+	# Archives take a licence from the package's folder only, and a link would lead nowhere in the source archive.
+	trap 'rm -f LICENSE' EXIT
+	cp ../../../LICENSE .
 	python3 -m hatchling build -d "$out"
 	;;
 lock) uv pip compile --quiet --universal --python-version 3.9 --generate-hashes --no-header --no-annotate requirements.in -o requirements.txt ;;

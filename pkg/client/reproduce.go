@@ -37,7 +37,8 @@ func (c *Client) Reproduce(ctx context.Context, m job.Manifest) (Job, error) {
 	o := m.Options
 	run := Run{
 		Name: m.Name, ConfigFile: o.ConfigFile, Seed: o.Seed, Begin: o.Begin, End: o.End, StepLength: o.StepLength, Scale: o.Scale,
-		SumoVersion: o.SumoVersion, Outputs: o.Outputs, CPURequest: m.CPURequest, MemoryGi: m.MemoryGi, TimeoutSeconds: m.TimeoutSeconds,
+		SumoVersion: o.SumoVersion, Outputs: o.Outputs, Tables: o.Tables, Replay: o.Replay,
+		CPURequest: m.CPURequest, MemoryGi: m.MemoryGi, TimeoutSeconds: m.TimeoutSeconds,
 		UnfinishedTrips: o.UnfinishedTrips, Strict: o.Strict, Check: o.Check, Controller: o.Controller, Tool: o.Tool,
 		Labels: map[string]string{ReproducesLabel: m.JobID},
 	}

@@ -48,7 +48,7 @@ type Observation struct {
 	Confinement *simulation.Confinement
 	Warnings    []string       // set with a terminal state
 	Problems    []problem.Item // set with a terminal state
-	Image       string         // see simulation.Outcome; set with a terminal state
+	Image       string         // see Job; set with a terminal state
 	// Roles are the names of the results that are outputs of the run; set with a terminal state, nil if the run does not say.
 	Roles map[simulation.Output]string
 }

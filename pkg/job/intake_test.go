@@ -462,7 +462,8 @@ func TestATableWithoutItsOutputIsNoted(t *testing.T) {
 	}{
 		"detectors that there are": {true, simulation.TableDetectors, ""},
 		"detectors that there are not": {false, simulation.TableDetectors, "The table detectors will not be made, because the scenario has no " +
-			"detectors: add inductionLoop, laneAreaDetector or entryExitDetector elements to an additional file that a.sumocfg names, and resubmit."},
+			"detectors: add inductionLoop, laneAreaDetector or entryExitDetector elements to an additional file that a.sumocfg names, and " +
+			"resubmit."},
 		"an output": {false, simulation.TableStops, ""},
 	} {
 		var l ledger

@@ -117,7 +117,8 @@ type Job struct {
 	Problems []problem.Item
 	// Confinement is what held SUMO, known once the job has finished; nil when SUMO never started or nothing reported it.
 	Confinement *simulation.Confinement
-	// Image is the container image in which SUMO ran, as the operator names it, known once the job has finished; empty outside containers.
+	// Image is the container image in which SUMO ran, as the operator names it, with its digest where the cluster reports one; known once the
+	// job has finished, and empty outside containers.
 	Image string
 	// Work is the key of what the job computes, which the cache has its results by; empty if it takes no part in the cache. UseCache is set
 	// for a new job that may have the results of an earlier one.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/sumo-k8/sumo-k8/pkg/scenario"
@@ -58,7 +59,7 @@ type ManifestDerivation struct {
 type ManifestSUMO struct {
 	Version string `json:"version" doc:"As jobs name it (sumo_version)." example:"1.28"`
 	Build   string `json:"build" doc:"As SUMO names itself; empty if it never started." example:"1.28.0"`
-	Image   string `json:"image,omitempty" doc:"The container image that it ran in, by the reference that the operator has configured. It has a digest if that has one. Absent outside containers."`
+	Image   string `json:"image,omitempty" doc:"The container image that it ran in: the reference that the operator has configured, and the digest that the cluster reports. Without a digest if the image came from no registry. Absent outside containers."`
 }
 
 // ManifestFile is one result.
@@ -139,7 +140,9 @@ func (m Manifest) Compare(again Manifest) ManifestComparison {
 	note("The end", string(m.Status), string(again.Status))
 	note("The scenario", m.Scenario.ID, again.Scenario.ID)
 	note("The build of SUMO", m.SUMO.Build, again.SUMO.Build)
-	note("The image", m.SUMO.Image, again.SUMO.Image)
+	if !sameImage(m.SUMO.Image, again.SUMO.Image) {
+		note("The image", m.SUMO.Image, again.SUMO.Image)
+	}
 	files := map[string][2]*ManifestFile{}
 	for i, of := range [2][]ManifestFile{m.Files, again.Files} {
 		for k := range of {
@@ -163,6 +166,17 @@ func (m Manifest) Compare(again Manifest) ManifestComparison {
 		c.Notes = append(c.Notes, "No file could be compared.")
 	}
 	return c
+}
+
+// sameImage reports whether two images may be the same: those with the same digest are, whatever their names, and without digests the name
+// is all that is known.
+func sameImage(a, b string) bool {
+	nameA, digestA, _ := strings.Cut(a, "@")
+	nameB, digestB, _ := strings.Cut(b, "@")
+	if digestA != "" && digestB != "" {
+		return digestA == digestB
+	}
+	return nameA == nameB
 }
 
 // compareFiles compares a file with the later one; either may be nil.

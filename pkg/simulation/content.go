@@ -185,6 +185,8 @@ func Varies(name string) string {
 		return "has the time of the run"
 	case ChecksumFile:
 		return "has the checksums of files with dates in them"
+	case ReplayFile, ReplaySegmentsFile:
+		return "is cut into segments by the time that the run took"
 	case KeptFile:
 		return "is a zip of files with dates in them"
 	}

@@ -1118,6 +1118,28 @@ describe("an engineer", () => {
 		});
 	});
 
+	test("takes results from the cache, and sees of each study how many did", async () => {
+		const tenant = await newTenant();
+		const scenario = await service.store(tenant, "square");
+		const plan = { variants: [{ name: "base", scenario }], metrics: ["mean_time_loss"], replications: { seeds: "1:2" } };
+		await service.study(tenant, { ...plan, name: "first" });
+		await service.study(tenant, { ...plan, name: "again" });
+		await withTab(tenant, async (page, tab) => {
+			await tab.go("#/studies");
+			await page.getByRole("row").filter({ hasText: "again" }).getByText("2 from the cache", { exact: true }).waitFor();
+			assert.equal(await page.getByText("from the cache").count(), 1);
+
+			for (const cache of ["refresh", "use"]) {
+				await tab.go(`#/submit/scenario/${scenario}`);
+				await page.getByLabel("Edge data").uncheck();
+				await page.getByLabel("Cache").selectOption(cache);
+				await page.getByRole("button", { name: "Submit" }).click();
+				await page.locator(".pill.succeeded").waitFor();
+				assert.equal(await page.getByText("From the cache", { exact: true }).count(), cache === "use" ? 1 : 0);
+			}
+		});
+	});
+
 	test("derives a scenario from changed files, submits it, and deletes it", async () => {
 		const tenant = await newTenant();
 		const id = await service.store(tenant, "corridor");

@@ -68,6 +68,9 @@ func TestTheClientAgainstTheService(t *testing.T) {
 	}
 	python(t, []string{"PYTHONPATH=" + installed}, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-warn-conflicts",
 		"--root-user-action", "ignore", "--no-index", "--no-deps", "--target", site, wheels[0])
+	if licences, err := filepath.Glob(filepath.Join(site, "*.dist-info", "licenses", "LICENSE")); err != nil || len(licences) != 1 {
+		t.Errorf("the wheel has the licences %v (%v), and not one", licences, err)
+	}
 
 	server := servicetest.Start(t)
 	docs, err := filepath.Abs("../../../docs")

@@ -18,7 +18,8 @@ func words(o outcome) string { return strings.Join(strings.Fields(o.stdout), " "
 func testReproduce(t *testing.T, s *service.Server) {
 	u, other := tenant(t, s), tenant(t, s)
 	zip := u.network("square", nil)
-	u.ok("submit", zip, "--follow", "--seed", "7", "--scale", "1.5", "--outputs", "fcd,edgedata", "--unfinished-trips")
+	u.ok("submit", zip, "--follow", "--seed", "7", "--scale", "1.5", "--outputs", "fcd,edgedata", "--tables", "tripinfo", "--replay",
+		"--unfinished-trips")
 	text := u.ok("manifest", "@latest").stdout
 	var m job.Manifest
 	if err := json.Unmarshal([]byte(text), &m); err != nil || m.Seed != 7 || m.SUMO.Build == "" || m.Confinement == nil {
@@ -35,7 +36,8 @@ func testReproduce(t *testing.T, s *service.Server) {
 	}
 	kept := u.file("manifest.json", []byte(text))
 	o := u.ok("reproduce", kept)
-	says(t, words(o), "tripinfo.xml equal", "fcd.xml.gz equal", "statistics.xml equal", "log.txt not compared")
+	says(t, words(o), "tripinfo.xml equal", "fcd.xml.gz equal", "tables/tripinfo.parquet equal", "statistics.xml equal",
+		"log.txt not compared", "replay.segments not compared")
 	says(t, o.stderr, "Every compared result is the same as that of job "+m.JobID)
 	says(t, u.ok("ls", "--label", "reproduces="+m.JobID).stdout, "SUCCEEDED")
 

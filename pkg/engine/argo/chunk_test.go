@@ -99,6 +99,39 @@ func TestAJobEndsBeforeItsWorkflow(t *testing.T) {
 	}
 }
 
+func TestAnEndedRunHasTheDigestOfItsImage(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct{ node, reference, want string }{
+		"from a registry": {"registry.example/sumo@sha256:abc", "registry.example/sumo:1.18", "registry.example/sumo:1.18@sha256:abc"},
+		"of Docker's":     {"docker-pullable://registry.example/sumo@sha256:abc", "sumo:1.18", "sumo:1.18@sha256:abc"},
+		"from nowhere":    {"sha256:abc", "dev.local/sumo:1.18", "dev.local/sumo:1.18"},
+		"already named":   {"registry.example/sumo@sha256:abc", "sumo@sha256:abc", "sumo@sha256:abc"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := setup(t)
+			c := b.startChunk(t, 2)
+			b.api.setPods("Running")
+			b.api.setImage(tt.node)
+			b.api.set(t, c.Jobs[0].Namespace, c.ID, statusRunning)
+			ended := runEnded("")
+			ended.Outcome.Image = tt.reference
+			runs := map[string]chunk.RunState{}
+			for i, j := range c.Jobs { // one after the other
+				runs[j.ID] = ended
+				b.keep(t, c.Jobs[0].Namespace, c.ID, runs)
+				s := b.sees(t, "the end of a run", func(s job.Sight) bool { return s.Of(j.ID).State.Terminal() })
+				if got := s.Of(j.ID).Image; got != tt.want {
+					t.Errorf("the image of run %d is %q, want %q", i, got, tt.want)
+				}
+			}
+			if n := b.api.called("PODS"); n > 1 {
+				t.Errorf("the pods of a chunk were listed %d times", n)
+			}
+		})
+	}
+}
+
 func TestAnInterruptedJobHasNotEndedWhileArgoRepeatsIt(t *testing.T) {
 	t.Parallel()
 	b := setup(t)

@@ -340,6 +340,7 @@ func (e *Engine) Observe(ctx context.Context) ([]job.Sight, error) {
 		})
 	}
 	_ = work.Wait() // each leaves its own sight
+	e.pin(ctx, all, sights)
 	return sights, ctx.Err()
 }
 

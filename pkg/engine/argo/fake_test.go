@@ -227,6 +227,17 @@ func (s *apiServer) setPods(phases ...string) {
 	}
 }
 
+// setImage gives SUMO's container in each of the pods the image that the node has.
+func (s *apiServer) setImage(id string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, pod := range s.pods {
+		pod.(map[string]any)["status"].(map[string]any)["containerStatuses"] = []any{
+			map[string]any{"name": "keeper", "imageID": "registry.example/keeper@sha256:00"}, map[string]any{"name": "main", "imageID": id},
+		}
+	}
+}
+
 // called is how often a kind of call was made.
 func (s *apiServer) called(call string) int {
 	s.mu.Lock()

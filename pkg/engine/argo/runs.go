@@ -38,6 +38,7 @@ type run struct {
 	ended    time.Time      // when it was first seen to have ended, or, of one that was stopped, that its pods have
 	closed   bool           // of one that was stopped: its pods have ended
 	results  *[]job.ResultFile
+	digest   *string   // of its image; empty if there is none, nil until it was looked up
 	stopping cancelled // runs of a study's chunk
 }
 
@@ -329,7 +330,7 @@ func after(a, b string) bool {
 func (s *runs) next(old run, w *wfv1.Workflow) run {
 	r := run{workflow: w}
 	if old.workflow != nil && old.workflow.UID == w.UID {
-		r.started, r.ended, r.closed, r.stopping = old.started, old.ended, old.closed, old.stopping
+		r.started, r.ended, r.closed, r.stopping, r.digest = old.started, old.ended, old.closed, old.stopping, old.digest
 		if old.results != nil {
 			r.workflow, r.results = old.workflow, old.results // it had ended; what changes now means nothing
 		}
@@ -370,6 +371,16 @@ func (s *runs) keepResults(w *wfv1.Workflow, results []job.ResultFile) {
 	defer s.mu.Unlock()
 	if r := s.byChunk[chunkOf(w)]; r.workflow != nil && r.workflow.UID == w.UID {
 		r.workflow, r.results = w, &results
+		s.byChunk[chunkOf(w)] = r
+	}
+}
+
+// keepDigest remembers the digest of a workflow's image.
+func (s *runs) keepDigest(w *wfv1.Workflow, digest string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if r := s.byChunk[chunkOf(w)]; r.workflow != nil && r.workflow.UID == w.UID {
+		r.digest = &digest
 		s.byChunk[chunkOf(w)] = r
 	}
 }

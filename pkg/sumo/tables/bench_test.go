@@ -2,23 +2,30 @@ package tables_test
 
 import (
 	"bufio"
+	"bytes"
+	"cmp"
 	"compress/gzip"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime/debug"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
+	"github.com/sumo-k8/sumo-k8/pkg/simulation"
 	"github.com/sumo-k8/sumo-k8/pkg/sumo/sumotest"
 	"github.com/sumo-k8/sumo-k8/pkg/sumo/tables"
 	"github.com/sumo-k8/sumo-k8/pkg/sumo/xml"
+	"github.com/sumo-k8/sumo-k8/pkg/table"
 	networks "github.com/sumo-k8/sumo-k8/test_networks"
 )
 
-// BenchmarkPositions converts the positions of grid, beside SUMO's own converter and Parquet, and then 1 GB of them.
+// BenchmarkPositions converts the positions of grid, beside SUMO's own converter and Parquet, then 1 GB of them, and 100,000 trips.
 func BenchmarkPositions(b *testing.B) {
 	sumo := sumotest.Newest(b)
 	dir := b.TempDir()
@@ -34,14 +41,16 @@ func BenchmarkPositions(b *testing.B) {
 			b.Fatalf("%v: %s", err, out)
 		}
 	}
+	trips := filepath.Join(dir, "trips.xml")
+	writeTrips(b, trips, 100_000)
 	const copies = 7
 	large := filepath.Join(dir, "large.xml.gz")
 	size := repeat(b, packed, large, copies)
 	made := filepath.Join(dir, "made.parquet")
-	convert := func(file string) time.Duration {
-		began := time.Now()
-		source := tables.Source{Name: "fcd", Open: func() (io.ReadCloser, error) { return os.Open(file) }}
-		err := tables.Make("fcd", []tables.Source{source}, 0, func(write func(io.Writer) error) error {
+	convert := func(name simulation.Table, file string) cost {
+		began, before := time.Now(), used(b)
+		source := tables.Source{Name: string(name), Open: func() (io.ReadCloser, error) { return os.Open(file) }}
+		err := tables.Make(name, []tables.Source{source}, 0, func(write func(io.Writer) error) error {
 			out, err := os.Create(made)
 			if err != nil {
 				return err
@@ -52,11 +61,10 @@ func BenchmarkPositions(b *testing.B) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		return time.Since(began)
+		return cost{time.Since(began), used(b) - before}
 	}
 	for b.Loop() {
-		took := convert(packed)
-		b.ReportMetric(took.Seconds(), "s")
+		took := convert(simulation.TableFCD, packed)
 		b.ReportMetric(float64(sizeOf(b, made))/float64(sizeOf(b, packed)), "of-gzip-XML")
 		b.ReportMetric(float64(sizeOf(b, made))/float64(sizeOf(b, parquet)), "of-SUMO's-Parquet")
 		began := time.Now()
@@ -66,56 +74,129 @@ func BenchmarkPositions(b *testing.B) {
 		if out, err := own.CombinedOutput(); err != nil {
 			b.Fatalf("%v: %s", err, out)
 		}
-		b.ReportMetric(time.Since(began).Seconds(), "s-xml2csv")
-		b.ReportMetric(time.Since(began).Seconds()/took.Seconds(), "times-faster")
-		b.ReportMetric(convert(large).Seconds(), "s-large")
-		b.ReportMetric(float64(size)/1e6, "MB-of-XML-large")
+		csv := cost{time.Since(began), own.ProcessState.UserTime() + own.ProcessState.SystemTime()}
+		b.ReportMetric(csv.wall.Seconds()/took.wall.Seconds(), "times-faster")
+		b.ReportMetric(csv.cpu.Seconds()/took.cpu.Seconds(), "times-less-cpu")
+		rows := rowsOf(b, made)
+		forgetPeak(b)
+		long := convert(simulation.TableFCD, large)
 		b.ReportMetric(peak(b), "MiB-peak")
+		if got := rowsOf(b, made); got != copies*rows {
+			b.Fatalf("%d copies of %d rows are %d", copies, rows, got)
+		}
+		b.ReportMetric(float64(size)/1e6, "MB-of-XML-large")
+		for of, c := range map[string]cost{"": took, "-xml2csv": csv, "-large": long, "-100k-trips": convert(simulation.TableTripinfo, trips)} {
+			b.ReportMetric(c.wall.Seconds(), "s"+of)
+			b.ReportMetric(c.cpu.Seconds(), "cpu-s"+of)
+		}
 	}
 }
 
-// repeat writes the time steps of an output several times, one after the other, and returns how much XML that is.
+// cost is what something takes: the processor's time differs less than the clock's on a machine that does other things.
+type cost struct{ wall, cpu time.Duration }
+
+// used is the processor's time of this process.
+func used(b *testing.B) time.Duration {
+	b.Helper()
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		b.Fatal(err)
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}
+
+// writeTrips writes a tripinfo-output of so many trips, with values that hardly repeat.
+func writeTrips(b *testing.B, file string, trips int) {
+	b.Helper()
+	out, err := os.Create(file)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer out.Close()
+	text, random := bufio.NewWriter(out), rand.New(rand.NewPCG(1, 2))
+	fmt.Fprint(text, "<tripinfos>\n")
+	for i := range trips {
+		some := func(most int) float64 { return float64(random.IntN(100*most)) / 100 }
+		depart := 0.36 * float64(i)
+		fmt.Fprintf(text, `    <tripinfo id="veh%d" depart="%.2f" departLane="e%d_0" departPos="5.10" departSpeed="%.2f" departDelay="%.2f" `+
+			`arrival="%.2f" arrivalLane="e%d_0" arrivalPos="%.2f" arrivalSpeed="%.2f" duration="%.2f" routeLength="%.2f" waitingTime="%.2f" `+
+			`waitingCount="%d" stopTime="0.00" timeLoss="%.2f" rerouteNo="0" devices="tripinfo_veh%d routing_veh%d" vType="DEFAULT_VEHTYPE" `+
+			`speedFactor="%.2f" vaporized=""/>`+"\n",
+			i, depart, random.IntN(4000), some(14), some(1), depart+some(900), random.IntN(4000), some(200), some(14), some(900), some(9000),
+			some(100), random.IntN(9), some(300), i, i, 0.8+some(1)*0.4)
+	}
+	fmt.Fprint(text, "</tripinfos>\n")
+	if err := text.Flush(); err != nil {
+		b.Fatal(err)
+	}
+}
+
+// repeat writes the time steps of an output several times, one after the other, and returns how much XML that is. They are compressed once:
+// gzip takes members that follow each other for one file (RFC 1952, 2.2).
 func repeat(b *testing.B, from, to string, copies int) (size int64) {
 	b.Helper()
+	in, err := os.Open(from)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer in.Close()
+	plain, err := xml.Unpack(in)
+	if err != nil {
+		b.Fatal(err)
+	}
 	out, err := os.Create(to)
 	if err != nil {
 		b.Fatal(err)
 	}
 	defer out.Close()
-	z := gzip.NewWriter(out)
-	write := func(line string) {
-		n, err := io.WriteString(z, line)
-		if err != nil {
-			b.Fatal(err)
-		}
-		size += int64(n)
-	}
-	write("<fcd-export>\n")
-	for i := range copies {
-		in, err := os.Open(from)
-		if err != nil {
-			b.Fatal(err)
-		}
-		plain, err := xml.Unpack(in)
-		if err != nil {
-			b.Fatal(err)
-		}
-		for lines := bufio.NewScanner(plain); lines.Scan(); {
-			line := lines.Text()
-			var at float64
-			if n, _ := fmt.Sscanf(line, `    <timestep time="%f"`, &at); n == 1 {
-				write(fmt.Sprintf("    <timestep time=\"%.2f\">\n", at+3000*float64(i)))
-			} else if strings.HasPrefix(line, "        <vehicle") || strings.HasPrefix(line, "    </timestep") {
-				write(line + "\n")
+	var steps bytes.Buffer
+	z := gzip.NewWriter(&steps)
+	lines := bufio.NewScanner(plain)
+	for lines.Scan() {
+		line := lines.Text()
+		if tag := strings.TrimLeft(line, " </"); strings.HasPrefix(tag, "timestep") || strings.HasPrefix(tag, "vehicle") {
+			n, err := fmt.Fprintln(z, line)
+			if err != nil {
+				b.Fatal(err)
 			}
+			size += int64(n)
 		}
-		in.Close()
 	}
-	write("</fcd-export>\n")
-	if err := z.Close(); err != nil {
+	if err := cmp.Or(lines.Err(), z.Close()); err != nil {
 		b.Fatal(err)
 	}
-	return size
+	member := func(text string) {
+		z.Reset(out)
+		if _, err := io.WriteString(z, text); err != nil {
+			b.Fatal(err)
+		}
+		if err := z.Close(); err != nil {
+			b.Fatal(err)
+		}
+	}
+	member("<fcd-export>")
+	for range copies {
+		if _, err := out.Write(steps.Bytes()); err != nil {
+			b.Fatal(err)
+		}
+	}
+	member("</fcd-export>")
+	return size * int64(copies)
+}
+
+// rowsOf is how many rows a table has, all of its output's.
+func rowsOf(b *testing.B, file string) int64 {
+	b.Helper()
+	in, err := os.Open(file)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer in.Close()
+	made, err := table.Open(in, sizeOf(b, file))
+	if err != nil || !made.Schema.Complete {
+		b.Fatalf("%s is not complete: %v", file, err)
+	}
+	return made.Rows
 }
 
 func sizeOf(b *testing.B, file string) int64 {
@@ -125,6 +206,17 @@ func sizeOf(b *testing.B, file string) int64 {
 		b.Fatal(err)
 	}
 	return info.Size()
+}
+
+// forgetPeak makes peak begin anew (proc(5), clear_refs).
+func forgetPeak(b *testing.B) {
+	b.Helper()
+	for range 2 { // pools keep what they have for one collection
+		debug.FreeOSMemory()
+	}
+	if err := os.WriteFile("/proc/self/clear_refs", []byte("5"), 0); err != nil {
+		b.Fatal(err)
+	}
 }
 
 // peak is the largest resident memory that this process has had, in MiB (proc(5), VmHWM).

@@ -70,3 +70,22 @@ def test_files_compare_by_what_equal_runs_have_in_common(was: Any, now: Any, ver
     comparison = _reproduce.compared(manifest(was), manifest(now))
     assert [f.verdict for f in comparison.files] == [verdict]
     assert comparison.same == (verdict == "equal")
+
+
+@pytest.mark.parametrize(
+    ("was", "now", "noted"),
+    [
+        ("sumo:1.28", "sumo:1.28@sha256:a", False),
+        ("sumo:1.28@sha256:a", "example.org/sumo:1.28@sha256:a", False),
+        ("sumo:1.28@sha256:a", "sumo:1.28@sha256:b", True),
+        ("sumo:1.26", "sumo:1.28", True),
+        ("", "sumo:1.28", True),
+    ],
+)
+def test_another_image_is_noted(was: str, now: str, noted: bool) -> None:
+    def manifest(image: str) -> Any:
+        sumo = {"build": "1.28.0", "image": image}
+        return {"status": "SUCCEEDED", "scenario": {"id": "s"}, "sumo": sumo, "files": []}
+
+    notes = _reproduce.compared(manifest(was), manifest(now)).notes
+    assert any(note.startswith("The image") for note in notes) == noted

@@ -97,12 +97,15 @@ class ManifestComparison:
 def compared(was: types.Manifest, now: types.Manifest) -> ManifestComparison:
     """Compare the results of now, which repeats was."""
     notes = []
-    for what, old, new in (
+    facts: list[tuple[str, str, str]] = [
         ("The end", was["status"], now["status"]),
         ("The scenario", was["scenario"]["id"], now["scenario"]["id"]),
         ("The build of SUMO", was["sumo"]["build"], now["sumo"]["build"]),
-        ("The image", was["sumo"].get("image", ""), now["sumo"].get("image", "")),
-    ):
+    ]
+    image, image_now = was["sumo"].get("image", ""), now["sumo"].get("image", "")
+    if not _same_image(image, image_now):
+        facts.append(("The image", image, image_now))
+    for what, old, new in facts:
         if old != new:
             notes.append(f"{what} was {old or 'unknown'} and is {new or 'unknown'}.")
     before, after = ({f["name"]: f for f in m["files"]} for m in (was, now))
@@ -112,6 +115,12 @@ def compared(was: types.Manifest, now: types.Manifest) -> ManifestComparison:
         same = False
         notes.append("No file could be compared.")
     return ManifestComparison(same, files, notes)
+
+
+def _same_image(a: str, b: str) -> bool:
+    """Whether two images may be the same: those with the same digest are, and without digests the name is all that is known."""
+    (name_a, _, digest_a), (name_b, _, digest_b) = a.partition("@"), b.partition("@")
+    return digest_a == digest_b if digest_a and digest_b else name_a == name_b
 
 
 def _file(name: str, was: types.ManifestFile | None, now: types.ManifestFile | None) -> ComparedFile:

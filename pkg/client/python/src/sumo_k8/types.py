@@ -1001,8 +1001,8 @@ class ManifestSUMO(TypedDict):
     build: str
     """As SUMO names itself; empty if it never started."""
     image: NotRequired[str]
-    """The container image that it ran in, by the reference that the operator has configured. It has a digest if that
-    has one. Absent outside containers.
+    """The container image that it ran in: the reference that the operator has configured, and the digest that the
+    cluster reports. Without a digest if the image came from no registry. Absent outside containers.
     """
     version: str
     """As jobs name it (sumo_version)."""
