@@ -610,7 +610,7 @@ describe("an engineer", () => {
 			const painter = async () => {
 				await tab.go(`#/jobs/${job.job_id}/map`);
 				await page.getByText("Vehicles: 21 on the road").waitFor();
-				return map.locator("canvas").last().getAttribute("data-painter");
+				return eventually("a picture", () => map.locator("canvas").last().getAttribute("data-painter"));
 			};
 			assert.equal(await painter(), "canvas"); // without a graphics card
 			await page.evaluate(() => sessionStorage.setItem("painter", "webgl"));
@@ -765,6 +765,7 @@ describe("an engineer", () => {
 		const job = await service.submit(tenant, "cross", { outputs: "edgedata" });
 		await service.finish(tenant, job.job_id);
 		await withTab(tenant, async (page, tab) => {
+			await page.addInitScript(() => delete globalThis.OffscreenCanvas); // some browsers cannot draw in a worker
 			await serveRecording(page, job.job_id, recordedCross({ events: [teleport] }));
 			await page.route("**/logs/stream", (route) => route.fulfill({ contentType: "text/event-stream", body: `id: 1\ndata: ${JSON.stringify({ message: teleport.text })}\n\nevent: end\ndata: {}\n\n` }));
 			await tab.go(`#/jobs/${job.job_id}/log`);
@@ -773,6 +774,7 @@ describe("an engineer", () => {
 			await page.locator(".player output", { hasText: "1:59" }).waitFor();
 			await page.waitForTimeout(300);
 			await picture(page, "replay-teleport");
+			await eventually("vehicles", async () => (await coloursOn(page.getByRole("application").locator("canvas").last())) > 2);
 			const at = new URLSearchParams(page.url().split("?")[1]).get("at").split(",").map(Number);
 			assert.ok(at[0] === 185 && at[1] === 295.2 && at[2] >= 3, `the map shows ${at}`);
 		});
