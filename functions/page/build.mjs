@@ -34,11 +34,11 @@ const assetOf = (result, name, extension) => {
 	if (!found) throw new Error(`the build made no ${name}${extension}`);
 	return `/ui/${found}`;
 };
-const worker = await build({ ...settings, entryPoints: { worker: "src/replay/worker.ts" } });
+const workers = await build({ ...settings, entryPoints: { worker: "src/replay/worker.ts", drawing: "src/replay/drawing.ts" } });
 const result = await build({
 	...settings,
 	entryPoints: { app: "src/main.tsx", icon: "src/icon.svg" },
-	define: { WORKER: JSON.stringify(assetOf(worker, "worker", ".js")) },
+	define: { WORKER: JSON.stringify(assetOf(workers, "worker", ".js")), DRAWING: JSON.stringify(assetOf(workers, "drawing", ".js")) },
 });
 const asset = (name, extension) => assetOf(result, name, extension);
 const page = readFileSync("src/index.html", "utf8")

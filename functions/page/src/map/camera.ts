@@ -64,6 +64,11 @@ export class Camera {
 	}
 }
 
+/** Places a canvas that was drawn with another camera as since says. */
+export const placed = (canvas: HTMLCanvasElement, { x, y, scale }: ReturnType<Camera["since"]>): void => {
+	canvas.style.transform = x === 0 && y === 0 && scale === 1 ? "" : `translate(${x}px, ${y}px) scale(${scale})`;
+};
+
 /** A camera that one or several maps look through: what moves it for one moves it for all. */
 export class View {
 	readonly camera = new Camera();

@@ -4,7 +4,7 @@ import type { ComponentChildren } from "preact";
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { number, plural } from "../format";
 import { colour, theme } from "../theme";
-import { Camera, View } from "./camera";
+import { Camera, placed, View } from "./camera";
 import { classesOf, type Measure, plain } from "./measures";
 import type { Network } from "./network";
 import { drawHighlight, drawNetwork, type Look } from "./painter";
@@ -18,10 +18,6 @@ const settled = 120; // milliseconds without movement until they are redrawn
 /** What the next frame redraws: nothing, only transforming what is there; what moves; or everything. */
 const [place, moving, all] = [0, 1, 2] as const;
 type What = typeof place | typeof moving | typeof all;
-
-const put = (canvas: HTMLCanvasElement, { x, y, scale }: ReturnType<Camera["since"]>): void => {
-	canvas.style.transform = x === 0 && y === 0 && scale === 1 ? "" : `translate(${x}px, ${y}px) scale(${scale})`;
-};
 
 const keyStep = 60; // pixels
 const keyZoom = 1.4;
@@ -81,8 +77,8 @@ export function Surface({ network, measure, interval, selected, select, wanted, 
 			}
 			Object.assign(drawn.current.over, camera);
 		}
-		put(base.current!, camera.since(drawn.current.base));
-		put(over.current!, camera.since(drawn.current.over));
+		placed(base.current!, camera.since(drawn.current.base));
+		placed(over.current!, camera.since(drawn.current.over));
 		layer?.draw(camera);
 		setPerPixel(1 / camera.scale);
 	};

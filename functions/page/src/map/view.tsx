@@ -73,7 +73,7 @@ const paletteOf = (): Palette => ({
 	pairs: Uint32Array.from([...Array.from({ length: namedPairs }, (_, i) => colour(`curve-${i}`)), ...hues(theme.value, 42)], packed),
 	// The colours of sumo-gui, as far as they are seen on light and dark ground; "" is for an unknown state.
 	signals: { G: packed("#12a150"), g: packed("#12a150"), y: packed("#f0b400"), r: packed("#dc2f26"), u: packed("#f07d00"), s: packed("#a05ad0"), o: packed("#8f6a3f"), O: packed("#6aa9c9"), "": packed(colour("unsampled")) },
-	unknown: packed(colour("unsampled")),
+	unknown: packed(colour("edge")),
 	ring: packed(colour("accent")),
 });
 
@@ -259,7 +259,7 @@ function Maps({ maps, details, beside, setBeside, colourBy, setColourBy }: {
 			{moving && <Says clock={clock} measure={measure} data={data} interval={interval} layers={layers} maps={maps} />}
 			{moving && (
 				<div class="maptools after">
-					{shown && <Pictures clock={clock} draw={draw} name={job.scenario_id} />}
+					{shown && <Pictures clock={clock} draw={draw} painted={() => Promise.all(layers.map((l) => l.painted()))} name={job.scenario_id} />}
 					{shown && <Copy text={location.href} word="Copy link" what="the link to this moment" now={() => location.href} />}
 					{shown && <Beside job={job} beside={beside} choose={setBeside} />}
 				</div>
@@ -614,13 +614,14 @@ function FindVehicle({ layers, clock, found }: { layers: ReplayLayer[]; clock: C
 	);
 }
 
-function Pictures({ clock, draw, name }: { clock: Clock; draw: (canvas: HTMLCanvasElement, ratio: number) => void; name: string }) {
+function Pictures({ clock, draw, painted, name }: { clock: Clock; draw: (canvas: HTMLCanvasElement, ratio: number) => void; painted: () => Promise<unknown>; name: string }) {
 	const [asking, setAsking] = useState(false);
 	return (
 		<>
 			<Action
 				act={async () => {
 					const canvas = document.createElement("canvas");
+					await painted();
 					draw(canvas, Math.max(2, devicePixelRatio)); // for print
 					save(await pngOf(canvas), `${name}-${clockText(clock.time, true).replaceAll(":", ".")}.png`);
 				}}
@@ -632,12 +633,12 @@ function Pictures({ clock, draw, name }: { clock: Clock; draw: (canvas: HTMLCanv
 					Record video…
 				</button>
 			)}
-			{asking && <Video clock={clock} draw={(canvas) => draw(canvas, 1)} name={name} close={() => setAsking(false)} />}
+			{asking && <Video clock={clock} draw={(canvas) => draw(canvas, 1)} painted={painted} name={name} close={() => setAsking(false)} />}
 		</>
 	);
 }
 
-function Video({ clock, draw, name, close }: { clock: Clock; draw: (canvas: HTMLCanvasElement) => void; name: string; close: () => void }) {
+function Video({ clock, draw, painted, name, close }: { clock: Clock; draw: (canvas: HTMLCanvasElement) => void; painted: () => Promise<unknown>; name: string; close: () => void }) {
 	const [from, setFrom] = useState(String(Math.floor(clock.time)));
 	const [to, setTo] = useState(String(Math.min(clock.end, Math.floor(clock.time) + 60)));
 	const [rate, setRate] = useState(clock.rate.value);
@@ -677,7 +678,7 @@ function Video({ clock, draw, name, close }: { clock: Clock; draw: (canvas: HTML
 					act={async () => {
 						clock.rate.value = rate;
 						setShare(0);
-						const video = await record(clock, begin, end, draw, setShare, stop.signal).finally(() => setShare(undefined));
+						const video = await record(clock, begin, end, painted, draw, setShare, stop.signal).finally(() => setShare(undefined));
 						if (stop.signal.aborted) return;
 						save(video, `${name}-${clockText(begin, true).replaceAll(":", ".")}.webm`);
 						close();
@@ -787,8 +788,8 @@ function PairList({ pairs, missing, palette }: { pairs: Pairs["list"]; missing: 
 	return (
 		<ul class="pairs">
 			{pairs.slice(0, namedPairs).map((p, n) => row([pairColour(palette, n)], nameOfPair(p), plural(p.count, "trip")))}
-			{others > 0 && row([0, 1, 2].map((n) => pairColour(palette, namedPairs + n)), `${plural(others, "other pair")}, in other colours`)}
-			{row([palette.unknown], "not in the table of trips")}
+			{others > 0 && row([0, 1, 2].map((n) => pairColour(palette, namedPairs + n)), plural(others, "other pair"), "They share the other colours")}
+			{row([palette.unknown], "not known", "Not in the table of trips: those that have not arrived, and persons")}
 		</ul>
 	);
 }

@@ -6,12 +6,13 @@ import { SpriteBoard } from "./sprites";
 import { far, leastLength, leastWidth } from "./webgl";
 
 export class CanvasPainter {
+	readonly kind = "canvas";
 	private readonly context: CanvasRenderingContext2D;
 	private readonly board: SpriteBoard;
 
-	constructor(readonly canvas: HTMLCanvasElement) {
-		// Pixels are written, so they are kept in memory.
-		this.context = canvas.getContext("2d", { willReadFrequently: true })!;
+	constructor(readonly canvas: HTMLCanvasElement | OffscreenCanvas) {
+		// Pixels are written, so they are kept in memory. Both kinds of canvases draw alike.
+		this.context = canvas.getContext("2d", { willReadFrequently: true }) as CanvasRenderingContext2D;
 		this.board = new SpriteBoard(this.context);
 	}
 

@@ -1,10 +1,10 @@
 // The moving layer of a map: a scene on a canvas, with a ring around what is selected.
 import type { Camera } from "../map/camera";
 import type { Layer } from "../map/surface";
-import { CanvasPainter } from "./canvas";
+import { type Painter, painterOf } from "./painter";
 import { keyOf } from "./recording";
 import { type Scene, shapes, stride, Things } from "./scene";
-import { hasGraphicsCard, leastLength, WebGLPainter } from "./webgl";
+import { leastLength } from "./webgl";
 
 /** A vehicle by the key that a recording has for it, or a traffic signal by its id. */
 export type Thing = { vehicle: string } | { signal: string };
@@ -13,18 +13,9 @@ export type Style = { halo: string; ring: number };
 
 const roundRing = 14; // pixels between a vehicle and the ring around it
 
-function painterOf(canvas: HTMLCanvasElement): WebGLPainter | CanvasPainter {
-	try {
-		// The setting is for tests on machines without a graphics card.
-		if (hasGraphicsCard() || sessionStorage.getItem("painter") === "webgl") return new WebGLPainter(canvas);
-	} catch {
-		// A card that cannot draw is as none.
-	}
-	return new CanvasPainter(canvas);
-}
-
 export class ReplayLayer implements Layer {
-	private painter: WebGLPainter | CanvasPainter | undefined;
+	private painter: Painter | undefined;
+	private canvas: HTMLCanvasElement | undefined;
 	private redraw = () => {};
 	private readonly marks = new Things();
 	private marksVersion = 0;
@@ -42,12 +33,16 @@ export class ReplayLayer implements Layer {
 
 	attach(canvas: HTMLCanvasElement, redraw: () => void): () => void {
 		// A canvas keeps the kind of its first context.
-		if (this.painter?.canvas !== canvas) {
-			this.painter = painterOf(canvas);
-			canvas.dataset.painter = this.painter instanceof WebGLPainter ? "webgl" : "canvas";
+		if (this.canvas !== canvas) {
+			this.canvas = canvas;
+			this.painter = painterOf(canvas, (kind) => (canvas.dataset.painter = kind));
 		}
 		this.redraw = redraw;
-		return () => (this.redraw = () => {});
+		return () => {
+			this.redraw = () => {};
+			this.painter?.stop();
+			this.canvas = this.painter = undefined;
+		};
 	}
 
 	show(time: number): void {
@@ -61,24 +56,27 @@ export class ReplayLayer implements Layer {
 	}
 
 	again(): void {
-		if (this.last) this.draw(this.last);
+		if (this.last && !this.painter?.keeps) this.draw(this.last);
 	}
 
 	draw(camera: Camera): void {
-		const { scene, painter } = this;
+		const { scene, painter, canvas } = this;
 		this.last = camera;
-		if (!painter) return;
+		if (!painter || !canvas) return;
 		const share = scene.moment?.share ?? 0;
 		this.mark(camera);
-		const ratio = painter.canvas.width / Math.max(1, camera.width);
+		const ratio = canvas.width / Math.max(1, camera.width);
 		const things = [
 			{ of: scene.lines, share: 0, version: scene.linesVersion },
 			{ of: scene.vehicles, share, version: scene.version, vehicles: true },
 			{ of: this.marks, share: 0, version: this.marksVersion },
 		];
-		if (painter instanceof CanvasPainter) return painter.draw(camera, scene.middle, ratio, this.style.halo, things);
-		const n = Number.parseInt(this.style.halo.slice(1), 16);
-		painter.draw(camera, scene.middle, ratio, [(n >> 16) / 255, ((n >> 8) & 255) / 255, (n & 255) / 255], things);
+		painter.draw(camera, scene.middle, ratio, this.style.halo, things);
+	}
+
+	/** Resolves when what was last drawn can be seen. */
+	async painted(): Promise<void> {
+		await this.painter?.painted();
 	}
 
 	/** Where the selected vehicle is, if it is there. */

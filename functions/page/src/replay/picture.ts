@@ -100,12 +100,13 @@ export const videoKind = (): string | undefined => (typeof MediaRecorder === "un
 const framesPerSecond = 30;
 
 /** Plays a span of time and records it as it is drawn. It takes the span's time divided by the clock's rate. */
-export async function record(clock: Clock, from: number, to: number, draw: (canvas: HTMLCanvasElement) => void, progress: (share: number) => void, signal: AbortSignal): Promise<Blob> {
+export async function record(clock: Clock, from: number, to: number, painted: () => Promise<unknown>, draw: (canvas: HTMLCanvasElement) => void, progress: (share: number) => void, signal: AbortSignal): Promise<Blob> {
 	const canvas = document.createElement("canvas");
 	clock.pause();
 	clock.seek(from);
 	while (!clock.ready(from) && !signal.aborted) await new Promise((resolve) => setTimeout(resolve, 30));
 	await new Promise(requestAnimationFrame);
+	await painted();
 	draw(canvas);
 	const stream = canvas.captureStream(framesPerSecond);
 	const recorder = new MediaRecorder(stream, { mimeType: videoKind(), videoBitsPerSecond: 6_000_000 });

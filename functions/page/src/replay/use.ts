@@ -5,6 +5,7 @@ import { follow } from "../events";
 import { useLoad } from "../load";
 import { Decoder } from "./decoder";
 import { News } from "./news";
+import { startDrawing } from "./painter";
 import { type Answer, type Index, Recording } from "./recording";
 
 /** One worker reads the segments of all views: it is kept, since starting one takes longer than most segments. */
@@ -31,7 +32,10 @@ export function useReplay(job: Job | undefined): Replay {
 	const id = job?.job_id ?? "";
 	const finished = job !== undefined && isFinished(job.status);
 	const recording = useMemo(() => {
-		if (id) started(); // beside the index's way here
+		if (id) { // while the index is on its way
+			started();
+			startDrawing();
+		}
 		const left = new AbortController();
 		const fetchPart = async (attempt: string, n: number) => {
 			const answer = await send(`/jobs/${id}/replay/segments/${encodeURIComponent(attempt)}/${n}`, { signal: left.signal });

@@ -1,6 +1,7 @@
 // Draws the things of a scene with WebGL2: one call for all vehicles, which moves and turns them between two frames. Their numbers are in a
 // texture: drawn as instances, each of them takes 40 µs where there is no graphics card.
 import type { Camera } from "../map/camera";
+import type { Drawn } from "./local";
 import { perRow, type Things } from "./scene";
 
 // Smallest sizes on the screen, in pixels, with which a vehicle can be seen from far: larger than life, but small enough not to
@@ -122,13 +123,14 @@ export function hasGraphicsCard(): boolean {
 
 /** Throws if the browser cannot. */
 export class WebGLPainter {
+	readonly kind = "webgl";
 	private readonly gl: WebGL2RenderingContext;
 	private readonly detailed: Program;
 	private readonly arrows: Program;
 	private textures = new Map<Things, { texture: WebGLTexture; rows: number; version: number }>();
 
-	constructor(readonly canvas: HTMLCanvasElement) {
-		const gl = canvas.getContext("webgl2", { antialias: false, depth: false, stencil: false, premultipliedAlpha: true, powerPreference: "high-performance" });
+	constructor(readonly canvas: HTMLCanvasElement | OffscreenCanvas) {
+		const gl = (canvas as HTMLCanvasElement).getContext("webgl2", { antialias: false, depth: false, stencil: false, premultipliedAlpha: true, powerPreference: "high-performance" });
 		if (!gl) throw new Error("no WebGL2");
 		this.gl = gl;
 		this.detailed = this.link(fragment);
@@ -153,8 +155,9 @@ export class WebGLPainter {
 	}
 
 	/** Draws all things, the later ones above; ratio is pixels of the canvas for each of the page. */
-	draw(camera: Camera, middle: [number, number], ratio: number, halo: [number, number, number], things: { of: Things; share: number; version: number; vehicles?: boolean }[]): void {
+	draw(camera: Camera, middle: [number, number], ratio: number, halo: string, things: Drawn[]): void {
 		const { gl, canvas } = this;
+		const rim = Number.parseInt(halo.slice(1), 16);
 		gl.viewport(0, 0, canvas.width, canvas.height);
 		gl.clearColor(0, 0, 0, 0);
 		gl.clear(gl.COLOR_BUFFER_BIT);
@@ -163,7 +166,7 @@ export class WebGLPainter {
 			const { program, at } = vehicles && camera.scale < far ? this.arrows : this.detailed;
 			gl.useProgram(program);
 			gl.uniform4f(at.screen, canvas.width, canvas.height, ratio, leastLength(camera.scale));
-			gl.uniform4f(at.halo, ...halo, 1);
+			gl.uniform4f(at.halo, (rim >> 16) / 255, ((rim >> 8) & 255) / 255, (rim & 255) / 255, 1);
 			gl.uniform1f(at.ratio, ratio);
 			gl.uniform4f(at.view, camera.x - middle[0], camera.y - middle[1], camera.scale * ratio, share);
 			this.bind(of, version);
