@@ -103,7 +103,7 @@ func testStudyNumbers(t *testing.T, s *service.Server) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer dataset.Close()
+	defer func() { _ = dataset.Close() }()
 	if n := len(dataset.File); n != 2*3+1 || !strings.HasPrefix(dataset.File[0].Name, "tripinfo/study="+id+"/point=") {
 		t.Errorf("the dataset has %d files, such as %s", n, dataset.File[0].Name)
 	}

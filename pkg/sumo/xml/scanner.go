@@ -719,7 +719,7 @@ func (s *Scanner) attribute(c byte, element []byte) (byte, error) {
 // has reports whether the start tag has an attribute so far.
 func (s *Scanner) has(name []byte) bool {
 	for i := range s.attrs {
-		if string(s.attrs[i].Name) == string(name) {
+		if bytes.Equal(s.attrs[i].Name, name) {
 			return true
 		}
 	}
